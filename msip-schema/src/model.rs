@@ -1,0 +1,146 @@
+//! A protocol that has passed every check: all that an emitter reads.
+
+use std::time::Duration;
+
+use crate::{Compression, MsgKind, Span, TypeName, Types};
+
+/// Which way a message goes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Direction {
+    /// Said by the side that connects.
+    ClientToServer,
+    /// Said by the side that accepts.
+    ServerToClient,
+}
+
+impl Direction {
+    /// The way back.
+    pub const fn reverse(self) -> Self {
+        match self {
+            Self::ClientToServer => Self::ServerToClient,
+            Self::ServerToClient => Self::ClientToServer,
+        }
+    }
+
+    /// The name of the envelope message: `ClientToServer` or `ServerToClient`.
+    pub const fn envelope_name(self) -> &'static str {
+        match self {
+            Self::ClientToServer => "ClientToServer",
+            Self::ServerToClient => "ServerToClient",
+        }
+    }
+}
+
+/// A protocol, typed in both directions, free of contradictions.
+///
+/// Only [`Draft::check`](crate::Draft::check) makes one, so an emitter need not check anything again.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Schema {
+    pub(crate) package: String,
+    pub(crate) doc: String,
+    pub(crate) client_to_server: Envelope,
+    pub(crate) server_to_client: Envelope,
+    pub(crate) types: Types,
+}
+
+impl Schema {
+    /// The package, such as `fleet.v1`, which names the protocol on the wire.
+    pub fn package(&self) -> &str {
+        &self.package
+    }
+
+    /// The comment at the head of the source.
+    pub fn doc(&self) -> &str {
+        &self.doc
+    }
+
+    /// Everything that may be said in one direction.
+    pub fn envelope(&self, direction: Direction) -> &Envelope {
+        match direction {
+            Direction::ClientToServer => &self.client_to_server,
+            Direction::ServerToClient => &self.server_to_client,
+        }
+    }
+
+    /// Every type that the envelopes reach.
+    pub fn types(&self) -> &Types {
+        &self.types
+    }
+}
+
+/// One direction of a [`Schema`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Envelope {
+    /// Which way it goes.
+    pub direction: Direction,
+    /// The comment above it.
+    pub doc: String,
+    /// The members, by ascending number.
+    pub members: Vec<Member>,
+}
+
+impl Envelope {
+    /// The member of this name.
+    pub fn member(&self, name: &str) -> Option<&Member> {
+        self.members.iter().find(|member| member.name == name)
+    }
+}
+
+/// One thing that a side may say.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Member {
+    /// The name, such as `connect_req`.
+    pub name: String,
+    /// The number on the wire, which is also the header's `variant`: 1 … 65,535.
+    pub number: u16,
+    /// What it carries.
+    pub payload: Payload,
+    /// The comment above it; where there is none, that of its message.
+    pub doc: String,
+    /// How it is delivered.
+    pub kind: MsgKind,
+    /// What comes back.
+    pub exchange: Exchange,
+    /// How long a caller waits unless told otherwise; `None` is the runtime's default of 30 s.
+    pub timeout: Option<Duration>,
+    /// Whether it overtakes frames that are not urgent.
+    pub urgent: bool,
+    /// Whether its bodies may be compressed.
+    pub compress: Compression,
+    /// Whether a call may be repeated when its fate is unknown.
+    pub idempotent: bool,
+    /// The field that tells one STATE from another of the same variant.
+    pub key: Option<String>,
+    /// Where its name stands in the source. Not part of equality's meaning for users: two sources of the
+    /// same protocol differ here only, so compare fingerprints instead.
+    pub span: Span,
+}
+
+/// What a member carries.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Payload {
+    /// A message of this type.
+    Message(TypeName),
+    /// Nothing: `google.protobuf.Empty`, or a variant without data.
+    Empty,
+}
+
+/// What the sender of a member gets back.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Exchange {
+    /// Nothing.
+    OneWay,
+    /// Word that the receiver's handler has returned, or its error.
+    Acknowledged,
+    /// The member of this name in the other direction, or an error.
+    Call {
+        /// The answer's member.
+        response: String,
+        /// Whether the request is a stream.
+        request_stream: bool,
+        /// Whether the answer is a stream.
+        response_stream: bool,
+    },
+    /// It is itself the answer of a call, and is never sent on its own.
+    Answer,
+}

@@ -1,0 +1,139 @@
+//! The messages and enums that a protocol carries, whole: fields, numbers and comments.
+//!
+//! Other emitters (other languages, JSON, the text of a `.proto`) need more than the names of the variants,
+//! so the model keeps everything that a `.proto` can say of a type.
+
+use std::collections::BTreeMap;
+
+use crate::Span;
+
+/// The full name of a type, such as `chat.ConnectReq` or `google.protobuf.Timestamp`.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct TypeName(String);
+
+impl TypeName {
+    /// The type of this full name, without a leading dot.
+    pub fn new(full_name: impl Into<String>) -> Self {
+        Self(full_name.into())
+    }
+
+    /// The full name, without a leading dot.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// The part behind the last dot.
+    pub fn short(&self) -> &str {
+        self.0.rsplit('.').next().unwrap_or(&self.0)
+    }
+}
+
+impl std::fmt::Display for TypeName {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// Every type that a protocol's envelopes reach, by full name.
+pub type Types = BTreeMap<TypeName, TypeDef>;
+
+/// A message or an enum.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum TypeDef {
+    /// A message.
+    Message(MessageType),
+    /// An enum.
+    Enum(EnumType),
+}
+
+/// A message: named and numbered fields.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct MessageType {
+    /// The comment above it, as written, without comment marks.
+    pub doc: String,
+    /// The fields, in the order of the source.
+    pub fields: Vec<Field>,
+    /// Numbers that no field may take, as inclusive ranges.
+    pub reserved_numbers: Vec<(u32, u32)>,
+    /// Names that no field may take.
+    pub reserved_names: Vec<String>,
+}
+
+/// One field of a message.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Field {
+    /// The name, as the schema spells it.
+    pub name: String,
+    /// The name in JSON, where it is not the lower camel case of `name`.
+    pub json_name: Option<String>,
+    /// The number on the wire.
+    pub number: u32,
+    /// What one value of it is.
+    pub ty: FieldType,
+    /// How many values there may be, and whether absence shows.
+    pub cardinality: Cardinality,
+    /// The oneof that the field is a member of (never that of a proto3 `optional`).
+    pub oneof: Option<String>,
+    /// The comment above it.
+    pub doc: String,
+    /// Where the field stands.
+    pub span: Span,
+}
+
+/// How many values a field has.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Cardinality {
+    /// One, which is the type's zero when it is absent (proto3's plain field). A message field is
+    /// [`Optional`](Self::Optional) instead, since its absence always shows.
+    Implicit,
+    /// None or one, and absence shows.
+    Optional,
+    /// Any number, in order.
+    Repeated,
+    /// Any number, each under a key of this scalar type.
+    Map(FieldType),
+}
+
+/// What one value of a field is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[expect(missing_docs, reason = "protobuf's own names")]
+pub enum FieldType {
+    Double,
+    Float,
+    Int32,
+    Int64,
+    Uint32,
+    Uint64,
+    Sint32,
+    Sint64,
+    Fixed32,
+    Fixed64,
+    Sfixed32,
+    Sfixed64,
+    Bool,
+    String,
+    Bytes,
+    Message(TypeName),
+    Enum(TypeName),
+}
+
+/// An enum: named numbers.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct EnumType {
+    /// The comment above it.
+    pub doc: String,
+    /// The values, in the order of the source.
+    pub values: Vec<EnumValue>,
+}
+
+/// One value of an enum.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct EnumValue {
+    /// The name, as the schema spells it.
+    pub name: String,
+    /// The number on the wire.
+    pub number: i32,
+    /// The comment above it.
+    pub doc: String,
+}
+

@@ -1,0 +1,1 @@
+//! Protocols and peers that the tests share.
