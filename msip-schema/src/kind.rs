@@ -17,7 +17,13 @@ pub enum MsgKind {
 
 impl MsgKind {
     /// Every kind, in the order of their numbers.
-    pub const ALL: [Self; 5] = [Self::Event, Self::Command, Self::State, Self::Log, Self::Metric];
+    pub const ALL: [Self; 5] = [
+        Self::Event,
+        Self::Command,
+        Self::State,
+        Self::Log,
+        Self::Metric,
+    ];
 
     /// The number in a frame's header.
     pub const fn number(self) -> u16 {

@@ -9,12 +9,15 @@ mod diag;
 mod draft;
 mod kind;
 mod model;
+pub mod names;
 mod span;
 mod types;
 
+pub use diag::{Code, Diagnostic, FileId, Label, Location, SourceMap, closest_name};
 pub use draft::{Draft, DraftEnvelope, DraftMember, DraftMethod, MemberOptions};
-pub use diag::{Code, Diagnostic, Label};
 pub use kind::{Compression, MsgKind, Reply};
 pub use model::{Direction, Envelope, Exchange, Member, Payload, Schema};
 pub use span::{Span, Spanned};
-pub use types::{Cardinality, EnumType, EnumValue, Field, FieldType, MessageType, TypeDef, TypeName, Types};
+pub use types::{
+    Cardinality, EnumType, EnumValue, Field, FieldType, MessageType, TypeDef, TypeName, Types,
+};

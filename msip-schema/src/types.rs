@@ -57,6 +57,8 @@ pub struct MessageType {
     pub reserved_numbers: Vec<(u32, u32)>,
     /// Names that no field may take.
     pub reserved_names: Vec<String>,
+    /// Where its name stands.
+    pub span: Span,
 }
 
 /// One field of a message.
@@ -124,6 +126,8 @@ pub struct EnumType {
     pub doc: String,
     /// The values, in the order of the source.
     pub values: Vec<EnumValue>,
+    /// Where its name stands.
+    pub span: Span,
 }
 
 /// One value of an enum.
@@ -135,5 +139,6 @@ pub struct EnumValue {
     pub number: i32,
     /// The comment above it.
     pub doc: String,
+    /// Where the value stands.
+    pub span: Span,
 }
-

@@ -1,0 +1,340 @@
+//! How a diagnostic looks: the message, the lines it is about, and what to write instead.
+
+use std::fmt::Write as _;
+use std::ops::Range;
+
+use super::source::{FileId, SourceFile};
+use crate::{Diagnostic, Label, SourceMap};
+
+/// How much of a line is shown, in columns; of a longer one, the part around the label.
+const LINE_WIDTH: usize = 140;
+/// How much is shown before a label in a line that is cut.
+const LINE_LEAD: usize = 60;
+/// How far apart two lines may be for those between them to be shown too, rather than `...`.
+const GAP: usize = 2;
+
+impl SourceMap {
+    /// One line that says where and what: `proto/chat.proto:15:30: error[duplicate-number]: ...`.
+    pub fn one_line(&self, diagnostic: &Diagnostic) -> String {
+        let place = self
+            .location(diagnostic.primary.span)
+            .map_or_else(String::new, |location| {
+                format!(
+                    "{}:{}:{}: ",
+                    escaped(location.file),
+                    location.line,
+                    location.column
+                )
+            });
+        format!(
+            "{place}error[{}]: {}",
+            diagnostic.code,
+            escaped(&diagnostic.message)
+        )
+    }
+
+    /// The whole message, with the lines of the source that it is about, ending with a newline.
+    ///
+    /// ```text
+    /// error[duplicate-number]: number 3 is used twice in ServerToClient
+    ///   --> proto/chat.proto:15:30
+    ///    |
+    /// 14 |     ConnectRsp connect_rsp = 3;
+    ///    |                              - first used here
+    /// 15 |     MessageInd message_ind = 3;
+    ///    |                              ^ used again here
+    ///    |
+    /// help: give message_ind a free number such as 4
+    /// ```
+    ///
+    /// Control characters of the source and of names are escaped, tabs become spaces, long lines are cut.
+    pub fn render(&self, diagnostic: &Diagnostic) -> String {
+        let mut out = format!(
+            "error[{}]: {}\n",
+            diagnostic.code,
+            escaped(&diagnostic.message)
+        );
+        let marks = self.marks(diagnostic);
+        let last = marks.iter().map(|mark| mark.line + 1).max().unwrap_or(0);
+        let gutter = " ".repeat(last.to_string().len());
+
+        for (index, group) in marks.chunk_by(|a, b| a.id == b.id).enumerate() {
+            // The group of the primary label comes first, so its first place is the one to jump to.
+            let Some(head) = group.iter().find(|mark| mark.primary).or(group.first()) else {
+                continue;
+            };
+            let arrow = if index == 0 { "-->" } else { ":::" };
+            let column = self
+                .location(head.label.span)
+                .map_or(1, |location| location.column);
+            // Writing into a String cannot fail.
+            let _ = writeln!(
+                out,
+                "{gutter}{arrow} {}:{}:{column}",
+                escaped(&head.file.name),
+                head.line + 1
+            );
+            let _ = writeln!(out, "{gutter} |");
+            write_lines(&mut out, &gutter, group);
+        }
+        if !marks.is_empty() {
+            let _ = writeln!(out, "{gutter} |");
+        }
+        for label in diagnostic
+            .secondary
+            .iter()
+            .filter(|label| self.place(label.span).is_none())
+        {
+            if !label.text.is_empty() {
+                let _ = writeln!(out, "note: {}", escaped(&label.text));
+            }
+        }
+        if let Some(help) = &diagnostic.help {
+            for (index, line) in help.lines().enumerate() {
+                let _ = writeln!(
+                    out,
+                    "{}{}",
+                    if index == 0 { "help: " } else { "      " },
+                    escaped(line)
+                );
+            }
+        }
+        out
+    }
+
+    /// All of them, sorted, an empty line between two.
+    pub fn render_all(&self, diagnostics: &[Diagnostic]) -> String {
+        let mut sorted = diagnostics.to_vec();
+        self.sort(&mut sorted);
+        sorted
+            .iter()
+            .map(|diagnostic| self.render(diagnostic))
+            .collect::<Vec<_>>()
+            .join("\n")
+    }
+
+    /// The labels that have a place: those in the primary's file first, each file's by position.
+    fn marks<'a>(&'a self, diagnostic: &'a Diagnostic) -> Vec<Mark<'a>> {
+        let main = self.place(diagnostic.primary.span).map(|place| place.id);
+        let labels = std::iter::once((true, &diagnostic.primary))
+            .chain(diagnostic.secondary.iter().map(|label| (false, label)));
+        let mut marks: Vec<_> = labels
+            .filter_map(|(primary, label)| {
+                let place = self.place(label.span)?;
+                let line = place.file.line_of(place.bytes.start);
+                Some(Mark {
+                    id: place.id,
+                    file: place.file,
+                    line,
+                    bytes: place.bytes,
+                    primary,
+                    label,
+                })
+            })
+            .collect();
+        marks.sort_by_key(|mark| {
+            (
+                Some(mark.id) != main,
+                mark.id,
+                mark.bytes.start,
+                !mark.primary,
+            )
+        });
+        marks
+    }
+}
+
+/// A label and its place.
+struct Mark<'a> {
+    id: FileId,
+    file: &'a SourceFile,
+    /// From 0.
+    line: usize,
+    bytes: Range<usize>,
+    primary: bool,
+    label: &'a Label,
+}
+
+/// The lines of one file that have marks, each with its marks below it.
+fn write_lines(out: &mut String, gutter: &str, marks: &[Mark<'_>]) {
+    let width = gutter.len();
+    let mut shown: Option<usize> = None;
+    for group in marks.chunk_by(|a, b| a.line == b.line) {
+        let Some(first) = group.first() else { continue };
+        if let Some(previous) = shown {
+            if first.line - previous > GAP {
+                out.push_str("...\n");
+            } else {
+                for line in previous + 1..first.line {
+                    let text = Shown::new(first.file, line, 0).text;
+                    let _ = writeln!(
+                        out,
+                        "{}",
+                        format!("{:>width$} | {text}", line + 1).trim_end()
+                    );
+                }
+            }
+        }
+        let shown_line = Shown::new(first.file, first.line, first.bytes.start);
+        let _ = writeln!(
+            out,
+            "{}",
+            format!("{:>width$} | {}", first.line + 1, shown_line.text).trim_end()
+        );
+        for mark in group {
+            let (from, to) = (
+                shown_line.column(mark.bytes.start),
+                shown_line.column(mark.bytes.end),
+            );
+            let sign = if mark.primary { "^" } else { "-" };
+            let line = format!(
+                "{gutter} | {}{} {}",
+                " ".repeat(from),
+                sign.repeat(to.saturating_sub(from).max(1)),
+                escaped(&mark.label.text)
+            );
+            let _ = writeln!(out, "{}", line.trim_end());
+        }
+        shown = Some(first.line);
+    }
+}
+
+/// A line as it is printed, and the column at which each of its characters stands.
+struct Shown {
+    text: String,
+    /// Byte in the file and column of each character that is shown, and of the end.
+    columns: Vec<(usize, usize)>,
+}
+
+impl Shown {
+    /// The line, from 0; where it is too long, the part around a byte of the file.
+    fn new(file: &SourceFile, line: usize, around: usize) -> Self {
+        let bytes = file.line_bytes(line);
+        let pieces = pieces(file.slice(bytes.clone()), bytes.start);
+        let total: usize = pieces.iter().map(|piece| piece.width).sum();
+        if total <= LINE_WIDTH {
+            return Self::of(&pieces, "", "", bytes.end);
+        }
+        let before: usize = pieces
+            .iter()
+            .filter(|piece| piece.byte < around)
+            .map(|piece| piece.width)
+            .sum();
+        let from = before.saturating_sub(LINE_LEAD).min(total - LINE_WIDTH);
+        let mut column = 0;
+        let kept: Vec<_> = pieces
+            .into_iter()
+            .filter(|piece| {
+                let start = column;
+                column += piece.width;
+                start >= from && column <= from + LINE_WIDTH
+            })
+            .collect();
+        let end = kept.last().map_or(bytes.end, |piece| piece.byte + 1);
+        let (head, tail) = (
+            if from > 0 { "…" } else { "" },
+            if from + LINE_WIDTH < total { "…" } else { "" },
+        );
+        Self::of(&kept, head, tail, end)
+    }
+
+    fn of(pieces: &[Piece], head: &str, tail: &str, end: usize) -> Self {
+        let mut shown = Self {
+            text: head.to_owned(),
+            columns: Vec::new(),
+        };
+        let mut column = head.chars().count();
+        for piece in pieces {
+            shown.columns.push((piece.byte, column));
+            shown.text.push_str(&piece.text);
+            column += piece.width;
+        }
+        shown.columns.push((end, column));
+        shown.text.push_str(tail);
+        shown
+    }
+
+    /// The column of a byte of the file; the nearest one for what is cut off.
+    fn column(&self, byte: usize) -> usize {
+        let index = self.columns.partition_point(|&(at, _)| at < byte);
+        self.columns
+            .get(index)
+            .or(self.columns.last())
+            .map_or(0, |&(_, column)| column)
+    }
+}
+
+/// A character of a line, as it is printed.
+struct Piece {
+    byte: usize,
+    text: String,
+    width: usize,
+}
+
+/// The characters of a line whose first byte is at `start`.
+fn pieces(line: &str, start: usize) -> Vec<Piece> {
+    let mut column = 0;
+    line.char_indices()
+        .map(|(at, c)| {
+            let (text, width) = match c {
+                '\t' => {
+                    let width = 4 - column % 4;
+                    (" ".repeat(width), width)
+                }
+                _ if is_hidden(c) => {
+                    let text = c.escape_default().to_string();
+                    let width = text.len();
+                    (text, width)
+                }
+                _ => (c.to_string(), width_of(c)),
+            };
+            column += width;
+            Piece {
+                byte: start + at,
+                text,
+                width,
+            }
+        })
+        .collect()
+}
+
+/// Text from a schema, made harmless to a terminal.
+fn escaped(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for c in text.chars() {
+        if is_hidden(c) {
+            out.extend(c.escape_default());
+        } else {
+            out.push(c);
+        }
+    }
+    out
+}
+
+/// Whether a character would steer a terminal, or change the order or look of the text around it.
+fn is_hidden(c: char) -> bool {
+    c.is_control()
+        || matches!(c, '\u{ad}' | '\u{61c}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}'
+            | '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e007f}')
+}
+
+/// How many columns a terminal gives a character: a short form of Unicode's table, enough to keep the marks in
+/// place below East Asian text and emoji.
+fn width_of(c: char) -> usize {
+    match c {
+        '\u{300}'..='\u{36f}' | '\u{fe00}'..='\u{fe0f}' => 0,
+        '\u{1100}'..='\u{115f}'
+        | '\u{2e80}'..='\u{303e}'
+        | '\u{3041}'..='\u{a4cf}'
+        | '\u{ac00}'..='\u{d7a3}'
+        | '\u{f900}'..='\u{faff}'
+        | '\u{fe30}'..='\u{fe6f}'
+        | '\u{ff00}'..='\u{ff60}'
+        | '\u{ffe0}'..='\u{ffe6}'
+        | '\u{1f300}'..='\u{1f64f}'
+        | '\u{1f680}'..='\u{1f6ff}'
+        | '\u{1f900}'..='\u{1f9ff}'
+        | '\u{20000}'..='\u{3fffd}' => 2,
+        _ => 1,
+    }
+}

@@ -1,0 +1,166 @@
+//! The files of a schema, and which of their bytes a span means.
+
+use std::ops::Range;
+
+use crate::{Diagnostic, Span};
+
+/// The texts of all files that a front end read, and the places in them that it has named.
+///
+/// It resolves a [`Span`] to file, line and column, and writes diagnostics. A place outside the text is moved
+/// to the nearest one inside, so nothing here fails.
+#[derive(Debug, Clone, Default)]
+pub struct SourceMap {
+    files: Vec<SourceFile>,
+    /// The place of span `index + 1`.
+    places: Vec<(FileId, Range<usize>)>,
+}
+
+/// Names a file of a [`SourceMap`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct FileId(usize);
+
+/// Where something stands, as people count.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Location<'a> {
+    /// The name of the file, as it was added.
+    pub file: &'a str,
+    /// The line, from 1.
+    pub line: usize,
+    /// The column, from 1, in characters.
+    pub column: usize,
+}
+
+#[derive(Debug, Clone)]
+pub(super) struct SourceFile {
+    pub(super) name: String,
+    text: String,
+    /// Where each line begins, in bytes; the first is 0.
+    line_starts: Vec<usize>,
+}
+
+impl SourceMap {
+    /// A map without files.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Adds a file under the name that diagnostics give it, a path relative to the project if possible.
+    pub fn add_file(&mut self, name: impl Into<String>, text: impl Into<String>) -> FileId {
+        let text = text.into();
+        let line_starts = std::iter::once(0)
+            .chain(text.match_indices('\n').map(|(at, _)| at + 1))
+            .collect();
+        self.files.push(SourceFile {
+            name: name.into(),
+            text,
+            line_starts,
+        });
+        FileId(self.files.len() - 1)
+    }
+
+    /// Names a place in a file. An empty range is the place before its byte.
+    pub fn span(&mut self, file: FileId, bytes: Range<usize>) -> Span {
+        self.places.push((file, bytes));
+        // 4 billion spans do not fit into memory; should they ever, the place is merely not told.
+        u32::try_from(self.places.len()).map_or(Span::NONE, Span::new)
+    }
+
+    /// The text of a file; empty for one that another map has named.
+    pub fn text(&self, file: FileId) -> &str {
+        self.files.get(file.0).map_or("", |file| &file.text)
+    }
+
+    /// The name of a file; empty for one that another map has named.
+    pub fn name(&self, file: FileId) -> &str {
+        self.files.get(file.0).map_or("", |file| &file.name)
+    }
+
+    /// Where a span begins; `None` for [`Span::NONE`] and for spans of another map.
+    pub fn location(&self, span: Span) -> Option<Location<'_>> {
+        let place = self.place(span)?;
+        let line = place.file.line_of(place.bytes.start);
+        let before = place
+            .file
+            .text
+            .get(place.file.line_bytes(line).start..place.bytes.start)
+            .unwrap_or("");
+        Some(Location {
+            file: &place.file.name,
+            line: line + 1,
+            column: before.chars().count() + 1,
+        })
+    }
+
+    /// Brings diagnostics into the order in which they are told: by file as added, then by position; first
+    /// those that have no place.
+    pub fn sort(&self, diagnostics: &mut [Diagnostic]) {
+        diagnostics.sort_by_key(|diagnostic| {
+            self.place(diagnostic.primary.span)
+                .map(|place| (place.id, place.bytes.start, place.bytes.end))
+        });
+    }
+
+    pub(super) fn place(&self, span: Span) -> Option<Place<'_>> {
+        let index = usize::try_from(span.index()).ok()?.checked_sub(1)?;
+        let (id, bytes) = self.places.get(index)?;
+        let file = self.files.get(id.0)?;
+        let start = file.boundary(bytes.start);
+        Some(Place {
+            id: *id,
+            file,
+            bytes: start..file.boundary(bytes.end).max(start),
+        })
+    }
+}
+
+/// A span that was found: the bytes are inside the text and on boundaries of characters.
+pub(super) struct Place<'a> {
+    pub(super) id: FileId,
+    pub(super) file: &'a SourceFile,
+    pub(super) bytes: Range<usize>,
+}
+
+impl SourceFile {
+    /// The nearest boundary of characters at or before a byte.
+    fn boundary(&self, byte: usize) -> usize {
+        let byte = byte.min(self.text.len());
+        (0..=byte)
+            .rev()
+            .find(|&at| self.text.is_char_boundary(at))
+            .unwrap_or(0)
+    }
+
+    /// The line, from 0, that has this byte.
+    pub(super) fn line_of(&self, byte: usize) -> usize {
+        self.line_starts
+            .partition_point(|&start| start <= byte)
+            .saturating_sub(1)
+    }
+
+    /// The bytes of a line, from 0, without its end.
+    pub(super) fn line_bytes(&self, line: usize) -> Range<usize> {
+        let start = self
+            .line_starts
+            .get(line)
+            .copied()
+            .unwrap_or(self.text.len());
+        let end = self
+            .line_starts
+            .get(line + 1)
+            .map_or(self.text.len(), |next| next - 1);
+        let end = if self
+            .text
+            .get(start..end)
+            .is_some_and(|line| line.ends_with('\r'))
+        {
+            end - 1
+        } else {
+            end
+        };
+        start..end
+    }
+
+    pub(super) fn slice(&self, bytes: Range<usize>) -> &str {
+        self.text.get(bytes).unwrap_or("")
+    }
+}
