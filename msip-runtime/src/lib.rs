@@ -1,1 +1,3 @@
 //! Typed clients and servers over a 24-byte header.
+
+pub mod wire;

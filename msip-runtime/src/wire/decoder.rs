@@ -1,0 +1,225 @@
+//! From bytes, cut anywhere, to frames.
+
+use bytes::{Buf as _, Bytes, BytesMut};
+use thiserror::Error;
+
+use super::{Frame, FrameType, HEADER_LEN, Header, HeaderError, Limits, MsgId};
+
+/// The least room that a read is offered, and all that an idle connection holds.
+const MIN_READ: usize = 4 * 1024;
+
+/// The most room that a read is offered, unless more of one frame is there already.
+const MAX_READ: usize = 64 * 1024;
+
+/// Cuts a stream of bytes into frames, whatever its chunks are.
+///
+/// The payloads share the memory that the bytes were read into. What a header announces is checked against the
+/// limits before anything is reserved for it, and the buffer grows with the bytes that have come, at most
+/// doubling: a peer that announces much and sends little costs little. Reads are offered 4 KiB of room,
+/// and up to 64 KiB while they fill what they are offered.
+///
+/// ```
+/// use msip_runtime::wire::{Decoder, Flags, FrameType, Limits, MsgId, write_ack};
+///
+/// let mut sent = Vec::new();
+/// write_ack(&mut sent, Flags::NONE, MsgId::new(7));
+///
+/// let mut decoder = Decoder::new(Limits::default().max_payload());
+/// decoder.buffer().extend_from_slice(&sent);
+/// let frame = decoder.decode()?.expect("the frame is complete");
+/// assert_eq!(frame.header.frame_type, FrameType::Ack);
+/// assert_eq!(decoder.decode()?, None);
+/// # Ok::<(), msip_runtime::wire::DecodeError>(())
+/// ```
+#[derive(Debug)]
+pub struct Decoder {
+    buffer: BytesMut,
+    /// The header at the front of `buffer`, once it is complete and found good.
+    header: Option<Header>,
+    max_payload: u32,
+    /// How much room a read is offered just now.
+    read_len: usize,
+    /// How much room there was when a read was last offered some.
+    offered: usize,
+    /// How large the memory behind `buffer` is, at least.
+    allocated: usize,
+}
+
+impl Decoder {
+    /// A decoder that takes payloads of at most `max_payload` bytes. It holds no memory before its first read.
+    pub fn new(max_payload: u32) -> Self {
+        Self {
+            buffer: BytesMut::new(),
+            header: None,
+            max_payload,
+            read_len: MIN_READ,
+            offered: 0,
+            allocated: 0,
+        }
+    }
+
+    /// Changes the largest payload, from the next header on: it is smaller until the handshake is done.
+    /// Frames that are neither PUBLISH, EVENT nor ACK never have more than [`Limits::MAX_CONTROL`] bytes.
+    pub fn set_max_payload(&mut self, max_payload: u32) {
+        self.max_payload = max_payload;
+    }
+
+    /// The buffer, with room to append what was received. There is always some.
+    ///
+    /// Call it before each read, after [`decode`](Self::decode) has returned `None`. Only append to it.
+    pub fn buffer(&mut self) -> &mut BytesMut {
+        self.adapt_read_len();
+        let missing = self.missing_len();
+        if missing > self.read_len {
+            // A large frame: as much again as has come, so that the copying stays linear in what was sent.
+            let room = missing.min(self.buffer.len().max(MAX_READ));
+            if self.room() < room.min(MAX_READ) {
+                self.reserve(room);
+            }
+        } else if self.buffer.is_empty() && self.allocated > 2 * self.read_len {
+            // A burst is over: what it needed goes back.
+            self.buffer = BytesMut::new();
+            self.allocated = 0;
+            self.reserve(self.read_len);
+        } else if self.room() < missing.max(self.read_len / 2) {
+            self.reserve(self.read_len);
+        }
+        self.offered = self.room();
+        &mut self.buffer
+    }
+
+    /// The next frame; `None` until more bytes have come.
+    ///
+    /// # Errors
+    ///
+    /// [`DecodeError`]: from here on no frame can be found, and each further call fails alike.
+    pub fn decode(&mut self) -> Result<Option<Frame>, DecodeError> {
+        let header = match self.header {
+            Some(header) => header,
+            None => {
+                let Some(bytes) = self.buffer.first_chunk::<HEADER_LEN>() else {
+                    return Ok(None);
+                };
+                let header = Header::parse(bytes)?;
+                self.check_len(&header)?;
+                header
+            }
+        };
+        let payload_len = len_of(&header);
+        let received = self.buffer.len().saturating_sub(HEADER_LEN);
+        if received < payload_len {
+            self.header = Some(header);
+            return Ok(None);
+        }
+        self.header = None;
+        self.buffer.advance(HEADER_LEN);
+        let payload = if payload_len == 0 {
+            // Spares the counting of one more reference to the chunk.
+            Bytes::new()
+        } else {
+            self.buffer.split_to(payload_len).freeze()
+        };
+        Ok(Some(Frame { header, payload }))
+    }
+
+    /// Whether a part of a frame has come and the rest is still to come.
+    ///
+    /// Asks about what [`decode`](Self::decode) has left, so call it after that has returned `None`.
+    pub fn is_mid_frame(&self) -> bool {
+        !self.buffer.is_empty()
+    }
+
+    /// The whole length of the frame of which a part has come, header included; 0 where there is none.
+    /// While its header is not complete, the header's length.
+    pub fn pending_len(&self) -> usize {
+        match &self.header {
+            Some(header) => HEADER_LEN.saturating_add(len_of(header)),
+            None if self.buffer.is_empty() => 0,
+            None => HEADER_LEN,
+        }
+    }
+
+    /// Gives all memory back if no part of a frame has come: for a connection that has been idle.
+    pub fn release(&mut self) {
+        if self.buffer.is_empty() {
+            *self = Self::new(self.max_payload);
+        }
+    }
+
+    /// How many bytes of memory stand ready for reading, filled or not.
+    pub fn capacity(&self) -> usize {
+        self.buffer.capacity()
+    }
+
+    fn check_len(&self, header: &Header) -> Result<(), DecodeError> {
+        let &Header {
+            frame_type,
+            payload_len: len,
+            msg_id,
+            ..
+        } = header;
+        let max = Limits::of_frame(frame_type, self.max_payload);
+        if len > max {
+            return Err(DecodeError::PayloadTooLarge {
+                len,
+                max,
+                frame_type,
+                msg_id,
+            });
+        }
+        Ok(())
+    }
+
+    /// How many bytes of the frame at the front have not come.
+    fn missing_len(&self) -> usize {
+        self.pending_len().saturating_sub(self.buffer.len())
+    }
+
+    fn room(&self) -> usize {
+        self.buffer.capacity() - self.buffer.len()
+    }
+
+    fn reserve(&mut self, room: usize) {
+        self.buffer.reserve(room);
+        self.allocated = self.buffer.capacity();
+    }
+
+    /// Offers more when the last read took all, and less when it took little.
+    fn adapt_read_len(&mut self) {
+        let taken = self.offered.saturating_sub(self.room());
+        if taken == 0 {
+            // Nothing was read, or nothing was offered yet.
+        } else if taken == self.offered {
+            self.read_len = (self.read_len * 2).min(MAX_READ);
+        } else if taken < self.read_len / 4 {
+            self.read_len = (self.read_len / 2).max(MIN_READ);
+        }
+    }
+}
+
+/// The length of the payload that a header announces, as a size in memory.
+fn len_of(header: &Header) -> usize {
+    // On a machine whose sizes have 16 bits no such frame ever completes.
+    usize::try_from(header.payload_len).unwrap_or(usize::MAX)
+}
+
+/// Why a stream holds no further frame. Each of them ends the connection.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum DecodeError {
+    /// The bytes where a frame should begin are no header.
+    #[error(transparent)]
+    Header(#[from] HeaderError),
+    /// The header announces more than is allowed.
+    #[error("{frame_type} announces a payload of {len} bytes: {max} are allowed")]
+    PayloadTooLarge {
+        /// What the header announces, in bytes.
+        len: u32,
+        /// The most that is allowed, in bytes.
+        max: u32,
+        /// The type of the frame.
+        frame_type: FrameType,
+        /// The exchange of the frame.
+        msg_id: MsgId,
+    },
+}

@@ -1,0 +1,85 @@
+//! Topics: where a broker takes a message to.
+
+use std::fmt;
+use std::str;
+
+use bytes::Bytes;
+use thiserror::Error;
+
+use super::Escaped;
+
+/// A topic: UTF-8 without control characters. It is empty on a direct connection.
+#[derive(Clone, PartialEq, Eq, Hash, Default)]
+pub struct Topic(Bytes);
+
+impl Topic {
+    /// The empty topic.
+    pub const EMPTY: Self = Self(Bytes::new());
+
+    /// The topic in these bytes, which it keeps.
+    ///
+    /// # Errors
+    ///
+    /// See [`TopicError`]; `max_len` is in bytes.
+    pub fn new(bytes: Bytes, max_len: u16) -> Result<Self, TopicError> {
+        if bytes.len() > usize::from(max_len) {
+            return Err(TopicError::TooLong {
+                len: bytes.len(),
+                max: max_len,
+            });
+        }
+        let text = str::from_utf8(&bytes).map_err(|_| TopicError::NotUtf8)?;
+        match text.chars().find(|character| character.is_control()) {
+            Some(character) => Err(TopicError::ControlCharacter(character)),
+            None => Ok(Self(bytes)),
+        }
+    }
+
+    /// The topic as text.
+    pub fn as_str(&self) -> &str {
+        // `new` has seen that it is UTF-8, so the default is never taken.
+        str::from_utf8(&self.0).unwrap_or_default()
+    }
+
+    /// Whether it is the topic of a direct connection.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// How many bytes it has.
+    pub fn len(&self) -> usize {
+        self.0.len()
+    }
+}
+
+impl fmt::Display for Topic {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        Escaped::with_max_len(self.as_str(), usize::from(u16::MAX)).fmt(f)
+    }
+}
+
+impl fmt::Debug for Topic {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Topic({:?})", self.as_str())
+    }
+}
+
+/// Why bytes are no topic. The message is answered with `INVALID_ARGUMENT`; the connection goes on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum TopicError {
+    /// It is longer than the connection allows.
+    #[error("the topic has {len} bytes: {max} are allowed")]
+    TooLong {
+        /// Its length in bytes.
+        len: usize,
+        /// The most that is allowed.
+        max: u16,
+    },
+    /// It is not text.
+    #[error("the topic is not UTF-8")]
+    NotUtf8,
+    /// It holds a NUL or another control character.
+    #[error("the topic holds the control character U+{:04X}", u32::from(*.0))]
+    ControlCharacter(char),
+}
