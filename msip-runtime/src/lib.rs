@@ -1,3 +1,4 @@
 //! Typed clients and servers over a 24-byte header.
 
+pub mod transport;
 pub mod wire;

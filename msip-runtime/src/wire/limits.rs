@@ -2,6 +2,9 @@
 
 use super::FrameType;
 
+/// The largest body unless told otherwise, in bytes: 4 MiB.
+pub const DEFAULT_MAX_BODY: usize = 4 * 1024 * 1024;
+
 /// The limits of one connection on what it receives (docs/protocol.md, "Limits"). All are in bytes.
 ///
 /// Start from [`Limits::default`] and change what has to change.

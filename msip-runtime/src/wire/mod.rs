@@ -38,6 +38,6 @@ pub use hello::{
 };
 pub use hello_proto::{Codec, Compression, Hello, Identity, Metadata, Welcome};
 pub use id::{MsgId, Side};
-pub use limits::Limits;
+pub use limits::{DEFAULT_MAX_BODY, Limits};
 pub use payload::{Payload, PayloadError, write_metadata, write_topic};
 pub use topic::{Topic, TopicError};

@@ -1,0 +1,17 @@
+//! Bytes in and out: how one peer reaches another, and nothing of what they say.
+
+mod address;
+mod connection;
+mod escape;
+mod listener;
+mod memory;
+mod stream;
+mod tcp;
+mod url;
+
+pub use address::{Address, PeerAddress};
+pub use connection::{Connection, connect};
+pub use listener::Listener;
+pub use memory::memory_pair;
+pub use stream::{Stream, Transport};
+pub use url::{ServiceUrl, UrlError};

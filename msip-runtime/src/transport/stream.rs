@@ -1,0 +1,108 @@
+//! A stream of bytes in each direction, whatever carries it.
+
+use std::fmt;
+use std::io::{self, IoSlice};
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use tokio::io::{AsyncRead, AsyncWrite, DuplexStream, ReadBuf};
+use tokio::net::TcpStream;
+
+/// What can carry a connection: bytes in order, both ways.
+pub trait Transport: AsyncRead + AsyncWrite + Send + Unpin {}
+
+impl<T: AsyncRead + AsyncWrite + Send + Unpin + ?Sized> Transport for T {}
+
+/// The stream of a [`Connection`](super::Connection). The transports of this crate are called without a
+/// virtual call; any other goes in through [`Stream::boxed`].
+pub struct Stream(Inner);
+
+enum Inner {
+    Tcp(TcpStream),
+    Memory(DuplexStream),
+    Boxed(Box<dyn Transport>),
+}
+
+impl Stream {
+    /// The stream over a transport of your own.
+    pub fn boxed(transport: impl Transport + 'static) -> Self {
+        Self(Inner::Boxed(Box::new(transport)))
+    }
+}
+
+impl From<TcpStream> for Stream {
+    fn from(stream: TcpStream) -> Self {
+        Self(Inner::Tcp(stream))
+    }
+}
+
+impl From<DuplexStream> for Stream {
+    fn from(stream: DuplexStream) -> Self {
+        Self(Inner::Memory(stream))
+    }
+}
+
+impl fmt::Debug for Stream {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self.0 {
+            Inner::Tcp(_) => "Stream(tcp)",
+            Inner::Memory(_) => "Stream(mem)",
+            Inner::Boxed(_) => "Stream(boxed)",
+        })
+    }
+}
+
+/// Hands a call on to whatever carries the stream.
+macro_rules! each {
+    ($self:ident, $stream:ident => $call:expr) => {
+        match &mut $self.get_mut().0 {
+            Inner::Tcp($stream) => $call,
+            Inner::Memory($stream) => $call,
+            Inner::Boxed($stream) => $call,
+        }
+    };
+}
+
+impl AsyncRead for Stream {
+    fn poll_read(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        each!(self, stream => Pin::new(stream).poll_read(context, buf))
+    }
+}
+
+impl AsyncWrite for Stream {
+    fn poll_write(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buf: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        each!(self, stream => Pin::new(stream).poll_write(context, buf))
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        each!(self, stream => Pin::new(stream).poll_flush(context))
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        each!(self, stream => Pin::new(stream).poll_shutdown(context))
+    }
+
+    fn poll_write_vectored(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        bufs: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        each!(self, stream => Pin::new(stream).poll_write_vectored(context, bufs))
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        match &self.0 {
+            Inner::Tcp(stream) => stream.is_write_vectored(),
+            Inner::Memory(stream) => stream.is_write_vectored(),
+            Inner::Boxed(stream) => stream.is_write_vectored(),
+        }
+    }
+}
