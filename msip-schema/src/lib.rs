@@ -7,6 +7,8 @@
 
 mod diag;
 mod draft;
+#[cfg(feature = "emit")]
+pub mod emit;
 mod kind;
 mod model;
 pub mod names;

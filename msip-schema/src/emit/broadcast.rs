@@ -1,0 +1,69 @@
+//! The broadcast trait: what a server may say to many clients at once.
+
+use proc_macro2::TokenStream;
+use quote::{format_ident, quote};
+
+use super::docs::{Docs, allow_for};
+use super::plan::{EnvelopePlan, MemberPlan, Plan};
+
+/// The trait: the messages that nobody answers.
+pub(super) fn definition(plan: &Plan<'_>, envelope: &EnvelopePlan<'_>) -> TokenStream {
+    let visibility = &plan.target.visibility;
+    let name = format_ident!("Broadcast{}", envelope.direction.envelope_name());
+    let doc = Docs::line("What a server may say to many clients at once: its one-way messages, typed.")
+        .paragraph(format!(
+            "Implemented for the [runtime's `Broadcast`]({}) of [`{}`]. Each message is encoded once and queued for \
+             every client that has room; nothing waits for a slow one.",
+            plan.runtime_link("Broadcast"),
+            plan.protocol,
+        ))
+        .attributes();
+    let allow = allow_for(one_way(envelope).map(|member| member.doc.as_slice()));
+    let methods = one_way(envelope).map(|member| {
+        let doc = Docs::new(&member.doc).paragraph("Returns how many clients took it.").attributes();
+        let signature = signature(member);
+        quote!(#doc #signature;)
+    });
+    quote! {
+        #doc
+        #allow
+        #[allow(dead_code, reason = "no program says everything")]
+        #visibility trait #name: ::core::marker::Send + ::core::marker::Sync {
+            #(#methods)*
+        }
+    }
+}
+
+/// The implementation for everything that sends to many.
+pub(super) fn implementation(plan: &Plan<'_>, envelope: &EnvelopePlan<'_>) -> TokenStream {
+    let Plan { runtime, sender, .. } = plan;
+    let name = format_ident!("Broadcast{}", envelope.direction.envelope_name());
+    let out = &envelope.ident;
+    let methods = one_way(envelope).map(|member| {
+        let signature = signature(member);
+        let message = member.of(out);
+        quote! {
+            #signature {
+                #runtime::OutboundAll::send_all(self, #message)
+            }
+        }
+    });
+    quote! {
+        impl<#sender> #name for #sender
+        where
+            #sender: #runtime::OutboundAll<#out> + ?Sized,
+        {
+            #(#methods)*
+        }
+    }
+}
+
+fn one_way<'p, 'a>(envelope: &'p EnvelopePlan<'a>) -> impl Iterator<Item = &'p MemberPlan<'a>> {
+    envelope.members.iter().filter(|member| member.is_one_way())
+}
+
+fn signature(member: &MemberPlan<'_>) -> TokenStream {
+    let method = &member.method;
+    let argument = member.argument();
+    quote!(fn #method(&self #argument) -> usize)
+}

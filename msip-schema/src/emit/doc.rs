@@ -1,0 +1,107 @@
+//! Comments of a schema as doc comments that no tool stumbles over.
+//!
+//! What people write above a message is Markdown at best, and rustdoc would compile its indented lines as Rust,
+//! look up its `[brackets]` as items and parse its `<angles>` as HTML. [`sanitise`] keeps what surely is meant as
+//! Markdown (paragraphs, lists, headings, code, links to the web) and makes plain text of the rest.
+
+mod block;
+mod inline;
+
+use proc_macro2::TokenStream;
+use quote::quote;
+
+/// The lines of a doc comment, without the space that stands in front of each in the source.
+///
+/// Empty where the comment says nothing. What comes out:
+///
+/// - fenced and indented code in fences with a language that is not Rust, all closed;
+/// - list items whose continuation lines stand exactly below their text;
+/// - `[` and `]` escaped unless they are a link to `http` or `https`, `<` escaped unless it encloses such an
+///   address, and bare addresses enclosed;
+/// - neither tabs, control characters nor marks that change the direction of text; no trailing spaces.
+pub fn sanitise(comment: &str) -> Vec<String> {
+    block::blocks(&lines(comment))
+}
+
+/// The `#[doc = "…"]` attributes of these lines, which a formatter prints as `///`.
+pub fn attributes(lines: &[String]) -> TokenStream {
+    let lines = lines.iter().map(|line| if line.is_empty() { String::new() } else { format!(" {line}") });
+    quote!(#(#[doc = #lines])*)
+}
+
+/// Whether `clippy::doc_markdown` may want backticks around a word of these lines, so that the item above which
+/// they stand should allow it.
+///
+/// Errs on the side of yes: clippy's own rule has exceptions.
+pub fn lacks_backticks(lines: &[String]) -> bool {
+    let mut fence: Option<&str> = None;
+    for line in lines {
+        let text = line.trim_start();
+        let marks = text.get(..text.len() - text.trim_start_matches('`').len()).unwrap_or_default();
+        match fence {
+            Some(open) if text == open => fence = None,
+            Some(_) => {}
+            None if marks.len() >= 3 => fence = Some(marks),
+            None if text.split(char::is_whitespace).any(looks_like_code) => return true,
+            None => {}
+        }
+    }
+    false
+}
+
+/// Whether a word has the look of an identifier. Words in code spans are not told apart from others.
+fn looks_like_code(word: &str) -> bool {
+    let bare = word.trim_matches(|c: char| !c.is_alphanumeric() && c != '`');
+    if bare.starts_with('`') && bare.ends_with('`') {
+        return false;
+    }
+    let upper = word.chars().filter(|c| c.is_uppercase()).count();
+    word.contains('_')
+        || word.contains("::")
+        || word.contains("()")
+        || (upper >= 2 && word.chars().any(char::is_lowercase))
+}
+
+/// The comment's lines: clean, tabs expanded, and without the indentation that all of them share.
+fn lines(comment: &str) -> Vec<String> {
+    let mut lines: Vec<String> = comment.lines().map(clean).collect();
+    let shared = lines.iter().filter(|line| !line.is_empty()).map(|line| indentation(line)).min().unwrap_or(0);
+    for line in &mut lines {
+        line.drain(..shared.min(line.len()));
+    }
+    lines
+}
+
+/// A line without what an editor does not show.
+fn clean(line: &str) -> String {
+    let mut clean = String::with_capacity(line.len());
+    let mut column = 0_usize;
+    for c in line.chars() {
+        match c {
+            '\t' => {
+                let width = 4 - column % 4;
+                clean.extend(std::iter::repeat_n(' ', width));
+                column += width;
+            }
+            // The marks by which text is made to look unlike what it is; rustc refuses them.
+            '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}' => {}
+            c if c.is_control() => {}
+            // Spaces that are none to a Markdown parser, but to `trim`.
+            c if c.is_whitespace() => {
+                clean.push(' ');
+                column += 1;
+            }
+            c => {
+                clean.push(c);
+                column += 1;
+            }
+        }
+    }
+    clean.truncate(clean.trim_end().len());
+    clean
+}
+
+/// The number of spaces that a line begins with.
+fn indentation(line: &str) -> usize {
+    line.len() - line.trim_start_matches(' ').len()
+}

@@ -1,0 +1,264 @@
+//! The enum of one direction, and how it becomes bytes.
+
+use proc_macro2::{Literal, TokenStream};
+use quote::quote;
+
+use super::docs::{Docs, allow_for};
+use super::plan::{EnvelopePlan, MemberPlan, Plan, Shape, number};
+use crate::{Compression, Direction, MsgKind};
+
+/// `pub enum ClientToServer { … }`, unless it is the user's.
+pub(super) fn definition(plan: &Plan<'_>, envelope: &EnvelopePlan<'_>) -> Option<TokenStream> {
+    if envelope.is_user_defined {
+        return None;
+    }
+    let visibility = &plan.target.visibility;
+    let ident = &envelope.ident;
+    let doc = match (envelope.doc.is_empty(), envelope.direction) {
+        (false, _) => Docs::new(&envelope.doc),
+        (true, Direction::ClientToServer) => Docs::line("What a client may say."),
+        (true, Direction::ServerToClient) => Docs::line("What a server may say."),
+    };
+    let doc = doc.attributes();
+    let allow_docs = allow_for(
+        envelope.members.iter().map(|member| member.doc.as_slice()).chain([envelope.doc.as_slice()]),
+    );
+    let lints = if shares_a_word(&envelope.members) {
+        quote!(clippy::large_enum_variant, clippy::enum_variant_names)
+    } else {
+        quote!(clippy::large_enum_variant)
+    };
+    let variants = envelope.members.iter().map(|member| {
+        let doc = Docs::new(&member.doc).attributes();
+        let variant = &member.variant;
+        let payload = member.payload.as_ref().map(|payload| quote!((#payload)));
+        quote!(#doc #variant #payload)
+    });
+    Some(quote! {
+        #doc
+        #allow_docs
+        #[allow(#lints, reason = "the variants are the schema's")]
+        #[derive(Debug, Clone, PartialEq)]
+        #visibility enum #ident {
+            #(#variants,)*
+        }
+    })
+}
+
+/// Whether the variants all begin, or all end, with the same word, of which clippy complains from three on.
+fn shares_a_word(members: &[MemberPlan<'_>]) -> bool {
+    fn first(name: &str) -> &str {
+        let end = name.char_indices().skip(1).find(|(_, c)| c.is_uppercase()).map_or(name.len(), |(at, _)| at);
+        name.get(..end).unwrap_or(name)
+    }
+    fn last(name: &str) -> &str {
+        let start = name.char_indices().rev().find(|(_, c)| c.is_uppercase()).map_or(0, |(at, _)| at);
+        name.get(start..).unwrap_or(name)
+    }
+    let names: Vec<String> = members.iter().map(|member| member.variant.to_string()).collect();
+    let share = |word: fn(&str) -> &str| names.windows(2).all(|pair| matches!(pair, [a, b] if word(a) == word(b)));
+    names.len() >= 3 && (share(first) || share(last))
+}
+
+/// `impl ClientToServer { msg_kind, variant }`
+pub(super) fn methods(plan: &Plan<'_>, envelope: &EnvelopePlan<'_>) -> TokenStream {
+    let Plan { runtime, target, .. } = plan;
+    let visibility = &target.visibility;
+    let ident = &envelope.ident;
+    let kinds = MsgKind::ALL.into_iter().filter_map(|kind| {
+        let members = envelope.members.iter().filter(|member| member.member.kind == kind);
+        let patterns: Vec<_> = members.map(|member| member.any_of(&quote!(Self))).collect();
+        let kind = kind_path(plan, kind);
+        (!patterns.is_empty()).then(|| quote!(#(#patterns)|* => #kind))
+    });
+    let kinds = match_self(kinds.collect());
+    let numbers = match_self(
+        envelope
+            .members
+            .iter()
+            .map(|member| {
+                let pattern = member.any_of(&quote!(Self));
+                let number = &member.number;
+                quote!(#pattern => #number)
+            })
+            .collect(),
+    );
+    let allow = allow_long(envelope.members.len(), 1);
+    quote! {
+        impl #ident {
+            /// How this message is delivered.
+            #[must_use]
+            #allow
+            #visibility const fn msg_kind(&self) -> #runtime::MsgKind {
+                #kinds
+            }
+
+            /// The number of this message's member on the wire.
+            #[must_use]
+            #allow
+            #visibility const fn variant(&self) -> u16 {
+                #numbers
+            }
+        }
+    }
+}
+
+/// `impl Envelope for ClientToServer`
+pub(super) fn implementation(plan: &Plan<'_>, envelope: &EnvelopePlan<'_>) -> TokenStream {
+    let runtime = plan.runtime;
+    let ident = &envelope.ident;
+    let members = &envelope.members;
+    let rows = members.iter().map(|member| row(plan, member));
+    let indices = match_self(
+        members
+            .iter()
+            .enumerate()
+            .map(|(index, member)| {
+                let pattern = member.any_of(&quote!(Self));
+                let index = Literal::usize_unsuffixed(index);
+                quote!(#pattern => #index)
+            })
+            .collect(),
+    );
+    let lengths = match_self(
+        members
+            .iter()
+            .map(|member| {
+                let MemberPlan { variant, number, .. } = member;
+                match member.payload {
+                    Some(_) => quote!(Self::#variant(message) => #runtime::body::member_len(#number, message)),
+                    None => quote!(Self::#variant => #runtime::body::unit_len(#number)),
+                }
+            })
+            .collect(),
+    );
+    let encodings = match_self(
+        members
+            .iter()
+            .map(|member| {
+                let MemberPlan { variant, number, .. } = member;
+                match member.payload {
+                    Some(_) => {
+                        quote!(Self::#variant(message) => #runtime::body::encode_member(#number, message, buffer))
+                    }
+                    None => quote!(Self::#variant => #runtime::body::encode_unit(#number, buffer)),
+                }
+            })
+            .collect(),
+    );
+    let unused_buffer = members.is_empty().then(|| quote!(let _ = buffer;));
+    let decoding = decoding(plan, envelope);
+    let allow = allow_long(members.len(), 1);
+    let allow_decode = allow_long(members.len(), 3);
+    quote! {
+        impl #runtime::Envelope for #ident {
+            const VARIANTS: &'static [#runtime::Variant] = &[#(#rows,)*];
+
+            #allow
+            fn index(&self) -> usize {
+                #indices
+            }
+
+            #allow
+            fn encoded_len(&self) -> usize {
+                #lengths
+            }
+
+            #allow
+            fn encode(&self, buffer: &mut ::std::vec::Vec<u8>) {
+                #unused_buffer
+                #encodings
+            }
+
+            #allow_decode
+            fn decode(
+                variant: u16,
+                body: #runtime::bytes::Bytes,
+            ) -> ::core::result::Result<Self, #runtime::BodyError> {
+                #decoding
+            }
+        }
+    }
+}
+
+fn decoding(plan: &Plan<'_>, envelope: &EnvelopePlan<'_>) -> TokenStream {
+    let runtime = plan.runtime;
+    if envelope.members.is_empty() {
+        return quote! {
+            let _ = body;
+            ::core::result::Result::Err(#runtime::BodyError::unknown_variant(variant))
+        };
+    }
+    let arms = envelope.members.iter().map(|member| {
+        let MemberPlan { variant, number, .. } = member;
+        match member.payload {
+            Some(_) => quote!(#number => #runtime::body::decode_member(#number, body).map(Self::#variant)),
+            None => quote!(#number => #runtime::body::decode_unit(#number, body).map(|()| Self::#variant)),
+        }
+    });
+    quote! {
+        match variant {
+            #(#arms,)*
+            unknown => ::core::result::Result::Err(#runtime::BodyError::unknown_variant(unknown)),
+        }
+    }
+}
+
+/// One member's row in the table of variants.
+fn row(plan: &Plan<'_>, member: &MemberPlan<'_>) -> TokenStream {
+    let runtime = plan.runtime;
+    let MemberPlan { number: own_number, member: model, .. } = member;
+    let name = &model.name;
+    let kind = kind_path(plan, model.kind);
+    let mut row = quote!(#runtime::Variant::new(#own_number, #name, #kind));
+    match &member.shape {
+        Shape::OneWay => {}
+        Shape::Acknowledged => row.extend(quote!(.acknowledged())),
+        Shape::Call(answer) => {
+            let response = &answer.number;
+            row.extend(quote!(.call(#response)));
+        }
+        Shape::Answer => row.extend(quote!(.answer())),
+    }
+    if let Some(timeout) = model.timeout {
+        // 49 days is as long as for ever.
+        let timeout_ms = number(u32::try_from(timeout.as_millis()).unwrap_or(u32::MAX).into());
+        row.extend(quote!(.timeout_ms(#timeout_ms)));
+    }
+    if model.urgent {
+        row.extend(quote!(.urgent()));
+    }
+    if model.compress == Compression::Never {
+        row.extend(quote!(.uncompressed()));
+    }
+    if model.idempotent {
+        row.extend(quote!(.idempotent()));
+    }
+    if let Some(key) = &model.key {
+        row.extend(quote!(.key(#key)));
+    }
+    row
+}
+
+fn kind_path(plan: &Plan<'_>, kind: MsgKind) -> TokenStream {
+    let runtime = plan.runtime;
+    match kind {
+        MsgKind::Event => quote!(#runtime::MsgKind::Event),
+        MsgKind::Command => quote!(#runtime::MsgKind::Command),
+        MsgKind::State => quote!(#runtime::MsgKind::State),
+        MsgKind::Log => quote!(#runtime::MsgKind::Log),
+        MsgKind::Metric => quote!(#runtime::MsgKind::Metric),
+    }
+}
+
+/// `match self { … }`, which for an enum without variants must look at the place itself.
+fn match_self(arms: Vec<TokenStream>) -> TokenStream {
+    if arms.is_empty() { quote!(match *self {}) } else { quote!(match self { #(#arms,)* }) }
+}
+
+/// Allows a function to be long where an arm for each member may make it so.
+pub(super) fn allow_long(members: usize, lines_per_member: usize) -> Option<TokenStream> {
+    // Clippy's limit is 100 lines; long names break an arm into three.
+    (members * lines_per_member > 30)
+        .then(|| quote!(#[allow(clippy::too_many_lines, reason = "one arm for each message")]))
+}

@@ -1,0 +1,373 @@
+//! The handle traits: what one side does with what the other says.
+
+use proc_macro2::{Ident, TokenStream};
+use quote::{format_ident, quote};
+
+use super::docs::{Docs, allow_for};
+use super::envelope::allow_long;
+use super::plan::{EnvelopePlan, MemberPlan, Plan, Shape, result};
+use super::send::methods;
+use crate::Direction;
+
+/// What differs between the handler of a server and that of a client.
+struct Role {
+    trait_ident: Ident,
+    /// The runtime's trait that the protocol implements for every handler.
+    runtime_trait: Ident,
+    /// The parameter that says who is at the other end, and the runtime's type of it.
+    other: Ident,
+    other_type: Ident,
+    connected: Ident,
+    disconnected: Ident,
+    /// Whether the handler is asked after a failed attempt to connect.
+    connects: bool,
+}
+
+impl Role {
+    fn of(direction: Direction) -> Self {
+        let trait_ident = format_ident!("Handle{}", direction.envelope_name());
+        match direction {
+            Direction::ClientToServer => Self {
+                trait_ident,
+                runtime_trait: format_ident!("ServeWith"),
+                other: format_ident!("peer"),
+                other_type: format_ident!("Peer"),
+                connected: format_ident!("on_client_connected"),
+                disconnected: format_ident!("on_client_disconnected"),
+                connects: false,
+            },
+            Direction::ServerToClient => Self {
+                trait_ident,
+                runtime_trait: format_ident!("ConnectWith"),
+                other: format_ident!("client"),
+                other_type: format_ident!("Client"),
+                connected: format_ident!("on_connected"),
+                disconnected: format_ident!("on_disconnected"),
+                connects: true,
+            },
+        }
+    }
+}
+
+/// The trait.
+pub(super) fn definition(plan: &Plan<'_>, envelope: &EnvelopePlan<'_>) -> TokenStream {
+    let visibility = &plan.target.visibility;
+    let role = Role::of(envelope.direction);
+    let name = &role.trait_ident;
+    let package = plan.schema.package();
+    let (summary, details, speakers) = match envelope.direction {
+        Direction::ClientToServer => (
+            "What a server does with what its clients say.",
+            "Write the methods as `async fn`. Messages of one client are handled in the order they were sent; a call \
+             does not hold up what follows it.",
+            "clients",
+        ),
+        Direction::ServerToClient => (
+            "What a client does with what its server says.",
+            "Write the methods as `async fn`. Messages are handled in the order they were sent; a call does not hold \
+             up what follows it. `()` is a handler too: it ignores messages and refuses calls as unimplemented.",
+            "servers",
+        ),
+    };
+    let doc = Docs::line(summary).paragraph(details).attributes();
+    let message = format!("`{{Self}}` does not handle what {speakers} of `{package}` say");
+    let label = format!("not a handler of `{package}`");
+    let note = format!("implement `{name}` for `{{Self}}`");
+    let allow = allow_for(methods(envelope).map(|member| member.doc.as_slice()));
+    let handlers = methods(envelope).map(|member| {
+        let doc = handler_doc(member);
+        let signature = signature(plan, &role, member);
+        let ignored = member.is_one_way().then(|| {
+            let other = &role.other;
+            let passed = member.passed();
+            if member.payload.is_some() { quote!((#other #passed)) } else { quote!(#other) }
+        });
+        match ignored {
+            Some(ignored) => quote! {
+                #doc
+                #signature {
+                    let _ = #ignored;
+                    ::core::future::ready(())
+                }
+            },
+            None => quote!(#doc #signature;),
+        }
+    });
+    let callbacks = callbacks(plan, &role);
+    quote! {
+        #doc
+        #allow
+        #[diagnostic::on_unimplemented(message = #message, label = #label, note = #note)]
+        #visibility trait #name: ::core::marker::Send + ::core::marker::Sync + 'static {
+            #(#handlers)*
+            #callbacks
+        }
+    }
+}
+
+/// The methods that are there whatever the schema says.
+fn callbacks(plan: &Plan<'_>, role: &Role) -> TokenStream {
+    let Plan { runtime, protocol, .. } = plan;
+    let Role { other, other_type, connected, disconnected, .. } = role;
+    let done = Plan::future(&quote!(()));
+    let (connected_doc, disconnected_doc) = if role.connects {
+        (
+            "The client has connected, or connected again; calls may be made from here. Does nothing unless implemented.",
+            "The connection is lost or closed, for this reason. Does nothing unless implemented.",
+        )
+    } else {
+        (
+            "A client has connected. Does nothing unless implemented.",
+            "A client's connection is lost or closed, for this reason. Does nothing unless implemented.",
+        )
+    };
+    let failure = role.connects.then(|| {
+        let decision = Plan::future(&quote!(#runtime::Reconnect));
+        quote! {
+            /// The attempt of this number, counted from 1, has failed: what next?
+            ///
+            /// Tries again, later each time, unless implemented.
+            fn on_connect_failure(&self, error: &#runtime::ConnectError, attempt: u32) -> #decision {
+                let _ = (error, attempt);
+                ::core::future::ready(#runtime::Reconnect::Backoff)
+            }
+        }
+    });
+    quote! {
+        #[doc = #connected_doc]
+        fn #connected(&self, #other: &#runtime::#other_type<#protocol>) -> #done {
+            let _ = #other;
+            ::core::future::ready(())
+        }
+
+        #[doc = #disconnected_doc]
+        fn #disconnected(
+            &self,
+            #other: &#runtime::#other_type<#protocol>,
+            reason: #runtime::DisconnectReason,
+        ) -> #done {
+            let _ = (#other, reason);
+            ::core::future::ready(())
+        }
+
+        #failure
+    }
+}
+
+/// What is implemented with the trait: the handler that refuses, the shared one, and the way from the runtime.
+pub(super) fn implementations(plan: &Plan<'_>, envelope: &EnvelopePlan<'_>) -> Vec<TokenStream> {
+    let role = Role::of(envelope.direction);
+    let mut items = Vec::new();
+    if role.connects {
+        items.push(refusing(plan, envelope, &role));
+    }
+    items.push(shared(plan, envelope, &role));
+    items.push(dispatching(plan, envelope, &role));
+    items
+}
+
+/// `impl HandleServerToClient for ()`
+fn refusing(plan: &Plan<'_>, envelope: &EnvelopePlan<'_>, role: &Role) -> TokenStream {
+    let Plan { runtime, protocol, .. } = plan;
+    let Role { trait_ident, other, other_type, .. } = role;
+    let other = format_ident!("_{other}");
+    let required = methods(envelope).filter(|member| !member.is_one_way()).map(|member| {
+        let handler = &member.handler;
+        let parameter = format_ident!("_{}", member.parameter());
+        let argument = member.payload.as_ref().map(|payload| quote!(, #parameter: #payload));
+        let future = Plan::future(&output(plan, member));
+        let name = &member.member.name;
+        quote! {
+            fn #handler(&self, #other: &#runtime::#other_type<#protocol> #argument) -> #future {
+                ::core::future::ready(::core::result::Result::Err(#runtime::Status::unimplemented(#name)))
+            }
+        }
+    });
+    quote! {
+        impl #trait_ident for () {
+            #(#required)*
+        }
+    }
+}
+
+/// `impl HandleClientToServer for Arc<H>`
+fn shared(plan: &Plan<'_>, envelope: &EnvelopePlan<'_>, role: &Role) -> TokenStream {
+    let Plan { runtime, protocol, handler: parameter, .. } = plan;
+    let Role { trait_ident, other, other_type, connected, disconnected, .. } = role;
+    let handlers = methods(envelope).map(|member| {
+        let handler = &member.handler;
+        let signature = signature(plan, role, member);
+        let passed = member.passed();
+        quote! {
+            #signature {
+                #parameter::#handler(self, #other #passed)
+            }
+        }
+    });
+    let done = Plan::future(&quote!(()));
+    let failure = role.connects.then(|| {
+        let decision = Plan::future(&quote!(#runtime::Reconnect));
+        quote! {
+            fn on_connect_failure(&self, error: &#runtime::ConnectError, attempt: u32) -> #decision {
+                #parameter::on_connect_failure(self, error, attempt)
+            }
+        }
+    });
+    quote! {
+        impl<#parameter> #trait_ident for ::std::sync::Arc<#parameter>
+        where
+            #parameter: #trait_ident,
+        {
+            #(#handlers)*
+
+            fn #connected(&self, #other: &#runtime::#other_type<#protocol>) -> #done {
+                #parameter::#connected(self, #other)
+            }
+
+            fn #disconnected(
+                &self,
+                #other: &#runtime::#other_type<#protocol>,
+                reason: #runtime::DisconnectReason,
+            ) -> #done {
+                #parameter::#disconnected(self, #other, reason)
+            }
+
+            #failure
+        }
+    }
+}
+
+/// `impl ServeWith<H> for Chat`
+fn dispatching(plan: &Plan<'_>, envelope: &EnvelopePlan<'_>, role: &Role) -> TokenStream {
+    let Plan { runtime, protocol, handler: parameter, .. } = plan;
+    let Role { trait_ident, runtime_trait, other, other_type, connected, disconnected, .. } = role;
+    let message_type = &envelope.ident;
+    let answer_type = &plan.reverse(envelope).ident;
+    let arms = envelope.members.iter().map(|member| arm(plan, envelope, role, member));
+    let allow = allow_long(envelope.members.len(), 4);
+    // Where nothing is said but answers, no handler is ever asked.
+    let unused = methods(envelope).next().is_none().then(|| quote!(let _ = (handler, #other);));
+    let done = Plan::future(&quote!(()));
+    let failure = role.connects.then(|| {
+        let decision = Plan::future(&quote!(#runtime::Reconnect));
+        quote! {
+            fn connect_failure(handler: &#parameter, error: &#runtime::ConnectError, attempt: u32) -> #decision {
+                handler.on_connect_failure(error, attempt)
+            }
+        }
+    });
+    quote! {
+        impl<#parameter> #runtime::#runtime_trait<#parameter> for #protocol
+        where
+            #parameter: #trait_ident,
+        {
+            #allow
+            async fn dispatch(
+                handler: &#parameter,
+                #other: &#runtime::#other_type<Self>,
+                message: #message_type,
+            ) -> ::core::result::Result<::core::option::Option<#answer_type>, #runtime::Status> {
+                #unused
+                match message {
+                    #(#arms)*
+                }
+            }
+
+            fn connected(handler: &#parameter, #other: &#runtime::#other_type<Self>) -> #done {
+                handler.#connected(#other)
+            }
+
+            fn disconnected(
+                handler: &#parameter,
+                #other: &#runtime::#other_type<Self>,
+                reason: #runtime::DisconnectReason,
+            ) -> #done {
+                handler.#disconnected(#other, reason)
+            }
+
+            #failure
+        }
+    }
+}
+
+/// Hands one message to its handler, and turns what comes back into an answer.
+fn arm(plan: &Plan<'_>, envelope: &EnvelopePlan<'_>, role: &Role, member: &MemberPlan<'_>) -> TokenStream {
+    let runtime = plan.runtime;
+    let message_type = &envelope.ident;
+    let answer_type = &plan.reverse(envelope).ident;
+    let other = &role.other;
+    let handler = &member.handler;
+    let passed = member.passed();
+    let pattern = member.of(message_type);
+    match &member.shape {
+        Shape::OneWay => quote! {
+            #pattern => {
+                handler.#handler(#other #passed).await;
+                ::core::result::Result::Ok(::core::option::Option::None)
+            }
+        },
+        Shape::Acknowledged => quote! {
+            #pattern => {
+                handler.#handler(#other #passed).await?;
+                ::core::result::Result::Ok(::core::option::Option::None)
+            }
+        },
+        Shape::Call(answer) => {
+            let variant = &answer.variant;
+            match answer.payload {
+                Some(_) => quote! {
+                    #pattern => {
+                        let response = handler.#handler(#other #passed).await?;
+                        ::core::result::Result::Ok(::core::option::Option::Some(#answer_type::#variant(response)))
+                    }
+                },
+                None => quote! {
+                    #pattern => {
+                        handler.#handler(#other #passed).await?;
+                        ::core::result::Result::Ok(::core::option::Option::Some(#answer_type::#variant))
+                    }
+                },
+            }
+        }
+        // It answers a call, and was sent as if it were none.
+        Shape::Answer => {
+            let pattern = member.any_of(&quote!(#message_type));
+            let name = &member.member.name;
+            quote!(#pattern => ::core::result::Result::Err(#runtime::Status::unsolicited(#name)),)
+        }
+    }
+}
+
+fn signature(plan: &Plan<'_>, role: &Role, member: &MemberPlan<'_>) -> TokenStream {
+    let Plan { runtime, protocol, .. } = plan;
+    let Role { other, other_type, .. } = role;
+    let handler = &member.handler;
+    let argument = member.argument();
+    let future = Plan::future(&output(plan, member));
+    quote!(fn #handler(&self, #other: &#runtime::#other_type<#protocol> #argument) -> #future)
+}
+
+/// What a handler returns.
+fn output(plan: &Plan<'_>, member: &MemberPlan<'_>) -> TokenStream {
+    let runtime = plan.runtime;
+    let status = quote!(#runtime::Status);
+    match &member.shape {
+        Shape::OneWay | Shape::Answer => quote!(()),
+        Shape::Acknowledged => result(&quote!(()), &status),
+        Shape::Call(answer) => result(&answer.ty(), &status),
+    }
+}
+
+fn handler_doc(member: &MemberPlan<'_>) -> TokenStream {
+    let docs = Docs::new(&member.doc);
+    match member.shape {
+        Shape::OneWay | Shape::Answer => docs.paragraph("Ignored unless implemented."),
+        Shape::Acknowledged => docs
+            .paragraph("The sender waits until this returns.")
+            .section("Errors", "What the sender is told in place of the acknowledgment."),
+        Shape::Call(_) => docs
+            .paragraph("A call: what this returns is the answer.")
+            .section("Errors", "What the caller gets in place of the answer."),
+    }
+    .attributes()
+}

@@ -1,0 +1,83 @@
+//! From a [`Schema`] to the Rust items of its protocol.
+//!
+//! One emitter serves every front end: a build script that writes files, and a derive that returns tokens. It
+//! writes the protocol's type, both envelopes, and for each direction a send trait and a handle trait with their
+//! implementations; messages are the front end's. [`items`] takes the schema, which is checked and therefore
+//! never refused here, and a [`Target`], which says what the schema cannot know: where its types live in Rust.
+//!
+//! ```
+//! # fn example(schema: &msip_schema::Schema) {
+//! use msip_schema::emit::{Target, items};
+//! use quote::{format_ident, quote};
+//!
+//! let type_path = |name: &msip_schema::TypeName| {
+//!     let ident = format_ident!("{}", msip_schema::names::type_name(name.short()));
+//!     quote!(#ident)
+//! };
+//! let target = Target::new(&type_path)
+//!     .fingerprint(quote!(0x0123_4567_89ab_cdef))
+//!     .descriptors(quote!(::core::include_bytes!("chat.descriptors.bin")));
+//! for item in items(schema, &target) {
+//!     println!("{item}");
+//! }
+//! # }
+//! ```
+//!
+//! # What the output relies on
+//!
+//! Paths are absolute, so that no type of the user's module can come between, with these exceptions: what
+//! [`Target::type_path`] returns, the items written here, and the tool attributes `clippy` and `diagnostic`.
+//! The names of those items are [`names::RESERVED_TYPES`](crate::names::RESERVED_TYPES) and
+//! [`Target::protocol_name`]; a message beside them must have none of these names.
+//!
+//! The output has no warnings under `clippy::pedantic`, `missing_docs` and rustdoc's lints, whatever the comments
+//! of the schema hold: they pass [`doc::sanitise`], as should the comments of messages.
+
+mod broadcast;
+pub mod doc;
+mod docs;
+mod envelope;
+mod handle;
+mod plan;
+mod protocol;
+mod send;
+mod target;
+
+use proc_macro2::TokenStream;
+
+pub use target::{Sides, Target, UserEnum};
+
+use crate::{Direction, Schema};
+use plan::Plan;
+
+/// Writes the protocol of a schema: one element for each item, what users read first.
+///
+/// The order: the protocol's type, the two enums, the traits; then the implementations, in the same order.
+pub fn items(schema: &Schema, target: &Target<'_>) -> Vec<TokenStream> {
+    let plan = Plan::new(schema, target);
+    let mut read = vec![protocol::definition(&plan)];
+    let mut skipped = vec![protocol::generation(&plan), protocol::implementation(&plan)];
+    for direction in [Direction::ClientToServer, Direction::ServerToClient] {
+        let envelope = plan.envelope(direction);
+        read.extend(envelope::definition(&plan, envelope));
+        read.push(envelope::methods(&plan, envelope));
+        skipped.push(envelope::implementation(&plan, envelope));
+    }
+    for direction in [Direction::ClientToServer, Direction::ServerToClient] {
+        let envelope = plan.envelope(direction);
+        if target.sends(direction) {
+            read.push(send::definition(&plan, envelope));
+            skipped.push(send::implementation(&plan, envelope));
+            if direction == Direction::ServerToClient {
+                read.push(broadcast::definition(&plan, envelope));
+                skipped.push(broadcast::implementation(&plan, envelope));
+            }
+        }
+        if target.handles(direction) {
+            read.push(handle::definition(&plan, envelope));
+            skipped.extend(handle::implementations(&plan, envelope));
+        }
+    }
+    read.append(&mut skipped);
+    read
+}

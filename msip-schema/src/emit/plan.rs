@@ -1,0 +1,293 @@
+//! What every part of the output needs of each member: its names and types, as tokens.
+
+use std::collections::HashSet;
+
+use proc_macro2::{Ident, Literal, Span, TokenStream, TokenTree};
+use quote::{format_ident, quote};
+
+use super::Target;
+use super::doc::sanitise;
+use crate::{Direction, Envelope, Exchange, Member, Payload, Schema, TypeDef, names};
+
+/// A schema with all names settled.
+pub(super) struct Plan<'a> {
+    pub(super) schema: &'a Schema,
+    pub(super) target: &'a Target<'a>,
+    /// The runtime's path.
+    pub(super) runtime: &'a TokenStream,
+    /// The protocol's type.
+    pub(super) protocol: Ident,
+    /// A type parameter that no type of the user's is called like.
+    pub(super) sender: Ident,
+    /// Another such.
+    pub(super) handler: Ident,
+    client_to_server: EnvelopePlan<'a>,
+    server_to_client: EnvelopePlan<'a>,
+}
+
+/// One direction.
+pub(super) struct EnvelopePlan<'a> {
+    pub(super) direction: Direction,
+    /// The enum.
+    pub(super) ident: Ident,
+    /// Whether the enum is the user's.
+    pub(super) is_user_defined: bool,
+    pub(super) doc: Vec<String>,
+    pub(super) members: Vec<MemberPlan<'a>>,
+}
+
+/// One member.
+pub(super) struct MemberPlan<'a> {
+    pub(super) member: &'a Member,
+    pub(super) variant: Ident,
+    pub(super) method: Ident,
+    pub(super) try_method: Ident,
+    pub(super) handler: Ident,
+    /// The message's type; none where the member is empty.
+    pub(super) payload: Option<TokenStream>,
+    pub(super) number: Literal,
+    pub(super) doc: Vec<String>,
+    pub(super) shape: Shape,
+}
+
+/// What a member's methods look like.
+pub(super) enum Shape {
+    OneWay,
+    Acknowledged,
+    Call(Answer),
+    /// It has no methods.
+    Answer,
+}
+
+/// The other direction's member that answers a call.
+pub(super) struct Answer {
+    pub(super) variant: Ident,
+    pub(super) payload: Option<TokenStream>,
+    pub(super) number: Literal,
+}
+
+impl<'a> Plan<'a> {
+    pub(super) fn new(schema: &'a Schema, target: &'a Target<'a>) -> Self {
+        let client_to_server = EnvelopePlan::new(schema, target, Direction::ClientToServer);
+        let server_to_client = EnvelopePlan::new(schema, target, Direction::ServerToClient);
+        let mut used = HashSet::new();
+        for envelope in [&client_to_server, &server_to_client] {
+            used.insert(envelope.ident.to_string());
+            for member in &envelope.members {
+                collect_idents(member.payload.iter().cloned().collect(), &mut used);
+            }
+        }
+        let protocol = ident(&target.protocol_name(schema));
+        used.insert(protocol.to_string());
+        Self {
+            schema,
+            target,
+            runtime: &target.runtime,
+            sender: unused("T", &used),
+            handler: unused("H", &used),
+            protocol,
+            client_to_server,
+            server_to_client,
+        }
+    }
+
+    pub(super) fn envelope(&self, direction: Direction) -> &EnvelopePlan<'a> {
+        match direction {
+            Direction::ClientToServer => &self.client_to_server,
+            Direction::ServerToClient => &self.server_to_client,
+        }
+    }
+
+    /// The way back.
+    pub(super) fn reverse(&self, envelope: &EnvelopePlan<'_>) -> &EnvelopePlan<'a> {
+        self.envelope(envelope.direction.reverse())
+    }
+
+    /// A path of the runtime as text, for links in comments.
+    pub(super) fn runtime_link(&self, item: &str) -> String {
+        let runtime: String = self.runtime.to_string().split_whitespace().collect();
+        format!("{runtime}::{item}")
+    }
+
+    /// `impl Future<Output = output> + Send`
+    pub(super) fn future(output: &TokenStream) -> TokenStream {
+        quote!(impl ::core::future::Future<Output = #output> + ::core::marker::Send)
+    }
+}
+
+impl<'a> EnvelopePlan<'a> {
+    fn new(schema: &'a Schema, target: &Target<'_>, direction: Direction) -> Self {
+        let envelope = schema.envelope(direction);
+        let user_enum = target.user_enum_of(direction);
+        Self {
+            direction,
+            ident: user_enum.map_or_else(|| ident(direction.envelope_name()), |user_enum| user_enum.ident().clone()),
+            is_user_defined: user_enum.is_some(),
+            doc: sanitise(&envelope.doc),
+            members: envelope.members.iter().map(|member| MemberPlan::new(schema, target, envelope, member)).collect(),
+        }
+    }
+}
+
+impl<'a> MemberPlan<'a> {
+    fn new(schema: &'a Schema, target: &Target<'_>, envelope: &Envelope, member: &'a Member) -> Self {
+        let payload = |member: &Member| match &member.payload {
+            Payload::Message(name) => Some(target.type_path(name)),
+            Payload::Empty => None,
+        };
+        let shape = match &member.exchange {
+            Exchange::OneWay => Shape::OneWay,
+            Exchange::Acknowledged => Shape::Acknowledged,
+            Exchange::Answer => Shape::Answer,
+            Exchange::Call { response, .. } => {
+                let reverse = envelope.direction.reverse();
+                match schema.envelope(reverse).member(response) {
+                    Some(answer) => Shape::Call(Answer {
+                        variant: variant(target, reverse, answer),
+                        payload: payload(answer),
+                        number: number(answer.number.into()),
+                    }),
+                    // A checked schema has every answer that it names; without one there is nothing to wait for.
+                    None => Shape::OneWay,
+                }
+            }
+        };
+        Self {
+            member,
+            variant: variant(target, envelope.direction, member),
+            method: ident(&names::method_name(&member.name)),
+            try_method: ident(&names::try_method_name(&member.name)),
+            handler: ident(&names::handler_name(&member.name)),
+            payload: payload(member),
+            number: number(member.number.into()),
+            doc: member_doc(schema, member),
+            shape,
+        }
+    }
+
+    /// Whether nothing comes back.
+    pub(super) fn is_one_way(&self) -> bool {
+        matches!(self.shape, Shape::OneWay)
+    }
+
+    /// The name of the parameter that holds the message.
+    pub(super) fn parameter(&self) -> Ident {
+        match self.shape {
+            Shape::Call(_) => format_ident!("request"),
+            Shape::OneWay | Shape::Acknowledged | Shape::Answer => format_ident!("message"),
+        }
+    }
+
+    /// `, message: MessageInd`, or nothing.
+    pub(super) fn argument(&self) -> TokenStream {
+        let parameter = self.parameter();
+        self.payload.as_ref().map_or_else(TokenStream::new, |payload| quote!(, #parameter: #payload))
+    }
+
+    /// `, message`, or nothing.
+    pub(super) fn passed(&self) -> TokenStream {
+        let parameter = self.parameter();
+        self.payload.as_ref().map_or_else(TokenStream::new, |_| quote!(, #parameter))
+    }
+
+    /// The variant as an expression or a pattern that names its message: `ClientToServer::MessageInd(message)`.
+    pub(super) fn of(&self, envelope: &Ident) -> TokenStream {
+        let variant = &self.variant;
+        let parameter = self.parameter();
+        match self.payload {
+            Some(_) => quote!(#envelope::#variant(#parameter)),
+            None => quote!(#envelope::#variant),
+        }
+    }
+
+    /// The variant as a pattern that ignores its message: `Self::MessageInd(_)`.
+    pub(super) fn any_of(&self, envelope: &TokenStream) -> TokenStream {
+        let variant = &self.variant;
+        match self.payload {
+            Some(_) => quote!(#envelope::#variant(_)),
+            None => quote!(#envelope::#variant),
+        }
+    }
+}
+
+impl Answer {
+    /// What a call yields: the message's type, or `()`.
+    pub(super) fn ty(&self) -> TokenStream {
+        self.payload.clone().unwrap_or_else(|| quote!(()))
+    }
+}
+
+/// `::core::result::Result<ok, runtime::error>`
+pub(super) fn result(ok: &TokenStream, error: &TokenStream) -> TokenStream {
+    quote!(::core::result::Result<#ok, #error>)
+}
+
+/// An integer as people write it: digits of five and more in groups of three.
+pub(super) fn number(value: u64) -> Literal {
+    let digits = value.to_string();
+    let mut text = String::new();
+    for (index, digit) in digits.chars().enumerate() {
+        let left = digits.len() - index;
+        if index > 0 && left % 3 == 0 && digits.len() > 4 {
+            text.push('_');
+        }
+        text.push(digit);
+    }
+    // Digits with underscores between them are always a literal; the other arm has the same value.
+    text.parse().unwrap_or_else(|_| Literal::u64_unsuffixed(value))
+}
+
+/// An identifier from the text that `names` gives, which may be raw.
+pub(super) fn ident(name: &str) -> Ident {
+    match name.strip_prefix("r#") {
+        Some(keyword) => Ident::new_raw(keyword, Span::call_site()),
+        None => Ident::new(name, Span::call_site()),
+    }
+}
+
+fn variant(target: &Target<'_>, direction: Direction, member: &Member) -> Ident {
+    target
+        .user_enum_of(direction)
+        .and_then(|user_enum| user_enum.variant(&member.name))
+        .cloned()
+        .unwrap_or_else(|| ident(&names::variant_name(&member.name)))
+}
+
+/// The member's comment, else its message's, else a line that says as much as is known.
+fn member_doc(schema: &Schema, member: &Member) -> Vec<String> {
+    let own = sanitise(&member.doc);
+    if !own.is_empty() {
+        return own;
+    }
+    let of_message = match &member.payload {
+        Payload::Message(name) => match schema.types().get(name) {
+            Some(TypeDef::Message(message)) => sanitise(&message.doc),
+            Some(TypeDef::Enum(_)) | None => Vec::new(),
+        },
+        Payload::Empty => Vec::new(),
+    };
+    if of_message.is_empty() { vec![format!("The message `{}`.", member.name)] } else { of_message }
+}
+
+/// `base`, or `base` and the first number that makes it new.
+fn unused(base: &str, used: &HashSet<String>) -> Ident {
+    let mut name = base.to_owned();
+    let mut round = 0_u32;
+    while used.contains(&name) {
+        name = format!("{base}{round}");
+        round += 1;
+    }
+    ident(&name)
+}
+
+fn collect_idents(tokens: TokenStream, into: &mut HashSet<String>) {
+    for token in tokens {
+        match token {
+            TokenTree::Ident(ident) => {
+                into.insert(ident.to_string());
+            }
+            TokenTree::Group(group) => collect_idents(group.stream(), into),
+            TokenTree::Punct(_) | TokenTree::Literal(_) => {}
+        }
+    }
+}

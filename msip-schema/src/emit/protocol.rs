@@ -1,0 +1,65 @@
+//! The type that stands for the protocol.
+
+use proc_macro2::TokenStream;
+use quote::quote;
+
+use super::doc::sanitise;
+use super::docs::{Docs, allow_for};
+use super::plan::Plan;
+use crate::Direction;
+
+/// The generation of output that this emitter writes; the runtime refuses others.
+const GENERATION: u32 = 1;
+
+/// `pub struct Chat;`
+pub(super) fn definition(plan: &Plan<'_>) -> TokenStream {
+    let Plan { schema, protocol, target, .. } = plan;
+    let visibility = &target.visibility;
+    let comment = sanitise(schema.doc());
+    let summary = format!(
+        "The protocol `{}`: clients say [`{}`], servers say [`{}`].",
+        schema.package(),
+        plan.envelope(Direction::ClientToServer).ident,
+        plan.envelope(Direction::ServerToClient).ident,
+    );
+    let doc = Docs::new(&comment).paragraph(summary).attributes();
+    let allow = allow_for([comment.as_slice()]);
+    quote! {
+        #doc
+        #allow
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+        #visibility struct #protocol;
+    }
+}
+
+/// Refuses a runtime of another generation.
+pub(super) fn generation(plan: &Plan<'_>) -> TokenStream {
+    let runtime = plan.runtime;
+    let generation = proc_macro2::Literal::u32_unsuffixed(GENERATION);
+    quote!(const _: () = #runtime::require_generation(#generation);)
+}
+
+/// `impl Protocol for Chat`
+pub(super) fn implementation(plan: &Plan<'_>) -> TokenStream {
+    let Plan { protocol, runtime, schema, target, .. } = plan;
+    let client_to_server = &plan.envelope(Direction::ClientToServer).ident;
+    let server_to_client = &plan.envelope(Direction::ServerToClient).ident;
+    let name = schema.package();
+    let fingerprint = &target.fingerprint;
+    let descriptors = &target.descriptors;
+    quote! {
+        impl #runtime::Protocol for #protocol {
+            type ClientToServer = #client_to_server;
+            type ServerToClient = #server_to_client;
+            const NAME: &'static str = #name;
+
+            fn fingerprint() -> u64 {
+                #fingerprint
+            }
+
+            fn descriptor_set() -> &'static [u8] {
+                #descriptors
+            }
+        }
+    }
+}

@@ -1,0 +1,234 @@
+//! The send traits: what one side may say, typed.
+
+use proc_macro2::{Ident, TokenStream};
+use quote::{format_ident, quote};
+
+use super::docs::{Docs, allow_for};
+use super::plan::{Answer, EnvelopePlan, MemberPlan, Plan, Shape, result};
+use crate::{Direction, MsgKind};
+
+/// `SendClientToServer`, whatever the enum is called.
+pub(super) fn trait_ident(direction: Direction) -> Ident {
+    format_ident!("Send{}", direction.envelope_name())
+}
+
+/// The trait.
+pub(super) fn definition(plan: &Plan<'_>, envelope: &EnvelopePlan<'_>) -> TokenStream {
+    let visibility = &plan.target.visibility;
+    let name = trait_ident(envelope.direction);
+    let (says, implementor) = match envelope.direction {
+        Direction::ClientToServer => ("What a client may say to its server, typed.", "Client"),
+        Direction::ServerToClient => ("What a server may say to one client, typed.", "Peer"),
+    };
+    let doc = Docs::line(says)
+        .paragraph(format!(
+            "Implemented for the [runtime's `{implementor}`]({}) of [`{}`], its views, and references and `Arc`s to \
+             them. The trait is not dyn-compatible; be generic over it instead.",
+            plan.runtime_link(implementor),
+            plan.protocol,
+        ))
+        .attributes();
+    let allow = allow_for(methods(envelope).map(|member| member.doc.as_slice()));
+    let methods = methods(envelope).map(|member| {
+        let signature = signature(plan, member);
+        let doc = method_doc(plan, envelope, member);
+        let try_form = member.is_one_way().then(|| {
+            let method = &member.method;
+            let passed = member.passed();
+            let signature = try_signature(plan, member);
+            let doc = try_doc(plan, member);
+            let send_now = &plan.runtime;
+            quote! {
+                #doc
+                #signature {
+                    #send_now::send_now(#name::#method(self #passed))
+                }
+            }
+        });
+        quote!(#doc #signature; #try_form)
+    });
+    quote! {
+        #doc
+        #allow
+        #[allow(dead_code, reason = "no program says everything")]
+        #visibility trait #name: ::core::marker::Send + ::core::marker::Sync {
+            #(#methods)*
+        }
+    }
+}
+
+/// The implementation for everything that sends in this direction.
+pub(super) fn implementation(plan: &Plan<'_>, envelope: &EnvelopePlan<'_>) -> TokenStream {
+    let Plan { runtime, sender, .. } = plan;
+    let name = trait_ident(envelope.direction);
+    let out = &envelope.ident;
+    let back = &plan.reverse(envelope).ident;
+    let methods = methods(envelope).map(|member| {
+        let message = member.of(out);
+        match &member.shape {
+            Shape::OneWay => {
+                let signature = signature(plan, member);
+                let try_signature = try_signature(plan, member);
+                quote! {
+                    #signature {
+                        #runtime::Outbound::send(self, #message)
+                    }
+
+                    #try_signature {
+                        #runtime::Outbound::try_send(self, #message)
+                    }
+                }
+            }
+            Shape::Acknowledged => {
+                let signature = signature(plan, member);
+                quote! {
+                    #signature {
+                        #runtime::Outbound::deliver(self, #message)
+                    }
+                }
+            }
+            Shape::Call(answer) => call(plan, envelope, member, answer),
+            Shape::Answer => TokenStream::new(),
+        }
+    });
+    quote! {
+        impl<#sender> #name for #sender
+        where
+            #sender: #runtime::Outbound<#out, #back> + ?Sized,
+        {
+            #(#methods)*
+        }
+    }
+}
+
+/// A call: the answer is looked at, since a peer may answer with anything.
+fn call(plan: &Plan<'_>, envelope: &EnvelopePlan<'_>, member: &MemberPlan<'_>, answer: &Answer) -> TokenStream {
+    let runtime = plan.runtime;
+    let method = &member.method;
+    let argument = member.argument();
+    let message = member.of(&envelope.ident);
+    let reverse = plan.reverse(envelope);
+    let back = &reverse.ident;
+    let variant = &answer.variant;
+    let output = result(&answer.ty(), &quote!(#runtime::CallError));
+    let (pattern, value) = match answer.payload {
+        Some(_) => (quote!(#back::#variant(response)), quote!(response)),
+        None => (quote!(#back::#variant), quote!(())),
+    };
+    let answered = quote!(#pattern => ::core::result::Result::Ok(#value));
+    // One other variant is named, since a binding in its place reads as if there were more.
+    let others = reverse.members.iter().filter(|member| member.variant != answer.variant).collect::<Vec<_>>();
+    let unexpected = match others.as_slice() {
+        [] => TokenStream::new(),
+        [only] => {
+            let other = only.any_of(&quote!(#back));
+            quote!(other @ #other => ::core::result::Result::Err(#runtime::CallError::unexpected_answer(&other)),)
+        }
+        _ => quote!(other => ::core::result::Result::Err(#runtime::CallError::unexpected_answer(&other)),),
+    };
+    quote! {
+        async fn #method(&self #argument) -> #output {
+            match #runtime::Outbound::call(self, #message).await? {
+                #answered,
+                #unexpected
+            }
+        }
+    }
+}
+
+/// The members that have methods.
+pub(super) fn methods<'p, 'a>(envelope: &'p EnvelopePlan<'a>) -> impl Iterator<Item = &'p MemberPlan<'a>> {
+    envelope.members.iter().filter(|member| !matches!(member.shape, Shape::Answer))
+}
+
+fn signature(plan: &Plan<'_>, member: &MemberPlan<'_>) -> TokenStream {
+    let runtime = plan.runtime;
+    let method = &member.method;
+    let argument = member.argument();
+    let output = match &member.shape {
+        Shape::OneWay | Shape::Answer => result(&quote!(()), &quote!(#runtime::SendError)),
+        Shape::Acknowledged => result(&quote!(()), &quote!(#runtime::CallError)),
+        Shape::Call(answer) => result(&answer.ty(), &quote!(#runtime::CallError)),
+    };
+    let future = Plan::future(&output);
+    quote!(fn #method(&self #argument) -> #future)
+}
+
+fn try_signature(plan: &Plan<'_>, member: &MemberPlan<'_>) -> TokenStream {
+    let runtime = plan.runtime;
+    let method = &member.try_method;
+    let argument = member.argument();
+    let output = result(&quote!(()), &quote!(#runtime::SendError));
+    quote!(fn #method(&self #argument) -> #output)
+}
+
+fn method_doc(plan: &Plan<'_>, envelope: &EnvelopePlan<'_>, member: &MemberPlan<'_>) -> TokenStream {
+    let receiver = match envelope.direction {
+        Direction::ClientToServer => "server",
+        Direction::ServerToClient => "client",
+    };
+    let docs = Docs::new(&member.doc);
+    let docs = match member.shape {
+        Shape::Call(_) => docs
+            .paragraph(format!("A call: waits for the answer, for {} unless told otherwise.", patience(member)))
+            .section(
+                "Errors",
+                format!(
+                    "The {receiver}'s status, or [why there is no answer]({}).",
+                    plan.runtime_link("CallError")
+                ),
+            ),
+        Shape::Acknowledged => docs
+            .paragraph(format!(
+                "Acknowledged: waits until the {receiver} has handled it, for {} unless told otherwise.",
+                patience(member)
+            ))
+            .section(
+                "Errors",
+                format!(
+                    "The {receiver}'s status, or [why there is no acknowledgment]({}).",
+                    plan.runtime_link("CallError")
+                ),
+            ),
+        Shape::OneWay | Shape::Answer => docs.paragraph(one_way(member.member.kind)).section(
+            "Errors",
+            format!("[Why it cannot be sent]({}).", plan.runtime_link("SendError")),
+        ),
+    };
+    docs.attributes()
+}
+
+fn one_way(kind: MsgKind) -> &'static str {
+    match kind {
+        MsgKind::Event | MsgKind::Command => "One-way: waits for room to send it, not for the other side.",
+        MsgKind::State => "One-way: waits for room to send it. Under pressure only the newest is sure to arrive.",
+        MsgKind::Log | MsgKind::Metric => "One-way: waits for room to send it. May be dropped under pressure.",
+    }
+}
+
+fn try_doc(plan: &Plan<'_>, member: &MemberPlan<'_>) -> TokenStream {
+    let method = member.method.to_string();
+    // rustdoc resolves no raw identifiers.
+    let itself = match method.strip_prefix("r#") {
+        Some(keyword) => format!("`{keyword}`"),
+        None => format!("[`{method}`](Self::{method})"),
+    };
+    Docs::line(format!("{itself} without waiting for room."))
+        .section(
+            "Errors",
+            format!(
+                "[Why it cannot be sent]({}), now: `Full` where it would have to wait.",
+                plan.runtime_link("SendError")
+            ),
+        )
+        .attributes()
+}
+
+/// How long a call waits, in words.
+fn patience(member: &MemberPlan<'_>) -> String {
+    match member.member.timeout {
+        None => "30 s".to_owned(),
+        Some(timeout) if timeout.subsec_millis() == 0 => format!("{} s", timeout.as_secs()),
+        Some(timeout) => format!("{} ms", timeout.as_millis()),
+    }
+}
