@@ -73,6 +73,21 @@ pub enum Reply {
     Stream,
 }
 
+impl Reply {
+    /// Every value, in the order of their numbers in `.proto` files.
+    pub const ALL: [Self; 4] = [Self::None, Self::Ack, Self::Response, Self::Stream];
+
+    /// The name as `.proto` options spell it, such as `RESPONSE`.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::None => "NONE",
+            Self::Ack => "ACK",
+            Self::Response => "RESPONSE",
+            Self::Stream => "STREAM",
+        }
+    }
+}
+
 /// An algorithm for bodies, as `(msip.compress)` says it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Compression {

@@ -5,10 +5,12 @@
 //! and yields a [`Schema`], which is all that an emitter ever reads. Mistakes come back as [`Diagnostic`]s,
 //! all at once, each with a position that the front end can resolve.
 
+mod check;
 mod diag;
 mod draft;
 #[cfg(feature = "emit")]
 pub mod emit;
+mod fingerprint;
 mod kind;
 mod model;
 pub mod names;

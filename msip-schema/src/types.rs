@@ -26,6 +26,11 @@ impl TypeName {
     pub fn short(&self) -> &str {
         self.0.rsplit('.').next().unwrap_or(&self.0)
     }
+
+    /// Whether it is one of protobuf's own types, which every language has under this name.
+    pub fn is_well_known(&self) -> bool {
+        self.0.starts_with("google.protobuf.")
+    }
 }
 
 impl std::fmt::Display for TypeName {
@@ -44,6 +49,16 @@ pub enum TypeDef {
     Message(MessageType),
     /// An enum.
     Enum(EnumType),
+}
+
+impl TypeDef {
+    /// Where its name stands.
+    pub fn span(&self) -> Span {
+        match self {
+            Self::Message(message) => message.span,
+            Self::Enum(ty) => ty.span,
+        }
+    }
 }
 
 /// A message: named and numbered fields.

@@ -1,0 +1,174 @@
+//! Options that stand where they mean nothing, or mean nothing as they stand.
+
+use super::MemberId;
+use super::calls::{Calls, Role};
+use super::kinds;
+use crate::{
+    Cardinality, Code, Diagnostic, Draft, DraftMember, FieldType, MsgKind, Payload, Span, Spanned,
+    TypeDef, closest_name,
+};
+
+pub(super) fn check(draft: &Draft, id: MemberId, calls: &Calls, out: &mut Vec<Diagnostic>) {
+    let member = draft.member(id);
+    let (name, options) = (&member.name.value, &member.options);
+    if let Some(timeout) = options.timeout_ms.filter(|timeout| timeout.value == 0) {
+        out.push(
+            Diagnostic::new(
+                Code::ZERO_TIMEOUT,
+                timeout.span,
+                format!("the time limit of `{name}` is zero"),
+            )
+            .help("write at least 1 (milliseconds), or remove the option: the limit is then 30 s"),
+        );
+    }
+    if calls.doubtful.contains(&id) {
+        return;
+    }
+    let role = calls.role(draft, id);
+    if role == Role::Answer {
+        on_answer(draft, id, calls, out);
+        return;
+    }
+    if role == Role::OneWay {
+        let advice = "remove the option, or ask for an answer, as in `[(msip.reply) = ACK]`";
+        if let Some(timeout) = options.timeout_ms {
+            let message = format!("`{name}` has a time limit, but nothing answers it");
+            out.push(Diagnostic::new(Code::UNUSED_TIMEOUT, timeout.span, message).help(advice));
+        }
+        if let Some(idempotent) = options.idempotent.filter(|idempotent| idempotent.value) {
+            let message = format!(
+                "`{name}` is marked idempotent, but nothing answers it, so nobody repeats it"
+            );
+            out.push(
+                Diagnostic::new(Code::UNUSED_IDEMPOTENT, idempotent.span, message).help(advice),
+            );
+        }
+    }
+    if let Some(key) = &options.key {
+        let kind = kinds::of(draft, id, calls);
+        if kind == MsgKind::State {
+            check_key(draft, member, key, out);
+        } else {
+            out.push(
+                Diagnostic::new(
+                    Code::KEY_WITHOUT_STATE,
+                    key.span,
+                    format!("`{name}` has a key, but its kind is {}", kind.name()),
+                )
+                .help("remove `(msip.key)`, or make it a state with `(msip.kind) = STATE`"),
+            );
+        }
+    }
+}
+
+/// An answer goes where its request says: of the options it may have `compress` only.
+fn on_answer(draft: &Draft, id: MemberId, calls: &Calls, out: &mut Vec<Diagnostic>) {
+    let Some(request) = calls.answered_by(id) else {
+        return;
+    };
+    let (member, request) = (draft.member(id), &draft.member(request).name);
+    let options = &member.options;
+    let said: [(&str, Option<Span>); 7] = [
+        ("kind", options.kind.map(|option| option.span)),
+        ("reply", options.reply.map(|option| option.span)),
+        (
+            "response",
+            options.response.as_ref().map(|option| option.span),
+        ),
+        ("timeout_ms", options.timeout_ms.map(|option| option.span)),
+        ("urgent", options.urgent.map(|option| option.span)),
+        ("idempotent", options.idempotent.map(|option| option.span)),
+        ("key", options.key.as_ref().map(|option| option.span)),
+    ];
+    for (option, span) in said {
+        let Some(span) = span else { continue };
+        let help = match option {
+            "reply" => format!(
+                "if the two are not a call, write `[(msip.reply) = NONE]` on `{}`",
+                request.value
+            ),
+            "kind" | "key" => {
+                "remove it: an answer goes to its caller alone, whatever its kind".to_owned()
+            }
+            _ => format!("remove it, or move it to `{}`", request.value),
+        };
+        out.push(
+            Diagnostic::new(
+                Code::OPTION_ON_ANSWER,
+                span,
+                format!(
+                    "`(msip.{option})` means nothing on `{}`, which is an answer",
+                    member.name.value
+                ),
+            )
+            .also(request.span, "it answers this request")
+            .help(help),
+        );
+    }
+}
+
+/// The key is a field that has one plain value.
+fn check_key(
+    draft: &Draft,
+    member: &DraftMember,
+    key: &Spanned<String>,
+    out: &mut Vec<Diagnostic>,
+) {
+    let name = &member.name.value;
+    let message = match &member.payload.value {
+        Payload::Message(ty) => match draft.types.get(ty) {
+            Some(TypeDef::Message(message)) => message,
+            // Not known to the front end: it checks again when it is.
+            _ => return,
+        },
+        Payload::Empty => {
+            let message = format!(
+                "`{name}` carries nothing, so it has no field `{}`",
+                key.value
+            );
+            out.push(
+                Diagnostic::new(Code::KEY_NOT_FOUND, key.span, message)
+                    .help("remove `(msip.key)`: there is one state of this kind only"),
+            );
+            return;
+        }
+    };
+    let Some(field) = message.fields.iter().find(|field| field.name == key.value) else {
+        let help = match closest_name(
+            &key.value,
+            message.fields.iter().map(|field| field.name.as_str()),
+        ) {
+            Some(close) => format!("did you mean `{close}`?"),
+            None => "name a field of the message, as the schema spells it".to_owned(),
+        };
+        out.push(
+            Diagnostic::new(
+                Code::KEY_NOT_FOUND,
+                key.span,
+                format!("the message of `{name}` has no field `{}`", key.value),
+            )
+            .help(help),
+        );
+        return;
+    };
+    let single = matches!(
+        field.cardinality,
+        Cardinality::Implicit | Cardinality::Optional
+    );
+    if !single || matches!(field.ty, FieldType::Message(_)) {
+        let what = if single {
+            "a message"
+        } else {
+            "more than one value"
+        };
+        out.push(
+            Diagnostic::new(
+                Code::KEY_TYPE,
+                key.span,
+                format!("the field `{}` cannot be a key: it is {what}", key.value),
+            )
+            .also(field.span, "the field")
+            .help("name a field that is one number, bool, string, bytes or enum"),
+        );
+    }
+}

@@ -1,0 +1,44 @@
+//! The package, which names the protocol on the wire and the module in Rust.
+
+use crate::{Code, Diagnostic, Draft};
+
+/// A topic and a HELLO have one byte for the length of a name.
+const MAX_LEN: usize = 255;
+
+pub(super) fn check(draft: &Draft, out: &mut Vec<Diagnostic>) {
+    let (package, span) = (&draft.package.value, draft.package.span);
+    if package.is_empty() {
+        out.push(
+            Diagnostic::new(
+                Code::MISSING_PACKAGE,
+                span,
+                "the schema has no package, which names the protocol",
+            )
+            .help("write a package below the syntax line, such as `package chat;`"),
+        );
+        return;
+    }
+    if package.len() > MAX_LEN {
+        let message = format!(
+            "the package is {} bytes long; {MAX_LEN} are allowed",
+            package.len()
+        );
+        out.push(
+            Diagnostic::new(Code::PACKAGE_TOO_LONG, span, message)
+                .help("choose a shorter name: it is sent whenever a connection begins"),
+        );
+    }
+    if let Some(segment) = package.split('.').find(|segment| !is_identifier(segment)) {
+        out.push(
+            Diagnostic::new(Code::INVALID_PACKAGE, span, format!("`{segment}` in the package is not an identifier"))
+                .help("write identifiers of ASCII letters, digits and `_` with dots between them, such as `fleet.v1`"),
+        );
+    }
+}
+
+/// Whether a name is one that both `.proto` and Rust can say: ASCII, not beginning with a digit, not `_` alone.
+pub(super) fn is_identifier(name: &str) -> bool {
+    !name.starts_with(|c: char| c.is_ascii_digit())
+        && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')
+        && name.contains(|c: char| c.is_ascii_alphanumeric())
+}
