@@ -11,7 +11,7 @@ pub(super) fn definition(plan: &Plan<'_>, envelope: &EnvelopePlan<'_>) -> TokenS
     let visibility = &plan.target.visibility;
     let name = format_ident!("Broadcast{}", envelope.direction.envelope_name());
     let doc = Docs::line("What a server may say to many clients at once: its one-way messages, typed.")
-        .paragraph(format!(
+        .paragraph(&format!(
             "Implemented for the [runtime's `Broadcast`]({}) of [`{}`]. Each message is encoded once and queued for \
              every client that has room; nothing waits for a slow one.",
             plan.runtime_link("Broadcast"),
@@ -20,7 +20,9 @@ pub(super) fn definition(plan: &Plan<'_>, envelope: &EnvelopePlan<'_>) -> TokenS
         .attributes();
     let allow = allow_for(one_way(envelope).map(|member| member.doc.as_slice()));
     let methods = one_way(envelope).map(|member| {
-        let doc = Docs::new(&member.doc).paragraph("Returns how many clients took it.").attributes();
+        let doc = Docs::new(&member.doc)
+            .paragraph("Returns how many clients took it.")
+            .attributes();
         let signature = signature(member);
         quote!(#doc #signature;)
     });
@@ -36,7 +38,9 @@ pub(super) fn definition(plan: &Plan<'_>, envelope: &EnvelopePlan<'_>) -> TokenS
 
 /// The implementation for everything that sends to many.
 pub(super) fn implementation(plan: &Plan<'_>, envelope: &EnvelopePlan<'_>) -> TokenStream {
-    let Plan { runtime, sender, .. } = plan;
+    let Plan {
+        runtime, sender, ..
+    } = plan;
     let name = format_ident!("Broadcast{}", envelope.direction.envelope_name());
     let out = &envelope.ident;
     let methods = one_way(envelope).map(|member| {
@@ -51,7 +55,7 @@ pub(super) fn implementation(plan: &Plan<'_>, envelope: &EnvelopePlan<'_>) -> To
     quote! {
         impl<#sender> #name for #sender
         where
-            #sender: #runtime::OutboundAll<#out> + ?Sized,
+            #sender: #runtime::OutboundAll<#out> + ?::core::marker::Sized,
         {
             #(#methods)*
         }

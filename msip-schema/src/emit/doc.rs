@@ -25,7 +25,13 @@ pub fn sanitise(comment: &str) -> Vec<String> {
 
 /// The `#[doc = "…"]` attributes of these lines, which a formatter prints as `///`.
 pub fn attributes(lines: &[String]) -> TokenStream {
-    let lines = lines.iter().map(|line| if line.is_empty() { String::new() } else { format!(" {line}") });
+    let lines = lines.iter().map(|line| {
+        if line.is_empty() {
+            String::new()
+        } else {
+            format!(" {line}")
+        }
+    });
     quote!(#(#[doc = #lines])*)
 }
 
@@ -37,7 +43,9 @@ pub fn lacks_backticks(lines: &[String]) -> bool {
     let mut fence: Option<&str> = None;
     for line in lines {
         let text = line.trim_start();
-        let marks = text.get(..text.len() - text.trim_start_matches('`').len()).unwrap_or_default();
+        let marks = text
+            .get(..text.len() - text.trim_start_matches('`').len())
+            .unwrap_or_default();
         match fence {
             Some(open) if text == open => fence = None,
             Some(_) => {}
@@ -65,7 +73,12 @@ fn looks_like_code(word: &str) -> bool {
 /// The comment's lines: clean, tabs expanded, and without the indentation that all of them share.
 fn lines(comment: &str) -> Vec<String> {
     let mut lines: Vec<String> = comment.lines().map(clean).collect();
-    let shared = lines.iter().filter(|line| !line.is_empty()).map(|line| indentation(line)).min().unwrap_or(0);
+    let shared = lines
+        .iter()
+        .filter(|line| !line.is_empty())
+        .map(|line| indentation(line))
+        .min()
+        .unwrap_or(0);
     for line in &mut lines {
         line.drain(..shared.min(line.len()));
     }
@@ -84,7 +97,11 @@ fn clean(line: &str) -> String {
                 column += width;
             }
             // The marks by which text is made to look unlike what it is; rustc refuses them.
-            '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}' => {}
+            '\u{200e}'
+            | '\u{200f}'
+            | '\u{202a}'..='\u{202e}'
+            | '\u{2066}'..='\u{2069}'
+            | '\u{feff}' => {}
             c if c.is_control() => {}
             // Spaces that are none to a Markdown parser, but to `trim`.
             c if c.is_whitespace() => {

@@ -5,6 +5,9 @@ use quote::quote;
 
 use super::doc;
 
+/// The longest line of ours, in characters.
+const WIDTH: usize = 90;
+
 /// The doc comment of one item, in paragraphs.
 #[derive(Default)]
 pub(super) struct Docs {
@@ -14,26 +17,38 @@ pub(super) struct Docs {
 impl Docs {
     /// Begins with sanitised lines.
     pub(super) fn new(lines: &[String]) -> Self {
-        Self { lines: lines.to_vec() }
+        Self {
+            lines: lines.to_vec(),
+        }
     }
 
-    /// Begins with one line of ours.
-    pub(super) fn line(line: impl Into<String>) -> Self {
-        Self { lines: vec![line.into()] }
+    /// Begins with a paragraph of ours.
+    pub(super) fn line(text: &str) -> Self {
+        Self::default().paragraph(text)
     }
 
-    /// Adds a paragraph of ours.
-    pub(super) fn paragraph(mut self, text: impl Into<String>) -> Self {
+    /// Adds a paragraph of ours, broken into lines.
+    pub(super) fn paragraph(mut self, text: &str) -> Self {
         if !self.lines.is_empty() {
             self.lines.push(String::new());
         }
-        self.lines.push(text.into());
+        let mut line = String::new();
+        for word in text.split(' ') {
+            if !line.is_empty() && line.len() + 1 + word.len() > WIDTH {
+                self.lines.push(std::mem::take(&mut line));
+            }
+            if !line.is_empty() {
+                line.push(' ');
+            }
+            line.push_str(word);
+        }
+        self.lines.push(line);
         self
     }
 
     /// Adds a heading and its text.
-    pub(super) fn section(self, heading: &str, text: impl Into<String>) -> Self {
-        self.paragraph(format!("# {heading}")).paragraph(text)
+    pub(super) fn section(self, heading: &str, text: &str) -> Self {
+        self.paragraph(&format!("# {heading}")).paragraph(text)
     }
 
     /// The attributes.

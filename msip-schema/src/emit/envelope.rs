@@ -21,7 +21,11 @@ pub(super) fn definition(plan: &Plan<'_>, envelope: &EnvelopePlan<'_>) -> Option
     };
     let doc = doc.attributes();
     let allow_docs = allow_for(
-        envelope.members.iter().map(|member| member.doc.as_slice()).chain([envelope.doc.as_slice()]),
+        envelope
+            .members
+            .iter()
+            .map(|member| member.doc.as_slice())
+            .chain([envelope.doc.as_slice()]),
     );
     let lints = if shares_a_word(&envelope.members) {
         quote!(clippy::large_enum_variant, clippy::enum_variant_names)
@@ -48,25 +52,45 @@ pub(super) fn definition(plan: &Plan<'_>, envelope: &EnvelopePlan<'_>) -> Option
 /// Whether the variants all begin, or all end, with the same word, of which clippy complains from three on.
 fn shares_a_word(members: &[MemberPlan<'_>]) -> bool {
     fn first(name: &str) -> &str {
-        let end = name.char_indices().skip(1).find(|(_, c)| c.is_uppercase()).map_or(name.len(), |(at, _)| at);
+        let end = name
+            .char_indices()
+            .skip(1)
+            .find(|(_, c)| c.is_uppercase())
+            .map_or(name.len(), |(at, _)| at);
         name.get(..end).unwrap_or(name)
     }
     fn last(name: &str) -> &str {
-        let start = name.char_indices().rev().find(|(_, c)| c.is_uppercase()).map_or(0, |(at, _)| at);
+        let start = name
+            .char_indices()
+            .rev()
+            .find(|(_, c)| c.is_uppercase())
+            .map_or(0, |(at, _)| at);
         name.get(start..).unwrap_or(name)
     }
-    let names: Vec<String> = members.iter().map(|member| member.variant.to_string()).collect();
-    let share = |word: fn(&str) -> &str| names.windows(2).all(|pair| matches!(pair, [a, b] if word(a) == word(b)));
+    let names: Vec<String> = members
+        .iter()
+        .map(|member| member.variant.to_string())
+        .collect();
+    let share = |word: fn(&str) -> &str| {
+        names
+            .windows(2)
+            .all(|pair| matches!(pair, [a, b] if word(a) == word(b)))
+    };
     names.len() >= 3 && (share(first) || share(last))
 }
 
 /// `impl ClientToServer { msg_kind, variant }`
 pub(super) fn methods(plan: &Plan<'_>, envelope: &EnvelopePlan<'_>) -> TokenStream {
-    let Plan { runtime, target, .. } = plan;
+    let Plan {
+        runtime, target, ..
+    } = plan;
     let visibility = &target.visibility;
     let ident = &envelope.ident;
     let kinds = MsgKind::ALL.into_iter().filter_map(|kind| {
-        let members = envelope.members.iter().filter(|member| member.member.kind == kind);
+        let members = envelope
+            .members
+            .iter()
+            .filter(|member| member.member.kind == kind);
         let patterns: Vec<_> = members.map(|member| member.any_of(&quote!(Self))).collect();
         let kind = kind_path(plan, kind);
         (!patterns.is_empty()).then(|| quote!(#(#patterns)|* => #kind))
@@ -136,12 +160,18 @@ pub(super) fn implementation(plan: &Plan<'_>, envelope: &EnvelopePlan<'_>) -> To
         members
             .iter()
             .map(|member| {
-                let MemberPlan { variant, number, .. } = member;
+                let MemberPlan {
+                    variant, number, ..
+                } = member;
                 match member.payload {
                     Some(_) => {
-                        quote!(Self::#variant(message) => #runtime::body::encode_member(#number, message, buffer))
+                        quote!(Self::#variant(message) => {
+                            #runtime::body::encode_member(#number, message, buffer);
+                        })
                     }
-                    None => quote!(Self::#variant => #runtime::body::encode_unit(#number, buffer)),
+                    None => quote!(Self::#variant => {
+                        #runtime::body::encode_unit(#number, buffer);
+                    }),
                 }
             })
             .collect(),
@@ -207,7 +237,11 @@ fn decoding(plan: &Plan<'_>, envelope: &EnvelopePlan<'_>) -> TokenStream {
 /// One member's row in the table of variants.
 fn row(plan: &Plan<'_>, member: &MemberPlan<'_>) -> TokenStream {
     let runtime = plan.runtime;
-    let MemberPlan { number: own_number, member: model, .. } = member;
+    let MemberPlan {
+        number: own_number,
+        member: model,
+        ..
+    } = member;
     let name = &model.name;
     let kind = kind_path(plan, model.kind);
     let mut row = quote!(#runtime::Variant::new(#own_number, #name, #kind));
@@ -222,7 +256,11 @@ fn row(plan: &Plan<'_>, member: &MemberPlan<'_>) -> TokenStream {
     }
     if let Some(timeout) = model.timeout {
         // 49 days is as long as for ever.
-        let timeout_ms = number(u32::try_from(timeout.as_millis()).unwrap_or(u32::MAX).into());
+        let timeout_ms = number(
+            u32::try_from(timeout.as_millis())
+                .unwrap_or(u32::MAX)
+                .into(),
+        );
         row.extend(quote!(.timeout_ms(#timeout_ms)));
     }
     if model.urgent {
@@ -253,7 +291,11 @@ fn kind_path(plan: &Plan<'_>, kind: MsgKind) -> TokenStream {
 
 /// `match self { … }`, which for an enum without variants must look at the place itself.
 fn match_self(arms: Vec<TokenStream>) -> TokenStream {
-    if arms.is_empty() { quote!(match *self {}) } else { quote!(match self { #(#arms,)* }) }
+    if arms.is_empty() {
+        quote!(match *self {})
+    } else {
+        quote!(match self { #(#arms,)* })
+    }
 }
 
 /// Allows a function to be long where an arm for each member may make it so.

@@ -80,7 +80,11 @@ pub(super) fn definition(plan: &Plan<'_>, envelope: &EnvelopePlan<'_>) -> TokenS
         let ignored = member.is_one_way().then(|| {
             let other = &role.other;
             let passed = member.passed();
-            if member.payload.is_some() { quote!((#other #passed)) } else { quote!(#other) }
+            if member.payload.is_some() {
+                quote!((#other #passed))
+            } else {
+                quote!(#other)
+            }
         });
         match ignored {
             Some(ignored) => quote! {
@@ -107,20 +111,34 @@ pub(super) fn definition(plan: &Plan<'_>, envelope: &EnvelopePlan<'_>) -> TokenS
 
 /// The methods that are there whatever the schema says.
 fn callbacks(plan: &Plan<'_>, role: &Role) -> TokenStream {
-    let Plan { runtime, protocol, .. } = plan;
-    let Role { other, other_type, connected, disconnected, .. } = role;
+    let Plan {
+        runtime, protocol, ..
+    } = plan;
+    let Role {
+        other,
+        other_type,
+        connected,
+        disconnected,
+        ..
+    } = role;
     let done = Plan::future(&quote!(()));
     let (connected_doc, disconnected_doc) = if role.connects {
         (
-            "The client has connected, or connected again; calls may be made from here. Does nothing unless implemented.",
-            "The connection is lost or closed, for this reason. Does nothing unless implemented.",
+            "The client has connected, or connected again; calls may be made from here.",
+            "The connection is lost or closed, for this reason.",
         )
     } else {
         (
-            "A client has connected. Does nothing unless implemented.",
-            "A client's connection is lost or closed, for this reason. Does nothing unless implemented.",
+            "A client has connected.",
+            "A client's connection is lost or closed, for this reason.",
         )
     };
+    let connected_doc = Docs::line(connected_doc)
+        .paragraph("Does nothing unless implemented.")
+        .attributes();
+    let disconnected_doc = Docs::line(disconnected_doc)
+        .paragraph("Does nothing unless implemented.")
+        .attributes();
     let failure = role.connects.then(|| {
         let decision = Plan::future(&quote!(#runtime::Reconnect));
         quote! {
@@ -134,13 +152,13 @@ fn callbacks(plan: &Plan<'_>, role: &Role) -> TokenStream {
         }
     });
     quote! {
-        #[doc = #connected_doc]
+        #connected_doc
         fn #connected(&self, #other: &#runtime::#other_type<#protocol>) -> #done {
             let _ = #other;
             ::core::future::ready(())
         }
 
-        #[doc = #disconnected_doc]
+        #disconnected_doc
         fn #disconnected(
             &self,
             #other: &#runtime::#other_type<#protocol>,
@@ -168,8 +186,15 @@ pub(super) fn implementations(plan: &Plan<'_>, envelope: &EnvelopePlan<'_>) -> V
 
 /// `impl HandleServerToClient for ()`
 fn refusing(plan: &Plan<'_>, envelope: &EnvelopePlan<'_>, role: &Role) -> TokenStream {
-    let Plan { runtime, protocol, .. } = plan;
-    let Role { trait_ident, other, other_type, .. } = role;
+    let Plan {
+        runtime, protocol, ..
+    } = plan;
+    let Role {
+        trait_ident,
+        other,
+        other_type,
+        ..
+    } = role;
     let other = format_ident!("_{other}");
     let required = methods(envelope).filter(|member| !member.is_one_way()).map(|member| {
         let handler = &member.handler;
@@ -192,8 +217,20 @@ fn refusing(plan: &Plan<'_>, envelope: &EnvelopePlan<'_>, role: &Role) -> TokenS
 
 /// `impl HandleClientToServer for Arc<H>`
 fn shared(plan: &Plan<'_>, envelope: &EnvelopePlan<'_>, role: &Role) -> TokenStream {
-    let Plan { runtime, protocol, handler: parameter, .. } = plan;
-    let Role { trait_ident, other, other_type, connected, disconnected, .. } = role;
+    let Plan {
+        runtime,
+        protocol,
+        handler: parameter,
+        ..
+    } = plan;
+    let Role {
+        trait_ident,
+        other,
+        other_type,
+        connected,
+        disconnected,
+        ..
+    } = role;
     let handlers = methods(envelope).map(|member| {
         let handler = &member.handler;
         let signature = signature(plan, role, member);
@@ -239,14 +276,33 @@ fn shared(plan: &Plan<'_>, envelope: &EnvelopePlan<'_>, role: &Role) -> TokenStr
 
 /// `impl ServeWith<H> for Chat`
 fn dispatching(plan: &Plan<'_>, envelope: &EnvelopePlan<'_>, role: &Role) -> TokenStream {
-    let Plan { runtime, protocol, handler: parameter, .. } = plan;
-    let Role { trait_ident, runtime_trait, other, other_type, connected, disconnected, .. } = role;
+    let Plan {
+        runtime,
+        protocol,
+        handler: parameter,
+        ..
+    } = plan;
+    let Role {
+        trait_ident,
+        runtime_trait,
+        other,
+        other_type,
+        connected,
+        disconnected,
+        ..
+    } = role;
     let message_type = &envelope.ident;
     let answer_type = &plan.reverse(envelope).ident;
-    let arms = envelope.members.iter().map(|member| arm(plan, envelope, role, member));
+    let arms = envelope
+        .members
+        .iter()
+        .map(|member| arm(plan, envelope, role, member));
     let allow = allow_long(envelope.members.len(), 4);
     // Where nothing is said but answers, no handler is ever asked.
-    let unused = methods(envelope).next().is_none().then(|| quote!(let _ = (handler, #other);));
+    let unused = methods(envelope)
+        .next()
+        .is_none()
+        .then(|| quote!(let _ = (handler, #other);));
     let done = Plan::future(&quote!(()));
     let failure = role.connects.then(|| {
         let decision = Plan::future(&quote!(#runtime::Reconnect));
@@ -291,7 +347,12 @@ fn dispatching(plan: &Plan<'_>, envelope: &EnvelopePlan<'_>, role: &Role) -> Tok
 }
 
 /// Hands one message to its handler, and turns what comes back into an answer.
-fn arm(plan: &Plan<'_>, envelope: &EnvelopePlan<'_>, role: &Role, member: &MemberPlan<'_>) -> TokenStream {
+fn arm(
+    plan: &Plan<'_>,
+    envelope: &EnvelopePlan<'_>,
+    role: &Role,
+    member: &MemberPlan<'_>,
+) -> TokenStream {
     let runtime = plan.runtime;
     let message_type = &envelope.ident;
     let answer_type = &plan.reverse(envelope).ident;
@@ -339,8 +400,12 @@ fn arm(plan: &Plan<'_>, envelope: &EnvelopePlan<'_>, role: &Role, member: &Membe
 }
 
 fn signature(plan: &Plan<'_>, role: &Role, member: &MemberPlan<'_>) -> TokenStream {
-    let Plan { runtime, protocol, .. } = plan;
-    let Role { other, other_type, .. } = role;
+    let Plan {
+        runtime, protocol, ..
+    } = plan;
+    let Role {
+        other, other_type, ..
+    } = role;
     let handler = &member.handler;
     let argument = member.argument();
     let future = Plan::future(&output(plan, member));
@@ -364,7 +429,10 @@ fn handler_doc(member: &MemberPlan<'_>) -> TokenStream {
         Shape::OneWay | Shape::Answer => docs.paragraph("Ignored unless implemented."),
         Shape::Acknowledged => docs
             .paragraph("The sender waits until this returns.")
-            .section("Errors", "What the sender is told in place of the acknowledgment."),
+            .section(
+                "Errors",
+                "What the sender is told in place of the acknowledgment.",
+            ),
         Shape::Call(_) => docs
             .paragraph("A call: what this returns is the answer.")
             .section("Errors", "What the caller gets in place of the answer."),

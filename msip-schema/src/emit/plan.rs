@@ -121,16 +121,28 @@ impl<'a> EnvelopePlan<'a> {
         let user_enum = target.user_enum_of(direction);
         Self {
             direction,
-            ident: user_enum.map_or_else(|| ident(direction.envelope_name()), |user_enum| user_enum.ident().clone()),
+            ident: user_enum.map_or_else(
+                || ident(direction.envelope_name()),
+                |user_enum| user_enum.ident().clone(),
+            ),
             is_user_defined: user_enum.is_some(),
             doc: sanitise(&envelope.doc),
-            members: envelope.members.iter().map(|member| MemberPlan::new(schema, target, envelope, member)).collect(),
+            members: envelope
+                .members
+                .iter()
+                .map(|member| MemberPlan::new(schema, target, envelope, member))
+                .collect(),
         }
     }
 }
 
 impl<'a> MemberPlan<'a> {
-    fn new(schema: &'a Schema, target: &Target<'_>, envelope: &Envelope, member: &'a Member) -> Self {
+    fn new(
+        schema: &'a Schema,
+        target: &Target<'_>,
+        envelope: &Envelope,
+        member: &'a Member,
+    ) -> Self {
         let payload = |member: &Member| match &member.payload {
             Payload::Message(name) => Some(target.type_path(name)),
             Payload::Empty => None,
@@ -181,13 +193,17 @@ impl<'a> MemberPlan<'a> {
     /// `, message: MessageInd`, or nothing.
     pub(super) fn argument(&self) -> TokenStream {
         let parameter = self.parameter();
-        self.payload.as_ref().map_or_else(TokenStream::new, |payload| quote!(, #parameter: #payload))
+        self.payload
+            .as_ref()
+            .map_or_else(TokenStream::new, |payload| quote!(, #parameter: #payload))
     }
 
     /// `, message`, or nothing.
     pub(super) fn passed(&self) -> TokenStream {
         let parameter = self.parameter();
-        self.payload.as_ref().map_or_else(TokenStream::new, |_| quote!(, #parameter))
+        self.payload
+            .as_ref()
+            .map_or_else(TokenStream::new, |_| quote!(, #parameter))
     }
 
     /// The variant as an expression or a pattern that names its message: `ClientToServer::MessageInd(message)`.
@@ -228,13 +244,14 @@ pub(super) fn number(value: u64) -> Literal {
     let mut text = String::new();
     for (index, digit) in digits.chars().enumerate() {
         let left = digits.len() - index;
-        if index > 0 && left % 3 == 0 && digits.len() > 4 {
+        if index > 0 && left.is_multiple_of(3) && digits.len() > 4 {
             text.push('_');
         }
         text.push(digit);
     }
     // Digits with underscores between them are always a literal; the other arm has the same value.
-    text.parse().unwrap_or_else(|_| Literal::u64_unsuffixed(value))
+    text.parse()
+        .unwrap_or_else(|_| Literal::u64_unsuffixed(value))
 }
 
 /// An identifier from the text that `names` gives, which may be raw.
@@ -266,7 +283,11 @@ fn member_doc(schema: &Schema, member: &Member) -> Vec<String> {
         },
         Payload::Empty => Vec::new(),
     };
-    if of_message.is_empty() { vec![format!("The message `{}`.", member.name)] } else { of_message }
+    if of_message.is_empty() {
+        vec![format!("The message `{}`.", member.name)]
+    } else {
+        of_message
+    }
 }
 
 /// `base`, or `base` and the first number that makes it new.

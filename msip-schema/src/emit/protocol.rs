@@ -13,7 +13,12 @@ const GENERATION: u32 = 1;
 
 /// `pub struct Chat;`
 pub(super) fn definition(plan: &Plan<'_>) -> TokenStream {
-    let Plan { schema, protocol, target, .. } = plan;
+    let Plan {
+        schema,
+        protocol,
+        target,
+        ..
+    } = plan;
     let visibility = &target.visibility;
     let comment = sanitise(schema.doc());
     let summary = format!(
@@ -22,7 +27,7 @@ pub(super) fn definition(plan: &Plan<'_>) -> TokenStream {
         plan.envelope(Direction::ClientToServer).ident,
         plan.envelope(Direction::ServerToClient).ident,
     );
-    let doc = Docs::new(&comment).paragraph(summary).attributes();
+    let doc = Docs::new(&comment).paragraph(&summary).attributes();
     let allow = allow_for([comment.as_slice()]);
     quote! {
         #doc
@@ -41,7 +46,13 @@ pub(super) fn generation(plan: &Plan<'_>) -> TokenStream {
 
 /// `impl Protocol for Chat`
 pub(super) fn implementation(plan: &Plan<'_>) -> TokenStream {
-    let Plan { protocol, runtime, schema, target, .. } = plan;
+    let Plan {
+        protocol,
+        runtime,
+        schema,
+        target,
+        ..
+    } = plan;
     let client_to_server = &plan.envelope(Direction::ClientToServer).ident;
     let server_to_client = &plan.envelope(Direction::ServerToClient).ident;
     let name = schema.package();

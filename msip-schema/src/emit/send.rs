@@ -21,7 +21,7 @@ pub(super) fn definition(plan: &Plan<'_>, envelope: &EnvelopePlan<'_>) -> TokenS
         Direction::ServerToClient => ("What a server may say to one client, typed.", "Peer"),
     };
     let doc = Docs::line(says)
-        .paragraph(format!(
+        .paragraph(&format!(
             "Implemented for the [runtime's `{implementor}`]({}) of [`{}`], its views, and references and `Arc`s to \
              them. The trait is not dyn-compatible; be generic over it instead.",
             plan.runtime_link(implementor),
@@ -59,7 +59,9 @@ pub(super) fn definition(plan: &Plan<'_>, envelope: &EnvelopePlan<'_>) -> TokenS
 
 /// The implementation for everything that sends in this direction.
 pub(super) fn implementation(plan: &Plan<'_>, envelope: &EnvelopePlan<'_>) -> TokenStream {
-    let Plan { runtime, sender, .. } = plan;
+    let Plan {
+        runtime, sender, ..
+    } = plan;
     let name = trait_ident(envelope.direction);
     let out = &envelope.ident;
     let back = &plan.reverse(envelope).ident;
@@ -94,7 +96,7 @@ pub(super) fn implementation(plan: &Plan<'_>, envelope: &EnvelopePlan<'_>) -> To
     quote! {
         impl<#sender> #name for #sender
         where
-            #sender: #runtime::Outbound<#out, #back> + ?Sized,
+            #sender: #runtime::Outbound<#out, #back> + ?::core::marker::Sized,
         {
             #(#methods)*
         }
@@ -102,7 +104,12 @@ pub(super) fn implementation(plan: &Plan<'_>, envelope: &EnvelopePlan<'_>) -> To
 }
 
 /// A call: the answer is looked at, since a peer may answer with anything.
-fn call(plan: &Plan<'_>, envelope: &EnvelopePlan<'_>, member: &MemberPlan<'_>, answer: &Answer) -> TokenStream {
+fn call(
+    plan: &Plan<'_>,
+    envelope: &EnvelopePlan<'_>,
+    member: &MemberPlan<'_>,
+    answer: &Answer,
+) -> TokenStream {
     let runtime = plan.runtime;
     let method = &member.method;
     let argument = member.argument();
@@ -117,14 +124,20 @@ fn call(plan: &Plan<'_>, envelope: &EnvelopePlan<'_>, member: &MemberPlan<'_>, a
     };
     let answered = quote!(#pattern => ::core::result::Result::Ok(#value));
     // One other variant is named, since a binding in its place reads as if there were more.
-    let others = reverse.members.iter().filter(|member| member.variant != answer.variant).collect::<Vec<_>>();
+    let others = reverse
+        .members
+        .iter()
+        .filter(|member| member.variant != answer.variant)
+        .collect::<Vec<_>>();
     let unexpected = match others.as_slice() {
         [] => TokenStream::new(),
         [only] => {
             let other = only.any_of(&quote!(#back));
             quote!(other @ #other => ::core::result::Result::Err(#runtime::CallError::unexpected_answer(&other)),)
         }
-        _ => quote!(other => ::core::result::Result::Err(#runtime::CallError::unexpected_answer(&other)),),
+        _ => {
+            quote!(other => ::core::result::Result::Err(#runtime::CallError::unexpected_answer(&other)),)
+        }
     };
     quote! {
         async fn #method(&self #argument) -> #output {
@@ -137,8 +150,13 @@ fn call(plan: &Plan<'_>, envelope: &EnvelopePlan<'_>, member: &MemberPlan<'_>, a
 }
 
 /// The members that have methods.
-pub(super) fn methods<'p, 'a>(envelope: &'p EnvelopePlan<'a>) -> impl Iterator<Item = &'p MemberPlan<'a>> {
-    envelope.members.iter().filter(|member| !matches!(member.shape, Shape::Answer))
+pub(super) fn methods<'p, 'a>(
+    envelope: &'p EnvelopePlan<'a>,
+) -> impl Iterator<Item = &'p MemberPlan<'a>> {
+    envelope
+        .members
+        .iter()
+        .filter(|member| !matches!(member.shape, Shape::Answer))
 }
 
 fn signature(plan: &Plan<'_>, member: &MemberPlan<'_>) -> TokenStream {
@@ -162,7 +180,11 @@ fn try_signature(plan: &Plan<'_>, member: &MemberPlan<'_>) -> TokenStream {
     quote!(fn #method(&self #argument) -> #output)
 }
 
-fn method_doc(plan: &Plan<'_>, envelope: &EnvelopePlan<'_>, member: &MemberPlan<'_>) -> TokenStream {
+fn method_doc(
+    plan: &Plan<'_>,
+    envelope: &EnvelopePlan<'_>,
+    member: &MemberPlan<'_>,
+) -> TokenStream {
     let receiver = match envelope.direction {
         Direction::ClientToServer => "server",
         Direction::ServerToClient => "client",
@@ -170,29 +192,29 @@ fn method_doc(plan: &Plan<'_>, envelope: &EnvelopePlan<'_>, member: &MemberPlan<
     let docs = Docs::new(&member.doc);
     let docs = match member.shape {
         Shape::Call(_) => docs
-            .paragraph(format!("A call: waits for the answer, for {} unless told otherwise.", patience(member)))
+            .paragraph(&format!("A call: waits for the answer, for {} unless told otherwise.", patience(member)))
             .section(
                 "Errors",
-                format!(
+                &format!(
                     "The {receiver}'s status, or [why there is no answer]({}).",
                     plan.runtime_link("CallError")
                 ),
             ),
         Shape::Acknowledged => docs
-            .paragraph(format!(
+            .paragraph(&format!(
                 "Acknowledged: waits until the {receiver} has handled it, for {} unless told otherwise.",
                 patience(member)
             ))
             .section(
                 "Errors",
-                format!(
+                &format!(
                     "The {receiver}'s status, or [why there is no acknowledgment]({}).",
                     plan.runtime_link("CallError")
                 ),
             ),
         Shape::OneWay | Shape::Answer => docs.paragraph(one_way(member.member.kind)).section(
             "Errors",
-            format!("[Why it cannot be sent]({}).", plan.runtime_link("SendError")),
+            &format!("[Why it cannot be sent]({}).", plan.runtime_link("SendError")),
         ),
     };
     docs.attributes()
@@ -200,9 +222,15 @@ fn method_doc(plan: &Plan<'_>, envelope: &EnvelopePlan<'_>, member: &MemberPlan<
 
 fn one_way(kind: MsgKind) -> &'static str {
     match kind {
-        MsgKind::Event | MsgKind::Command => "One-way: waits for room to send it, not for the other side.",
-        MsgKind::State => "One-way: waits for room to send it. Under pressure only the newest is sure to arrive.",
-        MsgKind::Log | MsgKind::Metric => "One-way: waits for room to send it. May be dropped under pressure.",
+        MsgKind::Event | MsgKind::Command => {
+            "One-way: waits for room to send it, not for the other side."
+        }
+        MsgKind::State => {
+            "One-way: waits for room to send it. Under pressure only the newest is sure to arrive."
+        }
+        MsgKind::Log | MsgKind::Metric => {
+            "One-way: waits for room to send it. May be dropped under pressure."
+        }
     }
 }
 
@@ -213,10 +241,10 @@ fn try_doc(plan: &Plan<'_>, member: &MemberPlan<'_>) -> TokenStream {
         Some(keyword) => format!("`{keyword}`"),
         None => format!("[`{method}`](Self::{method})"),
     };
-    Docs::line(format!("{itself} without waiting for room."))
+    Docs::line(&format!("{itself} without waiting for room."))
         .section(
             "Errors",
-            format!(
+            &format!(
                 "[Why it cannot be sent]({}), now: `Full` where it would have to wait.",
                 plan.runtime_link("SendError")
             ),

@@ -33,7 +33,10 @@ impl UserEnum {
     /// A variant that is not told is taken to be called [`names::variant_name`]. A member with a message is a
     /// tuple variant of one field, an empty one a unit variant.
     pub fn new(ident: Ident, variants: impl IntoIterator<Item = (String, Ident)>) -> Self {
-        Self { ident, variants: variants.into_iter().collect() }
+        Self {
+            ident,
+            variants: variants.into_iter().collect(),
+        }
     }
 
     pub(super) fn ident(&self) -> &Ident {
@@ -142,7 +145,10 @@ impl<'a> Target<'a> {
         names::protocol_name(package, |name| match self.taken {
             Some(taken) => taken(name),
             None => schema.types().keys().any(|full_name| {
-                let own = full_name.as_str().strip_prefix(package).and_then(|rest| rest.strip_prefix('.'));
+                let own = full_name
+                    .as_str()
+                    .strip_prefix(package)
+                    .and_then(|rest| rest.strip_prefix('.'));
                 own.is_some_and(|own| !own.contains('.') && names::type_name(own) == name)
             }),
         })

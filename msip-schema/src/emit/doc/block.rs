@@ -79,7 +79,12 @@ impl Writer {
 
     /// The deepest place, not deeper than this, where the text of an open item begins.
     fn level(&self, indent: usize) -> usize {
-        self.items.iter().rev().map(|item| item.text).find(|text| *text <= indent).unwrap_or(0)
+        self.items
+            .iter()
+            .rev()
+            .map(|item| item.text)
+            .find(|text| *text <= indent)
+            .unwrap_or(0)
     }
 
     /// Closes the items that a line with this indentation does not belong to.
@@ -99,7 +104,11 @@ impl Writer {
         let beside = self.items.iter().find(|item| item.text > indent).copied();
         let mut marker = Marker::open(body)?;
         // Within a paragraph "1986. A good year" is text, unless a list goes on.
-        if marker.ordered && !marker.is_first && self.in_paragraph && !beside.is_some_and(|item| item.ordered) {
+        if marker.ordered
+            && !marker.is_first
+            && self.in_paragraph
+            && !beside.is_some_and(|item| item.ordered)
+        {
             return None;
         }
         self.close_above(indent);
@@ -107,7 +116,10 @@ impl Writer {
         loop {
             text.push_str(marker.mark);
             text.push(' ');
-            self.items.push(Item { text: text.len(), ordered: marker.ordered });
+            self.items.push(Item {
+                text: text.len(),
+                ordered: marker.ordered,
+            });
             match Marker::open(marker.rest) {
                 Some(inner) => marker = inner,
                 None => break,
@@ -125,7 +137,12 @@ impl Writer {
         self.close_above(indent);
         let end = after.iter().position(|line| fence.is_closed_by(line));
         let code = after.get(..end.unwrap_or(after.len())).unwrap_or_default();
-        self.code(level, indent, language(fence.info), code.iter().map(String::as_str));
+        self.code(
+            level,
+            indent,
+            language(fence.info),
+            code.iter().map(String::as_str),
+        );
         code.len() + usize::from(end.is_some())
     }
 
@@ -137,17 +154,30 @@ impl Writer {
         }
         let more = after.get(..count).unwrap_or_default();
         self.close_above(level);
-        self.code(level, level + 4, "text", std::iter::once(first).chain(more.iter().map(String::as_str)));
+        self.code(
+            level,
+            level + 4,
+            "text",
+            std::iter::once(first).chain(more.iter().map(String::as_str)),
+        );
         count
     }
 
     /// A closed fence around code that was indented by `indent`, longer than any in it.
-    fn code<'l>(&mut self, level: usize, indent: usize, language: &str, code: impl Iterator<Item = &'l str> + Clone) {
+    fn code<'l>(
+        &mut self,
+        level: usize,
+        indent: usize,
+        language: &str,
+        code: impl Iterator<Item = &'l str> + Clone,
+    ) {
         let longest = code.clone().map(longest_run).max().unwrap_or(0);
         let fence = "`".repeat(3.max(longest + 1));
         self.push(level, &format!("{fence}{language}"));
         for line in code {
-            let text = line.get(indent.min(indentation(line))..).unwrap_or_default();
+            let text = line
+                .get(indent.min(indentation(line))..)
+                .unwrap_or_default();
             if text.is_empty() {
                 self.out.push(String::new());
             } else {
@@ -168,7 +198,10 @@ struct Fence<'l> {
 
 impl<'l> Fence<'l> {
     fn open(body: &'l str) -> Option<Self> {
-        let mark = body.chars().next().filter(|mark| matches!(mark, '`' | '~'))?;
+        let mark = body
+            .chars()
+            .next()
+            .filter(|mark| matches!(mark, '`' | '~'))?;
         let info = body.trim_start_matches(mark);
         let len = body.len() - info.len();
         (len >= 3 && !(mark == '`' && info.contains('`'))).then_some(Self { mark, len, info })
@@ -198,8 +231,14 @@ impl<'l> Marker<'l> {
             && (1..=9).contains(&digits.len())
             && digits.bytes().all(|digit| digit.is_ascii_digit());
         // An item without text cannot interrupt a paragraph, and a rule is none.
-        let is_item = (ordered || matches!(mark, "-" | "*" | "+")) && !rest.is_empty() && !is_rule(body);
-        is_item.then_some(Self { mark, rest, ordered, is_first: !ordered || digits == "1" })
+        let is_item =
+            (ordered || matches!(mark, "-" | "*" | "+")) && !rest.is_empty() && !is_rule(body);
+        is_item.then_some(Self {
+            mark,
+            rest,
+            ordered,
+            is_first: !ordered || digits == "1",
+        })
     }
 }
 
@@ -208,7 +247,9 @@ fn plain(body: &str) -> String {
     let escape = match body.as_bytes() {
         [b'>', ..] => true,
         // A line of these underlines the one above; alone they begin an empty item.
-        [b'-' | b'=' | b'+' | b'*', ..] => body.bytes().all(|byte| Some(&byte) == body.as_bytes().first()),
+        [b'-' | b'=' | b'+' | b'*', ..] => body
+            .bytes()
+            .all(|byte| Some(&byte) == body.as_bytes().first()),
         [b'~', b'~', b'~', ..] => true,
         _ => false,
     };
@@ -216,7 +257,12 @@ fn plain(body: &str) -> String {
     let is_number = digits > 0 && matches!(body.as_bytes().get(digits), Some(b'.' | b')'));
     if escape {
         format!("\\{}", inline(body))
-    } else if is_number && body.as_bytes().get(digits + 1).is_none_or(|byte| *byte == b' ') {
+    } else if is_number
+        && body
+            .as_bytes()
+            .get(digits + 1)
+            .is_none_or(|byte| *byte == b' ')
+    {
         let (number, rest) = body.split_at(digits);
         format!("{number}\\{}", inline(rest))
     } else {
@@ -246,12 +292,48 @@ fn heading(body: &str) -> Option<(&str, &str)> {
 /// The language of fenced code, where it is known not to be Rust.
 fn language(info: &str) -> &'static str {
     const HARMLESS: &[&str] = &[
-        "bash", "c", "console", "cpp", "css", "csv", "diff", "go", "html", "http", "ini", "java", "javascript", "js",
-        "json", "kotlin", "mermaid", "proto", "protobuf", "py", "python", "sh", "shell", "sql", "swift", "toml", "ts",
-        "typescript", "xml", "yaml", "yml",
+        "bash",
+        "c",
+        "console",
+        "cpp",
+        "css",
+        "csv",
+        "diff",
+        "go",
+        "html",
+        "http",
+        "ini",
+        "java",
+        "javascript",
+        "js",
+        "json",
+        "kotlin",
+        "mermaid",
+        "proto",
+        "protobuf",
+        "py",
+        "python",
+        "sh",
+        "shell",
+        "sql",
+        "swift",
+        "toml",
+        "ts",
+        "typescript",
+        "xml",
+        "yaml",
+        "yml",
     ];
-    let word = info.trim().split(|c: char| !c.is_ascii_alphanumeric()).next().unwrap_or_default();
-    HARMLESS.iter().find(|language| word.eq_ignore_ascii_case(language)).copied().unwrap_or("text")
+    let word = info
+        .trim()
+        .split(|c: char| !c.is_ascii_alphanumeric())
+        .next()
+        .unwrap_or_default();
+    HARMLESS
+        .iter()
+        .find(|language| word.eq_ignore_ascii_case(language))
+        .copied()
+        .unwrap_or("text")
 }
 
 /// The length of the longest run of backticks.

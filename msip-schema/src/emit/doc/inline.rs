@@ -32,7 +32,11 @@ fn code(rest: &str, out: &mut String) -> usize {
     let len = rest.len() - rest.trim_start_matches('`').len();
     let (mark, inside) = rest.split_at(len);
     let mut from = 0;
-    while let Some(start) = inside.get(from..).and_then(|tail| tail.find('`')).map(|at| from + at) {
+    while let Some(start) = inside
+        .get(from..)
+        .and_then(|tail| tail.find('`'))
+        .map(|at| from + at)
+    {
         let tail = inside.get(start..).unwrap_or_default();
         let run = tail.len() - tail.trim_start_matches('`').len();
         let span = inside.get(..start).unwrap_or_default();
@@ -89,17 +93,24 @@ fn web_link(rest: &str) -> Option<&str> {
         && scheme_len(text.trim_start()).is_none();
     let url = after.split_once(')')?.0;
     let is_web = scheme_len(url).is_some_and(|len| len < url.len())
-        && !url.contains(|c: char| c.is_whitespace() || matches!(c, '(' | '<' | '>' | '[' | ']' | '\\' | '|' | '`'));
-    (plain && is_web).then(|| rest.get(..text.len() + url.len() + 4)).flatten()
+        && !url.contains(|c: char| {
+            c.is_whitespace() || matches!(c, '(' | '<' | '>' | '[' | ']' | '\\' | '|' | '`')
+        });
+    (plain && is_web)
+        .then(|| rest.get(..text.len() + url.len() + 4))
+        .flatten()
 }
 
 /// `<https://…>`, or an angle that is text.
 fn angle(rest: &str, out: &mut String) -> usize {
-    let enclosed = rest.split_once('>').map(|(enclosed, _)| enclosed).filter(|enclosed| {
-        let url = enclosed.get(1..).unwrap_or_default();
-        scheme_len(url).is_some_and(|len| len < url.len())
-            && !url.contains(|c: char| c.is_whitespace() || matches!(c, '<' | '|'))
-    });
+    let enclosed = rest
+        .split_once('>')
+        .map(|(enclosed, _)| enclosed)
+        .filter(|enclosed| {
+            let url = enclosed.get(1..).unwrap_or_default();
+            scheme_len(url).is_some_and(|len| len < url.len())
+                && !url.contains(|c: char| c.is_whitespace() || matches!(c, '<' | '|'))
+        });
     match enclosed {
         Some(enclosed) => {
             out.push_str(enclosed);
@@ -116,7 +127,9 @@ fn angle(rest: &str, out: &mut String) -> usize {
 /// A bare address, enclosed, or a letter.
 fn address(rest: &str, out: &mut String) -> usize {
     let end = rest
-        .find(|c: char| c.is_whitespace() || matches!(c, '<' | '>' | '"' | '`' | '|' | '[' | ']' | '\\'))
+        .find(|c: char| {
+            c.is_whitespace() || matches!(c, '<' | '>' | '"' | '`' | '|' | '[' | ']' | '\\')
+        })
         .unwrap_or(rest.len());
     let whole = rest.get(..end).unwrap_or_default();
     let mut url = whole.trim_end_matches(['.', ',', ';', ':', '!', '?', '\'', '*', '_', '~']);
@@ -143,6 +156,9 @@ fn address(rest: &str, out: &mut String) -> usize {
 fn scheme_len(text: &str) -> Option<usize> {
     ["http://", "https://"]
         .into_iter()
-        .find(|scheme| text.get(..scheme.len()).is_some_and(|start| start.eq_ignore_ascii_case(scheme)))
+        .find(|scheme| {
+            text.get(..scheme.len())
+                .is_some_and(|start| start.eq_ignore_ascii_case(scheme))
+        })
         .map(str::len)
 }
