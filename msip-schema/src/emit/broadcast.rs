@@ -3,7 +3,7 @@
 use proc_macro2::TokenStream;
 use quote::{format_ident, quote};
 
-use super::docs::{Docs, allow_for};
+use super::docs::{Docs, allow_unused};
 use super::plan::{EnvelopePlan, MemberPlan, Plan};
 
 /// The trait: the messages that nobody answers.
@@ -18,7 +18,7 @@ pub(super) fn definition(plan: &Plan<'_>, envelope: &EnvelopePlan<'_>) -> TokenS
             plan.protocol,
         ))
         .attributes();
-    let allow = allow_for(one_way(envelope).map(|member| member.doc.as_slice()));
+    let allow = allow_unused(one_way(envelope).map(|member| member.doc.as_slice()));
     let methods = one_way(envelope).map(|member| {
         let doc = Docs::new(&member.doc)
             .paragraph("Returns how many clients took it.")
@@ -29,7 +29,6 @@ pub(super) fn definition(plan: &Plan<'_>, envelope: &EnvelopePlan<'_>) -> TokenS
     quote! {
         #doc
         #allow
-        #[allow(dead_code, reason = "no program says everything")]
         #visibility trait #name: ::core::marker::Send + ::core::marker::Sync {
             #(#methods)*
         }

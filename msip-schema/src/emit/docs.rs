@@ -57,12 +57,21 @@ impl Docs {
     }
 }
 
-/// `#[allow(…)]` for an item whose comments, all given, are partly the schema's; empty where nothing is to be
-/// allowed.
-pub(super) fn allow_for<'a>(comments: impl IntoIterator<Item = &'a [String]>) -> TokenStream {
+/// `#[allow(…)]` with these lints, and with clippy's on words without backticks where one of the comments, which are
+/// the schema's, has such a word.
+pub(super) fn allow<'a>(
+    lints: &TokenStream,
+    comments: impl IntoIterator<Item = &'a [String]>,
+) -> TokenStream {
     if comments.into_iter().any(doc::lacks_backticks) {
-        quote!(#[allow(clippy::doc_markdown, reason = "these are the schema's comments")])
+        quote!(#[allow(#lints, clippy::doc_markdown)])
     } else {
-        TokenStream::new()
+        quote!(#[allow(#lints)])
     }
+}
+
+/// As [`allow`], for an item of which a program may use nothing, or a part.
+pub(super) fn allow_unused<'a>(comments: impl IntoIterator<Item = &'a [String]>) -> TokenStream {
+    // In a library what is public is used; a binary would be warned of each message that it never says.
+    allow(&quote!(dead_code), comments)
 }

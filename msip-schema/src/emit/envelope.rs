@@ -3,7 +3,7 @@
 use proc_macro2::{Literal, TokenStream};
 use quote::quote;
 
-use super::docs::{Docs, allow_for};
+use super::docs::{Docs, allow};
 use super::plan::{EnvelopePlan, MemberPlan, Plan, Shape, number};
 use crate::{Compression, Direction, MsgKind};
 
@@ -20,18 +20,19 @@ pub(super) fn definition(plan: &Plan<'_>, envelope: &EnvelopePlan<'_>) -> Option
         (true, Direction::ServerToClient) => Docs::line("What a server may say."),
     };
     let doc = doc.attributes();
-    let allow_docs = allow_for(
+    let lints = if shares_a_word(&envelope.members) {
+        quote!(clippy::large_enum_variant, clippy::enum_variant_names)
+    } else {
+        quote!(clippy::large_enum_variant)
+    };
+    let allow = allow(
+        &lints,
         envelope
             .members
             .iter()
             .map(|member| member.doc.as_slice())
             .chain([envelope.doc.as_slice()]),
     );
-    let lints = if shares_a_word(&envelope.members) {
-        quote!(clippy::large_enum_variant, clippy::enum_variant_names)
-    } else {
-        quote!(clippy::large_enum_variant)
-    };
     let variants = envelope.members.iter().map(|member| {
         let doc = Docs::new(&member.doc).attributes();
         let variant = &member.variant;
@@ -40,8 +41,7 @@ pub(super) fn definition(plan: &Plan<'_>, envelope: &EnvelopePlan<'_>) -> Option
     });
     Some(quote! {
         #doc
-        #allow_docs
-        #[allow(#lints, reason = "the variants are the schema's")]
+        #allow
         #[derive(Debug, Clone, PartialEq)]
         #visibility enum #ident {
             #(#variants,)*
@@ -109,6 +109,7 @@ pub(super) fn methods(plan: &Plan<'_>, envelope: &EnvelopePlan<'_>) -> TokenStre
     );
     let allow = allow_long(envelope.members.len(), 1);
     quote! {
+        #[allow(dead_code)]
         impl #ident {
             /// How this message is delivered.
             #[must_use]
@@ -301,6 +302,5 @@ fn match_self(arms: Vec<TokenStream>) -> TokenStream {
 /// Allows a function to be long where an arm for each member may make it so.
 pub(super) fn allow_long(members: usize, lines_per_member: usize) -> Option<TokenStream> {
     // Clippy's limit is 100 lines; long names break an arm into three.
-    (members * lines_per_member > 30)
-        .then(|| quote!(#[allow(clippy::too_many_lines, reason = "one arm for each message")]))
+    (members * lines_per_member > 30).then(|| quote!(#[allow(clippy::too_many_lines)]))
 }

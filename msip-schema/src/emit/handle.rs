@@ -3,7 +3,7 @@
 use proc_macro2::{Ident, TokenStream};
 use quote::{format_ident, quote};
 
-use super::docs::{Docs, allow_for};
+use super::docs::{Docs, allow_unused};
 use super::envelope::allow_long;
 use super::plan::{EnvelopePlan, MemberPlan, Plan, Shape, result};
 use super::send::methods;
@@ -73,7 +73,11 @@ pub(super) fn definition(plan: &Plan<'_>, envelope: &EnvelopePlan<'_>) -> TokenS
     let message = format!("`{{Self}}` does not handle what {speakers} of `{package}` say");
     let label = format!("not a handler of `{package}`");
     let note = format!("implement `{name}` for `{{Self}}`");
-    let allow = allow_for(methods(envelope).map(|member| member.doc.as_slice()));
+    let explanation = plan
+        .target
+        .can_explain(plan.schema)
+        .then(|| quote!(#[diagnostic::on_unimplemented(message = #message, label = #label, note = #note)]));
+    let allow = allow_unused(methods(envelope).map(|member| member.doc.as_slice()));
     let handlers = methods(envelope).map(|member| {
         let doc = handler_doc(member);
         let signature = signature(plan, &role, member);
@@ -101,7 +105,7 @@ pub(super) fn definition(plan: &Plan<'_>, envelope: &EnvelopePlan<'_>) -> TokenS
     quote! {
         #doc
         #allow
-        #[diagnostic::on_unimplemented(message = #message, label = #label, note = #note)]
+        #explanation
         #visibility trait #name: ::core::marker::Send + ::core::marker::Sync + 'static {
             #(#handlers)*
             #callbacks

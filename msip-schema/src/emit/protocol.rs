@@ -4,7 +4,7 @@ use proc_macro2::TokenStream;
 use quote::quote;
 
 use super::doc::sanitise;
-use super::docs::{Docs, allow_for};
+use super::docs::{Docs, allow_unused};
 use super::plan::Plan;
 use crate::Direction;
 
@@ -28,7 +28,7 @@ pub(super) fn definition(plan: &Plan<'_>) -> TokenStream {
         plan.envelope(Direction::ServerToClient).ident,
     );
     let doc = Docs::new(&comment).paragraph(&summary).attributes();
-    let allow = allow_for([comment.as_slice()]);
+    let allow = allow_unused([comment.as_slice()]);
     quote! {
         #doc
         #allow

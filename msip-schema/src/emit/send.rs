@@ -3,7 +3,7 @@
 use proc_macro2::{Ident, TokenStream};
 use quote::{format_ident, quote};
 
-use super::docs::{Docs, allow_for};
+use super::docs::{Docs, allow_unused};
 use super::plan::{Answer, EnvelopePlan, MemberPlan, Plan, Shape, result};
 use crate::{Direction, MsgKind};
 
@@ -28,7 +28,7 @@ pub(super) fn definition(plan: &Plan<'_>, envelope: &EnvelopePlan<'_>) -> TokenS
             plan.protocol,
         ))
         .attributes();
-    let allow = allow_for(methods(envelope).map(|member| member.doc.as_slice()));
+    let allow = allow_unused(methods(envelope).map(|member| member.doc.as_slice()));
     let methods = methods(envelope).map(|member| {
         let signature = signature(plan, member);
         let doc = method_doc(plan, envelope, member);
@@ -50,7 +50,6 @@ pub(super) fn definition(plan: &Plan<'_>, envelope: &EnvelopePlan<'_>) -> TokenS
     quote! {
         #doc
         #allow
-        #[allow(dead_code, reason = "no program says everything")]
         #visibility trait #name: ::core::marker::Send + ::core::marker::Sync {
             #(#methods)*
         }

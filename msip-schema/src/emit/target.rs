@@ -62,6 +62,7 @@ pub struct Target<'a> {
     pub(super) descriptors: TokenStream,
     pub(super) visibility: TokenStream,
     taken: Option<&'a dyn Fn(&str) -> bool>,
+    explains: bool,
 }
 
 impl<'a> Target<'a> {
@@ -81,6 +82,7 @@ impl<'a> Target<'a> {
             descriptors: quote!(&[]),
             visibility: quote!(pub),
             taken: None,
+            explains: true,
         }
     }
 
@@ -139,19 +141,34 @@ impl<'a> Target<'a> {
         self
     }
 
+    /// Whether `#[diagnostic::on_unimplemented]` is written on the handle traits, as it is unless told otherwise.
+    ///
+    /// In a module that has itself a module called `diagnostic`, such as that of a message `Diagnostic` with
+    /// nested types, the attribute does not compile. Where the schema's types show that, it is left out anyway.
+    #[must_use]
+    pub fn explains(mut self, explains: bool) -> Self {
+        self.explains = explains;
+        self
+    }
+
     /// The name of the protocol's type.
     pub fn protocol_name(&self, schema: &Schema) -> String {
         let package = schema.package();
         names::protocol_name(package, |name| match self.taken {
             Some(taken) => taken(name),
-            None => schema.types().keys().any(|full_name| {
-                let own = full_name
-                    .as_str()
-                    .strip_prefix(package)
-                    .and_then(|rest| rest.strip_prefix('.'));
-                own.is_some_and(|own| !own.contains('.') && names::type_name(own) == name)
-            }),
+            None => {
+                own_types(schema).any(|own| !own.contains('.') && names::type_name(own) == name)
+            }
         })
+    }
+
+    /// Whether the handle traits may say in their own words that they are not implemented.
+    pub(super) fn can_explain(&self, schema: &Schema) -> bool {
+        self.explains
+            && !own_types(schema).any(|own| {
+                own.split_once('.')
+                    .is_some_and(|(module, _)| names::snake(module) == "diagnostic")
+            })
     }
 
     pub(super) fn type_path(&self, name: &TypeName) -> TokenStream {
@@ -177,6 +194,16 @@ impl<'a> Target<'a> {
     pub(super) fn handles(&self, direction: Direction) -> bool {
         self.sends(direction.reverse())
     }
+}
+
+/// The names of the types in the package and below it, without the package.
+fn own_types(schema: &Schema) -> impl Iterator<Item = &str> {
+    schema.types().keys().filter_map(|full_name| {
+        full_name
+            .as_str()
+            .strip_prefix(schema.package())?
+            .strip_prefix('.')
+    })
 }
 
 impl fmt::Debug for Target<'_> {
