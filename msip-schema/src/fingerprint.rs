@@ -1,5 +1,8 @@
 //! The canonical form of a schema and its fingerprint (docs/schema.md, "Canonical form").
 
+#[cfg(test)]
+mod tests;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 

@@ -305,11 +305,13 @@ fn check_unpaired(
                     back.envelope_name()
                 ),
             )
-            .help(format!(
-                "name the answer, as in `[(msip.response) = \"…\"]`, or add `{}` to {}",
-                usual_answer(name),
-                back.envelope_name()
-            )),
+            .help(match usual_answer(name) {
+                Some(answer) => format!(
+                    "add `{answer}` to {}, or name another answer, as in `[(msip.response) = \"…\"]`",
+                    back.envelope_name()
+                ),
+                None => "name the answer, as in `[(msip.response) = \"…\"]`".to_owned(),
+            }),
         );
     }
 }
@@ -326,14 +328,11 @@ fn completes_another(
         .any(|(id, _)| names.response_of(draft, id, direction) == Some(response))
 }
 
-/// What the answer of a request would be called.
-fn usual_answer(request: &str) -> String {
+/// What the answer of a request is called, if its name says that it is one.
+fn usual_answer(request: &str) -> Option<String> {
     let name = words(request);
-    let stem = ["_req", "_cmd", "_command"]
-        .iter()
-        .find_map(|suffix| name.strip_suffix(suffix))
-        .unwrap_or(&name);
-    format!("{stem}_rsp")
+    let stem = name.strip_suffix("_req")?;
+    Some(format!("{stem}_rsp"))
 }
 
 /// `(msip.reply) = STREAM` on a call.

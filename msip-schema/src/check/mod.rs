@@ -12,7 +12,7 @@ mod streams;
 mod type_names;
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 use std::time::Duration;
 

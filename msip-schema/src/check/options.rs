@@ -31,7 +31,7 @@ pub(super) fn check(draft: &Draft, id: MemberId, calls: &Calls, out: &mut Vec<Di
     }
     if role == Role::OneWay {
         let advice = "remove the option, or ask for an answer, as in `[(msip.reply) = ACK]`";
-        if let Some(timeout) = options.timeout_ms {
+        if let Some(timeout) = options.timeout_ms.filter(|timeout| timeout.value != 0) {
             let message = format!("`{name}` has a time limit, but nothing answers it");
             out.push(Diagnostic::new(Code::UNUSED_TIMEOUT, timeout.span, message).help(advice));
         }

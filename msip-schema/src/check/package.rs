@@ -29,8 +29,12 @@ pub(super) fn check(draft: &Draft, out: &mut Vec<Diagnostic>) {
         );
     }
     if let Some(segment) = package.split('.').find(|segment| !is_identifier(segment)) {
+        let message = match segment {
+            "" => "the package has a dot too many".to_owned(),
+            _ => format!("`{segment}` in the package is not an identifier"),
+        };
         out.push(
-            Diagnostic::new(Code::INVALID_PACKAGE, span, format!("`{segment}` in the package is not an identifier"))
+            Diagnostic::new(Code::INVALID_PACKAGE, span, message)
                 .help("write identifiers of ASCII letters, digits and `_` with dots between them, such as `fleet.v1`"),
         );
     }

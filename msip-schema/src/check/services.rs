@@ -19,8 +19,8 @@ pub(super) fn find(draft: &Draft, calls: &mut Calls, out: &mut Vec<Diagnostic>) 
                     method.name.span,
                     format!("two methods have `{}` as their request", draft.member(request).name.value),
                 )
-                .label("this one")
-                .also(first, "and this one")
+                .label("a second method for it")
+                .also(first, "already the call of this method")
                 .help("one request belongs to one call: remove a method, or give it a request of its own"),
             );
             continue;

@@ -134,4 +134,21 @@ mod tests {
             );
         }
     }
+
+    #[test]
+    fn the_documentation_explains_each_and_no_other() {
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/schema.md");
+        let text = std::fs::read_to_string(path).expect("the documentation is there");
+        let (_, errors) = text
+            .split_once("\n## Errors\n")
+            .expect("it has a chapter on errors");
+        let mut explained: Vec<_> = errors
+            .lines()
+            .filter_map(|line| line.strip_prefix("### "))
+            .collect();
+        let mut codes: Vec<_> = Code::ALL.iter().map(|code| code.as_str()).collect();
+        explained.sort_unstable();
+        codes.sort_unstable();
+        assert_eq!(explained, codes);
+    }
 }

@@ -4,6 +4,8 @@ mod code;
 mod render;
 mod source;
 mod suggest;
+#[cfg(test)]
+mod tests;
 
 pub use code::Code;
 pub use source::{FileId, Location, SourceMap};

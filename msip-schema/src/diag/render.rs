@@ -63,6 +63,10 @@ impl SourceMap {
             let Some(head) = group.iter().find(|mark| mark.primary).or(group.first()) else {
                 continue;
             };
+            if index > 0 {
+                // Writing into a String cannot fail.
+                let _ = writeln!(out, "{gutter} |");
+            }
             let arrow = if index == 0 { "-->" } else { ":::" };
             let column = self
                 .location(head.label.span)
