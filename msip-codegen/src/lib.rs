@@ -1,1 +1,4 @@
 //! Compiles `.proto` files into typed MSIP protocols.
+
+mod proto;
+mod rust;

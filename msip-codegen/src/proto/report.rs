@@ -1,0 +1,73 @@
+//! Collects mistakes, and remembers which bytes each is about, so that none is told twice.
+
+use std::ops::Range;
+
+use msip_schema::{Code, Diagnostic, FileId, SourceMap, Span};
+
+/// The sources read so far and the mistakes found in them.
+#[derive(Debug, Default)]
+pub(crate) struct Report {
+    sources: SourceMap,
+    /// The place of each span that was made here, by its index less one.
+    places: Vec<(FileId, Range<usize>)>,
+    diagnostics: Vec<Diagnostic>,
+}
+
+impl Report {
+    pub(crate) fn new() -> Self {
+        Self::default()
+    }
+
+    pub(crate) fn add_file(&mut self, name: &str, text: &str) -> FileId {
+        self.sources.add_file(name, text)
+    }
+
+    pub(crate) fn text(&self, file: FileId) -> &str {
+        self.sources.text(file)
+    }
+
+    /// Names a place.
+    pub(crate) fn span(&mut self, file: FileId, bytes: Range<usize>) -> Span {
+        self.places.push((file, bytes.clone()));
+        self.sources.span(file, bytes)
+    }
+
+    /// Takes up a mistake, unless it has been told already.
+    pub(crate) fn push(&mut self, diagnostic: Diagnostic) {
+        if !self.diagnostics.contains(&diagnostic) {
+            self.diagnostics.push(diagnostic);
+        }
+    }
+
+    /// Takes up what another checker found, unless a mistake at the same place has been told already: it is
+    /// the same one in other words, or follows from it.
+    pub(crate) fn push_unless_known(&mut self, diagnostic: Diagnostic) {
+        let known = self.diagnostics.iter().any(|other| self.overlap(other.primary.span, diagnostic.primary.span));
+        if !known {
+            self.diagnostics.push(diagnostic);
+        }
+    }
+
+    pub(crate) fn is_clean(&self) -> bool {
+        self.diagnostics.is_empty()
+    }
+
+    pub(crate) fn has(&self, code: Code) -> bool {
+        self.diagnostics.iter().any(|diagnostic| diagnostic.code == code)
+    }
+
+    /// The sources, and the mistakes in the order in which they are told.
+    pub(crate) fn finish(mut self) -> (SourceMap, Vec<Diagnostic>) {
+        self.sources.sort(&mut self.diagnostics);
+        (self.sources, self.diagnostics)
+    }
+
+    fn overlap(&self, a: Span, b: Span) -> bool {
+        let (Some((a_file, a)), Some((b_file, b))) = (self.place(a), self.place(b)) else { return false };
+        a_file == b_file && a.start <= b.end && b.start <= a.end
+    }
+
+    fn place(&self, span: Span) -> Option<&(FileId, Range<usize>)> {
+        self.places.get(usize::try_from(span.index()).ok()?.checked_sub(1)?)
+    }
+}

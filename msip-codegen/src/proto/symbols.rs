@@ -1,0 +1,159 @@
+//! Every name that the files define, and what a name means in a scope.
+
+use std::collections::{HashMap, HashSet};
+
+use prost_types::{DescriptorProto, EnumDescriptorProto};
+
+use super::load::{Files, Origin, ProtoFile};
+
+/// The types of all files, by full name.
+#[derive(Debug)]
+pub(crate) struct Symbols<'a> {
+    types: HashMap<String, Symbol<'a>>,
+    /// For each file, the files whose types it sees: itself, its imports and what those import publicly.
+    visible: Vec<HashSet<usize>>,
+}
+
+/// A message or an enum.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Symbol<'a> {
+    pub(crate) file: usize,
+    pub(crate) node: Node<'a>,
+}
+
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Node<'a> {
+    Message(&'a DescriptorProto),
+    Enum(&'a EnumDescriptorProto),
+}
+
+/// What became of the search for a type.
+#[derive(Debug)]
+pub(crate) enum Lookup<'s, 'a> {
+    Found(&'s str, Symbol<'a>),
+    /// It exists in this file, which is not imported.
+    NotImported(usize),
+    Unknown,
+}
+
+impl<'a> Symbols<'a> {
+    pub(crate) fn new(files: &'a Files) -> Self {
+        let mut types = HashMap::new();
+        for (index, file) in files.files.iter().enumerate() {
+            let package = file.package();
+            for message in &file.descriptor.message_type {
+                add_message(&mut types, package, index, message);
+            }
+            for enumeration in &file.descriptor.enum_type {
+                add(&mut types, package, enumeration.name(), index, Node::Enum(enumeration));
+            }
+        }
+        Self { types, visible: visible(&files.files) }
+    }
+
+    pub(crate) fn get(&self, full: &str) -> Option<(&str, Symbol<'a>)> {
+        self.types.get_key_value(full).map(|(name, symbol)| (name.as_str(), *symbol))
+    }
+
+    /// What a name means in a file, inside this scope (a full name, or a package).
+    pub(crate) fn resolve(&self, name: &str, scope: &str, file: usize) -> Lookup<'_, 'a> {
+        let mut hidden = None;
+        for candidate in candidates(name, scope) {
+            if let Some((full, symbol)) = self.get(&candidate) {
+                if self.visible.get(file).is_some_and(|files| files.contains(&symbol.file)) {
+                    return Lookup::Found(full, symbol);
+                }
+                hidden = hidden.or(Some(symbol.file));
+            }
+        }
+        hidden.map_or(Lookup::Unknown, Lookup::NotImported)
+    }
+
+    /// The full names of all types that people would write, sorted.
+    pub(crate) fn names(&self, files: &Files) -> Vec<&str> {
+        let told = |symbol: &Symbol<'_>| {
+            let known = files.files.get(symbol.file).is_some_and(|file| file.origin != Origin::Options);
+            known && !matches!(symbol.node, Node::Message(message) if is_map_entry(message))
+        };
+        let mut names: Vec<&str> =
+            self.types.iter().filter(|(_, symbol)| told(symbol)).map(|(name, _)| name.as_str()).collect();
+        names.sort_unstable();
+        names
+    }
+}
+
+/// The full names that a name could stand for, from the innermost scope outwards.
+fn candidates(name: &str, scope: &str) -> Vec<String> {
+    if let Some(full) = name.strip_prefix('.') {
+        return vec![full.to_owned()];
+    }
+    let mut scopes = vec![scope];
+    while let Some((outer, _)) = scopes.last().and_then(|scope| scope.rsplit_once('.')) {
+        scopes.push(outer);
+    }
+    let mut found: Vec<String> = scopes.iter().filter(|scope| !scope.is_empty()).map(|scope| format!("{scope}.{name}")).collect();
+    found.push(name.to_owned());
+    found
+}
+
+pub(crate) fn is_map_entry(message: &DescriptorProto) -> bool {
+    message.options.as_ref().is_some_and(|options| options.map_entry())
+}
+
+/// `scope.name`, or the name alone in no scope.
+pub(crate) fn join(scope: &str, name: &str) -> String {
+    if scope.is_empty() { name.to_owned() } else { format!("{scope}.{name}") }
+}
+
+fn add_message<'a>(types: &mut HashMap<String, Symbol<'a>>, scope: &str, file: usize, message: &'a DescriptorProto) {
+    // As deep as the parser allows: 31 levels.
+    let full = join(scope, message.name());
+    for nested in &message.nested_type {
+        add_message(types, &full, file, nested);
+    }
+    for enumeration in &message.enum_type {
+        add(types, &full, enumeration.name(), file, Node::Enum(enumeration));
+    }
+    add(types, scope, message.name(), file, Node::Message(message));
+}
+
+fn add<'a>(types: &mut HashMap<String, Symbol<'a>>, scope: &str, name: &str, file: usize, node: Node<'a>) {
+    types.entry(join(scope, name)).or_insert(Symbol { file, node });
+}
+
+fn visible(files: &[ProtoFile]) -> Vec<HashSet<usize>> {
+    // Files stand behind what they import, so the sets of imports are complete when they are needed.
+    let mut public: Vec<HashSet<usize>> = Vec::new();
+    let mut all: Vec<HashSet<usize>> = Vec::new();
+    for (index, file) in files.iter().enumerate() {
+        let mut passed_on = HashSet::from([index]);
+        let mut seen = HashSet::from([index]);
+        for &import in &file.imports {
+            let reached = public.get(import).cloned().unwrap_or_default();
+            let name = files.get(import).map(|file| file.name.as_str());
+            let is_public = file.descriptor.public_dependency.iter().any(|&position| {
+                let position = usize::try_from(position).ok();
+                position.and_then(|position| file.descriptor.dependency.get(position)).map(String::as_str) == name
+            });
+            if is_public {
+                passed_on.extend(&reached);
+            }
+            seen.extend(reached);
+        }
+        public.push(passed_on);
+        all.push(seen);
+    }
+    all
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_looked_for_from_the_inside_out() {
+        assert_eq!(candidates("B.C", "p.q.A"), ["p.q.A.B.C", "p.q.B.C", "p.B.C", "B.C"]);
+        assert_eq!(candidates(".p.A", "q"), ["p.A"]);
+        assert_eq!(candidates("A", ""), ["A"]);
+    }
+}

@@ -1,0 +1,251 @@
+//! Messages and enums of descriptors, as types of the model.
+
+use std::collections::BTreeMap;
+
+use msip_schema::{
+    Cardinality, Code, Diagnostic, EnumType, EnumValue, Field, FieldType, MessageType, Span, TypeDef, TypeName, Types,
+};
+use prost_types::field_descriptor_proto::{Label, Type};
+use prost_types::{DescriptorProto, EnumDescriptorProto, FieldDescriptorProto};
+
+use super::foreign;
+use super::load::{Files, ProtoFile};
+use super::places::tag;
+use super::report::Report;
+use super::symbols::{Lookup, Node, Symbol, Symbols, is_map_entry, join};
+
+/// Turns descriptors into types of the model.
+pub(crate) struct Lowering<'a> {
+    pub(crate) files: &'a Files,
+    pub(crate) symbols: &'a Symbols<'a>,
+    pub(crate) report: &'a mut Report,
+    /// Names that an unknown type could have meant.
+    names: Vec<&'a str>,
+    types: Types,
+    oneof_docs: BTreeMap<String, String>,
+}
+
+/// A node of a descriptor: the file it is in, its path there, and its full name.
+#[derive(Clone)]
+pub(crate) struct At<'a> {
+    pub(crate) index: usize,
+    pub(crate) file: &'a ProtoFile,
+    pub(crate) path: Vec<i32>,
+    pub(crate) full: String,
+}
+
+impl At<'_> {
+    /// A node below this one.
+    pub(crate) fn below(&self, tag: i32, index: usize, name: &str) -> Self {
+        let mut path = self.path.clone();
+        // The parser bounds files to 2 GiB, so a position fits.
+        path.extend([tag, i32::try_from(index).unwrap_or(i32::MAX)]);
+        Self { path, full: join(&self.full, name), ..self.clone() }
+    }
+
+    /// The place of a part of this node, such as its name.
+    pub(crate) fn span(&self, part: &[i32], report: &mut Report) -> Span {
+        let path: Vec<i32> = self.path.iter().chain(part).copied().collect();
+        let bytes = self.file.places.bytes(&path).or_else(|| self.file.places.bytes(&self.path));
+        bytes.map_or(Span::NONE, |bytes| report.span(self.file.places.file(), bytes))
+    }
+
+    pub(crate) fn doc(&self) -> String {
+        self.file.places.doc(&self.path)
+    }
+}
+
+impl<'a> Lowering<'a> {
+    pub(crate) fn new(files: &'a Files, symbols: &'a Symbols<'a>, report: &'a mut Report) -> Self {
+        let names = symbols.names(files);
+        Self { files, symbols, report, names, types: Types::new(), oneof_docs: BTreeMap::new() }
+    }
+
+    /// Every type of every file, and the comments of oneofs by their full names.
+    pub(crate) fn all_types(mut self) -> (Types, BTreeMap<String, String>) {
+        for (index, file) in self.files.files.iter().enumerate() {
+            let root = At { index, file, path: Vec::new(), full: file.package().to_owned() };
+            for (position, message) in file.descriptor.message_type.iter().enumerate() {
+                self.message(&root.below(tag::FILE_MESSAGE, position, message.name()), message);
+            }
+            for (position, enumeration) in file.descriptor.enum_type.iter().enumerate() {
+                self.enumeration(&root.below(tag::FILE_ENUM, position, enumeration.name()), enumeration);
+            }
+        }
+        (self.types, self.oneof_docs)
+    }
+
+    fn message(&mut self, at: &At<'a>, message: &'a DescriptorProto) {
+        for (position, nested) in message.nested_type.iter().enumerate() {
+            if !is_map_entry(nested) {
+                self.message(&at.below(tag::MESSAGE_NESTED, position, nested.name()), nested);
+            }
+        }
+        for (position, nested) in message.enum_type.iter().enumerate() {
+            self.enumeration(&at.below(tag::MESSAGE_ENUM, position, nested.name()), nested);
+        }
+        for (position, oneof) in message.oneof_decl.iter().enumerate() {
+            let at = at.below(tag::MESSAGE_ONEOF, position, oneof.name());
+            self.oneof_docs.insert(at.full.clone(), at.doc());
+        }
+        let fields = message.field.iter().enumerate();
+        let fields = fields.map(|(position, field)| {
+            self.field(&at.below(tag::MESSAGE_FIELD, position, field.name()), &at.full, message, field)
+        });
+        let fields = fields.collect();
+        let number = |number: i32| u32::try_from(number).unwrap_or(0);
+        let reserved = message.reserved_range.iter();
+        let def = MessageType {
+            doc: at.doc(),
+            span: at.span(&[tag::NAME], self.report),
+            fields,
+            // Descriptors end a range behind its last number.
+            reserved_numbers: reserved.map(|range| (number(range.start()), number(range.end()).saturating_sub(1))).collect(),
+            reserved_names: message.reserved_name.clone(),
+        };
+        self.types.insert(TypeName::new(&at.full), TypeDef::Message(def));
+    }
+
+    fn enumeration(&mut self, at: &At<'a>, enumeration: &EnumDescriptorProto) {
+        let values = enumeration.value.iter().enumerate().map(|(position, value)| {
+            let at = at.below(tag::ENUM_VALUE, position, value.name());
+            EnumValue {
+                name: value.name().to_owned(),
+                number: value.number(),
+                doc: at.doc(),
+                span: at.span(&[tag::NAME], self.report),
+            }
+        });
+        let values = values.collect();
+        let def = EnumType { doc: at.doc(), values, span: at.span(&[tag::NAME], self.report) };
+        self.types.insert(TypeName::new(&at.full), TypeDef::Enum(def));
+    }
+
+    fn field(
+        &mut self,
+        at: &At<'a>,
+        scope: &str,
+        message: &'a DescriptorProto,
+        field: &'a FieldDescriptorProto,
+    ) -> Field {
+        let entry = self.map_entry(scope, message, field);
+        let (ty, cardinality) = match entry {
+            Some((key, value)) => {
+                // Types inside `map<…>` are resolved in the scope of the message that has the map.
+                let ty = self.field_type(at, scope, value);
+                (ty, Cardinality::Map(scalar(key.r#type())))
+            }
+            None => {
+                let ty = self.field_type(at, scope, field);
+                let cardinality = match field.label() {
+                    Label::Repeated => Cardinality::Repeated,
+                    _ if field.proto3_optional() || matches!(ty, FieldType::Message(_)) => Cardinality::Optional,
+                    _ if field.oneof_index.is_some() => Cardinality::Optional,
+                    _ => Cardinality::Implicit,
+                };
+                (ty, cardinality)
+            }
+        };
+        let oneof = field.oneof_index.filter(|_| !field.proto3_optional());
+        let oneof = oneof.and_then(|index| message.oneof_decl.get(usize::try_from(index).ok()?));
+        Field {
+            name: field.name().to_owned(),
+            json_name: field.json_name.clone(),
+            number: u32::try_from(field.number()).unwrap_or(0),
+            ty,
+            cardinality,
+            oneof: oneof.map(|oneof| oneof.name().to_owned()),
+            doc: at.doc(),
+            span: at.span(&[tag::NAME], self.report),
+        }
+    }
+
+    /// The key and value of a map field.
+    fn map_entry(
+        &self,
+        scope: &str,
+        message: &'a DescriptorProto,
+        field: &FieldDescriptorProto,
+    ) -> Option<(&'a FieldDescriptorProto, &'a FieldDescriptorProto)> {
+        let name = field.type_name();
+        let short = name.strip_prefix(&format!(".{scope}.")).unwrap_or(name);
+        let entry = message.nested_type.iter().find(|nested| is_map_entry(nested) && nested.name() == short)?;
+        Some((entry.field.first()?, entry.field.get(1)?))
+    }
+
+    fn field_type(&mut self, at: &At<'a>, scope: &str, field: &FieldDescriptorProto) -> FieldType {
+        if field.type_name.is_none() {
+            return scalar(field.r#type());
+        }
+        // The message itself is a scope too: its nested types are seen without their prefix.
+        match self.resolve(at, scope, field.type_name(), &[tag::FIELD_TYPE_NAME]) {
+            Some((name, symbol)) => {
+                self.refuse_foreign_types(at, &name, symbol);
+                match symbol.node {
+                    Node::Message(_) => FieldType::Message(name),
+                    Node::Enum(_) => FieldType::Enum(name),
+                }
+            }
+            None => FieldType::Message(TypeName::new(field.type_name().trim_start_matches('.'))),
+        }
+    }
+
+    /// What a type's name means here; tells where it means nothing.
+    pub(crate) fn resolve(
+        &mut self,
+        at: &At<'_>,
+        scope: &str,
+        name: &str,
+        part: &[i32],
+    ) -> Option<(TypeName, Symbol<'a>)> {
+        let help = match self.symbols.resolve(name, scope, at.index) {
+            Lookup::Found(full, symbol) => return Some((TypeName::new(full), symbol)),
+            Lookup::NotImported(file) => {
+                let file = self.files.files.get(file).map_or("", |file| &file.name);
+                Some(format!("add `import \"{file}\";`"))
+            }
+            Lookup::Unknown => foreign::meant(name, &self.names),
+        };
+        // A broken import may define it, and has been told of.
+        if at.file.imports.len() < at.file.descriptor.dependency.len() {
+            return None;
+        }
+        let span = at.span(part, self.report);
+        let mut diagnostic = Diagnostic::new(Code::UNKNOWN_TYPE, span, format!("type `{name}` is not defined"));
+        diagnostic.help = help;
+        self.report.push(diagnostic);
+        None
+    }
+
+    /// Envelopes are not messages that a field could hold, and proto2 messages are not supported.
+    fn refuse_foreign_types(&mut self, at: &At<'a>, name: &TypeName, symbol: Symbol<'_>) {
+        let Some(file) = self.files.files.get(symbol.file) else { return };
+        if file.is_ours() && !file.is_proto3() && at.file.is_proto3() {
+            let span = at.span(&[tag::FIELD_TYPE_NAME], self.report);
+            let text = format!("`{name}` is declared in `{}`, which is written in proto2", file.shown);
+            let help = "rewrite that file in proto3; only files that declare options may be proto2";
+            self.report.push(Diagnostic::new(Code::UNSUPPORTED_SYNTAX, span, text).help(help));
+        }
+    }
+}
+
+fn scalar(ty: Type) -> FieldType {
+    match ty {
+        Type::Double => FieldType::Double,
+        Type::Float => FieldType::Float,
+        Type::Int64 => FieldType::Int64,
+        Type::Uint64 => FieldType::Uint64,
+        Type::Int32 => FieldType::Int32,
+        Type::Fixed64 => FieldType::Fixed64,
+        Type::Fixed32 => FieldType::Fixed32,
+        Type::Bool => FieldType::Bool,
+        Type::String => FieldType::String,
+        // Named types never come here: they have a type name.
+        Type::Bytes | Type::Group | Type::Message | Type::Enum => FieldType::Bytes,
+        Type::Uint32 => FieldType::Uint32,
+        Type::Sfixed32 => FieldType::Sfixed32,
+        Type::Sfixed64 => FieldType::Sfixed64,
+        Type::Sint32 => FieldType::Sint32,
+        Type::Sint64 => FieldType::Sint64,
+    }
+}

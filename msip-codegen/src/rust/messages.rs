@@ -1,0 +1,320 @@
+//! The messages, as prost writes them, with our comments and without the envelopes.
+
+use std::collections::BTreeMap;
+
+use msip_schema::emit::doc;
+use msip_schema::{EnumType, MessageType, TypeDef, TypeName, Types};
+use proc_macro2::TokenStream;
+use prost_build::{Config, Module};
+use prost_types::{DescriptorProto, EnumDescriptorProto, FileDescriptorProto};
+use quote::quote;
+use syn::{Attribute, Field, ImplItem, Item, ItemEnum, ItemImpl, ItemMod, ItemStruct, parse_quote};
+
+use super::names::{PROST, PROST_TYPES, field_name, type_name};
+use super::{GenerateError, Settings};
+
+/// The Rust of each package, by the package's name.
+pub(crate) type Packages = BTreeMap<String, Vec<Item>>;
+
+/// Writes the messages of these files.
+///
+/// `envelopes` are the full names of the messages that are left out.
+pub(crate) fn write(
+    files: Vec<FileDescriptorProto>,
+    envelopes: &[String],
+    types: &Types,
+    oneof_docs: &BTreeMap<String, String>,
+    settings: &Settings,
+) -> Result<Packages, GenerateError> {
+    let mut packages: BTreeMap<String, Vec<FileDescriptorProto>> = BTreeMap::new();
+    for file in files {
+        packages.entry(file.package().to_owned()).or_default().push(file);
+    }
+    let requests = packages.iter().flat_map(|(package, files)| {
+        let module = Module::from_protobuf_package_name(package);
+        files.iter().map(move |file| (module.clone(), FileDescriptorProto { service: Vec::new(), ..file.clone() }))
+    });
+    let mut written = config(settings).generate(requests.collect()).map_err(|error| GenerateError::new(&error))?;
+    let mut out = Packages::new();
+    for (package, files) in packages {
+        let module = Module::from_protobuf_package_name(&package);
+        let text = written.remove(&module).unwrap_or_default();
+        let file = syn::parse_file(&text).map_err(|error| GenerateError::new(&error))?;
+        let mut names = BTreeMap::new();
+        for file in &files {
+            collect(&mut names, &mut Vec::new(), &package, &file.message_type, &file.enum_type);
+        }
+        let mut pass = Pass { names: &names, envelopes, types, oneof_docs, modules: Vec::new() };
+        out.insert(package, pass.items(file.items));
+    }
+    Ok(out)
+}
+
+fn config(settings: &Settings) -> Config {
+    let mut config = Config::new();
+    config.prost_path(PROST).prost_types_path(PROST_TYPES);
+    for (path, attribute) in &settings.type_attributes {
+        config.type_attribute(path, attribute);
+    }
+    for (path, attribute) in &settings.field_attributes {
+        config.field_attribute(path, attribute);
+    }
+    for (proto, rust) in &settings.extern_paths {
+        config.extern_path(proto, rust);
+    }
+    if !settings.bytes.is_empty() {
+        config.bytes(&settings.bytes);
+    }
+    config
+}
+
+/// The full names of messages and enums, by their modules and Rust names.
+type Names = BTreeMap<(Vec<String>, String), String>;
+
+fn collect(
+    names: &mut Names,
+    modules: &mut Vec<String>,
+    scope: &str,
+    messages: &[DescriptorProto],
+    enums: &[EnumDescriptorProto],
+) {
+    let full = |short: &str| if scope.is_empty() { short.to_owned() } else { format!("{scope}.{short}") };
+    for enumeration in enums {
+        names.insert((modules.clone(), type_name(enumeration.name())), full(enumeration.name()));
+    }
+    for message in messages {
+        names.insert((modules.clone(), type_name(message.name())), full(message.name()));
+        modules.push(field_name(message.name()));
+        // As deep as the parser allows: 31 levels.
+        collect(names, modules, &full(message.name()), &message.nested_type, &message.enum_type);
+        modules.pop();
+    }
+}
+
+/// Goes through the items of one package.
+struct Pass<'a> {
+    names: &'a Names,
+    envelopes: &'a [String],
+    types: &'a Types,
+    oneof_docs: &'a BTreeMap<String, String>,
+    /// Where it is.
+    modules: Vec<String>,
+}
+
+impl Pass<'_> {
+    fn items(&mut self, items: Vec<Item>) -> Vec<Item> {
+        items.into_iter().filter_map(|item| self.item(item)).collect()
+    }
+
+    fn item(&mut self, item: Item) -> Option<Item> {
+        match item {
+            Item::Struct(item) => self.message(item).map(Item::Struct),
+            Item::Enum(item) if derives(&item.attrs, "Oneof") => self.oneof(item).map(Item::Enum),
+            Item::Enum(item) => Some(Item::Enum(self.enumeration(item))),
+            Item::Impl(item) => Some(Item::Impl(enum_methods(item))),
+            Item::Mod(item) => self.module(item).map(Item::Mod),
+            other => Some(other),
+        }
+    }
+
+    fn full_name(&self, ident: &str) -> Option<&String> {
+        self.names.get(&(self.modules.clone(), ident.to_owned()))
+    }
+
+    /// The message whose module this is.
+    fn owner(&self) -> Option<&String> {
+        let (last, outer) = self.modules.split_last()?;
+        let mut candidates = self.names.iter().filter(|((modules, _), _)| modules == outer);
+        candidates.find(|(_, full)| field_name(full.rsplit('.').next().unwrap_or(full)) == *last).map(|(_, full)| full)
+    }
+
+    fn message_type(&self, full: &str) -> Option<&MessageType> {
+        match self.types.get(&TypeName::new(full))? {
+            TypeDef::Message(message) => Some(message),
+            TypeDef::Enum(_) => None,
+        }
+    }
+
+    fn message(&self, mut item: ItemStruct) -> Option<ItemStruct> {
+        let full = self.full_name(&item.ident.to_string())?;
+        if self.envelopes.contains(full) {
+            return None;
+        }
+        let message = self.message_type(full)?;
+        let mut docs = Docs::default();
+        let own = docs.attributes(&message.doc, || format!("The message `{full}`."));
+        for field in &mut item.fields {
+            let name = field.ident.as_ref().map(ToString::to_string).unwrap_or_default();
+            let attributes = match message.fields.iter().find(|known| known.oneof.is_none() && field_name(&known.name) == name) {
+                Some(known) => docs.attributes(&known.doc, || format!("`{}`, field {}.", known.name, known.number)),
+                None => {
+                    let mut oneofs = message.fields.iter().filter_map(|known| known.oneof.as_deref());
+                    let oneof = oneofs.find(|oneof| field_name(oneof) == name).unwrap_or(&name);
+                    let comment = self.oneof_docs.get(&format!("{full}.{oneof}")).map_or("", String::as_str);
+                    docs.attributes(comment, || format!("The oneof `{oneof}`: none or one of its fields."))
+                }
+            };
+            prepend(&mut field.attrs, attributes);
+        }
+        let mut lints = docs.lints();
+        lints.extend(field_lints(&item));
+        prepend(&mut item.attrs, own);
+        allow(&mut item.attrs, &lints, "the fields and comments are the schema's");
+        Some(item)
+    }
+
+    fn oneof(&self, mut item: ItemEnum) -> Option<ItemEnum> {
+        let owner = self.owner()?;
+        if self.envelopes.contains(owner) {
+            return None;
+        }
+        let message = self.message_type(owner)?;
+        let ident = item.ident.to_string();
+        let mut oneofs = message.fields.iter().filter_map(|field| field.oneof.as_deref());
+        // Where a nested type has its name, prost adds `OneOf`.
+        let oneof = oneofs.find(|oneof| [type_name(oneof), format!("{}OneOf", type_name(oneof))].contains(&ident))?;
+        let mut docs = Docs::default();
+        let comment = self.oneof_docs.get(&format!("{owner}.{oneof}")).map_or("", String::as_str);
+        let own = docs.attributes(comment, || format!("The oneof `{oneof}` of `{owner}`."));
+        for variant in &mut item.variants {
+            let ident = variant.ident.to_string();
+            let mut members = message.fields.iter().filter(|field| field.oneof.as_deref() == Some(oneof));
+            if let Some(field) = members.find(|field| type_name(&field.name) == ident) {
+                let attributes = docs.attributes(&field.doc, || format!("`{}`, field {}.", field.name, field.number));
+                prepend(&mut variant.attrs, attributes);
+            }
+        }
+        let mut lints = docs.lints();
+        lints.extend([quote!(clippy::enum_variant_names), quote!(clippy::large_enum_variant)]);
+        prepend(&mut item.attrs, own);
+        allow(&mut item.attrs, &lints, "the fields and comments are the schema's");
+        Some(item)
+    }
+
+    fn enumeration(&self, mut item: ItemEnum) -> ItemEnum {
+        let Some(full) = self.full_name(&item.ident.to_string()).cloned() else { return item };
+        let Some(TypeDef::Enum(enumeration)) = self.types.get(&TypeName::new(&full)) else { return item };
+        let mut docs = Docs::default();
+        let own = docs.attributes(&enumeration.doc, || format!("The enum `{full}`."));
+        let mut values = generated_values(enumeration);
+        for variant in &mut item.variants {
+            if let Some(value) = values.next() {
+                let attributes = docs.attributes(&value.doc, || format!("`{}`, number {}.", value.name, value.number));
+                prepend(&mut variant.attrs, attributes);
+            }
+        }
+        let mut lints = docs.lints();
+        lints.push(quote!(clippy::enum_variant_names));
+        prepend(&mut item.attrs, own);
+        allow(&mut item.attrs, &lints, "the values and comments are the schema's");
+        item
+    }
+
+    fn module(&mut self, mut item: ItemMod) -> Option<ItemMod> {
+        let (brace, items) = item.content.take()?;
+        self.modules.push(item.ident.to_string());
+        let owner = self.owner().cloned();
+        let items = self.items(items);
+        self.modules.pop();
+        if items.is_empty() {
+            return None;
+        }
+        let owner = owner.unwrap_or_else(|| item.ident.to_string());
+        item.attrs = doc_attributes(&[format!("Types that are declared inside `{owner}`.")]);
+        item.content = Some((brace, items));
+        Some(item)
+    }
+}
+
+/// The values that prost makes variants of: of those with the same number, the first.
+fn generated_values(enumeration: &EnumType) -> impl Iterator<Item = &msip_schema::EnumValue> {
+    let mut numbers = std::collections::HashSet::new();
+    enumeration.values.iter().filter(move |value| numbers.insert(value.number))
+}
+
+/// The methods of an enum, with comments that suit ours and the attributes that pedantic lints ask for.
+fn enum_methods(mut item: ItemImpl) -> ItemImpl {
+    for method in &mut item.items {
+        let ImplItem::Fn(method) = method else { continue };
+        let line = match method.sig.ident.to_string().as_str() {
+            "as_str_name" => "The value's name, as the schema spells it.",
+            "from_str_name" => "The value of this name, as the schema spells it.",
+            _ => continue,
+        };
+        method.attrs = doc_attributes(&[line.to_owned()]);
+        method.attrs.push(parse_quote!(#[must_use]));
+    }
+    let lints = [quote!(clippy::trivially_copy_pass_by_ref)];
+    allow(&mut item.attrs, &lints, "a method of prost's enums takes `&self`");
+    item
+}
+
+/// Makes doc comments, and remembers what lints they need.
+#[derive(Default)]
+struct Docs {
+    lacks_backticks: bool,
+}
+
+impl Docs {
+    fn attributes(&mut self, comment: &str, otherwise: impl FnOnce() -> String) -> Vec<Attribute> {
+        let lines = doc::sanitise(comment);
+        if lines.is_empty() {
+            return doc_attributes(&[otherwise()]);
+        }
+        self.lacks_backticks |= doc::lacks_backticks(&lines);
+        doc_attributes(&lines)
+    }
+
+    fn lints(&self) -> Vec<TokenStream> {
+        if self.lacks_backticks { vec![quote!(clippy::doc_markdown)] } else { Vec::new() }
+    }
+}
+
+fn doc_attributes(lines: &[String]) -> Vec<Attribute> {
+    let lines = lines.iter().map(|line| if line.is_empty() { String::new() } else { format!(" {line}") });
+    lines.map(|line| parse_quote!(#[doc = #line])).collect()
+}
+
+fn prepend(attributes: &mut Vec<Attribute>, mut first: Vec<Attribute>) {
+    first.append(attributes);
+    *attributes = first;
+}
+
+/// Adds `#[allow(…)]` below the comments.
+fn allow(attributes: &mut Vec<Attribute>, lints: &[TokenStream], reason: &str) {
+    if lints.is_empty() {
+        return;
+    }
+    let at = attributes.iter().position(|attribute| !attribute.path().is_ident("doc")).unwrap_or(attributes.len());
+    attributes.insert(at, parse_quote!(#[allow(#(#lints),*, reason = #reason)]));
+}
+
+/// Lints about the number and the names of fields, where they may apply.
+fn field_lints(item: &ItemStruct) -> Vec<TokenStream> {
+    let mut lints = Vec::new();
+    let is_bool = |field: &&Field| matches!(&field.ty, syn::Type::Path(path) if path.path.is_ident("bool"));
+    if item.fields.iter().filter(is_bool).count() > 3 {
+        lints.push(quote!(clippy::struct_excessive_bools));
+    }
+    let names: Vec<String> = item.fields.iter().filter_map(|field| Some(field.ident.as_ref()?.to_string())).collect();
+    let message = field_name(&item.ident.to_string());
+    let repeats = |name: &String| name.contains(message.trim_start_matches("r#"));
+    let share = |word: fn(&str) -> Option<&str>| names.windows(2).all(|pair| matches!(pair, [a, b] if word(a) == word(b)));
+    if names.len() >= 3 && (names.iter().any(repeats) || share(|name| name.split('_').next()) || share(|name| name.rsplit('_').next())) {
+        lints.push(quote!(clippy::struct_field_names));
+    }
+    lints
+}
+
+/// Whether `#[derive(…)]` has this name.
+fn derives(attributes: &[Attribute], name: &str) -> bool {
+    attributes.iter().filter(|attribute| attribute.path().is_ident("derive")).any(|attribute| {
+        let mut found = false;
+        // What does not parse as a list of paths has no such name.
+        let _ = attribute.parse_nested_meta(|meta| {
+            found |= meta.path.segments.last().is_some_and(|segment| segment.ident == name);
+            Ok(())
+        });
+        found
+    })
+}
