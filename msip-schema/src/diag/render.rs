@@ -10,6 +10,8 @@ use crate::{Diagnostic, Label, SourceMap};
 const LINE_WIDTH: usize = 140;
 /// How much is shown before a label in a line that is cut.
 const LINE_LEAD: usize = 60;
+/// How many bytes before and after a label can matter, escaped or not.
+const NEAR: usize = 1024;
 /// How far apart two lines may be for those between them to be shown too, rather than `...`.
 const GAP: usize = 2;
 
@@ -213,18 +215,22 @@ struct Shown {
 impl Shown {
     /// The line, from 0; where it is too long, the part around a byte of the file.
     fn new(file: &SourceFile, line: usize, around: usize) -> Self {
-        let bytes = file.line_bytes(line);
-        let pieces = pieces(file.slice(bytes.clone()), bytes.start);
+        let whole = file.line_bytes(line);
+        // A line may be as long as the file: only what could be shown is looked at.
+        let start = file.boundary(around.saturating_sub(NEAR)).max(whole.start);
+        let end = file
+            .boundary(around.max(start).saturating_add(NEAR))
+            .min(whole.end);
+        let pieces = pieces(file.slice(start..end), start);
         let total: usize = pieces.iter().map(|piece| piece.width).sum();
-        if total <= LINE_WIDTH {
-            return Self::of(&pieces, "", "", bytes.end);
-        }
-        let before: usize = pieces
+        let before = pieces
             .iter()
             .filter(|piece| piece.byte < around)
             .map(|piece| piece.width)
-            .sum();
-        let from = before.saturating_sub(LINE_LEAD).min(total - LINE_WIDTH);
+            .sum::<usize>();
+        let from = before
+            .saturating_sub(LINE_LEAD)
+            .min(total.saturating_sub(LINE_WIDTH));
         let mut column = 0;
         let kept: Vec<_> = pieces
             .into_iter()
@@ -234,12 +240,19 @@ impl Shown {
                 start >= from && column <= from + LINE_WIDTH
             })
             .collect();
-        let end = kept.last().map_or(bytes.end, |piece| piece.byte + 1);
-        let (head, tail) = (
-            if from > 0 { "…" } else { "" },
-            if from + LINE_WIDTH < total { "…" } else { "" },
-        );
-        Self::of(&kept, head, tail, end)
+        let is_cut_before = from > 0 || start > whole.start;
+        let is_cut_after = from + LINE_WIDTH < total || end < whole.end;
+        let last = if is_cut_after {
+            kept.last().map_or(end, |piece| piece.byte + 1)
+        } else {
+            end
+        };
+        Self::of(
+            &kept,
+            if is_cut_before { "…" } else { "" },
+            if is_cut_after { "…" } else { "" },
+            last,
+        )
     }
 
     fn of(pieces: &[Piece], head: &str, tail: &str, end: usize) -> Self {

@@ -122,7 +122,7 @@ pub(super) struct Place<'a> {
 
 impl SourceFile {
     /// The nearest boundary of characters at or before a byte.
-    fn boundary(&self, byte: usize) -> usize {
+    pub(super) fn boundary(&self, byte: usize) -> usize {
         let byte = byte.min(self.text.len());
         (0..=byte)
             .rev()
