@@ -7,6 +7,8 @@ mod listener;
 mod memory;
 mod stream;
 mod tcp;
+#[cfg(test)]
+mod tests;
 mod url;
 
 pub use address::{Address, PeerAddress};

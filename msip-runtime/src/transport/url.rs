@@ -114,8 +114,7 @@ fn parse_tcp(place: &str) -> Result<Address, UrlError> {
     // Addresses are split before anything else, so that a list is parsed whole before it is refused.
     let mut addresses = Vec::new();
     for part in place.split(',') {
-        let (_, rest) = part.split_once("://").unwrap_or(("", part));
-        addresses.push(parse_host_port(rest)?);
+        addresses.push(parse_host_port(part)?);
     }
     let count = addresses.len();
     match <[Address; 1]>::try_from(addresses) {
@@ -146,14 +145,14 @@ fn parse_host_port(text: &str) -> Result<Address, UrlError> {
             Some((host, port)) => (host, Some(port)),
             None => (text, None),
         };
-        if host.is_empty() && port.is_some() {
-            return Err(UrlError::NoHost {
-                address: text.to_owned(),
-            });
-        }
         if port.is_some_and(|port| port.contains(':')) {
             return Err(UrlError::BareIpv6 {
                 host: text.to_owned(),
+            });
+        }
+        if host.is_empty() && port.is_some() {
+            return Err(UrlError::NoHost {
+                address: text.to_owned(),
             });
         }
         if !is_name(host) {

@@ -10,8 +10,8 @@ use super::{HEADER_LEN, Header};
 pub struct Frame {
     /// The header.
     pub header: Header,
-    /// The payload, `header.payload_len` bytes. It keeps alive the chunk that it was read with, at most
-    /// 64 KiB more than itself.
+    /// The payload, `header.payload_len` bytes. It keeps alive the memory that it was read into, which it may share
+    /// with other frames: 128 KiB, or four times its own length.
     pub payload: Bytes,
 }
 

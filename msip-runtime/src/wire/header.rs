@@ -192,7 +192,7 @@ impl fmt::Debug for RawKind {
     }
 }
 
-/// A kind that this version does not know. The message is answered with `UNIMPLEMENTED`; the connection goes on.
+/// A kind that this version does not know. The message is answered; the connection goes on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 #[error("unknown msg_kind {0}: 1 (EVENT) to 5 (METRIC) are understood")]
 pub struct UnknownKind(pub u16);

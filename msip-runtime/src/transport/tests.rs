@@ -1,0 +1,309 @@
+use std::io::ErrorKind;
+use std::time::Duration;
+
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::time::timeout;
+
+use super::*;
+
+const SOON: Duration = Duration::from_secs(5);
+
+fn url(text: &str) -> ServiceUrl {
+    text.parse()
+        .unwrap_or_else(|error| panic!("{text}: {error}"))
+}
+
+/// Binds, connects, and talks both ways.
+async fn talks_over(text: &str) -> (Connection, Connection, ServiceUrl) {
+    let listener = Listener::bind(&url(text)).await.unwrap();
+    let local = listener.local_url().clone();
+    let (client, server) = tokio::join!(connect(&local), listener.accept());
+    let (mut client, mut server) = (client.unwrap(), server.unwrap());
+    client.stream.write_all(b"question").await.unwrap();
+    client.stream.flush().await.unwrap();
+    let mut heard = [0; 8];
+    server.stream.read_exact(&mut heard).await.unwrap();
+    assert_eq!(&heard, b"question");
+    server.stream.write_all(b"answer").await.unwrap();
+    server.stream.shutdown().await.unwrap();
+    let mut heard = Vec::new();
+    timeout(SOON, client.stream.read_to_end(&mut heard))
+        .await
+        .unwrap()
+        .unwrap();
+    assert_eq!(heard, b"answer");
+    (client, server, local)
+}
+
+#[tokio::test]
+async fn tcp_carries_bytes_both_ways() {
+    let (client, server, local) = talks_over("tcp://127.0.0.1:0").await;
+    let Address::Tcp { host, port } = local.address() else {
+        panic!("{local}")
+    };
+    assert_eq!(host, "127.0.0.1");
+    assert_ne!(*port, 0);
+    assert_eq!(client.peer, server.local);
+    assert_eq!(client.local, server.peer);
+    assert_eq!(client.peer.to_string(), format!("127.0.0.1:{port}"));
+    assert!(client.peer.is_local());
+}
+
+#[tokio::test]
+async fn tcp_finds_a_host_by_name() {
+    let listener = Listener::bind(&url("tcp://127.0.0.1:0")).await.unwrap();
+    let Address::Tcp { port, .. } = *listener.local_url().address() else {
+        panic!("not tcp")
+    };
+    // Where the name has an IPv6 address too, nobody listens there, and the next one is tried.
+    let by_name = url(&format!("tcp://localhost:{port}"));
+    let (client, server) = tokio::join!(connect(&by_name), listener.accept());
+    assert_eq!(client.unwrap().local, server.unwrap().peer);
+}
+
+#[tokio::test]
+async fn tcp_speaks_ipv6_where_the_machine_does() {
+    if std::net::TcpListener::bind("[::1]:0").is_err() {
+        return;
+    }
+    let (client, _, local) = talks_over("tcp://[::1]:0").await;
+    assert!(local.to_string().starts_with("tcp://[::1]:"), "{local}");
+    assert!(client.peer.is_local());
+}
+
+#[tokio::test]
+async fn a_port_is_free_again_when_its_listener_is_gone() {
+    let (_, _, local) = talks_over("tcp://127.0.0.1:0").await;
+    let refused = connect(&local).await.unwrap_err();
+    assert_eq!(refused.kind(), ErrorKind::ConnectionRefused);
+    // The server's end closed first, so without SO_REUSEADDR the port would be kept for a minute.
+    Listener::bind(&local).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_port_that_is_taken_is_refused() {
+    let listener = Listener::bind(&url("tcp://127.0.0.1:0")).await.unwrap();
+    let error = Listener::bind(listener.local_url()).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::AddrInUse);
+}
+
+#[tokio::test]
+async fn memory_carries_bytes_both_ways() {
+    let (client, _, local) = talks_over("mem://both-ways").await;
+    assert_eq!(local.to_string(), "mem://both-ways");
+    assert_eq!(client.peer.to_string(), "mem://both-ways");
+    assert!(client.peer.is_local());
+}
+
+#[tokio::test]
+async fn an_anonymous_pair_is_connected() {
+    let (mut client, mut server) = memory_pair();
+    client.stream.write_all(b"x").await.unwrap();
+    assert_eq!(server.stream.read_u8().await.unwrap(), b'x');
+    drop(client);
+    assert_eq!(
+        server.stream.read_u8().await.unwrap_err().kind(),
+        ErrorKind::UnexpectedEof
+    );
+}
+
+#[tokio::test]
+async fn a_name_in_memory_belongs_to_one_listener_until_it_is_dropped() {
+    let here = url("mem://one-listener");
+    assert_eq!(
+        connect(&here).await.unwrap_err().kind(),
+        ErrorKind::ConnectionRefused
+    );
+    let listener = Listener::bind(&here).await.unwrap();
+    assert_eq!(
+        Listener::bind(&here).await.unwrap_err().kind(),
+        ErrorKind::AddrInUse
+    );
+    drop(listener);
+    assert_eq!(
+        connect(&here).await.unwrap_err().kind(),
+        ErrorKind::ConnectionRefused
+    );
+    Listener::bind(&here).await.unwrap();
+}
+
+#[tokio::test]
+async fn connections_in_memory_queue_up_to_a_bound() {
+    let here = url("mem://bounded");
+    let listener = Listener::bind(&here).await.unwrap();
+    let mut waiting = Vec::new();
+    while let Ok(connection) = timeout(Duration::from_millis(50), connect(&here)).await {
+        waiting.push(connection.unwrap());
+        assert!(waiting.len() < 1000, "the queue has no bound");
+    }
+    let one_more = tokio::spawn({
+        let here = here.clone();
+        async move { connect(&here).await }
+    });
+    listener.accept().await.unwrap();
+    timeout(SOON, one_more).await.unwrap().unwrap().unwrap();
+
+    let refused = tokio::spawn(async move { connect(&here).await });
+    tokio::task::yield_now().await;
+    drop(listener);
+    let error = timeout(SOON, refused).await.unwrap().unwrap().unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::ConnectionRefused);
+}
+
+#[tokio::test]
+async fn a_transport_of_ones_own_carries_bytes_too() {
+    let (ours, mut theirs) = tokio::io::duplex(16);
+    let mut stream = Stream::boxed(ours);
+    stream.write_all(b"own").await.unwrap();
+    let mut heard = [0; 3];
+    theirs.read_exact(&mut heard).await.unwrap();
+    assert_eq!(&heard, b"own");
+}
+
+#[test]
+fn urls_are_read_and_written_alike() {
+    let cases = [
+        ("tcp://127.0.0.1:4000", "tcp://127.0.0.1:4000"),
+        ("TCP://chat.example.org:1/", "tcp://chat.example.org:1"),
+        ("tcp://[::1]:0", "tcp://[::1]:0"),
+        ("tcp://[fe80::1%25eth0]:9", "tcp://[fe80::1%25eth0]:9"),
+        ("mem://a%20b", "mem://a%20b"),
+        ("mem://x?a=1&b=", "mem://x?a=1&b="),
+        ("tcp://h:1?name=%41%26&", "tcp://h:1?name=A%26"),
+        ("tcp://h:1?", "tcp://h:1"),
+    ];
+    for (text, written) in cases {
+        let parsed = url(text);
+        assert_eq!(parsed.to_string(), written, "{text}");
+        assert_eq!(url(written), parsed, "{text}");
+    }
+    assert_eq!(
+        url("tcp://h:1?name=%41%26&").settings(),
+        [("name".into(), "A&".into())]
+    );
+}
+
+#[test]
+fn local_addresses_are_known() {
+    for local in [
+        "tcp://127.9.9.9:1",
+        "tcp://[::1]:1",
+        "tcp://LocalHost:1",
+        "mem://x",
+    ] {
+        assert!(url(local).address().is_local(), "{local}");
+    }
+    for far in [
+        "tcp://10.0.0.1:1",
+        "tcp://[::]:1",
+        "tcp://0.0.0.0:1",
+        "tcp://localhost.example:1",
+    ] {
+        assert!(!url(far).address().is_local(), "{far}");
+    }
+    let mapped = PeerAddress::Tcp("[::ffff:127.0.0.1]:5".parse().unwrap());
+    assert!(mapped.is_local());
+}
+
+#[test]
+fn a_wrong_url_is_told_what_is_wrong_with_it() {
+    let cases = [
+        (
+            "localhost:4000",
+            r#""localhost:4000" has no scheme: write tcp://host:port"#,
+        ),
+        ("", r#""" has no scheme: write tcp://host:port"#),
+        (
+            "http://a:1/x",
+            r#"unknown scheme "http": tcp and mem are understood"#,
+        ),
+        (
+            "tcp://a:1,b:2",
+            "the URL names 2 addresses: one is supported so far",
+        ),
+        ("tcp://a:1,b", r#""b" has no port: write tcp://host:port"#),
+        ("tcp://a", r#""a" has no port: write tcp://host:port"#),
+        ("tcp://a:", r#""a:" has no port: write tcp://host:port"#),
+        (
+            "tcp://[::1]",
+            r#""[::1]" has no port: write tcp://host:port"#,
+        ),
+        ("tcp://a:65536", r#""65536" is not a port: 0 to 65535 are"#),
+        ("tcp://a:+80", r#""+80" is not a port: 0 to 65535 are"#),
+        (
+            "tcp://:80",
+            r#"":80" has no host: write 0.0.0.0 or [::] to listen on every address"#,
+        ),
+        (
+            "tcp://::1:80",
+            r#""::1:80" looks like an IPv6 address: write it in brackets, such as tcp://[::1]:4000"#,
+        ),
+        (
+            "tcp://fe80::1:80",
+            r#""fe80::1:80" looks like an IPv6 address: write it in brackets, such as tcp://[::1]:4000"#,
+        ),
+        (
+            "tcp://[::1:80",
+            r#""[::1:80" is not a host name, an IPv4 address or an IPv6 address in brackets"#,
+        ),
+        (
+            "tcp://[1.2.3.4]:80",
+            r#""[1.2.3.4]:80" is not a host name, an IPv4 address or an IPv6 address in brackets"#,
+        ),
+        (
+            "tcp://bücher.example:80",
+            r#""bücher.example:80" is not a host name, an IPv4 address or an IPv6 address in brackets"#,
+        ),
+        (
+            "tcp://ada:secret@a:1",
+            "a URL must not hold a user or a password (before the @)",
+        ),
+        (
+            "tcp://a:1/x",
+            r#""/x" follows the address: a service's URL has no path"#,
+        ),
+        ("tcp://a:1#x", "a service's URL has no fragment (#)"),
+        (
+            "tcp://a:1?x=%4",
+            r#""%4" holds a broken percent escape: write % itself as %25"#,
+        ),
+        (
+            "tcp://a:1?x=%ff",
+            r#""%ff" holds a broken percent escape: write % itself as %25"#,
+        ),
+        (
+            "tcp://a:1?x",
+            r#""x" is not a setting: write ?name=value&name=value"#,
+        ),
+        (
+            "tcp://a:1?=1",
+            r#""=1" is not a setting: write ?name=value&name=value"#,
+        ),
+        ("tcp://a:1?x=1&%78=2", r#"the setting "x" is there twice"#),
+        (
+            "mem://",
+            r#""" is not the name of an in-memory listener: 1 to 255 bytes of text are"#,
+        ),
+        (
+            "mem://a%00",
+            r#""a\0" is not the name of an in-memory listener: 1 to 255 bytes of text are"#,
+        ),
+    ];
+    for (text, error) in cases {
+        assert_eq!(
+            ServiceUrl::parse(text).unwrap_err().to_string(),
+            error,
+            "{text}"
+        );
+    }
+}
+
+proptest::proptest! {
+    #[test]
+    fn no_text_makes_the_parser_panic(text in "\\PC{0,40}", scheme in "(tcp|mem)://") {
+        let _ = ServiceUrl::parse(&text);
+        if let Ok(url) = ServiceUrl::parse(&format!("{scheme}{text}")) {
+            proptest::prop_assert_eq!(ServiceUrl::parse(&url.to_string()), Ok(url));
+        }
+    }
+}

@@ -1,0 +1,207 @@
+use super::super::Limits;
+use super::*;
+
+const KIB: usize = 1024;
+
+/// Reads these bytes as a driver does, filling what room there is. Returns how many frames came of it.
+fn read(decoder: &mut Decoder, bytes: &[u8]) -> usize {
+    read_frames(decoder, bytes).len()
+}
+
+fn read_frames(decoder: &mut Decoder, mut bytes: &[u8]) -> Vec<Frame> {
+    let mut frames = Vec::new();
+    while !bytes.is_empty() {
+        let buffer = decoder.buffer();
+        let room = buffer.capacity() - buffer.len();
+        let (chunk, after) = bytes.split_at(room.min(bytes.len()));
+        buffer.extend_from_slice(chunk);
+        bytes = after;
+        while let Some(frame) = decoder.decode().unwrap() {
+            frames.push(frame);
+        }
+    }
+    frames
+}
+
+fn large_header(payload_len: usize) -> Header {
+    Header {
+        payload_len: u32::try_from(payload_len).unwrap(),
+        ..Header::control(FrameType::Publish, MsgId::new(1))
+    }
+}
+
+#[test]
+fn a_new_decoder_holds_nothing() {
+    assert_eq!(Decoder::new(1).capacity(), 0);
+}
+
+#[test]
+fn an_announcement_costs_nothing_before_its_bytes_come() {
+    let mut decoder = Decoder::new(Limits::default().max_payload());
+    read(&mut decoder, &large_header(4 * KIB * KIB).encode());
+    read(&mut decoder, &[1]);
+    decoder.buffer();
+    assert!(
+        decoder.capacity() <= 16 * KIB,
+        "{} bytes are held",
+        decoder.capacity()
+    );
+}
+
+#[test]
+fn the_buffer_grows_with_what_has_come() {
+    let mut decoder = Decoder::new(Limits::default().max_payload());
+    let payload = vec![0; 4 * KIB * KIB];
+    read(&mut decoder, &large_header(payload.len()).encode());
+    let mut received = 0;
+    for chunk in payload.chunks(10 * KIB) {
+        received += chunk.len();
+        let frames = read(&mut decoder, chunk);
+        if frames == 0 {
+            decoder.buffer();
+            let allowed = 3 * received + 16 * KIB;
+            let held = decoder.capacity();
+            assert!(
+                held <= allowed,
+                "{held} bytes are held for {received} received"
+            );
+        }
+    }
+    assert!(!decoder.is_mid_frame(), "the frame is complete");
+}
+
+#[test]
+fn an_announcement_refused_costs_nothing() {
+    let mut decoder = Decoder::new(Limits::default().max_payload());
+    let header = Header {
+        payload_len: u32::MAX,
+        ..large_header(0)
+    };
+    decoder.buffer().extend_from_slice(&header.encode());
+    decoder.decode().unwrap_err();
+    assert!(
+        decoder.capacity() <= 8 * KIB,
+        "{} bytes are held",
+        decoder.capacity()
+    );
+}
+
+#[test]
+fn an_idle_connection_gives_its_memory_back_after_a_burst() {
+    let mut decoder = Decoder::new(Limits::default().max_payload());
+    let mut burst = Vec::new();
+    write_frame(
+        &mut burst,
+        &Frame {
+            header: large_header(0),
+            payload: vec![0; 2 * KIB * KIB].into(),
+        },
+    );
+    for _ in 0..1000 {
+        let header = Header::control(FrameType::Publish, MsgId::new(2));
+        write_frame(
+            &mut burst,
+            &Frame {
+                header,
+                payload: vec![0; 200].into(),
+            },
+        );
+    }
+    assert_eq!(read(&mut decoder, &burst), 1001);
+
+    let mut quiet = Vec::new();
+    write_frame(
+        &mut quiet,
+        &Frame {
+            header: Header::control(FrameType::Pong, MsgId::new(0)),
+            payload: Bytes::new(),
+        },
+    );
+    for _ in 0..8 {
+        read(&mut decoder, &quiet);
+    }
+    decoder.buffer();
+    assert!(
+        decoder.capacity() <= 16 * KIB,
+        "{} bytes are held",
+        decoder.capacity()
+    );
+
+    decoder.release();
+    assert_eq!(decoder.capacity(), 0);
+}
+
+#[test]
+fn releasing_in_the_middle_of_a_frame_loses_nothing() {
+    let mut decoder = Decoder::new(100);
+    let mut bytes = Vec::new();
+    let frame = Frame {
+        header: Header {
+            payload_len: 3,
+            ..Header::control(FrameType::Ack, MsgId::new(2))
+        },
+        payload: Bytes::from_static(b"abc"),
+    };
+    write_frame(&mut bytes, &frame);
+    decoder.buffer().extend_from_slice(&bytes[..25]);
+    assert_eq!(decoder.decode(), Ok(None));
+    decoder.release();
+    decoder.buffer().extend_from_slice(&bytes[25..]);
+    assert_eq!(decoder.decode(), Ok(Some(frame)));
+}
+
+#[test]
+fn a_busy_connection_is_offered_large_reads() {
+    let mut decoder = Decoder::new(Limits::default().max_payload());
+    let mut bytes = Vec::new();
+    for _ in 0..5000 {
+        let header = Header::control(FrameType::Publish, MsgId::new(2));
+        write_frame(
+            &mut bytes,
+            &Frame {
+                header,
+                payload: vec![0; 100].into(),
+            },
+        );
+    }
+    read(&mut decoder, &bytes);
+    let buffer = decoder.buffer();
+    let room = buffer.capacity() - buffer.len();
+    assert!(room >= 32 * KIB, "{room} bytes of room");
+}
+
+#[test]
+fn a_small_frame_does_not_keep_a_large_ones_memory_alive() {
+    let mut decoder = Decoder::new(Limits::default().max_payload());
+    let mut bytes = Vec::new();
+    write_frame(
+        &mut bytes,
+        &Frame {
+            header: large_header(0),
+            payload: vec![0; 3 * KIB * KIB].into(),
+        },
+    );
+    let small = Frame {
+        header: Header {
+            payload_len: 9,
+            ..Header::control(FrameType::Publish, MsgId::new(2))
+        },
+        payload: Bytes::from_static(b"\0\0payload"),
+    };
+    for _ in 0..100 {
+        write_frame(&mut bytes, &small);
+    }
+    let frames = read_frames(&mut decoder, &bytes);
+    let (large, rest) = frames.split_first().unwrap();
+    // A buffer that has doubled had room for the small frames too, right behind the large one.
+    let behind = large.payload.as_ptr_range().end;
+    let shared = behind..behind.wrapping_add(64 * KIB);
+    assert_eq!(rest.len(), 100);
+    for frame in rest {
+        assert_eq!(*frame, small);
+        assert!(
+            !shared.contains(&frame.payload.as_ptr()),
+            "the payload was not copied"
+        );
+    }
+}
