@@ -1,4 +1,71 @@
-//! Compiles `.proto` files into typed MSIP protocols.
+//! Compiles `.proto` files into typed MSIP protocols, from a build script. No `protoc` is needed.
+//!
+//! A protocol is a file with a package and two messages, `ClientToServer` and `ServerToClient`, each a `oneof`
+//! of everything that side may say:
+//!
+//! ```proto
+//! syntax = "proto3";
+//!
+//! package chat;
+//!
+//! message ClientToServer { oneof messages { ConnectReq connect_req = 1; } }
+//! message ServerToClient { oneof messages { ConnectRsp connect_rsp = 1; } }
+//!
+//! message ConnectReq { string user = 1; }
+//! message ConnectRsp { repeated string users = 1; }
+//! ```
+//!
+//! One line in `build.rs` compiles it, and one in the program takes the result in:
+//!
+//! ```no_run
+//! fn main() -> Result<(), msip_codegen::CompileError> {
+//!     msip_codegen::compile_protos(&["proto/chat.proto"], &["proto"])
+//! }
+//! ```
+//!
+//! ```ignore
+//! mod chat {
+//!     msip_runtime::include_protocol!("chat");
+//! }
+//! ```
+//!
+//! [`Builder`] has settings. Options such as `(msip.timeout_ms)` are declared in `msip/options.proto`, which a
+//! schema imports without having the file: it is inside this crate, as are Google's well-known types.
+//!
+//! Mistakes are told all at once, each with its place and what to write instead; then nothing is written.
 
+mod builder;
+mod error;
+mod output;
 mod proto;
 mod rust;
+
+use std::path::Path;
+
+pub use builder::Builder;
+pub use error::CompileError;
+pub use msip_schema::{Code, Diagnostic, Label, Location, SourceMap, Span};
+
+/// Compiles these files, and with them what they import, into `OUT_DIR/msip`, from a build script.
+///
+/// `protos` are the files that declare protocols, `includes` the folders relative to which files and imports are
+/// named. Each package becomes `<package>.rs`, which `msip_runtime::include_protocol!` takes in. Cargo is told to
+/// run the build script again when one of the files read has changed.
+///
+/// # Errors
+///
+/// See [`Builder::compile`].
+///
+/// # Examples
+///
+/// ```no_run
+/// fn main() -> Result<(), msip_codegen::CompileError> {
+///     msip_codegen::compile_protos(&["proto/chat.proto"], &["proto"])
+/// }
+/// ```
+pub fn compile_protos(
+    protos: &[impl AsRef<Path>],
+    includes: &[impl AsRef<Path>],
+) -> Result<(), CompileError> {
+    Builder::new().includes(includes).compile(protos)
+}

@@ -9,13 +9,22 @@ use super::report::Report;
 
 /// Tells what the parser found.
 pub(crate) fn parse_error(error: &protox_parse::ParseError, file: FileId, report: &mut Report) {
-    for mistake in std::iter::once(error as &dyn Foreign).chain(error.related().into_iter().flatten()) {
+    for mistake in
+        std::iter::once(error as &dyn Foreign).chain(error.related().into_iter().flatten())
+    {
         let (primary, secondary) = labels(mistake);
         let text = mistake.to_string();
         let end = report.text(file).len();
-        let bytes = primary.as_ref().map_or(end..end, |(bytes, _)| bytes.clone());
-        let found = report.text(file).get(bytes.clone()).unwrap_or("").to_owned();
-        let (code, text, help) = parse_wording(&text, &found, mistake.help().map(|help| help.to_string()));
+        let bytes = primary
+            .as_ref()
+            .map_or(end..end, |(bytes, _)| bytes.clone());
+        let found = report
+            .text(file)
+            .get(bytes.clone())
+            .unwrap_or("")
+            .to_owned();
+        let (code, text, help) =
+            parse_wording(&text, &found, mistake.help().map(|help| help.to_string()));
         let span = report.span(file, bytes);
         let mut diagnostic = Diagnostic::new(code, span, text);
         diagnostic.help = help;
@@ -37,18 +46,35 @@ pub(crate) fn pool_error(
     report: &mut Report,
 ) {
     // The pool counts columns in bytes, but resolves them as characters; in this text both are the same.
-    let bytes_as_chars: String =
-        report.text(file).bytes().map(|byte| if byte.is_ascii() { char::from(byte) } else { '?' }).collect();
+    let bytes_as_chars: String = report
+        .text(file)
+        .bytes()
+        .map(|byte| {
+            if byte.is_ascii() {
+                char::from(byte)
+            } else {
+                '?'
+            }
+        })
+        .collect();
     let error = error.with_source_code(&bytes_as_chars);
-    for mistake in std::iter::once(&error as &dyn Foreign).chain(error.related().into_iter().flatten()) {
+    for mistake in
+        std::iter::once(&error as &dyn Foreign).chain(error.related().into_iter().flatten())
+    {
         let (primary, secondary) = labels(mistake);
         let text = mistake.to_string();
         let help = mistake.help().map(|help| help.to_string());
         let (code, text, help) = pool_wording(&text, help, known);
         // For two places that disagree the pool names the earlier one first; the later one is the mistake.
         let mut places: Vec<_> = primary.into_iter().chain(secondary).collect();
-        let main = if places.is_empty() { None } else { Some(places.remove(places.len() - 1)) };
-        let span = main.map_or(msip_schema::Span::NONE, |(bytes, _)| report.span(file, bytes));
+        let main = if places.is_empty() {
+            None
+        } else {
+            Some(places.remove(places.len() - 1))
+        };
+        let span = main.map_or(msip_schema::Span::NONE, |(bytes, _)| {
+            report.span(file, bytes)
+        });
         let mut diagnostic = Diagnostic::new(code, span, text);
         if !places.is_empty() {
             diagnostic = diagnostic.label("again here");
@@ -74,7 +100,10 @@ type Place = (Range<usize>, String);
 fn labels(mistake: &dyn Foreign) -> (Option<Place>, Vec<Place>) {
     let mut places = mistake.labels().into_iter().flatten().map(|label| {
         let start = label.offset();
-        (start..start + label.len(), label.label().unwrap_or("").to_owned())
+        (
+            start..start + label.len(),
+            label.label().unwrap_or("").to_owned(),
+        )
     });
     let first = places.next();
     (first, places.collect())
@@ -84,22 +113,39 @@ fn labels(mistake: &dyn Foreign) -> (Option<Place>, Vec<Place>) {
 fn parse_wording(text: &str, found: &str, help: Option<String>) -> (Code, String, Option<String>) {
     let some = |help: &str| Some(help.to_owned());
     // The parser uses one text for two mistakes.
-    if help.as_deref().is_some_and(|help| help.starts_with("imports may not contain")) {
+    if help
+        .as_deref()
+        .is_some_and(|help| help.starts_with("imports may not contain"))
+    {
         let text = "invalid import";
-        return (Code::SYNTAX_ERROR, text.to_owned(), some("write the path from an include folder, with `/`, without `.` or `..`"));
+        return (
+            Code::SYNTAX_ERROR,
+            text.to_owned(),
+            some("write the path from an include folder, with `/`, without `.` or `..`"),
+        );
     }
     match text {
-        _ if text.starts_with("unknown syntax") => {
-            (Code::UNSUPPORTED_SYNTAX, text.to_owned(), some("write `syntax = \"proto3\";`"))
+        _ if text.starts_with("unknown syntax") => (
+            Code::UNSUPPORTED_SYNTAX,
+            text.to_owned(),
+            some("write `syntax = \"proto3\";`"),
+        ),
+        _ if text.starts_with("reached maximum recursion limit") => (
+            Code::NESTED_TOO_DEEP,
+            "messages are nested too deeply".to_owned(),
+            help,
+        ),
+        _ if text.starts_with("message numbers must be") => {
+            (Code::NUMBER_OUT_OF_RANGE, text.to_owned(), help)
         }
-        _ if text.starts_with("reached maximum recursion limit") => {
-            (Code::NESTED_TOO_DEEP, "messages are nested too deeply".to_owned(), help)
+        _ if text.starts_with("enum numbers must be") => {
+            (Code::NUMBER_OUT_OF_RANGE, text.to_owned(), help)
         }
-        _ if text.starts_with("message numbers must be") => (Code::NUMBER_OUT_OF_RANGE, text.to_owned(), help),
-        _ if text.starts_with("enum numbers must be") => (Code::NUMBER_OUT_OF_RANGE, text.to_owned(), help),
-        "a oneof must have at least one field" => {
-            (Code::EMPTY_ENVELOPE, text.to_owned(), some("add a member, such as `PingReq ping_req = 1;`"))
-        }
+        "a oneof must have at least one field" => (
+            Code::EMPTY_ENVELOPE,
+            text.to_owned(),
+            some("add a member, such as `PingReq ping_req = 1;`"),
+        ),
         "groups are not allowed in proto3 syntax" => (
             Code::INVALID_SCHEMA,
             "proto3 has no groups".to_owned(),
@@ -108,32 +154,46 @@ fn parse_wording(text: &str, found: &str, help: Option<String>) -> (Code, String
         "required fields are not allowed in proto3 syntax" => (
             Code::INVALID_SCHEMA,
             "proto3 has no required fields".to_owned(),
-            some("remove `required`; a field that is absent reads as its type's zero, or write `optional`"),
+            some(
+                "remove `required`; a field that is absent reads as its type's zero, or write `optional`",
+            ),
         ),
         "default values are not allowed in proto3" => (
             Code::INVALID_SCHEMA,
             "proto3 has no default values".to_owned(),
-            some("remove the default; a field that is absent reads as its type's zero, or write `optional`"),
+            some(
+                "remove the default; a field that is absent reads as its type's zero, or write `optional`",
+            ),
         ),
         "oneof fields cannot have labels" => (
             Code::INVALID_SCHEMA,
             format!("a member of a oneof cannot be `{found}`"),
             some("remove the word; to send several, use a message with a repeated field"),
         ),
-        _ if text.ends_with("fields are not allowed in a oneof") => {
-            (Code::INVALID_SCHEMA, text.to_owned(), some("use a message that has such a field"))
-        }
+        _ if text.ends_with("fields are not allowed in a oneof") => (
+            Code::INVALID_SCHEMA,
+            text.to_owned(),
+            some("use a message that has such a field"),
+        ),
         _ => (Code::SYNTAX_ERROR, text.replace('\'', "`"), help),
     }
 }
 
 /// Our code, words and help for a mistake of the pool's, which has no codes.
-fn pool_wording(text: &str, help: Option<String>, known: &Known<'_>) -> (Code, String, Option<String>) {
+fn pool_wording(
+    text: &str,
+    help: Option<String>,
+    known: &Known<'_>,
+) -> (Code, String, Option<String>) {
     let quoted = text.split('\'').nth(1).unwrap_or("");
     let words = text.replace('\'', "`");
     let some = |help: &str| Some(help.to_owned());
     if text.starts_with("name '") && text.ends_with("is not defined") {
-        return (Code::UNKNOWN_TYPE, format!("type `{quoted}` is not defined"), help.or_else(|| meant(quoted, known.types)));
+        return (
+            Code::UNKNOWN_TYPE,
+            format!("type `{quoted}` is not defined"),
+            help.or_else(|| meant(quoted, known.types)),
+        );
     }
     if text.contains("' resolves to '") {
         return (Code::UNKNOWN_TYPE, words, help);
@@ -148,7 +208,11 @@ fn pool_wording(text: &str, help: Option<String>, known: &Known<'_>) -> (Code, S
                 .find(|option| option.strip_prefix("msip.") == Some(name))
                 .map(|option| format!("MSIP's options stand in parentheses: `({option})`")),
         };
-        return (Code::UNKNOWN_OPTION, format!("there is no option `{quoted}`"), help);
+        return (
+            Code::UNKNOWN_OPTION,
+            format!("there is no option `{quoted}`"),
+            help,
+        );
     }
     match text {
         _ if text.starts_with("field number '") && text.ends_with("is already used") => (
@@ -161,23 +225,41 @@ fn pool_wording(text: &str, help: Option<String>, known: &Known<'_>) -> (Code, S
             format!("number {quoted} is used twice"),
             some("give the new value a free number, or set `option allow_alias = true;`"),
         ),
-        _ if text.contains("conflicts with reserved range") || text.contains("conflicts with extension range") => {
-            (Code::NUMBER_RESERVED, words, some("take a number outside the range"))
+        _ if text.contains("conflicts with reserved range")
+            || text.contains("conflicts with extension range") =>
+        {
+            (
+                Code::NUMBER_RESERVED,
+                words,
+                some("take a number outside the range"),
+            )
         }
         _ if text.starts_with("invalid field number") => (Code::NUMBER_OUT_OF_RANGE, words, help),
-        _ if text.starts_with("camel-case name of field") || text.starts_with("a field with JSON name") => {
-            (Code::NAME_COLLISION, words, some("give one of the two fields another name"))
+        _ if text.starts_with("camel-case name of field")
+            || text.starts_with("a field with JSON name") =>
+        {
+            (
+                Code::NAME_COLLISION,
+                words,
+                some("give one of the two fields another name"),
+            )
         }
-        _ if text.contains("is already defined") || text.contains("already exists") => {
-            (Code::DUPLICATE_NAME, words, some("give one of the two another name"))
-        }
-        _ if text.starts_with("expected a value of type") || text.starts_with("invalid value of type") => {
+        _ if text.contains("is already defined") || text.contains("already exists") => (
+            Code::DUPLICATE_NAME,
+            words,
+            some("give one of the two another name"),
+        ),
+        _ if text.starts_with("expected a value of type")
+            || text.starts_with("invalid value of type") =>
+        {
             (Code::OPTION_VALUE, words, help)
         }
         _ if text.starts_with("expected an extension to type") => (
             Code::MISPLACED_OPTION,
             words,
-            some("MSIP's options stand on the members of the oneofs of ClientToServer and ServerToClient"),
+            some(
+                "MSIP's options stand on the members of the oneofs of ClientToServer and ServerToClient",
+            ),
         ),
         _ if text.ends_with("has already been set") => {
             (Code::OPTION_VALUE, words, some("say it once"))
@@ -193,7 +275,12 @@ fn pool_wording(text: &str, help: Option<String>, known: &Known<'_>) -> (Code, S
 
 /// Did you mean …?, for a type: names are compared by their last part.
 pub(crate) fn meant(name: &str, types: &[&str]) -> Option<String> {
-    let last = |full: &str| full.rsplit('.').next().map(str::to_owned).unwrap_or_default();
+    let last = |full: &str| {
+        full.rsplit('.')
+            .next()
+            .map(str::to_owned)
+            .unwrap_or_default()
+    };
     let shorts: Vec<String> = types.iter().map(|full| last(full)).collect();
     let close = closest_name(&last(name), shorts.iter().map(String::as_str))?;
     Some(format!("did you mean `{close}`?"))

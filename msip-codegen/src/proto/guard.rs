@@ -15,7 +15,9 @@ pub(crate) fn too_deep(text: &str) -> Option<usize> {
     let everywhere = deepest(text.bytes().enumerate())?;
     // It may count too many; then read strings and comments as the parser does. Text format has comments that
     // begin with `#`, where this could lose its way, so their files are judged by the first count.
-    let Some(code) = outside_strings_and_comments(text) else { return Some(everywhere) };
+    let Some(code) = outside_strings_and_comments(text) else {
+        return Some(everywhere);
+    };
     deepest(code.into_iter())
 }
 
@@ -73,12 +75,18 @@ fn string_len(rest: &[u8]) -> usize {
 }
 
 fn line_len(rest: &[u8]) -> usize {
-    rest.iter().position(|&byte| byte == b'\n').unwrap_or(rest.len())
+    rest.iter()
+        .position(|&byte| byte == b'\n')
+        .unwrap_or(rest.len())
 }
 
 /// The length of the block comment that begins here, its end included.
 fn block_len(rest: &[u8]) -> usize {
-    rest.get(2..).unwrap_or_default().windows(2).position(|pair| pair == b"*/").map_or(rest.len(), |at| at + 4)
+    rest.get(2..)
+        .unwrap_or_default()
+        .windows(2)
+        .position(|pair| pair == b"*/")
+        .map_or(rest.len(), |at| at + 4)
 }
 
 /// What a file says of its own language.
@@ -97,17 +105,29 @@ pub(crate) enum Language {
 pub(crate) fn language(text: &str) -> Language {
     let start = skip_blank(text, 0);
     let rest = text.get(start..).unwrap_or("");
-    let word_len = rest.find(|c: char| !c.is_ascii_alphanumeric() && c != '_').unwrap_or(rest.len());
+    let word_len = rest
+        .find(|c: char| !c.is_ascii_alphanumeric() && c != '_')
+        .unwrap_or(rest.len());
     let word = rest.get(..word_len).unwrap_or("");
-    let end = start + rest.find(';').map_or(word_len, |at| at + 1).min(rest.find('\n').unwrap_or(rest.len()));
+    let end = start
+        + rest
+            .find(';')
+            .map_or(word_len, |at| at + 1)
+            .min(rest.find('\n').unwrap_or(rest.len()));
     match word {
         "edition" => Language::Edition(start..end),
         "syntax" => {
             let statement = text.get(start..).unwrap_or("");
-            let statement = statement.get(..statement.find(';').unwrap_or(statement.len())).unwrap_or("");
+            let statement = statement
+                .get(..statement.find(';').unwrap_or(statement.len()))
+                .unwrap_or("");
             // An unfinished statement is the parser's to tell.
             let other = statement.contains("\"proto2\"") || statement.contains("'proto2'");
-            if other { Language::Syntax(start..end) } else { Language::Proto3 }
+            if other {
+                Language::Syntax(start..end)
+            } else {
+                Language::Proto3
+            }
         }
         _ => Language::Unsaid(start..start + word_len),
     }
@@ -142,8 +162,16 @@ mod tests {
             ("block comment that ends", format!("/* */ {deep}"), true),
             ("string", format!("\"{deep}\""), false),
             ("string with escape", format!("\"\\\"{deep}\""), false),
-            ("string that ends with its line", format!("\"\n{deep}"), true),
-            ("hash comment that hides a block comment", format!("# /*\n{deep}"), true),
+            (
+                "string that ends with its line",
+                format!("\"\n{deep}"),
+                true,
+            ),
+            (
+                "hash comment that hides a block comment",
+                format!("# /*\n{deep}"),
+                true,
+            ),
             ("closed again", "{}".repeat(1_000), false),
         ] {
             assert_eq!(too_deep(&text).is_some(), refused, "{name}");
@@ -154,7 +182,10 @@ mod tests {
     fn the_language_is_read_behind_comments() {
         for (text, expected) in [
             ("syntax = \"proto3\";", Language::Proto3),
-            ("/* a */ // b\n syntax = 'proto2';", Language::Syntax(14..32)),
+            (
+                "/* a */ // b\n syntax = 'proto2';",
+                Language::Syntax(14..32),
+            ),
             ("edition = \"2023\";\n", Language::Edition(0..17)),
             ("package a;", Language::Unsaid(0..7)),
             ("", Language::Unsaid(0..0)),

@@ -127,7 +127,9 @@ enum Found {
 
 impl Loader<'_> {
     fn input(&mut self, path: &Path) {
-        let Some(name) = self.name_of(path) else { return };
+        let Some(name) = self.name_of(path) else {
+            return;
+        };
         match self.states.get(&name) {
             Some(State::Done(index)) => {
                 if !self.out.inputs.contains(index) {
@@ -166,11 +168,20 @@ impl Loader<'_> {
                 self.close(&mut stack);
                 continue;
             };
-            let repeated = top.file.descriptor.dependency.iter().take(index).any(|earlier| *earlier == import);
+            let repeated = top
+                .file
+                .descriptor
+                .dependency
+                .iter()
+                .take(index)
+                .any(|earlier| *earlier == import);
             let span = self.import_span(&stack, index);
             if repeated {
                 let text = format!("`{import}` is imported twice");
-                self.report.push(Diagnostic::new(Code::DUPLICATE_NAME, span, text).help("remove one of the two imports"));
+                self.report.push(
+                    Diagnostic::new(Code::DUPLICATE_NAME, span, text)
+                        .help("remove one of the two imports"),
+                );
                 continue;
             }
             match self.states.get(&import).copied() {
@@ -184,7 +195,10 @@ impl Loader<'_> {
                 None => match self.find(&import, false) {
                     Found::File(file) => {
                         self.states.insert(import, State::Open);
-                        stack.push(Pending { file: *file, next: 0 });
+                        stack.push(Pending {
+                            file: *file,
+                            next: 0,
+                        });
                     }
                     Found::Broken => {
                         self.states.insert(import, State::Failed);
@@ -200,7 +214,9 @@ impl Loader<'_> {
 
     /// Ends the file on top: all that it imports has been read.
     fn close(&mut self, stack: &mut Vec<Pending>) {
-        let Some(Pending { file, .. }) = stack.pop() else { return };
+        let Some(Pending { file, .. }) = stack.pop() else {
+            return;
+        };
         let index = self.out.files.len();
         self.states.insert(file.name.clone(), State::Done(index));
         self.out.files.push(file);
@@ -210,27 +226,45 @@ impl Loader<'_> {
     }
 
     fn import_span(&mut self, stack: &[Pending], index: usize) -> Span {
-        let Some(top) = stack.last() else { return Span::NONE };
-        let Ok(index) = i32::try_from(index) else { return Span::NONE };
+        let Some(top) = stack.last() else {
+            return Span::NONE;
+        };
+        let Ok(index) = i32::try_from(index) else {
+            return Span::NONE;
+        };
         let file = top.file.places.file();
-        let Some(statement) = top.file.places.bytes(&[tag::FILE_DEPENDENCY, index]) else { return Span::NONE };
+        let Some(statement) = top.file.places.bytes(&[tag::FILE_DEPENDENCY, index]) else {
+            return Span::NONE;
+        };
         // The quoted name alone.
         let text = self.report.text(file).get(statement.clone()).unwrap_or("");
         let quoted = text.find(['"', '\'']).zip(text.rfind(['"', '\'']));
         let bytes = match quoted {
-            Some((first, last)) if first < last => statement.start + first..statement.start + last + 1,
+            Some((first, last)) if first < last => {
+                statement.start + first..statement.start + last + 1
+            }
             _ => statement,
         };
         self.report.span(file, bytes)
     }
 
     fn cycle(&mut self, stack: &[Pending], import: &str, span: Span) {
-        let from = stack.iter().position(|pending| pending.file.name == import).unwrap_or(0);
-        let ring = stack.iter().skip(from).map(|pending| pending.file.name.as_str());
+        let from = stack
+            .iter()
+            .position(|pending| pending.file.name == import)
+            .unwrap_or(0);
+        let ring = stack
+            .iter()
+            .skip(from)
+            .map(|pending| pending.file.name.as_str());
         let chain = ring.chain([import]).collect::<Vec<_>>().join(" -> ");
         let text = format!("the files import each other in a circle: {chain}");
         let help = "move what both need into a file of its own, and import that one from both";
-        self.report.push(Diagnostic::new(Code::IMPORT_CYCLE, span, text).label("closes the circle").help(help));
+        self.report.push(
+            Diagnostic::new(Code::IMPORT_CYCLE, span, text)
+                .label("closes the circle")
+                .help(help),
+        );
     }
 
     /// The name by which imports would find an input, relative to its include folder.
@@ -239,10 +273,16 @@ impl Loader<'_> {
         if path.is_file() {
             let absolute = absolute(path);
             for include in self.includes {
-                let Ok(relative) = absolute.strip_prefix(self::absolute(include)) else { continue };
+                let Ok(relative) = absolute.strip_prefix(self::absolute(include)) else {
+                    continue;
+                };
                 let name = slashed(relative);
                 // Another folder that comes first may have a file of this name.
-                let first = self.includes.iter().map(|folder| folder.join(relative)).find(|file| file.is_file());
+                let first = self
+                    .includes
+                    .iter()
+                    .map(|folder| folder.join(relative))
+                    .find(|file| file.is_file());
                 return match first {
                     Some(first) if self::absolute(&first) != absolute => {
                         self.report.push(shadowed(path, &first));
@@ -251,10 +291,18 @@ impl Loader<'_> {
                     _ => Some(name),
                 };
             }
-            if !self.includes.iter().any(|include| include.join(&plain).is_file()) {
+            if !self
+                .includes
+                .iter()
+                .any(|include| include.join(&plain).is_file())
+            {
                 let text = format!("`{}` lies in no include folder", show(path));
-                let help = format!("add its folder to the include folders, which are {}", folders(self.includes));
-                self.report.push(Diagnostic::new(Code::FILE_NOT_INCLUDED, Span::NONE, text).help(help));
+                let help = format!(
+                    "add its folder to the include folders, which are {}",
+                    folders(self.includes)
+                );
+                self.report
+                    .push(Diagnostic::new(Code::FILE_NOT_INCLUDED, Span::NONE, text).help(help));
                 return None;
             }
         }
@@ -275,7 +323,9 @@ impl Loader<'_> {
         if !WELL_KNOWN.contains(&name) {
             return Found::Missing;
         }
-        let Some(file) = self.google.get_file_by_name(name) else { return Found::Missing };
+        let Some(file) = self.google.get_file_by_name(name) else {
+            return Found::Missing;
+        };
         let id = self.report.add_file(name, "");
         Found::File(Box::new(ProtoFile {
             name: name.to_owned(),
@@ -294,27 +344,35 @@ impl Loader<'_> {
         if len.is_ok_and(|len| len > MAX_FILE_LEN as u64) {
             let text = format!("`{shown}` is larger than 4 MiB");
             let help = "split it into several files that import each other";
-            self.report.push(Diagnostic::new(Code::FILE_TOO_LARGE, Span::NONE, text).help(help));
+            self.report
+                .push(Diagnostic::new(Code::FILE_TOO_LARGE, Span::NONE, text).help(help));
             return Found::Broken;
         }
         let bytes = match std::fs::read(&path) {
             Ok(bytes) => bytes,
             Err(error) => {
                 let text = format!("`{shown}` cannot be read: {error}");
-                self.report.push(Diagnostic::new(Code::FILE_UNREADABLE, Span::NONE, text));
+                self.report
+                    .push(Diagnostic::new(Code::FILE_UNREADABLE, Span::NONE, text));
                 return Found::Broken;
             }
         };
         let text = match std::str::from_utf8(&bytes) {
             Ok(text) => text,
             Err(error) => {
-                let id = self.report.add_file(&shown, &String::from_utf8_lossy(&bytes));
+                let id = self
+                    .report
+                    .add_file(&shown, &String::from_utf8_lossy(&bytes));
                 let at = error.valid_up_to();
                 let span = self.report.span(id, at..at + 1);
                 let text = format!("`{shown}` is not UTF-8 text");
                 let help = "save the file as UTF-8";
                 let diagnostic = Diagnostic::new(Code::FILE_NOT_UTF8, span, text);
-                self.report.push(diagnostic.label("the first byte that is not UTF-8").help(help));
+                self.report.push(
+                    diagnostic
+                        .label("the first byte that is not UTF-8")
+                        .help(help),
+                );
                 return Found::Broken;
             }
         };
@@ -322,12 +380,24 @@ impl Loader<'_> {
         self.parse(name, &shown, text, Origin::Disk(path), is_input)
     }
 
-    fn parse(&mut self, name: &str, shown: &str, text: &str, origin: Origin, is_input: bool) -> Found {
+    fn parse(
+        &mut self,
+        name: &str,
+        shown: &str,
+        text: &str,
+        origin: Origin,
+        is_input: bool,
+    ) -> Found {
         let id = self.report.add_file(shown, text);
         if let Some(at) = guard::too_deep(text) {
             let span = self.report.span(id, at..at + 1);
-            let message = format!("brackets are nested more than {} deep", guard::MAX_BRACKET_DEPTH);
-            self.report.push(Diagnostic::new(Code::NESTED_TOO_DEEP, span, message).label("this one is too deep"));
+            let message = format!(
+                "brackets are nested more than {} deep",
+                guard::MAX_BRACKET_DEPTH
+            );
+            self.report.push(
+                Diagnostic::new(Code::NESTED_TOO_DEEP, span, message).label("this one is too deep"),
+            );
             return Found::Broken;
         }
         if let Some(diagnostic) = self.other_language(id, text, is_input) {
@@ -384,20 +454,35 @@ impl Loader<'_> {
         let text = format!("import `{import}` is not found");
         let mut help = self.searched(Path::new(import));
         let known = self.neighbours(import);
-        let known = known.iter().map(String::as_str).chain(WELL_KNOWN).chain([OPTIONS_NAME]);
+        let known = known
+            .iter()
+            .map(String::as_str)
+            .chain(WELL_KNOWN)
+            .chain([OPTIONS_NAME]);
         if let Some(close) = closest_name(import, known) {
             help = format!("did you mean `{close}`?\n{help}");
         }
-        Diagnostic::new(Code::IMPORT_NOT_FOUND, span, text).label("imported here").help(help)
+        Diagnostic::new(Code::IMPORT_NOT_FOUND, span, text)
+            .label("imported here")
+            .help(help)
     }
 
     /// The schemas in the folders where an import was looked for, by the names that imports give them.
     fn neighbours(&self, import: &str) -> Vec<String> {
         let folder = Path::new(import).parent().unwrap_or(Path::new(""));
-        let entries = self.includes.iter().filter_map(|include| std::fs::read_dir(include.join(folder)).ok());
-        let names = entries.flatten().flatten().filter_map(|entry| entry.file_name().into_string().ok());
+        let entries = self
+            .includes
+            .iter()
+            .filter_map(|include| std::fs::read_dir(include.join(folder)).ok());
+        let names = entries
+            .flatten()
+            .flatten()
+            .filter_map(|entry| entry.file_name().into_string().ok());
         let schemas = names.filter(|name| name.ends_with(".proto"));
-        let mut found: Vec<String> = schemas.map(|name| slashed(&folder.join(name))).take(1_000).collect();
+        let mut found: Vec<String> = schemas
+            .map(|name| slashed(&folder.join(name)))
+            .take(1_000)
+            .collect();
         found.sort();
         found
     }
@@ -406,13 +491,20 @@ impl Loader<'_> {
         if self.includes.is_empty() {
             return "no include folder is given".to_owned();
         }
-        let places = self.includes.iter().map(|include| format!("`{}`", show(&include.join(name))));
+        let places = self
+            .includes
+            .iter()
+            .map(|include| format!("`{}`", show(&include.join(name))));
         format!("looked for {}", places.collect::<Vec<_>>().join(", "))
     }
 }
 
 fn shadowed(path: &Path, first: &Path) -> Diagnostic {
-    let text = format!("`{}` is hidden by `{}`, whose include folder comes first", show(path), show(first));
+    let text = format!(
+        "`{}` is hidden by `{}`, whose include folder comes first",
+        show(path),
+        show(first)
+    );
     let help = "give one of the two files another name, or change the order of the include folders";
     Diagnostic::new(Code::FILE_SHADOWED, Span::NONE, text).help(help)
 }
@@ -421,12 +513,18 @@ fn folders(includes: &[PathBuf]) -> String {
     if includes.is_empty() {
         return "none".to_owned();
     }
-    includes.iter().map(|include| format!("`{}`", show(include))).collect::<Vec<_>>().join(", ")
+    includes
+        .iter()
+        .map(|include| format!("`{}`", show(include)))
+        .collect::<Vec<_>>()
+        .join(", ")
 }
 
 /// A path as messages and generated files show it: relative to the project, with `/`.
 pub(crate) fn show(path: &Path) -> String {
-    let project = std::env::var_os("CARGO_MANIFEST_DIR").map(PathBuf::from).or_else(|| std::env::current_dir().ok());
+    let project = std::env::var_os("CARGO_MANIFEST_DIR")
+        .map(PathBuf::from)
+        .or_else(|| std::env::current_dir().ok());
     let relative = project.and_then(|project| path.strip_prefix(project).ok());
     slashed(&normal(relative.unwrap_or(path)))
 }
@@ -448,7 +546,8 @@ fn normal(path: &Path) -> PathBuf {
 
 fn absolute(path: &Path) -> PathBuf {
     // The file system's own answer sees through links; where it has none, the text of the path decides.
-    std::fs::canonicalize(path).unwrap_or_else(|_| normal(&std::path::absolute(path).unwrap_or(path.to_path_buf())))
+    std::fs::canonicalize(path)
+        .unwrap_or_else(|_| normal(&std::path::absolute(path).unwrap_or(path.to_path_buf())))
 }
 
 fn slashed(path: &Path) -> String {

@@ -18,7 +18,9 @@ mod types;
 use std::collections::{BTreeMap, HashSet};
 use std::path::PathBuf;
 
-use msip_schema::{Code, Diagnostic, Draft, DraftEnvelope, Schema, SourceMap, Span, Spanned, Types};
+use msip_schema::{
+    Code, Diagnostic, Draft, DraftEnvelope, Schema, SourceMap, Span, Spanned, Types,
+};
 use prost_reflect::DescriptorPool;
 
 pub(crate) use load::show;
@@ -64,8 +66,6 @@ pub(crate) struct CompiledFile {
     pub(crate) is_input: bool,
     /// The files that it imports, by index.
     pub(crate) imports: Vec<usize>,
-    /// The comment at its head.
-    pub(crate) head: String,
 }
 
 /// A protocol and the file that declares it.
@@ -113,16 +113,25 @@ fn check(files: &Files, messages_only: bool, report: &mut Report) -> Option<Comp
     }
     let pool = build_pool(files, &symbols, report)?;
     let inputs: HashSet<usize> = files.inputs.iter().copied().collect();
-    let compiled = files.files.iter().enumerate().map(|(index, file)| CompiledFile {
-        name: file.name.clone(),
-        shown: file.shown.clone(),
-        package: file.package().to_owned(),
-        is_ours: file.is_ours(),
-        is_input: inputs.contains(&index),
-        imports: file.imports.clone(),
-        head: file.places.head(),
-    });
-    Some(Compiled { files: compiled.collect(), protocols: schemas, types, oneof_docs, pool })
+    let compiled = files
+        .files
+        .iter()
+        .enumerate()
+        .map(|(index, file)| CompiledFile {
+            name: file.name.clone(),
+            shown: file.shown.clone(),
+            package: file.package().to_owned(),
+            is_ours: file.is_ours(),
+            is_input: inputs.contains(&index),
+            imports: file.imports.clone(),
+        });
+    Some(Compiled {
+        files: compiled.collect(),
+        protocols: schemas,
+        types,
+        oneof_docs,
+        pool,
+    })
 }
 
 /// The types of the files on disk, which become Rust whether or not a protocol reaches them. The envelopes do
@@ -132,7 +141,10 @@ fn own_types(files: &Files, symbols: &Symbols<'_>, types: &Types) -> Types {
         let symbol = symbols.get(name.as_str());
         let file = symbol.and_then(|(_, symbol)| files.files.get(symbol.file));
         let is_envelope = file.is_some_and(|file| {
-            let own = name.as_str().strip_prefix(file.package()).map(|rest| rest.trim_start_matches('.'));
+            let own = name
+                .as_str()
+                .strip_prefix(file.package())
+                .map(|rest| rest.trim_start_matches('.'));
             matches!(own, Some("ClientToServer" | "ServerToClient"))
         });
         file.is_some_and(|file| file.is_ours()) && !is_envelope
@@ -140,8 +152,15 @@ fn own_types(files: &Files, symbols: &Symbols<'_>, types: &Types) -> Types {
     own.map(|(name, def)| (name.clone(), def.clone())).collect()
 }
 
-fn check_protocol(file: usize, reading: protocol::Reading, report: &mut Report) -> Option<Protocol> {
-    let protocol::Reading { mut draft, is_partial } = reading;
+fn check_protocol(
+    file: usize,
+    reading: protocol::Reading,
+    report: &mut Report,
+) -> Option<Protocol> {
+    let protocol::Reading {
+        mut draft,
+        is_partial,
+    } = reading;
     let all = std::mem::take(&mut draft.types);
     let reached = protocol::reached(&draft, &all);
     // Once with every type of the files, for they all become Rust; then with those that belong to the protocol.
@@ -150,7 +169,12 @@ fn check_protocol(file: usize, reading: protocol::Reading, report: &mut Report) 
     whole.types.extend(reached.clone());
     if let Err(mistakes) = whole.check() {
         // What refers to a missing envelope cannot be found there.
-        let follows = [Code::EMPTY_ENVELOPE, Code::RESPONSE_NOT_FOUND, Code::RESPONSE_MISSING, Code::METHOD_NOT_MEMBER];
+        let follows = [
+            Code::EMPTY_ENVELOPE,
+            Code::RESPONSE_NOT_FOUND,
+            Code::RESPONSE_MISSING,
+            Code::METHOD_NOT_MEMBER,
+        ];
         for mistake in mistakes {
             if !(is_partial && follows.contains(&mistake.code)) {
                 report.push_unless_known(mistake);
@@ -162,7 +186,9 @@ fn check_protocol(file: usize, reading: protocol::Reading, report: &mut Report) 
     match draft.check() {
         Ok(schema) => Some(Protocol { file, schema }),
         Err(mistakes) => {
-            mistakes.into_iter().for_each(|mistake| report.push_unless_known(mistake));
+            mistakes
+                .into_iter()
+                .for_each(|mistake| report.push_unless_known(mistake));
             None
         }
     }
@@ -170,7 +196,11 @@ fn check_protocol(file: usize, reading: protocol::Reading, report: &mut Report) 
 
 /// Checks types that belong to no protocol.
 fn check_types(types: Types, report: &mut Report) {
-    let nothing = || DraftEnvelope { span: Span::NONE, doc: String::new(), members: Vec::new() };
+    let nothing = || DraftEnvelope {
+        span: Span::NONE,
+        doc: String::new(),
+        members: Vec::new(),
+    };
     let draft = Draft {
         package: Spanned::new("types".to_owned(), Span::NONE),
         doc: String::new(),
@@ -179,7 +209,11 @@ fn check_types(types: Types, report: &mut Report) {
         methods: Vec::new(),
         types,
     };
-    let about_types = [Code::NAME_COLLISION, Code::INVALID_NAME, Code::NESTED_TOO_DEEP];
+    let about_types = [
+        Code::NAME_COLLISION,
+        Code::INVALID_NAME,
+        Code::NESTED_TOO_DEEP,
+    ];
     for mistake in draft.check().err().into_iter().flatten() {
         if about_types.contains(&mistake.code) {
             report.push_unless_known(mistake);
@@ -190,8 +224,14 @@ fn check_types(types: Types, report: &mut Report) {
 /// Resolves all names and options, and tells what is wrong with them that is not known yet.
 fn build_pool(files: &Files, symbols: &Symbols<'_>, report: &mut Report) -> Option<DescriptorPool> {
     let types = symbols.names(files);
-    let options: Vec<String> = options::NAMES.iter().map(|name| format!("msip.{name}")).collect();
-    let known = foreign::Known { types: &types, options: &options };
+    let options: Vec<String> = options::NAMES
+        .iter()
+        .map(|name| format!("msip.{name}"))
+        .collect();
+    let known = foreign::Known {
+        types: &types,
+        options: &options,
+    };
     let mut pool = DescriptorPool::new();
     let mut sound = HashSet::new();
     for (index, file) in files.files.iter().enumerate() {

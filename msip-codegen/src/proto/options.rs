@@ -5,7 +5,9 @@
 
 use std::ops::Range;
 
-use msip_schema::{Code, Compression, Diagnostic, MemberOptions, MsgKind, Reply, Span, Spanned, closest_name};
+use msip_schema::{
+    Code, Compression, Diagnostic, MemberOptions, MsgKind, Reply, Span, Spanned, closest_name,
+};
 use prost_types::UninterpretedOption;
 
 use super::load::OPTIONS_NAME;
@@ -14,31 +16,69 @@ use super::report::Report;
 use super::types::At;
 
 /// The names of our options, without `msip.`.
-pub(crate) const NAMES: [&str; 8] = ["kind", "reply", "response", "timeout_ms", "urgent", "compress", "idempotent", "key"];
+pub(crate) const NAMES: [&str; 8] = [
+    "kind",
+    "reply",
+    "response",
+    "timeout_ms",
+    "urgent",
+    "compress",
+    "idempotent",
+    "key",
+];
 
-const REPLIES: [(&str, Reply); 4] =
-    [("NONE", Reply::None), ("ACK", Reply::Ack), ("RESPONSE", Reply::Response), ("STREAM", Reply::Stream)];
+const REPLIES: [(&str, Reply); 4] = [
+    ("NONE", Reply::None),
+    ("ACK", Reply::Ack),
+    ("RESPONSE", Reply::Response),
+    ("STREAM", Reply::Stream),
+];
 
 /// Which of `(msip.…)` an option is, if it is one of ours.
 pub(crate) fn our_name(option: &UninterpretedOption) -> Option<String> {
     let (first, rest) = option.name.split_first()?;
     let name = first.name_part.trim_start_matches('.');
-    let name = if first.is_extension { name.strip_prefix("msip.")?.to_owned() } else { return None };
-    Some(rest.iter().fold(name, |name, part| format!("{name}.{}", part.name_part)))
+    let name = if first.is_extension {
+        name.strip_prefix("msip.")?.to_owned()
+    } else {
+        return None;
+    };
+    Some(
+        rest.iter()
+            .fold(name, |name, part| format!("{name}.{}", part.name_part)),
+    )
 }
 
 /// Reads the options of a member.
-pub(crate) fn member_options(at: &At<'_>, options: &[UninterpretedOption], report: &mut Report) -> MemberOptions {
+pub(crate) fn member_options(
+    at: &At<'_>,
+    options: &[UninterpretedOption],
+    report: &mut Report,
+) -> MemberOptions {
     let mut read = MemberOptions::default();
     for (index, option) in options.iter().enumerate() {
-        let Some(name) = our_name(option) else { continue };
+        let Some(name) = our_name(option) else {
+            continue;
+        };
         let place = Place::new(at, index, report);
-        if !at.file.descriptor.dependency.iter().any(|import| import == OPTIONS_NAME) {
+        if !at
+            .file
+            .descriptor
+            .dependency
+            .iter()
+            .any(|import| import == OPTIONS_NAME)
+        {
             let text = format!("`(msip.{name})` is used without its declaration");
-            let help = format!("add `import \"{OPTIONS_NAME}\";`; the file comes with msip-codegen");
+            let help =
+                format!("add `import \"{OPTIONS_NAME}\";`; the file comes with msip-codegen");
             report.push(Diagnostic::new(Code::UNKNOWN_OPTION, place.name, text).help(help));
         }
-        let mut reader = Reader { name: &name, option, place, report };
+        let mut reader = Reader {
+            name: &name,
+            option,
+            place,
+            report,
+        };
         match name.as_str() {
             "kind" => {
                 let kinds = MsgKind::ALL.map(|kind| (kind.name(), kind));
@@ -49,7 +89,13 @@ pub(crate) fn member_options(at: &At<'_>, options: &[UninterpretedOption], repor
             "timeout_ms" => reader.set(&mut read.timeout_ms, Reader::number),
             "urgent" => reader.set(&mut read.urgent, Reader::flag),
             "compress" => reader.set(&mut read.compress, |reader| {
-                reader.flag().map(|yes| if yes { Compression::Negotiated } else { Compression::Never })
+                reader.flag().map(|yes| {
+                    if yes {
+                        Compression::Negotiated
+                    } else {
+                        Compression::Never
+                    }
+                })
             }),
             "idempotent" => reader.set(&mut read.idempotent, Reader::flag),
             "key" => reader.set(&mut read.key, Reader::text),
@@ -62,7 +108,9 @@ pub(crate) fn member_options(at: &At<'_>, options: &[UninterpretedOption], repor
 /// Tells of our options on something that is not a member of an envelope's oneof.
 pub(crate) fn refuse(at: &At<'_>, options: &[UninterpretedOption], report: &mut Report) {
     for (index, option) in options.iter().enumerate() {
-        let Some(name) = our_name(option) else { continue };
+        let Some(name) = our_name(option) else {
+            continue;
+        };
         let place = Place::new(at, index, report);
         let text = format!("`(msip.{name})` means nothing here");
         let help = "MSIP's options stand on the members of the oneofs of ClientToServer and ServerToClient";
@@ -79,24 +127,36 @@ struct Place {
 
 impl Place {
     fn new(at: &At<'_>, index: usize, report: &mut Report) -> Self {
-        let path = [tag::FIELD_OPTIONS, tag::UNINTERPRETED_OPTION, i32::try_from(index).unwrap_or(i32::MAX)];
+        let path = [
+            tag::FIELD_OPTIONS,
+            tag::UNINTERPRETED_OPTION,
+            i32::try_from(index).unwrap_or(i32::MAX),
+        ];
         let path: Vec<i32> = at.path.iter().copied().chain(path).collect();
         let Some(bytes) = at.file.places.bytes(&path) else {
             let span = at.span(&[], report);
-            return Self { name: span, value: span };
+            return Self {
+                name: span,
+                value: span,
+            };
         };
         let file = at.file.places.file();
         let text = report.text(file).get(bytes.clone()).unwrap_or("");
         let (name, value) = halves(text);
         let shift = |half: Range<usize>| bytes.start + half.start..bytes.start + half.end;
         let (name, value) = (shift(name), shift(value));
-        Self { name: report.span(file, name), value: report.span(file, value) }
+        Self {
+            name: report.span(file, name),
+            value: report.span(file, value),
+        }
     }
 }
 
 /// The bytes of the name and of the value in `(msip.kind) = COMMAND`.
 fn halves(text: &str) -> (Range<usize>, Range<usize>) {
-    let Some(equals) = text.find('=') else { return (0..text.len(), 0..text.len()) };
+    let Some(equals) = text.find('=') else {
+        return (0..text.len(), 0..text.len());
+    };
     let name = text.get(..equals).unwrap_or("").trim_end();
     let value = text.get(equals + 1..).unwrap_or("");
     let start = text.len() - value.trim_start().len();
@@ -116,8 +176,13 @@ impl Reader<'_> {
     fn set<T>(&mut self, slot: &mut Option<Spanned<T>>, read: impl FnOnce(&mut Self) -> Option<T>) {
         if let Some(earlier) = slot {
             let text = format!("`(msip.{})` is set twice", self.name);
-            let diagnostic = Diagnostic::new(Code::OPTION_VALUE, self.place.name, text).label("set again here");
-            self.report.push(diagnostic.also(earlier.span, "first set here").help("say it once"));
+            let diagnostic =
+                Diagnostic::new(Code::OPTION_VALUE, self.place.name, text).label("set again here");
+            self.report.push(
+                diagnostic
+                    .also(earlier.span, "first set here")
+                    .help("say it once"),
+            );
             return;
         }
         if let Some(value) = read(self) {
@@ -132,7 +197,8 @@ impl Reader<'_> {
             Some(close) => format!("did you mean `(msip.{close})`?"),
             None => format!("the options are {}", all()),
         };
-        self.report.push(Diagnostic::new(Code::UNKNOWN_OPTION, self.place.name, text).help(help));
+        self.report
+            .push(Diagnostic::new(Code::UNKNOWN_OPTION, self.place.name, text).help(help));
     }
 
     fn wrong(&mut self, wanted: &str, help: String) {
@@ -150,7 +216,11 @@ impl Reader<'_> {
         let list = format!("the values are {}", names.join(", "));
         // `"COMMAND"` in quotes means the same thing.
         let quoted = String::from_utf8_lossy(self.option.string_value()).into_owned();
-        let said = if said.is_empty() { quoted } else { said.to_owned() };
+        let said = if said.is_empty() {
+            quoted
+        } else {
+            said.to_owned()
+        };
         let help = match closest_name(&said, names.iter().copied()) {
             Some(close) => format!("did you mean `{close}`? {list}"),
             None => list,
@@ -160,18 +230,37 @@ impl Reader<'_> {
     }
 
     fn text(&mut self) -> Option<String> {
-        let text = self.option.string_value.as_ref().and_then(|bytes| String::from_utf8(bytes.clone()).ok());
+        let text = self
+            .option
+            .string_value
+            .as_ref()
+            .and_then(|bytes| String::from_utf8(bytes.clone()).ok());
         if text.is_none() {
-            let help = format!("write `(msip.{}) = \"{}\"`", self.name, if self.name == "key" { "id" } else { "connect_rsp" });
+            let help = format!(
+                "write `(msip.{}) = \"{}\"`",
+                self.name,
+                if self.name == "key" {
+                    "id"
+                } else {
+                    "connect_rsp"
+                }
+            );
             self.wrong("a text in quotes", help);
         }
         text
     }
 
     fn number(&mut self) -> Option<u32> {
-        let number = self.option.positive_int_value.and_then(|number| u32::try_from(number).ok());
+        let number = self
+            .option
+            .positive_int_value
+            .and_then(|number| u32::try_from(number).ok());
         if number.is_none() {
-            let help = format!("write milliseconds, such as `(msip.{}) = 5000`; the largest is {}", self.name, u32::MAX);
+            let help = format!(
+                "write milliseconds, such as `(msip.{}) = 5000`; the largest is {}",
+                self.name,
+                u32::MAX
+            );
             self.wrong("a whole number of milliseconds", help);
         }
         number
@@ -182,7 +271,10 @@ impl Reader<'_> {
             "true" => Some(true),
             "false" => Some(false),
             _ => {
-                self.wrong("`true` or `false`", format!("write `(msip.{}) = true`, without quotes", self.name));
+                self.wrong(
+                    "`true` or `false`",
+                    format!("write `(msip.{}) = true`, without quotes", self.name),
+                );
                 None
             }
         }

@@ -48,10 +48,14 @@ struct Node {
 
 impl Places {
     pub(crate) fn new(file: FileId, text: &str, info: Option<&SourceCodeInfo>) -> Self {
-        let lines: Vec<usize> = std::iter::once(0).chain(text.match_indices('\n').map(|(at, _)| at + 1)).collect();
+        let lines: Vec<usize> = std::iter::once(0)
+            .chain(text.match_indices('\n').map(|(at, _)| at + 1))
+            .collect();
         let mut nodes = HashMap::new();
         for location in info.iter().flat_map(|info| &info.location) {
-            let Some(bytes) = bytes_of(&lines, &location.span) else { continue };
+            let Some(bytes) = bytes_of(&lines, &location.span) else {
+                continue;
+            };
             // The first location of a path is that of the declaration itself.
             nodes.entry(location.path.clone()).or_insert_with(|| Node {
                 bytes,
@@ -82,14 +86,27 @@ impl Places {
 
     /// The comment at the head of the file: above `package`, or else above `syntax` unless it is a licence.
     pub(crate) fn head(&self) -> String {
-        let above = |tag: i32| self.nodes.get([tag].as_slice()).map_or("", |node| &node.leading);
+        let above = |tag: i32| {
+            self.nodes
+                .get([tag].as_slice())
+                .map_or("", |node| &node.leading)
+        };
         let package = above(tag::FILE_PACKAGE);
         if !package.is_empty() {
             return package.to_owned();
         }
         let syntax = above(tag::FILE_SYNTAX);
-        let licence = ["Copyright", "copyright", "SPDX-License-Identifier", "Licensed under"];
-        if licence.iter().any(|word| syntax.contains(word)) { String::new() } else { syntax.to_owned() }
+        let licence = [
+            "Copyright",
+            "copyright",
+            "SPDX-License-Identifier",
+            "Licensed under",
+        ];
+        if licence.iter().any(|word| syntax.contains(word)) {
+            String::new()
+        } else {
+            syntax.to_owned()
+        }
     }
 }
 
@@ -115,8 +132,17 @@ fn comment(raw: &str) -> String {
         lines.pop();
     }
     let start = lines.iter().position(|line| !line.is_empty()).unwrap_or(0);
-    let common = lines.iter().filter(|line| !line.is_empty()).map(|line| indent(line)).min().unwrap_or(0);
-    let lines: Vec<&str> = lines.iter().skip(start).map(|line| line.get(common..).unwrap_or("")).collect();
+    let common = lines
+        .iter()
+        .filter(|line| !line.is_empty())
+        .map(|line| indent(line))
+        .min()
+        .unwrap_or(0);
+    let lines: Vec<&str> = lines
+        .iter()
+        .skip(start)
+        .map(|line| line.get(common..).unwrap_or(""))
+        .collect();
     lines.join("\n")
 }
 
@@ -128,7 +154,10 @@ mod tests {
     fn comments_lose_their_common_indent_alone() {
         for (raw, clean) in [
             (" One line.\n", "One line."),
-            (" First.\n\n   indented\n last\n", "First.\n\n  indented\nlast"),
+            (
+                " First.\n\n   indented\n last\n",
+                "First.\n\n  indented\nlast",
+            ),
             ("\n block\n   more\n ", "block\n  more"),
             ("no blank\r\n none here\r\n", "no blank\n none here"),
             ("", ""),

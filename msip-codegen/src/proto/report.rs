@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use msip_schema::{Code, Diagnostic, FileId, SourceMap, Span};
+use msip_schema::{Diagnostic, FileId, SourceMap, Span};
 
 /// The sources read so far and the mistakes found in them.
 #[derive(Debug, Default)]
@@ -42,7 +42,10 @@ impl Report {
     /// Takes up what another checker found, unless a mistake at the same place has been told already: it is
     /// the same one in other words, or follows from it.
     pub(crate) fn push_unless_known(&mut self, diagnostic: Diagnostic) {
-        let known = self.diagnostics.iter().any(|other| self.overlap(other.primary.span, diagnostic.primary.span));
+        let known = self
+            .diagnostics
+            .iter()
+            .any(|other| self.overlap(other.primary.span, diagnostic.primary.span));
         if !known {
             self.diagnostics.push(diagnostic);
         }
@@ -52,10 +55,6 @@ impl Report {
         self.diagnostics.is_empty()
     }
 
-    pub(crate) fn has(&self, code: Code) -> bool {
-        self.diagnostics.iter().any(|diagnostic| diagnostic.code == code)
-    }
-
     /// The sources, and the mistakes in the order in which they are told.
     pub(crate) fn finish(mut self) -> (SourceMap, Vec<Diagnostic>) {
         self.sources.sort(&mut self.diagnostics);
@@ -63,11 +62,14 @@ impl Report {
     }
 
     fn overlap(&self, a: Span, b: Span) -> bool {
-        let (Some((a_file, a)), Some((b_file, b))) = (self.place(a), self.place(b)) else { return false };
+        let (Some((a_file, a)), Some((b_file, b))) = (self.place(a), self.place(b)) else {
+            return false;
+        };
         a_file == b_file && a.start <= b.end && b.start <= a.end
     }
 
     fn place(&self, span: Span) -> Option<&(FileId, Range<usize>)> {
-        self.places.get(usize::try_from(span.index()).ok()?.checked_sub(1)?)
+        self.places
+            .get(usize::try_from(span.index()).ok()?.checked_sub(1)?)
     }
 }

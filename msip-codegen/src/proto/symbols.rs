@@ -2,7 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 
-use prost_types::{DescriptorProto, EnumDescriptorProto};
+use prost_types::DescriptorProto;
 
 use super::load::{Files, Origin, ProtoFile};
 
@@ -24,7 +24,7 @@ pub(crate) struct Symbol<'a> {
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Node<'a> {
     Message(&'a DescriptorProto),
-    Enum(&'a EnumDescriptorProto),
+    Enum,
 }
 
 /// What became of the search for a type.
@@ -45,14 +45,19 @@ impl<'a> Symbols<'a> {
                 add_message(&mut types, package, index, message);
             }
             for enumeration in &file.descriptor.enum_type {
-                add(&mut types, package, enumeration.name(), index, Node::Enum(enumeration));
+                add(&mut types, package, enumeration.name(), index, Node::Enum);
             }
         }
-        Self { types, visible: visible(&files.files) }
+        Self {
+            types,
+            visible: visible(&files.files),
+        }
     }
 
     pub(crate) fn get(&self, full: &str) -> Option<(&str, Symbol<'a>)> {
-        self.types.get_key_value(full).map(|(name, symbol)| (name.as_str(), *symbol))
+        self.types
+            .get_key_value(full)
+            .map(|(name, symbol)| (name.as_str(), *symbol))
     }
 
     /// What a name means in a file, inside this scope (a full name, or a package).
@@ -60,7 +65,11 @@ impl<'a> Symbols<'a> {
         let mut hidden = None;
         for candidate in candidates(name, scope) {
             if let Some((full, symbol)) = self.get(&candidate) {
-                if self.visible.get(file).is_some_and(|files| files.contains(&symbol.file)) {
+                if self
+                    .visible
+                    .get(file)
+                    .is_some_and(|files| files.contains(&symbol.file))
+                {
                     return Lookup::Found(full, symbol);
                 }
                 hidden = hidden.or(Some(symbol.file));
@@ -72,11 +81,18 @@ impl<'a> Symbols<'a> {
     /// The full names of all types that people would write, sorted.
     pub(crate) fn names(&self, files: &Files) -> Vec<&str> {
         let told = |symbol: &Symbol<'_>| {
-            let known = files.files.get(symbol.file).is_some_and(|file| file.origin != Origin::Options);
+            let known = files
+                .files
+                .get(symbol.file)
+                .is_some_and(|file| file.origin != Origin::Options);
             known && !matches!(symbol.node, Node::Message(message) if is_map_entry(message))
         };
-        let mut names: Vec<&str> =
-            self.types.iter().filter(|(_, symbol)| told(symbol)).map(|(name, _)| name.as_str()).collect();
+        let mut names: Vec<&str> = self
+            .types
+            .iter()
+            .filter(|(_, symbol)| told(symbol))
+            .map(|(name, _)| name.as_str())
+            .collect();
         names.sort_unstable();
         names
     }
@@ -91,34 +107,58 @@ fn candidates(name: &str, scope: &str) -> Vec<String> {
     while let Some((outer, _)) = scopes.last().and_then(|scope| scope.rsplit_once('.')) {
         scopes.push(outer);
     }
-    let mut found: Vec<String> = scopes.iter().filter(|scope| !scope.is_empty()).map(|scope| format!("{scope}.{name}")).collect();
+    let mut found: Vec<String> = scopes
+        .iter()
+        .filter(|scope| !scope.is_empty())
+        .map(|scope| format!("{scope}.{name}"))
+        .collect();
     found.push(name.to_owned());
     found
 }
 
 pub(crate) fn is_map_entry(message: &DescriptorProto) -> bool {
-    message.options.as_ref().is_some_and(|options| options.map_entry())
+    message
+        .options
+        .as_ref()
+        .is_some_and(|options| options.map_entry())
 }
 
 /// `scope.name`, or the name alone in no scope.
 pub(crate) fn join(scope: &str, name: &str) -> String {
-    if scope.is_empty() { name.to_owned() } else { format!("{scope}.{name}") }
+    if scope.is_empty() {
+        name.to_owned()
+    } else {
+        format!("{scope}.{name}")
+    }
 }
 
-fn add_message<'a>(types: &mut HashMap<String, Symbol<'a>>, scope: &str, file: usize, message: &'a DescriptorProto) {
+fn add_message<'a>(
+    types: &mut HashMap<String, Symbol<'a>>,
+    scope: &str,
+    file: usize,
+    message: &'a DescriptorProto,
+) {
     // As deep as the parser allows: 31 levels.
     let full = join(scope, message.name());
     for nested in &message.nested_type {
         add_message(types, &full, file, nested);
     }
     for enumeration in &message.enum_type {
-        add(types, &full, enumeration.name(), file, Node::Enum(enumeration));
+        add(types, &full, enumeration.name(), file, Node::Enum);
     }
     add(types, scope, message.name(), file, Node::Message(message));
 }
 
-fn add<'a>(types: &mut HashMap<String, Symbol<'a>>, scope: &str, name: &str, file: usize, node: Node<'a>) {
-    types.entry(join(scope, name)).or_insert(Symbol { file, node });
+fn add<'a>(
+    types: &mut HashMap<String, Symbol<'a>>,
+    scope: &str,
+    name: &str,
+    file: usize,
+    node: Node<'a>,
+) {
+    types
+        .entry(join(scope, name))
+        .or_insert(Symbol { file, node });
 }
 
 fn visible(files: &[ProtoFile]) -> Vec<HashSet<usize>> {
@@ -133,7 +173,10 @@ fn visible(files: &[ProtoFile]) -> Vec<HashSet<usize>> {
             let name = files.get(import).map(|file| file.name.as_str());
             let is_public = file.descriptor.public_dependency.iter().any(|&position| {
                 let position = usize::try_from(position).ok();
-                position.and_then(|position| file.descriptor.dependency.get(position)).map(String::as_str) == name
+                position
+                    .and_then(|position| file.descriptor.dependency.get(position))
+                    .map(String::as_str)
+                    == name
             });
             if is_public {
                 passed_on.extend(&reached);
@@ -152,7 +195,10 @@ mod tests {
 
     #[test]
     fn names_are_looked_for_from_the_inside_out() {
-        assert_eq!(candidates("B.C", "p.q.A"), ["p.q.A.B.C", "p.q.B.C", "p.B.C", "B.C"]);
+        assert_eq!(
+            candidates("B.C", "p.q.A"),
+            ["p.q.A.B.C", "p.q.B.C", "p.B.C", "B.C"]
+        );
         assert_eq!(candidates(".p.A", "q"), ["p.A"]);
         assert_eq!(candidates("A", ""), ["A"]);
     }

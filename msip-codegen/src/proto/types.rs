@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 
 use msip_schema::{
-    Cardinality, Code, Diagnostic, EnumType, EnumValue, Field, FieldType, MessageType, Span, TypeDef, TypeName, Types,
+    Cardinality, Code, Diagnostic, EnumType, EnumValue, Field, FieldType, MessageType, Span,
+    TypeDef, TypeName, Types,
 };
 use prost_types::field_descriptor_proto::{Label, Type};
 use prost_types::{DescriptorProto, EnumDescriptorProto, FieldDescriptorProto};
@@ -40,14 +41,24 @@ impl At<'_> {
         let mut path = self.path.clone();
         // The parser bounds files to 2 GiB, so a position fits.
         path.extend([tag, i32::try_from(index).unwrap_or(i32::MAX)]);
-        Self { path, full: join(&self.full, name), ..self.clone() }
+        Self {
+            path,
+            full: join(&self.full, name),
+            ..self.clone()
+        }
     }
 
     /// The place of a part of this node, such as its name.
     pub(crate) fn span(&self, part: &[i32], report: &mut Report) -> Span {
         let path: Vec<i32> = self.path.iter().chain(part).copied().collect();
-        let bytes = self.file.places.bytes(&path).or_else(|| self.file.places.bytes(&self.path));
-        bytes.map_or(Span::NONE, |bytes| report.span(self.file.places.file(), bytes))
+        let bytes = self
+            .file
+            .places
+            .bytes(&path)
+            .or_else(|| self.file.places.bytes(&self.path));
+        bytes.map_or(Span::NONE, |bytes| {
+            report.span(self.file.places.file(), bytes)
+        })
     }
 
     pub(crate) fn doc(&self) -> String {
@@ -58,18 +69,36 @@ impl At<'_> {
 impl<'a> Lowering<'a> {
     pub(crate) fn new(files: &'a Files, symbols: &'a Symbols<'a>, report: &'a mut Report) -> Self {
         let names = symbols.names(files);
-        Self { files, symbols, report, names, types: Types::new(), oneof_docs: BTreeMap::new() }
+        Self {
+            files,
+            symbols,
+            report,
+            names,
+            types: Types::new(),
+            oneof_docs: BTreeMap::new(),
+        }
     }
 
     /// Every type of every file, and the comments of oneofs by their full names.
     pub(crate) fn all_types(mut self) -> (Types, BTreeMap<String, String>) {
         for (index, file) in self.files.files.iter().enumerate() {
-            let root = At { index, file, path: Vec::new(), full: file.package().to_owned() };
+            let root = At {
+                index,
+                file,
+                path: Vec::new(),
+                full: file.package().to_owned(),
+            };
             for (position, message) in file.descriptor.message_type.iter().enumerate() {
-                self.message(&root.below(tag::FILE_MESSAGE, position, message.name()), message);
+                self.message(
+                    &root.below(tag::FILE_MESSAGE, position, message.name()),
+                    message,
+                );
             }
             for (position, enumeration) in file.descriptor.enum_type.iter().enumerate() {
-                self.enumeration(&root.below(tag::FILE_ENUM, position, enumeration.name()), enumeration);
+                self.enumeration(
+                    &root.below(tag::FILE_ENUM, position, enumeration.name()),
+                    enumeration,
+                );
             }
         }
         (self.types, self.oneof_docs)
@@ -78,11 +107,17 @@ impl<'a> Lowering<'a> {
     fn message(&mut self, at: &At<'a>, message: &'a DescriptorProto) {
         for (position, nested) in message.nested_type.iter().enumerate() {
             if !is_map_entry(nested) {
-                self.message(&at.below(tag::MESSAGE_NESTED, position, nested.name()), nested);
+                self.message(
+                    &at.below(tag::MESSAGE_NESTED, position, nested.name()),
+                    nested,
+                );
             }
         }
         for (position, nested) in message.enum_type.iter().enumerate() {
-            self.enumeration(&at.below(tag::MESSAGE_ENUM, position, nested.name()), nested);
+            self.enumeration(
+                &at.below(tag::MESSAGE_ENUM, position, nested.name()),
+                nested,
+            );
         }
         for (position, oneof) in message.oneof_decl.iter().enumerate() {
             let at = at.below(tag::MESSAGE_ONEOF, position, oneof.name());
@@ -90,7 +125,12 @@ impl<'a> Lowering<'a> {
         }
         let fields = message.field.iter().enumerate();
         let fields = fields.map(|(position, field)| {
-            self.field(&at.below(tag::MESSAGE_FIELD, position, field.name()), &at.full, message, field)
+            self.field(
+                &at.below(tag::MESSAGE_FIELD, position, field.name()),
+                &at.full,
+                message,
+                field,
+            )
         });
         let fields = fields.collect();
         let number = |number: i32| u32::try_from(number).unwrap_or(0);
@@ -100,25 +140,37 @@ impl<'a> Lowering<'a> {
             span: at.span(&[tag::NAME], self.report),
             fields,
             // Descriptors end a range behind its last number.
-            reserved_numbers: reserved.map(|range| (number(range.start()), number(range.end()).saturating_sub(1))).collect(),
+            reserved_numbers: reserved
+                .map(|range| (number(range.start()), number(range.end()).saturating_sub(1)))
+                .collect(),
             reserved_names: message.reserved_name.clone(),
         };
-        self.types.insert(TypeName::new(&at.full), TypeDef::Message(def));
+        self.types
+            .insert(TypeName::new(&at.full), TypeDef::Message(def));
     }
 
     fn enumeration(&mut self, at: &At<'a>, enumeration: &EnumDescriptorProto) {
-        let values = enumeration.value.iter().enumerate().map(|(position, value)| {
-            let at = at.below(tag::ENUM_VALUE, position, value.name());
-            EnumValue {
-                name: value.name().to_owned(),
-                number: value.number(),
-                doc: at.doc(),
-                span: at.span(&[tag::NAME], self.report),
-            }
-        });
+        let values = enumeration
+            .value
+            .iter()
+            .enumerate()
+            .map(|(position, value)| {
+                let at = at.below(tag::ENUM_VALUE, position, value.name());
+                EnumValue {
+                    name: value.name().to_owned(),
+                    number: value.number(),
+                    doc: at.doc(),
+                    span: at.span(&[tag::NAME], self.report),
+                }
+            });
         let values = values.collect();
-        let def = EnumType { doc: at.doc(), values, span: at.span(&[tag::NAME], self.report) };
-        self.types.insert(TypeName::new(&at.full), TypeDef::Enum(def));
+        let def = EnumType {
+            doc: at.doc(),
+            values,
+            span: at.span(&[tag::NAME], self.report),
+        };
+        self.types
+            .insert(TypeName::new(&at.full), TypeDef::Enum(def));
     }
 
     fn field(
@@ -139,7 +191,9 @@ impl<'a> Lowering<'a> {
                 let ty = self.field_type(at, scope, field);
                 let cardinality = match field.label() {
                     Label::Repeated => Cardinality::Repeated,
-                    _ if field.proto3_optional() || matches!(ty, FieldType::Message(_)) => Cardinality::Optional,
+                    _ if field.proto3_optional() || matches!(ty, FieldType::Message(_)) => {
+                        Cardinality::Optional
+                    }
                     _ if field.oneof_index.is_some() => Cardinality::Optional,
                     _ => Cardinality::Implicit,
                 };
@@ -169,7 +223,10 @@ impl<'a> Lowering<'a> {
     ) -> Option<(&'a FieldDescriptorProto, &'a FieldDescriptorProto)> {
         let name = field.type_name();
         let short = name.strip_prefix(&format!(".{scope}.")).unwrap_or(name);
-        let entry = message.nested_type.iter().find(|nested| is_map_entry(nested) && nested.name() == short)?;
+        let entry = message
+            .nested_type
+            .iter()
+            .find(|nested| is_map_entry(nested) && nested.name() == short)?;
         Some((entry.field.first()?, entry.field.get(1)?))
     }
 
@@ -183,7 +240,7 @@ impl<'a> Lowering<'a> {
                 self.refuse_foreign_types(at, &name, symbol);
                 match symbol.node {
                     Node::Message(_) => FieldType::Message(name),
-                    Node::Enum(_) => FieldType::Enum(name),
+                    Node::Enum => FieldType::Enum(name),
                 }
             }
             None => FieldType::Message(TypeName::new(field.type_name().trim_start_matches('.'))),
@@ -211,7 +268,11 @@ impl<'a> Lowering<'a> {
             return None;
         }
         let span = at.span(part, self.report);
-        let mut diagnostic = Diagnostic::new(Code::UNKNOWN_TYPE, span, format!("type `{name}` is not defined"));
+        let mut diagnostic = Diagnostic::new(
+            Code::UNKNOWN_TYPE,
+            span,
+            format!("type `{name}` is not defined"),
+        );
         diagnostic.help = help;
         self.report.push(diagnostic);
         None
@@ -219,12 +280,18 @@ impl<'a> Lowering<'a> {
 
     /// Envelopes are not messages that a field could hold, and proto2 messages are not supported.
     fn refuse_foreign_types(&mut self, at: &At<'a>, name: &TypeName, symbol: Symbol<'_>) {
-        let Some(file) = self.files.files.get(symbol.file) else { return };
+        let Some(file) = self.files.files.get(symbol.file) else {
+            return;
+        };
         if file.is_ours() && !file.is_proto3() && at.file.is_proto3() {
             let span = at.span(&[tag::FIELD_TYPE_NAME], self.report);
-            let text = format!("`{name}` is declared in `{}`, which is written in proto2", file.shown);
+            let text = format!(
+                "`{name}` is declared in `{}`, which is written in proto2",
+                file.shown
+            );
             let help = "rewrite that file in proto3; only files that declare options may be proto2";
-            self.report.push(Diagnostic::new(Code::UNSUPPORTED_SYNTAX, span, text).help(help));
+            self.report
+                .push(Diagnostic::new(Code::UNSUPPORTED_SYNTAX, span, text).help(help));
         }
     }
 }

@@ -28,13 +28,26 @@ pub(crate) fn write(
 ) -> Result<Packages, GenerateError> {
     let mut packages: BTreeMap<String, Vec<FileDescriptorProto>> = BTreeMap::new();
     for file in files {
-        packages.entry(file.package().to_owned()).or_default().push(file);
+        packages
+            .entry(file.package().to_owned())
+            .or_default()
+            .push(file);
     }
     let requests = packages.iter().flat_map(|(package, files)| {
         let module = Module::from_protobuf_package_name(package);
-        files.iter().map(move |file| (module.clone(), FileDescriptorProto { service: Vec::new(), ..file.clone() }))
+        files.iter().map(move |file| {
+            (
+                module.clone(),
+                FileDescriptorProto {
+                    service: Vec::new(),
+                    ..file.clone()
+                },
+            )
+        })
     });
-    let mut written = config(settings).generate(requests.collect()).map_err(|error| GenerateError::new(&error))?;
+    let mut written = config(settings)
+        .generate(requests.collect())
+        .map_err(|error| GenerateError::new(&error))?;
     let mut out = Packages::new();
     for (package, files) in packages {
         let module = Module::from_protobuf_package_name(&package);
@@ -42,9 +55,21 @@ pub(crate) fn write(
         let file = syn::parse_file(&text).map_err(|error| GenerateError::new(&error))?;
         let mut names = BTreeMap::new();
         for file in &files {
-            collect(&mut names, &mut Vec::new(), &package, &file.message_type, &file.enum_type);
+            collect(
+                &mut names,
+                &mut Vec::new(),
+                &package,
+                &file.message_type,
+                &file.enum_type,
+            );
         }
-        let mut pass = Pass { names: &names, envelopes, types, oneof_docs, modules: Vec::new() };
+        let mut pass = Pass {
+            names: &names,
+            envelopes,
+            types,
+            oneof_docs,
+            modules: Vec::new(),
+        };
         out.insert(package, pass.items(file.items));
     }
     Ok(out)
@@ -78,15 +103,33 @@ fn collect(
     messages: &[DescriptorProto],
     enums: &[EnumDescriptorProto],
 ) {
-    let full = |short: &str| if scope.is_empty() { short.to_owned() } else { format!("{scope}.{short}") };
+    let full = |short: &str| {
+        if scope.is_empty() {
+            short.to_owned()
+        } else {
+            format!("{scope}.{short}")
+        }
+    };
     for enumeration in enums {
-        names.insert((modules.clone(), type_name(enumeration.name())), full(enumeration.name()));
+        names.insert(
+            (modules.clone(), type_name(enumeration.name())),
+            full(enumeration.name()),
+        );
     }
     for message in messages {
-        names.insert((modules.clone(), type_name(message.name())), full(message.name()));
+        names.insert(
+            (modules.clone(), type_name(message.name())),
+            full(message.name()),
+        );
         modules.push(field_name(message.name()));
         // As deep as the parser allows: 31 levels.
-        collect(names, modules, &full(message.name()), &message.nested_type, &message.enum_type);
+        collect(
+            names,
+            modules,
+            &full(message.name()),
+            &message.nested_type,
+            &message.enum_type,
+        );
         modules.pop();
     }
 }
@@ -103,7 +146,10 @@ struct Pass<'a> {
 
 impl Pass<'_> {
     fn items(&mut self, items: Vec<Item>) -> Vec<Item> {
-        items.into_iter().filter_map(|item| self.item(item)).collect()
+        items
+            .into_iter()
+            .filter_map(|item| self.item(item))
+            .collect()
     }
 
     fn item(&mut self, item: Item) -> Option<Item> {
@@ -124,8 +170,13 @@ impl Pass<'_> {
     /// The message whose module this is.
     fn owner(&self) -> Option<&String> {
         let (last, outer) = self.modules.split_last()?;
-        let mut candidates = self.names.iter().filter(|((modules, _), _)| modules == outer);
-        candidates.find(|(_, full)| field_name(full.rsplit('.').next().unwrap_or(full)) == *last).map(|(_, full)| full)
+        let mut candidates = self
+            .names
+            .iter()
+            .filter(|((modules, _), _)| modules == outer);
+        candidates
+            .find(|(_, full)| field_name(full.rsplit('.').next().unwrap_or(full)) == *last)
+            .map(|(_, full)| full)
     }
 
     fn message_type(&self, full: &str) -> Option<&MessageType> {
@@ -144,14 +195,34 @@ impl Pass<'_> {
         let mut docs = Docs::default();
         let own = docs.attributes(&message.doc, || format!("The message `{full}`."));
         for field in &mut item.fields {
-            let name = field.ident.as_ref().map(ToString::to_string).unwrap_or_default();
-            let attributes = match message.fields.iter().find(|known| known.oneof.is_none() && field_name(&known.name) == name) {
-                Some(known) => docs.attributes(&known.doc, || format!("`{}`, field {}.", known.name, known.number)),
+            let name = field
+                .ident
+                .as_ref()
+                .map(ToString::to_string)
+                .unwrap_or_default();
+            let attributes = match message
+                .fields
+                .iter()
+                .find(|known| known.oneof.is_none() && field_name(&known.name) == name)
+            {
+                Some(known) => docs.attributes(&known.doc, || {
+                    format!("`{}`, field {}.", known.name, known.number)
+                }),
                 None => {
-                    let mut oneofs = message.fields.iter().filter_map(|known| known.oneof.as_deref());
-                    let oneof = oneofs.find(|oneof| field_name(oneof) == name).unwrap_or(&name);
-                    let comment = self.oneof_docs.get(&format!("{full}.{oneof}")).map_or("", String::as_str);
-                    docs.attributes(comment, || format!("The oneof `{oneof}`: none or one of its fields."))
+                    let mut oneofs = message
+                        .fields
+                        .iter()
+                        .filter_map(|known| known.oneof.as_deref());
+                    let oneof = oneofs
+                        .find(|oneof| field_name(oneof) == name)
+                        .unwrap_or(&name);
+                    let comment = self
+                        .oneof_docs
+                        .get(&format!("{full}.{oneof}"))
+                        .map_or("", String::as_str);
+                    docs.attributes(comment, || {
+                        format!("The oneof `{oneof}`: none or one of its fields.")
+                    })
                 }
             };
             prepend(&mut field.attrs, attributes);
@@ -159,7 +230,11 @@ impl Pass<'_> {
         let mut lints = docs.lints();
         lints.extend(field_lints(&item));
         prepend(&mut item.attrs, own);
-        allow(&mut item.attrs, &lints, "the fields and comments are the schema's");
+        allow(
+            &mut item.attrs,
+            &lints,
+            "the fields and comments are the schema's",
+        );
         Some(item)
     }
 
@@ -170,43 +245,73 @@ impl Pass<'_> {
         }
         let message = self.message_type(owner)?;
         let ident = item.ident.to_string();
-        let mut oneofs = message.fields.iter().filter_map(|field| field.oneof.as_deref());
+        let mut oneofs = message
+            .fields
+            .iter()
+            .filter_map(|field| field.oneof.as_deref());
         // Where a nested type has its name, prost adds `OneOf`.
-        let oneof = oneofs.find(|oneof| [type_name(oneof), format!("{}OneOf", type_name(oneof))].contains(&ident))?;
+        let oneof = oneofs.find(|oneof| {
+            [type_name(oneof), format!("{}OneOf", type_name(oneof))].contains(&ident)
+        })?;
         let mut docs = Docs::default();
-        let comment = self.oneof_docs.get(&format!("{owner}.{oneof}")).map_or("", String::as_str);
+        let comment = self
+            .oneof_docs
+            .get(&format!("{owner}.{oneof}"))
+            .map_or("", String::as_str);
         let own = docs.attributes(comment, || format!("The oneof `{oneof}` of `{owner}`."));
         for variant in &mut item.variants {
             let ident = variant.ident.to_string();
-            let mut members = message.fields.iter().filter(|field| field.oneof.as_deref() == Some(oneof));
+            let mut members = message
+                .fields
+                .iter()
+                .filter(|field| field.oneof.as_deref() == Some(oneof));
             if let Some(field) = members.find(|field| type_name(&field.name) == ident) {
-                let attributes = docs.attributes(&field.doc, || format!("`{}`, field {}.", field.name, field.number));
+                let attributes = docs.attributes(&field.doc, || {
+                    format!("`{}`, field {}.", field.name, field.number)
+                });
                 prepend(&mut variant.attrs, attributes);
             }
         }
         let mut lints = docs.lints();
-        lints.extend([quote!(clippy::enum_variant_names), quote!(clippy::large_enum_variant)]);
+        lints.extend([
+            quote!(clippy::enum_variant_names),
+            quote!(clippy::large_enum_variant),
+        ]);
         prepend(&mut item.attrs, own);
-        allow(&mut item.attrs, &lints, "the fields and comments are the schema's");
+        allow(
+            &mut item.attrs,
+            &lints,
+            "the fields and comments are the schema's",
+        );
         Some(item)
     }
 
     fn enumeration(&self, mut item: ItemEnum) -> ItemEnum {
-        let Some(full) = self.full_name(&item.ident.to_string()).cloned() else { return item };
-        let Some(TypeDef::Enum(enumeration)) = self.types.get(&TypeName::new(&full)) else { return item };
+        let Some(full) = self.full_name(&item.ident.to_string()).cloned() else {
+            return item;
+        };
+        let Some(TypeDef::Enum(enumeration)) = self.types.get(&TypeName::new(&full)) else {
+            return item;
+        };
         let mut docs = Docs::default();
         let own = docs.attributes(&enumeration.doc, || format!("The enum `{full}`."));
         let mut values = generated_values(enumeration);
         for variant in &mut item.variants {
             if let Some(value) = values.next() {
-                let attributes = docs.attributes(&value.doc, || format!("`{}`, number {}.", value.name, value.number));
+                let attributes = docs.attributes(&value.doc, || {
+                    format!("`{}`, number {}.", value.name, value.number)
+                });
                 prepend(&mut variant.attrs, attributes);
             }
         }
         let mut lints = docs.lints();
         lints.push(quote!(clippy::enum_variant_names));
         prepend(&mut item.attrs, own);
-        allow(&mut item.attrs, &lints, "the values and comments are the schema's");
+        allow(
+            &mut item.attrs,
+            &lints,
+            "the values and comments are the schema's",
+        );
         item
     }
 
@@ -229,13 +334,18 @@ impl Pass<'_> {
 /// The values that prost makes variants of: of those with the same number, the first.
 fn generated_values(enumeration: &EnumType) -> impl Iterator<Item = &msip_schema::EnumValue> {
     let mut numbers = std::collections::HashSet::new();
-    enumeration.values.iter().filter(move |value| numbers.insert(value.number))
+    enumeration
+        .values
+        .iter()
+        .filter(move |value| numbers.insert(value.number))
 }
 
 /// The methods of an enum, with comments that suit ours and the attributes that pedantic lints ask for.
 fn enum_methods(mut item: ItemImpl) -> ItemImpl {
     for method in &mut item.items {
-        let ImplItem::Fn(method) = method else { continue };
+        let ImplItem::Fn(method) = method else {
+            continue;
+        };
         let line = match method.sig.ident.to_string().as_str() {
             "as_str_name" => "The value's name, as the schema spells it.",
             "from_str_name" => "The value of this name, as the schema spells it.",
@@ -245,7 +355,11 @@ fn enum_methods(mut item: ItemImpl) -> ItemImpl {
         method.attrs.push(parse_quote!(#[must_use]));
     }
     let lints = [quote!(clippy::trivially_copy_pass_by_ref)];
-    allow(&mut item.attrs, &lints, "a method of prost's enums takes `&self`");
+    allow(
+        &mut item.attrs,
+        &lints,
+        "a method of prost's enums takes `&self`",
+    );
     item
 }
 
@@ -266,12 +380,22 @@ impl Docs {
     }
 
     fn lints(&self) -> Vec<TokenStream> {
-        if self.lacks_backticks { vec![quote!(clippy::doc_markdown)] } else { Vec::new() }
+        if self.lacks_backticks {
+            vec![quote!(clippy::doc_markdown)]
+        } else {
+            Vec::new()
+        }
     }
 }
 
 fn doc_attributes(lines: &[String]) -> Vec<Attribute> {
-    let lines = lines.iter().map(|line| if line.is_empty() { String::new() } else { format!(" {line}") });
+    let lines = lines.iter().map(|line| {
+        if line.is_empty() {
+            String::new()
+        } else {
+            format!(" {line}")
+        }
+    });
     lines.map(|line| parse_quote!(#[doc = #line])).collect()
 }
 
@@ -285,22 +409,38 @@ fn allow(attributes: &mut Vec<Attribute>, lints: &[TokenStream], reason: &str) {
     if lints.is_empty() {
         return;
     }
-    let at = attributes.iter().position(|attribute| !attribute.path().is_ident("doc")).unwrap_or(attributes.len());
+    let at = attributes
+        .iter()
+        .position(|attribute| !attribute.path().is_ident("doc"))
+        .unwrap_or(attributes.len());
     attributes.insert(at, parse_quote!(#[allow(#(#lints),*, reason = #reason)]));
 }
 
 /// Lints about the number and the names of fields, where they may apply.
 fn field_lints(item: &ItemStruct) -> Vec<TokenStream> {
     let mut lints = Vec::new();
-    let is_bool = |field: &&Field| matches!(&field.ty, syn::Type::Path(path) if path.path.is_ident("bool"));
+    let is_bool =
+        |field: &&Field| matches!(&field.ty, syn::Type::Path(path) if path.path.is_ident("bool"));
     if item.fields.iter().filter(is_bool).count() > 3 {
         lints.push(quote!(clippy::struct_excessive_bools));
     }
-    let names: Vec<String> = item.fields.iter().filter_map(|field| Some(field.ident.as_ref()?.to_string())).collect();
+    let names: Vec<String> = item
+        .fields
+        .iter()
+        .filter_map(|field| Some(field.ident.as_ref()?.to_string()))
+        .collect();
     let message = field_name(&item.ident.to_string());
     let repeats = |name: &String| name.contains(message.trim_start_matches("r#"));
-    let share = |word: fn(&str) -> Option<&str>| names.windows(2).all(|pair| matches!(pair, [a, b] if word(a) == word(b)));
-    if names.len() >= 3 && (names.iter().any(repeats) || share(|name| name.split('_').next()) || share(|name| name.rsplit('_').next())) {
+    let share = |word: fn(&str) -> Option<&str>| {
+        names
+            .windows(2)
+            .all(|pair| matches!(pair, [a, b] if word(a) == word(b)))
+    };
+    if names.len() >= 3
+        && (names.iter().any(repeats)
+            || share(|name| name.split('_').next())
+            || share(|name| name.rsplit('_').next()))
+    {
         lints.push(quote!(clippy::struct_field_names));
     }
     lints
@@ -308,13 +448,20 @@ fn field_lints(item: &ItemStruct) -> Vec<TokenStream> {
 
 /// Whether `#[derive(…)]` has this name.
 fn derives(attributes: &[Attribute], name: &str) -> bool {
-    attributes.iter().filter(|attribute| attribute.path().is_ident("derive")).any(|attribute| {
-        let mut found = false;
-        // What does not parse as a list of paths has no such name.
-        let _ = attribute.parse_nested_meta(|meta| {
-            found |= meta.path.segments.last().is_some_and(|segment| segment.ident == name);
-            Ok(())
-        });
-        found
-    })
+    attributes
+        .iter()
+        .filter(|attribute| attribute.path().is_ident("derive"))
+        .any(|attribute| {
+            let mut found = false;
+            // What does not parse as a list of paths has no such name.
+            let _ = attribute.parse_nested_meta(|meta| {
+                found |= meta
+                    .path
+                    .segments
+                    .last()
+                    .is_some_and(|segment| segment.ident == name);
+                Ok(())
+            });
+            found
+        })
 }

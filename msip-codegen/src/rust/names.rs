@@ -15,12 +15,20 @@ pub(crate) fn type_name(short: &str) -> String {
 /// The name of a field or module. It is the model's, but for `extern`, which prost does not make raw.
 pub(crate) fn field_name(name: &str) -> String {
     let name = names::field_name(name);
-    if name == "r#extern" { "extern_".to_owned() } else { name }
+    if name == "r#extern" {
+        "extern_".to_owned()
+    } else {
+        name
+    }
 }
 
 /// The modules of a package.
 pub(crate) fn package_modules(package: &str) -> Vec<String> {
-    package.split('.').filter(|segment| !segment.is_empty()).map(field_name).collect()
+    package
+        .split('.')
+        .filter(|segment| !segment.is_empty())
+        .map(field_name)
+        .collect()
 }
 
 /// The types that are elsewhere: well-known ones, and those that the user has in another crate.
@@ -46,9 +54,17 @@ impl ExternPaths {
             ("UInt32Value", "u32"),
             ("UInt64Value", "u64"),
         ];
-        let wrappers = wrappers.map(|(name, path)| (format!(".google.protobuf.{name}"), path.to_owned()));
+        let wrappers =
+            wrappers.map(|(name, path)| (format!(".google.protobuf.{name}"), path.to_owned()));
         let well_known = [(".google.protobuf".to_owned(), PROST_TYPES.to_owned())];
-        Self { paths: user.iter().cloned().chain(wrappers).chain(well_known).collect() }
+        Self {
+            paths: user
+                .iter()
+                .cloned()
+                .chain(wrappers)
+                .chain(well_known)
+                .collect(),
+        }
     }
 
     /// The path of a type that is elsewhere.
@@ -62,8 +78,14 @@ impl ExternPaths {
             let (prefix, rest) = (dotted.get(..at)?, dotted.get(at + 1..)?);
             let (_, path) = self.paths.iter().find(|(name, _)| name == prefix)?;
             let (modules, short) = rest.rsplit_once('.').unwrap_or(("", rest));
-            let modules = modules.split('.').filter(|module| !module.is_empty()).map(field_name);
-            let parts: Vec<String> = std::iter::once(path.clone()).chain(modules).chain([type_name(short)]).collect();
+            let modules = modules
+                .split('.')
+                .filter(|module| !module.is_empty())
+                .map(field_name);
+            let parts: Vec<String> = std::iter::once(path.clone())
+                .chain(modules)
+                .chain([type_name(short)])
+                .collect();
             Some(parts.join("::"))
         })
     }
@@ -87,14 +109,23 @@ impl ExternPaths {
 pub(crate) fn type_path(full: &str, package: &str, externs: &ExternPaths) -> TokenStream {
     let path = externs.resolve(full).unwrap_or_else(|| {
         let (scope, short) = full.rsplit_once('.').unwrap_or(("", full));
-        let mut here = package.split('.').filter(|segment| !segment.is_empty()).peekable();
-        let mut there = scope.split('.').filter(|segment| !segment.is_empty()).peekable();
+        let mut here = package
+            .split('.')
+            .filter(|segment| !segment.is_empty())
+            .peekable();
+        let mut there = scope
+            .split('.')
+            .filter(|segment| !segment.is_empty())
+            .peekable();
         while here.peek().is_some() && here.peek() == there.peek() {
             here.next();
             there.next();
         }
         let up = here.map(|_| "super".to_owned());
-        let parts: Vec<String> = up.chain(there.map(field_name)).chain([type_name(short)]).collect();
+        let parts: Vec<String> = up
+            .chain(there.map(field_name))
+            .chain([type_name(short)])
+            .collect();
         parts.join("::")
     });
     // Names are identifiers and the user's paths were parsed when they were given, so this is always a path.
@@ -115,13 +146,25 @@ mod tests {
             ("type.Self", "a.b", "super::super::r#type::Self_"),
             ("a.extern.X", "a", "extern_::X"),
             ("Point", "", "Point"),
-            ("google.protobuf.Timestamp", "a", "::msip_runtime::prost_types::Timestamp"),
-            ("google.protobuf.StringValue", "a", "::msip_runtime::prost::alloc::string::String"),
+            (
+                "google.protobuf.Timestamp",
+                "a",
+                "::msip_runtime::prost_types::Timestamp",
+            ),
+            (
+                "google.protobuf.StringValue",
+                "a",
+                "::msip_runtime::prost::alloc::string::String",
+            ),
             ("google.protobuf.Empty", "a", "()"),
             ("shared.geo.Point", "a", "::shared_types::v1::geo::Point"),
         ] {
             let expected: TokenStream = expected.parse().unwrap();
-            assert_eq!(type_path(full, package, &externs).to_string(), expected.to_string(), "{full} in {package}");
+            assert_eq!(
+                type_path(full, package, &externs).to_string(),
+                expected.to_string(),
+                "{full} in {package}"
+            );
         }
     }
 }

@@ -23,7 +23,11 @@ impl Text {
             // Writing into a String cannot fail.
             let _ = writeln!(out, "// {line}");
         }
-        Self { out, open: 0, is_begun: true }
+        Self {
+            out,
+            open: 0,
+            is_begun: true,
+        }
     }
 
     /// Opens a public module.
@@ -46,13 +50,32 @@ impl Text {
     /// Adds an item.
     pub(crate) fn item(&mut self, item: Item) {
         match item {
-            Item::Mod(ItemMod { attrs, vis, unsafety, mod_token, ident, content: Some((brace, items)), semi }) => {
+            Item::Mod(ItemMod {
+                attrs,
+                vis,
+                unsafety,
+                mod_token,
+                ident,
+                content: Some((brace, items)),
+                semi,
+            }) => {
                 // The module's own lines, then its items one by one.
-                let empty = ItemMod { attrs, vis, unsafety, mod_token, ident, content: Some((brace, Vec::new())), semi };
+                let empty = ItemMod {
+                    attrs,
+                    vis,
+                    unsafety,
+                    mod_token,
+                    ident,
+                    content: Some((brace, Vec::new())),
+                    semi,
+                };
                 let lines = self.lines(Item::Mod(empty));
                 self.gap();
                 let mut lines: Vec<&str> = lines.lines().collect();
-                let head = lines.pop().map(|last| last.trim_end().trim_end_matches('}').to_owned()).unwrap_or_default();
+                let head = lines
+                    .pop()
+                    .map(|last| last.trim_end().trim_end_matches('}').to_owned())
+                    .unwrap_or_default();
                 for line in lines {
                     let _ = writeln!(self.out, "{line}");
                 }
@@ -68,7 +91,11 @@ impl Text {
                 let has_members = matches!(item, Item::Trait(_) | Item::Impl(_));
                 let lines = self.lines(item);
                 self.gap();
-                if has_members { self.members(&lines) } else { self.out.push_str(&lines) }
+                if has_members {
+                    self.members(&lines)
+                } else {
+                    self.out.push_str(&lines)
+                }
             }
         }
     }
@@ -111,9 +138,16 @@ impl Text {
                 semi: None,
             });
         }
-        let text = prettyplease::unparse(&File { shebang: None, frontmatter: None, attrs: Vec::new(), items: vec![item] });
+        let text = prettyplease::unparse(&File {
+            shebang: None,
+            frontmatter: None,
+            attrs: Vec::new(),
+            items: vec![item],
+        });
         let lines: Vec<&str> = text.lines().collect();
-        let inner = lines.get(self.open..lines.len().saturating_sub(self.open)).unwrap_or_default();
+        let inner = lines
+            .get(self.open..lines.len().saturating_sub(self.open))
+            .unwrap_or_default();
         let mut text = inner.join("\n");
         text.push('\n');
         text
@@ -122,7 +156,10 @@ impl Text {
     /// Adds a trait or an implementation, with empty lines between members unless both are single lines.
     fn members(&mut self, lines: &str) {
         let indent = "    ".repeat(self.open + 1);
-        let deeper = |line: &str| line.strip_prefix(&indent).is_some_and(|rest| rest.starts_with(' '));
+        let deeper = |line: &str| {
+            line.strip_prefix(&indent)
+                .is_some_and(|rest| rest.starts_with(' '))
+        };
         let at_member = |line: &str| line.starts_with(&indent) && !deeper(line);
         let is_end = |line: &str| at_member(line) && (line.ends_with(';') || line.ends_with('}'));
         let mut member_lines = 0_usize;

@@ -1,0 +1,360 @@
+//! The settings of a run, and the run.
+
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+
+use msip_schema::emit::Sides;
+use syn::parse::Parser as _;
+
+use crate::error::CompileError;
+use crate::output::{self, Output};
+use crate::proto::{self, Request};
+use crate::rust::{self, Settings};
+
+/// The variable that makes [`Builder::verify`] write instead.
+const UPDATE: &str = "MSIP_UPDATE";
+
+/// Compiles protocols with settings of your own; [`compile_protos`](crate::compile_protos) has the defaults.
+///
+/// ```no_run
+/// fn main() -> Result<(), msip_codegen::CompileError> {
+///     msip_codegen::Builder::new()
+///         .include("proto")
+///         .bytes(".camera.FrameInd.picture")
+///         .type_attribute(".camera", "#[derive(serde::Serialize)]")
+///         .compile(&["proto/camera.proto"])
+/// }
+/// ```
+///
+/// # Paths of types and fields
+///
+/// Methods that take a path read it as prost does: `.` is everything, `.chat` all of a package, `.chat.ConnectReq`
+/// one message, `.chat.ConnectReq.user` one field; without the dot in front, `user` is every field of that name.
+#[derive(Debug, Clone)]
+#[must_use = "nothing happens until `compile`"]
+pub struct Builder {
+    includes: Vec<PathBuf>,
+    out_dir: Option<PathBuf>,
+    settings: Settings,
+    descriptor_set: Option<PathBuf>,
+    reruns: bool,
+    messages_only: bool,
+    checked_in: bool,
+    verify: bool,
+}
+
+impl Default for Builder {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Builder {
+    /// Settings for a build script: both sides, into `OUT_DIR`.
+    pub fn new() -> Self {
+        Self {
+            includes: Vec::new(),
+            out_dir: None,
+            settings: Settings::default(),
+            descriptor_set: None,
+            reruns: true,
+            messages_only: false,
+            checked_in: false,
+            verify: false,
+        }
+    }
+
+    /// Adds a folder in which files are looked for, behind those already there.
+    ///
+    /// Files and imports are named relative to it. Without any, the folder of each file that is compiled.
+    ///
+    /// ```
+    /// let builder = msip_codegen::Builder::new().include("proto").include("../shared/proto");
+    /// ```
+    pub fn include(mut self, folder: impl AsRef<Path>) -> Self {
+        self.includes.push(folder.as_ref().to_owned());
+        self
+    }
+
+    /// Adds several folders; see [`include`](Self::include).
+    ///
+    /// ```
+    /// let builder = msip_codegen::Builder::new().includes(["proto", "../shared/proto"]);
+    /// ```
+    pub fn includes(mut self, folders: impl IntoIterator<Item = impl AsRef<Path>>) -> Self {
+        self.includes
+            .extend(folders.into_iter().map(|folder| folder.as_ref().to_owned()));
+        self
+    }
+
+    /// Writes into this folder in place of `OUT_DIR/msip`.
+    ///
+    /// `include_protocol!` looks in `OUT_DIR/msip` only; take the files from here in with `include!`.
+    ///
+    /// ```
+    /// let builder = msip_codegen::Builder::new().out_dir("target/schema");
+    /// ```
+    pub fn out_dir(mut self, folder: impl AsRef<Path>) -> Self {
+        self.out_dir = Some(folder.as_ref().to_owned());
+        self
+    }
+
+    /// Writes only what a client needs: how it sends, and how it handles what servers say.
+    ///
+    /// ```
+    /// let builder = msip_codegen::Builder::new().client_only();
+    /// ```
+    pub fn client_only(mut self) -> Self {
+        self.settings.sides = Sides::Client;
+        self
+    }
+
+    /// Writes only what a server needs: how it sends and broadcasts, and how it handles what clients say.
+    ///
+    /// ```
+    /// let builder = msip_codegen::Builder::new().server_only();
+    /// ```
+    pub fn server_only(mut self) -> Self {
+        self.settings.sides = Sides::Server;
+        self
+    }
+
+    /// Puts an attribute on types: messages, enums, oneofs, and the enums of the two directions.
+    ///
+    /// What is not Rust is an error of [`compile`](Self::compile).
+    ///
+    /// ```
+    /// let builder = msip_codegen::Builder::new().type_attribute(".chat", "#[derive(serde::Serialize)]");
+    /// ```
+    pub fn type_attribute(mut self, path: impl Into<String>, attribute: impl Into<String>) -> Self {
+        self.settings
+            .type_attributes
+            .push((path.into(), attribute.into()));
+        self
+    }
+
+    /// Puts an attribute on fields of messages, members of oneofs and values of enums.
+    ///
+    /// ```
+    /// let builder = msip_codegen::Builder::new().field_attribute(".chat.ConnectReq.user", "#[serde(default)]");
+    /// ```
+    pub fn field_attribute(
+        mut self,
+        path: impl Into<String>,
+        attribute: impl Into<String>,
+    ) -> Self {
+        self.settings
+            .field_attributes
+            .push((path.into(), attribute.into()));
+        self
+    }
+
+    /// Takes the types of a package, or one type, from Rust that exists: nothing is written for them.
+    ///
+    /// ```
+    /// let builder = msip_codegen::Builder::new().extern_path(".shared.v1", "::shared_types::v1");
+    /// ```
+    pub fn extern_path(mut self, proto: impl Into<String>, rust: impl Into<String>) -> Self {
+        self.settings.extern_paths.push((proto.into(), rust.into()));
+        self
+    }
+
+    /// Makes `bytes` fields `Bytes` in place of `Vec<u8>`: they are then slices of what was received, not copies.
+    ///
+    /// ```
+    /// let builder = msip_codegen::Builder::new().bytes(".");
+    /// ```
+    pub fn bytes(mut self, path: impl Into<String>) -> Self {
+        self.settings.bytes.push(path.into());
+        self
+    }
+
+    /// Also writes all files and what they import as an encoded `FileDescriptorSet` to this path.
+    ///
+    /// ```
+    /// let builder = msip_codegen::Builder::new().file_descriptor_set_path("target/chat.bin");
+    /// ```
+    pub fn file_descriptor_set_path(mut self, path: impl AsRef<Path>) -> Self {
+        self.descriptor_set = Some(path.as_ref().to_owned());
+        self
+    }
+
+    /// Whether to tell cargo to run the build script again when one of the files read, imports included, has
+    /// changed; by default yes, and no for [`checked_in`](Self::checked_in) output.
+    ///
+    /// ```
+    /// let builder = msip_codegen::Builder::new().emit_rerun_if_changed(false);
+    /// ```
+    pub fn emit_rerun_if_changed(mut self, yes: bool) -> Self {
+        self.reruns = yes;
+        self
+    }
+
+    /// Compiles files that are no protocols: their messages alone.
+    ///
+    /// ```
+    /// let builder = msip_codegen::Builder::new().messages_only();
+    /// ```
+    pub fn messages_only(mut self) -> Self {
+        self.messages_only = true;
+        self
+    }
+
+    /// Writes into a folder of the project whose files are checked in, so that users need no build script.
+    ///
+    /// ```no_run
+    /// # fn main() -> Result<(), msip_codegen::CompileError> {
+    /// // In a test, which fails when schema and Rust have drifted apart:
+    /// msip_codegen::Builder::new().include("proto").checked_in("src/generated").verify().compile(&["chat.proto"])?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn checked_in(mut self, folder: impl AsRef<Path>) -> Self {
+        self.out_dir = Some(folder.as_ref().to_owned());
+        self.checked_in = true;
+        self.reruns = false;
+        self
+    }
+
+    /// Writes nothing, but fails where the files in the output folder are not what would be written.
+    ///
+    /// With `MSIP_UPDATE=1` in the environment it writes them all the same.
+    pub fn verify(mut self) -> Self {
+        self.verify = true;
+        self
+    }
+
+    /// Compiles these files, and with them what they import.
+    ///
+    /// A file is named by its path, or as imports would name it, relative to an include folder. For each package
+    /// that is asked for, `<package>.rs` is written; beside it, for a protocol, `<package>.descriptors.bin`, and
+    /// `packages.rs` with all packages as one tree of modules.
+    ///
+    /// # Errors
+    ///
+    /// All mistakes of all files at once, or what is wrong with the settings or the output folder. Nothing is
+    /// written then.
+    pub fn compile(&self, protos: &[impl AsRef<Path>]) -> Result<(), CompileError> {
+        let inputs: Vec<PathBuf> = protos
+            .iter()
+            .map(|proto| proto.as_ref().to_owned())
+            .collect();
+        let includes = self.include_folders(&inputs);
+        let out_dir = self.output_folder()?;
+        self.check_settings()?;
+        let outcome = proto::compile(Request {
+            inputs: &inputs,
+            includes: &includes,
+            messages_only: self.messages_only,
+        });
+        if self.reruns {
+            rerun_if_changed(&outcome.read);
+        }
+        let compiled = outcome
+            .result
+            .map_err(|(sources, diagnostics)| CompileError::schema(sources, diagnostics))?;
+        let files = rust::generate(&compiled, &self.settings)
+            .map_err(|error| CompileError::setting(error.0))?;
+        let packages: std::collections::BTreeSet<&str> = compiled
+            .files
+            .iter()
+            .filter(|file| file.is_input)
+            .map(|file| file.package.as_str())
+            .collect();
+        // A tree of one package would only be one more file to read in a review.
+        let is_wanted =
+            |name: &str| !(self.checked_in && packages.len() == 1 && name == "packages.rs");
+        let files = files.into_iter().filter(|file| is_wanted(&file.name));
+        let mut outputs: Vec<Output> = files
+            .map(|file| Output {
+                path: out_dir.join(file.name),
+                bytes: file.bytes,
+            })
+            .collect();
+        if let Some(path) = &self.descriptor_set {
+            outputs.push(Output {
+                path: path.clone(),
+                bytes: compiled.pool.encode_to_vec(),
+            });
+        }
+        if self.verify
+            && std::env::var_os(UPDATE).is_none_or(|value| value.is_empty() || value == "0")
+        {
+            let outdated = output::outdated(&outputs);
+            return if outdated.is_empty() {
+                Ok(())
+            } else {
+                Err(CompileError::outdated(outdated))
+            };
+        }
+        output::write(&outputs)
+    }
+
+    /// The include folders or, where none is given, the folders of the files.
+    fn include_folders(&self, inputs: &[PathBuf]) -> Vec<PathBuf> {
+        if !self.includes.is_empty() {
+            return self.includes.clone();
+        }
+        let mut folders: Vec<PathBuf> = Vec::new();
+        for input in inputs {
+            let folder = match input.parent() {
+                Some(parent) if parent.as_os_str().is_empty() => PathBuf::from("."),
+                Some(parent) => parent.to_owned(),
+                None => continue,
+            };
+            if !folders.contains(&folder) {
+                folders.push(folder);
+            }
+        }
+        folders
+    }
+
+    fn output_folder(&self) -> Result<PathBuf, CompileError> {
+        if let Some(folder) = &self.out_dir {
+            return Ok(folder.clone());
+        }
+        let folder = std::env::var_os("OUT_DIR").map(|folder| PathBuf::from(folder).join("msip"));
+        folder.ok_or_else(|| {
+            CompileError::setting("no folder to write to: OUT_DIR is set in build scripts only, elsewhere call `out_dir`")
+        })
+    }
+
+    /// What prost would not say clearly, or panic at.
+    fn check_settings(&self) -> Result<(), CompileError> {
+        for (path, attribute) in self
+            .settings
+            .type_attributes
+            .iter()
+            .chain(&self.settings.field_attributes)
+        {
+            if syn::Attribute::parse_outer.parse_str(attribute).is_err() {
+                return Err(CompileError::setting(format!(
+                    "the attribute for `{path}` is not Rust: `{attribute}`"
+                )));
+            }
+        }
+        for (proto, rust) in &self.settings.extern_paths {
+            if !proto.starts_with('.') || proto.split('.').skip(1).any(str::is_empty) {
+                let text = format!(
+                    "the path `{proto}` must be a whole name with a dot in front, such as `.shared.v1`"
+                );
+                return Err(CompileError::setting(text));
+            }
+            if syn::parse_str::<syn::Type>(rust).is_err() {
+                return Err(CompileError::setting(format!(
+                    "the path for `{proto}` is not Rust: `{rust}`"
+                )));
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Tells cargo which files the build script has read.
+fn rerun_if_changed(files: &[PathBuf]) {
+    let mut out = std::io::stdout().lock();
+    for file in files {
+        // Without a reader of the output there is nobody to tell.
+        let _ = writeln!(out, "cargo:rerun-if-changed={}", file.display());
+    }
+}
