@@ -1,4 +1,51 @@
 //! Typed clients and servers over a 24-byte header.
+//!
+//! This crate runs what `msip-codegen` generates from a schema: [`Client`] and [`Server`] with typed sends, calls and
+//! handlers in both directions, over one connection. [`include_protocol!`] takes generated code in.
+//!
+//! Users meet, in this order: [`Server`] and [`Peer`], [`Client`], [`Status`] for what a handler answers instead of a
+//! message, [`SendError`] and [`CallError`], and [`CallOptions`] for what one exchange does differently. The traits
+//! [`Protocol`], [`Envelope`], [`Outbound`], [`OutboundAll`], [`ServeWith`] and [`ConnectWith`] are what generated code
+//! is written against. [`wire`] and [`transport`] are for those who go below.
 
+pub mod body;
+mod call;
+mod client;
+mod dispatch;
+mod driver;
+mod error;
+mod include;
+mod link;
+mod options;
+mod outbound;
+mod protocol;
+mod server;
+mod session;
+mod settings;
+mod status;
 pub mod transport;
 pub mod wire;
+mod with;
+
+pub use body::BodyError;
+pub use bytes;
+pub use call::Call;
+pub use client::{Client, ClientBuilder, ConnectionInfo, ConnectionState, Reconnect};
+pub use error::{CallError, ConnectError, DisconnectReason, SendError};
+pub use msip_schema::MsgKind;
+pub use options::CallOptions;
+pub use outbound::send_now;
+pub use prost;
+pub use prost_types;
+pub use protocol::{
+    ConnectWith, Envelope, Exchange, Outbound, OutboundAll, Protocol, ServeWith, Variant,
+    require_generation,
+};
+pub use server::{
+    BindError, Broadcast, DrainReport, Extensions, Peer, PeerConnection, PeerId, Server,
+    ServerBuilder,
+};
+pub use settings::{SchemaRule, SettingError};
+pub use status::Status;
+pub use wire::Code;
+pub use with::With;

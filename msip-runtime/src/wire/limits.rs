@@ -25,6 +25,15 @@ pub struct Limits {
 }
 
 impl Limits {
+    /// The defaults, but for the largest body.
+    #[must_use]
+    pub fn with_max_body(max_body: u32) -> Self {
+        Self {
+            max_body,
+            ..Self::default()
+        }
+    }
+
     /// The largest payload of a frame that is neither PUBLISH, EVENT nor ACK: 64 KiB, fixed.
     pub const MAX_CONTROL: u32 = 64 * 1024;
 

@@ -1,0 +1,223 @@
+//! One member of an envelope, in protobuf: key, length, message.
+
+use bytes::{Buf, Bytes};
+use prost::encoding::{
+    DecodeContext, WireType, decode_key, decode_varint, encode_key, encode_varint,
+    encoded_len_varint, key_len, skip_field,
+};
+
+use super::{BodyError, Message, depth};
+
+/// The length of a body that holds `message` as the member `number`, in bytes.
+pub fn member_len<M: Message>(number: u16, message: &M) -> usize {
+    let len = message.body_len();
+    key_len(u32::from(number)) + encoded_len_varint(len as u64) + len
+}
+
+/// Appends a body that holds `message` as the member `number`.
+pub fn encode_member<M: Message>(number: u16, message: &M, buffer: &mut Vec<u8>) {
+    encode_key(u32::from(number), WireType::LengthDelimited, buffer);
+    encode_varint(message.body_len() as u64, buffer);
+    message.encode_body(buffer);
+}
+
+/// Reads the member `number` from a body.
+///
+/// # Errors
+///
+/// The body does not hold that member, or its bytes are not of type `M`.
+pub fn decode_member<M: Message>(number: u16, body: Bytes) -> Result<M, BodyError> {
+    let member = find_member(number, body)?;
+    if !depth::prost_counts() {
+        depth::check(&member).map_err(|depth::TooDeep| BodyError::TooDeep {
+            variant: number,
+            max: depth::MAX,
+        })?;
+    }
+    M::decode_body(member).map_err(|reason| BodyError::malformed(number, reason))
+}
+
+/// The length of a body that holds the member `number` without data, in bytes.
+#[must_use]
+pub fn unit_len(number: u16) -> usize {
+    key_len(u32::from(number)) + 1
+}
+
+/// Appends a body that holds the member `number` without data.
+pub fn encode_unit(number: u16, buffer: &mut Vec<u8>) {
+    encode_key(u32::from(number), WireType::LengthDelimited, buffer);
+    encode_varint(0, buffer);
+}
+
+/// Reads a member without data. Fields inside it are ignored: a newer peer may have given it some.
+///
+/// # Errors
+///
+/// The body does not hold that member.
+pub fn decode_unit(number: u16, body: Bytes) -> Result<(), BodyError> {
+    find_member(number, body).map(|_| ())
+}
+
+/// The bytes of the member `number`. One that occurs several times is merged, as protobuf asks for, which for
+/// encoded messages means to put them one behind the other.
+fn find_member(number: u16, mut body: Bytes) -> Result<Bytes, BodyError> {
+    let mut found: Option<Bytes> = None;
+    while body.has_remaining() {
+        let (tag, wire_type) =
+            decode_key(&mut body).map_err(|error| BodyError::malformed(number, error))?;
+        if tag != u32::from(number) {
+            skip_field(wire_type, tag, &mut body, DecodeContext::default())
+                .map_err(|error| BodyError::malformed(number, error))?;
+            continue;
+        }
+        if wire_type != WireType::LengthDelimited {
+            return Err(BodyError::malformed(
+                number,
+                format_args!("wire type {wire_type:?} where a message belongs"),
+            ));
+        }
+        let len = decode_varint(&mut body).map_err(|error| BodyError::malformed(number, error))?;
+        let Some(len) = usize::try_from(len)
+            .ok()
+            .filter(|len| *len <= body.remaining())
+        else {
+            return Err(BodyError::malformed(
+                number,
+                format_args!(
+                    "a length of {len} bytes where {} are left",
+                    body.remaining()
+                ),
+            ));
+        };
+        let part = body.split_to(len);
+        found = Some(match found {
+            None => part,
+            Some(earlier) => [earlier, part].concat().into(),
+        });
+    }
+    found.ok_or(BodyError::MemberMissing { variant: number })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[derive(Clone, PartialEq, prost::Message)]
+    struct Line {
+        #[prost(string, tag = "1")]
+        text: String,
+        #[prost(uint32, repeated, tag = "2")]
+        marks: Vec<u32>,
+    }
+
+    fn body(number: u16, line: &Line) -> Vec<u8> {
+        let mut buffer = Vec::new();
+        encode_member(number, line, &mut buffer);
+        assert_eq!(buffer.len(), member_len(number, line));
+        buffer
+    }
+
+    #[test]
+    fn a_member_comes_back_as_it_went() {
+        let line = Line {
+            text: "hi".into(),
+            marks: vec![1, 300],
+        };
+        for number in [1, 15, 16, 65_535] {
+            assert_eq!(
+                decode_member::<Line>(number, body(number, &line).into()),
+                Ok(line.clone())
+            );
+        }
+    }
+
+    #[test]
+    fn unknown_fields_beside_the_member_are_skipped() {
+        let mut bytes = vec![0x9a, 0x06, 0x02, b'n', b'o'];
+        bytes.extend(body(
+            2,
+            &Line {
+                text: "hi".into(),
+                marks: vec![],
+            },
+        ));
+        bytes.extend([0xa0, 0x06, 0x01]);
+        assert_eq!(
+            decode_member::<Line>(2, bytes.into()).map(|line| line.text),
+            Ok("hi".to_owned())
+        );
+    }
+
+    #[test]
+    fn a_member_that_occurs_twice_is_merged() {
+        let mut bytes = body(
+            2,
+            &Line {
+                text: "first".into(),
+                marks: vec![1],
+            },
+        );
+        bytes.extend(body(
+            2,
+            &Line {
+                text: "second".into(),
+                marks: vec![2],
+            },
+        ));
+        assert_eq!(
+            decode_member::<Line>(2, bytes.into()),
+            Ok(Line {
+                text: "second".into(),
+                marks: vec![1, 2]
+            })
+        );
+    }
+
+    #[test]
+    fn a_unit_member_is_its_key_and_a_zero() {
+        let mut bytes = Vec::new();
+        encode_unit(3, &mut bytes);
+        assert_eq!(bytes, [0x1a, 0]);
+        assert_eq!(unit_len(3), 2);
+        assert_eq!(decode_unit(3, bytes.into()), Ok(()));
+        assert_eq!(
+            decode_unit(3, Bytes::new()),
+            Err(BodyError::MemberMissing { variant: 3 })
+        );
+    }
+
+    #[test]
+    fn bad_bodies_are_errors_that_say_why() {
+        let cases: [(&str, &[u8], &str); 5] = [
+            (
+                "empty",
+                &[],
+                "the body does not hold variant 1, which its header names",
+            ),
+            (
+                "another member",
+                &[0x12, 0],
+                "the body does not hold variant 1, which its header names",
+            ),
+            (
+                "a number where a message belongs",
+                &[0x08, 1],
+                "malformed body of variant 1: wire type Varint where a message belongs",
+            ),
+            (
+                "longer than the body",
+                &[0x0a, 200, 1, 0],
+                "malformed body of variant 1: a length of 200 bytes where 1 are left",
+            ),
+            (
+                "text that is not UTF-8",
+                &[0x0a, 3, 0x0a, 1, 0xff],
+                "malformed body of variant 1: ",
+            ),
+        ];
+        for (name, bytes, text) in cases {
+            let error = decode_member::<Line>(1, Bytes::copy_from_slice(bytes)).expect_err(name);
+            assert!(error.to_string().starts_with(text), "{name}: {error}");
+        }
+    }
+}

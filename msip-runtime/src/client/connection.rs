@@ -1,0 +1,110 @@
+//! What a client can tell of its connection.
+
+use std::{
+    sync::{Mutex, PoisonError},
+    time::Duration,
+};
+
+use tokio::sync::watch;
+
+use super::Shared as ClientShared;
+
+/// How a client's connection is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum ConnectionState {
+    /// It is there.
+    Connected,
+    /// It is lost, and the client tries to connect again, or waits to.
+    Reconnecting {
+        /// How many attempts have failed since it was lost.
+        failed_attempts: u32,
+    },
+    /// It is closed, and no other will follow.
+    Closed,
+}
+
+/// What the handshake told.
+#[derive(Debug, Default)]
+pub(super) struct Shared {
+    pub(super) welcomed: Mutex<Welcomed>,
+}
+
+#[derive(Debug, Default, Clone)]
+pub(super) struct Welcomed {
+    pub(super) peer_id: u64,
+    pub(super) server_name: String,
+    pub(super) server_fingerprint: u64,
+}
+
+/// What is known of a client's connection; from [`Client::connection`](crate::Client::connection).
+#[derive(Debug)]
+pub struct ConnectionInfo<'a> {
+    shared: &'a ClientShared,
+}
+
+impl<'a> ConnectionInfo<'a> {
+    pub(super) fn new(shared: &'a ClientShared) -> Self {
+        Self { shared }
+    }
+
+    /// How the connection is now.
+    #[must_use]
+    pub fn state(&self) -> ConnectionState {
+        *self.shared.state.borrow()
+    }
+
+    /// The state, to be watched: a receiver that sees every later change, though not each of those that come while
+    /// it looks away.
+    #[must_use]
+    pub fn watch(&self) -> watch::Receiver<ConnectionState> {
+        self.shared.state.subscribe()
+    }
+
+    /// How long the last ping took there and back; `None` before the first.
+    #[must_use]
+    pub fn round_trip(&self) -> Option<Duration> {
+        self.shared
+            .link
+            .lock()
+            .session()
+            .and_then(|session| session.round_trip())
+    }
+
+    /// How many bytes are queued and not written, each frame counted as its length + 64.
+    #[must_use]
+    pub fn queued(&self) -> usize {
+        self.shared
+            .link
+            .lock()
+            .session()
+            .map_or(0, |session| session.queued())
+    }
+
+    /// The number under which others know this client, as the server chose it.
+    #[must_use]
+    pub fn peer_id(&self) -> u64 {
+        self.welcomed().peer_id
+    }
+
+    /// What the server calls itself; it may be empty.
+    #[must_use]
+    pub fn server_name(&self) -> String {
+        self.welcomed().server_name
+    }
+
+    /// The fingerprint of the server's schema. Where it is not `P::fingerprint()`, one of the two is newer.
+    #[must_use]
+    pub fn server_fingerprint(&self) -> u64 {
+        self.welcomed().server_fingerprint
+    }
+
+    fn welcomed(&self) -> Welcomed {
+        self.shared
+            .info
+            .welcomed
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
+    }
+}

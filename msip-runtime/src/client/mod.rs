@@ -1,0 +1,225 @@
+//! The connecting side: one connection, kept alive.
+
+mod backoff;
+mod builder;
+mod connection;
+mod supervisor;
+
+use std::{future::Future, marker::PhantomData, sync::Arc, time::Duration};
+
+use tokio::sync::watch;
+
+pub use backoff::Reconnect;
+pub use builder::ClientBuilder;
+pub use connection::{ConnectionInfo, ConnectionState};
+
+use crate::{
+    CallError, CallOptions, ConnectError, ConnectWith, DisconnectReason, Protocol, Status,
+    call::Call, dispatch::Dispatch, link::Link, with::With,
+};
+
+/// A client of the protocol `P`: what a client may say, as methods of the generated `SendClientToServer`.
+///
+/// It is a cheap handle: clones share one connection, which a task of its own keeps alive. When the connection is
+/// lost the client connects again, with growing waits, for ever or as the handler's `on_connect_failure` decides;
+/// meanwhile sends and calls fail at once with [`SendError::Disconnected`](crate::SendError::Disconnected). When the
+/// last handle is dropped the connection is closed as by [`close`](Self::close), without anyone waiting for it. The
+/// `&Client` that a handler is given does not keep the connection open.
+///
+/// # Protocol
+///
+/// docs/protocol.md, "Handshake" and "Liveness".
+pub struct Client<P: Protocol> {
+    shared: Arc<Shared>,
+    /// Closes the connection when the last handle goes. Handlers have none.
+    keep: Option<Arc<KeepOpen>>,
+    call: Call,
+    protocol: PhantomData<fn() -> P>,
+}
+
+/// What handles and the supervising task share.
+#[derive(Debug)]
+struct Shared {
+    link: Arc<Link>,
+    state: watch::Sender<ConnectionState>,
+    /// Set once somebody wants it to end.
+    stop: watch::Sender<bool>,
+    info: connection::Shared,
+}
+
+/// Asks the connection to close when it is dropped.
+#[derive(Debug)]
+struct KeepOpen(Arc<Shared>);
+
+impl Drop for KeepOpen {
+    fn drop(&mut self) {
+        self.0.request_stop();
+    }
+}
+
+impl Shared {
+    fn request_stop(&self) {
+        self.stop.send_replace(true);
+        self.link.begin_close(&Status::new(
+            crate::Code::Cancelled,
+            "the client closes the connection",
+        ));
+    }
+}
+
+impl<P: Protocol> Client<P> {
+    /// Connects to a server, without a handler: what the server says is ignored, and its calls are answered with
+    /// `UNIMPLEMENTED`.
+    ///
+    /// The address is `tcp://host:port` or `mem://name`, with settings behind a `?` as in the builder:
+    /// `tcp://host:port?ping_interval=5s`. Must be called within a tokio runtime.
+    ///
+    /// # Errors
+    ///
+    /// This first connection failed. Once it has succeeded, the client connects again by itself.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future gives the attempt up.
+    pub fn connect(url: impl AsRef<str>) -> impl Future<Output = Result<Self, ConnectError>> + Send
+    where
+        P: ConnectWith<()>,
+    {
+        Self::builder(url).connect()
+    }
+
+    /// Connects with a handler, or with other settings than the defaults.
+    pub fn builder(url: impl AsRef<str>) -> ClientBuilder<P, ()> {
+        ClientBuilder::new(url.as_ref())
+    }
+
+    /// A view of this client that sends with other options: a deadline, for acknowledgment, urgently.
+    ///
+    /// `client.with(peer.call())` passes on what remains of the deadline of a call that is being served.
+    pub fn with(&self, options: impl Into<CallOptions>) -> With<'_, Self> {
+        With {
+            target: self,
+            options: options.into(),
+        }
+    }
+
+    /// The exchange that a handler serves; outside of a handler, one without a deadline.
+    pub fn call(&self) -> &Call {
+        &self.call
+    }
+
+    /// What is known of the connection, and its state to be watched.
+    pub fn connection(&self) -> ConnectionInfo<'_> {
+        ConnectionInfo::new(&self.shared)
+    }
+
+    /// Sends `len` bytes to the server's runtime and back, and returns how long that took. No handler is involved.
+    ///
+    /// # Errors
+    ///
+    /// [`CallError::DeadlineExceeded`] after `timeout`; [`CallError::NotSent`] where there is no connection, or
+    /// where `len` is over 64 KiB; [`CallError::ConnectionLost`].
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future forgets the ping; its answer is ignored.
+    pub async fn ping(&self, len: usize, timeout: Duration) -> Result<Duration, CallError> {
+        self.shared.link.ping(len, timeout).await
+    }
+
+    /// Closes the connection: open calls may finish within `drain_timeout`, the server is told, and nothing new is
+    /// sent. Returns when the connection and its task have ended. All handles are closed with it.
+    ///
+    /// In a handler of this client it returns at once, for the connection waits for the handler.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future leaves the connection closing.
+    pub async fn close(&self) {
+        self.shared.request_stop();
+        if self.keep.is_some() {
+            let mut state = self.shared.state.subscribe();
+            // The sender is in `shared`, which we hold: it cannot be gone.
+            let _ = state
+                .wait_for(|state| matches!(state, ConnectionState::Closed))
+                .await;
+        }
+    }
+
+    pub(crate) fn link(&self) -> &Link {
+        &self.shared.link
+    }
+
+    /// The handle that handlers are given.
+    fn weak(shared: &Arc<Shared>) -> Self {
+        Self {
+            shared: Arc::clone(shared),
+            keep: None,
+            call: Call::default(),
+            protocol: PhantomData,
+        }
+    }
+}
+
+impl<P: Protocol> Clone for Client<P> {
+    fn clone(&self) -> Self {
+        Self {
+            shared: Arc::clone(&self.shared),
+            keep: self.keep.clone(),
+            call: self.call,
+            protocol: PhantomData,
+        }
+    }
+}
+
+impl<P: Protocol> std::fmt::Debug for Client<P> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Client")
+            .field("protocol", &P::NAME)
+            .field("state", &*self.shared.state.borrow())
+            .finish_non_exhaustive()
+    }
+}
+
+/// A client's handler, as the dispatcher sees it.
+struct ClientSide<P, H> {
+    handler: Arc<H>,
+    protocol: PhantomData<fn() -> P>,
+}
+
+impl<P, H> Dispatch for ClientSide<P, H>
+where
+    P: ConnectWith<H>,
+    H: Send + Sync + 'static,
+{
+    type In = P::ServerToClient;
+    type Out = P::ClientToServer;
+    type Context = Client<P>;
+
+    fn for_call(context: &Client<P>, call: Call) -> Client<P> {
+        Client {
+            call,
+            ..context.clone()
+        }
+    }
+
+    fn dispatch(
+        &self,
+        context: &Client<P>,
+        message: P::ServerToClient,
+    ) -> impl Future<Output = Result<Option<P::ClientToServer>, Status>> + Send {
+        P::dispatch(&self.handler, context, message)
+    }
+
+    fn connected(&self, context: &Client<P>) -> impl Future<Output = ()> + Send {
+        P::connected(&self.handler, context)
+    }
+
+    fn disconnected(
+        &self,
+        context: &Client<P>,
+        reason: DisconnectReason,
+    ) -> impl Future<Output = ()> + Send {
+        P::disconnected(&self.handler, context, reason)
+    }
+}

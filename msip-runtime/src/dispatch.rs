@@ -1,0 +1,364 @@
+//! From bodies to handlers: one-way messages one after the other, calls side by side.
+//!
+//! The loop here runs inside the connection's own task, so that a message costs no task of its own. A call is
+//! polled once in place, and only if it is not done by then does it move to a task, which this loop owns.
+
+use std::{
+    any::Any,
+    collections::VecDeque,
+    future::{Future, poll_fn},
+    panic::{AssertUnwindSafe, catch_unwind},
+    pin::{Pin, pin},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    task::{Context, Poll, Waker},
+    time::Duration,
+};
+
+use tokio::task::JoinSet;
+use tokio::time::{Instant, timeout_at};
+
+use crate::{
+    BodyError, Code, DisconnectReason, Envelope, Status,
+    call::Call,
+    link::{CallToAnswer, Link, PROTOCOL_TIMEOUT},
+    protocol::{Exchange, Variant, variant_of},
+    session::{Incoming, Reply, ReplyTo},
+};
+
+/// One side of a protocol with its handler: what a message becomes a method call of.
+pub(crate) trait Dispatch: Send + Sync + 'static {
+    /// What the other side says.
+    type In: Envelope;
+    /// What this side answers with.
+    type Out: Envelope;
+    /// What a handler is given beside the message: the peer, or the client.
+    type Context: Clone + Send + Sync + 'static;
+
+    /// The context of one exchange.
+    fn for_call(context: &Self::Context, call: Call) -> Self::Context;
+
+    /// Hands a message to its handler method.
+    fn dispatch(
+        &self,
+        context: &Self::Context,
+        message: Self::In,
+    ) -> impl Future<Output = Result<Option<Self::Out>, Status>> + Send;
+
+    /// The connection is there.
+    fn connected(&self, context: &Self::Context) -> impl Future<Output = ()> + Send;
+
+    /// The connection is gone.
+    fn disconnected(
+        &self,
+        context: &Self::Context,
+        reason: DisconnectReason,
+    ) -> impl Future<Output = ()> + Send;
+}
+
+/// What has been received and not been handled yet. The session's window and limits bound it.
+#[derive(Debug, Default)]
+pub(crate) struct Inbox {
+    state: Mutex<InboxState>,
+}
+
+#[derive(Debug, Default)]
+struct InboxState {
+    queue: VecDeque<Incoming>,
+    is_closed: bool,
+    reader: Option<Waker>,
+}
+
+impl Inbox {
+    fn lock(&self) -> MutexGuard<'_, InboxState> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Adds what has been received, in order, and leaves `incoming` empty.
+    pub(crate) fn extend(&self, incoming: &mut Vec<Incoming>) {
+        let reader = {
+            let mut state = self.lock();
+            state.queue.extend(incoming.drain(..));
+            state.reader.take()
+        };
+        if let Some(reader) = reader {
+            reader.wake();
+        }
+    }
+
+    /// Nothing more will be received.
+    pub(crate) fn close(&self) {
+        let reader = {
+            let mut state = self.lock();
+            state.is_closed = true;
+            state.reader.take()
+        };
+        if let Some(reader) = reader {
+            reader.wake();
+        }
+    }
+
+    /// All that is there, in `batch`, which is empty before. `false` when nothing more will come.
+    fn poll_next(&self, context: &mut Context<'_>, batch: &mut VecDeque<Incoming>) -> Poll<bool> {
+        let mut state = self.lock();
+        if !state.queue.is_empty() {
+            std::mem::swap(&mut state.queue, batch);
+            return Poll::Ready(true);
+        }
+        if state.is_closed {
+            return Poll::Ready(false);
+        }
+        state.reader = Some(context.waker().clone());
+        Poll::Pending
+    }
+
+    fn is_closed(&self) -> bool {
+        self.lock().is_closed
+    }
+}
+
+/// Handles what is received, until the inbox is closed and empty. Calls that are still open then are dropped:
+/// nobody is there to take their answers.
+pub(crate) async fn run<D: Dispatch>(
+    side: Arc<D>,
+    context: D::Context,
+    link: Arc<Link>,
+    inbox: Arc<Inbox>,
+) {
+    let mut calls = JoinSet::new();
+    if let Err(panic) = caught(side.connected(&context)).await {
+        tracing::error!(panic, "the handler of a new connection panicked");
+    }
+    let mut batch = VecDeque::new();
+    while poll_fn(|task| inbox.poll_next(task, &mut batch)).await {
+        while let Some(incoming) = batch.pop_front() {
+            match incoming.reply {
+                ReplyTo::Call(slot) => {
+                    let call = link.call_to_answer(slot);
+                    if !inbox.is_closed() {
+                        serve(&side, &context, &link, incoming, call, &mut calls).await;
+                    }
+                }
+                ReplyTo::Nobody | ReplyTo::Delivery { .. } => {
+                    handle(&side, &context, &link, incoming).await
+                }
+            }
+        }
+        while let Some(ended) = calls.try_join_next() {
+            debug_assert!(ended.is_ok(), "calls catch their panics");
+        }
+    }
+    calls.shutdown().await;
+}
+
+/// Handles a one-way message, to its end.
+async fn handle<D: Dispatch>(side: &Arc<D>, context: &D::Context, link: &Link, incoming: Incoming) {
+    let Incoming {
+        variant,
+        body,
+        payload_len,
+        reply,
+        ..
+    } = incoming;
+    let outcome = match decode::<D>(link, variant, body, reply) {
+        Ok((message, _)) => {
+            let handled = caught(side.dispatch(context, message)).await;
+            handled
+                .unwrap_or_else(|panic| Err(panicked(variant, &panic)))
+                .map(|_| ())
+        }
+        Err(status) => Err(status),
+    };
+    if let (Err(status), ReplyTo::Nobody) = (&outcome, reply) {
+        tracing::debug!(variant, %status, "a message that nobody waits for was not handled");
+    }
+    link.with_session(|session| {
+        if let ReplyTo::Delivery { id, urgent } = reply {
+            session.acknowledge(id, urgent, outcome.as_ref().map(|&()| ()));
+        }
+        session.consumed(payload_len);
+    });
+}
+
+/// Begins a call, which goes on in a task unless it is done at once.
+async fn serve<D: Dispatch>(
+    side: &Arc<D>,
+    context: &D::Context,
+    link: &Arc<Link>,
+    incoming: Incoming,
+    call: CallToAnswer,
+    calls: &mut JoinSet<()>,
+) {
+    let Incoming {
+        variant,
+        body,
+        reply,
+        timeout,
+        ..
+    } = incoming;
+    let mut owed = Owed {
+        link: Arc::clone(link),
+        call,
+        deadline: None,
+        is_paid: false,
+    };
+    let (message, row) = match decode::<D>(link, variant, body, reply) {
+        Ok(decoded) => decoded,
+        Err(status) => return owed.fail(&status),
+    };
+    let schema_timeout = row
+        .timeout_ms
+        .map(|ms| Duration::from_millis(u64::from(ms)));
+    let limit = timeout.or(schema_timeout).unwrap_or(PROTOCOL_TIMEOUT);
+    let deadline = Instant::now().checked_add(limit);
+    owed.deadline = deadline;
+    let context = D::for_call(context, Call::with_deadline(deadline));
+    let side = Arc::clone(side);
+    let mut serving = Box::pin(async move {
+        match caught(side.dispatch(&context, message)).await {
+            Ok(Ok(Some(answer))) => owed.answer::<D::Out>(&answer),
+            Ok(Ok(None)) => owed.fail(&Status::internal("the handler has no answer for a call")),
+            Ok(Err(status)) => owed.fail(&status),
+            Err(panic) => owed.fail(&panicked(variant, &panic)),
+        }
+    });
+    if poll_fn(|task| Poll::Ready(serving.as_mut().poll(task).is_ready())).await {
+        return;
+    }
+    calls.spawn(async move {
+        match deadline {
+            // Dropping the call answers it.
+            Some(deadline) => drop(timeout_at(deadline, serving).await),
+            None => serving.await,
+        }
+    });
+}
+
+/// Reads a body, unless its variant is not one that can come so.
+fn decode<D: Dispatch>(
+    link: &Link,
+    variant: u16,
+    body: bytes::Bytes,
+    reply: ReplyTo,
+) -> Result<(D::In, &'static Variant), Status> {
+    let Some(row) = variant_of::<D::In>(variant) else {
+        return Err(Status::new(
+            Code::Unimplemented,
+            BodyError::unknown_variant(variant).to_string(),
+        ));
+    };
+    let name = row.name;
+    match (row.exchange, reply) {
+        (Exchange::Answer, _) => return Err(Status::unsolicited(name)),
+        (Exchange::Call { .. }, ReplyTo::Call(_))
+        | (Exchange::OneWay | Exchange::Acknowledged, ReplyTo::Nobody | ReplyTo::Delivery { .. }) =>
+            {}
+        (Exchange::Call { .. }, _) => {
+            return Err(Status::invalid_argument(format!(
+                "`{name}` is a call, and nobody waits for its answer"
+            )));
+        }
+        (_, ReplyTo::Call(_)) => {
+            return Err(Status::invalid_argument(format!(
+                "`{name}` has no answer, and somebody waits for one"
+            )));
+        }
+    }
+    let message = link.encoding().decode(variant, body);
+    message
+        .map(|message| (message, row))
+        .map_err(|error| Status::invalid_argument(error.to_string()))
+}
+
+fn panicked(variant: u16, panic: &str) -> Status {
+    tracing::error!(variant, panic, "a handler panicked");
+    Status::internal("the handler panicked")
+}
+
+/// The answer that a call is owed. Dropped without one, it tells the caller why.
+struct Owed {
+    link: Arc<Link>,
+    call: CallToAnswer,
+    deadline: Option<Instant>,
+    is_paid: bool,
+}
+
+/// What [`Reply`] needs as the type of an encoder where there is none.
+type NoBody = fn(&mut Vec<u8>);
+
+impl Owed {
+    fn answer<E: Envelope>(mut self, answer: &E) {
+        let Some(row) = E::VARIANTS.get(answer.index()) else {
+            return self.fail(&Status::internal("the answer has no variant"));
+        };
+        let max = self
+            .link
+            .lock()
+            .session()
+            .map_or(usize::MAX, |session| session.peer_max_body());
+        let len = answer.encoded_len();
+        if len > max {
+            let text = format!(
+                "an answer of {len} bytes, where the caller accepts {max} (its setting `max_body`)"
+            );
+            return self.fail(&Status::new(Code::ResourceExhausted, text));
+        }
+        self.is_paid = true;
+        let encoding = self.link.encoding();
+        let encode = |buffer: &mut Vec<u8>| encoding.encode(answer, buffer);
+        self.link.reply(
+            self.call,
+            Reply::Message {
+                variant: row.number,
+                encode,
+            },
+        );
+    }
+
+    fn fail(mut self, status: &Status) {
+        self.pay_error(status);
+    }
+
+    fn pay_error(&mut self, status: &Status) {
+        self.is_paid = true;
+        self.link.reply(self.call, Reply::<NoBody>::Error(status));
+    }
+}
+
+impl Drop for Owed {
+    fn drop(&mut self) {
+        if self.is_paid {
+            return;
+        }
+        let status = match self.deadline {
+            Some(deadline) if Instant::now() >= deadline => Status::deadline_exceeded(),
+            _ => Status::new(Code::Cancelled, "the handler was dropped"),
+        };
+        self.pay_error(&status);
+    }
+}
+
+/// Runs a handler, and turns its panic into an error with the panic's text.
+pub(crate) async fn caught<F: Future>(handler: F) -> Result<F::Output, String> {
+    let mut handler = pin!(handler);
+    poll_fn(|task| poll_caught(handler.as_mut(), task)).await
+}
+
+fn poll_caught<F: Future>(
+    handler: Pin<&mut F>,
+    task: &mut Context<'_>,
+) -> Poll<Result<F::Output, String>> {
+    // The handler is not touched again after its panic but to be dropped, and what it shares with others is the
+    // user's: as in a task that panics.
+    match catch_unwind(AssertUnwindSafe(|| handler.poll(task))) {
+        Ok(poll) => poll.map(Ok),
+        Err(panic) => Poll::Ready(Err(panic_text(&*panic))),
+    }
+}
+
+fn panic_text(panic: &(dyn Any + Send)) -> String {
+    let text = panic
+        .downcast_ref::<&str>()
+        .copied()
+        .or_else(|| panic.downcast_ref::<String>().map(String::as_str));
+    text.unwrap_or("a panic without a text").to_owned()
+}

@@ -1,0 +1,230 @@
+//! How sending, calling and connecting fail, and why a connection ended.
+
+use std::{io, sync::Arc, time::Duration};
+
+use thiserror::Error;
+
+use crate::{BodyError, Envelope, Status, transport::UrlError, wire::Code};
+
+/// Why a message was not sent.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum SendError {
+    /// The receiver takes messages more slowly than they are sent: there was no room in the outgoing queue, or
+    /// no credit from the receiver, for as long as `write_timeout` allows (for a `try_` form: at once). The
+    /// connection lives, and nothing was sent.
+    #[error("no room to send: the receiver is slower than the sender")]
+    Full,
+    /// There is no connection at the moment. A client connects again by itself; nothing was sent.
+    #[error("not connected")]
+    Disconnected,
+    /// This client, or this peer's connection, has been closed for good.
+    #[error("closed")]
+    Closed,
+    /// The message is larger than the receiver accepts.
+    #[error("a body of {len} bytes, where the receiver accepts {max} (its setting `max_body`)")]
+    TooLarge {
+        /// The length of the encoded message, in bytes.
+        len: usize,
+        /// What the receiver announced, in bytes.
+        max: usize,
+    },
+    /// It was sent for acknowledgment, and none came: the other side's handler failed, or its fate is unknown.
+    #[error("not acknowledged: {0}")]
+    NotAcknowledged(#[source] Box<CallError>),
+}
+
+impl SendError {
+    /// The code that fits best, for a handler that passes the failure on.
+    #[must_use]
+    pub const fn code(&self) -> Code {
+        match self {
+            Self::Full | Self::TooLarge { .. } => Code::ResourceExhausted,
+            Self::Disconnected | Self::Closed => Code::Unavailable,
+            Self::NotAcknowledged(error) => error.code(),
+        }
+    }
+}
+
+/// Why a call, or a message sent for acknowledgment, has no good outcome.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum CallError {
+    /// The other side's handler, or the other side itself, answered with an error.
+    #[error("{0}")]
+    Status(Status),
+    /// No answer came in time. The handler may have run all the same.
+    #[error("no answer within {timeout:?}")]
+    DeadlineExceeded {
+        /// How long the call waited.
+        timeout: Duration,
+    },
+    /// It was never sent, so that it is safe to try again.
+    #[error("the request was not sent: {0}")]
+    NotSent(#[source] SendError),
+    /// The connection was lost after the request had been handed to it: it may have run.
+    #[error("the connection was lost before the answer: the request may have run")]
+    ConnectionLost,
+    /// The answer could not be read.
+    #[error("the answer cannot be read")]
+    Answer(#[source] BodyError),
+    /// The other side answered with a message that does not answer this request.
+    #[error("answered with `{found}`, which does not answer this request")]
+    UnexpectedAnswer {
+        /// The name of the message.
+        found: &'static str,
+    },
+}
+
+impl CallError {
+    /// The error for an answer of the wrong variant.
+    pub fn unexpected_answer<E: Envelope>(answer: &E) -> Self {
+        let found = E::VARIANTS
+            .get(answer.index())
+            .map_or("an unknown message", |variant| variant.name);
+        Self::UnexpectedAnswer { found }
+    }
+
+    /// The code that fits best: the peer's own for [`Status`](Self::Status), and `UNKNOWN` where the request may
+    /// have run.
+    #[must_use]
+    pub const fn code(&self) -> Code {
+        match self {
+            Self::Status(status) => status.code(),
+            Self::DeadlineExceeded { .. } => Code::DeadlineExceeded,
+            Self::NotSent(error) => error.code(),
+            Self::ConnectionLost => Code::Unknown,
+            Self::Answer(_) | Self::UnexpectedAnswer { .. } => Code::Internal,
+        }
+    }
+
+    /// Whether the request certainly has not run, so that it may be made again whatever it does.
+    #[must_use]
+    pub const fn is_safe_to_repeat(&self) -> bool {
+        matches!(self, Self::NotSent(_))
+    }
+}
+
+impl From<SendError> for CallError {
+    fn from(error: SendError) -> Self {
+        Self::NotSent(error)
+    }
+}
+
+/// Why a connection could not be made.
+#[derive(Debug, Clone, Error)]
+#[non_exhaustive]
+pub enum ConnectError {
+    /// The address makes no sense.
+    #[error(transparent)]
+    Url(#[from] UrlError),
+    /// A setting, in the address or the builder, makes no sense.
+    #[error(transparent)]
+    Setting(#[from] crate::SettingError),
+    /// The network or the operating system refused.
+    #[error("cannot reach {url}")]
+    Transport {
+        /// Where it was to go.
+        url: String,
+        /// What the operating system says.
+        #[source]
+        source: Arc<io::Error>,
+    },
+    /// The other side took the connection and then did not answer in time.
+    #[error("{url} did not answer within {timeout:?}")]
+    TimedOut {
+        /// Where it was to go.
+        url: String,
+        /// How long the attempt lasted.
+        timeout: Duration,
+    },
+    /// The other side refused, in these words.
+    #[error("refused by {url}: {status}")]
+    Refused {
+        /// Where it was to go.
+        url: String,
+        /// The other side's words.
+        status: Status,
+    },
+    /// The other side speaks MIP, not MSIP. Use `mip://` to speak MIP with it.
+    #[error("{url} speaks MIP, not MSIP")]
+    MipPeer {
+        /// Where it was to go.
+        url: String,
+    },
+    /// The other side's answer breaks the protocol.
+    #[error("{url} does not speak MSIP: {rule}")]
+    Protocol {
+        /// Where it was to go.
+        url: String,
+        /// The rule that it broke.
+        rule: String,
+    },
+    /// The client was closed meanwhile.
+    #[error("closed before it was connected")]
+    Closed,
+}
+
+impl ConnectError {
+    pub(crate) fn transport(url: impl ToString, source: io::Error) -> Self {
+        Self::Transport {
+            url: url.to_string(),
+            source: Arc::new(source),
+        }
+    }
+}
+
+/// Why a connection ended.
+#[derive(Debug, Clone, Error)]
+#[non_exhaustive]
+pub enum DisconnectReason {
+    /// The other side said goodbye, in these words.
+    #[error("closed by the peer: {0}")]
+    ClosedByPeer(Status),
+    /// This side closed it.
+    #[error("closed by this side")]
+    ClosedByUs,
+    /// Not a byte came for two ping intervals.
+    #[error("nothing heard for {silence:?}")]
+    KeepaliveTimeout {
+        /// How long nothing came.
+        silence: Duration,
+    },
+    /// The other side broke the protocol.
+    #[error("protocol error: {rule}")]
+    Protocol {
+        /// The rule that it broke, with the offending value.
+        rule: String,
+    },
+    /// The other side says that this side broke the protocol.
+    #[error("the peer reports a protocol error: {0}")]
+    ProtocolReportedByPeer(Status),
+    /// The other side announced a payload over the limit.
+    #[error(
+        "a payload of {len} bytes was announced, where {max} are accepted (setting `max_body`)"
+    )]
+    TooLarge {
+        /// What was announced, in bytes.
+        len: u64,
+        /// What is accepted, in bytes.
+        max: u64,
+    },
+    /// The other side took no byte for this long.
+    #[error("the peer took no byte for {stalled:?}")]
+    WriteStalled {
+        /// How long nothing could be written.
+        stalled: Duration,
+    },
+    /// The other side closed the transport without saying goodbye.
+    #[error("the peer closed the connection without a goodbye")]
+    Eof,
+    /// The network or the operating system broke the connection.
+    #[error("the connection broke")]
+    Transport(#[source] Arc<io::Error>),
+}
+
+impl From<io::Error> for DisconnectReason {
+    fn from(error: io::Error) -> Self {
+        Self::Transport(Arc::new(error))
+    }
+}

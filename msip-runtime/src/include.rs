@@ -1,0 +1,34 @@
+//! Taking generated code in.
+
+/// Takes in what `msip-codegen` generated for the protocol of this package.
+///
+/// The items come to stand where the macro does, mostly in a module of their own:
+///
+/// ```ignore
+/// pub mod chat {
+///     msip_runtime::include_protocol!("chat");
+/// }
+/// ```
+#[macro_export]
+macro_rules! include_protocol {
+    ($package:tt) => {
+        ::core::include!(::core::concat!(
+            ::core::env!("OUT_DIR"),
+            "/msip/",
+            $package,
+            ".rs"
+        ));
+    };
+}
+
+/// Takes in every package that `msip-codegen` generated, each in the module of its name: for protocols that share
+/// packages.
+#[macro_export]
+macro_rules! include_protocols {
+    () => {
+        ::core::include!(::core::concat!(
+            ::core::env!("OUT_DIR"),
+            "/msip/packages.rs"
+        ));
+    };
+}

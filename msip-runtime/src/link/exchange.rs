@@ -1,0 +1,515 @@
+//! Sending and calling: the futures behind every typed method.
+
+use std::{
+    future::poll_fn,
+    task::{Context, Poll, Waker},
+    time::Duration,
+};
+
+use tokio::time::{timeout, timeout_at};
+
+use super::{
+    Link, State, Waiter,
+    wait_queue::{Ticket, WaitQueue},
+};
+use crate::{
+    CallError, CallOptions, Envelope, SendError, Status,
+    protocol::Variant,
+    session::{Blocked, Opener, Outcome, Token},
+};
+
+/// How long an answer may take where neither the schema nor the caller says (docs/protocol.md, "Deadlines"). The
+/// other side counts on it, so that a caller who waits for longer or shorter has to say so.
+pub(crate) const PROTOCOL_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// What an exchange waits for room in.
+#[derive(Debug, Clone, Copy)]
+enum Queue {
+    Messages,
+    Calls,
+}
+
+impl State {
+    fn queue(&mut self, queue: Queue) -> &mut WaitQueue {
+        match queue {
+            Queue::Messages => &mut self.message_room,
+            Queue::Calls => &mut self.call_room,
+        }
+    }
+}
+
+/// What came of an attempt to send, with the lock held.
+enum Attempt<T> {
+    Done(T),
+    NoRoom,
+    Failed(SendError),
+}
+
+impl Link {
+    /// Sends a one-way message, once there is room.
+    pub(crate) async fn send<E: Envelope>(
+        &self,
+        message: &E,
+        options: CallOptions,
+    ) -> Result<(), SendError> {
+        if options.ack {
+            let delivered = self.deliver(message, options).await;
+            return delivered.map_err(|error| match error {
+                CallError::NotSent(error) => error,
+                error => SendError::NotAcknowledged(Box::new(error)),
+            });
+        }
+        match self.try_send(message, options) {
+            Err(SendError::Full) => {}
+            outcome => return outcome,
+        }
+        let outgoing = Outgoing::new(message, options)?;
+        let sent = self.when_room(Queue::Messages, |state| outgoing.send(state));
+        timeout(self.write_timeout, sent)
+            .await
+            .unwrap_or(Err(SendError::Full))
+    }
+
+    /// Sends a one-way message, or fails at once.
+    pub(crate) fn try_send<E: Envelope>(
+        &self,
+        message: &E,
+        options: CallOptions,
+    ) -> Result<(), SendError> {
+        let outgoing = Outgoing::new(message, options)?;
+        let waker = {
+            let mut state = self.lock();
+            if !state.message_room.is_empty() {
+                // Others wait, and came first.
+                return Err(SendError::Full);
+            }
+            match outgoing.send(&mut state) {
+                Attempt::Done(()) => state.driver_to_wake(),
+                Attempt::NoRoom => return Err(SendError::Full),
+                Attempt::Failed(error) => return Err(error),
+            }
+        };
+        if let Some(waker) = waker {
+            waker.wake();
+        }
+        Ok(())
+    }
+
+    /// Sends a one-way message whose body is encoded already. Returns whether it was taken.
+    pub(crate) fn try_send_encoded(&self, variant: &Variant, body: &[u8]) -> bool {
+        let opener = Opener {
+            variant: variant.number,
+            kind: variant.kind,
+            urgent: variant.urgent,
+            deadline_ms: None,
+        };
+        let waker = {
+            let mut state = self.lock();
+            let is_free = state.message_room.is_empty();
+            let sent = state
+                .session()
+                .filter(|session| is_free && body.len() <= session.peer_max_body())
+                .is_some_and(|session| {
+                    session
+                        .send(&opener, |buffer| buffer.extend_from_slice(body))
+                        .is_ok()
+                });
+            if !sent {
+                return false;
+            }
+            state.driver_to_wake()
+        };
+        if let Some(waker) = waker {
+            waker.wake();
+        }
+        true
+    }
+
+    /// Sends a message and waits until the other side's handler has returned.
+    pub(crate) async fn deliver<E: Envelope>(
+        &self,
+        message: &E,
+        options: CallOptions,
+    ) -> Result<(), CallError> {
+        match self.exchange(Queue::Messages, message, options).await? {
+            (Outcome::Answer { .. }, _) => Ok(()),
+            (outcome, timeout) => Err(failure(outcome, timeout)),
+        }
+    }
+
+    /// Sends a request and waits for its answer.
+    pub(crate) async fn call<Out: Envelope, In: Envelope>(
+        &self,
+        request: &Out,
+        options: CallOptions,
+    ) -> Result<In, CallError> {
+        match self.exchange(Queue::Calls, request, options).await? {
+            (Outcome::Answer { variant, body }, _) => self
+                .encoding()
+                .decode(variant, body)
+                .map_err(CallError::Answer),
+            (outcome, timeout) => Err(failure(outcome, timeout)),
+        }
+    }
+
+    /// Sends a PING of this many bytes and waits for its PONG. Returns the time between.
+    pub(crate) async fn ping(&self, len: usize, limit: Duration) -> Result<Duration, CallError> {
+        let payload = vec![0; len.min(MAX_PING)];
+        if len > MAX_PING {
+            return Err(SendError::TooLarge { len, max: MAX_PING }.into());
+        }
+        let start = self.now();
+        let deadline = start.saturating_add(limit);
+        let token = self.when_room(Queue::Calls, |state| {
+            open(state, |session, token| {
+                session.ping(&payload, token, deadline)
+            })
+        });
+        let token = timeout(limit, token)
+            .await
+            .map_err(|_| CallError::DeadlineExceeded { timeout: limit })??;
+        match (Answer {
+            link: self,
+            token: Some(token),
+        })
+        .await_outcome()
+        .await
+        {
+            Outcome::Answer { body, .. } if body.len() == len => {
+                Ok(self.now().saturating_sub(start))
+            }
+            Outcome::Answer { body, .. } => Err(CallError::Status(Status::internal(format!(
+                "a PONG of {} bytes answered a PING of {len}",
+                body.len()
+            )))),
+            outcome => Err(failure(outcome, limit)),
+        }
+    }
+
+    async fn exchange<E: Envelope>(
+        &self,
+        queue: Queue,
+        message: &E,
+        options: CallOptions,
+    ) -> Result<(Outcome, Duration), CallError> {
+        let outgoing = Outgoing::new(message, options)?;
+        let schema_timeout = outgoing
+            .variant
+            .timeout_ms
+            .map(|ms| Duration::from_millis(u64::from(ms)));
+        let limit = options
+            .timeout
+            .or(schema_timeout)
+            .unwrap_or(self.call_timeout);
+        let deadline_ms = u32::try_from(limit.as_millis()).unwrap_or(u32::MAX);
+        if deadline_ms == 0 {
+            return Err(CallError::DeadlineExceeded { timeout: limit });
+        }
+        let mut outgoing = outgoing;
+        // Told only where the other side could not know.
+        if limit != schema_timeout.unwrap_or(PROTOCOL_TIMEOUT) {
+            outgoing.opener.deadline_ms = Some(deadline_ms);
+        }
+        let deadline = self.now().saturating_add(limit);
+        let attempt = |state: &mut State| match queue {
+            Queue::Messages => outgoing.deliver(state, deadline),
+            Queue::Calls => outgoing.call(state, deadline),
+        };
+        let token = match self.now_if_room(queue, attempt) {
+            Some(token) => token?,
+            None => {
+                let when_room = self.when_room(queue, attempt);
+                let at = self.instant(deadline);
+                match at {
+                    Some(at) => timeout_at(at, when_room)
+                        .await
+                        .map_err(|_| CallError::DeadlineExceeded { timeout: limit })??,
+                    None => when_room.await?,
+                }
+            }
+        };
+        Ok((
+            Answer {
+                link: self,
+                token: Some(token),
+            }
+            .await_outcome()
+            .await,
+            limit,
+        ))
+    }
+
+    /// Tries once. `None` where there is no room, or others wait for it.
+    fn now_if_room<T>(
+        &self,
+        queue: Queue,
+        attempt: impl Fn(&mut State) -> Attempt<T>,
+    ) -> Option<Result<T, SendError>> {
+        let (value, waker) = {
+            let mut state = self.lock();
+            if !state.queue(queue).is_empty() {
+                return None;
+            }
+            match attempt(&mut state) {
+                Attempt::Done(value) => (value, state.driver_to_wake()),
+                Attempt::NoRoom => return None,
+                Attempt::Failed(error) => return Some(Err(error)),
+            }
+        };
+        if let Some(waker) = waker {
+            waker.wake();
+        }
+        Some(Ok(value))
+    }
+
+    /// Queues up until the attempt finds room. Dropping the future leaves the queue; nothing was sent.
+    async fn when_room<T>(
+        &self,
+        queue: Queue,
+        attempt: impl Fn(&mut State) -> Attempt<T>,
+    ) -> Result<T, SendError> {
+        let mut place = Place {
+            link: self,
+            queue,
+            ticket: None,
+        };
+        poll_fn(|context| place.poll(context, &attempt)).await
+    }
+}
+
+/// The largest payload of a PING (docs/protocol.md, "Ping").
+const MAX_PING: usize = 64 * 1024;
+
+/// A message that is ready to be sent, but for its id.
+struct Outgoing<'a, E> {
+    message: &'a E,
+    variant: &'static Variant,
+    opener: Opener,
+    len: usize,
+}
+
+impl<'a, E: Envelope> Outgoing<'a, E> {
+    fn new(message: &'a E, options: CallOptions) -> Result<Self, SendError> {
+        let variant = E::VARIANTS.get(message.index()).ok_or(SendError::Closed)?;
+        let opener = Opener {
+            variant: variant.number,
+            kind: variant.kind,
+            urgent: options.urgent.unwrap_or(variant.urgent),
+            deadline_ms: None,
+        };
+        Ok(Self {
+            message,
+            variant,
+            opener,
+            len: message.encoded_len(),
+        })
+    }
+
+    fn send(&self, state: &mut State) -> Attempt<()> {
+        self.attempt(state, |session, opener, encode| {
+            session.send(opener, encode)
+        })
+    }
+
+    fn deliver(&self, state: &mut State, deadline: Duration) -> Attempt<Token> {
+        let token = state.waiters.vacant_key();
+        let attempt = self.attempt(state, |session, opener, encode| {
+            session.deliver(opener, token, deadline, encode)
+        });
+        state.wait(attempt)
+    }
+
+    fn call(&self, state: &mut State, deadline: Duration) -> Attempt<Token> {
+        let token = state.waiters.vacant_key();
+        let attempt = self.attempt(state, |session, opener, encode| {
+            session.call(opener, token, deadline, encode)
+        });
+        state.wait(attempt)
+    }
+
+    fn attempt<T>(
+        &self,
+        state: &mut State,
+        push: impl FnOnce(
+            &mut crate::session::Session,
+            &Opener,
+            &mut dyn FnMut(&mut Vec<u8>),
+        ) -> Result<T, Blocked>,
+    ) -> Attempt<T> {
+        let encoding = state.encoding;
+        let no_session = state.no_session();
+        let Some(session) = state.session.as_mut() else {
+            return Attempt::Failed(no_session);
+        };
+        let max = session.peer_max_body();
+        if self.len > max {
+            return Attempt::Failed(SendError::TooLarge { len: self.len, max });
+        }
+        match push(session, &self.opener, &mut |buffer| {
+            encoding.encode(self.message, buffer)
+        }) {
+            Ok(value) => Attempt::Done(value),
+            Err(Blocked::NoRoom) => Attempt::NoRoom,
+            Err(Blocked::Closing) => Attempt::Failed(no_session),
+        }
+    }
+}
+
+/// Opens an exchange that is no message.
+fn open(
+    state: &mut State,
+    push: impl FnOnce(&mut crate::session::Session, Token) -> Result<crate::session::Slot, Blocked>,
+) -> Attempt<Token> {
+    let no_session = state.no_session();
+    let token = state.waiters.vacant_key();
+    let attempt = match state.session.as_mut().map(|session| push(session, token)) {
+        Some(Ok(slot)) => Attempt::Done(slot),
+        Some(Err(Blocked::NoRoom)) => Attempt::NoRoom,
+        Some(Err(Blocked::Closing)) | None => Attempt::Failed(no_session),
+    };
+    state.wait(attempt)
+}
+
+impl State {
+    /// Makes somebody wait for the exchange that was just opened under the next free token.
+    fn wait(&mut self, attempt: Attempt<crate::session::Slot>) -> Attempt<Token> {
+        match attempt {
+            Attempt::Done(slot) => {
+                Attempt::Done(self.waiters.insert(Waiter::Waiting { slot, waker: None }))
+            }
+            Attempt::NoRoom => Attempt::NoRoom,
+            Attempt::Failed(error) => Attempt::Failed(error),
+        }
+    }
+}
+
+fn failure(outcome: Outcome, timeout: Duration) -> CallError {
+    match outcome {
+        Outcome::Error(text) => CallError::Status(text.into()),
+        Outcome::Expired => CallError::DeadlineExceeded { timeout },
+        Outcome::Lost { sent: true } => CallError::ConnectionLost,
+        Outcome::Lost { sent: false } => CallError::NotSent(SendError::Disconnected),
+        // Every caller has taken its answer out before.
+        Outcome::Answer { .. } => CallError::ConnectionLost,
+    }
+}
+
+/// A place in a queue for room, left when it is dropped.
+struct Place<'a> {
+    link: &'a Link,
+    queue: Queue,
+    ticket: Option<Ticket>,
+}
+
+impl Place<'_> {
+    fn poll<T>(
+        &mut self,
+        context: &mut Context<'_>,
+        attempt: impl Fn(&mut State) -> Attempt<T>,
+    ) -> Poll<Result<T, SendError>> {
+        let mut state = self.link.lock();
+        let may_go = match self.ticket {
+            Some(ticket) => state.queue(self.queue).is_first(ticket),
+            None => state.queue(self.queue).is_empty(),
+        };
+        // Without a session nobody has anything to wait for.
+        let attempted = if may_go || state.session.is_none() {
+            attempt(&mut state)
+        } else {
+            Attempt::NoRoom
+        };
+        let result = match attempted {
+            Attempt::Done(value) => Ok(value),
+            Attempt::Failed(error) => Err(error),
+            Attempt::NoRoom => {
+                match self.ticket {
+                    Some(ticket) => state.queue(self.queue).wait(ticket, context.waker()),
+                    None => self.ticket = Some(state.queue(self.queue).join(context.waker())),
+                }
+                return Poll::Pending;
+            }
+        };
+        let driver = if result.is_ok() {
+            state.driver_to_wake()
+        } else {
+            None
+        };
+        let next = self
+            .ticket
+            .take()
+            .and_then(|ticket| state.queue(self.queue).leave(ticket));
+        drop(state);
+        [driver, next].into_iter().flatten().for_each(Waker::wake);
+        Poll::Ready(result)
+    }
+}
+
+impl Drop for Place<'_> {
+    fn drop(&mut self) {
+        if let Some(ticket) = self.ticket.take() {
+            let next = self.link.lock().queue(self.queue).leave(ticket);
+            if let Some(waker) = next {
+                waker.wake();
+            }
+        }
+    }
+}
+
+/// An exchange whose answer somebody waits for; given up when it is dropped.
+struct Answer<'a> {
+    link: &'a Link,
+    token: Option<Token>,
+}
+
+impl Answer<'_> {
+    async fn await_outcome(mut self) -> Outcome {
+        poll_fn(|context| self.poll(context)).await
+    }
+
+    fn poll(&mut self, context: &mut Context<'_>) -> Poll<Outcome> {
+        let mut state = self.link.lock();
+        let waiter = self.token.and_then(|token| state.waiters.get_mut(token));
+        match waiter {
+            Some(Waiter::Waiting {
+                waker: Some(known), ..
+            }) => {
+                known.clone_from(context.waker());
+                return Poll::Pending;
+            }
+            Some(Waiter::Waiting { waker, .. }) => {
+                *waker = Some(context.waker().clone());
+                return Poll::Pending;
+            }
+            Some(Waiter::Done(_)) | None => {}
+        }
+        match self
+            .token
+            .take()
+            .and_then(|token| state.waiters.try_remove(token))
+        {
+            Some(Waiter::Done(outcome)) => Poll::Ready(outcome),
+            // The line above has seen that it is done; and it is not polled again after that.
+            Some(Waiter::Waiting { .. }) | None => Poll::Ready(Outcome::Lost { sent: true }),
+        }
+    }
+}
+
+impl Drop for Answer<'_> {
+    fn drop(&mut self) {
+        let Some(token) = self.token.take() else {
+            return;
+        };
+        let wakers = {
+            let mut state = self.link.lock();
+            if let Some(Waiter::Waiting { slot, .. }) = state.waiters.try_remove(token)
+                && let Some(session) = state.session.as_mut()
+            {
+                session.forget(slot);
+            }
+            state.call_room.first()
+        };
+        if let Some(waker) = wakers {
+            waker.wake();
+        }
+    }
+}

@@ -1,0 +1,240 @@
+//! What senders and the driver of a connection share: the session behind a lock, and those who wait for it.
+//!
+//! Senders encode straight into the session's outgoing queue and wake the driver, unless it is awake anyway. The
+//! lock is held for one message at a time and never across an await.
+
+mod exchange;
+mod wait_queue;
+
+pub(crate) use exchange::PROTOCOL_TIMEOUT;
+
+use std::{
+    sync::{Mutex, MutexGuard, PoisonError},
+    task::Waker,
+    time::Duration,
+};
+
+use slab::Slab;
+use tokio::time::Instant;
+
+use crate::{
+    SendError, Status,
+    body::Encoding,
+    session::{Outcome, Reply, ServedSlot, Session, Slot, Token},
+    settings::Settings,
+};
+use wait_queue::WaitQueue;
+
+/// The shared core of one client, or of one connection of a server.
+#[derive(Debug)]
+pub(crate) struct Link {
+    state: Mutex<State>,
+    epoch: Instant,
+    call_timeout: Duration,
+    write_timeout: Duration,
+}
+
+#[derive(Debug, Default)]
+pub(crate) struct State {
+    session: Option<Session>,
+    encoding: Encoding,
+    /// No session will follow the one that is there, if there is one.
+    is_closed: bool,
+    /// Counts the sessions, so that the answer to a call never goes to another session than the call's.
+    generation: u64,
+    waiters: Slab<Waiter>,
+    message_room: WaitQueue,
+    call_room: WaitQueue,
+    driver: Option<Waker>,
+    is_driver_awake: bool,
+    /// One-way messages that were accepted for sending and lost with their connection are not known one by one;
+    /// frames that were ignored are.
+    ignored: u64,
+}
+
+/// Somebody who waits for the end of an exchange.
+#[derive(Debug)]
+enum Waiter {
+    Waiting { slot: Slot, waker: Option<Waker> },
+    Done(Outcome),
+}
+
+/// A call of the other side that must be answered, whatever happens to its handler.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct CallToAnswer {
+    pub(crate) slot: ServedSlot,
+    generation: u64,
+}
+
+impl Link {
+    /// A link without a session yet.
+    pub(crate) fn new(settings: &Settings) -> Self {
+        Self {
+            state: Mutex::new(State::default()),
+            epoch: Instant::now(),
+            call_timeout: settings.call_timeout,
+            write_timeout: settings.write_timeout,
+        }
+    }
+
+    /// The time, as sessions count it.
+    pub(crate) fn now(&self) -> Duration {
+        self.epoch.elapsed()
+    }
+
+    /// The moment that sessions call `at`.
+    pub(crate) fn instant(&self, at: Duration) -> Option<Instant> {
+        self.epoch.checked_add(at)
+    }
+
+    pub(crate) fn lock(&self) -> MutexGuard<'_, State> {
+        // Nothing in the state is half done when a panic passes through: at worst a frame is missing.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Takes a session that is open.
+    pub(crate) fn attach(&self, session: Session, encoding: Encoding) {
+        let mut state = self.lock();
+        state.generation += 1;
+        state.session = Some(session);
+        state.encoding = encoding;
+    }
+
+    /// No session will follow.
+    pub(crate) fn close(&self) {
+        let wakers: Vec<Waker> = {
+            let mut state = self.lock();
+            state.is_closed = true;
+            state.everyone_waiting()
+        };
+        wakers.into_iter().for_each(Waker::wake);
+    }
+
+    /// Asks the session to close, and wakes the driver to do it.
+    pub(crate) fn begin_close(&self, status: &Status) {
+        let now = self.now();
+        self.with_session(|session| session.begin_close(status.code(), status.message(), now));
+    }
+
+    /// Does something to the session that may give the driver work. `None` where there is no session.
+    pub(crate) fn with_session<T>(&self, action: impl FnOnce(&mut Session) -> T) -> Option<T> {
+        let (result, waker) = {
+            let mut state = self.lock();
+            let result = action(state.session.as_mut()?);
+            (result, state.driver_to_wake())
+        };
+        if let Some(waker) = waker {
+            waker.wake();
+        }
+        Some(result)
+    }
+
+    /// Remembers which session a call came from.
+    pub(crate) fn call_to_answer(&self, slot: ServedSlot) -> CallToAnswer {
+        CallToAnswer {
+            slot,
+            generation: self.lock().generation,
+        }
+    }
+
+    /// Answers a call whose handler has ended; nothing where its session is gone.
+    pub(crate) fn reply(&self, call: CallToAnswer, reply: Reply<'_, impl FnOnce(&mut Vec<u8>)>) {
+        let waker = {
+            let mut state = self.lock();
+            if state.generation != call.generation {
+                return;
+            }
+            let Some(session) = state.session.as_mut() else {
+                return;
+            };
+            session.reply(call.slot, reply);
+            state.driver_to_wake()
+        };
+        if let Some(waker) = waker {
+            waker.wake();
+        }
+    }
+
+    /// How this session writes bodies.
+    pub(crate) fn encoding(&self) -> Encoding {
+        self.lock().encoding
+    }
+}
+
+impl State {
+    pub(crate) fn session(&mut self) -> Option<&mut Session> {
+        self.session.as_mut()
+    }
+
+    /// Why there is no session to send through.
+    fn no_session(&self) -> SendError {
+        if self.is_closed {
+            SendError::Closed
+        } else {
+            SendError::Disconnected
+        }
+    }
+
+    /// The driver is awake from here on, and will look at everything before it sleeps.
+    pub(crate) fn driver_awakes(&mut self, waker: &Waker) {
+        self.is_driver_awake = true;
+        match &mut self.driver {
+            Some(known) => known.clone_from(waker),
+            unknown => *unknown = Some(waker.clone()),
+        }
+    }
+
+    /// The driver has looked at everything.
+    pub(crate) fn driver_sleeps(&mut self) {
+        self.is_driver_awake = false;
+    }
+
+    /// The driver's waker, unless it is awake.
+    fn driver_to_wake(&mut self) -> Option<Waker> {
+        if std::mem::replace(&mut self.is_driver_awake, true) {
+            return None;
+        }
+        self.driver.take()
+    }
+
+    /// Tells a waiter how its exchange ended. Returns whom to wake.
+    pub(crate) fn complete(&mut self, token: Token, outcome: Outcome) -> Option<Waker> {
+        match std::mem::replace(self.waiters.get_mut(token)?, Waiter::Done(outcome)) {
+            Waiter::Waiting { waker, .. } => waker,
+            Waiter::Done(_) => None,
+        }
+    }
+
+    /// There may be room again. Returns whom to wake.
+    pub(crate) fn room(&self) -> impl Iterator<Item = Waker> + use<> {
+        [self.message_room.first(), self.call_room.first()]
+            .into_iter()
+            .flatten()
+    }
+
+    /// Whether anyone waits for room.
+    pub(crate) fn is_awaited(&self) -> bool {
+        !(self.message_room.is_empty() && self.call_room.is_empty())
+    }
+
+    /// Drops the session, whose connection is gone, and tells everyone who waited for it. Returns whom to wake.
+    pub(crate) fn detach(&mut self, lost: Vec<(Token, bool)>) -> Vec<Waker> {
+        if let Some(session) = self.session.take() {
+            self.ignored += session.ignored();
+        }
+        self.driver = None;
+        let mut wakers: Vec<Waker> = lost
+            .into_iter()
+            .filter_map(|(token, sent)| self.complete(token, Outcome::Lost { sent }))
+            .collect();
+        wakers.extend(self.everyone_waiting());
+        wakers
+    }
+
+    fn everyone_waiting(&self) -> Vec<Waker> {
+        self.message_room
+            .all()
+            .chain(self.call_room.all())
+            .collect()
+    }
+}

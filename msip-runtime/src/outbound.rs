@@ -1,0 +1,142 @@
+//! Who can send: clients, peers, views of them, and references to any of these.
+
+use std::{
+    future::Future,
+    pin::pin,
+    sync::Arc,
+    task::{Context, Poll, Waker},
+};
+
+use crate::{
+    CallError, CallOptions, Client, Envelope, Outbound, Peer, Protocol, SendError, link::Link,
+    with::With,
+};
+
+/// Sends now, or not at all: what the `try_` methods of a send trait do where nothing better is known, as in a mock.
+///
+/// # Errors
+///
+/// [`SendError::Full`] where the send would have to wait, else what it says.
+pub fn send_now(send: impl Future<Output = Result<(), SendError>>) -> Result<(), SendError> {
+    match pin!(send).poll(&mut Context::from_waker(Waker::noop())) {
+        Poll::Ready(outcome) => outcome,
+        Poll::Pending => Err(SendError::Full),
+    }
+}
+
+/// Something that has a connection, and options for what is sent through it.
+trait Linked: Send + Sync {
+    fn link(&self) -> &Link;
+
+    fn options(&self) -> CallOptions {
+        CallOptions::new()
+    }
+}
+
+impl<P: Protocol> Linked for Client<P> {
+    fn link(&self) -> &Link {
+        Client::link(self)
+    }
+}
+
+impl<P: Protocol> Linked for Peer<P> {
+    fn link(&self) -> &Link {
+        Peer::link(self)
+    }
+}
+
+impl<T: Linked> Linked for With<'_, T> {
+    fn link(&self) -> &Link {
+        self.target.link()
+    }
+
+    fn options(&self) -> CallOptions {
+        self.options
+    }
+}
+
+macro_rules! outbound {
+    ($($ty:ty: $out:ident -> $in:ident;)*) => {$(
+        impl<P: Protocol> Outbound<P::$out, P::$in> for $ty {
+            async fn send(&self, message: P::$out) -> Result<(), SendError> {
+                send(self, message).await
+            }
+
+            fn try_send(&self, message: P::$out) -> Result<(), SendError> {
+                self.link().try_send(&message, self.options())
+            }
+
+            async fn deliver(&self, message: P::$out) -> Result<(), CallError> {
+                deliver(self, message).await
+            }
+
+            async fn call(&self, request: P::$out) -> Result<P::$in, CallError> {
+                call(self, request).await
+            }
+        }
+    )*};
+}
+
+outbound! {
+    Client<P>: ClientToServer -> ServerToClient;
+    With<'_, Client<P>>: ClientToServer -> ServerToClient;
+    Peer<P>: ServerToClient -> ClientToServer;
+    With<'_, Peer<P>>: ServerToClient -> ClientToServer;
+}
+
+async fn send<E: Envelope>(linked: &impl Linked, message: E) -> Result<(), SendError> {
+    linked.link().send(&message, linked.options()).await
+}
+
+async fn deliver<E: Envelope>(linked: &impl Linked, message: E) -> Result<(), CallError> {
+    linked.link().deliver(&message, linked.options()).await
+}
+
+async fn call<Out: Envelope, In: Envelope>(
+    linked: &impl Linked,
+    request: Out,
+) -> Result<In, CallError> {
+    linked.link().call(&request, linked.options()).await
+}
+
+impl<T, Out: Send, In> Outbound<Out, In> for &T
+where
+    T: Outbound<Out, In> + ?Sized,
+{
+    fn send(&self, message: Out) -> impl Future<Output = Result<(), SendError>> + Send {
+        T::send(self, message)
+    }
+
+    fn try_send(&self, message: Out) -> Result<(), SendError> {
+        T::try_send(self, message)
+    }
+
+    fn deliver(&self, message: Out) -> impl Future<Output = Result<(), CallError>> + Send {
+        T::deliver(self, message)
+    }
+
+    fn call(&self, request: Out) -> impl Future<Output = Result<In, CallError>> + Send {
+        T::call(self, request)
+    }
+}
+
+impl<T, Out: Send, In> Outbound<Out, In> for Arc<T>
+where
+    T: Outbound<Out, In> + ?Sized,
+{
+    fn send(&self, message: Out) -> impl Future<Output = Result<(), SendError>> + Send {
+        T::send(self, message)
+    }
+
+    fn try_send(&self, message: Out) -> Result<(), SendError> {
+        T::try_send(self, message)
+    }
+
+    fn deliver(&self, message: Out) -> impl Future<Output = Result<(), CallError>> + Send {
+        T::deliver(self, message)
+    }
+
+    fn call(&self, request: Out) -> impl Future<Output = Result<In, CallError>> + Send {
+        T::call(self, request)
+    }
+}

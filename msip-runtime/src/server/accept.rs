@@ -1,0 +1,146 @@
+//! Taking connections in, and letting them go.
+
+use std::{future::Future, pin::pin, sync::Arc, time::Duration};
+
+use tokio::{
+    task::JoinSet,
+    time::{sleep, timeout},
+};
+use tracing::Instrument as _;
+
+use super::{
+    ServerSide,
+    connection::{self, Ended, Hall},
+    registry::Registry,
+};
+use crate::{
+    Code, ServeWith, Status,
+    driver::bid_farewell,
+    settings::Settings,
+    transport::{self, Listener},
+    wire::{Flags, MsgId, write_error},
+};
+
+/// How long the first failed accept is waited out; doubles up to the longest.
+const FIRST_WAIT: Duration = Duration::from_millis(5);
+const LONGEST_WAIT: Duration = Duration::from_secs(1);
+
+/// How many connections too many are told so at once; those beyond are closed without a word.
+const MAX_TURNED_AWAY: usize = 64;
+
+/// What tasks need after `drain_timeout` to end: a last text, and the handlers' own time.
+const MARGIN: Duration = Duration::from_secs(2);
+
+/// What a shutdown came to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub struct DrainReport {
+    /// How many clients were connected when it began.
+    pub connections: usize,
+    /// How many calls and acknowledgments were still open when the time was up, and are lost.
+    pub cut_off: usize,
+    /// How many connections did not even end in time after that, and were dropped with their handlers.
+    pub aborted: usize,
+}
+
+/// Serves until `shutdown`, then drains.
+pub(super) async fn serve<P, H>(
+    listener: Listener,
+    settings: Settings,
+    name: String,
+    registry: Arc<Registry<P>>,
+    side: Arc<ServerSide<P, H>>,
+    shutdown: impl Future<Output = ()> + Send,
+) -> DrainReport
+where
+    P: ServeWith<H>,
+    H: Send + Sync + 'static,
+{
+    let url = listener.local_url().to_string();
+    tracing::info!(protocol = P::NAME, url, "listening");
+    let max_connections = settings.max_connections;
+    let drain_timeout = settings.drain_timeout;
+    let hall = Arc::new(Hall {
+        settings,
+        name,
+        registry,
+        side,
+    });
+    let mut connections: JoinSet<Ended> = JoinSet::new();
+    let mut turned_away: JoinSet<()> = JoinSet::new();
+    let mut wait = FIRST_WAIT;
+    let mut shutdown = pin!(shutdown);
+    loop {
+        tokio::select! {
+            () = &mut shutdown => break,
+            // Both sets and the listener lose nothing when a branch is dropped.
+            Some(_) = connections.join_next() => {}
+            Some(_) = turned_away.join_next() => {}
+            accepted = listener.accept() => match accepted {
+                Ok(connection) if connections.len() < max_connections => {
+                    wait = FIRST_WAIT;
+                    let span = tracing::info_span!("connection", protocol = P::NAME, peer = %connection.peer);
+                    connections.spawn(connection::serve(connection, Arc::clone(&hall)).instrument(span));
+                }
+                Ok(connection) => {
+                    tracing::warn!(peer = %connection.peer, max_connections, "turned away: too many connections");
+                    if turned_away.len() < MAX_TURNED_AWAY {
+                        turned_away.spawn(turn_away(connection, max_connections));
+                    }
+                }
+                Err(error) => {
+                    // Mostly no file descriptor is free: what is connected goes on, and later there may be one.
+                    tracing::warn!(%error, ?wait, "cannot accept a connection");
+                    sleep(wait).await;
+                    wait = (wait * 2).min(LONGEST_WAIT);
+                }
+            }
+        }
+    }
+    drop(listener);
+    drain(&hall.registry, connections, drain_timeout).await
+}
+
+/// Tells a client that there is no room, and closes.
+async fn turn_away(mut connection: transport::Connection, max: usize) {
+    let mut text = Vec::new();
+    let reason = format!("{max} clients are connected, which is the most (max_connections)");
+    write_error(
+        &mut text,
+        Flags::NONE,
+        MsgId::CONNECTION,
+        Code::ResourceExhausted,
+        &reason,
+    );
+    bid_farewell(&mut connection.stream, vec![text]).await;
+}
+
+/// Says goodbye to every client and waits until all tasks have ended.
+async fn drain<P: crate::Protocol>(
+    registry: &Registry<P>,
+    mut connections: JoinSet<Ended>,
+    limit: Duration,
+) -> DrainReport {
+    let peers = registry.all();
+    let mut report = DrainReport {
+        connections: peers.len(),
+        ..DrainReport::default()
+    };
+    for peer in peers {
+        peer.link()
+            .begin_close(&Status::unavailable("the server goes away"));
+    }
+    let all = async {
+        while let Some(ended) = connections.join_next().await {
+            report.cut_off += ended.map_or(0, |ended| ended.cut_off);
+        }
+    };
+    // The connections keep the limit themselves; what comes after it is their handlers' time.
+    let in_time = timeout(limit.saturating_mul(2).saturating_add(MARGIN), all).await;
+    if in_time.is_err() {
+        report.aborted = connections.len();
+        connections.shutdown().await;
+    }
+    tracing::info!(?report, "drained");
+    report
+}

@@ -1,0 +1,110 @@
+//! Saying something to many clients at once.
+
+use std::{
+    collections::HashSet,
+    fmt,
+    sync::{Arc, Weak},
+};
+
+use super::{Peer, PeerId, registry::Registry};
+use crate::{Envelope, OutboundAll, Protocol};
+
+/// Many clients of one server: what may be said to them at once, as methods of the generated
+/// `BroadcastServerToClient`.
+///
+/// A message is encoded once. Nobody is waited for: a client that has no room is passed over, and the number of
+/// those who took the message is returned. Who is meant is looked up at each send.
+pub struct Broadcast<P: Protocol> {
+    registry: Weak<Registry<P>>,
+    only: Option<Arc<HashSet<PeerId>>>,
+    except: HashSet<PeerId>,
+}
+
+impl<P: Protocol> Broadcast<P> {
+    pub(super) fn everyone(registry: &Arc<Registry<P>>) -> Self {
+        Self::of(Arc::downgrade(registry))
+    }
+
+    pub(super) fn of(registry: Weak<Registry<P>>) -> Self {
+        Self {
+            registry,
+            only: None,
+            except: HashSet::new(),
+        }
+    }
+
+    /// The same, but for this client.
+    #[must_use]
+    pub fn except(mut self, id: PeerId) -> Self {
+        self.except.insert(id);
+        self
+    }
+
+    /// The same, but only those of these clients that it had.
+    #[must_use]
+    pub fn only(mut self, ids: impl IntoIterator<Item = PeerId>) -> Self {
+        let mut ids: HashSet<PeerId> = ids.into_iter().collect();
+        if let Some(before) = self.only {
+            ids.retain(|id| before.contains(id));
+        }
+        self.only = Some(Arc::new(ids));
+        self
+    }
+
+    /// The clients that are meant, at this moment.
+    #[must_use]
+    pub fn peers(&self) -> Vec<Peer<P>> {
+        let Some(registry) = self.registry.upgrade() else {
+            return Vec::new();
+        };
+        let mut peers = match &self.only {
+            Some(ids) => ids.iter().filter_map(|id| registry.get(*id)).collect(),
+            None => registry.all(),
+        };
+        peers.retain(|peer| !self.except.contains(&peer.id()));
+        peers
+    }
+}
+
+impl<P: Protocol> OutboundAll<P::ServerToClient> for Broadcast<P> {
+    fn send_all(&self, message: P::ServerToClient) -> usize {
+        let Some(variant) = P::ServerToClient::VARIANTS.get(message.index()) else {
+            return 0;
+        };
+        let mut body = Vec::with_capacity(message.encoded_len());
+        message.encode(&mut body);
+        let peers = self.peers();
+        let taken = peers
+            .iter()
+            .filter(|peer| peer.link().try_send_encoded(variant, &body))
+            .count();
+        if taken < peers.len() {
+            tracing::debug!(
+                passed_over = peers.len() - taken,
+                message = variant.name,
+                "clients without room"
+            );
+        }
+        taken
+    }
+}
+
+impl<P: Protocol> Clone for Broadcast<P> {
+    fn clone(&self) -> Self {
+        Self {
+            registry: self.registry.clone(),
+            only: self.only.clone(),
+            except: self.except.clone(),
+        }
+    }
+}
+
+impl<P: Protocol> fmt::Debug for Broadcast<P> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Broadcast")
+            .field("protocol", &P::NAME)
+            .field("only", &self.only)
+            .field("except", &self.except)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,59 @@
+//! What a server's handlers keep for one peer.
+
+use std::{
+    any::{Any, TypeId},
+    collections::HashMap,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
+
+type Values = HashMap<TypeId, Arc<dyn Any + Send + Sync>>;
+
+/// Values that the user ties to a peer, one of each type: its name, its permissions, its place in a game.
+///
+/// They live as long as the peer. What changes over time goes into a type with its own lock.
+#[derive(Debug, Default)]
+pub struct Extensions {
+    values: Mutex<Values>,
+}
+
+impl Extensions {
+    /// Keeps a value, in place of an earlier one of its type.
+    pub fn insert<T: Send + Sync + 'static>(&self, value: T) {
+        self.lock().insert(TypeId::of::<T>(), Arc::new(value));
+    }
+
+    /// The value of this type.
+    pub fn get<T: Send + Sync + 'static>(&self) -> Option<Arc<T>> {
+        let value = Arc::clone(self.lock().get(&TypeId::of::<T>())?);
+        value.downcast().ok()
+    }
+
+    /// Takes the value of this type out.
+    pub fn remove<T: Send + Sync + 'static>(&self) -> Option<Arc<T>> {
+        let value = self.lock().remove(&TypeId::of::<T>())?;
+        value.downcast().ok()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Values> {
+        self.values.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn there_is_one_value_of_each_type() {
+        let extensions = Extensions::default();
+        extensions.insert("ada".to_owned());
+        extensions.insert(7_u32);
+        extensions.insert("bob".to_owned());
+        assert_eq!(
+            extensions.get::<String>().as_deref().map(String::as_str),
+            Some("bob")
+        );
+        assert_eq!(extensions.remove::<u32>().as_deref(), Some(&7));
+        assert_eq!(extensions.get::<u32>(), None);
+    }
+}

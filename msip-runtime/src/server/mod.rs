@@ -1,0 +1,148 @@
+//! The accepting side: one handler for all clients.
+
+mod accept;
+mod broadcast;
+mod builder;
+mod connection;
+mod extensions;
+mod peer;
+mod registry;
+
+use std::{
+    future::{Future, pending},
+    marker::PhantomData,
+    sync::Arc,
+};
+
+pub use accept::DrainReport;
+pub use broadcast::Broadcast;
+pub use builder::{BindError, ServerBuilder};
+pub use extensions::Extensions;
+pub use peer::{Peer, PeerConnection, PeerId};
+
+use crate::{
+    DisconnectReason, Protocol, ServeWith, Status,
+    call::Call,
+    dispatch::Dispatch,
+    settings::Settings,
+    transport::{Listener, ServiceUrl},
+};
+use registry::Registry;
+
+/// A server of the protocol `P`, which listens and does not serve yet.
+///
+/// Connections that come in before [`serve`](Self::serve) wait. To stop, drop the future of `serve`, which breaks
+/// every connection, or use [`serve_until`](Self::serve_until), which says goodbye first.
+#[derive(Debug)]
+pub struct Server<P: Protocol> {
+    listener: Listener,
+    settings: Settings,
+    name: String,
+    registry: Arc<Registry<P>>,
+}
+
+impl<P: Protocol> Server<P> {
+    /// Listens at `tcp://host:port`, where port 0 lets the system choose one, or `mem://name`.
+    ///
+    /// # Errors
+    ///
+    /// The address or a setting in it makes no sense, or the system refuses: see [`BindError`].
+    pub async fn bind(url: impl AsRef<str>) -> Result<Self, BindError> {
+        Self::builder(url).bind().await
+    }
+
+    /// Listens with other settings than the defaults.
+    pub fn builder(url: impl AsRef<str>) -> ServerBuilder<P> {
+        ServerBuilder::new(url.as_ref())
+    }
+
+    /// Where it listens, with the port that the system chose; a client connects to its text.
+    pub fn local_url(&self) -> &ServiceUrl {
+        self.listener.local_url()
+    }
+
+    /// Every client that is connected, at the moment of each send: to say something to all of them.
+    pub fn broadcast(&self) -> Broadcast<P> {
+        Broadcast::everyone(&self.registry)
+    }
+
+    /// Serves clients with `handler`, an implementation of the generated `HandleClientToServer`, until the future is
+    /// dropped, which breaks every connection.
+    pub fn serve<H>(self, handler: H) -> impl Future<Output = ()> + Send
+    where
+        P: ServeWith<H>,
+        H: Send + Sync + 'static,
+    {
+        async move {
+            self.serve_until(handler, pending()).await;
+        }
+    }
+
+    /// Serves clients until `shutdown` is ready; then accepts nobody any more, tells every client that it goes away,
+    /// lets open calls finish within `drain_timeout`, and returns when all tasks have ended.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future breaks every connection.
+    pub fn serve_until<H>(
+        self,
+        handler: H,
+        shutdown: impl Future<Output = ()> + Send,
+    ) -> impl Future<Output = DrainReport> + Send
+    where
+        P: ServeWith<H>,
+        H: Send + Sync + 'static,
+    {
+        let Self {
+            listener,
+            settings,
+            name,
+            registry,
+        } = self;
+        let side = ServerSide {
+            handler,
+            protocol: PhantomData,
+        };
+        accept::serve(listener, settings, name, registry, Arc::new(side), shutdown)
+    }
+}
+
+/// A server's handler, as the dispatcher sees it.
+struct ServerSide<P, H> {
+    handler: H,
+    protocol: PhantomData<fn() -> P>,
+}
+
+impl<P, H> Dispatch for ServerSide<P, H>
+where
+    P: ServeWith<H>,
+    H: Send + Sync + 'static,
+{
+    type In = P::ClientToServer;
+    type Out = P::ServerToClient;
+    type Context = Peer<P>;
+
+    fn for_call(context: &Peer<P>, call: Call) -> Peer<P> {
+        context.with_call(call)
+    }
+
+    fn dispatch(
+        &self,
+        context: &Peer<P>,
+        message: P::ClientToServer,
+    ) -> impl Future<Output = Result<Option<P::ServerToClient>, Status>> + Send {
+        P::dispatch(&self.handler, context, message)
+    }
+
+    fn connected(&self, context: &Peer<P>) -> impl Future<Output = ()> + Send {
+        P::connected(&self.handler, context)
+    }
+
+    fn disconnected(
+        &self,
+        context: &Peer<P>,
+        reason: DisconnectReason,
+    ) -> impl Future<Output = ()> + Send {
+        P::disconnected(&self.handler, context, reason)
+    }
+}

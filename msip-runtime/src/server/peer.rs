@@ -1,0 +1,240 @@
+//! A client, as the server's handlers see it.
+
+use std::{
+    fmt,
+    sync::{Arc, Weak},
+    time::Duration,
+};
+
+use super::{Broadcast, Extensions, Registry};
+use crate::{
+    CallError, CallOptions, Code, Protocol, Status, call::Call, link::Link, transport::PeerAddress,
+    with::With,
+};
+
+/// The random number under which a client is known, as its server chose it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct PeerId(u64);
+
+impl PeerId {
+    pub(super) const fn new(number: u64) -> Self {
+        Self(number)
+    }
+
+    /// The number.
+    #[must_use]
+    pub const fn number(self) -> u64 {
+        self.0
+    }
+}
+
+impl fmt::Display for PeerId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:016x}", self.0)
+    }
+}
+
+/// A connected client of the protocol `P`: what a server may say to it, as methods of the generated
+/// `SendServerToClient`.
+///
+/// It is a cheap handle, and may outlive the connection: what is sent then fails with
+/// [`SendError::Closed`](crate::SendError::Closed).
+pub struct Peer<P: Protocol> {
+    shared: Arc<Shared<P>>,
+    call: Call,
+}
+
+struct Shared<P: Protocol> {
+    id: PeerId,
+    address: PeerAddress,
+    client_name: String,
+    client_fingerprint: u64,
+    link: Arc<Link>,
+    extensions: Extensions,
+    registry: Weak<Registry<P>>,
+}
+
+/// What the handshake told of a client.
+pub(super) struct Introduction {
+    pub(super) id: PeerId,
+    pub(super) address: PeerAddress,
+    pub(super) client_name: String,
+    pub(super) client_fingerprint: u64,
+}
+
+impl<P: Protocol> Peer<P> {
+    pub(super) fn new(
+        introduction: Introduction,
+        link: Arc<Link>,
+        registry: &Arc<Registry<P>>,
+    ) -> Self {
+        let Introduction {
+            id,
+            address,
+            client_name,
+            client_fingerprint,
+        } = introduction;
+        let registry = Arc::downgrade(registry);
+        let extensions = Extensions::default();
+        let shared = Shared {
+            id,
+            address,
+            client_name,
+            client_fingerprint,
+            link,
+            extensions,
+            registry,
+        };
+        Self {
+            shared: Arc::new(shared),
+            call: Call::default(),
+        }
+    }
+
+    /// The random number under which this server knows the client.
+    pub fn id(&self) -> PeerId {
+        self.shared.id
+    }
+
+    /// Where it connects from.
+    pub fn address(&self) -> &PeerAddress {
+        &self.shared.address
+    }
+
+    /// What the user keeps for this peer.
+    pub fn extensions(&self) -> &Extensions {
+        &self.shared.extensions
+    }
+
+    /// What else is known of the connection.
+    pub fn connection(&self) -> PeerConnection<'_> {
+        PeerConnection {
+            link: &self.shared.link,
+            name: &self.shared.client_name,
+            fingerprint: self.shared.client_fingerprint,
+        }
+    }
+
+    /// A view of this peer that sends with other options: a deadline, for acknowledgment, urgently.
+    ///
+    /// `peer.with(peer.call())` passes on what remains of the deadline of a call that is being served.
+    pub fn with(&self, options: impl Into<CallOptions>) -> With<'_, Self> {
+        With {
+            target: self,
+            options: options.into(),
+        }
+    }
+
+    /// The exchange that a handler serves; outside of a handler, one without a deadline.
+    pub fn call(&self) -> &Call {
+        &self.call
+    }
+
+    /// Every client of this server, this one included.
+    pub fn everyone(&self) -> Broadcast<P> {
+        Broadcast::of(self.shared.registry.clone())
+    }
+
+    /// Every other client of this server.
+    pub fn others(&self) -> Broadcast<P> {
+        self.everyone().except(self.id())
+    }
+
+    /// Sends `len` bytes to the client's runtime and back, and returns how long that took. No handler is involved.
+    ///
+    /// # Errors
+    ///
+    /// [`CallError::DeadlineExceeded`] after `timeout`; [`CallError::NotSent`] where the client is gone, or where
+    /// `len` is over 64 KiB; [`CallError::ConnectionLost`].
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future forgets the ping; its answer is ignored.
+    pub async fn ping(&self, len: usize, timeout: Duration) -> Result<Duration, CallError> {
+        self.shared.link.ping(len, timeout).await
+    }
+
+    /// Closes the connection to this client, which is told `reason`: open calls may finish within `drain_timeout`,
+    /// nothing new is sent or accepted. Returns at once.
+    pub fn disconnect(&self, reason: impl Into<std::borrow::Cow<'static, str>>) {
+        self.shared
+            .link
+            .begin_close(&Status::new(Code::Aborted, reason));
+    }
+
+    pub(crate) fn link(&self) -> &Link {
+        &self.shared.link
+    }
+
+    pub(super) fn with_call(&self, call: Call) -> Self {
+        Self {
+            shared: Arc::clone(&self.shared),
+            call,
+        }
+    }
+}
+
+impl<P: Protocol> Clone for Peer<P> {
+    fn clone(&self) -> Self {
+        self.with_call(self.call)
+    }
+}
+
+impl<P: Protocol> fmt::Debug for Peer<P> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Peer")
+            .field("protocol", &P::NAME)
+            .field("id", &self.shared.id)
+            .field("address", &self.shared.address)
+            .finish_non_exhaustive()
+    }
+}
+
+/// What is known of a peer's connection; from [`Peer::connection`].
+#[derive(Debug)]
+pub struct PeerConnection<'a> {
+    link: &'a Link,
+    name: &'a str,
+    fingerprint: u64,
+}
+
+impl PeerConnection<'_> {
+    /// How long the last ping took there and back; `None` before the first.
+    #[must_use]
+    pub fn round_trip(&self) -> Option<Duration> {
+        self.link
+            .lock()
+            .session()
+            .and_then(|session| session.round_trip())
+    }
+
+    /// How many bytes are queued and not written, each frame counted as its length + 64.
+    #[must_use]
+    pub fn queued(&self) -> usize {
+        self.link
+            .lock()
+            .session()
+            .map_or(0, |session| session.queued())
+    }
+
+    /// Whether it is there still.
+    #[must_use]
+    pub fn is_open(&self) -> bool {
+        self.link
+            .lock()
+            .session()
+            .is_some_and(|session| !session.is_closing())
+    }
+
+    /// What the client calls itself; it may be empty.
+    #[must_use]
+    pub fn client_name(&self) -> &str {
+        self.name
+    }
+
+    /// The fingerprint of the client's schema. Where it is not `P::fingerprint()`, one of the two is newer.
+    #[must_use]
+    pub fn client_fingerprint(&self) -> u64 {
+        self.fingerprint
+    }
+}

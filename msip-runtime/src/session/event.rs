@@ -1,0 +1,109 @@
+//! What a session tells its driver.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use thiserror::Error;
+
+use super::{opened::Token, served::ServedSlot};
+use crate::wire::{Code, ErrorText, HelloFrame, MsgId, WelcomeFrame};
+
+/// What a frame means to the layers above.
+#[derive(Debug)]
+pub(crate) enum Event {
+    /// A client asks to open the session: answer with `welcome` or `refuse`.
+    Hello(Box<HelloFrame>),
+    /// The server has opened the session.
+    Welcome(Box<WelcomeFrame>),
+    /// The server has refused.
+    Refused(ErrorText),
+    /// A message to be handled.
+    Incoming(Incoming),
+    /// An exchange that this side opened has ended.
+    Answered { token: Token, outcome: Outcome },
+    /// There may be room to send again.
+    Room,
+    /// The other side opens and accepts nothing new.
+    Closing(ErrorText),
+    /// The other side says that this side broke the protocol.
+    Blamed(ErrorText),
+}
+
+/// How an exchange ended.
+#[derive(Debug)]
+pub(crate) enum Outcome {
+    /// With an answer: the variant that its header names, and its body. Both are empty for an acknowledgment.
+    Answer { variant: u16, body: Bytes },
+    /// With an error from the other side.
+    Error(ErrorText),
+    /// Without an answer in time.
+    Expired,
+    /// The connection was lost; `sent` says whether any of the request had been handed to it.
+    Lost { sent: bool },
+}
+
+/// A message from the other side, not yet decoded.
+#[derive(Debug)]
+pub(crate) struct Incoming {
+    pub(crate) variant: u16,
+    pub(crate) body: Bytes,
+    /// The length that counts against the window.
+    pub(crate) payload_len: u32,
+    pub(crate) reply: ReplyTo,
+    /// The deadline that came with the message, if one did.
+    pub(crate) timeout: Option<Duration>,
+}
+
+/// What the sender of a message waits for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum ReplyTo {
+    /// Nothing.
+    Nobody,
+    /// An acknowledgment of this delivery.
+    Delivery { id: MsgId, urgent: bool },
+    /// The answer of this call.
+    Call(ServedSlot),
+}
+
+/// A rule that the other side broke so badly that the connection ends.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+#[error("{rule}")]
+pub(crate) struct Fault {
+    pub(crate) code: Code,
+    /// What it did and what was expected, to be told to both sides.
+    pub(crate) rule: String,
+    /// The frame that did it; the connection where there is none.
+    pub(crate) id: MsgId,
+    pub(crate) kind: FaultKind,
+}
+
+/// What a fault means beyond its text.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum FaultKind {
+    /// A rule of the protocol was broken.
+    Rule,
+    /// A payload over the limit was announced.
+    TooLarge { len: u32, max: u32 },
+    /// What came is not MSIP at all: no second frame is spent on it.
+    Foreign,
+    /// The server speaks MIP: nothing is said to it that it would have to refuse.
+    MipPeer,
+}
+
+impl Fault {
+    pub(crate) fn new(id: MsgId, rule: impl Into<String>) -> Self {
+        Self {
+            code: Code::InvalidArgument,
+            rule: rule.into(),
+            id,
+            kind: FaultKind::Rule,
+        }
+    }
+
+    pub(crate) fn exhausted(id: MsgId, rule: impl Into<String>) -> Self {
+        Self {
+            code: Code::ResourceExhausted,
+            ..Self::new(id, rule)
+        }
+    }
+}

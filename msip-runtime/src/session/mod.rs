@@ -1,0 +1,393 @@
+//! What two peers keep between them: a plain value that turns frames and times into frames and events.
+//!
+//! No socket, no task and no clock: the driver hands in what was received and what time it is, as a `Duration`
+//! since some moment of its choice, and takes out what is to be sent and when to come back. A test can drive a
+//! session through years in a second.
+
+mod allowance;
+mod event;
+mod keepalive;
+mod opened;
+mod outgoing;
+mod receive;
+mod send;
+mod served;
+mod window;
+
+use std::time::Duration;
+
+pub(crate) use event::{Event, Fault, FaultKind, Incoming, Outcome, ReplyTo};
+pub(crate) use opened::{Slot, Token};
+pub(crate) use outgoing::{Priority, Transmit};
+pub(crate) use send::{Blocked, Opener, Reply};
+pub(crate) use served::ServedSlot;
+
+use allowance::Allowance;
+use keepalive::{Due, Keepalive};
+use opened::Opened;
+use outgoing::Outgoing;
+use served::Served;
+use window::{ReceiveWindow, SendWindow};
+
+use crate::wire::{
+    Code, Credit, ErrorText, Flags, FrameType, Header, Hello, Limits, MsgId, SessionId, Side,
+    Welcome, begin_frame, finish_frame, write_close, write_error, write_hello, write_ping,
+    write_welcome,
+};
+
+/// How much of what costs us and brings nothing (pings, answers to nothing, malformed messages) is taken from a
+/// peer at once, and how much a second.
+const NUISANCE_BURST: u32 = 2000;
+const NUISANCE_PER_SECOND: u32 = 200;
+
+/// How many PONGs wait to be written, at most.
+const MAX_PONGS: u32 = 16;
+
+/// The limits and times of a session.
+#[derive(Debug, Clone)]
+pub(crate) struct Config {
+    pub(crate) side: Side,
+    pub(crate) limits: Limits,
+    pub(crate) ping_interval: Duration,
+    pub(crate) handshake_timeout: Duration,
+    pub(crate) drain_timeout: Duration,
+    pub(crate) max_calls: usize,
+    pub(crate) max_call_bytes: usize,
+    pub(crate) outgoing_queue: usize,
+}
+
+/// How far the session has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Phase {
+    /// The accepting side waits for HELLO.
+    AwaitHello,
+    /// The accepting side has HELLO and decides.
+    Deciding { hello: MsgId },
+    /// The connecting side waits for the answer to its HELLO.
+    AwaitWelcome { hello: MsgId },
+    /// Both sides talk.
+    Open,
+    /// Nothing more is taken from the other side.
+    Over,
+}
+
+/// Why the time alone ended a session.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum TimedOut {
+    /// The handshake was not completed.
+    Handshake,
+    /// Nothing came for so long.
+    Silence(Duration),
+    /// What was open when the session was closed did not finish.
+    Drain,
+}
+
+/// One end of a session.
+#[derive(Debug)]
+pub(crate) struct Session {
+    config: Config,
+    phase: Phase,
+    outgoing: Outgoing,
+    opened: Opened,
+    served: Served,
+    send_window: SendWindow,
+    receive_window: ReceiveWindow,
+    keepalive: Keepalive,
+    /// The largest body that the other side accepts.
+    peer_max_body: usize,
+    handshake_deadline: Duration,
+    /// Until when open exchanges may finish, once either side has said CLOSE.
+    drain_deadline: Option<Duration>,
+    said_close: bool,
+    heard_close: bool,
+    nuisance: Allowance,
+    pongs_waiting: u32,
+    ignored: u64,
+}
+
+impl Session {
+    /// The connecting side's end; its HELLO is ready to be sent.
+    pub(crate) fn connecting(config: Config, id: SessionId, hello: &Hello, now: Duration) -> Self {
+        let mut session = Self::new(config, now);
+        let msg_id = session.opened.next_id();
+        session.phase = Phase::AwaitWelcome { hello: msg_id };
+        session.outgoing.push(Priority::Normal, |buffer| {
+            let mark = begin_frame(buffer, &Header::control(FrameType::Hello, msg_id));
+            write_hello(buffer, id, hello);
+            seal(buffer, mark);
+        });
+        session
+    }
+
+    /// The accepting side's end, which waits for HELLO.
+    pub(crate) fn accepting(config: Config, now: Duration) -> Self {
+        Self::new(config, now)
+    }
+
+    fn new(config: Config, now: Duration) -> Self {
+        Self {
+            phase: Phase::AwaitHello,
+            outgoing: Outgoing::default(),
+            opened: Opened::new(config.side),
+            served: Served::new(config.max_calls, config.max_call_bytes),
+            send_window: SendWindow::new(Credit::CONNECTION_START),
+            receive_window: ReceiveWindow::new(Credit::CONNECTION_START),
+            keepalive: Keepalive::new(config.ping_interval, now),
+            peer_max_body: 0,
+            handshake_deadline: now + config.handshake_timeout,
+            drain_deadline: None,
+            said_close: false,
+            heard_close: false,
+            nuisance: Allowance::new(NUISANCE_BURST, NUISANCE_PER_SECOND, now),
+            pongs_waiting: 0,
+            ignored: 0,
+            config,
+        }
+    }
+
+    /// Answers HELLO: the session is open.
+    pub(crate) fn welcome(&mut self, id: SessionId, welcome: &Welcome, peer_max_body: u32) {
+        let Phase::Deciding { hello } = self.phase else {
+            return;
+        };
+        self.outgoing.push(Priority::Normal, |buffer| {
+            let mark = begin_frame(buffer, &Header::control(FrameType::Ack, hello));
+            write_welcome(buffer, id, welcome);
+            seal(buffer, mark);
+        });
+        self.open(peer_max_body);
+    }
+
+    /// Answers HELLO with an error: the session is over.
+    pub(crate) fn refuse(&mut self, code: Code, message: &str) {
+        let Phase::Deciding { hello } = self.phase else {
+            return;
+        };
+        self.phase = Phase::Over;
+        self.outgoing.push(Priority::Normal, |buffer| {
+            write_error(buffer, Flags::NONE, hello, code, message)
+        });
+    }
+
+    fn open(&mut self, peer_max_body: u32) {
+        // A peer that says nothing accepts the default.
+        let peer_max_body = if peer_max_body == 0 {
+            crate::wire::DEFAULT_MAX_BODY
+        } else {
+            to_usize(peer_max_body)
+        };
+        self.peer_max_body = peer_max_body;
+        self.phase = Phase::Open;
+    }
+
+    /// The largest body that the other side accepts, in bytes.
+    pub(crate) fn peer_max_body(&self) -> usize {
+        self.peer_max_body
+    }
+
+    /// How long the last ping took to come back.
+    pub(crate) fn round_trip(&self) -> Option<Duration> {
+        self.keepalive.round_trip()
+    }
+
+    /// How many frames were ignored because they answer nothing, or could not be read and asked for no answer.
+    pub(crate) fn ignored(&self) -> u64 {
+        self.ignored
+    }
+
+    /// Bytes came, whatever they mean.
+    pub(crate) fn received(&mut self, now: Duration) {
+        self.keepalive.received(now);
+    }
+
+    /// The other side broke a rule: tells it so. Whatever else was queued is dropped.
+    pub(crate) fn handle_fault(&mut self, fault: &Fault) {
+        let was_open = self.phase == Phase::Open;
+        self.phase = Phase::Over;
+        self.outgoing.clear();
+        if fault.kind == FaultKind::MipPeer {
+            return;
+        }
+        self.outgoing.push(Priority::Urgent, |buffer| {
+            write_error(buffer, Flags::NONE, fault.id, fault.code, &fault.rule);
+        });
+        if was_open && fault.kind != FaultKind::Foreign {
+            self.outgoing.push(Priority::Urgent, |buffer| {
+                write_close(buffer, fault.code, &fault.rule)
+            });
+        }
+    }
+
+    /// Opens and accepts nothing new from here on; what is open may finish.
+    pub(crate) fn begin_close(&mut self, code: Code, message: &str, now: Duration) {
+        if self.said_close || self.phase != Phase::Open {
+            return;
+        }
+        self.said_close = true;
+        self.outgoing.push(Priority::Normal, |buffer| {
+            write_close(buffer, code, message)
+        });
+        self.start_draining(now);
+    }
+
+    fn start_draining(&mut self, now: Duration) {
+        let deadline = now.saturating_add(self.config.drain_timeout);
+        self.drain_deadline = Some(
+            self.drain_deadline
+                .map_or(deadline, |earlier| earlier.min(deadline)),
+        );
+    }
+
+    /// Whether either side has said that it opens nothing new.
+    pub(crate) fn is_closing(&self) -> bool {
+        self.said_close || self.heard_close
+    }
+
+    /// Whether the session is closing and nothing is left to do but to close the transport.
+    pub(crate) fn is_finished(&self) -> bool {
+        match self.phase {
+            Phase::Over => self.outgoing.is_empty(),
+            Phase::Open => {
+                self.is_closing()
+                    && self.opened.is_idle()
+                    && self.served.is_idle()
+                    && self.outgoing.is_empty()
+            }
+            _ => false,
+        }
+    }
+
+    /// How many exchanges are open, in either direction.
+    pub(crate) fn open_exchanges(&self) -> usize {
+        self.opened.len() + self.served.len()
+    }
+
+    /// When to call [`handle_timeout`](Self::handle_timeout) next, at the latest.
+    pub(crate) fn poll_timeout(&self) -> Duration {
+        match self.phase {
+            Phase::Open => [
+                Some(self.keepalive.poll_timeout()),
+                self.drain_deadline,
+                self.opened.poll_timeout(),
+            ]
+            .into_iter()
+            .flatten()
+            .min()
+            .unwrap_or(Duration::MAX),
+            Phase::Over => Duration::MAX,
+            _ => self.handshake_deadline,
+        }
+    }
+
+    /// Does what is due. `expired` receives the exchanges that ran out of time.
+    pub(crate) fn handle_timeout(
+        &mut self,
+        now: Duration,
+        expired: &mut Vec<Token>,
+    ) -> Result<(), TimedOut> {
+        match self.phase {
+            Phase::Over => return Ok(()),
+            Phase::Open => {}
+            _ if now >= self.handshake_deadline => return Err(TimedOut::Handshake),
+            _ => return Ok(()),
+        }
+        self.opened.expire(now, expired);
+        if self.drain_deadline.is_some_and(|deadline| now >= deadline) {
+            return Err(TimedOut::Drain);
+        }
+        match self.keepalive.handle_timeout(now) {
+            Due::Nothing => Ok(()),
+            Due::Dead { silence } => Err(TimedOut::Silence(silence)),
+            Due::Ping => {
+                let id = self.opened.next_id();
+                self.outgoing
+                    .push(Priority::Urgent, |buffer| write_ping(buffer, id, &[]));
+                self.keepalive.pinged(id, now);
+                Ok(())
+            }
+        }
+    }
+
+    /// The next chunk of frames to write.
+    pub(crate) fn poll_transmit(&mut self) -> Option<Transmit> {
+        let transmit = self.outgoing.take();
+        if self.outgoing.is_urgent_empty() {
+            self.pongs_waiting = 0;
+        }
+        transmit
+    }
+
+    /// Whether there is anything to write.
+    pub(crate) fn has_transmit(&self) -> bool {
+        !self.outgoing.is_empty()
+    }
+
+    /// A chunk has been written, all of it.
+    pub(crate) fn transmitted(&mut self, transmit: Transmit) {
+        self.outgoing.complete(transmit);
+    }
+
+    /// What is queued, in bytes, each frame counted as its length + 64.
+    pub(crate) fn queued(&self) -> usize {
+        self.outgoing.cost()
+    }
+
+    /// Whether so much is queued that nothing more may be read from the other side: all of it is answers that it
+    /// does not take.
+    pub(crate) fn is_over_queue(&self) -> bool {
+        self.outgoing.cost() > self.config.outgoing_queue
+    }
+
+    /// The connection is gone. Returns every open exchange, and of each whether any of its request was sent;
+    /// `in_flight` is the chunk that was being written, and how much of it was.
+    pub(crate) fn lost(&mut self, in_flight: Option<(&Transmit, usize)>) -> Vec<(Token, bool)> {
+        self.phase = Phase::Over;
+        if let Some((transmit, written)) = in_flight {
+            self.outgoing.abandon(transmit, written);
+        }
+        let all = self.opened.take_all();
+        all.into_iter()
+            .map(|(token, position)| (token, self.outgoing.is_sent(position)))
+            .collect()
+    }
+
+    /// Gives back memory that a burst needed, once the session is idle.
+    pub(crate) fn release_memory(&mut self) {
+        self.outgoing.release();
+    }
+
+    /// Counts something that costs us and brings nothing.
+    fn ignore(&mut self, id: MsgId, now: Duration) -> Result<(), Fault> {
+        self.ignored += 1;
+        self.tolerate(id, now)
+    }
+
+    fn tolerate(&mut self, id: MsgId, now: Duration) -> Result<(), Fault> {
+        if self.nuisance.take(now) {
+            return Ok(());
+        }
+        Err(Fault::exhausted(
+            id,
+            format!(
+                "more than {NUISANCE_PER_SECOND} pings, stray answers and malformed messages a second"
+            ),
+        ))
+    }
+}
+
+/// Completes a frame whose length is known to fit.
+fn seal(buffer: &mut Vec<u8>, mark: crate::wire::Mark) {
+    let sealed = finish_frame(buffer, mark);
+    // Every body is compared with a limit of at most 1 GiB before it is written.
+    debug_assert!(sealed.is_ok(), "a frame of more than 4 GiB");
+}
+
+fn to_usize(number: u32) -> usize {
+    usize::try_from(number).unwrap_or(usize::MAX)
+}
+
+impl From<ErrorText> for crate::Status {
+    fn from(text: ErrorText) -> Self {
+        Self::new(text.code, text.message)
+    }
+}

@@ -1,0 +1,380 @@
+//! The exchanges that this side has opened and that wait for an answer.
+//!
+//! An answer finds its exchange by index: an id's low bits are its slot, and the ids of deliveries, which must
+//! count without gaps, lead to their slots through a ring.
+
+use std::{collections::VecDeque, time::Duration};
+
+use slab::Slab;
+
+use super::outgoing::Position;
+use crate::wire::{MsgId, Side};
+
+/// How many bits of an id are its slot.
+const SLOT_BITS: u32 = 16;
+
+/// The most exchanges that can be open at once.
+pub(crate) const MAX_SLOTS: usize = 1 << SLOT_BITS;
+
+/// How far the newest delivery may be ahead of the oldest one without an answer (docs/protocol.md, "Message ids").
+const DELIVERY_WINDOW: usize = 4096;
+
+/// The place of an open exchange, as long as it is open.
+pub(crate) type Slot = usize;
+
+/// What the layer above knows an exchange by; it outlives the slot.
+pub(crate) type Token = usize;
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Class {
+    Call,
+    Delivery,
+    Ping,
+}
+
+#[derive(Debug)]
+struct Entry {
+    id: MsgId,
+    class: Class,
+    token: Token,
+    deadline: Duration,
+    position: Position,
+}
+
+/// Calls, deliveries and pings that wait for their answers.
+#[derive(Debug)]
+pub(crate) struct Opened {
+    side: Side,
+    entries: Slab<Entry>,
+    calls: usize,
+    max_calls: usize,
+    sequence: u64,
+    /// The slots of the deliveries from `first_delivery` on; `None` where one has been answered.
+    deliveries: VecDeque<Option<Slot>>,
+    first_delivery: u64,
+    /// No exchange has an earlier deadline.
+    next_deadline: Option<Duration>,
+}
+
+impl Opened {
+    pub(crate) fn new(side: Side) -> Self {
+        Self {
+            side,
+            entries: Slab::new(),
+            calls: 0,
+            max_calls: 1024,
+            sequence: 0,
+            deliveries: VecDeque::new(),
+            first_delivery: 1,
+            next_deadline: None,
+        }
+    }
+
+    /// How many calls the other side allows at once.
+    pub(crate) fn set_max_calls(&mut self, max_calls: usize) {
+        // Half of the slots are left to deliveries and pings.
+        self.max_calls = max_calls.clamp(1, MAX_SLOTS / 2);
+    }
+
+    pub(crate) fn has_room_for_call(&self) -> bool {
+        self.calls < self.max_calls && self.entries.len() < MAX_SLOTS
+    }
+
+    pub(crate) fn has_room_for_delivery(&self) -> bool {
+        self.deliveries.len() < DELIVERY_WINDOW && self.entries.len() < MAX_SLOTS
+    }
+
+    pub(crate) fn has_room_for_ping(&self) -> bool {
+        self.entries.len() < MAX_SLOTS
+    }
+
+    /// How many exchanges are open, pings aside.
+    pub(crate) fn len(&self) -> usize {
+        self.calls + self.deliveries.iter().flatten().count()
+    }
+
+    /// Nothing waits for an answer, pings aside.
+    pub(crate) fn is_idle(&self) -> bool {
+        self.calls == 0 && self.deliveries.is_empty()
+    }
+
+    /// An id for something that nobody answers.
+    pub(crate) fn next_id(&mut self) -> MsgId {
+        self.sequence += 1;
+        MsgId::exchange(self.side, self.sequence << SLOT_BITS)
+    }
+
+    /// The id that the next call or ping will have.
+    pub(crate) fn next_call_id(&mut self) -> MsgId {
+        self.sequence += 1;
+        let slot = self.entries.vacant_key() as u64;
+        MsgId::exchange(self.side, self.sequence << SLOT_BITS | slot)
+    }
+
+    /// The id that the next delivery will have.
+    pub(crate) fn next_delivery_id(&self) -> MsgId {
+        MsgId::delivery(
+            self.side,
+            self.first_delivery + self.deliveries.len() as u64,
+        )
+    }
+
+    pub(crate) fn insert_call(
+        &mut self,
+        id: MsgId,
+        token: Token,
+        deadline: Duration,
+        position: Position,
+    ) -> Slot {
+        self.calls += 1;
+        self.insert(Entry {
+            id,
+            class: Class::Call,
+            token,
+            deadline,
+            position,
+        })
+    }
+
+    pub(crate) fn insert_ping(
+        &mut self,
+        id: MsgId,
+        token: Token,
+        deadline: Duration,
+        position: Position,
+    ) -> Slot {
+        self.insert(Entry {
+            id,
+            class: Class::Ping,
+            token,
+            deadline,
+            position,
+        })
+    }
+
+    pub(crate) fn insert_delivery(
+        &mut self,
+        id: MsgId,
+        token: Token,
+        deadline: Duration,
+        position: Position,
+    ) -> Slot {
+        let slot = self.insert(Entry {
+            id,
+            class: Class::Delivery,
+            token,
+            deadline,
+            position,
+        });
+        self.deliveries.push_back(Some(slot));
+        slot
+    }
+
+    fn insert(&mut self, entry: Entry) -> Slot {
+        self.next_deadline = Some(
+            self.next_deadline
+                .map_or(entry.deadline, |next| next.min(entry.deadline)),
+        );
+        self.entries.insert(entry)
+    }
+
+    /// The exchange that an ACK or ERROR with this id ends, now closed. `None` where none is open under it.
+    pub(crate) fn answer(&mut self, id: MsgId) -> Option<Token> {
+        self.close(id, |class| class != Class::Ping)
+    }
+
+    /// The ping that a PONG with this id ends, now closed.
+    pub(crate) fn pong(&mut self, id: MsgId) -> Option<Token> {
+        self.close(id, |class| class == Class::Ping)
+    }
+
+    fn close(&mut self, id: MsgId, is_meant: impl Fn(Class) -> bool) -> Option<Token> {
+        let slot = self.find(id)?;
+        let token = self
+            .entries
+            .get(slot)
+            .filter(|entry| is_meant(entry.class))?
+            .token;
+        self.remove(slot);
+        Some(token)
+    }
+
+    fn find(&self, id: MsgId) -> Option<Slot> {
+        let slot = if id.is_delivery() {
+            let index = usize::try_from(id.sequence().checked_sub(self.first_delivery)?).ok()?;
+            (*self.deliveries.get(index)?)?
+        } else {
+            usize::try_from(id.sequence() & ((1 << SLOT_BITS) - 1)).ok()?
+        };
+        (self.entries.get(slot)?.id == id).then_some(slot)
+    }
+
+    /// Closes an exchange; nobody waits for its answer any more.
+    pub(crate) fn remove(&mut self, slot: Slot) {
+        let Some(entry) = self.entries.try_remove(slot) else {
+            return;
+        };
+        match entry.class {
+            Class::Call => self.calls = self.calls.saturating_sub(1),
+            Class::Ping => {}
+            Class::Delivery => {
+                let place = entry
+                    .id
+                    .sequence()
+                    .checked_sub(self.first_delivery)
+                    .and_then(|i| usize::try_from(i).ok());
+                if let Some(place) = place.and_then(|index| self.deliveries.get_mut(index)) {
+                    *place = None;
+                }
+                while self.deliveries.front().is_some_and(Option::is_none) {
+                    self.deliveries.pop_front();
+                    self.first_delivery += 1;
+                }
+            }
+        }
+    }
+
+    /// When the next exchange may run out of time.
+    pub(crate) fn poll_timeout(&self) -> Option<Duration> {
+        self.next_deadline
+    }
+
+    /// Closes the exchanges that have run out of time, and says which.
+    pub(crate) fn expire(&mut self, now: Duration, expired: &mut Vec<Token>) {
+        if self.next_deadline.is_none_or(|next| now < next) {
+            return;
+        }
+        self.next_deadline = None;
+        let mut late = Vec::new();
+        for (slot, entry) in &self.entries {
+            if entry.deadline <= now {
+                late.push(slot);
+                expired.push(entry.token);
+            } else {
+                self.next_deadline = Some(
+                    self.next_deadline
+                        .map_or(entry.deadline, |next| next.min(entry.deadline)),
+                );
+            }
+        }
+        for slot in late {
+            self.remove(slot);
+        }
+    }
+
+    /// Closes every exchange, and says of each where its frame stands.
+    pub(crate) fn take_all(&mut self) -> Vec<(Token, Position)> {
+        self.calls = 0;
+        self.first_delivery += self.deliveries.len() as u64;
+        self.deliveries.clear();
+        self.next_deadline = None;
+        let all = self
+            .entries
+            .iter()
+            .map(|(_, entry)| (entry.token, entry.position))
+            .collect();
+        self.entries.clear();
+        all
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::session::outgoing::{Outgoing, Priority};
+
+    fn position() -> Position {
+        Outgoing::default().push(Priority::Normal, |_| ())
+    }
+
+    const SOON: Duration = Duration::from_secs(1);
+
+    fn call(opened: &mut Opened, token: Token, deadline: Duration) -> (MsgId, Slot) {
+        let id = opened.next_call_id();
+        (id, opened.insert_call(id, token, deadline, position()))
+    }
+
+    fn delivery(opened: &mut Opened, token: Token) -> MsgId {
+        let id = opened.next_delivery_id();
+        opened.insert_delivery(id, token, SOON, position());
+        id
+    }
+
+    #[test]
+    fn an_answer_finds_its_exchange_once() {
+        let mut opened = Opened::new(Side::Connecting);
+        let (first, slot) = call(&mut opened, 7, SOON);
+        assert_eq!(opened.answer(first), Some(7));
+        assert_eq!(opened.answer(first), None, "answered twice");
+        let (second, again) = call(&mut opened, 8, SOON);
+        assert_eq!(again, slot, "slots are used again");
+        assert_eq!(
+            opened.answer(first),
+            None,
+            "a late answer never reaches another waiter"
+        );
+        assert!(second > first, "ids increase");
+        assert_eq!(opened.answer(second), Some(8));
+    }
+
+    #[test]
+    fn deliveries_count_without_gaps_and_may_be_answered_in_any_order() {
+        let mut opened = Opened::new(Side::Accepting);
+        let ids: Vec<_> = (0..4).map(|token| delivery(&mut opened, token)).collect();
+        let sequences: Vec<_> = ids.iter().map(|id| id.sequence()).collect();
+        assert_eq!(sequences, [1, 2, 3, 4]);
+        assert_eq!(opened.answer(ids[2]), Some(2));
+        assert_eq!(opened.answer(ids[0]), Some(0));
+        assert_eq!(opened.answer(ids[0]), None);
+        assert_eq!(delivery(&mut opened, 4).sequence(), 5);
+        assert_eq!(opened.answer(ids[1]), Some(1));
+        assert_eq!(
+            opened.answer(MsgId::delivery(Side::Accepting, 6)),
+            None,
+            "never sent"
+        );
+    }
+
+    #[test]
+    fn deliveries_stop_at_the_window() {
+        let mut opened = Opened::new(Side::Connecting);
+        let oldest = delivery(&mut opened, 0);
+        while opened.has_room_for_delivery() {
+            let id = delivery(&mut opened, 1);
+            opened.answer(id);
+            if id.sequence() == 4096 {
+                assert!(
+                    !opened.has_room_for_delivery(),
+                    "the oldest one still waits"
+                );
+            }
+        }
+        opened.answer(oldest);
+        assert!(opened.has_room_for_delivery());
+        assert!(opened.is_idle());
+    }
+
+    #[test]
+    fn what_runs_out_of_time_is_told_once() {
+        let mut opened = Opened::new(Side::Connecting);
+        call(&mut opened, 5, Duration::from_secs(5));
+        call(&mut opened, 1, SOON);
+        assert_eq!(opened.poll_timeout(), Some(SOON));
+        let mut expired = Vec::new();
+        opened.expire(SOON, &mut expired);
+        assert_eq!(expired, [1]);
+        assert_eq!(opened.poll_timeout(), Some(Duration::from_secs(5)));
+        opened.expire(Duration::from_secs(6), &mut expired);
+        assert_eq!(expired, [1, 5]);
+        assert!(opened.is_idle());
+    }
+
+    #[test]
+    fn a_ping_is_not_ended_by_an_ack() {
+        let mut opened = Opened::new(Side::Connecting);
+        let id = opened.next_call_id();
+        opened.insert_ping(id, 3, SOON, position());
+        assert_eq!(opened.answer(id), None);
+        assert_eq!(opened.pong(id), Some(3));
+    }
+}

@@ -1,0 +1,256 @@
+//! The outgoing queue: frames as bytes, in two lanes, ready to be written.
+//!
+//! A sender encodes its frame straight into the last chunk of a lane, and the driver takes whole chunks: what is
+//! ready together leaves together, nothing is copied in between, and an urgent frame waits for one chunk at most.
+
+use std::collections::VecDeque;
+
+/// A chunk that has reached this many bytes takes no further frame.
+const CHUNK_LEN: usize = 64 * 1024;
+
+/// What a frame costs beside its bytes, so that empty frames cannot fill the memory.
+const FRAME_COST: usize = 64;
+
+/// The largest buffer that is kept for the next chunk.
+const MAX_SPARE: usize = 2 * CHUNK_LEN;
+
+/// Which frames go first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Priority {
+    /// Overtakes the other lane, but for half of the bytes.
+    Urgent,
+    /// In order.
+    Normal,
+}
+
+/// Where a frame stands in its lane, to tell later whether any of it was written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Position {
+    priority: Priority,
+    start: u64,
+}
+
+/// A chunk on its way to the transport.
+#[derive(Debug)]
+pub(crate) struct Transmit {
+    pub(crate) bytes: Vec<u8>,
+    frames: usize,
+    priority: Priority,
+}
+
+#[derive(Debug, Default)]
+struct Lane {
+    chunks: VecDeque<(Vec<u8>, usize)>,
+    /// How many bytes were ever appended.
+    appended: u64,
+    /// How many of them were handed to the transport.
+    taken: u64,
+}
+
+/// Both lanes.
+#[derive(Debug, Default)]
+pub(crate) struct Outgoing {
+    urgent: Lane,
+    normal: Lane,
+    cost: usize,
+    /// By how many bytes the urgent lane is ahead while the other waits.
+    urgent_ahead: usize,
+    spare: Vec<u8>,
+}
+
+impl Outgoing {
+    /// Appends one frame, written by `write`.
+    pub(crate) fn push(
+        &mut self,
+        priority: Priority,
+        write: impl FnOnce(&mut Vec<u8>),
+    ) -> Position {
+        let lane = match priority {
+            Priority::Urgent => &mut self.urgent,
+            Priority::Normal => &mut self.normal,
+        };
+        if lane
+            .chunks
+            .back()
+            .is_none_or(|(bytes, _)| bytes.len() >= CHUNK_LEN)
+        {
+            lane.chunks.push_back((std::mem::take(&mut self.spare), 0));
+        }
+        let start = lane.appended;
+        // The line above has just pushed one where there was none, so there always is a last chunk.
+        if let Some((bytes, frames)) = lane.chunks.back_mut() {
+            let before = bytes.len();
+            write(bytes);
+            let len = bytes.len().saturating_sub(before);
+            *frames += 1;
+            lane.appended += len as u64;
+            self.cost += len + FRAME_COST;
+        }
+        Position { priority, start }
+    }
+
+    /// What is queued, in bytes, each frame counted as its length + 64. A chunk counts until all of it is written.
+    pub(crate) fn cost(&self) -> usize {
+        self.cost
+    }
+
+    /// Whether there is nothing to take.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.urgent.chunks.is_empty() && self.normal.chunks.is_empty()
+    }
+
+    /// Whether there is nothing to take in the urgent lane.
+    pub(crate) fn is_urgent_empty(&self) -> bool {
+        self.urgent.chunks.is_empty()
+    }
+
+    /// The next chunk to write. It counts as queued until [`complete`](Self::complete).
+    pub(crate) fn take(&mut self) -> Option<Transmit> {
+        let normal_waits = !self.normal.chunks.is_empty();
+        let priority = match (self.urgent.chunks.is_empty(), normal_waits) {
+            (true, false) => return None,
+            (true, true) => Priority::Normal,
+            (false, false) => Priority::Urgent,
+            (false, true) if self.urgent_ahead > 0 => Priority::Normal,
+            (false, true) => Priority::Urgent,
+        };
+        let lane = match priority {
+            Priority::Urgent => &mut self.urgent,
+            Priority::Normal => &mut self.normal,
+        };
+        let (bytes, frames) = lane.chunks.pop_front()?;
+        lane.taken += bytes.len() as u64;
+        self.urgent_ahead = match priority {
+            Priority::Urgent if normal_waits => self.urgent_ahead.saturating_add(bytes.len()),
+            Priority::Urgent => 0,
+            Priority::Normal => self.urgent_ahead.saturating_sub(bytes.len()),
+        };
+        Some(Transmit {
+            bytes,
+            frames,
+            priority,
+        })
+    }
+
+    /// All of a chunk has been written.
+    pub(crate) fn complete(&mut self, transmit: Transmit) {
+        self.cost = self
+            .cost
+            .saturating_sub(transmit.bytes.len() + FRAME_COST * transmit.frames);
+        let mut bytes = transmit.bytes;
+        if bytes.capacity() > self.spare.capacity() && bytes.capacity() <= MAX_SPARE {
+            bytes.clear();
+            self.spare = bytes;
+        }
+    }
+
+    /// The connection was lost when only the first `written` bytes of a chunk had been handed to the transport.
+    pub(crate) fn abandon(&mut self, transmit: &Transmit, written: usize) {
+        let lane = match transmit.priority {
+            Priority::Urgent => &mut self.urgent,
+            Priority::Normal => &mut self.normal,
+        };
+        lane.taken = lane
+            .taken
+            .saturating_sub(transmit.bytes.len().saturating_sub(written) as u64);
+    }
+
+    /// Whether any byte of the frame at `position` has been handed to the transport.
+    pub(crate) fn is_sent(&self, position: Position) -> bool {
+        let lane = match position.priority {
+            Priority::Urgent => &self.urgent,
+            Priority::Normal => &self.normal,
+        };
+        lane.taken > position.start
+    }
+
+    /// Drops everything that has not been taken.
+    pub(crate) fn clear(&mut self) {
+        for lane in [&mut self.urgent, &mut self.normal] {
+            for (bytes, frames) in lane.chunks.drain(..) {
+                self.cost = self.cost.saturating_sub(bytes.len() + FRAME_COST * frames);
+            }
+        }
+    }
+
+    /// Gives back the memory that is kept for the next chunk.
+    pub(crate) fn release(&mut self) {
+        self.spare = Vec::new();
+        if self.is_empty() {
+            self.urgent.chunks.shrink_to_fit();
+            self.normal.chunks.shrink_to_fit();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn push(outgoing: &mut Outgoing, priority: Priority, len: usize) -> Position {
+        outgoing.push(priority, |bytes| {
+            bytes.resize(bytes.len() + len, priority as u8)
+        })
+    }
+
+    fn take_all(outgoing: &mut Outgoing) -> Vec<(Priority, usize)> {
+        std::iter::from_fn(|| {
+            let transmit = outgoing.take()?;
+            let taken = (transmit.priority, transmit.bytes.len());
+            outgoing.complete(transmit);
+            Some(taken)
+        })
+        .collect()
+    }
+
+    #[test]
+    fn frames_that_are_ready_together_leave_together() {
+        let mut outgoing = Outgoing::default();
+        for _ in 0..100 {
+            push(&mut outgoing, Priority::Normal, 32);
+        }
+        assert_eq!(outgoing.cost(), 100 * (32 + 64));
+        assert_eq!(take_all(&mut outgoing), [(Priority::Normal, 3200)]);
+        assert_eq!(outgoing.cost(), 0);
+        assert!(outgoing.is_empty());
+    }
+
+    #[test]
+    fn urgent_frames_overtake_but_take_at_most_half() {
+        let mut outgoing = Outgoing::default();
+        for _ in 0..3 {
+            push(&mut outgoing, Priority::Normal, CHUNK_LEN);
+            push(&mut outgoing, Priority::Urgent, CHUNK_LEN);
+        }
+        let order: Vec<Priority> = take_all(&mut outgoing)
+            .into_iter()
+            .map(|(priority, _)| priority)
+            .collect();
+        use Priority::{Normal, Urgent};
+        assert_eq!(order, [Urgent, Normal, Urgent, Normal, Urgent, Normal]);
+    }
+
+    #[test]
+    fn what_was_handed_over_is_known_to_the_byte() {
+        let mut outgoing = Outgoing::default();
+        let first = push(&mut outgoing, Priority::Normal, 10);
+        let second = push(&mut outgoing, Priority::Normal, 10);
+        assert!(!outgoing.is_sent(first));
+        let transmit = outgoing.take().unwrap();
+        assert!(outgoing.is_sent(first) && outgoing.is_sent(second));
+        outgoing.abandon(&transmit, 10);
+        assert!(outgoing.is_sent(first) && !outgoing.is_sent(second));
+    }
+
+    #[test]
+    fn clearing_keeps_count_of_what_is_on_its_way() {
+        let mut outgoing = Outgoing::default();
+        push(&mut outgoing, Priority::Normal, 100);
+        let transmit = outgoing.take().unwrap();
+        push(&mut outgoing, Priority::Normal, 100);
+        outgoing.clear();
+        assert_eq!(outgoing.cost(), 164);
+        outgoing.complete(transmit);
+        assert_eq!(outgoing.cost(), 0);
+    }
+}

@@ -1,0 +1,378 @@
+//! What the other side sends: each frame is checked against the state, and becomes at most one event.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use prost::Message as _;
+
+use super::{
+    Event, Fault, FaultKind, Incoming, MAX_PONGS, Outcome, Phase, Priority, ReplyTo, Session,
+    served::Busy,
+};
+use crate::wire::{
+    Code, Credit, ErrorText, Flags, Frame, FrameType, Header, HelloError, Metadata, MsgId, Payload,
+    Side, WelcomeError, parse_hello, parse_welcome, write_error, write_pong,
+};
+
+impl Session {
+    /// Takes one frame.
+    ///
+    /// An error is a rule that the other side broke; hand it to [`handle_fault`](Self::handle_fault) and end the
+    /// connection.
+    pub(crate) fn handle_frame(
+        &mut self,
+        frame: Frame,
+        now: Duration,
+    ) -> Result<Option<Event>, Fault> {
+        match self.phase {
+            Phase::Open => self.handle_open(frame, now),
+            Phase::AwaitHello => self.handle_hello(frame).map(Some),
+            Phase::AwaitWelcome { hello } => self.handle_welcome(hello, frame).map(Some),
+            Phase::Deciding { .. } => {
+                Err(out_of_order(&frame.header, "before its HELLO was answered"))
+            }
+            Phase::Over => Ok(None),
+        }
+    }
+
+    fn handle_hello(&mut self, frame: Frame) -> Result<Event, Fault> {
+        let Header {
+            frame_type,
+            kind,
+            msg_id,
+            ..
+        } = frame.header;
+        if frame_type != FrameType::Hello {
+            return Err(out_of_order(&frame.header, "before HELLO"));
+        }
+        if msg_id.is_connection() {
+            return Err(Fault::new(
+                msg_id,
+                "a HELLO with message id 0, which nothing could answer",
+            ));
+        }
+        let hello = parse_hello(kind, frame.payload).map_err(|error| match error {
+            HelloError::MipDialect => Fault {
+                code: Code::Unimplemented,
+                ..Fault::new(msg_id, error.to_string())
+            },
+            error => Fault::new(msg_id, error.to_string()),
+        })?;
+        self.phase = Phase::Deciding { hello: msg_id };
+        Ok(Event::Hello(Box::new(hello)))
+    }
+
+    fn handle_welcome(&mut self, hello: MsgId, frame: Frame) -> Result<Event, Fault> {
+        let Header {
+            frame_type, msg_id, ..
+        } = frame.header;
+        match frame_type {
+            FrameType::Error | FrameType::Close => {
+                self.phase = Phase::Over;
+                Ok(Event::Refused(ErrorText::parse(&frame.payload)))
+            }
+            FrameType::Ack if msg_id == hello => {
+                let welcome = parse_welcome(frame.payload).map_err(|error| match error {
+                    WelcomeError::MipPeer => Fault {
+                        kind: FaultKind::MipPeer,
+                        ..Fault::new(msg_id, error.to_string())
+                    },
+                    error => Fault::new(msg_id, error.to_string()),
+                })?;
+                let max_calls = super::to_usize(welcome.welcome.max_open_calls);
+                if max_calls > 0 {
+                    self.opened.set_max_calls(max_calls);
+                }
+                self.open(welcome.welcome.max_body);
+                Ok(Event::Welcome(Box::new(welcome)))
+            }
+            _ => Err(out_of_order(&frame.header, "before the answer to HELLO")),
+        }
+    }
+
+    fn handle_open(&mut self, frame: Frame, now: Duration) -> Result<Option<Event>, Fault> {
+        let id = frame.header.msg_id;
+        match (frame.header.frame_type, self.config.side) {
+            (FrameType::Publish, Side::Accepting) | (FrameType::Event, Side::Connecting) => {
+                self.handle_message(frame, now)
+            }
+            (FrameType::Ack, _) => self.handle_answer(frame, now),
+            (FrameType::Error, _) if id.is_connection() => {
+                Ok(Some(Event::Blamed(ErrorText::parse(&frame.payload))))
+            }
+            (FrameType::Error, _) => {
+                self.answered(id, Outcome::Error(ErrorText::parse(&frame.payload)), now)
+            }
+            (FrameType::Ping, _) => self.handle_ping(id, &frame.payload, now).map(|()| None),
+            (FrameType::Pong, _) => {
+                if self.keepalive.ponged(id, now) {
+                    return Ok(None);
+                }
+                match self.opened.pong(id) {
+                    Some(token) => {
+                        let outcome = Outcome::Answer {
+                            variant: 0,
+                            body: frame.payload,
+                        };
+                        Ok(Some(Event::Answered { token, outcome }))
+                    }
+                    None => self.ignore(id, now).map(|()| None),
+                }
+            }
+            (FrameType::Credit, _) => self.handle_credit(id, &frame.payload, now),
+            // Best effort: handlers run on, and their answers are ignored over there.
+            (FrameType::Cancel, _) => self.ignore(id, now).map(|()| None),
+            (FrameType::Close, _) => {
+                self.heard_close = true;
+                self.start_draining(now);
+                Ok(Some(Event::Closing(ErrorText::parse(&frame.payload))))
+            }
+            (FrameType::Subscribe | FrameType::Unsubscribe, Side::Accepting) => {
+                self.tolerate(id, now)?;
+                self.reject(
+                    &frame.header,
+                    Code::Unimplemented,
+                    "topics need a broker, and this is a direct connection",
+                );
+                Ok(None)
+            }
+            (FrameType::Hello, Side::Accepting) => {
+                Err(Fault::new(id, "a second HELLO on one connection"))
+            }
+            (
+                FrameType::Publish
+                | FrameType::Event
+                | FrameType::Subscribe
+                | FrameType::Unsubscribe
+                | FrameType::Hello,
+                _,
+            ) => {
+                let frame_type = frame.header.frame_type;
+                Err(Fault::new(
+                    id,
+                    format!("{frame_type} in the wrong direction"),
+                ))
+            }
+        }
+    }
+
+    /// A PUBLISH or EVENT.
+    fn handle_message(&mut self, frame: Frame, now: Duration) -> Result<Option<Event>, Fault> {
+        let header = frame.header;
+        let Header {
+            flags,
+            variant,
+            payload_len,
+            msg_id: id,
+            ..
+        } = header;
+        if flags.contains(Flags::ITEM) {
+            return self.ignore(id, now).map(|()| None);
+        }
+        let wants_answer = flags.contains(Flags::ACK_REQUIRED);
+        if id.chosen_by() == self.config.side {
+            return Err(Fault::new(
+                id,
+                format!("message id {id} is one that only the other side chooses"),
+            ));
+        }
+        if wants_answer && id.sequence() == 0 {
+            return Err(Fault::new(
+                id,
+                "message id 0 on a message that is to be answered",
+            ));
+        }
+        let is_call = wants_answer && !id.is_delivery();
+        if !is_call && !self.receive_window.accept(payload_len) {
+            return Err(Fault::exhausted(
+                id,
+                "a message beyond the credit that was granted",
+            ));
+        }
+        let parsed = header
+            .kind
+            .known()
+            .map_err(|error| error.to_string())
+            .and_then(|_| {
+                if flags.contains(Flags::COMPRESSED) {
+                    return Err("a compressed body, and no compression was agreed".to_owned());
+                }
+                if flags.contains(Flags::MORE) {
+                    return Err("a stream, which this version does not take".to_owned());
+                }
+                let payload = Payload::parse(frame, &self.config.limits)
+                    .map_err(|error| error.to_string())?;
+                if !payload.topic.is_empty() {
+                    return Err("a topic, and this is a direct connection".to_owned());
+                }
+                let timeout = payload.metadata.map(read_deadline).transpose()?.flatten();
+                Ok((payload.body, timeout))
+            });
+        let (body, timeout) = match parsed {
+            Ok(parsed) => parsed,
+            Err(reason) => {
+                self.ignore(id, now)?;
+                if !is_call {
+                    self.consumed(payload_len);
+                }
+                self.reject(&header, Code::InvalidArgument, &reason);
+                return Ok(None);
+            }
+        };
+        let urgent = flags.contains(Flags::URGENT);
+        let reply = if is_call {
+            if self.said_close {
+                self.reject(
+                    &header,
+                    Code::Unavailable,
+                    "closing: nothing new is accepted",
+                );
+                return Ok(None);
+            }
+            match self.served.begin(id, urgent, super::to_usize(payload_len)) {
+                Ok(slot) => ReplyTo::Call(slot),
+                Err(busy) => {
+                    self.tolerate(id, now)?;
+                    let reason = match busy {
+                        Busy::Calls { max } => {
+                            format!("{max} calls are open, which is the most (max_calls)")
+                        }
+                        Busy::Bytes { max } => {
+                            format!(
+                                "requests of {max} bytes are in handlers, which is the most (max_call_bytes)"
+                            )
+                        }
+                    };
+                    self.reject(&header, Code::ResourceExhausted, &reason);
+                    return Ok(None);
+                }
+            }
+        } else if wants_answer {
+            if self.said_close {
+                self.consumed(payload_len);
+                self.reject(
+                    &header,
+                    Code::Unavailable,
+                    "closing: nothing new is accepted",
+                );
+                return Ok(None);
+            }
+            self.served.owe();
+            ReplyTo::Delivery { id, urgent }
+        } else {
+            // Taken even while closing: it was sent before the other side could know, and nobody would tell it.
+            ReplyTo::Nobody
+        };
+        Ok(Some(Event::Incoming(Incoming {
+            variant,
+            body,
+            payload_len,
+            reply,
+            timeout,
+        })))
+    }
+
+    fn handle_answer(&mut self, frame: Frame, now: Duration) -> Result<Option<Event>, Fault> {
+        let Header {
+            flags,
+            variant,
+            msg_id: id,
+            ..
+        } = frame.header;
+        let outcome = if flags.contains(Flags::COMPRESSED) {
+            unreadable("a compressed body, and no compression was agreed")
+        } else if flags.contains(Flags::MORE) {
+            unreadable("a stream, which this version does not take")
+        } else {
+            match Payload::parse(frame, &self.config.limits) {
+                Ok(payload) => Outcome::Answer {
+                    variant,
+                    body: payload.body,
+                },
+                Err(error) => unreadable(&error.to_string()),
+            }
+        };
+        self.answered(id, outcome, now)
+    }
+
+    fn answered(
+        &mut self,
+        id: MsgId,
+        outcome: Outcome,
+        now: Duration,
+    ) -> Result<Option<Event>, Fault> {
+        match self.opened.answer(id) {
+            Some(token) => Ok(Some(Event::Answered { token, outcome })),
+            None => self.ignore(id, now).map(|()| None),
+        }
+    }
+
+    fn handle_ping(&mut self, id: MsgId, payload: &Bytes, now: Duration) -> Result<(), Fault> {
+        self.tolerate(id, now)?;
+        if self.pongs_waiting >= MAX_PONGS {
+            self.ignored += 1;
+            return Ok(());
+        }
+        self.pongs_waiting += 1;
+        self.outgoing
+            .push(Priority::Urgent, |buffer| write_pong(buffer, id, payload));
+        Ok(())
+    }
+
+    fn handle_credit(
+        &mut self,
+        id: MsgId,
+        payload: &[u8],
+        now: Duration,
+    ) -> Result<Option<Event>, Fault> {
+        if !id.is_connection() {
+            return self.ignore(id, now).map(|()| None);
+        }
+        let credit: Credit =
+            Credit::parse(payload).map_err(|error| Fault::new(id, error.to_string()))?;
+        if !self.send_window.grant(credit) {
+            return Err(Fault::new(
+                id,
+                "a CREDIT that makes the window larger than 4294967295",
+            ));
+        }
+        Ok(Some(Event::Room))
+    }
+
+    /// Answers a message that cannot be taken.
+    fn reject(&mut self, header: &Header, code: Code, reason: &str) {
+        let urgent = header.flags.contains(Flags::URGENT);
+        let (priority, flags) = if urgent {
+            (Priority::Urgent, Flags::URGENT)
+        } else {
+            (Priority::Normal, Flags::NONE)
+        };
+        self.outgoing.push(priority, |buffer| {
+            write_error(buffer, flags, header.msg_id, code, reason)
+        });
+    }
+}
+
+fn out_of_order(header: &Header, when: &str) -> Fault {
+    let frame_type = header.frame_type;
+    Fault {
+        code: Code::FailedPrecondition,
+        ..Fault::new(header.msg_id, format!("{frame_type} {when}"))
+    }
+}
+
+fn unreadable(reason: &str) -> Outcome {
+    Outcome::Error(ErrorText {
+        code: Code::Internal,
+        message: format!("the answer cannot be read: {reason}"),
+    })
+}
+
+/// What remains of the deadline, as the metadata says it.
+fn read_deadline(metadata: Bytes) -> Result<Option<Duration>, String> {
+    let metadata =
+        Metadata::decode(metadata).map_err(|error| format!("malformed metadata: {error}"))?;
+    Ok(metadata
+        .deadline_ms
+        .map(|milliseconds| Duration::from_millis(u64::from(milliseconds))))
+}

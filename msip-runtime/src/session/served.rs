@@ -1,0 +1,125 @@
+//! The calls of the other side, from their receipt until their handlers have ended.
+
+use slab::Slab;
+
+use crate::wire::MsgId;
+
+/// The place of a call that is being served.
+pub(crate) type ServedSlot = usize;
+
+#[derive(Debug)]
+struct Entry {
+    id: MsgId,
+    urgent: bool,
+    payload_len: usize,
+}
+
+/// Calls that are being served, and deliveries that are owed an acknowledgment.
+#[derive(Debug)]
+pub(crate) struct Served {
+    entries: Slab<Entry>,
+    bytes: usize,
+    max_calls: usize,
+    max_bytes: usize,
+    deliveries_owed: usize,
+}
+
+/// Why a call is not taken on.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Busy {
+    Calls { max: usize },
+    Bytes { max: usize },
+}
+
+impl Served {
+    pub(crate) fn new(max_calls: usize, max_bytes: usize) -> Self {
+        Self {
+            entries: Slab::new(),
+            bytes: 0,
+            max_calls,
+            max_bytes,
+            deliveries_owed: 0,
+        }
+    }
+
+    /// Takes a call on.
+    pub(crate) fn begin(
+        &mut self,
+        id: MsgId,
+        urgent: bool,
+        payload_len: usize,
+    ) -> Result<ServedSlot, Busy> {
+        if self.entries.len() >= self.max_calls {
+            return Err(Busy::Calls {
+                max: self.max_calls,
+            });
+        }
+        // One request alone may exceed the limit: else the largest body could never be served under a small one.
+        if !self.entries.is_empty() && self.bytes.saturating_add(payload_len) > self.max_bytes {
+            return Err(Busy::Bytes {
+                max: self.max_bytes,
+            });
+        }
+        self.bytes += payload_len;
+        Ok(self.entries.insert(Entry {
+            id,
+            urgent,
+            payload_len,
+        }))
+    }
+
+    /// The call's handler has ended. Returns what its answer needs.
+    pub(crate) fn end(&mut self, slot: ServedSlot) -> Option<(MsgId, bool)> {
+        let entry = self.entries.try_remove(slot)?;
+        self.bytes = self.bytes.saturating_sub(entry.payload_len);
+        Some((entry.id, entry.urgent))
+    }
+
+    /// A delivery has come that will be acknowledged.
+    pub(crate) fn owe(&mut self) {
+        self.deliveries_owed += 1;
+    }
+
+    /// A delivery has been answered.
+    pub(crate) fn paid(&mut self) {
+        self.deliveries_owed = self.deliveries_owed.saturating_sub(1);
+    }
+
+    /// Nothing is owed an answer.
+    pub(crate) fn is_idle(&self) -> bool {
+        self.entries.is_empty() && self.deliveries_owed == 0
+    }
+
+    /// How many calls are being served.
+    pub(crate) fn len(&self) -> usize {
+        self.entries.len()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn calls_count_until_their_handlers_end() {
+        let mut served = Served::new(2, 100);
+        let first = served.begin(MsgId::new(1), false, 60).unwrap();
+        assert_eq!(
+            served.begin(MsgId::new(2), false, 60),
+            Err(Busy::Bytes { max: 100 })
+        );
+        let second = served.begin(MsgId::new(3), true, 40).unwrap();
+        assert_eq!(
+            served.begin(MsgId::new(4), false, 0),
+            Err(Busy::Calls { max: 2 })
+        );
+        assert_eq!(served.end(first), Some((MsgId::new(1), false)));
+        assert_eq!(served.end(first), None);
+        assert_eq!(served.end(second), Some((MsgId::new(3), true)));
+        assert!(served.is_idle());
+        assert!(
+            served.begin(MsgId::new(5), false, 1000).is_ok(),
+            "one alone may exceed the limit"
+        );
+    }
+}

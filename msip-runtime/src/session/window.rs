@@ -1,0 +1,141 @@
+//! Credit: how many one-way messages may be under way (docs/protocol.md, "Credit").
+
+use crate::wire::Credit;
+
+/// What this side may still send. While any credit is left one message may exceed it, so both counts can go
+/// below zero.
+#[derive(Debug)]
+pub(crate) struct SendWindow {
+    items: i64,
+    bytes: i64,
+}
+
+impl SendWindow {
+    pub(crate) fn new(start: Credit) -> Self {
+        Self {
+            items: i64::from(start.items),
+            bytes: i64::from(start.bytes),
+        }
+    }
+
+    /// Whether one more message may be sent.
+    pub(crate) fn is_open(&self) -> bool {
+        self.items > 0 && self.bytes > 0
+    }
+
+    /// A message with a payload of this many bytes was sent.
+    pub(crate) fn spend(&mut self, payload_len: usize) {
+        self.items -= 1;
+        self.bytes -= i64::try_from(payload_len).unwrap_or(i64::MAX);
+    }
+
+    /// The other side grants more. `false` where that is more than it can have meant: it has lost count.
+    #[must_use]
+    pub(crate) fn grant(&mut self, credit: Credit) -> bool {
+        self.items += i64::from(credit.items);
+        self.bytes += i64::from(credit.bytes);
+        self.items <= i64::from(u32::MAX) && self.bytes <= i64::from(u32::MAX)
+    }
+}
+
+/// What the other side may still send, and what it is owed for messages that have been handled.
+#[derive(Debug)]
+pub(crate) struct ReceiveWindow {
+    start: Credit,
+    items: i64,
+    bytes: i64,
+    owed_items: u32,
+    owed_bytes: u32,
+}
+
+impl ReceiveWindow {
+    pub(crate) fn new(start: Credit) -> Self {
+        Self {
+            start,
+            items: i64::from(start.items),
+            bytes: i64::from(start.bytes),
+            owed_items: 0,
+            owed_bytes: 0,
+        }
+    }
+
+    /// A message has come. `false` where the other side had no credit for it.
+    #[must_use]
+    pub(crate) fn accept(&mut self, payload_len: u32) -> bool {
+        if self.items <= 0 || self.bytes <= 0 {
+            return false;
+        }
+        self.items -= 1;
+        self.bytes -= i64::from(payload_len);
+        true
+    }
+
+    /// A message has been handled. Returns what to grant, once that is worth a frame: half of the window.
+    pub(crate) fn consume(&mut self, payload_len: u32) -> Option<Credit> {
+        self.owed_items += 1;
+        self.owed_bytes = self.owed_bytes.saturating_add(payload_len);
+        if self.owed_items < self.start.items / 2 && self.owed_bytes < self.start.bytes / 2 {
+            return None;
+        }
+        let credit = Credit {
+            items: std::mem::take(&mut self.owed_items),
+            bytes: std::mem::take(&mut self.owed_bytes),
+        };
+        self.items += i64::from(credit.items);
+        self.bytes += i64::from(credit.bytes);
+        Some(credit)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const START: Credit = Credit {
+        items: 4,
+        bytes: 100,
+    };
+
+    #[test]
+    fn one_message_may_exceed_what_is_left() {
+        let mut window = SendWindow::new(START);
+        window.spend(99);
+        assert!(window.is_open());
+        window.spend(1000);
+        assert!(!window.is_open());
+        assert!(window.grant(Credit {
+            items: 2,
+            bytes: 999
+        }));
+        assert!(!window.is_open());
+        assert!(window.grant(Credit { items: 0, bytes: 1 }));
+        assert!(window.is_open());
+    }
+
+    #[test]
+    fn a_grant_beyond_all_reason_is_noticed() {
+        let mut window = SendWindow::new(START);
+        assert!(!window.grant(Credit {
+            items: u32::MAX,
+            bytes: 1
+        }));
+    }
+
+    #[test]
+    fn both_ends_keep_the_same_count() {
+        let (mut sender, mut receiver) = (SendWindow::new(START), ReceiveWindow::new(START));
+        for round in 0..1000_u32 {
+            while sender.is_open() {
+                sender.spend(40);
+                assert!(receiver.accept(40), "round {round}");
+            }
+            assert!(!receiver.accept(40), "an overrun is noticed");
+            let granted = std::iter::from_fn(|| Some(receiver.consume(40)))
+                .take(3)
+                .flatten();
+            for credit in granted {
+                assert!(sender.grant(credit));
+            }
+        }
+    }
+}

@@ -1,0 +1,320 @@
+//! Limits and times, each under one name in the builders, in a URL's query and in the docs.
+
+use std::time::Duration;
+
+use thiserror::Error;
+
+use crate::{
+    session::Config,
+    wire::{DEFAULT_MAX_BODY, Limits, Side},
+};
+
+const KIB: usize = 1024;
+const MIB: usize = 1024 * KIB;
+
+/// Calls a macro with the table of settings; each row is the builder method's comment, name, type, default and
+/// the range that is accepted.
+macro_rules! with_settings {
+    ($callback:ident) => {
+        $callback! {
+            connection {
+                /// The largest body accepted from the peer, in bytes. Default 4 MiB; 1 KiB to 1 GiB. The peer is told,
+                /// and its sends fail with `SendError::TooLarge`; one that sends more all the same is disconnected.
+                max_body: usize = DEFAULT_MAX_BODY, KIB..=1024 * MIB;
+                /// How long a handshake may take, both ways. Default 5 s; 10 ms to 10 min.
+                handshake_timeout: Duration = Duration::from_secs(5), Duration::from_millis(10)..=Duration::from_secs(600);
+                /// How often a ping is sent. A peer from which not a byte came for two intervals is disconnected. Default
+                /// 10 s; 10 ms to 1 h.
+                ping_interval: Duration = Duration::from_secs(10), Duration::from_millis(10)..=Duration::from_secs(3600);
+                /// How long a call waits for its answer where neither the schema nor the call says otherwise. Default 30 s; 1 ms to 24 h.
+                call_timeout: Duration = Duration::from_secs(30), Duration::from_millis(1)..=Duration::from_secs(86_400);
+                /// How many calls of the peer are open at once, until their handlers end; the peer is told, and its further
+                /// calls wait. Default 1,024; 1 to 32,768.
+                max_calls: usize = 1024, 1..=32_768;
+                /// How many bytes of requests are in handlers at once; calls beyond are refused. Default 64 MiB; 1 KiB to 16 GiB.
+                max_call_bytes: usize = 64 * MIB, KIB..=16 * 1024 * MIB;
+                /// How much may be queued for the peer, in bytes, each frame counted as its length + 64; senders wait when it
+                /// is full. Default 8 MiB; 64 KiB to 1 GiB.
+                outgoing_queue: usize = 8 * MIB, 64 * KIB..=1024 * MIB;
+                /// How long a sender waits for room before it fails with `SendError::Full`, and how long the peer may take
+                /// not a byte before it is disconnected. Default 10 s; 10 ms to 1 h.
+                write_timeout: Duration = Duration::from_secs(10), Duration::from_millis(10)..=Duration::from_secs(3600);
+                /// How long open calls may take to finish when a connection is closed gracefully; what is open then is cut
+                /// off. Default 30 s; 0 to 24 h.
+                drain_timeout: Duration = Duration::from_secs(30), Duration::ZERO..=Duration::from_secs(86_400);
+            }
+            client {
+                /// How long one attempt to reach the server may take before its handshake begins. Default 10 s; 10 ms to 10 min.
+                connect_timeout: Duration = Duration::from_secs(10), Duration::from_millis(10)..=Duration::from_secs(600);
+                /// The longest wait before the first attempt to connect again; it doubles with each. The wait is drawn
+                /// evenly between nothing and this. Default 50 ms; 1 ms to 1 h.
+                reconnect_min: Duration = Duration::from_millis(50), Duration::from_millis(1)..=Duration::from_secs(3600);
+                /// What the longest wait between attempts grows to. Default 10 s; 1 ms to 24 h.
+                reconnect_max: Duration = Duration::from_secs(10), Duration::from_millis(1)..=Duration::from_secs(86_400);
+            }
+            server {
+                /// How many connections are served at once; one more is told so and closed. Default 16,384; 1 to 10 million.
+                max_connections: usize = 16_384, 1..=10_000_000;
+                /// Whether to serve in plaintext beyond this machine. Default: no, and to bind to an address that others can
+                /// reach fails.
+                insecure: bool = false, false..=true;
+                /// Whether a client whose schema has another fingerprint is refused rather than served (`?schema=strict`).
+                /// Default: served, told, and logged.
+                schema: SchemaRule = SchemaRule::Compatible, SchemaRule::Compatible..=SchemaRule::Strict;
+            }
+        }
+    };
+}
+pub(crate) use with_settings;
+
+/// What happens when the schemas of two peers have different fingerprints.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[non_exhaustive]
+pub enum SchemaRule {
+    /// They go on, and both are told (`compatible`).
+    Compatible,
+    /// The client is refused (`strict`).
+    Strict,
+}
+
+/// A setting that cannot be.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum SettingError {
+    /// There is no setting of this name here.
+    #[error("there is no setting `{name}` here; there are {known}")]
+    Unknown {
+        /// The name.
+        name: String,
+        /// The names there are.
+        known: String,
+    },
+    /// The value is not of the setting's form.
+    #[error("setting `{name}`: `{value}` is not {form}")]
+    Malformed {
+        /// The name.
+        name: &'static str,
+        /// The value.
+        value: String,
+        /// What was expected.
+        form: &'static str,
+    },
+    /// The value is outside the setting's range.
+    #[error("setting `{name}`: {value} is outside its range, {min} to {max}")]
+    OutOfRange {
+        /// The name.
+        name: &'static str,
+        /// The value.
+        value: String,
+        /// The smallest value accepted.
+        min: String,
+        /// The largest value accepted.
+        max: String,
+    },
+}
+
+/// A type that a setting can have.
+trait Value: Sized + PartialOrd + std::fmt::Debug {
+    /// What a value looks like, for the error text.
+    const FORM: &'static str;
+
+    fn parse(text: &str) -> Option<Self>;
+}
+
+impl Value for usize {
+    const FORM: &'static str = "a number, such as 4096 or 4MiB";
+
+    fn parse(text: &str) -> Option<Self> {
+        let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
+        let unit: usize = match text.get(digits.len()..)? {
+            "" => 1,
+            "KiB" => KIB,
+            "MiB" => MIB,
+            "GiB" => 1024 * MIB,
+            _ => return None,
+        };
+        digits.parse::<usize>().ok()?.checked_mul(unit)
+    }
+}
+
+impl Value for Duration {
+    const FORM: &'static str = "a time, such as 250ms, 10s or 5min";
+
+    fn parse(text: &str) -> Option<Self> {
+        let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
+        let number: u64 = digits.parse().ok()?;
+        match text.get(digits.len()..)? {
+            "ms" => Some(Self::from_millis(number)),
+            "s" => Some(Self::from_secs(number)),
+            "min" => Some(Self::from_secs(number.checked_mul(60)?)),
+            "h" => Some(Self::from_secs(number.checked_mul(3600)?)),
+            _ => None,
+        }
+    }
+}
+
+impl Value for bool {
+    const FORM: &'static str = "`true` or `false`";
+
+    fn parse(text: &str) -> Option<Self> {
+        text.parse().ok()
+    }
+}
+
+impl Value for SchemaRule {
+    const FORM: &'static str = "`compatible` or `strict`";
+
+    fn parse(text: &str) -> Option<Self> {
+        match text {
+            "compatible" => Some(Self::Compatible),
+            "strict" => Some(Self::Strict),
+            _ => None,
+        }
+    }
+}
+
+fn parsed<T: Value>(name: &'static str, text: &str) -> Result<T, SettingError> {
+    T::parse(text).ok_or_else(|| SettingError::Malformed {
+        name,
+        value: text.to_owned(),
+        form: T::FORM,
+    })
+}
+
+fn in_range<T: Value>(
+    name: &'static str,
+    value: &T,
+    range: &std::ops::RangeInclusive<T>,
+) -> Result<(), SettingError> {
+    if range.contains(value) {
+        return Ok(());
+    }
+    Err(SettingError::OutOfRange {
+        name,
+        value: format!("{value:?}"),
+        min: format!("{:?}", range.start()),
+        max: format!("{:?}", range.end()),
+    })
+}
+
+macro_rules! define_settings {
+    ($($group:ident { $($(#[$doc:meta])* $name:ident: $ty:ty = $default:expr, $range:expr;)* })*) => {
+        /// Every setting of a client or server, at its default unless changed.
+        #[derive(Debug, Clone)]
+        pub(crate) struct Settings {
+            $($(pub(crate) $name: $ty,)*)*
+        }
+
+        impl Default for Settings {
+            fn default() -> Self {
+                Self { $($($name: $default,)*)* }
+            }
+        }
+
+        impl Settings {
+            /// What a session of these settings is configured with.
+            pub(crate) fn session(&self, side: Side) -> Config {
+                let max_body = u32::try_from(self.max_body).unwrap_or(u32::MAX);
+                Config {
+                    side,
+                    limits: Limits::with_max_body(max_body),
+                    ping_interval: self.ping_interval,
+                    handshake_timeout: self.handshake_timeout,
+                    drain_timeout: self.drain_timeout,
+                    max_calls: self.max_calls,
+                    max_call_bytes: self.max_call_bytes,
+                    outgoing_queue: self.outgoing_queue,
+                }
+            }
+
+            /// Refuses values outside their ranges.
+            pub(crate) fn check(&self) -> Result<(), SettingError> {
+                $($(in_range(stringify!($name), &self.$name, &($range))?;)*)*
+                Ok(())
+            }
+
+            /// Sets what a URL's query says, for an endpoint that has the settings of these groups.
+            pub(crate) fn apply(&mut self, groups: &[&str], name: &str, value: &str) -> Result<(), SettingError> {
+                $(if groups.contains(&stringify!($group)) {
+                    $(if name == stringify!($name) {
+                        self.$name = parsed(stringify!($name), value)?;
+                        return in_range(stringify!($name), &self.$name, &($range));
+                    })*
+                })*
+                let mut known = Vec::new();
+                $(if groups.contains(&stringify!($group)) {
+                    $(known.push(concat!("`", stringify!($name), "`"));)*
+                })*
+                Err(SettingError::Unknown { name: name.to_owned(), known: known.join(", ") })
+            }
+        }
+    };
+}
+with_settings!(define_settings);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const CLIENT: [&str; 2] = ["connection", "client"];
+
+    #[test]
+    fn the_defaults_are_within_their_ranges() {
+        Settings::default().check().unwrap();
+    }
+
+    #[test]
+    fn a_query_sets_by_name() {
+        let mut settings = Settings::default();
+        settings.apply(&CLIENT, "max_body", "2MiB").unwrap();
+        settings.apply(&CLIENT, "ping_interval", "250ms").unwrap();
+        settings
+            .apply(&["connection", "server"], "schema", "strict")
+            .unwrap();
+        assert_eq!(settings.max_body, 2 * MIB);
+        assert_eq!(settings.ping_interval, Duration::from_millis(250));
+        assert_eq!(settings.schema, SchemaRule::Strict);
+    }
+
+    #[test]
+    fn mistakes_are_told_with_what_is_right() {
+        let cases = [
+            (
+                "ping_intervall",
+                "10s",
+                "there is no setting `ping_intervall` here; there are `max_body`, `handshake_timeout`, `ping_interval`, `call_timeout`, `max_calls`, `max_call_bytes`, `outgoing_queue`, `write_timeout`, `drain_timeout`, `connect_timeout`, `reconnect_min`, `reconnect_max`",
+            ),
+            (
+                "ping_interval",
+                "10",
+                "setting `ping_interval`: `10` is not a time, such as 250ms, 10s or 5min",
+            ),
+            (
+                "max_body",
+                "4MB",
+                "setting `max_body`: `4MB` is not a number, such as 4096 or 4MiB",
+            ),
+            (
+                "max_body",
+                "99999999999999999999",
+                "setting `max_body`: `99999999999999999999` is not a number, such as 4096 or 4MiB",
+            ),
+            (
+                "max_calls",
+                "0",
+                "setting `max_calls`: 0 is outside its range, 1 to 32768",
+            ),
+            (
+                "ping_interval",
+                "2h",
+                "setting `ping_interval`: 7200s is outside its range, 10ms to 3600s",
+            ),
+        ];
+        for (name, value, text) in cases {
+            let error = Settings::default()
+                .apply(&CLIENT, name, value)
+                .expect_err(name);
+            assert_eq!(error.to_string(), text, "{name}={value}");
+        }
+    }
+}
