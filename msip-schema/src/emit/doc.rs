@@ -49,7 +49,7 @@ pub fn lacks_backticks(lines: &[String]) -> bool {
         match fence {
             Some(open) if text == open => fence = None,
             Some(_) => {}
-            None if marks.len() >= 3 => fence = Some(marks),
+            None if marks.len() >= 3 && text.rfind('`') < Some(marks.len()) => fence = Some(marks),
             None if text.split(char::is_whitespace).any(looks_like_code) => return true,
             None => {}
         }
@@ -59,8 +59,9 @@ pub fn lacks_backticks(lines: &[String]) -> bool {
 
 /// Whether a word has the look of an identifier. Words in code spans are not told apart from others.
 fn looks_like_code(word: &str) -> bool {
-    let bare = word.trim_matches(|c: char| !c.is_alphanumeric() && c != '`');
-    if bare.starts_with('`') && bare.ends_with('`') {
+    let bare = word.trim_matches(|c: char| !c.is_alphanumeric() && !matches!(c, '`' | '\\'));
+    let is_span = bare.len() > 2 && bare.starts_with('`') && bare.ends_with('`');
+    if is_span && bare.matches('`').count() == 2 && !bare.contains('\\') {
         return false;
     }
     let upper = word.chars().filter(|c| c.is_uppercase()).count();
@@ -122,3 +123,6 @@ fn clean(line: &str) -> String {
 fn indentation(line: &str) -> usize {
     line.len() - line.trim_start_matches(' ').len()
 }
+
+#[cfg(test)]
+mod tests;

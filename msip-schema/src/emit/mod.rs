@@ -81,3 +81,6 @@ pub fn items(schema: &Schema, target: &Target<'_>) -> Vec<TokenStream> {
     read.append(&mut skipped);
     read
 }
+
+#[cfg(test)]
+mod tests;
