@@ -26,7 +26,7 @@
 //! # What the output relies on
 //!
 //! Paths are absolute, so that no type of the user's module can come between, with these exceptions: what
-//! [`Target::type_path`] returns, the items written here, and the tool attributes `clippy` and `diagnostic`.
+//! the `type_path` of [`Target::new`] returns, the items written here, and the tool attributes `clippy` and `diagnostic`.
 //! The names of those items are [`names::RESERVED_TYPES`](crate::names::RESERVED_TYPES) and
 //! [`Target::protocol_name`]; a message beside them must have none of these names.
 //!
