@@ -1,0 +1,179 @@
+//! A server of the `lab` protocol that tells the test what it sees.
+
+use std::sync::Arc;
+
+use msip_runtime::{DisconnectReason, Peer, Server, Status, transport::ServiceUrl};
+use tokio::sync::{Semaphore, mpsc};
+
+use crate::lab::{
+    ActReq, ActRsp, AskReq, EchoReq, EchoRsp, HandleClientToServer, Lab, NoteInd, SaveInd,
+    SendServerToClient as _,
+};
+
+/// What happened to the server.
+#[derive(Debug)]
+pub enum SeenByServer {
+    /// A client has connected.
+    Connected(Peer<Lab>),
+    /// A client's connection has ended.
+    Disconnected(DisconnectReason),
+    /// A note came.
+    Note(u64),
+    /// Something to save came.
+    Save(u64),
+    /// A tick came.
+    Tick,
+    /// An alarm came.
+    Alarm(u64),
+    /// A request came.
+    Act(String),
+    /// The handler of a request was dropped before its end.
+    Dropped(String),
+}
+
+/// The handler.
+#[derive(Debug, Clone)]
+pub struct LabServer {
+    seen: mpsc::Sender<SeenByServer>,
+    /// Notes are handled only with a permit from here, where there is one.
+    gate: Option<Arc<Semaphore>>,
+}
+
+impl LabServer {
+    /// A handler, and what it sees.
+    #[must_use]
+    pub fn new() -> (Self, mpsc::Receiver<SeenByServer>) {
+        let (seen, events) = mpsc::channel(100_000);
+        (Self { seen, gate: None }, events)
+    }
+
+    /// Handles each note only once the gate gives a permit, which is used up.
+    #[must_use]
+    pub fn gated(mut self, gate: &Arc<Semaphore>) -> Self {
+        self.gate = Some(Arc::clone(gate));
+        self
+    }
+
+    async fn see(&self, event: SeenByServer) {
+        // A test that is over listens no more.
+        let _ = self.seen.send(event).await;
+    }
+}
+
+/// Tells when a handler is dropped before its end.
+struct TellDrop(Option<(mpsc::Sender<SeenByServer>, String)>);
+
+impl Drop for TellDrop {
+    fn drop(&mut self) {
+        if let Some((seen, what)) = self.0.take() {
+            let _ = seen.try_send(SeenByServer::Dropped(what));
+        }
+    }
+}
+
+impl HandleClientToServer for LabServer {
+    async fn on_echo_req(&self, _: &Peer<Lab>, request: EchoReq) -> Result<EchoRsp, Status> {
+        Ok(EchoRsp {
+            text: request.text,
+            ballast: request.ballast,
+        })
+    }
+
+    async fn on_act_req(&self, peer: &Peer<Lab>, request: ActReq) -> Result<ActRsp, Status> {
+        self.see(SeenByServer::Act(request.what.clone())).await;
+        let mut told = TellDrop(Some((self.seen.clone(), request.what.clone())));
+        let done = match request.what.as_str() {
+            "panic" => panic!("asked to"),
+            "fail" => Err(Status::not_found("no such thing")),
+            "hang" => std::future::pending().await,
+            "wait" => match &self.gate {
+                Some(gate) => {
+                    gate.acquire()
+                        .await
+                        .map_err(|error| Status::internal(error.to_string()))?
+                        .forget();
+                    Ok("waited".to_owned())
+                }
+                None => Err(Status::internal("no gate")),
+            },
+            "ask" => {
+                let view = peer.with(peer.call());
+                Ok(view
+                    .ask_req(AskReq {
+                        question: "who?".into(),
+                    })
+                    .await?
+                    .answer)
+            }
+            "remaining" => Ok(peer
+                .call()
+                .remaining()
+                .map_or_else(String::new, |left| left.as_millis().to_string())),
+            "leave" => {
+                peer.disconnect("asked to");
+                Ok("gone".to_owned())
+            }
+            "large" => Ok("x".repeat(5 << 20)),
+            what => Err(Status::invalid_argument(format!(
+                "`{what}` is nothing to do"
+            ))),
+        };
+        told.0 = None;
+        done.map(|done| ActRsp { done })
+    }
+
+    async fn on_save_ind(&self, _: &Peer<Lab>, message: SaveInd) -> Result<(), Status> {
+        self.see(SeenByServer::Save(message.number)).await;
+        if message.number == 13 {
+            Err(Status::failed_precondition("not thirteen"))
+        } else {
+            Ok(())
+        }
+    }
+
+    async fn on_note_ind(&self, _: &Peer<Lab>, message: NoteInd) {
+        if let Some(gate) = &self.gate
+            && let Ok(permit) = gate.acquire().await
+        {
+            permit.forget();
+        }
+        self.see(SeenByServer::Note(message.number)).await;
+    }
+
+    async fn on_tick_ind(&self, _: &Peer<Lab>) {
+        self.see(SeenByServer::Tick).await;
+    }
+
+    async fn on_alarm_ind(&self, _: &Peer<Lab>, message: NoteInd) {
+        self.see(SeenByServer::Alarm(message.number)).await;
+    }
+
+    async fn on_client_connected(&self, peer: &Peer<Lab>) {
+        self.see(SeenByServer::Connected(peer.clone())).await;
+    }
+
+    async fn on_client_disconnected(&self, _: &Peer<Lab>, reason: DisconnectReason) {
+        self.see(SeenByServer::Disconnected(reason)).await;
+    }
+}
+
+/// Serves at `url` in a task that the test's runtime ends, with a handler that tells what it sees.
+///
+/// # Panics
+///
+/// When it cannot listen.
+pub async fn start(
+    url: &str,
+) -> (
+    ServiceUrl,
+    mpsc::Receiver<SeenByServer>,
+    tokio::task::JoinHandle<()>,
+) {
+    let server = match Server::<Lab>::bind(url).await {
+        Ok(server) => server,
+        Err(error) => panic!("{error}"),
+    };
+    let url = server.local_url().clone();
+    let (handler, events) = LabServer::new();
+    (url, events, tokio::spawn(server.serve(handler)))
+}
