@@ -29,7 +29,7 @@ pub(crate) fn write(outputs: &[Output]) -> Result<(), CompileError> {
         let folder = output.path.parent().unwrap_or(Path::new("."));
         let failed = |error| CompileError::output("cannot write", &output.path, error);
         std::fs::create_dir_all(folder).map_err(failed)?;
-        let mut file = NamedTempFile::new_in(folder).map_err(failed)?;
+        let mut file = staged_file(folder).map_err(failed)?;
         file.write_all(&output.bytes).map_err(failed)?;
         staged.push((file, &output.path));
     }
@@ -38,6 +38,17 @@ pub(crate) fn write(outputs: &[Output]) -> Result<(), CompileError> {
             .map_err(|error| CompileError::output("cannot write", path, error.error))?;
     }
     Ok(())
+}
+
+/// A temporary file that everyone may read whom the umask lets, as any other file that a program makes.
+fn staged_file(folder: &Path) -> std::io::Result<NamedTempFile> {
+    let mut builder = tempfile::Builder::new();
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt as _;
+        builder.permissions(std::fs::Permissions::from_mode(0o666));
+    }
+    builder.prefix(".msip-").tempfile_in(folder)
 }
 
 /// The files that are missing or have other contents.

@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use miette::Diagnostic as Foreign;
-use msip_schema::{Code, Diagnostic, FileId, closest_name};
+use msip_schema::{Code, Diagnostic, FileId, Span, closest_name};
 
 use super::report::Report;
 
@@ -64,25 +64,40 @@ pub(crate) fn pool_error(
         let (primary, secondary) = labels(mistake);
         let text = mistake.to_string();
         let help = mistake.help().map(|help| help.to_string());
-        let (code, text, help) = pool_wording(&text, help, known);
-        // For two places that disagree the pool names the earlier one first; the later one is the mistake.
+        if text.starts_with("enum number") && text.contains("reserved range") {
+            // Told before, and at the value.
+            continue;
+        }
+        // Of two places that disagree the pool mostly names the later one, which is the mistake, last.
         let mut places: Vec<_> = primary.into_iter().chain(secondary).collect();
-        let main = if places.is_empty() {
-            None
-        } else {
-            Some(places.remove(places.len() - 1))
+        let is_first = text.contains("' is not a");
+        let main = match places.len() {
+            0 => None,
+            _ if is_first => Some(places.remove(0)),
+            count => Some(places.remove(count - 1)),
         };
-        let span = main.map_or(msip_schema::Span::NONE, |(bytes, _)| {
-            report.span(file, bytes)
-        });
+        let bytes = main.map(|(bytes, _)| bytes);
+        let written = bytes
+            .clone()
+            .and_then(|bytes| report.text(file).get(bytes))
+            .unwrap_or("");
+        let (code, text, help) = pool_wording(&text, written, help, known);
+        let span = bytes.map_or(Span::NONE, |bytes| report.span(file, bytes));
         let mut diagnostic = Diagnostic::new(code, span, text);
+        let (here, there) = match code {
+            Code::NUMBER_RESERVED => ("used here", "reserved here"),
+            Code::DUPLICATE_NUMBER | Code::DUPLICATE_NAME | Code::NAME_COLLISION => {
+                ("again here", "first here")
+            }
+            _ => ("used here", "declared here"),
+        };
         if !places.is_empty() {
-            diagnostic = diagnostic.label("again here");
+            diagnostic = diagnostic.label(here);
         }
         diagnostic.help = help;
         for (bytes, _) in places {
             let span = report.span(file, bytes);
-            diagnostic = diagnostic.also(span, "first here");
+            diagnostic = diagnostic.also(span, there);
         }
         report.push_unless_known(diagnostic);
     }
@@ -127,7 +142,7 @@ fn parse_wording(text: &str, found: &str, help: Option<String>) -> (Code, String
     match text {
         _ if text.starts_with("unknown syntax") => (
             Code::UNSUPPORTED_SYNTAX,
-            text.to_owned(),
+            text.replace('\'', "`"),
             some("write `syntax = \"proto3\";`"),
         ),
         _ if text.starts_with("reached maximum recursion limit") => (
@@ -136,6 +151,7 @@ fn parse_wording(text: &str, found: &str, help: Option<String>) -> (Code, String
             help,
         ),
         _ if text.starts_with("message numbers must be") => {
+            let text = "the number of a field is at least 1 and at most 536,870,911";
             (Code::NUMBER_OUT_OF_RANGE, text.to_owned(), help)
         }
         _ if text.starts_with("enum numbers must be") => {
@@ -182,13 +198,18 @@ fn parse_wording(text: &str, found: &str, help: Option<String>) -> (Code, String
 /// Our code, words and help for a mistake of the pool's, which has no codes.
 fn pool_wording(
     text: &str,
+    written: &str,
     help: Option<String>,
     known: &Known<'_>,
 ) -> (Code, String, Option<String>) {
     let quoted = text.split('\'').nth(1).unwrap_or("");
     let words = text.replace('\'', "`");
     let some = |help: &str| Some(help.to_owned());
-    if text.starts_with("name '") && text.ends_with("is not defined") {
+    let is_unknown_name = text.starts_with("name '") && text.ends_with("is not defined");
+    // Names of types never stand in parentheses.
+    let is_option =
+        text.starts_with("option field '") || (is_unknown_name && written.starts_with('('));
+    if is_unknown_name && !is_option {
         return (
             Code::UNKNOWN_TYPE,
             format!("type `{quoted}` is not defined"),
@@ -198,7 +219,7 @@ fn pool_wording(
     if text.contains("' resolves to '") {
         return (Code::UNKNOWN_TYPE, words, help);
     }
-    if text.starts_with("option field '") {
+    if is_option {
         let options: Vec<&str> = known.options.iter().map(String::as_str).collect();
         let name = quoted.trim_matches(['(', ')']);
         let help = match closest_name(name, options.iter().copied()) {
@@ -208,9 +229,14 @@ fn pool_wording(
                 .find(|option| option.strip_prefix("msip.") == Some(name))
                 .map(|option| format!("MSIP's options stand in parentheses: `({option})`")),
         };
+        let name = if written.starts_with('(') {
+            format!("({name})")
+        } else {
+            name.to_owned()
+        };
         return (
             Code::UNKNOWN_OPTION,
-            format!("there is no option `{quoted}`"),
+            format!("there is no option `{name}`"),
             help,
         );
     }
@@ -244,7 +270,7 @@ fn pool_wording(
                 some("give one of the two fields another name"),
             )
         }
-        _ if text.contains("is already defined") || text.contains("already exists") => (
+        _ if text.ends_with("is defined twice") || text.contains("is already defined") => (
             Code::DUPLICATE_NAME,
             words,
             some("give one of the two another name"),
@@ -256,7 +282,10 @@ fn pool_wording(
         }
         _ if text.starts_with("expected an extension to type") => (
             Code::MISPLACED_OPTION,
-            words,
+            format!(
+                "`({})` means nothing here",
+                text.split('\'').nth(3).unwrap_or("")
+            ),
             some(
                 "MSIP's options stand on the members of the oneofs of ClientToServer and ServerToClient",
             ),

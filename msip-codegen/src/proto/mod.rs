@@ -11,9 +11,8 @@ mod places;
 mod protocol;
 mod report;
 mod symbols;
-#[cfg(test)]
-mod tests;
 mod types;
+mod weight;
 
 use std::collections::{BTreeMap, HashSet};
 use std::path::PathBuf;
@@ -61,8 +60,8 @@ pub(crate) struct CompiledFile {
     /// As people find it.
     pub(crate) shown: String,
     pub(crate) package: String,
-    /// Whether it is on disk, and not one that everyone has.
-    pub(crate) is_ours: bool,
+    /// Whether it is `msip/options.proto`.
+    pub(crate) is_options: bool,
     pub(crate) is_input: bool,
     /// The files that it imports, by index.
     pub(crate) imports: Vec<usize>,
@@ -102,6 +101,7 @@ fn check(files: &Files, messages_only: bool, report: &mut Report) -> Option<Comp
     let mut lowering = Lowering::new(files, &symbols, report);
     protocol::refuse_misplaced_options(&mut lowering, protocols);
     let own = own_types(files, &symbols, &types);
+    weight::check(&types, report);
     let mut schemas = Vec::new();
     for &file in protocols {
         let mut reading = protocol::read(file, &mut Lowering::new(files, &symbols, report), &types);
@@ -121,7 +121,7 @@ fn check(files: &Files, messages_only: bool, report: &mut Report) -> Option<Comp
             name: file.name.clone(),
             shown: file.shown.clone(),
             package: file.package().to_owned(),
-            is_ours: file.is_ours(),
+            is_options: file.origin == Origin::Options,
             is_input: inputs.contains(&index),
             imports: file.imports.clone(),
         });

@@ -20,7 +20,8 @@ const EMPTY: &str = "google.protobuf.Empty";
 /// A protocol as a file says it, and what is known to be wrong with its envelopes.
 pub(crate) struct Reading {
     pub(crate) draft: Draft,
-    /// Whether an envelope is missing, so that whatever refers to its members is wrong for that reason alone.
+    /// Whether an envelope is missing or has no members that count, which has been told: whatever refers to its
+    /// members is wrong for that reason alone.
     pub(crate) is_partial: bool,
 }
 
@@ -47,6 +48,8 @@ pub(crate) fn read(index: usize, lowering: &mut Lowering<'_>, types: &Types) -> 
     };
     let client_to_server = envelope(Direction::ClientToServer);
     let server_to_client = envelope(Direction::ServerToClient);
+    // Members that were left out, and told of, are missed elsewhere.
+    is_partial |= client_to_server.members.is_empty() || server_to_client.members.is_empty();
     let methods = methods(&root, lowering);
     refuse_envelopes_as_types(&root, lowering, types);
     let draft = Draft {

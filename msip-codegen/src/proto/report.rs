@@ -32,9 +32,14 @@ impl Report {
         self.sources.span(file, bytes)
     }
 
-    /// Takes up a mistake, unless it has been told already.
+    /// Takes up a mistake, unless it has been told already: two stages may come upon the same one.
     pub(crate) fn push(&mut self, diagnostic: Diagnostic) {
-        if !self.diagnostics.contains(&diagnostic) {
+        let known = self.diagnostics.iter().any(|other| {
+            other.code == diagnostic.code
+                && other.message == diagnostic.message
+                && self.place(other.primary.span) == self.place(diagnostic.primary.span)
+        });
+        if !known {
             self.diagnostics.push(diagnostic);
         }
     }

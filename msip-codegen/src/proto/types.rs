@@ -6,8 +6,11 @@ use msip_schema::{
     Cardinality, Code, Diagnostic, EnumType, EnumValue, Field, FieldType, MessageType, Span,
     TypeDef, TypeName, Types,
 };
+use prost_reflect::DescriptorPool;
 use prost_types::field_descriptor_proto::{Label, Type};
-use prost_types::{DescriptorProto, EnumDescriptorProto, FieldDescriptorProto};
+use prost_types::{
+    DescriptorProto, EnumDescriptorProto, EnumValueDescriptorProto, FieldDescriptorProto,
+};
 
 use super::foreign;
 use super::load::{Files, ProtoFile};
@@ -133,6 +136,7 @@ impl<'a> Lowering<'a> {
             )
         });
         let fields = fields.collect();
+        self.refuse_reserved_names(at, message);
         let number = |number: i32| u32::try_from(number).unwrap_or(0);
         let reserved = message.reserved_range.iter();
         let def = MessageType {
@@ -149,21 +153,41 @@ impl<'a> Lowering<'a> {
             .insert(TypeName::new(&at.full), TypeDef::Message(def));
     }
 
+    /// The pool compares numbers with what is reserved, but not names.
+    fn refuse_reserved_names(&mut self, at: &At<'a>, message: &DescriptorProto) {
+        for (position, field) in message.field.iter().enumerate() {
+            if message
+                .reserved_name
+                .iter()
+                .any(|reserved| reserved == field.name())
+            {
+                let span = at
+                    .below(tag::MESSAGE_FIELD, position, field.name())
+                    .span(&[tag::NAME], self.report);
+                let text = format!(
+                    "the name `{}` is reserved in `{}`",
+                    field.name(),
+                    message.name()
+                );
+                let help = "choose another name, or remove it from `reserved` if no old peer means something else by it";
+                self.report
+                    .push(Diagnostic::new(Code::NUMBER_RESERVED, span, text).help(help));
+            }
+        }
+    }
+
     fn enumeration(&mut self, at: &At<'a>, enumeration: &EnumDescriptorProto) {
-        let values = enumeration
-            .value
-            .iter()
-            .enumerate()
-            .map(|(position, value)| {
-                let at = at.below(tag::ENUM_VALUE, position, value.name());
-                EnumValue {
-                    name: value.name().to_owned(),
-                    number: value.number(),
-                    doc: at.doc(),
-                    span: at.span(&[tag::NAME], self.report),
-                }
+        let mut values = Vec::new();
+        for (position, value) in enumeration.value.iter().enumerate() {
+            let at = at.below(tag::ENUM_VALUE, position, value.name());
+            self.refuse_reserved_value(&at, enumeration, value);
+            values.push(EnumValue {
+                name: value.name().to_owned(),
+                number: value.number(),
+                doc: at.doc(),
+                span: at.span(&[tag::NAME], self.report),
             });
-        let values = values.collect();
+        }
         let def = EnumType {
             doc: at.doc(),
             values,
@@ -171,6 +195,32 @@ impl<'a> Lowering<'a> {
         };
         self.types
             .insert(TypeName::new(&at.full), TypeDef::Enum(def));
+    }
+
+    /// The pool tells of the range alone, and does not compare names.
+    fn refuse_reserved_value(
+        &mut self,
+        at: &At<'a>,
+        ty: &EnumDescriptorProto,
+        value: &EnumValueDescriptorProto,
+    ) {
+        let number = value.number();
+        let is_in_range = ty
+            .reserved_range
+            .iter()
+            .any(|range| (range.start()..=range.end()).contains(&number));
+        let what = if is_in_range {
+            format!("the number {number}")
+        } else if ty.reserved_name.iter().any(|name| name == value.name()) {
+            format!("the name `{}`", value.name())
+        } else {
+            return;
+        };
+        let span = at.span(&[], self.report);
+        let text = format!("{what} is reserved in `{}`", ty.name());
+        let help = "choose another, or remove it from `reserved` if no old peer means something else by it";
+        self.report
+            .push(Diagnostic::new(Code::NUMBER_RESERVED, span, text).help(help));
     }
 
     fn field(
@@ -261,7 +311,9 @@ impl<'a> Lowering<'a> {
                 let file = self.files.files.get(file).map_or("", |file| &file.name);
                 Some(format!("add `import \"{file}\";`"))
             }
-            Lookup::Unknown => foreign::meant(name, &self.names),
+            Lookup::Unknown => well_known_file(name)
+                .map(|file| format!("add `import \"{file}\";`"))
+                .or_else(|| foreign::meant(name, &self.names)),
         };
         // A broken import may define it, and has been told of.
         if at.file.imports.len() < at.file.descriptor.dependency.len() {
@@ -294,6 +346,13 @@ impl<'a> Lowering<'a> {
                 .push(Diagnostic::new(Code::UNSUPPORTED_SYNTAX, span, text).help(help));
         }
     }
+}
+
+/// The file of a well-known type that is named in full.
+fn well_known_file(name: &str) -> Option<String> {
+    let message = DescriptorPool::global().get_message_by_name(name.trim_start_matches('.'))?;
+    Some(message.parent_file().name().to_owned())
+        .filter(|file| file.starts_with("google/protobuf/"))
 }
 
 fn scalar(ty: Type) -> FieldType {

@@ -51,7 +51,11 @@ pub(crate) fn write(
     let mut out = Packages::new();
     for (package, files) in packages {
         let module = Module::from_protobuf_package_name(&package);
-        let text = written.remove(&module).unwrap_or_default();
+        // The same types by the names that people know them by.
+        let text = written
+            .remove(&module)
+            .unwrap_or_default()
+            .replace(&format!("{PROST}::alloc::"), "::std::");
         let file = syn::parse_file(&text).map_err(|error| GenerateError::new(&error))?;
         let mut names = BTreeMap::new();
         for file in &files {

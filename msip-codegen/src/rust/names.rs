@@ -40,8 +40,8 @@ pub(crate) struct ExternPaths {
 
 impl ExternPaths {
     pub(crate) fn new(user: &[(String, String)]) -> Self {
-        let string = format!("{PROST}::alloc::string::String");
-        let bytes = format!("{PROST}::alloc::vec::Vec<u8>");
+        let string = "::std::string::String".to_owned();
+        let bytes = "::std::vec::Vec<u8>".to_owned();
         let wrappers = [
             ("BoolValue", "bool"),
             ("BytesValue", &bytes),
@@ -88,20 +88,6 @@ impl ExternPaths {
                 .collect();
             Some(parts.join("::"))
         })
-    }
-
-    /// Whether a whole package is elsewhere.
-    pub(crate) fn has_package(&self, package: &str) -> bool {
-        let mut dotted = format!(".{package}");
-        loop {
-            if self.paths.iter().any(|(name, _)| *name == dotted) {
-                return true;
-            }
-            match dotted.rfind('.') {
-                Some(at) if at > 0 => dotted.truncate(at),
-                _ => return false,
-            }
-        }
     }
 }
 
@@ -151,11 +137,7 @@ mod tests {
                 "a",
                 "::msip_runtime::prost_types::Timestamp",
             ),
-            (
-                "google.protobuf.StringValue",
-                "a",
-                "::msip_runtime::prost::alloc::string::String",
-            ),
+            ("google.protobuf.StringValue", "a", "::std::string::String"),
             ("google.protobuf.Empty", "a", "()"),
             ("shared.geo.Point", "a", "::shared_types::v1::geo::Point"),
         ] {

@@ -100,11 +100,13 @@ impl Text {
         }
     }
 
-    /// Adds a line as it stands.
-    pub(crate) fn line(&mut self, line: &str) {
+    /// Adds lines as they stand.
+    pub(crate) fn verbatim(&mut self, lines: &[&str]) {
         self.gap();
         let indent = self.indent();
-        let _ = writeln!(self.out, "{indent}{line}");
+        for line in lines {
+            let _ = writeln!(self.out, "{indent}{line}");
+        }
     }
 
     pub(crate) fn finish(self) -> String {

@@ -1,0 +1,182 @@
+//! Every mistake that the front end can tell, as people see it: one schema, or one set of settings, per snapshot.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+
+use msip_codegen::{Builder, Code, CompileError};
+
+const FOLDER: &str = "tests/fixtures/invalid";
+
+/// Compiles into an empty folder, which must stay empty.
+fn compile(builder: Builder, protos: &[&str]) -> CompileError {
+    let out = tempfile::tempdir().unwrap();
+    let error = builder
+        .out_dir(out.path())
+        .emit_rerun_if_changed(false)
+        .compile(protos)
+        .expect_err(&protos.join(", "));
+    assert_eq!(
+        std::fs::read_dir(out.path()).unwrap().count(),
+        0,
+        "{protos:?} left files behind"
+    );
+    assert_eq!(format!("{error}"), format!("{error:?}"));
+    error
+}
+
+#[test]
+fn every_mistake_is_told_with_its_place_and_a_way_out() {
+    let mut entries: Vec<_> = std::fs::read_dir(FOLDER)
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .filter(|path| path.is_file())
+        .collect();
+    entries.sort();
+    let mut told = BTreeSet::new();
+    for path in entries {
+        let error = compile(Builder::new().include(FOLDER), &[path.to_str().unwrap()]);
+        told.extend(error.diagnostics().iter().map(|diagnostic| diagnostic.code));
+        let name = path.file_stem().unwrap().to_str().unwrap().to_owned();
+        insta::assert_snapshot!(name, error);
+    }
+    // Those that need no file of their own are below; the others no `.proto` file can bring about.
+    let elsewhere = [
+        Code::FILE_NOT_FOUND,
+        Code::FILE_UNREADABLE,
+        Code::FILE_NOT_INCLUDED,
+        Code::FILE_SHADOWED,
+        Code::FILE_TOO_LARGE,
+        Code::INVALID_PACKAGE,
+    ];
+    let untold: Vec<_> = Code::ALL
+        .iter()
+        .filter(|code| !told.contains(code) && !elsewhere.contains(code))
+        .collect();
+    assert!(
+        untold.is_empty(),
+        "no schema in {FOLDER} has the mistakes {untold:?}"
+    );
+}
+
+#[test]
+fn files_that_are_not_there() {
+    let builder = || {
+        Builder::new()
+            .include(FOLDER)
+            .include("tests/fixtures/valid")
+    };
+    insta::assert_snapshot!(
+        "file_not_found",
+        compile(builder(), &["chat.proto", "kitchn.proto"])
+    );
+    insta::assert_snapshot!(
+        "file_not_included",
+        compile(
+            Builder::new().include(FOLDER),
+            &["tests/fixtures/valid/kitchen.proto"]
+        )
+    );
+}
+
+#[test]
+fn a_file_behind_another_of_its_name() {
+    let builder = Builder::new()
+        .include("tests/fixtures/shadow")
+        .include("tests/fixtures/valid");
+    insta::assert_snapshot!(
+        "file_shadowed",
+        compile(builder, &["tests/fixtures/valid/names.proto"])
+    );
+}
+
+#[test]
+fn a_file_that_is_too_large_or_a_folder() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = |name: &str, text: &str| {
+        let path = folder.path().join(name);
+        std::fs::write(&path, text).unwrap();
+        path.to_str().unwrap().to_owned()
+    };
+    let large = file("large.proto", &" ".repeat((4 << 20) + 1));
+    let error = compile(Builder::new(), &[&large]);
+    assert_eq!(error.diagnostics()[0].code, Code::FILE_TOO_LARGE);
+    std::fs::create_dir(folder.path().join("folder.proto")).unwrap();
+    let importer = file(
+        "importer.proto",
+        "syntax = \"proto3\";\npackage a;\nimport \"folder.proto\";\n",
+    );
+    let error = compile(Builder::new().messages_only(), &[&importer]);
+    assert_eq!(error.diagnostics()[0].code, Code::IMPORT_NOT_FOUND);
+}
+
+#[test]
+fn all_broken_files_are_told_at_once() {
+    let files =
+        ["syntax_error", "edition", "unknown_types"].map(|name| format!("{FOLDER}/{name}.proto"));
+    let error = compile(
+        Builder::new().include(FOLDER),
+        &files.each_ref().map(String::as_str),
+    );
+    let places: Vec<String> = error
+        .to_string()
+        .lines()
+        .take(12)
+        .map(str::to_owned)
+        .collect();
+    for file in &files {
+        assert!(
+            places.iter().any(|line| line.starts_with(file.as_str())),
+            "{file} is not in {places:#?}"
+        );
+    }
+}
+
+#[test]
+fn settings_that_are_not_rust() {
+    let chat = || Builder::new().include("tests/fixtures/valid");
+    for (name, builder) in [
+        ("type attribute", chat().type_attribute(".", "#[derive(")),
+        ("field attribute", chat().field_attribute(".", "derive")),
+        (
+            "extern path without a dot",
+            chat().extern_path("fleet", "::fleet"),
+        ),
+        (
+            "extern path that is not Rust",
+            chat().extern_path(".fleet", "::"),
+        ),
+        (
+            "extern path given twice",
+            chat()
+                .extern_path(".fleet", "::a")
+                .extern_path(".fleet", "::b"),
+        ),
+    ] {
+        let error = compile(builder, &["kitchen.proto"]);
+        assert!(error.diagnostics().is_empty(), "{name}");
+        assert!(!error.to_string().is_empty(), "{name}");
+    }
+}
+
+#[test]
+fn an_output_folder_that_is_a_file() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("file");
+    std::fs::write(&file, "").unwrap();
+    let error = Builder::new()
+        .emit_rerun_if_changed(false)
+        .out_dir(&file)
+        .compile(&["tests/fixtures/valid/names.proto"]);
+    let error = error.unwrap_err();
+    assert!(std::error::Error::source(&error).is_some());
+    assert!(
+        format!("{error:?}").starts_with("cannot write"),
+        "{error:?}"
+    );
+    assert_eq!(
+        std::fs::read(&file).unwrap(),
+        b"",
+        "{}",
+        Path::display(&file)
+    );
+}
