@@ -1,1 +1,6 @@
-//! The protocols that the examples speak.
+//! What the examples share.
+
+/// The protocol.
+pub mod chat {
+    msip_runtime::include_protocol!("chat");
+}
