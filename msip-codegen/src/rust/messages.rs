@@ -2,12 +2,14 @@
 
 use std::collections::BTreeMap;
 
+use heck::ToSnakeCase as _;
 use msip_schema::emit::doc;
 use msip_schema::{EnumType, MessageType, TypeDef, TypeName, Types};
-use proc_macro2::TokenStream;
+use proc_macro2::{Ident, TokenStream};
 use prost_build::{Config, Module};
 use prost_types::{DescriptorProto, EnumDescriptorProto, FileDescriptorProto};
 use quote::quote;
+use syn::ext::IdentExt as _;
 use syn::{Attribute, Field, ImplItem, Item, ItemEnum, ItemImpl, ItemMod, ItemStruct, parse_quote};
 
 use super::names::{PROST, PROST_TYPES, field_name, type_name};
@@ -277,10 +279,8 @@ impl Pass<'_> {
             }
         }
         let mut lints = docs.lints();
-        lints.extend([
-            quote!(clippy::enum_variant_names),
-            quote!(clippy::large_enum_variant),
-        ]);
+        lints.extend(variant_lints(&item));
+        lints.push(quote!(clippy::large_enum_variant));
         prepend(&mut item.attrs, own);
         allow(
             &mut item.attrs,
@@ -309,7 +309,7 @@ impl Pass<'_> {
             }
         }
         let mut lints = docs.lints();
-        lints.push(quote!(clippy::enum_variant_names));
+        lints.extend(variant_lints(&item));
         prepend(&mut item.attrs, own);
         allow(
             &mut item.attrs,
@@ -428,26 +428,38 @@ fn field_lints(item: &ItemStruct) -> Vec<TokenStream> {
     if item.fields.iter().filter(is_bool).count() > 3 {
         lints.push(quote!(clippy::struct_excessive_bools));
     }
-    let names: Vec<String> = item
-        .fields
-        .iter()
-        .filter_map(|field| Some(field.ident.as_ref()?.to_string()))
-        .collect();
-    let message = field_name(&item.ident.to_string());
-    let repeats = |name: &String| name.contains(message.trim_start_matches("r#"));
+    let names = item.fields.iter().filter_map(|field| field.ident.as_ref());
+    if share_a_word(names, &item.ident) {
+        lints.push(quote!(clippy::struct_field_names));
+    }
+    lints
+}
+
+/// The lint about the names of variants, where it may apply.
+fn variant_lints(item: &ItemEnum) -> Vec<TokenStream> {
+    let names = item.variants.iter().map(|variant| &variant.ident);
+    if share_a_word(names, &item.ident) {
+        vec![quote!(clippy::enum_variant_names)]
+    } else {
+        Vec::new()
+    }
+}
+
+/// Whether names all begin or end with the same word, or one has the name of its type in it, of which clippy
+/// complains from three names on.
+fn share_a_word<'a>(names: impl Iterator<Item = &'a Ident>, owner: &Ident) -> bool {
+    let snake = |ident: &Ident| ident.unraw().to_string().to_snake_case();
+    let names: Vec<String> = names.map(snake).collect();
+    let owner = snake(owner);
     let share = |word: fn(&str) -> Option<&str>| {
         names
             .windows(2)
             .all(|pair| matches!(pair, [a, b] if word(a) == word(b)))
     };
-    if names.len() >= 3
-        && (names.iter().any(repeats)
+    names.len() >= 3
+        && (names.iter().any(|name| name.contains(&owner))
             || share(|name| name.split('_').next())
             || share(|name| name.rsplit('_').next()))
-    {
-        lints.push(quote!(clippy::struct_field_names));
-    }
-    lints
 }
 
 /// Whether `#[derive(…)]` has this name.
