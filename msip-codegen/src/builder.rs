@@ -169,6 +169,26 @@ impl Builder {
         self
     }
 
+    /// Makes `map` fields `BTreeMap` in place of `HashMap`: their entries then are in order, on the wire too.
+    ///
+    /// ```
+    /// let builder = msip_codegen::Builder::new().btree_map(".");
+    /// ```
+    pub fn btree_map(mut self, path: impl Into<String>) -> Self {
+        self.settings.btree_maps.push(path.into());
+        self
+    }
+
+    /// Writes no `Debug` for these messages: write one by hand that keeps secrets to itself.
+    ///
+    /// ```
+    /// let builder = msip_codegen::Builder::new().skip_debug(".chat.LoginReq");
+    /// ```
+    pub fn skip_debug(mut self, path: impl Into<String>) -> Self {
+        self.settings.skip_debug.push(path.into());
+        self
+    }
+
     /// Also writes all files and what they import as an encoded `FileDescriptorSet` to this path.
     ///
     /// ```

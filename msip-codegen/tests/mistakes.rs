@@ -1,5 +1,11 @@
 //! Every mistake that the front end can tell, as people see it: one schema, or one set of settings, per snapshot.
 
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "a test that cannot go on fails"
+)]
+
 use std::collections::BTreeSet;
 use std::path::Path;
 

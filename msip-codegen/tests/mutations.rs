@@ -1,5 +1,7 @@
 //! Whatever a file holds, the compiler answers: output or mistakes, never a panic, never a hang.
 
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+
 use std::path::Path;
 
 use msip_codegen::Builder;

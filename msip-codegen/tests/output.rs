@@ -1,5 +1,7 @@
 //! What is written for schemas that are right.
 
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+
 use std::collections::BTreeMap;
 use std::path::Path;
 
@@ -148,6 +150,26 @@ fn messages_alone() {
         ["fleet.shared.rs", "packages.rs"]
     );
     insta::assert_snapshot!("messages_only", text(&files, "fleet.shared.rs"));
+}
+
+#[test]
+fn the_schema_of_the_wire() {
+    let builder = Builder::new()
+        .include("../msip-runtime/proto")
+        .messages_only()
+        .btree_map(".")
+        .skip_debug(".msip.v1.Hello");
+    let files = compile(builder, &["hello.proto"]);
+    let text = text(&files, "msip.v1.rs");
+    for expected in [
+        "#[prost(skip_debug)]\npub struct Hello {",
+        "pub extensions: ::std::collections::BTreeMap<",
+        "pub struct Welcome {",
+        "pub struct Metadata {",
+        "pub enum Codec {",
+    ] {
+        assert!(text.contains(expected), "no `{expected}` in {text}");
+    }
 }
 
 #[test]

@@ -93,9 +93,10 @@ fn config(settings: &Settings) -> Config {
     for (proto, rust) in &settings.extern_paths {
         config.extern_path(proto, rust);
     }
-    if !settings.bytes.is_empty() {
-        config.bytes(&settings.bytes);
-    }
+    config
+        .bytes(&settings.bytes)
+        .btree_map(&settings.btree_maps)
+        .skip_debug(&settings.skip_debug);
     config
 }
 

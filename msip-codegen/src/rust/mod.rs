@@ -29,6 +29,10 @@ pub(crate) struct Settings {
     pub(crate) extern_paths: Vec<(String, String)>,
     /// Paths of fields that are `Bytes`.
     pub(crate) bytes: Vec<String>,
+    /// Paths of fields that are `BTreeMap`.
+    pub(crate) btree_maps: Vec<String>,
+    /// Paths of messages without `Debug`.
+    pub(crate) skip_debug: Vec<String>,
 }
 
 /// A file that is to be written.
