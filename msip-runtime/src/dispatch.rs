@@ -19,10 +19,12 @@ use tokio::time::{Instant, timeout_at};
 
 use crate::{
     BodyError, Code, DisconnectReason, Envelope, Status,
+    body::Encoding,
     call::Call,
-    link::{CallToAnswer, Link, PROTOCOL_TIMEOUT},
+    link::{CallToAnswer, Link, PROTOCOL_TIMEOUT, Terms},
     protocol::{Exchange, Variant, variant_of},
-    session::{Incoming, Reply, ReplyTo},
+    session::{Incoming, Reply, ReplyTo, ServedSlot, Session},
+    wire::Credit,
 };
 
 /// One side of a protocol with its handler: what a message becomes a method call of.
@@ -116,6 +118,9 @@ impl Inbox {
     }
 }
 
+/// How many one-way messages are handled before the other side is granted as many again, at most.
+const SETTLE_AFTER: u32 = 128;
+
 /// Handles what is received, until the inbox is closed and empty. Calls that are still open then are dropped:
 /// nobody is there to take their answers.
 pub(crate) async fn run<D: Dispatch>(
@@ -124,118 +129,178 @@ pub(crate) async fn run<D: Dispatch>(
     link: Arc<Link>,
     inbox: Arc<Inbox>,
 ) {
-    let mut calls = JoinSet::new();
-    if let Err(panic) = caught(side.connected(&context)).await {
-        tracing::error!(panic, "the handler of a new connection panicked");
-    }
-    let mut batch = VecDeque::new();
-    while poll_fn(|task| inbox.poll_next(task, &mut batch)).await {
-        while let Some(incoming) = batch.pop_front() {
-            match incoming.reply {
-                ReplyTo::Call(slot) => {
-                    let call = link.call_to_answer(slot);
-                    if !inbox.is_closed() {
-                        serve(&side, &context, &link, incoming, call, &mut calls).await;
-                    }
-                }
-                ReplyTo::Nobody | ReplyTo::Delivery { .. } => {
-                    handle(&side, &context, &link, incoming).await
+    let mut handlers = Handlers {
+        terms: link.terms(),
+        side,
+        context,
+        link,
+        calls: JoinSet::new(),
+        handled: Credit { items: 0, bytes: 0 },
+    };
+    handlers.run(&inbox).await;
+    handlers.calls.shutdown().await;
+}
+
+/// The handlers of one connection.
+struct Handlers<D: Dispatch> {
+    side: Arc<D>,
+    context: D::Context,
+    link: Arc<Link>,
+    terms: Terms,
+    /// Calls that were not done at once.
+    calls: JoinSet<()>,
+    /// What has been handled and not been granted again.
+    handled: Credit,
+}
+
+impl<D: Dispatch> Handlers<D> {
+    async fn run(&mut self, inbox: &Inbox) {
+        if let Err(panic) = caught(self.side.connected(&self.context)).await {
+            tracing::error!(panic, "the handler of a new connection panicked");
+        }
+        let mut batch = VecDeque::new();
+        while poll_fn(|task| inbox.poll_next(task, &mut batch)).await {
+            while let Some(incoming) = batch.pop_front() {
+                match incoming.reply {
+                    ReplyTo::Call(slot) if !inbox.is_closed() => self.serve(incoming, slot).await,
+                    ReplyTo::Call(_) => {}
+                    ReplyTo::Nobody | ReplyTo::Delivery { .. } => self.handle(incoming).await,
                 }
             }
-        }
-        while let Some(ended) = calls.try_join_next() {
-            debug_assert!(ended.is_ok(), "calls catch their panics");
+            settle(&self.link, &mut self.handled);
+            while let Some(ended) = self.calls.try_join_next() {
+                debug_assert!(ended.is_ok(), "calls catch their panics");
+            }
         }
     }
-    calls.shutdown().await;
+
+    /// Handles a one-way message, to its end.
+    async fn handle(&mut self, incoming: Incoming) {
+        let Incoming {
+            variant,
+            body,
+            payload_len,
+            reply,
+            ..
+        } = incoming;
+        let outcome = match decode::<D>(self.terms.encoding, variant, body, reply) {
+            Ok((message, row)) => {
+                tracing::trace!(message = row.name, "handling");
+                self.dispatch(variant, message).await
+            }
+            Err(status) => Err(status),
+        };
+        self.handled.items += 1;
+        self.handled.bytes = self.handled.bytes.saturating_add(payload_len);
+        match (reply, &outcome) {
+            (ReplyTo::Delivery { id, urgent }, _) => {
+                let outcome = outcome.as_ref().map(|&()| ());
+                self.link
+                    .with_session(|session| session.acknowledge(id, urgent, outcome));
+            }
+            (_, Err(status)) => {
+                tracing::debug!(variant, %status, "a message that nobody waits for was not handled");
+                self.link.with_session(Session::count_ignored);
+            }
+            (_, Ok(())) => {}
+        }
+        if self.handled.items >= SETTLE_AFTER {
+            settle(&self.link, &mut self.handled);
+        }
+    }
+
+    /// Runs the handler of a one-way message. Before it is waited for, what came before it is settled: the other
+    /// side may go on meanwhile.
+    async fn dispatch(&mut self, variant: u16, message: D::In) -> Result<(), Status> {
+        let Self {
+            side,
+            context,
+            link,
+            handled,
+            ..
+        } = self;
+        let mut handler = pin!(caught(side.dispatch(context, message)));
+        let outcome = poll_fn(|task| {
+            let polled = handler.as_mut().poll(task);
+            if polled.is_pending() {
+                settle(link, handled);
+            }
+            polled
+        })
+        .await;
+        outcome
+            .unwrap_or_else(|panic| Err(panicked(variant, &panic)))
+            .map(|_| ())
+    }
+
+    /// Begins a call, which goes on in a task unless it is done at once.
+    async fn serve(&mut self, incoming: Incoming, slot: ServedSlot) {
+        let Incoming {
+            variant,
+            body,
+            reply,
+            timeout,
+            ..
+        } = incoming;
+        let Terms {
+            generation,
+            encoding,
+        } = self.terms;
+        let call = CallToAnswer { slot, generation };
+        let mut owed = Owed {
+            link: Arc::clone(&self.link),
+            call,
+            encoding,
+            deadline: None,
+            is_paid: false,
+        };
+        let (message, row) = match decode::<D>(encoding, variant, body, reply) {
+            Ok(decoded) => decoded,
+            Err(status) => return owed.fail(&status),
+        };
+        tracing::trace!(call = row.name, "serving");
+        let schema_timeout = row
+            .timeout_ms
+            .map(|ms| Duration::from_millis(u64::from(ms)));
+        let limit = timeout.or(schema_timeout).unwrap_or(PROTOCOL_TIMEOUT);
+        let deadline = Instant::now().checked_add(limit);
+        owed.deadline = deadline;
+        let context = D::for_call(&self.context, Call::with_deadline(deadline));
+        let side = Arc::clone(&self.side);
+        let mut serving = Box::pin(async move {
+            match caught(side.dispatch(&context, message)).await {
+                Ok(Ok(Some(answer))) => owed.answer::<D::Out>(&answer),
+                Ok(Ok(None)) => {
+                    owed.fail(&Status::internal("the handler has no answer for a call"))
+                }
+                Ok(Err(status)) => owed.fail(&status),
+                Err(panic) => owed.fail(&panicked(variant, &panic)),
+            }
+        });
+        if poll_fn(|task| Poll::Ready(serving.as_mut().poll(task).is_ready())).await {
+            return;
+        }
+        self.calls.spawn(async move {
+            match deadline {
+                // Dropping the call answers it.
+                Some(deadline) => drop(timeout_at(deadline, serving).await),
+                None => serving.await,
+            }
+        });
+    }
 }
 
-/// Handles a one-way message, to its end.
-async fn handle<D: Dispatch>(side: &Arc<D>, context: &D::Context, link: &Link, incoming: Incoming) {
-    let Incoming {
-        variant,
-        body,
-        payload_len,
-        reply,
-        ..
-    } = incoming;
-    let outcome = match decode::<D>(link, variant, body, reply) {
-        Ok((message, _)) => {
-            let handled = caught(side.dispatch(context, message)).await;
-            handled
-                .unwrap_or_else(|panic| Err(panicked(variant, &panic)))
-                .map(|_| ())
-        }
-        Err(status) => Err(status),
-    };
-    if let (Err(status), ReplyTo::Nobody) = (&outcome, reply) {
-        tracing::debug!(variant, %status, "a message that nobody waits for was not handled");
+/// Grants the other side as much as has been handled.
+fn settle(link: &Link, handled: &mut Credit) {
+    let handled = std::mem::replace(handled, Credit { items: 0, bytes: 0 });
+    if handled.items > 0 {
+        link.with_session(|session| session.consumed(handled));
     }
-    link.with_session(|session| {
-        if let ReplyTo::Delivery { id, urgent } = reply {
-            session.acknowledge(id, urgent, outcome.as_ref().map(|&()| ()));
-        }
-        session.consumed(payload_len);
-    });
-}
-
-/// Begins a call, which goes on in a task unless it is done at once.
-async fn serve<D: Dispatch>(
-    side: &Arc<D>,
-    context: &D::Context,
-    link: &Arc<Link>,
-    incoming: Incoming,
-    call: CallToAnswer,
-    calls: &mut JoinSet<()>,
-) {
-    let Incoming {
-        variant,
-        body,
-        reply,
-        timeout,
-        ..
-    } = incoming;
-    let mut owed = Owed {
-        link: Arc::clone(link),
-        call,
-        deadline: None,
-        is_paid: false,
-    };
-    let (message, row) = match decode::<D>(link, variant, body, reply) {
-        Ok(decoded) => decoded,
-        Err(status) => return owed.fail(&status),
-    };
-    let schema_timeout = row
-        .timeout_ms
-        .map(|ms| Duration::from_millis(u64::from(ms)));
-    let limit = timeout.or(schema_timeout).unwrap_or(PROTOCOL_TIMEOUT);
-    let deadline = Instant::now().checked_add(limit);
-    owed.deadline = deadline;
-    let context = D::for_call(context, Call::with_deadline(deadline));
-    let side = Arc::clone(side);
-    let mut serving = Box::pin(async move {
-        match caught(side.dispatch(&context, message)).await {
-            Ok(Ok(Some(answer))) => owed.answer::<D::Out>(&answer),
-            Ok(Ok(None)) => owed.fail(&Status::internal("the handler has no answer for a call")),
-            Ok(Err(status)) => owed.fail(&status),
-            Err(panic) => owed.fail(&panicked(variant, &panic)),
-        }
-    });
-    if poll_fn(|task| Poll::Ready(serving.as_mut().poll(task).is_ready())).await {
-        return;
-    }
-    calls.spawn(async move {
-        match deadline {
-            // Dropping the call answers it.
-            Some(deadline) => drop(timeout_at(deadline, serving).await),
-            None => serving.await,
-        }
-    });
 }
 
 /// Reads a body, unless its variant is not one that can come so.
 fn decode<D: Dispatch>(
-    link: &Link,
+    encoding: Encoding,
     variant: u16,
     body: bytes::Bytes,
     reply: ReplyTo,
@@ -263,7 +328,7 @@ fn decode<D: Dispatch>(
             )));
         }
     }
-    let message = link.encoding().decode(variant, body);
+    let message = encoding.decode(variant, body);
     message
         .map(|message| (message, row))
         .map_err(|error| Status::invalid_argument(error.to_string()))
@@ -278,6 +343,7 @@ fn panicked(variant: u16, panic: &str) -> Status {
 struct Owed {
     link: Arc<Link>,
     call: CallToAnswer,
+    encoding: Encoding,
     deadline: Option<Instant>,
     is_paid: bool,
 }
@@ -290,28 +356,14 @@ impl Owed {
         let Some(row) = E::VARIANTS.get(answer.index()) else {
             return self.fail(&Status::internal("the answer has no variant"));
         };
-        let max = self
-            .link
-            .lock()
-            .session()
-            .map_or(usize::MAX, |session| session.peer_max_body());
-        let len = answer.encoded_len();
-        if len > max {
-            let text = format!(
-                "an answer of {len} bytes, where the caller accepts {max} (its setting `max_body`)"
-            );
-            return self.fail(&Status::new(Code::ResourceExhausted, text));
-        }
         self.is_paid = true;
-        let encoding = self.link.encoding();
-        let encode = |buffer: &mut Vec<u8>| encoding.encode(answer, buffer);
-        self.link.reply(
-            self.call,
-            Reply::Message {
-                variant: row.number,
-                encode,
-            },
-        );
+        let encode = |buffer: &mut Vec<u8>| self.encoding.encode(answer, buffer);
+        let reply = Reply::Message {
+            variant: row.number,
+            len: answer.encoded_len(),
+            encode,
+        };
+        self.link.reply(self.call, reply);
     }
 
     fn fail(mut self, status: &Status) {

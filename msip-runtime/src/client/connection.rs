@@ -81,6 +81,13 @@ impl<'a> ConnectionInfo<'a> {
             .map_or(0, |session| session.queued())
     }
 
+    /// How many frames of the server were ignored, because they answer nothing that is open or could not be read and
+    /// asked for no answer.
+    #[must_use]
+    pub fn ignored(&self) -> u64 {
+        self.shared.link.ignored()
+    }
+
     /// The number under which others know this client, as the server chose it.
     #[must_use]
     pub fn peer_id(&self) -> u64 {

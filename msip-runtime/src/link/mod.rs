@@ -47,8 +47,7 @@ pub(crate) struct State {
     call_room: WaitQueue,
     driver: Option<Waker>,
     is_driver_awake: bool,
-    /// One-way messages that were accepted for sending and lost with their connection are not known one by one;
-    /// frames that were ignored are.
+    /// What the sessions before this one ignored.
     ignored: u64,
 }
 
@@ -63,7 +62,16 @@ enum Waiter {
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct CallToAnswer {
     pub(crate) slot: ServedSlot,
-    generation: u64,
+    pub(crate) generation: u64,
+}
+
+/// What holds as long as a session does.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Terms {
+    /// Which session it is.
+    pub(crate) generation: u64,
+    /// How it writes bodies.
+    pub(crate) encoding: Encoding,
 }
 
 impl Link {
@@ -110,10 +118,18 @@ impl Link {
         wakers.into_iter().for_each(Waker::wake);
     }
 
-    /// Asks the session to close, and wakes the driver to do it.
+    /// Asks the session to close, and wakes the driver to do it. Whoever waits for room is told.
     pub(crate) fn begin_close(&self, status: &Status) {
         let now = self.now();
         self.with_session(|session| session.begin_close(status.code(), status.message(), now));
+        let waiting = self.lock().everyone_waiting();
+        waiting.into_iter().for_each(Waker::wake);
+    }
+
+    /// How many frames were ignored, by this session and those before it.
+    pub(crate) fn ignored(&self) -> u64 {
+        let state = self.lock();
+        state.ignored + state.session.as_ref().map_or(0, Session::ignored)
     }
 
     /// Does something to the session that may give the driver work. `None` where there is no session.
@@ -127,14 +143,6 @@ impl Link {
             waker.wake();
         }
         Some(result)
-    }
-
-    /// Remembers which session a call came from.
-    pub(crate) fn call_to_answer(&self, slot: ServedSlot) -> CallToAnswer {
-        CallToAnswer {
-            slot,
-            generation: self.lock().generation,
-        }
     }
 
     /// Answers a call whose handler has ended; nothing where its session is gone.
@@ -152,6 +160,19 @@ impl Link {
         };
         if let Some(waker) = waker {
             waker.wake();
+        }
+    }
+
+    /// What holds as long as the session does.
+    pub(crate) fn terms(&self) -> Terms {
+        let State {
+            encoding,
+            generation,
+            ..
+        } = *self.lock();
+        Terms {
+            generation,
+            encoding,
         }
     }
 

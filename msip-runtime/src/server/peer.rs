@@ -217,6 +217,13 @@ impl PeerConnection<'_> {
             .map_or(0, |session| session.queued())
     }
 
+    /// How many frames of the client were ignored, because they answer nothing that is open or could not be read and
+    /// asked for no answer.
+    #[must_use]
+    pub fn ignored(&self) -> u64 {
+        self.link.ignored()
+    }
+
     /// Whether it is there still.
     #[must_use]
     pub fn is_open(&self) -> bool {

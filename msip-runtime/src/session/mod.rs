@@ -195,6 +195,11 @@ impl Session {
         self.ignored
     }
 
+    /// A message that asked for no answer could not be handled.
+    pub(crate) fn count_ignored(&mut self) {
+        self.ignored += 1;
+    }
+
     /// Bytes came, whatever they mean.
     pub(crate) fn received(&mut self, now: Duration) {
         self.keepalive.received(now);

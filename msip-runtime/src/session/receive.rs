@@ -213,7 +213,10 @@ impl Session {
             Err(reason) => {
                 self.ignore(id, now)?;
                 if !is_call {
-                    self.consumed(payload_len);
+                    self.consumed(Credit {
+                        items: 1,
+                        bytes: payload_len,
+                    });
                 }
                 self.reject(&header, Code::InvalidArgument, &reason);
                 return Ok(None);
@@ -249,7 +252,10 @@ impl Session {
             }
         } else if wants_answer {
             if self.said_close {
-                self.consumed(payload_len);
+                self.consumed(Credit {
+                    items: 1,
+                    bytes: payload_len,
+                });
                 self.reject(
                     &header,
                     Code::Unavailable,

@@ -9,8 +9,8 @@ use super::{
 use crate::{
     MsgKind, Status,
     wire::{
-        Flags, FrameType, Header, Metadata, Side, begin_frame, write_ack, write_credit,
-        write_error, write_metadata, write_ping,
+        Code, Credit, Flags, FrameType, Header, Metadata, Side, begin_frame, write_ack,
+        write_credit, write_error, write_metadata, write_ping,
     },
 };
 
@@ -36,8 +36,8 @@ pub(crate) struct Opener {
 /// What a handler answers.
 #[derive(Debug)]
 pub(crate) enum Reply<'a, F> {
-    /// A message: its variant, and what writes its body.
-    Message { variant: u16, encode: F },
+    /// A message: its variant, the length of its body, and what writes that.
+    Message { variant: u16, len: usize, encode: F },
     /// An error.
     Error(&'a Status),
 }
@@ -129,8 +129,14 @@ impl Session {
             return;
         }
         let flags = if urgent { Flags::URGENT } else { Flags::NONE };
+        let max = self.peer_max_body;
         self.outgoing.push(priority(urgent), |buffer| match reply {
-            Reply::Message { variant, encode } => {
+            Reply::Message { len, .. } if len > max => {
+                let text =
+                    format!("an answer of {len} bytes, where the caller accepts {max} (its setting `max_body`)");
+                write_error(buffer, flags, id, Code::ResourceExhausted, &text);
+            }
+            Reply::Message { variant, encode, .. } => {
                 let mark = begin_frame(
                     buffer,
                     &Header {
@@ -160,9 +166,9 @@ impl Session {
             });
     }
 
-    /// A one-way message has been handled: the other side may send another.
-    pub(crate) fn consumed(&mut self, payload_len: u32) {
-        let Some(credit) = self.receive_window.consume(payload_len) else {
+    /// One-way messages have been handled: the other side may send as much again.
+    pub(crate) fn consumed(&mut self, handled: Credit) {
+        let Some(credit) = self.receive_window.consume(handled) else {
             return;
         };
         if self.phase == Phase::Open {

@@ -70,10 +70,10 @@ impl ReceiveWindow {
         true
     }
 
-    /// A message has been handled. Returns what to grant, once that is worth a frame: half of the window.
-    pub(crate) fn consume(&mut self, payload_len: u32) -> Option<Credit> {
-        self.owed_items += 1;
-        self.owed_bytes = self.owed_bytes.saturating_add(payload_len);
+    /// Messages have been handled. Returns what to grant, once that is worth a frame: half of the window.
+    pub(crate) fn consume(&mut self, handled: Credit) -> Option<Credit> {
+        self.owed_items = self.owed_items.saturating_add(handled.items);
+        self.owed_bytes = self.owed_bytes.saturating_add(handled.bytes);
         if self.owed_items < self.start.items / 2 && self.owed_bytes < self.start.bytes / 2 {
             return None;
         }
@@ -130,9 +130,14 @@ mod tests {
                 assert!(receiver.accept(40), "round {round}");
             }
             assert!(!receiver.accept(40), "an overrun is noticed");
-            let granted = std::iter::from_fn(|| Some(receiver.consume(40)))
-                .take(3)
-                .flatten();
+            let granted = std::iter::from_fn(|| {
+                Some(receiver.consume(Credit {
+                    items: 1,
+                    bytes: 40,
+                }))
+            })
+            .take(3)
+            .flatten();
             for credit in granted {
                 assert!(sender.grant(credit));
             }
