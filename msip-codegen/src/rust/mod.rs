@@ -5,7 +5,7 @@ pub(crate) mod names;
 mod print;
 mod tree;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use msip_schema::emit::{self, Sides, Target};
 use msip_schema::{Direction, TypeName};
@@ -17,7 +17,7 @@ use syn::Item;
 use crate::proto::{Compiled, Protocol};
 use names::{ExternPaths, type_name, type_path};
 use print::Text;
-use tree::Tree;
+use tree::{Content, Tree};
 
 /// How the Rust is to be.
 #[derive(Debug, Clone, Default)]
@@ -85,11 +85,23 @@ pub(crate) fn generate(
         .filter(|file| file.is_input)
         .map(|file| file.package.as_str())
         .collect();
+    let mut contents: BTreeMap<&str, Content<'_>> = packages
+        .iter()
+        .map(|(package, items)| (package.as_str(), Content::Items(items)))
+        .collect();
     let mut out = Vec::new();
     for package in &asked {
-        let text = package_file(package, compiled, &packages);
+        let (text, is_flat) = package_file(package, compiled, &packages);
+        let name = format!("{}.rs", file_stem(package));
+        // The tree takes such a file in as it is, which is less to write and to read.
+        let content = if is_flat {
+            Content::File(name.clone())
+        } else {
+            Content::Items(packages.get(*package).map_or(&[], Vec::as_slice))
+        };
+        contents.insert(*package, content);
         out.push(OutputFile {
-            name: format!("{}.rs", file_stem(package)),
+            name,
             bytes: text.into_bytes(),
         });
     }
@@ -101,12 +113,7 @@ pub(crate) fn generate(
         });
     }
     let mut all = Text::new(&[header(compiled, None)]);
-    Tree::new(
-        packages
-            .iter()
-            .map(|(package, items)| (package.as_str(), items.as_slice())),
-    )
-    .print(&mut all);
+    Tree::new(contents.into_iter()).print(&mut all);
     out.push(OutputFile {
         name: "packages.rs".to_owned(),
         bytes: all.finish().into_bytes(),
@@ -147,8 +154,13 @@ fn header(compiled: &Compiled, package: Option<&str>) -> String {
     )
 }
 
-/// The file of one package: its items or, where it needs other packages, the tree of all of them.
-fn package_file(package: &str, compiled: &Compiled, packages: &messages::Packages) -> String {
+/// The file of one package: its items or, where it needs other packages, the tree of all of them. And whether it
+/// holds the items themselves.
+fn package_file(
+    package: &str,
+    compiled: &Compiled,
+    packages: &messages::Packages,
+) -> (String, bool) {
     let mut text = Text::new(&[header(compiled, Some(package))]);
     let needed = needed_packages(package, compiled);
     let needed = packages
@@ -161,7 +173,7 @@ fn package_file(package: &str, compiled: &Compiled, packages: &messages::Package
         && *only == package
     {
         items.iter().for_each(|item| text.item(item.clone()));
-        return text.finish();
+        return (text.finish(), true);
     }
     if !packages.get(package).is_none_or(Vec::is_empty) {
         let path: Vec<String> = names::package_modules(package);
@@ -172,9 +184,14 @@ fn package_file(package: &str, compiled: &Compiled, packages: &messages::Package
         ]);
     }
     text.open("Every package that the schema needs.", "packages");
-    Tree::new(needed.into_iter()).print(&mut text);
+    Tree::new(
+        needed
+            .into_iter()
+            .map(|(name, items)| (name, Content::Items(items))),
+    )
+    .print(&mut text);
     text.close();
-    text.finish()
+    (text.finish(), false)
 }
 
 /// A package and those that its files import, however far.

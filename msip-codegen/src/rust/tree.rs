@@ -7,18 +7,26 @@ use syn::Item;
 use super::names::package_modules;
 use super::print::Text;
 
+/// What a package's module holds.
+#[derive(Clone)]
+pub(crate) enum Content<'a> {
+    Items(&'a [Item]),
+    /// What stands in this file of the same folder.
+    File(String),
+}
+
 /// A module: the items of the package that ends here, and the modules below.
 #[derive(Default)]
 pub(crate) struct Tree<'a> {
     package: String,
-    items: &'a [Item],
+    content: Option<Content<'a>>,
     below: BTreeMap<String, Tree<'a>>,
 }
 
 impl<'a> Tree<'a> {
-    pub(crate) fn new(packages: impl Iterator<Item = (&'a str, &'a [Item])>) -> Self {
+    pub(crate) fn new(packages: impl Iterator<Item = (&'a str, Content<'a>)>) -> Self {
         let mut root = Self::default();
-        for (package, items) in packages {
+        for (package, content) in packages {
             let mut at = &mut root;
             let mut so_far = String::new();
             for (segment, module) in package.split('.').zip(package_modules(package)) {
@@ -29,14 +37,16 @@ impl<'a> Tree<'a> {
                 at = at.below.entry(module).or_default();
                 at.package.clone_from(&so_far);
             }
-            at.items = items;
+            at.content = Some(content);
         }
         root
     }
 
     pub(crate) fn print(&self, text: &mut Text) {
-        for item in self.items {
-            text.item(item.clone());
+        match &self.content {
+            Some(Content::Items(items)) => items.iter().for_each(|item| text.item(item.clone())),
+            Some(Content::File(name)) => text.verbatim(&[&format!("::core::include!({name:?});")]),
+            None => {}
         }
         for (name, tree) in &self.below {
             text.open(&format!("The package `{}`.", tree.package), name);
