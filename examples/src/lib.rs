@@ -1,6 +1,12 @@
-//! What the examples share.
+//! What the examples share: the `chat` protocol, and the room that both servers of it keep.
 
-/// The protocol.
+mod causes;
+mod room;
+
+/// The protocol, as `msip-codegen` wrote it from `proto/chat.proto`.
 pub mod chat {
     msip_runtime::include_protocol!("chat");
 }
+
+pub use causes::with_causes;
+pub use room::Room;

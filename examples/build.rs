@@ -1,0 +1,5 @@
+//! Compiles the protocols that the examples speak.
+
+fn main() -> Result<(), msip_codegen::CompileError> {
+    msip_codegen::compile_protos(&["proto/chat.proto"], &["proto"])
+}

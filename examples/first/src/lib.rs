@@ -1,0 +1,3 @@
+pub mod greet {
+    msip_runtime::include_protocol!("greet");
+}

@@ -1,0 +1,149 @@
+//! A chat in the terminal, for one person.
+//!
+//! ```text
+//! cargo run -p msip-examples --bin chat-server                   (in one terminal)
+//! cargo run -p msip-examples --bin chat-client -- --name ada     (in as many others as you like)
+//! ```
+//!
+//! What is typed goes to everyone in the room. `/who` tells who is there and who is at the keyboard, `/ping` how far
+//! away the server is, `/quit`, Ctrl-C or Ctrl-D leave. When the server goes away the client says so, tries until it
+//! is there again, and enters the room again by itself.
+//!
+//! It works in a pipe too: `echo hello | chat-client --name bot` says hello and leaves.
+
+mod commands;
+mod event;
+mod screen;
+
+use std::{process::ExitCode, sync::Arc, time::Duration};
+
+use clap::Parser;
+use msip_examples::{
+    chat::{Chat, MessageInd, SendClientToServer as _},
+    with_causes,
+};
+use msip_runtime::Client;
+use tokio::sync::mpsc;
+
+use commands::{Commands, HELP};
+use event::{Event, Keyboard, Member};
+use screen::{Input, Screen};
+
+/// How many events wait for the screen.
+const EVENTS: usize = 256;
+
+/// Talks to everyone in the room of a chat-server.
+#[derive(Debug, Parser)]
+struct Args {
+    /// The name to be known by: 1 to 20 letters, digits, `-` or `_`
+    #[arg(long)]
+    name: String,
+
+    /// Where the server is: tcp://host:port, with settings behind a `?` (tcp://127.0.0.1:7400?reconnect_max=1s)
+    #[arg(long, default_value = "tcp://127.0.0.1:7400")]
+    url: String,
+}
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    let args = Args::parse();
+    match chat(&args).await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(text) => {
+            screen::complain(&format!("error: {text}"));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// The conversation, from entering to leaving. The error is for people to read.
+async fn chat(args: &Args) -> Result<(), String> {
+    let keyboard = Arc::new(Keyboard::default());
+    let (member, mut events) = Member::new(&args.name, Arc::clone(&keyboard), EVENTS);
+    let client = Client::<Chat>::builder(&args.url)
+        // A person waits for it: no longer than this between two attempts.
+        .reconnect_max(Duration::from_secs(2))
+        .handler(member)
+        .name("chat-client")
+        .connect()
+        .await
+        .map_err(|error| with_causes(&error))?;
+    let first = events.recv().await;
+    let Some(Event::Entered(welcome)) = first else {
+        let text = first.map_or_else(
+            || "the client is gone".to_owned(),
+            |event| event.to_string(),
+        );
+        return Err(text);
+    };
+
+    let (mut screen, mut inputs) = screen::open(&args.name);
+    screen.print(&Event::Entered(welcome).to_string());
+    screen.print(HELP);
+    let left = converse(&client, &mut screen, &mut inputs, &mut events, &keyboard).await;
+    // A handler that waits for the screen would keep the connection from closing.
+    drop(events);
+    // Messages that are queued go out first.
+    client.close().await;
+    screen.print("* bye");
+    left
+}
+
+/// Shows what happens and says what is typed, until somebody has had enough.
+async fn converse(
+    client: &Client<Chat>,
+    screen: &mut Screen,
+    inputs: &mut mpsc::Receiver<Input>,
+    events: &mut mpsc::Receiver<Event>,
+    keyboard: &Keyboard,
+) -> Result<(), String> {
+    let mut commands = Commands::default();
+    let interrupted = tokio::signal::ctrl_c();
+    tokio::pin!(interrupted);
+    loop {
+        let input = tokio::select! {
+            Some(event) = events.recv() => {
+                screen.print(&event.to_string());
+                continue;
+            }
+            Some(outcome) = commands.next() => {
+                screen.print(&outcome);
+                continue;
+            }
+            outcome = &mut interrupted => {
+                return outcome.map_err(|error| format!("cannot listen for Ctrl-C: {error}"));
+            }
+            input = inputs.recv() => input.unwrap_or(Input::End),
+        };
+        keyboard.touched();
+        match input {
+            Input::Say(text) => {
+                let message = MessageInd {
+                    text,
+                    ..MessageInd::default()
+                };
+                // Sent now or not at all: what is typed next must not have to wait.
+                if let Err(error) = client.try_message_ind(message) {
+                    screen.print(&format!("* not sent: {error}"));
+                }
+            }
+            Input::Who => commands.who(client),
+            Input::Ping => commands.ping(client),
+            Input::Help => screen.print(HELP),
+            Input::Unknown(command) => {
+                screen.print(&format!(
+                    "* there is no {command}; {}",
+                    HELP.trim_start_matches("* ")
+                ));
+            }
+            Input::Quit => return Ok(()),
+            // The end of a pipe: what it asked for is still answered.
+            Input::End => {
+                while let Some(outcome) = commands.next().await {
+                    screen.print(&outcome);
+                }
+                return Ok(());
+            }
+        }
+    }
+}

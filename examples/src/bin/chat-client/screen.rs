@@ -1,0 +1,119 @@
+//! Where lines are typed and shown: a terminal with a prompt, or a pipe.
+//!
+//! Reading blocks, so that a thread does it. In a terminal `rustyline` reads; its external printer puts a line above
+//! the prompt and redraws what is being typed.
+
+use std::{
+    io::{self, BufRead as _, IsTerminal as _, Write as _},
+    thread,
+};
+
+use rustyline::{DefaultEditor, ExternalPrinter};
+use tokio::sync::mpsc;
+
+/// Something a person typed.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Input {
+    Say(String),
+    Who,
+    Ping,
+    Help,
+    Unknown(String),
+    Quit,
+    /// There is nothing more to read.
+    End,
+}
+
+impl Input {
+    /// `None` for a line that says nothing.
+    fn parse(line: &str) -> Option<Self> {
+        let line = line.trim();
+        let command = line.split_whitespace().next()?;
+        Some(match command {
+            "/who" => Self::Who,
+            "/ping" => Self::Ping,
+            "/help" => Self::Help,
+            "/quit" => Self::Quit,
+            _ if command.starts_with('/') => Self::Unknown(command.to_owned()),
+            _ => Self::Say(line.to_owned()),
+        })
+    }
+}
+
+/// Where lines are shown.
+pub(crate) enum Screen {
+    /// Above the prompt of a terminal.
+    Terminal(Box<dyn ExternalPrinter + Send>),
+    /// One after the other.
+    Plain,
+}
+
+impl Screen {
+    /// Shows a line, or several.
+    pub(crate) fn print(&mut self, text: &str) {
+        let line = format!("{text}\n");
+        if let Self::Terminal(printer) = self
+            && printer.print(line.clone()).is_ok()
+        {
+            return;
+        }
+        // Nobody reads any more: there is nothing to be done about it.
+        let _ = io::stdout().write_all(line.as_bytes());
+    }
+}
+
+/// Shows what went wrong.
+pub(crate) fn complain(text: &str) {
+    let _ = writeln!(io::stderr(), "{text}");
+}
+
+/// Begins to read lines. The thread that does it ends with the first [`Input::Quit`] or [`Input::End`].
+pub(crate) fn open(name: &str) -> (Screen, mpsc::Receiver<Input>) {
+    let (sender, inputs) = mpsc::channel(16);
+    if io::stdin().is_terminal()
+        && io::stdout().is_terminal()
+        && let Ok(mut editor) = DefaultEditor::new()
+        && let Ok(printer) = editor.create_external_printer()
+    {
+        let prompt = format!("{name}> ");
+        thread::spawn(move || read_terminal(&mut editor, &prompt, &sender));
+        return (Screen::Terminal(Box::new(printer)), inputs);
+    }
+    thread::spawn(move || read_pipe(&sender));
+    (Screen::Plain, inputs)
+}
+
+fn read_terminal(editor: &mut DefaultEditor, prompt: &str, sender: &mpsc::Sender<Input>) {
+    // It ends here, not at the receiver: once this thread reads no more, the terminal is as it was before.
+    loop {
+        let input = match editor.readline(prompt) {
+            Ok(line) => {
+                // A line that cannot be remembered can be sent all the same.
+                let _ = editor.add_history_entry(line.as_str());
+                Input::parse(&line)
+            }
+            // Ctrl-C, Ctrl-D, or the terminal is gone.
+            Err(_) => Some(Input::Quit),
+        };
+        let Some(input) = input else { continue };
+        let is_last = input == Input::Quit;
+        if sender.blocking_send(input).is_err() || is_last {
+            return;
+        }
+    }
+}
+
+fn read_pipe(sender: &mpsc::Sender<Input>) {
+    for line in io::stdin().lock().lines() {
+        let Ok(line) = line else { break };
+        let Some(input) = Input::parse(&line) else {
+            continue;
+        };
+        let is_last = input == Input::Quit;
+        if sender.blocking_send(input).is_err() || is_last {
+            return;
+        }
+    }
+    // Where nobody listens any more, nobody has to be told.
+    let _ = sender.blocking_send(Input::End);
+}

@@ -1,0 +1,79 @@
+//! The room of the chat: everyone who connects and says a name can talk to all who are there.
+//!
+//! ```text
+//! cargo run -p msip-examples --bin chat-server
+//! cargo run -p msip-examples --bin chat-client -- --name ada     (in another terminal, as often as you like)
+//! ```
+//!
+//! One sees who comes and goes, and with `-v` what the connections do. Ctrl-C says goodbye to everyone and ends.
+//! Kill it instead, and start it again: the clients come back by themselves.
+
+#![expect(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "it tells people what happens"
+)]
+
+use std::process::ExitCode;
+
+use clap::{ArgAction, Parser};
+use msip_examples::{Room, chat::Chat, with_causes};
+use msip_runtime::{BindError, Server};
+use tracing::Level;
+
+/// Keeps a room in which people chat.
+#[derive(Debug, Parser)]
+struct Args {
+    /// Where to listen: tcp://host:port, with settings behind a `?` (tcp://127.0.0.1:7400?ping_interval=5s)
+    #[arg(long, default_value = "tcp://127.0.0.1:7400")]
+    url: String,
+
+    /// What newcomers are told
+    #[arg(long, default_value = "welcome; /who tells who is here")]
+    motd: String,
+
+    /// Show what the connections do; twice: every detail
+    #[arg(short, long, action = ArgAction::Count)]
+    verbose: u8,
+}
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    let args = Args::parse();
+    let level = match args.verbose {
+        0 => Level::WARN,
+        1 => Level::INFO,
+        _ => Level::DEBUG,
+    };
+    tracing_subscriber::fmt()
+        .with_max_level(level)
+        .with_writer(std::io::stderr)
+        .init();
+    match serve(args).await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {}", with_causes(&error));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn serve(args: Args) -> Result<(), BindError> {
+    let server = Server::<Chat>::builder(&args.url)
+        .name("chat-server")
+        .bind()
+        .await?;
+    println!("listening at {} (Ctrl-C stops)", server.local_url());
+    let room = Room::new(args.motd, |line| println!("{line}"));
+    let report = server.serve_until(room, interrupted()).await;
+    println!("said goodbye to {} clients", report.connections);
+    Ok(())
+}
+
+/// Ready on Ctrl-C.
+async fn interrupted() {
+    if let Err(error) = tokio::signal::ctrl_c().await {
+        eprintln!("cannot listen for Ctrl-C: {error}");
+        std::future::pending().await
+    }
+}

@@ -1,0 +1,149 @@
+//! The server's side of the chat.
+
+use std::{
+    collections::BTreeMap,
+    fmt,
+    sync::{Mutex, MutexGuard, PoisonError},
+};
+
+use msip_runtime::{Broadcast, DisconnectReason, Peer, Status};
+use tokio::task::JoinSet;
+
+use crate::chat::{
+    BroadcastServerToClient as _, Chat, ConnectReq, ConnectRsp, HandleClientToServer, JoinedInd,
+    LeftInd, MessageInd, Person, PresenceReq, SendServerToClient as _, WhoReq, WhoRsp,
+};
+
+/// The longest name, in characters.
+const LONGEST_NAME: usize = 20;
+
+/// A room that people enter under a name, and talk in.
+///
+/// It implements [`HandleClientToServer`]: one room serves all clients. Who is connected and has not entered hears
+/// nothing.
+pub struct Room {
+    motd: String,
+    members: Mutex<BTreeMap<String, Peer<Chat>>>,
+    tell: Box<dyn Fn(&str) + Send + Sync>,
+}
+
+/// The name that a peer has entered under; kept in its extensions.
+struct Name(String);
+
+impl Room {
+    /// An empty room with a line for newcomers. `tell` is called with a line for whatever happens in it.
+    pub fn new(motd: impl Into<String>, tell: impl Fn(&str) + Send + Sync + 'static) -> Self {
+        Self {
+            motd: motd.into(),
+            members: Mutex::default(),
+            tell: Box::new(tell),
+        }
+    }
+
+    fn members(&self) -> MutexGuard<'_, BTreeMap<String, Peer<Chat>>> {
+        // No insert or remove can be left half done.
+        self.members.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Everyone in the room but this peer.
+    fn others(&self, peer: &Peer<Chat>) -> Broadcast<Chat> {
+        let members: Vec<_> = self.members().values().map(Peer::id).collect();
+        peer.others().only(members)
+    }
+
+    /// Puts a peer into the room. Returns who is in it then.
+    fn enter(&self, name: &str, peer: &Peer<Chat>) -> Result<Vec<String>, Status> {
+        if let Some(known) = peer.extensions().get::<Name>() {
+            return Err(Status::failed_precondition(format!(
+                "you are in the room already, as {}",
+                known.0
+            )));
+        }
+        let mut members = self.members();
+        if members.contains_key(name) {
+            return Err(Status::already_exists(format!(
+                "somebody is in the room as {name} already"
+            )));
+        }
+        // A clone without the call that this peer is a view of.
+        members.insert(name.to_owned(), peer.clone());
+        peer.extensions().insert(Name(name.to_owned()));
+        Ok(members.keys().cloned().collect())
+    }
+}
+
+impl HandleClientToServer for Room {
+    async fn on_connect_req(
+        &self,
+        peer: &Peer<Chat>,
+        request: ConnectReq,
+    ) -> Result<ConnectRsp, Status> {
+        let name = check_name(&request.user)?;
+        let users = self.enter(name, peer)?;
+        (self.tell)(&format!("{name} entered"));
+        self.others(peer).joined_ind(JoinedInd {
+            user: name.to_owned(),
+        });
+        Ok(ConnectRsp {
+            motd: self.motd.clone(),
+            users,
+        })
+    }
+
+    async fn on_message_ind(&self, peer: &Peer<Chat>, message: MessageInd) {
+        // Nobody waits for an answer, so that one who has not entered talks to nobody.
+        let Some(name) = peer.extensions().get::<Name>() else {
+            return;
+        };
+        self.others(peer).message_ind(MessageInd {
+            user: name.0.clone(),
+            text: message.text,
+        });
+    }
+
+    /// Asks every client at once, within what remains of the caller's own deadline.
+    async fn on_who_req(&self, peer: &Peer<Chat>, _: WhoReq) -> Result<WhoRsp, Status> {
+        let members: Vec<_> = self.members().clone().into_iter().collect();
+        let call = *peer.call();
+        let mut asked = JoinSet::new();
+        for (user, member) in members {
+            asked.spawn(async move {
+                let answer = member.with(call).presence_req(PresenceReq {}).await;
+                let active = answer.is_ok_and(|answer| answer.active);
+                Person { user, active }
+            });
+        }
+        let mut people = asked.join_all().await;
+        people.sort_by(|one, other| one.user.cmp(&other.user));
+        Ok(WhoRsp { people })
+    }
+
+    async fn on_client_disconnected(&self, peer: &Peer<Chat>, reason: DisconnectReason) {
+        let Some(name) = peer.extensions().remove::<Name>() else {
+            return;
+        };
+        self.members().remove(&name.0);
+        (self.tell)(&format!("{} left: {reason}", name.0));
+        self.others(peer).left_ind(LeftInd {
+            user: name.0.clone(),
+        });
+    }
+}
+
+impl fmt::Debug for Room {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Room")
+            .field("members", &*self.members())
+            .finish_non_exhaustive()
+    }
+}
+
+fn check_name(name: &str) -> Result<&str, Status> {
+    let is_good = |c: char| c.is_alphanumeric() || c == '-' || c == '_';
+    if (1..=LONGEST_NAME).contains(&name.chars().count()) && name.chars().all(is_good) {
+        return Ok(name);
+    }
+    Err(Status::invalid_argument(format!(
+        "a name has 1 to {LONGEST_NAME} letters, digits, `-` or `_`"
+    )))
+}
