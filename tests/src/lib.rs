@@ -1,6 +1,7 @@
 //! Protocols and peers that the tests share.
 
 mod client;
+pub mod raw;
 mod server;
 
 /// A protocol with one of everything.
