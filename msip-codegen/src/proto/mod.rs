@@ -100,7 +100,7 @@ fn check(files: &Files, messages_only: bool, report: &mut Report) -> Option<Comp
     let (types, oneof_docs) = Lowering::new(files, &symbols, report).all_types();
     let protocols: &[usize] = if messages_only { &[] } else { &files.inputs };
     let mut lowering = Lowering::new(files, &symbols, report);
-    protocol::refuse_misplaced_options(&mut lowering, protocols);
+    protocol::refuse_misplaced_options(&mut lowering);
     let own = own_types(files, &symbols, &types);
     weight::check(&types, report);
     let mut schemas = Vec::new();

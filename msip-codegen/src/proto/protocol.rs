@@ -64,8 +64,9 @@ pub(crate) fn read(index: usize, lowering: &mut Lowering<'_>, types: &Types) -> 
     Reading { draft, is_partial }
 }
 
-/// Tells of our options on fields of ordinary messages, in all files.
-pub(crate) fn refuse_misplaced_options(lowering: &mut Lowering<'_>, protocols: &[usize]) {
+/// Tells of our options on fields of ordinary messages, in all files. An envelope may have them in a file that is
+/// only imported, too, or compiled for its messages.
+pub(crate) fn refuse_misplaced_options(lowering: &mut Lowering<'_>) {
     for (index, file) in lowering
         .files
         .files
@@ -80,12 +81,9 @@ pub(crate) fn refuse_misplaced_options(lowering: &mut Lowering<'_>, protocols: &
             full: file.package().to_owned(),
         };
         for (position, message) in file.descriptor.message_type.iter().enumerate() {
-            let is_envelope = protocols.contains(&index)
-                && [Direction::ClientToServer, Direction::ServerToClient]
-                    .iter()
-                    .any(|direction| {
-                        find(&file.descriptor.message_type, *direction) == Some(position)
-                    });
+            let is_envelope = [Direction::ClientToServer, Direction::ServerToClient]
+                .iter()
+                .any(|direction| find(&file.descriptor.message_type, *direction) == Some(position));
             let at = root.below(tag::FILE_MESSAGE, position, message.name());
             refuse_in_message(&at, message, is_envelope, lowering);
         }
