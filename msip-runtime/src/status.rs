@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use thiserror::Error;
 
-use crate::wire::Code;
+use crate::wire::{Code, Escaped};
 
 /// A failure as the other side is told of it: a code and a text.
 ///
@@ -24,9 +24,10 @@ use crate::wire::Code;
 ///
 /// # Protocol
 ///
-/// docs/protocol.md, "Errors": it travels as `CODE: message`, of which at most 256 bytes are sent.
+/// docs/protocol.md, "Errors": it travels as `CODE: message`, of which at most 256 bytes are sent. It is shown with
+/// control characters escaped, for it may be a peer's.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
-#[error("{}: {message}", .code.name())]
+#[error("{}: {}", .code.name(), Escaped::with_max_len(.message, usize::MAX))]
 pub struct Status {
     code: Code,
     message: Cow<'static, str>,

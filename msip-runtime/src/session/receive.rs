@@ -11,7 +11,7 @@ use super::{
 };
 use crate::wire::{
     Code, Credit, ErrorText, Flags, Frame, FrameType, Header, HelloError, Metadata, MsgId, Payload,
-    Side, WelcomeError, parse_hello, parse_welcome, write_error, write_pong,
+    PayloadError, Side, WelcomeError, parse_hello, parse_welcome, write_error, write_pong,
 };
 
 impl Session {
@@ -189,28 +189,10 @@ impl Session {
                 "a message beyond the credit that was granted",
             ));
         }
-        let parsed = header
-            .kind
-            .known()
-            .map_err(|error| error.to_string())
-            .and_then(|_| {
-                if flags.contains(Flags::COMPRESSED) {
-                    return Err("a compressed body, and no compression was agreed".to_owned());
-                }
-                if flags.contains(Flags::MORE) {
-                    return Err("a stream, which this version does not take".to_owned());
-                }
-                let payload = Payload::parse(frame, &self.config.limits)
-                    .map_err(|error| error.to_string())?;
-                if !payload.topic.is_empty() {
-                    return Err("a topic, and this is a direct connection".to_owned());
-                }
-                let timeout = payload.metadata.map(read_deadline).transpose()?.flatten();
-                Ok((payload.body, timeout))
-            });
+        let parsed = self.read_message(frame);
         let (body, timeout) = match parsed {
             Ok(parsed) => parsed,
-            Err(reason) => {
+            Err((code, reason)) => {
                 self.ignore(id, now)?;
                 if !is_call {
                     self.consumed(Credit {
@@ -218,7 +200,7 @@ impl Session {
                         bytes: payload_len,
                     });
                 }
-                self.reject(&header, Code::InvalidArgument, &reason);
+                self.reject(&header, code, &reason);
                 return Ok(None);
             }
         };
@@ -276,6 +258,37 @@ impl Session {
             reply,
             timeout,
         })))
+    }
+
+    /// The body of a message, and the deadline that came with it, or what the message is answered instead.
+    fn read_message(&self, frame: Frame) -> Result<(Bytes, Option<Duration>), (Code, String)> {
+        let invalid = |reason: String| (Code::InvalidArgument, reason);
+        let Header { flags, kind, .. } = frame.header;
+        kind.known().map_err(|error| invalid(error.to_string()))?;
+        if flags.contains(Flags::COMPRESSED) {
+            return Err(invalid(
+                "a compressed body, and no compression was agreed".to_owned(),
+            ));
+        }
+        if flags.contains(Flags::MORE) {
+            return Err(invalid(
+                "a stream, which this version does not take".to_owned(),
+            ));
+        }
+        let payload = Payload::parse(frame, &self.config.limits).map_err(|error| {
+            let code = match error {
+                PayloadError::BodyTooLarge { .. } => Code::ResourceExhausted,
+                _ => Code::InvalidArgument,
+            };
+            (code, error.to_string())
+        })?;
+        if !payload.topic.is_empty() {
+            return Err(invalid(
+                "a topic, and this is a direct connection".to_owned(),
+            ));
+        }
+        let timeout = payload.metadata.map(read_deadline).transpose();
+        Ok((payload.body, timeout.map_err(invalid)?.flatten()))
     }
 
     fn handle_answer(&mut self, frame: Frame, now: Duration) -> Result<Option<Event>, Fault> {
@@ -347,6 +360,10 @@ impl Session {
 
     /// Answers a message that cannot be taken.
     fn reject(&mut self, header: &Header, code: Code, reason: &str) {
+        if header.msg_id.is_connection() {
+            // An ERROR with id 0 would say that the connection ends, and it goes on.
+            return;
+        }
         let urgent = header.flags.contains(Flags::URGENT);
         let (priority, flags) = if urgent {
             (Priority::Urgent, Flags::URGENT)
