@@ -73,6 +73,8 @@ pub(crate) struct Driver {
     stalled_since: Option<Duration>,
     write_timeout: Duration,
     frame_deadline: Option<Duration>,
+    /// Bytes that came together with the end of the handshake have not been looked at.
+    has_leftover: bool,
     release_at: Option<Duration>,
     timer: Pin<Box<Sleep>>,
     armed_for: Duration,
@@ -105,6 +107,7 @@ impl Driver {
             stalled_since: None,
             write_timeout,
             frame_deadline: None,
+            has_leftover: true,
             release_at: None,
             timer: Box::pin(tokio::time::sleep(Duration::ZERO)),
             armed_for: Duration::ZERO,
@@ -185,6 +188,9 @@ impl Driver {
             .is_some_and(|session| session.is_over_queue())
         {
             return Ok(false);
+        }
+        if std::mem::take(&mut self.has_leftover) && self.decoder.is_mid_frame() {
+            return self.handle_received(now).map(|()| true);
         }
         let read = pin!(self.stream.read_buf(self.decoder.buffer())).poll(task);
         match read {
