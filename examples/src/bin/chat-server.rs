@@ -14,7 +14,11 @@
     reason = "it tells people what happens"
 )]
 
-use std::process::ExitCode;
+use std::{
+    future::{pending, ready},
+    pin::pin,
+    process::ExitCode,
+};
 
 use clap::{ArgAction, Parser};
 use msip_examples::{Room, chat::Chat, with_causes};
@@ -63,10 +67,17 @@ async fn serve(args: Args) -> Result<(), BindError> {
         .name("chat-server")
         .bind()
         .await?;
+    let mut interrupted = pin!(interrupted());
+    tokio::select! {
+        // First, so that Ctrl-C is ours before anything is shown.
+        biased;
+        () = &mut interrupted => return Ok(()),
+        () = ready(()) => {}
+    }
     println!("listening at {} (Ctrl-C stops)", server.local_url());
     let room = Room::new(args.motd, |line| println!("{line}"));
-    let report = server.serve_until(room, interrupted()).await;
-    println!("said goodbye to {} clients", report.connections);
+    let report = server.serve_until(room, interrupted).await;
+    println!("goodbye; {} calls cut off", report.cut_off);
     Ok(())
 }
 
@@ -74,6 +85,6 @@ async fn serve(args: Args) -> Result<(), BindError> {
 async fn interrupted() {
     if let Err(error) = tokio::signal::ctrl_c().await {
         eprintln!("cannot listen for Ctrl-C: {error}");
-        std::future::pending().await
+        pending().await
     }
 }

@@ -176,7 +176,7 @@ fn ctrl_c_says_goodbye() {
     assert_eq!(room.code, Some(0));
     assert_eq!(
         room.rest.last().map(String::as_str),
-        Some("said goodbye to 1 clients")
+        Some("goodbye; 0 calls cut off")
     );
     // Nobody to come back to is no reason not to leave.
     ada.interrupt();

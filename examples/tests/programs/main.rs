@@ -1,5 +1,10 @@
 //! Runs the examples as the processes that they are, and reads what they say.
 
+#![expect(
+    clippy::expect_used,
+    reason = "a test that cannot go on says so by its panic"
+)]
+
 mod chat;
 mod program;
 mod quickstart;

@@ -69,7 +69,7 @@ async fn chat(args: &Args) -> Result<(), String> {
         .await
         .map_err(|error| with_causes(&error))?;
     let first = events.recv().await;
-    let Some(Event::Entered(welcome)) = first else {
+    let Some(Event::Entered(_)) = first else {
         let text = first.map_or_else(
             || "the client is gone".to_owned(),
             |event| event.to_string(),
@@ -78,9 +78,14 @@ async fn chat(args: &Args) -> Result<(), String> {
     };
 
     let (mut screen, mut inputs) = screen::open(&args.name);
-    screen.print(&Event::Entered(welcome).to_string());
-    screen.print(HELP);
-    let left = converse(&client, &mut screen, &mut inputs, &mut events, &keyboard).await;
+    let left = tokio::select! {
+        // First, so that Ctrl-C is ours before anything is shown.
+        biased;
+        outcome = tokio::signal::ctrl_c() => {
+            outcome.map_err(|error| format!("cannot listen for Ctrl-C: {error}"))
+        }
+        () = converse(&client, &mut screen, &mut inputs, first, &mut events, &keyboard) => Ok(()),
+    };
     // A handler that waits for the screen would keep the connection from closing.
     drop(events);
     // Messages that are queued go out first.
@@ -94,12 +99,15 @@ async fn converse(
     client: &Client<Chat>,
     screen: &mut Screen,
     inputs: &mut mpsc::Receiver<Input>,
+    welcome: Option<Event>,
     events: &mut mpsc::Receiver<Event>,
     keyboard: &Keyboard,
-) -> Result<(), String> {
+) {
     let mut commands = Commands::default();
-    let interrupted = tokio::signal::ctrl_c();
-    tokio::pin!(interrupted);
+    if let Some(welcome) = welcome {
+        screen.print(&welcome.to_string());
+    }
+    screen.print(HELP);
     loop {
         let input = tokio::select! {
             Some(event) = events.recv() => {
@@ -109,9 +117,6 @@ async fn converse(
             Some(outcome) = commands.next() => {
                 screen.print(&outcome);
                 continue;
-            }
-            outcome = &mut interrupted => {
-                return outcome.map_err(|error| format!("cannot listen for Ctrl-C: {error}"));
             }
             input = inputs.recv() => input.unwrap_or(Input::End),
         };
@@ -136,13 +141,13 @@ async fn converse(
                     HELP.trim_start_matches("* ")
                 ));
             }
-            Input::Quit => return Ok(()),
+            Input::Quit => return,
             // The end of a pipe: what it asked for is still answered.
             Input::End => {
                 while let Some(outcome) = commands.next().await {
                     screen.print(&outcome);
                 }
-                return Ok(());
+                return;
             }
         }
     }
