@@ -9,8 +9,11 @@ use prost_types::FileDescriptorProto;
 
 use super::foreign;
 use super::guard::{self, Language, MAX_FILE_LEN};
-use super::places::{Places, tag};
+use super::places::{Places, package_name, tag};
 use super::report::Report;
+
+/// The longest package, in bytes: `<package>.descriptors.bin` must be the name of a file. The wire allows 255.
+const MAX_PACKAGE_LEN: usize = 255 - ".descriptors.bin".len();
 
 /// The options that ship with this crate, under the name that schemas import them by.
 pub(crate) const OPTIONS_NAME: &str = "msip/options.proto";
@@ -405,14 +408,27 @@ impl Loader<'_> {
             return Found::Broken;
         }
         match protox_parse::parse(name, text) {
-            Ok(descriptor) => Found::File(Box::new(ProtoFile {
-                name: name.to_owned(),
-                shown: shown.to_owned(),
-                origin,
-                places: Places::new(id, text, descriptor.source_code_info.as_ref()),
-                descriptor,
-                imports: Vec::new(),
-            })),
+            Ok(descriptor) => {
+                let places = Places::new(id, text, descriptor.source_code_info.as_ref());
+                let len = descriptor.package().len();
+                if len > MAX_PACKAGE_LEN {
+                    let span = package_name(&places, self.report).unwrap_or(Span::NONE);
+                    let text =
+                        format!("the package is {len} bytes long; {MAX_PACKAGE_LEN} are allowed");
+                    let help = "choose a shorter name: generated files are named after it";
+                    self.report
+                        .push(Diagnostic::new(Code::PACKAGE_TOO_LONG, span, text).help(help));
+                    return Found::Broken;
+                }
+                Found::File(Box::new(ProtoFile {
+                    name: name.to_owned(),
+                    shown: shown.to_owned(),
+                    origin,
+                    places,
+                    descriptor,
+                    imports: Vec::new(),
+                }))
+            }
             Err(error) => {
                 foreign::parse_error(&error, id, self.report);
                 Found::Broken

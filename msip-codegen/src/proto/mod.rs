@@ -95,7 +95,6 @@ pub(crate) fn compile(request: Request<'_>) -> Outcome {
 }
 
 fn check(files: &Files, messages_only: bool, report: &mut Report) -> Option<Compiled> {
-    protocol::refuse_long_packages(files, report);
     let symbols = Symbols::new(files);
     let (types, oneof_docs) = Lowering::new(files, &symbols, report).all_types();
     let protocols: &[usize] = if messages_only { &[] } else { &files.inputs };

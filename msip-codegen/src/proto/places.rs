@@ -3,8 +3,10 @@
 use std::collections::HashMap;
 use std::ops::Range;
 
-use msip_schema::FileId;
+use msip_schema::{FileId, Span};
 use prost_types::SourceCodeInfo;
+
+use super::report::Report;
 
 /// Field numbers of `descriptor.proto`, of which paths into a descriptor are made.
 pub(crate) mod tag {
@@ -108,6 +110,19 @@ impl Places {
             syntax.to_owned()
         }
     }
+}
+
+/// Where the name in `package …;` stands.
+pub(crate) fn package_name(places: &Places, report: &mut Report) -> Option<Span> {
+    let statement = places.bytes(&[tag::FILE_PACKAGE])?;
+    let text = report
+        .text(places.file())
+        .get(statement.clone())
+        .unwrap_or("");
+    let name = text.strip_prefix("package").unwrap_or(text).trim_start();
+    let start = statement.end - name.len();
+    let bytes = start..start + name.trim_end_matches(';').trim_end().len();
+    Some(report.span(places.file(), bytes))
 }
 
 /// The bytes that a span of a descriptor (line, column, [line,] column; from 0, columns in bytes) means.

@@ -11,8 +11,7 @@ use prost_types::{DescriptorProto, FieldDescriptorProto, MethodDescriptorProto};
 
 use super::load::{Files, ProtoFile};
 use super::options;
-use super::places::tag;
-use super::report::Report;
+use super::places::{package_name, tag};
 use super::symbols::Node;
 use super::types::{At, Lowering};
 
@@ -120,36 +119,9 @@ fn file_at(files: &Files, index: usize) -> &ProtoFile {
     &files.files[index]
 }
 
-/// The longest package, in bytes: `<package>.descriptors.bin` must be the name of a file. The wire allows 255.
-const MAX_PACKAGE_LEN: usize = 255 - ".descriptors.bin".len();
-
-/// Tells of packages after which no file can be named, in all files.
-pub(crate) fn refuse_long_packages(files: &Files, report: &mut Report) {
-    for file in files.files.iter().filter(|file| file.is_ours()) {
-        let len = file.package().len();
-        if len > MAX_PACKAGE_LEN {
-            let span = package_name_span(file, report).unwrap_or(Span::NONE);
-            let text = format!("the package is {len} bytes long; {MAX_PACKAGE_LEN} are allowed");
-            let help = "choose a shorter name: generated files are named after it";
-            report.push(Diagnostic::new(Code::PACKAGE_TOO_LONG, span, text).help(help));
-        }
-    }
-}
-
-/// Where the name in `package …;` stands.
-fn package_name_span(file: &ProtoFile, report: &mut Report) -> Option<Span> {
-    let statement = file.places.bytes(&[tag::FILE_PACKAGE])?;
-    let id = file.places.file();
-    let text = report.text(id).get(statement.clone()).unwrap_or("");
-    let name = text.strip_prefix("package").unwrap_or(text).trim_start();
-    let start = statement.end - name.len();
-    let bytes = start..start + name.trim_end_matches(';').trim_end().len();
-    Some(report.span(id, bytes))
-}
-
 /// The package's name; tells where there is none.
 fn package_span(root: &At<'_>, lowering: &mut Lowering<'_>) -> Span {
-    if let Some(span) = package_name_span(root.file, lowering.report) {
+    if let Some(span) = package_name(&root.file.places, lowering.report) {
         return span;
     }
     let file = root.file.places.file();

@@ -59,7 +59,7 @@ pub(crate) fn write(
             .unwrap_or_default()
             .replace(&format!("{PROST}::alloc::"), "::std::");
         let file = syn::parse_file(&text).map_err(|error| GenerateError::new(&error))?;
-        let mut names = BTreeMap::new();
+        let mut names = Names::default();
         for file in &files {
             collect(
                 &mut names,
@@ -100,8 +100,14 @@ fn config(settings: &Settings) -> Config {
     config
 }
 
-/// The full names of messages and enums, by their modules and Rust names.
-type Names = BTreeMap<(Vec<String>, String), String>;
+/// What stands where in the Rust of a package, by the full names of the schema.
+#[derive(Default)]
+struct Names {
+    /// Messages and enums, by their modules and Rust names.
+    types: BTreeMap<(Vec<String>, String), String>,
+    /// The messages whose nested types are in a module.
+    owners: BTreeMap<Vec<String>, String>,
+}
 
 fn collect(
     names: &mut Names,
@@ -118,17 +124,18 @@ fn collect(
         }
     };
     for enumeration in enums {
-        names.insert(
+        names.types.insert(
             (modules.clone(), type_name(enumeration.name())),
             full(enumeration.name()),
         );
     }
     for message in messages {
-        names.insert(
+        names.types.insert(
             (modules.clone(), type_name(message.name())),
             full(message.name()),
         );
         modules.push(field_name(message.name()));
+        names.owners.insert(modules.clone(), full(message.name()));
         // As deep as the parser allows: 31 levels.
         collect(
             names,
@@ -171,19 +178,14 @@ impl Pass<'_> {
     }
 
     fn full_name(&self, ident: &str) -> Option<&String> {
-        self.names.get(&(self.modules.clone(), ident.to_owned()))
+        self.names
+            .types
+            .get(&(self.modules.clone(), ident.to_owned()))
     }
 
     /// The message whose module this is.
     fn owner(&self) -> Option<&String> {
-        let (last, outer) = self.modules.split_last()?;
-        let mut candidates = self
-            .names
-            .iter()
-            .filter(|((modules, _), _)| modules == outer);
-        candidates
-            .find(|(_, full)| field_name(full.rsplit('.').next().unwrap_or(full)) == *last)
-            .map(|(_, full)| full)
+        self.names.owners.get(&self.modules)
     }
 
     fn message_type(&self, full: &str) -> Option<&MessageType> {
@@ -201,28 +203,28 @@ impl Pass<'_> {
         let message = self.message_type(full)?;
         let mut docs = Docs::default();
         let own = docs.attributes(&message.doc, || format!("The message `{full}`."));
+        let plain = message.fields.iter().filter(|field| field.oneof.is_none());
+        let plain: BTreeMap<String, &msip_schema::Field> = plain
+            .map(|field| (field_name(&field.name), field))
+            .collect();
+        let oneofs = message
+            .fields
+            .iter()
+            .filter_map(|field| field.oneof.as_deref());
+        let oneofs: BTreeMap<String, &str> =
+            oneofs.map(|oneof| (field_name(oneof), oneof)).collect();
         for field in &mut item.fields {
             let name = field
                 .ident
                 .as_ref()
                 .map(ToString::to_string)
                 .unwrap_or_default();
-            let attributes = match message
-                .fields
-                .iter()
-                .find(|known| known.oneof.is_none() && field_name(&known.name) == name)
-            {
+            let attributes = match plain.get(&name) {
                 Some(known) => docs.attributes(&known.doc, || {
                     format!("`{}`, field {}.", known.name, known.number)
                 }),
                 None => {
-                    let mut oneofs = message
-                        .fields
-                        .iter()
-                        .filter_map(|known| known.oneof.as_deref());
-                    let oneof = oneofs
-                        .find(|oneof| field_name(oneof) == name)
-                        .unwrap_or(&name);
+                    let oneof = oneofs.get(&name).copied().unwrap_or(&name);
                     let comment = self
                         .oneof_docs
                         .get(&format!("{full}.{oneof}"))
@@ -266,13 +268,15 @@ impl Pass<'_> {
             .get(&format!("{owner}.{oneof}"))
             .map_or("", String::as_str);
         let own = docs.attributes(comment, || format!("The oneof `{oneof}` of `{owner}`."));
+        let members = message
+            .fields
+            .iter()
+            .filter(|field| field.oneof.as_deref() == Some(oneof));
+        let members: BTreeMap<String, &msip_schema::Field> = members
+            .map(|field| (type_name(&field.name), field))
+            .collect();
         for variant in &mut item.variants {
-            let ident = variant.ident.to_string();
-            let mut members = message
-                .fields
-                .iter()
-                .filter(|field| field.oneof.as_deref() == Some(oneof));
-            if let Some(field) = members.find(|field| type_name(&field.name) == ident) {
+            if let Some(field) = members.get(&variant.ident.to_string()) {
                 let attributes = docs.attributes(&field.doc, || {
                     format!("`{}`, field {}.", field.name, field.number)
                 });
