@@ -29,6 +29,7 @@ pub const RESERVED_METHODS: &[&str] = &[
     "resumed",
     "only",
     "except",
+    "peers",
     "send_now",
     // The prelude's traits, `tracing`'s extension traits, and what is derived or implemented for everything.
     "clone",

@@ -1,15 +1,12 @@
 //! Protocols and peers that the tests share.
 
 mod client;
+mod protocols;
 pub mod raw;
 mod server;
 
-/// A protocol with one of everything.
-pub mod lab {
-    msip_runtime::include_protocol!("lab");
-}
-
 pub use client::{LabClient, SeenByClient};
+pub use protocols::{fleet_client, fleet_server, lab, rolling_new, rolling_old, tree};
 pub use server::{LabServer, SeenByServer, start};
 
 use std::{future::Future, time::Duration};

@@ -3,7 +3,7 @@
 use proc_macro2::TokenStream;
 use quote::{format_ident, quote};
 
-use super::docs::{Docs, allow_unused};
+use super::docs::{Docs, allow_names, allow_unused};
 use super::plan::{EnvelopePlan, MemberPlan, Plan};
 
 /// The trait: the messages that nobody answers.
@@ -19,6 +19,7 @@ pub(super) fn definition(plan: &Plan<'_>, envelope: &EnvelopePlan<'_>) -> TokenS
         ))
         .attributes();
     let allow = allow_unused(one_way(envelope).map(|member| member.doc.as_slice()));
+    let allow_names = allow_names(one_way(envelope).map(|member| &member.method));
     let methods = one_way(envelope).map(|member| {
         let doc = Docs::new(&member.doc)
             .paragraph("Returns how many clients took it.")
@@ -29,6 +30,7 @@ pub(super) fn definition(plan: &Plan<'_>, envelope: &EnvelopePlan<'_>) -> TokenS
     quote! {
         #doc
         #allow
+        #allow_names
         #visibility trait #name: ::core::marker::Send + ::core::marker::Sync {
             #(#methods)*
         }

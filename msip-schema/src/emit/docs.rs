@@ -1,7 +1,9 @@
 //! Doc comments as attributes: the schema's words first, then what the emitter adds.
 
-use proc_macro2::TokenStream;
-use quote::quote;
+use std::collections::BTreeSet;
+
+use proc_macro2::{Ident, TokenStream};
+use quote::{format_ident, quote};
 
 use super::doc;
 
@@ -74,4 +76,28 @@ pub(super) fn allow<'a>(
 pub(super) fn allow_unused<'a>(comments: impl IntoIterator<Item = &'a [String]>) -> TokenStream {
     // In a library what is public is used; a binary would be warned of each message that it never says.
     allow(&quote!(dead_code), comments)
+}
+
+/// `#[allow(…)]` with clippy's lints on methods that are called like well-known ones and are not like them. The names
+/// are the schema's: `new`, `from_depot_ind`.
+pub(super) fn allow_names<'a>(methods: impl IntoIterator<Item = &'a Ident>) -> Option<TokenStream> {
+    let mut lints = BTreeSet::new();
+    for method in methods {
+        let name = method.to_string();
+        let is_conversion = ["into_", "from_"]
+            .iter()
+            .any(|start| name.starts_with(start));
+        if is_conversion || name.ends_with("_mut") || name == "new" {
+            lints.insert("wrong_self_convention");
+        }
+        match name.as_str() {
+            "new" => lints.insert("new_ret_no_self"),
+            "len" => lints.insert("len_without_is_empty"),
+            "iter" | "iter_mut" => lints.insert("iter_not_returning_iterator"),
+            _ => false,
+        };
+    }
+    let lints = lints.iter().map(|lint| format_ident!("{lint}"));
+    let lints: Vec<_> = lints.map(|lint| quote!(clippy::#lint)).collect();
+    (!lints.is_empty()).then(|| quote!(#[allow(#(#lints),*)]))
 }

@@ -3,7 +3,7 @@
 use proc_macro2::{Ident, TokenStream};
 use quote::{format_ident, quote};
 
-use super::docs::{Docs, allow_unused};
+use super::docs::{Docs, allow_names, allow_unused};
 use super::plan::{Answer, EnvelopePlan, MemberPlan, Plan, Shape, result};
 use crate::{Direction, MsgKind};
 
@@ -29,6 +29,7 @@ pub(super) fn definition(plan: &Plan<'_>, envelope: &EnvelopePlan<'_>) -> TokenS
         ))
         .attributes();
     let allow = allow_unused(methods(envelope).map(|member| member.doc.as_slice()));
+    let allow_names = allow_names(methods(envelope).map(|member| &member.method));
     let methods = methods(envelope).map(|member| {
         let signature = signature(plan, member);
         let doc = method_doc(plan, envelope, member);
@@ -50,6 +51,7 @@ pub(super) fn definition(plan: &Plan<'_>, envelope: &EnvelopePlan<'_>) -> TokenS
     quote! {
         #doc
         #allow
+        #allow_names
         #visibility trait #name: ::core::marker::Send + ::core::marker::Sync {
             #(#methods)*
         }

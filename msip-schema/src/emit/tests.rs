@@ -416,3 +416,22 @@ fn many_variants_share_what_they_can() {
     assert!(text.contains("#[allow(clippy::large_enum_variant, clippy::enum_variant_names)]"));
     assert!(text.contains("#[allow(clippy::too_many_lines)]"));
 }
+
+#[test]
+fn lints_on_names_of_methods_are_allowed_where_a_name_sets_them_off() {
+    let text = |names: &[&str]| {
+        let members = |names: &[&str]| names.iter().map(|name| member(name, "p.M", "")).collect();
+        let schema = Sketch {
+            package: "p",
+            doc: "",
+            client_to_server: members(&["hint_ind"]),
+            server_to_client: members(names),
+        }
+        .schema();
+        printed(&schema, &target())
+    };
+    let both = "#[allow(clippy::new_ret_no_self, clippy::wrong_self_convention)]";
+    // On the send trait and the broadcast trait.
+    assert_eq!(text(&["new", "from_depot_ind"]).matches(both).count(), 2);
+    assert!(!text(&["news_ind", "depot_ind"]).contains("clippy::wrong_self_convention"));
+}

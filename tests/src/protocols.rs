@@ -1,0 +1,37 @@
+//! What is generated, under every lint that a user may have set.
+
+/// A protocol with one of everything.
+pub mod lab {
+    msip_runtime::include_protocol!("lab");
+}
+
+/// Every package that was compiled together, each in the module of its name.
+#[deny(warnings, missing_docs, clippy::pedantic)]
+#[forbid(unsafe_code)]
+pub mod tree {
+    msip_runtime::include_protocols!();
+}
+
+/// What a vehicle needs of `fleet.v1`.
+#[deny(warnings, missing_docs, clippy::pedantic)]
+#[forbid(unsafe_code)]
+pub mod fleet_client {
+    include!(concat!(env!("OUT_DIR"), "/fleet_client/fleet.v1.rs"));
+}
+
+/// What those who send vehicles need of `fleet.v1`.
+#[deny(warnings, missing_docs, clippy::pedantic)]
+#[forbid(unsafe_code)]
+pub mod fleet_server {
+    include!(concat!(env!("OUT_DIR"), "/fleet_server/fleet.v1.rs"));
+}
+
+/// A protocol as it was.
+pub mod rolling_old {
+    include!(concat!(env!("OUT_DIR"), "/old/rolling.rs"));
+}
+
+/// The same protocol, a release later.
+pub mod rolling_new {
+    include!(concat!(env!("OUT_DIR"), "/new/rolling.rs"));
+}
