@@ -9,7 +9,7 @@ use crate::{
     dispatch::{self, Dispatch as _, Inbox, caught},
     driver::{Driver, HandshakeError, part, shake_hands},
     link::Link,
-    session::{Event, Session},
+    session::{Event, Fault, Session},
     settings::{SchemaRule, Settings},
     transport,
     wire::{Codec, Decoder, Escaped, Hello, HelloFrame, Side, Welcome},
@@ -67,6 +67,12 @@ where
             return Ended::default();
         }
     };
+    if let Err(fault) = nothing_early(&mut decoder, &mut session, &link) {
+        log_failure(&HandshakeError::Fault(fault.clone()));
+        session.handle_fault(&fault);
+        part(&mut stream, &mut session).await;
+        return Ended::default();
+    }
     let welcomed = check::<P>(&hello.hello, settings).and_then(|()| draw_peer_id());
     let id = match welcomed {
         Ok(id) => id,
@@ -117,6 +123,14 @@ where
     farewell(side, &peer, ended.reason).await;
     Ended {
         cut_off: ended.cut_off,
+    }
+}
+
+/// Whether the client waits for the answer to its HELLO, as far as can be seen: what is still on its way cannot.
+fn nothing_early(decoder: &mut Decoder, session: &mut Session, link: &Link) -> Result<(), Fault> {
+    match decoder.decode()? {
+        Some(frame) => session.handle_frame(frame, link.now()).map(|_| ()),
+        None => Ok(()),
     }
 }
 
