@@ -177,13 +177,12 @@ impl<D: Dispatch> Handlers<D> {
     /// Handles a one-way message, to its end.
     async fn handle(&mut self, incoming: Incoming) {
         let Incoming {
-            variant,
-            body,
             payload_len,
+            variant,
             reply,
             ..
         } = incoming;
-        let outcome = match decode::<D>(self.terms.encoding, variant, body, reply) {
+        let outcome = match decode::<D>(&self.terms.encoding, &self.link, incoming) {
             Ok((message, row)) => {
                 tracing::trace!(message = row.name, "handling");
                 self.dispatch(variant, message).await
@@ -236,25 +235,21 @@ impl<D: Dispatch> Handlers<D> {
     /// Begins a call, which goes on in a task unless it is done at once.
     async fn serve(&mut self, incoming: Incoming, slot: ServedSlot) {
         let Incoming {
-            variant,
-            body,
-            reply,
-            timeout,
-            ..
+            variant, timeout, ..
         } = incoming;
         let Terms {
             generation,
-            encoding,
+            ref encoding,
         } = self.terms;
         let call = CallToAnswer { slot, generation };
         let mut owed = Owed {
             link: Arc::clone(&self.link),
             call,
-            encoding,
+            encoding: encoding.clone(),
             deadline: None,
             is_paid: false,
         };
-        let (message, row) = match decode::<D>(encoding, variant, body, reply) {
+        let (message, row) = match decode::<D>(encoding, &self.link, incoming) {
             Ok(decoded) => decoded,
             Err(status) => return owed.fail(&status),
         };
@@ -300,11 +295,17 @@ fn settle(link: &Link, handled: &mut Credit) {
 
 /// Reads a body, unless its variant is not one that can come so.
 fn decode<D: Dispatch>(
-    encoding: Encoding,
-    variant: u16,
-    body: bytes::Bytes,
-    reply: ReplyTo,
+    encoding: &Encoding,
+    link: &Link,
+    incoming: Incoming,
 ) -> Result<(D::In, &'static Variant), Status> {
+    let Incoming {
+        variant,
+        mut body,
+        compressed,
+        reply,
+        ..
+    } = incoming;
     let Some(row) = variant_of::<D::In>(variant) else {
         return Err(Status::new(
             Code::Unimplemented,
@@ -328,10 +329,17 @@ fn decode<D: Dispatch>(
             )));
         }
     }
+    let unreadable = |error: BodyError| Status::new(error.code(), error.to_string());
+    if compressed {
+        body = encoding.inflate(variant, body).map_err(unreadable)?;
+        if let ReplyTo::Call(slot) = reply
+            && let Some(Err(busy)) = link.with_session(|session| session.inflated(slot, body.len()))
+        {
+            return Err(Status::resource_exhausted(busy.to_string()));
+        }
+    }
     let message = encoding.decode(variant, body);
-    message
-        .map(|message| (message, row))
-        .map_err(|error| Status::invalid_argument(error.to_string()))
+    message.map(|message| (message, row)).map_err(unreadable)
 }
 
 fn panicked(variant: u16, panic: &str) -> Status {
@@ -356,11 +364,23 @@ impl Owed {
         let Some(row) = E::VARIANTS.get(answer.index()) else {
             return self.fail(&Status::internal("the answer has no variant"));
         };
+        let prepared = match self.encoding.prepare(answer, row) {
+            Ok(prepared) => prepared,
+            Err(error) => return self.fail(&Status::new(error.code(), error.to_string())),
+        };
         self.is_paid = true;
-        let encode = |buffer: &mut Vec<u8>| self.encoding.encode(answer, buffer);
+        let encode = |buffer: &mut Vec<u8>| match &prepared {
+            Some(prepared) => buffer.extend_from_slice(&prepared.bytes),
+            None => answer.encode(buffer),
+        };
         let reply = Reply::Message {
             variant: row.number,
-            len: answer.encoded_len(),
+            len: prepared
+                .as_ref()
+                .map_or_else(|| answer.encoded_len(), |prepared| prepared.len),
+            compressed: prepared
+                .as_ref()
+                .is_some_and(|prepared| prepared.compressed),
             encode,
         };
         self.link.reply(self.call, reply);

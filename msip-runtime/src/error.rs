@@ -29,6 +29,10 @@ pub enum SendError {
         /// What the receiver announced, in bytes.
         max: usize,
     },
+    /// The message cannot be written in the connection's codec: it holds something that JSON has no form for, such as
+    /// a time outside of the years 1 to 9999, or is nested too deep.
+    #[error("{0}")]
+    Unwritable(#[source] BodyError),
     /// It was sent for acknowledgment, and none came: the other side's handler failed, or its fate is unknown.
     #[error("not acknowledged: {0}")]
     NotAcknowledged(#[source] Box<CallError>),
@@ -41,6 +45,7 @@ impl SendError {
         match self {
             Self::Full | Self::TooLarge { .. } => Code::ResourceExhausted,
             Self::Disconnected | Self::Closed => Code::Unavailable,
+            Self::Unwritable(_) => Code::Internal,
             Self::NotAcknowledged(error) => error.code(),
         }
     }

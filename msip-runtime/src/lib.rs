@@ -16,6 +16,7 @@ mod driver;
 mod error;
 mod include;
 mod link;
+mod negotiation;
 mod options;
 mod outbound;
 mod protocol;
@@ -27,7 +28,7 @@ pub mod transport;
 pub mod wire;
 mod with;
 
-pub use body::BodyError;
+pub use body::{BodyError, Codec, Compression};
 pub use bytes;
 pub use call::Call;
 pub use client::{Client, ClientBuilder, ConnectionInfo, ConnectionState, Reconnect};

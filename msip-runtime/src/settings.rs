@@ -5,6 +5,7 @@ use std::time::Duration;
 use thiserror::Error;
 
 use crate::{
+    body::{Choice, Codec, Compression},
     session::Config,
     wire::{DEFAULT_MAX_BODY, Limits, Side},
 };
@@ -42,8 +43,16 @@ macro_rules! with_settings {
                 /// How long open calls may take to finish when a connection is closed gracefully; what is open then is cut
                 /// off. Default 30 s; 0 to 24 h.
                 drain_timeout: Duration = Duration::from_secs(30), Duration::ZERO..=Duration::from_secs(86_400);
+                /// How large a body must be to be compressed, in bytes, where a compression was agreed on. It is sent as it is
+                /// where it would not get smaller. Default 1 KiB; 1 to 1 GiB.
+                compress_threshold: usize = KIB, 1..=1024 * MIB;
             }
             client {
+                /// How bodies are written (`?codec=json`). A server that does not have it refuses. Default: protobuf.
+                codec: Codec = Codec::Protobuf, Codec::Protobuf..=Codec::MessagePack;
+                /// What bodies may be compressed with (`?compress=zstd`), in both directions. With a server that does not
+                /// have it they are not. Default: nothing.
+                compress: Compression = Compression::None, Compression::None..=Compression::Lz4;
                 /// How long one attempt to reach the server may take before its handshake begins. Default 10 s; 10 ms to 10 min.
                 connect_timeout: Duration = Duration::from_secs(10), Duration::from_millis(10)..=Duration::from_secs(600);
                 /// The longest wait before the first attempt to connect again; it doubles with each. The wait is drawn
@@ -99,6 +108,18 @@ pub enum SettingError {
         /// What was expected.
         form: &'static str,
     },
+    /// The value needs a feature of this crate that is not switched on.
+    #[error(
+        "setting `{name}`: `{value}` needs the feature `{value}` of msip-runtime; there are {built}"
+    )]
+    NotBuilt {
+        /// The name.
+        name: &'static str,
+        /// The value, which is the feature's name too.
+        value: &'static str,
+        /// What this build has.
+        built: String,
+    },
     /// The value is outside the setting's range.
     #[error("setting `{name}`: {value} is outside its range, {min} to {max}")]
     OutOfRange {
@@ -119,6 +140,11 @@ trait Value: Sized + PartialOrd + std::fmt::Debug {
     const FORM: &'static str;
 
     fn parse(text: &str) -> Option<Self>;
+
+    /// Refuses a value that this build does not have.
+    fn check_built(&self) -> Result<(), SettingError> {
+        Ok(())
+    }
 }
 
 impl Value for usize {
@@ -173,6 +199,42 @@ impl Value for SchemaRule {
     }
 }
 
+impl Value for Codec {
+    const FORM: &'static str = "`protobuf`, `json` or `msgpack`";
+
+    fn parse(text: &str) -> Option<Self> {
+        Self::from_name(text)
+    }
+
+    fn check_built(&self) -> Result<(), SettingError> {
+        check_choice(*self)
+    }
+}
+
+impl Value for Compression {
+    const FORM: &'static str = "`none`, `gzip`, `zstd` or `lz4`";
+
+    fn parse(text: &str) -> Option<Self> {
+        Self::from_name(text)
+    }
+
+    fn check_built(&self) -> Result<(), SettingError> {
+        check_choice(*self)
+    }
+}
+
+fn check_choice<T: Choice>(choice: T) -> Result<(), SettingError> {
+    if choice.is_built() {
+        return Ok(());
+    }
+    let (name, value) = (T::SETTING, choice.name());
+    Err(SettingError::NotBuilt {
+        name,
+        value,
+        built: T::built(),
+    })
+}
+
 fn parsed<T: Value>(name: &'static str, text: &str) -> Result<T, SettingError> {
     T::parse(text).ok_or_else(|| SettingError::Malformed {
         name,
@@ -187,7 +249,7 @@ fn in_range<T: Value>(
     range: &std::ops::RangeInclusive<T>,
 ) -> Result<(), SettingError> {
     if range.contains(value) {
-        return Ok(());
+        return value.check_built();
     }
     Err(SettingError::OutOfRange {
         name,
@@ -282,7 +344,7 @@ mod tests {
             (
                 "ping_intervall",
                 "10s",
-                "there is no setting `ping_intervall` here; there are `max_body`, `handshake_timeout`, `ping_interval`, `call_timeout`, `max_calls`, `max_call_bytes`, `outgoing_queue`, `write_timeout`, `drain_timeout`, `connect_timeout`, `reconnect_min`, `reconnect_max`",
+                "there is no setting `ping_intervall` here; there are `max_body`, `handshake_timeout`, `ping_interval`, `call_timeout`, `max_calls`, `max_call_bytes`, `outgoing_queue`, `write_timeout`, `drain_timeout`, `compress_threshold`, `codec`, `compress`, `connect_timeout`, `reconnect_min`, `reconnect_max`",
             ),
             (
                 "ping_interval",
@@ -298,6 +360,16 @@ mod tests {
                 "max_body",
                 "99999999999999999999",
                 "setting `max_body`: `99999999999999999999` is not a number, such as 4096 or 4MiB",
+            ),
+            (
+                "codec",
+                "yaml",
+                "setting `codec`: `yaml` is not `protobuf`, `json` or `msgpack`",
+            ),
+            (
+                "compress",
+                "brotli",
+                "setting `compress`: `brotli` is not `none`, `gzip`, `zstd` or `lz4`",
             ),
             (
                 "max_calls",

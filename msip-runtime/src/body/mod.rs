@@ -3,16 +3,35 @@
 //! Generated code encodes and decodes one member at a time with the functions here; which bytes stand on the
 //! wire is decided in this module alone.
 
+mod choice;
+mod compression;
 mod depth;
 mod encoding;
+#[cfg(feature = "json")]
+mod json;
 mod member;
 mod message;
+#[cfg(feature = "msgpack")]
+mod msgpack;
+#[cfg(any(feature = "json", feature = "msgpack"))]
+mod shape;
+#[cfg(any(feature = "json", feature = "msgpack"))]
+mod transcoder;
+#[cfg(any(feature = "json", feature = "msgpack"))]
+mod tree;
 
 use thiserror::Error;
 
-pub(crate) use encoding::Encoding;
+use crate::wire::Code;
+
+pub(crate) use choice::Choice;
+pub use choice::{Codec, Compression};
+pub(crate) use depth::MAX as MAX_DEPTH;
+pub(crate) use encoding::{Agreed, Encoding, Prepared, Writing};
 pub use member::{decode_member, decode_unit, encode_member, encode_unit, member_len, unit_len};
 pub use message::Message;
+#[cfg(any(feature = "json", feature = "msgpack"))]
+pub(crate) use transcoder::ProtocolShapes;
 
 /// Why a body is not the message that its frame announces.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
@@ -30,7 +49,7 @@ pub enum BodyError {
         /// The number in the header.
         variant: u16,
     },
-    /// The body is not valid protobuf, or not of the member's type.
+    /// The body is not valid in the connection's codec, or not of the member's type.
     #[error("malformed body of variant {variant}: {reason}")]
     Malformed {
         /// The number in the header.
@@ -46,6 +65,30 @@ pub enum BodyError {
         /// How deep it may be.
         max: usize,
     },
+    /// The body was compressed, and what it inflates to is larger than allowed.
+    #[error("the body of variant {variant} inflates to more than {max} bytes (max_body)")]
+    TooLarge {
+        /// The number in the header.
+        variant: u16,
+        /// The limit, in bytes.
+        max: usize,
+    },
+    /// The body is marked as compressed, and cannot be inflated.
+    #[error("compressed body of variant {variant}: {reason}")]
+    Compressed {
+        /// The number in the header.
+        variant: u16,
+        /// What the inflater found.
+        reason: String,
+    },
+    /// The message has no form in the connection's codec, such as a time outside of the years 1 to 9999 in JSON.
+    #[error("variant {variant} cannot be written: {reason}")]
+    Unwritable {
+        /// Its number.
+        variant: u16,
+        /// What stands in the way.
+        reason: String,
+    },
 }
 
 impl BodyError {
@@ -53,6 +96,19 @@ impl BodyError {
     #[must_use]
     pub const fn unknown_variant(variant: u16) -> Self {
         Self::UnknownVariant { variant }
+    }
+
+    /// What the sender of such a body is answered with.
+    pub(crate) const fn code(&self) -> Code {
+        match self {
+            Self::UnknownVariant { .. } => Code::Unimplemented,
+            Self::TooLarge { .. } => Code::ResourceExhausted,
+            Self::Unwritable { .. } => Code::Internal,
+            Self::MemberMissing { .. }
+            | Self::Malformed { .. }
+            | Self::TooDeep { .. }
+            | Self::Compressed { .. } => Code::InvalidArgument,
+        }
     }
 
     pub(crate) fn malformed(variant: u16, reason: impl std::fmt::Display) -> Self {

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use prost::Message as _;
+use prost::{Message as _, encoding::WireType};
 use prost_types::{
     DescriptorProto, EnumDescriptorProto, FieldDescriptorProto, FileDescriptorSet,
     field_descriptor_proto::{Label, Type},
@@ -122,8 +122,15 @@ impl Shapes {
             .iter()
             .map(|(name, message)| catalogue.shape(name, message))
             .collect::<Result<_, _>>()?;
-        let enums = catalogue.enums.iter().map(|(name, item)| EnumShape::new(name, item));
-        Ok(Self { messages, enums: enums.collect(), names: catalogue.message_ids })
+        let enums = catalogue
+            .enums
+            .iter()
+            .map(|(name, item)| EnumShape::new(name, item));
+        Ok(Self {
+            messages,
+            enums: enums.collect(),
+            names: catalogue.message_ids,
+        })
     }
 
     /// The message of this full name, such as `chat.v1.ClientToServer`.
@@ -152,17 +159,28 @@ impl Shapes {
 }
 
 impl Shape {
-    /// The place of the field with this number; `hint` is where it probably is.
-    pub(crate) fn by_number(&self, number: u32, hint: usize) -> Option<usize> {
-        if self.fields.get(hint).is_some_and(|field| field.number == number) {
-            return Some(hint);
+    /// The place of the field with this number, which probably is `last` again, or the one after it.
+    pub(crate) fn by_number(&self, number: u32, last: usize) -> Option<usize> {
+        let is_at = |index: &usize| {
+            self.fields
+                .get(*index)
+                .is_some_and(|field| field.number == number)
+        };
+        if let Some(index) = [last, last + 1].into_iter().find(is_at) {
+            return Some(index);
         }
-        self.fields.binary_search_by_key(&number, |field| field.number).ok()
+        self.fields
+            .binary_search_by_key(&number, |field| field.number)
+            .ok()
     }
 
     /// The place of the field with this name; `hint` is where it probably is.
     pub(crate) fn by_name(&self, name: &str, hint: usize) -> Option<usize> {
-        if self.fields.get(hint).is_some_and(|field| field.name == name) {
+        if self
+            .fields
+            .get(hint)
+            .is_some_and(|field| field.name == name)
+        {
             return Some(hint);
         }
         self.names.get(name).copied()
@@ -170,6 +188,15 @@ impl Shape {
 }
 
 impl Kind {
+    pub(crate) const fn wire_type(self) -> WireType {
+        match self {
+            Self::Double | Self::Fixed64 | Self::Sfixed64 => WireType::SixtyFourBit,
+            Self::Float | Self::Fixed32 | Self::Sfixed32 => WireType::ThirtyTwoBit,
+            Self::String | Self::Bytes | Self::Message(_) => WireType::LengthDelimited,
+            _ => WireType::Varint,
+        }
+    }
+
     /// Whether several values of it stand in one run of bytes.
     pub(crate) const fn is_packed(self) -> bool {
         !matches!(self, Self::String | Self::Bytes | Self::Message(_))
@@ -182,10 +209,16 @@ impl EnumShape {
         let mut numbers = HashMap::new();
         for value in &item.value {
             // Of several names for one number the first is written.
-            names.entry(value.number()).or_insert_with(|| value.name().to_owned());
+            names
+                .entry(value.number())
+                .or_insert_with(|| value.name().to_owned());
             numbers.insert(value.name().to_owned(), value.number());
         }
-        Self { is_null: full_name == "google.protobuf.NullValue", names, numbers }
+        Self {
+            is_null: full_name == "google.protobuf.NullValue",
+            names,
+            numbers,
+        }
     }
 
     pub(crate) fn name(&self, number: i32) -> Option<&str> {
@@ -209,7 +242,8 @@ struct Catalogue<'a> {
 impl<'a> Catalogue<'a> {
     fn add_message(&mut self, scope: &str, message: &'a DescriptorProto) {
         let name = scoped(scope, message.name());
-        self.message_ids.insert(name.clone(), MessageId(self.messages.len()));
+        self.message_ids
+            .insert(name.clone(), MessageId(self.messages.len()));
         self.messages.push((name.clone(), message));
         for nested in &message.nested_type {
             self.add_message(&name, nested);
@@ -240,7 +274,11 @@ impl<'a> Catalogue<'a> {
             names.entry((*name).to_owned()).or_insert(index);
         }
         let fields: Vec<Field> = fields.into_iter().map(|(field, _)| field).collect();
-        Ok(Shape { special: special(name, &fields), fields, names })
+        Ok(Shape {
+            special: special(name, &fields),
+            fields,
+            names,
+        })
     }
 
     fn field(&self, field: &FieldDescriptorProto) -> Result<Field, String> {
@@ -250,13 +288,20 @@ impl<'a> Catalogue<'a> {
             cardinality = Cardinality::Repeated;
             if let Kind::Message(MessageId(index)) = kind
                 && let Some((_, entry)) = self.messages.get(index)
-                && entry.options.as_ref().is_some_and(|options| options.map_entry())
+                && entry
+                    .options
+                    .as_ref()
+                    .is_some_and(|options| options.map_entry())
             {
                 let part = |number| {
                     let part = entry.field.iter().find(|part| part.number() == number);
-                    part.ok_or_else(|| format!("a map entry {} without a field {number}", entry.name()))
+                    part.ok_or_else(|| {
+                        format!("a map entry {} without a field {number}", entry.name())
+                    })
                 };
-                cardinality = Cardinality::Map { key: self.kind(part(1)?)? };
+                cardinality = Cardinality::Map {
+                    key: self.kind(part(1)?)?,
+                };
                 kind = self.kind(part(2)?)?;
             }
         }
@@ -318,7 +363,11 @@ fn special(name: &str, fields: &[Field]) -> Option<Special> {
 }
 
 fn scoped(scope: &str, name: &str) -> String {
-    if scope.is_empty() { name.to_owned() } else { format!("{scope}.{name}") }
+    if scope.is_empty() {
+        name.to_owned()
+    } else {
+        format!("{scope}.{name}")
+    }
 }
 
 /// The name in JSON of a field that says none: an underscore goes, and the letter after it is a capital.
@@ -329,7 +378,11 @@ fn json_name(name: &str) -> String {
         if character == '_' {
             is_after_underscore = true;
         } else {
-            result.push(if is_after_underscore { character.to_ascii_uppercase() } else { character });
+            result.push(if is_after_underscore {
+                character.to_ascii_uppercase()
+            } else {
+                character
+            });
             is_after_underscore = false;
         }
     }
@@ -342,7 +395,12 @@ mod tests {
 
     #[test]
     fn json_names_are_those_of_protobuf() {
-        for (name, json) in [("user", "user"), ("text_len", "textLen"), ("_a__b_1c_", "AB1c"), ("aB_c", "aBC")] {
+        for (name, json) in [
+            ("user", "user"),
+            ("text_len", "textLen"),
+            ("_a__b_1c_", "AB1c"),
+            ("aB_c", "aBC"),
+        ] {
             assert_eq!(json_name(name), json, "{name}");
         }
     }

@@ -4,7 +4,8 @@ use std::{marker::PhantomData, sync::Arc, time::Duration};
 
 use super::{Client, supervisor};
 use crate::{
-    ConnectError, ConnectWith, Protocol,
+    Codec, Compression, ConnectError, ConnectWith, Protocol,
+    negotiation::Translations,
     settings::{Settings, with_settings},
     transport::ServiceUrl,
 };
@@ -116,6 +117,7 @@ impl<P: Protocol, H> ClientBuilder<P, H> {
             url,
             settings,
             name,
+            translations: Translations::default(),
         };
         supervisor::start(target, Arc::new(handler)).await
     }

@@ -17,16 +17,17 @@ use super::{
     connection::{self, Welcomed},
 };
 use crate::{
-    ConnectError, ConnectWith, DisconnectReason, Protocol,
+    Compression, ConnectError, ConnectWith, DisconnectReason, Protocol,
     body::Encoding,
     call::Call,
     dispatch::{self, Dispatch as _, Inbox, caught},
     driver::{Driver, HandshakeError, shake_hands},
     link::Link,
+    negotiation::{self, Translations},
     session::{Event, FaultKind, Session},
     settings::Settings,
     transport::{self, ServiceUrl, Stream},
-    wire::{Codec, Decoder, Hello, SECRET_LEN, SessionId, Side, WelcomeFrame},
+    wire::{Decoder, Hello, SECRET_LEN, SessionId, Side, WelcomeFrame},
 };
 
 /// Where a client connects to, and how.
@@ -34,6 +35,7 @@ pub(super) struct Target {
     pub(super) url: ServiceUrl,
     pub(super) settings: Settings,
     pub(super) name: String,
+    pub(super) translations: Translations,
 }
 
 /// A connection whose handshake is done.
@@ -41,6 +43,7 @@ struct Established {
     stream: Stream,
     decoder: Decoder,
     session: Session,
+    encoding: Encoding,
     welcome: Box<WelcomeFrame>,
 }
 
@@ -209,7 +212,8 @@ fn attach<P: Protocol>(shared: &Shared, established: Established) -> (Stream, De
     let Established {
         stream,
         decoder,
-        session,
+        mut session,
+        encoding,
         welcome,
     } = established;
     let welcome = welcome.welcome;
@@ -230,7 +234,10 @@ fn attach<P: Protocol>(shared: &Shared, established: Established) -> (Stream, De
         .welcomed
         .lock()
         .unwrap_or_else(PoisonError::into_inner) = welcomed;
-    shared.link.attach(session, Encoding::Protobuf);
+    if encoding.compression() != Compression::None {
+        session.take_compressed();
+    }
+    shared.link.attach(session, encoding);
     (stream, decoder)
 }
 
@@ -240,6 +247,7 @@ async fn establish<P: Protocol>(target: &Target, link: &Link) -> Result<Establis
         url,
         settings,
         name,
+        translations,
     } = target;
     let connecting = timeout(settings.connect_timeout, transport::connect(url)).await;
     let connected = connecting.map_err(|_| ConnectError::TimedOut {
@@ -251,16 +259,16 @@ async fn establish<P: Protocol>(target: &Target, link: &Link) -> Result<Establis
         .stream;
 
     let (id, secret) = new_session().map_err(|error| ConnectError::transport(url, error))?;
-    let hello = Hello {
+    let mut hello = Hello {
         protocol: P::NAME.to_owned(),
         fingerprint: P::fingerprint(),
-        codecs: vec![Codec::Protobuf.into()],
         keepalive_ms: u32::try_from(settings.ping_interval.as_millis()).unwrap_or(u32::MAX),
         max_body: u32::try_from(settings.max_body).unwrap_or(u32::MAX),
         client_name: name.clone(),
         session_secret: secret.to_vec(),
         ..Hello::default()
     };
+    negotiation::offer(&mut hello, settings);
     let config = settings.session(Side::Connecting);
     let mut decoder = Decoder::new(config.limits.max_payload());
     let mut session = Session::connecting(config, id, &hello, link.now());
@@ -274,12 +282,21 @@ async fn establish<P: Protocol>(target: &Target, link: &Link) -> Result<Establis
     .await
     .map_err(|error| refused(url, settings, error))?;
     match event {
-        Event::Welcome(welcome) if welcome.session_id == id => Ok(Established {
-            stream,
-            decoder,
-            session,
-            welcome,
-        }),
+        Event::Welcome(welcome) if welcome.session_id == id => {
+            let encoding = translations
+                .accept::<P>(&welcome.welcome, settings)
+                .map_err(|rule| ConnectError::Protocol {
+                    url: url.to_string(),
+                    rule,
+                })?;
+            Ok(Established {
+                stream,
+                decoder,
+                session,
+                encoding,
+                welcome,
+            })
+        }
         Event::Welcome(welcome) => Err(ConnectError::Protocol {
             url: url.to_string(),
             rule: format!(

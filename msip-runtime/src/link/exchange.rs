@@ -14,6 +14,7 @@ use super::{
 };
 use crate::{
     CallError, CallOptions, Envelope, SendError, Status,
+    body::{Encoding, Prepared},
     protocol::Variant,
     session::{Blocked, Opener, Outcome, Token},
 };
@@ -59,11 +60,11 @@ impl Link {
                 error => SendError::NotAcknowledged(Box::new(error)),
             });
         }
-        match self.try_send(message, options) {
+        let outgoing = Outgoing::new(self, message, options)?;
+        match self.try_send_outgoing(&outgoing) {
             Err(SendError::Full) => {}
             outcome => return outcome,
         }
-        let outgoing = Outgoing::new(message, options)?;
         let sent = self.when_room(Queue::Messages, |state| outgoing.send(state));
         timeout(self.write_timeout, sent)
             .await
@@ -76,7 +77,10 @@ impl Link {
         message: &E,
         options: CallOptions,
     ) -> Result<(), SendError> {
-        let outgoing = Outgoing::new(message, options)?;
+        self.try_send_outgoing(&Outgoing::new(self, message, options)?)
+    }
+
+    fn try_send_outgoing<E: Envelope>(&self, outgoing: &Outgoing<'_, E>) -> Result<(), SendError> {
         let waker = {
             let mut state = self.lock();
             if !state.message_room.is_empty() {
@@ -95,12 +99,14 @@ impl Link {
         Ok(())
     }
 
-    /// Sends a one-way message whose body is encoded already. Returns whether it was taken.
-    pub(crate) fn try_send_encoded(&self, variant: &Variant, body: &[u8]) -> bool {
+    /// Sends a one-way message whose body is encoded already, as this link's encoding has it. Returns whether it was
+    /// taken.
+    pub(crate) fn try_send_prepared(&self, variant: &Variant, body: &Prepared) -> bool {
         let opener = Opener {
             variant: variant.number,
             kind: variant.kind,
             urgent: variant.urgent,
+            compressed: body.compressed,
             deadline_ms: None,
         };
         let waker = {
@@ -108,10 +114,10 @@ impl Link {
             let is_free = state.message_room.is_empty();
             let sent = state
                 .session()
-                .filter(|session| is_free && body.len() <= session.peer_max_body())
+                .filter(|session| is_free && body.len <= session.peer_max_body())
                 .is_some_and(|session| {
                     session
-                        .send(&opener, |buffer| buffer.extend_from_slice(body))
+                        .send(&opener, |buffer| buffer.extend_from_slice(&body.bytes))
                         .is_ok()
                 });
             if !sent {
@@ -132,8 +138,8 @@ impl Link {
         options: CallOptions,
     ) -> Result<(), CallError> {
         match self.exchange(Queue::Messages, message, options).await? {
-            (Outcome::Answer { .. }, _) => Ok(()),
-            (outcome, timeout) => Err(failure(outcome, timeout)),
+            (Outcome::Answer { .. }, ..) => Ok(()),
+            (outcome, _, timeout) => Err(failure(outcome, timeout)),
         }
     }
 
@@ -144,11 +150,23 @@ impl Link {
         options: CallOptions,
     ) -> Result<In, CallError> {
         match self.exchange(Queue::Calls, request, options).await? {
-            (Outcome::Answer { variant, body }, _) => self
-                .encoding()
-                .decode(variant, body)
-                .map_err(CallError::Answer),
-            (outcome, timeout) => Err(failure(outcome, timeout)),
+            (
+                Outcome::Answer {
+                    variant,
+                    body,
+                    compressed,
+                },
+                encoding,
+                _,
+            ) => {
+                let body = if compressed {
+                    encoding.inflate(variant, body).map_err(CallError::Answer)?
+                } else {
+                    body
+                };
+                encoding.decode(variant, body).map_err(CallError::Answer)
+            }
+            (outcome, _, timeout) => Err(failure(outcome, timeout)),
         }
     }
 
@@ -174,6 +192,7 @@ impl Link {
         })
         .await_outcome()
         .await
+        .0
         {
             Outcome::Answer { body, .. } if body.len() == len => {
                 Ok(self.now().saturating_sub(start))
@@ -191,8 +210,8 @@ impl Link {
         queue: Queue,
         message: &E,
         options: CallOptions,
-    ) -> Result<(Outcome, Duration), CallError> {
-        let outgoing = Outgoing::new(message, options)?;
+    ) -> Result<(Outcome, Encoding, Duration), CallError> {
+        let outgoing = Outgoing::new(self, message, options)?;
         let schema_timeout = outgoing
             .variant
             .timeout_ms
@@ -228,15 +247,12 @@ impl Link {
                 }
             }
         };
-        Ok((
-            Answer {
-                link: self,
-                token: Some(token),
-            }
-            .await_outcome()
-            .await,
-            limit,
-        ))
+        let answer = Answer {
+            link: self,
+            token: Some(token),
+        };
+        let (outcome, encoding) = answer.await_outcome().await;
+        Ok((outcome, encoding, limit))
     }
 
     /// Tries once. `None` where there is no room, or others wait for it.
@@ -286,22 +302,31 @@ struct Outgoing<'a, E> {
     variant: &'static Variant,
     opener: Opener,
     len: usize,
+    /// The body, made before the lock is taken, and for which encoding; none for a message that is written in
+    /// protobuf, as it is.
+    prepared: Option<(Encoding, Prepared)>,
 }
 
 impl<'a, E: Envelope> Outgoing<'a, E> {
-    fn new(message: &'a E, options: CallOptions) -> Result<Self, SendError> {
+    fn new(link: &Link, message: &'a E, options: CallOptions) -> Result<Self, SendError> {
         let variant = E::VARIANTS.get(message.index()).ok_or(SendError::Closed)?;
         let opener = Opener {
             variant: variant.number,
             kind: variant.kind,
             urgent: options.urgent.unwrap_or(variant.urgent),
+            compressed: false,
             deadline_ms: None,
         };
+        let encoding = link.encoding();
+        let prepared = encoding
+            .prepare(message, variant)
+            .map_err(SendError::Unwritable)?;
         Ok(Self {
             message,
             variant,
             opener,
             len: message.encoded_len(),
+            prepared: prepared.map(|prepared| (encoding, prepared)),
         })
     }
 
@@ -336,17 +361,36 @@ impl<'a, E: Envelope> Outgoing<'a, E> {
             &mut dyn FnMut(&mut Vec<u8>),
         ) -> Result<T, Blocked>,
     ) -> Attempt<T> {
-        let encoding = state.encoding;
         let no_session = state.no_session();
+        let late;
+        let prepared = match &self.prepared {
+            Some((encoding, prepared)) if state.encoding.is_same(encoding) => Some(prepared),
+            None if state.encoding.is_plain() => None,
+            // Where the connection is another than before; or for a small message that would be compressed if it
+            // were large, which costs nothing.
+            _ => match state.encoding.prepare(self.message, self.variant) {
+                Ok(prepared) => {
+                    late = prepared;
+                    late.as_ref()
+                }
+                Err(error) => return Attempt::Failed(SendError::Unwritable(error)),
+            },
+        };
         let Some(session) = state.session.as_mut() else {
             return Attempt::Failed(no_session);
         };
         let max = session.peer_max_body();
-        if self.len > max {
-            return Attempt::Failed(SendError::TooLarge { len: self.len, max });
+        let len = prepared.map_or(self.len, |prepared| prepared.len);
+        if len > max {
+            return Attempt::Failed(SendError::TooLarge { len, max });
         }
-        match push(session, &self.opener, &mut |buffer| {
-            encoding.encode(self.message, buffer)
+        let opener = Opener {
+            compressed: prepared.is_some_and(|prepared| prepared.compressed),
+            ..self.opener
+        };
+        match push(session, &opener, &mut |buffer| match prepared {
+            Some(prepared) => buffer.extend_from_slice(&prepared.bytes),
+            None => self.message.encode(buffer),
         }) {
             Ok(value) => Attempt::Done(value),
             Err(Blocked::NoRoom) => Attempt::NoRoom,
@@ -462,11 +506,11 @@ struct Answer<'a> {
 }
 
 impl Answer<'_> {
-    async fn await_outcome(mut self) -> Outcome {
+    async fn await_outcome(mut self) -> (Outcome, Encoding) {
         poll_fn(|context| self.poll(context)).await
     }
 
-    fn poll(&mut self, context: &mut Context<'_>) -> Poll<Outcome> {
+    fn poll(&mut self, context: &mut Context<'_>) -> Poll<(Outcome, Encoding)> {
         let mut state = self.link.lock();
         let waiter = self.token.and_then(|token| state.waiters.get_mut(token));
         match waiter {
@@ -480,16 +524,18 @@ impl Answer<'_> {
                 *waker = Some(context.waker().clone());
                 return Poll::Pending;
             }
-            Some(Waiter::Done(_)) | None => {}
+            Some(Waiter::Done(..)) | None => {}
         }
         match self
             .token
             .take()
             .and_then(|token| state.waiters.try_remove(token))
         {
-            Some(Waiter::Done(outcome)) => Poll::Ready(outcome),
+            Some(Waiter::Done(outcome, encoding)) => Poll::Ready((outcome, encoding)),
             // The line above has seen that it is done; and it is not polled again after that.
-            Some(Waiter::Waiting { .. }) | None => Poll::Ready(Outcome::Lost { sent: true }),
+            Some(Waiter::Waiting { .. }) | None => {
+                Poll::Ready((Outcome::Lost { sent: true }, Encoding::default()))
+            }
         }
     }
 }

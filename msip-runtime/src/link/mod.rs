@@ -9,7 +9,10 @@ mod wait_queue;
 pub(crate) use exchange::PROTOCOL_TIMEOUT;
 
 use std::{
-    sync::{Mutex, MutexGuard, PoisonError},
+    sync::{
+        Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
     task::Waker,
     time::Duration,
 };
@@ -29,6 +32,8 @@ use wait_queue::WaitQueue;
 #[derive(Debug)]
 pub(crate) struct Link {
     state: Mutex<State>,
+    /// Whether the session's bodies need nothing done to them before the lock is taken.
+    is_plain: AtomicBool,
     epoch: Instant,
     call_timeout: Duration,
     write_timeout: Duration,
@@ -54,8 +59,12 @@ pub(crate) struct State {
 /// Somebody who waits for the end of an exchange.
 #[derive(Debug)]
 enum Waiter {
-    Waiting { slot: Slot, waker: Option<Waker> },
-    Done(Outcome),
+    Waiting {
+        slot: Slot,
+        waker: Option<Waker>,
+    },
+    /// The outcome, and how its session writes bodies.
+    Done(Outcome, Encoding),
 }
 
 /// A call of the other side that must be answered, whatever happens to its handler.
@@ -66,7 +75,7 @@ pub(crate) struct CallToAnswer {
 }
 
 /// What holds as long as a session does.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub(crate) struct Terms {
     /// Which session it is.
     pub(crate) generation: u64,
@@ -79,6 +88,7 @@ impl Link {
     pub(crate) fn new(settings: &Settings) -> Self {
         Self {
             state: Mutex::new(State::default()),
+            is_plain: AtomicBool::new(true),
             epoch: Instant::now(),
             call_timeout: settings.call_timeout,
             write_timeout: settings.write_timeout,
@@ -105,6 +115,7 @@ impl Link {
         let mut state = self.lock();
         state.generation += 1;
         state.session = Some(session);
+        self.is_plain.store(encoding.is_plain(), Ordering::Relaxed);
         state.encoding = encoding;
     }
 
@@ -165,20 +176,20 @@ impl Link {
 
     /// What holds as long as the session does.
     pub(crate) fn terms(&self) -> Terms {
-        let State {
-            encoding,
-            generation,
-            ..
-        } = *self.lock();
+        let state = self.lock();
         Terms {
-            generation,
-            encoding,
+            generation: state.generation,
+            encoding: state.encoding.clone(),
         }
     }
 
-    /// How this session writes bodies.
+    /// How the session writes bodies. Without a session, or while one follows another, it may be that of either.
     pub(crate) fn encoding(&self) -> Encoding {
-        self.lock().encoding
+        if self.is_plain.load(Ordering::Relaxed) {
+            Encoding::default()
+        } else {
+            self.lock().encoding.clone()
+        }
     }
 }
 
@@ -220,9 +231,10 @@ impl State {
 
     /// Tells a waiter how its exchange ended. Returns whom to wake.
     pub(crate) fn complete(&mut self, token: Token, outcome: Outcome) -> Option<Waker> {
-        match std::mem::replace(self.waiters.get_mut(token)?, Waiter::Done(outcome)) {
+        let done = Waiter::Done(outcome, self.encoding.clone());
+        match std::mem::replace(self.waiters.get_mut(token)?, done) {
             Waiter::Waiting { waker, .. } => waker,
-            Waiter::Done(_) => None,
+            Waiter::Done(..) => None,
         }
     }
 

@@ -16,6 +16,7 @@ use super::{
 use crate::{
     Code, ServeWith, Status,
     driver::bid_farewell,
+    negotiation::Translations,
     settings::Settings,
     transport::{self, Listener},
     wire::{Flags, MsgId, write_error},
@@ -65,6 +66,7 @@ where
         name,
         registry,
         side,
+        translations: Translations::default(),
     });
     let mut connections: JoinSet<Ended> = JoinSet::new();
     let mut turned_away: JoinSet<()> = JoinSet::new();

@@ -7,12 +7,15 @@ use std::{
 };
 
 use super::{Peer, PeerId, registry::Registry};
-use crate::{Envelope, OutboundAll, Protocol};
+use crate::{
+    Envelope, OutboundAll, Protocol, Variant,
+    body::{Encoding, Prepared},
+};
 
 /// Many clients of one server: what may be said to them at once, as methods of the generated
 /// `BroadcastServerToClient`.
 ///
-/// A message is encoded once. Nobody is waited for: a client that has no room is passed over, and the number of
+/// A message is encoded once, or once for each codec and compression that the clients have. Nobody is waited for: a client that has no room is passed over, and the number of
 /// those who took the message is returned. Who is meant is looked up at each send.
 pub struct Broadcast<P: Protocol> {
     registry: Weak<Registry<P>>,
@@ -71,13 +74,24 @@ impl<P: Protocol> OutboundAll<P::ServerToClient> for Broadcast<P> {
         let Some(variant) = P::ServerToClient::VARIANTS.get(message.index()) else {
             return 0;
         };
-        let mut body = Vec::with_capacity(message.encoded_len());
-        message.encode(&mut body);
         let peers = self.peers();
-        let taken = peers
-            .iter()
-            .filter(|peer| peer.link().try_send_encoded(variant, &body))
-            .count();
+        // A body for each encoding that is in use among them; most often there is one.
+        let mut bodies = Vec::new();
+        let mut taken = 0;
+        for peer in &peers {
+            let encoding = peer.link().encoding();
+            let key = encoding.key();
+            let place = bodies.iter().position(|(other, _)| *other == key);
+            let place = place.unwrap_or_else(|| {
+                bodies.push((key, body(&encoding, &message, variant)));
+                bodies.len() - 1
+            });
+            if let Some((_, Some(body))) = bodies.get(place)
+                && peer.link().try_send_prepared(variant, body)
+            {
+                taken += 1;
+            }
+        }
         if taken < peers.len() {
             tracing::debug!(
                 passed_over = peers.len() - taken,
@@ -86,6 +100,22 @@ impl<P: Protocol> OutboundAll<P::ServerToClient> for Broadcast<P> {
             );
         }
         taken
+    }
+}
+
+/// The body of a message; `None` where it cannot be written so.
+fn body<E: Envelope>(encoding: &Encoding, message: &E, variant: &Variant) -> Option<Prepared> {
+    match encoding.prepare(message, variant) {
+        Ok(Some(prepared)) => Some(prepared),
+        Ok(None) => {
+            let mut body = Vec::with_capacity(message.encoded_len());
+            message.encode(&mut body);
+            Some(Prepared::uncompressed(body))
+        }
+        Err(error) => {
+            tracing::warn!(message = variant.name, %error, "a broadcast that some clients cannot get");
+            None
+        }
     }
 }
 

@@ -4,15 +4,16 @@ use std::sync::Arc;
 
 use super::{Peer, PeerId, ServerSide, peer::Introduction, registry::Registry};
 use crate::{
-    Code, DisconnectReason, Protocol, ServeWith, Status,
+    Compression, DisconnectReason, Protocol, ServeWith, Status,
     body::Encoding,
     dispatch::{self, Dispatch as _, Inbox, caught},
     driver::{Driver, HandshakeError, part, shake_hands},
     link::Link,
+    negotiation::{self, Translations},
     session::{Event, Fault, Session},
     settings::{SchemaRule, Settings},
     transport,
-    wire::{Codec, Decoder, Escaped, Hello, HelloFrame, Side, Welcome},
+    wire::{Decoder, Escaped, Hello, HelloFrame, Side, Welcome},
 };
 
 /// What all connections of a server share.
@@ -21,6 +22,7 @@ pub(super) struct Hall<P: Protocol, H> {
     pub(super) name: String,
     pub(super) registry: Arc<Registry<P>>,
     pub(super) side: Arc<ServerSide<P, H>>,
+    pub(super) translations: Translations,
 }
 
 /// What became of a connection.
@@ -73,9 +75,12 @@ where
         part(&mut stream, &mut session).await;
         return Ended::default();
     }
-    let welcomed = check::<P>(&hello.hello, settings).and_then(|()| draw_peer_id());
-    let id = match welcomed {
-        Ok(id) => id,
+    let welcomed = check::<P>(&hello.hello, settings).and_then(|()| {
+        let encoding = hall.translations.take::<P>(&hello.hello, settings)?;
+        Ok((draw_peer_id()?, encoding))
+    });
+    let (id, encoding) = match welcomed {
+        Ok(welcomed) => welcomed,
         Err(status) => {
             tracing::info!(%status, "refused");
             session.refuse(status.code(), status.message());
@@ -86,11 +91,14 @@ where
     let HelloFrame { session_id, hello } = *hello;
     session.welcome(
         session_id,
-        &welcome::<P>(id, &hall.name, settings),
+        &welcome::<P>(id, &hall.name, settings, &encoding),
         hello.max_body,
     );
     decoder.set_max_payload(max_payload);
-    link.attach(session, Encoding::Protobuf);
+    if encoding.compression() != Compression::None {
+        session.take_compressed();
+    }
+    link.attach(session, encoding);
 
     let introduction = Introduction {
         id,
@@ -169,26 +177,26 @@ fn check<P: Protocol>(hello: &Hello, settings: &Settings) -> Result<(), Status> 
             "the client has another version of the schema"
         );
     }
-    if !hello.codecs.is_empty() && !hello.codecs.contains(&Codec::Protobuf.into()) {
-        return Err(Status::new(
-            Code::Unimplemented,
-            "no codec in common: this server speaks protobuf",
-        ));
-    }
     Ok(())
 }
 
-fn welcome<P: Protocol>(id: PeerId, name: &str, settings: &Settings) -> Welcome {
-    Welcome {
+fn welcome<P: Protocol>(
+    id: PeerId,
+    name: &str,
+    settings: &Settings,
+    encoding: &Encoding,
+) -> Welcome {
+    let mut welcome = Welcome {
         fingerprint: P::fingerprint(),
-        codec: Codec::Protobuf.into(),
         keepalive_ms: u32::try_from(settings.ping_interval.as_millis()).unwrap_or(u32::MAX),
         max_body: u32::try_from(settings.max_body).unwrap_or(u32::MAX),
         max_open_calls: u32::try_from(settings.max_calls).unwrap_or(u32::MAX),
         peer_id: id.number(),
         server_name: name.to_owned(),
         ..Welcome::default()
-    }
+    };
+    negotiation::tell(&mut welcome, encoding);
+    welcome
 }
 
 fn draw_peer_id() -> Result<PeerId, Status> {

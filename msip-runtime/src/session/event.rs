@@ -32,8 +32,13 @@ pub(crate) enum Event {
 /// How an exchange ended.
 #[derive(Debug)]
 pub(crate) enum Outcome {
-    /// With an answer: the variant that its header names, and its body. Both are empty for an acknowledgment.
-    Answer { variant: u16, body: Bytes },
+    /// With an answer: the variant that its header names, its body, and whether that is compressed. All are empty
+    /// for an acknowledgment.
+    Answer {
+        variant: u16,
+        body: Bytes,
+        compressed: bool,
+    },
     /// With an error from the other side.
     Error(ErrorText),
     /// Without an answer in time.
@@ -47,6 +52,7 @@ pub(crate) enum Outcome {
 pub(crate) struct Incoming {
     pub(crate) variant: u16,
     pub(crate) body: Bytes,
+    pub(crate) compressed: bool,
     /// The length that counts against the window.
     pub(crate) payload_len: u32,
     pub(crate) reply: ReplyTo,

@@ -26,6 +26,7 @@ use allowance::Allowance;
 use keepalive::{Due, Keepalive};
 use opened::Opened;
 use outgoing::Outgoing;
+pub(crate) use served::Busy;
 use served::Served;
 use window::{ReceiveWindow, SendWindow};
 
@@ -95,6 +96,8 @@ pub(crate) struct Session {
     keepalive: Keepalive,
     /// The largest body that the other side accepts.
     peer_max_body: usize,
+    /// Whether a compression was agreed on.
+    takes_compressed: bool,
     handshake_deadline: Duration,
     /// Until when open exchanges may finish, once either side has said CLOSE.
     drain_deadline: Option<Duration>,
@@ -134,6 +137,7 @@ impl Session {
             receive_window: ReceiveWindow::new(Credit::CONNECTION_START),
             keepalive: Keepalive::new(config.ping_interval, now),
             peer_max_body: 0,
+            takes_compressed: false,
             handshake_deadline: now + config.handshake_timeout,
             drain_deadline: None,
             said_close: false,
@@ -178,6 +182,16 @@ impl Session {
         };
         self.peer_max_body = peer_max_body;
         self.phase = Phase::Open;
+    }
+
+    /// Takes compressed bodies from here on: a compression was agreed on.
+    pub(crate) fn take_compressed(&mut self) {
+        self.takes_compressed = true;
+    }
+
+    /// The request of a call has been inflated to this length.
+    pub(crate) fn inflated(&mut self, slot: ServedSlot, len: usize) -> Result<(), Busy> {
+        self.served.grow(slot, len)
     }
 
     /// The largest body that the other side accepts, in bytes.

@@ -7,7 +7,6 @@ use prost::Message as _;
 
 use super::{
     Event, Fault, FaultKind, Incoming, MAX_PONGS, Outcome, Phase, Priority, ReplyTo, Session,
-    served::Busy,
 };
 use crate::wire::{
     Code, Credit, ErrorText, Flags, Frame, FrameType, Header, HelloError, Metadata, MsgId, Payload,
@@ -113,6 +112,7 @@ impl Session {
                         let outcome = Outcome::Answer {
                             variant: 0,
                             body: frame.payload,
+                            compressed: false,
                         };
                         Ok(Some(Event::Answered { token, outcome }))
                     }
@@ -218,17 +218,7 @@ impl Session {
                 Ok(slot) => ReplyTo::Call(slot),
                 Err(busy) => {
                     self.tolerate(id, now)?;
-                    let reason = match busy {
-                        Busy::Calls { max } => {
-                            format!("{max} calls are open, which is the most (max_calls)")
-                        }
-                        Busy::Bytes { max } => {
-                            format!(
-                                "requests of {max} bytes are in handlers, which is the most (max_call_bytes)"
-                            )
-                        }
-                    };
-                    self.reject(&header, Code::ResourceExhausted, &reason);
+                    self.reject(&header, Code::ResourceExhausted, &busy.to_string());
                     return Ok(None);
                 }
             }
@@ -254,6 +244,7 @@ impl Session {
         Ok(Some(Event::Incoming(Incoming {
             variant,
             body,
+            compressed: flags.contains(Flags::COMPRESSED),
             payload_len,
             reply,
             timeout,
@@ -265,7 +256,7 @@ impl Session {
         let invalid = |reason: String| (Code::InvalidArgument, reason);
         let Header { flags, kind, .. } = frame.header;
         kind.known().map_err(|error| invalid(error.to_string()))?;
-        if flags.contains(Flags::COMPRESSED) {
+        if flags.contains(Flags::COMPRESSED) && !self.takes_compressed {
             return Err(invalid(
                 "a compressed body, and no compression was agreed".to_owned(),
             ));
@@ -298,7 +289,8 @@ impl Session {
             msg_id: id,
             ..
         } = frame.header;
-        let outcome = if flags.contains(Flags::COMPRESSED) {
+        let compressed = flags.contains(Flags::COMPRESSED);
+        let outcome = if compressed && !self.takes_compressed {
             unreadable("a compressed body, and no compression was agreed")
         } else if flags.contains(Flags::MORE) {
             unreadable("a stream, which this version does not take")
@@ -307,6 +299,7 @@ impl Session {
                 Ok(payload) => Outcome::Answer {
                     variant,
                     body: payload.body,
+                    compressed,
                 },
                 Err(error) => unreadable(&error.to_string()),
             }

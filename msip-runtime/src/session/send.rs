@@ -29,6 +29,8 @@ pub(crate) struct Opener {
     pub(crate) variant: u16,
     pub(crate) kind: MsgKind,
     pub(crate) urgent: bool,
+    /// Whether the body is compressed.
+    pub(crate) compressed: bool,
     /// The deadline, in milliseconds, where the other side does not know it from the schema.
     pub(crate) deadline_ms: Option<u32>,
 }
@@ -36,8 +38,13 @@ pub(crate) struct Opener {
 /// What a handler answers.
 #[derive(Debug)]
 pub(crate) enum Reply<'a, F> {
-    /// A message: its variant, the length of its body, and what writes that.
-    Message { variant: u16, len: usize, encode: F },
+    /// A message: its variant, the length of its body before it was compressed, and what writes that.
+    Message {
+        variant: u16,
+        len: usize,
+        compressed: bool,
+        encode: F,
+    },
     /// An error.
     Error(&'a Status),
 }
@@ -136,7 +143,17 @@ impl Session {
                     format!("an answer of {len} bytes, where the caller accepts {max} (its setting `max_body`)");
                 write_error(buffer, flags, id, Code::ResourceExhausted, &text);
             }
-            Reply::Message { variant, encode, .. } => {
+            Reply::Message {
+                variant,
+                compressed,
+                encode,
+                ..
+            } => {
+                let flags = if compressed {
+                    flags.union(Flags::COMPRESSED)
+                } else {
+                    flags
+                };
                 let mark = begin_frame(
                     buffer,
                     &Header {
@@ -205,6 +222,9 @@ impl Session {
         let mut flags = flags;
         if opener.urgent {
             flags = flags.union(Flags::URGENT);
+        }
+        if opener.compressed {
+            flags = flags.union(Flags::COMPRESSED);
         }
         if opener.deadline_ms.is_some() {
             flags = flags.union(Flags::META);

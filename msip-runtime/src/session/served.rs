@@ -1,6 +1,7 @@
 //! The calls of the other side, from their receipt until their handlers have ended.
 
 use slab::Slab;
+use thiserror::Error;
 
 use crate::wire::MsgId;
 
@@ -25,9 +26,11 @@ pub(crate) struct Served {
 }
 
 /// Why a call is not taken on.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug, PartialEq, Eq, Error)]
 pub(crate) enum Busy {
+    #[error("{max} calls are open, which is the most (max_calls)")]
     Calls { max: usize },
+    #[error("requests of {max} bytes are in handlers, which is the most (max_call_bytes)")]
     Bytes { max: usize },
 }
 
@@ -68,6 +71,23 @@ impl Served {
         }))
     }
 
+    /// A call's request has become larger: it was compressed.
+    pub(crate) fn grow(&mut self, slot: ServedSlot, len: usize) -> Result<(), Busy> {
+        let is_alone = self.entries.len() == 1;
+        let Some(entry) = self.entries.get_mut(slot) else {
+            return Ok(());
+        };
+        let more = len.saturating_sub(entry.payload_len);
+        if !is_alone && self.bytes.saturating_add(more) > self.max_bytes {
+            return Err(Busy::Bytes {
+                max: self.max_bytes,
+            });
+        }
+        entry.payload_len += more;
+        self.bytes += more;
+        Ok(())
+    }
+
     /// The call's handler has ended. Returns what its answer needs.
     pub(crate) fn end(&mut self, slot: ServedSlot) -> Option<(MsgId, bool)> {
         let entry = self.entries.try_remove(slot)?;
@@ -99,6 +119,32 @@ impl Served {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_request_counts_as_what_it_inflates_to() {
+        let mut served = Served::new(4, 100);
+        let first = served.begin(MsgId::new(1), false, 10).unwrap();
+        assert_eq!(
+            served.grow(first, 1000),
+            Ok(()),
+            "one alone may exceed the limit"
+        );
+        assert_eq!(
+            served.begin(MsgId::new(2), false, 1),
+            Err(Busy::Bytes { max: 100 })
+        );
+        served.end(first);
+        let second = served.begin(MsgId::new(3), false, 10).unwrap();
+        let third = served.begin(MsgId::new(4), false, 10).unwrap();
+        assert_eq!(served.grow(second, 91), Err(Busy::Bytes { max: 100 }));
+        assert_eq!(served.grow(second, 90), Ok(()));
+        served.end(second);
+        served.end(third);
+        assert!(
+            served.begin(MsgId::new(5), false, 100).is_ok(),
+            "all of it is given back"
+        );
+    }
 
     #[test]
     fn calls_count_until_their_handlers_end() {

@@ -9,15 +9,13 @@ mod from_protobuf;
 mod names;
 mod to_protobuf;
 
-#[cfg(test)]
-pub(super) mod tests;
-
 use std::{borrow::Cow, fmt};
 
-use super::shape::{MessageId, Shapes};
 use crate::wire::Escaped;
 
 pub(super) use from_protobuf::write_tree;
+#[cfg(feature = "json")]
+pub(super) use to_protobuf::number_of_text;
 pub(super) use to_protobuf::read_tree;
 
 /// How many maps and arrays may stand inside each other (docs/protocol.md, "Limits").
@@ -88,7 +86,10 @@ pub(super) struct TreeError {
 
 impl TreeError {
     pub(super) fn new(reason: impl Into<String>) -> Self {
-        Self { path: Vec::new(), reason: reason.into() }
+        Self {
+            path: Vec::new(),
+            reason: reason.into(),
+        }
     }
 
     pub(super) fn too_deep() -> Self {

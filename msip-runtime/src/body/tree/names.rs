@@ -12,7 +12,8 @@ const MAX_DURATION_SECONDS: i64 = 315_576_000_000;
 
 /// RFC 3339, in UTC, with 0, 3, 6 or 9 digits of a second.
 pub(super) fn timestamp_text(timestamp: &Timestamp) -> Option<String> {
-    let is_valid = TIMESTAMP_SECONDS.contains(&timestamp.seconds) && (0..1_000_000_000).contains(&timestamp.nanos);
+    let is_valid = TIMESTAMP_SECONDS.contains(&timestamp.seconds)
+        && (0..1_000_000_000).contains(&timestamp.nanos);
     is_valid.then(|| timestamp.to_string())
 }
 
@@ -22,7 +23,9 @@ pub(super) fn parse_timestamp(text: &str) -> Option<Timestamp> {
         return None;
     }
     let timestamp = Timestamp::from_str(text).ok()?;
-    TIMESTAMP_SECONDS.contains(&timestamp.seconds).then_some(timestamp)
+    TIMESTAMP_SECONDS
+        .contains(&timestamp.seconds)
+        .then_some(timestamp)
 }
 
 /// `yyyy-mm-ddThh:mm:ss[.digits](Z|±hh:mm)`; whether the numbers make a date is for another to see.
@@ -40,7 +43,10 @@ fn is_rfc_3339(text: &[u8]) -> bool {
         return false;
     };
     if let [b'.', fraction @ ..] = rest {
-        let digits = fraction.iter().take_while(|byte| byte.is_ascii_digit()).count();
+        let digits = fraction
+            .iter()
+            .take_while(|byte| byte.is_ascii_digit())
+            .count();
         if !(1..=9).contains(&digits) {
             return false;
         }
@@ -75,9 +81,15 @@ pub(super) fn parse_duration(text: &str) -> Option<Duration> {
     if !is_digits(whole) || !is_digits(fraction) || fraction.len() > 9 {
         return None;
     }
-    let seconds: i64 = whole.parse().ok().filter(|seconds| *seconds <= MAX_DURATION_SECONDS)?;
+    let seconds: i64 = whole
+        .parse()
+        .ok()
+        .filter(|seconds| *seconds <= MAX_DURATION_SECONDS)?;
     let nanos: i32 = format!("{fraction:0<9}").parse().ok()?;
-    Some(Duration { seconds: sign * seconds, nanos: i32::try_from(sign).unwrap_or(1) * nanos })
+    Some(Duration {
+        seconds: sign * seconds,
+        nanos: i32::try_from(sign).unwrap_or(1) * nanos,
+    })
 }
 
 /// The paths in camel case, with commas between them. `None` where one would not come back as it was.
@@ -105,7 +117,11 @@ fn camel_path(path: &str) -> Option<String> {
             '_' if is_after_underscore => return None,
             '_' => is_after_underscore = true,
             character => {
-                camel.push(if is_after_underscore { character.to_ascii_uppercase() } else { character });
+                camel.push(if is_after_underscore {
+                    character.to_ascii_uppercase()
+                } else {
+                    character
+                });
                 is_after_underscore = false;
             }
         }
@@ -133,9 +149,15 @@ mod tests {
     fn times_are_read_with_any_offset_and_written_in_utc() {
         let cases = [
             ("1970-01-01T00:00:00Z", Some("1970-01-01T00:00:00Z")),
-            ("2024-02-29T12:00:00.5+01:00", Some("2024-02-29T11:00:00.500Z")),
+            (
+                "2024-02-29T12:00:00.5+01:00",
+                Some("2024-02-29T11:00:00.500Z"),
+            ),
             ("0001-01-01T00:00:00Z", Some("0001-01-01T00:00:00Z")),
-            ("9999-12-31T23:59:59.999999999Z", Some("9999-12-31T23:59:59.999999999Z")),
+            (
+                "9999-12-31T23:59:59.999999999Z",
+                Some("9999-12-31T23:59:59.999999999Z"),
+            ),
             ("0001-01-01T00:00:00+01:00", None),
             ("2023-02-29T12:00:00Z", None),
             ("2024-02-29 12:00:00Z", None),
@@ -154,8 +176,20 @@ mod tests {
             let written = parse_timestamp(text).and_then(|timestamp| timestamp_text(&timestamp));
             assert_eq!(written.as_deref(), expected, "{text}");
         }
-        assert_eq!(timestamp_text(&Timestamp { seconds: i64::MIN, nanos: 0 }), None);
-        assert_eq!(timestamp_text(&Timestamp { seconds: 0, nanos: -1 }), None);
+        assert_eq!(
+            timestamp_text(&Timestamp {
+                seconds: i64::MIN,
+                nanos: 0
+            }),
+            None
+        );
+        assert_eq!(
+            timestamp_text(&Timestamp {
+                seconds: 0,
+                nanos: -1
+            }),
+            None
+        );
     }
 
     #[test]
@@ -179,8 +213,21 @@ mod tests {
             let written = parse_duration(text).and_then(|duration| duration_text(&duration));
             assert_eq!(written.as_deref(), expected, "{text}");
         }
-        assert_eq!(duration_text(&Duration { seconds: 1, nanos: -1 }), None, "two signs");
-        assert_eq!(duration_text(&Duration { seconds: i64::MIN, nanos: 0 }), None);
+        assert_eq!(
+            duration_text(&Duration {
+                seconds: 1,
+                nanos: -1
+            }),
+            None,
+            "two signs"
+        );
+        assert_eq!(
+            duration_text(&Duration {
+                seconds: i64::MIN,
+                nanos: 0
+            }),
+            None
+        );
     }
 
     #[test]

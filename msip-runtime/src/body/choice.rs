@@ -1,0 +1,185 @@
+//! What two peers may choose from: codecs and compressions, by name and by number.
+
+use std::fmt;
+
+use crate::wire::{Codec as WireCodec, Compression as WireCompression, Escaped};
+
+/// How bodies are written (setting `codec`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Default)]
+#[non_exhaustive]
+pub enum Codec {
+    /// Protobuf (`protobuf`): the smallest and the fastest.
+    #[default]
+    Protobuf,
+    /// The canonical JSON mapping of proto3 (`json`), with the feature `json`.
+    Json,
+    /// The tree of the JSON mapping in MessagePack (`msgpack`), with the feature `msgpack`.
+    MessagePack,
+}
+
+/// How bodies are compressed (setting `compress`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Default)]
+#[non_exhaustive]
+pub enum Compression {
+    /// Not at all (`none`).
+    #[default]
+    None,
+    /// gzip (`gzip`), with the feature `gzip`: the one that everybody has.
+    Gzip,
+    /// zstd (`zstd`), with the feature `zstd`: the smallest.
+    Zstd,
+    /// lz4 (`lz4`), with the feature `lz4`: the fastest.
+    Lz4,
+}
+
+/// Something that is agreed on in the handshake.
+pub(crate) trait Choice: Sized + Copy + fmt::Debug + 'static {
+    /// The setting, and what it is called in an error.
+    const SETTING: &'static str;
+    /// Every choice there is.
+    const ALL: &'static [Self];
+
+    fn name(self) -> &'static str;
+
+    /// Its number in a HELLO.
+    fn number(self) -> i32;
+
+    /// Whether this build has it. Its feature is called as it is.
+    fn is_built(self) -> bool;
+
+    /// The choice of this name, whether built or not.
+    fn from_name(name: &str) -> Option<Self> {
+        Self::ALL
+            .iter()
+            .copied()
+            .find(|choice| choice.name() == name)
+    }
+
+    /// The first of these numbers that this build has.
+    fn first_of(numbers: &[i32]) -> Option<Self> {
+        let built = |number: &i32| {
+            Self::ALL
+                .iter()
+                .copied()
+                .find(|choice| choice.number() == *number && choice.is_built())
+        };
+        numbers.iter().find_map(built)
+    }
+
+    /// What this build has, for an error's text.
+    fn built() -> String {
+        let built = Self::ALL.iter().filter(|choice| choice.is_built());
+        built
+            .map(|choice| choice.name())
+            .collect::<Vec<_>>()
+            .join(", ")
+    }
+
+    /// What these numbers mean, for an error's text.
+    fn names(numbers: &[i32]) -> String {
+        let name = |number: &i32| match Self::ALL.iter().find(|choice| choice.number() == *number) {
+            Some(choice) => choice.name().to_owned(),
+            None => format!("number {number}"),
+        };
+        let names = numbers.iter().map(name).collect::<Vec<_>>().join(", ");
+        Escaped::new(&names).to_string()
+    }
+}
+
+impl Choice for Codec {
+    const SETTING: &'static str = "codec";
+    const ALL: &'static [Self] = &[Self::Protobuf, Self::Json, Self::MessagePack];
+
+    fn name(self) -> &'static str {
+        match self {
+            Self::Protobuf => "protobuf",
+            Self::Json => "json",
+            Self::MessagePack => "msgpack",
+        }
+    }
+
+    fn number(self) -> i32 {
+        match self {
+            Self::Protobuf => WireCodec::Protobuf.into(),
+            Self::Json => WireCodec::Json.into(),
+            Self::MessagePack => WireCodec::MessagePack.into(),
+        }
+    }
+
+    fn is_built(self) -> bool {
+        match self {
+            Self::Protobuf => true,
+            Self::Json => cfg!(feature = "json"),
+            Self::MessagePack => cfg!(feature = "msgpack"),
+        }
+    }
+}
+
+impl Choice for Compression {
+    const SETTING: &'static str = "compress";
+    const ALL: &'static [Self] = &[Self::None, Self::Gzip, Self::Zstd, Self::Lz4];
+
+    fn name(self) -> &'static str {
+        match self {
+            Self::None => "none",
+            Self::Gzip => "gzip",
+            Self::Zstd => "zstd",
+            Self::Lz4 => "lz4",
+        }
+    }
+
+    fn number(self) -> i32 {
+        match self {
+            Self::None => WireCompression::None.into(),
+            Self::Gzip => WireCompression::Gzip.into(),
+            Self::Zstd => WireCompression::Zstd.into(),
+            Self::Lz4 => WireCompression::Lz4.into(),
+        }
+    }
+
+    fn is_built(self) -> bool {
+        match self {
+            Self::None => true,
+            Self::Gzip => cfg!(feature = "gzip"),
+            Self::Zstd => cfg!(feature = "zstd"),
+            Self::Lz4 => cfg!(feature = "lz4"),
+        }
+    }
+}
+
+impl fmt::Display for Codec {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+impl fmt::Display for Compression {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_first_that_is_built_is_taken() {
+        assert_eq!(Codec::first_of(&[99, 1, 2]), Some(Codec::Protobuf));
+        assert_eq!(Codec::first_of(&[]), None);
+        assert_eq!(Codec::first_of(&[0]), None);
+        assert_eq!(Compression::first_of(&[9, 0]), Some(Compression::None));
+        #[cfg(feature = "json")]
+        assert_eq!(Codec::first_of(&[2, 1]), Some(Codec::Json));
+    }
+
+    #[test]
+    fn names_are_those_of_the_settings() {
+        for codec in Codec::ALL {
+            assert_eq!(Codec::from_name(codec.name()), Some(*codec));
+        }
+        assert_eq!(Codec::from_name("yaml"), None);
+        assert_eq!(Codec::names(&[2, 7]), "json, number 7");
+        assert_eq!(Compression::names(&[1, 2, 3]), "gzip, zstd, lz4");
+    }
+}

@@ -1,0 +1,66 @@
+//! Reading all of an inflater, and not a byte too much.
+
+use std::io::{ErrorKind, Read};
+
+use super::{Compression, InflateError};
+
+/// What the buffer begins with, at least.
+const MIN_BUFFER: usize = 1024;
+
+/// Reads `inflater`, which reads `input_len` bytes, until its end or until there are more than `max` bytes.
+pub(super) fn read_all(
+    algorithm: Compression,
+    inflater: &mut impl Read,
+    input_len: usize,
+    max: usize,
+) -> Result<Vec<u8>, InflateError> {
+    let full = max.saturating_add(1);
+    let mut out = vec![
+        0;
+        input_len
+            .saturating_mul(4)
+            .clamp(MIN_BUFFER.min(full), full)
+    ];
+    let mut len = 0;
+    loop {
+        if len == out.len() {
+            if len > max {
+                return Err(InflateError::TooLarge { max });
+            }
+            let larger = len.saturating_mul(2).min(full);
+            // To the byte: doubling by itself would go beyond the limit.
+            out.reserve_exact(larger.saturating_sub(len));
+            out.resize(larger, 0);
+        }
+        match inflater.read(out.get_mut(len..).unwrap_or_default()) {
+            Ok(0) => break,
+            Ok(read) => len += read,
+            Err(error) if error.kind() == ErrorKind::Interrupted => {}
+            Err(error) => return Err(malformed(algorithm, &error)),
+        }
+    }
+    out.truncate(len);
+    if out.capacity() / 2 > len {
+        // The body may be kept for long.
+        out.shrink_to_fit();
+    }
+    Ok(out)
+}
+
+/// All of the input must be used up.
+pub(super) fn check_rest(algorithm: Compression, rest: &[u8]) -> Result<(), InflateError> {
+    if rest.is_empty() {
+        return Ok(());
+    }
+    Err(malformed(
+        algorithm,
+        &format_args!("{} bytes behind its end", rest.len()),
+    ))
+}
+
+pub(super) fn malformed(algorithm: Compression, reason: &dyn std::fmt::Display) -> InflateError {
+    InflateError::Malformed {
+        algorithm,
+        reason: reason.to_string(),
+    }
+}

@@ -1,0 +1,138 @@
+//! Messages to bodies with names and back, by way of the schema's descriptors.
+
+use std::sync::Arc;
+
+#[cfg(feature = "json")]
+use super::json::{JsonReader, JsonWriter};
+#[cfg(feature = "msgpack")]
+use super::msgpack::{MsgpackReader, MsgpackWriter};
+use super::{
+    choice::Codec,
+    shape::{MessageId, Shapes},
+    tree::{TreeError, read_tree, write_tree},
+};
+use crate::{Envelope, Protocol, wire::Side};
+
+/// The shapes of a protocol's messages; made once for a client or a server, and shared by its connections.
+#[derive(Debug, Clone)]
+pub(crate) struct ProtocolShapes {
+    shapes: Arc<Shapes>,
+    client_to_server: MessageId,
+    server_to_client: MessageId,
+}
+
+impl ProtocolShapes {
+    /// Looks through the protocol's descriptors, which takes about as long as to encode a thousand messages.
+    ///
+    /// # Errors
+    ///
+    /// The descriptors are not those of a protocol.
+    pub(crate) fn of<P: Protocol>() -> Result<Self, String> {
+        Self::new(P::descriptor_set(), P::NAME)
+    }
+
+    fn new(descriptor_set: &[u8], package: &str) -> Result<Self, String> {
+        let shapes = Shapes::new(descriptor_set)?;
+        let envelope = |name: &str| {
+            let name = format!("{package}.{name}");
+            shapes
+                .find(&name)
+                .ok_or_else(|| format!("the descriptors of `{package}` have no message {name}"))
+        };
+        Ok(Self {
+            client_to_server: envelope("ClientToServer")?,
+            server_to_client: envelope("ServerToClient")?,
+            shapes: Arc::new(shapes),
+        })
+    }
+
+    /// What translates for one side of a connection; `None` for protobuf, which needs no translation.
+    pub(crate) fn transcoder(&self, codec: Codec, side: Side) -> Option<Transcoder> {
+        let format = match codec {
+            #[cfg(feature = "json")]
+            Codec::Json => Format::Json,
+            #[cfg(feature = "msgpack")]
+            Codec::MessagePack => Format::MessagePack,
+            _ => return None,
+        };
+        let (outgoing, incoming) = match side {
+            Side::Connecting => (self.client_to_server, self.server_to_client),
+            Side::Accepting => (self.server_to_client, self.client_to_server),
+        };
+        Some(Transcoder {
+            format,
+            shapes: Arc::clone(&self.shapes),
+            outgoing,
+            incoming,
+        })
+    }
+}
+
+#[derive(Debug, Clone, Copy)]
+enum Format {
+    #[cfg(feature = "json")]
+    Json,
+    #[cfg(feature = "msgpack")]
+    MessagePack,
+}
+
+/// Translates what one side of a connection says, and what it hears.
+#[derive(Debug, Clone)]
+pub(crate) struct Transcoder {
+    format: Format,
+    shapes: Arc<Shapes>,
+    outgoing: MessageId,
+    incoming: MessageId,
+}
+
+impl Transcoder {
+    pub(super) fn codec(&self) -> Codec {
+        match self.format {
+            #[cfg(feature = "json")]
+            Format::Json => Codec::Json,
+            #[cfg(feature = "msgpack")]
+            Format::MessagePack => Codec::MessagePack,
+        }
+    }
+
+    /// The body of a message that this side says.
+    pub(super) fn encode<E: Envelope>(&self, message: &E) -> Result<Vec<u8>, String> {
+        let mut protobuf = Vec::with_capacity(message.encoded_len());
+        message.encode(&mut protobuf);
+        self.write(self.outgoing, &protobuf)
+            .map_err(|error| error.to_string())
+    }
+
+    /// The message in protobuf that this side hears as `body`.
+    pub(super) fn decode(&self, body: &[u8], max_len: usize) -> Result<Vec<u8>, String> {
+        self.read(self.incoming, body, max_len)
+            .map_err(|error| error.to_string())
+    }
+
+    fn write(&self, id: MessageId, protobuf: &[u8]) -> Result<Vec<u8>, TreeError> {
+        let mut body = Vec::with_capacity(protobuf.len().saturating_mul(2));
+        match self.format {
+            #[cfg(feature = "json")]
+            Format::Json => {
+                write_tree(&self.shapes, id, protobuf, &mut JsonWriter::new(&mut body))?
+            }
+            #[cfg(feature = "msgpack")]
+            Format::MessagePack => write_tree(
+                &self.shapes,
+                id,
+                protobuf,
+                &mut MsgpackWriter::new(&mut body),
+            )?,
+        }
+        Ok(body)
+    }
+
+    fn read(&self, id: MessageId, body: &[u8], max_len: usize) -> Result<Vec<u8>, TreeError> {
+        match self.format {
+            #[cfg(feature = "json")]
+            Format::Json => read_tree(&self.shapes, id, JsonReader::new(body)?, max_len),
+            #[cfg(feature = "msgpack")]
+            Format::MessagePack => read_tree(&self.shapes, id, MsgpackReader::new(body), max_len),
+        }
+    }
+}
