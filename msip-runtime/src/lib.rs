@@ -11,6 +11,7 @@
 pub mod body;
 mod call;
 mod client;
+pub mod describe;
 mod dispatch;
 mod driver;
 mod error;
@@ -32,7 +33,13 @@ pub use body::{BodyError, Codec, Compression};
 pub use bytes;
 pub use call::Call;
 pub use client::{Client, ClientBuilder, ConnectionInfo, ConnectionState, Reconnect};
+pub use describe::proto_text;
 pub use error::{CallError, ConnectError, DisconnectReason, SendError};
+#[cfg(feature = "derive")]
+#[doc(hidden)]
+pub use msip_macros::__protocol;
+#[cfg(feature = "derive")]
+pub use msip_macros::{ClientToServer, Message, ServerToClient};
 pub use msip_schema::MsgKind;
 pub use options::CallOptions;
 pub use outbound::send_now;

@@ -16,6 +16,7 @@ mod model;
 pub mod names;
 mod span;
 mod types;
+mod write_proto;
 
 pub use diag::{Code, Diagnostic, FileId, Label, Location, SourceMap, closest_name};
 pub use draft::{Draft, DraftEnvelope, DraftMember, DraftMethod, MemberOptions};

@@ -66,6 +66,16 @@ impl Schema {
     pub fn types(&self) -> &Types {
         &self.types
     }
+
+    /// The same protocol with these types, which are taken as they are.
+    ///
+    /// For a front end that learns the types later than all else, as a derive does: it checks what it can see, and
+    /// its types are checked where they are declared.
+    #[must_use]
+    pub fn with_types(mut self, types: Types) -> Self {
+        self.types = types;
+        self
+    }
 }
 
 /// One direction of a [`Schema`].

@@ -5,7 +5,7 @@ use super::{MemberId, words};
 use crate::{Code, Diagnostic, Draft, MsgKind};
 
 /// The kind that a name stands for, by its last word.
-fn by_name(name: &str) -> MsgKind {
+pub(crate) fn by_name(name: &str) -> MsgKind {
     match words(name).rsplit('_').next().unwrap_or("") {
         "req" | "cmd" | "command" => MsgKind::Command,
         "state" | "status" => MsgKind::State,

@@ -21,6 +21,7 @@ use crate::{
     Member, Payload, Schema, TypeDef,
 };
 use calls::{Calls, Role};
+pub(crate) use kinds::by_name as kind_by_name;
 
 /// The name by which `.proto` files say that a message carries nothing.
 const EMPTY: &str = "google.protobuf.Empty";
@@ -187,7 +188,7 @@ struct MemberId {
 }
 
 /// The words of a name, in lower case: `ConnectReq` and `connect_req` are the same.
-fn words(name: &str) -> String {
+pub(crate) fn words(name: &str) -> String {
     use heck::ToSnakeCase as _;
     name.to_snake_case()
 }

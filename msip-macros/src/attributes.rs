@@ -1,0 +1,196 @@
+//! What `#[msip(…)]` says.
+
+mod place;
+mod value;
+
+use msip_schema::{Compression, MsgKind, Reply};
+use proc_macro2::{Ident, Span, TokenStream, TokenTree};
+use syn::meta::ParseNestedMeta;
+use syn::{Attribute, Path, Token};
+
+use crate::case::Case;
+use crate::errors::Errors;
+pub(crate) use place::Place;
+use value::Argument;
+pub(crate) use value::{Encoding, Reserved};
+
+/// A value and where it was said.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Said<T> {
+    pub(crate) value: T,
+    pub(crate) span: Span,
+}
+
+/// Everything that `#[msip(…)]` can say, wherever it stands; what was not said is absent.
+#[derive(Default)]
+pub(crate) struct Options {
+    pub(crate) protocol: Option<Said<String>>,
+    pub(crate) runtime: Option<Said<Path>>,
+    pub(crate) rename_all: Option<Said<Case>>,
+    pub(crate) prefix: Option<Said<String>>,
+    pub(crate) reserved: Vec<Reserved>,
+    pub(crate) name: Option<Said<String>>,
+    pub(crate) tag: Option<Said<i64>>,
+    pub(crate) encoding: Option<Said<Encoding>>,
+    pub(crate) other: Option<Said<bool>>,
+    pub(crate) kind: Option<Said<MsgKind>>,
+    pub(crate) reply: Option<Said<Reply>>,
+    pub(crate) response: Option<Said<String>>,
+    pub(crate) timeout_ms: Option<Said<u32>>,
+    pub(crate) urgent: Option<Said<bool>>,
+    pub(crate) compress: Option<Said<Compression>>,
+    pub(crate) idempotent: Option<Said<bool>>,
+    pub(crate) key: Option<Said<String>>,
+}
+
+impl Options {
+    /// Reads all `#[msip(…)]` of one place.
+    pub(crate) fn read(attributes: &[Attribute], place: Place, errors: &mut Errors) -> Self {
+        let mut options = Self::default();
+        for attribute in attributes {
+            if !attribute.path().is_ident("msip") {
+                continue;
+            }
+            let read = attribute.parse_nested_meta(|meta| {
+                let argument = Argument::parse(&meta)?;
+                // A mistake in one option says nothing of the next, so it does not end the list.
+                if let Err(error) = options.set(&meta, argument, place) {
+                    errors.add(error);
+                }
+                Ok(())
+            });
+            if let Err(error) = read {
+                errors.add(error);
+            }
+        }
+        options
+    }
+
+    fn set(
+        &mut self,
+        meta: &ParseNestedMeta<'_>,
+        argument: Argument,
+        place: Place,
+    ) -> syn::Result<()> {
+        let name = meta
+            .path
+            .get_ident()
+            .map(Ident::to_string)
+            .unwrap_or_default();
+        place.allows(&name, &meta.path)?;
+        let at = &meta.path;
+        match name.as_str() {
+            "protocol" => once(&mut self.protocol, at, argument.text(at)?),
+            "crate" => once(&mut self.runtime, at, argument.path(at)?),
+            "rename_all" => once(&mut self.rename_all, at, argument.one_of(at, &Case::ALL)?),
+            "prefix" => once(&mut self.prefix, at, argument.text(at)?),
+            "reserved" => {
+                self.reserved.extend(argument.reserved(at)?);
+                Ok(())
+            }
+            "name" => once(&mut self.name, at, argument.text(at)?),
+            "tag" => once(&mut self.tag, at, argument.number(at)?),
+            "as" => once(&mut self.encoding, at, argument.encoding(at)?),
+            "other" => once(&mut self.other, at, argument.flag(at)?),
+            "kind" => {
+                let kinds = MsgKind::ALL.map(|kind| (kind.name(), kind));
+                once(&mut self.kind, at, argument.one_of(at, &kinds)?)
+            }
+            "reply" => {
+                let replies = Reply::ALL.map(|reply| (reply.name(), reply));
+                once(&mut self.reply, at, argument.one_of(at, &replies)?)
+            }
+            "response" => once(&mut self.response, at, argument.text(at)?),
+            "timeout" => once(&mut self.timeout_ms, at, argument.duration(at)?),
+            "timeout_ms" => {
+                let number = argument.number(at)?;
+                let value = u32::try_from(number.value).map_err(|_| {
+                    syn::Error::new(
+                        number.span,
+                        "a time limit is 1 to 4294967295 milliseconds [option-value]",
+                    )
+                })?;
+                once(
+                    &mut self.timeout_ms,
+                    at,
+                    Said {
+                        value,
+                        span: number.span,
+                    },
+                )
+            }
+            "urgent" => once(&mut self.urgent, at, argument.flag(at)?),
+            "uncompressed" => {
+                let flag = argument.flag(at)?;
+                let value = if flag.value {
+                    Compression::Never
+                } else {
+                    Compression::Negotiated
+                };
+                once(
+                    &mut self.compress,
+                    at,
+                    Said {
+                        value,
+                        span: flag.span,
+                    },
+                )
+            }
+            "idempotent" => once(&mut self.idempotent, at, argument.flag(at)?),
+            "key" => once(&mut self.key, at, argument.text(at)?),
+            // `allows` has refused all other names.
+            _ => Ok(()),
+        }
+    }
+
+    /// Where the runtime is.
+    pub(crate) fn runtime(&self) -> TokenStream {
+        match &self.runtime {
+            Some(path) => {
+                let path = &path.value;
+                quote::quote!(#path)
+            }
+            None => quote::quote!(::msip_runtime),
+        }
+    }
+
+    /// Whether the variant stands for what this program does not know.
+    pub(crate) fn is_other(&self) -> bool {
+        self.other.is_some_and(|other| other.value)
+    }
+}
+
+/// Keeps a value, unless there is one.
+fn once<T>(place: &mut Option<Said<T>>, at: &Path, said: Said<T>) -> syn::Result<()> {
+    if place.is_some() {
+        let name = quote::quote!(#at).to_string();
+        return Err(syn::Error::new_spanned(
+            at,
+            format!("`{name}` is said twice [option-value]\nhelp: remove one of the two"),
+        ));
+    }
+    *place = Some(said);
+    Ok(())
+}
+
+impl Argument {
+    /// What stands behind a name: `= value`, `(list)` or nothing. Everything up to the next comma is taken, so that a
+    /// mistake in it does not spread.
+    fn parse(meta: &ParseNestedMeta<'_>) -> syn::Result<Self> {
+        let input = meta.input;
+        if input.peek(syn::token::Paren) {
+            let content;
+            syn::parenthesized!(content in input);
+            return Ok(Self::List(content.parse()?));
+        }
+        if !input.peek(Token![=]) {
+            return Ok(Self::None);
+        }
+        input.parse::<Token![=]>()?;
+        let mut value = TokenStream::new();
+        while !input.is_empty() && !input.peek(Token![,]) {
+            value.extend([input.parse::<TokenTree>()?]);
+        }
+        Ok(Self::Value(value))
+    }
+}

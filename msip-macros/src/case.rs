@@ -1,0 +1,46 @@
+//! How names of Rust become names of the schema.
+
+use heck::{
+    ToLowerCamelCase as _, ToShoutySnakeCase as _, ToSnakeCase as _, ToUpperCamelCase as _,
+};
+use proc_macro2::Ident;
+
+/// What `rename_all` may say.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Case {
+    Snake,
+    Camel,
+    Pascal,
+    Shouty,
+}
+
+impl Case {
+    pub(crate) const ALL: [(&'static str, Self); 4] = [
+        ("snake_case", Self::Snake),
+        ("camelCase", Self::Camel),
+        ("PascalCase", Self::Pascal),
+        ("SCREAMING_SNAKE_CASE", Self::Shouty),
+    ];
+
+    pub(crate) fn apply(self, name: &str) -> String {
+        match self {
+            Self::Snake => name.to_snake_case(),
+            Self::Camel => name.to_lower_camel_case(),
+            Self::Pascal => name.to_upper_camel_case(),
+            Self::Shouty => name.to_shouty_snake_case(),
+        }
+    }
+}
+
+/// An identifier without `r#`.
+pub(crate) fn plain(ident: &Ident) -> String {
+    let name = ident.to_string();
+    name.strip_prefix("r#").map_or(name.clone(), str::to_owned)
+}
+
+/// Whether `.proto` files can say a name: ASCII letters, digits and `_`, not beginning with a digit, not `_` alone.
+pub(crate) fn is_identifier(name: &str) -> bool {
+    !name.starts_with(|c: char| c.is_ascii_digit())
+        && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')
+        && name.contains(|c: char| c.is_ascii_alphanumeric())
+}

@@ -1,0 +1,98 @@
+//! The schema's own checks, and what they say in the words of attributes.
+
+use msip_schema::Diagnostic;
+use proc_macro2::Span;
+
+use crate::errors::Errors;
+
+/// The places that spans of a draft mean.
+#[derive(Default)]
+pub(crate) struct Places(Vec<Span>);
+
+impl Places {
+    /// Names a place.
+    pub(crate) fn add(&mut self, span: Span) -> msip_schema::Span {
+        self.0.push(span);
+        // Index 0 means no place. No source has 4 billion tokens.
+        u32::try_from(self.0.len()).map_or(msip_schema::Span::NONE, msip_schema::Span::new)
+    }
+
+    fn get(&self, span: msip_schema::Span) -> Option<Span> {
+        let index = usize::try_from(span.index()).ok()?.checked_sub(1)?;
+        self.0.get(index).copied()
+    }
+
+    /// Tells what the checks found, each at its token; `elsewhere` is for what has none.
+    pub(crate) fn tell(&self, mistakes: Vec<Diagnostic>, elsewhere: Span, errors: &mut Errors) {
+        for mistake in mistakes {
+            let mut text = format!("{} [{}]", in_attributes(&mistake.message), mistake.code);
+            for other in &mistake.secondary {
+                let line = self
+                    .get(other.span)
+                    .map(|span| format!(" (line {})", span.unwrap().line()));
+                let line = line.unwrap_or_default();
+                text.push_str(&format!("\nnote: {}{line}", in_attributes(&other.text)));
+            }
+            if let Some(help) = &mistake.help {
+                text.push_str(&format!("\nhelp: {}", in_attributes(help)));
+            }
+            let span = self.get(mistake.primary.span).unwrap_or(elsewhere);
+            errors.push(span, text);
+        }
+    }
+}
+
+/// What is said of options of a `.proto` file, said of attributes: `[(msip.kind) = STATE]` becomes
+/// `#[msip(kind = STATE)]`.
+fn in_attributes(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(at) = rest.find("(msip.") {
+        let (before, found) = rest.split_at(at);
+        out.push_str(before.strip_suffix('[').unwrap_or(before));
+        let found = found.strip_prefix("(msip.").unwrap_or(found);
+        // Every option is inside backticks.
+        let (option, behind) = found.split_once('`').unwrap_or((found, ""));
+        let option = option.trim_end_matches(']').replacen(')', "", 1);
+        let option = match option.as_str() {
+            "compress = false" | "compress" => "uncompressed".to_owned(),
+            "urgent = true" => "urgent".to_owned(),
+            "idempotent = true" => "idempotent".to_owned(),
+            _ => option,
+        };
+        out.push_str(&format!("#[msip({option})]`"));
+        rest = behind;
+    }
+    out.push_str(rest);
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn options_become_attributes() {
+        for (proto, attribute) in [
+            ("nothing of ours", "nothing of ours"),
+            (
+                "write `[(msip.reply) = NONE]` on `a_req`",
+                "write `#[msip(reply = NONE)]` on `a_req`",
+            ),
+            (
+                "remove `(msip.key)`, or make it a state with `(msip.kind) = STATE`",
+                "remove `#[msip(key)]`, or make it a state with `#[msip(kind = STATE)]`",
+            ),
+            (
+                "as in `[(msip.response) = \"…\"]`",
+                "as in `#[msip(response = \"…\")]`",
+            ),
+            (
+                "`(msip.urgent)` means nothing on `a`",
+                "`#[msip(urgent)]` means nothing on `a`",
+            ),
+        ] {
+            assert_eq!(in_attributes(proto), attribute);
+        }
+    }
+}

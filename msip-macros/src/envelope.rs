@@ -1,0 +1,301 @@
+//! One of the two enums of a protocol, as it was written.
+
+use msip_schema::{
+    Direction, DraftEnvelope, DraftMember, MemberOptions, Payload, Spanned, TypeName,
+};
+use proc_macro2::Ident;
+use quote::ToTokens as _;
+use syn::spanned::Spanned as _;
+use syn::{Data, DeriveInput, Fields, Type, Variant, Visibility};
+
+use crate::attributes::{Options, Place, Said};
+use crate::case::{Case, plain};
+use crate::diagnose::Places;
+use crate::errors::Errors;
+use crate::numbers::{self, Tagged};
+use crate::{advice, docs};
+
+/// An enum with `#[derive(ClientToServer)]` or `#[derive(ServerToClient)]`.
+pub(crate) struct Envelope {
+    pub(crate) direction: Direction,
+    pub(crate) ident: Ident,
+    pub(crate) visibility: Visibility,
+    pub(crate) doc: String,
+    pub(crate) options: Options,
+    pub(crate) members: Vec<Member>,
+}
+
+/// A variant of it.
+pub(crate) struct Member {
+    pub(crate) variant: Ident,
+    /// The name in the schema.
+    pub(crate) name: String,
+    pub(crate) number: u32,
+    pub(crate) doc: String,
+    /// The message; none for a unit variant.
+    pub(crate) payload: Option<Type>,
+    pub(crate) options: Options,
+}
+
+impl Envelope {
+    /// Reads an item, and tells of all that is wrong with it by itself.
+    pub(crate) fn read(item: DeriveInput, direction: Direction, errors: &mut Errors) -> Self {
+        let place = match direction {
+            Direction::ClientToServer => Place::ClientToServer,
+            Direction::ServerToClient => Place::ServerToClient,
+        };
+        let options = Options::read(&item.attrs, place, errors);
+        let derive = direction.envelope_name();
+        if !item.generics.params.is_empty() {
+            errors.push_at(
+                &item.generics,
+                "a protocol has no parameters\nhelp: name the types that its messages carry",
+            );
+        }
+        let variants = match item.data {
+            Data::Enum(data) => data.variants.into_iter().collect(),
+            Data::Struct(_) | Data::Union(_) => {
+                errors.push_at(
+                    &item.ident,
+                    format!(
+                        "`#[derive({derive})]` stands on an enum, with one variant for each message\nhelp: put \
+                         `#[derive(Message)]` on structs that are carried"
+                    ),
+                );
+                Vec::new()
+            }
+        };
+        let case = options.rename_all.map_or(Case::Snake, |case| case.value);
+        let mut members: Vec<_> = variants
+            .into_iter()
+            .map(|variant| Member::read(variant, case, errors))
+            .collect();
+        let tagged: Vec<_> = members
+            .iter()
+            .map(|member| Tagged {
+                name: &member.name,
+                span: member.variant.span(),
+                tag: member.options.tag,
+            })
+            .collect();
+        let numbers = numbers::members(&tagged, &options.reserved, errors);
+        for (member, number) in members.iter_mut().zip(numbers) {
+            member.number = number;
+        }
+        Self {
+            direction,
+            ident: item.ident,
+            visibility: item.vis,
+            doc: docs::text(&item.attrs),
+            options,
+            members,
+        }
+    }
+
+    /// The envelope as the schema's checks take it; `type_name` names the type of the member at an index.
+    pub(crate) fn draft(&self, places: &mut Places) -> DraftEnvelope {
+        let members = self.members.iter().enumerate();
+        let members = members
+            .map(|(index, member)| member.draft(self.type_name(index), places))
+            .collect();
+        DraftEnvelope {
+            span: places.add(self.ident.span()),
+            doc: self.doc.clone(),
+            members,
+        }
+    }
+
+    /// A name for the type of the member at an index: which type it is, only the compiler knows.
+    pub(crate) fn type_name(&self, index: usize) -> TypeName {
+        TypeName::new(format!("{}.{index}", self.direction.envelope_name()))
+    }
+}
+
+impl Member {
+    fn read(variant: Variant, case: Case, errors: &mut Errors) -> Self {
+        let options = Options::read(&variant.attrs, Place::Member, errors);
+        if let Some((_, number)) = &variant.discriminant {
+            let shown = number.to_token_stream().to_string();
+            errors.push_at(
+                number,
+                format!("numbers of a protocol's variants are tags\nhelp: write `#[msip(tag = {shown})]` above the variant"),
+            );
+        }
+        let name = match &options.name {
+            Some(name) => name.value.clone(),
+            None => case.apply(&plain(&variant.ident)),
+        };
+        let payload = payload(&variant, errors);
+        Self {
+            doc: docs::text(&variant.attrs),
+            variant: variant.ident,
+            name,
+            number: 0,
+            payload,
+            options,
+        }
+    }
+
+    fn draft(&self, ty: TypeName, places: &mut Places) -> DraftMember {
+        let variant = places.add(self.variant.span());
+        let name = self
+            .options
+            .name
+            .as_ref()
+            .map_or(variant, |name| places.add(name.span));
+        let tag = self.options.tag.map_or(variant, |tag| places.add(tag.span));
+        let payload = match &self.payload {
+            Some(payload) => Spanned::new(Payload::Message(ty), places.add(payload.span())),
+            None => Spanned::new(Payload::Empty, variant),
+        };
+        let mut said = Translate { places };
+        let options = &self.options;
+        let options = MemberOptions {
+            kind: said.copied(options.kind),
+            reply: said.copied(options.reply),
+            response: said.text(options.response.as_ref()),
+            timeout_ms: said.copied(options.timeout_ms),
+            urgent: said.copied(options.urgent),
+            compress: said.copied(options.compress),
+            idempotent: said.copied(options.idempotent),
+            key: said.text(options.key.as_ref()),
+        };
+        DraftMember {
+            name: Spanned::new(self.name.clone(), name),
+            number: Spanned::new(self.number, tag),
+            payload,
+            doc: self.doc.clone(),
+            options,
+        }
+    }
+}
+
+/// What was said here, as the schema keeps it.
+struct Translate<'a> {
+    places: &'a mut Places,
+}
+
+impl Translate<'_> {
+    fn copied<T: Copy>(&mut self, said: Option<Said<T>>) -> Option<Spanned<T>> {
+        said.map(|said| Spanned::new(said.value, self.places.add(said.span)))
+    }
+
+    fn text(&mut self, said: Option<&Said<String>>) -> Option<Spanned<String>> {
+        said.map(|said| Spanned::new(said.value.clone(), self.places.add(said.span)))
+    }
+}
+
+/// The message that a variant carries.
+fn payload(variant: &Variant, errors: &mut Errors) -> Option<Type> {
+    let name = &variant.ident;
+    match &variant.fields {
+        Fields::Unit => None,
+        Fields::Named(fields) => {
+            errors.push_at(
+                fields,
+                format!(
+                    "a variant carries one message\nhelp: declare `#[derive(Message)] struct {name} {{ … }}` with these fields, and \
+                     write `{name}({name})`"
+                ),
+            );
+            None
+        }
+        Fields::Unnamed(fields) => {
+            let mut types = fields.unnamed.iter();
+            let (Some(first), None) = (types.next(), types.next()) else {
+                let help = if fields.unnamed.is_empty() {
+                    format!("write `{name}` without parentheses if it carries nothing")
+                } else {
+                    format!(
+                        "declare `#[derive(Message)] struct {name} {{ … }}` with these fields, and write `{name}({name})`"
+                    )
+                };
+                errors.push_at(
+                    fields,
+                    format!("a variant carries one message\nhelp: {help}"),
+                );
+                return None;
+            };
+            for attribute in first
+                .attrs
+                .iter()
+                .filter(|attribute| attribute.path().is_ident("msip"))
+            {
+                errors.push_at(
+                    attribute,
+                    "options of a member stand above its variant [misplaced-option]\nhelp: move it there",
+                );
+            }
+            if let Some((at, advice)) = not_a_message(&first.ty, name) {
+                errors.push_at(
+                    at,
+                    format!(
+                        "`{}` is not a message [member-not-message]\nhelp: {advice}",
+                        shown(&first.ty)
+                    ),
+                );
+            }
+            Some(first.ty.clone())
+        }
+    }
+}
+
+/// Types that surely are no message.
+fn not_a_message<'a>(ty: &'a Type, variant: &Ident) -> Option<(&'a Type, String)> {
+    if let Type::Tuple(tuple) = ty
+        && tuple.elems.is_empty()
+    {
+        return Some((
+            ty,
+            format!("write `{variant}` without parentheses if it carries nothing"),
+        ));
+    }
+    let wrap = |ty: &Type| {
+        format!(
+            "declare `#[derive(Message)] struct {variant} {{ #[msip(tag = 1)] value: {} }}` and write `{variant}({variant})`: what \
+             is one value today has a second one tomorrow",
+            shown(ty)
+        )
+    };
+    if let Type::Path(path) = ty {
+        let last = path.path.segments.last()?.ident.to_string();
+        let is_scalar = matches!(
+            last.as_str(),
+            "i32"
+                | "i64"
+                | "u32"
+                | "u64"
+                | "f32"
+                | "f64"
+                | "bool"
+                | "String"
+                | "Vec"
+                | "HashMap"
+                | "BTreeMap"
+        );
+        if is_scalar {
+            return Some((ty, wrap(ty)));
+        }
+        if last == "Option" {
+            return Some((
+                ty,
+                "a message is sent or not: write it without `Option`".to_owned(),
+            ));
+        }
+        if last == "Box" {
+            return Some((ty, "write the message without `Box`, and allow `clippy::large_enum_variant` if need be".to_owned()));
+        }
+    }
+    advice::instead_of(ty)
+}
+
+/// A type as it was written, more or less.
+pub(crate) fn shown(ty: &Type) -> String {
+    let text = ty.to_token_stream().to_string();
+    text.replace(" :: ", "::")
+        .replace(" < ", "<")
+        .replace(" >", ">")
+        .replace("& ", "&")
+        .replace(" ;", ";")
+        .replace(" ,", ",")
+}

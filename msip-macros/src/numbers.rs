@@ -1,0 +1,180 @@
+//! Tags: each said, in range, used once, and not reserved.
+//!
+//! A tag is never concluded from the order of the source, since moving a line would then change the wire. A missing
+//! one is an error that says which to write.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use proc_macro2::Span;
+
+use crate::attributes::{Reserved, Said};
+use crate::errors::Errors;
+
+/// The largest number of a field that protobuf can write.
+const LARGEST: i64 = 536_870_911;
+
+/// Something that has a tag, or should.
+pub(crate) struct Tagged<'a> {
+    /// The name in the schema.
+    pub(crate) name: &'a str,
+    /// Where it stands.
+    pub(crate) span: Span,
+    pub(crate) tag: Option<Said<i64>>,
+}
+
+/// Checks the tags of a message's fields or a oneof's variants, and returns them in their order.
+pub(crate) fn fields(
+    tagged: &[Tagged<'_>],
+    reserved: &[Reserved],
+    errors: &mut Errors,
+) -> Vec<u32> {
+    check_range(tagged, errors);
+    check_duplicates(tagged, errors);
+    members(tagged, reserved, errors)
+}
+
+/// Checks only what the schema's own checks do not see: tags that are missing, and what is reserved.
+pub(crate) fn members(
+    tagged: &[Tagged<'_>],
+    reserved: &[Reserved],
+    errors: &mut Errors,
+) -> Vec<u32> {
+    check_missing(tagged, reserved, errors);
+    check_reserved(tagged, reserved, errors);
+    tagged
+        .iter()
+        .map(|tagged| {
+            let tag = tagged.tag.map_or(0, |tag| tag.value);
+            // What does not fit is out of range, which has been told, or will be.
+            u32::try_from(tag).unwrap_or(0)
+        })
+        .collect()
+}
+
+/// Names and numbers of an enum without data that are reserved.
+pub(crate) fn check_reserved(tagged: &[Tagged<'_>], reserved: &[Reserved], errors: &mut Errors) {
+    for item in tagged {
+        for entry in reserved {
+            match (entry, item.tag) {
+                (Reserved::Numbers(numbers), Some(tag))
+                    if (numbers.value.0..=numbers.value.1).contains(&tag.value) =>
+                {
+                    errors.push(
+                        tag.span,
+                        format!(
+                            "the number {} of `{}` is reserved [number-reserved]\nhelp: {}; what is reserved was in use \
+                             once, and old peers still mean the old thing by it",
+                            tag.value,
+                            item.name,
+                            advice(item.name, next_free(tagged, reserved)),
+                        ),
+                    );
+                }
+                (Reserved::Name(name), _) if name.value == item.name => errors.push(
+                    item.span,
+                    format!(
+                        "the name `{}` is reserved [number-reserved]\nhelp: choose another name",
+                        item.name
+                    ),
+                ),
+                _ => {}
+            }
+        }
+    }
+}
+
+fn check_missing(tagged: &[Tagged<'_>], reserved: &[Reserved], errors: &mut Errors) {
+    let mut next = next_free(tagged, reserved);
+    for item in tagged.iter().filter(|item| item.tag.is_none()) {
+        errors.push(
+            item.span,
+            format!(
+                "`{}` has no tag, the number that it has on the wire\nhelp: write `#[msip(tag = {next})]` above it, and never \
+                 change it: only the tag says what the bytes mean, the order of lines does not matter",
+                item.name
+            ),
+        );
+        next += 1;
+    }
+}
+
+fn check_range(tagged: &[Tagged<'_>], errors: &mut Errors) {
+    for item in tagged {
+        let Some(tag) = item.tag else { continue };
+        if (19_000..=19_999).contains(&tag.value) {
+            errors.push(
+                tag.span,
+                format!(
+                    "the number {} of `{}` is one of 19000 to 19999, which protobuf keeps for itself [number-reserved]\nhelp: {}",
+                    tag.value,
+                    item.name,
+                    advice(item.name, next_free(tagged, &[])),
+                ),
+            );
+        } else if !(1..=LARGEST).contains(&tag.value) {
+            errors.push(
+                tag.span,
+                format!(
+                    "the number {} of `{}` is not one of 1 to {LARGEST} [number-out-of-range]\nhelp: {}",
+                    tag.value,
+                    item.name,
+                    advice(item.name, next_free(tagged, &[])),
+                ),
+            );
+        }
+    }
+}
+
+fn check_duplicates(tagged: &[Tagged<'_>], errors: &mut Errors) {
+    let mut next = next_free(tagged, &[]);
+    let mut numbers: BTreeMap<i64, &str> = BTreeMap::new();
+    let mut names: BTreeSet<&str> = BTreeSet::new();
+    for item in tagged {
+        if !names.insert(item.name) {
+            errors.push(
+                item.span,
+                format!("`{}` is the name of two of them [duplicate-name]\nhelp: rename one, or write `#[msip(name = \"…\")]`", item.name),
+            );
+        }
+        let Some(tag) = item.tag else { continue };
+        match numbers.get(&tag.value) {
+            Some(first) => {
+                errors.push(
+                    tag.span,
+                    format!(
+                        "number {} is used twice, `{first}` has it already [duplicate-number]\nhelp: {}; a number already in use \
+                         on the wire stays as it is",
+                        tag.value,
+                        advice(item.name, next),
+                    ),
+                );
+                next += 1;
+            }
+            None => {
+                numbers.insert(tag.value, item.name);
+            }
+        }
+    }
+}
+
+/// The number behind the last that is or was in use.
+fn next_free(tagged: &[Tagged<'_>], reserved: &[Reserved]) -> i64 {
+    let used = tagged
+        .iter()
+        .filter_map(|item| item.tag.map(|tag| tag.value));
+    let gone = reserved.iter().filter_map(|entry| match entry {
+        Reserved::Numbers(numbers) => Some(numbers.value.1),
+        Reserved::Name(_) => None,
+    });
+    let last = used.chain(gone).filter(|number| *number < LARGEST).max();
+    let next = last.unwrap_or(0).max(0) + 1;
+    if (19_000..=19_999).contains(&next) {
+        20_000
+    } else {
+        next
+    }
+}
+
+fn advice(name: &str, free: i64) -> String {
+    format!("give `{name}` a free number such as {free}")
+}

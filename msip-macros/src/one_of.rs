@@ -1,0 +1,308 @@
+//! An enum with data: a message that holds one of its variants.
+
+use proc_macro2::{Ident, Span, TokenStream};
+use quote::{format_ident, quote, quote_spanned};
+use syn::spanned::Spanned as _;
+use syn::{DataEnum, DeriveInput, Fields, Type, Variant};
+
+use crate::attributes::{Options, Place};
+use crate::case::{Case, plain};
+use crate::docs;
+use crate::errors::Errors;
+use crate::numbers::{self, Tagged};
+use crate::record::{body, check_name, check_type, reserved, type_name};
+
+/// A variant that is on the wire.
+struct Member {
+    variant: Ident,
+    slot: Ident,
+    name: String,
+    number: u32,
+    options: Options,
+    doc: String,
+    /// None for a unit variant.
+    ty: Option<Type>,
+}
+
+pub(crate) fn write(item: &DeriveInput, data: &DataEnum, errors: &mut Errors) -> TokenStream {
+    let options = Options::read(&item.attrs, Place::OneOf, errors);
+    let case = options.rename_all.map_or(Case::Snake, |case| case.value);
+    let mut other: Option<Ident> = None;
+    let mut members = Vec::new();
+    for variant in &data.variants {
+        let said = Options::read(&variant.attrs, Place::OneOfMember, errors);
+        if said.is_other() {
+            check_other(variant, &said, other.is_some(), errors);
+            other = Some(variant.ident.clone());
+        } else {
+            members.push(Member::read(variant, said, case, errors));
+        }
+    }
+    let tagged: Vec<_> = members
+        .iter()
+        .map(|member| Tagged {
+            name: &member.name,
+            span: member.variant.span(),
+            tag: member.options.tag,
+        })
+        .collect();
+    let numbers = numbers::fields(&tagged, &options.reserved, errors);
+    for (member, number) in members.iter_mut().zip(numbers) {
+        member.number = number;
+    }
+    let short = type_name(item, &options, errors);
+    emit(item, &options, &short, &members, other.as_ref())
+}
+
+fn check_other(variant: &Variant, options: &Options, is_second: bool, errors: &mut Errors) {
+    if is_second {
+        errors.push_at(&variant.ident, "one variant is enough for all that is not known\nhelp: remove `other` from one of them");
+    }
+    if !matches!(variant.fields, Fields::Unit) {
+        errors.push_at(
+            &variant.fields,
+            "what is not known cannot be kept\nhelp: write the variant with `#[msip(other)]` without data",
+        );
+    }
+    if let Some(tag) = options.tag {
+        errors.push(tag.span, "what is not known has no tag\nhelp: remove it");
+    }
+}
+
+impl Member {
+    fn read(variant: &Variant, options: Options, case: Case, errors: &mut Errors) -> Self {
+        let name = options.name.as_ref().map_or_else(
+            || case.apply(&plain(&variant.ident)),
+            |name| name.value.clone(),
+        );
+        check_name(
+            &name,
+            options
+                .name
+                .as_ref()
+                .map_or(variant.ident.span(), |name| name.span),
+            errors,
+        );
+        if let Some((_, number)) = &variant.discriminant {
+            errors.push_at(number, "numbers of variants with data are tags\nhelp: write `#[msip(tag = …)]` above the variant");
+        }
+        let ident = &variant.ident;
+        let ty = match &variant.fields {
+            Fields::Unit => None,
+            Fields::Unnamed(fields) if fields.unnamed.len() == 1 => {
+                fields.unnamed.first().map(|field| field.ty.clone())
+            }
+            fields => {
+                errors.push_at(
+                    fields,
+                    format!(
+                        "a variant carries one value\nhelp: declare `#[derive(Message)] struct {ident} {{ … }}` with these fields, and \
+                         write `{ident}({ident})`"
+                    ),
+                );
+                None
+            }
+        };
+        if let Some(ty) = &ty {
+            check_type(ty, errors);
+        } else if let Some(encoding) = options.encoding {
+            errors.push(
+                encoding.span,
+                "a variant without data has no encoding [misplaced-option]\nhelp: remove `as`",
+            );
+        }
+        Self {
+            variant: ident.clone(),
+            slot: format_ident!(
+                "slot_of_{}",
+                plain(ident).to_lowercase(),
+                span = Span::mixed_site()
+            ),
+            name,
+            number: 0,
+            doc: docs::text(&variant.attrs),
+            options,
+            ty,
+        }
+    }
+
+    /// `<Circle as Value>`
+    fn value(&self, runtime: &TokenStream) -> Option<TokenStream> {
+        let ty = self.ty.as_ref()?;
+        let encoding = self
+            .options
+            .encoding
+            .map(|encoding| encoding.value.marker(runtime))
+            .map(|marker| quote!(<#marker>));
+        Some(quote_spanned!(ty.span()=> <#ty as #runtime::describe::Value #encoding>))
+    }
+}
+
+/// A name for the oneof that no member has.
+fn oneof_name(members: &[Member]) -> String {
+    let mut name = "variant".to_owned();
+    while members.iter().any(|member| member.name == name) {
+        name.push('_');
+    }
+    name
+}
+
+fn emit(
+    item: &DeriveInput,
+    options: &Options,
+    short: &str,
+    members: &[Member],
+    other: Option<&Ident>,
+) -> TokenStream {
+    let ident = &item.ident;
+    let runtime = options.runtime();
+    let doc = docs::text(&item.attrs);
+    let oneof = oneof_name(members);
+    let shapes = members.iter().map(|member| {
+        let Member {
+            name, number, doc, ..
+        } = member;
+        match member.value(&runtime) {
+            Some(value) => quote!(.member(#name, #number, #value::describe(types), #oneof, #doc)),
+            None => quote!(.empty_member(#name, #number, #oneof, #doc)),
+        }
+    });
+    let types = if members.iter().any(|member| member.ty.is_some()) {
+        quote!(types)
+    } else {
+        quote!(_)
+    };
+    let reserved = reserved(&options.reserved);
+    let lengths = members.iter().map(|member| {
+        let Member {
+            variant, number, ..
+        } = member;
+        match member.value(&runtime) {
+            Some(value) => quote!(Self::#variant(value) => #value::member_len(value, #number),),
+            None => quote!(Self::#variant => #runtime::describe::empty_len(#number),),
+        }
+    });
+    let encodings = members.iter().map(|member| {
+        let Member {
+            variant, number, ..
+        } = member;
+        match member.value(&runtime) {
+            Some(value) => {
+                quote!(Self::#variant(value) => #value::encode_member(value, #number, buffer),)
+            }
+            None => quote!(Self::#variant => #runtime::describe::encode_empty(#number, buffer),),
+        }
+    });
+    let other_len = other.map(|other| quote!(Self::#other => 0,));
+    let other_encoding = other.map(|other| quote!(Self::#other => {}));
+    let unused_buffer = members.is_empty().then(|| quote!(let _ = buffer;));
+    let reading = reading(item, &runtime, members, other);
+    let body = body(ident, &runtime);
+    quote! {
+        #[automatically_derived]
+        impl #runtime::describe::Describe for #ident {
+            const FIELDS: &'static [(&'static str, bool)] = &[];
+
+            fn describe(types: &mut #runtime::describe::Registry) -> #runtime::describe::ValueType {
+                types.message::<Self>(#short, |#types| {
+                    #runtime::describe::MessageShape::new(#doc) #(#shapes)* #reserved
+                })
+            }
+
+            fn encoded_len(&self) -> usize {
+                match self {
+                    #(#lengths)*
+                    #other_len
+                }
+            }
+
+            fn encode(&self, buffer: &mut ::std::vec::Vec<u8>) {
+                #unused_buffer
+                match self {
+                    #(#encodings)*
+                    #other_encoding
+                }
+            }
+
+            fn read(
+                reader: &mut #runtime::describe::Reader<'_>,
+            ) -> ::core::result::Result<Self, #runtime::describe::Malformed> {
+                #reading
+            }
+        }
+
+        #body
+    }
+}
+
+/// The last member on the wire counts; several occurrences of it in a row are merged.
+fn reading(
+    item: &DeriveInput,
+    runtime: &TokenStream,
+    members: &[Member],
+    other: Option<&Ident>,
+) -> TokenStream {
+    let slots = members.iter().filter_map(|member| {
+        let slot = &member.slot;
+        let value = member.value(runtime)?;
+        Some(quote!(let mut #slot = #value::slot();))
+    });
+    let arms = members.iter().map(|member| {
+        let Member {
+            number, slot, name, ..
+        } = member;
+        match member.value(runtime) {
+            Some(value) => quote! {
+                #number => {
+                    if last != #number {
+                        #slot = #value::slot();
+                        last = #number;
+                    }
+                    #value::read_as(#name, &mut #slot, key, reader)?;
+                }
+            },
+            None => quote! {
+                #number => {
+                    #runtime::describe::read_empty(#name, key, reader)?;
+                    last = #number;
+                }
+            },
+        }
+    });
+    let results = members.iter().map(|member| {
+        let Member {
+            variant,
+            number,
+            slot,
+            name,
+            ..
+        } = member;
+        match member.value(runtime) {
+            Some(value) => {
+                quote!(#number => Self::#variant(#value::finish_as(#name, #slot, reader)?),)
+            }
+            None => quote!(#number => Self::#variant,),
+        }
+    });
+    let name = plain(&item.ident);
+    let absent = match other {
+        Some(other) => quote!(Self::#other),
+        None => {
+            quote!(return ::core::result::Result::Err(#runtime::describe::Malformed::no_variant(#name)))
+        }
+    };
+    quote! {
+        let mut last = 0_u32;
+        #(#slots)*
+        while let ::core::option::Option::Some(key) = reader.key()? {
+            match key.number() {
+                #(#arms)*
+                _ => reader.skip(key)?,
+            }
+        }
+        ::core::result::Result::Ok(match last {
+            #(#results)*
+            _ => #absent,
+        })
+    }
+}

@@ -1,0 +1,295 @@
+//! Both halves of a protocol: how the first reaches the second, and what is written of them.
+
+use std::collections::BTreeMap;
+
+use msip_schema::emit::{Target, UserEnum, items};
+use msip_schema::{Direction, Draft, Schema, Spanned, TypeName};
+use proc_macro2::{Group, Ident, Span, TokenStream, TokenTree};
+use quote::{ToTokens as _, quote, quote_spanned};
+use syn::parse::{Parse, ParseStream};
+use syn::spanned::Spanned as _;
+use syn::{DeriveInput, Type};
+
+use crate::diagnose::Places;
+use crate::envelope::Envelope;
+use crate::errors::Errors;
+
+/// The macro that carries the first half. Where it is missing the compiler prints its name.
+const CARRIER: &str = "the_enum_with_derive_ClientToServer_must_come_first_in_this_module";
+
+/// Reads the first half, and leaves its tokens to the second.
+pub(crate) fn first_half(tokens: TokenStream) -> TokenStream {
+    let carrier = Ident::new(CARRIER, Span::call_site());
+    let (envelope, errors) = match read(tokens.clone(), Direction::ClientToServer) {
+        Ok(read) => read,
+        Err(error) => return error.into_compile_error(),
+    };
+    if !errors.is_empty() {
+        let errors = errors.into_tokens();
+        // The second half has nothing to say of a first one that is wrong.
+        return quote! {
+            #errors
+            #[doc(hidden)]
+            #[allow(unused_macros)]
+            macro_rules! #carrier { ($($second_half:tt)*) => {}; }
+        };
+    }
+    let runtime = envelope.options.runtime();
+    let ident = &envelope.ident;
+    let halves = quote_spanned!(ident.span()=> #runtime::describe::require_other_half::<#ident>());
+    quote! {
+        #[doc(hidden)]
+        #[allow(unused_macros)]
+        macro_rules! #carrier {
+            ($($second_half:tt)*) => { #runtime::__protocol! { { #tokens } { $($second_half)* } } };
+        }
+        const _: () = #halves;
+    }
+}
+
+/// Hands the second half to the macro that the first one left.
+pub(crate) fn second_half(tokens: TokenStream) -> TokenStream {
+    let (envelope, errors) = match read(tokens.clone(), Direction::ServerToClient) {
+        Ok(read) => read,
+        Err(error) => return error.into_compile_error(),
+    };
+    let carrier = Ident::new(CARRIER, envelope.ident.span());
+    if errors.is_empty() {
+        return quote!(#carrier! { #tokens });
+    }
+    let errors = errors.into_tokens();
+    quote! {
+        #errors
+        #carrier! {}
+    }
+}
+
+/// Writes the protocol.
+pub(crate) fn whole(tokens: TokenStream) -> TokenStream {
+    let halves: Halves = match syn::parse2(tokens) {
+        Ok(halves) => halves,
+        Err(error) => return error.into_compile_error(),
+    };
+    let Ok((first, _)) = read(halves.first.clone(), Direction::ClientToServer) else {
+        return TokenStream::new();
+    };
+    let runtime = first.options.runtime();
+    let ident = &first.ident;
+    let is_whole = quote!(impl #runtime::describe::HalfProtocol for #ident {});
+    if halves.second.is_empty() {
+        // It has been told what is wrong with the second half; the first is not without one for that reason.
+        return is_whole;
+    }
+    let Ok((_, second_span)) = span_of(halves.second.clone()) else {
+        return is_whole;
+    };
+    // The tokens of the first half came through a macro, which no message needs to mention.
+    let first = match read(
+        located(halves.first, second_span),
+        Direction::ClientToServer,
+    ) {
+        Ok((first, _)) => first,
+        Err(error) => return error.into_compile_error(),
+    };
+    let second = match read(halves.second, Direction::ServerToClient) {
+        Ok((second, _)) => second,
+        Err(error) => return error.into_compile_error(),
+    };
+    let written = match check(&first, &second) {
+        Ok(schema) => write(&schema, &first, &second),
+        Err(errors) => errors.into_tokens(),
+    };
+    quote!(#is_whole #written)
+}
+
+/// The tokens of both halves, each in braces; those of the second may be missing.
+struct Halves {
+    first: TokenStream,
+    second: TokenStream,
+}
+
+impl Parse for Halves {
+    fn parse(input: ParseStream<'_>) -> syn::Result<Self> {
+        let (first, second);
+        syn::braced!(first in input);
+        syn::braced!(second in input);
+        Ok(Self {
+            first: first.parse()?,
+            second: second.parse()?,
+        })
+    }
+}
+
+fn read(tokens: TokenStream, direction: Direction) -> syn::Result<(Envelope, Errors)> {
+    let item: DeriveInput = syn::parse2(tokens)?;
+    let mut errors = Errors::default();
+    let envelope = Envelope::read(item, direction, &mut errors);
+    if direction == Direction::ClientToServer && envelope.options.protocol.is_none() {
+        errors.push(
+            envelope.ident.span(),
+            "the protocol has no name [missing-package]\nhelp: write `#[msip(protocol = \"chat\")]` above the enum: it is what \
+             peers compare first, and names the type of the protocol, `Chat`",
+        );
+    }
+    Ok((envelope, errors))
+}
+
+/// The place of an item's name.
+fn span_of(item: TokenStream) -> syn::Result<(Ident, Span)> {
+    let item: DeriveInput = syn::parse2(item)?;
+    let span = item.ident.span();
+    Ok((item.ident, span))
+}
+
+/// The same tokens at the same places, but with names that mean what they mean at `like`.
+fn located(tokens: TokenStream, like: Span) -> TokenStream {
+    let tokens = tokens.into_iter().map(|mut token| {
+        let span = token.span().resolved_at(like);
+        if let TokenTree::Group(group) = &token {
+            let mut inner = Group::new(group.delimiter(), located(group.stream(), like));
+            inner.set_span(span);
+            return TokenTree::Group(inner);
+        }
+        token.set_span(span);
+        token
+    });
+    tokens.collect()
+}
+
+fn check(first: &Envelope, second: &Envelope) -> Result<Schema, Errors> {
+    let mut places = Places::default();
+    let package = match &first.options.protocol {
+        Some(name) => Spanned::new(name.value.clone(), places.add(name.span)),
+        // Refused before.
+        None => Spanned::new(String::new(), places.add(first.ident.span())),
+    };
+    let draft = Draft {
+        package,
+        doc: String::new(),
+        client_to_server: first.draft(&mut places),
+        server_to_client: second.draft(&mut places),
+        methods: Vec::new(),
+        types: msip_schema::Types::new(),
+    };
+    draft.check().map_err(|mistakes| {
+        let mut errors = Errors::default();
+        places.tell(mistakes, first.ident.span(), &mut errors);
+        errors
+    })
+}
+
+fn write(schema: &Schema, first: &Envelope, second: &Envelope) -> TokenStream {
+    let runtime = first.options.runtime();
+    let mut types: BTreeMap<TypeName, &Type> = BTreeMap::new();
+    for envelope in [first, second] {
+        for (index, member) in envelope.members.iter().enumerate() {
+            if let Some(payload) = &member.payload {
+                types.insert(envelope.type_name(index), payload);
+            }
+        }
+    }
+    let type_path = |name: &TypeName| {
+        types
+            .get(name)
+            .map_or_else(TokenStream::new, |ty| ty.to_token_stream())
+    };
+    // Of the module's names only those that the enums mention are known.
+    let taken = |name: &str| {
+        let idents = [&first.ident, &second.ident].into_iter();
+        idents.clone().any(|ident| ident == name)
+            || types.values().any(|ty| {
+                matches!(ty, Type::Path(path) if path.path.get_ident().is_some_and(|ident| ident == name))
+            })
+    };
+    let visibility = first.visibility.to_token_stream();
+    let target = Target::new(&type_path)
+        .runtime(runtime.clone())
+        .visibility(visibility)
+        .fingerprint(quote!(<Self as #runtime::describe::DescribeProtocol>::schema().fingerprint()))
+        .descriptors(
+            quote!(<Self as #runtime::describe::DescribeProtocol>::schema().descriptor_set()),
+        )
+        .taken(&taken)
+        .user_enum(Direction::ClientToServer, user_enum(first))
+        .user_enum(Direction::ServerToClient, user_enum(second));
+    let protocol = Ident::new(&target.protocol_name(schema), Span::call_site());
+    let messages = requirements(&runtime, [first, second]);
+    let items = items(schema, &target);
+    let description = description(schema, &runtime, &protocol, [first, second]);
+    quote! {
+        #messages
+        #(#items)*
+        #description
+    }
+}
+
+fn user_enum(envelope: &Envelope) -> UserEnum {
+    let variants = envelope.members.iter();
+    let variants = variants.map(|member| (member.name.clone(), member.variant.clone()));
+    UserEnum::new(envelope.ident.clone(), variants)
+}
+
+/// What only the compiler can check: payloads are messages, and keys are fields of them.
+fn requirements(runtime: &TokenStream, envelopes: [&Envelope; 2]) -> TokenStream {
+    let members = envelopes.into_iter().flat_map(|envelope| &envelope.members);
+    let checks = members.filter_map(|member| {
+        let payload = member.payload.as_ref()?;
+        let is_message =
+            quote_spanned!(payload.span()=> #runtime::describe::require_message::<#payload>());
+        let has_key = member.options.key.as_ref().map(|key| {
+            let name = &key.value;
+            quote_spanned! {key.span=>
+                const _: () = #runtime::describe::require_key(
+                    <#payload as #runtime::describe::Describe>::FIELDS,
+                    #name,
+                );
+            }
+        });
+        Some(quote! {
+            const _: () = #is_message;
+            #has_key
+        })
+    });
+    checks.collect()
+}
+
+/// How the schema is built when it is first asked for.
+fn description(
+    schema: &Schema,
+    runtime: &TokenStream,
+    protocol: &Ident,
+    envelopes: [&Envelope; 2],
+) -> TokenStream {
+    let shapes = envelopes.map(|envelope| {
+        let members = schema.envelope(envelope.direction).members.iter();
+        let members = members.filter_map(|member| {
+            let written = envelope
+                .members
+                .iter()
+                .find(|written| written.name == member.name)?;
+            let doc = &written.doc;
+            Some(match &written.payload {
+                Some(ty) => {
+                    quote!(.member(<#ty as #runtime::describe::Describe>::describe(types), #doc))
+                }
+                None => quote!(.empty(#doc)),
+            })
+        });
+        let doc = &envelope.doc;
+        let uses_types = envelope
+            .members
+            .iter()
+            .any(|member| member.payload.is_some());
+        let types = if uses_types { quote!(types) } else { quote!(_) };
+        quote!(|#types| #runtime::describe::EnvelopeShape::new(#doc) #(#members)*)
+    });
+    quote! {
+        impl #runtime::describe::DescribeProtocol for #protocol {
+            fn schema() -> &'static #runtime::describe::DerivedSchema {
+                static SCHEMA: ::std::sync::OnceLock<#runtime::describe::DerivedSchema> =
+                    ::std::sync::OnceLock::new();
+                SCHEMA.get_or_init(|| #runtime::describe::DerivedSchema::of::<Self>(#(#shapes),*))
+            }
+        }
+    }
+}

@@ -1,0 +1,294 @@
+//! What a field may be.
+
+use prost::encoding::{WireType, encode_key, key_len};
+
+use super::{FieldShape, Key, Malformed, Reader, Registry, ValueType};
+
+/// A type's usual encoding: `int32` for `i32`, `uint64` for `u64`, and so on.
+#[derive(Debug, Clone, Copy)]
+pub struct Plain;
+
+/// Declares a marker for each encoding that a field can ask for.
+macro_rules! encodings {
+    ($($marker:ident $name:literal;)*) => {$(
+        #[doc = concat!("The encoding that `#[msip(as = \"", $name, "\")]` asks for.")]
+        #[derive(Debug, Clone, Copy)]
+        pub struct $marker;
+    )*};
+}
+
+encodings! {
+    Sint32 "sint32";
+    Sint64 "sint64";
+    Fixed32 "fixed32";
+    Fixed64 "fixed64";
+    Sfixed32 "sfixed32";
+    Sfixed64 "sfixed64";
+}
+
+/// What a whole field of a message may be: one value, or an `Option`, a `Vec` or a map of values.
+///
+/// `E` is the encoding of its values; for a map, the encodings of key and value.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` cannot be a field of a message with the encoding `{E}`",
+    label = "not a field of this encoding",
+    note = "`as = \"sint32\"` and `\"sfixed32\"` are for `i32`, `\"sint64\"` and `\"sfixed64\"` for `i64`, `\"fixed32\"` for `u32`, `\"fixed64\"` for `u64`, and for `Option` and `Vec` of them; `\"map<…, …>\"` is for maps",
+    note = "a field without `as` is a value, or an `Option`, `Vec`, `HashMap` or `BTreeMap` of values; one of these in another belongs into a message of its own"
+)]
+pub trait Field<E = Plain>: Sized {
+    /// What has been read of it so far.
+    type Slot<'a>: Default;
+    /// Whether it may be the key of a STATE.
+    const MAY_BE_KEY: bool;
+
+    /// What a schema says of it.
+    fn shape(types: &mut Registry) -> FieldShape;
+
+    /// The length of [`encode`](Self::encode)'s output, in bytes.
+    fn len(&self, number: u32) -> usize;
+
+    /// Appends the field, key included; nothing where it has the value that absence means.
+    fn encode(&self, number: u32, buffer: &mut Vec<u8>);
+
+    /// Reads one occurrence.
+    ///
+    /// # Errors
+    ///
+    /// Bytes that are not of this type.
+    fn read<'a>(
+        slot: &mut Self::Slot<'a>,
+        key: Key,
+        reader: &mut Reader<'a>,
+    ) -> Result<(), Malformed>;
+
+    /// Makes the field of what has been read.
+    ///
+    /// # Errors
+    ///
+    /// Bytes of a message inside it, or the absence of something that cannot be absent.
+    fn finish(slot: Self::Slot<'_>, reader: &Reader<'_>) -> Result<Self, Malformed>;
+
+    /// Where nothing has been read yet.
+    #[inline]
+    #[must_use]
+    fn slot<'a>() -> Self::Slot<'a> {
+        Self::Slot::default()
+    }
+
+    /// [`read`](Self::read), with the field's name in errors.
+    ///
+    /// # Errors
+    ///
+    /// As [`read`](Self::read).
+    #[inline]
+    fn read_as<'a>(
+        name: &'static str,
+        slot: &mut Self::Slot<'a>,
+        key: Key,
+        reader: &mut Reader<'a>,
+    ) -> Result<(), Malformed> {
+        Self::read(slot, key, reader).map_err(|error| error.inside(name))
+    }
+
+    /// [`finish`](Self::finish), with the field's name in errors.
+    ///
+    /// # Errors
+    ///
+    /// As [`finish`](Self::finish).
+    #[inline]
+    fn finish_as(
+        name: &'static str,
+        slot: Self::Slot<'_>,
+        reader: &Reader<'_>,
+    ) -> Result<Self, Malformed> {
+        Self::finish(slot, reader).map_err(|error| error.inside(name))
+    }
+}
+
+/// What one value of a field may be: a number, a bool, a text, bytes, an enum or a message.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not one value that a message carries with the encoding `{E}`",
+    label = "not one value of this encoding",
+    note = "one value is `i32`, `i64`, `u32`, `u64`, `f32`, `f64`, `bool`, `String`, `Bytes`, `Vec<u8>`, `Duration`, `SystemTime`, or a type with `#[derive(Message)]`",
+    note = "an `Option`, a `Vec` or a map inside another one belongs into a message of its own"
+)]
+pub trait Value<E = Plain>: Sized {
+    /// What has been read of it so far.
+    type Slot<'a>: Default;
+    /// How it stands on the wire.
+    const WIRE: WireType;
+    /// Whether it may be the key of a STATE: all but messages.
+    const MAY_BE_KEY: bool;
+
+    /// What a schema says of it.
+    fn describe(types: &mut Registry) -> ValueType;
+
+    /// Whether it is what absence means where absence does not show. For a message: whether it is empty.
+    fn is_zero(&self) -> bool;
+
+    /// The length of [`encode_value`](Self::encode_value)'s output, in bytes.
+    fn value_len(&self) -> usize;
+
+    /// Appends what stands behind the key.
+    fn encode_value(&self, buffer: &mut Vec<u8>);
+
+    /// Reads one occurrence: a later one replaces an earlier one, messages are merged.
+    ///
+    /// # Errors
+    ///
+    /// Bytes that are not of this type.
+    fn read<'a>(
+        slot: &mut Self::Slot<'a>,
+        wire: WireType,
+        reader: &mut Reader<'a>,
+    ) -> Result<(), Malformed>;
+
+    /// Makes the value of what has been read; none if nothing has.
+    ///
+    /// # Errors
+    ///
+    /// Bytes of a message that is not of this type.
+    fn finish(slot: Self::Slot<'_>, reader: &Reader<'_>) -> Result<Option<Self>, Malformed>;
+
+    /// The value that absence means.
+    ///
+    /// # Errors
+    ///
+    /// An enum with data has no such value.
+    fn absent(reader: &Reader<'_>) -> Result<Self, Malformed>;
+
+    /// Where nothing has been read yet.
+    #[inline]
+    #[must_use]
+    fn slot<'a>() -> Self::Slot<'a> {
+        Self::Slot::default()
+    }
+
+    /// The length of [`encode_member`](Self::encode_member)'s output, in bytes.
+    #[inline]
+    fn member_len(&self, number: u32) -> usize {
+        key_len(number) + self.value_len()
+    }
+
+    /// Appends key and value, whatever the value is.
+    #[inline]
+    fn encode_member(&self, number: u32, buffer: &mut Vec<u8>) {
+        encode_key(number, Self::WIRE, buffer);
+        self.encode_value(buffer);
+    }
+
+    /// Reads one occurrence of a member of an enum with data.
+    ///
+    /// # Errors
+    ///
+    /// As [`read`](Self::read).
+    #[inline]
+    fn read_as<'a>(
+        name: &'static str,
+        slot: &mut Self::Slot<'a>,
+        key: Key,
+        reader: &mut Reader<'a>,
+    ) -> Result<(), Malformed> {
+        Self::read(slot, key.wire(), reader).map_err(|error| error.inside(name))
+    }
+
+    /// Makes the member of an enum with data of what has been read.
+    ///
+    /// # Errors
+    ///
+    /// As [`finish`](Self::finish) and [`absent`](Self::absent).
+    #[inline]
+    fn finish_as(
+        name: &'static str,
+        slot: Self::Slot<'_>,
+        reader: &Reader<'_>,
+    ) -> Result<Self, Malformed> {
+        finish_value(slot, reader).map_err(|error| error.inside(name))
+    }
+}
+
+/// What may be the key of a map: an integer, a bool or a text.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` cannot be the key of a map with the encoding `{E}`",
+    label = "not a key of this encoding",
+    note = "keys are `i32`, `i64`, `u32`, `u64`, `bool` and `String`, or a newtype of one of them; for others use a `Vec` of messages"
+)]
+pub trait MapKey<E = Plain>: Value<E> {}
+
+/// One occurrence, read and made a value at once.
+pub(super) fn one<'a, V: Value<E>, E>(
+    wire: WireType,
+    reader: &mut Reader<'a>,
+) -> Result<V, Malformed> {
+    let mut slot = V::slot();
+    V::read(&mut slot, wire, reader)?;
+    finish_value(slot, reader)
+}
+
+/// The value that has been read, or the one that absence means.
+pub(super) fn finish_value<V: Value<E>, E>(
+    slot: V::Slot<'_>,
+    reader: &Reader<'_>,
+) -> Result<V, Malformed> {
+    match V::finish(slot, reader)? {
+        Some(value) => Ok(value),
+        None => V::absent(reader),
+    }
+}
+
+/// A type that is one value is a field of one value, which is not written where it is zero.
+#[doc(hidden)]
+#[macro_export]
+macro_rules! __field_of_one_value {
+    ($ty:ty) => {
+        $crate::__field_of_one_value!($ty, $crate::describe::Plain);
+    };
+    ($ty:ty, $encoding:ty) => {
+        impl $crate::describe::Field<$encoding> for $ty {
+            type Slot<'a> = <$ty as $crate::describe::Value<$encoding>>::Slot<'a>;
+            const MAY_BE_KEY: bool = <$ty as $crate::describe::Value<$encoding>>::MAY_BE_KEY;
+
+            fn shape(types: &mut $crate::describe::Registry) -> $crate::describe::FieldShape {
+                <$ty as $crate::describe::Value<$encoding>>::describe(types).implicit()
+            }
+
+            #[inline]
+            fn len(&self, number: u32) -> usize {
+                if $crate::describe::Value::<$encoding>::is_zero(self) {
+                    0
+                } else {
+                    $crate::describe::Value::<$encoding>::member_len(self, number)
+                }
+            }
+
+            #[inline]
+            fn encode(&self, number: u32, buffer: &mut ::std::vec::Vec<u8>) {
+                if !$crate::describe::Value::<$encoding>::is_zero(self) {
+                    $crate::describe::Value::<$encoding>::encode_member(self, number, buffer);
+                }
+            }
+
+            #[inline]
+            fn read<'a>(
+                slot: &mut Self::Slot<'a>,
+                key: $crate::describe::Key,
+                reader: &mut $crate::describe::Reader<'a>,
+            ) -> ::core::result::Result<(), $crate::describe::Malformed> {
+                <$ty as $crate::describe::Value<$encoding>>::read(slot, key.wire(), reader)
+            }
+
+            #[inline]
+            fn finish(
+                slot: Self::Slot<'_>,
+                reader: &$crate::describe::Reader<'_>,
+            ) -> ::core::result::Result<Self, $crate::describe::Malformed> {
+                match <$ty as $crate::describe::Value<$encoding>>::finish(slot, reader)? {
+                    ::core::option::Option::Some(value) => ::core::result::Result::Ok(value),
+                    ::core::option::Option::None => {
+                        <$ty as $crate::describe::Value<$encoding>>::absent(reader)
+                    }
+                }
+            }
+        }
+    };
+}

@@ -1,0 +1,168 @@
+//! Messages inside messages.
+
+use bytes::Bytes;
+use prost::encoding::{WireType, encode_key, encode_varint, encoded_len_varint, key_len};
+
+use super::reader::expect;
+use super::{
+    Describe, Field, FieldShape, Key, Malformed, Plain, Reader, Registry, Value, ValueType,
+};
+
+/// The bytes of a message that may occur several times. Protobuf merges the occurrences, which is to read them one
+/// behind the other.
+#[derive(Debug, Default)]
+pub enum Parts<'a> {
+    /// It has not occurred.
+    #[default]
+    None,
+    /// Once.
+    One(&'a [u8]),
+    /// Several times.
+    Several(Vec<u8>),
+}
+
+impl<'a> Parts<'a> {
+    fn push(&mut self, part: &'a [u8]) {
+        match self {
+            Self::None => *self = Self::One(part),
+            Self::One(first) => {
+                // What is empty adds nothing, so that many of them cost nothing.
+                if first.is_empty() {
+                    *first = part;
+                } else if !part.is_empty() {
+                    *self = Self::Several([first, part].concat());
+                }
+            }
+            Self::Several(bytes) => bytes.extend_from_slice(part),
+        }
+    }
+}
+
+impl<T: Describe> Value for T {
+    type Slot<'a> = Parts<'a>;
+    const WIRE: WireType = WireType::LengthDelimited;
+    const MAY_BE_KEY: bool = false;
+
+    fn describe(types: &mut Registry) -> ValueType {
+        <T as Describe>::describe(types)
+    }
+
+    fn is_zero(&self) -> bool {
+        self.encoded_len() == 0
+    }
+
+    fn value_len(&self) -> usize {
+        let len = self.encoded_len();
+        encoded_len_varint(len as u64) + len
+    }
+
+    fn encode_value(&self, buffer: &mut Vec<u8>) {
+        encode_varint(self.encoded_len() as u64, buffer);
+        self.encode(buffer);
+    }
+
+    fn read<'a>(
+        slot: &mut Parts<'a>,
+        wire: WireType,
+        reader: &mut Reader<'a>,
+    ) -> Result<(), Malformed> {
+        expect(WireType::LengthDelimited, wire)?;
+        slot.push(reader.run()?);
+        Ok(())
+    }
+
+    fn finish(slot: Parts<'_>, reader: &Reader<'_>) -> Result<Option<Self>, Malformed> {
+        match slot {
+            Parts::None => Ok(None),
+            Parts::One(part) => {
+                // The part may outlive its reader's whole in name only: both are of the same body.
+                read_inner(reader, part, reader.whole()).map(Some)
+            }
+            Parts::Several(bytes) => {
+                let bytes = Bytes::from(bytes);
+                read_inner(reader, &bytes, &bytes).map(Some)
+            }
+        }
+    }
+
+    fn absent(reader: &Reader<'_>) -> Result<Self, Malformed> {
+        read_inner(reader, &[], reader.whole())
+    }
+}
+
+fn read_inner<'a, T: Describe>(
+    reader: &Reader<'_>,
+    part: &'a [u8],
+    whole: &'a Bytes,
+) -> Result<T, Malformed> {
+    T::read(&mut reader.inner(part, whole)?)
+}
+
+/// A message that is not an `Option` is always written.
+impl<T: Describe> Field for T {
+    type Slot<'a> = Parts<'a>;
+    const MAY_BE_KEY: bool = false;
+
+    fn shape(types: &mut Registry) -> FieldShape {
+        <T as Describe>::describe(types).optional()
+    }
+
+    fn len(&self, number: u32) -> usize {
+        self.member_len(number)
+    }
+
+    fn encode(&self, number: u32, buffer: &mut Vec<u8>) {
+        self.encode_member(number, buffer);
+    }
+
+    fn read<'a>(slot: &mut Parts<'a>, key: Key, reader: &mut Reader<'a>) -> Result<(), Malformed> {
+        <T as Value<Plain>>::read(slot, key.wire(), reader)
+    }
+
+    fn finish(slot: Parts<'_>, reader: &Reader<'_>) -> Result<Self, Malformed> {
+        super::field::finish_value::<T, Plain>(slot, reader)
+    }
+}
+
+/// A message in a box is that message: what contains itself needs one.
+impl<T: Describe> Describe for Box<T> {
+    const FIELDS: &'static [(&'static str, bool)] = T::FIELDS;
+
+    fn describe(types: &mut Registry) -> ValueType {
+        <T as Describe>::describe(types)
+    }
+
+    fn encoded_len(&self) -> usize {
+        T::encoded_len(self)
+    }
+
+    fn encode(&self, buffer: &mut Vec<u8>) {
+        T::encode(self, buffer);
+    }
+
+    fn read(reader: &mut Reader<'_>) -> Result<Self, Malformed> {
+        T::read(reader).map(Box::new)
+    }
+}
+
+/// The length of a member that carries nothing, in bytes.
+#[must_use]
+pub fn empty_len(number: u32) -> usize {
+    key_len(number) + 1
+}
+
+/// Appends a member that carries nothing.
+pub fn encode_empty(number: u32, buffer: &mut Vec<u8>) {
+    encode_key(number, WireType::LengthDelimited, buffer);
+    buffer.push(0);
+}
+
+/// Reads a member that carries nothing. What a newer peer may have put inside is ignored.
+///
+/// # Errors
+///
+/// Something other than a message.
+pub fn read_empty(name: &'static str, key: Key, reader: &mut Reader<'_>) -> Result<(), Malformed> {
+    let read = expect(WireType::LengthDelimited, key.wire()).and_then(|()| reader.run());
+    read.map(|_| ()).map_err(|error| error.inside(name))
+}

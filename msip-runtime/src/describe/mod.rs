@@ -1,0 +1,114 @@
+//! Messages that are Rust types: what `#[derive(Message)]` writes against.
+//!
+//! A type with that derive implements [`Describe`]: it says what it is made of, so that the schema of a protocol can
+//! be built from its types, and it becomes protobuf and back. What a field may be is decided by the traits
+//! [`Field`], for a whole field, and [`Value`], for one value of it; a field of any other type does not compile.
+//!
+//! A program needs this module for [`proto_text`] at most.
+
+mod collection;
+mod descriptors;
+mod field;
+mod message;
+mod open_enum;
+mod reader;
+mod registry;
+mod scalar;
+mod schema;
+mod well_known;
+
+use bytes::Bytes;
+
+pub use field::{
+    Field, Fixed32, Fixed64, MapKey, Plain, Sfixed32, Sfixed64, Sint32, Sint64, Value,
+};
+pub use message::{Parts, empty_len, encode_empty, read_empty};
+pub use open_enum::OpenEnum;
+pub use reader::{Key, Malformed, Reader};
+pub use registry::{EnumShape, FieldShape, MessageShape, Registry, ValueType};
+pub use schema::{DerivedSchema, DescribeProtocol, EnvelopeShape, HalfProtocol, proto_text};
+
+/// A message whose fields are known to the program: what `#[derive(Message)]` implements for structs with named
+/// fields and for enums with data.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` cannot be carried in a message",
+    label = "not a message, nor anything else that a message carries",
+    note = "put `#[derive(Message)]` on it, if it is a struct or an enum of this program",
+    note = "fields may be `i32`, `i64`, `u32`, `u64`, `f32`, `f64`, `bool`, `String`, `Bytes`, `Vec<u8>`, `Duration`, `SystemTime`, messages, and `Option`, `Vec`, `HashMap` and `BTreeMap` of them"
+)]
+pub trait Describe: Sized + Send + Sync + 'static {
+    /// The names of its fields, each with whether it may be the key of a STATE.
+    const FIELDS: &'static [(&'static str, bool)];
+
+    /// Adds the message, and all that it is made of, to the types of a schema.
+    fn describe(types: &mut Registry) -> ValueType;
+
+    /// The length of [`encode`](Self::encode)'s output, in bytes.
+    fn encoded_len(&self) -> usize;
+
+    /// Appends the message in protobuf.
+    fn encode(&self, buffer: &mut Vec<u8>);
+
+    /// Reads the message from all that is left.
+    ///
+    /// # Errors
+    ///
+    /// Bytes that are not such a message.
+    fn read(reader: &mut Reader<'_>) -> Result<Self, Malformed>;
+}
+
+/// Reads a message from all of `body`. Fields of type `Bytes` are slices of it, not copies.
+///
+/// # Errors
+///
+/// The decoder's words for bytes that are not such a message.
+pub fn decode<T: Describe>(body: Bytes) -> Result<T, String> {
+    T::read(&mut Reader::new(&body)).map_err(|error| error.to_string())
+}
+
+/// Refuses, at compile time, a key that the message does not have.
+///
+/// # Panics
+///
+/// In the compiler, where no field of this name may be the key of a STATE.
+#[track_caller]
+pub const fn require_key(fields: &[(&str, bool)], key: &str) {
+    let mut rest = fields;
+    while let [(name, may_be_key), others @ ..] = rest {
+        if same(name, key) {
+            assert!(
+                *may_be_key,
+                "the key is a message, a list or a map: name a field that is one number, bool, string, bytes or enum [key-type]"
+            );
+            return;
+        }
+        rest = others;
+    }
+    panic!(
+        "the key is not a field of the message: write the field's name as the schema spells it [key-not-found]"
+    );
+}
+
+/// Refuses, at compile time, a variant of a protocol that carries something other than a message.
+pub const fn require_message<T: Describe + crate::body::Message>() {}
+
+/// Refuses, at compile time, a newtype of something other than one value.
+pub const fn require_value<T: Value<E>, E>() {}
+
+/// Refuses, at compile time, the enum of a client's messages where that of the server's is missing.
+pub const fn require_other_half<T: HalfProtocol>() {}
+
+/// `a == b`, which is not `const`.
+const fn same(a: &str, b: &str) -> bool {
+    let (mut a, mut b) = (a.as_bytes(), b.as_bytes());
+    while let ([first, a_rest @ ..], [second, b_rest @ ..]) = (a, b) {
+        if *first != *second {
+            return false;
+        }
+        (a, b) = (a_rest, b_rest);
+    }
+    a.is_empty() && b.is_empty()
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,173 @@
+//! Enums without data.
+
+use super::{EnumShape, Registry, ValueType};
+
+/// A number with names: what `#[derive(Message)]` implements for enums without data.
+///
+/// It is open: a newer peer may send a number that this program has no name for.
+pub trait OpenEnum: Sized + 'static {
+    /// The number on the wire.
+    fn number(&self) -> i32;
+
+    /// The variant of this number, or the one that stands for unknown numbers.
+    fn from_number(number: i32) -> Self;
+
+    /// The names and numbers, for a schema.
+    fn shape() -> EnumShape;
+
+    /// Adds the enum to the types of a schema.
+    fn describe(types: &mut Registry) -> ValueType {
+        types.enumeration::<Self>(Self::shape)
+    }
+}
+
+/// An enum without data is its number on the wire.
+#[doc(hidden)]
+#[macro_export]
+macro_rules! __value_of_open_enum {
+    ($ty:ty) => {
+        impl $crate::describe::Value for $ty {
+            type Slot<'a> = ::core::option::Option<i32>;
+            const WIRE: $crate::prost::encoding::WireType =
+                $crate::prost::encoding::WireType::Varint;
+            const MAY_BE_KEY: bool = true;
+
+            fn describe(types: &mut $crate::describe::Registry) -> $crate::describe::ValueType {
+                <$ty as $crate::describe::OpenEnum>::describe(types)
+            }
+
+            fn is_zero(&self) -> bool {
+                $crate::describe::OpenEnum::number(self) == 0
+            }
+
+            fn value_len(&self) -> usize {
+                $crate::describe::Value::<$crate::describe::Plain>::value_len(
+                    &$crate::describe::OpenEnum::number(self),
+                )
+            }
+
+            fn encode_value(&self, buffer: &mut ::std::vec::Vec<u8>) {
+                $crate::describe::Value::<$crate::describe::Plain>::encode_value(
+                    &$crate::describe::OpenEnum::number(self),
+                    buffer,
+                );
+            }
+
+            fn read<'a>(
+                slot: &mut Self::Slot<'a>,
+                wire: $crate::prost::encoding::WireType,
+                reader: &mut $crate::describe::Reader<'a>,
+            ) -> ::core::result::Result<(), $crate::describe::Malformed> {
+                <i32 as $crate::describe::Value>::read(slot, wire, reader)
+            }
+
+            fn finish(
+                slot: Self::Slot<'_>,
+                _: &$crate::describe::Reader<'_>,
+            ) -> ::core::result::Result<::core::option::Option<Self>, $crate::describe::Malformed>
+            {
+                ::core::result::Result::Ok(
+                    slot.map(<$ty as $crate::describe::OpenEnum>::from_number),
+                )
+            }
+
+            fn absent(
+                _: &$crate::describe::Reader<'_>,
+            ) -> ::core::result::Result<Self, $crate::describe::Malformed> {
+                ::core::result::Result::Ok(<$ty as $crate::describe::OpenEnum>::from_number(0))
+            }
+        }
+
+        $crate::__field_of_one_value!($ty);
+    };
+}
+
+/// A newtype is the value inside it.
+#[doc(hidden)]
+#[macro_export]
+macro_rules! __value_of_newtype {
+    ($ty:ty, $inner:ty, $encoding:ty) => {
+        impl $crate::describe::Value for $ty {
+            type Slot<'a> = <$inner as $crate::describe::Value<$encoding>>::Slot<'a>;
+            const WIRE: $crate::prost::encoding::WireType =
+                <$inner as $crate::describe::Value<$encoding>>::WIRE;
+            const MAY_BE_KEY: bool = <$inner as $crate::describe::Value<$encoding>>::MAY_BE_KEY;
+
+            fn describe(types: &mut $crate::describe::Registry) -> $crate::describe::ValueType {
+                <$inner as $crate::describe::Value<$encoding>>::describe(types)
+            }
+
+            fn is_zero(&self) -> bool {
+                <$inner as $crate::describe::Value<$encoding>>::is_zero(&self.0)
+            }
+
+            fn value_len(&self) -> usize {
+                <$inner as $crate::describe::Value<$encoding>>::value_len(&self.0)
+            }
+
+            fn encode_value(&self, buffer: &mut ::std::vec::Vec<u8>) {
+                <$inner as $crate::describe::Value<$encoding>>::encode_value($old(self), buffer);
+            }
+
+            fn read<'a>(
+                slot: &mut Self::Slot<'a>,
+                wire: $crate::prost::encoding::WireType,
+                reader: &mut $crate::describe::Reader<'a>,
+            ) -> ::core::result::Result<(), $crate::describe::Malformed> {
+                <$inner as $crate::describe::Value<$encoding>>::read(slot, wire, reader)
+            }
+
+            fn finish(
+                slot: Self::Slot<'_>,
+                reader: &$crate::describe::Reader<'_>,
+            ) -> ::core::result::Result<::core::option::Option<Self>, $crate::describe::Malformed>
+            {
+                ::core::result::Result::Ok(
+                    <$inner as $crate::describe::Value<$encoding>>::finish(slot, reader)?.map(Self),
+                )
+            }
+
+            fn absent(
+                reader: &$crate::describe::Reader<'_>,
+            ) -> ::core::result::Result<Self, $crate::describe::Malformed> {
+                <$inner as $crate::describe::Value<$encoding>>::absent(reader).map(Self)
+            }
+        }
+
+        impl $crate::describe::Field for $ty {
+            type Slot<'a> = <$inner as $crate::describe::Field<$encoding>>::Slot<'a>;
+            const MAY_BE_KEY: bool = <$inner as $crate::describe::Field<$encoding>>::MAY_BE_KEY;
+
+            fn shape(types: &mut $crate::describe::Registry) -> $crate::describe::FieldShape {
+                <$inner as $crate::describe::Field<$encoding>>::shape(types)
+            }
+
+            fn len(&self, number: u32) -> usize {
+                <$inner as $crate::describe::Field<$encoding>>::len(&self.0, number)
+            }
+
+            fn encode(&self, number: u32, buffer: &mut ::std::vec::Vec<u8>) {
+                <$inner as $crate::describe::Field<$encoding>>::encode(
+                    ($old)(self),
+                    number,
+                    buffer,
+                );
+            }
+
+            fn read<'a>(
+                slot: &mut Self::Slot<'a>,
+                key: $crate::describe::Key,
+                reader: &mut $crate::describe::Reader<'a>,
+            ) -> ::core::result::Result<(), $crate::describe::Malformed> {
+                <$inner as $crate::describe::Field<$encoding>>::read(slot, key, reader)
+            }
+
+            fn finish(
+                slot: Self::Slot<'_>,
+                reader: &$crate::describe::Reader<'_>,
+            ) -> ::core::result::Result<Self, $crate::describe::Malformed> {
+                <$inner as $crate::describe::Field<$encoding>>::finish(slot, reader).map(Self)
+            }
+        }
+    };
+}

@@ -1,0 +1,271 @@
+//! Reading protobuf: keys, numbers and runs of bytes, within bounds and no deeper than allowed.
+
+use std::fmt;
+
+use bytes::Bytes;
+use prost::encoding::WireType;
+
+use crate::body::MAX_DEPTH;
+
+/// What is left of one message.
+#[derive(Debug, Clone)]
+pub struct Reader<'a> {
+    rest: &'a [u8],
+    /// What `rest` is a part of, so that `Bytes` fields can share it.
+    whole: &'a Bytes,
+    /// How many messages this one is inside of.
+    depth: usize,
+}
+
+/// The number of a field and how its value stands on the wire.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Key {
+    number: u32,
+    wire: WireType,
+}
+
+impl Key {
+    /// The number of the field.
+    #[must_use]
+    pub const fn number(self) -> u32 {
+        self.number
+    }
+
+    /// How its value stands on the wire.
+    #[must_use]
+    pub const fn wire(self) -> WireType {
+        self.wire
+    }
+}
+
+/// Why bytes are not a message, in words.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Malformed {
+    /// The fields on the way to the mistake, the innermost first.
+    path: Vec<&'static str>,
+    reason: String,
+}
+
+impl Malformed {
+    /// For this reason, in lower case and without a final period.
+    #[cold]
+    pub fn new(reason: impl Into<String>) -> Self {
+        Self {
+            path: Vec::new(),
+            reason: reason.into(),
+        }
+    }
+
+    /// The enum holds none of the variants that this program knows.
+    #[cold]
+    #[must_use]
+    pub fn no_variant(name: &'static str) -> Self {
+        Self::new(format!("no known variant of `{name}`"))
+    }
+
+    /// Says that it happened inside this field.
+    #[cold]
+    #[must_use]
+    pub fn inside(mut self, field: &'static str) -> Self {
+        self.path.push(field);
+        self
+    }
+}
+
+impl fmt::Display for Malformed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (index, field) in self.path.iter().rev().enumerate() {
+            let before = if index == 0 { "" } else { "." };
+            write!(f, "{before}{field}")?;
+        }
+        let between = if self.path.is_empty() { "" } else { ": " };
+        write!(f, "{between}{}", self.reason)
+    }
+}
+
+impl std::error::Error for Malformed {}
+
+impl<'a> Reader<'a> {
+    /// All of these bytes, as an outermost message.
+    #[must_use]
+    pub fn new(whole: &'a Bytes) -> Self {
+        Self {
+            rest: whole,
+            whole,
+            depth: 0,
+        }
+    }
+
+    /// A message inside this one.
+    ///
+    /// # Errors
+    ///
+    /// It would be nested too deep.
+    pub(super) fn inner<'b>(
+        &self,
+        rest: &'b [u8],
+        whole: &'b Bytes,
+    ) -> Result<Reader<'b>, Malformed> {
+        if self.depth >= MAX_DEPTH {
+            return Err(Malformed::new(format!(
+                "nested deeper than {MAX_DEPTH} messages"
+            )));
+        }
+        Ok(Reader {
+            rest,
+            whole,
+            depth: self.depth + 1,
+        })
+    }
+
+    /// What `Bytes` of this reader are slices of.
+    pub(super) fn whole(&self) -> &'a Bytes {
+        self.whole
+    }
+
+    /// Whether nothing is left.
+    pub(super) fn is_empty(&self) -> bool {
+        self.rest.is_empty()
+    }
+
+    /// The key of the next field; none at the end.
+    ///
+    /// # Errors
+    ///
+    /// No valid key.
+    pub fn key(&mut self) -> Result<Option<Key>, Malformed> {
+        if self.rest.is_empty() {
+            return Ok(None);
+        }
+        let key = u32::try_from(self.varint()?)
+            .map_err(|_| Malformed::new("a field number that is out of range"))?;
+        let number = key >> 3;
+        if number == 0 {
+            return Err(Malformed::new("the field number 0"));
+        }
+        let wire = WireType::try_from(u64::from(key & 7))
+            .map_err(|_| Malformed::new(format!("the unknown wire type {}", key & 7)))?;
+        Ok(Some(Key { number, wire }))
+    }
+
+    /// Skips the value of a field that this program does not know.
+    ///
+    /// # Errors
+    ///
+    /// The value is cut off, or is a group nested too deep.
+    pub fn skip(&mut self, key: Key) -> Result<(), Malformed> {
+        // The groups that are open, which end with the number that they began with.
+        let mut open: Vec<u32> = Vec::new();
+        let mut key = key;
+        loop {
+            match key.wire {
+                WireType::Varint => {
+                    self.varint()?;
+                }
+                WireType::SixtyFourBit => {
+                    self.take(8)?;
+                }
+                WireType::ThirtyTwoBit => {
+                    self.take(4)?;
+                }
+                WireType::LengthDelimited => {
+                    self.run()?;
+                }
+                WireType::StartGroup => {
+                    if self.depth + open.len() >= MAX_DEPTH {
+                        return Err(Malformed::new(format!(
+                            "nested deeper than {MAX_DEPTH} messages"
+                        )));
+                    }
+                    open.push(key.number);
+                }
+                WireType::EndGroup => {
+                    if open.pop() != Some(key.number) {
+                        return Err(Malformed::new("the end of a group that is not open"));
+                    }
+                }
+            }
+            if open.is_empty() {
+                return Ok(());
+            }
+            key = self
+                .key()?
+                .ok_or_else(|| Malformed::new("a group without an end"))?;
+        }
+    }
+
+    /// A number of one to ten bytes.
+    #[inline]
+    pub(super) fn varint(&mut self) -> Result<u64, Malformed> {
+        if let [byte @ 0..=0x7f, rest @ ..] = self.rest {
+            self.rest = rest;
+            return Ok(u64::from(*byte));
+        }
+        self.long_varint()
+    }
+
+    fn long_varint(&mut self) -> Result<u64, Malformed> {
+        let mut value = 0_u64;
+        for (index, byte) in self.rest.iter().take(10).enumerate() {
+            // The tenth byte has room for one bit.
+            if index == 9 && *byte > 1 {
+                break;
+            }
+            value |= u64::from(byte & 0x7f) << (7 * index);
+            if byte & 0x80 == 0 {
+                self.rest = self.rest.get(index + 1..).unwrap_or_default();
+                return Ok(value);
+            }
+        }
+        Err(Malformed::new("a number that does not end"))
+    }
+
+    /// So many bytes.
+    pub(super) fn take(&mut self, len: usize) -> Result<&'a [u8], Malformed> {
+        let Some((taken, rest)) = self.rest.split_at_checked(len) else {
+            return Err(Malformed::new(format!(
+                "{len} bytes are announced where {} are left",
+                self.rest.len()
+            )));
+        };
+        self.rest = rest;
+        Ok(taken)
+    }
+
+    /// A fixed number of bytes.
+    pub(super) fn array<const N: usize>(&mut self) -> Result<[u8; N], Malformed> {
+        let Some((taken, rest)) = self.rest.split_first_chunk::<N>() else {
+            return Err(Malformed::new(format!(
+                "{N} bytes are announced where {} are left",
+                self.rest.len()
+            )));
+        };
+        self.rest = rest;
+        Ok(*taken)
+    }
+
+    /// A length and so many bytes.
+    pub(super) fn run(&mut self) -> Result<&'a [u8], Malformed> {
+        let len = self.varint()?;
+        self.take(usize::try_from(len).unwrap_or(usize::MAX))
+    }
+
+    /// The values of a packed field, as a reader of their own.
+    pub(super) fn packed(&mut self) -> Result<Self, Malformed> {
+        Ok(Self {
+            rest: self.run()?,
+            ..*self
+        })
+    }
+}
+
+/// Refuses a value that stands on the wire in another way than its type does.
+#[inline]
+pub(super) fn expect(expected: WireType, found: WireType) -> Result<(), Malformed> {
+    if expected == found {
+        return Ok(());
+    }
+    Err(Malformed::new(format!(
+        "wire type {found:?} where {expected:?} belongs"
+    )))
+}

@@ -1,0 +1,233 @@
+//! The types of a schema, as derived types tell of themselves.
+
+use std::any::TypeId;
+use std::collections::{HashMap, HashSet};
+
+use msip_schema::{
+    Cardinality, EnumType, EnumValue, Field, FieldType, MessageType, Span, TypeDef, TypeName, Types,
+};
+
+/// Collects the types that a protocol is made of, each once.
+#[derive(Debug)]
+pub struct Registry {
+    package: String,
+    names: HashMap<TypeId, TypeName>,
+    taken: HashSet<TypeName>,
+    types: Types,
+}
+
+/// What one value of a field is.
+#[derive(Debug, Clone)]
+pub struct ValueType(pub(super) FieldType);
+
+/// What a field is: its type, and how many values it has.
+#[derive(Debug, Clone)]
+pub struct FieldShape {
+    ty: FieldType,
+    cardinality: Cardinality,
+}
+
+impl ValueType {
+    /// One value, which is zero when it is absent.
+    #[must_use]
+    pub fn implicit(self) -> FieldShape {
+        self.with(Cardinality::Implicit)
+    }
+
+    /// None or one.
+    #[must_use]
+    pub fn optional(self) -> FieldShape {
+        self.with(Cardinality::Optional)
+    }
+
+    /// Any number.
+    #[must_use]
+    pub fn repeated(self) -> FieldShape {
+        self.with(Cardinality::Repeated)
+    }
+
+    /// Any number, each under a key.
+    #[must_use]
+    pub fn keyed_by(self, key: Self) -> FieldShape {
+        self.with(Cardinality::Map(key.0))
+    }
+
+    fn with(self, cardinality: Cardinality) -> FieldShape {
+        FieldShape {
+            ty: self.0,
+            cardinality,
+        }
+    }
+
+    /// The name of the message; none for everything else.
+    pub(super) fn message_name(&self) -> Option<&TypeName> {
+        match &self.0 {
+            FieldType::Message(name) => Some(name),
+            _ => None,
+        }
+    }
+}
+
+/// A message, as it tells of itself.
+#[derive(Debug, Clone)]
+pub struct MessageShape {
+    message: MessageType,
+}
+
+impl MessageShape {
+    /// A message with this comment, without fields.
+    #[must_use]
+    pub fn new(doc: &str) -> Self {
+        Self {
+            message: MessageType {
+                doc: doc.to_owned(),
+                ..MessageType::default()
+            },
+        }
+    }
+
+    /// Adds a field.
+    #[must_use]
+    pub fn field(self, name: &str, number: u32, shape: FieldShape, doc: &str) -> Self {
+        self.push(name, number, shape, None, doc)
+    }
+
+    /// Adds a member of the message's oneof.
+    #[must_use]
+    pub fn member(self, name: &str, number: u32, ty: ValueType, oneof: &str, doc: &str) -> Self {
+        self.push(name, number, ty.optional(), Some(oneof.to_owned()), doc)
+    }
+
+    /// Adds a member of the message's oneof that carries nothing.
+    #[must_use]
+    pub fn empty_member(self, name: &str, number: u32, oneof: &str, doc: &str) -> Self {
+        let empty = ValueType(FieldType::Message(TypeName::new("google.protobuf.Empty")));
+        self.member(name, number, empty, oneof, doc)
+    }
+
+    /// Reserves the numbers from `first` to `last`.
+    #[must_use]
+    pub fn reserved(mut self, first: u32, last: u32) -> Self {
+        self.message.reserved_numbers.push((first, last));
+        self
+    }
+
+    /// Reserves a name.
+    #[must_use]
+    pub fn reserved_name(mut self, name: &str) -> Self {
+        self.message.reserved_names.push(name.to_owned());
+        self
+    }
+
+    fn push(
+        mut self,
+        name: &str,
+        number: u32,
+        shape: FieldShape,
+        oneof: Option<String>,
+        doc: &str,
+    ) -> Self {
+        self.message.fields.push(Field {
+            name: name.to_owned(),
+            json_name: None,
+            number,
+            ty: shape.ty,
+            cardinality: shape.cardinality,
+            oneof,
+            doc: doc.to_owned(),
+            span: Span::NONE,
+        });
+        self
+    }
+}
+
+/// An enum without data, as it tells of itself.
+#[derive(Debug, Clone)]
+pub struct EnumShape {
+    name: &'static str,
+    ty: EnumType,
+}
+
+impl EnumShape {
+    /// An enum of this name and with this comment, without values.
+    #[must_use]
+    pub fn new(name: &'static str, doc: &str) -> Self {
+        Self {
+            name,
+            ty: EnumType {
+                doc: doc.to_owned(),
+                ..EnumType::default()
+            },
+        }
+    }
+
+    /// Adds a value.
+    #[must_use]
+    pub fn value(mut self, name: &str, number: i32, doc: &str) -> Self {
+        self.ty.values.push(EnumValue {
+            name: name.to_owned(),
+            number,
+            doc: doc.to_owned(),
+            span: Span::NONE,
+        });
+        self
+    }
+}
+
+impl Registry {
+    pub(super) fn new(package: &str) -> Self {
+        Self {
+            package: package.to_owned(),
+            names: HashMap::new(),
+            taken: HashSet::new(),
+            types: Types::new(),
+        }
+    }
+
+    pub(super) fn into_types(self) -> Types {
+        self.types
+    }
+
+    /// Adds the message that `T` is, unless it is there, and returns it as the type of a field.
+    ///
+    /// `name` is its short name, to which a number is added where another type has it already.
+    pub fn message<T: 'static>(
+        &mut self,
+        name: &'static str,
+        shape: impl FnOnce(&mut Self) -> MessageShape,
+    ) -> ValueType {
+        let (full, is_new) = self.name_of::<T>(name);
+        if is_new {
+            let shape = shape(self);
+            self.types
+                .insert(full.clone(), TypeDef::Message(shape.message));
+        }
+        ValueType(FieldType::Message(full))
+    }
+
+    /// Adds the enum that `T` is, unless it is there, and returns it as the type of a field.
+    pub fn enumeration<T: 'static>(&mut self, shape: impl FnOnce() -> EnumShape) -> ValueType {
+        let shape = shape();
+        let (full, is_new) = self.name_of::<T>(shape.name);
+        if is_new {
+            self.types.insert(full.clone(), TypeDef::Enum(shape.ty));
+        }
+        ValueType(FieldType::Enum(full))
+    }
+
+    fn name_of<T: 'static>(&mut self, short: &str) -> (TypeName, bool) {
+        let id = TypeId::of::<T>();
+        if let Some(known) = self.names.get(&id) {
+            return (known.clone(), false);
+        }
+        let mut name = TypeName::new(format!("{}.{short}", self.package));
+        let mut round = 2_u32;
+        while self.taken.contains(&name) {
+            name = TypeName::new(format!("{}.{short}{round}", self.package));
+            round += 1;
+        }
+        self.taken.insert(name.clone());
+        self.names.insert(id, name.clone());
+        (name, true)
+    }
+}

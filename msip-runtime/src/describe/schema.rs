@@ -1,0 +1,205 @@
+//! The schema of a derived protocol: built once, when it is first asked for.
+
+use msip_schema::{
+    Compression, Draft, DraftEnvelope, DraftMember, MemberOptions, Payload, Reply, Schema, Span,
+    Spanned,
+};
+
+use super::{Registry, ValueType, descriptors};
+use crate::protocol::{Envelope, Exchange, Protocol, Variant};
+
+/// A protocol whose schema is derived from its types.
+///
+/// Implemented by what the derives write; its `fingerprint` and `descriptor_set` come from here.
+pub trait DescribeProtocol: Protocol {
+    /// The schema, built when it is first asked for.
+    fn schema() -> &'static DerivedSchema;
+}
+
+/// An enum with `#[derive(ClientToServer)]` whose other half is there too.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is half of a protocol",
+    label = "no enum with `#[derive(ServerToClient)]` follows in this module",
+    note = "a protocol is two enums in one module: first the one with `#[derive(ClientToServer)]`, then the one with `#[derive(ServerToClient)]`"
+)]
+pub trait HalfProtocol {}
+
+/// What one side may say: the comments and types of its members, by ascending number.
+#[derive(Debug)]
+pub struct EnvelopeShape {
+    doc: &'static str,
+    members: Vec<(Option<ValueType>, &'static str)>,
+}
+
+impl EnvelopeShape {
+    /// An envelope with this comment, without members.
+    #[must_use]
+    pub const fn new(doc: &'static str) -> Self {
+        Self {
+            doc,
+            members: Vec::new(),
+        }
+    }
+
+    /// Adds a member that carries a message.
+    #[must_use]
+    pub fn member(mut self, ty: ValueType, doc: &'static str) -> Self {
+        self.members.push((Some(ty), doc));
+        self
+    }
+
+    /// Adds a member that carries nothing.
+    #[must_use]
+    pub fn empty(mut self, doc: &'static str) -> Self {
+        self.members.push((None, doc));
+        self
+    }
+}
+
+/// A schema built from types, and what follows from it.
+#[derive(Debug)]
+pub struct DerivedSchema {
+    schema: Schema,
+    fingerprint: u64,
+    descriptor_set: Vec<u8>,
+}
+
+impl DerivedSchema {
+    /// Builds the schema of a protocol from what its messages tell of themselves.
+    ///
+    /// # Panics
+    ///
+    /// Where the protocol's tables contradict each other, which those that the derives write do not.
+    #[must_use]
+    pub fn of<P: Protocol>(
+        client_to_server: fn(&mut Registry) -> EnvelopeShape,
+        server_to_client: fn(&mut Registry) -> EnvelopeShape,
+    ) -> Self {
+        let mut registry = Registry::new(P::NAME);
+        let client_shape = client_to_server(&mut registry);
+        let server_shape = server_to_client(&mut registry);
+        let (client, server) = (
+            <P::ClientToServer as Envelope>::VARIANTS,
+            <P::ServerToClient as Envelope>::VARIANTS,
+        );
+        let draft = Draft {
+            package: Spanned::new(P::NAME.to_owned(), Span::NONE),
+            doc: String::new(),
+            client_to_server: envelope(client, server, client_shape),
+            server_to_client: envelope(server, client, server_shape),
+            methods: Vec::new(),
+            types: msip_schema::Types::new(),
+        };
+        // The macro has made the same checks of the same members, without the types as here: what is to be said of
+        // those, it has said where they are declared.
+        let schema = match draft.check() {
+            Ok(schema) => schema.with_types(registry.into_types()),
+            Err(mistakes) => {
+                let mistakes: Vec<_> = mistakes
+                    .into_iter()
+                    .map(|mistake| mistake.message)
+                    .collect();
+                panic!(
+                    "the tables of `{}` contradict each other: {}",
+                    P::NAME,
+                    mistakes.join("; ")
+                )
+            }
+        };
+        Self {
+            fingerprint: schema.fingerprint(),
+            descriptor_set: descriptors::descriptor_set(&schema),
+            schema,
+        }
+    }
+
+    /// The fingerprint, which is that of the same schema written as a `.proto` file.
+    #[must_use]
+    pub const fn fingerprint(&self) -> u64 {
+        self.fingerprint
+    }
+
+    /// The schema as an encoded `google.protobuf.FileDescriptorSet`, imports included.
+    #[must_use]
+    pub fn descriptor_set(&self) -> &[u8] {
+        &self.descriptor_set
+    }
+
+    /// The schema as a `.proto` file.
+    ///
+    /// # Panics
+    ///
+    /// Never: all types of a derived schema are of its own package.
+    #[must_use]
+    pub fn proto_text(&self) -> String {
+        // Only types of other packages cannot be written, and the registry puts all of them into one.
+        self.schema.to_proto().unwrap_or_default()
+    }
+}
+
+/// The schema of a derived protocol as the text of a `.proto` file: what a team that began with Rust types hands to
+/// those who write in other languages.
+///
+/// Compiled, it has the same fingerprint, and the same bytes on the wire.
+///
+/// ```ignore
+/// std::fs::write("proto/chat.proto", msip_runtime::proto_text::<chat::Chat>())?;
+/// ```
+#[must_use]
+pub fn proto_text<P: DescribeProtocol>() -> String {
+    P::schema().proto_text()
+}
+
+/// The members as a source would have written them, every option said.
+fn envelope(variants: &[Variant], others: &[Variant], shape: EnvelopeShape) -> DraftEnvelope {
+    let members = variants.iter().zip(shape.members);
+    let members = members.map(|(variant, (ty, doc))| DraftMember {
+        name: Spanned::new(variant.name.to_owned(), Span::NONE),
+        number: Spanned::new(u32::from(variant.number), Span::NONE),
+        payload: Spanned::new(
+            match ty.as_ref().and_then(ValueType::message_name) {
+                Some(name) => Payload::Message(name.clone()),
+                None => Payload::Empty,
+            },
+            Span::NONE,
+        ),
+        doc: doc.to_owned(),
+        options: options(variant, others),
+    });
+    DraftEnvelope {
+        span: Span::NONE,
+        doc: shape.doc.to_owned(),
+        members: members.collect(),
+    }
+}
+
+fn options(variant: &Variant, others: &[Variant]) -> MemberOptions {
+    fn said<T>(value: T) -> Option<Spanned<T>> {
+        Some(Spanned::new(value, Span::NONE))
+    }
+    let mut options = MemberOptions::default();
+    match variant.exchange {
+        Exchange::OneWay => {
+            options.reply = said(Reply::None);
+            options.kind = said(variant.kind);
+        }
+        Exchange::Acknowledged => {
+            options.reply = said(Reply::Ack);
+            options.kind = said(variant.kind);
+        }
+        Exchange::Call { response } => {
+            let answer = others.iter().find(|other| other.number == response);
+            options.response = answer.and_then(|answer| said(answer.name.to_owned()));
+        }
+        Exchange::Answer => {}
+    }
+    options.timeout_ms = variant.timeout_ms.and_then(said);
+    options.urgent = variant.urgent.then(|| said(true)).flatten();
+    options.idempotent = variant.idempotent.then(|| said(true)).flatten();
+    options.compress = variant
+        .uncompressed
+        .then(|| said(Compression::Never))
+        .flatten();
+    options.key = variant.key.and_then(|key| said(key.to_owned()));
+    options
+}

@@ -1,0 +1,112 @@
+//! What stands inside a message.
+
+use std::collections::BTreeSet;
+
+use super::{Scope, Text, quoted};
+use crate::{Cardinality, Field, FieldType, MessageType};
+
+impl Scope<'_> {
+    pub(super) fn write_fields(&self, message: &MessageType, out: &mut Text) {
+        write_reserved(message, out);
+        let mut written = BTreeSet::new();
+        for field in &message.fields {
+            let Some(oneof) = &field.oneof else {
+                self.write_field(field, out);
+                continue;
+            };
+            if !written.insert(oneof) {
+                continue;
+            }
+            out.block(&format!("oneof {oneof}"), |out| {
+                let members = message.fields.iter();
+                for member in members.filter(|field| field.oneof.as_ref() == Some(oneof)) {
+                    self.write_field(member, out);
+                }
+            });
+        }
+    }
+
+    fn write_field(&self, field: &Field, out: &mut Text) {
+        out.comment(&field.doc);
+        let ty = self.type_of(&field.ty);
+        let ty = match &field.cardinality {
+            Cardinality::Repeated => format!("repeated {ty}"),
+            Cardinality::Map(key) => format!("map<{}, {ty}>", self.type_of(key)),
+            // Absence of a message, and of a oneof's member, shows anyway.
+            Cardinality::Optional
+                if field.oneof.is_none() && !matches!(field.ty, FieldType::Message(_)) =>
+            {
+                format!("optional {ty}")
+            }
+            Cardinality::Optional | Cardinality::Implicit => ty,
+        };
+        let json_name = field
+            .json_name
+            .as_ref()
+            .filter(|json_name| **json_name != usual_json_name(&field.name))
+            .map_or_else(String::new, |json_name| {
+                format!(" [json_name = {}]", quoted(json_name))
+            });
+        out.line(&format!("{ty} {} = {}{json_name};", field.name, field.number));
+    }
+
+    fn type_of(&self, ty: &FieldType) -> String {
+        let scalar = match ty {
+            FieldType::Message(name) | FieldType::Enum(name) => return self.mention(name),
+            FieldType::Double => "double",
+            FieldType::Float => "float",
+            FieldType::Int32 => "int32",
+            FieldType::Int64 => "int64",
+            FieldType::Uint32 => "uint32",
+            FieldType::Uint64 => "uint64",
+            FieldType::Sint32 => "sint32",
+            FieldType::Sint64 => "sint64",
+            FieldType::Fixed32 => "fixed32",
+            FieldType::Fixed64 => "fixed64",
+            FieldType::Sfixed32 => "sfixed32",
+            FieldType::Sfixed64 => "sfixed64",
+            FieldType::Bool => "bool",
+            FieldType::String => "string",
+            FieldType::Bytes => "bytes",
+        };
+        scalar.to_owned()
+    }
+}
+
+fn write_reserved(message: &MessageType, out: &mut Text) {
+    let numbers = message.reserved_numbers.iter();
+    let numbers: Vec<_> = numbers
+        .map(|(first, last)| match last {
+            last if last == first => first.to_string(),
+            536_870_911 => format!("{first} to max"),
+            last => format!("{first} to {last}"),
+        })
+        .collect();
+    let names: Vec<_> = message
+        .reserved_names
+        .iter()
+        .map(|name| quoted(name))
+        .collect();
+    for reserved in [numbers, names] {
+        if !reserved.is_empty() {
+            out.line(&format!("reserved {};", reserved.join(", ")));
+        }
+    }
+}
+
+/// The name in JSON that a field has unless told otherwise.
+fn usual_json_name(name: &str) -> String {
+    let mut json = String::with_capacity(name.len());
+    let mut is_after_underscore = false;
+    for c in name.chars() {
+        if c == '_' {
+            is_after_underscore = true;
+        } else if is_after_underscore {
+            json.push(c.to_ascii_uppercase());
+            is_after_underscore = false;
+        } else {
+            json.push(c);
+        }
+    }
+    json
+}

@@ -1,0 +1,75 @@
+//! The options of a member that say what its name does not.
+
+use super::quoted;
+use crate::check::{kind_by_name, words};
+use crate::{Compression, Direction, Exchange, Member, Schema};
+
+/// What stands in the brackets behind a member.
+pub(super) fn of(schema: &Schema, member: &Member) -> Vec<String> {
+    let mut options = Vec::new();
+    let has_kind = match &member.exchange {
+        Exchange::OneWay => {
+            if looks_like_a_request(schema, member) {
+                options.push("(msip.reply) = NONE".to_owned());
+            }
+            true
+        }
+        Exchange::Acknowledged => {
+            options.push("(msip.reply) = ACK".to_owned());
+            true
+        }
+        Exchange::Call {
+            response,
+            response_stream,
+            ..
+        } => {
+            if *response_stream {
+                options.push("(msip.reply) = STREAM".to_owned());
+            }
+            if usual_answer(member).is_none_or(|usual| usual != words(response)) {
+                options.push(format!("(msip.response) = {}", quoted(response)));
+            }
+            false
+        }
+        Exchange::Answer => false,
+    };
+    if has_kind && member.kind != kind_by_name(&member.name) {
+        options.push(format!("(msip.kind) = {}", member.kind.name()));
+    }
+    if let Some(timeout) = member.timeout {
+        options.push(format!("(msip.timeout_ms) = {}", timeout.as_millis()));
+    }
+    if member.urgent {
+        options.push("(msip.urgent) = true".to_owned());
+    }
+    if member.compress == Compression::Never {
+        options.push("(msip.compress) = false".to_owned());
+    }
+    if member.idempotent {
+        options.push("(msip.idempotent) = true".to_owned());
+    }
+    if let Some(key) = &member.key {
+        options.push(format!("(msip.key) = {}", quoted(key)));
+    }
+    options
+}
+
+/// What answers a request by its name, in words: `connect_rsp` for `connectReq`.
+fn usual_answer(member: &Member) -> Option<String> {
+    let name = words(&member.name);
+    let stem = name
+        .strip_suffix("req")
+        .filter(|stem| stem.is_empty() || stem.ends_with('_'))?;
+    Some(format!("{stem}rsp"))
+}
+
+/// Whether its name alone would make it a call, or a mistake.
+fn looks_like_a_request(schema: &Schema, member: &Member) -> bool {
+    let Some(usual) = usual_answer(member) else {
+        return false;
+    };
+    [Direction::ClientToServer, Direction::ServerToClient]
+        .into_iter()
+        .flat_map(|direction| &schema.envelope(direction).members)
+        .any(|other| words(&other.name) == usual)
+}
