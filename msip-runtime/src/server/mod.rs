@@ -68,14 +68,12 @@ impl<P: Protocol> Server<P> {
 
     /// Serves clients with `handler`, an implementation of the generated `HandleClientToServer`, until the future is
     /// dropped, which breaks every connection.
-    pub fn serve<H>(self, handler: H) -> impl Future<Output = ()> + Send
+    pub async fn serve<H>(self, handler: H)
     where
         P: ServeWith<H>,
         H: Send + Sync + 'static,
     {
-        async move {
-            self.serve_until(handler, pending()).await;
-        }
+        self.serve_until(handler, pending()).await;
     }
 
     /// Serves clients until `shutdown` is ready; then accepts nobody any more, tells every client that it goes away,
