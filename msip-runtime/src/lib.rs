@@ -8,6 +8,9 @@
 //! [`Protocol`], [`Envelope`], [`Outbound`], [`OutboundAll`], [`ServeWith`] and [`ConnectWith`] are what generated code
 //! is written against. [`wire`] and [`transport`] are for those who go below.
 
+// What is generated for our own `hello.proto` says `::msip_runtime`, as it would anywhere.
+extern crate self as msip_runtime;
+
 pub mod body;
 mod call;
 mod client;

@@ -1,0 +1,98 @@
+//! What two crates must agree on, and neither can check by itself.
+
+use std::{
+    collections::BTreeSet,
+    fs,
+    path::{Path, PathBuf},
+};
+
+use msip_codegen::Builder;
+use syn::{ImplItem, Item, ItemImpl, Type, Visibility};
+
+const RUNTIME: &str = "../msip-runtime";
+
+/// `MSIP_UPDATE=1` writes the file anew.
+#[test]
+fn the_runtime_holds_what_codegen_makes_of_its_schema() {
+    let compared = Builder::new()
+        .include(format!("{RUNTIME}/proto"))
+        .messages_only()
+        .btree_map(".")
+        .skip_debug(".msip.v1.Hello")
+        .checked_in(format!("{RUNTIME}/src/wire/generated"))
+        .verify()
+        .compile(&["hello.proto"]);
+    if let Err(error) = compared {
+        panic!("{error}");
+    }
+}
+
+/// Whose methods a member's method must not be called like.
+const HANDLES: [&str; 4] = ["Client", "Peer", "Broadcast", "With"];
+
+#[test]
+fn codegen_knows_each_method_that_a_member_could_be_called_like() {
+    let mut found = BTreeSet::new();
+    let mut handles = BTreeSet::new();
+    for path in sources(&Path::new(RUNTIME).join("src")) {
+        let text = fs::read_to_string(&path).expect("a source file");
+        let file = syn::parse_file(&text).expect("Rust");
+        for item in file.items {
+            let Item::Impl(block) = item else { continue };
+            let Some(handle) = handle_of(&block) else {
+                continue;
+            };
+            handles.insert(handle);
+            found.extend(public_methods(&block));
+        }
+    }
+    // `With` has none of its own so far.
+    for (handle, method) in [("Client", "close"), ("Peer", "id"), ("Broadcast", "except")] {
+        assert!(handles.contains(handle), "{handle} was not found");
+        assert!(found.contains(method), "{method} was not found");
+    }
+    let unknown: Vec<_> = found
+        .iter()
+        .filter(|method| !msip_schema::names::RESERVED_METHODS.contains(&method.as_str()))
+        .collect();
+    assert!(
+        unknown.is_empty(),
+        "put these into `msip_schema::names::RESERVED_METHODS`, or behind `connection()`: {unknown:?}"
+    );
+}
+
+/// The handle that a block gives methods of its own.
+fn handle_of(block: &ItemImpl) -> Option<String> {
+    let (None, Type::Path(path)) = (&block.trait_, &*block.self_ty) else {
+        return None;
+    };
+    let name = path.path.segments.last()?.ident.to_string();
+    HANDLES.contains(&name.as_str()).then_some(name)
+}
+
+/// The public methods: functions without `self` are in nobody's way.
+fn public_methods(block: &ItemImpl) -> impl Iterator<Item = String> {
+    block.items.iter().filter_map(|item| match item {
+        ImplItem::Fn(function)
+            if matches!(function.vis, Visibility::Public(_))
+                && function.sig.receiver().is_some() =>
+        {
+            Some(function.sig.ident.to_string())
+        }
+        _ => None,
+    })
+}
+
+/// Every `.rs` file below, but what is taken in with `include!`.
+fn sources(folder: &Path) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    for entry in fs::read_dir(folder).expect("a folder") {
+        let path = entry.expect("an entry").path();
+        if path.is_dir() {
+            found.extend(sources(&path));
+        } else if path.extension().is_some_and(|ending| ending == "rs") {
+            found.push(path);
+        }
+    }
+    found
+}
