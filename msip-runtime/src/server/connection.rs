@@ -60,8 +60,8 @@ where
     .await;
     let hello = match event {
         Ok(Event::Hello(hello)) => hello,
-        Ok(event) => {
-            tracing::debug!(?event, "no HELLO");
+        Ok(_) => {
+            tracing::debug!("no HELLO");
             return Ended::default();
         }
         Err(error) => {

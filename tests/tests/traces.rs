@@ -1,0 +1,208 @@
+//! What is traced: connections and exchanges, and never what was said.
+
+use std::{
+    io,
+    sync::{Arc, Mutex},
+};
+
+use msip_runtime::{CallOptions, Client, wire};
+use msip_tests::{
+    LabClient, SeenByClient, SeenByServer,
+    lab::{
+        ActReq, AskReq, BroadcastServerToClient as _, EchoReq, Lab, NoteInd,
+        SendClientToServer as _, SendServerToClient as _,
+    },
+    raw::{self, RawPeer},
+    soon, start,
+};
+use tracing_subscriber::fmt::MakeWriter;
+
+/// What stands in every payload. It is looked for as text, and as the numbers of its bytes.
+const MARKER: &str = "qzjxkvwy";
+
+/// Everything traced so far.
+#[derive(Debug, Clone, Default)]
+struct Log(Arc<Mutex<Vec<u8>>>);
+
+impl Log {
+    fn text(&self) -> String {
+        String::from_utf8_lossy(&self.0.lock().expect("nobody panics")).into_owned()
+    }
+}
+
+impl io::Write for Log {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0
+            .lock()
+            .expect("nobody panics")
+            .extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl MakeWriter<'_> for Log {
+    type Writer = Self;
+
+    fn make_writer(&self) -> Self {
+        self.clone()
+    }
+}
+
+fn marked() -> NoteInd {
+    NoteInd {
+        number: 1,
+        ballast: MARKER.as_bytes().to_vec(),
+    }
+}
+
+fn act(what: &str) -> ActReq {
+    ActReq { what: what.into() }
+}
+
+/// A conversation of every shape, with the marker in whatever is said.
+async fn converse(settings: &str) {
+    let (url, mut events, server) = start("tcp://127.0.0.1:0").await;
+    let (handler, mut seen) = LabClient::new();
+    let client = Client::<Lab>::builder(format!("{url}?{settings}"))
+        .handler(handler)
+        .connect()
+        .await
+        .expect("connects");
+    let SeenByServer::Connected(peer) = soon("a client", events.recv()).await.expect("lives")
+    else {
+        panic!("another event")
+    };
+    let request = EchoReq {
+        text: MARKER.into(),
+        ballast: MARKER.repeat(1_000).into_bytes(),
+    };
+    let answer = client.echo_req(request).await.expect("answers");
+    assert_eq!(answer.text, MARKER);
+    client.note_ind(marked()).await.expect("sent");
+    client.try_alarm_ind(marked()).expect("sent");
+    client
+        .with(CallOptions::new().ack())
+        .note_ind(marked())
+        .await
+        .expect("handled");
+    // Its status, too, tells what was asked for.
+    client.act_req(act(MARKER)).await.expect_err("refused");
+    client.act_req(act("panic")).await.expect_err("panics");
+    let question = AskReq {
+        question: MARKER.into(),
+    };
+    let answer = peer.ask_req(question).await.expect("answers");
+    assert!(answer.answer.contains(MARKER));
+    peer.note_ind(marked()).await.expect("sent");
+    assert_eq!(peer.everyone().note_ind(marked()), 1);
+    let mut notes = 0;
+    while notes < 2 {
+        let event = soon("a note", seen.recv()).await.expect("lives");
+        notes += u8::from(matches!(event, SeenByClient::Note(1)));
+    }
+    client.close().await;
+    server.abort();
+}
+
+/// Bodies that cannot be read, with the marker in them, for which nobody waits: these leave a trace.
+async fn babble(codec: wire::Codec, bodies: &[&str]) {
+    let (url, mut events, server) = start("tcp://127.0.0.1:0").await;
+    let mut peer = RawPeer::dial(&url).await;
+    let hello = wire::Hello {
+        codecs: vec![codec.into()],
+        ..raw::hello()
+    };
+    peer.say(&raw::hello_frame(&hello)).await;
+    peer.hear_type(wire::FrameType::Ack).await;
+    let SeenByServer::Connected(seen) = soon("a client", events.recv()).await.expect("lives")
+    else {
+        panic!("another event")
+    };
+    for (sequence, body) in (2..).zip(bodies) {
+        let id = wire::MsgId::exchange(wire::Side::Connecting, sequence);
+        let header = wire::Header {
+            variant: 2,
+            kind: raw::kind(&msip_tests::lab::ClientToServer::NoteInd(marked())),
+            ..wire::Header::control(wire::FrameType::Publish, id)
+        };
+        let payload = [&[0, 0], body.as_bytes()].concat();
+        peer.say(&raw::frame_of(header, &payload)).await;
+    }
+    peer.leave().await;
+    let gone = soon("the end", events.recv()).await.expect("lives");
+    assert!(matches!(gone, SeenByServer::Disconnected(_)), "{gone:?}");
+    assert_eq!(seen.connection().ignored(), bodies.len() as u64);
+    server.abort();
+}
+
+/// What is no HELLO, with the marker in it.
+async fn no_hello(bytes: &[u8]) {
+    let (url, _events, server) = start("tcp://127.0.0.1:0").await;
+    let mut peer = RawPeer::dial(&url).await;
+    peer.say(bytes).await;
+    peer.hear_to_the_end().await;
+    server.abort();
+}
+
+#[tokio::test]
+async fn payloads_are_never_traced() {
+    let log = Log::default();
+    tracing_subscriber::fmt()
+        .with_max_level(tracing::Level::TRACE)
+        .with_ansi(false)
+        .with_writer(log.clone())
+        .init();
+
+    for settings in [
+        "codec=protobuf",
+        "codec=json&compress=zstd",
+        "codec=msgpack&compress=lz4",
+    ] {
+        converse(settings).await;
+    }
+    let wrong_type = format!(r#"{{"noteInd":{{"number":"{MARKER}"}}}}"#);
+    let wrong_bytes = format!(r#"{{"noteInd":{{"ballast":"{MARKER}%"}}}}"#);
+    let cut = format!(r#"{{"noteInd":{{"ballast":"{MARKER}"#);
+    babble(
+        wire::Codec::Json,
+        &[MARKER, &wrong_type, &wrong_bytes, &cut],
+    )
+    .await;
+    babble(wire::Codec::Protobuf, &[MARKER]).await;
+    babble(wire::Codec::MessagePack, &[MARKER]).await;
+    let early = raw::frame(wire::FrameType::Publish, raw::HELLO_ID, MARKER.as_bytes());
+    for bytes in [
+        early,
+        raw::frame(
+            wire::FrameType::Hello,
+            raw::HELLO_ID,
+            MARKER.repeat(2).as_bytes(),
+        ),
+        MARKER.repeat(10).into_bytes(),
+    ] {
+        no_hello(&bytes).await;
+    }
+
+    let text = log.text();
+    for expected in [
+        "TRACE",
+        "handling",
+        "serving",
+        "note_ind",
+        "a handler panicked",
+    ] {
+        assert!(
+            text.contains(expected),
+            "`{expected}` was not traced: {text}"
+        );
+    }
+    let numbers = format!("{:?}", MARKER.as_bytes());
+    for form in [MARKER, numbers.trim_matches(['[', ']'])] {
+        let lines: Vec<&str> = text.lines().filter(|line| line.contains(form)).collect();
+        assert!(lines.is_empty(), "payloads were traced: {lines:#?}");
+    }
+}
