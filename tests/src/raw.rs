@@ -172,6 +172,19 @@ impl RawPeer {
     }
 }
 
+/// The case of a table that is being played: a panic, such as that of a wait for what never comes, tells its name.
+#[derive(Debug)]
+pub struct Playing<'a>(pub &'a str);
+
+impl Drop for Playing<'_> {
+    #[expect(clippy::print_stderr, reason = "a failing test says where it failed")]
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            eprintln!("while playing `{}`", self.0);
+        }
+    }
+}
+
 /// A frame in one line, `ERROR c7: NOT_FOUND: no such thing`. `None` for what may come at any time: CREDIT, PING and
 /// PONG.
 #[must_use]

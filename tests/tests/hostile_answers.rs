@@ -14,7 +14,7 @@ use msip_tests::{
         ActRsp, AskReq, AskRsp, ClientToServer, EchoReq, EchoRsp, Lab, SendClientToServer as _,
         SendServerToClient as _, ServerToClient,
     },
-    raw::{self, RawPeer},
+    raw::{self, Playing, RawPeer},
     soon, start,
 };
 use tokio::sync::mpsc;
@@ -319,6 +319,7 @@ fn chain(error: &CallError) -> String {
 async fn broken_answers_fail_their_calls_alone<C: Caller>(caller: &C, mut raw: RawPeer) {
     let mut failures = Vec::new();
     for case in broken::<C>() {
+        let _playing = Playing(case.name);
         let calling = caller.call(CallOptions::new(), "a good question");
         let (answered, ()) = tokio::join!(calling, async {
             let msg_id = raw.hear_type(C::OPENER).await.header.msg_id;

@@ -17,7 +17,7 @@ use msip_tests::{
         AskReq, AskRsp, ClientToServer, EchoReq, EchoRsp, Lab, NoteInd, SaveInd,
         SendClientToServer as _, ServerToClient,
     },
-    raw::{self, RawPeer},
+    raw::{self, Playing, RawPeer},
     soon, start,
 };
 use tokio::sync::mpsc;
@@ -929,6 +929,7 @@ async fn a_server_stands_every_frame() {
     let cases = cases(Side::Connecting);
     let mut failures = Vec::new();
     for case in &cases {
+        let _playing = Playing(&case.name);
         let outcome = against_server(&url, &mut events, &bystander, case).await;
         failures.extend(outcome.err().map(|error| format!("{}: {error}", case.name)));
     }
@@ -971,6 +972,7 @@ async fn a_client_stands_every_frame() {
     let cases = cases(Side::Accepting);
     let mut failures = Vec::new();
     for case in &cases {
+        let _playing = Playing(&case.name);
         let outcome = against_client(&bystander, case).await;
         failures.extend(outcome.err().map(|error| format!("{}: {error}", case.name)));
     }

@@ -5,12 +5,12 @@ use std::{collections::BTreeMap, time::Duration};
 use msip_runtime::{
     Client, ConnectError, Protocol as _, Server,
     transport::{Listener, ServiceUrl},
-    wire::{Codec, Flags, FrameType, Header, Hello, MsgId, RawKind, Side, Welcome},
+    wire::{Flags, FrameType, Header, Hello, MsgId, RawKind, Side, Welcome},
 };
 use msip_tests::{
     LabClient, LabServer, SeenByClient, SeenByServer,
     lab::{ClientToServer, EchoReq, Lab, NoteInd, SendClientToServer as _, ServerToClient},
-    raw::{self, HELLO_ID, RawPeer},
+    raw::{self, HELLO_ID, Playing, RawPeer},
     soon, start,
 };
 use tokio::sync::mpsc;
@@ -25,7 +25,7 @@ async fn next<T>(events: &mut mpsc::Receiver<T>) -> T {
 struct FirstWords {
     name: String,
     bytes: Vec<u8>,
-    /// What comes back before the end; `None` where the client is served.
+    /// What comes back before the end, of a line that ends in `…` its beginning; `None` where the client is served.
     answers: Option<Vec<String>>,
 }
 
@@ -220,8 +220,9 @@ fn bad_hellos() -> Vec<FirstWords> {
         ),
         refused(
             "no codec in common",
-            hello(&|hello| hello.codecs = vec![Codec::Json.into(), 77]),
-            "UNIMPLEMENTED: no codec in common: this server speaks protobuf",
+            hello(&|hello| hello.codecs = vec![77, 0]),
+            // The codecs that the server has are a matter of how it was built.
+            "UNIMPLEMENTED: no codec in common: …",
         ),
         nameless,
     ]
@@ -292,6 +293,7 @@ async fn a_server_refuses_what_it_cannot_serve_and_says_why() {
         .collect();
     let mut failures = Vec::new();
     for case in &cases {
+        let _playing = Playing(&case.name);
         let outcome = meet(&url, &mut events, &bystander, case).await;
         failures.extend(outcome.err().map(|error| format!("{}: {error}", case.name)));
     }
@@ -321,7 +323,11 @@ async fn meet(
             if let Ok(event) = events.try_recv() {
                 return Err(format!("the handler saw {event:?}"));
             }
-            if heard != *answers {
+            let is_said = |(heard, said): (&String, &String)| match said.strip_suffix('…') {
+                Some(beginning) => heard.starts_with(beginning),
+                None => heard == said,
+            };
+            if heard.len() != answers.len() || !heard.iter().zip(answers).all(is_said) {
                 return Err(format!("heard {heard:#?}, not {answers:#?}"));
             }
         }
@@ -652,6 +658,7 @@ async fn a_client_says_why_it_cannot_speak_with_a_server() {
     let url = listener.local_url().to_string();
     let mut failures = Vec::new();
     for case in &ANSWERS {
+        let _playing = Playing(case.name);
         let connecting = Client::<Lab>::connect(&url);
         let (connected, heard) = tokio::join!(connecting, async {
             let mut raw = RawPeer::accept(&listener).await;
