@@ -12,6 +12,7 @@ fn main() -> Result<(), CompileError> {
         .compile(&[
             "lab.proto",
             "names.proto",
+            "sampler.proto",
             "chat.proto",
             "fleet/v1/fleet.proto",
             "depot/v1/depot.proto",

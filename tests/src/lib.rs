@@ -1,12 +1,14 @@
 //! Protocols and peers that the tests share.
 
 mod client;
+mod echo;
 mod protocols;
 pub mod raw;
 mod server;
 
 pub use client::{LabClient, SeenByClient};
-pub use protocols::{fleet_client, fleet_server, lab, rolling_new, rolling_old, tree};
+pub use echo::Echo;
+pub use protocols::{fleet_client, fleet_server, lab, rolling_new, rolling_old, sampler, tree};
 pub use server::{LabServer, SeenByServer, start};
 
 use std::{future::Future, time::Duration};

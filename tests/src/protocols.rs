@@ -5,6 +5,11 @@ pub mod lab {
     msip_runtime::include_protocol!("lab");
 }
 
+/// A protocol with every kind of field.
+pub mod sampler {
+    msip_runtime::include_protocol!("sampler");
+}
+
 /// Every package that was compiled together, each in the module of its name.
 #[deny(warnings, missing_docs, clippy::pedantic)]
 #[forbid(unsafe_code)]

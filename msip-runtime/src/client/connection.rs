@@ -8,6 +8,7 @@ use std::{
 use tokio::sync::watch;
 
 use super::Shared as ClientShared;
+use crate::{Codec, Compression};
 
 /// How a client's connection is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -69,6 +70,19 @@ impl<'a> ConnectionInfo<'a> {
             .lock()
             .session()
             .and_then(|session| session.round_trip())
+    }
+
+    /// How bodies are written.
+    #[must_use]
+    pub fn codec(&self) -> Codec {
+        self.shared.link.encoding().codec()
+    }
+
+    /// What bodies may be compressed with: what the setting `compress` asked for, or nothing where the server does not
+    /// have it.
+    #[must_use]
+    pub fn compression(&self) -> Compression {
+        self.shared.link.encoding().compression()
     }
 
     /// How many bytes are queued and not written, each frame counted as its length + 64.

@@ -8,8 +8,8 @@ use std::{
 
 use super::{Broadcast, Extensions, Registry};
 use crate::{
-    CallError, CallOptions, Code, Protocol, Status, call::Call, link::Link, transport::PeerAddress,
-    with::With,
+    CallError, CallOptions, Code, Codec, Compression, Protocol, Status, call::Call, link::Link,
+    transport::PeerAddress, with::With,
 };
 
 /// The random number under which a client is known, as its server chose it.
@@ -215,6 +215,18 @@ impl PeerConnection<'_> {
             .lock()
             .session()
             .map_or(0, |session| session.queued())
+    }
+
+    /// How bodies are written, as the client chose it.
+    #[must_use]
+    pub fn codec(&self) -> Codec {
+        self.link.encoding().codec()
+    }
+
+    /// What bodies may be compressed with, as the client chose it.
+    #[must_use]
+    pub fn compression(&self) -> Compression {
+        self.link.encoding().compression()
     }
 
     /// How many frames of the client were ignored, because they answer nothing that is open or could not be read and

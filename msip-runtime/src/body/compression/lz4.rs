@@ -1,50 +1,51 @@
-//! lz4: one block, without a frame and without a length in front that could lie.
+//! lz4: the length of the body, in four bytes, little endian, and one block, as most libraries call `block` with the size
+//! stored.
 
-use lz4_flex::block::{DecompressError, compress_into, decompress_into, get_maximum_output_size};
+use lz4_flex::block::{compress_into, decompress_into, get_maximum_output_size};
 
 use super::{Compression, InflateError};
+
+const LEN_LEN: usize = size_of::<u32>();
 
 /// No block inflates to more than this many times its length.
 const MAX_RATIO: usize = 255;
 
 pub(super) fn compress(number: u8, body: &[u8]) -> Option<Vec<u8>> {
-    let mut out = vec![0; 1 + get_maximum_output_size(body.len())];
-    let (first, block) = out.split_first_mut()?;
+    let head = 1 + LEN_LEN;
+    let mut out = vec![0; head + get_maximum_output_size(body.len())];
+    let (first, rest) = out.split_first_mut()?;
     *first = number;
-    let len = compress_into(body, block).ok()?;
-    out.truncate(1 + len);
+    let (len, block) = rest.split_first_chunk_mut()?;
+    *len = u32::try_from(body.len()).ok()?.to_le_bytes();
+    let block_len = compress_into(body, block).ok()?;
+    out.truncate(head + block_len);
     Some(out)
 }
 
 pub(super) fn inflate(data: &[u8], max: usize) -> Result<Vec<u8>, InflateError> {
-    let most = data.len().saturating_mul(MAX_RATIO);
-    let full = most.min(max.saturating_add(1));
-    let mut room = data.len().saturating_mul(4).min(full);
-    loop {
-        // Zeroed pages cost nothing until they are written.
-        let mut out = vec![0; room];
-        match decompress_into(data, &mut out) {
-            Ok(len) if len > max => return Err(InflateError::TooLarge { max }),
-            Ok(len) => {
-                out.truncate(len);
-                if out.capacity() / 2 > len {
-                    // The body may be kept for long.
-                    out.shrink_to_fit();
-                }
-                return Ok(out);
-            }
-            Err(DecompressError::OutputTooSmall { .. }) if room < full => {
-                room = room.saturating_mul(4).min(full);
-            }
-            Err(DecompressError::OutputTooSmall { .. }) if full > max => {
-                return Err(InflateError::TooLarge { max });
-            }
-            Err(error) => {
-                return Err(InflateError::Malformed {
-                    algorithm: Compression::Lz4,
-                    reason: error.to_string(),
-                });
-            }
-        }
+    let malformed = |reason: String| InflateError::Malformed {
+        algorithm: Compression::Lz4,
+        reason,
+    };
+    let Some((len, block)) = data.split_first_chunk::<LEN_LEN>() else {
+        return Err(malformed("it is shorter than its length".to_owned()));
+    };
+    let len = usize::try_from(u32::from_le_bytes(*len)).unwrap_or(usize::MAX);
+    if len > max {
+        return Err(InflateError::TooLarge { max });
+    }
+    if len > block.len().saturating_mul(MAX_RATIO) {
+        return Err(malformed(format!(
+            "{} bytes for a body of {len}",
+            block.len()
+        )));
+    }
+    let mut body = vec![0; len];
+    match decompress_into(block, &mut body) {
+        Ok(found) if found == len => Ok(body),
+        Ok(found) => Err(malformed(format!(
+            "a body of {found} bytes, and {len} were announced"
+        ))),
+        Err(error) => Err(malformed(error.to_string())),
     }
 }

@@ -2,7 +2,7 @@
 
 use std::cell::RefCell;
 
-use zstd::{bulk::Compressor, stream::read::Decoder};
+use zstd::{bulk::Compressor, stream::read::Decoder, zstd_safe::get_frame_content_size};
 
 use super::{Compression, InflateError, stream};
 
@@ -35,6 +35,12 @@ pub(super) fn compress(number: u8, body: &[u8]) -> Option<Vec<u8>> {
 }
 
 pub(super) fn inflate(data: &[u8], max: usize) -> Result<Vec<u8>, InflateError> {
+    // A size over the limit is believed; one within it has to come true.
+    let declared = get_frame_content_size(data).ok().flatten();
+    let declared = declared.map(|declared| usize::try_from(declared).unwrap_or(usize::MAX));
+    if declared.is_some_and(|declared| declared > max) {
+        return Err(InflateError::TooLarge { max });
+    }
     let malformed = |error: std::io::Error| stream::malformed(Compression::Zstd, &error);
     let mut decoder = Decoder::with_buffer(data)
         .map_err(malformed)?
@@ -48,5 +54,14 @@ pub(super) fn inflate(data: &[u8], max: usize) -> Result<Vec<u8>, InflateError> 
         .map_err(malformed)?;
     let body = stream::read_all(Compression::Zstd, &mut decoder, data.len(), max)?;
     stream::check_rest(Compression::Zstd, decoder.finish())?;
-    Ok(body)
+    match declared {
+        Some(declared) if declared != body.len() => {
+            let reason = format_args!(
+                "a body of {} bytes, and {declared} were announced",
+                body.len()
+            );
+            Err(stream::malformed(Compression::Zstd, &reason))
+        }
+        _ => Ok(body),
+    }
 }
