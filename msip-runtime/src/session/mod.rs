@@ -12,6 +12,8 @@ mod outgoing;
 mod receive;
 mod send;
 mod served;
+#[cfg(test)]
+mod tests;
 mod window;
 
 use std::time::Duration;
@@ -154,7 +156,8 @@ impl Session {
         let Phase::Deciding { hello } = self.phase else {
             return;
         };
-        self.outgoing.push(Priority::Normal, |buffer| {
+        // Urgent, so that nothing overtakes it.
+        self.outgoing.push(Priority::Urgent, |buffer| {
             let mark = begin_frame(buffer, &Header::control(FrameType::Ack, hello));
             write_welcome(buffer, id, welcome);
             seal(buffer, mark);
