@@ -11,8 +11,9 @@ use std::{
 use msip_runtime::{Client, ConnectionState, DisconnectReason, Peer, SendError, Server, Status};
 use msip_tests::{
     lab::{
-        ActReq, ActRsp, AskReq, AskRsp, EchoReq, EchoRsp, HandleClientToServer, HandleServerToClient, Lab, NoteInd,
-        SaveInd, SendClientToServer as _, SendServerToClient as _,
+        ActReq, ActRsp, AskReq, AskRsp, EchoReq, EchoRsp, HandleClientToServer,
+        HandleServerToClient, Lab, NoteInd, SaveInd, SendClientToServer as _,
+        SendServerToClient as _,
     },
     soon,
 };
