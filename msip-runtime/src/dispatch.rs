@@ -200,7 +200,11 @@ impl<D: Dispatch> Handlers<D> {
             (_, Err(status)) => {
                 // The status may quote the body, and what was said is nothing for a log.
                 let code = status.code().name();
-                tracing::debug!(variant, code, "a message that nobody waits for was not handled");
+                tracing::debug!(
+                    variant,
+                    code,
+                    "a message that nobody waits for was not handled"
+                );
                 self.link.with_session(Session::count_ignored);
             }
             (_, Ok(())) => {}

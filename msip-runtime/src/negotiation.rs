@@ -36,9 +36,8 @@ impl Translations {
 
     #[cfg(not(any(feature = "json", feature = "msgpack")))]
     #[expect(
-        clippy::unused_self,
-        clippy::unnecessary_wraps,
-        reason = "there is only protobuf"
+        clippy::extra_unused_type_parameters,
+        reason = "there is only protobuf, whatever the protocol"
     )]
     fn writing<P: Protocol>(&self, _codec: Codec, _side: Side) -> Result<Writing, String> {
         Ok(Writing::Protobuf)

@@ -6,6 +6,11 @@ use bytes::Bytes;
 ///
 /// Every prost message is one. Types that are no prost messages, such as enums with data, which have no natural
 /// default, implement it themselves.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not a message",
+    label = "not a message",
+    note = "put `#[derive(Message)]` on it: a struct with named fields, or an enum with data"
+)]
 pub trait Message: Send + Sync + Sized + 'static {
     /// The length of [`encode_body`](Self::encode_body)'s output, in bytes.
     fn body_len(&self) -> usize;
@@ -21,6 +26,7 @@ pub trait Message: Send + Sync + Sized + 'static {
     fn decode_body(body: Bytes) -> Result<Self, String>;
 }
 
+#[diagnostic::do_not_recommend]
 impl<M> Message for M
 where
     M: prost::Message + Default + 'static,

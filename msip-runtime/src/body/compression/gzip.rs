@@ -9,9 +9,9 @@ use super::{Compression, InflateError, stream};
 /// zlib's own default.
 const LEVEL: u32 = 6;
 
-pub(super) fn compress(number: u8, body: &[u8]) -> Option<Vec<u8>> {
+pub(super) fn compress(body: &[u8]) -> Option<Vec<u8>> {
     let mut out = Vec::with_capacity(body.len() / 2);
-    out.push(number);
+    out.push(0);
     let mut encoder = GzEncoder::new(out, flate2::Compression::new(LEVEL));
     encoder.write_all(body).ok()?;
     encoder.finish().ok()

@@ -10,11 +10,10 @@ const LEN_LEN: usize = size_of::<u32>();
 /// No block inflates to more than this many times its length.
 const MAX_RATIO: usize = 255;
 
-pub(super) fn compress(number: u8, body: &[u8]) -> Option<Vec<u8>> {
+pub(super) fn compress(body: &[u8]) -> Option<Vec<u8>> {
     let head = 1 + LEN_LEN;
     let mut out = vec![0; head + get_maximum_output_size(body.len())];
-    let (first, rest) = out.split_first_mut()?;
-    *first = number;
+    let (_, rest) = out.split_first_mut()?;
     let (len, block) = rest.split_first_chunk_mut()?;
     *len = u32::try_from(body.len()).ok()?.to_le_bytes();
     let block_len = compress_into(body, block).ok()?;

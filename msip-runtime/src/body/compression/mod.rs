@@ -23,6 +23,10 @@ use super::choice::{Choice as _, Compression};
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub(crate) enum InflateError {
     /// It becomes larger than allowed.
+    #[cfg_attr(
+        not(any(feature = "gzip", feature = "lz4", feature = "zstd")),
+        expect(dead_code, reason = "nothing inflates")
+    )]
     #[error("it inflates to more than {max} bytes (max_body)")]
     TooLarge { max: usize },
     /// Its first byte names another algorithm than was agreed on.
@@ -39,16 +43,19 @@ pub(crate) enum InflateError {
 /// What the body of a COMPRESSED frame holds for this body; `None` where it would not get smaller.
 pub(crate) fn compress(algorithm: Compression, body: &[u8]) -> Option<Vec<u8>> {
     let number = u8::try_from(algorithm.number()).ok()?;
-    let compressed = match algorithm {
+    // Each leaves room for the number. (A tuple, so that none of it goes unused whatever is built.)
+    let compressed = match (algorithm, body) {
         #[cfg(feature = "gzip")]
-        Compression::Gzip => gzip::compress(number, body),
+        (Compression::Gzip, body) => gzip::compress(body),
         #[cfg(feature = "lz4")]
-        Compression::Lz4 => lz4::compress(number, body),
+        (Compression::Lz4, body) => lz4::compress(body),
         #[cfg(feature = "zstd")]
-        Compression::Zstd => zstd::compress(number, body),
+        (Compression::Zstd, body) => zstd::compress(body),
         _ => None,
     };
-    compressed.filter(|compressed| compressed.len() < body.len())
+    let mut compressed: Vec<u8> = compressed?;
+    *compressed.first_mut()? = number;
+    (compressed.len() < body.len()).then_some(compressed)
 }
 
 /// The body that the body of a COMPRESSED frame stands for, of at most `max` bytes.
@@ -67,20 +74,17 @@ pub(crate) fn inflate(
         let found = Compression::names(&[(*number).into()]);
         return Err(InflateError::Algorithm { found, agreed });
     }
-    match agreed {
+    match (agreed, data, max) {
         #[cfg(feature = "gzip")]
-        Compression::Gzip => gzip::inflate(data, max),
+        (Compression::Gzip, data, max) => gzip::inflate(data, max),
         #[cfg(feature = "lz4")]
-        Compression::Lz4 => lz4::inflate(data, max),
+        (Compression::Lz4, data, max) => lz4::inflate(data, max),
         #[cfg(feature = "zstd")]
-        Compression::Zstd => zstd::inflate(data, max),
+        (Compression::Zstd, data, max) => zstd::inflate(data, max),
         // Only what is built can be agreed on.
-        algorithm => {
-            let _ = (data, max);
-            Err(InflateError::Malformed {
-                algorithm,
-                reason: "not built in".to_owned(),
-            })
-        }
+        (algorithm, ..) => Err(InflateError::Malformed {
+            algorithm,
+            reason: "not built in".to_owned(),
+        }),
     }
 }

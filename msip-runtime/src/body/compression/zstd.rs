@@ -18,7 +18,7 @@ thread_local! {
     static COMPRESSOR: RefCell<Option<Compressor<'static>>> = const { RefCell::new(None) };
 }
 
-pub(super) fn compress(number: u8, body: &[u8]) -> Option<Vec<u8>> {
+pub(super) fn compress(body: &[u8]) -> Option<Vec<u8>> {
     COMPRESSOR.with_borrow_mut(|slot| {
         let compressor = match slot {
             Some(compressor) => compressor,
@@ -26,8 +26,7 @@ pub(super) fn compress(number: u8, body: &[u8]) -> Option<Vec<u8>> {
         };
         // What does not get smaller does not fit.
         let mut compressed = vec![0; body.len()];
-        let (first, frame) = compressed.split_first_mut()?;
-        *first = number;
+        let (_, frame) = compressed.split_first_mut()?;
         let len = compressor.compress_to_buffer(body, frame).ok()?;
         compressed.truncate(1 + len);
         Some(compressed)

@@ -50,6 +50,10 @@ pub(super) enum Node<'a> {
     Uint(u64),
     Float(f64),
     Text(Cow<'a, str>),
+    #[cfg_attr(
+        not(feature = "msgpack"),
+        expect(dead_code, reason = "JSON has only texts")
+    )]
     Bytes(&'a [u8]),
     Map,
     Array,
