@@ -1,6 +1,8 @@
 //! Answers that come too late, twice, or in a shape that no caller can read: whoever waits gets one outcome, and never
 //! another's.
 
+#![expect(clippy::expect_used, reason = "a test that cannot go on fails")]
+
 use std::{future::Future, time::Duration};
 
 use msip_runtime::{

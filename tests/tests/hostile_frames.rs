@@ -3,6 +3,8 @@
 //!
 //! Each case has a name and says what comes back, what the handler is told, and whether the connection goes on.
 
+#![expect(clippy::expect_used, reason = "a test that cannot go on fails")]
+
 use msip_runtime::{
     Client,
     prost::Message as _,

@@ -1,5 +1,7 @@
 //! Handshakes that go wrong: played by raw clients against a live server, and by raw servers against a live client.
 
+#![expect(clippy::expect_used, reason = "a test that cannot go on fails")]
+
 use std::{collections::BTreeMap, time::Duration};
 
 use msip_runtime::{

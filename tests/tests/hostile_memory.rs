@@ -1,6 +1,7 @@
 //! Memory grows with the bytes that have come, never with what a header announces. One test, for it measures the
 //! whole process.
 #![cfg(target_os = "linux")]
+#![expect(clippy::expect_used, reason = "a test that cannot go on fails")]
 
 use msip_runtime::{
     Client,

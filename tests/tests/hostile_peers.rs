@@ -1,5 +1,7 @@
 //! Peers that break off, fall silent, do not read, or want too much: each hurts itself alone.
 
+#![expect(clippy::expect_used, reason = "a test that cannot go on fails")]
+
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use msip_runtime::{
@@ -311,7 +313,7 @@ async fn a_client_that_says_anything_lives_though_it_never_pongs() {
     })
     .await;
     let (mut raw, _) = hall.raw().await;
-    // It answers the first pings, each with a message, which would be four silences.
+    // It answers each ping with a message, for twice as long as silence would be death.
     for ping in 0..4 {
         raw.hear_type(FrameType::Ping).await;
         raw.say(&raw::message(
@@ -375,10 +377,9 @@ async fn a_frame_that_comes_byte_by_byte_has_its_time_but_no_more() {
         }),
     );
     let begun = tokio::time::Instant::now();
-    let mut bytes = frame.chunks(4096);
     // Each byte is life, so that it is the frame's own limit that ends this.
     let trickle = async {
-        while let Some(chunk) = bytes.next() {
+        for chunk in frame.chunks(4096) {
             if begun.elapsed() > Duration::from_secs(35) {
                 break;
             }
