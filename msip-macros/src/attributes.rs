@@ -154,6 +154,15 @@ impl Options {
         }
     }
 
+    /// Where the runtime is, in tokens of another place: errors of what is written with it point there as a whole.
+    pub(crate) fn runtime_at(&self, span: Span) -> TokenStream {
+        let tokens = self.runtime().into_iter().map(|mut token| {
+            token.set_span(span);
+            token
+        });
+        tokens.collect()
+    }
+
     /// Whether the variant stands for what this program does not know.
     pub(crate) fn is_other(&self) -> bool {
         self.other.is_some_and(|other| other.value)

@@ -36,8 +36,11 @@ pub(crate) fn write(
             );
             return TokenStream::new();
         }
-        Some(encoding) => encoding.value.marker(&runtime),
-        None => quote!(#runtime::describe::Plain),
+        Some(encoding) => encoding.value.marker(&options.runtime_at(ty.span())),
+        None => {
+            let runtime = options.runtime_at(ty.span());
+            quote_spanned!(ty.span()=> #runtime::describe::Plain)
+        }
     };
     let key = may_be_map_key(ty).then(|| {
         quote! {
@@ -45,10 +48,88 @@ pub(crate) fn write(
             impl #runtime::describe::MapKey for #ident {}
         }
     });
-    let value = quote_spanned!(ty.span()=> #runtime::describe::require_value::<#ty, #encoding>());
+    // At the place of the type, so that the errors of one type are one.
+    let there = options.runtime_at(ty.span());
+    let value = quote_spanned!(ty.span()=> <#ty as #there::describe::Value<#encoding>>);
+    let field = quote_spanned!(ty.span()=> <#ty as #there::describe::Field<#encoding>>);
+    let describe = quote!(#runtime::describe);
+    let result = quote!(::core::result::Result);
     quote! {
-        const _: () = #value;
-        #runtime::__value_of_newtype!(#ident, #ty, #encoding);
+        #[automatically_derived]
+        impl #describe::Value for #ident {
+            type Slot<'a> = #value::Slot<'a>;
+            const WIRE: #runtime::prost::encoding::WireType = #value::WIRE;
+            const MAY_BE_KEY: bool = #value::MAY_BE_KEY;
+
+            fn describe(types: &mut #describe::Registry) -> #describe::ValueType {
+                #value::describe(types)
+            }
+
+            fn is_zero(&self) -> bool {
+                #value::is_zero(&self.0)
+            }
+
+            fn value_len(&self) -> usize {
+                #value::value_len(&self.0)
+            }
+
+            fn encode_value(&self, buffer: &mut ::std::vec::Vec<u8>) {
+                #value::encode_value(&self.0, buffer);
+            }
+
+            fn read<'a>(
+                slot: &mut Self::Slot<'a>,
+                wire: #runtime::prost::encoding::WireType,
+                reader: &mut #describe::Reader<'a>,
+            ) -> #result<(), #describe::Malformed> {
+                #value::read(slot, wire, reader)
+            }
+
+            fn finish(
+                slot: Self::Slot<'_>,
+                reader: &#describe::Reader<'_>,
+            ) -> #result<::core::option::Option<Self>, #describe::Malformed> {
+                #result::Ok(#value::finish(slot, reader)?.map(Self))
+            }
+
+            fn absent(reader: &#describe::Reader<'_>) -> #result<Self, #describe::Malformed> {
+                #value::absent(reader).map(Self)
+            }
+        }
+
+        #[automatically_derived]
+        impl #describe::Field for #ident {
+            type Slot<'a> = #field::Slot<'a>;
+            const MAY_BE_KEY: bool = #field::MAY_BE_KEY;
+
+            fn shape(types: &mut #describe::Registry) -> #describe::FieldShape {
+                #field::shape(types)
+            }
+
+            fn len(&self, number: u32) -> usize {
+                #field::len(&self.0, number)
+            }
+
+            fn encode(&self, number: u32, buffer: &mut ::std::vec::Vec<u8>) {
+                #field::encode(&self.0, number, buffer);
+            }
+
+            fn read<'a>(
+                slot: &mut Self::Slot<'a>,
+                key: #describe::Key,
+                reader: &mut #describe::Reader<'a>,
+            ) -> #result<(), #describe::Malformed> {
+                #field::read(slot, key, reader)
+            }
+
+            fn finish(
+                slot: Self::Slot<'_>,
+                reader: &#describe::Reader<'_>,
+            ) -> #result<Self, #describe::Malformed> {
+                #field::finish(slot, reader).map(Self)
+            }
+        }
+
         #key
     }
 }

@@ -13,6 +13,9 @@ use crate::errors::Errors;
 /// The largest number of a field that protobuf can write.
 const LARGEST: i64 = 536_870_911;
 
+/// The numbers that protobuf keeps for itself.
+const RESERVED: std::ops::RangeInclusive<i64> = 19_000..=19_999;
+
 /// Something that has a tag, or should.
 pub(crate) struct Tagged<'a> {
     /// The name in the schema.
@@ -101,7 +104,7 @@ fn check_missing(tagged: &[Tagged<'_>], reserved: &[Reserved], errors: &mut Erro
 fn check_range(tagged: &[Tagged<'_>], errors: &mut Errors) {
     for item in tagged {
         let Some(tag) = item.tag else { continue };
-        if (19_000..=19_999).contains(&tag.value) {
+        if RESERVED.contains(&tag.value) {
             errors.push(
                 tag.span,
                 format!(
@@ -166,9 +169,12 @@ fn next_free(tagged: &[Tagged<'_>], reserved: &[Reserved]) -> i64 {
         Reserved::Numbers(numbers) => Some(numbers.value.1),
         Reserved::Name(_) => None,
     });
-    let last = used.chain(gone).filter(|number| *number < LARGEST).max();
+    let last = used
+        .chain(gone)
+        .filter(|number| *number < LARGEST && !RESERVED.contains(number))
+        .max();
     let next = last.unwrap_or(0).max(0) + 1;
-    if (19_000..=19_999).contains(&next) {
+    if RESERVED.contains(&next) {
         20_000
     } else {
         next

@@ -127,8 +127,9 @@ impl Member {
     }
 
     /// `<Circle as Value>`
-    fn value(&self, runtime: &TokenStream) -> Option<TokenStream> {
+    fn value(&self, container: &Options) -> Option<TokenStream> {
         let ty = self.ty.as_ref()?;
+        let runtime = &container.runtime_at(ty.span());
         let encoding = self
             .options
             .encoding
@@ -162,7 +163,7 @@ fn emit(
         let Member {
             name, number, doc, ..
         } = member;
-        match member.value(&runtime) {
+        match member.value(options) {
             Some(value) => quote!(.member(#name, #number, #value::describe(types), #oneof, #doc)),
             None => quote!(.empty_member(#name, #number, #oneof, #doc)),
         }
@@ -177,7 +178,7 @@ fn emit(
         let Member {
             variant, number, ..
         } = member;
-        match member.value(&runtime) {
+        match member.value(options) {
             Some(value) => quote!(Self::#variant(value) => #value::member_len(value, #number),),
             None => quote!(Self::#variant => #runtime::describe::empty_len(#number),),
         }
@@ -186,7 +187,7 @@ fn emit(
         let Member {
             variant, number, ..
         } = member;
-        match member.value(&runtime) {
+        match member.value(options) {
             Some(value) => {
                 quote!(Self::#variant(value) => #value::encode_member(value, #number, buffer),)
             }
@@ -196,7 +197,7 @@ fn emit(
     let other_len = other.map(|other| quote!(Self::#other => 0,));
     let other_encoding = other.map(|other| quote!(Self::#other => {}));
     let unused_buffer = members.is_empty().then(|| quote!(let _ = buffer;));
-    let reading = reading(item, &runtime, members, other);
+    let reading = reading(item, options, members, other);
     let body = body(ident, &runtime);
     quote! {
         #[automatically_derived]
@@ -238,20 +239,22 @@ fn emit(
 /// The last member on the wire counts; several occurrences of it in a row are merged.
 fn reading(
     item: &DeriveInput,
-    runtime: &TokenStream,
+    options: &Options,
     members: &[Member],
     other: Option<&Ident>,
 ) -> TokenStream {
+    let runtime = &options.runtime();
     let slots = members.iter().filter_map(|member| {
         let slot = &member.slot;
-        let value = member.value(runtime)?;
-        Some(quote!(let mut #slot = #value::slot();))
+        let value = member.value(options)?;
+        let span = member.ty.span();
+        Some(quote_spanned!(span=> let mut #slot = #value::slot();))
     });
     let arms = members.iter().map(|member| {
         let Member {
             number, slot, name, ..
         } = member;
-        match member.value(runtime) {
+        match member.value(options) {
             Some(value) => quote! {
                 #number => {
                     if last != #number {
@@ -277,7 +280,7 @@ fn reading(
             name,
             ..
         } = member;
-        match member.value(runtime) {
+        match member.value(options) {
             Some(value) => {
                 quote!(#number => Self::#variant(#value::finish_as(#name, #slot, reader)?),)
             }

@@ -10,41 +10,59 @@ use syn::parse::{Parse, ParseStream};
 use syn::spanned::Spanned as _;
 use syn::{DeriveInput, Type};
 
+use crate::attributes::Options;
 use crate::diagnose::Places;
 use crate::envelope::Envelope;
 use crate::errors::Errors;
 
 /// The macro that carries the first half. Where it is missing the compiler prints its name.
-const CARRIER: &str = "the_enum_with_derive_ClientToServer_must_come_first_in_this_module";
+const CARRIER: &str = "an_enum_with_derive_ClientToServer_must_stand_in_this_module";
 
 /// Reads the first half, and leaves its tokens to the second.
+///
+/// They are in a macro with a name of their own, imported under the name by which the second half asks: an import
+/// is seen in its module only, while a macro would also be seen in the modules inside, where other protocols may be.
 pub(crate) fn first_half(tokens: TokenStream) -> TokenStream {
     let carrier = Ident::new(CARRIER, Span::call_site());
     let (envelope, errors) = match read(tokens.clone(), Direction::ClientToServer) {
         Ok(read) => read,
         Err(error) => return error.into_compile_error(),
     };
-    if !errors.is_empty() {
-        let errors = errors.into_tokens();
-        // The second half has nothing to say of a first one that is wrong.
-        return quote! {
-            #errors
-            #[doc(hidden)]
-            #[allow(unused_macros)]
-            macro_rules! #carrier { ($($second_half:tt)*) => {}; }
-        };
-    }
     let runtime = envelope.options.runtime();
     let ident = &envelope.ident;
-    let halves = quote_spanned!(ident.span()=> #runtime::describe::require_other_half::<#ident>());
+    let (body, rest) = if errors.is_empty() {
+        let describe = envelope.options.runtime_at(ident.span());
+        (
+            quote!(#runtime::__protocol! { { #tokens } { $($second_half)* } }),
+            quote_spanned!(ident.span()=> const _: () = #describe::describe::require_other_half::<#ident>();),
+        )
+    } else {
+        // The second half has nothing to say of a first one that is wrong.
+        (TokenStream::new(), errors.into_tokens())
+    };
+    let own = own_name(&envelope);
     quote! {
         #[doc(hidden)]
         #[allow(unused_macros)]
-        macro_rules! #carrier {
-            ($($second_half:tt)*) => { #runtime::__protocol! { { #tokens } { $($second_half)* } } };
-        }
-        const _: () = #halves;
+        macro_rules! #own { ($($second_half:tt)*) => { #body }; }
+        #[doc(hidden)]
+        #[allow(unused_imports)]
+        use #own as #carrier;
+        #rest
     }
+}
+
+/// A name for the macro that no other protocol's has.
+fn own_name(envelope: &Envelope) -> Ident {
+    let protocol = envelope.options.protocol.as_ref();
+    let protocol = protocol.map_or("", |name| name.value.as_str());
+    let words: Vec<_> = protocol
+        .split(|c: char| !c.is_ascii_alphanumeric())
+        .collect();
+    Ident::new(
+        &format!("__msip_protocol_{}", words.join("_")),
+        Span::call_site(),
+    )
 }
 
 /// Hands the second half to the macro that the first one left.
@@ -210,12 +228,14 @@ fn write(schema: &Schema, first: &Envelope, second: &Envelope) -> TokenStream {
             quote!(<Self as #runtime::describe::DescribeProtocol>::schema().descriptor_set()),
         )
         .taken(&taken)
+        // The attribute is not found where a module goes without the prelude.
+        .explains(false)
         .user_enum(Direction::ClientToServer, user_enum(first))
         .user_enum(Direction::ServerToClient, user_enum(second));
     let protocol = Ident::new(&target.protocol_name(schema), Span::call_site());
-    let messages = requirements(&runtime, [first, second]);
+    let messages = requirements(&first.options, [first, second]);
     let items = items(schema, &target);
-    let description = description(schema, &runtime, &protocol, [first, second]);
+    let description = description(schema, &first.options, &protocol, [first, second]);
     quote! {
         #messages
         #(#items)*
@@ -230,36 +250,48 @@ fn user_enum(envelope: &Envelope) -> UserEnum {
 }
 
 /// What only the compiler can check: payloads are messages, and keys are fields of them.
-fn requirements(runtime: &TokenStream, envelopes: [&Envelope; 2]) -> TokenStream {
+fn requirements(options: &Options, envelopes: [&Envelope; 2]) -> TokenStream {
     let members = envelopes.into_iter().flat_map(|envelope| &envelope.members);
     let checks = members.filter_map(|member| {
         let payload = member.payload.as_ref()?;
-        let is_message =
-            quote_spanned!(payload.span()=> #runtime::describe::require_message::<#payload>());
+        let describe = as_message(options, payload);
         let has_key = member.options.key.as_ref().map(|key| {
             let name = &key.value;
-            quote_spanned! {key.span=>
-                const _: () = #runtime::describe::require_key(
-                    <#payload as #runtime::describe::Describe>::FIELDS,
-                    #name,
-                );
-            }
+            let runtime = options.runtime_at(key.span);
+            let describe = respanned(describe.clone(), key.span);
+            quote_spanned!(key.span=> const _: () = #runtime::describe::require_key(#describe::FIELDS, #name);)
         });
         Some(quote! {
-            const _: () = #is_message;
+            const _: &[(&str, bool)] = #describe::FIELDS;
             #has_key
         })
     });
     checks.collect()
 }
 
+/// `<ConnectReq as Describe>`, all of it at the place of the type, so that the errors of one type are one.
+fn as_message(options: &Options, payload: &Type) -> TokenStream {
+    let runtime = options.runtime_at(payload.span());
+    quote_spanned!(payload.span()=> <#payload as #runtime::describe::Describe>)
+}
+
+/// The same tokens at another place.
+fn respanned(tokens: TokenStream, span: Span) -> TokenStream {
+    let tokens = tokens.into_iter().map(|mut token| {
+        token.set_span(span.resolved_at(token.span()));
+        token
+    });
+    tokens.collect()
+}
+
 /// How the schema is built when it is first asked for.
 fn description(
     schema: &Schema,
-    runtime: &TokenStream,
+    options: &Options,
     protocol: &Ident,
     envelopes: [&Envelope; 2],
 ) -> TokenStream {
+    let runtime = &options.runtime();
     let shapes = envelopes.map(|envelope| {
         let members = schema.envelope(envelope.direction).members.iter();
         let members = members.filter_map(|member| {
@@ -270,7 +302,8 @@ fn description(
             let doc = &written.doc;
             Some(match &written.payload {
                 Some(ty) => {
-                    quote!(.member(<#ty as #runtime::describe::Describe>::describe(types), #doc))
+                    let describe = as_message(options, ty);
+                    quote!(.member(#describe::describe(types), #doc))
                 }
                 None => quote!(.empty(#doc)),
             })

@@ -46,7 +46,7 @@ pub(crate) fn write(
     let fields: Vec<_> = fields
         .iter()
         .zip(numbers)
-        .map(|(field, number)| Written::new(field, number, &runtime))
+        .map(|(field, number)| Written::new(field, number, &options))
         .collect();
     Shape {
         ident: &item.ident,
@@ -138,13 +138,16 @@ struct Written {
     name: String,
     number: u32,
     doc: String,
+    /// The place of the type.
+    span: Span,
     /// `<String as Field>`, at the place of the type, so that all errors of a type are one.
     field: TokenStream,
 }
 
 impl Written {
-    fn new(field: &Carried<'_>, number: u32, runtime: &TokenStream) -> Self {
+    fn new(field: &Carried<'_>, number: u32, container: &Options) -> Self {
         let ty = &field.field.ty;
+        let runtime = &container.runtime_at(ty.span());
         let encoding = field
             .options
             .encoding
@@ -156,6 +159,7 @@ impl Written {
             name: field.name.clone(),
             number,
             doc: docs::text(&field.field.attrs),
+            span: ty.span(),
             field: quote_spanned!(ty.span()=> <#ty as #runtime::describe::Field #encoding>),
         }
     }
@@ -253,18 +257,21 @@ impl Shape<'_> {
     }
 
     fn reading(&self, fields: &[Written]) -> TokenStream {
-        let slots = fields
-            .iter()
-            .map(|Written { slot, field, .. }| quote!(let mut #slot = #field::slot();));
+        let slots = fields.iter().map(
+            |Written {
+                 slot, field, span, ..
+             }| { quote_spanned!(*span=> let mut #slot = #field::slot();) },
+        );
         let arms = fields.iter().map(
             |Written {
                  slot,
                  number,
                  name,
                  field,
+                 span,
                  ..
              }| {
-                quote!(#number => #field::read_as(#name, &mut #slot, key, reader)?,)
+                quote_spanned!(*span=> #number => #field::read_as(#name, &mut #slot, key, reader)?,)
             },
         );
         let values = fields.iter().map(
@@ -273,8 +280,11 @@ impl Shape<'_> {
                  slot,
                  name,
                  field,
+                 span,
                  ..
-             }| { quote!(#ident: #field::finish_as(#name, #slot, reader)?,) },
+             }| {
+                quote_spanned!(*span=> #ident: #field::finish_as(#name, #slot, reader)?,)
+            },
         );
         let step = if fields.is_empty() {
             quote!(reader.skip(key)?;)

@@ -178,7 +178,10 @@ impl<'a> Scope<'a> {
                     } else {
                         format!(" [{}]", options.join(", "))
                     };
-                    out.line(&format!("{ty} {} = {}{options};", member.name, member.number));
+                    out.line(&format!(
+                        "{ty} {} = {}{options};",
+                        member.name, member.number
+                    ));
                 }
             });
         });
@@ -231,7 +234,12 @@ fn file_of(name: &TypeName) -> Option<String> {
         | "UInt32Value" | "BoolValue" | "StringValue" | "BytesValue" => "wrappers",
         "Type" | "Field" | "Enum" | "EnumValue" | "Option" | "Syntax" => "type",
         "Api" | "Method" | "Mixin" => "api",
-        short => return Some(format!("google/protobuf/{}.proto", short.to_ascii_lowercase())),
+        short => {
+            return Some(format!(
+                "google/protobuf/{}.proto",
+                short.to_ascii_lowercase()
+            ));
+        }
     };
     Some(format!("google/protobuf/{file}.proto"))
 }

@@ -10,6 +10,7 @@ use super::reader::expect;
 use super::{Field, FieldShape, Key, Malformed, MapKey, Plain, Reader, Registry, Value};
 
 /// Absence shows.
+#[diagnostic::do_not_recommend]
 impl<V: Value<E>, E> Field<E> for Option<V> {
     type Slot<'a> = V::Slot<'a>;
     const MAY_BE_KEY: bool = V::MAY_BE_KEY;
@@ -46,6 +47,7 @@ impl<V: Value<E>, E> Field<E> for Option<V> {
 }
 
 /// Any number of values. Numbers and bools are written packed, and read either way.
+#[diagnostic::do_not_recommend]
 impl<V: Value<E>, E> Field<E> for Vec<V> {
     type Slot<'a> = Self;
     const MAY_BE_KEY: bool = false;
@@ -173,6 +175,7 @@ where
 macro_rules! maps {
     ($(($($generics:tt)*) $map:ty, $encoding:ty, $key_encoding:ty, $value_encoding:ty;)*) => {$(
         /// Any number of values, each under its key. Of several with one key the last counts.
+        #[diagnostic::do_not_recommend]
         impl<$($generics)*> Field<$encoding> for $map {
             type Slot<'a> = Self;
             const MAY_BE_KEY: bool = false;

@@ -30,10 +30,12 @@ encodings! {
 ///
 /// `E` is the encoding of its values; for a map, the encodings of key and value.
 #[diagnostic::on_unimplemented(
-    message = "`{Self}` cannot be a field of a message with the encoding `{E}`",
-    label = "not a field of this encoding",
-    note = "`as = \"sint32\"` and `\"sfixed32\"` are for `i32`, `\"sint64\"` and `\"sfixed64\"` for `i64`, `\"fixed32\"` for `u32`, `\"fixed64\"` for `u64`, and for `Option` and `Vec` of them; `\"map<…, …>\"` is for maps",
-    note = "a field without `as` is a value, or an `Option`, `Vec`, `HashMap` or `BTreeMap` of values; one of these in another belongs into a message of its own"
+    message = "`{Self}` cannot be a field of a message",
+    label = "not a field that a message can have",
+    note = "a field is a value, or an `Option`, `Vec`, `HashMap` or `BTreeMap` of values; one of these inside another belongs into a message of its own",
+    note = "a value is `i32`, `i64`, `u32`, `u64`, `f32`, `f64`, `bool`, `String`, `Bytes`, `Vec<u8>`, `Duration`, `SystemTime`, or a type with `#[derive(Message)]`; keys of maps are integers, `bool` and `String`",
+    note = "sets are carried as `Vec`, `Arc<T>` and `Rc<T>` as `T`, `Instant` as `SystemTime`, paths, addresses and UUIDs as `String`",
+    note = "where the field has `#[msip(as = …)]`: \"sint32\" and \"sfixed32\" are for `i32`, \"sint64\" and \"sfixed64\" for `i64`, \"fixed32\" for `u32`, \"fixed64\" for `u64`, \"map<…, …>\" for maps"
 )]
 pub trait Field<E = Plain>: Sized {
     /// What has been read of it so far.
@@ -107,10 +109,11 @@ pub trait Field<E = Plain>: Sized {
 
 /// What one value of a field may be: a number, a bool, a text, bytes, an enum or a message.
 #[diagnostic::on_unimplemented(
-    message = "`{Self}` is not one value that a message carries with the encoding `{E}`",
-    label = "not one value of this encoding",
-    note = "one value is `i32`, `i64`, `u32`, `u64`, `f32`, `f64`, `bool`, `String`, `Bytes`, `Vec<u8>`, `Duration`, `SystemTime`, or a type with `#[derive(Message)]`",
-    note = "an `Option`, a `Vec` or a map inside another one belongs into a message of its own"
+    message = "`{Self}` is not one value that a message can carry",
+    label = "not one value",
+    note = "a value is `i32`, `i64`, `u32`, `u64`, `f32`, `f64`, `bool`, `String`, `Bytes`, `Vec<u8>`, `Duration`, `SystemTime`, or a type with `#[derive(Message)]`",
+    note = "an `Option`, a `Vec` or a map belongs into a message of its own",
+    note = "where there is `#[msip(as = …)]`: \"sint32\" and \"sfixed32\" are for `i32`, \"sint64\" and \"sfixed64\" for `i64`, \"fixed32\" for `u32`, \"fixed64\" for `u64`"
 )]
 pub trait Value<E = Plain>: Sized {
     /// What has been read of it so far.
@@ -209,8 +212,8 @@ pub trait Value<E = Plain>: Sized {
 
 /// What may be the key of a map: an integer, a bool or a text.
 #[diagnostic::on_unimplemented(
-    message = "`{Self}` cannot be the key of a map with the encoding `{E}`",
-    label = "not a key of this encoding",
+    message = "`{Self}` cannot be the key of a map",
+    label = "not a key that a map can have",
     note = "keys are `i32`, `i64`, `u32`, `u64`, `bool` and `String`, or a newtype of one of them; for others use a `Vec` of messages"
 )]
 pub trait MapKey<E = Plain>: Value<E> {}
@@ -241,9 +244,10 @@ pub(super) fn finish_value<V: Value<E>, E>(
 #[macro_export]
 macro_rules! __field_of_one_value {
     ($ty:ty) => {
-        $crate::__field_of_one_value!($ty, $crate::describe::Plain);
+        $crate::__field_of_one_value!(#[automatically_derived] $ty, $crate::describe::Plain);
     };
-    ($ty:ty, $encoding:ty) => {
+    (#[$attribute:meta] $ty:ty, $encoding:ty) => {
+        #[$attribute]
         impl $crate::describe::Field<$encoding> for $ty {
             type Slot<'a> = <$ty as $crate::describe::Value<$encoding>>::Slot<'a>;
             const MAY_BE_KEY: bool = <$ty as $crate::describe::Value<$encoding>>::MAY_BE_KEY;

@@ -38,6 +38,7 @@ impl<'a> Parts<'a> {
     }
 }
 
+#[diagnostic::do_not_recommend]
 impl<T: Describe> Value for T {
     type Slot<'a> = Parts<'a>;
     const WIRE: WireType = WireType::LengthDelimited;
@@ -99,6 +100,7 @@ fn read_inner<'a, T: Describe>(
 }
 
 /// A message that is not an `Option` is always written.
+#[diagnostic::do_not_recommend]
 impl<T: Describe> Field for T {
     type Slot<'a> = Parts<'a>;
     const MAY_BE_KEY: bool = false;
@@ -125,6 +127,7 @@ impl<T: Describe> Field for T {
 }
 
 /// A message in a box is that message: what contains itself needs one.
+#[diagnostic::do_not_recommend]
 impl<T: Describe> Describe for Box<T> {
     const FIELDS: &'static [(&'static str, bool)] = T::FIELDS;
 

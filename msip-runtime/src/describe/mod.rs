@@ -31,10 +31,9 @@ pub use schema::{DerivedSchema, DescribeProtocol, EnvelopeShape, HalfProtocol, p
 /// A message whose fields are known to the program: what `#[derive(Message)]` implements for structs with named
 /// fields and for enums with data.
 #[diagnostic::on_unimplemented(
-    message = "`{Self}` cannot be carried in a message",
-    label = "not a message, nor anything else that a message carries",
-    note = "put `#[derive(Message)]` on it, if it is a struct or an enum of this program",
-    note = "fields may be `i32`, `i64`, `u32`, `u64`, `f32`, `f64`, `bool`, `String`, `Bytes`, `Vec<u8>`, `Duration`, `SystemTime`, messages, and `Option`, `Vec`, `HashMap` and `BTreeMap` of them"
+    message = "`{Self}` is not a message",
+    label = "not a message",
+    note = "put `#[derive(Message)]` on it: a struct with named fields, or an enum with data"
 )]
 pub trait Describe: Sized + Send + Sync + 'static {
     /// The names of its fields, each with whether it may be the key of a STATE.
@@ -90,10 +89,7 @@ pub const fn require_key(fields: &[(&str, bool)], key: &str) {
 }
 
 /// Refuses, at compile time, a variant of a protocol that carries something other than a message.
-pub const fn require_message<T: Describe + crate::body::Message>() {}
-
-/// Refuses, at compile time, a newtype of something other than one value.
-pub const fn require_value<T: Value<E>, E>() {}
+pub const fn require_message<T: Describe>() {}
 
 /// Refuses, at compile time, the enum of a client's messages where that of the server's is missing.
 pub const fn require_other_half<T: HalfProtocol>() {}

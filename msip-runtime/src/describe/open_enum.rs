@@ -26,6 +26,7 @@ pub trait OpenEnum: Sized + 'static {
 #[macro_export]
 macro_rules! __value_of_open_enum {
     ($ty:ty) => {
+        #[automatically_derived]
         impl $crate::describe::Value for $ty {
             type Slot<'a> = ::core::option::Option<i32>;
             const WIRE: $crate::prost::encoding::WireType =
@@ -79,95 +80,5 @@ macro_rules! __value_of_open_enum {
         }
 
         $crate::__field_of_one_value!($ty);
-    };
-}
-
-/// A newtype is the value inside it.
-#[doc(hidden)]
-#[macro_export]
-macro_rules! __value_of_newtype {
-    ($ty:ty, $inner:ty, $encoding:ty) => {
-        impl $crate::describe::Value for $ty {
-            type Slot<'a> = <$inner as $crate::describe::Value<$encoding>>::Slot<'a>;
-            const WIRE: $crate::prost::encoding::WireType =
-                <$inner as $crate::describe::Value<$encoding>>::WIRE;
-            const MAY_BE_KEY: bool = <$inner as $crate::describe::Value<$encoding>>::MAY_BE_KEY;
-
-            fn describe(types: &mut $crate::describe::Registry) -> $crate::describe::ValueType {
-                <$inner as $crate::describe::Value<$encoding>>::describe(types)
-            }
-
-            fn is_zero(&self) -> bool {
-                <$inner as $crate::describe::Value<$encoding>>::is_zero(&self.0)
-            }
-
-            fn value_len(&self) -> usize {
-                <$inner as $crate::describe::Value<$encoding>>::value_len(&self.0)
-            }
-
-            fn encode_value(&self, buffer: &mut ::std::vec::Vec<u8>) {
-                <$inner as $crate::describe::Value<$encoding>>::encode_value($old(self), buffer);
-            }
-
-            fn read<'a>(
-                slot: &mut Self::Slot<'a>,
-                wire: $crate::prost::encoding::WireType,
-                reader: &mut $crate::describe::Reader<'a>,
-            ) -> ::core::result::Result<(), $crate::describe::Malformed> {
-                <$inner as $crate::describe::Value<$encoding>>::read(slot, wire, reader)
-            }
-
-            fn finish(
-                slot: Self::Slot<'_>,
-                reader: &$crate::describe::Reader<'_>,
-            ) -> ::core::result::Result<::core::option::Option<Self>, $crate::describe::Malformed>
-            {
-                ::core::result::Result::Ok(
-                    <$inner as $crate::describe::Value<$encoding>>::finish(slot, reader)?.map(Self),
-                )
-            }
-
-            fn absent(
-                reader: &$crate::describe::Reader<'_>,
-            ) -> ::core::result::Result<Self, $crate::describe::Malformed> {
-                <$inner as $crate::describe::Value<$encoding>>::absent(reader).map(Self)
-            }
-        }
-
-        impl $crate::describe::Field for $ty {
-            type Slot<'a> = <$inner as $crate::describe::Field<$encoding>>::Slot<'a>;
-            const MAY_BE_KEY: bool = <$inner as $crate::describe::Field<$encoding>>::MAY_BE_KEY;
-
-            fn shape(types: &mut $crate::describe::Registry) -> $crate::describe::FieldShape {
-                <$inner as $crate::describe::Field<$encoding>>::shape(types)
-            }
-
-            fn len(&self, number: u32) -> usize {
-                <$inner as $crate::describe::Field<$encoding>>::len(&self.0, number)
-            }
-
-            fn encode(&self, number: u32, buffer: &mut ::std::vec::Vec<u8>) {
-                <$inner as $crate::describe::Field<$encoding>>::encode(
-                    ($old)(self),
-                    number,
-                    buffer,
-                );
-            }
-
-            fn read<'a>(
-                slot: &mut Self::Slot<'a>,
-                key: $crate::describe::Key,
-                reader: &mut $crate::describe::Reader<'a>,
-            ) -> ::core::result::Result<(), $crate::describe::Malformed> {
-                <$inner as $crate::describe::Field<$encoding>>::read(slot, key, reader)
-            }
-
-            fn finish(
-                slot: Self::Slot<'_>,
-                reader: &$crate::describe::Reader<'_>,
-            ) -> ::core::result::Result<Self, $crate::describe::Malformed> {
-                <$inner as $crate::describe::Field<$encoding>>::finish(slot, reader).map(Self)
-            }
-        }
     };
 }

@@ -11,6 +11,7 @@ use msip_schema::FieldType;
 /// Implements [`Value`] for a type that is copied or cheap to make, with the functions of its encoding.
 macro_rules! scalars {
     ($($ty:ty, $encoding:ty, $name:ident, $wire:ident, $is_zero:expr, $len:expr, $encode:expr, $decode:expr;)*) => {$(
+        #[diagnostic::do_not_recommend]
         impl Value<$encoding> for $ty {
             type Slot<'a> = Option<Self>;
             const WIRE: WireType = WireType::$wire;
@@ -61,7 +62,7 @@ macro_rules! scalars {
             }
         }
 
-        crate::__field_of_one_value!($ty, $encoding);
+        crate::__field_of_one_value!(#[diagnostic::do_not_recommend] $ty, $encoding);
     )*};
 }
 
@@ -142,6 +143,7 @@ scalars! {
 
 macro_rules! map_keys {
     ($($ty:ty, $encoding:ty;)*) => {$(
+        #[diagnostic::do_not_recommend]
         impl MapKey<$encoding> for $ty {}
     )*};
 }

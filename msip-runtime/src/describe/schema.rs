@@ -19,8 +19,8 @@ pub trait DescribeProtocol: Protocol {
 /// An enum with `#[derive(ClientToServer)]` whose other half is there too.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is half of a protocol",
-    label = "no enum with `#[derive(ServerToClient)]` follows in this module",
-    note = "a protocol is two enums in one module: first the one with `#[derive(ClientToServer)]`, then the one with `#[derive(ServerToClient)]`"
+    label = "no enum with `#[derive(ServerToClient)]` stands in this module",
+    note = "a protocol is two enums in one module: one with `#[derive(ClientToServer)]`, the other with `#[derive(ServerToClient)]`"
 )]
 pub trait HalfProtocol {}
 

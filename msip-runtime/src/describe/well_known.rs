@@ -12,6 +12,7 @@ use msip_schema::{FieldType, TypeName};
 const NANOS_PER_SECOND: u32 = 1_000_000_000;
 
 /// `google.protobuf.Duration`. Longer ones than 2^63 seconds are cut; one that a peer makes negative is refused.
+#[diagnostic::do_not_recommend]
 impl Describe for Duration {
     const FIELDS: &'static [(&'static str, bool)] = &[("seconds", true), ("nanos", true)];
 
@@ -39,6 +40,7 @@ impl Describe for Duration {
 }
 
 /// `google.protobuf.Timestamp`. A time that the platform cannot say is refused.
+#[diagnostic::do_not_recommend]
 impl Describe for SystemTime {
     const FIELDS: &'static [(&'static str, bool)] = &[("seconds", true), ("nanos", true)];
 

@@ -29,10 +29,19 @@ pub(super) fn definition(plan: &Plan<'_>) -> TokenStream {
     );
     let doc = Docs::new(&comment).paragraph(&summary).attributes();
     let allow = allow_unused([comment.as_slice()]);
+    // A file of ours has the prelude; the module of a user's enums may have none.
+    let derives = if plan.envelope(Direction::ClientToServer).is_user_defined {
+        quote! {
+            ::core::fmt::Debug, ::core::clone::Clone, ::core::marker::Copy, ::core::cmp::PartialEq,
+            ::core::cmp::Eq, ::core::hash::Hash, ::core::default::Default
+        }
+    } else {
+        quote!(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)
+    };
     quote! {
         #doc
         #allow
-        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+        #[derive(#derives)]
         #visibility struct #protocol;
     }
 }

@@ -47,7 +47,10 @@ impl Scope<'_> {
             .map_or_else(String::new, |json_name| {
                 format!(" [json_name = {}]", quoted(json_name))
             });
-        out.line(&format!("{ty} {} = {}{json_name};", field.name, field.number));
+        out.line(&format!(
+            "{ty} {} = {}{json_name};",
+            field.name, field.number
+        ));
     }
 
     fn type_of(&self, ty: &FieldType) -> String {

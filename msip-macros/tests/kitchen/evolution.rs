@@ -1,0 +1,174 @@
+//! Bytes of newer, older and odd peers.
+
+use msip_runtime::Envelope as _;
+use msip_runtime::body::Message;
+use msip_runtime::bytes::Bytes;
+use prost::encoding::{WireType, encode_key, encode_varint};
+
+use crate::derived::{ClientToServer, Light, Many, Mood, Optionals, Shape, Tree, VehicleState};
+use crate::spelled;
+
+fn read<M: Message>(bytes: &[u8]) -> Result<M, String> {
+    M::decode_body(Bytes::copy_from_slice(bytes))
+}
+
+fn run(number: u32, inner: &[u8]) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    encode_key(number, WireType::LengthDelimited, &mut bytes);
+    encode_varint(inner.len() as u64, &mut bytes);
+    bytes.extend_from_slice(inner);
+    bytes
+}
+
+#[test]
+fn unknown_fields_of_every_wire_type_are_skipped() {
+    let mut bytes = run(1, b"oak");
+    // 100: varint, 64 bit, run, group with a field inside, 32 bit.
+    bytes.extend([0xa0, 0x06, 0xff, 0x01]);
+    bytes.extend([0xa1, 0x06, 1, 2, 3, 4, 5, 6, 7, 8]);
+    bytes.extend(run(100, b"what is this"));
+    bytes.extend([0xa3, 0x06, 0x08, 0x01, 0xa4, 0x06]);
+    bytes.extend([0xa5, 0x06, 1, 2, 3, 4]);
+    assert_eq!(
+        read::<Tree>(&bytes).map(|tree| tree.name),
+        Ok("oak".to_owned())
+    );
+}
+
+#[test]
+fn numbers_of_a_list_are_read_packed_and_one_by_one() {
+    let packed = run(1, &[1, 2, 0xac, 0x02]);
+    let single = [0x08, 1, 0x08, 2, 0x08, 0xac, 0x02];
+    for bytes in [&packed[..], &single[..]] {
+        assert_eq!(
+            read::<Many>(bytes).map(|many| many.numbers),
+            Ok(vec![1, 2, 300])
+        );
+    }
+    let mixed = [&packed[..], &single[..]].concat();
+    assert_eq!(
+        read::<Many>(&mixed).map(|many| many.numbers),
+        Ok(vec![1, 2, 300, 1, 2, 300])
+    );
+}
+
+#[test]
+fn a_message_that_occurs_twice_is_merged() {
+    let inner = |name: &str| run(1, name.as_bytes());
+    let mut first = inner("first");
+    first.extend(run(3, &inner("child")));
+    let bytes = [run(2, &first), run(2, &[]), run(2, &inner("second"))].concat();
+    let left = read::<Tree>(&bytes).expect("read").left.expect("there");
+    assert_eq!((left.name.as_str(), left.others.len()), ("second", 1));
+}
+
+#[test]
+fn the_last_variant_of_several_counts_and_merges_with_itself_only() {
+    let circle = run(1, &[0x09, 0, 0, 0, 0, 0, 0, 0xf0, 0x3f]);
+    let tree = |name: &str| run(7, &run(1, name.as_bytes()));
+    let bytes = [tree("lost"), circle, tree("a"), run(7, &run(3, &[]))].concat();
+    let Ok(Shape::Tree(tree)) = read::<Shape>(&bytes) else {
+        panic!("the last one is a tree");
+    };
+    assert_eq!((tree.name.as_str(), tree.others.len()), ("a", 1));
+}
+
+#[test]
+fn unknown_numbers_of_enums_are_kept_or_replaced_as_said() {
+    let bytes = [0x28, 7];
+    let optionals = read::<Optionals>(&bytes).expect("read");
+    assert_eq!(optionals.mood, Some(Mood::Other(7)));
+    let mut again = Vec::new();
+    optionals.encode_body(&mut again);
+    assert_eq!(again, bytes);
+
+    let state = read::<VehicleState>(&[0x10, 99]).expect("read");
+    assert_eq!(state.light, Light::Red);
+}
+
+#[test]
+fn a_variant_that_is_not_known_becomes_the_other_one() {
+    assert_eq!(read::<Shape>(&run(50, b"newer")), Ok(Shape::Unknown));
+    assert_eq!(read::<Shape>(&[]), Ok(Shape::Unknown));
+}
+
+#[test]
+fn values_that_cannot_be_are_told_with_their_path() {
+    let cases: [(&str, Vec<u8>, &str); 6] = [
+        ("text", run(1, &[0xff]), "name: a string that is not UTF-8"),
+        (
+            "inside",
+            run(2, &run(1, &[0xff])),
+            "left.name: a string that is not UTF-8",
+        ),
+        (
+            "wire type",
+            vec![0x08, 1],
+            "name: wire type Varint where LengthDelimited belongs",
+        ),
+        (
+            "cut off",
+            vec![0x0a, 5, b'a'],
+            "name: 5 bytes are announced where 1 are left",
+        ),
+        ("field 0", vec![0x00], "the field number 0"),
+        (
+            "group",
+            vec![0x0c],
+            "name: wire type EndGroup where LengthDelimited belongs",
+        ),
+    ];
+    for (name, bytes, text) in cases {
+        assert_eq!(read::<Tree>(&bytes).expect_err(name), text, "{name}");
+    }
+    let negative = run(
+        8,
+        &[
+            0x08, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x01,
+        ],
+    );
+    let error = read::<Optionals>(&negative).expect_err("a negative duration");
+    assert!(error.starts_with("lasts: a duration of -1 s"), "{error}");
+}
+
+/// A tree with so many trees inside each other.
+fn nested(depth: usize) -> Vec<u8> {
+    (0..depth).fold(Vec::new(), |inner, _| run(2, &inner))
+}
+
+#[test]
+fn messages_nest_a_hundred_deep_and_no_deeper() {
+    assert!(read::<Tree>(&nested(100)).is_ok());
+    let error = read::<Tree>(&nested(101)).expect_err("too deep");
+    assert!(
+        error.ends_with("nested deeper than 100 messages"),
+        "{error}"
+    );
+    assert!(read::<Tree>(&nested(10_000)).is_err());
+    let groups = [0x0b; 10_000];
+    assert!(read::<Tree>(&groups).is_err(), "groups in name's place");
+    let groups = [0xa3, 0x06].repeat(10_000);
+    let error = read::<Tree>(&groups).expect_err("groups nobody knows");
+    assert!(
+        error.ends_with("nested deeper than 100 messages"),
+        "{error}"
+    );
+}
+
+#[test]
+fn both_spellings_nest_equally_deep() {
+    for depth in [99, 100, 101] {
+        let body = Bytes::from(run(5, &nested(depth)));
+        let derived = ClientToServer::decode(5, body.clone());
+        let spelled = spelled::ClientToServer::decode(5, body);
+        assert_eq!(derived.is_ok(), spelled.is_ok(), "{depth}");
+    }
+}
+
+#[test]
+fn a_part_that_occurs_a_million_times_takes_no_time() {
+    let bytes = run(2, &run(1, b"a")).repeat(500_000);
+    let started = std::time::Instant::now();
+    assert!(read::<Tree>(&bytes).is_ok());
+    assert!(started.elapsed() < std::time::Duration::from_secs(5));
+}
