@@ -17,15 +17,39 @@ use msip_tests::{
 /// How many connections announce something large.
 const PEERS: usize = 200;
 
-/// The resident memory of this process, in bytes.
-fn resident() -> usize {
-    let status = std::fs::read_to_string("/proc/self/status").expect("Linux has it");
-    let line = status
-        .lines()
-        .find(|line| line.starts_with("VmRSS:"))
-        .expect("has a line for it");
-    let kib = line.split_whitespace().nth(1).expect("has a number");
-    kib.parse::<usize>().expect("is a number") * 1024
+/// The memory of this process, in bytes.
+struct Memory {
+    /// What is in use.
+    resident: usize,
+    /// What was asked for, though nothing may have been written to it.
+    reserved: usize,
+}
+
+impl Memory {
+    fn now() -> Self {
+        let status = std::fs::read_to_string("/proc/self/status").expect("Linux has it");
+        let bytes = |name: &str| {
+            let line = status.lines().find(|line| line.starts_with(name));
+            let kib = line.and_then(|line| line.split_whitespace().nth(1));
+            let kib: usize = kib.expect("has a line").parse().expect("is a number");
+            kib * 1024
+        };
+        Self {
+            resident: bytes("VmRSS:"),
+            reserved: bytes("VmData:"),
+        }
+    }
+
+    /// Fails where more than `max` bytes have come to it.
+    fn has_grown_by_at_most(&self, max: usize, what: &str) {
+        let now = Self::now();
+        let resident = now.resident.saturating_sub(self.resident);
+        let reserved = now.reserved.saturating_sub(self.reserved);
+        assert!(
+            resident < max && reserved < max,
+            "{resident} bytes more in use and {reserved} more reserved for {what}"
+        );
+    }
 }
 
 /// Connects, says these bytes behind the handshake, and returns once the server has handled them.
@@ -65,7 +89,7 @@ async fn what_is_announced_costs_nothing() {
     }
     peers.clear();
 
-    let before = resident();
+    let before = Memory::now();
     for _ in 0..PEERS {
         let mut raw = speak(&url, &bystander, &refused).await;
         let heard = raw.hear_to_the_end().await;
@@ -75,18 +99,16 @@ async fn what_is_announced_costs_nothing() {
         );
         peers.push(raw);
     }
-    let grown = resident().saturating_sub(before);
-    assert!(grown < 16 << 20, "{grown} bytes for {PEERS} times 4 GiB");
+    before.has_grown_by_at_most(16 << 20, &format!("{PEERS} times 4 GiB"));
     peers.clear();
 
-    let before = resident();
+    let before = Memory::now();
     for _ in 0..PEERS {
         peers.push(speak(&url, &bystander, &begun).await);
     }
-    let grown = resident().saturating_sub(before);
-    assert!(
-        grown < 32 << 20,
-        "{grown} bytes for {PEERS} times 4 MiB that were announced and did not come"
+    before.has_grown_by_at_most(
+        32 << 20,
+        &format!("{PEERS} times 4 MiB that were announced and did not come"),
     );
     let mut connected = 0;
     while let Ok(event) = events.try_recv() {
