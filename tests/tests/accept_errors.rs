@@ -1,6 +1,7 @@
 //! A server whose process has no file descriptor left goes on, and takes clients again as soon as it has one.
 
 #![cfg(unix)]
+#![expect(clippy::expect_used, reason = "a test that cannot go on fails")]
 
 use std::{process::Stdio, time::Duration};
 

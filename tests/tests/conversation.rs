@@ -1,5 +1,7 @@
 //! A client and a server that talk: sends, calls and handlers in both directions.
 
+#![expect(clippy::expect_used, reason = "a test that cannot go on fails")]
+
 use std::{sync::Arc, time::Duration};
 
 use msip_runtime::{CallError, CallOptions, Client, Code, SendError, Server};

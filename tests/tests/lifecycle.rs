@@ -1,5 +1,7 @@
 //! Connections that come, go and come back.
 
+#![expect(clippy::expect_used, reason = "a test that cannot go on fails")]
+
 use std::{sync::Arc, time::Duration};
 
 use msip_runtime::{

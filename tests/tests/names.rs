@@ -2,6 +2,8 @@
 //!
 //! That they compile, under the strictest lints, is shown by `msip_tests::tree`.
 
+#![expect(clippy::expect_used, reason = "a test that cannot go on fails")]
+
 use msip_runtime::{CallError, Client, Code, Peer, Server, Status};
 use msip_tests::{
     soon,

@@ -1,5 +1,7 @@
 //! What is traced: connections and exchanges, and never what was said.
 
+#![expect(clippy::expect_used, reason = "a test that cannot go on fails")]
+
 use std::{
     io,
     sync::{Arc, Mutex},
