@@ -130,9 +130,21 @@ impl Transcoder {
     fn read(&self, id: MessageId, body: &[u8], max_len: usize) -> Result<Vec<u8>, TreeError> {
         match self.format {
             #[cfg(feature = "json")]
-            Format::Json => read_tree(&self.shapes, id, JsonReader::new(body)?, max_len),
+            Format::Json => read_tree(
+                &self.shapes,
+                id,
+                JsonReader::new(body)?,
+                body.len(),
+                max_len,
+            ),
             #[cfg(feature = "msgpack")]
-            Format::MessagePack => read_tree(&self.shapes, id, MsgpackReader::new(body), max_len),
+            Format::MessagePack => read_tree(
+                &self.shapes,
+                id,
+                MsgpackReader::new(body),
+                body.len(),
+                max_len,
+            ),
         }
     }
 }

@@ -23,7 +23,7 @@ pub(in crate::body) fn write_tree<W: TreeWriter>(
     Walk {
         shapes,
         writer,
-        found: Vec::new(),
+        found: Vec::with_capacity(16),
         depth: 0,
     }
     .message(id, body)

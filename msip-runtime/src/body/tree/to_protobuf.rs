@@ -16,7 +16,7 @@ use crate::{
 /// How many `Any` may stand inside each other. Each is looked through for its type before it is read.
 const MAX_ANY: usize = 4;
 
-/// Reads a tree as the message `id`, and returns it in protobuf, of which at most about `max_len` bytes are made.
+/// Reads a tree of `body_len` bytes as the message `id`, and returns it in protobuf, of which at most about `max_len` bytes are made.
 ///
 /// # Errors
 ///
@@ -25,13 +25,15 @@ pub(in crate::body) fn read_tree<'a, R: TreeReader<'a>>(
     shapes: &Shapes,
     id: MessageId,
     reader: R,
+    body_len: usize,
     max_len: usize,
 ) -> Result<Vec<u8>, TreeError> {
     let mut build = Build {
         shapes,
         reader,
-        out: Vec::new(),
-        seen: Vec::new(),
+        // It seldom becomes larger than it is with names.
+        out: Vec::with_capacity(body_len.min(max_len)),
+        seen: Vec::with_capacity(16),
         any_depth: 0,
         max_len,
     };
