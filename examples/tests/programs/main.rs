@@ -6,5 +6,6 @@
 )]
 
 mod chat;
+mod inspect_json;
 mod program;
 mod quickstart;
