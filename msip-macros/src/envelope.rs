@@ -1,7 +1,7 @@
 //! One of the two enums of a protocol, as it was written.
 
 use msip_schema::{
-    Direction, DraftEnvelope, DraftMember, MemberOptions, Payload, Spanned, TypeName,
+    Direction, DraftEnvelope, DraftMember, MemberOptions, Payload, Reserved, Spanned, TypeName,
 };
 use proc_macro2::Ident;
 use quote::ToTokens as _;
@@ -102,6 +102,8 @@ impl Envelope {
             span: places.add(self.ident.span()),
             doc: self.doc.clone(),
             members,
+            // Checked here, and written by the program itself.
+            reserved: Reserved::default(),
         }
     }
 

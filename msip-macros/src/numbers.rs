@@ -87,8 +87,8 @@ pub(crate) fn check_reserved(tagged: &[Tagged<'_>], reserved: &[Reserved], error
 }
 
 fn check_missing(tagged: &[Tagged<'_>], reserved: &[Reserved], errors: &mut Errors) {
-    let mut next = next_free(tagged, reserved);
-    for item in tagged.iter().filter(|item| item.tag.is_none()) {
+    let missing = tagged.iter().filter(|item| item.tag.is_none());
+    for (next, item) in (next_free(tagged, reserved)..).zip(missing) {
         errors.push(
             item.span,
             format!(
@@ -97,7 +97,6 @@ fn check_missing(tagged: &[Tagged<'_>], reserved: &[Reserved], errors: &mut Erro
                 item.name
             ),
         );
-        next += 1;
     }
 }
 

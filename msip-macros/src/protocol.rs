@@ -14,6 +14,7 @@ use crate::attributes::Options;
 use crate::diagnose::Places;
 use crate::envelope::Envelope;
 use crate::errors::Errors;
+use crate::record::reserved;
 
 /// The macro that carries the first half. Where it is missing the compiler prints its name.
 const CARRIER: &str = "an_enum_with_derive_ClientToServer_must_stand_in_this_module";
@@ -314,7 +315,8 @@ fn description(
             .iter()
             .any(|member| member.payload.is_some());
         let types = if uses_types { quote!(types) } else { quote!(_) };
-        quote!(|#types| #runtime::describe::EnvelopeShape::new(#doc) #(#members)*)
+        let reserved = reserved(&envelope.options.reserved);
+        quote!(|#types| #runtime::describe::EnvelopeShape::new(#doc) #(#members)* #reserved)
     });
     quote! {
         impl #runtime::describe::DescribeProtocol for #protocol {

@@ -1,6 +1,6 @@
 //! A protocol as its source says it, before anything is checked.
 
-use crate::{Compression, MsgKind, Payload, Reply, Span, Spanned, TypeName, Types};
+use crate::{Compression, MsgKind, Payload, Reply, Reserved, Span, Spanned, TypeName, Types};
 
 /// What a front end read: names, numbers, options and comments with their places, nothing concluded yet.
 ///
@@ -30,6 +30,8 @@ pub struct DraftEnvelope {
     pub doc: String,
     /// The members, in the order of the source.
     pub members: Vec<DraftMember>,
+    /// What no member may be again. Whether one is, the front end checks.
+    pub reserved: Reserved,
 }
 
 /// One member of an envelope.

@@ -21,7 +21,7 @@ mod write_proto;
 pub use diag::{Code, Diagnostic, FileId, Label, Location, SourceMap, closest_name};
 pub use draft::{Draft, DraftEnvelope, DraftMember, DraftMethod, MemberOptions};
 pub use kind::{Compression, MsgKind, Reply};
-pub use model::{Direction, Envelope, Exchange, Member, Payload, Schema};
+pub use model::{Direction, Envelope, Exchange, Member, Payload, Reserved, Schema};
 pub use span::{Span, Spanned};
 pub use types::{
     Cardinality, EnumType, EnumValue, Field, FieldType, MessageType, TypeDef, TypeName, Types,

@@ -87,6 +87,17 @@ pub struct Envelope {
     pub doc: String,
     /// The members, by ascending number.
     pub members: Vec<Member>,
+    /// What no member may be again.
+    pub reserved: Reserved,
+}
+
+/// Numbers and names that were in use once.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Reserved {
+    /// Numbers, as inclusive ranges.
+    pub numbers: Vec<(u32, u32)>,
+    /// Names.
+    pub names: Vec<String>,
 }
 
 impl Envelope {

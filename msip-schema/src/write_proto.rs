@@ -165,6 +165,7 @@ impl<'a> Scope<'a> {
         out.comment(&envelope.doc);
         let name = envelope.direction.envelope_name();
         out.block(&format!("message {name}"), |out| {
+            fields::write_reserved(&envelope.reserved.numbers, &envelope.reserved.names, out);
             out.block("oneof messages", |out| {
                 for member in &envelope.members {
                     out.comment(&member.doc);

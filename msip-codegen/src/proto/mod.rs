@@ -18,7 +18,7 @@ use std::collections::{BTreeMap, HashSet};
 use std::path::PathBuf;
 
 use msip_schema::{
-    Code, Diagnostic, Draft, DraftEnvelope, Schema, SourceMap, Span, Spanned, Types,
+    Code, Diagnostic, Draft, DraftEnvelope, Reserved, Schema, SourceMap, Span, Spanned, Types,
 };
 use prost_reflect::DescriptorPool;
 
@@ -200,6 +200,7 @@ fn check_types(types: Types, report: &mut Report) {
         span: Span::NONE,
         doc: String::new(),
         members: Vec::new(),
+        reserved: Reserved::default(),
     };
     let draft = Draft {
         package: Spanned::new("types".to_owned(), Span::NONE),

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use msip_schema::{
     Code, Diagnostic, Direction, Draft, DraftEnvelope, DraftMember, DraftMethod, FieldType,
-    Payload, Span, Spanned, TypeDef, TypeName, Types, closest_name,
+    Payload, Reserved, Span, Spanned, TypeDef, TypeName, Types, closest_name,
 };
 use prost_types::method_options::IdempotencyLevel;
 use prost_types::{DescriptorProto, FieldDescriptorProto, MethodDescriptorProto};
@@ -13,7 +13,7 @@ use super::load::{Files, ProtoFile};
 use super::options;
 use super::places::{package_name, tag};
 use super::symbols::Node;
-use super::types::{At, Lowering};
+use super::types::{At, Lowering, reserved_numbers};
 
 const EMPTY: &str = "google.protobuf.Empty";
 
@@ -43,6 +43,7 @@ pub(crate) fn read(index: usize, lowering: &mut Lowering<'_>, types: &Types) -> 
                 span: package.span,
                 doc: String::new(),
                 members: Vec::new(),
+                reserved: Reserved::default(),
             }
         })
     };
@@ -200,6 +201,10 @@ fn envelope(
         span,
         members: members.collect(),
         doc: at.doc(),
+        reserved: Reserved {
+            numbers: reserved_numbers(message),
+            names: message.reserved_name.clone(),
+        },
     })
 }
 

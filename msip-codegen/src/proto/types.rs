@@ -137,16 +137,11 @@ impl<'a> Lowering<'a> {
         });
         let fields = fields.collect();
         self.refuse_reserved_names(at, message);
-        let number = |number: i32| u32::try_from(number).unwrap_or(0);
-        let reserved = message.reserved_range.iter();
         let def = MessageType {
             doc: at.doc(),
             span: at.span(&[tag::NAME], self.report),
             fields,
-            // Descriptors end a range behind its last number.
-            reserved_numbers: reserved
-                .map(|range| (number(range.start()), number(range.end()).saturating_sub(1)))
-                .collect(),
+            reserved_numbers: reserved_numbers(message),
             reserved_names: message.reserved_name.clone(),
         };
         self.types
@@ -346,6 +341,15 @@ impl<'a> Lowering<'a> {
                 .push(Diagnostic::new(Code::UNSUPPORTED_SYNTAX, span, text).help(help));
         }
     }
+}
+
+/// The numbers that a message reserves, as inclusive ranges; descriptors end them behind the last number.
+pub(crate) fn reserved_numbers(message: &DescriptorProto) -> Vec<(u32, u32)> {
+    let number = |number: i32| u32::try_from(number).unwrap_or(0);
+    let ranges = message.reserved_range.iter();
+    ranges
+        .map(|range| (number(range.start()), number(range.end()).saturating_sub(1)))
+        .collect()
 }
 
 /// The file of a well-known type that is named in full.

@@ -125,10 +125,13 @@ fn envelope(
             ..plain(&member.name, i32::from(member.number), Type::Message)
         }
     });
+    let reserved = &schema.envelope(direction).reserved;
     DescriptorProto {
         name: Some(direction.envelope_name().to_owned()),
         field: fields.collect(),
         oneof_decl: vec![oneof("messages")],
+        reserved_range: reserved_ranges(&reserved.numbers),
+        reserved_name: reserved.names.clone(),
         ..DescriptorProto::default()
     }
 }
@@ -165,15 +168,20 @@ fn message(
         }
         proto.field.push(descriptor);
     }
-    let reserved = message.reserved_numbers.iter();
-    proto.reserved_range = reserved
+    proto.reserved_range = reserved_ranges(&message.reserved_numbers);
+    proto.reserved_name = message.reserved_names.clone();
+    proto
+}
+
+/// Descriptors end a range behind its last number.
+fn reserved_ranges(ranges: &[(u32, u32)]) -> Vec<ReservedRange> {
+    ranges
+        .iter()
         .map(|(first, last)| ReservedRange {
             start: Some(number(*first)),
             end: Some(number(last.saturating_add(1))),
         })
-        .collect();
-    proto.reserved_name = message.reserved_names.clone();
-    proto
+        .collect()
 }
 
 fn field_of(

@@ -244,7 +244,11 @@ pub(super) fn finish_value<V: Value<E>, E>(
 #[macro_export]
 macro_rules! __field_of_one_value {
     ($ty:ty) => {
-        $crate::__field_of_one_value!(#[automatically_derived] $ty, $crate::describe::Plain);
+        $crate::__field_of_one_value!(
+            #[automatically_derived]
+            $ty,
+            $crate::describe::Plain
+        );
     };
     (#[$attribute:meta] $ty:ty, $encoding:ty) => {
         #[$attribute]

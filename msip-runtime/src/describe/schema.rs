@@ -1,8 +1,8 @@
 //! The schema of a derived protocol: built once, when it is first asked for.
 
 use msip_schema::{
-    Compression, Draft, DraftEnvelope, DraftMember, MemberOptions, Payload, Reply, Schema, Span,
-    Spanned,
+    Compression, Draft, DraftEnvelope, DraftMember, MemberOptions, Payload, Reply, Reserved,
+    Schema, Span, Spanned,
 };
 
 use super::{Registry, ValueType, descriptors};
@@ -29,15 +29,17 @@ pub trait HalfProtocol {}
 pub struct EnvelopeShape {
     doc: &'static str,
     members: Vec<(Option<ValueType>, &'static str)>,
+    reserved: Reserved,
 }
 
 impl EnvelopeShape {
     /// An envelope with this comment, without members.
     #[must_use]
-    pub const fn new(doc: &'static str) -> Self {
+    pub fn new(doc: &'static str) -> Self {
         Self {
             doc,
             members: Vec::new(),
+            reserved: Reserved::default(),
         }
     }
 
@@ -52,6 +54,20 @@ impl EnvelopeShape {
     #[must_use]
     pub fn empty(mut self, doc: &'static str) -> Self {
         self.members.push((None, doc));
+        self
+    }
+
+    /// Reserves the numbers from `first` to `last`.
+    #[must_use]
+    pub fn reserved(mut self, first: u32, last: u32) -> Self {
+        self.reserved.numbers.push((first, last));
+        self
+    }
+
+    /// Reserves a name.
+    #[must_use]
+    pub fn reserved_name(mut self, name: &str) -> Self {
+        self.reserved.names.push(name.to_owned());
         self
     }
 }
@@ -170,6 +186,7 @@ fn envelope(variants: &[Variant], others: &[Variant], shape: EnvelopeShape) -> D
         span: Span::NONE,
         doc: shape.doc.to_owned(),
         members: members.collect(),
+        reserved: shape.reserved,
     }
 }
 

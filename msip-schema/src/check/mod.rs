@@ -108,6 +108,7 @@ impl Draft {
                 direction,
                 doc: self.envelope(direction).doc.clone(),
                 members,
+                reserved: self.envelope(direction).reserved.clone(),
             }
         };
         let client_to_server = envelope(Direction::ClientToServer);

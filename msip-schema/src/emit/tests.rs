@@ -49,6 +49,7 @@ fn envelope(mut members: Vec<DraftMember>) -> DraftEnvelope {
         span: Span::NONE,
         doc: String::new(),
         members,
+        reserved: crate::Reserved::default(),
     }
 }
 

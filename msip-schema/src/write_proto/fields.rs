@@ -7,7 +7,7 @@ use crate::{Cardinality, Field, FieldType, MessageType};
 
 impl Scope<'_> {
     pub(super) fn write_fields(&self, message: &MessageType, out: &mut Text) {
-        write_reserved(message, out);
+        write_reserved(&message.reserved_numbers, &message.reserved_names, out);
         let mut written = BTreeSet::new();
         for field in &message.fields {
             let Some(oneof) = &field.oneof else {
@@ -76,8 +76,9 @@ impl Scope<'_> {
     }
 }
 
-fn write_reserved(message: &MessageType, out: &mut Text) {
-    let numbers = message.reserved_numbers.iter();
+/// `reserved 3, 5 to 7;` and `reserved "old";`
+pub(super) fn write_reserved(numbers: &[(u32, u32)], names: &[String], out: &mut Text) {
+    let numbers = numbers.iter();
     let numbers: Vec<_> = numbers
         .map(|(first, last)| match last {
             last if last == first => first.to_string(),
@@ -85,11 +86,7 @@ fn write_reserved(message: &MessageType, out: &mut Text) {
             last => format!("{first} to {last}"),
         })
         .collect();
-    let names: Vec<_> = message
-        .reserved_names
-        .iter()
-        .map(|name| quoted(name))
-        .collect();
+    let names: Vec<_> = names.iter().map(|name| quoted(name)).collect();
     for reserved in [numbers, names] {
         if !reserved.is_empty() {
             out.line(&format!("reserved {};", reserved.join(", ")));

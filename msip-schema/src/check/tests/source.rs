@@ -15,8 +15,8 @@ use std::ops::Range;
 
 use crate::{
     Cardinality, Compression, Draft, DraftEnvelope, DraftMember, DraftMethod, EnumType, EnumValue,
-    Field, FieldType, FileId, MemberOptions, MessageType, MsgKind, Payload, Reply, SourceMap, Span,
-    Spanned, TypeDef, TypeName, Types,
+    Field, FieldType, FileId, MemberOptions, MessageType, MsgKind, Payload, Reply, Reserved,
+    SourceMap, Span, Spanned, TypeDef, TypeName, Types,
 };
 
 /// Reads a test's source; panics where it makes no sense.
@@ -118,6 +118,7 @@ impl Parser {
             span: Span::NONE,
             doc: String::new(),
             members: Vec::new(),
+            reserved: Reserved::default(),
         };
         let mut draft = Draft {
             package: Spanned::new(String::new(), Span::NONE),
@@ -202,7 +203,12 @@ impl Parser {
                 options,
             });
         }
-        DraftEnvelope { span, doc, members }
+        DraftEnvelope {
+            span,
+            doc,
+            members,
+            reserved: Reserved::default(),
+        }
     }
 
     fn options(&mut self) -> MemberOptions {
