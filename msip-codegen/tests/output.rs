@@ -60,6 +60,12 @@ fn everything_that_a_schema_can_hold() {
 }
 
 #[test]
+fn streams_of_every_shape() {
+    let files = compile(Builder::new(), &["streams.proto"]);
+    insta::assert_snapshot!("streams", text(&files, "streams.rs"));
+}
+
+#[test]
 fn one_side_alone() {
     let client = compile(Builder::new().client_only(), &["names.proto"]);
     let server = compile(Builder::new().server_only(), &["names.proto"]);

@@ -18,7 +18,8 @@ use tokio::task::JoinSet;
 use tokio::time::{Instant, timeout_at};
 
 use crate::{
-    BodyError, Code, DisconnectReason, Envelope, Status,
+    Answered, BodyError, Code, DisconnectReason, Envelope, ItemStream, SendError, Status,
+    Streaming,
     body::Encoding,
     call::Call,
     link::{CallToAnswer, Link, PROTOCOL_TIMEOUT, Terms},
@@ -44,7 +45,15 @@ pub(crate) trait Dispatch: Send + Sync + 'static {
         &self,
         context: &Self::Context,
         message: Self::In,
-    ) -> impl Future<Output = Result<Option<Self::Out>, Status>> + Send;
+    ) -> impl Future<Output = Result<Answered<Self::Out>, Status>> + Send;
+
+    /// Hands a stream of requests to the handler method of this variant.
+    fn dispatch_stream(
+        &self,
+        context: &Self::Context,
+        variant: u16,
+        requests: Streaming<Self::In>,
+    ) -> impl Future<Output = Result<Answered<Self::Out>, Status>> + Send;
 
     /// The connection is there.
     fn connected(&self, context: &Self::Context) -> impl Future<Output = ()> + Send;
@@ -169,7 +178,10 @@ impl<D: Dispatch> Handlers<D> {
             }
             settle(&self.link, &mut self.handled);
             while let Some(ended) = self.calls.try_join_next() {
-                debug_assert!(ended.is_ok(), "calls catch their panics");
+                debug_assert!(
+                    !ended.is_err_and(|error| error.is_panic()),
+                    "calls catch their panics"
+                );
             }
         }
     }
@@ -240,9 +252,6 @@ impl<D: Dispatch> Handlers<D> {
 
     /// Begins a call, which goes on in a task unless it is done at once.
     async fn serve(&mut self, incoming: Incoming, slot: ServedSlot) {
-        let Incoming {
-            variant, timeout, ..
-        } = incoming;
         let Terms {
             generation,
             ref encoding,
@@ -255,23 +264,28 @@ impl<D: Dispatch> Handlers<D> {
             deadline: None,
             is_paid: false,
         };
-        let (message, row) = match decode::<D>(encoding, &self.link, incoming) {
-            Ok(decoded) => decoded,
+        let timeout = incoming.timeout;
+        let (request, row) = match self.request(incoming, call) {
+            Ok(request) => request,
             Err(status) => return owed.fail(&status),
         };
         tracing::trace!(call = row.name, "serving");
-        let schema_timeout = row
-            .timeout_ms
-            .map(|ms| Duration::from_millis(u64::from(ms)));
-        let limit = timeout.or(schema_timeout).unwrap_or(PROTOCOL_TIMEOUT);
-        let deadline = Instant::now().checked_add(limit);
+        let deadline = deadline(row, timeout);
         owed.deadline = deadline;
         let context = D::for_call(&self.context, Call::with_deadline(deadline));
         let side = Arc::clone(&self.side);
+        let variant = row.number;
         let mut serving = Box::pin(async move {
-            match caught(side.dispatch(&context, message)).await {
-                Ok(Ok(Some(answer))) => owed.answer::<D::Out>(&answer),
-                Ok(Ok(None)) => {
+            let handled = match request {
+                Request::Message(message) => caught(side.dispatch(&context, message)).await,
+                Request::Stream(requests) => {
+                    caught(side.dispatch_stream(&context, variant, requests)).await
+                }
+            };
+            match handled {
+                Ok(Ok(Answered::Message(answer))) => owed.answer::<D::Out>(&answer),
+                Ok(Ok(Answered::Stream(answers))) => owed.answer_stream(answers, variant).await,
+                Ok(Ok(Answered::Nothing)) => {
                     owed.fail(&Status::internal("the handler has no answer for a call"))
                 }
                 Ok(Err(status)) => owed.fail(&status),
@@ -281,14 +295,71 @@ impl<D: Dispatch> Handlers<D> {
         if poll_fn(|task| Poll::Ready(serving.as_mut().poll(task).is_ready())).await {
             return;
         }
-        self.calls.spawn(async move {
+        let task = self.calls.spawn(async move {
             match deadline {
                 // Dropping the call answers it.
                 Some(deadline) => drop(timeout_at(deadline, serving).await),
                 None => serving.await,
             }
         });
+        self.link.call_runs(call, task);
     }
+
+    /// What a call asks for, unless nobody waits for the answer any more.
+    fn request(
+        &self,
+        incoming: Incoming,
+        call: CallToAnswer,
+    ) -> Result<(Request<D::In>, &'static Variant), Status> {
+        if self.link.is_cancelled(call) {
+            return Err(Status::new(Code::Cancelled, "cancelled before it began"));
+        }
+        if !incoming.is_stream {
+            let (message, row) = decode::<D>(&self.terms.encoding, &self.link, incoming)?;
+            return match row.exchange {
+                Exchange::Call {
+                    request_stream: true,
+                    ..
+                } => Err(Status::invalid_argument(format!(
+                    "`{}` asks for a stream of requests",
+                    row.name
+                ))),
+                _ => Ok((Request::Message(message), row)),
+            };
+        }
+        let row = expect::<D>(incoming.variant, incoming.reply)?;
+        let requests = match row.exchange {
+            Exchange::Call {
+                request_stream: true,
+                ..
+            } => self.link.requests(call.slot),
+            _ => {
+                return Err(Status::invalid_argument(format!(
+                    "`{}` asks for one request",
+                    row.name
+                )));
+            }
+        };
+        let requests =
+            requests.ok_or_else(|| Status::new(Code::Cancelled, "the call has ended"))?;
+        Ok((Request::Stream(Streaming::requests(requests)), row))
+    }
+}
+
+/// What a handler of a call is given.
+enum Request<In> {
+    Message(In),
+    Stream(Streaming<In>),
+}
+
+/// When a call has to be answered. One with a stream may go on for as long as both sides like, unless the schema or
+/// the caller says otherwise.
+fn deadline(row: &Variant, told: Option<Duration>) -> Option<Instant> {
+    let schema = row
+        .timeout_ms
+        .map(|ms| Duration::from_millis(u64::from(ms)));
+    let default = (!row.has_streams()).then_some(PROTOCOL_TIMEOUT);
+    Instant::now().checked_add(told.or(schema).or(default)?)
 }
 
 /// Grants the other side as much as has been handled.
@@ -312,29 +383,7 @@ fn decode<D: Dispatch>(
         reply,
         ..
     } = incoming;
-    let Some(row) = variant_of::<D::In>(variant) else {
-        return Err(Status::new(
-            Code::Unimplemented,
-            BodyError::unknown_variant(variant).to_string(),
-        ));
-    };
-    let name = row.name;
-    match (row.exchange, reply) {
-        (Exchange::Answer, _) => return Err(Status::unsolicited(name)),
-        (Exchange::Call { .. }, ReplyTo::Call(_))
-        | (Exchange::OneWay | Exchange::Acknowledged, ReplyTo::Nobody | ReplyTo::Delivery { .. }) =>
-            {}
-        (Exchange::Call { .. }, _) => {
-            return Err(Status::invalid_argument(format!(
-                "`{name}` is a call, and nobody waits for its answer"
-            )));
-        }
-        (_, ReplyTo::Call(_)) => {
-            return Err(Status::invalid_argument(format!(
-                "`{name}` has no answer, and somebody waits for one"
-            )));
-        }
-    }
+    let row = expect::<D>(variant, reply)?;
     let unreadable = |error: BodyError| Status::new(error.code(), error.to_string());
     if compressed {
         body = encoding.inflate(variant, body).map_err(unreadable)?;
@@ -346,6 +395,30 @@ fn decode<D: Dispatch>(
     }
     let message = encoding.decode(variant, body);
     message.map(|message| (message, row)).map_err(unreadable)
+}
+
+/// The row of a variant, unless it is not one that can come so.
+fn expect<D: Dispatch>(variant: u16, reply: ReplyTo) -> Result<&'static Variant, Status> {
+    let Some(row) = variant_of::<D::In>(variant) else {
+        return Err(Status::new(
+            Code::Unimplemented,
+            BodyError::unknown_variant(variant).to_string(),
+        ));
+    };
+    let name = row.name;
+    match (row.exchange, reply) {
+        (Exchange::Answer, _) => Err(Status::unsolicited(name)),
+        (Exchange::Call { .. }, ReplyTo::Call(_))
+        | (Exchange::OneWay | Exchange::Acknowledged, ReplyTo::Nobody | ReplyTo::Delivery { .. }) => {
+            Ok(row)
+        }
+        (Exchange::Call { .. }, _) => Err(Status::invalid_argument(format!(
+            "`{name}` is a call, and nobody waits for its answer"
+        ))),
+        (_, ReplyTo::Call(_)) => Err(Status::invalid_argument(format!(
+            "`{name}` has no answer, and somebody waits for one"
+        ))),
+    }
 }
 
 fn panicked(variant: u16, panic: &str) -> Status {
@@ -390,6 +463,33 @@ impl Owed {
             encode,
         };
         self.link.reply(self.call, reply);
+    }
+
+    /// Sends the answers of a stream, and its end. Their own panic ends them.
+    async fn answer_stream<E: Envelope>(self, answers: ItemStream<E>, variant: u16) {
+        self.link.begin_answers(self.call);
+        let mut answers = answers;
+        loop {
+            let next = poll_fn(|task| answers.as_mut().poll_next(task));
+            match caught(next).await {
+                Ok(Some(Ok(answer))) => match self.link.send_answer(self.call, &answer).await {
+                    Ok(()) => {}
+                    Err(error @ SendError::TooLarge { .. }) => return self.fail(&error.into()),
+                    // The caller is gone, or has lost interest.
+                    Err(_) => {
+                        return self.fail(&Status::new(Code::Cancelled, "the call has ended"));
+                    }
+                },
+                Ok(Some(Err(status))) => return self.fail(&status),
+                Ok(None) => return self.end(),
+                Err(panic) => return self.fail(&panicked(variant, &panic)),
+            }
+        }
+    }
+
+    fn end(mut self) {
+        self.is_paid = true;
+        self.link.reply(self.call, Reply::<NoBody>::End);
     }
 
     fn fail(mut self, status: &Status) {

@@ -21,7 +21,7 @@ use crate::{
     DisconnectReason,
     dispatch::Inbox,
     link::Link,
-    session::{Event, Fault, FaultKind, Incoming, Outcome, Session, TimedOut, Transmit},
+    session::{Event, Fault, FaultKind, Incoming, Outcome, ReplyTo, Session, TimedOut, Transmit},
     transport::Stream,
     wire::{DecodeError, Decoder, ErrorText, Frame, HeaderError, MsgId},
 };
@@ -237,7 +237,27 @@ impl Driver {
                 break;
             };
             match session.handle_frame(frame, now)? {
-                Some(Event::Incoming(incoming)) => self.incoming.push(incoming),
+                Some(Event::Incoming(incoming)) => {
+                    if let (true, ReplyTo::Call(slot)) = (incoming.is_stream, incoming.reply) {
+                        state.begin_requests(slot, incoming.first_item());
+                    }
+                    self.incoming.push(incoming);
+                }
+                Some(Event::Item { token, item }) => {
+                    self.wakers.extend(state.push_item(token, item));
+                }
+                Some(Event::RequestItem {
+                    slot,
+                    item,
+                    is_last,
+                }) => {
+                    self.wakers.extend(state.push_request(slot, item, is_last));
+                }
+                Some(Event::Cancelled(slot)) => {
+                    self.wakers.extend(state.end_requests(slot));
+                    state.cancel(slot);
+                }
+                Some(Event::StreamRoom) => self.wakers.extend(state.stream_room()),
                 Some(Event::Answered { token, outcome }) => {
                     has_room = true;
                     self.wakers.extend(state.complete(token, outcome));

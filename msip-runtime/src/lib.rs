@@ -28,6 +28,7 @@ mod server;
 mod session;
 mod settings;
 mod status;
+mod streaming;
 pub mod transport;
 pub mod wire;
 mod with;
@@ -38,6 +39,7 @@ pub use call::Call;
 pub use client::{Client, ClientBuilder, ConnectionInfo, ConnectionState, Reconnect};
 pub use describe::proto_text;
 pub use error::{CallError, ConnectError, DisconnectReason, SendError};
+pub use futures_core::Stream;
 #[cfg(feature = "derive")]
 #[doc(hidden)]
 pub use msip_macros::__protocol;
@@ -58,5 +60,6 @@ pub use server::{
 };
 pub use settings::{SchemaRule, SettingError};
 pub use status::Status;
+pub use streaming::{Answered, EmptyStream, ItemStream, Streaming, widen};
 pub use wire::Code;
 pub use with::With;

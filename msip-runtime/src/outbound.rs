@@ -7,8 +7,11 @@ use std::{
     task::{Context, Poll, Waker},
 };
 
+use futures_core::Stream;
+
 use crate::{
-    CallError, CallOptions, Client, Envelope, Outbound, Peer, Protocol, SendError, link::Link,
+    CallError, CallOptions, Client, Envelope, Outbound, Peer, Protocol, SendError, Streaming,
+    link::{Link, Opening, upload},
     with::With,
 };
 
@@ -26,7 +29,7 @@ pub fn send_now(send: impl Future<Output = Result<(), SendError>>) -> Result<(),
 
 /// Something that has a connection, and options for what is sent through it.
 trait Linked: Send + Sync {
-    fn link(&self) -> &Link;
+    fn link(&self) -> &Arc<Link>;
 
     fn options(&self) -> CallOptions {
         CallOptions::new()
@@ -34,19 +37,19 @@ trait Linked: Send + Sync {
 }
 
 impl<P: Protocol> Linked for Client<P> {
-    fn link(&self) -> &Link {
+    fn link(&self) -> &Arc<Link> {
         Client::link(self)
     }
 }
 
 impl<P: Protocol> Linked for Peer<P> {
-    fn link(&self) -> &Link {
+    fn link(&self) -> &Arc<Link> {
         Peer::link(self)
     }
 }
 
 impl<T: Linked> Linked for With<'_, T> {
-    fn link(&self) -> &Link {
+    fn link(&self) -> &Arc<Link> {
         self.target.link()
     }
 
@@ -72,6 +75,26 @@ macro_rules! outbound {
 
             async fn call(&self, request: P::$out) -> Result<P::$in, CallError> {
                 call(self, request).await
+            }
+
+            async fn call_streaming(&self, request: P::$out) -> Result<Streaming<P::$in>, CallError> {
+                call_streaming(self, request).await
+            }
+
+            async fn upload(
+                &self,
+                variant: u16,
+                requests: impl Stream<Item = P::$out> + Send + 'static,
+            ) -> Result<P::$in, CallError> {
+                upload(self.link(), variant, requests, self.options()).await
+            }
+
+            async fn exchange(
+                &self,
+                variant: u16,
+                requests: impl Stream<Item = P::$out> + Send + 'static,
+            ) -> Result<Streaming<P::$in>, CallError> {
+                exchange(self, variant, requests).await
             }
         }
     )*};
@@ -99,6 +122,30 @@ async fn call<Out: Envelope, In: Envelope>(
     linked.link().call(&request, linked.options()).await
 }
 
+async fn call_streaming<Out: Envelope, In: Envelope>(
+    linked: &impl Linked,
+    request: Out,
+) -> Result<Streaming<In>, CallError> {
+    let answers = linked
+        .link()
+        .open_streams(Opening::Request(&request), linked.options())
+        .await?;
+    Ok(Streaming::answers(answers, None))
+}
+
+async fn exchange<Out: Envelope, In: Envelope>(
+    linked: &impl Linked,
+    variant: u16,
+    requests: impl Stream<Item = Out> + Send + 'static,
+) -> Result<Streaming<In>, CallError> {
+    let link = linked.link();
+    let answers = link
+        .open_streams::<Out>(Opening::Stream(variant), linked.options())
+        .await?;
+    let sending = Arc::clone(link).send_requests(Arc::clone(&answers.inflow), requests);
+    Ok(Streaming::answers(answers, Some(Box::pin(sending))))
+}
+
 impl<T, Out: Send, In> Outbound<Out, In> for &T
 where
     T: Outbound<Out, In> + ?Sized,
@@ -117,6 +164,29 @@ where
 
     fn call(&self, request: Out) -> impl Future<Output = Result<In, CallError>> + Send {
         T::call(self, request)
+    }
+
+    fn call_streaming(
+        &self,
+        request: Out,
+    ) -> impl Future<Output = Result<Streaming<In>, CallError>> + Send {
+        T::call_streaming(self, request)
+    }
+
+    fn upload(
+        &self,
+        variant: u16,
+        requests: impl Stream<Item = Out> + Send + 'static,
+    ) -> impl Future<Output = Result<In, CallError>> + Send {
+        T::upload(self, variant, requests)
+    }
+
+    fn exchange(
+        &self,
+        variant: u16,
+        requests: impl Stream<Item = Out> + Send + 'static,
+    ) -> impl Future<Output = Result<Streaming<In>, CallError>> + Send {
+        T::exchange(self, variant, requests)
     }
 }
 
@@ -138,5 +208,28 @@ where
 
     fn call(&self, request: Out) -> impl Future<Output = Result<In, CallError>> + Send {
         T::call(self, request)
+    }
+
+    fn call_streaming(
+        &self,
+        request: Out,
+    ) -> impl Future<Output = Result<Streaming<In>, CallError>> + Send {
+        T::call_streaming(self, request)
+    }
+
+    fn upload(
+        &self,
+        variant: u16,
+        requests: impl Stream<Item = Out> + Send + 'static,
+    ) -> impl Future<Output = Result<In, CallError>> + Send {
+        T::upload(self, variant, requests)
+    }
+
+    fn exchange(
+        &self,
+        variant: u16,
+        requests: impl Stream<Item = Out> + Send + 'static,
+    ) -> impl Future<Output = Result<Streaming<In>, CallError>> + Send {
+        T::exchange(self, variant, requests)
     }
 }

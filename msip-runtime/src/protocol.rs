@@ -4,9 +4,11 @@
 
 use bytes::Bytes;
 
+use futures_core::Stream;
+
 use crate::{
-    BodyError, CallError, Client, ConnectError, DisconnectReason, MsgKind, Peer, Reconnect,
-    SendError, Status,
+    Answered, BodyError, CallError, Client, ConnectError, DisconnectReason, MsgKind, Peer,
+    Reconnect, SendError, Status, Streaming,
 };
 
 /// The generation of generated code that this runtime understands.
@@ -100,6 +102,10 @@ pub enum Exchange {
     Call {
         /// The answer's number.
         response: u16,
+        /// Whether the request is a stream.
+        request_stream: bool,
+        /// Whether the answer is a stream.
+        response_stream: bool,
     },
     /// It is itself the answer of a call.
     Answer,
@@ -125,8 +131,60 @@ impl Variant {
     /// It is answered by the other direction's variant with this number.
     #[must_use]
     pub const fn call(mut self, response: u16) -> Self {
-        self.exchange = Exchange::Call { response };
+        self.exchange = Exchange::Call {
+            response,
+            request_stream: false,
+            response_stream: false,
+        };
         self
+    }
+
+    /// The request of the call is a stream.
+    #[must_use]
+    pub const fn request_stream(mut self) -> Self {
+        if let Exchange::Call {
+            response,
+            response_stream,
+            ..
+        } = self.exchange
+        {
+            self.exchange = Exchange::Call {
+                response,
+                request_stream: true,
+                response_stream,
+            };
+        }
+        self
+    }
+
+    /// The answer of the call is a stream.
+    #[must_use]
+    pub const fn response_stream(mut self) -> Self {
+        if let Exchange::Call {
+            response,
+            request_stream,
+            ..
+        } = self.exchange
+        {
+            self.exchange = Exchange::Call {
+                response,
+                request_stream,
+                response_stream: true,
+            };
+        }
+        self
+    }
+
+    /// Whether the call has a stream on either side.
+    pub(crate) const fn has_streams(&self) -> bool {
+        match self.exchange {
+            Exchange::Call {
+                request_stream,
+                response_stream,
+                ..
+            } => request_stream || response_stream,
+            _ => false,
+        }
     }
 
     /// It is acknowledged once it has been handled.
@@ -245,6 +303,27 @@ pub trait Outbound<Out, In>: Send + Sync {
 
     /// Sends a request and waits for its answer.
     fn call(&self, request: Out) -> impl Future<Output = Result<In, CallError>> + Send;
+
+    /// Sends a request whose answer is a stream. Returns once the request is on its way.
+    fn call_streaming(
+        &self,
+        request: Out,
+    ) -> impl Future<Output = Result<Streaming<In>, CallError>> + Send;
+
+    /// Sends a stream of requests of this variant, and waits for the one answer.
+    fn upload(
+        &self,
+        variant: u16,
+        requests: impl Stream<Item = Out> + Send + 'static,
+    ) -> impl Future<Output = Result<In, CallError>> + Send;
+
+    /// Opens a call of this variant whose request and answer are streams. The requests are sent while the answers
+    /// are taken.
+    fn exchange(
+        &self,
+        variant: u16,
+        requests: impl Stream<Item = Out> + Send + 'static,
+    ) -> impl Future<Output = Result<Streaming<In>, CallError>> + Send;
 }
 
 /// Something that sends the messages of one direction to many receivers at once.
@@ -257,12 +336,24 @@ pub trait OutboundAll<Out>: Send + Sync {
 /// A protocol whose clients' messages `H` handles; implemented by generated code for every
 /// `H: HandleClientToServer`.
 pub trait ServeWith<H>: Protocol {
-    /// Hands a message to its handler method. `None` where the message has no answer.
+    /// Hands a message to its handler method.
     fn dispatch(
         handler: &H,
         peer: &Peer<Self>,
         message: Self::ClientToServer,
-    ) -> impl Future<Output = Result<Option<Self::ServerToClient>, Status>> + Send;
+    ) -> impl Future<Output = Result<Answered<Self::ServerToClient>, Status>> + Send;
+
+    /// Hands a stream of requests to the handler method of this variant. Protocols without any need no other than
+    /// this, which refuses.
+    fn dispatch_stream(
+        handler: &H,
+        peer: &Peer<Self>,
+        variant: u16,
+        requests: Streaming<Self::ClientToServer>,
+    ) -> impl Future<Output = Result<Answered<Self::ServerToClient>, Status>> + Send {
+        let _ = (handler, peer, requests);
+        std::future::ready(Err(Status::unimplemented_variant(variant)))
+    }
 
     /// A client has connected.
     fn connected(handler: &H, peer: &Peer<Self>) -> impl Future<Output = ()> + Send;
@@ -278,12 +369,24 @@ pub trait ServeWith<H>: Protocol {
 /// A protocol whose server's messages `H` handles; implemented by generated code for every
 /// `H: HandleServerToClient`.
 pub trait ConnectWith<H>: Protocol {
-    /// Hands a message to its handler method. `None` where the message has no answer.
+    /// Hands a message to its handler method.
     fn dispatch(
         handler: &H,
         client: &Client<Self>,
         message: Self::ServerToClient,
-    ) -> impl Future<Output = Result<Option<Self::ClientToServer>, Status>> + Send;
+    ) -> impl Future<Output = Result<Answered<Self::ClientToServer>, Status>> + Send;
+
+    /// Hands a stream of requests to the handler method of this variant. Protocols without any need no other than
+    /// this, which refuses.
+    fn dispatch_stream(
+        handler: &H,
+        client: &Client<Self>,
+        variant: u16,
+        requests: Streaming<Self::ServerToClient>,
+    ) -> impl Future<Output = Result<Answered<Self::ClientToServer>, Status>> + Send {
+        let _ = (handler, client, requests);
+        std::future::ready(Err(Status::unimplemented_variant(variant)))
+    }
 
     /// The client has connected, or connected again.
     fn connected(handler: &H, client: &Client<Self>) -> impl Future<Output = ()> + Send;

@@ -108,6 +108,15 @@ impl Status {
         )
     }
 
+    /// Nobody here handles requests of this variant.
+    #[must_use]
+    pub fn unimplemented_variant(variant: u16) -> Self {
+        Self::new(
+            Code::Unimplemented,
+            format!("variant {variant} is not handled here"),
+        )
+    }
+
     /// The message of this name is the answer of a call, and came without one.
     #[must_use]
     pub fn unsolicited(member: &str) -> Self {

@@ -122,7 +122,8 @@ pub struct Member {
     pub kind: MsgKind,
     /// What comes back.
     pub exchange: Exchange,
-    /// How long a caller waits unless told otherwise; `None` is the runtime's default of 30 s.
+    /// How long a caller waits unless told otherwise; `None` is the runtime's default of 30 s, and no limit for
+    /// a call with a stream.
     pub timeout: Option<Duration>,
     /// Whether it overtakes frames that are not urgent.
     pub urgent: bool,
@@ -153,7 +154,7 @@ pub enum Exchange {
     OneWay,
     /// Word that the receiver's handler has returned, or its error.
     Acknowledged,
-    /// The member of this name in the other direction, or an error.
+    /// The member of this name in the other direction, or any number of them where it is a stream, or an error.
     Call {
         /// The answer's member.
         response: String,

@@ -1,13 +1,19 @@
 //! A server of the `lab` protocol that tells the test what it sees.
 
-use std::sync::Arc;
+use std::{
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll},
+};
 
-use msip_runtime::{DisconnectReason, Peer, Server, Status, transport::ServiceUrl};
+use msip_runtime::{
+    DisconnectReason, Peer, Server, Status, Stream, Streaming, transport::ServiceUrl,
+};
 use tokio::sync::{Semaphore, mpsc};
 
 use crate::lab::{
-    ActReq, ActRsp, AskReq, EchoReq, EchoRsp, HandleClientToServer, Lab, NoteInd, SaveInd,
-    SendServerToClient as _,
+    ActReq, ActRsp, AskReq, CountReq, CountRsp, EchoReq, EchoRsp, HandleClientToServer, Lab,
+    NoteInd, SaveInd, SendServerToClient as _, ShoutReq, ShoutRsp, SumReq, SumRsp,
 };
 
 /// What happened to the server.
@@ -122,6 +128,51 @@ impl HandleClientToServer for LabServer {
         done.map(|done| ActRsp { done })
     }
 
+    async fn on_count_req(
+        &self,
+        _: &Peer<Lab>,
+        request: CountReq,
+    ) -> Result<impl Stream<Item = Result<CountRsp, Status>> + Send + 'static, Status> {
+        if request.from == 13 {
+            return Err(Status::failed_precondition("not from thirteen"));
+        }
+        let told = TellDrop(Some((self.seen.clone(), "count".to_owned())));
+        Ok(Count {
+            next: request.from,
+            to: if request.to == 0 {
+                u64::MAX
+            } else {
+                request.to
+            },
+            ballast_len: request.ballast_len as usize,
+            told,
+        })
+    }
+
+    async fn on_sum_req(
+        &self,
+        _: &Peer<Lab>,
+        mut requests: Streaming<SumReq>,
+    ) -> Result<SumRsp, Status> {
+        let mut sum = 0;
+        while let Some(request) = requests.next().await {
+            let number = request?.number;
+            if number == 13 {
+                return Err(Status::failed_precondition("not thirteen"));
+            }
+            sum += number;
+        }
+        Ok(SumRsp { sum })
+    }
+
+    async fn on_shout_req(
+        &self,
+        _: &Peer<Lab>,
+        requests: Streaming<ShoutReq>,
+    ) -> Result<impl Stream<Item = Result<ShoutRsp, Status>> + Send + 'static, Status> {
+        Ok(Shout(requests))
+    }
+
     async fn on_save_ind(&self, _: &Peer<Lab>, message: SaveInd) -> Result<(), Status> {
         self.see(SeenByServer::Save(message.number)).await;
         if message.number == 13 {
@@ -154,6 +205,48 @@ impl HandleClientToServer for LabServer {
 
     async fn on_client_disconnected(&self, _: &Peer<Lab>, reason: DisconnectReason) {
         self.see(SeenByServer::Disconnected(reason)).await;
+    }
+}
+
+/// Counts; tells when it is dropped before its end.
+struct Count {
+    next: u64,
+    to: u64,
+    ballast_len: usize,
+    told: TellDrop,
+}
+
+impl Stream for Count {
+    type Item = Result<CountRsp, Status>;
+
+    fn poll_next(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        if self.next >= self.to {
+            self.told.0 = None;
+            return Poll::Ready(None);
+        }
+        let number = self.next;
+        self.next += 1;
+        Poll::Ready(Some(Ok(CountRsp {
+            number,
+            ballast: vec![0; self.ballast_len],
+        })))
+    }
+}
+
+/// Shouts what is said.
+struct Shout(Streaming<ShoutReq>);
+
+impl Stream for Shout {
+    type Item = Result<ShoutRsp, Status>;
+
+    fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        Pin::new(&mut self.0).poll_next(context).map(|request| {
+            request.map(|request| {
+                Ok(ShoutRsp {
+                    text: request?.text.to_uppercase(),
+                })
+            })
+        })
     }
 }
 

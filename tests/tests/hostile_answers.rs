@@ -222,7 +222,7 @@ fn broken<C: Caller>() -> Vec<Broken> {
             "a stream",
             flagged(Flags::MORE),
             &[],
-            &format!("{unreadable}a stream, which this version does not take"),
+            &format!("{unreadable}a stream, where one answer was asked for"),
         ),
         case(
             "metadata beyond the payload",

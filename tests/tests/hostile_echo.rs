@@ -10,12 +10,15 @@ use std::{
     time::Duration,
 };
 
-use msip_runtime::{Client, ConnectionState, DisconnectReason, Peer, SendError, Server, Status};
+use msip_runtime::{
+    Client, ConnectionState, DisconnectReason, EmptyStream, Peer, SendError, Server, Status,
+    Stream, Streaming,
+};
 use msip_tests::{
     lab::{
-        ActReq, ActRsp, AskReq, AskRsp, EchoReq, EchoRsp, HandleClientToServer,
+        ActReq, ActRsp, AskReq, AskRsp, CountReq, CountRsp, EchoReq, EchoRsp, HandleClientToServer,
         HandleServerToClient, Lab, NoteInd, SaveInd, SendClientToServer as _,
-        SendServerToClient as _,
+        SendServerToClient as _, ShoutReq, ShoutRsp, SumReq, SumRsp,
     },
     soon,
 };
@@ -76,6 +79,26 @@ impl HandleClientToServer for Mirror {
 
     async fn on_act_req(&self, _: &Peer<Lab>, _: ActReq) -> Result<ActRsp, Status> {
         Ok(ActRsp::default())
+    }
+
+    async fn on_count_req(
+        &self,
+        _: &Peer<Lab>,
+        _: CountReq,
+    ) -> Result<impl Stream<Item = Result<CountRsp, Status>> + Send + 'static, Status> {
+        Ok(EmptyStream::new())
+    }
+
+    async fn on_sum_req(&self, _: &Peer<Lab>, _: Streaming<SumReq>) -> Result<SumRsp, Status> {
+        Ok(SumRsp::default())
+    }
+
+    async fn on_shout_req(
+        &self,
+        _: &Peer<Lab>,
+        _: Streaming<ShoutReq>,
+    ) -> Result<impl Stream<Item = Result<ShoutRsp, Status>> + Send + 'static, Status> {
+        Ok(EmptyStream::new())
     }
 
     async fn on_save_ind(&self, _: &Peer<Lab>, _: SaveInd) -> Result<(), Status> {

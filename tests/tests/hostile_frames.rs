@@ -683,7 +683,10 @@ fn payloads(side: Side) -> Vec<Case> {
             "a stream",
             Flags::MORE,
             topic(0, b""),
-            "a stream, which this version does not take",
+            match side {
+                Side::Connecting => "`echo_req` asks for one request",
+                Side::Accepting => "`ask_req` asks for one request",
+            },
         ),
         answered(
             "a delivery with a broken topic",

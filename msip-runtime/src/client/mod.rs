@@ -14,8 +14,8 @@ pub use builder::ClientBuilder;
 pub use connection::{ConnectionInfo, ConnectionState};
 
 use crate::{
-    CallError, CallOptions, ConnectError, ConnectWith, DisconnectReason, Protocol, Status,
-    call::Call, dispatch::Dispatch, link::Link, with::With,
+    Answered, CallError, CallOptions, ConnectError, ConnectWith, DisconnectReason, Protocol,
+    Status, Streaming, call::Call, dispatch::Dispatch, link::Link, with::With,
 };
 
 /// A client of the protocol `P`: what a client may say, as methods of the generated `SendClientToServer`.
@@ -146,7 +146,7 @@ impl<P: Protocol> Client<P> {
         }
     }
 
-    pub(crate) fn link(&self) -> &Link {
+    pub(crate) fn link(&self) -> &Arc<Link> {
         &self.shared.link
     }
 
@@ -207,8 +207,17 @@ where
         &self,
         context: &Client<P>,
         message: P::ServerToClient,
-    ) -> impl Future<Output = Result<Option<P::ClientToServer>, Status>> + Send {
+    ) -> impl Future<Output = Result<Answered<P::ClientToServer>, Status>> + Send {
         P::dispatch(&self.handler, context, message)
+    }
+
+    fn dispatch_stream(
+        &self,
+        context: &Client<P>,
+        variant: u16,
+        requests: Streaming<P::ServerToClient>,
+    ) -> impl Future<Output = Result<Answered<P::ClientToServer>, Status>> + Send {
+        P::dispatch_stream(&self.handler, context, variant, requests)
     }
 
     fn connected(&self, context: &Client<P>) -> impl Future<Output = ()> + Send {

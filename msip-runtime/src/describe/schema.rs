@@ -204,7 +204,12 @@ fn options(variant: &Variant, others: &[Variant]) -> MemberOptions {
             options.reply = said(Reply::Ack);
             options.kind = said(variant.kind);
         }
-        Exchange::Call { response } => {
+        Exchange::Call {
+            response,
+            response_stream,
+            ..
+        } => {
+            options.reply = response_stream.then(|| said(Reply::Stream)).flatten();
             let answer = others.iter().find(|other| other.number == response);
             options.response = answer.and_then(|answer| said(answer.name.to_owned()));
         }

@@ -2,6 +2,7 @@
 
 use std::{
     future::poll_fn,
+    sync::Arc,
     task::{Context, Poll, Waker},
     time::Duration,
 };
@@ -10,13 +11,14 @@ use tokio::time::{timeout, timeout_at};
 
 use super::{
     Link, State, Waiter,
+    inflow::Inflow,
     wait_queue::{Ticket, WaitQueue},
 };
 use crate::{
     CallError, CallOptions, Envelope, SendError, Status,
     body::{Encoding, Prepared},
-    protocol::Variant,
-    session::{Blocked, Opener, Outcome, Token},
+    protocol::{Variant, variant_of},
+    session::{Blocked, End, Opener, Outcome, Shape, Token},
 };
 
 /// How long an answer may take where neither the schema nor the caller says (docs/protocol.md, "Deadlines"). The
@@ -25,7 +27,7 @@ pub(crate) const PROTOCOL_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// What an exchange waits for room in.
 #[derive(Debug, Clone, Copy)]
-enum Queue {
+pub(super) enum Queue {
     Messages,
     Calls,
 }
@@ -40,7 +42,7 @@ impl State {
 }
 
 /// What came of an attempt to send, with the lock held.
-enum Attempt<T> {
+pub(super) enum Attempt<T> {
     Done(T),
     NoRoom,
     Failed(SendError),
@@ -232,7 +234,7 @@ impl Link {
         let deadline = self.now().saturating_add(limit);
         let attempt = |state: &mut State| match queue {
             Queue::Messages => outgoing.deliver(state, deadline),
-            Queue::Calls => outgoing.call(state, deadline),
+            Queue::Calls => outgoing.call(state, deadline, None),
         };
         let token = match self.now_if_room(queue, attempt) {
             Some(token) => token?,
@@ -256,7 +258,7 @@ impl Link {
     }
 
     /// Tries once. `None` where there is no room, or others wait for it.
-    fn now_if_room<T>(
+    pub(super) fn now_if_room<T>(
         &self,
         queue: Queue,
         attempt: impl Fn(&mut State) -> Attempt<T>,
@@ -279,7 +281,7 @@ impl Link {
     }
 
     /// Queues up until the attempt finds room. Dropping the future leaves the queue; nothing was sent.
-    async fn when_room<T>(
+    pub(super) async fn when_room<T>(
         &self,
         queue: Queue,
         attempt: impl Fn(&mut State) -> Attempt<T>,
@@ -297,10 +299,11 @@ impl Link {
 const MAX_PING: usize = 64 * 1024;
 
 /// A message that is ready to be sent, but for its id.
-struct Outgoing<'a, E> {
-    message: &'a E,
-    variant: &'static Variant,
-    opener: Opener,
+pub(super) struct Outgoing<'a, E> {
+    /// `None` opens a request stream, whose items follow.
+    message: Option<&'a E>,
+    pub(super) variant: &'static Variant,
+    pub(super) opener: Opener,
     len: usize,
     /// The body, made before the lock is taken, and for which encoding; none for a message that is written in
     /// protobuf, as it is.
@@ -308,23 +311,34 @@ struct Outgoing<'a, E> {
 }
 
 impl<'a, E: Envelope> Outgoing<'a, E> {
-    fn new(link: &Link, message: &'a E, options: CallOptions) -> Result<Self, SendError> {
+    /// The opening of a request stream of this variant.
+    pub(super) fn stream(number: u16, options: CallOptions) -> Result<Self, SendError> {
+        // Generated code asks for a variant of its own.
+        let variant = variant_of::<E>(number).ok_or(SendError::Closed)?;
+        let opener = opener(variant, options);
+        Ok(Self {
+            message: None,
+            variant,
+            opener,
+            len: 0,
+            prepared: None,
+        })
+    }
+
+    pub(super) fn new(
+        link: &Link,
+        message: &'a E,
+        options: CallOptions,
+    ) -> Result<Self, SendError> {
         let variant = E::VARIANTS.get(message.index()).ok_or(SendError::Closed)?;
-        let opener = Opener {
-            variant: variant.number,
-            kind: variant.kind,
-            urgent: options.urgent.unwrap_or(variant.urgent),
-            compressed: false,
-            deadline_ms: None,
-        };
         let encoding = link.encoding();
         let prepared = encoding
             .prepare(message, variant)
             .map_err(SendError::Unwritable)?;
         Ok(Self {
-            message,
+            message: Some(message),
             variant,
-            opener,
+            opener: opener(variant, options),
             len: message.encoded_len(),
             prepared: prepared.map(|prepared| (encoding, prepared)),
         })
@@ -341,15 +355,25 @@ impl<'a, E: Envelope> Outgoing<'a, E> {
         let attempt = self.attempt(state, |session, opener, encode| {
             session.deliver(opener, token, deadline, encode)
         });
-        state.wait(attempt)
+        state.wait(attempt, None)
     }
 
-    fn call(&self, state: &mut State, deadline: Duration) -> Attempt<Token> {
+    /// Opens a call; `inflow` is where the items of its answer go, where that is a stream.
+    pub(super) fn call(
+        &self,
+        state: &mut State,
+        deadline: Duration,
+        inflow: Option<&Arc<Inflow>>,
+    ) -> Attempt<Token> {
         let token = state.waiters.vacant_key();
+        let shape = Shape {
+            request_stream: self.message.is_none(),
+            response_stream: inflow.is_some(),
+        };
         let attempt = self.attempt(state, |session, opener, encode| {
-            session.call(opener, token, deadline, encode)
+            session.call(opener, shape, token, deadline, encode)
         });
-        state.wait(attempt)
+        state.wait(attempt, inflow)
     }
 
     fn attempt<T>(
@@ -363,12 +387,13 @@ impl<'a, E: Envelope> Outgoing<'a, E> {
     ) -> Attempt<T> {
         let no_session = state.no_session();
         let late;
-        let prepared = match &self.prepared {
-            Some((encoding, prepared)) if state.encoding.is_same(encoding) => Some(prepared),
-            None if state.encoding.is_plain() => None,
+        let prepared = match (&self.prepared, self.message) {
+            (_, None) => None,
+            (Some((encoding, prepared)), _) if state.encoding.is_same(encoding) => Some(prepared),
+            (None, _) if state.encoding.is_plain() => None,
             // Where the connection is another than before; or for a small message that would be compressed if it
             // were large, which costs nothing.
-            _ => match state.encoding.prepare(self.message, self.variant) {
+            (_, Some(message)) => match state.encoding.prepare(message, self.variant) {
                 Ok(prepared) => {
                     late = prepared;
                     late.as_ref()
@@ -390,12 +415,26 @@ impl<'a, E: Envelope> Outgoing<'a, E> {
         };
         match push(session, &opener, &mut |buffer| match prepared {
             Some(prepared) => buffer.extend_from_slice(&prepared.bytes),
-            None => self.message.encode(buffer),
+            None => {
+                if let Some(message) = self.message {
+                    message.encode(buffer);
+                }
+            }
         }) {
             Ok(value) => Attempt::Done(value),
             Err(Blocked::NoRoom) => Attempt::NoRoom,
             Err(Blocked::Closing) => Attempt::Failed(no_session),
         }
+    }
+}
+
+fn opener(variant: &Variant, options: CallOptions) -> Opener {
+    Opener {
+        variant: variant.number,
+        kind: variant.kind,
+        urgent: options.urgent.unwrap_or(variant.urgent),
+        compressed: false,
+        deadline_ms: None,
     }
 }
 
@@ -411,23 +450,34 @@ fn open(
         Some(Err(Blocked::NoRoom)) => Attempt::NoRoom,
         Some(Err(Blocked::Closing)) | None => Attempt::Failed(no_session),
     };
-    state.wait(attempt)
+    state.wait(attempt, None)
 }
 
 impl State {
     /// Makes somebody wait for the exchange that was just opened under the next free token.
-    fn wait(&mut self, attempt: Attempt<crate::session::Slot>) -> Attempt<Token> {
+    fn wait(
+        &mut self,
+        attempt: Attempt<crate::session::Slot>,
+        inflow: Option<&Arc<Inflow>>,
+    ) -> Attempt<Token> {
         match attempt {
-            Attempt::Done(slot) => {
-                Attempt::Done(self.waiters.insert(Waiter::Waiting { slot, waker: None }))
-            }
+            Attempt::Done(slot) => Attempt::Done(self.waiters.insert(match inflow {
+                None => Waiter::Waiting { slot, waker: None },
+                Some(inflow) => {
+                    inflow.open(End::Caller(slot));
+                    Waiter::Streaming {
+                        slot,
+                        inflow: Arc::clone(inflow),
+                    }
+                }
+            })),
             Attempt::NoRoom => Attempt::NoRoom,
             Attempt::Failed(error) => Attempt::Failed(error),
         }
     }
 }
 
-fn failure(outcome: Outcome, timeout: Duration) -> CallError {
+pub(super) fn failure(outcome: Outcome, timeout: Duration) -> CallError {
     match outcome {
         Outcome::Error(text) => CallError::Status(text.into()),
         Outcome::Expired => CallError::DeadlineExceeded { timeout },
@@ -524,7 +574,7 @@ impl Answer<'_> {
                 *waker = Some(context.waker().clone());
                 return Poll::Pending;
             }
-            Some(Waiter::Done(..)) | None => {}
+            Some(Waiter::Done(..) | Waiter::Streaming { .. } | Waiter::Ended) | None => {}
         }
         match self
             .token
@@ -533,9 +583,7 @@ impl Answer<'_> {
         {
             Some(Waiter::Done(outcome, encoding)) => Poll::Ready((outcome, encoding)),
             // The line above has seen that it is done; and it is not polled again after that.
-            Some(Waiter::Waiting { .. }) | None => {
-                Poll::Ready((Outcome::Lost { sent: true }, Encoding::default()))
-            }
+            _ => Poll::Ready((Outcome::Lost { sent: true }, Encoding::default())),
         }
     }
 }
@@ -545,17 +593,6 @@ impl Drop for Answer<'_> {
         let Some(token) = self.token.take() else {
             return;
         };
-        let wakers = {
-            let mut state = self.link.lock();
-            if let Some(Waiter::Waiting { slot, .. }) = state.waiters.try_remove(token)
-                && let Some(session) = state.session.as_mut()
-            {
-                session.forget(slot);
-            }
-            state.call_room.first()
-        };
-        if let Some(waker) = wakers {
-            waker.wake();
-        }
+        self.link.give_up(token);
     }
 }

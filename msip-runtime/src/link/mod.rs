@@ -4,13 +4,18 @@
 //! lock is held for one message at a time and never across an await.
 
 mod exchange;
+mod inflow;
+mod stream;
 mod wait_queue;
 
 pub(crate) use exchange::PROTOCOL_TIMEOUT;
+pub(crate) use inflow::Inflow;
+pub(crate) use stream::{Answers, Opening, Requests, Sending, Taken, read, upload};
 
 use std::{
+    collections::HashMap,
     sync::{
-        Mutex, MutexGuard, PoisonError,
+        Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, Ordering},
     },
     task::Waker,
@@ -18,12 +23,12 @@ use std::{
 };
 
 use slab::Slab;
-use tokio::time::Instant;
+use tokio::{task::AbortHandle, time::Instant};
 
 use crate::{
     SendError, Status,
     body::Encoding,
-    session::{Outcome, Reply, ServedSlot, Session, Slot, Token},
+    session::{End, Item, Outcome, Reply, ServedSlot, Session, Slot, Token},
     settings::Settings,
 };
 use wait_queue::WaitQueue;
@@ -50,10 +55,25 @@ pub(crate) struct State {
     waiters: Slab<Waiter>,
     message_room: WaitQueue,
     call_room: WaitQueue,
+    /// Streams whose senders wait for credit or room: each asks again when there may be some.
+    stream_room: Vec<Waker>,
+    /// The request streams of the calls that are being served.
+    requests: HashMap<ServedSlot, Arc<Inflow>>,
+    /// The calls that are being served and were not done at once, or were cancelled.
+    serving: HashMap<ServedSlot, Serving>,
     driver: Option<Waker>,
     is_driver_awake: bool,
     /// What the sessions before this one ignored.
     ignored: u64,
+}
+
+/// A call that is being served.
+#[derive(Debug)]
+enum Serving {
+    /// Its handler runs in a task.
+    Running(AbortHandle),
+    /// The caller has lost interest before it ran in one.
+    Cancelled,
 }
 
 /// Somebody who waits for the end of an exchange.
@@ -65,6 +85,13 @@ enum Waiter {
     },
     /// The outcome, and how its session writes bodies.
     Done(Outcome, Encoding),
+    /// For a stream of answers.
+    Streaming {
+        slot: Slot,
+        inflow: Arc<Inflow>,
+    },
+    /// The stream is complete; what is left of it is in its inflow.
+    Ended,
 }
 
 /// A call of the other side that must be answered, whatever happens to its handler.
@@ -167,11 +194,39 @@ impl Link {
                 return;
             };
             session.reply(call.slot, reply);
-            state.driver_to_wake()
+            if !state.serving.is_empty() {
+                state.serving.remove(&call.slot);
+            }
+            let reader = state.end_requests(call.slot);
+            [reader, state.driver_to_wake()]
         };
-        if let Some(waker) = waker {
-            waker.wake();
+        waker.into_iter().flatten().for_each(Waker::wake);
+    }
+
+    /// A call goes on in a task, which ends with it; at once where the caller has lost interest meanwhile.
+    pub(crate) fn call_runs(&self, call: CallToAnswer, task: AbortHandle) {
+        let mut state = self.lock();
+        let is_served = state.generation == call.generation
+            && state
+                .session
+                .as_ref()
+                .is_some_and(|session| session.is_serving(call.slot));
+        match state.serving.get(&call.slot) {
+            Some(Serving::Cancelled) => task.abort(),
+            // Where it is done already, nobody would take the handle away again.
+            _ if !is_served => {}
+            _ => {
+                state.serving.insert(call.slot, Serving::Running(task));
+            }
         }
+    }
+
+    /// Whether the caller has lost interest already.
+    pub(crate) fn is_cancelled(&self, call: CallToAnswer) -> bool {
+        matches!(
+            self.lock().serving.get(&call.slot),
+            Some(Serving::Cancelled)
+        )
     }
 
     /// What holds as long as the session does.
@@ -231,23 +286,83 @@ impl State {
 
     /// Tells a waiter how its exchange ended. Returns whom to wake.
     pub(crate) fn complete(&mut self, token: Token, outcome: Outcome) -> Option<Waker> {
-        let done = Waiter::Done(outcome, self.encoding.clone());
-        match std::mem::replace(self.waiters.get_mut(token)?, done) {
+        let waiter = self.waiters.get_mut(token)?;
+        if let Waiter::Streaming { inflow, .. } = waiter {
+            let reader = inflow.close(outcome);
+            *waiter = Waiter::Ended;
+            return reader;
+        }
+        match std::mem::replace(waiter, Waiter::Done(outcome, self.encoding.clone())) {
             Waiter::Waiting { waker, .. } => waker,
-            Waiter::Done(..) => None,
+            _ => None,
         }
     }
 
+    /// An item of a response stream has come. Returns whom to wake.
+    pub(crate) fn push_item(&mut self, token: Token, item: Item) -> Option<Waker> {
+        match self.waiters.get(token)? {
+            Waiter::Streaming { inflow, .. } => inflow.push(item),
+            _ => None,
+        }
+    }
+
+    /// A call has come whose request is a stream; `first` is an item that came with it.
+    pub(crate) fn begin_requests(&mut self, slot: ServedSlot, first: Option<Item>) {
+        let inflow = Inflow::default();
+        inflow.open(End::Callee(slot));
+        if let Some(item) = first {
+            // Nobody reads yet.
+            let _ = inflow.push(item);
+        }
+        self.requests.insert(slot, Arc::new(inflow));
+    }
+
+    /// An item of a request stream has come, or its end. Returns whom to wake.
+    pub(crate) fn push_request(
+        &mut self,
+        slot: ServedSlot,
+        item: Option<Item>,
+        is_last: bool,
+    ) -> Option<Waker> {
+        let inflow = self.requests.get(&slot)?;
+        let pushed = item.and_then(|item| inflow.push(item));
+        if !is_last {
+            return pushed;
+        }
+        inflow.complete(Outcome::NOTHING).or(pushed)
+    }
+
+    /// The caller has lost interest in a call: its handler is dropped.
+    pub(crate) fn cancel(&mut self, slot: ServedSlot) {
+        if let Some(Serving::Running(task)) = self.serving.insert(slot, Serving::Cancelled) {
+            task.abort();
+        }
+    }
+
+    /// The call has ended, and with it its request stream. Returns whom to wake.
+    pub(crate) fn end_requests(&mut self, slot: ServedSlot) -> Option<Waker> {
+        if self.requests.is_empty() {
+            return None;
+        }
+        self.requests
+            .remove(&slot)?
+            .close(Outcome::Lost { sent: true })
+    }
+
+    /// Streams may have room again. Returns whom to wake.
+    pub(crate) fn stream_room(&mut self) -> Vec<Waker> {
+        std::mem::take(&mut self.stream_room)
+    }
+
     /// There may be room again. Returns whom to wake.
-    pub(crate) fn room(&self) -> impl Iterator<Item = Waker> + use<> {
-        [self.message_room.first(), self.call_room.first()]
-            .into_iter()
-            .flatten()
+    pub(crate) fn room(&mut self) -> impl Iterator<Item = Waker> + use<> {
+        let first = [self.message_room.first(), self.call_room.first()];
+        first.into_iter().flatten().chain(self.stream_room())
     }
 
     /// Whether anyone waits for room.
     pub(crate) fn is_awaited(&self) -> bool {
-        !(self.message_room.is_empty() && self.call_room.is_empty())
+        !(self.message_room.is_empty() && self.call_room.is_empty() && self.stream_room.is_empty())
     }
 
     /// Drops the session, whose connection is gone, and tells everyone who waited for it. Returns whom to wake.
@@ -256,10 +371,18 @@ impl State {
             self.ignored += session.ignored();
         }
         self.driver = None;
+        self.serving.clear();
+        let requests: Vec<Arc<Inflow>> = self.requests.drain().map(|(_, inflow)| inflow).collect();
         let mut wakers: Vec<Waker> = lost
             .into_iter()
             .filter_map(|(token, sent)| self.complete(token, Outcome::Lost { sent }))
             .collect();
+        wakers.extend(
+            requests
+                .iter()
+                .filter_map(|inflow| inflow.close(Outcome::Lost { sent: true })),
+        );
+        wakers.extend(self.stream_room());
         wakers.extend(self.everyone_waiting());
         wakers
     }

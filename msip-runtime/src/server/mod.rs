@@ -21,7 +21,7 @@ pub use extensions::Extensions;
 pub use peer::{Peer, PeerConnection, PeerId};
 
 use crate::{
-    DisconnectReason, Protocol, ServeWith, Status,
+    Answered, DisconnectReason, Protocol, ServeWith, Status, Streaming,
     call::Call,
     dispatch::Dispatch,
     settings::Settings,
@@ -128,8 +128,17 @@ where
         &self,
         context: &Peer<P>,
         message: P::ClientToServer,
-    ) -> impl Future<Output = Result<Option<P::ServerToClient>, Status>> + Send {
+    ) -> impl Future<Output = Result<Answered<P::ServerToClient>, Status>> + Send {
         P::dispatch(&self.handler, context, message)
+    }
+
+    fn dispatch_stream(
+        &self,
+        context: &Peer<P>,
+        variant: u16,
+        requests: Streaming<P::ClientToServer>,
+    ) -> impl Future<Output = Result<Answered<P::ServerToClient>, Status>> + Send {
+        P::dispatch_stream(&self.handler, context, variant, requests)
     }
 
     fn connected(&self, context: &Peer<P>) -> impl Future<Output = ()> + Send {

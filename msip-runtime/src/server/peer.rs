@@ -162,7 +162,7 @@ impl<P: Protocol> Peer<P> {
             .begin_close(&Status::new(Code::Aborted, reason));
     }
 
-    pub(crate) fn link(&self) -> &Link {
+    pub(crate) fn link(&self) -> &Arc<Link> {
         &self.shared.link
     }
 

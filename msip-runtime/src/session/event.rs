@@ -21,8 +21,20 @@ pub(crate) enum Event {
     Incoming(Incoming),
     /// An exchange that this side opened has ended.
     Answered { token: Token, outcome: Outcome },
+    /// An item of a response stream has come.
+    Item { token: Token, item: Item },
+    /// An item of a request stream has come, or its end.
+    RequestItem {
+        slot: ServedSlot,
+        item: Option<Item>,
+        is_last: bool,
+    },
+    /// The caller has lost interest.
+    Cancelled(ServedSlot),
     /// There may be room to send again.
     Room,
+    /// A stream may have room to send again.
+    StreamRoom,
     /// The other side opens and accepts nothing new.
     Closing(ErrorText),
     /// The other side says that this side broke the protocol.
@@ -47,6 +59,25 @@ pub(crate) enum Outcome {
     Lost { sent: bool },
 }
 
+impl Outcome {
+    /// An acknowledgment, or the end of a stream.
+    pub(crate) const NOTHING: Self = Self::Answer {
+        variant: 0,
+        body: Bytes::new(),
+        compressed: false,
+    };
+}
+
+/// An item of a stream, not yet decoded.
+#[derive(Debug)]
+pub(crate) struct Item {
+    pub(crate) variant: u16,
+    pub(crate) body: Bytes,
+    pub(crate) compressed: bool,
+    /// The length that counts against the stream's window.
+    pub(crate) payload_len: u32,
+}
+
 /// A message from the other side, not yet decoded.
 #[derive(Debug)]
 pub(crate) struct Incoming {
@@ -58,6 +89,26 @@ pub(crate) struct Incoming {
     pub(crate) reply: ReplyTo,
     /// The deadline that came with the message, if one did.
     pub(crate) timeout: Option<Duration>,
+    /// It opens a request stream, whose items follow.
+    pub(crate) is_stream: bool,
+}
+
+impl Incoming {
+    /// The item that came with the opening frame of a request stream, if one did. It took no credit.
+    pub(crate) fn first_item(&self) -> Option<Item> {
+        let Self {
+            variant,
+            ref body,
+            compressed,
+            ..
+        } = *self;
+        (!body.is_empty()).then(|| Item {
+            variant,
+            body: body.clone(),
+            compressed,
+            payload_len: 0,
+        })
+    }
 }
 
 /// What the sender of a message waits for.

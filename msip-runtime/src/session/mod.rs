@@ -6,22 +6,25 @@
 
 mod allowance;
 mod event;
+mod items;
 mod keepalive;
 mod opened;
 mod outgoing;
 mod receive;
 mod send;
 mod served;
+mod streams;
 #[cfg(test)]
 mod tests;
 mod window;
 
 use std::time::Duration;
 
-pub(crate) use event::{Event, Fault, FaultKind, Incoming, Outcome, ReplyTo};
+pub(crate) use event::{Event, Fault, FaultKind, Incoming, Item, Outcome, ReplyTo};
+pub(crate) use items::End;
 pub(crate) use opened::{Slot, Token};
 pub(crate) use outgoing::{Priority, Transmit};
-pub(crate) use send::{Blocked, Opener, Reply};
+pub(crate) use send::{Blocked, Opener, Reply, Shape};
 pub(crate) use served::ServedSlot;
 
 use allowance::Allowance;
@@ -279,6 +282,11 @@ impl Session {
         }
     }
 
+    /// Whether a call is being served in this place.
+    pub(crate) fn is_serving(&self, slot: ServedSlot) -> bool {
+        self.served.contains(slot)
+    }
+
     /// How many exchanges are open, in either direction.
     pub(crate) fn open_exchanges(&self) -> usize {
         self.opened.len() + self.served.len()
@@ -376,6 +384,21 @@ impl Session {
     /// Gives back memory that a burst needed, once the session is idle.
     pub(crate) fn release_memory(&mut self) {
         self.outgoing.release();
+    }
+
+    /// A frame of an exchange that is not open: a late one is excused, others are counted as a nuisance.
+    fn ignore_late(&mut self, id: MsgId, now: Duration) -> Result<(), Fault> {
+        self.ignored += 1;
+        let is_late = if id.chosen_by() == self.config.side {
+            self.opened.excuse(id)
+        } else {
+            self.served.excuse()
+        };
+        if is_late {
+            Ok(())
+        } else {
+            self.tolerate(id, now)
+        }
     }
 
     /// Counts something that costs us and brings nothing.

@@ -7,7 +7,7 @@ use std::{collections::VecDeque, time::Duration};
 
 use slab::Slab;
 
-use super::outgoing::Position;
+use super::{outgoing::Position, streams::Streams};
 use crate::wire::{MsgId, Side};
 
 /// How many bits of an id are its slot.
@@ -18,6 +18,9 @@ pub(crate) const MAX_SLOTS: usize = 1 << SLOT_BITS;
 
 /// How far the newest delivery may be ahead of the oldest one without an answer (docs/protocol.md, "Message ids").
 const DELIVERY_WINDOW: usize = 4096;
+
+/// How many frames of a stream may be under way when its exchange ends: its window, and a few that grant or end it.
+pub(super) const LATE_FRAMES: u64 = 32;
 
 /// The place of an open exchange, as long as it is open.
 pub(crate) type Slot = usize;
@@ -37,8 +40,21 @@ struct Entry {
     id: MsgId,
     class: Class,
     token: Token,
+    urgent: bool,
     deadline: Duration,
     position: Position,
+    streams: Option<Box<Streams>>,
+}
+
+/// An exchange that is being opened.
+#[derive(Debug)]
+pub(crate) struct Opening {
+    pub(crate) id: MsgId,
+    pub(crate) token: Token,
+    pub(crate) urgent: bool,
+    /// When it runs out of time; `Duration::MAX` is never.
+    pub(crate) deadline: Duration,
+    pub(crate) position: Position,
 }
 
 /// Calls, deliveries and pings that wait for their answers.
@@ -54,6 +70,8 @@ pub(crate) struct Opened {
     first_delivery: u64,
     /// No exchange has an earlier deadline.
     next_deadline: Option<Duration>,
+    /// How many frames may still come for exchanges that have ended here.
+    excused: u64,
 }
 
 impl Opened {
@@ -67,6 +85,7 @@ impl Opened {
             deliveries: VecDeque::new(),
             first_delivery: 1,
             next_deadline: None,
+            excused: 0,
         }
     }
 
@@ -119,63 +138,93 @@ impl Opened {
         )
     }
 
-    pub(crate) fn insert_call(
-        &mut self,
-        id: MsgId,
-        token: Token,
-        deadline: Duration,
-        position: Position,
-    ) -> Slot {
+    pub(crate) fn insert_call(&mut self, opening: Opening, streams: Option<Box<Streams>>) -> Slot {
         self.calls += 1;
-        self.insert(Entry {
-            id,
-            class: Class::Call,
-            token,
-            deadline,
-            position,
-        })
+        self.insert(Class::Call, opening, streams)
     }
 
-    pub(crate) fn insert_ping(
-        &mut self,
-        id: MsgId,
-        token: Token,
-        deadline: Duration,
-        position: Position,
-    ) -> Slot {
-        self.insert(Entry {
-            id,
-            class: Class::Ping,
-            token,
-            deadline,
-            position,
-        })
+    pub(crate) fn insert_ping(&mut self, opening: Opening) -> Slot {
+        self.insert(Class::Ping, opening, None)
     }
 
-    pub(crate) fn insert_delivery(
-        &mut self,
-        id: MsgId,
-        token: Token,
-        deadline: Duration,
-        position: Position,
-    ) -> Slot {
-        let slot = self.insert(Entry {
-            id,
-            class: Class::Delivery,
-            token,
-            deadline,
-            position,
-        });
+    pub(crate) fn insert_delivery(&mut self, opening: Opening) -> Slot {
+        let slot = self.insert(Class::Delivery, opening, None);
         self.deliveries.push_back(Some(slot));
         slot
     }
 
-    fn insert(&mut self, entry: Entry) -> Slot {
+    fn insert(&mut self, class: Class, opening: Opening, streams: Option<Box<Streams>>) -> Slot {
+        let Opening {
+            id,
+            token,
+            urgent,
+            deadline,
+            position,
+        } = opening;
         self.next_deadline = Some(
             self.next_deadline
-                .map_or(entry.deadline, |next| next.min(entry.deadline)),
+                .map_or(deadline, |next| next.min(deadline)),
         );
-        self.entries.insert(entry)
+        self.entries.insert(Entry {
+            id,
+            class,
+            token,
+            urgent,
+            deadline,
+            position,
+            streams,
+        })
+    }
+
+    /// An item of a response stream has come: whose, and whether there was credit for it. `None` where no such stream
+    /// is open.
+    pub(crate) fn item(&mut self, id: MsgId, payload_len: u32) -> Option<(Token, bool)> {
+        let slot = self.find(id)?;
+        let entry = self.entries.get_mut(slot)?;
+        let accepted = entry.streams.as_mut()?.accept(payload_len)?;
+        Some((entry.token, accepted))
+    }
+
+    /// Whether an exchange is open under this id.
+    pub(crate) fn is_open(&self, id: MsgId) -> bool {
+        self.find(id).is_some()
+    }
+
+    /// Who waits for the items of the exchange with this id, where it has a response stream.
+    pub(crate) fn streaming(&self, id: MsgId) -> Option<Token> {
+        let entry = self.entries.get(self.find(id)?)?;
+        entry.streams.as_ref().map(|_| entry.token)
+    }
+
+    /// The streams of an open exchange, with its id and urgency.
+    pub(crate) fn streams(&mut self, slot: Slot) -> Option<(MsgId, bool, &mut Streams)> {
+        let entry = self.entries.get_mut(slot)?;
+        Some((entry.id, entry.urgent, entry.streams.as_mut()?))
+    }
+
+    /// The streams of the exchange with this id.
+    pub(crate) fn streams_by_id(&mut self, id: MsgId) -> Option<&mut Streams> {
+        let slot = self.find(id)?;
+        self.streams(slot).map(|(_, _, streams)| streams)
+    }
+
+    /// What is to be cancelled when nobody waits for the answer any more: a call's id, urgency and frame.
+    pub(crate) fn to_cancel(&self, slot: Slot) -> Option<(MsgId, bool, Position)> {
+        let entry = self
+            .entries
+            .get(slot)
+            .filter(|entry| entry.class == Class::Call)?;
+        Some((entry.id, entry.urgent, entry.position))
+    }
+
+    /// Whether a frame with this id can be late: a part of an exchange that has ended here meanwhile.
+    pub(crate) fn excuse(&mut self, id: MsgId) -> bool {
+        let was_issued = id.chosen_by() == self.side && !id.is_connection();
+        if was_issued && self.excused > 0 {
+            self.excused -= 1;
+            return true;
+        }
+        false
     }
 
     /// The exchange that an ACK or ERROR with this id ends, now closed. `None` where none is open under it.
@@ -209,11 +258,21 @@ impl Opened {
         (self.entries.get(slot)?.id == id).then_some(slot)
     }
 
-    /// Closes an exchange; nobody waits for its answer any more.
-    pub(crate) fn remove(&mut self, slot: Slot) {
+    /// Closes an exchange whose answer has not come; nobody waits for it any more.
+    pub(crate) fn forget(&mut self, slot: Slot) {
+        if self.entries.contains(slot) {
+            self.excused += 1;
+            self.remove(slot);
+        }
+    }
+
+    fn remove(&mut self, slot: Slot) {
         let Some(entry) = self.entries.try_remove(slot) else {
             return;
         };
+        if entry.streams.is_some() {
+            self.excused += LATE_FRAMES;
+        }
         match entry.class {
             Class::Call => self.calls = self.calls.saturating_sub(1),
             Class::Ping => {}
@@ -258,7 +317,7 @@ impl Opened {
             }
         }
         for slot in late {
-            self.remove(slot);
+            self.forget(slot);
         }
     }
 
@@ -287,16 +346,26 @@ mod tests {
         Outgoing::default().push(Priority::Normal, |_| ())
     }
 
+    fn opening(id: MsgId, token: Token, deadline: Duration) -> Opening {
+        Opening {
+            id,
+            token,
+            urgent: false,
+            deadline,
+            position: position(),
+        }
+    }
+
     const SOON: Duration = Duration::from_secs(1);
 
     fn call(opened: &mut Opened, token: Token, deadline: Duration) -> (MsgId, Slot) {
         let id = opened.next_call_id();
-        (id, opened.insert_call(id, token, deadline, position()))
+        (id, opened.insert_call(opening(id, token, deadline), None))
     }
 
     fn delivery(opened: &mut Opened, token: Token) -> MsgId {
         let id = opened.next_delivery_id();
-        opened.insert_delivery(id, token, SOON, position());
+        opened.insert_delivery(opening(id, token, SOON));
         id
     }
 
@@ -373,7 +442,7 @@ mod tests {
     fn a_ping_is_not_ended_by_an_ack() {
         let mut opened = Opened::new(Side::Connecting);
         let id = opened.next_call_id();
-        opened.insert_ping(id, 3, SOON, position());
+        opened.insert_ping(opening(id, 3, SOON));
         assert_eq!(opened.answer(id), None);
         assert_eq!(opened.pong(id), Some(3));
     }

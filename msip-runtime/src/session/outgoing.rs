@@ -5,6 +5,8 @@
 
 use std::collections::VecDeque;
 
+use crate::wire::{HEADER_LEN, Header};
+
 /// A chunk that has reached this many bytes takes no further frame.
 const CHUNK_LEN: usize = 64 * 1024;
 
@@ -36,6 +38,8 @@ pub(crate) struct Transmit {
     pub(crate) bytes: Vec<u8>,
     frames: usize,
     priority: Priority,
+    /// Nothing was taken out of it, so that a place in it is a place in its lane.
+    is_whole: bool,
 }
 
 #[derive(Debug, Default)]
@@ -45,6 +49,38 @@ struct Lane {
     appended: u64,
     /// How many of them were handed to the transport.
     taken: u64,
+    /// Where frames begin that are not to be sent after all, in order.
+    withdrawn: VecDeque<u64>,
+}
+
+impl Lane {
+    /// Takes the frames out of the front chunk, which begins at `start`, that were withdrawn. Returns how many.
+    fn withdraw(&mut self, start: u64, bytes: &mut Vec<u8>) -> usize {
+        let end = start + bytes.len() as u64;
+        let mut removed = 0;
+        let mut count = 0;
+        while let Some(at) = self.withdrawn.front().copied().filter(|at| *at < end) {
+            self.withdrawn.pop_front();
+            let Ok(at) = usize::try_from(at - start) else {
+                continue;
+            };
+            let at = at - removed;
+            let len = bytes.get(at..).and_then(frame_len);
+            if let Some(len) = len {
+                bytes.drain(at..at + len);
+                removed += len;
+                count += 1;
+            }
+        }
+        count
+    }
+}
+
+/// The length of the frame at the front of these bytes, which this side wrote.
+fn frame_len(bytes: &[u8]) -> Option<usize> {
+    let header = Header::parse(bytes.first_chunk::<HEADER_LEN>()?).ok()?;
+    let len = HEADER_LEN + usize::try_from(header.payload_len).ok()?;
+    (len <= bytes.len()).then_some(len)
 }
 
 /// Both lanes.
@@ -106,6 +142,17 @@ impl Outgoing {
 
     /// The next chunk to write. It counts as queued until [`complete`](Self::complete).
     pub(crate) fn take(&mut self) -> Option<Transmit> {
+        loop {
+            let transmit = self.take_chunk()?;
+            if !transmit.bytes.is_empty() {
+                return Some(transmit);
+            }
+            // All of it was withdrawn.
+            self.complete(transmit);
+        }
+    }
+
+    fn take_chunk(&mut self) -> Option<Transmit> {
         let normal_waits = !self.normal.chunks.is_empty();
         let priority = match (self.urgent.chunks.is_empty(), normal_waits) {
             (true, false) => return None,
@@ -114,12 +161,19 @@ impl Outgoing {
             (false, true) if self.urgent_ahead > 0 => Priority::Normal,
             (false, true) => Priority::Urgent,
         };
-        let lane = match priority {
-            Priority::Urgent => &mut self.urgent,
-            Priority::Normal => &mut self.normal,
+        let lane = self.lane(priority);
+        let (mut bytes, mut frames) = lane.chunks.pop_front()?;
+        let (start, queued) = (lane.taken, bytes.len());
+        lane.taken += queued as u64;
+        let withdrawn = if lane.withdrawn.is_empty() {
+            0
+        } else {
+            lane.withdraw(start, &mut bytes)
         };
-        let (bytes, frames) = lane.chunks.pop_front()?;
-        lane.taken += bytes.len() as u64;
+        frames -= withdrawn;
+        self.cost = self
+            .cost
+            .saturating_sub(queued - bytes.len() + FRAME_COST * withdrawn);
         self.urgent_ahead = match priority {
             Priority::Urgent if normal_waits => self.urgent_ahead.saturating_add(bytes.len()),
             Priority::Urgent => 0,
@@ -129,7 +183,15 @@ impl Outgoing {
             bytes,
             frames,
             priority,
+            is_whole: withdrawn == 0,
         })
+    }
+
+    fn lane(&mut self, priority: Priority) -> &mut Lane {
+        match priority {
+            Priority::Urgent => &mut self.urgent,
+            Priority::Normal => &mut self.normal,
+        }
     }
 
     /// All of a chunk has been written.
@@ -146,13 +208,25 @@ impl Outgoing {
 
     /// The connection was lost when only the first `written` bytes of a chunk had been handed to the transport.
     pub(crate) fn abandon(&mut self, transmit: &Transmit, written: usize) {
-        let lane = match transmit.priority {
-            Priority::Urgent => &mut self.urgent,
-            Priority::Normal => &mut self.normal,
-        };
+        if !transmit.is_whole {
+            // Which frames went is not known: all of them count as sent.
+            return;
+        }
+        let lane = self.lane(transmit.priority);
         lane.taken = lane
             .taken
             .saturating_sub(transmit.bytes.len().saturating_sub(written) as u64);
+    }
+
+    /// Takes a frame back that has not been handed to the transport. `false` where it is too late.
+    pub(crate) fn withdraw(&mut self, position: Position) -> bool {
+        if self.is_sent(position) {
+            return false;
+        }
+        let lane = self.lane(position.priority);
+        let place = lane.withdrawn.partition_point(|at| *at < position.start);
+        lane.withdrawn.insert(place, position.start);
+        true
     }
 
     /// Whether any byte of the frame at `position` has been handed to the transport.
@@ -167,6 +241,7 @@ impl Outgoing {
     /// Drops everything that has not been taken.
     pub(crate) fn clear(&mut self) {
         for lane in [&mut self.urgent, &mut self.normal] {
+            lane.withdrawn.clear();
             for (bytes, frames) in lane.chunks.drain(..) {
                 self.cost = self.cost.saturating_sub(bytes.len() + FRAME_COST * frames);
             }
@@ -250,6 +325,29 @@ mod tests {
         push(&mut outgoing, Priority::Normal, 100);
         outgoing.clear();
         assert_eq!(outgoing.cost(), 164);
+        outgoing.complete(transmit);
+        assert_eq!(outgoing.cost(), 0);
+    }
+
+    #[test]
+    fn a_frame_that_is_withdrawn_is_not_sent() {
+        use crate::wire::{MsgId, write_ping};
+        let mut outgoing = Outgoing::default();
+        let positions: Vec<Position> = (1..=4)
+            .map(|id| {
+                outgoing.push(Priority::Normal, |bytes| {
+                    write_ping(bytes, MsgId::new(id), &[0; 10])
+                })
+            })
+            .collect();
+        assert!(outgoing.withdraw(positions[2]));
+        assert!(outgoing.withdraw(positions[0]));
+        let transmit = outgoing.take().unwrap();
+        let mut expected = Vec::new();
+        write_ping(&mut expected, MsgId::new(2), &[0; 10]);
+        write_ping(&mut expected, MsgId::new(4), &[0; 10]);
+        assert_eq!(transmit.bytes, expected);
+        assert!(!outgoing.withdraw(positions[1]), "too late");
         outgoing.complete(transmit);
         assert_eq!(outgoing.cost(), 0);
     }

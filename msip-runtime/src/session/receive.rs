@@ -6,7 +6,7 @@ use bytes::Bytes;
 use prost::Message as _;
 
 use super::{
-    Event, Fault, FaultKind, Incoming, MAX_PONGS, Outcome, Phase, Priority, ReplyTo, Session,
+    Event, Fault, FaultKind, Incoming, Item, MAX_PONGS, Outcome, Phase, Priority, ReplyTo, Session,
 };
 use crate::wire::{
     Code, Credit, ErrorText, Flags, Frame, FrameType, Header, HelloError, Metadata, MsgId, Payload,
@@ -120,8 +120,10 @@ impl Session {
                 }
             }
             (FrameType::Credit, _) => self.handle_credit(id, &frame.payload, now),
-            // Best effort: handlers run on, and their answers are ignored over there.
-            (FrameType::Cancel, _) => self.ignore(id, now).map(|()| None),
+            (FrameType::Cancel, _) => match self.served.cancel(id) {
+                Some(slot) => Ok(Some(Event::Cancelled(slot))),
+                None => self.ignore_late(id, now).map(|()| None),
+            },
             (FrameType::Close, _) => {
                 self.heard_close = true;
                 self.start_draining(now);
@@ -167,7 +169,7 @@ impl Session {
             ..
         } = header;
         if flags.contains(Flags::ITEM) {
-            return self.ignore(id, now).map(|()| None);
+            return self.handle_request_item(frame, now);
         }
         let wants_answer = flags.contains(Flags::ACK_REQUIRED);
         if id.chosen_by() == self.config.side {
@@ -205,6 +207,7 @@ impl Session {
             }
         };
         let urgent = flags.contains(Flags::URGENT);
+        let is_stream = is_call && flags.contains(Flags::MORE);
         let reply = if is_call {
             if self.said_close {
                 self.reject(
@@ -215,7 +218,12 @@ impl Session {
                 return Ok(None);
             }
             match self.served.begin(id, urgent, super::to_usize(payload_len)) {
-                Ok(slot) => ReplyTo::Call(slot),
+                Ok(slot) => {
+                    if is_stream {
+                        self.served.begin_streams(slot, false, true);
+                    }
+                    ReplyTo::Call(slot)
+                }
                 Err(busy) => {
                     self.tolerate(id, now)?;
                     self.reject(&header, Code::ResourceExhausted, &busy.to_string());
@@ -248,6 +256,7 @@ impl Session {
             payload_len,
             reply,
             timeout,
+            is_stream,
         })))
     }
 
@@ -261,9 +270,10 @@ impl Session {
                 "a compressed body, and no compression was agreed".to_owned(),
             ));
         }
-        if flags.contains(Flags::MORE) {
+        let is_call = flags.contains(Flags::ACK_REQUIRED) && !frame.header.msg_id.is_delivery();
+        if flags.contains(Flags::MORE) && !is_call && !flags.contains(Flags::ITEM) {
             return Err(invalid(
-                "a stream, which this version does not take".to_owned(),
+                "MORE on a message that is no call: only a request stream has it".to_owned(),
             ));
         }
         let payload = Payload::parse(frame, &self.config.limits).map_err(|error| {
@@ -289,13 +299,34 @@ impl Session {
             msg_id: id,
             ..
         } = frame.header;
+        let payload_len = frame.header.payload_len;
+        let has_more = flags.contains(Flags::MORE);
+        if has_more {
+            match self.opened.item(id, payload_len) {
+                Some((_, true)) => {}
+                Some((_, false)) => return Err(beyond_credit(id)),
+                // It may be a stream where one answer was asked for: that ends the exchange, below.
+                None if self.opened.is_open(id) => {}
+                None => return self.ignore_late(id, now).map(|()| None),
+            }
+        }
         let compressed = flags.contains(Flags::COMPRESSED);
         let outcome = if compressed && !self.takes_compressed {
             unreadable("a compressed body, and no compression was agreed")
-        } else if flags.contains(Flags::MORE) {
-            unreadable("a stream, which this version does not take")
         } else {
             match Payload::parse(frame, &self.config.limits) {
+                Ok(payload) if has_more => match self.opened.streaming(id) {
+                    Some(token) => {
+                        let item = Item {
+                            variant,
+                            body: payload.body,
+                            compressed,
+                            payload_len,
+                        };
+                        return Ok(Some(Event::Item { token, item }));
+                    }
+                    None => unreadable("a stream, where one answer was asked for"),
+                },
                 Ok(payload) => Outcome::Answer {
                     variant,
                     body: payload.body,
@@ -307,6 +338,57 @@ impl Session {
         self.answered(id, outcome, now)
     }
 
+    /// An item of a request stream, or the end of one.
+    fn handle_request_item(&mut self, frame: Frame, now: Duration) -> Result<Option<Event>, Fault> {
+        let Header {
+            flags,
+            variant,
+            payload_len,
+            msg_id: id,
+            ..
+        } = frame.header;
+        let Some(slot) = self.served.streaming(id) else {
+            return self.ignore_late(id, now).map(|()| None);
+        };
+        let Some((_, _, streams)) = self.served.streams(slot) else {
+            return self.ignore_late(id, now).map(|()| None);
+        };
+        let is_last = !flags.contains(Flags::MORE);
+        // The end of a stream is no item, and needs no credit.
+        const EMPTY_LEN: u32 = 2;
+        let is_item = payload_len > EMPTY_LEN;
+        if is_item || !is_last {
+            match streams.accept(payload_len) {
+                Some(true) => {}
+                Some(false) => return Err(beyond_credit(id)),
+                None => return self.ignore_late(id, now).map(|()| None),
+            }
+        }
+        if is_last {
+            streams.end_receiving();
+        }
+        let item = match self.read_message(frame) {
+            Ok((body, _)) => is_item.then_some(Item {
+                variant,
+                body,
+                compressed: flags.contains(Flags::COMPRESSED),
+                payload_len,
+            }),
+            // An item that cannot be read is one for the handler to refuse: a body that is none.
+            Err(_) => Some(Item {
+                variant,
+                body: Bytes::new(),
+                compressed: false,
+                payload_len,
+            }),
+        };
+        Ok(Some(Event::RequestItem {
+            slot,
+            item,
+            is_last,
+        }))
+    }
+
     fn answered(
         &mut self,
         id: MsgId,
@@ -315,7 +397,7 @@ impl Session {
     ) -> Result<Option<Event>, Fault> {
         match self.opened.answer(id) {
             Some(token) => Ok(Some(Event::Answered { token, outcome })),
-            None => self.ignore(id, now).map(|()| None),
+            None => self.ignore_late(id, now).map(|()| None),
         }
     }
 
@@ -337,18 +419,27 @@ impl Session {
         payload: &[u8],
         now: Duration,
     ) -> Result<Option<Event>, Fault> {
-        if !id.is_connection() {
-            return self.ignore(id, now).map(|()| None);
+        let read = || Credit::parse(payload).map_err(|error| Fault::new(id, error.to_string()));
+        if id.is_connection() {
+            if !self.send_window.grant(read()?) {
+                return Err(window_overflow(id));
+            }
+            return Ok(Some(Event::Room));
         }
-        let credit: Credit =
-            Credit::parse(payload).map_err(|error| Fault::new(id, error.to_string()))?;
-        if !self.send_window.grant(credit) {
-            return Err(Fault::new(
-                id,
-                "a CREDIT that makes the window larger than 4294967295",
-            ));
+        let streams = if id.chosen_by() == self.config.side {
+            self.opened.streams_by_id(id)
+        } else {
+            let slot = self.served.streaming(id);
+            let streams = slot.and_then(|slot| self.served.streams(slot));
+            streams.map(|(_, _, streams)| streams)
+        };
+        let Some(streams) = streams else {
+            return self.ignore_late(id, now).map(|()| None);
+        };
+        if !streams.grant(read()?) {
+            return Err(window_overflow(id));
         }
-        Ok(Some(Event::Room))
+        Ok(Some(Event::StreamRoom))
     }
 
     /// Answers a message that cannot be taken.
@@ -367,6 +458,14 @@ impl Session {
             write_error(buffer, flags, header.msg_id, code, reason)
         });
     }
+}
+
+fn beyond_credit(id: MsgId) -> Fault {
+    Fault::exhausted(id, "an item of a stream beyond the credit that was granted")
+}
+
+fn window_overflow(id: MsgId) -> Fault {
+    Fault::new(id, "a CREDIT that makes the window larger than 4294967295")
 }
 
 fn out_of_order(header: &Header, when: &str) -> Fault {

@@ -4,13 +4,16 @@ use std::time::Duration;
 
 use super::{
     Blocked::{Closing, NoRoom},
-    MsgId, Phase, Priority, ServedSlot, Session, Slot, Token, seal,
+    MsgId, Phase, Priority, ServedSlot, Session, Slot, Token,
+    opened::Opening,
+    seal,
+    streams::Streams,
 };
 use crate::{
     MsgKind, Status,
     wire::{
         Code, Credit, Flags, FrameType, Header, Metadata, Side, begin_frame, write_ack,
-        write_credit, write_error, write_metadata, write_ping,
+        write_cancel, write_credit, write_error, write_metadata, write_ping,
     },
 };
 
@@ -45,8 +48,25 @@ pub(crate) enum Reply<'a, F> {
         compressed: bool,
         encode: F,
     },
+    /// The end of a stream of messages.
+    End,
     /// An error.
     Error(&'a Status),
+}
+
+/// Which parts of a call are streams.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Shape {
+    pub(crate) request_stream: bool,
+    pub(crate) response_stream: bool,
+}
+
+impl Shape {
+    /// One request, one answer.
+    pub(crate) const UNARY: Self = Self {
+        request_stream: false,
+        response_stream: false,
+    };
 }
 
 impl Session {
@@ -84,13 +104,20 @@ impl Session {
         let id = self.opened.next_delivery_id();
         let (len, position) = self.push_opener(opener, id, Flags::ACK_REQUIRED, encode);
         self.send_window.spend(len);
-        Ok(self.opened.insert_delivery(id, token, deadline, position))
+        Ok(self.opened.insert_delivery(Opening {
+            id,
+            token,
+            urgent: opener.urgent,
+            deadline,
+            position,
+        }))
     }
 
-    /// Sends a request.
+    /// Sends a request, or the opening of a stream of them.
     pub(crate) fn call(
         &mut self,
         opener: &Opener,
+        shape: Shape,
         token: Token,
         deadline: Duration,
         encode: impl FnOnce(&mut Vec<u8>),
@@ -100,8 +127,22 @@ impl Session {
             return Err(NoRoom);
         }
         let id = self.opened.next_call_id();
-        let (_, position) = self.push_opener(opener, id, Flags::ACK_REQUIRED, encode);
-        Ok(self.opened.insert_call(id, token, deadline, position))
+        let flags = if shape.request_stream {
+            Flags::ACK_REQUIRED.union(Flags::MORE)
+        } else {
+            Flags::ACK_REQUIRED
+        };
+        let (_, position) = self.push_opener(opener, id, flags, encode);
+        let streams = (shape != Shape::UNARY)
+            .then(|| Streams::new(shape.request_stream, shape.response_stream));
+        let opening = Opening {
+            id,
+            token,
+            urgent: opener.urgent,
+            deadline,
+            position,
+        };
+        Ok(self.opened.insert_call(opening, streams))
     }
 
     /// Sends a PING with this payload; its PONG ends the exchange.
@@ -119,12 +160,28 @@ impl Session {
         let position = self
             .outgoing
             .push(Priority::Urgent, |buffer| write_ping(buffer, id, payload));
-        Ok(self.opened.insert_ping(id, token, deadline, position))
+        Ok(self.opened.insert_ping(Opening {
+            id,
+            token,
+            urgent: true,
+            deadline,
+            position,
+        }))
     }
 
-    /// Nobody waits for the answer of this exchange any more; it is ignored when it comes.
+    /// Nobody waits for the answer of this exchange any more: it is ignored when it comes. A call is cancelled, or not
+    /// sent at all if nothing of it was sent yet.
     pub(crate) fn forget(&mut self, slot: Slot) {
-        self.opened.remove(slot);
+        let call = self.opened.to_cancel(slot);
+        self.opened.forget(slot);
+        let Some((id, urgent, position)) = call else {
+            return;
+        };
+        if self.phase == Phase::Open && !self.outgoing.withdraw(position) {
+            let flags = urgency(urgent);
+            self.outgoing
+                .push(priority(urgent), |buffer| write_cancel(buffer, flags, id));
+        }
     }
 
     /// Answers a call whose handler has ended.
@@ -135,7 +192,7 @@ impl Session {
         if self.phase != Phase::Open {
             return;
         }
-        let flags = if urgent { Flags::URGENT } else { Flags::NONE };
+        let flags = urgency(urgent);
         let max = self.peer_max_body;
         self.outgoing.push(priority(urgent), |buffer| match reply {
             Reply::Message { len, .. } if len > max => {
@@ -165,6 +222,7 @@ impl Session {
                 encode(buffer);
                 seal(buffer, mark);
             }
+            Reply::End => write_ack(buffer, flags, id),
             Reply::Error(status) => write_error(buffer, flags, id, status.code(), status.message()),
         });
     }
@@ -175,7 +233,7 @@ impl Session {
         if self.phase != Phase::Open {
             return;
         }
-        let flags = if urgent { Flags::URGENT } else { Flags::NONE };
+        let flags = urgency(urgent);
         self.outgoing
             .push(priority(urgent), |buffer| match outcome {
                 Ok(()) => write_ack(buffer, flags, id),
@@ -190,7 +248,7 @@ impl Session {
         };
         if self.phase == Phase::Open {
             self.outgoing.push(Priority::Urgent, |buffer| {
-                write_credit(buffer, MsgId::CONNECTION, credit)
+                write_credit(buffer, Flags::NONE, MsgId::CONNECTION, credit)
             });
         }
     }
@@ -203,7 +261,7 @@ impl Session {
         }
     }
 
-    fn is_queue_full(&self) -> bool {
+    pub(super) fn is_queue_full(&self) -> bool {
         self.outgoing.cost() >= self.config.outgoing_queue
     }
 
@@ -260,7 +318,12 @@ impl Session {
     }
 }
 
-fn priority(urgent: bool) -> Priority {
+/// The flags of a frame of an exchange that is urgent, or not.
+pub(super) fn urgency(urgent: bool) -> Flags {
+    if urgent { Flags::URGENT } else { Flags::NONE }
+}
+
+pub(super) fn priority(urgent: bool) -> Priority {
     if urgent {
         Priority::Urgent
     } else {

@@ -1,8 +1,11 @@
 //! The calls of the other side, from their receipt until their handlers have ended.
 
+use std::collections::HashMap;
+
 use slab::Slab;
 use thiserror::Error;
 
+use super::{opened::LATE_FRAMES, streams::Streams};
 use crate::wire::MsgId;
 
 /// The place of a call that is being served.
@@ -13,6 +16,9 @@ struct Entry {
     id: MsgId,
     urgent: bool,
     payload_len: usize,
+    /// The caller has lost interest.
+    is_cancelled: bool,
+    streams: Option<Box<Streams>>,
 }
 
 /// Calls that are being served, and deliveries that are owed an acknowledgment.
@@ -23,6 +29,10 @@ pub(crate) struct Served {
     max_calls: usize,
     max_bytes: usize,
     deliveries_owed: usize,
+    /// How many frames may still come for calls that have ended here.
+    excused: u64,
+    /// The calls that have streams, by id.
+    streaming: HashMap<MsgId, ServedSlot>,
 }
 
 /// Why a call is not taken on.
@@ -42,6 +52,8 @@ impl Served {
             max_calls,
             max_bytes,
             deliveries_owed: 0,
+            excused: 0,
+            streaming: HashMap::new(),
         }
     }
 
@@ -68,6 +80,8 @@ impl Served {
             id,
             urgent,
             payload_len,
+            is_cancelled: false,
+            streams: None,
         }))
     }
 
@@ -88,11 +102,62 @@ impl Served {
         Ok(())
     }
 
-    /// The call's handler has ended. Returns what its answer needs.
+    /// The call's handler has ended. Returns what its answer needs, where anyone waits for it.
     pub(crate) fn end(&mut self, slot: ServedSlot) -> Option<(MsgId, bool)> {
         let entry = self.entries.try_remove(slot)?;
         self.bytes = self.bytes.saturating_sub(entry.payload_len);
-        Some((entry.id, entry.urgent))
+        self.excused += 1;
+        if entry.streams.is_some() {
+            self.excused += LATE_FRAMES;
+            self.streaming.remove(&entry.id);
+        }
+        (!entry.is_cancelled).then_some((entry.id, entry.urgent))
+    }
+
+    /// The call has streams: its request is one, or its answer.
+    pub(crate) fn begin_streams(&mut self, slot: ServedSlot, sends: bool, receives: bool) {
+        let Some(entry) = self.entries.get_mut(slot) else {
+            return;
+        };
+        match &mut entry.streams {
+            Some(streams) if sends => streams.begin_sending(),
+            Some(_) => {}
+            none => {
+                *none = Some(Streams::new(sends, receives));
+                self.streaming.insert(entry.id, slot);
+            }
+        }
+    }
+
+    /// The streams of a call, with its id and urgency; `None` where nobody waits for it any more.
+    pub(crate) fn streams(&mut self, slot: ServedSlot) -> Option<(MsgId, bool, &mut Streams)> {
+        let entry = self
+            .entries
+            .get_mut(slot)
+            .filter(|entry| !entry.is_cancelled)?;
+        Some((entry.id, entry.urgent, entry.streams.as_mut()?))
+    }
+
+    /// The call with streams that has this id.
+    pub(crate) fn streaming(&self, id: MsgId) -> Option<ServedSlot> {
+        self.streaming.get(&id).copied()
+    }
+
+    /// The caller has lost interest: the call counts until its handler has ended, and is not answered.
+    pub(crate) fn cancel(&mut self, id: MsgId) -> Option<ServedSlot> {
+        let (slot, entry) = self
+            .entries
+            .iter_mut()
+            .find(|(_, entry)| entry.id == id && !entry.is_cancelled)?;
+        entry.is_cancelled = true;
+        Some(slot)
+    }
+
+    /// Whether a frame for a call that is not being served can be late, rather than made up.
+    pub(crate) fn excuse(&mut self) -> bool {
+        let is_excused = self.excused > 0;
+        self.excused = self.excused.saturating_sub(1);
+        is_excused
     }
 
     /// A delivery has come that will be acknowledged.
@@ -108,6 +173,11 @@ impl Served {
     /// Nothing is owed an answer.
     pub(crate) fn is_idle(&self) -> bool {
         self.entries.is_empty() && self.deliveries_owed == 0
+    }
+
+    /// Whether a call is being served in this place.
+    pub(crate) fn contains(&self, slot: ServedSlot) -> bool {
+        self.entries.contains(slot)
     }
 
     /// How many calls are being served.

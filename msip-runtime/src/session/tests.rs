@@ -107,7 +107,20 @@ impl End {
 
     fn take(&mut self, frame: Frame, now: Duration) -> Result<(), Fault> {
         match self.session.handle_frame(frame, now)? {
-            None | Some(Event::Room) => {}
+            None | Some(Event::Room | Event::StreamRoom) => {}
+            Some(Event::Item { item, .. }) => self
+                .told
+                .push(format!("item {}", String::from_utf8_lossy(&item.body))),
+            Some(Event::RequestItem { item, is_last, .. }) => {
+                if let Some(item) = item {
+                    self.told
+                        .push(format!("request {}", String::from_utf8_lossy(&item.body)));
+                }
+                if is_last {
+                    self.told.push("end of requests".to_owned());
+                }
+            }
+            Some(Event::Cancelled(_)) => self.told.push("cancelled".to_owned()),
             Some(Event::Hello(hello)) => self.told.push(format!("hello {}", hello.hello.protocol)),
             Some(Event::Welcome(welcome)) => self
                 .told
@@ -187,8 +200,13 @@ impl End {
     }
 
     fn call(&mut self, token: Token, deadline: Duration) -> Result<Slot, Blocked> {
-        self.session
-            .call(&opener(REQUEST), token, deadline, text(&token.to_string()))
+        self.session.call(
+            &opener(REQUEST),
+            Shape::UNARY,
+            token,
+            deadline,
+            text(&token.to_string()),
+        )
     }
 }
 
@@ -478,7 +496,13 @@ fn a_full_queue_makes_senders_wait_and_stops_reading() {
     let up = pair.client.transmit();
     end.receive(&up, at(0)).expect("no fault");
     end.session
-        .call(&opener(REQUEST), 1, at(60), text(&mib.repeat(8)))
+        .call(
+            &opener(REQUEST),
+            Shape::UNARY,
+            1,
+            at(60),
+            text(&mib.repeat(8)),
+        )
         .expect("sent");
     assert_eq!(end.call(2, at(60)), Err(Blocked::NoRoom));
     assert_eq!(end.send("more"), Err(Blocked::NoRoom));
@@ -609,11 +633,12 @@ fn an_exchange_that_was_given_up_frees_its_place() {
     let mut pair = Pair::open();
     for token in 0..100 {
         let slot = pair.client.call(token, at(60)).expect("there is room");
+        pair.exchange();
         pair.client.session.forget(slot);
         pair.settle();
     }
     assert!(pair.client.outcomes.is_empty());
-    assert_eq!(pair.client.session.ignored(), 100);
+    assert_eq!(pair.server.told[1..], ["cancelled"; 100]);
 }
 
 #[test]
@@ -625,7 +650,7 @@ fn the_deadline_travels_where_it_has_to() {
     };
     pair.client
         .session
-        .call(&hurried, 1, at(1), text(""))
+        .call(&hurried, Shape::UNARY, 1, at(1), text(""))
         .expect("sent");
     pair.client.call(2, at(60)).expect("sent");
     pair.exchange();
@@ -815,7 +840,7 @@ fn a_loss_tells_sent_and_unsent_apart() {
         ..opener(REQUEST)
     };
     end.session
-        .call(&urgent, 5, at(60), text("5"))
+        .call(&urgent, Shape::UNARY, 5, at(60), text("5"))
         .expect("queued");
     // The first of the two is all that was handed over.
     let lost: BTreeMap<Token, bool> = end.session.lost(Some((&chunk, cut))).into_iter().collect();
@@ -989,4 +1014,158 @@ fn any_chunking_makes_the_same_conversation() {
     assert_eq!(bytewise.server.heard, whole.server.heard);
     assert_eq!(bytewise.client.outcomes, whole.client.outcomes);
     assert_eq!(bytewise.client.outcomes.len(), 8);
+}
+
+// Streams.
+
+/// A pair in which the client has opened a call of this shape; its place at either end.
+fn streaming(request_stream: bool, response_stream: bool) -> (Pair, super::End, super::End) {
+    let mut pair = Pair::open();
+    let shape = Shape {
+        request_stream,
+        response_stream,
+    };
+    let slot = pair
+        .client
+        .session
+        .call(&opener(REQUEST), shape, 1, Duration::MAX, text(""))
+        .expect("room");
+    pair.exchange();
+    let incoming = pair.server.waiting.pop().expect("the call has come");
+    assert_eq!(incoming.is_stream, request_stream);
+    let ReplyTo::Call(served) = incoming.reply else {
+        panic!("{incoming:?}");
+    };
+    pair.client.told.clear();
+    pair.server.told.clear();
+    (pair, super::End::Caller(slot), super::End::Callee(served))
+}
+
+fn send_items(session: &mut Session, end: super::End, body: &str) -> usize {
+    let mut sent = 0;
+    while session.send_item(end, ANSWER, false, text(body)) == Ok(()) {
+        sent += 1;
+        assert!(sent < 1000, "no window");
+    }
+    assert_eq!(
+        session.send_item(end, ANSWER, false, text(body)),
+        Err(Blocked::NoRoom)
+    );
+    sent
+}
+
+#[test]
+fn a_stream_goes_as_far_as_its_credit_and_on_as_items_are_taken() {
+    let (mut pair, caller, callee) = streaming(false, true);
+    let super::End::Callee(served) = callee else {
+        unreachable!()
+    };
+    pair.server.session.begin_answers(served);
+    assert_eq!(send_items(&mut pair.server.session, callee, "a"), 16);
+    pair.exchange();
+    assert_eq!(pair.client.told, ["item a"; 16]);
+    for _ in 0..8 {
+        pair.client.session.taken(caller, 1);
+    }
+    pair.exchange();
+    assert_eq!(send_items(&mut pair.server.session, callee, "b"), 8);
+    // While any credit is left one item may exceed it.
+    let large = "x".repeat(200 * 1024);
+    for _ in 0..16 {
+        pair.client.session.taken(caller, 1);
+    }
+    pair.exchange();
+    assert_eq!(send_items(&mut pair.server.session, callee, &large), 2);
+    pair.server
+        .session
+        .reply(served, Reply::<fn(&mut Vec<u8>)>::End);
+    pair.exchange();
+    assert_eq!(pair.client.outcomes[&1], ["answer "]);
+    assert_eq!(
+        pair.server
+            .session
+            .send_item(callee, ANSWER, false, text("late")),
+        Err(Blocked::Closing)
+    );
+    for (name, end) in pair.ends() {
+        assert_eq!(end.session.open_exchanges(), 0, "{name}");
+    }
+}
+
+#[test]
+fn a_request_stream_ends_once_and_with_its_answer() {
+    let (mut pair, caller, callee) = streaming(true, false);
+    let (super::End::Caller(slot), super::End::Callee(served)) = (caller, callee) else {
+        unreachable!()
+    };
+    for text_ in ["1", "2"] {
+        pair.client
+            .session
+            .send_item(caller, REQUEST, false, text(text_))
+            .expect("credit");
+    }
+    pair.client.session.end_requests(slot);
+    pair.client.session.end_requests(slot);
+    pair.exchange();
+    assert_eq!(
+        pair.server.told,
+        ["request 1", "request 2", "end of requests"]
+    );
+    assert_eq!(
+        pair.client
+            .session
+            .send_item(caller, REQUEST, false, text("3")),
+        Err(Blocked::Closing)
+    );
+    pair.server.session.reply(served, answer("sum"));
+    pair.exchange();
+    assert_eq!(pair.client.outcomes[&1], ["answer sum"]);
+}
+
+#[test]
+fn a_call_that_is_forgotten_is_cancelled_or_never_sent() {
+    let (mut pair, caller, callee) = streaming(false, true);
+    let (super::End::Caller(slot), super::End::Callee(served)) = (caller, callee) else {
+        unreachable!()
+    };
+    pair.server.session.begin_answers(served);
+    assert_eq!(send_items(&mut pair.server.session, callee, "a"), 16);
+    pair.client.session.forget(slot);
+    pair.exchange();
+    assert_eq!(pair.server.told, ["cancelled"]);
+    assert!(
+        pair.client.told.is_empty(),
+        "items of a call that is forgotten"
+    );
+    assert_eq!(
+        pair.server.session.open_exchanges(),
+        1,
+        "it counts until its handler has ended"
+    );
+    pair.server.session.reply(served, answer("too late"));
+    assert!(!pair.server.session.has_transmit(), "nobody waits for it");
+    assert_eq!(pair.server.session.open_exchanges(), 0);
+    // One that is queued still is taken back.
+    let slot = pair.client.call(2, at(60)).expect("room");
+    pair.client.session.forget(slot);
+    assert!(pair.client.transmit().is_empty());
+}
+
+#[test]
+fn an_item_beyond_the_credit_is_a_fault() {
+    let (mut pair, _, callee) = streaming(false, true);
+    let super::End::Callee(served) = callee else {
+        unreachable!()
+    };
+    pair.server.session.begin_answers(served);
+    send_items(&mut pair.server.session, callee, "a");
+    let sent = pair.server.transmit();
+    let first = frames(&sent)[0].clone();
+    pair.client.receive(&sent, at(0)).expect("no fault");
+    let fault = pair
+        .client
+        .session
+        .handle_frame(first, at(0))
+        .expect_err("one too many");
+    assert_eq!(fault.code, Code::ResourceExhausted);
 }

@@ -44,12 +44,12 @@ pub fn write_pong(buf: &mut Vec<u8>, msg_id: MsgId, payload: &[u8]) {
 }
 
 /// Appends a CREDIT for the stream `msg_id`, or with [`MsgId::CONNECTION`] for one-way messages.
-pub fn write_credit(buf: &mut Vec<u8>, msg_id: MsgId, credit: Credit) {
-    write(
-        buf,
-        Header::control(FrameType::Credit, msg_id),
-        &credit.encode(),
-    );
+pub fn write_credit(buf: &mut Vec<u8>, flags: Flags, msg_id: MsgId, credit: Credit) {
+    let header = Header {
+        flags,
+        ..Header::control(FrameType::Credit, msg_id)
+    };
+    write(buf, header, &credit.encode());
 }
 
 /// Appends a CANCEL: the answer of `msg_id` is no longer wanted.

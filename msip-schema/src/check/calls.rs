@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{MemberId, services, words};
+use super::{MemberId, services, streams, words};
 use crate::{Code, Diagnostic, Direction, Draft, Reply, Span, closest_name};
 
 /// What a member is for its sender.
@@ -38,6 +38,11 @@ impl Call {
             response_stream: None,
         }
     }
+
+    /// Whether a stream is part of it.
+    pub(super) const fn has_stream(&self) -> bool {
+        self.request_stream.is_some() || self.response_stream.is_some()
+    }
 }
 
 /// Every call of a draft.
@@ -65,9 +70,11 @@ impl Calls {
         self.by_request.insert(request, call);
     }
 
-    /// All calls.
-    pub(super) fn iter(&self) -> impl Iterator<Item = &Call> {
-        self.by_request.values()
+    /// All calls, each with its request.
+    pub(super) fn iter_mut(&mut self) -> impl Iterator<Item = (MemberId, &mut Call)> {
+        self.by_request
+            .iter_mut()
+            .map(|(&request, call)| (request, call))
     }
 
     /// The first request that a member answers.
@@ -101,8 +108,8 @@ pub(super) fn find(draft: &Draft, out: &mut Vec<Diagnostic>) -> Calls {
     services::find(draft, &mut calls, out);
     for id in draft.ids() {
         check_unpaired(draft, &names, id, &mut calls, out);
-        check_reply(draft, id, &mut calls);
     }
+    streams::settle(draft, &mut calls, out);
     check_answers(draft, &mut calls, out);
     calls
 }
@@ -333,18 +340,6 @@ fn usual_answer(request: &str) -> Option<String> {
     let name = words(request);
     let stem = name.strip_suffix("_req")?;
     Some(format!("{stem}_rsp"))
-}
-
-/// `(msip.reply) = STREAM` on a call.
-fn check_reply(draft: &Draft, id: MemberId, calls: &mut Calls) {
-    let stream = draft
-        .member(id)
-        .options
-        .reply
-        .filter(|reply| reply.value == Reply::Stream);
-    if let (Some(stream), Some(call)) = (stream, calls.call_mut(id)) {
-        call.response_stream.get_or_insert(stream.span);
-    }
 }
 
 /// No member is a request and an answer at once.

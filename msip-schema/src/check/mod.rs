@@ -41,7 +41,6 @@ impl Draft {
         package::check(&self, &mut out);
         numbers::check(&self, &mut out);
         let calls = calls::find(&self, &mut out);
-        streams::check(&calls, &mut out);
         for id in self.ids() {
             kinds::check(&self, id, &calls, &mut out);
             options::check(&self, id, &calls, &mut out);

@@ -1,7 +1,7 @@
 //! Options that stand where they mean nothing, or mean nothing as they stand.
 
 use super::MemberId;
-use super::calls::{Calls, Role};
+use super::calls::{Call, Calls, Role};
 use super::kinds;
 use crate::{
     Cardinality, Code, Diagnostic, Draft, DraftMember, FieldType, MsgKind, Payload, Span, Spanned,
@@ -12,13 +12,18 @@ pub(super) fn check(draft: &Draft, id: MemberId, calls: &Calls, out: &mut Vec<Di
     let member = draft.member(id);
     let (name, options) = (&member.name.value, &member.options);
     if let Some(timeout) = options.timeout_ms.filter(|timeout| timeout.value == 0) {
+        let help = if calls.call(id).is_some_and(Call::has_stream) {
+            "write at least 1 (milliseconds), or remove the option: a stream then has no limit"
+        } else {
+            "write at least 1 (milliseconds), or remove the option: the limit is then 30 s"
+        };
         out.push(
             Diagnostic::new(
                 Code::ZERO_TIMEOUT,
                 timeout.span,
                 format!("the time limit of `{name}` is zero"),
             )
-            .help("write at least 1 (milliseconds), or remove the option: the limit is then 30 s"),
+            .help(help),
         );
     }
     if calls.doubtful.contains(&id) {

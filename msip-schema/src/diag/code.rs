@@ -103,7 +103,6 @@ codes! {
     RESPONSE_MISSING = "response-missing", "a response is asked for, but none is found";
     REPLY_CONTRADICTS_RESPONSE = "reply-contradicts-response", "a response is named although the reply is NONE or ACK";
     ANSWER_IS_REQUEST = "answer-is-request", "a member is the answer of one call and the request of another";
-    STREAM_NOT_SUPPORTED = "stream-not-supported", "streams are not supported yet";
 
     // Services.
     METHOD_NOT_MEMBER = "method-not-member", "a method's type is not carried by any member";

@@ -1,6 +1,7 @@
 //! Doc comments as attributes: the schema's words first, then what the emitter adds.
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 use proc_macro2::{Ident, TokenStream};
 use quote::{format_ident, quote};
@@ -56,6 +57,15 @@ impl Docs {
     /// The attributes.
     pub(super) fn attributes(&self) -> TokenStream {
         doc::attributes(&self.lines)
+    }
+}
+
+/// A time limit as people say it.
+pub(super) fn in_words(timeout: Duration) -> String {
+    if timeout.subsec_millis() == 0 {
+        format!("{} s", timeout.as_secs())
+    } else {
+        format!("{} ms", timeout.as_millis())
     }
 }
 

@@ -249,9 +249,15 @@ fn row(plan: &Plan<'_>, member: &MemberPlan<'_>) -> TokenStream {
     match &member.shape {
         Shape::OneWay => {}
         Shape::Acknowledged => row.extend(quote!(.acknowledged())),
-        Shape::Call(answer) => {
-            let response = &answer.number;
+        Shape::Call(call) => {
+            let response = &call.answer.number;
             row.extend(quote!(.call(#response)));
+            if call.request_stream {
+                row.extend(quote!(.request_stream()));
+            }
+            if call.response_stream {
+                row.extend(quote!(.response_stream()));
+            }
         }
         Shape::Answer => row.extend(quote!(.answer())),
     }

@@ -7,6 +7,7 @@ use super::docs::{Docs, allow_unused};
 use super::envelope::allow_long;
 use super::plan::{EnvelopePlan, MemberPlan, Plan, Shape, result};
 use super::send::methods;
+use super::streams;
 use crate::Direction;
 
 /// What differs between the handler of a server and that of a client.
@@ -200,18 +201,23 @@ fn refusing(plan: &Plan<'_>, envelope: &EnvelopePlan<'_>, role: &Role) -> TokenS
         ..
     } = role;
     let other = format_ident!("_{other}");
-    let required = methods(envelope).filter(|member| !member.is_one_way()).map(|member| {
-        let handler = &member.handler;
-        let parameter = format_ident!("_{}", member.parameter());
-        let argument = member.payload.as_ref().map(|payload| quote!(, #parameter: #payload));
-        let future = Plan::future(&output(plan, member));
-        let name = &member.member.name;
-        quote! {
-            fn #handler(&self, #other: &#runtime::#other_type<#protocol> #argument) -> #future {
-                ::core::future::ready(::core::result::Result::Err(#runtime::Status::unimplemented(#name)))
+    let required = methods(envelope)
+        .filter(|member| !member.is_one_way())
+        .map(|member| {
+            let handler = &member.handler;
+            let argument = argument(plan, member, &format_ident!("_{}", member.parameter()));
+            let future = Plan::future(&output(plan, member));
+            let refusal = match member.call() {
+                Some(call) if call.response_stream => streams::refusal(plan, call),
+                _ => quote!(::core::result::Result::Err),
+            };
+            let name = &member.member.name;
+            quote! {
+                fn #handler(&self, #other: &#runtime::#other_type<#protocol> #argument) -> #future {
+                    ::core::future::ready(#refusal(#runtime::Status::unimplemented(#name)))
+                }
             }
-        }
-    });
+        });
     quote! {
         impl #trait_ident for () {
             #(#required)*
@@ -302,11 +308,11 @@ fn dispatching(plan: &Plan<'_>, envelope: &EnvelopePlan<'_>, role: &Role) -> Tok
         .iter()
         .map(|member| arm(plan, envelope, role, member));
     let allow = allow_long(envelope.members.len(), 4);
-    // Where nothing is said but answers, no handler is ever asked.
+    // Where nothing is said but answers and streams, no handler is ever asked.
     let unused = methods(envelope)
-        .next()
-        .is_none()
+        .all(MemberPlan::is_request_stream)
         .then(|| quote!(let _ = (handler, #other);));
+    let dispatch_stream = streams::dispatching(plan, envelope, other, other_type);
     let done = Plan::future(&quote!(()));
     let failure = role.connects.then(|| {
         let decision = Plan::future(&quote!(#runtime::Reconnect));
@@ -326,12 +332,14 @@ fn dispatching(plan: &Plan<'_>, envelope: &EnvelopePlan<'_>, role: &Role) -> Tok
                 handler: &#parameter,
                 #other: &#runtime::#other_type<Self>,
                 message: #message_type,
-            ) -> ::core::result::Result<::core::option::Option<#answer_type>, #runtime::Status> {
+            ) -> ::core::result::Result<#runtime::Answered<#answer_type>, #runtime::Status> {
                 #unused
                 match message {
                     #(#arms)*
                 }
             }
+
+            #dispatch_stream
 
             fn connected(handler: &#parameter, #other: &#runtime::#other_type<Self>) -> #done {
                 handler.#connected(#other)
@@ -359,7 +367,6 @@ fn arm(
 ) -> TokenStream {
     let runtime = plan.runtime;
     let message_type = &envelope.ident;
-    let answer_type = &plan.reverse(envelope).ident;
     let other = &role.other;
     let handler = &member.handler;
     let passed = member.passed();
@@ -368,31 +375,25 @@ fn arm(
         Shape::OneWay => quote! {
             #pattern => {
                 handler.#handler(#other #passed).await;
-                ::core::result::Result::Ok(::core::option::Option::None)
+                ::core::result::Result::Ok(#runtime::Answered::Nothing)
             }
         },
         Shape::Acknowledged => quote! {
             #pattern => {
                 handler.#handler(#other #passed).await?;
-                ::core::result::Result::Ok(::core::option::Option::None)
+                ::core::result::Result::Ok(#runtime::Answered::Nothing)
             }
         },
-        Shape::Call(answer) => {
-            let variant = &answer.variant;
-            match answer.payload {
-                Some(_) => quote! {
-                    #pattern => {
-                        let response = handler.#handler(#other #passed).await?;
-                        ::core::result::Result::Ok(::core::option::Option::Some(#answer_type::#variant(response)))
-                    }
-                },
-                None => quote! {
-                    #pattern => {
-                        handler.#handler(#other #passed).await?;
-                        ::core::result::Result::Ok(::core::option::Option::Some(#answer_type::#variant))
-                    }
-                },
-            }
+        // Its requests come as a stream of their own.
+        Shape::Call(call) if call.request_stream => {
+            let pattern = member.any_of(&quote!(#message_type));
+            let name = &member.member.name;
+            quote!(#pattern => ::core::result::Result::Err(#runtime::Status::unimplemented(#name)),)
+        }
+        Shape::Call(call) => {
+            let asked = quote!(handler.#handler(#other #passed));
+            let answered = streams::answered(plan, envelope, call, &asked);
+            quote!(#pattern => { #answered })
         }
         // It answers a call, and was sent as if it were none.
         Shape::Answer => {
@@ -411,9 +412,19 @@ fn signature(plan: &Plan<'_>, role: &Role, member: &MemberPlan<'_>) -> TokenStre
         other, other_type, ..
     } = role;
     let handler = &member.handler;
-    let argument = member.argument();
+    let argument = argument(plan, member, &member.parameter());
     let future = Plan::future(&output(plan, member));
     quote!(fn #handler(&self, #other: &#runtime::#other_type<#protocol> #argument) -> #future)
+}
+
+/// `, request: WatchReq` with a parameter of this name, or nothing.
+fn argument(plan: &Plan<'_>, member: &MemberPlan<'_>, parameter: &Ident) -> TokenStream {
+    let ty = if member.is_request_stream() {
+        Some(streams::received(plan, member))
+    } else {
+        member.payload.clone()
+    };
+    ty.map_or_else(TokenStream::new, |ty| quote!(, #parameter: #ty))
 }
 
 /// What a handler returns.
@@ -423,13 +434,14 @@ fn output(plan: &Plan<'_>, member: &MemberPlan<'_>) -> TokenStream {
     match &member.shape {
         Shape::OneWay | Shape::Answer => quote!(()),
         Shape::Acknowledged => result(&quote!(()), &status),
-        Shape::Call(answer) => result(&answer.ty(), &status),
+        Shape::Call(call) if call.response_stream => streams::answers(plan, call),
+        Shape::Call(call) => result(&call.answer.ty(), &status),
     }
 }
 
 fn handler_doc(member: &MemberPlan<'_>) -> TokenStream {
     let docs = Docs::new(&member.doc);
-    match member.shape {
+    match &member.shape {
         Shape::OneWay | Shape::Answer => docs.paragraph("Ignored unless implemented."),
         Shape::Acknowledged => docs
             .paragraph("The sender waits until this returns.")
@@ -437,6 +449,7 @@ fn handler_doc(member: &MemberPlan<'_>) -> TokenStream {
                 "Errors",
                 "What the sender is told in place of the acknowledgment.",
             ),
+        Shape::Call(call) if call.has_stream() => streams::handler_doc(call, docs),
         Shape::Call(_) => docs
             .paragraph("A call: what this returns is the answer.")
             .section("Errors", "What the caller gets in place of the answer."),

@@ -41,6 +41,7 @@ mod handle;
 mod plan;
 mod protocol;
 mod send;
+mod streams;
 mod target;
 
 use proc_macro2::TokenStream;

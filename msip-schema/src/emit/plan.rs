@@ -54,9 +54,18 @@ pub(super) struct MemberPlan<'a> {
 pub(super) enum Shape {
     OneWay,
     Acknowledged,
-    Call(Answer),
+    Call(Call),
     /// It has no methods.
     Answer,
+}
+
+/// What a call is made of beside its request.
+pub(super) struct Call {
+    pub(super) answer: Answer,
+    /// Whether the request is a stream.
+    pub(super) request_stream: bool,
+    /// Whether the answer is a stream.
+    pub(super) response_stream: bool,
 }
 
 /// The other direction's member that answers a call.
@@ -136,6 +145,36 @@ impl<'a> EnvelopePlan<'a> {
     }
 }
 
+impl EnvelopePlan<'_> {
+    /// The arms of a `match` that lets one variant through, bound to this name, since a peer may send any.
+    pub(super) fn only(&self, plan: &Plan<'_>, variant: &Ident, binding: &Ident) -> TokenStream {
+        let runtime = plan.runtime;
+        let envelope = &self.ident;
+        let (these, others): (Vec<_>, Vec<_>) = self
+            .members
+            .iter()
+            .partition(|member| member.variant == *variant);
+        let expected = these.iter().map(|member| match member.payload {
+            Some(_) => {
+                quote!(#envelope::#variant(#binding) => ::core::result::Result::Ok(#binding),)
+            }
+            None => quote!(#envelope::#variant => ::core::result::Result::Ok(()),),
+        });
+        let error =
+            quote!(::core::result::Result::Err(#runtime::CallError::unexpected_answer(&other)));
+        // One other variant is named, since a binding in its place reads as if there were more.
+        let unexpected = match others.as_slice() {
+            [] => TokenStream::new(),
+            [only] => {
+                let other = only.any_of(&quote!(#envelope));
+                quote!(other @ #other => #error,)
+            }
+            _ => quote!(other => #error,),
+        };
+        quote!(#(#expected)* #unexpected)
+    }
+}
+
 impl<'a> MemberPlan<'a> {
     fn new(
         schema: &'a Schema,
@@ -151,13 +190,21 @@ impl<'a> MemberPlan<'a> {
             Exchange::OneWay => Shape::OneWay,
             Exchange::Acknowledged => Shape::Acknowledged,
             Exchange::Answer => Shape::Answer,
-            Exchange::Call { response, .. } => {
+            Exchange::Call {
+                response,
+                request_stream,
+                response_stream,
+            } => {
                 let reverse = envelope.direction.reverse();
                 match schema.envelope(reverse).member(response) {
-                    Some(answer) => Shape::Call(Answer {
-                        variant: variant(target, reverse, answer),
-                        payload: payload(answer),
-                        number: number(answer.number.into()),
+                    Some(answer) => Shape::Call(Call {
+                        answer: Answer {
+                            variant: variant(target, reverse, answer),
+                            payload: payload(answer),
+                            number: number(answer.number.into()),
+                        },
+                        request_stream: *request_stream,
+                        response_stream: *response_stream,
                     }),
                     // A checked schema has every answer that it names; without one there is nothing to wait for.
                     None => Shape::OneWay,
@@ -182,15 +229,34 @@ impl<'a> MemberPlan<'a> {
         matches!(self.shape, Shape::OneWay)
     }
 
+    /// The call that it begins, if it does.
+    pub(super) fn call(&self) -> Option<&Call> {
+        match &self.shape {
+            Shape::Call(call) => Some(call),
+            Shape::OneWay | Shape::Acknowledged | Shape::Answer => None,
+        }
+    }
+
+    /// Whether it is a call that begins with a stream of it.
+    pub(super) fn is_request_stream(&self) -> bool {
+        self.call().is_some_and(|call| call.request_stream)
+    }
+
+    /// What a stream of it yields: the message's type, or `()`.
+    pub(super) fn item(&self) -> TokenStream {
+        self.payload.clone().unwrap_or_else(|| quote!(()))
+    }
+
     /// The name of the parameter that holds the message.
     pub(super) fn parameter(&self) -> Ident {
-        match self.shape {
+        match &self.shape {
+            Shape::Call(call) if call.request_stream => format_ident!("requests"),
             Shape::Call(_) => format_ident!("request"),
             Shape::OneWay | Shape::Acknowledged | Shape::Answer => format_ident!("message"),
         }
     }
 
-    /// `, message: MessageInd`, or nothing.
+    /// `, message: MessageInd`, or nothing. Not for request streams, whose type depends on who has them.
     pub(super) fn argument(&self) -> TokenStream {
         let parameter = self.parameter();
         self.payload
@@ -201,9 +267,11 @@ impl<'a> MemberPlan<'a> {
     /// `, message`, or nothing.
     pub(super) fn passed(&self) -> TokenStream {
         let parameter = self.parameter();
-        self.payload
-            .as_ref()
-            .map_or_else(TokenStream::new, |_| quote!(, #parameter))
+        if self.payload.is_some() || self.is_request_stream() {
+            quote!(, #parameter)
+        } else {
+            TokenStream::new()
+        }
     }
 
     /// The variant as an expression or a pattern that names its message: `ClientToServer::MessageInd(message)`.
@@ -223,6 +291,13 @@ impl<'a> MemberPlan<'a> {
             Some(_) => quote!(#envelope::#variant(_)),
             None => quote!(#envelope::#variant),
         }
+    }
+}
+
+impl Call {
+    /// Whether a stream is part of it.
+    pub(super) const fn has_stream(&self) -> bool {
+        self.request_stream || self.response_stream
     }
 }
 

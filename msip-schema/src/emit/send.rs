@@ -3,8 +3,9 @@
 use proc_macro2::{Ident, TokenStream};
 use quote::{format_ident, quote};
 
-use super::docs::{Docs, allow_names, allow_unused};
-use super::plan::{Answer, EnvelopePlan, MemberPlan, Plan, Shape, result};
+use super::docs::{Docs, allow_names, allow_unused, in_words};
+use super::plan::{Call, EnvelopePlan, MemberPlan, Plan, Shape, result};
+use super::streams;
 use crate::{Direction, MsgKind};
 
 /// `SendClientToServer`, whatever the enum is called.
@@ -90,7 +91,7 @@ pub(super) fn implementation(plan: &Plan<'_>, envelope: &EnvelopePlan<'_>) -> To
                     }
                 }
             }
-            Shape::Call(answer) => call(plan, envelope, member, answer),
+            Shape::Call(call) => calling(plan, envelope, member, call),
             Shape::Answer => TokenStream::new(),
         }
     });
@@ -105,47 +106,41 @@ pub(super) fn implementation(plan: &Plan<'_>, envelope: &EnvelopePlan<'_>) -> To
 }
 
 /// A call: the answer is looked at, since a peer may answer with anything.
-fn call(
+fn calling(
     plan: &Plan<'_>,
     envelope: &EnvelopePlan<'_>,
     member: &MemberPlan<'_>,
-    answer: &Answer,
+    call: &Call,
 ) -> TokenStream {
     let runtime = plan.runtime;
     let method = &member.method;
-    let argument = member.argument();
-    let message = member.of(&envelope.ident);
-    let reverse = plan.reverse(envelope);
-    let back = &reverse.ident;
-    let variant = &answer.variant;
-    let output = result(&answer.ty(), &quote!(#runtime::CallError));
-    let (pattern, value) = match answer.payload {
-        Some(_) => (quote!(#back::#variant(response)), quote!(response)),
-        None => (quote!(#back::#variant), quote!(())),
+    let argument = argument(plan, member);
+    let output = output(plan, member);
+    let asked = if call.request_stream {
+        streams::uploaded(plan, envelope, member, call)
+    } else {
+        let message = member.of(&envelope.ident);
+        let ask = if call.response_stream {
+            format_ident!("call_streaming")
+        } else {
+            format_ident!("call")
+        };
+        quote!(#runtime::Outbound::#ask(self, #message))
     };
-    let answered = quote!(#pattern => ::core::result::Result::Ok(#value));
-    // One other variant is named, since a binding in its place reads as if there were more.
-    let others = reverse
-        .members
-        .iter()
-        .filter(|member| member.variant != answer.variant)
-        .collect::<Vec<_>>();
-    let unexpected = match others.as_slice() {
-        [] => TokenStream::new(),
-        [only] => {
-            let other = only.any_of(&quote!(#back));
-            quote!(other @ #other => ::core::result::Result::Err(#runtime::CallError::unexpected_answer(&other)),)
+    let reverse = plan.reverse(envelope);
+    let body = if call.response_stream {
+        let arms = reverse.only(plan, &call.answer.variant, &format_ident!("item"));
+        quote! {
+            let answers = #asked.await?;
+            ::core::result::Result::Ok(answers.narrow(|answer| match answer { #arms }))
         }
-        _ => {
-            quote!(other => ::core::result::Result::Err(#runtime::CallError::unexpected_answer(&other)),)
-        }
+    } else {
+        let arms = reverse.only(plan, &call.answer.variant, &format_ident!("response"));
+        quote!(match #asked.await? { #arms })
     };
     quote! {
         async fn #method(&self #argument) -> #output {
-            match #runtime::Outbound::call(self, #message).await? {
-                #answered,
-                #unexpected
-            }
+            #body
         }
     }
 }
@@ -161,16 +156,39 @@ pub(super) fn methods<'p, 'a>(
 }
 
 fn signature(plan: &Plan<'_>, member: &MemberPlan<'_>) -> TokenStream {
-    let runtime = plan.runtime;
     let method = &member.method;
-    let argument = member.argument();
-    let output = match &member.shape {
-        Shape::OneWay | Shape::Answer => result(&quote!(()), &quote!(#runtime::SendError)),
-        Shape::Acknowledged => result(&quote!(()), &quote!(#runtime::CallError)),
-        Shape::Call(answer) => result(&answer.ty(), &quote!(#runtime::CallError)),
-    };
-    let future = Plan::future(&output);
+    let argument = argument(plan, member);
+    let future = Plan::future(&output(plan, member));
     quote!(fn #method(&self #argument) -> #future)
+}
+
+/// `, request: WatchReq`, or nothing.
+fn argument(plan: &Plan<'_>, member: &MemberPlan<'_>) -> TokenStream {
+    if member.is_request_stream() {
+        let parameter = member.parameter();
+        let stream = streams::sent(plan, member);
+        quote!(, #parameter: #stream)
+    } else {
+        member.argument()
+    }
+}
+
+/// What a method returns.
+fn output(plan: &Plan<'_>, member: &MemberPlan<'_>) -> TokenStream {
+    let runtime = plan.runtime;
+    let call_error = quote!(#runtime::CallError);
+    match &member.shape {
+        Shape::OneWay | Shape::Answer => result(&quote!(()), &quote!(#runtime::SendError)),
+        Shape::Acknowledged => result(&quote!(()), &call_error),
+        Shape::Call(call) => {
+            let answer = call.answer.ty();
+            if call.response_stream {
+                result(&quote!(#runtime::Streaming<#answer>), &call_error)
+            } else {
+                result(&answer, &call_error)
+            }
+        }
+    }
 }
 
 fn try_signature(plan: &Plan<'_>, member: &MemberPlan<'_>) -> TokenStream {
@@ -191,7 +209,10 @@ fn method_doc(
         Direction::ServerToClient => "client",
     };
     let docs = Docs::new(&member.doc);
-    let docs = match member.shape {
+    let docs = match &member.shape {
+        Shape::Call(call) if call.has_stream() => {
+            streams::method_doc(plan, receiver, member, call, docs)
+        }
         Shape::Call(_) => docs
             .paragraph(&format!("A call: waits for the answer, for {} unless told otherwise.", patience(member)))
             .section(
@@ -255,9 +276,8 @@ fn try_doc(plan: &Plan<'_>, member: &MemberPlan<'_>) -> TokenStream {
 
 /// How long a call waits, in words.
 fn patience(member: &MemberPlan<'_>) -> String {
-    match member.member.timeout {
-        None => "30 s".to_owned(),
-        Some(timeout) if timeout.subsec_millis() == 0 => format!("{} s", timeout.as_secs()),
-        Some(timeout) => format!("{} ms", timeout.as_millis()),
-    }
+    member
+        .member
+        .timeout
+        .map_or_else(|| "30 s".to_owned(), in_words)
 }

@@ -4,8 +4,9 @@ use quote::{format_ident, quote};
 
 use super::*;
 use crate::{
-    Compression, Draft, DraftEnvelope, DraftMember, EnumType, Field, FieldType, MemberOptions,
-    MessageType, MsgKind, Payload, Reply, Span, Spanned, TypeDef, TypeName, Types, names,
+    Compression, Draft, DraftEnvelope, DraftMember, DraftMethod, EnumType, Field, FieldType,
+    MemberOptions, MessageType, MsgKind, Payload, Reply, Span, Spanned, TypeDef, TypeName, Types,
+    names,
 };
 
 /// A schema in few words: members are numbered from 1, and a message of no name is `google.protobuf.Empty`.
@@ -18,6 +19,10 @@ struct Sketch {
 
 impl Sketch {
     fn schema(self) -> Schema {
+        self.draft().check().expect("the sketch is a schema")
+    }
+
+    fn draft(self) -> Draft {
         let members = || self.client_to_server.iter().chain(&self.server_to_client);
         let types: Types = members()
             .filter_map(|member| match &member.payload.value {
@@ -25,15 +30,14 @@ impl Sketch {
                 Payload::Empty => None,
             })
             .collect();
-        let draft = Draft {
+        Draft {
             package: said(self.package.to_owned()),
             doc: self.doc.to_owned(),
             client_to_server: envelope(self.client_to_server),
             server_to_client: envelope(self.server_to_client),
             methods: Vec::new(),
             types,
-        };
-        draft.check().expect("the sketch is a schema")
+        }
     }
 }
 
@@ -175,6 +179,80 @@ fn kitchen_sink() -> Schema {
     .schema()
 }
 
+/// Streams of every shape in both directions, of messages and of nothing.
+fn streams() -> Schema {
+    let streamed = |options: &mut MemberOptions| options.reply = Some(said(Reply::Stream));
+    let limited = |options: &mut MemberOptions| options.timeout_ms = Some(said(60_000));
+    let mut draft = Sketch {
+        package: "feeds",
+        doc: "",
+        client_to_server: vec![
+            with(
+                member("watch_req", "feeds.WatchReq", "Follows a feed."),
+                streamed,
+            ),
+            with(
+                member(
+                    "upload_req",
+                    "feeds.UploadReq",
+                    "Sends a file, part by part.",
+                ),
+                limited,
+            ),
+            member("talk_req", "feeds.TalkReq", "Talks back and forth."),
+            member("count_req", "", "Counts what comes."),
+            with(member("tick_req", "", ""), streamed),
+            member("get_req", "feeds.GetReq", "Asks once."),
+            member("sample_rsp", "feeds.SampleRsp", ""),
+            member("collect_rsp", "", ""),
+        ],
+        server_to_client: vec![
+            member("watch_rsp", "feeds.WatchRsp", ""),
+            member("upload_rsp", "feeds.UploadRsp", ""),
+            member("talk_rsp", "feeds.TalkRsp", ""),
+            member("count_rsp", "feeds.CountRsp", ""),
+            member("tick_rsp", "", ""),
+            member("get_rsp", "feeds.GetRsp", ""),
+            with(
+                member("sample_req", "feeds.SampleReq", "Has a client measure."),
+                |options| {
+                    streamed(options);
+                    options.timeout_ms = Some(said(2_500));
+                },
+            ),
+            member(
+                "collect_req",
+                "feeds.CollectReq",
+                "Gives a client what to collect.",
+            ),
+        ],
+    }
+    .draft();
+    let empty = "google.protobuf.Empty";
+    draft.methods = [
+        ("feeds.UploadReq", "feeds.UploadRsp", false),
+        ("feeds.TalkReq", "feeds.TalkRsp", true),
+        ("feeds.CollectReq", empty, false),
+    ]
+    .map(|(request, response, response_stream)| method(request, response, response_stream))
+    .into();
+    draft.methods.push(method(empty, "feeds.CountRsp", true));
+    draft.check().expect("the sketch is a schema")
+}
+
+/// A method whose request is a stream.
+fn method(request: &str, response: &str, response_stream: bool) -> DraftMethod {
+    DraftMethod {
+        name: said("Method".to_owned()),
+        request: said(TypeName::new(request)),
+        response: said(TypeName::new(response)),
+        request_stream: Some(Span::NONE),
+        response_stream: response_stream.then_some(Span::NONE),
+        idempotent: false,
+        doc: String::new(),
+    }
+}
+
 fn type_path(name: &TypeName) -> TokenStream {
     let ident = plan::ident(&names::type_name(name.short()));
     if name.as_str().starts_with("acme.shared.") {
@@ -222,6 +300,32 @@ fn chat_for_servers_only() {
         "chat_server",
         printed(&chat(), &target().sides(Sides::Server))
     );
+}
+
+#[test]
+fn streams_of_every_shape() {
+    insta::assert_snapshot!("streams", printed(&streams(), &target()));
+}
+
+#[test]
+fn streams_of_one_member_need_no_look_at_others() {
+    let mut draft = Sketch {
+        package: "p",
+        doc: "",
+        client_to_server: vec![member("put_req", "p.Put", "")],
+        server_to_client: vec![member("put_rsp", "", "")],
+    }
+    .draft();
+    draft.methods = vec![method("p.Put", "google.protobuf.Empty", true)];
+    let text = printed(&draft.check().expect("a schema"), &target());
+    for part in [
+        "let _ = (handler, peer);",
+        "ServerToClient::PutRsp => ::core::result::Result::Ok(()),",
+        "::msip_runtime::Answered::stream(items, |()| ServerToClient::PutRsp)",
+    ] {
+        assert!(text.contains(part), "{part} is not in {text}");
+    }
+    assert!(!text.contains("unexpected_answer"), "nothing else can come");
 }
 
 #[test]

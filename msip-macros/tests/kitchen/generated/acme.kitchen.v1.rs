@@ -965,41 +965,41 @@ where
         peer: &::msip_runtime::Peer<Self>,
         message: ClientToServer,
     ) -> ::core::result::Result<
-        ::core::option::Option<ServerToClient>,
+        ::msip_runtime::Answered<ServerToClient>,
         ::msip_runtime::Status,
     > {
         match message {
             ClientToServer::ScalarsInd(message) => {
                 handler.on_scalars_ind(peer, message).await;
-                ::core::result::Result::Ok(::core::option::Option::None)
+                ::core::result::Result::Ok(::msip_runtime::Answered::Nothing)
             }
             ClientToServer::ManyInd(message) => {
                 handler.on_many_ind(peer, message).await?;
-                ::core::result::Result::Ok(::core::option::Option::None)
+                ::core::result::Result::Ok(::msip_runtime::Answered::Nothing)
             }
             ClientToServer::FindReq(request) => {
                 let response = handler.on_find_req(peer, request).await?;
                 ::core::result::Result::Ok(
-                    ::core::option::Option::Some(ServerToClient::Found(response)),
+                    ::msip_runtime::Answered::Message(ServerToClient::Found(response)),
                 )
             }
             ClientToServer::PingReq => {
                 handler.on_ping_req(peer).await?;
                 ::core::result::Result::Ok(
-                    ::core::option::Option::Some(ServerToClient::PingRsp),
+                    ::msip_runtime::Answered::Message(ServerToClient::PingRsp),
                 )
             }
             ClientToServer::GrowReq(message) => {
                 handler.on_grow_req(peer, message).await;
-                ::core::result::Result::Ok(::core::option::Option::None)
+                ::core::result::Result::Ok(::msip_runtime::Answered::Nothing)
             }
             ClientToServer::Note(message) => {
                 handler.on_note(peer, message).await;
-                ::core::result::Result::Ok(::core::option::Option::None)
+                ::core::result::Result::Ok(::msip_runtime::Answered::Nothing)
             }
             ClientToServer::ShapeState(message) => {
                 handler.on_shape_state(peer, message).await;
-                ::core::result::Result::Ok(::core::option::Option::None)
+                ::core::result::Result::Ok(::msip_runtime::Answered::Nothing)
             }
         }
     }
@@ -1158,7 +1158,7 @@ where
         client: &::msip_runtime::Client<Self>,
         message: ServerToClient,
     ) -> ::core::result::Result<
-        ::core::option::Option<ClientToServer>,
+        ::msip_runtime::Answered<ClientToServer>,
         ::msip_runtime::Status,
     > {
         match message {
@@ -1172,15 +1172,15 @@ where
             }
             ServerToClient::GrowRsp(message) => {
                 handler.on_grow_rsp(client, message).await;
-                ::core::result::Result::Ok(::core::option::Option::None)
+                ::core::result::Result::Ok(::msip_runtime::Answered::Nothing)
             }
             ServerToClient::VehicleState(message) => {
                 handler.on_vehicle_state(client, message).await;
-                ::core::result::Result::Ok(::core::option::Option::None)
+                ::core::result::Result::Ok(::msip_runtime::Answered::Nothing)
             }
             ServerToClient::SpeedMetric(message) => {
                 handler.on_speed_metric(client, message).await;
-                ::core::result::Result::Ok(::core::option::Option::None)
+                ::core::result::Result::Ok(::msip_runtime::Answered::Nothing)
             }
         }
     }

@@ -299,7 +299,7 @@ fn check(vector: &mut Vector, header: Header, frame: Frame) -> Vec<u8> {
             assert_eq!(Credit::parse(&frame.payload), Ok(credit), "{name}");
             buf.extend_from_slice(&credit.encode());
             assert_eq!(
-                written(|buf| write_credit(buf, id, credit)),
+                written(|buf| write_credit(buf, Flags::NONE, id, credit)),
                 vector.bytes,
                 "{name}"
             );

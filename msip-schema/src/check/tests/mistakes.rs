@@ -105,20 +105,6 @@ ServerToClient {
         "package p;\nClientToServer { A get_req = 1; }\nServerToClient { A get_rsp = 1 [reply = NONE]; }",
     ),
     (
-        "stream-not-supported",
-        "option",
-        "package p;\nClientToServer { A get_req = 1 [reply = STREAM]; }\nServerToClient { A get_rsp = 1; }",
-    ),
-    (
-        "stream-not-supported",
-        "service",
-        "package p;
-ClientToServer { Get get = 1; Put put = 2; }
-ServerToClient { Got got = 1; Done done = 2; }
-rpc Get(Get) returns (stream Got);
-rpc Put(stream Put) returns (Done);",
-    ),
-    (
         "method-not-member",
         "",
         "package p;
@@ -151,6 +137,15 @@ rpc Get(Get) returns (Other);",
         "package p;\nClientToServer { Get get = 1 [reply = ACK]; }\nServerToClient { Got got = 1; }\nrpc Get(Get) returns (Got);",
     ),
     (
+        "method-conflict",
+        "stream",
+        "package p;
+ClientToServer { Get get = 1 [reply = STREAM]; Put put = 2 [reply = RESPONSE]; }
+ServerToClient { Got got = 1; Done done = 2; }
+rpc Get(Get) returns (Got);
+rpc Put(stream Put) returns (stream Done);",
+    ),
+    (
         "duplicate-method",
         "",
         "package p;
@@ -163,6 +158,11 @@ rpc GetOther(Get) returns (Other);",
         "zero-timeout",
         "",
         "package p;\nClientToServer { A get_req = 1 [timeout_ms = 0]; }\nServerToClient { A get_rsp = 1; }",
+    ),
+    (
+        "zero-timeout",
+        "stream",
+        "package p;\nClientToServer { A get_req = 1 [reply = STREAM, timeout_ms = 0]; }\nServerToClient { A get_rsp = 1; }",
     ),
     ("unused-timeout", "", "package p;\nClientToServer { A a = 1 [timeout_ms = 10]; }\nServerToClient { A b = 1; }"),
     ("unused-idempotent", "", "package p;\nClientToServer { A a = 1 [idempotent = true]; }\nServerToClient { A b = 1; }"),

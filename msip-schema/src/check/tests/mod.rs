@@ -27,7 +27,15 @@ fn summary(schema: &Schema) -> String {
                 Exchange::OneWay => "one-way".to_owned(),
                 Exchange::Acknowledged => "acknowledged".to_owned(),
                 Exchange::Answer => "answer".to_owned(),
-                Exchange::Call { response, .. } => format!("-> {response}"),
+                Exchange::Call {
+                    response,
+                    request_stream,
+                    response_stream,
+                } => {
+                    let shape = |is_stream| if is_stream { "stream " } else { "" };
+                    let (from, to) = (shape(*request_stream), shape(*response_stream));
+                    format!("{from}-> {to}{response}")
+                }
             };
             let side = if direction == Direction::ClientToServer {
                 "c"
@@ -184,6 +192,76 @@ fn a_method_may_repeat_what_an_option_says() {
         c 2 b EVENT one-way
         s 1 x EVENT one-way
         s 2 y EVENT answer",
+    );
+}
+
+#[test]
+fn options_and_services_make_streams_in_either_direction() {
+    assert_summary(
+        r#"package p;
+        ClientToServer {
+            Watch watch_req = 1 [reply = STREAM]; Put put = 2; Talk talk = 3; Ping beat_req = 4; Tail tail_rsp = 5;
+            Follow follow = 6 [reply = STREAM, response = "followed", timeout_ms = 5];
+        }
+        ServerToClient {
+            News watch_rsp = 1; Done done = 2; Talked talked = 3; Beat beat_rsp = 4; Trail tail_req = 5; News followed = 6;
+        }
+        rpc Put(stream Put) returns (Done);
+        rpc Talk(stream Talk) returns (stream Talked);
+        rpc Tail(stream Trail) returns (stream Tail);
+        rpc Beat(stream Ping) returns (stream Beat);"#,
+        "c 1 watch_req COMMAND -> stream watch_rsp
+        c 2 put COMMAND stream -> done
+        c 3 talk COMMAND stream -> stream talked
+        c 4 beat_req COMMAND stream -> stream beat_rsp
+        c 5 tail_rsp EVENT answer
+        c 6 follow COMMAND -> stream followed
+        s 1 watch_rsp EVENT answer
+        s 2 done EVENT answer
+        s 3 talked EVENT answer
+        s 4 beat_rsp EVENT answer
+        s 5 tail_req COMMAND stream -> stream tail_rsp
+        s 6 followed EVENT answer",
+    );
+}
+
+#[test]
+fn a_method_may_repeat_that_the_reply_is_a_stream_or_is_none() {
+    assert_summary(
+        "package p;
+        ClientToServer { Watch watch = 1 [reply = STREAM]; Get get = 2 [reply = RESPONSE]; Put put = 3 [reply = RESPONSE]; }
+        ServerToClient { News news = 1; Got got = 2; Done done = 3; }
+        rpc Watch(Watch) returns (stream News);
+        rpc Get(Get) returns (Got);
+        rpc Put(stream Put) returns (Done);",
+        "c 1 watch COMMAND -> stream news
+        c 2 get COMMAND -> got
+        c 3 put COMMAND stream -> done
+        s 1 news EVENT answer
+        s 2 got EVENT answer
+        s 3 done EVENT answer",
+    );
+}
+
+#[test]
+fn an_item_is_said_alone_too_where_its_message_has_a_second_member() {
+    let text = "package p;
+        ClientToServer { Watch watch_req = 1; }
+        ServerToClient { News news_ind = 1; }
+        rpc Watch(Watch) returns (stream News);";
+    assert_summary(
+        text,
+        "c 1 watch_req COMMAND -> stream news_ind
+        s 1 news_ind EVENT answer",
+    );
+    assert_summary(
+        &text.replace(
+            "News news_ind = 1;",
+            "News news_ind = 1; News watch_rsp = 2;",
+        ),
+        "c 1 watch_req COMMAND -> stream watch_rsp
+        s 1 news_ind EVENT one-way
+        s 2 watch_rsp EVENT answer",
     );
 }
 

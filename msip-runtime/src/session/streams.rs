@@ -1,0 +1,72 @@
+//! The windows of an exchange that has streams (docs/protocol.md, "Credit").
+
+use super::window::{ReceiveWindow, SendWindow};
+use crate::wire::Credit;
+
+/// What an exchange may still send and receive of its streams, as seen from one end.
+#[derive(Debug)]
+pub(crate) struct Streams {
+    /// What may still be sent, while this end's stream is open.
+    sends: Option<SendWindow>,
+    /// What may still come, while the other end's stream is open.
+    receives: Option<ReceiveWindow>,
+}
+
+impl Streams {
+    pub(crate) fn new(sends: bool, receives: bool) -> Box<Self> {
+        Box::new(Self {
+            sends: sends.then(|| SendWindow::new(Credit::STREAM_START)),
+            receives: receives.then(|| ReceiveWindow::new(Credit::STREAM_START)),
+        })
+    }
+
+    /// This end begins to send a stream.
+    pub(crate) fn begin_sending(&mut self) {
+        self.sends
+            .get_or_insert_with(|| SendWindow::new(Credit::STREAM_START));
+    }
+
+    /// This end's stream is complete.
+    pub(crate) fn end_sending(&mut self) {
+        self.sends = None;
+    }
+
+    /// The other end's stream is complete.
+    pub(crate) fn end_receiving(&mut self) {
+        self.receives = None;
+    }
+
+    /// Whether this end's stream is open; and whether it may send another item now.
+    pub(crate) fn sending(&self) -> Option<bool> {
+        self.sends.as_ref().map(SendWindow::is_open)
+    }
+
+    /// An item was sent.
+    pub(crate) fn spend(&mut self, payload_len: usize) {
+        if let Some(window) = &mut self.sends {
+            window.spend(payload_len);
+        }
+    }
+
+    /// The other end grants more. `false` where it has lost count.
+    #[must_use]
+    pub(crate) fn grant(&mut self, credit: Credit) -> bool {
+        // What comes after the end of the stream was under way before it.
+        self.sends
+            .as_mut()
+            .is_none_or(|window| window.grant(credit))
+    }
+
+    /// An item has come. `None` where no stream is open; `false` where there was no credit for it.
+    pub(crate) fn accept(&mut self, payload_len: u32) -> Option<bool> {
+        Some(self.receives.as_mut()?.accept(payload_len))
+    }
+
+    /// An item has been taken. Returns what to grant for it, once that is worth a frame.
+    pub(crate) fn consume(&mut self, payload_len: u32) -> Option<Credit> {
+        self.receives.as_mut()?.consume(Credit {
+            items: 1,
+            bytes: payload_len,
+        })
+    }
+}

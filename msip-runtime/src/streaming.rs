@@ -1,0 +1,242 @@
+//! Streams of messages: those that come in, and those that go out.
+
+use std::{
+    fmt,
+    marker::PhantomData,
+    pin::Pin,
+    task::{Context, Poll},
+    time::Duration,
+};
+
+use futures_core::Stream;
+use pin_project_lite::pin_project;
+
+use crate::{
+    CallError, Envelope, SendError, Status,
+    link::{Answers, Requests, Sending, Taken, read},
+    session::Item,
+};
+
+/// A stream of answers that a handler gives.
+pub type ItemStream<T> = Pin<Box<dyn Stream<Item = Result<T, Status>> + Send>>;
+
+/// What a handler method came to, in the terms of its envelope; generated code makes it.
+#[non_exhaustive]
+pub enum Answered<Out> {
+    /// There is nothing to answer.
+    Nothing,
+    /// The answer.
+    Message(Out),
+    /// The answers, one after the other.
+    Stream(ItemStream<Out>),
+}
+
+impl<Out: 'static> Answered<Out> {
+    /// The answers that `items` yields, each wrapped in its variant.
+    pub fn stream<T: 'static>(
+        items: impl Stream<Item = Result<T, Status>> + Send + 'static,
+        wrap: fn(T) -> Out,
+    ) -> Self {
+        Self::Stream(Box::pin(Wrapped {
+            items,
+            wrap: move |item: Result<T, Status>| item.map(wrap),
+        }))
+    }
+}
+
+impl<Out> fmt::Debug for Answered<Out> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Nothing => "Nothing",
+            Self::Message(_) => "Message(..)",
+            Self::Stream(_) => "Stream(..)",
+        })
+    }
+}
+
+/// Wraps each item of a stream in its variant; generated code uses it for streams of requests.
+pub fn widen<T: 'static, Out: 'static>(
+    items: impl Stream<Item = T> + Send + 'static,
+    wrap: fn(T) -> Out,
+) -> impl Stream<Item = Out> + Send + 'static {
+    Wrapped { items, wrap }
+}
+
+pin_project! {
+    /// A stream whose items are each passed through a function.
+    struct Wrapped<S, F> {
+        #[pin]
+        items: S,
+        wrap: F,
+    }
+}
+
+impl<S: Stream, F: FnMut(S::Item) -> T, T> Stream for Wrapped<S, F> {
+    type Item = T;
+
+    fn poll_next(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<T>> {
+        let this = self.project();
+        this.items
+            .poll_next(context)
+            .map(|item| item.map(this.wrap))
+    }
+}
+
+/// A stream that is over before it begins: what a handler that answers nothing has for a type.
+#[derive(Debug, Clone, Copy)]
+pub struct EmptyStream<T>(PhantomData<fn() -> T>);
+
+impl<T> EmptyStream<T> {
+    /// The empty stream.
+    #[must_use]
+    pub const fn new() -> Self {
+        Self(PhantomData)
+    }
+}
+
+impl<T> Default for EmptyStream<T> {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl<T> Stream for EmptyStream<T> {
+    type Item = T;
+
+    fn poll_next(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<T>> {
+        Poll::Ready(None)
+    }
+}
+
+/// Messages that come in one after the other: the answers to a call, or the requests of one.
+///
+/// The other side sends ahead by 16 messages or 256 KiB at most, and more as these are taken. Dropping the stream
+/// before its end tells the other side that no more is wanted. An error is the last item.
+///
+/// # Protocol
+///
+/// docs/protocol.md, "Exchanges" and "Credit".
+#[must_use = "a stream that is not taken is cancelled"]
+pub struct Streaming<T> {
+    source: Source,
+    read: Box<dyn FnMut(Item) -> Result<T, CallError> + Send>,
+    is_over: bool,
+}
+
+enum Source {
+    Answers {
+        answers: Answers,
+        sending: Option<Sending>,
+    },
+    Requests(Requests),
+}
+
+impl<E: Envelope> Streaming<E> {
+    /// The answers to a call; `sending` sends its requests meanwhile.
+    pub(crate) fn answers(answers: Answers, sending: Option<Sending>) -> Self {
+        let encoding = answers.encoding.clone();
+        let read = move |item: Item| read(&encoding, item);
+        Self {
+            source: Source::Answers { answers, sending },
+            read: Box::new(read),
+            is_over: false,
+        }
+    }
+
+    /// The requests of a call.
+    pub(crate) fn requests(requests: Requests) -> Self {
+        let encoding = requests.encoding.clone();
+        let read = move |item: Item| read(&encoding, item);
+        Self {
+            source: Source::Requests(requests),
+            read: Box::new(read),
+            is_over: false,
+        }
+    }
+}
+
+impl<T: 'static> Streaming<T> {
+    /// The same stream of what `narrow` makes of each message; generated code takes the one variant out of its
+    /// envelope with it.
+    pub fn narrow<U: 'static>(self, narrow: fn(T) -> Result<U, CallError>) -> Streaming<U> {
+        let Self {
+            source,
+            mut read,
+            is_over,
+        } = self;
+        let read = Box::new(move |item: Item| read(item).and_then(narrow));
+        Streaming {
+            source,
+            read,
+            is_over,
+        }
+    }
+}
+
+impl<T> Streaming<T> {
+    /// The next message; `None` at the end.
+    ///
+    /// # Errors
+    ///
+    /// Why the stream broke off; nothing comes after that.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future loses nothing: the next call yields the message.
+    pub async fn next(&mut self) -> Option<Result<T, CallError>> {
+        std::future::poll_fn(|context| self.poll(context)).await
+    }
+
+    fn poll(&mut self, context: &mut Context<'_>) -> Poll<Option<Result<T, CallError>>> {
+        if self.is_over {
+            return Poll::Ready(None);
+        }
+        let (link, inflow, timeout) = match &mut self.source {
+            Source::Answers { answers, sending } => {
+                let failed = match sending
+                    .as_mut()
+                    .map(|sending| sending.as_mut().poll(context))
+                {
+                    Some(Poll::Ready(sent)) => {
+                        *sending = None;
+                        // The answers say why nothing more can be sent.
+                        sent.err().filter(|error| {
+                            !matches!(error, SendError::Disconnected | SendError::Closed)
+                        })
+                    }
+                    Some(Poll::Pending) | None => None,
+                };
+                if let Some(error) = failed {
+                    self.is_over = true;
+                    return Poll::Ready(Some(Err(CallError::NotSent(error))));
+                }
+                (&answers.link, &answers.inflow, answers.timeout)
+            }
+            Source::Requests(requests) => (&requests.link, &requests.inflow, Duration::ZERO),
+        };
+        let taken = std::task::ready!(link.poll_taken(inflow, timeout, context));
+        let next = match taken {
+            Taken::Item(item) => Some((self.read)(item)),
+            Taken::End => None,
+            Taken::Failed(error) => Some(Err(error)),
+        };
+        self.is_over = !matches!(next, Some(Ok(_)));
+        Poll::Ready(next)
+    }
+}
+
+impl<T> Stream for Streaming<T> {
+    type Item = Result<T, CallError>;
+
+    fn poll_next(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        self.get_mut().poll(context)
+    }
+}
+
+impl<T> fmt::Debug for Streaming<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Streaming")
+            .field("is_over", &self.is_over)
+            .finish_non_exhaustive()
+    }
+}
