@@ -1,5 +1,7 @@
 //! What JSON and MessagePack bodies a server takes, and what it says back, to the byte.
 
+#![expect(clippy::expect_used, reason = "a test that cannot go on fails")]
+
 use msip_runtime::{
     MsgKind, Protocol as _,
     transport::ServiceUrl,

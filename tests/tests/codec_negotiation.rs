@@ -1,5 +1,7 @@
 //! What two peers agree on, and what they say when they cannot.
 
+#![expect(clippy::expect_used, reason = "a test that cannot go on fails")]
+
 use msip_runtime::{
     Client, Codec, Compression, ConnectError, Protocol as _, SendError, prost_types,
     transport::{Listener, ServiceUrl},

@@ -1,6 +1,8 @@
 //! Every kind of field goes there and back in each codec and compression; and whatever else comes as a body is
 //! answered, and hurts nobody.
 
+#![expect(clippy::expect_used, reason = "a test that cannot go on fails")]
+
 use msip_runtime::{
     Client, Codec, Compression, Protocol as _, prost_types,
     transport::ServiceUrl,

@@ -1,5 +1,7 @@
 //! Which bodies leave compressed, and what becomes of compressed ones that come.
 
+#![expect(clippy::expect_used, reason = "a test that cannot go on fails")]
+
 use msip_runtime::{
     MsgKind, Protocol as _,
     transport::ServiceUrl,

@@ -1,5 +1,7 @@
 //! Calls with streams on either side: their order, their ends, their credit, and giving them up.
 
+#![expect(clippy::expect_used, reason = "a test that cannot go on fails")]
+
 use std::{
     pin::Pin,
     sync::{
