@@ -26,10 +26,13 @@ fn hello(codecs: &[i32], compressions: &[i32]) -> Hello {
     }
 }
 
+/// The codecs and compressions that are offered, and the two that are chosen.
+type Offer = (&'static [i32], &'static [i32], (i32, i32));
+
 #[tokio::test]
 async fn a_server_takes_the_first_that_it_has() {
     let url = Echo::start("mem://takes-the-first").await;
-    let cases: [(&[i32], &[i32], (i32, i32)); 7] = [
+    let cases: [Offer; 7] = [
         (&[], &[], (1, 0)),
         (&[1], &[0], (1, 0)),
         (&[2, 1], &[2, 1], (2, 2)),

@@ -1,8 +1,6 @@
 //! JSON and MessagePack against implementations that are not ours: Python's `protobuf` and `msgpack` speak to a server
 //! through every kind of field.
 
-#![expect(clippy::expect_used, reason = "a test that cannot go on fails")]
-
 use std::{
     path::{Path, PathBuf},
     process::Command,
