@@ -42,9 +42,9 @@ pub(crate) enum Writing {
 }
 
 /// A body that is ready to be sent.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub(crate) struct Prepared {
-    pub(crate) bytes: Bytes,
+    pub(crate) bytes: Vec<u8>,
     pub(crate) compressed: bool,
     /// What the receiver's limit holds for: its length before it was compressed.
     pub(crate) len: usize,
@@ -56,7 +56,7 @@ impl Prepared {
         Self {
             len: body.len(),
             compressed: false,
-            bytes: body.into(),
+            bytes: body,
         }
     }
 }
@@ -152,7 +152,7 @@ impl Encoding {
         Ok(Some(Prepared {
             len,
             compressed: compressed.is_some(),
-            bytes: compressed.unwrap_or(body).into(),
+            bytes: compressed.unwrap_or(body),
         }))
     }
 
