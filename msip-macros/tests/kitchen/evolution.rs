@@ -172,3 +172,93 @@ fn a_part_that_occurs_a_million_times_takes_no_time() {
     assert!(read::<Tree>(&bytes).is_ok());
     assert!(started.elapsed() < std::time::Duration::from_secs(5));
 }
+
+/// A message that contains itself, with as many fields as take much room on the stack.
+#[derive(Debug, Clone, PartialEq, Default, msip_runtime::Message)]
+struct Wide {
+    #[msip(tag = 1)]
+    inner: Option<Box<Wide>>,
+    #[msip(tag = 2)]
+    map: std::collections::BTreeMap<String, Wide>,
+    #[msip(tag = 3)]
+    a: Strings,
+    #[msip(tag = 4)]
+    b: Strings,
+    #[msip(tag = 5)]
+    c: Strings,
+    #[msip(tag = 6)]
+    d: Strings,
+}
+
+/// Sixteen texts.
+#[derive(Debug, Clone, PartialEq, Default, msip_runtime::Message)]
+struct Strings {
+    #[msip(tag = 1)]
+    t0: String,
+    #[msip(tag = 2)]
+    t1: String,
+    #[msip(tag = 3)]
+    t2: String,
+    #[msip(tag = 4)]
+    t3: String,
+    #[msip(tag = 5)]
+    t4: String,
+    #[msip(tag = 6)]
+    t5: String,
+    #[msip(tag = 7)]
+    t6: String,
+    #[msip(tag = 8)]
+    t7: String,
+    #[msip(tag = 9)]
+    t8: String,
+    #[msip(tag = 10)]
+    t9: String,
+    #[msip(tag = 11)]
+    t10: String,
+    #[msip(tag = 12)]
+    t11: String,
+    #[msip(tag = 13)]
+    t12: String,
+    #[msip(tag = 14)]
+    t13: String,
+    #[msip(tag = 15)]
+    t14: String,
+    #[msip(tag = 16)]
+    t15: String,
+}
+
+#[test]
+fn the_deepest_nesting_fits_on_every_stack() {
+    // Tokio's workers have 2 MiB, of which a program's own calls take some.
+    let deepest = std::thread::Builder::new()
+        .stack_size(1024 * 1024)
+        .spawn(|| {
+            let chain = (0..100).fold(Vec::new(), |inner, _| run(1, &inner));
+            let entry = |inner: &Vec<u8>| run(2, &run(2, inner));
+            let entries = (0..50).fold(Vec::new(), |inner, _| entry(&inner));
+            (
+                read::<Wide>(&chain).is_ok(),
+                read::<Wide>(&entries).is_ok(),
+                read::<Wide>(&entry(&entries)).is_ok(),
+            )
+        });
+    let read = deepest.expect("a thread").join().expect("no overflow");
+    // The entry of a map is a message too.
+    assert_eq!(read, (true, true, false));
+}
+
+/// No such message can ever be built, since each needs another one.
+#[derive(Debug, PartialEq, msip_runtime::Message)]
+struct Endless {
+    #[msip(tag = 1)]
+    inner: Box<Endless>,
+}
+
+#[test]
+fn a_message_that_always_contains_itself_is_an_error() {
+    let error = read::<Endless>(&[]).expect_err("endless");
+    assert!(
+        error.ends_with("nested deeper than 200 messages"),
+        "{error}"
+    );
+}

@@ -1,7 +1,5 @@
 //! The front end for `.proto` files, asked for one fingerprint.
 
-use std::path::Path;
-
 /// Compiles the text of a `.proto` file and returns its fingerprint, as the generated code has it.
 pub(crate) fn fingerprint_of(text: &str) -> u64 {
     let folder = tempfile::tempdir().expect("a folder");
@@ -26,10 +24,4 @@ pub(crate) fn fingerprint_of(text: &str) -> u64 {
     let (number, _) = body.split_once('}').expect("its end");
     let digits = number.trim().trim_start_matches("0x").replace('_', "");
     u64::from_str_radix(&digits, 16).expect("a number")
-}
-
-/// The text of a file of the repository.
-pub(crate) fn file(path: &str) -> String {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("..").join(path);
-    std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
 }

@@ -4,6 +4,7 @@ use bytes::Bytes;
 use prost::encoding::{WireType, encode_key, encode_varint, encoded_len_varint, key_len};
 
 use super::reader::expect;
+use super::stack;
 use super::{
     Describe, Field, FieldShape, Key, Malformed, Plain, Reader, Registry, Value, ValueType,
 };
@@ -87,7 +88,7 @@ impl<T: Describe> Value for T {
     }
 
     fn absent(reader: &Reader<'_>) -> Result<Self, Malformed> {
-        read_inner(reader, &[], reader.whole())
+        stack::read(reader.absent()?)
     }
 }
 
@@ -96,7 +97,7 @@ fn read_inner<'a, T: Describe>(
     part: &'a [u8],
     whole: &'a Bytes,
 ) -> Result<T, Malformed> {
-    T::read(&mut reader.inner(part, whole)?)
+    stack::read(reader.inner(part, whole)?)
 }
 
 /// A message that is not an `Option` is always written.

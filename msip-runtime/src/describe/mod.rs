@@ -15,6 +15,7 @@ mod reader;
 mod registry;
 mod scalar;
 mod schema;
+mod stack;
 mod well_known;
 
 use bytes::Bytes;

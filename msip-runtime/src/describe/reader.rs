@@ -5,6 +5,7 @@ use std::fmt;
 use bytes::Bytes;
 use prost::encoding::WireType;
 
+use super::stack::Stack;
 use crate::body::MAX_DEPTH;
 
 /// What is left of one message.
@@ -15,6 +16,8 @@ pub struct Reader<'a> {
     whole: &'a Bytes,
     /// How many messages this one is inside of.
     depth: usize,
+    /// What reading it has taken of the stack.
+    pub(super) stack: Stack,
 }
 
 /// The number of a field and how its value stands on the wire.
@@ -93,6 +96,7 @@ impl<'a> Reader<'a> {
             rest: whole,
             whole,
             depth: 0,
+            stack: Stack::begin(),
         }
     }
 
@@ -106,15 +110,33 @@ impl<'a> Reader<'a> {
         rest: &'b [u8],
         whole: &'b Bytes,
     ) -> Result<Reader<'b>, Malformed> {
-        if self.depth >= MAX_DEPTH {
-            return Err(Malformed::new(format!(
-                "nested deeper than {MAX_DEPTH} messages"
-            )));
+        self.nested(rest, whole, MAX_DEPTH)
+    }
+
+    /// A message that is not there, inside this one.
+    ///
+    /// # Errors
+    ///
+    /// It always contains itself, so that it would never end.
+    pub(super) fn absent(&self) -> Result<Self, Malformed> {
+        // What is absent may be nested deeper than what is there, but no schema is that deep.
+        self.nested(&[], self.whole, 2 * MAX_DEPTH)
+    }
+
+    fn nested<'b>(
+        &self,
+        rest: &'b [u8],
+        whole: &'b Bytes,
+        max: usize,
+    ) -> Result<Reader<'b>, Malformed> {
+        if self.depth >= max {
+            return Err(Malformed::new(format!("nested deeper than {max} messages")));
         }
         Ok(Reader {
             rest,
             whole,
             depth: self.depth + 1,
+            stack: self.stack,
         })
     }
 
