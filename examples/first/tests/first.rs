@@ -5,11 +5,26 @@ use std::{
     process::{Child, Command, Stdio},
 };
 
+/// The schema in Rust types, as the README shows it beside the other.
+#[path = "../src/greet.rs"]
+mod derived;
+
+#[test]
+fn both_spellings_are_one_protocol() {
+    use msip_runtime::Protocol as _;
+    assert_eq!(derived::Greet::NAME, first::greet::Greet::NAME);
+    assert_eq!(
+        derived::Greet::fingerprint(),
+        first::greet::Greet::fingerprint()
+    );
+}
+
 /// The files that the README shows.
-const FILES: [(&str, &str); 5] = [
+const FILES: [(&str, &str); 6] = [
     ("proto/greet.proto", include_str!("../proto/greet.proto")),
     ("build.rs", include_str!("../build.rs")),
     ("src/lib.rs", include_str!("../src/lib.rs")),
+    ("src/greet.rs", include_str!("../src/greet.rs")),
     (
         "src/bin/first-server.rs",
         include_str!("../src/bin/first-server.rs"),
