@@ -15,7 +15,8 @@ impl Schema {
     /// The schema as a `.proto` file, which has the same fingerprint.
     ///
     /// Comments are kept, and so is the order of fields; types are sorted by name. Methods of services are written as
-    /// options of their requests, and as methods only where the request is a stream. `None` if the schema uses types of other packages, which no single file can hold.
+    /// options of their requests, and as methods only where the request is a stream. `None` if the schema uses types
+    /// of other packages, which no single file can hold.
     pub fn to_proto(&self) -> Option<String> {
         let own = format!("{}.", self.package());
         let is_ours = |name: &TypeName| name.is_well_known() || name.as_str().starts_with(&own);

@@ -23,6 +23,8 @@ pub enum ClientToServer {
     GrowReq(Tree),
     #[msip(tag = 300, name = "note", kind = LOG, uncompressed)]
     Remark(Optionals),
+    #[msip(tag = 7, reply = STREAM)]
+    WatchReq(Times),
     #[msip(tag = 65535)]
     ShapeState(Shape),
 }
@@ -38,6 +40,8 @@ pub enum ServerToClient {
     GrowRsp(Tree),
     #[msip(tag = 4, key = "vehicle_id")]
     VehicleState(VehicleState),
+    #[msip(tag = 6)]
+    WatchRsp(Tree),
     #[msip(tag = 5, kind = "STATE", key = "small")]
     SpeedMetric(Encodings),
 }

@@ -22,6 +22,8 @@ pub enum ClientToServer {
     PingReq,
     /// It contains itself, in three ways.
     GrowReq(Tree),
+    /// The message `watch_req`.
+    WatchReq(Times),
     /// The message `note`.
     Note(Optionals),
     /// One of several.
@@ -35,7 +37,7 @@ impl ClientToServer {
     pub const fn msg_kind(&self) -> ::msip_runtime::MsgKind {
         match self {
             Self::ScalarsInd(_) | Self::ManyInd(_) => ::msip_runtime::MsgKind::Event,
-            Self::FindReq(_) | Self::PingReq | Self::GrowReq(_) => {
+            Self::FindReq(_) | Self::PingReq | Self::GrowReq(_) | Self::WatchReq(_) => {
                 ::msip_runtime::MsgKind::Command
             }
             Self::ShapeState(_) => ::msip_runtime::MsgKind::State,
@@ -52,6 +54,7 @@ impl ClientToServer {
             Self::FindReq(_) => 3,
             Self::PingReq => 4,
             Self::GrowReq(_) => 5,
+            Self::WatchReq(_) => 7,
             Self::Note(_) => 300,
             Self::ShapeState(_) => 65_535,
         }
@@ -72,6 +75,8 @@ pub enum ServerToClient {
     VehicleState(VehicleState),
     /// How numbers can stand on the wire.
     SpeedMetric(Encodings),
+    /// It contains itself, in three ways.
+    WatchRsp(Tree),
 }
 
 #[allow(dead_code)]
@@ -80,7 +85,7 @@ impl ServerToClient {
     #[must_use]
     pub const fn msg_kind(&self) -> ::msip_runtime::MsgKind {
         match self {
-            Self::Found(_) | Self::PingRsp | Self::GrowRsp(_) => {
+            Self::Found(_) | Self::PingRsp | Self::GrowRsp(_) | Self::WatchRsp(_) => {
                 ::msip_runtime::MsgKind::Event
             }
             Self::VehicleState(_) | Self::SpeedMetric(_) => {
@@ -98,6 +103,7 @@ impl ServerToClient {
             Self::GrowRsp(_) => 3,
             Self::VehicleState(_) => 4,
             Self::SpeedMetric(_) => 5,
+            Self::WatchRsp(_) => 6,
         }
     }
 }
@@ -203,6 +209,26 @@ pub trait SendClientToServer: ::core::marker::Send + ::core::marker::Sync {
     ) -> ::core::result::Result<(), ::msip_runtime::SendError> {
         ::msip_runtime::send_now(SendClientToServer::grow_req(self, message))
     }
+
+    /// The message `watch_req`.
+    ///
+    /// A call answered by a stream. The server sends as the stream is read, so a slow reader
+    /// slows it down; dropping the stream tells it to stop. It has no time limit unless one is
+    /// given.
+    ///
+    /// # Errors
+    ///
+    /// The server's status, or [why there is no answer](::msip_runtime::CallError): here, or as
+    /// the stream's last item.
+    fn watch_req(
+        &self,
+        request: Times,
+    ) -> impl ::core::future::Future<
+        Output = ::core::result::Result<
+            ::msip_runtime::Streaming<Tree>,
+            ::msip_runtime::CallError,
+        >,
+    > + ::core::marker::Send;
 
     /// The message `note`.
     ///
@@ -337,6 +363,30 @@ pub trait HandleClientToServer: ::core::marker::Send + ::core::marker::Sync + 's
         let _ = (peer, message);
         ::core::future::ready(())
     }
+
+    /// The message `watch_req`.
+    ///
+    /// A call answered by a stream.
+    ///
+    /// What this returns is sent as fast as the caller takes it, and dropped when the caller
+    /// wants no more. It borrows nothing: write its type as here, `'static` included.
+    ///
+    /// # Errors
+    ///
+    /// What the caller gets in place of the stream. An error that the stream yields is its last
+    /// item.
+    fn on_watch_req(
+        &self,
+        peer: &::msip_runtime::Peer<Kitchen>,
+        request: Times,
+    ) -> impl ::core::future::Future<
+        Output = ::core::result::Result<
+            impl ::msip_runtime::Stream<
+                Item = ::core::result::Result<Tree, ::msip_runtime::Status>,
+            > + ::core::marker::Send + 'static,
+            ::msip_runtime::Status,
+        >,
+    > + ::core::marker::Send;
 
     /// The message `note`.
     ///
@@ -592,7 +642,7 @@ impl ::msip_runtime::Protocol for Kitchen {
     const NAME: &'static str = "acme.kitchen.v1";
 
     fn fingerprint() -> u64 {
-        0x975d_bf7e_3243_9399
+        0xceab_eac8_68e4_f041
     }
 
     fn descriptor_set() -> &'static [u8] {
@@ -614,6 +664,9 @@ impl ::msip_runtime::Envelope for ClientToServer {
             .call(2)
             .urgent(),
         ::msip_runtime::Variant::new(5, "grow_req", ::msip_runtime::MsgKind::Command),
+        ::msip_runtime::Variant::new(7, "watch_req", ::msip_runtime::MsgKind::Command)
+            .call(6)
+            .response_stream(),
         ::msip_runtime::Variant::new(300, "note", ::msip_runtime::MsgKind::Log)
             .uncompressed(),
         ::msip_runtime::Variant::new(
@@ -630,8 +683,9 @@ impl ::msip_runtime::Envelope for ClientToServer {
             Self::FindReq(_) => 2,
             Self::PingReq => 3,
             Self::GrowReq(_) => 4,
-            Self::Note(_) => 5,
-            Self::ShapeState(_) => 6,
+            Self::WatchReq(_) => 5,
+            Self::Note(_) => 6,
+            Self::ShapeState(_) => 7,
         }
     }
 
@@ -642,6 +696,7 @@ impl ::msip_runtime::Envelope for ClientToServer {
             Self::FindReq(message) => ::msip_runtime::body::member_len(3, message),
             Self::PingReq => ::msip_runtime::body::unit_len(4),
             Self::GrowReq(message) => ::msip_runtime::body::member_len(5, message),
+            Self::WatchReq(message) => ::msip_runtime::body::member_len(7, message),
             Self::Note(message) => ::msip_runtime::body::member_len(300, message),
             Self::ShapeState(message) => {
                 ::msip_runtime::body::member_len(65_535, message)
@@ -666,6 +721,9 @@ impl ::msip_runtime::Envelope for ClientToServer {
             Self::GrowReq(message) => {
                 ::msip_runtime::body::encode_member(5, message, buffer);
             }
+            Self::WatchReq(message) => {
+                ::msip_runtime::body::encode_member(7, message, buffer);
+            }
             Self::Note(message) => {
                 ::msip_runtime::body::encode_member(300, message, buffer);
             }
@@ -685,6 +743,7 @@ impl ::msip_runtime::Envelope for ClientToServer {
             3 => ::msip_runtime::body::decode_member(3, body).map(Self::FindReq),
             4 => ::msip_runtime::body::decode_unit(4, body).map(|()| Self::PingReq),
             5 => ::msip_runtime::body::decode_member(5, body).map(Self::GrowReq),
+            7 => ::msip_runtime::body::decode_member(7, body).map(Self::WatchReq),
             300 => ::msip_runtime::body::decode_member(300, body).map(Self::Note),
             65_535 => {
                 ::msip_runtime::body::decode_member(65_535, body).map(Self::ShapeState)
@@ -709,6 +768,8 @@ impl ::msip_runtime::Envelope for ServerToClient {
             .key("vehicle_id"),
         ::msip_runtime::Variant::new(5, "speed_metric", ::msip_runtime::MsgKind::State)
             .key("small"),
+        ::msip_runtime::Variant::new(6, "watch_rsp", ::msip_runtime::MsgKind::Event)
+            .answer(),
     ];
 
     fn index(&self) -> usize {
@@ -718,6 +779,7 @@ impl ::msip_runtime::Envelope for ServerToClient {
             Self::GrowRsp(_) => 2,
             Self::VehicleState(_) => 3,
             Self::SpeedMetric(_) => 4,
+            Self::WatchRsp(_) => 5,
         }
     }
 
@@ -728,6 +790,7 @@ impl ::msip_runtime::Envelope for ServerToClient {
             Self::GrowRsp(message) => ::msip_runtime::body::member_len(3, message),
             Self::VehicleState(message) => ::msip_runtime::body::member_len(4, message),
             Self::SpeedMetric(message) => ::msip_runtime::body::member_len(5, message),
+            Self::WatchRsp(message) => ::msip_runtime::body::member_len(6, message),
         }
     }
 
@@ -748,6 +811,9 @@ impl ::msip_runtime::Envelope for ServerToClient {
             Self::SpeedMetric(message) => {
                 ::msip_runtime::body::encode_member(5, message, buffer);
             }
+            Self::WatchRsp(message) => {
+                ::msip_runtime::body::encode_member(6, message, buffer);
+            }
         }
     }
 
@@ -761,6 +827,7 @@ impl ::msip_runtime::Envelope for ServerToClient {
             3 => ::msip_runtime::body::decode_member(3, body).map(Self::GrowRsp),
             4 => ::msip_runtime::body::decode_member(4, body).map(Self::VehicleState),
             5 => ::msip_runtime::body::decode_member(5, body).map(Self::SpeedMetric),
+            6 => ::msip_runtime::body::decode_member(6, body).map(Self::WatchRsp),
             unknown => {
                 ::core::result::Result::Err(
                     ::msip_runtime::BodyError::unknown_variant(unknown),
@@ -840,6 +907,31 @@ where
         message: Tree,
     ) -> ::core::result::Result<(), ::msip_runtime::SendError> {
         ::msip_runtime::Outbound::try_send(self, ClientToServer::GrowReq(message))
+    }
+
+    async fn watch_req(
+        &self,
+        request: Times,
+    ) -> ::core::result::Result<
+        ::msip_runtime::Streaming<Tree>,
+        ::msip_runtime::CallError,
+    > {
+        let answers = ::msip_runtime::Outbound::call_streaming(
+                self,
+                ClientToServer::WatchReq(request),
+            )
+            .await?;
+        ::core::result::Result::Ok(
+            answers
+                .narrow(|answer| match answer {
+                    ServerToClient::WatchRsp(item) => ::core::result::Result::Ok(item),
+                    other => {
+                        ::core::result::Result::Err(
+                            ::msip_runtime::CallError::unexpected_answer(&other),
+                        )
+                    }
+                }),
+        )
     }
 
     fn note(
@@ -924,6 +1016,21 @@ where
         H::on_grow_req(self, peer, message)
     }
 
+    fn on_watch_req(
+        &self,
+        peer: &::msip_runtime::Peer<Kitchen>,
+        request: Times,
+    ) -> impl ::core::future::Future<
+        Output = ::core::result::Result<
+            impl ::msip_runtime::Stream<
+                Item = ::core::result::Result<Tree, ::msip_runtime::Status>,
+            > + ::core::marker::Send + 'static,
+            ::msip_runtime::Status,
+        >,
+    > + ::core::marker::Send {
+        H::on_watch_req(self, peer, request)
+    }
+
     fn on_note(
         &self,
         peer: &::msip_runtime::Peer<Kitchen>,
@@ -960,6 +1067,7 @@ impl<H> ::msip_runtime::ServeWith<H> for Kitchen
 where
     H: HandleClientToServer,
 {
+    #[allow(clippy::too_many_lines)]
     async fn dispatch(
         handler: &H,
         peer: &::msip_runtime::Peer<Self>,
@@ -992,6 +1100,12 @@ where
             ClientToServer::GrowReq(message) => {
                 handler.on_grow_req(peer, message).await;
                 ::core::result::Result::Ok(::msip_runtime::Answered::Nothing)
+            }
+            ClientToServer::WatchReq(request) => {
+                let items = handler.on_watch_req(peer, request).await?;
+                ::core::result::Result::Ok(
+                    ::msip_runtime::Answered::stream(items, ServerToClient::WatchRsp),
+                )
             }
             ClientToServer::Note(message) => {
                 handler.on_note(peer, message).await;
@@ -1181,6 +1295,11 @@ where
             ServerToClient::SpeedMetric(message) => {
                 handler.on_speed_metric(client, message).await;
                 ::core::result::Result::Ok(::msip_runtime::Answered::Nothing)
+            }
+            ServerToClient::WatchRsp(_) => {
+                ::core::result::Result::Err(
+                    ::msip_runtime::Status::unsolicited("watch_rsp"),
+                )
             }
         }
     }
