@@ -61,7 +61,10 @@ pub fn decode_unit(number: u16, body: Bytes) -> Result<(), BodyError> {
 /// The bytes of the member `number`. One that occurs several times is merged, as protobuf asks for, which for
 /// encoded messages means to put them one behind the other.
 fn find_member(number: u16, mut body: Bytes) -> Result<Bytes, BodyError> {
-    let mut found: Option<Bytes> = None;
+    let mut first: Option<Bytes> = None;
+    // All of them, where there are several. They are appended: to copy everything anew for each would let one body
+    // keep us busy for minutes.
+    let mut merged: Vec<u8> = Vec::new();
     while body.has_remaining() {
         let (tag, wire_type) =
             decode_key(&mut body).map_err(|error| BodyError::malformed(number, error))?;
@@ -90,12 +93,21 @@ fn find_member(number: u16, mut body: Bytes) -> Result<Bytes, BodyError> {
             ));
         };
         let part = body.split_to(len);
-        found = Some(match found {
-            None => part,
-            Some(earlier) => [earlier, part].concat().into(),
-        });
+        match &first {
+            None => first = Some(part),
+            Some(first) => {
+                if merged.is_empty() {
+                    merged.extend_from_slice(first);
+                }
+                merged.extend_from_slice(&part);
+            }
+        }
     }
-    found.ok_or(BodyError::MemberMissing { variant: number })
+    match first {
+        Some(first) if merged.is_empty() => Ok(first),
+        Some(_) => Ok(merged.into()),
+        None => Err(BodyError::MemberMissing { variant: number }),
+    }
 }
 
 #[cfg(test)]
@@ -171,6 +183,16 @@ mod tests {
                 marks: vec![1, 2]
             })
         );
+    }
+
+    #[test]
+    fn a_member_that_occurs_a_million_times_takes_no_time() {
+        // Each with one byte of the message: a million of 0x12 are 50,000 lists of 18 marks.
+        let bytes = [0x0a, 1, 0x12].repeat(1_000_000);
+        let started = std::time::Instant::now();
+        let line = decode_member::<Line>(1, bytes.into());
+        assert_eq!(line.map(|line| line.marks.len()), Ok(900_000));
+        assert!(started.elapsed() < std::time::Duration::from_secs(5));
     }
 
     #[test]
