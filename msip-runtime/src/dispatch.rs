@@ -72,9 +72,19 @@ pub(crate) struct Inbox {
     state: Mutex<InboxState>,
 }
 
+/// Something to be handled, in its turn.
+#[derive(Debug)]
+enum Item {
+    /// A connection is there; what follows came by it.
+    Connected(Terms),
+    /// It is gone, and the session is not.
+    Disconnected(Box<DisconnectReason>),
+    Message(Incoming),
+}
+
 #[derive(Debug, Default)]
 struct InboxState {
-    queue: VecDeque<Incoming>,
+    queue: VecDeque<Item>,
     is_closed: bool,
     reader: Option<Waker>,
 }
@@ -88,7 +98,28 @@ impl Inbox {
     pub(crate) fn extend(&self, incoming: &mut Vec<Incoming>) {
         let reader = {
             let mut state = self.lock();
-            state.queue.extend(incoming.drain(..));
+            state.queue.extend(incoming.drain(..).map(Item::Message));
+            state.reader.take()
+        };
+        if let Some(reader) = reader {
+            reader.wake();
+        }
+    }
+
+    /// A connection is there: what is added from here on comes by it.
+    pub(crate) fn connected(&self, terms: Terms) {
+        self.add(Item::Connected(terms));
+    }
+
+    /// The connection is gone, and the session is not.
+    pub(crate) fn disconnected(&self, reason: DisconnectReason) {
+        self.add(Item::Disconnected(Box::new(reason)));
+    }
+
+    fn add(&self, item: Item) {
+        let reader = {
+            let mut state = self.lock();
+            state.queue.push_back(item);
             state.reader.take()
         };
         if let Some(reader) = reader {
@@ -109,7 +140,7 @@ impl Inbox {
     }
 
     /// All that is there, in `batch`, which is empty before. `false` when nothing more will come.
-    fn poll_next(&self, context: &mut Context<'_>, batch: &mut VecDeque<Incoming>) -> Poll<bool> {
+    fn poll_next(&self, context: &mut Context<'_>, batch: &mut VecDeque<Item>) -> Poll<bool> {
         let mut state = self.lock();
         if !state.queue.is_empty() {
             std::mem::swap(&mut state.queue, batch);
@@ -164,19 +195,34 @@ struct Handlers<D: Dispatch> {
 
 impl<D: Dispatch> Handlers<D> {
     async fn run(&mut self, inbox: &Inbox) {
-        if let Err(panic) = caught(self.side.connected(&self.context)).await {
-            tracing::error!(panic, "the handler of a new connection panicked");
-        }
         let mut batch = VecDeque::new();
         while poll_fn(|task| inbox.poll_next(task, &mut batch)).await {
-            while let Some(incoming) = batch.pop_front() {
+            while let Some(item) = batch.pop_front() {
+                let incoming = match item {
+                    Item::Message(incoming) => incoming,
+                    Item::Connected(terms) => {
+                        settle(&self.link, &self.terms, &mut self.handled);
+                        self.terms = terms;
+                        if let Err(panic) = caught(self.side.connected(&self.context)).await {
+                            tracing::error!(panic, "the handler of a new connection panicked");
+                        }
+                        continue;
+                    }
+                    Item::Disconnected(reason) => {
+                        let told = self.side.disconnected(&self.context, *reason);
+                        if let Err(panic) = caught(told).await {
+                            tracing::error!(panic, "the handler of a lost connection panicked");
+                        }
+                        continue;
+                    }
+                };
                 match incoming.reply {
                     ReplyTo::Call(slot) if !inbox.is_closed() => self.serve(incoming, slot).await,
                     ReplyTo::Call(_) => {}
                     ReplyTo::Nobody | ReplyTo::Delivery { .. } => self.handle(incoming).await,
                 }
             }
-            settle(&self.link, &mut self.handled);
+            settle(&self.link, &self.terms, &mut self.handled);
             while let Some(ended) = self.calls.try_join_next() {
                 debug_assert!(
                     !ended.is_err_and(|error| error.is_panic()),
@@ -206,8 +252,10 @@ impl<D: Dispatch> Handlers<D> {
         match (reply, &outcome) {
             (ReplyTo::Delivery { id, urgent }, _) => {
                 let outcome = outcome.as_ref().map(|&()| ());
-                self.link
-                    .with_session(|session| session.acknowledge(id, urgent, outcome));
+                let generation = self.terms.generation;
+                self.link.with_this_session(generation, |session| {
+                    session.acknowledge(id, urgent, outcome);
+                });
             }
             (_, Err(status)) => {
                 // The status may quote the body, and what was said is nothing for a log.
@@ -222,7 +270,7 @@ impl<D: Dispatch> Handlers<D> {
             (_, Ok(())) => {}
         }
         if self.handled.items >= SETTLE_AFTER {
-            settle(&self.link, &mut self.handled);
+            settle(&self.link, &self.terms, &mut self.handled);
         }
     }
 
@@ -233,6 +281,7 @@ impl<D: Dispatch> Handlers<D> {
             side,
             context,
             link,
+            terms,
             handled,
             ..
         } = self;
@@ -240,7 +289,7 @@ impl<D: Dispatch> Handlers<D> {
         let outcome = poll_fn(|task| {
             let polled = handler.as_mut().poll(task);
             if polled.is_pending() {
-                settle(link, handled);
+                settle(link, terms, handled);
             }
             polled
         })
@@ -255,6 +304,7 @@ impl<D: Dispatch> Handlers<D> {
         let Terms {
             generation,
             ref encoding,
+            ..
         } = self.terms;
         let call = CallToAnswer { slot, generation };
         let mut owed = Owed {
@@ -363,10 +413,12 @@ fn deadline(row: &Variant, told: Option<Duration>) -> Option<Instant> {
 }
 
 /// Grants the other side as much as has been handled.
-fn settle(link: &Link, handled: &mut Credit) {
+fn settle(link: &Link, terms: &Terms, handled: &mut Credit) {
     let handled = std::mem::replace(handled, Credit { items: 0, bytes: 0 });
     if handled.items > 0 {
-        link.with_session(|session| session.consumed(handled));
+        link.with_this_session(terms.generation, |session| {
+            session.consumed(handled, terms.connection);
+        });
     }
 }
 

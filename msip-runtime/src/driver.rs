@@ -20,10 +20,13 @@ use tokio::{
 use crate::{
     DisconnectReason,
     dispatch::Inbox,
-    link::Link,
-    session::{Event, Fault, FaultKind, Incoming, Outcome, ReplyTo, Session, TimedOut, Transmit},
+    link::{Link, Watch},
+    session::{
+        Event, Fault, FaultKind, Incoming, Lost, Outcome, ReplyTo, Session, Suspended, TimedOut,
+        Transmit, first_frame,
+    },
     transport::Stream,
-    wire::{DecodeError, Decoder, ErrorText, Frame, HeaderError, MsgId},
+    wire::{Code, DecodeError, Decoder, ErrorText, Frame, HeaderError, MsgId, write_close},
 };
 
 /// How often a task goes around before it lets others run.
@@ -51,14 +54,69 @@ pub(crate) enum Ending {
     Fault(Fault),
     TimedOut(TimedOut),
     WriteStalled(Duration),
+    /// A newer connection has claimed the session.
+    TakenOver,
 }
+
+/// What handles the messages of a session; it ends only after its inbox is closed.
+pub(crate) type Handlers = Pin<Box<dyn Future<Output = ()> + Send>>;
 
 /// How a connection ended.
 #[derive(Debug)]
 pub(crate) struct Ended {
     pub(crate) reason: DisconnectReason,
-    /// How many exchanges were open and are lost.
+    /// Whether the session waits for another connection; else it has ended too.
+    pub(crate) is_suspended: bool,
+    /// The exchanges that were lost.
+    pub(crate) lost: Vec<Lost>,
+    /// How many exchanges of either side were cut off.
     pub(crate) cut_off: usize,
+    pub(crate) farewell: Farewell,
+}
+
+/// A connection that is over, but for its last words.
+#[derive(Debug)]
+pub(crate) struct Farewell {
+    stream: Stream,
+    chunks: Option<Vec<Vec<u8>>>,
+}
+
+impl Farewell {
+    /// Says the last words, where there are any, and closes.
+    pub(crate) async fn bid(mut self) {
+        if let Some(chunks) = self.chunks.take() {
+            bid_farewell(&mut self.stream, chunks).await;
+        }
+    }
+}
+
+/// Lets the handlers of a session that is over come to their end.
+pub(crate) async fn drain(handlers: Handlers, limit: Duration) {
+    if timeout(limit, handlers).await.is_err() {
+        tracing::warn!(
+            ?limit,
+            "handlers of a session that is over did not end and were dropped"
+        );
+    }
+}
+
+/// Goes on with the handlers and the clock of a session without a connection until `work` is done. `None` where the
+/// session is over first.
+pub(crate) async fn tend<T>(
+    link: &Link,
+    handlers: &mut Handlers,
+    work: impl Future<Output = T>,
+) -> Option<T> {
+    let mut watch = Watch::new();
+    let mut work = pin!(work);
+    std::future::poll_fn(|task| {
+        let _ = handlers.as_mut().poll(task);
+        if let Poll::Ready(value) = work.as_mut().poll(task) {
+            return Poll::Ready(Some(value));
+        }
+        watch.poll(link, task).map(|()| None)
+    })
+    .await
 }
 
 /// A connection whose handshake is done.
@@ -67,7 +125,6 @@ pub(crate) struct Driver {
     decoder: Decoder,
     link: Arc<Link>,
     inbox: Arc<Inbox>,
-    handlers: Pin<Box<dyn Future<Output = ()> + Send>>,
     writing: Option<(Transmit, usize)>,
     /// Since when not a byte could be written.
     stalled_since: Option<Duration>,
@@ -94,7 +151,6 @@ impl Driver {
         decoder: Decoder,
         link: Arc<Link>,
         inbox: Arc<Inbox>,
-        handlers: Pin<Box<dyn Future<Output = ()> + Send>>,
         write_timeout: Duration,
     ) -> Self {
         Self {
@@ -102,7 +158,6 @@ impl Driver {
             decoder,
             link,
             inbox,
-            handlers,
             writing: None,
             stalled_since: None,
             write_timeout,
@@ -120,36 +175,76 @@ impl Driver {
         }
     }
 
-    /// Runs the connection to its end, the handlers of what was received included: they have `drain_timeout`
-    /// once the connection is gone.
+    /// Runs the connection until it is to end, and the handlers with it.
     ///
-    /// Dropping the future breaks the connection, and drops the handlers.
-    pub(crate) async fn run(mut self, drain_timeout: Duration) -> Ended {
-        let ending = std::future::poll_fn(|task| self.poll(task)).await;
-        let (farewell, cut_off) = self.detach(&ending);
-        self.inbox.close();
-        if let Some(chunks) = farewell {
-            bid_farewell(&mut self.stream, chunks).await;
-        }
-        let reason = self.reason(ending);
-        drop(self.stream);
-        if timeout(drain_timeout, self.handlers).await.is_err() {
-            tracing::warn!(
-                ?drain_timeout,
-                "handlers of a connection that is gone did not end and were dropped"
-            );
-        }
-        Ended { reason, cut_off }
+    /// # Cancel safety
+    ///
+    /// Dropping the future loses nothing: run it again, or end the connection.
+    pub(crate) async fn run(&mut self, handlers: &mut Handlers) -> Ending {
+        std::future::poll_fn(|task| self.poll(task, handlers)).await
     }
 
-    fn poll(&mut self, task: &mut Context<'_>) -> Poll<Ending> {
+    /// Ends the connection, and with it the session, unless that can go on with another one.
+    pub(crate) fn end(mut self, ending: Ending) -> Ended {
+        let mut ended = Ended {
+            reason: DisconnectReason::ClosedByUs,
+            is_suspended: false,
+            lost: Vec::new(),
+            cut_off: 0,
+            farewell: Farewell {
+                stream: self.stream,
+                chunks: None,
+            },
+        };
+        let in_flight = self
+            .writing
+            .as_ref()
+            .map(|(chunk, written)| (chunk, *written));
+        let begun = in_flight.map(|(chunk, written)| rest_of_frame(&chunk.bytes, written));
+        let mut state = self.link.lock();
+        let mut wakers = Vec::new();
+        if let Some(session) = state.session() {
+            if ending.leaves_session() && self.blame.is_none() && session.is_resumable() {
+                ended.is_suspended = true;
+                let Suspended { lost, cancelled } = session.suspend(in_flight);
+                ended.lost = lost;
+                if matches!(ending, Ending::TakenOver) {
+                    let mut last = begun.unwrap_or_default().to_vec();
+                    write_close(&mut last, Code::Aborted, "session taken over");
+                    ended.farewell.chunks = Some(vec![last]);
+                }
+                wakers = state.detach(&ended.lost);
+                wakers.extend(state.cancel_all(cancelled));
+            } else {
+                if let Ending::Fault(fault) = &ending {
+                    session.handle_fault(fault);
+                }
+                ended.cut_off = session.open_exchanges();
+                ended.lost = session.lost(in_flight);
+                if ending.is_polite() {
+                    let begun = in_flight
+                        .map(|(chunk, written)| chunk.bytes.get(written..).unwrap_or_default());
+                    let queued = std::iter::from_fn(|| Some(session.poll_transmit()?.bytes));
+                    let chunks = begun.map(<[u8]>::to_vec).into_iter().chain(queued);
+                    ended.farewell.chunks = Some(chunks.collect());
+                }
+                wakers = state.end_session(&ended.lost);
+            }
+        }
+        drop(state);
+        wakers.into_iter().for_each(Waker::wake);
+        ended.reason = reason(ending, self.goodbye.take(), self.blame.take());
+        ended
+    }
+
+    fn poll(&mut self, task: &mut Context<'_>, handlers: &mut Handlers) -> Poll<Ending> {
         if std::mem::take(&mut self.is_gathering) {
             task.waker().wake_by_ref();
             return Poll::Pending;
         }
         self.link.lock().driver_awakes(task.waker());
         for _ in 0..TURNS {
-            match self.turn(task) {
+            match self.turn(task, handlers) {
                 Ok(Turn::Busy) => {}
                 Ok(Turn::Idle) => return Poll::Pending,
                 Err(ending) => return Poll::Ready(ending),
@@ -160,11 +255,11 @@ impl Driver {
     }
 
     /// Reads once, lets handlers run, and writes all that can be written.
-    fn turn(&mut self, task: &mut Context<'_>) -> Result<Turn, Ending> {
+    fn turn(&mut self, task: &mut Context<'_>, handlers: &mut Handlers) -> Result<Turn, Ending> {
         let now = self.link.now();
         let has_read = self.poll_read(task, now)?;
         // It ends only after the inbox is closed.
-        let _ = self.handlers.as_mut().poll(task);
+        let _ = handlers.as_mut().poll(task);
         let has_written = match self.poll_write(task, now) {
             Err(ending @ Ending::Io(_)) => {
                 // What the other side said before it went away is worth more than that we cannot write.
@@ -407,68 +502,72 @@ impl Driver {
             Turn::Idle
         }
     }
+}
 
-    /// Ends the session: whoever waits for it is told. Returns what is still to be written, where anything is.
-    fn detach(&mut self, ending: &Ending) -> (Option<Vec<Vec<u8>>>, usize) {
-        let mut state = self.link.lock();
-        let mut farewell = None;
-        let mut lost = Vec::new();
-        let mut cut_off = 0;
-        if let Some(session) = state.session() {
-            let is_polite = match ending {
-                Ending::Fault(fault) => {
-                    session.handle_fault(fault);
-                    true
-                }
-                Ending::Finished | Ending::TimedOut(TimedOut::Drain) => true,
-                _ => false,
-            };
-            cut_off = session.open_exchanges();
-            lost = session.lost(
-                self.writing
-                    .as_ref()
-                    .map(|(chunk, written)| (chunk, *written)),
-            );
-            if is_polite {
-                let begun = self.writing.take().map(|(chunk, written)| {
-                    chunk.bytes.get(written..).unwrap_or_default().to_vec()
-                });
-                let queued = std::iter::from_fn(|| Some(session.poll_transmit()?.bytes));
-                farewell = Some(begun.into_iter().chain(queued).collect());
-            }
-        }
-        let wakers = state.detach(lost);
-        drop(state);
-        wakers.into_iter().for_each(Waker::wake);
-        (farewell, cut_off)
+impl Ending {
+    /// Whether the other side may be there still, and come back.
+    fn leaves_session(&self) -> bool {
+        matches!(
+            self,
+            Self::Eof
+                | Self::Io(_)
+                | Self::TimedOut(TimedOut::Silence(_))
+                | Self::WriteStalled(_)
+                | Self::TakenOver
+        )
     }
 
-    /// What the user is told.
-    fn reason(&mut self, ending: Ending) -> DisconnectReason {
-        match ending {
-            Ending::Fault(Fault {
-                kind: FaultKind::TooLarge { len, max },
-                ..
-            }) => DisconnectReason::TooLarge {
-                len: len.into(),
-                max: max.into(),
-            },
-            Ending::Fault(fault) => DisconnectReason::Protocol { rule: fault.rule },
-            Ending::TimedOut(TimedOut::Silence(silence)) => {
-                DisconnectReason::KeepaliveTimeout { silence }
-            }
-            Ending::WriteStalled(stalled) => DisconnectReason::WriteStalled { stalled },
-            Ending::Finished | Ending::Eof | Ending::Io(_) | Ending::TimedOut(_) => {
-                match (self.blame.take(), self.goodbye.take(), ending) {
-                    (Some(blame), _, _) => DisconnectReason::ProtocolReportedByPeer(blame.into()),
-                    (None, Some(goodbye), _) => DisconnectReason::ClosedByPeer(goodbye.into()),
-                    (None, None, Ending::Eof) => DisconnectReason::Eof,
-                    (None, None, Ending::Io(error)) => error.into(),
-                    (None, None, _) => DisconnectReason::ClosedByUs,
-                }
+    /// Whether what is queued is said before the connection is closed.
+    fn is_polite(&self) -> bool {
+        matches!(
+            self,
+            Self::Fault(_) | Self::Finished | Self::TimedOut(TimedOut::Drain)
+        )
+    }
+}
+
+/// What the user is told.
+fn reason(
+    ending: Ending,
+    goodbye: Option<ErrorText>,
+    blame: Option<ErrorText>,
+) -> DisconnectReason {
+    match ending {
+        Ending::Fault(Fault {
+            kind: FaultKind::TooLarge { len, max },
+            ..
+        }) => DisconnectReason::TooLarge {
+            len: len.into(),
+            max: max.into(),
+        },
+        Ending::Fault(fault) => DisconnectReason::Protocol { rule: fault.rule },
+        Ending::TimedOut(TimedOut::Silence(silence)) => {
+            DisconnectReason::KeepaliveTimeout { silence }
+        }
+        Ending::WriteStalled(stalled) => DisconnectReason::WriteStalled { stalled },
+        Ending::TakenOver => DisconnectReason::TakenOver,
+        Ending::Finished | Ending::Eof | Ending::Io(_) | Ending::TimedOut(_) => {
+            match (blame, goodbye, ending) {
+                (Some(blame), _, _) => DisconnectReason::ProtocolReportedByPeer(blame.into()),
+                (None, Some(goodbye), _) => DisconnectReason::ClosedByPeer(goodbye.into()),
+                (None, None, Ending::Eof) => DisconnectReason::Eof,
+                (None, None, Ending::Io(error)) => error.into(),
+                (None, None, _) => DisconnectReason::ClosedByUs,
             }
         }
     }
+}
+
+/// What is still to be written of the frame in which the first `written` bytes of a chunk end.
+fn rest_of_frame(chunk: &[u8], written: usize) -> &[u8] {
+    let mut end = 0;
+    while end < written {
+        match chunk.get(end..).and_then(first_frame) {
+            Some(frame) => end += frame.len(),
+            None => break,
+        }
+    }
+    chunk.get(written..end).unwrap_or_default()
 }
 
 /// Whether there was anything to do.

@@ -220,6 +220,9 @@ pub enum DisconnectReason {
         /// How long nothing could be written.
         stalled: Duration,
     },
+    /// The client has come back by a newer connection, which goes on with its session.
+    #[error("a newer connection has taken the session over")]
+    TakenOver,
     /// The other side closed the transport without saying goodbye.
     #[error("the peer closed the connection without a goodbye")]
     Eof,

@@ -36,7 +36,9 @@ mod with;
 pub use body::{BodyError, Codec, Compression};
 pub use bytes;
 pub use call::Call;
-pub use client::{Client, ClientBuilder, ConnectionInfo, ConnectionState, Reconnect};
+pub use client::{
+    Client, ClientBuilder, ConnectionInfo, ConnectionState, LostExchange, Reconnect, SessionLost,
+};
 pub use describe::proto_text;
 pub use error::{CallError, ConnectError, DisconnectReason, SendError};
 pub use futures_core::Stream;

@@ -7,7 +7,7 @@ use thiserror::Error;
 use crate::{
     body::{Choice, Codec, Compression},
     session::Config,
-    wire::{DEFAULT_MAX_BODY, Limits, Side},
+    wire::{Credit, DEFAULT_MAX_BODY, Limits, Side},
 };
 
 const KIB: usize = 1024;
@@ -46,6 +46,14 @@ macro_rules! with_settings {
                 /// How large a body must be to be compressed, in bytes, where a compression was agreed on. It is sent as it is
                 /// where it would not get smaller. Default 1 KiB; 1 to 1 GiB.
                 compress_threshold: usize = KIB, 1..=1024 * MIB;
+                /// How much is kept for the peer so that it survives the loss of a connection, in bytes: deliveries without
+                /// an answer and, while there is no connection, replies. Each frame counts as its length + 64. Deliveries
+                /// wait when it is full; a session whose replies alone exceed it without a connection is ended.
+                /// Default 16 MiB; 4 KiB to 16 GiB.
+                session_buffer: usize = 16 * MIB, 4 * KIB..=16 * 1024 * MIB;
+                /// How many deliveries without an answer are kept for the peer; further ones wait. The protocol itself allows
+                /// 4,096 on one connection between two peers. Default 10,000; 1 to 1 million.
+                session_deliveries: usize = 10_000, 1..=1_000_000;
             }
             client {
                 /// How bodies are written (`?codec=json`). A server that does not have it refuses. Default: protobuf.
@@ -60,10 +68,21 @@ macro_rules! with_settings {
                 reconnect_min: Duration = Duration::from_millis(50), Duration::from_millis(1)..=Duration::from_secs(3600);
                 /// What the longest wait between attempts grows to. Default 10 s; 1 ms to 24 h.
                 reconnect_max: Duration = Duration::from_secs(10), Duration::from_millis(1)..=Duration::from_secs(86_400);
+                /// How much is taken to be sent later while there is no connection, in bytes, each frame counted as its
+                /// length + 64. Beyond it sends fail with `SendError::Full`; with 0 every send fails with
+                /// `SendError::Disconnected` at once. What was taken is lost with its session: one-way messages are
+                /// counted then, calls and deliveries told. Default 0; 0 to 16 GiB.
+                buffer_disconnected: usize = 0, 0..=16 * 1024 * MIB;
             }
             server {
                 /// How many connections are served at once; one more is told so and closed. Default 16,384; 1 to 10 million.
                 max_connections: usize = 16_384, 1..=10_000_000;
+                /// How long a client's session is kept after its connection was lost, so that the client can resume it. With
+                /// 0 none is. Default 5 min; 0 to 24 h.
+                session_expiry: Duration = Duration::from_secs(300), Duration::ZERO..=Duration::from_secs(86_400);
+                /// How many sessions without a connection are kept; of more the oldest is ended. Default 10,000; 0 to
+                /// 10 million.
+                max_detached_sessions: usize = 10_000, 0..=10_000_000;
                 /// Whether to serve in plaintext beyond this machine. Default: no, and to bind to an address that others can
                 /// reach fails.
                 insecure: bool = false, false..=true;
@@ -286,6 +305,10 @@ macro_rules! define_settings {
                     max_calls: self.max_calls,
                     max_call_bytes: self.max_call_bytes,
                     outgoing_queue: self.outgoing_queue,
+                    session_buffer: self.session_buffer,
+                    session_deliveries: self.session_deliveries,
+                    buffer_disconnected: self.buffer_disconnected,
+                    window: Credit::CONNECTION_START,
                 }
             }
 
@@ -344,7 +367,7 @@ mod tests {
             (
                 "ping_intervall",
                 "10s",
-                "there is no setting `ping_intervall` here; there are `max_body`, `handshake_timeout`, `ping_interval`, `call_timeout`, `max_calls`, `max_call_bytes`, `outgoing_queue`, `write_timeout`, `drain_timeout`, `compress_threshold`, `codec`, `compress`, `connect_timeout`, `reconnect_min`, `reconnect_max`",
+                "there is no setting `ping_intervall` here; there are `max_body`, `handshake_timeout`, `ping_interval`, `call_timeout`, `max_calls`, `max_call_bytes`, `outgoing_queue`, `write_timeout`, `drain_timeout`, `compress_threshold`, `session_buffer`, `session_deliveries`, `codec`, `compress`, `connect_timeout`, `reconnect_min`, `reconnect_max`, `buffer_disconnected`",
             ),
             (
                 "ping_interval",

@@ -5,6 +5,7 @@
 JSON is that of the `protobuf` package's json_format; the tree of MessagePack is made here, from the descriptors.
 """
 
+import os
 import base64
 import json
 import math
@@ -47,7 +48,7 @@ class Client:
         hello = b"\x0a" + bytes([len(name)]) + name  # protocol
         hello += b"\x1a\x01" + bytes([codec])  # codecs
         hello += b"\x52\x10" + bytes(16)  # session_secret
-        self.write(HELLO, 0, STATE, 0, 1, (1).to_bytes(8, "big") + hello)
+        self.write(HELLO, 0, STATE, 0, 1, os.urandom(8) + hello)
         frame_type, _, _, payload = self.read()
         assert frame_type == ACK, payload
         welcome = payload[8:]

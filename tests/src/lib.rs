@@ -3,6 +3,7 @@
 mod client;
 mod echo;
 mod protocols;
+pub mod proxy;
 pub mod raw;
 mod server;
 

@@ -1,6 +1,9 @@
 //! A peer that says whatever a test wants over a bare connection: frames, halves of frames, and bytes that are none.
 
-use std::collections::BTreeMap;
+use std::{
+    collections::BTreeMap,
+    sync::atomic::{AtomicU64, Ordering},
+};
 
 use msip_runtime::{
     Envelope, Protocol as _,
@@ -15,8 +18,11 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
 use crate::{lab::Lab, soon};
 
-/// The session that raw clients ask for.
+/// The session of a raw client that comes back to it; others begin one of their own.
 pub const SESSION: u64 = 0x0123_4567_89ab_cdef;
+
+/// The next session that a raw client begins.
+static NEXT_SESSION: AtomicU64 = AtomicU64::new(SESSION + 1);
 
 /// The message id of a raw client's HELLO.
 pub const HELLO_ID: MsgId = MsgId::exchange(Side::Connecting, 1);
@@ -299,25 +305,31 @@ pub fn hello() -> Hello {
     }
 }
 
-/// The payload of a HELLO.
-///
-/// # Panics
-///
-/// Never: the session's number is not 0.
+/// The payload of a HELLO that begins a session which nobody has begun before.
 #[must_use]
 pub fn hello_payload(hello: &Hello) -> Vec<u8> {
+    payload_for(NEXT_SESSION.fetch_add(1, Ordering::Relaxed), hello)
+}
+
+/// A whole HELLO that begins a session which nobody has begun before.
+#[must_use]
+pub fn hello_frame(hello: &Hello) -> Vec<u8> {
+    frame(FrameType::Hello, HELLO_ID, &hello_payload(hello))
+}
+
+/// A whole HELLO that begins [`SESSION`], or comes back to it.
+#[must_use]
+pub fn resuming_frame(hello: &Hello) -> Vec<u8> {
+    frame(FrameType::Hello, HELLO_ID, &payload_for(SESSION, hello))
+}
+
+fn payload_for(session: u64, hello: &Hello) -> Vec<u8> {
     let mut payload = Vec::new();
-    match SessionId::new(SESSION) {
+    match SessionId::new(session) {
         Some(session) => write_hello(&mut payload, session, hello),
         None => panic!("no session"),
     }
     payload
-}
-
-/// A whole HELLO.
-#[must_use]
-pub fn hello_frame(hello: &Hello) -> Vec<u8> {
-    frame(FrameType::Hello, HELLO_ID, &hello_payload(hello))
 }
 
 /// A Welcome that a client of the `lab` protocol takes.

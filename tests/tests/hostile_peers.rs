@@ -219,7 +219,11 @@ async fn a_server_is_told_of_a_reset_in_the_middle_of_a_frame() {
 
 #[tokio::test]
 async fn a_reset_drops_the_handlers_of_open_calls() {
-    let mut hall = Hall::open("tcp://127.0.0.1:0", |server| server).await;
+    // Where sessions are kept the handlers go on.
+    let mut hall = Hall::open("tcp://127.0.0.1:0", |server| {
+        server.session_expiry(Duration::ZERO)
+    })
+    .await;
     let stream = hall.tcp().await;
     stream.set_zero_linger().expect("sets");
     let (mut raw, peer) = hall.greeted(RawPeer::new(stream)).await;
@@ -498,7 +502,7 @@ async fn a_broadcast_does_not_wait_for_a_client_that_does_not_read() {
             use msip_tests::lab::BroadcastServerToClient as _;
             let taken = everyone.note_ind(note(32 * 1024));
             others.push(taken);
-            if taken == 0 || peer.try_note_ind(note(0)) == Err(SendError::Closed) {
+            if taken == 0 || peer.try_note_ind(note(0)) == Err(SendError::Disconnected) {
                 break;
             }
             // The bystander reads, and gives credit for what it has read.

@@ -57,10 +57,6 @@ async fn a_client_comes_back_to_a_server_that_was_restarted() {
         matches!(event, SeenByClient::Disconnected(DisconnectReason::Eof)),
         "{event:?}"
     );
-    assert_eq!(
-        lost.await.expect("no panic"),
-        Err(CallError::ConnectionLost)
-    );
     let error = client.note_ind(NoteInd::default()).await;
     assert_eq!(
         error,
@@ -75,8 +71,23 @@ async fn a_client_comes_back_to_a_server_that_was_restarted() {
         ),
         "{event:?}"
     );
+    let mut lost_sessions = client.connection().lost_sessions();
     let (_, mut events, _server) = start(&url.to_string()).await;
     peer(&mut events).await;
+    assert_eq!(
+        soon("the call's fate", lost).await.expect("no panic"),
+        Err(CallError::ConnectionLost),
+        "the server that knew of it is gone"
+    );
+    let told = soon("the loss", lost_sessions.wait_for(Option::is_some))
+        .await
+        .expect("lives")
+        .clone()
+        .expect("seen");
+    assert_eq!((told.count, told.exchanges.len()), (1, 1), "{told:?}");
+    let exchange = &told.exchanges[0];
+    assert_eq!((exchange.message, exchange.is_call), ("act_req", true));
+    assert!(exchange.is_unknown, "it may have run");
     loop {
         match next(&mut seen).await {
             SeenByClient::Connected => break,

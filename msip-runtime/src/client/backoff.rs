@@ -21,7 +21,7 @@ pub enum Reconnect {
 }
 
 /// The growing wait.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct Backoff {
     min: Duration,
     max: Duration,

@@ -7,7 +7,7 @@ use std::{
 
 use tokio::sync::watch;
 
-use super::Shared as ClientShared;
+use super::{Shared as ClientShared, lost::SessionLost};
 use crate::{Codec, Compression};
 
 /// How a client's connection is.
@@ -26,9 +26,19 @@ pub enum ConnectionState {
 }
 
 /// What the handshake told.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Shared {
     pub(super) welcomed: Mutex<Welcomed>,
+    pub(super) lost: watch::Sender<Option<SessionLost>>,
+}
+
+impl Default for Shared {
+    fn default() -> Self {
+        Self {
+            welcomed: Mutex::default(),
+            lost: watch::Sender::new(None),
+        }
+    }
 }
 
 #[derive(Debug, Default, Clone)]
@@ -36,6 +46,7 @@ pub(super) struct Welcomed {
     pub(super) peer_id: u64,
     pub(super) server_name: String,
     pub(super) server_fingerprint: u64,
+    pub(super) resumed: bool,
 }
 
 /// What is known of a client's connection; from [`Client::connection`](crate::Client::connection).
@@ -60,6 +71,29 @@ impl<'a> ConnectionInfo<'a> {
     #[must_use]
     pub fn watch(&self) -> watch::Receiver<ConnectionState> {
         self.shared.state.subscribe()
+    }
+
+    /// The last session that was lost, with all that is not known since, to be watched; `None` before the first. A
+    /// client that reconnects in time resumes its session and loses nothing. It loses the session where the server was
+    /// restarted, has ended it, or says goodbye, or does not keep sessions; it then goes on with a new one.
+    ///
+    /// A receiver that looks away sees the last loss only; `count` tells of the others.
+    #[must_use]
+    pub fn lost_sessions(&self) -> watch::Receiver<Option<SessionLost>> {
+        self.shared.info.lost.subscribe()
+    }
+
+    /// Whether the connection goes on with the session of an earlier one.
+    #[must_use]
+    pub fn resumed(&self) -> bool {
+        self.welcomed().resumed
+    }
+
+    /// How many messages that ask for no acknowledgment were taken and then dropped, because their connection was lost
+    /// before they were sent.
+    #[must_use]
+    pub fn dropped(&self) -> u64 {
+        self.shared.link.dropped()
     }
 
     /// How long the last ping took there and back; `None` before the first.

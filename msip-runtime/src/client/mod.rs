@@ -3,6 +3,7 @@
 mod backoff;
 mod builder;
 mod connection;
+mod lost;
 mod supervisor;
 
 use std::{future::Future, marker::PhantomData, sync::Arc, time::Duration};
@@ -12,6 +13,7 @@ use tokio::sync::watch;
 pub use backoff::Reconnect;
 pub use builder::ClientBuilder;
 pub use connection::{ConnectionInfo, ConnectionState};
+pub use lost::{LostExchange, SessionLost};
 
 use crate::{
     Answered, CallError, CallOptions, ConnectError, ConnectWith, DisconnectReason, Protocol,
@@ -21,9 +23,12 @@ use crate::{
 /// A client of the protocol `P`: what a client may say, as methods of the generated `SendClientToServer`.
 ///
 /// It is a cheap handle: clones share one connection, which a task of its own keeps alive. When the connection is
-/// lost the client connects again, with growing waits, for ever or as the handler's `on_connect_failure` decides;
-/// meanwhile sends and calls fail at once with [`SendError::Disconnected`](crate::SendError::Disconnected). When the
-/// last handle is dropped the connection is closed as by [`close`](Self::close), without anyone waiting for it. The
+/// lost the client connects again, with growing waits, for ever or as the handler's `on_connect_failure` decides, and
+/// resumes its session: deliveries that were not answered are sent again, and calls that were open get their answers
+/// or are told their fate. Meanwhile new sends and calls fail at once with
+/// [`SendError::Disconnected`](crate::SendError::Disconnected), unless the setting `buffer_disconnected` lets them be
+/// kept. Where the server does not know the session any more,
+/// [`lost_sessions`](ConnectionInfo::lost_sessions) of [`connection`](Self::connection) tells what is lost. When the last handle is dropped the connection is closed as by [`close`](Self::close), without anyone waiting for it. The
 /// `&Client` that a handler is given does not keep the connection open.
 ///
 /// # Protocol

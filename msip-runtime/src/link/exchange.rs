@@ -48,6 +48,17 @@ pub(super) enum Attempt<T> {
     Failed(SendError),
 }
 
+impl<T> Attempt<T> {
+    fn blocked(blocked: Blocked, no_session: SendError) -> Self {
+        match blocked {
+            Blocked::NoRoom => Self::NoRoom,
+            Blocked::Closing => Self::Failed(no_session),
+            Blocked::Disconnected => Self::Failed(SendError::Disconnected),
+            Blocked::Full => Self::Failed(SendError::Full),
+        }
+    }
+}
+
 impl Link {
     /// Sends a one-way message, once there is room.
     pub(crate) async fn send<E: Envelope>(
@@ -422,8 +433,7 @@ impl<'a, E: Envelope> Outgoing<'a, E> {
             }
         }) {
             Ok(value) => Attempt::Done(value),
-            Err(Blocked::NoRoom) => Attempt::NoRoom,
-            Err(Blocked::Closing) => Attempt::Failed(no_session),
+            Err(blocked) => Attempt::blocked(blocked, no_session),
         }
     }
 }
@@ -447,8 +457,8 @@ fn open(
     let token = state.waiters.vacant_key();
     let attempt = match state.session.as_mut().map(|session| push(session, token)) {
         Some(Ok(slot)) => Attempt::Done(slot),
-        Some(Err(Blocked::NoRoom)) => Attempt::NoRoom,
-        Some(Err(Blocked::Closing)) | None => Attempt::Failed(no_session),
+        Some(Err(blocked)) => Attempt::blocked(blocked, no_session),
+        None => Attempt::Failed(no_session),
     };
     state.wait(attempt, None)
 }

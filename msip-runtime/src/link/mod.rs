@@ -3,11 +3,13 @@
 //! Senders encode straight into the session's outgoing queue and wake the driver, unless it is awake anyway. The
 //! lock is held for one message at a time and never across an await.
 
+mod detached;
 mod exchange;
 mod inflow;
 mod stream;
 mod wait_queue;
 
+pub(crate) use detached::Watch;
 pub(crate) use exchange::PROTOCOL_TIMEOUT;
 pub(crate) use inflow::Inflow;
 pub(crate) use stream::{Answers, Opening, Requests, Sending, Taken, read, upload};
@@ -28,7 +30,7 @@ use tokio::{task::AbortHandle, time::Instant};
 use crate::{
     SendError, Status,
     body::Encoding,
-    session::{End, Item, Outcome, Reply, ServedSlot, Session, Slot, Token},
+    session::{End, Item, Lost, Outcome, Reply, ServedSlot, Session, Slot, Token},
     settings::Settings,
 };
 use wait_queue::WaitQueue;
@@ -65,6 +67,8 @@ pub(crate) struct State {
     is_driver_awake: bool,
     /// What the sessions before this one ignored.
     ignored: u64,
+    /// How many one-way messages the sessions before this one dropped.
+    dropped: u64,
 }
 
 /// A call that is being served.
@@ -106,6 +110,8 @@ pub(crate) struct CallToAnswer {
 pub(crate) struct Terms {
     /// Which session it is.
     pub(crate) generation: u64,
+    /// Which of the session's connections.
+    pub(crate) connection: u64,
     /// How it writes bodies.
     pub(crate) encoding: Encoding,
 }
@@ -170,6 +176,13 @@ impl Link {
         state.ignored + state.session.as_ref().map_or(0, Session::ignored)
     }
 
+    /// How many one-way messages were dropped because their connection was lost before they were sent, in this session
+    /// and those before it.
+    pub(crate) fn dropped(&self) -> u64 {
+        let state = self.lock();
+        state.dropped + state.session.as_ref().map_or(0, Session::dropped)
+    }
+
     /// Does something to the session that may give the driver work. `None` where there is no session.
     pub(crate) fn with_session<T>(&self, action: impl FnOnce(&mut Session) -> T) -> Option<T> {
         let (result, waker) = {
@@ -183,22 +196,18 @@ impl Link {
         Some(result)
     }
 
-    /// Answers a call whose handler has ended; nothing where its session is gone.
-    pub(crate) fn reply(&self, call: CallToAnswer, reply: Reply<'_, impl FnOnce(&mut Vec<u8>)>) {
+    /// Does something to the session, where it is this one still.
+    pub(crate) fn with_this_session(&self, generation: u64, action: impl FnOnce(&mut Session)) {
         let waker = {
             let mut state = self.lock();
-            if state.generation != call.generation {
+            if state.generation != generation {
                 return;
             }
             let Some(session) = state.session.as_mut() else {
                 return;
             };
-            session.reply(call.slot, reply);
-            if !state.serving.is_empty() {
-                state.serving.remove(&call.slot);
-            }
-            let reader = state.end_requests(call.slot);
-            [reader, state.driver_to_wake()]
+            action(session);
+            [None, state.driver_to_wake()]
         };
         waker.into_iter().flatten().for_each(Waker::wake);
     }
@@ -221,6 +230,26 @@ impl Link {
         }
     }
 
+    /// Answers a call whose handler has ended; nothing where its session is gone.
+    pub(crate) fn reply(&self, call: CallToAnswer, reply: Reply<'_, impl FnOnce(&mut Vec<u8>)>) {
+        let wakers = {
+            let mut state = self.lock();
+            if state.generation != call.generation {
+                return;
+            }
+            let Some(session) = state.session.as_mut() else {
+                return;
+            };
+            session.reply(call.slot, reply);
+            if !state.serving.is_empty() {
+                state.serving.remove(&call.slot);
+            }
+            let reader = state.end_requests(call.slot);
+            [reader, state.driver_to_wake()]
+        };
+        wakers.into_iter().flatten().for_each(Waker::wake);
+    }
+
     /// Whether the caller has lost interest already.
     pub(crate) fn is_cancelled(&self, call: CallToAnswer) -> bool {
         matches!(
@@ -234,6 +263,7 @@ impl Link {
         let state = self.lock();
         Terms {
             generation: state.generation,
+            connection: state.session.as_ref().map_or(0, Session::connection),
             encoding: state.encoding.clone(),
         }
     }
@@ -365,26 +395,47 @@ impl State {
         !(self.message_room.is_empty() && self.call_room.is_empty() && self.stream_room.is_empty())
     }
 
-    /// Drops the session, whose connection is gone, and tells everyone who waited for it. Returns whom to wake.
-    pub(crate) fn detach(&mut self, lost: Vec<(Token, bool)>) -> Vec<Waker> {
+    /// Drops the session, and tells everyone who waited for it. Returns whom to wake.
+    pub(crate) fn end_session(&mut self, lost: &[Lost]) -> Vec<Waker> {
         if let Some(session) = self.session.take() {
             self.ignored += session.ignored();
+            self.dropped += session.dropped();
         }
-        self.driver = None;
         self.serving.clear();
         let requests: Vec<Arc<Inflow>> = self.requests.drain().map(|(_, inflow)| inflow).collect();
-        let mut wakers: Vec<Waker> = lost
-            .into_iter()
-            .filter_map(|(token, sent)| self.complete(token, Outcome::Lost { sent }))
-            .collect();
+        let mut wakers = self.detach(lost);
         wakers.extend(
             requests
                 .iter()
                 .filter_map(|inflow| inflow.close(Outcome::Lost { sent: true })),
         );
+        wakers
+    }
+
+    /// The callers of these calls have lost interest, or their connection. Returns whom to wake.
+    pub(crate) fn cancel_all(&mut self, slots: Vec<ServedSlot>) -> Vec<Waker> {
+        let mut wakers = Vec::new();
+        for slot in slots {
+            wakers.extend(self.end_requests(slot));
+            self.cancel(slot);
+        }
+        wakers
+    }
+
+    /// The connection is gone: tells everyone who waited for it alone. Returns whom to wake.
+    pub(crate) fn detach(&mut self, lost: &[Lost]) -> Vec<Waker> {
+        self.driver = None;
+        self.is_driver_awake = false;
+        let mut wakers = self.lose(lost);
         wakers.extend(self.stream_room());
         wakers.extend(self.everyone_waiting());
         wakers
+    }
+
+    fn lose(&mut self, lost: &[Lost]) -> Vec<Waker> {
+        lost.iter()
+            .filter_map(|lost| self.complete(lost.token, Outcome::Lost { sent: lost.sent }))
+            .collect()
     }
 
     fn everyone_waiting(&self) -> Vec<Waker> {

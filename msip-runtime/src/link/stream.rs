@@ -197,7 +197,9 @@ impl Link {
                     state.wait_for_stream_room(task);
                     Poll::Pending
                 }
-                Err(Blocked::Closing) => Poll::Ready(Err(SendError::Disconnected)),
+                Err(Blocked::Closing | Blocked::Disconnected | Blocked::Full) => {
+                    Poll::Ready(Err(SendError::Disconnected))
+                }
             }
         })
         .await

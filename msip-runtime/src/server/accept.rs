@@ -3,6 +3,7 @@
 use std::{future::Future, pin::pin, sync::Arc, time::Duration};
 
 use tokio::{
+    sync::Semaphore,
     task::JoinSet,
     time::{sleep, timeout},
 };
@@ -12,6 +13,7 @@ use super::{
     ServerSide,
     connection::{self, Ended, Hall},
     registry::Registry,
+    sessions::Sessions,
 };
 use crate::{
     Code, ServeWith, Status,
@@ -60,11 +62,15 @@ where
     let url = listener.local_url().to_string();
     tracing::info!(protocol = P::NAME, url, "listening");
     let max_connections = settings.max_connections;
+    // A session without a connection has none of them.
+    let seats = Arc::new(Semaphore::new(max_connections));
+    let sessions = Sessions::new(settings.max_detached_sessions);
     let drain_timeout = settings.drain_timeout;
     let hall = Arc::new(Hall {
         settings,
         name,
         registry,
+        sessions,
         side,
         translations: Translations::default(),
     });
@@ -79,15 +85,17 @@ where
             Some(_) = connections.join_next() => {}
             Some(_) = turned_away.join_next() => {}
             accepted = listener.accept() => match accepted {
-                Ok(connection) if connections.len() < max_connections => {
-                    wait = FIRST_WAIT;
-                    let span = tracing::info_span!("connection", protocol = P::NAME, peer = %connection.peer);
-                    connections.spawn(connection::serve(connection, Arc::clone(&hall)).instrument(span));
-                }
                 Ok(connection) => {
-                    tracing::warn!(peer = %connection.peer, max_connections, "turned away: too many connections");
-                    if turned_away.len() < MAX_TURNED_AWAY {
-                        turned_away.spawn(turn_away(connection, max_connections));
+                    wait = FIRST_WAIT;
+                    if let Ok(seat) = Arc::clone(&seats).try_acquire_owned() {
+                        let span = tracing::info_span!("connection", protocol = P::NAME, peer = %connection.peer);
+                        let serving = connection::serve(connection, seat, Arc::clone(&hall));
+                        connections.spawn(serving.instrument(span));
+                    } else {
+                        tracing::warn!(peer = %connection.peer, max_connections, "turned away: too many connections");
+                        if turned_away.len() < MAX_TURNED_AWAY {
+                            turned_away.spawn(turn_away(connection, max_connections));
+                        }
                     }
                 }
                 Err(error) => {
@@ -100,6 +108,7 @@ where
         }
     }
     drop(listener);
+    hall.sessions.end_all();
     drain(&hall.registry, connections, drain_timeout).await
 }
 

@@ -2,18 +2,29 @@
 
 use std::sync::Arc;
 
-use super::{Peer, PeerId, ServerSide, peer::Introduction, registry::Registry};
+use tokio::{
+    sync::{OwnedSemaphorePermit, mpsc},
+    task::JoinSet,
+    time::{Instant, timeout, timeout_at},
+};
+
+use super::{
+    Peer, PeerId, ServerSide,
+    peer::Introduction,
+    registry::Registry,
+    sessions::{Arrival, Claim, Registration, Sessions},
+};
 use crate::{
-    Compression, DisconnectReason, Protocol, ServeWith, Status,
+    Code, Compression, DisconnectReason, Protocol, ServeWith, Status,
     body::Encoding,
     dispatch::{self, Dispatch as _, Inbox, caught},
-    driver::{Driver, HandshakeError, part, shake_hands},
+    driver::{self, Driver, Ending, Handlers, HandshakeError, drain, part, shake_hands, tend},
     link::Link,
     negotiation::{self, Translations},
-    session::{Event, Fault, Session},
+    session::{Agreed, Event, Fault, Session},
     settings::{SchemaRule, Settings},
-    transport,
-    wire::{Decoder, Escaped, Hello, HelloFrame, Side, Welcome},
+    transport::{self, Stream},
+    wire::{Decoder, Escaped, Hello, HelloFrame, SessionId, Side, Welcome},
 };
 
 /// What all connections of a server share.
@@ -21,29 +32,29 @@ pub(super) struct Hall<P: Protocol, H> {
     pub(super) settings: Settings,
     pub(super) name: String,
     pub(super) registry: Arc<Registry<P>>,
+    pub(super) sessions: Arc<Sessions>,
     pub(super) side: Arc<ServerSide<P, H>>,
     pub(super) translations: Translations,
 }
 
-/// What became of a connection.
+/// What became of a connection, and of its session.
 #[derive(Debug, Default)]
 pub(super) struct Ended {
     /// How many exchanges were lost with it.
     pub(super) cut_off: usize,
 }
 
-/// Serves one client.
-pub(super) async fn serve<P, H>(connection: transport::Connection, hall: Arc<Hall<P, H>>) -> Ended
+/// Serves one client, for as long as its session lasts; a connection of a session that is known goes to that.
+pub(super) async fn serve<P, H>(
+    connection: transport::Connection,
+    seat: OwnedSemaphorePermit,
+    hall: Arc<Hall<P, H>>,
+) -> Ended
 where
     P: ServeWith<H>,
     H: Send + Sync + 'static,
 {
-    let Hall {
-        settings,
-        registry,
-        side,
-        ..
-    } = &*hall;
+    let settings = &hall.settings;
     let mut stream = connection.stream;
     let link = Arc::new(Link::new(settings));
     let config = settings.session(Side::Accepting);
@@ -75,12 +86,13 @@ where
         part(&mut stream, &mut session).await;
         return Ended::default();
     }
-    let welcomed = check::<P>(&hello.hello, settings).and_then(|()| {
+    let claimed = check::<P>(&hello.hello, settings).and_then(|()| {
         let encoding = hall.translations.take::<P>(&hello.hello, settings)?;
-        Ok((draw_peer_id()?, encoding))
+        let id = draw_peer_id()?;
+        Ok((id, encoding, claim(&hall.sessions, settings, &hello)?))
     });
-    let (id, encoding) = match welcomed {
-        Ok(welcomed) => welcomed,
+    let (id, encoding, claimed) = match claimed {
+        Ok(claimed) => claimed,
         Err(status) => {
             tracing::info!(%status, "refused");
             session.refuse(status.code(), status.message());
@@ -88,13 +100,37 @@ where
             return Ended::default();
         }
     };
+    decoder.set_max_payload(max_payload);
     let HelloFrame { session_id, hello } = *hello;
+    let (registration, arrivals) = match claimed {
+        Some(Claim::New(registration, arrivals)) => (Some(registration), Some(arrivals)),
+        Some(Claim::Known(arrivals)) => {
+            let Some(hello_id) = session.deciding() else {
+                return Ended::default();
+            };
+            let arrival = Arrival {
+                stream,
+                decoder,
+                session,
+                hello_id,
+                hello,
+                address: connection.peer,
+                seat,
+            };
+            // Where the session ends just now, or takes no more, the client comes again.
+            let _ = timeout(settings.handshake_timeout, arrivals.send(arrival)).await;
+            return Ended::default();
+        }
+        Some(Claim::Refused) | None => (None, None),
+    };
+    if registration.is_some() {
+        session.keep_when_lost();
+    }
     session.welcome(
         session_id,
         &welcome::<P>(id, &hall.name, settings, &encoding),
         hello.max_body,
     );
-    decoder.set_max_payload(max_payload);
     if encoding.compression() != Compression::None {
         session.take_compressed();
     }
@@ -106,31 +142,228 @@ where
         client_name: hello.client_name,
         client_fingerprint: hello.fingerprint,
     };
-    let peer = Peer::new(introduction, Arc::clone(&link), registry);
-    let _registered = Registered::new(registry, peer.clone());
-    tracing::info!(peer = %id, client = %Escaped::new(peer.connection().client_name()), "connected");
-
+    let peer = Peer::new(introduction, Arc::clone(&link), &hall.registry);
     let inbox = Arc::new(Inbox::default());
-    let handlers = dispatch::run(
-        Arc::clone(side),
+    let handlers = Box::pin(dispatch::run(
+        Arc::clone(&hall.side),
         peer.clone(),
         Arc::clone(&link),
         Arc::clone(&inbox),
-    );
-    let driver = Driver::new(
-        stream,
-        decoder,
-        Arc::clone(&link),
+    ));
+    let kept = KeptSession {
+        hall,
+        id: session_id,
+        peer,
+        link,
         inbox,
-        Box::pin(handlers),
-        settings.write_timeout,
-    );
-    let ended = driver.run(settings.drain_timeout).await;
-    link.close();
-    tracing::info!(peer = %id, reason = %ended.reason, "disconnected");
-    farewell(side, &peer, ended.reason).await;
-    Ended {
-        cut_off: ended.cut_off,
+        handlers,
+        registration,
+        arrivals,
+        farewells: JoinSet::new(),
+    };
+    kept.serve(stream, decoder, seat).await
+}
+
+/// The session that a HELLO names, begun or found. `None` where sessions are not kept.
+fn claim(
+    sessions: &Arc<Sessions>,
+    settings: &Settings,
+    hello: &HelloFrame,
+) -> Result<Option<Claim>, Status> {
+    if settings.session_expiry.is_zero() {
+        return Ok(None);
+    }
+    match sessions.claim(hello.session_id, &hello.hello.session_secret) {
+        Claim::Refused => Err(Status::new(
+            Code::Unauthenticated,
+            "the session cannot be resumed",
+        )),
+        claim => Ok(Some(claim)),
+    }
+}
+
+/// A session, through all of its connections.
+struct KeptSession<P: Protocol, H> {
+    hall: Arc<Hall<P, H>>,
+    id: SessionId,
+    peer: Peer<P>,
+    link: Arc<Link>,
+    inbox: Arc<Inbox>,
+    handlers: Handlers,
+    /// None where the session ends with its connection.
+    registration: Option<Registration>,
+    arrivals: Option<mpsc::Receiver<Arrival>>,
+    /// Connections that are over, but for their last words.
+    farewells: JoinSet<()>,
+}
+
+impl<P, H> KeptSession<P, H>
+where
+    P: ServeWith<H>,
+    H: Send + Sync + 'static,
+{
+    async fn serve(
+        mut self,
+        mut stream: Stream,
+        mut decoder: Decoder,
+        mut seat: OwnedSemaphorePermit,
+    ) -> Ended {
+        loop {
+            let (ended, arrival) = self.run(stream, decoder).await;
+            let driver::Ended {
+                reason,
+                is_suspended,
+                cut_off,
+                farewell,
+                ..
+            } = ended;
+            tracing::info!(peer = %self.peer.id(), %reason, is_suspended, "disconnected");
+            if !is_suspended {
+                // Nobody can resume it from here on.
+                self.registration = None;
+                self.arrivals = None;
+                self.inbox.close();
+                farewell.bid().await;
+                drain(self.handlers, self.hall.settings.drain_timeout).await;
+                self.link.close();
+                tell_gone(&self.hall.side, &self.peer, reason).await;
+                return Ended { cut_off };
+            }
+            self.farewells.spawn(farewell.bid());
+            self.inbox.disconnected(reason);
+            drop(seat);
+            let arrival = match arrival {
+                Some(arrival) => Some(arrival),
+                None => self.await_arrival().await,
+            };
+            let Some(arrival) = arrival else {
+                return self.expire().await;
+            };
+            (stream, decoder, seat) = self.resume(arrival);
+        }
+    }
+
+    /// Runs one connection to its end, or until another one comes.
+    async fn run(&mut self, stream: Stream, decoder: Decoder) -> (driver::Ended, Option<Arrival>) {
+        let hall = Arc::clone(&self.hall);
+        let _registered = Registered::new(&hall.registry, self.peer.clone());
+        let client = Escaped::new(self.peer.connection().client_name()).to_string();
+        tracing::info!(peer = %self.peer.id(), %client, resumed = self.peer.resumed(), "connected");
+        self.inbox.connected(self.link.terms());
+        let mut driver = Driver::new(
+            stream,
+            decoder,
+            Arc::clone(&self.link),
+            Arc::clone(&self.inbox),
+            self.hall.settings.write_timeout,
+        );
+        loop {
+            tokio::select! {
+                ending = driver.run(&mut self.handlers) => return (driver.end(ending), None),
+                Some(arrival) = next_arrival(&mut self.arrivals) => {
+                    if let Some(arrival) = self.unless_behind(arrival) {
+                        return (driver.end(Ending::TakenOver), Some(arrival));
+                    }
+                }
+            }
+        }
+    }
+
+    /// Waits for the next connection. `None` when the session is over before one comes.
+    async fn await_arrival(&mut self) -> Option<Arrival> {
+        self.registration.as_ref()?.detached();
+        let expiry = Instant::now() + self.hall.settings.session_expiry;
+        loop {
+            let next = timeout_at(expiry, next_arrival(&mut self.arrivals));
+            let arrival = tend(&self.link, &mut self.handlers, next).await?.ok()??;
+            if let Some(arrival) = self.unless_behind(arrival) {
+                return Some(arrival);
+            }
+        }
+    }
+
+    /// Refuses a connection while too much of what came by earlier ones is not handled.
+    fn unless_behind(&mut self, arrival: Arrival) -> Option<Arrival> {
+        while self.farewells.try_join_next().is_some() {}
+        let is_behind = self
+            .link
+            .with_session(|session| session.is_behind())
+            .unwrap_or(false);
+        if !is_behind {
+            return Some(arrival);
+        }
+        let Arrival {
+            mut stream,
+            mut session,
+            seat,
+            ..
+        } = arrival;
+        session.refuse(
+            Code::ResourceExhausted,
+            "messages of earlier connections of this session are not handled yet",
+        );
+        self.farewells.spawn(async move {
+            part(&mut stream, &mut session).await;
+            drop(seat);
+        });
+        None
+    }
+
+    /// Goes on with another connection.
+    fn resume(&mut self, arrival: Arrival) -> (Stream, Decoder, OwnedSemaphorePermit) {
+        let Arrival {
+            stream,
+            decoder,
+            hello_id,
+            hello,
+            address,
+            seat,
+            ..
+        } = arrival;
+        if let Some(registration) = &self.registration {
+            registration.attached();
+        }
+        self.peer.comes_back(address);
+        let welcome = Welcome {
+            resumed: true,
+            awaited: self.link.awaited(),
+            ..welcome::<P>(
+                self.peer.id(),
+                &self.hall.name,
+                &self.hall.settings,
+                &self.link.terms().encoding,
+            )
+        };
+        let agreed = Agreed {
+            peer_max_body: hello.max_body,
+            max_calls: 0,
+            awaited: &hello.awaited,
+        };
+        self.link.welcome_back(hello_id, self.id, &welcome, &agreed);
+        (stream, decoder, seat)
+    }
+
+    /// Ends the session, for which no connection has come.
+    async fn expire(mut self) -> Ended {
+        self.registration = None;
+        let cut_off = self
+            .link
+            .with_session(|session| session.open_exchanges())
+            .unwrap_or(0);
+        let (lost, _) = self.link.lose_session();
+        tracing::info!(peer = %self.peer.id(), unanswered = lost.len(), cut_off, "the session has ended");
+        self.inbox.close();
+        self.link.close();
+        drain(self.handlers, self.hall.settings.drain_timeout).await;
+        Ended { cut_off }
+    }
+}
+
+/// The next connection of a session. `None` when none can come any more; never ready where none ever can.
+async fn next_arrival(arrivals: &mut Option<mpsc::Receiver<Arrival>>) -> Option<Arrival> {
+    match arrivals {
+        Some(arrivals) => arrivals.recv().await,
+        None => std::future::pending().await,
     }
 }
 
@@ -143,7 +376,7 @@ fn nothing_early(decoder: &mut Decoder, session: &mut Session, link: &Link) -> R
 }
 
 /// Tells the handler that a client is gone.
-async fn farewell<P, H>(side: &ServerSide<P, H>, peer: &Peer<P>, reason: DisconnectReason)
+async fn tell_gone<P, H>(side: &ServerSide<P, H>, peer: &Peer<P>, reason: DisconnectReason)
 where
     P: ServeWith<H>,
     H: Send + Sync + 'static,
@@ -192,6 +425,7 @@ fn welcome<P: Protocol>(
         max_body: u32::try_from(settings.max_body).unwrap_or(u32::MAX),
         max_open_calls: u32::try_from(settings.max_calls).unwrap_or(u32::MAX),
         peer_id: id.number(),
+        session_expiry_ms: u32::try_from(settings.session_expiry.as_millis()).unwrap_or(u32::MAX),
         server_name: name.to_owned(),
         ..Welcome::default()
     };

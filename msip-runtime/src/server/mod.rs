@@ -7,6 +7,7 @@ mod connection;
 mod extensions;
 mod peer;
 mod registry;
+mod sessions;
 
 use std::{
     future::{Future, pending},

@@ -2,7 +2,10 @@
 
 use std::{
     fmt,
-    sync::{Arc, Weak},
+    sync::{
+        Arc, Mutex, PoisonError, Weak,
+        atomic::{AtomicBool, Ordering},
+    },
     time::Duration,
 };
 
@@ -37,8 +40,10 @@ impl fmt::Display for PeerId {
 /// A connected client of the protocol `P`: what a server may say to it, as methods of the generated
 /// `SendServerToClient`.
 ///
-/// It is a cheap handle, and may outlive the connection: what is sent then fails with
-/// [`SendError::Closed`](crate::SendError::Closed).
+/// It is a cheap handle of the client's session, and may outlive its connections: without one, what is sent fails with
+/// [`SendError::Disconnected`](crate::SendError::Disconnected) until the client comes back, which
+/// [`resumed`](Self::resumed) tells; and with [`SendError::Closed`](crate::SendError::Closed) once the session has
+/// ended. Deliveries and calls that were on their way when a connection was lost go on with the next one.
 pub struct Peer<P: Protocol> {
     shared: Arc<Shared<P>>,
     call: Call,
@@ -46,7 +51,8 @@ pub struct Peer<P: Protocol> {
 
 struct Shared<P: Protocol> {
     id: PeerId,
-    address: PeerAddress,
+    address: Mutex<PeerAddress>,
+    resumed: AtomicBool,
     client_name: String,
     client_fingerprint: u64,
     link: Arc<Link>,
@@ -78,7 +84,8 @@ impl<P: Protocol> Peer<P> {
         let extensions = Extensions::default();
         let shared = Shared {
             id,
-            address,
+            address: Mutex::new(address),
+            resumed: AtomicBool::new(false),
             client_name,
             client_fingerprint,
             link,
@@ -96,9 +103,28 @@ impl<P: Protocol> Peer<P> {
         self.shared.id
     }
 
-    /// Where it connects from.
-    pub fn address(&self) -> &PeerAddress {
-        &self.shared.address
+    /// Where it connects from, or did last.
+    pub fn address(&self) -> PeerAddress {
+        self.shared
+            .address
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
+    }
+
+    /// Whether the client has come back to this session: false on its first connection, true on every later one.
+    pub fn resumed(&self) -> bool {
+        self.shared.resumed.load(Ordering::Relaxed)
+    }
+
+    /// The client goes on with its session by another connection.
+    pub(super) fn comes_back(&self, address: PeerAddress) {
+        *self
+            .shared
+            .address
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner) = address;
+        self.shared.resumed.store(true, Ordering::Relaxed);
     }
 
     /// What the user keeps for this peer.
@@ -185,7 +211,7 @@ impl<P: Protocol> fmt::Debug for Peer<P> {
         f.debug_struct("Peer")
             .field("protocol", &P::NAME)
             .field("id", &self.shared.id)
-            .field("address", &self.shared.address)
+            .field("address", &self.address())
             .finish_non_exhaustive()
     }
 }
@@ -236,13 +262,20 @@ impl PeerConnection<'_> {
         self.link.ignored()
     }
 
+    /// How many messages that ask for no acknowledgment were taken and then dropped, because their connection was lost
+    /// before they were sent.
+    #[must_use]
+    pub fn dropped(&self) -> u64 {
+        self.link.dropped()
+    }
+
     /// Whether it is there still.
     #[must_use]
     pub fn is_open(&self) -> bool {
         self.link
             .lock()
             .session()
-            .is_some_and(|session| !session.is_closing())
+            .is_some_and(|session| session.is_open())
     }
 
     /// What the client calls itself; it may be empty.

@@ -5,14 +5,21 @@
 //! session through years in a second.
 
 mod allowance;
+mod backlog;
 mod event;
+mod fates;
 mod items;
 mod keepalive;
 mod opened;
 mod outgoing;
 mod receive;
+mod received;
+mod resume;
+mod sabotage;
 mod send;
 mod served;
+#[cfg(test)]
+mod simulation;
 mod streams;
 #[cfg(test)]
 mod tests;
@@ -22,15 +29,20 @@ use std::time::Duration;
 
 pub(crate) use event::{Event, Fault, FaultKind, Incoming, Item, Outcome, ReplyTo};
 pub(crate) use items::End;
-pub(crate) use opened::{Slot, Token};
-pub(crate) use outgoing::{Priority, Transmit};
+pub(crate) use opened::{Class, Lost, Slot, Token};
+pub(crate) use outgoing::{Priority, Transmit, first_frame};
+pub(crate) use resume::{Agreed, Suspended, goes_on};
 pub(crate) use send::{Blocked, Opener, Reply, Shape};
 pub(crate) use served::ServedSlot;
 
 use allowance::Allowance;
+use backlog::Backlog;
+use fates::Fates;
 use keepalive::{Due, Keepalive};
 use opened::Opened;
 use outgoing::Outgoing;
+use received::Received;
+use resume::Unhandled;
 pub(crate) use served::Busy;
 use served::Served;
 use window::{ReceiveWindow, SendWindow};
@@ -60,6 +72,14 @@ pub(crate) struct Config {
     pub(crate) max_calls: usize,
     pub(crate) max_call_bytes: usize,
     pub(crate) outgoing_queue: usize,
+    /// How much is kept for the other side to survive a connection, in bytes, each frame counted as its length + 64.
+    pub(crate) session_buffer: usize,
+    /// How many deliveries are kept for the other side.
+    pub(crate) session_deliveries: usize,
+    /// How much is taken to be sent later while there is no connection, in bytes; 0 for nothing.
+    pub(crate) buffer_disconnected: usize,
+    /// The window of one-way messages that each connection begins with; the protocol's constant, but in simulations.
+    pub(crate) window: Credit,
 }
 
 /// How far the session has come.
@@ -73,6 +93,8 @@ enum Phase {
     AwaitWelcome { hello: MsgId },
     /// Both sides talk.
     Open,
+    /// The connection is lost; another may follow.
+    Suspended,
     /// Nothing more is taken from the other side.
     Over,
 }
@@ -111,6 +133,17 @@ pub(crate) struct Session {
     nuisance: Allowance,
     pongs_waiting: u32,
     ignored: u64,
+    /// Whether it goes on when its connection is lost.
+    is_resumable: bool,
+    /// Which of the session's connections it is.
+    connection: u64,
+    received: Received,
+    fates: Fates,
+    backlog: Backlog,
+    unhandled: Unhandled,
+    /// The last delivery that was answered, for the fault that resends by it.
+    last_answered: u64,
+    dropped: u64,
 }
 
 impl Session {
@@ -138,8 +171,8 @@ impl Session {
             outgoing: Outgoing::default(),
             opened: Opened::new(config.side),
             served: Served::new(config.max_calls, config.max_call_bytes),
-            send_window: SendWindow::new(Credit::CONNECTION_START),
-            receive_window: ReceiveWindow::new(Credit::CONNECTION_START),
+            send_window: SendWindow::new(config.window),
+            receive_window: ReceiveWindow::new(config.window),
             keepalive: Keepalive::new(config.ping_interval, now),
             peer_max_body: 0,
             takes_compressed: false,
@@ -150,6 +183,14 @@ impl Session {
             nuisance: Allowance::new(NUISANCE_BURST, NUISANCE_PER_SECOND, now),
             pongs_waiting: 0,
             ignored: 0,
+            is_resumable: false,
+            connection: 1,
+            received: Received::default(),
+            fates: Fates::default(),
+            backlog: Backlog::default(),
+            unhandled: Unhandled::default(),
+            last_answered: 0,
+            dropped: 0,
             config,
         }
     }
@@ -245,6 +286,10 @@ impl Session {
 
     /// Opens and accepts nothing new from here on; what is open may finish.
     pub(crate) fn begin_close(&mut self, code: Code, message: &str, now: Duration) {
+        if self.phase == Phase::Suspended {
+            // Nobody is there to be told.
+            self.said_close = true;
+        }
         if self.said_close || self.phase != Phase::Open {
             return;
         }
@@ -272,6 +317,7 @@ impl Session {
     pub(crate) fn is_finished(&self) -> bool {
         match self.phase {
             Phase::Over => self.outgoing.is_empty(),
+            Phase::Suspended => self.is_closing() || self.is_overflowing(),
             Phase::Open => {
                 self.is_closing()
                     && self.opened.is_idle()
@@ -304,6 +350,7 @@ impl Session {
             .flatten()
             .min()
             .unwrap_or(Duration::MAX),
+            Phase::Suspended => self.opened.poll_timeout().unwrap_or(Duration::MAX),
             Phase::Over => Duration::MAX,
             _ => self.handshake_deadline,
         }
@@ -317,6 +364,10 @@ impl Session {
     ) -> Result<(), TimedOut> {
         match self.phase {
             Phase::Over => return Ok(()),
+            Phase::Suspended => {
+                self.opened.expire(now, expired);
+                return Ok(());
+            }
             Phase::Open => {}
             _ if now >= self.handshake_deadline => return Err(TimedOut::Handshake),
             _ => return Ok(()),
@@ -368,17 +419,17 @@ impl Session {
         self.outgoing.cost() > self.config.outgoing_queue
     }
 
-    /// The connection is gone. Returns every open exchange, and of each whether any of its request was sent;
-    /// `in_flight` is the chunk that was being written, and how much of it was.
-    pub(crate) fn lost(&mut self, in_flight: Option<(&Transmit, usize)>) -> Vec<(Token, bool)> {
+    /// The session is gone. Returns every open exchange, and of each whether any of its request was sent; `in_flight`
+    /// is the chunk that was being written, and how much of it was.
+    pub(crate) fn lost(&mut self, in_flight: Option<(&Transmit, usize)>) -> Vec<Lost> {
         self.phase = Phase::Over;
         if let Some((transmit, written)) = in_flight {
             self.outgoing.abandon(transmit, written);
         }
-        let all = self.opened.take_all();
-        all.into_iter()
-            .map(|(token, position)| (token, self.outgoing.is_sent(position)))
-            .collect()
+        self.dropped += self.backlog.message_count();
+        self.backlog = Backlog::default();
+        let outgoing = &self.outgoing;
+        self.opened.take_all(|position| outgoing.is_sent(position))
     }
 
     /// Gives back memory that a burst needed, once the session is idle.

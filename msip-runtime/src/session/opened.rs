@@ -17,7 +17,7 @@ const SLOT_BITS: u32 = 16;
 pub(crate) const MAX_SLOTS: usize = 1 << SLOT_BITS;
 
 /// How far the newest delivery may be ahead of the oldest one without an answer (docs/protocol.md, "Message ids").
-const DELIVERY_WINDOW: usize = 4096;
+pub(super) const DELIVERY_WINDOW: usize = 4096;
 
 /// How many frames of a stream may be under way when its exchange ends: its window, and a few that grant or end it.
 pub(super) const LATE_FRAMES: u64 = 32;
@@ -28,8 +28,9 @@ pub(crate) type Slot = usize;
 /// What the layer above knows an exchange by; it outlives the slot.
 pub(crate) type Token = usize;
 
+/// What kind of an exchange it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Class {
+pub(crate) enum Class {
     Call,
     Delivery,
     Ping,
@@ -44,18 +45,41 @@ struct Entry {
     deadline: Duration,
     position: Position,
     streams: Option<Box<Streams>>,
+    /// The member that the message is, to tell the user of it.
+    variant: u16,
+    /// Some of it was handed to a connection that is lost since.
+    was_sent: bool,
+    /// The whole frame of a delivery that may have to be sent again.
+    kept: Vec<u8>,
 }
 
 /// An exchange that is being opened.
 #[derive(Debug)]
 pub(crate) struct Opening {
     pub(crate) id: MsgId,
+    /// The member that the message is.
+    pub(crate) variant: u16,
     pub(crate) token: Token,
     pub(crate) urgent: bool,
     /// When it runs out of time; `Duration::MAX` is never.
     pub(crate) deadline: Duration,
     pub(crate) position: Position,
+    /// The whole frame, where it may have to be sent again.
+    pub(crate) kept: Vec<u8>,
 }
+
+/// An exchange that has ended with its session.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Lost {
+    pub(crate) token: Token,
+    pub(crate) class: Class,
+    pub(crate) variant: u16,
+    /// Whether any of the request had been handed to the transport.
+    pub(crate) sent: bool,
+}
+
+/// What a kept frame costs beside its bytes.
+const FRAME_COST: usize = 64;
 
 /// Calls, deliveries and pings that wait for their answers.
 #[derive(Debug)]
@@ -72,6 +96,7 @@ pub(crate) struct Opened {
     next_deadline: Option<Duration>,
     /// How many frames may still come for exchanges that have ended here.
     excused: u64,
+    kept_cost: usize,
 }
 
 impl Opened {
@@ -86,6 +111,7 @@ impl Opened {
             first_delivery: 1,
             next_deadline: None,
             excused: 0,
+            kept_cost: 0,
         }
     }
 
@@ -123,6 +149,11 @@ impl Opened {
         MsgId::exchange(self.side, self.sequence << SLOT_BITS)
     }
 
+    /// All ids from here on come after this one.
+    pub(crate) fn begin_after(&mut self, id: MsgId) {
+        self.sequence = self.sequence.max(id.sequence() >> SLOT_BITS);
+    }
+
     /// The id that the next call or ping will have.
     pub(crate) fn next_call_id(&mut self) -> MsgId {
         self.sequence += 1;
@@ -158,9 +189,12 @@ impl Opened {
             id,
             token,
             urgent,
+            variant,
             deadline,
             position,
+            kept,
         } = opening;
+        self.kept_cost += cost(&kept);
         self.next_deadline = Some(
             self.next_deadline
                 .map_or(deadline, |next| next.min(deadline)),
@@ -173,6 +207,9 @@ impl Opened {
             deadline,
             position,
             streams,
+            variant,
+            was_sent: false,
+            kept,
         })
     }
 
@@ -208,13 +245,15 @@ impl Opened {
         self.streams(slot).map(|(_, _, streams)| streams)
     }
 
-    /// What is to be cancelled when nobody waits for the answer any more: a call's id, urgency and frame.
-    pub(crate) fn to_cancel(&self, slot: Slot) -> Option<(MsgId, bool, Position)> {
+    /// What is to be cancelled when nobody waits for the answer any more: a call's id, urgency and frame; no frame
+    /// where it was sent by an earlier connection.
+    pub(crate) fn to_cancel(&self, slot: Slot) -> Option<(MsgId, bool, Option<Position>)> {
         let entry = self
             .entries
             .get(slot)
             .filter(|entry| entry.class == Class::Call)?;
-        Some((entry.id, entry.urgent, entry.position))
+        let position = (!entry.was_sent).then_some(entry.position);
+        Some((entry.id, entry.urgent, position))
     }
 
     /// Whether a frame with this id can be late: a part of an exchange that has ended here meanwhile.
@@ -270,6 +309,7 @@ impl Opened {
         let Some(entry) = self.entries.try_remove(slot) else {
             return;
         };
+        self.kept_cost = self.kept_cost.saturating_sub(cost(&entry.kept));
         if entry.streams.is_some() {
             self.excused += LATE_FRAMES;
         }
@@ -321,19 +361,122 @@ impl Opened {
         }
     }
 
-    /// Closes every exchange, and says of each where its frame stands.
-    pub(crate) fn take_all(&mut self) -> Vec<(Token, Position)> {
+    /// Closes every exchange, and says of each whether any of it was sent; `is_sent` tells it of this connection.
+    pub(crate) fn take_all(&mut self, is_sent: impl Fn(Position) -> bool) -> Vec<Lost> {
+        let all = self
+            .entries
+            .iter()
+            .map(|(_, entry)| Lost {
+                token: entry.token,
+                class: entry.class,
+                variant: entry.variant,
+                sent: entry.was_sent || is_sent(entry.position),
+            })
+            .collect();
         self.calls = 0;
         self.first_delivery += self.deliveries.len() as u64;
         self.deliveries.clear();
         self.next_deadline = None;
-        let all = self
-            .entries
-            .iter()
-            .map(|(_, entry)| (entry.token, entry.position))
-            .collect();
+        self.kept_cost = 0;
         self.entries.clear();
         all
+    }
+
+    /// What is kept to be sent again, in bytes, each frame counted as its length + 64.
+    pub(crate) fn kept_cost(&self) -> usize {
+        self.kept_cost
+    }
+
+    /// The connection is lost: closes the pings and the streams, returned in `lost`, and remembers of all else whether
+    /// any of it was sent.
+    pub(crate) fn detach(&mut self, is_sent: impl Fn(Position) -> bool, lost: &mut Vec<Lost>) {
+        let mut ended = Vec::new();
+        for (slot, entry) in &mut self.entries {
+            entry.was_sent |= is_sent(entry.position);
+            entry.position = Position::NOWHERE;
+            if entry.class == Class::Ping || entry.streams.is_some() {
+                ended.push(slot);
+                lost.push(Lost {
+                    token: entry.token,
+                    class: entry.class,
+                    variant: entry.variant,
+                    sent: entry.was_sent,
+                });
+            }
+        }
+        for slot in ended {
+            self.remove(slot);
+        }
+    }
+
+    /// An answer may come twice.
+    pub(crate) fn excuse_another(&mut self) {
+        self.excused += 1;
+    }
+
+    /// How many deliveries wait for their answers.
+    pub(crate) fn delivery_count(&self) -> usize {
+        self.deliveries.len()
+    }
+
+    /// Whether anybody waits for the answer of this call or delivery, and none of it was sent before the last loss.
+    pub(crate) fn is_unsent(&self, id: MsgId) -> bool {
+        self.find(id)
+            .and_then(|slot| self.entries.get(slot))
+            .is_some_and(|entry| !entry.was_sent)
+    }
+
+    /// The frame of a delivery, as long as it is unanswered, and whether some of it was sent before.
+    pub(crate) fn kept(&self, id: MsgId) -> Option<(&[u8], bool)> {
+        let entry = self.entries.get(self.find(id)?)?;
+        Some((&entry.kept, entry.was_sent))
+    }
+
+    /// The frame of an exchange is queued again, at this place.
+    pub(crate) fn set_position(&mut self, id: MsgId, position: Position) {
+        if let Some(entry) = self.find(id).and_then(|slot| self.entries.get_mut(slot)) {
+            entry.position = position;
+        }
+    }
+
+    /// The unanswered deliveries of which some was sent before, in their order.
+    pub(crate) fn sent_deliveries(&self) -> impl DoubleEndedIterator<Item = MsgId> + '_ {
+        self.deliveries
+            .iter()
+            .flatten()
+            .filter_map(|slot| self.entries.get(*slot))
+            .filter(|entry| entry.was_sent)
+            .map(|entry| entry.id)
+    }
+
+    /// The calls that were sent, before the last loss, and are unanswered.
+    pub(crate) fn sent_calls(&self) -> impl Iterator<Item = MsgId> + '_ {
+        self.entries
+            .iter()
+            .filter(|(_, entry)| entry.class == Class::Call && entry.was_sent)
+            .map(|(_, entry)| entry.id)
+    }
+
+    /// Closes an exchange whatever it is, and says what it was.
+    pub(crate) fn give_up(&mut self, id: MsgId) -> Option<Lost> {
+        let slot = self.find(id)?;
+        let entry = self.entries.get(slot)?;
+        let lost = Lost {
+            token: entry.token,
+            class: entry.class,
+            variant: entry.variant,
+            sent: entry.was_sent,
+        };
+        self.remove(slot);
+        Some(lost)
+    }
+}
+
+fn cost(kept: &[u8]) -> usize {
+    if kept.is_empty() {
+        0
+    } else {
+        kept.len() + FRAME_COST
     }
 }
 
@@ -349,10 +492,12 @@ mod tests {
     fn opening(id: MsgId, token: Token, deadline: Duration) -> Opening {
         Opening {
             id,
+            variant: 1,
             token,
             urgent: false,
             deadline,
             position: position(),
+            kept: Vec::new(),
         }
     }
 

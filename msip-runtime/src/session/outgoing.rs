@@ -32,6 +32,23 @@ pub(crate) struct Position {
     start: u64,
 }
 
+impl Position {
+    /// The place of a frame that stands in no lane, so that nothing of it was written.
+    pub(crate) const NOWHERE: Self = Self {
+        priority: Priority::Normal,
+        start: u64::MAX,
+    };
+}
+
+/// A frame of which not all bytes were handed to the transport before its connection was lost.
+#[derive(Debug)]
+pub(crate) struct Unwritten {
+    pub(crate) priority: Priority,
+    pub(crate) frame: Vec<u8>,
+    /// Some of its bytes were.
+    pub(crate) is_begun: bool,
+}
+
 /// A chunk on its way to the transport.
 #[derive(Debug)]
 pub(crate) struct Transmit {
@@ -223,6 +240,9 @@ impl Outgoing {
         if self.is_sent(position) {
             return false;
         }
+        if position == Position::NOWHERE {
+            return true;
+        }
         let lane = self.lane(position.priority);
         let place = lane.withdrawn.partition_point(|at| *at < position.start);
         lane.withdrawn.insert(place, position.start);
@@ -236,6 +256,30 @@ impl Outgoing {
             Priority::Normal => &self.normal,
         };
         lane.taken > position.start
+    }
+
+    /// Takes out every frame of which not all bytes were handed to the transport, each lane in its order, and starts
+    /// over. `in_flight` is the chunk that was being written, and how much of it was.
+    ///
+    /// No earlier position means anything after this.
+    pub(crate) fn take_unwritten(
+        &mut self,
+        in_flight: Option<(&Transmit, usize)>,
+    ) -> Vec<Unwritten> {
+        let mut unwritten = Vec::new();
+        if let Some((transmit, written)) = in_flight {
+            split(&transmit.bytes, written, transmit.priority, &mut unwritten);
+        }
+        for (priority, lane) in [
+            (Priority::Urgent, &mut self.urgent),
+            (Priority::Normal, &mut self.normal),
+        ] {
+            for (bytes, _) in lane.chunks.drain(..) {
+                split(&bytes, 0, priority, &mut unwritten);
+            }
+        }
+        *self = Self::default();
+        unwritten
     }
 
     /// Drops everything that has not been taken.
@@ -256,6 +300,29 @@ impl Outgoing {
             self.normal.chunks.shrink_to_fit();
         }
     }
+}
+
+/// Takes the frames out of a chunk that were not wholly among its first `written` bytes.
+fn split(bytes: &[u8], written: usize, priority: Priority, unwritten: &mut Vec<Unwritten>) {
+    let mut start = 0;
+    while let Some(frame) = bytes.get(start..).and_then(first_frame) {
+        let end = start + frame.len();
+        if end > written {
+            unwritten.push(Unwritten {
+                priority,
+                frame: frame.to_vec(),
+                is_begun: start < written,
+            });
+        }
+        start = end;
+    }
+}
+
+/// The first of several whole frames. `None` where there is none.
+pub(crate) fn first_frame(bytes: &[u8]) -> Option<&[u8]> {
+    let header = Header::parse(bytes.first_chunk()?).ok()?;
+    let payload_len = usize::try_from(header.payload_len).ok()?;
+    bytes.get(..HEADER_LEN.checked_add(payload_len)?)
 }
 
 #[cfg(test)]
@@ -315,6 +382,31 @@ mod tests {
         assert!(outgoing.is_sent(first) && outgoing.is_sent(second));
         outgoing.abandon(&transmit, 10);
         assert!(outgoing.is_sent(first) && !outgoing.is_sent(second));
+    }
+
+    #[test]
+    fn what_was_not_written_comes_out_frame_by_frame() {
+        use crate::wire::{MsgId, write_ping};
+        let mut outgoing = Outgoing::default();
+        for id in 1..=3 {
+            outgoing.push(Priority::Normal, |bytes| {
+                write_ping(bytes, MsgId::new(id), &[7])
+            });
+        }
+        let transmit = outgoing.take().unwrap();
+        outgoing.push(Priority::Urgent, |bytes| {
+            write_ping(bytes, MsgId::new(4), &[])
+        });
+        outgoing.push(Priority::Normal, |bytes| {
+            write_ping(bytes, MsgId::new(5), &[])
+        });
+        let unwritten = outgoing.take_unwritten(Some((&transmit, 26)));
+        let seen: Vec<(u8, bool)> = unwritten
+            .iter()
+            .map(|unwritten| (unwritten.frame[23], unwritten.is_begun))
+            .collect();
+        assert_eq!(seen, [(2, true), (3, false), (4, false), (5, false)]);
+        assert!(outgoing.is_empty() && outgoing.cost() == 0);
     }
 
     #[test]

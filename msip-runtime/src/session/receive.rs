@@ -7,10 +7,12 @@ use prost::Message as _;
 
 use super::{
     Event, Fault, FaultKind, Incoming, Item, MAX_PONGS, Outcome, Phase, Priority, ReplyTo, Session,
+    received::Fate, sabotage::Sabotage,
 };
 use crate::wire::{
     Code, Credit, ErrorText, Flags, Frame, FrameType, Header, HelloError, Metadata, MsgId, Payload,
-    PayloadError, Side, WelcomeError, parse_hello, parse_welcome, write_error, write_pong,
+    PayloadError, Side, WelcomeError, parse_hello, parse_welcome, write_ack, write_error,
+    write_pong,
 };
 
 impl Session {
@@ -30,7 +32,7 @@ impl Session {
             Phase::Deciding { .. } => {
                 Err(out_of_order(&frame.header, "before its HELLO was answered"))
             }
-            Phase::Over => Ok(None),
+            Phase::Suspended | Phase::Over => Ok(None),
         }
     }
 
@@ -191,16 +193,23 @@ impl Session {
                 "a message beyond the credit that was granted",
             ));
         }
+        if !is_call {
+            self.unhandled.add(payload_len);
+        }
+        if wants_answer && id.is_delivery() {
+            if self.is_duplicate(&header, now)? {
+                return Ok(None);
+            }
+        } else if is_call && Sabotage::WindowOverAllIds.is_on() {
+            self.received.make_room(id.sequence());
+        }
         let parsed = self.read_message(frame);
         let (body, timeout) = match parsed {
             Ok(parsed) => parsed,
             Err((code, reason)) => {
                 self.ignore(id, now)?;
                 if !is_call {
-                    self.consumed(Credit {
-                        items: 1,
-                        bytes: payload_len,
-                    });
+                    self.consumed_now(payload_len);
                 }
                 self.reject(&header, code, &reason);
                 return Ok(None);
@@ -232,10 +241,7 @@ impl Session {
             }
         } else if wants_answer {
             if self.said_close {
-                self.consumed(Credit {
-                    items: 1,
-                    bytes: payload_len,
-                });
+                self.consumed_now(payload_len);
                 self.reject(
                     &header,
                     Code::Unavailable,
@@ -290,6 +296,44 @@ impl Session {
         }
         let timeout = payload.metadata.map(read_deadline).transpose();
         Ok((payload.body, timeout.map_err(invalid)?.flatten()))
+    }
+
+    /// Answers a delivery that came before as its original was, or will be.
+    fn is_duplicate(&mut self, header: &Header, now: Duration) -> Result<bool, Fault> {
+        let id = header.msg_id;
+        let fate = self.received.begin(id.sequence());
+        if fate == Fate::New {
+            return Ok(false);
+        }
+        if !header.flags.contains(Flags::REDELIVERED) {
+            // No sender of good will repeats what it has not lost.
+            self.ignore(id, now)?;
+        }
+        self.consumed_now(header.payload_len);
+        let (priority, flags) = priority_and_flags(header);
+        let error = |reason| (Code::Aborted, reason);
+        let answer = match fate {
+            Fate::Handling if Sabotage::AcknowledgeWhileHandling.is_on() => Ok(()),
+            Fate::New | Fate::Handling => return Ok(true),
+            Fate::Failed if Sabotage::AcknowledgeFailed.is_on() => Ok(()),
+            Fate::Handled => Ok(()),
+            Fate::Failed => Err(error("failed earlier")),
+            Fate::Forgotten => Err(error("older than the window of 4096 deliveries")),
+        };
+        self.outgoing.push(priority, |buffer| match answer {
+            Ok(()) => write_ack(buffer, flags, id),
+            Err((code, reason)) => write_error(buffer, flags, id, code, reason),
+        });
+        Ok(true)
+    }
+
+    /// A one-way message is done with, for no handler sees it.
+    fn consumed_now(&mut self, payload_len: u32) {
+        let handled = Credit {
+            items: 1,
+            bytes: payload_len,
+        };
+        self.consumed(handled, self.connection);
     }
 
     fn handle_answer(&mut self, frame: Frame, now: Duration) -> Result<Option<Event>, Fault> {
@@ -396,7 +440,12 @@ impl Session {
         now: Duration,
     ) -> Result<Option<Event>, Fault> {
         match self.opened.answer(id) {
-            Some(token) => Ok(Some(Event::Answered { token, outcome })),
+            Some(token) => {
+                if id.is_delivery() {
+                    self.last_answered = self.last_answered.max(id.sequence());
+                }
+                Ok(Some(Event::Answered { token, outcome }))
+            }
             None => self.ignore_late(id, now).map(|()| None),
         }
     }
@@ -424,6 +473,7 @@ impl Session {
             if !self.send_window.grant(read()?) {
                 return Err(window_overflow(id));
             }
+            self.pump();
             return Ok(Some(Event::Room));
         }
         let streams = if id.chosen_by() == self.config.side {
@@ -448,14 +498,17 @@ impl Session {
             // An ERROR with id 0 would say that the connection ends, and it goes on.
             return;
         }
-        let urgent = header.flags.contains(Flags::URGENT);
-        let (priority, flags) = if urgent {
-            (Priority::Urgent, Flags::URGENT)
-        } else {
-            (Priority::Normal, Flags::NONE)
-        };
+        let id = header.msg_id;
+        if header.flags.contains(Flags::ACK_REQUIRED) {
+            if id.is_delivery() {
+                self.received.end(id.sequence(), false);
+            } else {
+                self.fates.end(id);
+            }
+        }
+        let (priority, flags) = priority_and_flags(header);
         self.outgoing.push(priority, |buffer| {
-            write_error(buffer, flags, header.msg_id, code, reason)
+            write_error(buffer, flags, id, code, reason)
         });
     }
 }
@@ -466,6 +519,15 @@ fn beyond_credit(id: MsgId) -> Fault {
 
 fn window_overflow(id: MsgId) -> Fault {
     Fault::new(id, "a CREDIT that makes the window larger than 4294967295")
+}
+
+/// How the answer to a message goes out: as the message came.
+fn priority_and_flags(header: &Header) -> (Priority, Flags) {
+    if header.flags.contains(Flags::URGENT) {
+        (Priority::Urgent, Flags::URGENT)
+    } else {
+        (Priority::Normal, Flags::NONE)
+    }
 }
 
 fn out_of_order(header: &Header, when: &str) -> Fault {

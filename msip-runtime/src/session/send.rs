@@ -3,9 +3,13 @@
 use std::time::Duration;
 
 use super::{
-    Blocked::{Closing, NoRoom},
+    Blocked::{Closing, Disconnected, Full, NoRoom},
     MsgId, Phase, Priority, ServedSlot, Session, Slot, Token,
+    backlog::{Waiting, payload_len},
+    fates::KeptReply,
     opened::Opening,
+    outgoing::Position,
+    sabotage::Sabotage,
     seal,
     streams::Streams,
 };
@@ -24,6 +28,10 @@ pub(crate) enum Blocked {
     NoRoom,
     /// The session is not open, or closing.
     Closing,
+    /// There is no connection, and nothing is to be kept for the next one.
+    Disconnected,
+    /// There is no connection, and as much is kept for the next one as is allowed.
+    Full,
 }
 
 /// The header of a message that begins an exchange.
@@ -76,11 +84,13 @@ impl Session {
         opener: &Opener,
         encode: impl FnOnce(&mut Vec<u8>),
     ) -> Result<(), Blocked> {
-        self.check_open()?;
-        if !self.send_window.is_open() || self.is_queue_full() {
-            return Err(NoRoom);
-        }
+        self.check_room(true)?;
         let id = self.opened.next_id();
+        if self.is_suspended() {
+            let frame = self.frame_of(opener, id, Flags::NONE, encode);
+            self.backlog.push(Waiting::Message { frame });
+            return Ok(());
+        }
         let (len, _) = self.push_opener(opener, id, Flags::NONE, encode);
         self.send_window.spend(len);
         Ok(())
@@ -94,22 +104,39 @@ impl Session {
         deadline: Duration,
         encode: impl FnOnce(&mut Vec<u8>),
     ) -> Result<Slot, Blocked> {
-        self.check_open()?;
-        if !self.send_window.is_open()
-            || self.is_queue_full()
-            || !self.opened.has_room_for_delivery()
-        {
-            return Err(NoRoom);
+        self.check_room(true)?;
+        if !self.opened.has_room_for_delivery() {
+            return Err(if self.is_suspended() { Full } else { NoRoom });
         }
         let id = self.opened.next_delivery_id();
-        let (len, position) = self.push_opener(opener, id, Flags::ACK_REQUIRED, encode);
-        self.send_window.spend(len);
+        let mut kept = Vec::new();
+        let position = if self.is_resumable {
+            if self.is_keeping_enough() {
+                return Err(if self.is_suspended() { Full } else { NoRoom });
+            }
+            kept = self.frame_of(opener, id, Flags::ACK_REQUIRED, encode);
+            if self.is_suspended() {
+                self.backlog.push(Waiting::Delivery(id));
+                Position::NOWHERE
+            } else {
+                self.send_window.spend(payload_len(&kept));
+                self.outgoing.push(priority(opener.urgent), |buffer| {
+                    buffer.extend_from_slice(&kept);
+                })
+            }
+        } else {
+            let (len, position) = self.push_opener(opener, id, Flags::ACK_REQUIRED, encode);
+            self.send_window.spend(len);
+            position
+        };
         Ok(self.opened.insert_delivery(Opening {
             id,
+            variant: opener.variant,
             token,
             urgent: opener.urgent,
             deadline,
             position,
+            kept,
         }))
     }
 
@@ -122,9 +149,9 @@ impl Session {
         deadline: Duration,
         encode: impl FnOnce(&mut Vec<u8>),
     ) -> Result<Slot, Blocked> {
-        self.check_open()?;
-        if self.is_queue_full() || !self.opened.has_room_for_call() {
-            return Err(NoRoom);
+        self.check_room(false)?;
+        if !self.opened.has_room_for_call() {
+            return Err(if self.is_suspended() { Full } else { NoRoom });
         }
         let id = self.opened.next_call_id();
         let flags = if shape.request_stream {
@@ -132,15 +159,33 @@ impl Session {
         } else {
             Flags::ACK_REQUIRED
         };
-        let (_, position) = self.push_opener(opener, id, flags, encode);
         let streams = (shape != Shape::UNARY)
             .then(|| Streams::new(shape.request_stream, shape.response_stream));
+        let mut kept = Vec::new();
+        let position = if self.is_suspended() {
+            if streams.is_some() {
+                // Streams end with their connection, and none begins without one.
+                return Err(Disconnected);
+            }
+            let frame = self.frame_of(opener, id, flags, encode);
+            self.backlog.push(Waiting::Call { id, frame });
+            Position::NOWHERE
+        } else if Sabotage::ResendCall.is_on() {
+            kept = self.frame_of(opener, id, flags, encode);
+            self.outgoing.push(priority(opener.urgent), |buffer| {
+                buffer.extend_from_slice(&kept);
+            })
+        } else {
+            self.push_opener(opener, id, flags, encode).1
+        };
         let opening = Opening {
             id,
+            variant: opener.variant,
             token,
             urgent: opener.urgent,
             deadline,
             position,
+            kept,
         };
         Ok(self.opened.insert_call(opening, streams))
     }
@@ -153,6 +198,9 @@ impl Session {
         deadline: Duration,
     ) -> Result<Slot, Blocked> {
         self.check_open()?;
+        if self.is_suspended() {
+            return Err(Disconnected);
+        }
         if self.is_queue_full() || !self.opened.has_room_for_ping() {
             return Err(NoRoom);
         }
@@ -162,10 +210,12 @@ impl Session {
             .push(Priority::Urgent, |buffer| write_ping(buffer, id, payload));
         Ok(self.opened.insert_ping(Opening {
             id,
+            variant: 0,
             token,
             urgent: true,
             deadline,
             position,
+            kept: Vec::new(),
         }))
     }
 
@@ -177,7 +227,9 @@ impl Session {
         let Some((id, urgent, position)) = call else {
             return;
         };
-        if self.phase == Phase::Open && !self.outgoing.withdraw(position) {
+        // While there is no connection nothing is said: a call that is not awaited any more is cancelled by the resume.
+        let is_withdrawn = position.is_some_and(|position| self.outgoing.withdraw(position));
+        if self.phase == Phase::Open && !is_withdrawn {
             let flags = urgency(urgent);
             self.outgoing
                 .push(priority(urgent), |buffer| write_cancel(buffer, flags, id));
@@ -189,15 +241,14 @@ impl Session {
         let Some((id, urgent)) = self.served.end(slot) else {
             return;
         };
-        if self.phase != Phase::Open {
-            return;
-        }
+        self.fates.end(id);
         let flags = urgency(urgent);
         let max = self.peer_max_body;
-        self.outgoing.push(priority(urgent), |buffer| match reply {
+        let write = |buffer: &mut Vec<u8>| match reply {
             Reply::Message { len, .. } if len > max => {
-                let text =
-                    format!("an answer of {len} bytes, where the caller accepts {max} (its setting `max_body`)");
+                let text = format!(
+                    "an answer of {len} bytes, where the caller accepts {max} (its setting `max_body`)"
+                );
                 write_error(buffer, flags, id, Code::ResourceExhausted, &text);
             }
             Reply::Message {
@@ -224,12 +275,26 @@ impl Session {
             }
             Reply::End => write_ack(buffer, flags, id),
             Reply::Error(status) => write_error(buffer, flags, id, status.code(), status.message()),
-        });
+        };
+        let priority = priority(urgent);
+        match self.phase {
+            Phase::Open => {
+                self.outgoing.push(priority, write);
+            }
+            Phase::Suspended => {
+                let mut frame = Vec::new();
+                write(&mut frame);
+                self.fates.keep(id, KeptReply { priority, frame });
+            }
+            _ => {}
+        }
     }
 
     /// Answers a delivery whose handler has returned.
     pub(crate) fn acknowledge(&mut self, id: MsgId, urgent: bool, outcome: Result<(), &Status>) {
         self.served.paid();
+        self.received.end(id.sequence(), outcome.is_ok());
+        // Without a connection the delivery comes again, and is answered then.
         if self.phase != Phase::Open {
             return;
         }
@@ -241,24 +306,59 @@ impl Session {
             });
     }
 
-    /// One-way messages have been handled: the other side may send as much again.
-    pub(crate) fn consumed(&mut self, handled: Credit) {
+    /// One-way messages of this connection have been handled: the other side may send as much again, unless its window
+    /// has begun anew since.
+    pub(crate) fn consumed(&mut self, handled: Credit, connection: u64) {
+        self.unhandled.subtract(handled);
+        if connection != self.connection && !Sabotage::GrantAcrossConnections.is_on() {
+            return;
+        }
         let Some(credit) = self.receive_window.consume(handled) else {
             return;
         };
         if self.phase == Phase::Open {
             self.outgoing.push(Priority::Urgent, |buffer| {
-                write_credit(buffer, Flags::NONE, MsgId::CONNECTION, credit)
+                write_credit(buffer, Flags::NONE, MsgId::CONNECTION, credit);
+                if Sabotage::GrantTwice.is_on() {
+                    write_credit(buffer, Flags::NONE, MsgId::CONNECTION, credit);
+                }
             });
         }
     }
 
     fn check_open(&self) -> Result<(), Blocked> {
-        if self.phase == Phase::Open && !self.is_closing() {
-            Ok(())
-        } else {
-            Err(Closing)
+        match self.phase {
+            Phase::Open | Phase::Suspended if !self.is_closing() => Ok(()),
+            _ => Err(Closing),
         }
+    }
+
+    /// Whether a message or a request can go out now, or be kept for the next connection.
+    fn check_room(&self, needs_credit: bool) -> Result<(), Blocked> {
+        self.check_open()?;
+        if self.is_suspended() {
+            if self.config.buffer_disconnected == 0 {
+                return Err(Disconnected);
+            }
+            let kept = self.backlog.cost().saturating_add(self.opened.kept_cost());
+            return if kept < self.config.buffer_disconnected {
+                Ok(())
+            } else {
+                Err(Full)
+            };
+        }
+        // What waits already goes first.
+        let is_late = !self.backlog.is_empty() && !Sabotage::OvertakeResend.is_on();
+        if is_late || self.is_queue_full() || (needs_credit && !self.send_window.is_open()) {
+            return Err(NoRoom);
+        }
+        Ok(())
+    }
+
+    /// Whether no further delivery is kept before another one is answered.
+    fn is_keeping_enough(&self) -> bool {
+        self.opened.kept_cost() >= self.config.session_buffer
+            || self.opened.delivery_count() >= self.config.session_deliveries
     }
 
     pub(super) fn is_queue_full(&self) -> bool {
@@ -272,7 +372,36 @@ impl Session {
         id: MsgId,
         flags: Flags,
         encode: impl FnOnce(&mut Vec<u8>),
-    ) -> (usize, super::outgoing::Position) {
+    ) -> (usize, Position) {
+        let mut payload_len = 0;
+        let write = self.opener_writer(opener, id, flags, encode);
+        let position = self.outgoing.push(priority(opener.urgent), |buffer| {
+            payload_len = write(buffer);
+        });
+        (payload_len, position)
+    }
+
+    /// The frame by itself.
+    fn frame_of(
+        &self,
+        opener: &Opener,
+        id: MsgId,
+        flags: Flags,
+        encode: impl FnOnce(&mut Vec<u8>),
+    ) -> Vec<u8> {
+        let mut frame = Vec::new();
+        self.opener_writer(opener, id, flags, encode)(&mut frame);
+        frame
+    }
+
+    /// What writes the frame, and returns the length of its payload.
+    fn opener_writer<F: FnOnce(&mut Vec<u8>)>(
+        &self,
+        opener: &Opener,
+        id: MsgId,
+        flags: Flags,
+        encode: F,
+    ) -> impl FnOnce(&mut Vec<u8>) -> usize + use<F> {
         let frame_type = match self.config.side {
             Side::Connecting => FrameType::Publish,
             Side::Accepting => FrameType::Event,
@@ -296,13 +425,13 @@ impl Session {
             msg_id: id,
         };
         let max_metadata = self.config.limits.max_metadata;
-        let mut payload_len = 0;
-        let position = self.outgoing.push(priority(opener.urgent), |buffer| {
+        let deadline_ms = opener.deadline_ms;
+        move |buffer| {
             let mark = begin_frame(buffer, &header);
             let start = buffer.len();
-            if opener.deadline_ms.is_some() {
+            if deadline_ms.is_some() {
                 let metadata = Metadata {
-                    deadline_ms: opener.deadline_ms,
+                    deadline_ms,
                     ..Metadata::default()
                 };
                 let written = write_metadata(buffer, &metadata, max_metadata);
@@ -311,10 +440,10 @@ impl Session {
             // The topic, which is empty on a direct connection.
             buffer.extend_from_slice(&[0, 0]);
             encode(buffer);
-            payload_len = buffer.len() - start;
+            let payload_len = buffer.len().saturating_sub(start);
             seal(buffer, mark);
-        });
-        (payload_len, position)
+            payload_len
+        }
     }
 }
 

@@ -1,6 +1,6 @@
 //! The calls of the other side, from their receipt until their handlers have ended.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use slab::Slab;
 use thiserror::Error;
@@ -153,6 +153,27 @@ impl Served {
         Some(slot)
     }
 
+    /// The connection is lost, and streams with it: their calls are cancelled. Returns which.
+    pub(crate) fn cancel_streams(&mut self) -> Vec<ServedSlot> {
+        self.cancel_where(|entry| entry.streams.is_some())
+    }
+
+    /// The callers that are back wait for these calls alone: all others are cancelled. Returns which.
+    pub(crate) fn cancel_others(&mut self, awaited: &HashSet<MsgId>) -> Vec<ServedSlot> {
+        self.cancel_where(|entry| !awaited.contains(&entry.id))
+    }
+
+    fn cancel_where(&mut self, is_meant: impl Fn(&Entry) -> bool) -> Vec<ServedSlot> {
+        let mut cancelled = Vec::new();
+        for (slot, entry) in &mut self.entries {
+            if !entry.is_cancelled && is_meant(entry) {
+                entry.is_cancelled = true;
+                cancelled.push(slot);
+            }
+        }
+        cancelled
+    }
+
     /// Whether a frame for a call that is not being served can be late, rather than made up.
     pub(crate) fn excuse(&mut self) -> bool {
         let is_excused = self.excused > 0;
@@ -178,6 +199,11 @@ impl Served {
     /// Whether a call is being served in this place.
     pub(crate) fn contains(&self, slot: ServedSlot) -> bool {
         self.entries.contains(slot)
+    }
+
+    /// Whether the handler of this call has not ended.
+    pub(crate) fn is_serving(&self, id: MsgId) -> bool {
+        self.entries.iter().any(|(_, entry)| entry.id == id)
     }
 
     /// How many calls are being served.

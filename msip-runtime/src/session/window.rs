@@ -29,6 +29,12 @@ impl SendWindow {
         self.bytes -= i64::try_from(payload_len).unwrap_or(i64::MAX);
     }
 
+    /// How many messages may be sent.
+    #[cfg(test)]
+    pub(super) fn items(&self) -> i64 {
+        self.items
+    }
+
     /// The other side grants more. `false` where that is more than it can have meant: it has lost count.
     #[must_use]
     pub(crate) fn grant(&mut self, credit: Credit) -> bool {
@@ -68,6 +74,12 @@ impl ReceiveWindow {
         self.items -= 1;
         self.bytes -= i64::from(payload_len);
         true
+    }
+
+    /// How many messages the other side may send.
+    #[cfg(test)]
+    pub(super) fn items(&self) -> i64 {
+        self.items
     }
 
     /// Messages have been handled. Returns what to grant, once that is worth a frame: half of the window.

@@ -1,0 +1,271 @@
+//! The sessions that a server keeps, by the ids that clients chose (docs/protocol.md, "Resumption").
+
+use std::{
+    collections::{BTreeMap, HashMap},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
+
+use sha2::{Digest as _, Sha256};
+use tokio::sync::{OwnedSemaphorePermit, mpsc};
+
+use crate::{
+    session::Session,
+    transport::{PeerAddress, Stream},
+    wire::{Decoder, Hello, MsgId, SessionId},
+};
+
+/// How many connections of one session wait until it takes them, at most.
+const MAX_ARRIVALS: usize = 4;
+
+/// A further connection of a session that is known.
+#[derive(Debug)]
+pub(super) struct Arrival {
+    pub(super) stream: Stream,
+    pub(super) decoder: Decoder,
+    /// What has shaken hands so far, to refuse with.
+    pub(super) session: Session,
+    /// The HELLO to be answered.
+    pub(super) hello_id: MsgId,
+    pub(super) hello: Hello,
+    pub(super) address: PeerAddress,
+    /// Its place among `max_connections`.
+    pub(super) seat: OwnedSemaphorePermit,
+}
+
+/// What a HELLO asks for.
+#[derive(Debug)]
+pub(super) enum Claim {
+    /// A session that is not known: it is begun.
+    New(Registration, mpsc::Receiver<Arrival>),
+    /// A session that is known, and this is where its connections go.
+    Known(mpsc::Sender<Arrival>),
+    /// A session that is known, and the secret is not its own.
+    Refused,
+}
+
+/// Every session of a server that can be resumed; at most `max_connections` and `max_detached_sessions`.
+#[derive(Debug)]
+pub(super) struct Sessions {
+    table: Mutex<Table>,
+    max_detached: usize,
+}
+
+#[derive(Debug, Default)]
+struct Table {
+    sessions: HashMap<SessionId, Entry>,
+    /// The sessions without a connection, in the order in which they lost it.
+    detached: BTreeMap<u64, SessionId>,
+    /// Numbers entries and losses.
+    next: u64,
+}
+
+#[derive(Debug)]
+struct Entry {
+    /// Tells this entry from a later one of the same id.
+    number: u64,
+    secret: [u8; 32],
+    arrivals: mpsc::Sender<Arrival>,
+    detached: Option<u64>,
+}
+
+impl Sessions {
+    pub(super) fn new(max_detached: usize) -> Arc<Self> {
+        Arc::new(Self {
+            table: Mutex::default(),
+            max_detached,
+        })
+    }
+
+    /// Finds or begins the session that a HELLO names.
+    pub(super) fn claim(self: &Arc<Self>, id: SessionId, secret: &[u8]) -> Claim {
+        let secret = hash(secret);
+        let mut table = self.lock();
+        if let Some(entry) = table.sessions.get(&id) {
+            if !is_equal(&entry.secret, &secret) {
+                return Claim::Refused;
+            }
+            // One that has just ended, and is still in the table, makes room.
+            if !entry.arrivals.is_closed() {
+                return Claim::Known(entry.arrivals.clone());
+            }
+        }
+        let (arrivals, receiver) = mpsc::channel(MAX_ARRIVALS);
+        let number = table.number();
+        table.remove(id);
+        table.sessions.insert(
+            id,
+            Entry {
+                number,
+                secret,
+                arrivals,
+                detached: None,
+            },
+        );
+        let sessions = Arc::clone(self);
+        Claim::New(
+            Registration {
+                sessions,
+                id,
+                number,
+            },
+            receiver,
+        )
+    }
+
+    /// Ends every session that has no connection, and lets none be resumed.
+    pub(super) fn end_all(&self) {
+        *self.lock() = Table::default();
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Table> {
+        self.table.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Table {
+    fn number(&mut self) -> u64 {
+        self.next += 1;
+        self.next
+    }
+
+    fn remove(&mut self, id: SessionId) {
+        if let Some(entry) = self.sessions.remove(&id)
+            && let Some(detached) = entry.detached
+        {
+            self.detached.remove(&detached);
+        }
+    }
+
+    fn set_detached(&mut self, id: SessionId, number: u64, is_detached: bool) {
+        let detached = is_detached.then(|| self.number());
+        let Some(entry) = self
+            .sessions
+            .get_mut(&id)
+            .filter(|entry| entry.number == number)
+        else {
+            return;
+        };
+        if let Some(before) = std::mem::replace(&mut entry.detached, detached) {
+            self.detached.remove(&before);
+        }
+        if let Some(detached) = detached {
+            self.detached.insert(detached, id);
+        }
+    }
+}
+
+/// A session that is in the table for as long as this lives.
+#[derive(Debug)]
+pub(super) struct Registration {
+    sessions: Arc<Sessions>,
+    id: SessionId,
+    number: u64,
+}
+
+impl Registration {
+    /// The session has lost its connection. Where too many have, the oldest is ended: it finds that no connection can
+    /// come any more.
+    pub(super) fn detached(&self) {
+        let mut table = self.sessions.lock();
+        table.set_detached(self.id, self.number, true);
+        while table.detached.len() > self.sessions.max_detached {
+            let Some((_, oldest)) = table.detached.pop_first() else {
+                break;
+            };
+            tracing::info!(session = %oldest, "ended: too many sessions without a connection (max_detached_sessions)");
+            table.sessions.remove(&oldest);
+        }
+    }
+
+    /// The session has a connection again.
+    pub(super) fn attached(&self) {
+        self.sessions
+            .lock()
+            .set_detached(self.id, self.number, false);
+    }
+}
+
+impl Drop for Registration {
+    fn drop(&mut self) {
+        let mut table = self.sessions.lock();
+        if table
+            .sessions
+            .get(&self.id)
+            .is_some_and(|entry| entry.number == self.number)
+        {
+            table.remove(self.id);
+        }
+    }
+}
+
+fn hash(secret: &[u8]) -> [u8; 32] {
+    Sha256::digest(secret).into()
+}
+
+/// Compares in a time that tells nothing of where the two differ.
+fn is_equal(a: &[u8; 32], b: &[u8; 32]) -> bool {
+    let difference = a
+        .iter()
+        .zip(b)
+        .fold(0, |difference, (a, b)| difference | (a ^ b));
+    std::hint::black_box(difference) == 0
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn id(number: u64) -> SessionId {
+        SessionId::new(number).unwrap()
+    }
+
+    fn begin(sessions: &Arc<Sessions>, number: u64) -> (Registration, mpsc::Receiver<Arrival>) {
+        match sessions.claim(id(number), b"secret") {
+            Claim::New(registration, arrivals) => (registration, arrivals),
+            claim => panic!("{claim:?}"),
+        }
+    }
+
+    #[test]
+    fn a_session_is_found_by_its_id_and_secret() {
+        let sessions = Sessions::new(10);
+        let (registration, _arrivals) = begin(&sessions, 1);
+        assert!(matches!(sessions.claim(id(1), b"guess"), Claim::Refused));
+        assert!(matches!(sessions.claim(id(1), b"secret"), Claim::Known(_)));
+        drop(registration);
+        begin(&sessions, 1);
+    }
+
+    #[test]
+    fn the_oldest_without_a_connection_makes_room() {
+        let sessions = Sessions::new(2);
+        let mut begun: Vec<_> = (1..=4).map(|number| begin(&sessions, number)).collect();
+        for (registration, _) in &begun[..3] {
+            registration.detached();
+        }
+        assert!(
+            begun[0]
+                .1
+                .try_recv()
+                .is_err_and(|error| error == mpsc::error::TryRecvError::Disconnected),
+            "ended"
+        );
+        assert!(matches!(sessions.claim(id(2), b"secret"), Claim::Known(_)));
+        begun[1].0.attached();
+        begun[3].0.detached();
+        assert!(matches!(sessions.claim(id(2), b"secret"), Claim::Known(_)));
+        assert!(matches!(sessions.claim(id(3), b"secret"), Claim::Known(_)));
+        drop(begun.remove(0));
+        assert_eq!(sessions.lock().sessions.len(), 3);
+    }
+
+    #[test]
+    fn a_session_that_ended_does_not_take_a_later_one_with_it() {
+        let sessions = Sessions::new(10);
+        let (old, arrivals) = begin(&sessions, 1);
+        drop(arrivals);
+        let (_new, _arrivals) = begin(&sessions, 1);
+        drop(old);
+        assert!(matches!(sessions.claim(id(1), b"secret"), Claim::Known(_)));
+    }
+}

@@ -1,0 +1,383 @@
+//! A session that outlives its connections (docs/protocol.md, "Resumption").
+//!
+//! [`suspend`](Session::suspend) takes stock when a connection is lost: deliveries are kept, calls of which nothing
+//! was sent wait, replies that were not handed over are kept, and all else that was queued is dropped.
+//! [`resume`](Session::resume) puts a new connection in its place.
+
+use std::time::Duration;
+
+use super::{
+    Phase, Priority, ServedSlot, Session,
+    backlog::{Waiting, header_of, payload_len, priority_of, write_again},
+    fates::{KeptReply, Told},
+    keepalive::Keepalive,
+    opened::Lost,
+    outgoing::{Transmit, Unwritten},
+    sabotage::Sabotage,
+    seal, to_usize,
+    window::{ReceiveWindow, SendWindow},
+};
+use crate::wire::{
+    Credit, Flags, FrameType, Header, Hello, MsgId, SessionId, Welcome, begin_frame, write_error,
+    write_hello, write_welcome,
+};
+
+/// How many calls a HELLO or its answer names as awaited, at most: so many fit a HELLO. Those beyond are given up.
+pub(crate) const MAX_AWAITED: usize = 1024;
+
+/// How many windows of one-way messages may wait for their handlers when a further connection is asked for: each
+/// connection brings a window of its own.
+const MAX_WINDOWS_UNHANDLED: u64 = 4;
+
+/// What the handshake of a further connection agreed on.
+#[derive(Debug)]
+pub(crate) struct Agreed<'a> {
+    /// The largest body that the other side accepts; 0 where it does not say.
+    pub(crate) peer_max_body: u32,
+    /// How many calls it allows at once; 0 where it does not say.
+    pub(crate) max_calls: u32,
+    /// The calls that it still waits for.
+    pub(crate) awaited: &'a [u64],
+}
+
+/// What ends with a connection, though the session does not.
+#[derive(Debug)]
+pub(crate) struct Suspended {
+    /// Exchanges of this side: pings and streams.
+    pub(crate) lost: Vec<Lost>,
+    /// Calls of the other side that have streams.
+    pub(crate) cancelled: Vec<ServedSlot>,
+}
+
+/// Whether an answer to HELLO goes on with the session that has this peer id.
+///
+/// A server may say that it resumes a session that it has begun itself: when a HELLO reached it after it had lost the
+/// first one, and its answer did not come back. The peer id is the session's, and tells the two apart.
+pub(crate) fn goes_on(welcome: &Welcome, peer_id: u64) -> bool {
+    welcome.resumed && (welcome.peer_id == peer_id || Sabotage::TrustResumed.is_on())
+}
+
+/// What has come and has not been handled, over all connections.
+#[derive(Debug, Default)]
+pub(super) struct Unhandled {
+    items: u64,
+    bytes: u64,
+}
+
+impl Unhandled {
+    pub(super) fn add(&mut self, payload_len: u32) {
+        self.items = self.items.saturating_add(1);
+        self.bytes = self.bytes.saturating_add(payload_len.into());
+    }
+
+    pub(super) fn subtract(&mut self, handled: Credit) {
+        self.items = self.items.saturating_sub(handled.items.into());
+        self.bytes = self.bytes.saturating_sub(handled.bytes.into());
+    }
+
+    fn is_much(&self) -> bool {
+        let window = Credit::CONNECTION_START;
+        self.items > MAX_WINDOWS_UNHANDLED * u64::from(window.items)
+            || self.bytes > MAX_WINDOWS_UNHANDLED * u64::from(window.bytes)
+    }
+}
+
+impl Session {
+    /// The connecting side's end of a further connection: shakes hands for `self`, and is thrown away
+    /// once that has resumed.
+    pub(crate) fn shake_hands_again(
+        &mut self,
+        id: SessionId,
+        hello: &Hello,
+        now: Duration,
+    ) -> Self {
+        let mut session = Self::new(self.config.clone(), now);
+        let msg_id = self.opened.next_id();
+        session.phase = Phase::AwaitWelcome { hello: msg_id };
+        // Where the server opens a new session instead, its ids go on from here.
+        session.opened.begin_after(msg_id);
+        session.outgoing.push(Priority::Normal, |buffer| {
+            let mark = begin_frame(buffer, &Header::control(FrameType::Hello, msg_id));
+            write_hello(buffer, id, hello);
+            seal(buffer, mark);
+        });
+        session
+    }
+
+    /// The HELLO that waits for `welcome` or `refuse`.
+    pub(crate) fn deciding(&self) -> Option<MsgId> {
+        match self.phase {
+            Phase::Deciding { hello } => Some(hello),
+            _ => None,
+        }
+    }
+
+    /// The other side keeps the session when its connection is lost, and so does this side.
+    pub(crate) fn keep_when_lost(&mut self) {
+        self.is_resumable = true;
+    }
+
+    /// Whether the session can go on when its connection is lost now.
+    pub(crate) fn is_resumable(&self) -> bool {
+        self.is_resumable && self.phase == Phase::Open && !self.is_closing()
+    }
+
+    /// Whether the session is there, and has no connection.
+    pub(crate) fn is_suspended(&self) -> bool {
+        self.phase == Phase::Suspended
+    }
+
+    /// Whether something new can be said to the other side.
+    pub(crate) fn is_open(&self) -> bool {
+        self.phase == Phase::Open && !self.is_closing()
+    }
+
+    /// Which connection of the session it is; each loss ends one.
+    pub(crate) fn connection(&self) -> u64 {
+        self.connection
+    }
+
+    /// How many one-way messages were dropped because their connection was lost before they were sent.
+    pub(crate) fn dropped(&self) -> u64 {
+        self.dropped
+    }
+
+    /// Whether more is kept for the other side than is allowed.
+    pub(crate) fn is_overflowing(&self) -> bool {
+        self.fates.kept_cost() > self.config.session_buffer
+    }
+
+    /// Whether so many messages wait for their handlers that another connection has to wait.
+    pub(crate) fn is_behind(&self) -> bool {
+        self.unhandled.is_much()
+    }
+
+    /// The connection is lost, and the session waits for the next one. `in_flight` is the chunk that was being written,
+    /// and how much of it was.
+    pub(crate) fn suspend(&mut self, in_flight: Option<(&Transmit, usize)>) -> Suspended {
+        self.phase = Phase::Suspended;
+        self.connection += 1;
+        self.pongs_waiting = 0;
+        if let Some((transmit, written)) = in_flight {
+            self.outgoing.abandon(transmit, written);
+        }
+        let mut lost = Vec::new();
+        let outgoing = &self.outgoing;
+        self.opened
+            .detach(|position| outgoing.is_sent(position), &mut lost);
+        if Sabotage::ForgetWaiter.is_on() {
+            let forgotten = self.opened.sent_calls().next();
+            forgotten.and_then(|id| self.opened.give_up(id));
+        }
+        let earlier = std::mem::take(&mut self.backlog);
+        self.queue_again();
+        for unwritten in self.outgoing.take_unwritten(in_flight) {
+            self.take_stock(unwritten);
+        }
+        self.keep_waiting(earlier);
+        Suspended {
+            lost,
+            cancelled: self.served.cancel_streams(),
+        }
+    }
+
+    /// Queues every delivery of which some was sent.
+    fn queue_again(&mut self) {
+        let mut again: Vec<MsgId> = self.opened.sent_deliveries().collect();
+        if Sabotage::ResendBackwards.is_on() {
+            again.reverse();
+        }
+        if Sabotage::ResendFromLastSeen.is_on() {
+            let last = self.last_answered;
+            again.retain(|id| id.sequence() > last);
+        }
+        for id in again {
+            self.backlog.push(Waiting::Delivery(id));
+        }
+        if Sabotage::ResendCall.is_on() {
+            let calls: Vec<MsgId> = self.opened.sent_calls().collect();
+            for id in calls {
+                if let Some((frame, _)) = self.opened.kept(id) {
+                    let frame = frame.to_vec();
+                    self.backlog.push(Waiting::Call { id, frame });
+                }
+            }
+        }
+    }
+
+    /// Decides what becomes of a frame that was not wholly handed over.
+    fn take_stock(&mut self, unwritten: Unwritten) {
+        let Unwritten {
+            priority,
+            frame,
+            is_begun,
+        } = unwritten;
+        let Some(Header {
+            frame_type,
+            flags,
+            msg_id: id,
+            ..
+        }) = header_of(&frame)
+        else {
+            return;
+        };
+        match frame_type {
+            FrameType::Publish | FrameType::Event => {
+                if !flags.contains(Flags::ACK_REQUIRED) {
+                    self.dropped += 1;
+                } else if is_begun || !self.opened.is_unsent(id) {
+                    // It is sent again, or its fate is told, or nobody waits for it. A stream has ended.
+                } else if id.is_delivery() {
+                    self.backlog.push(Waiting::Delivery(id));
+                } else if !Sabotage::ForgetUnsentCall.is_on() {
+                    self.backlog.push(Waiting::Call { id, frame });
+                }
+            }
+            FrameType::Ack | FrameType::Error
+                if id.chosen_by() != self.config.side
+                    && !id.is_delivery()
+                    && !flags.contains(Flags::MORE) =>
+            {
+                self.fates.keep(id, KeptReply { priority, frame });
+            }
+            // Deliveries get their answers again when they come again; credit and pings meant the lost connection.
+            _ => {}
+        }
+    }
+
+    /// Keeps what waited already, and had not its turn before this loss either.
+    fn keep_waiting(&mut self, mut earlier: super::backlog::Backlog) {
+        while let Some(waiting) = earlier.pop() {
+            match waiting {
+                // The sent ones are queued again already.
+                Waiting::Delivery(id) if !self.opened.is_unsent(id) => {}
+                Waiting::Call { id, .. } if !self.opened.is_unsent(id) => {}
+                waiting => self.backlog.push(waiting),
+            }
+        }
+    }
+
+    /// The calls whose fate the other side is to tell, once there is a connection. Those that are too many are given
+    /// up, and returned in `lost`.
+    pub(crate) fn awaited(&mut self, lost: &mut Vec<Lost>) -> Vec<u64> {
+        let mut awaited: Vec<MsgId> = self.opened.sent_calls().collect();
+        awaited.sort_unstable();
+        let excess = awaited.len().saturating_sub(MAX_AWAITED);
+        for id in awaited.drain(..excess) {
+            lost.extend(self.opened.give_up(id));
+        }
+        awaited.into_iter().map(MsgId::number).collect()
+    }
+
+    /// The accepting side goes on with a further connection, whose HELLO is answered first. Returns the calls of the
+    /// other side that are cancelled, for it does not wait for them any more.
+    pub(crate) fn welcome_back(
+        &mut self,
+        hello: MsgId,
+        id: SessionId,
+        welcome: &Welcome,
+        agreed: &Agreed<'_>,
+        now: Duration,
+    ) -> Vec<ServedSlot> {
+        // Ahead of everything: nothing may come before it.
+        self.outgoing.push(Priority::Urgent, |buffer| {
+            let mark = begin_frame(buffer, &Header::control(FrameType::Ack, hello));
+            write_welcome(buffer, id, welcome);
+            seal(buffer, mark);
+        });
+        self.resume(agreed, now)
+    }
+
+    /// Goes on with a further connection. Returns the calls of the other side that are cancelled, for it does not wait
+    /// for them any more.
+    pub(crate) fn resume(&mut self, agreed: &Agreed<'_>, now: Duration) -> Vec<ServedSlot> {
+        if agreed.max_calls > 0 {
+            self.opened.set_max_calls(to_usize(agreed.max_calls));
+        }
+        self.send_window = SendWindow::new(self.config.window);
+        self.receive_window = ReceiveWindow::new(self.config.window);
+        self.keepalive = Keepalive::new(self.config.ping_interval, now);
+        self.open(agreed.peer_max_body);
+        for id in agreed.awaited.iter().take(MAX_AWAITED) {
+            self.tell_fate(MsgId::new(*id));
+        }
+        self.fates.clear_kept();
+        self.pump();
+        let awaited = agreed.awaited.iter().copied().map(MsgId::new).collect();
+        self.served.cancel_others(&awaited)
+    }
+
+    /// The other side still waits for this call of its own.
+    fn tell_fate(&mut self, id: MsgId) {
+        let is_call =
+            id.chosen_by() != self.config.side && !id.is_delivery() && !id.is_connection();
+        if !is_call || self.served.is_serving(id) || Sabotage::IgnoreAwaited.is_on() {
+            return;
+        }
+        match self.fates.tell(id) {
+            Told::Reply(_) if Sabotage::LoseKeptReply.is_on() => {}
+            Told::Reply(KeptReply { priority, frame }) => {
+                self.outgoing
+                    .push(priority, |buffer| buffer.extend_from_slice(&frame));
+            }
+            Told::Error(code, text) => {
+                let (code, text) = if Sabotage::DenyReceipt.is_on() {
+                    (crate::wire::Code::Unavailable, "not received")
+                } else {
+                    (code, text)
+                };
+                self.outgoing.push(Priority::Normal, |buffer| {
+                    write_error(buffer, Flags::NONE, id, code, text)
+                });
+            }
+        }
+    }
+
+    /// Sends what waits, as far as the credit goes.
+    pub(super) fn pump(&mut self) {
+        let has_credit =
+            |window: &SendWindow| window.is_open() || Sabotage::ResendWithoutCredit.is_on();
+        while let Some(waiting) = self.backlog.first() {
+            match waiting {
+                Waiting::Delivery(id) => {
+                    let id = *id;
+                    if let Some((frame, was_sent)) = self.opened.kept(id) {
+                        if !has_credit(&self.send_window) {
+                            return;
+                        }
+                        let position = self.outgoing.push(priority_of(frame), |buffer| {
+                            if was_sent {
+                                write_again(buffer, frame);
+                            } else {
+                                buffer.extend_from_slice(frame);
+                            }
+                        });
+                        self.send_window.spend(payload_len(frame));
+                        if was_sent {
+                            // Its first answer may be on its way already; then the second answers nothing.
+                            self.opened.excuse_another();
+                        }
+                        self.opened.set_position(id, position);
+                    }
+                }
+                Waiting::Call { id, frame } => {
+                    if self.opened.is_open(*id) {
+                        let position = self
+                            .outgoing
+                            .push(priority_of(frame), |buffer| buffer.extend_from_slice(frame));
+                        self.opened.set_position(*id, position);
+                    }
+                }
+                Waiting::Message { frame } => {
+                    if !has_credit(&self.send_window) {
+                        return;
+                    }
+                    self.outgoing
+                        .push(priority_of(frame), |buffer| buffer.extend_from_slice(frame));
+                    self.send_window.spend(payload_len(frame));
+                }
+            }
+            self.backlog.pop();
+        }
+    }
+}
