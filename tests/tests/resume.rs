@@ -1,5 +1,7 @@
 //! Sessions that outlive their connections.
 
+#![expect(clippy::expect_used, reason = "a test that cannot go on fails")]
+
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use msip_runtime::{
@@ -10,7 +12,7 @@ use msip_runtime::{
 use msip_tests::{
     LabClient, LabServer, SeenByClient, SeenByServer,
     lab::{
-        ActReq, ClientToServer, Lab, NoteInd, SaveInd, SendClientToServer as _,
+        ActReq, ClientToServer, CountReq, Lab, NoteInd, SaveInd, SendClientToServer as _,
         SendServerToClient as _,
     },
     proxy::Proxy,
@@ -559,4 +561,47 @@ async fn a_client_can_be_closed_while_its_session_waits() {
         soon("the call", call).await.expect("no panic"),
         Err(CallError::ConnectionLost)
     );
+}
+
+#[tokio::test]
+async fn a_stream_ends_with_its_connection_and_the_session_goes_on() {
+    let mut lossy = lossy("").await;
+    let client = Client::<Lab>::connect(lossy.proxy.url())
+        .await
+        .expect("connects");
+    let first = peer(&mut lossy.events).await;
+    let request = CountReq {
+        from: 0,
+        to: 1_000_000,
+        ballast_len: 0,
+    };
+    let mut stream = client.count_req(request).await.expect("begins");
+    soon("an item", stream.next())
+        .await
+        .expect("there is one")
+        .expect("readable");
+    lossy.proxy.cut();
+    let end = loop {
+        match soon("an item, or the end", stream.next()).await {
+            Some(Ok(_)) => {}
+            Some(Err(error)) => break error,
+            None => panic!("a stream that broke off is not complete"),
+        }
+    };
+    assert_eq!(end, CallError::ConnectionLost);
+    loop {
+        match next(&mut lossy.events).await {
+            SeenByServer::Connected(second) => {
+                assert_eq!(first.id(), second.id());
+                break;
+            }
+            SeenByServer::Disconnected(_) | SeenByServer::Dropped(_) => {}
+            event => panic!("{event:?}"),
+        }
+    }
+    until_connected(&client, true).await;
+    client
+        .save_ind(SaveInd { number: 1 })
+        .await
+        .expect("the session goes on");
 }
