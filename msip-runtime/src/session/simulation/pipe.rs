@@ -84,7 +84,8 @@ impl Pipe {
         self.is_dead = true;
     }
 
-    pub(super) fn is_empty(&self) -> bool {
-        self.under_way.is_empty()
+    /// Whether nothing is under way, and what is written now would arrive.
+    pub(super) fn is_quiet(&self) -> bool {
+        self.under_way.is_empty() && !self.is_dead
     }
 }

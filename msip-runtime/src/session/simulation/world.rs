@@ -425,14 +425,12 @@ impl World {
 
     fn is_settled(&mut self) -> bool {
         let index = self.client.attached.as_ref().map(|attached| attached.index);
-        let is_same = index.is_some()
-            && index == self.server.attached.as_ref().map(|attached| attached.index);
+        let is_same = index == self.server.attached.as_ref().map(|attached| attached.index);
+        let connection = index.and_then(|index| self.connections.get(index));
         is_same
             && self.client.is_settled()
             && self.server.is_settled()
-            && self
-                .connections
-                .last()
-                .is_some_and(|connection| connection.up.is_empty() && connection.down.is_empty())
+            && connection
+                .is_some_and(|connection| connection.up.is_quiet() && connection.down.is_quiet())
     }
 }
