@@ -29,6 +29,7 @@ impl Places {
             for other in &mistake.secondary {
                 let line = self
                     .get(other.span)
+                    // The tokens are those of a macro that is being expanded, where this cannot fail.
                     .map(|span| format!(" (line {})", span.unwrap().line()));
                 let line = line.unwrap_or_default();
                 text.push_str(&format!("\nnote: {}{line}", in_attributes(&other.text)));

@@ -146,90 +146,53 @@ async fn exchange<Out: Envelope, In: Envelope>(
     Ok(Streaming::answers(answers, Some(Box::pin(sending))))
 }
 
-impl<T, Out: Send, In> Outbound<Out, In> for &T
-where
-    T: Outbound<Out, In> + ?Sized,
-{
-    fn send(&self, message: Out) -> impl Future<Output = Result<(), SendError>> + Send {
-        T::send(self, message)
-    }
+/// Sends through whatever a pointer leads to.
+macro_rules! through {
+    ($($ty:ty),*) => {$(
+        impl<T, Out: Send, In> Outbound<Out, In> for $ty
+        where
+            T: Outbound<Out, In> + ?Sized,
+        {
+            fn send(&self, message: Out) -> impl Future<Output = Result<(), SendError>> + Send {
+                T::send(self, message)
+            }
 
-    fn try_send(&self, message: Out) -> Result<(), SendError> {
-        T::try_send(self, message)
-    }
+            fn try_send(&self, message: Out) -> Result<(), SendError> {
+                T::try_send(self, message)
+            }
 
-    fn deliver(&self, message: Out) -> impl Future<Output = Result<(), CallError>> + Send {
-        T::deliver(self, message)
-    }
+            fn deliver(&self, message: Out) -> impl Future<Output = Result<(), CallError>> + Send {
+                T::deliver(self, message)
+            }
 
-    fn call(&self, request: Out) -> impl Future<Output = Result<In, CallError>> + Send {
-        T::call(self, request)
-    }
+            fn call(&self, request: Out) -> impl Future<Output = Result<In, CallError>> + Send {
+                T::call(self, request)
+            }
 
-    fn call_streaming(
-        &self,
-        request: Out,
-    ) -> impl Future<Output = Result<Streaming<In>, CallError>> + Send {
-        T::call_streaming(self, request)
-    }
+            fn call_streaming(
+                &self,
+                request: Out,
+            ) -> impl Future<Output = Result<Streaming<In>, CallError>> + Send {
+                T::call_streaming(self, request)
+            }
 
-    fn upload(
-        &self,
-        variant: u16,
-        requests: impl Stream<Item = Out> + Send + 'static,
-    ) -> impl Future<Output = Result<In, CallError>> + Send {
-        T::upload(self, variant, requests)
-    }
+            fn upload(
+                &self,
+                variant: u16,
+                requests: impl Stream<Item = Out> + Send + 'static,
+            ) -> impl Future<Output = Result<In, CallError>> + Send {
+                T::upload(self, variant, requests)
+            }
 
-    fn exchange(
-        &self,
-        variant: u16,
-        requests: impl Stream<Item = Out> + Send + 'static,
-    ) -> impl Future<Output = Result<Streaming<In>, CallError>> + Send {
-        T::exchange(self, variant, requests)
-    }
+            fn exchange(
+                &self,
+                variant: u16,
+                requests: impl Stream<Item = Out> + Send + 'static,
+            ) -> impl Future<Output = Result<Streaming<In>, CallError>> + Send {
+                T::exchange(self, variant, requests)
+            }
+        }
+    )*};
 }
 
-impl<T, Out: Send, In> Outbound<Out, In> for Arc<T>
-where
-    T: Outbound<Out, In> + ?Sized,
-{
-    fn send(&self, message: Out) -> impl Future<Output = Result<(), SendError>> + Send {
-        T::send(self, message)
-    }
-
-    fn try_send(&self, message: Out) -> Result<(), SendError> {
-        T::try_send(self, message)
-    }
-
-    fn deliver(&self, message: Out) -> impl Future<Output = Result<(), CallError>> + Send {
-        T::deliver(self, message)
-    }
-
-    fn call(&self, request: Out) -> impl Future<Output = Result<In, CallError>> + Send {
-        T::call(self, request)
-    }
-
-    fn call_streaming(
-        &self,
-        request: Out,
-    ) -> impl Future<Output = Result<Streaming<In>, CallError>> + Send {
-        T::call_streaming(self, request)
-    }
-
-    fn upload(
-        &self,
-        variant: u16,
-        requests: impl Stream<Item = Out> + Send + 'static,
-    ) -> impl Future<Output = Result<In, CallError>> + Send {
-        T::upload(self, variant, requests)
-    }
-
-    fn exchange(
-        &self,
-        variant: u16,
-        requests: impl Stream<Item = Out> + Send + 'static,
-    ) -> impl Future<Output = Result<Streaming<In>, CallError>> + Send {
-        T::exchange(self, variant, requests)
-    }
-}
+through!(&T, Arc<T>);

@@ -112,7 +112,8 @@ async fn deliveries_are_handled_once_and_in_order_across_cuts() {
     let cutting = async {
         for _ in 0..20 {
             until_connected(&client, true).await;
-            tokio::time::sleep(Duration::from_millis(3)).await;
+            // So that each connection has carried something before it is cut.
+            let _ = client.ping(1000, Duration::from_secs(60)).await;
             lossy.proxy.cut();
             until_connected(&client, false).await;
         }
@@ -120,13 +121,13 @@ async fn deliveries_are_handled_once_and_in_order_across_cuts() {
     let sending = async {
         let mut sends = Vec::new();
         for number in 100..100 + COUNT {
-            let client = client.clone();
+            let sender = client.clone();
             // Tasks of one thread begin in the order in which they were spawned.
             sends.push(tokio::spawn(async move {
-                client.save_ind(SaveInd { number }).await
+                sender.save_ind(SaveInd { number }).await
             }));
             if number % 20 == 0 {
-                tokio::time::sleep(Duration::from_millis(1)).await;
+                let _ = client.ping(0, Duration::from_secs(60)).await;
             }
         }
         for send in sends {

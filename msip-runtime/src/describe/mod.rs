@@ -84,6 +84,7 @@ pub const fn require_key(fields: &[(&str, bool)], key: &str) {
         }
         rest = others;
     }
+    // In a `const`: it ends the compilation, never a program.
     panic!(
         "the key is not a field of the message: write the field's name as the schema spells it [key-not-found]"
     );

@@ -115,6 +115,7 @@ impl DerivedSchema {
                     .into_iter()
                     .map(|mistake| mistake.message)
                     .collect();
+                // It cannot be, because the macro has refused what this would be of.
                 panic!(
                     "the tables of `{}` contradict each other: {}",
                     P::NAME,
