@@ -2,6 +2,7 @@
 
 mod client;
 mod echo;
+pub mod journal;
 mod protocols;
 pub mod proxy;
 pub mod raw;

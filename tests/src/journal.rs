@@ -1,0 +1,48 @@
+//! What a process has done, a line for each deed, in a file that outlives it.
+
+use std::{
+    fs::{File, OpenOptions},
+    io::{self, Write as _},
+    path::Path,
+};
+
+/// A journal that is being written.
+#[derive(Debug)]
+pub struct Journal(File);
+
+impl Journal {
+    /// Opens a journal, and goes on with what is in it.
+    ///
+    /// # Errors
+    ///
+    /// What the system says.
+    pub fn open(path: &Path) -> io::Result<Self> {
+        let file = OpenOptions::new().create(true).append(true).open(path)?;
+        Ok(Self(file))
+    }
+
+    /// Writes a line, which is there from then on, whatever becomes of this process.
+    ///
+    /// # Panics
+    ///
+    /// When there is no more room: nothing after that could be believed.
+    pub fn line(&self, line: &str) {
+        // One write, so that a line is there as a whole or not at all.
+        if let Err(error) = (&self.0).write_all(format!("{line}\n").as_bytes()) {
+            panic!("the journal cannot be written: {error}");
+        }
+    }
+
+    /// What stands in a journal, each line cut into its words.
+    ///
+    /// # Errors
+    ///
+    /// What the system says.
+    pub fn read(path: &Path) -> io::Result<Vec<Vec<String>>> {
+        let text = std::fs::read_to_string(path)?;
+        Ok(text
+            .lines()
+            .map(|line| line.split(' ').map(str::to_owned).collect())
+            .collect())
+    }
+}
