@@ -3,6 +3,7 @@
 mod client;
 mod echo;
 pub mod journal;
+pub mod memory;
 mod protocols;
 pub mod proxy;
 pub mod raw;

@@ -10,6 +10,7 @@ use msip_runtime::{
 use msip_tests::{
     SeenByServer,
     lab::{EchoReq, Lab, SendClientToServer as _},
+    memory::Memory,
     raw::{self, RawPeer},
     soon, start,
 };
@@ -17,34 +18,19 @@ use msip_tests::{
 /// How many connections announce something large.
 const PEERS: usize = 200;
 
-/// The memory of this process, in bytes.
-struct Memory {
-    /// What is in use.
-    resident: usize,
-    /// What was asked for, though nothing may have been written to it.
-    reserved: usize,
-}
+/// The memory of this process at some moment.
+struct Before(Memory);
 
-impl Memory {
+impl Before {
     fn now() -> Self {
-        let status = std::fs::read_to_string("/proc/self/status").expect("Linux has it");
-        let bytes = |name: &str| {
-            let line = status.lines().find(|line| line.starts_with(name));
-            let kib = line.and_then(|line| line.split_whitespace().nth(1));
-            let kib: usize = kib.expect("has a line").parse().expect("is a number");
-            kib * 1024
-        };
-        Self {
-            resident: bytes("VmRSS:"),
-            reserved: bytes("VmData:"),
-        }
+        Self(Memory::of(std::process::id()).expect("Linux has it"))
     }
 
     /// Fails where more than `max` bytes have come to it.
-    fn has_grown_by_at_most(&self, max: usize, what: &str) {
-        let now = Self::now();
-        let resident = now.resident.saturating_sub(self.resident);
-        let reserved = now.reserved.saturating_sub(self.reserved);
+    fn has_grown_by_at_most(&self, max: u64, what: &str) {
+        let Self(now) = Self::now();
+        let resident = now.resident.saturating_sub(self.0.resident);
+        let reserved = now.reserved.saturating_sub(self.0.reserved);
         assert!(
             resident < max && reserved < max,
             "{resident} bytes more in use and {reserved} more reserved for {what}"
@@ -89,7 +75,7 @@ async fn what_is_announced_costs_nothing() {
     }
     peers.clear();
 
-    let before = Memory::now();
+    let before = Before::now();
     for _ in 0..PEERS {
         let mut raw = speak(&url, &bystander, &refused).await;
         let heard = raw.hear_to_the_end().await;
@@ -102,7 +88,7 @@ async fn what_is_announced_costs_nothing() {
     before.has_grown_by_at_most(16 << 20, &format!("{PEERS} times 4 GiB"));
     peers.clear();
 
-    let before = Memory::now();
+    let before = Before::now();
     for _ in 0..PEERS {
         peers.push(speak(&url, &bystander, &begun).await);
     }

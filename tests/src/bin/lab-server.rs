@@ -1,4 +1,6 @@
 //! A server of the `lab` protocol in a process of its own: it says where it listens, then what it traces.
+//!
+//!     lab-server [address]
 
 #![expect(
     clippy::print_stdout,
@@ -14,7 +16,8 @@ async fn main() -> Result<(), BindError> {
         .with_ansi(false)
         .with_writer(std::io::stdout)
         .init();
-    let server = Server::<Lab>::bind("tcp://127.0.0.1:0").await?;
+    let url = std::env::args().nth(1);
+    let server = Server::<Lab>::bind(url.as_deref().unwrap_or("tcp://127.0.0.1:0")).await?;
     println!("{}", server.local_url());
     // Nobody here listens to what the handler sees.
     let (handler, _) = LabServer::new();
