@@ -72,6 +72,20 @@ pub(crate) struct Inbox {
     state: Mutex<InboxState>,
 }
 
+/// What has been read from one chunk, on its way to the inbox.
+#[derive(Debug, Default)]
+pub(crate) struct Received(VecDeque<Item>);
+
+impl Received {
+    pub(crate) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    pub(crate) fn push(&mut self, incoming: Incoming) {
+        self.0.push_back(Item::Message(incoming));
+    }
+}
+
 /// Something to be handled, in its turn.
 #[derive(Debug)]
 enum Item {
@@ -94,15 +108,22 @@ impl Inbox {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Adds what has been received, in order, and leaves `incoming` empty.
-    pub(crate) fn extend(&self, incoming: &mut Vec<Incoming>) {
-        let reader = {
-            let mut state = self.lock();
-            state.queue.extend(incoming.drain(..).map(Item::Message));
-            state.reader.take()
-        };
-        if let Some(reader) = reader {
-            reader.wake();
+    /// Adds what has been received, in order, and leaves `received` empty. The caller polls the handlers next: nobody
+    /// is woken.
+    pub(crate) fn extend(&self, received: &mut Received) {
+        let mut state = self.lock();
+        if state.queue.is_empty() {
+            std::mem::swap(&mut state.queue, &mut received.0);
+        } else {
+            state.queue.append(&mut received.0);
+        }
+    }
+
+    /// Gives back the memory that a burst needed.
+    pub(crate) fn release(&self) {
+        let mut state = self.lock();
+        if state.queue.is_empty() {
+            state.queue = VecDeque::new();
         }
     }
 

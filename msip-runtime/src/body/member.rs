@@ -61,6 +61,10 @@ pub fn decode_unit(number: u16, body: Bytes) -> Result<(), BodyError> {
 /// The bytes of the member `number`. One that occurs several times is merged, as protobuf asks for, which for
 /// encoded messages means to put them one behind the other.
 fn find_member(number: u16, mut body: Bytes) -> Result<Bytes, BodyError> {
+    if let Some(start) = only_member(number, &body) {
+        body.advance(start);
+        return Ok(body);
+    }
     let mut first: Option<Bytes> = None;
     // All of them, where there are several. They are appended: to copy everything anew for each would let one body
     // keep us busy for minutes.
@@ -108,6 +112,16 @@ fn find_member(number: u16, mut body: Bytes) -> Result<Bytes, BodyError> {
         Some(_) => Ok(merged.into()),
         None => Err(BodyError::MemberMissing { variant: number }),
     }
+}
+
+/// Where the data of the member begin, if the body holds that member once and nothing else, as nearly every body does.
+fn only_member(number: u16, body: &[u8]) -> Option<usize> {
+    let mut rest = body;
+    let (tag, wire_type) = decode_key(&mut rest).ok()?;
+    let len = decode_varint(&mut rest).ok()?;
+    let is_all = u64::try_from(rest.len()) == Ok(len);
+    (is_all && tag == u32::from(number) && wire_type == WireType::LengthDelimited)
+        .then(|| body.len() - rest.len())
 }
 
 #[cfg(test)]

@@ -282,6 +282,10 @@ impl Session {
                 "MORE on a message that is no call: only a request stream has it".to_owned(),
             ));
         }
+        let frame = match Payload::body_alone(frame, super::to_usize(self.config.limits.max_body)) {
+            Ok(body) => return Ok((body, None)),
+            Err(frame) => frame,
+        };
         let payload = Payload::parse(frame, &self.config.limits).map_err(|error| {
             let code = match error {
                 PayloadError::BodyTooLarge { .. } => Code::ResourceExhausted,

@@ -25,6 +25,35 @@ impl Payload {
     ///
     /// See [`PayloadError`]: faults of this message alone.
     pub fn parse(frame: Frame, limits: &Limits) -> Result<Self, PayloadError> {
+        let max_body = usize::try_from(limits.max_body).unwrap_or(usize::MAX);
+        match Self::body_alone(frame, max_body) {
+            Ok(body) => Ok(Self {
+                metadata: None,
+                topic: Topic::EMPTY,
+                body,
+            }),
+            Err(frame) => Self::parse_parts(frame, limits),
+        }
+    }
+
+    /// The body of a frame that has nothing beside it, as nearly all have; else the frame again.
+    pub(crate) fn body_alone(frame: Frame, max_body: usize) -> Result<Bytes, Frame> {
+        let topic_len = match frame.header.frame_type {
+            FrameType::Publish | FrameType::Event => size_of::<u16>(),
+            _ => 0,
+        };
+        let is_plain = !frame.header.flags.contains(Flags::META)
+            && frame.payload.get(..topic_len) == [0, 0].get(..topic_len)
+            && frame.payload.len() - topic_len <= max_body;
+        if !is_plain {
+            return Err(frame);
+        }
+        let mut body = frame.payload;
+        body.advance(topic_len);
+        Ok(body)
+    }
+
+    fn parse_parts(frame: Frame, limits: &Limits) -> Result<Self, PayloadError> {
         let Frame {
             header,
             payload: mut rest,

@@ -1,0 +1,210 @@
+//! How a connection ends, and what is said then.
+
+use std::{io, task::Waker, time::Duration};
+
+use tokio::{
+    io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _},
+    time::timeout,
+};
+
+use super::Driver;
+use crate::{
+    DisconnectReason,
+    session::{Fault, FaultKind, Lost, Suspended, TimedOut, first_frame},
+    transport::Stream,
+    wire::{Code, ErrorText, write_close},
+};
+
+/// How long, and for how many bytes, a connection that is over is read on, so that the last text arrives
+/// (docs/protocol.md, "Errors and close").
+const FAREWELL: Duration = Duration::from_secs(1);
+const FAREWELL_LEN: usize = 64 * 1024;
+
+/// Why the driver stopped.
+#[derive(Debug)]
+pub(crate) enum Ending {
+    /// All that was open has finished.
+    Finished,
+    Eof,
+    Io(io::Error),
+    Fault(Fault),
+    TimedOut(TimedOut),
+    WriteStalled(Duration),
+    /// A newer connection has claimed the session.
+    TakenOver,
+}
+
+/// How a connection ended.
+#[derive(Debug)]
+pub(crate) struct Ended {
+    pub(crate) reason: DisconnectReason,
+    /// Whether the session waits for another connection; else it has ended too.
+    pub(crate) is_suspended: bool,
+    /// The exchanges that were lost.
+    pub(crate) lost: Vec<Lost>,
+    /// How many exchanges of either side were cut off.
+    pub(crate) cut_off: usize,
+    pub(crate) farewell: Farewell,
+}
+
+/// A connection that is over, but for its last words.
+#[derive(Debug)]
+pub(crate) struct Farewell {
+    stream: Stream,
+    chunks: Option<Vec<Vec<u8>>>,
+}
+
+impl Farewell {
+    /// Says the last words, where there are any, and closes.
+    pub(crate) async fn bid(mut self) {
+        if let Some(chunks) = self.chunks.take() {
+            bid_farewell(&mut self.stream, chunks).await;
+        }
+    }
+}
+
+impl Driver {
+    /// Ends the connection, and with it the session, unless that can go on with another one.
+    pub(crate) fn end(mut self, ending: Ending) -> Ended {
+        let mut ended = Ended {
+            reason: DisconnectReason::ClosedByUs,
+            is_suspended: false,
+            lost: Vec::new(),
+            cut_off: 0,
+            farewell: Farewell {
+                stream: self.stream,
+                chunks: None,
+            },
+        };
+        let in_flight = self
+            .writing
+            .as_ref()
+            .map(|(chunk, written)| (chunk, *written));
+        let begun = in_flight.map(|(chunk, written)| rest_of_frame(&chunk.bytes, written));
+        let mut state = self.link.lock();
+        let mut wakers = Vec::new();
+        if let Some(session) = state.session() {
+            if ending.leaves_session() && self.blame.is_none() && session.is_resumable() {
+                ended.is_suspended = true;
+                let Suspended { lost, cancelled } = session.suspend(in_flight);
+                ended.lost = lost;
+                if matches!(ending, Ending::TakenOver) {
+                    let mut last = begun.unwrap_or_default().to_vec();
+                    write_close(&mut last, Code::Aborted, "session taken over");
+                    ended.farewell.chunks = Some(vec![last]);
+                }
+                wakers = state.detach(&ended.lost);
+                wakers.extend(state.cancel_all(cancelled));
+            } else {
+                if let Ending::Fault(fault) = &ending {
+                    session.handle_fault(fault);
+                }
+                ended.cut_off = session.open_exchanges();
+                ended.lost = session.lost(in_flight);
+                if ending.is_polite() {
+                    let begun = in_flight
+                        .map(|(chunk, written)| chunk.bytes.get(written..).unwrap_or_default());
+                    let queued = std::iter::from_fn(|| Some(session.poll_transmit()?.bytes));
+                    let chunks = begun.map(<[u8]>::to_vec).into_iter().chain(queued);
+                    ended.farewell.chunks = Some(chunks.collect());
+                }
+                wakers = state.end_session(&ended.lost);
+            }
+        }
+        drop(state);
+        wakers.into_iter().for_each(Waker::wake);
+        ended.reason = reason(ending, self.goodbye.take(), self.blame.take());
+        ended
+    }
+}
+
+impl Ending {
+    /// Whether the other side may be there still, and come back.
+    fn leaves_session(&self) -> bool {
+        matches!(
+            self,
+            Self::Eof
+                | Self::Io(_)
+                | Self::TimedOut(TimedOut::Silence(_))
+                | Self::WriteStalled(_)
+                | Self::TakenOver
+        )
+    }
+
+    /// Whether what is queued is said before the connection is closed.
+    fn is_polite(&self) -> bool {
+        matches!(
+            self,
+            Self::Fault(_) | Self::Finished | Self::TimedOut(TimedOut::Drain)
+        )
+    }
+}
+
+/// What the user is told.
+fn reason(
+    ending: Ending,
+    goodbye: Option<ErrorText>,
+    blame: Option<ErrorText>,
+) -> DisconnectReason {
+    match ending {
+        Ending::Fault(Fault {
+            kind: FaultKind::TooLarge { len, max },
+            ..
+        }) => DisconnectReason::TooLarge {
+            len: len.into(),
+            max: max.into(),
+        },
+        Ending::Fault(fault) => DisconnectReason::Protocol { rule: fault.rule },
+        Ending::TimedOut(TimedOut::Silence(silence)) => {
+            DisconnectReason::KeepaliveTimeout { silence }
+        }
+        Ending::WriteStalled(stalled) => DisconnectReason::WriteStalled { stalled },
+        Ending::TakenOver => DisconnectReason::TakenOver,
+        Ending::Finished | Ending::Eof | Ending::Io(_) | Ending::TimedOut(_) => {
+            match (blame, goodbye, ending) {
+                (Some(blame), _, _) => DisconnectReason::ProtocolReportedByPeer(blame.into()),
+                (None, Some(goodbye), _) => DisconnectReason::ClosedByPeer(goodbye.into()),
+                (None, None, Ending::Eof) => DisconnectReason::Eof,
+                (None, None, Ending::Io(error)) => error.into(),
+                (None, None, _) => DisconnectReason::ClosedByUs,
+            }
+        }
+    }
+}
+
+/// What is still to be written of the frame in which the first `written` bytes of a chunk end.
+fn rest_of_frame(chunk: &[u8], written: usize) -> &[u8] {
+    let mut end = 0;
+    while end < written {
+        match chunk.get(end..).and_then(first_frame) {
+            Some(frame) => end += frame.len(),
+            None => break,
+        }
+    }
+    chunk.get(written..end).unwrap_or_default()
+}
+
+/// Writes the last bytes, and reads on for a moment: a transport that is closed with bytes unread takes back what
+/// it has not delivered.
+pub(crate) async fn bid_farewell(
+    stream: &mut (impl AsyncRead + AsyncWrite + Unpin),
+    chunks: Vec<Vec<u8>>,
+) {
+    let farewell = async {
+        for chunk in chunks {
+            stream.write_all(&chunk).await?;
+        }
+        stream.shutdown().await?;
+        let mut discarded = 0;
+        let mut buffer = vec![0; 4096];
+        while discarded < FAREWELL_LEN {
+            match stream.read(&mut buffer).await? {
+                0 => break,
+                len => discarded += len,
+            }
+        }
+        io::Result::Ok(())
+    };
+    // It is over either way.
+    let _ = timeout(FAREWELL, farewell).await;
+}

@@ -1,0 +1,76 @@
+//! From a new stream to the first event of its session.
+
+use std::{io, time::Duration};
+
+use tokio::{
+    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    time::timeout,
+};
+
+use super::ending::bid_farewell;
+use crate::{
+    link::Link,
+    session::{Event, Fault, Session},
+    transport::Stream,
+    wire::Decoder,
+};
+
+/// Why a handshake did not come to an end.
+#[derive(Debug)]
+pub(crate) enum HandshakeError {
+    Eof,
+    Io(io::Error),
+    Fault(Fault),
+    TimedOut,
+}
+
+/// Brings a new connection to the first event of its session: the HELLO, or the answer to it.
+pub(crate) async fn shake_hands(
+    stream: &mut Stream,
+    decoder: &mut Decoder,
+    session: &mut Session,
+    link: &Link,
+    limit: Duration,
+) -> Result<Event, HandshakeError> {
+    let first = async {
+        loop {
+            while let Some(chunk) = session.poll_transmit() {
+                stream
+                    .write_all(&chunk.bytes)
+                    .await
+                    .map_err(HandshakeError::Io)?;
+                session.transmitted(chunk);
+            }
+            while let Some(frame) = decoder
+                .decode()
+                .map_err(|error| HandshakeError::Fault(error.into()))?
+            {
+                if let Some(event) = session
+                    .handle_frame(frame, link.now())
+                    .map_err(HandshakeError::Fault)?
+                {
+                    return Ok(event);
+                }
+            }
+            match stream.read_buf(decoder.buffer()).await {
+                Ok(0) => return Err(HandshakeError::Eof),
+                Ok(_) => {}
+                Err(error) => return Err(HandshakeError::Io(error)),
+            }
+        }
+    };
+    let outcome = timeout(limit, first)
+        .await
+        .unwrap_or(Err(HandshakeError::TimedOut));
+    if let Err(HandshakeError::Fault(fault)) = &outcome {
+        session.handle_fault(fault);
+        part(stream, session).await;
+    }
+    outcome
+}
+
+/// Says the last of a session that will not be.
+pub(crate) async fn part(stream: &mut Stream, session: &mut Session) {
+    let chunks = std::iter::from_fn(|| Some(session.poll_transmit()?.bytes)).collect();
+    bid_farewell(stream, chunks).await;
+}

@@ -1,0 +1,309 @@
+//! The one place where session, transport and clock meet: the task of a connection.
+//!
+//! It reads big chunks and cuts them into frames in place, lets the handlers see what came, and writes what is
+//! queued, one chunk a write. Then it sleeps until a byte, a sender, a handler or the clock wakes it.
+
+mod ending;
+mod handshake;
+mod reading;
+
+use std::{
+    future::Future,
+    io,
+    pin::{Pin, pin},
+    sync::Arc,
+    task::{Context, Poll, Waker},
+    time::Duration,
+};
+
+use tokio::{
+    io::AsyncWrite as _,
+    time::{Instant, Sleep, timeout},
+};
+
+pub(crate) use ending::{Ended, Ending, bid_farewell};
+pub(crate) use handshake::{HandshakeError, part, shake_hands};
+
+use crate::{
+    dispatch::{Inbox, Received},
+    link::{Link, Watch},
+    session::{Fault, Outcome, Transmit},
+    transport::Stream,
+    wire::{Decoder, ErrorText, MsgId},
+};
+
+/// How often a task goes around before it lets others run.
+const TURNS: usize = 32;
+
+/// A connection on which nothing has happened for so long gives back the memory that a burst needed.
+const IDLE: Duration = Duration::from_millis(500);
+
+/// What handles the messages of a session; it ends only after its inbox is closed.
+pub(crate) type Handlers = Pin<Box<dyn Future<Output = ()> + Send>>;
+
+/// Lets the handlers of a session that is over come to their end.
+pub(crate) async fn drain(handlers: Handlers, limit: Duration) {
+    if timeout(limit, handlers).await.is_err() {
+        tracing::warn!(
+            ?limit,
+            "handlers of a session that is over did not end and were dropped"
+        );
+    }
+}
+
+/// Goes on with the handlers and the clock of a session without a connection until `work` is done. `None` where the
+/// session is over first.
+pub(crate) async fn tend<T>(
+    link: &Link,
+    handlers: &mut Handlers,
+    work: impl Future<Output = T>,
+) -> Option<T> {
+    let mut watch = Watch::new();
+    let mut work = pin!(work);
+    std::future::poll_fn(|task| {
+        let _ = handlers.as_mut().poll(task);
+        if let Poll::Ready(value) = work.as_mut().poll(task) {
+            return Poll::Ready(Some(value));
+        }
+        watch.poll(link, task).map(|()| None)
+    })
+    .await
+}
+
+/// A connection whose handshake is done.
+pub(crate) struct Driver {
+    stream: Stream,
+    decoder: Decoder,
+    link: Arc<Link>,
+    inbox: Arc<Inbox>,
+    writing: Option<(Transmit, usize)>,
+    /// Since when not a byte could be written.
+    stalled_since: Option<Duration>,
+    write_timeout: Duration,
+    frame_deadline: Option<Duration>,
+    /// Bytes that came together with the end of the handshake have not been looked at.
+    has_leftover: bool,
+    release_at: Option<Duration>,
+    timer: Pin<Box<Sleep>>,
+    armed_for: Duration,
+    /// Several senders were woken and will send at once: let them, before writing.
+    is_gathering: bool,
+    /// What the other side said when it closed, or blamed us for.
+    goodbye: Option<ErrorText>,
+    blame: Option<ErrorText>,
+    /// What has been read for the handlers, on its way to the inbox.
+    received: Received,
+    wakers: Vec<Waker>,
+}
+
+impl Driver {
+    pub(crate) fn new(
+        stream: Stream,
+        decoder: Decoder,
+        link: Arc<Link>,
+        inbox: Arc<Inbox>,
+        write_timeout: Duration,
+    ) -> Self {
+        Self {
+            stream,
+            decoder,
+            link,
+            inbox,
+            writing: None,
+            stalled_since: None,
+            write_timeout,
+            frame_deadline: None,
+            has_leftover: true,
+            release_at: None,
+            timer: Box::pin(tokio::time::sleep(Duration::ZERO)),
+            armed_for: Duration::ZERO,
+            is_gathering: false,
+            goodbye: None,
+            blame: None,
+            received: Received::default(),
+            wakers: Vec::new(),
+        }
+    }
+
+    /// Runs the connection until it is to end, and the handlers with it.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future loses nothing: run it again, or end the connection.
+    pub(crate) async fn run(&mut self, handlers: &mut Handlers) -> Ending {
+        std::future::poll_fn(|task| self.poll(task, handlers)).await
+    }
+
+    fn poll(&mut self, task: &mut Context<'_>, handlers: &mut Handlers) -> Poll<Ending> {
+        if std::mem::take(&mut self.is_gathering) {
+            task.waker().wake_by_ref();
+            return Poll::Pending;
+        }
+        self.link.lock().driver_awakes(task.waker());
+        for _ in 0..TURNS {
+            match self.turn(task, handlers) {
+                Ok(Turn::Busy) => {}
+                Ok(Turn::Idle) => return Poll::Pending,
+                Err(ending) => return Poll::Ready(ending),
+            }
+        }
+        task.waker().wake_by_ref();
+        Poll::Pending
+    }
+
+    /// Reads once, lets handlers run, and writes all that can be written.
+    fn turn(&mut self, task: &mut Context<'_>, handlers: &mut Handlers) -> Result<Turn, Ending> {
+        let now = self.link.now();
+        let has_read = self.poll_read(task, now)?;
+        // It ends only after the inbox is closed.
+        let _ = handlers.as_mut().poll(task);
+        let has_written = match self.poll_write(task, now) {
+            Err(ending @ Ending::Io(_)) => {
+                // What the other side said before it went away is worth more than that we cannot write.
+                while self.poll_read(task, now).is_ok_and(|has_read| has_read) {}
+                return Err(ending);
+            }
+            written => written?,
+        };
+        if has_read || has_written {
+            self.release_at = Some(now + IDLE);
+            return Ok(Turn::Busy);
+        }
+        self.rest(task, now)
+    }
+
+    fn poll_write(&mut self, task: &mut Context<'_>, now: Duration) -> Result<bool, Ending> {
+        let mut has_written = false;
+        loop {
+            if self.writing.is_none() {
+                let chunk = self
+                    .link
+                    .lock()
+                    .session()
+                    .and_then(|session| session.poll_transmit());
+                self.writing = chunk.map(|chunk| (chunk, 0));
+            }
+            let Some((chunk, written)) = &mut self.writing else {
+                return Ok(has_written);
+            };
+            let rest = chunk.bytes.get(*written..).unwrap_or_default();
+            match Pin::new(&mut self.stream).poll_write(task, rest) {
+                Poll::Pending => {
+                    self.stalled_since.get_or_insert(now);
+                    return Ok(has_written);
+                }
+                Poll::Ready(Err(error)) => return Err(Ending::Io(error)),
+                Poll::Ready(Ok(0)) => return Err(Ending::Io(io::ErrorKind::WriteZero.into())),
+                Poll::Ready(Ok(len)) => {
+                    has_written = true;
+                    self.stalled_since = None;
+                    *written += len;
+                    if *written >= chunk.bytes.len() {
+                        self.complete_chunk();
+                    }
+                }
+            }
+        }
+    }
+
+    fn complete_chunk(&mut self) {
+        let Some((chunk, _)) = self.writing.take() else {
+            return;
+        };
+        let mut state = self.link.lock();
+        if let Some(session) = state.session() {
+            session.transmitted(chunk);
+        }
+        if state.is_awaited() {
+            let room: Vec<Waker> = state.room().collect();
+            drop(state);
+            room.into_iter().for_each(Waker::wake);
+        }
+    }
+
+    /// Nothing can be read or written now: does what is due, and sleeps unless a sender came meanwhile.
+    fn rest(&mut self, task: &mut Context<'_>, now: Duration) -> Result<Turn, Ending> {
+        if self.frame_deadline.is_some_and(|deadline| now >= deadline) {
+            let rule = format!(
+                "a frame of {} bytes was not complete in time",
+                self.decoder.pending_len()
+            );
+            return Err(Ending::Fault(Fault::exhausted(MsgId::CONNECTION, rule)));
+        }
+        if let Some(since) = self.stalled_since
+            && now >= since + self.write_timeout
+        {
+            return Err(Ending::WriteStalled(now.saturating_sub(since)));
+        }
+        let is_idle = self.release_at.is_some_and(|at| now >= at);
+        if is_idle {
+            self.release_at = None;
+            self.decoder.release();
+            self.received = Received::default();
+            self.inbox.release();
+            self.wakers = Vec::new();
+        }
+        let mut state = self.link.lock();
+        let Some(session) = state.session() else {
+            return Err(Ending::Finished);
+        };
+        if is_idle {
+            session.release_memory();
+        }
+        if session.is_finished() && self.writing.is_none() {
+            return Err(Ending::Finished);
+        }
+        if session.poll_timeout() <= now {
+            let mut expired = Vec::new();
+            let in_time = session.handle_timeout(now, &mut expired);
+            let has_expired = !expired.is_empty();
+            for token in expired {
+                self.wakers.extend(state.complete(token, Outcome::Expired));
+            }
+            if has_expired {
+                self.wakers.extend(state.room());
+            }
+            drop(state);
+            self.wakers.drain(..).for_each(Waker::wake);
+            return in_time.map(|()| Turn::Busy).map_err(Ending::TimedOut);
+        }
+        if session.has_transmit() && self.writing.is_none() {
+            return Ok(Turn::Busy);
+        }
+        let next = [
+            self.frame_deadline,
+            self.stalled_since.map(|since| since + self.write_timeout),
+            self.release_at,
+        ]
+        .into_iter()
+        .flatten()
+        .fold(session.poll_timeout(), Duration::min);
+        state.driver_sleeps();
+        drop(state);
+        Ok(self.arm(task, next, now))
+    }
+
+    /// Sleeps until `next`, or a little earlier: a timer that is set already is left to go off.
+    fn arm(&mut self, task: &mut Context<'_>, next: Duration, now: Duration) -> Turn {
+        if next < self.armed_for || self.armed_for <= now {
+            // What no clock can tell is far enough away never to come.
+            let at = self
+                .link
+                .instant(next)
+                .unwrap_or_else(|| Instant::now() + Duration::from_secs(86_400));
+            self.timer.as_mut().reset(at);
+            self.armed_for = next;
+        }
+        if self.timer.as_mut().poll(task).is_ready() {
+            Turn::Busy
+        } else {
+            Turn::Idle
+        }
+    }
+}
+
+/// Whether there was anything to do.
+enum Turn {
+    Busy,
+    Idle,
+}

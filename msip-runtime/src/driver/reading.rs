@@ -1,0 +1,148 @@
+//! What has been read: cut into frames, handed to the session, and sorted by who is to hear of it.
+
+use std::{
+    future::Future as _,
+    pin::pin,
+    task::{Context, Poll, Waker},
+    time::Duration,
+};
+
+use tokio::io::AsyncReadExt as _;
+
+use super::{Driver, Ending};
+use crate::{
+    session::{Event, Fault, FaultKind, ReplyTo},
+    wire::{DecodeError, HeaderError, MsgId},
+};
+
+/// A frame that was begun must be complete within this, and a second more for each 16 KiB of it.
+const FRAME_TIMEOUT: Duration = Duration::from_secs(30);
+const FRAME_RATE: u64 = 16 * 1024;
+
+impl Driver {
+    pub(super) fn poll_read(
+        &mut self,
+        task: &mut Context<'_>,
+        now: Duration,
+    ) -> Result<bool, Ending> {
+        if self
+            .link
+            .lock()
+            .session()
+            .is_some_and(|session| session.is_over_queue())
+        {
+            return Ok(false);
+        }
+        if std::mem::take(&mut self.has_leftover) && self.decoder.is_mid_frame() {
+            return self.handle_received(now).map(|()| true);
+        }
+        let read = pin!(self.stream.read_buf(self.decoder.buffer())).poll(task);
+        match read {
+            Poll::Pending => Ok(false),
+            Poll::Ready(Ok(0)) => Err(Ending::Eof),
+            Poll::Ready(Err(error)) => Err(Ending::Io(error)),
+            Poll::Ready(Ok(_)) => self.handle_received(now).map(|()| true),
+        }
+    }
+
+    /// Cuts what was read into frames, and hands them to the session under one lock.
+    fn handle_received(&mut self, now: Duration) -> Result<(), Ending> {
+        let mut has_frames = false;
+        let fault = self.handle_frames(now, &mut has_frames).err();
+        if !self.decoder.is_mid_frame() {
+            self.frame_deadline = None;
+        } else if self.frame_deadline.is_none() || has_frames {
+            let len = u64::try_from(self.decoder.pending_len()).unwrap_or(u64::MAX);
+            self.frame_deadline = Some(now + FRAME_TIMEOUT + Duration::from_secs(len / FRAME_RATE));
+        }
+        if !self.received.is_empty() {
+            self.inbox.extend(&mut self.received);
+        }
+        self.is_gathering = self.wakers.len() > 1;
+        self.wakers.drain(..).for_each(Waker::wake);
+        fault.map_or(Ok(()), |fault| Err(Ending::Fault(fault)))
+    }
+
+    fn handle_frames(&mut self, now: Duration, has_frames: &mut bool) -> Result<(), Fault> {
+        let mut state = self.link.lock();
+        if let Some(session) = state.session() {
+            session.received(now);
+        }
+        let mut has_room = false;
+        // What stands before a fault is handled all the same.
+        let outcome = loop {
+            let frame = match self.decoder.decode() {
+                Ok(Some(frame)) => frame,
+                Ok(None) => break Ok(()),
+                Err(error) => break Err(Fault::from(error)),
+            };
+            *has_frames = true;
+            let Some(session) = state.session() else {
+                continue;
+            };
+            let event = match session.handle_frame(frame, now) {
+                Ok(event) => event,
+                Err(fault) => break Err(fault),
+            };
+            match event {
+                Some(Event::Incoming(incoming)) => {
+                    if let (true, ReplyTo::Call(slot)) = (incoming.is_stream, incoming.reply) {
+                        state.begin_requests(slot, incoming.first_item());
+                    }
+                    self.received.push(incoming);
+                }
+                Some(Event::Item { token, item }) => {
+                    self.wakers.extend(state.push_item(token, item));
+                }
+                Some(Event::RequestItem {
+                    slot,
+                    item,
+                    is_last,
+                }) => {
+                    self.wakers.extend(state.push_request(slot, item, is_last));
+                }
+                Some(Event::Cancelled(slot)) => {
+                    self.wakers.extend(state.end_requests(slot));
+                    state.cancel(slot);
+                }
+                Some(Event::StreamRoom) => self.wakers.extend(state.stream_room()),
+                Some(Event::Answered { token, outcome }) => {
+                    has_room = true;
+                    self.wakers.extend(state.complete(token, outcome));
+                }
+                Some(Event::Room) => has_room = true,
+                Some(Event::Closing(text)) => {
+                    self.goodbye = Some(text);
+                    // Senders who wait have to hear that nothing more goes out.
+                    has_room = true;
+                }
+                Some(Event::Blamed(text)) => self.blame = Some(text),
+                // Only a handshake has them, and that is over.
+                Some(Event::Hello(_) | Event::Welcome(_) | Event::Refused(_)) | None => {}
+            }
+        };
+        if has_room && state.is_awaited() {
+            self.wakers.extend(state.room());
+        }
+        outcome
+    }
+}
+
+impl From<DecodeError> for Fault {
+    fn from(error: DecodeError) -> Self {
+        let rule = error.to_string();
+        match error {
+            DecodeError::PayloadTooLarge {
+                len, max, msg_id, ..
+            } => Self {
+                kind: FaultKind::TooLarge { len, max },
+                ..Self::exhausted(msg_id, rule)
+            },
+            DecodeError::Header(HeaderError::BadMagic { .. }) => Self {
+                kind: FaultKind::Foreign,
+                ..Self::new(MsgId::CONNECTION, rule)
+            },
+            _ => Self::new(MsgId::CONNECTION, rule),
+        }
+    }
+}
