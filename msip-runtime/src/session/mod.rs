@@ -45,7 +45,7 @@ use received::Received;
 use resume::Unhandled;
 pub(crate) use served::Busy;
 use served::Served;
-use window::{ReceiveWindow, SendWindow};
+use window::{ReceiveWindow, SendWindow, WINDOW_GROWTH};
 
 use crate::wire::{
     Code, Credit, ErrorText, Flags, FrameType, Header, Hello, Limits, MsgId, SessionId, Side,
@@ -172,7 +172,7 @@ impl Session {
             opened: Opened::new(config.side),
             served: Served::new(config.max_calls, config.max_call_bytes),
             send_window: SendWindow::new(config.window),
-            receive_window: ReceiveWindow::new(config.window),
+            receive_window: ReceiveWindow::growing(config.window, WINDOW_GROWTH),
             keepalive: Keepalive::new(config.ping_interval, now),
             peer_max_body: 0,
             takes_compressed: false,

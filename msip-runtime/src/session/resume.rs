@@ -15,7 +15,7 @@ use super::{
     outgoing::{Transmit, Unwritten},
     sabotage::Sabotage,
     seal, to_usize,
-    window::{ReceiveWindow, SendWindow},
+    window::{ReceiveWindow, SendWindow, WINDOW_GROWTH},
 };
 use crate::wire::{
     Credit, Flags, FrameType, Header, Hello, MsgId, SessionId, Welcome, begin_frame, write_error,
@@ -295,7 +295,7 @@ impl Session {
             self.opened.set_max_calls(to_usize(agreed.max_calls));
         }
         self.send_window = SendWindow::new(self.config.window);
-        self.receive_window = ReceiveWindow::new(self.config.window);
+        self.receive_window = ReceiveWindow::growing(self.config.window, WINDOW_GROWTH);
         self.keepalive = Keepalive::new(self.config.ping_interval, now);
         self.open(agreed.peer_max_body);
         for id in agreed.awaited.iter().take(MAX_AWAITED) {

@@ -2,6 +2,9 @@
 
 use crate::wire::Credit;
 
+/// To how many times its items the window of a connection may grow.
+pub(crate) const WINDOW_GROWTH: u32 = 4;
+
 /// What this side may still send. While any credit is left one message may exceed it, so both counts can go
 /// below zero.
 #[derive(Debug)]
@@ -48,6 +51,9 @@ impl SendWindow {
 #[derive(Debug)]
 pub(crate) struct ReceiveWindow {
     start: Credit,
+    /// How many items may be under way now, and how many at most.
+    size: u32,
+    max_size: u32,
     items: i64,
     bytes: i64,
     owed_items: u32,
@@ -55,13 +61,25 @@ pub(crate) struct ReceiveWindow {
 }
 
 impl ReceiveWindow {
+    /// A window that stays as large as it begins.
     pub(crate) fn new(start: Credit) -> Self {
         Self {
             start,
+            size: start.items,
+            max_size: start.items,
             items: i64::from(start.items),
             bytes: i64::from(start.bytes),
             owed_items: 0,
             owed_bytes: 0,
+        }
+    }
+
+    /// A window that grows up to this many times its items, while the sender uses all of it up. Its bytes stay: small
+    /// messages shall not stand still for the way there and back, and large ones shall not take more memory.
+    pub(crate) fn growing(start: Credit, times: u32) -> Self {
+        Self {
+            max_size: start.items.saturating_mul(times),
+            ..Self::new(start)
         }
     }
 
@@ -83,16 +101,23 @@ impl ReceiveWindow {
     }
 
     /// Messages have been handled. Returns what to grant, once that is worth a frame: half of the window.
+    /// A sender that has little left by then could have sent more: the window grows.
     pub(crate) fn consume(&mut self, handled: Credit) -> Option<Credit> {
         self.owed_items = self.owed_items.saturating_add(handled.items);
         self.owed_bytes = self.owed_bytes.saturating_add(handled.bytes);
-        if self.owed_items < self.start.items / 2 && self.owed_bytes < self.start.bytes / 2 {
+        if self.owed_items < self.size / 2 && self.owed_bytes < self.start.bytes / 2 {
             return None;
         }
-        let credit = Credit {
+        let mut credit = Credit {
             items: std::mem::take(&mut self.owed_items),
             bytes: std::mem::take(&mut self.owed_bytes),
         };
+        let is_nearly_used = self.items < i64::from(self.size / 4);
+        let grown = self.size.saturating_mul(2).min(self.max_size);
+        if is_nearly_used && self.size < grown {
+            credit.items = credit.items.saturating_add(grown - self.size);
+            self.size = grown;
+        }
         self.items += i64::from(credit.items);
         self.bytes += i64::from(credit.bytes);
         Some(credit)
@@ -134,8 +159,51 @@ mod tests {
     }
 
     #[test]
+    fn a_window_grows_while_all_of_it_is_used() {
+        let start = Credit {
+            items: 16,
+            bytes: 1000,
+        };
+        let mut sender = SendWindow::new(start);
+        let mut receiver = ReceiveWindow::growing(start, 4);
+        let mut under_way = Vec::new();
+        for _ in 0..20 {
+            let sent = std::iter::from_fn(|| {
+                sender.is_open().then(|| {
+                    sender.spend(1);
+                    assert!(receiver.accept(1));
+                })
+            });
+            under_way.push(sent.count());
+            for _ in 0..16 {
+                let one = Credit { items: 1, bytes: 1 };
+                if let Some(credit) = receiver.consume(one) {
+                    assert!(sender.grant(credit));
+                }
+            }
+        }
+        assert_eq!(under_way.first(), Some(&16));
+        let all: usize = under_way.iter().sum();
+        assert!(
+            all <= 64 + 20 * 16,
+            "never more than four times the start is under way"
+        );
+        assert_eq!(receiver.size, 64);
+    }
+
+    #[test]
+    fn a_window_that_is_not_used_up_stays() {
+        let mut receiver = ReceiveWindow::growing(START, 4);
+        for _ in 0..100 {
+            assert!(receiver.accept(1));
+            let _ = receiver.consume(Credit { items: 1, bytes: 1 });
+        }
+        assert_eq!(receiver.size, START.items);
+    }
+
+    #[test]
     fn both_ends_keep_the_same_count() {
-        let (mut sender, mut receiver) = (SendWindow::new(START), ReceiveWindow::new(START));
+        let (mut sender, mut receiver) = (SendWindow::new(START), ReceiveWindow::growing(START, 4));
         for round in 0..1000_u32 {
             while sender.is_open() {
                 sender.spend(40);

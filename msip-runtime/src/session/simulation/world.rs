@@ -10,7 +10,10 @@ use super::{
     random::Random,
     rules::Rules,
 };
-use crate::{session::Session, wire::Side};
+use crate::{
+    session::{Session, window::WINDOW_GROWTH},
+    wire::Side,
+};
 
 /// How long things may go wrong.
 const TROUBLE: Duration = Duration::from_secs(20);
@@ -386,7 +389,7 @@ impl World {
         let kept = session.opened.kept_cost();
         let waiting = session.backlog.cost();
         let (may_send, may_come) = (session.send_window.items(), session.receive_window.items());
-        let window = i64::from(limits.window.items);
+        let window = i64::from(limits.window.items * WINDOW_GROWTH);
         // Answers and what is sent again come on top of what senders may queue.
         let answers = limits.outgoing_queue + limits.session_buffer;
         if kept > limits.session_buffer + FRAME {
