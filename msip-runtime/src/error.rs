@@ -116,6 +116,12 @@ impl From<SendError> for CallError {
     }
 }
 
+impl From<Status> for CallError {
+    fn from(status: Status) -> Self {
+        Self::Status(status)
+    }
+}
+
 /// Why a connection could not be made.
 #[derive(Debug, Clone, Error)]
 #[non_exhaustive]

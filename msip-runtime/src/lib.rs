@@ -29,6 +29,8 @@ mod session;
 mod settings;
 mod status;
 mod streaming;
+#[cfg(feature = "testing")]
+pub mod testing;
 pub mod transport;
 pub mod wire;
 mod with;

@@ -13,6 +13,7 @@ use pin_project_lite::pin_project;
 
 use crate::{
     CallError, Envelope, SendError, Status,
+    body::Encoding,
     link::{Answers, Requests, Sending, Taken, read},
     session::Item,
 };
@@ -118,12 +119,22 @@ impl<T> Stream for EmptyStream<T> {
 /// docs/protocol.md, "Exchanges" and "Credit".
 #[must_use = "a stream that is not taken is cancelled"]
 pub struct Streaming<T> {
-    source: Source,
-    read: Box<dyn FnMut(Item) -> Result<T, CallError> + Send>,
+    source: Source<T>,
     is_over: bool,
 }
 
-enum Source {
+enum Source<T> {
+    /// The other side sends it.
+    Link {
+        inflow: Inflow,
+        read: Box<dyn FnMut(Item) -> Result<T, CallError> + Send>,
+    },
+    /// A test has it.
+    #[cfg(feature = "testing")]
+    Local(Pin<Box<dyn Stream<Item = Result<T, CallError>> + Send>>),
+}
+
+enum Inflow {
     Answers {
         answers: Answers,
         sending: Option<Sending>,
@@ -135,21 +146,21 @@ impl<E: Envelope> Streaming<E> {
     /// The answers to a call; `sending` sends its requests meanwhile.
     pub(crate) fn answers(answers: Answers, sending: Option<Sending>) -> Self {
         let encoding = answers.encoding.clone();
-        let read = move |item: Item| read(&encoding, item);
-        Self {
-            source: Source::Answers { answers, sending },
-            read: Box::new(read),
-            is_over: false,
-        }
+        let inflow = Inflow::Answers { answers, sending };
+        Self::linked(inflow, encoding)
     }
 
     /// The requests of a call.
     pub(crate) fn requests(requests: Requests) -> Self {
         let encoding = requests.encoding.clone();
+        Self::linked(Inflow::Requests(requests), encoding)
+    }
+
+    fn linked(inflow: Inflow, encoding: Encoding) -> Self {
         let read = move |item: Item| read(&encoding, item);
+        let read = Box::new(read);
         Self {
-            source: Source::Requests(requests),
-            read: Box::new(read),
+            source: Source::Link { inflow, read },
             is_over: false,
         }
     }
@@ -159,16 +170,29 @@ impl<T: 'static> Streaming<T> {
     /// The same stream of what `narrow` makes of each message; generated code takes the one variant out of its
     /// envelope with it.
     pub fn narrow<U: 'static>(self, narrow: fn(T) -> Result<U, CallError>) -> Streaming<U> {
-        let Self {
-            source,
-            mut read,
-            is_over,
-        } = self;
-        let read = Box::new(move |item: Item| read(item).and_then(narrow));
+        let source = match self.source {
+            Source::Link { inflow, mut read } => Source::Link {
+                inflow,
+                read: Box::new(move |item: Item| read(item).and_then(narrow)),
+            },
+            #[cfg(feature = "testing")]
+            Source::Local(items) => Source::Local(Box::pin(Wrapped {
+                items,
+                wrap: move |item: Result<T, CallError>| item.and_then(narrow),
+            })),
+        };
         Streaming {
             source,
-            read,
-            is_over,
+            is_over: self.is_over,
+        }
+    }
+
+    /// The messages that `items` yields, without another side.
+    #[cfg(feature = "testing")]
+    pub(crate) fn local(items: impl Stream<Item = Result<T, CallError>> + Send + 'static) -> Self {
+        Self {
+            source: Source::Local(Box::pin(items)),
+            is_over: false,
         }
     }
 }
@@ -191,8 +215,17 @@ impl<T> Streaming<T> {
         if self.is_over {
             return Poll::Ready(None);
         }
-        let (link, inflow, timeout) = match &mut self.source {
-            Source::Answers { answers, sending } => {
+        let (inflow, read) = match &mut self.source {
+            Source::Link { inflow, read } => (inflow, read),
+            #[cfg(feature = "testing")]
+            Source::Local(items) => {
+                let next = std::task::ready!(items.as_mut().poll_next(context));
+                self.is_over = !matches!(next, Some(Ok(_)));
+                return Poll::Ready(next);
+            }
+        };
+        let (link, inflow, timeout) = match inflow {
+            Inflow::Answers { answers, sending } => {
                 let failed = match sending
                     .as_mut()
                     .map(|sending| sending.as_mut().poll(context))
@@ -212,11 +245,11 @@ impl<T> Streaming<T> {
                 }
                 (&answers.link, &answers.inflow, answers.timeout)
             }
-            Source::Requests(requests) => (&requests.link, &requests.inflow, Duration::ZERO),
+            Inflow::Requests(requests) => (&requests.link, &requests.inflow, Duration::ZERO),
         };
         let taken = std::task::ready!(link.poll_taken(inflow, timeout, context));
         let next = match taken {
-            Taken::Item(item) => Some((self.read)(item)),
+            Taken::Item(item) => Some(read(item)),
             Taken::End => None,
             Taken::Failed(error) => Some(Err(error)),
         };

@@ -4,6 +4,8 @@ mod backoff;
 mod builder;
 mod connection;
 mod lost;
+#[cfg(feature = "testing")]
+mod nowhere;
 mod supervisor;
 
 use std::{future::Future, marker::PhantomData, sync::Arc, time::Duration};
@@ -14,6 +16,8 @@ pub use backoff::Reconnect;
 pub use builder::ClientBuilder;
 pub use connection::{ConnectionInfo, ConnectionState};
 pub use lost::{LostExchange, SessionLost};
+#[cfg(feature = "testing")]
+pub(crate) use nowhere::Nowhere;
 
 use crate::{
     Answered, CallError, CallOptions, ConnectError, ConnectWith, DisconnectReason, Protocol,

@@ -5,6 +5,8 @@ mod broadcast;
 mod builder;
 mod connection;
 mod extensions;
+#[cfg(feature = "testing")]
+mod nowhere;
 mod peer;
 mod registry;
 mod sessions;
@@ -19,6 +21,8 @@ pub use accept::DrainReport;
 pub use broadcast::Broadcast;
 pub use builder::{BindError, ServerBuilder};
 pub use extensions::Extensions;
+#[cfg(feature = "testing")]
+pub(crate) use nowhere::Nowhere;
 pub use peer::{Peer, PeerConnection, PeerId};
 
 use crate::{

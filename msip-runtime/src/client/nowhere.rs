@@ -1,0 +1,44 @@
+//! A client of a server that is not there, for tests of handlers.
+
+use std::{marker::PhantomData, sync::Arc};
+
+use tokio::sync::watch;
+
+use super::{Client, ConnectionState, KeepOpen, Shared, connection};
+use crate::{Protocol, call::Call, link::Link};
+
+/// Stands in for the task that would keep a client connected.
+#[derive(Debug)]
+pub(crate) struct Nowhere(Arc<Shared>);
+
+impl Nowhere {
+    /// A client that sends by this link, whose session may be there already or not.
+    pub(crate) fn client<P: Protocol>(link: &Arc<Link>) -> (Client<P>, Self) {
+        let shared = Arc::new(Shared {
+            link: Arc::clone(link),
+            state: watch::Sender::new(ConnectionState::Connected),
+            stop: watch::Sender::new(false),
+            info: connection::Shared::default(),
+        });
+        let client = Client {
+            shared: Arc::clone(&shared),
+            keep: Some(Arc::new(KeepOpen(Arc::clone(&shared)))),
+            call: Call::default(),
+            protocol: PhantomData,
+        };
+        (client, Self(shared))
+    }
+
+    /// The client as a handler of this call sees it.
+    pub(crate) fn in_call<P: Protocol>(client: &Client<P>, call: Call) -> Client<P> {
+        Client {
+            call,
+            ..client.clone()
+        }
+    }
+
+    /// The connection has ended, and no other will follow.
+    pub(crate) fn ended(&self) {
+        self.0.state.send_replace(ConnectionState::Closed);
+    }
+}

@@ -1,0 +1,342 @@
+//! A connection between the code under test and a script, whose two ends run whenever something happens.
+
+use std::{
+    fmt,
+    future::{Future, pending},
+    marker::PhantomData,
+    pin::Pin,
+    sync::{
+        Arc, Mutex, PoisonError, TryLockError,
+        atomic::{AtomicBool, Ordering},
+    },
+    task::{Context, Wake, Waker},
+};
+
+use super::{answer::Answers, script::Script};
+use crate::{
+    Answered, DisconnectReason, Envelope, Exchange, ItemStream, Protocol, Status, Stream,
+    Streaming,
+    body::Encoding,
+    call::Call,
+    dispatch::{self, Dispatch, Inbox},
+    driver::{Driver, Handlers, shake_hands},
+    link::Link,
+    session::{Event, Session},
+    settings::Settings,
+    transport::{Stream as Bytes, memory_pair},
+    wire::{Decoder, Hello, SECRET_LEN, SessionId, Side, Welcome},
+};
+
+/// A connection whose other end answers by a script.
+///
+/// It is real but for the network: what is sent is encoded, passes under flow control, and is decoded before it is
+/// recorded. No task carries it. Whoever sends runs both ends at once, so that a test finds recorded whatever was
+/// sent before it looks.
+#[derive(Debug)]
+pub(super) struct Line {
+    work: Arc<Work>,
+    goodbye: Arc<Mutex<Option<Status>>>,
+}
+
+impl Line {
+    /// A line from the code under test, which sends by `link` and is on this side, to the script. `ended` is called
+    /// when it has ended.
+    pub(super) fn new<P, Out, In>(
+        side: Side,
+        link: &Arc<Link>,
+        script: &Arc<Script<Out, In>>,
+        ended: impl FnOnce() + Send + 'static,
+    ) -> Self
+    where
+        P: Protocol,
+        Out: Envelope,
+        In: Envelope,
+    {
+        let (near, far) = memory_pair();
+        let near = End::<P> {
+            side,
+            stream: near.stream,
+            link: Arc::clone(link),
+            protocol: PhantomData,
+        };
+        let far = End::<P> {
+            side: match side {
+                Side::Connecting => Side::Accepting,
+                Side::Accepting => Side::Connecting,
+            },
+            stream: far.stream,
+            link: Arc::new(Link::new(&Settings::default())),
+            protocol: PhantomData,
+        };
+        let goodbye = Arc::new(Mutex::new(None));
+        let heard = Arc::clone(&goodbye);
+        let scripted = Scripted(Arc::clone(script));
+        let work = Work::begin(async move {
+            let near = async {
+                near.run(|_, _| Box::pin(pending())).await;
+                ended();
+            };
+            let far = async {
+                let run = |link, inbox| -> Handlers {
+                    Box::pin(dispatch::run(Arc::new(scripted), (), link, inbox))
+                };
+                if let Some(DisconnectReason::ClosedByPeer(status)) = far.run(run).await {
+                    *heard.lock().unwrap_or_else(PoisonError::into_inner) = Some(status);
+                }
+            };
+            tokio::join!(near, far);
+        });
+        Self { work, goodbye }
+    }
+
+    /// What the code under test said when it closed the connection.
+    pub(super) fn goodbye(&self) -> Option<Status> {
+        self.goodbye
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
+    }
+
+    /// Breaks the connection: nothing more is recorded.
+    pub(super) fn cut(&self) {
+        self.work.stop();
+    }
+}
+
+impl Drop for Line {
+    fn drop(&mut self) {
+        self.cut();
+    }
+}
+
+/// One end of a line.
+struct End<P> {
+    side: Side,
+    stream: Bytes,
+    link: Arc<Link>,
+    protocol: PhantomData<fn() -> P>,
+}
+
+impl<P: Protocol> End<P> {
+    /// Shakes hands, and runs the connection. Returns why it ended; `None` where it never began.
+    async fn run(
+        self,
+        handlers: impl FnOnce(Arc<Link>, Arc<Inbox>) -> Handlers,
+    ) -> Option<DisconnectReason> {
+        let settings = Settings::default();
+        let Self {
+            side,
+            mut stream,
+            link,
+            ..
+        } = self;
+        // Whoever waits when this is dropped is told.
+        let _closing = Closing(Arc::clone(&link));
+        let decoder = open::<P>(side, &mut stream, &link, &settings).await?;
+        let inbox = Arc::new(Inbox::default());
+        inbox.connected(link.terms());
+        let mut handlers = handlers(Arc::clone(&link), Arc::clone(&inbox));
+        let write_timeout = settings.write_timeout;
+        let mut driver = Driver::new(stream, decoder, link, inbox, write_timeout);
+        let ending = driver.run(&mut handlers).await;
+        Some(driver.end(ending).reason)
+    }
+}
+
+/// Ends a link with its line.
+struct Closing(Arc<Link>);
+
+impl Drop for Closing {
+    fn drop(&mut self) {
+        self.0.lose_session();
+        self.0.close();
+    }
+}
+
+/// Brings one end of a new connection to an open session.
+async fn open<P: Protocol>(
+    side: Side,
+    stream: &mut Bytes,
+    link: &Link,
+    settings: &Settings,
+) -> Option<Decoder> {
+    let config = settings.session(side);
+    let mut decoder = Decoder::new(config.limits.max_payload());
+    // Each line has a session of its own, so that they may all have one id.
+    let id = SessionId::new(1)?;
+    let now = link.now();
+    let mut session = match side {
+        Side::Accepting => Session::accepting(config, now),
+        Side::Connecting => {
+            let hello = Hello {
+                protocol: P::NAME.to_owned(),
+                fingerprint: P::fingerprint(),
+                session_secret: vec![0; SECRET_LEN],
+                ..Hello::default()
+            };
+            Session::connecting(config, id, &hello, now)
+        }
+    };
+    let limit = settings.handshake_timeout;
+    match shake_hands(stream, &mut decoder, &mut session, link, limit).await {
+        Ok(Event::Hello(hello)) => {
+            let welcome = Welcome {
+                fingerprint: P::fingerprint(),
+                ..Welcome::default()
+            };
+            session.welcome(id, &welcome, hello.hello.max_body);
+        }
+        Ok(Event::Welcome(_)) => {}
+        other => {
+            tracing::error!(?other, "a line of a test did not open");
+            return None;
+        }
+    }
+    link.attach(session, Encoding::default());
+    Some(decoder)
+}
+
+/// Both ends of a line, polled by whoever wakes them.
+struct Work {
+    future: Mutex<Option<Pin<Box<dyn Future<Output = ()> + Send>>>>,
+    is_due: AtomicBool,
+    is_stopped: AtomicBool,
+}
+
+impl Work {
+    fn begin(future: impl Future<Output = ()> + Send + 'static) -> Arc<Self> {
+        // Where this is polled from a task, that task's budget is not to be spent on it.
+        let future = tokio::task::unconstrained(future);
+        let work = Arc::new(Self {
+            future: Mutex::new(Some(Box::pin(future))),
+            is_due: AtomicBool::new(false),
+            is_stopped: AtomicBool::new(false),
+        });
+        work.wake_by_ref();
+        work
+    }
+
+    fn stop(self: &Arc<Self>) {
+        self.is_stopped.store(true, Ordering::SeqCst);
+        self.wake_by_ref();
+    }
+}
+
+impl Wake for Work {
+    fn wake(self: Arc<Self>) {
+        self.wake_by_ref();
+    }
+
+    /// Runs both ends until they wait. Where they run already, further up or on another thread, they go round again.
+    fn wake_by_ref(self: &Arc<Self>) {
+        self.is_due.store(true, Ordering::SeqCst);
+        while self.is_due.load(Ordering::SeqCst) {
+            let mut future = match self.future.try_lock() {
+                Ok(future) => future,
+                Err(TryLockError::Poisoned(poisoned)) => poisoned.into_inner(),
+                Err(TryLockError::WouldBlock) => return,
+            };
+            while self.is_due.swap(false, Ordering::SeqCst) {
+                let Some(running) = future.as_mut() else {
+                    continue;
+                };
+                let waker = Waker::from(Arc::clone(self));
+                let mut task = Context::from_waker(&waker);
+                let is_over = self.is_stopped.load(Ordering::SeqCst)
+                    || running.as_mut().poll(&mut task).is_ready();
+                if is_over {
+                    *future = None;
+                }
+            }
+        }
+    }
+}
+
+impl fmt::Debug for Work {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Work")
+            .field("is_stopped", &self.is_stopped)
+            .finish_non_exhaustive()
+    }
+}
+
+/// The script as a handler: `Out` is what the code under test says, `In` what it gets back.
+struct Scripted<Out, In>(Arc<Script<Out, In>>);
+
+impl<Out: Envelope, In: Envelope> Dispatch for Scripted<Out, In> {
+    type In = Out;
+    type Out = In;
+    type Context = ();
+
+    fn for_call((): &(), _: Call) {}
+
+    async fn dispatch(&self, (): &(), message: Out) -> Result<Answered<In>, Status> {
+        let exchange = Out::VARIANTS
+            .get(message.index())
+            .map(|variant| variant.exchange);
+        match exchange {
+            Some(Exchange::Call {
+                response_stream: true,
+                ..
+            }) => Ok(answers(self.0.call_streaming(message))),
+            Some(Exchange::Call { .. }) => Ok(Answered::Message(self.0.call(message)?)),
+            _ => {
+                self.0.deliver(message)?;
+                Ok(Answered::Nothing)
+            }
+        }
+    }
+
+    async fn dispatch_stream(
+        &self,
+        (): &(),
+        variant: u16,
+        requests: Streaming<Out>,
+    ) -> Result<Answered<In>, Status> {
+        let requests = Sent(requests);
+        match crate::protocol::variant_of::<Out>(variant).map(|row| row.exchange) {
+            Some(Exchange::Call {
+                response_stream: true,
+                ..
+            }) => Ok(answers(self.0.converse(variant, requests))),
+            _ => Ok(Answered::Message(self.0.upload(variant, requests).await?)),
+        }
+    }
+
+    async fn connected(&self, (): &()) {}
+
+    async fn disconnected(&self, (): &(), _: DisconnectReason) {}
+}
+
+/// The answers of a script as those of a handler.
+fn answers<In: Envelope>(answers: Answers<In>) -> Answered<In> {
+    let items: ItemStream<In> = Box::pin(Statuses(answers));
+    Answered::Stream(items)
+}
+
+/// Answers whose errors are statuses.
+struct Statuses<In>(Answers<In>);
+
+impl<In> Stream for Statuses<In> {
+    type Item = Result<In, Status>;
+
+    fn poll_next(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> std::task::Poll<Option<Self::Item>> {
+        let next = self.get_mut().0.as_mut().poll_next(context);
+        next.map(|item| item.map(|item| item.map_err(Status::from)))
+    }
+}
+
+/// Requests as they were sent. Where they break off, nothing more comes.
+struct Sent<Out>(Streaming<Out>);
+
+impl<Out> Stream for Sent<Out> {
+    type Item = Out;
+
+    fn poll_next(self: Pin<&mut Self>, context: &mut Context<'_>) -> std::task::Poll<Option<Out>> {
+        let next = Pin::new(&mut self.get_mut().0).poll_next(context);
+        next.map(|item| item.and_then(Result::ok))
+    }
+}
