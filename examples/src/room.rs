@@ -4,9 +4,10 @@ use std::{
     collections::BTreeMap,
     fmt,
     sync::{Mutex, MutexGuard, PoisonError},
+    time::Duration,
 };
 
-use msip_runtime::{Broadcast, DisconnectReason, Peer, Status};
+use msip_runtime::{Broadcast, CallOptions, DisconnectReason, Peer, Status};
 use tokio::task::JoinSet;
 
 use crate::chat::{
@@ -16,6 +17,9 @@ use crate::chat::{
 
 /// The longest name, in characters.
 const LONGEST_NAME: usize = 20;
+
+/// How long somebody is waited for who is asked whether anyone is there.
+const PATIENCE: Duration = Duration::from_secs(2);
 
 /// A room that people enter under a name, and talk in.
 ///
@@ -101,14 +105,17 @@ impl HandleClientToServer for Room {
         });
     }
 
-    /// Asks every client at once, within what remains of the caller's own deadline.
+    /// Asks every client at once, for half of what remains of the caller's own time: who does not answer is away, and
+    /// the answer has to travel too.
     async fn on_who_req(&self, peer: &Peer<Chat>, _: WhoReq) -> Result<WhoRsp, Status> {
         let members: Vec<_> = self.members().clone().into_iter().collect();
-        let call = *peer.call();
+        let remaining = peer.call().remaining();
+        let patience = remaining.map_or(PATIENCE, |remaining| PATIENCE.min(remaining / 2));
+        let options = CallOptions::from(peer.call()).timeout(patience);
         let mut asked = JoinSet::new();
         for (user, member) in members {
             asked.spawn(async move {
-                let answer = member.with(call).presence_req(PresenceReq {}).await;
+                let answer = member.with(options).presence_req(PresenceReq {}).await;
                 let active = answer.is_ok_and(|answer| answer.active);
                 Person { user, active }
             });

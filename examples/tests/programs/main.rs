@@ -7,5 +7,6 @@
 
 mod chat;
 mod inspect_json;
+mod mock;
 mod program;
 mod quickstart;
