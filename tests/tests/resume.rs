@@ -127,6 +127,8 @@ async fn deliveries_are_handled_once_and_in_order_across_cuts() {
                 sender.save_ind(SaveInd { number }).await
             }));
             if number % 20 == 0 {
+                // The pace of the connections, or all would be sent between two cuts.
+                until_connected(&client, true).await;
                 let _ = client.ping(0, Duration::from_secs(60)).await;
             }
         }

@@ -249,6 +249,8 @@ impl Driver {
         };
         if is_idle {
             session.release_memory();
+            // The handlers give back what they have.
+            return Ok(Turn::Busy);
         }
         if session.is_finished() && self.writing.is_none() {
             return Err(Ending::Finished);

@@ -6,12 +6,14 @@
 mod detached;
 mod exchange;
 mod inflow;
+mod settled;
 mod stream;
 mod wait_queue;
 
 pub(crate) use detached::Watch;
 pub(crate) use exchange::PROTOCOL_TIMEOUT;
 pub(crate) use inflow::Inflow;
+pub(crate) use settled::Settled;
 pub(crate) use stream::{Answers, Opening, Requests, Sending, Taken, read, upload};
 
 use std::{
@@ -196,22 +198,6 @@ impl Link {
         Some(result)
     }
 
-    /// Does something to the session, where it is this one still.
-    pub(crate) fn with_this_session(&self, generation: u64, action: impl FnOnce(&mut Session)) {
-        let waker = {
-            let mut state = self.lock();
-            if state.generation != generation {
-                return;
-            }
-            let Some(session) = state.session.as_mut() else {
-                return;
-            };
-            action(session);
-            [None, state.driver_to_wake()]
-        };
-        waker.into_iter().flatten().for_each(Waker::wake);
-    }
-
     /// A call goes on in a task, which ends with it; at once where the caller has lost interest meanwhile.
     pub(crate) fn call_runs(&self, call: CallToAnswer, task: AbortHandle) {
         let mut state = self.lock();
@@ -241,11 +227,7 @@ impl Link {
                 return;
             };
             session.reply(call.slot, reply);
-            if !state.serving.is_empty() {
-                state.serving.remove(&call.slot);
-            }
-            let reader = state.end_requests(call.slot);
-            [reader, state.driver_to_wake()]
+            [state.end_call(call.slot), state.driver_to_wake()]
         };
         wakers.into_iter().flatten().for_each(Waker::wake);
     }
@@ -256,6 +238,11 @@ impl Link {
             self.lock().serving.get(&call.slot),
             Some(Serving::Cancelled)
         )
+    }
+
+    /// Whether any caller may have lost interest already.
+    pub(crate) fn has_cancelled(&self) -> bool {
+        !self.lock().serving.is_empty()
     }
 
     /// What holds as long as the session does.
@@ -367,6 +354,14 @@ impl State {
         if let Some(Serving::Running(task)) = self.serving.insert(slot, Serving::Cancelled) {
             task.abort();
         }
+    }
+
+    /// The call has been answered. Returns whom to wake.
+    fn end_call(&mut self, slot: ServedSlot) -> Option<Waker> {
+        if !self.serving.is_empty() {
+            self.serving.remove(&slot);
+        }
+        self.end_requests(slot)
     }
 
     /// The call has ended, and with it its request stream. Returns whom to wake.

@@ -1,0 +1,64 @@
+//! From a body to the message in it.
+
+use super::Dispatch;
+use crate::{
+    BodyError, Code, Status,
+    body::Encoding,
+    link::Link,
+    protocol::{Exchange, Variant, variant_of},
+    session::{Incoming, ReplyTo},
+};
+
+/// Reads a body, unless its variant is not one that can come so.
+pub(super) fn decode<D: Dispatch>(
+    encoding: &Encoding,
+    link: &Link,
+    incoming: Incoming,
+) -> Result<(D::In, &'static Variant), Status> {
+    let Incoming {
+        variant,
+        mut body,
+        compressed,
+        reply,
+        ..
+    } = incoming;
+    let row = expect::<D>(variant, reply)?;
+    let unreadable = |error: BodyError| Status::new(error.code(), error.to_string());
+    if compressed {
+        body = encoding.inflate(variant, body).map_err(unreadable)?;
+        if let ReplyTo::Call(slot) = reply
+            && let Some(Err(busy)) = link.with_session(|session| session.inflated(slot, body.len()))
+        {
+            return Err(Status::resource_exhausted(busy.to_string()));
+        }
+    }
+    let message = encoding.decode(variant, body);
+    message.map(|message| (message, row)).map_err(unreadable)
+}
+
+/// The row of a variant, unless it is not one that can come so.
+pub(super) fn expect<D: Dispatch>(
+    variant: u16,
+    reply: ReplyTo,
+) -> Result<&'static Variant, Status> {
+    let Some(row) = variant_of::<D::In>(variant) else {
+        return Err(Status::new(
+            Code::Unimplemented,
+            BodyError::unknown_variant(variant).to_string(),
+        ));
+    };
+    let name = row.name;
+    match (row.exchange, reply) {
+        (Exchange::Answer, _) => Err(Status::unsolicited(name)),
+        (Exchange::Call { .. }, ReplyTo::Call(_))
+        | (Exchange::OneWay | Exchange::Acknowledged, ReplyTo::Nobody | ReplyTo::Delivery { .. }) => {
+            Ok(row)
+        }
+        (Exchange::Call { .. }, _) => Err(Status::invalid_argument(format!(
+            "`{name}` is a call, and nobody waits for its answer"
+        ))),
+        (_, ReplyTo::Call(_)) => Err(Status::invalid_argument(format!(
+            "`{name}` has no answer, and somebody waits for one"
+        ))),
+    }
+}

@@ -1,0 +1,372 @@
+//! The loop that runs the handlers of one session.
+
+use std::{
+    collections::VecDeque,
+    future::{Future, poll_fn},
+    pin::{Pin, pin},
+    sync::Arc,
+    task::{Context, Poll},
+    time::Duration,
+};
+
+use tokio::{
+    task::JoinSet,
+    time::{Instant, timeout_at},
+};
+
+use super::{
+    Dispatch,
+    decode::{decode, expect},
+    inbox::{Inbox, Item},
+    owed::{Handled, Owed},
+    panics::{caught, panicked, poll_caught},
+    settling::Settling,
+};
+use crate::{
+    Answered, Code, Status, Streaming,
+    call::Call,
+    link::{CallToAnswer, Link, PROTOCOL_TIMEOUT},
+    protocol::{Envelope as _, Exchange, Variant},
+    session::{Incoming, ReplyTo, ServedSlot, Session},
+};
+
+/// Handles what is received, until the inbox is closed and empty. Calls that are still open then are dropped:
+/// nobody is there to take their answers.
+pub(crate) async fn run<D: Dispatch>(
+    side: Arc<D>,
+    context: D::Context,
+    link: Arc<Link>,
+    inbox: Arc<Inbox>,
+) {
+    let mut handlers = Handlers {
+        settling: Settling::new(link.terms()),
+        side,
+        context,
+        link,
+        calls: JoinSet::new(),
+        moment: None,
+    };
+    handlers.run(&inbox).await;
+    handlers.calls.shutdown().await;
+}
+
+/// The handlers of one session.
+struct Handlers<D: Dispatch> {
+    side: Arc<D>,
+    context: D::Context,
+    link: Arc<Link>,
+    /// Calls that were not done at once.
+    calls: JoinSet<()>,
+    settling: Settling<D::Out>,
+    moment: Option<Moment>,
+}
+
+/// What is true of all calls that are begun without waiting in between.
+#[derive(Debug, Clone, Copy)]
+struct Moment {
+    now: Instant,
+    /// Some callers may have lost interest already.
+    has_cancelled: bool,
+}
+
+/// Where the handler of a call is polled first. Most are done then, and the place is free for the next one: a call
+/// allocates nothing.
+type Seat<F> = Pin<Box<Option<F>>>;
+
+impl<D: Dispatch> Handlers<D> {
+    async fn run(&mut self, inbox: &Inbox) {
+        let mut batch = VecDeque::new();
+        let mut seat = Box::pin(None);
+        while poll_fn(|task| self.poll_next(inbox, task, &mut batch)).await {
+            self.moment = None;
+            while let Some(item) = batch.pop_front() {
+                let incoming = match item {
+                    Item::Message(incoming) => incoming,
+                    Item::Connected(terms) => {
+                        self.settling.settle(&self.link);
+                        self.settling.terms = terms;
+                        if let Err(panic) = caught(self.side.connected(&self.context)).await {
+                            tracing::error!(panic, "the handler of a new connection panicked");
+                        }
+                        continue;
+                    }
+                    Item::Disconnected(reason) => {
+                        self.settling.settle(&self.link);
+                        let told = self.side.disconnected(&self.context, *reason);
+                        if let Err(panic) = caught(told).await {
+                            tracing::error!(panic, "the handler of a lost connection panicked");
+                        }
+                        continue;
+                    }
+                };
+                match incoming.reply {
+                    ReplyTo::Nobody | ReplyTo::Delivery { .. } => self.handle(incoming).await,
+                    ReplyTo::Call(slot) if !inbox.is_closed() => {
+                        self.serve(&mut seat, handler::<D>, incoming, slot).await;
+                    }
+                    ReplyTo::Call(_) => {}
+                }
+                if self.settling.is_due() {
+                    self.settling.settle(&self.link);
+                }
+            }
+            self.settling.settle(&self.link);
+            while let Some(ended) = self.calls.try_join_next() {
+                debug_assert!(
+                    !ended.is_err_and(|error| error.is_panic()),
+                    "calls catch their panics"
+                );
+            }
+        }
+    }
+
+    fn poll_next(
+        &mut self,
+        inbox: &Inbox,
+        task: &mut Context<'_>,
+        batch: &mut VecDeque<Item>,
+    ) -> Poll<bool> {
+        let next = inbox.poll_next(task, batch);
+        if next.is_pending() && inbox.take_release() {
+            *batch = VecDeque::new();
+            self.settling.release();
+        }
+        next
+    }
+
+    /// Handles a one-way message, to its end.
+    async fn handle(&mut self, incoming: Incoming) {
+        let Incoming {
+            payload_len,
+            variant,
+            reply,
+            ..
+        } = incoming;
+        let outcome = match decode::<D>(&self.settling.terms.encoding, &self.link, incoming) {
+            Ok((message, row)) => {
+                tracing::trace!(message = row.name, "handling");
+                self.dispatch(variant, message).await
+            }
+            Err(status) => Err(status),
+        };
+        self.settling.handled(payload_len);
+        match (reply, outcome) {
+            (ReplyTo::Delivery { id, urgent }, outcome) => {
+                self.settling.acknowledge(id, urgent, outcome);
+            }
+            (_, Err(status)) => {
+                // The status may quote the body, and what was said is nothing for a log.
+                let code = status.code().name();
+                tracing::debug!(
+                    variant,
+                    code,
+                    "a message that nobody waits for was not handled"
+                );
+                self.link.with_session(Session::count_ignored);
+            }
+            (_, Ok(())) => {}
+        }
+    }
+
+    /// Runs the handler of a one-way message. Before it is waited for, what came before it is settled: the other
+    /// side may go on meanwhile.
+    async fn dispatch(&mut self, variant: u16, message: D::In) -> Result<(), Status> {
+        let Self {
+            side,
+            context,
+            link,
+            settling,
+            moment,
+            ..
+        } = self;
+        let mut handler = pin!(side.dispatch(context, message));
+        let outcome = poll_fn(|task| {
+            let polled = poll_caught(handler.as_mut(), task);
+            if polled.is_pending() {
+                *moment = None;
+                settling.settle(link);
+            }
+            polled
+        })
+        .await;
+        match outcome {
+            Ok(outcome) => outcome.map(|_| ()),
+            Err(panic) => Err(panicked(variant, &panic)),
+        }
+    }
+
+    /// Begins a call, which goes on in a task unless it is done at once.
+    async fn serve<F>(
+        &mut self,
+        seat: &mut Seat<F>,
+        handler: impl FnOnce(Arc<D>, D::Context, Request<D::In>, u16) -> F,
+        incoming: Incoming,
+        slot: ServedSlot,
+    ) where
+        F: Future<Output = Result<Answered<D::Out>, Status>> + Send + 'static,
+    {
+        let call = CallToAnswer {
+            slot,
+            generation: self.settling.terms.generation,
+        };
+        let moment = self.moment();
+        let timeout = incoming.timeout;
+        let (request, row) = match self.request(incoming, call, moment) {
+            Ok(request) => request,
+            Err(status) => return self.owed(call, None).fail(&status),
+        };
+        tracing::trace!(call = row.name, "serving");
+        let deadline = deadline(row, timeout, moment.now);
+        let context = D::for_call(&self.context, Call::with_deadline(deadline));
+        let variant = row.number;
+        seat.set(Some(handler(
+            Arc::clone(&self.side),
+            context,
+            request,
+            variant,
+        )));
+        let polled = poll_fn(|task| Poll::Ready(poll_seat(seat, task))).await;
+        let handled = match polled {
+            Poll::Ready(handled) => {
+                seat.set(None);
+                handled
+            }
+            Poll::Pending => {
+                let mut seat = std::mem::replace(seat, Box::pin(None));
+                let owed = self.owed(call, deadline);
+                return self.go_on(call, deadline, async move {
+                    let handled = poll_fn(|task| poll_seat(&mut seat, task)).await;
+                    owed.pay(handled, variant).await;
+                });
+            }
+        };
+        match handled {
+            Ok(Ok(Answered::Message(answer))) if self.settling.terms.encoding.is_plain() => {
+                match D::Out::VARIANTS.get(answer.index()) {
+                    Some(row) => self.settling.answer(slot, row.number, answer),
+                    None => self
+                        .owed(call, deadline)
+                        .fail(&Status::internal("the answer has no variant")),
+                }
+            }
+            Ok(Ok(Answered::Stream(_))) => {
+                let mut paying = Box::pin(self.owed(call, deadline).pay(handled, variant));
+                if poll_fn(|task| Poll::Ready(paying.as_mut().poll(task).is_pending())).await {
+                    self.go_on(call, deadline, paying);
+                }
+            }
+            handled => self.owed(call, deadline).pay(handled, variant).await,
+        }
+    }
+
+    /// A call goes on in a task.
+    fn go_on(
+        &mut self,
+        call: CallToAnswer,
+        deadline: Option<Instant>,
+        serving: impl Future<Output = ()> + Send + 'static,
+    ) {
+        let task = self.calls.spawn(async move {
+            match deadline {
+                // Dropping the call answers it.
+                Some(deadline) => drop(timeout_at(deadline, serving).await),
+                None => serving.await,
+            }
+        });
+        self.link.call_runs(call, task);
+    }
+
+    fn owed(&self, call: CallToAnswer, deadline: Option<Instant>) -> Owed {
+        let encoding = self.settling.terms.encoding.clone();
+        Owed::new(&self.link, call, encoding, deadline)
+    }
+
+    fn moment(&mut self) -> Moment {
+        *self.moment.get_or_insert_with(|| Moment {
+            now: Instant::now(),
+            has_cancelled: self.link.has_cancelled(),
+        })
+    }
+
+    /// What a call asks for, unless nobody waits for the answer any more.
+    fn request(
+        &self,
+        incoming: Incoming,
+        call: CallToAnswer,
+        moment: Moment,
+    ) -> Result<(Request<D::In>, &'static Variant), Status> {
+        if moment.has_cancelled && self.link.is_cancelled(call) {
+            return Err(Status::new(Code::Cancelled, "cancelled before it began"));
+        }
+        if !incoming.is_stream {
+            let encoding = &self.settling.terms.encoding;
+            let (message, row) = decode::<D>(encoding, &self.link, incoming)?;
+            return match row.exchange {
+                Exchange::Call {
+                    request_stream: true,
+                    ..
+                } => Err(Status::invalid_argument(format!(
+                    "`{}` asks for a stream of requests",
+                    row.name
+                ))),
+                _ => Ok((Request::Message(message), row)),
+            };
+        }
+        let row = expect::<D>(incoming.variant, incoming.reply)?;
+        let requests = match row.exchange {
+            Exchange::Call {
+                request_stream: true,
+                ..
+            } => self.link.requests(call.slot),
+            _ => {
+                return Err(Status::invalid_argument(format!(
+                    "`{}` asks for one request",
+                    row.name
+                )));
+            }
+        };
+        let requests =
+            requests.ok_or_else(|| Status::new(Code::Cancelled, "the call has ended"))?;
+        Ok((Request::Stream(Streaming::requests(requests)), row))
+    }
+}
+
+/// What a handler of a call is given.
+enum Request<In> {
+    Message(In),
+    Stream(Streaming<In>),
+}
+
+/// The handler of a call, which owns all that it needs, so that it can go on in a task.
+async fn handler<D: Dispatch>(
+    side: Arc<D>,
+    context: D::Context,
+    request: Request<D::In>,
+    variant: u16,
+) -> Result<Answered<D::Out>, Status> {
+    match request {
+        Request::Message(message) => side.dispatch(&context, message).await,
+        Request::Stream(requests) => side.dispatch_stream(&context, variant, requests).await,
+    }
+}
+
+fn poll_seat<F, Out>(seat: &mut Seat<F>, task: &mut Context<'_>) -> Poll<Handled<Out>>
+where
+    F: Future<Output = Result<Answered<Out>, Status>>,
+{
+    match seat.as_mut().as_pin_mut() {
+        Some(handler) => poll_caught(handler, task),
+        // Nobody polls a seat that is free.
+        None => Poll::Pending,
+    }
+}
+
+/// When a call has to be answered. One with a stream may go on for as long as both sides like, unless the schema or
+/// the caller says otherwise.
+fn deadline(row: &Variant, told: Option<Duration>, now: Instant) -> Option<Instant> {
+    let schema = row
+        .timeout_ms
+        .map(|ms| Duration::from_millis(u64::from(ms)));
+    let default = (!row.has_streams()).then_some(PROTOCOL_TIMEOUT);
+    now.checked_add(told.or(schema).or(default)?)
+}

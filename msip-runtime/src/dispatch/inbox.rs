@@ -1,0 +1,139 @@
+//! What has been received and waits for its handler.
+
+use std::{
+    collections::VecDeque,
+    sync::{
+        Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
+    task::{Context, Poll, Waker},
+};
+
+use crate::{DisconnectReason, link::Terms, session::Incoming};
+
+/// What has been received and not been handled yet. The session's window and limits bound it.
+#[derive(Debug, Default)]
+pub(crate) struct Inbox {
+    state: Mutex<InboxState>,
+    is_closed: AtomicBool,
+}
+
+/// What has been read from one chunk, on its way to the inbox.
+#[derive(Debug, Default)]
+pub(crate) struct Received(VecDeque<Item>);
+
+impl Received {
+    pub(crate) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    pub(crate) fn push(&mut self, incoming: Incoming) {
+        self.0.push_back(Item::Message(incoming));
+    }
+}
+
+/// Something to be handled, in its turn.
+#[derive(Debug)]
+pub(super) enum Item {
+    /// A connection is there; what follows came by it.
+    Connected(Terms),
+    /// It is gone, and the session is not.
+    Disconnected(Box<DisconnectReason>),
+    Message(Incoming),
+}
+
+#[derive(Debug, Default)]
+struct InboxState {
+    queue: VecDeque<Item>,
+    is_to_release: bool,
+    reader: Option<Waker>,
+}
+
+impl Inbox {
+    fn lock(&self) -> MutexGuard<'_, InboxState> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Adds what has been received, in order, and leaves `received` empty. The caller polls the handlers next: nobody
+    /// is woken.
+    pub(crate) fn extend(&self, received: &mut Received) {
+        let mut state = self.lock();
+        if state.queue.is_empty() {
+            std::mem::swap(&mut state.queue, &mut received.0);
+        } else {
+            state.queue.append(&mut received.0);
+        }
+    }
+
+    /// Asks for the memory back that a burst needed. The caller polls the handlers next: nobody is woken.
+    pub(crate) fn release(&self) {
+        let mut state = self.lock();
+        if state.queue.is_empty() {
+            state.queue = VecDeque::new();
+        }
+        state.is_to_release = true;
+    }
+
+    /// Whether memory is to be given back.
+    pub(super) fn take_release(&self) -> bool {
+        std::mem::take(&mut self.lock().is_to_release)
+    }
+
+    /// A connection is there: what is added from here on comes by it.
+    pub(crate) fn connected(&self, terms: Terms) {
+        self.add(Item::Connected(terms));
+    }
+
+    /// The connection is gone, and the session is not.
+    pub(crate) fn disconnected(&self, reason: DisconnectReason) {
+        self.add(Item::Disconnected(Box::new(reason)));
+    }
+
+    fn add(&self, item: Item) {
+        let reader = {
+            let mut state = self.lock();
+            state.queue.push_back(item);
+            state.reader.take()
+        };
+        if let Some(reader) = reader {
+            reader.wake();
+        }
+    }
+
+    /// Nothing more will be received.
+    pub(crate) fn close(&self) {
+        let reader = {
+            let mut state = self.lock();
+            self.is_closed.store(true, Ordering::Release);
+            state.reader.take()
+        };
+        if let Some(reader) = reader {
+            reader.wake();
+        }
+    }
+
+    /// All that is there, in `batch`, which is empty before. `false` when nothing more will come.
+    pub(super) fn poll_next(
+        &self,
+        context: &mut Context<'_>,
+        batch: &mut VecDeque<Item>,
+    ) -> Poll<bool> {
+        let mut state = self.lock();
+        if !state.queue.is_empty() {
+            std::mem::swap(&mut state.queue, batch);
+            return Poll::Ready(true);
+        }
+        if self.is_closed() {
+            return Poll::Ready(false);
+        }
+        match &mut state.reader {
+            Some(known) => known.clone_from(context.waker()),
+            unknown => *unknown = Some(context.waker().clone()),
+        }
+        Poll::Pending
+    }
+
+    pub(super) fn is_closed(&self) -> bool {
+        self.is_closed.load(Ordering::Acquire)
+    }
+}

@@ -1,0 +1,57 @@
+//! From bodies to handlers: one-way messages one after the other, calls side by side.
+//!
+//! The loop here runs inside the connection's own task, so that a message costs no task of its own. A call is
+//! polled once in place, and only if it is not done by then does it move to a task, which this loop owns.
+
+mod decode;
+mod handlers;
+mod inbox;
+mod owed;
+mod panics;
+mod settling;
+
+use std::future::Future;
+
+pub(crate) use handlers::run;
+pub(crate) use inbox::{Inbox, Received};
+pub(crate) use panics::caught;
+
+use crate::{Answered, DisconnectReason, Envelope, Status, Streaming, call::Call};
+
+/// One side of a protocol with its handler: what a message becomes a method call of.
+pub(crate) trait Dispatch: Send + Sync + 'static {
+    /// What the other side says.
+    type In: Envelope;
+    /// What this side answers with.
+    type Out: Envelope;
+    /// What a handler is given beside the message: the peer, or the client.
+    type Context: Clone + Send + Sync + 'static;
+
+    /// The context of one exchange.
+    fn for_call(context: &Self::Context, call: Call) -> Self::Context;
+
+    /// Hands a message to its handler method.
+    fn dispatch(
+        &self,
+        context: &Self::Context,
+        message: Self::In,
+    ) -> impl Future<Output = Result<Answered<Self::Out>, Status>> + Send;
+
+    /// Hands a stream of requests to the handler method of this variant.
+    fn dispatch_stream(
+        &self,
+        context: &Self::Context,
+        variant: u16,
+        requests: Streaming<Self::In>,
+    ) -> impl Future<Output = Result<Answered<Self::Out>, Status>> + Send;
+
+    /// The connection is there.
+    fn connected(&self, context: &Self::Context) -> impl Future<Output = ()> + Send;
+
+    /// The connection is gone.
+    fn disconnected(
+        &self,
+        context: &Self::Context,
+        reason: DisconnectReason,
+    ) -> impl Future<Output = ()> + Send;
+}

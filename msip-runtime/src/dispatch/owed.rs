@@ -1,0 +1,134 @@
+//! The answer that a call is owed, whatever becomes of its handler.
+
+use std::{future::poll_fn, sync::Arc};
+
+use tokio::time::Instant;
+
+use super::panics::{caught, panicked};
+use crate::{
+    Answered, Code, Envelope, ItemStream, SendError, Status,
+    body::Encoding,
+    link::{CallToAnswer, Link},
+    session::Reply,
+};
+
+/// What became of a handler: what it returned, or the text of its panic.
+pub(super) type Handled<Out> = Result<Result<Answered<Out>, Status>, String>;
+
+/// The answer that a call is owed. Dropped without one, it tells the caller why.
+#[derive(Debug)]
+pub(super) struct Owed {
+    link: Arc<Link>,
+    call: CallToAnswer,
+    encoding: Encoding,
+    deadline: Option<Instant>,
+    is_paid: bool,
+}
+
+/// What [`Reply`] needs as the type of an encoder where there is none.
+type NoBody = fn(&mut Vec<u8>);
+
+impl Owed {
+    pub(super) fn new(
+        link: &Arc<Link>,
+        call: CallToAnswer,
+        encoding: Encoding,
+        deadline: Option<Instant>,
+    ) -> Self {
+        Self {
+            link: Arc::clone(link),
+            call,
+            encoding,
+            deadline,
+            is_paid: false,
+        }
+    }
+
+    /// Pays what the handler has come to. Only a stream of answers takes its time.
+    pub(super) async fn pay<Out: Envelope>(self, handled: Handled<Out>, variant: u16) {
+        match handled {
+            Ok(Ok(Answered::Message(answer))) => self.answer(&answer),
+            Ok(Ok(Answered::Stream(answers))) => self.answer_stream(answers, variant).await,
+            Ok(Ok(Answered::Nothing)) => {
+                self.fail(&Status::internal("the handler has no answer for a call"));
+            }
+            Ok(Err(status)) => self.fail(&status),
+            Err(panic) => self.fail(&panicked(variant, &panic)),
+        }
+    }
+
+    fn answer<E: Envelope>(mut self, answer: &E) {
+        let Some(row) = E::VARIANTS.get(answer.index()) else {
+            return self.fail(&Status::internal("the answer has no variant"));
+        };
+        let prepared = match self.encoding.prepare(answer, row) {
+            Ok(prepared) => prepared,
+            Err(error) => return self.fail(&Status::new(error.code(), error.to_string())),
+        };
+        self.is_paid = true;
+        let encode = |buffer: &mut Vec<u8>| match &prepared {
+            Some(prepared) => buffer.extend_from_slice(&prepared.bytes),
+            None => answer.encode(buffer),
+        };
+        let reply = Reply::Message {
+            variant: row.number,
+            len: prepared
+                .as_ref()
+                .map_or_else(|| answer.encoded_len(), |prepared| prepared.len),
+            compressed: prepared
+                .as_ref()
+                .is_some_and(|prepared| prepared.compressed),
+            encode,
+        };
+        self.link.reply(self.call, reply);
+    }
+
+    /// Sends the answers of a stream, and its end. Their own panic ends them.
+    async fn answer_stream<E: Envelope>(self, answers: ItemStream<E>, variant: u16) {
+        self.link.begin_answers(self.call);
+        let mut answers = answers;
+        loop {
+            let next = poll_fn(|task| answers.as_mut().poll_next(task));
+            match caught(next).await {
+                Ok(Some(Ok(answer))) => match self.link.send_answer(self.call, &answer).await {
+                    Ok(()) => {}
+                    Err(error @ SendError::TooLarge { .. }) => return self.fail(&error.into()),
+                    // The caller is gone, or has lost interest.
+                    Err(_) => {
+                        return self.fail(&Status::new(Code::Cancelled, "the call has ended"));
+                    }
+                },
+                Ok(Some(Err(status))) => return self.fail(&status),
+                Ok(None) => return self.end(),
+                Err(panic) => return self.fail(&panicked(variant, &panic)),
+            }
+        }
+    }
+
+    fn end(mut self) {
+        self.is_paid = true;
+        self.link.reply(self.call, Reply::<NoBody>::End);
+    }
+
+    pub(super) fn fail(mut self, status: &Status) {
+        self.pay_error(status);
+    }
+
+    fn pay_error(&mut self, status: &Status) {
+        self.is_paid = true;
+        self.link.reply(self.call, Reply::<NoBody>::Error(status));
+    }
+}
+
+impl Drop for Owed {
+    fn drop(&mut self) {
+        if self.is_paid {
+            return;
+        }
+        let status = match self.deadline {
+            Some(deadline) if Instant::now() >= deadline => Status::deadline_exceeded(),
+            _ => Status::new(Code::Cancelled, "the handler was dropped"),
+        };
+        self.pay_error(&status);
+    }
+}

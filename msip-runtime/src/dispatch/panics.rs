@@ -1,0 +1,43 @@
+//! Panics of handlers, which end at the handler.
+
+use std::{
+    any::Any,
+    future::{Future, poll_fn},
+    panic::{AssertUnwindSafe, catch_unwind},
+    pin::{Pin, pin},
+    task::{Context, Poll},
+};
+
+use crate::Status;
+
+/// Runs a handler, and turns its panic into an error with the panic's text.
+pub(crate) async fn caught<F: Future>(handler: F) -> Result<F::Output, String> {
+    let mut handler = pin!(handler);
+    poll_fn(|task| poll_caught(handler.as_mut(), task)).await
+}
+
+pub(super) fn poll_caught<F: Future>(
+    handler: Pin<&mut F>,
+    task: &mut Context<'_>,
+) -> Poll<Result<F::Output, String>> {
+    // The handler is not touched again after its panic but to be dropped, and what it shares with others is the
+    // user's: as in a task that panics.
+    match catch_unwind(AssertUnwindSafe(|| handler.poll(task))) {
+        Ok(poll) => poll.map(Ok),
+        Err(panic) => Poll::Ready(Err(panic_text(&*panic))),
+    }
+}
+
+fn panic_text(panic: &(dyn Any + Send)) -> String {
+    let text = panic
+        .downcast_ref::<&str>()
+        .copied()
+        .or_else(|| panic.downcast_ref::<String>().map(String::as_str));
+    text.unwrap_or("a panic without a text").to_owned()
+}
+
+/// What the other side is told of a panic.
+pub(super) fn panicked(variant: u16, panic: &str) -> Status {
+    tracing::error!(variant, panic, "a handler panicked");
+    Status::internal("the handler panicked")
+}

@@ -1,0 +1,88 @@
+//! What handlers have come to, many of them under one lock.
+
+use std::task::Waker;
+
+use super::{Link, State, Terms};
+use crate::{
+    Envelope, Status,
+    session::{Reply, ServedSlot},
+    wire::{Credit, MsgId},
+};
+
+/// What the handler of one message has come to.
+#[derive(Debug)]
+pub(crate) enum Settled<Out> {
+    /// A call, which is answered with a message: its variant, and the length of its body.
+    Call {
+        slot: ServedSlot,
+        variant: u16,
+        len: usize,
+        answer: Out,
+    },
+    /// A delivery.
+    Delivery {
+        id: MsgId,
+        urgent: bool,
+        outcome: Result<(), Status>,
+    },
+}
+
+impl Link {
+    /// Answers what has been handled, and grants the other side `handled` again; nothing where the session is gone by
+    /// which it came. Leaves `settled` empty.
+    pub(crate) fn settle<Out: Envelope>(
+        &self,
+        terms: &Terms,
+        handled: Credit,
+        settled: &mut Vec<Settled<Out>>,
+    ) {
+        let mut readers: Vec<Waker> = Vec::new();
+        let driver = {
+            let mut state = self.lock();
+            if state.generation != terms.generation {
+                settled.clear();
+                return;
+            }
+            for settled in settled.drain(..) {
+                readers.extend(state.settle(settled));
+            }
+            if let Some(session) = state.session().filter(|_| handled.items > 0) {
+                session.consumed(handled, terms.connection);
+            }
+            state.driver_to_wake()
+        };
+        readers.into_iter().chain(driver).for_each(Waker::wake);
+    }
+}
+
+impl State {
+    /// Returns whom to wake.
+    fn settle<Out: Envelope>(&mut self, settled: Settled<Out>) -> Option<Waker> {
+        let session = self.session.as_mut()?;
+        match settled {
+            Settled::Call {
+                slot,
+                variant,
+                len,
+                answer,
+            } => {
+                let reply = Reply::Message {
+                    variant,
+                    len,
+                    compressed: false,
+                    encode: |buffer: &mut Vec<u8>| answer.encode(buffer),
+                };
+                session.reply(slot, reply);
+                self.end_call(slot)
+            }
+            Settled::Delivery {
+                id,
+                urgent,
+                outcome,
+            } => {
+                session.acknowledge(id, urgent, outcome.as_ref().map(|&()| ()));
+                None
+            }
+        }
+    }
+}
