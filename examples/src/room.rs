@@ -114,6 +114,7 @@ impl HandleClientToServer for Room {
         let options = CallOptions::from(peer.call()).timeout(patience);
         let mut asked = JoinSet::new();
         for (user, member) in members {
+            let options = options.clone();
             asked.spawn(async move {
                 let answer = member.with(options).presence_req(PresenceReq {}).await;
                 let active = answer.is_ok_and(|answer| answer.active);

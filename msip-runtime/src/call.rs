@@ -1,44 +1,140 @@
 //! What a handler can know of the exchange that it serves.
 
-use std::time::Duration;
+use std::{fmt, sync::Arc, time::Duration};
 
 use tokio::time::Instant;
 
-use crate::CallOptions;
+use crate::{
+    CallOptions, Cancellation, Metadata,
+    link::{CallToAnswer, Link},
+    metadata::NO_METADATA,
+};
 
-/// The exchange that a handler serves.
-///
-/// `client.with(peer.call())` makes a call of its own within what remains of the deadline.
-#[derive(Debug, Clone, Copy, Default)]
-pub struct Call {
-    deadline: Option<Instant>,
+/// What a handle knows of the exchange for which it was made. Empty in a handle outside of a handler.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Serving {
+    pub(crate) deadline: Option<Instant>,
+    /// Nothing where no more than a deadline came.
+    pub(crate) metadata: Option<Arc<Metadata>>,
+    /// The call that has to be answered, where it is one.
+    pub(crate) call: Option<CallToAnswer>,
 }
 
-impl Call {
-    pub(crate) const fn with_deadline(deadline: Option<Instant>) -> Self {
-        Self { deadline }
-    }
-
-    /// How long the caller still waits; nothing once it has given up. `None` where nobody waits: in the handler
-    /// of a one-way message, or outside of any handler.
-    #[must_use]
-    pub fn remaining(&self) -> Option<Duration> {
-        self.deadline
-            .map(|deadline| deadline.saturating_duration_since(Instant::now()))
-    }
-}
-
-impl From<Call> for CallOptions {
-    fn from(call: Call) -> Self {
-        match call.remaining() {
-            Some(remaining) => Self::new().timeout(remaining),
-            None => Self::new(),
+impl Serving {
+    /// A call of which nothing is known but its deadline.
+    pub(crate) const fn until(deadline: Option<Instant>) -> Self {
+        Self {
+            deadline,
+            metadata: None,
+            call: None,
         }
     }
 }
 
-impl From<&Call> for CallOptions {
-    fn from(call: &Call) -> Self {
+/// The exchange that a handler serves, from `peer.call()` or `client.call()`.
+///
+/// `client.with(peer.call())` makes a call of its own within what remains of the deadline, under the same correlation
+/// id and in the same trace.
+#[derive(Clone, Copy)]
+pub struct Call<'a> {
+    serving: &'a Serving,
+    link: &'a Arc<Link>,
+}
+
+impl<'a> Call<'a> {
+    pub(crate) const fn new(serving: &'a Serving, link: &'a Arc<Link>) -> Self {
+        Self { serving, link }
+    }
+
+    /// How long the caller still waits; nothing once it has given up. `None` where nobody waits, in the handler
+    /// of a one-way message or outside of any handler; and where a message is to be acknowledged by no other
+    /// deadline than the usual.
+    #[must_use]
+    pub fn remaining(&self) -> Option<Duration> {
+        self.serving
+            .deadline
+            .map(|deadline| deadline.saturating_duration_since(Instant::now()))
+    }
+
+    /// What came beside the message.
+    #[must_use]
+    pub fn metadata(&self) -> &'a Metadata {
+        self.serving.metadata.as_deref().unwrap_or(&NO_METADATA)
+    }
+
+    /// Whether nobody waits for the answer any more: the caller has given the call up, its deadline has passed, or
+    /// its session has ended. Always false in the handler of a message that is no call, and outside of handlers.
+    ///
+    /// The handler itself is dropped then, at its next await. Work that goes on without it sees this, or waits for it
+    /// with a [`cancellation`](Self::cancellation).
+    #[must_use]
+    pub fn is_cancelled(&self) -> bool {
+        let call = self.serving.call;
+        call.is_some_and(|call| !self.link.is_awaited(call))
+    }
+
+    /// Waits until nobody waits for the answer any more; for ever where that does not come to pass. See
+    /// [`cancellation`](Self::cancellation).
+    pub async fn cancelled(&self) {
+        self.cancellation().cancelled().await;
+    }
+
+    /// What tells work of the handler that goes on without it, in a task or a thread of its own, that it is not
+    /// wanted any more. It is to be asked for before the handler returns.
+    ///
+    /// A call that is cancelled drops its handler, which is most often all that is needed. Work that must not be cut
+    /// off in the middle goes into a task, and looks at the cancellation between its steps:
+    ///
+    /// ```
+    /// # use msip_runtime::{Call, Status};
+    /// # async fn step(_: u32) {}
+    /// async fn migrate(call: Call<'_>) -> Result<u32, Status> {
+    ///     let cancellation = call.cancellation();
+    ///     let work = tokio::spawn(async move {
+    ///         let mut done = 0;
+    ///         while done < 1000 && !cancellation.is_cancelled() {
+    ///             step(done).await; // runs to its end, though the caller is gone
+    ///             done += 1;
+    ///         }
+    ///         done
+    ///     });
+    ///     work.await.map_err(|error| Status::internal(error.to_string()))
+    /// }
+    /// ```
+    #[must_use]
+    pub fn cancellation(&self) -> Cancellation {
+        match self.serving.call {
+            Some(call) => self.link.cancellation(call),
+            None => Cancellation::never(),
+        }
+    }
+}
+
+impl fmt::Debug for Call<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Call")
+            .field("remaining", &self.remaining())
+            .field("metadata", self.metadata())
+            .finish_non_exhaustive()
+    }
+}
+
+impl From<Call<'_>> for CallOptions {
+    /// What remains of the deadline, the correlation id and the trace context. Headers are not passed on.
+    fn from(call: Call<'_>) -> Self {
+        let options = match call.remaining() {
+            Some(remaining) => Self::new().timeout(remaining),
+            None => Self::new(),
+        };
+        match &call.serving.metadata {
+            Some(metadata) => options.follow(metadata),
+            None => options,
+        }
+    }
+}
+
+impl From<&Call<'_>> for CallOptions {
+    fn from(call: &Call<'_>) -> Self {
         Self::from(*call)
     }
 }

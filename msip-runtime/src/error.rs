@@ -4,7 +4,7 @@ use std::{io, sync::Arc, time::Duration};
 
 use thiserror::Error;
 
-use crate::{BodyError, Envelope, Status, transport::UrlError, wire::Code};
+use crate::{BodyError, Envelope, MetadataError, Status, transport::UrlError, wire::Code};
 
 /// Why a message was not sent.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
@@ -36,6 +36,17 @@ pub enum SendError {
     /// It was sent for acknowledgment, and none came: the other side's handler failed, or its fate is unknown.
     #[error("not acknowledged: {0}")]
     NotAcknowledged(#[source] Box<CallError>),
+    /// What was to go beside the message cannot be sent: a header, an id or a trace context is malformed, or all of it
+    /// together is too large.
+    #[error("{0}")]
+    Metadata(#[source] MetadataError),
+    /// It was to be answered in less than a millisecond, which is the shortest deadline there is; or nothing remained
+    /// of a deadline that was passed on.
+    #[error("a timeout of {timeout:?} leaves no time for an answer: the shortest is 1 ms")]
+    NoTime {
+        /// The timeout that was asked for.
+        timeout: Duration,
+    },
 }
 
 impl SendError {
@@ -46,6 +57,9 @@ impl SendError {
             Self::Full | Self::TooLarge { .. } => Code::ResourceExhausted,
             Self::Disconnected | Self::Closed => Code::Unavailable,
             Self::Unwritable(_) => Code::Internal,
+            Self::Metadata(MetadataError::TooLarge { .. }) => Code::ResourceExhausted,
+            Self::Metadata(_) => Code::InvalidArgument,
+            Self::NoTime { .. } => Code::DeadlineExceeded,
             Self::NotAcknowledged(error) => error.code(),
         }
     }
@@ -67,6 +81,10 @@ pub enum CallError {
     /// It was never sent, so that it is safe to try again.
     #[error("the request was not sent: {0}")]
     NotSent(#[source] SendError),
+    /// The connection was lost, and the other side says that the request has not reached it, so that it is safe to try
+    /// again.
+    #[error("the connection was lost before the request was received: it has not run")]
+    NotReceived,
     /// The connection was lost after the request had been handed to it: it may have run.
     #[error("the connection was lost before the answer: the request may have run")]
     ConnectionLost,
@@ -98,6 +116,7 @@ impl CallError {
             Self::Status(status) => status.code(),
             Self::DeadlineExceeded { .. } => Code::DeadlineExceeded,
             Self::NotSent(error) => error.code(),
+            Self::NotReceived => Code::Unavailable,
             Self::ConnectionLost => Code::Unknown,
             Self::Answer(_) | Self::UnexpectedAnswer { .. } => Code::Internal,
         }
@@ -106,7 +125,7 @@ impl CallError {
     /// Whether the request certainly has not run, so that it may be made again whatever it does.
     #[must_use]
     pub const fn is_safe_to_repeat(&self) -> bool {
-        matches!(self, Self::NotSent(_))
+        matches!(self, Self::NotSent(_) | Self::NotReceived)
     }
 }
 

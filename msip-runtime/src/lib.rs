@@ -20,6 +20,7 @@ mod driver;
 mod error;
 mod include;
 mod link;
+mod metadata;
 mod negotiation;
 mod options;
 mod outbound;
@@ -44,6 +45,8 @@ pub use client::{
 pub use describe::proto_text;
 pub use error::{CallError, ConnectError, DisconnectReason, SendError};
 pub use futures_core::Stream;
+pub use link::Cancellation;
+pub use metadata::{Metadata, MetadataError, ResponseMetadata};
 #[cfg(feature = "derive")]
 #[doc(hidden)]
 pub use msip_macros::__protocol;
@@ -65,5 +68,5 @@ pub use server::{
 pub use settings::{SchemaRule, SettingError};
 pub use status::Status;
 pub use streaming::{Answered, EmptyStream, ItemStream, Streaming, widen};
-pub use wire::Code;
+pub use wire::{Code, Identity};
 pub use with::With;

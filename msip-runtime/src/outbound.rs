@@ -12,6 +12,7 @@ use futures_core::Stream;
 use crate::{
     CallError, CallOptions, Client, Envelope, Outbound, Peer, Protocol, SendError, Streaming,
     link::{Link, Opening, upload},
+    options::NO_OPTIONS,
     with::With,
 };
 
@@ -31,8 +32,8 @@ pub fn send_now(send: impl Future<Output = Result<(), SendError>>) -> Result<(),
 trait Linked: Send + Sync {
     fn link(&self) -> &Arc<Link>;
 
-    fn options(&self) -> CallOptions {
-        CallOptions::new()
+    fn options(&self) -> &CallOptions {
+        &NO_OPTIONS
     }
 }
 
@@ -53,8 +54,8 @@ impl<T: Linked> Linked for With<'_, T> {
         self.target.link()
     }
 
-    fn options(&self) -> CallOptions {
-        self.options
+    fn options(&self) -> &CallOptions {
+        &self.options
     }
 }
 

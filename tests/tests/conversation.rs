@@ -223,9 +223,9 @@ async fn a_deadline_ends_the_call_at_both_ends() {
         .await;
     assert_eq!(
         never,
-        Err(CallError::DeadlineExceeded {
+        Err(CallError::NotSent(SendError::NoTime {
             timeout: Duration::ZERO
-        })
+        }))
     );
 }
 

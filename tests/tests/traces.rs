@@ -84,6 +84,12 @@ async fn converse(settings: &str) {
     };
     let answer = client.echo_req(request).await.expect("answers");
     assert_eq!(answer.text, MARKER);
+    let known = CallOptions::new()
+        .correlation_id("order-17")
+        .traceparent("00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01")
+        .header("token", MARKER);
+    let request = EchoReq::default();
+    client.with(known).echo_req(request).await.expect("answers");
     client.note_ind(marked()).await.expect("sent");
     client.try_alarm_ind(marked()).expect("sent");
     client
@@ -194,7 +200,8 @@ async fn payloads_are_never_traced() {
         "TRACE",
         "handling",
         "serving",
-        "note_ind",
+        "exchange{message=\"note_ind\"}",
+        "exchange{message=\"echo_req\" correlation_id=order-17 traceparent=00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01}",
         "a handler panicked",
     ] {
         assert!(

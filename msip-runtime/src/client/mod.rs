@@ -21,7 +21,11 @@ pub(crate) use nowhere::Nowhere;
 
 use crate::{
     Answered, CallError, CallOptions, ConnectError, ConnectWith, DisconnectReason, Protocol,
-    Status, Streaming, call::Call, dispatch::Dispatch, link::Link, with::With,
+    Status, Streaming,
+    call::{Call, Serving},
+    dispatch::Dispatch,
+    link::Link,
+    with::With,
 };
 
 /// A client of the protocol `P`: what a client may say, as methods of the generated `SendClientToServer`.
@@ -42,7 +46,7 @@ pub struct Client<P: Protocol> {
     shared: Arc<Shared>,
     /// Closes the connection when the last handle goes. Handlers have none.
     keep: Option<Arc<KeepOpen>>,
-    call: Call,
+    serving: Serving,
     protocol: PhantomData<fn() -> P>,
 }
 
@@ -104,7 +108,8 @@ impl<P: Protocol> Client<P> {
 
     /// A view of this client that sends with other options: a deadline, for acknowledgment, urgently.
     ///
-    /// `client.with(peer.call())` passes on what remains of the deadline of a call that is being served.
+    /// `client.with(peer.call())` passes on what remains of the deadline of a call that is being served, its correlation
+    /// id and its trace context.
     pub fn with(&self, options: impl Into<CallOptions>) -> With<'_, Self> {
         With {
             target: self,
@@ -112,9 +117,9 @@ impl<P: Protocol> Client<P> {
         }
     }
 
-    /// The exchange that a handler serves; outside of a handler, one without a deadline.
-    pub fn call(&self) -> &Call {
-        &self.call
+    /// The exchange that a handler serves; outside of a handler, one of which nothing is known.
+    pub fn call(&self) -> Call<'_> {
+        Call::new(&self.serving, &self.shared.link)
     }
 
     /// What is known of the connection, and its state to be watched.
@@ -159,12 +164,22 @@ impl<P: Protocol> Client<P> {
         &self.shared.link
     }
 
+    /// The handle that the handler of this exchange is given.
+    fn serving(&self, serving: Serving) -> Self {
+        Self {
+            shared: Arc::clone(&self.shared),
+            keep: self.keep.clone(),
+            serving,
+            protocol: PhantomData,
+        }
+    }
+
     /// The handle that handlers are given.
     fn weak(shared: &Arc<Shared>) -> Self {
         Self {
             shared: Arc::clone(shared),
             keep: None,
-            call: Call::default(),
+            serving: Serving::default(),
             protocol: PhantomData,
         }
     }
@@ -172,12 +187,7 @@ impl<P: Protocol> Client<P> {
 
 impl<P: Protocol> Clone for Client<P> {
     fn clone(&self) -> Self {
-        Self {
-            shared: Arc::clone(&self.shared),
-            keep: self.keep.clone(),
-            call: self.call,
-            protocol: PhantomData,
-        }
+        self.serving(self.serving.clone())
     }
 }
 
@@ -205,11 +215,8 @@ where
     type Out = P::ClientToServer;
     type Context = Client<P>;
 
-    fn for_call(context: &Client<P>, call: Call) -> Client<P> {
-        Client {
-            call,
-            ..context.clone()
-        }
+    fn serving(context: &Client<P>, serving: Serving) -> Client<P> {
+        context.serving(serving)
     }
 
     fn dispatch(

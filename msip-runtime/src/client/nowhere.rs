@@ -5,7 +5,7 @@ use std::{marker::PhantomData, sync::Arc};
 use tokio::sync::watch;
 
 use super::{Client, ConnectionState, KeepOpen, Shared, connection};
-use crate::{Protocol, call::Call, link::Link};
+use crate::{Protocol, call::Serving, link::Link};
 
 /// Stands in for the task that would keep a client connected.
 #[derive(Debug)]
@@ -23,18 +23,15 @@ impl Nowhere {
         let client = Client {
             shared: Arc::clone(&shared),
             keep: Some(Arc::new(KeepOpen(Arc::clone(&shared)))),
-            call: Call::default(),
+            serving: Serving::default(),
             protocol: PhantomData,
         };
         (client, Self(shared))
     }
 
     /// The client as a handler of this call sees it.
-    pub(crate) fn in_call<P: Protocol>(client: &Client<P>, call: Call) -> Client<P> {
-        Client {
-            call,
-            ..client.clone()
-        }
+    pub(crate) fn in_call<P: Protocol>(client: &Client<P>, serving: Serving) -> Client<P> {
+        client.serving(serving)
     }
 
     /// The connection has ended, and no other will follow.

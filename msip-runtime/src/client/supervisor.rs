@@ -21,7 +21,7 @@ use super::{
 use crate::{
     Code, Compression, ConnectError, ConnectWith, Protocol,
     body::Encoding,
-    call::Call,
+    call::Serving,
     dispatch::{self, Dispatch as _, Inbox, caught},
     driver::{Driver, Handlers, HandshakeError, drain, shake_hands, tend},
     link::Link,
@@ -94,7 +94,7 @@ where
     Ok(Client {
         shared,
         keep,
-        call: Call::default(),
+        serving: Serving::default(),
         protocol: PhantomData,
     })
 }

@@ -16,6 +16,7 @@ use tokio::{
 
 use super::{
     Dispatch,
+    apart::Around,
     decode::{decode, expect},
     inbox::{Inbox, Item},
     owed::{Handled, Owed},
@@ -24,7 +25,7 @@ use super::{
 };
 use crate::{
     Answered, Code, Status, Streaming,
-    call::Call,
+    call::Serving,
     link::{CallToAnswer, Link, PROTOCOL_TIMEOUT},
     protocol::{Envelope as _, Exchange, Variant},
     session::{Incoming, ReplyTo, ServedSlot, Session},
@@ -51,9 +52,9 @@ pub(crate) async fn run<D: Dispatch>(
 }
 
 /// The handlers of one session.
-struct Handlers<D: Dispatch> {
-    side: Arc<D>,
-    context: D::Context,
+pub(super) struct Handlers<D: Dispatch> {
+    pub(super) side: Arc<D>,
+    pub(super) context: D::Context,
     link: Arc<Link>,
     /// Calls that were not done at once.
     calls: JoinSet<()>,
@@ -135,17 +136,24 @@ impl<D: Dispatch> Handlers<D> {
     }
 
     /// Handles a one-way message, to its end.
-    async fn handle(&mut self, incoming: Incoming) {
+    async fn handle(&mut self, mut incoming: Incoming) {
         let Incoming {
             payload_len,
             variant,
             reply,
+            timeout,
             ..
         } = incoming;
+        let metadata = incoming.metadata.take();
         let outcome = match decode::<D>(&self.settling.terms.encoding, &self.link, incoming) {
             Ok((message, row)) => {
-                tracing::trace!(message = row.name, "handling");
-                self.dispatch(variant, message).await
+                let around = Around::of(row, metadata);
+                if around.is_some() || timeout.is_some() {
+                    Box::pin(self.handle_apart(row, timeout, around, message)).await
+                } else {
+                    tracing::trace!(message = row.name, "handling");
+                    self.dispatch(variant, None, message).await
+                }
             }
             Err(status) => Err(status),
         };
@@ -170,7 +178,12 @@ impl<D: Dispatch> Handlers<D> {
 
     /// Runs the handler of a one-way message. Before it is waited for, what came before it is settled: the other
     /// side may go on meanwhile.
-    async fn dispatch(&mut self, variant: u16, message: D::In) -> Result<(), Status> {
+    pub(super) async fn dispatch(
+        &mut self,
+        variant: u16,
+        own_context: Option<D::Context>,
+        message: D::In,
+    ) -> Result<(), Status> {
         let Self {
             side,
             context,
@@ -179,6 +192,7 @@ impl<D: Dispatch> Handlers<D> {
             moment,
             ..
         } = self;
+        let context = own_context.as_ref().unwrap_or(context);
         let mut handler = pin!(side.dispatch(context, message));
         let outcome = poll_fn(|task| {
             let polled = poll_caught(handler.as_mut(), task);
@@ -200,7 +214,7 @@ impl<D: Dispatch> Handlers<D> {
         &mut self,
         seat: &mut Seat<F>,
         handler: impl FnOnce(Arc<D>, D::Context, Request<D::In>, u16) -> F,
-        incoming: Incoming,
+        mut incoming: Incoming,
         slot: ServedSlot,
     ) where
         F: Future<Output = Result<Answered<D::Out>, Status>> + Send + 'static,
@@ -208,16 +222,27 @@ impl<D: Dispatch> Handlers<D> {
         let call = CallToAnswer {
             slot,
             generation: self.settling.terms.generation,
+            id: incoming.id,
         };
         let moment = self.moment();
         let timeout = incoming.timeout;
+        let metadata = incoming.metadata.take();
         let (request, row) = match self.request(incoming, call, moment) {
             Ok(request) => request,
             Err(status) => return self.owed(call, None).fail(&status),
         };
-        tracing::trace!(call = row.name, "serving");
         let deadline = deadline(row, timeout, moment.now);
-        let context = D::for_call(&self.context, Call::with_deadline(deadline));
+        let mut serving = Serving {
+            deadline,
+            metadata: None,
+            call: Some(call),
+        };
+        if let Some(around) = Around::of(row, metadata) {
+            serving.metadata.clone_from(&around.metadata);
+            return self.serve_apart(call, request, row, serving, around).await;
+        }
+        tracing::trace!(call = row.name, "serving");
+        let context = D::serving(&self.context, serving);
         let variant = row.number;
         seat.set(Some(handler(
             Arc::clone(&self.side),
@@ -260,7 +285,7 @@ impl<D: Dispatch> Handlers<D> {
     }
 
     /// A call goes on in a task.
-    fn go_on(
+    pub(super) fn go_on(
         &mut self,
         call: CallToAnswer,
         deadline: Option<Instant>,
@@ -276,7 +301,7 @@ impl<D: Dispatch> Handlers<D> {
         self.link.call_runs(call, task);
     }
 
-    fn owed(&self, call: CallToAnswer, deadline: Option<Instant>) -> Owed {
+    pub(super) fn owed(&self, call: CallToAnswer, deadline: Option<Instant>) -> Owed {
         let encoding = self.settling.terms.encoding.clone();
         Owed::new(&self.link, call, encoding, deadline)
     }
@@ -332,13 +357,13 @@ impl<D: Dispatch> Handlers<D> {
 }
 
 /// What a handler of a call is given.
-enum Request<In> {
+pub(super) enum Request<In> {
     Message(In),
     Stream(Streaming<In>),
 }
 
 /// The handler of a call, which owns all that it needs, so that it can go on in a task.
-async fn handler<D: Dispatch>(
+pub(super) async fn handler<D: Dispatch>(
     side: Arc<D>,
     context: D::Context,
     request: Request<D::In>,

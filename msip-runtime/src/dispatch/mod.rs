@@ -3,6 +3,7 @@
 //! The loop here runs inside the connection's own task, so that a message costs no task of its own. A call is
 //! polled once in place, and only if it is not done by then does it move to a task, which this loop owns.
 
+mod apart;
 mod decode;
 mod handlers;
 mod inbox;
@@ -16,7 +17,7 @@ pub(crate) use handlers::run;
 pub(crate) use inbox::{Inbox, Received};
 pub(crate) use panics::caught;
 
-use crate::{Answered, DisconnectReason, Envelope, Status, Streaming, call::Call};
+use crate::{Answered, DisconnectReason, Envelope, Status, Streaming, call::Serving};
 
 /// One side of a protocol with its handler: what a message becomes a method call of.
 pub(crate) trait Dispatch: Send + Sync + 'static {
@@ -28,7 +29,7 @@ pub(crate) trait Dispatch: Send + Sync + 'static {
     type Context: Clone + Send + Sync + 'static;
 
     /// The context of one exchange.
-    fn for_call(context: &Self::Context, call: Call) -> Self::Context;
+    fn serving(context: &Self::Context, serving: Serving) -> Self::Context;
 
     /// Hands a message to its handler method.
     fn dispatch(

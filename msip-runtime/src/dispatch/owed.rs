@@ -9,6 +9,7 @@ use crate::{
     Answered, Code, Envelope, ItemStream, SendError, Status,
     body::Encoding,
     link::{CallToAnswer, Link},
+    metadata::now_us,
     session::Reply,
 };
 
@@ -22,6 +23,8 @@ pub(super) struct Owed {
     call: CallToAnswer,
     encoding: Encoding,
     deadline: Option<Instant>,
+    /// The caller asks when the answer was sent.
+    wants_time: bool,
     is_paid: bool,
 }
 
@@ -40,8 +43,15 @@ impl Owed {
             call,
             encoding,
             deadline,
+            wants_time: false,
             is_paid: false,
         }
+    }
+
+    /// The answer tells when it was sent, if that is asked for.
+    pub(super) fn timed(mut self, wants_time: bool) -> Self {
+        self.wants_time = wants_time;
+        self
     }
 
     /// Pays what the handler has come to. Only a stream of answers takes its time.
@@ -78,6 +88,7 @@ impl Owed {
             compressed: prepared
                 .as_ref()
                 .is_some_and(|prepared| prepared.compressed),
+            time_us: self.wants_time.then(now_us),
             encode,
         };
         self.link.reply(self.call, reply);

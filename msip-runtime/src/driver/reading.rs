@@ -103,7 +103,7 @@ impl Driver {
                 }
                 Some(Event::Cancelled(slot)) => {
                     self.wakers.extend(state.end_requests(slot));
-                    state.cancel(slot);
+                    self.wakers.extend(state.cancel(slot));
                 }
                 Some(Event::StreamRoom) => self.wakers.extend(state.stream_room()),
                 Some(Event::Answered { token, outcome }) => {

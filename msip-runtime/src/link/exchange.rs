@@ -15,10 +15,11 @@ use super::{
     wait_queue::{Ticket, WaitQueue},
 };
 use crate::{
-    CallError, CallOptions, Envelope, SendError, Status,
+    CallError, CallOptions, Envelope, Metadata, SendError, Status,
     body::{Encoding, Prepared},
     protocol::{Variant, variant_of},
     session::{Blocked, End, Opener, Outcome, Shape, Token},
+    wire,
 };
 
 /// How long an answer may take where neither the schema nor the caller says (docs/protocol.md, "Deadlines"). The
@@ -64,7 +65,7 @@ impl Link {
     pub(crate) async fn send<E: Envelope>(
         &self,
         message: &E,
-        options: CallOptions,
+        options: &CallOptions,
     ) -> Result<(), SendError> {
         if options.ack {
             let delivered = self.deliver(message, options).await;
@@ -88,7 +89,7 @@ impl Link {
     pub(crate) fn try_send<E: Envelope>(
         &self,
         message: &E,
-        options: CallOptions,
+        options: &CallOptions,
     ) -> Result<(), SendError> {
         self.try_send_outgoing(&Outgoing::new(self, message, options)?)
     }
@@ -121,6 +122,7 @@ impl Link {
             urgent: variant.urgent,
             compressed: body.compressed,
             deadline_ms: None,
+            metadata: &[],
         };
         let waker = {
             let mut state = self.lock();
@@ -148,10 +150,13 @@ impl Link {
     pub(crate) async fn deliver<E: Envelope>(
         &self,
         message: &E,
-        options: CallOptions,
+        options: &CallOptions,
     ) -> Result<(), CallError> {
         match self.exchange(Queue::Messages, message, options).await? {
-            (Outcome::Answer { .. }, ..) => Ok(()),
+            (Outcome::Answer { metadata, .. }, ..) => {
+                take_metadata(options, metadata);
+                Ok(())
+            }
             (outcome, _, timeout) => Err(failure(outcome, timeout)),
         }
     }
@@ -160,7 +165,7 @@ impl Link {
     pub(crate) async fn call<Out: Envelope, In: Envelope>(
         &self,
         request: &Out,
-        options: CallOptions,
+        options: &CallOptions,
     ) -> Result<In, CallError> {
         match self.exchange(Queue::Calls, request, options).await? {
             (
@@ -168,10 +173,12 @@ impl Link {
                     variant,
                     body,
                     compressed,
+                    metadata,
                 },
                 encoding,
                 _,
             ) => {
+                take_metadata(options, metadata);
                 let body = if compressed {
                     encoding.inflate(variant, body).map_err(CallError::Answer)?
                 } else {
@@ -222,7 +229,7 @@ impl Link {
         &self,
         queue: Queue,
         message: &E,
-        options: CallOptions,
+        options: &CallOptions,
     ) -> Result<(Outcome, Encoding, Duration), CallError> {
         let outgoing = Outgoing::new(self, message, options)?;
         let schema_timeout = outgoing
@@ -233,25 +240,22 @@ impl Link {
             .timeout
             .or(schema_timeout)
             .unwrap_or(self.call_timeout);
-        let deadline_ms = u32::try_from(limit.as_millis()).unwrap_or(u32::MAX);
-        if deadline_ms == 0 {
-            return Err(CallError::DeadlineExceeded { timeout: limit });
-        }
-        let mut outgoing = outgoing;
-        // Told only where the other side could not know.
-        if limit != schema_timeout.unwrap_or(PROTOCOL_TIMEOUT) {
-            outgoing.opener.deadline_ms = Some(deadline_ms);
-        }
-        let deadline = self.now().saturating_add(limit);
-        let attempt = |state: &mut State| match queue {
+        let ms = whole_ms(limit)?;
+        let deadline = Deadline {
+            at: self.now().saturating_add(limit),
+            // Told only where the other side could not know.
+            told: (limit != schema_timeout.unwrap_or(PROTOCOL_TIMEOUT)).then_some(ms),
+        };
+        let attempt = |state: &mut State, deadline| match queue {
             Queue::Messages => outgoing.deliver(state, deadline),
             Queue::Calls => outgoing.call(state, deadline, None),
         };
-        let token = match self.now_if_room(queue, attempt) {
+        let token = match self.now_if_room(queue, |state| attempt(state, deadline)) {
             Some(token) => token?,
             None => {
-                let when_room = self.when_room(queue, attempt);
-                let at = self.instant(deadline);
+                let when_room =
+                    self.when_room(queue, |state| attempt(state, deadline.late(self.now())));
+                let at = self.instant(deadline.at);
                 match at {
                     Some(at) => timeout_at(at, when_room)
                         .await
@@ -314,7 +318,9 @@ pub(super) struct Outgoing<'a, E> {
     /// `None` opens a request stream, whose items follow.
     message: Option<&'a E>,
     pub(super) variant: &'static Variant,
-    pub(super) opener: Opener,
+    opener: Opener<'static>,
+    /// What goes beside it, encoded; empty for nothing.
+    metadata: Vec<u8>,
     len: usize,
     /// The body, made before the lock is taken, and for which encoding; none for a message that is written in
     /// protobuf, as it is.
@@ -323,7 +329,11 @@ pub(super) struct Outgoing<'a, E> {
 
 impl<'a, E: Envelope> Outgoing<'a, E> {
     /// The opening of a request stream of this variant.
-    pub(super) fn stream(number: u16, options: CallOptions) -> Result<Self, SendError> {
+    pub(super) fn stream(
+        link: &Link,
+        number: u16,
+        options: &CallOptions,
+    ) -> Result<Self, SendError> {
         // Generated code asks for a variant of its own.
         let variant = variant_of::<E>(number).ok_or(SendError::Closed)?;
         let opener = opener(variant, options);
@@ -331,6 +341,7 @@ impl<'a, E: Envelope> Outgoing<'a, E> {
             message: None,
             variant,
             opener,
+            metadata: link.metadata(options)?,
             len: 0,
             prepared: None,
         })
@@ -339,7 +350,7 @@ impl<'a, E: Envelope> Outgoing<'a, E> {
     pub(super) fn new(
         link: &Link,
         message: &'a E,
-        options: CallOptions,
+        options: &CallOptions,
     ) -> Result<Self, SendError> {
         let variant = E::VARIANTS.get(message.index()).ok_or(SendError::Closed)?;
         let encoding = link.encoding();
@@ -350,20 +361,22 @@ impl<'a, E: Envelope> Outgoing<'a, E> {
             message: Some(message),
             variant,
             opener: opener(variant, options),
+            metadata: link.metadata(options)?,
             len: message.encoded_len(),
             prepared: prepared.map(|prepared| (encoding, prepared)),
         })
     }
 
     fn send(&self, state: &mut State) -> Attempt<()> {
-        self.attempt(state, |session, opener, encode| {
+        self.attempt(state, None, |session, opener, encode| {
             session.send(opener, encode)
         })
     }
 
-    fn deliver(&self, state: &mut State, deadline: Duration) -> Attempt<Token> {
+    fn deliver(&self, state: &mut State, deadline: Deadline) -> Attempt<Token> {
         let token = state.waiters.vacant_key();
-        let attempt = self.attempt(state, |session, opener, encode| {
+        let Deadline { at: deadline, told } = deadline;
+        let attempt = self.attempt(state, told, |session, opener, encode| {
             session.deliver(opener, token, deadline, encode)
         });
         state.wait(attempt, None)
@@ -373,15 +386,16 @@ impl<'a, E: Envelope> Outgoing<'a, E> {
     pub(super) fn call(
         &self,
         state: &mut State,
-        deadline: Duration,
+        deadline: Deadline,
         inflow: Option<&Arc<Inflow>>,
     ) -> Attempt<Token> {
+        let Deadline { at: deadline, told } = deadline;
         let token = state.waiters.vacant_key();
         let shape = Shape {
             request_stream: self.message.is_none(),
             response_stream: inflow.is_some(),
         };
-        let attempt = self.attempt(state, |session, opener, encode| {
+        let attempt = self.attempt(state, told, |session, opener, encode| {
             session.call(opener, shape, token, deadline, encode)
         });
         state.wait(attempt, inflow)
@@ -390,9 +404,10 @@ impl<'a, E: Envelope> Outgoing<'a, E> {
     fn attempt<T>(
         &self,
         state: &mut State,
+        deadline_ms: Option<u32>,
         push: impl FnOnce(
             &mut crate::session::Session,
-            &Opener,
+            &Opener<'_>,
             &mut dyn FnMut(&mut Vec<u8>),
         ) -> Result<T, Blocked>,
     ) -> Attempt<T> {
@@ -422,6 +437,8 @@ impl<'a, E: Envelope> Outgoing<'a, E> {
         }
         let opener = Opener {
             compressed: prepared.is_some_and(|prepared| prepared.compressed),
+            deadline_ms,
+            metadata: &self.metadata,
             ..self.opener
         };
         match push(session, &opener, &mut |buffer| match prepared {
@@ -438,13 +455,50 @@ impl<'a, E: Envelope> Outgoing<'a, E> {
     }
 }
 
-fn opener(variant: &Variant, options: CallOptions) -> Opener {
+fn opener(variant: &Variant, options: &CallOptions) -> Opener<'static> {
     Opener {
         variant: variant.number,
         kind: variant.kind,
         urgent: options.urgent.unwrap_or(variant.urgent),
         compressed: false,
         deadline_ms: None,
+        metadata: &[],
+    }
+}
+
+/// When an exchange runs out of time.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Deadline {
+    /// As sessions count time; `Duration::MAX` is never.
+    pub(super) at: Duration,
+    /// What the other side is told of it, in milliseconds, where it could not know.
+    pub(super) told: Option<u32>,
+}
+
+impl Deadline {
+    /// The same for what is sent later than it was to be: what remains is told.
+    pub(super) fn late(self, now: Duration) -> Self {
+        if self.at == Duration::MAX {
+            return self;
+        }
+        let remaining = self.at.saturating_sub(now).as_millis();
+        let told = Some(u32::try_from(remaining).unwrap_or(u32::MAX));
+        Self { told, ..self }
+    }
+}
+
+/// A limit in whole milliseconds, as deadlines travel.
+pub(super) fn whole_ms(limit: Duration) -> Result<u32, SendError> {
+    match u32::try_from(limit.as_millis()) {
+        Ok(0) => Err(SendError::NoTime { timeout: limit }),
+        ms => Ok(ms.unwrap_or(u32::MAX)),
+    }
+}
+
+/// Puts the metadata of an answer where the caller wants it.
+pub(super) fn take_metadata(options: &CallOptions, metadata: Option<Box<wire::Metadata>>) {
+    if let Some(place) = options.answer_metadata() {
+        place.set(metadata.map(|metadata| Metadata(*metadata)));
     }
 }
 
@@ -490,6 +544,7 @@ impl State {
 pub(super) fn failure(outcome: Outcome, timeout: Duration) -> CallError {
     match outcome {
         Outcome::Error(text) => CallError::Status(text.into()),
+        Outcome::NotReceived => CallError::NotReceived,
         Outcome::Expired => CallError::DeadlineExceeded { timeout },
         Outcome::Lost { sent: true } => CallError::ConnectionLost,
         Outcome::Lost { sent: false } => CallError::NotSent(SendError::Disconnected),

@@ -3,6 +3,8 @@
 //! Senders encode straight into the session's outgoing queue and wake the driver, unless it is awake anyway. The
 //! lock is held for one message at a time and never across an await.
 
+mod beside;
+mod cancellation;
 mod detached;
 mod exchange;
 mod inflow;
@@ -10,6 +12,7 @@ mod settled;
 mod stream;
 mod wait_queue;
 
+pub use cancellation::Cancellation;
 pub(crate) use detached::Watch;
 pub(crate) use exchange::PROTOCOL_TIMEOUT;
 pub(crate) use inflow::Inflow;
@@ -30,11 +33,13 @@ use slab::Slab;
 use tokio::{task::AbortHandle, time::Instant};
 
 use crate::{
-    SendError, Status,
+    CallOptions, SendError, Status,
     body::Encoding,
     session::{End, Item, Lost, Outcome, Reply, ServedSlot, Session, Slot, Token},
     settings::Settings,
+    wire::MsgId,
 };
+use beside::{CorrelationIds, encode_metadata};
 use wait_queue::WaitQueue;
 
 /// The shared core of one client, or of one connection of a server.
@@ -46,6 +51,8 @@ pub(crate) struct Link {
     epoch: Instant,
     call_timeout: Duration,
     write_timeout: Duration,
+    /// Where a message without a correlation id is given one.
+    correlation_ids: Option<CorrelationIds>,
 }
 
 #[derive(Debug, Default)]
@@ -63,6 +70,8 @@ pub(crate) struct State {
     stream_room: Vec<Waker>,
     /// The request streams of the calls that are being served.
     requests: HashMap<ServedSlot, Arc<Inflow>>,
+    /// The calls that are being served whose handlers want to hear that nobody waits for them any more.
+    watched: HashMap<ServedSlot, Arc<cancellation::Flag>>,
     /// The calls that are being served and were not done at once, or were cancelled.
     serving: HashMap<ServedSlot, Serving>,
     driver: Option<Waker>,
@@ -105,6 +114,8 @@ enum Waiter {
 pub(crate) struct CallToAnswer {
     pub(crate) slot: ServedSlot,
     pub(crate) generation: u64,
+    /// The call's own id: its slot is used again when it is over.
+    pub(crate) id: MsgId,
 }
 
 /// What holds as long as a session does.
@@ -127,7 +138,13 @@ impl Link {
             epoch: Instant::now(),
             call_timeout: settings.call_timeout,
             write_timeout: settings.write_timeout,
+            correlation_ids: settings.correlation_ids.then(CorrelationIds::new),
         }
+    }
+
+    /// What goes beside a message of these options, encoded but for its deadline; empty for nothing.
+    fn metadata(&self, options: &CallOptions) -> Result<Vec<u8>, SendError> {
+        encode_metadata(options, self.correlation_ids.as_ref())
     }
 
     /// The time, as sessions count it.
@@ -227,9 +244,11 @@ impl Link {
                 return;
             };
             session.reply(call.slot, reply);
-            [state.end_call(call.slot), state.driver_to_wake()]
+            let mut wakers = state.end_call(call.slot);
+            wakers.extend(state.driver_to_wake());
+            wakers
         };
-        wakers.into_iter().flatten().for_each(Waker::wake);
+        wakers.into_iter().for_each(Waker::wake);
     }
 
     /// Whether the caller has lost interest already.
@@ -349,19 +368,22 @@ impl State {
         inflow.complete(Outcome::NOTHING).or(pushed)
     }
 
-    /// The caller has lost interest in a call: its handler is dropped.
-    pub(crate) fn cancel(&mut self, slot: ServedSlot) {
+    /// The caller has lost interest in a call: its handler is dropped. Returns whom to wake.
+    pub(crate) fn cancel(&mut self, slot: ServedSlot) -> Vec<Waker> {
         if let Some(Serving::Running(task)) = self.serving.insert(slot, Serving::Cancelled) {
             task.abort();
         }
+        self.unwatch(slot)
     }
 
     /// The call has been answered. Returns whom to wake.
-    fn end_call(&mut self, slot: ServedSlot) -> Option<Waker> {
+    fn end_call(&mut self, slot: ServedSlot) -> Vec<Waker> {
         if !self.serving.is_empty() {
             self.serving.remove(&slot);
         }
-        self.end_requests(slot)
+        let mut wakers = self.unwatch(slot);
+        wakers.extend(self.end_requests(slot));
+        wakers
     }
 
     /// The call has ended, and with it its request stream. Returns whom to wake.
@@ -397,8 +419,10 @@ impl State {
             self.dropped += session.dropped();
         }
         self.serving.clear();
+        let watching = self.unwatch_all();
         let requests: Vec<Arc<Inflow>> = self.requests.drain().map(|(_, inflow)| inflow).collect();
         let mut wakers = self.detach(lost);
+        wakers.extend(watching);
         wakers.extend(
             requests
                 .iter()
@@ -412,7 +436,7 @@ impl State {
         let mut wakers = Vec::new();
         for slot in slots {
             wakers.extend(self.end_requests(slot));
-            self.cancel(slot);
+            wakers.extend(self.cancel(slot));
         }
         wakers
     }

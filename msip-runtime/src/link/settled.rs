@@ -57,8 +57,10 @@ impl Link {
 
 impl State {
     /// Returns whom to wake.
-    fn settle<Out: Envelope>(&mut self, settled: Settled<Out>) -> Option<Waker> {
-        let session = self.session.as_mut()?;
+    fn settle<Out: Envelope>(&mut self, settled: Settled<Out>) -> Vec<Waker> {
+        let Some(session) = self.session.as_mut() else {
+            return Vec::new();
+        };
         match settled {
             Settled::Call {
                 slot,
@@ -70,6 +72,7 @@ impl State {
                     variant,
                     len,
                     compressed: false,
+                    time_us: None,
                     encode: |buffer: &mut Vec<u8>| answer.encode(buffer),
                 };
                 session.reply(slot, reply);
@@ -81,7 +84,7 @@ impl State {
                 outcome,
             } => {
                 session.acknowledge(id, urgent, outcome.as_ref().map(|&()| ()));
-                None
+                Vec::new()
             }
         }
     }

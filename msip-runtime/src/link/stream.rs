@@ -13,7 +13,7 @@ use tokio::time::timeout_at;
 
 use super::{
     CallToAnswer, Link, State, Waiter,
-    exchange::{Outgoing, PROTOCOL_TIMEOUT, Queue, failure},
+    exchange::{Deadline, Outgoing, PROTOCOL_TIMEOUT, Queue, failure, take_metadata, whole_ms},
     inflow::{Inflow, Next},
 };
 use crate::{
@@ -63,11 +63,11 @@ impl Link {
     pub(crate) async fn open_streams<E: Envelope>(
         self: &Arc<Self>,
         opening: Opening<'_, E>,
-        options: CallOptions,
+        options: &CallOptions,
     ) -> Result<Answers, CallError> {
-        let mut outgoing = match opening {
+        let outgoing = match opening {
             Opening::Request(request) => Outgoing::new(self, request, options)?,
-            Opening::Stream(variant) => Outgoing::<E>::stream(variant, options)?,
+            Opening::Stream(variant) => Outgoing::<E>::stream(self, variant, options)?,
         };
         let schema_timeout = outgoing
             .variant
@@ -75,24 +75,21 @@ impl Link {
             .map(|ms| Duration::from_millis(u64::from(ms)));
         // A stream may go on for as long as both sides like, unless somebody says otherwise.
         let limit = options.timeout.or(schema_timeout);
-        if let Some(limit) = limit {
-            let deadline_ms = u32::try_from(limit.as_millis()).unwrap_or(u32::MAX);
-            if deadline_ms == 0 {
-                return Err(CallError::DeadlineExceeded { timeout: limit });
-            }
-            if options.timeout.is_some() && options.timeout != schema_timeout {
-                outgoing.opener.deadline_ms = Some(deadline_ms);
-            }
-        }
-        let deadline = limit.map_or(Duration::MAX, |limit| self.now().saturating_add(limit));
+        let ms = limit.map(whole_ms).transpose()?;
+        let deadline = Deadline {
+            at: limit.map_or(Duration::MAX, |limit| self.now().saturating_add(limit)),
+            told: ms.filter(|_| options.timeout.is_some() && options.timeout != schema_timeout),
+        };
         let inflow = Arc::new(Inflow::default());
-        let attempt = |state: &mut State| outgoing.call(state, deadline, Some(&inflow));
+        let attempt = |state: &mut State, deadline| outgoing.call(state, deadline, Some(&inflow));
         let timeout = limit.unwrap_or(PROTOCOL_TIMEOUT);
-        let token = match self.now_if_room(Queue::Calls, attempt) {
+        let token = match self.now_if_room(Queue::Calls, |state| attempt(state, deadline)) {
             Some(token) => token?,
             None => {
                 let at = self.instant(self.now().saturating_add(timeout));
-                let when_room = self.when_room(Queue::Calls, attempt);
+                let when_room = self.when_room(Queue::Calls, |state| {
+                    attempt(state, deadline.late(self.now()))
+                });
                 match at {
                     Some(at) => timeout_at(at, when_room)
                         .await
@@ -242,10 +239,12 @@ impl Link {
                 variant,
                 body,
                 compressed,
+                metadata,
             }) if !body.is_empty() => Taken::Item(Item {
                 variant,
                 body,
                 compressed,
+                metadata,
                 payload_len: 0,
             }),
             Next::Outcome(Outcome::Answer { .. }) => Taken::End,
@@ -288,7 +287,7 @@ pub(crate) async fn upload<Out: Envelope, In: Envelope>(
     link: &Arc<Link>,
     variant: u16,
     requests: impl Stream<Item = Out> + Send + 'static,
-    options: CallOptions,
+    options: &CallOptions,
 ) -> Result<In, CallError> {
     let answers = link
         .open_streams::<Out>(Opening::Stream(variant), options)
@@ -314,7 +313,10 @@ pub(crate) async fn upload<Out: Envelope, In: Envelope>(
     })
     .await?;
     match item {
-        Taken::Item(item) => read(&answers.encoding, item),
+        Taken::Item(mut item) => {
+            take_metadata(options, item.metadata.take());
+            read(&answers.encoding, item)
+        }
         Taken::End => Err(CallError::UnexpectedAnswer { found: "nothing" }),
         Taken::Failed(error) => Err(error),
     }

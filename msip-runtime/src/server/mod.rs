@@ -27,7 +27,7 @@ pub use peer::{Peer, PeerConnection, PeerId};
 
 use crate::{
     Answered, DisconnectReason, Protocol, ServeWith, Status, Streaming,
-    call::Call,
+    call::Serving,
     dispatch::Dispatch,
     settings::Settings,
     transport::{Listener, ServiceUrl},
@@ -125,8 +125,8 @@ where
     type Out = P::ServerToClient;
     type Context = Peer<P>;
 
-    fn for_call(context: &Peer<P>, call: Call) -> Peer<P> {
-        context.with_call(call)
+    fn serving(context: &Peer<P>, serving: Serving) -> Peer<P> {
+        context.serving(serving)
     }
 
     fn dispatch(

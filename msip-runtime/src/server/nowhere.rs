@@ -6,7 +6,7 @@ use std::sync::{
 };
 
 use super::{Peer, PeerId, Registry, peer::Introduction};
-use crate::{Protocol, call::Call, link::Link, transport::PeerAddress};
+use crate::{Protocol, call::Serving, link::Link, transport::PeerAddress};
 
 /// Stands in for the server of peers that a test makes: it knows who is there.
 #[derive(Debug)]
@@ -44,7 +44,7 @@ impl<P: Protocol> Nowhere<P> {
     }
 
     /// The peer as a handler of this call sees it.
-    pub(crate) fn in_call(peer: &Peer<P>, call: Call) -> Peer<P> {
-        peer.with_call(call)
+    pub(crate) fn in_call(peer: &Peer<P>, serving: Serving) -> Peer<P> {
+        peer.serving(serving)
     }
 }

@@ -11,8 +11,11 @@ use std::{
 
 use super::{Broadcast, Extensions, Registry};
 use crate::{
-    CallError, CallOptions, Code, Codec, Compression, Protocol, Status, call::Call, link::Link,
-    transport::PeerAddress, with::With,
+    CallError, CallOptions, Code, Codec, Compression, Protocol, Status,
+    call::{Call, Serving},
+    link::Link,
+    transport::PeerAddress,
+    with::With,
 };
 
 /// The random number under which a client is known, as its server chose it.
@@ -46,7 +49,7 @@ impl fmt::Display for PeerId {
 /// ended. Deliveries and calls that were on their way when a connection was lost go on with the next one.
 pub struct Peer<P: Protocol> {
     shared: Arc<Shared<P>>,
-    call: Call,
+    serving: Serving,
 }
 
 struct Shared<P: Protocol> {
@@ -94,7 +97,7 @@ impl<P: Protocol> Peer<P> {
         };
         Self {
             shared: Arc::new(shared),
-            call: Call::default(),
+            serving: Serving::default(),
         }
     }
 
@@ -143,7 +146,8 @@ impl<P: Protocol> Peer<P> {
 
     /// A view of this peer that sends with other options: a deadline, for acknowledgment, urgently.
     ///
-    /// `peer.with(peer.call())` passes on what remains of the deadline of a call that is being served.
+    /// `peer.with(peer.call())` passes on what remains of the deadline of a call that is being served, its correlation
+    /// id and its trace context.
     pub fn with(&self, options: impl Into<CallOptions>) -> With<'_, Self> {
         With {
             target: self,
@@ -151,9 +155,9 @@ impl<P: Protocol> Peer<P> {
         }
     }
 
-    /// The exchange that a handler serves; outside of a handler, one without a deadline.
-    pub fn call(&self) -> &Call {
-        &self.call
+    /// The exchange that a handler serves; outside of a handler, one of which nothing is known.
+    pub fn call(&self) -> Call<'_> {
+        Call::new(&self.serving, &self.shared.link)
     }
 
     /// Every client of this server, this one included.
@@ -192,17 +196,17 @@ impl<P: Protocol> Peer<P> {
         &self.shared.link
     }
 
-    pub(super) fn with_call(&self, call: Call) -> Self {
+    pub(super) fn serving(&self, serving: Serving) -> Self {
         Self {
             shared: Arc::clone(&self.shared),
-            call,
+            serving,
         }
     }
 }
 
 impl<P: Protocol> Clone for Peer<P> {
     fn clone(&self) -> Self {
-        self.with_call(self.call)
+        self.serving(self.serving.clone())
     }
 }
 

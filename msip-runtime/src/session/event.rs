@@ -6,7 +6,7 @@ use bytes::Bytes;
 use thiserror::Error;
 
 use super::{opened::Token, served::ServedSlot};
-use crate::wire::{Code, ErrorText, HelloFrame, MsgId, WelcomeFrame};
+use crate::wire::{Code, ErrorText, HelloFrame, Metadata, MsgId, WelcomeFrame};
 
 /// What a frame means to the layers above.
 #[derive(Debug)]
@@ -50,7 +50,11 @@ pub(crate) enum Outcome {
         variant: u16,
         body: Bytes,
         compressed: bool,
+        /// What came beside it.
+        metadata: Option<Box<Metadata>>,
     },
+    /// With the other side's word, after a resume, that the call has never reached it.
+    NotReceived,
     /// With an error from the other side.
     Error(ErrorText),
     /// Without an answer in time.
@@ -65,6 +69,7 @@ impl Outcome {
         variant: 0,
         body: Bytes::new(),
         compressed: false,
+        metadata: None,
     };
 }
 
@@ -76,6 +81,8 @@ pub(crate) struct Item {
     pub(crate) compressed: bool,
     /// The length that counts against the stream's window.
     pub(crate) payload_len: u32,
+    /// What came beside it, where it is the one answer of a call.
+    pub(crate) metadata: Option<Box<Metadata>>,
 }
 
 /// A message from the other side, not yet decoded.
@@ -89,6 +96,9 @@ pub(crate) struct Incoming {
     pub(crate) reply: ReplyTo,
     /// The deadline that came with the message, if one did.
     pub(crate) timeout: Option<Duration>,
+    /// What else came beside it.
+    pub(crate) metadata: Option<Box<Metadata>>,
+    pub(crate) id: MsgId,
     /// It opens a request stream, whose items follow.
     pub(crate) is_stream: bool,
 }
@@ -107,6 +117,7 @@ impl Incoming {
             body: body.clone(),
             compressed,
             payload_len: 0,
+            metadata: None,
         })
     }
 }

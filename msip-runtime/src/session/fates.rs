@@ -8,6 +8,9 @@ use crate::wire::{Code, MsgId};
 /// How many calls that have ended are remembered.
 const REMEMBERED: usize = 256;
 
+/// What is said of a call that has never come, so that it is safe to repeat (docs/protocol.md, "Resumption").
+pub(super) const NOT_RECEIVED: (Code, &str) = (Code::Unavailable, "not received");
+
 /// What a kept frame costs beside its bytes.
 const FRAME_COST: usize = 64;
 
@@ -72,7 +75,7 @@ impl Fates {
         if self.ended.contains(&id) || id.sequence() <= self.forgotten_up_to {
             Told::Error(Code::Unknown, "reply lost")
         } else {
-            Told::Error(Code::Unavailable, "not received")
+            Told::Error(NOT_RECEIVED.0, NOT_RECEIVED.1)
         }
     }
 

@@ -333,6 +333,11 @@ impl Session {
         self.served.contains(slot)
     }
 
+    /// Whether this call is being served in this place, and somebody waits for its answer.
+    pub(crate) fn is_awaited(&self, slot: ServedSlot, id: MsgId) -> bool {
+        self.served.is_awaited(slot, id)
+    }
+
     /// How many exchanges are open, in either direction.
     pub(crate) fn open_exchanges(&self) -> usize {
         self.opened.len() + self.served.len()

@@ -432,6 +432,23 @@ impl Opened {
         Some((&entry.kept, entry.was_sent))
     }
 
+    /// Whether some of this exchange was sent by an earlier connection.
+    pub(crate) fn was_sent_before(&self, id: MsgId) -> bool {
+        self.find(id)
+            .and_then(|slot| self.entries.get(slot))
+            .is_some_and(|entry| entry.was_sent)
+    }
+
+    /// How many milliseconds somebody still waits for this exchange; `None` where that has no end.
+    pub(crate) fn remaining_ms(&self, id: MsgId, now: Duration) -> Option<u32> {
+        let entry = self.entries.get(self.find(id)?)?;
+        if entry.deadline == Duration::MAX {
+            return None;
+        }
+        let remaining = entry.deadline.saturating_sub(now).as_millis();
+        Some(u32::try_from(remaining).unwrap_or(u32::MAX))
+    }
+
     /// The frame of an exchange is queued again, at this place.
     pub(crate) fn set_position(&mut self, id: MsgId, position: Position) {
         if let Some(entry) = self.find(id).and_then(|slot| self.entries.get_mut(slot)) {

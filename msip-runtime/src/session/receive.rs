@@ -102,7 +102,13 @@ impl Session {
                 Ok(Some(Event::Blamed(ErrorText::parse(&frame.payload))))
             }
             (FrameType::Error, _) => {
-                self.answered(id, Outcome::Error(ErrorText::parse(&frame.payload)), now)
+                let text = ErrorText::parse(&frame.payload);
+                let outcome = if self.is_fate(id, &text) {
+                    Outcome::NotReceived
+                } else {
+                    Outcome::Error(text)
+                };
+                self.answered(id, outcome, now)
             }
             (FrameType::Ping, _) => self.handle_ping(id, &frame.payload, now).map(|()| None),
             (FrameType::Pong, _) => {
@@ -115,6 +121,7 @@ impl Session {
                             variant: 0,
                             body: frame.payload,
                             compressed: false,
+                            metadata: None,
                         };
                         Ok(Some(Event::Answered { token, outcome }))
                     }
@@ -204,7 +211,7 @@ impl Session {
             self.received.make_room(id.sequence());
         }
         let parsed = self.read_message(frame);
-        let (body, timeout) = match parsed {
+        let (body, beside) = match parsed {
             Ok(parsed) => parsed,
             Err((code, reason)) => {
                 self.ignore(id, now)?;
@@ -261,13 +268,15 @@ impl Session {
             compressed: flags.contains(Flags::COMPRESSED),
             payload_len,
             reply,
-            timeout,
+            timeout: beside.timeout,
+            metadata: beside.metadata,
+            id,
             is_stream,
         })))
     }
 
-    /// The body of a message, and the deadline that came with it, or what the message is answered instead.
-    fn read_message(&self, frame: Frame) -> Result<(Bytes, Option<Duration>), (Code, String)> {
+    /// The body of a message, and what came beside it, or what the message is answered instead.
+    fn read_message(&self, frame: Frame) -> Result<(Bytes, Beside), (Code, String)> {
         let invalid = |reason: String| (Code::InvalidArgument, reason);
         let Header { flags, kind, .. } = frame.header;
         kind.known().map_err(|error| invalid(error.to_string()))?;
@@ -283,7 +292,7 @@ impl Session {
             ));
         }
         let frame = match Payload::body_alone(frame, super::to_usize(self.config.limits.max_body)) {
-            Ok(body) => return Ok((body, None)),
+            Ok(body) => return Ok((body, Beside::default())),
             Err(frame) => frame,
         };
         let payload = Payload::parse(frame, &self.config.limits).map_err(|error| {
@@ -298,8 +307,11 @@ impl Session {
                 "a topic, and this is a direct connection".to_owned(),
             ));
         }
-        let timeout = payload.metadata.map(read_deadline).transpose();
-        Ok((payload.body, timeout.map_err(invalid)?.flatten()))
+        let beside = match payload.metadata {
+            Some(metadata) => Beside::read(metadata, self.config.side).map_err(invalid)?,
+            None => Beside::default(),
+        };
+        Ok((payload.body, beside))
     }
 
     /// Answers a delivery that came before as its original was, or will be.
@@ -370,15 +382,20 @@ impl Session {
                             body: payload.body,
                             compressed,
                             payload_len,
+                            metadata: None,
                         };
                         return Ok(Some(Event::Item { token, item }));
                     }
                     None => unreadable("a stream, where one answer was asked for"),
                 },
-                Ok(payload) => Outcome::Answer {
-                    variant,
-                    body: payload.body,
-                    compressed,
+                Ok(payload) => match payload.metadata.map(read_metadata).transpose() {
+                    Ok(metadata) => Outcome::Answer {
+                        variant,
+                        body: payload.body,
+                        compressed,
+                        metadata: metadata.map(Box::new),
+                    },
+                    Err(reason) => unreadable(&reason),
                 },
                 Err(error) => unreadable(&error.to_string()),
             }
@@ -421,6 +438,7 @@ impl Session {
                 body,
                 compressed: flags.contains(Flags::COMPRESSED),
                 payload_len,
+                metadata: None,
             }),
             // An item that cannot be read is one for the handler to refuse: a body that is none.
             Err(_) => Some(Item {
@@ -428,6 +446,7 @@ impl Session {
                 body: Bytes::new(),
                 compressed: false,
                 payload_len,
+                metadata: None,
             }),
         };
         Ok(Some(Event::RequestItem {
@@ -477,7 +496,7 @@ impl Session {
             if !self.send_window.grant(read()?) {
                 return Err(window_overflow(id));
             }
-            self.pump();
+            self.pump(now);
             return Ok(Some(Event::Room));
         }
         let streams = if id.chosen_by() == self.config.side {
@@ -549,11 +568,30 @@ fn unreadable(reason: &str) -> Outcome {
     })
 }
 
-/// What remains of the deadline, as the metadata says it.
-fn read_deadline(metadata: Bytes) -> Result<Option<Duration>, String> {
-    let metadata =
-        Metadata::decode(metadata).map_err(|error| format!("malformed metadata: {error}"))?;
-    Ok(metadata
-        .deadline_ms
-        .map(|milliseconds| Duration::from_millis(u64::from(milliseconds))))
+/// What came beside a message.
+#[derive(Debug, Default)]
+struct Beside {
+    /// What remains of the deadline.
+    timeout: Option<Duration>,
+    /// All else, where there is any.
+    metadata: Option<Box<Metadata>>,
+}
+
+impl Beside {
+    fn read(metadata: Bytes, side: Side) -> Result<Self, String> {
+        let mut metadata = read_metadata(metadata)?;
+        if side == Side::Accepting {
+            // Who a client is, is not for the client to say.
+            metadata.identity = None;
+        }
+        let timeout = metadata.deadline_ms.take();
+        Ok(Self {
+            timeout: timeout.map(|milliseconds| Duration::from_millis(milliseconds.into())),
+            metadata: (metadata != Metadata::default()).then(|| Box::new(metadata)),
+        })
+    }
+}
+
+fn read_metadata(metadata: Bytes) -> Result<Metadata, String> {
+    Metadata::decode(metadata).map_err(|error| format!("malformed metadata: {error}"))
 }

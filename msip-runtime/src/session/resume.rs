@@ -8,8 +8,8 @@ use std::time::Duration;
 
 use super::{
     Phase, Priority, ServedSlot, Session,
-    backlog::{Waiting, header_of, payload_len, priority_of, write_again},
-    fates::{KeptReply, Told},
+    backlog::{Waiting, header_of, payload_len, priority_of, write_late},
+    fates::{KeptReply, NOT_RECEIVED, Told},
     keepalive::Keepalive,
     opened::Lost,
     outgoing::{Transmit, Unwritten},
@@ -18,8 +18,8 @@ use super::{
     window::{ReceiveWindow, SendWindow, WINDOW_GROWTH},
 };
 use crate::wire::{
-    Credit, Flags, FrameType, Header, Hello, MsgId, SessionId, Welcome, begin_frame, write_error,
-    write_hello, write_welcome,
+    Credit, ErrorText, Flags, FrameType, Header, Hello, MsgId, SessionId, Welcome, begin_frame,
+    write_error, write_hello, write_welcome,
 };
 
 /// How many calls a HELLO or its answer names as awaited, at most: so many fit a HELLO. Those beyond are given up.
@@ -302,7 +302,7 @@ impl Session {
             self.tell_fate(MsgId::new(*id));
         }
         self.fates.clear_kept();
-        self.pump();
+        self.pump(now);
         let awaited = agreed.awaited.iter().copied().map(MsgId::new).collect();
         self.served.cancel_others(&awaited)
     }
@@ -333,8 +333,13 @@ impl Session {
         }
     }
 
-    /// Sends what waits, as far as the credit goes.
-    pub(super) fn pump(&mut self) {
+    /// Whether this error says, after a resume, that a call of an earlier connection has never come.
+    pub(super) fn is_fate(&self, id: MsgId, text: &ErrorText) -> bool {
+        (text.code, text.message.as_str()) == NOT_RECEIVED && self.opened.was_sent_before(id)
+    }
+
+    /// Sends what waits, as far as the credit goes, with what remains of its deadline.
+    pub(super) fn pump(&mut self, now: Duration) {
         let has_credit =
             |window: &SendWindow| window.is_open() || Sabotage::ResendWithoutCredit.is_on();
         while let Some(waiting) = self.backlog.first() {
@@ -345,14 +350,12 @@ impl Session {
                         if !has_credit(&self.send_window) {
                             return;
                         }
+                        let remaining = self.opened.remaining_ms(id, now);
+                        let mut len = 0;
                         let position = self.outgoing.push(priority_of(frame), |buffer| {
-                            if was_sent {
-                                write_again(buffer, frame);
-                            } else {
-                                buffer.extend_from_slice(frame);
-                            }
+                            len = write_late(buffer, frame, was_sent, remaining);
                         });
-                        self.send_window.spend(payload_len(frame));
+                        self.send_window.spend(len);
                         if was_sent {
                             // Its first answer may be on its way already; then the second answers nothing.
                             self.opened.excuse_another();
@@ -361,10 +364,12 @@ impl Session {
                     }
                 }
                 Waiting::Call { id, frame } => {
-                    if self.opened.is_open(*id) {
-                        let position = self
-                            .outgoing
-                            .push(priority_of(frame), |buffer| buffer.extend_from_slice(frame));
+                    let remaining = self.opened.remaining_ms(*id, now);
+                    // One whose time is up is not sent any more: it is told so by the clock.
+                    if self.opened.is_open(*id) && remaining != Some(0) {
+                        let position = self.outgoing.push(priority_of(frame), |buffer| {
+                            write_late(buffer, frame, false, remaining);
+                        });
                         self.opened.set_position(*id, position);
                     }
                 }

@@ -17,7 +17,7 @@ use crate::{
     MsgKind, Status,
     wire::{
         Code, Credit, Flags, FrameType, Header, Metadata, Side, begin_frame, write_ack,
-        write_cancel, write_credit, write_error, write_metadata, write_ping,
+        write_cancel, write_credit, write_deadline_and, write_error, write_metadata, write_ping,
     },
 };
 
@@ -36,7 +36,7 @@ pub(crate) enum Blocked {
 
 /// The header of a message that begins an exchange.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Opener {
+pub(crate) struct Opener<'a> {
     pub(crate) variant: u16,
     pub(crate) kind: MsgKind,
     pub(crate) urgent: bool,
@@ -44,6 +44,8 @@ pub(crate) struct Opener {
     pub(crate) compressed: bool,
     /// The deadline, in milliseconds, where the other side does not know it from the schema.
     pub(crate) deadline_ms: Option<u32>,
+    /// What else goes beside the message, encoded, with room left for the deadline; empty for nothing.
+    pub(crate) metadata: &'a [u8],
 }
 
 /// What a handler answers.
@@ -54,6 +56,8 @@ pub(crate) enum Reply<'a, F> {
         variant: u16,
         len: usize,
         compressed: bool,
+        /// When it is sent, where the caller wants to know.
+        time_us: Option<i64>,
         encode: F,
     },
     /// The end of a stream of messages.
@@ -81,7 +85,7 @@ impl Session {
     /// Sends a message that nobody answers. `encode` appends the body.
     pub(crate) fn send(
         &mut self,
-        opener: &Opener,
+        opener: &Opener<'_>,
         encode: impl FnOnce(&mut Vec<u8>),
     ) -> Result<(), Blocked> {
         self.check_room(true)?;
@@ -99,7 +103,7 @@ impl Session {
     /// Sends a message to be acknowledged.
     pub(crate) fn deliver(
         &mut self,
-        opener: &Opener,
+        opener: &Opener<'_>,
         token: Token,
         deadline: Duration,
         encode: impl FnOnce(&mut Vec<u8>),
@@ -143,7 +147,7 @@ impl Session {
     /// Sends a request, or the opening of a stream of them.
     pub(crate) fn call(
         &mut self,
-        opener: &Opener,
+        opener: &Opener<'_>,
         shape: Shape,
         token: Token,
         deadline: Duration,
@@ -254,14 +258,17 @@ impl Session {
             Reply::Message {
                 variant,
                 compressed,
+                time_us,
                 encode,
                 ..
             } => {
-                let flags = if compressed {
-                    flags.union(Flags::COMPRESSED)
-                } else {
-                    flags
-                };
+                let mut flags = flags;
+                if compressed {
+                    flags = flags.union(Flags::COMPRESSED);
+                }
+                if time_us.is_some() {
+                    flags = flags.union(Flags::META);
+                }
                 let mark = begin_frame(
                     buffer,
                     &Header {
@@ -270,6 +277,14 @@ impl Session {
                         ..Header::control(FrameType::Ack, id)
                     },
                 );
+                if time_us.is_some() {
+                    let metadata = Metadata {
+                        response_time_us: time_us,
+                        ..Metadata::default()
+                    };
+                    let written = write_metadata(buffer, &metadata, u16::MAX);
+                    debug_assert!(written.is_ok(), "a time alone is a few bytes");
+                }
                 encode(buffer);
                 seal(buffer, mark);
             }
@@ -368,7 +383,7 @@ impl Session {
     /// Writes the frame, and returns the length of its payload and its place.
     fn push_opener(
         &mut self,
-        opener: &Opener,
+        opener: &Opener<'_>,
         id: MsgId,
         flags: Flags,
         encode: impl FnOnce(&mut Vec<u8>),
@@ -384,7 +399,7 @@ impl Session {
     /// The frame by itself.
     fn frame_of(
         &self,
-        opener: &Opener,
+        opener: &Opener<'_>,
         id: MsgId,
         flags: Flags,
         encode: impl FnOnce(&mut Vec<u8>),
@@ -395,13 +410,13 @@ impl Session {
     }
 
     /// What writes the frame, and returns the length of its payload.
-    fn opener_writer<F: FnOnce(&mut Vec<u8>)>(
+    fn opener_writer<'a, F: FnOnce(&mut Vec<u8>)>(
         &self,
-        opener: &Opener,
+        opener: &Opener<'a>,
         id: MsgId,
         flags: Flags,
         encode: F,
-    ) -> impl FnOnce(&mut Vec<u8>) -> usize + use<F> {
+    ) -> impl FnOnce(&mut Vec<u8>) -> usize + use<'a, F> {
         let frame_type = match self.config.side {
             Side::Connecting => FrameType::Publish,
             Side::Accepting => FrameType::Event,
@@ -413,7 +428,8 @@ impl Session {
         if opener.compressed {
             flags = flags.union(Flags::COMPRESSED);
         }
-        if opener.deadline_ms.is_some() {
+        let has_metadata = opener.deadline_ms.is_some() || !opener.metadata.is_empty();
+        if has_metadata {
             flags = flags.union(Flags::META);
         }
         let header = Header {
@@ -424,18 +440,16 @@ impl Session {
             payload_len: 0,
             msg_id: id,
         };
-        let max_metadata = self.config.limits.max_metadata;
-        let deadline_ms = opener.deadline_ms;
+        let Opener {
+            deadline_ms,
+            metadata,
+            ..
+        } = *opener;
         move |buffer| {
             let mark = begin_frame(buffer, &header);
             let start = buffer.len();
-            if deadline_ms.is_some() {
-                let metadata = Metadata {
-                    deadline_ms,
-                    ..Metadata::default()
-                };
-                let written = write_metadata(buffer, &metadata, max_metadata);
-                debug_assert!(written.is_ok(), "a deadline alone is a few bytes");
+            if has_metadata {
+                write_deadline_and(buffer, deadline_ms, metadata);
             }
             // The topic, which is empty on a direct connection.
             buffer.extend_from_slice(&[0, 0]);

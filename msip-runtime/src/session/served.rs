@@ -201,6 +201,12 @@ impl Served {
         self.entries.contains(slot)
     }
 
+    /// Whether this call is being served in this place, and somebody waits for its answer.
+    pub(crate) fn is_awaited(&self, slot: ServedSlot, id: MsgId) -> bool {
+        let entry = self.entries.get(slot);
+        entry.is_some_and(|entry| entry.id == id && !entry.is_cancelled)
+    }
+
     /// Whether the handler of this call has not ended.
     pub(crate) fn is_serving(&self, id: MsgId) -> bool {
         self.entries.iter().any(|(_, entry)| entry.id == id)

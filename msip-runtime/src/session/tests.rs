@@ -1,5 +1,7 @@
 //! Two sessions that are driven against each other in memory, with time as a number.
 
+mod beside;
+
 use std::{collections::BTreeMap, time::Duration};
 
 use super::*;
@@ -34,13 +36,14 @@ fn config(side: Side) -> Config {
     }
 }
 
-const fn opener(variant: u16) -> Opener {
+const fn opener(variant: u16) -> Opener<'static> {
     Opener {
         variant,
         kind: MsgKind::Event,
         urgent: false,
         compressed: false,
         deadline_ms: None,
+        metadata: &[],
     }
 }
 
@@ -54,6 +57,7 @@ fn answer(text: &str) -> Reply<'_, impl FnOnce(&mut Vec<u8>) + '_> {
         variant: ANSWER,
         len: text.len(),
         compressed: false,
+        time_us: None,
         encode: move |buffer: &mut Vec<u8>| buffer.extend_from_slice(text.as_bytes()),
     }
 }
@@ -139,6 +143,7 @@ impl End {
                         format!("answer {}", String::from_utf8_lossy(&body))
                     }
                     Outcome::Error(text) => format!("error {text}"),
+                    Outcome::NotReceived => "not received".to_owned(),
                     outcome => panic!("{outcome:?} does not come from the other side"),
                 },
             ),

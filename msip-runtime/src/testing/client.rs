@@ -6,7 +6,7 @@ use tokio::time::Instant;
 
 use super::{Answer, line::Line, recorder::scripted, script::Script};
 use crate::{
-    Client, Protocol, Status, call::Call, client::Nowhere, link::Link, settings::Settings,
+    Client, Protocol, Status, call::Serving, client::Nowhere, link::Link, settings::Settings,
     wire::Side,
 };
 
@@ -90,7 +90,7 @@ impl<P: Protocol> TestClient<P> {
     #[must_use]
     pub fn with_deadline(&self, remaining: Duration) -> Client<P> {
         let deadline = Instant::now().checked_add(remaining);
-        Nowhere::in_call(&self.client, Call::with_deadline(deadline))
+        Nowhere::in_call(&self.client, Serving::until(deadline))
     }
 
     /// The server goes away for good: what is sent from here on fails, as with a client that was closed.

@@ -17,7 +17,7 @@ use crate::{
     Answered, DisconnectReason, Envelope, Exchange, ItemStream, Protocol, Status, Stream,
     Streaming,
     body::Encoding,
-    call::Call,
+    call::Serving,
     dispatch::{self, Dispatch, Inbox},
     driver::{Driver, Handlers, shake_hands},
     link::Link,
@@ -268,7 +268,7 @@ impl<Out: Envelope, In: Envelope> Dispatch for Scripted<Out, In> {
     type Out = In;
     type Context = ();
 
-    fn for_call((): &(), _: Call) {}
+    fn serving((): &(), _: Serving) {}
 
     async fn dispatch(&self, (): &(), message: Out) -> Result<Answered<In>, Status> {
         let exchange = Out::VARIANTS

@@ -6,7 +6,8 @@ use tokio::time::Instant;
 
 use super::{Answer, line::Line, recorder::scripted, script::Script};
 use crate::{
-    Peer, Protocol, Status, call::Call, link::Link, server::Nowhere, settings::Settings, wire::Side,
+    Peer, Protocol, Status, call::Serving, link::Link, server::Nowhere, settings::Settings,
+    wire::Side,
 };
 
 /// A client that is not there, to be given to a server's handler. Must be called within a tokio runtime.
@@ -98,7 +99,7 @@ impl<P: Protocol> TestPeer<P> {
     #[must_use]
     pub fn with_deadline(&self, remaining: Duration) -> Peer<P> {
         let deadline = Instant::now().checked_add(remaining);
-        Nowhere::in_call(&self.peer, Call::with_deadline(deadline))
+        Nowhere::in_call(&self.peer, Serving::until(deadline))
     }
 
     /// The client goes away: what is sent to it from here on fails, as to any peer whose session has ended.

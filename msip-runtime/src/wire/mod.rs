@@ -39,5 +39,6 @@ pub use hello::{
 pub use hello_proto::{Codec, Compression, Hello, Identity, Metadata, Welcome};
 pub use id::{MsgId, Side};
 pub use limits::{DEFAULT_MAX_BODY, Limits};
+pub(crate) use payload::{DEADLINE_LEN, write_deadline_and};
 pub use payload::{Payload, PayloadError, write_metadata, write_topic};
 pub use topic::{Topic, TopicError};

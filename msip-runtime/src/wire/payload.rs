@@ -127,6 +127,24 @@ pub fn write_metadata(
     Ok(())
 }
 
+/// How long an encoded deadline is, at most: its tag, and the longest `u32`.
+pub(crate) const DEADLINE_LEN: usize = 6;
+
+/// Appends metadata as [`write_metadata`] does, of which all but the deadline is encoded already; both together are
+/// within the limit.
+pub(crate) fn write_deadline_and(buf: &mut Vec<u8>, deadline_ms: Option<u32>, encoded: &[u8]) {
+    let deadline = Metadata {
+        deadline_ms,
+        ..Metadata::default()
+    };
+    let len = deadline.encoded_len().saturating_add(encoded.len());
+    let prefix = u16::try_from(len);
+    debug_assert!(prefix.is_ok(), "metadata of more than 64 KiB");
+    buf.extend_from_slice(&prefix.unwrap_or(u16::MAX).to_be_bytes());
+    deadline.encode_raw(buf);
+    buf.extend_from_slice(encoded);
+}
+
 /// Appends a topic and the length in front of it, as PUBLISH and EVENT have it.
 pub fn write_topic(buf: &mut Vec<u8>, topic: &Topic) {
     // No topic is longer than the `u16` that it was checked against.

@@ -140,6 +140,7 @@ impl Node {
             urgent,
             compressed: false,
             deadline_ms: None,
+            metadata: &[],
         };
         let encode = |buffer: &mut Vec<u8>| {
             buffer.extend_from_slice(&number.to_be_bytes());
@@ -466,6 +467,7 @@ impl Node {
                         variant: CALL,
                         len: 8,
                         compressed: false,
+                        time_us: None,
                         encode,
                     },
                 );

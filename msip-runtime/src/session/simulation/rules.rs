@@ -107,6 +107,14 @@ impl Rules {
                 }
                 Ok(())
             }
+            Outcome::NotReceived if variant == DELIVERY => wrong("the fate of a call"),
+            Outcome::NotReceived => {
+                said.never.insert(number);
+                if begun {
+                    return wrong("not received, and handled");
+                }
+                Ok(())
+            }
             Outcome::Error(text) => match text.code {
                 Code::NotFound if handled && fails(number) => Ok(()),
                 Code::Aborted if variant == DELIVERY && handled && fails(number) => {

@@ -159,6 +159,9 @@ impl Vector {
             deadline_ms: self.take("meta.deadline_ms").map(|ms| ms.parse().unwrap()),
             correlation_id: self.text("meta.correlation_id"),
             traceparent: self.text("meta.traceparent"),
+            response_time_us: self
+                .take("meta.response_time_us")
+                .map(|us| us.parse().unwrap()),
             idempotent: self.text("meta.idempotent") == "true",
             headers: headers
                 .split(',')
