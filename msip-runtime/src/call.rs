@@ -20,6 +20,7 @@ pub(crate) struct Serving {
     pub(crate) call: Option<CallToAnswer>,
 }
 
+#[cfg(feature = "testing")]
 impl Serving {
     /// A call of which nothing is known but its deadline.
     pub(crate) const fn until(deadline: Option<Instant>) -> Self {

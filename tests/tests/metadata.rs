@@ -254,7 +254,7 @@ async fn every_shape_carries_what_the_sender_says() {
     let save = SaveInd { number: 2 };
     hall.client
         .with(all())
-        .save_ind(save.clone())
+        .save_ind(save)
         .await
         .expect("handled");
     assert_eq!(hall.next().await, format!("save 2 (false): {ALL}"));
