@@ -9,7 +9,7 @@ use std::{net::SocketAddr, process::Stdio, time::Instant};
 
 use msip_runtime::{
     Client,
-    wire::{FrameType, HEADER_LEN, Header, Limits, MsgId, Side},
+    wire::{FrameType, HEADER_LEN, Header, Hello, Limits, MsgId, Side},
 };
 use msip_tests::{
     lab::{EchoReq, Lab, SendClientToServer as _},
@@ -162,12 +162,13 @@ impl Hall {
         crowd
     }
 
-    /// Clients that shake hands and then say these bytes.
-    async fn enter_greeted(&mut self, count: usize, words: &[u8]) -> Vec<RawPeer> {
+    /// Clients that shake hands with this Hello and then say these bytes.
+    async fn enter_greeted(&mut self, count: usize, hello: &Hello, words: &[u8]) -> Vec<RawPeer> {
         let mut crowd = Vec::new();
         for _ in 0..count {
             let mut raw = RawPeer::new(self.connect().await);
-            raw.greet().await;
+            raw.say(&raw::hello_frame(hello)).await;
+            raw.hear_type(FrameType::Ack).await;
             raw.say(words).await;
             crowd.push(raw);
         }
@@ -225,16 +226,24 @@ async fn a_crowd_that_is_not_authenticated_costs_what_it_may() {
     let hello = raw::hello_frame(&raw::hello());
     let announced = raw::announced(FrameType::Hello, raw::HELLO_ID, 16 * 1024);
     let almost = [&announced[..], &vec![0; 16 * 1024 - 1]].concat();
-    let each = crowd / 5;
+    let mut another = full_hello();
+    another.protocol = "another".to_owned();
+    let (each, few) = (crowd / 5, crowd / 50);
     let mut people = Vec::new();
-    for (what, words) in [
-        ("no HELLO at all", &b""[..]),
-        ("half a header", &hello[..12]),
+    for (what, each, words) in [
+        ("no HELLO at all", each, &b""[..]),
+        ("half a header", each, &hello[..12]),
         (
             "the largest HELLO, and one byte of it",
+            each,
             &[&announced[..], &[0]].concat(),
         ),
-        ("the largest HELLO, but for one byte", &almost),
+        ("the largest HELLO, but for one byte", each - few, &almost),
+        (
+            "a HELLO with all that fits, which is refused",
+            few,
+            &raw::hello_frame(&another),
+        ),
     ] {
         let before = hall.before();
         people.extend(hall.enter(each, words).await);
@@ -263,19 +272,37 @@ async fn a_crowd_that_is_authenticated_costs_what_its_limits_allow() {
     let mut one_byte = raw::announced(FrameType::Publish, id, 1024 * 1024);
     one_byte.push(0);
     let ping = |len| raw::frame(FrameType::Ping, id, &vec![0; len]);
-    let each = crowd / 4;
+    let (each, few) = (crowd / 4, crowd / 50);
     let mut people = Vec::new();
-    for (what, words) in [
-        ("a handshake, and silence", &b""[..]),
-        ("1 MiB announced, and one byte of it", &one_byte),
-        ("half a header after the handshake", &one_byte[..12]),
-        ("pings whose answers are not read", &ping(100).repeat(40)),
+    let (plain, full) = (raw::hello(), full_hello());
+    for (what, each, hello, words) in [
+        ("a handshake, and silence", each - few, &plain, &b""[..]),
+        ("a handshake with all that fits", few, &full, &b""[..]),
+        (
+            "1 MiB announced, and one byte of it",
+            each,
+            &plain,
+            &one_byte,
+        ),
+        ("half a header after it", each, &plain, &one_byte[..12]),
+        ("pings not read", each, &plain, &ping(100).repeat(40)),
     ] {
         let before = hall.before();
-        people.extend(hall.enter_greeted(each, words).await);
+        people.extend(hall.enter_greeted(each, hello, words).await);
         hall.costs_at_most(what, each, QUIET, before);
     }
     hall.costs_at_most("all of them", hall.people, QUIET, all);
+}
+
+/// A Hello with as many extensions as fit into 16 KiB: what costs most when it is decoded.
+fn full_hello() -> Hello {
+    let keys = (b'!'..=b'~').flat_map(|first| {
+        (b'!'..=b'~').map(move |second| String::from_utf8_lossy(&[first, second]).into_owned())
+    });
+    Hello {
+        extensions: keys.take(2500).map(|key| (key, Vec::new())).collect(),
+        ..raw::hello()
+    }
 }
 
 /// Shakes hands, and leaves the connection as it is: what comes after must not wait for the server.

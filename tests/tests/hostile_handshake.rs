@@ -76,6 +76,18 @@ fn no_hellos() -> Vec<FirstWords> {
             "INVALID_ARGUMENT: bad magic 47455420 (GET ): frames begin with 4d534950 (MSIP)",
         ),
         refused(
+            "an HTTP request of which a part has come",
+            b"GET /".to_vec(),
+            MsgId::CONNECTION,
+            "INVALID_ARGUMENT: bad magic 47455420 (GET ): frames begin with 4d534950 (MSIP)",
+        ),
+        refused(
+            "one byte that begins no header",
+            b"\n".to_vec(),
+            MsgId::CONNECTION,
+            "INVALID_ARGUMENT: bad magic 0a (\\n): frames begin with 4d534950 (MSIP)",
+        ),
+        refused(
             "a TLS hello",
             [&[0x16, 3, 1, 2, 0, 1, 0, 1, 0xfc, 3, 3][..], &[9; 506]].concat(),
             MsgId::CONNECTION,
@@ -156,6 +168,7 @@ fn bad_hellos() -> Vec<FirstWords> {
         raw::hello_frame(&hello)
     };
     let payload = raw::hello_payload(&raw::hello());
+    let fields = [0x78, 0].repeat(100_000);
     let with_payload = |payload: &[u8]| raw::frame(FrameType::Hello, HELLO_ID, payload);
     let nameless = refused(
         "a HELLO with message id 0",
@@ -184,6 +197,14 @@ fn bad_hellos() -> Vec<FirstWords> {
             "a HELLO with a session id alone",
             with_payload(&payload[..8]),
             mip,
+        ),
+        refused(
+            "100,000 fields",
+            with_payload(&[&payload[..], &fields].concat()),
+            &format!(
+                "RESOURCE_EXHAUSTED: HELLO announces a payload of {} bytes: 16384 are allowed",
+                payload.len() + fields.len()
+            ),
         ),
         refused(
             "session id 0",
@@ -501,13 +522,21 @@ struct Answer {
     answers: &'static [&'static str],
 }
 
-const ANSWERS: [Answer; 19] = [
+const ANSWERS: [Answer; 20] = [
     Answer {
         name: "an HTTP answer",
         bytes: |_, _| b"HTTP/1.1 400 Bad Request\r\n\r\n".to_vec(),
         error: "URL does not speak MSIP: bad magic 48545450 (HTTP): frames begin with 4d534950 (MSIP)",
         answers: &[
             "ERROR connection: INVALID_ARGUMENT: bad magic 48545450 (HTTP): frames begin with 4d534950 (MSIP)",
+        ],
+    },
+    Answer {
+        name: "a banner shorter than a header",
+        bytes: |_, _| b"220 ready\r\n".to_vec(),
+        error: "URL does not speak MSIP: bad magic 32323020 (220 ): frames begin with 4d534950 (MSIP)",
+        answers: &[
+            "ERROR connection: INVALID_ARGUMENT: bad magic 32323020 (220 ): frames begin with 4d534950 (MSIP)",
         ],
     },
     Answer {

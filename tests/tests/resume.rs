@@ -16,7 +16,7 @@ use msip_tests::{
         SendServerToClient as _,
     },
     proxy::Proxy,
-    raw::{RawPeer, hello, message, resuming_frame, text},
+    raw::{HELLO_ID, RawPeer, SESSION, frame, hello, message, resuming_frame, text},
     soon,
 };
 use tokio::{
@@ -441,6 +441,31 @@ async fn a_session_is_not_given_to_a_stranger() {
     );
     assert!(stranger.hear().await.is_none());
     // The owner has not noticed.
+    let id = MsgId::delivery(Side::Connecting, 1);
+    let save = ClientToServer::SaveInd(SaveInd { number: 5 });
+    owner
+        .say(&message(Side::Connecting, Flags::ACK_REQUIRED, id, &save))
+        .await;
+    owner.hear_type(FrameType::Ack).await;
+}
+
+#[tokio::test]
+async fn a_mip_hello_finds_no_session_of_this_dialect() {
+    let lossy = lossy("").await;
+    let mut owner = RawPeer::dial(&lossy.url).await;
+    greet(&mut owner).await;
+    // Its number, as a MIP client would name a session of its own: that needs no secret.
+    let mut stranger = RawPeer::dial(&lossy.url).await;
+    stranger
+        .say(&frame(FrameType::Hello, HELLO_ID, &SESSION.to_be_bytes()))
+        .await;
+    let heard = stranger.hear_to_the_end().await;
+    assert_eq!(
+        heard,
+        [format!(
+            "ERROR {HELLO_ID}: UNIMPLEMENTED: this is a HELLO of the MIP dialect: the MSIP dialect is understood"
+        )]
+    );
     let id = MsgId::delivery(Side::Connecting, 1);
     let save = ClientToServer::SaveInd(SaveInd { number: 5 });
     owner

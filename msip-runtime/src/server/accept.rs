@@ -11,6 +11,7 @@ use tracing::Instrument as _;
 
 use super::{
     ServerSide,
+    complaints::Complaints,
     connection::{self, Ended, Hall},
     registry::Registry,
     sessions::Sessions,
@@ -73,6 +74,7 @@ where
         sessions,
         side,
         translations: Translations::default(),
+        complaints: Complaints::default(),
     });
     let mut connections: JoinSet<Ended> = JoinSet::new();
     let mut turned_away: JoinSet<()> = JoinSet::new();
@@ -92,7 +94,9 @@ where
                         let serving = connection::serve(connection, seat, Arc::clone(&hall));
                         connections.spawn(serving.instrument(span));
                     } else {
-                        tracing::warn!(peer = %connection.peer, max_connections, "turned away: too many connections");
+                        if let Some(unsaid) = hall.complaints.may_log(&connection.peer) {
+                            tracing::warn!(peer = %connection.peer, max_connections, unsaid, "turned away: too many connections");
+                        }
                         if turned_away.len() < MAX_TURNED_AWAY {
                             turned_away.spawn(turn_away(connection, max_connections));
                         }

@@ -10,6 +10,7 @@ use tokio::{
 
 use super::{
     Peer, PeerId, ServerSide,
+    complaints::Complaints,
     peer::Introduction,
     registry::Registry,
     sessions::{Arrival, Claim, Registration, Sessions},
@@ -23,7 +24,7 @@ use crate::{
     negotiation::{self, Translations},
     session::{Agreed, Event, Fault, Session},
     settings::{SchemaRule, Settings},
-    transport::{self, Stream},
+    transport::{self, PeerAddress, Stream},
     wire::{Decoder, Escaped, Hello, HelloFrame, SessionId, Side, Welcome},
 };
 
@@ -35,6 +36,30 @@ pub(super) struct Hall<P: Protocol, H> {
     pub(super) sessions: Arc<Sessions>,
     pub(super) side: Arc<ServerSide<P, H>>,
     pub(super) translations: Translations,
+    pub(super) complaints: Complaints,
+}
+
+/// What is kept of a HELLO that has been answered. All of it could be twenty times as large as it was on the wire, and
+/// no connection may hold that.
+#[derive(Debug)]
+pub(super) struct Greeting {
+    session_id: SessionId,
+    max_body: u32,
+    awaited: Vec<u64>,
+    client_name: String,
+    fingerprint: u64,
+}
+
+impl From<HelloFrame> for Greeting {
+    fn from(HelloFrame { session_id, hello }: HelloFrame) -> Self {
+        Self {
+            session_id,
+            max_body: hello.max_body,
+            awaited: hello.awaited,
+            client_name: hello.client_name,
+            fingerprint: hello.fingerprint,
+        }
+    }
 }
 
 /// What became of a connection, and of its session.
@@ -76,12 +101,13 @@ where
             return Ended::default();
         }
         Err(error) => {
-            log_failure(&error);
+            log_failure(&error, &hall.complaints, &connection.peer);
             return Ended::default();
         }
     };
     if let Err(fault) = nothing_early(&mut decoder, &mut session, &link) {
-        log_failure(&HandshakeError::Fault(fault.clone()));
+        let error = HandshakeError::Fault(fault.clone());
+        log_failure(&error, &hall.complaints, &connection.peer);
         session.handle_fault(&fault);
         part(&mut stream, &mut session).await;
         return Ended::default();
@@ -91,17 +117,20 @@ where
         let id = draw_peer_id()?;
         Ok((id, encoding, claim(&hall.sessions, settings, &hello)?))
     });
+    let hello = Greeting::from(*hello);
     let (id, encoding, claimed) = match claimed {
         Ok(claimed) => claimed,
         Err(status) => {
-            tracing::info!(%status, "refused");
+            if let Some(unsaid) = hall.complaints.may_log(&connection.peer) {
+                tracing::info!(%status, unsaid, "refused");
+            }
             session.refuse(status.code(), status.message());
             part(&mut stream, &mut session).await;
             return Ended::default();
         }
     };
     decoder.set_max_payload(max_payload);
-    let HelloFrame { session_id, hello } = *hello;
+    let session_id = hello.session_id;
     let (registration, arrivals) = match claimed {
         Some(Claim::New(registration, arrivals)) => (Some(registration), Some(arrivals)),
         Some(Claim::Known(arrivals)) => {
@@ -439,15 +468,16 @@ fn draw_peer_id() -> Result<PeerId, Status> {
     Ok(PeerId::new(number))
 }
 
-fn log_failure(error: &HandshakeError) {
-    match error {
+fn log_failure(error: &HandshakeError, complaints: &Complaints, peer: &PeerAddress) {
+    let rule = match error {
         // A port scan, or a health check.
-        HandshakeError::Eof => tracing::debug!("closed before HELLO"),
-        HandshakeError::Io(error) => tracing::debug!(%error, "broke before HELLO"),
-        HandshakeError::TimedOut => tracing::info!("no HELLO in time"),
-        HandshakeError::Fault(fault) => {
-            tracing::info!(rule = %Escaped::new(&fault.rule), "no HELLO")
-        }
+        HandshakeError::Eof => return tracing::debug!("closed before HELLO"),
+        HandshakeError::Io(error) => return tracing::debug!(%error, "broke before HELLO"),
+        HandshakeError::TimedOut => "it did not come in time",
+        HandshakeError::Fault(fault) => &*fault.rule,
+    };
+    if let Some(unsaid) = complaints.may_log(peer) {
+        tracing::info!(rule = %Escaped::new(rule), unsaid, "no HELLO");
     }
 }
 

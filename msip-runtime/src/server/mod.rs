@@ -3,6 +3,7 @@
 mod accept;
 mod broadcast;
 mod builder;
+mod complaints;
 mod connection;
 mod extensions;
 #[cfg(feature = "testing")]

@@ -8,10 +8,11 @@ use std::{
 use sha2::{Digest as _, Sha256};
 use tokio::sync::{OwnedSemaphorePermit, mpsc};
 
+use super::connection::Greeting;
 use crate::{
     session::Session,
     transport::{PeerAddress, Stream},
-    wire::{Decoder, Hello, MsgId, SessionId},
+    wire::{Decoder, MsgId, SessionId},
 };
 
 /// How many connections of one session wait until it takes them, at most.
@@ -26,7 +27,7 @@ pub(super) struct Arrival {
     pub(super) session: Session,
     /// The HELLO to be answered.
     pub(super) hello_id: MsgId,
-    pub(super) hello: Hello,
+    pub(super) hello: Greeting,
     pub(super) address: PeerAddress,
     /// Its place among `max_connections`.
     pub(super) seat: OwnedSemaphorePermit,

@@ -58,6 +58,11 @@ use crate::wire::{
 const NUISANCE_BURST: u32 = 2000;
 const NUISANCE_PER_SECOND: u32 = 200;
 
+/// How many calls a peer may cancel at once, and how many a second. One that is cancelled has cost a handler its
+/// beginning, and no answer holds its caller back; a program that gives up many has its reasons, up to here.
+const CANCEL_BURST: u32 = 10_000;
+const CANCELS_PER_SECOND: u32 = 1000;
+
 /// How many PONGs wait to be written, at most.
 const MAX_PONGS: u32 = 16;
 
@@ -131,6 +136,7 @@ pub(crate) struct Session {
     said_close: bool,
     heard_close: bool,
     nuisance: Allowance,
+    cancels: Allowance,
     pongs_waiting: u32,
     ignored: u64,
     /// Whether it goes on when its connection is lost.
@@ -181,6 +187,7 @@ impl Session {
             said_close: false,
             heard_close: false,
             nuisance: Allowance::new(NUISANCE_BURST, NUISANCE_PER_SECOND, now),
+            cancels: Allowance::new(CANCEL_BURST, CANCELS_PER_SECOND, now),
             pongs_waiting: 0,
             ignored: 0,
             is_resumable: false,

@@ -6,8 +6,8 @@ use bytes::Bytes;
 use prost::Message as _;
 
 use super::{
-    Event, Fault, FaultKind, Incoming, Item, MAX_PONGS, Outcome, Phase, Priority, ReplyTo, Session,
-    received::Fate, sabotage::Sabotage,
+    CANCELS_PER_SECOND, Event, Fault, FaultKind, Incoming, Item, MAX_PONGS, Outcome, Phase,
+    Priority, ReplyTo, Session, received::Fate, sabotage::Sabotage,
 };
 use crate::wire::{
     Code, Credit, ErrorText, Flags, Frame, FrameType, Header, HelloError, Metadata, MsgId, Payload,
@@ -129,10 +129,7 @@ impl Session {
                 }
             }
             (FrameType::Credit, _) => self.handle_credit(id, &frame.payload, now),
-            (FrameType::Cancel, _) => match self.served.cancel(id) {
-                Some(slot) => Ok(Some(Event::Cancelled(slot))),
-                None => self.ignore_late(id, now).map(|()| None),
-            },
+            (FrameType::Cancel, _) => self.handle_cancel(id, now),
             (FrameType::Close, _) => {
                 self.heard_close = true;
                 self.start_draining(now);
@@ -471,6 +468,17 @@ impl Session {
             }
             None => self.ignore_late(id, now).map(|()| None),
         }
+    }
+
+    fn handle_cancel(&mut self, id: MsgId, now: Duration) -> Result<Option<Event>, Fault> {
+        let Some(slot) = self.served.cancel(id) else {
+            return self.ignore_late(id, now).map(|()| None);
+        };
+        if self.cancels.take(now) {
+            return Ok(Some(Event::Cancelled(slot)));
+        }
+        let rule = format!("more than {CANCELS_PER_SECOND} calls cancelled a second");
+        Err(Fault::exhausted(id, rule))
     }
 
     fn handle_ping(&mut self, id: MsgId, payload: &Bytes, now: Duration) -> Result<(), Fault> {

@@ -102,6 +102,8 @@ impl Decoder {
             Some(header) => header,
             None => {
                 let Some(bytes) = self.buffer.first_chunk::<HEADER_LEN>() else {
+                    // Who speaks something else may wait for an answer before it says more.
+                    Header::check_magic(&self.buffer)?;
                     return Ok(None);
                 };
                 let header = Header::parse(bytes)?;

@@ -82,10 +82,7 @@ impl Header {
             i6,
             i7,
         ] = *bytes;
-        let found = [m0, m1, m2, m3];
-        if found != MAGIC {
-            return Err(HeaderError::BadMagic { found });
-        }
+        Self::check_magic(&[m0, m1, m2, m3])?;
         if version != VERSION {
             return Err(HeaderError::UnsupportedVersion(version));
         }
@@ -100,6 +97,21 @@ impl Header {
             variant: u16::from_be_bytes([v0, v1]),
             payload_len: u32::from_be_bytes([l0, l1, l2, l3]),
             msg_id: MsgId::new(u64::from_be_bytes([i0, i1, i2, i3, i4, i5, i6, i7])),
+        })
+    }
+
+    /// Whether bytes can begin a header, be they ever so few.
+    ///
+    /// # Errors
+    ///
+    /// [`HeaderError::BadMagic`] from the first byte on that no header has there.
+    pub fn check_magic(bytes: &[u8]) -> Result<(), HeaderError> {
+        let found = bytes.get(..MAGIC.len()).unwrap_or(bytes);
+        if MAGIC.starts_with(found) {
+            return Ok(());
+        }
+        Err(HeaderError::BadMagic {
+            found: found.to_vec(),
         })
     }
 
@@ -204,8 +216,8 @@ pub enum HeaderError {
     /// The peer speaks something else.
     #[error("bad magic {} ({}): frames begin with 4d534950 (MSIP)", hex(.found), Escaped::new(&String::from_utf8_lossy(.found)))]
     BadMagic {
-        /// The first four bytes.
-        found: [u8; 4],
+        /// The first four bytes, or as many as had come.
+        found: Vec<u8>,
     },
     /// The peer speaks another version.
     #[error("unsupported version {0}: version 1 is understood")]

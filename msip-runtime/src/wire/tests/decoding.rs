@@ -179,6 +179,32 @@ fn frames_ahead_of_a_fault_are_delivered() {
     };
     write_frame(&mut bytes, &frame);
     bytes.extend_from_slice(&[b'x'; HEADER_LEN]);
-    let error = DecodeError::Header(HeaderError::BadMagic { found: *b"xxxx" });
+    let error = DecodeError::Header(HeaderError::BadMagic {
+        found: b"xxxx".to_vec(),
+    });
     assert_eq!(decode_all(&bytes, &[1000], MAX), (vec![frame], Some(error)));
+}
+
+#[test]
+fn what_cannot_begin_a_header_is_refused_at_once() {
+    for (sent, found) in [
+        (&b"G"[..], &b"G"[..]),
+        (b"GET /", b"GET "),
+        (b"M\x00", b"M\x00"),
+        (b"MSI", b""),
+        (b"MSIP", b""),
+        (b"MSIX", b"MSIX"),
+        (b"", b""),
+    ] {
+        let mut decoder = Decoder::new(MAX);
+        decoder.buffer().extend_from_slice(sent);
+        let expected = if found.is_empty() {
+            Ok(None)
+        } else {
+            let found = found.to_vec();
+            Err(DecodeError::Header(HeaderError::BadMagic { found }))
+        };
+        assert_eq!(decoder.decode(), expected, "{sent:?}");
+        assert_eq!(decoder.decode(), expected, "{sent:?}, again");
+    }
 }
