@@ -34,6 +34,7 @@ pub(crate) struct Options {
     pub(crate) encoding: Option<Said<Encoding>>,
     pub(crate) other: Option<Said<bool>>,
     pub(crate) kind: Option<Said<MsgKind>>,
+    pub(crate) request_stream: Option<Said<()>>,
     pub(crate) reply: Option<Said<Reply>>,
     pub(crate) response: Option<Said<String>>,
     pub(crate) timeout_ms: Option<Said<u32>>,
@@ -95,6 +96,10 @@ impl Options {
             "kind" => {
                 let kinds = MsgKind::ALL.map(|kind| (kind.name(), kind));
                 once(&mut self.kind, at, argument.one_of(at, &kinds)?)
+            }
+            "request" => {
+                let shapes = [("STREAM", ())];
+                once(&mut self.request_stream, at, argument.one_of(at, &shapes)?)
             }
             "reply" => {
                 let replies = Reply::ALL.map(|reply| (reply.name(), reply));

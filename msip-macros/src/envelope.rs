@@ -154,6 +154,7 @@ impl Member {
         let options = &self.options;
         let options = MemberOptions {
             kind: said.copied(options.kind),
+            request_stream: said.copied(options.request_stream).map(|said| said.span),
             reply: said.copied(options.reply),
             response: said.text(options.response.as_ref()),
             timeout_ms: said.copied(options.timeout_ms),

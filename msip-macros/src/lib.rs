@@ -60,7 +60,8 @@ use proc_macro::TokenStream;
 ///
 /// - `name = "…"`: the member's name, by which pairs and kinds go,
 /// - `kind = EVENT`, `COMMAND`, `STATE`, `LOG` or `METRIC`,
-/// - `reply = NONE`, `ACK` or `RESPONSE`, and `response = "connect_rsp"`,
+/// - `reply = NONE`, `ACK`, `RESPONSE` or `STREAM`, and `response = "connect_rsp"`,
+/// - `request = STREAM`: the request of the call is a stream,
 /// - `timeout = "5s"` (`ms`, `s`, `m`, `h`) or `timeout_ms = 5000`,
 /// - `urgent`, `uncompressed`, `idempotent`,
 /// - `key = "vehicle_id"`.

@@ -56,6 +56,8 @@ pub struct MemberOptions {
     pub kind: Option<Spanned<MsgKind>>,
     /// `(msip.reply)`
     pub reply: Option<Spanned<Reply>>,
+    /// Where `(msip.request) = STREAM` says that the request is a stream.
+    pub request_stream: Option<Span>,
     /// `(msip.response)`: the member of the other direction that answers this one.
     pub response: Option<Spanned<String>>,
     /// `(msip.timeout_ms)`

@@ -2,7 +2,6 @@
 
 mod fields;
 mod options;
-mod services;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
@@ -15,8 +14,7 @@ impl Schema {
     /// The schema as a `.proto` file, which has the same fingerprint.
     ///
     /// Comments are kept, and so is the order of fields; types are sorted by name. Methods of services are written as
-    /// options of their requests, and as methods only where the request is a stream. `None` if the schema uses types
-    /// of other packages, which no single file can hold.
+    /// options of their requests. `None` if the schema uses types of other packages, which no single file can hold.
     pub fn to_proto(&self) -> Option<String> {
         let own = format!("{}.", self.package());
         let is_ours = |name: &TypeName| name.is_well_known() || name.as_str().starts_with(&own);
@@ -43,7 +41,6 @@ impl Schema {
             out.blank();
             scope.write_type(name, &mut out);
         }
-        scope.write_services(&mut out);
         Some(out.text)
     }
 }

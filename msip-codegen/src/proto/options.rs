@@ -16,8 +16,9 @@ use super::report::Report;
 use super::types::At;
 
 /// The names of our options, without `msip.`.
-pub(crate) const NAMES: [&str; 8] = [
+pub(crate) const NAMES: [&str; 9] = [
     "kind",
+    "request",
     "reply",
     "response",
     "timeout_ms",
@@ -56,6 +57,7 @@ pub(crate) fn member_options(
     report: &mut Report,
 ) -> MemberOptions {
     let mut read = MemberOptions::default();
+    let mut request = None;
     for (index, option) in options.iter().enumerate() {
         let Some(name) = our_name(option) else {
             continue;
@@ -85,6 +87,7 @@ pub(crate) fn member_options(
                 reader.set(&mut read.kind, |reader| reader.one_of(&kinds));
             }
             "reply" => reader.set(&mut read.reply, |reader| reader.one_of(&REPLIES)),
+            "request" => reader.set(&mut request, |reader| reader.one_of(&[("STREAM", ())])),
             "response" => reader.set(&mut read.response, Reader::text),
             "timeout_ms" => reader.set(&mut read.timeout_ms, Reader::number),
             "urgent" => reader.set(&mut read.urgent, Reader::flag),
@@ -102,6 +105,7 @@ pub(crate) fn member_options(
             _ => reader.unknown(),
         }
     }
+    read.request_stream = request.map(|stream| stream.span);
     read
 }
 

@@ -57,6 +57,7 @@ impl Place {
                 "tag",
                 "name",
                 "kind",
+                "request",
                 "reply",
                 "response",
                 "timeout",

@@ -165,6 +165,7 @@ impl Argument {
         let Some((_, value)) = found else {
             let help = match closest_name(&word.value, words.iter().map(|(name, _)| *name)) {
                 Some(close) => format!("did you mean `{close}`?"),
+                None if words.len() == 1 => format!("write {}", all()),
                 None => format!("write one of {}", all()),
             };
             let name = at.to_token_stream().to_string();

@@ -25,6 +25,12 @@ pub enum ClientToServer {
     Remark(Optionals),
     #[msip(tag = 7, reply = STREAM)]
     WatchReq(Times),
+    #[msip(tag = 8, request = STREAM)]
+    DrawReq(Circle),
+    #[msip(tag = 9, request = STREAM, reply = STREAM)]
+    TalkReq(VehicleState),
+    #[msip(tag = 10)]
+    Measured(Optionals),
     #[msip(tag = 65535)]
     ShapeState(Shape),
 }
@@ -42,6 +48,13 @@ pub enum ServerToClient {
     VehicleState(VehicleState),
     #[msip(tag = 6)]
     WatchRsp(Tree),
+    #[msip(tag = 7)]
+    DrawRsp(Times),
+    #[msip(tag = 8)]
+    TalkRsp(Encodings),
+    /// Something to be measured.
+    #[msip(tag = 9, request = STREAM, response = "measured")]
+    MeasureReq(Circle),
     #[msip(tag = 5, kind = "STATE", key = "small")]
     SpeedMetric(Encodings),
 }

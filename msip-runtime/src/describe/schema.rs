@@ -207,9 +207,10 @@ fn options(variant: &Variant, others: &[Variant]) -> MemberOptions {
         }
         Exchange::Call {
             response,
+            request_stream,
             response_stream,
-            ..
         } => {
+            options.request_stream = request_stream.then_some(Span::NONE);
             options.reply = response_stream.then(|| said(Reply::Stream)).flatten();
             let answer = others.iter().find(|other| other.number == response);
             options.response = answer.and_then(|answer| said(answer.name.to_owned()));

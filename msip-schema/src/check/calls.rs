@@ -269,10 +269,26 @@ fn check_unpaired(
     out: &mut Vec<Diagnostic>,
 ) {
     let member = draft.member(id);
-    if calls.call(id).is_some() || calls.doubtful.contains(&id) || opted_out(draft, id) {
+    if calls.call(id).is_some() || calls.doubtful.contains(&id) {
         return;
     }
     let name = &member.name.value;
+    if opted_out(draft, id) {
+        if let (Some(stream), Some(reply)) = (member.options.request_stream, member.options.reply) {
+            calls.doubtful.insert(id);
+            let text = format!(
+                "`{name}` is a stream of requests although its reply is {}",
+                reply.value.name()
+            );
+            out.push(
+                Diagnostic::new(Code::REPLY_CONTRADICTS_RESPONSE, stream, text)
+                    .label("a stream is asked for here")
+                    .also(reply.span, "but no answer here")
+                    .help("remove one of the two options: a stream of requests is a call"),
+            );
+        }
+        return;
+    }
     let back = id.direction.reverse();
     if let Some(response) = names.response_of(draft, id, id.direction) {
         let answers_another = calls.answered_by(response).is_some()
@@ -297,18 +313,25 @@ fn check_unpaired(
             return;
         }
     }
-    if let Some(asked) = member
+    let asks = member
         .options
         .reply
         .filter(|reply| matches!(reply.value, Reply::Response | Reply::Stream))
-    {
+        .map(|reply| (reply.span, "asks for a response"));
+    let streams = member
+        .options
+        .request_stream
+        .map(|stream| (stream, "is a stream of requests"));
+    // What means nothing on an answer is told with its other options.
+    let is_answer = calls.answered_by(id).is_some();
+    if let Some((span, what)) = asks.or(streams).filter(|_| !is_answer) {
         calls.doubtful.insert(id);
         out.push(
             Diagnostic::new(
                 Code::RESPONSE_MISSING,
-                asked.span,
+                span,
                 format!(
-                    "`{name}` asks for a response, but nothing in {} answers it",
+                    "`{name}` {what}, but nothing in {} answers it",
                     back.envelope_name()
                 ),
             )

@@ -73,9 +73,10 @@ fn on_answer(draft: &Draft, id: MemberId, calls: &Calls, out: &mut Vec<Diagnosti
     };
     let (member, request) = (draft.member(id), &draft.member(request).name);
     let options = &member.options;
-    let said: [(&str, Option<Span>); 7] = [
+    let said: [(&str, Option<Span>); 8] = [
         ("kind", options.kind.map(|option| option.span)),
         ("reply", options.reply.map(|option| option.span)),
+        ("request", options.request_stream),
         (
             "response",
             options.response.as_ref().map(|option| option.span),

@@ -101,7 +101,7 @@ codes! {
     RESPONSE_NOT_FOUND = "response-not-found", "the response is not a member of the other direction";
     RESPONSE_IN_SAME_DIRECTION = "response-in-same-direction", "the named response goes the same way as its request";
     RESPONSE_MISSING = "response-missing", "a response is asked for, but none is found";
-    REPLY_CONTRADICTS_RESPONSE = "reply-contradicts-response", "a response is named although the reply is NONE or ACK";
+    REPLY_CONTRADICTS_RESPONSE = "reply-contradicts-response", "a response is named, or the request is a stream, although the reply is NONE or ACK";
     ANSWER_IS_REQUEST = "answer-is-request", "a member is the answer of one call and the request of another";
 
     // Services.

@@ -20,9 +20,12 @@ pub(super) fn of(schema: &Schema, member: &Member) -> Vec<String> {
         }
         Exchange::Call {
             response,
+            request_stream,
             response_stream,
-            ..
         } => {
+            if *request_stream {
+                options.push("(msip.request) = STREAM".to_owned());
+            }
             if *response_stream {
                 options.push("(msip.reply) = STREAM".to_owned());
             }

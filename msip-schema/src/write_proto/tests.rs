@@ -56,6 +56,14 @@ fn options_are_written_where_names_do_not_say_it() {
             "M ask = 1 [(msip.response) = \"c\", (msip.urgent) = true, (msip.idempotent) = true];",
         ),
         (
+            "M b_req = 1 [request = STREAM];",
+            "M b_req = 1 [(msip.request) = STREAM];",
+        ),
+        (
+            "M ask = 1 [request = STREAM, reply = STREAM, response = \"c\"];",
+            "M ask = 1 [(msip.request) = STREAM, (msip.reply) = STREAM, (msip.response) = \"c\"];",
+        ),
+        (
             "M a_ind = 1 [compress = false];",
             "M a_ind = 1 [(msip.compress) = false];",
         ),

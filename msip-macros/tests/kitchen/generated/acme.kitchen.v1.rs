@@ -24,6 +24,12 @@ pub enum ClientToServer {
     GrowReq(Tree),
     /// The message `watch_req`.
     WatchReq(Times),
+    /// The message `draw_req`.
+    DrawReq(Circle),
+    /// The message `talk_req`.
+    TalkReq(VehicleState),
+    /// The message `measured`.
+    Measured(Optionals),
     /// The message `note`.
     Note(Optionals),
     /// One of several.
@@ -36,10 +42,15 @@ impl ClientToServer {
     #[must_use]
     pub const fn msg_kind(&self) -> ::msip_runtime::MsgKind {
         match self {
-            Self::ScalarsInd(_) | Self::ManyInd(_) => ::msip_runtime::MsgKind::Event,
-            Self::FindReq(_) | Self::PingReq | Self::GrowReq(_) | Self::WatchReq(_) => {
-                ::msip_runtime::MsgKind::Command
+            Self::ScalarsInd(_) | Self::ManyInd(_) | Self::Measured(_) => {
+                ::msip_runtime::MsgKind::Event
             }
+            Self::FindReq(_)
+            | Self::PingReq
+            | Self::GrowReq(_)
+            | Self::WatchReq(_)
+            | Self::DrawReq(_)
+            | Self::TalkReq(_) => ::msip_runtime::MsgKind::Command,
             Self::ShapeState(_) => ::msip_runtime::MsgKind::State,
             Self::Note(_) => ::msip_runtime::MsgKind::Log,
         }
@@ -55,6 +66,9 @@ impl ClientToServer {
             Self::PingReq => 4,
             Self::GrowReq(_) => 5,
             Self::WatchReq(_) => 7,
+            Self::DrawReq(_) => 8,
+            Self::TalkReq(_) => 9,
+            Self::Measured(_) => 10,
             Self::Note(_) => 300,
             Self::ShapeState(_) => 65_535,
         }
@@ -77,6 +91,12 @@ pub enum ServerToClient {
     SpeedMetric(Encodings),
     /// It contains itself, in three ways.
     WatchRsp(Tree),
+    /// The message `draw_rsp`.
+    DrawRsp(Times),
+    /// How numbers can stand on the wire.
+    TalkRsp(Encodings),
+    /// Something to be measured.
+    MeasureReq(Circle),
 }
 
 #[allow(dead_code)]
@@ -85,9 +105,13 @@ impl ServerToClient {
     #[must_use]
     pub const fn msg_kind(&self) -> ::msip_runtime::MsgKind {
         match self {
-            Self::Found(_) | Self::PingRsp | Self::GrowRsp(_) | Self::WatchRsp(_) => {
-                ::msip_runtime::MsgKind::Event
-            }
+            Self::Found(_)
+            | Self::PingRsp
+            | Self::GrowRsp(_)
+            | Self::WatchRsp(_)
+            | Self::DrawRsp(_)
+            | Self::TalkRsp(_) => ::msip_runtime::MsgKind::Event,
+            Self::MeasureReq(_) => ::msip_runtime::MsgKind::Command,
             Self::VehicleState(_) | Self::SpeedMetric(_) => {
                 ::msip_runtime::MsgKind::State
             }
@@ -104,6 +128,9 @@ impl ServerToClient {
             Self::VehicleState(_) => 4,
             Self::SpeedMetric(_) => 5,
             Self::WatchRsp(_) => 6,
+            Self::DrawRsp(_) => 7,
+            Self::TalkRsp(_) => 8,
+            Self::MeasureReq(_) => 9,
         }
     }
 }
@@ -226,6 +253,46 @@ pub trait SendClientToServer: ::core::marker::Send + ::core::marker::Sync {
     ) -> impl ::core::future::Future<
         Output = ::core::result::Result<
             ::msip_runtime::Streaming<Tree>,
+            ::msip_runtime::CallError,
+        >,
+    > + ::core::marker::Send;
+
+    /// The message `draw_req`.
+    ///
+    /// A call that sends a stream, as fast as the server takes it, and waits for the answer. The
+    /// answer may come before the stream's end; the rest of it is dropped then. It has no time
+    /// limit unless one is given.
+    ///
+    /// # Errors
+    ///
+    /// The server's status, or [why there is no answer](::msip_runtime::CallError).
+    fn draw_req(
+        &self,
+        requests: impl ::msip_runtime::Stream<
+            Item = Circle,
+        > + ::core::marker::Send + 'static,
+    ) -> impl ::core::future::Future<
+        Output = ::core::result::Result<Times, ::msip_runtime::CallError>,
+    > + ::core::marker::Send;
+
+    /// The message `talk_req`.
+    ///
+    /// A call that sends a stream and is answered by another, each as fast as its reader takes
+    /// it. The end of the answer ends the call, and dropping it tells the server to stop; what is
+    /// left of `requests` is dropped then. It has no time limit unless one is given.
+    ///
+    /// # Errors
+    ///
+    /// The server's status, or [why there is no answer](::msip_runtime::CallError): here, or as
+    /// the stream's last item.
+    fn talk_req(
+        &self,
+        requests: impl ::msip_runtime::Stream<
+            Item = VehicleState,
+        > + ::core::marker::Send + 'static,
+    ) -> impl ::core::future::Future<
+        Output = ::core::result::Result<
+            ::msip_runtime::Streaming<Encodings>,
             ::msip_runtime::CallError,
         >,
     > + ::core::marker::Send;
@@ -388,6 +455,49 @@ pub trait HandleClientToServer: ::core::marker::Send + ::core::marker::Sync + 's
         >,
     > + ::core::marker::Send;
 
+    /// The message `draw_req`.
+    ///
+    /// A call that begins with a stream: `requests` yields what the caller sends, and an error
+    /// where it breaks off. Dropping it tells the caller to stop.
+    ///
+    /// What this returns is the answer.
+    ///
+    /// # Errors
+    ///
+    /// What the caller gets in place of the answer.
+    fn on_draw_req(
+        &self,
+        peer: &::msip_runtime::Peer<Kitchen>,
+        requests: ::msip_runtime::Streaming<Circle>,
+    ) -> impl ::core::future::Future<
+        Output = ::core::result::Result<Times, ::msip_runtime::Status>,
+    > + ::core::marker::Send;
+
+    /// The message `talk_req`.
+    ///
+    /// A call that begins with a stream: `requests` yields what the caller sends, and an error
+    /// where it breaks off. Dropping it tells the caller to stop.
+    ///
+    /// What this returns is sent as fast as the caller takes it, and dropped when the caller
+    /// wants no more. It borrows nothing: write its type as here, `'static` included.
+    ///
+    /// # Errors
+    ///
+    /// What the caller gets in place of the stream. An error that the stream yields is its last
+    /// item.
+    fn on_talk_req(
+        &self,
+        peer: &::msip_runtime::Peer<Kitchen>,
+        requests: ::msip_runtime::Streaming<VehicleState>,
+    ) -> impl ::core::future::Future<
+        Output = ::core::result::Result<
+            impl ::msip_runtime::Stream<
+                Item = ::core::result::Result<Encodings, ::msip_runtime::Status>,
+            > + ::core::marker::Send + 'static,
+            ::msip_runtime::Status,
+        >,
+    > + ::core::marker::Send;
+
     /// The message `note`.
     ///
     /// Ignored unless implemented.
@@ -523,6 +633,24 @@ pub trait SendServerToClient: ::core::marker::Send + ::core::marker::Sync {
     ) -> ::core::result::Result<(), ::msip_runtime::SendError> {
         ::msip_runtime::send_now(SendServerToClient::speed_metric(self, message))
     }
+
+    /// Something to be measured.
+    ///
+    /// A call that sends a stream, as fast as the client takes it, and waits for the answer. The
+    /// answer may come before the stream's end; the rest of it is dropped then. It has no time
+    /// limit unless one is given.
+    ///
+    /// # Errors
+    ///
+    /// The client's status, or [why there is no answer](::msip_runtime::CallError).
+    fn measure_req(
+        &self,
+        requests: impl ::msip_runtime::Stream<
+            Item = Circle,
+        > + ::core::marker::Send + 'static,
+    ) -> impl ::core::future::Future<
+        Output = ::core::result::Result<Optionals, ::msip_runtime::CallError>,
+    > + ::core::marker::Send;
 }
 
 /// What a server may say to many clients at once: its one-way messages, typed.
@@ -596,6 +724,24 @@ pub trait HandleServerToClient: ::core::marker::Send + ::core::marker::Sync + 's
         ::core::future::ready(())
     }
 
+    /// Something to be measured.
+    ///
+    /// A call that begins with a stream: `requests` yields what the caller sends, and an error
+    /// where it breaks off. Dropping it tells the caller to stop.
+    ///
+    /// What this returns is the answer.
+    ///
+    /// # Errors
+    ///
+    /// What the caller gets in place of the answer.
+    fn on_measure_req(
+        &self,
+        client: &::msip_runtime::Client<Kitchen>,
+        requests: ::msip_runtime::Streaming<Circle>,
+    ) -> impl ::core::future::Future<
+        Output = ::core::result::Result<Optionals, ::msip_runtime::Status>,
+    > + ::core::marker::Send;
+
     /// The client has connected, or connected again; calls may be made from here.
     ///
     /// Does nothing unless implemented.
@@ -642,7 +788,7 @@ impl ::msip_runtime::Protocol for Kitchen {
     const NAME: &'static str = "acme.kitchen.v1";
 
     fn fingerprint() -> u64 {
-        0xceab_eac8_68e4_f041
+        0x6080_b668_3460_9025
     }
 
     fn descriptor_set() -> &'static [u8] {
@@ -667,6 +813,15 @@ impl ::msip_runtime::Envelope for ClientToServer {
         ::msip_runtime::Variant::new(7, "watch_req", ::msip_runtime::MsgKind::Command)
             .call(6)
             .response_stream(),
+        ::msip_runtime::Variant::new(8, "draw_req", ::msip_runtime::MsgKind::Command)
+            .call(7)
+            .request_stream(),
+        ::msip_runtime::Variant::new(9, "talk_req", ::msip_runtime::MsgKind::Command)
+            .call(8)
+            .request_stream()
+            .response_stream(),
+        ::msip_runtime::Variant::new(10, "measured", ::msip_runtime::MsgKind::Event)
+            .answer(),
         ::msip_runtime::Variant::new(300, "note", ::msip_runtime::MsgKind::Log)
             .uncompressed(),
         ::msip_runtime::Variant::new(
@@ -684,8 +839,11 @@ impl ::msip_runtime::Envelope for ClientToServer {
             Self::PingReq => 3,
             Self::GrowReq(_) => 4,
             Self::WatchReq(_) => 5,
-            Self::Note(_) => 6,
-            Self::ShapeState(_) => 7,
+            Self::DrawReq(_) => 6,
+            Self::TalkReq(_) => 7,
+            Self::Measured(_) => 8,
+            Self::Note(_) => 9,
+            Self::ShapeState(_) => 10,
         }
     }
 
@@ -697,6 +855,9 @@ impl ::msip_runtime::Envelope for ClientToServer {
             Self::PingReq => ::msip_runtime::body::unit_len(4),
             Self::GrowReq(message) => ::msip_runtime::body::member_len(5, message),
             Self::WatchReq(message) => ::msip_runtime::body::member_len(7, message),
+            Self::DrawReq(message) => ::msip_runtime::body::member_len(8, message),
+            Self::TalkReq(message) => ::msip_runtime::body::member_len(9, message),
+            Self::Measured(message) => ::msip_runtime::body::member_len(10, message),
             Self::Note(message) => ::msip_runtime::body::member_len(300, message),
             Self::ShapeState(message) => {
                 ::msip_runtime::body::member_len(65_535, message)
@@ -724,6 +885,15 @@ impl ::msip_runtime::Envelope for ClientToServer {
             Self::WatchReq(message) => {
                 ::msip_runtime::body::encode_member(7, message, buffer);
             }
+            Self::DrawReq(message) => {
+                ::msip_runtime::body::encode_member(8, message, buffer);
+            }
+            Self::TalkReq(message) => {
+                ::msip_runtime::body::encode_member(9, message, buffer);
+            }
+            Self::Measured(message) => {
+                ::msip_runtime::body::encode_member(10, message, buffer);
+            }
             Self::Note(message) => {
                 ::msip_runtime::body::encode_member(300, message, buffer);
             }
@@ -733,6 +903,7 @@ impl ::msip_runtime::Envelope for ClientToServer {
         }
     }
 
+    #[allow(clippy::too_many_lines)]
     fn decode(
         variant: u16,
         body: ::msip_runtime::bytes::Bytes,
@@ -744,6 +915,9 @@ impl ::msip_runtime::Envelope for ClientToServer {
             4 => ::msip_runtime::body::decode_unit(4, body).map(|()| Self::PingReq),
             5 => ::msip_runtime::body::decode_member(5, body).map(Self::GrowReq),
             7 => ::msip_runtime::body::decode_member(7, body).map(Self::WatchReq),
+            8 => ::msip_runtime::body::decode_member(8, body).map(Self::DrawReq),
+            9 => ::msip_runtime::body::decode_member(9, body).map(Self::TalkReq),
+            10 => ::msip_runtime::body::decode_member(10, body).map(Self::Measured),
             300 => ::msip_runtime::body::decode_member(300, body).map(Self::Note),
             65_535 => {
                 ::msip_runtime::body::decode_member(65_535, body).map(Self::ShapeState)
@@ -770,6 +944,13 @@ impl ::msip_runtime::Envelope for ServerToClient {
             .key("small"),
         ::msip_runtime::Variant::new(6, "watch_rsp", ::msip_runtime::MsgKind::Event)
             .answer(),
+        ::msip_runtime::Variant::new(7, "draw_rsp", ::msip_runtime::MsgKind::Event)
+            .answer(),
+        ::msip_runtime::Variant::new(8, "talk_rsp", ::msip_runtime::MsgKind::Event)
+            .answer(),
+        ::msip_runtime::Variant::new(9, "measure_req", ::msip_runtime::MsgKind::Command)
+            .call(10)
+            .request_stream(),
     ];
 
     fn index(&self) -> usize {
@@ -780,6 +961,9 @@ impl ::msip_runtime::Envelope for ServerToClient {
             Self::VehicleState(_) => 3,
             Self::SpeedMetric(_) => 4,
             Self::WatchRsp(_) => 5,
+            Self::DrawRsp(_) => 6,
+            Self::TalkRsp(_) => 7,
+            Self::MeasureReq(_) => 8,
         }
     }
 
@@ -791,6 +975,9 @@ impl ::msip_runtime::Envelope for ServerToClient {
             Self::VehicleState(message) => ::msip_runtime::body::member_len(4, message),
             Self::SpeedMetric(message) => ::msip_runtime::body::member_len(5, message),
             Self::WatchRsp(message) => ::msip_runtime::body::member_len(6, message),
+            Self::DrawRsp(message) => ::msip_runtime::body::member_len(7, message),
+            Self::TalkRsp(message) => ::msip_runtime::body::member_len(8, message),
+            Self::MeasureReq(message) => ::msip_runtime::body::member_len(9, message),
         }
     }
 
@@ -814,6 +1001,15 @@ impl ::msip_runtime::Envelope for ServerToClient {
             Self::WatchRsp(message) => {
                 ::msip_runtime::body::encode_member(6, message, buffer);
             }
+            Self::DrawRsp(message) => {
+                ::msip_runtime::body::encode_member(7, message, buffer);
+            }
+            Self::TalkRsp(message) => {
+                ::msip_runtime::body::encode_member(8, message, buffer);
+            }
+            Self::MeasureReq(message) => {
+                ::msip_runtime::body::encode_member(9, message, buffer);
+            }
         }
     }
 
@@ -828,6 +1024,9 @@ impl ::msip_runtime::Envelope for ServerToClient {
             4 => ::msip_runtime::body::decode_member(4, body).map(Self::VehicleState),
             5 => ::msip_runtime::body::decode_member(5, body).map(Self::SpeedMetric),
             6 => ::msip_runtime::body::decode_member(6, body).map(Self::WatchRsp),
+            7 => ::msip_runtime::body::decode_member(7, body).map(Self::DrawRsp),
+            8 => ::msip_runtime::body::decode_member(8, body).map(Self::TalkRsp),
+            9 => ::msip_runtime::body::decode_member(9, body).map(Self::MeasureReq),
             unknown => {
                 ::core::result::Result::Err(
                     ::msip_runtime::BodyError::unknown_variant(unknown),
@@ -934,6 +1133,56 @@ where
         )
     }
 
+    async fn draw_req(
+        &self,
+        requests: impl ::msip_runtime::Stream<
+            Item = Circle,
+        > + ::core::marker::Send + 'static,
+    ) -> ::core::result::Result<Times, ::msip_runtime::CallError> {
+        match ::msip_runtime::Outbound::upload(
+                self,
+                8,
+                ::msip_runtime::widen(requests, ClientToServer::DrawReq),
+            )
+            .await?
+        {
+            ServerToClient::DrawRsp(response) => ::core::result::Result::Ok(response),
+            other => {
+                ::core::result::Result::Err(
+                    ::msip_runtime::CallError::unexpected_answer(&other),
+                )
+            }
+        }
+    }
+
+    async fn talk_req(
+        &self,
+        requests: impl ::msip_runtime::Stream<
+            Item = VehicleState,
+        > + ::core::marker::Send + 'static,
+    ) -> ::core::result::Result<
+        ::msip_runtime::Streaming<Encodings>,
+        ::msip_runtime::CallError,
+    > {
+        let answers = ::msip_runtime::Outbound::exchange(
+                self,
+                9,
+                ::msip_runtime::widen(requests, ClientToServer::TalkReq),
+            )
+            .await?;
+        ::core::result::Result::Ok(
+            answers
+                .narrow(|answer| match answer {
+                    ServerToClient::TalkRsp(item) => ::core::result::Result::Ok(item),
+                    other => {
+                        ::core::result::Result::Err(
+                            ::msip_runtime::CallError::unexpected_answer(&other),
+                        )
+                    }
+                }),
+        )
+    }
+
     fn note(
         &self,
         message: Optionals,
@@ -1031,6 +1280,31 @@ where
         H::on_watch_req(self, peer, request)
     }
 
+    fn on_draw_req(
+        &self,
+        peer: &::msip_runtime::Peer<Kitchen>,
+        requests: ::msip_runtime::Streaming<Circle>,
+    ) -> impl ::core::future::Future<
+        Output = ::core::result::Result<Times, ::msip_runtime::Status>,
+    > + ::core::marker::Send {
+        H::on_draw_req(self, peer, requests)
+    }
+
+    fn on_talk_req(
+        &self,
+        peer: &::msip_runtime::Peer<Kitchen>,
+        requests: ::msip_runtime::Streaming<VehicleState>,
+    ) -> impl ::core::future::Future<
+        Output = ::core::result::Result<
+            impl ::msip_runtime::Stream<
+                Item = ::core::result::Result<Encodings, ::msip_runtime::Status>,
+            > + ::core::marker::Send + 'static,
+            ::msip_runtime::Status,
+        >,
+    > + ::core::marker::Send {
+        H::on_talk_req(self, peer, requests)
+    }
+
     fn on_note(
         &self,
         peer: &::msip_runtime::Peer<Kitchen>,
@@ -1107,6 +1381,21 @@ where
                     ::msip_runtime::Answered::stream(items, ServerToClient::WatchRsp),
                 )
             }
+            ClientToServer::DrawReq(_) => {
+                ::core::result::Result::Err(
+                    ::msip_runtime::Status::unimplemented("draw_req"),
+                )
+            }
+            ClientToServer::TalkReq(_) => {
+                ::core::result::Result::Err(
+                    ::msip_runtime::Status::unimplemented("talk_req"),
+                )
+            }
+            ClientToServer::Measured(_) => {
+                ::core::result::Result::Err(
+                    ::msip_runtime::Status::unsolicited("measured"),
+                )
+            }
             ClientToServer::Note(message) => {
                 handler.on_note(peer, message).await;
                 ::core::result::Result::Ok(::msip_runtime::Answered::Nothing)
@@ -1114,6 +1403,54 @@ where
             ClientToServer::ShapeState(message) => {
                 handler.on_shape_state(peer, message).await;
                 ::core::result::Result::Ok(::msip_runtime::Answered::Nothing)
+            }
+        }
+    }
+
+    async fn dispatch_stream(
+        handler: &H,
+        peer: &::msip_runtime::Peer<Self>,
+        variant: u16,
+        requests: ::msip_runtime::Streaming<ClientToServer>,
+    ) -> ::core::result::Result<
+        ::msip_runtime::Answered<ServerToClient>,
+        ::msip_runtime::Status,
+    > {
+        match variant {
+            8 => {
+                let requests = requests
+                    .narrow(|request| match request {
+                        ClientToServer::DrawReq(item) => ::core::result::Result::Ok(item),
+                        other => {
+                            ::core::result::Result::Err(
+                                ::msip_runtime::CallError::unexpected_answer(&other),
+                            )
+                        }
+                    });
+                let response = handler.on_draw_req(peer, requests).await?;
+                ::core::result::Result::Ok(
+                    ::msip_runtime::Answered::Message(ServerToClient::DrawRsp(response)),
+                )
+            }
+            9 => {
+                let requests = requests
+                    .narrow(|request| match request {
+                        ClientToServer::TalkReq(item) => ::core::result::Result::Ok(item),
+                        other => {
+                            ::core::result::Result::Err(
+                                ::msip_runtime::CallError::unexpected_answer(&other),
+                            )
+                        }
+                    });
+                let items = handler.on_talk_req(peer, requests).await?;
+                ::core::result::Result::Ok(
+                    ::msip_runtime::Answered::stream(items, ServerToClient::TalkRsp),
+                )
+            }
+            unknown => {
+                ::core::result::Result::Err(
+                    ::msip_runtime::Status::unimplemented_variant(unknown),
+                )
             }
         }
     }
@@ -1185,6 +1522,28 @@ where
     ) -> ::core::result::Result<(), ::msip_runtime::SendError> {
         ::msip_runtime::Outbound::try_send(self, ServerToClient::SpeedMetric(message))
     }
+
+    async fn measure_req(
+        &self,
+        requests: impl ::msip_runtime::Stream<
+            Item = Circle,
+        > + ::core::marker::Send + 'static,
+    ) -> ::core::result::Result<Optionals, ::msip_runtime::CallError> {
+        match ::msip_runtime::Outbound::upload(
+                self,
+                9,
+                ::msip_runtime::widen(requests, ServerToClient::MeasureReq),
+            )
+            .await?
+        {
+            ClientToServer::Measured(response) => ::core::result::Result::Ok(response),
+            other => {
+                ::core::result::Result::Err(
+                    ::msip_runtime::CallError::unexpected_answer(&other),
+                )
+            }
+        }
+    }
 }
 
 impl<T> BroadcastServerToClient for T
@@ -1207,7 +1566,21 @@ where
     }
 }
 
-impl HandleServerToClient for () {}
+impl HandleServerToClient for () {
+    fn on_measure_req(
+        &self,
+        _client: &::msip_runtime::Client<Kitchen>,
+        _requests: ::msip_runtime::Streaming<Circle>,
+    ) -> impl ::core::future::Future<
+        Output = ::core::result::Result<Optionals, ::msip_runtime::Status>,
+    > + ::core::marker::Send {
+        ::core::future::ready(
+            ::core::result::Result::Err(
+                ::msip_runtime::Status::unimplemented("measure_req"),
+            ),
+        )
+    }
+}
 
 impl<H> HandleServerToClient for ::std::sync::Arc<H>
 where
@@ -1235,6 +1608,16 @@ where
         message: Encodings,
     ) -> impl ::core::future::Future<Output = ()> + ::core::marker::Send {
         H::on_speed_metric(self, client, message)
+    }
+
+    fn on_measure_req(
+        &self,
+        client: &::msip_runtime::Client<Kitchen>,
+        requests: ::msip_runtime::Streaming<Circle>,
+    ) -> impl ::core::future::Future<
+        Output = ::core::result::Result<Optionals, ::msip_runtime::Status>,
+    > + ::core::marker::Send {
+        H::on_measure_req(self, client, requests)
     }
 
     fn on_connected(
@@ -1267,6 +1650,7 @@ impl<H> ::msip_runtime::ConnectWith<H> for Kitchen
 where
     H: HandleServerToClient,
 {
+    #[allow(clippy::too_many_lines)]
     async fn dispatch(
         handler: &H,
         client: &::msip_runtime::Client<Self>,
@@ -1299,6 +1683,56 @@ where
             ServerToClient::WatchRsp(_) => {
                 ::core::result::Result::Err(
                     ::msip_runtime::Status::unsolicited("watch_rsp"),
+                )
+            }
+            ServerToClient::DrawRsp(_) => {
+                ::core::result::Result::Err(
+                    ::msip_runtime::Status::unsolicited("draw_rsp"),
+                )
+            }
+            ServerToClient::TalkRsp(_) => {
+                ::core::result::Result::Err(
+                    ::msip_runtime::Status::unsolicited("talk_rsp"),
+                )
+            }
+            ServerToClient::MeasureReq(_) => {
+                ::core::result::Result::Err(
+                    ::msip_runtime::Status::unimplemented("measure_req"),
+                )
+            }
+        }
+    }
+
+    async fn dispatch_stream(
+        handler: &H,
+        client: &::msip_runtime::Client<Self>,
+        variant: u16,
+        requests: ::msip_runtime::Streaming<ServerToClient>,
+    ) -> ::core::result::Result<
+        ::msip_runtime::Answered<ClientToServer>,
+        ::msip_runtime::Status,
+    > {
+        match variant {
+            9 => {
+                let requests = requests
+                    .narrow(|request| match request {
+                        ServerToClient::MeasureReq(item) => {
+                            ::core::result::Result::Ok(item)
+                        }
+                        other => {
+                            ::core::result::Result::Err(
+                                ::msip_runtime::CallError::unexpected_answer(&other),
+                            )
+                        }
+                    });
+                let response = handler.on_measure_req(client, requests).await?;
+                ::core::result::Result::Ok(
+                    ::msip_runtime::Answered::Message(ClientToServer::Measured(response)),
+                )
+            }
+            unknown => {
+                ::core::result::Result::Err(
+                    ::msip_runtime::Status::unimplemented_variant(unknown),
                 )
             }
         }

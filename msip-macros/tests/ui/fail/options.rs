@@ -35,6 +35,10 @@ pub enum ClientToServer {
     ThirteenthInd(Ping),
     #[msip(tag = 15, as = "sint32")]
     FourteenthInd(Ping),
+    #[msip(tag = 16, request = RESPONSE)]
+    FifteenthInd(Ping),
+    #[msip(tag = 17, request)]
+    SixteenthInd(Ping),
 }
 
 #[derive(ServerToClient)]

@@ -31,6 +31,12 @@ pub enum ClientToServer {
     Close(Ping),
     #[msip(tag = 13)]
     SendClose(Ping),
+    #[msip(tag = 14, request = STREAM)]
+    Part(Ping),
+    #[msip(tag = 15, request = STREAM, reply = ACK)]
+    PartInd(Ping),
+    #[msip(tag = 16, request = STREAM)]
+    SizeRsp(Ping),
 }
 
 #[derive(ServerToClient)]
@@ -41,6 +47,8 @@ pub enum ServerToClient {
     ListRsp(Ping),
     #[msip(tag = 3, name = "größe")]
     SizeInd(Ping),
+    #[msip(tag = 4)]
+    SizeReq(Ping),
 }
 
 #[derive(Message)]

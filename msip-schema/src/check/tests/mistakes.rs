@@ -81,6 +81,16 @@ ServerToClient {
         "package p;\nClientToServer { A a = 1; }\nServerToClient { A getStatusReq = 1 [reply = STREAM]; }",
     ),
     (
+        "response-missing",
+        "of a stream",
+        "package p;\nClientToServer { A part = 1 [request = STREAM]; }\nServerToClient { A b = 1; }",
+    ),
+    (
+        "reply-contradicts-response",
+        "stream",
+        "package p;\nClientToServer { A part = 1 [request = STREAM, reply = ACK, timeout_ms = 5]; }\nServerToClient { A b = 1; }",
+    ),
+    (
         "reply-contradicts-response",
         "",
         "package p;\nClientToServer { A a = 1 [reply = ACK, response = \"b\"]; }\nServerToClient { A b = 1 [timeout_ms = 5]; }",
@@ -96,7 +106,7 @@ ServerToClient {
         "package p;
 ClientToServer { A get_req = 1; }
 ServerToClient {
-    A get_rsp = 1 [kind = STATE, key = \"id\", timeout_ms = 5, urgent = true, compress = NEVER];
+    A get_rsp = 1 [kind = STATE, key = \"id\", timeout_ms = 5, urgent = true, compress = NEVER, request = STREAM];
 }",
     ),
     (
@@ -140,7 +150,7 @@ rpc Get(Get) returns (Other);",
         "method-conflict",
         "stream",
         "package p;
-ClientToServer { Get get = 1 [reply = STREAM]; Put put = 2 [reply = RESPONSE]; }
+ClientToServer { Get get = 1 [reply = STREAM, request = STREAM]; Put put = 2 [reply = RESPONSE]; }
 ServerToClient { Got got = 1; Done done = 2; }
 rpc Get(Get) returns (Got);
 rpc Put(stream Put) returns (stream Done);",

@@ -202,9 +202,11 @@ fn options_and_services_make_streams_in_either_direction() {
         ClientToServer {
             Watch watch_req = 1 [reply = STREAM]; Put put = 2; Talk talk = 3; Ping beat_req = 4; Tail tail_rsp = 5;
             Follow follow = 6 [reply = STREAM, response = "followed", timeout_ms = 5];
+            Add add_req = 7 [request = STREAM]; Chat chat = 8 [request = STREAM, reply = STREAM, response = "followed"];
         }
         ServerToClient {
             News watch_rsp = 1; Done done = 2; Talked talked = 3; Beat beat_rsp = 4; Trail tail_req = 5; News followed = 6;
+            Sum add_rsp = 7;
         }
         rpc Put(stream Put) returns (Done);
         rpc Talk(stream Talk) returns (stream Talked);
@@ -216,20 +218,23 @@ fn options_and_services_make_streams_in_either_direction() {
         c 4 beat_req COMMAND stream -> stream beat_rsp
         c 5 tail_rsp EVENT answer
         c 6 follow COMMAND -> stream followed
+        c 7 add_req COMMAND stream -> add_rsp
+        c 8 chat COMMAND stream -> stream followed
         s 1 watch_rsp EVENT answer
         s 2 done EVENT answer
         s 3 talked EVENT answer
         s 4 beat_rsp EVENT answer
         s 5 tail_req COMMAND stream -> stream tail_rsp
-        s 6 followed EVENT answer",
+        s 6 followed EVENT answer
+        s 7 add_rsp EVENT answer",
     );
 }
 
 #[test]
-fn a_method_may_repeat_that_the_reply_is_a_stream_or_is_none() {
+fn a_method_may_repeat_which_of_the_two_is_a_stream() {
     assert_summary(
         "package p;
-        ClientToServer { Watch watch = 1 [reply = STREAM]; Get get = 2 [reply = RESPONSE]; Put put = 3 [reply = RESPONSE]; }
+        ClientToServer { Watch watch = 1 [reply = STREAM]; Get get = 2 [reply = RESPONSE]; Put put = 3 [reply = RESPONSE, request = STREAM]; }
         ServerToClient { News news = 1; Got got = 2; Done done = 3; }
         rpc Watch(Watch) returns (stream News);
         rpc Get(Get) returns (Got);

@@ -224,6 +224,7 @@ impl Parser {
             match name.as_str() {
                 "kind" => options.kind = named(MsgKind::ALL, MsgKind::name, value, span),
                 "reply" => options.reply = named(Reply::ALL, Reply::name, value, span),
+                "request" => options.request_stream = (value == "STREAM").then_some(span),
                 "response" => options.response = Some(Spanned::new(value.to_owned(), span)),
                 "timeout_ms" => {
                     options.timeout_ms = value.parse().ok().map(|value| Spanned::new(value, span))
