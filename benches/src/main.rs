@@ -29,8 +29,10 @@ enum Command {
 /// Why nothing came of it.
 #[derive(Debug, Error)]
 enum Problem {
-    #[error("the server of {contender} said nothing and ended")]
-    NoServer { contender: String },
+    #[error("nobody is left to run, or nothing: see `--only`, `--chapter` and `--load`")]
+    Nothing,
+    #[error("the peers' program cannot be built or run: {status}")]
+    Peers { status: ExitStatus },
     #[error("{contender} failed at `{load}`: {status}")]
     Failed {
         contender: String,
@@ -56,6 +58,8 @@ enum Problem {
 fn main() -> ExitCode {
     match Command::parse() {
         Command::Run(job) => msip_load::exit(run::run(&job)),
-        Command::Contend(command) => msip_load::exit(msip_load::run_program::<Own>(command)),
+        Command::Contend(command) => {
+            msip_load::exit_contender(msip_load::run_program::<Own>(command))
+        }
     }
 }

@@ -44,13 +44,8 @@ pub enum Failure {
     #[error("{0}")]
     Protocol(String),
     /// The contender cannot do this.
-    #[error("{contender} has no way to do `{load}`")]
-    NotOffered {
-        /// Which.
-        contender: String,
-        /// What it was asked.
-        load: String,
-    },
+    #[error("there is no such thing here")]
+    NotOffered,
     /// The operating system refused.
     #[error("input or output failed")]
     Io(#[from] io::Error),

@@ -44,6 +44,12 @@ impl Latency {
         self.max = self.max.max(other.max);
     }
 
+    /// How many were counted.
+    #[must_use]
+    pub fn count(&self) -> u64 {
+        self.total
+    }
+
     /// The usual percentiles, or nothing where nothing was counted.
     #[must_use]
     pub fn percentiles(&self) -> Option<Percentiles> {

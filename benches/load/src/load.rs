@@ -24,7 +24,44 @@ pub enum Load {
         /// The length of a message, in bytes of protobuf.
         size: usize,
     },
+    /// A call that is answered by a stream of messages.
+    Answers {
+        /// The length of a message, in bytes of protobuf.
+        size: usize,
+        /// How many messages.
+        count: u64,
+    },
+    /// A server tells all of its clients, again and again; a message counts once for each that it came to.
+    Broadcast {
+        /// The length of a message, in bytes of protobuf.
+        size: usize,
+        /// How many clients.
+        peers: usize,
+    },
+    /// A connection, one call, and the end of it, one after the other. The latency is that of connection and call.
+    Connect,
+    /// Connections on which nothing happens. What they take of the server's memory is what counts.
+    Idle {
+        /// How many connections.
+        connections: usize,
+        /// Whether there was a burst of calls on each before.
+        after_burst: bool,
+    },
+    /// Small calls on a connection that is full of large messages without an answer. The latency is that of the calls.
+    Beside {
+        /// How many calls at a time.
+        in_flight: usize,
+        /// Whether the calls are marked as urgent, where a contender can do that.
+        urgent: bool,
+    },
 }
+
+/// The length of the small messages of [`Load::Connect`], [`Load::Idle`] and [`Load::Beside`].
+pub const SMALL: usize = 32;
+/// The length of the messages of a burst, and how many there are on each connection.
+pub const BURST: (usize, usize) = (1024, 64);
+/// The length of the large messages of [`Load::Beside`].
+pub const BULK: usize = 16 * 1024;
 
 /// How a message of this length is called in a table.
 fn size_name(size: usize) -> String {
@@ -50,6 +87,24 @@ impl fmt::Display for Load {
                 Ok(())
             }
             Self::OneWay { size } => write!(f, "one-way {}", size_name(size)),
+            Self::Answers { size, count } => {
+                write!(f, "answered by {count} messages of {}", size_name(size))
+            }
+            Self::Broadcast { size, peers } => {
+                write!(f, "broadcast {} to {peers}", size_name(size))
+            }
+            Self::Connect => f.write_str("connect and call"),
+            Self::Idle {
+                connections,
+                after_burst,
+            } => {
+                write!(f, "{connections} idle connections")?;
+                f.write_str(if after_burst { " after a burst" } else { "" })
+            }
+            Self::Beside { in_flight, urgent } => {
+                let urgent = if urgent { "urgent " } else { "" };
+                write!(f, "{urgent}calls beside bulk, {in_flight} in flight")
+            }
         }
     }
 }

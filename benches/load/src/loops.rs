@@ -1,4 +1,4 @@
-//! The loops of a load, for contenders whose clients have a method to call.
+//! The loops of the two loads that count most.
 //!
 //! A note is checked when it comes back. Latencies are taken only where one call is in flight: with more of them the two
 //! looks at the clock would be a part of what is measured.
@@ -8,16 +8,12 @@ use std::time::{Duration, Instant};
 use tokio::task::JoinSet;
 
 use crate::{
-    Failure, Latency, Note, Outcome, Peer, Stop, Tally, Teller, check_tally, data_of, expect_same,
+    Failure, Latency, Note, Outcome, Peer, Stop, Tally, check_tally, data_of, expect_same,
 };
 
 /// Calls: `in_flight` tasks for each of `peers`, each with one call after the other.
-///
-/// # Errors
-///
-/// A call failed, or was answered wrongly.
-pub async fn calls<P: Peer>(
-    peers: Vec<P>,
+pub(crate) async fn calls<P: Peer>(
+    peers: &[P],
     size: usize,
     in_flight: usize,
     time: Duration,
@@ -28,7 +24,7 @@ pub async fn calls<P: Peer>(
     let stop = Stop::after(time);
     let mut tasks = JoinSet::new();
     let mut first: u64 = 0;
-    for peer in &peers {
+    for peer in peers {
         for _ in 0..in_flight {
             let (peer, data, stop) = (peer.clone(), data.clone(), stop.clone());
             // Each task counts in a range of its own.
@@ -62,20 +58,12 @@ pub async fn calls<P: Peer>(
             latency.merge(&taken);
         }
     }
-    Ok(Outcome {
-        messages,
-        seconds: started.elapsed().as_secs_f64(),
-        latency: latency.percentiles(),
-    })
+    Ok(Outcome::since(started, messages).with_latency(&latency))
 }
 
 /// One-way messages, as fast as they are taken; then asks what has come.
-///
-/// # Errors
-///
-/// A send failed, or not all has come.
-pub async fn one_way<T: Teller>(
-    mut teller: T,
+pub(crate) async fn one_way<P: Peer>(
+    peer: &P,
     size: usize,
     time: Duration,
 ) -> Result<Outcome, Failure> {
@@ -86,13 +74,9 @@ pub async fn one_way<T: Teller>(
     while !stop.is_over() {
         let number = sent.count;
         let data = data.clone();
-        teller.tell(Note { number, data }).await?;
+        peer.tell(Note { number, data }).await?;
         sent.add(number);
     }
-    check_tally(sent, teller.tally().await?)?;
-    Ok(Outcome {
-        messages: sent.count,
-        seconds: started.elapsed().as_secs_f64(),
-        latency: None,
-    })
+    check_tally(sent, peer.tally().await?)?;
+    Ok(Outcome::since(started, sent.count))
 }

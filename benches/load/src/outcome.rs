@@ -1,8 +1,10 @@
 //! What came of a load.
 
+use std::time::Instant;
+
 use serde::{Deserialize, Serialize};
 
-use crate::Percentiles;
+use crate::{Latency, Percentiles};
 
 /// What came of a load, as its client saw it.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
@@ -13,9 +15,32 @@ pub struct Outcome {
     pub seconds: f64,
     /// How long answers took, where that was measured.
     pub latency: Option<Percentiles>,
+    /// How many large messages went beside the calls.
+    #[serde(default)]
+    pub bulk: u64,
 }
 
 impl Outcome {
+    /// This many messages since `started`.
+    #[must_use]
+    pub fn since(started: Instant, messages: u64) -> Self {
+        Self {
+            messages,
+            seconds: started.elapsed().as_secs_f64(),
+            latency: None,
+            bulk: 0,
+        }
+    }
+
+    /// With what was measured of answers.
+    #[must_use]
+    pub fn with_latency(self, latency: &Latency) -> Self {
+        Self {
+            latency: latency.percentiles(),
+            ..self
+        }
+    }
+
     /// Messages per second.
     #[must_use]
     #[expect(clippy::cast_precision_loss, reason = "far fewer than 2^52 messages")]

@@ -14,9 +14,15 @@ use tokio::{
 
 use crate::{Contender, Failure, Job};
 
+/// How a program ends that was asked for something its contender has not.
+pub const NOT_OFFERED: u8 = 3;
+
 /// The two faces of a contender's program.
 #[derive(Debug, Clone, clap::Subcommand)]
 pub enum Command {
+    /// Prints the contenders' names.
+    #[command(hide = true)]
+    Names,
     /// Serves a contender, prints the port, and ends when standard input does.
     #[command(hide = true)]
     Serve(ServeJob),
@@ -46,6 +52,15 @@ pub struct ServeJob {
     pub workers: usize,
 }
 
+/// What the end of a contender's program tells whoever started it.
+#[must_use]
+pub fn exit_contender(result: Result<(), Failure>) -> ExitCode {
+    if matches!(result, Err(Failure::NotOffered)) {
+        return ExitCode::from(NOT_OFFERED);
+    }
+    exit(result)
+}
+
 /// Prints why something failed, causes included, and makes an exit code of it.
 pub fn exit<E: Error>(result: Result<(), E>) -> ExitCode {
     let Err(error) = result else {
@@ -69,6 +84,12 @@ pub fn exit<E: Error>(result: Result<(), E>) -> ExitCode {
 /// The load came to nothing, or a message was lost or wrong.
 pub fn run_program<C: Contender>(command: Command) -> Result<(), Failure> {
     match command {
+        Command::Names => {
+            for contender in C::ALL {
+                writeln!(io::stdout(), "{}", contender.name())?;
+            }
+            Ok(())
+        }
         Command::Serve(with) => {
             let (contender, runtime) = start::<C>(&with)?;
             runtime.block_on(async {
@@ -85,12 +106,30 @@ pub fn run_program<C: Contender>(command: Command) -> Result<(), Failure> {
         Command::Drive { with, port, job } => {
             let (contender, runtime) = start::<C>(&with)?;
             let job: Job = serde_json::from_str(&job).map_err(Failure::library)?;
-            let outcome = runtime.block_on(contender.drive(port, job))?;
+            let outcome = runtime.block_on(contender.drive(port, job, &mut Hold(())))?;
             let line = serde_json::to_string(&outcome).map_err(Failure::library)?;
             writeln!(io::stdout(), "{line}")?;
             runtime.shutdown_background();
             Ok(())
         }
+    }
+}
+
+/// Lets a client wait, with all that it has open, until whoever started it has looked at the server.
+#[derive(Debug)]
+pub struct Hold(());
+
+impl Hold {
+    /// Says that all is as it should be looked at, and waits until that is done.
+    ///
+    /// # Errors
+    ///
+    /// Nobody listens.
+    pub async fn until_released(&mut self) -> Result<(), Failure> {
+        writeln!(io::stdout(), "holding")?;
+        // Nobody there any more says the same.
+        let _ = when_input_ends().await;
+        Ok(())
     }
 }
 

@@ -1,15 +1,18 @@
 //! The contenders of this program. Those whose libraries are not ours are in `benches/peers`.
 
+mod framed;
 pub(crate) mod msip;
 pub(crate) mod raw;
 
-use msip_load::{Contender, Failure, Job, Outcome};
+use msip_load::{Contender, Failure, Hold, Job, Outcome, Target, drive};
 
 /// Which contender.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Own {
     /// Hand-tuned tokio over the same header: the limit.
     Raw,
+    /// A codec of tokio-util, a send per message: what people write.
+    Framed,
     /// MSIP as generated, with default settings.
     Msip,
     /// The same, with bodies in JSON.
@@ -23,6 +26,7 @@ pub(crate) enum Own {
 impl Contender for Own {
     const ALL: &'static [Self] = &[
         Self::Raw,
+        Self::Framed,
         Self::Msip,
         Self::MsipJson,
         Self::MsipMessagePack,
@@ -32,6 +36,7 @@ impl Contender for Own {
     fn name(self) -> &'static str {
         match self {
             Self::Raw => "raw",
+            Self::Framed => "framed",
             Self::Msip => "msip",
             Self::MsipJson => "msip-json",
             Self::MsipMessagePack => "msip-msgpack",
@@ -42,19 +47,24 @@ impl Contender for Own {
     async fn serve(self, announce: impl FnOnce(u16) + Send) -> Result<(), Failure> {
         match self {
             Self::Raw => raw::serve(announce).await,
+            Self::Framed => framed::serve(announce).await,
             Self::Msip | Self::MsipJson | Self::MsipMessagePack | Self::MsipZstd => {
                 msip::serve(announce).await
             }
         }
     }
 
-    async fn drive(self, port: u16, job: Job) -> Result<Outcome, Failure> {
-        match self {
-            Self::Raw => raw::drive(port, job).await,
-            Self::Msip => msip::drive(port, "", job).await,
-            Self::MsipJson => msip::drive(port, "?codec=json", job).await,
-            Self::MsipMessagePack => msip::drive(port, "?codec=msgpack", job).await,
-            Self::MsipZstd => msip::drive(port, "?compress=zstd", job).await,
-        }
+    async fn drive(self, port: u16, job: Job, hold: &mut Hold) -> Result<Outcome, Failure> {
+        let settings = match self {
+            Self::Raw => return raw::drive(port, job, hold).await,
+            Self::Framed => {
+                return drive::<framed::Connection>(Target::new(port, ""), job, hold).await;
+            }
+            Self::Msip => "",
+            Self::MsipJson => "?codec=json",
+            Self::MsipMessagePack => "?codec=msgpack",
+            Self::MsipZstd => "?compress=zstd",
+        };
+        drive::<msip::Shared>(Target::new(port, settings), job, hold).await
     }
 }

@@ -4,12 +4,12 @@ use std::{
     io::Write as _,
     sync::{
         Arc,
-        atomic::{AtomicU64, Ordering},
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
 };
 
 use bytes::Bytes;
-use msip_load::{Failure, Job, Load, Note, Outcome, Tally, Teller, calls, data_of, one_way};
+use msip_load::{Arrivals, Counter, Failure, Note, Tally, Target, data_of};
 use msip_runtime::{Client, DisconnectReason, Peer, Server, Status, Stream};
 
 use msip_benches::bench::{
@@ -123,68 +123,95 @@ pub(crate) async fn serve(announce: impl FnOnce(u16)) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Puts a load on the server at this port; `settings` is the query of its address.
-pub(crate) async fn drive(port: u16, settings: &str, job: Job) -> Result<Outcome, Failure> {
-    let url = format!("tcp://127.0.0.1:{port}{settings}");
-    match job.load {
-        Load::Calls {
-            size,
-            in_flight,
-            connections,
-        } => {
-            let mut peers = Vec::new();
-            for _ in 0..connections {
-                peers.push(connect(&url).await?);
-            }
-            calls(peers, size, in_flight, job.time).await
-        }
-        Load::OneWay { size } => one_way(connect(&url).await?, size, job.time).await,
-    }
-}
-
 /// The client's handler.
 #[derive(Debug)]
-struct Listener;
+struct Listener {
+    counter: Option<Counter>,
+    is_closing: Arc<AtomicBool>,
+}
 
 impl HandleServerToClient for Listener {
+    async fn on_note_ind(&self, _: &Client<Bench>, message: bench::Note) {
+        if let Some(counter) = &self.counter {
+            counter.add(message.number);
+        }
+    }
+
     async fn on_disconnected(&self, _: &Client<Bench>, reason: DisconnectReason) {
-        // No load ends a connection: the bout fails, and this says why.
-        let _ = writeln!(std::io::stderr(), ": disconnected: {reason}");
+        if !self.is_closing.load(Ordering::Relaxed) {
+            // The bout fails, and this says why.
+            let _ = writeln!(std::io::stderr(), ": disconnected: {reason}");
+        }
     }
 }
 
-/// A handle that tasks share, as users would share it.
+/// A handle that tasks share.
 #[derive(Debug, Clone)]
-struct Shared(Arc<Client<Bench>>);
-
-async fn connect(url: &str) -> Result<Shared, Failure> {
-    let client = Client::<Bench>::builder(url)
-        .handler(Listener)
-        .connect()
-        .await
-        .map_err(Failure::library)?;
-    Ok(Shared(Arc::new(client)))
+pub(crate) struct Shared {
+    client: Client<Bench>,
+    is_closing: Arc<AtomicBool>,
 }
 
 impl msip_load::Peer for Shared {
-    async fn call(&self, Note { number, data }: Note) -> Result<Note, Failure> {
-        let request = bench::Note { number, data };
-        let bench::Note { number, data } =
-            self.0.echo_req(request).await.map_err(Failure::library)?;
-        Ok(Note { number, data })
+    async fn connect(target: &Target) -> Result<Self, Failure> {
+        let Target { port, settings, .. } = target;
+        let counter = target.arrivals.as_ref().map(Arrivals::of_one);
+        let is_closing = Arc::<AtomicBool>::default();
+        let listener = Listener {
+            counter,
+            is_closing: Arc::clone(&is_closing),
+        };
+        let client = Client::<Bench>::builder(format!("tcp://127.0.0.1:{port}{settings}"))
+            .handler(listener)
+            .connect()
+            .await
+            .map_err(Failure::library)?;
+        Ok(Self { client, is_closing })
     }
-}
 
-impl Teller for Shared {
-    async fn tell(&mut self, Note { number, data }: Note) -> Result<(), Failure> {
-        let message = bench::Note { number, data };
-        self.0.note_ind(message).await.map_err(Failure::library)
+    async fn call(&self, note: Note) -> Result<Note, Failure> {
+        let answer = self.client.echo_req(note.into()).await;
+        answer.map(Note::from).map_err(Failure::library)
     }
 
-    async fn tally(&mut self) -> Result<Tally, Failure> {
-        let request = bench::TallyReq {};
-        let bench::Tally { count, sum } =
-            self.0.tally_req(request).await.map_err(Failure::library)?;
+    async fn call_urgently(&self, note: Note) -> Result<Note, Failure> {
+        let answer = self.client.ping_req(note.into()).await;
+        answer.map(Note::from).map_err(Failure::library)
+    }
+
+    async fn tell(&self, note: Note) -> Result<(), Failure> {
+        let sent = self.client.note_ind(note.into()).await;
+        sent.map_err(Failure::library)
+    }
+
+    async fn tally(&self) -> Result<Tally, Failure> {
+        let answer = self.client.tally_req(bench::TallyReq {}).await;
+        let bench::Tally { count, sum } = answer.map_err(Failure::library)?;
         Ok(Tally { count, sum })
+    }
+
+    async fn take_answers(&self, size: usize, count: u64) -> Result<Tally, Failure> {
+        let size = u32::try_from(size).map_err(Failure::library)?;
+        let request = bench::FeedReq { count, size };
+        let mut notes = self
+            .client
+            .feed_req(request)
+            .await
+            .map_err(Failure::library)?;
+        let mut tally = Tally::default();
+        while let Some(note) = notes.next().await {
+            tally.add(note.map_err(Failure::library)?.number);
+        }
+        Ok(tally)
+    }
+
+    async fn shout(&self, note: Note) -> Result<(), Failure> {
+        let answer = self.client.shout_req(note.into()).await;
+        answer.map(drop).map_err(Failure::library)
+    }
+
+    async fn close(self) {
+        self.is_closing.store(true, Ordering::Relaxed);
+        self.client.close().await;
     }
 }

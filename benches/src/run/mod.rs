@@ -1,16 +1,24 @@
 //! `run`: every contender under every load, in turn.
 
+mod peers;
 mod plan;
 mod process;
 mod result;
 mod table;
 
-use std::{io::Write as _, path::PathBuf, time::Duration};
+use std::{
+    io::{self, Write as _},
+    path::PathBuf,
+};
 
-use msip_load::Load;
-
-use self::process::Bout;
-pub(crate) use self::{plan::Plan, result::Measured};
+pub(crate) use self::{
+    plan::Chapter,
+    result::{Measured, Report},
+};
+use self::{
+    plan::{Plan, Round},
+    process::Bout,
+};
 use crate::Problem;
 
 /// What to run.
@@ -19,21 +27,25 @@ pub(crate) struct RunJob {
     /// Only what is essential, in less than two minutes.
     #[arg(long)]
     quick: bool,
-    /// Only contenders whose name is one of these (`raw,msip`).
+    /// Only these contenders (`raw,msip`).
     #[arg(long, value_delimiter = ',')]
     only: Vec<String>,
+    /// Only these parts of the report.
+    #[arg(long, value_delimiter = ',')]
+    chapter: Vec<Chapter>,
     /// Only loads whose name contains this (`one-way 32 B`).
     #[arg(long)]
     load: Option<String>,
-    /// How often each contender meets each load; the median counts. Default 5, with `--quick` 1.
+    /// How often each contender meets each load; the median counts. Default 3 or 5, with `--quick` 1.
     #[arg(long)]
     repeat: Option<usize>,
-    /// For how long, each time, in milliseconds. Default 1000, with `--quick` 250.
+    /// For how long, each time, in milliseconds. Default 500 to 2000, with `--quick` 250.
     #[arg(long)]
     millis: Option<u64>,
-    /// How many worker threads each of the two processes has; 0 is a runtime without any (`current_thread`).
-    #[arg(long, default_value_t = 2)]
-    workers: usize,
+    /// How many worker threads each of the two processes has; 0 is a runtime without any (`current_thread`). Default 2,
+    /// and both where both are compared.
+    #[arg(long)]
+    workers: Option<usize>,
     /// Writes all that was measured to this file.
     #[arg(long)]
     json: Option<PathBuf>,
@@ -41,58 +53,78 @@ pub(crate) struct RunJob {
 
 /// Runs, prints, and writes what was asked for.
 pub(crate) fn run(job: &RunJob) -> Result<(), Problem> {
-    let plan = Plan::new(job);
-    let mut all = Vec::new();
-    let mut failed = 0;
-    for load in &plan.loads {
-        let measured = meet(&plan, *load)?;
-        table::print(*load, &measured)?;
+    let plan = Plan::new(job)?;
+    if plan.fighters.is_empty() || plan.rounds.is_empty() {
+        return Err(Problem::Nothing);
+    }
+    raise_file_limit()?;
+    let mut report = Report::new()?;
+    let (mut bouts, mut failed) = (0, 0);
+    for round in &plan.rounds {
+        let measured = meet(&plan, round);
+        table::print(round, &measured)?;
+        bouts += measured.len() * round.repeat;
         failed += measured.iter().map(|m| m.failed).sum::<usize>();
-        all.extend(measured);
+        report.measured.extend(measured);
     }
     if let Some(path) = &job.json {
-        let text = serde_json::to_string_pretty(&all).map_err(Problem::Json)?;
-        std::fs::write(path, text).map_err(|source| Problem::File {
-            path: path.clone(),
-            source,
-        })?;
+        report.write(path)?;
     }
     if failed > 0 {
-        let bouts = all.len() * plan.repeat;
         return Err(Problem::Lost { failed, bouts });
     }
     Ok(())
 }
 
-/// Lets every contender meet the load, each once in every round; each round begins with another one.
-fn meet(plan: &Plan, load: Load) -> Result<Vec<Measured>, Problem> {
-    let mut bouts: Vec<Vec<Option<Bout>>> = vec![Vec::new(); plan.contenders.len()];
-    for round in 0..plan.repeat {
-        for turn in 0..plan.contenders.len() {
-            let index = (round + turn) % plan.contenders.len();
-            let contender = &plan.contenders[index];
-            // What is measured goes to the table; this line says that something happens.
-            let _ = write!(
-                std::io::stderr(),
-                "\r\x1b[K{load}: {contender}, {}",
-                round + 1
-            );
-            let bout = process::fight(contender, plan.workers, load, plan.time);
-            if let Err(problem) = &bout {
-                let _ = writeln!(std::io::stderr(), ": {problem}");
+/// Lets every contender meet the load, each once in every repetition; each of these begins with another one. Who has no
+/// such thing is left out.
+fn meet(plan: &Plan, round: &Round) -> Vec<Measured> {
+    let count = plan.fighters.len();
+    let mut bouts: Vec<Vec<Option<Bout>>> = vec![Vec::new(); count];
+    let mut is_offered = vec![true; count];
+    for repetition in 0..round.repeat {
+        for turn in 0..count {
+            let index = (repetition + turn) % count;
+            let fighter = &plan.fighters[index];
+            if !is_offered[index] {
+                continue;
             }
-            bouts[index].push(bout.ok());
+            tell(&format!(
+                "{}: {}, {}",
+                round.load,
+                fighter.name,
+                repetition + 1
+            ));
+            match process::fight(fighter, round.workers, round.load, round.time) {
+                Ok(Some(bout)) => bouts[index].push(Some(bout)),
+                Ok(None) => is_offered[index] = false,
+                Err(problem) => {
+                    tell("");
+                    let _ = writeln!(io::stderr(), "{problem}");
+                    bouts[index].push(None);
+                }
+            }
         }
     }
-    let _ = write!(std::io::stderr(), "\r\x1b[K");
-    let medians = plan.contenders.iter().zip(&bouts);
-    Ok(medians
-        .map(|(contender, bouts)| Measured::median(contender, plan.workers, load, bouts))
-        .collect())
+    tell("");
+    let medians = plan.fighters.iter().zip(&bouts).zip(&is_offered);
+    medians
+        .filter(|(_, is_offered)| **is_offered)
+        .map(|((fighter, bouts), _)| Measured::median(&fighter.name, round, bouts))
+        .collect()
 }
 
-/// The time of one bout.
-fn millis(job: &RunJob) -> Duration {
-    let default = if job.quick { 250 } else { 1000 };
-    Duration::from_millis(job.millis.unwrap_or(default))
+/// What is being done, on one line, which the next one replaces.
+fn tell(text: &str) {
+    let _ = write!(io::stderr(), "\r\x1b[K{text}");
+}
+
+/// Each of thousands of connections is a file; processes started from here inherit the limit.
+fn raise_file_limit() -> Result<(), Problem> {
+    use nix::sys::resource::{Resource, getrlimit, setrlimit};
+    let raise = || {
+        let (_, hard) = getrlimit(Resource::RLIMIT_NOFILE)?;
+        setrlimit(Resource::RLIMIT_NOFILE, hard, hard)
+    };
+    raise().map_err(|errno| Problem::Process(errno.into()))
 }

@@ -1,61 +1,228 @@
 //! What is run: who, and under which loads.
 
-use std::time::Duration;
+use std::{env, path::PathBuf, time::Duration};
 
 use msip_load::{Contender as _, Load};
 
-use super::{RunJob, millis};
-use crate::contenders::Own;
+use super::{RunJob, peers};
+use crate::{Problem, contenders::Own};
+
+/// A contender, and the program that it is in.
+#[derive(Debug, Clone)]
+pub(super) struct Fighter {
+    pub(super) name: String,
+    pub(super) program: PathBuf,
+}
 
 /// Who meets what, how often and for how long.
 #[derive(Debug)]
-pub(crate) struct Plan {
-    pub(super) contenders: Vec<String>,
-    pub(super) loads: Vec<Load>,
+pub(super) struct Plan {
+    pub(super) fighters: Vec<Fighter>,
+    pub(super) rounds: Vec<Round>,
+}
+
+/// A load, and how it is put on everyone.
+#[derive(Debug, Clone)]
+pub(super) struct Round {
+    /// The part of the report that it belongs to.
+    pub(super) chapter: Chapter,
+    pub(super) load: Load,
+    pub(super) workers: usize,
     pub(super) repeat: usize,
     pub(super) time: Duration,
-    pub(super) workers: usize,
+}
+
+/// The parts of a report.
+#[derive(
+    Debug,
+    Clone,
+    Copy,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    serde::Serialize,
+    serde::Deserialize,
+    clap::ValueEnum,
+)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum Chapter {
+    /// Calls.
+    Calls,
+    /// Messages without an answer.
+    OneWay,
+    /// Answers that are streams.
+    Streams,
+    /// One message to many.
+    Broadcast,
+    /// Connections, begun and idle.
+    Connections,
+    /// Answers beside bulk.
+    Tail,
+    /// How cost grows with calls in flight, and with connections.
+    Growth,
+    /// Runtimes without worker threads.
+    OneThread,
 }
 
 impl Plan {
-    pub(super) fn new(job: &RunJob) -> Self {
-        let names = Own::ALL.iter().map(|contender| contender.name());
-        let contenders = names
-            .filter(|name| job.only.is_empty() || job.only.iter().any(|only| only == name))
-            .map(str::to_owned)
-            .collect();
-        let loads = loads(job.quick).into_iter();
-        let loads = loads
-            .filter(|load| {
-                let part = job.load.as_deref().unwrap_or_default();
-                load.to_string().contains(part)
+    pub(super) fn new(job: &RunJob) -> Result<Self, Problem> {
+        let own = env::current_exe().map_err(Problem::Process)?;
+        let is_asked = |name: &str| job.only.is_empty() || job.only.iter().any(|only| only == name);
+        let mut fighters: Vec<Fighter> = Own::ALL
+            .iter()
+            .map(|contender| Fighter {
+                name: contender.name().to_owned(),
+                program: own.clone(),
             })
             .collect();
-        Self {
-            contenders,
-            loads,
-            repeat: job.repeat.unwrap_or(if job.quick { 1 } else { 5 }),
-            time: millis(job),
-            workers: job.workers,
+        let are_peers_asked = job.only.is_empty()
+            || !job
+                .only
+                .iter()
+                .all(|only| fighters.iter().any(|f| f.name == *only));
+        if are_peers_asked {
+            fighters.extend(peers::fighters(&own)?);
         }
+        fighters.retain(|fighter| is_asked(&fighter.name));
+        let asked = |round: &Round| {
+            let load = job.load.as_deref().unwrap_or_default();
+            round.load.to_string().contains(load)
+                && (job.chapter.is_empty() || job.chapter.contains(&round.chapter))
+        };
+        let mut rounds = if job.quick { quick() } else { whole() };
+        rounds.retain(asked);
+        for round in &mut rounds {
+            if let Some(repeat) = job.repeat {
+                round.repeat = repeat;
+            }
+            if let Some(millis) = job.millis {
+                round.time = Duration::from_millis(millis);
+            }
+            if let Some(workers) = job.workers {
+                round.workers = workers;
+            }
+        }
+        Ok(Self { fighters, rounds })
     }
 }
 
 const KIB: usize = 1024;
+const SIZES: [usize; 3] = [32, KIB, 64 * KIB];
 
-fn loads(quick: bool) -> Vec<Load> {
-    let sizes = [32, KIB, 64 * KIB];
-    let in_flight: &[usize] = if quick { &[1, 64] } else { &[1, 64, 512, 4096] };
-    let mut loads = Vec::new();
-    for size in sizes {
-        for &in_flight in in_flight {
-            loads.push(Load::Calls {
-                size,
-                in_flight,
-                connections: 1,
-            });
-        }
+fn calls(size: usize, in_flight: usize) -> Load {
+    Load::Calls {
+        size,
+        in_flight,
+        connections: 1,
     }
-    loads.extend(sizes.map(|size| Load::OneWay { size }));
+}
+
+/// All that is worth a page.
+fn whole() -> Vec<Round> {
+    use Chapter::{Broadcast, Calls, Connections, Growth, OneThread, OneWay, Streams, Tail};
+    let mut loads = Vec::new();
+    for size in SIZES {
+        loads.extend([1, 64, 512, 4096].map(|in_flight| (Calls, 2, calls(size, in_flight))));
+    }
+    loads.extend(SIZES.map(|size| (OneWay, 2, Load::OneWay { size })));
+    loads.extend(SIZES.map(|size| {
+        let count = if size > KIB { 50_000 } else { 1_000_000 };
+        (Streams, 2, Load::Answers { size, count })
+    }));
+    loads.extend([100, 1000].map(|peers| (Broadcast, 2, Load::Broadcast { size: 32, peers })));
+    loads.push((Connections, 2, Load::Connect));
+    for after_burst in [false, true] {
+        loads.extend([1000, 10_000].map(|connections| {
+            let load = Load::Idle {
+                connections,
+                after_burst,
+            };
+            (Connections, 2, load)
+        }));
+    }
+    for urgent in [false, true] {
+        loads.extend([1, 8, 64].map(|in_flight| (Tail, 2, Load::Beside { in_flight, urgent })));
+    }
+    loads.extend(
+        [2, 4, 8, 16, 32, 128, 256, 1024, 2048].map(|in_flight| (Growth, 2, calls(32, in_flight))),
+    );
+    loads.extend([1, 3, 10, 30, 100, 300, 1000].map(|connections| {
+        let load = Load::Calls {
+            size: 32,
+            in_flight: 4,
+            connections,
+        };
+        (Growth, 2, load)
+    }));
+    loads.extend([1, 64, 512].map(|in_flight| (OneThread, 0, calls(32, in_flight))));
+    loads.extend([32, KIB].map(|size| (OneThread, 0, Load::OneWay { size })));
+    let rounds = loads.into_iter().map(|(chapter, workers, load)| {
+        let (repeat, millis) = match load {
+            Load::Idle { connections, .. } if connections > 1000 => (1, 1000),
+            Load::Idle { .. } | Load::Answers { .. } | Load::Broadcast { .. } => (3, 1000),
+            Load::Beside { .. } => (3, 2000),
+            _ if chapter == Growth => (3, 500),
+            _ => (5, 1000),
+        };
+        Round {
+            chapter,
+            load,
+            workers,
+            repeat,
+            time: Duration::from_millis(millis),
+        }
+    });
+    rounds.collect()
+}
+
+/// One of each, shortly.
+fn quick() -> Vec<Round> {
+    use Chapter::{Broadcast, Calls, Connections, OneThread, OneWay, Streams, Tail};
+    let idle = Load::Idle {
+        connections: 300,
+        after_burst: true,
+    };
+    let beside = |urgent| Load::Beside {
+        in_flight: 8,
+        urgent,
+    };
+    let loads = [
+        (Calls, 2, calls(32, 1)),
+        (Calls, 2, calls(32, 64)),
+        (Calls, 2, calls(KIB, 512)),
+        (Calls, 2, calls(64 * KIB, 64)),
+        (OneWay, 2, Load::OneWay { size: 32 }),
+        (OneWay, 2, Load::OneWay { size: 64 * KIB }),
+        (
+            Streams,
+            2,
+            Load::Answers {
+                size: 32,
+                count: 20_000,
+            },
+        ),
+        (
+            Broadcast,
+            2,
+            Load::Broadcast {
+                size: 32,
+                peers: 100,
+            },
+        ),
+        (Connections, 2, Load::Connect),
+        (Connections, 2, idle),
+        (Tail, 2, beside(false)),
+        (Tail, 2, beside(true)),
+        (OneThread, 0, calls(32, 64)),
+    ];
     loads
+        .map(|(chapter, workers, load)| Round {
+            chapter,
+            load,
+            workers,
+            repeat: 1,
+            time: Duration::from_millis(250),
+        })
+        .to_vec()
 }

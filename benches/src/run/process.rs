@@ -1,16 +1,21 @@
 //! One bout: a server process, a client process, and what both used.
 
 use std::{
-    env,
+    fs,
     io::{BufRead as _, BufReader, Read as _},
-    process::{Child, Command, Stdio},
+    process::{Child, ChildStdout, Command, ExitStatus, Stdio},
+    thread,
     time::Duration,
 };
 
-use msip_load::{Job, Load, Outcome};
+use msip_load::{Job, Load, NOT_OFFERED, Outcome};
 use nix::sys::resource::{UsageWho, getrusage};
 
+use super::plan::Fighter;
 use crate::Problem;
+
+/// How long a server is left alone before its memory is looked at.
+const SETTLING: Duration = Duration::from_millis(1000);
 
 /// What came of one bout.
 #[derive(Debug, Clone, Copy)]
@@ -20,77 +25,133 @@ pub(super) struct Bout {
     pub(super) server_cpu: f64,
     /// What the client's process used.
     pub(super) client_cpu: f64,
+    /// What connections added to the server's resident memory, in bytes, where that was asked.
+    pub(super) memory: Option<f64>,
 }
 
-/// Starts both, and sees them end.
+/// Starts both, and sees them end. `None` where the contender has no such thing.
 pub(super) fn fight(
-    contender: &str,
+    fighter: &Fighter,
     workers: usize,
     load: Load,
     time: Duration,
-) -> Result<Bout, Problem> {
-    let mut server = start(contender, workers, "serve", &[])?;
-    let port = first_line(&mut server, contender)?;
+) -> Result<Option<Bout>, Problem> {
+    let mut server = Process::start(fighter, workers, "serve", &[])?;
+    let port = server.line()?;
+    let idle_memory = server.memory()?;
     let job = serde_json::to_string(&Job { load, time }).map_err(Problem::Json)?;
     let args = ["--port", port.trim(), "--job", &job];
-    let mut client = start(contender, workers, "drive", &args)?;
-    let mut said = String::new();
-    if let Some(out) = &mut client.stdout {
-        out.read_to_string(&mut said).map_err(Problem::Process)?;
+    let mut client = Process::start(fighter, workers, "drive", &args)?;
+    let mut memory = None;
+    if matches!(load, Load::Idle { .. }) && !client.line()?.is_empty() {
+        thread::sleep(SETTLING);
+        memory = Some(server.memory()? - idle_memory);
     }
-    let client_cpu = end(client, contender, load)?;
-    let server_cpu = end(server, contender, load)?;
+    let said = client.rest()?;
+    let client_end = client.end()?;
+    let server_end = server.end()?;
+    if client_end.status.code() == Some(NOT_OFFERED.into()) {
+        return Ok(None);
+    }
+    for end in [&client_end, &server_end] {
+        if !end.status.success() {
+            return Err(Problem::Failed {
+                contender: fighter.name.clone(),
+                load: load.to_string(),
+                status: end.status,
+            });
+        }
+    }
     let outcome = serde_json::from_str(&said).map_err(Problem::Json)?;
-    Ok(Bout {
+    Ok(Some(Bout {
         outcome,
-        server_cpu,
-        client_cpu,
-    })
+        server_cpu: server_end.cpu,
+        client_cpu: client_end.cpu,
+        memory,
+    }))
 }
 
-fn start(contender: &str, workers: usize, face: &str, args: &[&str]) -> Result<Child, Problem> {
-    Command::new(env::current_exe().map_err(Problem::Process)?)
-        .args([face, "--contender", contender])
-        .args(["--workers", &workers.to_string()])
-        .args(args)
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .spawn()
-        .map_err(Problem::Process)
+/// A process of a contender, which ends when it is let go.
+struct Process {
+    child: Child,
+    out: BufReader<ChildStdout>,
 }
 
-fn first_line(child: &mut Child, contender: &str) -> Result<String, Problem> {
-    let mut line = String::new();
-    if let Some(out) = child.stdout.as_mut() {
-        // The line is all that a server says.
-        BufReader::new(out)
-            .read_line(&mut line)
+/// How a process ended, and how many seconds of processor time it used.
+struct End {
+    status: ExitStatus,
+    cpu: f64,
+}
+
+impl Process {
+    fn start(
+        fighter: &Fighter,
+        workers: usize,
+        face: &str,
+        args: &[&str],
+    ) -> Result<Self, Problem> {
+        let mut child = Command::new(&fighter.program)
+            .args([face, "--contender", &fighter.name])
+            .args(["--workers", &workers.to_string()])
+            .args(args)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
             .map_err(Problem::Process)?;
+        let Some(out) = child.stdout.take() else {
+            return Err(Problem::Process(std::io::ErrorKind::BrokenPipe.into()));
+        };
+        Ok(Self {
+            child,
+            out: BufReader::new(out),
+        })
     }
-    if line.is_empty() {
-        return Err(Problem::NoServer {
-            contender: contender.to_owned(),
-        });
+
+    /// What it says next. Nothing where it has ended.
+    fn line(&mut self) -> Result<String, Problem> {
+        let mut line = String::new();
+        self.out.read_line(&mut line).map_err(Problem::Process)?;
+        Ok(line)
     }
-    Ok(line)
+
+    /// Lets it go on to its end, and returns what it says until then.
+    fn rest(&mut self) -> Result<String, Problem> {
+        drop(self.child.stdin.take());
+        let mut said = String::new();
+        self.out
+            .read_to_string(&mut said)
+            .map_err(Problem::Process)?;
+        Ok(said)
+    }
+
+    /// Its resident memory, in bytes.
+    fn memory(&self) -> Result<f64, Problem> {
+        let path = format!("/proc/{}/status", self.child.id());
+        let status = fs::read_to_string(path).map_err(Problem::Process)?;
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+        let kib = line.and_then(|line| line.trim().strip_suffix(" kB")?.parse::<f64>().ok());
+        // A process that has just ended has none; the bout tells why it ended.
+        Ok(kib.unwrap_or(f64::NAN) * 1024.0)
+    }
+
+    /// Lets it end.
+    ///
+    /// The kernel adds to the use of this process's children when one is waited for, and no other child ends meanwhile.
+    fn end(mut self) -> Result<End, Problem> {
+        drop(self.child.stdin.take());
+        let before = children_cpu()?;
+        let status = self.child.wait().map_err(Problem::Process)?;
+        let cpu = children_cpu()? - before;
+        Ok(End { status, cpu })
+    }
 }
 
-/// Lets a process end, and tells the seconds of processor time that it used.
-///
-/// The kernel adds to the use of this process's children when one is waited for; no other child ends meanwhile.
-fn end(mut child: Child, contender: &str, load: Load) -> Result<f64, Problem> {
-    drop(child.stdin.take());
-    let before = children_cpu()?;
-    let status = child.wait().map_err(Problem::Process)?;
-    let after = children_cpu()?;
-    if !status.success() {
-        return Err(Problem::Failed {
-            contender: contender.to_owned(),
-            load: load.to_string(),
-            status,
-        });
+impl Drop for Process {
+    fn drop(&mut self) {
+        // It has ended already, unless something failed.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
     }
-    Ok(after - before)
 }
 
 fn children_cpu() -> Result<f64, Problem> {

@@ -1,19 +1,75 @@
 //! What was measured.
 
+use std::{fs, path::Path};
+
 use msip_load::{Load, Percentiles};
 use serde::{Deserialize, Serialize};
 
-use super::process::Bout;
+use super::{
+    plan::{Chapter, Round},
+    process::Bout,
+};
+use crate::Problem;
+
+/// All that one run has measured, and where.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct Report {
+    /// The processors.
+    pub(crate) processor: String,
+    /// How many of them.
+    pub(crate) processors: usize,
+    /// The kernel.
+    pub(crate) system: String,
+    /// Row by row.
+    pub(crate) measured: Vec<Measured>,
+}
+
+impl Report {
+    pub(super) fn new() -> Result<Self, Problem> {
+        let read = |path: &str| fs::read_to_string(path).map_err(Problem::Process);
+        let cpuinfo = read("/proc/cpuinfo")?;
+        let name = cpuinfo.lines().find_map(|line| {
+            let (key, value) = line.split_once(':')?;
+            (key.trim() == "model name").then(|| value.trim().to_owned())
+        });
+        Ok(Self {
+            processor: name.unwrap_or_else(|| "unknown".to_owned()),
+            processors: std::thread::available_parallelism().map_or(1, usize::from),
+            system: format!("Linux {}", read("/proc/sys/kernel/osrelease")?.trim()),
+            measured: Vec::new(),
+        })
+    }
+
+    /// Writes it as JSON.
+    pub(super) fn write(&self, path: &Path) -> Result<(), Problem> {
+        let text = serde_json::to_string_pretty(self).map_err(Problem::Json)?;
+        fs::write(path, text + "\n").map_err(|source| Problem::File {
+            path: path.to_owned(),
+            source,
+        })
+    }
+}
 
 /// The median of what one contender did under one load.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct Measured {
+    /// The part of the report.
+    pub(crate) chapter: Chapter,
     /// Who.
     pub(crate) contender: String,
     /// The worker threads of each process; 0 is `current_thread`.
     pub(crate) workers: usize,
     /// Under which load.
     pub(crate) load: Load,
+    /// How many repetitions failed: a message was lost or wrong, or the contender gave up.
+    pub(crate) failed: usize,
+    /// What the others came to. Nothing where all failed.
+    pub(crate) median: Option<Median>,
+}
+
+/// What the repetitions came to.
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
+pub(crate) struct Median {
     /// Messages per second.
     pub(crate) rate: f64,
     /// The slowest and the fastest repetition.
@@ -22,46 +78,51 @@ pub(crate) struct Measured {
     pub(crate) cpu: f64,
     /// The server's part of that.
     pub(crate) server_cpu: f64,
-    /// How many repetitions failed: a message was lost or wrong, or the contender gave up.
-    pub(crate) failed: usize,
-    /// How long answers took, in the repetition of median p50.
+    /// How long answers took, in the repetition of median p99.
     pub(crate) latency: Option<Percentiles>,
+    /// What a connection takes of the server's resident memory, in bytes.
+    pub(crate) memory: Option<f64>,
+    /// Large messages per second, beside the calls.
+    pub(crate) bulk_rate: Option<f64>,
 }
 
 impl Measured {
-    pub(super) fn median(
-        contender: &str,
-        workers: usize,
-        load: Load,
-        bouts: &[Option<Bout>],
-    ) -> Self {
+    pub(super) fn median(contender: &str, round: &Round, bouts: &[Option<Bout>]) -> Self {
         let failed = bouts.iter().filter(|bout| bout.is_none()).count();
         let bouts: Vec<Bout> = bouts.iter().copied().flatten().collect();
-        let per_million = |bout: &Bout, seconds: f64| {
-            #[expect(clippy::cast_precision_loss, reason = "far fewer than 2^52 messages")]
-            let messages = bout.outcome.messages.max(1) as f64;
-            seconds * 1e6 / messages
-        };
-        let rates = sorted(bouts.iter().map(|bout| bout.outcome.rate()));
-        let cpu = bouts
-            .iter()
-            .map(|b| per_million(b, b.server_cpu + b.client_cpu));
-        let server_cpu = bouts.iter().map(|b| per_million(b, b.server_cpu));
-        let mut latencies: Vec<_> = bouts.iter().filter_map(|b| b.outcome.latency).collect();
-        latencies.sort_by(|a, b| a.p50.total_cmp(&b.p50));
         Self {
+            chapter: round.chapter,
             contender: contender.to_owned(),
-            workers,
-            load,
+            workers: round.workers,
+            load: round.load,
+            failed,
+            median: (!bouts.is_empty()).then(|| Median::of(&bouts)),
+        }
+    }
+}
+
+impl Median {
+    fn of(bouts: &[Bout]) -> Self {
+        #[expect(clippy::cast_precision_loss, reason = "far fewer than 2^52 messages")]
+        let count = |count: u64| count.max(1) as f64;
+        let median = |value: &dyn Fn(&Bout) -> f64| middle(&sorted(bouts.iter().map(value)));
+        let rates = sorted(bouts.iter().map(|bout| bout.outcome.rate()));
+        let mut latencies: Vec<_> = bouts.iter().filter_map(|b| b.outcome.latency).collect();
+        latencies.sort_by(|a, b| a.p99.total_cmp(&b.p99));
+        let has = |is: fn(&Bout) -> bool| bouts.iter().all(is);
+        Self {
             rate: middle(&rates),
             rate_range: (
                 rates.first().copied().unwrap_or(f64::NAN),
                 rates.last().copied().unwrap_or(f64::NAN),
             ),
-            cpu: middle(&sorted(cpu)),
-            server_cpu: middle(&sorted(server_cpu)),
-            failed,
+            cpu: median(&|b| (b.server_cpu + b.client_cpu) * 1e6 / count(b.outcome.messages)),
+            server_cpu: median(&|b| b.server_cpu * 1e6 / count(b.outcome.messages)),
             latency: latencies.get(latencies.len() / 2).copied(),
+            memory: has(|b| b.memory.is_some())
+                .then(|| median(&|b| b.memory.unwrap_or(f64::NAN) / count(b.outcome.messages))),
+            bulk_rate: has(|b| b.outcome.bulk > 0)
+                .then(|| median(&|b| count(b.outcome.bulk) / b.outcome.seconds)),
         }
     }
 }

@@ -2,49 +2,111 @@
 
 use std::io::{self, Write as _};
 
-use msip_load::Load;
-
-use super::Measured;
+use super::{Measured, plan::Round, result::Median};
 use crate::Problem;
 
 /// Prints what the contenders did under one load, beside what the first of them did.
-pub(super) fn print(load: Load, measured: &[Measured]) -> Result<(), Problem> {
-    let mut out = io::stdout().lock();
-    let first = measured.first();
-    writeln!(out, "\n{load}").map_err(Problem::Print)?;
-    writeln!(
-        out,
-        "  {:<16}{:>12}{:>7}{:>22}{:>14}{:>7}{:>9}{:>9}{:>9}",
-        "", "per second", "×", "slowest … fastest", "CPU s/million", "×", "p50 µs", "p99", "p99.9"
-    )
-    .map_err(Problem::Print)?;
-    for row in measured {
-        if row.rate.is_nan() {
-            writeln!(out, "  {:<16}{:>12}", row.contender, "failed").map_err(Problem::Print)?;
-            continue;
-        }
-        let of = |value: f64, base: Option<f64>| value / base.unwrap_or(f64::NAN);
-        let range = format!("{} … {}", short(row.rate_range.0), short(row.rate_range.1));
-        let [p50, p99, p999] = match row.latency {
-            Some(latency) => [latency.p50, latency.p99, latency.p999].map(|p| format!("{p:.0}")),
-            None => [const { String::new() }; 3],
-        };
-        writeln!(
-            out,
-            "  {:<16}{:>12}{:>7.2}{:>22}{:>14}{:>7.2}{:>9}{:>9}{:>9}",
-            row.contender,
-            short(row.rate),
-            of(row.rate, first.map(|f| f.rate)),
-            range,
-            format!("{:.3}", row.cpu),
-            of(row.cpu, first.map(|f| f.cpu)),
-            p50,
-            p99,
-            p999,
-        )
-        .map_err(Problem::Print)?;
+pub(super) fn print(round: &Round, measured: &[Measured]) -> Result<(), Problem> {
+    let text = table(round, measured);
+    io::stdout()
+        .write_all(text.as_bytes())
+        .map_err(Problem::Print)
+}
+
+/// One column: its title, and what stands in it, which may be nothing.
+struct Column {
+    title: &'static str,
+    width: usize,
+    value: fn(&Median, &Median) -> Option<String>,
+}
+
+const COLUMNS: [Column; 9] = [
+    Column {
+        title: "per second",
+        width: 12,
+        value: |row, _| Some(short(row.rate)),
+    },
+    Column {
+        title: "×",
+        width: 7,
+        value: |row, first| Some(format!("{:.2}", row.rate / first.rate)),
+    },
+    Column {
+        title: "slowest … fastest",
+        width: 20,
+        value: |row, _| {
+            let (slowest, fastest) = row.rate_range;
+            Some(format!("{} … {}", short(slowest), short(fastest)))
+        },
+    },
+    Column {
+        title: "CPU s/million",
+        width: 15,
+        value: |row, _| Some(format!("{:.3}", row.cpu)),
+    },
+    Column {
+        title: "×",
+        width: 7,
+        value: |row, first| Some(format!("{:.2}", row.cpu / first.cpu)),
+    },
+    Column {
+        title: "p50 µs",
+        width: 9,
+        value: |row, _| row.latency.map(|latency| format!("{:.0}", latency.p50)),
+    },
+    Column {
+        title: "p99 / p99.9",
+        width: 17,
+        value: |row, _| {
+            row.latency
+                .map(|latency| format!("{:.0} / {:.0}", latency.p99, latency.p999))
+        },
+    },
+    Column {
+        title: "bulk/s",
+        width: 9,
+        value: |row, _| row.bulk_rate.map(short),
+    },
+    Column {
+        title: "KiB each",
+        width: 10,
+        value: |row, _| row.memory.map(|bytes| format!("{:.1}", bytes / 1024.0)),
+    },
+];
+
+fn table(round: &Round, measured: &[Measured]) -> String {
+    let workers = match round.workers {
+        0 => "current_thread".to_owned(),
+        workers => format!("{workers} workers"),
+    };
+    let mut text = format!("\n{}; {workers}\n  {:<16}", round.load, "");
+    let rows: Vec<Median> = measured.iter().filter_map(|row| row.median).collect();
+    let Some(first) = rows.first() else {
+        return text + "nobody did it\n";
+    };
+    let columns: Vec<&Column> = COLUMNS
+        .iter()
+        .filter(|column| rows.iter().any(|row| (column.value)(row, first).is_some()))
+        .collect();
+    for Column { title, width, .. } in &columns {
+        text.push_str(&format!("{title:>width$}"));
     }
-    Ok(())
+    for row in measured {
+        text.push_str(&format!("\n  {:<16}", row.contender));
+        match &row.median {
+            Some(median) => {
+                for Column { width, value, .. } in &columns {
+                    let value = value(median, first).unwrap_or_default();
+                    text.push_str(&format!("{value:>width$}"));
+                }
+            }
+            None => text.push_str(&format!("{:>12}", "failed")),
+        }
+        if row.failed > 0 {
+            text.push_str(&format!("  {} failed", row.failed));
+        }
+    }
+    text + "\n"
 }
 
 /// A number in three digits or so: `15.1M`, `873k`.

@@ -9,7 +9,8 @@ use std::{
 };
 
 use msip_load::{
-    Failure, Job, Latency, Load, Outcome, Stop, Tally, check_tally, data_of, expect_same,
+    Arrivals, BULK, BURST, Failure, Hold, Job, Latency, Load, Outcome, SMALL, Stop, Tally,
+    check_tally, data_of, expect_same,
 };
 use prost::Message as _;
 use tokio::{
@@ -18,17 +19,43 @@ use tokio::{
     task::JoinSet,
 };
 
-use super::frame::{Inbox, RawNote, RawTally, WRITE_LEN, kind, put};
+use super::frame::{Inbox, RawFeed, RawNote, RawTally, WRITE_LEN, kind, put};
 
 /// Puts a load on the server at this port.
-pub(crate) async fn drive(port: u16, job: Job) -> Result<Outcome, Failure> {
-    match job.load {
+pub(crate) async fn drive(port: u16, job: Job, hold: &mut Hold) -> Result<Outcome, Failure> {
+    let Job { load, time } = job;
+    match load {
         Load::Calls {
             size,
             in_flight,
             connections,
-        } => calls(port, size, in_flight, connections, job.time).await,
-        Load::OneWay { size } => one_way(port, size, job.time).await,
+        } => calls(port, size, in_flight, connections, time).await,
+        Load::OneWay { size } => one_way(port, size, time).await,
+        Load::Answers { size, count } => answers(port, size, count).await,
+        Load::Broadcast { size, peers } => broadcast(port, size, peers, time).await,
+        Load::Connect => connects(port, time).await,
+        Load::Idle {
+            connections,
+            after_burst,
+        } => {
+            let started = Instant::now();
+            let mut opened = Vec::with_capacity(connections);
+            for _ in 0..connections {
+                let mut connection = Connection::open(port).await?;
+                call(&mut connection, SMALL).await?;
+                opened.push(connection);
+            }
+            let outcome = Outcome::since(started, connections as u64);
+            if after_burst {
+                for connection in &mut opened {
+                    let (size, count) = BURST;
+                    call_all(connection, size, count as u64).await?;
+                }
+            }
+            hold.until_released().await?;
+            Ok(outcome)
+        }
+        Load::Beside { in_flight, urgent } => beside(port, in_flight, urgent, time).await,
     }
 }
 
@@ -55,7 +82,17 @@ impl Connection {
 
     /// Writes what the socket takes, until something has come.
     async fn turn(&mut self) -> Result<(), Failure> {
+        self.turn_until(false).await
+    }
+
+    /// Writes what the socket takes, until all of it is written, or something has come.
+    async fn turn_written(&mut self) -> Result<(), Failure> {
+        self.turn_until(true).await
+    }
+
+    async fn turn_until(&mut self, is_written: bool) -> Result<(), Failure> {
         let len = poll_fn(|context| {
+            let had_more = !self.out.is_empty();
             while self.written < self.out.len() {
                 let rest = &self.out[self.written..];
                 match Pin::new(&mut self.stream).poll_write(context, rest) {
@@ -67,10 +104,15 @@ impl Connection {
                 self.out.clear();
                 self.written = 0;
             }
-            self.inbox.poll_fill(&mut self.stream, context)
+            match self.inbox.poll_fill(&mut self.stream, context) {
+                Poll::Pending if is_written && had_more && self.out.is_empty() => {
+                    Poll::Ready(Ok(None))
+                }
+                filled => filled.map_ok(Some),
+            }
         })
         .await?;
-        if len == 0 {
+        if len == Some(0) {
             return Err(io::Error::from(io::ErrorKind::UnexpectedEof).into());
         }
         Ok(())
@@ -108,11 +150,7 @@ async fn calls(
         messages += count;
         latency.merge(&taken);
     }
-    Ok(Outcome {
-        messages,
-        seconds: started.elapsed().as_secs_f64(),
-        latency: latency.percentiles(),
-    })
+    Ok(Outcome::since(started, messages).with_latency(&latency))
 }
 
 /// Keeps `in_flight` calls open, each of which goes by its number.
@@ -176,11 +214,7 @@ async fn one_way(port: u16, size: usize, time: Duration) -> Result<Outcome, Fail
     }
     let came = tally(&mut connection).await?;
     check_tally(sent, came)?;
-    Ok(Outcome {
-        messages: sent.count,
-        seconds: started.elapsed().as_secs_f64(),
-        latency: None,
-    })
+    Ok(Outcome::since(started, sent.count))
 }
 
 /// Asks what has come of the notes.
@@ -193,4 +227,188 @@ async fn tally(connection: &mut Connection) -> Result<Tally, Failure> {
             return Ok(Tally { count, sum });
         }
     }
+}
+
+/// One call.
+async fn call(connection: &mut Connection, size: usize) -> Result<(), Failure> {
+    call_all(connection, size, 1).await
+}
+
+/// As many calls at once.
+async fn call_all(connection: &mut Connection, size: usize, count: u64) -> Result<(), Failure> {
+    let mut note = RawNote {
+        number: 0,
+        data: data_of(size).to_vec(),
+    };
+    for number in 0..count {
+        note.number = number;
+        put(&mut connection.out, kind::ECHO, number, &note);
+    }
+    let mut answer = RawNote::default();
+    let mut answered = 0;
+    while answered < count {
+        connection.turn().await?;
+        while let Some(frame) = connection.inbox.next()? {
+            answer.read(frame.body)?;
+            expect_same(frame.id, &note.data, answer.number, &answer.data)?;
+            answered += 1;
+        }
+    }
+    Ok(())
+}
+
+async fn answers(port: u16, size: usize, count: u64) -> Result<Outcome, Failure> {
+    let mut connection = Connection::open(port).await?;
+    let size = u32::try_from(size).map_err(Failure::library)?;
+    let started = Instant::now();
+    put(&mut connection.out, kind::FEED, 1, &RawFeed { count, size });
+    let mut note = RawNote::default();
+    let (mut sent, mut came) = (Tally::default(), Tally::default());
+    while came.count < count {
+        connection.turn().await?;
+        while let Some(frame) = connection.inbox.next()? {
+            note.read(frame.body)?;
+            came.add(note.number);
+        }
+    }
+    (0..count).for_each(|number| sent.add(number));
+    check_tally(sent, came)?;
+    Ok(Outcome::since(started, count))
+}
+
+async fn connects(port: u16, time: Duration) -> Result<Outcome, Failure> {
+    let mut latency = Latency::default();
+    let started = Instant::now();
+    let stop = Stop::after(time);
+    let mut count = 0;
+    while !stop.is_over() {
+        let begun = Instant::now();
+        let mut connection = Connection::open(port).await?;
+        call(&mut connection, SMALL).await?;
+        latency.record(begun.elapsed());
+        count += 1;
+    }
+    Ok(Outcome::since(started, count).with_latency(&latency))
+}
+
+/// How far shouts go ahead of the slowest client, as for the other contenders.
+const SHOUTS_AHEAD: u64 = 8;
+
+async fn broadcast(
+    port: u16,
+    size: usize,
+    peers: usize,
+    time: Duration,
+) -> Result<Outcome, Failure> {
+    let arrivals = Arrivals::default();
+    let mut listeners = JoinSet::new();
+    for _ in 0..peers {
+        let mut connection = Connection::open(port).await?;
+        call(&mut connection, SMALL).await?;
+        let counter = arrivals.of_one();
+        listeners.spawn(async move {
+            let mut note = RawNote::default();
+            // It ends with this task.
+            while connection.turn().await.is_ok() {
+                while let Ok(Some(frame)) = connection.inbox.next() {
+                    if note.read(frame.body).is_ok() {
+                        counter.add(note.number);
+                    }
+                }
+            }
+        });
+    }
+    // Whoever shouts hears it too, which counts for nobody.
+    let mut shouter = Connection::open(port).await?;
+    let mut note = RawNote {
+        number: 0,
+        data: data_of(size).to_vec(),
+    };
+    let each = peers as u64;
+    let started = Instant::now();
+    let stop = Stop::after(time);
+    let mut number = 0;
+    while !stop.is_over() {
+        note.number = number;
+        put(&mut shouter.out, kind::SHOUT, number, &note);
+        number += 1;
+        let mut is_answered = false;
+        while !is_answered {
+            shouter.turn().await?;
+            while let Some(frame) = shouter.inbox.next()? {
+                is_answered |= frame.kind == kind::SHOUT;
+            }
+        }
+        arrivals
+            .reach(number.saturating_sub(SHOUTS_AHEAD) * each)
+            .await?;
+    }
+    arrivals.reach(number * each).await?;
+    Ok(Outcome::since(started, number * each))
+}
+
+/// Calls among large messages: one of these goes out whenever all else is written.
+async fn beside(
+    port: u16,
+    in_flight: usize,
+    urgent: bool,
+    time: Duration,
+) -> Result<Outcome, Failure> {
+    if urgent {
+        return Err(Failure::NotOffered);
+    }
+    let mut connection = Connection::open(port).await?;
+    let mut small = RawNote {
+        number: 0,
+        data: data_of(SMALL).to_vec(),
+    };
+    let mut large = RawNote {
+        number: 0,
+        data: data_of(BULK).to_vec(),
+    };
+    let mut answer = RawNote::default();
+    let mut latency = Latency::default();
+    let mut sent = Tally::default();
+    let mut asked = vec![Instant::now(); in_flight];
+    let mut open = 0;
+    let started = Instant::now();
+    let stop = Stop::after(time);
+    for id in 0..in_flight as u64 {
+        small.number = id;
+        put(&mut connection.out, kind::ECHO, id, &small);
+        open += 1;
+    }
+    while open > 0 {
+        while connection.out.len() < WRITE_LEN && !stop.is_over() {
+            large.number = sent.count;
+            put(&mut connection.out, kind::NOTE, 0, &large);
+            sent.add(large.number);
+        }
+        connection.turn_written().await?;
+        while let Some(frame) = connection.inbox.next()? {
+            answer.read(frame.body)?;
+            expect_same(frame.id, &small.data, answer.number, &answer.data)?;
+            open -= 1;
+            // Each of them has a place, which its id names.
+            let place = usize::try_from(frame.id)
+                .ok()
+                .and_then(|id| asked.get_mut(id));
+            let Some(place) = place else {
+                return Err(Failure::Protocol(format!("nobody asked {}", frame.id)));
+            };
+            latency.record(place.elapsed());
+            if !stop.is_over() {
+                *place = Instant::now();
+                small.number = frame.id;
+                put(&mut connection.out, kind::ECHO, frame.id, &small);
+                open += 1;
+            }
+        }
+    }
+    let outcome = Outcome::since(started, latency.count()).with_latency(&latency);
+    check_tally(sent, tally(&mut connection).await?)?;
+    Ok(Outcome {
+        bulk: sent.count,
+        ..outcome
+    })
 }

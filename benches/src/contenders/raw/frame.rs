@@ -27,6 +27,8 @@ pub(super) mod kind {
     pub(in super::super) const ECHO: u16 = 1;
     pub(in super::super) const NOTE: u16 = 2;
     pub(in super::super) const TALLY: u16 = 3;
+    pub(in super::super) const FEED: u16 = 4;
+    pub(in super::super) const SHOUT: u16 = 5;
 }
 
 /// A number, and weight.
@@ -54,6 +56,15 @@ pub(super) struct RawTally {
     pub(super) count: u64,
     #[prost(uint64, tag = "2")]
     pub(super) sum: u64,
+}
+
+/// How many notes to send, and how long each is to be.
+#[derive(Clone, Copy, PartialEq, Message)]
+pub(super) struct RawFeed {
+    #[prost(uint64, tag = "1")]
+    pub(super) count: u64,
+    #[prost(uint32, tag = "2")]
+    pub(super) size: u32,
 }
 
 /// Appends a frame.

@@ -1,0 +1,60 @@
+//! Peers of MSIP whose libraries are large: tonic and tarpc. `msip-benches run` builds and starts this program.
+
+mod grpc;
+mod grpc_stream;
+mod tarpc;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+use msip_load::{Contender, Failure, Hold, Job, Outcome, Target, drive};
+
+/// Peers of MSIP.
+#[derive(Debug, Parser)]
+struct Arguments {
+    #[command(subcommand)]
+    command: msip_load::Command,
+}
+
+/// Which contender.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Other {
+    /// gRPC: a request for each call, one stream of messages.
+    Tonic,
+    /// gRPC: calls as messages of one stream either way.
+    TonicStream,
+    /// tarpc, with bincode.
+    Tarpc,
+}
+
+impl Contender for Other {
+    const ALL: &'static [Self] = &[Self::Tonic, Self::TonicStream, Self::Tarpc];
+
+    fn name(self) -> &'static str {
+        match self {
+            Self::Tonic => "tonic",
+            Self::TonicStream => "tonic-stream",
+            Self::Tarpc => "tarpc",
+        }
+    }
+
+    async fn serve(self, announce: impl FnOnce(u16) + Send) -> Result<(), Failure> {
+        match self {
+            Self::Tonic | Self::TonicStream => grpc::serve(announce).await,
+            Self::Tarpc => tarpc::serve(announce).await,
+        }
+    }
+
+    async fn drive(self, port: u16, job: Job, hold: &mut Hold) -> Result<Outcome, Failure> {
+        let target = Target::new(port, "");
+        match self {
+            Self::Tonic => drive::<grpc::Connection>(target, job, hold).await,
+            Self::TonicStream => drive::<grpc_stream::Connection>(target, job, hold).await,
+            Self::Tarpc => drive::<tarpc::Connection>(target, job, hold).await,
+        }
+    }
+}
+
+fn main() -> ExitCode {
+    msip_load::exit_contender(msip_load::run_program::<Other>(Arguments::parse().command))
+}

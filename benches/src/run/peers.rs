@@ -1,0 +1,51 @@
+//! The contenders of `benches/peers`, a workspace of its own: what its libraries need is in no build and no lock file of ours.
+
+use std::{
+    env,
+    path::{Path, PathBuf},
+    process::{Command, Stdio},
+};
+
+use super::plan::Fighter;
+use crate::Problem;
+
+/// Builds the peers' program beside `own`, and asks it whom it has.
+pub(super) fn fighters(own: &Path) -> Result<Vec<Fighter>, Problem> {
+    let program = build(own)?;
+    let output = Command::new(&program)
+        .arg("names")
+        .stderr(Stdio::inherit())
+        .output()
+        .map_err(Problem::Process)?;
+    if !output.status.success() {
+        return Err(Problem::Peers {
+            status: output.status,
+        });
+    }
+    let names = String::from_utf8_lossy(&output.stdout).into_owned();
+    Ok(names
+        .lines()
+        .map(|name| Fighter {
+            name: name.to_owned(),
+            program: program.clone(),
+        })
+        .collect())
+}
+
+fn build(own: &Path) -> Result<PathBuf, Problem> {
+    let manifest = Path::new(env!("CARGO_MANIFEST_DIR")).join("peers/Cargo.toml");
+    // <target>/<profile>/<this program>: the peers are built in <target>/peers.
+    let target = own.ancestors().nth(2).unwrap_or(own).join("peers");
+    let status = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()))
+        .args(["build", "--release", "--locked", "--quiet"])
+        .arg("--manifest-path")
+        .arg(manifest)
+        .arg("--target-dir")
+        .arg(&target)
+        .status()
+        .map_err(Problem::Process)?;
+    if !status.success() {
+        return Err(Problem::Peers { status });
+    }
+    Ok(target.join("release/msip-peers"))
+}
