@@ -10,6 +10,7 @@ fn main() -> Result<(), CompileError> {
         .includes(["proto", "../examples/proto"])
         .bytes(".shared.v1.Parcel.content")
         .compile(&[
+            "gauges.proto",
             "lab.proto",
             "names.proto",
             "sampler.proto",

@@ -202,7 +202,7 @@ fn emit(
     quote! {
         #[automatically_derived]
         impl #runtime::describe::Describe for #ident {
-            const FIELDS: &'static [(&'static str, bool)] = &[];
+            const FIELDS: &'static [(&'static str, u32, bool)] = &[];
 
             fn describe(types: &mut #runtime::describe::Registry) -> #runtime::describe::ValueType {
                 types.message::<Self>(#short, |#types| {

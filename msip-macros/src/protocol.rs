@@ -263,7 +263,7 @@ fn requirements(options: &Options, envelopes: [&Envelope; 2]) -> TokenStream {
             quote_spanned!(key.span=> const _: () = #runtime::describe::require_key(#describe::FIELDS, #name);)
         });
         Some(quote! {
-            const _: &[(&str, bool)] = #describe::FIELDS;
+            const _: &[(&str, u32, bool)] = #describe::FIELDS;
             #has_key
         })
     });

@@ -183,9 +183,14 @@ impl Shape<'_> {
             runtime,
             ..
         } = self;
-        let table = fields
-            .iter()
-            .map(|Written { name, field, .. }| quote!((#name, #field::MAY_BE_KEY)));
+        let table = fields.iter().map(
+            |Written {
+                 name,
+                 number,
+                 field,
+                 ..
+             }| quote!((#name, #number, #field::MAY_BE_KEY)),
+        );
         let shapes = fields.iter().map(
             |Written {
                  name,
@@ -228,7 +233,7 @@ impl Shape<'_> {
         quote! {
             #[automatically_derived]
             impl #runtime::describe::Describe for #ident {
-                const FIELDS: &'static [(&'static str, bool)] = &[#(#table),*];
+                const FIELDS: &'static [(&'static str, u32, bool)] = &[#(#table),*];
 
                 fn describe(types: &mut #runtime::describe::Registry) -> #runtime::describe::ValueType {
                     types.message::<Self>(#short, |#types| {

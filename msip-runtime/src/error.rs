@@ -33,6 +33,10 @@ pub enum SendError {
     /// a time outside of the years 1 to 9999, or is nested too deep.
     #[error("{0}")]
     Unwritable(#[source] BodyError),
+    /// It was taken, and made room for newer ones before it was sent: a LOG or METRIC whose receiver is slower than
+    /// the sender.
+    #[error("dropped unsent to make room: the receiver is slower than the sender")]
+    Dropped,
     /// It was sent for acknowledgment, and none came: the other side's handler failed, or its fate is unknown.
     #[error("not acknowledged: {0}")]
     NotAcknowledged(#[source] Box<CallError>),
@@ -54,7 +58,7 @@ impl SendError {
     #[must_use]
     pub const fn code(&self) -> Code {
         match self {
-            Self::Full | Self::TooLarge { .. } => Code::ResourceExhausted,
+            Self::Full | Self::Dropped | Self::TooLarge { .. } => Code::ResourceExhausted,
             Self::Disconnected | Self::Closed => Code::Unavailable,
             Self::Unwritable(_) => Code::Internal,
             Self::Metadata(MetadataError::TooLarge { .. }) => Code::ResourceExhausted,

@@ -17,6 +17,7 @@ mod client;
 pub mod describe;
 mod dispatch;
 mod driver;
+mod dropped;
 mod error;
 mod include;
 mod link;
@@ -43,6 +44,7 @@ pub use client::{
     Client, ClientBuilder, ConnectionInfo, ConnectionState, LostExchange, Reconnect, SessionLost,
 };
 pub use describe::proto_text;
+pub use dropped::Dropped;
 pub use error::{CallError, ConnectError, DisconnectReason, SendError};
 pub use futures_core::Stream;
 pub use link::Cancellation;

@@ -93,6 +93,7 @@ pub struct Variant {
     pub(crate) uncompressed: bool,
     pub(crate) idempotent: bool,
     pub(crate) key: Option<&'static str>,
+    pub(crate) key_number: Option<u32>,
 }
 
 /// What the sender of a message gets back.
@@ -130,6 +131,7 @@ impl Variant {
             uncompressed: false,
             idempotent: false,
             key: None,
+            key_number: None,
         }
     }
 
@@ -234,10 +236,11 @@ impl Variant {
         self
     }
 
-    /// This field tells one STATE from another of the same variant.
+    /// The field of this name and number tells one STATE from another of the same variant.
     #[must_use]
-    pub const fn key(mut self, field: &'static str) -> Self {
+    pub const fn key(mut self, field: &'static str, number: u32) -> Self {
         self.key = Some(field);
+        self.key_number = Some(number);
         self
     }
 

@@ -11,7 +11,9 @@ mod server;
 
 pub use client::{LabClient, SeenByClient};
 pub use echo::Echo;
-pub use protocols::{fleet_client, fleet_server, lab, rolling_new, rolling_old, sampler, tree};
+pub use protocols::{
+    fleet_client, fleet_server, gauges, lab, rolling_new, rolling_old, sampler, tree,
+};
 pub use server::{LabServer, SeenByServer, start};
 
 use std::{future::Future, time::Duration};

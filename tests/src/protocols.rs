@@ -5,6 +5,11 @@ pub mod lab {
     msip_runtime::include_protocol!("lab");
 }
 
+/// A protocol with every kind of message.
+pub mod gauges {
+    msip_runtime::include_protocol!("gauges");
+}
+
 /// A protocol with every kind of field.
 pub mod sampler {
     msip_runtime::include_protocol!("sampler");

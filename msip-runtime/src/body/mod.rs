@@ -9,6 +9,7 @@ mod depth;
 mod encoding;
 #[cfg(feature = "json")]
 mod json;
+mod key;
 mod member;
 mod message;
 #[cfg(feature = "msgpack")]
@@ -28,6 +29,7 @@ pub(crate) use choice::Choice;
 pub use choice::{Codec, Compression};
 pub(crate) use depth::MAX as MAX_DEPTH;
 pub(crate) use encoding::{Agreed, Encoding, Prepared, Writing};
+pub(crate) use key::key_of;
 pub use member::{decode_member, decode_unit, encode_member, encode_unit, member_len, unit_len};
 pub use message::Message;
 #[cfg(any(feature = "json", feature = "msgpack"))]

@@ -8,7 +8,7 @@ use std::{
 use tokio::sync::watch;
 
 use super::{Shared as ClientShared, lost::SessionLost};
-use crate::{Codec, Compression};
+use crate::{Codec, Compression, Dropped};
 
 /// How a client's connection is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -89,10 +89,9 @@ impl<'a> ConnectionInfo<'a> {
         self.welcomed().resumed
     }
 
-    /// How many messages that ask for no acknowledgment were taken and then dropped, because their connection was lost
-    /// before they were sent.
+    /// How many messages were taken to be sent and then dropped: with their connection, or by their kind to make room.
     #[must_use]
-    pub fn dropped(&self) -> u64 {
+    pub fn dropped(&self) -> Dropped {
         self.shared.link.dropped()
     }
 

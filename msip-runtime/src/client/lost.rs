@@ -1,7 +1,7 @@
 //! The loss of a session: what the client cannot know any more.
 
 use crate::{
-    Envelope,
+    Dropped, Envelope,
     protocol::variant_of,
     session::{Class, Lost},
 };
@@ -31,8 +31,8 @@ pub struct SessionLost {
     pub reason: String,
     /// The calls and deliveries that were open. Each caller has been told too.
     pub exchanges: Vec<LostExchange>,
-    /// How many messages that ask for no acknowledgment this client has dropped unsent so far, in all of its sessions.
-    pub dropped: u64,
+    /// How many messages this client has dropped unsent so far, in all of its sessions.
+    pub dropped: Dropped,
 }
 
 impl LostExchange {

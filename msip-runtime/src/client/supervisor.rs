@@ -230,7 +230,7 @@ where
                 }
                 Reconnected::Other(next, why) => (next, why),
             };
-            let (lost, _) = link.lose_session();
+            let lost = link.lose_session();
             if matches!(next, Next::Stop) {
                 link.close();
             } else {

@@ -130,7 +130,7 @@ impl<T: Describe> Field for T {
 /// A message in a box is that message: what contains itself needs one.
 #[diagnostic::do_not_recommend]
 impl<T: Describe> Describe for Box<T> {
-    const FIELDS: &'static [(&'static str, bool)] = T::FIELDS;
+    const FIELDS: &'static [(&'static str, u32, bool)] = T::FIELDS;
 
     fn describe(types: &mut Registry) -> ValueType {
         <T as Describe>::describe(types)

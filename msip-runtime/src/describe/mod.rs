@@ -37,8 +37,8 @@ pub use schema::{DerivedSchema, DescribeProtocol, EnvelopeShape, HalfProtocol, p
     note = "put `#[derive(Message)]` on it: a struct with named fields, or an enum with data"
 )]
 pub trait Describe: Sized + Send + Sync + 'static {
-    /// The names of its fields, each with whether it may be the key of a STATE.
-    const FIELDS: &'static [(&'static str, bool)];
+    /// The names of its fields, each with its number and whether it may be the key of a STATE.
+    const FIELDS: &'static [(&'static str, u32, bool)];
 
     /// Adds the message, and all that it is made of, to the types of a schema.
     fn describe(types: &mut Registry) -> ValueType;
@@ -72,9 +72,9 @@ pub fn decode<T: Describe>(body: Bytes) -> Result<T, String> {
 ///
 /// In the compiler, where no field of this name may be the key of a STATE.
 #[track_caller]
-pub const fn require_key(fields: &[(&str, bool)], key: &str) {
+pub const fn require_key(fields: &[(&str, u32, bool)], key: &str) {
     let mut rest = fields;
-    while let [(name, may_be_key), others @ ..] = rest {
+    while let [(name, _, may_be_key), others @ ..] = rest {
         if same(name, key) {
             assert!(
                 *may_be_key,
@@ -88,6 +88,19 @@ pub const fn require_key(fields: &[(&str, bool)], key: &str) {
     panic!(
         "the key is not a field of the message: write the field's name as the schema spells it [key-not-found]"
     );
+}
+
+/// The number of the field that is the key; 0 where there is none of this name, which [`require_key`] refuses.
+#[must_use]
+pub const fn key_number(fields: &[(&str, u32, bool)], key: &str) -> u32 {
+    let mut rest = fields;
+    while let [(name, number, _), others @ ..] = rest {
+        if same(name, key) {
+            return *number;
+        }
+        rest = others;
+    }
+    0
 }
 
 /// Refuses, at compile time, a variant of a protocol that carries something other than a message.

@@ -14,7 +14,8 @@ const NANOS_PER_SECOND: u32 = 1_000_000_000;
 /// `google.protobuf.Duration`. Longer ones than 2^63 seconds are cut; one that a peer makes negative is refused.
 #[diagnostic::do_not_recommend]
 impl Describe for Duration {
-    const FIELDS: &'static [(&'static str, bool)] = &[("seconds", true), ("nanos", true)];
+    const FIELDS: &'static [(&'static str, u32, bool)] =
+        &[("seconds", 1, true), ("nanos", 2, true)];
 
     fn describe(_: &mut Registry) -> ValueType {
         well_known("google.protobuf.Duration")
@@ -42,7 +43,8 @@ impl Describe for Duration {
 /// `google.protobuf.Timestamp`. A time that the platform cannot say is refused.
 #[diagnostic::do_not_recommend]
 impl Describe for SystemTime {
-    const FIELDS: &'static [(&'static str, bool)] = &[("seconds", true), ("nanos", true)];
+    const FIELDS: &'static [(&'static str, u32, bool)] =
+        &[("seconds", 1, true), ("nanos", 2, true)];
 
     fn describe(_: &mut Registry) -> ValueType {
         well_known("google.protobuf.Timestamp")

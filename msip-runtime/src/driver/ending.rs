@@ -82,7 +82,7 @@ impl Driver {
             .map(|(chunk, written)| (chunk, *written));
         let begun = in_flight.map(|(chunk, written)| rest_of_frame(&chunk.bytes, written));
         let mut state = self.link.lock();
-        let mut wakers = Vec::new();
+        let mut wakers = state.tell_dropped();
         if let Some(session) = state.session() {
             if ending.leaves_session() && self.blame.is_none() && session.is_resumable() {
                 ended.is_suspended = true;
@@ -93,7 +93,7 @@ impl Driver {
                     write_close(&mut last, Code::Aborted, "session taken over");
                     ended.farewell.chunks = Some(vec![last]);
                 }
-                wakers = state.detach(&ended.lost);
+                wakers.extend(state.detach(&ended.lost));
                 wakers.extend(state.cancel_all(cancelled));
             } else {
                 if let Ending::Fault(fault) = &ending {
@@ -108,7 +108,7 @@ impl Driver {
                     let chunks = begun.map(<[u8]>::to_vec).into_iter().chain(queued);
                     ended.farewell.chunks = Some(chunks.collect());
                 }
-                wakers = state.end_session(&ended.lost);
+                wakers.extend(state.end_session(&ended.lost));
             }
         }
         drop(state);

@@ -244,6 +244,12 @@ impl Driver {
             self.wakers = Vec::new();
         }
         let mut state = self.link.lock();
+        let told = state.tell_dropped();
+        if !told.is_empty() {
+            drop(state);
+            told.into_iter().for_each(Waker::wake);
+            return Ok(Turn::Busy);
+        }
         let Some(session) = state.session() else {
             return Err(Ending::Finished);
         };

@@ -66,19 +66,17 @@ impl Link {
         wakers.into_iter().for_each(Waker::wake);
     }
 
-    /// Ends the session; whoever waits for it is told. Returns the exchanges that were open, and how many one-way
-    /// messages were dropped unsent, in this session and those before it.
-    pub(crate) fn lose_session(&self) -> (Vec<Lost>, u64) {
+    /// Ends the session; whoever waits for it is told. Returns the exchanges that were open.
+    pub(crate) fn lose_session(&self) -> Vec<Lost> {
         let mut state = self.lock();
         let lost = state
             .session()
             .map(|session| session.lost(None))
             .unwrap_or_default();
         let wakers = state.end_session(&lost);
-        let dropped = state.dropped;
         drop(state);
         wakers.into_iter().for_each(Waker::wake);
-        (lost, dropped)
+        lost
     }
 }
 

@@ -7,6 +7,7 @@ use std::{
     time::Duration,
 };
 
+use prost::Message as _;
 use tokio::time::{timeout, timeout_at};
 
 use super::{
@@ -15,10 +16,10 @@ use super::{
     wait_queue::{Ticket, WaitQueue},
 };
 use crate::{
-    CallError, CallOptions, Envelope, Metadata, SendError, Status,
-    body::{Encoding, Prepared},
+    CallError, CallOptions, Envelope, Metadata, MsgKind, SendError, Status,
+    body::{Encoding, Prepared, key_of},
     protocol::{Variant, variant_of},
-    session::{Blocked, End, Opener, Outcome, Shape, Token},
+    session::{Blocked, End, Opener, Outcome, Shape, StateKey, Token, may_be_shelved},
     wire,
 };
 
@@ -79,7 +80,7 @@ impl Link {
             Err(SendError::Full) => {}
             outcome => return outcome,
         }
-        let sent = self.when_room(Queue::Messages, |state| outgoing.send(state));
+        let sent = self.when_room(Queue::Messages, |state| outgoing.send_or_shelve(state));
         timeout(self.write_timeout, sent)
             .await
             .unwrap_or(Err(SendError::Full))
@@ -97,11 +98,16 @@ impl Link {
     fn try_send_outgoing<E: Envelope>(&self, outgoing: &Outgoing<'_, E>) -> Result<(), SendError> {
         let waker = {
             let mut state = self.lock();
-            if !state.message_room.is_empty() {
-                // Others wait, and came first.
-                return Err(SendError::Full);
+            // Where others wait, they came first.
+            let mut attempt = if state.message_room.is_empty() {
+                outgoing.send(&mut state)
+            } else {
+                Attempt::NoRoom
+            };
+            if matches!(attempt, Attempt::NoRoom) && may_be_shelved(outgoing.opener.kind) {
+                attempt = outgoing.shelve(&mut state);
             }
-            match outgoing.send(&mut state) {
+            match attempt {
                 Attempt::Done(()) => state.driver_to_wake(),
                 Attempt::NoRoom => return Err(SendError::Full),
                 Attempt::Failed(error) => return Err(error),
@@ -113,9 +119,14 @@ impl Link {
         Ok(())
     }
 
-    /// Sends a one-way message whose body is encoded already, as this link's encoding has it. Returns whether it was
-    /// taken.
-    pub(crate) fn try_send_prepared(&self, variant: &Variant, body: &Prepared) -> bool {
+    /// Sends a one-way message whose body is encoded already, as this link's encoding has it; `key` makes the key of a
+    /// STATE. Returns whether it was taken.
+    pub(crate) fn try_send_prepared(
+        &self,
+        variant: &Variant,
+        body: &Prepared,
+        key: impl FnOnce() -> Vec<u8>,
+    ) -> bool {
         let opener = Opener {
             variant: variant.number,
             kind: variant.kind,
@@ -135,7 +146,18 @@ impl Link {
                         .send(&opener, |buffer| buffer.extend_from_slice(&body.bytes))
                         .is_ok()
                 });
-            if !sent {
+            let taken = sent
+                || may_be_shelved(variant.kind)
+                    && state
+                        .session()
+                        .filter(|session| body.len <= session.peer_max_body())
+                        .is_some_and(|session| {
+                            let key = state_key(variant, key);
+                            let encode =
+                                |buffer: &mut Vec<u8>| buffer.extend_from_slice(&body.bytes);
+                            session.shelve(&opener, key, None, encode).is_ok()
+                        });
+            if !taken {
                 return false;
             }
             state.driver_to_wake()
@@ -247,10 +269,14 @@ impl Link {
             told: (limit != schema_timeout.unwrap_or(PROTOCOL_TIMEOUT)).then_some(ms),
         };
         let attempt = |state: &mut State, deadline| match queue {
-            Queue::Messages => outgoing.deliver(state, deadline),
+            Queue::Messages => outgoing.deliver_or_shelve(state, deadline),
             Queue::Calls => outgoing.call(state, deadline, None),
         };
-        let token = match self.now_if_room(queue, |state| attempt(state, deadline)) {
+        let others_first = match queue {
+            Queue::Messages => !may_be_shelved(outgoing.opener.kind),
+            Queue::Calls => true,
+        };
+        let token = match self.now_if_room(queue, others_first, |state| attempt(state, deadline)) {
             Some(token) => token?,
             None => {
                 let when_room =
@@ -272,15 +298,16 @@ impl Link {
         Ok((outcome, encoding, limit))
     }
 
-    /// Tries once. `None` where there is no room, or others wait for it.
+    /// Tries once. `None` where there is no room, or others wait for it and are to go first.
     pub(super) fn now_if_room<T>(
         &self,
         queue: Queue,
+        others_first: bool,
         attempt: impl Fn(&mut State) -> Attempt<T>,
     ) -> Option<Result<T, SendError>> {
         let (value, waker) = {
             let mut state = self.lock();
-            if !state.queue(queue).is_empty() {
+            if others_first && !state.queue(queue).is_empty() {
                 return None;
             }
             match attempt(&mut state) {
@@ -382,6 +409,56 @@ impl<'a, E: Envelope> Outgoing<'a, E> {
         state.wait(attempt, None)
     }
 
+    fn send_or_shelve(&self, state: &mut State) -> Attempt<()> {
+        match self.send(state) {
+            Attempt::NoRoom if may_be_shelved(self.opener.kind) => self.shelve(state),
+            attempt => attempt,
+        }
+    }
+
+    /// Takes the message without room, by its kind.
+    fn shelve(&self, state: &mut State) -> Attempt<()> {
+        let attempt = self.attempt(state, None, |session, opener, encode| {
+            let key = self.key();
+            session.shelve(opener, key, None, encode).map(|_| ())
+        });
+        state.unshelve();
+        attempt
+    }
+
+    fn deliver_or_shelve(&self, state: &mut State, deadline: Deadline) -> Attempt<Token> {
+        let may_be_shelved = may_be_shelved(self.opener.kind);
+        if !may_be_shelved || state.message_room.is_empty() {
+            match self.deliver(state, deadline) {
+                Attempt::NoRoom if may_be_shelved => {}
+                attempt => return attempt,
+            }
+        }
+        let token = state.waiters.vacant_key();
+        let Deadline { at: deadline, told } = deadline;
+        let attempt = self.attempt(state, told, |session, opener, encode| {
+            let key = self.key();
+            let slot = session.shelve(opener, key, Some((token, deadline)), encode)?;
+            // There is one for whoever waits.
+            slot.ok_or(Blocked::NoRoom)
+        });
+        let attempt = state.wait(attempt, None);
+        state.unshelve();
+        attempt
+    }
+
+    /// The key of a STATE.
+    fn key(&self) -> Option<StateKey> {
+        let message = self.message?;
+        state_key(self.variant, || {
+            // The sender's own word comes before the schema's.
+            match wire::Metadata::decode(self.metadata.as_slice()) {
+                Ok(metadata) if !metadata.key.is_empty() => metadata.key.into_bytes(),
+                _ => key_of(message, self.variant),
+            }
+        })
+    }
+
     /// Opens a call; `inflow` is where the items of its answer go, where that is a stream.
     pub(super) fn call(
         &self,
@@ -453,6 +530,14 @@ impl<'a, E: Envelope> Outgoing<'a, E> {
             Err(blocked) => Attempt::blocked(blocked, no_session),
         }
     }
+}
+
+/// What tells a STATE from others; none for any other kind.
+fn state_key(variant: &Variant, key: impl FnOnce() -> Vec<u8>) -> Option<StateKey> {
+    (variant.kind == MsgKind::State).then(|| StateKey {
+        variant: variant.number,
+        key: key(),
+    })
 }
 
 fn opener(variant: &Variant, options: &CallOptions) -> Opener<'static> {
@@ -546,6 +631,7 @@ pub(super) fn failure(outcome: Outcome, timeout: Duration) -> CallError {
         Outcome::Error(text) => CallError::Status(text.into()),
         Outcome::NotReceived => CallError::NotReceived,
         Outcome::Expired => CallError::DeadlineExceeded { timeout },
+        Outcome::Dropped => CallError::NotSent(SendError::Dropped),
         Outcome::Lost { sent: true } => CallError::ConnectionLost,
         Outcome::Lost { sent: false } => CallError::NotSent(SendError::Disconnected),
         // Every caller has taken its answer out before.
@@ -588,15 +674,12 @@ impl Place<'_> {
                 return Poll::Pending;
             }
         };
-        let driver = if result.is_ok() {
-            state.driver_to_wake()
-        } else {
-            None
-        };
         let next = self
             .ticket
             .take()
             .and_then(|ticket| state.queue(self.queue).leave(ticket));
+        state.unshelve();
+        let driver = state.driver_to_wake();
         drop(state);
         [driver, next].into_iter().flatten().for_each(Waker::wake);
         Poll::Ready(result)
@@ -606,10 +689,13 @@ impl Place<'_> {
 impl Drop for Place<'_> {
     fn drop(&mut self) {
         if let Some(ticket) = self.ticket.take() {
-            let next = self.link.lock().queue(self.queue).leave(ticket);
-            if let Some(waker) = next {
-                waker.wake();
-            }
+            let wakers = {
+                let mut state = self.link.lock();
+                let next = state.queue(self.queue).leave(ticket);
+                state.unshelve();
+                [next, state.driver_to_wake()]
+            };
+            wakers.into_iter().flatten().for_each(Waker::wake);
         }
     }
 }

@@ -33,7 +33,7 @@ use slab::Slab;
 use tokio::{task::AbortHandle, time::Instant};
 
 use crate::{
-    CallOptions, SendError, Status,
+    CallOptions, Dropped, SendError, Status,
     body::Encoding,
     session::{End, Item, Lost, Outcome, Reply, ServedSlot, Session, Slot, Token},
     settings::Settings,
@@ -78,8 +78,8 @@ pub(crate) struct State {
     is_driver_awake: bool,
     /// What the sessions before this one ignored.
     ignored: u64,
-    /// How many one-way messages the sessions before this one dropped.
-    dropped: u64,
+    /// How many messages the sessions before this one dropped.
+    dropped: Dropped,
 }
 
 /// A call that is being served.
@@ -195,11 +195,14 @@ impl Link {
         state.ignored + state.session.as_ref().map_or(0, Session::ignored)
     }
 
-    /// How many one-way messages were dropped because their connection was lost before they were sent, in this session
-    /// and those before it.
-    pub(crate) fn dropped(&self) -> u64 {
+    /// How many messages were taken and dropped unsent, in this session and those before it.
+    pub(crate) fn dropped(&self) -> Dropped {
         let state = self.lock();
-        state.dropped + state.session.as_ref().map_or(0, Session::dropped)
+        let mut dropped = state.dropped;
+        if let Some(session) = &state.session {
+            dropped += session.dropped();
+        }
+        dropped
     }
 
     /// Does something to the session that may give the driver work. `None` where there is no session.
@@ -403,13 +406,41 @@ impl State {
 
     /// There may be room again. Returns whom to wake.
     pub(crate) fn room(&mut self) -> impl Iterator<Item = Waker> + use<> {
+        self.unshelve();
+        let told = self.tell_dropped();
         let first = [self.message_room.first(), self.call_room.first()];
-        first.into_iter().flatten().chain(self.stream_room())
+        let first = first.into_iter().flatten();
+        first.chain(self.stream_room()).chain(told)
     }
 
-    /// Whether anyone waits for room.
+    /// Whether anyone, or anything, waits for room.
     pub(crate) fn is_awaited(&self) -> bool {
         !(self.message_room.is_empty() && self.call_room.is_empty() && self.stream_room.is_empty())
+            || self
+                .session
+                .as_ref()
+                .is_some_and(|session| session.is_waiting() || session.has_dropped())
+    }
+
+    /// Sends what waits by its kind, as far as those leave it room who wait themselves.
+    fn unshelve(&mut self) {
+        let others = self.message_room.len();
+        if let Some(session) = self.session.as_mut().filter(|session| session.is_waiting()) {
+            session.unshelve(others);
+        }
+    }
+
+    /// Tells those whose messages made room for others. Returns whom to wake.
+    pub(crate) fn tell_dropped(&mut self) -> Vec<Waker> {
+        let mut wakers = Vec::new();
+        while let Some((token, outcome)) = self
+            .session
+            .as_mut()
+            .and_then(|session| session.poll_dropped())
+        {
+            wakers.extend(self.complete(token, outcome));
+        }
+        wakers
     }
 
     /// Drops the session, and tells everyone who waited for it. Returns whom to wake.

@@ -83,7 +83,7 @@ impl Link {
         let inflow = Arc::new(Inflow::default());
         let attempt = |state: &mut State, deadline| outgoing.call(state, deadline, Some(&inflow));
         let timeout = limit.unwrap_or(PROTOCOL_TIMEOUT);
-        let token = match self.now_if_room(Queue::Calls, |state| attempt(state, deadline)) {
+        let token = match self.now_if_room(Queue::Calls, true, |state| attempt(state, deadline)) {
             Some(token) => token?,
             None => {
                 let at = self.instant(self.now().saturating_add(timeout));

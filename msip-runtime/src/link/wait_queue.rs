@@ -20,6 +20,10 @@ impl WaitQueue {
         self.waiting.is_empty()
     }
 
+    pub(crate) fn len(&self) -> usize {
+        self.waiting.len()
+    }
+
     /// Joins at the end.
     pub(crate) fn join(&mut self, waker: &Waker) -> Ticket {
         let ticket = Ticket(self.next);

@@ -9,7 +9,7 @@ use std::{
 use super::{Peer, PeerId, registry::Registry};
 use crate::{
     Envelope, OutboundAll, Protocol, Variant,
-    body::{Encoding, Prepared},
+    body::{Encoding, Prepared, key_of},
 };
 
 /// Many clients of one server: what may be said to them at once, as methods of the generated
@@ -87,7 +87,9 @@ impl<P: Protocol> OutboundAll<P::ServerToClient> for Broadcast<P> {
                 bodies.len() - 1
             });
             if let Some((_, Some(body))) = bodies.get(place)
-                && peer.link().try_send_prepared(variant, body)
+                && peer
+                    .link()
+                    .try_send_prepared(variant, body, || key_of(&message, variant))
             {
                 taken += 1;
             }

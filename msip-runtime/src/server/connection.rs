@@ -379,7 +379,7 @@ where
             .link
             .with_session(|session| session.open_exchanges())
             .unwrap_or(0);
-        let (lost, _) = self.link.lose_session();
+        let lost = self.link.lose_session();
         tracing::info!(peer = %self.peer.id(), unanswered = lost.len(), cut_off, "the session has ended");
         self.inbox.close();
         self.link.close();

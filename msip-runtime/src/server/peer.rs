@@ -11,7 +11,7 @@ use std::{
 
 use super::{Broadcast, Extensions, Registry};
 use crate::{
-    CallError, CallOptions, Code, Codec, Compression, Protocol, Status,
+    CallError, CallOptions, Code, Codec, Compression, Dropped, Protocol, Status,
     call::{Call, Serving},
     link::Link,
     transport::PeerAddress,
@@ -266,10 +266,9 @@ impl PeerConnection<'_> {
         self.link.ignored()
     }
 
-    /// How many messages that ask for no acknowledgment were taken and then dropped, because their connection was lost
-    /// before they were sent.
+    /// How many messages were taken to be sent and then dropped: with their connection, or by their kind to make room.
     #[must_use]
-    pub fn dropped(&self) -> u64 {
+    pub fn dropped(&self) -> Dropped {
         self.link.dropped()
     }
 

@@ -8,7 +8,7 @@ use super::{outgoing::Priority, seal};
 use crate::wire::{Flags, HEADER_LEN, Header, Metadata, MsgId, begin_frame, write_metadata};
 
 /// What a frame costs beside its bytes.
-const FRAME_COST: usize = 64;
+pub(super) const FRAME_COST: usize = 64;
 
 /// A frame that waits.
 #[derive(Debug)]

@@ -59,6 +59,8 @@ pub(crate) enum Outcome {
     Error(ErrorText),
     /// Without an answer in time.
     Expired,
+    /// It made room, by its kind: it was not sent.
+    Dropped,
     /// The connection was lost; `sent` says whether any of the request had been handed to it.
     Lost { sent: bool },
 }

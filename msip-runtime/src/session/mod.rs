@@ -12,12 +12,14 @@ mod items;
 mod keepalive;
 mod opened;
 mod outgoing;
+mod pressure;
 mod receive;
 mod received;
 mod resume;
 mod sabotage;
 mod send;
 mod served;
+mod shelf;
 #[cfg(test)]
 mod simulation;
 mod streams;
@@ -31,9 +33,11 @@ pub(crate) use event::{Event, Fault, FaultKind, Incoming, Item, Outcome, ReplyTo
 pub(crate) use items::End;
 pub(crate) use opened::{Class, Lost, Slot, Token};
 pub(crate) use outgoing::{Priority, Transmit, first_frame};
+pub(crate) use pressure::may_be_shelved;
 pub(crate) use resume::{Agreed, Suspended, goes_on};
 pub(crate) use send::{Blocked, Opener, Reply, Shape};
 pub(crate) use served::ServedSlot;
+pub(crate) use shelf::StateKey;
 
 use allowance::Allowance;
 use backlog::Backlog;
@@ -45,8 +49,10 @@ use received::Received;
 use resume::Unhandled;
 pub(crate) use served::Busy;
 use served::Served;
+use shelf::Shelf;
 use window::{ReceiveWindow, SendWindow, WINDOW_GROWTH};
 
+use crate::Dropped;
 use crate::wire::{
     Code, Credit, ErrorText, Flags, FrameType, Header, Hello, Limits, MsgId, SessionId, Side,
     Welcome, begin_frame, finish_frame, write_close, write_error, write_hello, write_ping,
@@ -134,6 +140,8 @@ pub(crate) struct Session {
     /// Until when open exchanges may finish, once either side has said CLOSE.
     drain_deadline: Option<Duration>,
     said_close: bool,
+    /// What CLOSE is to say, as long as what was taken before waits for room.
+    goodbye: Option<(Code, String)>,
     heard_close: bool,
     nuisance: Allowance,
     cancels: Allowance,
@@ -149,7 +157,11 @@ pub(crate) struct Session {
     unhandled: Unhandled,
     /// The last delivery that was answered, for the fault that resends by it.
     last_answered: u64,
-    dropped: u64,
+    /// What waits in front of the lanes, by its kind.
+    shelf: Shelf,
+    /// Who waited for the acknowledgment of what made room, and has not been told.
+    told: Vec<(MsgId, Outcome)>,
+    dropped: Dropped,
 }
 
 impl Session {
@@ -185,6 +197,7 @@ impl Session {
             handshake_deadline: now + config.handshake_timeout,
             drain_deadline: None,
             said_close: false,
+            goodbye: None,
             heard_close: false,
             nuisance: Allowance::new(NUISANCE_BURST, NUISANCE_PER_SECOND, now),
             cancels: Allowance::new(CANCEL_BURST, CANCELS_PER_SECOND, now),
@@ -197,7 +210,9 @@ impl Session {
             backlog: Backlog::default(),
             unhandled: Unhandled::default(),
             last_answered: 0,
-            dropped: 0,
+            shelf: Shelf::default(),
+            told: Vec::new(),
+            dropped: Dropped::default(),
             config,
         }
     }
@@ -301,10 +316,20 @@ impl Session {
             return;
         }
         self.said_close = true;
-        self.outgoing.push(Priority::Normal, |buffer| {
-            write_close(buffer, code, message)
-        });
         self.start_draining(now);
+        self.goodbye = Some((code, message.to_owned()));
+        if !self.is_waiting() {
+            self.say_goodbye();
+        }
+    }
+
+    /// Says CLOSE, after which nothing new is said.
+    fn say_goodbye(&mut self) {
+        if let Some((code, message)) = self.goodbye.take() {
+            self.outgoing.push(Priority::Normal, |buffer| {
+                write_close(buffer, code, &message)
+            });
+        }
     }
 
     fn start_draining(&mut self, now: Duration) {
@@ -329,6 +354,7 @@ impl Session {
                 self.is_closing()
                     && self.opened.is_idle()
                     && self.served.is_idle()
+                    && !self.is_waiting()
                     && self.outgoing.is_empty()
             }
             _ => false,
@@ -386,6 +412,7 @@ impl Session {
         }
         self.opened.expire(now, expired);
         if self.drain_deadline.is_some_and(|deadline| now >= deadline) {
+            self.say_goodbye();
             return Err(TimedOut::Drain);
         }
         match self.keepalive.handle_timeout(now) {
@@ -422,7 +449,7 @@ impl Session {
 
     /// What is queued, in bytes, each frame counted as its length + 64.
     pub(crate) fn queued(&self) -> usize {
-        self.outgoing.cost()
+        self.outgoing.cost() + self.shelf.cost()
     }
 
     /// Whether so much is queued that nothing more may be read from the other side: all of it is answers that it
@@ -438,7 +465,8 @@ impl Session {
         if let Some((transmit, written)) = in_flight {
             self.outgoing.abandon(transmit, written);
         }
-        self.dropped += self.backlog.message_count();
+        self.dropped.disconnected += self.backlog.message_count();
+        self.drop_shelf();
         self.backlog = Backlog::default();
         let outgoing = &self.outgoing;
         self.opened.take_all(|position| outgoing.is_sent(position))

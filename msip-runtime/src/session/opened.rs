@@ -34,6 +34,8 @@ pub(crate) enum Class {
     Call,
     Delivery,
     Ping,
+    /// A delivery that has no id yet.
+    Shelved,
 }
 
 #[derive(Debug)]
@@ -184,6 +186,48 @@ impl Opened {
         slot
     }
 
+    /// A delivery that waits for room; its id is a stand-in, which no frame bears.
+    pub(crate) fn insert_shelved(&mut self, opening: Opening) -> Slot {
+        self.insert(Class::Shelved, opening, None)
+    }
+
+    /// Whether somebody waits for the delivery that is known by this stand-in.
+    pub(crate) fn is_shelved(&self, stand_in: MsgId) -> bool {
+        self.shelved(stand_in).is_some()
+    }
+
+    fn shelved(&self, stand_in: MsgId) -> Option<Slot> {
+        let slot = self.find(stand_in)?;
+        let entry = self.entries.get(slot)?;
+        (entry.class == Class::Shelved).then_some(slot)
+    }
+
+    /// The delivery that was known by a stand-in goes out, under the next id; `kept` is its frame, where it may have to
+    /// be sent again.
+    pub(crate) fn number(&mut self, stand_in: MsgId, position: Position, kept: Vec<u8>) {
+        let id = self.next_delivery_id();
+        let Some(slot) = self.shelved(stand_in) else {
+            return;
+        };
+        let Some(entry) = self.entries.get_mut(slot) else {
+            return;
+        };
+        self.kept_cost += cost(&kept);
+        entry.id = id;
+        entry.class = Class::Delivery;
+        entry.position = position;
+        entry.kept = kept;
+        self.deliveries.push_back(Some(slot));
+    }
+
+    /// The delivery that was known by a stand-in does not go out; it is closed.
+    pub(crate) fn unshelve(&mut self, stand_in: MsgId) -> Option<Token> {
+        let slot = self.shelved(stand_in)?;
+        let token = self.entries.get(slot)?.token;
+        self.remove(slot);
+        Some(token)
+    }
+
     fn insert(&mut self, class: Class, opening: Opening, streams: Option<Box<Streams>>) -> Slot {
         let Opening {
             id,
@@ -268,7 +312,7 @@ impl Opened {
 
     /// The exchange that an ACK or ERROR with this id ends, now closed. `None` where none is open under it.
     pub(crate) fn answer(&mut self, id: MsgId) -> Option<Token> {
-        self.close(id, |class| class != Class::Ping)
+        self.close(id, |class| matches!(class, Class::Call | Class::Delivery))
     }
 
     /// The ping that a PONG with this id ends, now closed.
@@ -299,8 +343,9 @@ impl Opened {
 
     /// Closes an exchange whose answer has not come; nobody waits for it any more.
     pub(crate) fn forget(&mut self, slot: Slot) {
-        if self.entries.contains(slot) {
-            self.excused += 1;
+        if let Some(entry) = self.entries.get(slot) {
+            // What was never sent is never answered.
+            self.excused += u64::from(entry.class != Class::Shelved);
             self.remove(slot);
         }
     }
@@ -315,7 +360,7 @@ impl Opened {
         }
         match entry.class {
             Class::Call => self.calls = self.calls.saturating_sub(1),
-            Class::Ping => {}
+            Class::Ping | Class::Shelved => {}
             Class::Delivery => {
                 let place = entry
                     .id

@@ -137,11 +137,6 @@ impl Session {
         self.connection
     }
 
-    /// How many one-way messages were dropped because their connection was lost before they were sent.
-    pub(crate) fn dropped(&self) -> u64 {
-        self.dropped
-    }
-
     /// Whether more is kept for the other side than is allowed.
     pub(crate) fn is_overflowing(&self) -> bool {
         self.fates.kept_cost() > self.config.session_buffer
@@ -175,6 +170,7 @@ impl Session {
             self.take_stock(unwritten);
         }
         self.keep_waiting(earlier);
+        self.number_shelf(&mut lost);
         Suspended {
             lost,
             cancelled: self.served.cancel_streams(),
@@ -224,7 +220,7 @@ impl Session {
         match frame_type {
             FrameType::Publish | FrameType::Event => {
                 if !flags.contains(Flags::ACK_REQUIRED) {
-                    self.dropped += 1;
+                    self.dropped.disconnected += 1;
                 } else if is_begun || !self.opened.is_unsent(id) {
                     // It is sent again, or its fate is told, or nobody waits for it. A stream has ended.
                 } else if id.is_delivery() {
@@ -383,6 +379,9 @@ impl Session {
                 }
             }
             self.backlog.pop();
+        }
+        if self.shelf.is_empty() {
+            self.say_goodbye();
         }
     }
 }

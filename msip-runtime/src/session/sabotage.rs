@@ -39,12 +39,16 @@ pub(super) enum Sabotage {
     AcknowledgeFailed,
     /// A session that the server has begun anew is taken for the one before it.
     TrustResumed,
+    /// A LOG that finds no room is dropped itself, in place of an older one.
+    DropNewest,
+    /// A STATE is dropped where an older one of its key waits.
+    LoseNewestState,
 }
 
 #[cfg(test)]
 impl Sabotage {
     /// All of them.
-    pub(super) const ALL: [Self; 17] = [
+    pub(super) const ALL: [Self; 19] = [
         Self::SkipDedup,
         Self::AcknowledgeWhileHandling,
         Self::WindowOverAllIds,
@@ -62,6 +66,8 @@ impl Sabotage {
         Self::LoseKeptReply,
         Self::AcknowledgeFailed,
         Self::TrustResumed,
+        Self::DropNewest,
+        Self::LoseNewestState,
     ];
 }
 

@@ -9,6 +9,7 @@ use super::{
     fates::KeptReply,
     opened::Opening,
     outgoing::Position,
+    pressure::may_be_shelved,
     sabotage::Sabotage,
     seal,
     streams::Streams,
@@ -89,6 +90,7 @@ impl Session {
         encode: impl FnOnce(&mut Vec<u8>),
     ) -> Result<(), Blocked> {
         self.check_room(true)?;
+        self.check_shelf(opener.kind)?;
         let id = self.opened.next_id();
         if self.is_suspended() {
             let frame = self.frame_of(opener, id, Flags::NONE, encode);
@@ -112,12 +114,13 @@ impl Session {
         if !self.opened.has_room_for_delivery() {
             return Err(if self.is_suspended() { Full } else { NoRoom });
         }
+        if self.is_resumable && self.is_keeping_enough() {
+            return Err(if self.is_suspended() { Full } else { NoRoom });
+        }
+        self.check_shelf(opener.kind)?;
         let id = self.opened.next_delivery_id();
         let mut kept = Vec::new();
         let position = if self.is_resumable {
-            if self.is_keeping_enough() {
-                return Err(if self.is_suspended() { Full } else { NoRoom });
-            }
             kept = self.frame_of(opener, id, Flags::ACK_REQUIRED, encode);
             if self.is_suspended() {
                 self.backlog.push(Waiting::Delivery(id));
@@ -341,7 +344,7 @@ impl Session {
         }
     }
 
-    fn check_open(&self) -> Result<(), Blocked> {
+    pub(super) fn check_open(&self) -> Result<(), Blocked> {
         match self.phase {
             Phase::Open | Phase::Suspended if !self.is_closing() => Ok(()),
             _ => Err(Closing),
@@ -370,8 +373,17 @@ impl Session {
         Ok(())
     }
 
+    /// Whether nothing waits by its kind that a message of this kind would overtake. A call may: it needs no credit.
+    fn check_shelf(&mut self, kind: MsgKind) -> Result<(), Blocked> {
+        if self.shelf.is_empty() || (!may_be_shelved(kind) && self.make_way()) {
+            Ok(())
+        } else {
+            Err(NoRoom)
+        }
+    }
+
     /// Whether no further delivery is kept before another one is answered.
-    fn is_keeping_enough(&self) -> bool {
+    pub(super) fn is_keeping_enough(&self) -> bool {
         self.opened.kept_cost() >= self.config.session_buffer
             || self.opened.delivery_count() >= self.config.session_deliveries
     }
@@ -397,7 +409,7 @@ impl Session {
     }
 
     /// The frame by itself.
-    fn frame_of(
+    pub(super) fn frame_of(
         &self,
         opener: &Opener<'_>,
         id: MsgId,

@@ -10,6 +10,8 @@ use crate::{
     wire::{Codec, Decoder, Frame, SECRET_LEN},
 };
 
+mod pressure;
+
 const fn at(seconds: u64) -> Duration {
     Duration::from_secs(seconds)
 }

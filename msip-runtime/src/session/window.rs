@@ -9,6 +9,7 @@ pub(crate) const WINDOW_GROWTH: u32 = 4;
 /// below zero.
 #[derive(Debug)]
 pub(crate) struct SendWindow {
+    start_bytes: i64,
     items: i64,
     bytes: i64,
 }
@@ -16,6 +17,7 @@ pub(crate) struct SendWindow {
 impl SendWindow {
     pub(crate) fn new(start: Credit) -> Self {
         Self {
+            start_bytes: i64::from(start.bytes),
             items: i64::from(start.items),
             bytes: i64::from(start.bytes),
         }
@@ -24,6 +26,12 @@ impl SendWindow {
     /// Whether one more message may be sent.
     pub(crate) fn is_open(&self) -> bool {
         self.items > 0 && self.bytes > 0
+    }
+
+    /// Whether credit is left for so many messages, and for much, beside one more.
+    pub(crate) fn leaves(&self, messages: usize) -> bool {
+        let messages = i64::try_from(messages).unwrap_or(i64::MAX);
+        messages == 0 || (self.items > messages && self.bytes > self.start_bytes / 4)
     }
 
     /// A message with a payload of this many bytes was sent.

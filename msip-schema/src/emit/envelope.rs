@@ -5,7 +5,7 @@ use quote::quote;
 
 use super::docs::{Docs, allow};
 use super::plan::{EnvelopePlan, MemberPlan, Plan, Shape, number};
-use crate::{Compression, Direction, MsgKind};
+use crate::{Compression, Direction, MsgKind, Payload, TypeDef};
 
 /// `pub enum ClientToServer { … }`, unless it is the user's.
 pub(super) fn definition(plan: &Plan<'_>, envelope: &EnvelopePlan<'_>) -> Option<TokenStream> {
@@ -280,9 +280,28 @@ fn row(plan: &Plan<'_>, member: &MemberPlan<'_>) -> TokenStream {
         row.extend(quote!(.idempotent()));
     }
     if let Some(key) = &model.key {
-        row.extend(quote!(.key(#key)));
+        let number = key_number(plan, member, key);
+        row.extend(quote!(.key(#key, #number)));
     }
     row
+}
+
+/// The number of the field that is a member's key: as the schema has it or, where it learns of fields later, as the
+/// compiler finds it.
+fn key_number(plan: &Plan<'_>, member: &MemberPlan<'_>, key: &str) -> TokenStream {
+    let known = match &member.member.payload {
+        Payload::Message(name) => plan.schema.types().get(name),
+        Payload::Empty => None,
+    };
+    if let Some(TypeDef::Message(message)) = known
+        && let Some(field) = message.fields.iter().find(|field| field.name == key)
+    {
+        let number = number(field.number.into());
+        return quote!(#number);
+    }
+    let runtime = plan.runtime;
+    let payload = &member.payload;
+    quote!(#runtime::describe::key_number(<#payload as #runtime::describe::Describe>::FIELDS, #key))
 }
 
 fn kind_path(plan: &Plan<'_>, kind: MsgKind) -> TokenStream {

@@ -939,9 +939,9 @@ impl ::msip_runtime::Envelope for ServerToClient {
             .answer(),
         ::msip_runtime::Variant::new(3, "grow_rsp", ::msip_runtime::MsgKind::Event),
         ::msip_runtime::Variant::new(4, "vehicle_state", ::msip_runtime::MsgKind::State)
-            .key("vehicle_id"),
+            .key("vehicle_id", 1),
         ::msip_runtime::Variant::new(5, "speed_metric", ::msip_runtime::MsgKind::State)
-            .key("small"),
+            .key("small", 1),
         ::msip_runtime::Variant::new(6, "watch_rsp", ::msip_runtime::MsgKind::Event)
             .answer(),
         ::msip_runtime::Variant::new(7, "draw_rsp", ::msip_runtime::MsgKind::Event)

@@ -8,10 +8,10 @@ use std::{
 use super::{
     super::{
         Agreed, Blocked, Event, Incoming, Lost, Opener, Outcome, Reply, ReplyTo, ServedSlot,
-        Session, Shape, Slot, TimedOut, Token, Transmit, goes_on,
+        Session, Shape, Slot, StateKey, TimedOut, Token, Transmit, goes_on, may_be_shelved,
     },
     random::Random,
-    rules::Rules,
+    rules::{Rules, Spoken},
 };
 use crate::{
     MsgKind, Status,
@@ -22,6 +22,9 @@ use crate::{
 pub(super) const NOTE: u16 = 1;
 pub(super) const DELIVERY: u16 = 2;
 pub(super) const CALL: u16 = 3;
+
+/// How many keys the states have.
+const KEYS: u64 = 4;
 
 /// What somebody waits for.
 #[derive(Debug, Clone, Copy)]
@@ -92,6 +95,8 @@ pub(super) struct Node {
     pub(super) reads_at: Duration,
     /// When the client tries again.
     pub(super) connects_at: Duration,
+    /// How many LOG messages the session had dropped when its connection began.
+    logs_before: u64,
 }
 
 impl Node {
@@ -113,6 +118,7 @@ impl Node {
             cancelled: Vec::new(),
             reads_at: Duration::ZERO,
             connects_at: Duration::ZERO,
+            logs_before: 0,
         }
     }
 
@@ -124,7 +130,14 @@ impl Node {
         let number = self.next_number;
         let urgent = random.once_in(4);
         let variant = [NOTE, DELIVERY, DELIVERY, CALL][random.below(4) as usize];
-        let len = if random.once_in(20) {
+        let kind = if variant == CALL {
+            MsgKind::Command
+        } else {
+            let kinds = [MsgKind::Event, MsgKind::Event, MsgKind::State, MsgKind::Log];
+            kinds[random.below(4) as usize]
+        };
+        let key = (kind == MsgKind::State).then(|| random.below(KEYS));
+        let len = if kind == MsgKind::Event && random.once_in(20) {
             3000
         } else {
             random.below(40) as usize
@@ -136,7 +149,7 @@ impl Node {
         };
         let opener = Opener {
             variant,
-            kind: MsgKind::Event,
+            kind,
             urgent,
             compressed: false,
             deadline_ms: None,
@@ -147,16 +160,39 @@ impl Node {
             buffer.resize(buffer.len() + len, 7);
         };
         let (token, deadline) = (self.next_token, now + patience);
+        if kind == MsgKind::Event {
+            rules.pushes(self.side, number);
+        }
         let sent: Result<Slot, Blocked> = match variant {
             NOTE => session.send(&opener, encode).map(|()| 0),
             DELIVERY => session.deliver(&opener, token, deadline, encode),
             _ => session.call(&opener, Shape::UNARY, token, deadline, encode),
         };
+        let sent = match sent {
+            Err(Blocked::NoRoom) if may_be_shelved(kind) => {
+                let key = key.map(|key| StateKey {
+                    variant,
+                    key: vec![key as u8],
+                });
+                let waiter = (variant == DELIVERY).then_some((token, deadline));
+                let shelved = session.shelve(&opener, key, waiter, encode);
+                shelved.map(|slot| slot.unwrap_or_default())
+            }
+            sent => sent,
+        };
         let Ok(slot) = sent else {
             return;
         };
         self.next_number += 1;
-        rules.said(self.side, number, variant, urgent);
+        let connection = (self.generation, session.connection());
+        let spoken = Spoken {
+            variant,
+            urgent,
+            kind,
+            key: key.map(|key| key << 16 | u64::from(variant)),
+            connection,
+        };
+        rules.said(self.side, number, spoken);
         if variant != NOTE {
             self.next_token += 1;
             self.waiters.insert(
@@ -168,6 +204,24 @@ impl Node {
                 },
             );
         }
+    }
+
+    /// Sends what waits for room, but for what is left to so many others, and tells those whose messages made room.
+    pub(super) fn go_on(&mut self, others: usize, rules: &mut Rules) -> Result<(), String> {
+        if let Some(session) = self.session.as_mut() {
+            session.unshelve(others);
+        }
+        while let Some((token, outcome)) = self.session.as_mut().and_then(Session::poll_dropped) {
+            self.complete(token, &outcome, rules)?;
+        }
+        Ok(())
+    }
+
+    /// Which connection of which session is there, and how many LOG messages it has dropped.
+    pub(super) fn connection(&self) -> Option<((u64, u64), u64)> {
+        let session = self.session.as_ref()?;
+        let dropped = session.dropped().logs - self.logs_before;
+        Some(((self.generation, session.connection()), dropped))
     }
 
     /// Takes what an end of an exchange means.
@@ -239,6 +293,7 @@ impl Node {
             .as_ref()
             .map(|(chunk, written)| (chunk, *written));
         let suspended = session.suspend(in_flight);
+        self.logs_before = session.dropped().logs;
         self.cancel(&suspended.cancelled);
         self.lose(&suspended.lost, rules)
     }
@@ -255,7 +310,7 @@ impl Node {
         let (token, waiter) = (*token, *waiter);
         self.waiters.remove(&token);
         session.forget(waiter.slot);
-        rules.note(b'f', waiter.number);
+        rules.given_up(self.side, waiter.number);
     }
 
     /// Calls of the other side are dropped.
@@ -481,10 +536,9 @@ impl Node {
             && self.queue.is_empty()
             && self.handling.is_none()
             && self.running.is_empty()
-            && self
-                .session
-                .as_ref()
-                .is_some_and(|session| session.is_open() && !session.has_transmit())
+            && self.session.as_ref().is_some_and(|session| {
+                session.is_open() && !session.has_transmit() && !session.is_waiting()
+            })
             && self
                 .attached
                 .as_ref()
@@ -550,6 +604,7 @@ impl Node {
                 let _ = shaken.resume(&agreed, now);
             }
             self.session = Some(shaken);
+            self.logs_before = 0;
             self.generation += 1;
         }
         self.attached = Some(attached);
@@ -617,6 +672,7 @@ impl Node {
             );
             shaken.keep_when_lost();
             self.session = Some(shaken);
+            self.logs_before = 0;
             self.id = Some(id);
             self.generation += 1;
         }

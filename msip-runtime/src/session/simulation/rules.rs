@@ -1,24 +1,80 @@
 //! What must hold, whatever happens: the promises, as the simulation sees them.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use super::{
     super::Outcome,
     node::{DELIVERY, Waiter, fails},
 };
-use crate::wire::{Code, Side};
+use crate::{
+    MsgKind,
+    wire::{Code, Side},
+};
 
 /// What has been said and handled, by the side that said it.
 #[derive(Debug, Default)]
 struct Said {
-    /// Of each number, whether it was urgent.
-    urgent: HashMap<u64, bool>,
+    spoken: BTreeMap<u64, Spoken>,
     begun: HashSet<u64>,
     handled: HashSet<u64>,
-    /// The last number that was handled, urgent or not.
-    last: [u64; 2],
+    /// The last numbers that were handled, urgent or not.
+    last: [Last; 2],
     /// Numbers of which the sender was told that they did not arrive.
     never: HashSet<u64>,
+    /// Numbers for which nobody waits any more: they need not go out.
+    given_up: HashSet<u64>,
+    /// Messages of lower numbers may have been pushed out by one that must not wait behind them.
+    pushed: u64,
+}
+
+/// What was said under a number.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Spoken {
+    pub(super) variant: u16,
+    pub(super) urgent: bool,
+    pub(super) kind: MsgKind,
+    /// The key of a STATE.
+    pub(super) key: Option<u64>,
+    /// By which connection of which session, or the next one where there was none.
+    pub(super) connection: (u64, u64),
+}
+
+/// The last numbers that were handled.
+#[derive(Debug, Default)]
+struct Last {
+    call: u64,
+    event: u64,
+    log: u64,
+    /// By key.
+    states: HashMap<u64, u64>,
+}
+
+impl Last {
+    /// What this message must not come before. A call overtakes what waits by its kind, and a STATE goes out in the
+    /// place of an older one.
+    fn before(&self, spoken: &Spoken) -> u64 {
+        let states = self.states.values().copied().max().unwrap_or(0);
+        let shelved = self.log.max(states);
+        match (spoken.kind, spoken.key) {
+            (MsgKind::Log, _) => self.event.max(self.log),
+            (MsgKind::State, Some(key)) => {
+                let state = self.states.get(&key).copied().unwrap_or(0);
+                self.event.max(self.log).max(state)
+            }
+            _ => self.call.max(self.event).max(shelved),
+        }
+    }
+
+    fn note(&mut self, number: u64, spoken: &Spoken) {
+        match (spoken.kind, spoken.key) {
+            (MsgKind::Log, _) => self.log = number,
+            (MsgKind::State, Some(key)) => {
+                self.states.insert(key, number);
+            }
+            (MsgKind::Command, _) => self.call = number,
+            _ => self.event = number,
+        }
+    }
 }
 
 /// The promises, and a trace of all that happened.
@@ -27,6 +83,15 @@ pub(super) struct Rules {
     client: Said,
     server: Said,
     pub(super) trace: Vec<(u8, u64)>,
+}
+
+impl Said {
+    /// Whether this is a STATE, and a newer one of its key was said.
+    fn is_replaced(&self, number: u64) -> bool {
+        let key = self.spoken.get(&number).and_then(|spoken| spoken.key);
+        let mut newer = self.spoken.range(number + 1..);
+        key.is_some() && newer.any(|(_, spoken)| spoken.key == key)
+    }
 }
 
 impl Rules {
@@ -41,16 +106,67 @@ impl Rules {
         self.trace.push((what, number));
     }
 
-    pub(super) fn said(&mut self, side: Side, number: u64, variant: u16, urgent: bool) {
-        self.note(b's', number << 8 | u64::from(variant));
-        self.by(side).urgent.insert(number, urgent);
+    pub(super) fn said(&mut self, side: Side, number: u64, spoken: Spoken) {
+        self.note(b's', number << 8 | u64::from(spoken.variant));
+        self.by(side).spoken.insert(number, spoken);
+    }
+
+    /// All is quiet on `side`, which has this connection and has dropped so many LOG messages by it: what was to survive
+    /// has.
+    pub(super) fn survived(
+        &mut self,
+        side: Side,
+        connection: (u64, u64),
+        dropped: u64,
+    ) -> Result<(), String> {
+        let said = self.by(side);
+        let mut newest = HashMap::new();
+        let (mut unheard, mut given_up, mut last_log) = (0, 0, None);
+        let of_this = said
+            .spoken
+            .iter()
+            .filter(|(_, spoken)| spoken.connection == connection);
+        for (number, spoken) in of_this {
+            let is_unheard = !said.handled.contains(number);
+            if is_unheard && said.given_up.contains(number) {
+                given_up += u64::from(spoken.kind == MsgKind::Log);
+                continue;
+            }
+            match (spoken.kind, spoken.key) {
+                (MsgKind::State, Some(key)) => {
+                    newest.insert(key, *number);
+                }
+                (MsgKind::Log, _) => {
+                    unheard += u64::from(is_unheard);
+                    last_log = Some(*number);
+                }
+                _ => {}
+            }
+        }
+        if let Some((key, number)) = newest
+            .iter()
+            .find(|(_, number)| !said.handled.contains(number))
+        {
+            return Err(format!(
+                "{number}, the newest state of key {key}, is not handled"
+            ));
+        }
+        if !(unheard..=unheard + given_up).contains(&dropped) {
+            return Err(format!(
+                "{unheard} LOG messages are not handled, and {dropped} counted as dropped"
+            ));
+        }
+        match last_log.filter(|number| *number > said.pushed && !said.handled.contains(number)) {
+            Some(number) => Err(format!("{number}, the newest LOG, was dropped")),
+            None => Ok(()),
+        }
     }
 
     /// A handler begins, on `side`: each message once, and in order.
     pub(super) fn handling(&mut self, side: Side, number: u64) -> Result<(), String> {
         self.note(b'h', number);
         let said = self.by(side.reverse());
-        let Some(urgent) = said.urgent.get(&number) else {
+        let Some(spoken) = said.spoken.get(&number) else {
             return Err(format!("{number} was never said"));
         };
         if !said.begun.insert(number) {
@@ -61,11 +177,15 @@ impl Rules {
                 "{number} is handled, and its sender was told that it did not arrive"
             ));
         }
-        let last = &mut said.last[usize::from(*urgent)];
-        if *last > number {
-            return Err(format!("{number} is handled after {last}"));
+        let last = &mut said.last[usize::from(spoken.urgent)];
+        let before = last.before(spoken);
+        if before > number {
+            let (other, spoken) = (said.spoken.get(&before), Some(spoken));
+            return Err(format!(
+                "{number} ({spoken:?}) is handled after {before} ({other:?})"
+            ));
         }
-        *last = number;
+        last.note(number, spoken);
         Ok(())
     }
 
@@ -73,6 +193,17 @@ impl Rules {
     pub(super) fn handled(&mut self, side: Side, number: u64) {
         self.note(b'd', number);
         self.by(side.reverse()).handled.insert(number);
+    }
+
+    /// What is about to be said may push out what waits by its kind.
+    pub(super) fn pushes(&mut self, side: Side, number: u64) {
+        self.by(side).pushed = number;
+    }
+
+    /// Somebody on `side` waits no longer.
+    pub(super) fn given_up(&mut self, side: Side, number: u64) {
+        self.note(b'f', number);
+        self.by(side).given_up.insert(number);
     }
 
     /// Somebody on `side` is told.
@@ -90,12 +221,27 @@ impl Rules {
         let (begun, handled) = (said.begun.contains(&number), said.handled.contains(&number));
         let wrong = |what: &str| Err(format!("{number}: {what}: {outcome:?}"));
         match outcome {
-            Outcome::Expired | Outcome::Lost { sent: true } => Ok(()),
+            Outcome::Expired => {
+                said.given_up.insert(number);
+                Ok(())
+            }
+            Outcome::Lost { sent: true } => Ok(()),
             Outcome::Lost { sent: false } => {
                 said.never.insert(number);
                 if begun {
                     return wrong("not sent, and handled");
                 }
+                Ok(())
+            }
+            Outcome::Dropped => {
+                said.never.insert(number);
+                match said.spoken.get(&number) {
+                    Some(spoken) if spoken.kind == MsgKind::Log && !begun => Ok(()),
+                    _ => wrong("dropped, and not to be"),
+                }
+            }
+            Outcome::Answer { .. } if said.is_replaced(number) && !begun => {
+                said.never.insert(number);
                 Ok(())
             }
             Outcome::Answer { body, .. } => {

@@ -218,6 +218,9 @@ impl World {
                 Side::Accepting => &mut self.server,
             };
             node.handle_messages(now, random, rules)?;
+            // In a driver, those are who wait for room.
+            let others = if now < TROUBLE { random.below(4) } else { 0 };
+            node.go_on(others as usize, rules)?;
             if node.handle_time(now, rules)? {
                 self.drop_connection(side)?;
             }
@@ -409,11 +412,16 @@ impl World {
         Ok(())
     }
 
-    /// Once all is quiet, both ends count the same credit.
-    fn check_balance(&self) -> Result<(), String> {
+    /// Once all is quiet, what was to survive has, and both ends count the same credit.
+    fn check_balance(&mut self) -> Result<(), String> {
         let (Some(client), Some(server)) = (&self.client.session, &self.server.session) else {
             return Err("no session".to_owned());
         };
+        for node in [&self.client, &self.server] {
+            if let Some((connection, dropped)) = node.connection() {
+                self.rules.survived(node.side, connection, dropped)?;
+            }
+        }
         let pairs = [
             (client.send_window.items(), server.receive_window.items()),
             (server.send_window.items(), client.receive_window.items()),

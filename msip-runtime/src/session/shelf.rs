@@ -1,0 +1,173 @@
+//! What waits by its kind: STATE, LOG and METRIC that find no room (docs/protocol.md, "Kinds").
+//!
+//! They are taken all the same, and stand on a shelf in front of the lanes, which takes so many bytes and no more. What
+//! is there has no message id yet, so that dropping it leaves no gap in the ids of deliveries.
+
+use std::collections::{BTreeMap, HashMap, VecDeque};
+
+use crate::{
+    MsgKind,
+    wire::{Flags, Header, MsgId},
+};
+
+use super::backlog::{FRAME_COST, header_of, payload_len};
+
+/// What tells one STATE from another.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(crate) struct StateKey {
+    pub(crate) variant: u16,
+    pub(crate) key: Vec<u8>,
+}
+
+/// A message on the shelf.
+#[derive(Debug)]
+pub(super) struct Shelved {
+    /// The frame, but for its id.
+    pub(super) frame: Vec<u8>,
+    pub(super) kind: MsgKind,
+    /// What the exchange is known by until it has an id, where somebody waits for an acknowledgment.
+    pub(super) awaited: Option<MsgId>,
+    /// The key of a STATE.
+    pub(super) key: Option<StateKey>,
+}
+
+impl Shelved {
+    pub(super) fn cost(&self) -> usize {
+        self.frame.len() + FRAME_COST
+    }
+
+    /// What it takes of the window.
+    pub(super) fn payload_len(&self) -> usize {
+        payload_len(&self.frame)
+    }
+
+    /// The frame with its id, and to be acknowledged or not.
+    pub(super) fn numbered(self, id: MsgId, flags: Flags) -> Vec<u8> {
+        let mut frame = self.frame;
+        if let Some(header) = header_of(&frame) {
+            let header = Header {
+                msg_id: id,
+                flags: header.flags.union(flags),
+                ..header
+            };
+            let header = header.encode();
+            if let Some(place) = frame.get_mut(..header.len()) {
+                place.copy_from_slice(&header);
+            }
+        }
+        frame
+    }
+}
+
+/// Messages in the order in which they go out.
+#[derive(Debug, Default)]
+pub(super) struct Shelf {
+    waiting: BTreeMap<u64, Shelved>,
+    /// The places of LOG and METRIC, oldest first.
+    droppable: VecDeque<u64>,
+    /// The places of STATE, which the newest of a key takes over.
+    states: HashMap<StateKey, u64>,
+    next: u64,
+    cost: usize,
+    states_cost: usize,
+}
+
+impl Shelf {
+    pub(super) fn is_empty(&self) -> bool {
+        self.waiting.is_empty()
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.waiting.len()
+    }
+
+    /// What stands there, in bytes, each frame counted as its length + 64.
+    pub(super) fn cost(&self) -> usize {
+        self.cost
+    }
+
+    /// What of it is STATE.
+    pub(super) fn states_cost(&self) -> usize {
+        self.states_cost
+    }
+
+    /// How many of them are STATE.
+    pub(super) fn state_count(&self) -> usize {
+        self.states.len()
+    }
+
+    /// Whether a STATE of this key is there.
+    pub(super) fn has(&self, key: &StateKey) -> bool {
+        self.states.contains_key(key)
+    }
+
+    /// Puts a message at the end, or in the place of an older STATE of its key, which is returned.
+    pub(super) fn put(&mut self, shelved: Shelved) -> Option<Shelved> {
+        self.cost += shelved.cost();
+        if let Some(key) = &shelved.key {
+            self.states_cost += shelved.cost();
+            if let Some(older) = self
+                .states
+                .get(key)
+                .and_then(|place| self.waiting.get_mut(place))
+            {
+                let older = std::mem::replace(older, shelved);
+                self.uncount(&older);
+                return Some(older);
+            }
+        }
+        let place = self.next;
+        self.next += 1;
+        match &shelved.key {
+            Some(key) => {
+                self.states.insert(key.clone(), place);
+            }
+            None => self.droppable.push_back(place),
+        }
+        self.waiting.insert(place, shelved);
+        None
+    }
+
+    /// What goes out next.
+    pub(super) fn first(&self) -> Option<&Shelved> {
+        self.waiting.first_key_value().map(|(_, shelved)| shelved)
+    }
+
+    pub(super) fn take_first(&mut self) -> Option<Shelved> {
+        let (_, shelved) = self.waiting.pop_first()?;
+        match &shelved.key {
+            Some(key) => {
+                self.states.remove(key);
+            }
+            // The first of all is the oldest of its kind too.
+            None => {
+                self.droppable.pop_front();
+            }
+        }
+        self.uncount(&shelved);
+        Some(shelved)
+    }
+
+    /// Takes out the oldest LOG or METRIC.
+    pub(super) fn drop_oldest(&mut self) -> Option<Shelved> {
+        let place = self.droppable.pop_front()?;
+        let shelved = self.waiting.remove(&place)?;
+        self.uncount(&shelved);
+        Some(shelved)
+    }
+
+    /// Takes out the newest LOG or METRIC, which is a fault.
+    pub(super) fn drop_newest(&mut self) -> Option<Shelved> {
+        let place = self.droppable.pop_back()?;
+        let shelved = self.waiting.remove(&place)?;
+        self.uncount(&shelved);
+        Some(shelved)
+    }
+
+    fn uncount(&mut self, shelved: &Shelved) {
+        self.cost = self.cost.saturating_sub(shelved.cost());
+        if shelved.key.is_some() {
+            self.states_cost = self.states_cost.saturating_sub(shelved.cost());
+        }
+    }
+}
