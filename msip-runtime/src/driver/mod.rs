@@ -86,6 +86,8 @@ pub(crate) struct Driver {
     release_at: Option<Duration>,
     timer: Pin<Box<Sleep>>,
     armed_for: Duration,
+    /// It waits for a byte, a sender, a handler or the clock.
+    is_asleep: bool,
     /// Several senders were woken and will send at once: let them, before writing.
     is_gathering: bool,
     /// What the other side said when it closed, or blamed us for.
@@ -117,6 +119,7 @@ impl Driver {
             release_at: None,
             timer: Box::pin(tokio::time::sleep(Duration::ZERO)),
             armed_for: Duration::ZERO,
+            is_asleep: false,
             is_gathering: false,
             goodbye: None,
             blame: None,
@@ -135,19 +138,30 @@ impl Driver {
     }
 
     fn poll(&mut self, task: &mut Context<'_>, handlers: &mut Handlers) -> Poll<Ending> {
-        if std::mem::take(&mut self.is_gathering) {
-            task.waker().wake_by_ref();
-            return Poll::Pending;
+        let is_first = std::mem::take(&mut self.is_asleep);
+        let is_one_of_many = self.link.lock().driver_awakes(task.waker());
+        if is_first && is_one_of_many {
+            return self.gather(task);
         }
-        self.link.lock().driver_awakes(task.waker());
         for _ in 0..TURNS {
             match self.turn(task, handlers) {
                 Ok(Turn::Busy) => {}
-                Ok(Turn::Idle) => return Poll::Pending,
+                Ok(Turn::Gathering) => break,
+                Ok(Turn::Idle) => {
+                    self.is_asleep = true;
+                    return Poll::Pending;
+                }
                 Err(ending) => return Poll::Ready(ending),
             }
         }
-        task.waker().wake_by_ref();
+        self.gather(task)
+    }
+
+    /// Comes back when the worker has run what else is ready: what that sends leaves together. The driver is awake
+    /// meanwhile, so that nobody who sends wakes it.
+    fn gather<T>(&self, task: &mut Context<'_>) -> Poll<T> {
+        // It wakes the task once, and does nothing else.
+        let _ = pin!(tokio::task::yield_now()).poll(task);
         Poll::Pending
     }
 
@@ -157,6 +171,9 @@ impl Driver {
         let has_read = self.poll_read(task, now)?;
         // It ends only after the inbox is closed.
         let _ = handlers.as_mut().poll(task);
+        if std::mem::take(&mut self.is_gathering) {
+            return Ok(Turn::Gathering);
+        }
         let has_written = match self.poll_write(task, now) {
             Err(ending @ Ending::Io(_)) => {
                 // What the other side said before it went away is worth more than that we cannot write.
@@ -313,5 +330,7 @@ impl Driver {
 /// Whether there was anything to do.
 enum Turn {
     Busy,
+    /// Others were woken that will send something to go out together.
+    Gathering,
     Idle,
 }

@@ -301,13 +301,15 @@ impl State {
         }
     }
 
-    /// The driver is awake from here on, and will look at everything before it sleeps.
-    pub(crate) fn driver_awakes(&mut self, waker: &Waker) {
-        self.is_driver_awake = true;
+    /// The driver is awake from here on, and will look at everything before it sleeps. Returns whether a caller woke it
+    /// while others wait for answers too, and so may be about to call again.
+    pub(crate) fn driver_awakes(&mut self, waker: &Waker) -> bool {
         match &mut self.driver {
             Some(known) => known.clone_from(waker),
             unknown => *unknown = Some(waker.clone()),
         }
+        let was_called = std::mem::replace(&mut self.is_driver_awake, true);
+        was_called && self.waiters.len() > 1
     }
 
     /// The driver has looked at everything.
