@@ -312,6 +312,7 @@ macro_rules! define_settings {
                     session_deliveries: self.session_deliveries,
                     buffer_disconnected: self.buffer_disconnected,
                     window: Credit::CONNECTION_START,
+                    stream_window: Credit::STREAM_START,
                 }
             }
 

@@ -2,7 +2,9 @@
 
 use super::{
     Blocked::{self, Closing, NoRoom},
-    Phase, ServedSlot, Session, Slot, seal,
+    Phase, ServedSlot, Session, Slot,
+    sabotage::Sabotage,
+    seal,
     send::{priority, urgency},
     streams::Streams,
 };
@@ -31,7 +33,8 @@ impl Session {
         }
         let is_full = self.is_queue_full();
         let (id, urgent, streams) = self.streams(end).ok_or(Closing)?;
-        if !streams.sending().ok_or(Closing)? || is_full {
+        let has_credit = streams.sending().ok_or(Closing)?;
+        if !(has_credit || Sabotage::SpendWithoutCredit.is_on()) || is_full {
             return Err(NoRoom);
         }
         let flags = if compressed {
@@ -56,7 +59,7 @@ impl Session {
             return;
         }
         streams.end_sending();
-        if self.phase == Phase::Open {
+        if self.phase == Phase::Open && !Sabotage::ForgetStreamEnd.is_on() {
             self.push_item(end, id, urgent, Flags::NONE, 0, |_| ());
         }
     }
@@ -76,7 +79,10 @@ impl Session {
         };
         if self.phase == Phase::Open {
             self.outgoing.push(priority(urgent), |buffer| {
-                write_credit(buffer, urgency(urgent), id, credit)
+                write_credit(buffer, urgency(urgent), id, credit);
+                if Sabotage::GrantStreamTwice.is_on() {
+                    write_credit(buffer, urgency(urgent), id, credit);
+                }
             });
         }
     }

@@ -91,6 +91,8 @@ pub(crate) struct Config {
     pub(crate) buffer_disconnected: usize,
     /// The window of one-way messages that each connection begins with; the protocol's constant, but in simulations.
     pub(crate) window: Credit,
+    /// The window that each stream begins with; the same.
+    pub(crate) stream_window: Credit,
 }
 
 /// How far the session has come.
@@ -147,6 +149,9 @@ pub(crate) struct Session {
     cancels: Allowance,
     pongs_waiting: u32,
     ignored: u64,
+    /// How many of those no peer of good will would have sent.
+    #[cfg(test)]
+    strays: u64,
     /// Whether it goes on when its connection is lost.
     is_resumable: bool,
     /// Which of the session's connections it is.
@@ -188,7 +193,11 @@ impl Session {
             phase: Phase::AwaitHello,
             outgoing: Outgoing::default(),
             opened: Opened::new(config.side),
-            served: Served::new(config.max_calls, config.max_call_bytes),
+            served: Served::new(
+                config.max_calls,
+                config.max_call_bytes,
+                config.stream_window,
+            ),
             send_window: SendWindow::new(config.window),
             receive_window: ReceiveWindow::growing(config.window, WINDOW_GROWTH),
             keepalive: Keepalive::new(config.ping_interval, now),
@@ -203,6 +212,8 @@ impl Session {
             cancels: Allowance::new(CANCEL_BURST, CANCELS_PER_SECOND, now),
             pongs_waiting: 0,
             ignored: 0,
+            #[cfg(test)]
+            strays: 0,
             is_resumable: false,
             connection: 1,
             received: Received::default(),
@@ -403,6 +414,7 @@ impl Session {
         match self.phase {
             Phase::Over => return Ok(()),
             Phase::Suspended => {
+                // A call that is not awaited any more is cancelled by the resume.
                 self.opened.expire(now, expired);
                 return Ok(());
             }
@@ -410,7 +422,9 @@ impl Session {
             _ if now >= self.handshake_deadline => return Err(TimedOut::Handshake),
             _ => return Ok(()),
         }
-        self.opened.expire(now, expired);
+        for call in self.opened.expire(now, expired) {
+            self.expire_call(call);
+        }
         if self.drain_deadline.is_some_and(|deadline| now >= deadline) {
             self.say_goodbye();
             return Err(TimedOut::Drain);
@@ -486,10 +500,13 @@ impl Session {
             self.served.excuse()
         };
         if is_late {
-            Ok(())
-        } else {
-            self.tolerate(id, now)
+            return Ok(());
         }
+        #[cfg(test)]
+        {
+            self.strays += 1;
+        }
+        self.tolerate(id, now)
     }
 
     /// Counts something that costs us and brings nothing.

@@ -5,7 +5,7 @@
 
 use std::collections::VecDeque;
 
-use crate::wire::{HEADER_LEN, Header};
+use crate::wire::{HEADER_LEN, Header, MsgId};
 
 /// A chunk that has reached this many bytes takes no further frame.
 const CHUNK_LEN: usize = 64 * 1024;
@@ -249,6 +249,33 @@ impl Outgoing {
         true
     }
 
+    /// Takes an exchange back of whose first frame nothing has been handed to the transport, and all frames of it behind
+    /// that. `false` where it is too late.
+    pub(crate) fn withdraw_all(&mut self, position: Position, id: MsgId) -> bool {
+        if !self.withdraw(position) {
+            return false;
+        }
+        let lane = self.lane(position.priority);
+        let mut at = lane.taken;
+        for (bytes, _) in &lane.chunks {
+            let end = at + bytes.len() as u64;
+            if end <= position.start {
+                at = end;
+                continue;
+            }
+            let mut rest = bytes.as_slice();
+            while let Some(frame) = first_frame(rest) {
+                if at > position.start && id_of(frame) == Some(id) {
+                    let place = lane.withdrawn.partition_point(|other| *other < at);
+                    lane.withdrawn.insert(place, at);
+                }
+                at += frame.len() as u64;
+                rest = rest.get(frame.len()..).unwrap_or_default();
+            }
+        }
+        true
+    }
+
     /// Whether any byte of the frame at `position` has been handed to the transport.
     pub(crate) fn is_sent(&self, position: Position) -> bool {
         let lane = match position.priority {
@@ -316,6 +343,10 @@ fn split(bytes: &[u8], written: usize, priority: Priority, unwritten: &mut Vec<U
         }
         start = end;
     }
+}
+
+fn id_of(frame: &[u8]) -> Option<MsgId> {
+    Some(Header::parse(frame.first_chunk()?).ok()?.msg_id)
 }
 
 /// The first of several whole frames. `None` where there is none.
@@ -442,5 +473,36 @@ mod tests {
         assert!(!outgoing.withdraw(positions[1]), "too late");
         outgoing.complete(transmit);
         assert_eq!(outgoing.cost(), 0);
+    }
+
+    #[test]
+    fn an_exchange_is_withdrawn_with_all_that_stands_behind_its_first_frame() {
+        use crate::wire::write_ping;
+        let mut outgoing = Outgoing::default();
+        let push = |outgoing: &mut Outgoing, id, len| {
+            outgoing.push(Priority::Normal, |bytes| {
+                write_ping(bytes, MsgId::new(id), &vec![0; len])
+            })
+        };
+        push(&mut outgoing, 1, 10);
+        let first = push(&mut outgoing, 2, 10);
+        // The next frames stand in a chunk of their own.
+        push(&mut outgoing, 3, CHUNK_LEN);
+        push(&mut outgoing, 2, 10);
+        push(&mut outgoing, 4, 10);
+        push(&mut outgoing, 2, 20);
+        assert!(outgoing.withdraw_all(first, MsgId::new(2)));
+        let mut sent = Vec::new();
+        while let Some(transmit) = outgoing.take() {
+            let mut rest = transmit.bytes.as_slice();
+            while let Some(frame) = first_frame(rest) {
+                sent.extend(id_of(frame).map(MsgId::number));
+                rest = &rest[frame.len()..];
+            }
+            outgoing.complete(transmit);
+        }
+        assert_eq!(sent, [1, 3, 4]);
+        assert_eq!(outgoing.cost(), 0);
+        assert!(!outgoing.withdraw_all(first, MsgId::new(2)), "too late");
     }
 }

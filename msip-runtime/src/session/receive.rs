@@ -421,6 +421,9 @@ impl Session {
         let is_item = payload_len > EMPTY_LEN;
         if is_item || !is_last {
             match streams.accept(payload_len) {
+                Some(true) if streams.is_used_up() && Sabotage::LoseLastOfCredit.is_on() => {
+                    return Ok(None);
+                }
                 Some(true) => {}
                 Some(false) => return Err(beyond_credit(id)),
                 None => return self.ignore_late(id, now).map(|()| None),
@@ -515,6 +518,9 @@ impl Session {
             streams.map(|(_, _, streams)| streams)
         };
         let Some(streams) = streams else {
+            if Sabotage::CreditForNobody.is_on() {
+                let _ = self.send_window.grant(read()?);
+            }
             return self.ignore_late(id, now).map(|()| None);
         };
         if !streams.grant(read()?) {
@@ -535,6 +541,7 @@ impl Session {
                 self.received.end(id.sequence(), false);
             } else {
                 self.fates.end(id);
+                self.served.refused(header.flags.contains(Flags::MORE));
             }
         }
         let (priority, flags) = priority_and_flags(header);

@@ -96,6 +96,8 @@ impl Session {
         session.phase = Phase::AwaitWelcome { hello: msg_id };
         // Where the server opens a new session instead, its ids go on from here.
         session.opened.begin_after(msg_id);
+        // It may have opened that one already, and tell the fate of these calls to whom they mean nothing.
+        session.opened.excuse_more(hello.awaited.len());
         session.outgoing.push(Priority::Normal, |buffer| {
             let mark = begin_frame(buffer, &Header::control(FrameType::Hello, msg_id));
             write_hello(buffer, id, hello);
@@ -219,7 +221,9 @@ impl Session {
         };
         match frame_type {
             FrameType::Publish | FrameType::Event => {
-                if !flags.contains(Flags::ACK_REQUIRED) {
+                if flags.contains(Flags::ITEM) {
+                    // Its stream ends with the connection, and its user is told of that.
+                } else if !flags.contains(Flags::ACK_REQUIRED) {
                     self.dropped.disconnected += 1;
                 } else if is_begun || !self.opened.is_unsent(id) {
                     // It is sent again, or its fate is told, or nobody waits for it. A stream has ended.
@@ -325,6 +329,8 @@ impl Session {
                 self.outgoing.push(Priority::Normal, |buffer| {
                     write_error(buffer, Flags::NONE, id, code, text)
                 });
+                // The caller may cancel it before it hears that.
+                self.served.refused(false);
             }
         }
     }
@@ -354,7 +360,7 @@ impl Session {
                         self.send_window.spend(len);
                         if was_sent {
                             // Its first answer may be on its way already; then the second answers nothing.
-                            self.opened.excuse_another();
+                            self.opened.excuse_more(1);
                         }
                         self.opened.set_position(id, position);
                     }

@@ -43,12 +43,37 @@ pub(super) enum Sabotage {
     DropNewest,
     /// A STATE is dropped where an older one of its key waits.
     LoseNewestState,
+    /// A CANCEL goes out before the opening frame that is still queued.
+    CancelOvertakes,
+    /// The other side is not told that nobody waits for a call.
+    ForgetCancel,
+    /// Credit of a stream is granted twice.
+    GrantStreamTwice,
+    /// Items are sent without credit.
+    SpendWithoutCredit,
+    /// The item that takes the last of a stream's credit is lost.
+    LoseLastOfCredit,
+    /// The end of a stream of requests is not sent.
+    ForgetStreamEnd,
+    /// The end of a stream of answers goes out before its last items.
+    EndOvertakesItems,
+    /// A stream goes on after its connection is lost.
+    StreamSurvives,
+    /// A stream that has ended stays in the table.
+    KeepEndedStreams,
+    /// Credit for what is not open counts for the connection.
+    CreditForNobody,
+    /// An answer reaches whoever has the place of the one that it was meant for.
+    AnswerWhoeverIsThere,
+    /// Nothing is read while a handler waits for an answer; the simulation's own driver does that.
+    #[cfg(test)]
+    StopReading,
 }
 
 #[cfg(test)]
 impl Sabotage {
     /// All of them.
-    pub(super) const ALL: [Self; 19] = [
+    pub(super) const ALL: [Self; 31] = [
         Self::SkipDedup,
         Self::AcknowledgeWhileHandling,
         Self::WindowOverAllIds,
@@ -68,6 +93,18 @@ impl Sabotage {
         Self::TrustResumed,
         Self::DropNewest,
         Self::LoseNewestState,
+        Self::CancelOvertakes,
+        Self::ForgetCancel,
+        Self::GrantStreamTwice,
+        Self::SpendWithoutCredit,
+        Self::LoseLastOfCredit,
+        Self::ForgetStreamEnd,
+        Self::EndOvertakesItems,
+        Self::StreamSurvives,
+        Self::KeepEndedStreams,
+        Self::CreditForNobody,
+        Self::AnswerWhoeverIsThere,
+        Self::StopReading,
     ];
 }
 

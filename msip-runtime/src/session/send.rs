@@ -7,7 +7,7 @@ use super::{
     MsgId, Phase, Priority, ServedSlot, Session, Slot, Token,
     backlog::{Waiting, payload_len},
     fates::KeptReply,
-    opened::Opening,
+    opened::{Opening, ToCancel},
     outgoing::Position,
     pressure::may_be_shelved,
     sabotage::Sabotage,
@@ -166,8 +166,13 @@ impl Session {
         } else {
             Flags::ACK_REQUIRED
         };
-        let streams = (shape != Shape::UNARY)
-            .then(|| Streams::new(shape.request_stream, shape.response_stream));
+        let streams = (shape != Shape::UNARY).then(|| {
+            Streams::new(
+                self.config.stream_window,
+                shape.request_stream,
+                shape.response_stream,
+            )
+        });
         let mut kept = Vec::new();
         let position = if self.is_suspended() {
             if streams.is_some() {
@@ -231,15 +236,42 @@ impl Session {
     pub(crate) fn forget(&mut self, slot: Slot) {
         let call = self.opened.to_cancel(slot);
         self.opened.forget(slot);
-        let Some((id, urgent, position)) = call else {
-            return;
-        };
+        if let Some(call) = call {
+            self.cancel_call(call);
+        }
+    }
+
+    /// A call has run out of time. The other side has the deadline of one without streams itself.
+    pub(super) fn expire_call(&mut self, call: ToCancel) {
+        if call.has_streams {
+            self.cancel_call(call);
+        } else if let Some(position) = call.position {
+            self.outgoing.withdraw(position);
+        }
+    }
+
+    /// Tells the other side that nobody waits for a call, or takes back what is queued of it where nothing was sent.
+    pub(super) fn cancel_call(&mut self, call: ToCancel) {
+        let ToCancel {
+            id,
+            urgent,
+            position,
+            has_streams,
+        } = call;
+        let position = position.filter(|_| !Sabotage::CancelOvertakes.is_on());
+        let is_withdrawn = position.is_some_and(|position| {
+            if has_streams {
+                self.outgoing.withdraw_all(position, id)
+            } else {
+                self.outgoing.withdraw(position)
+            }
+        });
         // While there is no connection nothing is said: a call that is not awaited any more is cancelled by the resume.
-        let is_withdrawn = position.is_some_and(|position| self.outgoing.withdraw(position));
-        if self.phase == Phase::Open && !is_withdrawn {
-            let flags = urgency(urgent);
-            self.outgoing
-                .push(priority(urgent), |buffer| write_cancel(buffer, flags, id));
+        if self.phase == Phase::Open && !is_withdrawn && !Sabotage::ForgetCancel.is_on() {
+            let overtakes = urgent || Sabotage::CancelOvertakes.is_on();
+            self.outgoing.push(priority(overtakes), |buffer| {
+                write_cancel(buffer, urgency(urgent), id)
+            });
         }
     }
 
@@ -294,7 +326,8 @@ impl Session {
             Reply::End => write_ack(buffer, flags, id),
             Reply::Error(status) => write_error(buffer, flags, id, status.code(), status.message()),
         };
-        let priority = priority(urgent);
+        let overtakes = Sabotage::EndOvertakesItems.is_on();
+        let priority = priority(urgent || overtakes);
         match self.phase {
             Phase::Open => {
                 self.outgoing.push(priority, write);

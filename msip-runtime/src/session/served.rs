@@ -5,8 +5,8 @@ use std::collections::{HashMap, HashSet};
 use slab::Slab;
 use thiserror::Error;
 
-use super::{opened::LATE_FRAMES, streams::Streams};
-use crate::wire::MsgId;
+use super::{opened::LATE_FRAMES, sabotage::Sabotage, streams::Streams};
+use crate::wire::{Credit, MsgId};
 
 /// The place of a call that is being served.
 pub(crate) type ServedSlot = usize;
@@ -28,6 +28,8 @@ pub(crate) struct Served {
     bytes: usize,
     max_calls: usize,
     max_bytes: usize,
+    /// What each stream begins with.
+    stream_window: Credit,
     deliveries_owed: usize,
     /// How many frames may still come for calls that have ended here.
     excused: u64,
@@ -45,12 +47,13 @@ pub(crate) enum Busy {
 }
 
 impl Served {
-    pub(crate) fn new(max_calls: usize, max_bytes: usize) -> Self {
+    pub(crate) fn new(max_calls: usize, max_bytes: usize, stream_window: Credit) -> Self {
         Self {
             entries: Slab::new(),
             bytes: 0,
             max_calls,
             max_bytes,
+            stream_window,
             deliveries_owed: 0,
             excused: 0,
             streaming: HashMap::new(),
@@ -109,7 +112,9 @@ impl Served {
         self.excused += 1;
         if entry.streams.is_some() {
             self.excused += LATE_FRAMES;
-            self.streaming.remove(&entry.id);
+            if !Sabotage::KeepEndedStreams.is_on() {
+                self.streaming.remove(&entry.id);
+            }
         }
         (!entry.is_cancelled).then_some((entry.id, entry.urgent))
     }
@@ -120,10 +125,10 @@ impl Served {
             return;
         };
         match &mut entry.streams {
-            Some(streams) if sends => streams.begin_sending(),
+            Some(streams) if sends => streams.begin_sending(self.stream_window),
             Some(_) => {}
             none => {
-                *none = Some(Streams::new(sends, receives));
+                *none = Some(Streams::new(self.stream_window, sends, receives));
                 self.streaming.insert(entry.id, slot);
             }
         }
@@ -155,6 +160,9 @@ impl Served {
 
     /// The connection is lost, and streams with it: their calls are cancelled. Returns which.
     pub(crate) fn cancel_streams(&mut self) -> Vec<ServedSlot> {
+        if Sabotage::StreamSurvives.is_on() {
+            return Vec::new();
+        }
         self.cancel_where(|entry| entry.streams.is_some())
     }
 
@@ -179,6 +187,27 @@ impl Served {
         let is_excused = self.excused > 0;
         self.excused = self.excused.saturating_sub(1);
         is_excused
+    }
+
+    /// A call is not taken on: its caller may cancel it, and send items of it, before it hears that.
+    pub(crate) fn refused(&mut self, is_stream: bool) {
+        self.excused += if is_stream { 1 + LATE_FRAMES } else { 1 };
+    }
+
+    /// The windows of all streams.
+    #[cfg(test)]
+    pub(super) fn stream_windows(&self) -> impl Iterator<Item = super::streams::Windows> + '_ {
+        let streams = self
+            .entries
+            .iter()
+            .filter_map(|(_, it)| it.streams.as_ref());
+        streams.map(|streams| streams.windows())
+    }
+
+    /// How many calls with streams are known by their ids.
+    #[cfg(test)]
+    pub(super) fn streaming_count(&self) -> usize {
+        self.streaming.len()
     }
 
     /// A delivery has come that will be acknowledged.
@@ -224,7 +253,7 @@ mod tests {
 
     #[test]
     fn a_request_counts_as_what_it_inflates_to() {
-        let mut served = Served::new(4, 100);
+        let mut served = Served::new(4, 100, Credit::STREAM_START);
         let first = served.begin(MsgId::new(1), false, 10).unwrap();
         assert_eq!(
             served.grow(first, 1000),
@@ -250,7 +279,7 @@ mod tests {
 
     #[test]
     fn calls_count_until_their_handlers_end() {
-        let mut served = Served::new(2, 100);
+        let mut served = Served::new(2, 100, Credit::STREAM_START);
         let first = served.begin(MsgId::new(1), false, 60).unwrap();
         assert_eq!(
             served.begin(MsgId::new(2), false, 60),

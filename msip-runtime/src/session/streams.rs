@@ -12,18 +12,25 @@ pub(crate) struct Streams {
     receives: Option<ReceiveWindow>,
 }
 
+/// How many items may be sent and received, where a stream is open.
+#[cfg(test)]
+#[derive(Debug)]
+pub(super) struct Windows {
+    pub(super) sends: Option<i64>,
+    pub(super) receives: Option<i64>,
+}
+
 impl Streams {
-    pub(crate) fn new(sends: bool, receives: bool) -> Box<Self> {
+    pub(crate) fn new(start: Credit, sends: bool, receives: bool) -> Box<Self> {
         Box::new(Self {
-            sends: sends.then(|| SendWindow::new(Credit::STREAM_START)),
-            receives: receives.then(|| ReceiveWindow::new(Credit::STREAM_START)),
+            sends: sends.then(|| SendWindow::new(start)),
+            receives: receives.then(|| ReceiveWindow::new(start)),
         })
     }
 
     /// This end begins to send a stream.
-    pub(crate) fn begin_sending(&mut self) {
-        self.sends
-            .get_or_insert_with(|| SendWindow::new(Credit::STREAM_START));
+    pub(crate) fn begin_sending(&mut self, start: Credit) {
+        self.sends.get_or_insert_with(|| SendWindow::new(start));
     }
 
     /// This end's stream is complete.
@@ -39,6 +46,20 @@ impl Streams {
     /// Whether this end's stream is open; and whether it may send another item now.
     pub(crate) fn sending(&self) -> Option<bool> {
         self.sends.as_ref().map(SendWindow::is_open)
+    }
+
+    /// Whether items of the other end's stream may come.
+    pub(crate) fn is_receiving(&self) -> bool {
+        self.receives.is_some()
+    }
+
+    /// How many items each end may send.
+    #[cfg(test)]
+    pub(super) fn windows(&self) -> Windows {
+        Windows {
+            sends: self.sends.as_ref().map(SendWindow::items),
+            receives: self.receives.as_ref().map(ReceiveWindow::items),
+        }
     }
 
     /// An item was sent.
@@ -60,6 +81,13 @@ impl Streams {
     /// An item has come. `None` where no stream is open; `false` where there was no credit for it.
     pub(crate) fn accept(&mut self, payload_len: u32) -> Option<bool> {
         Some(self.receives.as_mut()?.accept(payload_len))
+    }
+
+    /// Whether what has come took the last of the credit.
+    pub(crate) fn is_used_up(&self) -> bool {
+        self.receives
+            .as_ref()
+            .is_some_and(ReceiveWindow::is_used_up)
     }
 
     /// An item has been taken. Returns what to grant for it, once that is worth a frame.

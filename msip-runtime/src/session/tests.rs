@@ -1,6 +1,7 @@
 //! Two sessions that are driven against each other in memory, with time as a number.
 
 mod beside;
+mod streams;
 
 use std::{collections::BTreeMap, time::Duration};
 
@@ -35,6 +36,7 @@ fn config(side: Side) -> Config {
         session_deliveries: 10_000,
         buffer_disconnected: 0,
         window: Credit::CONNECTION_START,
+        stream_window: Credit::STREAM_START,
     }
 }
 
@@ -1025,158 +1027,4 @@ fn any_chunking_makes_the_same_conversation() {
     assert_eq!(bytewise.server.heard, whole.server.heard);
     assert_eq!(bytewise.client.outcomes, whole.client.outcomes);
     assert_eq!(bytewise.client.outcomes.len(), 8);
-}
-
-// Streams.
-
-/// A pair in which the client has opened a call of this shape; its place at either end.
-fn streaming(request_stream: bool, response_stream: bool) -> (Pair, super::End, super::End) {
-    let mut pair = Pair::open();
-    let shape = Shape {
-        request_stream,
-        response_stream,
-    };
-    let slot = pair
-        .client
-        .session
-        .call(&opener(REQUEST), shape, 1, Duration::MAX, text(""))
-        .expect("room");
-    pair.exchange();
-    let incoming = pair.server.waiting.pop().expect("the call has come");
-    assert_eq!(incoming.is_stream, request_stream);
-    let ReplyTo::Call(served) = incoming.reply else {
-        panic!("{incoming:?}");
-    };
-    pair.client.told.clear();
-    pair.server.told.clear();
-    (pair, super::End::Caller(slot), super::End::Callee(served))
-}
-
-fn send_items(session: &mut Session, end: super::End, body: &str) -> usize {
-    let mut sent = 0;
-    while session.send_item(end, ANSWER, false, text(body)) == Ok(()) {
-        sent += 1;
-        assert!(sent < 1000, "no window");
-    }
-    assert_eq!(
-        session.send_item(end, ANSWER, false, text(body)),
-        Err(Blocked::NoRoom)
-    );
-    sent
-}
-
-#[test]
-fn a_stream_goes_as_far_as_its_credit_and_on_as_items_are_taken() {
-    let (mut pair, caller, callee) = streaming(false, true);
-    let super::End::Callee(served) = callee else {
-        unreachable!()
-    };
-    pair.server.session.begin_answers(served);
-    assert_eq!(send_items(&mut pair.server.session, callee, "a"), 16);
-    pair.exchange();
-    assert_eq!(pair.client.told, ["item a"; 16]);
-    for _ in 0..8 {
-        pair.client.session.taken(caller, 1);
-    }
-    pair.exchange();
-    assert_eq!(send_items(&mut pair.server.session, callee, "b"), 8);
-    // While any credit is left one item may exceed it.
-    let large = "x".repeat(200 * 1024);
-    for _ in 0..16 {
-        pair.client.session.taken(caller, 1);
-    }
-    pair.exchange();
-    assert_eq!(send_items(&mut pair.server.session, callee, &large), 2);
-    pair.server
-        .session
-        .reply(served, Reply::<fn(&mut Vec<u8>)>::End);
-    pair.exchange();
-    assert_eq!(pair.client.outcomes[&1], ["answer "]);
-    assert_eq!(
-        pair.server
-            .session
-            .send_item(callee, ANSWER, false, text("late")),
-        Err(Blocked::Closing)
-    );
-    for (name, end) in pair.ends() {
-        assert_eq!(end.session.open_exchanges(), 0, "{name}");
-    }
-}
-
-#[test]
-fn a_request_stream_ends_once_and_with_its_answer() {
-    let (mut pair, caller, callee) = streaming(true, false);
-    let (super::End::Caller(slot), super::End::Callee(served)) = (caller, callee) else {
-        unreachable!()
-    };
-    for text_ in ["1", "2"] {
-        pair.client
-            .session
-            .send_item(caller, REQUEST, false, text(text_))
-            .expect("credit");
-    }
-    pair.client.session.end_requests(slot);
-    pair.client.session.end_requests(slot);
-    pair.exchange();
-    assert_eq!(
-        pair.server.told,
-        ["request 1", "request 2", "end of requests"]
-    );
-    assert_eq!(
-        pair.client
-            .session
-            .send_item(caller, REQUEST, false, text("3")),
-        Err(Blocked::Closing)
-    );
-    pair.server.session.reply(served, answer("sum"));
-    pair.exchange();
-    assert_eq!(pair.client.outcomes[&1], ["answer sum"]);
-}
-
-#[test]
-fn a_call_that_is_forgotten_is_cancelled_or_never_sent() {
-    let (mut pair, caller, callee) = streaming(false, true);
-    let (super::End::Caller(slot), super::End::Callee(served)) = (caller, callee) else {
-        unreachable!()
-    };
-    pair.server.session.begin_answers(served);
-    assert_eq!(send_items(&mut pair.server.session, callee, "a"), 16);
-    pair.client.session.forget(slot);
-    pair.exchange();
-    assert_eq!(pair.server.told, ["cancelled"]);
-    assert!(
-        pair.client.told.is_empty(),
-        "items of a call that is forgotten"
-    );
-    assert_eq!(
-        pair.server.session.open_exchanges(),
-        1,
-        "it counts until its handler has ended"
-    );
-    pair.server.session.reply(served, answer("too late"));
-    assert!(!pair.server.session.has_transmit(), "nobody waits for it");
-    assert_eq!(pair.server.session.open_exchanges(), 0);
-    // One that is queued still is taken back.
-    let slot = pair.client.call(2, at(60)).expect("room");
-    pair.client.session.forget(slot);
-    assert!(pair.client.transmit().is_empty());
-}
-
-#[test]
-fn an_item_beyond_the_credit_is_a_fault() {
-    let (mut pair, _, callee) = streaming(false, true);
-    let super::End::Callee(served) = callee else {
-        unreachable!()
-    };
-    pair.server.session.begin_answers(served);
-    send_items(&mut pair.server.session, callee, "a");
-    let sent = pair.server.transmit();
-    let first = frames(&sent)[0].clone();
-    pair.client.receive(&sent, at(0)).expect("no fault");
-    let fault = pair
-        .client
-        .session
-        .handle_frame(first, at(0))
-        .expect_err("one too many");
-    assert_eq!(fault.code, Code::ResourceExhausted);
 }

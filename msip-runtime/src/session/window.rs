@@ -94,12 +94,17 @@ impl ReceiveWindow {
     /// A message has come. `false` where the other side had no credit for it.
     #[must_use]
     pub(crate) fn accept(&mut self, payload_len: u32) -> bool {
-        if self.items <= 0 || self.bytes <= 0 {
+        if self.is_used_up() {
             return false;
         }
         self.items -= 1;
         self.bytes -= i64::from(payload_len);
         true
+    }
+
+    /// Whether the other side may send nothing more.
+    pub(super) fn is_used_up(&self) -> bool {
+        self.items <= 0 || self.bytes <= 0
     }
 
     /// How many messages the other side may send.

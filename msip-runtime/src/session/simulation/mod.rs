@@ -3,10 +3,12 @@
 //! Time is a number. After every step the promises are checked, and once the faults stop, everything must settle
 //! within 60 seconds. `MSIP_SIMULATION_SEED=<number>` runs one seed again, and prints what happened.
 
+mod flows;
 mod node;
 mod pipe;
 mod random;
 mod rules;
+mod streams;
 mod world;
 
 use std::{
@@ -20,6 +22,12 @@ use world::World;
 
 /// How many calls each side has open, at most.
 const MAX_CALLS: u32 = 12;
+
+/// What each stream begins with.
+const STREAM_WINDOW: Credit = Credit {
+    items: 4,
+    bytes: 600,
+};
 
 /// How many seeds are the same in every run, and how many are drawn anew.
 const FIXED: u64 = 2000;
@@ -43,6 +51,7 @@ fn config(side: Side, buffer_disconnected: usize) -> Config {
             items: 12,
             bytes: 16 * 1024,
         },
+        stream_window: STREAM_WINDOW,
     }
 }
 

@@ -12,16 +12,18 @@ use super::{
     },
     random::Random,
     rules::{Rules, Spoken},
+    streams::{Streams, shape_of},
 };
 use crate::{
     MsgKind, Status,
-    wire::{Decoder, Hello, MsgId, SECRET_LEN, SessionId, Side, Welcome},
+    wire::{Decoder, Flags, FrameType, Header, Hello, MsgId, SECRET_LEN, SessionId, Side, Welcome},
 };
 
 /// The member that each kind of exchange is.
 pub(super) const NOTE: u16 = 1;
 pub(super) const DELIVERY: u16 = 2;
 pub(super) const CALL: u16 = 3;
+pub(super) const STREAM: u16 = 4;
 
 /// How many keys the states have.
 const KEYS: u64 = 4;
@@ -41,6 +43,19 @@ struct Queued {
     generation: u64,
     connection: u64,
 }
+
+/// What a handler asks the other side before it goes on. Handlers of the server alone do: two that ask each other would
+/// wait for each other.
+#[derive(Debug, Clone, Copy)]
+enum Asks {
+    /// As soon as there is room.
+    Soon,
+    /// It has, and waits for the answer.
+    Waits(Token),
+}
+
+/// One message in so many has a handler that asks.
+const ASKING: u64 = 9;
 
 /// A call whose handler runs.
 #[derive(Debug)]
@@ -89,6 +104,9 @@ pub(super) struct Node {
     /// The message that is being handled, and until when.
     handling: Option<(Queued, Duration)>,
     running: Vec<Running>,
+    streams: Streams,
+    /// What the handler that runs asks the other side.
+    asks: Option<Asks>,
     /// Calls that were cancelled before their handlers began.
     cancelled: Vec<ServedSlot>,
     /// It does not read before this.
@@ -115,6 +133,8 @@ impl Node {
             queue: VecDeque::new(),
             handling: None,
             running: Vec::new(),
+            streams: Streams::default(),
+            asks: None,
             cancelled: Vec::new(),
             reads_at: Duration::ZERO,
             connects_at: Duration::ZERO,
@@ -129,8 +149,8 @@ impl Node {
         };
         let number = self.next_number;
         let urgent = random.once_in(4);
-        let variant = [NOTE, DELIVERY, DELIVERY, CALL][random.below(4) as usize];
-        let kind = if variant == CALL {
+        let variant = [NOTE, DELIVERY, DELIVERY, CALL, STREAM][random.below(5) as usize];
+        let kind = if matches!(variant, CALL | STREAM) {
             MsgKind::Command
         } else {
             let kinds = [MsgKind::Event, MsgKind::Event, MsgKind::State, MsgKind::Log];
@@ -166,7 +186,8 @@ impl Node {
         let sent: Result<Slot, Blocked> = match variant {
             NOTE => session.send(&opener, encode).map(|()| 0),
             DELIVERY => session.deliver(&opener, token, deadline, encode),
-            _ => session.call(&opener, Shape::UNARY, token, deadline, encode),
+            CALL => session.call(&opener, Shape::UNARY, token, deadline, encode),
+            _ => session.call(&opener, shape_of(number), token, deadline, encode),
         };
         let sent = match sent {
             Err(Blocked::NoRoom) if may_be_shelved(kind) => {
@@ -204,6 +225,72 @@ impl Node {
                 },
             );
         }
+        if variant == STREAM {
+            self.streams.begin(token, number, slot);
+        }
+    }
+
+    /// Whether a handler waits for the other side.
+    pub(super) fn is_asking(&self) -> bool {
+        match self.asks {
+            Some(Asks::Waits(token)) => self.waiters.contains_key(&token),
+            Some(Asks::Soon) => true,
+            None => false,
+        }
+    }
+
+    /// Lets the handler ask, where there is room.
+    fn ask(&mut self, now: Duration, rules: &mut Rules) {
+        let (Some(Asks::Soon), Some(session)) = (self.asks, self.session.as_mut()) else {
+            return;
+        };
+        let (number, token) = (self.next_number, self.next_token);
+        let opener = Opener {
+            variant: CALL,
+            kind: MsgKind::Command,
+            urgent: false,
+            compressed: false,
+            deadline_ms: None,
+            metadata: &[],
+        };
+        let encode = |buffer: &mut Vec<u8>| buffer.extend_from_slice(&number.to_be_bytes());
+        let deadline = now + Duration::from_secs(100_000);
+        let Ok(slot) = session.call(&opener, Shape::UNARY, token, deadline, encode) else {
+            return;
+        };
+        self.next_number += 1;
+        self.next_token += 1;
+        let (variant, connection) = (CALL, (self.generation, session.connection()));
+        let spoken = Spoken {
+            variant,
+            urgent: false,
+            kind: MsgKind::Command,
+            key: None,
+            connection,
+        };
+        rules.said(self.side, number, spoken);
+        self.waiters.insert(
+            token,
+            Waiter {
+                number,
+                variant,
+                slot,
+            },
+        );
+        self.asks = Some(Asks::Waits(token));
+    }
+
+    /// Lets the streams of this side go on.
+    pub(super) fn stream(
+        &mut self,
+        now: Duration,
+        random: &mut Random,
+        rules: &mut Rules,
+    ) -> Result<(), String> {
+        match self.session.as_mut() {
+            Some(session) => self.streams.go_on(self.side, session, now, random, rules),
+            None => Ok(()),
+        }
     }
 
     /// Sends what waits for room, but for what is left to so many others, and tells those whose messages made room.
@@ -237,7 +324,8 @@ impl Node {
                 self.side
             ));
         };
-        rules.outcome(self.side, waiter, outcome)
+        rules.outcome(self.side, waiter, outcome)?;
+        self.streams.complete(self.side, token, outcome, rules)
     }
 
     pub(super) fn lose(&mut self, lost: &[Lost], rules: &mut Rules) -> Result<(), String> {
@@ -254,6 +342,7 @@ impl Node {
         };
         self.running.clear();
         self.cancelled.clear();
+        self.streams.end_session();
         self.lose(&lost, rules)?;
         match self.waiters.first_key_value() {
             Some((token, waiter)) => Err(format!(
@@ -273,6 +362,8 @@ impl Node {
         self.queue.clear();
         self.handling = None;
         self.running.clear();
+        self.streams.clear();
+        self.asks = None;
         self.cancelled.clear();
         // Pings have tokens too, in a driver; here nobody sends any.
     }
@@ -309,6 +400,7 @@ impl Node {
         };
         let (token, waiter) = (*token, *waiter);
         self.waiters.remove(&token);
+        self.streams.forget(token);
         session.forget(waiter.slot);
         rules.given_up(self.side, waiter.number);
     }
@@ -322,7 +414,7 @@ impl Node {
         for slot in slots {
             let is_it =
                 |running: &Running| running.slot == *slot && running.generation == generation;
-            if self.running.iter().any(is_it) {
+            if self.streams.cancel(*slot) == Some(true) || self.running.iter().any(is_it) {
                 self.running.retain(|running| !is_it(running));
                 let status = Status::internal("dropped");
                 session.reply(*slot, Reply::<fn(&mut Vec<u8>)>::Error(&status));
@@ -358,6 +450,7 @@ impl Node {
                 return Ok(());
             };
             session.received(now);
+            let before = (session.ignored(), session.send_window.items());
             let Some(frame) = attached
                 .decoder
                 .decode()
@@ -365,17 +458,43 @@ impl Node {
             else {
                 return Ok(());
             };
+            let may_be_late = is_part(&frame.header);
             let event = session
                 .handle_frame(frame, now)
                 .map_err(|fault| format!("{:?} finds a fault: {fault}", self.side))?;
+            // What belongs to nothing is counted, and brings nobody credit.
+            let is_for_one = may_be_late && event.is_none();
+            if is_for_one
+                && (session.ignored(), session.send_window.items()) != (before.0 + 1, before.1)
+            {
+                return Err(format!("{:?}: a late frame, and not counted", self.side));
+            }
             match event {
-                None | Some(Event::Room) => {}
+                None | Some(Event::Room | Event::StreamRoom) => {}
+                Some(Event::Item { token, item }) => {
+                    self.streams.answer(self.side, token, &item, rules)?;
+                }
+                Some(Event::RequestItem {
+                    slot,
+                    item,
+                    is_last,
+                }) => {
+                    let item = item.as_ref();
+                    self.streams
+                        .request(self.side, slot, item, is_last, rules)?;
+                }
                 Some(Event::Cancelled(slot)) => self.cancel(&[slot]),
                 Some(Event::Answered { token, outcome }) => {
                     self.complete(token, &outcome, rules)?;
                 }
                 Some(Event::Incoming(incoming)) => {
                     let connection = session.connection();
+                    if let ReplyTo::Call(slot) = incoming.reply
+                        && incoming.variant == STREAM
+                    {
+                        let number = number_of(&incoming);
+                        self.streams.incoming(slot, number, &incoming);
+                    }
                     self.queue.push_back(Queued {
                         incoming,
                         generation: self.generation,
@@ -416,10 +535,12 @@ impl Node {
     ) -> Result<(), String> {
         loop {
             if let Some((queued, until)) = self.handling.take() {
-                if now < until {
+                self.ask(now, rules);
+                if now < until || self.is_asking() {
                     self.handling = Some((queued, until));
                     break;
                 }
+                self.asks = None;
                 self.handled(&queued, rules);
             }
             let Some(queued) = self.queue.pop_front() else {
@@ -440,6 +561,12 @@ impl Node {
                         continue;
                     }
                     rules.handling(self.side, number)?;
+                    if queued.incoming.variant == STREAM {
+                        if let Some(session) = self.session.as_mut() {
+                            self.streams.serve(slot, session);
+                        }
+                        continue;
+                    }
                     let time = if random.once_in(2) {
                         0
                     } else {
@@ -459,6 +586,9 @@ impl Node {
                     } else {
                         0
                     };
+                    if self.side == Side::Accepting && number.is_multiple_of(ASKING) {
+                        self.asks = Some(Asks::Soon);
+                    }
                     self.handling = Some((queued, now + Duration::from_millis(time)));
                 }
             }
@@ -536,6 +666,7 @@ impl Node {
             && self.queue.is_empty()
             && self.handling.is_none()
             && self.running.is_empty()
+            && self.streams.is_empty()
             && self.session.as_ref().is_some_and(|session| {
                 session.is_open() && !session.has_transmit() && !session.is_waiting()
             })
@@ -691,4 +822,14 @@ fn number_of(incoming: &Incoming) -> u64 {
         .body
         .first_chunk()
         .map_or(0, |bytes| u64::from_be_bytes(*bytes))
+}
+
+/// Whether a frame is a later part of an exchange: it may come when that has ended.
+fn is_part(header: &Header) -> bool {
+    match header.frame_type {
+        FrameType::Publish | FrameType::Event => header.flags.contains(Flags::ITEM),
+        FrameType::Ack | FrameType::Error | FrameType::Cancel => true,
+        FrameType::Credit => !header.msg_id.is_connection(),
+        _ => false,
+    }
 }

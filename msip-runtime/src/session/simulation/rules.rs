@@ -4,7 +4,9 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 
 use super::{
     super::Outcome,
-    node::{DELIVERY, Waiter, fails},
+    flows::Flows,
+    node::{DELIVERY, STREAM, Waiter, fails},
+    streams::shape_of,
 };
 use crate::{
     MsgKind,
@@ -82,6 +84,8 @@ impl Last {
 pub(super) struct Rules {
     client: Said,
     server: Said,
+    /// What becomes of streams.
+    pub(super) flows: Flows,
     pub(super) trace: Vec<(u8, u64)>,
 }
 
@@ -248,7 +252,10 @@ impl Rules {
                 if !handled || fails(number) {
                     return wrong("answered, and not handled well");
                 }
-                if variant != DELIVERY && body[..] != number.to_be_bytes() {
+                // A delivery has no answer, and that of a stream is its end.
+                let is_bare =
+                    variant == DELIVERY || variant == STREAM && shape_of(number).response_stream;
+                if !is_bare && body[..] != number.to_be_bytes() || is_bare && !body.is_empty() {
                     return wrong("another's answer");
                 }
                 Ok(())

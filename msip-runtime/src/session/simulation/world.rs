@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use super::{
-    super::Event,
-    config,
+    super::{Event, sabotage::Sabotage},
+    STREAM_WINDOW, config,
     node::{Attached, Node},
     pipe::Pipe,
     random::Random,
@@ -80,9 +80,10 @@ impl World {
                     self.client.waiters, self.server.waiters
                 ));
             }
-            self.now += Duration::from_millis(10);
+            self.now += Duration::from_millis(25);
             self.step()?;
         }
+        self.check_tables()?;
         self.check_balance()?;
         Ok(self.rules.trace)
     }
@@ -218,6 +219,7 @@ impl World {
                 Side::Accepting => &mut self.server,
             };
             node.handle_messages(now, random, rules)?;
+            node.stream(now, random, rules)?;
             // In a driver, those are who wait for room.
             let others = if now < TROUBLE { random.below(4) } else { 0 };
             node.go_on(others as usize, rules)?;
@@ -334,7 +336,9 @@ impl World {
             let Some(index) = node.attached.as_ref().map(|attached| attached.index) else {
                 return Ok(());
             };
-            if now < node.reads_at || node.session.as_ref().is_some_and(Session::is_over_queue) {
+            let is_stuck = node.is_asking() && Sabotage::StopReading.is_on();
+            let is_over = node.session.as_ref().is_some_and(Session::is_over_queue);
+            if now < node.reads_at || is_over || is_stuck {
                 return Ok(());
             }
             let Some(connection) = self.connections.get_mut(index) else {
@@ -408,6 +412,35 @@ impl World {
             return Err(format!(
                 "{side:?} has credit for {may_send}, and has granted {may_come}"
             ));
+        }
+        let window = i64::from(STREAM_WINDOW.items);
+        let streams = session.opened.stream_windows();
+        for streams in streams.chain(session.served.stream_windows()) {
+            let mut items = [streams.sends, streams.receives].into_iter().flatten();
+            if items.any(|items| !(0..=window).contains(&items)) {
+                return Err(format!("{side:?} has a stream with credit for {streams:?}"));
+            }
+        }
+        if session.strays > 0 {
+            return Err(format!("{side:?} got frames that count against the other"));
+        }
+        Ok(())
+    }
+
+    /// Once all is quiet, no table holds anything.
+    fn check_tables(&self) -> Result<(), String> {
+        for node in [&self.client, &self.server] {
+            let Some(session) = &node.session else {
+                continue;
+            };
+            let (opened, served) = (session.opened.len(), session.served.len());
+            let streaming = session.served.streaming_count();
+            if !session.opened.is_idle() || !session.served.is_idle() || streaming > 0 {
+                return Err(format!(
+                    "{:?} has {opened} exchanges open and serves {served}, {streaming} as streams",
+                    node.side
+                ));
+            }
         }
         Ok(())
     }
