@@ -191,7 +191,8 @@ impl Session {
             ));
         }
         let is_call = wants_answer && !id.is_delivery();
-        if !is_call && !self.receive_window.accept(payload_len) {
+        let urgent = flags.contains(Flags::URGENT);
+        if !is_call && !self.receive_window.accept(payload_len, urgent) {
             return Err(Fault::exhausted(
                 id,
                 "a message beyond the credit that was granted",
@@ -219,7 +220,6 @@ impl Session {
                 return Ok(None);
             }
         };
-        let urgent = flags.contains(Flags::URGENT);
         let is_stream = is_call && flags.contains(Flags::MORE);
         let reply = if is_call {
             if self.said_close {

@@ -80,7 +80,8 @@ impl Streams {
 
     /// An item has come. `None` where no stream is open; `false` where there was no credit for it.
     pub(crate) fn accept(&mut self, payload_len: u32) -> Option<bool> {
-        Some(self.receives.as_mut()?.accept(payload_len))
+        // All of its frames have one priority.
+        Some(self.receives.as_mut()?.accept(payload_len, false))
     }
 
     /// Whether what has come took the last of the credit.

@@ -590,6 +590,27 @@ fn both_windows_empty_do_not_hold_up_calls() {
 }
 
 #[test]
+fn a_message_that_exceeds_the_window_may_overtake_one_within_it() {
+    let mut pair = Pair::open();
+    for (_, end) in pair.ends() {
+        end.send("small").expect("there is room");
+        let urgent = Opener {
+            urgent: true,
+            ..opener(NOTE)
+        };
+        let large = "x".repeat(1 << 20);
+        let sent = end.session.send(&urgent, text(&large));
+        assert_eq!(sent, Ok(()));
+        assert_eq!(end.send("more"), Err(Blocked::NoRoom));
+    }
+    pair.exchange();
+    for (name, end) in pair.ends() {
+        assert_eq!(end.heard.len(), 2, "{name}");
+        assert_eq!(end.heard[1], "small", "{name}: it was overtaken");
+    }
+}
+
+#[test]
 fn a_message_without_credit_is_a_fault() {
     let mut pair = Pair::open();
     while pair.client.send("x").is_ok() {}

@@ -66,6 +66,8 @@ pub(crate) struct ReceiveWindow {
     bytes: i64,
     owed_items: u32,
     owed_bytes: u32,
+    /// The largest message so far of each priority, urgent last.
+    largest: [u32; 2],
 }
 
 impl ReceiveWindow {
@@ -79,6 +81,7 @@ impl ReceiveWindow {
             bytes: i64::from(start.bytes),
             owed_items: 0,
             owed_bytes: 0,
+            largest: [0; 2],
         }
     }
 
@@ -92,11 +95,21 @@ impl ReceiveWindow {
     }
 
     /// A message has come. `false` where the other side had no credit for it.
+    ///
+    /// The last message of a window may exceed its bytes, and may overtake those of the other priority that were sent
+    /// before it: these are no faults, though they come when nothing is left.
     #[must_use]
-    pub(crate) fn accept(&mut self, payload_len: u32) -> bool {
-        if self.is_used_up() {
+    pub(crate) fn accept(&mut self, payload_len: u32, urgent: bool) -> bool {
+        let [normal_largest, urgent_largest] = &mut self.largest;
+        let (own, others) = if urgent {
+            (urgent_largest, normal_largest)
+        } else {
+            (normal_largest, urgent_largest)
+        };
+        if self.items <= 0 || self.bytes + i64::from(*others) <= 0 {
             return false;
         }
+        *own = payload_len.max(*own);
         self.items -= 1;
         self.bytes -= i64::from(payload_len);
         true
@@ -184,7 +197,7 @@ mod tests {
             let sent = std::iter::from_fn(|| {
                 sender.is_open().then(|| {
                     sender.spend(1);
-                    assert!(receiver.accept(1));
+                    assert!(receiver.accept(1, false));
                 })
             });
             under_way.push(sent.count());
@@ -205,10 +218,47 @@ mod tests {
     }
 
     #[test]
+    fn what_was_sent_in_turn_may_come_in_another() {
+        // What a sender with 100 bytes may send, urgent or not: the last one exceeds them.
+        let sent = [(60, false), (20, true), (10, false), (500, true)];
+        let mut sender = SendWindow::new(START);
+        for (len, _) in sent {
+            assert!(sender.is_open());
+            sender.spend(len);
+        }
+        let by_priority = |first: bool| {
+            let is_first = move |urgent: &bool| *urgent == first;
+            let (mut early, mut late) = (Vec::new(), Vec::new());
+            for (len, urgent) in sent {
+                let lane = if is_first(&urgent) {
+                    &mut early
+                } else {
+                    &mut late
+                };
+                lane.push((u32::try_from(len).unwrap(), urgent));
+            }
+            [early, late].concat()
+        };
+        for order in [by_priority(true), by_priority(false)] {
+            let mut receiver = ReceiveWindow::new(START);
+            for (len, urgent) in order {
+                assert!(receiver.accept(len, urgent), "{len}");
+            }
+            assert!(!receiver.accept(1, true), "there were four items");
+        }
+        let mut receiver = ReceiveWindow::new(START);
+        assert!(receiver.accept(500, true));
+        assert!(
+            !receiver.accept(1, true),
+            "which cannot have overtaken itself"
+        );
+    }
+
+    #[test]
     fn a_window_that_is_not_used_up_stays() {
         let mut receiver = ReceiveWindow::growing(START, 4);
         for _ in 0..100 {
-            assert!(receiver.accept(1));
+            assert!(receiver.accept(1, false));
             let _ = receiver.consume(Credit { items: 1, bytes: 1 });
         }
         assert_eq!(receiver.size, START.items);
@@ -220,9 +270,9 @@ mod tests {
         for round in 0..1000_u32 {
             while sender.is_open() {
                 sender.spend(40);
-                assert!(receiver.accept(40), "round {round}");
+                assert!(receiver.accept(40, false), "round {round}");
             }
-            assert!(!receiver.accept(40), "an overrun is noticed");
+            assert!(!receiver.accept(40, false), "an overrun is noticed");
             let granted = std::iter::from_fn(|| {
                 Some(receiver.consume(Credit {
                     items: 1,
