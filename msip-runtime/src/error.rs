@@ -194,12 +194,66 @@ pub enum ConnectError {
         /// The rule that it broke.
         rule: String,
     },
+    /// The service has several addresses, and none of them could be connected to.
+    #[error("none of {} addresses could be connected to: {}", failures.len(), in_one_line(failures))]
+    NoAddress {
+        /// What each of them came to, in the order in which they were tried.
+        failures: Vec<ConnectError>,
+    },
     /// The client was closed meanwhile.
     #[error("closed before it was connected")]
     Closed,
 }
 
+/// Errors with their causes.
+fn in_one_line(failures: &[ConnectError]) -> String {
+    let texts: Vec<String> = failures
+        .iter()
+        .map(|failure| WithCauses(failure).to_string())
+        .collect();
+    texts.join("; ")
+}
+
+/// An error with its causes, in one line.
+pub(crate) struct WithCauses<'a>(pub(crate) &'a dyn std::error::Error);
+
+impl std::fmt::Display for WithCauses<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}", self.0)?;
+        let mut cause = self.0.source();
+        while let Some(error) = cause {
+            write!(f, ": {error}")?;
+            cause = error.source();
+        }
+        Ok(())
+    }
+}
+
 impl ConnectError {
+    /// What came of trying every address.
+    pub(crate) fn of_addresses(mut failures: Vec<Self>) -> Self {
+        match failures.pop() {
+            Some(only) if failures.is_empty() => only,
+            Some(last) => {
+                failures.push(last);
+                Self::NoAddress { failures }
+            }
+            // Nothing was tried at all.
+            None => Self::Closed,
+        }
+    }
+
+    /// Whether any server has refused with this code.
+    pub(crate) fn is_refused_with(&self, code: Code) -> bool {
+        match self {
+            Self::Refused { status, .. } => status.code() == code,
+            Self::NoAddress { failures } => {
+                failures.iter().any(|failure| failure.is_refused_with(code))
+            }
+            _ => false,
+        }
+    }
+
     pub(crate) fn transport(url: impl ToString, source: io::Error) -> Self {
         Self::Transport {
             url: url.to_string(),

@@ -41,7 +41,8 @@ pub use body::{BodyError, Codec, Compression};
 pub use bytes;
 pub use call::Call;
 pub use client::{
-    Client, ClientBuilder, ConnectionInfo, ConnectionState, LostExchange, Reconnect, SessionLost,
+    AddressOrder, Client, ClientBuilder, ConnectionInfo, ConnectionState, LostExchange, Reconnect,
+    SessionLost,
 };
 pub use describe::proto_text;
 pub use dropped::Dropped;

@@ -6,6 +6,7 @@ use thiserror::Error;
 
 use crate::{
     body::{Choice, Codec, Compression},
+    client::AddressOrder,
     session::Config,
     wire::{Credit, DEFAULT_MAX_BODY, Limits, Side},
 };
@@ -66,6 +67,9 @@ macro_rules! with_settings {
                 compress: Compression = Compression::None, Compression::None..=Compression::Lz4;
                 /// How long one attempt to reach the server may take before its handshake begins. Default 10 s; 10 ms to 10 min.
                 connect_timeout: Duration = Duration::from_secs(10), Duration::from_millis(10)..=Duration::from_secs(600);
+                /// In which order the addresses of the service are tried, where the URL has several (`?address_order=random`).
+                /// A client that has lost its connection begins with the address where its session is. Default: as listed.
+                address_order: AddressOrder = AddressOrder::Listed, AddressOrder::Listed..=AddressOrder::Random;
                 /// The longest wait before the first attempt to connect again; it doubles with each. The wait is drawn
                 /// evenly between nothing and this. Default 50 ms; 1 ms to 1 h.
                 reconnect_min: Duration = Duration::from_millis(50), Duration::from_millis(1)..=Duration::from_secs(3600);
@@ -221,6 +225,18 @@ impl Value for SchemaRule {
     }
 }
 
+impl Value for AddressOrder {
+    const FORM: &'static str = "`listed` or `random`";
+
+    fn parse(text: &str) -> Option<Self> {
+        match text {
+            "listed" => Some(Self::Listed),
+            "random" => Some(Self::Random),
+            _ => None,
+        }
+    }
+}
+
 impl Value for Codec {
     const FORM: &'static str = "`protobuf`, `json` or `msgpack`";
 
@@ -371,7 +387,7 @@ mod tests {
             (
                 "ping_intervall",
                 "10s",
-                "there is no setting `ping_intervall` here; there are `max_body`, `handshake_timeout`, `ping_interval`, `call_timeout`, `max_calls`, `max_call_bytes`, `outgoing_queue`, `write_timeout`, `drain_timeout`, `compress_threshold`, `session_buffer`, `session_deliveries`, `correlation_ids`, `codec`, `compress`, `connect_timeout`, `reconnect_min`, `reconnect_max`, `buffer_disconnected`",
+                "there is no setting `ping_intervall` here; there are `max_body`, `handshake_timeout`, `ping_interval`, `call_timeout`, `max_calls`, `max_call_bytes`, `outgoing_queue`, `write_timeout`, `drain_timeout`, `compress_threshold`, `session_buffer`, `session_deliveries`, `correlation_ids`, `codec`, `compress`, `connect_timeout`, `address_order`, `reconnect_min`, `reconnect_max`, `buffer_disconnected`",
             ),
             (
                 "ping_interval",

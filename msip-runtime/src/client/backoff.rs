@@ -45,6 +45,11 @@ impl Backoff {
         }
     }
 
+    /// A wait of no more than the shortest, which counts for no attempt; `random` is drawn evenly from all numbers.
+    pub(super) fn jitter(&self, random: u32) -> Duration {
+        self.min.mul_f64(f64::from(random) / f64::from(u32::MAX))
+    }
+
     /// The next wait; `random` is drawn evenly from all numbers.
     pub(super) fn next(&mut self, random: u32) -> Duration {
         let longest = self.next;

@@ -2,7 +2,7 @@
 
 use std::{marker::PhantomData, sync::Arc, time::Duration};
 
-use super::{Client, supervisor};
+use super::{AddressOrder, Client, establish::Target, supervisor};
 use crate::{
     Codec, Compression, ConnectError, ConnectWith, Protocol,
     negotiation::Translations,
@@ -113,7 +113,7 @@ impl<P: Protocol, H> ClientBuilder<P, H> {
             settings.apply(&["connection", "client"], setting, value)?;
         }
         settings.check()?;
-        let target = supervisor::Target {
+        let target = Target {
             url,
             settings,
             name,

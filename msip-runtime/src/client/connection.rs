@@ -8,7 +8,7 @@ use std::{
 use tokio::sync::watch;
 
 use super::{Shared as ClientShared, lost::SessionLost};
-use crate::{Codec, Compression, Dropped};
+use crate::{Codec, Compression, Dropped, transport::Address};
 
 /// How a client's connection is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -43,6 +43,7 @@ impl Default for Shared {
 
 #[derive(Debug, Default, Clone)]
 pub(super) struct Welcomed {
+    pub(super) address: Option<Address>,
     pub(super) peer_id: u64,
     pub(super) server_name: String,
     pub(super) server_fingerprint: u64,
@@ -133,6 +134,13 @@ impl<'a> ConnectionInfo<'a> {
     #[must_use]
     pub fn ignored(&self) -> u64 {
         self.shared.link.ignored()
+    }
+
+    /// The address in use, of those that the client was given: where it is connected, or was last. `None` for a client
+    /// that was never connected, as some in tests.
+    #[must_use]
+    pub fn address(&self) -> Option<Address> {
+        self.welcomed().address
     }
 
     /// The number under which others know this client, as the server chose it.

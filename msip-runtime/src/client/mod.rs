@@ -1,8 +1,10 @@
 //! The connecting side: one connection, kept alive.
 
+mod addresses;
 mod backoff;
 mod builder;
 mod connection;
+mod establish;
 mod lost;
 #[cfg(feature = "testing")]
 mod nowhere;
@@ -12,6 +14,7 @@ use std::{future::Future, marker::PhantomData, sync::Arc, time::Duration};
 
 use tokio::sync::watch;
 
+pub use addresses::AddressOrder;
 pub use backoff::Reconnect;
 pub use builder::ClientBuilder;
 pub use connection::{ConnectionInfo, ConnectionState};
@@ -84,7 +87,7 @@ impl<P: Protocol> Client<P> {
     /// Connects to a server, without a handler: what the server says is ignored, and its calls are answered with
     /// `UNIMPLEMENTED`.
     ///
-    /// The address is `tcp://host:port` or `mem://name`, with settings behind a `?` as in the builder:
+    /// The address is `tcp://host:port`, several of them as in `tcp://a:7400,b:7400`, or `mem://name`, with settings behind a `?` as in the builder:
     /// `tcp://host:port?ping_interval=5s`. Must be called within a tokio runtime.
     ///
     /// # Errors

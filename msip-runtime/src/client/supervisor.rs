@@ -8,57 +8,30 @@ use std::{
 
 use tokio::{
     sync::watch,
-    time::{Instant, sleep, timeout},
+    time::{Instant, sleep},
 };
 use tracing::Instrument as _;
 
 use super::{
     Client, ClientSide, ConnectionState, KeepOpen, Reconnect, Shared,
+    addresses::Addresses,
     backoff::Backoff,
     connection::{self, Welcomed},
+    establish::{Established, Identity, Target, establish},
     lost::{LostExchange, SessionLost},
 };
 use crate::{
-    Code, Compression, ConnectError, ConnectWith, Protocol,
-    body::Encoding,
+    Code, Compression, ConnectError, ConnectWith, DisconnectReason, Protocol,
     call::Serving,
     dispatch::{self, Dispatch as _, Inbox, caught},
-    driver::{Driver, Handlers, HandshakeError, drain, shake_hands, tend},
+    driver::{Driver, Handlers, drain, tend},
+    error::WithCauses,
     link::Link,
-    negotiation::{self, Translations},
-    session::{Agreed, Event, FaultKind, Lost, Session, goes_on},
+    session::{Agreed, Lost, goes_on},
     settings::Settings,
-    transport::{self, ServiceUrl, Stream},
-    wire::{Decoder, Hello, SECRET_LEN, SessionId, Side, Welcome, WelcomeFrame},
+    transport::{Address, Stream},
+    wire::{Decoder, Welcome},
 };
-
-/// How long a client that is behind with its handlers waits before it looks again.
-const BEHIND: Duration = Duration::from_millis(50);
-
-/// Where a client connects to, and how.
-pub(super) struct Target {
-    pub(super) url: ServiceUrl,
-    pub(super) settings: Settings,
-    pub(super) name: String,
-    pub(super) translations: Translations,
-}
-
-/// A session of the client's own choice.
-#[derive(Clone)]
-struct Identity {
-    id: SessionId,
-    secret: [u8; SECRET_LEN],
-}
-
-/// A connection whose handshake is done.
-struct Established {
-    stream: Stream,
-    decoder: Decoder,
-    session: Session,
-    encoding: Encoding,
-    welcome: Box<WelcomeFrame>,
-    identity: Identity,
-}
 
 /// Connects for the first time, and leaves the rest to a task.
 pub(super) async fn start<P, H>(target: Target, handler: Arc<H>) -> Result<Client<P>, ConnectError>
@@ -67,7 +40,9 @@ where
     H: Send + Sync + 'static,
 {
     let link = Arc::new(Link::new(&target.settings));
-    let established = establish::<P>(&target, &link, None).await?;
+    let order = target.settings.address_order;
+    let mut addresses = Addresses::new(&target.url, order, || random().unwrap_or(0));
+    let established = establish::<P>(&target, &mut addresses, &link, None).await?;
     let shared = Arc::new(Shared {
         link,
         state: watch::Sender::new(ConnectionState::Connected),
@@ -83,7 +58,10 @@ where
     });
     let client = Client::<P>::weak(&shared);
     let supervisor = Supervisor {
-        backoff: Backoff::new(&target.settings),
+        route: Route {
+            backoff: Backoff::new(&target.settings),
+            addresses,
+        },
         target,
         side,
         client,
@@ -123,7 +101,31 @@ struct Supervisor<P: Protocol, H> {
     target: Target,
     side: Arc<ClientSide<P, H>>,
     client: Client<P>,
+    route: Route,
+}
+
+/// Where to connect to next, and when.
+#[derive(Debug, Clone)]
+struct Route {
+    addresses: Addresses,
     backoff: Backoff,
+}
+
+impl Route {
+    /// How long to wait after an attempt, or before the first one: thousands of clients may have lost the same server.
+    fn wait(&mut self) -> Duration {
+        self.backoff.next(random().unwrap_or(u32::MAX))
+    }
+
+    /// How long to wait before the first attempt. Where the server has said goodbye and there are others, no longer than
+    /// it takes that not all of its clients come to them at once.
+    fn first_wait(&mut self) -> Duration {
+        if self.addresses.goes_elsewhere() {
+            self.backoff.jitter(random().unwrap_or(u32::MAX))
+        } else {
+            self.wait()
+        }
+    }
 }
 
 impl<P, H> Supervisor<P, H>
@@ -139,16 +141,16 @@ where
         loop {
             let mut next = self.run_session(ready).await;
             if matches!(next, Next::Nothing) && !*stop.borrow() {
-                let mut backoff = self.backoff.clone();
+                let mut route = self.route.clone();
                 tokio::select! {
                     // Dropping a half-made connection loses nothing.
-                    established = self.reconnect(&mut backoff, None) => {
+                    established = self.reconnect(&mut route, None) => {
                         next = established.map_or(Next::Stop, |established| Next::Session(Box::new(established)));
                     }
                     // The sender lives in `shared`, which we hold.
                     _ = stop.wait_for(|stop| *stop) => next = Next::Stop,
                 }
-                self.backoff = backoff;
+                self.route = route;
             }
             let Next::Session(established) = next else {
                 break;
@@ -192,7 +194,10 @@ where
             let ended = driver.end(ending);
             let reason = ended.reason;
             tracing::info!(%reason, is_suspended = ended.is_suspended, "disconnected");
-            self.backoff.connected_for(since.elapsed());
+            self.route.backoff.connected_for(since.elapsed());
+            if is_going_away(&reason) {
+                self.route.addresses.leave();
+            }
             let is_stopped = *shared.stop.borrow();
             if is_stopped {
                 link.close();
@@ -248,20 +253,20 @@ where
         let shared = Arc::clone(&self.client.shared);
         let link = &shared.link;
         let mut stop = shared.stop.subscribe();
-        let mut backoff = self.backoff.clone();
+        let mut route = self.route.clone();
         let reconnecting = async {
             tokio::select! {
-                established = self.reconnect(&mut backoff, Some(identity)) => established,
+                established = self.reconnect(&mut route, Some(identity)) => established,
                 _ = stop.wait_for(|stop| *stop) => None,
             }
         };
         let reconnected = tend(link, handlers, reconnecting).await;
-        self.backoff = backoff;
+        self.route = route;
         match reconnected {
             Some(Some(established)) if is_same_session(&shared, &established.welcome.welcome) => {
                 let welcome = &established.welcome.welcome;
                 link.resume(&agreed(welcome));
-                remember::<P>(&shared, welcome);
+                remember::<P>(&shared, welcome, &established.address);
                 Reconnected::Resumed(established.stream, established.decoder)
             }
             Some(Some(established)) => Reconnected::Other(
@@ -307,25 +312,24 @@ where
     /// Tries until it succeeds, or the handler gives up: to resume a session, or to begin one.
     async fn reconnect(
         &self,
-        backoff: &mut Backoff,
+        route: &mut Route,
         mut identity: Option<&Identity>,
     ) -> Option<Established> {
         let shared = &self.client.shared;
-        // The first attempt waits too: thousands of clients may have lost the same server.
-        let mut wait = backoff.next(random().unwrap_or(u32::MAX));
+        let mut wait = route.first_wait();
         for attempt in 1_u32.. {
             sleep(wait).await;
-            let error = match establish::<P>(&self.target, &shared.link, identity).await {
+            let addresses = &mut route.addresses;
+            let error = match establish::<P>(&self.target, addresses, &shared.link, identity).await
+            {
                 Ok(established) => return Some(established),
                 Err(error) => error,
             };
-            if let ConnectError::Refused { status, .. } = &error
-                && status.code() == Code::Unauthenticated
-            {
+            if error.is_refused_with(Code::Unauthenticated) {
                 // The session is another's by now. What was open in it is told when the next one is there.
                 identity = None;
             }
-            tracing::warn!(attempt, error = %Chain(&error), "cannot connect");
+            tracing::warn!(attempt, error = %WithCauses(&error), "cannot connect");
             shared.state.send_replace(ConnectionState::Reconnecting {
                 failed_attempts: attempt,
             });
@@ -333,15 +337,24 @@ where
             wait = match answer {
                 Ok(Reconnect::Stop) => return None,
                 Ok(Reconnect::After(wait)) => wait,
-                Ok(Reconnect::Backoff) => backoff.next(random().unwrap_or(u32::MAX)),
+                Ok(Reconnect::Backoff) => route.wait(),
                 Err(panic) => {
                     tracing::error!(panic, "on_connect_failure panicked");
-                    backoff.next(random().unwrap_or(u32::MAX))
+                    route.wait()
                 }
             };
         }
         None
     }
+}
+
+/// Whether the server has said that it goes away, and other clients of it go elsewhere too.
+fn is_going_away(reason: &DisconnectReason) -> bool {
+    matches!(reason, DisconnectReason::ClosedByPeer(status) if status.code() == Code::Unavailable)
+}
+
+fn random() -> Option<u32> {
+    getrandom::u32().ok()
 }
 
 /// Whether the server goes on with the session that this client has.
@@ -357,6 +370,7 @@ fn is_same_session(shared: &Shared, welcome: &Welcome) -> bool {
 /// Makes a new session the client's, and says what it learned.
 fn attach<P: Protocol>(shared: &Shared, established: Established) -> Ready {
     let Established {
+        address,
         stream,
         decoder,
         mut session,
@@ -364,7 +378,7 @@ fn attach<P: Protocol>(shared: &Shared, established: Established) -> Ready {
         welcome,
         identity,
     } = established;
-    remember::<P>(shared, &welcome.welcome);
+    remember::<P>(shared, &welcome.welcome, &address);
     if welcome.welcome.session_expiry_ms > 0 {
         session.keep_when_lost();
     }
@@ -390,7 +404,7 @@ fn agreed(welcome: &Welcome) -> Agreed<'_> {
 }
 
 /// Keeps what the handshake told.
-fn remember<P: Protocol>(shared: &Shared, welcome: &Welcome) {
+fn remember<P: Protocol>(shared: &Shared, welcome: &Welcome, address: &Address) {
     if welcome.fingerprint != P::fingerprint() {
         tracing::warn!(
             ours = format_args!("{:016x}", P::fingerprint()),
@@ -399,6 +413,7 @@ fn remember<P: Protocol>(shared: &Shared, welcome: &Welcome) {
         );
     }
     let welcomed = Welcomed {
+        address: Some(address.clone()),
         peer_id: welcome.peer_id,
         server_name: welcome.server_name.clone(),
         server_fingerprint: welcome.fingerprint,
@@ -409,162 +424,4 @@ fn remember<P: Protocol>(shared: &Shared, welcome: &Welcome) {
         .welcomed
         .lock()
         .unwrap_or_else(PoisonError::into_inner) = welcomed;
-}
-
-/// Connects and shakes hands, once: to resume a session, or to begin one.
-async fn establish<P: Protocol>(
-    target: &Target,
-    link: &Link,
-    identity: Option<&Identity>,
-) -> Result<Established, ConnectError> {
-    let Target {
-        url,
-        settings,
-        name,
-        translations,
-    } = target;
-    let is_resuming = identity.is_some();
-    while is_resuming && link.is_behind() {
-        // Another connection brings another window of messages; those that came already are handled first.
-        sleep(BEHIND).await;
-    }
-    let connecting = timeout(settings.connect_timeout, transport::connect(url)).await;
-    let connected = connecting.map_err(|_| ConnectError::TimedOut {
-        url: url.to_string(),
-        timeout: settings.connect_timeout,
-    })?;
-    let mut stream = connected
-        .map_err(|error| ConnectError::transport(url, error))?
-        .stream;
-
-    let identity = match identity {
-        Some(identity) => identity.clone(),
-        None => new_session().map_err(|error| ConnectError::transport(url, error))?,
-    };
-    let id = identity.id;
-    let mut hello = Hello {
-        protocol: P::NAME.to_owned(),
-        fingerprint: P::fingerprint(),
-        keepalive_ms: u32::try_from(settings.ping_interval.as_millis()).unwrap_or(u32::MAX),
-        max_body: u32::try_from(settings.max_body).unwrap_or(u32::MAX),
-        client_name: name.clone(),
-        session_secret: identity.secret.to_vec(),
-        awaited: if is_resuming {
-            link.awaited()
-        } else {
-            Vec::new()
-        },
-        ..Hello::default()
-    };
-    negotiation::offer(&mut hello, settings);
-    let config = settings.session(Side::Connecting);
-    let mut decoder = Decoder::new(config.limits.max_payload());
-    let now = link.now();
-    let again = link
-        .lock()
-        .session()
-        .filter(|_| is_resuming)
-        .map(|session| session.shake_hands_again(id, &hello, now));
-    let mut session = again.unwrap_or_else(|| Session::connecting(config, id, &hello, now));
-    let event = shake_hands(
-        &mut stream,
-        &mut decoder,
-        &mut session,
-        link,
-        settings.handshake_timeout,
-    )
-    .await
-    .map_err(|error| refused(url, settings, error))?;
-    match event {
-        Event::Welcome(welcome) if welcome.session_id != id => Err(ConnectError::Protocol {
-            url: url.to_string(),
-            rule: format!(
-                "the answer to HELLO is for session {}, and {id} was asked for",
-                welcome.session_id
-            ),
-        }),
-        Event::Welcome(welcome) if welcome.welcome.resumed && !is_resuming => {
-            Err(ConnectError::Protocol {
-                url: url.to_string(),
-                rule: format!("resumed session {id}, which is new"),
-            })
-        }
-        Event::Welcome(welcome) => {
-            let encoding = translations
-                .accept::<P>(&welcome.welcome, settings)
-                .map_err(|rule| ConnectError::Protocol {
-                    url: url.to_string(),
-                    rule,
-                })?;
-            Ok(Established {
-                stream,
-                decoder,
-                session,
-                encoding,
-                welcome,
-                identity,
-            })
-        }
-        Event::Refused(text) => Err(ConnectError::Refused {
-            url: url.to_string(),
-            status: text.into(),
-        }),
-        event => Err(ConnectError::Protocol {
-            url: url.to_string(),
-            rule: format!("answered HELLO with {event:?}"),
-        }),
-    }
-}
-
-fn refused(url: &ServiceUrl, settings: &Settings, error: HandshakeError) -> ConnectError {
-    let url = url.to_string();
-    match error {
-        HandshakeError::Io(error) => ConnectError::transport(url, error),
-        HandshakeError::Eof => ConnectError::Protocol {
-            url,
-            rule: "closed the connection instead of answering HELLO".to_owned(),
-        },
-        HandshakeError::TimedOut => ConnectError::TimedOut {
-            url,
-            timeout: settings.handshake_timeout,
-        },
-        HandshakeError::Fault(fault) if fault.kind == FaultKind::MipPeer => {
-            ConnectError::MipPeer { url }
-        }
-        HandshakeError::Fault(fault) => ConnectError::Protocol {
-            url,
-            rule: fault.rule,
-        },
-    }
-}
-
-/// A session's id and secret, both random.
-fn new_session() -> std::io::Result<Identity> {
-    let mut secret = [0; SECRET_LEN];
-    getrandom::fill(&mut secret).map_err(std::io::Error::other)?;
-    loop {
-        // Zero is drawn once in 2^64 times, and is no id.
-        if let Some(id) = SessionId::new(getrandom::u64().map_err(std::io::Error::other)?) {
-            return Ok(Identity { id, secret });
-        }
-    }
-}
-
-fn random() -> Option<u32> {
-    getrandom::u32().ok()
-}
-
-/// An error with its causes, in one line.
-struct Chain<'a>(&'a dyn std::error::Error);
-
-impl std::fmt::Display for Chain<'_> {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{}", self.0)?;
-        let mut cause = self.0.source();
-        while let Some(error) = cause {
-            write!(f, ": {error}")?;
-            cause = error.source();
-        }
-        Ok(())
-    }
 }

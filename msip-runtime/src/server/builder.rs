@@ -109,7 +109,8 @@ impl<P: Protocol> ServerBuilder<P> {
             settings.apply(&["connection", "server"], setting, value)?;
         }
         settings.check()?;
-        if !settings.insecure && !url.address().is_local() {
+        let address = url.only_address()?;
+        if !settings.insecure && !address.is_local() {
             return Err(BindError::Insecure {
                 url: url.to_string(),
             });

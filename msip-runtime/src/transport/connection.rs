@@ -27,7 +27,7 @@ impl Connection {
     }
 }
 
-/// Opens a connection to a service. Where its host has several addresses, they are tried in turn.
+/// Opens a connection to a service. Where it, or its host, has several addresses, they are tried in turn.
 ///
 /// There is no time limit; bring your own.
 ///
@@ -40,7 +40,19 @@ impl Connection {
 ///
 /// Dropping this future closes what is half open.
 pub async fn connect(url: &ServiceUrl) -> io::Result<Connection> {
-    match url.address() {
+    let mut outcome = connect_to(url.address()).await;
+    for address in url.addresses().skip(1) {
+        if outcome.is_ok() {
+            break;
+        }
+        outcome = connect_to(address).await;
+    }
+    outcome
+}
+
+/// Opens a connection to one address of a service.
+pub(crate) async fn connect_to(address: &Address) -> io::Result<Connection> {
+    match address {
         Address::Tcp { host, port } => tcp::connect(host, *port).await,
         Address::Memory { name } => memory::connect(name).await,
     }

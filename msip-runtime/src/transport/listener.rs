@@ -29,8 +29,12 @@ impl Listener {
     /// # Errors
     ///
     /// What the system says: the address is in use or is not of this machine, the host is not known, or another.
+    /// `InvalidInput` where the URL has several addresses.
     pub async fn bind(url: &ServiceUrl) -> io::Result<Self> {
-        let (inner, local) = match url.address() {
+        let address = url
+            .only_address()
+            .map_err(|error| io::Error::new(io::ErrorKind::InvalidInput, error))?;
+        let (inner, local) = match address {
             Address::Tcp { host, port } => {
                 let listener = tcp::bind(host, *port).await?;
                 let local = Address::from(listener.local_addr()?);

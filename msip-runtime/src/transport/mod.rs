@@ -12,6 +12,7 @@ mod tests;
 mod url;
 
 pub use address::{Address, PeerAddress};
+pub(crate) use connection::connect_to;
 pub use connection::{Connection, connect};
 pub use listener::Listener;
 pub use memory::memory_pair;

@@ -14,6 +14,8 @@ const MAX_NAME_LEN: usize = 255;
 
 /// The URL of a service: `tcp://host:port` or `mem://name`, and settings behind a `?`.
 ///
+/// A client may be given several addresses of one service, `tcp://a:4000,b:4000,c:4000`.
+///
 /// The port is never left out. An IPv6 address stands in brackets. `mem://` names a listener of this very
 /// process, for tests.
 ///
@@ -28,13 +30,32 @@ const MAX_NAME_LEN: usize = 255;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ServiceUrl {
     address: Address,
+    others: Vec<Address>,
     settings: Vec<(String, String)>,
 }
 
 impl ServiceUrl {
-    /// Where the service is.
+    /// Where the service is; of several addresses, the first.
     pub fn address(&self) -> &Address {
         &self.address
+    }
+
+    /// Every address of the service, in the order in which they are listed.
+    pub fn addresses(&self) -> impl Iterator<Item = &Address> {
+        std::iter::once(&self.address).chain(&self.others)
+    }
+
+    /// The one address of the service, as a server needs it.
+    ///
+    /// # Errors
+    ///
+    /// [`UrlError::SeveralAddresses`].
+    pub fn only_address(&self) -> Result<&Address, UrlError> {
+        if self.others.is_empty() {
+            return Ok(&self.address);
+        }
+        let count = self.addresses().count();
+        Err(UrlError::SeveralAddresses { count })
     }
 
     /// The settings behind the `?`, names and values unescaped, in their order; no name comes twice.
@@ -74,8 +95,10 @@ impl ServiceUrl {
                 path: format!("/{path}"),
             });
         }
+        let (address, others) = parse_address(place)?;
         Ok(Self {
-            address: parse_address(place)?,
+            address,
+            others,
             settings: parse_settings(query)?,
         })
     }
@@ -85,6 +108,7 @@ impl From<Address> for ServiceUrl {
     fn from(address: Address) -> Self {
         Self {
             address,
+            others: Vec::new(),
             settings: Vec::new(),
         }
     }
@@ -101,6 +125,12 @@ impl FromStr for ServiceUrl {
 impl fmt::Display for ServiceUrl {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.address.fmt(f)?;
+        for other in &self.others {
+            let other = other.to_string();
+            // The scheme stands once.
+            let place = other.split_once("://").map_or("", |(_, place)| place);
+            write!(f, ",{place}")?;
+        }
         let mut between = '?';
         for (name, value) in &self.settings {
             write!(f, "{between}{}={}", encode(name), encode(value))?;
@@ -110,17 +140,12 @@ impl fmt::Display for ServiceUrl {
     }
 }
 
-fn parse_tcp(place: &str) -> Result<Address, UrlError> {
-    // Addresses are split before anything else, so that a list is parsed whole before it is refused.
-    let mut addresses = Vec::new();
-    for part in place.split(',') {
-        addresses.push(parse_host_port(part)?);
-    }
-    let count = addresses.len();
-    match <[Address; 1]>::try_from(addresses) {
-        Ok([address]) => Ok(address),
-        Err(_) => Err(UrlError::SeveralAddresses { count }),
-    }
+fn parse_tcp(place: &str) -> Result<(Address, Vec<Address>), UrlError> {
+    let (first, others) = match place.split_once(',') {
+        Some((first, others)) => (first, others.split(',').map(parse_host_port).collect()),
+        None => (place, Ok(Vec::new())),
+    };
+    Ok((parse_host_port(first)?, others?))
 }
 
 fn parse_host_port(text: &str) -> Result<Address, UrlError> {
@@ -186,14 +211,14 @@ fn is_name(text: &str) -> bool {
             .all(|byte| byte.is_ascii_alphanumeric() || b"-._".contains(&byte))
 }
 
-fn parse_memory(place: &str) -> Result<Address, UrlError> {
+fn parse_memory(place: &str) -> Result<(Address, Vec<Address>), UrlError> {
     let name = decode(place).ok_or_else(|| UrlError::BadEscape {
         text: place.to_owned(),
     })?;
     if name.is_empty() || name.len() > MAX_NAME_LEN || name.chars().any(char::is_control) {
         return Err(UrlError::BadName { name });
     }
-    Ok(Address::Memory { name })
+    Ok((Address::Memory { name }, Vec::new()))
 }
 
 fn parse_settings(query: &str) -> Result<Vec<(String, String)>, UrlError> {
@@ -234,8 +259,8 @@ pub enum UrlError {
         /// The scheme.
         scheme: String,
     },
-    /// Several addresses stand side by side, which only later versions will try in turn.
-    #[error("the URL names {count} addresses: one is supported so far")]
+    /// Several addresses stand side by side, where a server is to listen.
+    #[error("the URL names {count} addresses: a server listens at one")]
     SeveralAddresses {
         /// How many.
         count: usize,
