@@ -40,6 +40,9 @@ pub enum SendError {
     /// It was sent for acknowledgment, and none came: the other side's handler failed, or its fate is unknown.
     #[error("not acknowledged: {0}")]
     NotAcknowledged(#[source] Box<CallError>),
+    /// A middleware of this side does not let it pass.
+    #[error("refused by this side: {0}")]
+    Refused(Status),
     /// What was to go beside the message cannot be sent: a header, an id or a trace context is malformed, or all of it
     /// together is too large.
     #[error("{0}")]
@@ -64,6 +67,7 @@ impl SendError {
             Self::Metadata(MetadataError::TooLarge { .. }) => Code::ResourceExhausted,
             Self::Metadata(_) => Code::InvalidArgument,
             Self::NoTime { .. } => Code::DeadlineExceeded,
+            Self::Refused(status) => status.code(),
             Self::NotAcknowledged(error) => error.code(),
         }
     }

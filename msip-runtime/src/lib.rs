@@ -22,6 +22,7 @@ mod error;
 mod include;
 mod link;
 mod metadata;
+pub mod middleware;
 mod negotiation;
 mod options;
 mod outbound;

@@ -10,8 +10,10 @@ use std::{
 use futures_core::Stream;
 
 use crate::{
-    CallError, CallOptions, Client, Envelope, Outbound, Peer, Protocol, SendError, Streaming,
-    link::{Link, Opening, upload},
+    CallError, CallOptions, Client, Envelope, Outbound, Peer, PeerId, Protocol, SendError,
+    Streaming,
+    link::{Answers, Link, Opening, Sending, upload},
+    middleware::{self, Sender, escort},
     options::NO_OPTIONS,
     with::With,
 };
@@ -35,6 +37,22 @@ trait Linked: Send + Sync {
     fn options(&self) -> &CallOptions {
         &NO_OPTIONS
     }
+
+    /// The client to which it leads, where it is a server's.
+    fn peer(&self) -> Option<PeerId> {
+        None
+    }
+
+    /// What stands around what goes out, if anything does.
+    fn around(&self) -> Option<Sender<'_>> {
+        let link = self.link();
+        Some(Sender {
+            stack: link.outgoing()?,
+            link,
+            options: self.options(),
+            peer: self.peer(),
+        })
+    }
 }
 
 impl<P: Protocol> Linked for Client<P> {
@@ -47,6 +65,10 @@ impl<P: Protocol> Linked for Peer<P> {
     fn link(&self) -> &Arc<Link> {
         Peer::link(self)
     }
+
+    fn peer(&self) -> Option<PeerId> {
+        Some(self.id())
+    }
 }
 
 impl<T: Linked> Linked for With<'_, T> {
@@ -56,6 +78,10 @@ impl<T: Linked> Linked for With<'_, T> {
 
     fn options(&self) -> &CallOptions {
         &self.options
+    }
+
+    fn peer(&self) -> Option<PeerId> {
+        self.target.peer()
     }
 }
 
@@ -67,7 +93,10 @@ macro_rules! outbound {
             }
 
             fn try_send(&self, message: P::$out) -> Result<(), SendError> {
-                self.link().try_send(&message, self.options())
+                match self.around() {
+                    None => self.link().try_send(&message, self.options()),
+                    Some(sender) => middleware::try_send(sender, &message),
+                }
             }
 
             async fn deliver(&self, message: P::$out) -> Result<(), CallError> {
@@ -87,7 +116,10 @@ macro_rules! outbound {
                 variant: u16,
                 requests: impl Stream<Item = P::$out> + Send + 'static,
             ) -> Result<P::$in, CallError> {
-                upload(self.link(), variant, requests, self.options()).await
+                match self.around() {
+                    None => upload(self.link(), variant, requests, self.options()).await,
+                    Some(sender) => Box::pin(middleware::upload(sender, variant, requests)).await,
+                }
             }
 
             async fn exchange(
@@ -109,24 +141,37 @@ outbound! {
 }
 
 async fn send<E: Envelope>(linked: &impl Linked, message: E) -> Result<(), SendError> {
-    linked.link().send(&message, linked.options()).await
+    match linked.around() {
+        None => linked.link().send(&message, linked.options()).await,
+        Some(sender) => Box::pin(middleware::send(sender, &message)).await,
+    }
 }
 
 async fn deliver<E: Envelope>(linked: &impl Linked, message: E) -> Result<(), CallError> {
-    linked.link().deliver(&message, linked.options()).await
+    match linked.around() {
+        None => linked.link().deliver(&message, linked.options()).await,
+        Some(sender) => Box::pin(middleware::deliver(sender, &message)).await,
+    }
 }
 
 async fn call<Out: Envelope, In: Envelope>(
     linked: &impl Linked,
     request: Out,
 ) -> Result<In, CallError> {
-    linked.link().call(&request, linked.options()).await
+    match linked.around() {
+        None => linked.link().call(&request, linked.options()).await,
+        Some(sender) => Box::pin(middleware::call(sender, &request)).await,
+    }
 }
 
 async fn call_streaming<Out: Envelope, In: Envelope>(
     linked: &impl Linked,
     request: Out,
 ) -> Result<Streaming<In>, CallError> {
+    if let Some(sender) = linked.around() {
+        let (answers, escort) = Box::pin(escort(sender, Ok(request))).await?;
+        return Ok(Streaming::answers(answers, None).escorted(escort));
+    }
     let answers = linked
         .link()
         .open_streams(Opening::Request(&request), linked.options())
@@ -140,11 +185,21 @@ async fn exchange<Out: Envelope, In: Envelope>(
     requests: impl Stream<Item = Out> + Send + 'static,
 ) -> Result<Streaming<In>, CallError> {
     let link = linked.link();
+    let send = |answers: &Answers| {
+        let sending = Arc::clone(link).send_requests(Arc::clone(&answers.inflow), requests);
+        Some(Box::pin(sending) as Sending)
+    };
+    if let Some(sender) = linked.around() {
+        let opening = escort::<Out>(sender, Err(variant));
+        let (answers, escort) = Box::pin(opening).await?;
+        let sending = send(&answers);
+        return Ok(Streaming::answers(answers, sending).escorted(escort));
+    }
     let answers = link
         .open_streams::<Out>(Opening::Stream(variant), linked.options())
         .await?;
-    let sending = Arc::clone(link).send_requests(Arc::clone(&answers.inflow), requests);
-    Ok(Streaming::answers(answers, Some(Box::pin(sending))))
+    let sending = send(&answers);
+    Ok(Streaming::answers(answers, sending))
 }
 
 /// Sends through whatever a pointer leads to.

@@ -7,6 +7,7 @@ use thiserror::Error;
 use crate::{
     body::{Choice, Codec, Compression},
     client::AddressOrder,
+    middleware::Stack,
     session::Config,
     wire::{Credit, DEFAULT_MAX_BODY, Limits, Side},
 };
@@ -303,11 +304,14 @@ macro_rules! define_settings {
         #[derive(Debug, Clone)]
         pub(crate) struct Settings {
             $($(pub(crate) $name: $ty,)*)*
+            /// What stands around the exchanges that come in, and around those that go out.
+            pub(crate) incoming: Stack,
+            pub(crate) outgoing: Stack,
         }
 
         impl Default for Settings {
             fn default() -> Self {
-                Self { $($($name: $default,)*)* }
+                Self { $($($name: $default,)*)* incoming: Stack::default(), outgoing: Stack::default() }
             }
         }
 

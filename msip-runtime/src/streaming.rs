@@ -15,6 +15,7 @@ use crate::{
     CallError, Envelope, SendError, Status,
     body::Encoding,
     link::{Answers, Requests, Sending, Taken, read},
+    middleware::Escort,
     session::Item,
 };
 
@@ -121,6 +122,8 @@ impl<T> Stream for EmptyStream<T> {
 pub struct Streaming<T> {
     source: Source<T>,
     is_over: bool,
+    /// The middleware around the call, until it is done with it.
+    escort: Option<Box<Escort>>,
 }
 
 enum Source<T> {
@@ -129,6 +132,8 @@ enum Source<T> {
         inflow: Inflow,
         read: Box<dyn FnMut(Item) -> Result<T, CallError> + Send>,
     },
+    /// It was given up.
+    Over,
     /// A test has it.
     #[cfg(feature = "testing")]
     Local(Pin<Box<dyn Stream<Item = Result<T, CallError>> + Send>>),
@@ -162,6 +167,7 @@ impl<E: Envelope> Streaming<E> {
         Self {
             source: Source::Link { inflow, read },
             is_over: false,
+            escort: None,
         }
     }
 }
@@ -175,6 +181,7 @@ impl<T: 'static> Streaming<T> {
                 inflow,
                 read: Box::new(move |item: Item| read(item).and_then(narrow)),
             },
+            Source::Over => Source::Over,
             #[cfg(feature = "testing")]
             Source::Local(items) => Source::Local(Box::pin(Wrapped {
                 items,
@@ -184,6 +191,7 @@ impl<T: 'static> Streaming<T> {
         Streaming {
             source,
             is_over: self.is_over,
+            escort: self.escort,
         }
     }
 
@@ -193,11 +201,18 @@ impl<T: 'static> Streaming<T> {
         Self {
             source: Source::Local(Box::pin(items)),
             is_over: false,
+            escort: None,
         }
     }
 }
 
 impl<T> Streaming<T> {
+    /// The same stream of answers, within the middleware around their call.
+    pub(crate) fn escorted(mut self, escort: Escort) -> Self {
+        self.escort = Some(Box::new(escort));
+        self
+    }
+
     /// The next message; `None` at the end.
     ///
     /// # Errors
@@ -212,11 +227,38 @@ impl<T> Streaming<T> {
     }
 
     fn poll(&mut self, context: &mut Context<'_>) -> Poll<Option<Result<T, CallError>>> {
+        let Some(escort) = &mut self.escort else {
+            return self.poll_items(context);
+        };
+        if !self.is_over && escort.poll_early(context).is_pending() {
+            let next = std::task::ready!(self.poll_items(context));
+            let outcome = match next {
+                Some(Ok(item)) => return Poll::Ready(Some(Ok(item))),
+                Some(Err(error)) => Err(error),
+                None => Ok(()),
+            };
+            if let Some(escort) = &self.escort {
+                escort.over(outcome);
+            }
+        }
+        // What comes of it is the middleware's word, which may have given it up before its end.
+        self.is_over = true;
+        self.source = Source::Over;
+        let outcome = match &mut self.escort {
+            Some(escort) => std::task::ready!(escort.poll(context)),
+            None => Ok(()),
+        };
+        self.escort = None;
+        Poll::Ready(outcome.err().map(Err))
+    }
+
+    fn poll_items(&mut self, context: &mut Context<'_>) -> Poll<Option<Result<T, CallError>>> {
         if self.is_over {
             return Poll::Ready(None);
         }
         let (inflow, read) = match &mut self.source {
             Source::Link { inflow, read } => (inflow, read),
+            Source::Over => return Poll::Ready(None),
             #[cfg(feature = "testing")]
             Source::Local(items) => {
                 let next = std::task::ready!(items.as_mut().poll_next(context));

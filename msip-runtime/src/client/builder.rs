@@ -5,6 +5,7 @@ use std::{marker::PhantomData, sync::Arc, time::Duration};
 use super::{AddressOrder, Client, establish::Target, supervisor};
 use crate::{
     Codec, Compression, ConnectError, ConnectWith, Protocol,
+    middleware::Middleware,
     negotiation::Translations,
     settings::{Settings, with_settings},
     transport::ServiceUrl,
@@ -80,6 +81,20 @@ macro_rules! setters {
 with_settings!(setters);
 
 impl<P: Protocol, H> ClientBuilder<P, H> {
+    /// Puts a middleware around the handlers of what the server begins, inside of those that were put there before.
+    #[must_use]
+    pub fn incoming(mut self, middleware: impl Middleware) -> Self {
+        self.settings.incoming.push(middleware);
+        self
+    }
+
+    /// Puts a middleware around what this client begins, inside of those that were put there before.
+    #[must_use]
+    pub fn outgoing(mut self, middleware: impl Middleware) -> Self {
+        self.settings.outgoing.push(middleware);
+        self
+    }
+
     /// What the client calls itself in its HELLO, for the server's logs. Default: nothing.
     #[must_use]
     pub fn name(mut self, name: impl Into<String>) -> Self {

@@ -3,7 +3,8 @@
 //! Most have neither, and take no part in any of this.
 
 use std::{
-    future::{Future as _, poll_fn},
+    future::{Future, poll_fn},
+    pin::{Pin, pin},
     sync::Arc,
     task::Poll,
     time::Duration,
@@ -15,12 +16,14 @@ use tracing::{Instrument as _, Span};
 use super::{
     Dispatch,
     handlers::{Handlers, Request, handler},
+    layered,
     panics::caught,
 };
 use crate::{
     Metadata, Status,
     call::Serving,
     link::CallToAnswer,
+    middleware::{ExchangeContext, Stack},
     protocol::Variant,
     wire::{self, Escaped},
 };
@@ -29,18 +32,39 @@ use crate::{
 #[derive(Debug)]
 pub(super) struct Around {
     span: Span,
+    middleware: Option<Stack>,
+    body_len: usize,
     pub(super) metadata: Option<Arc<Metadata>>,
+}
+
+impl Default for Around {
+    /// Nothing.
+    fn default() -> Self {
+        Self {
+            span: Span::none(),
+            middleware: None,
+            body_len: 0,
+            metadata: None,
+        }
+    }
 }
 
 impl Around {
     /// `None` where there is nothing.
-    pub(super) fn of(row: &Variant, metadata: Option<Box<wire::Metadata>>) -> Option<Self> {
+    pub(super) fn of(
+        row: &Variant,
+        metadata: Option<Box<wire::Metadata>>,
+        middleware: Option<&Stack>,
+        body_len: usize,
+    ) -> Option<Self> {
         let span = span(row, metadata.as_deref());
-        if metadata.is_none() && span.is_disabled() {
+        if metadata.is_none() && span.is_disabled() && middleware.is_none() {
             return None;
         }
         Some(Self {
             span,
+            middleware: middleware.cloned(),
+            body_len,
             metadata: metadata.map(|metadata| Arc::new(Metadata(*metadata))),
         })
     }
@@ -82,21 +106,38 @@ impl<D: Dispatch> Handlers<D> {
         timeout: Option<Duration>,
         around: Option<Around>,
         message: D::In,
+        is_delivery: bool,
     ) -> Result<(), Status> {
-        let (span, metadata) = match around {
-            Some(Around { span, metadata }) => (span, metadata),
-            None => (Span::none(), None),
-        };
+        let Around {
+            span,
+            middleware,
+            body_len,
+            metadata,
+        } = around.unwrap_or_default();
         let serving = Serving {
             deadline: timeout.and_then(|left| Instant::now().checked_add(left)),
             metadata,
             call: None,
         };
-        let context = D::serving(&self.context, serving);
         span.in_scope(|| tracing::trace!(message = row.name, "handling"));
-        self.dispatch(row.number, Some(context), message)
-            .instrument(span)
-            .await
+        let Some(stack) = middleware else {
+            let context = D::serving(&self.context, serving);
+            let dispatching = self.dispatch(row.number, Some(context), message);
+            return dispatching.instrument(span).await;
+        };
+        let (side, context) = (Arc::clone(&self.side), self.context.clone());
+        let peer = D::peer(&context);
+        let exchange = ExchangeContext::incoming(row, is_delivery, body_len, peer, serving);
+        let telling = layered::tell(stack, exchange, side, context, message, row.number);
+        let mut telling = pin!(telling.instrument(span));
+        poll_fn(|task| {
+            let polled = telling.as_mut().poll(task);
+            if polled.is_pending() {
+                self.waits();
+            }
+            polled
+        })
+        .await
     }
 
     /// Begins a call with something around it, which goes on in a task unless it is done at once.
@@ -110,15 +151,28 @@ impl<D: Dispatch> Handlers<D> {
     ) {
         let deadline = serving.deadline;
         let owed = self.owed(call, deadline).timed(around.wants_time());
-        let context = D::serving(&self.context, serving);
         let side = Arc::clone(&self.side);
         let variant = row.number;
         around
             .span
             .in_scope(|| tracing::trace!(call = row.name, "serving"));
-        let work = async move {
-            let handled = caught(handler::<D>(side, context, request, variant)).await;
-            owed.pay(handled, variant).await;
+        let work: Pin<Box<dyn Future<Output = ()> + Send>> = match around.middleware {
+            None => {
+                let context = D::serving(&self.context, serving);
+                Box::pin(async move {
+                    let handled = caught(handler::<D>(side, context, request, variant)).await;
+                    owed.pay(handled, variant).await;
+                })
+            }
+            Some(stack) => {
+                let context = self.context.clone();
+                let peer = D::peer(&context);
+                let len = around.body_len;
+                let exchange = ExchangeContext::incoming(row, false, len, peer, serving);
+                Box::pin(layered::ask(
+                    stack, exchange, side, context, request, variant, owed,
+                ))
+            }
         };
         let mut working = Box::pin(work.instrument(around.span));
         if poll_fn(|task| Poll::Ready(working.as_mut().poll(task).is_pending())).await {

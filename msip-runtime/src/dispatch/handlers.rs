@@ -145,11 +145,14 @@ impl<D: Dispatch> Handlers<D> {
             ..
         } = incoming;
         let metadata = incoming.metadata.take();
+        let body_len = incoming.body.len();
         let outcome = match decode::<D>(&self.settling.terms.encoding, &self.link, incoming) {
             Ok((message, row)) => {
-                let around = Around::of(row, metadata);
+                let around = Around::of(row, metadata, self.link.incoming(), body_len);
                 if around.is_some() || timeout.is_some() {
-                    Box::pin(self.handle_apart(row, timeout, around, message)).await
+                    let is_delivery = reply != ReplyTo::Nobody;
+                    let handling = self.handle_apart(row, timeout, around, message, is_delivery);
+                    Box::pin(handling).await
                 } else {
                     tracing::trace!(message = row.name, "handling");
                     self.dispatch(variant, None, message).await
@@ -174,6 +177,12 @@ impl<D: Dispatch> Handlers<D> {
             }
             (_, Ok(())) => {}
         }
+    }
+
+    /// A handler is waited for: what came before it is settled, since the other side may go on meanwhile.
+    pub(super) fn waits(&mut self) {
+        self.moment = None;
+        self.settling.settle(&self.link);
     }
 
     /// Runs the handler of a one-way message. Before it is waited for, what came before it is settled: the other
@@ -227,6 +236,7 @@ impl<D: Dispatch> Handlers<D> {
         let moment = self.moment();
         let timeout = incoming.timeout;
         let metadata = incoming.metadata.take();
+        let body_len = incoming.body.len();
         let (request, row) = match self.request(incoming, call, moment) {
             Ok(request) => request,
             Err(status) => return self.owed(call, None).fail(&status),
@@ -237,7 +247,7 @@ impl<D: Dispatch> Handlers<D> {
             metadata: None,
             call: Some(call),
         };
-        if let Some(around) = Around::of(row, metadata) {
+        if let Some(around) = Around::of(row, metadata, self.link.incoming(), body_len) {
             serving.metadata.clone_from(&around.metadata);
             return self.serve_apart(call, request, row, serving, around).await;
         }

@@ -7,6 +7,7 @@ mod apart;
 mod decode;
 mod handlers;
 mod inbox;
+mod layered;
 mod owed;
 mod panics;
 mod settling;
@@ -17,7 +18,7 @@ pub(crate) use handlers::run;
 pub(crate) use inbox::{Inbox, Received};
 pub(crate) use panics::caught;
 
-use crate::{Answered, DisconnectReason, Envelope, Status, Streaming, call::Serving};
+use crate::{Answered, DisconnectReason, Envelope, PeerId, Status, Streaming, call::Serving};
 
 /// One side of a protocol with its handler: what a message becomes a method call of.
 pub(crate) trait Dispatch: Send + Sync + 'static {
@@ -30,6 +31,11 @@ pub(crate) trait Dispatch: Send + Sync + 'static {
 
     /// The context of one exchange.
     fn serving(context: &Self::Context, serving: Serving) -> Self::Context;
+
+    /// The client that a server's context is of.
+    fn peer(_: &Self::Context) -> Option<PeerId> {
+        None
+    }
 
     /// Hands a message to its handler method.
     fn dispatch(

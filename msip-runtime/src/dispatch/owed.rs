@@ -96,6 +96,18 @@ impl Owed {
 
     /// Sends the answers of a stream, and its end. Their own panic ends them.
     async fn answer_stream<E: Envelope>(self, answers: ItemStream<E>, variant: u16) {
+        match self.send_answers(answers, variant).await {
+            Ok(()) => self.end(),
+            Err(status) => self.fail(&status),
+        }
+    }
+
+    /// Sends the answers of a stream, but not its end.
+    pub(super) async fn send_answers<E: Envelope>(
+        &self,
+        answers: ItemStream<E>,
+        variant: u16,
+    ) -> Result<(), Status> {
         self.link.begin_answers(self.call);
         let mut answers = answers;
         loop {
@@ -103,20 +115,18 @@ impl Owed {
             match caught(next).await {
                 Ok(Some(Ok(answer))) => match self.link.send_answer(self.call, &answer).await {
                     Ok(()) => {}
-                    Err(error @ SendError::TooLarge { .. }) => return self.fail(&error.into()),
+                    Err(error @ SendError::TooLarge { .. }) => return Err(error.into()),
                     // The caller is gone, or has lost interest.
-                    Err(_) => {
-                        return self.fail(&Status::new(Code::Cancelled, "the call has ended"));
-                    }
+                    Err(_) => return Err(Status::new(Code::Cancelled, "the call has ended")),
                 },
-                Ok(Some(Err(status))) => return self.fail(&status),
-                Ok(None) => return self.end(),
-                Err(panic) => return self.fail(&panicked(variant, &panic)),
+                Ok(Some(Err(status))) => return Err(status),
+                Ok(None) => return Ok(()),
+                Err(panic) => return Err(panicked(variant, &panic)),
             }
         }
     }
 
-    fn end(mut self) {
+    pub(super) fn end(mut self) {
         self.is_paid = true;
         self.link.reply(self.call, Reply::<NoBody>::End);
     }

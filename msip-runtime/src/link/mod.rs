@@ -33,8 +33,9 @@ use slab::Slab;
 use tokio::{task::AbortHandle, time::Instant};
 
 use crate::{
-    CallOptions, Dropped, SendError, Status,
+    CallOptions, Dropped, SendError, Status, Variant,
     body::Encoding,
+    middleware::Stack,
     session::{End, Item, Lost, Outcome, Reply, ServedSlot, Session, Slot, Token},
     settings::Settings,
     wire::MsgId,
@@ -53,6 +54,8 @@ pub(crate) struct Link {
     write_timeout: Duration,
     /// Where a message without a correlation id is given one.
     correlation_ids: Option<CorrelationIds>,
+    incoming: Stack,
+    outgoing: Stack,
 }
 
 #[derive(Debug, Default)]
@@ -139,7 +142,27 @@ impl Link {
             call_timeout: settings.call_timeout,
             write_timeout: settings.write_timeout,
             correlation_ids: settings.correlation_ids.then(CorrelationIds::new),
+            incoming: settings.incoming.clone(),
+            outgoing: settings.outgoing.clone(),
         }
+    }
+
+    /// What stands around the exchanges that come in, if anything does.
+    pub(crate) fn incoming(&self) -> Option<&Stack> {
+        self.incoming.installed()
+    }
+
+    /// What stands around the exchanges that go out, if anything does.
+    pub(crate) fn outgoing(&self) -> Option<&Stack> {
+        self.outgoing.installed()
+    }
+
+    /// How long an exchange of this variant may take where nobody says; a stream may take for ever.
+    pub(crate) fn usual_timeout(&self, variant: &Variant) -> Option<Duration> {
+        let schema = variant
+            .timeout_ms
+            .map(|ms| Duration::from_millis(u64::from(ms)));
+        schema.or((!variant.has_streams()).then_some(self.call_timeout))
     }
 
     /// What goes beside a message of these options, encoded but for its deadline; empty for nothing.

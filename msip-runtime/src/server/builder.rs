@@ -7,6 +7,7 @@ use thiserror::Error;
 use super::Server;
 use crate::{
     Protocol, SettingError,
+    middleware::Middleware,
     settings::{SchemaRule, Settings, with_settings},
     transport::{Listener, ServiceUrl, UrlError},
 };
@@ -83,6 +84,20 @@ impl<P: Protocol> ServerBuilder<P> {
             name: String::new(),
             protocol: PhantomData,
         }
+    }
+
+    /// Puts a middleware around the handlers of what clients begin, inside of those that were put there before.
+    #[must_use]
+    pub fn incoming(mut self, middleware: impl Middleware) -> Self {
+        self.settings.incoming.push(middleware);
+        self
+    }
+
+    /// Puts a middleware around what this server begins, inside of those that were put there before. Broadcasts pass none of them.
+    #[must_use]
+    pub fn outgoing(mut self, middleware: impl Middleware) -> Self {
+        self.settings.outgoing.push(middleware);
+        self
     }
 
     /// What the server calls itself in its answer to HELLO. Default: nothing.

@@ -130,6 +130,10 @@ where
         context.serving(serving)
     }
 
+    fn peer(context: &Peer<P>) -> Option<PeerId> {
+        Some(context.id())
+    }
+
     fn dispatch(
         &self,
         context: &Peer<P>,

@@ -1,0 +1,57 @@
+//! A limit on what is under way at once.
+
+use tokio::sync::Semaphore;
+
+use super::{ExchangeContext, Middleware, Next};
+use crate::{CallError, Status};
+
+/// Lets so many exchanges be under way at once, over all connections of the client or server that has it. Others wait,
+/// in the order of coming, or are refused.
+///
+/// A one-way message that waits holds up what its sender says after it, since order is kept: the sender's window bounds
+/// how much that is.
+#[derive(Debug)]
+pub struct ConcurrencyLimit {
+    seats: Semaphore,
+    max: usize,
+    refuses: bool,
+}
+
+impl ConcurrencyLimit {
+    /// So many at once, at least one; others wait.
+    #[must_use]
+    pub fn new(max: usize) -> Self {
+        let max = max.clamp(1, Semaphore::MAX_PERMITS);
+        Self {
+            seats: Semaphore::new(max),
+            max,
+            refuses: false,
+        }
+    }
+
+    /// Refuses others with `RESOURCE_EXHAUSTED` rather than to let them wait.
+    #[must_use]
+    pub const fn refusing(mut self) -> Self {
+        self.refuses = true;
+        self
+    }
+}
+
+impl Middleware for ConcurrencyLimit {
+    async fn handle(
+        &self,
+        exchange: &mut ExchangeContext,
+        mut next: Next<'_>,
+    ) -> Result<(), CallError> {
+        let seat = if self.refuses {
+            self.seats.try_acquire().ok()
+        } else {
+            self.seats.acquire().await.ok()
+        };
+        let Some(_seat) = seat else {
+            let text = format!("{} exchanges are under way, which is the most", self.max);
+            return Err(exchange.refuse(Status::resource_exhausted(text)));
+        };
+        next.run(exchange).await
+    }
+}

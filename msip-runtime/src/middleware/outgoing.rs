@@ -1,0 +1,204 @@
+//! What goes out, through middleware.
+
+use std::{marker::PhantomData, sync::Arc};
+
+use futures_core::Stream;
+
+use super::{End, ExchangeContext, Handling, Shape, Stack};
+use crate::{
+    CallError, CallOptions, Envelope, PeerId, SendError, Status, Variant,
+    link::{self, Link},
+    protocol::variant_of,
+};
+
+/// Who sends, and how.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Sender<'a> {
+    pub(crate) stack: &'a Stack,
+    pub(crate) link: &'a Arc<Link>,
+    pub(crate) options: &'a CallOptions,
+    /// To whom, where that is a client.
+    pub(crate) peer: Option<PeerId>,
+}
+
+impl Sender<'_> {
+    pub(super) fn exchange(
+        &self,
+        variant: &'static Variant,
+        shape: Shape,
+        body_len: usize,
+    ) -> ExchangeContext {
+        let timeout = self.link.usual_timeout(variant);
+        let options = self.options.clone();
+        ExchangeContext::outgoing(variant, shape, body_len, self.peer, options, timeout)
+    }
+
+    fn of<E: Envelope>(&self, message: &E, shape: Shape) -> Result<ExchangeContext, SendError> {
+        let variant = E::VARIANTS.get(message.index()).ok_or(SendError::Closed)?;
+        Ok(self.exchange(variant, shape, message.encoded_len()))
+    }
+}
+
+/// Sends a message that nobody answers.
+pub(crate) async fn send<E: Envelope>(sender: Sender<'_>, message: &E) -> Result<(), SendError> {
+    let (shape, how) = if sender.options.ack {
+        (Shape::Delivery, How::Deliver)
+    } else {
+        (Shape::OneWay, How::Wait)
+    };
+    one_way(sender, message, shape, how).await
+}
+
+/// Sends a message that nobody answers, or fails where that would wait.
+pub(crate) fn try_send<E: Envelope>(sender: Sender<'_>, message: &E) -> Result<(), SendError> {
+    crate::send_now(one_way(sender, message, Shape::OneWay, How::Now))
+}
+
+async fn one_way<E: Envelope>(
+    sender: Sender<'_>,
+    message: &E,
+    shape: Shape,
+    how: How,
+) -> Result<(), SendError> {
+    let mut exchange = sender.of(message, shape)?;
+    let link = sender.link;
+    let mut end = Telling { link, message, how };
+    let sent = sender.stack.run(&mut exchange, &mut end).await;
+    sent.map_err(|error| match error {
+        CallError::NotSent(error) => error,
+        error if shape == Shape::Delivery => SendError::NotAcknowledged(Box::new(error)),
+        // Nobody but a middleware says so of a message that has no answer.
+        error => SendError::Refused(error.into()),
+    })
+}
+
+/// Sends a message and waits until the other side's handler has returned.
+pub(crate) async fn deliver<E: Envelope>(sender: Sender<'_>, message: &E) -> Result<(), CallError> {
+    let mut exchange = sender.of(message, Shape::Delivery)?;
+    let link = sender.link;
+    let how = How::Deliver;
+    let mut end = Telling { link, message, how };
+    sender.stack.run(&mut exchange, &mut end).await
+}
+
+/// Sends a request and waits for its answer.
+pub(crate) async fn call<Out: Envelope, In: Envelope>(
+    sender: Sender<'_>,
+    request: &Out,
+) -> Result<In, CallError> {
+    let mut exchange = sender.of(request, Shape::Call)?;
+    let mut end = Calling {
+        link: sender.link,
+        request,
+        answer: None,
+    };
+    sender.stack.run(&mut exchange, &mut end).await?;
+    end.answer.ok_or_else(nothing)
+}
+
+/// Sends a stream of requests of this variant, and waits for the one answer.
+pub(crate) async fn upload<Out: Envelope, In: Envelope>(
+    sender: Sender<'_>,
+    variant: u16,
+    requests: impl Stream<Item = Out> + Send + 'static,
+) -> Result<In, CallError> {
+    // Generated code asks for a variant of its own.
+    let row = variant_of::<Out>(variant).ok_or(SendError::Closed)?;
+    let mut exchange = sender.exchange(row, Shape::RequestStream, 0);
+    let mut end = Uploading {
+        link: sender.link,
+        variant,
+        requests: Some(requests),
+        answer: None,
+        sent: PhantomData,
+    };
+    sender.stack.run(&mut exchange, &mut end).await?;
+    end.answer.ok_or_else(nothing)
+}
+
+/// What a call comes to that a middleware has called a success, without an answer.
+pub(super) fn nothing() -> CallError {
+    CallError::Status(Status::internal(
+        "a middleware let a call succeed without an answer",
+    ))
+}
+
+/// What happens where something would have to be sent for a second time, and cannot.
+pub(super) fn only_once() -> CallError {
+    CallError::Status(Status::failed_precondition(
+        "a stream is sent once: a middleware tried it again",
+    ))
+}
+
+#[derive(Debug, Clone, Copy)]
+enum How {
+    Wait,
+    Now,
+    Deliver,
+}
+
+/// The end of the way of a message.
+struct Telling<'a, E> {
+    link: &'a Link,
+    message: &'a E,
+    how: How,
+}
+
+impl<E: Envelope> End for Telling<'_, E> {
+    fn run<'a>(&'a mut self, exchange: &'a mut ExchangeContext) -> Handling<'a> {
+        Box::pin(async move {
+            let options = exchange.options();
+            match self.how {
+                How::Wait => self.link.send(self.message, options).await?,
+                How::Now => self.link.try_send(self.message, options)?,
+                How::Deliver => self.link.deliver(self.message, options).await?,
+            }
+            Ok(())
+        })
+    }
+}
+
+/// The end of the way of a call.
+struct Calling<'a, Out, In> {
+    link: &'a Link,
+    request: &'a Out,
+    answer: Option<In>,
+}
+
+impl<Out: Envelope, In: Envelope> End for Calling<'_, Out, In> {
+    fn run<'a>(&'a mut self, exchange: &'a mut ExchangeContext) -> Handling<'a> {
+        Box::pin(async move {
+            let answer: In = self.link.call(self.request, exchange.options()).await?;
+            exchange.answered(answer.encoded_len());
+            self.answer = Some(answer);
+            Ok(())
+        })
+    }
+}
+
+/// The end of the way of a stream of requests.
+struct Uploading<'a, Out, In, S> {
+    link: &'a Arc<Link>,
+    variant: u16,
+    requests: Option<S>,
+    answer: Option<In>,
+    sent: PhantomData<fn() -> Out>,
+}
+
+impl<Out, In, S> End for Uploading<'_, Out, In, S>
+where
+    Out: Envelope,
+    In: Envelope,
+    S: Stream<Item = Out> + Send + 'static,
+{
+    fn run<'a>(&'a mut self, exchange: &'a mut ExchangeContext) -> Handling<'a> {
+        Box::pin(async move {
+            let requests = self.requests.take().ok_or_else(only_once)?;
+            let options = exchange.options();
+            let answer: In = link::upload(self.link, self.variant, requests, options).await?;
+            exchange.answered(answer.encoded_len());
+            self.answer = Some(answer);
+            Ok(())
+        })
+    }
+}

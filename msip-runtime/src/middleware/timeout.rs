@@ -1,0 +1,55 @@
+//! A limit in time.
+
+use std::time::Duration;
+
+use super::{ExchangeContext, Middleware, Next};
+use crate::CallError;
+
+/// Gives exchanges up that take longer than this: what goes out fails with
+/// [`CallError::DeadlineExceeded`], and the handler of what comes in is dropped and the caller told
+/// `DEADLINE_EXCEEDED`.
+///
+/// It only ever shortens a deadline. A call that goes out tells the other side, as one with such a
+/// [`timeout`](crate::CallOptions::timeout) does. Streams are left alone, unless asked for.
+#[derive(Debug, Clone, Copy)]
+pub struct Timeout {
+    limit: Duration,
+    with_streams: bool,
+}
+
+impl Timeout {
+    /// Allows this much time. Less than 1 ms leaves no call any.
+    #[must_use]
+    pub const fn new(limit: Duration) -> Self {
+        Self {
+            limit,
+            with_streams: false,
+        }
+    }
+
+    /// Holds for exchanges with streams too, from their opening to their end.
+    #[must_use]
+    pub const fn with_streams(mut self) -> Self {
+        self.with_streams = true;
+        self
+    }
+}
+
+impl Middleware for Timeout {
+    async fn handle(
+        &self,
+        exchange: &mut ExchangeContext,
+        mut next: Next<'_>,
+    ) -> Result<(), CallError> {
+        let timeout = self.limit;
+        if exchange.shape().has_streams() && !self.with_streams {
+            return next.run(exchange).await;
+        }
+        if exchange.remaining().is_none_or(|left| left > timeout) {
+            exchange.change_options(|options| options.timeout(timeout));
+        }
+        tokio::time::timeout(timeout, next.run(exchange))
+            .await
+            .unwrap_or(Err(CallError::DeadlineExceeded { timeout }))
+    }
+}
