@@ -5,6 +5,7 @@
     reason = "a test that cannot go on says so by its panic"
 )]
 
+mod auth;
 mod chat;
 mod inspect_json;
 mod mock;

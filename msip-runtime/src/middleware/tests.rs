@@ -11,27 +11,25 @@ use std::{
 use tokio::{task::JoinSet, time::Instant};
 
 use super::*;
-use crate::{
-    CallOptions, Code, MsgKind, SendError, Status, Variant, call::Serving, protocol::Variant as Row,
-};
+use crate::{CallOptions, Code, MsgKind, SendError, Status, Variant, call::Serving};
 
-static CALL: Row = Variant::new(1, "price_req", MsgKind::Command).call(2);
-static SAFE_CALL: Row = Variant::new(3, "look_req", MsgKind::Command)
+static CALL: Variant = Variant::new(1, "price_req", MsgKind::Command).call(2);
+static SAFE_CALL: Variant = Variant::new(3, "look_req", MsgKind::Command)
     .call(2)
     .idempotent();
-static NOTE: Row = Variant::new(4, "note_ind", MsgKind::Event);
-static WATCH: Row = Variant::new(5, "watch_req", MsgKind::Command)
+static NOTE: Variant = Variant::new(4, "note_ind", MsgKind::Event);
+static WATCH: Variant = Variant::new(5, "watch_req", MsgKind::Command)
     .call(2)
     .response_stream();
 
 const SECOND: Duration = Duration::from_secs(1);
 
-fn outgoing(row: &'static Row, options: CallOptions) -> ExchangeContext {
+fn outgoing(row: &'static Variant, options: CallOptions) -> ExchangeContext {
     let timeout = (!row.has_streams()).then_some(30 * SECOND);
     ExchangeContext::outgoing(row, Shape::of(row, false), 7, None, options, timeout)
 }
 
-fn incoming(row: &'static Row) -> ExchangeContext {
+fn incoming(row: &'static Variant) -> ExchangeContext {
     ExchangeContext::incoming(row, false, 7, None, Serving::default())
 }
 
@@ -221,7 +219,7 @@ async fn what_can_do_no_harm_is_tried_again() {
     let unavailable = || CallError::Status(Status::unavailable("later"));
     let full = || CallError::NotSent(SendError::Full);
     let too_large = || CallError::NotSent(SendError::TooLarge { len: 2, max: 1 });
-    let cases: [(&str, &'static Row, Vec<CallError>, usize, bool); 12] = [
+    let cases: [(&str, &'static Variant, Vec<CallError>, usize, bool); 12] = [
         ("goes well", &CALL, vec![], 1, true),
         ("was not sent", &CALL, vec![not_now(), full()], 3, true),
         (
