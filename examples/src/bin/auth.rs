@@ -19,7 +19,7 @@ use msip_examples::chat::{
     Chat, ConnectReq, ConnectRsp, HandleClientToServer, SendClientToServer as _, WhoReq, WhoRsp,
 };
 use msip_runtime::{
-    CallError, CallOptions, Client, Identity, Peer, Server, Status,
+    CallError, CallOptions, Client, Peer, Server, Status,
     middleware::{ExchangeContext, Middleware, Next},
 };
 
@@ -30,15 +30,9 @@ impl Middleware for Tokens {
     async fn handle(&self, it: &mut ExchangeContext, mut next: Next<'_>) -> Result<(), CallError> {
         let token = it.metadata().header("token").unwrap_or_default();
         let Some((_, user)) = self.0.iter().find(|(known, _)| *known == token) else {
-            return Err(it.refuse(Status::unauthenticated(
-                "the header `token` is not one of ours",
-            )));
+            return Err(it.refuse(Status::unauthenticated("no token of ours")));
         };
-        let user = (*user).to_owned();
-        it.set_identity(Identity {
-            user,
-            ..Identity::default()
-        });
+        it.set_user(*user);
         next.run(it).await
     }
 }

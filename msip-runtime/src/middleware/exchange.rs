@@ -266,6 +266,14 @@ impl ExchangeContext {
         }
     }
 
+    /// [`set_identity`](Self::set_identity) to this user.
+    pub fn set_user(&mut self, user: impl Into<String>) {
+        self.set_identity(Identity {
+            user: user.into(),
+            ..Identity::default()
+        });
+    }
+
     /// The error of an exchange that this side does not let pass: the other side is answered with `status` where it
     /// comes in, and the caller is told [`SendError::Refused`] where it goes out.
     #[must_use]

@@ -336,10 +336,7 @@ async fn an_exchange_is_known_by_all_but_its_content() {
     );
     let mut exchange = incoming(&NOTE);
     assert_eq!(exchange.metadata().identity(), None);
-    exchange.set_identity(crate::Identity {
-        user: "ada".to_owned(),
-        ..crate::Identity::default()
-    });
+    exchange.set_user("ada");
     let known = exchange.serving().metadata.unwrap();
     assert_eq!(known.identity().unwrap().user, "ada");
     exchange.change_options(|_| panic!("nothing goes out"));
