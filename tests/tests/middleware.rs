@@ -91,8 +91,8 @@ impl Hall {
 }
 
 /// A stream of these.
-fn stream<T: Clone + Send + Unpin + 'static>(
-    items: &[T],
+fn stream<T: Send + Unpin + 'static>(
+    items: impl Into<Vec<T>>,
 ) -> impl Stream<Item = T> + Send + 'static {
     struct Items<T>(std::vec::IntoIter<T>);
     impl<T: Unpin> Stream for Items<T> {
@@ -104,7 +104,7 @@ fn stream<T: Clone + Send + Unpin + 'static>(
             std::task::Poll::Ready(self.0.next())
         }
     }
-    Items(items.to_vec().into_iter())
+    Items(items.into().into_iter())
 }
 
 fn count(from: u64, to: u64) -> CountReq {
@@ -157,11 +157,11 @@ async fn every_shape_passes_on_both_sides() {
     }
     assert_eq!(numbers, [0, 1, 2]);
     let sum = client
-        .sum_req(stream(&[SumReq { number: 2 }, SumReq { number: 3 }]))
+        .sum_req(stream([SumReq { number: 2 }, SumReq { number: 3 }]))
         .await;
     assert_eq!(sum.expect("adds").sum, 5);
     let words = [ShoutReq { text: "hi".into() }];
-    let mut shouts = client.shout_req(stream(&words)).await.expect("begins");
+    let mut shouts = client.shout_req(stream(words)).await.expect("begins");
     assert_eq!(shouts.next().await.expect("one").expect("well").text, "HI");
     assert!(shouts.next().await.is_none());
     peer.ask_req(AskReq::default()).await.expect("answers");
@@ -237,7 +237,7 @@ async fn what_is_refused_reaches_no_handler_and_is_told() {
         .expect("an error")
         .expect_err("refused");
     assert_eq!(refused, CallError::Status(told("count_req")));
-    let refused = client.sum_req(stream(&[SumReq { number: 1 }])).await;
+    let refused = client.sum_req(stream([SumReq { number: 1 }])).await;
     assert_eq!(refused, Err(CallError::Status(told("sum_req"))));
     client.close().await;
     let next = soon("the end", events.recv()).await.expect("lives");
@@ -270,9 +270,9 @@ async fn what_is_not_let_out_is_not_sent() {
     assert_eq!(save, Err(CallError::NotSent(refused("save_ind"))));
     let count = client.count_req(count(0, 3)).await.expect_err("refused");
     assert_eq!(count, CallError::NotSent(refused("count_req")));
-    let sum = client.sum_req(stream(&[SumReq { number: 1 }])).await;
+    let sum = client.sum_req(stream([SumReq { number: 1 }])).await;
     assert_eq!(sum, Err(CallError::NotSent(refused("sum_req"))));
-    let shout = client.shout_req(stream(&[])).await.expect_err("refused");
+    let shout = client.shout_req(stream([])).await.expect_err("refused");
     assert_eq!(shout, CallError::NotSent(refused("shout_req")));
     client.close().await;
     let next = soon("the end", events.recv()).await.expect("lives");
@@ -361,6 +361,6 @@ async fn a_middleware_that_misbehaves_hurts_its_exchange_alone() {
             event => panic!("{event:?}"),
         }
     }
-    let sum = client.sum_req(stream(&[SumReq { number: 1 }])).await;
+    let sum = client.sum_req(stream([SumReq { number: 1 }])).await;
     assert_eq!(sum.expect("adds").sum, 1);
 }
