@@ -1,4 +1,5 @@
-//! Every row of docs/hostile.md names the tests that show it, and each of them is there.
+//! Every row of docs/hostile.md, and every promise of the README, names the tests that show it, and each of them is
+//! there.
 
 #![expect(clippy::expect_used, reason = "a test that cannot go on fails")]
 
@@ -117,6 +118,49 @@ fn every_row_is_shown_by_tests_that_are_there() {
         rows > 40 && later < 10,
         "{rows} rows, {later} of them later"
     );
+}
+
+#[test]
+fn every_promise_of_the_readme_is_shown_by_tests_that_are_there() {
+    let root = concat!(env!("CARGO_MANIFEST_DIR"), "/..");
+    let page = fs::read_to_string(format!("{root}/README.md")).expect("is there");
+    let sources = sources();
+    let table = page
+        .split("\n## ")
+        .find(|section| section.starts_with("Promises\n"))
+        .expect("there is a section of promises");
+    let mut mistakes = Vec::new();
+    let mut promises = 0;
+    for line in table.lines().filter(|line| line.starts_with("| ")) {
+        let cells: Vec<&str> = line.trim_matches('|').split('|').map(str::trim).collect();
+        let [number, _, shown_by] = cells[..] else {
+            mistakes.push(format!("a row of {} cells: {line}", cells.len()));
+            continue;
+        };
+        if !number.starts_with(|first: char| first.is_ascii_digit()) {
+            continue;
+        }
+        promises += 1;
+        if number != promises.to_string() {
+            mistakes.push(format!("promise {number} stands in place {promises}"));
+        }
+        if !shown_by.starts_with("[`") {
+            mistakes.push(format!("nothing shows promise {number}"));
+        }
+        for link in shown_by.split("[`").skip(1) {
+            let link = link.trim_end_matches([',', ' ', ')']).split_once("`](");
+            let Some((reference, path)) = link else {
+                mistakes.push(format!("promise {number} names no test"));
+                continue;
+            };
+            // The file that is linked is the one in which the test is looked for.
+            let linked = sources.iter().filter(|(name, _)| name == path);
+            let linked: Vec<(String, String)> = linked.cloned().collect();
+            mistakes.extend(check(reference, &linked).err());
+        }
+    }
+    assert!(mistakes.is_empty(), "{mistakes:#?}");
+    assert_eq!(promises, 12, "docs/protocol.md has twelve");
 }
 
 #[test]
