@@ -75,8 +75,8 @@ pub fn client_to_server(item: TokenStream) -> TokenStream {
 /// What a server may say: the second half of a protocol, behind the enum with `#[derive(ClientToServer)]`.
 ///
 /// Attributes are those of `ClientToServer`, but for `protocol` and `crate`. Beside the enums it writes the protocol's
-/// type (`Chat` for `chat`) and the traits `SendClientToServer`, `HandleClientToServer`, `SendServerToClient`,
-/// `BroadcastServerToClient` and `HandleServerToClient`, as `msip-codegen` does for a `.proto` file.
+/// type (`Chat` for `chat`) and the traits `SendClientToServer`, `PushClientToServer`, `HandleClientToServer`,
+/// `SendServerToClient`, `PushServerToClient`, `BroadcastServerToClient` and `HandleServerToClient`, as `msip-codegen` does for a `.proto` file.
 #[proc_macro_derive(ServerToClient, attributes(msip))]
 pub fn server_to_client(item: TokenStream) -> TokenStream {
     protocol::second_half(item.into()).into()

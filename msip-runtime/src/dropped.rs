@@ -19,13 +19,15 @@ pub struct Dropped {
     pub metrics: u64,
     /// STATE messages that a newer one of the same key replaced.
     pub replaced: u64,
+    /// Messages that waited in a [`Sender`](crate::Sender) when it was dropped, and for which there was no room then.
+    pub unflushed: u64,
 }
 
 impl Dropped {
     /// How many there are, for whatever reason.
     #[must_use]
     pub const fn total(&self) -> u64 {
-        self.disconnected + self.logs + self.metrics + self.replaced
+        self.disconnected + self.logs + self.metrics + self.replaced + self.unflushed
     }
 
     /// One more has made room, by its kind.
@@ -46,5 +48,6 @@ impl AddAssign for Dropped {
         self.logs += other.logs;
         self.metrics += other.metrics;
         self.replaced += other.replaced;
+        self.unflushed += other.unflushed;
     }
 }

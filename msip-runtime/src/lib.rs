@@ -5,8 +5,8 @@
 //!
 //! Users meet, in this order: [`Server`] and [`Peer`], [`Client`], [`Status`] for what a handler answers instead of a
 //! message, [`SendError`] and [`CallError`], and [`CallOptions`] for what one exchange does differently. The traits
-//! [`Protocol`], [`Envelope`], [`Outbound`], [`OutboundAll`], [`ServeWith`] and [`ConnectWith`] are what generated code
-//! is written against. [`wire`] and [`transport`] are for those who go below.
+//! [`Protocol`], [`Envelope`], [`Outbound`], [`OutboundAll`], [`OutboundPush`], [`ServeWith`] and [`ConnectWith`] are
+//! what generated code is written against. [`wire`] and [`transport`] are for those who go below.
 
 // What is generated for our own `hello.proto` says `::msip_runtime`, as it would anywhere.
 extern crate self as msip_runtime;
@@ -27,6 +27,7 @@ mod negotiation;
 mod options;
 mod outbound;
 mod protocol;
+mod sender;
 mod server;
 mod session;
 mod settings;
@@ -62,9 +63,10 @@ pub use outbound::send_now;
 pub use prost;
 pub use prost_types;
 pub use protocol::{
-    ConnectWith, Envelope, Exchange, Outbound, OutboundAll, Protocol, ServeWith, Variant,
-    require_generation,
+    ConnectWith, Envelope, Exchange, Outbound, OutboundAll, OutboundPush, Protocol, ServeWith,
+    Variant, require_generation,
 };
+pub use sender::Sender;
 pub use server::{
     BindError, Broadcast, DrainReport, Extensions, Peer, PeerConnection, PeerId, Server,
     ServerBuilder,

@@ -334,6 +334,21 @@ pub trait Outbound<Out, In>: Send + Sync {
     ) -> impl Future<Output = Result<Streaming<In>, CallError>> + Send;
 }
 
+/// Something that gathers the one-way messages of one direction for one receiver, and sends many at a time.
+///
+/// Every generated push trait is implemented for whatever implements this: [`Sender`](crate::Sender), and `&mut` to it.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` does not gather messages of type `{Out}`",
+    note = "the methods of a push trait are there on what `sender` of a `Client<P>` (client to server) or `Peer<P>` (server to client) returns"
+)]
+pub trait OutboundPush<Out>: Send {
+    /// Takes a message that nobody answers; waits for room only where as much waits as may.
+    fn push(&mut self, message: Out) -> impl Future<Output = Result<(), SendError>> + Send;
+
+    /// Hands over what waits.
+    fn flush(&mut self) -> impl Future<Output = Result<(), SendError>> + Send;
+}
+
 /// Something that sends the messages of one direction to many receivers at once.
 pub trait OutboundAll<Out>: Send + Sync {
     /// Encodes the message once and queues it for each receiver that has room; never waits. Returns how many

@@ -9,7 +9,7 @@
 
 use heck::{ToSnakeCase as _, ToUpperCamelCase as _};
 
-/// Names that a member's method cannot have, since `Client`, `Peer` and `Broadcast`, or the traits that every
+/// Names that a member's method cannot have, since `Client`, `Peer`, `Broadcast` and `Sender`, or the traits that every
 /// user has in scope, have methods of these names: calls would reach those instead.
 ///
 /// The runtime has a test that compares the list with its types.
@@ -31,6 +31,10 @@ pub const RESERVED_METHODS: &[&str] = &[
     "except",
     "peers",
     "send_now",
+    "sender",
+    // Sender.
+    "flush",
+    "buffered",
     // The prelude's traits, `tracing`'s extension traits, and what is derived or implemented for everything.
     "clone",
     "clone_from",
@@ -75,6 +79,8 @@ pub const RESERVED_TYPES: &[&str] = &[
     "SendServerToClient",
     "HandleServerToClient",
     "BroadcastServerToClient",
+    "PushClientToServer",
+    "PushServerToClient",
 ];
 
 /// Callbacks of `HandleClientToServer` that no member's handler may be named like.

@@ -30,7 +30,7 @@ fn the_runtime_holds_what_codegen_makes_of_its_schema() {
 }
 
 /// Whose methods a member's method must not be called like.
-const HANDLES: [&str; 4] = ["Client", "Peer", "Broadcast", "With"];
+const HANDLES: [&str; 5] = ["Client", "Peer", "Broadcast", "With", "Sender"];
 
 #[test]
 fn codegen_knows_each_method_that_a_member_could_be_called_like() {
@@ -49,7 +49,12 @@ fn codegen_knows_each_method_that_a_member_could_be_called_like() {
         }
     }
     // `With` has none of its own so far.
-    for (handle, method) in [("Client", "close"), ("Peer", "id"), ("Broadcast", "except")] {
+    for (handle, method) in [
+        ("Client", "close"),
+        ("Peer", "id"),
+        ("Broadcast", "except"),
+        ("Sender", "flush"),
+    ] {
         assert!(handles.contains(handle), "{handle} was not found");
         assert!(found.contains(method), "{method} was not found");
     }

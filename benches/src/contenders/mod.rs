@@ -15,6 +15,8 @@ pub(crate) enum Own {
     Framed,
     /// MSIP as generated, with default settings.
     Msip,
+    /// The same, whose one-way messages go through a sender of their own.
+    MsipSender,
     /// The same, with bodies in JSON.
     MsipJson,
     /// The same, with bodies in MessagePack.
@@ -28,6 +30,7 @@ impl Contender for Own {
         Self::Raw,
         Self::Framed,
         Self::Msip,
+        Self::MsipSender,
         Self::MsipJson,
         Self::MsipMessagePack,
         Self::MsipZstd,
@@ -38,6 +41,7 @@ impl Contender for Own {
             Self::Raw => "raw",
             Self::Framed => "framed",
             Self::Msip => "msip",
+            Self::MsipSender => "msip-sender",
             Self::MsipJson => "msip-json",
             Self::MsipMessagePack => "msip-msgpack",
             Self::MsipZstd => "msip-zstd",
@@ -48,9 +52,11 @@ impl Contender for Own {
         match self {
             Self::Raw => raw::serve(announce).await,
             Self::Framed => framed::serve(announce).await,
-            Self::Msip | Self::MsipJson | Self::MsipMessagePack | Self::MsipZstd => {
-                msip::serve(announce).await
-            }
+            Self::Msip
+            | Self::MsipSender
+            | Self::MsipJson
+            | Self::MsipMessagePack
+            | Self::MsipZstd => msip::serve(announce).await,
         }
     }
 
@@ -59,6 +65,9 @@ impl Contender for Own {
             Self::Raw => return raw::drive(port, job, hold).await,
             Self::Framed => {
                 return drive::<framed::Connection>(Target::new(port, ""), job, hold).await;
+            }
+            Self::MsipSender => {
+                return drive::<msip::Sending>(Target::new(port, ""), job, hold).await;
             }
             Self::Msip => "",
             Self::MsipJson => "?codec=json",

@@ -6,15 +6,18 @@ use std::{
         Arc,
         atomic::{AtomicBool, AtomicU64, Ordering},
     },
+    time::{Duration, Instant},
 };
 
 use bytes::Bytes;
-use msip_load::{Arrivals, Counter, Failure, Note, Tally, Target, data_of};
+use msip_load::{
+    Arrivals, Counter, Failure, Note, Outcome, Stop, Tally, Target, check_tally, data_of,
+};
 use msip_runtime::{Client, DisconnectReason, Peer, Server, Status, Stream};
 
 use msip_benches::bench::{
     self, Bench, BroadcastServerToClient as _, HandleClientToServer, HandleServerToClient,
-    SendClientToServer as _,
+    PushClientToServer as _, SendClientToServer as _,
 };
 
 /// The handler: as a user would write it.
@@ -213,5 +216,37 @@ impl msip_load::Peer for Shared {
     async fn close(self) {
         self.is_closing.store(true, Ordering::Relaxed);
         self.client.close().await;
+    }
+}
+
+/// A client whose one-way messages go through a sender of their own.
+#[derive(Debug, Clone)]
+pub(crate) struct Sending(Shared);
+
+impl msip_load::Peer for Sending {
+    async fn connect(target: &Target) -> Result<Self, Failure> {
+        Shared::connect(target).await.map(Self)
+    }
+
+    async fn call(&self, note: Note) -> Result<Note, Failure> {
+        self.0.call(note).await
+    }
+
+    async fn one_way(&self, size: usize, time: Duration) -> Result<Outcome, Failure> {
+        let data = data_of(size);
+        let mut sender = self.0.client.sender();
+        let mut sent = Tally::default();
+        let started = Instant::now();
+        let stop = Stop::after(time);
+        while !stop.is_over() {
+            let number = sent.count;
+            let data = data.clone();
+            let pushed = sender.note_ind(bench::Note { number, data }).await;
+            pushed.map_err(Failure::library)?;
+            sent.add(number);
+        }
+        sender.flush().await.map_err(Failure::library)?;
+        check_tally(sent, self.0.tally().await?)?;
+        Ok(Outcome::since(started, sent.count))
     }
 }

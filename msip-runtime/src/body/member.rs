@@ -16,8 +16,17 @@ pub fn member_len<M: Message>(number: u16, message: &M) -> usize {
 
 /// Appends a body that holds `message` as the member `number`.
 pub fn encode_member<M: Message>(number: u16, message: &M, buffer: &mut Vec<u8>) {
-    encode_key(u32::from(number), WireType::LengthDelimited, buffer);
-    encode_varint(message.body_len() as u64, buffer);
+    let len = message.body_len();
+    match (u8::try_from(number), u8::try_from(len)) {
+        // One byte each, as in most messages.
+        (Ok(number @ ..=15), Ok(len @ ..=127)) => {
+            buffer.extend_from_slice(&[number << 3 | WireType::LengthDelimited as u8, len]);
+        }
+        _ => {
+            encode_key(u32::from(number), WireType::LengthDelimited, buffer);
+            encode_varint(len as u64, buffer);
+        }
+    }
     message.encode_body(buffer);
 }
 
@@ -150,10 +159,17 @@ mod tests {
             marks: vec![1, 300],
         };
         for number in [1, 15, 16, 65_535] {
-            assert_eq!(
-                decode_member::<Line>(number, body(number, &line).into()),
-                Ok(line.clone())
-            );
+            for len in [2, 123, 124, 127, 128, 255, 256, 16_384] {
+                let line = Line {
+                    text: "x".repeat(len),
+                    ..line.clone()
+                };
+                assert_eq!(
+                    decode_member::<Line>(number, body(number, &line).into()),
+                    Ok(line),
+                    "{len} bytes as member {number}"
+                );
+            }
         }
     }
 

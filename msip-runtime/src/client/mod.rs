@@ -24,7 +24,7 @@ pub(crate) use nowhere::Nowhere;
 
 use crate::{
     Answered, CallError, CallOptions, ConnectError, ConnectWith, DisconnectReason, Protocol,
-    Status, Streaming,
+    Sender, Status, Streaming,
     call::{Call, Serving},
     dispatch::Dispatch,
     link::Link,
@@ -118,6 +118,12 @@ impl<P: Protocol> Client<P> {
             target: self,
             options: options.into(),
         }
+    }
+
+    /// An exclusive sender of one-way messages, for streams of many small ones: it has a buffer of its own and
+    /// the methods of the generated `PushClientToServer`. It keeps the connection open as this handle does.
+    pub fn sender(&self) -> Sender<Self> {
+        Sender::new(&self.shared.link, self.clone())
     }
 
     /// The exchange that a handler serves; outside of a handler, one of which nothing is known.

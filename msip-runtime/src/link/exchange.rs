@@ -51,7 +51,7 @@ pub(super) enum Attempt<T> {
 }
 
 impl<T> Attempt<T> {
-    fn blocked(blocked: Blocked, no_session: SendError) -> Self {
+    pub(super) fn blocked(blocked: Blocked, no_session: SendError) -> Self {
         match blocked {
             Blocked::NoRoom => Self::NoRoom,
             Blocked::Closing => Self::Failed(no_session),
@@ -303,7 +303,7 @@ impl Link {
         &self,
         queue: Queue,
         others_first: bool,
-        attempt: impl Fn(&mut State) -> Attempt<T>,
+        attempt: impl FnOnce(&mut State) -> Attempt<T>,
     ) -> Option<Result<T, SendError>> {
         let (value, waker) = {
             let mut state = self.lock();
@@ -326,14 +326,14 @@ impl Link {
     pub(super) async fn when_room<T>(
         &self,
         queue: Queue,
-        attempt: impl Fn(&mut State) -> Attempt<T>,
+        mut attempt: impl FnMut(&mut State) -> Attempt<T>,
     ) -> Result<T, SendError> {
         let mut place = Place {
             link: self,
             queue,
             ticket: None,
         };
-        poll_fn(|context| place.poll(context, &attempt)).await
+        poll_fn(|context| place.poll(context, &mut attempt)).await
     }
 }
 
@@ -650,7 +650,7 @@ impl Place<'_> {
     fn poll<T>(
         &mut self,
         context: &mut Context<'_>,
-        attempt: impl Fn(&mut State) -> Attempt<T>,
+        attempt: impl FnOnce(&mut State) -> Attempt<T>,
     ) -> Poll<Result<T, SendError>> {
         let mut state = self.link.lock();
         let may_go = match self.ticket {

@@ -3,6 +3,7 @@
 //! Senders encode straight into the session's outgoing queue and wake the driver, unless it is awake anyway. The
 //! lock is held for one message at a time and never across an await.
 
+mod batch;
 mod beside;
 mod cancellation;
 mod detached;
@@ -12,6 +13,7 @@ mod settled;
 mod stream;
 mod wait_queue;
 
+pub(crate) use batch::BatchTerms;
 pub use cancellation::Cancellation;
 pub(crate) use detached::Watch;
 pub(crate) use exchange::PROTOCOL_TIMEOUT;

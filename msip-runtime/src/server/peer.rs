@@ -11,7 +11,7 @@ use std::{
 
 use super::{Broadcast, Extensions, Registry};
 use crate::{
-    CallError, CallOptions, Code, Codec, Compression, Dropped, Protocol, Status,
+    CallError, CallOptions, Code, Codec, Compression, Dropped, Protocol, Sender, Status,
     call::{Call, Serving},
     link::Link,
     transport::PeerAddress,
@@ -153,6 +153,12 @@ impl<P: Protocol> Peer<P> {
             target: self,
             options: options.into(),
         }
+    }
+
+    /// An exclusive sender of one-way messages, for streams of many small ones: it has a buffer of its own and
+    /// the methods of the generated `PushServerToClient`.
+    pub fn sender(&self) -> Sender<Self> {
+        Sender::new(&self.shared.link, self.clone())
     }
 
     /// The exchange that a handler serves; outside of a handler, one of which nothing is known.

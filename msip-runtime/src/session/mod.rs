@@ -6,6 +6,7 @@
 
 mod allowance;
 mod backlog;
+mod batch;
 mod event;
 mod fates;
 mod items;
@@ -29,6 +30,7 @@ mod window;
 
 use std::time::Duration;
 
+pub(crate) use batch::Batch;
 pub(crate) use event::{Event, Fault, FaultKind, Incoming, Item, Outcome, ReplyTo};
 pub(crate) use items::End;
 pub(crate) use opened::{Class, Lost, Slot, Token};

@@ -118,6 +118,40 @@ impl Outgoing {
         priority: Priority,
         write: impl FnOnce(&mut Vec<u8>),
     ) -> Position {
+        self.append(priority, 1, write)
+    }
+
+    /// Appends frames that stand in a buffer of their own, and takes that: in return it gets one to write on in.
+    /// If they are fewer than `small` bytes they are copied where others wait, to leave with them.
+    pub(crate) fn push_frames(
+        &mut self,
+        priority: Priority,
+        frames: &mut Vec<u8>,
+        frame_count: usize,
+        small: usize,
+    ) {
+        if frames.is_empty() {
+            return;
+        }
+        let has_room = |(bytes, _): &(Vec<u8>, usize)| bytes.len() < CHUNK_LEN;
+        if frames.len() < small && self.lane(priority).chunks.back().is_some_and(has_room) {
+            self.append(priority, frame_count, |buffer| buffer.append(frames));
+            return;
+        }
+        self.cost += frames.len() + FRAME_COST * frame_count;
+        let chunk = std::mem::replace(frames, std::mem::take(&mut self.spare));
+        let lane = self.lane(priority);
+        lane.appended += chunk.len() as u64;
+        lane.chunks.push_back((chunk, frame_count));
+    }
+
+    /// Appends so many frames, written by `write`.
+    pub(crate) fn append(
+        &mut self,
+        priority: Priority,
+        frame_count: usize,
+        write: impl FnOnce(&mut Vec<u8>),
+    ) -> Position {
         let lane = match priority {
             Priority::Urgent => &mut self.urgent,
             Priority::Normal => &mut self.normal,
@@ -135,9 +169,9 @@ impl Outgoing {
             let before = bytes.len();
             write(bytes);
             let len = bytes.len().saturating_sub(before);
-            *frames += 1;
+            *frames += frame_count;
             lane.appended += len as u64;
-            self.cost += len + FRAME_COST;
+            self.cost += len + FRAME_COST * frame_count;
         }
         Position { priority, start }
     }

@@ -17,8 +17,8 @@ use super::{
 use crate::{
     MsgKind, Status,
     wire::{
-        Code, Credit, Flags, FrameType, Header, Metadata, Side, begin_frame, write_ack,
-        write_cancel, write_credit, write_deadline_and, write_error, write_metadata, write_ping,
+        Code, Credit, Flags, FrameType, Header, Metadata, begin_frame, write_ack, write_cancel,
+        write_credit, write_deadline_and, write_error, write_metadata, write_ping,
     },
 };
 
@@ -385,7 +385,7 @@ impl Session {
     }
 
     /// Whether a message or a request can go out now, or be kept for the next connection.
-    fn check_room(&self, needs_credit: bool) -> Result<(), Blocked> {
+    pub(crate) fn check_room(&self, needs_credit: bool) -> Result<(), Blocked> {
         self.check_open()?;
         if self.is_suspended() {
             if self.config.buffer_disconnected == 0 {
@@ -407,7 +407,7 @@ impl Session {
     }
 
     /// Whether nothing waits by its kind that a message of this kind would overtake. A call may: it needs no credit.
-    fn check_shelf(&mut self, kind: MsgKind) -> Result<(), Blocked> {
+    pub(super) fn check_shelf(&mut self, kind: MsgKind) -> Result<(), Blocked> {
         if self.shelf.is_empty() || (!may_be_shelved(kind) && self.make_way()) {
             Ok(())
         } else {
@@ -462,10 +462,7 @@ impl Session {
         flags: Flags,
         encode: F,
     ) -> impl FnOnce(&mut Vec<u8>) -> usize + use<'a, F> {
-        let frame_type = match self.config.side {
-            Side::Connecting => FrameType::Publish,
-            Side::Accepting => FrameType::Event,
-        };
+        let frame_type = FrameType::opening(self.config.side);
         let mut flags = flags;
         if opener.urgent {
             flags = flags.union(Flags::URGENT);

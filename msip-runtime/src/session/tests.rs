@@ -1,5 +1,6 @@
 //! Two sessions that are driven against each other in memory, with time as a number.
 
+mod batches;
 mod beside;
 mod streams;
 

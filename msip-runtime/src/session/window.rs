@@ -40,6 +40,18 @@ impl SendWindow {
         self.bytes -= i64::try_from(payload_len).unwrap_or(i64::MAX);
     }
 
+    /// Whether so many messages may be sent, of so many bytes together.
+    pub(crate) fn has(&self, items: usize, payload_len: usize) -> bool {
+        i64::try_from(items).is_ok_and(|items| items <= self.items)
+            && i64::try_from(payload_len).is_ok_and(|len| len <= self.bytes)
+    }
+
+    /// So many messages were sent, whose payloads are so many bytes together.
+    pub(crate) fn spend_many(&mut self, items: usize, payload_len: usize) {
+        self.items -= i64::try_from(items).unwrap_or(i64::MAX);
+        self.bytes -= i64::try_from(payload_len).unwrap_or(i64::MAX);
+    }
+
     /// How many messages may be sent.
     #[cfg(test)]
     pub(super) fn items(&self) -> i64 {

@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use super::Side;
+
 /// The type of a frame (docs/protocol.md, "Frame types").
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum FrameType {
@@ -47,6 +49,14 @@ impl FrameType {
         Self::Credit,
         Self::Cancel,
     ];
+
+    /// The type of the messages that this side sends.
+    pub(crate) const fn opening(side: Side) -> Self {
+        match side {
+            Side::Connecting => Self::Publish,
+            Side::Accepting => Self::Event,
+        }
+    }
 
     /// The number in the header.
     pub const fn number(self) -> u16 {

@@ -40,6 +40,7 @@ mod envelope;
 mod handle;
 mod plan;
 mod protocol;
+mod push;
 mod send;
 mod streams;
 mod target;
@@ -69,6 +70,8 @@ pub fn items(schema: &Schema, target: &Target<'_>) -> Vec<TokenStream> {
         if target.sends(direction) {
             read.push(send::definition(&plan, envelope));
             skipped.push(send::implementation(&plan, envelope));
+            read.push(push::definition(&plan, envelope));
+            skipped.push(push::implementation(&plan, envelope));
             if direction == Direction::ServerToClient {
                 read.push(broadcast::definition(&plan, envelope));
                 skipped.push(broadcast::implementation(&plan, envelope));

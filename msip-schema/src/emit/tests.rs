@@ -370,13 +370,19 @@ fn each_side_gets_its_traits() {
     for (sides, wanted) in [
         (
             Sides::Client,
-            ["SendClientToServer", "HandleServerToClient"].as_slice(),
+            [
+                "SendClientToServer",
+                "PushClientToServer",
+                "HandleServerToClient",
+            ]
+            .as_slice(),
         ),
         (
             Sides::Server,
             &[
                 "HandleClientToServer",
                 "SendServerToClient",
+                "PushServerToClient",
                 "BroadcastServerToClient",
             ],
         ),
@@ -384,8 +390,10 @@ fn each_side_gets_its_traits() {
             Sides::Both,
             &[
                 "SendClientToServer",
+                "PushClientToServer",
                 "HandleClientToServer",
                 "SendServerToClient",
+                "PushServerToClient",
                 "BroadcastServerToClient",
                 "HandleServerToClient",
             ],
@@ -536,7 +544,7 @@ fn lints_on_names_of_methods_are_allowed_where_a_name_sets_them_off() {
         printed(&schema, &target())
     };
     let both = "#[allow(clippy::new_ret_no_self, clippy::wrong_self_convention)]";
-    // On the send trait and the broadcast trait.
-    assert_eq!(text(&["new", "from_depot_ind"]).matches(both).count(), 2);
+    // On the send trait, the push trait and the broadcast trait.
+    assert_eq!(text(&["new", "from_depot_ind"]).matches(both).count(), 3);
     assert!(!text(&["news_ind", "depot_ind"]).contains("clippy::wrong_self_convention"));
 }

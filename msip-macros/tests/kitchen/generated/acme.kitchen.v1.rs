@@ -352,6 +352,70 @@ pub trait SendClientToServer: ::core::marker::Send + ::core::marker::Sync {
     }
 }
 
+/// What a client may say to its server in bulk: its one-way messages, typed.
+///
+/// Implemented for the [runtime's `Sender`](::msip_runtime::Sender) that a `Client` of
+/// [`Kitchen`] makes, and `&mut` to it. It gathers what is pushed; `flush` hands over the
+/// last of it.
+#[allow(dead_code)]
+pub trait PushClientToServer: ::core::marker::Send {
+    /// Every scalar, and the types beside it.
+    ///
+    /// One-way: gathered with others, and waits for room only where many wait already.
+    ///
+    /// # Errors
+    ///
+    /// [Why it cannot be sent](::msip_runtime::SendError).
+    fn scalars_ind(
+        &mut self,
+        message: Scalars,
+    ) -> impl ::core::future::Future<
+        Output = ::core::result::Result<(), ::msip_runtime::SendError>,
+    > + ::core::marker::Send;
+
+    /// It contains itself, in three ways.
+    ///
+    /// One-way: gathered with others, and waits for room only where many wait already.
+    ///
+    /// # Errors
+    ///
+    /// [Why it cannot be sent](::msip_runtime::SendError).
+    fn grow_req(
+        &mut self,
+        message: Tree,
+    ) -> impl ::core::future::Future<
+        Output = ::core::result::Result<(), ::msip_runtime::SendError>,
+    > + ::core::marker::Send;
+
+    /// The message `note`.
+    ///
+    /// One-way: gathered with others, and waits for room only where many wait already.
+    ///
+    /// # Errors
+    ///
+    /// [Why it cannot be sent](::msip_runtime::SendError).
+    fn note(
+        &mut self,
+        message: Optionals,
+    ) -> impl ::core::future::Future<
+        Output = ::core::result::Result<(), ::msip_runtime::SendError>,
+    > + ::core::marker::Send;
+
+    /// One of several.
+    ///
+    /// One-way: gathered with others, and waits for room only where many wait already.
+    ///
+    /// # Errors
+    ///
+    /// [Why it cannot be sent](::msip_runtime::SendError).
+    fn shape_state(
+        &mut self,
+        message: Shape,
+    ) -> impl ::core::future::Future<
+        Output = ::core::result::Result<(), ::msip_runtime::SendError>,
+    > + ::core::marker::Send;
+}
+
 /// What a server does with what its clients say.
 ///
 /// Write the methods as `async fn`. Messages of one client are handled in the order they were
@@ -650,6 +714,56 @@ pub trait SendServerToClient: ::core::marker::Send + ::core::marker::Sync {
         > + ::core::marker::Send + 'static,
     ) -> impl ::core::future::Future<
         Output = ::core::result::Result<Optionals, ::msip_runtime::CallError>,
+    > + ::core::marker::Send;
+}
+
+/// What a server may say to one client in bulk: its one-way messages, typed.
+///
+/// Implemented for the [runtime's `Sender`](::msip_runtime::Sender) that a `Peer` of
+/// [`Kitchen`] makes, and `&mut` to it. It gathers what is pushed; `flush` hands over the
+/// last of it.
+#[allow(dead_code)]
+pub trait PushServerToClient: ::core::marker::Send {
+    /// It contains itself, in three ways.
+    ///
+    /// One-way: gathered with others, and waits for room only where many wait already.
+    ///
+    /// # Errors
+    ///
+    /// [Why it cannot be sent](::msip_runtime::SendError).
+    fn grow_rsp(
+        &mut self,
+        message: Tree,
+    ) -> impl ::core::future::Future<
+        Output = ::core::result::Result<(), ::msip_runtime::SendError>,
+    > + ::core::marker::Send;
+
+    /// The message `vehicle_state`.
+    ///
+    /// One-way: gathered with others, and waits for room only where many wait already.
+    ///
+    /// # Errors
+    ///
+    /// [Why it cannot be sent](::msip_runtime::SendError).
+    fn vehicle_state(
+        &mut self,
+        message: VehicleState,
+    ) -> impl ::core::future::Future<
+        Output = ::core::result::Result<(), ::msip_runtime::SendError>,
+    > + ::core::marker::Send;
+
+    /// How numbers can stand on the wire.
+    ///
+    /// One-way: gathered with others, and waits for room only where many wait already.
+    ///
+    /// # Errors
+    ///
+    /// [Why it cannot be sent](::msip_runtime::SendError).
+    fn speed_metric(
+        &mut self,
+        message: Encodings,
+    ) -> impl ::core::future::Future<
+        Output = ::core::result::Result<(), ::msip_runtime::SendError>,
     > + ::core::marker::Send;
 }
 
@@ -1216,6 +1330,47 @@ where
     }
 }
 
+impl<T> PushClientToServer for T
+where
+    T: ::msip_runtime::OutboundPush<ClientToServer> + ?::core::marker::Sized,
+{
+    fn scalars_ind(
+        &mut self,
+        message: Scalars,
+    ) -> impl ::core::future::Future<
+        Output = ::core::result::Result<(), ::msip_runtime::SendError>,
+    > + ::core::marker::Send {
+        ::msip_runtime::OutboundPush::push(self, ClientToServer::ScalarsInd(message))
+    }
+
+    fn grow_req(
+        &mut self,
+        message: Tree,
+    ) -> impl ::core::future::Future<
+        Output = ::core::result::Result<(), ::msip_runtime::SendError>,
+    > + ::core::marker::Send {
+        ::msip_runtime::OutboundPush::push(self, ClientToServer::GrowReq(message))
+    }
+
+    fn note(
+        &mut self,
+        message: Optionals,
+    ) -> impl ::core::future::Future<
+        Output = ::core::result::Result<(), ::msip_runtime::SendError>,
+    > + ::core::marker::Send {
+        ::msip_runtime::OutboundPush::push(self, ClientToServer::Note(message))
+    }
+
+    fn shape_state(
+        &mut self,
+        message: Shape,
+    ) -> impl ::core::future::Future<
+        Output = ::core::result::Result<(), ::msip_runtime::SendError>,
+    > + ::core::marker::Send {
+        ::msip_runtime::OutboundPush::push(self, ClientToServer::ShapeState(message))
+    }
+}
+
 impl<H> HandleClientToServer for ::std::sync::Arc<H>
 where
     H: HandleClientToServer,
@@ -1543,6 +1698,38 @@ where
                 )
             }
         }
+    }
+}
+
+impl<T> PushServerToClient for T
+where
+    T: ::msip_runtime::OutboundPush<ServerToClient> + ?::core::marker::Sized,
+{
+    fn grow_rsp(
+        &mut self,
+        message: Tree,
+    ) -> impl ::core::future::Future<
+        Output = ::core::result::Result<(), ::msip_runtime::SendError>,
+    > + ::core::marker::Send {
+        ::msip_runtime::OutboundPush::push(self, ServerToClient::GrowRsp(message))
+    }
+
+    fn vehicle_state(
+        &mut self,
+        message: VehicleState,
+    ) -> impl ::core::future::Future<
+        Output = ::core::result::Result<(), ::msip_runtime::SendError>,
+    > + ::core::marker::Send {
+        ::msip_runtime::OutboundPush::push(self, ServerToClient::VehicleState(message))
+    }
+
+    fn speed_metric(
+        &mut self,
+        message: Encodings,
+    ) -> impl ::core::future::Future<
+        Output = ::core::result::Result<(), ::msip_runtime::SendError>,
+    > + ::core::marker::Send {
+        ::msip_runtime::OutboundPush::push(self, ServerToClient::SpeedMetric(message))
     }
 }
 

@@ -1,0 +1,96 @@
+//! The push traits: the one-way messages of a side, for a sender that gathers them.
+
+use proc_macro2::TokenStream;
+use quote::{format_ident, quote};
+
+use super::docs::{Docs, allow_names, allow_unused};
+use super::plan::{EnvelopePlan, MemberPlan, Plan, result};
+use crate::Direction;
+
+/// The trait: the messages that nobody answers.
+pub(super) fn definition(plan: &Plan<'_>, envelope: &EnvelopePlan<'_>) -> TokenStream {
+    let visibility = &plan.target.visibility;
+    let name = format_ident!("Push{}", envelope.direction.envelope_name());
+    let (says, implementor) = match envelope.direction {
+        Direction::ClientToServer => (
+            "What a client may say to its server in bulk: its one-way messages, typed.",
+            "Client",
+        ),
+        Direction::ServerToClient => (
+            "What a server may say to one client in bulk: its one-way messages, typed.",
+            "Peer",
+        ),
+    };
+    let doc = Docs::line(says)
+        .paragraph(&format!(
+            "Implemented for the [runtime's `Sender`]({}) that a `{implementor}` of [`{}`] makes, and `&mut` to it. It \
+             gathers what is pushed; `flush` hands over the last of it.",
+            plan.runtime_link("Sender"),
+            plan.protocol,
+        ))
+        .attributes();
+    let allow = allow_unused(one_way(envelope).map(|member| member.doc.as_slice()));
+    let allow_names = allow_names(one_way(envelope).map(|member| &member.method));
+    let methods = one_way(envelope).map(|member| {
+        let doc = Docs::new(&member.doc)
+            .paragraph(
+                "One-way: gathered with others, and waits for room only where many wait already.",
+            )
+            .section(
+                "Errors",
+                &format!(
+                    "[Why it cannot be sent]({}).",
+                    plan.runtime_link("SendError")
+                ),
+            )
+            .attributes();
+        let signature = signature(plan, member);
+        quote!(#doc #signature;)
+    });
+    quote! {
+        #doc
+        #allow
+        #allow_names
+        #visibility trait #name: ::core::marker::Send {
+            #(#methods)*
+        }
+    }
+}
+
+/// The implementation for everything that gathers messages of this direction.
+pub(super) fn implementation(plan: &Plan<'_>, envelope: &EnvelopePlan<'_>) -> TokenStream {
+    let Plan {
+        runtime, sender, ..
+    } = plan;
+    let name = format_ident!("Push{}", envelope.direction.envelope_name());
+    let out = &envelope.ident;
+    let methods = one_way(envelope).map(|member| {
+        let signature = signature(plan, member);
+        let message = member.of(out);
+        quote! {
+            #signature {
+                #runtime::OutboundPush::push(self, #message)
+            }
+        }
+    });
+    quote! {
+        impl<#sender> #name for #sender
+        where
+            #sender: #runtime::OutboundPush<#out> + ?::core::marker::Sized,
+        {
+            #(#methods)*
+        }
+    }
+}
+
+fn one_way<'p, 'a>(envelope: &'p EnvelopePlan<'a>) -> impl Iterator<Item = &'p MemberPlan<'a>> {
+    envelope.members.iter().filter(|member| member.is_one_way())
+}
+
+fn signature(plan: &Plan<'_>, member: &MemberPlan<'_>) -> TokenStream {
+    let runtime = plan.runtime;
+    let method = &member.method;
+    let argument = member.argument();
+    let future = Plan::future(&result(&quote!(()), &quote!(#runtime::SendError)));
+    quote!(fn #method(&mut self #argument) -> #future)
+}
