@@ -18,8 +18,9 @@ pub enum SendError {
     /// There is no connection at the moment. A client connects again by itself; nothing was sent.
     #[error("not connected")]
     Disconnected,
-    /// This client, or this peer's connection, has been closed for good.
-    #[error("closed")]
+    /// This client has been closed for good, or this peer's session has ended: nothing can be sent any more, by any handle
+    /// of it. A client that comes back after that is another peer.
+    #[error("closed: the session has ended for good")]
     Closed,
     /// The message is larger than the receiver accepts.
     #[error("a body of {len} bytes, where the receiver accepts {max} (its setting `max_body`)")]

@@ -387,6 +387,9 @@ pub trait ServeWith<H>: Protocol {
         peer: &Peer<Self>,
         reason: DisconnectReason,
     ) -> impl Future<Output = ()> + Send;
+
+    /// A client's session has ended for good.
+    fn gone(handler: &H, peer: &Peer<Self>) -> impl Future<Output = ()> + Send;
 }
 
 /// A protocol whose server's messages `H` handles; implemented by generated code for every

@@ -6,7 +6,7 @@ use crate::{
     session::{Class, Lost},
 };
 
-/// An exchange that was open when its session was lost. Its call or send has failed with the same.
+/// An exchange that was open when its session ended. Its call or send has failed with the same.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct LostExchange {
@@ -14,7 +14,7 @@ pub struct LostExchange {
     pub message: &'static str,
     /// Whether it was a call; else a message sent for acknowledgment.
     pub is_call: bool,
-    /// Whether any of it had been handed to a connection, so that the server may have handled it. What was never sent
+    /// Whether any of it had been handed to a connection, so that the other side may have handled it. What was never sent
     /// is safe to send again.
     pub is_unknown: bool,
 }
@@ -37,7 +37,7 @@ pub struct SessionLost {
 
 impl LostExchange {
     /// The exchanges that a user began, in terms of the protocol.
-    pub(super) fn of<E: Envelope>(lost: &[Lost]) -> Vec<Self> {
+    pub(crate) fn of<E: Envelope>(lost: &[Lost]) -> Vec<Self> {
         lost.iter()
             .filter(|lost| lost.class != Class::Ping)
             .map(|lost| Self {

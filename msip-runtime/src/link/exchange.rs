@@ -55,7 +55,8 @@ impl<T> Attempt<T> {
         match blocked {
             Blocked::NoRoom => Self::NoRoom,
             Blocked::Closing => Self::Failed(no_session),
-            Blocked::Disconnected => Self::Failed(SendError::Disconnected),
+            // For good, where no session follows and this one just has not heard of it.
+            Blocked::Disconnected => Self::Failed(no_session),
             Blocked::Full => Self::Failed(SendError::Full),
         }
     }

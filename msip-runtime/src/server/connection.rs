@@ -244,7 +244,7 @@ where
                 is_suspended,
                 cut_off,
                 farewell,
-                ..
+                lost,
             } = ended;
             tracing::info!(peer = %self.peer.id(), %reason, is_suspended, "disconnected");
             if !is_suspended {
@@ -252,10 +252,12 @@ where
                 self.registration = None;
                 self.arrivals = None;
                 self.inbox.close();
+                self.link.close();
+                self.peer.ended(&lost);
                 farewell.bid().await;
                 drain(self.handlers, self.hall.settings.drain_timeout).await;
-                self.link.close();
-                tell_gone(&self.hall.side, &self.peer, reason).await;
+                tell_disconnected(&self.hall.side, &self.peer, reason).await;
+                tell_gone(&self.hall.side, &self.peer).await;
                 return Ended { cut_off };
             }
             self.farewells.spawn(farewell.bid());
@@ -379,11 +381,14 @@ where
             .link
             .with_session(|session| session.open_exchanges())
             .unwrap_or(0);
+        // First, so that whoever waits hears that it is for good.
+        self.link.close();
         let lost = self.link.lose_session();
+        self.peer.ended(&lost);
         tracing::info!(peer = %self.peer.id(), unanswered = lost.len(), cut_off, "the session has ended");
         self.inbox.close();
-        self.link.close();
         drain(self.handlers, self.hall.settings.drain_timeout).await;
+        tell_gone(&self.hall.side, &self.peer).await;
         Ended { cut_off }
     }
 }
@@ -404,8 +409,19 @@ fn nothing_early(decoder: &mut Decoder, session: &mut Session, link: &Link) -> R
     }
 }
 
-/// Tells the handler that a client is gone.
-async fn tell_gone<P, H>(side: &ServerSide<P, H>, peer: &Peer<P>, reason: DisconnectReason)
+/// Tells the handler that a client's session has ended.
+async fn tell_gone<P, H>(side: &ServerSide<P, H>, peer: &Peer<P>)
+where
+    P: ServeWith<H>,
+    H: Send + Sync + 'static,
+{
+    if let Err(panic) = caught(side.gone(peer)).await {
+        tracing::error!(panic, "on_client_gone panicked");
+    }
+}
+
+/// Tells the handler that the last connection of a client has ended.
+async fn tell_disconnected<P, H>(side: &ServerSide<P, H>, peer: &Peer<P>, reason: DisconnectReason)
 where
     P: ServeWith<H>,
     H: Send + Sync + 'static,

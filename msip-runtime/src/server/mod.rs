@@ -117,6 +117,13 @@ struct ServerSide<P, H> {
     protocol: PhantomData<fn() -> P>,
 }
 
+impl<P: ServeWith<H>, H> ServerSide<P, H> {
+    /// The client's session has ended for good.
+    fn gone(&self, peer: &Peer<P>) -> impl Future<Output = ()> + Send {
+        P::gone(&self.handler, peer)
+    }
+}
+
 impl<P, H> Dispatch for ServerSide<P, H>
 where
     P: ServeWith<H>,

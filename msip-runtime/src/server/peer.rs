@@ -3,7 +3,7 @@
 use std::{
     fmt,
     sync::{
-        Arc, Mutex, PoisonError, Weak,
+        Arc, Mutex, OnceLock, PoisonError, Weak,
         atomic::{AtomicBool, Ordering},
     },
     time::Duration,
@@ -11,9 +11,11 @@ use std::{
 
 use super::{Broadcast, Extensions, Registry};
 use crate::{
-    CallError, CallOptions, Code, Codec, Compression, Dropped, Protocol, Sender, Status,
+    CallError, CallOptions, Code, Codec, Compression, Dropped, LostExchange, Protocol, Sender,
+    Status,
     call::{Call, Serving},
     link::Link,
+    session::Lost,
     transport::PeerAddress,
     with::With,
 };
@@ -60,6 +62,8 @@ struct Shared<P: Protocol> {
     client_fingerprint: u64,
     link: Arc<Link>,
     extensions: Extensions,
+    /// What was open when the session ended; not there before.
+    lost: OnceLock<Vec<LostExchange>>,
     registry: Weak<Registry<P>>,
 }
 
@@ -93,6 +97,7 @@ impl<P: Protocol> Peer<P> {
             client_fingerprint,
             link,
             extensions,
+            lost: OnceLock::new(),
             registry,
         };
         Self {
@@ -130,6 +135,13 @@ impl<P: Protocol> Peer<P> {
         self.shared.resumed.store(true, Ordering::Relaxed);
     }
 
+    /// The session has ended, and this was open in it.
+    pub(super) fn ended(&self, lost: &[Lost]) {
+        let lost = LostExchange::of::<P::ServerToClient>(lost);
+        // It ends once.
+        let _ = self.shared.lost.set(lost);
+    }
+
     /// What the user keeps for this peer.
     pub fn extensions(&self) -> &Extensions {
         &self.shared.extensions
@@ -141,6 +153,7 @@ impl<P: Protocol> Peer<P> {
             link: &self.shared.link,
             name: &self.shared.client_name,
             fingerprint: self.shared.client_fingerprint,
+            lost: &self.shared.lost,
         }
     }
 
@@ -232,9 +245,10 @@ pub struct PeerConnection<'a> {
     link: &'a Link,
     name: &'a str,
     fingerprint: u64,
+    lost: &'a OnceLock<Vec<LostExchange>>,
 }
 
-impl PeerConnection<'_> {
+impl<'a> PeerConnection<'a> {
     /// How long the last ping took there and back; `None` before the first.
     #[must_use]
     pub fn round_trip(&self) -> Option<Duration> {
@@ -278,6 +292,20 @@ impl PeerConnection<'_> {
         self.link.dropped()
     }
 
+    /// Whether the session has ended for good: nothing more can be sent, and every send fails with
+    /// [`SendError::Closed`](crate::SendError::Closed).
+    #[must_use]
+    pub fn is_gone(&self) -> bool {
+        self.lost.get().is_some()
+    }
+
+    /// The calls and deliveries that were open when the session ended, in `on_client_gone` and after; empty before. Each
+    /// caller has been told too.
+    #[must_use]
+    pub fn lost(&self) -> &'a [LostExchange] {
+        self.lost.get().map_or(&[], Vec::as_slice)
+    }
+
     /// Whether it is there still.
     #[must_use]
     pub fn is_open(&self) -> bool {
@@ -289,7 +317,7 @@ impl PeerConnection<'_> {
 
     /// What the client calls itself; it may be empty.
     #[must_use]
-    pub fn client_name(&self) -> &str {
+    pub fn client_name(&self) -> &'a str {
         self.name
     }
 

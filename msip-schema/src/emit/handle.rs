@@ -156,6 +156,18 @@ fn callbacks(plan: &Plan<'_>, role: &Role) -> TokenStream {
             }
         }
     });
+    let gone = (!role.connects).then(|| {
+        quote! {
+            /// A client is gone for good: its session has ended, and nothing more can be said to it.
+            ///
+            /// Called once, after the last `on_client_disconnected`; a client that comes back after it is another peer. What was
+            /// open then is told by `peer.connection().lost()`. Does nothing unless implemented.
+            fn on_client_gone(&self, #other: &#runtime::#other_type<#protocol>) -> #done {
+                let _ = #other;
+                ::core::future::ready(())
+            }
+        }
+    });
     quote! {
         #connected_doc
         fn #connected(&self, #other: &#runtime::#other_type<#protocol>) -> #done {
@@ -172,6 +184,8 @@ fn callbacks(plan: &Plan<'_>, role: &Role) -> TokenStream {
             let _ = (#other, reason);
             ::core::future::ready(())
         }
+
+        #gone
 
         #failure
     }
@@ -260,6 +274,13 @@ fn shared(plan: &Plan<'_>, envelope: &EnvelopePlan<'_>, role: &Role) -> TokenStr
             }
         }
     });
+    let gone = (!role.connects).then(|| {
+        quote! {
+            fn on_client_gone(&self, #other: &#runtime::#other_type<#protocol>) -> #done {
+                #parameter::on_client_gone(self, #other)
+            }
+        }
+    });
     quote! {
         impl<#parameter> #trait_ident for ::std::sync::Arc<#parameter>
         where
@@ -278,6 +299,8 @@ fn shared(plan: &Plan<'_>, envelope: &EnvelopePlan<'_>, role: &Role) -> TokenStr
             ) -> #done {
                 #parameter::#disconnected(self, #other, reason)
             }
+
+            #gone
 
             #failure
         }
@@ -322,6 +345,13 @@ fn dispatching(plan: &Plan<'_>, envelope: &EnvelopePlan<'_>, role: &Role) -> Tok
             }
         }
     });
+    let gone = (!role.connects).then(|| {
+        quote! {
+            fn gone(handler: &#parameter, #other: &#runtime::#other_type<Self>) -> #done {
+                handler.on_client_gone(#other)
+            }
+        }
+    });
     quote! {
         impl<#parameter> #runtime::#runtime_trait<#parameter> for #protocol
         where
@@ -352,6 +382,8 @@ fn dispatching(plan: &Plan<'_>, envelope: &EnvelopePlan<'_>, role: &Role) -> Tok
             ) -> #done {
                 handler.#disconnected(#other, reason)
             }
+
+            #gone
 
             #failure
         }

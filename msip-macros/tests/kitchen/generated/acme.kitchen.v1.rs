@@ -608,6 +608,18 @@ pub trait HandleClientToServer: ::core::marker::Send + ::core::marker::Sync + 's
         let _ = (peer, reason);
         ::core::future::ready(())
     }
+
+    /// A client is gone for good: its session has ended, and nothing more can be said to it.
+    ///
+    /// Called once, after the last `on_client_disconnected`; a client that comes back after it is another peer. What was
+    /// open then is told by `peer.connection().lost()`. Does nothing unless implemented.
+    fn on_client_gone(
+        &self,
+        peer: &::msip_runtime::Peer<Kitchen>,
+    ) -> impl ::core::future::Future<Output = ()> + ::core::marker::Send {
+        let _ = peer;
+        ::core::future::ready(())
+    }
 }
 
 /// What a server may say to one client, typed.
@@ -1490,6 +1502,13 @@ where
     ) -> impl ::core::future::Future<Output = ()> + ::core::marker::Send {
         H::on_client_disconnected(self, peer, reason)
     }
+
+    fn on_client_gone(
+        &self,
+        peer: &::msip_runtime::Peer<Kitchen>,
+    ) -> impl ::core::future::Future<Output = ()> + ::core::marker::Send {
+        H::on_client_gone(self, peer)
+    }
 }
 
 impl<H> ::msip_runtime::ServeWith<H> for Kitchen
@@ -1623,6 +1642,13 @@ where
         reason: ::msip_runtime::DisconnectReason,
     ) -> impl ::core::future::Future<Output = ()> + ::core::marker::Send {
         handler.on_client_disconnected(peer, reason)
+    }
+
+    fn gone(
+        handler: &H,
+        peer: &::msip_runtime::Peer<Self>,
+    ) -> impl ::core::future::Future<Output = ()> + ::core::marker::Send {
+        handler.on_client_gone(peer)
     }
 }
 
