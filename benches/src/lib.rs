@@ -1,9 +1,16 @@
-//! The protocol that MSIP speaks in the benchmarks, as generated from `proto/bench.proto`.
+//! What the benchmarks of MSIP share: the protocol that it speaks in them, as generated from `proto/bench.proto`, and the
+//! small pieces that are measured by themselves.
+
+mod cases;
+mod echo;
 
 /// The protocol.
 pub mod bench {
     msip_runtime::include_protocol!("bench");
 }
+
+pub use cases::{CASES, Case, CaseError};
+pub use echo::Echo;
 
 use msip_load::Note;
 

@@ -3,7 +3,10 @@
 //! Each bout is a server process and a client process over loopback. `run` starts both, lets the contenders take turns, and
 //! prints medians; what a contender is asked to do, and how it is counted, is in `msip-load`.
 
+mod codegen;
 mod contenders;
+mod instructions;
+mod report;
 mod run;
 
 use std::{
@@ -22,6 +25,15 @@ use crate::contenders::Own;
 enum Command {
     /// Runs the contenders under every load, and prints what they did.
     Run(run::RunJob),
+    /// Writes the tables of a page, and charts, from what `run --json` has written.
+    Report(report::ReportJob),
+    /// Counts the instructions of small pieces, beside what they took before.
+    Instructions(instructions::InstructionsJob),
+    /// Does one of these pieces, for whoever counts.
+    #[command(hide = true)]
+    Case(instructions::CaseJob),
+    /// Measures the code generator, and what it makes the compiler do, beside tonic's.
+    Codegen(codegen::CodegenJob),
     #[command(flatten)]
     Contend(msip_load::Command),
 }
@@ -31,7 +43,25 @@ enum Command {
 enum Problem {
     #[error("nobody is left to run, or nothing: see `--only`, `--chapter` and `--load`")]
     Nothing,
-    #[error("the peers' program cannot be built or run: {status}")]
+    #[error("case {name} failed")]
+    Case {
+        name: &'static str,
+        #[source]
+        source: msip_benches::CaseError,
+    },
+    #[error("valgrind counted nothing: {said}")]
+    Valgrind { said: String },
+    #[error("cannot read {}", path.display())]
+    Counts {
+        path: PathBuf,
+        #[source]
+        source: Box<toml::de::Error>,
+    },
+    #[error(
+        "more instructions than benches/instructions.toml has: {cases}; if that is meant, write them with --update"
+    )]
+    Grown { cases: String },
+    #[error("a package of the peers cannot be built or run: {status}")]
     Peers { status: ExitStatus },
     #[error("{contender} failed at `{load}`: {status}")]
     Failed {
@@ -45,7 +75,9 @@ enum Problem {
     Process(#[source] io::Error),
     #[error("cannot print")]
     Print(#[source] io::Error),
-    #[error("cannot write {}", path.display())]
+    #[error("at `{place}`: {what}")]
+    Page { place: String, what: &'static str },
+    #[error("cannot read or write {}", path.display())]
     File {
         path: PathBuf,
         #[source]
@@ -58,6 +90,10 @@ enum Problem {
 fn main() -> ExitCode {
     match Command::parse() {
         Command::Run(job) => msip_load::exit(run::run(&job)),
+        Command::Report(job) => msip_load::exit(report::report(&job)),
+        Command::Instructions(job) => msip_load::exit(instructions::instructions(&job)),
+        Command::Case(job) => msip_load::exit(instructions::run_case(&job)),
+        Command::Codegen(job) => msip_load::exit(codegen::codegen(&job)),
         Command::Contend(command) => {
             msip_load::exit_contender(msip_load::run_program::<Own>(command))
         }

@@ -105,7 +105,7 @@ mod tests {
 
     #[test]
     fn a_note_is_as_long_as_asked() {
-        for size in [32, 137, 138, 139, 1024, 16 * 1024, 65_536, 3_000_000] {
+        for size in [32, 137, 138, 140, 1024, 16 * 1024, 65_536, 3_000_000] {
             let len = data_of(size).len();
             assert_eq!(9 + 1 + varint_len(len) + len, size, "size {size}");
         }

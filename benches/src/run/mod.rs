@@ -4,22 +4,29 @@ mod peers;
 mod plan;
 mod process;
 mod result;
+mod syscalls;
 mod table;
 
 use std::{
     io::{self, Write as _},
     path::PathBuf,
+    time::Duration,
 };
 
 pub(crate) use self::{
     plan::Chapter,
-    result::{Measured, Report},
+    result::{Measured, Median, Report},
+    table::short,
 };
 use self::{
     plan::{Plan, Round},
     process::Bout,
+    syscalls::Tool,
 };
-use crate::Problem;
+use crate::{Problem, report::draw};
+
+/// How long system calls are counted.
+const COUNTED: Duration = Duration::from_millis(250);
 
 /// What to run.
 #[derive(Debug, Clone, clap::Args)]
@@ -49,6 +56,20 @@ pub(crate) struct RunJob {
     /// Writes all that was measured to this file.
     #[arg(long)]
     json: Option<PathBuf>,
+    /// Draws charts of it into this folder, as SVG.
+    #[arg(long)]
+    charts: Option<PathBuf>,
+}
+
+impl RunJob {
+    /// What was said about repetitions.
+    fn shortened(&self) -> Option<String> {
+        let mut parts = Vec::new();
+        parts.extend(self.quick.then(|| "quick".to_owned()));
+        parts.extend(self.repeat.map(|repeat| format!("{repeat} of each")));
+        parts.extend(self.millis.map(|millis| format!("{millis} ms each")));
+        (!parts.is_empty()).then(|| parts.join(", "))
+    }
 }
 
 /// Runs, prints, and writes what was asked for.
@@ -58,10 +79,14 @@ pub(crate) fn run(job: &RunJob) -> Result<(), Problem> {
         return Err(Problem::Nothing);
     }
     raise_file_limit()?;
-    let mut report = Report::new()?;
+    let tool = Tool::find();
+    if tool.is_none() {
+        tell("neither perf nor strace can count system calls here: they are left out\n");
+    }
+    let mut report = Report::new(job.shortened())?;
     let (mut bouts, mut failed) = (0, 0);
     for round in &plan.rounds {
-        let measured = meet(&plan, round);
+        let measured = meet(&plan, round, tool);
         table::print(round, &measured)?;
         bouts += measured.len() * round.repeat;
         failed += measured.iter().map(|m| m.failed).sum::<usize>();
@@ -69,6 +94,9 @@ pub(crate) fn run(job: &RunJob) -> Result<(), Problem> {
     }
     if let Some(path) = &job.json {
         report.write(path)?;
+    }
+    if let Some(folder) = &job.charts {
+        draw(&report, folder)?;
     }
     if failed > 0 {
         return Err(Problem::Lost { failed, bouts });
@@ -78,7 +106,7 @@ pub(crate) fn run(job: &RunJob) -> Result<(), Problem> {
 
 /// Lets every contender meet the load, each once in every repetition; each of these begins with another one. Who has no
 /// such thing is left out.
-fn meet(plan: &Plan, round: &Round) -> Vec<Measured> {
+fn meet(plan: &Plan, round: &Round, tool: Option<Tool>) -> Vec<Measured> {
     let count = plan.fighters.len();
     let mut bouts: Vec<Vec<Option<Bout>>> = vec![Vec::new(); count];
     let mut is_offered = vec![true; count];
@@ -95,7 +123,7 @@ fn meet(plan: &Plan, round: &Round) -> Vec<Measured> {
                 fighter.name,
                 repetition + 1
             ));
-            match process::fight(fighter, round.workers, round.load, round.time) {
+            match process::fight(fighter, round.workers, round.load, round.time, None) {
                 Ok(Some(bout)) => bouts[index].push(Some(bout)),
                 Ok(None) => is_offered[index] = false,
                 Err(problem) => {
@@ -106,12 +134,22 @@ fn meet(plan: &Plan, round: &Round) -> Vec<Measured> {
             }
         }
     }
+    let mut measured = Vec::new();
+    for (index, fighter) in plan.fighters.iter().enumerate() {
+        if !is_offered[index] {
+            continue;
+        }
+        let mut row = Measured::median(&fighter.name, round, &bouts[index]);
+        // A bout of its own: who counts must not be measured.
+        if let (Some(_), Some(median)) = (tool.filter(|_| round.counts_syscalls), &mut row.median) {
+            tell(&format!("{}: {}, system calls", round.load, fighter.name));
+            let bout = process::fight(fighter, round.workers, round.load, COUNTED, tool);
+            median.syscalls = bout.ok().flatten().and_then(Bout::syscalls_per_message);
+        }
+        measured.push(row);
+    }
     tell("");
-    let medians = plan.fighters.iter().zip(&bouts).zip(&is_offered);
-    medians
-        .filter(|(_, is_offered)| **is_offered)
-        .map(|((fighter, bouts), _)| Measured::median(&fighter.name, round, bouts))
-        .collect()
+    measured
 }
 
 /// What is being done, on one line, which the next one replaces.

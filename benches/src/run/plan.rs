@@ -30,6 +30,7 @@ pub(super) struct Round {
     pub(super) workers: usize,
     pub(super) repeat: usize,
     pub(super) time: Duration,
+    pub(super) counts_syscalls: bool,
 }
 
 /// The parts of a report.
@@ -171,6 +172,7 @@ fn whole() -> Vec<Round> {
             workers,
             repeat,
             time: Duration::from_millis(millis),
+            counts_syscalls: matches!(chapter, Calls | OneWay | Streams),
         }
     });
     rounds.collect()
@@ -223,6 +225,7 @@ fn quick() -> Vec<Round> {
             workers,
             repeat: 1,
             time: Duration::from_millis(250),
+            counts_syscalls: load == calls(32, 64),
         })
         .to_vec()
 }

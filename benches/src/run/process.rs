@@ -11,7 +11,10 @@ use std::{
 use msip_load::{Job, Load, NOT_OFFERED, Outcome};
 use nix::sys::resource::{UsageWho, getrusage};
 
-use super::plan::Fighter;
+use super::{
+    plan::Fighter,
+    syscalls::{Count, Tool},
+};
 use crate::Problem;
 
 /// How long a server is left alone before its memory is looked at.
@@ -25,8 +28,19 @@ pub(super) struct Bout {
     pub(super) server_cpu: f64,
     /// What the client's process used.
     pub(super) client_cpu: f64,
+    /// How many calls into the kernel both made, where that was asked.
+    pub(super) syscalls: Option<f64>,
     /// What connections added to the server's resident memory, in bytes, where that was asked.
     pub(super) memory: Option<f64>,
+}
+
+impl Bout {
+    /// How many calls into the kernel both processes made for each message.
+    pub(super) fn syscalls_per_message(self) -> Option<f64> {
+        #[expect(clippy::cast_precision_loss, reason = "far fewer than 2^52 messages")]
+        let messages = self.outcome.messages.max(1) as f64;
+        self.syscalls.map(|count| count / messages)
+    }
 }
 
 /// Starts both, and sees them end. `None` where the contender has no such thing.
@@ -35,13 +49,19 @@ pub(super) fn fight(
     workers: usize,
     load: Load,
     time: Duration,
+    counted_by: Option<Tool>,
 ) -> Result<Option<Bout>, Problem> {
-    let mut server = Process::start(fighter, workers, "serve", &[])?;
+    let counts = counted_by.map(|tool| [Count::new(tool), Count::new(tool)]);
+    let [server_count, client_count] = match &counts {
+        Some([server, client]) => [Some(server), Some(client)],
+        None => [None, None],
+    };
+    let mut server = Process::start(fighter, workers, "serve", &[], server_count)?;
     let port = server.line()?;
     let idle_memory = server.memory()?;
     let job = serde_json::to_string(&Job { load, time }).map_err(Problem::Json)?;
     let args = ["--port", port.trim(), "--job", &job];
-    let mut client = Process::start(fighter, workers, "drive", &args)?;
+    let mut client = Process::start(fighter, workers, "drive", &args, client_count)?;
     let mut memory = None;
     if matches!(load, Load::Idle { .. }) && !client.line()?.is_empty() {
         thread::sleep(SETTLING);
@@ -67,6 +87,7 @@ pub(super) fn fight(
         outcome,
         server_cpu: server_end.cpu,
         client_cpu: client_end.cpu,
+        syscalls: counts.and_then(|[server, client]| Some(server.read()? + client.read()?)),
         memory,
     }))
 }
@@ -89,8 +110,13 @@ impl Process {
         workers: usize,
         face: &str,
         args: &[&str],
+        count: Option<&Count>,
     ) -> Result<Self, Problem> {
-        let mut child = Command::new(&fighter.program)
+        let mut command = match count {
+            Some(count) => count.command(&fighter.program),
+            None => Command::new(&fighter.program),
+        };
+        let mut child = command
             .args([face, "--contender", &fighter.name])
             .args(["--workers", &workers.to_string()])
             .args(args)

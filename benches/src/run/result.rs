@@ -20,12 +20,16 @@ pub(crate) struct Report {
     pub(crate) processors: usize,
     /// The kernel.
     pub(crate) system: String,
+    /// How much else the machine did when the run began: its load average.
+    pub(crate) busy: f64,
+    /// How often each contender met each load, and for how long, where that is not the default.
+    pub(crate) shortened: Option<String>,
     /// Row by row.
     pub(crate) measured: Vec<Measured>,
 }
 
 impl Report {
-    pub(super) fn new() -> Result<Self, Problem> {
+    pub(super) fn new(shortened: Option<String>) -> Result<Self, Problem> {
         let read = |path: &str| fs::read_to_string(path).map_err(Problem::Process);
         let cpuinfo = read("/proc/cpuinfo")?;
         let name = cpuinfo.lines().find_map(|line| {
@@ -36,6 +40,12 @@ impl Report {
             processor: name.unwrap_or_else(|| "unknown".to_owned()),
             processors: std::thread::available_parallelism().map_or(1, usize::from),
             system: format!("Linux {}", read("/proc/sys/kernel/osrelease")?.trim()),
+            busy: read("/proc/loadavg")?
+                .split_whitespace()
+                .next()
+                .and_then(|average| average.parse().ok())
+                .unwrap_or(f64::NAN),
+            shortened,
             measured: Vec::new(),
         })
     }
@@ -82,6 +92,8 @@ pub(crate) struct Median {
     pub(crate) latency: Option<Percentiles>,
     /// What a connection takes of the server's resident memory, in bytes.
     pub(crate) memory: Option<f64>,
+    /// Calls into the kernel for each message, both processes.
+    pub(crate) syscalls: Option<f64>,
     /// Large messages per second, beside the calls.
     pub(crate) bulk_rate: Option<f64>,
 }
@@ -121,6 +133,7 @@ impl Median {
             latency: latencies.get(latencies.len() / 2).copied(),
             memory: has(|b| b.memory.is_some())
                 .then(|| median(&|b| b.memory.unwrap_or(f64::NAN) / count(b.outcome.messages))),
+            syscalls: None,
             bulk_rate: has(|b| b.outcome.bulk > 0)
                 .then(|| median(&|b| count(b.outcome.bulk) / b.outcome.seconds)),
         }

@@ -20,7 +20,7 @@ struct Column {
     value: fn(&Median, &Median) -> Option<String>,
 }
 
-const COLUMNS: [Column; 9] = [
+const COLUMNS: [Column; 10] = [
     Column {
         title: "per second",
         width: 12,
@@ -48,6 +48,11 @@ const COLUMNS: [Column; 9] = [
         title: "×",
         width: 7,
         value: |row, first| Some(format!("{:.2}", row.cpu / first.cpu)),
+    },
+    Column {
+        title: "syscalls",
+        width: 10,
+        value: |row, _| row.syscalls.map(|count| format!("{count:.3}")),
     },
     Column {
         title: "p50 µs",

@@ -8,10 +8,7 @@ use std::{
 
 use msip_load::Failure;
 use prost::Message;
-use tokio::{
-    io::{AsyncRead, ReadBuf},
-    net::TcpStream,
-};
+use tokio::io::{AsyncRead, ReadBuf};
 
 /// How large a header is.
 const HEADER_LEN: usize = 24;
@@ -110,7 +107,7 @@ impl Inbox {
     /// Reads what is there. At the end of the stream nothing has come.
     pub(super) fn poll_fill(
         &mut self,
-        stream: &mut TcpStream,
+        stream: &mut (impl AsyncRead + Unpin),
         context: &mut Context<'_>,
     ) -> Poll<io::Result<usize>> {
         self.make_room();

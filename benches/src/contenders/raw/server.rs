@@ -3,29 +3,69 @@
 use std::{
     collections::HashMap,
     future::poll_fn,
+    io,
     pin::Pin,
     sync::{Arc, Mutex, PoisonError},
-    task::{Poll, Waker},
+    task::{Context, Poll, Waker, ready},
 };
 
 use msip_load::{Failure, Tally, data_of};
 use prost::Message as _;
 use tokio::{
-    io::{AsyncWrite as _, AsyncWriteExt as _},
-    net::{TcpListener, TcpStream},
+    io::AsyncWrite as _,
+    net::{
+        TcpListener,
+        tcp::{OwnedReadHalf, OwnedWriteHalf},
+    },
     task::JoinSet,
 };
 
 use super::frame::{Inbox, RawFeed, RawNote, RawTally, WRITE_LEN, kind, put};
 
-/// Those who are told what anybody shouts: what is to be written to each, and the task that writes it.
-type Crowd = Arc<Mutex<HashMap<u64, Arc<Mutex<Told>>>>>;
+/// Those who are told what anybody shouts.
+type Crowd = Arc<Mutex<HashMap<u64, Arc<Mutex<Outbox>>>>>;
 
-/// What one connection was told, and has not written.
-#[derive(Debug, Default)]
-struct Told {
+/// What is to be written to one connection.
+struct Outbox {
+    writer: OwnedWriteHalf,
     bytes: Vec<u8>,
-    writer: Option<Waker>,
+    written: usize,
+    /// The task that writes what a shout could not.
+    task: Option<Waker>,
+}
+
+impl Outbox {
+    /// Takes what is in `out`, and writes what the socket takes.
+    fn poll_send(&mut self, out: &mut Vec<u8>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        if self.bytes.is_empty() {
+            std::mem::swap(&mut self.bytes, out);
+        } else {
+            self.bytes.append(out);
+        }
+        while self.written < self.bytes.len() {
+            let rest = &self.bytes[self.written..];
+            self.written += ready!(Pin::new(&mut self.writer).poll_write(context, rest))?;
+        }
+        self.written = 0;
+        self.bytes.clear();
+        Poll::Ready(Ok(()))
+    }
+
+    /// Writes a shout at once where nothing is before it; else the connection's task will.
+    fn shout(&mut self, shout: &[u8]) {
+        let mut written = 0;
+        if self.bytes.is_empty() {
+            // What cannot be written now, for whatever reason, is left to that task.
+            written = self.writer.try_write(shout).unwrap_or(0);
+        }
+        let rest = &shout[written..];
+        self.bytes.extend_from_slice(rest);
+        if !rest.is_empty()
+            && let Some(task) = self.task.take()
+        {
+            task.wake();
+        }
+    }
 }
 
 /// Serves until it is dropped.
@@ -37,12 +77,18 @@ pub(crate) async fn serve(announce: impl FnOnce(u16)) -> Result<(), Failure> {
     for id in 0.. {
         let (stream, _) = listener.accept().await?;
         stream.set_nodelay(true)?;
-        let told = Arc::<Mutex<Told>>::default();
-        lock(&crowd).insert(id, Arc::clone(&told));
+        let (reader, writer) = stream.into_split();
+        let outbox = Arc::new(Mutex::new(Outbox {
+            writer,
+            bytes: Vec::new(),
+            written: 0,
+            task: None,
+        }));
+        lock(&crowd).insert(id, Arc::clone(&outbox));
         let crowd = Arc::clone(&crowd);
         connections.spawn(async move {
             // Why it ended the client tells.
-            let _ = connection(stream, &told, &crowd).await;
+            let _ = connection(reader, &outbox, &crowd).await;
             lock(&crowd).remove(&id);
         });
         while connections.try_join_next().is_some() {}
@@ -51,15 +97,15 @@ pub(crate) async fn serve(announce: impl FnOnce(u16)) -> Result<(), Failure> {
 }
 
 async fn connection(
-    mut stream: TcpStream,
-    told: &Mutex<Told>,
+    mut reader: OwnedReadHalf,
+    outbox: &Mutex<Outbox>,
     crowd: &Crowd,
 ) -> Result<(), Failure> {
     let mut inbox = Inbox::new();
     let mut note = RawNote::default();
     let mut out = Vec::new();
     let mut tally = Tally::default();
-    while next_bytes(&mut stream, &mut inbox, &mut out, told).await? > 0 {
+    while next_bytes(&mut reader, &mut inbox, &mut out, outbox).await? > 0 {
         while let Some(frame) = inbox.next()? {
             match frame.kind {
                 kind::ECHO => {
@@ -81,8 +127,7 @@ async fn connection(
                         note.number = number;
                         put(&mut out, kind::FEED, frame.id, &note);
                         if out.len() >= WRITE_LEN {
-                            stream.write_all(&out).await?;
-                            out.clear();
+                            send(outbox, &mut out).await?;
                         }
                     }
                 }
@@ -90,7 +135,9 @@ async fn connection(
                     note.read(frame.body)?;
                     let mut shout = Vec::new();
                     put(&mut shout, kind::NOTE, 0, &note);
-                    tell(crowd, &shout);
+                    for outbox in lock(crowd).values() {
+                        lock(outbox).shout(&shout);
+                    }
                     put(&mut out, kind::SHOUT, frame.id, &RawTally::default());
                 }
                 other => {
@@ -98,63 +145,43 @@ async fn connection(
                 }
             }
             if out.len() >= WRITE_LEN {
-                stream.write_all(&out).await?;
-                out.clear();
+                send(outbox, &mut out).await?;
             }
         }
     }
     Ok(())
 }
 
-/// Writes what is there to be written, and what the connection is told meanwhile, until something has come.
-async fn next_bytes(
-    stream: &mut TcpStream,
-    inbox: &mut Inbox,
-    out: &mut Vec<u8>,
-    told: &Mutex<Told>,
-) -> Result<usize, Failure> {
-    let mut written = 0;
-    let len = poll_fn(|context| {
-        loop {
-            if written == out.len() {
-                out.clear();
-                written = 0;
-                let mut told = lock(told);
-                std::mem::swap(&mut told.bytes, out);
-                if out.is_empty() {
-                    let waker = context.waker();
-                    match &mut told.writer {
-                        Some(writer) => writer.clone_from(waker),
-                        None => told.writer = Some(waker.clone()),
-                    }
-                    break;
-                }
-            }
-            match Pin::new(&mut *stream).poll_write(context, &out[written..]) {
-                Poll::Ready(len) => written += len?,
-                Poll::Pending => break,
-            }
-        }
-        inbox.poll_fill(stream, context)
-    })
-    .await?;
-    // What could not be written yet comes first the next time.
-    out.drain(..written);
-    Ok(len)
+/// Writes all of it.
+async fn send(outbox: &Mutex<Outbox>, out: &mut Vec<u8>) -> io::Result<()> {
+    poll_fn(|context| lock(outbox).poll_send(out, context)).await
 }
 
-/// Tells everyone.
-fn tell(crowd: &Crowd, shout: &[u8]) {
-    let crowd = lock(crowd);
-    for told in crowd.values() {
-        let mut told = lock(told);
-        told.bytes.extend_from_slice(shout);
-        let writer = told.writer.take();
-        drop(told);
-        if let Some(writer) = writer {
-            writer.wake();
+/// Writes what is there to be written, and what a shout leaves meanwhile, until something has come.
+async fn next_bytes(
+    reader: &mut OwnedReadHalf,
+    inbox: &mut Inbox,
+    out: &mut Vec<u8>,
+    outbox: &Mutex<Outbox>,
+) -> io::Result<usize> {
+    poll_fn(|context| {
+        {
+            let mut outbox = lock(outbox);
+            if let Poll::Ready(sent) = outbox.poll_send(out, context) {
+                sent?;
+            }
+            let waker = context.waker();
+            if outbox
+                .task
+                .as_ref()
+                .is_none_or(|task| !task.will_wake(waker))
+            {
+                outbox.task = Some(waker.clone());
+            }
         }
-    }
+        inbox.poll_fill(reader, context)
+    })
+    .await
 }
 
 /// Nothing panics while it holds one of these locks.

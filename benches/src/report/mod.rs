@@ -1,0 +1,66 @@
+//! `report`: the tables and charts of a page, from what a run has written.
+
+mod charts;
+mod page;
+mod svg;
+mod tables;
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
+
+use crate::{Problem, run::Report};
+
+/// What to make of a run's JSON.
+#[derive(Debug, Clone, clap::Args)]
+pub(crate) struct ReportJob {
+    /// What `run --json` has written.
+    #[arg(long)]
+    json: PathBuf,
+    /// A Markdown page whose tables are written anew: what stands between `<!-- table: NAME -->` and `<!-- end -->`.
+    #[arg(long)]
+    page: Option<PathBuf>,
+    /// A folder to draw charts into, as SVG.
+    #[arg(long)]
+    charts: Option<PathBuf>,
+}
+
+/// Writes what was asked for.
+pub(crate) fn report(job: &ReportJob) -> Result<(), Problem> {
+    let report: Report = serde_json::from_str(&read(&job.json)?).map_err(Problem::Json)?;
+    if let Some(page) = &job.page {
+        let text = page::fill(&read(page)?, |name| tables::table(&report, name))?;
+        write(page, &text)?;
+    }
+    if let Some(folder) = &job.charts {
+        draw(&report, folder)?;
+    }
+    Ok(())
+}
+
+/// Draws the charts of a run.
+pub(crate) fn draw(report: &Report, folder: &Path) -> Result<(), Problem> {
+    fs::create_dir_all(folder).map_err(|source| Problem::File {
+        path: folder.to_owned(),
+        source,
+    })?;
+    for (name, svg) in charts::charts(report) {
+        write(&folder.join(format!("{name}.svg")), &svg)?;
+    }
+    Ok(())
+}
+
+fn read(path: &Path) -> Result<String, Problem> {
+    fs::read_to_string(path).map_err(|source| Problem::File {
+        path: path.to_owned(),
+        source,
+    })
+}
+
+fn write(path: &Path, text: &str) -> Result<(), Problem> {
+    fs::write(path, text).map_err(|source| Problem::File {
+        path: path.to_owned(),
+        source,
+    })
+}
