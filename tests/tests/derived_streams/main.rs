@@ -1,7 +1,5 @@
 //! Streams of requests as derives say them: the same protocol as with a service, and peers that talk.
 
-#![expect(clippy::expect_used, reason = "a test that cannot go on fails")]
-
 #[expect(unreachable_pub, reason = "written as a library would")]
 mod lab;
 
