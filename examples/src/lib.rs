@@ -2,6 +2,7 @@
 
 mod causes;
 mod room;
+mod slow_line;
 
 /// The protocol, as `msip-codegen` wrote it from `proto/chat.proto`.
 pub mod chat {
@@ -10,3 +11,4 @@ pub mod chat {
 
 pub use causes::with_causes;
 pub use room::Room;
+pub use slow_line::SlowLine;

@@ -11,3 +11,5 @@ mod inspect_json;
 mod mock;
 mod program;
 mod quickstart;
+mod telemetry;
+mod upload;

@@ -1,0 +1,261 @@
+//! A device behind a slow line that breaks: measurements, a command with a deadline, and alarms that must arrive.
+//!
+//! ```text
+//! cargo run -p msip-examples --bin telemetry
+//! ```
+//!
+//! Device and station are one process with a line of 128 KiB a second between them.
+//!
+//! 1. The device measures more often than the line can tell. Readings are of the kind METRIC: what finds no room is
+//!    dropped and counted, and the device never waits for the line.
+//! 2. The station has the device calibrate its sensor, and waits for a moment only. The first time that is not enough:
+//!    the station goes on, and the device's handler is dropped in the middle of it.
+//! 3. The device raises alarms while the line breaks again and again. Each is sent for acknowledgment, so that it is sent
+//!    once more when the line is back, and handled once.
+//!
+//! It takes a few seconds, and ends with exit code 0.
+
+#![expect(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "it tells people what happens"
+)]
+
+#[expect(unreachable_pub, reason = "the schema is written as for a library")]
+mod schema;
+
+use std::{
+    error::Error,
+    process::ExitCode,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+
+use msip_examples::{SlowLine, with_causes};
+use msip_runtime::{
+    CallOptions, Client, ConnectionState, DisconnectReason, Peer, SendError, Server, Status,
+};
+use schema::{
+    Alarm, Calibrate, Calibrated, HandleClientToServer, HandleServerToClient, Reading,
+    SendClientToServer as _, SendServerToClient as _, Telemetry,
+};
+use tokio::{sync::mpsc, time::sleep};
+
+/// What the line carries, in bytes a second.
+const RATE: u32 = 128 * 1024;
+
+const READINGS: u64 = 20_000;
+const ALARMS: u64 = 60;
+
+/// After how many alarms the line breaks.
+const BREAKS: [u64; 3] = [10, 25, 40];
+
+/// What a round of a calibration takes.
+const ROUND: Duration = Duration::from_millis(20);
+
+/// What the station has heard.
+#[derive(Debug, Default)]
+struct Heard {
+    readings: u64,
+    newest: u64,
+    alarms: Vec<u64>,
+}
+
+/// The station's handler.
+struct Station {
+    heard: Arc<Mutex<Heard>>,
+    devices: mpsc::Sender<Peer<Telemetry>>,
+}
+
+impl Station {
+    fn note(&self, change: impl FnOnce(&mut Heard)) {
+        change(&mut self.heard.lock().unwrap_or_else(PoisonError::into_inner));
+    }
+}
+
+impl HandleClientToServer for Station {
+    async fn on_reading_metric(&self, _: &Peer<Telemetry>, reading: Reading) {
+        self.note(|heard| {
+            heard.readings += 1;
+            heard.newest = heard.newest.max(reading.number);
+        });
+    }
+
+    async fn on_alarm_event(&self, _: &Peer<Telemetry>, alarm: Alarm) -> Result<(), Status> {
+        self.note(|heard| heard.alarms.push(alarm.number));
+        // The acknowledgment leaves when this returns.
+        Ok(())
+    }
+
+    async fn on_client_connected(&self, peer: &Peer<Telemetry>) {
+        if !peer.resumed() {
+            // At the end nobody asks any more.
+            let _ = self.devices.send(peer.clone()).await;
+        }
+    }
+}
+
+/// The device's handler.
+struct Sensor(mpsc::Sender<&'static str>);
+
+/// Tells how a calibration ended, even if its handler is dropped.
+struct Calibration<'a> {
+    told: &'a mpsc::Sender<&'static str>,
+    outcome: &'static str,
+}
+
+impl Drop for Calibration<'_> {
+    fn drop(&mut self) {
+        // There is room: the example has two calibrations.
+        let _ = self.told.try_send(self.outcome);
+    }
+}
+
+impl HandleServerToClient for Sensor {
+    async fn on_calibrate_req(
+        &self,
+        _: &Client<Telemetry>,
+        request: Calibrate,
+    ) -> Result<Calibrated, Status> {
+        let mut calibration = Calibration {
+            told: &self.0,
+            outcome: "broke the calibration off",
+        };
+        for _ in 0..request.rounds {
+            sleep(ROUND).await;
+        }
+        calibration.outcome = "calibrated its sensor";
+        Ok(Calibrated { offset: -0.25 })
+    }
+
+    async fn on_disconnected(&self, _: &Client<Telemetry>, reason: DisconnectReason) {
+        if !matches!(reason, DisconnectReason::ClosedByUs) {
+            println!("  device   has lost the line");
+        }
+    }
+}
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    match run().await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {}", with_causes(error.as_ref()));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn run() -> Result<(), Box<dyn Error>> {
+    let heard = Arc::<Mutex<Heard>>::default();
+    let (devices, mut connected) = mpsc::channel(1);
+    let server = Server::<Telemetry>::bind("tcp://127.0.0.1:0").await?;
+    let address = server.local_url().address().to_string();
+    let station = Station {
+        heard: Arc::clone(&heard),
+        devices,
+    };
+    tokio::spawn(server.serve(station));
+    let line = SlowLine::lay(address.trim_start_matches("tcp://"), RATE).await?;
+
+    let (told, mut calibrations) = mpsc::channel(2);
+    // What is sent while the line is broken waits for it.
+    let url = format!("{}?buffer_disconnected=1MiB", line.url());
+    let device = Client::<Telemetry>::builder(url)
+        .handler(Sensor(told))
+        .connect()
+        .await?;
+    let peer = connected.recv().await.ok_or("no device has connected")?;
+
+    println!("The device measures, faster than the line is");
+    measure(&device, &heard).await?;
+    println!("\nThe station has the device calibrate its sensor");
+    calibrate(&peer, &mut calibrations).await?;
+    println!(
+        "\nThe device raises {ALARMS} alarms, and the line breaks {} times",
+        BREAKS.len()
+    );
+    raise_alarms(&device, &line, &heard).await?;
+    device.close().await;
+    Ok(())
+}
+
+async fn measure(device: &Client<Telemetry>, heard: &Mutex<Heard>) -> Result<(), Box<dyn Error>> {
+    let mut refused = 0;
+    for number in 1..=READINGS {
+        let temperature = 20.0 + f64::from(u32::try_from(number % 100)?) / 100.0;
+        match device.try_reading_metric(Reading {
+            number,
+            temperature,
+        }) {
+            Ok(()) => {}
+            Err(SendError::Full) => refused += 1,
+            Err(error) => return Err(error.into()),
+        }
+        // The device has other things to do, too.
+        tokio::task::yield_now().await;
+    }
+    // It is behind the readings: when it is acknowledged, they have been handled.
+    device.alarm_event(Alarm { number: 0 }).await?;
+    let dropped = refused + device.connection().dropped();
+    let heard = heard.lock().unwrap_or_else(PoisonError::into_inner);
+    println!("  device   made {READINGS} readings, {dropped} of which were dropped and counted");
+    println!(
+        "  station  has {} of them, the newest of which is number {}",
+        heard.readings, heard.newest
+    );
+    if heard.readings + dropped != READINGS {
+        return Err("readings are missing that nobody has counted".into());
+    }
+    Ok(())
+}
+
+async fn calibrate(
+    peer: &Peer<Telemetry>,
+    calibrations: &mut mpsc::Receiver<&'static str>,
+) -> Result<(), Box<dyn Error>> {
+    let impatient = CallOptions::new().timeout(Duration::from_millis(200));
+    let request = Calibrate { rounds: 1_000 };
+    match peer.with(impatient).calibrate_req(request).await {
+        Ok(_) => return Err("a calibration of twenty seconds was done in time".into()),
+        Err(error) => println!("  station  gets {}: {error}", error.code()),
+    }
+    for rounds in [None, Some(2)] {
+        if let Some(rounds) = rounds {
+            let calibrated = peer.calibrate_req(Calibrate { rounds }).await?;
+            println!("  station  gets the offset {}", calibrated.offset);
+        }
+        let outcome = calibrations.recv().await.ok_or("the device is gone")?;
+        println!("  device   {outcome}");
+    }
+    Ok(())
+}
+
+async fn raise_alarms(
+    device: &Client<Telemetry>,
+    line: &SlowLine,
+    heard: &Mutex<Heard>,
+) -> Result<(), Box<dyn Error>> {
+    let mut state = device.connection().watch();
+    for number in 1..=ALARMS {
+        if BREAKS.contains(&number) {
+            line.cut();
+            state
+                .wait_for(|state| *state != ConnectionState::Connected)
+                .await?;
+        }
+        // It returns when the station has handled the alarm, however often it had to be sent.
+        device.alarm_event(Alarm { number }).await?;
+    }
+    let heard = heard.lock().unwrap_or_else(PoisonError::into_inner);
+    // The first was for the readings.
+    let in_order = heard.alarms.iter().copied().eq(0..=ALARMS);
+    if !in_order {
+        return Err(format!("the station has heard of other alarms: {:?}", heard.alarms).into());
+    }
+    if device.connection().lost_sessions().borrow().is_some() {
+        return Err("the session was lost".into());
+    }
+    println!("  station  has {ALARMS} alarms, each once and in order");
+    Ok(())
+}
