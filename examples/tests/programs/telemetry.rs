@@ -7,7 +7,9 @@ fn nothing_acknowledged_is_lost() {
     let mut telemetry = Program::start("telemetry", env!("CARGO_BIN_EXE_telemetry"), &[]);
     let made = telemetry.until("of which were dropped and counted");
     let dropped = number(&made, " readings, ");
-    let has = number(&telemetry.until("of them"), "has ");
+    let told = telemetry.until("of them");
+    let has = number(&told, "has ");
+    assert!(told.ends_with("the newest included"), "{told}");
     assert!(dropped > 0, "the line is too slow for all of them: {made}");
     assert_eq!(dropped + has, 20_000, "{made}");
     telemetry.until("station  gets DEADLINE_EXCEEDED");

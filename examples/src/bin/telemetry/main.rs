@@ -6,8 +6,8 @@
 //!
 //! Device and station are one process with a line of 128 KiB a second between them.
 //!
-//! 1. The device measures more often than the line can tell. Readings are of the kind METRIC: what finds no room is
-//!    dropped and counted, and the device never waits for the line.
+//! 1. The device measures more often than the line can tell. Readings are of the kind METRIC: where there is no room the
+//!    oldest are dropped and counted, and the device never waits for the line.
 //! 2. The station has the device calibrate its sensor, and waits for a moment only. The first time that is not enough:
 //!    the station goes on, and the device's handler is dropped in the middle of it.
 //! 3. The device raises alarms while the line breaks again and again. Each is sent for acknowledgment, so that it is sent
@@ -24,22 +24,18 @@
 #[expect(unreachable_pub, reason = "the schema is written as for a library")]
 mod schema;
 
-use std::{
-    error::Error,
-    process::ExitCode,
-    sync::{Arc, Mutex, PoisonError},
-    time::Duration,
-};
+use std::{error::Error, process::ExitCode, time::Duration};
 
 use msip_examples::{SlowLine, with_causes};
-use msip_runtime::{
-    CallOptions, Client, ConnectionState, DisconnectReason, Peer, SendError, Server, Status,
-};
+use msip_runtime::{CallOptions, Client, ConnectionState, DisconnectReason, Peer, Server, Status};
 use schema::{
     Alarm, Calibrate, Calibrated, HandleClientToServer, HandleServerToClient, Reading,
     SendClientToServer as _, SendServerToClient as _, Telemetry,
 };
-use tokio::{sync::mpsc, time::sleep};
+use tokio::{
+    sync::{mpsc, watch},
+    time::sleep,
+};
 
 /// What the line carries, in bytes a second.
 const RATE: u32 = 128 * 1024;
@@ -63,26 +59,21 @@ struct Heard {
 
 /// The station's handler.
 struct Station {
-    heard: Arc<Mutex<Heard>>,
+    heard: watch::Sender<Heard>,
     devices: mpsc::Sender<Peer<Telemetry>>,
-}
-
-impl Station {
-    fn note(&self, change: impl FnOnce(&mut Heard)) {
-        change(&mut self.heard.lock().unwrap_or_else(PoisonError::into_inner));
-    }
 }
 
 impl HandleClientToServer for Station {
     async fn on_reading_metric(&self, _: &Peer<Telemetry>, reading: Reading) {
-        self.note(|heard| {
+        self.heard.send_modify(|heard| {
             heard.readings += 1;
             heard.newest = heard.newest.max(reading.number);
         });
     }
 
     async fn on_alarm_event(&self, _: &Peer<Telemetry>, alarm: Alarm) -> Result<(), Status> {
-        self.note(|heard| heard.alarms.push(alarm.number));
+        self.heard
+            .send_modify(|heard| heard.alarms.push(alarm.number));
         // The acknowledgment leaves when this returns.
         Ok(())
     }
@@ -147,20 +138,18 @@ async fn main() -> ExitCode {
 }
 
 async fn run() -> Result<(), Box<dyn Error>> {
-    let heard = Arc::<Mutex<Heard>>::default();
+    let (heard, mut hears) = watch::channel(Heard::default());
     let (devices, mut connected) = mpsc::channel(1);
     let server = Server::<Telemetry>::bind("tcp://127.0.0.1:0").await?;
     let address = server.local_url().address().to_string();
-    let station = Station {
-        heard: Arc::clone(&heard),
-        devices,
-    };
+    let station = Station { heard, devices };
     tokio::spawn(server.serve(station));
     let line = SlowLine::lay(address.trim_start_matches("tcp://"), RATE).await?;
 
     let (told, mut calibrations) = mpsc::channel(2);
-    // What is sent while the line is broken waits for it.
-    let url = format!("{}?buffer_disconnected=1MiB", line.url());
+    // What is sent while the line is broken waits for it. An eighth of the queue is for readings that wait.
+    let settings = "buffer_disconnected=1MiB&outgoing_queue=256KiB";
+    let url = format!("{}?{settings}", line.url());
     let device = Client::<Telemetry>::builder(url)
         .handler(Sensor(told))
         .connect()
@@ -168,43 +157,41 @@ async fn run() -> Result<(), Box<dyn Error>> {
     let peer = connected.recv().await.ok_or("no device has connected")?;
 
     println!("The device measures, faster than the line is");
-    measure(&device, &heard).await?;
+    measure(&device, &mut hears).await?;
     println!("\nThe station has the device calibrate its sensor");
     calibrate(&peer, &mut calibrations).await?;
     println!(
         "\nThe device raises {ALARMS} alarms, and the line breaks {} times",
         BREAKS.len()
     );
-    raise_alarms(&device, &line, &heard).await?;
+    raise_alarms(&device, &line, &hears).await?;
     device.close().await;
     Ok(())
 }
 
-async fn measure(device: &Client<Telemetry>, heard: &Mutex<Heard>) -> Result<(), Box<dyn Error>> {
-    let mut refused = 0;
+async fn measure(
+    device: &Client<Telemetry>,
+    hears: &mut watch::Receiver<Heard>,
+) -> Result<(), Box<dyn Error>> {
     for number in 1..=READINGS {
         let temperature = 20.0 + f64::from(u32::try_from(number % 100)?) / 100.0;
-        match device.try_reading_metric(Reading {
-            number,
-            temperature,
-        }) {
-            Ok(()) => {}
-            Err(SendError::Full) => refused += 1,
-            Err(error) => return Err(error.into()),
-        }
+        // It does not wait: where there is no room, the oldest reading makes some.
+        device
+            .reading_metric(Reading {
+                number,
+                temperature,
+            })
+            .await?;
         // The device has other things to do, too.
         tokio::task::yield_now().await;
     }
-    // It is behind the readings: when it is acknowledged, they have been handled.
-    device.alarm_event(Alarm { number: 0 }).await?;
-    let dropped = refused + device.connection().dropped();
-    let heard = heard.lock().unwrap_or_else(PoisonError::into_inner);
+    // The newest is never the one to be dropped, and what has come before it has been handled.
+    let newest = hears.wait_for(|heard| heard.newest == READINGS);
+    let has = newest.await?.readings;
+    let dropped = device.connection().dropped().metrics;
     println!("  device   made {READINGS} readings, {dropped} of which were dropped and counted");
-    println!(
-        "  station  has {} of them, the newest of which is number {}",
-        heard.readings, heard.newest
-    );
-    if heard.readings + dropped != READINGS {
+    println!("  station  has {has} of them, the newest included");
+    if has + dropped != READINGS {
         return Err("readings are missing that nobody has counted".into());
     }
     Ok(())
@@ -234,7 +221,7 @@ async fn calibrate(
 async fn raise_alarms(
     device: &Client<Telemetry>,
     line: &SlowLine,
-    heard: &Mutex<Heard>,
+    hears: &watch::Receiver<Heard>,
 ) -> Result<(), Box<dyn Error>> {
     let mut state = device.connection().watch();
     for number in 1..=ALARMS {
@@ -247,9 +234,8 @@ async fn raise_alarms(
         // It returns when the station has handled the alarm, however often it had to be sent.
         device.alarm_event(Alarm { number }).await?;
     }
-    let heard = heard.lock().unwrap_or_else(PoisonError::into_inner);
-    // The first was for the readings.
-    let in_order = heard.alarms.iter().copied().eq(0..=ALARMS);
+    let heard = hears.borrow();
+    let in_order = heard.alarms.iter().copied().eq(1..=ALARMS);
     if !in_order {
         return Err(format!("the station has heard of other alarms: {:?}", heard.alarms).into());
     }
