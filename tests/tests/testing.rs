@@ -4,6 +4,7 @@
 
 use std::{
     pin::Pin,
+    sync::Arc,
     task::{Context, Poll},
     time::Duration,
 };
@@ -291,11 +292,11 @@ async fn a_method_that_takes_a_stream_is_tested_with_one() {
 }
 
 #[tokio::test]
-async fn what_is_said_to_a_test_peer_is_recorded_before_the_send_returns() {
+async fn what_is_said_to_a_test_peer_is_recorded_when_the_test_looks() {
     let peer = testing::peer::<Lab>();
     // More than any window or queue takes at once.
     for number in 0..5_000 {
-        peer.try_note_ind(note(number)).expect("sent");
+        peer.note_ind(note(number)).await.expect("sent");
     }
     let heavy = NoteInd {
         number: 5_000,
@@ -312,6 +313,8 @@ async fn what_is_said_to_a_test_peer_is_recorded_before_the_send_returns() {
         other => panic!("{other:?}"),
     });
     assert!(numbers.eq(0..=5_000));
+    peer.try_note_ind(note(5_001)).expect("sent");
+    assert_eq!(peer.take_sent().len(), 1, "nobody had to wait for it");
     peer.answer(Answer::error(Status::failed_precondition("full")));
     let error = peer
         .save_ind(SaveInd { number: 1 })
@@ -433,6 +436,19 @@ async fn a_test_client_serves_code_that_runs_elsewhere() {
     soon("closed", client.close()).await;
     assert_eq!(client.connection().state(), ConnectionState::Closed);
     assert_eq!(client.goodbye().expect("a word").code(), Code::Cancelled);
+}
+
+#[tokio::test]
+async fn an_answer_may_look_at_what_was_sent() {
+    let client = Arc::new(testing::client::<Lab>());
+    let looks = Arc::downgrade(&client);
+    client.answer_with(move |_: &ClientToServer| {
+        let sent = looks.upgrade().map(|client| client.take_sent().len());
+        echoed(&format!("{sent:?}"))
+    });
+    client.note_ind(note(1)).await.expect("sent");
+    let answer = soon("an answer", client.echo_req(echo("?"))).await;
+    assert_eq!(answer.expect("answered").text, "Some(1)");
 }
 
 #[tokio::test]

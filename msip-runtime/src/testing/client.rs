@@ -105,6 +105,13 @@ impl<P: Protocol> TestClient<P> {
     }
 }
 
+impl<P: Protocol> TestClient<P> {
+    /// Has what was sent recorded.
+    fn settle(&self) {
+        self.line.settle();
+    }
+}
+
 scripted! {
     impl<P: Protocol> TestClient<P>: P::ClientToServer => P::ServerToClient;
 }

@@ -1,15 +1,16 @@
-//! A connection between the code under test and a script, whose two ends run whenever something happens.
+//! A connection between the code under test and a script, whose two ends a test can run whenever it looks.
 
 use std::{
     fmt,
-    future::{Future, pending},
+    future::{Future, pending, poll_fn},
     marker::PhantomData,
     pin::Pin,
     sync::{
-        Arc, Mutex, PoisonError, TryLockError,
+        Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, Ordering},
     },
-    task::{Context, Wake, Waker},
+    task::{Context, Poll, Wake, Waker},
+    thread::{self, ThreadId},
 };
 
 use super::{answer::Answers, script::Script};
@@ -30,8 +31,7 @@ use crate::{
 /// A connection whose other end answers by a script.
 ///
 /// It is real but for the network: what is sent is encoded, passes under flow control, and is decoded before it is
-/// recorded. No task carries it. Whoever sends runs both ends at once, so that a test finds recorded whatever was
-/// sent before it looks.
+/// recorded. A task runs both ends, and so does a test that looks, so that it finds whatever was sent before.
 #[derive(Debug)]
 pub(super) struct Line {
     work: Arc<Work>,
@@ -89,16 +89,24 @@ impl Line {
         Self { work, goodbye }
     }
 
+    /// Carries over what has been sent.
+    pub(super) fn settle(&self) {
+        // The task ends with what it runs.
+        let _ = self.work.run();
+    }
+
     /// What the code under test said when it closed the connection.
     pub(super) fn goodbye(&self) -> Option<Status> {
+        self.settle();
         self.goodbye
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .clone()
     }
 
-    /// Breaks the connection: nothing more is recorded.
+    /// Breaks the connection: nothing that is sent from here on is recorded.
     pub(super) fn cut(&self) {
+        self.settle();
         self.work.stop();
     }
 }
@@ -196,30 +204,99 @@ async fn open<P: Protocol>(
     Some(decoder)
 }
 
-/// Both ends of a line, polled by whoever wakes them.
+/// Both ends of a line, polled by a task, and by a test that looks.
 struct Work {
     future: Mutex<Option<Pin<Box<dyn Future<Output = ()> + Send>>>>,
+    /// The task.
+    task: Mutex<Option<Waker>>,
+    /// The thread that runs it now.
+    runner: Mutex<Option<ThreadId>>,
     is_due: AtomicBool,
     is_stopped: AtomicBool,
 }
 
+/// How often both ends are asked in vain before they are left alone: a driver stands back once before it writes, for
+/// others to send along with it.
+const PATIENCE: u32 = 3;
+
 impl Work {
     fn begin(future: impl Future<Output = ()> + Send + 'static) -> Arc<Self> {
-        // Where this is polled from a task, that task's budget is not to be spent on it.
+        // Where this is polled from a test, its budget is not to be spent on it.
         let future = tokio::task::unconstrained(future);
         let work = Arc::new(Self {
             future: Mutex::new(Some(Box::pin(future))),
+            task: Mutex::default(),
+            runner: Mutex::default(),
             is_due: AtomicBool::new(false),
             is_stopped: AtomicBool::new(false),
         });
-        work.wake_by_ref();
+        let _ = work.run();
+        let running = Arc::clone(&work);
+        // It ends with the line, which stops the work when it is dropped.
+        tokio::spawn(poll_fn(move |task| {
+            *lock(&running.task) = Some(task.waker().clone());
+            running.run()
+        }));
         work
+    }
+
+    /// Runs both ends until they wait. Where they run further up on this thread, since an answer asks for what was sent,
+    /// they go round again.
+    fn run(self: &Arc<Self>) -> Poll<()> {
+        self.is_due.store(true, Ordering::SeqCst);
+        let this_thread = thread::current().id();
+        while self.is_due.load(Ordering::SeqCst) {
+            if *lock(&self.runner) == Some(this_thread) {
+                return Poll::Pending;
+            }
+            let mut future = lock(&self.future);
+            let _running = Running::on(self, this_thread);
+            let waker = Waker::from(Arc::clone(self));
+            let mut task = Context::from_waker(&waker);
+            let mut in_vain = 0;
+            while in_vain < PATIENCE {
+                let Some(running) = future.as_mut() else {
+                    return Poll::Ready(());
+                };
+                let was_due = self.is_due.swap(false, Ordering::SeqCst);
+                in_vain = if was_due { 0 } else { in_vain + 1 };
+                if self.is_stopped.load(Ordering::SeqCst)
+                    || running.as_mut().poll(&mut task).is_ready()
+                {
+                    *future = None;
+                }
+            }
+        }
+        Poll::Pending
     }
 
     fn stop(self: &Arc<Self>) {
         self.is_stopped.store(true, Ordering::SeqCst);
+        // The task ends with what it runs.
+        let _ = self.run();
         self.wake_by_ref();
     }
+}
+
+/// Tells which thread runs the work, for as long as this lives.
+struct Running<'a>(&'a Work);
+
+impl<'a> Running<'a> {
+    fn on(work: &'a Work, thread: ThreadId) -> Self {
+        *lock(&work.runner) = Some(thread);
+        Self(work)
+    }
+}
+
+impl Drop for Running<'_> {
+    fn drop(&mut self) {
+        *lock(&self.0.runner) = None;
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    // Each change is one step.
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl Wake for Work {
@@ -227,27 +304,11 @@ impl Wake for Work {
         self.wake_by_ref();
     }
 
-    /// Runs both ends until they wait. Where they run already, further up or on another thread, they go round again.
     fn wake_by_ref(self: &Arc<Self>) {
         self.is_due.store(true, Ordering::SeqCst);
-        while self.is_due.load(Ordering::SeqCst) {
-            let mut future = match self.future.try_lock() {
-                Ok(future) => future,
-                Err(TryLockError::Poisoned(poisoned)) => poisoned.into_inner(),
-                Err(TryLockError::WouldBlock) => return,
-            };
-            while self.is_due.swap(false, Ordering::SeqCst) {
-                let Some(running) = future.as_mut() else {
-                    continue;
-                };
-                let waker = Waker::from(Arc::clone(self));
-                let mut task = Context::from_waker(&waker);
-                let is_over = self.is_stopped.load(Ordering::SeqCst)
-                    || running.as_mut().poll(&mut task).is_ready();
-                if is_over {
-                    *future = None;
-                }
-            }
+        let task = lock(&self.task).take();
+        if let Some(task) = task {
+            task.wake();
         }
     }
 }
@@ -320,10 +381,7 @@ struct Statuses<In>(Answers<In>);
 impl<In> Stream for Statuses<In> {
     type Item = Result<In, Status>;
 
-    fn poll_next(
-        self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-    ) -> std::task::Poll<Option<Self::Item>> {
+    fn poll_next(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         let next = self.get_mut().0.as_mut().poll_next(context);
         next.map(|item| item.map(|item| item.map_err(Status::from)))
     }
@@ -335,7 +393,7 @@ struct Sent<Out>(Streaming<Out>);
 impl<Out> Stream for Sent<Out> {
     type Item = Out;
 
-    fn poll_next(self: Pin<&mut Self>, context: &mut Context<'_>) -> std::task::Poll<Option<Out>> {
+    fn poll_next(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Out>> {
         let next = Pin::new(&mut self.get_mut().0).poll_next(context);
         next.map(|item| item.and_then(Result::ok))
     }

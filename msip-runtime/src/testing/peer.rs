@@ -115,6 +115,13 @@ impl<P: Protocol> TestPeer<P> {
     }
 }
 
+impl<P: Protocol> TestPeer<P> {
+    /// Has what was sent recorded.
+    fn settle(&self) {
+        self.line.settle();
+    }
+}
+
 scripted! {
     impl<P: Protocol> TestPeer<P>: P::ServerToClient => P::ClientToServer;
 }

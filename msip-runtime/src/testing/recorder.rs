@@ -13,6 +13,7 @@ macro_rules! scripted {
             ///
             /// All of it is kept until it is taken.
             pub fn take_sent(&self) -> Vec<$out> {
+                self.settle();
                 self.script.take_sent()
             }
 
@@ -46,6 +47,7 @@ macro_rules! scripted {
             /// How many queued answers nobody has taken: a test that expects its calls ends with 0.
             #[must_use]
             pub fn answers_left(&self) -> usize {
+                self.settle();
                 self.script.answers_left()
             }
         }
@@ -149,6 +151,11 @@ impl<Out, In> Recorder<Out, In> {
     pub fn fail_sends(&self, error: impl Into<Option<SendError>>) {
         self.script.fail_sends(error.into());
     }
+}
+
+impl<Out, In> Recorder<Out, In> {
+    /// What is sent is recorded at once.
+    const fn settle(&self) {}
 }
 
 scripted! {
