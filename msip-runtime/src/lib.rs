@@ -19,6 +19,17 @@ mod dispatch;
 mod driver;
 mod dropped;
 mod error;
+#[cfg(all(
+    any(test, fuzzing),
+    feature = "derive",
+    feature = "gzip",
+    feature = "json",
+    feature = "lz4",
+    feature = "msgpack",
+    feature = "zstd"
+))]
+#[doc(hidden)]
+pub mod fuzzing;
 mod include;
 mod link;
 mod metadata;

@@ -4,7 +4,7 @@
 //! wire is decided in this module alone.
 
 mod choice;
-mod compression;
+pub(crate) mod compression;
 mod depth;
 mod encoding;
 #[cfg(feature = "json")]

@@ -21,8 +21,8 @@ mod sabotage;
 mod send;
 mod served;
 mod shelf;
-#[cfg(test)]
-mod simulation;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod simulation;
 mod streams;
 #[cfg(test)]
 mod tests;

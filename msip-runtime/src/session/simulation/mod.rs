@@ -18,6 +18,7 @@ use std::{
 
 use super::{Config, sabotage::Sabotage};
 use crate::wire::{Credit, Limits, Side};
+use random::Random;
 use world::World;
 
 /// How many calls each side has open, at most.
@@ -57,7 +58,12 @@ fn config(side: Side, buffer_disconnected: usize) -> Config {
 
 /// Runs a seed. Returns its trace, or the promise that was broken.
 fn run(seed: u64) -> Result<Vec<(u8, u64)>, String> {
-    World::new(seed).run()
+    World::new(Random::new(seed)).run()
+}
+
+/// Runs what these bytes choose.
+pub(crate) fn run_scripted(script: &[u8]) -> Result<(), String> {
+    World::new(Random::scripted(script)).run().map(|_| ())
 }
 
 fn run_all(seeds: impl Iterator<Item = u64> + Send) {
@@ -91,7 +97,7 @@ fn run_all(seeds: impl Iterator<Item = u64> + Send) {
 fn the_promises_hold_over_a_link_that_fails() {
     if let Ok(seed) = std::env::var("MSIP_SIMULATION_SEED") {
         let seed = seed.parse().expect("a number");
-        let mut world = World::new(seed);
+        let mut world = World::new(Random::new(seed));
         world.is_talkative = true;
         let outcome = world.run();
         assert!(outcome.is_ok(), "{outcome:?}");

@@ -51,8 +51,7 @@ pub(super) struct World {
 }
 
 impl World {
-    pub(super) fn new(seed: u64) -> Self {
-        let mut random = Random::new(seed);
+    pub(super) fn new(mut random: Random) -> Self {
         Self {
             now: Duration::ZERO,
             buffer_disconnected: if random.once_in(2) { 4096 } else { 0 },

@@ -1,0 +1,100 @@
+//! Bodies in every codec and compression.
+
+use std::sync::LazyLock;
+
+use bytes::Bytes;
+
+use super::{
+    Choices,
+    kitchen::{ClientToServer, Kitchen},
+};
+use crate::{
+    Codec, Compression, Envelope,
+    body::ProtocolShapes,
+    body::{Agreed, Choice as _, Encoding, Writing, compression},
+    wire::Side,
+};
+
+/// A small limit, so that bodies at it and over it are found.
+const MAX_BODY: usize = 16 * 1024;
+
+/// Inflates the bytes, which makes no more than the limit; and compresses them and inflates that.
+pub fn decompress(data: &[u8]) {
+    let mut choices = Choices(data);
+    let algorithm = match choices.byte() % 3 {
+        0 => Compression::Gzip,
+        1 => Compression::Zstd,
+        _ => Compression::Lz4,
+    };
+    let rest = choices.0;
+    let number = u8::try_from(algorithm.number()).unwrap_or_default();
+    let body = [&[number], rest].concat();
+    match compression::inflate(algorithm, &body, MAX_BODY) {
+        Ok(inflated) => assert!(inflated.len() <= MAX_BODY),
+        Err(error) => assert!(!error.to_string().is_empty()),
+    }
+    if let Some(compressed) = compression::compress(algorithm, rest) {
+        let again = compression::inflate(algorithm, &compressed, rest.len());
+        assert_eq!(again.as_deref(), Ok(rest));
+        let less = compression::inflate(algorithm, &compressed, rest.len() - 1);
+        assert!(less.is_err(), "the limit is not kept");
+    }
+}
+
+/// One encoding of each side, for each codec.
+static ENCODINGS: LazyLock<[[Encoding; 2]; 3]> = LazyLock::new(|| {
+    let shapes = ProtocolShapes::of::<Kitchen>().unwrap_or_else(|error| panic!("{error}"));
+    [Codec::Protobuf, Codec::Json, Codec::MessagePack].map(|codec| {
+        [Side::Connecting, Side::Accepting].map(|side| {
+            Encoding::new(Agreed {
+                writing: shapes
+                    .transcoder(codec, side)
+                    .map_or(Writing::Protobuf, Writing::Tree),
+                compression: Compression::None,
+                threshold: 1024,
+                max_body: MAX_BODY,
+            })
+        })
+    })
+});
+
+/// Reads the bytes as a body in each codec. What can be read can be written, in each codec, and is the same again.
+pub fn body_codecs(data: &[u8]) {
+    let mut choices = Choices(data);
+    let (codec, variant) = (choices.byte() % 3, u16::from(choices.byte()));
+    let body = Bytes::copy_from_slice(choices.0);
+    let [_, reader] = &ENCODINGS[usize::from(codec)];
+    let message: ClientToServer = match reader.decode(variant, body) {
+        Ok(message) => message,
+        Err(error) => {
+            assert!(!error.to_string().is_empty());
+            return;
+        }
+    };
+    let mut plain = Vec::new();
+    message.encode(&mut plain);
+    let row = &ClientToServer::VARIANTS[message.index()];
+    assert_eq!(row.number, variant);
+    for [writer, reader] in &*ENCODINGS {
+        let written = match writer.prepare(&message, row) {
+            Ok(Some(prepared)) => prepared.bytes,
+            Ok(None) => plain.clone(),
+            // Not everything has a form in JSON.
+            Err(_) => continue,
+        };
+        let again: ClientToServer = match reader.decode(variant, written.clone().into()) {
+            Ok(again) => again,
+            // What is written may be longer than what was read.
+            Err(_) if written.len() > MAX_BODY || plain.len() > MAX_BODY => continue,
+            Err(error) => panic!("{error}: {:?}", String::from_utf8_lossy(&written)),
+        };
+        let mut plain_again = Vec::new();
+        again.encode(&mut plain_again);
+        assert_eq!(
+            plain_again,
+            plain,
+            "{:?}",
+            String::from_utf8_lossy(&written)
+        );
+    }
+}
