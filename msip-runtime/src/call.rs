@@ -4,6 +4,8 @@ use std::{fmt, sync::Arc, time::Duration};
 
 use tokio::time::Instant;
 
+#[cfg(feature = "testing")]
+use crate::MetadataError;
 use crate::{
     CallOptions, Cancellation, Metadata,
     link::{CallToAnswer, Link},
@@ -29,6 +31,17 @@ impl Serving {
             metadata: None,
             call: None,
         }
+    }
+
+    /// A call that was made with these options.
+    pub(crate) fn made_with(options: &CallOptions) -> Result<Self, MetadataError> {
+        let deadline = options.timeout;
+        let metadata = options.outgoing_metadata()?;
+        Ok(Self {
+            deadline: deadline.and_then(|left| Instant::now().checked_add(left)),
+            metadata: metadata.map(|metadata| Arc::new(metadata.clone())),
+            call: None,
+        })
     }
 }
 

@@ -7,7 +7,7 @@ use std::time::{Duration, SystemTime};
 use msip_runtime::{
     Call, CallError, CallOptions, Client, Code, EmptyStream, MetadataError, Peer, ResponseMetadata,
     SendError, Server, Status, Stream, Streaming,
-    transport::ServiceUrl,
+    transport::{Listener, ServiceUrl},
     wire::{Flags, FrameType, Header, Identity, Metadata, MsgId, Side, write_metadata},
 };
 use msip_tests::{
@@ -518,4 +518,30 @@ async fn what_a_client_says_of_its_identity_is_dropped_and_the_rest_is_not() {
     raw.say(&raw::frame_of(header, &payload)).await;
     assert_eq!(hall.next().await, "note 0: id=order-17");
     raw.leave().await;
+}
+
+#[tokio::test]
+async fn a_message_for_which_nobody_says_anything_carries_nothing() {
+    let url = ServiceUrl::parse("mem://carries-nothing").expect("an address");
+    let listener = Listener::bind(&url).await.expect("binds");
+    let connecting = tokio::spawn(Client::<Lab>::connect("mem://carries-nothing"));
+    let mut raw = RawPeer::accept(&listener).await;
+    raw.welcome().await;
+    let client = connecting.await.expect("no panic").expect("connects");
+    let usual = Duration::from_secs(20);
+    for (options, has_metadata) in [
+        (CallOptions::new(), false),
+        (CallOptions::new().timeout(usual), false),
+        (CallOptions::new().timeout(2 * usual), true),
+        (CallOptions::new().timestamps(), true),
+    ] {
+        let calling = tokio::spawn({
+            let client = client.clone();
+            let request = ActReq { what: "x".into() };
+            async move { client.with(options).act_req(request).await }
+        });
+        let heard = raw.hear_type(FrameType::Publish).await.header;
+        assert_eq!(heard.flags.contains(Flags::META), has_metadata);
+        calling.abort();
+    }
 }

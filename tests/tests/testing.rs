@@ -10,7 +10,8 @@ use std::{
 };
 
 use msip_runtime::{
-    CallError, CallOptions, Client, Code, ConnectionState, SendError, Status, Stream,
+    CallError, CallOptions, Client, Code, ConnectionState, MetadataError, SendError, Status,
+    Stream,
     testing::{
         self, Answer, ClientRecorder, Pair, PairSettings, PeerRecorder, stream_of, streaming,
     },
@@ -410,6 +411,30 @@ async fn a_handler_sees_the_deadline_that_a_test_gives() {
     let client = testing::client::<Lab>();
     let hurried = client.with_deadline(Duration::from_secs(3));
     assert_eq!(hurried.call().remaining(), Some(Duration::from_secs(3)));
+}
+
+#[tokio::test]
+async fn a_handler_sees_the_metadata_that_a_test_gives() {
+    tokio::time::pause();
+    let options = CallOptions::new()
+        .timeout(Duration::from_secs(3))
+        .correlation_id("order-17")
+        .header("lang", "en");
+    let peer = testing::peer::<Lab>();
+    let told = peer.told_with(&options).expect("can be sent");
+    let client = testing::client::<Lab>();
+    let told_client = client.told_with(&options).expect("can be sent");
+    for call in [told.call(), told_client.call()] {
+        assert_eq!(call.remaining(), Some(Duration::from_secs(3)));
+        assert_eq!(call.metadata().correlation_id(), Some("order-17"));
+        assert_eq!(call.metadata().header("lang"), Some("en"));
+        assert!(!call.is_cancelled());
+    }
+    let nameless = CallOptions::new().header("", "x");
+    assert_eq!(
+        peer.told_with(&nameless).map(|_| ()),
+        Err(MetadataError::EmptyName)
+    );
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -7,7 +7,7 @@ use std::{
     sync::{Arc, Mutex},
 };
 
-use msip_runtime::{CallOptions, Client, wire};
+use msip_runtime::{CallOptions, Client, middleware::Tracing, wire};
 use msip_tests::{
     LabClient, SeenByClient, SeenByServer,
     lab::{
@@ -71,6 +71,8 @@ async fn converse(settings: &str) {
     let (handler, mut seen) = LabClient::new();
     let client = Client::<Lab>::builder(format!("{url}?{settings}"))
         .handler(handler)
+        .incoming(Tracing::new())
+        .outgoing(Tracing::new())
         .connect()
         .await
         .expect("connects");
@@ -202,6 +204,10 @@ async fn payloads_are_never_traced() {
         "serving",
         "exchange{note_ind}",
         "exchange{echo_req correlation_id=order-17 traceparent=00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01}",
+        "direction=\"outgoing\"",
+        "direction=\"incoming\"",
+        "done code=\"OK\" elapsed_us=",
+        "done code=\"INTERNAL\" elapsed_us=",
         "a handler panicked",
     ] {
         assert!(

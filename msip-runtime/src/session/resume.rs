@@ -337,7 +337,9 @@ impl Session {
 
     /// Whether this error says, after a resume, that a call of an earlier connection has never come.
     pub(super) fn is_fate(&self, id: MsgId, text: &ErrorText) -> bool {
-        (text.code, text.message.as_str()) == NOT_RECEIVED && self.opened.was_sent_before(id)
+        (text.code, text.message.as_str()) == NOT_RECEIVED
+            && !id.is_delivery()
+            && self.opened.was_sent_before(id)
     }
 
     /// Sends what waits, as far as the credit goes, with what remains of its deadline.

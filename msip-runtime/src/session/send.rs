@@ -6,7 +6,7 @@ use super::{
     Blocked::{Closing, Disconnected, Full, NoRoom},
     MsgId, Phase, Priority, ServedSlot, Session, Slot, Token,
     backlog::{Waiting, payload_len},
-    fates::KeptReply,
+    fates::{KeptReply, NOT_RECEIVED},
     opened::{Opening, ToCancel},
     outgoing::Position,
     pressure::may_be_shelved,
@@ -324,6 +324,11 @@ impl Session {
                 seal(buffer, mark);
             }
             Reply::End => write_ack(buffer, flags, id),
+            // What a handler says is never to be taken for the session's own word on a call's fate.
+            Reply::Error(status) if (status.code(), status.message()) == NOT_RECEIVED => {
+                let text = format!("{}, says the handler", status.message());
+                write_error(buffer, flags, id, status.code(), &text);
+            }
             Reply::Error(status) => write_error(buffer, flags, id, status.code(), status.message()),
         };
         let overtakes = Sabotage::EndOvertakesItems.is_on();

@@ -6,8 +6,8 @@ use tokio::time::Instant;
 
 use super::{Answer, line::Line, recorder::scripted, script::Script};
 use crate::{
-    Client, Protocol, Status, call::Serving, client::Nowhere, link::Link, settings::Settings,
-    wire::Side,
+    CallOptions, Client, MetadataError, Protocol, Status, call::Serving, client::Nowhere,
+    link::Link, settings::Settings, wire::Side,
 };
 
 /// A client of a server that is not there: for a client's handler, and for code that takes a [`Client`] itself. Must
@@ -91,6 +91,17 @@ impl<P: Protocol> TestClient<P> {
     pub fn with_deadline(&self, remaining: Duration) -> Client<P> {
         let deadline = Instant::now().checked_add(remaining);
         Nowhere::in_call(&self.client, Serving::until(deadline))
+    }
+
+    /// The client as a handler sees it, to whom something is said with these options: what
+    /// [`client.call()`](Client::call) tells of the deadline and of the metadata.
+    ///
+    /// # Errors
+    ///
+    /// The metadata could not be sent.
+    pub fn told_with(&self, options: &CallOptions) -> Result<Client<P>, MetadataError> {
+        let serving = Serving::made_with(options)?;
+        Ok(Nowhere::in_call(&self.client, serving))
     }
 
     /// The server goes away for good: what is sent from here on fails, as with a client that was closed.

@@ -6,8 +6,8 @@ use tokio::time::Instant;
 
 use super::{Answer, line::Line, recorder::scripted, script::Script};
 use crate::{
-    Peer, Protocol, Status, call::Serving, link::Link, server::Nowhere, settings::Settings,
-    wire::Side,
+    CallOptions, MetadataError, Peer, Protocol, Status, call::Serving, link::Link, server::Nowhere,
+    settings::Settings, wire::Side,
 };
 
 /// A client that is not there, to be given to a server's handler. Must be called within a tokio runtime.
@@ -100,6 +100,17 @@ impl<P: Protocol> TestPeer<P> {
     pub fn with_deadline(&self, remaining: Duration) -> Peer<P> {
         let deadline = Instant::now().checked_add(remaining);
         Nowhere::in_call(&self.peer, Serving::until(deadline))
+    }
+
+    /// The peer as a handler sees it, to whom something is said with these options: what
+    /// [`peer.call()`](Peer::call) tells of the deadline and of the metadata.
+    ///
+    /// # Errors
+    ///
+    /// The metadata could not be sent.
+    pub fn told_with(&self, options: &CallOptions) -> Result<Peer<P>, MetadataError> {
+        let serving = Serving::made_with(options)?;
+        Ok(Nowhere::in_call(&self.peer, serving))
     }
 
     /// The client goes away: what is sent to it from here on fails, as to any peer whose session has ended.
