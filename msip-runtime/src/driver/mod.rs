@@ -88,6 +88,8 @@ pub(crate) struct Driver {
     armed_for: Duration,
     /// It waits for a byte, a sender, a handler or the clock.
     is_asleep: bool,
+    /// Not a task runs it, but whoever wakes it; the worker may do that too, and then nothing can be put off to it.
+    is_run_by_wakers: bool,
     /// Several senders were woken and will send at once: let them, before writing.
     is_gathering: bool,
     /// What the other side said when it closed, or blamed us for.
@@ -120,12 +122,20 @@ impl Driver {
             timer: Box::pin(tokio::time::sleep(Duration::ZERO)),
             armed_for: Duration::ZERO,
             is_asleep: false,
+            is_run_by_wakers: false,
             is_gathering: false,
             goodbye: None,
             blame: None,
             received: Received::default(),
             wakers: Vec::new(),
         }
+    }
+
+    /// The same, to be run by whoever wakes it.
+    #[cfg(feature = "testing")]
+    pub(crate) fn run_by_wakers(mut self) -> Self {
+        self.is_run_by_wakers = true;
+        self
     }
 
     /// Runs the connection until it is to end, and the handlers with it.
@@ -160,8 +170,12 @@ impl Driver {
     /// Comes back when the worker has run what else is ready: what that sends leaves together. The driver is awake
     /// meanwhile, so that nobody who sends wakes it.
     fn gather<T>(&self, task: &mut Context<'_>) -> Poll<T> {
-        // It wakes the task once, and does nothing else.
-        let _ = pin!(tokio::task::yield_now()).poll(task);
+        if self.is_run_by_wakers {
+            task.waker().wake_by_ref();
+        } else {
+            // It wakes the task once, and does nothing else.
+            let _ = pin!(tokio::task::yield_now()).poll(task);
+        }
         Poll::Pending
     }
 

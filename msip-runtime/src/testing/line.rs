@@ -145,7 +145,7 @@ impl<P: Protocol> End<P> {
         inbox.connected(link.terms());
         let mut handlers = handlers(Arc::clone(&link), Arc::clone(&inbox));
         let write_timeout = settings.write_timeout;
-        let mut driver = Driver::new(stream, decoder, link, inbox, write_timeout);
+        let mut driver = Driver::new(stream, decoder, link, inbox, write_timeout).run_by_wakers();
         let ending = driver.run(&mut handlers).await;
         Some(driver.end(ending).reason)
     }
