@@ -23,6 +23,7 @@ const BATCH_LEN: usize = 64 * 1024;
 ///   the sender: call `flush` where that matters.
 /// - A variant that is urgent is not gathered but sent as the client sends it: it overtakes what waits here. Every other
 ///   kind is treated alike, LOG, METRIC and STATE too: none is dropped to make room for another.
+/// - No middleware stands around what is pushed: a send through the client passes that.
 /// - A push that finds the buffer full waits for room and credit like a send, for `write_timeout` at most.
 /// - What waits when the connection is lost goes out with the next one if the sender notices nothing of it, else it is
 ///   dropped and counted by [`disconnected`](crate::Dropped::disconnected), and the push or flush that notices fails with
