@@ -250,6 +250,10 @@ impl Builder {
     /// that is asked for, `<package>.rs` is written; beside it, for a protocol, `<package>.descriptors.bin`, and
     /// `packages.rs` with all packages as one tree of modules.
     ///
+    /// `packages.rs` holds the packages of this run alone. A build script that needs different settings for different
+    /// protocols may call this several times; each package then has its own file, but `packages.rs`, which
+    /// `include_protocols!` takes in, is that of the last run. Protocols that share a package belong into one run.
+    ///
     /// # Errors
     ///
     /// All mistakes of all files at once, or what is wrong with the settings or the output folder. Nothing is
