@@ -78,7 +78,7 @@ impl Session {
             return;
         };
         if self.phase == Phase::Open {
-            self.outgoing.push(priority(urgent), |buffer| {
+            self.outgoing.push_owed(priority(urgent), |buffer| {
                 write_credit(buffer, urgency(urgent), id, credit);
                 if Sabotage::GrantStreamTwice.is_on() {
                     write_credit(buffer, urgency(urgent), id, credit);

@@ -468,10 +468,10 @@ impl Session {
         self.outgoing.cost() + self.shelf.cost()
     }
 
-    /// Whether so much is queued that nothing more may be read from the other side: all of it is answers that it
-    /// does not take.
+    /// Whether so much is owed to the other side that nothing more may be read from it: it does not take its answers.
+    /// What this side asks does not count, or two that ask much of each other would stop reading both.
     pub(crate) fn is_over_queue(&self) -> bool {
-        self.outgoing.cost() > self.config.outgoing_queue
+        self.outgoing.owed() > self.config.outgoing_queue
     }
 
     /// The session is gone. Returns every open exchange, and of each whether any of its request was sent; `in_flight`

@@ -54,6 +54,8 @@ pub(crate) struct Unwritten {
 pub(crate) struct Transmit {
     pub(crate) bytes: Vec<u8>,
     frames: usize,
+    /// What of it is owed to the other side.
+    owed: usize,
     priority: Priority,
     /// Nothing was taken out of it, so that a place in it is a place in its lane.
     is_whole: bool,
@@ -68,6 +70,8 @@ struct Lane {
     taken: u64,
     /// Where frames begin that are not to be sent after all, in order.
     withdrawn: VecDeque<u64>,
+    /// What is owed to the other side, where it begins and what it costs, in bunches of about a chunk.
+    owed: VecDeque<(u64, usize)>,
 }
 
 impl Lane {
@@ -106,6 +110,8 @@ pub(crate) struct Outgoing {
     urgent: Lane,
     normal: Lane,
     cost: usize,
+    /// How much of that is owed to the other side.
+    owed: usize,
     /// By how many bytes the urgent lane is ahead while the other waits.
     urgent_ahead: usize,
     spare: Vec<u8>,
@@ -176,6 +182,24 @@ impl Outgoing {
         Position { priority, start }
     }
 
+    /// Appends one frame that the other side is owed: an answer, or what it asked for otherwise.
+    pub(crate) fn push_owed(&mut self, priority: Priority, write: impl FnOnce(&mut Vec<u8>)) {
+        let before = self.cost;
+        let Position { start, .. } = self.push(priority, write);
+        let cost = self.cost - before;
+        self.owed += cost;
+        let owed = &mut self.lane(priority).owed;
+        match owed.back_mut() {
+            Some((first, sum)) if start < *first + CHUNK_LEN as u64 => *sum += cost,
+            _ => owed.push_back((start, cost)),
+        }
+    }
+
+    /// What of the queue the other side is owed, in bytes, each frame counted as its length + 64.
+    pub(crate) fn owed(&self) -> usize {
+        self.owed
+    }
+
     /// What is queued, in bytes, each frame counted as its length + 64. A chunk counts until all of it is written.
     pub(crate) fn cost(&self) -> usize {
         self.cost
@@ -216,6 +240,11 @@ impl Outgoing {
         let (mut bytes, mut frames) = lane.chunks.pop_front()?;
         let (start, queued) = (lane.taken, bytes.len());
         lane.taken += queued as u64;
+        let mut owed = 0;
+        while let Some((_, cost)) = lane.owed.front().filter(|(first, _)| *first < lane.taken) {
+            owed += cost;
+            lane.owed.pop_front();
+        }
         let withdrawn = if lane.withdrawn.is_empty() {
             0
         } else {
@@ -233,6 +262,7 @@ impl Outgoing {
         Some(Transmit {
             bytes,
             frames,
+            owed,
             priority,
             is_whole: withdrawn == 0,
         })
@@ -250,6 +280,7 @@ impl Outgoing {
         self.cost = self
             .cost
             .saturating_sub(transmit.bytes.len() + FRAME_COST * transmit.frames);
+        self.owed = self.owed.saturating_sub(transmit.owed);
         let mut bytes = transmit.bytes;
         if bytes.capacity() > self.spare.capacity() && bytes.capacity() <= MAX_SPARE {
             bytes.clear();
@@ -347,6 +378,8 @@ impl Outgoing {
     pub(crate) fn clear(&mut self) {
         for lane in [&mut self.urgent, &mut self.normal] {
             lane.withdrawn.clear();
+            let owed: usize = lane.owed.drain(..).map(|(_, cost)| cost).sum();
+            self.owed = self.owed.saturating_sub(owed);
             for (bytes, frames) in lane.chunks.drain(..) {
                 self.cost = self.cost.saturating_sub(bytes.len() + FRAME_COST * frames);
             }
@@ -472,6 +505,30 @@ mod tests {
             .collect();
         assert_eq!(seen, [(2, true), (3, false), (4, false), (5, false)]);
         assert!(outgoing.is_empty() && outgoing.cost() == 0);
+    }
+
+    #[test]
+    fn what_is_owed_is_told_apart_from_what_is_asked() {
+        let owe = |outgoing: &mut Outgoing, len| {
+            outgoing.push_owed(Priority::Normal, |bytes| bytes.resize(bytes.len() + len, 0));
+        };
+        let mut outgoing = Outgoing::default();
+        push(&mut outgoing, Priority::Normal, 4 * CHUNK_LEN);
+        assert_eq!(outgoing.owed(), 0);
+        for _ in 0..3 {
+            owe(&mut outgoing, CHUNK_LEN);
+        }
+        push(&mut outgoing, Priority::Urgent, 100);
+        assert_eq!(outgoing.owed(), 3 * (CHUNK_LEN + 64));
+        for owed in [3, 3, 2, 1, 0] {
+            let transmit = outgoing.take().unwrap();
+            outgoing.complete(transmit);
+            assert_eq!(outgoing.owed(), owed * (CHUNK_LEN + 64));
+        }
+        assert_eq!(outgoing.cost(), 0);
+        owe(&mut outgoing, 10);
+        outgoing.clear();
+        assert_eq!(outgoing.owed(), 0);
     }
 
     #[test]

@@ -333,7 +333,7 @@ impl Session {
             Fate::Failed => Err(error("failed earlier")),
             Fate::Forgotten => Err(error("older than the window of 4096 deliveries")),
         };
-        self.outgoing.push(priority, |buffer| match answer {
+        self.outgoing.push_owed(priority, |buffer| match answer {
             Ok(()) => write_ack(buffer, flags, id),
             Err((code, reason)) => write_error(buffer, flags, id, code, reason),
         });
@@ -492,7 +492,7 @@ impl Session {
         }
         self.pongs_waiting += 1;
         self.outgoing
-            .push(Priority::Urgent, |buffer| write_pong(buffer, id, payload));
+            .push_owed(Priority::Urgent, |buffer| write_pong(buffer, id, payload));
         Ok(())
     }
 
@@ -545,7 +545,7 @@ impl Session {
             }
         }
         let (priority, flags) = priority_and_flags(header);
-        self.outgoing.push(priority, |buffer| {
+        self.outgoing.push_owed(priority, |buffer| {
             write_error(buffer, flags, id, code, reason)
         });
     }

@@ -318,7 +318,7 @@ impl Session {
             Told::Reply(_) if Sabotage::LoseKeptReply.is_on() => {}
             Told::Reply(KeptReply { priority, frame }) => {
                 self.outgoing
-                    .push(priority, |buffer| buffer.extend_from_slice(&frame));
+                    .push_owed(priority, |buffer| buffer.extend_from_slice(&frame));
             }
             Told::Error(code, text) => {
                 let (code, text) = if Sabotage::DenyReceipt.is_on() {
@@ -326,7 +326,7 @@ impl Session {
                 } else {
                     (code, text)
                 };
-                self.outgoing.push(Priority::Normal, |buffer| {
+                self.outgoing.push_owed(Priority::Normal, |buffer| {
                     write_error(buffer, Flags::NONE, id, code, text)
                 });
                 // The caller may cancel it before it hears that.

@@ -335,7 +335,7 @@ impl Session {
         let priority = priority(urgent || overtakes);
         match self.phase {
             Phase::Open => {
-                self.outgoing.push(priority, write);
+                self.outgoing.push_owed(priority, write);
             }
             Phase::Suspended => {
                 let mut frame = Vec::new();
@@ -356,7 +356,7 @@ impl Session {
         }
         let flags = urgency(urgent);
         self.outgoing
-            .push(priority(urgent), |buffer| match outcome {
+            .push_owed(priority(urgent), |buffer| match outcome {
                 Ok(()) => write_ack(buffer, flags, id),
                 Err(status) => write_error(buffer, flags, id, status.code(), status.message()),
             });
@@ -373,7 +373,7 @@ impl Session {
             return;
         };
         if self.phase == Phase::Open {
-            self.outgoing.push(Priority::Urgent, |buffer| {
+            self.outgoing.push_owed(Priority::Urgent, |buffer| {
                 write_credit(buffer, Flags::NONE, MsgId::CONNECTION, credit);
                 if Sabotage::GrantTwice.is_on() {
                     write_credit(buffer, Flags::NONE, MsgId::CONNECTION, credit);
