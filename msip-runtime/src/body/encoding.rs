@@ -175,6 +175,7 @@ impl Encoding {
     }
 
     /// Reads a body that is not compressed, or not any more.
+    #[inline]
     pub(crate) fn decode<E: Envelope>(&self, variant: u16, body: Bytes) -> Result<E, BodyError> {
         match self.0.as_deref() {
             None

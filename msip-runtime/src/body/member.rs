@@ -35,6 +35,7 @@ pub fn encode_member<M: Message>(number: u16, message: &M, buffer: &mut Vec<u8>)
 /// # Errors
 ///
 /// The body does not hold that member, or its bytes are not of type `M`.
+#[inline]
 pub fn decode_member<M: Message>(number: u16, body: Bytes) -> Result<M, BodyError> {
     let member = find_member(number, body)?;
     if !depth::prost_counts() {
@@ -69,11 +70,18 @@ pub fn decode_unit(number: u16, body: Bytes) -> Result<(), BodyError> {
 
 /// The bytes of the member `number`. One that occurs several times is merged, as protobuf asks for, which for
 /// encoded messages means to put them one behind the other.
+#[inline]
 fn find_member(number: u16, mut body: Bytes) -> Result<Bytes, BodyError> {
-    if let Some(start) = only_member(number, &body) {
-        body.advance(start);
-        return Ok(body);
+    match only_member(number, &body) {
+        Some(start) => {
+            body.advance(start);
+            Ok(body)
+        }
+        None => merge_members(number, body),
     }
+}
+
+fn merge_members(number: u16, mut body: Bytes) -> Result<Bytes, BodyError> {
     let mut first: Option<Bytes> = None;
     // All of them, where there are several. They are appended: to copy everything anew for each would let one body
     // keep us busy for minutes.
@@ -124,6 +132,7 @@ fn find_member(number: u16, mut body: Bytes) -> Result<Bytes, BodyError> {
 }
 
 /// Where the data of the member begin, if the body holds that member once and nothing else, as nearly every body does.
+#[inline]
 fn only_member(number: u16, body: &[u8]) -> Option<usize> {
     let mut rest = body;
     let (tag, wire_type) = decode_key(&mut rest).ok()?;

@@ -1,5 +1,7 @@
 //! From a body to the message in it.
 
+use bytes::Bytes;
+
 use super::Dispatch;
 use crate::{
     BodyError, Code, Status,
@@ -34,6 +36,20 @@ pub(super) fn decode<D: Dispatch>(
     }
     let message = encoding.decode(variant, body);
     message.map(|message| (message, row)).map_err(unreadable)
+}
+
+/// Reads the body of a one-way message that is not compressed.
+#[inline]
+pub(super) fn decode_plain<D: Dispatch>(
+    encoding: &Encoding,
+    variant: u16,
+    body: Bytes,
+) -> Result<D::In, Status> {
+    let row = expect::<D>(variant, ReplyTo::Nobody)?;
+    tracing::trace!(message = row.name, "handling");
+    encoding
+        .decode(variant, body)
+        .map_err(|error| Status::new(error.code(), error.to_string()))
 }
 
 /// The row of a variant, unless it is not one that can come so.

@@ -17,10 +17,10 @@ use tokio::{
 use super::{
     Dispatch,
     apart::Around,
-    decode::{decode, expect},
+    decode::{decode, decode_plain, expect},
     inbox::{Inbox, Item},
     owed::{Handled, Owed},
-    panics::{caught, panicked, poll_caught},
+    panics::{caught, panicked, poll_caught, poll_told},
     settling::Settling,
 };
 use crate::{
@@ -46,6 +46,7 @@ pub(crate) async fn run<D: Dispatch>(
         link,
         calls: JoinSet::new(),
         moment: None,
+        telling: Telling::default(),
     };
     handlers.run(&inbox).await;
     handlers.calls.shutdown().await;
@@ -60,6 +61,14 @@ pub(super) struct Handlers<D: Dispatch> {
     calls: JoinSet<()>,
     settling: Settling<D::Out>,
     moment: Option<Moment>,
+    telling: Telling,
+}
+
+/// The one-way message whose handler runs on the short way.
+#[derive(Debug, Default, Clone, Copy)]
+struct Telling {
+    variant: u16,
+    payload_len: u32,
 }
 
 /// What is true of all calls that are begun without waiting in between.
@@ -78,10 +87,18 @@ impl<D: Dispatch> Handlers<D> {
     async fn run(&mut self, inbox: &Inbox) {
         let mut batch = VecDeque::new();
         let mut seat = Box::pin(None);
+        let (side, context) = (Arc::clone(&self.side), self.context.clone());
+        let mut told = pin!(None);
         while poll_fn(|task| self.poll_next(inbox, task, &mut batch)).await {
             self.moment = None;
-            while let Some(item) = batch.pop_front() {
+            loop {
+                let begin = |message| side.dispatch(&context, message);
+                poll_fn(|task| self.poll_plain(task, told.as_mut(), begin, &mut batch)).await;
+                let Some(item) = batch.pop_front() else {
+                    break;
+                };
                 let incoming = match item {
+                    Item::Plain(plain) => plain.into(),
                     Item::Message(incoming) => incoming,
                     Item::Connected(terms) => {
                         self.settling.settle(&self.link);
@@ -165,16 +182,7 @@ impl<D: Dispatch> Handlers<D> {
             (ReplyTo::Delivery { id, urgent }, outcome) => {
                 self.settling.acknowledge(id, urgent, outcome);
             }
-            (_, Err(status)) => {
-                // The status may quote the body, and what was said is nothing for a log.
-                let code = status.code().name();
-                tracing::debug!(
-                    variant,
-                    code,
-                    "a message that nobody waits for was not handled"
-                );
-                self.link.with_session(Session::count_ignored);
-            }
+            (_, Err(status)) => self.ignored(variant, &status),
             (_, Ok(())) => {}
         }
     }
@@ -183,6 +191,76 @@ impl<D: Dispatch> Handlers<D> {
     pub(super) fn waits(&mut self) {
         self.moment = None;
         self.settling.settle(&self.link);
+    }
+
+    /// Handles the one-way messages at the front that have nothing beside their bodies, one after the other and each to
+    /// its end: as [`handle`](Self::handle), on the short way. `told` is where a handler runs.
+    fn poll_plain<F, T>(
+        &mut self,
+        task: &mut Context<'_>,
+        mut told: Pin<&mut Option<F>>,
+        begin: impl Fn(D::In) -> F,
+        batch: &mut VecDeque<Item>,
+    ) -> Poll<()>
+    where
+        F: Future<Output = Result<T, Status>>,
+    {
+        loop {
+            let Telling {
+                variant,
+                payload_len,
+            } = self.telling;
+            if let Some(handler) = told.as_mut().as_pin_mut() {
+                match poll_told(handler, task) {
+                    Poll::Pending => {
+                        self.waits();
+                        return Poll::Pending;
+                    }
+                    Poll::Ready(Ok(Ok(()))) => {}
+                    Poll::Ready(Ok(Err(status))) => self.ignored(variant, &status),
+                    Poll::Ready(Err(panic)) => self.ignored(variant, &panicked(variant, &panic)),
+                }
+                told.set(None);
+                self.handled(payload_len);
+            }
+            if !matches!(batch.front(), Some(Item::Plain(_))) || Around::is_everywhere() {
+                return Poll::Ready(());
+            }
+            if let Some(Item::Plain(plain)) = batch.pop_front() {
+                self.telling = Telling {
+                    variant: plain.variant,
+                    payload_len: plain.payload_len,
+                };
+                let encoding = &self.settling.terms.encoding;
+                match decode_plain::<D>(encoding, plain.variant, plain.body) {
+                    Ok(message) => told.set(Some(begin(message))),
+                    Err(status) => {
+                        self.ignored(plain.variant, &status);
+                        self.handled(plain.payload_len);
+                    }
+                }
+            }
+        }
+    }
+
+    /// A one-way message has been handled.
+    fn handled(&mut self, payload_len: u32) {
+        self.settling.handled(payload_len);
+        if self.settling.is_due() {
+            self.settling.settle(&self.link);
+        }
+    }
+
+    #[cold]
+    fn ignored(&self, variant: u16, status: &Status) {
+        // The status may quote the body, and what was said is nothing for a log.
+        let code = status.code().name();
+        tracing::debug!(
+            variant,
+            code,
+            "a message that nobody waits for was not handled"
+        );
+        self.link.with_session(Session::count_ignored);
     }
 
     /// Runs the handler of a one-way message. Before it is waited for, what came before it is settled: the other
@@ -204,7 +282,7 @@ impl<D: Dispatch> Handlers<D> {
         let context = own_context.as_ref().unwrap_or(context);
         let mut handler = pin!(side.dispatch(context, message));
         let outcome = poll_fn(|task| {
-            let polled = poll_caught(handler.as_mut(), task);
+            let polled = poll_told(handler.as_mut(), task);
             if polled.is_pending() {
                 *moment = None;
                 settling.settle(link);
@@ -212,10 +290,7 @@ impl<D: Dispatch> Handlers<D> {
             polled
         })
         .await;
-        match outcome {
-            Ok(outcome) => outcome.map(|_| ()),
-            Err(panic) => Err(panicked(variant, &panic)),
-        }
+        outcome.unwrap_or_else(|panic| Err(panicked(variant, &panic)))
     }
 
     /// Begins a call, which goes on in a task unless it is done at once.

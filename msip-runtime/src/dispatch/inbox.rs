@@ -9,7 +9,11 @@ use std::{
     task::{Context, Poll, Waker},
 };
 
-use crate::{DisconnectReason, link::Terms, session::Incoming};
+use crate::{
+    DisconnectReason,
+    link::Terms,
+    session::{Incoming, Plain},
+};
 
 /// What has been received and not been handled yet. The session's window and limits bound it.
 #[derive(Debug, Default)]
@@ -30,6 +34,11 @@ impl Received {
     pub(crate) fn push(&mut self, incoming: Incoming) {
         self.0.push_back(Item::Message(incoming));
     }
+
+    #[inline]
+    pub(crate) fn push_plain(&mut self, plain: Plain) {
+        self.0.push_back(Item::Plain(plain));
+    }
 }
 
 /// Something to be handled, in its turn.
@@ -40,6 +49,7 @@ pub(super) enum Item {
     /// It is gone, and the session is not.
     Disconnected(Box<DisconnectReason>),
     Message(Incoming),
+    Plain(Plain),
 }
 
 #[derive(Debug, Default)]

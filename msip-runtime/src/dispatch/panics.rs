@@ -20,9 +20,23 @@ pub(super) fn poll_caught<F: Future>(
     handler: Pin<&mut F>,
     task: &mut Context<'_>,
 ) -> Poll<Result<F::Output, String>> {
+    catching(|| handler.poll(task))
+}
+
+/// Polls the handler of a one-way message, whose answer is of no interest.
+#[inline]
+pub(super) fn poll_told<T>(
+    handler: Pin<&mut impl Future<Output = Result<T, Status>>>,
+    task: &mut Context<'_>,
+) -> Poll<Result<Result<(), Status>, String>> {
+    catching(|| handler.poll(task).map(|outcome| outcome.map(|_| ())))
+}
+
+#[inline]
+fn catching<T>(poll: impl FnOnce() -> Poll<T>) -> Poll<Result<T, String>> {
     // The handler is not touched again after its panic but to be dropped, and what it shares with others is the
     // user's: as in a task that panics.
-    match catch_unwind(AssertUnwindSafe(|| handler.poll(task))) {
+    match catch_unwind(AssertUnwindSafe(poll)) {
         Ok(poll) => poll.map(Ok),
         Err(panic) => Poll::Ready(Err(panic_text(&*panic))),
     }

@@ -80,6 +80,13 @@ impl Driver {
             let Some(session) = state.session() else {
                 continue;
             };
+            let frame = match session.handle_plain(frame) {
+                Ok(plain) => {
+                    self.received.push_plain(plain);
+                    continue;
+                }
+                Err(frame) => frame,
+            };
             let event = match session.handle_frame(frame, now) {
                 Ok(event) => event,
                 Err(fault) => break Err(fault),

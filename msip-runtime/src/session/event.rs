@@ -124,6 +124,32 @@ impl Incoming {
     }
 }
 
+/// A one-way message with nothing beside its body, as nearly all are.
+#[derive(Debug)]
+pub(crate) struct Plain {
+    pub(crate) variant: u16,
+    /// The length that counts against the window.
+    pub(crate) payload_len: u32,
+    pub(crate) body: Bytes,
+    pub(crate) id: MsgId,
+}
+
+impl From<Plain> for Incoming {
+    fn from(plain: Plain) -> Self {
+        Self {
+            variant: plain.variant,
+            body: plain.body,
+            compressed: false,
+            payload_len: plain.payload_len,
+            reply: ReplyTo::Nobody,
+            timeout: None,
+            metadata: None,
+            id: plain.id,
+            is_stream: false,
+        }
+    }
+}
+
 /// What the sender of a message waits for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum ReplyTo {

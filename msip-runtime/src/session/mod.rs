@@ -31,7 +31,7 @@ mod window;
 use std::time::Duration;
 
 pub(crate) use batch::Batch;
-pub(crate) use event::{Event, Fault, FaultKind, Incoming, Item, Outcome, ReplyTo};
+pub(crate) use event::{Event, Fault, FaultKind, Incoming, Item, Outcome, Plain, ReplyTo};
 pub(crate) use items::End;
 pub(crate) use opened::{Class, Lost, Slot, Token};
 pub(crate) use outgoing::{Priority, Transmit, first_frame};

@@ -97,6 +97,7 @@ impl Decoder {
     /// # Errors
     ///
     /// [`DecodeError`]: from here on no frame can be found, and each further call fails alike.
+    #[inline]
     pub fn decode(&mut self) -> Result<Option<Frame>, DecodeError> {
         let header = match self.header {
             Some(header) => header,
