@@ -53,6 +53,11 @@ impl CallOptions {
         }
     }
 
+    /// Whether everything is as the schema says.
+    pub(crate) const fn is_silent(&self) -> bool {
+        self.timeout.is_none() && self.urgent.is_none() && !self.ack && self.beside.is_none()
+    }
+
     /// How long to wait for the answer, in place of the schema's `timeout_ms`. The other side is told, and stops
     /// working on it when the time is up. Counted in whole milliseconds; less than one fails at once, with
     /// [`SendError::NoTime`](crate::SendError::NoTime).

@@ -2,7 +2,7 @@
 
 use std::{
     future::poll_fn,
-    sync::Arc,
+    sync::{Arc, atomic::Ordering},
     task::{Context, Poll, Waker},
     time::Duration,
 };
@@ -69,6 +69,9 @@ impl Link {
         message: &E,
         options: &CallOptions,
     ) -> Result<(), SendError> {
+        if self.send_plain(message, options) {
+            return Ok(());
+        }
         if options.ack {
             let delivered = self.deliver(message, options).await;
             return delivered.map_err(|error| match error {
@@ -93,7 +96,47 @@ impl Link {
         message: &E,
         options: &CallOptions,
     ) -> Result<(), SendError> {
+        if self.send_plain(message, options) {
+            return Ok(());
+        }
         self.try_send_outgoing(&Outgoing::new(self, message, options)?)
+    }
+
+    /// Sends a one-way message as most are, with nothing beside its body and nothing in its way. `false` where it is
+    /// another, and nothing has happened.
+    #[inline]
+    fn send_plain<E: Envelope>(&self, message: &E, options: &CallOptions) -> bool {
+        let Some(variant) = E::VARIANTS.get(message.index()) else {
+            return false;
+        };
+        let is_usual = options.is_silent()
+            && !variant.urgent
+            && !may_be_shelved(variant.kind)
+            && self.correlation_ids.is_none()
+            && self.is_plain.load(Ordering::Relaxed);
+        if !is_usual {
+            return false;
+        }
+        let len = message.encoded_len();
+        let driver = {
+            let mut state = self.lock();
+            if !state.encoding.is_plain() || !state.message_room.is_empty() {
+                return false;
+            }
+            let is_sent = state.session().is_some_and(|session| {
+                session.send_plain(variant.number, variant.kind, len, |buffer| {
+                    message.encode(buffer);
+                })
+            });
+            if !is_sent {
+                return false;
+            }
+            state.driver_to_wake()
+        };
+        if let Some(driver) = driver {
+            driver.wake();
+        }
+        true
     }
 
     fn try_send_outgoing<E: Envelope>(&self, outgoing: &Outgoing<'_, E>) -> Result<(), SendError> {

@@ -13,6 +13,7 @@ mod items;
 mod keepalive;
 mod opened;
 mod outgoing;
+mod plain;
 mod pressure;
 mod receive;
 mod received;

@@ -2,11 +2,11 @@
 
 use std::time::Duration;
 
-use bytes::{Buf as _, Bytes};
+use bytes::Bytes;
 use prost::Message as _;
 
 use super::{
-    CANCELS_PER_SECOND, Event, Fault, FaultKind, Incoming, Item, MAX_PONGS, Outcome, Phase, Plain,
+    CANCELS_PER_SECOND, Event, Fault, FaultKind, Incoming, Item, MAX_PONGS, Outcome, Phase,
     Priority, ReplyTo, Session, received::Fate, sabotage::Sabotage,
 };
 use crate::wire::{
@@ -34,47 +34,6 @@ impl Session {
             }
             Phase::Suspended | Phase::Over => Ok(None),
         }
-    }
-
-    /// Takes one frame if it is a one-way message with nothing beside its body, against which nothing can be said: the
-    /// short way for what there is most of. Any other frame comes back, and is one for
-    /// [`handle_frame`](Self::handle_frame).
-    #[inline]
-    pub(crate) fn handle_plain(&mut self, frame: Frame) -> Result<Plain, Frame> {
-        let Header {
-            flags,
-            frame_type,
-            kind,
-            variant,
-            payload_len,
-            msg_id: id,
-        } = frame.header;
-        let side = self.config.side;
-        let is_message = match side {
-            Side::Accepting => frame_type == FrameType::Publish,
-            Side::Connecting => frame_type == FrameType::Event,
-        };
-        const NO_TOPIC: [u8; 2] = [0, 0];
-        let is_plain = is_message
-            && flags == Flags::NONE
-            && self.phase == Phase::Open
-            && id.chosen_by() != side
-            && kind.known().is_ok()
-            && frame.payload.starts_with(&NO_TOPIC)
-            && frame.payload.len() - NO_TOPIC.len() <= super::to_usize(self.config.limits.max_body)
-            && self.receive_window.accept(payload_len);
-        if !is_plain {
-            return Err(frame);
-        }
-        self.unhandled.add(payload_len);
-        let mut body = frame.payload;
-        body.advance(NO_TOPIC.len());
-        Ok(Plain {
-            variant,
-            payload_len,
-            body,
-            id,
-        })
     }
 
     fn handle_hello(&mut self, frame: Frame) -> Result<Event, Fault> {

@@ -420,6 +420,12 @@ impl Session {
         }
     }
 
+    /// Whether nothing waits that would go out before a new message.
+    #[inline]
+    pub(super) fn has_nothing_waiting(&self) -> bool {
+        self.backlog.is_empty() && self.shelf.is_empty()
+    }
+
     /// Whether no further delivery is kept before another one is answered.
     pub(super) fn is_keeping_enough(&self) -> bool {
         self.opened.kept_cost() >= self.config.session_buffer
