@@ -52,8 +52,9 @@ impl Default for Around {
 impl Around {
     /// Whether there may be something around every exchange, even one that has nothing beside its body.
     #[inline]
-    pub(super) fn is_everywhere() -> bool {
-        tracing::span_enabled!(target: "msip_runtime::exchange", tracing::Level::DEBUG)
+    pub(super) fn is_everywhere(middleware: Option<&Stack>) -> bool {
+        middleware.is_some()
+            || tracing::span_enabled!(target: "msip_runtime::exchange", tracing::Level::DEBUG)
     }
 
     /// `None` where there is nothing.

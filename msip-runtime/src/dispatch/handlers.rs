@@ -223,7 +223,8 @@ impl<D: Dispatch> Handlers<D> {
                 told.set(None);
                 self.handled(payload_len);
             }
-            if !matches!(batch.front(), Some(Item::Plain(_))) || Around::is_everywhere() {
+            let is_plain = matches!(batch.front(), Some(Item::Plain(_)));
+            if !is_plain || Around::is_everywhere(self.link.incoming()) {
                 return Poll::Ready(());
             }
             if let Some(Item::Plain(plain)) = batch.pop_front() {

@@ -7,7 +7,7 @@ use bytes::Buf as _;
 use super::{Phase, Plain, Priority, Session, seal, to_usize};
 use crate::{
     MsgKind,
-    wire::{Flags, Frame, FrameType, HEADER_LEN, Header, Side, begin_frame},
+    wire::{Flags, Frame, FrameType, HEADER_LEN, Header, begin_frame},
 };
 
 /// The topic of a direct connection: its length, and nothing.
@@ -28,18 +28,14 @@ impl Session {
             msg_id: id,
         } = frame.header;
         let side = self.config.side;
-        let is_message = match side {
-            Side::Accepting => frame_type == FrameType::Publish,
-            Side::Connecting => frame_type == FrameType::Event,
-        };
-        let is_plain = is_message
+        let is_plain = frame_type == FrameType::opening(side.reverse())
             && flags == Flags::NONE
             && self.phase == Phase::Open
             && id.chosen_by() != side
             && kind.known().is_ok()
             && frame.payload.starts_with(&NO_TOPIC)
             && frame.payload.len() - NO_TOPIC.len() <= to_usize(self.config.limits.max_body)
-            && self.receive_window.accept(payload_len);
+            && self.receive_window.accept(payload_len, false);
         if !is_plain {
             return Err(frame);
         }
@@ -76,13 +72,9 @@ impl Session {
         if !is_free {
             return false;
         }
-        let frame_type = match self.config.side {
-            Side::Connecting => FrameType::Publish,
-            Side::Accepting => FrameType::Event,
-        };
         let header = Header {
             flags: Flags::NONE,
-            frame_type,
+            frame_type: FrameType::opening(self.config.side),
             kind: kind.into(),
             variant,
             payload_len,

@@ -2,6 +2,7 @@
 
 mod batches;
 mod beside;
+mod plain;
 mod streams;
 
 use std::{collections::BTreeMap, time::Duration};
