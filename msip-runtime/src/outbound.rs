@@ -13,7 +13,7 @@ use crate::{
     CallError, CallOptions, Client, Envelope, Outbound, Peer, PeerId, Protocol, SendError,
     Streaming,
     link::{Answers, Link, Opening, Sending, upload},
-    middleware::{self, Sender, escort},
+    middleware::{self, Origin, escort},
     options::NO_OPTIONS,
     with::With,
 };
@@ -44,9 +44,9 @@ trait Linked: Send + Sync {
     }
 
     /// What stands around what goes out, if anything does.
-    fn around(&self) -> Option<Sender<'_>> {
+    fn around(&self) -> Option<Origin<'_>> {
         let link = self.link();
-        Some(Sender {
+        Some(Origin {
             stack: link.outgoing()?,
             link,
             options: self.options(),
@@ -95,7 +95,7 @@ macro_rules! outbound {
             fn try_send(&self, message: P::$out) -> Result<(), SendError> {
                 match self.around() {
                     None => self.link().try_send(&message, self.options()),
-                    Some(sender) => middleware::try_send(sender, &message),
+                    Some(origin) => middleware::try_send(origin, &message),
                 }
             }
 
@@ -118,7 +118,7 @@ macro_rules! outbound {
             ) -> Result<P::$in, CallError> {
                 match self.around() {
                     None => upload(self.link(), variant, requests, self.options()).await,
-                    Some(sender) => Box::pin(middleware::upload(sender, variant, requests)).await,
+                    Some(origin) => Box::pin(middleware::upload(origin, variant, requests)).await,
                 }
             }
 
@@ -143,14 +143,14 @@ outbound! {
 async fn send<E: Envelope>(linked: &impl Linked, message: E) -> Result<(), SendError> {
     match linked.around() {
         None => linked.link().send(&message, linked.options()).await,
-        Some(sender) => Box::pin(middleware::send(sender, &message)).await,
+        Some(origin) => Box::pin(middleware::send(origin, &message)).await,
     }
 }
 
 async fn deliver<E: Envelope>(linked: &impl Linked, message: E) -> Result<(), CallError> {
     match linked.around() {
         None => linked.link().deliver(&message, linked.options()).await,
-        Some(sender) => Box::pin(middleware::deliver(sender, &message)).await,
+        Some(origin) => Box::pin(middleware::deliver(origin, &message)).await,
     }
 }
 
@@ -160,7 +160,7 @@ async fn call<Out: Envelope, In: Envelope>(
 ) -> Result<In, CallError> {
     match linked.around() {
         None => linked.link().call(&request, linked.options()).await,
-        Some(sender) => Box::pin(middleware::call(sender, &request)).await,
+        Some(origin) => Box::pin(middleware::call(origin, &request)).await,
     }
 }
 
@@ -168,8 +168,8 @@ async fn call_streaming<Out: Envelope, In: Envelope>(
     linked: &impl Linked,
     request: Out,
 ) -> Result<Streaming<In>, CallError> {
-    if let Some(sender) = linked.around() {
-        let (answers, escort) = Box::pin(escort(sender, Ok(request))).await?;
+    if let Some(origin) = linked.around() {
+        let (answers, escort) = Box::pin(escort(origin, Ok(request))).await?;
         return Ok(Streaming::answers(answers, None).escorted(escort));
     }
     let answers = linked
@@ -189,8 +189,8 @@ async fn exchange<Out: Envelope, In: Envelope>(
         let sending = Arc::clone(link).send_requests(Arc::clone(&answers.inflow), requests);
         Some(Box::pin(sending) as Sending)
     };
-    if let Some(sender) = linked.around() {
-        let opening = escort::<Out>(sender, Err(variant));
+    if let Some(origin) = linked.around() {
+        let opening = escort::<Out>(origin, Err(variant));
         let (answers, escort) = Box::pin(opening).await?;
         let sending = send(&answers);
         return Ok(Streaming::answers(answers, sending).escorted(escort));

@@ -7,7 +7,7 @@ use std::{
 };
 
 use super::{
-    End, ExchangeContext, Handling, Sender, Shape,
+    End, ExchangeContext, Handling, Origin, Shape,
     outgoing::{nothing, only_once},
 };
 use crate::{
@@ -44,7 +44,7 @@ impl Handoff {
 
 /// Opens a call whose answers are a stream: with its one request, or the promise of a stream of requests.
 pub(crate) async fn escort<E: Envelope>(
-    sender: Sender<'_>,
+    origin: Origin<'_>,
     request: Result<E, u16>,
 ) -> Result<(Answers, Escort), CallError> {
     let (row, shape, len) = match &request {
@@ -57,15 +57,15 @@ pub(crate) async fn escort<E: Envelope>(
         Err(variant) => (variant_of::<E>(*variant), Shape::BothStreams, 0),
     };
     let row = row.ok_or(SendError::Closed)?;
-    let mut exchange = sender.exchange(row, shape, len);
+    let mut exchange = origin.exchange(row, shape, len);
     let handoff = Arc::new(Handoff::default());
     let mut end = Opener {
-        link: Arc::clone(sender.link),
+        link: Arc::clone(origin.link),
         request,
         handoff: Arc::clone(&handoff),
         is_open: false,
     };
-    let stack = sender.stack.clone();
+    let stack = origin.stack.clone();
     let chain = Box::pin(async move { stack.run(&mut exchange, &mut end).await });
     let mut escort = Escort {
         chain,

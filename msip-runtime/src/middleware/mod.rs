@@ -50,7 +50,7 @@ pub use timeout::Timeout;
 pub use trace::Tracing;
 
 pub(crate) use escort::{Escort, escort};
-pub(crate) use outgoing::{Sender, call, deliver, send, try_send, upload};
+pub(crate) use outgoing::{Origin, call, deliver, send, try_send, upload};
 
 use crate::CallError;
 

@@ -13,7 +13,7 @@ use crate::{
 
 /// Who sends, and how.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Sender<'a> {
+pub(crate) struct Origin<'a> {
     pub(crate) stack: &'a Stack,
     pub(crate) link: &'a Arc<Link>,
     pub(crate) options: &'a CallOptions,
@@ -21,7 +21,7 @@ pub(crate) struct Sender<'a> {
     pub(crate) peer: Option<PeerId>,
 }
 
-impl Sender<'_> {
+impl Origin<'_> {
     pub(super) fn exchange(
         &self,
         variant: &'static Variant,
@@ -40,30 +40,30 @@ impl Sender<'_> {
 }
 
 /// Sends a message that nobody answers.
-pub(crate) async fn send<E: Envelope>(sender: Sender<'_>, message: &E) -> Result<(), SendError> {
-    let (shape, how) = if sender.options.ack {
+pub(crate) async fn send<E: Envelope>(origin: Origin<'_>, message: &E) -> Result<(), SendError> {
+    let (shape, how) = if origin.options.ack {
         (Shape::Delivery, How::Deliver)
     } else {
         (Shape::OneWay, How::Wait)
     };
-    one_way(sender, message, shape, how).await
+    one_way(origin, message, shape, how).await
 }
 
 /// Sends a message that nobody answers, or fails where that would wait.
-pub(crate) fn try_send<E: Envelope>(sender: Sender<'_>, message: &E) -> Result<(), SendError> {
-    crate::send_now(one_way(sender, message, Shape::OneWay, How::Now))
+pub(crate) fn try_send<E: Envelope>(origin: Origin<'_>, message: &E) -> Result<(), SendError> {
+    crate::send_now(one_way(origin, message, Shape::OneWay, How::Now))
 }
 
 async fn one_way<E: Envelope>(
-    sender: Sender<'_>,
+    origin: Origin<'_>,
     message: &E,
     shape: Shape,
     how: How,
 ) -> Result<(), SendError> {
-    let mut exchange = sender.of(message, shape)?;
-    let link = sender.link;
+    let mut exchange = origin.of(message, shape)?;
+    let link = origin.link;
     let mut end = Telling { link, message, how };
-    let sent = sender.stack.run(&mut exchange, &mut end).await;
+    let sent = origin.stack.run(&mut exchange, &mut end).await;
     sent.map_err(|error| match error {
         CallError::NotSent(error) => error,
         error if shape == Shape::Delivery => SendError::NotAcknowledged(Box::new(error)),
@@ -73,46 +73,46 @@ async fn one_way<E: Envelope>(
 }
 
 /// Sends a message and waits until the other side's handler has returned.
-pub(crate) async fn deliver<E: Envelope>(sender: Sender<'_>, message: &E) -> Result<(), CallError> {
-    let mut exchange = sender.of(message, Shape::Delivery)?;
-    let link = sender.link;
+pub(crate) async fn deliver<E: Envelope>(origin: Origin<'_>, message: &E) -> Result<(), CallError> {
+    let mut exchange = origin.of(message, Shape::Delivery)?;
+    let link = origin.link;
     let how = How::Deliver;
     let mut end = Telling { link, message, how };
-    sender.stack.run(&mut exchange, &mut end).await
+    origin.stack.run(&mut exchange, &mut end).await
 }
 
 /// Sends a request and waits for its answer.
 pub(crate) async fn call<Out: Envelope, In: Envelope>(
-    sender: Sender<'_>,
+    origin: Origin<'_>,
     request: &Out,
 ) -> Result<In, CallError> {
-    let mut exchange = sender.of(request, Shape::Call)?;
+    let mut exchange = origin.of(request, Shape::Call)?;
     let mut end = Calling {
-        link: sender.link,
+        link: origin.link,
         request,
         answer: None,
     };
-    sender.stack.run(&mut exchange, &mut end).await?;
+    origin.stack.run(&mut exchange, &mut end).await?;
     end.answer.ok_or_else(nothing)
 }
 
 /// Sends a stream of requests of this variant, and waits for the one answer.
 pub(crate) async fn upload<Out: Envelope, In: Envelope>(
-    sender: Sender<'_>,
+    origin: Origin<'_>,
     variant: u16,
     requests: impl Stream<Item = Out> + Send + 'static,
 ) -> Result<In, CallError> {
     // Generated code asks for a variant of its own.
     let row = variant_of::<Out>(variant).ok_or(SendError::Closed)?;
-    let mut exchange = sender.exchange(row, Shape::RequestStream, 0);
+    let mut exchange = origin.exchange(row, Shape::RequestStream, 0);
     let mut end = Uploading {
-        link: sender.link,
+        link: origin.link,
         variant,
         requests: Some(requests),
         answer: None,
         sent: PhantomData,
     };
-    sender.stack.run(&mut exchange, &mut end).await?;
+    origin.stack.run(&mut exchange, &mut end).await?;
     end.answer.ok_or_else(nothing)
 }
 
