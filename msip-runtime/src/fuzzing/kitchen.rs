@@ -12,6 +12,10 @@ use bytes::Bytes;
 use crate::{ClientToServer, Message, ServerToClient};
 
 /// What a client may say.
+#[expect(
+    clippy::enum_variant_names,
+    reason = "a message that nobody answers ends so"
+)]
 #[derive(Debug, Clone, PartialEq, ClientToServer)]
 #[msip(protocol = "kitchen")]
 pub enum ClientToServer {

@@ -44,7 +44,7 @@ fn config(side: Side) -> Config {
 /// Drives a session through the operations that the bytes name.
 pub fn session_ops(data: &[u8]) {
     let mut choices = Choices(data);
-    let side = if choices.byte() % 2 == 0 {
+    let side = if choices.byte().is_multiple_of(2) {
         Side::Accepting
     } else {
         Side::Connecting
@@ -318,7 +318,11 @@ impl Driven {
         match incoming.reply {
             ReplyTo::Call(slot) => return self.reply(slot, how, &failure),
             ReplyTo::Delivery { id, urgent } => {
-                let outcome = if how % 2 == 0 { Ok(()) } else { Err(&failure) };
+                let outcome = if how.is_multiple_of(2) {
+                    Ok(())
+                } else {
+                    Err(&failure)
+                };
                 self.session.acknowledge(id, urgent, outcome);
             }
             ReplyTo::Nobody => {}
@@ -355,7 +359,7 @@ impl Driven {
         if !self.session.is_resumable() {
             return false;
         }
-        let chunk = if choices.byte() % 2 == 0 {
+        let chunk = if choices.byte().is_multiple_of(2) {
             self.session.poll_transmit()
         } else {
             None

@@ -22,7 +22,10 @@ mod sabotage;
 mod send;
 mod served;
 mod shelf;
-#[cfg(any(test, fuzzing))]
+#[cfg(test)]
+pub(crate) mod simulation;
+// By itself, so that the lints see that the other one is for tests.
+#[cfg(all(fuzzing, not(test)))]
 pub(crate) mod simulation;
 mod streams;
 #[cfg(test)]
@@ -153,7 +156,7 @@ pub(crate) struct Session {
     pongs_waiting: u32,
     ignored: u64,
     /// How many of those no peer of good will would have sent.
-    #[cfg(test)]
+    #[cfg(any(test, fuzzing))]
     strays: u64,
     /// Whether it goes on when its connection is lost.
     is_resumable: bool,
@@ -215,7 +218,7 @@ impl Session {
             cancels: Allowance::new(CANCEL_BURST, CANCELS_PER_SECOND, now),
             pongs_waiting: 0,
             ignored: 0,
-            #[cfg(test)]
+            #[cfg(any(test, fuzzing))]
             strays: 0,
             is_resumable: false,
             connection: 1,
@@ -505,7 +508,7 @@ impl Session {
         if is_late {
             return Ok(());
         }
-        #[cfg(test)]
+        #[cfg(any(test, fuzzing))]
         {
             self.strays += 1;
         }

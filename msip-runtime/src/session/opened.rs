@@ -480,7 +480,7 @@ impl Opened {
     }
 
     /// The windows of all streams.
-    #[cfg(test)]
+    #[cfg(any(test, fuzzing))]
     pub(super) fn stream_windows(&self) -> impl Iterator<Item = super::streams::Windows> + '_ {
         let streams = self
             .entries

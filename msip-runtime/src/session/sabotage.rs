@@ -66,7 +66,7 @@ pub(super) enum Sabotage {
     /// An answer reaches whoever has the place of the one that it was meant for.
     AnswerWhoeverIsThere,
     /// Nothing is read while a handler waits for an answer; the simulation's own driver does that.
-    #[cfg(test)]
+    #[cfg(any(test, fuzzing))]
     StopReading,
 }
 

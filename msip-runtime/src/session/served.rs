@@ -195,7 +195,7 @@ impl Served {
     }
 
     /// The windows of all streams.
-    #[cfg(test)]
+    #[cfg(any(test, fuzzing))]
     pub(super) fn stream_windows(&self) -> impl Iterator<Item = super::streams::Windows> + '_ {
         let streams = self
             .entries
@@ -205,7 +205,7 @@ impl Served {
     }
 
     /// How many calls with streams are known by their ids.
-    #[cfg(test)]
+    #[cfg(any(test, fuzzing))]
     pub(super) fn streaming_count(&self) -> usize {
         self.streaming.len()
     }

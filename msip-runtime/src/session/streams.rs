@@ -13,7 +13,7 @@ pub(crate) struct Streams {
 }
 
 /// How many items may be sent and received, where a stream is open.
-#[cfg(test)]
+#[cfg(any(test, fuzzing))]
 #[derive(Debug)]
 pub(super) struct Windows {
     pub(super) sends: Option<i64>,
@@ -54,7 +54,7 @@ impl Streams {
     }
 
     /// How many items each end may send.
-    #[cfg(test)]
+    #[cfg(any(test, fuzzing))]
     pub(super) fn windows(&self) -> Windows {
         Windows {
             sends: self.sends.as_ref().map(SendWindow::items),

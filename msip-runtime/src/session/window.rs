@@ -53,7 +53,7 @@ impl SendWindow {
     }
 
     /// How many messages may be sent.
-    #[cfg(test)]
+    #[cfg(any(test, fuzzing))]
     pub(super) fn items(&self) -> i64 {
         self.items
     }
@@ -133,7 +133,7 @@ impl ReceiveWindow {
     }
 
     /// How many messages the other side may send.
-    #[cfg(test)]
+    #[cfg(any(test, fuzzing))]
     pub(super) fn items(&self) -> i64 {
         self.items
     }
