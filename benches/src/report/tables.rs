@@ -24,7 +24,7 @@ pub(super) fn table(report: &Report, name: &str) -> Option<String> {
         let count = median.syscalls;
         count.map_or_else(String::new, |count| format!("{count:.3}"))
     };
-    Some(match name {
+    let text = match name {
         "machine" => machine(report),
         "ratios" => ratios(report),
         "calls" => by_load(report, &CONTENDERS, &[Chapter::Calls], rate),
@@ -45,6 +45,13 @@ pub(super) fn table(report: &Report, name: &str) -> Option<String> {
         "tail" => latency(report, |row| row.chapter == Chapter::Tail),
         "memory" => memory(report),
         _ => return None,
+    };
+    // A head and a rule, and nothing below.
+    let is_empty = text.starts_with('|') && text.lines().count() <= 2;
+    Some(if is_empty {
+        "Not part of this run.".to_owned()
+    } else {
+        text
     })
 }
 
@@ -255,6 +262,8 @@ mod tests {
                 .contains("| 0.50 | 2.00 | – | – |")
         );
         assert!(table(&report, "machine").expect("known").contains("busy"));
+        let growth = table(&report, "growth").expect("known");
+        assert_eq!(growth, "Not part of this run.");
         assert_eq!(table(&report, "nothing"), None);
     }
 }
