@@ -3,9 +3,8 @@
 use std::{future::Future, sync::Arc};
 
 use crate::{
-    Client, Envelope, OutboundPush, Peer, Protocol, SendError,
+    Client, Envelope, Outbound, OutboundPush, Peer, Protocol, SendError,
     link::{BatchTerms, Link},
-    options::NO_OPTIONS,
     session::{Batch, Opener},
 };
 
@@ -23,7 +22,7 @@ const BATCH_LEN: usize = 64 * 1024;
 ///   the sender: call `flush` where that matters.
 /// - A variant that is urgent is not gathered but sent as the client sends it: it overtakes what waits here. Every other
 ///   kind is treated alike, LOG, METRIC and STATE too: none is dropped to make room for another.
-/// - No middleware stands around what is pushed: a send through the client passes that.
+/// - Where middleware stands around what goes out, every message goes through it, and is sent as the client sends it.
 /// - A push that finds the buffer full waits for room and credit like a send, for `write_timeout` at most.
 /// - What waits when the connection is lost goes out with the next one if the sender notices nothing of it, else it is
 ///   dropped and counted by [`disconnected`](crate::Dropped::disconnected), and the push or flush that notices fails with
@@ -128,14 +127,20 @@ impl<T> Sender<T> {
     }
 
     #[inline]
-    async fn push_message<E: Envelope>(&mut self, message: E) -> Result<(), SendError> {
+    async fn push_message<Out: Envelope, In>(&mut self, message: Out) -> Result<(), SendError>
+    where
+        T: Outbound<Out, In>,
+    {
         if self.batch.len() >= BATCH_LEN {
             self.flush().await?;
         }
         // Generated code has a row for each variant.
-        let variant = E::VARIANTS.get(message.index()).ok_or(SendError::Closed)?;
-        if variant.is_urgent() {
-            return self.link.send(&message, &NO_OPTIONS).await;
+        let variant = Out::VARIANTS
+            .get(message.index())
+            .ok_or(SendError::Closed)?;
+        if variant.is_urgent() || self.link.outgoing().is_some() {
+            // In a box, since the future of every push has the room that this one needs.
+            return Box::pin(self.target.send(message)).await;
         }
         let terms = Self::terms(&self.link, &mut self.terms)?;
         let mut opener = Opener {
@@ -190,11 +195,11 @@ impl<T> Drop for Sender<T> {
 }
 
 macro_rules! push {
-    ($($ty:ty: $out:ident;)*) => {$(
+    ($($ty:ty: $out:ident -> $in:ident;)*) => {$(
         impl<P: Protocol> OutboundPush<P::$out> for Sender<$ty> {
             #[inline]
             fn push(&mut self, message: P::$out) -> impl Future<Output = Result<(), SendError>> + Send {
-                self.push_message(message)
+                self.push_message::<P::$out, P::$in>(message)
             }
 
             fn flush(&mut self) -> impl Future<Output = Result<(), SendError>> + Send {
@@ -205,8 +210,8 @@ macro_rules! push {
 }
 
 push! {
-    Client<P>: ClientToServer;
-    Peer<P>: ServerToClient;
+    Client<P>: ClientToServer -> ServerToClient;
+    Peer<P>: ServerToClient -> ClientToServer;
 }
 
 impl<Out: Send, S: OutboundPush<Out> + ?Sized> OutboundPush<Out> for &mut S {

@@ -4,7 +4,10 @@
 
 use std::{sync::Arc, time::Duration};
 
-use msip_runtime::{CallOptions, Client, DisconnectReason, Peer, SendError, Server};
+use msip_runtime::{
+    CallError, CallOptions, Client, DisconnectReason, Peer, SendError, Server, Status,
+    middleware::{ExchangeContext, Middleware, Next},
+};
 use msip_tests::{
     LabClient, LabServer, SeenByClient, SeenByServer,
     lab::{Lab, NoteInd, PushClientToServer, PushServerToClient as _, SendClientToServer as _},
@@ -318,4 +321,30 @@ async fn two_senders_of_a_client_each_keep_their_order() {
     let [first, second] = seen;
     assert!(first.into_iter().eq((0..10).rev().chain(10_000..17_000)));
     assert!(second.into_iter().eq(1000..8000));
+}
+
+/// Lets nothing out.
+struct Wall;
+
+impl Middleware for Wall {
+    async fn handle(&self, exchange: &mut ExchangeContext, _: Next<'_>) -> Result<(), CallError> {
+        Err(exchange.refuse(Status::permission_denied("nothing goes out")))
+    }
+}
+
+#[tokio::test]
+async fn what_is_pushed_passes_the_middleware() {
+    let (url, mut events, _server) = start("mem://push-middleware").await;
+    let client = Client::<Lab>::builder(url.to_string())
+        .outgoing(Wall)
+        .connect()
+        .await
+        .expect("connects");
+    peer(&mut events).await;
+    let mut sender = client.sender();
+    let refused = sender.note_ind(note(1)).await;
+    let sent = client.note_ind(note(1)).await;
+    assert!(sent.is_err(), "{sent:?}");
+    assert_eq!(refused, sent, "as the client sends it");
+    assert_eq!(sender.buffered(), 0);
 }
