@@ -137,7 +137,7 @@ where
             let Some(hello_id) = session.deciding() else {
                 return Ended::default();
             };
-            let arrival = Arrival {
+            let arrival = Box::new(Arrival {
                 stream,
                 decoder,
                 session,
@@ -145,7 +145,7 @@ where
                 hello,
                 address: connection.peer,
                 seat,
-            };
+            });
             // Where the session ends just now, or takes no more, the client comes again.
             let _ = timeout(settings.handshake_timeout, arrivals.send(arrival)).await;
             return Ended::default();
@@ -221,7 +221,7 @@ struct KeptSession<P: Protocol, H> {
     handlers: Handlers,
     /// None where the session ends with its connection.
     registration: Option<Registration>,
-    arrivals: Option<mpsc::Receiver<Arrival>>,
+    arrivals: Option<mpsc::Receiver<Box<Arrival>>>,
     /// Connections that are over, but for their last words.
     farewells: JoinSet<()>,
 }
@@ -275,7 +275,11 @@ where
     }
 
     /// Runs one connection to its end, or until another one comes.
-    async fn run(&mut self, stream: Stream, decoder: Decoder) -> (driver::Ended, Option<Arrival>) {
+    async fn run(
+        &mut self,
+        stream: Stream,
+        decoder: Decoder,
+    ) -> (driver::Ended, Option<Box<Arrival>>) {
         let hall = Arc::clone(&self.hall);
         let _registered = Registered::new(&hall.registry, self.peer.clone());
         let client = Escaped::new(self.peer.connection().client_name()).to_string();
@@ -301,7 +305,7 @@ where
     }
 
     /// Waits for the next connection. `None` when the session is over before one comes.
-    async fn await_arrival(&mut self) -> Option<Arrival> {
+    async fn await_arrival(&mut self) -> Option<Box<Arrival>> {
         self.registration.as_ref()?.detached();
         let expiry = Instant::now() + self.hall.settings.session_expiry;
         loop {
@@ -314,7 +318,7 @@ where
     }
 
     /// Refuses a connection while too much of what came by earlier ones is not handled.
-    fn unless_behind(&mut self, arrival: Arrival) -> Option<Arrival> {
+    fn unless_behind(&mut self, arrival: Box<Arrival>) -> Option<Box<Arrival>> {
         while self.farewells.try_join_next().is_some() {}
         let is_behind = self
             .link
@@ -328,7 +332,7 @@ where
             mut session,
             seat,
             ..
-        } = arrival;
+        } = *arrival;
         session.refuse(
             Code::ResourceExhausted,
             "messages of earlier connections of this session are not handled yet",
@@ -341,7 +345,7 @@ where
     }
 
     /// Goes on with another connection.
-    fn resume(&mut self, arrival: Arrival) -> (Stream, Decoder, OwnedSemaphorePermit) {
+    fn resume(&mut self, arrival: Box<Arrival>) -> (Stream, Decoder, OwnedSemaphorePermit) {
         let Arrival {
             stream,
             decoder,
@@ -350,7 +354,7 @@ where
             address,
             seat,
             ..
-        } = arrival;
+        } = *arrival;
         if let Some(registration) = &self.registration {
             registration.attached();
         }
@@ -394,7 +398,7 @@ where
 }
 
 /// The next connection of a session. `None` when none can come any more; never ready where none ever can.
-async fn next_arrival(arrivals: &mut Option<mpsc::Receiver<Arrival>>) -> Option<Arrival> {
+async fn next_arrival(arrivals: &mut Option<mpsc::Receiver<Box<Arrival>>>) -> Option<Box<Arrival>> {
     match arrivals {
         Some(arrivals) => arrivals.recv().await,
         None => std::future::pending().await,

@@ -18,7 +18,8 @@ use crate::{
 /// How many connections of one session wait until it takes them, at most.
 const MAX_ARRIVALS: usize = 4;
 
-/// A further connection of a session that is known.
+/// A further connection of a session that is known. It travels in a box: a channel has room for 32 of what it carries
+/// from its beginning, and there is one for each session.
 #[derive(Debug)]
 pub(super) struct Arrival {
     pub(super) stream: Stream,
@@ -37,9 +38,9 @@ pub(super) struct Arrival {
 #[derive(Debug)]
 pub(super) enum Claim {
     /// A session that is not known: it is begun.
-    New(Registration, mpsc::Receiver<Arrival>),
+    New(Registration, mpsc::Receiver<Box<Arrival>>),
     /// A session that is known, and this is where its connections go.
-    Known(mpsc::Sender<Arrival>),
+    Known(mpsc::Sender<Box<Arrival>>),
     /// A session that is known, and the secret is not its own.
     Refused,
 }
@@ -65,7 +66,7 @@ struct Entry {
     /// Tells this entry from a later one of the same id.
     number: u64,
     secret: [u8; 32],
-    arrivals: mpsc::Sender<Arrival>,
+    arrivals: mpsc::Sender<Box<Arrival>>,
     detached: Option<u64>,
 }
 
@@ -220,7 +221,10 @@ mod tests {
         SessionId::new(number).unwrap()
     }
 
-    fn begin(sessions: &Arc<Sessions>, number: u64) -> (Registration, mpsc::Receiver<Arrival>) {
+    fn begin(
+        sessions: &Arc<Sessions>,
+        number: u64,
+    ) -> (Registration, mpsc::Receiver<Box<Arrival>>) {
         match sessions.claim(id(number), b"secret") {
             Claim::New(registration, arrivals) => (registration, arrivals),
             claim => panic!("{claim:?}"),
