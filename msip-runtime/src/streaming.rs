@@ -112,7 +112,7 @@ impl<T> Stream for EmptyStream<T> {
 
 /// Messages that come in one after the other: the answers to a call, or the requests of one.
 ///
-/// The other side sends ahead by 16 messages or 256 KiB at most, and more as these are taken. Dropping the stream
+/// The other side sends ahead by 16 messages, up to 512 while they are taken as fast as they come, and by 256 KiB at most. Dropping the stream
 /// before its end tells the other side that no more is wanted. An error is the last item.
 ///
 /// # Protocol

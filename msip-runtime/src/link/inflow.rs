@@ -8,7 +8,7 @@ use std::{
 
 use crate::session::{End, Item, Outcome};
 
-/// What has come of a stream. Its window bounds it: 16 items and 256 KiB, plus one item.
+/// What has come of a stream. Its window bounds it: 512 items and 256 KiB, plus one item.
 ///
 /// Where both are locked, the link's state is locked first.
 #[derive(Debug, Default)]

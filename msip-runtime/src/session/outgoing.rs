@@ -13,8 +13,12 @@ const CHUNK_LEN: usize = 64 * 1024;
 /// What a frame costs beside its bytes, so that empty frames cannot fill the memory.
 const FRAME_COST: usize = 64;
 
-/// The largest buffer that is kept for the next chunk.
-const MAX_SPARE: usize = 2 * CHUNK_LEN;
+/// The largest buffer that is kept for a next chunk.
+const MAX_SPARE: usize = 3 * CHUNK_LEN;
+
+/// How many of them are kept: as many chunks as a window of large messages makes. Memory that is given back between two
+/// chunks comes back page by page.
+const MAX_SPARES: usize = 16;
 
 /// Which frames go first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -114,7 +118,8 @@ pub(crate) struct Outgoing {
     owed: usize,
     /// By how many bytes the urgent lane is ahead while the other waits.
     urgent_ahead: usize,
-    spare: Vec<u8>,
+    /// Buffers of chunks that were written, for those to come.
+    spares: Vec<Vec<u8>>,
 }
 
 impl Outgoing {
@@ -145,7 +150,7 @@ impl Outgoing {
             return;
         }
         self.cost += frames.len() + FRAME_COST * frame_count;
-        let chunk = std::mem::replace(frames, std::mem::take(&mut self.spare));
+        let chunk = std::mem::replace(frames, self.spares.pop().unwrap_or_default());
         let lane = self.lane(priority);
         lane.appended += chunk.len() as u64;
         lane.chunks.push_back((chunk, frame_count));
@@ -167,7 +172,8 @@ impl Outgoing {
             .back()
             .is_none_or(|(bytes, _)| bytes.len() >= CHUNK_LEN)
         {
-            lane.chunks.push_back((std::mem::take(&mut self.spare), 0));
+            lane.chunks
+                .push_back((self.spares.pop().unwrap_or_default(), 0));
         }
         let start = lane.appended;
         // The line above has just pushed one where there was none, so there always is a last chunk.
@@ -282,9 +288,9 @@ impl Outgoing {
             .saturating_sub(transmit.bytes.len() + FRAME_COST * transmit.frames);
         self.owed = self.owed.saturating_sub(transmit.owed);
         let mut bytes = transmit.bytes;
-        if bytes.capacity() > self.spare.capacity() && bytes.capacity() <= MAX_SPARE {
+        if bytes.capacity() <= MAX_SPARE && self.spares.len() < MAX_SPARES {
             bytes.clear();
-            self.spare = bytes;
+            self.spares.push(bytes);
         }
     }
 
@@ -388,7 +394,7 @@ impl Outgoing {
 
     /// Gives back the memory that is kept for the next chunk.
     pub(crate) fn release(&mut self) {
-        self.spare = Vec::new();
+        self.spares = Vec::new();
         if self.is_empty() {
             self.urgent.chunks.shrink_to_fit();
             self.normal.chunks.shrink_to_fit();

@@ -1,6 +1,6 @@
 //! The windows of an exchange that has streams (docs/protocol.md, "Credit").
 
-use super::window::{ReceiveWindow, SendWindow};
+use super::window::{ReceiveWindow, STREAM_GROWTH, SendWindow};
 use crate::wire::Credit;
 
 /// What an exchange may still send and receive of its streams, as seen from one end.
@@ -24,7 +24,7 @@ impl Streams {
     pub(crate) fn new(start: Credit, sends: bool, receives: bool) -> Box<Self> {
         Box::new(Self {
             sends: sends.then(|| SendWindow::new(start)),
-            receives: receives.then(|| ReceiveWindow::new(start)),
+            receives: receives.then(|| ReceiveWindow::growing(start, STREAM_GROWTH)),
         })
     }
 

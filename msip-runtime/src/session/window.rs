@@ -5,6 +5,9 @@ use crate::wire::Credit;
 /// To how many times its items the window of a connection may grow.
 pub(crate) const WINDOW_GROWTH: u32 = 4;
 
+/// The same, of a stream: it begins with little, and items of a few bytes are many.
+pub(crate) const STREAM_GROWTH: u32 = 32;
+
 /// What this side may still send. While any credit is left one message may exceed it, so both counts can go
 /// below zero.
 #[derive(Debug)]
@@ -84,25 +87,23 @@ pub(crate) struct ReceiveWindow {
 
 impl ReceiveWindow {
     /// A window that stays as large as it begins.
+    #[cfg(test)]
     pub(crate) fn new(start: Credit) -> Self {
-        Self {
-            start,
-            size: start.items,
-            max_size: start.items,
-            items: i64::from(start.items),
-            bytes: i64::from(start.bytes),
-            owed_items: 0,
-            owed_bytes: 0,
-            largest: [0; 2],
-        }
+        Self::growing(start, 1)
     }
 
     /// A window that grows up to this many times its items, while the sender uses all of it up. Its bytes stay: small
     /// messages shall not stand still for the way there and back, and large ones shall not take more memory.
     pub(crate) fn growing(start: Credit, times: u32) -> Self {
         Self {
+            start,
+            size: start.items,
             max_size: start.items.saturating_mul(times),
-            ..Self::new(start)
+            items: i64::from(start.items),
+            bytes: i64::from(start.bytes),
+            owed_items: 0,
+            owed_bytes: 0,
+            largest: [0; 2],
         }
     }
 

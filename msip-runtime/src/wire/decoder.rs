@@ -11,6 +11,12 @@ const MIN_READ: usize = 4 * 1024;
 /// The most room that a read is offered, unless more of one frame is there already.
 const MAX_READ: usize = 64 * 1024;
 
+/// The same, where the last frame was a large one: the next may be as large, and should come in one read.
+const MAX_BULK_READ: usize = 160 * 1024;
+
+/// A frame with a payload of as many bytes is a large one.
+const BULK: usize = MAX_READ / 2;
+
 /// The most memory that a small payload may share with others, and so keep alive.
 const MAX_SHARED: usize = 2 * MAX_READ;
 
@@ -22,7 +28,7 @@ const KEPT_READS: usize = 4;
 /// The payloads share the memory that the bytes were read into. What a header announces is checked against the
 /// limits before anything is reserved for it, and the buffer grows with the bytes that have come, at most
 /// doubling: a peer that announces much and sends little costs little. Reads are offered 4 KiB of room,
-/// and up to 64 KiB while they fill what they are offered.
+/// and up to 64 KiB while they fill what they are offered, or 160 KiB among large frames.
 ///
 /// ```
 /// use msip_runtime::wire::{Decoder, Flags, FrameType, Limits, MsgId, write_ack};
@@ -49,6 +55,8 @@ pub struct Decoder {
     offered: usize,
     /// How large the memory behind `buffer` is, at least.
     allocated: usize,
+    /// The last frame was a large one.
+    is_bulk: bool,
 }
 
 impl Decoder {
@@ -61,6 +69,7 @@ impl Decoder {
             read_len: MIN_READ,
             offered: 0,
             allocated: 0,
+            is_bulk: false,
         }
     }
 
@@ -119,6 +128,7 @@ impl Decoder {
             return Ok(None);
         }
         self.header = None;
+        self.is_bulk = payload_len >= BULK;
         self.buffer.advance(HEADER_LEN);
         let payload = if payload_len == 0 {
             // Spares the counting of one more reference to the chunk.
@@ -202,13 +212,19 @@ impl Decoder {
     /// Offers more when the last read took all, and less when it took little.
     fn adapt_read_len(&mut self) {
         let taken = self.offered.saturating_sub(self.room());
+        let most = if self.is_bulk {
+            MAX_BULK_READ
+        } else {
+            MAX_READ
+        };
         if taken == 0 {
             // Nothing was read, or nothing was offered yet.
-        } else if taken == self.offered {
-            self.read_len = (self.read_len * 2).min(MAX_READ);
+        } else if taken == self.offered || self.is_bulk {
+            self.read_len = (self.read_len * 2).min(most);
         } else if taken < self.read_len / 4 {
             self.read_len = (self.read_len / 2).max(MIN_READ);
         }
+        self.read_len = self.read_len.min(most);
     }
 }
 

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use super::STREAM_WINDOW;
-use crate::wire::Side;
+use crate::{session::window::STREAM_GROWTH, wire::Side};
 
 /// The longest item: one may exceed the credit.
 pub(super) const MAX_ITEM: u64 = 300;
@@ -41,7 +41,9 @@ impl Flows {
         }
         let under_way = flow.sent - flow.taken;
         let bytes = flow.sent_bytes - flow.taken_bytes;
-        if under_way >= STREAM_WINDOW.items.into() || bytes >= STREAM_WINDOW.bytes.into() {
+        if under_way >= u64::from(STREAM_WINDOW.items * STREAM_GROWTH)
+            || bytes >= STREAM_WINDOW.bytes.into()
+        {
             return Err(format!(
                 "{id:?}: {under_way} items of {bytes} bytes are under way, and one more is sent"
             ));

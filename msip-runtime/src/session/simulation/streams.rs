@@ -8,6 +8,7 @@ use std::{
 use super::{
     super::{
         Blocked, End, Incoming, Item, Outcome, Reply, ServedSlot, Session, Shape, Slot, Token,
+        window::STREAM_GROWTH,
     },
     STREAM_WINDOW,
     flows::{FlowId, MAX_ITEM},
@@ -48,7 +49,7 @@ struct Inflow {
 impl Inflow {
     fn push(&mut self, item: &Item) -> Result<u64, String> {
         self.items.push_back(item.payload_len);
-        if self.items.len() > STREAM_WINDOW.items as usize {
+        if self.items.len() > (STREAM_WINDOW.items * STREAM_GROWTH) as usize {
             return Err(format!("{} items wait to be taken", self.items.len()));
         }
         let place = item.body.get(8..16).and_then(|bytes| bytes.first_chunk());

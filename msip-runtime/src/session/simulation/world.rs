@@ -11,7 +11,10 @@ use super::{
     rules::Rules,
 };
 use crate::{
-    session::{Session, window::WINDOW_GROWTH},
+    session::{
+        Session,
+        window::{STREAM_GROWTH, WINDOW_GROWTH},
+    },
     wire::Side,
 };
 
@@ -412,7 +415,7 @@ impl World {
                 "{side:?} has credit for {may_send}, and has granted {may_come}"
             ));
         }
-        let window = i64::from(STREAM_WINDOW.items);
+        let window = i64::from(STREAM_WINDOW.items * STREAM_GROWTH);
         let streams = session.opened.stream_windows();
         for streams in streams.chain(session.served.stream_windows()) {
             let mut items = [streams.sends, streams.receives].into_iter().flatten();
