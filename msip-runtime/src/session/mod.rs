@@ -197,7 +197,7 @@ impl Session {
     fn new(config: Config, now: Duration) -> Self {
         Self {
             phase: Phase::AwaitHello,
-            outgoing: Outgoing::default(),
+            outgoing: Outgoing::new(config.outgoing_queue),
             opened: Opened::new(config.side),
             served: Served::new(
                 config.max_calls,

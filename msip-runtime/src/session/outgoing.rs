@@ -16,9 +16,12 @@ const FRAME_COST: usize = 64;
 /// The largest buffer that is kept for a next chunk.
 const MAX_SPARE: usize = 3 * CHUNK_LEN;
 
-/// How many of them are kept: as many chunks as a window of large messages makes. Memory that is given back between two
-/// chunks comes back page by page.
+/// How many of them are kept at most: as many chunks as a window of large messages makes. Memory that is given back
+/// between two chunks comes back page by page.
 const MAX_SPARES: usize = 16;
+
+/// A queue that may hold so many bytes keeps one of them; a larger one keeps more.
+const QUEUE_PER_SPARE: usize = 8 * CHUNK_LEN;
 
 /// Which frames go first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -120,9 +123,18 @@ pub(crate) struct Outgoing {
     urgent_ahead: usize,
     /// Buffers of chunks that were written, for those to come.
     spares: Vec<Vec<u8>>,
+    max_spares: usize,
 }
 
 impl Outgoing {
+    /// Both lanes, for a queue of so many bytes at most.
+    pub(crate) fn new(max_len: usize) -> Self {
+        Self {
+            max_spares: (max_len / QUEUE_PER_SPARE).clamp(1, MAX_SPARES),
+            ..Self::default()
+        }
+    }
+
     /// Appends one frame, written by `write`.
     pub(crate) fn push(
         &mut self,
@@ -288,7 +300,7 @@ impl Outgoing {
             .saturating_sub(transmit.bytes.len() + FRAME_COST * transmit.frames);
         self.owed = self.owed.saturating_sub(transmit.owed);
         let mut bytes = transmit.bytes;
-        if bytes.capacity() <= MAX_SPARE && self.spares.len() < MAX_SPARES {
+        if bytes.capacity() <= MAX_SPARE && self.spares.len() < self.max_spares {
             bytes.clear();
             self.spares.push(bytes);
         }

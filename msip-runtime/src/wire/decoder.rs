@@ -128,7 +128,8 @@ impl Decoder {
             return Ok(None);
         }
         self.header = None;
-        self.is_bulk = payload_len >= BULK;
+        // A PING is as large as its sender likes, and nothing follows from it.
+        self.is_bulk = payload_len >= BULK && header.frame_type != FrameType::Ping;
         self.buffer.advance(HEADER_LEN);
         let payload = if payload_len == 0 {
             // Spares the counting of one more reference to the chunk.
