@@ -28,7 +28,7 @@ const BATCH_LEN: usize = 64 * 1024;
 ///   dropped and counted by [`disconnected`](crate::Dropped::disconnected), and the push or flush that notices fails with
 ///   [`SendError::Disconnected`].
 ///
-/// Nothing goes beside what it sends, and it passes no outgoing [`middleware`](crate::middleware).
+/// No options and no metadata go beside what it sends, unless [`middleware`](crate::middleware) adds them.
 ///
 /// Dropping it hands over what there is room for; the rest is counted by
 /// [`unflushed`](crate::Dropped::unflushed).
