@@ -12,6 +12,7 @@
 extern crate self as msip_runtime;
 
 pub mod body;
+mod budget;
 mod call;
 mod client;
 pub mod describe;
@@ -51,6 +52,7 @@ pub mod wire;
 mod with;
 
 pub use body::{BodyError, Codec, Compression};
+pub use budget::MemoryUse;
 pub use bytes;
 pub use call::Call;
 pub use client::{

@@ -1,11 +1,12 @@
 //! Limits and times, each under one name in the builders, in a URL's query and in the docs.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use thiserror::Error;
 
 use crate::{
     body::{Choice, Codec, Compression},
+    budget::{Budget, OF_PROCESS},
     client::AddressOrder,
     middleware::Stack,
     session::Config,
@@ -59,6 +60,11 @@ macro_rules! with_settings {
                 /// Whether what is sent without a correlation id is given a new one, so that it can be followed through the
                 /// logs of every service that works on it. Costs about 50 bytes a message. Default: no.
                 correlation_ids: bool = false, false..=true;
+                /// What the queues and sessions may hold together, of all connections of this server, or of this client, in
+                /// bytes; all clients and servers of a process that leave the default share that. Beyond it sessions
+                /// without a connection are ended, the oldest first; then each connection is left 64 KiB: senders wait, and
+                /// calls of the peer are refused. Default 1 GiB; 1 MiB to 1 TiB.
+                max_memory: usize = OF_PROCESS, MIB..=1024 * 1024 * MIB;
             }
             client {
                 /// How bodies are written (`?codec=json`). A server that does not have it refuses. Default: protobuf.
@@ -85,6 +91,9 @@ macro_rules! with_settings {
             server {
                 /// How many connections are served at once; one more is told so and closed. Default 16,384; 1 to 10 million.
                 max_connections: usize = 16_384, 1..=10_000_000;
+                /// How many handshakes go on at once; further connections wait until they are accepted. Default 1,024; 1 to
+                /// 10 million.
+                max_handshakes: usize = 1024, 1..=10_000_000;
                 /// How long a client's session is kept after its connection was lost, so that the client can resume it. With
                 /// 0 none is. Default 5 min; 0 to 24 h.
                 session_expiry: Duration = Duration::from_secs(300), Duration::ZERO..=Duration::from_secs(86_400);
@@ -307,11 +316,13 @@ macro_rules! define_settings {
             /// What stands around the exchanges that come in, and around those that go out.
             pub(crate) incoming: Stack,
             pub(crate) outgoing: Stack,
+            /// What `max_memory` bounds, shared by all who have this.
+            pub(crate) budget: Arc<Budget>,
         }
 
         impl Default for Settings {
             fn default() -> Self {
-                Self { $($($name: $default,)*)* incoming: Stack::default(), outgoing: Stack::default() }
+                Self { $($($name: $default,)*)* incoming: Stack::default(), outgoing: Stack::default(), budget: Budget::of_process() }
             }
         }
 
@@ -333,12 +344,16 @@ macro_rules! define_settings {
                     buffer_disconnected: self.buffer_disconnected,
                     window: Credit::CONNECTION_START,
                     stream_window: Credit::STREAM_START,
+                    budget: Arc::clone(&self.budget),
                 }
             }
 
-            /// Refuses values outside their ranges.
-            pub(crate) fn check(&self) -> Result<(), SettingError> {
+            /// Refuses values outside their ranges. From here on nothing is set.
+            pub(crate) fn finish(&mut self) -> Result<(), SettingError> {
                 $($(in_range(stringify!($name), &self.$name, &($range))?;)*)*
+                if self.max_memory != OF_PROCESS {
+                    self.budget = Budget::new(self.max_memory);
+                }
                 Ok(())
             }
 
@@ -369,7 +384,25 @@ mod tests {
 
     #[test]
     fn the_defaults_are_within_their_ranges() {
-        Settings::default().check().unwrap();
+        Settings::default().finish().unwrap();
+    }
+
+    #[test]
+    fn memory_is_shared_unless_a_limit_is_asked_for() {
+        let settings = |query: Option<&str>| {
+            let mut settings = Settings::default();
+            if let Some(value) = query {
+                settings.apply(&CLIENT, "max_memory", value).unwrap();
+            }
+            settings.finish().unwrap();
+            settings.budget
+        };
+        let [all, all_too] = [settings(None), settings(None)];
+        assert!(Arc::ptr_eq(&all, &all_too));
+        assert_eq!(all.max(), 1024 * MIB);
+        let [own, another] = [settings(Some("2MiB")), settings(Some("2MiB"))];
+        assert!(!Arc::ptr_eq(&own, &another));
+        assert_eq!(own.max(), 2 * MIB);
     }
 
     #[test]
@@ -391,7 +424,7 @@ mod tests {
             (
                 "ping_intervall",
                 "10s",
-                "there is no setting `ping_intervall` here; there are `max_body`, `handshake_timeout`, `ping_interval`, `call_timeout`, `max_calls`, `max_call_bytes`, `outgoing_queue`, `write_timeout`, `drain_timeout`, `compress_threshold`, `session_buffer`, `session_deliveries`, `correlation_ids`, `codec`, `compress`, `connect_timeout`, `address_order`, `reconnect_min`, `reconnect_max`, `buffer_disconnected`",
+                "there is no setting `ping_intervall` here; there are `max_body`, `handshake_timeout`, `ping_interval`, `call_timeout`, `max_calls`, `max_call_bytes`, `outgoing_queue`, `write_timeout`, `drain_timeout`, `compress_threshold`, `session_buffer`, `session_deliveries`, `correlation_ids`, `max_memory`, `codec`, `compress`, `connect_timeout`, `address_order`, `reconnect_min`, `reconnect_max`, `buffer_disconnected`",
             ),
             (
                 "ping_interval",

@@ -35,7 +35,7 @@ const SPARE_FILES: usize = 200;
 static ALONE: tokio::sync::Mutex<()> = tokio::sync::Mutex::const_new(());
 
 /// Little memory for each client, and enough time for all of them to be there at once.
-const SERVER: &str = "tcp://127.0.0.1:0?max_connections=11000&handshake_timeout=10min&ping_interval=1h&\
+const SERVER: &str = "tcp://127.0.0.1:0?max_connections=11000&max_handshakes=11000&handshake_timeout=10min&ping_interval=1h&\
                       max_body=1MiB&outgoing_queue=64KiB&max_call_bytes=64KiB&session_buffer=64KiB";
 
 /// What a connection may cost before it is authenticated.

@@ -127,7 +127,7 @@ impl<P: Protocol, H> ClientBuilder<P, H> {
         for (setting, value) in url.settings() {
             settings.apply(&["connection", "client"], setting, value)?;
         }
-        settings.check()?;
+        settings.finish()?;
         let target = Target {
             url,
             settings,

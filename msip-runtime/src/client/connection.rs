@@ -8,7 +8,7 @@ use std::{
 use tokio::sync::watch;
 
 use super::{Shared as ClientShared, lost::SessionLost};
-use crate::{Codec, Compression, Dropped, transport::Address};
+use crate::{Codec, Compression, Dropped, MemoryUse, transport::Address};
 
 /// How a client's connection is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -127,6 +127,12 @@ impl<'a> ConnectionInfo<'a> {
             .lock()
             .session()
             .map_or(0, |session| session.queued())
+    }
+
+    /// How much memory the sessions hold that share this client's `max_memory`.
+    #[must_use]
+    pub fn memory(&self) -> MemoryUse {
+        self.shared.link.memory()
     }
 
     /// How many frames of the server were ignored, because they answer nothing that is open or could not be read and

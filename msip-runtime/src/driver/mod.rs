@@ -6,6 +6,7 @@
 mod ending;
 mod handshake;
 mod reading;
+mod slow_read;
 
 use std::{
     future::Future,
@@ -23,6 +24,8 @@ use tokio::{
 
 pub(crate) use ending::{Ended, Ending, bid_farewell};
 pub(crate) use handshake::{HandshakeError, part, shake_hands};
+
+use slow_read::SlowRead;
 
 use crate::{
     dispatch::{Inbox, Received},
@@ -81,6 +84,7 @@ pub(crate) struct Driver {
     stalled_since: Option<Duration>,
     write_timeout: Duration,
     frame_deadline: Option<Duration>,
+    slow_read: SlowRead,
     /// Bytes that came together with the end of the handshake have not been looked at.
     has_leftover: bool,
     release_at: Option<Duration>,
@@ -117,6 +121,7 @@ impl Driver {
             stalled_since: None,
             write_timeout,
             frame_deadline: None,
+            slow_read: SlowRead::default(),
             has_leftover: true,
             release_at: None,
             timer: Box::pin(tokio::time::sleep(Duration::ZERO)),
@@ -289,6 +294,7 @@ impl Driver {
             // The handlers give back what they have.
             return Ok(Turn::Busy);
         }
+        session.is_reading_into(self.decoder.capacity());
         if session.is_finished() && self.writing.is_none() {
             return Err(Ending::Finished);
         }
@@ -313,6 +319,7 @@ impl Driver {
             self.frame_deadline,
             self.stalled_since.map(|since| since + self.write_timeout),
             self.release_at,
+            self.slow_read.look_at,
         ]
         .into_iter()
         .flatten()

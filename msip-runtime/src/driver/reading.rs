@@ -11,6 +11,7 @@ use tokio::io::AsyncReadExt as _;
 
 use super::{Driver, Ending};
 use crate::{
+    budget::FLOOR,
     session::{Event, Fault, FaultKind, ReplyTo},
     wire::{DecodeError, HeaderError, MsgId},
 };
@@ -25,12 +26,16 @@ impl Driver {
         task: &mut Context<'_>,
         now: Duration,
     ) -> Result<bool, Ending> {
-        if self
-            .link
-            .lock()
-            .session()
-            .is_some_and(|session| session.is_over_queue())
-        {
+        let is_put_off = self.link.lock().session().is_some_and(|session| {
+            let is_large = session.is_short_of_memory() && self.decoder.pending_len() > FLOOR;
+            let is_slow = self.slow_read.puts_off(is_large, now);
+            if is_slow {
+                // Nobody is to be declared dead because we do not read.
+                session.received(now);
+            }
+            is_slow || session.is_over_queue()
+        });
+        if is_put_off {
             return Ok(false);
         }
         if std::mem::take(&mut self.has_leftover) && self.decoder.is_mid_frame() {
@@ -67,6 +72,7 @@ impl Driver {
         let mut state = self.link.lock();
         if let Some(session) = state.session() {
             session.received(now);
+            session.is_reading_into(self.decoder.capacity());
         }
         let mut has_room = false;
         // What stands before a fault is handled all the same.

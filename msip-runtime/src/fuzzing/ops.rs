@@ -7,6 +7,7 @@ use bytes::Bytes;
 use super::Choices;
 use crate::{
     MsgKind, Status,
+    budget::Budget,
     session::{
         Agreed, Config, Event, Incoming, Item, Lost, Opener, Outcome, Reply, ReplyTo, ServedSlot,
         Session, Shape, Slot, Suspended, Token,
@@ -38,6 +39,7 @@ fn config(side: Side) -> Config {
             bytes: 16 * 1024,
         },
         stream_window: Credit::STREAM_START,
+        budget: Budget::of_process(),
     }
 }
 

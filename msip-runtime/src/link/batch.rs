@@ -25,9 +25,10 @@ pub(crate) struct BatchTerms {
 impl Link {
     /// What a batch is to be written for that is begun now.
     pub(crate) fn batch_terms(&self) -> Result<BatchTerms, SendError> {
-        let state = self.lock();
+        let mut state = self.lock();
+        let encoding = state.encoding.clone();
         let no_session = state.no_session();
-        let Some(session) = &state.session else {
+        let Some(session) = state.session() else {
             return Err(no_session);
         };
         if let Err(blocked) = session.check_room(true)
@@ -37,7 +38,7 @@ impl Link {
         }
         Ok(BatchTerms {
             side: session.side(),
-            encoding: state.encoding.clone(),
+            encoding,
             max_body: session.peer_max_body(),
         })
     }

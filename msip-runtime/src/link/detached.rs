@@ -105,6 +105,7 @@ impl Watch {
                 return Poll::Ready(());
             }
             let mut expired = Vec::new();
+            session.report();
             // A session without a connection is never in breach of its times.
             let _ = session.handle_timeout(link.now(), &mut expired);
             let next = session.poll_timeout();

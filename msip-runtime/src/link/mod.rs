@@ -35,8 +35,9 @@ use slab::Slab;
 use tokio::{task::AbortHandle, time::Instant};
 
 use crate::{
-    CallOptions, Dropped, SendError, Status, Variant,
+    CallOptions, Dropped, MemoryUse, SendError, Status, Variant,
     body::Encoding,
+    budget::Budget,
     middleware::Stack,
     session::{End, Item, Lost, Outcome, Reply, ServedSlot, Session, Slot, Token},
     settings::Settings,
@@ -58,6 +59,7 @@ pub(crate) struct Link {
     correlation_ids: Option<CorrelationIds>,
     incoming: Stack,
     outgoing: Stack,
+    budget: Arc<Budget>,
 }
 
 #[derive(Debug, Default)]
@@ -146,7 +148,13 @@ impl Link {
             correlation_ids: settings.correlation_ids.then(CorrelationIds::new),
             incoming: settings.incoming.clone(),
             outgoing: settings.outgoing.clone(),
+            budget: Arc::clone(&settings.budget),
         }
+    }
+
+    /// How much memory its sessions hold, with those that share their limit.
+    pub(crate) fn memory(&self) -> MemoryUse {
+        MemoryUse::of(&self.budget)
     }
 
     /// What stands around the exchanges that come in, if anything does.

@@ -1,9 +1,15 @@
 //! Taking connections in, and letting them go.
 
-use std::{future::Future, pin::pin, sync::Arc, time::Duration};
+use std::{
+    future::{Future, pending},
+    io,
+    pin::pin,
+    sync::Arc,
+    time::Duration,
+};
 
 use tokio::{
-    sync::Semaphore,
+    sync::{OwnedSemaphorePermit, Semaphore},
     task::JoinSet,
     time::{sleep, timeout},
 };
@@ -65,6 +71,7 @@ where
     let max_connections = settings.max_connections;
     // A session without a connection has none of them.
     let seats = Arc::new(Semaphore::new(max_connections));
+    let handshakes = Arc::new(Semaphore::new(settings.max_handshakes));
     let sessions = Sessions::new(settings.max_detached_sessions);
     let drain_timeout = settings.drain_timeout;
     let hall = Arc::new(Hall {
@@ -86,12 +93,12 @@ where
             // Both sets and the listener lose nothing when a branch is dropped.
             Some(_) = connections.join_next() => {}
             Some(_) = turned_away.join_next() => {}
-            accepted = listener.accept() => match accepted {
+            (turn, accepted) = next_connection(&handshakes, &listener) => match accepted {
                 Ok(connection) => {
                     wait = FIRST_WAIT;
                     if let Ok(seat) = Arc::clone(&seats).try_acquire_owned() {
                         let span = tracing::info_span!("connection", protocol = P::NAME, peer = %connection.peer);
-                        let serving = connection::serve(connection, seat, Arc::clone(&hall));
+                        let serving = connection::serve(connection, seat, turn, Arc::clone(&hall));
                         connections.spawn(serving.instrument(span));
                     } else {
                         if let Some(unsaid) = hall.complaints.may_log(&connection.peer) {
@@ -114,6 +121,22 @@ where
     drop(listener);
     hall.sessions.end_all();
     drain(&hall.registry, connections, drain_timeout).await
+}
+
+/// The next connection, once a handshake may begin; those before that cost nothing here.
+///
+/// # Cancel safety
+///
+/// Dropping the future loses no connection.
+async fn next_connection(
+    handshakes: &Arc<Semaphore>,
+    listener: &Listener,
+) -> (OwnedSemaphorePermit, io::Result<transport::Connection>) {
+    match Arc::clone(handshakes).acquire_owned().await {
+        Ok(turn) => (turn, listener.accept().await),
+        // Nobody closes the semaphore.
+        Err(_) => pending().await,
+    }
 }
 
 /// Tells a client that there is no room, and closes.

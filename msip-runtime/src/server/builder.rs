@@ -123,7 +123,7 @@ impl<P: Protocol> ServerBuilder<P> {
         for (setting, value) in url.settings() {
             settings.apply(&["connection", "server"], setting, value)?;
         }
-        settings.check()?;
+        settings.finish()?;
         let address = url.only_address()?;
         if !settings.insecure && !address.is_local() {
             return Err(BindError::Insecure {

@@ -69,10 +69,12 @@ pub(super) struct Ended {
     pub(super) cut_off: usize,
 }
 
-/// Serves one client, for as long as its session lasts; a connection of a session that is known goes to that.
+/// Serves one client, for as long as its session lasts; a connection of a session that is known goes to that. `turn` is
+/// its place among `max_handshakes`.
 pub(super) async fn serve<P, H>(
     connection: transport::Connection,
     seat: OwnedSemaphorePermit,
+    turn: OwnedSemaphorePermit,
     hall: Arc<Hall<P, H>>,
 ) -> Ended
 where
@@ -118,6 +120,8 @@ where
         Ok((id, encoding, claim(&hall.sessions, settings, &hello)?))
     });
     let hello = Greeting::from(*hello);
+    // The handshake is done, but for words.
+    drop(turn);
     let (id, encoding, claimed) = match claimed {
         Ok(claimed) => claimed,
         Err(status) => {
@@ -306,7 +310,11 @@ where
 
     /// Waits for the next connection. `None` when the session is over before one comes.
     async fn await_arrival(&mut self) -> Option<Box<Arrival>> {
-        self.registration.as_ref()?.detached();
+        let registration = self.registration.as_ref()?;
+        registration.detached();
+        let ending = registration.ending();
+        self.link
+            .with_session(|session| session.may_be_ended(ending));
         let expiry = Instant::now() + self.hall.settings.session_expiry;
         loop {
             let next = timeout_at(expiry, next_arrival(&mut self.arrivals));

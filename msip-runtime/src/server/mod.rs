@@ -27,7 +27,7 @@ pub(crate) use nowhere::Nowhere;
 pub use peer::{Peer, PeerConnection, PeerId};
 
 use crate::{
-    Answered, DisconnectReason, Protocol, ServeWith, Status, Streaming,
+    Answered, DisconnectReason, MemoryUse, Protocol, ServeWith, Status, Streaming,
     call::Serving,
     dispatch::Dispatch,
     settings::Settings,
@@ -65,6 +65,12 @@ impl<P: Protocol> Server<P> {
     /// Where it listens, with the port that the system chose; a client connects to its text.
     pub fn local_url(&self) -> &ServiceUrl {
         self.listener.local_url()
+    }
+
+    /// How much memory the sessions of this server hold, with those that share its `max_memory`.
+    #[must_use]
+    pub fn memory(&self) -> MemoryUse {
+        MemoryUse::of(&self.settings.budget)
     }
 
     /// Every client that is connected, at the moment of each send: to say something to all of them.

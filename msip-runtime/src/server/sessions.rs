@@ -10,6 +10,7 @@ use tokio::sync::{OwnedSemaphorePermit, mpsc};
 
 use super::connection::Greeting;
 use crate::{
+    budget::End,
     session::Session,
     transport::{PeerAddress, Stream},
     wire::{Decoder, MsgId, SessionId},
@@ -114,6 +115,16 @@ impl Sessions {
         )
     }
 
+    /// Ends a session that has no connection, for others need its memory: it finds that no connection can come any more.
+    fn end(&self, id: SessionId, number: u64) {
+        let mut table = self.lock();
+        let is_it = |entry: &Entry| entry.number == number && entry.detached.is_some();
+        if table.sessions.get(&id).is_some_and(is_it) {
+            tracing::info!(session = %id, "ended: memory is short (max_memory)");
+            table.remove(id);
+        }
+    }
+
     /// Ends every session that has no connection, and lets none be resumed.
     pub(super) fn end_all(&self) {
         *self.lock() = Table::default();
@@ -177,6 +188,12 @@ impl Registration {
             tracing::info!(session = %oldest, "ended: too many sessions without a connection (max_detached_sessions)");
             table.sessions.remove(&oldest);
         }
+    }
+
+    /// Ends the session, where it has no connection.
+    pub(super) fn ending(&self) -> End {
+        let (sessions, id, number) = (Arc::clone(&self.sessions), self.id, self.number);
+        Box::new(move || sessions.end(id, number))
     }
 
     /// The session has a connection again.

@@ -71,6 +71,10 @@ impl Session {
 
     /// An item of the other end's stream has been taken: the other end may send another.
     pub(crate) fn taken(&mut self, end: End, payload_len: u32) {
+        match end {
+            End::Caller(slot) => self.opened.item_taken(slot, payload_len),
+            End::Callee(slot) => self.served.item_taken(slot, payload_len),
+        }
         let granted = self
             .streams(end)
             .and_then(|(id, urgent, streams)| Some((id, urgent, streams.consume(payload_len)?)));

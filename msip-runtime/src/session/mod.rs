@@ -11,6 +11,7 @@ mod event;
 mod fates;
 mod items;
 mod keepalive;
+mod memory;
 mod opened;
 mod outgoing;
 mod plain;
@@ -32,7 +33,7 @@ mod streams;
 mod tests;
 mod window;
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 pub(crate) use batch::Batch;
 pub(crate) use event::{Event, Fault, FaultKind, Incoming, Item, Outcome, Plain, ReplyTo};
@@ -59,6 +60,7 @@ use shelf::Shelf;
 use window::{ReceiveWindow, SendWindow, WINDOW_GROWTH};
 
 use crate::Dropped;
+use crate::budget::{Budget, STEP, Share};
 use crate::wire::{
     Code, Credit, ErrorText, Flags, FrameType, Header, Hello, Limits, MsgId, SessionId, Side,
     Welcome, begin_frame, finish_frame, write_close, write_error, write_hello, write_ping,
@@ -99,6 +101,8 @@ pub(crate) struct Config {
     pub(crate) window: Credit,
     /// The window that each stream begins with; the same.
     pub(crate) stream_window: Credit,
+    /// What bounds the memory of all sessions together.
+    pub(crate) budget: Arc<Budget>,
 }
 
 /// How far the session has come.
@@ -173,6 +177,11 @@ pub(crate) struct Session {
     /// Who waited for the acknowledgment of what made room, and has not been told.
     told: Vec<(MsgId, Outcome)>,
     dropped: Dropped,
+    share: Share,
+    /// How much memory stands ready for reading.
+    reading: usize,
+    /// What the outgoing queue may grow to before memory is looked at; never more than its limit.
+    room: usize,
 }
 
 impl Session {
@@ -230,6 +239,9 @@ impl Session {
             shelf: Shelf::default(),
             told: Vec::new(),
             dropped: Dropped::default(),
+            share: Share::new(Arc::clone(&config.budget)),
+            reading: 0,
+            room: STEP.min(config.outgoing_queue),
             config,
         }
     }

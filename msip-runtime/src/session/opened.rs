@@ -110,6 +110,8 @@ pub(crate) struct Opened {
     /// How many frames may still come for exchanges that have ended here.
     excused: u64,
     kept_cost: usize,
+    /// What has come of streams and was not taken, in bytes.
+    stream_bytes: usize,
 }
 
 impl Opened {
@@ -125,6 +127,7 @@ impl Opened {
             next_deadline: None,
             excused: 0,
             kept_cost: 0,
+            stream_bytes: 0,
         }
     }
 
@@ -274,6 +277,9 @@ impl Opened {
         let slot = self.find(id)?;
         let entry = self.entries.get_mut(slot)?;
         let accepted = entry.streams.as_mut()?.accept(payload_len)?;
+        if accepted {
+            self.stream_bytes += super::to_usize(payload_len);
+        }
         Some((entry.token, accepted))
     }
 
@@ -293,6 +299,21 @@ impl Opened {
     pub(crate) fn streams(&mut self, slot: Slot) -> Option<(MsgId, bool, &mut Streams)> {
         let entry = self.entries.get_mut(slot)?;
         Some((entry.id, entry.urgent, entry.streams.as_mut()?))
+    }
+
+    /// An item of a stream has been taken.
+    pub(crate) fn item_taken(&mut self, slot: Slot, payload_len: u32) {
+        let streams = self
+            .entries
+            .get_mut(slot)
+            .and_then(|entry| entry.streams.as_mut());
+        let taken = streams.map_or(0, |streams| streams.took(payload_len));
+        self.stream_bytes = self.stream_bytes.saturating_sub(taken);
+    }
+
+    /// What has come of streams and was not taken, in bytes.
+    pub(crate) fn stream_bytes(&self) -> usize {
+        self.stream_bytes
     }
 
     /// The streams of the exchange with this id.
@@ -371,8 +392,9 @@ impl Opened {
             return;
         };
         self.kept_cost = self.kept_cost.saturating_sub(cost(&entry.kept));
-        if entry.streams.is_some() {
+        if let Some(streams) = &entry.streams {
             self.excused += LATE_FRAMES;
+            self.stream_bytes = self.stream_bytes.saturating_sub(streams.waiting());
         }
         match entry.class {
             Class::Call => self.calls = self.calls.saturating_sub(1),
@@ -442,6 +464,7 @@ impl Opened {
         self.deliveries.clear();
         self.next_deadline = None;
         self.kept_cost = 0;
+        self.stream_bytes = 0;
         self.entries.clear();
         all
     }

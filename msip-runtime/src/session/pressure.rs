@@ -111,9 +111,8 @@ impl Session {
                 others + self.shelf.state_count()
             };
             let may_wait = first.key.is_none() && !self.send_window.leaves(firm);
-            let has_room =
-                self.backlog.is_empty() && !self.is_queue_full() && self.has_room_for(first);
-            if may_wait || !has_room {
+            let has_room = self.backlog.is_empty() && self.has_room_for(first);
+            if may_wait || !has_room || self.is_queue_full() {
                 return;
             }
             if let Some(shelved) = self.shelf.take_first() {

@@ -230,7 +230,13 @@ impl Session {
                 );
                 return Ok(None);
             }
-            match self.served.begin(id, urgent, super::to_usize(payload_len)) {
+            let len = super::to_usize(payload_len);
+            if let Err(short) = self.check_memory(len) {
+                // It is no fault of the caller.
+                self.reject(&header, Code::ResourceExhausted, &short.to_string());
+                return Ok(None);
+            }
+            match self.served.begin(id, urgent, len) {
                 Ok(slot) => {
                     if is_stream {
                         self.served.begin_streams(slot, false, true);
@@ -419,6 +425,7 @@ impl Session {
         // The end of a stream is no item, and needs no credit.
         const EMPTY_LEN: u32 = 2;
         let is_item = payload_len > EMPTY_LEN;
+        let mut has_item = false;
         if is_item || !is_last {
             match streams.accept(payload_len) {
                 Some(true) if streams.is_used_up() && Sabotage::LoseLastOfCredit.is_on() => {
@@ -428,9 +435,13 @@ impl Session {
                 Some(false) => return Err(beyond_credit(id)),
                 None => return self.ignore_late(id, now).map(|()| None),
             }
+            has_item = true;
         }
         if is_last {
             streams.end_receiving();
+        }
+        if has_item {
+            self.served.item_came(payload_len);
         }
         let item = match self.read_message(frame) {
             Ok((body, _)) => is_item.then_some(Item {

@@ -75,6 +75,12 @@ impl Unhandled {
         self.bytes = self.bytes.saturating_sub(handled.bytes.into());
     }
 
+    /// What it costs, in bytes, each message counted as its payload and so much.
+    pub(super) fn cost(&self, message_cost: u64) -> usize {
+        let cost = self.items.saturating_mul(message_cost);
+        usize::try_from(self.bytes.saturating_add(cost)).unwrap_or(usize::MAX)
+    }
+
     fn is_much(&self) -> bool {
         let window = Credit::CONNECTION_START;
         self.items > MAX_WINDOWS_UNHANDLED * u64::from(window.items)
@@ -173,6 +179,7 @@ impl Session {
         }
         self.keep_waiting(earlier);
         self.number_shelf(&mut lost);
+        self.is_reading_into(0);
         Suspended {
             lost,
             cancelled: self.served.cancel_streams(),
@@ -298,6 +305,7 @@ impl Session {
         self.receive_window = ReceiveWindow::growing(self.config.window, WINDOW_GROWTH);
         self.keepalive = Keepalive::new(self.config.ping_interval, now);
         self.open(agreed.peer_max_body);
+        self.share.is_needed();
         for id in agreed.awaited.iter().take(MAX_AWAITED) {
             self.tell_fate(MsgId::new(*id));
         }

@@ -114,7 +114,8 @@ impl Session {
         if !self.opened.has_room_for_delivery() {
             return Err(if self.is_suspended() { Full } else { NoRoom });
         }
-        if self.is_resumable && self.is_keeping_enough() {
+        let is_short = self.is_short_of_memory() && !self.may_keep_more();
+        if self.is_resumable && (is_short || self.is_keeping_enough()) {
             return Err(if self.is_suspended() { Full } else { NoRoom });
         }
         self.check_shelf(opener.kind)?;
@@ -390,14 +391,14 @@ impl Session {
     }
 
     /// Whether a message or a request can go out now, or be kept for the next connection.
-    pub(crate) fn check_room(&self, needs_credit: bool) -> Result<(), Blocked> {
+    pub(crate) fn check_room(&mut self, needs_credit: bool) -> Result<(), Blocked> {
         self.check_open()?;
         if self.is_suspended() {
             if self.config.buffer_disconnected == 0 {
                 return Err(Disconnected);
             }
             let kept = self.backlog.cost().saturating_add(self.opened.kept_cost());
-            return if kept < self.config.buffer_disconnected {
+            return if kept < self.config.buffer_disconnected && self.may_keep_more() {
                 Ok(())
             } else {
                 Err(Full)
@@ -432,8 +433,9 @@ impl Session {
             || self.opened.delivery_count() >= self.config.session_deliveries
     }
 
-    pub(super) fn is_queue_full(&self) -> bool {
-        self.outgoing.cost() >= self.config.outgoing_queue
+    #[inline]
+    pub(super) fn is_queue_full(&mut self) -> bool {
+        self.outgoing.cost() >= self.room && self.is_out_of_room()
     }
 
     /// Writes the frame, and returns the length of its payload and its place.

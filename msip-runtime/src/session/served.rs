@@ -35,6 +35,8 @@ pub(crate) struct Served {
     excused: u64,
     /// The calls that have streams, by id.
     streaming: HashMap<MsgId, ServedSlot>,
+    /// What has come of streams and was not taken, in bytes.
+    stream_bytes: usize,
 }
 
 /// Why a call is not taken on.
@@ -42,6 +44,10 @@ pub(crate) struct Served {
 pub(crate) enum Busy {
     #[error("{max} calls are open, which is the most (max_calls)")]
     Calls { max: usize },
+    #[error(
+        "the queues and sessions hold more than {max} bytes together, which is the most (max_memory)"
+    )]
+    Memory { max: usize },
     #[error("requests of {max} bytes are in handlers, which is the most (max_call_bytes)")]
     Bytes { max: usize },
 }
@@ -57,6 +63,7 @@ impl Served {
             deliveries_owed: 0,
             excused: 0,
             streaming: HashMap::new(),
+            stream_bytes: 0,
         }
     }
 
@@ -110,8 +117,9 @@ impl Served {
         let entry = self.entries.try_remove(slot)?;
         self.bytes = self.bytes.saturating_sub(entry.payload_len);
         self.excused += 1;
-        if entry.streams.is_some() {
+        if let Some(streams) = &entry.streams {
             self.excused += LATE_FRAMES;
+            self.stream_bytes = self.stream_bytes.saturating_sub(streams.waiting());
             if !Sabotage::KeepEndedStreams.is_on() {
                 self.streaming.remove(&entry.id);
             }
@@ -141,6 +149,31 @@ impl Served {
             .get_mut(slot)
             .filter(|entry| !entry.is_cancelled)?;
         Some((entry.id, entry.urgent, entry.streams.as_mut()?))
+    }
+
+    /// An item of so many bytes has come, for which there was credit.
+    pub(crate) fn item_came(&mut self, payload_len: u32) {
+        self.stream_bytes += super::to_usize(payload_len);
+    }
+
+    /// What the requests in handlers are, in bytes.
+    pub(crate) fn bytes(&self) -> usize {
+        self.bytes
+    }
+
+    /// An item of a stream has been taken.
+    pub(crate) fn item_taken(&mut self, slot: ServedSlot, payload_len: u32) {
+        let streams = self
+            .entries
+            .get_mut(slot)
+            .and_then(|entry| entry.streams.as_mut());
+        let taken = streams.map_or(0, |streams| streams.took(payload_len));
+        self.stream_bytes = self.stream_bytes.saturating_sub(taken);
+    }
+
+    /// What has come of streams and was not taken, in bytes.
+    pub(crate) fn stream_bytes(&self) -> usize {
+        self.stream_bytes
     }
 
     /// The call with streams that has this id.

@@ -10,6 +10,8 @@ pub(crate) struct Streams {
     sends: Option<SendWindow>,
     /// What may still come, while the other end's stream is open.
     receives: Option<ReceiveWindow>,
+    /// What has come and was not taken, in bytes.
+    waiting: usize,
 }
 
 /// How many items may be sent and received, where a stream is open.
@@ -25,6 +27,7 @@ impl Streams {
         Box::new(Self {
             sends: sends.then(|| SendWindow::new(start)),
             receives: receives.then(|| ReceiveWindow::growing(start, STREAM_GROWTH)),
+            waiting: 0,
         })
     }
 
@@ -81,7 +84,11 @@ impl Streams {
     /// An item has come. `None` where no stream is open; `false` where there was no credit for it.
     pub(crate) fn accept(&mut self, payload_len: u32) -> Option<bool> {
         // All of its frames have one priority.
-        Some(self.receives.as_mut()?.accept(payload_len, false))
+        let is_accepted = self.receives.as_mut()?.accept(payload_len, false);
+        if is_accepted {
+            self.waiting += super::to_usize(payload_len);
+        }
+        Some(is_accepted)
     }
 
     /// Whether what has come took the last of the credit.
@@ -89,6 +96,19 @@ impl Streams {
         self.receives
             .as_ref()
             .is_some_and(ReceiveWindow::is_used_up)
+    }
+
+    /// What has come and was not taken, in bytes.
+    pub(crate) fn waiting(&self) -> usize {
+        self.waiting
+    }
+
+    /// An item of so many bytes has been taken. Returns how many of them were waiting: the first item of a stream may
+    /// have come with what opened it.
+    pub(crate) fn took(&mut self, payload_len: u32) -> usize {
+        let taken = self.waiting.min(super::to_usize(payload_len));
+        self.waiting -= taken;
+        taken
     }
 
     /// An item has been taken. Returns what to grant for it, once that is worth a frame.

@@ -2,6 +2,7 @@
 
 mod batches;
 mod beside;
+mod memory;
 mod plain;
 mod streams;
 
@@ -10,6 +11,7 @@ use std::{collections::BTreeMap, time::Duration};
 use super::*;
 use crate::{
     MsgKind, Status,
+    budget::Budget,
     wire::{Codec, Decoder, Frame, SECRET_LEN},
 };
 
@@ -39,6 +41,7 @@ fn config(side: Side) -> Config {
         buffer_disconnected: 0,
         window: Credit::CONNECTION_START,
         stream_window: Credit::STREAM_START,
+        budget: Budget::of_process(),
     }
 }
 

@@ -17,7 +17,10 @@ use std::{
 };
 
 use super::{Config, sabotage::Sabotage};
-use crate::wire::{Credit, Limits, Side};
+use crate::{
+    budget::Budget,
+    wire::{Credit, Limits, Side},
+};
 use random::Random;
 use world::World;
 
@@ -53,6 +56,7 @@ fn config(side: Side, buffer_disconnected: usize) -> Config {
             bytes: 16 * 1024,
         },
         stream_window: STREAM_WINDOW,
+        budget: Budget::of_process(),
     }
 }
 

@@ -452,6 +452,14 @@ impl World {
         let (Some(client), Some(server)) = (&self.client.session, &self.server.session) else {
             return Err("no session".to_owned());
         };
+        for session in [client, server] {
+            if session.held() > 0 {
+                return Err(format!(
+                    "{} bytes are held where nothing is there",
+                    session.held()
+                ));
+            }
+        }
         for node in [&self.client, &self.server] {
             if let Some((connection, dropped)) = node.connection() {
                 self.rules.survived(node.side, connection, dropped)?;
