@@ -42,9 +42,9 @@ struct Small {
 
 impl Small {
     async fn open(query: &str) -> Self {
-        let server = Server::<Lab>::bind(format!("tcp://127.0.0.1:0?max_memory=1MiB{query}"))
-            .await
-            .expect("binds");
+        // Raw clients answer nothing, so that there is nothing to drain.
+        let url = format!("tcp://127.0.0.1:0?max_memory=1MiB&drain_timeout=0s{query}");
+        let server = Server::<Lab>::bind(url).await.expect("binds");
         let url = server.local_url().clone();
         let memory = server.memory();
         assert_eq!((memory.held(), memory.max()), (0, LIMIT));
