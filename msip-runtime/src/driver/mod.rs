@@ -22,7 +22,7 @@ use tokio::{
     time::{Instant, Sleep, timeout},
 };
 
-pub(crate) use ending::{Ended, Ending, bid_farewell};
+pub(crate) use ending::{Ended, Ending, Farewell, bid_farewell};
 pub(crate) use handshake::{HandshakeError, part, shake_hands};
 
 use slow_read::SlowRead;

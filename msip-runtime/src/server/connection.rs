@@ -1,25 +1,28 @@
 //! One client's connection, from its first byte to its end.
 
-use std::sync::Arc;
+use std::{future::Future, sync::Arc, task::Poll};
 
 use tokio::{
-    sync::{OwnedSemaphorePermit, mpsc},
+    sync::OwnedSemaphorePermit,
     task::JoinSet,
-    time::{Instant, timeout, timeout_at},
+    time::{Instant, timeout_at},
 };
 
 use super::{
     Peer, PeerId, ServerSide,
+    arrivals::{Arrival, Arrivals},
     complaints::Complaints,
     peer::Introduction,
     registry::Registry,
-    sessions::{Arrival, Claim, Registration, Sessions},
+    sessions::{Claim, Registration, Sessions},
 };
 use crate::{
     Code, Compression, DisconnectReason, Protocol, ServeWith, Status,
     body::Encoding,
     dispatch::{self, Dispatch as _, Inbox, caught},
-    driver::{self, Driver, Ending, Handlers, HandshakeError, drain, part, shake_hands, tend},
+    driver::{
+        self, Driver, Ending, Farewell, Handlers, HandshakeError, drain, part, shake_hands, tend,
+    },
     link::Link,
     negotiation::{self, Translations},
     session::{Agreed, Event, Fault, Session},
@@ -71,12 +74,36 @@ pub(super) struct Ended {
 
 /// Serves one client, for as long as its session lasts; a connection of a session that is known goes to that. `turn` is
 /// its place among `max_handshakes`.
-pub(super) async fn serve<P, H>(
+///
+/// Most of its life a connection is silent, and there are many: what only its beginning or its end needs stands in
+/// boxes, which are gone, or not there yet, meanwhile.
+pub(super) fn serve<P, H>(
     connection: transport::Connection,
     seat: OwnedSemaphorePermit,
     turn: OwnedSemaphorePermit,
     hall: Arc<Hall<P, H>>,
-) -> Ended
+) -> impl Future<Output = Ended> + Send
+where
+    P: ServeWith<H>,
+    H: Send + Sync + 'static,
+{
+    let beginning = Box::pin(begin(connection, seat, turn, hall));
+    async move {
+        let begun = beginning.await;
+        match begun {
+            Some((session, attached)) => session.serve(attached).await,
+            None => Ended::default(),
+        }
+    }
+}
+
+/// Shakes hands. `None` where no session begins with this connection.
+async fn begin<P, H>(
+    connection: transport::Connection,
+    seat: OwnedSemaphorePermit,
+    turn: OwnedSemaphorePermit,
+    hall: Arc<Hall<P, H>>,
+) -> Option<(Box<KeptSession<P, H>>, Attached)>
 where
     P: ServeWith<H>,
     H: Send + Sync + 'static,
@@ -100,11 +127,11 @@ where
         Ok(Event::Hello(hello)) => hello,
         Ok(_) => {
             tracing::debug!("no HELLO");
-            return Ended::default();
+            return None;
         }
         Err(error) => {
             log_failure(&error, &hall.complaints, &connection.peer);
-            return Ended::default();
+            return None;
         }
     };
     if let Err(fault) = nothing_early(&mut decoder, &mut session, &link) {
@@ -112,7 +139,7 @@ where
         log_failure(&error, &hall.complaints, &connection.peer);
         session.handle_fault(&fault);
         part(&mut stream, &mut session).await;
-        return Ended::default();
+        return None;
     }
     let claimed = check::<P>(&hello.hello, settings).and_then(|()| {
         let encoding = hall.translations.take::<P>(&hello.hello, settings)?;
@@ -130,7 +157,7 @@ where
             }
             session.refuse(status.code(), status.message());
             part(&mut stream, &mut session).await;
-            return Ended::default();
+            return None;
         }
     };
     decoder.set_max_payload(max_payload);
@@ -138,9 +165,7 @@ where
     let (registration, arrivals) = match claimed {
         Some(Claim::New(registration, arrivals)) => (Some(registration), Some(arrivals)),
         Some(Claim::Known(arrivals)) => {
-            let Some(hello_id) = session.deciding() else {
-                return Ended::default();
-            };
+            let hello_id = session.deciding()?;
             let arrival = Box::new(Arrival {
                 stream,
                 decoder,
@@ -150,9 +175,9 @@ where
                 address: connection.peer,
                 seat,
             });
-            // Where the session ends just now, or takes no more, the client comes again.
-            let _ = timeout(settings.handshake_timeout, arrivals.send(arrival)).await;
-            return Ended::default();
+            // Where the session ends just now, the client comes again.
+            arrivals.send(arrival);
+            return None;
         }
         Some(Claim::Refused) | None => (None, None),
     };
@@ -183,7 +208,7 @@ where
         Arc::clone(&link),
         Arc::clone(&inbox),
     ));
-    let kept = KeptSession {
+    let session = KeptSession {
         hall,
         id: session_id,
         peer,
@@ -192,9 +217,10 @@ where
         handlers,
         registration,
         arrivals,
-        farewells: JoinSet::new(),
+        farewells: None,
     };
-    kept.serve(stream, decoder, seat).await
+    let driver = session.driver(stream, decoder);
+    Some((Box::new(session), Attached { driver, seat }))
 }
 
 /// The session that a HELLO names, begun or found. `None` where sessions are not kept.
@@ -225,9 +251,16 @@ struct KeptSession<P: Protocol, H> {
     handlers: Handlers,
     /// None where the session ends with its connection.
     registration: Option<Registration>,
-    arrivals: Option<mpsc::Receiver<Box<Arrival>>>,
-    /// Connections that are over, but for their last words.
-    farewells: JoinSet<()>,
+    arrivals: Option<Arrivals>,
+    /// Connections that are over, but for their last words; none before the first is.
+    farewells: Option<JoinSet<()>>,
+}
+
+/// A connection that the session goes on with.
+struct Attached {
+    driver: Box<Driver>,
+    /// Its place among `max_connections`.
+    seat: OwnedSemaphorePermit,
 }
 
 impl<P, H> KeptSession<P, H>
@@ -235,21 +268,17 @@ where
     P: ServeWith<H>,
     H: Send + Sync + 'static,
 {
-    async fn serve(
-        mut self,
-        mut stream: Stream,
-        mut decoder: Decoder,
-        mut seat: OwnedSemaphorePermit,
-    ) -> Ended {
+    async fn serve(mut self: Box<Self>, mut attached: Attached) -> Ended {
         loop {
-            let (ended, arrival) = self.run(stream, decoder).await;
+            let Attached { driver, seat } = attached;
+            let (ended, arrival) = self.run(driver).await;
             let driver::Ended {
                 reason,
                 is_suspended,
                 cut_off,
                 farewell,
                 lost,
-            } = ended;
+            } = *ended;
             tracing::info!(peer = %self.peer.id(), %reason, is_suspended, "disconnected");
             if !is_suspended {
                 // Nobody can resume it from here on.
@@ -258,54 +287,62 @@ where
                 self.inbox.close();
                 self.link.close();
                 self.peer.ended(&lost);
-                farewell.bid().await;
-                drain(self.handlers, self.hall.settings.drain_timeout).await;
-                tell_disconnected(&self.hall.side, &self.peer, reason).await;
-                tell_gone(&self.hall.side, &self.peer).await;
+                Box::pin(self.finish(farewell, reason)).await;
                 return Ended { cut_off };
             }
-            self.farewells.spawn(farewell.bid());
+            self.farewells.get_or_insert_default().spawn(farewell.bid());
             self.inbox.disconnected(reason);
             drop(seat);
             let arrival = match arrival {
                 Some(arrival) => Some(arrival),
-                None => self.await_arrival().await,
+                None => Box::pin(self.await_arrival()).await,
             };
             let Some(arrival) = arrival else {
-                return self.expire().await;
+                return Box::pin(self.expire()).await;
             };
-            (stream, decoder, seat) = self.resume(arrival);
+            attached = self.resume(arrival);
         }
     }
 
-    /// Runs one connection to its end, or until another one comes.
-    async fn run(
-        &mut self,
-        stream: Stream,
-        decoder: Decoder,
-    ) -> (driver::Ended, Option<Box<Arrival>>) {
-        let hall = Arc::clone(&self.hall);
-        let _registered = Registered::new(&hall.registry, self.peer.clone());
-        let client = Escaped::new(self.peer.connection().client_name()).to_string();
-        tracing::info!(peer = %self.peer.id(), %client, resumed = self.peer.resumed(), "connected");
-        self.inbox.connected(self.link.terms());
-        let mut driver = Driver::new(
+    fn driver(&self, stream: Stream, decoder: Decoder) -> Box<Driver> {
+        Box::new(Driver::new(
             stream,
             decoder,
             Arc::clone(&self.link),
             Arc::clone(&self.inbox),
             self.hall.settings.write_timeout,
-        );
+        ))
+    }
+
+    /// Runs one connection to its end, or until another one comes.
+    async fn run(&mut self, mut driver: Box<Driver>) -> (Box<driver::Ended>, Option<Box<Arrival>>) {
+        let hall = Arc::clone(&self.hall);
+        let _registered = Registered::new(&hall.registry, self.peer.clone());
+        self.tell_connected();
+        self.inbox.connected(self.link.terms());
         loop {
             tokio::select! {
-                ending = driver.run(&mut self.handlers) => return (driver.end(ending), None),
+                ending = driver.run(&mut self.handlers) => return (Box::new(driver.end(ending)), None),
                 Some(arrival) = next_arrival(&mut self.arrivals) => {
                     if let Some(arrival) = self.unless_behind(arrival) {
-                        return (driver.end(Ending::TakenOver), Some(arrival));
+                        return (Box::new(driver.end(Ending::TakenOver)), Some(arrival));
                     }
                 }
             }
         }
+    }
+
+    fn tell_connected(&self) {
+        let client = Escaped::new(self.peer.connection().client_name()).to_string();
+        tracing::info!(peer = %self.peer.id(), %client, resumed = self.peer.resumed(), "connected");
+    }
+
+    /// Says the last words, and lets the handlers come to their end.
+    async fn finish(self: Box<Self>, farewell: Farewell, reason: DisconnectReason) {
+        farewell.bid().await;
+        drain(self.handlers, self.hall.settings.drain_timeout).await;
+        tell_disconnected(&self.hall.side, &self.peer, reason).await;
+        tell_gone(&self.hall.side, &self.peer).await;
     }
 
     /// Waits for the next connection. `None` when the session is over before one comes.
@@ -327,7 +364,8 @@ where
 
     /// Refuses a connection while too much of what came by earlier ones is not handled.
     fn unless_behind(&mut self, arrival: Box<Arrival>) -> Option<Box<Arrival>> {
-        while self.farewells.try_join_next().is_some() {}
+        let farewells = self.farewells.get_or_insert_default();
+        while farewells.try_join_next().is_some() {}
         let is_behind = self
             .link
             .with_session(|session| session.is_behind())
@@ -345,7 +383,7 @@ where
             Code::ResourceExhausted,
             "messages of earlier connections of this session are not handled yet",
         );
-        self.farewells.spawn(async move {
+        farewells.spawn(async move {
             part(&mut stream, &mut session).await;
             drop(seat);
         });
@@ -353,7 +391,7 @@ where
     }
 
     /// Goes on with another connection.
-    fn resume(&mut self, arrival: Box<Arrival>) -> (Stream, Decoder, OwnedSemaphorePermit) {
+    fn resume(&mut self, arrival: Box<Arrival>) -> Attached {
         let Arrival {
             stream,
             decoder,
@@ -383,11 +421,12 @@ where
             awaited: &hello.awaited,
         };
         self.link.welcome_back(hello_id, self.id, &welcome, &agreed);
-        (stream, decoder, seat)
+        let driver = self.driver(stream, decoder);
+        Attached { driver, seat }
     }
 
     /// Ends the session, for which no connection has come.
-    async fn expire(mut self) -> Ended {
+    async fn expire(mut self: Box<Self>) -> Ended {
         self.registration = None;
         let cut_off = self
             .link
@@ -406,11 +445,12 @@ where
 }
 
 /// The next connection of a session. `None` when none can come any more; never ready where none ever can.
-async fn next_arrival(arrivals: &mut Option<mpsc::Receiver<Box<Arrival>>>) -> Option<Box<Arrival>> {
-    match arrivals {
-        Some(arrivals) => arrivals.recv().await,
-        None => std::future::pending().await,
-    }
+async fn next_arrival(arrivals: &mut Option<Arrivals>) -> Option<Box<Arrival>> {
+    std::future::poll_fn(|task| match arrivals {
+        Some(arrivals) => arrivals.poll_next(task),
+        None => Poll::Pending,
+    })
+    .await
 }
 
 /// Whether the client waits for the answer to its HELLO, as far as can be seen: what is still on its way cannot.

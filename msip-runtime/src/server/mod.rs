@@ -1,6 +1,7 @@
 //! The accepting side: one handler for all clients.
 
 mod accept;
+mod arrivals;
 mod broadcast;
 mod builder;
 mod complaints;

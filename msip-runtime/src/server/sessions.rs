@@ -6,42 +6,17 @@ use std::{
 };
 
 use sha2::{Digest as _, Sha256};
-use tokio::sync::{OwnedSemaphorePermit, mpsc};
 
-use super::connection::Greeting;
-use crate::{
-    budget::End,
-    session::Session,
-    transport::{PeerAddress, Stream},
-    wire::{Decoder, MsgId, SessionId},
-};
-
-/// How many connections of one session wait until it takes them, at most.
-const MAX_ARRIVALS: usize = 4;
-
-/// A further connection of a session that is known. It travels in a box: a channel has room for 32 of what it carries
-/// from its beginning, and there is one for each session.
-#[derive(Debug)]
-pub(super) struct Arrival {
-    pub(super) stream: Stream,
-    pub(super) decoder: Decoder,
-    /// What has shaken hands so far, to refuse with.
-    pub(super) session: Session,
-    /// The HELLO to be answered.
-    pub(super) hello_id: MsgId,
-    pub(super) hello: Greeting,
-    pub(super) address: PeerAddress,
-    /// Its place among `max_connections`.
-    pub(super) seat: OwnedSemaphorePermit,
-}
+use super::arrivals::{Arrivals, Door, Way};
+use crate::{budget::End, wire::SessionId};
 
 /// What a HELLO asks for.
 #[derive(Debug)]
 pub(super) enum Claim {
     /// A session that is not known: it is begun.
-    New(Registration, mpsc::Receiver<Box<Arrival>>),
+    New(Registration, Arrivals),
     /// A session that is known, and this is where its connections go.
-    Known(mpsc::Sender<Box<Arrival>>),
+    Known(Way),
     /// A session that is known, and the secret is not its own.
     Refused,
 }
@@ -67,7 +42,7 @@ struct Entry {
     /// Tells this entry from a later one of the same id.
     number: u64,
     secret: [u8; 32],
-    arrivals: mpsc::Sender<Box<Arrival>>,
+    door: Door,
     detached: Option<u64>,
 }
 
@@ -88,11 +63,11 @@ impl Sessions {
                 return Claim::Refused;
             }
             // One that has just ended, and is still in the table, makes room.
-            if !entry.arrivals.is_closed() {
-                return Claim::Known(entry.arrivals.clone());
+            if let Some(way) = entry.door.way() {
+                return Claim::Known(way);
             }
         }
-        let (arrivals, receiver) = mpsc::channel(MAX_ARRIVALS);
+        let (door, arrivals) = Door::open();
         let number = table.number();
         table.remove(id);
         table.sessions.insert(
@@ -100,7 +75,7 @@ impl Sessions {
             Entry {
                 number,
                 secret,
-                arrivals,
+                door,
                 detached: None,
             },
         );
@@ -111,7 +86,7 @@ impl Sessions {
                 id,
                 number,
             },
-            receiver,
+            arrivals,
         )
     }
 
@@ -238,10 +213,7 @@ mod tests {
         SessionId::new(number).unwrap()
     }
 
-    fn begin(
-        sessions: &Arc<Sessions>,
-        number: u64,
-    ) -> (Registration, mpsc::Receiver<Box<Arrival>>) {
+    fn begin(sessions: &Arc<Sessions>, number: u64) -> (Registration, Arrivals) {
         match sessions.claim(id(number), b"secret") {
             Claim::New(registration, arrivals) => (registration, arrivals),
             claim => panic!("{claim:?}"),
@@ -265,13 +237,7 @@ mod tests {
         for (registration, _) in &begun[..3] {
             registration.detached();
         }
-        assert!(
-            begun[0]
-                .1
-                .try_recv()
-                .is_err_and(|error| error == mpsc::error::TryRecvError::Disconnected),
-            "ended"
-        );
+        assert!(begun[0].1.is_over(), "ended");
         assert!(matches!(sessions.claim(id(2), b"secret"), Claim::Known(_)));
         begun[1].0.attached();
         begun[3].0.detached();
