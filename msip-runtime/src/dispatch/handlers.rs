@@ -83,13 +83,16 @@ struct Moment {
 /// allocates nothing.
 type Seat<F> = Pin<Box<Option<F>>>;
 
+/// A seat that is there from the first call on, as long as calls come.
+type Lent<F> = Option<Seat<F>>;
+
 impl<D: Dispatch> Handlers<D> {
     async fn run(&mut self, inbox: &Inbox) {
         let mut batch = VecDeque::new();
-        let mut seat = Box::pin(None);
+        let mut seat = None;
         let (side, context) = (Arc::clone(&self.side), self.context.clone());
         let mut told = pin!(None);
-        while poll_fn(|task| self.poll_next(inbox, task, &mut batch)).await {
+        while poll_fn(|task| self.poll_next(inbox, task, &mut batch, &mut seat)).await {
             self.moment = None;
             loop {
                 let begin = |message| side.dispatch(&context, message);
@@ -103,7 +106,9 @@ impl<D: Dispatch> Handlers<D> {
                     Item::Connected(terms) => {
                         self.settling.settle(&self.link);
                         self.settling.terms = terms;
-                        if let Err(panic) = caught(self.side.connected(&self.context)).await {
+                        // In a box, as this comes once.
+                        let told = Box::pin(caught(self.side.connected(&self.context)));
+                        if let Err(panic) = told.await {
                             tracing::error!(panic, "the handler of a new connection panicked");
                         }
                         continue;
@@ -111,7 +116,7 @@ impl<D: Dispatch> Handlers<D> {
                     Item::Disconnected(reason) => {
                         self.settling.settle(&self.link);
                         let told = self.side.disconnected(&self.context, *reason);
-                        if let Err(panic) = caught(told).await {
+                        if let Err(panic) = Box::pin(caught(told)).await {
                             tracing::error!(panic, "the handler of a lost connection panicked");
                         }
                         continue;
@@ -138,15 +143,17 @@ impl<D: Dispatch> Handlers<D> {
         }
     }
 
-    fn poll_next(
+    fn poll_next<F>(
         &mut self,
         inbox: &Inbox,
         task: &mut Context<'_>,
         batch: &mut VecDeque<Item>,
+        seat: &mut Lent<F>,
     ) -> Poll<bool> {
         let next = inbox.poll_next(task, batch);
         if next.is_pending() && inbox.take_release() {
             *batch = VecDeque::new();
+            *seat = None;
             self.settling.release();
         }
         next
@@ -297,7 +304,7 @@ impl<D: Dispatch> Handlers<D> {
     /// Begins a call, which goes on in a task unless it is done at once.
     async fn serve<F>(
         &mut self,
-        seat: &mut Seat<F>,
+        seat: &mut Lent<F>,
         handler: impl FnOnce(Arc<D>, D::Context, Request<D::In>, u16) -> F,
         mut incoming: Incoming,
         slot: ServedSlot,
@@ -330,20 +337,21 @@ impl<D: Dispatch> Handlers<D> {
         tracing::trace!(call = row.name, "serving");
         let context = D::serving(&self.context, serving);
         let variant = row.number;
-        seat.set(Some(handler(
+        let lent = seat.get_or_insert_with(|| Box::pin(None));
+        lent.set(Some(handler(
             Arc::clone(&self.side),
             context,
             request,
             variant,
         )));
-        let polled = poll_fn(|task| Poll::Ready(poll_seat(seat, task))).await;
+        let polled = poll_fn(|task| Poll::Ready(poll_seat(lent, task))).await;
         let handled = match polled {
             Poll::Ready(handled) => {
-                seat.set(None);
+                lent.set(None);
                 handled
             }
             Poll::Pending => {
-                let mut seat = std::mem::replace(seat, Box::pin(None));
+                let mut seat = std::mem::replace(lent, Box::pin(None));
                 let owed = self.owed(call, deadline);
                 return self.go_on(call, deadline, async move {
                     let handled = poll_fn(|task| poll_seat(&mut seat, task)).await;

@@ -1,13 +1,10 @@
 //! From a new stream to the first event of its session.
 
-use std::{io, time::Duration};
+use std::{future::poll_fn, io, time::Duration};
 
-use tokio::{
-    io::{AsyncReadExt as _, AsyncWriteExt as _},
-    time::timeout,
-};
+use tokio::{io::AsyncWriteExt as _, time::timeout};
 
-use super::ending::bid_farewell;
+use super::{ending::bid_farewell, lending};
 use crate::{
     link::Link,
     session::{Event, Fault, Session},
@@ -52,7 +49,7 @@ pub(crate) async fn shake_hands(
                     return Ok(event);
                 }
             }
-            match stream.read_buf(decoder.buffer()).await {
+            match poll_fn(|task| lending::poll_read(stream, decoder, task)).await {
                 Ok(0) => return Err(HandshakeError::Eof),
                 Ok(_) => {}
                 Err(error) => return Err(HandshakeError::Io(error)),

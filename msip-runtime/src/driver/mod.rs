@@ -5,6 +5,7 @@
 
 mod ending;
 mod handshake;
+mod lending;
 mod reading;
 mod slow_read;
 
@@ -39,7 +40,7 @@ use crate::{
 const TURNS: usize = 32;
 
 /// A connection on which nothing has happened for so long gives back the memory that a burst needed.
-const IDLE: Duration = Duration::from_millis(500);
+const IDLE: Duration = Duration::from_millis(100);
 
 /// What handles the messages of a session; it ends only after its inbox is closed.
 pub(crate) type Handlers = Pin<Box<dyn Future<Output = ()> + Send>>;
@@ -154,7 +155,15 @@ impl Driver {
 
     fn poll(&mut self, task: &mut Context<'_>, handlers: &mut Handlers) -> Poll<Ending> {
         let is_first = std::mem::take(&mut self.is_asleep);
-        let is_one_of_many = self.link.lock().driver_awakes(task.waker());
+        let is_one_of_many = {
+            let mut state = self.link.lock();
+            if let Some(session) = state.session()
+                && session.needs_chunks()
+            {
+                session.lend_chunks(lending::borrow_chunks());
+            }
+            state.driver_awakes(task.waker())
+        };
         if is_first && is_one_of_many {
             return self.gather(task);
         }
@@ -286,11 +295,13 @@ impl Driver {
             told.into_iter().for_each(Waker::wake);
             return Ok(Turn::Busy);
         }
+        if is_idle {
+            state.release();
+        }
         let Some(session) = state.session() else {
             return Err(Ending::Finished);
         };
         if is_idle {
-            session.release_memory();
             // The handlers give back what they have.
             return Ok(Turn::Busy);
         }
@@ -324,8 +335,12 @@ impl Driver {
         .into_iter()
         .flatten()
         .fold(session.poll_timeout(), Duration::min);
+        let lent = session.return_chunks();
         state.driver_sleeps();
         drop(state);
+        if let Some(chunks) = lent {
+            lending::return_chunks(chunks);
+        }
         Ok(self.arm(task, next, now))
     }
 
@@ -354,4 +369,21 @@ enum Turn {
     /// Others were woken that will send something to go out together.
     Gathering,
     Idle,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_every_idle_connection_holds_is_small() {
+        let held = [
+            ("driver", size_of::<Driver>(), 512),
+            ("link, and the session in it", size_of::<Link>(), 2048),
+            ("inbox", size_of::<Inbox>(), 128),
+        ];
+        for (what, size, most) in held {
+            assert!(size <= most, "{what}: {size} bytes, and {most} are allowed");
+        }
+    }
 }

@@ -1,15 +1,11 @@
 //! What has been read: cut into frames, handed to the session, and sorted by who is to hear of it.
 
 use std::{
-    future::Future as _,
-    pin::pin,
     task::{Context, Poll, Waker},
     time::Duration,
 };
 
-use tokio::io::AsyncReadExt as _;
-
-use super::{Driver, Ending};
+use super::{Driver, Ending, lending};
 use crate::{
     budget::FLOOR,
     session::{Event, Fault, FaultKind, ReplyTo},
@@ -41,8 +37,7 @@ impl Driver {
         if std::mem::take(&mut self.has_leftover) && self.decoder.is_mid_frame() {
             return self.handle_received(now).map(|()| true);
         }
-        let read = pin!(self.stream.read_buf(self.decoder.buffer())).poll(task);
-        match read {
+        match lending::poll_read(&mut self.stream, &mut self.decoder, task) {
             Poll::Pending => Ok(false),
             Poll::Ready(Ok(0)) => Err(Ending::Eof),
             Poll::Ready(Err(error)) => Err(Ending::Io(error)),

@@ -345,6 +345,20 @@ impl State {
         was_called && self.waiters.len() > 1
     }
 
+    /// Gives back memory that a burst needed, once the connection is idle.
+    pub(crate) fn release(&mut self) {
+        self.waiters.shrink_to_fit();
+        self.stream_room.shrink_to_fit();
+        self.requests.shrink_to_fit();
+        self.watched.shrink_to_fit();
+        self.serving.shrink_to_fit();
+        self.message_room.release();
+        self.call_room.release();
+        if let Some(session) = &mut self.session {
+            session.release_memory();
+        }
+    }
+
     /// The driver has looked at everything.
     pub(crate) fn driver_sleeps(&mut self) {
         self.is_driver_awake = false;

@@ -16,6 +16,13 @@ pub(crate) struct WaitQueue {
 }
 
 impl WaitQueue {
+    /// Gives back memory that a burst needed: an empty map keeps a node.
+    pub(crate) fn release(&mut self) {
+        if self.waiting.is_empty() {
+            self.waiting = BTreeMap::new();
+        }
+    }
+
     pub(crate) fn is_empty(&self) -> bool {
         self.waiting.is_empty()
     }

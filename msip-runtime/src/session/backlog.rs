@@ -58,6 +58,11 @@ impl Backlog {
         self.waiting.is_empty()
     }
 
+    /// Gives back memory that a burst needed.
+    pub(super) fn release(&mut self) {
+        self.waiting.shrink_to_fit();
+    }
+
     /// How many messages wait that nobody answers.
     pub(super) fn message_count(&self) -> u64 {
         self.waiting

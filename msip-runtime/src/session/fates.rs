@@ -61,6 +61,12 @@ impl Fates {
         }
     }
 
+    /// Gives back memory that a burst needed.
+    pub(super) fn release(&mut self) {
+        self.ended.shrink_to_fit();
+        self.kept.shrink_to_fit();
+    }
+
     /// What the kept replies cost, in bytes, each counted as its length + 64.
     pub(super) fn kept_cost(&self) -> usize {
         self.kept_cost

@@ -504,9 +504,36 @@ impl Session {
         self.opened.take_all(|position| outgoing.is_sent(position))
     }
 
+    /// Whether it has no buffers for its next chunks, and is to be lent some while it is awake. The accepting side is:
+    /// there are many of it, and what it sends are mostly answers.
+    pub(crate) fn needs_chunks(&self) -> bool {
+        self.config.side == Side::Accepting && !self.outgoing.has_spares()
+    }
+
+    /// Lends it buffers for its next chunks.
+    pub(crate) fn lend_chunks(&mut self, chunks: Vec<Vec<u8>>) {
+        self.outgoing.lend(chunks);
+    }
+
+    /// The buffers that were lent, or others instead, unless it needs many.
+    pub(crate) fn return_chunks(&mut self) -> Option<Vec<Vec<u8>>> {
+        if self.config.side == Side::Connecting {
+            return None;
+        }
+        self.outgoing.give_back()
+    }
+
     /// Gives back memory that a burst needed, once the session is idle.
     pub(crate) fn release_memory(&mut self) {
         self.outgoing.release();
+        self.opened.release();
+        self.served.release();
+        self.fates.release();
+        self.backlog.release();
+        self.shelf.release();
+        if self.told.is_empty() {
+            self.told = Vec::new();
+        }
     }
 
     /// A frame of an exchange that is not open: a late one is excused, others are counted as a nuisance.

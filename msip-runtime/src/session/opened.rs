@@ -502,6 +502,12 @@ impl Opened {
         self.excused += answers as u64;
     }
 
+    /// Gives back memory that a burst needed.
+    pub(crate) fn release(&mut self) {
+        self.entries.shrink_to_fit();
+        self.deliveries.shrink_to_fit();
+    }
+
     /// The windows of all streams.
     #[cfg(any(test, fuzzing))]
     pub(super) fn stream_windows(&self) -> impl Iterator<Item = super::streams::Windows> + '_ {
@@ -681,6 +687,23 @@ mod tests {
         opened.answer(oldest);
         assert!(opened.has_room_for_delivery());
         assert!(opened.is_idle());
+    }
+
+    #[test]
+    fn what_a_burst_needed_is_given_back() {
+        let mut opened = Opened::new(Side::Connecting);
+        let deliveries: Vec<_> = (0..100).map(|token| delivery(&mut opened, token)).collect();
+        let calls: Vec<_> = (0..100).map(|_| call(&mut opened, 0, SOON).0).collect();
+        for id in deliveries.iter().chain(&calls[1..]) {
+            opened.answer(*id);
+        }
+        opened.release();
+        assert_eq!(opened.deliveries.capacity(), 0);
+        assert_eq!(opened.answer(calls[0]), Some(0), "what is open stays");
+        opened.release();
+        assert_eq!(opened.entries.capacity(), 0);
+        let (id, slot) = call(&mut opened, 9, SOON);
+        assert_eq!((slot, opened.answer(id)), (0, Some(9)));
     }
 
     #[test]

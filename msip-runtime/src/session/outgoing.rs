@@ -23,6 +23,9 @@ const MAX_SPARES: usize = 16;
 /// A queue that may hold so many bytes keeps one of them; a larger one keeps more.
 const QUEUE_PER_SPARE: usize = 8 * CHUNK_LEN;
 
+/// How many of them are lent from connection to connection.
+const MAX_LENT: usize = 4;
+
 /// Which frames go first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Priority {
@@ -306,6 +309,22 @@ impl Outgoing {
         }
     }
 
+    /// Whether a buffer stands ready for the next chunk.
+    pub(crate) fn has_spares(&self) -> bool {
+        !self.spares.is_empty()
+    }
+
+    /// Takes buffers for the next chunks, where it has none.
+    pub(crate) fn lend(&mut self, spares: Vec<Vec<u8>>) {
+        self.spares = spares;
+    }
+
+    /// The buffers that stand ready. Whoever fills many of them keeps them: it needs them again.
+    pub(crate) fn give_back(&mut self) -> Option<Vec<Vec<u8>>> {
+        let are_few = self.has_spares() && self.spares.len() <= MAX_LENT;
+        are_few.then(|| std::mem::take(&mut self.spares))
+    }
+
     /// The connection was lost when only the first `written` bytes of a chunk had been handed to the transport.
     pub(crate) fn abandon(&mut self, transmit: &Transmit, written: usize) {
         if !transmit.is_whole {
@@ -459,6 +478,29 @@ mod tests {
             Some(taken)
         })
         .collect()
+    }
+
+    #[test]
+    fn few_buffers_go_back_and_many_are_kept() {
+        let mut outgoing = Outgoing::new(64 * CHUNK_LEN * MAX_SPARES);
+        assert!(outgoing.give_back().is_none(), "it has none");
+        outgoing.lend(vec![Vec::with_capacity(CHUNK_LEN)]);
+        push(&mut outgoing, Priority::Normal, 32);
+        assert!(!outgoing.has_spares(), "it is in use");
+        let transmit = outgoing.take().unwrap();
+        assert_eq!(transmit.bytes.capacity(), CHUNK_LEN);
+        outgoing.complete(transmit);
+        let lent = outgoing.give_back().unwrap();
+        assert_eq!((lent.len(), lent[0].len()), (1, 0));
+
+        for _ in 0..=MAX_LENT {
+            push(&mut outgoing, Priority::Normal, CHUNK_LEN);
+        }
+        take_all(&mut outgoing);
+        assert!(outgoing.give_back().is_none());
+        assert!(outgoing.has_spares());
+        outgoing.release();
+        assert!(!outgoing.has_spares());
     }
 
     #[test]

@@ -227,6 +227,12 @@ impl Served {
         self.excused += if is_stream { 1 + LATE_FRAMES } else { 1 };
     }
 
+    /// Gives back memory that a burst needed.
+    pub(crate) fn release(&mut self) {
+        self.entries.shrink_to_fit();
+        self.streaming.shrink_to_fit();
+    }
+
     /// The windows of all streams.
     #[cfg(any(test, fuzzing))]
     pub(super) fn stream_windows(&self) -> impl Iterator<Item = super::streams::Windows> + '_ {
@@ -308,6 +314,24 @@ mod tests {
             served.begin(MsgId::new(5), false, 100).is_ok(),
             "all of it is given back"
         );
+    }
+
+    #[test]
+    fn what_a_burst_needed_is_given_back() {
+        let mut served = Served::new(100, 100, Credit::STREAM_START);
+        let slots: Vec<_> = (1..=100)
+            .map(|id| served.begin(MsgId::new(id), false, 0).unwrap())
+            .collect();
+        served.begin_streams(slots[3], true, true);
+        for slot in &slots[1..] {
+            served.end(*slot);
+        }
+        served.release();
+        assert_eq!(served.streaming.capacity(), 0);
+        assert!(served.is_serving(MsgId::new(1)), "what is open stays");
+        served.end(slots[0]);
+        served.release();
+        assert_eq!(served.entries.capacity(), 0);
     }
 
     #[test]

@@ -73,6 +73,16 @@ pub(super) struct Shelf {
 }
 
 impl Shelf {
+    /// Gives back memory that a burst needed.
+    pub(super) fn release(&mut self) {
+        if self.waiting.is_empty() {
+            // An empty map keeps a node.
+            self.waiting = BTreeMap::new();
+        }
+        self.droppable.shrink_to_fit();
+        self.states.shrink_to_fit();
+    }
+
     pub(super) fn is_empty(&self) -> bool {
         self.waiting.is_empty()
     }

@@ -23,6 +23,9 @@ const MAX_SHARED: usize = 2 * MAX_READ;
 /// How many reads' worth of memory are kept between frames.
 const KEPT_READS: usize = 4;
 
+/// A part of a frame that is smaller than this part of a lent buffer is moved out of it.
+const MOST_OF_LENT: usize = 4;
+
 /// Cuts a stream of bytes into frames, whatever its chunks are.
 ///
 /// The payloads share the memory that the bytes were read into. What a header announces is checked against the
@@ -57,6 +60,8 @@ pub struct Decoder {
     allocated: usize,
     /// The last frame was a large one.
     is_bulk: bool,
+    /// The memory behind `buffer` is not its own.
+    is_lent: bool,
 }
 
 impl Decoder {
@@ -70,7 +75,45 @@ impl Decoder {
             offered: 0,
             allocated: 0,
             is_bulk: false,
+            is_lent: false,
         }
+    }
+
+    /// Whether it has memory for reading.
+    pub(crate) fn has_buffer(&self) -> bool {
+        self.allocated > 0
+    }
+
+    /// Lends it memory for reading while it has none, as long as it needs that.
+    pub(crate) fn lend(&mut self, buffer: BytesMut) {
+        self.allocated = buffer.capacity();
+        self.buffer = buffer;
+        self.is_lent = true;
+    }
+
+    /// Its memory for reading, to lend that to others. A small part of a frame does not hold it back: who says little
+    /// must not keep much. `None` where a large part is in it, a payload still shares it, or it is larger than `max_len`.
+    pub(crate) fn give_back(&mut self, max_len: usize) -> Option<BytesMut> {
+        if !self.has_buffer() || self.allocated > max_len {
+            return None;
+        }
+        let allocated = self.allocated;
+        if self.buffer.is_empty() {
+            if !self.buffer.try_reclaim(allocated) {
+                return None;
+            }
+            self.allocated = 0;
+        } else if self.is_lent && self.buffer.len() < allocated / MOST_OF_LENT {
+            self.allocated = self.buffer.len();
+        } else {
+            return None;
+        }
+        self.offered = 0;
+        self.is_lent = false;
+        let own = BytesMut::from(&*self.buffer);
+        let mut lent = std::mem::replace(&mut self.buffer, own);
+        lent.clear();
+        lent.try_reclaim(allocated).then_some(lent)
     }
 
     /// Changes the largest payload, from the next header on: it is smaller until the handshake is done.
@@ -90,7 +133,10 @@ impl Decoder {
             if self.room() < MIN_READ.min(missing) {
                 self.reserve(missing.min(self.buffer.len().max(self.read_len)));
             }
-        } else if self.buffer.is_empty() && self.allocated > KEPT_READS * self.read_len {
+        } else if self.buffer.is_empty()
+            && self.allocated > KEPT_READS * self.read_len
+            && !self.is_lent
+        {
             // A burst is over: what it needed goes back.
             self.buffer = BytesMut::new();
             self.reserve(self.read_len);
@@ -207,6 +253,7 @@ impl Decoder {
 
     fn reserve(&mut self, room: usize) {
         self.buffer.reserve(room);
+        self.is_lent = false;
         self.allocated = self.buffer.capacity();
     }
 

@@ -1,3 +1,5 @@
+use bytes::BytesMut;
+
 use super::super::Limits;
 use super::*;
 
@@ -204,4 +206,70 @@ fn a_small_frame_does_not_keep_a_large_ones_memory_alive() {
             "the payload was not copied"
         );
     }
+}
+
+/// A buffer that was lent, with the bytes of some frames read into it.
+fn lent_with(decoder: &mut Decoder, bytes: &[u8]) {
+    decoder.lend(BytesMut::with_capacity(64 * KIB));
+    decoder.buffer().extend_from_slice(bytes);
+}
+
+fn frame_of(len: usize) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    let frame = Frame {
+        header: Header {
+            payload_len: u32::try_from(len).unwrap(),
+            ..Header::control(FrameType::Publish, MsgId::new(2))
+        },
+        payload: vec![7; len].into(),
+    };
+    write_frame(&mut bytes, &frame);
+    bytes
+}
+
+#[test]
+fn a_lent_buffer_goes_back_whole_when_its_frames_are_gone() {
+    let mut decoder = Decoder::new(Limits::default().max_payload());
+    assert!(decoder.give_back(64 * KIB).is_none(), "it has none");
+    lent_with(&mut decoder, &frame_of(100).repeat(3));
+    let frames: Vec<_> = std::iter::from_fn(|| decoder.decode().unwrap()).collect();
+    assert_eq!(frames.len(), 3);
+    assert!(decoder.give_back(64 * KIB).is_none(), "payloads share it");
+    drop(frames);
+    assert!(decoder.give_back(64 * KIB - 1).is_none(), "it is too large");
+    let buffer = decoder.give_back(64 * KIB).unwrap();
+    assert_eq!((buffer.len(), buffer.capacity()), (0, 64 * KIB));
+    assert_eq!(decoder.capacity(), 0);
+}
+
+#[test]
+fn a_small_part_of_a_frame_does_not_keep_a_lent_buffer() {
+    let mut decoder = Decoder::new(Limits::default().max_payload());
+    let bytes = frame_of(40 * KIB);
+    lent_with(&mut decoder, &bytes[..30]);
+    assert_eq!(decoder.decode(), Ok(None));
+    let buffer = decoder.give_back(64 * KIB).unwrap();
+    assert_eq!((buffer.len(), buffer.capacity()), (0, 64 * KIB));
+    assert!(decoder.is_mid_frame());
+    assert!(decoder.capacity() < KIB, "{}", decoder.capacity());
+    assert!(
+        decoder.give_back(64 * KIB).is_none(),
+        "the part is in its own buffer"
+    );
+    for piece in bytes[30..].chunks(1000) {
+        decoder.buffer().extend_from_slice(piece);
+    }
+    let frame = decoder.decode().unwrap().unwrap();
+    assert_eq!(frame.payload, vec![7; 40 * KIB]);
+}
+
+#[test]
+fn a_large_part_of_a_frame_stays_where_it_is() {
+    let mut decoder = Decoder::new(Limits::default().max_payload());
+    let bytes = frame_of(40 * KIB);
+    lent_with(&mut decoder, &bytes[..30 * KIB]);
+    assert_eq!(decoder.decode(), Ok(None));
+    assert!(decoder.give_back(64 * KIB).is_none());
+    decoder.buffer().extend_from_slice(&bytes[30 * KIB..]);
+    assert!(decoder.decode().unwrap().is_some());
 }
