@@ -22,7 +22,7 @@ use tokio::{
     io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader},
     net::{TcpSocket, TcpStream},
     process::{Child, Command},
-    task::JoinHandle,
+    task::{JoinHandle, JoinSet},
 };
 
 /// How many connections there are at once.
@@ -44,11 +44,10 @@ const STRANGER: Allowed = Allowed {
     spare: 0,
 };
 
-/// What a connection may cost that says next to nothing later: no more, though a chunk of its outgoing queue stands
-/// ready.
+/// What a connection may cost that says next to nothing later: buffers are lent to those that have more to say.
 const QUIET: Allowed = Allowed {
-    in_use: STRANGER.in_use,
-    spare: OUTGOING_QUEUE,
+    in_use: 20 * 1024,
+    spare: 0,
 };
 
 /// `outgoing_queue` above.
@@ -361,4 +360,42 @@ async fn who_reads_nothing_is_kept_within_the_outgoing_queue() {
         },
         before,
     );
+}
+
+/// What a connection may cost that says nothing any more after it was busy.
+const SILENT: u64 = 16 * 1024;
+
+#[tokio::test]
+async fn who_falls_silent_after_a_burst_costs_little() {
+    let _alone = ALONE.lock().await;
+    let hall = Hall::open().await;
+    let before = hall.memory();
+    const COUNT: u64 = 500;
+    let mut people = Vec::new();
+    for _ in 0..COUNT {
+        let url = format!("tcp://{}?ping_interval=1h", hall.address);
+        let client = Client::<Lab>::connect(url).await.expect("connects");
+        let mut calls = JoinSet::new();
+        for _ in 0..64 {
+            let client = client.clone();
+            let request = EchoReq {
+                ballast: vec![0; 1024].into(),
+                ..EchoReq::default()
+            };
+            calls.spawn(async move { client.echo_req(request).await });
+        }
+        for answered in soon("all answers", calls.join_all()).await {
+            answered.expect("answers");
+        }
+        people.push(client);
+    }
+    let each = || hall.memory().resident.saturating_sub(before.resident) / COUNT;
+    println!("after their bursts each has {} bytes in use", each());
+    let is_little = async {
+        while each() > SILENT {
+            hall.settle().await;
+        }
+    };
+    soon("as little memory as silence needs", is_little).await;
+    println!("silent each has {} bytes in use", each());
 }

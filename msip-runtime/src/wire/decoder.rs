@@ -23,8 +23,8 @@ const MAX_SHARED: usize = 2 * MAX_READ;
 /// How many reads' worth of memory are kept between frames.
 const KEPT_READS: usize = 4;
 
-/// A part of a frame that is smaller than this part of a lent buffer is moved out of it.
-const MOST_OF_LENT: usize = 4;
+/// What is smaller than the buffer divided by this is a small part of a frame, and does not keep that buffer.
+const SMALL_PART: usize = 4;
 
 /// Cuts a stream of bytes into frames, whatever its chunks are.
 ///
@@ -103,7 +103,7 @@ impl Decoder {
                 return None;
             }
             self.allocated = 0;
-        } else if self.is_lent && self.buffer.len() < allocated / MOST_OF_LENT {
+        } else if self.buffer.len() < allocated / SMALL_PART {
             self.allocated = self.buffer.len();
         } else {
             return None;
