@@ -305,7 +305,7 @@ impl Driver {
             // The handlers give back what they have.
             return Ok(Turn::Busy);
         }
-        session.is_reading_into(self.decoder.capacity());
+        session.is_reading_into(self.decoder.held());
         if session.is_finished() && self.writing.is_none() {
             return Err(Ending::Finished);
         }

@@ -67,7 +67,7 @@ impl Driver {
         let mut state = self.link.lock();
         if let Some(session) = state.session() {
             session.received(now);
-            session.is_reading_into(self.decoder.capacity());
+            session.is_reading_into(self.decoder.held());
         }
         let mut has_room = false;
         // What stands before a fault is handled all the same.

@@ -84,6 +84,15 @@ impl Decoder {
         self.allocated > 0
     }
 
+    /// How much memory it holds for reading: of what was lent only the part of a frame that is in it.
+    pub(crate) fn held(&self) -> usize {
+        if self.is_lent {
+            self.buffer.len()
+        } else {
+            self.buffer.capacity()
+        }
+    }
+
     /// Lends it memory for reading while it has none, as long as it needs that.
     pub(crate) fn lend(&mut self, buffer: BytesMut) {
         self.allocated = buffer.capacity();
