@@ -101,8 +101,10 @@ impl Decoder {
     }
 
     /// Its memory for reading, to lend that to others. A small part of a frame does not hold it back: who says little
-    /// must not keep much. `None` where a large part is in it, a payload still shares it, or it is larger than `max_len`.
+    /// must not keep much. `None` where a large part is in it, a payload still shares it, or it is larger than `max_len`: then
+    /// it is this decoder's own from here on.
     pub(crate) fn give_back(&mut self, max_len: usize) -> Option<BytesMut> {
+        self.is_lent = false;
         if !self.has_buffer() || self.allocated > max_len {
             return None;
         }
@@ -118,7 +120,6 @@ impl Decoder {
             return None;
         }
         self.offered = 0;
-        self.is_lent = false;
         let own = BytesMut::from(&*self.buffer);
         let mut lent = std::mem::replace(&mut self.buffer, own);
         lent.clear();

@@ -234,7 +234,9 @@ fn a_lent_buffer_goes_back_whole_when_its_frames_are_gone() {
     lent_with(&mut decoder, &frame_of(100).repeat(3));
     let frames: Vec<_> = std::iter::from_fn(|| decoder.decode().unwrap()).collect();
     assert_eq!(frames.len(), 3);
+    assert_eq!(decoder.held(), 0, "it is the lender's");
     assert!(decoder.give_back(64 * KIB).is_none(), "payloads share it");
+    assert!(decoder.held() > 0, "so that it stays, and is its own");
     drop(frames);
     assert!(decoder.give_back(64 * KIB - 1).is_none(), "it is too large");
     let buffer = decoder.give_back(64 * KIB).unwrap();
