@@ -186,7 +186,7 @@ async fn exchange<Out: Envelope, In: Envelope>(
 ) -> Result<Streaming<In>, CallError> {
     let link = linked.link();
     let send = |answers: &Answers| {
-        let sending = Arc::clone(link).send_requests(Arc::clone(&answers.inflow), requests);
+        let sending = Arc::clone(link).send_requests(Arc::clone(answers.intake.inflow()), requests);
         Some(Box::pin(sending) as Sending)
     };
     if let Some(origin) = linked.around() {

@@ -112,8 +112,8 @@ impl<T> Stream for EmptyStream<T> {
 
 /// Messages that come in one after the other: the answers to a call, or the requests of one.
 ///
-/// The other side sends ahead by 16 messages, up to 512 while they are taken as fast as they come, and by 256 KiB at most. Dropping the stream
-/// before its end tells the other side that no more is wanted. An error is the last item.
+/// The other side sends ahead by 16 messages, up to 4,096 while they are taken as fast as they come, and by 256 KiB at
+/// most. Dropping the stream before its end tells the other side that no more is wanted. An error is the last item.
 ///
 /// # Protocol
 ///
@@ -266,30 +266,23 @@ impl<T> Streaming<T> {
                 return Poll::Ready(next);
             }
         };
-        let (link, inflow, timeout) = match inflow {
+        let (intake, link, timeout) = match inflow {
             Inflow::Answers { answers, sending } => {
-                let failed = match sending
-                    .as_mut()
-                    .map(|sending| sending.as_mut().poll(context))
-                {
-                    Some(Poll::Ready(sent)) => {
-                        *sending = None;
-                        // The answers say why nothing more can be sent.
-                        sent.err().filter(|error| {
-                            !matches!(error, SendError::Disconnected | SendError::Closed)
-                        })
-                    }
-                    Some(Poll::Pending) | None => None,
-                };
-                if let Some(error) = failed {
+                if let Some(error) = poll_sending(sending, context) {
                     self.is_over = true;
                     return Poll::Ready(Some(Err(CallError::NotSent(error))));
                 }
-                (&answers.link, &answers.inflow, answers.timeout)
+                (&mut answers.intake, &answers.link, answers.timeout)
             }
-            Inflow::Requests(requests) => (&requests.link, &requests.inflow, Duration::ZERO),
+            // A call's requests have no time limit of their own.
+            Inflow::Requests(requests) => (&mut requests.intake, &requests.link, Duration::ZERO),
         };
-        let taken = std::task::ready!(link.poll_taken(inflow, timeout, context));
+        if let Some(item) = intake.pop(link) {
+            let next = read(item);
+            self.is_over = next.is_err();
+            return Poll::Ready(Some(next));
+        }
+        let taken = std::task::ready!(intake.poll_next(link, timeout, context));
         let next = match taken {
             Taken::Item(item) => Some(read(item)),
             Taken::End => None,
@@ -298,6 +291,19 @@ impl<T> Streaming<T> {
         self.is_over = !matches!(next, Some(Ok(_)));
         Poll::Ready(next)
     }
+}
+
+/// Goes on with sending the requests of a call. Returns why that has failed, if it has.
+#[inline]
+fn poll_sending(sending: &mut Option<Sending>, context: &mut Context<'_>) -> Option<SendError> {
+    let sent = match sending.as_mut()?.as_mut().poll(context) {
+        Poll::Ready(sent) => sent,
+        Poll::Pending => return None,
+    };
+    *sending = None;
+    // The answers say why nothing more can be sent.
+    let is_told = |error: &SendError| matches!(error, SendError::Disconnected | SendError::Closed);
+    sent.err().filter(|error| !is_told(error))
 }
 
 impl<T> Stream for Streaming<T> {

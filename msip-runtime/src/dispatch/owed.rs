@@ -1,14 +1,18 @@
 //! The answer that a call is owed, whatever becomes of its handler.
 
-use std::{future::poll_fn, sync::Arc};
+use std::{
+    future::poll_fn,
+    sync::Arc,
+    task::{Context, Poll},
+};
 
 use tokio::time::Instant;
 
-use super::panics::{caught, panicked};
+use super::panics::{panicked, poll_next_caught};
 use crate::{
     Answered, Code, Envelope, ItemStream, SendError, Status,
     body::Encoding,
-    link::{CallToAnswer, Link},
+    link::{CallToAnswer, Course, Link},
     metadata::now_us,
     session::Reply,
 };
@@ -108,21 +112,35 @@ impl Owed {
         answers: ItemStream<E>,
         variant: u16,
     ) -> Result<(), Status> {
-        self.link.begin_answers(self.call);
         let mut answers = answers;
-        loop {
-            let next = poll_fn(|task| answers.as_mut().poll_next(task));
-            match caught(next).await {
-                Ok(Some(Ok(answer))) => match self.link.send_answer(self.call, &answer).await {
-                    Ok(()) => {}
-                    Err(error @ SendError::TooLarge { .. }) => return Err(error.into()),
-                    // The caller is gone, or has lost interest.
-                    Err(_) => return Err(Status::new(Code::Cancelled, "the call has ended")),
-                },
-                Ok(Some(Err(status))) => return Err(status),
-                Ok(None) => return Ok(()),
-                Err(panic) => return Err(panicked(variant, &panic)),
+        let ended = || Status::new(Code::Cancelled, "the call has ended");
+        let feed = self.link.feed(Course::Answers(self.call));
+        let mut feed = feed.ok_or_else(ended)?;
+        let mut end = Ok(());
+        let next = |task: &mut Context<'_>| {
+            // What fails is the last, and what came before it goes out first.
+            let next = std::task::ready!(poll_next_caught(answers.as_mut(), task));
+            Poll::Ready(match next {
+                Ok(Some(Ok(answer))) => Some(answer),
+                Ok(Some(Err(status))) => {
+                    end = Err(status);
+                    None
+                }
+                Ok(None) => None,
+                Err(panic) => {
+                    end = Err(panicked(variant, &panic));
+                    None
+                }
+            })
+        };
+        let mut next = next;
+        match poll_fn(|task| feed.poll(task, &mut next)).await {
+            Ok(()) => end,
+            Err(error @ (SendError::TooLarge { .. } | SendError::Unwritable(_))) => {
+                Err(error.into())
             }
+            // The caller is gone, or has lost interest.
+            Err(_) => Err(ended()),
         }
     }
 

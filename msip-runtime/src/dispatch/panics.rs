@@ -8,6 +8,8 @@ use std::{
     task::{Context, Poll},
 };
 
+use futures_core::Stream;
+
 use crate::Status;
 
 /// Runs a handler, and turns its panic into an error with the panic's text.
@@ -21,6 +23,14 @@ pub(super) fn poll_caught<F: Future>(
     task: &mut Context<'_>,
 ) -> Poll<Result<F::Output, String>> {
     catching(|| handler.poll(task))
+}
+
+/// Polls the answers of a handler, as they come.
+pub(super) fn poll_next_caught<S: Stream + ?Sized>(
+    answers: Pin<&mut S>,
+    task: &mut Context<'_>,
+) -> Poll<Result<Option<S::Item>, String>> {
+    catching(|| answers.poll_next(task))
 }
 
 /// Polls the handler of a one-way message, whose answer is of no interest.

@@ -30,7 +30,7 @@ use slow_read::SlowRead;
 
 use crate::{
     dispatch::{Inbox, Received},
-    link::{Link, Watch},
+    link::{Arrivals, Link, Watch},
     session::{Fault, Outcome, Transmit},
     transport::Stream,
     wire::{Decoder, ErrorText, MsgId},
@@ -102,6 +102,8 @@ pub(crate) struct Driver {
     blame: Option<ErrorText>,
     /// What has been read for the handlers, on its way to the inbox.
     received: Received,
+    /// The same, for those who take the items of a stream.
+    arrivals: Arrivals,
     wakers: Vec<Waker>,
 }
 
@@ -133,6 +135,7 @@ impl Driver {
             goodbye: None,
             blame: None,
             received: Received::default(),
+            arrivals: Arrivals::default(),
             wakers: Vec::new(),
         }
     }
@@ -285,6 +288,7 @@ impl Driver {
             self.release_at = None;
             self.decoder.release();
             self.received = Received::default();
+            self.arrivals = Arrivals::default();
             self.inbox.release();
             self.wakers = Vec::new();
         }

@@ -9,7 +9,7 @@ use super::{Driver, Ending, lending};
 use crate::{
     budget::FLOOR,
     session::{Event, Fault, FaultKind, ReplyTo},
-    wire::{DecodeError, HeaderError, MsgId},
+    wire::{DecodeError, Flags, HeaderError, MsgId},
 };
 
 /// A frame that was begun must be complete within this, and a second more for each 16 KiB of it.
@@ -81,17 +81,30 @@ impl Driver {
             let Some(session) = state.session() else {
                 continue;
             };
-            let frame = match session.handle_plain(frame) {
-                Ok(plain) => {
-                    self.received.push_plain(plain);
-                    continue;
+            let frame = if frame.header.flags.contains(Flags::MORE) {
+                match session.handle_item(frame) {
+                    Ok((inlet, item)) => {
+                        let reader = state.arrived(&mut self.arrivals, inlet, item);
+                        self.wakers.extend(reader);
+                        continue;
+                    }
+                    Err(frame) => frame,
                 }
-                Err(frame) => frame,
+            } else {
+                match session.handle_plain(frame) {
+                    Ok(plain) => {
+                        self.received.push_plain(plain);
+                        continue;
+                    }
+                    Err(frame) => frame,
+                }
             };
             let event = match session.handle_frame(frame, now) {
                 Ok(event) => event,
                 Err(fault) => break Err(fault),
             };
+            // It may be about the exchange whose items have come before it.
+            self.wakers.extend(state.hand_over(&mut self.arrivals));
             match event {
                 Some(Event::Incoming(incoming)) => {
                     if let (true, ReplyTo::Call(slot)) = (incoming.is_stream, incoming.reply) {
@@ -129,6 +142,7 @@ impl Driver {
                 Some(Event::Hello(_) | Event::Welcome(_) | Event::Refused(_)) | None => {}
             }
         };
+        self.wakers.extend(state.hand_over(&mut self.arrivals));
         if has_room && state.is_awaited() {
             self.wakers.extend(state.room());
         }

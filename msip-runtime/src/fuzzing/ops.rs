@@ -137,7 +137,11 @@ impl Driven {
             8 => self.answer(choices),
             9 => {
                 if let Some((end, len)) = self.items.pop() {
-                    self.session.taken(end, len);
+                    let taken = Credit {
+                        items: 1,
+                        bytes: len,
+                    };
+                    let _ = self.session.taken(end, taken);
                 }
             }
             10 => {
@@ -213,7 +217,7 @@ impl Driven {
             // A driver reads no more now.
             return true;
         }
-        match self.session.handle_frame(frame(header, &payload), self.now) {
+        match self.session.handle_any(frame(header, &payload), self.now) {
             Ok(None) => {}
             Ok(Some(event)) => self.take(event),
             Err(fault) => {

@@ -6,18 +6,23 @@ use std::{
     task::{Context, Poll, Waker},
 };
 
-use crate::session::{End, Item, Outcome};
+use super::State;
+use crate::session::{End, Inlet, Item, Outcome};
 
-/// What has come of a stream. Its window bounds it: 512 items and 256 KiB, plus one item.
+/// Room for so many items is kept while nothing comes.
+const KEPT_ITEMS: usize = 64;
+
+/// What has come of a stream. Its window bounds it, together with what its reader has taken out at once: 4,096 items
+/// and 256 KiB, plus one item.
 ///
 /// Where both are locked, the link's state is locked first.
 #[derive(Debug, Default)]
 pub(crate) struct Inflow {
-    state: Mutex<State>,
+    state: Mutex<InflowState>,
 }
 
 #[derive(Debug, Default)]
-struct State {
+struct InflowState {
     items: VecDeque<Item>,
     /// How the exchange ended; nothing more comes.
     outcome: Option<Outcome>,
@@ -26,23 +31,21 @@ struct State {
     reader: Option<Waker>,
 }
 
-/// The next of a stream.
-#[derive(Debug)]
-pub(super) enum Next {
-    /// An item, and the exchange to which its credit is to be returned, where that is open still.
-    Item(Item, Option<End>),
-    /// The end.
-    Outcome(Outcome),
-}
-
 impl Inflow {
-    fn lock(&self) -> MutexGuard<'_, State> {
+    fn lock(&self) -> MutexGuard<'_, InflowState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The exchange is open.
     pub(super) fn open(&self, end: End) {
         self.lock().end = Some(end);
+    }
+
+    /// Items have come. Leaves `items` empty. Returns whom to wake.
+    pub(super) fn extend(&self, items: &mut VecDeque<Item>) -> Option<Waker> {
+        let mut state = self.lock();
+        state.items.append(items);
+        state.reader.take()
     }
 
     /// An item has come. Returns whom to wake.
@@ -70,22 +73,158 @@ impl Inflow {
         self.lock().end
     }
 
-    pub(super) fn poll_next(&self, context: &mut Context<'_>) -> Poll<Next> {
+    /// Takes out all items that are there, into `items`, which is empty; or else the end.
+    pub(super) fn poll_next(
+        &self,
+        items: &mut VecDeque<Item>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Outcome>> {
         let mut state = self.lock();
-        if let Some(item) = state.items.pop_front() {
-            return Poll::Ready(Next::Item(item, state.end));
+        if !state.items.is_empty() {
+            std::mem::swap(&mut state.items, items);
+            return Poll::Ready(None);
         }
         if let Some(outcome) = state.outcome.take() {
             if matches!(&outcome, Outcome::Answer { body, .. } if !body.is_empty()) {
                 // A last item came with the end, which follows.
                 state.outcome = Some(Outcome::NOTHING);
             }
-            return Poll::Ready(Next::Outcome(outcome));
+            return Poll::Ready(Some(outcome));
         }
         match &mut state.reader {
             Some(known) => known.clone_from(context.waker()),
             unknown => *unknown = Some(context.waker().clone()),
         }
+        state.items.shrink_to(KEPT_ITEMS);
+        items.shrink_to(KEPT_ITEMS);
         Poll::Pending
+    }
+}
+
+/// Items of one stream that were read together, on their way to where they are taken.
+#[derive(Debug, Default)]
+pub(crate) struct Arrivals {
+    inlet: Option<Inlet>,
+    items: VecDeque<Item>,
+}
+
+impl State {
+    /// An item has come, which is handed over with those that follow it: by [`hand_over`](Self::hand_over), at the latest
+    /// before the lock is given back, and before anything else is said of its exchange. Returns whom to wake.
+    #[inline]
+    pub(crate) fn arrived(
+        &mut self,
+        arrivals: &mut Arrivals,
+        inlet: Inlet,
+        item: Item,
+    ) -> Option<Waker> {
+        let reader = if arrivals.inlet == Some(inlet) {
+            None
+        } else {
+            self.hand_over(arrivals)
+        };
+        arrivals.inlet = Some(inlet);
+        arrivals.items.push_back(item);
+        reader
+    }
+
+    /// Hands over what has arrived. Returns whom to wake.
+    #[inline]
+    pub(crate) fn hand_over(&mut self, arrivals: &mut Arrivals) -> Option<Waker> {
+        if arrivals.items.is_empty() {
+            return None;
+        }
+        self.hand_over_items(arrivals)
+    }
+
+    fn hand_over_items(&mut self, arrivals: &mut Arrivals) -> Option<Waker> {
+        let inflow = match arrivals.inlet.take()? {
+            Inlet::Answers(token) => self.inflow_of(token),
+            Inlet::Requests(slot) => self.requests.get(&slot),
+        };
+        match inflow {
+            Some(inflow) => inflow.extend(&mut arrivals.items),
+            None => {
+                arrivals.items.clear();
+                None
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use bytes::Bytes;
+
+    use super::*;
+
+    /// Counts how often it was woken.
+    #[derive(Debug, Default)]
+    struct Woken(AtomicUsize);
+
+    impl std::task::Wake for Woken {
+        fn wake(self: std::sync::Arc<Self>) {
+            self.0.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    fn items(variants: std::ops::Range<u16>) -> VecDeque<Item> {
+        let item = |variant| Item {
+            variant,
+            body: Bytes::from_static(b"body"),
+            compressed: false,
+            payload_len: 4,
+            metadata: None,
+        };
+        variants.map(item).collect()
+    }
+
+    fn variants(items: &VecDeque<Item>) -> Vec<u16> {
+        items.iter().map(|item| item.variant).collect()
+    }
+
+    #[test]
+    fn all_that_is_there_is_taken_at_once_and_the_reader_woken_once() {
+        let woken = std::sync::Arc::new(Woken::default());
+        let waker = Waker::from(std::sync::Arc::clone(&woken));
+        let mut context = Context::from_waker(&waker);
+        let inflow = Inflow::default();
+        let mut taken = VecDeque::new();
+        assert!(inflow.poll_next(&mut taken, &mut context).is_pending());
+        for first in [0, 100] {
+            let reader = inflow.extend(&mut items(first..first + 100));
+            reader.into_iter().for_each(Waker::wake);
+        }
+        assert_eq!(woken.0.load(Ordering::Relaxed), 1);
+        assert!(matches!(
+            inflow.poll_next(&mut taken, &mut context),
+            Poll::Ready(None)
+        ));
+        assert_eq!(variants(&taken), (0..200).collect::<Vec<u16>>());
+        taken.clear();
+        assert!(inflow.poll_next(&mut taken, &mut context).is_pending());
+        assert!(taken.capacity() <= KEPT_ITEMS, "while nothing comes");
+    }
+
+    #[test]
+    fn what_has_come_before_the_end_is_taken_before_it() {
+        let mut context = Context::from_waker(Waker::noop());
+        let inflow = Inflow::default();
+        inflow.extend(&mut items(0..3));
+        inflow.close(Outcome::Lost { sent: true });
+        assert!(inflow.push(items(3..4).remove(0).unwrap()).is_none());
+        let mut taken = VecDeque::new();
+        assert!(matches!(
+            inflow.poll_next(&mut taken, &mut context),
+            Poll::Ready(None)
+        ));
+        assert_eq!(variants(&taken), [0, 1, 2, 3]);
+        taken.clear();
+        assert!(matches!(
+            inflow.poll_next(&mut taken, &mut context),
+            Poll::Ready(Some(Outcome::Lost { sent: true }))
+        ));
     }
 }

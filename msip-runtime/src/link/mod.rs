@@ -8,7 +8,9 @@ mod beside;
 mod cancellation;
 mod detached;
 mod exchange;
+mod feed;
 mod inflow;
+mod intake;
 mod settled;
 mod stream;
 mod wait_queue;
@@ -17,9 +19,11 @@ pub(crate) use batch::BatchTerms;
 pub use cancellation::Cancellation;
 pub(crate) use detached::Watch;
 pub(crate) use exchange::PROTOCOL_TIMEOUT;
-pub(crate) use inflow::Inflow;
+pub(crate) use feed::Course;
+pub(crate) use inflow::{Arrivals, Inflow};
+pub(crate) use intake::Taken;
 pub(crate) use settled::Settled;
-pub(crate) use stream::{Answers, Opening, Requests, Sending, Taken, read, upload};
+pub(crate) use stream::{Answers, Opening, Requests, Sending, read, upload};
 
 use std::{
     collections::HashMap,
@@ -388,8 +392,13 @@ impl State {
 
     /// An item of a response stream has come. Returns whom to wake.
     pub(crate) fn push_item(&mut self, token: Token, item: Item) -> Option<Waker> {
+        self.inflow_of(token)?.push(item)
+    }
+
+    /// Where the answers to a call come in, while they do.
+    fn inflow_of(&self, token: Token) -> Option<&Arc<Inflow>> {
         match self.waiters.get(token)? {
-            Waiter::Streaming { inflow, .. } => inflow.push(item),
+            Waiter::Streaming { inflow, .. } => Some(inflow),
             _ => None,
         }
     }

@@ -12,24 +12,33 @@ use futures_core::Stream;
 use tokio::time::timeout_at;
 
 use super::{
-    CallToAnswer, Link, State, Waiter,
-    exchange::{Deadline, Outgoing, PROTOCOL_TIMEOUT, Queue, failure, take_metadata, whole_ms},
-    inflow::{Inflow, Next},
+    Link, State, Waiter,
+    exchange::{Deadline, Outgoing, PROTOCOL_TIMEOUT, Queue, take_metadata, whole_ms},
+    feed::Course,
+    inflow::Inflow,
+    intake::{Intake, Taken},
 };
 use crate::{
     CallError, CallOptions, Envelope, SendError,
     body::Encoding,
-    session::{Blocked, End, Item, Outcome, ServedSlot, Token},
+    session::{End, Item, ServedSlot, Token},
 };
 
 /// Where the answers to a call come in.
 #[derive(Debug)]
 pub(crate) struct Answers {
     pub(crate) link: Arc<Link>,
-    pub(crate) inflow: Arc<Inflow>,
+    pub(crate) intake: Intake,
     token: Token,
     pub(crate) timeout: Duration,
     pub(crate) encoding: Encoding,
+}
+
+impl Answers {
+    /// What comes next.
+    pub(crate) fn poll_taken(&mut self, context: &mut Context<'_>) -> Poll<Taken> {
+        self.intake.poll_next(&self.link, self.timeout, context)
+    }
 }
 
 impl Drop for Answers {
@@ -43,19 +52,8 @@ impl Drop for Answers {
 #[derive(Debug)]
 pub(crate) struct Requests {
     pub(crate) link: Arc<Link>,
-    pub(crate) inflow: Arc<Inflow>,
+    pub(crate) intake: Intake,
     pub(crate) encoding: Encoding,
-}
-
-/// What a stream yields next.
-#[derive(Debug)]
-pub(crate) enum Taken {
-    /// An item, not yet decoded.
-    Item(Item),
-    /// Nothing more: it is complete.
-    End,
-    /// Nothing more: it broke off.
-    Failed(CallError),
 }
 
 impl Link {
@@ -101,7 +99,7 @@ impl Link {
         let encoding = self.encoding();
         Ok(Answers {
             link: Arc::clone(self),
-            inflow,
+            intake: Intake::new(inflow),
             token,
             timeout,
             encoding,
@@ -115,91 +113,15 @@ impl Link {
         requests: impl Stream<Item = E> + Send,
     ) -> Result<(), SendError> {
         let mut requests = pin!(requests);
-        while let Some(request) = poll_fn(|task| requests.as_mut().poll_next(task)).await {
-            self.send_item(&request, || inflow.end()).await?;
-        }
+        let course = Course::Requests(Arc::clone(&inflow));
+        let mut feed = self.feed(course).ok_or(SendError::Disconnected)?;
+        poll_fn(|task| feed.poll(task, |task| requests.as_mut().poll_next(task))).await?;
         self.with_session(|session| {
             if let Some(End::Caller(slot)) = inflow.end() {
                 session.end_requests(slot);
             }
         });
         Ok(())
-    }
-
-    /// Sends an item of the answer to a call.
-    pub(crate) async fn send_answer<E: Envelope>(
-        &self,
-        call: CallToAnswer,
-        answer: &E,
-    ) -> Result<(), SendError> {
-        self.send_item(answer, || {
-            (self.generation() == call.generation).then_some(End::Callee(call.slot))
-        })
-        .await
-    }
-
-    /// A handler begins to answer with a stream.
-    pub(crate) fn begin_answers(&self, call: CallToAnswer) {
-        if self.generation() == call.generation {
-            self.with_session(|session| session.begin_answers(call.slot));
-        }
-    }
-
-    /// Sends an item once its stream has credit and the queue has room.
-    async fn send_item<E: Envelope>(
-        &self,
-        item: &E,
-        end: impl Fn() -> Option<End>,
-    ) -> Result<(), SendError> {
-        let Some(variant) = E::VARIANTS.get(item.index()) else {
-            return Err(SendError::Closed);
-        };
-        // The exchange lives no longer than its session, whose encoding this is.
-        let prepared = self
-            .encoding()
-            .prepare(item, variant)
-            .map_err(SendError::Unwritable)?;
-        let len = prepared
-            .as_ref()
-            .map_or_else(|| item.encoded_len(), |prepared| prepared.len);
-        let compressed = prepared
-            .as_ref()
-            .is_some_and(|prepared| prepared.compressed);
-        poll_fn(|task| {
-            let Some(end) = end() else {
-                return Poll::Ready(Err(SendError::Disconnected));
-            };
-            let mut state = self.lock();
-            let Some(session) = state.session.as_mut() else {
-                return Poll::Ready(Err(SendError::Disconnected));
-            };
-            let max = session.peer_max_body();
-            if len > max {
-                return Poll::Ready(Err(SendError::TooLarge { len, max }));
-            }
-            let encode = |buffer: &mut Vec<u8>| match &prepared {
-                Some(prepared) => buffer.extend_from_slice(&prepared.bytes),
-                None => item.encode(buffer),
-            };
-            match session.send_item(end, variant.number, compressed, encode) {
-                Ok(()) => {
-                    let driver = state.driver_to_wake();
-                    drop(state);
-                    if let Some(waker) = driver {
-                        waker.wake();
-                    }
-                    Poll::Ready(Ok(()))
-                }
-                Err(Blocked::NoRoom) => {
-                    state.wait_for_stream_room(task);
-                    Poll::Pending
-                }
-                Err(Blocked::Closing | Blocked::Disconnected | Blocked::Full) => {
-                    Poll::Ready(Err(SendError::Disconnected))
-                }
-            }
-        })
-        .await
     }
 
     /// The call's request is a stream, whose items come in from here on.
@@ -210,50 +132,9 @@ impl Link {
         drop(state);
         Some(Requests {
             link: Arc::clone(self),
-            inflow,
+            intake: Intake::new(inflow),
             encoding,
         })
-    }
-
-    /// The next item of a stream; credit for it goes back to its sender.
-    pub(crate) fn poll_taken(
-        &self,
-        inflow: &Inflow,
-        timeout: Duration,
-        context: &mut Context<'_>,
-    ) -> Poll<Taken> {
-        Poll::Ready(match std::task::ready!(inflow.poll_next(context)) {
-            Next::Item(item, end) => {
-                // What came with the opening frame took no credit.
-                if end.is_some() && item.payload_len > 0 {
-                    // Asked again under the lock: the exchange may have ended meanwhile.
-                    self.with_session(|session| {
-                        if let Some(end) = inflow.end() {
-                            session.taken(end, item.payload_len);
-                        }
-                    });
-                }
-                Taken::Item(item)
-            }
-            Next::Outcome(Outcome::Answer {
-                variant,
-                body,
-                compressed,
-                metadata,
-            }) if !body.is_empty() => Taken::Item(Item {
-                variant,
-                body,
-                compressed,
-                metadata,
-                payload_len: 0,
-            }),
-            Next::Outcome(Outcome::Answer { .. }) => Taken::End,
-            Next::Outcome(outcome) => Taken::Failed(failure(outcome, timeout)),
-        })
-    }
-
-    fn generation(&self) -> u64 {
-        self.lock().generation
     }
 
     /// Nobody waits for the answer of this exchange any more.
@@ -289,13 +170,14 @@ pub(crate) async fn upload<Out: Envelope, In: Envelope>(
     requests: impl Stream<Item = Out> + Send + 'static,
     options: &CallOptions,
 ) -> Result<In, CallError> {
-    let answers = link
+    let mut answers = link
         .open_streams::<Out>(Opening::Stream(variant), options)
         .await?;
-    let mut sending = pin!(Arc::clone(link).send_requests(Arc::clone(&answers.inflow), requests));
+    let inflow = Arc::clone(answers.intake.inflow());
+    let mut sending = pin!(Arc::clone(link).send_requests(inflow, requests));
     let mut is_sending = true;
     let item = poll_fn(|task| {
-        if let Poll::Ready(taken) = link.poll_taken(&answers.inflow, answers.timeout, task) {
+        if let Poll::Ready(taken) = answers.poll_taken(task) {
             return Poll::Ready(Ok(taken));
         }
         if is_sending && let Poll::Ready(sent) = sending.as_mut().poll(task) {
@@ -305,7 +187,7 @@ pub(crate) async fn upload<Out: Envelope, In: Envelope>(
                 Ok(()) | Err(SendError::Disconnected | SendError::Closed) => {}
                 Err(error) => return Poll::Ready(Err(CallError::NotSent(error))),
             }
-            if let Poll::Ready(taken) = link.poll_taken(&answers.inflow, answers.timeout, task) {
+            if let Poll::Ready(taken) = answers.poll_taken(task) {
                 return Poll::Ready(Ok(taken));
             }
         }
@@ -342,7 +224,7 @@ pub(crate) fn read<E: Envelope>(encoding: &Encoding, item: Item) -> Result<E, Ca
 pub(crate) type Sending = Pin<Box<dyn Future<Output = Result<(), SendError>> + Send>>;
 
 impl State {
-    fn wait_for_stream_room(&mut self, context: &mut Context<'_>) {
+    pub(super) fn wait_for_stream_room(&mut self, context: &mut Context<'_>) {
         if !self
             .stream_room
             .iter()

@@ -1,14 +1,28 @@
 //! The items of streams: sending them, and granting more of them (docs/protocol.md, "Exchanges" and "Credit").
 
+#[cfg(any(test, fuzzing))]
+use std::time::Duration;
+
+use bytes::Buf as _;
+
 use super::{
     Blocked::{self, Closing, NoRoom},
-    Phase, ServedSlot, Session, Slot,
+    Item, ItemBatch, Phase, ServedSlot, Session, Slot, Token,
     sabotage::Sabotage,
     seal,
     send::{priority, urgency},
     streams::Streams,
+    to_usize,
 };
-use crate::wire::{Flags, FrameType, Header, MsgId, RawKind, Side, begin_frame, write_credit};
+#[cfg(any(test, fuzzing))]
+use super::{Event, Fault};
+use crate::wire::{
+    Credit, Flags, Frame, FrameType, HEADER_LEN, Header, MsgId, RawKind, Side, begin_frame,
+    write_credit,
+};
+
+/// The topic of a request: its length, and nothing.
+const NO_TOPIC: [u8; 2] = [0, 0];
 
 /// Which of an exchange's two streams is meant: by the end that this session has of it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -19,6 +33,82 @@ pub(crate) enum End {
     Callee(ServedSlot),
 }
 
+/// Where items come in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Inlet {
+    /// The answers to a call that was opened here.
+    Answers(Token),
+    /// The requests of a call that is served here.
+    Requests(ServedSlot),
+}
+
+/// How the frames of a stream's items begin.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct ItemHead {
+    id: MsgId,
+    frame_type: FrameType,
+    flags: Flags,
+}
+
+impl ItemHead {
+    fn new(end: End, side: Side, id: MsgId, urgent: bool) -> Self {
+        let (frame_type, flags) = match end {
+            End::Callee(_) => (FrameType::Ack, Flags::NONE),
+            End::Caller(_) => (FrameType::opening(side), Flags::ITEM),
+        };
+        Self {
+            id,
+            frame_type,
+            flags: flags.union(urgency(urgent)),
+        }
+    }
+
+    /// Writes a frame, whose body is `body_len` bytes long unless its encoder errs. Returns the length of its payload.
+    #[inline]
+    pub(super) fn write(
+        &self,
+        buffer: &mut Vec<u8>,
+        flags: Flags,
+        variant: u16,
+        body_len: usize,
+        encode: impl FnOnce(&mut Vec<u8>),
+    ) -> usize {
+        let has_topic = self.frame_type != FrameType::Ack;
+        let payload_len = body_len + if has_topic { NO_TOPIC.len() } else { 0 };
+        let header = Header {
+            flags: self.flags.union(flags),
+            frame_type: self.frame_type,
+            kind: RawKind::STATE,
+            variant,
+            // What no header can announce is refused long before.
+            payload_len: u32::try_from(payload_len).unwrap_or(u32::MAX),
+            msg_id: self.id,
+        };
+        buffer.reserve(HEADER_LEN + payload_len);
+        let mark = begin_frame(buffer, &header);
+        let start = buffer.len();
+        if has_topic {
+            buffer.extend_from_slice(&NO_TOPIC);
+        }
+        encode(buffer);
+        let written = buffer.len() - start;
+        if written != payload_len {
+            // A message that somebody encodes by hand is not as long as it says.
+            seal(buffer, mark);
+        }
+        written
+    }
+}
+
+/// The flags of an item, after which more may follow.
+pub(super) fn item_flags(compressed: bool) -> Flags {
+    if compressed {
+        Flags::MORE.union(Flags::COMPRESSED)
+    } else {
+        Flags::MORE
+    }
+}
+
 impl Session {
     /// Sends an item of this end's stream. [`Blocked::Closing`] where the exchange has ended.
     pub(crate) fn send_item(
@@ -26,6 +116,7 @@ impl Session {
         end: End,
         variant: u16,
         compressed: bool,
+        body_len: usize,
         encode: impl FnOnce(&mut Vec<u8>),
     ) -> Result<(), Blocked> {
         if self.phase != Phase::Open {
@@ -37,16 +128,132 @@ impl Session {
         if !(has_credit || Sabotage::SpendWithoutCredit.is_on()) || is_full {
             return Err(NoRoom);
         }
-        let flags = if compressed {
-            Flags::MORE.union(Flags::COMPRESSED)
-        } else {
-            Flags::MORE
-        };
-        let len = self.push_item(end, id, urgent, flags, variant, encode);
+        let head = ItemHead::new(end, self.config.side, id, urgent);
+        let mut len = 0;
+        self.outgoing.push(priority(urgent), |buffer| {
+            len = head.write(buffer, item_flags(compressed), variant, body_len, encode);
+        });
         if let Some((_, _, streams)) = self.streams(end) {
-            streams.spend(len);
+            streams.spend(1, len);
         }
         Ok(())
+    }
+
+    /// How the items of this end's stream begin; `None` where the exchange has ended.
+    pub(crate) fn item_head(&mut self, end: End) -> Option<ItemHead> {
+        let side = self.config.side;
+        let (id, urgent, _) = self.streams(end)?;
+        Some(ItemHead::new(end, side, id, urgent))
+    }
+
+    /// How much this end's stream may send now: so many items, and the last of them may exceed the bytes.
+    pub(crate) fn item_room(&mut self, end: End) -> Credit {
+        let queue = if self.is_queue_full() {
+            0
+        } else {
+            self.room.saturating_sub(self.outgoing.cost())
+        };
+        let queue = u32::try_from(queue).unwrap_or(u32::MAX);
+        let left = self.streams(end).map(|(_, _, streams)| streams.left());
+        left.map_or(Credit { items: 0, bytes: 0 }, |left| Credit {
+            items: left.items,
+            bytes: left.bytes.min(queue),
+        })
+    }
+
+    /// Sends all items of the batch, or none of them. [`Blocked::Closing`] where the exchange has ended.
+    pub(crate) fn send_items(&mut self, end: End, batch: &mut ItemBatch) -> Result<(), Blocked> {
+        if self.phase != Phase::Open {
+            return Err(Closing);
+        }
+        let is_full = self.is_queue_full();
+        let (_, urgent, streams) = self.streams(end).ok_or(Closing)?;
+        let (items, bytes) = (batch.item_count(), batch.payload_len());
+        let has_credit = streams
+            .lasts(items, batch.payload_len_before_last())
+            .ok_or(Closing)?;
+        if !(has_credit || Sabotage::SpendWithoutCredit.is_on()) || is_full {
+            return Err(NoRoom);
+        }
+        streams.spend(items, bytes);
+        self.outgoing.append(priority(urgent), items, |buffer| {
+            buffer.extend_from_slice(batch.bytes());
+        });
+        batch.clear();
+        Ok(())
+    }
+
+    /// Takes one frame if it is an item of a stream, after which more may follow, and nothing can be said against it: the
+    /// short way for what there is most of. Any other frame comes back, and is one for
+    /// [`handle_frame`](Self::handle_frame).
+    #[inline]
+    pub(crate) fn handle_item(&mut self, frame: Frame) -> Result<(Inlet, Item), Frame> {
+        const ANSWER: Flags = Flags::MORE;
+        const REQUEST: Flags = Flags::MORE.union(Flags::ITEM);
+        let Header {
+            flags,
+            frame_type,
+            kind,
+            variant,
+            payload_len,
+            msg_id: id,
+        } = frame.header;
+        let essence = flags.without(Flags::URGENT).without(Flags::COMPRESSED);
+        let is_answer = frame_type == FrameType::Ack && essence == ANSWER;
+        let is_request =
+            frame_type == FrameType::opening(self.config.side.reverse()) && essence == REQUEST;
+        if !(is_answer || is_request) || self.phase != Phase::Open {
+            return Err(frame);
+        }
+        let compressed = flags.contains(Flags::COMPRESSED);
+        let topic_len = if is_answer { 0 } else { NO_TOPIC.len() };
+        let is_readable = (is_answer || frame.payload.first_chunk() == Some(&NO_TOPIC))
+            && frame.payload.len() > topic_len
+            && frame.payload.len() - topic_len <= to_usize(self.config.limits.max_body)
+            && (!compressed || self.takes_compressed)
+            && (is_answer || kind.known().is_ok());
+        if !is_readable || Sabotage::LoseLastOfCredit.is_on() {
+            return Err(frame);
+        }
+        let inlet = if is_answer {
+            match self.opened.item(id, payload_len) {
+                Some((token, true)) => Inlet::Answers(token),
+                _ => return Err(frame),
+            }
+        } else {
+            match self.served.item(id, payload_len) {
+                Some((slot, true)) => Inlet::Requests(slot),
+                _ => return Err(frame),
+            }
+        };
+        let mut body = frame.payload;
+        body.advance(topic_len);
+        let item = Item {
+            variant,
+            body,
+            compressed,
+            payload_len,
+            metadata: None,
+        };
+        Ok((inlet, item))
+    }
+
+    /// Takes one frame as a driver does: on the short way, where it is an item.
+    #[cfg(any(test, fuzzing))]
+    pub(crate) fn handle_any(
+        &mut self,
+        frame: Frame,
+        now: Duration,
+    ) -> Result<Option<Event>, Fault> {
+        match self.handle_item(frame) {
+            Ok((Inlet::Answers(token), item)) => Ok(Some(Event::Item { token, item })),
+            Ok((Inlet::Requests(slot), item)) => Ok(Some(Event::RequestItem {
+                slot,
+                item: Some(item),
+                is_last: false,
+            })),
+            Err(frame) => self.handle_frame(frame, now),
+        }
     }
 
     /// Ends a request stream.
@@ -60,7 +267,10 @@ impl Session {
         }
         streams.end_sending();
         if self.phase == Phase::Open && !Sabotage::ForgetStreamEnd.is_on() {
-            self.push_item(end, id, urgent, Flags::NONE, 0, |_| ());
+            let head = ItemHead::new(end, self.config.side, id, urgent);
+            self.outgoing.push(priority(urgent), |buffer| {
+                head.write(buffer, Flags::NONE, 0, 0, |_| ());
+            });
         }
     }
 
@@ -69,19 +279,17 @@ impl Session {
         self.served.begin_streams(slot, true, false);
     }
 
-    /// An item of the other end's stream has been taken: the other end may send another.
-    pub(crate) fn taken(&mut self, end: End, payload_len: u32) {
+    /// Items of the other end's stream have been taken: the other end may send more. Returns how much is to be taken before
+    /// this is worth being told again; `None` where it never is, since the stream is over.
+    pub(crate) fn taken(&mut self, end: End, taken: Credit) -> Option<Credit> {
         match end {
-            End::Caller(slot) => self.opened.item_taken(slot, payload_len),
-            End::Callee(slot) => self.served.item_taken(slot, payload_len),
+            End::Caller(slot) => self.opened.item_taken(slot, taken.bytes),
+            End::Callee(slot) => self.served.item_taken(slot, taken.bytes),
         }
-        let granted = self
-            .streams(end)
-            .and_then(|(id, urgent, streams)| Some((id, urgent, streams.consume(payload_len)?)));
-        let Some((id, urgent, credit)) = granted else {
-            return;
-        };
-        if self.phase == Phase::Open {
+        let (id, urgent, streams) = self.streams(end)?;
+        let granted = streams.consume(taken);
+        let due = streams.due();
+        if let Some(credit) = granted.filter(|_| self.phase == Phase::Open) {
             self.outgoing.push_owed(priority(urgent), |buffer| {
                 write_credit(buffer, urgency(urgent), id, credit);
                 if Sabotage::GrantStreamTwice.is_on() {
@@ -89,6 +297,7 @@ impl Session {
                 }
             });
         }
+        due
     }
 
     fn streams(&mut self, end: End) -> Option<(MsgId, bool, &mut Streams)> {
@@ -96,43 +305,5 @@ impl Session {
             End::Caller(slot) => self.opened.streams(slot),
             End::Callee(slot) => self.served.streams(slot),
         }
-    }
-
-    /// Writes the frame, and returns the length of its payload.
-    fn push_item(
-        &mut self,
-        end: End,
-        id: MsgId,
-        urgent: bool,
-        flags: Flags,
-        variant: u16,
-        encode: impl FnOnce(&mut Vec<u8>),
-    ) -> usize {
-        let (frame_type, flags) = match (end, self.config.side) {
-            (End::Callee(_), _) => (FrameType::Ack, flags),
-            (End::Caller(_), Side::Connecting) => (FrameType::Publish, flags.union(Flags::ITEM)),
-            (End::Caller(_), Side::Accepting) => (FrameType::Event, flags.union(Flags::ITEM)),
-        };
-        let header = Header {
-            flags: flags.union(urgency(urgent)),
-            frame_type,
-            kind: RawKind::STATE,
-            variant,
-            payload_len: 0,
-            msg_id: id,
-        };
-        let mut payload_len = 0;
-        self.outgoing.push(priority(urgent), |buffer| {
-            let mark = begin_frame(buffer, &header);
-            let start = buffer.len();
-            if matches!(end, End::Caller(_)) {
-                // The topic of an item is empty.
-                buffer.extend_from_slice(&[0, 0]);
-            }
-            encode(buffer);
-            payload_len = buffer.len() - start;
-            seal(buffer, mark);
-        });
-        payload_len
     }
 }

@@ -9,6 +9,7 @@ mod backlog;
 mod batch;
 mod event;
 mod fates;
+mod item_batch;
 mod items;
 mod keepalive;
 mod memory;
@@ -29,6 +30,7 @@ pub(crate) mod simulation;
 #[cfg(all(fuzzing, not(test)))]
 pub(crate) mod simulation;
 mod streams;
+mod taking;
 #[cfg(test)]
 mod tests;
 mod window;
@@ -37,7 +39,8 @@ use std::{sync::Arc, time::Duration};
 
 pub(crate) use batch::Batch;
 pub(crate) use event::{Event, Fault, FaultKind, Incoming, Item, Outcome, Plain, ReplyTo};
-pub(crate) use items::End;
+pub(crate) use item_batch::ItemBatch;
+pub(crate) use items::{End, Inlet, ItemHead};
 pub(crate) use opened::{Class, Lost, Slot, Token};
 pub(crate) use outgoing::{Priority, Transmit, first_frame};
 pub(crate) use pressure::may_be_shelved;
@@ -45,6 +48,7 @@ pub(crate) use resume::{Agreed, Suspended, goes_on};
 pub(crate) use send::{Blocked, Opener, Reply, Shape};
 pub(crate) use served::ServedSlot;
 pub(crate) use shelf::StateKey;
+pub(crate) use taking::Taking;
 
 use allowance::Allowance;
 use backlog::Backlog;

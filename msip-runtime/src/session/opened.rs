@@ -301,7 +301,7 @@ impl Opened {
         Some((entry.id, entry.urgent, entry.streams.as_mut()?))
     }
 
-    /// An item of a stream has been taken.
+    /// Items of a stream have been taken, of so many bytes.
     pub(crate) fn item_taken(&mut self, slot: Slot, payload_len: u32) {
         let streams = self
             .entries

@@ -37,6 +37,8 @@ pub(crate) struct Served {
     streaming: HashMap<MsgId, ServedSlot>,
     /// What has come of streams and was not taken, in bytes.
     stream_bytes: usize,
+    /// Where the last item came in.
+    last_item: ServedSlot,
 }
 
 /// Why a call is not taken on.
@@ -64,6 +66,7 @@ impl Served {
             excused: 0,
             streaming: HashMap::new(),
             stream_bytes: 0,
+            last_item: 0,
         }
     }
 
@@ -161,7 +164,7 @@ impl Served {
         self.bytes
     }
 
-    /// An item of a stream has been taken.
+    /// Items of a stream have been taken, of so many bytes.
     pub(crate) fn item_taken(&mut self, slot: ServedSlot, payload_len: u32) {
         let streams = self
             .entries
@@ -179,6 +182,26 @@ impl Served {
     /// The call with streams that has this id.
     pub(crate) fn streaming(&self, id: MsgId) -> Option<ServedSlot> {
         self.streaming.get(&id).copied()
+    }
+
+    /// An item of a request stream has come: whose, and whether there was credit for it. `None` where no such stream is
+    /// open.
+    pub(crate) fn item(&mut self, id: MsgId, payload_len: u32) -> Option<(ServedSlot, bool)> {
+        let is_last = |slot: &ServedSlot| {
+            let entry = self.entries.get(*slot);
+            entry.is_some_and(|entry| entry.id == id && entry.streams.is_some())
+        };
+        // Items come in runs.
+        let slot = Some(self.last_item)
+            .filter(is_last)
+            .or_else(|| self.streaming(id))?;
+        self.last_item = slot;
+        let (_, _, streams) = self.streams(slot)?;
+        let accepted = streams.accept(payload_len)?;
+        if accepted {
+            self.item_came(payload_len);
+        }
+        Some((slot, accepted))
     }
 
     /// The caller has lost interest: the call counts until its handler has ended, and is not answered.

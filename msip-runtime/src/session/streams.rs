@@ -65,10 +65,23 @@ impl Streams {
         }
     }
 
-    /// An item was sent.
-    pub(crate) fn spend(&mut self, payload_len: usize) {
+    /// How much this end may send; nothing where its stream is not open.
+    pub(crate) fn left(&self) -> Credit {
+        let nothing = Credit { items: 0, bytes: 0 };
+        self.sends.as_ref().map_or(nothing, SendWindow::left)
+    }
+
+    /// Whether this end's stream is open; and whether it may send so many items now, of which all but the last have so
+    /// many bytes.
+    pub(crate) fn lasts(&self, items: usize, bytes_before_last: usize) -> Option<bool> {
+        let window = self.sends.as_ref()?;
+        Some(window.lasts(items, bytes_before_last))
+    }
+
+    /// Items were sent, whose payloads are so many bytes together.
+    pub(crate) fn spend(&mut self, items: usize, payload_len: usize) {
         if let Some(window) = &mut self.sends {
-            window.spend(payload_len);
+            window.spend_many(items, payload_len);
         }
     }
 
@@ -103,7 +116,7 @@ impl Streams {
         self.waiting
     }
 
-    /// An item of so many bytes has been taken. Returns how many of them were waiting: the first item of a stream may
+    /// Items of so many bytes have been taken. Returns how many of them were waiting: the first item of a stream may
     /// have come with what opened it.
     pub(crate) fn took(&mut self, payload_len: u32) -> usize {
         let taken = self.waiting.min(super::to_usize(payload_len));
@@ -111,11 +124,13 @@ impl Streams {
         taken
     }
 
-    /// An item has been taken. Returns what to grant for it, once that is worth a frame.
-    pub(crate) fn consume(&mut self, payload_len: u32) -> Option<Credit> {
-        self.receives.as_mut()?.consume(Credit {
-            items: 1,
-            bytes: payload_len,
-        })
+    /// Items have been taken. Returns what to grant for them, once that is worth a frame.
+    pub(crate) fn consume(&mut self, taken: Credit) -> Option<Credit> {
+        self.receives.as_mut()?.consume(taken)
+    }
+
+    /// How much is to be taken before something is granted again.
+    pub(crate) fn due(&self) -> Option<Credit> {
+        self.receives.as_ref().map(ReceiveWindow::due)
     }
 }

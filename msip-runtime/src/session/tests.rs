@@ -2,6 +2,7 @@
 
 mod batches;
 mod beside;
+mod items;
 mod memory;
 mod plain;
 mod streams;
@@ -123,7 +124,7 @@ impl End {
     }
 
     fn take(&mut self, frame: Frame, now: Duration) -> Result<(), Fault> {
-        match self.session.handle_frame(frame, now)? {
+        match self.session.handle_any(frame, now)? {
             None | Some(Event::Room | Event::StreamRoom) => {}
             Some(Event::Item { item, .. }) => self
                 .told

@@ -5,8 +5,8 @@ use crate::wire::Credit;
 /// To how many times its items the window of a connection may grow.
 pub(crate) const WINDOW_GROWTH: u32 = 4;
 
-/// The same, of a stream: it begins with little, and items of a few bytes are many.
-pub(crate) const STREAM_GROWTH: u32 = 32;
+/// The same, of a stream: it begins with little, and items of a few bytes are many. It comes to as many as the other.
+pub(crate) const STREAM_GROWTH: u32 = 256;
 
 /// What this side may still send. While any credit is left one message may exceed it, so both counts can go
 /// below zero.
@@ -53,6 +53,21 @@ impl SendWindow {
     pub(crate) fn spend_many(&mut self, items: usize, payload_len: usize) {
         self.items -= i64::try_from(items).unwrap_or(i64::MAX);
         self.bytes -= i64::try_from(payload_len).unwrap_or(i64::MAX);
+    }
+
+    /// How much is left. While anything is left of both, one message may exceed the bytes.
+    pub(crate) fn left(&self) -> Credit {
+        let count = |left: i64| u32::try_from(left.max(0)).unwrap_or(u32::MAX);
+        Credit {
+            items: count(self.items),
+            bytes: count(self.bytes),
+        }
+    }
+
+    /// Whether so many messages may be sent one after the other, of which all but the last have so many bytes.
+    pub(crate) fn lasts(&self, items: usize, bytes_before_last: usize) -> bool {
+        i64::try_from(items).is_ok_and(|items| items <= self.items)
+            && i64::try_from(bytes_before_last).is_ok_and(|bytes| bytes < self.bytes)
     }
 
     /// How many messages may be sent.
@@ -139,6 +154,16 @@ impl ReceiveWindow {
         self.items
     }
 
+    /// How much is to be handled before [`consume`](Self::consume) grants something again: the one or the other.
+    pub(crate) fn due(&self) -> Credit {
+        Credit {
+            items: (self.size / 2).saturating_sub(self.owed_items).max(1),
+            bytes: (self.start.bytes / 2)
+                .saturating_sub(self.owed_bytes)
+                .max(1),
+        }
+    }
+
     /// Messages have been handled. Returns what to grant, once that is worth a frame: half of the window.
     /// A sender that has little left by then could have sent more: the window grows.
     pub(crate) fn consume(&mut self, handled: Credit) -> Option<Credit> {
@@ -186,6 +211,28 @@ mod tests {
         assert!(!window.is_open());
         assert!(window.grant(Credit { items: 0, bytes: 1 }));
         assert!(window.is_open());
+    }
+
+    #[test]
+    fn several_messages_at_once_may_do_what_each_may_after_the_other() {
+        for (items, bytes_before_last, may) in [
+            (1, 0, true),
+            (4, 99, true),
+            (4, 100, false),
+            (5, 0, false),
+            (0, 0, true),
+        ] {
+            let window = SendWindow::new(START);
+            assert_eq!(
+                window.lasts(items, bytes_before_last),
+                may,
+                "{items} messages, {bytes_before_last} bytes before the last"
+            );
+        }
+        let mut window = SendWindow::new(START);
+        window.spend(1000);
+        assert_eq!(window.left(), Credit { items: 3, bytes: 0 });
+        assert!(!window.lasts(1, 0));
     }
 
     #[test]

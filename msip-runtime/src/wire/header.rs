@@ -82,7 +82,10 @@ impl Header {
             i6,
             i7,
         ] = *bytes;
-        Self::check_magic(&[m0, m1, m2, m3])?;
+        let magic = [m0, m1, m2, m3];
+        if magic != MAGIC {
+            Self::check_magic(&magic)?;
+        }
         if version != VERSION {
             return Err(HeaderError::UnsupportedVersion(version));
         }

@@ -460,7 +460,7 @@ impl Node {
             };
             let may_be_late = is_part(&frame.header);
             let event = session
-                .handle_frame(frame, now)
+                .handle_any(frame, now)
                 .map_err(|fault| format!("{:?} finds a fault: {fault}", self.side))?;
             // What belongs to nothing is counted, and brings nobody credit.
             let is_for_one = may_be_late && event.is_none();

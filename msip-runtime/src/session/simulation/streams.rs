@@ -7,8 +7,8 @@ use std::{
 
 use super::{
     super::{
-        Blocked, End, Incoming, Item, Outcome, Reply, ServedSlot, Session, Shape, Slot, Token,
-        window::STREAM_GROWTH,
+        Blocked, End, Incoming, Item, ItemBatch, Outcome, Reply, ServedSlot, Session, Shape, Slot,
+        Taking, Token, window::STREAM_GROWTH,
     },
     STREAM_WINDOW,
     flows::{FlowId, MAX_ITEM},
@@ -44,6 +44,7 @@ fn is_early(number: u64) -> bool {
 struct Inflow {
     items: VecDeque<u32>,
     takes_at: Duration,
+    taking: Taking,
 }
 
 impl Inflow {
@@ -68,6 +69,13 @@ impl Inflow {
             self.takes_at = now + Duration::from_millis(random.below(400));
         }
         Some(len)
+    }
+
+    /// Tells the session of an item that was taken, once it wants to hear of it.
+    fn taken(&mut self, end: End, len: u32, session: &mut Session) {
+        if let Some(taken) = self.taking.take(len) {
+            self.taking.told(session.taken(end, taken));
+        }
     }
 }
 
@@ -258,7 +266,7 @@ impl Calling {
         let end = End::Caller(self.slot);
         while let Some(len) = self.answers.take(now, random) {
             rules.flows.taken(answers(side, self.number), len.into());
-            session.taken(end, len);
+            self.answers.taken(end, len, session);
         }
         let id = requests(side, self.number);
         while let Some(left) = &mut self.requests {
@@ -266,10 +274,13 @@ impl Calling {
                 self.requests = None;
                 session.end_requests(self.slot);
                 rules.flows.ended(id)?;
-            } else if random.once_in(4) || !send(session, end, id, random, rules)? {
+            } else if random.once_in(4) {
                 break;
             } else {
-                *left -= 1;
+                match send(session, end, id, *left, random, rules)? {
+                    0 => break,
+                    sent => *left -= sent,
+                }
             }
         }
         Ok(())
@@ -291,7 +302,7 @@ impl Serving {
         while let Some(len) = self.requests.take(now, random) {
             let id = requests(side.reverse(), self.number);
             rules.flows.taken(id, len.into());
-            session.taken(end, len);
+            self.requests.taken(end, len, session);
             self.requests_taken += 1;
             // Where both sides stream, each request is answered.
             self.answers += u64::from(shape.response_stream);
@@ -304,10 +315,13 @@ impl Serving {
             return Ok(true);
         }
         while self.answers > 0 {
-            if random.once_in(4) || !send(session, end, id, random, rules)? {
+            if random.once_in(4) {
                 return Ok(false);
             }
-            self.answers -= 1;
+            match send(session, end, id, self.answers, random, rules)? {
+                0 => return Ok(false),
+                sent => self.answers -= sent,
+            }
         }
         let is_early = is_early(self.number) && self.requests_taken > 1;
         let is_complete = self.have_requests_ended && self.requests.items.is_empty();
@@ -339,38 +353,66 @@ impl Serving {
     }
 }
 
-/// Sends the next item, where there is room.
+/// Sends the next item or some more, up to `most`, where there is room. Returns how many.
 fn send(
     session: &mut Session,
     end: End,
     id: FlowId,
+    most: u64,
     random: &mut Random,
     rules: &mut Rules,
-) -> Result<bool, String> {
-    let place = rules.flows.sent_count(id);
-    let fill = if random.once_in(4) {
-        MAX_ITEM as usize - 18
+) -> Result<u64, String> {
+    let first = rules.flows.sent_count(id);
+    let most = if random.once_in(2) { most.min(8) } else { 1 };
+    let bodies: Vec<Vec<u8>> = (first..first + most)
+        .map(|place| body(id, place, random))
+        .collect();
+    let (sent, count) = if most == 1 {
+        let body = bodies.first().map_or(&[][..], Vec::as_slice);
+        let encode = |buffer: &mut Vec<u8>| buffer.extend_from_slice(body);
+        let sent = session.send_item(end, STREAM, false, body.len(), encode);
+        (sent, 1)
     } else {
-        16
+        let mut batch = ItemBatch::default();
+        let head = session.item_head(end);
+        let head = head.ok_or_else(|| format!("{id:?}: no stream, and the call is open"))?;
+        let room = session.item_room(end);
+        for body in &bodies {
+            let is_full = batch.item_count() >= room.items as usize
+                || batch.payload_len() >= room.bytes as usize;
+            if is_full && !batch.is_empty() {
+                break;
+            }
+            let encode = |buffer: &mut Vec<u8>| buffer.extend_from_slice(body);
+            batch.push(&head, STREAM, false, body.len(), encode);
+        }
+        let count = batch.item_count();
+        (session.send_items(end, &mut batch), count)
     };
-    let mut len = 0;
-    let sent = session.send_item(end, STREAM, false, |buffer| {
-        let start = buffer.len();
-        buffer.extend_from_slice(&id.number.to_be_bytes());
-        buffer.extend_from_slice(&place.to_be_bytes());
-        buffer.resize(start + fill, 7);
-        len = fill as u64;
-    });
     match sent {
         Ok(()) => {
             // An item of requests has a topic, an empty one.
             let topic = if id.is_answers { 0 } else { 2 };
-            rules.flows.sent(id, len + topic)?;
-            Ok(true)
+            for body in bodies.iter().take(count) {
+                rules.flows.sent(id, body.len() as u64 + topic)?;
+            }
+            Ok(count as u64)
         }
-        Err(Blocked::NoRoom) => Ok(false),
+        Err(Blocked::NoRoom) => Ok(0),
         Err(blocked) => Err(format!("{id:?}: {blocked:?}, and the call is open")),
     }
+}
+
+/// An item that tells its place, short or as long as items are.
+fn body(id: FlowId, place: u64, random: &mut Random) -> Vec<u8> {
+    let len = if random.once_in(4) {
+        MAX_ITEM as usize - 18
+    } else {
+        16
+    };
+    let mut body = [id.number.to_be_bytes(), place.to_be_bytes()].concat();
+    body.resize(len, 7);
+    body
 }
 
 fn requests(caller: Side, number: u64) -> FlowId {

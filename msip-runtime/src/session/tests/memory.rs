@@ -140,8 +140,14 @@ fn what_is_held_comes_to_nothing() {
         .call(&opener(REQUEST), uploads, 3, at(60), text(""))
         .expect("sent");
     for _ in 0..2 {
-        end.send_item(super::super::End::Caller(slot), 1, false, text(&body))
-            .expect("sent");
+        end.send_item(
+            super::super::End::Caller(slot),
+            1,
+            false,
+            body.len(),
+            text(&body),
+        )
+        .expect("sent");
     }
     end.report();
     assert!(end.held() > 6 * 2 * STEP, "the delivery is kept beside");
@@ -160,7 +166,11 @@ fn what_is_held_comes_to_nothing() {
     });
     let streaming = super::super::End::Callee(streaming.expect("it came"));
     let item_len = u32::try_from(body.len() + 2).expect("fits");
-    pair.server.session.taken(streaming, item_len);
+    let taken = Credit {
+        items: 1,
+        bytes: item_len,
+    };
+    let _ = pair.server.session.taken(streaming, taken);
     pair.exchange();
     assert_eq!(pair.server.session.held(), held - body.len() - 2);
     pair.settle();

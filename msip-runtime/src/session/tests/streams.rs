@@ -1,10 +1,13 @@
 //! Streams: their credit, their ends, and what is left over of them.
 
 use super::{ANSWER, NoBody, Pair, REQUEST, answer, at, frames, opener, text};
-use crate::session::*;
+use crate::{session::*, wire::Credit};
+
+/// An item of one byte.
+const ONE: Credit = Credit { items: 1, bytes: 1 };
 
 /// A pair in which the client has opened a call of this shape; its place at either end.
-fn streaming(request_stream: bool, response_stream: bool) -> (Pair, End, End) {
+pub(super) fn streaming(request_stream: bool, response_stream: bool) -> (Pair, End, End) {
     let mut pair = Pair::open();
     let shape = Shape {
         request_stream,
@@ -28,12 +31,12 @@ fn streaming(request_stream: bool, response_stream: bool) -> (Pair, End, End) {
 
 fn send_items(session: &mut Session, end: End, body: &str) -> usize {
     let mut sent = 0;
-    while session.send_item(end, ANSWER, false, text(body)) == Ok(()) {
+    while session.send_item(end, ANSWER, false, body.len(), text(body)) == Ok(()) {
         sent += 1;
         assert!(sent < 1000, "no window");
     }
     assert_eq!(
-        session.send_item(end, ANSWER, false, text(body)),
+        session.send_item(end, ANSWER, false, body.len(), text(body)),
         Err(Blocked::NoRoom)
     );
     sent
@@ -50,7 +53,7 @@ fn a_stream_goes_as_far_as_its_credit_and_on_as_items_are_taken() {
     pair.exchange();
     assert_eq!(pair.client.told, ["item a"; 16]);
     for _ in 0..8 {
-        pair.client.session.taken(caller, 1);
+        pair.client.session.taken(caller, ONE);
     }
     pair.exchange();
     // All of the window was used up, so that it has grown by as much again.
@@ -58,7 +61,7 @@ fn a_stream_goes_as_far_as_its_credit_and_on_as_items_are_taken() {
     // While any credit is left one item may exceed it.
     let large = "x".repeat(200 * 1024);
     for _ in 0..16 {
-        pair.client.session.taken(caller, 1);
+        pair.client.session.taken(caller, ONE);
     }
     pair.exchange();
     assert_eq!(send_items(&mut pair.server.session, callee, &large), 2);
@@ -68,7 +71,7 @@ fn a_stream_goes_as_far_as_its_credit_and_on_as_items_are_taken() {
     assert_eq!(
         pair.server
             .session
-            .send_item(callee, ANSWER, false, text("late")),
+            .send_item(callee, ANSWER, false, 4, text("late")),
         Err(Blocked::Closing)
     );
     for (name, end) in pair.ends() {
@@ -85,7 +88,7 @@ fn a_request_stream_ends_once_and_with_its_answer() {
     for text_ in ["1", "2"] {
         pair.client
             .session
-            .send_item(caller, REQUEST, false, text(text_))
+            .send_item(caller, REQUEST, false, 1, text(text_))
             .expect("credit");
     }
     pair.client.session.end_requests(slot);
@@ -98,7 +101,7 @@ fn a_request_stream_ends_once_and_with_its_answer() {
     assert_eq!(
         pair.client
             .session
-            .send_item(caller, REQUEST, false, text("3")),
+            .send_item(caller, REQUEST, false, 1, text("3")),
         Err(Blocked::Closing)
     );
     pair.server.session.reply(served, answer("sum"));
