@@ -145,6 +145,7 @@ impl HandleClientToServer for LabServer {
                 request.to
             },
             ballast_len: request.ballast_len as usize,
+            is_superstitious: (1..13).contains(&request.from),
             told,
         })
     }
@@ -213,6 +214,8 @@ struct Count {
     next: u64,
     to: u64,
     ballast_len: usize,
+    /// It goes no further than twelve.
+    is_superstitious: bool,
     told: TellDrop,
 }
 
@@ -225,6 +228,9 @@ impl Stream for Count {
             return Poll::Ready(None);
         }
         let number = self.next;
+        if self.is_superstitious && number == 13 {
+            return Poll::Ready(Some(Err(Status::failed_precondition("not thirteen"))));
+        }
         self.next += 1;
         Poll::Ready(Some(Ok(CountRsp {
             number,

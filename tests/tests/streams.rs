@@ -83,6 +83,18 @@ impl Stream for Said {
     }
 }
 
+/// Texts that are ready from the beginning, the first one first.
+struct AtOnce(Vec<String>);
+
+impl Stream for AtOnce {
+    type Item = ShoutReq;
+
+    fn poll_next(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<ShoutReq>> {
+        let text = (!self.0.is_empty()).then(|| self.0.remove(0));
+        Poll::Ready(text.map(|text| ShoutReq { text }))
+    }
+}
+
 #[tokio::test]
 async fn a_response_stream_yields_everything_in_order_and_ends() {
     for query in ["", "?codec=json", "?compress=zstd"] {
@@ -126,6 +138,52 @@ async fn a_handlers_refusal_is_the_only_item() {
         .expect_err("refused");
     assert_eq!(error.to_string(), "FAILED_PRECONDITION: not from thirteen");
     assert!(refused.next().await.is_none());
+}
+
+#[tokio::test]
+async fn what_was_sent_before_a_failure_comes_before_it() {
+    let (url, _events, _server) = start("tcp://127.0.0.1:0").await;
+    let client = Client::<Lab>::connect(url.to_string())
+        .await
+        .expect("connects");
+    let mut numbers = client.count_req(count(3, 100)).await.expect("sent");
+    for expected in 3..13 {
+        let item = soon("an item", numbers.next())
+            .await
+            .expect("not the end")
+            .expect("no error");
+        assert_eq!(item.number, expected);
+    }
+    let error = soon("the failure", numbers.next())
+        .await
+        .expect("not the end")
+        .expect_err("refused");
+    assert_eq!(error.to_string(), "FAILED_PRECONDITION: not thirteen");
+    assert!(numbers.next().await.is_none());
+}
+
+#[tokio::test]
+async fn items_of_all_sizes_keep_their_order() {
+    // Those that are gathered, those that go by themselves, and such as exceed what is left of a window.
+    let lens = [0, 5_000, 1, 2, 4_096, 4_097, 3, 300_000, 4, 5, 60_000];
+    let texts: Vec<String> = (0..400_usize)
+        .map(|place| format!("{place} {}", "x".repeat(lens[place % lens.len()])))
+        .collect();
+    for query in ["", "?codec=json", "?compress=lz4"] {
+        let (url, _events, _server) = start("tcp://127.0.0.1:0").await;
+        let client = Client::<Lab>::connect(format!("{url}{query}"))
+            .await
+            .expect("connects");
+        let mut shouted = client.shout_req(AtOnce(texts.clone())).await.expect("sent");
+        for text in &texts {
+            let answer = soon("an answer", shouted.next())
+                .await
+                .expect("not the end")
+                .expect("no error");
+            assert!(answer.text == text.to_uppercase(), "{query}: {:.9}", text);
+        }
+        assert!(soon("the end", shouted.next()).await.is_none());
+    }
 }
 
 #[tokio::test]

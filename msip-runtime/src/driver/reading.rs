@@ -126,7 +126,7 @@ impl Driver {
                     self.wakers.extend(state.end_requests(slot));
                     self.wakers.extend(state.cancel(slot));
                 }
-                Some(Event::StreamRoom) => self.wakers.extend(state.stream_room()),
+                Some(Event::StreamCredit(end)) => self.wakers.extend(state.stream_credit(end)),
                 Some(Event::Answered { token, outcome }) => {
                     has_room = true;
                     self.wakers.extend(state.complete(token, outcome));

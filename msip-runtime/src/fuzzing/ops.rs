@@ -253,7 +253,7 @@ impl Driven {
             Event::Hello(_) | Event::Welcome(_) | Event::Refused(_) => {
                 panic!("the handshake is over")
             }
-            Event::Room | Event::StreamRoom | Event::Closing(_) | Event::Blamed(_) => {}
+            Event::Room | Event::StreamCredit(_) | Event::Closing(_) | Event::Blamed(_) => {}
         }
     }
 

@@ -242,7 +242,8 @@ impl<E: Envelope> Feed<E> {
         let outcome = match sent {
             Ok(()) => Poll::Ready(Ok(())),
             Err(Blocked::NoRoom) => {
-                state.wait_for_stream_room(task);
+                let has_credit = session.has_item_credit(end, &self.batch);
+                state.wait_for_stream_room(end, has_credit, task);
                 Poll::Pending
             }
             Err(Blocked::Closing | Blocked::Disconnected | Blocked::Full) => {

@@ -1,7 +1,7 @@
 //! What senders and the driver of a connection share: the session behind a lock, and those who wait for it.
 //!
 //! Senders encode straight into the session's outgoing queue and wake the driver, unless it is awake anyway. The
-//! lock is held for one message at a time and never across an await.
+//! lock is held for one message at a time, or a few that go together, and never across an await.
 
 mod batch;
 mod beside;
@@ -77,8 +77,10 @@ pub(crate) struct State {
     waiters: Slab<Waiter>,
     message_room: WaitQueue,
     call_room: WaitQueue,
-    /// Streams whose senders wait for credit or room: each asks again when there may be some.
+    /// Streams whose senders wait for room in the queue: each asks again when there may be some.
     stream_room: Vec<Waker>,
+    /// Streams whose senders wait for credit, each for that of its own.
+    stream_credit: HashMap<End, Waker>,
     /// The request streams of the calls that are being served.
     requests: HashMap<ServedSlot, Arc<Inflow>>,
     /// The calls that are being served whose handlers want to hear that nobody waits for them any more.
@@ -379,10 +381,12 @@ impl State {
     /// Tells a waiter how its exchange ended. Returns whom to wake.
     pub(crate) fn complete(&mut self, token: Token, outcome: Outcome) -> Option<Waker> {
         let waiter = self.waiters.get_mut(token)?;
-        if let Waiter::Streaming { inflow, .. } = waiter {
+        if let Waiter::Streaming { inflow, slot } = waiter {
             let reader = inflow.close(outcome);
+            let end = End::Caller(*slot);
             *waiter = Waiter::Ended;
-            return reader;
+            // Whoever takes the answers sends the requests, if anybody does.
+            return reader.or(self.stream_credit(end));
         }
         match std::mem::replace(waiter, Waiter::Done(outcome, self.encoding.clone())) {
             Waiter::Waiting { waker, .. } => waker,
@@ -434,7 +438,9 @@ impl State {
         if let Some(Serving::Running(task)) = self.serving.insert(slot, Serving::Cancelled) {
             task.abort();
         }
-        self.unwatch(slot)
+        let mut wakers = self.unwatch(slot);
+        wakers.extend(self.stream_credit(End::Callee(slot)));
+        wakers
     }
 
     /// The call has been answered. Returns whom to wake.
@@ -444,6 +450,7 @@ impl State {
         }
         let mut wakers = self.unwatch(slot);
         wakers.extend(self.end_requests(slot));
+        wakers.extend(self.stream_credit(End::Callee(slot)));
         wakers
     }
 
@@ -457,7 +464,15 @@ impl State {
             .close(Outcome::Lost { sent: true })
     }
 
-    /// Streams may have room again. Returns whom to wake.
+    /// A stream has been granted credit, or has ended. Returns whom to wake.
+    pub(crate) fn stream_credit(&mut self, end: End) -> Option<Waker> {
+        if self.stream_credit.is_empty() {
+            return None;
+        }
+        self.stream_credit.remove(&end)
+    }
+
+    /// The queue may have room for streams again. Returns whom to wake.
     pub(crate) fn stream_room(&mut self) -> Vec<Waker> {
         std::mem::take(&mut self.stream_room)
     }
@@ -536,6 +551,7 @@ impl State {
         self.is_driver_awake = false;
         let mut wakers = self.lose(lost);
         wakers.extend(self.stream_room());
+        wakers.extend(self.stream_credit.drain().map(|(_, waker)| waker));
         wakers.extend(self.everyone_waiting());
         wakers
     }

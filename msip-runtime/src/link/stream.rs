@@ -146,6 +146,8 @@ impl Link {
                     if let Some(session) = state.session.as_mut() {
                         session.forget(slot);
                     }
+                    // Whoever has given it up does not wait for it.
+                    drop(state.stream_credit(End::Caller(slot)));
                 }
                 Some(Waiter::Done(..) | Waiter::Ended) | None => {}
             }
@@ -224,13 +226,61 @@ pub(crate) fn read<E: Envelope>(encoding: &Encoding, item: Item) -> Result<E, Ca
 pub(crate) type Sending = Pin<Box<dyn Future<Output = Result<(), SendError>> + Send>>;
 
 impl State {
-    pub(super) fn wait_for_stream_room(&mut self, context: &mut Context<'_>) {
-        if !self
-            .stream_room
-            .iter()
-            .any(|waker| waker.will_wake(context.waker()))
-        {
+    /// The sender of this stream is to ask again: when it has been granted credit, or where it has some, when there is room
+    /// in the queue.
+    pub(super) fn wait_for_stream_room(
+        &mut self,
+        end: End,
+        has_credit: bool,
+        context: &mut Context<'_>,
+    ) {
+        if !has_credit {
+            self.stream_credit.insert(end, context.waker().clone());
+            return;
+        }
+        let is_known = |waker: &std::task::Waker| waker.will_wake(context.waker());
+        if !self.stream_room.iter().any(is_known) {
             self.stream_room.push(context.waker().clone());
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::task::Waker;
+
+    use super::*;
+    use crate::session::Outcome;
+
+    #[test]
+    fn credit_wakes_the_sender_of_its_own_stream() {
+        let mut state = State::default();
+        let mut context = Context::from_waker(Waker::noop());
+        let (first, second) = (End::Callee(1), End::Caller(1));
+        for end in [first, first, second] {
+            state.wait_for_stream_room(end, false, &mut context);
+        }
+        assert!(state.stream_credit(End::Callee(2)).is_none());
+        assert!(state.stream_credit(first).is_some());
+        assert!(state.stream_credit(first).is_none(), "once");
+        assert!(!state.is_awaited(), "it is not room that is waited for");
+        assert!(state.stream_room().is_empty());
+        state.wait_for_stream_room(first, true, &mut context);
+        assert!(state.stream_credit(first).is_none(), "it has some");
+        assert_eq!(state.stream_room().len(), 1);
+        assert_eq!(state.detach(&[]).len(), 1, "the other one");
+    }
+
+    #[test]
+    fn a_stream_that_ends_wakes_its_sender() {
+        let mut state = State::default();
+        let mut context = Context::from_waker(Waker::noop());
+        state.wait_for_stream_room(End::Callee(1), false, &mut context);
+        assert_eq!(state.cancel(1).len(), 1);
+        state.wait_for_stream_room(End::Caller(7), false, &mut context);
+        let inflow = Arc::<Inflow>::default();
+        let token = state.waiters.insert(Waiter::Streaming { slot: 7, inflow });
+        assert!(state.complete(token, Outcome::NOTHING).is_some());
+        assert!(state.stream_credit.is_empty());
     }
 }

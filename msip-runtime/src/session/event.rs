@@ -5,7 +5,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use thiserror::Error;
 
-use super::{opened::Token, served::ServedSlot};
+use super::{items::End, opened::Token, served::ServedSlot};
 use crate::wire::{Code, ErrorText, HelloFrame, Metadata, MsgId, WelcomeFrame};
 
 /// What a frame means to the layers above.
@@ -33,8 +33,8 @@ pub(crate) enum Event {
     Cancelled(ServedSlot),
     /// There may be room to send again.
     Room,
-    /// A stream may have room to send again.
-    StreamRoom,
+    /// This end's stream has been granted credit.
+    StreamCredit(End),
     /// The other side opens and accepts nothing new.
     Closing(ErrorText),
     /// The other side says that this side broke the protocol.

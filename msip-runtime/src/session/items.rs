@@ -25,7 +25,7 @@ use crate::wire::{
 const NO_TOPIC: [u8; 2] = [0, 0];
 
 /// Which of an exchange's two streams is meant: by the end that this session has of it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) enum End {
     /// The call was opened here: its requests go out, its answers come in.
     Caller(Slot),
@@ -159,6 +159,13 @@ impl Session {
             items: left.items,
             bytes: left.bytes.min(queue),
         })
+    }
+
+    /// Whether this end's stream has credit for the batch, or for an item where that is empty.
+    pub(crate) fn has_item_credit(&mut self, end: End, batch: &ItemBatch) -> bool {
+        let (items, bytes) = (batch.item_count().max(1), batch.payload_len_before_last());
+        let streams = self.streams(end);
+        streams.is_some_and(|(_, _, streams)| streams.lasts(items, bytes).unwrap_or(false))
     }
 
     /// Sends all items of the batch, or none of them. [`Blocked::Closing`] where the exchange has ended.
@@ -300,7 +307,7 @@ impl Session {
         due
     }
 
-    fn streams(&mut self, end: End) -> Option<(MsgId, bool, &mut Streams)> {
+    pub(super) fn streams(&mut self, end: End) -> Option<(MsgId, bool, &mut Streams)> {
         match end {
             End::Caller(slot) => self.opened.streams(slot),
             End::Callee(slot) => self.served.streams(slot),

@@ -316,10 +316,10 @@ impl Opened {
         self.stream_bytes
     }
 
-    /// The streams of the exchange with this id.
-    pub(crate) fn streams_by_id(&mut self, id: MsgId) -> Option<&mut Streams> {
+    /// The exchange with streams that has this id.
+    pub(crate) fn with_streams(&self, id: MsgId) -> Option<Slot> {
         let slot = self.find(id)?;
-        self.streams(slot).map(|(_, _, streams)| streams)
+        self.entries.get(slot)?.streams.as_ref().map(|_| slot)
     }
 
     /// What is to be cancelled when nobody waits for the answer any more: a call.

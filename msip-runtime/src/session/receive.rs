@@ -6,7 +6,7 @@ use bytes::Bytes;
 use prost::Message as _;
 
 use super::{
-    CANCELS_PER_SECOND, Event, Fault, FaultKind, Incoming, Item, MAX_PONGS, Outcome, Phase,
+    CANCELS_PER_SECOND, End, Event, Fault, FaultKind, Incoming, Item, MAX_PONGS, Outcome, Phase,
     Priority, ReplyTo, Session, received::Fate, sabotage::Sabotage,
 };
 use crate::wire::{
@@ -521,14 +521,13 @@ impl Session {
             self.pump(now);
             return Ok(Some(Event::Room));
         }
-        let streams = if id.chosen_by() == self.config.side {
-            self.opened.streams_by_id(id)
+        let end = if id.chosen_by() == self.config.side {
+            self.opened.with_streams(id).map(End::Caller)
         } else {
-            let slot = self.served.streaming(id);
-            let streams = slot.and_then(|slot| self.served.streams(slot));
-            streams.map(|(_, _, streams)| streams)
+            self.served.streaming(id).map(End::Callee)
         };
-        let Some(streams) = streams else {
+        let streams = end.and_then(|end| Some((end, self.streams(end)?)));
+        let Some((end, (_, _, streams))) = streams else {
             if Sabotage::CreditForNobody.is_on() {
                 let _ = self.send_window.grant(read()?);
             }
@@ -537,7 +536,7 @@ impl Session {
         if !streams.grant(read()?) {
             return Err(window_overflow(id));
         }
-        Ok(Some(Event::StreamRoom))
+        Ok(Some(Event::StreamCredit(end)))
     }
 
     /// Answers a message that cannot be taken.

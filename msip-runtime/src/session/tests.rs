@@ -125,7 +125,7 @@ impl End {
 
     fn take(&mut self, frame: Frame, now: Duration) -> Result<(), Fault> {
         match self.session.handle_any(frame, now)? {
-            None | Some(Event::Room | Event::StreamRoom) => {}
+            None | Some(Event::Room | Event::StreamCredit(_)) => {}
             Some(Event::Item { item, .. }) => self
                 .told
                 .push(format!("item {}", String::from_utf8_lossy(&item.body))),

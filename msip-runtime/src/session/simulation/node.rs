@@ -470,7 +470,7 @@ impl Node {
                 return Err(format!("{:?}: a late frame, and not counted", self.side));
             }
             match event {
-                None | Some(Event::Room | Event::StreamRoom) => {}
+                None | Some(Event::Room | Event::StreamCredit(_)) => {}
                 Some(Event::Item { token, item }) => {
                     self.streams.answer(self.side, token, &item, rules)?;
                 }
