@@ -134,6 +134,10 @@ impl<T> Sender<T> {
         if self.batch.len() >= BATCH_LEN {
             self.flush().await?;
         }
+        if self.terms.is_none() {
+            // A batch was handed over just now, or nothing yet.
+            self.link.let_driver_write().await;
+        }
         // Generated code has a row for each variant.
         let variant = Out::VARIANTS
             .get(message.index())

@@ -134,6 +134,13 @@ fn merge_members(number: u16, mut body: Bytes) -> Result<Bytes, BodyError> {
 /// Where the data of the member begin, if the body holds that member once and nothing else, as nearly every body does.
 #[inline]
 fn only_member(number: u16, body: &[u8]) -> Option<usize> {
+    if let (Ok(number @ ..=15), [key, len @ ..=127, rest @ ..]) = (u8::try_from(number), body)
+        && *key == number << 3 | WireType::LengthDelimited as u8
+        && rest.len() == usize::from(*len)
+    {
+        // One byte each, as in most messages.
+        return Some(2);
+    }
     let mut rest = body;
     let (tag, wire_type) = decode_key(&mut rest).ok()?;
     let len = decode_varint(&mut rest).ok()?;

@@ -8,7 +8,7 @@ use crate::{
     body::Encoding,
     link::Link,
     protocol::{Exchange, Variant, variant_of},
-    session::{Incoming, ReplyTo},
+    session::{Incoming, ReplyTo, ServedSlot},
 };
 
 /// Reads a body, unless its variant is not one that can come so.
@@ -52,7 +52,39 @@ pub(super) fn decode_plain<D: Dispatch>(
         .map_err(|error| Status::new(error.code(), error.to_string()))
 }
 
+/// Reads the request of a call that is not compressed.
+#[inline]
+pub(super) fn decode_call<D: Dispatch>(
+    encoding: &Encoding,
+    variant: u16,
+    body: Bytes,
+    slot: ServedSlot,
+) -> Result<(D::In, &'static Variant), Status> {
+    let row = expect::<D>(variant, ReplyTo::Call(slot))?;
+    expect_one_request(row)?;
+    encoding
+        .decode(variant, body)
+        .map(|request| (request, row))
+        .map_err(|error| Status::new(error.code(), error.to_string()))
+}
+
+/// Refuses the one request of a call that asks for a stream of them.
+#[inline]
+pub(super) fn expect_one_request(row: &Variant) -> Result<(), Status> {
+    match row.exchange {
+        Exchange::Call {
+            request_stream: true,
+            ..
+        } => Err(Status::invalid_argument(format!(
+            "`{}` asks for a stream of requests",
+            row.name
+        ))),
+        _ => Ok(()),
+    }
+}
+
 /// The row of a variant, unless it is not one that can come so.
+#[inline]
 pub(super) fn expect<D: Dispatch>(
     variant: u16,
     reply: ReplyTo,

@@ -17,7 +17,7 @@ use tokio::{
 use super::{
     Dispatch,
     apart::Around,
-    decode::{decode, decode_plain, expect},
+    decode::{decode, decode_call, decode_plain, expect, expect_one_request},
     inbox::{Inbox, Item},
     owed::{Handled, Owed},
     panics::{caught, panicked, poll_caught, poll_told},
@@ -28,7 +28,7 @@ use crate::{
     call::Serving,
     link::{CallToAnswer, Link, PROTOCOL_TIMEOUT},
     protocol::{Envelope as _, Exchange, Variant},
-    session::{Incoming, ReplyTo, ServedSlot, Session},
+    session::{Incoming, PlainCall, ReplyTo, ServedSlot, Session},
 };
 
 /// Handles what is received, until the inbox is closed and empty. Calls that are still open then are dropped:
@@ -75,34 +75,49 @@ struct Telling {
 #[derive(Debug, Clone, Copy)]
 struct Moment {
     now: Instant,
+    /// When a call has to be answered that came now, and of which nobody says when.
+    usual_deadline: Option<Instant>,
     /// Some callers may have lost interest already.
     has_cancelled: bool,
 }
 
 /// Where the handler of a call is polled first. Most are done then, and the place is free for the next one: a call
-/// allocates nothing.
-type Seat<F> = Pin<Box<Option<F>>>;
-
-/// A seat that is there from the first call on, as long as calls come.
-type Lent<F> = Option<Seat<F>>;
+/// allocates nothing. It is there from the first call on, as long as calls come.
+type Seat<F> = Option<Pin<Box<Option<F>>>>;
 
 impl<D: Dispatch> Handlers<D> {
     async fn run(&mut self, inbox: &Inbox) {
         let mut batch = VecDeque::new();
         let mut seat = None;
+        // For calls with something beside their requests, and streams.
+        let mut rare_seat = None;
         let (side, context) = (Arc::clone(&self.side), self.context.clone());
         let mut told = pin!(None);
-        while poll_fn(|task| self.poll_next(inbox, task, &mut batch, &mut seat)).await {
+        while poll_fn(|task| {
+            self.poll_next(inbox, task, &mut batch, || (seat, rare_seat) = (None, None))
+        })
+        .await
+        {
             self.moment = None;
             loop {
                 let begin = |message| side.dispatch(&context, message);
-                poll_fn(|task| self.poll_plain(task, told.as_mut(), begin, &mut batch)).await;
+                poll_fn(|task| {
+                    self.poll_plain(
+                        task,
+                        (told.as_mut(), begin),
+                        (&mut seat, answer::<D>),
+                        inbox,
+                        &mut batch,
+                    )
+                })
+                .await;
                 let Some(item) = batch.pop_front() else {
                     break;
                 };
                 let incoming = match item {
                     Item::Plain(plain) => plain.into(),
-                    Item::Message(incoming) => incoming,
+                    Item::Call(call) => call.into(),
+                    Item::Message(incoming) => *incoming,
                     Item::Connected(terms) => {
                         self.settling.settle(&self.link);
                         self.settling.terms = terms;
@@ -125,7 +140,8 @@ impl<D: Dispatch> Handlers<D> {
                 match incoming.reply {
                     ReplyTo::Nobody | ReplyTo::Delivery { .. } => self.handle(incoming).await,
                     ReplyTo::Call(slot) if !inbox.is_closed() => {
-                        self.serve(&mut seat, handler::<D>, incoming, slot).await;
+                        self.serve(&mut rare_seat, handler::<D>, incoming, slot)
+                            .await;
                     }
                     ReplyTo::Call(_) => {}
                 }
@@ -143,17 +159,17 @@ impl<D: Dispatch> Handlers<D> {
         }
     }
 
-    fn poll_next<F>(
+    fn poll_next(
         &mut self,
         inbox: &Inbox,
         task: &mut Context<'_>,
         batch: &mut VecDeque<Item>,
-        seat: &mut Lent<F>,
+        give_back: impl FnOnce(),
     ) -> Poll<bool> {
         let next = inbox.poll_next(task, batch);
         if next.is_pending() && inbox.take_release() {
             *batch = VecDeque::new();
-            *seat = None;
+            give_back();
             self.settling.release();
         }
         next
@@ -200,18 +216,22 @@ impl<D: Dispatch> Handlers<D> {
         self.settling.settle(&self.link);
     }
 
-    /// Handles the one-way messages at the front that have nothing beside their bodies, one after the other and each to
-    /// its end: as [`handle`](Self::handle), on the short way. `told` is where a handler runs.
-    fn poll_plain<F, T>(
+    /// Handles what stands at the front and has nothing beside its body, one after the other: messages each to its end,
+    /// calls until they wait. As [`handle`](Self::handle) and [`serve`](Self::serve), on the short way. `told` is where
+    /// the handler of a message runs, and `seat` that of a call.
+    fn poll_plain<M, T, F>(
         &mut self,
         task: &mut Context<'_>,
-        mut told: Pin<&mut Option<F>>,
-        begin: impl Fn(D::In) -> F,
+        (mut told, begin): (Pin<&mut Option<M>>, impl Fn(D::In) -> M),
+        (seat, answer): (&mut Seat<F>, impl Fn(Arc<D>, D::Context, D::In) -> F),
+        inbox: &Inbox,
         batch: &mut VecDeque<Item>,
     ) -> Poll<()>
     where
-        F: Future<Output = Result<T, Status>>,
+        M: Future<Output = Result<T, Status>>,
+        F: Future<Output = Result<Answered<D::Out>, Status>> + Send + 'static,
     {
+        let is_plain = !Around::is_everywhere(self.link.incoming());
         loop {
             let Telling {
                 variant,
@@ -230,25 +250,76 @@ impl<D: Dispatch> Handlers<D> {
                 told.set(None);
                 self.handled(payload_len);
             }
-            let is_plain = matches!(batch.front(), Some(Item::Plain(_)));
-            if !is_plain || Around::is_everywhere(self.link.incoming()) {
+            if !is_plain || !matches!(batch.front(), Some(Item::Plain(_) | Item::Call(_))) {
                 return Poll::Ready(());
             }
-            if let Some(Item::Plain(plain)) = batch.pop_front() {
-                self.telling = Telling {
-                    variant: plain.variant,
-                    payload_len: plain.payload_len,
-                };
-                let encoding = &self.settling.terms.encoding;
-                match decode_plain::<D>(encoding, plain.variant, plain.body) {
-                    Ok(message) => told.set(Some(begin(message))),
-                    Err(status) => {
-                        self.ignored(plain.variant, &status);
-                        self.handled(plain.payload_len);
+            match batch.pop_front() {
+                Some(Item::Plain(plain)) => {
+                    self.telling = Telling {
+                        variant: plain.variant,
+                        payload_len: plain.payload_len,
+                    };
+                    let encoding = &self.settling.terms.encoding;
+                    match decode_plain::<D>(encoding, plain.variant, plain.body) {
+                        Ok(message) => told.set(Some(begin(message))),
+                        Err(status) => {
+                            self.ignored(plain.variant, &status);
+                            self.handled(plain.payload_len);
+                        }
                     }
                 }
+                Some(Item::Call(_)) if inbox.is_closed() => {}
+                Some(Item::Call(call)) => {
+                    self.serve_plain(task, seat, &answer, call);
+                    if self.settling.is_due() {
+                        self.settling.settle(&self.link);
+                    }
+                }
+                _ => return Poll::Ready(()),
             }
         }
+    }
+
+    /// Begins a call with nothing beside its body.
+    fn serve_plain<F>(
+        &mut self,
+        task: &mut Context<'_>,
+        seat: &mut Seat<F>,
+        answer: impl Fn(Arc<D>, D::Context, D::In) -> F,
+        plain: PlainCall,
+    ) where
+        F: Future<Output = Result<Answered<D::Out>, Status>> + Send + 'static,
+    {
+        let call = CallToAnswer {
+            slot: plain.slot,
+            generation: self.settling.terms.generation,
+            id: plain.id,
+        };
+        let moment = self.moment();
+        let encoding = &self.settling.terms.encoding;
+        let request = self
+            .check_awaited(call, moment)
+            .and_then(|()| decode_call::<D>(encoding, plain.variant, plain.body, call.slot));
+        let (request, row) = match request {
+            Ok(request) => request,
+            Err(status) => return self.owed(call, None).fail(&status),
+        };
+        let serving = Serving {
+            deadline: if row.timeout_ms.is_none() && !row.has_streams() {
+                moment.usual_deadline
+            } else {
+                deadline(row, None, moment.now)
+            },
+            metadata: None,
+            call: Some(call),
+        };
+        tracing::trace!(call = row.name, "serving");
+        let deadline = serving.deadline;
+        let context = D::serving(&self.context, serving);
+        let begun = answer(Arc::clone(&self.side), context, request);
+        seat.get_or_insert_with(|| Box::pin(None)).set(Some(begun));
+        let polled = poll_seat(seat, task);
+        self.conclude(task, seat, polled, call, deadline, row.number);
     }
 
     /// A one-way message has been handled.
@@ -304,7 +375,7 @@ impl<D: Dispatch> Handlers<D> {
     /// Begins a call, which goes on in a task unless it is done at once.
     async fn serve<F>(
         &mut self,
-        seat: &mut Lent<F>,
+        seat: &mut Seat<F>,
         handler: impl FnOnce(Arc<D>, D::Context, Request<D::In>, u16) -> F,
         mut incoming: Incoming,
         slot: ServedSlot,
@@ -337,21 +408,41 @@ impl<D: Dispatch> Handlers<D> {
         tracing::trace!(call = row.name, "serving");
         let context = D::serving(&self.context, serving);
         let variant = row.number;
-        let lent = seat.get_or_insert_with(|| Box::pin(None));
-        lent.set(Some(handler(
+        seat.get_or_insert_with(|| Box::pin(None)).set(Some(handler(
             Arc::clone(&self.side),
             context,
             request,
             variant,
         )));
-        let polled = poll_fn(|task| Poll::Ready(poll_seat(lent, task))).await;
+        poll_fn(|task| {
+            let polled = poll_seat(seat, task);
+            self.conclude(task, seat, polled, call, deadline, variant);
+            Poll::Ready(())
+        })
+        .await;
+    }
+
+    /// The handler in the seat was polled for the first time: answers the call, or lets it go on in a task.
+    fn conclude<F>(
+        &mut self,
+        task: &mut Context<'_>,
+        seat: &mut Seat<F>,
+        polled: Poll<Handled<D::Out>>,
+        call: CallToAnswer,
+        deadline: Option<Instant>,
+        variant: u16,
+    ) where
+        F: Future<Output = Result<Answered<D::Out>, Status>> + Send + 'static,
+    {
         let handled = match polled {
             Poll::Ready(handled) => {
-                lent.set(None);
+                if let Some(seat) = seat {
+                    seat.set(None);
+                }
                 handled
             }
             Poll::Pending => {
-                let mut seat = std::mem::replace(lent, Box::pin(None));
+                let mut seat = seat.take();
                 let owed = self.owed(call, deadline);
                 return self.go_on(call, deadline, async move {
                     let handled = poll_fn(|task| poll_seat(&mut seat, task)).await;
@@ -362,19 +453,19 @@ impl<D: Dispatch> Handlers<D> {
         match handled {
             Ok(Ok(Answered::Message(answer))) if self.settling.terms.encoding.is_plain() => {
                 match D::Out::VARIANTS.get(answer.index()) {
-                    Some(row) => self.settling.answer(slot, row.number, answer),
+                    Some(row) => self.settling.answer(call.slot, row.number, answer),
                     None => self
                         .owed(call, deadline)
                         .fail(&Status::internal("the answer has no variant")),
                 }
             }
-            Ok(Ok(Answered::Stream(_))) => {
+            handled => {
+                // Only a stream of answers takes its time.
                 let mut paying = Box::pin(self.owed(call, deadline).pay(handled, variant));
-                if poll_fn(|task| Poll::Ready(paying.as_mut().poll(task).is_pending())).await {
+                if paying.as_mut().poll(task).is_pending() {
                     self.go_on(call, deadline, paying);
                 }
             }
-            handled => self.owed(call, deadline).pay(handled, variant).await,
         }
     }
 
@@ -401,10 +492,22 @@ impl<D: Dispatch> Handlers<D> {
     }
 
     fn moment(&mut self) -> Moment {
-        *self.moment.get_or_insert_with(|| Moment {
-            now: Instant::now(),
-            has_cancelled: self.link.has_cancelled(),
+        *self.moment.get_or_insert_with(|| {
+            let now = Instant::now();
+            Moment {
+                now,
+                usual_deadline: now.checked_add(PROTOCOL_TIMEOUT),
+                has_cancelled: self.link.has_cancelled(),
+            }
         })
+    }
+
+    /// Whether somebody waits for the answer.
+    fn check_awaited(&self, call: CallToAnswer, moment: Moment) -> Result<(), Status> {
+        if moment.has_cancelled && self.link.is_cancelled(call) {
+            return Err(Status::new(Code::Cancelled, "cancelled before it began"));
+        }
+        Ok(())
     }
 
     /// What a call asks for, unless nobody waits for the answer any more.
@@ -414,22 +517,12 @@ impl<D: Dispatch> Handlers<D> {
         call: CallToAnswer,
         moment: Moment,
     ) -> Result<(Request<D::In>, &'static Variant), Status> {
-        if moment.has_cancelled && self.link.is_cancelled(call) {
-            return Err(Status::new(Code::Cancelled, "cancelled before it began"));
-        }
+        self.check_awaited(call, moment)?;
         if !incoming.is_stream {
             let encoding = &self.settling.terms.encoding;
             let (message, row) = decode::<D>(encoding, &self.link, incoming)?;
-            return match row.exchange {
-                Exchange::Call {
-                    request_stream: true,
-                    ..
-                } => Err(Status::invalid_argument(format!(
-                    "`{}` asks for a stream of requests",
-                    row.name
-                ))),
-                _ => Ok((Request::Message(message), row)),
-            };
+            expect_one_request(row)?;
+            return Ok((Request::Message(message), row));
         }
         let row = expect::<D>(incoming.variant, incoming.reply)?;
         let requests = match row.exchange {
@@ -450,13 +543,22 @@ impl<D: Dispatch> Handlers<D> {
     }
 }
 
+/// The handler of a call with one request, which owns all that it needs, so that it can go on in a task.
+async fn answer<D: Dispatch>(
+    side: Arc<D>,
+    context: D::Context,
+    request: D::In,
+) -> Result<Answered<D::Out>, Status> {
+    side.dispatch(&context, request).await
+}
+
 /// What a handler of a call is given.
 pub(super) enum Request<In> {
     Message(In),
     Stream(Streaming<In>),
 }
 
-/// The handler of a call, which owns all that it needs, so that it can go on in a task.
+/// The same, whatever the call asks for.
 pub(super) async fn handler<D: Dispatch>(
     side: Arc<D>,
     context: D::Context,
@@ -473,7 +575,7 @@ fn poll_seat<F, Out>(seat: &mut Seat<F>, task: &mut Context<'_>) -> Poll<Handled
 where
     F: Future<Output = Result<Answered<Out>, Status>>,
 {
-    match seat.as_mut().as_pin_mut() {
+    match seat.as_mut().and_then(|seat| seat.as_mut().as_pin_mut()) {
         Some(handler) => poll_caught(handler, task),
         // Nobody polls a seat that is free.
         None => Poll::Pending,

@@ -12,7 +12,7 @@ use std::{
 use crate::{
     DisconnectReason,
     link::Terms,
-    session::{Incoming, Plain},
+    session::{Incoming, Plain, PlainCall},
 };
 
 /// What has been received and not been handled yet. The session's window and limits bound it.
@@ -32,12 +32,17 @@ impl Received {
     }
 
     pub(crate) fn push(&mut self, incoming: Incoming) {
-        self.0.push_back(Item::Message(incoming));
+        self.0.push_back(Item::Message(Box::new(incoming)));
     }
 
     #[inline]
     pub(crate) fn push_plain(&mut self, plain: Plain) {
         self.0.push_back(Item::Plain(plain));
+    }
+
+    #[inline]
+    pub(crate) fn push_call(&mut self, call: PlainCall) {
+        self.0.push_back(Item::Call(call));
     }
 }
 
@@ -48,8 +53,10 @@ pub(super) enum Item {
     Connected(Terms),
     /// It is gone, and the session is not.
     Disconnected(Box<DisconnectReason>),
-    Message(Incoming),
+    /// In a box, since there are few: what there is most of is small.
+    Message(Box<Incoming>),
     Plain(Plain),
+    Call(PlainCall),
 }
 
 #[derive(Debug, Default)]

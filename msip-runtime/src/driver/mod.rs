@@ -33,7 +33,7 @@ use crate::{
     link::{Arrivals, Link, Watch},
     session::{Fault, Outcome, Transmit},
     transport::Stream,
-    wire::{Decoder, ErrorText, MsgId},
+    wire::{Decoder, ErrorText, Frame, MsgId},
 };
 
 /// How often a task goes around before it lets others run.
@@ -100,6 +100,8 @@ pub(crate) struct Driver {
     /// What the other side said when it closed, or blamed us for.
     goodbye: Option<ErrorText>,
     blame: Option<ErrorText>,
+    /// What has been cut from what was read, on its way to the session.
+    frames: Vec<Frame>,
     /// What has been read for the handlers, on its way to the inbox.
     received: Received,
     /// The same, for those who take the items of a stream.
@@ -134,6 +136,7 @@ impl Driver {
             is_gathering: false,
             goodbye: None,
             blame: None,
+            frames: Vec::new(),
             received: Received::default(),
             arrivals: Arrivals::default(),
             wakers: Vec::new(),
@@ -263,7 +266,7 @@ impl Driver {
             session.transmitted(chunk);
         }
         if state.is_awaited() {
-            let room: Vec<Waker> = state.room().collect();
+            let room = state.room();
             drop(state);
             room.into_iter().for_each(Waker::wake);
         }
@@ -287,6 +290,7 @@ impl Driver {
         if is_idle {
             self.release_at = None;
             self.decoder.release();
+            self.frames = Vec::new();
             self.received = Received::default();
             self.arrivals = Arrivals::default();
             self.inbox.release();

@@ -8,13 +8,16 @@ use std::{
 use super::{Driver, Ending, lending};
 use crate::{
     budget::FLOOR,
-    session::{Event, Fault, FaultKind, ReplyTo},
+    session::{Event, Fault, FaultKind, Outcome, ReplyTo, Short},
     wire::{DecodeError, Flags, HeaderError, MsgId},
 };
 
 /// A frame that was begun must be complete within this, and a second more for each 16 KiB of it.
 const FRAME_TIMEOUT: Duration = Duration::from_secs(30);
 const FRAME_RATE: u64 = 16 * 1024;
+
+/// How many frames are handled under one lock of the link, at most.
+const FRAMES_A_LOCK: usize = 64;
 
 impl Driver {
     pub(super) fn poll_read(
@@ -45,10 +48,23 @@ impl Driver {
         }
     }
 
-    /// Cuts what was read into frames, and hands them to the session under one lock.
+    /// Cuts what was read into frames, and hands them to the session, many under one lock.
     fn handle_received(&mut self, now: Duration) -> Result<(), Ending> {
         let mut has_frames = false;
-        let fault = self.handle_frames(now, &mut has_frames).err();
+        let mut is_gathering = false;
+        let fault = loop {
+            // Outside of the lock: those who send meanwhile wait for no more than they have to.
+            let cut = self.cut_frames();
+            has_frames |= !self.frames.is_empty();
+            let handled = self.handle_frames(now);
+            is_gathering |= self.wakers.len() > 1;
+            self.wakers.drain(..).for_each(Waker::wake);
+            match (handled, cut) {
+                (Ok(()), Ok(true)) => {}
+                (Ok(()), Ok(false)) => break None,
+                (Err(fault), _) | (Ok(()), Err(fault)) => break Some(fault),
+            }
+        };
         if !self.decoder.is_mid_frame() {
             self.frame_deadline = None;
         } else if self.frame_deadline.is_none() || has_frames {
@@ -58,26 +74,33 @@ impl Driver {
         if !self.received.is_empty() {
             self.inbox.extend(&mut self.received);
         }
-        self.is_gathering = self.wakers.len() > 1;
-        self.wakers.drain(..).for_each(Waker::wake);
+        self.is_gathering = is_gathering;
         fault.map_or(Ok(()), |fault| Err(Ending::Fault(fault)))
     }
 
-    fn handle_frames(&mut self, now: Duration, has_frames: &mut bool) -> Result<(), Fault> {
+    /// Cuts as many frames as are handled under one lock. Returns whether there may be more.
+    ///
+    /// What stands before a fault is there all the same.
+    fn cut_frames(&mut self) -> Result<bool, Fault> {
+        while self.frames.len() < FRAMES_A_LOCK {
+            match self.decoder.decode() {
+                Ok(Some(frame)) => self.frames.push(frame),
+                Ok(None) => return Ok(false),
+                Err(error) => return Err(Fault::from(error)),
+            }
+        }
+        Ok(true)
+    }
+
+    fn handle_frames(&mut self, now: Duration) -> Result<(), Fault> {
         let mut state = self.link.lock();
         if let Some(session) = state.session() {
             session.received(now);
             session.is_reading_into(self.decoder.held());
         }
         let mut has_room = false;
-        // What stands before a fault is handled all the same.
-        let outcome = loop {
-            let frame = match self.decoder.decode() {
-                Ok(Some(frame)) => frame,
-                Ok(None) => break Ok(()),
-                Err(error) => break Err(Fault::from(error)),
-            };
-            *has_frames = true;
+        let mut outcome = Ok(());
+        for frame in self.frames.drain(..) {
             let Some(session) = state.session() else {
                 continue;
             };
@@ -92,8 +115,22 @@ impl Driver {
                 }
             } else {
                 match session.handle_plain(frame) {
-                    Ok(plain) => {
+                    Ok(Short::Message(plain)) => {
                         self.received.push_plain(plain);
+                        continue;
+                    }
+                    Ok(Short::Call(call)) => {
+                        self.received.push_call(call);
+                        continue;
+                    }
+                    Ok(Short::Answer {
+                        token,
+                        variant,
+                        body,
+                    }) => {
+                        has_room = true;
+                        let outcome = Outcome::message(variant, body);
+                        self.wakers.extend(state.complete(token, outcome));
                         continue;
                     }
                     Err(frame) => frame,
@@ -101,7 +138,10 @@ impl Driver {
             };
             let event = match session.handle_frame(frame, now) {
                 Ok(event) => event,
-                Err(fault) => break Err(fault),
+                Err(fault) => {
+                    outcome = Err(fault);
+                    break;
+                }
             };
             // It may be about the exchange whose items have come before it.
             self.wakers.extend(state.hand_over(&mut self.arrivals));
@@ -141,7 +181,7 @@ impl Driver {
                 // Only a handshake has them, and that is over.
                 Some(Event::Hello(_) | Event::Welcome(_) | Event::Refused(_)) | None => {}
             }
-        };
+        }
         self.wakers.extend(state.hand_over(&mut self.arrivals));
         if has_room && state.is_awaited() {
             self.wakers.extend(state.room());

@@ -1,10 +1,12 @@
 //! Handing over what an exclusive sender has gathered.
 
+use std::sync::atomic::Ordering;
+
 use tokio::time::timeout;
 
 use super::{
     Link, State,
-    exchange::{Attempt, Queue},
+    room::{Attempt, Queue},
 };
 use crate::{
     SendError,
@@ -52,7 +54,10 @@ impl Link {
         let attempt = |state: &mut State| state.take(batch, terms, Session::send_all);
         match self.now_if_room(Queue::Messages, true, attempt) {
             None => Ok(false),
-            Some(Ok(())) => Ok(true),
+            Some(Ok(())) => {
+                self.is_write_due.store(true, Ordering::Relaxed);
+                Ok(true)
+            }
             Some(Err(error)) => Err(error),
         }
     }

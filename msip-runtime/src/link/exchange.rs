@@ -1,66 +1,26 @@
 //! Sending and calling: the futures behind every typed method.
 
-use std::{
-    future::poll_fn,
-    sync::{Arc, atomic::Ordering},
-    task::{Context, Poll, Waker},
-    time::Duration,
-};
+use std::{future::poll_fn, sync::atomic::Ordering, task::Poll, time::Duration};
 
-use prost::Message as _;
 use tokio::time::{timeout, timeout_at};
 
 use super::{
-    Link, State, Waiter,
-    inflow::Inflow,
-    wait_queue::{Ticket, WaitQueue},
+    Link, State,
+    landing::Opened,
+    outgoing::{Deadline, Outgoing, state_key},
+    room::{Attempt, Queue},
 };
 use crate::{
-    CallError, CallOptions, Envelope, Metadata, MsgKind, SendError, Status,
-    body::{Encoding, Prepared, key_of},
-    protocol::{Variant, variant_of},
-    session::{Blocked, End, Opener, Outcome, Shape, StateKey, Token, may_be_shelved},
+    CallError, CallOptions, Envelope, Metadata, SendError, Status,
+    body::{Encoding, Prepared},
+    protocol::Variant,
+    session::{Blocked, Opener, Outcome, Slot, Token, may_be_shelved},
     wire,
 };
 
 /// How long an answer may take where neither the schema nor the caller says (docs/protocol.md, "Deadlines"). The
 /// other side counts on it, so that a caller who waits for longer or shorter has to say so.
 pub(crate) const PROTOCOL_TIMEOUT: Duration = Duration::from_secs(30);
-
-/// What an exchange waits for room in.
-#[derive(Debug, Clone, Copy)]
-pub(super) enum Queue {
-    Messages,
-    Calls,
-}
-
-impl State {
-    fn queue(&mut self, queue: Queue) -> &mut WaitQueue {
-        match queue {
-            Queue::Messages => &mut self.message_room,
-            Queue::Calls => &mut self.call_room,
-        }
-    }
-}
-
-/// What came of an attempt to send, with the lock held.
-pub(super) enum Attempt<T> {
-    Done(T),
-    NoRoom,
-    Failed(SendError),
-}
-
-impl<T> Attempt<T> {
-    pub(super) fn blocked(blocked: Blocked, no_session: SendError) -> Self {
-        match blocked {
-            Blocked::NoRoom => Self::NoRoom,
-            Blocked::Closing => Self::Failed(no_session),
-            // For good, where no session follows and this one just has not heard of it.
-            Blocked::Disconnected => Self::Failed(no_session),
-            Blocked::Full => Self::Failed(SendError::Full),
-        }
-    }
-}
 
 impl Link {
     /// Sends a one-way message, once there is room.
@@ -69,6 +29,9 @@ impl Link {
         message: &E,
         options: &CallOptions,
     ) -> Result<(), SendError> {
+        if self.is_write_due.load(Ordering::Relaxed) {
+            self.let_driver_write().await;
+        }
         if self.send_plain(message, options) {
             return Ok(());
         }
@@ -88,6 +51,22 @@ impl Link {
         timeout(self.write_timeout, sent)
             .await
             .unwrap_or(Err(SendError::Full))
+    }
+
+    /// Lets the driver write what waits, once: it may wait for this very thread.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future does nothing.
+    pub(crate) async fn let_driver_write(&self) {
+        poll_fn(|context| {
+            if !self.is_write_due.swap(false, Ordering::Relaxed) {
+                return Poll::Ready(());
+            }
+            context.waker().wake_by_ref();
+            Poll::Pending
+        })
+        .await;
     }
 
     /// Sends a one-way message, or fails at once.
@@ -123,13 +102,17 @@ impl Link {
             if !state.encoding.is_plain() || !state.message_room.is_empty() {
                 return false;
             }
-            let is_sent = state.session().is_some_and(|session| {
-                session.send_plain(variant.number, variant.kind, len, |buffer| {
-                    message.encode(buffer);
-                })
+            let Some(session) = state.session() else {
+                return false;
+            };
+            let is_sent = session.send_plain(variant.number, variant.kind, len, |buffer| {
+                message.encode(buffer);
             });
             if !is_sent {
                 return false;
+            }
+            if session.has_whole_chunk() {
+                self.is_write_due.store(true, Ordering::Relaxed);
             }
             state.driver_to_wake()
         };
@@ -233,27 +216,20 @@ impl Link {
         request: &Out,
         options: &CallOptions,
     ) -> Result<In, CallError> {
-        match self.exchange(Queue::Calls, request, options).await? {
-            (
+        if let Some((outcome, encoding)) = self.call_plain(request, options).await {
+            return match outcome {
                 Outcome::Answer {
                     variant,
                     body,
-                    compressed,
-                    metadata,
-                },
-                encoding,
-                _,
-            ) => {
-                take_metadata(options, metadata);
-                let body = if compressed {
-                    encoding.inflate(variant, body).map_err(CallError::Answer)?
-                } else {
-                    body
-                };
-                encoding.decode(variant, body).map_err(CallError::Answer)
-            }
-            (outcome, _, timeout) => Err(failure(outcome, timeout)),
+                    compressed: false,
+                    metadata: None,
+                } => encoding.decode(variant, body).map_err(CallError::Answer),
+                outcome => read_answer(outcome, &encoding, options, self.timeout_of(request)),
+            };
         }
+        let exchange = Box::pin(self.exchange(Queue::Calls, request, options));
+        let (outcome, encoding, timeout) = exchange.await?;
+        read_answer(outcome, &encoding, options, timeout)
     }
 
     /// Sends a PING of this many bytes and waits for its PONG. Returns the time between.
@@ -264,22 +240,15 @@ impl Link {
         }
         let start = self.now();
         let deadline = start.saturating_add(limit);
-        let token = self.when_room(Queue::Calls, |state| {
+        let opened = self.when_room(Queue::Calls, |state| {
             open(state, |session, token| {
                 session.ping(&payload, token, deadline)
             })
         });
-        let token = timeout(limit, token)
+        let opened = timeout(limit, opened)
             .await
             .map_err(|_| CallError::DeadlineExceeded { timeout: limit })??;
-        match (Answer {
-            link: self,
-            token: Some(token),
-        })
-        .await_outcome()
-        .await
-        .0
-        {
+        match opened.answer(self).await.0 {
             Outcome::Answer { body, .. } if body.len() == len => {
                 Ok(self.now().saturating_sub(start))
             }
@@ -314,14 +283,14 @@ impl Link {
         };
         let attempt = |state: &mut State, deadline| match queue {
             Queue::Messages => outgoing.deliver_or_shelve(state, deadline),
-            Queue::Calls => outgoing.call(state, deadline, None),
+            Queue::Calls => outgoing.call(state, deadline),
         };
         let others_first = match queue {
             Queue::Messages => !may_be_shelved(outgoing.opener.kind),
             Queue::Calls => true,
         };
-        let token = match self.now_if_room(queue, others_first, |state| attempt(state, deadline)) {
-            Some(token) => token?,
+        let opened = match self.now_if_room(queue, others_first, |state| attempt(state, deadline)) {
+            Some(opened) => opened?,
             None => {
                 let when_room =
                     self.when_room(queue, |state| attempt(state, deadline.late(self.now())));
@@ -334,287 +303,13 @@ impl Link {
                 }
             }
         };
-        let answer = Answer {
-            link: self,
-            token: Some(token),
-        };
-        let (outcome, encoding) = answer.await_outcome().await;
+        let (outcome, encoding) = opened.answer(self).await;
         Ok((outcome, encoding, limit))
-    }
-
-    /// Tries once. `None` where there is no room, or others wait for it and are to go first.
-    pub(super) fn now_if_room<T>(
-        &self,
-        queue: Queue,
-        others_first: bool,
-        attempt: impl FnOnce(&mut State) -> Attempt<T>,
-    ) -> Option<Result<T, SendError>> {
-        let (value, waker) = {
-            let mut state = self.lock();
-            if others_first && !state.queue(queue).is_empty() {
-                return None;
-            }
-            match attempt(&mut state) {
-                Attempt::Done(value) => (value, state.driver_to_wake()),
-                Attempt::NoRoom => return None,
-                Attempt::Failed(error) => return Some(Err(error)),
-            }
-        };
-        if let Some(waker) = waker {
-            waker.wake();
-        }
-        Some(Ok(value))
-    }
-
-    /// Queues up until the attempt finds room. Dropping the future leaves the queue; nothing was sent.
-    pub(super) async fn when_room<T>(
-        &self,
-        queue: Queue,
-        mut attempt: impl FnMut(&mut State) -> Attempt<T>,
-    ) -> Result<T, SendError> {
-        let mut place = Place {
-            link: self,
-            queue,
-            ticket: None,
-        };
-        poll_fn(|context| place.poll(context, &mut attempt)).await
     }
 }
 
 /// The largest payload of a PING (docs/protocol.md, "Ping").
 const MAX_PING: usize = 64 * 1024;
-
-/// A message that is ready to be sent, but for its id.
-pub(super) struct Outgoing<'a, E> {
-    /// `None` opens a request stream, whose items follow.
-    message: Option<&'a E>,
-    pub(super) variant: &'static Variant,
-    opener: Opener<'static>,
-    /// What goes beside it, encoded; empty for nothing.
-    metadata: Vec<u8>,
-    len: usize,
-    /// The body, made before the lock is taken, and for which encoding; none for a message that is written in
-    /// protobuf, as it is.
-    prepared: Option<(Encoding, Prepared)>,
-}
-
-impl<'a, E: Envelope> Outgoing<'a, E> {
-    /// The opening of a request stream of this variant.
-    pub(super) fn stream(
-        link: &Link,
-        number: u16,
-        options: &CallOptions,
-    ) -> Result<Self, SendError> {
-        // Generated code asks for a variant of its own.
-        let variant = variant_of::<E>(number).ok_or(SendError::Closed)?;
-        let opener = opener(variant, options);
-        Ok(Self {
-            message: None,
-            variant,
-            opener,
-            metadata: link.metadata(options)?,
-            len: 0,
-            prepared: None,
-        })
-    }
-
-    pub(super) fn new(
-        link: &Link,
-        message: &'a E,
-        options: &CallOptions,
-    ) -> Result<Self, SendError> {
-        let variant = E::VARIANTS.get(message.index()).ok_or(SendError::Closed)?;
-        let encoding = link.encoding();
-        let prepared = encoding
-            .prepare(message, variant)
-            .map_err(SendError::Unwritable)?;
-        Ok(Self {
-            message: Some(message),
-            variant,
-            opener: opener(variant, options),
-            metadata: link.metadata(options)?,
-            len: message.encoded_len(),
-            prepared: prepared.map(|prepared| (encoding, prepared)),
-        })
-    }
-
-    fn send(&self, state: &mut State) -> Attempt<()> {
-        self.attempt(state, None, |session, opener, encode| {
-            session.send(opener, encode)
-        })
-    }
-
-    fn deliver(&self, state: &mut State, deadline: Deadline) -> Attempt<Token> {
-        let token = state.waiters.vacant_key();
-        let Deadline { at: deadline, told } = deadline;
-        let attempt = self.attempt(state, told, |session, opener, encode| {
-            session.deliver(opener, token, deadline, encode)
-        });
-        state.wait(attempt, None)
-    }
-
-    fn send_or_shelve(&self, state: &mut State) -> Attempt<()> {
-        match self.send(state) {
-            Attempt::NoRoom if may_be_shelved(self.opener.kind) => self.shelve(state),
-            attempt => attempt,
-        }
-    }
-
-    /// Takes the message without room, by its kind.
-    fn shelve(&self, state: &mut State) -> Attempt<()> {
-        let attempt = self.attempt(state, None, |session, opener, encode| {
-            let key = self.key();
-            session.shelve(opener, key, None, encode).map(|_| ())
-        });
-        state.unshelve();
-        attempt
-    }
-
-    fn deliver_or_shelve(&self, state: &mut State, deadline: Deadline) -> Attempt<Token> {
-        let may_be_shelved = may_be_shelved(self.opener.kind);
-        if !may_be_shelved || state.message_room.is_empty() {
-            match self.deliver(state, deadline) {
-                Attempt::NoRoom if may_be_shelved => {}
-                attempt => return attempt,
-            }
-        }
-        let token = state.waiters.vacant_key();
-        let Deadline { at: deadline, told } = deadline;
-        let attempt = self.attempt(state, told, |session, opener, encode| {
-            let key = self.key();
-            let slot = session.shelve(opener, key, Some((token, deadline)), encode)?;
-            // There is one for whoever waits.
-            slot.ok_or(Blocked::NoRoom)
-        });
-        let attempt = state.wait(attempt, None);
-        state.unshelve();
-        attempt
-    }
-
-    /// The key of a STATE.
-    fn key(&self) -> Option<StateKey> {
-        let message = self.message?;
-        state_key(self.variant, || {
-            // The sender's own word comes before the schema's.
-            match wire::Metadata::decode(self.metadata.as_slice()) {
-                Ok(metadata) if !metadata.key.is_empty() => metadata.key.into_bytes(),
-                _ => key_of(message, self.variant),
-            }
-        })
-    }
-
-    /// Opens a call; `inflow` is where the items of its answer go, where that is a stream.
-    pub(super) fn call(
-        &self,
-        state: &mut State,
-        deadline: Deadline,
-        inflow: Option<&Arc<Inflow>>,
-    ) -> Attempt<Token> {
-        let Deadline { at: deadline, told } = deadline;
-        let token = state.waiters.vacant_key();
-        let shape = Shape {
-            request_stream: self.message.is_none(),
-            response_stream: inflow.is_some(),
-        };
-        let attempt = self.attempt(state, told, |session, opener, encode| {
-            session.call(opener, shape, token, deadline, encode)
-        });
-        state.wait(attempt, inflow)
-    }
-
-    fn attempt<T>(
-        &self,
-        state: &mut State,
-        deadline_ms: Option<u32>,
-        push: impl FnOnce(
-            &mut crate::session::Session,
-            &Opener<'_>,
-            &mut dyn FnMut(&mut Vec<u8>),
-        ) -> Result<T, Blocked>,
-    ) -> Attempt<T> {
-        let no_session = state.no_session();
-        let late;
-        let prepared = match (&self.prepared, self.message) {
-            (_, None) => None,
-            (Some((encoding, prepared)), _) if state.encoding.is_same(encoding) => Some(prepared),
-            (None, _) if state.encoding.is_plain() => None,
-            // Where the connection is another than before; or for a small message that would be compressed if it
-            // were large, which costs nothing.
-            (_, Some(message)) => match state.encoding.prepare(message, self.variant) {
-                Ok(prepared) => {
-                    late = prepared;
-                    late.as_ref()
-                }
-                Err(error) => return Attempt::Failed(SendError::Unwritable(error)),
-            },
-        };
-        let Some(session) = state.session.as_mut() else {
-            return Attempt::Failed(no_session);
-        };
-        let max = session.peer_max_body();
-        let len = prepared.map_or(self.len, |prepared| prepared.len);
-        if len > max {
-            return Attempt::Failed(SendError::TooLarge { len, max });
-        }
-        let opener = Opener {
-            compressed: prepared.is_some_and(|prepared| prepared.compressed),
-            deadline_ms,
-            metadata: &self.metadata,
-            ..self.opener
-        };
-        match push(session, &opener, &mut |buffer| match prepared {
-            Some(prepared) => buffer.extend_from_slice(&prepared.bytes),
-            None => {
-                if let Some(message) = self.message {
-                    message.encode(buffer);
-                }
-            }
-        }) {
-            Ok(value) => Attempt::Done(value),
-            Err(blocked) => Attempt::blocked(blocked, no_session),
-        }
-    }
-}
-
-/// What tells a STATE from others; none for any other kind.
-fn state_key(variant: &Variant, key: impl FnOnce() -> Vec<u8>) -> Option<StateKey> {
-    (variant.kind == MsgKind::State).then(|| StateKey {
-        variant: variant.number,
-        key: key(),
-    })
-}
-
-fn opener(variant: &Variant, options: &CallOptions) -> Opener<'static> {
-    Opener {
-        variant: variant.number,
-        kind: variant.kind,
-        urgent: options.urgent.unwrap_or(variant.urgent),
-        compressed: false,
-        deadline_ms: None,
-        metadata: &[],
-    }
-}
-
-/// When an exchange runs out of time.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Deadline {
-    /// As sessions count time; `Duration::MAX` is never.
-    pub(super) at: Duration,
-    /// What the other side is told of it, in milliseconds, where it could not know.
-    pub(super) told: Option<u32>,
-}
-
-impl Deadline {
-    /// The same for what is sent later than it was to be: what remains is told.
-    pub(super) fn late(self, now: Duration) -> Self {
-        if self.at == Duration::MAX {
-            return self;
-        }
-        let remaining = self.at.saturating_sub(now).as_millis();
-        let told = Some(u32::try_from(remaining).unwrap_or(u32::MAX));
-        Self { told, ..self }
-    }
-}
 
 /// A limit in whole milliseconds, as deadlines travel.
 pub(super) fn whole_ms(limit: Duration) -> Result<u32, SendError> {
@@ -631,11 +326,36 @@ pub(super) fn take_metadata(options: &CallOptions, metadata: Option<Box<wire::Me
     }
 }
 
+/// Reads the message that a call was answered with.
+fn read_answer<E: Envelope>(
+    outcome: Outcome,
+    encoding: &Encoding,
+    options: &CallOptions,
+    timeout: Duration,
+) -> Result<E, CallError> {
+    let Outcome::Answer {
+        variant,
+        body,
+        compressed,
+        metadata,
+    } = outcome
+    else {
+        return Err(failure(outcome, timeout));
+    };
+    take_metadata(options, metadata);
+    let body = if compressed {
+        encoding.inflate(variant, body).map_err(CallError::Answer)?
+    } else {
+        body
+    };
+    encoding.decode(variant, body).map_err(CallError::Answer)
+}
+
 /// Opens an exchange that is no message.
 fn open(
     state: &mut State,
-    push: impl FnOnce(&mut crate::session::Session, Token) -> Result<crate::session::Slot, Blocked>,
-) -> Attempt<Token> {
+    push: impl FnOnce(&mut crate::session::Session, Token) -> Result<Slot, Blocked>,
+) -> Attempt<Opened> {
     let no_session = state.no_session();
     let token = state.waiters.vacant_key();
     let attempt = match state.session.as_mut().map(|session| push(session, token)) {
@@ -643,31 +363,7 @@ fn open(
         Some(Err(blocked)) => Attempt::blocked(blocked, no_session),
         None => Attempt::Failed(no_session),
     };
-    state.wait(attempt, None)
-}
-
-impl State {
-    /// Makes somebody wait for the exchange that was just opened under the next free token.
-    fn wait(
-        &mut self,
-        attempt: Attempt<crate::session::Slot>,
-        inflow: Option<&Arc<Inflow>>,
-    ) -> Attempt<Token> {
-        match attempt {
-            Attempt::Done(slot) => Attempt::Done(self.waiters.insert(match inflow {
-                None => Waiter::Waiting { slot, waker: None },
-                Some(inflow) => {
-                    inflow.open(End::Caller(slot));
-                    Waiter::Streaming {
-                        slot,
-                        inflow: Arc::clone(inflow),
-                    }
-                }
-            })),
-            Attempt::NoRoom => Attempt::NoRoom,
-            Attempt::Failed(error) => Attempt::Failed(error),
-        }
-    }
+    state.wait(attempt)
 }
 
 pub(super) fn failure(outcome: Outcome, timeout: Duration) -> CallError {
@@ -680,114 +376,5 @@ pub(super) fn failure(outcome: Outcome, timeout: Duration) -> CallError {
         Outcome::Lost { sent: false } => CallError::NotSent(SendError::Disconnected),
         // Every caller has taken its answer out before.
         Outcome::Answer { .. } => CallError::ConnectionLost,
-    }
-}
-
-/// A place in a queue for room, left when it is dropped.
-struct Place<'a> {
-    link: &'a Link,
-    queue: Queue,
-    ticket: Option<Ticket>,
-}
-
-impl Place<'_> {
-    fn poll<T>(
-        &mut self,
-        context: &mut Context<'_>,
-        attempt: impl FnOnce(&mut State) -> Attempt<T>,
-    ) -> Poll<Result<T, SendError>> {
-        let mut state = self.link.lock();
-        let may_go = match self.ticket {
-            Some(ticket) => state.queue(self.queue).is_first(ticket),
-            None => state.queue(self.queue).is_empty(),
-        };
-        // Without a session nobody has anything to wait for.
-        let attempted = if may_go || state.session.is_none() {
-            attempt(&mut state)
-        } else {
-            Attempt::NoRoom
-        };
-        let result = match attempted {
-            Attempt::Done(value) => Ok(value),
-            Attempt::Failed(error) => Err(error),
-            Attempt::NoRoom => {
-                match self.ticket {
-                    Some(ticket) => state.queue(self.queue).wait(ticket, context.waker()),
-                    None => self.ticket = Some(state.queue(self.queue).join(context.waker())),
-                }
-                return Poll::Pending;
-            }
-        };
-        let next = self
-            .ticket
-            .take()
-            .and_then(|ticket| state.queue(self.queue).leave(ticket));
-        state.unshelve();
-        let driver = state.driver_to_wake();
-        drop(state);
-        [driver, next].into_iter().flatten().for_each(Waker::wake);
-        Poll::Ready(result)
-    }
-}
-
-impl Drop for Place<'_> {
-    fn drop(&mut self) {
-        if let Some(ticket) = self.ticket.take() {
-            let wakers = {
-                let mut state = self.link.lock();
-                let next = state.queue(self.queue).leave(ticket);
-                state.unshelve();
-                [next, state.driver_to_wake()]
-            };
-            wakers.into_iter().flatten().for_each(Waker::wake);
-        }
-    }
-}
-
-/// An exchange whose answer somebody waits for; given up when it is dropped.
-struct Answer<'a> {
-    link: &'a Link,
-    token: Option<Token>,
-}
-
-impl Answer<'_> {
-    async fn await_outcome(mut self) -> (Outcome, Encoding) {
-        poll_fn(|context| self.poll(context)).await
-    }
-
-    fn poll(&mut self, context: &mut Context<'_>) -> Poll<(Outcome, Encoding)> {
-        let mut state = self.link.lock();
-        let waiter = self.token.and_then(|token| state.waiters.get_mut(token));
-        match waiter {
-            Some(Waiter::Waiting {
-                waker: Some(known), ..
-            }) => {
-                known.clone_from(context.waker());
-                return Poll::Pending;
-            }
-            Some(Waiter::Waiting { waker, .. }) => {
-                *waker = Some(context.waker().clone());
-                return Poll::Pending;
-            }
-            Some(Waiter::Done(..) | Waiter::Streaming { .. } | Waiter::Ended) | None => {}
-        }
-        match self
-            .token
-            .take()
-            .and_then(|token| state.waiters.try_remove(token))
-        {
-            Some(Waiter::Done(outcome, encoding)) => Poll::Ready((outcome, encoding)),
-            // The line above has seen that it is done; and it is not polled again after that.
-            _ => Poll::Ready((Outcome::Lost { sent: true }, Encoding::default())),
-        }
-    }
-}
-
-impl Drop for Answer<'_> {
-    fn drop(&mut self) {
-        let Some(token) = self.token.take() else {
-            return;
-        };
-        self.link.give_up(token);
     }
 }

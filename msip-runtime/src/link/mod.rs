@@ -5,12 +5,16 @@
 
 mod batch;
 mod beside;
+mod call;
 mod cancellation;
 mod detached;
 mod exchange;
 mod feed;
 mod inflow;
 mod intake;
+mod landing;
+mod outgoing;
+mod room;
 mod settled;
 mod stream;
 mod wait_queue;
@@ -48,6 +52,7 @@ use crate::{
     wire::MsgId,
 };
 use beside::{CorrelationIds, encode_metadata};
+use landing::Landing;
 use wait_queue::WaitQueue;
 
 /// The shared core of one client, or of one connection of a server.
@@ -56,6 +61,9 @@ pub(crate) struct Link {
     state: Mutex<State>,
     /// Whether the session's bodies need nothing done to them before the lock is taken.
     is_plain: AtomicBool,
+    /// So much waits to be written that whoever sends next lets the driver do that first: what the other side can work on
+    /// already should not wait for what is still to be made.
+    is_write_due: AtomicBool,
     epoch: Instant,
     call_timeout: Duration,
     write_timeout: Duration,
@@ -109,10 +117,8 @@ enum Serving {
 enum Waiter {
     Waiting {
         slot: Slot,
-        waker: Option<Waker>,
+        landing: Arc<Landing>,
     },
-    /// The outcome, and how its session writes bodies.
-    Done(Outcome, Encoding),
     /// For a stream of answers.
     Streaming {
         slot: Slot,
@@ -148,6 +154,7 @@ impl Link {
         Self {
             state: Mutex::new(State::default()),
             is_plain: AtomicBool::new(true),
+            is_write_due: AtomicBool::new(false),
             epoch: Instant::now(),
             call_timeout: settings.call_timeout,
             write_timeout: settings.write_timeout,
@@ -379,18 +386,25 @@ impl State {
     }
 
     /// Tells a waiter how its exchange ended. Returns whom to wake.
+    #[inline]
     pub(crate) fn complete(&mut self, token: Token, outcome: Outcome) -> Option<Waker> {
-        let waiter = self.waiters.get_mut(token)?;
-        if let Waiter::Streaming { inflow, slot } = waiter {
-            let reader = inflow.close(outcome);
-            let end = End::Caller(*slot);
-            *waiter = Waiter::Ended;
-            // Whoever takes the answers sends the requests, if anybody does.
-            return reader.or(self.stream_credit(end));
-        }
-        match std::mem::replace(waiter, Waiter::Done(outcome, self.encoding.clone())) {
-            Waiter::Waiting { waker, .. } => waker,
-            _ => None,
+        match self.waiters.get_mut(token)? {
+            Waiter::Waiting { landing, .. } => {
+                let waker = landing.land(outcome, self.encoding.clone());
+                self.waiters.remove(token);
+                waker
+            }
+            waiter @ Waiter::Streaming { .. } => {
+                let Waiter::Streaming { inflow, slot } = std::mem::replace(waiter, Waiter::Ended)
+                else {
+                    return None;
+                };
+                let reader = inflow.close(outcome);
+                let end = End::Caller(slot);
+                // Whoever takes the answers sends the requests, if anybody does.
+                reader.or(self.stream_credit(end))
+            }
+            Waiter::Ended => None,
         }
     }
 
@@ -444,10 +458,17 @@ impl State {
     }
 
     /// The call has been answered. Returns whom to wake.
+    #[inline]
     fn end_call(&mut self, slot: ServedSlot) -> Vec<Waker> {
-        if !self.serving.is_empty() {
-            self.serving.remove(&slot);
+        if self.serving.is_empty()
+            && self.watched.is_empty()
+            && self.requests.is_empty()
+            && self.stream_credit.is_empty()
+        {
+            // As with nearly every call: it was done at once.
+            return Vec::new();
         }
+        self.serving.remove(&slot);
         let mut wakers = self.unwatch(slot);
         wakers.extend(self.end_requests(slot));
         wakers.extend(self.stream_credit(End::Callee(slot)));
@@ -478,12 +499,15 @@ impl State {
     }
 
     /// There may be room again. Returns whom to wake.
-    pub(crate) fn room(&mut self) -> impl Iterator<Item = Waker> + use<> {
+    pub(crate) fn room(&mut self) -> Vec<Waker> {
         self.unshelve();
         let told = self.tell_dropped();
-        let first = [self.message_room.first(), self.call_room.first()];
-        let first = first.into_iter().flatten();
-        first.chain(self.stream_room()).chain(told)
+        let calls = self.session.as_ref().map_or(0, Session::room_for_calls);
+        let mut wakers = self.stream_room();
+        wakers.extend(self.message_room.call(1));
+        wakers.extend(self.call_room.call(calls.max(1)));
+        wakers.extend(told);
+        wakers
     }
 
     /// Whether anyone, or anything, waits for room.
@@ -562,10 +586,8 @@ impl State {
             .collect()
     }
 
-    fn everyone_waiting(&self) -> Vec<Waker> {
-        self.message_room
-            .all()
-            .chain(self.call_room.all())
-            .collect()
+    fn everyone_waiting(&mut self) -> Vec<Waker> {
+        let calls = self.call_room.all();
+        self.message_room.all().chain(calls).collect()
     }
 }

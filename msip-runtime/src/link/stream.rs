@@ -13,10 +13,12 @@ use tokio::time::timeout_at;
 
 use super::{
     Link, State, Waiter,
-    exchange::{Deadline, Outgoing, PROTOCOL_TIMEOUT, Queue, take_metadata, whole_ms},
+    exchange::{PROTOCOL_TIMEOUT, take_metadata, whole_ms},
     feed::Course,
     inflow::Inflow,
     intake::{Intake, Taken},
+    outgoing::{Deadline, Outgoing},
+    room::Queue,
 };
 use crate::{
     CallError, CallOptions, Envelope, SendError,
@@ -79,7 +81,8 @@ impl Link {
             told: ms.filter(|_| options.timeout.is_some() && options.timeout != schema_timeout),
         };
         let inflow = Arc::new(Inflow::default());
-        let attempt = |state: &mut State, deadline| outgoing.call(state, deadline, Some(&inflow));
+        let attempt =
+            |state: &mut State, deadline| outgoing.call_streaming(state, deadline, &inflow);
         let timeout = limit.unwrap_or(PROTOCOL_TIMEOUT);
         let token = match self.now_if_room(Queue::Calls, true, |state| attempt(state, deadline)) {
             Some(token) => token?,
@@ -139,8 +142,16 @@ impl Link {
 
     /// Nobody waits for the answer of this exchange any more.
     pub(super) fn give_up(&self, token: Token) {
+        self.give_up_unless(token, || false);
+    }
+
+    /// The same, unless it has ended, which is asked under the lock: the token may be another's by then.
+    pub(super) fn give_up_unless(&self, token: Token, has_ended: impl FnOnce() -> bool) {
         let next = {
             let mut state = self.lock();
+            if has_ended() {
+                return;
+            }
             match state.waiters.try_remove(token) {
                 Some(Waiter::Waiting { slot, .. } | Waiter::Streaming { slot, .. }) => {
                     if let Some(session) = state.session.as_mut() {
@@ -149,9 +160,10 @@ impl Link {
                     // Whoever has given it up does not wait for it.
                     drop(state.stream_credit(End::Caller(slot)));
                 }
-                Some(Waiter::Done(..) | Waiter::Ended) | None => {}
+                Some(Waiter::Ended) | None => {}
             }
-            [state.call_room.first(), state.driver_to_wake()]
+            let next = state.call_room.call(1).next();
+            [next, state.driver_to_wake()]
         };
         next.into_iter().flatten().for_each(std::task::Waker::wake);
     }

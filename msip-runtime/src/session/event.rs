@@ -66,6 +66,16 @@ pub(crate) enum Outcome {
 }
 
 impl Outcome {
+    /// An answer with nothing beside its body.
+    pub(crate) const fn message(variant: u16, body: Bytes) -> Self {
+        Self::Answer {
+            variant,
+            body,
+            compressed: false,
+            metadata: None,
+        }
+    }
+
     /// An acknowledgment, or the end of a stream.
     pub(crate) const NOTHING: Self = Self::Answer {
         variant: 0,
@@ -124,7 +134,64 @@ impl Incoming {
     }
 }
 
-/// A one-way message with nothing beside its body, as nearly all are.
+/// What comes the short way, with nothing beside its body, as nearly everything does.
+#[derive(Debug)]
+pub(crate) enum Short {
+    Message(Plain),
+    Call(PlainCall),
+    /// The answer to a call that this side opened.
+    Answer {
+        token: Token,
+        variant: u16,
+        body: Bytes,
+    },
+}
+
+#[cfg(any(test, fuzzing))]
+impl From<Short> for Event {
+    fn from(short: Short) -> Self {
+        match short {
+            Short::Message(message) => Self::Incoming(message.into()),
+            Short::Call(call) => Self::Incoming(call.into()),
+            Short::Answer {
+                token,
+                variant,
+                body,
+            } => Self::Answered {
+                token,
+                outcome: Outcome::message(variant, body),
+            },
+        }
+    }
+}
+
+/// A call with one request and nothing beside that.
+#[derive(Debug)]
+pub(crate) struct PlainCall {
+    pub(crate) variant: u16,
+    pub(crate) payload_len: u32,
+    pub(crate) body: Bytes,
+    pub(crate) id: MsgId,
+    pub(crate) slot: ServedSlot,
+}
+
+impl From<PlainCall> for Incoming {
+    fn from(call: PlainCall) -> Self {
+        Self {
+            variant: call.variant,
+            body: call.body,
+            compressed: false,
+            payload_len: call.payload_len,
+            reply: ReplyTo::Call(call.slot),
+            timeout: None,
+            metadata: None,
+            id: call.id,
+            is_stream: false,
+        }
+    }
+}
+
+/// A one-way message with nothing beside its body.
 #[derive(Debug)]
 pub(crate) struct Plain {
     pub(crate) variant: u16,

@@ -42,6 +42,7 @@ pub(super) struct Fates {
 
 impl Fates {
     /// A call has ended, and its reply is on its way.
+    #[inline]
     pub(super) fn end(&mut self, id: MsgId) {
         if self.ended.len() >= REMEMBERED
             && let Some(forgotten) = self.ended.pop_front()

@@ -245,7 +245,7 @@ impl Session {
         Ok((inlet, item))
     }
 
-    /// Takes one frame as a driver does: on the short way, where it is an item.
+    /// Takes one frame as a driver does: on a short way, where there is one for it.
     #[cfg(any(test, fuzzing))]
     pub(crate) fn handle_any(
         &mut self,
@@ -259,7 +259,10 @@ impl Session {
                 item: Some(item),
                 is_last: false,
             })),
-            Err(frame) => self.handle_frame(frame, now),
+            Err(frame) => match self.handle_plain(frame) {
+                Ok(short) => Ok(Some(Event::from(short))),
+                Err(frame) => self.handle_frame(frame, now),
+            },
         }
     }
 

@@ -38,7 +38,9 @@ mod window;
 use std::{sync::Arc, time::Duration};
 
 pub(crate) use batch::Batch;
-pub(crate) use event::{Event, Fault, FaultKind, Incoming, Item, Outcome, Plain, ReplyTo};
+pub(crate) use event::{
+    Event, Fault, FaultKind, Incoming, Item, Outcome, Plain, PlainCall, ReplyTo, Short,
+};
 pub(crate) use item_batch::ItemBatch;
 pub(crate) use items::{End, Inlet, ItemHead};
 pub(crate) use opened::{Class, Lost, Slot, Token};
@@ -404,6 +406,11 @@ impl Session {
         self.served.is_awaited(slot, id)
     }
 
+    /// How many calls can be opened, as far as their number goes.
+    pub(crate) fn room_for_calls(&self) -> usize {
+        self.opened.room_for_calls()
+    }
+
     /// How many exchanges are open, in either direction.
     pub(crate) fn open_exchanges(&self) -> usize {
         self.opened.len() + self.served.len()
@@ -578,12 +585,14 @@ impl Session {
 }
 
 /// Completes a frame whose length is known to fit.
+#[inline]
 fn seal(buffer: &mut Vec<u8>, mark: crate::wire::Mark) {
     let sealed = finish_frame(buffer, mark);
     // Every body is compared with a limit of at most 1 GiB before it is written.
     debug_assert!(sealed.is_ok(), "a frame of more than 4 GiB");
 }
 
+#[inline]
 fn to_usize(number: u32) -> usize {
     usize::try_from(number).unwrap_or(usize::MAX)
 }

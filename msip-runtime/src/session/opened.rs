@@ -137,6 +137,11 @@ impl Opened {
         self.max_calls = max_calls.clamp(1, MAX_SLOTS / 2);
     }
 
+    /// How many calls can be opened.
+    pub(crate) fn room_for_calls(&self) -> usize {
+        self.max_calls.saturating_sub(self.calls)
+    }
+
     pub(crate) fn has_room_for_call(&self) -> bool {
         self.calls < self.max_calls && self.entries.len() < MAX_SLOTS
     }
@@ -171,6 +176,7 @@ impl Opened {
     }
 
     /// The id that the next call or ping will have.
+    #[inline]
     pub(crate) fn next_call_id(&mut self) -> MsgId {
         self.sequence += 1;
         let slot = self.entries.vacant_key() as u64;
@@ -185,6 +191,7 @@ impl Opened {
         )
     }
 
+    #[inline]
     pub(crate) fn insert_call(&mut self, opening: Opening, streams: Option<Box<Streams>>) -> Slot {
         self.calls += 1;
         self.insert(Class::Call, opening, streams)
@@ -242,6 +249,7 @@ impl Opened {
         Some(token)
     }
 
+    #[inline]
     fn insert(&mut self, class: Class, opening: Opening, streams: Option<Box<Streams>>) -> Slot {
         let Opening {
             id,
@@ -351,6 +359,21 @@ impl Opened {
         self.close(id, |class| matches!(class, Class::Call | Class::Delivery))
     }
 
+    /// [`answer`](Self::answer), where it is a call without streams; else nothing has happened.
+    #[inline]
+    pub(crate) fn answer_plain(&mut self, id: MsgId) -> Option<Token> {
+        let slot = self.find(id).filter(|_| !id.is_delivery())?;
+        let entry = self.entries.get(slot)?;
+        let is_plain = entry.class == Class::Call && entry.streams.is_none();
+        if !is_plain || !entry.kept.is_empty() {
+            return None;
+        }
+        let token = entry.token;
+        self.entries.try_remove(slot)?;
+        self.calls = self.calls.saturating_sub(1);
+        Some(token)
+    }
+
     /// The ping that a PONG with this id ends, now closed.
     pub(crate) fn pong(&mut self, id: MsgId) -> Option<Token> {
         self.close(id, |class| class == Class::Ping)
@@ -367,6 +390,7 @@ impl Opened {
         Some(token)
     }
 
+    #[inline]
     fn find(&self, id: MsgId) -> Option<Slot> {
         let slot = if id.is_delivery() {
             let index = usize::try_from(id.sequence().checked_sub(self.first_delivery)?).ok()?;

@@ -139,6 +139,7 @@ impl Outgoing {
     }
 
     /// Appends one frame, written by `write`.
+    #[inline]
     pub(crate) fn push(
         &mut self,
         priority: Priority,
@@ -172,6 +173,7 @@ impl Outgoing {
     }
 
     /// Appends so many frames, written by `write`.
+    #[inline]
     pub(crate) fn append(
         &mut self,
         priority: Priority,
@@ -204,6 +206,7 @@ impl Outgoing {
     }
 
     /// Appends one frame that the other side is owed: an answer, or what it asked for otherwise.
+    #[inline]
     pub(crate) fn push_owed(&mut self, priority: Priority, write: impl FnOnce(&mut Vec<u8>)) {
         let before = self.cost;
         let Position { start, .. } = self.push(priority, write);
@@ -214,6 +217,13 @@ impl Outgoing {
             Some((first, sum)) if start < *first + CHUNK_LEN as u64 => *sum += cost,
             _ => owed.push_back((start, cost)),
         }
+    }
+
+    /// Whether a chunk is complete that waits to be written.
+    #[inline]
+    pub(crate) fn has_whole_chunk(&self) -> bool {
+        let chunk = self.normal.chunks.front();
+        chunk.is_some_and(|(bytes, _)| bytes.len() >= CHUNK_LEN)
     }
 
     /// What of the queue the other side is owed, in bytes, each frame counted as its length + 64.

@@ -1,53 +1,119 @@
-//! One-way messages with nothing beside their bodies, in either direction: the short way for what there is most of.
+//! Messages, calls and answers with nothing beside their bodies: the short way for what there is most of.
 //!
 //! Whatever is unusual about one takes the long way, which knows every case. Both do the same to those that are not.
 
-use bytes::Buf as _;
+use std::time::Duration;
 
-use super::{Phase, Plain, Priority, Session, seal, to_usize};
+use bytes::{Buf as _, Bytes};
+
+use super::{
+    Phase, Plain, PlainCall, Priority, Session, Short, Slot, Token, opened::Opening,
+    outgoing::Position, sabotage::Sabotage, seal, send::priority, to_usize,
+};
 use crate::{
     MsgKind,
-    wire::{Flags, Frame, FrameType, HEADER_LEN, Header, begin_frame},
+    wire::{Flags, Frame, FrameType, HEADER_LEN, Header, MsgId, begin_frame},
 };
 
 /// The topic of a direct connection: its length, and nothing.
 const NO_TOPIC: [u8; 2] = [0, 0];
 
 impl Session {
-    /// Takes one frame if it is a one-way message with nothing beside its body, against which nothing can be said: the
-    /// short way for what there is most of. Any other frame comes back, and is one for
-    /// [`handle_frame`](Self::handle_frame).
+    /// Takes one frame if it is a message, a call or the answer to one with nothing beside its body, against which
+    /// nothing can be said. Any other frame comes back, and is one for [`handle_frame`](Self::handle_frame).
     #[inline]
-    pub(crate) fn handle_plain(&mut self, frame: Frame) -> Result<Plain, Frame> {
+    pub(crate) fn handle_plain(&mut self, frame: Frame) -> Result<Short, Frame> {
+        if self.phase != Phase::Open {
+            return Err(frame);
+        }
         let Header {
-            flags,
-            frame_type,
-            kind,
+            flags, frame_type, ..
+        } = frame.header;
+        if frame_type == FrameType::Ack && flags == Flags::NONE {
+            return self.plain_answer(frame);
+        }
+        if frame_type != FrameType::opening(self.config.side.reverse()) {
+            return Err(frame);
+        }
+        match flags {
+            Flags::NONE => self.plain_message(frame),
+            Flags::ACK_REQUIRED => self.plain_call(frame),
+            _ => Err(frame),
+        }
+    }
+
+    #[inline]
+    fn plain_message(&mut self, frame: Frame) -> Result<Short, Frame> {
+        let Header {
             variant,
             payload_len,
             msg_id: id,
+            ..
         } = frame.header;
-        let side = self.config.side;
-        let is_plain = frame_type == FrameType::opening(side.reverse())
-            && flags == Flags::NONE
-            && self.phase == Phase::Open
-            && id.chosen_by() != side
-            && kind.known().is_ok()
-            && frame.payload.starts_with(&NO_TOPIC)
-            && frame.payload.len() - NO_TOPIC.len() <= to_usize(self.config.limits.max_body)
-            && self.receive_window.accept(payload_len, false);
-        if !is_plain {
+        if !self.is_plain_opener(&frame) || !self.receive_window.accept(payload_len, false) {
             return Err(frame);
         }
         self.unhandled.add(payload_len);
-        let mut body = frame.payload;
-        body.advance(NO_TOPIC.len());
-        Ok(Plain {
+        Ok(Short::Message(Plain {
             variant,
             payload_len,
-            body,
+            body: body_of(frame),
             id,
-        })
+        }))
+    }
+
+    #[inline]
+    fn plain_call(&mut self, frame: Frame) -> Result<Short, Frame> {
+        let Header {
+            variant,
+            payload_len,
+            msg_id: id,
+            ..
+        } = frame.header;
+        let is_plain = self.is_plain_opener(&frame)
+            && !id.is_delivery()
+            && id.sequence() != 0
+            && !self.said_close
+            && !self.is_short_of_memory()
+            && !Sabotage::WindowOverAllIds.is_on();
+        if !is_plain {
+            return Err(frame);
+        }
+        match self.served.begin(id, false, to_usize(payload_len)) {
+            Ok(slot) => Ok(Short::Call(PlainCall {
+                variant,
+                payload_len,
+                body: body_of(frame),
+                id,
+                slot,
+            })),
+            // Nothing has been begun, and the long way says why.
+            Err(_) => Err(frame),
+        }
+    }
+
+    /// Whether a frame that begins an exchange has nothing beside its body, and is one that the other side may send.
+    #[inline]
+    fn is_plain_opener(&self, frame: &Frame) -> bool {
+        frame.header.msg_id.chosen_by() != self.config.side
+            && frame.header.kind.known().is_ok()
+            && frame.payload.starts_with(&NO_TOPIC)
+            && frame.payload.len() - NO_TOPIC.len() <= to_usize(self.config.limits.max_body)
+    }
+
+    #[inline]
+    fn plain_answer(&mut self, frame: Frame) -> Result<Short, Frame> {
+        if frame.payload.len() > to_usize(self.config.limits.max_body) {
+            return Err(frame);
+        }
+        match self.opened.answer_plain(frame.header.msg_id) {
+            Some(token) => Ok(Short::Answer {
+                token,
+                variant: frame.header.variant,
+                body: frame.payload,
+            }),
+            None => Err(frame),
+        }
     }
 
     /// Sends a message that nobody answers, where nothing stands in its way: there is a connection with room and credit,
@@ -60,40 +126,139 @@ impl Session {
         body_len: usize,
         encode: impl FnOnce(&mut Vec<u8>),
     ) -> bool {
-        let Ok(payload_len) = u32::try_from(body_len.saturating_add(NO_TOPIC.len())) else {
-            return false;
-        };
-        let is_free = self.phase == Phase::Open
-            && !self.is_closing()
-            && body_len <= self.peer_max_body
-            && self.send_window.is_open()
-            && self.has_nothing_waiting()
-            && !self.is_queue_full();
+        let is_free = self.is_free(body_len) && self.send_window.is_open() && self.shelf.is_empty();
         if !is_free {
             return false;
         }
+        let id = self.opened.next_id();
+        let (payload_len, _) = self.push_plain(Flags::NONE, variant, kind, id, body_len, encode);
+        self.send_window.spend(payload_len);
+        true
+    }
+
+    /// Whether so much waits that it is better written before more is sent.
+    #[inline]
+    pub(crate) fn has_whole_chunk(&self) -> bool {
+        self.outgoing.has_whole_chunk()
+    }
+
+    /// Sends a request, where nothing stands in its way. `None` where there may be something, and nothing has happened.
+    #[inline]
+    pub(crate) fn call_plain(
+        &mut self,
+        variant: u16,
+        kind: MsgKind,
+        token: Token,
+        deadline: Duration,
+        body_len: usize,
+        encode: impl FnOnce(&mut Vec<u8>),
+    ) -> Option<Slot> {
+        let is_free = self.is_free(body_len)
+            && self.opened.has_room_for_call()
+            && self.has_room_for_request()
+            && !Sabotage::ResendCall.is_on();
+        if !is_free {
+            return None;
+        }
+        let id = self.opened.next_call_id();
+        let flags = Flags::ACK_REQUIRED;
+        let (_, position) = self.push_plain(flags, variant, kind, id, body_len, encode);
+        let opening = Opening {
+            id,
+            variant,
+            token,
+            urgent: false,
+            deadline,
+            position,
+            kept: Vec::new(),
+        };
+        Some(self.opened.insert_call(opening, None))
+    }
+
+    /// Answers a call with nothing beside the body.
+    #[inline]
+    pub(super) fn answer_plain(
+        &mut self,
+        id: MsgId,
+        variant: u16,
+        len: usize,
+        encode: impl FnOnce(&mut Vec<u8>),
+    ) {
         let header = Header {
-            flags: Flags::NONE,
+            variant,
+            payload_len: u32::try_from(len).unwrap_or(u32::MAX),
+            ..Header::control(FrameType::Ack, id)
+        };
+        let overtakes = Sabotage::EndOvertakesItems.is_on();
+        self.outgoing.push_owed(priority(overtakes), |buffer| {
+            write_exactly(buffer, &header, &[], len, encode);
+        });
+    }
+
+    /// Whether there is a connection on which a body of this length can go out now.
+    #[inline]
+    fn is_free(&mut self, body_len: usize) -> bool {
+        self.phase == Phase::Open
+            && !self.is_closing()
+            && body_len <= self.peer_max_body
+            && self.backlog.is_empty()
+            && !self.is_queue_full()
+    }
+
+    /// Writes the frame, and returns the length of its payload and its place.
+    #[inline]
+    fn push_plain(
+        &mut self,
+        flags: Flags,
+        variant: u16,
+        kind: MsgKind,
+        msg_id: MsgId,
+        body_len: usize,
+        encode: impl FnOnce(&mut Vec<u8>),
+    ) -> (usize, Position) {
+        let mut sent_len = body_len + NO_TOPIC.len();
+        let header = Header {
+            flags,
             frame_type: FrameType::opening(self.config.side),
             kind: kind.into(),
             variant,
-            payload_len,
-            msg_id: self.opened.next_id(),
+            // The other side accepts no body of 4 GiB.
+            payload_len: u32::try_from(sent_len).unwrap_or(u32::MAX),
+            msg_id,
         };
-        let mut sent_len = to_usize(payload_len);
-        self.outgoing.push(Priority::Normal, |buffer| {
-            buffer.reserve(HEADER_LEN + sent_len);
-            let mark = begin_frame(buffer, &header);
-            let start = buffer.len();
-            buffer.extend_from_slice(&NO_TOPIC);
-            encode(buffer);
-            if buffer.len() - start != sent_len {
-                // A message that somebody encodes by hand is not as long as it says.
-                sent_len = buffer.len() - start;
-                seal(buffer, mark);
-            }
+        let position = self.outgoing.push(Priority::Normal, |buffer| {
+            sent_len = write_exactly(buffer, &header, &NO_TOPIC, sent_len, encode);
         });
-        self.send_window.spend(sent_len);
-        true
+        (sent_len, position)
     }
+}
+
+/// Writes a frame whose header tells its length already, if the body is as long as it says. Returns how long its payload is.
+#[inline]
+fn write_exactly(
+    buffer: &mut Vec<u8>,
+    header: &Header,
+    topic: &[u8],
+    payload_len: usize,
+    encode: impl FnOnce(&mut Vec<u8>),
+) -> usize {
+    buffer.reserve(HEADER_LEN + payload_len);
+    let mark = begin_frame(buffer, header);
+    let start = buffer.len();
+    buffer.extend_from_slice(topic);
+    encode(buffer);
+    let written = buffer.len() - start;
+    if written != payload_len {
+        // A message that somebody encodes by hand is not as long as it says.
+        seal(buffer, mark);
+    }
+    written
+}
+
+/// The body of a frame whose topic is empty.
+#[inline]
+fn body_of(frame: Frame) -> Bytes {
+    let mut body = frame.payload;
+    body.advance(NO_TOPIC.len());
+    body
 }

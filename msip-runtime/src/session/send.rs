@@ -22,6 +22,10 @@ use crate::{
     },
 };
 
+/// A request waits for room while as much is queued, however large the queue may be, in bytes: what many large requests
+/// queue beyond that is written no sooner, and has left the processor's caches by then.
+const REQUESTS_QUEUED: usize = 1024 * 1024;
+
 /// Why nothing was sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Blocked {
@@ -284,6 +288,18 @@ impl Session {
         self.fates.end(id);
         let flags = urgency(urgent);
         let max = self.peer_max_body;
+        let reply = match reply {
+            Reply::Message {
+                variant,
+                len,
+                compressed: false,
+                time_us: None,
+                encode,
+            } if len <= max && !urgent && self.phase == Phase::Open => {
+                return self.answer_plain(id, variant, len, encode);
+            }
+            reply => reply,
+        };
         let write = |buffer: &mut Vec<u8>| match reply {
             Reply::Message { len, .. } if len > max => {
                 let text = format!(
@@ -406,7 +422,12 @@ impl Session {
         }
         // What waits already goes first.
         let is_late = !self.backlog.is_empty() && !Sabotage::OvertakeResend.is_on();
-        if is_late || self.is_queue_full() || (needs_credit && !self.send_window.is_open()) {
+        let has_room = if needs_credit {
+            self.send_window.is_open() && !self.is_queue_full()
+        } else {
+            self.has_room_for_request()
+        };
+        if is_late || !has_room {
             return Err(NoRoom);
         }
         Ok(())
@@ -421,16 +442,16 @@ impl Session {
         }
     }
 
-    /// Whether nothing waits that would go out before a new message.
-    #[inline]
-    pub(super) fn has_nothing_waiting(&self) -> bool {
-        self.backlog.is_empty() && self.shelf.is_empty()
-    }
-
     /// Whether no further delivery is kept before another one is answered.
     pub(super) fn is_keeping_enough(&self) -> bool {
         self.opened.kept_cost() >= self.config.session_buffer
             || self.opened.delivery_count() >= self.config.session_deliveries
+    }
+
+    /// Whether the queue takes a request, which needs no credit.
+    #[inline]
+    pub(super) fn has_room_for_request(&mut self) -> bool {
+        self.outgoing.cost() < REQUESTS_QUEUED && !self.is_queue_full()
     }
 
     #[inline]

@@ -71,6 +71,7 @@ impl Served {
     }
 
     /// Takes a call on.
+    #[inline]
     pub(crate) fn begin(
         &mut self,
         id: MsgId,
@@ -116,6 +117,7 @@ impl Served {
     }
 
     /// The call's handler has ended. Returns what its answer needs, where anyone waits for it.
+    #[inline]
     pub(crate) fn end(&mut self, slot: ServedSlot) -> Option<(MsgId, bool)> {
         let entry = self.entries.try_remove(slot)?;
         self.bytes = self.bytes.saturating_sub(entry.payload_len);

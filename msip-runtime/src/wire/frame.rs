@@ -21,6 +21,7 @@ pub struct Frame {
 pub struct Mark(usize);
 
 /// Begins a frame at the end of `buf`; what is appended next is its payload. `header.payload_len` counts for nothing.
+#[inline]
 pub fn begin_frame(buf: &mut Vec<u8>, header: &Header) -> Mark {
     let mark = Mark(buf.len());
     buf.extend_from_slice(&header.encode());
@@ -32,6 +33,7 @@ pub fn begin_frame(buf: &mut Vec<u8>, header: &Header) -> Mark {
 /// # Errors
 ///
 /// [`FrameTooLong`] if more than 4 GiB were appended; the frame is removed from `buf`.
+#[inline]
 pub fn finish_frame(buf: &mut Vec<u8>, mark: Mark) -> Result<u32, FrameTooLong> {
     const PAYLOAD_LEN: std::ops::Range<usize> = 12..16;
     let len = buf.len().saturating_sub(mark.0.saturating_add(HEADER_LEN));

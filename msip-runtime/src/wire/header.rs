@@ -54,6 +54,7 @@ impl Header {
     ///
     /// The first fault in the order of the bytes; after it no further frame can be found in the stream, so
     /// each of them ends the connection.
+    #[inline]
     pub fn parse(bytes: &[u8; HEADER_LEN]) -> Result<Self, HeaderError> {
         // A pattern instead of indices: that the parts fit is checked when this is compiled.
         let [
@@ -108,6 +109,7 @@ impl Header {
     /// # Errors
     ///
     /// [`HeaderError::BadMagic`] from the first byte on that no header has there.
+    #[inline]
     pub fn check_magic(bytes: &[u8]) -> Result<(), HeaderError> {
         let found = bytes.get(..MAGIC.len()).unwrap_or(bytes);
         if MAGIC.starts_with(found) {
@@ -119,6 +121,7 @@ impl Header {
     }
 
     /// Writes the header.
+    #[inline]
     pub fn encode(&self) -> [u8; HEADER_LEN] {
         let [m0, m1, m2, m3] = MAGIC;
         let [t0, t1] = self.frame_type.number().to_be_bytes();

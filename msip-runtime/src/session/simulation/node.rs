@@ -183,10 +183,19 @@ impl Node {
         if kind == MsgKind::Event {
             rules.pushes(self.side, number);
         }
+        let body_len = size_of_val(&number) + len;
+        let is_usual = !urgent && !may_be_shelved(kind);
         let sent: Result<Slot, Blocked> = match variant {
+            NOTE if is_usual && session.send_plain(variant, kind, body_len, encode) => Ok(0),
             NOTE => session.send(&opener, encode).map(|()| 0),
             DELIVERY => session.deliver(&opener, token, deadline, encode),
-            CALL => session.call(&opener, Shape::UNARY, token, deadline, encode),
+            CALL => match is_usual
+                .then(|| session.call_plain(variant, kind, token, deadline, body_len, encode))
+                .flatten()
+            {
+                Some(slot) => Ok(slot),
+                None => session.call(&opener, Shape::UNARY, token, deadline, encode),
+            },
             _ => session.call(&opener, shape_of(number), token, deadline, encode),
         };
         let sent = match sent {

@@ -8,6 +8,19 @@ fn frame(bytes: &[u8]) -> Frame {
     decoder.decode().expect("a frame").expect("all of it")
 }
 
+fn call_plain(end: &mut End, token: Token) -> Option<Slot> {
+    let session = &mut end.session;
+    let body = token.to_string();
+    session.call_plain(
+        REQUEST,
+        MsgKind::Event,
+        token,
+        at(30),
+        body.len(),
+        text(&body),
+    )
+}
+
 fn send_plain(end: &mut End, body: &str) -> bool {
     let session = &mut end.session;
     session.send_plain(NOTE, MsgKind::Event, body.len(), text(body))
@@ -38,7 +51,9 @@ fn both_ways_take_the_same_and_count_the_same() {
     short.client.send("a note").expect("sent");
     let bytes = short.client.transmit();
     let plain = short.server.session.handle_plain(frame(&bytes));
-    let plain: Incoming = plain.expect("nothing unusual").into();
+    let Event::Incoming(plain) = Event::from(plain.expect("nothing unusual")) else {
+        panic!("a message is one");
+    };
     let event = long.server.session.handle_frame(frame(&bytes), at(0));
     let Ok(Some(Event::Incoming(incoming))) = event else {
         panic!("{event:?}");
@@ -48,6 +63,107 @@ fn both_ways_take_the_same_and_count_the_same() {
         short.server.session.receive_window.items(),
         long.server.session.receive_window.items()
     );
+}
+
+#[test]
+fn both_ways_call_alike() {
+    let (mut short, mut long) = (Pair::open(), Pair::open());
+    for (short, long) in [
+        (&mut short.client, &mut long.client),
+        (&mut short.server, &mut long.server),
+    ] {
+        for token in [1, 20, 300] {
+            assert_eq!(call_plain(short, token), long.call(token, at(30)).ok());
+        }
+        assert_eq!(short.transmit(), long.transmit());
+        assert_eq!(short.session.poll_timeout(), long.session.poll_timeout());
+        assert_eq!(
+            short.session.open_exchanges(),
+            long.session.open_exchanges()
+        );
+    }
+}
+
+#[test]
+fn both_ways_take_a_call_and_its_answer_alike() {
+    let (mut short, mut long) = (Pair::open(), Pair::open());
+    for pair in [&mut short, &mut long] {
+        pair.client.call(7, at(30)).expect("opened");
+    }
+    let bytes = short.client.transmit();
+    assert_eq!(bytes, long.client.transmit());
+    let taken = short.server.session.handle_plain(frame(&bytes));
+    let taken = Event::from(taken.expect("nothing unusual"));
+    let event = long.server.session.handle_frame(frame(&bytes), at(0));
+    let event = event.expect("no fault").expect("an event");
+    assert_eq!(format!("{taken:?}"), format!("{event:?}"));
+    let Event::Incoming(Incoming {
+        reply: ReplyTo::Call(slot),
+        ..
+    }) = taken
+    else {
+        panic!("{taken:?}");
+    };
+    for pair in [&mut short, &mut long] {
+        pair.server.session.reply(slot, answer("seven"));
+        assert_eq!(pair.server.session.open_exchanges(), 0);
+    }
+    let bytes = short.server.transmit();
+    assert_eq!(bytes, long.server.transmit());
+    let taken = short.client.session.handle_plain(frame(&bytes));
+    let taken = Event::from(taken.expect("nothing unusual"));
+    let event = long.client.session.handle_frame(frame(&bytes), at(0));
+    let event = event.expect("no fault").expect("an event");
+    assert_eq!(format!("{taken:?}"), format!("{event:?}"));
+    assert_eq!(short.client.session.open_exchanges(), 0);
+    let again = short.client.session.handle_plain(frame(&bytes));
+    assert_eq!(again.err(), Some(frame(&bytes)), "a late answer");
+}
+
+#[test]
+fn a_request_waits_where_a_mebibyte_is_queued_and_a_message_does_not() {
+    let mut pair = Pair::open();
+    let large = vec![b'x'; 1024 * 1024];
+    let encode = |buffer: &mut Vec<u8>| buffer.extend_from_slice(&large);
+    let session = &mut pair.client.session;
+    let opened = session.call_plain(REQUEST, MsgKind::Event, 2, at(30), large.len(), encode);
+    assert!(opened.is_some());
+    assert_eq!(call_plain(&mut pair.client, 3), None);
+    assert_eq!(pair.client.call(3, at(30)), Err(Blocked::NoRoom));
+    assert!(send_plain(&mut pair.client, "a message has credit"));
+    pair.client.transmit();
+    assert!(call_plain(&mut pair.client, 3).is_some());
+}
+
+#[test]
+fn an_answer_that_is_no_answer_to_a_call_is_left_to_the_long_way() {
+    let mut pair = Pair::open();
+    pair.client
+        .session
+        .deliver(&opener(NOTE), 1, at(30), text("x"))
+        .expect("taken");
+    pair.client
+        .session
+        .call(
+            &opener(REQUEST),
+            Shape {
+                request_stream: false,
+                response_stream: true,
+            },
+            2,
+            at(30),
+            text("y"),
+        )
+        .expect("opened");
+    let mut decoder = Decoder::new(Limits::default().max_payload());
+    decoder.buffer().extend_from_slice(&pair.client.transmit());
+    while let Some(opener) = decoder.decode().expect("frames") {
+        let mut ack = Vec::new();
+        write_ack(&mut ack, Flags::NONE, opener.header.msg_id);
+        let back = pair.client.session.handle_plain(frame(&ack));
+        assert_eq!(back.err(), Some(frame(&ack)));
+    }
+    assert_eq!(pair.client.session.open_exchanges(), 2);
 }
 
 #[test]
@@ -68,10 +184,18 @@ fn a_body_that_is_not_as_long_as_it_says_leaves_a_whole_frame() {
 #[test]
 fn what_is_unusual_is_left_to_the_long_way() {
     type Change = fn(&mut Header, &mut Vec<u8>);
-    let unusual: [(&str, Change); 9] = [
+    let unusual: [(&str, Change); 11] = [
         ("urgent", |header, _| header.flags = Flags::URGENT),
-        ("to be answered", |header, _| {
+        ("to be acknowledged", |header, _| {
             header.flags = Flags::ACK_REQUIRED;
+            header.msg_id = MsgId::delivery(Side::Connecting, 1);
+        }),
+        ("a call that nothing could answer", |header, _| {
+            header.flags = Flags::ACK_REQUIRED;
+            header.msg_id = MsgId::exchange(Side::Connecting, 0);
+        }),
+        ("a stream of requests", |header, _| {
+            header.flags = Flags::ACK_REQUIRED.union(Flags::MORE);
         }),
         ("compressed", |header, _| header.flags = Flags::COMPRESSED),
         ("with metadata", |header, _| header.flags = Flags::META),
@@ -126,6 +250,7 @@ fn what_stands_in_the_way_of_a_send_is_left_to_the_long_way() {
     );
     session.begin_close(Code::Cancelled, "enough", at(0));
     assert!(!send_plain(&mut pair.client, "x"), "closing");
+    assert_eq!(call_plain(&mut pair.client, 1), None, "closing");
     let mut waiting = End::new(Session::accepting(config(Side::Accepting), at(0)));
     assert!(!send_plain(&mut waiting, "x"), "before the handshake");
 }

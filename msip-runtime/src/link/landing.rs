@@ -1,0 +1,126 @@
+//! Where the end of an exchange is put for whoever waits for it.
+//!
+//! Each has a lock of its own, so that whoever takes an answer does not wait for those who send meanwhile. Where the
+//! link's state is locked too, that is locked first.
+
+use std::{
+    future::poll_fn,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    task::{Context, Poll, Waker},
+};
+
+use super::{Link, State, Waiter};
+use crate::{
+    body::Encoding,
+    session::{Outcome, Slot, Token},
+};
+
+/// The place for the end of one exchange.
+#[derive(Debug)]
+pub(super) struct Landing(Mutex<End>);
+
+#[derive(Debug)]
+enum End {
+    /// Not there yet; whom to wake.
+    Awaited(Option<Waker>),
+    /// The outcome, and how its session writes bodies.
+    There(Outcome, Encoding),
+    Taken,
+}
+
+impl Landing {
+    /// A place for an end that is still to come, and whom to wake then.
+    pub(super) fn new(waker: Option<Waker>) -> Arc<Self> {
+        Arc::new(Self(Mutex::new(End::Awaited(waker))))
+    }
+
+    fn lock(&self) -> MutexGuard<'_, End> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The exchange has ended. Returns whom to wake.
+    pub(super) fn land(&self, outcome: Outcome, encoding: Encoding) -> Option<Waker> {
+        match std::mem::replace(&mut *self.lock(), End::There(outcome, encoding)) {
+            End::Awaited(waker) => waker,
+            End::There(..) | End::Taken => None,
+        }
+    }
+
+    /// Whether the exchange has ended.
+    pub(super) fn has_ended(&self) -> bool {
+        !matches!(*self.lock(), End::Awaited(_))
+    }
+
+    /// Takes the outcome, which is there once.
+    pub(super) fn poll_take(&self, context: &mut Context<'_>) -> Poll<(Outcome, Encoding)> {
+        let mut state = self.lock();
+        if let End::Awaited(waker) = &mut *state {
+            match waker {
+                Some(known) => known.clone_from(context.waker()),
+                unknown => *unknown = Some(context.waker().clone()),
+            }
+            return Poll::Pending;
+        }
+        match std::mem::replace(&mut *state, End::Taken) {
+            End::There(outcome, encoding) => Poll::Ready((outcome, encoding)),
+            // Nobody polls again after that.
+            End::Awaited(_) | End::Taken => {
+                Poll::Ready((Outcome::Lost { sent: true }, Encoding::default()))
+            }
+        }
+    }
+}
+
+/// An exchange that was just opened.
+#[derive(Debug)]
+pub(super) struct Opened {
+    token: Token,
+    landing: Arc<Landing>,
+}
+
+impl Opened {
+    /// Somebody waits for its end, and gives it up when that is dropped.
+    pub(super) fn awaited(self, link: &Link) -> Answer<'_> {
+        Answer { link, opened: self }
+    }
+
+    /// Waits for its end; gives it up when the future is dropped.
+    pub(super) async fn answer(self, link: &Link) -> (Outcome, Encoding) {
+        let mut answer = self.awaited(link);
+        poll_fn(|context| answer.poll(context)).await
+    }
+}
+
+impl State {
+    /// An exchange has been opened under the next free token.
+    #[inline]
+    pub(super) fn opened(&mut self, slot: Slot, landing: Arc<Landing>) -> Opened {
+        let token = self.waiters.insert(Waiter::Waiting {
+            slot,
+            landing: Arc::clone(&landing),
+        });
+        Opened { token, landing }
+    }
+}
+
+/// An exchange whose end somebody waits for; given up when it is dropped.
+#[derive(Debug)]
+pub(super) struct Answer<'a> {
+    link: &'a Link,
+    opened: Opened,
+}
+
+impl Answer<'_> {
+    pub(super) fn poll(&mut self, context: &mut Context<'_>) -> Poll<(Outcome, Encoding)> {
+        self.opened.landing.poll_take(context)
+    }
+}
+
+impl Drop for Answer<'_> {
+    fn drop(&mut self) {
+        let Opened { token, landing } = &self.opened;
+        if !landing.has_ended() {
+            self.link.give_up_unless(*token, || landing.has_ended());
+        }
+    }
+}
