@@ -386,7 +386,7 @@ mod tests {
     #[test]
     fn what_every_idle_connection_holds_is_small() {
         let held = [
-            ("driver", size_of::<Driver>(), 512),
+            ("driver", size_of::<Driver>(), 544),
             ("link, and the session in it", size_of::<Link>(), 2048),
             ("inbox", size_of::<Inbox>(), 128),
         ];
