@@ -88,13 +88,16 @@ pub fn body_codecs(data: &[u8]) {
             Err(_) if written.len() > MAX_BODY || plain.len() > MAX_BODY => continue,
             Err(error) => panic!("{error}: {:?}", String::from_utf8_lossy(&written)),
         };
+        let text = String::from_utf8_lossy(&written);
+        if writer.codec() == Codec::Json && text.contains(r#""NaN""#) {
+            // The bits of a NaN have no form in JSON, but each NaN is the same there.
+            let written_again = writer.prepare(&again, row).ok().flatten();
+            let written_again = written_again.map(|prepared| prepared.bytes);
+            assert_eq!(written_again.as_ref(), Some(&written));
+            continue;
+        }
         let mut plain_again = Vec::new();
         again.encode(&mut plain_again);
-        assert_eq!(
-            plain_again,
-            plain,
-            "{:?}",
-            String::from_utf8_lossy(&written)
-        );
+        assert_eq!(plain_again, plain, "{text:?}");
     }
 }
