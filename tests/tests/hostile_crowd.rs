@@ -380,7 +380,7 @@ async fn who_falls_silent_after_a_burst_costs_little() {
         for _ in 0..64 {
             let client = client.clone();
             let request = EchoReq {
-                ballast: vec![0; 1024].into(),
+                ballast: vec![0; 1024],
                 ..EchoReq::default()
             };
             calls.spawn(async move { client.echo_req(request).await });
