@@ -227,6 +227,7 @@ impl Link {
                 outcome => read_answer(outcome, &encoding, options, self.timeout_of(request)),
             };
         }
+        // In a box, or every call would have the room that this one needs.
         let exchange = Box::pin(self.exchange(Queue::Calls, request, options));
         let (outcome, encoding, timeout) = exchange.await?;
         read_answer(outcome, &encoding, options, timeout)

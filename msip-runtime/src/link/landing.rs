@@ -124,3 +124,35 @@ impl Drop for Answer<'_> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn take(landing: &Landing) -> Poll<(Outcome, Encoding)> {
+        landing.poll_take(&mut Context::from_waker(Waker::noop()))
+    }
+
+    #[test]
+    fn an_end_is_told_to_the_last_who_asked_and_taken_once() {
+        let landing = Landing::new(None);
+        assert!(!landing.has_ended());
+        assert!(take(&landing).is_pending());
+        let waker = landing.land(Outcome::Expired, Encoding::default());
+        assert!(waker.is_some(), "whoever asked is woken");
+        assert!(landing.has_ended());
+        assert!(matches!(take(&landing), Poll::Ready((Outcome::Expired, _))));
+        assert!(landing.has_ended(), "also once it was taken");
+        let again = landing.land(Outcome::Dropped, Encoding::default());
+        assert!(again.is_none(), "nobody waits any more");
+    }
+
+    #[test]
+    fn an_end_that_comes_before_anybody_asks_is_there_for_them() {
+        let landing = Landing::new(Some(Waker::noop().clone()));
+        let waker = landing.land(Outcome::NotReceived, Encoding::default());
+        assert!(waker.is_some(), "whoever opened the exchange is woken");
+        let end = take(&landing);
+        assert!(matches!(end, Poll::Ready((Outcome::NotReceived, _))));
+    }
+}
