@@ -174,6 +174,19 @@ impl Encoding {
         }
     }
 
+    /// Reads a body, which is compressed or not.
+    pub(crate) fn read<E: Envelope>(
+        &self,
+        variant: u16,
+        mut body: Bytes,
+        compressed: bool,
+    ) -> Result<E, BodyError> {
+        if compressed {
+            body = self.inflate(variant, body)?;
+        }
+        self.decode(variant, body)
+    }
+
     /// Reads a body that is not compressed, or not any more.
     #[inline]
     pub(crate) fn decode<E: Envelope>(&self, variant: u16, body: Bytes) -> Result<E, BodyError> {

@@ -304,17 +304,13 @@ impl<D: Dispatch> Handlers<D> {
             Ok(request) => request,
             Err(status) => return self.owed(call, None).fail(&status),
         };
+        let deadline = deadline(row, None, moment);
         let serving = Serving {
-            deadline: if row.timeout_ms.is_none() && !row.has_streams() {
-                moment.usual_deadline
-            } else {
-                deadline(row, None, moment.now)
-            },
+            deadline,
             metadata: None,
             call: Some(call),
         };
         tracing::trace!(call = row.name, "serving");
-        let deadline = serving.deadline;
         let context = D::serving(&self.context, serving);
         let begun = answer(Arc::clone(&self.side), context, request);
         seat.get_or_insert_with(|| Box::pin(None)).set(Some(begun));
@@ -395,7 +391,7 @@ impl<D: Dispatch> Handlers<D> {
             Ok(request) => request,
             Err(status) => return self.owed(call, None).fail(&status),
         };
-        let deadline = deadline(row, timeout, moment.now);
+        let deadline = deadline(row, timeout, moment);
         let mut serving = Serving {
             deadline,
             metadata: None,
@@ -584,10 +580,13 @@ where
 
 /// When a call has to be answered. One with a stream may go on for as long as both sides like, unless the schema or
 /// the caller says otherwise.
-fn deadline(row: &Variant, told: Option<Duration>, now: Instant) -> Option<Instant> {
+fn deadline(row: &Variant, told: Option<Duration>, moment: Moment) -> Option<Instant> {
     let schema = row
         .timeout_ms
         .map(|ms| Duration::from_millis(u64::from(ms)));
-    let default = (!row.has_streams()).then_some(PROTOCOL_TIMEOUT);
-    now.checked_add(told.or(schema).or(default)?)
+    match told.or(schema) {
+        Some(timeout) => moment.now.checked_add(timeout),
+        None if row.has_streams() => None,
+        None => moment.usual_deadline,
+    }
 }

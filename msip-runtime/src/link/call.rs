@@ -36,8 +36,8 @@ impl Link {
     pub(super) fn timeout_of<E: Envelope>(&self, request: &E) -> Duration {
         let variant = E::VARIANTS.get(request.index());
         variant
-            .and_then(|variant| variant.timeout_ms)
-            .map_or(self.call_timeout, |ms| Duration::from_millis(ms.into()))
+            .and_then(|variant| self.usual_timeout(variant))
+            .unwrap_or(self.call_timeout)
     }
 
     #[inline]
@@ -49,13 +49,10 @@ impl Link {
     ) -> Option<Answer<'_>> {
         let variant = E::VARIANTS.get(request.index())?;
         // The other side knows the schema's time, and the protocol's.
-        let timeout = match variant.timeout_ms {
-            Some(0) => return None,
-            Some(ms) => Duration::from_millis(ms.into()),
-            None => self.call_timeout,
-        };
+        let timeout = self.usual_timeout(variant)?;
         let is_usual = options.is_silent()
             && !variant.urgent
+            && !timeout.is_zero()
             && (variant.timeout_ms.is_some() || timeout == PROTOCOL_TIMEOUT)
             && self.correlation_ids.is_none()
             && self.is_plain.load(Ordering::Relaxed);

@@ -344,12 +344,8 @@ fn read_answer<E: Envelope>(
         return Err(failure(outcome, timeout));
     };
     take_metadata(options, metadata);
-    let body = if compressed {
-        encoding.inflate(variant, body).map_err(CallError::Answer)?
-    } else {
-        body
-    };
-    encoding.decode(variant, body).map_err(CallError::Answer)
+    let read = encoding.read(variant, body, compressed);
+    read.map_err(CallError::Answer)
 }
 
 /// Opens an exchange that is no message.

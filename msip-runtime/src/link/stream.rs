@@ -226,12 +226,8 @@ pub(crate) fn read<E: Envelope>(encoding: &Encoding, item: Item) -> Result<E, Ca
         compressed,
         ..
     } = item;
-    let body = if compressed {
-        encoding.inflate(variant, body).map_err(CallError::Answer)?
-    } else {
-        body
-    };
-    encoding.decode(variant, body).map_err(CallError::Answer)
+    let read = encoding.read(variant, body, compressed);
+    read.map_err(CallError::Answer)
 }
 
 /// The sending side of a call with two streams, to be polled along with its answers.

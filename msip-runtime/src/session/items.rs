@@ -8,21 +8,15 @@ use bytes::Buf as _;
 use super::{
     Blocked::{self, Closing, NoRoom},
     Item, ItemBatch, Phase, ServedSlot, Session, Slot, Token,
+    plain::{NO_TOPIC, write_exactly},
     sabotage::Sabotage,
-    seal,
     send::{priority, urgency},
     streams::Streams,
     to_usize,
 };
 #[cfg(any(test, fuzzing))]
 use super::{Event, Fault};
-use crate::wire::{
-    Credit, Flags, Frame, FrameType, HEADER_LEN, Header, MsgId, RawKind, Side, begin_frame,
-    write_credit,
-};
-
-/// The topic of a request: its length, and nothing.
-const NO_TOPIC: [u8; 2] = [0, 0];
+use crate::wire::{Credit, Flags, Frame, FrameType, Header, MsgId, RawKind, Side, write_credit};
 
 /// Which of an exchange's two streams is meant: by the end that this session has of it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -73,8 +67,11 @@ impl ItemHead {
         body_len: usize,
         encode: impl FnOnce(&mut Vec<u8>),
     ) -> usize {
-        let has_topic = self.frame_type != FrameType::Ack;
-        let payload_len = body_len + if has_topic { NO_TOPIC.len() } else { 0 };
+        let topic: &[u8] = match self.frame_type {
+            FrameType::Ack => &[],
+            _ => &NO_TOPIC,
+        };
+        let payload_len = body_len + topic.len();
         let header = Header {
             flags: self.flags.union(flags),
             frame_type: self.frame_type,
@@ -84,19 +81,7 @@ impl ItemHead {
             payload_len: u32::try_from(payload_len).unwrap_or(u32::MAX),
             msg_id: self.id,
         };
-        buffer.reserve(HEADER_LEN + payload_len);
-        let mark = begin_frame(buffer, &header);
-        let start = buffer.len();
-        if has_topic {
-            buffer.extend_from_slice(&NO_TOPIC);
-        }
-        encode(buffer);
-        let written = buffer.len() - start;
-        if written != payload_len {
-            // A message that somebody encodes by hand is not as long as it says.
-            seal(buffer, mark);
-        }
-        written
+        write_exactly(buffer, &header, topic, payload_len, encode)
     }
 }
 

@@ -16,7 +16,7 @@ use crate::{
 };
 
 /// The topic of a direct connection: its length, and nothing.
-const NO_TOPIC: [u8; 2] = [0, 0];
+pub(super) const NO_TOPIC: [u8; 2] = [0, 0];
 
 impl Session {
     /// Takes one frame if it is a message, a call or the answer to one with nothing beside its body, against which
@@ -235,7 +235,7 @@ impl Session {
 
 /// Writes a frame whose header tells its length already, if the body is as long as it says. Returns how long its payload is.
 #[inline]
-fn write_exactly(
+pub(super) fn write_exactly(
     buffer: &mut Vec<u8>,
     header: &Header,
     topic: &[u8],
