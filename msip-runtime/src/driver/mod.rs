@@ -31,7 +31,7 @@ use slow_read::SlowRead;
 use crate::{
     dispatch::{Inbox, Received},
     link::{Arrivals, Link, Watch},
-    session::{Fault, Outcome, Transmit},
+    session::{Fault, Transmit},
     transport::Stream,
     wire::{Decoder, ErrorText, Frame, MsgId},
 };
@@ -91,6 +91,8 @@ pub(crate) struct Driver {
     release_at: Option<Duration>,
     timer: Pin<Box<Sleep>>,
     armed_for: Duration,
+    /// How many turns it has taken since it looked at the clock.
+    turns: usize,
     /// It waits for a byte, a sender, a handler or the clock.
     is_asleep: bool,
     /// Not a task runs it, but whoever wakes it; the worker may do that too, and then nothing can be put off to it.
@@ -131,6 +133,7 @@ impl Driver {
             release_at: None,
             timer: Box::pin(tokio::time::sleep(Duration::ZERO)),
             armed_for: Duration::ZERO,
+            turns: 0,
             is_asleep: false,
             is_run_by_wakers: false,
             is_gathering: false,
@@ -174,6 +177,7 @@ impl Driver {
             return self.gather(task);
         }
         for _ in 0..TURNS {
+            self.turns += 1;
             match self.turn(task, handlers) {
                 Ok(Turn::Busy) => {}
                 Ok(Turn::Gathering) => break,
@@ -203,6 +207,9 @@ impl Driver {
     fn turn(&mut self, task: &mut Context<'_>, handlers: &mut Handlers) -> Result<Turn, Ending> {
         let now = self.link.now();
         let has_read = self.poll_read(task, now)?;
+        if self.turns >= TURNS {
+            self.look_at_clock(now)?;
+        }
         // It ends only after the inbox is closed.
         let _ = handlers.as_mut().poll(task);
         if std::mem::take(&mut self.is_gathering) {
@@ -221,6 +228,14 @@ impl Driver {
             return Ok(Turn::Busy);
         }
         self.rest(task, now)
+    }
+
+    /// Does what is due in a driver that has not come to rest for long.
+    fn look_at_clock(&mut self, now: Duration) -> Result<(), Ending> {
+        self.turns = 0;
+        let in_time = self.link.lock().expire(now, &mut self.wakers);
+        self.wakers.drain(..).for_each(Waker::wake);
+        in_time.map_err(Ending::TimedOut)
     }
 
     fn poll_write(&mut self, task: &mut Context<'_>, now: Duration) -> Result<bool, Ending> {
@@ -274,6 +289,7 @@ impl Driver {
 
     /// Nothing can be read or written now: does what is due, and sleeps unless a sender came meanwhile.
     fn rest(&mut self, task: &mut Context<'_>, now: Duration) -> Result<Turn, Ending> {
+        self.turns = 0;
         if self.frame_deadline.is_some_and(|deadline| now >= deadline) {
             let rule = format!(
                 "a frame of {} bytes was not complete in time",
@@ -306,6 +322,7 @@ impl Driver {
         if is_idle {
             state.release();
         }
+        let next_deadline = state.next_deadline();
         let Some(session) = state.session() else {
             return Err(Ending::Finished);
         };
@@ -317,16 +334,8 @@ impl Driver {
         if session.is_finished() && self.writing.is_none() {
             return Err(Ending::Finished);
         }
-        if session.poll_timeout() <= now {
-            let mut expired = Vec::new();
-            let in_time = session.handle_timeout(now, &mut expired);
-            let has_expired = !expired.is_empty();
-            for token in expired {
-                self.wakers.extend(state.complete(token, Outcome::Expired));
-            }
-            if has_expired {
-                self.wakers.extend(state.room());
-            }
+        if session.poll_timeout() <= now || next_deadline <= now {
+            let in_time = state.expire(now, &mut self.wakers);
             drop(state);
             self.wakers.drain(..).for_each(Waker::wake);
             return in_time.map(|()| Turn::Busy).map_err(Ending::TimedOut);
@@ -339,6 +348,7 @@ impl Driver {
             self.stalled_since.map(|since| since + self.write_timeout),
             self.release_at,
             self.slow_read.look_at,
+            Some(next_deadline),
         ]
         .into_iter()
         .flatten()

@@ -83,7 +83,7 @@ impl Link {
             return Ok(());
         }
         while !batch.is_empty() {
-            let some = self.when_room(Queue::Messages, |state| {
+            let some = self.when_room(Queue::Messages, 0, |state| {
                 state.take(batch, terms, Session::send_some)
             });
             timeout(self.write_timeout, some)

@@ -1,11 +1,12 @@
-//! Calls with nothing beside their bodies and nothing in their way: the short way for what there is most of.
+//! Calls with nothing beside their bodies: the short way for what there is most of.
 //!
-//! One lock of the link opens a call, and none takes its answer.
+//! One lock of the link opens a call, and none takes its answer. A call that finds no room joins the queue under the same
+//! lock, and needs neither a box nor a timer to wait there.
 
 use std::{
     future::Future,
     pin::Pin,
-    sync::atomic::Ordering,
+    sync::{Arc, atomic::Ordering},
     task::{Context, Poll, Waker},
     time::Duration,
 };
@@ -13,11 +14,23 @@ use std::{
 use super::{
     Link, PROTOCOL_TIMEOUT, State,
     landing::{Answer, Landing},
+    room::{Attempt, Place},
 };
-use crate::{CallOptions, Envelope, body::Encoding, session::Outcome};
+use crate::{
+    CallOptions, Envelope, SendError, Variant,
+    body::Encoding,
+    session::{Opener, Outcome, Shape},
+};
+
+/// A call that has waited for less than its time divided by this does not say so: what passes on the way to the other side
+/// is not told either.
+const WAIT_UNTOLD: u32 = 64;
+
+/// A deadline of less is none (docs/protocol.md, "Deadlines").
+const LEAST: Duration = Duration::from_millis(1);
 
 impl Link {
-    /// Calls, as most calls are. `None` where it is another, and nothing has happened.
+    /// Calls, as most calls are, once there is room. `None` where it is another, and nothing has happened.
     #[inline]
     pub(super) fn call_plain<'a, E: Envelope>(
         &'a self,
@@ -28,7 +41,7 @@ impl Link {
             link: self,
             request,
             options,
-            answer: None,
+            step: Step::New,
         }
     }
 
@@ -40,13 +53,13 @@ impl Link {
             .unwrap_or(self.call_timeout)
     }
 
+    /// What stands in the schema of a call as most are: its variant, and how long it may take. `None` where it is another.
     #[inline]
-    fn open_plain<E: Envelope>(
+    fn usual_call<E: Envelope>(
         &self,
         request: &E,
         options: &CallOptions,
-        waker: &Waker,
-    ) -> Option<Answer<'_>> {
+    ) -> Option<(&'static Variant, Duration)> {
         let variant = E::VARIANTS.get(request.index())?;
         // The other side knows the schema's time, and the protocol's.
         let timeout = self.usual_timeout(variant)?;
@@ -56,33 +69,7 @@ impl Link {
             && (variant.timeout_ms.is_some() || timeout == PROTOCOL_TIMEOUT)
             && self.correlation_ids.is_none()
             && self.is_plain.load(Ordering::Relaxed);
-        if !is_usual {
-            return None;
-        }
-        let len = request.encoded_len();
-        let deadline = self.now().saturating_add(timeout);
-        let landing = Landing::new(Some(waker.clone()));
-        let (opened, driver) = {
-            let mut state = self.lock();
-            if !state.encoding.is_plain() || !state.call_room.is_empty() {
-                return None;
-            }
-            let token = state.waiters.vacant_key();
-            let State { session, .. } = &mut *state;
-            let slot = session.as_mut()?.call_plain(
-                variant.number,
-                variant.kind,
-                token,
-                deadline,
-                len,
-                |buffer| request.encode(buffer),
-            )?;
-            (state.opened(slot, landing), state.driver_to_wake())
-        };
-        if let Some(driver) = driver {
-            driver.wake();
-        }
-        Some(opened.awaited(self))
+        is_usual.then_some((variant, timeout))
     }
 }
 
@@ -91,30 +78,158 @@ pub(super) struct PlainCall<'a, E> {
     link: &'a Link,
     request: &'a E,
     options: &'a CallOptions,
-    answer: Option<Answer<'a>>,
+    step: Step<'a>,
+}
+
+enum Step<'a> {
+    New,
+    /// It waits for room.
+    Waiting {
+        place: Place<'a>,
+        landing: Arc<Landing>,
+    },
+    Called(Answer<'a>),
 }
 
 impl<E: Envelope> Future for PlainCall<'_, E> {
-    type Output = Option<(Outcome, Encoding)>;
+    type Output = Option<Result<(Outcome, Encoding), SendError>>;
 
     #[inline]
     fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.get_mut();
-        if let Some(answer) = &mut this.answer {
-            return answer.poll(context).map(Some);
+        match &mut this.step {
+            Step::Called(answer) => answer.poll(context).map(|answer| Some(Ok(answer))),
+            Step::Waiting { .. } => this.poll_waiting(context),
+            Step::New => this.begin(context.waker()),
         }
+    }
+}
+
+impl<'a, E: Envelope> PlainCall<'a, E> {
+    /// Opens the call, or joins those who wait for room.
+    #[inline]
+    fn begin(&mut self, waker: &Waker) -> Poll<<Self as Future>::Output> {
+        let link = self.link;
+        let Some((variant, timeout)) = link.usual_call(self.request, self.options) else {
+            return Poll::Ready(None);
+        };
+        let len = self.request.encoded_len();
+        let deadline = link.now().saturating_add(timeout);
+        let landing = Landing::new(Some(waker.clone()));
+        let driver = {
+            let mut state = link.lock();
+            if !state.encoding.is_plain() {
+                return Poll::Ready(None);
+            }
+            let token = state.waiters.vacant_key();
+            let is_first = state.call_room.is_empty();
+            let State { session, .. } = &mut *state;
+            let Some(session) = session else {
+                return Poll::Ready(None);
+            };
+            let slot = is_first
+                .then(|| {
+                    session.call_plain(
+                        variant.number,
+                        variant.kind,
+                        token,
+                        deadline,
+                        len,
+                        |buffer| self.request.encode(buffer),
+                    )
+                })
+                .flatten();
+            if let Some(slot) = slot {
+                let opened = state.opened(slot, landing);
+                self.step = Step::Called(opened.awaited(link));
+                state.driver_to_wake()
+            } else {
+                // Else it is for the long way to say what becomes of it.
+                if !session.may_wait_to_call(len) {
+                    return Poll::Ready(None);
+                }
+                let waker = waker.clone();
+                let (place, driver) = Place::join(link, &mut state, len, deadline, waker);
+                self.step = Step::Waiting { place, landing };
+                driver
+            }
+        };
+        if let Some(driver) = driver {
+            driver.wake();
+        }
+        Poll::Pending
+    }
+
+    /// Opens the call where it is its turn, or sees that it is too late.
+    fn poll_waiting(&mut self, context: &mut Context<'_>) -> Poll<<Self as Future>::Output> {
         let Self {
             link,
             request,
             options,
-            answer,
-        } = this;
-        match link.open_plain(*request, options, context.waker()) {
-            Some(opened) => {
-                *answer = Some(opened);
+            step,
+        } = self;
+        let Step::Waiting { place, landing } = step else {
+            return Poll::Pending;
+        };
+        let deadline = place.deadline();
+        let remaining = deadline.saturating_sub(link.now());
+        if remaining < LEAST {
+            *step = Step::New;
+            return Poll::Ready(Some(Ok((Outcome::Expired, Encoding::default()))));
+        }
+        let Some((variant, timeout)) = link.usual_call(*request, options) else {
+            // The session that follows writes bodies in another way, and nothing went out on the one before.
+            *step = Step::New;
+            return Poll::Ready(Some(Err(SendError::Disconnected)));
+        };
+        let has_waited = timeout.saturating_sub(remaining) > timeout / WAIT_UNTOLD;
+        let told = has_waited.then(|| u32::try_from(remaining.as_millis()).unwrap_or(u32::MAX));
+        let opener = Opener {
+            deadline_ms: told,
+            ..Opener::plain(variant)
+        };
+        let waker = context.waker().clone();
+        let opened = place.poll(context, |state| {
+            let no_session = state.no_session();
+            if !state.encoding.is_plain() {
+                return Attempt::Failed(SendError::Disconnected);
+            }
+            let token = state.waiters.vacant_key();
+            let Some(session) = state.session() else {
+                return Attempt::Failed(no_session);
+            };
+            let (len, max) = (request.encoded_len(), session.peer_max_body());
+            if len > max {
+                return Attempt::Failed(SendError::TooLarge { len, max });
+            }
+            let encode = |buffer: &mut Vec<u8>| request.encode(buffer);
+            let (number, kind) = (variant.number, variant.kind);
+            let plain = match told {
+                None => session.call_plain(number, kind, token, deadline, len, encode),
+                Some(_) => None,
+            };
+            let slot = match plain {
+                Some(slot) => Ok(slot),
+                None => session.call(&opener, Shape::UNARY, token, deadline, encode),
+            };
+            match slot {
+                Ok(slot) => {
+                    landing.is_awaited_by(waker);
+                    Attempt::Done(state.opened(slot, Arc::clone(landing)))
+                }
+                Err(blocked) => Attempt::blocked(blocked, no_session),
+            }
+        });
+        match opened {
+            Poll::Ready(Ok(opened)) => {
+                *step = Step::Called(opened.awaited(link));
                 Poll::Pending
             }
-            None => Poll::Ready(None),
+            Poll::Ready(Err(error)) => {
+                *step = Step::New;
+                Poll::Ready(Some(Err(error)))
+            }
+            Poll::Pending => Poll::Pending,
         }
     }
 }

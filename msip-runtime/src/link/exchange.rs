@@ -47,7 +47,9 @@ impl Link {
             Err(SendError::Full) => {}
             outcome => return outcome,
         }
-        let sent = self.when_room(Queue::Messages, |state| outgoing.send_or_shelve(state));
+        let sent = self.when_room(Queue::Messages, outgoing.len, |state| {
+            outgoing.send_or_shelve(state)
+        });
         timeout(self.write_timeout, sent)
             .await
             .unwrap_or(Err(SendError::Full))
@@ -155,12 +157,8 @@ impl Link {
         key: impl FnOnce() -> Vec<u8>,
     ) -> bool {
         let opener = Opener {
-            variant: variant.number,
-            kind: variant.kind,
-            urgent: variant.urgent,
             compressed: body.compressed,
-            deadline_ms: None,
-            metadata: &[],
+            ..Opener::plain(variant)
         };
         let waker = {
             let mut state = self.lock();
@@ -216,7 +214,8 @@ impl Link {
         request: &Out,
         options: &CallOptions,
     ) -> Result<In, CallError> {
-        if let Some((outcome, encoding)) = self.call_plain(request, options).await {
+        if let Some(called) = self.call_plain(request, options).await {
+            let (outcome, encoding) = called?;
             return match outcome {
                 Outcome::Answer {
                     variant,
@@ -241,7 +240,7 @@ impl Link {
         }
         let start = self.now();
         let deadline = start.saturating_add(limit);
-        let opened = self.when_room(Queue::Calls, |state| {
+        let opened = self.when_room(Queue::Calls, len, |state| {
             open(state, |session, token| {
                 session.ping(&payload, token, deadline)
             })
@@ -293,8 +292,9 @@ impl Link {
         let opened = match self.now_if_room(queue, others_first, |state| attempt(state, deadline)) {
             Some(opened) => opened?,
             None => {
-                let when_room =
-                    self.when_room(queue, |state| attempt(state, deadline.late(self.now())));
+                let when_room = self.when_room(queue, outgoing.len, |state| {
+                    attempt(state, deadline.late(self.now()))
+                });
                 let at = self.instant(deadline.at);
                 match at {
                     Some(at) => timeout_at(at, when_room)

@@ -46,6 +46,11 @@ impl Landing {
         }
     }
 
+    /// Somebody else is to be woken when the exchange ends, which has not begun yet.
+    pub(super) fn is_awaited_by(&self, waker: Waker) {
+        *self.lock() = End::Awaited(Some(waker));
+    }
+
     /// Whether the exchange has ended.
     pub(super) fn has_ended(&self) -> bool {
         !matches!(*self.lock(), End::Awaited(_))

@@ -47,7 +47,7 @@ use crate::{
     body::Encoding,
     budget::Budget,
     middleware::Stack,
-    session::{End, Item, Lost, Outcome, Reply, ServedSlot, Session, Slot, Token},
+    session::{End, Item, Lost, Outcome, Reply, ServedSlot, Session, Slot, TimedOut, Token},
     settings::Settings,
     wire::MsgId,
 };
@@ -502,10 +502,10 @@ impl State {
     pub(crate) fn room(&mut self) -> Vec<Waker> {
         self.unshelve();
         let told = self.tell_dropped();
-        let calls = self.session.as_ref().map_or(0, Session::room_for_calls);
         let mut wakers = self.stream_room();
-        wakers.extend(self.message_room.call(1));
-        wakers.extend(self.call_room.call(calls.max(1)));
+        wakers.extend(self.message_room.call(1, usize::MAX));
+        // The first may be one that is not counted, such as a PING.
+        wakers.extend(self.call_those_who_fit(1));
         wakers.extend(told);
         wakers
     }
@@ -517,6 +517,36 @@ impl State {
                 .session
                 .as_ref()
                 .is_some_and(|session| session.is_waiting() || session.has_dropped())
+    }
+
+    /// When a call that waits for room runs out of time; `Duration::MAX` is never.
+    pub(crate) fn next_deadline(&self) -> Duration {
+        self.call_room.next_deadline()
+    }
+
+    /// Tells everyone who has run out of time, and lets the session do what is due; `Err` where the other side is taken for
+    /// dead. Whom to wake is added to `wakers`.
+    pub(crate) fn expire(
+        &mut self,
+        now: Duration,
+        wakers: &mut Vec<Waker>,
+    ) -> Result<(), TimedOut> {
+        wakers.extend(self.call_room.late(now));
+        let Some(session) = &mut self.session else {
+            return Ok(());
+        };
+        if now < session.poll_timeout() {
+            return Ok(());
+        }
+        let mut expired = Vec::new();
+        let in_time = session.handle_timeout(now, &mut expired);
+        if !expired.is_empty() {
+            for token in expired {
+                wakers.extend(self.complete(token, Outcome::Expired));
+            }
+            wakers.extend(self.room());
+        }
+        in_time
     }
 
     /// Sends what waits by its kind, as far as those leave it room who wait themselves.

@@ -26,7 +26,8 @@ pub(super) struct Outgoing<'a, E> {
     pub(super) opener: Opener<'static>,
     /// What goes beside it, encoded; empty for nothing.
     metadata: Vec<u8>,
-    len: usize,
+    /// How long the body is, in protobuf.
+    pub(super) len: usize,
     /// The body, made before the lock is taken, and for which encoding; none for a message that is written in
     /// protobuf, as it is.
     prepared: Option<(Encoding, Prepared)>,
@@ -242,12 +243,8 @@ pub(super) fn state_key(variant: &Variant, key: impl FnOnce() -> Vec<u8>) -> Opt
 
 fn opener(variant: &Variant, options: &CallOptions) -> Opener<'static> {
     Opener {
-        variant: variant.number,
-        kind: variant.kind,
         urgent: options.urgent.unwrap_or(variant.urgent),
-        compressed: false,
-        deadline_ms: None,
-        metadata: &[],
+        ..Opener::plain(variant)
     }
 }
 

@@ -3,13 +3,17 @@
 use std::{
     future::poll_fn,
     task::{Context, Poll, Waker},
+    time::Duration,
 };
 
 use super::{
     Link, State,
     wait_queue::{Ticket, WaitQueue},
 };
-use crate::{SendError, session::Blocked};
+use crate::{
+    SendError,
+    session::{Blocked, Session},
+};
 
 /// What an exchange waits for room in.
 #[derive(Debug, Clone, Copy)]
@@ -24,6 +28,25 @@ impl State {
             Queue::Messages => &mut self.message_room,
             Queue::Calls => &mut self.call_room,
         }
+    }
+
+    /// Somebody who was to go first has left. Returns whom to wake.
+    fn call_another(&mut self, queue: Queue) -> Option<Waker> {
+        match queue {
+            Queue::Messages => self.message_room.call(1, usize::MAX).next(),
+            Queue::Calls => self.call_those_who_fit(0).next(),
+        }
+    }
+
+    /// As many of the calls that wait as there is room for, and `at_least` so many. Returns whom to wake.
+    pub(super) fn call_those_who_fit(
+        &mut self,
+        at_least: usize,
+    ) -> impl Iterator<Item = Waker> + '_ {
+        let room = self.session.as_ref().and_then(Session::room_for_calls);
+        // Where there is nothing to wait for, everyone is to hear it.
+        let (count, len) = room.unwrap_or((usize::MAX, usize::MAX));
+        self.call_room.call(count.max(at_least), len)
     }
 }
 
@@ -71,15 +94,19 @@ impl Link {
         Some(Ok(value))
     }
 
-    /// Queues up until the attempt finds room. Dropping the future leaves the queue; nothing was sent.
+    /// Queues up until the attempt finds room for so many bytes. Dropping the future leaves the queue; nothing was sent.
     pub(super) async fn when_room<T>(
         &self,
         queue: Queue,
+        len: usize,
         mut attempt: impl FnMut(&mut State) -> Attempt<T>,
     ) -> Result<T, SendError> {
         let mut place = Place {
             link: self,
             queue,
+            len,
+            // Its waiting is cut short from outside.
+            deadline: Duration::MAX,
             ticket: None,
         };
         poll_fn(|context| place.poll(context, &mut attempt)).await
@@ -87,14 +114,43 @@ impl Link {
 }
 
 /// A place in a queue for room, left when it is dropped.
-struct Place<'a> {
+pub(super) struct Place<'a> {
     link: &'a Link,
     queue: Queue,
+    len: usize,
+    deadline: Duration,
     ticket: Option<Ticket>,
 }
 
-impl Place<'_> {
-    fn poll<T>(
+impl<'a> Place<'a> {
+    /// A call with so many bytes has found no room, and waits for some. Returns whom to wake.
+    pub(super) fn join(
+        link: &'a Link,
+        state: &mut State,
+        len: usize,
+        deadline: Duration,
+        waker: Waker,
+    ) -> (Self, Option<Waker>) {
+        let is_next = deadline < state.call_room.next_deadline();
+        let place = Self {
+            link,
+            queue: Queue::Calls,
+            len,
+            deadline,
+            ticket: Some(state.call_room.join(waker, len, deadline)),
+        };
+        // The driver keeps the time.
+        let driver = is_next.then(|| state.driver_to_wake()).flatten();
+        (place, driver)
+    }
+
+    /// When it is called, whether there is room or not.
+    pub(super) fn deadline(&self) -> Duration {
+        self.deadline
+    }
+
+    /// Tries, when it may go. A call that runs out of time is polled then, and has to look.
+    pub(super) fn poll<T>(
         &mut self,
         context: &mut Context<'_>,
         attempt: impl FnOnce(&mut State) -> Attempt<T>,
@@ -116,29 +172,39 @@ impl Place<'_> {
             Attempt::NoRoom => {
                 match self.ticket {
                     Some(ticket) => state.queue(self.queue).wait(ticket, context.waker()),
-                    None => self.ticket = Some(state.queue(self.queue).join(context.waker())),
+                    None => {
+                        let (waker, len) = (context.waker().clone(), self.len);
+                        let queue = state.queue(self.queue);
+                        self.ticket = Some(queue.join(waker, len, self.deadline));
+                    }
                 }
                 return Poll::Pending;
             }
         };
-        let next = self
-            .ticket
-            .take()
-            .and_then(|ticket| state.queue(self.queue).leave(ticket));
+        let next = self.leave(&mut state);
         state.unshelve();
         let driver = state.driver_to_wake();
         drop(state);
         [driver, next].into_iter().flatten().for_each(Waker::wake);
         Poll::Ready(result)
     }
+
+    /// Leaves the queue. Returns whom to wake.
+    fn leave(&mut self, state: &mut State) -> Option<Waker> {
+        let ticket = self.ticket.take()?;
+        let was_its_turn = state.queue(self.queue).leave(ticket);
+        was_its_turn
+            .then(|| state.call_another(self.queue))
+            .flatten()
+    }
 }
 
 impl Drop for Place<'_> {
     fn drop(&mut self) {
-        if let Some(ticket) = self.ticket.take() {
+        if self.ticket.is_some() {
             let wakers = {
                 let mut state = self.link.lock();
-                let next = state.queue(self.queue).leave(ticket);
+                let next = self.leave(&mut state);
                 state.unshelve();
                 [next, state.driver_to_wake()]
             };

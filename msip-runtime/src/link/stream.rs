@@ -88,7 +88,7 @@ impl Link {
             Some(token) => token?,
             None => {
                 let at = self.instant(self.now().saturating_add(timeout));
-                let when_room = self.when_room(Queue::Calls, |state| {
+                let when_room = self.when_room(Queue::Calls, outgoing.len, |state| {
                     attempt(state, deadline.late(self.now()))
                 });
                 match at {
@@ -162,7 +162,7 @@ impl Link {
                 }
                 Some(Waiter::Ended) | None => {}
             }
-            let next = state.call_room.call(1).next();
+            let next = state.call_those_who_fit(0).next();
             [next, state.driver_to_wake()]
         };
         next.into_iter().flatten().for_each(std::task::Waker::wake);

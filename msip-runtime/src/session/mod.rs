@@ -406,9 +406,11 @@ impl Session {
         self.served.is_awaited(slot, id)
     }
 
-    /// How many calls can be opened, as far as their number goes.
-    pub(crate) fn room_for_calls(&self) -> usize {
-        self.opened.room_for_calls()
+    /// How many calls can be opened, as far as their number goes, and about how many bytes of requests can be queued.
+    /// `None` where a call has no room to wait for: none goes out on this connection, if there is one.
+    pub(crate) fn room_for_calls(&self) -> Option<(usize, usize)> {
+        let is_open = self.phase == Phase::Open && !self.is_closing();
+        is_open.then(|| (self.opened.room_for_calls(), self.room_for_requests()))
     }
 
     /// How many exchanges are open, in either direction.

@@ -175,6 +175,11 @@ impl Session {
         Some(self.opened.insert_call(opening, None))
     }
 
+    /// Whether a request of this length for which there is no room goes out when there is some, as far as is known.
+    pub(crate) fn may_wait_to_call(&self, body_len: usize) -> bool {
+        self.phase == Phase::Open && !self.is_closing() && body_len <= self.peer_max_body
+    }
+
     /// Answers a call with nothing beside the body.
     #[inline]
     pub(super) fn answer_plain(

@@ -15,7 +15,7 @@ use super::{
     streams::Streams,
 };
 use crate::{
-    MsgKind, Status,
+    MsgKind, Status, Variant,
     wire::{
         Code, Credit, Flags, FrameType, Header, Metadata, begin_frame, write_ack, write_cancel,
         write_credit, write_deadline_and, write_error, write_metadata, write_ping,
@@ -51,6 +51,20 @@ pub(crate) struct Opener<'a> {
     pub(crate) deadline_ms: Option<u32>,
     /// What else goes beside the message, encoded, with room left for the deadline; empty for nothing.
     pub(crate) metadata: &'a [u8],
+}
+
+impl Opener<'static> {
+    /// A message with nothing beside it.
+    pub(crate) fn plain(variant: &Variant) -> Self {
+        Self {
+            variant: variant.number,
+            kind: variant.kind,
+            urgent: variant.urgent,
+            compressed: false,
+            deadline_ms: None,
+            metadata: &[],
+        }
+    }
 }
 
 /// What a handler answers.
@@ -452,6 +466,12 @@ impl Session {
     #[inline]
     pub(super) fn has_room_for_request(&mut self) -> bool {
         self.outgoing.cost() < REQUESTS_QUEUED && !self.is_queue_full()
+    }
+
+    /// How many bytes of requests the queue takes, or a little more.
+    pub(super) fn room_for_requests(&self) -> usize {
+        let most = REQUESTS_QUEUED.min(self.room);
+        most.saturating_sub(self.outgoing.cost())
     }
 
     #[inline]
