@@ -21,7 +21,7 @@ pub trait Contender: Copy + Send + 'static {
         port: u16,
         job: Job,
         hold: &mut Hold,
-    ) -> impl Future<Output = Result<Outcome, Failure>>;
+    ) -> impl Future<Output = Result<Outcome, Failure>> + Send;
 }
 
 /// Where a client connects to.

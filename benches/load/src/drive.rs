@@ -20,9 +20,10 @@ pub async fn drive<P: Peer>(target: Target, job: Job, hold: &mut Hold) -> Result
             size,
             in_flight,
             connections,
+            callers,
         } => {
             let peers = connect_all::<P>(&target, connections).await?;
-            loops::calls(&peers, size, in_flight, job.time).await
+            loops::calls(&peers, size, in_flight, callers, job.time).await
         }
         Load::OneWay { size } => P::connect(&target).await?.one_way(size, job.time).await,
         Load::Answers { size, count } => answers(P::connect(&target).await?, size, count).await,

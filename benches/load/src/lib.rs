@@ -22,7 +22,7 @@ pub use contender::{Contender, Peer, Target};
 pub use drive::drive;
 pub use failure::Failure;
 pub use latency::{Latency, Percentiles};
-pub use load::{BULK, BURST, Job, Load, SMALL};
+pub use load::{BULK, BURST, Callers, Job, Load, SMALL};
 pub use note::{Note, Tally, check_tally, data_of, expect_same};
 pub use outcome::Outcome;
 pub use program::{Command, Hold, NOT_OFFERED, ServeJob, exit, exit_contender, run_program};

@@ -17,6 +17,8 @@ pub enum Load {
         in_flight: usize,
         /// How many connections.
         connections: usize,
+        /// Who makes the calls of a connection.
+        callers: Callers,
     },
     /// Messages without an answer over one connection, as fast as it takes them; at the end the server tells how many
     /// have come.
@@ -56,6 +58,16 @@ pub enum Load {
     },
 }
 
+/// Who makes calls that are in flight together.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Callers {
+    /// A task for each, as where a server asks another one for each of its own requests.
+    Tasks,
+    /// One task for all of them, as where a list is worked off: no call has to wake a task of its own.
+    OneTask,
+}
+
 /// The length of the small messages of [`Load::Connect`], [`Load::Idle`] and [`Load::Beside`].
 pub const SMALL: usize = 32;
 /// The length of the messages of a burst, and how many there are on each connection.
@@ -79,10 +91,14 @@ impl fmt::Display for Load {
                 size,
                 in_flight,
                 connections,
+                callers,
             } => {
                 write!(f, "calls {}, {in_flight} in flight", size_name(size))?;
                 if connections > 1 {
                     write!(f, ", {connections} connections")?;
+                }
+                if callers == Callers::OneTask {
+                    f.write_str(", one task")?;
                 }
                 Ok(())
             }

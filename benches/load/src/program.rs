@@ -106,7 +106,9 @@ pub fn run_program<C: Contender>(command: Command) -> Result<(), Failure> {
         Command::Drive { with, port, job } => {
             let (contender, runtime) = start::<C>(&with)?;
             let job: Job = serde_json::from_str(&job).map_err(Failure::library)?;
-            let outcome = runtime.block_on(contender.drive(port, job, &mut Hold(())))?;
+            // On a worker, as most of a program's work is: `block_on` has a thread of its own.
+            let work = async move { contender.drive(port, job, &mut Hold(())).await };
+            let outcome = runtime.block_on(runtime.spawn(work))??;
             let line = serde_json::to_string(&outcome).map_err(Failure::library)?;
             writeln!(io::stdout(), "{line}")?;
             runtime.shutdown_background();

@@ -1,6 +1,6 @@
 //! The charts of the page.
 
-use msip_load::Load;
+use msip_load::{Callers, Load};
 
 use super::svg::{Series, Titles, bars, lines};
 use crate::run::{Chapter, Median, Report};
@@ -26,6 +26,7 @@ pub(super) fn charts(report: &Report) -> Vec<(&'static str, String)> {
             size: 32,
             in_flight,
             connections: 1,
+            callers: Callers::Tasks,
         } => Some(in_flight),
         _ => None,
     };
@@ -34,6 +35,7 @@ pub(super) fn charts(report: &Report) -> Vec<(&'static str, String)> {
             size: 32,
             in_flight: 4,
             connections,
+            ..
         } => Some(connections),
         _ => None,
     };

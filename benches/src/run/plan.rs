@@ -2,7 +2,7 @@
 
 use std::{env, path::PathBuf, time::Duration};
 
-use msip_load::{Contender as _, Load};
+use msip_load::{Callers, Contender as _, Load};
 
 use super::{RunJob, peers};
 use crate::{Problem, contenders::Own};
@@ -116,6 +116,16 @@ fn calls(size: usize, in_flight: usize) -> Load {
         size,
         in_flight,
         connections: 1,
+        callers: Callers::Tasks,
+    }
+}
+
+fn calls_of_one_task(size: usize, in_flight: usize) -> Load {
+    Load::Calls {
+        size,
+        in_flight,
+        connections: 1,
+        callers: Callers::OneTask,
     }
 }
 
@@ -125,6 +135,7 @@ fn whole() -> Vec<Round> {
     let mut loads = Vec::new();
     for size in SIZES {
         loads.extend([1, 64, 512, 4096].map(|in_flight| (Calls, 2, calls(size, in_flight))));
+        loads.extend([64, 512].map(|in_flight| (Calls, 2, calls_of_one_task(size, in_flight))));
     }
     loads.extend(SIZES.map(|size| (OneWay, 2, Load::OneWay { size })));
     loads.extend(SIZES.map(|size| {
@@ -153,10 +164,12 @@ fn whole() -> Vec<Round> {
             size: 32,
             in_flight: 4,
             connections,
+            callers: Callers::Tasks,
         };
         (Growth, 2, load)
     }));
     loads.extend([1, 64, 512].map(|in_flight| (OneThread, 0, calls(32, in_flight))));
+    loads.extend([64, 512].map(|in_flight| (OneThread, 0, calls_of_one_task(32, in_flight))));
     loads.extend([32, KIB].map(|size| (OneThread, 0, Load::OneWay { size })));
     let rounds = loads.into_iter().map(|(chapter, workers, load)| {
         let (repeat, millis) = match load {
@@ -192,6 +205,7 @@ fn quick() -> Vec<Round> {
     let loads = [
         (Calls, 2, calls(32, 1)),
         (Calls, 2, calls(32, 64)),
+        (Calls, 2, calls_of_one_task(32, 64)),
         (Calls, 2, calls(KIB, 512)),
         (Calls, 2, calls(64 * KIB, 64)),
         (OneWay, 2, Load::OneWay { size: 32 }),

@@ -29,6 +29,8 @@ pub(crate) async fn drive(port: u16, job: Job, hold: &mut Hold) -> Result<Outcom
             size,
             in_flight,
             connections,
+            // It is one task anyway.
+            callers: _,
         } => calls(port, size, in_flight, connections, time).await,
         Load::OneWay { size } => one_way(port, size, time).await,
         Load::Answers { size, count } => answers(port, size, count).await,
