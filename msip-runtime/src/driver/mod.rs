@@ -6,6 +6,7 @@
 mod ending;
 mod handshake;
 mod lending;
+mod portion;
 mod reading;
 mod slow_read;
 
@@ -26,6 +27,7 @@ use tokio::{
 pub(crate) use ending::{Ended, Ending, Farewell, bid_farewell};
 pub(crate) use handshake::{HandshakeError, part, shake_hands};
 
+use portion::Portion;
 use slow_read::SlowRead;
 
 use crate::{
@@ -86,7 +88,7 @@ pub(crate) struct Driver {
     write_timeout: Duration,
     frame_deadline: Option<Duration>,
     slow_read: SlowRead,
-    /// Bytes that came together with the end of the handshake have not been looked at.
+    /// Bytes have come that were not looked at: together with the end of the handshake, or more than one portion.
     has_leftover: bool,
     release_at: Option<Duration>,
     timer: Pin<Box<Sleep>>,
@@ -97,8 +99,9 @@ pub(crate) struct Driver {
     is_asleep: bool,
     /// Not a task runs it, but whoever wakes it; the worker may do that too, and then nothing can be put off to it.
     is_run_by_wakers: bool,
-    /// Several senders were woken and will send at once: let them, before writing.
+    /// Several callers were woken and may call again at once: let them, before writing.
     is_gathering: bool,
+    portion: Portion,
     /// What the other side said when it closed, or blamed us for.
     goodbye: Option<ErrorText>,
     blame: Option<ErrorText>,
@@ -137,6 +140,7 @@ impl Driver {
             is_asleep: false,
             is_run_by_wakers: false,
             is_gathering: false,
+            portion: Portion::of_runtime(),
             goodbye: None,
             blame: None,
             frames: Vec::new(),
@@ -163,17 +167,24 @@ impl Driver {
     }
 
     fn poll(&mut self, task: &mut Context<'_>, handlers: &mut Handlers) -> Poll<Ending> {
+        let polled = self.poll_turns(task, handlers);
+        let behind = self.link.lock().driver_has_run();
+        behind.into_iter().for_each(Waker::wake);
+        polled
+    }
+
+    fn poll_turns(&mut self, task: &mut Context<'_>, handlers: &mut Handlers) -> Poll<Ending> {
         let is_first = std::mem::take(&mut self.is_asleep);
-        let is_one_of_many = {
+        let are_returning = {
             let mut state = self.link.lock();
             if let Some(session) = state.session()
                 && session.needs_chunks()
             {
                 session.lend_chunks(lending::borrow_chunks());
             }
-            state.driver_awakes(task.waker())
+            state.driver_awakes(task.waker()) && self.link.has_returning(&state)
         };
-        if is_first && is_one_of_many {
+        if is_first && are_returning {
             return self.gather(task);
         }
         for _ in 0..TURNS {
@@ -206,13 +217,15 @@ impl Driver {
     /// Reads once, lets handlers run, and writes all that can be written.
     fn turn(&mut self, task: &mut Context<'_>, handlers: &mut Handlers) -> Result<Turn, Ending> {
         let now = self.link.now();
-        let has_read = self.poll_read(task, now)?;
+        // Those who were let go first have sent what they had to: it goes out before more is read.
+        let has_gathered = std::mem::take(&mut self.is_gathering);
+        let has_read = has_gathered || self.poll_read(task, now)?;
         if self.turns >= TURNS {
             self.look_at_clock(now)?;
         }
         // It ends only after the inbox is closed.
         let _ = handlers.as_mut().poll(task);
-        if std::mem::take(&mut self.is_gathering) {
+        if self.is_gathering {
             return Ok(Turn::Gathering);
         }
         let has_written = match self.poll_write(task, now) {

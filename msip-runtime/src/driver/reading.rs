@@ -48,21 +48,27 @@ impl Driver {
         }
     }
 
-    /// Cuts what was read into frames, and hands them to the session, many under one lock.
+    /// Cuts what was read into frames, and hands them to the session, many under one lock. Leaves the rest where a
+    /// portion is full.
     fn handle_received(&mut self, now: Duration) -> Result<(), Ending> {
         let mut has_frames = false;
-        let mut is_gathering = false;
+        let mut woken = 0;
+        let mut room = self.portion_len();
         let fault = loop {
             // Outside of the lock: those who send meanwhile wait for no more than they have to.
-            let cut = self.cut_frames();
+            let cut = self.cut_frames(room);
             has_frames |= !self.frames.is_empty();
             let handled = self.handle_frames(now);
-            is_gathering |= self.wakers.len() > 1;
+            woken += self.wakers.len();
             self.wakers.drain(..).for_each(Waker::wake);
             match (handled, cut) {
-                (Ok(()), Ok(true)) => {}
-                (Ok(()), Ok(false)) => break None,
-                (Err(fault), _) | (Ok(()), Err(fault)) => break Some(fault),
+                (Ok(turned), Ok(true)) if turned >= room => {
+                    self.has_leftover = true;
+                    break None;
+                }
+                (Ok(turned), Ok(true)) => room -= turned,
+                (Ok(_), Ok(false)) => break None,
+                (Err(fault), _) | (Ok(_), Err(fault)) => break Some(fault),
             }
         };
         if !self.decoder.is_mid_frame() {
@@ -74,15 +80,21 @@ impl Driver {
         if !self.received.is_empty() {
             self.inbox.extend(&mut self.received);
         }
-        self.is_gathering = is_gathering;
+        // Where nothing is to be done but to write what they call, the first of them wakes us.
+        self.is_gathering = woken > 1 && self.has_leftover;
         fault.map_or(Ok(()), |fault| Err(Ending::Fault(fault)))
     }
 
-    /// Cuts as many frames as are handled under one lock. Returns whether there may be more.
+    /// How many calls may be begun or answered before what follows from them is written.
+    fn portion_len(&self) -> usize {
+        self.portion.len(self.link.lock().open_exchanges())
+    }
+
+    /// Cuts as many frames as are handled under one lock, and no more than this. Returns whether there may be more.
     ///
     /// What stands before a fault is there all the same.
-    fn cut_frames(&mut self) -> Result<bool, Fault> {
-        while self.frames.len() < FRAMES_A_LOCK {
+    fn cut_frames(&mut self, most: usize) -> Result<bool, Fault> {
+        while self.frames.len() < FRAMES_A_LOCK.min(most) {
             match self.decoder.decode() {
                 Ok(Some(frame)) => self.frames.push(frame),
                 Ok(None) => return Ok(false),
@@ -92,7 +104,9 @@ impl Driver {
         Ok(true)
     }
 
-    fn handle_frames(&mut self, now: Duration) -> Result<(), Fault> {
+    /// Returns how many calls were begun or answered.
+    fn handle_frames(&mut self, now: Duration) -> Result<usize, Fault> {
+        let mut turned = 0;
         let mut state = self.link.lock();
         if let Some(session) = state.session() {
             session.received(now);
@@ -121,6 +135,7 @@ impl Driver {
                     }
                     Ok(Short::Call(call)) => {
                         self.received.push_call(call);
+                        turned += 1;
                         continue;
                     }
                     Ok(Short::Answer {
@@ -129,6 +144,7 @@ impl Driver {
                         body,
                     }) => {
                         has_room = true;
+                        turned += 1;
                         let outcome = Outcome::message(variant, body);
                         self.wakers.extend(state.complete(token, outcome));
                         continue;
@@ -147,6 +163,7 @@ impl Driver {
             self.wakers.extend(state.hand_over(&mut self.arrivals));
             match event {
                 Some(Event::Incoming(incoming)) => {
+                    turned += usize::from(matches!(incoming.reply, ReplyTo::Call(_)));
                     if let (true, ReplyTo::Call(slot)) = (incoming.is_stream, incoming.reply) {
                         state.begin_requests(slot, incoming.first_item());
                     }
@@ -169,6 +186,7 @@ impl Driver {
                 Some(Event::StreamCredit(end)) => self.wakers.extend(state.stream_credit(end)),
                 Some(Event::Answered { token, outcome }) => {
                     has_room = true;
+                    turned += 1;
                     self.wakers.extend(state.complete(token, outcome));
                 }
                 Some(Event::Room) => has_room = true,
@@ -186,7 +204,7 @@ impl Driver {
         if has_room && state.is_awaited() {
             self.wakers.extend(state.room());
         }
-        outcome
+        outcome.map(|()| turned)
     }
 }
 

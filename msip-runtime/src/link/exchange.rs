@@ -55,18 +55,19 @@ impl Link {
             .unwrap_or(Err(SendError::Full))
     }
 
-    /// Lets the driver write what waits, once: it may wait for this very thread.
+    /// Lets the driver write what waits, once: it may wait for this very thread, and where it has another, both would
+    /// wait for each other's locks.
     ///
     /// # Cancel safety
     ///
     /// Dropping the future does nothing.
     pub(crate) async fn let_driver_write(&self) {
         poll_fn(|context| {
-            if !self.is_write_due.swap(false, Ordering::Relaxed) {
-                return Poll::Ready(());
+            if self.is_write_due.swap(false, Ordering::Relaxed) {
+                self.lock().wait_for_driver(context.waker())
+            } else {
+                Poll::Ready(())
             }
-            context.waker().wake_by_ref();
-            Poll::Pending
         })
         .await;
     }

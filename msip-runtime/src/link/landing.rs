@@ -5,7 +5,7 @@
 
 use std::{
     future::poll_fn,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError, atomic::Ordering},
     task::{Context, Poll, Waker},
 };
 
@@ -86,7 +86,11 @@ pub(super) struct Opened {
 impl Opened {
     /// Somebody waits for its end, and gives it up when that is dropped.
     pub(super) fn awaited(self, link: &Link) -> Answer<'_> {
-        Answer { link, opened: self }
+        Answer {
+            link,
+            opened: self,
+            is_taken: false,
+        }
     }
 
     /// Waits for its end; gives it up when the future is dropped.
@@ -113,19 +117,32 @@ impl State {
 pub(super) struct Answer<'a> {
     link: &'a Link,
     opened: Opened,
+    is_taken: bool,
 }
 
 impl Answer<'_> {
     pub(super) fn poll(&mut self, context: &mut Context<'_>) -> Poll<(Outcome, Encoding)> {
-        self.opened.landing.poll_take(context)
+        let end = self.opened.landing.poll_take(context);
+        if end.is_ready() {
+            self.is_taken = true;
+            self.link.taken.fetch_add(1, Ordering::Relaxed);
+        }
+        end
     }
 }
 
 impl Drop for Answer<'_> {
     fn drop(&mut self) {
+        if self.is_taken {
+            return;
+        }
         let Opened { token, landing } = &self.opened;
         if !landing.has_ended() {
             self.link.give_up_unless(*token, || landing.has_ended());
+        }
+        if landing.has_ended() {
+            // Whoever looks for those about to come back looks for one less.
+            self.link.taken.fetch_add(1, Ordering::Relaxed);
         }
     }
 }

@@ -33,9 +33,9 @@ use std::{
     collections::HashMap,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicBool, Ordering},
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
-    task::Waker,
+    task::{Poll, Waker},
     time::Duration,
 };
 
@@ -64,6 +64,8 @@ pub(crate) struct Link {
     /// So much waits to be written that whoever sends next lets the driver do that first: what the other side can work on
     /// already should not wait for what is still to be made.
     is_write_due: AtomicBool,
+    /// How many ends of exchanges were taken, or left behind, by those who waited for them.
+    taken: AtomicU64,
     epoch: Instant,
     call_timeout: Duration,
     write_timeout: Duration,
@@ -97,6 +99,10 @@ pub(crate) struct State {
     serving: HashMap<ServedSlot, Serving>,
     driver: Option<Waker>,
     is_driver_awake: bool,
+    /// Those who let the driver write before they send more.
+    behind_driver: Vec<Waker>,
+    /// How many exchanges have ended for somebody who waits.
+    landed: u64,
     /// What the sessions before this one ignored.
     ignored: u64,
     /// How many messages the sessions before this one dropped.
@@ -155,6 +161,7 @@ impl Link {
             state: Mutex::new(State::default()),
             is_plain: AtomicBool::new(true),
             is_write_due: AtomicBool::new(false),
+            taken: AtomicU64::new(0),
             epoch: Instant::now(),
             call_timeout: settings.call_timeout,
             write_timeout: settings.write_timeout,
@@ -206,6 +213,11 @@ impl Link {
     pub(crate) fn lock(&self) -> MutexGuard<'_, State> {
         // Nothing in the state is half done when a panic passes through: at worst a frame is missing.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Whether some whose exchange has ended have not run since: they may be about to begin another.
+    pub(crate) fn has_returning(&self, state: &State) -> bool {
+        state.landed != self.taken.load(Ordering::Relaxed)
     }
 
     /// Takes a session that is open.
@@ -347,21 +359,26 @@ impl State {
         }
     }
 
-    /// The driver is awake from here on, and will look at everything before it sleeps. Returns whether a caller woke it
-    /// while others wait for answers too, and so may be about to call again.
+    /// The driver is awake from here on, and will look at everything before it sleeps. Returns whether somebody who had
+    /// something to send woke it.
     pub(crate) fn driver_awakes(&mut self, waker: &Waker) -> bool {
         match &mut self.driver {
             Some(known) => known.clone_from(waker),
             unknown => *unknown = Some(waker.clone()),
         }
-        let was_called = std::mem::replace(&mut self.is_driver_awake, true);
-        was_called && self.waiters.len() > 1
+        std::mem::replace(&mut self.is_driver_awake, true)
+    }
+
+    /// How many exchanges of ours are open.
+    pub(crate) fn open_exchanges(&self) -> usize {
+        self.waiters.len()
     }
 
     /// Gives back memory that a burst needed, once the connection is idle.
     pub(crate) fn release(&mut self) {
         self.waiters.shrink_to_fit();
         self.stream_room.shrink_to_fit();
+        self.behind_driver.shrink_to_fit();
         self.requests.shrink_to_fit();
         self.watched.shrink_to_fit();
         self.serving.shrink_to_fit();
@@ -370,6 +387,21 @@ impl State {
         if let Some(session) = &mut self.session {
             session.release_memory();
         }
+    }
+
+    /// Waits until the driver has had its turn, unless it sleeps, or there is none.
+    fn wait_for_driver(&mut self, waker: &Waker) -> Poll<()> {
+        let has_driver = self.session.as_ref().is_some_and(Session::is_open);
+        if !has_driver || !self.is_driver_awake {
+            return Poll::Ready(());
+        }
+        self.behind_driver.push(waker.clone());
+        Poll::Pending
+    }
+
+    /// The driver has had its turn. Returns whom to wake.
+    pub(crate) fn driver_has_run(&mut self) -> Vec<Waker> {
+        std::mem::take(&mut self.behind_driver)
     }
 
     /// The driver has looked at everything.
@@ -392,6 +424,7 @@ impl State {
             Waiter::Waiting { landing, .. } => {
                 let waker = landing.land(outcome, self.encoding.clone());
                 self.waiters.remove(token);
+                self.landed += 1;
                 waker
             }
             waiter @ Waiter::Streaming { .. } => {
@@ -604,6 +637,7 @@ impl State {
         self.driver = None;
         self.is_driver_awake = false;
         let mut wakers = self.lose(lost);
+        wakers.extend(self.driver_has_run());
         wakers.extend(self.stream_room());
         wakers.extend(self.stream_credit.drain().map(|(_, waker)| waker));
         wakers.extend(self.everyone_waiting());
@@ -619,5 +653,20 @@ impl State {
     fn everyone_waiting(&mut self) -> Vec<Waker> {
         let calls = self.call_room.all();
         self.message_room.all().chain(calls).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nobody_waits_for_a_driver_that_is_not_there() {
+        let mut state = State {
+            is_driver_awake: true,
+            ..State::default()
+        };
+        assert!(state.wait_for_driver(Waker::noop()).is_ready());
+        assert!(state.driver_has_run().is_empty());
     }
 }

@@ -3,9 +3,9 @@
 use crate::wire::Credit;
 
 /// To how many times its items the window of a connection may grow.
-pub(crate) const WINDOW_GROWTH: u32 = 4;
+pub(crate) const WINDOW_GROWTH: u32 = 16;
 
-/// The same, of a stream: it begins with little, and items of a few bytes are many. It comes to as many as the other.
+/// The same, of a stream: it begins with little, and items of a few bytes are many.
 pub(crate) const STREAM_GROWTH: u32 = 256;
 
 /// What this side may still send. While any credit is left one message may exceed it, so both counts can go

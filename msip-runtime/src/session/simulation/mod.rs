@@ -52,7 +52,7 @@ fn config(side: Side, buffer_disconnected: usize) -> Config {
         session_deliveries: 60,
         buffer_disconnected,
         window: Credit {
-            items: 12,
+            items: 4,
             bytes: 16 * 1024,
         },
         stream_window: STREAM_WINDOW,
