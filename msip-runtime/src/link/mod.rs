@@ -536,7 +536,7 @@ impl State {
         self.unshelve();
         let told = self.tell_dropped();
         let mut wakers = self.stream_room();
-        wakers.extend(self.message_room.call(1, usize::MAX));
+        wakers.extend(self.call_a_message());
         // The first may be one that is not counted, such as a PING.
         wakers.extend(self.call_those_who_fit(1));
         wakers.extend(told);

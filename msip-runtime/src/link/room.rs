@@ -33,9 +33,17 @@ impl State {
     /// Somebody who was to go first has left. Returns whom to wake.
     fn call_another(&mut self, queue: Queue) -> Option<Waker> {
         match queue {
-            Queue::Messages => self.message_room.call(1, usize::MAX).next(),
+            Queue::Messages => self.call_a_message(),
             Queue::Calls => self.call_those_who_fit(0).next(),
         }
+    }
+
+    /// The first of the messages that wait, unless it would find no credit; it calls the next. Returns whom to wake.
+    pub(super) fn call_a_message(&mut self) -> Option<Waker> {
+        if self.session.as_ref().is_some_and(Session::lacks_credit) {
+            return None;
+        }
+        self.message_room.call(1, usize::MAX).next()
     }
 
     /// As many of the calls that wait as there is room for, and `at_least` so many. Returns whom to wake.

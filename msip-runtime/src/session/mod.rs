@@ -406,6 +406,11 @@ impl Session {
         self.served.is_awaited(slot, id)
     }
 
+    /// Whether no message that waits for room has any: it waits for credit.
+    pub(crate) fn lacks_credit(&self) -> bool {
+        self.phase == Phase::Open && !self.is_closing() && !self.send_window.is_open()
+    }
+
     /// How many calls can be opened, as far as their number goes, and about how many bytes of requests can be queued.
     /// `None` where a call has no room to wait for: none goes out on this connection, if there is one.
     pub(crate) fn room_for_calls(&self) -> Option<(usize, usize)> {
