@@ -39,7 +39,7 @@ use crate::{
 };
 
 /// How often a task goes around before it lets others run.
-const TURNS: usize = 32;
+const TURNS: u8 = 32;
 
 /// A connection on which nothing has happened for so long gives back the memory that a burst needed.
 const IDLE: Duration = Duration::from_millis(100);
@@ -94,7 +94,7 @@ pub(crate) struct Driver {
     timer: Pin<Box<Sleep>>,
     armed_for: Duration,
     /// How many turns it has taken since it looked at the clock.
-    turns: usize,
+    turns: u8,
     /// It waits for a byte, a sender, a handler or the clock.
     is_asleep: bool,
     /// Not a task runs it, but whoever wakes it; the worker may do that too, and then nothing can be put off to it.
@@ -188,7 +188,7 @@ impl Driver {
             return self.gather(task);
         }
         for _ in 0..TURNS {
-            self.turns += 1;
+            self.turns = self.turns.saturating_add(1);
             match self.turn(task, handlers) {
                 Ok(Turn::Busy) => {}
                 Ok(Turn::Gathering) => break,

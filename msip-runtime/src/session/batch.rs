@@ -141,15 +141,17 @@ impl Session {
         }
         self.send_window
             .spend_many(batch.message_count, payload_len);
-        let message_count = std::mem::take(&mut batch.message_count);
-        batch.max_body = 0;
-        self.outgoing.push_frames(
-            Priority::Normal,
-            &mut batch.bytes,
-            message_count,
-            SMALL_BATCH,
-        );
+        self.queue_all(batch);
         Ok(())
+    }
+
+    /// Queues the whole batch, whose messages have their ids.
+    fn queue_all(&mut self, batch: &mut Batch) {
+        batch.max_body = 0;
+        let message_count = std::mem::take(&mut batch.message_count);
+        let frames = &mut batch.bytes;
+        self.outgoing
+            .push_frames(Priority::Normal, frames, message_count, SMALL_BATCH);
     }
 
     /// Takes as many messages of the batch as there is credit for, from its front, and one at least.
@@ -172,6 +174,10 @@ impl Session {
             message_count += 1;
         }
         if !self.is_suspended() {
+            if taken == batch.bytes.len() {
+                self.queue_all(batch);
+                return Ok(());
+            }
             let frames = batch.bytes.get(..taken).unwrap_or_default();
             self.outgoing
                 .append(Priority::Normal, message_count, |buffer| {

@@ -23,6 +23,10 @@ const MAX_SHARED: usize = 2 * MAX_READ;
 /// How many reads' worth of memory are kept between frames.
 const KEPT_READS: usize = 4;
 
+/// How many buffers are kept among large frames whose payloads are still in use. They come free soon, and memory that is
+/// given back instead comes back page by page.
+const MAX_RETIRED: usize = 4;
+
 /// What is smaller than the buffer divided by this is a small part of a frame, and does not keep that buffer.
 const SMALL_PART: usize = 4;
 
@@ -62,6 +66,8 @@ pub struct Decoder {
     is_bulk: bool,
     /// The memory behind `buffer` is not its own.
     is_lent: bool,
+    /// Buffers that were full, and are used again once nobody shares them; and how large each is.
+    retired: Vec<(BytesMut, usize)>,
 }
 
 impl Decoder {
@@ -76,6 +82,7 @@ impl Decoder {
             allocated: 0,
             is_bulk: false,
             is_lent: false,
+            retired: Vec::new(),
         }
     }
 
@@ -89,7 +96,7 @@ impl Decoder {
         if self.is_lent {
             self.buffer.len()
         } else {
-            self.buffer.capacity()
+            self.capacity()
         }
     }
 
@@ -151,7 +158,11 @@ impl Decoder {
             self.buffer = BytesMut::new();
             self.reserve(self.read_len);
         } else if self.room() < missing.max(self.read_len / 2) {
-            self.reserve(self.read_len);
+            if self.is_bulk {
+                self.exchange(missing.max(self.read_len / 2));
+            } else {
+                self.reserve(self.read_len);
+            }
         }
         self.offered = self.room();
         &mut self.buffer
@@ -220,9 +231,10 @@ impl Decoder {
     }
 
     /// Gives all memory back if no part of a frame has come: for a connection that falls silent after a burst.
-    /// Without it the room of the last read stays, up to 256 KiB; a connection that is merely quiet holds 16 KiB
-    /// at most.
+    /// Without it the room of the last read stays, up to 256 KiB, and after large frames that of four reads before; a connection
+    /// that is merely quiet holds 16 KiB at most.
     pub fn release(&mut self) {
+        self.retired = Vec::new();
         if self.buffer.is_empty() {
             *self = Self::new(self.max_payload);
         }
@@ -230,7 +242,8 @@ impl Decoder {
 
     /// How many bytes of memory stand ready for reading, filled or not.
     pub fn capacity(&self) -> usize {
-        self.buffer.capacity()
+        let retired: usize = self.retired.iter().map(|(_, len)| len).sum();
+        self.buffer.capacity() + retired
     }
 
     fn check_len(&self, header: &Header) -> Result<(), DecodeError> {
@@ -267,6 +280,34 @@ impl Decoder {
         self.allocated = self.buffer.capacity();
     }
 
+    /// Makes room for a read among large frames, for `least` bytes or more, in memory that was used before if there is any.
+    fn exchange(&mut self, least: usize) {
+        if self.buffer.try_reclaim(self.read_len) || self.buffer.try_reclaim(least) {
+            return;
+        }
+        let needed = self.buffer.len() + least;
+        let free = self
+            .retired
+            .iter_mut()
+            .position(|(retired, _)| retired.try_reclaim(needed));
+        let (mut next, allocated) = match free {
+            Some(index) => self.retired.swap_remove(index),
+            None => {
+                let next = BytesMut::with_capacity(self.buffer.len() + self.read_len);
+                let allocated = next.capacity();
+                (next, allocated)
+            }
+        };
+        next.extend_from_slice(&self.buffer);
+        let mut full = std::mem::replace(&mut self.buffer, next);
+        let full_len = std::mem::replace(&mut self.allocated, allocated);
+        let is_own = !std::mem::take(&mut self.is_lent) && full_len > 0;
+        if is_own && self.retired.len() < MAX_RETIRED {
+            full.clear();
+            self.retired.push((full, full_len));
+        }
+    }
+
     /// Offers more when the last read took all, and less when it took little.
     fn adapt_read_len(&mut self) {
         let taken = self.offered.saturating_sub(self.room());
@@ -281,6 +322,7 @@ impl Decoder {
             self.read_len = (self.read_len * 2).min(most);
         } else if taken < self.read_len / 4 {
             self.read_len = (self.read_len / 2).max(MIN_READ);
+            self.retired = Vec::new();
         }
         self.read_len = self.read_len.min(most);
     }

@@ -208,6 +208,34 @@ fn a_small_frame_does_not_keep_a_large_ones_memory_alive() {
     }
 }
 
+#[test]
+fn memory_is_used_again_among_large_frames_once_their_payloads_are_gone() {
+    let mut decoder = Decoder::new(Limits::default().max_payload());
+    let frame = frame_of(64 * KIB);
+    read(&mut decoder, &frame.repeat(20));
+    let mut places = std::collections::BTreeSet::new();
+    // Some frames are always in use, as while their handlers run.
+    let mut in_use = std::collections::VecDeque::new();
+    for _ in 0..100 {
+        for piece in frame.chunks(10_000) {
+            places.insert(decoder.buffer().as_ptr().addr() / (32 * KIB));
+            for frame in read_frames(&mut decoder, piece) {
+                assert_eq!(frame.payload, vec![7; 64 * KIB]);
+                in_use.push_back(frame);
+            }
+        }
+        while in_use.len() > 3 {
+            in_use.pop_front();
+        }
+    }
+    // A buffer of 224 KiB at most, and four that wait.
+    assert!(places.len() <= 5 * 224 / 32, "{} places", places.len());
+    let held = decoder.capacity();
+    assert!(held <= 5 * 224 * KIB, "{held} bytes are held");
+    decoder.release();
+    assert_eq!(decoder.capacity(), 0);
+}
+
 /// A buffer that was lent, with the bytes of some frames read into it.
 fn lent_with(decoder: &mut Decoder, bytes: &[u8]) {
     decoder.lend(BytesMut::with_capacity(64 * KIB));
