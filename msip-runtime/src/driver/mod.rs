@@ -253,14 +253,19 @@ impl Driver {
     }
 
     fn poll_write(&mut self, task: &mut Context<'_>, now: Duration) -> Result<bool, Ending> {
+        let written = self.write_chunks(task, now);
+        if !matches!(written, Ok(false)) {
+            let behind = self.link.lock().driver_has_run();
+            behind.into_iter().for_each(Waker::wake);
+        }
+        written
+    }
+
+    fn write_chunks(&mut self, task: &mut Context<'_>, now: Duration) -> Result<bool, Ending> {
         let mut has_written = false;
         loop {
             if self.writing.is_none() {
-                let chunk = self
-                    .link
-                    .lock()
-                    .session()
-                    .and_then(|session| session.poll_transmit());
+                let chunk = self.link.lock().poll_transmit();
                 self.writing = chunk.map(|chunk| (chunk, 0));
             }
             let Some((chunk, written)) = &mut self.writing else {

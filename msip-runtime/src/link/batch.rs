@@ -1,7 +1,5 @@
 //! Handing over what an exclusive sender has gathered.
 
-use std::sync::atomic::Ordering;
-
 use tokio::time::timeout;
 
 use super::{
@@ -51,14 +49,14 @@ impl Link {
         batch: &mut Batch,
         terms: &BatchTerms,
     ) -> Result<bool, SendError> {
-        let attempt = |state: &mut State| state.take(batch, terms, Session::send_all);
+        let attempt = |state: &mut State| {
+            let taken = state.take(batch, terms, Session::send_all);
+            self.note_write_due(state);
+            taken
+        };
         match self.now_if_room(Queue::Messages, true, attempt) {
             None => Ok(false),
-            Some(Ok(())) => {
-                self.is_write_due.store(true, Ordering::Relaxed);
-                Ok(true)
-            }
-            Some(Err(error)) => Err(error),
+            Some(handed_over) => handed_over.map(|()| true),
         }
     }
 

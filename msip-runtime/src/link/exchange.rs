@@ -55,6 +55,14 @@ impl Link {
             .unwrap_or(Err(SendError::Full))
     }
 
+    /// Notes whether whoever sends next is to let the driver write first.
+    #[inline]
+    pub(super) fn note_write_due(&self, state: &State) {
+        if state.is_write_due() {
+            self.is_write_due.store(true, Ordering::Relaxed);
+        }
+    }
+
     /// Lets the driver write what waits, once: it may wait for this very thread, and where it has another, both would
     /// wait for each other's locks.
     ///
@@ -114,9 +122,7 @@ impl Link {
             if !is_sent {
                 return false;
             }
-            if session.has_whole_chunk() {
-                self.is_write_due.store(true, Ordering::Relaxed);
-            }
+            self.note_write_due(&state);
             state.driver_to_wake()
         };
         if let Some(driver) = driver {

@@ -150,6 +150,7 @@ impl Drop for Answer<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::settings::Settings;
 
     fn take(landing: &Landing) -> Poll<(Outcome, Encoding)> {
         landing.poll_take(&mut Context::from_waker(Waker::noop()))
@@ -176,5 +177,31 @@ mod tests {
         assert!(waker.is_some(), "whoever opened the exchange is woken");
         let end = take(&landing);
         assert!(matches!(end, Poll::Ready((Outcome::NotReceived, _))));
+    }
+
+    #[test]
+    fn who_has_an_end_is_about_to_come_back_until_it_is_taken_or_left() {
+        let link = Link::new(&Settings::default());
+        let mut context = Context::from_waker(Waker::noop());
+        let has_returning = || link.has_returning(&link.lock());
+        let end = |token| link.lock().complete(token, Outcome::Expired);
+        let open = || {
+            let landing = Landing::new(None);
+            let mut state = link.lock();
+            let opened = state.opened(0, landing);
+            (opened.token, opened.awaited(&link))
+        };
+        let ((first, mut taken), (second, left), (_, given_up)) = (open(), open(), open());
+        assert!(!has_returning());
+        end(first);
+        end(second);
+        assert!(taken.poll(&mut context).is_ready());
+        assert!(has_returning(), "one has not looked");
+        drop(taken);
+        assert!(has_returning());
+        drop(left);
+        assert!(!has_returning());
+        drop(given_up);
+        assert!(!has_returning(), "it never had an end");
     }
 }

@@ -47,7 +47,9 @@ use crate::{
     body::Encoding,
     budget::Budget,
     middleware::Stack,
-    session::{End, Item, Lost, Outcome, Reply, ServedSlot, Session, Slot, TimedOut, Token},
+    session::{
+        End, Item, Lost, Outcome, Reply, ServedSlot, Session, Slot, TimedOut, Token, Transmit,
+    },
     settings::Settings,
     wire::MsgId,
 };
@@ -99,6 +101,8 @@ pub(crate) struct State {
     serving: HashMap<ServedSlot, Serving>,
     driver: Option<Waker>,
     is_driver_awake: bool,
+    /// The driver is handing bytes to the transport. Who sees that runs on another thread.
+    is_writing: bool,
     /// Those who let the driver write before they send more.
     behind_driver: Vec<Waker>,
     /// How many exchanges have ended for somebody who waits.
@@ -389,6 +393,13 @@ impl State {
         }
     }
 
+    /// Whether the driver should write before more is sent: there is enough for it, or it writes just now, and more
+    /// messages would be as many locks that it waits for.
+    #[inline]
+    fn is_write_due(&self) -> bool {
+        self.is_writing || self.session.as_ref().is_some_and(Session::is_write_due)
+    }
+
     /// Waits until the driver has had its turn, unless it sleeps, or there is none.
     fn wait_for_driver(&mut self, waker: &Waker) -> Poll<()> {
         let has_driver = self.session.as_ref().is_some_and(Session::is_open);
@@ -399,9 +410,17 @@ impl State {
         Poll::Pending
     }
 
-    /// The driver has had its turn. Returns whom to wake.
+    /// The driver has had its turn, or has written all it can. Returns whom to wake.
     pub(crate) fn driver_has_run(&mut self) -> Vec<Waker> {
+        self.is_writing = false;
         std::mem::take(&mut self.behind_driver)
+    }
+
+    /// What to write next.
+    pub(crate) fn poll_transmit(&mut self) -> Option<Transmit> {
+        let transmit = self.session.as_mut()?.poll_transmit();
+        self.is_writing = transmit.is_some();
+        transmit
     }
 
     /// The driver has looked at everything.

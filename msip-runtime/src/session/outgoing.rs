@@ -10,6 +10,10 @@ use crate::wire::{HEADER_LEN, Header, MsgId};
 /// A chunk that has reached this many bytes takes no further frame.
 const CHUNK_LEN: usize = 64 * 1024;
 
+/// So many chunks a sender fills before it lets the driver write: each change from one to the other costs as much as
+/// writing a chunk, where another thread has to be woken, and more of them would not stay in the processor's caches.
+const CHUNKS_A_TURN: usize = 4;
+
 /// What a frame costs beside its bytes, so that empty frames cannot fill the memory.
 const FRAME_COST: usize = 64;
 
@@ -219,10 +223,10 @@ impl Outgoing {
         }
     }
 
-    /// Whether a chunk is complete that waits to be written.
+    /// Whether so many chunks are complete that they should be written before there are more.
     #[inline]
-    pub(crate) fn has_whole_chunk(&self) -> bool {
-        let chunk = self.normal.chunks.front();
+    pub(crate) fn is_write_due(&self) -> bool {
+        let chunk = self.normal.chunks.get(CHUNKS_A_TURN - 1);
         chunk.is_some_and(|(bytes, _)| bytes.len() >= CHUNK_LEN)
     }
 

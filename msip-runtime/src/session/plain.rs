@@ -138,8 +138,8 @@ impl Session {
 
     /// Whether so much waits that it is better written before more is sent.
     #[inline]
-    pub(crate) fn has_whole_chunk(&self) -> bool {
-        self.outgoing.has_whole_chunk()
+    pub(crate) fn is_write_due(&self) -> bool {
+        self.outgoing.is_write_due()
     }
 
     /// Sends a request, where nothing stands in its way. `None` where there may be something, and nothing has happened.
