@@ -342,7 +342,7 @@ pub(crate) fn body(ident: &Ident, runtime: &TokenStream) -> TokenStream {
             }
 
             fn decode_body(
-                body: #runtime::bytes::Bytes,
+                body: #runtime::body::Body<'_>,
             ) -> ::core::result::Result<Self, ::std::string::String> {
                 #runtime::describe::decode(body)
             }

@@ -16,7 +16,8 @@ use chat::{
     ServerToClient, WhoReq, WhoRsp,
 };
 use msip_runtime::{
-    CallError, Client, Envelope as _, MsgKind, Peer, Protocol as _, Server, Status,
+    CallError, Client, Envelope as _, MsgKind, Peer, Protocol as _, Server, Status, body::Body,
+    bytes::Bytes,
 };
 
 #[test]
@@ -66,7 +67,8 @@ fn envelopes_come_back_as_they_went() {
     let mut body = Vec::new();
     message.encode(&mut body);
     assert_eq!(body.len(), message.encoded_len());
-    assert_eq!(ServerToClient::decode(1, body.into()), Ok(message));
+    let body = Bytes::from(body);
+    assert_eq!(ServerToClient::decode(1, Body::from(&body)), Ok(message));
 }
 
 struct Room;

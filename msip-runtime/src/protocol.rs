@@ -2,13 +2,11 @@
 //!
 //! Users meet them only as bounds: what they call are the typed traits generated from their schema.
 
-use bytes::Bytes;
-
 use futures_core::Stream;
 
 use crate::{
     Answered, BodyError, CallError, Client, ConnectError, DisconnectReason, MsgKind, Peer,
-    Reconnect, SendError, Status, Streaming,
+    Reconnect, SendError, Status, Streaming, body::Body,
 };
 
 /// The generation of generated code that this runtime understands.
@@ -65,7 +63,7 @@ pub trait Envelope: Sized + Send + Sync + 'static {
     /// # Errors
     ///
     /// An unknown variant, or bytes that are not the envelope message holding that variant.
-    fn decode(variant: u16, body: Bytes) -> Result<Self, BodyError>;
+    fn decode(variant: u16, body: Body<'_>) -> Result<Self, BodyError>;
 }
 
 /// The row of an envelope's table for this number.

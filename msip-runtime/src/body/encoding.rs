@@ -7,7 +7,7 @@ use bytes::Bytes;
 #[cfg(any(feature = "json", feature = "msgpack"))]
 use super::transcoder::Transcoder;
 use super::{
-    BodyError,
+    Body, BodyError,
     choice::{Codec, Compression},
     compression,
 };
@@ -184,12 +184,12 @@ impl Encoding {
         if compressed {
             body = self.inflate(variant, body)?;
         }
-        self.decode(variant, body)
+        self.decode(variant, Body::from(&body))
     }
 
     /// Reads a body that is not compressed, or not any more.
     #[inline]
-    pub(crate) fn decode<E: Envelope>(&self, variant: u16, body: Bytes) -> Result<E, BodyError> {
+    pub(crate) fn decode<E: Envelope>(&self, variant: u16, body: Body<'_>) -> Result<E, BodyError> {
         match self.0.as_deref() {
             None
             | Some(Agreed {
@@ -203,9 +203,9 @@ impl Encoding {
                 ..
             }) => {
                 let protobuf = transcoder
-                    .decode(&body, *max_body)
+                    .decode(body.rest(), *max_body)
                     .map_err(|reason| BodyError::malformed(variant, reason))?;
-                E::decode(variant, protobuf.into())
+                E::decode(variant, Body::from(&Bytes::from(protobuf)))
             }
         }
     }

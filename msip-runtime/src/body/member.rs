@@ -6,7 +6,7 @@ use prost::encoding::{
     encoded_len_varint, key_len, skip_field,
 };
 
-use super::{BodyError, Message, depth};
+use super::{Body, BodyError, Message, depth};
 
 /// The length of a body that holds `message` as the member `number`, in bytes.
 pub fn member_len<M: Message>(number: u16, message: &M) -> usize {
@@ -36,10 +36,18 @@ pub fn encode_member<M: Message>(number: u16, message: &M, buffer: &mut Vec<u8>)
 ///
 /// The body does not hold that member, or its bytes are not of type `M`.
 #[inline]
-pub fn decode_member<M: Message>(number: u16, body: Bytes) -> Result<M, BodyError> {
-    let member = find_member(number, body)?;
+pub fn decode_member<M: Message>(number: u16, body: Body<'_>) -> Result<M, BodyError> {
+    let merged;
+    let mut member = body;
+    match only_member(number, body.rest()) {
+        Some(start) => member.advance(start),
+        None => {
+            merged = merge_members(number, body.to_bytes())?;
+            member = Body::from(&merged);
+        }
+    }
     if !depth::prost_counts() {
-        depth::check(&member).map_err(|depth::TooDeep| BodyError::TooDeep {
+        depth::check(member.rest()).map_err(|depth::TooDeep| BodyError::TooDeep {
             variant: number,
             max: depth::MAX,
         })?;
@@ -64,23 +72,16 @@ pub fn encode_unit(number: u16, buffer: &mut Vec<u8>) {
 /// # Errors
 ///
 /// The body does not hold that member.
-pub fn decode_unit(number: u16, body: Bytes) -> Result<(), BodyError> {
-    find_member(number, body).map(|_| ())
+pub fn decode_unit(number: u16, body: Body<'_>) -> Result<(), BodyError> {
+    match only_member(number, body.rest()) {
+        Some(_) => Ok(()),
+        None => merge_members(number, body.to_bytes()).map(|_| ()),
+    }
 }
 
 /// The bytes of the member `number`. One that occurs several times is merged, as protobuf asks for, which for
 /// encoded messages means to put them one behind the other.
-#[inline]
-fn find_member(number: u16, mut body: Bytes) -> Result<Bytes, BodyError> {
-    match only_member(number, &body) {
-        Some(start) => {
-            body.advance(start);
-            Ok(body)
-        }
-        None => merge_members(number, body),
-    }
-}
-
+#[cold]
 fn merge_members(number: u16, mut body: Bytes) -> Result<Bytes, BodyError> {
     let mut first: Option<Bytes> = None;
     // All of them, where there are several. They are appended: to copy everything anew for each would let one body
@@ -181,7 +182,7 @@ mod tests {
                     ..line.clone()
                 };
                 assert_eq!(
-                    decode_member::<Line>(number, body(number, &line).into()),
+                    decode_member::<Line>(number, Body::from(&Bytes::from(body(number, &line)))),
                     Ok(line),
                     "{len} bytes as member {number}"
                 );
@@ -201,7 +202,7 @@ mod tests {
         ));
         bytes.extend([0xa0, 0x06, 0x01]);
         assert_eq!(
-            decode_member::<Line>(2, bytes.into()).map(|line| line.text),
+            decode_member::<Line>(2, Body::from(&Bytes::from(bytes))).map(|line| line.text),
             Ok("hi".to_owned())
         );
     }
@@ -223,7 +224,7 @@ mod tests {
             },
         ));
         assert_eq!(
-            decode_member::<Line>(2, bytes.into()),
+            decode_member::<Line>(2, Body::from(&Bytes::from(bytes))),
             Ok(Line {
                 text: "second".into(),
                 marks: vec![1, 2]
@@ -236,7 +237,7 @@ mod tests {
         // Each with one byte of the message: a million of 0x12 are 50,000 lists of 18 marks.
         let bytes = [0x0a, 1, 0x12].repeat(1_000_000);
         let started = std::time::Instant::now();
-        let line = decode_member::<Line>(1, bytes.into());
+        let line = decode_member::<Line>(1, Body::from(&Bytes::from(bytes)));
         assert_eq!(line.map(|line| line.marks.len()), Ok(900_000));
         assert!(started.elapsed() < std::time::Duration::from_secs(5));
     }
@@ -247,9 +248,9 @@ mod tests {
         encode_unit(3, &mut bytes);
         assert_eq!(bytes, [0x1a, 0]);
         assert_eq!(unit_len(3), 2);
-        assert_eq!(decode_unit(3, bytes.into()), Ok(()));
+        assert_eq!(decode_unit(3, Body::from(&Bytes::from(bytes))), Ok(()));
         assert_eq!(
-            decode_unit(3, Bytes::new()),
+            decode_unit(3, Body::from(&Bytes::new())),
             Err(BodyError::MemberMissing { variant: 3 })
         );
     }
@@ -284,7 +285,8 @@ mod tests {
             ),
         ];
         for (name, bytes, text) in cases {
-            let error = decode_member::<Line>(1, Bytes::copy_from_slice(bytes)).expect_err(name);
+            let error = decode_member::<Line>(1, Body::from(&Bytes::copy_from_slice(bytes)))
+                .expect_err(name);
             assert!(error.to_string().starts_with(text), "{name}: {error}");
         }
     }

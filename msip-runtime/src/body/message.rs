@@ -1,6 +1,6 @@
 //! What a member of an envelope can be made of.
 
-use bytes::Bytes;
+use super::Body;
 
 /// A message that can stand in a body.
 ///
@@ -23,7 +23,7 @@ pub trait Message: Send + Sync + Sized + 'static {
     /// # Errors
     ///
     /// The decoder's words for bytes that are not such a message.
-    fn decode_body(body: Bytes) -> Result<Self, String>;
+    fn decode_body(body: Body<'_>) -> Result<Self, String>;
 }
 
 #[diagnostic::do_not_recommend]
@@ -39,7 +39,8 @@ where
         self.encode_raw(buffer);
     }
 
-    fn decode_body(body: Bytes) -> Result<Self, String> {
+    #[inline]
+    fn decode_body(body: Body<'_>) -> Result<Self, String> {
         M::decode(body).map_err(|error| error.to_string())
     }
 }

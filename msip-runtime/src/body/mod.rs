@@ -14,6 +14,7 @@ mod member;
 mod message;
 #[cfg(feature = "msgpack")]
 mod msgpack;
+mod part;
 #[cfg(any(feature = "json", feature = "msgpack"))]
 mod shape;
 #[cfg(any(feature = "json", feature = "msgpack"))]
@@ -32,6 +33,7 @@ pub(crate) use encoding::{Agreed, Encoding, Prepared, Writing};
 pub(crate) use key::key_of;
 pub use member::{decode_member, decode_unit, encode_member, encode_unit, member_len, unit_len};
 pub use message::Message;
+pub use part::Body;
 #[cfg(any(feature = "json", feature = "msgpack"))]
 pub(crate) use transcoder::ProtocolShapes;
 

@@ -18,7 +18,7 @@ mod schema;
 mod stack;
 mod well_known;
 
-use bytes::Bytes;
+use crate::body::Body;
 
 pub use field::{
     Field, Fixed32, Fixed64, MapKey, Plain, Sfixed32, Sfixed64, Sint32, Sint64, Value,
@@ -62,8 +62,8 @@ pub trait Describe: Sized + Send + Sync + 'static {
 /// # Errors
 ///
 /// The decoder's words for bytes that are not such a message.
-pub fn decode<T: Describe>(body: Bytes) -> Result<T, String> {
-    T::read(&mut Reader::new(&body)).map_err(|error| error.to_string())
+pub fn decode<T: Describe>(body: Body<'_>) -> Result<T, String> {
+    T::read(&mut Reader::new(body)).map_err(|error| error.to_string())
 }
 
 /// Refuses, at compile time, a key that the message does not have.

@@ -6,7 +6,7 @@ use bytes::Bytes;
 use prost::encoding::WireType;
 
 use super::stack::Stack;
-use crate::body::MAX_DEPTH;
+use crate::body::{Body, MAX_DEPTH};
 
 /// What is left of one message.
 #[derive(Debug, Clone)]
@@ -91,10 +91,10 @@ impl std::error::Error for Malformed {}
 impl<'a> Reader<'a> {
     /// All of these bytes, as an outermost message.
     #[must_use]
-    pub fn new(whole: &'a Bytes) -> Self {
+    pub fn new(body: Body<'a>) -> Self {
         Self {
-            rest: whole,
-            whole,
+            rest: body.rest(),
+            whole: body.memory(),
             depth: 0,
             stack: Stack::begin(),
         }

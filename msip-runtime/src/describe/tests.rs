@@ -3,6 +3,8 @@
 use std::collections::{BTreeMap, HashMap};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use bytes::Bytes;
+
 use super::*;
 
 /// Writes a field as number 1, and reads it back.
@@ -16,7 +18,7 @@ fn through<F: Field<E> + PartialEq + std::fmt::Debug, E>(name: &str, value: &F, 
 
 fn read<F: Field<E>, E>(bytes: &[u8]) -> Result<F, Malformed> {
     let whole = Bytes::copy_from_slice(bytes);
-    let mut reader = Reader::new(&whole);
+    let mut reader = Reader::new(Body::from(&whole));
     let mut slot = F::slot();
     while let Some(key) = reader.key()? {
         F::read(&mut slot, key, &mut reader)?;
@@ -111,7 +113,7 @@ fn times_are_protobufs_own_messages() {
 #[test]
 fn bytes_are_slices_of_what_was_received() {
     let whole = Bytes::from_static(&[0x0a, 3, 1, 2, 3]);
-    let mut reader = Reader::new(&whole);
+    let mut reader = Reader::new(Body::from(&whole));
     let key = reader.key().expect("a key").expect("a field");
     let mut slot = <Bytes as Field>::slot();
     <Bytes as Field>::read(&mut slot, key, &mut reader).expect("read");

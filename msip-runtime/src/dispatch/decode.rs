@@ -1,11 +1,9 @@
 //! From a body to the message in it.
 
-use bytes::Bytes;
-
 use super::Dispatch;
 use crate::{
     BodyError, Code, Status,
-    body::Encoding,
+    body::{Body, Encoding},
     link::Link,
     protocol::{Exchange, Variant, variant_of},
     session::{Incoming, ReplyTo, ServedSlot},
@@ -34,19 +32,32 @@ pub(super) fn decode<D: Dispatch>(
             return Err(Status::resource_exhausted(busy.to_string()));
         }
     }
-    let message = encoding.decode(variant, body);
+    let message = encoding.decode(variant, Body::from(&body));
     message.map(|message| (message, row)).map_err(unreadable)
 }
 
-/// Reads the body of a one-way message that is not compressed.
+/// Reads the body of a one-way message that is not compressed; `None` where [`decode_told`] says why.
 #[inline]
 pub(super) fn decode_plain<D: Dispatch>(
     encoding: &Encoding,
     variant: u16,
-    body: Bytes,
-) -> Result<D::In, Status> {
-    let row = expect::<D>(variant, ReplyTo::Nobody)?;
+    body: Body<'_>,
+) -> Option<D::In> {
+    let row = variant_of::<D::In>(variant)?;
+    if !matches!(row.exchange, Exchange::OneWay | Exchange::Acknowledged) {
+        return None;
+    }
     tracing::trace!(message = row.name, "handling");
+    encoding.decode(variant, body).ok()
+}
+
+/// Reads the body of a one-way message that is not compressed.
+pub(super) fn decode_told<D: Dispatch>(
+    encoding: &Encoding,
+    variant: u16,
+    body: Body<'_>,
+) -> Result<D::In, Status> {
+    expect::<D>(variant, ReplyTo::Nobody)?;
     encoding
         .decode(variant, body)
         .map_err(|error| Status::new(error.code(), error.to_string()))
@@ -57,7 +68,7 @@ pub(super) fn decode_plain<D: Dispatch>(
 pub(super) fn decode_call<D: Dispatch>(
     encoding: &Encoding,
     variant: u16,
-    body: Bytes,
+    body: Body<'_>,
     slot: ServedSlot,
 ) -> Result<(D::In, &'static Variant), Status> {
     let row = expect::<D>(variant, ReplyTo::Call(slot))?;

@@ -17,8 +17,8 @@ use tokio::{
 use super::{
     Dispatch,
     apart::Around,
-    decode::{decode, decode_call, decode_plain, expect, expect_one_request},
-    inbox::{Inbox, Item},
+    decode::{decode, decode_call, decode_plain, decode_told, expect, expect_one_request},
+    inbox::{Inbox, Item, Plains},
     owed::{Handled, Owed},
     panics::{caught, panicked, poll_caught, poll_told},
     settling::Settling,
@@ -28,7 +28,7 @@ use crate::{
     call::Serving,
     link::{CallToAnswer, Link, PROTOCOL_TIMEOUT},
     protocol::{Envelope as _, Exchange, Variant},
-    session::{Incoming, PlainCall, ReplyTo, ServedSlot, Session},
+    session::{Incoming, Plain, ReplyTo, ServedSlot, Session},
 };
 
 /// Handles what is received, until the inbox is closed and empty. Calls that are still open then are dropped:
@@ -47,6 +47,7 @@ pub(crate) async fn run<D: Dispatch>(
         calls: JoinSet::new(),
         moment: None,
         telling: Telling::default(),
+        plains: Plains::default(),
     };
     handlers.run(&inbox).await;
     handlers.calls.shutdown().await;
@@ -62,6 +63,8 @@ pub(super) struct Handlers<D: Dispatch> {
     settling: Settling<D::Out>,
     moment: Option<Moment>,
     telling: Telling,
+    /// What stands before the rest of the batch, for the short way.
+    plains: Plains,
 }
 
 /// The one-way message whose handler runs on the short way.
@@ -101,7 +104,7 @@ impl<D: Dispatch> Handlers<D> {
             self.moment = None;
             loop {
                 let begin = |message| side.dispatch(&context, message);
-                poll_fn(|task| {
+                let item = poll_fn(|task| {
                     self.poll_plain(
                         task,
                         (told.as_mut(), begin),
@@ -109,14 +112,15 @@ impl<D: Dispatch> Handlers<D> {
                         inbox,
                         &mut batch,
                     )
-                })
-                .await;
-                let Some(item) = batch.pop_front() else {
+                });
+                let Some(item) = item.await else {
                     break;
                 };
                 let incoming = match item {
-                    Item::Plain(plain) => plain.into(),
-                    Item::Call(call) => call.into(),
+                    Item::Plains(plains) => {
+                        self.plains = plains;
+                        continue;
+                    }
                     Item::Message(incoming) => *incoming,
                     Item::Connected(terms) => {
                         self.settling.settle(&self.link);
@@ -218,7 +222,7 @@ impl<D: Dispatch> Handlers<D> {
 
     /// Handles what stands at the front and has nothing beside its body, one after the other: messages each to its end,
     /// calls until they wait. As [`handle`](Self::handle) and [`serve`](Self::serve), on the short way. `told` is where
-    /// the handler of a message runs, and `seat` that of a call.
+    /// the handler of a message runs, and `seat` that of a call. Returns what comes next, which is for the long way.
     fn poll_plain<M, T, F>(
         &mut self,
         task: &mut Context<'_>,
@@ -226,20 +230,21 @@ impl<D: Dispatch> Handlers<D> {
         (seat, answer): (&mut Seat<F>, impl Fn(Arc<D>, D::Context, D::In) -> F),
         inbox: &Inbox,
         batch: &mut VecDeque<Item>,
-    ) -> Poll<()>
+    ) -> Poll<Option<Item>>
     where
         M: Future<Output = Result<T, Status>>,
         F: Future<Output = Result<Answered<D::Out>, Status>> + Send + 'static,
     {
         let is_plain = !Around::is_everywhere(self.link.incoming());
         loop {
-            let Telling {
-                variant,
-                payload_len,
-            } = self.telling;
             if let Some(handler) = told.as_mut().as_pin_mut() {
+                let Telling {
+                    variant,
+                    payload_len,
+                } = self.telling;
                 match poll_told(handler, task) {
                     Poll::Pending => {
+                        self.plains.release();
                         self.waits();
                         return Poll::Pending;
                     }
@@ -250,34 +255,59 @@ impl<D: Dispatch> Handlers<D> {
                 told.set(None);
                 self.handled(payload_len);
             }
-            if !is_plain || !matches!(batch.front(), Some(Item::Plain(_) | Item::Call(_))) {
-                return Poll::Ready(());
-            }
-            match batch.pop_front() {
-                Some(Item::Plain(plain)) => {
-                    self.telling = Telling {
-                        variant: plain.variant,
-                        payload_len: plain.payload_len,
-                    };
-                    let encoding = &self.settling.terms.encoding;
-                    match decode_plain::<D>(encoding, plain.variant, plain.body) {
-                        Ok(message) => told.set(Some(begin(message))),
-                        Err(status) => {
-                            self.ignored(plain.variant, &status);
-                            self.handled(plain.payload_len);
-                        }
+            let Some(plain) = self.plains.take() else {
+                match batch.pop_front() {
+                    Some(Item::Plains(plains)) => self.plains = plains,
+                    next => {
+                        self.plains.release();
+                        return Poll::Ready(next);
                     }
                 }
-                Some(Item::Call(_)) if inbox.is_closed() => {}
-                Some(Item::Call(call)) => {
-                    self.serve_plain(task, seat, &answer, call);
+                continue;
+            };
+            if !is_plain {
+                let incoming = self.plains.incoming(plain);
+                self.plains.release();
+                return Poll::Ready(Some(Item::Message(Box::new(incoming))));
+            }
+            let Plain {
+                variant,
+                payload_len,
+                ..
+            } = plain;
+            match plain.call {
+                None => {
+                    self.telling = Telling {
+                        variant,
+                        payload_len,
+                    };
+                    let encoding = &self.settling.terms.encoding;
+                    match decode_plain::<D>(encoding, variant, self.plains.body(&plain)) {
+                        Some(message) => told.set(Some(begin(message))),
+                        None => self.unreadable(plain),
+                    }
+                }
+                Some(_) if inbox.is_closed() => {}
+                Some(slot) => {
+                    self.serve_plain(task, seat, &answer, plain, slot);
                     if self.settling.is_due() {
                         self.settling.settle(&self.link);
                     }
                 }
-                _ => return Poll::Ready(()),
             }
         }
+    }
+
+    /// A one-way message is not one that can come so, or its body not what it says. That is found once more: what is not
+    /// returned where all is well need not be moved there.
+    #[cold]
+    fn unreadable(&mut self, plain: Plain) {
+        let encoding = &self.settling.terms.encoding;
+        let body = self.plains.body(&plain);
+        if let Err(status) = decode_told::<D>(encoding, plain.variant, body) {
+            self.ignored(plain.variant, &status);
+        }
+        self.handled(plain.payload_len);
     }
 
     /// Begins a call with nothing beside its body.
@@ -286,20 +316,22 @@ impl<D: Dispatch> Handlers<D> {
         task: &mut Context<'_>,
         seat: &mut Seat<F>,
         answer: impl Fn(Arc<D>, D::Context, D::In) -> F,
-        plain: PlainCall,
+        plain: Plain,
+        slot: ServedSlot,
     ) where
         F: Future<Output = Result<Answered<D::Out>, Status>> + Send + 'static,
     {
         let call = CallToAnswer {
-            slot: plain.slot,
+            slot,
             generation: self.settling.terms.generation,
             id: plain.id,
         };
         let moment = self.moment();
         let encoding = &self.settling.terms.encoding;
+        let body = self.plains.body(&plain);
         let request = self
             .check_awaited(call, moment)
-            .and_then(|()| decode_call::<D>(encoding, plain.variant, plain.body, call.slot));
+            .and_then(|()| decode_call::<D>(encoding, plain.variant, body, call.slot));
         let (request, row) = match request {
             Ok(request) => request,
             Err(status) => return self.owed(call, None).fail(&status),

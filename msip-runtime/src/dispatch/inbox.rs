@@ -9,10 +9,13 @@ use std::{
     task::{Context, Poll, Waker},
 };
 
+use bytes::Bytes;
+
 use crate::{
     DisconnectReason,
+    body::Body,
     link::Terms,
-    session::{Incoming, Plain, PlainCall},
+    session::{Incoming, Plain},
 };
 
 /// What has been received and not been handled yet. The session's window and limits bound it.
@@ -35,14 +38,53 @@ impl Received {
         self.0.push_back(Item::Message(Box::new(incoming)));
     }
 
+    /// Adds messages and calls that lie in this memory. Leaves `plains` empty.
+    pub(crate) fn push_plains(&mut self, plains: &mut Vec<Plain>, memory: &Bytes) {
+        if plains.is_empty() {
+            return;
+        }
+        self.0.push_back(Item::Plains(Plains {
+            memory: memory.clone(),
+            plains: std::mem::take(plains),
+            taken: 0,
+        }));
+    }
+}
+
+/// Messages and calls that take the short way, one behind the other, and the memory that they lie in: nothing is moved for
+/// one of them, and no reference counted.
+#[derive(Debug, Default)]
+pub(super) struct Plains {
+    memory: Bytes,
+    plains: Vec<Plain>,
+    taken: usize,
+}
+
+impl Plains {
+    /// The next one.
     #[inline]
-    pub(crate) fn push_plain(&mut self, plain: Plain) {
-        self.0.push_back(Item::Plain(plain));
+    pub(super) fn take(&mut self) -> Option<Plain> {
+        let plain = *self.plains.get(self.taken)?;
+        self.taken += 1;
+        Some(plain)
     }
 
+    /// The body of one of them.
     #[inline]
-    pub(crate) fn push_call(&mut self, call: PlainCall) {
-        self.0.push_back(Item::Call(call));
+    pub(super) fn body(&self, plain: &Plain) -> Body<'_> {
+        Body::within(&self.memory, plain.body())
+    }
+
+    /// One of them on the long way.
+    pub(super) fn incoming(&self, plain: Plain) -> Incoming {
+        plain.incoming(&self.memory)
+    }
+
+    /// Gives the memory back, once all of them have been taken.
+    pub(super) fn release(&mut self) {
+        if self.taken >= self.plains.len() {
+            *self = Self::default();
+        }
     }
 }
 
@@ -53,10 +95,9 @@ pub(super) enum Item {
     Connected(Terms),
     /// It is gone, and the session is not.
     Disconnected(Box<DisconnectReason>),
-    /// In a box, since there are few: what there is most of is small.
+    /// In a box, since there are few.
     Message(Box<Incoming>),
-    Plain(Plain),
-    Call(PlainCall),
+    Plains(Plains),
 }
 
 #[derive(Debug, Default)]

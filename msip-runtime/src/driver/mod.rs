@@ -35,7 +35,7 @@ use crate::{
     link::{Arrivals, Link, Watch},
     session::{Fault, Transmit},
     transport::Stream,
-    wire::{Decoder, ErrorText, Frame, MsgId},
+    wire::{Decoder, ErrorText, MsgId, Place},
 };
 
 /// How often a task goes around before it lets others run.
@@ -105,8 +105,8 @@ pub(crate) struct Driver {
     /// What the other side said when it closed, or blamed us for.
     goodbye: Option<ErrorText>,
     blame: Option<ErrorText>,
-    /// What has been cut from what was read, on its way to the session.
-    frames: Vec<Frame>,
+    /// Where those lie that were cut from what was read, on their way to the session.
+    frames: Vec<Place>,
     /// What has been read for the handlers, on its way to the inbox.
     received: Received,
     /// The same, for those who take the items of a stream.

@@ -8,8 +8,8 @@ use std::{
 use super::{Driver, Ending, lending};
 use crate::{
     budget::FLOOR,
-    session::{Event, Fault, FaultKind, Outcome, ReplyTo, Short},
-    wire::{DecodeError, Flags, HeaderError, MsgId},
+    session::{Event, Fault, FaultKind, Outcome, Plain, ReplyTo, Short},
+    wire::{DecodeError, Flags, HeaderError, MsgId, Run},
 };
 
 /// A frame that was begun must be complete within this, and a second more for each 16 KiB of it.
@@ -56,9 +56,12 @@ impl Driver {
         let mut room = self.portion_len();
         let fault = loop {
             // Outside of the lock: those who send meanwhile wait for no more than they have to.
-            let cut = self.cut_frames(room);
-            has_frames |= !self.frames.is_empty();
-            let handled = self.handle_frames(now);
+            let mut run = Run::reusing(std::mem::take(&mut self.frames));
+            // What stands before a fault is there all the same.
+            let cut = self.decoder.cut(&mut run, FRAMES_A_LOCK.min(room));
+            has_frames |= !run.is_empty();
+            let handled = self.handle_frames(&run, now);
+            self.frames = run.into_places();
             woken += self.wakers.len();
             self.wakers.drain(..).for_each(Waker::wake);
             match (handled, cut) {
@@ -68,7 +71,8 @@ impl Driver {
                 }
                 (Ok(turned), Ok(true)) => room -= turned,
                 (Ok(_), Ok(false)) => break None,
-                (Err(fault), _) | (Ok(_), Err(fault)) => break Some(fault),
+                (Err(fault), _) => break Some(fault),
+                (Ok(_), Err(error)) => break Some(Fault::from(error)),
             }
         };
         if !self.decoder.is_mid_frame() {
@@ -90,69 +94,50 @@ impl Driver {
         self.portion.len(self.link.lock().open_exchanges())
     }
 
-    /// Cuts as many frames as are handled under one lock, and no more than this. Returns whether there may be more.
-    ///
-    /// What stands before a fault is there all the same.
-    fn cut_frames(&mut self, most: usize) -> Result<bool, Fault> {
-        while self.frames.len() < FRAMES_A_LOCK.min(most) {
-            match self.decoder.decode() {
-                Ok(Some(frame)) => self.frames.push(frame),
-                Ok(None) => return Ok(false),
-                Err(error) => return Err(Fault::from(error)),
-            }
-        }
-        Ok(true)
-    }
-
-    /// Returns how many calls were begun or answered.
-    fn handle_frames(&mut self, now: Duration) -> Result<usize, Fault> {
+    /// Hands frames to the session, under one lock. Returns how many calls were begun or answered.
+    fn handle_frames(&mut self, run: &Run, now: Duration) -> Result<usize, Fault> {
         let mut turned = 0;
         let mut state = self.link.lock();
         if let Some(session) = state.session() {
             session.received(now);
             session.is_reading_into(self.decoder.held());
         }
+        let mut plains = Vec::new();
         let mut has_room = false;
         let mut outcome = Ok(());
-        for frame in self.frames.drain(..) {
+        for frame in run.frames() {
             let Some(session) = state.session() else {
-                continue;
+                break;
             };
-            let frame = if frame.header.flags.contains(Flags::MORE) {
-                match session.handle_item(frame) {
-                    Ok((inlet, item)) => {
-                        let reader = state.arrived(&mut self.arrivals, inlet, item);
-                        self.wakers.extend(reader);
-                        continue;
-                    }
-                    Err(frame) => frame,
+            if frame.header.flags.contains(Flags::MORE) {
+                if let Some((inlet, item)) = session.handle_item(frame) {
+                    let reader = state.arrived(&mut self.arrivals, inlet, item);
+                    self.wakers.extend(reader);
+                    continue;
                 }
             } else {
                 match session.handle_plain(frame) {
-                    Ok(Short::Message(plain)) => {
-                        self.received.push_plain(plain);
+                    Some(Short::Message) => {
+                        add(&mut plains, Plain::of(frame, None), run.len());
                         continue;
                     }
-                    Ok(Short::Call(call)) => {
-                        self.received.push_call(call);
+                    Some(Short::Call(slot)) => {
+                        add(&mut plains, Plain::of(frame, Some(slot)), run.len());
                         turned += 1;
                         continue;
                     }
-                    Ok(Short::Answer {
-                        token,
-                        variant,
-                        body,
-                    }) => {
+                    Some(Short::Answer(token)) => {
                         has_room = true;
                         turned += 1;
-                        let outcome = Outcome::message(variant, body);
+                        let body = frame.payload_after(0);
+                        let outcome = Outcome::message(frame.header.variant, body);
                         self.wakers.extend(state.complete(token, outcome));
                         continue;
                     }
-                    Err(frame) => frame,
+                    None => {}
                 }
-            };
-            let event = match session.handle_frame(frame, now) {
+            }
+            let event = match session.handle_frame(frame.to_frame(), now) {
                 Ok(event) => event,
                 Err(fault) => {
                     outcome = Err(fault);
@@ -167,6 +152,7 @@ impl Driver {
                     if let (true, ReplyTo::Call(slot)) = (incoming.is_stream, incoming.reply) {
                         state.begin_requests(slot, incoming.first_item());
                     }
+                    self.received.push_plains(&mut plains, run.memory());
                     self.received.push(incoming);
                 }
                 Some(Event::Item { token, item }) => {
@@ -204,8 +190,19 @@ impl Driver {
         if has_room && state.is_awaited() {
             self.wakers.extend(state.room());
         }
+        drop(state);
+        self.received.push_plains(&mut plains, run.memory());
         outcome.map(|()| turned)
     }
+}
+
+/// Adds one of up to `count` to what the handlers are to be handed, which then needs memory once.
+#[inline]
+fn add(plains: &mut Vec<Plain>, plain: Plain, count: usize) {
+    if plains.is_empty() {
+        plains.reserve(count);
+    }
+    plains.push(plain);
 }
 
 impl From<DecodeError> for Fault {

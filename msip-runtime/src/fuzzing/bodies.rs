@@ -11,7 +11,7 @@ use super::{
 use crate::{
     Codec, Compression, Envelope,
     body::ProtocolShapes,
-    body::{Agreed, Choice as _, Encoding, Writing, compression},
+    body::{Agreed, Body, Choice as _, Encoding, Writing, compression},
     wire::Side,
 };
 
@@ -64,7 +64,7 @@ pub fn body_codecs(data: &[u8]) {
     let (codec, variant) = (choices.byte() % 3, u16::from(choices.byte()));
     let body = Bytes::copy_from_slice(choices.0);
     let [_, reader] = &ENCODINGS[usize::from(codec)];
-    let message: ClientToServer = match reader.decode(variant, body) {
+    let message: ClientToServer = match reader.decode(variant, Body::from(&body)) {
         Ok(message) => message,
         Err(error) => {
             assert!(!error.to_string().is_empty());
@@ -82,12 +82,13 @@ pub fn body_codecs(data: &[u8]) {
             // Not everything has a form in JSON.
             Err(_) => continue,
         };
-        let again: ClientToServer = match reader.decode(variant, written.clone().into()) {
-            Ok(again) => again,
-            // What is written may be longer than what was read.
-            Err(_) if written.len() > MAX_BODY || plain.len() > MAX_BODY => continue,
-            Err(error) => panic!("{error}: {:?}", String::from_utf8_lossy(&written)),
-        };
+        let again: ClientToServer =
+            match reader.decode(variant, Body::from(&Bytes::from(written.clone()))) {
+                Ok(again) => again,
+                // What is written may be longer than what was read.
+                Err(_) if written.len() > MAX_BODY || plain.len() > MAX_BODY => continue,
+                Err(error) => panic!("{error}: {:?}", String::from_utf8_lossy(&written)),
+            };
         let text = String::from_utf8_lossy(&written);
         if writer.codec() == Codec::Json && text.contains(r#""NaN""#) {
             // The bits of a NaN have no form in JSON, but each NaN is the same there.

@@ -7,8 +7,9 @@ use prost::Message as _;
 
 use super::Choices;
 use crate::wire::{
-    Credit, DecodeError, Decoder, ErrorText, Frame, HEADER_LEN, Limits, MAX_TEXT_LEN, Metadata,
-    Payload, RawKind, Topic, TopicError, parse_hello, parse_welcome, write_hello, write_welcome,
+    Credit, DecodeError, Decoder, ErrorText, Frame, FrameRef, HEADER_LEN, Limits, MAX_TEXT_LEN,
+    Metadata, Payload, RawKind, Run, Topic, TopicError, parse_hello, parse_welcome, write_hello,
+    write_welcome,
 };
 
 /// A small limit, so that frames at it and over it are found.
@@ -25,6 +26,9 @@ pub fn frame_decode(data: &[u8]) {
         usize::from(chunk_len)
     });
     assert_eq!(whole, chunked);
+    let (together, together_ending) = cut(stream, usize::from(chunk_len) + 1);
+    assert_eq!(whole, together);
+    assert_eq!(ending, together_ending);
     match (ending, chunked_ending) {
         // A magic that is wrong from its first byte is told with as many as had come.
         (Err(DecodeError::Header(_)), Err(DecodeError::Header(_))) => {}
@@ -62,6 +66,23 @@ fn decode(
         let (chunk, rest) = stream.split_at(chunk_len().clamp(1, stream.len()));
         decoder.buffer().extend_from_slice(chunk);
         stream = rest;
+    }
+}
+
+/// The same frames, cut off up to `count` at once.
+fn cut(stream: &[u8], count: usize) -> (Vec<Frame>, Result<bool, DecodeError>) {
+    let mut decoder = Decoder::new(MAX_PAYLOAD);
+    decoder.buffer().extend_from_slice(stream);
+    let mut frames = Vec::new();
+    loop {
+        let mut run = Run::default();
+        let outcome = decoder.cut(&mut run, count);
+        frames.extend(run.frames().map(FrameRef::to_frame));
+        match outcome {
+            Ok(true) => assert!(!run.is_empty()),
+            Ok(false) => return (frames, Ok(decoder.is_mid_frame())),
+            Err(error) => return (frames, Err(error)),
+        }
     }
 }
 

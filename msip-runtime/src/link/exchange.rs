@@ -12,7 +12,7 @@ use super::{
 };
 use crate::{
     CallError, CallOptions, Envelope, Metadata, SendError, Status,
-    body::{Encoding, Prepared},
+    body::{Body, Encoding, Prepared},
     protocol::Variant,
     session::{Blocked, Opener, Outcome, Slot, Token, may_be_shelved},
     wire,
@@ -229,7 +229,9 @@ impl Link {
                     body,
                     compressed: false,
                     metadata: None,
-                } => encoding.decode(variant, body).map_err(CallError::Answer),
+                } => encoding
+                    .decode(variant, Body::from(&body))
+                    .map_err(CallError::Answer),
                 outcome => read_answer(outcome, &encoding, options, self.timeout_of(request)),
             };
         }

@@ -1,12 +1,17 @@
 //! What a session tells its driver.
 
-use std::time::Duration;
+use std::{ops::Range, time::Duration};
 
 use bytes::Bytes;
 use thiserror::Error;
 
-use super::{items::End, opened::Token, served::ServedSlot};
-use crate::wire::{Code, ErrorText, HelloFrame, Metadata, MsgId, WelcomeFrame};
+use super::{items::End, opened::Token, plain::NO_TOPIC, served::ServedSlot, to_usize};
+#[cfg(any(test, fuzzing))]
+use crate::wire::Frame;
+use crate::{
+    body::Body,
+    wire::{Code, ErrorText, FrameRef, HelloFrame, Metadata, MsgId, WelcomeFrame},
+};
 
 /// What a frame means to the layers above.
 #[derive(Debug)]
@@ -134,84 +139,78 @@ impl Incoming {
     }
 }
 
-/// What comes the short way, with nothing beside its body, as nearly everything does.
-#[derive(Debug)]
+/// What a frame is that comes the short way, with nothing beside its body, as nearly every one does. All else is in its header.
+#[derive(Debug, Clone, Copy)]
 pub(crate) enum Short {
-    Message(Plain),
-    Call(PlainCall),
+    /// A one-way message.
+    Message,
+    /// A call with one request.
+    Call(ServedSlot),
     /// The answer to a call that this side opened.
-    Answer {
-        token: Token,
-        variant: u16,
-        body: Bytes,
-    },
+    Answer(Token),
 }
 
 #[cfg(any(test, fuzzing))]
-impl From<Short> for Event {
-    fn from(short: Short) -> Self {
-        match short {
-            Short::Message(message) => Self::Incoming(message.into()),
-            Short::Call(call) => Self::Incoming(call.into()),
-            Short::Answer {
+impl Short {
+    /// The same on the long way.
+    pub(crate) fn into_event(self, frame: &Frame) -> Event {
+        let incoming = |call| {
+            let plain = Plain::of(FrameRef::from(frame), call);
+            Event::Incoming(plain.incoming(&frame.payload))
+        };
+        match self {
+            Self::Message => incoming(None),
+            Self::Call(slot) => incoming(Some(slot)),
+            Self::Answer(token) => Event::Answered {
                 token,
-                variant,
-                body,
-            } => Self::Answered {
-                token,
-                outcome: Outcome::message(variant, body),
+                outcome: Outcome::message(frame.header.variant, frame.payload.clone()),
             },
         }
     }
 }
 
-/// A call with one request and nothing beside that.
-#[derive(Debug)]
-pub(crate) struct PlainCall {
-    pub(crate) variant: u16,
-    pub(crate) payload_len: u32,
-    pub(crate) body: Bytes,
-    pub(crate) id: MsgId,
-    pub(crate) slot: ServedSlot,
-}
-
-impl From<PlainCall> for Incoming {
-    fn from(call: PlainCall) -> Self {
-        Self {
-            variant: call.variant,
-            body: call.body,
-            compressed: false,
-            payload_len: call.payload_len,
-            reply: ReplyTo::Call(call.slot),
-            timeout: None,
-            metadata: None,
-            id: call.id,
-            is_stream: false,
-        }
-    }
-}
-
-/// A one-way message with nothing beside its body.
-#[derive(Debug)]
+/// A one-way message, or a call with one request, with nothing beside its body, which stays in the memory where it lies.
+#[derive(Debug, Clone, Copy)]
 pub(crate) struct Plain {
-    pub(crate) variant: u16,
+    /// Where the payload begins in that memory.
+    start: usize,
+    pub(crate) id: MsgId,
+    /// The place of the call, where it is one.
+    pub(crate) call: Option<ServedSlot>,
     /// The length that counts against the window.
     pub(crate) payload_len: u32,
-    pub(crate) body: Bytes,
-    pub(crate) id: MsgId,
+    pub(crate) variant: u16,
 }
 
-impl From<Plain> for Incoming {
-    fn from(plain: Plain) -> Self {
+impl Plain {
+    #[inline]
+    pub(crate) fn of(frame: FrameRef<'_>, call: Option<ServedSlot>) -> Self {
         Self {
-            variant: plain.variant,
-            body: plain.body,
+            start: frame.start(),
+            id: frame.header.msg_id,
+            call,
+            payload_len: frame.header.payload_len,
+            variant: frame.header.variant,
+        }
+    }
+
+    /// Where the body lies.
+    #[inline]
+    pub(crate) fn body(&self) -> Range<usize> {
+        self.start + NO_TOPIC.len()..self.start + to_usize(self.payload_len)
+    }
+
+    /// The same on the long way; it lies in this memory.
+    pub(crate) fn incoming(self, memory: &Bytes) -> Incoming {
+        Incoming {
+            variant: self.variant,
+            body: Body::within(memory, self.body()).to_bytes(),
             compressed: false,
-            payload_len: plain.payload_len,
-            reply: ReplyTo::Nobody,
+            payload_len: self.payload_len,
+            reply: self.call.map_or(ReplyTo::Nobody, ReplyTo::Call),
             timeout: None,
             metadata: None,
-            id: plain.id,
+            id: self.id,
             is_stream: false,
         }
     }

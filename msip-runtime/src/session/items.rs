@@ -3,8 +3,6 @@
 #[cfg(any(test, fuzzing))]
 use std::time::Duration;
 
-use bytes::Buf as _;
-
 use super::{
     Blocked::{self, Closing, NoRoom},
     Item, ItemBatch, Phase, ServedSlot, Session, Slot, Token,
@@ -16,7 +14,9 @@ use super::{
 };
 #[cfg(any(test, fuzzing))]
 use super::{Event, Fault};
-use crate::wire::{Credit, Flags, Frame, FrameType, Header, MsgId, RawKind, Side, write_credit};
+#[cfg(any(test, fuzzing))]
+use crate::wire::Frame;
+use crate::wire::{Credit, Flags, FrameRef, FrameType, Header, MsgId, RawKind, Side, write_credit};
 
 /// Which of an exchange's two streams is meant: by the end that this session has of it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -176,13 +176,13 @@ impl Session {
     }
 
     /// Takes one frame if it is an item of a stream, after which more may follow, and nothing can be said against it: the
-    /// short way for what there is most of. Any other frame comes back, and is one for
+    /// short way for what there is most of. `None` where it is another, nothing has happened, and it is one for
     /// [`handle_frame`](Self::handle_frame).
     #[inline]
-    pub(crate) fn handle_item(&mut self, frame: Frame) -> Result<(Inlet, Item), Frame> {
+    pub(crate) fn handle_item(&mut self, frame: FrameRef<'_>) -> Option<(Inlet, Item)> {
         const ANSWER: Flags = Flags::MORE;
         const REQUEST: Flags = Flags::MORE.union(Flags::ITEM);
-        let Header {
+        let &Header {
             flags,
             frame_type,
             kind,
@@ -195,39 +195,38 @@ impl Session {
         let is_request =
             frame_type == FrameType::opening(self.config.side.reverse()) && essence == REQUEST;
         if !(is_answer || is_request) || self.phase != Phase::Open {
-            return Err(frame);
+            return None;
         }
+        let payload = frame.payload();
         let compressed = flags.contains(Flags::COMPRESSED);
         let topic_len = if is_answer { 0 } else { NO_TOPIC.len() };
-        let is_readable = (is_answer || frame.payload.first_chunk() == Some(&NO_TOPIC))
-            && frame.payload.len() > topic_len
-            && frame.payload.len() - topic_len <= to_usize(self.config.limits.max_body)
+        let is_readable = (is_answer || payload.first_chunk() == Some(&NO_TOPIC))
+            && payload.len() > topic_len
+            && payload.len() - topic_len <= to_usize(self.config.limits.max_body)
             && (!compressed || self.takes_compressed)
             && (is_answer || kind.known().is_ok());
         if !is_readable || Sabotage::LoseLastOfCredit.is_on() {
-            return Err(frame);
+            return None;
         }
         let inlet = if is_answer {
             match self.opened.item(id, payload_len) {
                 Some((token, true)) => Inlet::Answers(token),
-                _ => return Err(frame),
+                _ => return None,
             }
         } else {
             match self.served.item(id, payload_len) {
                 Some((slot, true)) => Inlet::Requests(slot),
-                _ => return Err(frame),
+                _ => return None,
             }
         };
-        let mut body = frame.payload;
-        body.advance(topic_len);
         let item = Item {
             variant,
-            body,
+            body: frame.payload_after(topic_len),
             compressed,
             payload_len,
             metadata: None,
         };
-        Ok((inlet, item))
+        Some((inlet, item))
     }
 
     /// Takes one frame as a driver does: on a short way, where there is one for it.
@@ -237,16 +236,16 @@ impl Session {
         frame: Frame,
         now: Duration,
     ) -> Result<Option<Event>, Fault> {
-        match self.handle_item(frame) {
-            Ok((Inlet::Answers(token), item)) => Ok(Some(Event::Item { token, item })),
-            Ok((Inlet::Requests(slot), item)) => Ok(Some(Event::RequestItem {
+        match self.handle_item(FrameRef::from(&frame)) {
+            Some((Inlet::Answers(token), item)) => Ok(Some(Event::Item { token, item })),
+            Some((Inlet::Requests(slot), item)) => Ok(Some(Event::RequestItem {
                 slot,
                 item: Some(item),
                 is_last: false,
             })),
-            Err(frame) => match self.handle_plain(frame) {
-                Ok(short) => Ok(Some(Event::from(short))),
-                Err(frame) => self.handle_frame(frame, now),
+            None => match self.handle_plain(FrameRef::from(&frame)) {
+                Some(short) => Ok(Some(short.into_event(&frame))),
+                None => self.handle_frame(frame, now),
             },
         }
     }

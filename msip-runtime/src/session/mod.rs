@@ -38,9 +38,7 @@ mod window;
 use std::{sync::Arc, time::Duration};
 
 pub(crate) use batch::Batch;
-pub(crate) use event::{
-    Event, Fault, FaultKind, Incoming, Item, Outcome, Plain, PlainCall, ReplyTo, Short,
-};
+pub(crate) use event::{Event, Fault, FaultKind, Incoming, Item, Outcome, Plain, ReplyTo, Short};
 pub(crate) use item_batch::ItemBatch;
 pub(crate) use items::{End, Inlet, ItemHead};
 pub(crate) use opened::{Class, Lost, Slot, Token};

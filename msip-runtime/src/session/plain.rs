@@ -4,15 +4,13 @@
 
 use std::time::Duration;
 
-use bytes::{Buf as _, Bytes};
-
 use super::{
-    Phase, Plain, PlainCall, Priority, Session, Short, Slot, Token, opened::Opening,
-    outgoing::Position, sabotage::Sabotage, seal, send::priority, to_usize,
+    Phase, Priority, Session, Short, Slot, Token, opened::Opening, outgoing::Position,
+    sabotage::Sabotage, seal, send::priority, to_usize,
 };
 use crate::{
     MsgKind,
-    wire::{Flags, Frame, FrameType, HEADER_LEN, Header, MsgId, begin_frame},
+    wire::{Flags, FrameRef, FrameType, HEADER_LEN, Header, MsgId, begin_frame},
 };
 
 /// The topic of a direct connection: its length, and nothing.
@@ -20,100 +18,74 @@ pub(super) const NO_TOPIC: [u8; 2] = [0, 0];
 
 impl Session {
     /// Takes one frame if it is a message, a call or the answer to one with nothing beside its body, against which
-    /// nothing can be said. Any other frame comes back, and is one for [`handle_frame`](Self::handle_frame).
+    /// nothing can be said. `None` where it is another, nothing has happened, and it is one for
+    /// [`handle_frame`](Self::handle_frame).
     #[inline]
-    pub(crate) fn handle_plain(&mut self, frame: Frame) -> Result<Short, Frame> {
+    pub(crate) fn handle_plain(&mut self, frame: FrameRef<'_>) -> Option<Short> {
         if self.phase != Phase::Open {
-            return Err(frame);
+            return None;
         }
-        let Header {
+        let &Header {
             flags, frame_type, ..
         } = frame.header;
         if frame_type == FrameType::Ack && flags == Flags::NONE {
             return self.plain_answer(frame);
         }
         if frame_type != FrameType::opening(self.config.side.reverse()) {
-            return Err(frame);
+            return None;
         }
         match flags {
             Flags::NONE => self.plain_message(frame),
             Flags::ACK_REQUIRED => self.plain_call(frame),
-            _ => Err(frame),
+            _ => None,
         }
     }
 
     #[inline]
-    fn plain_message(&mut self, frame: Frame) -> Result<Short, Frame> {
-        let Header {
-            variant,
-            payload_len,
-            msg_id: id,
-            ..
-        } = frame.header;
-        if !self.is_plain_opener(&frame) || !self.receive_window.accept(payload_len, false) {
-            return Err(frame);
+    fn plain_message(&mut self, frame: FrameRef<'_>) -> Option<Short> {
+        let payload_len = frame.header.payload_len;
+        if !self.is_plain_opener(frame) || !self.receive_window.accept(payload_len, false) {
+            return None;
         }
         self.unhandled.add(payload_len);
-        Ok(Short::Message(Plain {
-            variant,
-            payload_len,
-            body: body_of(frame),
-            id,
-        }))
+        Some(Short::Message)
     }
 
     #[inline]
-    fn plain_call(&mut self, frame: Frame) -> Result<Short, Frame> {
-        let Header {
-            variant,
-            payload_len,
-            msg_id: id,
-            ..
-        } = frame.header;
-        let is_plain = self.is_plain_opener(&frame)
+    fn plain_call(&mut self, frame: FrameRef<'_>) -> Option<Short> {
+        let id = frame.header.msg_id;
+        let is_plain = self.is_plain_opener(frame)
             && !id.is_delivery()
             && id.sequence() != 0
             && !self.said_close
             && !self.is_short_of_memory()
             && !Sabotage::WindowOverAllIds.is_on();
         if !is_plain {
-            return Err(frame);
+            return None;
         }
-        match self.served.begin(id, false, to_usize(payload_len)) {
-            Ok(slot) => Ok(Short::Call(PlainCall {
-                variant,
-                payload_len,
-                body: body_of(frame),
-                id,
-                slot,
-            })),
-            // Nothing has been begun, and the long way says why.
-            Err(_) => Err(frame),
-        }
+        let payload_len = to_usize(frame.header.payload_len);
+        // Where it is not taken on, nothing has been begun, and the long way says why.
+        let slot = self.served.begin(id, false, payload_len).ok()?;
+        Some(Short::Call(slot))
     }
 
     /// Whether a frame that begins an exchange has nothing beside its body, and is one that the other side may send.
     #[inline]
-    fn is_plain_opener(&self, frame: &Frame) -> bool {
+    fn is_plain_opener(&self, frame: FrameRef<'_>) -> bool {
+        let payload = frame.payload();
         frame.header.msg_id.chosen_by() != self.config.side
             && frame.header.kind.known().is_ok()
-            && frame.payload.starts_with(&NO_TOPIC)
-            && frame.payload.len() - NO_TOPIC.len() <= to_usize(self.config.limits.max_body)
+            && payload.starts_with(&NO_TOPIC)
+            && payload.len() - NO_TOPIC.len() <= to_usize(self.config.limits.max_body)
     }
 
     #[inline]
-    fn plain_answer(&mut self, frame: Frame) -> Result<Short, Frame> {
-        if frame.payload.len() > to_usize(self.config.limits.max_body) {
-            return Err(frame);
+    fn plain_answer(&mut self, frame: FrameRef<'_>) -> Option<Short> {
+        if to_usize(frame.header.payload_len) > to_usize(self.config.limits.max_body) {
+            return None;
         }
-        match self.opened.answer_plain(frame.header.msg_id) {
-            Some(token) => Ok(Short::Answer {
-                token,
-                variant: frame.header.variant,
-                body: frame.payload,
-            }),
-            None => Err(frame),
-        }
+        let token = self.opened.answer_plain(frame.header.msg_id)?;
+        Some(Short::Answer(token))
     }
 
     /// Sends a message that nobody answers, where nothing stands in its way: there is a connection with room and credit,
@@ -258,12 +230,4 @@ pub(super) fn write_exactly(
         seal(buffer, mark);
     }
     written
-}
-
-/// The body of a frame whose topic is empty.
-#[inline]
-fn body_of(frame: Frame) -> Bytes {
-    let mut body = frame.payload;
-    body.advance(NO_TOPIC.len());
-    body
 }

@@ -13,7 +13,7 @@ use super::*;
 use crate::{
     MsgKind, Status,
     budget::Budget,
-    wire::{Codec, Decoder, Frame, SECRET_LEN, write_ack},
+    wire::{Codec, Decoder, Frame, FrameRef, SECRET_LEN, write_ack},
 };
 
 mod pressure;

@@ -3,7 +3,7 @@
 use bytes::{Buf as _, Bytes, BytesMut};
 use thiserror::Error;
 
-use super::{Frame, FrameType, HEADER_LEN, Header, HeaderError, Limits, MsgId};
+use super::{Frame, FrameType, HEADER_LEN, Header, HeaderError, Limits, MsgId, Run};
 
 /// The least room that a read is offered.
 const MIN_READ: usize = 4 * 1024;
@@ -173,14 +173,60 @@ impl Decoder {
     /// # Errors
     ///
     /// [`DecodeError`]: from here on no frame can be found, and each further call fails alike.
-    #[inline]
     pub fn decode(&mut self) -> Result<Option<Frame>, DecodeError> {
+        let Some(header) = self.whole_frame(0)? else {
+            return Ok(None);
+        };
+        let payload_len = len_of(&header);
+        let keeps_too_much = self.would_keep_too_much(payload_len);
+        let payload = self.take(HEADER_LEN, payload_len, keeps_too_much);
+        Ok(Some(Frame { header, payload }))
+    }
+
+    /// Cuts off the frames that have come, many at once: adds them to `run`, which is empty before, until those are
+    /// `count`. Returns whether there may be more.
+    ///
+    /// # Errors
+    ///
+    /// As [`decode`](Self::decode). What stands before the fault is in `run` all the same.
+    #[inline]
+    pub(crate) fn cut(&mut self, run: &mut Run, count: usize) -> Result<bool, DecodeError> {
+        let (mut end, mut is_copied) = (0, false);
+        let outcome = loop {
+            if run.len() >= count {
+                break Ok(true);
+            }
+            let header = match self.whole_frame(end) {
+                Ok(Some(header)) => header,
+                Ok(None) => break Ok(false),
+                Err(error) => break Err(error),
+            };
+            let start = end + HEADER_LEN;
+            let next = start + len_of(&header);
+            let keeps_too_much = self.would_keep_too_much(next - start);
+            let fits = keeps_too_much == is_copied && !(is_copied && next > MAX_SHARED);
+            if !run.is_empty() && !fits {
+                break Ok(true);
+            }
+            is_copied = keeps_too_much;
+            run.push(header, start);
+            end = next;
+        };
+        run.set_memory(self.take(0, end, is_copied));
+        outcome
+    }
+
+    /// The header of the frame that begins `at` bytes into the buffer, if all of the frame has come. What follows it is in
+    /// front of the buffer when this is asked next, where it has not.
+    #[inline(always)]
+    fn whole_frame(&mut self, at: usize) -> Result<Option<Header>, DecodeError> {
+        let received = self.buffer.get(at..).unwrap_or_default();
         let header = match self.header {
             Some(header) => header,
             None => {
-                let Some(bytes) = self.buffer.first_chunk::<HEADER_LEN>() else {
+                let Some(bytes) = received.first_chunk::<HEADER_LEN>() else {
                     // Who speaks something else may wait for an answer before it says more.
-                    Header::check_magic(&self.buffer)?;
+                    Header::check_magic(received)?;
                     return Ok(None);
                 };
                 let header = Header::parse(bytes)?;
@@ -189,28 +235,35 @@ impl Decoder {
             }
         };
         let payload_len = len_of(&header);
-        let received = self.buffer.len().saturating_sub(HEADER_LEN);
-        if received < payload_len {
+        if received.len().saturating_sub(HEADER_LEN) < payload_len {
             self.header = Some(header);
             return Ok(None);
         }
         self.header = None;
         // A PING is as large as its sender likes, and nothing follows from it.
         self.is_bulk = payload_len >= BULK && header.frame_type != FrameType::Ping;
-        self.buffer.advance(HEADER_LEN);
-        let payload = if payload_len == 0 {
+        Ok(Some(header))
+    }
+
+    /// Whether a payload was read in the wake of a large frame: it must not keep that one's memory alive.
+    #[inline]
+    fn would_keep_too_much(&self, payload_len: usize) -> bool {
+        self.allocated > MAX_SHARED && payload_len < self.allocated / 4
+    }
+
+    /// Takes `len` bytes off the front, after the first `skipped`.
+    fn take(&mut self, skipped: usize, len: usize, is_copied: bool) -> Bytes {
+        self.buffer.advance(skipped);
+        if len == 0 {
             // Spares the counting of one more reference to the chunk.
             Bytes::new()
-        } else if self.allocated > MAX_SHARED && payload_len < self.allocated / 4 {
-            // Read in the wake of a large frame: it must not keep that one's memory alive.
-            let payload =
-                Bytes::copy_from_slice(self.buffer.get(..payload_len).unwrap_or_default());
-            self.buffer.advance(payload_len);
-            payload
+        } else if is_copied {
+            let copy = Bytes::copy_from_slice(self.buffer.get(..len).unwrap_or_default());
+            self.buffer.advance(len);
+            copy
         } else {
-            self.buffer.split_to(payload_len).freeze()
-        };
-        Ok(Some(Frame { header, payload }))
+            self.buffer.split_to(len).freeze()
+        }
     }
 
     /// Whether a part of a frame has come and the rest is still to come.

@@ -18,6 +18,7 @@ mod hello_proto;
 mod id;
 mod limits;
 mod payload;
+mod run;
 #[cfg(test)]
 mod tests;
 mod topic;
@@ -41,4 +42,5 @@ pub use id::{MsgId, Side};
 pub use limits::{DEFAULT_MAX_BODY, Limits};
 pub(crate) use payload::{DEADLINE_LEN, write_deadline_and};
 pub use payload::{Payload, PayloadError, write_metadata, write_topic};
+pub(crate) use run::{FrameRef, Place, Run};
 pub use topic::{Topic, TopicError};

@@ -204,7 +204,7 @@ pub(super) fn implementation(plan: &Plan<'_>, envelope: &EnvelopePlan<'_>) -> To
             #allow_decode
             fn decode(
                 variant: u16,
-                body: #runtime::bytes::Bytes,
+                body: #runtime::body::Body<'_>,
             ) -> ::core::result::Result<Self, #runtime::BodyError> {
                 #decoding
             }

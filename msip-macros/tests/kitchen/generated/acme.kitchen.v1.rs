@@ -1032,7 +1032,7 @@ impl ::msip_runtime::Envelope for ClientToServer {
     #[allow(clippy::too_many_lines)]
     fn decode(
         variant: u16,
-        body: ::msip_runtime::bytes::Bytes,
+        body: ::msip_runtime::body::Body<'_>,
     ) -> ::core::result::Result<Self, ::msip_runtime::BodyError> {
         match variant {
             1 => ::msip_runtime::body::decode_member(1, body).map(Self::ScalarsInd),
@@ -1141,7 +1141,7 @@ impl ::msip_runtime::Envelope for ServerToClient {
 
     fn decode(
         variant: u16,
-        body: ::msip_runtime::bytes::Bytes,
+        body: ::msip_runtime::body::Body<'_>,
     ) -> ::core::result::Result<Self, ::msip_runtime::BodyError> {
         match variant {
             1 => ::msip_runtime::body::decode_member(1, body).map(Self::Found),

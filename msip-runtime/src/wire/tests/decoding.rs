@@ -22,6 +22,21 @@ proptest! {
     }
 
     #[test]
+    fn frames_cut_off_many_at_once_are_the_same(
+        frames in prop::collection::vec(any_frame(), 0..12),
+        tail in prop::collection::vec(any::<u8>(), 0..40),
+        lens in prop::collection::vec(prop_oneof![1..40_usize, 1..100_000_usize], 1..20),
+        count in 1..8_usize,
+    ) {
+        let mut bytes = Vec::new();
+        for frame in &frames {
+            write_frame(&mut bytes, frame);
+        }
+        bytes.extend(tail);
+        prop_assert_eq!(cut_all(&bytes, &lens, count, MAX), decode_all(&bytes, &lens, MAX));
+    }
+
+    #[test]
     fn random_bytes_never_panic(bytes in prop::collection::vec(any::<u8>(), 0..400), len in 1..100_usize) {
         let (frames, error) = decode_all(&bytes, &[len], MAX);
         prop_assert!(frames.is_empty() && (error.is_some() || bytes.len() < HEADER_LEN));
@@ -107,6 +122,30 @@ fn payloads_share_the_memory_they_were_read_into() {
 }
 
 #[test]
+fn frames_cut_off_together_lie_in_the_memory_they_were_read_into() {
+    let mut decoder = Decoder::new(MAX);
+    let frame = Frame {
+        header: Header {
+            payload_len: 100,
+            ..Header::control(FrameType::Ack, MsgId::new(1))
+        },
+        payload: Bytes::from(vec![7; 100]),
+    };
+    let mut bytes = Vec::new();
+    write_frame(&mut bytes, &frame);
+    let frame_len = bytes.len();
+    write_frame(&mut bytes, &frame);
+    let buffer = decoder.buffer();
+    buffer.extend_from_slice(&bytes);
+    let read_into = buffer.as_ptr();
+    let mut run = Run::default();
+    assert_eq!(decoder.cut(&mut run, 64), Ok(false));
+    let places: Vec<_> = run.frames().map(|cut| cut.payload().as_ptr()).collect();
+    let payload = read_into.wrapping_add(HEADER_LEN);
+    assert_eq!(places, [payload, payload.wrapping_add(frame_len)]);
+}
+
+#[test]
 fn a_payload_at_the_limit_is_taken_and_one_byte_more_is_refused() {
     let cases = [
         (
@@ -182,7 +221,9 @@ fn frames_ahead_of_a_fault_are_delivered() {
     let error = DecodeError::Header(HeaderError::BadMagic {
         found: b"xxxx".to_vec(),
     });
-    assert_eq!(decode_all(&bytes, &[1000], MAX), (vec![frame], Some(error)));
+    let expected = (vec![frame], Some(error));
+    assert_eq!(decode_all(&bytes, &[1000], MAX), expected);
+    assert_eq!(cut_all(&bytes, &[1000], 64, MAX), expected);
 }
 
 #[test]

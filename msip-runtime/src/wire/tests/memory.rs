@@ -10,7 +10,18 @@ fn read(decoder: &mut Decoder, bytes: &[u8]) -> usize {
     read_frames(decoder, bytes).len()
 }
 
-fn read_frames(decoder: &mut Decoder, mut bytes: &[u8]) -> Vec<Frame> {
+fn read_frames(decoder: &mut Decoder, bytes: &[u8]) -> Vec<Frame> {
+    read_frames_by(decoder, bytes, |decoder, frames| {
+        let frame = decoder.decode().unwrap();
+        frame.map(|frame| frames.push(frame)).is_some()
+    })
+}
+
+fn read_frames_by(
+    decoder: &mut Decoder,
+    mut bytes: &[u8],
+    take: impl Fn(&mut Decoder, &mut Vec<Frame>) -> bool,
+) -> Vec<Frame> {
     let mut frames = Vec::new();
     while !bytes.is_empty() {
         let buffer = decoder.buffer();
@@ -18,9 +29,7 @@ fn read_frames(decoder: &mut Decoder, mut bytes: &[u8]) -> Vec<Frame> {
         let (chunk, after) = bytes.split_at(room.min(bytes.len()));
         buffer.extend_from_slice(chunk);
         bytes = after;
-        while let Some(frame) = decoder.decode().unwrap() {
-            frames.push(frame);
-        }
+        while take(decoder, &mut frames) {}
     }
     frames
 }
@@ -174,7 +183,6 @@ fn a_busy_connection_is_offered_large_reads() {
 
 #[test]
 fn a_small_frame_does_not_keep_a_large_ones_memory_alive() {
-    let mut decoder = Decoder::new(Limits::default().max_payload());
     let mut bytes = Vec::new();
     write_frame(
         &mut bytes,
@@ -193,18 +201,24 @@ fn a_small_frame_does_not_keep_a_large_ones_memory_alive() {
     for _ in 0..100 {
         write_frame(&mut bytes, &small);
     }
-    let frames = read_frames(&mut decoder, &bytes);
-    let (large, rest) = frames.split_first().unwrap();
-    // A buffer that has doubled had room for the small frames too, right behind the large one.
-    let behind = large.payload.as_ptr_range().end;
-    let shared = behind..behind.wrapping_add(64 * KIB);
-    assert_eq!(rest.len(), 100);
-    for frame in rest {
-        assert_eq!(*frame, small);
-        assert!(
-            !shared.contains(&frame.payload.as_ptr()),
-            "the payload was not copied"
-        );
+    let decoder = || Decoder::new(Limits::default().max_payload());
+    let one_by_one = read_frames(&mut decoder(), &bytes);
+    let together = read_frames_by(&mut decoder(), &bytes, |decoder, frames| {
+        cut(decoder, frames, 64).unwrap()
+    });
+    for frames in [one_by_one, together] {
+        let (large, rest) = frames.split_first().unwrap();
+        // A buffer that has doubled had room for the small frames too, right behind the large one.
+        let behind = large.payload.as_ptr_range().end;
+        let shared = behind..behind.wrapping_add(64 * KIB);
+        assert_eq!(rest.len(), 100);
+        for frame in rest {
+            assert_eq!(*frame, small);
+            assert!(
+                !shared.contains(&frame.payload.as_ptr()),
+                "the payload was not copied"
+            );
+        }
     }
 }
 
@@ -234,6 +248,32 @@ fn memory_is_used_again_among_large_frames_once_their_payloads_are_gone() {
     assert!(held <= 5 * 224 * KIB, "{held} bytes are held");
     decoder.release();
     assert_eq!(decoder.capacity(), 0);
+}
+
+#[test]
+fn what_is_copied_together_is_little() {
+    let mut decoder = Decoder::new(Limits::default().max_payload());
+    let mut bytes = frame_of(3 * KIB * KIB);
+    for _ in 0..10 {
+        bytes.extend(frame_of(60 * KIB));
+    }
+    // As if one read had brought all of it.
+    decoder.lend(BytesMut::with_capacity(4 * KIB * KIB));
+    decoder.buffer().extend_from_slice(&bytes);
+    let mut run = Run::default();
+    assert_eq!(decoder.cut(&mut run, 64), Ok(true));
+    assert_eq!(run.len(), 1, "the large one lies where it is");
+    let mut frame_count = 0;
+    loop {
+        let mut run = Run::default();
+        let is_more = decoder.cut(&mut run, 64).unwrap();
+        assert!(run.memory().len() <= 128 * KIB);
+        frame_count += run.len();
+        if !is_more {
+            break;
+        }
+    }
+    assert_eq!(frame_count, 10);
 }
 
 /// A buffer that was lent, with the bytes of some frames read into it.

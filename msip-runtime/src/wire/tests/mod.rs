@@ -9,8 +9,8 @@ use bytes::Bytes;
 use proptest::prelude::*;
 
 use super::{
-    DecodeError, Decoder, Flags, Frame, FrameType, Header, MsgId, RawKind, begin_frame,
-    finish_frame,
+    DecodeError, Decoder, Flags, Frame, FrameRef, FrameType, Header, MsgId, RawKind, Run,
+    begin_frame, finish_frame,
 };
 
 /// Appends a frame; its header's `payload_len` need not be right.
@@ -26,6 +26,43 @@ fn decode_all(
     chunk_lens: &[usize],
     max_payload: u32,
 ) -> (Vec<Frame>, Option<DecodeError>) {
+    read_all(bytes, chunk_lens, max_payload, |decoder, frames| {
+        Ok(decoder.decode()?.map(|frame| frames.push(frame)).is_some())
+    })
+}
+
+/// The same, many frames at once, up to `count` of them.
+fn cut_all(
+    bytes: &[u8],
+    chunk_lens: &[usize],
+    count: usize,
+    max_payload: u32,
+) -> (Vec<Frame>, Option<DecodeError>) {
+    read_all(bytes, chunk_lens, max_payload, |decoder, frames| {
+        cut(decoder, frames, count)
+    })
+}
+
+/// Cuts off frames once. Returns whether there may be more.
+fn cut(decoder: &mut Decoder, frames: &mut Vec<Frame>, count: usize) -> Result<bool, DecodeError> {
+    let mut run = Run::default();
+    let outcome = decoder.cut(&mut run, count);
+    assert!(run.len() <= count);
+    assert!(
+        outcome != Ok(true) || !run.is_empty(),
+        "it would go on for ever"
+    );
+    frames.extend(run.frames().map(FrameRef::to_frame));
+    outcome
+}
+
+/// Reads in chunks of these lengths, and takes frames as long as there are more.
+fn read_all(
+    bytes: &[u8],
+    chunk_lens: &[usize],
+    max_payload: u32,
+    mut take: impl FnMut(&mut Decoder, &mut Vec<Frame>) -> Result<bool, DecodeError>,
+) -> (Vec<Frame>, Option<DecodeError>) {
     let mut decoder = Decoder::new(max_payload);
     let mut frames = Vec::new();
     let mut lens = chunk_lens.iter().copied().cycle();
@@ -38,9 +75,9 @@ fn decode_all(
         buffer.extend_from_slice(chunk);
         rest = after;
         loop {
-            match decoder.decode() {
-                Ok(Some(frame)) => frames.push(frame),
-                Ok(None) => break,
+            match take(&mut decoder, &mut frames) {
+                Ok(true) => {}
+                Ok(false) => break,
                 Err(error) => return (frames, Some(error)),
             }
         }
