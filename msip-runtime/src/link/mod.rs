@@ -219,9 +219,10 @@ impl Link {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Whether some whose exchange has ended have not run since: they may be about to begin another.
+    /// Whether some have not run since their exchange has ended, or since there is room for their call: they may be about to
+    /// begin another, or will send it.
     pub(crate) fn has_returning(&self, state: &State) -> bool {
-        state.landed != self.taken.load(Ordering::Relaxed)
+        state.landed != self.taken.load(Ordering::Relaxed) || state.call_room.has_called()
     }
 
     /// Takes a session that is open.

@@ -73,6 +73,11 @@ impl WaitQueue {
         self.places.len() - self.gone
     }
 
+    /// Whether somebody was called and has not come since.
+    pub(crate) fn has_called(&self) -> bool {
+        self.called > 0
+    }
+
     /// Joins at the end, with so many bytes to send. Whoever runs out of time before it does is called at `deadline`;
     /// `Duration::MAX` is never.
     pub(crate) fn join(&mut self, waker: Waker, len: usize, deadline: Duration) -> Ticket {
@@ -259,7 +264,9 @@ mod tests {
     fn as_many_are_called_as_there_is_room_for_and_once_each() {
         let mut queue = WaitQueue::default();
         let tickets = [0; 5].map(|len| join(&mut queue, len));
+        assert!(!queue.has_called());
         assert_eq!(queue.call(2, usize::MAX).count(), 2);
+        assert!(queue.has_called());
         assert_eq!(queue.call(3, usize::MAX).count(), 1, "two are called");
         let may_go = tickets.iter().map(|ticket| queue.may_go(*ticket));
         assert!(may_go.eq([true, true, true, false, false]));
