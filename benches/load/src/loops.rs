@@ -39,10 +39,9 @@ pub(crate) async fn calls<P: Peer>(
             Callers::OneTask => {
                 let together: FuturesUnordered<_> = each.collect();
                 tasks.spawn(together.try_fold(
-                    (0, Latency::default()),
-                    async |(messages, mut latency), (count, taken)| {
-                        latency.merge(&taken);
-                        Ok((messages + count, latency))
+                    (0, None),
+                    async |(messages, latency), (count, taken)| {
+                        Ok((messages + count, taken.or(latency)))
                     },
                 ));
             }
@@ -53,7 +52,9 @@ pub(crate) async fn calls<P: Peer>(
     while let Some(ended) = tasks.join_next().await {
         let (count, taken) = ended??;
         messages += count;
-        latency.merge(&taken);
+        if let Some(taken) = taken {
+            latency.merge(&taken);
+        }
     }
     Ok(Outcome::since(started, messages).with_latency(&latency))
 }
@@ -65,17 +66,17 @@ async fn one_after_the_other<P: Peer>(
     data: Bytes,
     stop: Stop,
     timed: bool,
-) -> Result<(u64, Latency), Failure> {
-    let mut latency = Latency::default();
+) -> Result<(u64, Option<Latency>), Failure> {
+    let mut latency = timed.then(Latency::default);
     let mut number = first;
     while !stop.is_over() {
-        let asked = timed.then(Instant::now);
+        let asked = latency.is_some().then(Instant::now);
         let note = Note {
             number,
             data: data.clone(),
         };
         let answer = peer.call(note).await?;
-        if let Some(asked) = asked {
+        if let (Some(latency), Some(asked)) = (&mut latency, asked) {
             latency.record(asked.elapsed());
         }
         expect_same(number, &data, answer.number, &answer.data)?;
