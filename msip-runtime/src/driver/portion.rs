@@ -14,6 +14,10 @@ const MOST: usize = 128;
 /// that costs more than it gains.
 const LEAST: usize = 16;
 
+/// After so many items of streams their readers run before more is read: else the other side's credit is used up before any of it
+/// is granted anew.
+pub(super) const ITEMS_A_TURN: usize = 512;
+
 /// A quarter of the calls in flight is a portion.
 const PARTS: usize = 4;
 

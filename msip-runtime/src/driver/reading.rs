@@ -5,7 +5,7 @@ use std::{
     time::Duration,
 };
 
-use super::{Driver, Ending, lending};
+use super::{Driver, Ending, lending, portion::ITEMS_A_TURN};
 use crate::{
     budget::FLOOR,
     session::{Event, Fault, FaultKind, Outcome, Plain, ReplyTo, Short},
@@ -18,6 +18,15 @@ const FRAME_RATE: u64 = 16 * 1024;
 
 /// How many frames are handled under one lock of the link, at most.
 const FRAMES_A_LOCK: usize = 64;
+
+/// What frames were, of those that others act upon.
+#[derive(Debug, Default, Clone, Copy)]
+struct Handled {
+    /// How many calls were begun or answered.
+    calls: usize,
+    /// How many items of streams have come.
+    items: usize,
+}
 
 impl Driver {
     pub(super) fn poll_read(
@@ -52,7 +61,7 @@ impl Driver {
     /// portion is full.
     fn handle_received(&mut self, now: Duration) -> Result<(), Ending> {
         let mut has_frames = false;
-        let mut woken = 0;
+        let (mut woken, mut items) = (0, 0);
         let mut room = self.portion_len();
         let fault = loop {
             // Outside of the lock: those who send meanwhile wait for no more than they have to.
@@ -64,12 +73,13 @@ impl Driver {
             self.frames = run.into_places();
             woken += self.wakers.len();
             self.wakers.drain(..).for_each(Waker::wake);
+            items += handled.as_ref().map_or(0, |handled| handled.items);
             match (handled, cut) {
-                (Ok(turned), Ok(true)) if turned >= room => {
+                (Ok(Handled { calls, .. }), Ok(true)) if calls >= room => {
                     self.has_leftover = true;
                     break None;
                 }
-                (Ok(turned), Ok(true)) => room -= turned,
+                (Ok(Handled { calls, .. }), Ok(true)) => room -= calls,
                 (Ok(_), Ok(false)) => break None,
                 (Err(fault), _) => break Some(fault),
                 (Ok(_), Err(error)) => break Some(Fault::from(error)),
@@ -85,7 +95,8 @@ impl Driver {
             self.inbox.extend(&mut self.received);
         }
         // Where nothing is to be done but to write what they call, the first of them wakes us.
-        self.is_gathering = woken > 1 && self.has_leftover;
+        self.is_gathering =
+            (woken > 1 && self.has_leftover) || (woken > 0 && items >= ITEMS_A_TURN);
         fault.map_or(Ok(()), |fault| Err(Ending::Fault(fault)))
     }
 
@@ -94,9 +105,9 @@ impl Driver {
         self.portion.len(self.link.lock().open_exchanges())
     }
 
-    /// Hands frames to the session, under one lock. Returns how many calls were begun or answered.
-    fn handle_frames(&mut self, run: &Run, now: Duration) -> Result<usize, Fault> {
-        let mut turned = 0;
+    /// Hands frames to the session, under one lock.
+    fn handle_frames(&mut self, run: &Run, now: Duration) -> Result<Handled, Fault> {
+        let mut handled = Handled::default();
         let mut state = self.link.lock();
         if let Some(session) = state.session() {
             session.received(now);
@@ -111,6 +122,7 @@ impl Driver {
             };
             if frame.header.flags.contains(Flags::MORE) {
                 if let Some((inlet, item)) = session.handle_item(frame) {
+                    handled.items += 1;
                     let reader = state.arrived(&mut self.arrivals, inlet, item);
                     self.wakers.extend(reader);
                     continue;
@@ -123,12 +135,12 @@ impl Driver {
                     }
                     Some(Short::Call(slot)) => {
                         add(&mut plains, Plain::of(frame, Some(slot)), run.len());
-                        turned += 1;
+                        handled.calls += 1;
                         continue;
                     }
                     Some(Short::Answer(token)) => {
                         has_room = true;
-                        turned += 1;
+                        handled.calls += 1;
                         let body = frame.payload_after(0);
                         let outcome = Outcome::message(frame.header.variant, body);
                         self.wakers.extend(state.complete(token, outcome));
@@ -148,7 +160,7 @@ impl Driver {
             self.wakers.extend(state.hand_over(&mut self.arrivals));
             match event {
                 Some(Event::Incoming(incoming)) => {
-                    turned += usize::from(matches!(incoming.reply, ReplyTo::Call(_)));
+                    handled.calls += usize::from(matches!(incoming.reply, ReplyTo::Call(_)));
                     if let (true, ReplyTo::Call(slot)) = (incoming.is_stream, incoming.reply) {
                         state.begin_requests(slot, incoming.first_item());
                     }
@@ -172,7 +184,7 @@ impl Driver {
                 Some(Event::StreamCredit(end)) => self.wakers.extend(state.stream_credit(end)),
                 Some(Event::Answered { token, outcome }) => {
                     has_room = true;
-                    turned += 1;
+                    handled.calls += 1;
                     self.wakers.extend(state.complete(token, outcome));
                 }
                 Some(Event::Room) => has_room = true,
@@ -192,7 +204,7 @@ impl Driver {
         }
         drop(state);
         self.received.push_plains(&mut plains, run.memory());
-        outcome.map(|()| turned)
+        outcome.map(|()| handled)
     }
 }
 
