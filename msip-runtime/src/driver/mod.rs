@@ -168,9 +168,14 @@ impl Driver {
 
     fn poll(&mut self, task: &mut Context<'_>, handlers: &mut Handlers) -> Poll<Ending> {
         let polled = self.poll_turns(task, handlers);
+        self.let_senders_go();
+        polled
+    }
+
+    /// Wakes those who wait until the driver has written, or has had its turn.
+    fn let_senders_go(&self) {
         let behind = self.link.lock().driver_has_run();
         behind.into_iter().for_each(Waker::wake);
-        polled
     }
 
     fn poll_turns(&mut self, task: &mut Context<'_>, handlers: &mut Handlers) -> Poll<Ending> {
@@ -255,8 +260,7 @@ impl Driver {
     fn poll_write(&mut self, task: &mut Context<'_>, now: Duration) -> Result<bool, Ending> {
         let written = self.write_chunks(task, now);
         if !matches!(written, Ok(false)) {
-            let behind = self.link.lock().driver_has_run();
-            behind.into_iter().for_each(Waker::wake);
+            self.let_senders_go();
         }
         written
     }

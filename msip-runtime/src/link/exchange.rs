@@ -70,12 +70,14 @@ impl Link {
     ///
     /// Dropping the future does nothing.
     pub(crate) async fn let_driver_write(&self) {
+        let mut has_waited = false;
         poll_fn(|context| {
-            if self.is_write_due.swap(false, Ordering::Relaxed) {
-                self.lock().wait_for_driver(context.waker())
-            } else {
-                Poll::Ready(())
+            // Others may have noted it again meanwhile: then it is their turn to wait.
+            if has_waited || !self.is_write_due.swap(false, Ordering::Relaxed) {
+                return Poll::Ready(());
             }
+            has_waited = true;
+            self.lock().wait_for_driver(context.waker())
         })
         .await;
     }

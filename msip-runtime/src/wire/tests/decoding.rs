@@ -99,16 +99,21 @@ fn a_frame_is_complete_with_its_last_byte_and_not_before() {
     assert_eq!(decoder.pending_len(), 0);
 }
 
-#[test]
-fn payloads_share_the_memory_they_were_read_into() {
-    let mut decoder = Decoder::new(MAX);
-    let frame = Frame {
+/// An answer with 100 bytes.
+fn frame_of_100() -> Frame {
+    Frame {
         header: Header {
             payload_len: 100,
             ..Header::control(FrameType::Ack, MsgId::new(1))
         },
         payload: Bytes::from(vec![7; 100]),
-    };
+    }
+}
+
+#[test]
+fn payloads_share_the_memory_they_were_read_into() {
+    let mut decoder = Decoder::new(MAX);
+    let frame = frame_of_100();
     let mut bytes = Vec::new();
     write_frame(&mut bytes, &frame);
     let buffer = decoder.buffer();
@@ -124,13 +129,7 @@ fn payloads_share_the_memory_they_were_read_into() {
 #[test]
 fn frames_cut_off_together_lie_in_the_memory_they_were_read_into() {
     let mut decoder = Decoder::new(MAX);
-    let frame = Frame {
-        header: Header {
-            payload_len: 100,
-            ..Header::control(FrameType::Ack, MsgId::new(1))
-        },
-        payload: Bytes::from(vec![7; 100]),
-    };
+    let frame = frame_of_100();
     let mut bytes = Vec::new();
     write_frame(&mut bytes, &frame);
     let frame_len = bytes.len();
