@@ -15,6 +15,7 @@ pub mod body;
 mod budget;
 mod call;
 mod client;
+mod connection;
 pub mod describe;
 mod dispatch;
 mod driver;
@@ -32,7 +33,6 @@ mod error;
 #[doc(hidden)]
 pub mod fuzzing;
 mod include;
-mod link;
 mod metadata;
 pub mod middleware;
 mod negotiation;
@@ -59,11 +59,11 @@ pub use client::{
     AddressOrder, Client, ClientBuilder, ConnectionInfo, ConnectionState, LostExchange, Reconnect,
     SessionLost,
 };
+pub use connection::Cancellation;
 pub use describe::proto_text;
 pub use dropped::Dropped;
 pub use error::{CallError, ConnectError, DisconnectReason, SendError};
 pub use futures_core::Stream;
-pub use link::Cancellation;
 pub use metadata::{Metadata, MetadataError, ResponseMetadata};
 #[cfg(feature = "derive")]
 #[doc(hidden)]

@@ -7,9 +7,9 @@ use prost::Message as _;
 
 use super::Choices;
 use crate::wire::{
-    Credit, DecodeError, Decoder, ErrorText, Frame, FrameRef, HEADER_LEN, Limits, MAX_TEXT_LEN,
-    Metadata, Payload, RawKind, Run, Topic, TopicError, parse_hello, parse_welcome, write_hello,
-    write_welcome,
+    Credit, DecodeError, Decoder, ErrorText, Frame, FrameBatch, FrameRef, HEADER_LEN, Limits,
+    MAX_TEXT_LEN, Metadata, Payload, RawKind, Topic, TopicError, parse_hello, parse_welcome,
+    write_hello, write_welcome,
 };
 
 /// A small limit, so that frames at it and over it are found.
@@ -75,7 +75,7 @@ fn cut(stream: &[u8], count: usize) -> (Vec<Frame>, Result<bool, DecodeError>) {
     decoder.buffer().extend_from_slice(stream);
     let mut frames = Vec::new();
     loop {
-        let mut run = Run::default();
+        let mut run = FrameBatch::default();
         let outcome = decoder.cut(&mut run, count);
         frames.extend(run.frames().map(FrameRef::to_frame));
         match outcome {

@@ -11,7 +11,7 @@ pub use bodies::{body_codecs, decompress};
 pub use frames::{frame_decode, hello, topic};
 pub use ops::session_ops;
 
-/// Two sessions over a link that fails as the bytes say, against all that is promised.
+/// Two sessions over a connection that fails as the bytes say, against all that is promised.
 pub fn two_sessions(data: &[u8]) {
     if let Err(broken) = crate::session::simulation::run_scripted(data) {
         panic!("{broken}");

@@ -9,8 +9,8 @@ use crate::{
     MsgKind, Status,
     budget::Budget,
     session::{
-        Agreed, Config, Event, Incoming, Item, Lost, Opener, Outcome, Reply, ReplyTo, ServedSlot,
-        Session, Shape, Slot, Suspended, Token,
+        Agreed, Config, Event, InboundSlot, Incoming, Item, Lost, Outcome, Reply, ReplyTo,
+        RequestHead, Session, Shape, Slot, Suspended, Token,
     },
     wire::{
         Codec, Credit, Flags, Frame, FrameType, Header, Hello, Limits, MsgId, RawKind, SECRET_LEN,
@@ -71,7 +71,7 @@ struct Driven {
     /// What is being handled, oldest first.
     handling: Vec<(Incoming, u64)>,
     /// Streams that can be taken from, with the length of what came.
-    items: Vec<(crate::session::End, u32)>,
+    items: Vec<(crate::session::StreamSide, u32)>,
 }
 
 impl Driven {
@@ -241,12 +241,12 @@ impl Driven {
             Event::Item { token, item } => {
                 let slot = self.waiting.get(&token);
                 let slot = *slot.unwrap_or_else(|| panic!("an item for {token}, which is over"));
-                self.keep(crate::session::End::Caller(slot), &item);
+                self.keep(crate::session::StreamSide::Caller(slot), &item);
             }
             Event::RequestItem { slot, item, .. } => {
                 assert!(self.session.is_serving(slot));
                 if let Some(item) = item {
-                    self.keep(crate::session::End::Callee(slot), &item);
+                    self.keep(crate::session::StreamSide::Callee(slot), &item);
                 }
             }
             Event::Cancelled(slot) => assert!(self.session.is_serving(slot)),
@@ -257,7 +257,7 @@ impl Driven {
         }
     }
 
-    fn keep(&mut self, end: crate::session::End, item: &Item) {
+    fn keep(&mut self, end: crate::session::StreamSide, item: &Item) {
         self.items.push((end, item.payload_len));
     }
 
@@ -280,7 +280,7 @@ impl Driven {
     /// Sends something.
     fn begin(&mut self, choices: &mut Choices<'_>) {
         let (what, len) = (choices.byte(), usize::from(choices.byte()));
-        let opener = Opener {
+        let head = RequestHead {
             variant: 1,
             kind: MsgKind::Event,
             urgent: what & 0x80 != 0,
@@ -299,11 +299,11 @@ impl Driven {
         let opened = match what % 4 {
             0 => {
                 // Whether there is room is for the session to say.
-                let _ = self.session.send(&opener, encode);
+                let _ = self.session.send(&head, encode);
                 return;
             }
-            1 => self.session.deliver(&opener, token, deadline, encode),
-            2 => self.session.call(&opener, shape, token, deadline, encode),
+            1 => self.session.deliver(&head, token, deadline, encode),
+            2 => self.session.call(&head, shape, token, deadline, encode),
             _ => self.session.ping(&[1, 2, 3], token, deadline),
         };
         if let Ok(slot) = opened {
@@ -340,8 +340,8 @@ impl Driven {
         self.session.consumed(handled, connection);
     }
 
-    fn reply(&mut self, slot: ServedSlot, how: u8, failure: &Status) {
-        let is_this = |end: &crate::session::End| matches!(end, crate::session::End::Callee(other) if *other == slot);
+    fn reply(&mut self, slot: InboundSlot, how: u8, failure: &Status) {
+        let is_this = |end: &crate::session::StreamSide| matches!(end, crate::session::StreamSide::Callee(other) if *other == slot);
         self.items.retain(|(end, _)| !is_this(end));
         let len = usize::from(how) * 40;
         let encode = |buffer: &mut Vec<u8>| buffer.resize(buffer.len() + len, 2);

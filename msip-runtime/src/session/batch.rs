@@ -2,8 +2,8 @@
 
 use super::{
     Blocked::{self, Full, NoRoom},
-    Opener, Priority, Session,
-    backlog::Waiting,
+    Priority, RequestHead, Session,
+    resend_queue::Waiting,
 };
 use crate::{
     MsgKind,
@@ -58,19 +58,19 @@ impl Batch {
     pub(crate) fn push(
         &mut self,
         side: Side,
-        opener: &Opener<'_>,
+        head: &RequestHead<'_>,
         max_body: usize,
         encode: impl FnOnce(&mut Vec<u8>),
     ) -> Result<(), usize> {
         let header = Header {
-            flags: if opener.compressed {
+            flags: if head.compressed {
                 Flags::COMPRESSED
             } else {
                 Flags::NONE
             },
             frame_type: FrameType::opening(side),
-            kind: opener.kind.into(),
-            variant: opener.variant,
+            kind: head.kind.into(),
+            variant: head.variant,
             payload_len: 0,
             msg_id: MsgId::CONNECTION,
         };
@@ -166,7 +166,7 @@ impl Session {
             };
             if self.is_suspended() {
                 let frame = rest.get(..len).unwrap_or_default().to_vec();
-                self.backlog.push(Waiting::Message { frame });
+                self.resend_queue.push(Waiting::Message { frame });
             } else {
                 self.send_window.spend(len.saturating_sub(HEADER_LEN));
             }
@@ -194,7 +194,7 @@ impl Session {
     /// Gives the frame at the front of these bytes its id. Returns its length; `None` where there is none.
     fn stamp(&mut self, bytes: &mut [u8]) -> Option<usize> {
         let len = frame_len(bytes)?;
-        let id = self.opened.next_id();
+        let id = self.outbound.next_id();
         let field = bytes.get_mut(MSG_ID)?;
         field.copy_from_slice(&id.number().to_be_bytes());
         Some(len)

@@ -5,7 +5,9 @@ use std::{ops::Range, time::Duration};
 use bytes::Bytes;
 use thiserror::Error;
 
-use super::{items::End, opened::Token, plain::NO_TOPIC, served::ServedSlot, to_usize};
+use super::{
+    fast_path::NO_TOPIC, inbound::InboundSlot, items::StreamSide, outbound::Token, to_usize,
+};
 #[cfg(any(test, fuzzing))]
 use crate::wire::Frame;
 use crate::{
@@ -30,16 +32,16 @@ pub(crate) enum Event {
     Item { token: Token, item: Item },
     /// An item of a request stream has come, or its end.
     RequestItem {
-        slot: ServedSlot,
+        slot: InboundSlot,
         item: Option<Item>,
         is_last: bool,
     },
     /// The caller has lost interest.
-    Cancelled(ServedSlot),
+    Cancelled(InboundSlot),
     /// There may be room to send again.
     Room,
     /// This end's stream has been granted credit.
-    StreamCredit(End),
+    StreamCredit(StreamSide),
     /// The other side opens and accepts nothing new.
     Closing(ErrorText),
     /// The other side says that this side broke the protocol.
@@ -141,21 +143,21 @@ impl Incoming {
 
 /// What a frame is that comes the short way, with nothing beside its body, as nearly every one does. All else is in its header.
 #[derive(Debug, Clone, Copy)]
-pub(crate) enum Short {
+pub(crate) enum FastFrame {
     /// A one-way message.
     Message,
     /// A call with one request.
-    Call(ServedSlot),
+    Call(InboundSlot),
     /// The answer to a call that this side opened.
     Answer(Token),
 }
 
 #[cfg(any(test, fuzzing))]
-impl Short {
+impl FastFrame {
     /// The same on the long way.
     pub(crate) fn into_event(self, frame: &Frame) -> Event {
         let incoming = |call| {
-            let plain = Plain::of(FrameRef::from(frame), call);
+            let plain = BareMessage::of(FrameRef::from(frame), call);
             Event::Incoming(plain.incoming(&frame.payload))
         };
         match self {
@@ -171,20 +173,20 @@ impl Short {
 
 /// A one-way message, or a call with one request, with nothing beside its body, which stays in the memory where it lies.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Plain {
+pub(crate) struct BareMessage {
     /// Where the payload begins in that memory.
     start: usize,
     pub(crate) id: MsgId,
     /// The place of the call, where it is one.
-    pub(crate) call: Option<ServedSlot>,
+    pub(crate) call: Option<InboundSlot>,
     /// The length that counts against the window.
     pub(crate) payload_len: u32,
     pub(crate) variant: u16,
 }
 
-impl Plain {
+impl BareMessage {
     #[inline]
-    pub(crate) fn of(frame: FrameRef<'_>, call: Option<ServedSlot>) -> Self {
+    pub(crate) fn of(frame: FrameRef<'_>, call: Option<InboundSlot>) -> Self {
         Self {
             start: frame.start(),
             id: frame.header.msg_id,
@@ -224,7 +226,7 @@ pub(crate) enum ReplyTo {
     /// An acknowledgment of this delivery.
     Delivery { id: MsgId, urgent: bool },
     /// The answer of this call.
-    Call(ServedSlot),
+    Call(InboundSlot),
 }
 
 /// A rule that the other side broke so badly that the connection ends.

@@ -5,9 +5,9 @@ use std::time::Duration;
 
 use super::{
     Blocked::{self, Closing, NoRoom},
-    Item, ItemBatch, Phase, ServedSlot, Session, Slot, Token,
-    plain::{NO_TOPIC, write_exactly},
-    sabotage::Sabotage,
+    InboundSlot, Item, ItemBatch, Phase, Session, Slot, Token,
+    fast_path::{NO_TOPIC, write_exactly},
+    fault_injection::FaultInjection,
     send::{priority, urgency},
     streams::Streams,
     to_usize,
@@ -20,11 +20,11 @@ use crate::wire::{Credit, Flags, FrameRef, FrameType, Header, MsgId, RawKind, Si
 
 /// Which of an exchange's two streams is meant: by the end that this session has of it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub(crate) enum End {
+pub(crate) enum StreamSide {
     /// The call was opened here: its requests go out, its answers come in.
     Caller(Slot),
     /// The call is served here: its requests come in, its answers go out.
-    Callee(ServedSlot),
+    Callee(InboundSlot),
 }
 
 /// Where items come in.
@@ -33,7 +33,7 @@ pub(crate) enum Inlet {
     /// The answers to a call that was opened here.
     Answers(Token),
     /// The requests of a call that is served here.
-    Requests(ServedSlot),
+    Requests(InboundSlot),
 }
 
 /// How the frames of a stream's items begin.
@@ -45,10 +45,10 @@ pub(crate) struct ItemHead {
 }
 
 impl ItemHead {
-    fn new(end: End, side: Side, id: MsgId, urgent: bool) -> Self {
+    fn new(end: StreamSide, side: Side, id: MsgId, urgent: bool) -> Self {
         let (frame_type, flags) = match end {
-            End::Callee(_) => (FrameType::Ack, Flags::NONE),
-            End::Caller(_) => (FrameType::opening(side), Flags::ITEM),
+            StreamSide::Callee(_) => (FrameType::Ack, Flags::NONE),
+            StreamSide::Caller(_) => (FrameType::opening(side), Flags::ITEM),
         };
         Self {
             id,
@@ -98,7 +98,7 @@ impl Session {
     /// Sends an item of this end's stream. [`Blocked::Closing`] where the exchange has ended.
     pub(crate) fn send_item(
         &mut self,
-        end: End,
+        end: StreamSide,
         variant: u16,
         compressed: bool,
         body_len: usize,
@@ -110,7 +110,7 @@ impl Session {
         let is_full = self.is_queue_full();
         let (id, urgent, streams) = self.streams(end).ok_or(Closing)?;
         let has_credit = streams.sending().ok_or(Closing)?;
-        if !(has_credit || Sabotage::SpendWithoutCredit.is_on()) || is_full {
+        if !(has_credit || FaultInjection::SpendWithoutCredit.is_on()) || is_full {
             return Err(NoRoom);
         }
         let head = ItemHead::new(end, self.config.side, id, urgent);
@@ -125,14 +125,14 @@ impl Session {
     }
 
     /// How the items of this end's stream begin; `None` where the exchange has ended.
-    pub(crate) fn item_head(&mut self, end: End) -> Option<ItemHead> {
+    pub(crate) fn item_head(&mut self, end: StreamSide) -> Option<ItemHead> {
         let side = self.config.side;
         let (id, urgent, _) = self.streams(end)?;
         Some(ItemHead::new(end, side, id, urgent))
     }
 
     /// How much this end's stream may send now: so many items, and the last of them may exceed the bytes.
-    pub(crate) fn item_room(&mut self, end: End) -> Credit {
+    pub(crate) fn item_room(&mut self, end: StreamSide) -> Credit {
         let queue = if self.is_queue_full() {
             0
         } else {
@@ -147,14 +147,18 @@ impl Session {
     }
 
     /// Whether this end's stream has credit for the batch, or for an item where that is empty.
-    pub(crate) fn has_item_credit(&mut self, end: End, batch: &ItemBatch) -> bool {
+    pub(crate) fn has_item_credit(&mut self, end: StreamSide, batch: &ItemBatch) -> bool {
         let (items, bytes) = (batch.item_count().max(1), batch.payload_len_before_last());
         let streams = self.streams(end);
         streams.is_some_and(|(_, _, streams)| streams.lasts(items, bytes).unwrap_or(false))
     }
 
     /// Sends all items of the batch, or none of them. [`Blocked::Closing`] where the exchange has ended.
-    pub(crate) fn send_items(&mut self, end: End, batch: &mut ItemBatch) -> Result<(), Blocked> {
+    pub(crate) fn send_items(
+        &mut self,
+        end: StreamSide,
+        batch: &mut ItemBatch,
+    ) -> Result<(), Blocked> {
         if self.phase != Phase::Open {
             return Err(Closing);
         }
@@ -164,7 +168,7 @@ impl Session {
         let has_credit = streams
             .lasts(items, batch.payload_len_before_last())
             .ok_or(Closing)?;
-        if !(has_credit || Sabotage::SpendWithoutCredit.is_on()) || is_full {
+        if !(has_credit || FaultInjection::SpendWithoutCredit.is_on()) || is_full {
             return Err(NoRoom);
         }
         streams.spend(items, bytes);
@@ -205,16 +209,16 @@ impl Session {
             && payload.len() - topic_len <= to_usize(self.config.limits.max_body)
             && (!compressed || self.takes_compressed)
             && (is_answer || kind.known().is_ok());
-        if !is_readable || Sabotage::LoseLastOfCredit.is_on() {
+        if !is_readable || FaultInjection::LoseLastOfCredit.is_on() {
             return None;
         }
         let inlet = if is_answer {
-            match self.opened.item(id, payload_len) {
+            match self.outbound.item(id, payload_len) {
                 Some((token, true)) => Inlet::Answers(token),
                 _ => return None,
             }
         } else {
-            match self.served.item(id, payload_len) {
+            match self.inbound.item(id, payload_len) {
                 Some((slot, true)) => Inlet::Requests(slot),
                 _ => return None,
             }
@@ -243,7 +247,7 @@ impl Session {
                 item: Some(item),
                 is_last: false,
             })),
-            None => match self.handle_plain(FrameRef::from(&frame)) {
+            None => match self.handle_fast(FrameRef::from(&frame)) {
                 Some(short) => Ok(Some(short.into_event(&frame))),
                 None => self.handle_frame(frame, now),
             },
@@ -252,7 +256,7 @@ impl Session {
 
     /// Ends a request stream.
     pub(crate) fn end_requests(&mut self, slot: Slot) {
-        let end = End::Caller(slot);
+        let end = StreamSide::Caller(slot);
         let Some((id, urgent, streams)) = self.streams(end) else {
             return;
         };
@@ -260,7 +264,7 @@ impl Session {
             return;
         }
         streams.end_sending();
-        if self.phase == Phase::Open && !Sabotage::ForgetStreamEnd.is_on() {
+        if self.phase == Phase::Open && !FaultInjection::ForgetStreamEnd.is_on() {
             let head = ItemHead::new(end, self.config.side, id, urgent);
             self.outgoing.push(priority(urgent), |buffer| {
                 head.write(buffer, Flags::NONE, 0, 0, |_| ());
@@ -269,24 +273,24 @@ impl Session {
     }
 
     /// A call's handler begins to answer with a stream.
-    pub(crate) fn begin_answers(&mut self, slot: ServedSlot) {
-        self.served.begin_streams(slot, true, false);
+    pub(crate) fn begin_answers(&mut self, slot: InboundSlot) {
+        self.inbound.begin_streams(slot, true, false);
     }
 
     /// Items of the other end's stream have been taken: the other end may send more. Returns how much is to be taken before
     /// this is worth being told again; `None` where it never is, since the stream is over.
-    pub(crate) fn taken(&mut self, end: End, taken: Credit) -> Option<Credit> {
+    pub(crate) fn taken(&mut self, end: StreamSide, taken: Credit) -> Option<Credit> {
         match end {
-            End::Caller(slot) => self.opened.item_taken(slot, taken.bytes),
-            End::Callee(slot) => self.served.item_taken(slot, taken.bytes),
+            StreamSide::Caller(slot) => self.outbound.item_taken(slot, taken.bytes),
+            StreamSide::Callee(slot) => self.inbound.item_taken(slot, taken.bytes),
         }
         let (id, urgent, streams) = self.streams(end)?;
         let granted = streams.consume(taken);
         let due = streams.due();
         if let Some(credit) = granted.filter(|_| self.phase == Phase::Open) {
-            self.outgoing.push_owed(priority(urgent), |buffer| {
+            self.outgoing.push_response(priority(urgent), |buffer| {
                 write_credit(buffer, urgency(urgent), id, credit);
-                if Sabotage::GrantStreamTwice.is_on() {
+                if FaultInjection::GrantStreamTwice.is_on() {
                     write_credit(buffer, urgency(urgent), id, credit);
                 }
             });
@@ -294,10 +298,10 @@ impl Session {
         due
     }
 
-    pub(super) fn streams(&mut self, end: End) -> Option<(MsgId, bool, &mut Streams)> {
+    pub(super) fn streams(&mut self, end: StreamSide) -> Option<(MsgId, bool, &mut Streams)> {
         match end {
-            End::Caller(slot) => self.opened.streams(slot),
-            End::Callee(slot) => self.served.streams(slot),
+            StreamSide::Caller(slot) => self.outbound.streams(slot),
+            StreamSide::Callee(slot) => self.inbound.streams(slot),
         }
     }
 }

@@ -3,7 +3,7 @@
 //! Nothing is counted for this alone but what came of streams: each queue and table knows its own bytes, and they are
 //! added up where the driver looks at everything anyway, or where the outgoing queue has grown by a step.
 
-use super::{Phase, Session, served::Busy};
+use super::{Phase, Session, inbound::Busy};
 use crate::budget::{End, FLOOR, STEP};
 
 /// What a message that waits for its handler costs beside its bytes.
@@ -71,10 +71,10 @@ impl Session {
 
     fn held_to_send(&self) -> usize {
         self.outgoing.cost()
-            + self.shelf.cost()
-            + self.backlog.cost()
-            + self.opened.kept_cost()
-            + self.fates.kept_cost()
+            + self.droppable_queue.cost()
+            + self.resend_queue.cost()
+            + self.outbound.kept_cost()
+            + self.ended_calls.kept_cost()
     }
 
     fn held_received(&self) -> usize {
@@ -82,8 +82,8 @@ impl Session {
     }
 
     fn held_unhandled(&self) -> usize {
-        let streams = self.opened.stream_bytes() + self.served.stream_bytes();
-        self.unhandled.cost(MESSAGE_COST) + self.served.bytes() + streams
+        let streams = self.outbound.stream_bytes() + self.inbound.stream_bytes();
+        self.unhandled.cost(MESSAGE_COST) + self.inbound.bytes() + streams
     }
 
     /// What is held, reported or not.

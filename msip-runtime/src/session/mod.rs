@@ -4,33 +4,33 @@
 //! since some moment of its choice, and takes out what is to be sent and when to come back. A test can drive a
 //! session through years in a second.
 
-mod allowance;
-mod backlog;
 mod batch;
+mod droppable_queue;
+mod ended_calls;
 mod event;
-mod fates;
+mod fast_path;
+mod fault_injection;
+mod inbound;
 mod item_batch;
 mod items;
 mod keepalive;
 mod memory;
-mod opened;
+mod outbound;
 mod outgoing;
-mod plain;
 mod pressure;
 mod receive;
 mod received;
+mod resend_queue;
 mod resume;
-mod sabotage;
 mod send;
-mod served;
-mod shelf;
 #[cfg(test)]
 pub(crate) mod simulation;
+mod token_bucket;
 // By itself, so that the lints see that the other one is for tests.
+mod credit_batcher;
 #[cfg(all(fuzzing, not(test)))]
 pub(crate) mod simulation;
 mod streams;
-mod taking;
 #[cfg(test)]
 mod tests;
 mod window;
@@ -38,29 +38,31 @@ mod window;
 use std::{sync::Arc, time::Duration};
 
 pub(crate) use batch::Batch;
-pub(crate) use event::{Event, Fault, FaultKind, Incoming, Item, Outcome, Plain, ReplyTo, Short};
+pub(crate) use credit_batcher::CreditBatcher;
+pub(crate) use droppable_queue::StateKey;
+pub(crate) use event::{
+    BareMessage, Event, FastFrame, Fault, FaultKind, Incoming, Item, Outcome, ReplyTo,
+};
+pub(crate) use inbound::InboundSlot;
 pub(crate) use item_batch::ItemBatch;
-pub(crate) use items::{End, Inlet, ItemHead};
-pub(crate) use opened::{Class, Lost, Slot, Token};
+pub(crate) use items::{Inlet, ItemHead, StreamSide};
+pub(crate) use outbound::{Class, Lost, Slot, Token};
 pub(crate) use outgoing::{Priority, Transmit, first_frame};
-pub(crate) use pressure::may_be_shelved;
+pub(crate) use pressure::is_droppable;
 pub(crate) use resume::{Agreed, Suspended, goes_on};
-pub(crate) use send::{Blocked, Opener, Reply, Shape};
-pub(crate) use served::ServedSlot;
-pub(crate) use shelf::StateKey;
-pub(crate) use taking::Taking;
+pub(crate) use send::{Blocked, Reply, RequestHead, Shape};
 
-use allowance::Allowance;
-use backlog::Backlog;
-use fates::Fates;
+use droppable_queue::DroppableQueue;
+use ended_calls::EndedCalls;
+pub(crate) use inbound::Busy;
+use inbound::InboundCalls;
 use keepalive::{Due, Keepalive};
-use opened::Opened;
-use outgoing::Outgoing;
-use received::Received;
+use outbound::OutboundExchanges;
+use outgoing::OutgoingQueue;
+use received::ReceivedDeliveries;
+use resend_queue::ResendQueue;
 use resume::Unhandled;
-pub(crate) use served::Busy;
-use served::Served;
-use shelf::Shelf;
+use token_bucket::TokenBucket;
 use window::{ReceiveWindow, SendWindow, WINDOW_GROWTH};
 
 use crate::Dropped;
@@ -142,9 +144,9 @@ pub(crate) enum TimedOut {
 pub(crate) struct Session {
     config: Config,
     phase: Phase,
-    outgoing: Outgoing,
-    opened: Opened,
-    served: Served,
+    outgoing: OutgoingQueue,
+    outbound: OutboundExchanges,
+    inbound: InboundCalls,
     send_window: SendWindow,
     receive_window: ReceiveWindow,
     keepalive: Keepalive,
@@ -159,8 +161,8 @@ pub(crate) struct Session {
     /// What CLOSE is to say, as long as what was taken before waits for room.
     goodbye: Option<(Code, String)>,
     heard_close: bool,
-    nuisance: Allowance,
-    cancels: Allowance,
+    nuisance: TokenBucket,
+    cancels: TokenBucket,
     pongs_waiting: u32,
     ignored: u64,
     /// How many of those no peer of good will would have sent.
@@ -170,14 +172,14 @@ pub(crate) struct Session {
     is_resumable: bool,
     /// Which of the session's connections it is.
     connection: u64,
-    received: Received,
-    fates: Fates,
-    backlog: Backlog,
+    received: ReceivedDeliveries,
+    ended_calls: EndedCalls,
+    resend_queue: ResendQueue,
     unhandled: Unhandled,
     /// The last delivery that was answered, for the fault that resends by it.
     last_answered: u64,
     /// What waits in front of the lanes, by its kind.
-    shelf: Shelf,
+    droppable_queue: DroppableQueue,
     /// Who waited for the acknowledgment of what made room, and has not been told.
     told: Vec<(MsgId, Outcome)>,
     dropped: Dropped,
@@ -192,7 +194,7 @@ impl Session {
     /// The connecting side's end; its HELLO is ready to be sent.
     pub(crate) fn connecting(config: Config, id: SessionId, hello: &Hello, now: Duration) -> Self {
         let mut session = Self::new(config, now);
-        let msg_id = session.opened.next_id();
+        let msg_id = session.outbound.next_id();
         session.phase = Phase::AwaitWelcome { hello: msg_id };
         session.outgoing.push(Priority::Normal, |buffer| {
             let mark = begin_frame(buffer, &Header::control(FrameType::Hello, msg_id));
@@ -210,9 +212,9 @@ impl Session {
     fn new(config: Config, now: Duration) -> Self {
         Self {
             phase: Phase::AwaitHello,
-            outgoing: Outgoing::new(config.outgoing_queue),
-            opened: Opened::new(config.side),
-            served: Served::new(
+            outgoing: OutgoingQueue::new(config.outgoing_queue),
+            outbound: OutboundExchanges::new(config.side),
+            inbound: InboundCalls::new(
                 config.max_calls,
                 config.max_call_bytes,
                 config.stream_window,
@@ -227,20 +229,20 @@ impl Session {
             said_close: false,
             goodbye: None,
             heard_close: false,
-            nuisance: Allowance::new(NUISANCE_BURST, NUISANCE_PER_SECOND, now),
-            cancels: Allowance::new(CANCEL_BURST, CANCELS_PER_SECOND, now),
+            nuisance: TokenBucket::new(NUISANCE_BURST, NUISANCE_PER_SECOND, now),
+            cancels: TokenBucket::new(CANCEL_BURST, CANCELS_PER_SECOND, now),
             pongs_waiting: 0,
             ignored: 0,
             #[cfg(any(test, fuzzing))]
             strays: 0,
             is_resumable: false,
             connection: 1,
-            received: Received::default(),
-            fates: Fates::default(),
-            backlog: Backlog::default(),
+            received: ReceivedDeliveries::default(),
+            ended_calls: EndedCalls::default(),
+            resend_queue: ResendQueue::default(),
             unhandled: Unhandled::default(),
             last_answered: 0,
-            shelf: Shelf::default(),
+            droppable_queue: DroppableQueue::default(),
             told: Vec::new(),
             dropped: Dropped::default(),
             share: Share::new(Arc::clone(&config.budget)),
@@ -292,8 +294,8 @@ impl Session {
     }
 
     /// The request of a call has been inflated to this length.
-    pub(crate) fn inflated(&mut self, slot: ServedSlot, len: usize) -> Result<(), Busy> {
-        self.served.grow(slot, len)
+    pub(crate) fn inflated(&mut self, slot: InboundSlot, len: usize) -> Result<(), Busy> {
+        self.inbound.grow(slot, len)
     }
 
     /// The largest body that the other side accepts, in bytes.
@@ -385,8 +387,8 @@ impl Session {
             Phase::Suspended => self.is_closing() || self.is_overflowing(),
             Phase::Open => {
                 self.is_closing()
-                    && self.opened.is_idle()
-                    && self.served.is_idle()
+                    && self.outbound.is_idle()
+                    && self.inbound.is_idle()
                     && !self.is_waiting()
                     && self.outgoing.is_empty()
             }
@@ -395,13 +397,13 @@ impl Session {
     }
 
     /// Whether a call is being served in this place.
-    pub(crate) fn is_serving(&self, slot: ServedSlot) -> bool {
-        self.served.contains(slot)
+    pub(crate) fn is_serving(&self, slot: InboundSlot) -> bool {
+        self.inbound.contains(slot)
     }
 
     /// Whether this call is being served in this place, and somebody waits for its answer.
-    pub(crate) fn is_awaited(&self, slot: ServedSlot, id: MsgId) -> bool {
-        self.served.is_awaited(slot, id)
+    pub(crate) fn is_awaited(&self, slot: InboundSlot, id: MsgId) -> bool {
+        self.inbound.is_awaited(slot, id)
     }
 
     /// Whether no message that waits for room has any: it waits for credit.
@@ -413,12 +415,12 @@ impl Session {
     /// `None` where a call has no room to wait for: none goes out on this connection, if there is one.
     pub(crate) fn room_for_calls(&self) -> Option<(usize, usize)> {
         let is_open = self.phase == Phase::Open && !self.is_closing();
-        is_open.then(|| (self.opened.room_for_calls(), self.room_for_requests()))
+        is_open.then(|| (self.outbound.room_for_calls(), self.room_for_requests()))
     }
 
     /// How many exchanges are open, in either direction.
     pub(crate) fn open_exchanges(&self) -> usize {
-        self.opened.len() + self.served.len()
+        self.outbound.len() + self.inbound.len()
     }
 
     /// When to call [`handle_timeout`](Self::handle_timeout) next, at the latest.
@@ -427,13 +429,13 @@ impl Session {
             Phase::Open => [
                 Some(self.keepalive.poll_timeout()),
                 self.drain_deadline,
-                self.opened.poll_timeout(),
+                self.outbound.poll_timeout(),
             ]
             .into_iter()
             .flatten()
             .min()
             .unwrap_or(Duration::MAX),
-            Phase::Suspended => self.opened.poll_timeout().unwrap_or(Duration::MAX),
+            Phase::Suspended => self.outbound.poll_timeout().unwrap_or(Duration::MAX),
             Phase::Over => Duration::MAX,
             _ => self.handshake_deadline,
         }
@@ -449,14 +451,14 @@ impl Session {
             Phase::Over => return Ok(()),
             Phase::Suspended => {
                 // A call that is not awaited any more is cancelled by the resume.
-                self.opened.expire(now, expired);
+                self.outbound.expire(now, expired);
                 return Ok(());
             }
             Phase::Open => {}
             _ if now >= self.handshake_deadline => return Err(TimedOut::Handshake),
             _ => return Ok(()),
         }
-        for call in self.opened.expire(now, expired) {
+        for call in self.outbound.expire(now, expired) {
             self.expire_call(call);
         }
         if self.drain_deadline.is_some_and(|deadline| now >= deadline) {
@@ -467,7 +469,7 @@ impl Session {
             Due::Nothing => Ok(()),
             Due::Dead { silence } => Err(TimedOut::Silence(silence)),
             Due::Ping => {
-                let id = self.opened.next_id();
+                let id = self.outbound.next_id();
                 self.outgoing
                     .push(Priority::Urgent, |buffer| write_ping(buffer, id, &[]));
                 self.keepalive.pinged(id, now);
@@ -497,7 +499,7 @@ impl Session {
 
     /// What is queued, in bytes, each frame counted as its length + 64.
     pub(crate) fn queued(&self) -> usize {
-        self.outgoing.cost() + self.shelf.cost()
+        self.outgoing.cost() + self.droppable_queue.cost()
     }
 
     /// Whether so much is owed to the other side that nothing more may be read from it: it does not take its answers.
@@ -513,11 +515,12 @@ impl Session {
         if let Some((transmit, written)) = in_flight {
             self.outgoing.abandon(transmit, written);
         }
-        self.dropped.disconnected += self.backlog.message_count();
-        self.drop_shelf();
-        self.backlog = Backlog::default();
+        self.dropped.disconnected += self.resend_queue.message_count();
+        self.clear_droppable();
+        self.resend_queue = ResendQueue::default();
         let outgoing = &self.outgoing;
-        self.opened.take_all(|position| outgoing.is_sent(position))
+        self.outbound
+            .take_all(|position| outgoing.is_sent(position))
     }
 
     /// Whether it has no buffers for its next chunks, and is to be lent some while it is awake. The accepting side is:
@@ -542,11 +545,11 @@ impl Session {
     /// Gives back memory that a burst needed, once the session is idle.
     pub(crate) fn release_memory(&mut self) {
         self.outgoing.release();
-        self.opened.release();
-        self.served.release();
-        self.fates.release();
-        self.backlog.release();
-        self.shelf.release();
+        self.outbound.release();
+        self.inbound.release();
+        self.ended_calls.release();
+        self.resend_queue.release();
+        self.droppable_queue.release();
         if self.told.is_empty() {
             self.told = Vec::new();
         }
@@ -556,9 +559,9 @@ impl Session {
     fn ignore_late(&mut self, id: MsgId, now: Duration) -> Result<(), Fault> {
         self.ignored += 1;
         let is_late = if id.chosen_by() == self.config.side {
-            self.opened.excuse(id)
+            self.outbound.excuse(id)
         } else {
-            self.served.excuse()
+            self.inbound.excuse()
         };
         if is_late {
             return Ok(());

@@ -120,7 +120,7 @@ fn frame_len(bytes: &[u8]) -> Option<usize> {
 
 /// Both lanes.
 #[derive(Debug, Default)]
-pub(crate) struct Outgoing {
+pub(crate) struct OutgoingQueue {
     urgent: Lane,
     normal: Lane,
     cost: usize,
@@ -133,7 +133,7 @@ pub(crate) struct Outgoing {
     max_spares: usize,
 }
 
-impl Outgoing {
+impl OutgoingQueue {
     /// Both lanes, for a queue of so many bytes at most.
     pub(crate) fn new(max_len: usize) -> Self {
         Self {
@@ -211,7 +211,7 @@ impl Outgoing {
 
     /// Appends one frame that the other side is owed: an answer, or what it asked for otherwise.
     #[inline]
-    pub(crate) fn push_owed(&mut self, priority: Priority, write: impl FnOnce(&mut Vec<u8>)) {
+    pub(crate) fn push_response(&mut self, priority: Priority, write: impl FnOnce(&mut Vec<u8>)) {
         let before = self.cost;
         let Position { start, .. } = self.push(priority, write);
         let cost = self.cost - before;
@@ -478,13 +478,13 @@ pub(crate) fn first_frame(bytes: &[u8]) -> Option<&[u8]> {
 mod tests {
     use super::*;
 
-    fn push(outgoing: &mut Outgoing, priority: Priority, len: usize) -> Position {
+    fn push(outgoing: &mut OutgoingQueue, priority: Priority, len: usize) -> Position {
         outgoing.push(priority, |bytes| {
             bytes.resize(bytes.len() + len, priority as u8)
         })
     }
 
-    fn take_all(outgoing: &mut Outgoing) -> Vec<(Priority, usize)> {
+    fn take_all(outgoing: &mut OutgoingQueue) -> Vec<(Priority, usize)> {
         std::iter::from_fn(|| {
             let transmit = outgoing.take()?;
             let taken = (transmit.priority, transmit.bytes.len());
@@ -496,7 +496,7 @@ mod tests {
 
     #[test]
     fn few_buffers_go_back_and_many_are_kept() {
-        let mut outgoing = Outgoing::new(64 * CHUNK_LEN * MAX_SPARES);
+        let mut outgoing = OutgoingQueue::new(64 * CHUNK_LEN * MAX_SPARES);
         assert!(outgoing.give_back().is_none(), "it has none");
         outgoing.lend(vec![Vec::with_capacity(CHUNK_LEN)]);
         push(&mut outgoing, Priority::Normal, 32);
@@ -519,7 +519,7 @@ mod tests {
 
     #[test]
     fn frames_that_are_ready_together_leave_together() {
-        let mut outgoing = Outgoing::default();
+        let mut outgoing = OutgoingQueue::default();
         for _ in 0..100 {
             push(&mut outgoing, Priority::Normal, 32);
         }
@@ -531,7 +531,7 @@ mod tests {
 
     #[test]
     fn urgent_frames_overtake_but_take_at_most_half() {
-        let mut outgoing = Outgoing::default();
+        let mut outgoing = OutgoingQueue::default();
         for _ in 0..3 {
             push(&mut outgoing, Priority::Normal, CHUNK_LEN);
             push(&mut outgoing, Priority::Urgent, CHUNK_LEN);
@@ -546,7 +546,7 @@ mod tests {
 
     #[test]
     fn what_was_handed_over_is_known_to_the_byte() {
-        let mut outgoing = Outgoing::default();
+        let mut outgoing = OutgoingQueue::default();
         let first = push(&mut outgoing, Priority::Normal, 10);
         let second = push(&mut outgoing, Priority::Normal, 10);
         assert!(!outgoing.is_sent(first));
@@ -559,7 +559,7 @@ mod tests {
     #[test]
     fn what_was_not_written_comes_out_frame_by_frame() {
         use crate::wire::{MsgId, write_ping};
-        let mut outgoing = Outgoing::default();
+        let mut outgoing = OutgoingQueue::default();
         for id in 1..=3 {
             outgoing.push(Priority::Normal, |bytes| {
                 write_ping(bytes, MsgId::new(id), &[7])
@@ -583,10 +583,10 @@ mod tests {
 
     #[test]
     fn what_is_owed_is_told_apart_from_what_is_asked() {
-        let owe = |outgoing: &mut Outgoing, len| {
-            outgoing.push_owed(Priority::Normal, |bytes| bytes.resize(bytes.len() + len, 0));
+        let owe = |outgoing: &mut OutgoingQueue, len| {
+            outgoing.push_response(Priority::Normal, |bytes| bytes.resize(bytes.len() + len, 0));
         };
-        let mut outgoing = Outgoing::default();
+        let mut outgoing = OutgoingQueue::default();
         push(&mut outgoing, Priority::Normal, 4 * CHUNK_LEN);
         assert_eq!(outgoing.owed(), 0);
         for _ in 0..3 {
@@ -607,7 +607,7 @@ mod tests {
 
     #[test]
     fn clearing_keeps_count_of_what_is_on_its_way() {
-        let mut outgoing = Outgoing::default();
+        let mut outgoing = OutgoingQueue::default();
         push(&mut outgoing, Priority::Normal, 100);
         let transmit = outgoing.take().unwrap();
         push(&mut outgoing, Priority::Normal, 100);
@@ -620,7 +620,7 @@ mod tests {
     #[test]
     fn a_frame_that_is_withdrawn_is_not_sent() {
         use crate::wire::{MsgId, write_ping};
-        let mut outgoing = Outgoing::default();
+        let mut outgoing = OutgoingQueue::default();
         let positions: Vec<Position> = (1..=4)
             .map(|id| {
                 outgoing.push(Priority::Normal, |bytes| {
@@ -643,8 +643,8 @@ mod tests {
     #[test]
     fn an_exchange_is_withdrawn_with_all_that_stands_behind_its_first_frame() {
         use crate::wire::write_ping;
-        let mut outgoing = Outgoing::default();
-        let push = |outgoing: &mut Outgoing, id, len| {
+        let mut outgoing = OutgoingQueue::default();
+        let push = |outgoing: &mut OutgoingQueue, id, len| {
             outgoing.push(Priority::Normal, |bytes| {
                 write_ping(bytes, MsgId::new(id), &vec![0; len])
             })

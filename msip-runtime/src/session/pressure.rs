@@ -1,37 +1,37 @@
 //! What a message's kind means when there is no room (docs/protocol.md, "Kinds").
 //!
-//! EVENT and COMMAND wait outside of the session. STATE, LOG and METRIC are taken onto the [`Shelf`](super::shelf::Shelf)
+//! EVENT and COMMAND wait outside of the session. STATE, LOG and METRIC are taken onto the [`DroppableQueue`](super::droppable_queue::DroppableQueue)
 //! and go out as soon as there is room; what does not fit there makes room by its kind.
 
 use std::time::Duration;
 
 use super::{
-    Blocked, Lost, Opener, Outcome, Phase, Session, Slot, Token,
-    backlog::{Waiting, priority_of},
-    opened::Opening,
+    Blocked, Lost, Outcome, Phase, RequestHead, Session, Slot, Token,
+    droppable_queue::{Droppable, DroppableQueue, StateKey},
+    fault_injection::FaultInjection,
+    outbound::Opening,
     outgoing::Position,
-    sabotage::Sabotage,
-    shelf::{Shelf, Shelved, StateKey},
+    resend_queue::{Waiting, priority_of},
 };
 use crate::{
     Dropped, MsgKind,
     wire::{Flags, MsgId},
 };
 
-/// The part of the outgoing queue's limit that the shelf may take beside it.
+/// The part of the outgoing queue's limit that the droppable_queue may take beside it.
 const SHELF_PART: usize = 8;
 
 /// Whether messages of this kind are taken without room.
-pub(crate) const fn may_be_shelved(kind: MsgKind) -> bool {
+pub(crate) const fn is_droppable(kind: MsgKind) -> bool {
     matches!(kind, MsgKind::State | MsgKind::Log | MsgKind::Metric)
 }
 
 impl Session {
     /// Takes a message for which there is no room, by its kind; `key` is that of a STATE, `waiter` who waits for an
     /// acknowledgment, and until when. Returns the waiter's place.
-    pub(crate) fn shelve(
+    pub(crate) fn enqueue_droppable(
         &mut self,
-        opener: &Opener<'_>,
+        head: &RequestHead<'_>,
         key: Option<StateKey>,
         waiter: Option<(Token, Duration)>,
         encode: impl FnOnce(&mut Vec<u8>),
@@ -40,50 +40,53 @@ impl Session {
         if self.is_suspended() {
             return Err(Blocked::Disconnected);
         }
-        if waiter.is_some() && !self.opened.has_room_for_ping() {
+        if waiter.is_some() && !self.outbound.has_room_for_ping() {
             return Err(Blocked::NoRoom);
         }
-        let frame = self.frame_of(opener, MsgId::CONNECTION, Flags::NONE, encode);
-        let mut shelved = Shelved {
+        let frame = self.frame_of(head, MsgId::CONNECTION, Flags::NONE, encode);
+        let mut droppable = Droppable {
             frame,
-            kind: opener.kind,
+            kind: head.kind,
             awaited: None,
             key,
         };
         let limit = self.config.outgoing_queue / SHELF_PART;
-        if let Some(key) = &shelved.key {
-            let states = self.shelf.states_cost();
-            if states > 0 && !self.shelf.has(key) && states + shelved.cost() > limit {
+        if let Some(key) = &droppable.key {
+            let states = self.droppable_queue.states_cost();
+            if states > 0 && !self.droppable_queue.has(key) && states + droppable.cost() > limit {
                 return Err(Blocked::NoRoom);
             }
         }
         let slot = waiter.map(|(token, deadline)| {
-            let id = self.opened.next_call_id();
-            shelved.awaited = Some(id);
-            self.opened.insert_shelved(Opening {
+            let id = self.outbound.next_call_id();
+            droppable.awaited = Some(id);
+            self.outbound.insert_droppable(Opening {
                 id,
-                variant: opener.variant,
+                variant: head.variant,
                 token,
-                urgent: opener.urgent,
+                urgent: head.urgent,
                 deadline,
                 position: Position::NOWHERE,
                 kept: Vec::new(),
             })
         });
-        if Sabotage::LoseNewestState.is_on()
-            && shelved.key.as_ref().is_some_and(|key| self.shelf.has(key))
+        if FaultInjection::LoseNewestState.is_on()
+            && droppable
+                .key
+                .as_ref()
+                .is_some_and(|key| self.droppable_queue.has(key))
         {
-            self.make_room(&shelved);
+            self.make_room(&droppable);
             return Ok(slot);
         }
-        if let Some(older) = self.shelf.put(shelved) {
+        if let Some(older) = self.droppable_queue.put(droppable) {
             self.make_room(&older);
         }
-        while self.shelf.cost() > limit && self.shelf.len() > 1 {
-            let dropped = if Sabotage::DropNewest.is_on() {
-                self.shelf.drop_newest()
+        while self.droppable_queue.cost() > limit && self.droppable_queue.len() > 1 {
+            let dropped = if FaultInjection::DropNewest.is_on() {
+                self.droppable_queue.drop_newest()
             } else {
-                self.shelf.drop_oldest()
+                self.droppable_queue.drop_oldest()
             };
             match dropped {
                 Some(dropped) => self.make_room(&dropped),
@@ -95,31 +98,31 @@ impl Session {
 
     /// Whether something waits that can go out once there is room.
     pub(crate) fn is_waiting(&self) -> bool {
-        !self.shelf.is_empty() || !self.backlog.is_empty()
+        !self.droppable_queue.is_empty() || !self.resend_queue.is_empty()
     }
 
-    /// Sends what is on the shelf, as far as there is room. While so many others wait for room, LOG and METRIC leave it
+    /// Sends what is on the droppable_queue, as far as there is room. While so many others wait for room, LOG and METRIC leave it
     /// to them.
-    pub(crate) fn unshelve(&mut self, others: usize) {
+    pub(crate) fn send_droppable(&mut self, others: usize) {
         if self.phase != Phase::Open {
             return;
         }
-        while let Some(first) = self.shelf.first() {
+        while let Some(first) = self.droppable_queue.first() {
             let firm = if others == 0 {
                 0
             } else {
-                others + self.shelf.state_count()
+                others + self.droppable_queue.state_count()
             };
             let may_wait = first.key.is_none() && !self.send_window.leaves(firm);
-            let has_room = self.backlog.is_empty() && self.has_room_for(first);
+            let has_room = self.resend_queue.is_empty() && self.has_room_for(first);
             if may_wait || !has_room || self.is_queue_full() {
                 return;
             }
-            if let Some(shelved) = self.shelf.take_first() {
-                self.send_shelved(shelved);
+            if let Some(droppable) = self.droppable_queue.take_first() {
+                self.send_one_droppable(droppable);
             }
         }
-        if self.backlog.is_empty() {
+        if self.resend_queue.is_empty() {
             self.say_goodbye();
         }
     }
@@ -127,26 +130,26 @@ impl Session {
     /// Makes way for a message of another kind, for which there is room but for what waits here: it must not overtake.
     #[cold]
     pub(super) fn make_way(&mut self) -> bool {
-        self.unshelve(1);
+        self.send_droppable(1);
         if self
-            .shelf
+            .droppable_queue
             .first()
             .is_some_and(|first| !self.has_room_for(first))
         {
             return false;
         }
-        while let Some(dropped) = self.shelf.drop_oldest() {
+        while let Some(dropped) = self.droppable_queue.drop_oldest() {
             self.make_room(&dropped);
         }
-        self.unshelve(0);
-        self.shelf.is_empty() && !self.is_queue_full() && self.send_window.is_open()
+        self.send_droppable(0);
+        self.droppable_queue.is_empty() && !self.is_queue_full() && self.send_window.is_open()
     }
 
     /// The next one who waited for the acknowledgment of a message that made room, and what to tell them.
     pub(crate) fn poll_dropped(&mut self) -> Option<(Token, Outcome)> {
         while let Some((stand_in, outcome)) = self.told.pop() {
             // They may have given up meanwhile.
-            if let Some(token) = self.opened.unshelve(stand_in) {
+            if let Some(token) = self.outbound.send_droppable(stand_in) {
                 return Some((token, outcome));
             }
         }
@@ -166,68 +169,69 @@ impl Session {
     /// The connection is lost: what is awaited goes on with the next one, the rest is dropped. It is numbered now, so
     /// that nothing later comes before it; for what there is no number left is told in `lost`.
     pub(super) fn number_shelf(&mut self, lost: &mut Vec<Lost>) {
-        let mut shelf = std::mem::take(&mut self.shelf);
-        while let Some(shelved) = shelf.take_first() {
-            let Some(stand_in) = shelved.awaited.filter(|_| self.has_waiter(&shelved)) else {
+        let mut droppable_queue = std::mem::take(&mut self.droppable_queue);
+        while let Some(droppable) = droppable_queue.take_first() {
+            let Some(stand_in) = droppable.awaited.filter(|_| self.has_waiter(&droppable)) else {
                 self.dropped.disconnected += 1;
                 continue;
             };
-            if !self.opened.has_room_for_delivery() {
-                lost.extend(self.opened.give_up(stand_in));
+            if !self.outbound.has_room_for_delivery() {
+                lost.extend(self.outbound.give_up(stand_in));
                 continue;
             }
-            let id = self.opened.next_delivery_id();
-            let frame = shelved.numbered(id, Flags::ACK_REQUIRED);
-            self.opened.number(stand_in, Position::NOWHERE, frame);
-            self.backlog.push(Waiting::Delivery(id));
+            let id = self.outbound.next_delivery_id();
+            let frame = droppable.numbered(id, Flags::ACK_REQUIRED);
+            self.outbound.number(stand_in, Position::NOWHERE, frame);
+            self.resend_queue.push(Waiting::Delivery(id));
         }
     }
 
     /// The session is over: what nobody waits for is dropped, the rest told by others.
-    pub(super) fn drop_shelf(&mut self) {
-        let mut shelf: Shelf = std::mem::take(&mut self.shelf);
-        while let Some(shelved) = shelf.take_first() {
-            self.dropped.disconnected += u64::from(!self.has_waiter(&shelved));
+    pub(super) fn clear_droppable(&mut self) {
+        let mut droppable_queue: DroppableQueue = std::mem::take(&mut self.droppable_queue);
+        while let Some(droppable) = droppable_queue.take_first() {
+            self.dropped.disconnected += u64::from(!self.has_waiter(&droppable));
         }
     }
 
-    fn has_waiter(&self, shelved: &Shelved) -> bool {
-        shelved
+    fn has_waiter(&self, droppable: &Droppable) -> bool {
+        droppable
             .awaited
-            .is_some_and(|stand_in| self.opened.is_shelved(stand_in))
+            .is_some_and(|stand_in| self.outbound.is_droppable(stand_in))
     }
 
     /// Whether there is credit for this one and, where it is to be acknowledged, a number.
-    fn has_room_for(&self, shelved: &Shelved) -> bool {
+    fn has_room_for(&self, droppable: &Droppable) -> bool {
         let has_number = || {
-            self.opened.has_room_for_delivery() && !(self.is_resumable && self.is_keeping_enough())
+            self.outbound.has_room_for_delivery()
+                && !(self.is_resumable && self.is_keeping_enough())
         };
-        self.send_window.is_open() && (!self.has_waiter(shelved) || has_number())
+        self.send_window.is_open() && (!self.has_waiter(droppable) || has_number())
     }
 
     /// Gives a message its id, and sends it: for acknowledgment only where somebody waits for that still.
-    fn send_shelved(&mut self, shelved: Shelved) {
-        let awaited = shelved.awaited.filter(|_| self.has_waiter(&shelved));
-        self.send_window.spend(shelved.payload_len());
+    fn send_one_droppable(&mut self, droppable: Droppable) {
+        let awaited = droppable.awaited.filter(|_| self.has_waiter(&droppable));
+        self.send_window.spend(droppable.payload_len());
         let Some(stand_in) = awaited else {
-            let id = self.opened.next_id();
-            let frame = shelved.numbered(id, Flags::NONE);
+            let id = self.outbound.next_id();
+            let frame = droppable.numbered(id, Flags::NONE);
             self.outgoing.push(priority_of(&frame), |buffer| {
                 buffer.extend_from_slice(&frame)
             });
             return;
         };
-        let id = self.opened.next_delivery_id();
-        let frame = shelved.numbered(id, Flags::ACK_REQUIRED);
+        let id = self.outbound.next_delivery_id();
+        let frame = droppable.numbered(id, Flags::ACK_REQUIRED);
         let position = self.outgoing.push(priority_of(&frame), |buffer| {
             buffer.extend_from_slice(&frame)
         });
         let kept = if self.is_resumable { frame } else { Vec::new() };
-        self.opened.number(stand_in, position, kept);
+        self.outbound.number(stand_in, position, kept);
     }
 
     /// A message makes room: whoever waits for its acknowledgment is to be told, by its kind.
-    fn make_room(&mut self, dropped: &Shelved) {
+    fn make_room(&mut self, dropped: &Droppable) {
         self.dropped.by_kind(dropped.kind);
         let Some(stand_in) = dropped.awaited else {
             return;

@@ -6,8 +6,8 @@ use bytes::Bytes;
 use prost::Message as _;
 
 use super::{
-    CANCELS_PER_SECOND, End, Event, Fault, FaultKind, Incoming, Item, MAX_PONGS, Outcome, Phase,
-    Priority, ReplyTo, Session, received::Fate, sabotage::Sabotage,
+    CANCELS_PER_SECOND, Event, Fault, FaultKind, Incoming, Item, MAX_PONGS, Outcome, Phase,
+    Priority, ReplyTo, Session, StreamSide, fault_injection::FaultInjection, received::Fate,
 };
 use crate::wire::{
     Code, Credit, ErrorText, Flags, Frame, FrameType, Header, HelloError, Metadata, MsgId, Payload,
@@ -82,7 +82,7 @@ impl Session {
                 })?;
                 let max_calls = super::to_usize(welcome.welcome.max_open_calls);
                 if max_calls > 0 {
-                    self.opened.set_max_calls(max_calls);
+                    self.outbound.set_max_calls(max_calls);
                 }
                 self.open(welcome.welcome.max_body);
                 Ok(Event::Welcome(Box::new(welcome)))
@@ -115,7 +115,7 @@ impl Session {
                 if self.keepalive.ponged(id, now) {
                     return Ok(None);
                 }
-                match self.opened.pong(id) {
+                match self.outbound.pong(id) {
                     Some(token) => {
                         let outcome = Outcome::Answer {
                             variant: 0,
@@ -205,7 +205,7 @@ impl Session {
             if self.is_duplicate(&header, now)? {
                 return Ok(None);
             }
-        } else if is_call && Sabotage::WindowOverAllIds.is_on() {
+        } else if is_call && FaultInjection::WindowOverAllIds.is_on() {
             self.received.make_room(id.sequence());
         }
         let parsed = self.read_message(frame);
@@ -236,10 +236,10 @@ impl Session {
                 self.reject(&header, Code::ResourceExhausted, &short.to_string());
                 return Ok(None);
             }
-            match self.served.begin(id, urgent, len) {
+            match self.inbound.begin(id, urgent, len) {
                 Ok(slot) => {
                     if is_stream {
-                        self.served.begin_streams(slot, false, true);
+                        self.inbound.begin_streams(slot, false, true);
                     }
                     ReplyTo::Call(slot)
                 }
@@ -259,7 +259,7 @@ impl Session {
                 );
                 return Ok(None);
             }
-            self.served.owe();
+            self.inbound.owe();
             ReplyTo::Delivery { id, urgent }
         } else {
             // Taken even while closing: it was sent before the other side could know, and nobody would tell it.
@@ -279,7 +279,7 @@ impl Session {
     }
 
     /// The body of a message, and what came beside it, or what the message is answered instead.
-    fn read_message(&self, frame: Frame) -> Result<(Bytes, Beside), (Code, String)> {
+    fn read_message(&self, frame: Frame) -> Result<(Bytes, IncomingMetadata), (Code, String)> {
         let invalid = |reason: String| (Code::InvalidArgument, reason);
         let Header { flags, kind, .. } = frame.header;
         kind.known().map_err(|error| invalid(error.to_string()))?;
@@ -295,7 +295,7 @@ impl Session {
             ));
         }
         let frame = match Payload::body_alone(frame, super::to_usize(self.config.limits.max_body)) {
-            Ok(body) => return Ok((body, Beside::default())),
+            Ok(body) => return Ok((body, IncomingMetadata::default())),
             Err(frame) => frame,
         };
         let payload = Payload::parse(frame, &self.config.limits).map_err(|error| {
@@ -311,8 +311,10 @@ impl Session {
             ));
         }
         let beside = match payload.metadata {
-            Some(metadata) => Beside::read(metadata, self.config.side).map_err(invalid)?,
-            None => Beside::default(),
+            Some(metadata) => {
+                IncomingMetadata::read(metadata, self.config.side).map_err(invalid)?
+            }
+            None => IncomingMetadata::default(),
         };
         Ok((payload.body, beside))
     }
@@ -332,17 +334,18 @@ impl Session {
         let (priority, flags) = priority_and_flags(header);
         let error = |reason| (Code::Aborted, reason);
         let answer = match fate {
-            Fate::Handling if Sabotage::AcknowledgeWhileHandling.is_on() => Ok(()),
+            Fate::Handling if FaultInjection::AcknowledgeWhileHandling.is_on() => Ok(()),
             Fate::New | Fate::Handling => return Ok(true),
-            Fate::Failed if Sabotage::AcknowledgeFailed.is_on() => Ok(()),
+            Fate::Failed if FaultInjection::AcknowledgeFailed.is_on() => Ok(()),
             Fate::Handled => Ok(()),
             Fate::Failed => Err(error("failed earlier")),
             Fate::Forgotten => Err(error("older than the window of 4096 deliveries")),
         };
-        self.outgoing.push_owed(priority, |buffer| match answer {
-            Ok(()) => write_ack(buffer, flags, id),
-            Err((code, reason)) => write_error(buffer, flags, id, code, reason),
-        });
+        self.outgoing
+            .push_response(priority, |buffer| match answer {
+                Ok(()) => write_ack(buffer, flags, id),
+                Err((code, reason)) => write_error(buffer, flags, id, code, reason),
+            });
         Ok(true)
     }
 
@@ -365,11 +368,11 @@ impl Session {
         let payload_len = frame.header.payload_len;
         let has_more = flags.contains(Flags::MORE);
         if has_more {
-            match self.opened.item(id, payload_len) {
+            match self.outbound.item(id, payload_len) {
                 Some((_, true)) => {}
                 Some((_, false)) => return Err(beyond_credit(id)),
                 // It may be a stream where one answer was asked for: that ends the exchange, below.
-                None if self.opened.is_open(id) => {}
+                None if self.outbound.is_open(id) => {}
                 None => return self.ignore_late(id, now).map(|()| None),
             }
         }
@@ -378,7 +381,7 @@ impl Session {
             unreadable("a compressed body, and no compression was agreed")
         } else {
             match Payload::parse(frame, &self.config.limits) {
-                Ok(payload) if has_more => match self.opened.streaming(id) {
+                Ok(payload) if has_more => match self.outbound.streaming(id) {
                     Some(token) => {
                         let item = Item {
                             variant,
@@ -415,10 +418,10 @@ impl Session {
             msg_id: id,
             ..
         } = frame.header;
-        let Some(slot) = self.served.streaming(id) else {
+        let Some(slot) = self.inbound.streaming(id) else {
             return self.ignore_late(id, now).map(|()| None);
         };
-        let Some((_, _, streams)) = self.served.streams(slot) else {
+        let Some((_, _, streams)) = self.inbound.streams(slot) else {
             return self.ignore_late(id, now).map(|()| None);
         };
         let is_last = !flags.contains(Flags::MORE);
@@ -428,7 +431,7 @@ impl Session {
         let mut has_item = false;
         if is_item || !is_last {
             match streams.accept(payload_len) {
-                Some(true) if streams.is_used_up() && Sabotage::LoseLastOfCredit.is_on() => {
+                Some(true) if streams.is_used_up() && FaultInjection::LoseLastOfCredit.is_on() => {
                     return Ok(None);
                 }
                 Some(true) => {}
@@ -441,7 +444,7 @@ impl Session {
             streams.end_receiving();
         }
         if has_item {
-            self.served.item_came(payload_len);
+            self.inbound.item_came(payload_len);
         }
         let item = match self.read_message(frame) {
             Ok((body, _)) => is_item.then_some(Item {
@@ -473,7 +476,7 @@ impl Session {
         outcome: Outcome,
         now: Duration,
     ) -> Result<Option<Event>, Fault> {
-        match self.opened.answer(id) {
+        match self.outbound.answer(id) {
             Some(token) => {
                 if id.is_delivery() {
                     self.last_answered = self.last_answered.max(id.sequence());
@@ -485,7 +488,7 @@ impl Session {
     }
 
     fn handle_cancel(&mut self, id: MsgId, now: Duration) -> Result<Option<Event>, Fault> {
-        let Some(slot) = self.served.cancel(id) else {
+        let Some(slot) = self.inbound.cancel(id) else {
             return self.ignore_late(id, now).map(|()| None);
         };
         if self.cancels.take(now) {
@@ -503,7 +506,7 @@ impl Session {
         }
         self.pongs_waiting += 1;
         self.outgoing
-            .push_owed(Priority::Urgent, |buffer| write_pong(buffer, id, payload));
+            .push_response(Priority::Urgent, |buffer| write_pong(buffer, id, payload));
         Ok(())
     }
 
@@ -522,13 +525,13 @@ impl Session {
             return Ok(Some(Event::Room));
         }
         let end = if id.chosen_by() == self.config.side {
-            self.opened.with_streams(id).map(End::Caller)
+            self.outbound.with_streams(id).map(StreamSide::Caller)
         } else {
-            self.served.streaming(id).map(End::Callee)
+            self.inbound.streaming(id).map(StreamSide::Callee)
         };
         let streams = end.and_then(|end| Some((end, self.streams(end)?)));
         let Some((end, (_, _, streams))) = streams else {
-            if Sabotage::CreditForNobody.is_on() {
+            if FaultInjection::CreditForNobody.is_on() {
                 let _ = self.send_window.grant(read()?);
             }
             return self.ignore_late(id, now).map(|()| None);
@@ -550,12 +553,12 @@ impl Session {
             if id.is_delivery() {
                 self.received.end(id.sequence(), false);
             } else {
-                self.fates.end(id);
-                self.served.refused(header.flags.contains(Flags::MORE));
+                self.ended_calls.end(id);
+                self.inbound.refused(header.flags.contains(Flags::MORE));
             }
         }
         let (priority, flags) = priority_and_flags(header);
-        self.outgoing.push_owed(priority, |buffer| {
+        self.outgoing.push_response(priority, |buffer| {
             write_error(buffer, flags, id, code, reason)
         });
     }
@@ -595,14 +598,14 @@ fn unreadable(reason: &str) -> Outcome {
 
 /// What came beside a message.
 #[derive(Debug, Default)]
-struct Beside {
+struct IncomingMetadata {
     /// What remains of the deadline.
     timeout: Option<Duration>,
     /// All else, where there is any.
     metadata: Option<Box<Metadata>>,
 }
 
-impl Beside {
+impl IncomingMetadata {
     fn read(metadata: Bytes, side: Side) -> Result<Self, String> {
         let mut metadata = read_metadata(metadata)?;
         if side == Side::Accepting {

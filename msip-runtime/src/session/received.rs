@@ -3,7 +3,7 @@
 //! Two bits for each of the last 4,096, so that one that comes again is not handled again and gets the answer that
 //! it got before.
 
-use super::{opened::DELIVERY_WINDOW, sabotage::Sabotage};
+use super::{fault_injection::FaultInjection, outbound::DELIVERY_WINDOW};
 
 /// How many deliveries one word tells of.
 const PER_WORD: usize = 32;
@@ -26,14 +26,14 @@ pub(super) enum Fate {
 
 /// The window of one direction of a session.
 #[derive(Debug, Default)]
-pub(super) struct Received {
+pub(super) struct ReceivedDeliveries {
     /// The oldest delivery in the window; none before the first came.
     oldest: u64,
     /// Two bits each, the delivery's number modulo the window being its place.
-    fates: Option<Box<[u64; WORDS]>>,
+    ended_calls: Option<Box<[u64; WORDS]>>,
 }
 
-impl Received {
+impl ReceivedDeliveries {
     /// A delivery of this number has come. One that is new is being handled from here on.
     pub(super) fn begin(&mut self, number: u64) -> Fate {
         self.make_room(number);
@@ -41,7 +41,7 @@ impl Received {
         if fate == Fate::New {
             self.set(number, Fate::Handling);
         }
-        if Sabotage::SkipDedup.is_on() {
+        if FaultInjection::SkipDedup.is_on() {
             return Fate::New;
         }
         fate
@@ -68,7 +68,7 @@ impl Received {
             return;
         }
         if oldest - self.oldest >= DELIVERY_WINDOW as u64 {
-            self.fates = None;
+            self.ended_calls = None;
         } else {
             for leaving in self.oldest..oldest {
                 // Its place is that of one to come.
@@ -84,9 +84,9 @@ impl Received {
         }
         let (word, shift) = place(number);
         let bits = self
-            .fates
+            .ended_calls
             .as_ref()
-            .and_then(|fates| fates.get(word))
+            .and_then(|ended_calls| ended_calls.get(word))
             .map_or(0, |word| word >> shift & 0b11);
         match bits {
             0 => Fate::New,
@@ -103,12 +103,12 @@ impl Received {
             Fate::Handled => 2,
             Fate::Failed => 3,
         };
-        if bits == 0 && self.fates.is_none() {
+        if bits == 0 && self.ended_calls.is_none() {
             return;
         }
-        let fates = self.fates.get_or_insert_with(|| Box::new([0; WORDS]));
+        let ended_calls = self.ended_calls.get_or_insert_with(|| Box::new([0; WORDS]));
         let (word, shift) = place(number);
-        if let Some(word) = fates.get_mut(word) {
+        if let Some(word) = ended_calls.get_mut(word) {
             *word = *word & !(0b11 << shift) | bits << shift;
         }
     }
@@ -127,7 +127,7 @@ mod tests {
 
     #[test]
     fn a_duplicate_gets_what_its_original_got() {
-        let mut received = Received::default();
+        let mut received = ReceivedDeliveries::default();
         assert_eq!(received.begin(1), Fate::New);
         assert_eq!(received.begin(1), Fate::Handling);
         received.end(1, true);
@@ -141,7 +141,7 @@ mod tests {
 
     #[test]
     fn the_window_has_4096_places_and_each_is_its_own() {
-        let mut received = Received::default();
+        let mut received = ReceivedDeliveries::default();
         for number in 1..=4096 {
             assert_eq!(received.begin(number), Fate::New, "{number}");
             received.end(number, number % 3 != 0);
@@ -161,7 +161,7 @@ mod tests {
 
     #[test]
     fn a_leap_forgets_what_was_before() {
-        let mut received = Received::default();
+        let mut received = ReceivedDeliveries::default();
         assert_eq!(received.begin(1), Fate::New);
         assert_eq!(received.begin(1 << 61), Fate::New);
         assert_eq!(received.begin((1 << 61) - 1), Fate::New);
@@ -172,7 +172,7 @@ mod tests {
 
     #[test]
     fn gaps_are_filled_late() {
-        let mut received = Received::default();
+        let mut received = ReceivedDeliveries::default();
         assert_eq!(received.begin(5), Fate::New);
         assert_eq!(received.begin(3), Fate::New, "an urgent one overtook it");
         assert_eq!(received.begin(5), Fate::Handling);

@@ -7,13 +7,13 @@
 use std::time::Duration;
 
 use super::{
-    Phase, Priority, ServedSlot, Session,
-    backlog::{Waiting, header_of, payload_len, priority_of, write_late},
-    fates::{KeptReply, NOT_RECEIVED, Told},
+    InboundSlot, Phase, Priority, Session,
+    ended_calls::{Fate, KeptReply, NOT_RECEIVED},
+    fault_injection::FaultInjection,
     keepalive::Keepalive,
-    opened::Lost,
+    outbound::Lost,
     outgoing::{Transmit, Unwritten},
-    sabotage::Sabotage,
+    resend_queue::{Waiting, header_of, payload_len, priority_of, write_late},
     seal, to_usize,
     window::{ReceiveWindow, SendWindow, WINDOW_GROWTH},
 };
@@ -46,7 +46,7 @@ pub(crate) struct Suspended {
     /// Exchanges of this side: pings and streams.
     pub(crate) lost: Vec<Lost>,
     /// Calls of the other side that have streams.
-    pub(crate) cancelled: Vec<ServedSlot>,
+    pub(crate) cancelled: Vec<InboundSlot>,
 }
 
 /// Whether an answer to HELLO goes on with the session that has this peer id.
@@ -54,7 +54,7 @@ pub(crate) struct Suspended {
 /// A server may say that it resumes a session that it has begun itself: when a HELLO reached it after it had lost the
 /// first one, and its answer did not come back. The peer id is the session's, and tells the two apart.
 pub(crate) fn goes_on(welcome: &Welcome, peer_id: u64) -> bool {
-    welcome.resumed && (welcome.peer_id == peer_id || Sabotage::TrustResumed.is_on())
+    welcome.resumed && (welcome.peer_id == peer_id || FaultInjection::TrustResumed.is_on())
 }
 
 /// What has come and has not been handled, over all connections.
@@ -98,12 +98,12 @@ impl Session {
         now: Duration,
     ) -> Self {
         let mut session = Self::new(self.config.clone(), now);
-        let msg_id = self.opened.next_id();
+        let msg_id = self.outbound.next_id();
         session.phase = Phase::AwaitWelcome { hello: msg_id };
         // Where the server opens a new session instead, its ids go on from here.
-        session.opened.begin_after(msg_id);
+        session.outbound.begin_after(msg_id);
         // It may have opened that one already, and tell the fate of these calls to whom they mean nothing.
-        session.opened.excuse_more(hello.awaited.len());
+        session.outbound.excuse_more(hello.awaited.len());
         session.outgoing.push(Priority::Normal, |buffer| {
             let mark = begin_frame(buffer, &Header::control(FrameType::Hello, msg_id));
             write_hello(buffer, id, hello);
@@ -147,7 +147,7 @@ impl Session {
 
     /// Whether more is kept for the other side than is allowed.
     pub(crate) fn is_overflowing(&self) -> bool {
-        self.fates.kept_cost() > self.config.session_buffer
+        self.ended_calls.kept_cost() > self.config.session_buffer
     }
 
     /// Whether so many messages wait for their handlers that another connection has to wait.
@@ -166,13 +166,13 @@ impl Session {
         }
         let mut lost = Vec::new();
         let outgoing = &self.outgoing;
-        self.opened
+        self.outbound
             .detach(|position| outgoing.is_sent(position), &mut lost);
-        if Sabotage::ForgetWaiter.is_on() {
-            let forgotten = self.opened.sent_calls().next();
-            forgotten.and_then(|id| self.opened.give_up(id));
+        if FaultInjection::ForgetWaiter.is_on() {
+            let forgotten = self.outbound.sent_calls().next();
+            forgotten.and_then(|id| self.outbound.give_up(id));
         }
-        let earlier = std::mem::take(&mut self.backlog);
+        let earlier = std::mem::take(&mut self.resend_queue);
         self.queue_again();
         for unwritten in self.outgoing.take_unwritten(in_flight) {
             self.take_stock(unwritten);
@@ -182,29 +182,29 @@ impl Session {
         self.is_reading_into(0);
         Suspended {
             lost,
-            cancelled: self.served.cancel_streams(),
+            cancelled: self.inbound.cancel_streams(),
         }
     }
 
     /// Queues every delivery of which some was sent.
     fn queue_again(&mut self) {
-        let mut again: Vec<MsgId> = self.opened.sent_deliveries().collect();
-        if Sabotage::ResendBackwards.is_on() {
+        let mut again: Vec<MsgId> = self.outbound.sent_deliveries().collect();
+        if FaultInjection::ResendBackwards.is_on() {
             again.reverse();
         }
-        if Sabotage::ResendFromLastSeen.is_on() {
+        if FaultInjection::ResendFromLastSeen.is_on() {
             let last = self.last_answered;
             again.retain(|id| id.sequence() > last);
         }
         for id in again {
-            self.backlog.push(Waiting::Delivery(id));
+            self.resend_queue.push(Waiting::Delivery(id));
         }
-        if Sabotage::ResendCall.is_on() {
-            let calls: Vec<MsgId> = self.opened.sent_calls().collect();
+        if FaultInjection::ResendCall.is_on() {
+            let calls: Vec<MsgId> = self.outbound.sent_calls().collect();
             for id in calls {
-                if let Some((frame, _)) = self.opened.kept(id) {
+                if let Some((frame, _)) = self.outbound.kept(id) {
                     let frame = frame.to_vec();
-                    self.backlog.push(Waiting::Call { id, frame });
+                    self.resend_queue.push(Waiting::Call { id, frame });
                 }
             }
         }
@@ -232,12 +232,12 @@ impl Session {
                     // Its stream ends with the connection, and its user is told of that.
                 } else if !flags.contains(Flags::ACK_REQUIRED) {
                     self.dropped.disconnected += 1;
-                } else if is_begun || !self.opened.is_unsent(id) {
+                } else if is_begun || !self.outbound.is_unsent(id) {
                     // It is sent again, or its fate is told, or nobody waits for it. A stream has ended.
                 } else if id.is_delivery() {
-                    self.backlog.push(Waiting::Delivery(id));
-                } else if !Sabotage::ForgetUnsentCall.is_on() {
-                    self.backlog.push(Waiting::Call { id, frame });
+                    self.resend_queue.push(Waiting::Delivery(id));
+                } else if !FaultInjection::ForgetUnsentCall.is_on() {
+                    self.resend_queue.push(Waiting::Call { id, frame });
                 }
             }
             FrameType::Ack | FrameType::Error
@@ -245,7 +245,7 @@ impl Session {
                     && !id.is_delivery()
                     && !flags.contains(Flags::MORE) =>
             {
-                self.fates.keep(id, KeptReply { priority, frame });
+                self.ended_calls.keep(id, KeptReply { priority, frame });
             }
             // Deliveries get their answers again when they come again; credit and pings meant the lost connection.
             _ => {}
@@ -253,13 +253,13 @@ impl Session {
     }
 
     /// Keeps what waited already, and had not its turn before this loss either.
-    fn keep_waiting(&mut self, mut earlier: super::backlog::Backlog) {
+    fn keep_waiting(&mut self, mut earlier: super::resend_queue::ResendQueue) {
         while let Some(waiting) = earlier.pop() {
             match waiting {
                 // The sent ones are queued again already.
-                Waiting::Delivery(id) if !self.opened.is_unsent(id) => {}
-                Waiting::Call { id, .. } if !self.opened.is_unsent(id) => {}
-                waiting => self.backlog.push(waiting),
+                Waiting::Delivery(id) if !self.outbound.is_unsent(id) => {}
+                Waiting::Call { id, .. } if !self.outbound.is_unsent(id) => {}
+                waiting => self.resend_queue.push(waiting),
             }
         }
     }
@@ -267,11 +267,11 @@ impl Session {
     /// The calls whose fate the other side is to tell, once there is a connection. Those that are too many are given
     /// up, and returned in `lost`.
     pub(crate) fn awaited(&mut self, lost: &mut Vec<Lost>) -> Vec<u64> {
-        let mut awaited: Vec<MsgId> = self.opened.sent_calls().collect();
+        let mut awaited: Vec<MsgId> = self.outbound.sent_calls().collect();
         awaited.sort_unstable();
         let excess = awaited.len().saturating_sub(MAX_AWAITED);
         for id in awaited.drain(..excess) {
-            lost.extend(self.opened.give_up(id));
+            lost.extend(self.outbound.give_up(id));
         }
         awaited.into_iter().map(MsgId::number).collect()
     }
@@ -285,7 +285,7 @@ impl Session {
         welcome: &Welcome,
         agreed: &Agreed<'_>,
         now: Duration,
-    ) -> Vec<ServedSlot> {
+    ) -> Vec<InboundSlot> {
         // Ahead of everything: nothing may come before it.
         self.outgoing.push(Priority::Urgent, |buffer| {
             let mark = begin_frame(buffer, &Header::control(FrameType::Ack, hello));
@@ -297,9 +297,9 @@ impl Session {
 
     /// Goes on with a further connection. Returns the calls of the other side that are cancelled, for it does not wait
     /// for them any more.
-    pub(crate) fn resume(&mut self, agreed: &Agreed<'_>, now: Duration) -> Vec<ServedSlot> {
+    pub(crate) fn resume(&mut self, agreed: &Agreed<'_>, now: Duration) -> Vec<InboundSlot> {
         if agreed.max_calls > 0 {
-            self.opened.set_max_calls(to_usize(agreed.max_calls));
+            self.outbound.set_max_calls(to_usize(agreed.max_calls));
         }
         self.send_window = SendWindow::new(self.config.window);
         self.receive_window = ReceiveWindow::growing(self.config.window, WINDOW_GROWTH);
@@ -309,36 +309,36 @@ impl Session {
         for id in agreed.awaited.iter().take(MAX_AWAITED) {
             self.tell_fate(MsgId::new(*id));
         }
-        self.fates.clear_kept();
+        self.ended_calls.clear_kept();
         self.pump(now);
         let awaited = agreed.awaited.iter().copied().map(MsgId::new).collect();
-        self.served.cancel_others(&awaited)
+        self.inbound.cancel_others(&awaited)
     }
 
     /// The other side still waits for this call of its own.
     fn tell_fate(&mut self, id: MsgId) {
         let is_call =
             id.chosen_by() != self.config.side && !id.is_delivery() && !id.is_connection();
-        if !is_call || self.served.is_serving(id) || Sabotage::IgnoreAwaited.is_on() {
+        if !is_call || self.inbound.is_serving(id) || FaultInjection::IgnoreAwaited.is_on() {
             return;
         }
-        match self.fates.tell(id) {
-            Told::Reply(_) if Sabotage::LoseKeptReply.is_on() => {}
-            Told::Reply(KeptReply { priority, frame }) => {
+        match self.ended_calls.tell(id) {
+            Fate::Reply(_) if FaultInjection::LoseKeptReply.is_on() => {}
+            Fate::Reply(KeptReply { priority, frame }) => {
                 self.outgoing
-                    .push_owed(priority, |buffer| buffer.extend_from_slice(&frame));
+                    .push_response(priority, |buffer| buffer.extend_from_slice(&frame));
             }
-            Told::Error(code, text) => {
-                let (code, text) = if Sabotage::DenyReceipt.is_on() {
+            Fate::Error(code, text) => {
+                let (code, text) = if FaultInjection::DenyReceipt.is_on() {
                     (crate::wire::Code::Unavailable, "not received")
                 } else {
                     (code, text)
                 };
-                self.outgoing.push_owed(Priority::Normal, |buffer| {
+                self.outgoing.push_response(Priority::Normal, |buffer| {
                     write_error(buffer, Flags::NONE, id, code, text)
                 });
                 // The caller may cancel it before it hears that.
-                self.served.refused(false);
+                self.inbound.refused(false);
             }
         }
     }
@@ -347,22 +347,22 @@ impl Session {
     pub(super) fn is_fate(&self, id: MsgId, text: &ErrorText) -> bool {
         (text.code, text.message.as_str()) == NOT_RECEIVED
             && !id.is_delivery()
-            && self.opened.was_sent_before(id)
+            && self.outbound.was_sent_before(id)
     }
 
     /// Sends what waits, as far as the credit goes, with what remains of its deadline.
     pub(super) fn pump(&mut self, now: Duration) {
         let has_credit =
-            |window: &SendWindow| window.is_open() || Sabotage::ResendWithoutCredit.is_on();
-        while let Some(waiting) = self.backlog.first() {
+            |window: &SendWindow| window.is_open() || FaultInjection::ResendWithoutCredit.is_on();
+        while let Some(waiting) = self.resend_queue.first() {
             match waiting {
                 Waiting::Delivery(id) => {
                     let id = *id;
-                    if let Some((frame, was_sent)) = self.opened.kept(id) {
+                    if let Some((frame, was_sent)) = self.outbound.kept(id) {
                         if !has_credit(&self.send_window) {
                             return;
                         }
-                        let remaining = self.opened.remaining_ms(id, now);
+                        let remaining = self.outbound.remaining_ms(id, now);
                         let mut len = 0;
                         let position = self.outgoing.push(priority_of(frame), |buffer| {
                             len = write_late(buffer, frame, was_sent, remaining);
@@ -370,19 +370,19 @@ impl Session {
                         self.send_window.spend(len);
                         if was_sent {
                             // Its first answer may be on its way already; then the second answers nothing.
-                            self.opened.excuse_more(1);
+                            self.outbound.excuse_more(1);
                         }
-                        self.opened.set_position(id, position);
+                        self.outbound.set_position(id, position);
                     }
                 }
                 Waiting::Call { id, frame } => {
-                    let remaining = self.opened.remaining_ms(*id, now);
+                    let remaining = self.outbound.remaining_ms(*id, now);
                     // One whose time is up is not sent any more: it is told so by the clock.
-                    if self.opened.is_open(*id) && remaining != Some(0) {
+                    if self.outbound.is_open(*id) && remaining != Some(0) {
                         let position = self.outgoing.push(priority_of(frame), |buffer| {
                             write_late(buffer, frame, false, remaining);
                         });
-                        self.opened.set_position(*id, position);
+                        self.outbound.set_position(*id, position);
                     }
                 }
                 Waiting::Message { frame } => {
@@ -394,9 +394,9 @@ impl Session {
                     self.send_window.spend(payload_len(frame));
                 }
             }
-            self.backlog.pop();
+            self.resend_queue.pop();
         }
-        if self.shelf.is_empty() {
+        if self.droppable_queue.is_empty() {
             self.say_goodbye();
         }
     }

@@ -4,13 +4,13 @@ use std::time::Duration;
 
 use super::{
     Blocked::{Closing, Disconnected, Full, NoRoom},
-    MsgId, Phase, Priority, ServedSlot, Session, Slot, Token,
-    backlog::{Waiting, payload_len},
-    fates::{KeptReply, NOT_RECEIVED},
-    opened::{Opening, ToCancel},
+    InboundSlot, MsgId, Phase, Priority, Session, Slot, Token,
+    ended_calls::{KeptReply, NOT_RECEIVED},
+    fault_injection::FaultInjection,
+    outbound::{Opening, ToCancel},
     outgoing::Position,
-    pressure::may_be_shelved,
-    sabotage::Sabotage,
+    pressure::is_droppable,
+    resend_queue::{Waiting, payload_len},
     seal,
     streams::Streams,
 };
@@ -41,7 +41,7 @@ pub(crate) enum Blocked {
 
 /// The header of a message that begins an exchange.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Opener<'a> {
+pub(crate) struct RequestHead<'a> {
     pub(crate) variant: u16,
     pub(crate) kind: MsgKind,
     pub(crate) urgent: bool,
@@ -53,7 +53,7 @@ pub(crate) struct Opener<'a> {
     pub(crate) metadata: &'a [u8],
 }
 
-impl Opener<'static> {
+impl RequestHead<'static> {
     /// A message with nothing beside it.
     pub(crate) fn plain(variant: &Variant) -> Self {
         Self {
@@ -104,18 +104,18 @@ impl Session {
     /// Sends a message that nobody answers. `encode` appends the body.
     pub(crate) fn send(
         &mut self,
-        opener: &Opener<'_>,
+        head: &RequestHead<'_>,
         encode: impl FnOnce(&mut Vec<u8>),
     ) -> Result<(), Blocked> {
         self.check_room(true)?;
-        self.check_shelf(opener.kind)?;
-        let id = self.opened.next_id();
+        self.check_shelf(head.kind)?;
+        let id = self.outbound.next_id();
         if self.is_suspended() {
-            let frame = self.frame_of(opener, id, Flags::NONE, encode);
-            self.backlog.push(Waiting::Message { frame });
+            let frame = self.frame_of(head, id, Flags::NONE, encode);
+            self.resend_queue.push(Waiting::Message { frame });
             return Ok(());
         }
-        let (len, _) = self.push_opener(opener, id, Flags::NONE, encode);
+        let (len, _) = self.push_opener(head, id, Flags::NONE, encode);
         self.send_window.spend(len);
         Ok(())
     }
@@ -123,43 +123,43 @@ impl Session {
     /// Sends a message to be acknowledged.
     pub(crate) fn deliver(
         &mut self,
-        opener: &Opener<'_>,
+        head: &RequestHead<'_>,
         token: Token,
         deadline: Duration,
         encode: impl FnOnce(&mut Vec<u8>),
     ) -> Result<Slot, Blocked> {
         self.check_room(true)?;
-        if !self.opened.has_room_for_delivery() {
+        if !self.outbound.has_room_for_delivery() {
             return Err(if self.is_suspended() { Full } else { NoRoom });
         }
         let is_short = self.is_short_of_memory() && !self.may_keep_more();
         if self.is_resumable && (is_short || self.is_keeping_enough()) {
             return Err(if self.is_suspended() { Full } else { NoRoom });
         }
-        self.check_shelf(opener.kind)?;
-        let id = self.opened.next_delivery_id();
+        self.check_shelf(head.kind)?;
+        let id = self.outbound.next_delivery_id();
         let mut kept = Vec::new();
         let position = if self.is_resumable {
-            kept = self.frame_of(opener, id, Flags::ACK_REQUIRED, encode);
+            kept = self.frame_of(head, id, Flags::ACK_REQUIRED, encode);
             if self.is_suspended() {
-                self.backlog.push(Waiting::Delivery(id));
+                self.resend_queue.push(Waiting::Delivery(id));
                 Position::NOWHERE
             } else {
                 self.send_window.spend(payload_len(&kept));
-                self.outgoing.push(priority(opener.urgent), |buffer| {
+                self.outgoing.push(priority(head.urgent), |buffer| {
                     buffer.extend_from_slice(&kept);
                 })
             }
         } else {
-            let (len, position) = self.push_opener(opener, id, Flags::ACK_REQUIRED, encode);
+            let (len, position) = self.push_opener(head, id, Flags::ACK_REQUIRED, encode);
             self.send_window.spend(len);
             position
         };
-        Ok(self.opened.insert_delivery(Opening {
+        Ok(self.outbound.insert_delivery(Opening {
             id,
-            variant: opener.variant,
+            variant: head.variant,
             token,
-            urgent: opener.urgent,
+            urgent: head.urgent,
             deadline,
             position,
             kept,
@@ -169,17 +169,17 @@ impl Session {
     /// Sends a request, or the opening of a stream of them.
     pub(crate) fn call(
         &mut self,
-        opener: &Opener<'_>,
+        head: &RequestHead<'_>,
         shape: Shape,
         token: Token,
         deadline: Duration,
         encode: impl FnOnce(&mut Vec<u8>),
     ) -> Result<Slot, Blocked> {
         self.check_room(false)?;
-        if !self.opened.has_room_for_call() {
+        if !self.outbound.has_room_for_call() {
             return Err(if self.is_suspended() { Full } else { NoRoom });
         }
-        let id = self.opened.next_call_id();
+        let id = self.outbound.next_call_id();
         let flags = if shape.request_stream {
             Flags::ACK_REQUIRED.union(Flags::MORE)
         } else {
@@ -198,27 +198,27 @@ impl Session {
                 // Streams end with their connection, and none begins without one.
                 return Err(Disconnected);
             }
-            let frame = self.frame_of(opener, id, flags, encode);
-            self.backlog.push(Waiting::Call { id, frame });
+            let frame = self.frame_of(head, id, flags, encode);
+            self.resend_queue.push(Waiting::Call { id, frame });
             Position::NOWHERE
-        } else if Sabotage::ResendCall.is_on() {
-            kept = self.frame_of(opener, id, flags, encode);
-            self.outgoing.push(priority(opener.urgent), |buffer| {
+        } else if FaultInjection::ResendCall.is_on() {
+            kept = self.frame_of(head, id, flags, encode);
+            self.outgoing.push(priority(head.urgent), |buffer| {
                 buffer.extend_from_slice(&kept);
             })
         } else {
-            self.push_opener(opener, id, flags, encode).1
+            self.push_opener(head, id, flags, encode).1
         };
         let opening = Opening {
             id,
-            variant: opener.variant,
+            variant: head.variant,
             token,
-            urgent: opener.urgent,
+            urgent: head.urgent,
             deadline,
             position,
             kept,
         };
-        Ok(self.opened.insert_call(opening, streams))
+        Ok(self.outbound.insert_call(opening, streams))
     }
 
     /// Sends a PING with this payload; its PONG ends the exchange.
@@ -232,14 +232,14 @@ impl Session {
         if self.is_suspended() {
             return Err(Disconnected);
         }
-        if self.is_queue_full() || !self.opened.has_room_for_ping() {
+        if self.is_queue_full() || !self.outbound.has_room_for_ping() {
             return Err(NoRoom);
         }
-        let id = self.opened.next_call_id();
+        let id = self.outbound.next_call_id();
         let position = self
             .outgoing
             .push(Priority::Urgent, |buffer| write_ping(buffer, id, payload));
-        Ok(self.opened.insert_ping(Opening {
+        Ok(self.outbound.insert_ping(Opening {
             id,
             variant: 0,
             token,
@@ -253,8 +253,8 @@ impl Session {
     /// Nobody waits for the answer of this exchange any more: it is ignored when it comes. A call is cancelled, or not
     /// sent at all if nothing of it was sent yet.
     pub(crate) fn forget(&mut self, slot: Slot) {
-        let call = self.opened.to_cancel(slot);
-        self.opened.forget(slot);
+        let call = self.outbound.to_cancel(slot);
+        self.outbound.forget(slot);
         if let Some(call) = call {
             self.cancel_call(call);
         }
@@ -277,7 +277,7 @@ impl Session {
             position,
             has_streams,
         } = call;
-        let position = position.filter(|_| !Sabotage::CancelOvertakes.is_on());
+        let position = position.filter(|_| !FaultInjection::CancelOvertakes.is_on());
         let is_withdrawn = position.is_some_and(|position| {
             if has_streams {
                 self.outgoing.withdraw_all(position, id)
@@ -286,8 +286,8 @@ impl Session {
             }
         });
         // While there is no connection nothing is said: a call that is not awaited any more is cancelled by the resume.
-        if self.phase == Phase::Open && !is_withdrawn && !Sabotage::ForgetCancel.is_on() {
-            let overtakes = urgent || Sabotage::CancelOvertakes.is_on();
+        if self.phase == Phase::Open && !is_withdrawn && !FaultInjection::ForgetCancel.is_on() {
+            let overtakes = urgent || FaultInjection::CancelOvertakes.is_on();
             self.outgoing.push(priority(overtakes), |buffer| {
                 write_cancel(buffer, urgency(urgent), id)
             });
@@ -295,11 +295,11 @@ impl Session {
     }
 
     /// Answers a call whose handler has ended.
-    pub(crate) fn reply(&mut self, slot: ServedSlot, reply: Reply<'_, impl FnOnce(&mut Vec<u8>)>) {
-        let Some((id, urgent)) = self.served.end(slot) else {
+    pub(crate) fn reply(&mut self, slot: InboundSlot, reply: Reply<'_, impl FnOnce(&mut Vec<u8>)>) {
+        let Some((id, urgent)) = self.inbound.end(slot) else {
             return;
         };
-        self.fates.end(id);
+        self.ended_calls.end(id);
         let flags = urgency(urgent);
         let max = self.peer_max_body;
         let reply = match reply {
@@ -310,7 +310,7 @@ impl Session {
                 time_us: None,
                 encode,
             } if len <= max && !urgent && self.phase == Phase::Open => {
-                return self.answer_plain(id, variant, len, encode);
+                return self.answer_fast(id, variant, len, encode);
             }
             reply => reply,
         };
@@ -362,16 +362,16 @@ impl Session {
             }
             Reply::Error(status) => write_error(buffer, flags, id, status.code(), status.message()),
         };
-        let overtakes = Sabotage::EndOvertakesItems.is_on();
+        let overtakes = FaultInjection::EndOvertakesItems.is_on();
         let priority = priority(urgent || overtakes);
         match self.phase {
             Phase::Open => {
-                self.outgoing.push_owed(priority, write);
+                self.outgoing.push_response(priority, write);
             }
             Phase::Suspended => {
                 let mut frame = Vec::new();
                 write(&mut frame);
-                self.fates.keep(id, KeptReply { priority, frame });
+                self.ended_calls.keep(id, KeptReply { priority, frame });
             }
             _ => {}
         }
@@ -379,7 +379,7 @@ impl Session {
 
     /// Answers a delivery whose handler has returned.
     pub(crate) fn acknowledge(&mut self, id: MsgId, urgent: bool, outcome: Result<(), &Status>) {
-        self.served.paid();
+        self.inbound.paid();
         self.received.end(id.sequence(), outcome.is_ok());
         // Without a connection the delivery comes again, and is answered then.
         if self.phase != Phase::Open {
@@ -387,7 +387,7 @@ impl Session {
         }
         let flags = urgency(urgent);
         self.outgoing
-            .push_owed(priority(urgent), |buffer| match outcome {
+            .push_response(priority(urgent), |buffer| match outcome {
                 Ok(()) => write_ack(buffer, flags, id),
                 Err(status) => write_error(buffer, flags, id, status.code(), status.message()),
             });
@@ -397,16 +397,16 @@ impl Session {
     /// has begun anew since.
     pub(crate) fn consumed(&mut self, handled: Credit, connection: u64) {
         self.unhandled.subtract(handled);
-        if connection != self.connection && !Sabotage::GrantAcrossConnections.is_on() {
+        if connection != self.connection && !FaultInjection::GrantAcrossConnections.is_on() {
             return;
         }
         let Some(credit) = self.receive_window.consume(handled) else {
             return;
         };
         if self.phase == Phase::Open {
-            self.outgoing.push_owed(Priority::Urgent, |buffer| {
+            self.outgoing.push_response(Priority::Urgent, |buffer| {
                 write_credit(buffer, Flags::NONE, MsgId::CONNECTION, credit);
-                if Sabotage::GrantTwice.is_on() {
+                if FaultInjection::GrantTwice.is_on() {
                     write_credit(buffer, Flags::NONE, MsgId::CONNECTION, credit);
                 }
             });
@@ -427,7 +427,10 @@ impl Session {
             if self.config.buffer_disconnected == 0 {
                 return Err(Disconnected);
             }
-            let kept = self.backlog.cost().saturating_add(self.opened.kept_cost());
+            let kept = self
+                .resend_queue
+                .cost()
+                .saturating_add(self.outbound.kept_cost());
             return if kept < self.config.buffer_disconnected && self.may_keep_more() {
                 Ok(())
             } else {
@@ -435,7 +438,7 @@ impl Session {
             };
         }
         // What waits already goes first.
-        let is_late = !self.backlog.is_empty() && !Sabotage::OvertakeResend.is_on();
+        let is_late = !self.resend_queue.is_empty() && !FaultInjection::OvertakeResend.is_on();
         let has_room = if needs_credit {
             self.send_window.is_open() && !self.is_queue_full()
         } else {
@@ -449,7 +452,7 @@ impl Session {
 
     /// Whether nothing waits by its kind that a message of this kind would overtake. A call may: it needs no credit.
     pub(super) fn check_shelf(&mut self, kind: MsgKind) -> Result<(), Blocked> {
-        if self.shelf.is_empty() || (!may_be_shelved(kind) && self.make_way()) {
+        if self.droppable_queue.is_empty() || (!is_droppable(kind) && self.make_way()) {
             Ok(())
         } else {
             Err(NoRoom)
@@ -458,8 +461,8 @@ impl Session {
 
     /// Whether no further delivery is kept before another one is answered.
     pub(super) fn is_keeping_enough(&self) -> bool {
-        self.opened.kept_cost() >= self.config.session_buffer
-            || self.opened.delivery_count() >= self.config.session_deliveries
+        self.outbound.kept_cost() >= self.config.session_buffer
+            || self.outbound.delivery_count() >= self.config.session_deliveries
     }
 
     /// Whether the queue takes a request, which needs no credit.
@@ -482,14 +485,14 @@ impl Session {
     /// Writes the frame, and returns the length of its payload and its place.
     fn push_opener(
         &mut self,
-        opener: &Opener<'_>,
+        head: &RequestHead<'_>,
         id: MsgId,
         flags: Flags,
         encode: impl FnOnce(&mut Vec<u8>),
     ) -> (usize, Position) {
         let mut payload_len = 0;
-        let write = self.opener_writer(opener, id, flags, encode);
-        let position = self.outgoing.push(priority(opener.urgent), |buffer| {
+        let write = self.opener_writer(head, id, flags, encode);
+        let position = self.outgoing.push(priority(head.urgent), |buffer| {
             payload_len = write(buffer);
         });
         (payload_len, position)
@@ -498,49 +501,49 @@ impl Session {
     /// The frame by itself.
     pub(super) fn frame_of(
         &self,
-        opener: &Opener<'_>,
+        head: &RequestHead<'_>,
         id: MsgId,
         flags: Flags,
         encode: impl FnOnce(&mut Vec<u8>),
     ) -> Vec<u8> {
         let mut frame = Vec::new();
-        self.opener_writer(opener, id, flags, encode)(&mut frame);
+        self.opener_writer(head, id, flags, encode)(&mut frame);
         frame
     }
 
     /// What writes the frame, and returns the length of its payload.
     fn opener_writer<'a, F: FnOnce(&mut Vec<u8>)>(
         &self,
-        opener: &Opener<'a>,
+        head: &RequestHead<'a>,
         id: MsgId,
         flags: Flags,
         encode: F,
     ) -> impl FnOnce(&mut Vec<u8>) -> usize + use<'a, F> {
         let frame_type = FrameType::opening(self.config.side);
         let mut flags = flags;
-        if opener.urgent {
+        if head.urgent {
             flags = flags.union(Flags::URGENT);
         }
-        if opener.compressed {
+        if head.compressed {
             flags = flags.union(Flags::COMPRESSED);
         }
-        let has_metadata = opener.deadline_ms.is_some() || !opener.metadata.is_empty();
+        let has_metadata = head.deadline_ms.is_some() || !head.metadata.is_empty();
         if has_metadata {
             flags = flags.union(Flags::META);
         }
         let header = Header {
             flags,
             frame_type,
-            kind: opener.kind.into(),
-            variant: opener.variant,
+            kind: head.kind.into(),
+            variant: head.variant,
             payload_len: 0,
             msg_id: id,
         };
-        let Opener {
+        let RequestHead {
             deadline_ms,
             metadata,
             ..
-        } = *opener;
+        } = *head;
         move |buffer| {
             let mark = begin_frame(buffer, &header);
             let start = buffer.len();

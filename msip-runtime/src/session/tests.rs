@@ -1,10 +1,10 @@
 //! Two sessions that are driven against each other in memory, with time as a number.
 
 mod batches;
-mod beside;
+mod fast_path;
 mod items;
 mod memory;
-mod plain;
+mod metadata;
 mod streams;
 
 use std::{collections::BTreeMap, time::Duration};
@@ -46,8 +46,8 @@ fn config(side: Side) -> Config {
     }
 }
 
-const fn opener(variant: u16) -> Opener<'static> {
-    Opener {
+const fn head(variant: u16) -> RequestHead<'static> {
+    RequestHead {
         variant,
         kind: MsgKind::Event,
         urgent: false,
@@ -211,17 +211,17 @@ impl End {
     }
 
     fn send(&mut self, body: &str) -> Result<(), Blocked> {
-        self.session.send(&opener(NOTE), text(body))
+        self.session.send(&head(NOTE), text(body))
     }
 
     fn deliver(&mut self, token: Token, deadline: Duration) -> Result<Slot, Blocked> {
         self.session
-            .deliver(&opener(NOTE), token, deadline, text(&token.to_string()))
+            .deliver(&head(NOTE), token, deadline, text(&token.to_string()))
     }
 
     fn call(&mut self, token: Token, deadline: Duration) -> Result<Slot, Blocked> {
         self.session.call(
-            &opener(REQUEST),
+            &head(REQUEST),
             Shape::UNARY,
             token,
             deadline,
@@ -407,9 +407,9 @@ fn nothing_overtakes_the_welcome() {
         .session
         .welcome(session_id(), &welcome(), 1 << 20);
     pair.server.session.ping(&[], 1, at(60)).expect("queued");
-    let urgent = Opener {
+    let urgent = RequestHead {
         urgent: true,
-        ..opener(NOTE)
+        ..head(NOTE)
     };
     pair.server
         .session
@@ -517,7 +517,7 @@ fn a_full_queue_makes_senders_wait_and_stops_reading() {
     end.receive(&up, at(0)).expect("no fault");
     end.session
         .call(
-            &opener(REQUEST),
+            &head(REQUEST),
             Shape::UNARY,
             1,
             at(60),
@@ -531,7 +531,7 @@ fn a_full_queue_makes_senders_wait_and_stops_reading() {
     end.transmit();
     assert!(end.call(2, at(60)).is_ok());
     // What is owed and not taken is another matter.
-    pair.client.session.opened.set_max_calls(100);
+    pair.client.session.outbound.set_max_calls(100);
     for _ in 0..9 {
         pair.client.call(5, at(60)).expect("sent");
         let up = pair.client.transmit();
@@ -615,9 +615,9 @@ fn a_message_that_exceeds_the_window_may_overtake_one_within_it() {
     let mut pair = Pair::open();
     for (_, end) in pair.ends() {
         end.send("small").expect("there is room");
-        let urgent = Opener {
+        let urgent = RequestHead {
             urgent: true,
-            ..opener(NOTE)
+            ..head(NOTE)
         };
         let large = "x".repeat(1 << 20);
         let sent = end.session.send(&urgent, text(&large));
@@ -700,9 +700,9 @@ fn an_exchange_that_was_given_up_frees_its_place() {
 #[test]
 fn the_deadline_travels_where_it_has_to() {
     let mut pair = Pair::open();
-    let hurried = Opener {
+    let hurried = RequestHead {
         deadline_ms: Some(250),
-        ..opener(REQUEST)
+        ..head(REQUEST)
     };
     pair.client
         .session
@@ -891,9 +891,9 @@ fn a_loss_tells_sent_and_unsent_apart() {
     let cut = end.session.queued() - 64;
     end.call(4, at(60)).expect("queued");
     let chunk = end.session.poll_transmit().expect("two calls");
-    let urgent = Opener {
+    let urgent = RequestHead {
         urgent: true,
-        ..opener(REQUEST)
+        ..head(REQUEST)
     };
     end.session
         .call(&urgent, Shape::UNARY, 5, at(60), text("5"))

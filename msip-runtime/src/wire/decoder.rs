@@ -3,7 +3,7 @@
 use bytes::{Buf as _, Bytes, BytesMut};
 use thiserror::Error;
 
-use super::{Frame, FrameType, HEADER_LEN, Header, HeaderError, Limits, MsgId, Run};
+use super::{Frame, FrameBatch, FrameType, HEADER_LEN, Header, HeaderError, Limits, MsgId};
 
 /// The least room that a read is offered.
 const MIN_READ: usize = 4 * 1024;
@@ -190,7 +190,7 @@ impl Decoder {
     ///
     /// As [`decode`](Self::decode). What stands before the fault is in `run` all the same.
     #[inline]
-    pub(crate) fn cut(&mut self, run: &mut Run, count: usize) -> Result<bool, DecodeError> {
+    pub(crate) fn cut(&mut self, run: &mut FrameBatch, count: usize) -> Result<bool, DecodeError> {
         let (mut end, mut is_copied) = (0, false);
         let outcome = loop {
             if run.len() >= count {

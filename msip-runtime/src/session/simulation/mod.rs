@@ -16,7 +16,7 @@ use std::{
     time::Duration,
 };
 
-use super::{Config, sabotage::Sabotage};
+use super::{Config, fault_injection::FaultInjection};
 use crate::{
     budget::Budget,
     wire::{Credit, Limits, Side},
@@ -122,10 +122,10 @@ fn the_promises_hold_for_seeds_that_nobody_has_seen() {
 #[test]
 fn every_deliberate_fault_is_found() {
     let mut missed = Vec::new();
-    for fault in Sabotage::ALL {
-        Sabotage::switch(Some(fault));
+    for fault in FaultInjection::ALL {
+        FaultInjection::switch(Some(fault));
         let found = (0..FIXED).find_map(|seed| run(seed).err().map(|broken| (seed, broken)));
-        Sabotage::switch(None);
+        FaultInjection::switch(None);
         match found {
             Some((seed, broken)) => eprintln!("{fault:?}: seed {seed}: {broken}"),
             None => missed.push(fault),

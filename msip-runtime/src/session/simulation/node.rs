@@ -7,8 +7,8 @@ use std::{
 
 use super::{
     super::{
-        Agreed, Blocked, Event, Incoming, Lost, Opener, Outcome, Reply, ReplyTo, ServedSlot,
-        Session, Shape, Slot, StateKey, TimedOut, Token, Transmit, goes_on, may_be_shelved,
+        Agreed, Blocked, Event, InboundSlot, Incoming, Lost, Outcome, Reply, ReplyTo, RequestHead,
+        Session, Shape, Slot, StateKey, TimedOut, Token, Transmit, goes_on, is_droppable,
     },
     random::Random,
     rules::{Rules, Spoken},
@@ -60,7 +60,7 @@ const ASKING: u64 = 9;
 /// A call whose handler runs.
 #[derive(Debug)]
 struct Running {
-    slot: ServedSlot,
+    slot: InboundSlot,
     number: u64,
     generation: u64,
     until: Duration,
@@ -108,7 +108,7 @@ pub(super) struct Node {
     /// What the handler that runs asks the other side.
     asks: Option<Asks>,
     /// Calls that were cancelled before their handlers began.
-    cancelled: Vec<ServedSlot>,
+    cancelled: Vec<InboundSlot>,
     /// It does not read before this.
     pub(super) reads_at: Duration,
     /// When the client tries again.
@@ -167,7 +167,7 @@ impl Node {
         } else {
             Duration::from_secs(100_000)
         };
-        let opener = Opener {
+        let head = RequestHead {
             variant,
             kind,
             urgent,
@@ -184,29 +184,29 @@ impl Node {
             rules.pushes(self.side, number);
         }
         let body_len = size_of_val(&number) + len;
-        let is_usual = !urgent && !may_be_shelved(kind);
+        let is_usual = !urgent && !is_droppable(kind);
         let sent: Result<Slot, Blocked> = match variant {
-            NOTE if is_usual && session.send_plain(variant, kind, body_len, encode) => Ok(0),
-            NOTE => session.send(&opener, encode).map(|()| 0),
-            DELIVERY => session.deliver(&opener, token, deadline, encode),
+            NOTE if is_usual && session.send_fast(variant, kind, body_len, encode) => Ok(0),
+            NOTE => session.send(&head, encode).map(|()| 0),
+            DELIVERY => session.deliver(&head, token, deadline, encode),
             CALL => match is_usual
-                .then(|| session.call_plain(variant, kind, token, deadline, body_len, encode))
+                .then(|| session.call_fast(variant, kind, token, deadline, body_len, encode))
                 .flatten()
             {
                 Some(slot) => Ok(slot),
-                None => session.call(&opener, Shape::UNARY, token, deadline, encode),
+                None => session.call(&head, Shape::UNARY, token, deadline, encode),
             },
-            _ => session.call(&opener, shape_of(number), token, deadline, encode),
+            _ => session.call(&head, shape_of(number), token, deadline, encode),
         };
         let sent = match sent {
-            Err(Blocked::NoRoom) if may_be_shelved(kind) => {
+            Err(Blocked::NoRoom) if is_droppable(kind) => {
                 let key = key.map(|key| StateKey {
                     variant,
                     key: vec![key as u8],
                 });
                 let waiter = (variant == DELIVERY).then_some((token, deadline));
-                let shelved = session.shelve(&opener, key, waiter, encode);
-                shelved.map(|slot| slot.unwrap_or_default())
+                let droppable = session.enqueue_droppable(&head, key, waiter, encode);
+                droppable.map(|slot| slot.unwrap_or_default())
             }
             sent => sent,
         };
@@ -254,7 +254,7 @@ impl Node {
             return;
         };
         let (number, token) = (self.next_number, self.next_token);
-        let opener = Opener {
+        let head = RequestHead {
             variant: CALL,
             kind: MsgKind::Command,
             urgent: false,
@@ -264,7 +264,7 @@ impl Node {
         };
         let encode = |buffer: &mut Vec<u8>| buffer.extend_from_slice(&number.to_be_bytes());
         let deadline = now + Duration::from_secs(100_000);
-        let Ok(slot) = session.call(&opener, Shape::UNARY, token, deadline, encode) else {
+        let Ok(slot) = session.call(&head, Shape::UNARY, token, deadline, encode) else {
             return;
         };
         self.next_number += 1;
@@ -305,7 +305,7 @@ impl Node {
     /// Sends what waits for room, but for what is left to so many others, and tells those whose messages made room.
     pub(super) fn go_on(&mut self, others: usize, rules: &mut Rules) -> Result<(), String> {
         if let Some(session) = self.session.as_mut() {
-            session.unshelve(others);
+            session.send_droppable(others);
         }
         while let Some((token, outcome)) = self.session.as_mut().and_then(Session::poll_dropped) {
             self.complete(token, &outcome, rules)?;
@@ -415,7 +415,7 @@ impl Node {
     }
 
     /// Calls of the other side are dropped.
-    fn cancel(&mut self, slots: &[ServedSlot]) {
+    fn cancel(&mut self, slots: &[InboundSlot]) {
         let Some(session) = self.session.as_mut() else {
             return;
         };

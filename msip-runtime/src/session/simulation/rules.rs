@@ -56,14 +56,14 @@ impl Last {
     /// place of an older one.
     fn before(&self, spoken: &Spoken) -> u64 {
         let states = self.states.values().copied().max().unwrap_or(0);
-        let shelved = self.log.max(states);
+        let droppable = self.log.max(states);
         match (spoken.kind, spoken.key) {
             (MsgKind::Log, _) => self.event.max(self.log),
             (MsgKind::State, Some(key)) => {
                 let state = self.states.get(&key).copied().unwrap_or(0);
                 self.event.max(self.log).max(state)
             }
-            _ => self.call.max(self.event).max(shelved),
+            _ => self.call.max(self.event).max(droppable),
         }
     }
 

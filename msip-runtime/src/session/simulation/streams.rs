@@ -7,8 +7,8 @@ use std::{
 
 use super::{
     super::{
-        Blocked, End, Incoming, Item, ItemBatch, Outcome, Reply, ServedSlot, Session, Shape, Slot,
-        Taking, Token, window::STREAM_GROWTH,
+        Blocked, CreditBatcher, InboundSlot, Incoming, Item, ItemBatch, Outcome, Reply, Session,
+        Shape, Slot, StreamSide, Token, window::STREAM_GROWTH,
     },
     STREAM_WINDOW,
     flows::{FlowId, MAX_ITEM},
@@ -41,13 +41,13 @@ fn is_early(number: u64) -> bool {
 
 /// Items that have come and were not taken; they are taken one after the other, by somebody slow.
 #[derive(Debug, Default)]
-struct Inflow {
+struct SimulatedInflow {
     items: VecDeque<u32>,
     takes_at: Duration,
-    taking: Taking,
+    credit_batcher: CreditBatcher,
 }
 
-impl Inflow {
+impl SimulatedInflow {
     fn push(&mut self, item: &Item) -> Result<u64, String> {
         self.items.push_back(item.payload_len);
         if self.items.len() > (STREAM_WINDOW.items * STREAM_GROWTH) as usize {
@@ -72,9 +72,9 @@ impl Inflow {
     }
 
     /// Tells the session of an item that was taken, once it wants to hear of it.
-    fn taken(&mut self, end: End, len: u32, session: &mut Session) {
-        if let Some(taken) = self.taking.take(len) {
-            self.taking.told(session.taken(end, taken));
+    fn taken(&mut self, end: StreamSide, len: u32, session: &mut Session) {
+        if let Some(taken) = self.credit_batcher.take(len) {
+            self.credit_batcher.told(session.taken(end, taken));
         }
     }
 }
@@ -86,7 +86,7 @@ struct Calling {
     slot: Slot,
     /// How many requests are to be sent still, while their stream is open.
     requests: Option<u64>,
-    answers: Inflow,
+    answers: SimulatedInflow,
 }
 
 /// A call that this side serves.
@@ -94,7 +94,7 @@ struct Calling {
 struct Serving {
     number: u64,
     has_begun: bool,
-    requests: Inflow,
+    requests: SimulatedInflow,
     have_requests_ended: bool,
     requests_taken: u64,
     /// How many answers are to be sent still.
@@ -105,22 +105,22 @@ struct Serving {
 #[derive(Debug, Default)]
 pub(super) struct Streams {
     calls: BTreeMap<Token, Calling>,
-    served: BTreeMap<ServedSlot, Serving>,
+    inbound: BTreeMap<InboundSlot, Serving>,
 }
 
 impl Streams {
     pub(super) fn is_empty(&self) -> bool {
-        self.calls.is_empty() && self.served.is_empty()
+        self.calls.is_empty() && self.inbound.is_empty()
     }
 
     pub(super) fn clear(&mut self) {
         self.calls.clear();
-        self.served.clear();
+        self.inbound.clear();
     }
 
     /// The session is over; what it served is dropped.
     pub(super) fn end_session(&mut self) {
-        self.served.clear();
+        self.inbound.clear();
     }
 
     /// A call has been begun.
@@ -130,7 +130,7 @@ impl Streams {
             number,
             slot,
             requests,
-            answers: Inflow::default(),
+            answers: SimulatedInflow::default(),
         };
         self.calls.insert(token, calling);
     }
@@ -172,12 +172,12 @@ impl Streams {
     }
 
     /// A call has come.
-    pub(super) fn incoming(&mut self, slot: ServedSlot, number: u64, incoming: &Incoming) {
+    pub(super) fn incoming(&mut self, slot: InboundSlot, number: u64, incoming: &Incoming) {
         let shape = shape_of(number);
         let serving = Serving {
             number,
             has_begun: false,
-            requests: Inflow::default(),
+            requests: SimulatedInflow::default(),
             have_requests_ended: !incoming.is_stream,
             requests_taken: 0,
             answers: if shape.request_stream {
@@ -186,19 +186,19 @@ impl Streams {
                 length_of(number)
             },
         };
-        self.served.insert(slot, serving);
+        self.inbound.insert(slot, serving);
     }
 
     /// A request has come, or the end of them.
     pub(super) fn request(
         &mut self,
         side: Side,
-        slot: ServedSlot,
+        slot: InboundSlot,
         item: Option<&Item>,
         is_last: bool,
         rules: &mut Rules,
     ) -> Result<(), String> {
-        let Some(serving) = self.served.get_mut(&slot) else {
+        let Some(serving) = self.inbound.get_mut(&slot) else {
             return Err(format!("{side:?}: a request of a call that is not served"));
         };
         let id = requests(side.reverse(), serving.number);
@@ -214,8 +214,8 @@ impl Streams {
     }
 
     /// The handler of a call begins.
-    pub(super) fn serve(&mut self, slot: ServedSlot, session: &mut Session) {
-        let Some(serving) = self.served.get_mut(&slot) else {
+    pub(super) fn serve(&mut self, slot: InboundSlot, session: &mut Session) {
+        let Some(serving) = self.inbound.get_mut(&slot) else {
             return;
         };
         serving.has_begun = true;
@@ -225,8 +225,8 @@ impl Streams {
     }
 
     /// The caller has gone. Returns whether the handler had begun; `None` where it is no call with streams.
-    pub(super) fn cancel(&mut self, slot: ServedSlot) -> Option<bool> {
-        self.served.remove(&slot).map(|serving| serving.has_begun)
+    pub(super) fn cancel(&mut self, slot: InboundSlot) -> Option<bool> {
+        self.inbound.remove(&slot).map(|serving| serving.has_begun)
     }
 
     /// Lets everyone send and take what they can.
@@ -242,13 +242,13 @@ impl Streams {
             calling.go_on(side, session, now, random, rules)?;
         }
         let mut done = Vec::new();
-        for (slot, serving) in &mut self.served {
+        for (slot, serving) in &mut self.inbound {
             if serving.has_begun && serving.go_on(side, *slot, session, now, random, rules)? {
                 done.push(*slot);
             }
         }
         for slot in done {
-            self.served.remove(&slot);
+            self.inbound.remove(&slot);
         }
         Ok(())
     }
@@ -263,7 +263,7 @@ impl Calling {
         random: &mut Random,
         rules: &mut Rules,
     ) -> Result<(), String> {
-        let end = End::Caller(self.slot);
+        let end = StreamSide::Caller(self.slot);
         while let Some(len) = self.answers.take(now, random) {
             rules.flows.taken(answers(side, self.number), len.into());
             self.answers.taken(end, len, session);
@@ -292,13 +292,13 @@ impl Serving {
     fn go_on(
         &mut self,
         side: Side,
-        slot: ServedSlot,
+        slot: InboundSlot,
         session: &mut Session,
         now: Duration,
         random: &mut Random,
         rules: &mut Rules,
     ) -> Result<bool, String> {
-        let (end, shape) = (End::Callee(slot), shape_of(self.number));
+        let (end, shape) = (StreamSide::Callee(slot), shape_of(self.number));
         while let Some(len) = self.requests.take(now, random) {
             let id = requests(side.reverse(), self.number);
             rules.flows.taken(id, len.into());
@@ -356,7 +356,7 @@ impl Serving {
 /// Sends the next item or some more, up to `most`, where there is room. Returns how many.
 fn send(
     session: &mut Session,
-    end: End,
+    end: StreamSide,
     id: FlowId,
     most: u64,
     random: &mut Random,

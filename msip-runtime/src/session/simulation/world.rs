@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::{
-    super::{Event, sabotage::Sabotage},
+    super::{Event, fault_injection::FaultInjection},
     STREAM_WINDOW, config,
     node::{Attached, Node},
     pipe::Pipe,
@@ -212,7 +212,7 @@ impl World {
 
     fn step(&mut self) -> Result<(), String> {
         self.connect()?;
-        self.shake_hands()?;
+        self.handshake()?;
         for side in [Side::Connecting, Side::Accepting] {
             self.read(side)?;
             let (now, random, rules) = (self.now, &mut self.random, &mut self.rules);
@@ -258,7 +258,7 @@ impl World {
     }
 
     /// Moves a handshake on, on both sides.
-    fn shake_hands(&mut self) -> Result<(), String> {
+    fn handshake(&mut self) -> Result<(), String> {
         for side in [Side::Connecting, Side::Accepting] {
             let now = self.now;
             let node = match side {
@@ -338,7 +338,7 @@ impl World {
             let Some(index) = node.attached.as_ref().map(|attached| attached.index) else {
                 return Ok(());
             };
-            let is_stuck = node.is_asking() && Sabotage::StopReading.is_on();
+            let is_stuck = node.is_asking() && FaultInjection::StopReading.is_on();
             let is_over = node.session.as_ref().is_some_and(Session::is_over_queue);
             if now < node.reads_at || is_over || is_stuck {
                 return Ok(());
@@ -395,8 +395,8 @@ impl World {
             return Ok(());
         };
         const FRAME: usize = 4 * 1024;
-        let kept = session.opened.kept_cost();
-        let waiting = session.backlog.cost();
+        let kept = session.outbound.kept_cost();
+        let waiting = session.resend_queue.cost();
         let (may_send, may_come) = (session.send_window.items(), session.receive_window.items());
         let window = i64::from(limits.window.items * WINDOW_GROWTH);
         // Answers and what is sent again come on top of what senders may queue.
@@ -416,8 +416,8 @@ impl World {
             ));
         }
         let window = i64::from(STREAM_WINDOW.items * STREAM_GROWTH);
-        let streams = session.opened.stream_windows();
-        for streams in streams.chain(session.served.stream_windows()) {
+        let streams = session.outbound.stream_windows();
+        for streams in streams.chain(session.inbound.stream_windows()) {
             let mut items = [streams.sends, streams.receives].into_iter().flatten();
             if items.any(|items| !(0..=window).contains(&items)) {
                 return Err(format!("{side:?} has a stream with credit for {streams:?}"));
@@ -435,9 +435,9 @@ impl World {
             let Some(session) = &node.session else {
                 continue;
             };
-            let (opened, served) = (session.opened.len(), session.served.len());
-            let streaming = session.served.streaming_count();
-            if !session.opened.is_idle() || !session.served.is_idle() || streaming > 0 {
+            let (opened, served) = (session.outbound.len(), session.inbound.len());
+            let streaming = session.inbound.streaming_count();
+            if !session.outbound.is_idle() || !session.inbound.is_idle() || streaming > 0 {
                 return Err(format!(
                     "{:?} has {opened} exchanges open and serves {served}, {streaming} as streams",
                     node.side

@@ -7,7 +7,7 @@ fn batch<'a>(texts: impl IntoIterator<Item = &'a str>) -> Batch {
     let mut batch = Batch::default();
     for body in texts {
         batch
-            .push(Side::Connecting, &opener(NOTE), 1 << 20, text(body))
+            .push(Side::Connecting, &head(NOTE), 1 << 20, text(body))
             .expect("is small");
     }
     batch
@@ -115,7 +115,7 @@ fn one_message_of_a_batch_may_exceed_the_last_credit() {
 fn a_body_over_the_limit_is_not_taken_and_leaves_the_rest() {
     let mut batch = batch(["fits"]);
     let long = "x".repeat(101);
-    let pushed = batch.push(Side::Connecting, &opener(NOTE), 100, text(&long));
+    let pushed = batch.push(Side::Connecting, &head(NOTE), 100, text(&long));
     assert_eq!(pushed, Err(101));
     assert_eq!((batch.message_count(), batch.max_body()), (1, 4));
     let mut pair = Pair::open();

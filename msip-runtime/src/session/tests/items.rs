@@ -7,7 +7,7 @@ use crate::{
 };
 
 /// A batch of items with these bodies.
-fn batch(session: &mut Session, end: End, bodies: &[&str]) -> ItemBatch {
+fn batch(session: &mut Session, end: StreamSide, bodies: &[&str]) -> ItemBatch {
     let head = session.item_head(end).expect("a stream");
     let mut batch = ItemBatch::default();
     for body in bodies {
@@ -16,8 +16,8 @@ fn batch(session: &mut Session, end: End, bodies: &[&str]) -> ItemBatch {
     batch
 }
 
-fn begin_answers(pair: &mut Pair, callee: End) {
-    let End::Callee(slot) = callee else {
+fn begin_answers(pair: &mut Pair, callee: StreamSide) {
+    let StreamSide::Callee(slot) = callee else {
         panic!("{callee:?}");
     };
     pair.server.session.begin_answers(slot);
@@ -26,8 +26,8 @@ fn begin_answers(pair: &mut Pair, callee: End) {
 /// How many items each end may send, of all streams: those of the server's calls, and of the client's.
 fn windows(session: &Session) -> Vec<(Option<i64>, Option<i64>)> {
     let (opened, served) = (
-        session.opened.stream_windows(),
-        session.served.stream_windows(),
+        session.outbound.stream_windows(),
+        session.inbound.stream_windows(),
     );
     let counts = |windows: streams::Windows| (windows.sends, windows.receives);
     opened.chain(served).map(counts).collect()
@@ -122,7 +122,7 @@ fn a_batch_of_an_exchange_that_has_ended_is_refused() {
     let (mut pair, caller, callee) = streaming(false, true);
     begin_answers(&mut pair, callee);
     let mut batch = batch(&mut pair.server.session, callee, &["x"]);
-    let End::Caller(slot) = caller else {
+    let StreamSide::Caller(slot) = caller else {
         panic!("{caller:?}");
     };
     pair.client.session.forget(slot);
@@ -278,14 +278,14 @@ fn items_of_two_calls_in_turn_come_to_each() {
     let session = &mut pair.client.session;
     let slots: Vec<Slot> = (1..=2)
         .map(|token| {
-            let opener = super::opener(REQUEST);
+            let head = super::head(REQUEST);
             session
-                .call(&opener, shape, token, Duration::MAX, text("open"))
+                .call(&head, shape, token, Duration::MAX, text("open"))
                 .expect("room")
         })
         .collect();
     for place in 0..6 {
-        let end = End::Caller(slots[place % 2]);
+        let end = StreamSide::Caller(slots[place % 2]);
         let mut batch = batch(session, end, &[&place.to_string()]);
         assert_eq!(session.send_items(end, &mut batch), Ok(()));
     }

@@ -70,7 +70,7 @@ fn deliveries_that_are_kept_count_while_memory_is_short() {
     let body = "x".repeat(FLOOR);
     let deliver = |pair: &mut Pair, token| {
         let end = &mut pair.client.session;
-        end.deliver(&opener(NOTE), token, at(60), text(&body))
+        end.deliver(&head(NOTE), token, at(60), text(&body))
     };
     let others = others(&budget);
     pair.client.session.report();
@@ -89,14 +89,8 @@ fn calls_beyond_the_floor_are_refused_while_memory_is_short_and_nobody_is_cut_of
     let request = "x".repeat(40 * 1024);
     let call = |pair: &mut Pair, token| {
         let end = &mut pair.client.session;
-        end.call(
-            &opener(REQUEST),
-            Shape::UNARY,
-            token,
-            at(60),
-            text(&request),
-        )
-        .expect("there is room");
+        end.call(&head(REQUEST), Shape::UNARY, token, at(60), text(&request))
+            .expect("there is room");
         pair.exchange();
     };
     let others = others(&budget);
@@ -127,21 +121,21 @@ fn what_is_held_comes_to_nothing() {
     let body = "x".repeat(2 * STEP);
     pair.client.session.keep_when_lost();
     let end = &mut pair.client.session;
-    end.deliver(&opener(NOTE), 1, at(60), text(&body))
+    end.deliver(&head(NOTE), 1, at(60), text(&body))
         .expect("sent");
-    end.send(&opener(NOTE), text(&body)).expect("sent");
-    end.call(&opener(REQUEST), Shape::UNARY, 2, at(60), text(&body))
+    end.send(&head(NOTE), text(&body)).expect("sent");
+    end.call(&head(REQUEST), Shape::UNARY, 2, at(60), text(&body))
         .expect("sent");
     let uploads = Shape {
         request_stream: true,
         response_stream: false,
     };
     let slot = end
-        .call(&opener(REQUEST), uploads, 3, at(60), text(""))
+        .call(&head(REQUEST), uploads, 3, at(60), text(""))
         .expect("sent");
     for _ in 0..2 {
         end.send_item(
-            super::super::End::Caller(slot),
+            super::super::StreamSide::Caller(slot),
             1,
             false,
             body.len(),
@@ -164,7 +158,7 @@ fn what_is_held_comes_to_nothing() {
         };
         incoming.is_stream.then_some(slot)
     });
-    let streaming = super::super::End::Callee(streaming.expect("it came"));
+    let streaming = super::super::StreamSide::Callee(streaming.expect("it came"));
     let item_len = u32::try_from(body.len() + 2).expect("fits");
     let taken = Credit {
         items: 1,
@@ -187,7 +181,7 @@ fn a_session_without_a_connection_may_be_ended_until_it_has_one() {
     pair.server.session.keep_when_lost();
     let body = "x".repeat(2 * STEP);
     let end = &mut pair.server.session;
-    end.deliver(&opener(NOTE), 1, at(60), text(&body))
+    end.deliver(&head(NOTE), 1, at(60), text(&body))
         .expect("sent");
     let ended = Arc::new(std::sync::atomic::AtomicBool::new(false));
     let end_it = |end: &mut Session| {

@@ -6,10 +6,10 @@ use crate::Dropped;
 const LOG: u16 = 4;
 const STATE: u16 = 5;
 
-fn of_kind(variant: u16, kind: MsgKind) -> Opener<'static> {
-    Opener {
+fn of_kind(variant: u16, kind: MsgKind) -> RequestHead<'static> {
+    RequestHead {
         kind,
-        ..opener(variant)
+        ..head(variant)
     }
 }
 
@@ -23,34 +23,43 @@ fn key(key: &str) -> Option<StateKey> {
 impl super::End {
     /// Sends a LOG as a link does.
     fn log(&mut self, body: &str) -> Result<(), Blocked> {
-        let opener = of_kind(LOG, MsgKind::Log);
-        match self.session.send(&opener, text(body)) {
+        let head = of_kind(LOG, MsgKind::Log);
+        match self.session.send(&head, text(body)) {
             Err(Blocked::NoRoom) => {
-                let shelved = self.session.shelve(&opener, None, None, text(body));
-                shelved.map(|_| ())
+                let droppable = self
+                    .session
+                    .enqueue_droppable(&head, None, None, text(body));
+                droppable.map(|_| ())
             }
             sent => sent,
         }
     }
 
     fn state(&mut self, of: &str, body: &str) -> Result<(), Blocked> {
-        let opener = of_kind(STATE, MsgKind::State);
-        match self.session.send(&opener, text(body)) {
+        let head = of_kind(STATE, MsgKind::State);
+        match self.session.send(&head, text(body)) {
             Err(Blocked::NoRoom) => {
-                let shelved = self.session.shelve(&opener, key(of), None, text(body));
-                shelved.map(|_| ())
+                let droppable = self
+                    .session
+                    .enqueue_droppable(&head, key(of), None, text(body));
+                droppable.map(|_| ())
             }
             sent => sent,
         }
     }
 
-    /// Puts something on the shelf that is to be acknowledged.
-    fn shelve(&mut self, opener: &Opener<'_>, of: Option<StateKey>, token: Token) -> Slot {
+    /// Puts something on the droppable_queue that is to be acknowledged.
+    fn enqueue_droppable(
+        &mut self,
+        head: &RequestHead<'_>,
+        of: Option<StateKey>,
+        token: Token,
+    ) -> Slot {
         let waiter = Some((token, at(60)));
-        let shelved = self
+        let droppable = self
             .session
-            .shelve(opener, of, waiter, text(&token.to_string()));
-        shelved.expect("taken").expect("somebody waits")
+            .enqueue_droppable(head, of, waiter, text(&token.to_string()));
+        droppable.expect("taken").expect("somebody waits")
     }
 
     fn told(&mut self) -> Vec<(Token, String)> {
@@ -76,14 +85,14 @@ fn go_on(pair: &mut Pair) {
         if !pair.client.session.is_waiting() {
             return;
         }
-        pair.client.session.unshelve(0);
+        pair.client.session.send_droppable(0);
     }
 }
 
 #[test]
 fn the_oldest_logs_make_room_and_the_newest_go_out() {
     let mut pair = out_of_credit();
-    // A shelf takes an eighth of the outgoing queue, 1 MiB: one of these does not fit beside three others.
+    // A droppable_queue takes an eighth of the outgoing queue, 1 MiB: one of these does not fit beside three others.
     let weight = "x".repeat(300_000);
     for number in 1..=5 {
         pair.client
@@ -114,10 +123,10 @@ fn who_waited_for_what_made_room_is_told_by_its_kind() {
     let mut pair = out_of_credit();
     let log = of_kind(LOG, MsgKind::Log);
     let state = of_kind(STATE, MsgKind::State);
-    pair.client.shelve(&log, None, 1);
-    pair.client.shelve(&state, key("a"), 2);
-    pair.client.shelve(&state, key("b"), 3);
-    pair.client.shelve(&state, key("a"), 4);
+    pair.client.enqueue_droppable(&log, None, 1);
+    pair.client.enqueue_droppable(&state, key("a"), 2);
+    pair.client.enqueue_droppable(&state, key("b"), 3);
+    pair.client.enqueue_droppable(&state, key("a"), 4);
     assert_eq!(pair.client.told(), [(2, format!("{:?}", Outcome::NOTHING))]);
     pair.client.log(&"x".repeat(1 << 20)).expect("taken");
     // The large one does not fit beside the states, and is dropped itself.
@@ -138,7 +147,7 @@ fn who_waited_for_what_made_room_is_told_by_its_kind() {
         ["answer "],
         "the ids have no gap that would hold up later ones"
     );
-    assert!(pair.client.session.opened.is_idle());
+    assert!(pair.client.session.outbound.is_idle());
 }
 
 #[test]
@@ -166,7 +175,7 @@ fn others_who_wait_go_before_logs_and_states_do_not() {
     let down = pair.server.transmit();
     pair.client.receive(&down, at(0)).expect("no fault");
     // More wait than there is credit for.
-    pair.client.session.unshelve(5000);
+    pair.client.session.send_droppable(5000);
     assert!(pair.client.transmit().is_empty(), "logs leave it to them");
     pair.client.session.send_window = SendWindow::new(Credit {
         items: 2,
@@ -184,12 +193,12 @@ fn what_nobody_waits_for_any_more_goes_out_all_the_same() {
     let mut pair = out_of_credit();
     let slot = pair
         .client
-        .shelve(&of_kind(STATE, MsgKind::State), key("a"), 1);
+        .enqueue_droppable(&of_kind(STATE, MsgKind::State), key("a"), 1);
     pair.client.session.forget(slot);
     go_on(&mut pair);
     assert_eq!(pair.server.heard, ["1"]);
     assert!(pair.client.outcomes.is_empty());
-    assert!(pair.client.session.opened.is_idle());
+    assert!(pair.client.session.outbound.is_idle());
     assert_eq!(pair.client.session.dropped(), Dropped::default());
 }
 
@@ -198,7 +207,8 @@ fn a_loss_drops_the_shelf_and_tells_the_reason() {
     let mut pair = out_of_credit();
     pair.client.log("1").expect("taken");
     pair.client.state("a", "2").expect("taken");
-    pair.client.shelve(&of_kind(LOG, MsgKind::Log), None, 7);
+    pair.client
+        .enqueue_droppable(&of_kind(LOG, MsgKind::Log), None, 7);
     pair.client.lose();
     assert_eq!(pair.client.session.dropped().disconnected, 2);
     assert_eq!(pair.client.outcomes[&7], ["lost, unsent"]);

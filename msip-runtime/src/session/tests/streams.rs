@@ -1,13 +1,16 @@
 //! Streams: their credit, their ends, and what is left over of them.
 
-use super::{ANSWER, NoBody, Pair, REQUEST, answer, at, frames, opener, text};
+use super::{ANSWER, NoBody, Pair, REQUEST, answer, at, frames, head, text};
 use crate::{session::*, wire::Credit};
 
 /// An item of one byte.
 const ONE: Credit = Credit { items: 1, bytes: 1 };
 
 /// A pair in which the client has opened a call of this shape; its place at either end.
-pub(super) fn streaming(request_stream: bool, response_stream: bool) -> (Pair, End, End) {
+pub(super) fn streaming(
+    request_stream: bool,
+    response_stream: bool,
+) -> (Pair, StreamSide, StreamSide) {
     let mut pair = Pair::open();
     let shape = Shape {
         request_stream,
@@ -16,7 +19,7 @@ pub(super) fn streaming(request_stream: bool, response_stream: bool) -> (Pair, E
     let slot = pair
         .client
         .session
-        .call(&opener(REQUEST), shape, 1, Duration::MAX, text(""))
+        .call(&head(REQUEST), shape, 1, Duration::MAX, text(""))
         .expect("room");
     pair.exchange();
     let incoming = pair.server.waiting.pop().expect("the call has come");
@@ -26,10 +29,10 @@ pub(super) fn streaming(request_stream: bool, response_stream: bool) -> (Pair, E
     };
     pair.client.told.clear();
     pair.server.told.clear();
-    (pair, End::Caller(slot), End::Callee(served))
+    (pair, StreamSide::Caller(slot), StreamSide::Callee(served))
 }
 
-fn send_items(session: &mut Session, end: End, body: &str) -> usize {
+fn send_items(session: &mut Session, end: StreamSide, body: &str) -> usize {
     let mut sent = 0;
     while session.send_item(end, ANSWER, false, body.len(), text(body)) == Ok(()) {
         sent += 1;
@@ -45,7 +48,7 @@ fn send_items(session: &mut Session, end: End, body: &str) -> usize {
 #[test]
 fn a_stream_goes_as_far_as_its_credit_and_on_as_items_are_taken() {
     let (mut pair, caller, callee) = streaming(false, true);
-    let End::Callee(served) = callee else {
+    let StreamSide::Callee(served) = callee else {
         unreachable!()
     };
     pair.server.session.begin_answers(served);
@@ -82,7 +85,7 @@ fn a_stream_goes_as_far_as_its_credit_and_on_as_items_are_taken() {
 #[test]
 fn a_request_stream_ends_once_and_with_its_answer() {
     let (mut pair, caller, callee) = streaming(true, false);
-    let (End::Caller(slot), End::Callee(served)) = (caller, callee) else {
+    let (StreamSide::Caller(slot), StreamSide::Callee(served)) = (caller, callee) else {
         unreachable!()
     };
     for text_ in ["1", "2"] {
@@ -112,7 +115,7 @@ fn a_request_stream_ends_once_and_with_its_answer() {
 #[test]
 fn a_call_that_is_forgotten_is_cancelled_or_never_sent() {
     let (mut pair, caller, callee) = streaming(false, true);
-    let (End::Caller(slot), End::Callee(served)) = (caller, callee) else {
+    let (StreamSide::Caller(slot), StreamSide::Callee(served)) = (caller, callee) else {
         unreachable!()
     };
     pair.server.session.begin_answers(served);
@@ -141,7 +144,7 @@ fn a_call_that_is_forgotten_is_cancelled_or_never_sent() {
 #[test]
 fn an_item_beyond_the_credit_is_a_fault() {
     let (mut pair, _, callee) = streaming(false, true);
-    let End::Callee(served) = callee else {
+    let StreamSide::Callee(served) = callee else {
         unreachable!()
     };
     pair.server.session.begin_answers(served);
@@ -160,7 +163,7 @@ fn an_item_beyond_the_credit_is_a_fault() {
 #[test]
 fn many_answers_where_one_was_asked_for_end_the_call() {
     let (mut pair, _, callee) = streaming(true, false);
-    let End::Callee(served) = callee else {
+    let StreamSide::Callee(served) = callee else {
         unreachable!()
     };
     // The other side takes it for a call with two streams.
@@ -185,9 +188,9 @@ fn a_stream_that_is_taken_back_leaves_no_items_behind() {
     let call = |pair: &mut Pair, token| {
         let session = &mut pair.client.session;
         let slot = session
-            .call(&opener(REQUEST), shape, token, Duration::MAX, text("open"))
+            .call(&head(REQUEST), shape, token, Duration::MAX, text("open"))
             .expect("room");
-        send_items(session, End::Caller(slot), "item");
+        send_items(session, StreamSide::Caller(slot), "item");
         slot
     };
     let (first, second) = (call(&mut pair, 1), call(&mut pair, 2));
@@ -210,13 +213,13 @@ fn what_follows_a_refused_stream_counts_against_nobody() {
         response_stream: true,
     };
     // The peer's limit is not heeded, as by one that asks before it hears of it.
-    pair.client.session.opened.set_max_calls(1000);
+    pair.client.session.outbound.set_max_calls(1000);
     for token in 0..400 {
         let session = &mut pair.client.session;
         let slot = session
-            .call(&opener(REQUEST), shape, token, Duration::MAX, text("open"))
+            .call(&head(REQUEST), shape, token, Duration::MAX, text("open"))
             .expect("room");
-        send_items(session, End::Caller(slot), "item");
+        send_items(session, StreamSide::Caller(slot), "item");
         session.end_requests(slot);
         pair.exchange();
     }
@@ -235,7 +238,7 @@ fn a_call_whose_deadline_passes_is_taken_back_or_cancelled() {
     for (token, deadline) in [(1, at(3)), (2, at(4))] {
         pair.client
             .session
-            .call(&opener(REQUEST), shape, token, deadline, text("watch"))
+            .call(&head(REQUEST), shape, token, deadline, text("watch"))
             .expect("room");
     }
     pair.client.call(3, at(3)).expect("room");

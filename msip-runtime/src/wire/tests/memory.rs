@@ -260,12 +260,12 @@ fn what_is_copied_together_is_little() {
     // As if one read had brought all of it.
     decoder.lend(BytesMut::with_capacity(4 * KIB * KIB));
     decoder.buffer().extend_from_slice(&bytes);
-    let mut run = Run::default();
+    let mut run = FrameBatch::default();
     assert_eq!(decoder.cut(&mut run, 64), Ok(true));
     assert_eq!(run.len(), 1, "the large one lies where it is");
     let mut frame_count = 0;
     loop {
-        let mut run = Run::default();
+        let mut run = FrameBatch::default();
         let is_more = decoder.cut(&mut run, 64).unwrap();
         assert!(run.memory().len() <= 128 * KIB);
         frame_count += run.len();

@@ -9,7 +9,7 @@ use bytes::Bytes;
 use proptest::prelude::*;
 
 use super::{
-    DecodeError, Decoder, Flags, Frame, FrameRef, FrameType, Header, MsgId, RawKind, Run,
+    DecodeError, Decoder, Flags, Frame, FrameBatch, FrameRef, FrameType, Header, MsgId, RawKind,
     begin_frame, finish_frame,
 };
 
@@ -45,7 +45,7 @@ fn cut_all(
 
 /// Cuts off frames once. Returns whether there may be more.
 fn cut(decoder: &mut Decoder, frames: &mut Vec<Frame>, count: usize) -> Result<bool, DecodeError> {
-    let mut run = Run::default();
+    let mut run = FrameBatch::default();
     let outcome = decoder.cut(&mut run, count);
     assert!(run.len() <= count);
     assert!(
