@@ -12,14 +12,12 @@
 extern crate self as msip_runtime;
 
 pub mod body;
-mod budget;
 mod call;
 mod client;
 mod connection;
 pub mod describe;
 mod dispatch;
 mod driver;
-mod dropped;
 mod error;
 #[cfg(all(
     any(test, fuzzing),
@@ -41,18 +39,15 @@ mod outbound;
 mod protocol;
 mod sender;
 mod server;
-mod session;
 mod settings;
 mod status;
 mod streaming;
 #[cfg(feature = "testing")]
 pub mod testing;
 pub mod transport;
-pub mod wire;
 mod with;
 
 pub use body::{BodyError, Codec, Compression};
-pub use budget::MemoryUse;
 pub use bytes;
 pub use call::Call;
 pub use client::{
@@ -61,7 +56,6 @@ pub use client::{
 };
 pub use connection::Cancellation;
 pub use describe::proto_text;
-pub use dropped::Dropped;
 pub use error::{CallError, ConnectError, DisconnectReason, SendError};
 pub use futures_core::Stream;
 pub use metadata::{Metadata, MetadataError, ResponseMetadata};
@@ -71,6 +65,8 @@ pub use msip_macros::__protocol;
 #[cfg(feature = "derive")]
 pub use msip_macros::{ClientToServer, Message, ServerToClient};
 pub use msip_schema::MsgKind;
+pub use msip_session::wire::{self, Code, Identity};
+pub use msip_session::{Dropped, MemoryUse};
 pub use options::CallOptions;
 pub use outbound::send_now;
 pub use prost;
@@ -87,5 +83,4 @@ pub use server::{
 pub use settings::{SchemaRule, SettingError};
 pub use status::Status;
 pub use streaming::{Answered, EmptyStream, ItemStream, Streaming, widen};
-pub use wire::{Code, Identity};
 pub use with::With;

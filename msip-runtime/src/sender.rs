@@ -5,8 +5,8 @@ use std::{future::Future, sync::Arc};
 use crate::{
     Client, Envelope, Outbound, OutboundPush, Peer, Protocol, SendError,
     connection::{BatchTerms, ConnectionShared},
-    session::{Batch, RequestHead},
 };
+use msip_session::{Batch, RequestHead};
 
 /// When so many bytes wait they are handed over.
 const BATCH_LEN: usize = 64 * 1024;

@@ -16,8 +16,8 @@ use crate::{
     body::Encoding,
     connection::{Answers, Requests, Sending, Taken, read},
     middleware::StreamingMiddleware,
-    session::Item,
 };
+use msip_session::Item;
 
 /// A stream of answers that a handler gives.
 pub type ItemStream<T> = Pin<Box<dyn Stream<Item = Result<T, Status>> + Send>>;

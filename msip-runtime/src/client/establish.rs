@@ -11,9 +11,11 @@ use crate::{
     connection::ConnectionShared,
     driver::{HandshakeError, handshake},
     negotiation::{self, Translations},
-    session::{Event, FaultKind, Session},
     settings::Settings,
     transport::{self, Address, ServiceUrl, Stream},
+};
+use msip_session::{
+    Event, FaultKind, Session,
     wire::{Decoder, Hello, SECRET_LEN, SessionId, Side, WelcomeFrame},
 };
 

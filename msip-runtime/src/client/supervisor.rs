@@ -27,9 +27,11 @@ use crate::{
     dispatch::{self, Dispatch as _, Inbox, caught},
     driver::{Driver, Handlers, drain, run_suspended},
     error::WithCauses,
-    session::{Agreed, Lost, goes_on},
     settings::Settings,
     transport::{Address, Stream},
+};
+use msip_session::{
+    Agreed, Lost, goes_on,
     wire::{Decoder, Welcome},
 };
 

@@ -6,12 +6,8 @@ use super::{
     ConnectionInner, ConnectionShared,
     capacity::{Attempt, Queue},
 };
-use crate::{
-    SendError,
-    body::Encoding,
-    session::{Batch, Blocked, Session},
-    wire::Side,
-};
+use crate::{SendError, body::Encoding};
+use msip_session::{Batch, Blocked, Session, wire::Side};
 
 /// What the messages of a batch are written for.
 #[derive(Debug)]

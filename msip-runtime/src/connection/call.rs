@@ -16,11 +16,8 @@ use super::{
     capacity::{Attempt, CapacityWaiter},
     reply_slot::{PendingReply, ReplySlot},
 };
-use crate::{
-    CallOptions, Envelope, SendError, Variant,
-    body::Encoding,
-    session::{Outcome, RequestHead, Shape},
-};
+use crate::{CallOptions, Envelope, SendError, Variant, body::Encoding};
+use msip_session::{Outcome, RequestHead, Shape};
 
 /// A call that has waited for less than its time divided by this does not say so: what passes on the way to the other side
 /// is not told either.
@@ -187,7 +184,7 @@ impl<'a, E: Envelope> PlainCall<'a, E> {
         let told = has_waited.then(|| u32::try_from(remaining.as_millis()).unwrap_or(u32::MAX));
         let head = RequestHead {
             deadline_ms: told,
-            ..RequestHead::plain(variant)
+            ..variant.head()
         };
         let waker = context.waker().clone();
         let opened = place.poll(context, |state| {

@@ -9,7 +9,7 @@ use std::{
 use slab::Slab;
 
 use super::{CallToAnswer, ConnectionInner, ConnectionShared};
-use crate::session::InboundSlot;
+use msip_session::InboundSlot;
 
 /// Tells when nobody waits for the answer of a call any more; from [`Call::cancellation`](crate::Call::cancellation).
 ///

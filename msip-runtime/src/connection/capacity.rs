@@ -10,10 +10,8 @@ use super::{
     ConnectionInner, ConnectionShared,
     wait_queue::{Ticket, WaitQueue},
 };
-use crate::{
-    SendError,
-    session::{Blocked, Session},
-};
+use crate::SendError;
+use msip_session::{Blocked, Session};
 
 /// What an exchange waits for capacity in.
 #[derive(Debug, Clone, Copy)]

@@ -3,9 +3,9 @@
 use std::task::Waker;
 
 use super::{ConnectionInner, ConnectionShared, Terms};
-use crate::{
-    Envelope, Status,
-    session::{InboundSlot, Reply},
+use crate::{Envelope, Status};
+use msip_session::{
+    InboundSlot, Reply,
     wire::{Credit, MsgId},
 };
 
@@ -83,7 +83,11 @@ impl ConnectionInner {
                 urgent,
                 outcome,
             } => {
-                session.acknowledge(id, urgent, outcome.as_ref().map(|&()| ()));
+                session.acknowledge(
+                    id,
+                    urgent,
+                    outcome.as_ref().map(|&()| ()).map_err(Status::as_error),
+                );
                 Vec::new()
             }
         }

@@ -14,9 +14,8 @@ use crate::{
     CallError, CallOptions, Envelope, Metadata, SendError, Status,
     body::{Body, Encoding, Prepared},
     protocol::Variant,
-    session::{Blocked, Outcome, RequestHead, Slot, Token, is_droppable},
-    wire,
 };
+use msip_session::{Blocked, Outcome, RequestHead, Slot, Token, is_droppable, wire};
 
 /// How long an answer may take where neither the schema nor the caller says (docs/protocol.md, "Deadlines"). The
 /// other side counts on it, so that a caller who waits for longer or shorter has to say so.
@@ -170,7 +169,7 @@ impl ConnectionShared {
     ) -> bool {
         let head = RequestHead {
             compressed: body.compressed,
-            ..RequestHead::plain(variant)
+            ..variant.head()
         };
         let waker = {
             let mut state = self.lock();
@@ -365,7 +364,7 @@ fn read_answer<E: Envelope>(
 /// Opens an exchange that is no message.
 fn open(
     state: &mut ConnectionInner,
-    push: impl FnOnce(&mut crate::session::Session, Token) -> Result<Slot, Blocked>,
+    push: impl FnOnce(&mut msip_session::Session, Token) -> Result<Slot, Blocked>,
 ) -> Attempt<OpenedExchange> {
     let no_session = state.no_session();
     let token = state.waiters.vacant_key();

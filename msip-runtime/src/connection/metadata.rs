@@ -7,8 +7,8 @@ use prost::Message as _;
 use crate::{
     CallOptions, MetadataError, SendError,
     metadata::{NO_METADATA, now_us},
-    wire::{DEADLINE_LEN, Limits},
 };
+use msip_session::wire::{DEADLINE_LEN, Limits};
 
 /// Makes correlation ids: a random number for the connection, and a count.
 #[derive(Debug)]
@@ -59,7 +59,7 @@ pub(super) fn encode_metadata(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::wire::Metadata;
+    use msip_session::wire::Metadata;
 
     #[test]
     fn options_that_say_nothing_carry_nothing() {

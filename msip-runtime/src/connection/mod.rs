@@ -43,18 +43,14 @@ use slab::Slab;
 use tokio::{task::AbortHandle, time::Instant};
 
 use crate::{
-    CallOptions, Dropped, MemoryUse, SendError, Status, Variant,
-    body::Encoding,
-    budget::Budget,
-    middleware::Stack,
-    session::{
-        InboundSlot, Item, Lost, Outcome, Reply, Session, Slot, StreamSide, TimedOut, Token,
-        Transmit,
-    },
+    CallOptions, Dropped, MemoryUse, SendError, Status, Variant, body::Encoding, middleware::Stack,
     settings::Settings,
-    wire::MsgId,
 };
 use metadata::{CorrelationIds, encode_metadata};
+use msip_session::{
+    Budget, InboundSlot, Item, Lost, Outcome, Reply, Session, Slot, StreamSide, TimedOut, Token,
+    Transmit, wire::MsgId,
+};
 use reply_slot::ReplySlot;
 use wait_queue::WaitQueue;
 

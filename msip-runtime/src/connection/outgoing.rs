@@ -14,8 +14,9 @@ use crate::{
     CallOptions, Envelope, MsgKind, SendError,
     body::{Encoding, Prepared, key_of},
     protocol::{Variant, variant_of},
-    session::{Blocked, RequestHead, Shape, Slot, StateKey, StreamSide, Token, is_droppable},
-    wire,
+};
+use msip_session::{
+    Blocked, RequestHead, Shape, Slot, StateKey, StreamSide, Token, is_droppable, wire,
 };
 
 /// A message that is ready to be sent, but for its id.
@@ -199,7 +200,7 @@ impl<'a, E: Envelope> OutgoingMessage<'a, E> {
         state: &mut ConnectionInner,
         deadline_ms: Option<u32>,
         push: impl FnOnce(
-            &mut crate::session::Session,
+            &mut msip_session::Session,
             &RequestHead<'_>,
             &mut dyn FnMut(&mut Vec<u8>),
         ) -> Result<T, Blocked>,
@@ -259,7 +260,7 @@ pub(super) fn state_key(variant: &Variant, key: impl FnOnce() -> Vec<u8>) -> Opt
 fn head(variant: &Variant, options: &CallOptions) -> RequestHead<'static> {
     RequestHead {
         urgent: options.urgent.unwrap_or(variant.urgent),
-        ..RequestHead::plain(variant)
+        ..variant.head()
     }
 }
 

@@ -7,7 +7,7 @@ use std::{
 };
 
 use super::ConnectionInner;
-use crate::session::{Inlet, Item, Outcome, StreamSide};
+use msip_session::{Inlet, Item, Outcome, StreamSide};
 
 /// Room for so many items is kept while nothing comes.
 const KEPT_ITEMS: usize = 64;

@@ -8,11 +8,8 @@ use std::{
 };
 
 use super::{ConnectionShared, exchange::failure, recv_buffer::RecvBuffer};
-use crate::{
-    CallError,
-    session::{CreditBatcher, Item, Outcome},
-    wire::Credit,
-};
+use crate::CallError;
+use msip_session::{CreditBatcher, Item, Outcome, wire::Credit};
 
 /// What a stream yields next.
 #[derive(Debug)]

@@ -10,10 +10,8 @@ use std::{
 };
 
 use super::{ConnectionInner, ConnectionShared, Waiter};
-use crate::{
-    body::Encoding,
-    session::{Outcome, Slot, Token},
-};
+use crate::body::Encoding;
+use msip_session::{Outcome, Slot, Token};
 
 /// The place for the end of one exchange.
 #[derive(Debug)]

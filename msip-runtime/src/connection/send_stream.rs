@@ -9,9 +9,8 @@ use super::{CallToAnswer, ConnectionInner, ConnectionShared, RecvBuffer};
 use crate::{
     Envelope, SendError,
     body::{Encoding, Prepared},
-    session::{Blocked, ItemBatch, ItemHead, StreamSide},
-    wire::Credit,
 };
+use msip_session::{Blocked, ItemBatch, ItemHead, StreamSide, wire::Credit};
 
 /// So many items, and so many bytes of them, are gathered at most: enough that what they have in common costs little.
 const MAX_ITEMS: usize = 64;

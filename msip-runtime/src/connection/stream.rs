@@ -20,11 +20,8 @@ use super::{
     recv_stream::{RecvStream, Taken},
     send_stream::StreamTarget,
 };
-use crate::{
-    CallError, CallOptions, Envelope, SendError,
-    body::Encoding,
-    session::{InboundSlot, Item, StreamSide, Token},
-};
+use crate::{CallError, CallOptions, Envelope, SendError, body::Encoding};
+use msip_session::{InboundSlot, Item, StreamSide, Token};
 
 /// Where the answers to a call come in.
 #[derive(Debug)]
@@ -260,7 +257,7 @@ mod tests {
     use std::task::Waker;
 
     use super::*;
-    use crate::session::Outcome;
+    use msip_session::Outcome;
 
     #[test]
     fn credit_wakes_the_sender_of_its_own_stream() {

@@ -10,8 +10,8 @@ use std::{
 use tokio::time::{Instant, Sleep};
 
 use super::ConnectionShared;
-use crate::{
-    session::{Agreed, InboundSlot, Lost, Outcome, Session},
+use msip_session::{
+    Agreed, InboundSlot, Lost, Outcome, Session,
     wire::{MsgId, SessionId, Welcome},
 };
 

@@ -3,7 +3,9 @@
 use crate::{
     Envelope, Status,
     connection::{Completion, ConnectionShared, Terms},
-    session::InboundSlot,
+};
+use msip_session::{
+    InboundSlot,
     wire::{Credit, MsgId},
 };
 

@@ -6,8 +6,8 @@ use crate::{
     body::{Body, Encoding},
     connection::ConnectionShared,
     protocol::{Exchange, Variant, variant_of},
-    session::{InboundSlot, Incoming, ReplyTo},
 };
+use msip_session::{InboundSlot, Incoming, ReplyTo};
 
 /// Reads a body, unless its variant is not one that can come so.
 pub(super) fn decode<D: Dispatch>(

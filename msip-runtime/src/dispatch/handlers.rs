@@ -28,8 +28,8 @@ use crate::{
     call::Serving,
     connection::{CallToAnswer, ConnectionShared, PROTOCOL_TIMEOUT},
     protocol::{Envelope as _, Exchange, Variant},
-    session::{BareMessage, InboundSlot, Incoming, ReplyTo, Session},
 };
+use msip_session::{BareMessage, InboundSlot, Incoming, ReplyTo, Session};
 
 /// Handles what is received, until the inbox is closed and empty. Calls that are still open then are dropped:
 /// nobody is there to take their answers.

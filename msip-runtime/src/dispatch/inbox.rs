@@ -11,12 +11,8 @@ use std::{
 
 use bytes::Bytes;
 
-use crate::{
-    DisconnectReason,
-    body::Body,
-    connection::Terms,
-    session::{BareMessage, Incoming},
-};
+use crate::{DisconnectReason, body::Body, connection::Terms};
+use msip_session::{BareMessage, Incoming};
 
 /// What has been received and not been handled yet. The session's window and limits bound it.
 #[derive(Debug, Default)]

@@ -14,8 +14,8 @@ use crate::{
     body::Encoding,
     connection::{CallToAnswer, ConnectionShared, StreamTarget},
     metadata::now_us,
-    session::Reply,
 };
+use msip_session::Reply;
 
 /// What became of a handler: what it returned, or the text of its panic.
 pub(super) type Handled<Out> = Result<Result<Answered<Out>, Status>, String>;
@@ -156,7 +156,7 @@ impl Responder {
     fn respond_error(&mut self, status: &Status) {
         self.is_paid = true;
         self.connection
-            .reply(self.call, Reply::<NoBody>::Error(status));
+            .reply(self.call, Reply::<NoBody>::Error(status.as_error()));
     }
 }
 

@@ -25,8 +25,8 @@ use crate::{
     connection::CallToAnswer,
     middleware::{ExchangeContext, Stack},
     protocol::Variant,
-    wire::{self, Escaped},
 };
+use msip_session::wire::{self, Escaped};
 
 /// What stands around the handler of an exchange.
 #[derive(Debug)]

@@ -14,7 +14,8 @@ use std::{
 use bytes::BytesMut;
 use tokio::io::AsyncReadExt as _;
 
-use crate::{transport::Stream, wire::Decoder};
+use crate::transport::Stream;
+use msip_session::wire::Decoder;
 
 /// The largest buffer for reading that a thread takes back. Large frames make larger ones, which stay with their
 /// connection until it is idle.
@@ -75,7 +76,7 @@ mod tests {
     use tokio::io::{AsyncWriteExt as _, duplex};
 
     use super::*;
-    use crate::wire::{Flags, MsgId, write_ack};
+    use msip_session::wire::{Flags, MsgId, write_ack};
 
     /// A connection over which three frames have come.
     async fn busy() -> (Stream, Decoder) {

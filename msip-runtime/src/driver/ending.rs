@@ -8,10 +8,9 @@ use tokio::{
 };
 
 use super::Driver;
-use crate::{
-    DisconnectReason,
-    session::{Fault, FaultKind, Lost, Suspended, TimedOut, first_frame},
-    transport::Stream,
+use crate::{DisconnectReason, transport::Stream};
+use msip_session::{
+    Fault, FaultKind, Lost, Suspended, TimedOut, first_frame,
     wire::{Code, ErrorText, write_close},
 };
 

@@ -5,12 +5,8 @@ use std::{future::poll_fn, io, time::Duration};
 use tokio::{io::AsyncWriteExt as _, time::timeout};
 
 use super::{buffer_pool, ending::bid_farewell};
-use crate::{
-    connection::ConnectionShared,
-    session::{Event, Fault, Session},
-    transport::Stream,
-    wire::Decoder,
-};
+use crate::{connection::ConnectionShared, transport::Stream};
+use msip_session::{Event, Fault, Session, wire::Decoder};
 
 /// Why a handshake did not come to an end.
 #[derive(Debug)]

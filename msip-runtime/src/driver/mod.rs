@@ -33,8 +33,10 @@ use work_limit::WorkLimit;
 use crate::{
     connection::{ConnectionShared, ReceivedItems, SuspendedTimer},
     dispatch::{Inbox, ReceivedMessages},
-    session::{Fault, Transmit},
     transport::Stream,
+};
+use msip_session::{
+    Fault, Transmit,
     wire::{Decoder, ErrorText, FrameRange, MsgId},
 };
 

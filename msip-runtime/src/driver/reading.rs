@@ -6,9 +6,8 @@ use std::{
 };
 
 use super::{Driver, Ending, buffer_pool, work_limit::ITEMS_A_TURN};
-use crate::{
-    budget::FLOOR,
-    session::{BareMessage, Event, FastFrame, Fault, FaultKind, Outcome, ReplyTo},
+use msip_session::{
+    BareMessage, Event, FLOOR, FastFrame, Fault, FaultKind, Outcome, ReplyTo,
     wire::{DecodeError, Flags, FrameBatch, HeaderError, MsgId},
 };
 
@@ -215,23 +214,4 @@ fn add(bares: &mut Vec<BareMessage>, plain: BareMessage, count: usize) {
         bares.reserve(count);
     }
     bares.push(plain);
-}
-
-impl From<DecodeError> for Fault {
-    fn from(error: DecodeError) -> Self {
-        let rule = error.to_string();
-        match error {
-            DecodeError::PayloadTooLarge {
-                len, max, msg_id, ..
-            } => Self {
-                kind: FaultKind::TooLarge { len, max },
-                ..Self::exhausted(msg_id, rule)
-            },
-            DecodeError::Header(HeaderError::BadMagic { .. }) => Self {
-                kind: FaultKind::Foreign,
-                ..Self::new(MsgId::CONNECTION, rule)
-            },
-            _ => Self::new(MsgId::CONNECTION, rule),
-        }
-    }
 }

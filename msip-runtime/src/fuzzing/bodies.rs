@@ -12,8 +12,8 @@ use crate::{
     Codec, Compression, Envelope,
     body::ProtocolShapes,
     body::{Agreed, Body, Choice as _, Encoding, Writing, compression},
-    wire::Side,
 };
+use msip_session::wire::Side;
 
 /// A small limit, so that bodies at it and over it are found.
 const MAX_BODY: usize = 16 * 1024;

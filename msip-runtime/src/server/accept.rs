@@ -28,8 +28,8 @@ use crate::{
     negotiation::Translations,
     settings::Settings,
     transport::{self, Listener},
-    wire::{Flags, MsgId, write_error},
 };
+use msip_session::wire::{Flags, MsgId, write_error};
 
 /// How long the first failed accept is waited out; doubles up to the longest.
 const FIRST_WAIT: Duration = Duration::from_millis(5);

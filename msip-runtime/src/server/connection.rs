@@ -26,9 +26,11 @@ use crate::{
         handshake, run_suspended,
     },
     negotiation::{self, Translations},
-    session::{Agreed, Event, Fault, Session},
     settings::{SchemaRule, Settings},
     transport::{self, PeerAddress, Stream},
+};
+use msip_session::{
+    Agreed, Event, Fault, Session,
     wire::{Decoder, Escaped, Hello, HelloFrame, SessionId, Side, Welcome},
 };
 

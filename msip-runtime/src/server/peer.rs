@@ -15,10 +15,10 @@ use crate::{
     Status,
     call::{Call, Serving},
     connection::ConnectionShared,
-    session::Lost,
     transport::PeerAddress,
     with::With,
 };
+use msip_session::Lost;
 
 /// The random number under which a client is known, as its server chose it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]

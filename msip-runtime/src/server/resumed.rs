@@ -11,9 +11,9 @@ use std::{
 use tokio::sync::OwnedSemaphorePermit;
 
 use super::connection::Greeting;
-use crate::{
-    session::Session,
-    transport::{PeerAddress, Stream},
+use crate::transport::{PeerAddress, Stream};
+use msip_session::{
+    Session,
     wire::{Decoder, MsgId},
 };
 
@@ -153,10 +153,8 @@ mod tests {
     use tokio::sync::Semaphore;
 
     use super::*;
-    use crate::{
-        settings::Settings,
-        wire::{Hello, HelloFrame, SessionId, Side},
-    };
+    use crate::settings::Settings;
+    use msip_session::wire::{Hello, HelloFrame, SessionId, Side};
 
     fn arrival(number: u64, permits: &Arc<Semaphore>) -> Box<Resumed> {
         let config = Settings::default().session(Side::Accepting);

@@ -8,7 +8,7 @@ use std::{
 use sha2::{Digest as _, Sha256};
 
 use super::resumed::{ResumeRoute, ResumedReceiver, ResumedSender};
-use crate::{budget::End, wire::SessionId};
+use msip_session::{End, wire::SessionId};
 
 /// What a HELLO asks for.
 #[derive(Debug)]

@@ -7,8 +7,9 @@ use tokio::time::Instant;
 use super::{Answer, line::Line, recorder::scripted, script::Script};
 use crate::{
     CallOptions, Client, MetadataError, Protocol, Status, call::Serving, client::StubOutbound,
-    connection::ConnectionShared, settings::Settings, wire::Side,
+    connection::ConnectionShared, settings::Settings,
 };
+use msip_session::wire::Side;
 
 /// A client of a server that is not there: for a client's handler, and for code that takes a [`Client`] itself. Must
 /// be called within a tokio runtime.

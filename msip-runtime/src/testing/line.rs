@@ -22,9 +22,11 @@ use crate::{
     connection::ConnectionShared,
     dispatch::{self, Dispatch, Inbox},
     driver::{Driver, Handlers, handshake},
-    session::{Event, Session},
     settings::Settings,
     transport::{Stream as Bytes, memory_pair},
+};
+use msip_session::{
+    Event, Session,
     wire::{Decoder, Hello, SECRET_LEN, SessionId, Side, Welcome},
 };
 

@@ -7,8 +7,9 @@ use tokio::time::Instant;
 use super::{Answer, line::Line, recorder::scripted, script::Script};
 use crate::{
     CallOptions, MetadataError, Peer, Protocol, Status, call::Serving,
-    connection::ConnectionShared, server::StubOutbound, settings::Settings, wire::Side,
+    connection::ConnectionShared, server::StubOutbound, settings::Settings,
 };
+use msip_session::wire::Side;
 
 /// A client that is not there, to be given to a server's handler. Must be called within a tokio runtime.
 ///
