@@ -15,6 +15,7 @@ cargo run -p msip-structure -- <crate>           circles of one, with all uses; 
 cargo run -p msip-structure -- <crate> --edges   what each top module uses of the others, as well
 cargo run -p msip-structure -- picture <crate>   the modules as a Mermaid block for the docs
 cargo run -p msip-structure -- picture crates    the crates as one
+cargo run -p msip-structure -- picture <..> --all   with the edges that a longer way replaces
 Ends with 1 where there is a circle, and with 2 where the code cannot be read.";
 
 fn main() -> ExitCode {
@@ -39,18 +40,8 @@ fn run(arguments: &[String]) -> Result<ExitCode, Box<dyn Error>> {
             }
             Ok(code(circles))
         }
-        ["picture", "crates"] => {
-            print!("{}", Picture::print(&Subject::Crates, &workspace.graph()));
-            Ok(ExitCode::SUCCESS)
-        }
-        ["picture", name] => {
-            let package = package(&workspace, name)?;
-            let target = package.targets.first().ok_or("no library and no binary")?;
-            let graph = Crate::read(&workspace.folder, &target.root)?.root_graph();
-            let subject = Subject::Modules(package.name.clone());
-            print!("{}", Picture::print(&subject, &graph));
-            Ok(ExitCode::SUCCESS)
-        }
+        ["picture", name] => print_picture(&workspace, name, true),
+        ["picture", name, "--all"] => print_picture(&workspace, name, false),
         [name] if !name.starts_with('-') => {
             let package = package(&workspace, name)?;
             Ok(code(print_circles(&workspace, package, true)?))
@@ -63,6 +54,23 @@ fn run(arguments: &[String]) -> Result<ExitCode, Box<dyn Error>> {
         }
         _ => Err(USAGE.into()),
     }
+}
+
+fn print_picture(
+    workspace: &Workspace,
+    name: &str,
+    is_reduced: bool,
+) -> Result<ExitCode, Box<dyn Error>> {
+    let (subject, graph) = if name == "crates" {
+        (Subject::Crates, workspace.graph())
+    } else {
+        let package = package(workspace, name)?;
+        let target = package.targets.first().ok_or("no library and no binary")?;
+        let graph = Crate::read(&workspace.folder, &target.root)?.root_graph();
+        (Subject::Modules(package.name.clone()), graph)
+    };
+    print!("{}", Picture::print(&subject, &graph, is_reduced));
+    Ok(ExitCode::SUCCESS)
 }
 
 fn code(circles: usize) -> ExitCode {

@@ -172,10 +172,11 @@ impl Picture {
                         .or_default()
                         .insert(id.clone());
                 }
-                let known = self.nodes.entry(id.clone());
-                match names {
-                    Some(names) => drop(known.insert_entry(names)),
-                    None => drop(known.or_insert_with(|| BTreeSet::from([id.clone()]))),
+                if let Some(names) = names {
+                    self.nodes.insert(id.clone(), names);
+                } else {
+                    let itself = || BTreeSet::from([id.clone()]);
+                    self.nodes.entry(id.clone()).or_insert_with(itself);
                 }
                 these.push(id);
                 if !cursor.take("&") {
@@ -265,13 +266,18 @@ impl Picture {
     }
 
     /// A block that shows this graph, to be pasted into a document.
-    pub fn print(subject: &Subject, code: &Graph) -> String {
+    ///
+    /// It is transitively reduced if that is wanted and there is no circle.
+    pub fn print(subject: &Subject, code: &Graph, is_reduced: bool) -> String {
         let shown = match subject {
             Subject::Crates => CRATES.to_owned(),
             Subject::Modules(package) => format!("{MODULES_OF}{package}"),
         };
         let mut text = format!("```mermaid\ngraph TD\n  %% {CHECKED} {shown}\n");
-        let reduced = code.transitively_reduced();
+        let reduced = match is_reduced {
+            true => code.transitively_reduced(),
+            false => None,
+        };
         if reduced.is_some() {
             text.push_str(&format!("  %% {REDUCED}\n"));
         }
