@@ -1,51 +1,25 @@
 //! What JSON and MessagePack bodies a server takes, and what it says back, to the byte.
 
 use msip_runtime::{
-    MsgKind, Protocol as _,
     transport::ServiceUrl,
-    wire::{Codec, Flags, Frame, FrameType, Header, Hello, MsgId, RawKind, SECRET_LEN, Side},
+    wire::{Codec, Flags, Frame, FrameType, Hello},
 };
-use msip_tests::{
-    Echo,
-    raw::{self, RawPeer},
-    sampler::Sampler,
-    soon,
-};
+use msip_tests::{Echo, RawCaller, raw, sampler::Sampler};
 
-/// A client that has agreed on a codec, and counts its calls.
-struct Caller {
-    peer: RawPeer,
-    calls: u64,
-}
+/// A client that has agreed on a codec.
+struct Caller(RawCaller);
 
 impl Caller {
     async fn new(url: &ServiceUrl, codec: Codec) -> Self {
-        let mut peer = RawPeer::dial(url).await;
         let hello = Hello {
-            protocol: Sampler::NAME.to_owned(),
-            fingerprint: Sampler::fingerprint(),
             codecs: vec![codec.into()],
-            session_secret: vec![7; SECRET_LEN],
-            ..Hello::default()
+            ..raw::hello_of::<Sampler>()
         };
-        peer.say(&raw::hello_frame(&hello)).await;
-        peer.hear_type(FrameType::Ack).await;
-        Self { peer, calls: 1 }
+        Self(RawCaller::new(url, &hello).await)
     }
 
     async fn frame(&mut self, variant: u16, flags: Flags, body: &[u8]) -> Frame {
-        self.calls += 1;
-        let id = MsgId::exchange(Side::Connecting, self.calls);
-        let header = Header {
-            flags: Flags::ACK_REQUIRED.union(flags),
-            kind: RawKind::from(MsgKind::Command),
-            variant,
-            ..Header::control(FrameType::Publish, id)
-        };
-        let payload = [&[0, 0], body].concat();
-        self.peer.say(&raw::frame_of(header, &payload)).await;
-        let (_, answer) = soon("an answer", self.peer.hear_until(id)).await;
-        answer.expect("an answer, not a goodbye")
+        self.0.call(variant, flags, body).await
     }
 
     /// The answer's body, or the error's text.

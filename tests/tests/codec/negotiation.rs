@@ -3,7 +3,7 @@
 use msip_runtime::{
     Client, Codec, Compression, ConnectError, Protocol as _, SendError, prost_types,
     transport::{Listener, ServiceUrl},
-    wire::{FrameType, Hello, SECRET_LEN, Welcome, parse_welcome},
+    wire::{FrameType, Hello, Welcome, parse_welcome},
 };
 use msip_tests::{
     Echo,
@@ -15,12 +15,9 @@ use tokio::sync::mpsc;
 
 fn hello(codecs: &[i32], compressions: &[i32]) -> Hello {
     Hello {
-        protocol: Sampler::NAME.to_owned(),
-        fingerprint: Sampler::fingerprint(),
         codecs: codecs.to_vec(),
         compressions: compressions.to_vec(),
-        session_secret: vec![7; SECRET_LEN],
-        ..Hello::default()
+        ..raw::hello_of::<Sampler>()
     }
 }
 

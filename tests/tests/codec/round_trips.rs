@@ -2,15 +2,13 @@
 //! answered, and hurts nobody.
 
 use msip_runtime::{
-    Client, Codec, Compression, Protocol as _, prost_types,
+    Client, Codec, Compression, prost_types,
     transport::ServiceUrl,
-    wire::{Codec as WireCodec, Flags, FrameType, Header, Hello, MsgId, RawKind, SECRET_LEN, Side},
+    wire::{Codec as WireCodec, Flags, FrameType, Hello},
 };
 use msip_tests::{
-    Echo,
-    raw::{self, RawPeer},
+    Echo, RawCaller, raw,
     sampler::{Color, Kinds, Leaf, Sampler, SendClientToServer as _, WellKnown, kinds::Choice},
-    soon,
 };
 use proptest::{
     collection::vec,
@@ -359,40 +357,18 @@ fn every_field_comes_back_in_every_codec() {
 }
 
 /// A peer that has agreed on this codec, and on lz4.
-async fn peer(url: &ServiceUrl, codec: WireCodec) -> RawPeer {
-    let mut peer = RawPeer::dial(url).await;
+async fn peer(url: &ServiceUrl, codec: WireCodec) -> RawCaller {
     let hello = Hello {
-        protocol: Sampler::NAME.to_owned(),
-        fingerprint: Sampler::fingerprint(),
         codecs: vec![codec.into()],
         compressions: vec![3],
-        session_secret: vec![7; SECRET_LEN],
-        ..Hello::default()
+        ..raw::hello_of::<Sampler>()
     };
-    peer.say(&raw::hello_frame(&hello)).await;
-    peer.hear_type(FrameType::Ack).await;
-    peer
+    RawCaller::new(url, &hello).await
 }
 
 /// Asks for something with this body, and returns what comes back.
-async fn ask(
-    peer: &mut RawPeer,
-    number: u64,
-    variant: u16,
-    flags: Flags,
-    body: &[u8],
-) -> FrameType {
-    let id = MsgId::exchange(Side::Connecting, number);
-    let header = Header {
-        flags: Flags::ACK_REQUIRED.union(flags),
-        kind: RawKind::from(msip_runtime::MsgKind::Command),
-        variant,
-        ..Header::control(FrameType::Publish, id)
-    };
-    let payload = [&[0, 0], body].concat();
-    peer.say(&raw::frame_of(header, &payload)).await;
-    let (_, answer) = soon("an answer", peer.hear_until(id)).await;
-    answer.expect("an answer, not a goodbye").header.frame_type
+async fn ask(peer: &mut RawCaller, flags: Flags, body: &[u8]) -> FrameType {
+    peer.call(1, flags, body).await.header.frame_type
 }
 
 /// Bodies of random bytes, and such as begin well, on connections of every codec.
@@ -407,18 +383,16 @@ fn play(cases: u32, mutate: impl Fn(&[u8], Vec<u8>) -> Vec<u8>) {
         }
         (url, peers)
     });
-    let peers = std::cell::RefCell::new((peers, 10_u64));
+    let peers = std::cell::RefCell::new(peers);
     let json = br#"{"kindsReq":{"aDouble":1.5,"someBytes":"AAEC","aChild":{"manyInt32":[1,2,-3],"byInt32":{"5":"x"}},"chosenUint32":7}}"#;
     let msgpack = b"\x81\xa8kindsReq\x83\xa7aDouble\xcb?\xf8\0\0\0\0\0\0\xa9someBytes\xc4\x03\0\x01\x02\xa9manyInt32\x93\x01\x02\xfd";
     let protobuf = b"\x0a\x11\x09\0\0\0\0\0\0\xf8?\x7a\x03\0\x01\x02\x82\x02\0";
     let bodies: [&[u8]; 3] = [protobuf, json, msgpack];
     check(200, cases, |bytes| {
-        let (peers, number) = &mut *peers.borrow_mut();
-        for (peer, good) in peers.iter_mut().zip(bodies) {
+        for (peer, good) in peers.borrow_mut().iter_mut().zip(bodies) {
             for flags in [Flags::NONE, Flags::COMPRESSED] {
-                *number += 1;
                 let body = mutate(good, bytes.clone());
-                let answer = runtime.block_on(ask(peer, *number, 1, flags, &body));
+                let answer = runtime.block_on(ask(peer, flags, &body));
                 if !matches!(answer, FrameType::Ack | FrameType::Error) {
                     return Err(TestCaseError::fail(format!("{answer}")));
                 }
@@ -427,10 +401,8 @@ fn play(cases: u32, mutate: impl Fn(&[u8], Vec<u8>) -> Vec<u8>) {
         Ok(())
     });
     // The good ones are good, so that what the test changes in them is near to something.
-    let (mut peers, mut number) = peers.into_inner();
-    for (peer, good) in peers.iter_mut().zip(bodies) {
-        number += 1;
-        let answer = runtime.block_on(ask(peer, number, 1, Flags::NONE, good));
+    for (peer, good) in peers.into_inner().iter_mut().zip(bodies) {
+        let answer = runtime.block_on(ask(peer, Flags::NONE, good));
         assert_eq!(answer, FrameType::Ack, "{}", String::from_utf8_lossy(good));
     }
     drop(url);

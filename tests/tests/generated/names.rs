@@ -4,22 +4,20 @@
 
 use msip_runtime::{CallError, Client, Code, Peer, Server, Status};
 use msip_tests::{
-    soon,
+    Recorder, recorder, soon,
     tree::names::{
         self, BroadcastServerToClient as _, HandleClientToServer, HandleServerToClient,
         NamesProtocolProtocol, SendClientToServer as _, SendServerToClient as _,
     },
 };
-use tokio::sync::mpsc;
 
-type Events = mpsc::UnboundedSender<String>;
+type Events = Recorder<String>;
 
 struct NamesServer(Events);
 
 impl NamesServer {
     fn see(&self, what: impl Into<String>) {
-        // A test that is over listens no more.
-        let _ = self.0.send(what.into());
+        self.0.record(what.into());
     }
 }
 
@@ -117,8 +115,7 @@ struct NamesClient(Events);
 
 impl NamesClient {
     fn see(&self, what: &str) {
-        // A test that is over listens no more.
-        let _ = self.0.send(what.into());
+        self.0.record(what.into());
     }
 }
 
@@ -154,8 +151,8 @@ async fn renamed_methods_send_what_they_are_named_after() {
         .await
         .expect("listens");
     let url = server.local_url().to_string();
-    let (at_server, mut server_events) = mpsc::unbounded_channel();
-    let (at_client, mut client_events) = mpsc::unbounded_channel();
+    let (at_server, mut server_events) = recorder();
+    let (at_client, mut client_events) = recorder();
     let _server = tokio::spawn(server.serve(NamesServer(at_server)));
     let client = Client::<NamesProtocolProtocol>::builder(&url)
         .handler(NamesClient(at_client))

@@ -2,14 +2,13 @@
 
 use msip_runtime::{Client, Peer, Protocol as _, Server, Status, bytes::Bytes};
 use msip_tests::{
-    fleet_client, fleet_server, soon,
+    Recorder, fleet_client, fleet_server, recorder, soon,
     tree::{
         depot::v1::{self as depot, Depot},
         fleet::v1::{self as fleet, Fleet},
         shared::v1::{Parcel, Place},
     },
 };
-use tokio::sync::mpsc;
 
 fn place(east: f64) -> Place {
     Place {
@@ -48,7 +47,7 @@ impl depot::HandleClientToServer for House {
 }
 
 /// Whoever sends vehicles.
-struct Dispatcher(mpsc::UnboundedSender<Peer<Fleet>>);
+struct Dispatcher(Recorder<Peer<Fleet>>);
 
 impl fleet::HandleClientToServer for Dispatcher {
     async fn on_enrol_req(
@@ -56,7 +55,7 @@ impl fleet::HandleClientToServer for Dispatcher {
         peer: &Peer<Fleet>,
         request: fleet::EnrolReq,
     ) -> Result<fleet::EnrolRsp, Status> {
-        let _ = self.0.send(peer.clone());
+        self.0.record(peer.clone());
         Ok(fleet::EnrolRsp {
             first: request.place,
         })
@@ -64,7 +63,7 @@ impl fleet::HandleClientToServer for Dispatcher {
 }
 
 /// A vehicle whose program was compiled for clients alone.
-struct Vehicle(mpsc::UnboundedSender<String>);
+struct Vehicle(Recorder<String>);
 
 impl fleet_client::HandleServerToClient for Vehicle {
     async fn on_load_req(
@@ -83,7 +82,7 @@ impl fleet_client::HandleServerToClient for Vehicle {
         _: &Client<fleet_client::Fleet>,
         message: fleet_client::NoticeInd,
     ) {
-        let _ = self.0.send(message.text);
+        self.0.record(message.text);
     }
 }
 
@@ -96,9 +95,9 @@ async fn a_parcel_goes_through_two_protocols() {
         .await
         .expect("listens");
     let url = server.local_url().to_string();
-    let (enrolled, mut vehicles) = mpsc::unbounded_channel();
+    let (enrolled, mut vehicles) = recorder();
     let _fleet = tokio::spawn(server.serve(Dispatcher(enrolled)));
-    let (notices, _) = mpsc::unbounded_channel();
+    let (notices, _) = recorder();
     let vehicle = Client::<fleet_client::Fleet>::builder(&url)
         .handler(Vehicle(notices))
         .connect()
@@ -160,7 +159,7 @@ async fn each_side_alone_speaks_with_the_other() {
         .expect("listens");
     let url = server.local_url().to_string();
     let _server = tokio::spawn(server.serve(ServerAlone));
-    let (told, mut notices) = mpsc::unbounded_channel();
+    let (told, mut notices) = recorder();
     let vehicle = Client::<fleet_client::Fleet>::builder(&url)
         .handler(Vehicle(told))
         .connect()

@@ -3,12 +3,12 @@
 use msip_runtime::{
     CallError, Client, Code, ConnectError, ConnectWith, Peer, Protocol as _, Server, Status,
 };
-use msip_tests::{rolling_new as new, rolling_old as old, soon};
+use msip_tests::{Recorder, recorder, rolling_new as new, rolling_old as old, soon};
 use tokio::sync::mpsc;
 
 /// A handler of both sides in both releases, which says what it hears.
 #[derive(Debug, Clone)]
-struct Hears<P>(mpsc::UnboundedSender<Heard<P>>);
+struct Hears<P>(Recorder<Heard<P>>);
 
 #[derive(Debug)]
 enum Heard<P> {
@@ -17,14 +17,13 @@ enum Heard<P> {
 }
 
 impl<P> Hears<P> {
-    fn new() -> (Self, mpsc::UnboundedReceiver<Heard<P>>) {
-        let (heard, events) = mpsc::unbounded_channel();
+    fn new() -> (Self, mpsc::Receiver<Heard<P>>) {
+        let (heard, events) = recorder();
         (Self(heard), events)
     }
 
     fn hear(&self, what: Heard<P>) {
-        // A test that is over listens no more.
-        let _ = self.0.send(what);
+        self.0.record(what);
     }
 }
 
@@ -93,7 +92,7 @@ impl old::HandleServerToClient for Hears<()> {
 }
 
 /// Serves the old release.
-async fn serve_old(url: &str) -> (String, mpsc::UnboundedReceiver<Heard<Peer<old::Rolling>>>) {
+async fn serve_old(url: &str) -> (String, mpsc::Receiver<Heard<Peer<old::Rolling>>>) {
     let server = Server::<old::Rolling>::bind(url).await.expect("listens");
     let url = server.local_url().to_string();
     let (handler, events) = Hears::new();
@@ -102,7 +101,7 @@ async fn serve_old(url: &str) -> (String, mpsc::UnboundedReceiver<Heard<Peer<old
 }
 
 /// Serves the new release.
-async fn serve_new(url: &str) -> (String, mpsc::UnboundedReceiver<Heard<Peer<new::Rolling>>>) {
+async fn serve_new(url: &str) -> (String, mpsc::Receiver<Heard<Peer<new::Rolling>>>) {
     let server = Server::<new::Rolling>::bind(url).await.expect("listens");
     let url = server.local_url().to_string();
     let (handler, events) = Hears::new();
@@ -110,7 +109,7 @@ async fn serve_new(url: &str) -> (String, mpsc::UnboundedReceiver<Heard<Peer<new
     (url, events)
 }
 
-async fn connected<P>(events: &mut mpsc::UnboundedReceiver<Heard<P>>) -> P {
+async fn connected<P>(events: &mut mpsc::Receiver<Heard<P>>) -> P {
     match soon("a client", events.recv()).await {
         Some(Heard::Connected(peer)) => peer,
         Some(Heard::Hint(text)) => panic!("{text}"),
@@ -118,7 +117,7 @@ async fn connected<P>(events: &mut mpsc::UnboundedReceiver<Heard<P>>) -> P {
     }
 }
 
-async fn hint<P>(events: &mut mpsc::UnboundedReceiver<Heard<P>>) -> String {
+async fn hint<P>(events: &mut mpsc::Receiver<Heard<P>>) -> String {
     match soon("a hint", events.recv()).await {
         Some(Heard::Hint(text)) => text,
         Some(Heard::Connected(_)) => panic!("another client"),

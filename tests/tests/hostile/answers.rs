@@ -14,6 +14,7 @@ use msip_tests::{
         ActRsp, AskReq, AskRsp, ClientToServer, EchoReq, EchoRsp, Lab, SendClientToServer as _,
         SendServerToClient as _, ServerToClient,
     },
+    next,
     raw::{self, Playing, RawPeer},
     soon, start,
 };
@@ -94,12 +95,6 @@ impl Caller for Peer<Lab> {
         let other = ClientToServer::EchoReq(EchoReq::default());
         (raw::variant(&other), raw::body(&other))
     }
-}
-
-async fn next<T>(events: &mut mpsc::Receiver<T>) -> T {
-    soon("an event", events.recv())
-        .await
-        .expect("the handler lives")
 }
 
 /// A live client whose server is the raw peer.

@@ -13,12 +13,13 @@ use msip_runtime::{
     Stream, Streaming,
 };
 use msip_tests::{
+    Recorder,
     lab::{
         ActReq, ActRsp, AskReq, AskRsp, CountReq, CountRsp, EchoReq, EchoRsp, HandleClientToServer,
         HandleServerToClient, Lab, NoteInd, SaveInd, SendClientToServer as _,
         SendServerToClient as _, ShoutReq, ShoutRsp, SumReq, SumRsp,
     },
-    soon,
+    recorder, soon,
 };
 use tokio::sync::mpsc;
 
@@ -29,9 +30,9 @@ struct Mirror {
     /// How many notes did not go back, for there was no room in time.
     dropped: Arc<AtomicU64>,
     /// Each note that does not go on, by its number.
-    ended: mpsc::UnboundedSender<()>,
-    peers: mpsc::UnboundedSender<Peer<Lab>>,
-    disconnected: mpsc::UnboundedSender<DisconnectReason>,
+    ended: Recorder<()>,
+    peers: Recorder<Peer<Lab>>,
+    disconnected: Recorder<DisconnectReason>,
 }
 
 impl Mirror {
@@ -39,8 +40,7 @@ impl Mirror {
     fn see(&self, message: &NoteInd) -> Option<NoteInd> {
         self.seen.fetch_add(1, Ordering::Relaxed);
         let Some(number) = message.number.checked_sub(1) else {
-            // The test listens until its end.
-            let _ = self.ended.send(());
+            self.ended.record(());
             return None;
         };
         Some(NoteInd {
@@ -54,7 +54,7 @@ impl Mirror {
             Ok(()) => {}
             Err(SendError::Full) => {
                 self.dropped.fetch_add(1, Ordering::Relaxed);
-                let _ = self.ended.send(());
+                self.ended.record(());
             }
             Err(error) => panic!("{error}"),
         }
@@ -104,11 +104,11 @@ impl HandleClientToServer for Mirror {
     }
 
     async fn on_client_connected(&self, peer: &Peer<Lab>) {
-        let _ = self.peers.send(peer.clone());
+        self.peers.record(peer.clone());
     }
 
     async fn on_client_disconnected(&self, _: &Peer<Lab>, reason: DisconnectReason) {
-        let _ = self.disconnected.send(reason);
+        self.disconnected.record(reason);
     }
 }
 
@@ -128,7 +128,7 @@ impl HandleServerToClient for Mirror {
     }
 
     async fn on_disconnected(&self, _: &Client<Lab>, reason: DisconnectReason) {
-        let _ = self.disconnected.send(reason);
+        self.disconnected.record(reason);
     }
 }
 
@@ -137,14 +137,14 @@ struct Hall {
     client: Client<Lab>,
     peer: Peer<Lab>,
     mirror: Mirror,
-    ended: mpsc::UnboundedReceiver<()>,
-    disconnected: mpsc::UnboundedReceiver<DisconnectReason>,
+    ended: mpsc::Receiver<()>,
+    disconnected: mpsc::Receiver<DisconnectReason>,
 }
 
 async fn hall(url: &str, write_timeout: Duration) -> Hall {
-    let (ended_sender, ended) = mpsc::unbounded_channel();
-    let (peers, mut peer) = mpsc::unbounded_channel();
-    let (disconnected_sender, disconnected) = mpsc::unbounded_channel();
+    let (ended_sender, ended) = recorder();
+    let (peers, mut peer) = recorder();
+    let (disconnected_sender, disconnected) = recorder();
     let mirror = Mirror {
         seen: Arc::default(),
         dropped: Arc::default(),

@@ -12,11 +12,12 @@ use msip_runtime::{
     },
 };
 use msip_tests::{
-    LabClient, SeenByClient, SeenByServer,
+    LabClient, SeenByClient, SeenByServer, connected,
     lab::{
         AskReq, AskRsp, ClientToServer, EchoReq, EchoRsp, Lab, NoteInd, SaveInd,
         SendClientToServer as _, ServerToClient,
     },
+    next,
     raw::{self, Playing, RawPeer},
     soon, start,
 };
@@ -902,12 +903,6 @@ fn report(side: &str, count: usize, failures: &[String]) {
     );
 }
 
-async fn next<T>(events: &mut mpsc::Receiver<T>) -> T {
-    soon("an event", events.recv())
-        .await
-        .expect("the handler lives")
-}
-
 async fn echoes(client: &Client<Lab>, text: &str) -> Result<(), String> {
     let request = EchoReq {
         text: text.to_owned(),
@@ -925,10 +920,7 @@ async fn a_server_stands_every_frame() {
     let bystander = Client::<Lab>::connect(url.to_string())
         .await
         .expect("connects");
-    assert!(matches!(
-        next(&mut events).await,
-        SeenByServer::Connected(_)
-    ));
+    connected(&mut events).await;
     let cases = cases(Side::Connecting);
     let mut failures = Vec::new();
     for case in &cases {

@@ -8,18 +8,13 @@ use msip_runtime::{
     wire::{Flags, FrameType, Header, Hello, MsgId, RawKind, Side, Welcome},
 };
 use msip_tests::{
-    LabClient, LabServer, SeenByClient, SeenByServer,
+    LabClient, LabServer, SeenByClient, SeenByServer, connected,
     lab::{ClientToServer, EchoReq, Lab, NoteInd, SendClientToServer as _, ServerToClient},
+    next,
     raw::{self, HELLO_ID, Playing, RawPeer},
     soon, start,
 };
 use tokio::sync::mpsc;
-
-async fn next<T>(events: &mut mpsc::Receiver<T>) -> T {
-    soon("an event", events.recv())
-        .await
-        .expect("the handler lives")
-}
 
 /// What a raw client says first.
 struct FirstWords {
@@ -304,10 +299,7 @@ async fn a_server_refuses_what_it_cannot_serve_and_says_why() {
     let bystander = Client::<Lab>::connect(url.to_string())
         .await
         .expect("connects");
-    assert!(matches!(
-        next(&mut events).await,
-        SeenByServer::Connected(_)
-    ));
+    connected(&mut events).await;
     let cases: Vec<FirstWords> = [no_hellos(), bad_hellos(), odd_hellos()]
         .into_iter()
         .flatten()
@@ -395,10 +387,7 @@ async fn a_handshake_may_come_byte_by_byte() {
     }
     let welcome = raw.hear_type(FrameType::Ack).await;
     assert_eq!(welcome.header.msg_id, HELLO_ID);
-    assert!(matches!(
-        next(&mut events).await,
-        SeenByServer::Connected(_)
-    ));
+    connected(&mut events).await;
     let id = MsgId::exchange(Side::Connecting, 2);
     let call = raw::message(
         Side::Connecting,
@@ -447,10 +436,7 @@ async fn a_strict_server_refuses_another_fingerprint() {
     );
     assert_eq!(raw.hear_to_the_end().await, [expected]);
     echoes(&bystander).await.expect("untouched");
-    assert!(matches!(
-        next(&mut events).await,
-        SeenByServer::Connected(_)
-    ));
+    connected(&mut events).await;
     assert!(events.try_recv().is_err(), "the handler saw one client");
 }
 
@@ -460,10 +446,7 @@ async fn a_client_that_breaks_off_in_the_middle_of_hello_leaves_nothing() {
     let bystander = Client::<Lab>::connect(url.to_string())
         .await
         .expect("connects");
-    assert!(matches!(
-        next(&mut events).await,
-        SeenByServer::Connected(_)
-    ));
+    connected(&mut events).await;
     let hello = raw::hello_frame(&raw::hello());
     for len in [0, 1, 23, 24, 25, hello.len() - 1] {
         echoes(&bystander).await.expect("before");

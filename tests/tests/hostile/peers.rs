@@ -9,13 +9,14 @@ use msip_runtime::{
     wire::{Credit, Flags, FrameType, Header, Metadata, MsgId, Side, write_metadata},
 };
 use msip_tests::{
-    LabClient, LabServer, SeenByClient, SeenByServer,
+    LabClient, LabServer, Recorder, SeenByClient, SeenByServer, connected,
     lab::{
         ActReq, AskReq, AskRsp, ClientToServer, EchoReq, HandleServerToClient, Lab, NoteInd,
         SaveInd, SendClientToServer as _, SendServerToClient as _, ServerToClient,
     },
+    next,
     raw::{self, RawPeer},
-    soon,
+    recorder, soon,
 };
 use tokio::{
     net::{TcpListener, TcpSocket, TcpStream},
@@ -30,12 +31,6 @@ const ENDLESS: Credit = Credit {
     items: u32::MAX - Credit::CONNECTION_START.items,
     bytes: u32::MAX - Credit::CONNECTION_START.bytes,
 };
-
-async fn next<T>(events: &mut mpsc::Receiver<T>) -> T {
-    soon("an event", events.recv())
-        .await
-        .expect("the handler lives")
-}
 
 const fn call(sequence: u64) -> MsgId {
     MsgId::exchange(Side::Connecting, sequence)
@@ -89,10 +84,7 @@ impl Hall {
         let bystander = Client::<Lab>::connect(url.to_string())
             .await
             .expect("connects");
-        assert!(matches!(
-            next(&mut events).await,
-            SeenByServer::Connected(_)
-        ));
+        connected(&mut events).await;
         Self {
             url,
             events,
@@ -734,7 +726,7 @@ async fn a_client_that_sends_more_than_its_credit_is_cut_off() {
 /// A client's handler that handles notes as a gate lets it.
 struct Gated {
     gate: Arc<Semaphore>,
-    disconnected: mpsc::UnboundedSender<DisconnectReason>,
+    disconnected: Recorder<DisconnectReason>,
 }
 
 impl HandleServerToClient for Gated {
@@ -753,8 +745,7 @@ impl HandleServerToClient for Gated {
     }
 
     async fn on_disconnected(&self, _: &Client<Lab>, reason: DisconnectReason) {
-        // The test listens to the first one.
-        let _ = self.disconnected.send(reason);
+        self.disconnected.record(reason);
     }
 }
 
@@ -763,7 +754,7 @@ async fn a_server_that_sends_more_than_its_credit_is_left() {
     let address = ServiceUrl::parse("tcp://127.0.0.1:0").expect("an address");
     let listener = Listener::bind(&address).await.expect("binds");
     let gate = Arc::new(Semaphore::new(0));
-    let (disconnected, mut reasons) = mpsc::unbounded_channel();
+    let (disconnected, mut reasons) = recorder();
     let handler = Gated {
         gate: Arc::clone(&gate),
         disconnected,

@@ -1,14 +1,12 @@
 //! A server that is killed under hundreds of clients, and comes back: so do they, each by itself and not all at once.
 
-use std::process::Stdio;
-
 use msip_runtime::{Client, ConnectionState};
 use msip_tests::{
+    ServerProcess,
     lab::{EchoReq, Lab, SendClientToServer as _},
     soon,
 };
 use tokio::{
-    io::{AsyncBufReadExt as _, BufReader},
     process::{Child, Command},
     task::JoinHandle,
 };
@@ -18,23 +16,12 @@ const CLIENTS: usize = 400;
 
 /// Starts a server at this address, and returns where it listens.
 async fn serve(url: &str) -> (Child, JoinHandle<()>, String) {
-    let mut server = Command::new(env!("CARGO_BIN_EXE_lab-server"))
-        .arg(url)
-        .stdout(Stdio::piped())
-        .kill_on_drop(true)
-        .spawn()
-        .expect("starts");
-    let mut lines = BufReader::new(server.stdout.take().expect("piped")).lines();
-    let url = loop {
-        let line = soon("an address", lines.next_line()).await.expect("text");
-        let line = line.expect("the server lives");
-        if line.starts_with("tcp://") {
-            break line;
-        }
-    };
-    // What it traces has to go somewhere.
-    let listening = tokio::spawn(async move { while let Ok(Some(_)) = lines.next_line().await {} });
-    (server, listening, url)
+    let mut command = Command::new(env!("CARGO_BIN_EXE_lab-server"));
+    command.arg(url);
+    let server = ServerProcess::start(command).await;
+    let url = server.url.clone();
+    let (child, reading) = server.unread();
+    (child, reading, url)
 }
 
 async fn until(client: &Client<Lab>, wanted: impl Fn(&ConnectionState) -> bool) {

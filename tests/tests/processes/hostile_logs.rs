@@ -1,6 +1,6 @@
 //! What strangers can make a server log: a line a second, in which nothing of theirs is more than text.
 
-use std::{process::Stdio, time::Instant};
+use std::time::Instant;
 
 use msip_runtime::{
     Client,
@@ -8,14 +8,11 @@ use msip_runtime::{
     wire::{FrameType, Hello},
 };
 use msip_tests::{
+    ServerProcess,
     lab::{EchoReq, Lab, SendClientToServer as _},
     raw::{self, RawPeer},
-    soon,
 };
-use tokio::{
-    io::{AsyncBufReadExt as _, BufReader, Lines},
-    process::{Child, ChildStdout, Command},
-};
+use tokio::process::Command;
 
 /// How many strangers come.
 const STRANGERS: u64 = 300;
@@ -23,42 +20,22 @@ const STRANGERS: u64 = 300;
 /// A server whose log is read.
 struct Logged {
     url: ServiceUrl,
-    log: Lines<BufReader<ChildStdout>>,
-    _server: Child,
+    server: ServerProcess,
 }
 
 impl Logged {
     async fn start() -> Self {
-        let mut server = Command::new(env!("CARGO_BIN_EXE_lab-server"))
-            .stdout(Stdio::piped())
-            .kill_on_drop(true)
-            .spawn()
-            .expect("starts");
-        let mut log = BufReader::new(server.stdout.take().expect("piped")).lines();
-        let url = loop {
-            let line = soon("an address", log.next_line()).await.expect("text");
-            let line = line.expect("the server lives");
-            if line.starts_with("tcp://") {
-                break line.parse().expect("an address");
-            }
-        };
+        let command = Command::new(env!("CARGO_BIN_EXE_lab-server"));
+        let server = ServerProcess::start(command).await;
         Self {
-            url,
-            log,
-            _server: server,
+            url: server.url.parse().expect("an address"),
+            server,
         }
     }
 
-    /// The next line that holds this; those before it too.
+    /// The lines up to one that holds this text.
     async fn until(&mut self, what: &str) -> Vec<String> {
-        let mut lines = Vec::new();
-        loop {
-            let line = soon(what, self.log.next_line()).await.expect("text");
-            lines.push(line.expect("the server lives"));
-            if lines.last().is_some_and(|line| line.contains(what)) {
-                return lines;
-            }
-        }
+        self.server.lines_until(what).await
     }
 
     /// A stranger who says these bytes, and is sent away.

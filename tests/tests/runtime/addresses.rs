@@ -9,6 +9,7 @@ use msip_runtime::{
 use msip_tests::{
     LabClient, LabServer, SeenByClient,
     lab::{EchoReq, Lab, SendClientToServer as _},
+    next,
     proxy::Proxy,
     soon, start,
 };
@@ -55,12 +56,6 @@ async fn connect(url: String) -> (Client<Lab>, mpsc::Receiver<SeenByClient>) {
     let client = soon("a client", connecting).await.expect("connects");
     assert!(matches!(next(&mut seen).await, SeenByClient::Connected));
     (client, seen)
-}
-
-async fn next(seen: &mut mpsc::Receiver<SeenByClient>) -> SeenByClient {
-    soon("an event", seen.recv())
-        .await
-        .expect("the handler lives")
 }
 
 fn address(client: &Client<Lab>) -> String {

@@ -1,41 +1,17 @@
 //! A client and a server that talk: sends, calls and handlers in both directions.
 
-use std::{sync::Arc, time::Duration};
+use std::time::Duration;
 
 use msip_runtime::{CallError, CallOptions, Client, Code, SendError, Server};
 use msip_tests::{
-    LabClient, LabServer, SeenByClient, SeenByServer,
+    LabClient, LabServer, SeenByClient, SeenByServer, connected,
     lab::{
-        ActReq, AskReq, BroadcastServerToClient as _, EchoReq, Lab, NoteInd, SaveInd,
-        SendClientToServer as _, SendServerToClient as _,
+        AskReq, BroadcastServerToClient as _, EchoReq, Lab, SaveInd, SendClientToServer as _,
+        SendServerToClient as _,
     },
-    soon, start,
+    messages::{act, note},
+    next, soon, start, start_gated,
 };
-use tokio::sync::{Semaphore, mpsc};
-
-fn note(number: u64) -> NoteInd {
-    NoteInd {
-        number,
-        ..NoteInd::default()
-    }
-}
-
-fn act(what: &str) -> ActReq {
-    ActReq { what: what.into() }
-}
-
-async fn next<T>(events: &mut mpsc::Receiver<T>) -> T {
-    soon("an event", events.recv())
-        .await
-        .expect("the handler lives")
-}
-
-async fn peer(events: &mut mpsc::Receiver<SeenByServer>) -> msip_runtime::Peer<Lab> {
-    match next(events).await {
-        SeenByServer::Connected(peer) => peer,
-        event => panic!("{event:?}"),
-    }
-}
 
 #[tokio::test]
 async fn a_call_is_answered() {
@@ -68,7 +44,7 @@ async fn messages_arrive_in_the_order_sent() {
     let client = Client::<Lab>::connect(url.to_string())
         .await
         .expect("connects");
-    peer(&mut events).await;
+    connected(&mut events).await;
     for number in 0..5_000 {
         client.note_ind(note(number)).await.expect("sent");
     }
@@ -87,7 +63,7 @@ async fn an_acknowledged_message_returns_when_it_was_handled() {
     let client = Client::<Lab>::connect(url.to_string())
         .await
         .expect("connects");
-    let peer = peer(&mut events).await;
+    let peer = connected(&mut events).await;
     client
         .save_ind(SaveInd { number: 1 })
         .await
@@ -129,7 +105,7 @@ async fn a_server_calls_its_client() {
         .connect()
         .await
         .expect("connects");
-    let peer = peer(&mut events).await;
+    let peer = connected(&mut events).await;
     assert_eq!(peer.connection().client_name(), "lab client");
     assert_eq!(peer.id().number(), client.connection().peer_id());
     assert!(matches!(next(&mut seen).await, SeenByClient::Connected));
@@ -159,7 +135,7 @@ async fn a_client_without_a_handler_ignores_messages_and_refuses_calls() {
     let _client = Client::<Lab>::connect(url.to_string())
         .await
         .expect("connects");
-    let peer = peer(&mut events).await;
+    let peer = connected(&mut events).await;
     peer.note_ind(note(1)).await.expect("sent");
     let refused = peer.ask_req(AskReq::default()).await;
     let Err(CallError::Status(status)) = refused else {
@@ -197,7 +173,7 @@ async fn a_deadline_ends_the_call_at_both_ends() {
     let client = Client::<Lab>::connect(url.to_string())
         .await
         .expect("connects");
-    peer(&mut events).await;
+    connected(&mut events).await;
     let limit = Duration::from_millis(50);
     let late = client
         .with(CallOptions::new().timeout(limit))
@@ -229,15 +205,10 @@ async fn a_deadline_ends_the_call_at_both_ends() {
 
 #[tokio::test]
 async fn calls_run_side_by_side_and_do_not_hold_up_what_follows() {
-    let server = Server::<Lab>::bind("mem://side-by-side")
-        .await
-        .expect("binds");
-    let gate = Arc::new(Semaphore::new(0));
-    let (handler, mut events) = LabServer::new();
-    let url = server.local_url().to_string();
-    tokio::spawn(server.serve(handler.gated(&gate)));
+    let (url, mut events, gate) = start_gated("mem://side-by-side").await;
+    let url = url.to_string();
     let client = Client::<Lab>::connect(url).await.expect("connects");
-    peer(&mut events).await;
+    connected(&mut events).await;
     let waiting = tokio::spawn({
         let client = client.clone();
         async move { client.act_req(act("wait")).await }
@@ -265,15 +236,10 @@ async fn calls_run_side_by_side_and_do_not_hold_up_what_follows() {
 
 #[tokio::test]
 async fn a_call_starts_after_the_handlers_of_earlier_messages() {
-    let server = Server::<Lab>::bind("mem://after-earlier")
-        .await
-        .expect("binds");
-    let gate = Arc::new(Semaphore::new(0));
-    let (handler, mut events) = LabServer::new();
-    let url = server.local_url().to_string();
-    tokio::spawn(server.serve(handler.gated(&gate)));
+    let (url, mut events, gate) = start_gated("mem://after-earlier").await;
+    let url = url.to_string();
     let client = Client::<Lab>::connect(url).await.expect("connects");
-    peer(&mut events).await;
+    connected(&mut events).await;
     client.note_ind(note(1)).await.expect("sent");
     let call = tokio::spawn({
         let client = client.clone();
@@ -299,13 +265,8 @@ async fn a_broadcast_reaches_whom_it_means() {
     let mut clients = Vec::new();
     let mut peers = Vec::new();
     for _ in 0..3 {
-        let (handler, mut seen) = LabClient::new();
-        let client = Client::<Lab>::builder(&url)
-            .handler(handler)
-            .connect()
-            .await
-            .expect("connects");
-        peers.push(peer(&mut events).await);
+        let (client, mut seen) = LabClient::connect(&url).await;
+        peers.push(connected(&mut events).await);
         assert!(matches!(next(&mut seen).await, SeenByClient::Connected));
         clients.push((client, seen));
     }
@@ -334,17 +295,14 @@ async fn a_broadcast_reaches_whom_it_means() {
 
 #[tokio::test]
 async fn a_slow_handler_pushes_back_and_a_try_send_says_so() {
-    let server = Server::<Lab>::bind("mem://push-back").await.expect("binds");
-    let gate = Arc::new(Semaphore::new(0));
-    let (handler, mut events) = LabServer::new();
-    let url = server.local_url().to_string();
-    tokio::spawn(server.serve(handler.gated(&gate)));
+    let (url, mut events, gate) = start_gated("mem://push-back").await;
+    let url = url.to_string();
     let client = Client::<Lab>::builder(url)
         .write_timeout(Duration::from_millis(50))
         .connect()
         .await
         .expect("connects");
-    peer(&mut events).await;
+    connected(&mut events).await;
     let mut sent = 0;
     while client.try_note_ind(note(sent)).is_ok() {
         sent += 1;
@@ -408,7 +366,7 @@ async fn an_urgent_message_overtakes() {
     let url = server.local_url().to_string();
     tokio::spawn(server.serve(handler));
     let client = Client::<Lab>::connect(url).await.expect("connects");
-    peer(&mut events).await;
+    connected(&mut events).await;
     // Nothing is written between these, for this task does not yield.
     for number in 0..10 {
         client.try_note_ind(note(number)).expect("room");
@@ -424,7 +382,7 @@ async fn a_dropped_call_leaves_nothing_behind() {
     let client = Client::<Lab>::connect(url.to_string())
         .await
         .expect("connects");
-    peer(&mut events).await;
+    connected(&mut events).await;
     for _ in 0..100 {
         let mut call = Box::pin(client.echo_req(EchoReq::default()));
         // Polled once, so that it is sent, and dropped.

@@ -7,13 +7,15 @@ use msip_runtime::{
     Status,
 };
 use msip_tests::{
+    Recorder,
     gauges::{
         BroadcastServerToClient as _, Gauges, HandleClientToServer, HandleServerToClient, Level,
         Line, SendServerToClient as _,
     },
     lab::{CountReq, EchoReq, Lab, NoteInd, SaveInd, SendClientToServer as _},
+    next,
     proxy::Proxy,
-    soon, start,
+    recorder, soon, start,
 };
 use tokio::sync::{Semaphore, mpsc, oneshot};
 
@@ -26,12 +28,11 @@ enum Seen {
     Gone(Peer<Gauges>),
 }
 
-struct Watcher(mpsc::UnboundedSender<Seen>);
+struct Watcher(Recorder<Seen>);
 
 impl Watcher {
     fn see(&self, seen: Seen) {
-        // A test that is over listens no more.
-        let _ = self.0.send(seen);
+        self.0.record(seen);
     }
 }
 
@@ -57,12 +58,12 @@ impl HandleClientToServer for Watcher {
 /// Handles nothing at all before it is let to.
 struct Slow {
     gate: Arc<Semaphore>,
-    begun: mpsc::UnboundedSender<()>,
+    begun: Recorder<()>,
 }
 
 impl HandleServerToClient for Slow {
     async fn on_line_log(&self, _: &Client<Gauges>, _: Line) {
-        let _ = self.begun.send(());
+        self.begun.record(());
         let _permit = self.gate.acquire().await;
     }
 }
@@ -71,7 +72,7 @@ async fn serve(
     query: &str,
 ) -> (
     std::net::SocketAddr,
-    mpsc::UnboundedReceiver<Seen>,
+    mpsc::Receiver<Seen>,
     oneshot::Sender<()>,
 ) {
     let server = Server::<Gauges>::bind(format!("tcp://127.0.0.1:0{query}"))
@@ -79,7 +80,7 @@ async fn serve(
         .expect("binds");
     let url = server.local_url().to_string();
     let address = url.trim_start_matches("tcp://").parse();
-    let (tell, seen) = mpsc::unbounded_channel();
+    let (tell, seen) = recorder();
     let (stop, stopped) = oneshot::channel::<()>();
     tokio::spawn(server.serve_until(Watcher(tell), async {
         // Told or dropped, it is the same.
@@ -88,13 +89,7 @@ async fn serve(
     (address.expect("an address"), seen, stop)
 }
 
-async fn next(seen: &mut mpsc::UnboundedReceiver<Seen>) -> Seen {
-    soon("an event", seen.recv())
-        .await
-        .expect("the handler lives")
-}
-
-async fn connected(seen: &mut mpsc::UnboundedReceiver<Seen>) -> Peer<Gauges> {
+async fn connected(seen: &mut mpsc::Receiver<Seen>) -> Peer<Gauges> {
     match next(seen).await {
         Seen::Connected(peer) => peer,
         seen => panic!("{seen:?}"),
@@ -102,7 +97,7 @@ async fn connected(seen: &mut mpsc::UnboundedReceiver<Seen>) -> Peer<Gauges> {
 }
 
 /// The client is disconnected, once, and then gone.
-async fn gone(seen: &mut mpsc::UnboundedReceiver<Seen>, peer: &Peer<Gauges>) {
+async fn gone(seen: &mut mpsc::Receiver<Seen>, peer: &Peer<Gauges>) {
     match next(seen).await {
         Seen::Disconnected(reached) => {
             assert_eq!(reached, 0, "nobody is there to hear a broadcast");
@@ -159,7 +154,7 @@ async fn a_client_that_does_not_come_back_is_gone_and_what_is_unknown_is_told() 
     let (address, mut seen, _stop) = serve("?session_expiry=20ms").await;
     let proxy = Proxy::start(address).await;
     let gate = Arc::new(Semaphore::new(0));
-    let (tell, mut begun) = mpsc::unbounded_channel();
+    let (tell, mut begun) = recorder();
     let slow = Slow {
         gate: Arc::clone(&gate),
         begun: tell,

@@ -7,38 +7,17 @@ use msip_runtime::{
     Server,
 };
 use msip_tests::{
-    LabClient, LabServer, SeenByClient, SeenByServer,
-    lab::{ActReq, EchoReq, Lab, NoteInd, SendClientToServer as _, SendServerToClient as _},
-    soon, start,
+    LabClient, LabServer, SeenByClient, SeenByServer, connected,
+    lab::{EchoReq, Lab, NoteInd, SendClientToServer as _, SendServerToClient as _},
+    messages::act,
+    next, soon, start, start_gated,
 };
-use tokio::sync::{Semaphore, mpsc, oneshot};
-
-async fn next<T>(events: &mut mpsc::Receiver<T>) -> T {
-    soon("an event", events.recv())
-        .await
-        .expect("the handler lives")
-}
-
-async fn peer(events: &mut mpsc::Receiver<SeenByServer>) -> msip_runtime::Peer<Lab> {
-    match next(events).await {
-        SeenByServer::Connected(peer) => peer,
-        event => panic!("{event:?}"),
-    }
-}
-
-fn act(what: &str) -> ActReq {
-    ActReq { what: what.into() }
-}
+use tokio::sync::{Semaphore, oneshot};
 
 #[tokio::test]
 async fn a_client_comes_back_to_a_server_that_was_restarted() {
     let (url, _events, server) = start("tcp://127.0.0.1:0").await;
-    let (handler, mut seen) = LabClient::new();
-    let client = Client::<Lab>::builder(url.to_string())
-        .handler(handler)
-        .connect()
-        .await
-        .expect("connects");
+    let (client, mut seen) = LabClient::connect(&url).await;
     assert!(matches!(next(&mut seen).await, SeenByClient::Connected));
     let mut state = client.connection().watch();
     let lost = tokio::spawn({
@@ -71,7 +50,7 @@ async fn a_client_comes_back_to_a_server_that_was_restarted() {
     );
     let mut lost_sessions = client.connection().lost_sessions();
     let (_, mut events, _server) = start(&url.to_string()).await;
-    peer(&mut events).await;
+    connected(&mut events).await;
     assert_eq!(
         soon("the call's fate", lost).await.expect("no panic"),
         Err(CallError::ConnectionLost),
@@ -178,15 +157,10 @@ async fn a_server_is_not_bound_where_others_can_listen_in() {
 
 #[tokio::test]
 async fn close_waits_for_open_calls_and_tells_the_server() {
-    let server = Server::<Lab>::bind("tcp://127.0.0.1:0")
-        .await
-        .expect("binds");
-    let gate = Arc::new(Semaphore::new(0));
-    let (handler, mut events) = LabServer::new();
-    let url = server.local_url().to_string();
-    tokio::spawn(server.serve(handler.gated(&gate)));
+    let (url, mut events, gate) = start_gated("tcp://127.0.0.1:0").await;
+    let url = url.to_string();
     let client = Client::<Lab>::connect(url).await.expect("connects");
-    peer(&mut events).await;
+    connected(&mut events).await;
     let call = tokio::spawn({
         let client = client.clone();
         async move { client.act_req(act("wait")).await }
@@ -231,7 +205,7 @@ async fn dropping_the_last_handle_closes() {
     let client = Client::<Lab>::connect(url.to_string())
         .await
         .expect("connects");
-    peer(&mut events).await;
+    connected(&mut events).await;
     let clone = client.clone();
     drop(client);
     clone.tick_ind().await.expect("a clone keeps it open");
@@ -253,13 +227,8 @@ async fn dropping_the_last_handle_closes() {
 #[tokio::test]
 async fn a_server_can_close_one_client() {
     let (url, mut events, _server) = start("tcp://127.0.0.1:0").await;
-    let (handler, mut seen) = LabClient::new();
-    let client = Client::<Lab>::builder(url.to_string())
-        .handler(handler)
-        .connect()
-        .await
-        .expect("connects");
-    let first = peer(&mut events).await;
+    let (client, mut seen) = LabClient::connect(&url).await;
+    let first = connected(&mut events).await;
     assert!(matches!(next(&mut seen).await, SeenByClient::Connected));
     let answer = client
         .act_req(act("leave"))
@@ -281,7 +250,7 @@ async fn a_server_can_close_one_client() {
         Err(SendError::Closed)
     );
     // The client comes back as a new peer.
-    let second = peer(&mut events).await;
+    let second = connected(&mut events).await;
     assert_ne!(first.id(), second.id());
 }
 
@@ -303,7 +272,7 @@ async fn a_shutdown_drains() {
         .connect()
         .await
         .expect("connects");
-    let peer = peer(&mut events).await;
+    let peer = connected(&mut events).await;
     assert!(matches!(next(&mut seen).await, SeenByClient::Connected));
     let call = tokio::spawn({
         let client = client.clone();
@@ -351,7 +320,7 @@ async fn a_drain_that_takes_too_long_is_cut_off() {
         let _ = stopped.await;
     }));
     let client = Client::<Lab>::connect(&url).await.expect("connects");
-    peer(&mut events).await;
+    connected(&mut events).await;
     let call = tokio::spawn({
         let client = client.clone();
         async move { client.act_req(act("hang")).await }

@@ -9,13 +9,14 @@ use msip_runtime::{
     wire::{Flags, FrameType, Header, Identity, Metadata, MsgId, Side, write_metadata},
 };
 use msip_tests::{
+    Recorder,
     lab::{
         ActReq, ActRsp, AskReq, AskRsp, ClientToServer, CountReq, CountRsp, EchoReq, EchoRsp,
         HandleClientToServer, HandleServerToClient, Lab, NoteInd, SaveInd, SendClientToServer as _,
         SendServerToClient as _, ShoutReq, ShoutRsp, SumReq, SumRsp,
     },
     raw::{self, RawPeer},
-    soon,
+    recorder, soon,
 };
 use tokio::sync::mpsc;
 
@@ -47,12 +48,11 @@ fn describe(call: Call<'_>) -> String {
 
 /// A server's handler that says what came beside what it is told.
 #[derive(Clone)]
-struct Desk(mpsc::UnboundedSender<String>);
+struct Desk(Recorder<String>);
 
 impl Desk {
     fn say(&self, what: impl Into<String>) {
-        // A test that is over listens no more.
-        let _ = self.0.send(what.into());
+        self.0.record(what.into());
     }
 }
 
@@ -176,7 +176,7 @@ impl HandleServerToClient for Answerer {
 
 struct Hall {
     url: ServiceUrl,
-    heard: mpsc::UnboundedReceiver<String>,
+    heard: mpsc::Receiver<String>,
     client: Client<Lab>,
 }
 
@@ -186,7 +186,7 @@ impl Hall {
             .await
             .expect("binds");
         let url = server.local_url().clone();
-        let (said, heard) = mpsc::unbounded_channel();
+        let (said, heard) = recorder();
         tokio::spawn(server.serve(Desk(said)));
         let client = Client::<Lab>::builder(format!("{url}?{query}"))
             .handler(Answerer)

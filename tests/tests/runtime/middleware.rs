@@ -7,19 +7,20 @@ use msip_runtime::{
     middleware::{Direction, ExchangeContext, Middleware, Next, Timeout},
 };
 use msip_tests::{
-    LabClient, LabServer, SeenByClient, SeenByServer,
+    LabClient, LabServer, Recorder, SeenByClient, SeenByServer,
     lab::{
-        ActReq, AskReq, CountReq, EchoReq, Lab, NoteInd, SaveInd, SendClientToServer as _,
-        SendServerToClient as _, ShoutReq, SumReq,
+        AskReq, EchoReq, Lab, NoteInd, SaveInd, SendClientToServer as _, SendServerToClient as _,
+        ShoutReq, SumReq,
     },
-    soon,
+    messages::{act, count},
+    recorder, soon,
 };
 use tokio::sync::mpsc;
 
 /// Tells what passes, once it has come to something.
 struct Spy {
     side: &'static str,
-    seen: mpsc::UnboundedSender<String>,
+    seen: Recorder<String>,
 }
 
 impl Middleware for Spy {
@@ -43,8 +44,7 @@ impl Middleware for Spy {
             exchange.body_len(),
             exchange.answer_len(),
         );
-        // A test that is over listens no more.
-        let _ = self.seen.send(told);
+        self.seen.record(told);
         outcome
     }
 }
@@ -105,21 +105,9 @@ fn stream<T: Send + Unpin + 'static>(
     Items(items.into().into_iter())
 }
 
-fn count(from: u64, to: u64) -> CountReq {
-    CountReq {
-        from,
-        to,
-        ballast_len: 0,
-    }
-}
-
-fn act(what: &str) -> ActReq {
-    ActReq { what: what.into() }
-}
-
 #[tokio::test]
 async fn every_shape_passes_on_both_sides() {
-    let (seen, mut lines) = mpsc::unbounded_channel();
+    let (seen, mut lines) = recorder();
     let spy = |side| Spy {
         side,
         seen: seen.clone(),

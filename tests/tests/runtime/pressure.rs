@@ -4,11 +4,12 @@ use std::sync::Arc;
 
 use msip_runtime::{CallError, CallOptions, Client, Code, Peer, SendError, Server, Status};
 use msip_tests::{
+    Recorder,
     gauges::{
         BroadcastServerToClient as _, Gauges, HandleClientToServer, HandleServerToClient, Level,
         Line, SendClientToServer as _,
     },
-    soon,
+    recorder, soon,
 };
 use tokio::sync::{Semaphore, mpsc, oneshot};
 
@@ -27,16 +28,15 @@ enum Seen {
 /// Handles nothing before it is let to.
 struct Slow {
     gate: Arc<Semaphore>,
-    seen: mpsc::UnboundedSender<Seen>,
+    seen: Recorder<Seen>,
     /// Where the server hands out its peer.
-    peers: mpsc::UnboundedSender<Peer<Gauges>>,
+    peers: Recorder<Peer<Gauges>>,
 }
 
 impl Slow {
     async fn see(&self, seen: Seen) {
         let _permit = self.gate.acquire().await;
-        // A test that is over listens no more.
-        let _ = self.seen.send(seen);
+        self.seen.record(seen);
     }
 }
 
@@ -62,7 +62,7 @@ impl HandleClientToServer for Slow {
     }
 
     async fn on_client_connected(&self, peer: &Peer<Gauges>) {
-        let _ = self.peers.send(peer.clone());
+        self.peers.record(peer.clone());
     }
 }
 
@@ -78,15 +78,15 @@ impl HandleServerToClient for Slow {
 
 struct Slowness {
     gate: Arc<Semaphore>,
-    seen: mpsc::UnboundedReceiver<Seen>,
-    peers: mpsc::UnboundedReceiver<Peer<Gauges>>,
+    seen: mpsc::Receiver<Seen>,
+    peers: mpsc::Receiver<Peer<Gauges>>,
 }
 
 impl Slowness {
     fn new() -> (Slow, Self) {
         let gate = Arc::new(Semaphore::new(0));
-        let (tell, seen) = mpsc::unbounded_channel();
-        let (hand_out, peers) = mpsc::unbounded_channel();
+        let (tell, seen) = recorder();
+        let (hand_out, peers) = recorder();
         let slow = Slow {
             gate: Arc::clone(&gate),
             seen: tell,

@@ -3,24 +3,23 @@
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use msip_runtime::{
-    CallError, CallOptions, Client, Code, ConnectionState, Peer, SendError, Server,
+    CallError, CallOptions, Client, Code, ConnectionState, SendError, Server,
     transport::ServiceUrl,
     wire::{Flags, FrameType, MsgId, Side},
 };
 use msip_tests::{
-    LabClient, LabServer, SeenByClient, SeenByServer,
+    LabClient, LabServer, SeenByClient, SeenByServer, connected,
     lab::{
-        ActReq, ClientToServer, CountReq, Lab, NoteInd, SaveInd, SendClientToServer as _,
+        ClientToServer, CountReq, Lab, NoteInd, SaveInd, SendClientToServer as _,
         SendServerToClient as _,
     },
+    messages::act,
+    next,
     proxy::Proxy,
     raw::{HELLO_ID, RawPeer, SESSION, frame, hello, message, resuming_frame, text},
-    soon,
+    soon, start_gated,
 };
-use tokio::{
-    sync::{Semaphore, mpsc, oneshot},
-    task::JoinHandle,
-};
+use tokio::sync::{Semaphore, mpsc, oneshot};
 
 /// A server behind a proxy.
 struct Lossy {
@@ -28,23 +27,15 @@ struct Lossy {
     url: ServiceUrl,
     events: mpsc::Receiver<SeenByServer>,
     gate: Arc<Semaphore>,
-    _server: JoinHandle<()>,
 }
 
 async fn lossy(query: &str) -> Lossy {
-    let server = Server::<Lab>::bind(format!("tcp://127.0.0.1:0{query}"))
-        .await
-        .expect("binds");
-    let url = server.local_url().clone();
-    let gate = Arc::new(Semaphore::new(0));
-    let (handler, events) = LabServer::new();
-    let handler = handler.gated(&gate);
+    let (url, events, gate) = start_gated(&format!("tcp://127.0.0.1:0{query}")).await;
     Lossy {
         proxy: Proxy::start(address(&url)).await,
         url,
         events,
         gate,
-        _server: tokio::spawn(server.serve(handler)),
     }
 }
 
@@ -54,23 +45,6 @@ fn address(url: &ServiceUrl) -> SocketAddr {
     address
         .and_then(|address| address.parse().ok())
         .expect("an address")
-}
-
-async fn next<T>(events: &mut mpsc::Receiver<T>) -> T {
-    soon("an event", events.recv())
-        .await
-        .expect("the handler lives")
-}
-
-async fn peer(events: &mut mpsc::Receiver<SeenByServer>) -> Peer<Lab> {
-    match next(events).await {
-        SeenByServer::Connected(peer) => peer,
-        event => panic!("{event:?}"),
-    }
-}
-
-fn act(what: &str) -> ActReq {
-    ActReq { what: what.into() }
 }
 
 /// Shakes hands as the client of one and the same session.
@@ -149,7 +123,7 @@ async fn a_call_goes_on_while_its_connection_is_lost() {
     let client = Client::<Lab>::connect(lossy.proxy.url())
         .await
         .expect("connects");
-    let first = peer(&mut lossy.events).await;
+    let first = connected(&mut lossy.events).await;
     first.extensions().insert(7_u32);
     assert!(!first.resumed() && !client.connection().resumed());
     let call = tokio::spawn({
@@ -165,7 +139,7 @@ async fn a_call_goes_on_while_its_connection_is_lost() {
         next(&mut lossy.events).await,
         SeenByServer::Disconnected(_)
     ));
-    let second = peer(&mut lossy.events).await;
+    let second = connected(&mut lossy.events).await;
     assert!(second.resumed());
     assert_eq!(first.id(), second.id());
     assert_eq!(second.extensions().get::<u32>().as_deref(), Some(&7));
@@ -184,7 +158,7 @@ async fn a_reply_is_kept_until_the_caller_is_back() {
     let client = Client::<Lab>::connect(lossy.proxy.url())
         .await
         .expect("connects");
-    peer(&mut lossy.events).await;
+    connected(&mut lossy.events).await;
     let call = tokio::spawn({
         let client = client.clone();
         async move { client.act_req(act("wait")).await }
@@ -228,7 +202,7 @@ async fn the_server_delivers_across_cuts_too() {
         .connect()
         .await
         .expect("connects");
-    let peer = peer(&mut lossy.events).await;
+    let peer = connected(&mut lossy.events).await;
     let mut sent = 0;
     for _ in 0..10 {
         let mut sends = Vec::new();
@@ -265,7 +239,7 @@ async fn a_session_that_expires_is_told_with_what_is_unknown() {
     let client = Client::<Lab>::connect(lossy.proxy.url())
         .await
         .expect("connects");
-    let first = peer(&mut lossy.events).await;
+    let first = connected(&mut lossy.events).await;
     let mut lost_sessions = client.connection().lost_sessions();
     let call = tokio::spawn({
         let client = client.clone();
@@ -308,7 +282,7 @@ async fn a_session_that_expires_is_told_with_what_is_unknown() {
         .map(|exchange| (exchange.message, exchange.is_call, exchange.is_unknown))
         .collect();
     assert_eq!(names, [("act_req", true, true)]);
-    let second = peer(&mut lossy.events).await;
+    let second = connected(&mut lossy.events).await;
     assert_ne!(first.id(), second.id());
     assert!(!second.resumed());
 }
@@ -319,7 +293,7 @@ async fn without_an_expiry_no_session_is_kept() {
     let client = Client::<Lab>::connect(lossy.proxy.url())
         .await
         .expect("connects");
-    let first = peer(&mut lossy.events).await;
+    let first = connected(&mut lossy.events).await;
     let call = tokio::spawn({
         let client = client.clone();
         async move { client.act_req(act("wait")).await }
@@ -352,10 +326,10 @@ async fn what_is_said_without_a_connection_is_kept_only_when_asked_to() {
     let proud = Client::<Lab>::connect(lossy.proxy.url())
         .await
         .expect("connects");
-    peer(&mut lossy.events).await;
+    connected(&mut lossy.events).await;
     let url = format!("{}?buffer_disconnected=1000", lossy.proxy.url());
     let patient = Client::<Lab>::connect(url).await.expect("connects");
-    peer(&mut lossy.events).await;
+    connected(&mut lossy.events).await;
     lossy.proxy.let_in(false);
     lossy.proxy.cut();
     for client in [&proud, &patient] {
@@ -517,7 +491,7 @@ async fn the_oldest_session_without_a_connection_makes_room() {
         let client = Client::<Lab>::connect(lossy.proxy.url())
             .await
             .expect("connects");
-        let peer = peer(&mut lossy.events).await;
+        let peer = connected(&mut lossy.events).await;
         clients.push((client, peer));
     }
     lossy.proxy.let_in(false);
@@ -531,7 +505,7 @@ async fn the_oldest_session_without_a_connection_makes_room() {
     lossy.proxy.let_in(true);
     let mut resumed = 0;
     for _ in 0..2 {
-        resumed += usize::from(peer(&mut lossy.events).await.resumed());
+        resumed += usize::from(connected(&mut lossy.events).await.resumed());
     }
     assert_eq!(resumed, 1);
 }
@@ -549,7 +523,7 @@ async fn a_shutdown_ends_sessions_that_nobody_has_come_back_to() {
     }));
     let mut raw = RawPeer::dial(&url).await;
     raw.greet().await;
-    peer(&mut events).await;
+    connected(&mut events).await;
     drop(raw);
     assert!(matches!(
         next(&mut events).await,
@@ -569,7 +543,7 @@ async fn a_client_can_be_closed_while_its_session_waits() {
     let client = Client::<Lab>::connect(lossy.proxy.url())
         .await
         .expect("connects");
-    peer(&mut lossy.events).await;
+    connected(&mut lossy.events).await;
     let call = tokio::spawn({
         let client = client.clone();
         async move { client.act_req(act("wait")).await }
@@ -595,7 +569,7 @@ async fn a_stream_ends_with_its_connection_and_the_session_goes_on() {
     let client = Client::<Lab>::connect(lossy.proxy.url())
         .await
         .expect("connects");
-    let first = peer(&mut lossy.events).await;
+    let first = connected(&mut lossy.events).await;
     let request = CountReq {
         from: 0,
         to: 1_000_000,

@@ -1,37 +1,18 @@
 //! Exclusive senders: one-way messages through a buffer of one's own.
 
-use std::{sync::Arc, time::Duration};
+use std::time::Duration;
 
 use msip_runtime::{
-    CallError, CallOptions, Client, DisconnectReason, Peer, SendError, Server, Status,
+    CallError, CallOptions, Client, DisconnectReason, SendError, Status,
     middleware::{ExchangeContext, Middleware, Next},
 };
 use msip_tests::{
-    LabClient, LabServer, SeenByClient, SeenByServer,
+    LabClient, SeenByClient, SeenByServer, connected,
     lab::{Lab, NoteInd, PushClientToServer, PushServerToClient as _, SendClientToServer as _},
-    soon, start,
+    messages::note,
+    next, soon, start, start_gated,
 };
-use tokio::sync::{Semaphore, mpsc};
-
-fn note(number: u64) -> NoteInd {
-    NoteInd {
-        number,
-        ..NoteInd::default()
-    }
-}
-
-async fn next<T>(events: &mut mpsc::Receiver<T>) -> T {
-    soon("an event", events.recv())
-        .await
-        .expect("the handler lives")
-}
-
-async fn peer(events: &mut mpsc::Receiver<SeenByServer>) -> Peer<Lab> {
-    match next(events).await {
-        SeenByServer::Connected(peer) => peer,
-        event => panic!("{event:?}"),
-    }
-}
+use tokio::sync::mpsc;
 
 async fn notes(events: &mut mpsc::Receiver<SeenByServer>, expected: impl Iterator<Item = u64>) {
     for expected in expected {
@@ -51,7 +32,7 @@ async fn what_is_pushed_arrives_in_order_in_every_codec() {
             let client = Client::<Lab>::connect(format!("{url}{query}"))
                 .await
                 .expect("connects");
-            peer(&mut events).await;
+            connected(&mut events).await;
             let mut sender = client.sender();
             // More than any window, and more than any buffer.
             for number in 0..20_000 {
@@ -71,13 +52,8 @@ async fn what_is_pushed_arrives_in_order_in_every_codec() {
 #[tokio::test]
 async fn a_server_pushes_too() {
     let (url, mut events, _server) = start("tcp://127.0.0.1:0").await;
-    let (handler, mut seen) = LabClient::new();
-    let _client = Client::<Lab>::builder(url.to_string())
-        .handler(handler)
-        .connect()
-        .await
-        .expect("connects");
-    let peer = peer(&mut events).await;
+    let (_client, mut seen) = LabClient::connect(&url).await;
+    let peer = connected(&mut events).await;
     let mut sender = peer.sender();
     for number in 0..5000 {
         sender.note_ind(note(number)).await.expect("pushed");
@@ -98,7 +74,7 @@ async fn what_waits_in_a_sender_is_overtaken_until_it_is_flushed() {
     let client = Client::<Lab>::connect(url.to_string())
         .await
         .expect("connects");
-    peer(&mut events).await;
+    connected(&mut events).await;
     let mut sender = client.sender();
     sender.note_ind(note(1)).await.expect("pushed");
     sender.note_ind(note(2)).await.expect("pushed");
@@ -122,7 +98,7 @@ async fn a_sender_that_is_dropped_hands_over_what_waits_and_then_lets_the_connec
     let client = Client::<Lab>::connect(url.to_string())
         .await
         .expect("connects");
-    peer(&mut events).await;
+    connected(&mut events).await;
     let mut sender = client.sender();
     drop(client);
     for number in 0..100 {
@@ -143,19 +119,14 @@ async fn a_sender_that_is_dropped_hands_over_what_waits_and_then_lets_the_connec
 
 #[tokio::test]
 async fn a_slow_handler_holds_a_sender_up_and_nothing_is_lost_by_it() {
-    let server = Server::<Lab>::bind("mem://push-held-up")
-        .await
-        .expect("binds");
-    let gate = Arc::new(Semaphore::new(0));
-    let (handler, mut events) = LabServer::new();
-    let url = server.local_url().to_string();
-    tokio::spawn(server.serve(handler.gated(&gate)));
+    let (url, mut events, gate) = start_gated("mem://push-held-up").await;
+    let url = url.to_string();
     let client = Client::<Lab>::builder(url)
         .write_timeout(Duration::from_millis(50))
         .connect()
         .await
         .expect("connects");
-    peer(&mut events).await;
+    connected(&mut events).await;
     let mut sender = client.sender();
     let mut pushed = 0;
     let refused = loop {
@@ -188,15 +159,10 @@ async fn a_slow_handler_holds_a_sender_up_and_nothing_is_lost_by_it() {
 
 #[tokio::test]
 async fn a_dropped_flush_loses_nothing() {
-    let server = Server::<Lab>::bind("mem://dropped-flush")
-        .await
-        .expect("binds");
-    let gate = Arc::new(Semaphore::new(0));
-    let (handler, mut events) = LabServer::new();
-    let url = server.local_url().to_string();
-    tokio::spawn(server.serve(handler.gated(&gate)));
+    let (url, mut events, gate) = start_gated("mem://dropped-flush").await;
+    let url = url.to_string();
     let client = Client::<Lab>::connect(url).await.expect("connects");
-    peer(&mut events).await;
+    connected(&mut events).await;
     let mut sender = client.sender();
     for number in 0..1500 {
         tokio::select! {
@@ -224,7 +190,7 @@ async fn without_a_connection_it_is_told_and_what_waited_is_counted() {
     let client = Client::<Lab>::connect(url.to_string())
         .await
         .expect("connects");
-    peer(&mut events).await;
+    connected(&mut events).await;
     let mut sender = client.sender();
     for number in 0..10 {
         sender.note_ind(note(number)).await.expect("pushed");
@@ -259,7 +225,7 @@ async fn a_message_over_the_limit_is_refused_and_the_others_go() {
     let client = Client::<Lab>::connect(url.to_string())
         .await
         .expect("connects");
-    peer(&mut events).await;
+    connected(&mut events).await;
     let mut sender = client.sender();
     sender.note_ind(note(1)).await.expect("pushed");
     let large = NoteInd {
@@ -290,7 +256,7 @@ async fn two_senders_of_a_client_each_keep_their_order() {
     let client = Client::<Lab>::connect(url.to_string())
         .await
         .expect("connects");
-    peer(&mut events).await;
+    connected(&mut events).await;
     let mut first = client.sender();
     count_down(&mut first, 10).await.expect("pushed");
     let second = tokio::spawn({
@@ -338,7 +304,7 @@ async fn what_is_pushed_passes_the_middleware() {
         .connect()
         .await
         .expect("connects");
-    peer(&mut events).await;
+    connected(&mut events).await;
     let mut sender = client.sender();
     let refused = sender.note_ind(note(1)).await;
     let sent = client.note_ind(note(1)).await;

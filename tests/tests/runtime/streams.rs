@@ -12,25 +12,12 @@ use std::{
 
 use msip_runtime::{CallError, CallOptions, Client, Code, Stream};
 use msip_tests::{
-    SeenByServer,
+    SeenByServer, connected,
     lab::{CountReq, EchoReq, Lab, SendClientToServer as _, ShoutReq, SumReq},
-    soon, start,
+    messages::count,
+    next, soon, start,
 };
 use tokio::sync::mpsc;
-
-async fn next<T>(events: &mut mpsc::Receiver<T>) -> T {
-    soon("an event", events.recv())
-        .await
-        .expect("the handler lives")
-}
-
-fn count(from: u64, to: u64) -> CountReq {
-    CountReq {
-        from,
-        to,
-        ballast_len: 0,
-    }
-}
 
 /// Numbers, and how many of them were taken.
 struct Numbers {
@@ -243,10 +230,7 @@ async fn a_stream_that_is_not_taken_holds_up_nobody() {
     let client = Client::<Lab>::connect(url.to_string())
         .await
         .expect("connects");
-    assert!(matches!(
-        next(&mut events).await,
-        SeenByServer::Connected(_)
-    ));
+    connected(&mut events).await;
     let request = CountReq {
         from: 0,
         to: 0,
@@ -282,10 +266,7 @@ async fn a_deadline_ends_a_stream_at_both_ends() {
     let client = Client::<Lab>::connect(url.to_string())
         .await
         .expect("connects");
-    assert!(matches!(
-        next(&mut events).await,
-        SeenByServer::Connected(_)
-    ));
+    connected(&mut events).await;
     let limit = Duration::from_millis(100);
     let mut endless = client
         .with(CallOptions::new().timeout(limit))
@@ -310,10 +291,7 @@ async fn a_lost_connection_ends_a_stream() {
     let client = Client::<Lab>::connect(url.to_string())
         .await
         .expect("connects");
-    assert!(matches!(
-        next(&mut events).await,
-        SeenByServer::Connected(_)
-    ));
+    connected(&mut events).await;
     let mut endless = client.count_req(count(0, 0)).await.expect("sent");
     soon("an item", endless.next())
         .await
@@ -337,10 +315,7 @@ async fn a_call_that_is_given_up_is_cancelled_over_there() {
     let client = Client::<Lab>::connect(url.to_string())
         .await
         .expect("connects");
-    assert!(matches!(
-        next(&mut events).await,
-        SeenByServer::Connected(_)
-    ));
+    connected(&mut events).await;
     let request = msip_tests::lab::ActReq {
         what: "hang".into(),
     };

@@ -17,26 +17,13 @@ use msip_runtime::{
 use msip_tests::{
     LabServer, SeenByServer,
     lab::{
-        AskReq, AskRsp, BroadcastServerToClient as _, ClientToServer, CountReq, CountRsp, EchoReq,
-        EchoRsp, HandleClientToServer as _, Lab, NoteInd, SaveInd, SendClientToServer,
-        SendServerToClient, ServerToClient, ShoutReq, ShoutRsp, SumReq, SumRsp,
+        AskReq, AskRsp, BroadcastServerToClient as _, ClientToServer, CountReq, CountRsp, EchoRsp,
+        HandleClientToServer as _, Lab, NoteInd, SaveInd, SendClientToServer, SendServerToClient,
+        ServerToClient, ShoutReq, ShoutRsp, SumReq, SumRsp,
     },
+    messages::{echo, note},
     soon,
 };
-
-fn note(number: u64) -> NoteInd {
-    NoteInd {
-        number,
-        ballast: Default::default(),
-    }
-}
-
-fn echo(text: &str) -> EchoReq {
-    EchoReq {
-        text: text.to_owned(),
-        ballast: Default::default(),
-    }
-}
 
 fn echoed(text: &str) -> ServerToClient {
     ServerToClient::EchoRsp(EchoRsp {

@@ -3,11 +3,12 @@
 
 use std::{sync::Arc, time::Duration};
 
-use msip_runtime::{CallError, CallOptions, Client, Peer, SendError, Server};
+use msip_runtime::{CallError, CallOptions, Client, Peer, SendError};
 use msip_tests::{
-    LabServer, SeenByServer,
-    lab::{ActReq, ActRsp, EchoReq, Lab, SendClientToServer as _},
-    soon,
+    SeenByServer, connected,
+    lab::{ActRsp, EchoReq, Lab, SendClientToServer as _},
+    messages::act,
+    next, soon, start_gated,
 };
 use tokio::{
     sync::{Semaphore, mpsc},
@@ -20,10 +21,6 @@ const USUAL: Duration = Duration::from_secs(20);
 
 const HOUR: Duration = Duration::from_secs(3600);
 
-fn act(what: &str) -> ActReq {
-    ActReq { what: what.into() }
-}
-
 /// A client whose server serves two calls at once, and both are taken until the gate opens.
 struct Crowded {
     client: Client<Lab>,
@@ -35,14 +32,11 @@ struct Crowded {
 
 impl Crowded {
     async fn new(name: &str) -> Self {
-        let gate = Arc::new(Semaphore::new(0));
-        let server = Server::<Lab>::bind(format!("mem://{name}?max_calls=2"))
+        let url = format!("mem://{name}?max_calls=2");
+        let (url, mut events, gate) = start_gated(&url).await;
+        let client = Client::<Lab>::connect(url.to_string())
             .await
-            .expect("binds");
-        let (handler, mut events) = LabServer::new();
-        let url = server.local_url().to_string();
-        tokio::spawn(server.serve(handler.gated(&gate)));
-        let client = Client::<Lab>::connect(url).await.expect("connects");
+            .expect("connects");
         let serving = [(); 2].map(|()| {
             let client = client.clone();
             tokio::spawn(async move {
@@ -50,9 +44,7 @@ impl Crowded {
                 client.with(options).act_req(act("wait")).await
             })
         });
-        let SeenByServer::Connected(peer) = next(&mut events).await else {
-            panic!("nothing comes before the client");
-        };
+        let peer = connected(&mut events).await;
         for _ in &serving {
             assert!(matches!(next(&mut events).await, SeenByServer::Act(_)));
         }
@@ -82,12 +74,6 @@ impl Crowded {
 
 /// What came of a call, and after how long.
 type Waited = (Result<ActRsp, CallError>, Duration);
-
-async fn next(events: &mut mpsc::Receiver<SeenByServer>) -> SeenByServer {
-    soon("an event", events.recv())
-        .await
-        .expect("the handler lives")
-}
 
 async fn waited(call: JoinHandle<Waited>) -> Waited {
     call.await.expect("no panic")
