@@ -1,3 +1,3 @@
 #![no_main]
 
-libfuzzer_sys::fuzz_target!(|data: &[u8]| msip_runtime::fuzzing::frame_decode(data));
+libfuzzer_sys::fuzz_target!(|data: &[u8]| msip_session::fuzzing::frame_decode(data));

@@ -1,3 +1,3 @@
 #![no_main]
 
-libfuzzer_sys::fuzz_target!(|data: &[u8]| msip_runtime::fuzzing::hello(data));
+libfuzzer_sys::fuzz_target!(|data: &[u8]| msip_session::fuzzing::hello(data));

@@ -8,7 +8,7 @@ use tokio::time::Instant;
 use crate::MetadataError;
 use crate::{
     CallOptions, Cancellation, Metadata,
-    link::{CallToAnswer, Link},
+    connection::{CallToAnswer, ConnectionShared},
     metadata::NO_METADATA,
 };
 
@@ -52,12 +52,15 @@ impl Serving {
 #[derive(Clone, Copy)]
 pub struct Call<'a> {
     serving: &'a Serving,
-    link: &'a Arc<Link>,
+    connection: &'a Arc<ConnectionShared>,
 }
 
 impl<'a> Call<'a> {
-    pub(crate) const fn new(serving: &'a Serving, link: &'a Arc<Link>) -> Self {
-        Self { serving, link }
+    pub(crate) const fn new(serving: &'a Serving, connection: &'a Arc<ConnectionShared>) -> Self {
+        Self {
+            serving,
+            connection,
+        }
     }
 
     /// How long the caller still waits; nothing once it has given up. `None` where nobody waits, in the handler
@@ -84,7 +87,7 @@ impl<'a> Call<'a> {
     #[must_use]
     pub fn is_cancelled(&self) -> bool {
         let call = self.serving.call;
-        call.is_some_and(|call| !self.link.is_awaited(call))
+        call.is_some_and(|call| !self.connection.is_awaited(call))
     }
 
     /// Waits until nobody waits for the answer any more; for ever where that does not come to pass. See
@@ -118,7 +121,7 @@ impl<'a> Call<'a> {
     #[must_use]
     pub fn cancellation(&self) -> Cancellation {
         match self.serving.call {
-            Some(call) => self.link.cancellation(call),
+            Some(call) => self.connection.cancellation(call),
             None => Cancellation::never(),
         }
     }

@@ -4,7 +4,8 @@ use std::{io, sync::Arc, time::Duration};
 
 use thiserror::Error;
 
-use crate::{BodyError, Envelope, MetadataError, Status, transport::UrlError, wire::Code};
+use crate::{BodyError, Envelope, MetadataError, Status, transport::UrlError};
+use msip_session::wire::Code;
 
 /// Why a message was not sent.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]

@@ -1,4 +1,4 @@
-//! Taking generated code in.
+//! CreditBatcher generated code in.
 
 /// Takes in what `msip-codegen` generated for the protocol of this package.
 ///

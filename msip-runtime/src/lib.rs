@@ -12,13 +12,12 @@
 extern crate self as msip_runtime;
 
 pub mod body;
-mod budget;
 mod call;
 mod client;
+mod connection;
 pub mod describe;
 mod dispatch;
 mod driver;
-mod dropped;
 mod error;
 #[cfg(all(
     any(test, fuzzing),
@@ -32,7 +31,6 @@ mod error;
 #[doc(hidden)]
 pub mod fuzzing;
 mod include;
-mod link;
 mod metadata;
 pub mod middleware;
 mod negotiation;
@@ -41,29 +39,25 @@ mod outbound;
 mod protocol;
 mod sender;
 mod server;
-mod session;
 mod settings;
 mod status;
 mod streaming;
 #[cfg(feature = "testing")]
 pub mod testing;
 pub mod transport;
-pub mod wire;
 mod with;
 
 pub use body::{BodyError, Codec, Compression};
-pub use budget::MemoryUse;
 pub use bytes;
 pub use call::Call;
 pub use client::{
     AddressOrder, Client, ClientBuilder, ConnectionInfo, ConnectionState, LostExchange, Reconnect,
     SessionLost,
 };
+pub use connection::Cancellation;
 pub use describe::proto_text;
-pub use dropped::Dropped;
 pub use error::{CallError, ConnectError, DisconnectReason, SendError};
 pub use futures_core::Stream;
-pub use link::Cancellation;
 pub use metadata::{Metadata, MetadataError, ResponseMetadata};
 #[cfg(feature = "derive")]
 #[doc(hidden)]
@@ -71,6 +65,8 @@ pub use msip_macros::__protocol;
 #[cfg(feature = "derive")]
 pub use msip_macros::{ClientToServer, Message, ServerToClient};
 pub use msip_schema::MsgKind;
+pub use msip_session::wire::{self, Code, Identity};
+pub use msip_session::{Dropped, MemoryUse};
 pub use options::CallOptions;
 pub use outbound::send_now;
 pub use prost;
@@ -87,5 +83,4 @@ pub use server::{
 pub use settings::{SchemaRule, SettingError};
 pub use status::Status;
 pub use streaming::{Answered, EmptyStream, ItemStream, Streaming, widen};
-pub use wire::{Code, Identity};
 pub use with::With;

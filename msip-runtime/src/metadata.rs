@@ -8,7 +8,7 @@ use std::{
 
 use thiserror::Error;
 
-use crate::wire::{self, Escaped, Identity};
+use msip_session::wire::{self, Escaped, Identity};
 
 /// What came beside a message: who asks, in what connection with other things, and what the application adds.
 ///

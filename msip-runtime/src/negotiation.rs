@@ -9,8 +9,8 @@ use crate::{
     Code, Protocol, Status,
     body::{Agreed, Choice as _, Codec, Compression, Encoding, Writing},
     settings::Settings,
-    wire::{Hello, Side, Welcome},
 };
+use msip_session::wire::{Hello, Side, Welcome};
 
 /// What one client, or all connections of one server, need for codecs other than protobuf; made when it is needed.
 #[derive(Debug, Default)]

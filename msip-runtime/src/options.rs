@@ -26,12 +26,12 @@ pub struct CallOptions {
     pub(crate) urgent: Option<bool>,
     pub(crate) ack: bool,
     /// Boxed, so that options without are small.
-    beside: Option<Box<Beside>>,
+    metadata_mut: Option<Box<OutgoingMetadata>>,
 }
 
-/// What goes beside the message, and comes beside the answer.
+/// What goes metadata_mut the message, and comes metadata_mut the answer.
 #[derive(Clone, Default)]
-struct Beside {
+struct OutgoingMetadata {
     metadata: Metadata,
     /// The first thing in it that cannot be sent.
     mistake: Option<MetadataError>,
@@ -49,13 +49,13 @@ impl CallOptions {
             timeout: None,
             urgent: None,
             ack: false,
-            beside: None,
+            metadata_mut: None,
         }
     }
 
     /// Whether everything is as the schema says.
     pub(crate) const fn is_silent(&self) -> bool {
-        self.timeout.is_none() && self.urgent.is_none() && !self.ack && self.beside.is_none()
+        self.timeout.is_none() && self.urgent.is_none() && !self.ack && self.metadata_mut.is_none()
     }
 
     /// How long to wait for the answer, in place of the schema's `timeout_ms`. The other side is told, and stops
@@ -88,7 +88,7 @@ impl CallOptions {
     pub fn correlation_id(mut self, id: impl Into<String>) -> Self {
         let id = id.into();
         self.checked(check_text(|| "correlation id".to_owned(), &id));
-        self.beside().metadata.0.correlation_id = id;
+        self.metadata_mut().metadata.0.correlation_id = id;
         self
     }
 
@@ -97,7 +97,7 @@ impl CallOptions {
     pub fn traceparent(mut self, traceparent: impl Into<String>) -> Self {
         let traceparent = traceparent.into();
         self.checked(check_traceparent(&traceparent));
-        self.beside().metadata.0.traceparent = traceparent;
+        self.metadata_mut().metadata.0.traceparent = traceparent;
         self
     }
 
@@ -106,7 +106,7 @@ impl CallOptions {
     pub fn tracestate(mut self, tracestate: impl Into<String>) -> Self {
         let tracestate = tracestate.into();
         self.checked(check_text(|| "tracestate".to_owned(), &tracestate));
-        self.beside().metadata.0.tracestate = tracestate;
+        self.metadata_mut().metadata.0.tracestate = tracestate;
         self
     }
 
@@ -119,7 +119,7 @@ impl CallOptions {
     pub fn header(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
         let (name, value) = (name.into(), value.into());
         self.checked(check_header(&name, &value));
-        self.beside().metadata.0.headers.insert(name, value);
+        self.metadata_mut().metadata.0.headers.insert(name, value);
         self
     }
 
@@ -137,7 +137,7 @@ impl CallOptions {
     /// The call may be repeated when its fate is unknown, whatever the schema says.
     #[must_use]
     pub fn idempotent(mut self) -> Self {
-        self.beside().metadata.0.idempotent = true;
+        self.metadata_mut().metadata.0.idempotent = true;
         self
     }
 
@@ -146,14 +146,14 @@ impl CallOptions {
     pub fn key(mut self, key: impl Into<String>) -> Self {
         let key = key.into();
         self.checked(check_text(|| "key".to_owned(), &key));
-        self.beside().metadata.0.key = key;
+        self.metadata_mut().metadata.0.key = key;
         self
     }
 
     /// Tells the other side when the request was sent, and asks when its answer was. So does all other metadata.
     #[must_use]
     pub fn timestamps(mut self) -> Self {
-        self.beside();
+        self.metadata_mut();
         self
     }
 
@@ -161,38 +161,38 @@ impl CallOptions {
     /// no stream has some; an acknowledgment and an error have none.
     #[must_use]
     pub fn response_metadata(mut self, answer: &ResponseMetadata) -> Self {
-        self.beside().answer = Some(answer.clone());
+        self.metadata_mut().answer = Some(answer.clone());
         self
     }
 
-    fn beside(&mut self) -> &mut Beside {
-        self.beside.get_or_insert_default()
+    fn metadata_mut(&mut self) -> &mut OutgoingMetadata {
+        self.metadata_mut.get_or_insert_default()
     }
 
     fn checked(&mut self, checked: Result<(), MetadataError>) {
         if let Err(mistake) = checked {
-            self.beside().mistake.get_or_insert(mistake);
+            self.metadata_mut().mistake.get_or_insert(mistake);
         }
     }
 
-    /// What goes beside the message, if anything does.
+    /// What goes metadata_mut the message, if anything does.
     ///
     /// # Errors
     ///
     /// The first thing in it that cannot be sent.
     pub(crate) fn outgoing_metadata(&self) -> Result<Option<&Metadata>, MetadataError> {
-        match &self.beside {
+        match &self.metadata_mut {
             None => Ok(None),
-            Some(beside) => match &beside.mistake {
+            Some(metadata_mut) => match &metadata_mut.mistake {
                 Some(mistake) => Err(mistake.clone()),
-                None => Ok(Some(&beside.metadata)),
+                None => Ok(Some(&metadata_mut.metadata)),
             },
         }
     }
 
     /// Where the metadata of the answer is wanted.
     pub(crate) fn answer_metadata(&self) -> Option<&ResponseMetadata> {
-        self.beside.as_ref()?.answer.as_ref()
+        self.metadata_mut.as_ref()?.answer.as_ref()
     }
 
     /// Passes on what goes with a chain of calls: its correlation id and its trace context.
@@ -201,7 +201,7 @@ impl CallOptions {
         if wire.correlation_id.is_empty() && wire.traceparent.is_empty() {
             return self;
         }
-        let ours = &mut self.beside().metadata.0;
+        let ours = &mut self.metadata_mut().metadata.0;
         ours.correlation_id.clone_from(&wire.correlation_id);
         ours.traceparent.clone_from(&wire.traceparent);
         ours.tracestate.clone_from(&wire.tracestate);
@@ -215,7 +215,10 @@ impl fmt::Debug for CallOptions {
             .field("timeout", &self.timeout)
             .field("urgent", &self.urgent)
             .field("ack", &self.ack)
-            .field("metadata", &self.beside.as_ref().map(|it| &it.metadata))
+            .field(
+                "metadata",
+                &self.metadata_mut.as_ref().map(|it| &it.metadata),
+            )
             .finish_non_exhaustive()
     }
 }

@@ -12,7 +12,7 @@ use futures_core::Stream;
 use crate::{
     CallError, CallOptions, Client, Envelope, Outbound, Peer, PeerId, Protocol, SendError,
     Streaming,
-    link::{Answers, Link, Opening, Sending, upload},
+    connection::{Answers, ConnectionShared, Opening, Sending, upload},
     middleware::{self, Origin, escort},
     options::NO_OPTIONS,
     with::With,
@@ -32,7 +32,7 @@ pub fn send_now(send: impl Future<Output = Result<(), SendError>>) -> Result<(),
 
 /// Something that has a connection, and options for what is sent through it.
 trait Linked: Send + Sync {
-    fn link(&self) -> &Arc<Link>;
+    fn shared(&self) -> &Arc<ConnectionShared>;
 
     fn options(&self) -> &CallOptions {
         &NO_OPTIONS
@@ -45,10 +45,10 @@ trait Linked: Send + Sync {
 
     /// What stands around what goes out, if anything does.
     fn around(&self) -> Option<Origin<'_>> {
-        let link = self.link();
+        let connection = self.shared();
         Some(Origin {
-            stack: link.outgoing()?,
-            link,
+            stack: connection.outgoing()?,
+            connection,
             options: self.options(),
             peer: self.peer(),
         })
@@ -56,14 +56,14 @@ trait Linked: Send + Sync {
 }
 
 impl<P: Protocol> Linked for Client<P> {
-    fn link(&self) -> &Arc<Link> {
-        Client::link(self)
+    fn shared(&self) -> &Arc<ConnectionShared> {
+        Client::shared(self)
     }
 }
 
 impl<P: Protocol> Linked for Peer<P> {
-    fn link(&self) -> &Arc<Link> {
-        Peer::link(self)
+    fn shared(&self) -> &Arc<ConnectionShared> {
+        Peer::shared(self)
     }
 
     fn peer(&self) -> Option<PeerId> {
@@ -72,8 +72,8 @@ impl<P: Protocol> Linked for Peer<P> {
 }
 
 impl<T: Linked> Linked for With<'_, T> {
-    fn link(&self) -> &Arc<Link> {
-        self.target.link()
+    fn shared(&self) -> &Arc<ConnectionShared> {
+        self.target.shared()
     }
 
     fn options(&self) -> &CallOptions {
@@ -94,7 +94,7 @@ macro_rules! outbound {
 
             fn try_send(&self, message: P::$out) -> Result<(), SendError> {
                 match self.around() {
-                    None => self.link().try_send(&message, self.options()),
+                    None => self.shared().try_send(&message, self.options()),
                     Some(origin) => middleware::try_send(origin, &message),
                 }
             }
@@ -117,7 +117,7 @@ macro_rules! outbound {
                 requests: impl Stream<Item = P::$out> + Send + 'static,
             ) -> Result<P::$in, CallError> {
                 match self.around() {
-                    None => upload(self.link(), variant, requests, self.options()).await,
+                    None => upload(self.shared(), variant, requests, self.options()).await,
                     Some(origin) => Box::pin(middleware::upload(origin, variant, requests)).await,
                 }
             }
@@ -142,14 +142,14 @@ outbound! {
 
 async fn send<E: Envelope>(linked: &impl Linked, message: E) -> Result<(), SendError> {
     match linked.around() {
-        None => linked.link().send(&message, linked.options()).await,
+        None => linked.shared().send(&message, linked.options()).await,
         Some(origin) => Box::pin(middleware::send(origin, &message)).await,
     }
 }
 
 async fn deliver<E: Envelope>(linked: &impl Linked, message: E) -> Result<(), CallError> {
     match linked.around() {
-        None => linked.link().deliver(&message, linked.options()).await,
+        None => linked.shared().deliver(&message, linked.options()).await,
         Some(origin) => Box::pin(middleware::deliver(origin, &message)).await,
     }
 }
@@ -159,7 +159,7 @@ async fn call<Out: Envelope, In: Envelope>(
     request: Out,
 ) -> Result<In, CallError> {
     match linked.around() {
-        None => linked.link().call(&request, linked.options()).await,
+        None => linked.shared().call(&request, linked.options()).await,
         Some(origin) => Box::pin(middleware::call(origin, &request)).await,
     }
 }
@@ -173,7 +173,7 @@ async fn call_streaming<Out: Envelope, In: Envelope>(
         return Ok(Streaming::answers(answers, None).escorted(escort));
     }
     let answers = linked
-        .link()
+        .shared()
         .open_streams(Opening::Request(&request), linked.options())
         .await?;
     Ok(Streaming::answers(answers, None))
@@ -184,9 +184,10 @@ async fn exchange<Out: Envelope, In: Envelope>(
     variant: u16,
     requests: impl Stream<Item = Out> + Send + 'static,
 ) -> Result<Streaming<In>, CallError> {
-    let link = linked.link();
+    let connection = linked.shared();
     let send = |answers: &Answers| {
-        let sending = Arc::clone(link).send_requests(Arc::clone(answers.intake.inflow()), requests);
+        let sending = Arc::clone(connection)
+            .send_requests(Arc::clone(answers.recv_stream.recv_buffer()), requests);
         Some(Box::pin(sending) as Sending)
     };
     if let Some(origin) = linked.around() {
@@ -195,7 +196,7 @@ async fn exchange<Out: Envelope, In: Envelope>(
         let sending = send(&answers);
         return Ok(Streaming::answers(answers, sending).escorted(escort));
     }
-    let answers = link
+    let answers = connection
         .open_streams::<Out>(Opening::Stream(variant), linked.options())
         .await?;
     let sending = send(&answers);

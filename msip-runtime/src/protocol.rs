@@ -3,6 +3,7 @@
 //! Users meet them only as bounds: what they call are the typed traits generated from their schema.
 
 use futures_core::Stream;
+use msip_session::RequestHead;
 
 use crate::{
     Answered, BodyError, CallError, Client, ConnectError, DisconnectReason, MsgKind, Peer,
@@ -178,6 +179,11 @@ impl Variant {
             };
         }
         self
+    }
+
+    /// The head of a message of it without metadata.
+    pub(crate) const fn head(&self) -> RequestHead<'static> {
+        RequestHead::new(self.number, self.kind, self.urgent)
     }
 
     /// Whether the call has a stream on either side.

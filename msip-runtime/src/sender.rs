@@ -4,9 +4,9 @@ use std::{future::Future, sync::Arc};
 
 use crate::{
     Client, Envelope, Outbound, OutboundPush, Peer, Protocol, SendError,
-    link::{BatchTerms, Link},
-    session::{Batch, Opener},
+    connection::{BatchTerms, ConnectionShared},
 };
+use msip_session::{Batch, RequestHead};
 
 /// When so many bytes wait they are handed over.
 const BATCH_LEN: usize = 64 * 1024;
@@ -71,7 +71,7 @@ const BATCH_LEN: usize = 64 * 1024;
 /// ```
 #[must_use = "it sends nothing by itself"]
 pub struct Sender<T> {
-    link: Arc<Link>,
+    connection: Arc<ConnectionShared>,
     batch: Batch,
     /// What the batch is written for; nothing where it was just handed over.
     terms: Option<BatchTerms>,
@@ -80,9 +80,9 @@ pub struct Sender<T> {
 }
 
 impl<T> Sender<T> {
-    pub(crate) fn new(link: &Arc<Link>, target: T) -> Self {
+    pub(crate) fn new(connection: &Arc<ConnectionShared>, target: T) -> Self {
         Self {
-            link: Arc::clone(link),
+            connection: Arc::clone(connection),
             batch: Batch::default(),
             terms: None,
             target,
@@ -103,7 +103,7 @@ impl<T> Sender<T> {
         let Some(terms) = &self.terms else {
             return Ok(());
         };
-        let outcome = self.link.hand_over(&mut self.batch, terms).await;
+        let outcome = self.connection.hand_over(&mut self.batch, terms).await;
         if self.batch.is_empty() {
             self.terms = None;
         }
@@ -117,12 +117,12 @@ impl<T> Sender<T> {
     }
 
     fn terms<'a>(
-        link: &Link,
+        connection: &ConnectionShared,
         terms: &'a mut Option<BatchTerms>,
     ) -> Result<&'a BatchTerms, SendError> {
         match terms {
             Some(terms) => Ok(terms),
-            none => Ok(none.insert(link.batch_terms()?)),
+            none => Ok(none.insert(connection.batch_terms()?)),
         }
     }
 
@@ -136,18 +136,18 @@ impl<T> Sender<T> {
         }
         if self.terms.is_none() {
             // A batch was handed over just now, or nothing yet.
-            self.link.let_driver_write().await;
+            self.connection.let_driver_write().await;
         }
         // Generated code has a row for each variant.
         let variant = Out::VARIANTS
             .get(message.index())
             .ok_or(SendError::Closed)?;
-        if variant.is_urgent() || self.link.outgoing().is_some() {
+        if variant.is_urgent() || self.connection.outgoing().is_some() {
             // In a box, since the future of every push has the room that this one needs.
             return Box::pin(self.target.send(message)).await;
         }
-        let terms = Self::terms(&self.link, &mut self.terms)?;
-        let mut opener = Opener {
+        let terms = Self::terms(&self.connection, &mut self.terms)?;
+        let mut head = RequestHead {
             variant: variant.number,
             kind: variant.kind,
             urgent: false,
@@ -165,18 +165,18 @@ impl<T> Sender<T> {
         let pushed = match prepared {
             None => self
                 .batch
-                .push(terms.side, &opener, max, |buffer| message.encode(buffer)),
+                .push(terms.side, &head, max, |buffer| message.encode(buffer)),
             Some(prepared) if prepared.len > max => Err(prepared.len),
             Some(prepared) => {
-                opener.compressed = prepared.compressed;
-                self.batch.push(terms.side, &opener, max, |buffer| {
+                head.compressed = prepared.compressed;
+                self.batch.push(terms.side, &head, max, |buffer| {
                     buffer.extend_from_slice(&prepared.bytes);
                 })
             }
         };
         pushed.map_err(|len| SendError::TooLarge { len, max })?;
         if self.batch.len() >= BATCH_LEN {
-            let outcome = self.link.try_hand_over(&mut self.batch, terms);
+            let outcome = self.connection.try_hand_over(&mut self.batch, terms);
             if self.batch.is_empty() {
                 self.terms = None;
             }
@@ -192,8 +192,8 @@ impl<T> Drop for Sender<T> {
         if let Some(terms) = &self.terms
             && !self.batch.is_empty()
         {
-            self.link.hand_over_some(&mut self.batch, terms);
-            self.link.drop_batch(&mut self.batch);
+            self.connection.hand_over_some(&mut self.batch, terms);
+            self.connection.drop_batch(&mut self.batch);
         }
     }
 }

@@ -6,10 +6,11 @@ use thiserror::Error;
 
 use crate::{
     body::{Choice, Codec, Compression},
-    budget::{Budget, OF_PROCESS},
     client::AddressOrder,
     middleware::Stack,
-    session::Config,
+};
+use msip_session::{
+    Budget, Config, OF_PROCESS,
     wire::{Credit, DEFAULT_MAX_BODY, Limits, Side},
 };
 

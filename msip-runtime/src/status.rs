@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use thiserror::Error;
 
-use crate::wire::{Code, Escaped};
+use msip_session::wire::{Code, ErrorRef, ErrorText, Escaped};
 
 /// A failure as the other side is told of it: a code and a text.
 ///
@@ -126,9 +126,23 @@ impl Status {
         )
     }
 
+    /// As the wire says it.
+    pub(crate) fn as_error(&self) -> ErrorRef<'_> {
+        ErrorRef {
+            code: self.code,
+            message: &self.message,
+        }
+    }
+
     /// The handler did not answer in time.
     pub(crate) fn deadline_exceeded() -> Self {
         Self::new(Code::DeadlineExceeded, "the handler did not answer in time")
+    }
+}
+
+impl From<ErrorText> for Status {
+    fn from(text: ErrorText) -> Self {
+        Self::new(text.code, text.message)
     }
 }
 

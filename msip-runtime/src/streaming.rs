@@ -14,10 +14,10 @@ use pin_project_lite::pin_project;
 use crate::{
     CallError, Envelope, SendError, Status,
     body::Encoding,
-    link::{Answers, Requests, Sending, Taken, read},
-    middleware::Escort,
-    session::Item,
+    connection::{Answers, Requests, Sending, Taken, read},
+    middleware::StreamingMiddleware,
 };
+use msip_session::Item;
 
 /// A stream of answers that a handler gives.
 pub type ItemStream<T> = Pin<Box<dyn Stream<Item = Result<T, Status>> + Send>>;
@@ -123,13 +123,13 @@ pub struct Streaming<T> {
     source: Source<T>,
     is_over: bool,
     /// The middleware around the call, until it is done with it.
-    escort: Option<Box<Escort>>,
+    escort: Option<Box<StreamingMiddleware>>,
 }
 
 enum Source<T> {
     /// The other side sends it.
-    Link {
-        inflow: Inflow,
+    ConnectionShared {
+        recv_buffer: RecvBuffer,
         read: Box<dyn FnMut(Item) -> Result<T, CallError> + Send>,
     },
     /// It was given up.
@@ -139,7 +139,7 @@ enum Source<T> {
     Local(Pin<Box<dyn Stream<Item = Result<T, CallError>> + Send>>),
 }
 
-enum Inflow {
+enum RecvBuffer {
     Answers {
         answers: Answers,
         sending: Option<Sending>,
@@ -151,21 +151,21 @@ impl<E: Envelope> Streaming<E> {
     /// The answers to a call; `sending` sends its requests meanwhile.
     pub(crate) fn answers(answers: Answers, sending: Option<Sending>) -> Self {
         let encoding = answers.encoding.clone();
-        let inflow = Inflow::Answers { answers, sending };
-        Self::linked(inflow, encoding)
+        let recv_buffer = RecvBuffer::Answers { answers, sending };
+        Self::linked(recv_buffer, encoding)
     }
 
     /// The requests of a call.
     pub(crate) fn requests(requests: Requests) -> Self {
         let encoding = requests.encoding.clone();
-        Self::linked(Inflow::Requests(requests), encoding)
+        Self::linked(RecvBuffer::Requests(requests), encoding)
     }
 
-    fn linked(inflow: Inflow, encoding: Encoding) -> Self {
+    fn linked(recv_buffer: RecvBuffer, encoding: Encoding) -> Self {
         let read = move |item: Item| read(&encoding, item);
         let read = Box::new(read);
         Self {
-            source: Source::Link { inflow, read },
+            source: Source::ConnectionShared { recv_buffer, read },
             is_over: false,
             escort: None,
         }
@@ -177,8 +177,11 @@ impl<T: 'static> Streaming<T> {
     /// envelope with it.
     pub fn narrow<U: 'static>(self, narrow: fn(T) -> Result<U, CallError>) -> Streaming<U> {
         let source = match self.source {
-            Source::Link { inflow, mut read } => Source::Link {
-                inflow,
+            Source::ConnectionShared {
+                recv_buffer,
+                mut read,
+            } => Source::ConnectionShared {
+                recv_buffer,
                 read: Box::new(move |item: Item| read(item).and_then(narrow)),
             },
             Source::Over => Source::Over,
@@ -208,7 +211,7 @@ impl<T: 'static> Streaming<T> {
 
 impl<T> Streaming<T> {
     /// The same stream of answers, within the middleware around their call.
-    pub(crate) fn escorted(mut self, escort: Escort) -> Self {
+    pub(crate) fn escorted(mut self, escort: StreamingMiddleware) -> Self {
         self.escort = Some(Box::new(escort));
         self
     }
@@ -256,8 +259,8 @@ impl<T> Streaming<T> {
         if self.is_over {
             return Poll::Ready(None);
         }
-        let (inflow, read) = match &mut self.source {
-            Source::Link { inflow, read } => (inflow, read),
+        let (recv_buffer, read) = match &mut self.source {
+            Source::ConnectionShared { recv_buffer, read } => (recv_buffer, read),
             Source::Over => return Poll::Ready(None),
             #[cfg(feature = "testing")]
             Source::Local(items) => {
@@ -266,23 +269,31 @@ impl<T> Streaming<T> {
                 return Poll::Ready(next);
             }
         };
-        let (intake, link, timeout) = match inflow {
-            Inflow::Answers { answers, sending } => {
+        let (recv_stream, connection, timeout) = match recv_buffer {
+            RecvBuffer::Answers { answers, sending } => {
                 if let Some(error) = poll_sending(sending, context) {
                     self.is_over = true;
                     return Poll::Ready(Some(Err(CallError::NotSent(error))));
                 }
-                (&mut answers.intake, &answers.link, answers.timeout)
+                (
+                    &mut answers.recv_stream,
+                    &answers.connection,
+                    answers.timeout,
+                )
             }
             // A call's requests have no time limit of their own.
-            Inflow::Requests(requests) => (&mut requests.intake, &requests.link, Duration::ZERO),
+            RecvBuffer::Requests(requests) => (
+                &mut requests.recv_stream,
+                &requests.connection,
+                Duration::ZERO,
+            ),
         };
-        if let Some(item) = intake.pop(link) {
+        if let Some(item) = recv_stream.pop(connection) {
             let next = read(item);
             self.is_over = next.is_err();
             return Poll::Ready(Some(next));
         }
-        let taken = std::task::ready!(intake.poll_next(link, timeout, context));
+        let taken = std::task::ready!(recv_stream.poll_next(connection, timeout, context));
         let next = match taken {
             Taken::Item(item) => Some(read(item)),
             Taken::End => None,

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::wire::{Codec as WireCodec, Compression as WireCompression, Escaped};
+use msip_session::wire::{Codec as WireCodec, Compression as WireCompression, Escaped};
 
 /// How bodies are written (setting `codec`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Default)]

@@ -24,7 +24,7 @@ mod tree;
 
 use thiserror::Error;
 
-use crate::wire::Code;
+use msip_session::wire::Code;
 
 pub(crate) use choice::Choice;
 pub use choice::{Codec, Compression};

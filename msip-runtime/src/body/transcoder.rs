@@ -11,7 +11,8 @@ use super::{
     shape::{MessageId, Shapes},
     tree::{TreeError, read_tree, write_tree},
 };
-use crate::{Envelope, Protocol, wire::Side};
+use crate::{Envelope, Protocol};
+use msip_session::wire::Side;
 
 /// The shapes of a protocol's messages; made once for a client or a server, and shared by its connections.
 #[derive(Debug, Clone)]

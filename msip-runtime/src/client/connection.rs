@@ -93,14 +93,14 @@ impl<'a> ConnectionInfo<'a> {
     /// How many messages were taken to be sent and then dropped: with their connection, or by their kind to make room.
     #[must_use]
     pub fn dropped(&self) -> Dropped {
-        self.shared.link.dropped()
+        self.shared.connection.dropped()
     }
 
     /// How long the last ping took there and back; `None` before the first.
     #[must_use]
     pub fn round_trip(&self) -> Option<Duration> {
         self.shared
-            .link
+            .connection
             .lock()
             .session()
             .and_then(|session| session.round_trip())
@@ -109,21 +109,21 @@ impl<'a> ConnectionInfo<'a> {
     /// How bodies are written.
     #[must_use]
     pub fn codec(&self) -> Codec {
-        self.shared.link.encoding().codec()
+        self.shared.connection.encoding().codec()
     }
 
     /// What bodies may be compressed with: what the setting `compress` asked for, or nothing where the server does not
     /// have it.
     #[must_use]
     pub fn compression(&self) -> Compression {
-        self.shared.link.encoding().compression()
+        self.shared.connection.encoding().compression()
     }
 
     /// How many bytes are queued and not written, each frame counted as its length + 64.
     #[must_use]
     pub fn queued(&self) -> usize {
         self.shared
-            .link
+            .connection
             .lock()
             .session()
             .map_or(0, |session| session.queued())
@@ -132,14 +132,14 @@ impl<'a> ConnectionInfo<'a> {
     /// How much memory the sessions hold that share this client's `max_memory`.
     #[must_use]
     pub fn memory(&self) -> MemoryUse {
-        self.shared.link.memory()
+        self.shared.connection.memory()
     }
 
     /// How many frames of the server were ignored, because they answer nothing that is open or could not be read and
     /// asked for no answer.
     #[must_use]
     pub fn ignored(&self) -> u64 {
-        self.shared.link.ignored()
+        self.shared.connection.ignored()
     }
 
     /// The address in use, of those that the client was given: where it is connected, or was last. `None` for a client

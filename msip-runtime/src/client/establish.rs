@@ -8,12 +8,14 @@ use super::addresses::Addresses;
 use crate::{
     ConnectError, Protocol,
     body::Encoding,
-    driver::{HandshakeError, shake_hands},
-    link::Link,
+    connection::ConnectionShared,
+    driver::{HandshakeError, handshake},
     negotiation::{self, Translations},
-    session::{Event, FaultKind, Session},
     settings::Settings,
     transport::{self, Address, ServiceUrl, Stream},
+};
+use msip_session::{
+    Event, FaultKind, Session,
     wire::{Decoder, Hello, SECRET_LEN, SessionId, Side, WelcomeFrame},
 };
 
@@ -50,12 +52,12 @@ pub(super) struct Established {
 pub(super) async fn establish<P: Protocol>(
     target: &Target,
     addresses: &mut Addresses,
-    link: &Link,
+    connection: &ConnectionShared,
     identity: Option<&Identity>,
 ) -> Result<Established, ConnectError> {
     let mut failures = Vec::new();
     for (place, address) in addresses.round() {
-        match establish_at::<P>(target, address, link, identity).await {
+        match establish_at::<P>(target, address, connection, identity).await {
             Ok(established) => {
                 addresses.connected(place);
                 return Ok(established);
@@ -74,7 +76,7 @@ pub(super) async fn establish<P: Protocol>(
 async fn establish_at<P: Protocol>(
     target: &Target,
     address: Address,
-    link: &Link,
+    connection: &ConnectionShared,
     identity: Option<&Identity>,
 ) -> Result<Established, ConnectError> {
     let Target {
@@ -85,7 +87,7 @@ async fn establish_at<P: Protocol>(
     } = target;
     let url = &address;
     let is_resuming = identity.is_some();
-    while is_resuming && link.is_behind() {
+    while is_resuming && connection.is_behind() {
         // Another connection brings another window of messages; those that came already are handled first.
         sleep(BEHIND).await;
     }
@@ -111,7 +113,7 @@ async fn establish_at<P: Protocol>(
         client_name: name.clone(),
         session_secret: identity.secret.to_vec(),
         awaited: if is_resuming {
-            link.awaited()
+            connection.awaited()
         } else {
             Vec::new()
         },
@@ -120,18 +122,18 @@ async fn establish_at<P: Protocol>(
     negotiation::offer(&mut hello, settings);
     let config = settings.session(Side::Connecting);
     let mut decoder = Decoder::new(config.limits.max_payload());
-    let now = link.now();
-    let again = link
+    let now = connection.now();
+    let again = connection
         .lock()
         .session()
         .filter(|_| is_resuming)
         .map(|session| session.shake_hands_again(id, &hello, now));
     let mut session = again.unwrap_or_else(|| Session::connecting(config, id, &hello, now));
-    let event = shake_hands(
+    let event = handshake(
         &mut stream,
         &mut decoder,
         &mut session,
-        link,
+        connection,
         settings.handshake_timeout,
     )
     .await

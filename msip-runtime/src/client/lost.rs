@@ -1,10 +1,7 @@
 //! The loss of a session: what the client cannot know any more.
 
-use crate::{
-    Dropped, Envelope,
-    protocol::variant_of,
-    session::{Class, Lost},
-};
+use crate::{Dropped, Envelope, protocol::variant_of};
+use msip_session::{Class, Lost};
 
 /// An exchange that was open when its session ended. Its call or send has failed with the same.
 #[derive(Debug, Clone, PartialEq, Eq)]

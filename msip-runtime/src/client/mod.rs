@@ -7,7 +7,7 @@ mod connection;
 mod establish;
 mod lost;
 #[cfg(feature = "testing")]
-mod nowhere;
+mod stub;
 mod supervisor;
 
 use std::{future::Future, marker::PhantomData, sync::Arc, time::Duration};
@@ -20,14 +20,14 @@ pub use builder::ClientBuilder;
 pub use connection::{ConnectionInfo, ConnectionState};
 pub use lost::{LostExchange, SessionLost};
 #[cfg(feature = "testing")]
-pub(crate) use nowhere::Nowhere;
+pub(crate) use stub::StubOutbound;
 
 use crate::{
     Answered, CallError, CallOptions, ConnectError, ConnectWith, DisconnectReason, Protocol,
     Sender, Status, Streaming,
     call::{Call, Serving},
+    connection::ConnectionShared,
     dispatch::Dispatch,
-    link::Link,
     with::With,
 };
 
@@ -56,7 +56,7 @@ pub struct Client<P: Protocol> {
 /// What handles and the supervising task share.
 #[derive(Debug)]
 struct Shared {
-    link: Arc<Link>,
+    connection: Arc<ConnectionShared>,
     state: watch::Sender<ConnectionState>,
     /// Set once somebody wants it to end.
     stop: watch::Sender<bool>,
@@ -76,7 +76,7 @@ impl Drop for KeepOpen {
 impl Shared {
     fn request_stop(&self) {
         self.stop.send_replace(true);
-        self.link.begin_close(&Status::new(
+        self.connection.begin_close(&Status::new(
             crate::Code::Cancelled,
             "the client closes the connection",
         ));
@@ -123,12 +123,12 @@ impl<P: Protocol> Client<P> {
     /// An exclusive sender of one-way messages, for streams of many small ones: it has a buffer of its own and
     /// the methods of the generated `PushClientToServer`. It keeps the connection open as this handle does.
     pub fn sender(&self) -> Sender<Self> {
-        Sender::new(&self.shared.link, self.clone())
+        Sender::new(&self.shared.connection, self.clone())
     }
 
     /// The exchange that a handler serves; outside of a handler, one of which nothing is known.
     pub fn call(&self) -> Call<'_> {
-        Call::new(&self.serving, &self.shared.link)
+        Call::new(&self.serving, &self.shared.connection)
     }
 
     /// What is known of the connection, and its state to be watched.
@@ -147,7 +147,7 @@ impl<P: Protocol> Client<P> {
     ///
     /// Dropping the future forgets the ping; its answer is ignored.
     pub async fn ping(&self, len: usize, timeout: Duration) -> Result<Duration, CallError> {
-        self.shared.link.ping(len, timeout).await
+        self.shared.connection.ping(len, timeout).await
     }
 
     /// Closes the connection: open calls may finish within `drain_timeout`, the server is told, and nothing new is
@@ -169,8 +169,8 @@ impl<P: Protocol> Client<P> {
         }
     }
 
-    pub(crate) fn link(&self) -> &Arc<Link> {
-        &self.shared.link
+    pub(crate) fn shared(&self) -> &Arc<ConnectionShared> {
+        &self.shared.connection
     }
 
     /// The handle that the handler of this exchange is given.

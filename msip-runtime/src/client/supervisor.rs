@@ -23,13 +23,15 @@ use super::{
 use crate::{
     Code, Compression, ConnectError, ConnectWith, DisconnectReason, Protocol,
     call::Serving,
+    connection::ConnectionShared,
     dispatch::{self, Dispatch as _, Inbox, caught},
-    driver::{Driver, Handlers, drain, tend},
+    driver::{Driver, Handlers, drain, run_suspended},
     error::WithCauses,
-    link::Link,
-    session::{Agreed, Lost, goes_on},
     settings::Settings,
     transport::{Address, Stream},
+};
+use msip_session::{
+    Agreed, Lost, goes_on,
     wire::{Decoder, Welcome},
 };
 
@@ -39,12 +41,12 @@ where
     P: ConnectWith<H>,
     H: Send + Sync + 'static,
 {
-    let link = Arc::new(Link::new(&target.settings));
+    let connection = Arc::new(ConnectionShared::new(&target.settings));
     let order = target.settings.address_order;
     let mut addresses = Addresses::new(&target.url, order, || random().unwrap_or(0));
-    let established = establish::<P>(&target, &mut addresses, &link, None).await?;
+    let established = establish::<P>(&target, &mut addresses, &connection, None).await?;
     let shared = Arc::new(Shared {
-        link,
+        connection,
         state: watch::Sender::new(ConnectionState::Connected),
         stop: watch::Sender::new(false),
         info: connection::Shared::default(),
@@ -158,19 +160,19 @@ where
             ready = attach::<P>(&shared, *established);
             self.is_connected();
         }
-        shared.link.close();
+        shared.connection.close();
         shared.state.send_replace(ConnectionState::Closed);
     }
 
     /// Runs a session, through as many connections as it takes.
     async fn run_session(&mut self, (mut stream, mut decoder, identity): Ready) -> Next {
         let shared = Arc::clone(&self.client.shared);
-        let link = &shared.link;
+        let connection = &shared.connection;
         let inbox = Arc::new(Inbox::default());
         let mut handlers: Handlers = Box::pin(dispatch::run(
             Arc::clone(&self.side),
             self.client.clone(),
-            Arc::clone(link),
+            Arc::clone(connection),
             Arc::clone(&inbox),
         ));
         let Settings {
@@ -181,12 +183,12 @@ where
         } = self.target.settings;
         loop {
             let since = Instant::now();
-            tracing::info!(resumed = link.terms().connection > 1, "connected");
-            inbox.connected(link.terms());
+            tracing::info!(resumed = connection.terms().connection > 1, "connected");
+            inbox.connected(connection.terms());
             let mut driver = Driver::new(
                 stream,
                 decoder,
-                Arc::clone(link),
+                Arc::clone(connection),
                 Arc::clone(&inbox),
                 write_timeout,
             );
@@ -200,7 +202,7 @@ where
             }
             let is_stopped = *shared.stop.borrow();
             if is_stopped {
-                link.close();
+                connection.close();
             } else {
                 shared
                     .state
@@ -208,10 +210,10 @@ where
             }
             if !ended.is_suspended || is_stopped {
                 if ended.is_suspended {
-                    link.lose_session();
+                    connection.lose_session();
                 }
                 inbox.close();
-                ended.farewell.bid().await;
+                ended.graceful_close.bid().await;
                 drain(handlers, drain_timeout).await;
                 if !is_stopped {
                     self.report(reason.to_string(), &ended.lost);
@@ -225,7 +227,7 @@ where
                     Next::Nothing
                 };
             }
-            drop(ended.farewell);
+            drop(ended.graceful_close);
             inbox.disconnected(reason);
             let (next, why) = match self.resume(&identity, &mut handlers).await {
                 Reconnected::Resumed(resumed_stream, resumed_decoder) => {
@@ -235,9 +237,9 @@ where
                 }
                 Reconnected::Other(next, why) => (next, why),
             };
-            let lost = link.lose_session();
+            let lost = connection.lose_session();
             if matches!(next, Next::Stop) {
-                link.close();
+                connection.close();
             } else {
                 self.report(why.to_owned(), &lost);
             }
@@ -251,7 +253,7 @@ where
     /// Connects again, while the handlers of the session that waits go on.
     async fn resume(&mut self, identity: &Identity, handlers: &mut Handlers) -> Reconnected {
         let shared = Arc::clone(&self.client.shared);
-        let link = &shared.link;
+        let connection = &shared.connection;
         let mut stop = shared.stop.subscribe();
         let mut route = self.route.clone();
         let reconnecting = async {
@@ -260,12 +262,12 @@ where
                 _ = stop.wait_for(|stop| *stop) => None,
             }
         };
-        let reconnected = tend(link, handlers, reconnecting).await;
+        let reconnected = run_suspended(connection, handlers, reconnecting).await;
         self.route = route;
         match reconnected {
             Some(Some(established)) if is_same_session(&shared, &established.welcome.welcome) => {
                 let welcome = &established.welcome.welcome;
-                link.resume(&agreed(welcome));
+                connection.resume(&agreed(welcome));
                 remember::<P>(&shared, welcome, &established.address);
                 Reconnected::Resumed(established.stream, established.decoder)
             }
@@ -297,7 +299,7 @@ where
         let shared = &self.client.shared;
         let exchanges = LostExchange::of::<P::ClientToServer>(lost);
         tracing::warn!(reason, open = exchanges.len(), "the session is lost");
-        let dropped = shared.link.dropped();
+        let dropped = shared.connection.dropped();
         shared.info.lost.send_modify(|last| {
             let count = last.as_ref().map_or(0, |last| last.count) + 1;
             *last = Some(SessionLost {
@@ -320,11 +322,11 @@ where
         for attempt in 1_u32.. {
             sleep(wait).await;
             let addresses = &mut route.addresses;
-            let error = match establish::<P>(&self.target, addresses, &shared.link, identity).await
-            {
-                Ok(established) => return Some(established),
-                Err(error) => error,
-            };
+            let error =
+                match establish::<P>(&self.target, addresses, &shared.connection, identity).await {
+                    Ok(established) => return Some(established),
+                    Err(error) => error,
+                };
             if error.is_refused_with(Code::Unauthenticated) {
                 // The session is another's by now. What was open in it is told when the next one is there.
                 identity = None;
@@ -386,12 +388,12 @@ fn attach<P: Protocol>(shared: &Shared, established: Established) -> Ready {
         // The server has begun it already, and may wait for answers.
         let agreed = agreed(&welcome.welcome);
         // It has none of its calls yet, and nothing to cancel.
-        let _ = session.resume(&agreed, shared.link.now());
+        let _ = session.resume(&agreed, shared.connection.now());
     }
     if encoding.compression() != Compression::None {
         session.take_compressed();
     }
-    shared.link.attach(session, encoding);
+    shared.connection.attach(session, encoding);
     (stream, decoder, identity)
 }
 

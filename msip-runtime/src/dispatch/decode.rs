@@ -4,15 +4,15 @@ use super::Dispatch;
 use crate::{
     BodyError, Code, Status,
     body::{Body, Encoding},
-    link::Link,
+    connection::ConnectionShared,
     protocol::{Exchange, Variant, variant_of},
-    session::{Incoming, ReplyTo, ServedSlot},
 };
+use msip_session::{InboundSlot, Incoming, ReplyTo};
 
 /// Reads a body, unless its variant is not one that can come so.
 pub(super) fn decode<D: Dispatch>(
     encoding: &Encoding,
-    link: &Link,
+    connection: &ConnectionShared,
     incoming: Incoming,
 ) -> Result<(D::In, &'static Variant), Status> {
     let Incoming {
@@ -27,7 +27,8 @@ pub(super) fn decode<D: Dispatch>(
     if compressed {
         body = encoding.inflate(variant, body).map_err(unreadable)?;
         if let ReplyTo::Call(slot) = reply
-            && let Some(Err(busy)) = link.with_session(|session| session.inflated(slot, body.len()))
+            && let Some(Err(busy)) =
+                connection.with_session(|session| session.inflated(slot, body.len()))
         {
             return Err(Status::resource_exhausted(busy.to_string()));
         }
@@ -38,7 +39,7 @@ pub(super) fn decode<D: Dispatch>(
 
 /// Reads the body of a one-way message that is not compressed; `None` where [`decode_told`] says why.
 #[inline]
-pub(super) fn decode_plain<D: Dispatch>(
+pub(super) fn decode_fast<D: Dispatch>(
     encoding: &Encoding,
     variant: u16,
     body: Body<'_>,
@@ -69,7 +70,7 @@ pub(super) fn decode_call<D: Dispatch>(
     encoding: &Encoding,
     variant: u16,
     body: Body<'_>,
-    slot: ServedSlot,
+    slot: InboundSlot,
 ) -> Result<(D::In, &'static Variant), Status> {
     let row = expect::<D>(variant, ReplyTo::Call(slot))?;
     expect_one_request(row)?;

@@ -16,38 +16,38 @@ use tokio::{
 
 use super::{
     Dispatch,
-    apart::Around,
-    decode::{decode, decode_call, decode_plain, decode_told, expect, expect_one_request},
+    completion_batch::CompletionBatch,
+    decode::{decode, decode_call, decode_fast, decode_told, expect, expect_one_request},
     inbox::{Inbox, Item, Plains},
-    owed::{Handled, Owed},
     panics::{caught, panicked, poll_caught, poll_told},
-    settling::Settling,
+    responder::{Handled, Responder},
+    slow_path::Instrumented,
 };
 use crate::{
     Answered, Code, Status, Streaming,
     call::Serving,
-    link::{CallToAnswer, Link, PROTOCOL_TIMEOUT},
+    connection::{CallToAnswer, ConnectionShared, PROTOCOL_TIMEOUT},
     protocol::{Envelope as _, Exchange, Variant},
-    session::{Incoming, Plain, ReplyTo, ServedSlot, Session},
 };
+use msip_session::{BareMessage, InboundSlot, Incoming, ReplyTo, Session};
 
 /// Handles what is received, until the inbox is closed and empty. Calls that are still open then are dropped:
 /// nobody is there to take their answers.
 pub(crate) async fn run<D: Dispatch>(
     side: Arc<D>,
     context: D::Context,
-    link: Arc<Link>,
+    connection: Arc<ConnectionShared>,
     inbox: Arc<Inbox>,
 ) {
     let mut handlers = Handlers {
-        settling: Settling::new(link.terms()),
+        completions: CompletionBatch::new(connection.terms()),
         side,
         context,
-        link,
+        connection,
         calls: JoinSet::new(),
         moment: None,
-        telling: Telling::default(),
-        plains: Plains::default(),
+        running: RunningMessage::default(),
+        bares: Plains::default(),
     };
     handlers.run(&inbox).await;
     handlers.calls.shutdown().await;
@@ -57,19 +57,19 @@ pub(crate) async fn run<D: Dispatch>(
 pub(super) struct Handlers<D: Dispatch> {
     pub(super) side: Arc<D>,
     pub(super) context: D::Context,
-    link: Arc<Link>,
+    connection: Arc<ConnectionShared>,
     /// Calls that were not done at once.
     calls: JoinSet<()>,
-    settling: Settling<D::Out>,
+    completions: CompletionBatch<D::Out>,
     moment: Option<Moment>,
-    telling: Telling,
+    running: RunningMessage,
     /// What stands before the rest of the batch, for the short way.
-    plains: Plains,
+    bares: Plains,
 }
 
 /// The one-way message whose handler runs on the short way.
 #[derive(Debug, Default, Clone, Copy)]
-struct Telling {
+struct RunningMessage {
     variant: u16,
     payload_len: u32,
 }
@@ -86,18 +86,20 @@ struct Moment {
 
 /// Where the handler of a call is polled first. Most are done then, and the place is free for the next one: a call
 /// allocates nothing. It is there from the first call on, as long as calls come.
-type Seat<F> = Option<Pin<Box<Option<F>>>>;
+type HandlerSlot<F> = Option<Pin<Box<Option<F>>>>;
 
 impl<D: Dispatch> Handlers<D> {
     async fn run(&mut self, inbox: &Inbox) {
         let mut batch = VecDeque::new();
-        let mut seat = None;
+        let mut slot_for_call = None;
         // For calls with something beside their requests, and streams.
-        let mut rare_seat = None;
+        let mut rare_slot = None;
         let (side, context) = (Arc::clone(&self.side), self.context.clone());
         let mut told = pin!(None);
         while poll_fn(|task| {
-            self.poll_next(inbox, task, &mut batch, || (seat, rare_seat) = (None, None))
+            self.poll_next(inbox, task, &mut batch, || {
+                (slot_for_call, rare_slot) = (None, None)
+            })
         })
         .await
         {
@@ -105,10 +107,10 @@ impl<D: Dispatch> Handlers<D> {
             loop {
                 let begin = |message| side.dispatch(&context, message);
                 let item = poll_fn(|task| {
-                    self.poll_plain(
+                    self.poll_fast(
                         task,
                         (told.as_mut(), begin),
-                        (&mut seat, answer::<D>),
+                        (&mut slot_for_call, answer::<D>),
                         inbox,
                         &mut batch,
                     )
@@ -117,14 +119,14 @@ impl<D: Dispatch> Handlers<D> {
                     break;
                 };
                 let incoming = match item {
-                    Item::Plains(plains) => {
-                        self.plains = plains;
+                    Item::Plains(bares) => {
+                        self.bares = bares;
                         continue;
                     }
                     Item::Message(incoming) => *incoming,
                     Item::Connected(terms) => {
-                        self.settling.settle(&self.link);
-                        self.settling.terms = terms;
+                        self.completions.settle(&self.connection);
+                        self.completions.terms = terms;
                         // In a box, as this comes once.
                         let told = Box::pin(caught(self.side.connected(&self.context)));
                         if let Err(panic) = told.await {
@@ -133,7 +135,7 @@ impl<D: Dispatch> Handlers<D> {
                         continue;
                     }
                     Item::Disconnected(reason) => {
-                        self.settling.settle(&self.link);
+                        self.completions.settle(&self.connection);
                         let told = self.side.disconnected(&self.context, *reason);
                         if let Err(panic) = Box::pin(caught(told)).await {
                             tracing::error!(panic, "the handler of a lost connection panicked");
@@ -144,16 +146,16 @@ impl<D: Dispatch> Handlers<D> {
                 match incoming.reply {
                     ReplyTo::Nobody | ReplyTo::Delivery { .. } => self.handle(incoming).await,
                     ReplyTo::Call(slot) if !inbox.is_closed() => {
-                        self.serve(&mut rare_seat, handler::<D>, incoming, slot)
+                        self.serve(&mut rare_slot, handler::<D>, incoming, slot)
                             .await;
                     }
                     ReplyTo::Call(_) => {}
                 }
-                if self.settling.is_due() {
-                    self.settling.settle(&self.link);
+                if self.completions.is_due() {
+                    self.completions.settle(&self.connection);
                 }
             }
-            self.settling.settle(&self.link);
+            self.completions.settle(&self.connection);
             while let Some(ended) = self.calls.try_join_next() {
                 debug_assert!(
                     !ended.is_err_and(|error| error.is_panic()),
@@ -174,7 +176,7 @@ impl<D: Dispatch> Handlers<D> {
         if next.is_pending() && inbox.take_release() {
             *batch = VecDeque::new();
             give_back();
-            self.settling.release();
+            self.completions.release();
         }
         next
     }
@@ -190,24 +192,26 @@ impl<D: Dispatch> Handlers<D> {
         } = incoming;
         let metadata = incoming.metadata.take();
         let body_len = incoming.body.len();
-        let outcome = match decode::<D>(&self.settling.terms.encoding, &self.link, incoming) {
-            Ok((message, row)) => {
-                let around = Around::of(row, metadata, self.link.incoming(), body_len);
-                if around.is_some() || timeout.is_some() {
-                    let is_delivery = reply != ReplyTo::Nobody;
-                    let handling = self.handle_apart(row, timeout, around, message, is_delivery);
-                    Box::pin(handling).await
-                } else {
-                    tracing::trace!(message = row.name, "handling");
-                    self.dispatch(variant, None, message).await
+        let outcome =
+            match decode::<D>(&self.completions.terms.encoding, &self.connection, incoming) {
+                Ok((message, row)) => {
+                    let around =
+                        Instrumented::of(row, metadata, self.connection.incoming(), body_len);
+                    if around.is_some() || timeout.is_some() {
+                        let is_delivery = reply != ReplyTo::Nobody;
+                        let handling = self.handle_slow(row, timeout, around, message, is_delivery);
+                        Box::pin(handling).await
+                    } else {
+                        tracing::trace!(message = row.name, "handling");
+                        self.dispatch(variant, None, message).await
+                    }
                 }
-            }
-            Err(status) => Err(status),
-        };
-        self.settling.handled(payload_len);
+                Err(status) => Err(status),
+            };
+        self.completions.handled(payload_len);
         match (reply, outcome) {
             (ReplyTo::Delivery { id, urgent }, outcome) => {
-                self.settling.acknowledge(id, urgent, outcome);
+                self.completions.acknowledge(id, urgent, outcome);
             }
             (_, Err(status)) => self.ignored(variant, &status),
             (_, Ok(())) => {}
@@ -217,17 +221,17 @@ impl<D: Dispatch> Handlers<D> {
     /// A handler is waited for: what came before it is settled, since the other side may go on meanwhile.
     pub(super) fn waits(&mut self) {
         self.moment = None;
-        self.settling.settle(&self.link);
+        self.completions.settle(&self.connection);
     }
 
     /// Handles what stands at the front and has nothing beside its body, one after the other: messages each to its end,
     /// calls until they wait. As [`handle`](Self::handle) and [`serve`](Self::serve), on the short way. `told` is where
-    /// the handler of a message runs, and `seat` that of a call. Returns what comes next, which is for the long way.
-    fn poll_plain<M, T, F>(
+    /// the handler of a message runs, and `slot_for_call` that of a call. Returns what comes next, which is for the long way.
+    fn poll_fast<M, T, F>(
         &mut self,
         task: &mut Context<'_>,
         (mut told, begin): (Pin<&mut Option<M>>, impl Fn(D::In) -> M),
-        (seat, answer): (&mut Seat<F>, impl Fn(Arc<D>, D::Context, D::In) -> F),
+        (slot_for_call, answer): (&mut HandlerSlot<F>, impl Fn(Arc<D>, D::Context, D::In) -> F),
         inbox: &Inbox,
         batch: &mut VecDeque<Item>,
     ) -> Poll<Option<Item>>
@@ -235,16 +239,16 @@ impl<D: Dispatch> Handlers<D> {
         M: Future<Output = Result<T, Status>>,
         F: Future<Output = Result<Answered<D::Out>, Status>> + Send + 'static,
     {
-        let is_plain = !Around::is_everywhere(self.link.incoming());
+        let is_plain = !Instrumented::is_everywhere(self.connection.incoming());
         loop {
             if let Some(handler) = told.as_mut().as_pin_mut() {
-                let Telling {
+                let RunningMessage {
                     variant,
                     payload_len,
-                } = self.telling;
+                } = self.running;
                 match poll_told(handler, task) {
                     Poll::Pending => {
-                        self.plains.release();
+                        self.bares.release();
                         self.waits();
                         return Poll::Pending;
                     }
@@ -255,43 +259,43 @@ impl<D: Dispatch> Handlers<D> {
                 told.set(None);
                 self.handled(payload_len);
             }
-            let Some(plain) = self.plains.take() else {
+            let Some(plain) = self.bares.take() else {
                 match batch.pop_front() {
-                    Some(Item::Plains(plains)) => self.plains = plains,
+                    Some(Item::Plains(bares)) => self.bares = bares,
                     next => {
-                        self.plains.release();
+                        self.bares.release();
                         return Poll::Ready(next);
                     }
                 }
                 continue;
             };
             if !is_plain {
-                let incoming = self.plains.incoming(plain);
-                self.plains.release();
+                let incoming = self.bares.incoming(plain);
+                self.bares.release();
                 return Poll::Ready(Some(Item::Message(Box::new(incoming))));
             }
-            let Plain {
+            let BareMessage {
                 variant,
                 payload_len,
                 ..
             } = plain;
             match plain.call {
                 None => {
-                    self.telling = Telling {
+                    self.running = RunningMessage {
                         variant,
                         payload_len,
                     };
-                    let encoding = &self.settling.terms.encoding;
-                    match decode_plain::<D>(encoding, variant, self.plains.body(&plain)) {
+                    let encoding = &self.completions.terms.encoding;
+                    match decode_fast::<D>(encoding, variant, self.bares.body(&plain)) {
                         Some(message) => told.set(Some(begin(message))),
                         None => self.unreadable(plain),
                     }
                 }
                 Some(_) if inbox.is_closed() => {}
                 Some(slot) => {
-                    self.serve_plain(task, seat, &answer, plain, slot);
-                    if self.settling.is_due() {
-                        self.settling.settle(&self.link);
+                    self.serve_fast(task, slot_for_call, &answer, plain, slot);
+                    if self.completions.is_due() {
+                        self.completions.settle(&self.connection);
                     }
                 }
             }
@@ -301,9 +305,9 @@ impl<D: Dispatch> Handlers<D> {
     /// A one-way message is not one that can come so, or its body not what it says. That is found once more: what is not
     /// returned where all is well need not be moved there.
     #[cold]
-    fn unreadable(&mut self, plain: Plain) {
-        let encoding = &self.settling.terms.encoding;
-        let body = self.plains.body(&plain);
+    fn unreadable(&mut self, plain: BareMessage) {
+        let encoding = &self.completions.terms.encoding;
+        let body = self.bares.body(&plain);
         if let Err(status) = decode_told::<D>(encoding, plain.variant, body) {
             self.ignored(plain.variant, &status);
         }
@@ -311,30 +315,30 @@ impl<D: Dispatch> Handlers<D> {
     }
 
     /// Begins a call with nothing beside its body.
-    fn serve_plain<F>(
+    fn serve_fast<F>(
         &mut self,
         task: &mut Context<'_>,
-        seat: &mut Seat<F>,
+        slot_for_call: &mut HandlerSlot<F>,
         answer: impl Fn(Arc<D>, D::Context, D::In) -> F,
-        plain: Plain,
-        slot: ServedSlot,
+        plain: BareMessage,
+        slot: InboundSlot,
     ) where
         F: Future<Output = Result<Answered<D::Out>, Status>> + Send + 'static,
     {
         let call = CallToAnswer {
             slot,
-            generation: self.settling.terms.generation,
+            generation: self.completions.terms.generation,
             id: plain.id,
         };
         let moment = self.moment();
-        let encoding = &self.settling.terms.encoding;
-        let body = self.plains.body(&plain);
+        let encoding = &self.completions.terms.encoding;
+        let body = self.bares.body(&plain);
         let request = self
             .check_awaited(call, moment)
             .and_then(|()| decode_call::<D>(encoding, plain.variant, body, call.slot));
         let (request, row) = match request {
             Ok(request) => request,
-            Err(status) => return self.owed(call, None).fail(&status),
+            Err(status) => return self.responder(call, None).fail(&status),
         };
         let deadline = deadline(row, None, moment);
         let serving = Serving {
@@ -345,16 +349,18 @@ impl<D: Dispatch> Handlers<D> {
         tracing::trace!(call = row.name, "serving");
         let context = D::serving(&self.context, serving);
         let begun = answer(Arc::clone(&self.side), context, request);
-        seat.get_or_insert_with(|| Box::pin(None)).set(Some(begun));
-        let polled = poll_seat(seat, task);
-        self.conclude(task, seat, polled, call, deadline, row.number);
+        slot_for_call
+            .get_or_insert_with(|| Box::pin(None))
+            .set(Some(begun));
+        let polled = poll_handler(slot_for_call, task);
+        self.conclude(task, slot_for_call, polled, call, deadline, row.number);
     }
 
     /// A one-way message has been handled.
     fn handled(&mut self, payload_len: u32) {
-        self.settling.handled(payload_len);
-        if self.settling.is_due() {
-            self.settling.settle(&self.link);
+        self.completions.handled(payload_len);
+        if self.completions.is_due() {
+            self.completions.settle(&self.connection);
         }
     }
 
@@ -367,7 +373,7 @@ impl<D: Dispatch> Handlers<D> {
             code,
             "a message that nobody waits for was not handled"
         );
-        self.link.with_session(Session::count_ignored);
+        self.connection.with_session(Session::count_ignored);
     }
 
     /// Runs the handler of a one-way message. Before it is waited for, what came before it is settled: the other
@@ -381,8 +387,8 @@ impl<D: Dispatch> Handlers<D> {
         let Self {
             side,
             context,
-            link,
-            settling,
+            connection,
+            completions,
             moment,
             ..
         } = self;
@@ -392,7 +398,7 @@ impl<D: Dispatch> Handlers<D> {
             let polled = poll_told(handler.as_mut(), task);
             if polled.is_pending() {
                 *moment = None;
-                settling.settle(link);
+                completions.settle(connection);
             }
             polled
         })
@@ -403,16 +409,16 @@ impl<D: Dispatch> Handlers<D> {
     /// Begins a call, which goes on in a task unless it is done at once.
     async fn serve<F>(
         &mut self,
-        seat: &mut Seat<F>,
+        slot_for_call: &mut HandlerSlot<F>,
         handler: impl FnOnce(Arc<D>, D::Context, Request<D::In>, u16) -> F,
         mut incoming: Incoming,
-        slot: ServedSlot,
+        slot: InboundSlot,
     ) where
         F: Future<Output = Result<Answered<D::Out>, Status>> + Send + 'static,
     {
         let call = CallToAnswer {
             slot,
-            generation: self.settling.terms.generation,
+            generation: self.completions.terms.generation,
             id: incoming.id,
         };
         let moment = self.moment();
@@ -421,7 +427,7 @@ impl<D: Dispatch> Handlers<D> {
         let body_len = incoming.body.len();
         let (request, row) = match self.request(incoming, call, moment) {
             Ok(request) => request,
-            Err(status) => return self.owed(call, None).fail(&status),
+            Err(status) => return self.responder(call, None).fail(&status),
         };
         let deadline = deadline(row, timeout, moment);
         let mut serving = Serving {
@@ -429,32 +435,35 @@ impl<D: Dispatch> Handlers<D> {
             metadata: None,
             call: Some(call),
         };
-        if let Some(around) = Around::of(row, metadata, self.link.incoming(), body_len) {
+        if let Some(around) = Instrumented::of(row, metadata, self.connection.incoming(), body_len)
+        {
             serving.metadata.clone_from(&around.metadata);
-            return self.serve_apart(call, request, row, serving, around).await;
+            return self.serve_slow(call, request, row, serving, around).await;
         }
         tracing::trace!(call = row.name, "serving");
         let context = D::serving(&self.context, serving);
         let variant = row.number;
-        seat.get_or_insert_with(|| Box::pin(None)).set(Some(handler(
-            Arc::clone(&self.side),
-            context,
-            request,
-            variant,
-        )));
+        slot_for_call
+            .get_or_insert_with(|| Box::pin(None))
+            .set(Some(handler(
+                Arc::clone(&self.side),
+                context,
+                request,
+                variant,
+            )));
         poll_fn(|task| {
-            let polled = poll_seat(seat, task);
-            self.conclude(task, seat, polled, call, deadline, variant);
+            let polled = poll_handler(slot_for_call, task);
+            self.conclude(task, slot_for_call, polled, call, deadline, variant);
             Poll::Ready(())
         })
         .await;
     }
 
-    /// The handler in the seat was polled for the first time: answers the call, or lets it go on in a task.
+    /// The handler in the slot_for_call was polled for the first time: answers the call, or lets it go on in a task.
     fn conclude<F>(
         &mut self,
         task: &mut Context<'_>,
-        seat: &mut Seat<F>,
+        slot_for_call: &mut HandlerSlot<F>,
         polled: Poll<Handled<D::Out>>,
         call: CallToAnswer,
         deadline: Option<Instant>,
@@ -464,32 +473,32 @@ impl<D: Dispatch> Handlers<D> {
     {
         let handled = match polled {
             Poll::Ready(handled) => {
-                if let Some(seat) = seat {
-                    seat.set(None);
+                if let Some(slot_for_call) = slot_for_call {
+                    slot_for_call.set(None);
                 }
                 handled
             }
             Poll::Pending => {
-                let mut seat = seat.take();
-                let owed = self.owed(call, deadline);
+                let mut slot_for_call = slot_for_call.take();
+                let responder = self.responder(call, deadline);
                 return self.go_on(call, deadline, async move {
-                    let handled = poll_fn(|task| poll_seat(&mut seat, task)).await;
-                    owed.pay(handled, variant).await;
+                    let handled = poll_fn(|task| poll_handler(&mut slot_for_call, task)).await;
+                    responder.respond(handled, variant).await;
                 });
             }
         };
         match handled {
-            Ok(Ok(Answered::Message(answer))) if self.settling.terms.encoding.is_plain() => {
+            Ok(Ok(Answered::Message(answer))) if self.completions.terms.encoding.is_plain() => {
                 match D::Out::VARIANTS.get(answer.index()) {
-                    Some(row) => self.settling.answer(call.slot, row.number, answer),
+                    Some(row) => self.completions.answer(call.slot, row.number, answer),
                     None => self
-                        .owed(call, deadline)
+                        .responder(call, deadline)
                         .fail(&Status::internal("the answer has no variant")),
                 }
             }
             handled => {
                 // Only a stream of answers takes its time.
-                let mut paying = Box::pin(self.owed(call, deadline).pay(handled, variant));
+                let mut paying = Box::pin(self.responder(call, deadline).respond(handled, variant));
                 if paying.as_mut().poll(task).is_pending() {
                     self.go_on(call, deadline, paying);
                 }
@@ -511,12 +520,12 @@ impl<D: Dispatch> Handlers<D> {
                 None => serving.await,
             }
         });
-        self.link.call_runs(call, task);
+        self.connection.call_runs(call, task);
     }
 
-    pub(super) fn owed(&self, call: CallToAnswer, deadline: Option<Instant>) -> Owed {
-        let encoding = self.settling.terms.encoding.clone();
-        Owed::new(&self.link, call, encoding, deadline)
+    pub(super) fn responder(&self, call: CallToAnswer, deadline: Option<Instant>) -> Responder {
+        let encoding = self.completions.terms.encoding.clone();
+        Responder::new(&self.connection, call, encoding, deadline)
     }
 
     fn moment(&mut self) -> Moment {
@@ -525,14 +534,14 @@ impl<D: Dispatch> Handlers<D> {
             Moment {
                 now,
                 usual_deadline: now.checked_add(PROTOCOL_TIMEOUT),
-                has_cancelled: self.link.has_cancelled(),
+                has_cancelled: self.connection.has_cancelled(),
             }
         })
     }
 
     /// Whether somebody waits for the answer.
     fn check_awaited(&self, call: CallToAnswer, moment: Moment) -> Result<(), Status> {
-        if moment.has_cancelled && self.link.is_cancelled(call) {
+        if moment.has_cancelled && self.connection.is_cancelled(call) {
             return Err(Status::new(Code::Cancelled, "cancelled before it began"));
         }
         Ok(())
@@ -547,8 +556,8 @@ impl<D: Dispatch> Handlers<D> {
     ) -> Result<(Request<D::In>, &'static Variant), Status> {
         self.check_awaited(call, moment)?;
         if !incoming.is_stream {
-            let encoding = &self.settling.terms.encoding;
-            let (message, row) = decode::<D>(encoding, &self.link, incoming)?;
+            let encoding = &self.completions.terms.encoding;
+            let (message, row) = decode::<D>(encoding, &self.connection, incoming)?;
             expect_one_request(row)?;
             return Ok((Request::Message(message), row));
         }
@@ -557,7 +566,7 @@ impl<D: Dispatch> Handlers<D> {
             Exchange::Call {
                 request_stream: true,
                 ..
-            } => self.link.requests(call.slot),
+            } => self.connection.requests(call.slot),
             _ => {
                 return Err(Status::invalid_argument(format!(
                     "`{}` asks for one request",
@@ -599,13 +608,19 @@ pub(super) async fn handler<D: Dispatch>(
     }
 }
 
-fn poll_seat<F, Out>(seat: &mut Seat<F>, task: &mut Context<'_>) -> Poll<Handled<Out>>
+fn poll_handler<F, Out>(
+    slot_for_call: &mut HandlerSlot<F>,
+    task: &mut Context<'_>,
+) -> Poll<Handled<Out>>
 where
     F: Future<Output = Result<Answered<Out>, Status>>,
 {
-    match seat.as_mut().and_then(|seat| seat.as_mut().as_pin_mut()) {
+    match slot_for_call
+        .as_mut()
+        .and_then(|slot_for_call| slot_for_call.as_mut().as_pin_mut())
+    {
         Some(handler) => poll_caught(handler, task),
-        // Nobody polls a seat that is free.
+        // Nobody polls a slot_for_call that is free.
         None => Poll::Pending,
     }
 }

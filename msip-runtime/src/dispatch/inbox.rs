@@ -11,12 +11,8 @@ use std::{
 
 use bytes::Bytes;
 
-use crate::{
-    DisconnectReason,
-    body::Body,
-    link::Terms,
-    session::{Incoming, Plain},
-};
+use crate::{DisconnectReason, body::Body, connection::Terms};
+use msip_session::{BareMessage, Incoming};
 
 /// What has been received and not been handled yet. The session's window and limits bound it.
 #[derive(Debug, Default)]
@@ -27,9 +23,9 @@ pub(crate) struct Inbox {
 
 /// What has been read from one chunk, on its way to the inbox.
 #[derive(Debug, Default)]
-pub(crate) struct Received(VecDeque<Item>);
+pub(crate) struct ReceivedMessages(VecDeque<Item>);
 
-impl Received {
+impl ReceivedMessages {
     pub(crate) fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
@@ -38,14 +34,14 @@ impl Received {
         self.0.push_back(Item::Message(Box::new(incoming)));
     }
 
-    /// Adds messages and calls that lie in this memory. Leaves `plains` empty.
-    pub(crate) fn push_plains(&mut self, plains: &mut Vec<Plain>, memory: &Bytes) {
-        if plains.is_empty() {
+    /// Adds messages and calls that lie in this memory. Leaves `bares` empty.
+    pub(crate) fn push_bare_messages(&mut self, bares: &mut Vec<BareMessage>, memory: &Bytes) {
+        if bares.is_empty() {
             return;
         }
         self.0.push_back(Item::Plains(Plains {
             memory: memory.clone(),
-            plains: std::mem::take(plains),
+            bares: std::mem::take(bares),
             taken: 0,
         }));
     }
@@ -56,33 +52,33 @@ impl Received {
 #[derive(Debug, Default)]
 pub(super) struct Plains {
     memory: Bytes,
-    plains: Vec<Plain>,
+    bares: Vec<BareMessage>,
     taken: usize,
 }
 
 impl Plains {
     /// The next one.
     #[inline]
-    pub(super) fn take(&mut self) -> Option<Plain> {
-        let plain = *self.plains.get(self.taken)?;
+    pub(super) fn take(&mut self) -> Option<BareMessage> {
+        let plain = *self.bares.get(self.taken)?;
         self.taken += 1;
         Some(plain)
     }
 
     /// The body of one of them.
     #[inline]
-    pub(super) fn body(&self, plain: &Plain) -> Body<'_> {
+    pub(super) fn body(&self, plain: &BareMessage) -> Body<'_> {
         Body::within(&self.memory, plain.body())
     }
 
     /// One of them on the long way.
-    pub(super) fn incoming(&self, plain: Plain) -> Incoming {
+    pub(super) fn incoming(&self, plain: BareMessage) -> Incoming {
         plain.incoming(&self.memory)
     }
 
     /// Gives the memory back, once all of them have been taken.
     pub(super) fn release(&mut self) {
-        if self.taken >= self.plains.len() {
+        if self.taken >= self.bares.len() {
             *self = Self::default();
         }
     }
@@ -114,7 +110,7 @@ impl Inbox {
 
     /// Adds what has been received, in order, and leaves `received` empty. The caller polls the handlers next: nobody
     /// is woken.
-    pub(crate) fn extend(&self, received: &mut Received) {
+    pub(crate) fn extend(&self, received: &mut ReceivedMessages) {
         let mut state = self.lock();
         if state.queue.is_empty() {
             std::mem::swap(&mut state.queue, &mut received.0);

@@ -3,19 +3,19 @@
 //! The loop here runs inside the connection's own task, so that a message costs no task of its own. A call is
 //! polled once in place, and only if it is not done by then does it move to a task, which this loop owns.
 
-mod apart;
+mod completion_batch;
 mod decode;
 mod handlers;
 mod inbox;
-mod layered;
-mod owed;
 mod panics;
-mod settling;
+mod responder;
+mod slow_path;
+mod with_middleware;
 
 use std::future::Future;
 
 pub(crate) use handlers::run;
-pub(crate) use inbox::{Inbox, Received};
+pub(crate) use inbox::{Inbox, ReceivedMessages};
 pub(crate) use panics::caught;
 
 use crate::{Answered, DisconnectReason, Envelope, PeerId, Status, Streaming, call::Serving};

@@ -8,10 +8,9 @@ use tokio::{
 };
 
 use super::Driver;
-use crate::{
-    DisconnectReason,
-    session::{Fault, FaultKind, Lost, Suspended, TimedOut, first_frame},
-    transport::Stream,
+use crate::{DisconnectReason, transport::Stream};
+use msip_session::{
+    Fault, FaultKind, Lost, Suspended, TimedOut, first_frame,
     wire::{Code, ErrorText, write_close},
 };
 
@@ -36,7 +35,7 @@ pub(crate) enum Ending {
 
 /// How a connection ended.
 #[derive(Debug)]
-pub(crate) struct Ended {
+pub(crate) struct ConnectionEnd {
     pub(crate) reason: DisconnectReason,
     /// Whether the session waits for another connection; else it has ended too.
     pub(crate) is_suspended: bool,
@@ -44,17 +43,17 @@ pub(crate) struct Ended {
     pub(crate) lost: Vec<Lost>,
     /// How many exchanges of either side were cut off.
     pub(crate) cut_off: usize,
-    pub(crate) farewell: Farewell,
+    pub(crate) graceful_close: GracefulClose,
 }
 
 /// A connection that is over, but for its last words.
 #[derive(Debug)]
-pub(crate) struct Farewell {
+pub(crate) struct GracefulClose {
     stream: Stream,
     chunks: Option<Vec<Vec<u8>>>,
 }
 
-impl Farewell {
+impl GracefulClose {
     /// Says the last words, where there are any, and closes.
     pub(crate) async fn bid(mut self) {
         if let Some(chunks) = self.chunks.take() {
@@ -65,13 +64,13 @@ impl Farewell {
 
 impl Driver {
     /// Ends the connection, and with it the session, unless that can go on with another one.
-    pub(crate) fn end(mut self, ending: Ending) -> Ended {
-        let mut ended = Ended {
+    pub(crate) fn end(mut self, ending: Ending) -> ConnectionEnd {
+        let mut ended = ConnectionEnd {
             reason: DisconnectReason::ClosedByUs,
             is_suspended: false,
             lost: Vec::new(),
             cut_off: 0,
-            farewell: Farewell {
+            graceful_close: GracefulClose {
                 stream: self.stream,
                 chunks: None,
             },
@@ -81,7 +80,7 @@ impl Driver {
             .as_ref()
             .map(|(chunk, written)| (chunk, *written));
         let begun = in_flight.map(|(chunk, written)| rest_of_frame(&chunk.bytes, written));
-        let mut state = self.link.lock();
+        let mut state = self.connection.lock();
         let mut wakers = state.tell_dropped();
         if let Some(session) = state.session() {
             if ending.leaves_session() && self.blame.is_none() && session.is_resumable() {
@@ -91,7 +90,7 @@ impl Driver {
                 if matches!(ending, Ending::TakenOver) {
                     let mut last = begun.unwrap_or_default().to_vec();
                     write_close(&mut last, Code::Aborted, "session taken over");
-                    ended.farewell.chunks = Some(vec![last]);
+                    ended.graceful_close.chunks = Some(vec![last]);
                 }
                 wakers.extend(state.detach(&ended.lost));
                 wakers.extend(state.cancel_all(cancelled));
@@ -106,7 +105,7 @@ impl Driver {
                         .map(|(chunk, written)| chunk.bytes.get(written..).unwrap_or_default());
                     let queued = std::iter::from_fn(|| Some(session.poll_transmit()?.bytes));
                     let chunks = begun.map(<[u8]>::to_vec).into_iter().chain(queued);
-                    ended.farewell.chunks = Some(chunks.collect());
+                    ended.graceful_close.chunks = Some(chunks.collect());
                 }
                 wakers.extend(state.end_session(&ended.lost));
             }
@@ -190,7 +189,7 @@ pub(crate) async fn bid_farewell(
     stream: &mut (impl AsyncRead + AsyncWrite + Unpin),
     chunks: Vec<Vec<u8>>,
 ) {
-    let farewell = async {
+    let graceful_close = async {
         for chunk in chunks {
             stream.write_all(&chunk).await?;
         }
@@ -206,5 +205,5 @@ pub(crate) async fn bid_farewell(
         io::Result::Ok(())
     };
     // It is over either way.
-    let _ = timeout(FAREWELL, farewell).await;
+    let _ = timeout(FAREWELL, graceful_close).await;
 }

@@ -4,13 +4,9 @@ use std::{future::poll_fn, io, time::Duration};
 
 use tokio::{io::AsyncWriteExt as _, time::timeout};
 
-use super::{ending::bid_farewell, lending};
-use crate::{
-    link::Link,
-    session::{Event, Fault, Session},
-    transport::Stream,
-    wire::Decoder,
-};
+use super::{buffer_pool, ending::bid_farewell};
+use crate::{connection::ConnectionShared, transport::Stream};
+use msip_session::{Event, Fault, Session, wire::Decoder};
 
 /// Why a handshake did not come to an end.
 #[derive(Debug)]
@@ -22,11 +18,11 @@ pub(crate) enum HandshakeError {
 }
 
 /// Brings a new connection to the first event of its session: the HELLO, or the answer to it.
-pub(crate) async fn shake_hands(
+pub(crate) async fn handshake(
     stream: &mut Stream,
     decoder: &mut Decoder,
     session: &mut Session,
-    link: &Link,
+    connection: &ConnectionShared,
     limit: Duration,
 ) -> Result<Event, HandshakeError> {
     let first = async {
@@ -43,13 +39,13 @@ pub(crate) async fn shake_hands(
                 .map_err(|error| HandshakeError::Fault(error.into()))?
             {
                 if let Some(event) = session
-                    .handle_frame(frame, link.now())
+                    .handle_frame(frame, connection.now())
                     .map_err(HandshakeError::Fault)?
                 {
                     return Ok(event);
                 }
             }
-            match poll_fn(|task| lending::poll_read(stream, decoder, task)).await {
+            match poll_fn(|task| buffer_pool::poll_read(stream, decoder, task)).await {
                 Ok(0) => return Err(HandshakeError::Eof),
                 Ok(_) => {}
                 Err(error) => return Err(HandshakeError::Io(error)),
@@ -61,13 +57,13 @@ pub(crate) async fn shake_hands(
         .unwrap_or(Err(HandshakeError::TimedOut));
     if let Err(HandshakeError::Fault(fault)) = &outcome {
         session.handle_fault(fault);
-        part(stream, session).await;
+        graceful_close(stream, session).await;
     }
     outcome
 }
 
 /// Says the last of a session that will not be.
-pub(crate) async fn part(stream: &mut Stream, session: &mut Session) {
+pub(crate) async fn graceful_close(stream: &mut Stream, session: &mut Session) {
     let chunks = std::iter::from_fn(|| Some(session.poll_transmit()?.bytes)).collect();
     bid_farewell(stream, chunks).await;
 }

@@ -3,12 +3,12 @@
 //! It reads big chunks and cuts them into frames in place, lets the handlers see what came, and writes what is
 //! queued, one chunk a write. Then it sleeps until a byte, a sender, a handler or the clock wakes it.
 
+mod buffer_pool;
 mod ending;
 mod handshake;
-mod lending;
-mod portion;
 mod reading;
 mod slow_read;
+mod work_limit;
 
 use std::{
     future::Future,
@@ -24,18 +24,20 @@ use tokio::{
     time::{Instant, Sleep, timeout},
 };
 
-pub(crate) use ending::{Ended, Ending, Farewell, bid_farewell};
-pub(crate) use handshake::{HandshakeError, part, shake_hands};
+pub(crate) use ending::{ConnectionEnd, Ending, GracefulClose, bid_farewell};
+pub(crate) use handshake::{HandshakeError, graceful_close, handshake};
 
-use portion::Portion;
 use slow_read::SlowRead;
+use work_limit::WorkLimit;
 
 use crate::{
-    dispatch::{Inbox, Received},
-    link::{Arrivals, Link, Watch},
-    session::{Fault, Transmit},
+    connection::{ConnectionShared, ReceivedItems, SuspendedTimer},
+    dispatch::{Inbox, ReceivedMessages},
     transport::Stream,
-    wire::{Decoder, ErrorText, MsgId, Place},
+};
+use msip_session::{
+    Fault, Transmit,
+    wire::{Decoder, ErrorText, FrameRange, MsgId},
 };
 
 /// How often a task goes around before it lets others run.
@@ -59,19 +61,19 @@ pub(crate) async fn drain(handlers: Handlers, limit: Duration) {
 
 /// Goes on with the handlers and the clock of a session without a connection until `work` is done. `None` where the
 /// session is over first.
-pub(crate) async fn tend<T>(
-    link: &Link,
+pub(crate) async fn run_suspended<T>(
+    connection: &ConnectionShared,
     handlers: &mut Handlers,
     work: impl Future<Output = T>,
 ) -> Option<T> {
-    let mut watch = Watch::new();
+    let mut watch = SuspendedTimer::new();
     let mut work = pin!(work);
     std::future::poll_fn(|task| {
         let _ = handlers.as_mut().poll(task);
         if let Poll::Ready(value) = work.as_mut().poll(task) {
             return Poll::Ready(Some(value));
         }
-        watch.poll(link, task).map(|()| None)
+        watch.poll(connection, task).map(|()| None)
     })
     .await
 }
@@ -80,7 +82,7 @@ pub(crate) async fn tend<T>(
 pub(crate) struct Driver {
     stream: Stream,
     decoder: Decoder,
-    link: Arc<Link>,
+    connection: Arc<ConnectionShared>,
     inbox: Arc<Inbox>,
     writing: Option<(Transmit, usize)>,
     /// Since when not a byte could be written.
@@ -88,7 +90,7 @@ pub(crate) struct Driver {
     write_timeout: Duration,
     frame_deadline: Option<Duration>,
     slow_read: SlowRead,
-    /// Bytes have come that were not looked at: together with the end of the handshake, or more than one portion.
+    /// Bytes have come that were not looked at: together with the end of the handshake, or more than one work_limit.
     has_leftover: bool,
     release_at: Option<Duration>,
     timer: Pin<Box<Sleep>>,
@@ -101,16 +103,16 @@ pub(crate) struct Driver {
     is_run_by_wakers: bool,
     /// Several callers were woken and may call again at once: let them, before writing.
     is_gathering: bool,
-    portion: Portion,
+    work_limit: WorkLimit,
     /// What the other side said when it closed, or blamed us for.
     goodbye: Option<ErrorText>,
     blame: Option<ErrorText>,
     /// Where those lie that were cut from what was read, on their way to the session.
-    frames: Vec<Place>,
+    frames: Vec<FrameRange>,
     /// What has been read for the handlers, on its way to the inbox.
-    received: Received,
+    received: ReceivedMessages,
     /// The same, for those who take the items of a stream.
-    arrivals: Arrivals,
+    arrivals: ReceivedItems,
     wakers: Vec<Waker>,
 }
 
@@ -118,14 +120,14 @@ impl Driver {
     pub(crate) fn new(
         stream: Stream,
         decoder: Decoder,
-        link: Arc<Link>,
+        connection: Arc<ConnectionShared>,
         inbox: Arc<Inbox>,
         write_timeout: Duration,
     ) -> Self {
         Self {
             stream,
             decoder,
-            link,
+            connection,
             inbox,
             writing: None,
             stalled_since: None,
@@ -140,12 +142,12 @@ impl Driver {
             is_asleep: false,
             is_run_by_wakers: false,
             is_gathering: false,
-            portion: Portion::of_runtime(),
+            work_limit: WorkLimit::of_runtime(),
             goodbye: None,
             blame: None,
             frames: Vec::new(),
-            received: Received::default(),
-            arrivals: Arrivals::default(),
+            received: ReceivedMessages::default(),
+            arrivals: ReceivedItems::default(),
             wakers: Vec::new(),
         }
     }
@@ -174,23 +176,23 @@ impl Driver {
 
     /// Wakes those who wait until the driver has written, or has had its turn.
     fn let_senders_go(&self) {
-        let behind = self.link.lock().driver_has_run();
+        let behind = self.connection.lock().driver_has_run();
         behind.into_iter().for_each(Waker::wake);
     }
 
     fn poll_turns(&mut self, task: &mut Context<'_>, handlers: &mut Handlers) -> Poll<Ending> {
         let is_first = std::mem::take(&mut self.is_asleep);
         let are_returning = {
-            let mut state = self.link.lock();
+            let mut state = self.connection.lock();
             if let Some(session) = state.session()
                 && session.needs_chunks()
             {
-                session.lend_chunks(lending::borrow_chunks());
+                session.lend_chunks(buffer_pool::borrow_chunks());
             }
-            state.driver_awakes(task.waker()) && self.link.has_returning(&state)
+            state.driver_awakes(task.waker()) && self.connection.has_returning(&state)
         };
         if is_first && are_returning {
-            return self.gather(task);
+            return self.yield_to_senders(task);
         }
         for _ in 0..TURNS {
             self.turns = self.turns.saturating_add(1);
@@ -204,12 +206,12 @@ impl Driver {
                 Err(ending) => return Poll::Ready(ending),
             }
         }
-        self.gather(task)
+        self.yield_to_senders(task)
     }
 
     /// Comes back when the worker has run what else is ready: what that sends leaves together. The driver is awake
     /// meanwhile, so that nobody who sends wakes it.
-    fn gather<T>(&self, task: &mut Context<'_>) -> Poll<T> {
+    fn yield_to_senders<T>(&self, task: &mut Context<'_>) -> Poll<T> {
         if self.is_run_by_wakers {
             task.waker().wake_by_ref();
         } else {
@@ -221,7 +223,7 @@ impl Driver {
 
     /// Reads once, lets handlers run, and writes all that can be written.
     fn turn(&mut self, task: &mut Context<'_>, handlers: &mut Handlers) -> Result<Turn, Ending> {
-        let now = self.link.now();
+        let now = self.connection.now();
         // Those who were let go first have sent what they had to: it goes out before more is read.
         let has_gathered = std::mem::take(&mut self.is_gathering);
         let has_read = has_gathered || self.poll_read(task, now)?;
@@ -252,7 +254,7 @@ impl Driver {
     /// Does what is due in a driver that has not come to rest for long.
     fn look_at_clock(&mut self, now: Duration) -> Result<(), Ending> {
         self.turns = 0;
-        let in_time = self.link.lock().expire(now, &mut self.wakers);
+        let in_time = self.connection.lock().expire(now, &mut self.wakers);
         self.wakers.drain(..).for_each(Waker::wake);
         in_time.map_err(Ending::TimedOut)
     }
@@ -269,7 +271,7 @@ impl Driver {
         let mut has_written = false;
         loop {
             if self.writing.is_none() {
-                let chunk = self.link.lock().poll_transmit();
+                let chunk = self.connection.lock().poll_transmit();
                 self.writing = chunk.map(|chunk| (chunk, 0));
             }
             let Some((chunk, written)) = &mut self.writing else {
@@ -299,12 +301,12 @@ impl Driver {
         let Some((chunk, _)) = self.writing.take() else {
             return;
         };
-        let mut state = self.link.lock();
+        let mut state = self.connection.lock();
         if let Some(session) = state.session() {
             session.transmitted(chunk);
         }
         if state.is_awaited() {
-            let room = state.room();
+            let room = state.capacity();
             drop(state);
             room.into_iter().for_each(Waker::wake);
         }
@@ -330,12 +332,12 @@ impl Driver {
             self.release_at = None;
             self.decoder.release();
             self.frames = Vec::new();
-            self.received = Received::default();
-            self.arrivals = Arrivals::default();
+            self.received = ReceivedMessages::default();
+            self.arrivals = ReceivedItems::default();
             self.inbox.release();
             self.wakers = Vec::new();
         }
-        let mut state = self.link.lock();
+        let mut state = self.connection.lock();
         let told = state.tell_dropped();
         if !told.is_empty() {
             drop(state);
@@ -380,7 +382,7 @@ impl Driver {
         state.driver_sleeps();
         drop(state);
         if let Some(chunks) = lent {
-            lending::return_chunks(chunks);
+            buffer_pool::return_chunks(chunks);
         }
         Ok(self.arm(task, next, now))
     }
@@ -390,7 +392,7 @@ impl Driver {
         if next < self.armed_for || self.armed_for <= now {
             // What no clock can tell is far enough away never to come.
             let at = self
-                .link
+                .connection
                 .instant(next)
                 .unwrap_or_else(|| Instant::now() + Duration::from_secs(86_400));
             self.timer.as_mut().reset(at);
@@ -420,7 +422,11 @@ mod tests {
     fn what_every_idle_connection_holds_is_small() {
         let held = [
             ("driver", size_of::<Driver>(), 544),
-            ("link, and the session in it", size_of::<Link>(), 2304),
+            (
+                "connection, and the session in it",
+                size_of::<ConnectionShared>(),
+                2304,
+            ),
             ("inbox", size_of::<Inbox>(), 128),
         ];
         for (what, size, most) in held {

@@ -5,18 +5,17 @@ use std::{
     time::Duration,
 };
 
-use super::{Driver, Ending, lending, portion::ITEMS_A_TURN};
-use crate::{
-    budget::FLOOR,
-    session::{Event, Fault, FaultKind, Outcome, Plain, ReplyTo, Short},
-    wire::{DecodeError, Flags, HeaderError, MsgId, Run},
+use super::{Driver, Ending, buffer_pool, work_limit::ITEMS_A_TURN};
+use msip_session::{
+    BareMessage, Event, FLOOR, FastFrame, Fault, FaultKind, Outcome, ReplyTo,
+    wire::{DecodeError, Flags, FrameBatch, HeaderError, MsgId},
 };
 
 /// A frame that was begun must be complete within this, and a second more for each 16 KiB of it.
 const FRAME_TIMEOUT: Duration = Duration::from_secs(30);
 const FRAME_RATE: u64 = 16 * 1024;
 
-/// How many frames are handled under one lock of the link, at most.
+/// How many frames are handled under one lock of the connection, at most.
 const FRAMES_A_LOCK: usize = 64;
 
 /// What frames were, of those that others act upon.
@@ -34,7 +33,7 @@ impl Driver {
         task: &mut Context<'_>,
         now: Duration,
     ) -> Result<bool, Ending> {
-        let is_put_off = self.link.lock().session().is_some_and(|session| {
+        let is_put_off = self.connection.lock().session().is_some_and(|session| {
             let is_large = session.is_short_of_memory() && self.decoder.pending_len() > FLOOR;
             let is_slow = self.slow_read.puts_off(is_large, now);
             if is_slow {
@@ -49,7 +48,7 @@ impl Driver {
         if std::mem::take(&mut self.has_leftover) && self.decoder.is_mid_frame() {
             return self.handle_received(now).map(|()| true);
         }
-        match lending::poll_read(&mut self.stream, &mut self.decoder, task) {
+        match buffer_pool::poll_read(&mut self.stream, &mut self.decoder, task) {
             Poll::Pending => Ok(false),
             Poll::Ready(Ok(0)) => Err(Ending::Eof),
             Poll::Ready(Err(error)) => Err(Ending::Io(error)),
@@ -58,14 +57,14 @@ impl Driver {
     }
 
     /// Cuts what was read into frames, and hands them to the session, many under one lock. Leaves the rest where a
-    /// portion is full.
+    /// work_limit is full.
     fn handle_received(&mut self, now: Duration) -> Result<(), Ending> {
         let mut has_frames = false;
         let (mut woken, mut items) = (0, 0);
         let mut room = self.portion_len();
         let fault = loop {
             // Outside of the lock: those who send meanwhile wait for no more than they have to.
-            let mut run = Run::reusing(std::mem::take(&mut self.frames));
+            let mut run = FrameBatch::reusing(std::mem::take(&mut self.frames));
             // What stands before a fault is there all the same.
             let cut = self.decoder.cut(&mut run, FRAMES_A_LOCK.min(room));
             has_frames |= !run.is_empty();
@@ -102,18 +101,18 @@ impl Driver {
 
     /// How many calls may be begun or answered before what follows from them is written.
     fn portion_len(&self) -> usize {
-        self.portion.len(self.link.lock().open_exchanges())
+        self.work_limit.len(self.connection.lock().open_exchanges())
     }
 
     /// Hands frames to the session, under one lock.
-    fn handle_frames(&mut self, run: &Run, now: Duration) -> Result<Handled, Fault> {
+    fn handle_frames(&mut self, run: &FrameBatch, now: Duration) -> Result<Handled, Fault> {
         let mut handled = Handled::default();
-        let mut state = self.link.lock();
+        let mut state = self.connection.lock();
         if let Some(session) = state.session() {
             session.received(now);
             session.is_reading_into(self.decoder.held());
         }
-        let mut plains = Vec::new();
+        let mut bares = Vec::new();
         let mut has_room = false;
         let mut outcome = Ok(());
         for frame in run.frames() {
@@ -128,17 +127,17 @@ impl Driver {
                     continue;
                 }
             } else {
-                match session.handle_plain(frame) {
-                    Some(Short::Message) => {
-                        add(&mut plains, Plain::of(frame, None), run.len());
+                match session.handle_fast(frame) {
+                    Some(FastFrame::Message) => {
+                        add(&mut bares, BareMessage::of(frame, None), run.len());
                         continue;
                     }
-                    Some(Short::Call(slot)) => {
-                        add(&mut plains, Plain::of(frame, Some(slot)), run.len());
+                    Some(FastFrame::Call(slot)) => {
+                        add(&mut bares, BareMessage::of(frame, Some(slot)), run.len());
                         handled.calls += 1;
                         continue;
                     }
-                    Some(Short::Answer(token)) => {
+                    Some(FastFrame::Answer(token)) => {
                         has_room = true;
                         handled.calls += 1;
                         let body = frame.payload_after(0);
@@ -164,7 +163,7 @@ impl Driver {
                     if let (true, ReplyTo::Call(slot)) = (incoming.is_stream, incoming.reply) {
                         state.begin_requests(slot, incoming.first_item());
                     }
-                    self.received.push_plains(&mut plains, run.memory());
+                    self.received.push_bare_messages(&mut bares, run.memory());
                     self.received.push(incoming);
                 }
                 Some(Event::Item { token, item }) => {
@@ -200,38 +199,19 @@ impl Driver {
         }
         self.wakers.extend(state.hand_over(&mut self.arrivals));
         if has_room && state.is_awaited() {
-            self.wakers.extend(state.room());
+            self.wakers.extend(state.capacity());
         }
         drop(state);
-        self.received.push_plains(&mut plains, run.memory());
+        self.received.push_bare_messages(&mut bares, run.memory());
         outcome.map(|()| handled)
     }
 }
 
 /// Adds one of up to `count` to what the handlers are to be handed, which then needs memory once.
 #[inline]
-fn add(plains: &mut Vec<Plain>, plain: Plain, count: usize) {
-    if plains.is_empty() {
-        plains.reserve(count);
+fn add(bares: &mut Vec<BareMessage>, plain: BareMessage, count: usize) {
+    if bares.is_empty() {
+        bares.reserve(count);
     }
-    plains.push(plain);
-}
-
-impl From<DecodeError> for Fault {
-    fn from(error: DecodeError) -> Self {
-        let rule = error.to_string();
-        match error {
-            DecodeError::PayloadTooLarge {
-                len, max, msg_id, ..
-            } => Self {
-                kind: FaultKind::TooLarge { len, max },
-                ..Self::exhausted(msg_id, rule)
-            },
-            DecodeError::Header(HeaderError::BadMagic { .. }) => Self {
-                kind: FaultKind::Foreign,
-                ..Self::new(MsgId::CONNECTION, rule)
-            },
-            _ => Self::new(MsgId::CONNECTION, rule),
-        }
-    }
+    bares.push(plain);
 }

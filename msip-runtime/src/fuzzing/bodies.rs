@@ -4,29 +4,31 @@ use std::sync::LazyLock;
 
 use bytes::Bytes;
 
-use super::{
-    Choices,
-    kitchen::{ClientToServer, Kitchen},
-};
+use super::kitchen::{ClientToServer, Kitchen};
 use crate::{
     Codec, Compression, Envelope,
     body::ProtocolShapes,
     body::{Agreed, Body, Choice as _, Encoding, Writing, compression},
-    wire::Side,
 };
+use msip_session::wire::Side;
 
 /// A small limit, so that bodies at it and over it are found.
 const MAX_BODY: usize = 16 * 1024;
 
+/// The first byte, 0 where there is none, and the rest.
+fn first_byte(data: &[u8]) -> (u8, &[u8]) {
+    data.split_first()
+        .map_or((0, data), |(first, rest)| (*first, rest))
+}
+
 /// Inflates the bytes, which makes no more than the limit; and compresses them and inflates that.
 pub fn decompress(data: &[u8]) {
-    let mut choices = Choices(data);
-    let algorithm = match choices.byte() % 3 {
+    let (choice, rest) = first_byte(data);
+    let algorithm = match choice % 3 {
         0 => Compression::Gzip,
         1 => Compression::Zstd,
         _ => Compression::Lz4,
     };
-    let rest = choices.0;
     let number = u8::try_from(algorithm.number()).unwrap_or_default();
     let body = [&[number], rest].concat();
     match compression::inflate(algorithm, &body, MAX_BODY) {
@@ -60,9 +62,10 @@ static ENCODINGS: LazyLock<[[Encoding; 2]; 3]> = LazyLock::new(|| {
 
 /// Reads the bytes as a body in each codec. What can be read can be written, in each codec, and is the same again.
 pub fn body_codecs(data: &[u8]) {
-    let mut choices = Choices(data);
-    let (codec, variant) = (choices.byte() % 3, u16::from(choices.byte()));
-    let body = Bytes::copy_from_slice(choices.0);
+    let (codec, rest) = first_byte(data);
+    let (variant, rest) = first_byte(rest);
+    let (codec, variant) = (codec % 3, u16::from(variant));
+    let body = Bytes::copy_from_slice(rest);
     let [_, reader] = &ENCODINGS[usize::from(codec)];
     let message: ClientToServer = match reader.decode(variant, Body::from(&body)) {
         Ok(message) => message,

@@ -43,12 +43,12 @@ impl Middleware for ConcurrencyLimit {
         exchange: &mut ExchangeContext,
         mut next: Next<'_>,
     ) -> Result<(), CallError> {
-        let seat = if self.refuses {
+        let permit = if self.refuses {
             self.seats.try_acquire().ok()
         } else {
             self.seats.acquire().await.ok()
         };
-        let Some(_seat) = seat else {
+        let Some(_seat) = permit else {
             let text = format!("{} exchanges are under way, which is the most", self.max);
             return Err(exchange.refuse(Status::resource_exhausted(text)));
         };

@@ -117,7 +117,7 @@ mod tests {
     use crate::{
         MsgKind, Status, Variant,
         call::Serving,
-        middleware::{End, Handling, Stack},
+        middleware::{ExchangeEnd, Handling, Stack},
     };
 
     /// Everything that was recorded, as lines.
@@ -191,7 +191,7 @@ mod tests {
 
     struct Fails;
 
-    impl End for Fails {
+    impl ExchangeEnd for Fails {
         fn run<'a>(&'a mut self, _: &'a mut ExchangeContext) -> Handling<'a> {
             Box::pin(async { Err(Status::not_found("no").into()) })
         }

@@ -26,13 +26,13 @@
 //! ```
 
 mod concurrency;
-mod escort;
 mod exchange;
 #[cfg(feature = "metrics")]
 mod metrics;
 mod outgoing;
 mod rate;
 mod retry;
+mod streaming;
 #[cfg(test)]
 mod tests;
 mod timeout;
@@ -49,8 +49,8 @@ pub use retry::Retry;
 pub use timeout::Timeout;
 pub use trace::Tracing;
 
-pub(crate) use escort::{Escort, escort};
 pub(crate) use outgoing::{Origin, call, deliver, send, try_send, upload};
+pub(crate) use streaming::{StreamingMiddleware, escort};
 
 use crate::CallError;
 
@@ -78,7 +78,7 @@ pub trait Middleware: Send + Sync + 'static {
 /// The rest of the way of an exchange: further middleware, and at its end the handler, or the connection.
 pub struct Next<'a> {
     layers: &'a [Arc<dyn Layer>],
-    end: &'a mut (dyn End + 'a),
+    end: &'a mut (dyn ExchangeEnd + 'a),
 }
 
 impl Next<'_> {
@@ -128,7 +128,7 @@ impl<M: Middleware> Layer for M {
 }
 
 /// What stands at the end of the way.
-pub(crate) trait End: Send {
+pub(crate) trait ExchangeEnd: Send {
     fn run<'a>(&'a mut self, exchange: &'a mut ExchangeContext) -> Handling<'a>;
 }
 
@@ -152,7 +152,7 @@ impl Stack {
     pub(crate) async fn run(
         &self,
         exchange: &mut ExchangeContext,
-        end: &mut dyn End,
+        end: &mut dyn ExchangeEnd,
     ) -> Result<(), CallError> {
         let layers = self.0.as_deref().map_or(&[][..], Vec::as_slice);
         Next { layers, end }.run(exchange).await

@@ -4,10 +4,10 @@ use std::{marker::PhantomData, sync::Arc};
 
 use futures_core::Stream;
 
-use super::{End, ExchangeContext, Handling, Shape, Stack};
+use super::{ExchangeContext, ExchangeEnd, Handling, Shape, Stack};
 use crate::{
     CallError, CallOptions, Envelope, PeerId, SendError, Status, Variant,
-    link::{self, Link},
+    connection::{self, ConnectionShared},
     protocol::variant_of,
 };
 
@@ -15,7 +15,7 @@ use crate::{
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Origin<'a> {
     pub(crate) stack: &'a Stack,
-    pub(crate) link: &'a Arc<Link>,
+    pub(crate) connection: &'a Arc<ConnectionShared>,
     pub(crate) options: &'a CallOptions,
     /// To whom, where that is a client.
     pub(crate) peer: Option<PeerId>,
@@ -28,7 +28,7 @@ impl Origin<'_> {
         shape: Shape,
         body_len: usize,
     ) -> ExchangeContext {
-        let timeout = self.link.usual_timeout(variant);
+        let timeout = self.connection.usual_timeout(variant);
         let options = self.options.clone();
         ExchangeContext::outgoing(variant, shape, body_len, self.peer, options, timeout)
     }
@@ -61,8 +61,12 @@ async fn one_way<E: Envelope>(
     how: How,
 ) -> Result<(), SendError> {
     let mut exchange = origin.of(message, shape)?;
-    let link = origin.link;
-    let mut end = Telling { link, message, how };
+    let connection = origin.connection;
+    let mut end = OutboundMessageEnd {
+        connection,
+        message,
+        how,
+    };
     let sent = origin.stack.run(&mut exchange, &mut end).await;
     sent.map_err(|error| match error {
         CallError::NotSent(error) => error,
@@ -75,9 +79,13 @@ async fn one_way<E: Envelope>(
 /// Sends a message and waits until the other side's handler has returned.
 pub(crate) async fn deliver<E: Envelope>(origin: Origin<'_>, message: &E) -> Result<(), CallError> {
     let mut exchange = origin.of(message, Shape::Delivery)?;
-    let link = origin.link;
+    let connection = origin.connection;
     let how = How::Deliver;
-    let mut end = Telling { link, message, how };
+    let mut end = OutboundMessageEnd {
+        connection,
+        message,
+        how,
+    };
     origin.stack.run(&mut exchange, &mut end).await
 }
 
@@ -87,8 +95,8 @@ pub(crate) async fn call<Out: Envelope, In: Envelope>(
     request: &Out,
 ) -> Result<In, CallError> {
     let mut exchange = origin.of(request, Shape::Call)?;
-    let mut end = Calling {
-        link: origin.link,
+    let mut end = OutboundCallEnd {
+        connection: origin.connection,
         request,
         answer: None,
     };
@@ -105,8 +113,8 @@ pub(crate) async fn upload<Out: Envelope, In: Envelope>(
     // Generated code asks for a variant of its own.
     let row = variant_of::<Out>(variant).ok_or(SendError::Closed)?;
     let mut exchange = origin.exchange(row, Shape::RequestStream, 0);
-    let mut end = Uploading {
-        link: origin.link,
+    let mut end = OutboundUploadEnd {
+        connection: origin.connection,
         variant,
         requests: Some(requests),
         answer: None,
@@ -138,20 +146,20 @@ enum How {
 }
 
 /// The end of the way of a message.
-struct Telling<'a, E> {
-    link: &'a Link,
+struct OutboundMessageEnd<'a, E> {
+    connection: &'a ConnectionShared,
     message: &'a E,
     how: How,
 }
 
-impl<E: Envelope> End for Telling<'_, E> {
+impl<E: Envelope> ExchangeEnd for OutboundMessageEnd<'_, E> {
     fn run<'a>(&'a mut self, exchange: &'a mut ExchangeContext) -> Handling<'a> {
         Box::pin(async move {
             let options = exchange.options();
             match self.how {
-                How::Wait => self.link.send(self.message, options).await?,
-                How::Now => self.link.try_send(self.message, options)?,
-                How::Deliver => self.link.deliver(self.message, options).await?,
+                How::Wait => self.connection.send(self.message, options).await?,
+                How::Now => self.connection.try_send(self.message, options)?,
+                How::Deliver => self.connection.deliver(self.message, options).await?,
             }
             Ok(())
         })
@@ -159,16 +167,19 @@ impl<E: Envelope> End for Telling<'_, E> {
 }
 
 /// The end of the way of a call.
-struct Calling<'a, Out, In> {
-    link: &'a Link,
+struct OutboundCallEnd<'a, Out, In> {
+    connection: &'a ConnectionShared,
     request: &'a Out,
     answer: Option<In>,
 }
 
-impl<Out: Envelope, In: Envelope> End for Calling<'_, Out, In> {
+impl<Out: Envelope, In: Envelope> ExchangeEnd for OutboundCallEnd<'_, Out, In> {
     fn run<'a>(&'a mut self, exchange: &'a mut ExchangeContext) -> Handling<'a> {
         Box::pin(async move {
-            let answer: In = self.link.call(self.request, exchange.options()).await?;
+            let answer: In = self
+                .connection
+                .call(self.request, exchange.options())
+                .await?;
             exchange.answered(answer.encoded_len());
             self.answer = Some(answer);
             Ok(())
@@ -177,15 +188,15 @@ impl<Out: Envelope, In: Envelope> End for Calling<'_, Out, In> {
 }
 
 /// The end of the way of a stream of requests.
-struct Uploading<'a, Out, In, S> {
-    link: &'a Arc<Link>,
+struct OutboundUploadEnd<'a, Out, In, S> {
+    connection: &'a Arc<ConnectionShared>,
     variant: u16,
     requests: Option<S>,
     answer: Option<In>,
     sent: PhantomData<fn() -> Out>,
 }
 
-impl<Out, In, S> End for Uploading<'_, Out, In, S>
+impl<Out, In, S> ExchangeEnd for OutboundUploadEnd<'_, Out, In, S>
 where
     Out: Envelope,
     In: Envelope,
@@ -195,7 +206,8 @@ where
         Box::pin(async move {
             let requests = self.requests.take().ok_or_else(only_once)?;
             let options = exchange.options();
-            let answer: In = link::upload(self.link, self.variant, requests, options).await?;
+            let answer: In =
+                connection::upload(self.connection, self.variant, requests, options).await?;
             exchange.answered(answer.encoded_len());
             self.answer = Some(answer);
             Ok(())

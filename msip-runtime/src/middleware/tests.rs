@@ -42,7 +42,7 @@ struct Script {
     ran: Vec<Option<Duration>>,
 }
 
-impl End for Script {
+impl ExchangeEnd for Script {
     fn run<'a>(&'a mut self, exchange: &'a mut ExchangeContext) -> Handling<'a> {
         Box::pin(async move {
             self.ran.push(exchange.remaining());

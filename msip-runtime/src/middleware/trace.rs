@@ -3,7 +3,8 @@
 use tracing::Instrument as _;
 
 use super::{ExchangeContext, Middleware, Next};
-use crate::{CallError, wire::Escaped};
+use crate::CallError;
+use msip_session::wire::Escaped;
 
 /// Traces each exchange: a span `exchange` at level info, with its `direction`, `message`, `shape`, and the
 /// `correlation_id` and `traceparent` that go with it; and at its end an event in it, with its `code` (`OK` where it went

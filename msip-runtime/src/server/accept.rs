@@ -1,4 +1,4 @@
-//! Taking connections in, and letting them go.
+//! CreditBatcher connections in, and letting them go.
 
 use std::{
     future::{Future, pending},
@@ -17,8 +17,8 @@ use tracing::Instrument as _;
 
 use super::{
     ServerSide,
-    complaints::Complaints,
-    connection::{self, Ended, Hall},
+    connection::{self, ConnectionEnd, ServerShared},
+    log_limiter::LogLimiter,
     registry::Registry,
     sessions::Sessions,
 };
@@ -28,8 +28,8 @@ use crate::{
     negotiation::Translations,
     settings::Settings,
     transport::{self, Listener},
-    wire::{Flags, MsgId, write_error},
 };
+use msip_session::wire::{Flags, MsgId, write_error};
 
 /// How long the first failed accept is waited out; doubles up to the longest.
 const FIRST_WAIT: Duration = Duration::from_millis(5);
@@ -70,20 +70,20 @@ where
     tracing::info!(protocol = P::NAME, url, "listening");
     let max_connections = settings.max_connections;
     // A session without a connection has none of them.
-    let seats = Arc::new(Semaphore::new(max_connections));
+    let permits = Arc::new(Semaphore::new(max_connections));
     let handshakes = Arc::new(Semaphore::new(settings.max_handshakes));
     let sessions = Sessions::new(settings.max_detached_sessions);
     let drain_timeout = settings.drain_timeout;
-    let hall = Arc::new(Hall {
+    let shared = Arc::new(ServerShared {
         settings,
         name,
         registry,
         sessions,
         side,
         translations: Translations::default(),
-        complaints: Complaints::default(),
+        log_limiter: LogLimiter::default(),
     });
-    let mut connections: JoinSet<Ended> = JoinSet::new();
+    let mut connections: JoinSet<ConnectionEnd> = JoinSet::new();
     let mut turned_away: JoinSet<()> = JoinSet::new();
     let mut wait = FIRST_WAIT;
     let mut shutdown = pin!(shutdown);
@@ -93,15 +93,15 @@ where
             // Both sets and the listener lose nothing when a branch is dropped.
             Some(_) = connections.join_next() => {}
             Some(_) = turned_away.join_next() => {}
-            (turn, accepted) = next_connection(&handshakes, &listener) => match accepted {
+            (handshake_permit, accepted) = next_connection(&handshakes, &listener) => match accepted {
                 Ok(connection) => {
                     wait = FIRST_WAIT;
-                    if let Ok(seat) = Arc::clone(&seats).try_acquire_owned() {
+                    if let Ok(permit) = Arc::clone(&permits).try_acquire_owned() {
                         let span = tracing::info_span!("connection", protocol = P::NAME, peer = %connection.peer);
-                        let serving = connection::serve(connection, seat, turn, Arc::clone(&hall));
+                        let serving = connection::serve(connection, permit, handshake_permit, Arc::clone(&shared));
                         connections.spawn(serving.instrument(span));
                     } else {
-                        if let Some(unsaid) = hall.complaints.may_log(&connection.peer) {
+                        if let Some(unsaid) = shared.log_limiter.may_log(&connection.peer) {
                             tracing::warn!(peer = %connection.peer, max_connections, unsaid, "turned away: too many connections");
                         }
                         if turned_away.len() < MAX_TURNED_AWAY {
@@ -119,8 +119,8 @@ where
         }
     }
     drop(listener);
-    hall.sessions.end_all();
-    drain(&hall.registry, connections, drain_timeout).await
+    shared.sessions.end_all();
+    drain(&shared.registry, connections, drain_timeout).await
 }
 
 /// The next connection, once a handshake may begin; those before that cost nothing here.
@@ -133,7 +133,7 @@ async fn next_connection(
     listener: &Listener,
 ) -> (OwnedSemaphorePermit, io::Result<transport::Connection>) {
     match Arc::clone(handshakes).acquire_owned().await {
-        Ok(turn) => (turn, listener.accept().await),
+        Ok(handshake_permit) => (handshake_permit, listener.accept().await),
         // Nobody closes the semaphore.
         Err(_) => pending().await,
     }
@@ -156,7 +156,7 @@ async fn turn_away(mut connection: transport::Connection, max: usize) {
 /// Says goodbye to every client and waits until all tasks have ended.
 async fn drain<P: crate::Protocol>(
     registry: &Registry<P>,
-    mut connections: JoinSet<Ended>,
+    mut connections: JoinSet<ConnectionEnd>,
     limit: Duration,
 ) -> DrainReport {
     let peers = registry.all();
@@ -165,7 +165,7 @@ async fn drain<P: crate::Protocol>(
         ..DrainReport::default()
     };
     for peer in peers {
-        peer.link()
+        peer.shared()
             .begin_close(&Status::unavailable("the server goes away"));
     }
     let all = async {

@@ -79,7 +79,7 @@ impl<P: Protocol> OutboundAll<P::ServerToClient> for Broadcast<P> {
         let mut bodies = Vec::new();
         let mut taken = 0;
         for peer in &peers {
-            let encoding = peer.link().encoding();
+            let encoding = peer.shared().encoding();
             let key = encoding.key();
             let place = bodies.iter().position(|(other, _)| *other == key);
             let place = place.unwrap_or_else(|| {
@@ -88,7 +88,7 @@ impl<P: Protocol> OutboundAll<P::ServerToClient> for Broadcast<P> {
             });
             if let Some((_, Some(body))) = bodies.get(place)
                 && peer
-                    .link()
+                    .shared()
                     .try_send_prepared(variant, body, || key_of(&message, variant))
             {
                 taken += 1;

@@ -32,7 +32,7 @@ pub enum BindError {
     },
     /// The operating system refused.
     #[error("cannot listen at {url}")]
-    Transport {
+    Io {
         /// Where it was to listen.
         url: String,
         /// What the operating system says.
@@ -130,12 +130,10 @@ impl<P: Protocol> ServerBuilder<P> {
                 url: url.to_string(),
             });
         }
-        let listener = Listener::bind(&url)
-            .await
-            .map_err(|source| BindError::Transport {
-                url: url.to_string(),
-                source,
-            })?;
+        let listener = Listener::bind(&url).await.map_err(|source| BindError::Io {
+            url: url.to_string(),
+            source,
+        })?;
         Ok(Server {
             listener,
             settings,

@@ -10,36 +10,39 @@ use tokio::{
 
 use super::{
     Peer, PeerId, ServerSide,
-    arrivals::{Arrival, Arrivals},
-    complaints::Complaints,
+    log_limiter::LogLimiter,
     peer::Introduction,
     registry::Registry,
+    resumed::{Resumed, ResumedReceiver},
     sessions::{Claim, Registration, Sessions},
 };
 use crate::{
     Code, Compression, DisconnectReason, Protocol, ServeWith, Status,
     body::Encoding,
+    connection::ConnectionShared,
     dispatch::{self, Dispatch as _, Inbox, caught},
     driver::{
-        self, Driver, Ending, Farewell, Handlers, HandshakeError, drain, part, shake_hands, tend,
+        self, Driver, Ending, GracefulClose, Handlers, HandshakeError, drain, graceful_close,
+        handshake, run_suspended,
     },
-    link::Link,
     negotiation::{self, Translations},
-    session::{Agreed, Event, Fault, Session},
     settings::{SchemaRule, Settings},
     transport::{self, PeerAddress, Stream},
+};
+use msip_session::{
+    Agreed, Event, Fault, Session,
     wire::{Decoder, Escaped, Hello, HelloFrame, SessionId, Side, Welcome},
 };
 
 /// What all connections of a server share.
-pub(super) struct Hall<P: Protocol, H> {
+pub(super) struct ServerShared<P: Protocol, H> {
     pub(super) settings: Settings,
     pub(super) name: String,
     pub(super) registry: Arc<Registry<P>>,
     pub(super) sessions: Arc<Sessions>,
     pub(super) side: Arc<ServerSide<P, H>>,
     pub(super) translations: Translations,
-    pub(super) complaints: Complaints,
+    pub(super) log_limiter: LogLimiter,
 }
 
 /// What is kept of a HELLO that has been answered. All of it could be twenty times as large as it was on the wire, and
@@ -67,59 +70,63 @@ impl From<HelloFrame> for Greeting {
 
 /// What became of a connection, and of its session.
 #[derive(Debug, Default)]
-pub(super) struct Ended {
+pub(super) struct ConnectionEnd {
     /// How many exchanges were lost with it.
     pub(super) cut_off: usize,
 }
 
-/// Serves one client, for as long as its session lasts; a connection of a session that is known goes to that. `turn` is
+/// Serves one client, for as long as its session lasts; a connection of a session that is known goes to that. `handshake_permit` is
 /// its place among `max_handshakes`.
 ///
 /// Most of its life a connection is silent, and there are many: what only its beginning or its end needs stands in
 /// boxes, which are gone, or not there yet, meanwhile.
 pub(super) fn serve<P, H>(
     connection: transport::Connection,
-    seat: OwnedSemaphorePermit,
-    turn: OwnedSemaphorePermit,
-    hall: Arc<Hall<P, H>>,
-) -> impl Future<Output = Ended> + Send
+    permit: OwnedSemaphorePermit,
+    handshake_permit: OwnedSemaphorePermit,
+    shared: Arc<ServerShared<P, H>>,
+) -> impl Future<Output = ConnectionEnd> + Send
 where
     P: ServeWith<H>,
     H: Send + Sync + 'static,
 {
-    let beginning = Box::pin(begin(connection, seat, turn, hall));
+    let beginning = Box::pin(begin(connection, permit, handshake_permit, shared));
     async move {
         let begun = beginning.await;
         match begun {
             Some((session, attached)) => session.serve(attached).await,
-            None => Ended::default(),
+            None => ConnectionEnd::default(),
         }
     }
 }
 
 /// Shakes hands. `None` where no session begins with this connection.
 async fn begin<P, H>(
-    connection: transport::Connection,
-    seat: OwnedSemaphorePermit,
-    turn: OwnedSemaphorePermit,
-    hall: Arc<Hall<P, H>>,
+    accepted: transport::Connection,
+    permit: OwnedSemaphorePermit,
+    handshake_permit: OwnedSemaphorePermit,
+    shared: Arc<ServerShared<P, H>>,
 ) -> Option<(Box<KeptSession<P, H>>, Attached)>
 where
     P: ServeWith<H>,
     H: Send + Sync + 'static,
 {
-    let settings = &hall.settings;
-    let mut stream = connection.stream;
-    let link = Arc::new(Link::new(settings));
+    let settings = &shared.settings;
+    let transport::Connection {
+        mut stream,
+        peer: address,
+        ..
+    } = accepted;
+    let connection = Arc::new(ConnectionShared::new(settings));
     let config = settings.session(Side::Accepting);
     let (max_hello, max_payload) = (config.limits.max_hello, config.limits.max_payload());
-    let mut session = Session::accepting(config, link.now());
+    let mut session = Session::accepting(config, connection.now());
     let mut decoder = Decoder::new(max_hello);
-    let event = shake_hands(
+    let event = handshake(
         &mut stream,
         &mut decoder,
         &mut session,
-        &link,
+        &connection,
         settings.handshake_timeout,
     )
     .await;
@@ -130,53 +137,53 @@ where
             return None;
         }
         Err(error) => {
-            log_failure(&error, &hall.complaints, &connection.peer);
+            log_failure(&error, &shared.log_limiter, &address);
             return None;
         }
     };
-    if let Err(fault) = nothing_early(&mut decoder, &mut session, &link) {
+    if let Err(fault) = nothing_early(&mut decoder, &mut session, &connection) {
         let error = HandshakeError::Fault(fault.clone());
-        log_failure(&error, &hall.complaints, &connection.peer);
+        log_failure(&error, &shared.log_limiter, &address);
         session.handle_fault(&fault);
-        part(&mut stream, &mut session).await;
+        graceful_close(&mut stream, &mut session).await;
         return None;
     }
     let claimed = check::<P>(&hello.hello, settings).and_then(|()| {
-        let encoding = hall.translations.take::<P>(&hello.hello, settings)?;
+        let encoding = shared.translations.take::<P>(&hello.hello, settings)?;
         let id = draw_peer_id()?;
-        Ok((id, encoding, claim(&hall.sessions, settings, &hello)?))
+        Ok((id, encoding, claim(&shared.sessions, settings, &hello)?))
     });
     let hello = Greeting::from(*hello);
     // The handshake is done, but for words.
-    drop(turn);
+    drop(handshake_permit);
     let (id, encoding, claimed) = match claimed {
         Ok(claimed) => claimed,
         Err(status) => {
-            if let Some(unsaid) = hall.complaints.may_log(&connection.peer) {
+            if let Some(unsaid) = shared.log_limiter.may_log(&address) {
                 tracing::info!(%status, unsaid, "refused");
             }
             session.refuse(status.code(), status.message());
-            part(&mut stream, &mut session).await;
+            graceful_close(&mut stream, &mut session).await;
             return None;
         }
     };
     decoder.set_max_payload(max_payload);
     let session_id = hello.session_id;
-    let (registration, arrivals) = match claimed {
-        Some(Claim::New(registration, arrivals)) => (Some(registration), Some(arrivals)),
-        Some(Claim::Known(arrivals)) => {
+    let (registration, resumed) = match claimed {
+        Some(Claim::New(registration, resumed)) => (Some(registration), Some(resumed)),
+        Some(Claim::Known(resumed)) => {
             let hello_id = session.deciding()?;
-            let arrival = Box::new(Arrival {
+            let arrival = Box::new(Resumed {
                 stream,
                 decoder,
                 session,
                 hello_id,
                 hello,
-                address: connection.peer,
-                seat,
+                address,
+                permit,
             });
             // Where the session ends just now, the client comes again.
-            arrivals.send(arrival);
+            resumed.send(arrival);
             return None;
         }
         Some(Claim::Refused) | None => (None, None),
@@ -186,41 +193,41 @@ where
     }
     session.welcome(
         session_id,
-        &welcome::<P>(id, &hall.name, settings, &encoding),
+        &welcome::<P>(id, &shared.name, settings, &encoding),
         hello.max_body,
     );
     if encoding.compression() != Compression::None {
         session.take_compressed();
     }
-    link.attach(session, encoding);
+    connection.attach(session, encoding);
 
     let introduction = Introduction {
         id,
-        address: connection.peer,
+        address,
         client_name: hello.client_name,
         client_fingerprint: hello.fingerprint,
     };
-    let peer = Peer::new(introduction, Arc::clone(&link), &hall.registry);
+    let peer = Peer::new(introduction, Arc::clone(&connection), &shared.registry);
     let inbox = Arc::new(Inbox::default());
     let handlers = Box::pin(dispatch::run(
-        Arc::clone(&hall.side),
+        Arc::clone(&shared.side),
         peer.clone(),
-        Arc::clone(&link),
+        Arc::clone(&connection),
         Arc::clone(&inbox),
     ));
     let session = KeptSession {
-        hall,
+        shared,
         id: session_id,
         peer,
-        link,
+        connection,
         inbox,
         handlers,
         registration,
-        arrivals,
+        resumed,
         farewells: None,
     };
     let driver = session.driver(stream, decoder);
-    Some((Box::new(session), Attached { driver, seat }))
+    Some((Box::new(session), Attached { driver, permit }))
 }
 
 /// The session that a HELLO names, begun or found. `None` where sessions are not kept.
@@ -243,15 +250,15 @@ fn claim(
 
 /// A session, through all of its connections.
 struct KeptSession<P: Protocol, H> {
-    hall: Arc<Hall<P, H>>,
+    shared: Arc<ServerShared<P, H>>,
     id: SessionId,
     peer: Peer<P>,
-    link: Arc<Link>,
+    connection: Arc<ConnectionShared>,
     inbox: Arc<Inbox>,
     handlers: Handlers,
     /// None where the session ends with its connection.
     registration: Option<Registration>,
-    arrivals: Option<Arrivals>,
+    resumed: Option<ResumedReceiver>,
     /// Connections that are over, but for their last words; none before the first is.
     farewells: Option<JoinSet<()>>,
 }
@@ -260,7 +267,7 @@ struct KeptSession<P: Protocol, H> {
 struct Attached {
     driver: Box<Driver>,
     /// Its place among `max_connections`.
-    seat: OwnedSemaphorePermit,
+    permit: OwnedSemaphorePermit,
 }
 
 impl<P, H> KeptSession<P, H>
@@ -268,31 +275,33 @@ where
     P: ServeWith<H>,
     H: Send + Sync + 'static,
 {
-    async fn serve(mut self: Box<Self>, mut attached: Attached) -> Ended {
+    async fn serve(mut self: Box<Self>, mut attached: Attached) -> ConnectionEnd {
         loop {
-            let Attached { driver, seat } = attached;
+            let Attached { driver, permit } = attached;
             let (ended, arrival) = self.run(driver).await;
-            let driver::Ended {
+            let driver::ConnectionEnd {
                 reason,
                 is_suspended,
                 cut_off,
-                farewell,
+                graceful_close,
                 lost,
             } = *ended;
             tracing::info!(peer = %self.peer.id(), %reason, is_suspended, "disconnected");
             if !is_suspended {
                 // Nobody can resume it from here on.
                 self.registration = None;
-                self.arrivals = None;
+                self.resumed = None;
                 self.inbox.close();
-                self.link.close();
+                self.connection.close();
                 self.peer.ended(&lost);
-                Box::pin(self.finish(farewell, reason)).await;
-                return Ended { cut_off };
+                Box::pin(self.finish(graceful_close, reason)).await;
+                return ConnectionEnd { cut_off };
             }
-            self.farewells.get_or_insert_default().spawn(farewell.bid());
+            self.farewells
+                .get_or_insert_default()
+                .spawn(graceful_close.bid());
             self.inbox.disconnected(reason);
-            drop(seat);
+            drop(permit);
             let arrival = match arrival {
                 Some(arrival) => Some(arrival),
                 None => Box::pin(self.await_arrival()).await,
@@ -308,22 +317,25 @@ where
         Box::new(Driver::new(
             stream,
             decoder,
-            Arc::clone(&self.link),
+            Arc::clone(&self.connection),
             Arc::clone(&self.inbox),
-            self.hall.settings.write_timeout,
+            self.shared.settings.write_timeout,
         ))
     }
 
     /// Runs one connection to its end, or until another one comes.
-    async fn run(&mut self, mut driver: Box<Driver>) -> (Box<driver::Ended>, Option<Box<Arrival>>) {
-        let hall = Arc::clone(&self.hall);
-        let _registered = Registered::new(&hall.registry, self.peer.clone());
+    async fn run(
+        &mut self,
+        mut driver: Box<Driver>,
+    ) -> (Box<driver::ConnectionEnd>, Option<Box<Resumed>>) {
+        let shared = Arc::clone(&self.shared);
+        let _registered = Registered::new(&shared.registry, self.peer.clone());
         self.tell_connected();
-        self.inbox.connected(self.link.terms());
+        self.inbox.connected(self.connection.terms());
         loop {
             tokio::select! {
                 ending = driver.run(&mut self.handlers) => return (Box::new(driver.end(ending)), None),
-                Some(arrival) = next_arrival(&mut self.arrivals) => {
+                Some(arrival) = next_resumed(&mut self.resumed) => {
                     if let Some(arrival) = self.unless_behind(arrival) {
                         return (Box::new(driver.end(Ending::TakenOver)), Some(arrival));
                     }
@@ -338,24 +350,26 @@ where
     }
 
     /// Says the last words, and lets the handlers come to their end.
-    async fn finish(self: Box<Self>, farewell: Farewell, reason: DisconnectReason) {
-        farewell.bid().await;
-        drain(self.handlers, self.hall.settings.drain_timeout).await;
-        tell_disconnected(&self.hall.side, &self.peer, reason).await;
-        tell_gone(&self.hall.side, &self.peer).await;
+    async fn finish(self: Box<Self>, graceful_close: GracefulClose, reason: DisconnectReason) {
+        graceful_close.bid().await;
+        drain(self.handlers, self.shared.settings.drain_timeout).await;
+        tell_disconnected(&self.shared.side, &self.peer, reason).await;
+        tell_gone(&self.shared.side, &self.peer).await;
     }
 
     /// Waits for the next connection. `None` when the session is over before one comes.
-    async fn await_arrival(&mut self) -> Option<Box<Arrival>> {
+    async fn await_arrival(&mut self) -> Option<Box<Resumed>> {
         let registration = self.registration.as_ref()?;
         registration.detached();
         let ending = registration.ending();
-        self.link
+        self.connection
             .with_session(|session| session.may_be_ended(ending));
-        let expiry = Instant::now() + self.hall.settings.session_expiry;
+        let expiry = Instant::now() + self.shared.settings.session_expiry;
         loop {
-            let next = timeout_at(expiry, next_arrival(&mut self.arrivals));
-            let arrival = tend(&self.link, &mut self.handlers, next).await?.ok()??;
+            let next = timeout_at(expiry, next_resumed(&mut self.resumed));
+            let arrival = run_suspended(&self.connection, &mut self.handlers, next)
+                .await?
+                .ok()??;
             if let Some(arrival) = self.unless_behind(arrival) {
                 return Some(arrival);
             }
@@ -363,20 +377,20 @@ where
     }
 
     /// Refuses a connection while too much of what came by earlier ones is not handled.
-    fn unless_behind(&mut self, arrival: Box<Arrival>) -> Option<Box<Arrival>> {
+    fn unless_behind(&mut self, arrival: Box<Resumed>) -> Option<Box<Resumed>> {
         let farewells = self.farewells.get_or_insert_default();
         while farewells.try_join_next().is_some() {}
         let is_behind = self
-            .link
+            .connection
             .with_session(|session| session.is_behind())
             .unwrap_or(false);
         if !is_behind {
             return Some(arrival);
         }
-        let Arrival {
+        let Resumed {
             mut stream,
             mut session,
-            seat,
+            permit,
             ..
         } = *arrival;
         session.refuse(
@@ -384,21 +398,21 @@ where
             "messages of earlier connections of this session are not handled yet",
         );
         farewells.spawn(async move {
-            part(&mut stream, &mut session).await;
-            drop(seat);
+            graceful_close(&mut stream, &mut session).await;
+            drop(permit);
         });
         None
     }
 
     /// Goes on with another connection.
-    fn resume(&mut self, arrival: Box<Arrival>) -> Attached {
-        let Arrival {
+    fn resume(&mut self, arrival: Box<Resumed>) -> Attached {
+        let Resumed {
             stream,
             decoder,
             hello_id,
             hello,
             address,
-            seat,
+            permit,
             ..
         } = *arrival;
         if let Some(registration) = &self.registration {
@@ -407,12 +421,12 @@ where
         self.peer.comes_back(address);
         let welcome = Welcome {
             resumed: true,
-            awaited: self.link.awaited(),
+            awaited: self.connection.awaited(),
             ..welcome::<P>(
                 self.peer.id(),
-                &self.hall.name,
-                &self.hall.settings,
-                &self.link.terms().encoding,
+                &self.shared.name,
+                &self.shared.settings,
+                &self.connection.terms().encoding,
             )
         };
         let agreed = Agreed {
@@ -420,43 +434,48 @@ where
             max_calls: 0,
             awaited: &hello.awaited,
         };
-        self.link.welcome_back(hello_id, self.id, &welcome, &agreed);
+        self.connection
+            .welcome_back(hello_id, self.id, &welcome, &agreed);
         let driver = self.driver(stream, decoder);
-        Attached { driver, seat }
+        Attached { driver, permit }
     }
 
     /// Ends the session, for which no connection has come.
-    async fn expire(mut self: Box<Self>) -> Ended {
+    async fn expire(mut self: Box<Self>) -> ConnectionEnd {
         self.registration = None;
         let cut_off = self
-            .link
+            .connection
             .with_session(|session| session.open_exchanges())
             .unwrap_or(0);
         // First, so that whoever waits hears that it is for good.
-        self.link.close();
-        let lost = self.link.lose_session();
+        self.connection.close();
+        let lost = self.connection.lose_session();
         self.peer.ended(&lost);
         tracing::info!(peer = %self.peer.id(), unanswered = lost.len(), cut_off, "the session has ended");
         self.inbox.close();
-        drain(self.handlers, self.hall.settings.drain_timeout).await;
-        tell_gone(&self.hall.side, &self.peer).await;
-        Ended { cut_off }
+        drain(self.handlers, self.shared.settings.drain_timeout).await;
+        tell_gone(&self.shared.side, &self.peer).await;
+        ConnectionEnd { cut_off }
     }
 }
 
 /// The next connection of a session. `None` when none can come any more; never ready where none ever can.
-async fn next_arrival(arrivals: &mut Option<Arrivals>) -> Option<Box<Arrival>> {
-    std::future::poll_fn(|task| match arrivals {
-        Some(arrivals) => arrivals.poll_next(task),
+async fn next_resumed(resumed: &mut Option<ResumedReceiver>) -> Option<Box<Resumed>> {
+    std::future::poll_fn(|task| match resumed {
+        Some(resumed) => resumed.poll_next(task),
         None => Poll::Pending,
     })
     .await
 }
 
 /// Whether the client waits for the answer to its HELLO, as far as can be seen: what is still on its way cannot.
-fn nothing_early(decoder: &mut Decoder, session: &mut Session, link: &Link) -> Result<(), Fault> {
+fn nothing_early(
+    decoder: &mut Decoder,
+    session: &mut Session,
+    connection: &ConnectionShared,
+) -> Result<(), Fault> {
     match decoder.decode()? {
-        Some(frame) => session.handle_frame(frame, link.now()).map(|_| ()),
+        Some(frame) => session.handle_frame(frame, connection.now()).map(|_| ()),
         None => Ok(()),
     }
 }
@@ -536,7 +555,7 @@ fn draw_peer_id() -> Result<PeerId, Status> {
     Ok(PeerId::new(number))
 }
 
-fn log_failure(error: &HandshakeError, complaints: &Complaints, peer: &PeerAddress) {
+fn log_failure(error: &HandshakeError, log_limiter: &LogLimiter, peer: &PeerAddress) {
     let rule = match error {
         // A port scan, or a health check.
         HandshakeError::Eof => return tracing::debug!("closed before HELLO"),
@@ -544,7 +563,7 @@ fn log_failure(error: &HandshakeError, complaints: &Complaints, peer: &PeerAddre
         HandshakeError::TimedOut => "it did not come in time",
         HandshakeError::Fault(fault) => &*fault.rule,
     };
-    if let Some(unsaid) = complaints.may_log(peer) {
+    if let Some(unsaid) = log_limiter.may_log(peer) {
         tracing::info!(rule = %Escaped::new(rule), unsaid, "no HELLO");
     }
 }

@@ -1,17 +1,17 @@
 //! The accepting side: one handler for all clients.
 
 mod accept;
-mod arrivals;
 mod broadcast;
 mod builder;
-mod complaints;
 mod connection;
 mod extensions;
-#[cfg(feature = "testing")]
-mod nowhere;
+mod log_limiter;
 mod peer;
 mod registry;
+mod resumed;
 mod sessions;
+#[cfg(feature = "testing")]
+mod stub;
 
 use std::{
     future::{Future, pending},
@@ -23,9 +23,9 @@ pub use accept::DrainReport;
 pub use broadcast::Broadcast;
 pub use builder::{BindError, ServerBuilder};
 pub use extensions::Extensions;
-#[cfg(feature = "testing")]
-pub(crate) use nowhere::Nowhere;
 pub use peer::{Peer, PeerConnection, PeerId};
+#[cfg(feature = "testing")]
+pub(crate) use stub::StubOutbound;
 
 use crate::{
     Answered, DisconnectReason, MemoryUse, Protocol, ServeWith, Status, Streaming,

@@ -14,11 +14,11 @@ use crate::{
     CallError, CallOptions, Code, Codec, Compression, Dropped, LostExchange, Protocol, Sender,
     Status,
     call::{Call, Serving},
-    link::Link,
-    session::Lost,
+    connection::ConnectionShared,
     transport::PeerAddress,
     with::With,
 };
+use msip_session::Lost;
 
 /// The random number under which a client is known, as its server chose it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -60,7 +60,7 @@ struct Shared<P: Protocol> {
     resumed: AtomicBool,
     client_name: String,
     client_fingerprint: u64,
-    link: Arc<Link>,
+    connection: Arc<ConnectionShared>,
     extensions: Extensions,
     /// What was open when the session ended; not there before.
     lost: OnceLock<Vec<LostExchange>>,
@@ -78,7 +78,7 @@ pub(super) struct Introduction {
 impl<P: Protocol> Peer<P> {
     pub(super) fn new(
         introduction: Introduction,
-        link: Arc<Link>,
+        connection: Arc<ConnectionShared>,
         registry: &Arc<Registry<P>>,
     ) -> Self {
         let Introduction {
@@ -95,7 +95,7 @@ impl<P: Protocol> Peer<P> {
             resumed: AtomicBool::new(false),
             client_name,
             client_fingerprint,
-            link,
+            connection,
             extensions,
             lost: OnceLock::new(),
             registry,
@@ -150,7 +150,7 @@ impl<P: Protocol> Peer<P> {
     /// What else is known of the connection.
     pub fn connection(&self) -> PeerConnection<'_> {
         PeerConnection {
-            link: &self.shared.link,
+            connection: &self.shared.connection,
             name: &self.shared.client_name,
             fingerprint: self.shared.client_fingerprint,
             lost: &self.shared.lost,
@@ -171,12 +171,12 @@ impl<P: Protocol> Peer<P> {
     /// An exclusive sender of one-way messages, for streams of many small ones: it has a buffer of its own and
     /// the methods of the generated `PushServerToClient`.
     pub fn sender(&self) -> Sender<Self> {
-        Sender::new(&self.shared.link, self.clone())
+        Sender::new(&self.shared.connection, self.clone())
     }
 
     /// The exchange that a handler serves; outside of a handler, one of which nothing is known.
     pub fn call(&self) -> Call<'_> {
-        Call::new(&self.serving, &self.shared.link)
+        Call::new(&self.serving, &self.shared.connection)
     }
 
     /// Every client of this server, this one included.
@@ -200,19 +200,19 @@ impl<P: Protocol> Peer<P> {
     ///
     /// Dropping the future forgets the ping; its answer is ignored.
     pub async fn ping(&self, len: usize, timeout: Duration) -> Result<Duration, CallError> {
-        self.shared.link.ping(len, timeout).await
+        self.shared.connection.ping(len, timeout).await
     }
 
     /// Closes the connection to this client, which is told `reason`: open calls may finish within `drain_timeout`,
     /// nothing new is sent or accepted. Returns at once.
     pub fn disconnect(&self, reason: impl Into<std::borrow::Cow<'static, str>>) {
         self.shared
-            .link
+            .connection
             .begin_close(&Status::new(Code::Aborted, reason));
     }
 
-    pub(crate) fn link(&self) -> &Arc<Link> {
-        &self.shared.link
+    pub(crate) fn shared(&self) -> &Arc<ConnectionShared> {
+        &self.shared.connection
     }
 
     pub(super) fn serving(&self, serving: Serving) -> Self {
@@ -242,7 +242,7 @@ impl<P: Protocol> fmt::Debug for Peer<P> {
 /// What is known of a peer's connection; from [`Peer::connection`].
 #[derive(Debug)]
 pub struct PeerConnection<'a> {
-    link: &'a Link,
+    connection: &'a ConnectionShared,
     name: &'a str,
     fingerprint: u64,
     lost: &'a OnceLock<Vec<LostExchange>>,
@@ -252,7 +252,7 @@ impl<'a> PeerConnection<'a> {
     /// How long the last ping took there and back; `None` before the first.
     #[must_use]
     pub fn round_trip(&self) -> Option<Duration> {
-        self.link
+        self.connection
             .lock()
             .session()
             .and_then(|session| session.round_trip())
@@ -261,7 +261,7 @@ impl<'a> PeerConnection<'a> {
     /// How many bytes are queued and not written, each frame counted as its length + 64.
     #[must_use]
     pub fn queued(&self) -> usize {
-        self.link
+        self.connection
             .lock()
             .session()
             .map_or(0, |session| session.queued())
@@ -270,26 +270,26 @@ impl<'a> PeerConnection<'a> {
     /// How bodies are written, as the client chose it.
     #[must_use]
     pub fn codec(&self) -> Codec {
-        self.link.encoding().codec()
+        self.connection.encoding().codec()
     }
 
     /// What bodies may be compressed with, as the client chose it.
     #[must_use]
     pub fn compression(&self) -> Compression {
-        self.link.encoding().compression()
+        self.connection.encoding().compression()
     }
 
     /// How many frames of the client were ignored, because they answer nothing that is open or could not be read and
     /// asked for no answer.
     #[must_use]
     pub fn ignored(&self) -> u64 {
-        self.link.ignored()
+        self.connection.ignored()
     }
 
     /// How many messages were taken to be sent and then dropped: with their connection, or by their kind to make room.
     #[must_use]
     pub fn dropped(&self) -> Dropped {
-        self.link.dropped()
+        self.connection.dropped()
     }
 
     /// Whether the session has ended for good: nothing more can be sent, and every send fails with
@@ -309,7 +309,7 @@ impl<'a> PeerConnection<'a> {
     /// Whether it is there still.
     #[must_use]
     pub fn is_open(&self) -> bool {
-        self.link
+        self.connection
             .lock()
             .session()
             .is_some_and(|session| session.is_open())

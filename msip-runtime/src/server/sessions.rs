@@ -7,16 +7,16 @@ use std::{
 
 use sha2::{Digest as _, Sha256};
 
-use super::arrivals::{Arrivals, Door, Way};
-use crate::{budget::End, wire::SessionId};
+use super::resumed::{ResumeRoute, ResumedReceiver, ResumedSender};
+use msip_session::{End, wire::SessionId};
 
 /// What a HELLO asks for.
 #[derive(Debug)]
 pub(super) enum Claim {
     /// A session that is not known: it is begun.
-    New(Registration, Arrivals),
+    New(Registration, ResumedReceiver),
     /// A session that is known, and this is where its connections go.
-    Known(Way),
+    Known(ResumeRoute),
     /// A session that is known, and the secret is not its own.
     Refused,
 }
@@ -42,7 +42,7 @@ struct Entry {
     /// Tells this entry from a later one of the same id.
     number: u64,
     secret: [u8; 32],
-    door: Door,
+    sender: ResumedSender,
     detached: Option<u64>,
 }
 
@@ -63,11 +63,11 @@ impl Sessions {
                 return Claim::Refused;
             }
             // One that has just ended, and is still in the table, makes room.
-            if let Some(way) = entry.door.way() {
+            if let Some(way) = entry.sender.route() {
                 return Claim::Known(way);
             }
         }
-        let (door, arrivals) = Door::open();
+        let (sender, resumed) = ResumedSender::open();
         let number = table.number();
         table.remove(id);
         table.sessions.insert(
@@ -75,7 +75,7 @@ impl Sessions {
             Entry {
                 number,
                 secret,
-                door,
+                sender,
                 detached: None,
             },
         );
@@ -86,7 +86,7 @@ impl Sessions {
                 id,
                 number,
             },
-            arrivals,
+            resumed,
         )
     }
 
@@ -213,9 +213,9 @@ mod tests {
         SessionId::new(number).unwrap()
     }
 
-    fn begin(sessions: &Arc<Sessions>, number: u64) -> (Registration, Arrivals) {
+    fn begin(sessions: &Arc<Sessions>, number: u64) -> (Registration, ResumedReceiver) {
         match sessions.claim(id(number), b"secret") {
-            Claim::New(registration, arrivals) => (registration, arrivals),
+            Claim::New(registration, resumed) => (registration, resumed),
             claim => panic!("{claim:?}"),
         }
     }
@@ -250,8 +250,8 @@ mod tests {
     #[test]
     fn a_session_that_ended_does_not_take_a_later_one_with_it() {
         let sessions = Sessions::new(10);
-        let (old, arrivals) = begin(&sessions, 1);
-        drop(arrivals);
+        let (old, resumed) = begin(&sessions, 1);
+        drop(resumed);
         let (_new, _arrivals) = begin(&sessions, 1);
         drop(old);
         assert!(matches!(sessions.claim(id(1), b"secret"), Claim::Known(_)));

@@ -6,9 +6,10 @@ use tokio::time::Instant;
 
 use super::{Answer, line::Line, recorder::scripted, script::Script};
 use crate::{
-    CallOptions, Client, MetadataError, Protocol, Status, call::Serving, client::Nowhere,
-    link::Link, settings::Settings, wire::Side,
+    CallOptions, Client, MetadataError, Protocol, Status, call::Serving, client::StubOutbound,
+    connection::ConnectionShared, settings::Settings,
 };
+use msip_session::wire::Side;
 
 /// A client of a server that is not there: for a client's handler, and for code that takes a [`Client`] itself. Must
 /// be called within a tokio runtime.
@@ -63,11 +64,11 @@ use crate::{
 /// ```
 #[must_use]
 pub fn client<P: Protocol>() -> TestClient<P> {
-    let link = Arc::new(Link::new(&Settings::default()));
+    let connection = Arc::new(ConnectionShared::new(&Settings::default()));
     let script = Arc::default();
-    let (client, supervisor) = Nowhere::client::<P>(&link);
+    let (client, supervisor) = StubOutbound::client::<P>(&connection);
     let ended = move || supervisor.ended();
-    let line = Line::new::<P, _, _>(Side::Connecting, &link, &script, ended);
+    let line = Line::new::<P, _, _>(Side::Connecting, &connection, &script, ended);
     TestClient {
         client,
         script,
@@ -90,7 +91,7 @@ impl<P: Protocol> TestClient<P> {
     #[must_use]
     pub fn with_deadline(&self, remaining: Duration) -> Client<P> {
         let deadline = Instant::now().checked_add(remaining);
-        Nowhere::in_call(&self.client, Serving::until(deadline))
+        StubOutbound::in_call(&self.client, Serving::until(deadline))
     }
 
     /// The client as a handler sees it, to whom something is said with these options: what
@@ -101,7 +102,7 @@ impl<P: Protocol> TestClient<P> {
     /// The metadata could not be sent.
     pub fn told_with(&self, options: &CallOptions) -> Result<Client<P>, MetadataError> {
         let serving = Serving::made_with(options)?;
-        Ok(Nowhere::in_call(&self.client, serving))
+        Ok(StubOutbound::in_call(&self.client, serving))
     }
 
     /// The server goes away for good: what is sent from here on fails, as with a client that was closed.

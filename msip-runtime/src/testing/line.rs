@@ -19,12 +19,14 @@ use crate::{
     Streaming,
     body::Encoding,
     call::Serving,
+    connection::ConnectionShared,
     dispatch::{self, Dispatch, Inbox},
-    driver::{Driver, Handlers, shake_hands},
-    link::Link,
-    session::{Event, Session},
+    driver::{Driver, Handlers, handshake},
     settings::Settings,
     transport::{Stream as Bytes, memory_pair},
+};
+use msip_session::{
+    Event, Session,
     wire::{Decoder, Hello, SECRET_LEN, SessionId, Side, Welcome},
 };
 
@@ -39,11 +41,11 @@ pub(super) struct Line {
 }
 
 impl Line {
-    /// A line from the code under test, which sends by `link` and is on this side, to the script. `ended` is called
+    /// A line from the code under test, which sends by `connection` and is on this side, to the script. `ended` is called
     /// when it has ended.
     pub(super) fn new<P, Out, In>(
         side: Side,
-        link: &Arc<Link>,
+        connection: &Arc<ConnectionShared>,
         script: &Arc<Script<Out, In>>,
         ended: impl FnOnce() + Send + 'static,
     ) -> Self
@@ -56,7 +58,7 @@ impl Line {
         let near = End::<P> {
             side,
             stream: near.stream,
-            link: Arc::clone(link),
+            connection: Arc::clone(connection),
             protocol: PhantomData,
         };
         let far = End::<P> {
@@ -65,7 +67,7 @@ impl Line {
                 Side::Accepting => Side::Connecting,
             },
             stream: far.stream,
-            link: Arc::new(Link::new(&Settings::default())),
+            connection: Arc::new(ConnectionShared::new(&Settings::default())),
             protocol: PhantomData,
         };
         let goodbye = Arc::new(Mutex::new(None));
@@ -77,8 +79,8 @@ impl Line {
                 ended();
             };
             let far = async {
-                let run = |link, inbox| -> Handlers {
-                    Box::pin(dispatch::run(Arc::new(scripted), (), link, inbox))
+                let run = |connection, inbox| -> Handlers {
+                    Box::pin(dispatch::run(Arc::new(scripted), (), connection, inbox))
                 };
                 if let Some(DisconnectReason::ClosedByPeer(status)) = far.run(run).await {
                     *heard.lock().unwrap_or_else(PoisonError::into_inner) = Some(status);
@@ -121,7 +123,7 @@ impl Drop for Line {
 struct End<P> {
     side: Side,
     stream: Bytes,
-    link: Arc<Link>,
+    connection: Arc<ConnectionShared>,
     protocol: PhantomData<fn() -> P>,
 }
 
@@ -129,30 +131,31 @@ impl<P: Protocol> End<P> {
     /// Shakes hands, and runs the connection. Returns why it ended; `None` where it never began.
     async fn run(
         self,
-        handlers: impl FnOnce(Arc<Link>, Arc<Inbox>) -> Handlers,
+        handlers: impl FnOnce(Arc<ConnectionShared>, Arc<Inbox>) -> Handlers,
     ) -> Option<DisconnectReason> {
         let settings = Settings::default();
         let Self {
             side,
             mut stream,
-            link,
+            connection,
             ..
         } = self;
         // Whoever waits when this is dropped is told.
-        let _closing = Closing(Arc::clone(&link));
-        let decoder = open::<P>(side, &mut stream, &link, &settings).await?;
+        let _closing = Closing(Arc::clone(&connection));
+        let decoder = open::<P>(side, &mut stream, &connection, &settings).await?;
         let inbox = Arc::new(Inbox::default());
-        inbox.connected(link.terms());
-        let mut handlers = handlers(Arc::clone(&link), Arc::clone(&inbox));
+        inbox.connected(connection.terms());
+        let mut handlers = handlers(Arc::clone(&connection), Arc::clone(&inbox));
         let write_timeout = settings.write_timeout;
-        let mut driver = Driver::new(stream, decoder, link, inbox, write_timeout).run_by_wakers();
+        let mut driver =
+            Driver::new(stream, decoder, connection, inbox, write_timeout).run_by_wakers();
         let ending = driver.run(&mut handlers).await;
         Some(driver.end(ending).reason)
     }
 }
 
-/// Ends a link with its line.
-struct Closing(Arc<Link>);
+/// Ends a connection with its line.
+struct Closing(Arc<ConnectionShared>);
 
 impl Drop for Closing {
     fn drop(&mut self) {
@@ -165,14 +168,14 @@ impl Drop for Closing {
 async fn open<P: Protocol>(
     side: Side,
     stream: &mut Bytes,
-    link: &Link,
+    connection: &ConnectionShared,
     settings: &Settings,
 ) -> Option<Decoder> {
     let config = settings.session(side);
     let mut decoder = Decoder::new(config.limits.max_payload());
     // Each line has a session of its own, so that they may all have one id.
     let id = SessionId::new(1)?;
-    let now = link.now();
+    let now = connection.now();
     let mut session = match side {
         Side::Accepting => Session::accepting(config, now),
         Side::Connecting => {
@@ -186,7 +189,7 @@ async fn open<P: Protocol>(
         }
     };
     let limit = settings.handshake_timeout;
-    match shake_hands(stream, &mut decoder, &mut session, link, limit).await {
+    match handshake(stream, &mut decoder, &mut session, connection, limit).await {
         Ok(Event::Hello(hello)) => {
             let welcome = Welcome {
                 fingerprint: P::fingerprint(),
@@ -200,7 +203,7 @@ async fn open<P: Protocol>(
             return None;
         }
     }
-    link.attach(session, Encoding::default());
+    connection.attach(session, Encoding::default());
     Some(decoder)
 }
 

@@ -6,9 +6,10 @@ use tokio::time::Instant;
 
 use super::{Answer, line::Line, recorder::scripted, script::Script};
 use crate::{
-    CallOptions, MetadataError, Peer, Protocol, Status, call::Serving, link::Link, server::Nowhere,
-    settings::Settings, wire::Side,
+    CallOptions, MetadataError, Peer, Protocol, Status, call::Serving,
+    connection::ConnectionShared, server::StubOutbound, settings::Settings,
 };
+use msip_session::wire::Side;
 
 /// A client that is not there, to be given to a server's handler. Must be called within a tokio runtime.
 ///
@@ -62,7 +63,7 @@ use crate::{
 /// ```
 #[must_use]
 pub fn peer<P: Protocol>() -> TestPeer<P> {
-    TestPeer::at(&Arc::new(Nowhere::new()))
+    TestPeer::at(&Arc::new(StubOutbound::new()))
 }
 
 /// A client that is not there; from [`peer`].
@@ -72,16 +73,16 @@ pub struct TestPeer<P: Protocol> {
     peer: Peer<P>,
     script: Arc<Script<P::ServerToClient, P::ClientToServer>>,
     line: Line,
-    server: Arc<Nowhere<P>>,
+    server: Arc<StubOutbound<P>>,
 }
 
 impl<P: Protocol> TestPeer<P> {
-    fn at(server: &Arc<Nowhere<P>>) -> Self {
-        let link = Arc::new(Link::new(&Settings::default()));
+    fn at(server: &Arc<StubOutbound<P>>) -> Self {
+        let connection = Arc::new(ConnectionShared::new(&Settings::default()));
         let script = Arc::default();
-        let line = Line::new::<P, _, _>(Side::Accepting, &link, &script, || {});
+        let line = Line::new::<P, _, _>(Side::Accepting, &connection, &script, || {});
         Self {
-            peer: server.admit(&link),
+            peer: server.admit(&connection),
             script,
             line,
             server: Arc::clone(server),
@@ -99,7 +100,7 @@ impl<P: Protocol> TestPeer<P> {
     #[must_use]
     pub fn with_deadline(&self, remaining: Duration) -> Peer<P> {
         let deadline = Instant::now().checked_add(remaining);
-        Nowhere::in_call(&self.peer, Serving::until(deadline))
+        StubOutbound::in_call(&self.peer, Serving::until(deadline))
     }
 
     /// The peer as a handler sees it, to whom something is said with these options: what
@@ -110,7 +111,7 @@ impl<P: Protocol> TestPeer<P> {
     /// The metadata could not be sent.
     pub fn told_with(&self, options: &CallOptions) -> Result<Peer<P>, MetadataError> {
         let serving = Serving::made_with(options)?;
-        Ok(Nowhere::in_call(&self.peer, serving))
+        Ok(StubOutbound::in_call(&self.peer, serving))
     }
 
     /// The client goes away: what is sent to it from here on fails, as to any peer whose session has ended.

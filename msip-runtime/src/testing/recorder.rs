@@ -1,4 +1,4 @@
-//! A sender that sends nowhere.
+//! A sender that sends stub.
 
 use std::sync::Arc;
 
@@ -55,7 +55,7 @@ macro_rules! scripted {
 }
 pub(super) use scripted;
 
-/// Something that sends nowhere: for tests of code that is written against a send trait.
+/// Something that sends stub: for tests of code that is written against a send trait.
 ///
 /// It has the methods of every protocol's send traits, and those of a broadcast. What is sent is recorded
 /// ([`take_sent`](Self::take_sent)), and calls are answered as the test says ([`answer`](Self::answer),

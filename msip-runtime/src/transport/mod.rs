@@ -16,5 +16,5 @@ pub(crate) use connection::connect_to;
 pub use connection::{Connection, connect};
 pub use listener::Listener;
 pub use memory::memory_pair;
-pub use stream::{Stream, Transport};
+pub use stream::{Io, Stream};
 pub use url::{ServiceUrl, UrlError};

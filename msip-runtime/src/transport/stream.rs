@@ -9,9 +9,9 @@ use tokio::io::{AsyncRead, AsyncWrite, DuplexStream, ReadBuf};
 use tokio::net::TcpStream;
 
 /// What can carry a connection: bytes in order, both ways.
-pub trait Transport: AsyncRead + AsyncWrite + Send + Unpin {}
+pub trait Io: AsyncRead + AsyncWrite + Send + Unpin {}
 
-impl<T: AsyncRead + AsyncWrite + Send + Unpin + ?Sized> Transport for T {}
+impl<T: AsyncRead + AsyncWrite + Send + Unpin + ?Sized> Io for T {}
 
 /// The stream of a [`Connection`](super::Connection). The transports of this crate are called without a
 /// virtual call; any other goes in through [`Stream::boxed`].
@@ -20,12 +20,12 @@ pub struct Stream(Inner);
 enum Inner {
     Tcp(TcpStream),
     Memory(DuplexStream),
-    Boxed(Box<dyn Transport>),
+    Boxed(Box<dyn Io>),
 }
 
 impl Stream {
     /// The stream over a transport of your own.
-    pub fn boxed(transport: impl Transport + 'static) -> Self {
+    pub fn boxed(transport: impl Io + 'static) -> Self {
         Self(Inner::Boxed(Box::new(transport)))
     }
 }

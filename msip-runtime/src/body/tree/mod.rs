@@ -11,7 +11,7 @@ mod to_protobuf;
 
 use std::{borrow::Cow, fmt};
 
-use crate::wire::Escaped;
+use msip_session::wire::Escaped;
 
 pub(super) use from_protobuf::write_tree;
 #[cfg(feature = "json")]

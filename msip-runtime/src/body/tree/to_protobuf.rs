@@ -8,10 +8,8 @@ use prost::{
 };
 
 use super::{Node, TreeError, TreeReader, names};
-use crate::{
-    body::shape::{Cardinality, Field, Kind, MessageId, Shape, Shapes, Special},
-    wire::Escaped,
-};
+use crate::body::shape::{Cardinality, Field, Kind, MessageId, Shape, Shapes, Special};
+use msip_session::wire::Escaped;
 
 /// How many `Any` may stand inside each other. Each is looked through for its type before it is read.
 const MAX_ANY: usize = 4;

@@ -1,0 +1,98 @@
+//! The metadata of what is sent.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use prost::Message as _;
+
+use crate::{
+    CallOptions, MetadataError, SendError,
+    metadata::{NO_METADATA, now_us},
+};
+use msip_session::wire::{DEADLINE_LEN, Limits};
+
+/// Makes correlation ids: a random number for the connection, and a count.
+#[derive(Debug)]
+pub(super) struct CorrelationIds {
+    connection: u64,
+    next: AtomicU64,
+}
+
+impl CorrelationIds {
+    pub(super) fn new() -> Self {
+        Self {
+            // Without random numbers there are still different ones on this connection.
+            connection: getrandom::u64().unwrap_or(0),
+            next: AtomicU64::new(1),
+        }
+    }
+
+    fn next(&self) -> String {
+        let number = self.next.fetch_add(1, Ordering::Relaxed);
+        format!("{:016x}-{number}", self.connection)
+    }
+}
+
+/// What goes beside a message of these options, encoded but for its deadline; empty for nothing, which costs nothing.
+pub(super) fn encode_metadata(
+    options: &CallOptions,
+    ids: Option<&CorrelationIds>,
+) -> Result<Vec<u8>, SendError> {
+    let said = options.outgoing_metadata().map_err(SendError::Metadata)?;
+    if said.is_none() && ids.is_none() {
+        return Ok(Vec::new());
+    }
+    let mut metadata = said.unwrap_or(&NO_METADATA).0.clone();
+    if let Some(ids) = ids
+        && metadata.correlation_id.is_empty()
+    {
+        metadata.correlation_id = ids.next();
+    }
+    metadata.request_time_us = Some(now_us());
+    let max = usize::from(Limits::default().max_metadata);
+    let len = metadata.encoded_len().saturating_add(DEADLINE_LEN);
+    if len > max {
+        return Err(SendError::Metadata(MetadataError::TooLarge { len, max }));
+    }
+    Ok(metadata.encode_to_vec())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use msip_session::wire::Metadata;
+
+    #[test]
+    fn options_that_say_nothing_carry_nothing() {
+        let quiet = CallOptions::new().urgent().ack();
+        assert_eq!(encode_metadata(&quiet, None), Ok(Vec::new()));
+    }
+
+    #[test]
+    fn ids_are_made_where_none_was_given() {
+        let ids = CorrelationIds::new();
+        let id = |options: &CallOptions| {
+            let encoded = encode_metadata(options, Some(&ids)).unwrap();
+            Metadata::decode(&*encoded).unwrap().correlation_id
+        };
+        let (first, second) = (id(&CallOptions::new()), id(&CallOptions::new()));
+        assert_ne!(first, second);
+        assert_eq!(id(&CallOptions::new().correlation_id("mine")), "mine");
+    }
+
+    #[test]
+    fn the_limit_is_told_with_the_length() {
+        let options = |len: usize| CallOptions::new().header("h", "x".repeat(len));
+        let mut len = 8000;
+        let error = loop {
+            match encode_metadata(&options(len), None) {
+                Ok(encoded) => assert!(encoded.len() <= 8192 - DEADLINE_LEN),
+                Err(error) => break error,
+            }
+            len += 1;
+        };
+        assert_eq!(
+            error.to_string(),
+            "metadata of 8193 bytes, where 8192 are allowed: headers, ids and trace context together"
+        );
+    }
+}

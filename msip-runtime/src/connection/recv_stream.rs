@@ -1,0 +1,113 @@
+//! The near end of a stream that comes in: what is taken out of its recv_buffer, and of whom that is told.
+
+use std::{
+    collections::VecDeque,
+    sync::Arc,
+    task::{Context, Poll},
+    time::Duration,
+};
+
+use super::{ConnectionShared, exchange::failure, recv_buffer::RecvBuffer};
+use crate::CallError;
+use msip_session::{CreditBatcher, Item, Outcome, wire::Credit};
+
+/// What a stream yields next.
+#[derive(Debug)]
+pub(crate) enum Taken {
+    /// An item, not yet decoded.
+    Item(Item),
+    /// Nothing more: it is complete.
+    End,
+    /// Nothing more: it broke off.
+    Failed(CallError),
+}
+
+/// Takes a stream's items one after the other, out of all that were there when it last looked. An item counts against the
+/// stream's window until it is taken here.
+#[derive(Debug)]
+pub(crate) struct RecvStream {
+    recv_buffer: Arc<RecvBuffer>,
+    items: VecDeque<Item>,
+    credit_batcher: CreditBatcher,
+}
+
+impl RecvStream {
+    pub(crate) fn new(recv_buffer: Arc<RecvBuffer>) -> Self {
+        Self {
+            recv_buffer,
+            items: VecDeque::new(),
+            credit_batcher: CreditBatcher::default(),
+        }
+    }
+
+    /// What it takes from.
+    pub(crate) fn recv_buffer(&self) -> &Arc<RecvBuffer> {
+        &self.recv_buffer
+    }
+
+    /// The next of the items that were there when it last looked; credit for it goes back to its sender.
+    #[inline]
+    pub(crate) fn pop(&mut self, connection: &ConnectionShared) -> Option<Item> {
+        let item = self.items.pop_front()?;
+        // What came with the opening frame took no credit.
+        if item.payload_len > 0
+            && let Some(taken) = self.credit_batcher.take(item.payload_len)
+        {
+            self.tell(connection, taken);
+        }
+        Some(item)
+    }
+
+    /// The next of the stream.
+    pub(crate) fn poll_next(
+        &mut self,
+        connection: &ConnectionShared,
+        timeout: Duration,
+        context: &mut Context<'_>,
+    ) -> Poll<Taken> {
+        loop {
+            if let Some(item) = self.pop(connection) {
+                return Poll::Ready(Taken::Item(item));
+            }
+            let end = match self.recv_buffer.poll_next(&mut self.items, context) {
+                Poll::Ready(None) => continue,
+                Poll::Ready(Some(outcome)) => Poll::Ready(last(outcome, timeout)),
+                Poll::Pending => Poll::Pending,
+            };
+            if let Some(taken) = self.credit_batcher.rest() {
+                self.tell(connection, taken);
+            }
+            return end;
+        }
+    }
+
+    fn tell(&mut self, connection: &ConnectionShared, taken: Credit) {
+        let due = connection.with_session(|session| {
+            // The exchange cannot end while the lock is held.
+            self.recv_buffer
+                .end()
+                .and_then(|end| session.taken(end, taken))
+        });
+        self.credit_batcher.told(due.flatten());
+    }
+}
+
+/// What the end of the exchange means to whoever takes its items.
+fn last(outcome: Outcome, timeout: Duration) -> Taken {
+    match outcome {
+        Outcome::Answer {
+            variant,
+            body,
+            compressed,
+            metadata,
+        } if !body.is_empty() => Taken::Item(Item {
+            variant,
+            body,
+            compressed,
+            metadata,
+            payload_len: 0,
+        }),
+        Outcome::Answer { .. } => Taken::End,
+        outcome => Taken::Failed(failure(outcome, timeout)),
+    }
+}

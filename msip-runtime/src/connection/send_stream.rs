@@ -1,0 +1,262 @@
+//! The near end of a stream that goes out: items that are ready together are handed over together.
+
+use std::{
+    sync::Arc,
+    task::{Context, Poll, ready},
+};
+
+use super::{CallToAnswer, ConnectionInner, ConnectionShared, RecvBuffer};
+use crate::{
+    Envelope, SendError,
+    body::{Encoding, Prepared},
+};
+use msip_session::{Blocked, ItemBatch, ItemHead, StreamSide, wire::Credit};
+
+/// So many items, and so many bytes of them, are gathered at most: enough that what they have in common costs little.
+const MAX_ITEMS: usize = 64;
+const MAX_BYTES: usize = 16 * 1024;
+
+/// An item of more bytes is written straight into the connection's queue, instead of being copied there.
+const LARGE: usize = 4 * 1024;
+
+/// Which stream it is.
+#[derive(Debug)]
+pub(crate) enum StreamTarget {
+    /// The answers to a call that is served here.
+    Answers(CallToAnswer),
+    /// The requests of a call that was opened here.
+    Requests(Arc<RecvBuffer>),
+}
+
+impl StreamTarget {
+    /// The stream's end at the session, while the exchange is open: as long as the connection is locked.
+    fn end(&self, state: &ConnectionInner) -> Option<StreamSide> {
+        match self {
+            Self::Answers(call) => {
+                (state.generation == call.generation).then_some(StreamSide::Callee(call.slot))
+            }
+            Self::Requests(recv_buffer) => recv_buffer.end(),
+        }
+    }
+}
+
+/// Sends the items of a stream, in order, as its credit and the queue have room.
+///
+/// It asks for items as long as they are ready, and hands them over under one lock: the first at once, then twice as many
+/// each time, up to 64, so that an item waits for no more than have gone before it. Where none is ready what was gathered goes out
+/// at once. It never gathers more than may be sent, but for one: a stream whose receiver is slow is asked for one item.
+pub(crate) struct SendStream<E> {
+    connection: Arc<ConnectionShared>,
+    target: StreamTarget,
+    head: ItemHead,
+    encoding: Encoding,
+    max_body: usize,
+    batch: ItemBatch,
+    /// An item that goes out by itself, behind the batch.
+    large: Option<Whole<E>>,
+    /// How much may be gathered: what there was room for, and how many items.
+    room: Credit,
+    run: usize,
+    /// There are no more items, or there is one that cannot be sent.
+    ended: Option<Result<(), SendError>>,
+}
+
+/// An item, and how its body is written.
+struct Whole<E> {
+    item: E,
+    variant: u16,
+    len: usize,
+    prepared: Option<Prepared>,
+}
+
+impl<E: Envelope> Whole<E> {
+    fn is_compressed(&self) -> bool {
+        let prepared = self.prepared.as_ref();
+        prepared.is_some_and(|prepared| prepared.compressed)
+    }
+
+    /// How many bytes its body takes on the wire.
+    fn wire_len(&self) -> usize {
+        let prepared = self.prepared.as_ref();
+        prepared.map_or(self.len, |prepared| prepared.bytes.len())
+    }
+
+    fn encode(&self, buffer: &mut Vec<u8>) {
+        match &self.prepared {
+            Some(prepared) => buffer.extend_from_slice(&prepared.bytes),
+            None => self.item.encode(buffer),
+        }
+    }
+}
+
+impl ConnectionShared {
+    /// Begins to send a stream. `None` where its exchange has ended.
+    pub(crate) fn feed<E: Envelope>(
+        self: &Arc<Self>,
+        target: StreamTarget,
+    ) -> Option<SendStream<E>> {
+        let mut state = self.lock();
+        let end = target.end(&state)?;
+        let encoding = state.encoding.clone();
+        let session = state.session()?;
+        if let StreamSide::Callee(slot) = end {
+            session.begin_answers(slot);
+        }
+        let head = session.item_head(end)?;
+        let room = session.item_room(end);
+        let max_body = session.peer_max_body();
+        drop(state);
+        Some(SendStream {
+            connection: Arc::clone(self),
+            target,
+            head,
+            encoding,
+            max_body,
+            batch: ItemBatch::default(),
+            large: None,
+            room,
+            run: 1,
+            ended: None,
+        })
+    }
+}
+
+impl<E: Envelope> SendStream<E> {
+    /// Sends what `next` yields, to its end; not to be polled after that. Its end is not told to the other side.
+    pub(crate) fn poll(
+        &mut self,
+        task: &mut Context<'_>,
+        mut next: impl FnMut(&mut Context<'_>) -> Poll<Option<E>>,
+    ) -> Poll<Result<(), SendError>> {
+        loop {
+            let is_waiting = self.gather(task, &mut next);
+            if !self.batch.is_empty() || self.large.is_some() {
+                ready!(self.poll_hand_over(task))?;
+                self.run = if is_waiting {
+                    1
+                } else {
+                    MAX_ITEMS.min(self.run * 2)
+                };
+            }
+            if let Some(ended) = self.ended.take() {
+                return Poll::Ready(ended);
+            }
+            if is_waiting {
+                self.batch.release();
+                return Poll::Pending;
+            }
+        }
+    }
+
+    /// Takes the items that are ready, as many as may go out together. Whether the next one is not.
+    fn gather(
+        &mut self,
+        task: &mut Context<'_>,
+        next: &mut impl FnMut(&mut Context<'_>) -> Poll<Option<E>>,
+    ) -> bool {
+        while self.ended.is_none() && self.large.is_none() && self.may_gather() {
+            match next(task) {
+                Poll::Pending => return true,
+                Poll::Ready(None) => self.ended = Some(Ok(())),
+                Poll::Ready(Some(item)) => {
+                    if let Err(error) = self.push(item) {
+                        self.ended = Some(Err(error));
+                    }
+                }
+            }
+        }
+        false
+    }
+
+    fn may_gather(&self) -> bool {
+        let is_below = |len: usize, limit: u32| u32::try_from(len).is_ok_and(|len| len < limit);
+        let (count, len) = (self.batch.item_count(), self.batch.payload_len());
+        self.batch.is_empty()
+            || count < self.run
+                && len < MAX_BYTES
+                && is_below(count, self.room.items)
+                && is_below(len, self.room.bytes)
+    }
+
+    fn push(&mut self, item: E) -> Result<(), SendError> {
+        let variant = E::VARIANTS.get(item.index()).ok_or(SendError::Closed)?;
+        let prepared = self
+            .encoding
+            .prepare(&item, variant)
+            .map_err(SendError::Unwritable)?;
+        let len = match &prepared {
+            Some(prepared) => prepared.len,
+            None => item.encoded_len(),
+        };
+        if len > self.max_body {
+            let max = self.max_body;
+            return Err(SendError::TooLarge { len, max });
+        }
+        if prepared.is_none() && len <= LARGE {
+            let encode = |buffer: &mut Vec<u8>| item.encode(buffer);
+            self.batch
+                .push(&self.head, variant.number, false, len, encode);
+            return Ok(());
+        }
+        let whole = Whole {
+            item,
+            variant: variant.number,
+            len,
+            prepared,
+        };
+        let wire_len = whole.wire_len();
+        if wire_len > LARGE {
+            self.large = Some(whole);
+        } else {
+            let compressed = whole.is_compressed();
+            let encode = |buffer: &mut Vec<u8>| whole.encode(buffer);
+            self.batch
+                .push(&self.head, whole.variant, compressed, wire_len, encode);
+        }
+        Ok(())
+    }
+
+    /// Hands over what was gathered, once there is room.
+    fn poll_hand_over(&mut self, task: &mut Context<'_>) -> Poll<Result<(), SendError>> {
+        let mut state = self.connection.lock();
+        let Some(end) = self.target.end(&state) else {
+            return Poll::Ready(Err(SendError::Disconnected));
+        };
+        let Some(session) = state.session() else {
+            return Poll::Ready(Err(SendError::Disconnected));
+        };
+        let mut sent = Ok(());
+        let mut has_sent = false;
+        if !self.batch.is_empty() {
+            sent = session.send_items(end, &mut self.batch);
+            has_sent = sent.is_ok();
+        }
+        if let (Some(large), Ok(())) = (&self.large, sent) {
+            let compressed = large.is_compressed();
+            let encode = |buffer: &mut Vec<u8>| large.encode(buffer);
+            sent = session.send_item(end, large.variant, compressed, large.wire_len(), encode);
+            if sent.is_ok() {
+                has_sent = true;
+                self.large = None;
+            }
+        }
+        self.room = session.item_room(end);
+        let outcome = match sent {
+            Ok(()) => Poll::Ready(Ok(())),
+            Err(Blocked::NoRoom) => {
+                let has_credit = session.has_item_credit(end, &self.batch);
+                state.wait_for_stream_room(end, has_credit, task);
+                Poll::Pending
+            }
+            Err(Blocked::Closing | Blocked::Disconnected | Blocked::Full) => {
+                Poll::Ready(Err(SendError::Disconnected))
+            }
+        };
+        let driver = has_sent.then(|| state.driver_to_wake()).flatten();
+        drop(state);
+        if let Some(waker) = driver {
+            waker.wake();
+        }
+        outcome
+    }
+}

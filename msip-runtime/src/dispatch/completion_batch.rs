@@ -1,0 +1,89 @@
+//! What handlers have come to, told to the session in bunches: many of them under one lock.
+
+use crate::{
+    Envelope, Status,
+    connection::{Completion, ConnectionShared, Terms},
+};
+use msip_session::{
+    InboundSlot,
+    wire::{Credit, MsgId},
+};
+
+/// How many one-way messages are handled before the other side is granted as many again, at most.
+const MESSAGES: u32 = 128;
+
+/// How many answers and acknowledgments wait for each other, and how many bytes of answers.
+const ANSWERS: usize = 128;
+const ANSWERS_LEN: usize = 64 * 1024;
+
+/// What the session has not been told yet. Nothing stays here while the handlers wait for anything.
+#[derive(Debug)]
+pub(super) struct CompletionBatch<Out> {
+    /// By what the messages came that are being handled.
+    pub(super) terms: Terms,
+    handled: Credit,
+    answers: Vec<Completion<Out>>,
+    answers_len: usize,
+}
+
+impl<Out: Envelope> CompletionBatch<Out> {
+    pub(super) fn new(terms: Terms) -> Self {
+        Self {
+            terms,
+            handled: Credit { items: 0, bytes: 0 },
+            answers: Vec::new(),
+            answers_len: 0,
+        }
+    }
+
+    /// A one-way message has been handled: the other side may send another.
+    pub(super) fn handled(&mut self, payload_len: u32) {
+        self.handled.items += 1;
+        self.handled.bytes = self.handled.bytes.saturating_add(payload_len);
+    }
+
+    /// A delivery has been handled.
+    pub(super) fn acknowledge(&mut self, id: MsgId, urgent: bool, outcome: Result<(), Status>) {
+        self.answers.push(Completion::Delivery {
+            id,
+            urgent,
+            outcome,
+        });
+    }
+
+    /// A call has been answered, by a message that is written in protobuf as it is.
+    pub(super) fn answer(&mut self, slot: InboundSlot, variant: u16, answer: Out) {
+        let len = answer.encoded_len();
+        self.answers_len += len;
+        self.answers.push(Completion::Call {
+            slot,
+            variant,
+            len,
+            answer,
+        });
+    }
+
+    /// Whether so much is there that it is better told.
+    pub(super) fn is_due(&self) -> bool {
+        self.handled.items >= MESSAGES
+            || self.answers.len() >= ANSWERS
+            || self.answers_len >= ANSWERS_LEN
+    }
+
+    /// Tells the session.
+    pub(super) fn settle(&mut self, connection: &ConnectionShared) {
+        if self.handled.items == 0 && self.answers.is_empty() {
+            return;
+        }
+        let handled = std::mem::replace(&mut self.handled, Credit { items: 0, bytes: 0 });
+        self.answers_len = 0;
+        connection.settle(&self.terms, handled, &mut self.answers);
+    }
+
+    /// Gives back the memory that a burst needed.
+    pub(super) fn release(&mut self) {
+        if self.answers.is_empty() {
+            self.answers = Vec::new();
+        }
+    }
+}

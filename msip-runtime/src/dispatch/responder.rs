@@ -1,0 +1,174 @@
+//! The answer that a call is responder, whatever becomes of its handler.
+
+use std::{
+    future::poll_fn,
+    sync::Arc,
+    task::{Context, Poll},
+};
+
+use tokio::time::Instant;
+
+use super::panics::{panicked, poll_next_caught};
+use crate::{
+    Answered, Code, Envelope, ItemStream, SendError, Status,
+    body::Encoding,
+    connection::{CallToAnswer, ConnectionShared, StreamTarget},
+    metadata::now_us,
+};
+use msip_session::Reply;
+
+/// What became of a handler: what it returned, or the text of its panic.
+pub(super) type Handled<Out> = Result<Result<Answered<Out>, Status>, String>;
+
+/// The answer that a call is responder. Dropped without one, it tells the caller why.
+#[derive(Debug)]
+pub(super) struct Responder {
+    connection: Arc<ConnectionShared>,
+    call: CallToAnswer,
+    encoding: Encoding,
+    deadline: Option<Instant>,
+    /// The caller asks when the answer was sent.
+    wants_time: bool,
+    is_paid: bool,
+}
+
+/// What [`Reply`] needs as the type of an encoder where there is none.
+type NoBody = fn(&mut Vec<u8>);
+
+impl Responder {
+    pub(super) fn new(
+        connection: &Arc<ConnectionShared>,
+        call: CallToAnswer,
+        encoding: Encoding,
+        deadline: Option<Instant>,
+    ) -> Self {
+        Self {
+            connection: Arc::clone(connection),
+            call,
+            encoding,
+            deadline,
+            wants_time: false,
+            is_paid: false,
+        }
+    }
+
+    /// The answer tells when it was sent, if that is asked for.
+    pub(super) fn timed(mut self, wants_time: bool) -> Self {
+        self.wants_time = wants_time;
+        self
+    }
+
+    /// Pays what the handler has come to. Only a stream of answers takes its time.
+    pub(super) async fn respond<Out: Envelope>(self, handled: Handled<Out>, variant: u16) {
+        match handled {
+            Ok(Ok(Answered::Message(answer))) => self.answer(&answer),
+            Ok(Ok(Answered::Stream(answers))) => self.answer_stream(answers, variant).await,
+            Ok(Ok(Answered::Nothing)) => {
+                self.fail(&Status::internal("the handler has no answer for a call"));
+            }
+            Ok(Err(status)) => self.fail(&status),
+            Err(panic) => self.fail(&panicked(variant, &panic)),
+        }
+    }
+
+    fn answer<E: Envelope>(mut self, answer: &E) {
+        let Some(row) = E::VARIANTS.get(answer.index()) else {
+            return self.fail(&Status::internal("the answer has no variant"));
+        };
+        let prepared = match self.encoding.prepare(answer, row) {
+            Ok(prepared) => prepared,
+            Err(error) => return self.fail(&Status::new(error.code(), error.to_string())),
+        };
+        self.is_paid = true;
+        let encode = |buffer: &mut Vec<u8>| match &prepared {
+            Some(prepared) => buffer.extend_from_slice(&prepared.bytes),
+            None => answer.encode(buffer),
+        };
+        let reply = Reply::Message {
+            variant: row.number,
+            len: prepared
+                .as_ref()
+                .map_or_else(|| answer.encoded_len(), |prepared| prepared.len),
+            compressed: prepared
+                .as_ref()
+                .is_some_and(|prepared| prepared.compressed),
+            time_us: self.wants_time.then(now_us),
+            encode,
+        };
+        self.connection.reply(self.call, reply);
+    }
+
+    /// Sends the answers of a stream, and its end. Their own panic ends them.
+    async fn answer_stream<E: Envelope>(self, answers: ItemStream<E>, variant: u16) {
+        match self.send_answers(answers, variant).await {
+            Ok(()) => self.end(),
+            Err(status) => self.fail(&status),
+        }
+    }
+
+    /// Sends the answers of a stream, but not its end.
+    pub(super) async fn send_answers<E: Envelope>(
+        &self,
+        answers: ItemStream<E>,
+        variant: u16,
+    ) -> Result<(), Status> {
+        let mut answers = answers;
+        let ended = || Status::new(Code::Cancelled, "the call has ended");
+        let feed = self.connection.feed(StreamTarget::Answers(self.call));
+        let mut feed = feed.ok_or_else(ended)?;
+        let mut end = Ok(());
+        let next = |task: &mut Context<'_>| {
+            // What fails is the last, and what came before it goes out first.
+            let next = std::task::ready!(poll_next_caught(answers.as_mut(), task));
+            Poll::Ready(match next {
+                Ok(Some(Ok(answer))) => Some(answer),
+                Ok(Some(Err(status))) => {
+                    end = Err(status);
+                    None
+                }
+                Ok(None) => None,
+                Err(panic) => {
+                    end = Err(panicked(variant, &panic));
+                    None
+                }
+            })
+        };
+        let mut next = next;
+        match poll_fn(|task| feed.poll(task, &mut next)).await {
+            Ok(()) => end,
+            Err(error @ (SendError::TooLarge { .. } | SendError::Unwritable(_))) => {
+                Err(error.into())
+            }
+            // The caller is gone, or has lost interest.
+            Err(_) => Err(ended()),
+        }
+    }
+
+    pub(super) fn end(mut self) {
+        self.is_paid = true;
+        self.connection.reply(self.call, Reply::<NoBody>::End);
+    }
+
+    pub(super) fn fail(mut self, status: &Status) {
+        self.respond_error(status);
+    }
+
+    fn respond_error(&mut self, status: &Status) {
+        self.is_paid = true;
+        self.connection
+            .reply(self.call, Reply::<NoBody>::Error(status.as_error()));
+    }
+}
+
+impl Drop for Responder {
+    fn drop(&mut self) {
+        if self.is_paid {
+            return;
+        }
+        let status = match self.deadline {
+            Some(deadline) if Instant::now() >= deadline => Status::deadline_exceeded(),
+            _ => Status::new(Code::Cancelled, "the handler was dropped"),
+        };
+        self.respond_error(&status);
+    }
+}

@@ -1,0 +1,138 @@
+//! Handlers with middleware around them.
+
+use std::sync::Arc;
+
+use super::{
+    Dispatch,
+    handlers::{Request, handler},
+    panics::{caught, panicked},
+    responder::Responder,
+};
+use crate::{
+    Answered, CallError, Envelope as _, Status,
+    middleware::{ExchangeContext, ExchangeEnd, Handling, Stack},
+};
+
+/// The end of the way of a one-way message.
+struct InboundMessageEnd<D: Dispatch> {
+    side: Arc<D>,
+    context: D::Context,
+    message: Option<D::In>,
+    variant: u16,
+}
+
+/// The end of the way of a call.
+struct InboundCallEnd<D: Dispatch> {
+    side: Arc<D>,
+    context: D::Context,
+    request: Option<Request<D::In>>,
+    variant: u16,
+    responder: Responder,
+    answered: Option<Answered<D::Out>>,
+}
+
+/// What a second try of a handler comes to.
+fn only_once() -> CallError {
+    CallError::Status(Status::failed_precondition(
+        "a handler runs once: a middleware tried it again",
+    ))
+}
+
+impl<D: Dispatch> ExchangeEnd for InboundMessageEnd<D> {
+    fn run<'a>(&'a mut self, exchange: &'a mut ExchangeContext) -> Handling<'a> {
+        Box::pin(async move {
+            let message = self.message.take().ok_or_else(only_once)?;
+            let context = D::serving(&self.context, exchange.serving());
+            match caught(self.side.dispatch(&context, message)).await {
+                Ok(outcome) => outcome.map(|_| ()).map_err(CallError::Status),
+                Err(panic) => Err(panicked(self.variant, &panic).into()),
+            }
+        })
+    }
+}
+
+impl<D: Dispatch> ExchangeEnd for InboundCallEnd<D> {
+    fn run<'a>(&'a mut self, exchange: &'a mut ExchangeContext) -> Handling<'a> {
+        Box::pin(async move {
+            let request = self.request.take().ok_or_else(only_once)?;
+            let context = D::serving(&self.context, exchange.serving());
+            let side = Arc::clone(&self.side);
+            let variant = self.variant;
+            let handled = caught(handler::<D>(side, context, request, variant)).await;
+            let answered = match handled {
+                Ok(outcome) => outcome?,
+                Err(panic) => return Err(panicked(variant, &panic).into()),
+            };
+            self.answered = match answered {
+                Answered::Stream(answers) => {
+                    self.responder.send_answers(answers, variant).await?;
+                    None
+                }
+                Answered::Message(answer) => {
+                    exchange.answered(answer.encoded_len());
+                    Some(Answered::Message(answer))
+                }
+                Answered::Nothing => Some(Answered::Nothing),
+            };
+            Ok(())
+        })
+    }
+}
+
+/// Handles a one-way message, with what stands around it.
+pub(super) async fn tell<D: Dispatch>(
+    stack: Stack,
+    mut exchange: ExchangeContext,
+    side: Arc<D>,
+    context: D::Context,
+    message: D::In,
+    variant: u16,
+) -> Result<(), Status> {
+    let mut end = InboundMessageEnd {
+        side,
+        context,
+        message: Some(message),
+        variant,
+    };
+    match caught(stack.run(&mut exchange, &mut end)).await {
+        Ok(outcome) => outcome.map_err(Status::from),
+        Err(panic) => Err(panicked(variant, &panic)),
+    }
+}
+
+/// Serves a call, with what stands around it, and pays what is responder.
+pub(super) async fn ask<D: Dispatch>(
+    stack: Stack,
+    mut exchange: ExchangeContext,
+    side: Arc<D>,
+    context: D::Context,
+    request: Request<D::In>,
+    variant: u16,
+    responder: Responder,
+) {
+    let mut end = InboundCallEnd {
+        side,
+        context,
+        request: Some(request),
+        variant,
+        responder,
+        answered: None,
+    };
+    let outcome = caught(stack.run(&mut exchange, &mut end)).await;
+    let InboundCallEnd {
+        request,
+        responder,
+        answered,
+        ..
+    } = end;
+    match (outcome, answered) {
+        (Ok(Ok(())), Some(answered)) => responder.respond(Ok(Ok(answered)), variant).await,
+        (Ok(Ok(())), None) if request.is_some() => responder.fail(&Status::internal(
+            "a middleware let a call succeed without an answer",
+        )),
+        // Its answers are sent already.
+        (Ok(Ok(())), None) => responder.end(),
+        (Ok(Err(error)), _) => responder.fail(&error.into()),
+        (Err(panic), _) => responder.fail(&panicked(variant, &panic)),
+    }
+}

@@ -1,0 +1,156 @@
+//! Calls that are answered with streams, through middleware: it stands around them until the stream is over.
+
+use std::{
+    future::poll_fn,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    task::{Context, Poll, Waker},
+};
+
+use super::{
+    ExchangeContext, ExchangeEnd, Handling, Origin, Shape,
+    outgoing::{nothing, only_once},
+};
+use crate::{
+    CallError, Envelope, SendError,
+    connection::{Answers, ConnectionShared, Opening},
+    protocol::variant_of,
+};
+
+/// The middleware of a call whose answers are being taken. Whoever takes them polls it too.
+pub(crate) struct StreamingMiddleware {
+    chain: Handling<'static>,
+    handoff: Arc<Handoff>,
+    /// What it has made of the call, before anybody asked.
+    outcome: Option<Result<(), CallError>>,
+}
+
+/// What the end of the chain and the taker of the answers tell each other.
+#[derive(Debug, Default)]
+struct Handoff(Mutex<State>);
+
+#[derive(Debug, Default)]
+struct State {
+    opened: Option<Answers>,
+    /// What the stream has come to.
+    over: Option<Result<(), CallError>>,
+    chain: Option<Waker>,
+}
+
+impl Handoff {
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Opens a call whose answers are a stream: with its one request, or the promise of a stream of requests.
+pub(crate) async fn escort<E: Envelope>(
+    origin: Origin<'_>,
+    request: Result<E, u16>,
+) -> Result<(Answers, StreamingMiddleware), CallError> {
+    let (row, shape, len) = match &request {
+        Ok(request) => (
+            E::VARIANTS.get(request.index()),
+            Shape::ResponseStream,
+            request.encoded_len(),
+        ),
+        // Generated code asks for a variant of its own.
+        Err(variant) => (variant_of::<E>(*variant), Shape::BothStreams, 0),
+    };
+    let row = row.ok_or(SendError::Closed)?;
+    let mut exchange = origin.exchange(row, shape, len);
+    let handoff = Arc::new(Handoff::default());
+    let mut end = StreamEnd {
+        connection: Arc::clone(origin.connection),
+        request,
+        handoff: Arc::clone(&handoff),
+        is_open: false,
+    };
+    let stack = origin.stack.clone();
+    let chain = Box::pin(async move { stack.run(&mut exchange, &mut end).await });
+    let mut escort = StreamingMiddleware {
+        chain,
+        handoff,
+        outcome: None,
+    };
+    let answers = poll_fn(|task| escort.poll_opened(task)).await?;
+    Ok((answers, escort))
+}
+
+impl StreamingMiddleware {
+    fn poll_opened(&mut self, task: &mut Context<'_>) -> Poll<Result<Answers, CallError>> {
+        let polled = self.poll(task);
+        let opened = self.handoff.lock().opened.take();
+        match (polled, opened) {
+            (Poll::Ready(Err(error)), _) => Poll::Ready(Err(error)),
+            (Poll::Ready(Ok(())), _) => Poll::Ready(Err(nothing())),
+            (Poll::Pending, Some(answers)) => Poll::Ready(Ok(answers)),
+            (Poll::Pending, None) => Poll::Pending,
+        }
+    }
+
+    /// What the middleware makes of the call. Not to be polled after that.
+    pub(crate) fn poll(&mut self, task: &mut Context<'_>) -> Poll<Result<(), CallError>> {
+        match self.outcome.take() {
+            Some(outcome) => Poll::Ready(outcome),
+            None => self.chain.as_mut().poll(task),
+        }
+    }
+
+    /// Ready where the middleware is done with the call already; [`poll`](Self::poll) tells what it has made of it.
+    pub(crate) fn poll_early(&mut self, task: &mut Context<'_>) -> Poll<()> {
+        let outcome = std::task::ready!(self.poll(task));
+        self.outcome = Some(outcome);
+        Poll::Ready(())
+    }
+
+    /// The stream is over: the middleware is told what it has come to.
+    pub(crate) fn over(&self, outcome: Result<(), CallError>) {
+        let waker = {
+            let mut state = self.handoff.lock();
+            state.over.get_or_insert(outcome);
+            state.chain.take()
+        };
+        if let Some(waker) = waker {
+            waker.wake();
+        }
+    }
+}
+
+/// The end of the way: opens the call, hands its answers over, and waits until they are taken.
+struct StreamEnd<E> {
+    connection: Arc<ConnectionShared>,
+    request: Result<E, u16>,
+    handoff: Arc<Handoff>,
+    is_open: bool,
+}
+
+impl<E: Envelope> ExchangeEnd for StreamEnd<E> {
+    fn run<'a>(&'a mut self, exchange: &'a mut ExchangeContext) -> Handling<'a> {
+        Box::pin(async move {
+            if self.is_open {
+                return Err(only_once());
+            }
+            let opening = match &self.request {
+                Ok(request) => Opening::Request(request),
+                Err(variant) => Opening::Stream(*variant),
+            };
+            let answers = self
+                .connection
+                .open_streams(opening, exchange.options())
+                .await?;
+            self.is_open = true;
+            self.handoff.lock().opened = Some(answers);
+            poll_fn(|task| {
+                let mut state = self.handoff.lock();
+                match state.over.take() {
+                    Some(outcome) => Poll::Ready(outcome),
+                    None => {
+                        state.chain = Some(task.waker().clone());
+                        Poll::Pending
+                    }
+                }
+            })
+            .await
+        })
+    }
+}

@@ -1,0 +1,144 @@
+//! Deliberate faults, to show that the simulation would find them.
+//!
+//! A test switches one on for its own thread. In any other build each question here is a constant `false`.
+
+/// A fault that can be switched on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum FaultInjection {
+    /// Every delivery counts as new.
+    SkipDedup,
+    /// A duplicate is acknowledged although its original's handler runs still.
+    AcknowledgeWhileHandling,
+    /// The window of deliveries moves with the ids of calls too.
+    WindowOverAllIds,
+    /// A call that was handed to the transport is sent again.
+    ResendCall,
+    /// Credit is granted twice.
+    GrantTwice,
+    /// Messages of an earlier connection are granted again on a later one.
+    GrantAcrossConnections,
+    /// A call is forgotten at a loss, and nobody told.
+    ForgetWaiter,
+    /// A call that was not sent before the loss is not sent after it.
+    ForgetUnsentCall,
+    /// Deliveries are sent again from the newest to the oldest.
+    ResendBackwards,
+    /// Only deliveries after the last answered one are sent again.
+    ResendFromLastSeen,
+    /// New messages go out before those that are sent again.
+    OvertakeResend,
+    /// What is sent again needs no credit.
+    ResendWithoutCredit,
+    /// A call whose reply is lost is said not to have been received.
+    DenyReceipt,
+    /// Nothing is said of calls that are awaited.
+    IgnoreAwaited,
+    /// A kept reply is thrown away.
+    LoseKeptReply,
+    /// A failed delivery is acknowledged when it comes again.
+    AcknowledgeFailed,
+    /// A session that the server has begun anew is taken for the one before it.
+    TrustResumed,
+    /// A LOG that finds no room is dropped itself, in place of an older one.
+    DropNewest,
+    /// A STATE is dropped where an older one of its key waits.
+    LoseNewestState,
+    /// A CANCEL goes out before the opening frame that is still queued.
+    CancelOvertakes,
+    /// The other side is not told that nobody waits for a call.
+    ForgetCancel,
+    /// Credit of a stream is granted twice.
+    GrantStreamTwice,
+    /// Items are sent without credit.
+    SpendWithoutCredit,
+    /// The item that takes the last of a stream's credit is lost.
+    LoseLastOfCredit,
+    /// The end of a stream of requests is not sent.
+    ForgetStreamEnd,
+    /// The end of a stream of answers goes out before its last items.
+    EndOvertakesItems,
+    /// A stream goes on after its connection is lost.
+    StreamSurvives,
+    /// A stream that has ended stays in the table.
+    KeepEndedStreams,
+    /// Credit for what is not open counts for the connection.
+    CreditForNobody,
+    /// An answer reaches whoever has the place of the one that it was meant for.
+    AnswerWhoeverIsThere,
+    /// Nothing is read while a handler waits for an answer; the simulation's own driver does that.
+    #[cfg(any(test, fuzzing))]
+    StopReading,
+}
+
+#[cfg(test)]
+impl FaultInjection {
+    /// All of them.
+    pub(super) const ALL: [Self; 31] = [
+        Self::SkipDedup,
+        Self::AcknowledgeWhileHandling,
+        Self::WindowOverAllIds,
+        Self::ResendCall,
+        Self::GrantTwice,
+        Self::GrantAcrossConnections,
+        Self::ForgetWaiter,
+        Self::ForgetUnsentCall,
+        Self::ResendBackwards,
+        Self::ResendFromLastSeen,
+        Self::OvertakeResend,
+        Self::ResendWithoutCredit,
+        Self::DenyReceipt,
+        Self::IgnoreAwaited,
+        Self::LoseKeptReply,
+        Self::AcknowledgeFailed,
+        Self::TrustResumed,
+        Self::DropNewest,
+        Self::LoseNewestState,
+        Self::CancelOvertakes,
+        Self::ForgetCancel,
+        Self::GrantStreamTwice,
+        Self::SpendWithoutCredit,
+        Self::LoseLastOfCredit,
+        Self::ForgetStreamEnd,
+        Self::EndOvertakesItems,
+        Self::StreamSurvives,
+        Self::KeepEndedStreams,
+        Self::CreditForNobody,
+        Self::AnswerWhoeverIsThere,
+        Self::StopReading,
+    ];
+}
+
+#[cfg(test)]
+mod switch {
+    use std::cell::Cell;
+
+    use super::FaultInjection;
+
+    thread_local! {
+        static SWITCHED_ON: Cell<Option<FaultInjection>> = const { Cell::new(None) };
+    }
+
+    impl FaultInjection {
+        /// Whether the fault is on.
+        pub(in crate::session) fn is_on(self) -> bool {
+            SWITCHED_ON.get() == Some(self)
+        }
+
+        /// Switches to this fault, or to none, on this thread.
+        pub(in crate::session) fn switch(to: Option<Self>) {
+            SWITCHED_ON.set(to);
+        }
+    }
+}
+
+#[cfg(not(test))]
+impl FaultInjection {
+    /// Whether the fault is on: never.
+    #[expect(
+        clippy::unused_self,
+        reason = "the same signature as where faults can be on"
+    )]
+    pub(super) const fn is_on(self) -> bool {
+        false
+    }
+}

@@ -1,0 +1,138 @@
+//! Pairs of sessions over a link that fails in every way, driven by a seed (docs/protocol.md, "Promises").
+//!
+//! Time is a number. After every step the promises are checked, and once the faults stop, everything must settle
+//! within 60 seconds. `MSIP_SIMULATION_SEED=<number>` runs one seed again, and prints what happened.
+
+mod flows;
+mod node;
+mod pipe;
+mod random;
+mod rules;
+mod streams;
+mod world;
+
+use std::{
+    sync::atomic::{AtomicU64, Ordering},
+    time::Duration,
+};
+
+use super::{Config, fault_injection::FaultInjection};
+use crate::{
+    budget::Budget,
+    wire::{Credit, Limits, Side},
+};
+use random::Random;
+use world::World;
+
+/// How many calls each side has open, at most.
+const MAX_CALLS: u32 = 12;
+
+/// What each stream begins with.
+const STREAM_WINDOW: Credit = Credit {
+    items: 4,
+    bytes: 600,
+};
+
+/// How many seeds are the same in every run, and how many are drawn anew.
+const FIXED: u64 = 2000;
+const FRESH: u64 = 200;
+
+/// Few of everything, so that every limit is met.
+fn config(side: Side, buffer_disconnected: usize) -> Config {
+    Config {
+        side,
+        limits: Limits::default(),
+        ping_interval: Duration::from_secs(2),
+        handshake_timeout: Duration::from_secs(3),
+        drain_timeout: Duration::from_secs(1),
+        max_calls: 16,
+        max_call_bytes: 1 << 20,
+        outgoing_queue: 16 * 1024,
+        session_buffer: 16 * 1024,
+        session_deliveries: 60,
+        buffer_disconnected,
+        window: Credit {
+            items: 4,
+            bytes: 16 * 1024,
+        },
+        stream_window: STREAM_WINDOW,
+        budget: Budget::of_process(),
+    }
+}
+
+/// Runs a seed. Returns its trace, or the promise that was broken.
+fn run(seed: u64) -> Result<Vec<(u8, u64)>, String> {
+    World::new(Random::new(seed)).run()
+}
+
+/// Runs what these bytes choose.
+pub(crate) fn run_scripted(script: &[u8]) -> Result<(), String> {
+    World::new(Random::scripted(script)).run().map(|_| ())
+}
+
+fn run_all(seeds: impl Iterator<Item = u64> + Send) {
+    let seeds = std::sync::Mutex::new(seeds);
+    let count = AtomicU64::new(0);
+    std::thread::scope(|scope| {
+        for _ in 0..2 {
+            scope.spawn(|| {
+                loop {
+                    let Some(seed) = seeds.lock().unwrap().next() else {
+                        return;
+                    };
+                    let trace = match run(seed) {
+                        Ok(trace) => trace,
+                        Err(broken) => panic!("MSIP_SIMULATION_SEED={seed}: {broken}"),
+                    };
+                    if count.fetch_add(1, Ordering::Relaxed).is_multiple_of(10) {
+                        assert_eq!(
+                            run(seed).as_ref(),
+                            Ok(&trace),
+                            "seed {seed} is not the same twice"
+                        );
+                    }
+                }
+            });
+        }
+    });
+}
+
+#[test]
+fn the_promises_hold_over_a_link_that_fails() {
+    if let Ok(seed) = std::env::var("MSIP_SIMULATION_SEED") {
+        let seed = seed.parse().expect("a number");
+        let mut world = World::new(Random::new(seed));
+        world.is_talkative = true;
+        let outcome = world.run();
+        assert!(outcome.is_ok(), "{outcome:?}");
+        return;
+    }
+    let count = std::env::var("MSIP_SIMULATION_COUNT")
+        .ok()
+        .and_then(|count| count.parse().ok());
+    run_all(0..count.unwrap_or(FIXED));
+}
+
+#[test]
+fn the_promises_hold_for_seeds_that_nobody_has_seen() {
+    let mut random = random::Random::new(getrandom::u64().expect("random numbers"));
+    run_all((0..FRESH).map(move |_| random.next()));
+}
+
+#[test]
+fn every_deliberate_fault_is_found() {
+    let mut missed = Vec::new();
+    for fault in FaultInjection::ALL {
+        FaultInjection::switch(Some(fault));
+        let found = (0..FIXED).find_map(|seed| run(seed).err().map(|broken| (seed, broken)));
+        FaultInjection::switch(None);
+        match found {
+            Some((seed, broken)) => eprintln!("{fault:?}: seed {seed}: {broken}"),
+            None => missed.push(fault),
+        }
+    }
+    assert!(
+        missed.is_empty(),
+        "not found within {FIXED} seeds: {missed:?}"
+    );
+}

@@ -1,0 +1,490 @@
+//! Two sides, the connections between them, and what goes wrong.
+
+use std::time::Duration;
+
+use super::{
+    super::{Event, fault_injection::FaultInjection},
+    STREAM_WINDOW, config,
+    node::{Attached, Node},
+    pipe::Pipe,
+    random::Random,
+    rules::Rules,
+};
+use crate::{
+    session::{
+        Session,
+        window::{STREAM_GROWTH, WINDOW_GROWTH},
+    },
+    wire::Side,
+};
+
+/// How long things may go wrong.
+const TROUBLE: Duration = Duration::from_secs(20);
+
+/// How long everything may take to settle after that.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// A connection: both directions, each by its writer.
+#[derive(Debug, Default)]
+struct Connection {
+    up: Pipe,
+    down: Pipe,
+}
+
+impl Connection {
+    fn to(&mut self, side: Side) -> &mut Pipe {
+        match side {
+            Side::Accepting => &mut self.up,
+            Side::Connecting => &mut self.down,
+        }
+    }
+}
+
+/// All there is.
+#[derive(Debug)]
+pub(super) struct World {
+    now: Duration,
+    random: Random,
+    rules: Rules,
+    client: Node,
+    server: Node,
+    connections: Vec<Connection>,
+    buffer_disconnected: usize,
+    pub(super) is_talkative: bool,
+}
+
+impl World {
+    pub(super) fn new(mut random: Random) -> Self {
+        Self {
+            now: Duration::ZERO,
+            buffer_disconnected: if random.once_in(2) { 4096 } else { 0 },
+            random,
+            rules: Rules::default(),
+            client: Node::new(Side::Connecting),
+            server: Node::new(Side::Accepting),
+            connections: Vec::new(),
+            is_talkative: false,
+        }
+    }
+
+    pub(super) fn run(mut self) -> Result<Vec<(u8, u64)>, String> {
+        while self.now < TROUBLE {
+            self.now += Duration::from_millis(1 + self.random.below(100));
+            self.make_trouble()?;
+            self.talk();
+            self.step()?;
+        }
+        let limit = self.now + PATIENCE;
+        while !self.is_settled() {
+            if self.now >= limit {
+                return Err(format!(
+                    "not settled after {PATIENCE:?}: {:?} and {:?}",
+                    self.client.waiters, self.server.waiters
+                ));
+            }
+            self.now += Duration::from_millis(25);
+            self.step()?;
+        }
+        self.check_tables()?;
+        self.check_balance()?;
+        Ok(self.rules.trace)
+    }
+
+    fn tell(&mut self, what: u8, number: u64) {
+        self.rules.note(what, number);
+        if self.is_talkative {
+            eprintln!(
+                "{:>8.3} {} {number}",
+                self.now.as_secs_f64(),
+                char::from(what)
+            );
+        }
+    }
+
+    fn talk(&mut self) {
+        let times = if self.random.once_in(10) {
+            30
+        } else {
+            self.random.below(3)
+        };
+        for _ in 0..times {
+            let node = if self.random.once_in(2) {
+                &mut self.client
+            } else {
+                &mut self.server
+            };
+            if self.random.once_in(15) {
+                node.give_up(&mut self.random, &mut self.rules);
+            }
+            node.say(self.now, &mut self.random, &mut self.rules);
+        }
+    }
+
+    fn make_trouble(&mut self) -> Result<(), String> {
+        if !self.random.once_in(8) {
+            return Ok(());
+        }
+        let what = self.random.below(20);
+        let now = self.now;
+        if let Some(connection) = self.connections.last_mut() {
+            match what {
+                0..=7 => {
+                    connection.up.cut(now, &mut self.random);
+                    connection.down.cut(now, &mut self.random);
+                    self.tell(b'x', 0);
+                }
+                8 => {
+                    connection.up.silence();
+                    self.tell(b'x', 1);
+                }
+                9 => {
+                    connection.down.silence();
+                    self.tell(b'x', 2);
+                }
+                _ => {}
+            }
+        }
+        match what {
+            10..=13 => {
+                let until = now + Duration::from_millis(self.random.below(3000));
+                let node = if what < 12 {
+                    &mut self.client
+                } else {
+                    &mut self.server
+                };
+                node.reads_at = until;
+            }
+            // One side finds its connection broken, and the other does not yet.
+            14 | 15 => self.drop_connection(Side::Connecting)?,
+            16 | 17 => self.drop_connection(Side::Accepting)?,
+            18 if self.random.once_in(6) => {
+                self.tell(b'c', 0);
+                self.close_all(Side::Accepting);
+                self.server.crash();
+            }
+            19 if self.random.once_in(6) => {
+                self.tell(b'c', 1);
+                self.close_all(Side::Connecting);
+                self.client.crash();
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+
+    /// The system ends all connections of a process that dies.
+    fn close_all(&mut self, side: Side) {
+        let now = self.now;
+        for connection in &mut self.connections {
+            connection.to(side.reverse()).close(now);
+        }
+        self.node(side).attached = None;
+    }
+
+    fn node(&mut self, side: Side) -> &mut Node {
+        match side {
+            Side::Connecting => &mut self.client,
+            Side::Accepting => &mut self.server,
+        }
+    }
+
+    /// A side gives its connection up.
+    fn drop_connection(&mut self, side: Side) -> Result<(), String> {
+        let node = match side {
+            Side::Connecting => &mut self.client,
+            Side::Accepting => &mut self.server,
+        };
+        let Some(index) = node.attached.as_ref().map(|attached| attached.index) else {
+            return Ok(());
+        };
+        node.detach(&mut self.rules)?;
+        let (now, wait) = (self.now, self.random.below(1000));
+        self.client.connects_at = self
+            .client
+            .connects_at
+            .max(now + Duration::from_millis(wait));
+        if let Some(connection) = self.connections.get_mut(index) {
+            connection.to(side.reverse()).close(now);
+        }
+        self.tell(b'l', u64::from(side == Side::Accepting));
+        Ok(())
+    }
+
+    fn step(&mut self) -> Result<(), String> {
+        self.connect()?;
+        self.handshake()?;
+        for side in [Side::Connecting, Side::Accepting] {
+            self.read(side)?;
+            let (now, random, rules) = (self.now, &mut self.random, &mut self.rules);
+            let node = match side {
+                Side::Connecting => &mut self.client,
+                Side::Accepting => &mut self.server,
+            };
+            node.handle_messages(now, random, rules)?;
+            node.stream(now, random, rules)?;
+            // In a driver, those are who wait for room.
+            let others = if now < TROUBLE { random.below(4) } else { 0 };
+            node.go_on(others as usize, rules)?;
+            if node.handle_time(now, rules)? {
+                self.drop_connection(side)?;
+            }
+            self.write(side);
+            self.check_limits(side)?;
+        }
+        Ok(())
+    }
+
+    /// The client connects, where it has nothing.
+    fn connect(&mut self) -> Result<(), String> {
+        let now = self.now;
+        if self.client.attached.is_some()
+            || self.client.shaking.is_some()
+            || now < self.client.connects_at
+        {
+            return Ok(());
+        }
+        let index = self.connections.len();
+        self.connections.push(Connection::default());
+        self.tell(b'n', index as u64);
+        let config_of = |side| config(side, self.buffer_disconnected);
+        // A newer attempt replaces one that hangs.
+        self.server.shaking = Some((
+            Session::accepting(config_of(Side::Accepting), now),
+            Attached::new(index),
+        ));
+        let (random, rules) = (&mut self.random, &mut self.rules);
+        self.client
+            .begin_handshake(config_of(Side::Connecting), index, now, random, rules)
+    }
+
+    /// Moves a handshake on, on both sides.
+    fn handshake(&mut self) -> Result<(), String> {
+        for side in [Side::Connecting, Side::Accepting] {
+            let now = self.now;
+            let node = match side {
+                Side::Connecting => &mut self.client,
+                Side::Accepting => &mut self.server,
+            };
+            let Some((session, attached)) = &mut node.shaking else {
+                continue;
+            };
+            let Some(connection) = self.connections.get_mut(attached.index) else {
+                continue;
+            };
+            if session.handle_timeout(now, &mut Vec::new()).is_err()
+                || connection.to(side).has_ended(now)
+            {
+                connection.to(side.reverse()).close(now);
+                node.shaking = None;
+                let wait = self.random.below(1000);
+                self.client.connects_at = self
+                    .client
+                    .connects_at
+                    .max(now + Duration::from_millis(wait));
+                continue;
+            }
+            while let Some(transmit) = session.poll_transmit() {
+                // A HELLO is small, and fits.
+                connection
+                    .to(side.reverse())
+                    .write(&transmit.bytes, now, &mut Random::new(1));
+                session.transmitted(transmit);
+            }
+            while let Some(bytes) = connection.to(side).read(now) {
+                attached.decoder.buffer().extend_from_slice(&bytes);
+            }
+            let Some(frame) = attached
+                .decoder
+                .decode()
+                .map_err(|error| error.to_string())?
+            else {
+                continue;
+            };
+            match session
+                .handle_frame(frame, now)
+                .map_err(|fault| fault.to_string())?
+            {
+                Some(Event::Hello(hello)) => {
+                    self.rules.note(b'H', hello.hello.awaited.len() as u64);
+                    let (random, rules) = (&mut self.random, &mut self.rules);
+                    self.server
+                        .greeted(hello.session_id, &hello.hello, now, random, rules)?;
+                }
+                Some(Event::Welcome(welcome)) => {
+                    self.rules.note(b'W', u64::from(welcome.welcome.resumed));
+                    if self.is_talkative {
+                        eprintln!(
+                            "{:>8.3} welcome, resumed {}",
+                            now.as_secs_f64(),
+                            welcome.welcome.resumed
+                        );
+                    }
+                    self.client
+                        .welcomed(&welcome.welcome, now, &mut self.rules)?;
+                }
+                event => return Err(format!("a handshake came to {event:?}")),
+            }
+        }
+        Ok(())
+    }
+
+    fn read(&mut self, side: Side) -> Result<(), String> {
+        loop {
+            let now = self.now;
+            let node = match side {
+                Side::Connecting => &mut self.client,
+                Side::Accepting => &mut self.server,
+            };
+            let Some(index) = node.attached.as_ref().map(|attached| attached.index) else {
+                return Ok(());
+            };
+            let is_stuck = node.is_asking() && FaultInjection::StopReading.is_on();
+            let is_over = node.session.as_ref().is_some_and(Session::is_over_queue);
+            if now < node.reads_at || is_over || is_stuck {
+                return Ok(());
+            }
+            let Some(connection) = self.connections.get_mut(index) else {
+                return Ok(());
+            };
+            match connection.to(side).read(now) {
+                Some(bytes) => node.handle_read(&bytes, now, &mut self.rules)?,
+                None if connection.to(side).has_ended(now) => return self.drop_connection(side),
+                None => return Ok(()),
+            }
+        }
+    }
+
+    fn write(&mut self, side: Side) {
+        let now = self.now;
+        let node = match side {
+            Side::Connecting => &mut self.client,
+            Side::Accepting => &mut self.server,
+        };
+        let (Some(session), Some(attached)) = (node.session.as_mut(), node.attached.as_mut())
+        else {
+            return;
+        };
+        let Some(connection) = self.connections.get_mut(attached.index) else {
+            return;
+        };
+        let pipe = connection.to(side.reverse());
+        loop {
+            if attached.writing.is_none() {
+                attached.writing = session.poll_transmit().map(|chunk| (chunk, 0));
+            }
+            let Some((chunk, written)) = &mut attached.writing else {
+                return;
+            };
+            let len = pipe.write(&chunk.bytes[*written..], now, &mut self.random);
+            if len == 0 {
+                return;
+            }
+            *written += len;
+            if *written == chunk.bytes.len()
+                && let Some((chunk, _)) = attached.writing.take()
+            {
+                session.transmitted(chunk);
+            }
+        }
+    }
+
+    /// Nothing grows beyond its limits, and no credit beyond what was there at first.
+    fn check_limits(&mut self, side: Side) -> Result<(), String> {
+        let limits = config(side, self.buffer_disconnected);
+        let Some(session) = &self.node(side).session else {
+            return Ok(());
+        };
+        const FRAME: usize = 4 * 1024;
+        let kept = session.outbound.kept_cost();
+        let waiting = session.resend_queue.cost();
+        let (may_send, may_come) = (session.send_window.items(), session.receive_window.items());
+        let window = i64::from(limits.window.items * WINDOW_GROWTH);
+        // Answers and what is sent again come on top of what senders may queue.
+        let answers = limits.outgoing_queue + limits.session_buffer;
+        if kept > limits.session_buffer + FRAME {
+            return Err(format!("{side:?} keeps {kept} bytes of deliveries"));
+        }
+        if waiting > limits.buffer_disconnected + limits.outgoing_queue + 2 * FRAME {
+            return Err(format!("{side:?} has {waiting} bytes waiting"));
+        }
+        if session.queued() > limits.outgoing_queue + answers + FRAME {
+            return Err(format!("{side:?} has {} bytes queued", session.queued()));
+        }
+        if !(0..=window).contains(&may_send) || !(0..=window).contains(&may_come) {
+            return Err(format!(
+                "{side:?} has credit for {may_send}, and has granted {may_come}"
+            ));
+        }
+        let window = i64::from(STREAM_WINDOW.items * STREAM_GROWTH);
+        let streams = session.outbound.stream_windows();
+        for streams in streams.chain(session.inbound.stream_windows()) {
+            let mut items = [streams.sends, streams.receives].into_iter().flatten();
+            if items.any(|items| !(0..=window).contains(&items)) {
+                return Err(format!("{side:?} has a stream with credit for {streams:?}"));
+            }
+        }
+        if session.strays > 0 {
+            return Err(format!("{side:?} got frames that count against the other"));
+        }
+        Ok(())
+    }
+
+    /// Once all is quiet, no table holds anything.
+    fn check_tables(&self) -> Result<(), String> {
+        for node in [&self.client, &self.server] {
+            let Some(session) = &node.session else {
+                continue;
+            };
+            let (opened, served) = (session.outbound.len(), session.inbound.len());
+            let streaming = session.inbound.streaming_count();
+            if !session.outbound.is_idle() || !session.inbound.is_idle() || streaming > 0 {
+                return Err(format!(
+                    "{:?} has {opened} exchanges open and serves {served}, {streaming} as streams",
+                    node.side
+                ));
+            }
+        }
+        Ok(())
+    }
+
+    /// Once all is quiet, what was to survive has, and both ends count the same credit.
+    fn check_balance(&mut self) -> Result<(), String> {
+        let (Some(client), Some(server)) = (&self.client.session, &self.server.session) else {
+            return Err("no session".to_owned());
+        };
+        for session in [client, server] {
+            if session.held() > 0 {
+                return Err(format!(
+                    "{} bytes are held where nothing is there",
+                    session.held()
+                ));
+            }
+        }
+        for node in [&self.client, &self.server] {
+            if let Some((connection, dropped)) = node.connection() {
+                self.rules.survived(node.side, connection, dropped)?;
+            }
+        }
+        let pairs = [
+            (client.send_window.items(), server.receive_window.items()),
+            (server.send_window.items(), client.receive_window.items()),
+        ];
+        for (sender, receiver) in pairs {
+            if sender != receiver {
+                return Err(format!("credit for {sender}, where {receiver} was granted"));
+            }
+        }
+        Ok(())
+    }
+
+    fn is_settled(&mut self) -> bool {
+        let index = self.client.attached.as_ref().map(|attached| attached.index);
+        let is_same = index == self.server.attached.as_ref().map(|attached| attached.index);
+        let connection = index.and_then(|index| self.connections.get(index));
+        is_same
+            && self.client.is_settled()
+            && self.server.is_settled()
+            && connection
+                .is_some_and(|connection| connection.up.is_quiet() && connection.down.is_quiet())
+    }
+}

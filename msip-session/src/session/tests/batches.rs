@@ -1,0 +1,157 @@
+//! Batches: what a sender gathered by itself, beside what others send.
+
+use super::*;
+
+/// A batch of these texts, of the client.
+fn batch<'a>(texts: impl IntoIterator<Item = &'a str>) -> Batch {
+    let mut batch = Batch::default();
+    for body in texts {
+        batch
+            .push(Side::Connecting, &head(NOTE), 1 << 20, text(body))
+            .expect("is small");
+    }
+    batch
+}
+
+/// So many numbers as texts.
+fn numbers(count: usize) -> Vec<String> {
+    (0..count).map(|number| number.to_string()).collect()
+}
+
+#[test]
+fn a_batch_arrives_whole_and_in_order_between_what_others_send() {
+    let mut pair = Pair::open();
+    let mut batch = batch(["b", "c", "d"]);
+    pair.client.send("a").expect("room");
+    pair.client.session.send_all(&mut batch).expect("room");
+    assert!(batch.is_empty());
+    pair.client.send("e").expect("room");
+    let bytes = pair.client.transmit();
+    let ids: Vec<u64> = frames(&bytes)
+        .iter()
+        .map(|frame| frame.header.msg_id.number())
+        .collect();
+    assert!(
+        ids.is_sorted_by(|a, b| a < b),
+        "ids increase and none is used twice: {ids:?}"
+    );
+    pair.server.receive(&bytes, pair.now).expect("no fault");
+    assert_eq!(pair.server.heard, ["a", "b", "c", "d", "e"]);
+    assert_eq!(pair.client.session.queued(), 0);
+}
+
+#[test]
+fn a_batch_looks_like_its_messages_sent_one_by_one() {
+    let mut pair = Pair::open();
+    let mut one_by_one = Pair::open();
+    for body in ["a", "bb", ""] {
+        one_by_one.client.send(body).expect("room");
+    }
+    let mut batch = batch(["a", "bb", ""]);
+    pair.client.session.send_all(&mut batch).expect("room");
+    assert_eq!(
+        pair.client.session.queued(),
+        one_by_one.client.session.queued()
+    );
+    assert_eq!(pair.client.transmit(), one_by_one.client.transmit());
+}
+
+#[test]
+fn a_large_batch_is_taken_as_it_is_and_gives_a_buffer_back() {
+    let mut pair = Pair::open();
+    let large = "x".repeat(30_000);
+    pair.client.send("first").expect("room");
+    let mut first = batch([large.as_str(), large.as_str(), large.as_str()]);
+    pair.client.session.send_all(&mut first).expect("room");
+    pair.client.send("last").expect("room");
+    pair.settle();
+    assert_eq!(pair.server.heard.len(), 5);
+    assert_eq!(pair.server.heard[0], "first");
+    assert_eq!(pair.server.heard[4], "last");
+    let mut second = batch(["again"]);
+    pair.client.session.send_all(&mut second).expect("room");
+    pair.settle();
+    assert_eq!(pair.server.heard[5], "again");
+}
+
+#[test]
+fn a_batch_waits_for_credit_whole_or_goes_as_far_as_that_reaches() {
+    let mut pair = Pair::open();
+    let texts = numbers(1500);
+    let mut batch = batch(texts.iter().map(String::as_str));
+    assert_eq!(
+        pair.client.session.send_all(&mut batch),
+        Err(Blocked::NoRoom)
+    );
+    assert_eq!(batch.message_count(), 1500, "nothing of it was taken");
+    pair.client.session.send_some(&mut batch).expect("room");
+    assert_eq!(batch.message_count(), 1500 - 1024);
+    assert_eq!(
+        pair.client.session.send_some(&mut batch),
+        Err(Blocked::NoRoom)
+    );
+    pair.settle();
+    pair.client.session.send_some(&mut batch).expect("room");
+    assert!(batch.is_empty());
+    pair.settle();
+    assert_eq!(pair.server.heard, texts);
+}
+
+#[test]
+fn one_message_of_a_batch_may_exceed_the_last_credit() {
+    let mut pair = Pair::open();
+    let large = "x".repeat(700_000);
+    let mut batch = batch([large.as_str(), large.as_str(), "small"]);
+    pair.client.session.send_some(&mut batch).expect("room");
+    assert_eq!(batch.message_count(), 1, "the second exceeds the window");
+    assert_eq!(pair.client.send("other"), Err(Blocked::NoRoom));
+    pair.settle();
+    pair.client.session.send_some(&mut batch).expect("room");
+    pair.settle();
+    assert_eq!(pair.server.heard.len(), 3);
+}
+
+#[test]
+fn a_body_over_the_limit_is_not_taken_and_leaves_the_rest() {
+    let mut batch = batch(["fits"]);
+    let long = "x".repeat(101);
+    let pushed = batch.push(Side::Connecting, &head(NOTE), 100, text(&long));
+    assert_eq!(pushed, Err(101));
+    assert_eq!((batch.message_count(), batch.max_body()), (1, 4));
+    let mut pair = Pair::open();
+    pair.client.session.send_all(&mut batch).expect("room");
+    pair.settle();
+    assert_eq!(pair.server.heard, ["fits"]);
+}
+
+#[test]
+fn a_session_without_a_connection_keeps_of_a_batch_what_it_may() {
+    for (allowed, kept) in [(0, 0), (1000, 11)] {
+        let mut pair = Pair::open();
+        pair.client.session.config.buffer_disconnected = allowed;
+        pair.client.session.keep_when_lost();
+        pair.client.session.suspend(None);
+        let texts = numbers(100);
+        let mut batch = batch(texts.iter().map(String::as_str));
+        let taken = pair.client.session.send_all(&mut batch);
+        let blocked = if allowed == 0 {
+            Blocked::Disconnected
+        } else {
+            Blocked::Full
+        };
+        assert_eq!(taken, Err(blocked));
+        assert_eq!(batch.message_count(), 100 - kept, "of {allowed} bytes");
+    }
+}
+
+#[test]
+fn what_of_a_batch_was_not_written_is_counted_when_the_connection_is_lost() {
+    let mut pair = Pair::open();
+    pair.client.session.keep_when_lost();
+    let mut batch = batch(["a", "b", "c"]);
+    pair.client.session.send_all(&mut batch).expect("room");
+    let transmit = pair.client.session.poll_transmit().expect("a chunk");
+    let one = transmit.bytes.len() / 3;
+    pair.client.session.suspend(Some((&transmit, one)));
+    assert_eq!(pair.client.session.dropped().disconnected, 2);
+}

@@ -1,0 +1,213 @@
+//! What a session holds, and what it does while memory is short.
+
+use super::*;
+use crate::budget::{FLOOR, STEP, Share};
+
+const MAX: usize = 16 * STEP;
+
+/// Two ends whose handshake is done, each with a budget of its own, and those.
+fn open() -> (Pair, [Arc<Budget>; 2]) {
+    let budgets = [Budget::new(MAX), Budget::new(MAX)];
+    let [client, server] =
+        [(Side::Connecting, 0), (Side::Accepting, 1)].map(|(side, place)| Config {
+            budget: Arc::clone(&budgets[place]),
+            ..config(side)
+        });
+    let mut pair = Pair {
+        client: End::new(Session::connecting(
+            client,
+            session_id(),
+            &hello(),
+            Duration::ZERO,
+        )),
+        server: End::new(Session::accepting(server, Duration::ZERO)),
+        now: Duration::ZERO,
+    };
+    pair.exchange();
+    let welcome = welcome();
+    pair.server.session.welcome(session_id(), &welcome, 1 << 20);
+    pair.exchange();
+    (pair, budgets)
+}
+
+/// Others that hold all that may be held, and a little more.
+fn others(budget: &Arc<Budget>) -> Share {
+    let mut others = Share::new(Arc::clone(budget));
+    others.report(MAX + 1);
+    others
+}
+
+#[test]
+fn senders_share_the_floor_while_memory_is_short() {
+    let (mut pair, [budget, _]) = open();
+    let body = "x".repeat(8 * 1024);
+    let others = others(&budget);
+    pair.client.session.report();
+    while pair.client.send(&body).is_ok() {}
+    let queued = pair.client.session.queued();
+    assert!(
+        (FLOOR..FLOOR + 2 * body.len()).contains(&queued),
+        "{queued}"
+    );
+    assert_eq!(pair.client.call(1, at(60)), Err(Blocked::NoRoom));
+    pair.settle();
+    assert_eq!(pair.client.session.queued(), 0);
+    assert!(
+        pair.client.call(1, at(60)).is_ok(),
+        "the floor is free again"
+    );
+    drop(others);
+    let sent = (0..)
+        .take_while(|_| pair.client.send(&body).is_ok())
+        .count();
+    assert!(sent * body.len() > 8 * FLOOR, "up to the window: {sent}");
+}
+
+#[test]
+fn deliveries_that_are_kept_count_while_memory_is_short() {
+    let (mut pair, [budget, _]) = open();
+    pair.client.session.keep_when_lost();
+    let body = "x".repeat(FLOOR);
+    let deliver = |pair: &mut Pair, token| {
+        let end = &mut pair.client.session;
+        end.deliver(&head(NOTE), token, at(60), text(&body))
+    };
+    let others = others(&budget);
+    pair.client.session.report();
+    assert!(deliver(&mut pair, 1).is_ok());
+    pair.exchange();
+    assert_eq!(deliver(&mut pair, 2), Err(Blocked::NoRoom), "not answered");
+    pair.settle();
+    assert!(deliver(&mut pair, 3).is_ok(), "the first was answered");
+    drop(others);
+    assert!(deliver(&mut pair, 4).is_ok());
+}
+
+#[test]
+fn calls_beyond_the_floor_are_refused_while_memory_is_short_and_nobody_is_cut_off() {
+    let (mut pair, [_, budget]) = open();
+    let request = "x".repeat(40 * 1024);
+    let call = |pair: &mut Pair, token| {
+        let end = &mut pair.client.session;
+        end.call(&head(REQUEST), Shape::UNARY, token, at(60), text(&request))
+            .expect("there is room");
+        pair.exchange();
+    };
+    let others = others(&budget);
+    pair.server.session.report();
+    call(&mut pair, 1);
+    assert!(pair.client.outcomes.is_empty(), "within the floor");
+    for token in 2..5000 {
+        call(&mut pair, token);
+        assert_eq!(
+            pair.client.outcomes[&token],
+            [
+                "error RESOURCE_EXHAUSTED: the queues and sessions hold more than 1048576 bytes together, which is the most (max_memory)"
+            ]
+        );
+    }
+    drop(others);
+    pair.server.session.report();
+    call(&mut pair, 5000);
+    pair.settle();
+    for token in [1, 5000] {
+        assert_eq!(pair.client.outcomes[&token], [format!("answer {request}")]);
+    }
+}
+
+#[test]
+fn what_is_held_comes_to_nothing() {
+    let (mut pair, budgets) = open();
+    let body = "x".repeat(2 * STEP);
+    pair.client.session.keep_when_lost();
+    let end = &mut pair.client.session;
+    end.deliver(&head(NOTE), 1, at(60), text(&body))
+        .expect("sent");
+    end.send(&head(NOTE), text(&body)).expect("sent");
+    end.call(&head(REQUEST), Shape::UNARY, 2, at(60), text(&body))
+        .expect("sent");
+    let uploads = Shape {
+        request_stream: true,
+        response_stream: false,
+    };
+    let slot = end
+        .call(&head(REQUEST), uploads, 3, at(60), text(""))
+        .expect("sent");
+    for _ in 0..2 {
+        end.send_item(
+            super::super::StreamSide::Caller(slot),
+            1,
+            false,
+            body.len(),
+            text(&body),
+        )
+        .expect("sent");
+    }
+    end.report();
+    assert!(end.held() > 6 * 2 * STEP, "the delivery is kept beside");
+    assert!(budgets[0].held().abs_diff(end.held()) < STEP);
+    pair.exchange();
+    pair.server.session.report();
+    let held = pair.server.session.held();
+    assert!(held > 5 * 2 * STEP, "{held}");
+    assert!(budgets[1].held().abs_diff(held) < STEP);
+    // One item is taken, the other goes with its call.
+    let streaming = pair.server.waiting.iter().find_map(|incoming| {
+        let ReplyTo::Call(slot) = incoming.reply else {
+            return None;
+        };
+        incoming.is_stream.then_some(slot)
+    });
+    let streaming = super::super::StreamSide::Callee(streaming.expect("it came"));
+    let item_len = u32::try_from(body.len() + 2).expect("fits");
+    let taken = Credit {
+        items: 1,
+        bytes: item_len,
+    };
+    let _ = pair.server.session.taken(streaming, taken);
+    pair.exchange();
+    assert_eq!(pair.server.session.held(), held - body.len() - 2);
+    pair.settle();
+    for (name, end) in pair.ends() {
+        end.session.report();
+        assert_eq!(end.session.held(), 0, "{name}");
+    }
+    assert_eq!(budgets.map(|budget| budget.held()), [0, 0]);
+}
+
+#[test]
+fn a_session_without_a_connection_may_be_ended_until_it_has_one() {
+    let (mut pair, [_, budget]) = open();
+    pair.server.session.keep_when_lost();
+    let body = "x".repeat(2 * STEP);
+    let end = &mut pair.server.session;
+    end.deliver(&head(NOTE), 1, at(60), text(&body))
+        .expect("sent");
+    let ended = Arc::new(std::sync::atomic::AtomicBool::new(false));
+    let end_it = |end: &mut Session| {
+        let ended = Arc::clone(&ended);
+        end.may_be_ended(Box::new(move || {
+            ended.store(true, std::sync::atomic::Ordering::Relaxed);
+        }));
+    };
+    let is_ended = || ended.load(std::sync::atomic::Ordering::Relaxed);
+    let agreed = Agreed {
+        peer_max_body: 0,
+        max_calls: 0,
+        awaited: &[],
+    };
+    end.suspend(None);
+    end_it(end);
+    end.resume(&agreed, at(1));
+    drop(others(&budget));
+    assert!(!is_ended(), "it has a connection");
+    end.suspend(None);
+    end_it(end);
+    let others = others(&budget);
+    assert!(is_ended());
+    drop(others);
+    assert!(budget.held() > 2 * STEP);
+    end.lost(None);
+    drop(pair);
+    assert_eq!(budget.held(), 0);
+}

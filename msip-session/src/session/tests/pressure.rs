@@ -1,0 +1,229 @@
+//! What waits by its kind.
+
+use super::*;
+use crate::Dropped;
+
+const LOG: u16 = 4;
+const STATE: u16 = 5;
+
+fn of_kind(variant: u16, kind: MsgKind) -> RequestHead<'static> {
+    RequestHead {
+        kind,
+        ..head(variant)
+    }
+}
+
+fn key(key: &str) -> Option<StateKey> {
+    Some(StateKey {
+        variant: STATE,
+        key: key.as_bytes().to_vec(),
+    })
+}
+
+impl super::End {
+    /// Sends a LOG as a link does.
+    fn log(&mut self, body: &str) -> Result<(), Blocked> {
+        let head = of_kind(LOG, MsgKind::Log);
+        match self.session.send(&head, text(body)) {
+            Err(Blocked::NoRoom) => {
+                let droppable = self
+                    .session
+                    .enqueue_droppable(&head, None, None, text(body));
+                droppable.map(|_| ())
+            }
+            sent => sent,
+        }
+    }
+
+    fn state(&mut self, of: &str, body: &str) -> Result<(), Blocked> {
+        let head = of_kind(STATE, MsgKind::State);
+        match self.session.send(&head, text(body)) {
+            Err(Blocked::NoRoom) => {
+                let droppable = self
+                    .session
+                    .enqueue_droppable(&head, key(of), None, text(body));
+                droppable.map(|_| ())
+            }
+            sent => sent,
+        }
+    }
+
+    /// Puts something on the droppable_queue that is to be acknowledged.
+    fn enqueue_droppable(
+        &mut self,
+        head: &RequestHead<'_>,
+        of: Option<StateKey>,
+        token: Token,
+    ) -> Slot {
+        let waiter = Some((token, at(60)));
+        let droppable = self
+            .session
+            .enqueue_droppable(head, of, waiter, text(&token.to_string()));
+        droppable.expect("taken").expect("somebody waits")
+    }
+
+    fn told(&mut self) -> Vec<(Token, String)> {
+        std::iter::from_fn(|| self.session.poll_dropped())
+            .map(|(token, outcome)| (token, format!("{outcome:?}")))
+            .collect()
+    }
+}
+
+/// Two ends, of which the client has no credit.
+fn out_of_credit() -> Pair {
+    let mut pair = Pair::open();
+    while pair.client.send("x").is_ok() {}
+    pair.exchange();
+    pair.server.heard.clear();
+    pair
+}
+
+/// Lets the server handle all that has come, and the client go on, until nothing happens any more.
+fn go_on(pair: &mut Pair) {
+    loop {
+        pair.settle();
+        if !pair.client.session.is_waiting() {
+            return;
+        }
+        pair.client.session.send_droppable(0);
+    }
+}
+
+#[test]
+fn the_oldest_logs_make_room_and_the_newest_go_out() {
+    let mut pair = out_of_credit();
+    // A droppable_queue takes an eighth of the outgoing queue, 1 MiB: one of these does not fit beside three others.
+    let weight = "x".repeat(300_000);
+    for number in 1..=5 {
+        pair.client
+            .log(&format!("{number}{weight}"))
+            .expect("taken");
+    }
+    let dropped = pair.client.session.dropped();
+    assert_eq!((dropped.logs, dropped.total()), (2, 2));
+    go_on(&mut pair);
+    let heard: Vec<&str> = pair.server.heard.iter().map(|body| &body[..1]).collect();
+    assert_eq!(heard, ["3", "4", "5"]);
+}
+
+#[test]
+fn a_message_larger_than_the_shelf_stands_there_alone() {
+    let mut pair = out_of_credit();
+    pair.client.log("small").expect("taken");
+    pair.client.log(&"x".repeat(1 << 20)).expect("taken");
+    assert_eq!(pair.client.session.dropped().logs, 1);
+    pair.client.log("small again").expect("taken");
+    assert_eq!(pair.client.session.dropped().logs, 2);
+    go_on(&mut pair);
+    assert_eq!(pair.server.heard, ["small again"]);
+}
+
+#[test]
+fn who_waited_for_what_made_room_is_told_by_its_kind() {
+    let mut pair = out_of_credit();
+    let log = of_kind(LOG, MsgKind::Log);
+    let state = of_kind(STATE, MsgKind::State);
+    pair.client.enqueue_droppable(&log, None, 1);
+    pair.client.enqueue_droppable(&state, key("a"), 2);
+    pair.client.enqueue_droppable(&state, key("b"), 3);
+    pair.client.enqueue_droppable(&state, key("a"), 4);
+    assert_eq!(pair.client.told(), [(2, format!("{:?}", Outcome::NOTHING))]);
+    pair.client.log(&"x".repeat(1 << 20)).expect("taken");
+    // The large one does not fit beside the states, and is dropped itself.
+    assert_eq!(pair.client.told(), [(1, "Dropped".to_owned())]);
+    assert_eq!(pair.client.session.dropped().logs, 2);
+    go_on(&mut pair);
+    assert_eq!(
+        pair.server.heard,
+        ["4", "3"],
+        "the newest, in the oldest's place"
+    );
+    assert_eq!(pair.client.outcomes[&3], ["answer "]);
+    assert_eq!(pair.client.outcomes[&4], ["answer "]);
+    assert!(pair.client.deliver(5, at(60)).is_ok());
+    pair.settle();
+    assert_eq!(
+        pair.client.outcomes[&5],
+        ["answer "],
+        "the ids have no gap that would hold up later ones"
+    );
+    assert!(pair.client.session.outbound.is_idle());
+}
+
+#[test]
+fn states_wait_where_others_fill_the_shelf_and_logs_do_not() {
+    let mut pair = out_of_credit();
+    let large = "x".repeat((1 << 20) - 200);
+    pair.client.state("a", &large).expect("taken");
+    assert_eq!(pair.client.state("b", &large), Err(Blocked::NoRoom));
+    pair.client
+        .state("a", "newer")
+        .expect("it takes the older one's place");
+    pair.client.state("b", &large).expect("there is room now");
+    pair.client.log(&large).expect("taken, and dropped");
+    let dropped = pair.client.session.dropped();
+    assert_eq!((dropped.replaced, dropped.logs), (1, 1));
+}
+
+#[test]
+fn others_who_wait_go_before_logs_and_states_do_not() {
+    let mut pair = out_of_credit();
+    pair.client.log("1").expect("taken");
+    pair.client.state("a", "2").expect("taken");
+    pair.client.log("3").expect("taken");
+    pair.server.handle();
+    let down = pair.server.transmit();
+    pair.client.receive(&down, at(0)).expect("no fault");
+    // More wait than there is credit for.
+    pair.client.session.send_droppable(5000);
+    assert!(pair.client.transmit().is_empty(), "logs leave it to them");
+    pair.client.session.send_window = SendWindow::new(Credit {
+        items: 2,
+        bytes: 1000,
+    });
+    assert_eq!(pair.client.send("4"), Ok(()));
+    assert_eq!(pair.client.session.dropped().logs, 2, "they made way");
+    let up = pair.client.transmit();
+    pair.server.receive(&up, at(0)).expect("no fault");
+    assert_eq!(pair.server.heard, ["2", "4"], "no more credit than that");
+}
+
+#[test]
+fn what_nobody_waits_for_any_more_goes_out_all_the_same() {
+    let mut pair = out_of_credit();
+    let slot = pair
+        .client
+        .enqueue_droppable(&of_kind(STATE, MsgKind::State), key("a"), 1);
+    pair.client.session.forget(slot);
+    go_on(&mut pair);
+    assert_eq!(pair.server.heard, ["1"]);
+    assert!(pair.client.outcomes.is_empty());
+    assert!(pair.client.session.outbound.is_idle());
+    assert_eq!(pair.client.session.dropped(), Dropped::default());
+}
+
+#[test]
+fn a_loss_drops_the_shelf_and_tells_the_reason() {
+    let mut pair = out_of_credit();
+    pair.client.log("1").expect("taken");
+    pair.client.state("a", "2").expect("taken");
+    pair.client
+        .enqueue_droppable(&of_kind(LOG, MsgKind::Log), None, 7);
+    pair.client.lose();
+    assert_eq!(pair.client.session.dropped().disconnected, 2);
+    assert_eq!(pair.client.outcomes[&7], ["lost, unsent"]);
+}
+
+#[test]
+fn a_closing_session_waits_for_its_shelf() {
+    let mut pair = out_of_credit();
+    pair.client.log("last words").expect("taken");
+    pair.client
+        .session
+        .begin_close(Code::Cancelled, "enough", at(0));
+    pair.exchange();
+    assert!(!pair.client.session.is_finished());
+    go_on(&mut pair);
+    assert!(pair.client.session.is_finished());
+    assert_eq!(pair.server.heard, ["last words"]);
+}

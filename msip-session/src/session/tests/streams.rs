@@ -1,0 +1,270 @@
+//! Streams: their credit, their ends, and what is left over of them.
+
+use super::{ANSWER, NoBody, Pair, REQUEST, answer, at, frames, head, text};
+use crate::{session::*, wire::Credit};
+
+/// An item of one byte.
+const ONE: Credit = Credit { items: 1, bytes: 1 };
+
+/// A pair in which the client has opened a call of this shape; its place at either end.
+pub(super) fn streaming(
+    request_stream: bool,
+    response_stream: bool,
+) -> (Pair, StreamSide, StreamSide) {
+    let mut pair = Pair::open();
+    let shape = Shape {
+        request_stream,
+        response_stream,
+    };
+    let slot = pair
+        .client
+        .session
+        .call(&head(REQUEST), shape, 1, Duration::MAX, text(""))
+        .expect("room");
+    pair.exchange();
+    let incoming = pair.server.waiting.pop().expect("the call has come");
+    assert_eq!(incoming.is_stream, request_stream);
+    let ReplyTo::Call(served) = incoming.reply else {
+        panic!("{incoming:?}");
+    };
+    pair.client.told.clear();
+    pair.server.told.clear();
+    (pair, StreamSide::Caller(slot), StreamSide::Callee(served))
+}
+
+fn send_items(session: &mut Session, end: StreamSide, body: &str) -> usize {
+    let mut sent = 0;
+    while session.send_item(end, ANSWER, false, body.len(), text(body)) == Ok(()) {
+        sent += 1;
+        assert!(sent < 1000, "no window");
+    }
+    assert_eq!(
+        session.send_item(end, ANSWER, false, body.len(), text(body)),
+        Err(Blocked::NoRoom)
+    );
+    sent
+}
+
+#[test]
+fn a_stream_goes_as_far_as_its_credit_and_on_as_items_are_taken() {
+    let (mut pair, caller, callee) = streaming(false, true);
+    let StreamSide::Callee(served) = callee else {
+        unreachable!()
+    };
+    pair.server.session.begin_answers(served);
+    assert_eq!(send_items(&mut pair.server.session, callee, "a"), 16);
+    pair.exchange();
+    assert_eq!(pair.client.told, ["item a"; 16]);
+    for _ in 0..8 {
+        pair.client.session.taken(caller, ONE);
+    }
+    pair.exchange();
+    // All of the window was used up, so that it has grown by as much again.
+    assert_eq!(send_items(&mut pair.server.session, callee, "b"), 8 + 16);
+    // While any credit is left one item may exceed it.
+    let large = "x".repeat(200 * 1024);
+    for _ in 0..16 {
+        pair.client.session.taken(caller, ONE);
+    }
+    pair.exchange();
+    assert_eq!(send_items(&mut pair.server.session, callee, &large), 2);
+    pair.server.session.reply(served, Reply::<NoBody>::End);
+    pair.exchange();
+    assert_eq!(pair.client.outcomes[&1], ["answer "]);
+    assert_eq!(
+        pair.server
+            .session
+            .send_item(callee, ANSWER, false, 4, text("late")),
+        Err(Blocked::Closing)
+    );
+    for (name, end) in pair.ends() {
+        assert_eq!(end.session.open_exchanges(), 0, "{name}");
+    }
+}
+
+#[test]
+fn a_request_stream_ends_once_and_with_its_answer() {
+    let (mut pair, caller, callee) = streaming(true, false);
+    let (StreamSide::Caller(slot), StreamSide::Callee(served)) = (caller, callee) else {
+        unreachable!()
+    };
+    for text_ in ["1", "2"] {
+        pair.client
+            .session
+            .send_item(caller, REQUEST, false, 1, text(text_))
+            .expect("credit");
+    }
+    pair.client.session.end_requests(slot);
+    pair.client.session.end_requests(slot);
+    pair.exchange();
+    assert_eq!(
+        pair.server.told,
+        ["request 1", "request 2", "end of requests"]
+    );
+    assert_eq!(
+        pair.client
+            .session
+            .send_item(caller, REQUEST, false, 1, text("3")),
+        Err(Blocked::Closing)
+    );
+    pair.server.session.reply(served, answer("sum"));
+    pair.exchange();
+    assert_eq!(pair.client.outcomes[&1], ["answer sum"]);
+}
+
+#[test]
+fn a_call_that_is_forgotten_is_cancelled_or_never_sent() {
+    let (mut pair, caller, callee) = streaming(false, true);
+    let (StreamSide::Caller(slot), StreamSide::Callee(served)) = (caller, callee) else {
+        unreachable!()
+    };
+    pair.server.session.begin_answers(served);
+    assert_eq!(send_items(&mut pair.server.session, callee, "a"), 16);
+    pair.client.session.forget(slot);
+    pair.exchange();
+    assert_eq!(pair.server.told, ["cancelled"]);
+    assert!(
+        pair.client.told.is_empty(),
+        "items of a call that is forgotten"
+    );
+    assert_eq!(
+        pair.server.session.open_exchanges(),
+        1,
+        "it counts until its handler has ended"
+    );
+    pair.server.session.reply(served, answer("too late"));
+    assert!(!pair.server.session.has_transmit(), "nobody waits for it");
+    assert_eq!(pair.server.session.open_exchanges(), 0);
+    // One that is queued still is taken back.
+    let slot = pair.client.call(2, at(60)).expect("room");
+    pair.client.session.forget(slot);
+    assert!(pair.client.transmit().is_empty());
+}
+
+#[test]
+fn an_item_beyond_the_credit_is_a_fault() {
+    let (mut pair, _, callee) = streaming(false, true);
+    let StreamSide::Callee(served) = callee else {
+        unreachable!()
+    };
+    pair.server.session.begin_answers(served);
+    send_items(&mut pair.server.session, callee, "a");
+    let sent = pair.server.transmit();
+    let first = frames(&sent)[0].clone();
+    pair.client.receive(&sent, at(0)).expect("no fault");
+    let fault = pair
+        .client
+        .session
+        .handle_frame(first, at(0))
+        .expect_err("one too many");
+    assert_eq!(fault.code, Code::ResourceExhausted);
+}
+
+#[test]
+fn many_answers_where_one_was_asked_for_end_the_call() {
+    let (mut pair, _, callee) = streaming(true, false);
+    let StreamSide::Callee(served) = callee else {
+        unreachable!()
+    };
+    // The other side takes it for a call with two streams.
+    pair.server.session.begin_answers(served);
+    assert_eq!(send_items(&mut pair.server.session, callee, "a"), 16);
+    pair.exchange();
+    assert!(pair.client.told.is_empty(), "items that no credit bounds");
+    assert_eq!(
+        pair.client.outcomes[&1],
+        ["error INTERNAL: the answer cannot be read: a stream, where one answer was asked for"]
+    );
+    assert_eq!(pair.client.session.open_exchanges(), 0);
+}
+
+#[test]
+fn a_stream_that_is_taken_back_leaves_no_items_behind() {
+    let mut pair = Pair::open();
+    let shape = Shape {
+        request_stream: true,
+        response_stream: false,
+    };
+    let call = |pair: &mut Pair, token| {
+        let session = &mut pair.client.session;
+        let slot = session
+            .call(&head(REQUEST), shape, token, Duration::MAX, text("open"))
+            .expect("room");
+        send_items(session, StreamSide::Caller(slot), "item");
+        slot
+    };
+    let (first, second) = (call(&mut pair, 1), call(&mut pair, 2));
+    pair.client.session.end_requests(first);
+    pair.client.session.forget(first);
+    pair.exchange();
+    assert_eq!(pair.server.heard, ["open"], "the second");
+    assert_eq!(pair.server.told[1..], ["request item"; 16]);
+    assert_eq!(pair.server.session.ignored(), 0);
+    pair.client.session.forget(second);
+    pair.exchange();
+    assert_eq!(pair.server.told[17..], ["cancelled"]);
+}
+
+#[test]
+fn what_follows_a_refused_stream_counts_against_nobody() {
+    let mut pair = Pair::open();
+    let shape = Shape {
+        request_stream: true,
+        response_stream: true,
+    };
+    // The peer's limit is not heeded, as by one that asks before it hears of it.
+    pair.client.session.outbound.set_max_calls(1000);
+    for token in 0..400 {
+        let session = &mut pair.client.session;
+        let slot = session
+            .call(&head(REQUEST), shape, token, Duration::MAX, text("open"))
+            .expect("room");
+        send_items(session, StreamSide::Caller(slot), "item");
+        session.end_requests(slot);
+        pair.exchange();
+    }
+    assert_eq!(pair.server.heard.len(), 4, "max_calls");
+    assert_eq!(pair.server.session.ignored(), 396 * 17);
+    assert_eq!(pair.client.outcomes.len(), 396, "refused");
+}
+
+#[test]
+fn a_call_whose_deadline_passes_is_taken_back_or_cancelled() {
+    let mut pair = Pair::open();
+    let shape = Shape {
+        request_stream: false,
+        response_stream: true,
+    };
+    for (token, deadline) in [(1, at(3)), (2, at(4))] {
+        pair.client
+            .session
+            .call(&head(REQUEST), shape, token, deadline, text("watch"))
+            .expect("room");
+    }
+    pair.client.call(3, at(3)).expect("room");
+    pair.exchange();
+    // Nothing of this one is sent before it is too late.
+    pair.client.call(4, at(3)).expect("room");
+    pair.client.timeout(at(3)).expect("alive");
+    pair.exchange();
+    for token in [1, 3, 4] {
+        assert_eq!(pair.client.outcomes[&token], ["expired"], "{token}");
+    }
+    assert_eq!(pair.server.heard, ["watch", "watch", "3"]);
+    assert_eq!(
+        pair.server.told[1..],
+        ["cancelled"],
+        "the stream; the other side knows the deadline of a call that has none"
+    );
+}
+
+#[test]
+fn items_that_are_lost_with_a_connection_are_no_dropped_messages() {
+    let (mut pair, caller, _) = streaming(true, false);
+    pair.client.session.keep_when_lost();
+    send_items(&mut pair.client.session, caller, "item");
+    pair.client.send("a message").expect("room");
+    let suspended = pair.client.session.suspend(None);
+    assert_eq!(suspended.lost.len(), 1, "the stream");
+    assert_eq!(pair.client.session.dropped().disconnected, 1);
+}

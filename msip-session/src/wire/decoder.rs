@@ -1,0 +1,409 @@
+//! From bytes, cut anywhere, to frames.
+
+use bytes::{Buf as _, Bytes, BytesMut};
+use thiserror::Error;
+
+use super::{Frame, FrameBatch, FrameType, HEADER_LEN, Header, HeaderError, Limits, MsgId};
+
+/// The least room that a read is offered.
+const MIN_READ: usize = 4 * 1024;
+
+/// The most room that a read is offered, unless more of one frame is there already.
+const MAX_READ: usize = 64 * 1024;
+
+/// The same, where the last frame was a large one: the next may be as large, and should come in one read.
+const MAX_BULK_READ: usize = 160 * 1024;
+
+/// A frame with a payload of as many bytes is a large one.
+const BULK: usize = MAX_READ / 2;
+
+/// The most memory that a small payload may share with others, and so keep alive.
+const MAX_SHARED: usize = 2 * MAX_READ;
+
+/// How many reads' worth of memory are kept between frames.
+const KEPT_READS: usize = 4;
+
+/// How many buffers are kept among large frames whose payloads are still in use. They come free soon, and memory that is
+/// given back instead comes back page by page.
+const MAX_RETIRED: usize = 4;
+
+/// What is smaller than the buffer divided by this is a small part of a frame, and does not keep that buffer.
+const SMALL_PART: usize = 4;
+
+/// Cuts a stream of bytes into frames, whatever its chunks are.
+///
+/// The payloads share the memory that the bytes were read into. What a header announces is checked against the
+/// limits before anything is reserved for it, and the buffer grows with the bytes that have come, at most
+/// doubling: a peer that announces much and sends little costs little. Reads are offered 4 KiB of room,
+/// and up to 64 KiB while they fill what they are offered, or 160 KiB among large frames.
+///
+/// ```
+/// use msip_session::wire::{Decoder, Flags, FrameType, Limits, MsgId, write_ack};
+///
+/// let mut sent = Vec::new();
+/// write_ack(&mut sent, Flags::NONE, MsgId::new(7));
+///
+/// let mut decoder = Decoder::new(Limits::default().max_payload());
+/// decoder.buffer().extend_from_slice(&sent);
+/// let frame = decoder.decode()?.expect("the frame is complete");
+/// assert_eq!(frame.header.frame_type, FrameType::Ack);
+/// assert_eq!(decoder.decode()?, None);
+/// # Ok::<(), msip_session::wire::DecodeError>(())
+/// ```
+#[derive(Debug)]
+pub struct Decoder {
+    buffer: BytesMut,
+    /// The header at the front of `buffer`, once it is complete and found good.
+    header: Option<Header>,
+    max_payload: u32,
+    /// How much room a read is offered just now.
+    read_len: usize,
+    /// How much room there was when a read was last offered some.
+    offered: usize,
+    /// How large the memory behind `buffer` is, at least.
+    allocated: usize,
+    /// The last frame was a large one.
+    is_bulk: bool,
+    /// The memory behind `buffer` is not its own.
+    is_lent: bool,
+    /// Buffers that were full, and are used again once nobody shares them; and how large each is.
+    retired: Vec<(BytesMut, usize)>,
+}
+
+impl Decoder {
+    /// A decoder that takes payloads of at most `max_payload` bytes. It holds no memory before its first read.
+    pub fn new(max_payload: u32) -> Self {
+        Self {
+            buffer: BytesMut::new(),
+            header: None,
+            max_payload,
+            read_len: MIN_READ,
+            offered: 0,
+            allocated: 0,
+            is_bulk: false,
+            is_lent: false,
+            retired: Vec::new(),
+        }
+    }
+
+    /// Whether it has memory for reading.
+    pub fn has_buffer(&self) -> bool {
+        self.allocated > 0
+    }
+
+    /// How much memory it holds for reading: of what was lent only the part of a frame that is in it.
+    pub fn held(&self) -> usize {
+        if self.is_lent {
+            self.buffer.len()
+        } else {
+            self.capacity()
+        }
+    }
+
+    /// Lends it memory for reading while it has none, as long as it needs that.
+    pub fn lend(&mut self, buffer: BytesMut) {
+        self.allocated = buffer.capacity();
+        self.buffer = buffer;
+        self.is_lent = true;
+    }
+
+    /// Its memory for reading, to lend that to others. A small part of a frame does not hold it back: who says little
+    /// must not keep much. `None` where a large part is in it, a payload still shares it, or it is larger than `max_len`: then
+    /// it is this decoder's own from here on.
+    pub fn give_back(&mut self, max_len: usize) -> Option<BytesMut> {
+        self.is_lent = false;
+        if !self.has_buffer() || self.allocated > max_len {
+            return None;
+        }
+        let allocated = self.allocated;
+        if self.buffer.is_empty() {
+            if !self.buffer.try_reclaim(allocated) {
+                return None;
+            }
+            self.allocated = 0;
+        } else if self.buffer.len() < allocated / SMALL_PART {
+            self.allocated = self.buffer.len();
+        } else {
+            return None;
+        }
+        self.offered = 0;
+        let own = BytesMut::from(&*self.buffer);
+        let mut lent = std::mem::replace(&mut self.buffer, own);
+        lent.clear();
+        lent.try_reclaim(allocated).then_some(lent)
+    }
+
+    /// Changes the largest payload, from the next header on: it is smaller until the handshake is done.
+    /// Frames that are neither PUBLISH, EVENT nor ACK never have more than [`Limits::MAX_CONTROL`] bytes.
+    pub fn set_max_payload(&mut self, max_payload: u32) {
+        self.max_payload = max_payload;
+    }
+
+    /// The buffer, with room to append what was received. There is always some.
+    ///
+    /// Call it before each read, after [`decode`](Self::decode) has returned `None`. Only append to it.
+    pub fn buffer(&mut self) -> &mut BytesMut {
+        self.adapt_read_len();
+        let missing = self.missing_len();
+        if missing > self.read_len {
+            // A large frame: as much again as has come, so that the copying stays linear in what was sent.
+            if self.room() < MIN_READ.min(missing) {
+                self.reserve(missing.min(self.buffer.len().max(self.read_len)));
+            }
+        } else if self.buffer.is_empty()
+            && self.allocated > KEPT_READS * self.read_len
+            && !self.is_lent
+        {
+            // A burst is over: what it needed goes back.
+            self.buffer = BytesMut::new();
+            self.reserve(self.read_len);
+        } else if self.room() < missing.max(self.read_len / 2) {
+            if self.is_bulk {
+                self.exchange(missing.max(self.read_len / 2));
+            } else {
+                self.reserve(self.read_len);
+            }
+        }
+        self.offered = self.room();
+        &mut self.buffer
+    }
+
+    /// The next frame; `None` until more bytes have come.
+    ///
+    /// # Errors
+    ///
+    /// [`DecodeError`]: from here on no frame can be found, and each further call fails alike.
+    pub fn decode(&mut self) -> Result<Option<Frame>, DecodeError> {
+        let Some(header) = self.whole_frame(0)? else {
+            return Ok(None);
+        };
+        let payload_len = len_of(&header);
+        let keeps_too_much = self.would_keep_too_much(payload_len);
+        let payload = self.take(HEADER_LEN, payload_len, keeps_too_much);
+        Ok(Some(Frame { header, payload }))
+    }
+
+    /// Cuts off the frames that have come, many at once: adds them to `run`, which is empty before, until those are
+    /// `count`. Returns whether there may be more.
+    ///
+    /// # Errors
+    ///
+    /// As [`decode`](Self::decode). What stands before the fault is in `run` all the same.
+    #[inline]
+    pub fn cut(&mut self, run: &mut FrameBatch, count: usize) -> Result<bool, DecodeError> {
+        let (mut end, mut is_copied) = (0, false);
+        let outcome = loop {
+            if run.len() >= count {
+                break Ok(true);
+            }
+            let header = match self.whole_frame(end) {
+                Ok(Some(header)) => header,
+                Ok(None) => break Ok(false),
+                Err(error) => break Err(error),
+            };
+            let start = end + HEADER_LEN;
+            let next = start + len_of(&header);
+            let keeps_too_much = self.would_keep_too_much(next - start);
+            let fits = keeps_too_much == is_copied && !(is_copied && next > MAX_SHARED);
+            if !run.is_empty() && !fits {
+                break Ok(true);
+            }
+            is_copied = keeps_too_much;
+            run.push(header, start);
+            end = next;
+        };
+        run.set_memory(self.take(0, end, is_copied));
+        outcome
+    }
+
+    /// The header of the frame that begins `at` bytes into the buffer, if all of the frame has come. What follows it is in
+    /// front of the buffer when this is asked next, where it has not.
+    #[inline(always)]
+    fn whole_frame(&mut self, at: usize) -> Result<Option<Header>, DecodeError> {
+        let received = self.buffer.get(at..).unwrap_or_default();
+        let header = match self.header {
+            Some(header) => header,
+            None => {
+                let Some(bytes) = received.first_chunk::<HEADER_LEN>() else {
+                    // Who speaks something else may wait for an answer before it says more.
+                    Header::check_magic(received)?;
+                    return Ok(None);
+                };
+                let header = Header::parse(bytes)?;
+                self.check_len(&header)?;
+                header
+            }
+        };
+        let payload_len = len_of(&header);
+        if received.len().saturating_sub(HEADER_LEN) < payload_len {
+            self.header = Some(header);
+            return Ok(None);
+        }
+        self.header = None;
+        // A PING is as large as its sender likes, and nothing follows from it.
+        self.is_bulk = payload_len >= BULK && header.frame_type != FrameType::Ping;
+        Ok(Some(header))
+    }
+
+    /// Whether a payload was read in the wake of a large frame: it must not keep that one's memory alive.
+    #[inline]
+    fn would_keep_too_much(&self, payload_len: usize) -> bool {
+        self.allocated > MAX_SHARED && payload_len < self.allocated / 4
+    }
+
+    /// Takes `len` bytes off the front, after the first `skipped`.
+    fn take(&mut self, skipped: usize, len: usize, is_copied: bool) -> Bytes {
+        self.buffer.advance(skipped);
+        if len == 0 {
+            // Spares the counting of one more reference to the chunk.
+            Bytes::new()
+        } else if is_copied {
+            let copy = Bytes::copy_from_slice(self.buffer.get(..len).unwrap_or_default());
+            self.buffer.advance(len);
+            copy
+        } else {
+            self.buffer.split_to(len).freeze()
+        }
+    }
+
+    /// Whether a part of a frame has come and the rest is still to come.
+    ///
+    /// Asks about what [`decode`](Self::decode) has left, so call it after that has returned `None`.
+    pub fn is_mid_frame(&self) -> bool {
+        !self.buffer.is_empty()
+    }
+
+    /// The whole length of the frame of which a part has come, header included; 0 where there is none.
+    /// While its header is not complete, the header's length.
+    pub fn pending_len(&self) -> usize {
+        match &self.header {
+            Some(header) => HEADER_LEN.saturating_add(len_of(header)),
+            None if self.buffer.is_empty() => 0,
+            None => HEADER_LEN,
+        }
+    }
+
+    /// Gives all memory back if no part of a frame has come: for a connection that falls silent after a burst.
+    /// Without it the room of the last read stays, up to 256 KiB, and after large frames that of four reads before; a connection
+    /// that is merely quiet holds 16 KiB at most.
+    pub fn release(&mut self) {
+        self.retired = Vec::new();
+        if self.buffer.is_empty() {
+            *self = Self::new(self.max_payload);
+        }
+    }
+
+    /// How many bytes of memory stand ready for reading, filled or not.
+    pub fn capacity(&self) -> usize {
+        let retired: usize = self.retired.iter().map(|(_, len)| len).sum();
+        self.buffer.capacity() + retired
+    }
+
+    fn check_len(&self, header: &Header) -> Result<(), DecodeError> {
+        let &Header {
+            frame_type,
+            payload_len: len,
+            msg_id,
+            ..
+        } = header;
+        let max = Limits::of_frame(frame_type, self.max_payload);
+        if len > max {
+            return Err(DecodeError::PayloadTooLarge {
+                len,
+                max,
+                frame_type,
+                msg_id,
+            });
+        }
+        Ok(())
+    }
+
+    /// How many bytes of the frame at the front have not come.
+    fn missing_len(&self) -> usize {
+        self.pending_len().saturating_sub(self.buffer.len())
+    }
+
+    fn room(&self) -> usize {
+        self.buffer.capacity() - self.buffer.len()
+    }
+
+    fn reserve(&mut self, room: usize) {
+        self.buffer.reserve(room);
+        self.is_lent = false;
+        self.allocated = self.buffer.capacity();
+    }
+
+    /// Makes room for a read among large frames, for `least` bytes or more, in memory that was used before if there is any.
+    fn exchange(&mut self, least: usize) {
+        if self.buffer.try_reclaim(self.read_len) || self.buffer.try_reclaim(least) {
+            return;
+        }
+        let needed = self.buffer.len() + least;
+        let free = self
+            .retired
+            .iter_mut()
+            .position(|(retired, _)| retired.try_reclaim(needed));
+        let (mut next, allocated) = match free {
+            Some(index) => self.retired.swap_remove(index),
+            None => {
+                let next = BytesMut::with_capacity(self.buffer.len() + self.read_len);
+                let allocated = next.capacity();
+                (next, allocated)
+            }
+        };
+        next.extend_from_slice(&self.buffer);
+        let mut full = std::mem::replace(&mut self.buffer, next);
+        let full_len = std::mem::replace(&mut self.allocated, allocated);
+        let is_own = !std::mem::take(&mut self.is_lent) && full_len > 0;
+        if is_own && self.retired.len() < MAX_RETIRED {
+            full.clear();
+            self.retired.push((full, full_len));
+        }
+    }
+
+    /// Offers more when the last read took all, and less when it took little.
+    fn adapt_read_len(&mut self) {
+        let taken = self.offered.saturating_sub(self.room());
+        let most = if self.is_bulk {
+            MAX_BULK_READ
+        } else {
+            MAX_READ
+        };
+        if taken == 0 {
+            // Nothing was read, or nothing was offered yet.
+        } else if taken == self.offered || self.is_bulk {
+            self.read_len = (self.read_len * 2).min(most);
+        } else if taken < self.read_len / 4 {
+            self.read_len = (self.read_len / 2).max(MIN_READ);
+            self.retired = Vec::new();
+        }
+        self.read_len = self.read_len.min(most);
+    }
+}
+
+/// The length of the payload that a header announces, as a size in memory.
+fn len_of(header: &Header) -> usize {
+    // On a machine whose sizes have 16 bits no such frame ever completes.
+    usize::try_from(header.payload_len).unwrap_or(usize::MAX)
+}
+
+/// Why a stream holds no further frame. Each of them ends the connection.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum DecodeError {
+    /// The bytes where a frame should begin are no header.
+    #[error(transparent)]
+    Header(#[from] HeaderError),
+    /// The header announces more than is allowed.
+    #[error("{frame_type} announces a payload of {len} bytes: {max} are allowed")]
+    PayloadTooLarge {
+        /// What the header announces, in bytes.
+        len: u32,
+        /// The most that is allowed, in bytes.
+        max: u32,
+        /// The type of the frame.
+        frame_type: FrameType,
+        /// The exchange of the frame.
+        msg_id: MsgId,
+    },
+}

@@ -1,0 +1,46 @@
+//! Frames as bytes, and what their payloads hold (docs/protocol.md). No sockets, no tasks, no clock.
+//!
+//! Reading goes from bytes to meaning in three steps, each of which can be refused by itself: a [`Decoder`]
+//! cuts the bytes into [`Frame`]s, [`Payload::parse`] takes a message's payload apart, and what stands in the
+//! body is for a codec to say. Writing goes straight into the outgoing buffer: [`begin_frame`], the parts of
+//! the payload, [`finish_frame`].
+
+mod control;
+mod credit;
+mod decoder;
+mod error_text;
+mod flags;
+mod frame;
+mod frame_batch;
+mod frame_type;
+mod header;
+mod hello;
+mod hello_proto;
+mod id;
+mod limits;
+mod payload;
+#[cfg(test)]
+mod tests;
+mod topic;
+
+pub use control::{
+    write_ack, write_cancel, write_close, write_credit, write_error, write_ping, write_pong,
+};
+pub use credit::{Credit, CreditError};
+pub use decoder::{DecodeError, Decoder};
+pub use error_text::{Code, ErrorRef, ErrorText, Escaped, MAX_TEXT_LEN};
+pub use flags::Flags;
+pub use frame::{Frame, FrameTooLong, Mark, begin_frame, finish_frame};
+pub use frame_batch::{FrameBatch, FrameRange, FrameRef};
+pub use frame_type::FrameType;
+pub use header::{HEADER_LEN, Header, HeaderError, MAGIC, RawKind, UnknownKind, VERSION};
+pub use hello::{
+    HelloError, HelloFrame, SECRET_LEN, SessionId, WelcomeError, WelcomeFrame, parse_hello,
+    parse_welcome, write_hello, write_welcome,
+};
+pub use hello_proto::{Codec, Compression, Hello, Identity, Metadata, Welcome};
+pub use id::{MsgId, Side};
+pub use limits::{DEFAULT_MAX_BODY, Limits};
+pub use payload::{DEADLINE_LEN, write_deadline_and};
+pub use payload::{Payload, PayloadError, write_metadata, write_topic};
+pub use topic::{Topic, TopicError};
