@@ -15,6 +15,83 @@ use crate::{
 ///
 /// Each setting can stand in the address too, under the same name; what the address says wins, so that an operator
 /// can change what a program has set.
+///
+/// # Examples
+///
+/// ```
+/// # mod greet {
+/// #     use msip_runtime::{ClientToServer, Message, ServerToClient};
+/// #     #[derive(Debug, ClientToServer)]
+/// #     #[msip(protocol = "greet")]
+/// #     pub enum ClientToServer {
+/// #         #[msip(tag = 1)]
+/// #         HelloReq(HelloReq),
+/// #     }
+/// #     #[derive(Debug, ServerToClient)]
+/// #     pub enum ServerToClient {
+/// #         #[msip(tag = 1)]
+/// #         HelloRsp(HelloRsp),
+/// #         #[msip(tag = 2)]
+/// #         ArrivedInd(ArrivedInd),
+/// #     }
+/// #     #[derive(Debug, Message)]
+/// #     pub struct HelloReq {
+/// #         #[msip(tag = 1)]
+/// #         pub name: String,
+/// #     }
+/// #     #[derive(Debug, Message)]
+/// #     pub struct HelloRsp {
+/// #         #[msip(tag = 1)]
+/// #         pub greeting: String,
+/// #     }
+/// #     #[derive(Debug, Message)]
+/// #     pub struct ArrivedInd {
+/// #         #[msip(tag = 1)]
+/// #         pub name: String,
+/// #     }
+/// # }
+/// use std::time::Duration;
+/// use greet::{ArrivedInd, Greet, HandleServerToClient, SendClientToServer as _};
+/// use msip_runtime::prelude::*;
+/// # use greet::{HandleClientToServer, HelloReq, HelloRsp};
+///
+/// /// What the server may say to this client.
+/// struct Display;
+///
+/// impl HandleServerToClient for Display {
+///     async fn on_arrived_ind(&self, _: &Client<Greet>, message: ArrivedInd) {
+///         println!("{} is here too", message.name);
+///     }
+///
+///     /// Called when an attempt to connect again has failed.
+///     async fn on_connect_failure(&self, error: &ConnectError, attempt: u32) -> Reconnect {
+///         eprintln!("attempt {attempt}: {error}");
+///         Reconnect::Backoff
+///     }
+/// }
+///
+/// # struct Greeter;
+/// # impl HandleClientToServer for Greeter {
+/// #     async fn on_hello_req(&self, _: &Peer<Greet>, request: HelloReq) -> Result<HelloRsp, Status> {
+/// #         Ok(HelloRsp { greeting: format!("hello, {}", request.name) })
+/// #     }
+/// # }
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let server = Server::<Greet>::bind("mem://client-builder").await?;
+/// # let url = server.local_url().to_string();
+/// # tokio::spawn(server.serve(Greeter));
+/// let client = Client::<Greet>::builder(&url)
+///     .handler(Display)
+///     .name("greeter-cli")
+///     .call_timeout(Duration::from_secs(5))
+///     .connect()
+///     .await?;
+/// # client.hello_req(HelloReq { name: "ada".into() }).await?;
+/// # client.close().await;
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug)]
 pub struct ClientBuilder<P, H> {
     url: String,

@@ -42,6 +42,72 @@ use crate::{
 /// [`lost_sessions`](ConnectionInfo::lost_sessions) of [`connection`](Self::connection) tells what is lost. When the last handle is dropped the connection is closed as by [`close`](Self::close), without anyone waiting for it. The
 /// `&Client` that a handler is given does not keep the connection open.
 ///
+/// # Examples
+///
+/// ```
+/// # mod greet {
+/// #     use msip_runtime::{ClientToServer, Message, ServerToClient};
+/// #     #[derive(Debug, ClientToServer)]
+/// #     #[msip(protocol = "greet")]
+/// #     pub enum ClientToServer {
+/// #         #[msip(tag = 1)]
+/// #         HelloReq(HelloReq),
+/// #     }
+/// #     #[derive(Debug, ServerToClient)]
+/// #     pub enum ServerToClient {
+/// #         #[msip(tag = 1)]
+/// #         HelloRsp(HelloRsp),
+/// #         #[msip(tag = 2)]
+/// #         ArrivedInd(ArrivedInd),
+/// #     }
+/// #     #[derive(Debug, Message)]
+/// #     pub struct HelloReq {
+/// #         #[msip(tag = 1)]
+/// #         pub name: String,
+/// #     }
+/// #     #[derive(Debug, Message)]
+/// #     pub struct HelloRsp {
+/// #         #[msip(tag = 1)]
+/// #         pub greeting: String,
+/// #     }
+/// #     #[derive(Debug, Message)]
+/// #     pub struct ArrivedInd {
+/// #         #[msip(tag = 1)]
+/// #         pub name: String,
+/// #     }
+/// # }
+/// use std::time::Duration;
+/// use greet::{Greet, HelloReq, SendClientToServer as _};
+/// use msip_runtime::prelude::*;
+/// # use greet::{HandleClientToServer, HelloRsp};
+///
+/// # struct Greeter;
+/// # impl HandleClientToServer for Greeter {
+/// #     async fn on_hello_req(&self, _: &Peer<Greet>, request: HelloReq) -> Result<HelloRsp, Status> {
+/// #         Ok(HelloRsp { greeting: format!("hello, {}", request.name) })
+/// #     }
+/// # }
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let server = Server::<Greet>::bind("mem://client").await?;
+/// # let url = server.local_url().to_string();
+/// # tokio::spawn(server.serve(Greeter));
+/// let client = Client::<Greet>::connect(&url).await?;
+/// let answer = client.hello_req(HelloReq { name: "ada".into() }).await?;
+/// assert_eq!(answer.greeting, "hello, ada");
+///
+/// // Another deadline, for this call alone.
+/// let options = CallOptions::new().timeout(Duration::from_secs(2));
+/// match client.with(options).hello_req(HelloReq { name: "bob".into() }).await {
+///     Ok(answer) => println!("{}", answer.greeting),
+///     Err(CallError::DeadlineExceeded { .. }) => println!("the server took too long"),
+///     Err(error) => return Err(error.into()),
+/// }
+/// client.close().await;
+/// # Ok(())
+/// # }
+/// ```
+///
 /// # Protocol
 ///
 /// docs/protocol.md, "Handshake" and "Liveness".

@@ -17,6 +17,80 @@ use crate::{
 ///
 /// A message is encoded once, or once for each codec and compression that the clients have. Nobody is waited for: a client that has no room is passed over, and the number of
 /// those who took the message is returned. Who is meant is looked up at each send.
+///
+/// # Examples
+///
+/// ```
+/// # mod greet {
+/// #     use msip_runtime::{ClientToServer, Message, ServerToClient};
+/// #     #[derive(Debug, ClientToServer)]
+/// #     #[msip(protocol = "greet")]
+/// #     pub enum ClientToServer {
+/// #         #[msip(tag = 1)]
+/// #         HelloReq(HelloReq),
+/// #     }
+/// #     #[derive(Debug, ServerToClient)]
+/// #     pub enum ServerToClient {
+/// #         #[msip(tag = 1)]
+/// #         HelloRsp(HelloRsp),
+/// #         #[msip(tag = 2)]
+/// #         ArrivedInd(ArrivedInd),
+/// #     }
+/// #     #[derive(Debug, Message)]
+/// #     pub struct HelloReq {
+/// #         #[msip(tag = 1)]
+/// #         pub name: String,
+/// #     }
+/// #     #[derive(Debug, Message)]
+/// #     pub struct HelloRsp {
+/// #         #[msip(tag = 1)]
+/// #         pub greeting: String,
+/// #     }
+/// #     #[derive(Debug, Message)]
+/// #     pub struct ArrivedInd {
+/// #         #[msip(tag = 1)]
+/// #         pub name: String,
+/// #     }
+/// # }
+/// use greet::{ArrivedInd, BroadcastServerToClient as _, Greet};
+/// use msip_runtime::prelude::*;
+/// # use greet::{HandleClientToServer, HandleServerToClient, HelloReq, HelloRsp};
+///
+/// # struct Greeter;
+/// # impl HandleClientToServer for Greeter {
+/// #     async fn on_hello_req(&self, _: &Peer<Greet>, request: HelloReq) -> Result<HelloRsp, Status> {
+/// #         Ok(HelloRsp { greeting: format!("hello, {}", request.name) })
+/// #     }
+/// # }
+/// # struct Heard(tokio::sync::mpsc::Sender<String>);
+/// # impl HandleServerToClient for Heard {
+/// #     async fn on_arrived_ind(&self, _: &Client<Greet>, message: ArrivedInd) {
+/// #         let _ = self.0.send(message.name).await;
+/// #     }
+/// # }
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let server = Server::<Greet>::bind("mem://broadcast").await?;
+/// let everyone = server.broadcast();
+/// # let url = server.local_url().to_string();
+/// tokio::spawn(server.serve(Greeter));
+/// # let (sender, mut heard) = tokio::sync::mpsc::channel(1);
+/// # let client = Client::<Greet>::builder(&url).handler(Heard(sender)).connect().await?;
+///
+/// // With one client connected: how many have taken the message.
+/// let taken = everyone.arrived_ind(ArrivedInd { name: "ada".into() });
+/// assert_eq!(taken, 1);
+/// # assert_eq!(heard.recv().await.as_deref(), Some("ada"));
+///
+/// // All but one of them.
+/// for peer in everyone.peers() {
+///     let taken = everyone.clone().except(peer.id()).arrived_ind(ArrivedInd { name: "bob".into() });
+///     assert_eq!(taken, 0);
+/// }
+/// # client.close().await;
+/// # Ok(())
+/// # }
+/// ```
 pub struct Broadcast<P: Protocol> {
     registry: Weak<Registry<P>>,
     only: Option<Arc<HashSet<PeerId>>>,

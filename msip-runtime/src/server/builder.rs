@@ -45,6 +45,58 @@ pub enum BindError {
 ///
 /// Each setting can stand in the address too, under the same name; what the address says wins, so that an operator
 /// can change what a program has set.
+///
+/// # Examples
+///
+/// ```
+/// # mod greet {
+/// #     use msip_runtime::{ClientToServer, Message, ServerToClient};
+/// #     #[derive(Debug, ClientToServer)]
+/// #     #[msip(protocol = "greet")]
+/// #     pub enum ClientToServer {
+/// #         #[msip(tag = 1)]
+/// #         HelloReq(HelloReq),
+/// #     }
+/// #     #[derive(Debug, ServerToClient)]
+/// #     pub enum ServerToClient {
+/// #         #[msip(tag = 1)]
+/// #         HelloRsp(HelloRsp),
+/// #         #[msip(tag = 2)]
+/// #         ArrivedInd(ArrivedInd),
+/// #     }
+/// #     #[derive(Debug, Message)]
+/// #     pub struct HelloReq {
+/// #         #[msip(tag = 1)]
+/// #         pub name: String,
+/// #     }
+/// #     #[derive(Debug, Message)]
+/// #     pub struct HelloRsp {
+/// #         #[msip(tag = 1)]
+/// #         pub greeting: String,
+/// #     }
+/// #     #[derive(Debug, Message)]
+/// #     pub struct ArrivedInd {
+/// #         #[msip(tag = 1)]
+/// #         pub name: String,
+/// #     }
+/// # }
+/// use std::time::Duration;
+/// use greet::Greet;
+/// use msip_runtime::{middleware::{ConcurrencyLimit, Timeout}, prelude::*};
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let server = Server::<Greet>::builder("mem://server-builder?max_connections=100")
+///     .name("greeter")
+///     .session_expiry(Duration::from_secs(60))
+///     .incoming(ConcurrencyLimit::new(256))
+///     .incoming(Timeout::new(Duration::from_secs(5)))
+///     .bind()
+///     .await?;
+/// assert_eq!(server.local_url().to_string(), "mem://server-builder");
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug)]
 pub struct ServerBuilder<P> {
     url: String,

@@ -44,6 +44,75 @@ use registry::Registry;
 ///
 /// Connections that come in before [`serve`](Self::serve) wait. To stop, drop the future of `serve`, which breaks
 /// every connection, or use [`serve_until`](Self::serve_until), which says goodbye first.
+///
+/// # Examples
+///
+/// ```
+/// # mod greet {
+/// #     use msip_runtime::{ClientToServer, Message, ServerToClient};
+/// #     #[derive(Debug, ClientToServer)]
+/// #     #[msip(protocol = "greet")]
+/// #     pub enum ClientToServer {
+/// #         #[msip(tag = 1)]
+/// #         HelloReq(HelloReq),
+/// #     }
+/// #     #[derive(Debug, ServerToClient)]
+/// #     pub enum ServerToClient {
+/// #         #[msip(tag = 1)]
+/// #         HelloRsp(HelloRsp),
+/// #         #[msip(tag = 2)]
+/// #         ArrivedInd(ArrivedInd),
+/// #     }
+/// #     #[derive(Debug, Message)]
+/// #     pub struct HelloReq {
+/// #         #[msip(tag = 1)]
+/// #         pub name: String,
+/// #     }
+/// #     #[derive(Debug, Message)]
+/// #     pub struct HelloRsp {
+/// #         #[msip(tag = 1)]
+/// #         pub greeting: String,
+/// #     }
+/// #     #[derive(Debug, Message)]
+/// #     pub struct ArrivedInd {
+/// #         #[msip(tag = 1)]
+/// #         pub name: String,
+/// #     }
+/// # }
+/// use greet::{Greet, HandleClientToServer, HelloReq, HelloRsp};
+/// use msip_runtime::prelude::*;
+/// use tokio::sync::oneshot;
+/// # use greet::SendClientToServer as _;
+///
+/// struct Greeter;
+///
+/// impl HandleClientToServer for Greeter {
+///     async fn on_hello_req(&self, _: &Peer<Greet>, request: HelloReq) -> Result<HelloRsp, Status> {
+///         Ok(HelloRsp { greeting: format!("hello, {}", request.name) })
+///     }
+/// }
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let server = Server::<Greet>::bind("tcp://127.0.0.1:0").await?;
+/// println!("listening at {}", server.local_url());
+/// # let url = server.local_url().to_string();
+///
+/// let (stop, stopped) = oneshot::channel::<()>();
+/// let serving = tokio::spawn(server.serve_until(Greeter, async {
+///     let _ = stopped.await;
+/// }));
+/// # let client = Client::<Greet>::connect(&url).await?;
+/// # assert_eq!(client.hello_req(HelloReq { name: "ada".into() }).await?.greeting, "hello, ada");
+/// # drop(client);
+///
+/// // Later: a graceful shutdown, which lets open calls finish.
+/// let _ = stop.send(());
+/// let report = serving.await?;
+/// assert_eq!(report.cut_off, 0);
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug)]
 pub struct Server<P: Protocol> {
     listener: Listener,

@@ -28,6 +28,81 @@ use msip_session::Lost;
 /// [`SendError::Disconnected`](crate::SendError::Disconnected) until the client comes back, which
 /// [`resumed`](Self::resumed) tells; and with [`SendError::Closed`](crate::SendError::Closed) once the session has
 /// ended. Deliveries and calls that were on their way when a connection was lost go on with the next one.
+///
+/// # Examples
+///
+/// ```
+/// # mod greet {
+/// #     use msip_runtime::{ClientToServer, Message, ServerToClient};
+/// #     #[derive(Debug, ClientToServer)]
+/// #     #[msip(protocol = "greet")]
+/// #     pub enum ClientToServer {
+/// #         #[msip(tag = 1)]
+/// #         HelloReq(HelloReq),
+/// #     }
+/// #     #[derive(Debug, ServerToClient)]
+/// #     pub enum ServerToClient {
+/// #         #[msip(tag = 1)]
+/// #         HelloRsp(HelloRsp),
+/// #         #[msip(tag = 2)]
+/// #         ArrivedInd(ArrivedInd),
+/// #     }
+/// #     #[derive(Debug, Message)]
+/// #     pub struct HelloReq {
+/// #         #[msip(tag = 1)]
+/// #         pub name: String,
+/// #     }
+/// #     #[derive(Debug, Message)]
+/// #     pub struct HelloRsp {
+/// #         #[msip(tag = 1)]
+/// #         pub greeting: String,
+/// #     }
+/// #     #[derive(Debug, Message)]
+/// #     pub struct ArrivedInd {
+/// #         #[msip(tag = 1)]
+/// #         pub name: String,
+/// #     }
+/// # }
+/// use greet::{
+///     ArrivedInd, BroadcastServerToClient as _, Greet, HandleClientToServer, HelloReq, HelloRsp,
+///     SendServerToClient as _,
+/// };
+/// use msip_runtime::prelude::*;
+/// # use greet::SendClientToServer as _;
+///
+/// /// Who this client is, as it said itself.
+/// struct Name(String);
+///
+/// struct Greeter;
+///
+/// impl HandleClientToServer for Greeter {
+///     async fn on_hello_req(&self, peer: &Peer<Greet>, request: HelloReq) -> Result<HelloRsp, Status> {
+///         // Kept as long as the session, and so across reconnects.
+///         peer.extensions().insert(Name(request.name.clone()));
+///         // To this client; the message arrives before the answer, which is sent after it.
+///         peer.arrived_ind(ArrivedInd { name: "the server".into() }).await?;
+///         // To all others, without waiting for any of them.
+///         peer.others().arrived_ind(ArrivedInd { name: request.name.clone() });
+///         Ok(HelloRsp { greeting: format!("hello, {}", request.name) })
+///     }
+///
+///     async fn on_client_gone(&self, peer: &Peer<Greet>) {
+///         if let Some(name) = peer.extensions().get::<Name>() {
+///             println!("{} is gone", name.0);
+///         }
+///     }
+/// }
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let server = Server::<Greet>::bind("mem://peer").await?;
+/// # let url = server.local_url().to_string();
+/// # tokio::spawn(server.serve(Greeter));
+/// # let client = Client::<Greet>::connect(&url).await?;
+/// # assert_eq!(client.hello_req(HelloReq { name: "ada".into() }).await?.greeting, "hello, ada");
+/// # client.close().await;
+/// # Ok(())
+/// # }
+/// ```
 pub struct Peer<P: Protocol> {
     shared: Arc<Shared<P>>,
     serving: Serving,
