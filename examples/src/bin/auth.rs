@@ -19,8 +19,8 @@ use msip_examples::chat::{
     Chat, ConnectReq, ConnectRsp, HandleClientToServer, SendClientToServer as _, WhoReq, WhoRsp,
 };
 use msip_runtime::{
-    CallError, CallOptions, Client, Peer, Server, Status,
     middleware::{ExchangeContext, Middleware, Next},
+    prelude::*,
 };
 
 /// Who has which token. One that is in use outside of an example keeps hashes of them, and compares in constant time.

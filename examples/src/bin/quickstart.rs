@@ -26,9 +26,7 @@ use msip_examples::{
     },
     with_causes,
 };
-use msip_runtime::{
-    CallError, Client, ConnectError, ConnectionState, DisconnectReason, Reconnect, Server, Status,
-};
+use msip_runtime::{ConnectionState, prelude::*};
 use tokio::{
     sync::{mpsc, oneshot},
     time::timeout,
