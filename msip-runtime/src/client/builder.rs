@@ -1,4 +1,4 @@
-//! How a client is made.
+//! The builder of a client.
 
 use std::{marker::PhantomData, sync::Arc, time::Duration};
 
@@ -11,10 +11,10 @@ use crate::{
     transport::{AddressOrder, ServiceUrl},
 };
 
-/// The settings of a client before it connects; from [`Client::builder`].
+/// Configures a client before it connects; from [`Client::builder`].
 ///
-/// Each setting can stand in the address too, under the same name; what the address says wins, so that an operator
-/// can change what a program has set.
+/// Each setting can also be given in the address, under the same name. The address takes precedence, so that an
+/// operator can override what a program has set.
 ///
 /// # Examples
 ///
@@ -114,7 +114,7 @@ impl<P: Protocol> ClientBuilder<P, ()> {
         }
     }
 
-    /// Handles what the server says with `handler`, an implementation of the generated `HandleServerToClient`.
+    /// Handles the server's messages with `handler`, an implementation of the generated trait `HandleServerToClient`.
     pub fn handler<H>(self, handler: H) -> ClientBuilder<P, H>
     where
         P: ConnectWith<H>,
@@ -162,21 +162,21 @@ macro_rules! setters {
 with_settings!(setters);
 
 impl<P: Protocol, H> ClientBuilder<P, H> {
-    /// Puts a middleware around the handlers of what the server begins, inside of those that were put there before.
+    /// Adds middleware around the handlers of incoming exchanges, inside of what was added before.
     #[must_use]
     pub fn incoming(mut self, middleware: impl Middleware) -> Self {
         self.stacks.incoming.push(middleware);
         self
     }
 
-    /// Puts a middleware around what this client begins, inside of those that were put there before.
+    /// Adds middleware around outgoing exchanges, inside of what was added before.
     #[must_use]
     pub fn outgoing(mut self, middleware: impl Middleware) -> Self {
         self.stacks.outgoing.push(middleware);
         self
     }
 
-    /// What the client calls itself in its HELLO, for the server's logs. Default: nothing.
+    /// The name of the client in its HELLO, for the server's logs. Default: empty.
     #[must_use]
     pub fn name(mut self, name: impl Into<String>) -> Self {
         self.name = name.into();
@@ -187,11 +187,11 @@ impl<P: Protocol, H> ClientBuilder<P, H> {
     ///
     /// # Errors
     ///
-    /// The address or a setting makes no sense, or this first connection failed: see [`ConnectError`].
+    /// The address or a setting is invalid, or this first attempt failed: see [`ConnectError`].
     ///
     /// # Cancel safety
     ///
-    /// Dropping the future gives the attempt up.
+    /// Dropping the future abandons the attempt.
     pub async fn connect(self) -> Result<Client<P>, ConnectError>
     where
         P: ConnectWith<H>,

@@ -1,4 +1,4 @@
-//! How a server is made.
+//! The builder of a server.
 
 use std::{io, marker::PhantomData, sync::Arc, time::Duration};
 
@@ -16,13 +16,13 @@ use crate::{
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum BindError {
-    /// The address makes no sense.
+    /// The address is invalid.
     #[error(transparent)]
     Url(#[from] UrlError),
-    /// A setting, in the address or the builder, makes no sense.
+    /// A setting, in the address or the builder, is invalid.
     #[error(transparent)]
     Setting(#[from] SettingError),
-    /// Others could reach the address, and nothing would keep what is said from them.
+    /// Other machines could reach the address, and the transport is not confidential.
     #[error(
         "{url} can be reached from other machines, in plaintext: listen at 127.0.0.1, or set `insecure`"
     )]
@@ -35,16 +35,16 @@ pub enum BindError {
     Io {
         /// Where it was to listen.
         url: String,
-        /// What the operating system says.
+        /// The error of the operating system.
         #[source]
         source: io::Error,
     },
 }
 
-/// The settings of a server before it listens; from [`Server::builder`].
+/// Configures a server before it listens; from [`Server::builder`].
 ///
-/// Each setting can stand in the address too, under the same name; what the address says wins, so that an operator
-/// can change what a program has set.
+/// Each setting can also be given in the address, under the same name. The address takes precedence, so that an
+/// operator can override what a program has set.
 ///
 /// # Examples
 ///
@@ -140,21 +140,21 @@ impl<P: Protocol> ServerBuilder<P> {
         }
     }
 
-    /// Puts a middleware around the handlers of what clients begin, inside of those that were put there before.
+    /// Adds middleware around the handlers of incoming exchanges, inside of what was added before.
     #[must_use]
     pub fn incoming(mut self, middleware: impl Middleware) -> Self {
         self.stacks.incoming.push(middleware);
         self
     }
 
-    /// Puts a middleware around what this server begins, inside of those that were put there before. Broadcasts pass none of them.
+    /// Adds middleware around outgoing exchanges, inside of what was added before. Broadcasts pass through none.
     #[must_use]
     pub fn outgoing(mut self, middleware: impl Middleware) -> Self {
         self.stacks.outgoing.push(middleware);
         self
     }
 
-    /// What the server calls itself in its answer to HELLO. Default: nothing.
+    /// The name of the server in its answer to HELLO. Default: empty.
     #[must_use]
     pub fn name(mut self, name: impl Into<String>) -> Self {
         self.name = name.into();
