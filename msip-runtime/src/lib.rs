@@ -8,6 +8,8 @@
 //! [`Protocol`], [`Envelope`], [`Outbound`], [`OutboundAll`], [`OutboundPush`], [`ServeWith`] and [`ConnectWith`] are
 //! what generated code is written against. [`wire`] and [`transport`] are for those who go below.
 
+#![cfg_attr(docsrs, feature(doc_cfg))]
+
 // What is generated for our own `hello.proto` says `::msip_runtime`, as it would anywhere.
 extern crate self as msip_runtime;
 
