@@ -325,3 +325,19 @@ impl From<io::Error> for DisconnectReason {
         Self::Transport(Arc::new(error))
     }
 }
+
+impl From<CallError> for Status {
+    /// A peer's own status passes unchanged, so that the first cause reaches the first caller.
+    fn from(error: CallError) -> Self {
+        match error {
+            CallError::Status(status) => status,
+            other => Self::new(other.code(), other.to_string()),
+        }
+    }
+}
+
+impl From<SendError> for Status {
+    fn from(error: SendError) -> Self {
+        Self::new(error.code(), error.to_string())
+    }
+}

@@ -10,7 +10,8 @@
 
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
-// What is generated for our own `hello.proto` says `::msip_runtime`, as it would anywhere.
+// What the derives write says `::msip_runtime`, in the tests of this crate too.
+#[cfg(any(test, fuzzing))]
 extern crate self as msip_runtime;
 
 pub mod body;
@@ -33,12 +34,15 @@ mod error;
 #[doc(hidden)]
 pub mod fuzzing;
 mod include;
+mod lost;
 mod metadata;
 pub mod middleware;
 mod negotiation;
 mod options;
 mod outbound;
+mod peer_id;
 mod protocol;
+mod send_now;
 mod sender;
 mod server;
 mod settings;
@@ -49,17 +53,15 @@ pub mod testing;
 pub mod transport;
 mod with;
 
-pub use body::{BodyError, Codec, Compression};
+pub use body::{Codec, Compression};
 pub use bytes;
 pub use call::Call;
-pub use client::{
-    AddressOrder, Client, ClientBuilder, ConnectionInfo, ConnectionState, LostExchange, Reconnect,
-    SessionLost,
-};
+pub use client::{Client, ClientBuilder, ConnectWith, ConnectionInfo, ConnectionState, Reconnect};
 pub use connection::Cancellation;
 pub use describe::proto_text;
 pub use error::{CallError, ConnectError, DisconnectReason, SendError};
 pub use futures_core::Stream;
+pub use lost::{LostExchange, SessionLost};
 pub use metadata::{Metadata, MetadataError, ResponseMetadata};
 #[cfg(feature = "derive")]
 #[doc(hidden)]
@@ -70,19 +72,19 @@ pub use msip_schema::MsgKind;
 pub use msip_session::wire::{self, Code, Identity};
 pub use msip_session::{Dropped, MemoryUse};
 pub use options::CallOptions;
-pub use outbound::send_now;
+pub use outbound::{Outbound, OutboundAll, OutboundPush};
+pub use peer_id::PeerId;
 pub use prost;
 pub use prost_types;
-pub use protocol::{
-    ConnectWith, Envelope, Exchange, Outbound, OutboundAll, OutboundPush, Protocol, ServeWith,
-    Variant, require_generation,
-};
+pub use protocol::{BodyError, Envelope, Exchange, Protocol, Variant, require_generation};
+pub use send_now::send_now;
 pub use sender::Sender;
 pub use server::{
-    BindError, Broadcast, DrainReport, Extensions, Peer, PeerConnection, PeerId, Server,
+    BindError, Broadcast, DrainReport, Extensions, Peer, PeerConnection, ServeWith, Server,
     ServerBuilder,
 };
 pub use settings::{SchemaRule, SettingError};
 pub use status::Status;
 pub use streaming::{Answered, EmptyStream, ItemStream, Streaming, widen};
+pub use transport::AddressOrder;
 pub use with::With;

@@ -6,8 +6,7 @@ use thiserror::Error;
 
 use crate::{
     body::{Choice, Codec, Compression},
-    client::AddressOrder,
-    middleware::Stack,
+    transport::AddressOrder,
 };
 use msip_session::{
     Budget, Config, OF_PROCESS,
@@ -314,16 +313,13 @@ macro_rules! define_settings {
         #[derive(Debug, Clone)]
         pub(crate) struct Settings {
             $($(pub(crate) $name: $ty,)*)*
-            /// What stands around the exchanges that come in, and around those that go out.
-            pub(crate) incoming: Stack,
-            pub(crate) outgoing: Stack,
             /// What `max_memory` bounds, shared by all who have this.
             pub(crate) budget: Arc<Budget>,
         }
 
         impl Default for Settings {
             fn default() -> Self {
-                Self { $($($name: $default,)*)* incoming: Stack::default(), outgoing: Stack::default(), budget: Budget::of_process() }
+                Self { $($($name: $default,)*)* budget: Budget::of_process() }
             }
         }
 

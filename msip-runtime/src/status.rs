@@ -163,19 +163,3 @@ impl From<&'static str> for Status {
         Self::internal(message)
     }
 }
-
-impl From<crate::CallError> for Status {
-    /// A peer's own status passes unchanged, so that the first cause reaches the first caller.
-    fn from(error: crate::CallError) -> Self {
-        match error {
-            crate::CallError::Status(status) => status,
-            other => Self::new(other.code(), other.to_string()),
-        }
-    }
-}
-
-impl From<crate::SendError> for Status {
-    fn from(error: crate::SendError) -> Self {
-        Self::new(error.code(), error.to_string())
-    }
-}

@@ -2,13 +2,13 @@
 
 use std::{marker::PhantomData, sync::Arc, time::Duration};
 
-use super::{AddressOrder, Client, establish::Target, supervisor};
+use super::{Client, ConnectWith, establish::Target, supervisor};
 use crate::{
-    Codec, Compression, ConnectError, ConnectWith, Protocol,
-    middleware::Middleware,
+    Codec, Compression, ConnectError, Protocol,
+    middleware::{Middleware, Stacks},
     negotiation::Translations,
     settings::{Settings, with_settings},
-    transport::ServiceUrl,
+    transport::{AddressOrder, ServiceUrl},
 };
 
 /// The settings of a client before it connects; from [`Client::builder`].
@@ -20,6 +20,7 @@ pub struct ClientBuilder<P, H> {
     url: String,
     handler: H,
     settings: Settings,
+    stacks: Stacks,
     name: String,
     protocol: PhantomData<fn() -> P>,
 }
@@ -30,6 +31,7 @@ impl<P: Protocol> ClientBuilder<P, ()> {
             url: url.to_owned(),
             handler: (),
             settings: Settings::default(),
+            stacks: Stacks::default(),
             name: String::new(),
             protocol: PhantomData,
         }
@@ -44,6 +46,7 @@ impl<P: Protocol> ClientBuilder<P, ()> {
             url,
             handler: (),
             settings,
+            stacks,
             name,
             protocol,
         } = self;
@@ -51,6 +54,7 @@ impl<P: Protocol> ClientBuilder<P, ()> {
             url,
             handler,
             settings,
+            stacks,
             name,
             protocol,
         }
@@ -84,14 +88,14 @@ impl<P: Protocol, H> ClientBuilder<P, H> {
     /// Puts a middleware around the handlers of what the server begins, inside of those that were put there before.
     #[must_use]
     pub fn incoming(mut self, middleware: impl Middleware) -> Self {
-        self.settings.incoming.push(middleware);
+        self.stacks.incoming.push(middleware);
         self
     }
 
     /// Puts a middleware around what this client begins, inside of those that were put there before.
     #[must_use]
     pub fn outgoing(mut self, middleware: impl Middleware) -> Self {
-        self.settings.outgoing.push(middleware);
+        self.stacks.outgoing.push(middleware);
         self
     }
 
@@ -120,6 +124,7 @@ impl<P: Protocol, H> ClientBuilder<P, H> {
             url,
             handler,
             mut settings,
+            stacks,
             name,
             ..
         } = self;
@@ -131,6 +136,7 @@ impl<P: Protocol, H> ClientBuilder<P, H> {
         let target = Target {
             url,
             settings,
+            stacks,
             name,
             translations: Translations::default(),
         };

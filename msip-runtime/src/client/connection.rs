@@ -7,8 +7,8 @@ use std::{
 
 use tokio::sync::watch;
 
-use super::{Shared as ClientShared, lost::SessionLost};
-use crate::{Codec, Compression, Dropped, MemoryUse, transport::Address};
+use super::Shared as ClientShared;
+use crate::{Codec, Compression, Dropped, MemoryUse, SessionLost, transport::Address};
 
 /// How a client's connection is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

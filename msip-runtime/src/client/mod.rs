@@ -1,11 +1,11 @@
 //! The connecting side: one connection, kept alive.
 
-mod addresses;
 mod backoff;
 mod builder;
+mod connect_with;
 mod connection;
 mod establish;
-mod lost;
+mod outbound;
 #[cfg(feature = "testing")]
 mod stub;
 mod supervisor;
@@ -14,20 +14,20 @@ use std::{future::Future, marker::PhantomData, sync::Arc, time::Duration};
 
 use tokio::sync::watch;
 
-pub use addresses::AddressOrder;
 pub use backoff::Reconnect;
 pub use builder::ClientBuilder;
+pub use connect_with::ConnectWith;
 pub use connection::{ConnectionInfo, ConnectionState};
-pub use lost::{LostExchange, SessionLost};
 #[cfg(feature = "testing")]
 pub(crate) use stub::StubOutbound;
 
 use crate::{
-    Answered, CallError, CallOptions, ConnectError, ConnectWith, DisconnectReason, Protocol,
-    Sender, Status, Streaming,
+    Answered, CallError, CallOptions, ConnectError, DisconnectReason, Protocol, Sender, Status,
+    Streaming,
     call::{Call, Serving},
     connection::ConnectionShared,
     dispatch::Dispatch,
+    middleware::Stack,
     with::With,
 };
 
@@ -57,6 +57,7 @@ pub struct Client<P: Protocol> {
 #[derive(Debug)]
 struct Shared {
     connection: Arc<ConnectionShared>,
+    outgoing: Stack,
     state: watch::Sender<ConnectionState>,
     /// Set once somebody wants it to end.
     stop: watch::Sender<bool>,
@@ -123,7 +124,11 @@ impl<P: Protocol> Client<P> {
     /// An exclusive sender of one-way messages, for streams of many small ones: it has a buffer of its own and
     /// the methods of the generated `PushClientToServer`. It keeps the connection open as this handle does.
     pub fn sender(&self) -> Sender<Self> {
-        Sender::new(&self.shared.connection, self.clone())
+        Sender::new(
+            &self.shared.connection,
+            self.clone(),
+            self.shared.outgoing.installed().is_some(),
+        )
     }
 
     /// The exchange that a handler serves; outside of a handler, one of which nothing is known.
@@ -212,6 +217,7 @@ impl<P: Protocol> std::fmt::Debug for Client<P> {
 /// A client's handler, as the dispatcher sees it.
 struct ClientSide<P, H> {
     handler: Arc<H>,
+    incoming: Stack,
     protocol: PhantomData<fn() -> P>,
 }
 
@@ -223,6 +229,10 @@ where
     type In = P::ServerToClient;
     type Out = P::ClientToServer;
     type Context = Client<P>;
+
+    fn incoming(&self) -> Option<&Stack> {
+        self.incoming.installed()
+    }
 
     fn serving(context: &Client<P>, serving: Serving) -> Client<P> {
         context.serving(serving)

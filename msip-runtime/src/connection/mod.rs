@@ -43,8 +43,7 @@ use slab::Slab;
 use tokio::{task::AbortHandle, time::Instant};
 
 use crate::{
-    CallOptions, Dropped, MemoryUse, SendError, Status, Variant, body::Encoding, middleware::Stack,
-    settings::Settings,
+    CallOptions, Dropped, MemoryUse, SendError, Status, Variant, body::Encoding, settings::Settings,
 };
 use metadata::{CorrelationIds, encode_metadata};
 use msip_session::{
@@ -70,8 +69,6 @@ pub(crate) struct ConnectionShared {
     write_timeout: Duration,
     /// Where a message without a correlation id is given one.
     correlation_ids: Option<CorrelationIds>,
-    incoming: Stack,
-    outgoing: Stack,
     budget: Arc<Budget>,
 }
 
@@ -167,8 +164,6 @@ impl ConnectionShared {
             call_timeout: settings.call_timeout,
             write_timeout: settings.write_timeout,
             correlation_ids: settings.correlation_ids.then(CorrelationIds::new),
-            incoming: settings.incoming.clone(),
-            outgoing: settings.outgoing.clone(),
             budget: Arc::clone(&settings.budget),
         }
     }
@@ -176,16 +171,6 @@ impl ConnectionShared {
     /// How much memory its sessions hold, with those that share their limit.
     pub(crate) fn memory(&self) -> MemoryUse {
         MemoryUse::of(&self.budget)
-    }
-
-    /// What stands around the exchanges that come in, if anything does.
-    pub(crate) fn incoming(&self) -> Option<&Stack> {
-        self.incoming.installed()
-    }
-
-    /// What stands around the exchanges that go out, if anything does.
-    pub(crate) fn outgoing(&self) -> Option<&Stack> {
-        self.outgoing.installed()
     }
 
     /// How long an exchange of this variant may take where nobody says; a stream may take for ever.

@@ -7,7 +7,7 @@ use thiserror::Error;
 use super::Server;
 use crate::{
     Protocol, SettingError,
-    middleware::Middleware,
+    middleware::{Middleware, Stacks},
     settings::{SchemaRule, Settings, with_settings},
     transport::{Listener, ServiceUrl, UrlError},
 };
@@ -49,6 +49,7 @@ pub enum BindError {
 pub struct ServerBuilder<P> {
     url: String,
     settings: Settings,
+    stacks: Stacks,
     name: String,
     protocol: PhantomData<fn() -> P>,
 }
@@ -81,6 +82,7 @@ impl<P: Protocol> ServerBuilder<P> {
         Self {
             url: url.to_owned(),
             settings: Settings::default(),
+            stacks: Stacks::default(),
             name: String::new(),
             protocol: PhantomData,
         }
@@ -89,14 +91,14 @@ impl<P: Protocol> ServerBuilder<P> {
     /// Puts a middleware around the handlers of what clients begin, inside of those that were put there before.
     #[must_use]
     pub fn incoming(mut self, middleware: impl Middleware) -> Self {
-        self.settings.incoming.push(middleware);
+        self.stacks.incoming.push(middleware);
         self
     }
 
     /// Puts a middleware around what this server begins, inside of those that were put there before. Broadcasts pass none of them.
     #[must_use]
     pub fn outgoing(mut self, middleware: impl Middleware) -> Self {
-        self.settings.outgoing.push(middleware);
+        self.stacks.outgoing.push(middleware);
         self
     }
 
@@ -116,6 +118,7 @@ impl<P: Protocol> ServerBuilder<P> {
         let Self {
             url,
             mut settings,
+            stacks,
             name,
             ..
         } = self;
@@ -137,6 +140,7 @@ impl<P: Protocol> ServerBuilder<P> {
         Ok(Server {
             listener,
             settings,
+            stacks,
             name,
             registry: Arc::default(),
         })

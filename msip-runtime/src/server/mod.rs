@@ -6,9 +6,11 @@ mod builder;
 mod connection;
 mod extensions;
 mod log_limiter;
+mod outbound;
 mod peer;
 mod registry;
 mod resumed;
+mod serve_with;
 mod sessions;
 #[cfg(feature = "testing")]
 mod stub;
@@ -23,14 +25,16 @@ pub use accept::DrainReport;
 pub use broadcast::Broadcast;
 pub use builder::{BindError, ServerBuilder};
 pub use extensions::Extensions;
-pub use peer::{Peer, PeerConnection, PeerId};
+pub use peer::{Peer, PeerConnection};
+pub use serve_with::ServeWith;
 #[cfg(feature = "testing")]
 pub(crate) use stub::StubOutbound;
 
 use crate::{
-    Answered, DisconnectReason, MemoryUse, Protocol, ServeWith, Status, Streaming,
+    Answered, DisconnectReason, MemoryUse, PeerId, Protocol, Status, Streaming,
     call::Serving,
     dispatch::Dispatch,
+    middleware::{Stack, Stacks},
     settings::Settings,
     transport::{Listener, ServiceUrl},
 };
@@ -44,6 +48,7 @@ use registry::Registry;
 pub struct Server<P: Protocol> {
     listener: Listener,
     settings: Settings,
+    stacks: Stacks,
     name: String,
     registry: Arc<Registry<P>>,
 }
@@ -107,20 +112,31 @@ impl<P: Protocol> Server<P> {
         let Self {
             listener,
             settings,
+            stacks,
             name,
             registry,
         } = self;
         let side = ServerSide {
             handler,
+            incoming: stacks.incoming,
             protocol: PhantomData,
         };
-        accept::serve(listener, settings, name, registry, Arc::new(side), shutdown)
+        accept::serve(
+            listener,
+            settings,
+            stacks.outgoing,
+            name,
+            registry,
+            Arc::new(side),
+            shutdown,
+        )
     }
 }
 
 /// A server's handler, as the dispatcher sees it.
 struct ServerSide<P, H> {
     handler: H,
+    incoming: Stack,
     protocol: PhantomData<fn() -> P>,
 }
 
@@ -139,6 +155,10 @@ where
     type In = P::ClientToServer;
     type Out = P::ServerToClient;
     type Context = Peer<P>;
+
+    fn incoming(&self) -> Option<&Stack> {
+        self.incoming.installed()
+    }
 
     fn serving(context: &Peer<P>, serving: Serving) -> Peer<P> {
         context.serving(serving)

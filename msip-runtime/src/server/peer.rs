@@ -11,36 +11,15 @@ use std::{
 
 use super::{Broadcast, Extensions, Registry};
 use crate::{
-    CallError, CallOptions, Code, Codec, Compression, Dropped, LostExchange, Protocol, Sender,
-    Status,
+    CallError, CallOptions, Code, Codec, Compression, Dropped, LostExchange, PeerId, Protocol,
+    Sender, Status,
     call::{Call, Serving},
     connection::ConnectionShared,
+    middleware::Stack,
     transport::PeerAddress,
     with::With,
 };
 use msip_session::Lost;
-
-/// The random number under which a client is known, as its server chose it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct PeerId(u64);
-
-impl PeerId {
-    pub(super) const fn new(number: u64) -> Self {
-        Self(number)
-    }
-
-    /// The number.
-    #[must_use]
-    pub const fn number(self) -> u64 {
-        self.0
-    }
-}
-
-impl fmt::Display for PeerId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:016x}", self.0)
-    }
-}
 
 /// A connected client of the protocol `P`: what a server may say to it, as methods of the generated
 /// `SendServerToClient`.
@@ -61,6 +40,7 @@ struct Shared<P: Protocol> {
     client_name: String,
     client_fingerprint: u64,
     connection: Arc<ConnectionShared>,
+    outgoing: Stack,
     extensions: Extensions,
     /// What was open when the session ended; not there before.
     lost: OnceLock<Vec<LostExchange>>,
@@ -79,6 +59,7 @@ impl<P: Protocol> Peer<P> {
     pub(super) fn new(
         introduction: Introduction,
         connection: Arc<ConnectionShared>,
+        outgoing: Stack,
         registry: &Arc<Registry<P>>,
     ) -> Self {
         let Introduction {
@@ -96,6 +77,7 @@ impl<P: Protocol> Peer<P> {
             client_name,
             client_fingerprint,
             connection,
+            outgoing,
             extensions,
             lost: OnceLock::new(),
             registry,
@@ -171,7 +153,11 @@ impl<P: Protocol> Peer<P> {
     /// An exclusive sender of one-way messages, for streams of many small ones: it has a buffer of its own and
     /// the methods of the generated `PushServerToClient`.
     pub fn sender(&self) -> Sender<Self> {
-        Sender::new(&self.shared.connection, self.clone())
+        Sender::new(
+            &self.shared.connection,
+            self.clone(),
+            self.shared.outgoing.installed().is_some(),
+        )
     }
 
     /// The exchange that a handler serves; outside of a handler, one of which nothing is known.
@@ -213,6 +199,11 @@ impl<P: Protocol> Peer<P> {
 
     pub(crate) fn shared(&self) -> &Arc<ConnectionShared> {
         &self.shared.connection
+    }
+
+    /// The middleware around what goes out.
+    pub(super) fn outgoing(&self) -> &Stack {
+        &self.shared.outgoing
     }
 
     pub(super) fn serving(&self, serving: Serving) -> Self {

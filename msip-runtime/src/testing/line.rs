@@ -22,6 +22,7 @@ use crate::{
     connection::ConnectionShared,
     dispatch::{self, Dispatch, Inbox},
     driver::{Driver, Handlers, handshake},
+    middleware::Stack,
     settings::Settings,
     transport::{Stream as Bytes, memory_pair},
 };
@@ -331,6 +332,10 @@ impl<Out: Envelope, In: Envelope> Dispatch for Scripted<Out, In> {
     type In = Out;
     type Out = In;
     type Context = ();
+
+    fn incoming(&self) -> Option<&Stack> {
+        None
+    }
 
     fn serving((): &(), _: Serving) {}
 

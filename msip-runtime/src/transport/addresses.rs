@@ -1,6 +1,6 @@
 //! The addresses of a service, and which of them is tried next.
 
-use crate::transport::{Address, ServiceUrl};
+use super::{Address, ServiceUrl};
 
 /// In which order a client tries the addresses of its URL.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -14,7 +14,7 @@ pub enum AddressOrder {
 
 /// The addresses, in the order in which they are tried, and the one that is in use.
 #[derive(Debug, Clone)]
-pub(super) struct Addresses {
+pub(crate) struct Addresses {
     all: Vec<Address>,
     current: usize,
     /// The server at the current one has said goodbye.
@@ -23,7 +23,7 @@ pub(super) struct Addresses {
 
 impl Addresses {
     /// The addresses of a URL; `random` draws numbers evenly.
-    pub(super) fn new(
+    pub(crate) fn new(
         url: &ServiceUrl,
         order: AddressOrder,
         mut random: impl FnMut() -> u32,
@@ -44,7 +44,7 @@ impl Addresses {
 
     /// What to try now, one after the other, each with its place: from the one that was used last, which is where the
     /// session is. A server that is leaving is left out, unless there is no other.
-    pub(super) fn round(&self) -> Vec<(usize, Address)> {
+    pub(crate) fn round(&self) -> Vec<(usize, Address)> {
         let count = self.all.len();
         let skipped = usize::from(self.is_leaving && count > 1);
         let places = (skipped..count).map(|step| (self.current + step) % count);
@@ -54,23 +54,23 @@ impl Addresses {
     }
 
     /// The one in this place is in use from here on.
-    pub(super) fn connected(&mut self, place: usize) {
+    pub(crate) fn connected(&mut self, place: usize) {
         self.current = place;
         self.is_leaving = false;
     }
 
     /// None could be reached: whoever was leaving may be back for the next round.
-    pub(super) fn failed(&mut self) {
+    pub(crate) fn failed(&mut self) {
         self.is_leaving = false;
     }
 
     /// The server that is in use says goodbye.
-    pub(super) fn leave(&mut self) {
+    pub(crate) fn leave(&mut self) {
         self.is_leaving = true;
     }
 
     /// Whether the next round goes elsewhere.
-    pub(super) fn goes_elsewhere(&self) -> bool {
+    pub(crate) fn goes_elsewhere(&self) -> bool {
         self.is_leaving && self.all.len() > 1
     }
 }
