@@ -124,6 +124,8 @@
 #![doc = concat!("[comparison]: ", env!("CARGO_PKG_REPOSITORY"), "/blob/main/docs/comparison.md")]
 #![doc = concat!("[architecture]: ", env!("CARGO_PKG_REPOSITORY"), "/blob/main/docs/architecture.md")]
 
+#![cfg_attr(docsrs, feature(doc_cfg))]
+
 // What the derives write says `::msip_runtime`, in the tests of this crate too.
 #[cfg(any(test, fuzzing))]
 extern crate self as msip_runtime;

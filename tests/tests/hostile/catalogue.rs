@@ -6,14 +6,18 @@ use std::{
     path::{Path, PathBuf},
 };
 
-/// Every Rust file of the workspace, with its path in it.
+/// Every Rust file of the crates and of their tests, with its path in the workspace.
 fn sources() -> Vec<(String, String)> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"))
         .parent()
         .expect("is in a workspace");
-    let mut folders: Vec<PathBuf> = ["tests", "msip-runtime", "msip-codegen"]
-        .into_iter()
-        .map(|folder| root.join(folder))
+    let mut folders: Vec<PathBuf> = fs::read_dir(root)
+        .expect("can be read")
+        .map(|entry| entry.expect("can be read").path())
+        .filter(|folder| {
+            let name = folder.file_name().unwrap_or_default().to_string_lossy();
+            name == "tests" || name.starts_with("msip-")
+        })
         .collect();
     let mut files = Vec::new();
     while let Some(folder) = folders.pop() {

@@ -1,4 +1,4 @@
-//! Generated and derived code in use.
+//! Protocols in use: generated and derived code, its names, its packages and its releases.
 
 #![expect(clippy::expect_used, reason = "a test that cannot go on fails")]
 
