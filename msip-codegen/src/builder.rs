@@ -3,7 +3,7 @@
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
-use msip_schema::emit::Sides;
+use msip_emit::rust::Sides;
 use syn::parse::Parser as _;
 
 use crate::error::CompileError;

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use msip_schema::emit::{Target, UserEnum, items};
+use msip_emit::rust::{Target, UserEnum, items};
 use msip_schema::{Direction, Draft, Schema, Spanned, TypeName};
 use proc_macro2::{Group, Ident, Span, TokenStream, TokenTree};
 use quote::{ToTokens as _, quote, quote_spanned};

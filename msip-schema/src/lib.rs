@@ -8,8 +8,6 @@
 mod check;
 mod diag;
 mod draft;
-#[cfg(feature = "emit")]
-pub mod emit;
 mod fingerprint;
 mod kind;
 mod model;

@@ -174,7 +174,7 @@ fn plain_method_name(member: &str) -> String {
 }
 
 /// `snake_case`, beginning with a letter or an underscore.
-pub(crate) fn snake(name: &str) -> String {
+pub fn snake(name: &str) -> String {
     lead(name.to_snake_case())
 }
 

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use heck::ToSnakeCase as _;
-use msip_schema::emit::doc;
+use msip_emit::rust::doc;
 use msip_schema::{EnumType, MessageType, TypeDef, TypeName, Types};
 use proc_macro2::{Ident, TokenStream};
 use prost_build::{Config, Module};

@@ -7,7 +7,7 @@ mod tree;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use msip_schema::emit::{self, Sides, Target};
+use msip_emit::rust::{self as emit, Sides, Target};
 use msip_schema::{Direction, TypeName};
 use proc_macro2::TokenStream;
 use prost_types::FileDescriptorProto;

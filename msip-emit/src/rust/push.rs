@@ -5,7 +5,7 @@ use quote::{format_ident, quote};
 
 use super::docs::{Docs, allow_names, allow_unused};
 use super::plan::{EnvelopePlan, MemberPlan, Plan, result};
-use crate::Direction;
+use msip_schema::Direction;
 
 /// The trait: the messages that nobody answers.
 pub(super) fn definition(plan: &Plan<'_>, envelope: &EnvelopePlan<'_>) -> TokenStream {

@@ -5,7 +5,7 @@ use quote::quote;
 
 use super::docs::{Docs, allow};
 use super::plan::{EnvelopePlan, MemberPlan, Plan, Shape, number};
-use crate::{Compression, Direction, MsgKind, Payload, TypeDef};
+use msip_schema::{Compression, Direction, MsgKind, Payload, TypeDef};
 
 /// `pub enum ClientToServer { … }`, unless it is the user's.
 pub(super) fn definition(plan: &Plan<'_>, envelope: &EnvelopePlan<'_>) -> Option<TokenStream> {

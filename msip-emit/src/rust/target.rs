@@ -6,7 +6,7 @@ use std::fmt;
 use proc_macro2::{Ident, TokenStream};
 use quote::quote;
 
-use crate::{Direction, Schema, TypeName, names};
+use msip_schema::{Direction, Schema, TypeName, names};
 
 /// Which sides of the protocol the output is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]

@@ -6,7 +6,7 @@ use quote::quote;
 use super::doc::sanitise;
 use super::docs::{Docs, allow_unused};
 use super::plan::Plan;
-use crate::Direction;
+use msip_schema::Direction;
 
 /// The generation of output that this emitter writes; the runtime refuses others.
 const GENERATION: u32 = 1;

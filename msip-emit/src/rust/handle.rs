@@ -8,7 +8,7 @@ use super::envelope::allow_long;
 use super::plan::{EnvelopePlan, MemberPlan, Plan, Shape, result};
 use super::send::methods;
 use super::streams;
-use crate::Direction;
+use msip_schema::Direction;
 
 /// What differs between the handler of a server and that of a client.
 struct Role {

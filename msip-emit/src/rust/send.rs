@@ -6,7 +6,7 @@ use quote::{format_ident, quote};
 use super::docs::{Docs, allow_names, allow_unused, in_words};
 use super::plan::{Call, EnvelopePlan, MemberPlan, Plan, Shape, result};
 use super::streams;
-use crate::{Direction, MsgKind};
+use msip_schema::{Direction, MsgKind};
 
 /// `SendClientToServer`, whatever the enum is called.
 pub(super) fn trait_ident(direction: Direction) -> Ident {

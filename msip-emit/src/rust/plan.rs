@@ -7,7 +7,7 @@ use quote::{format_ident, quote};
 
 use super::Target;
 use super::doc::sanitise;
-use crate::{Direction, Envelope, Exchange, Member, Payload, Schema, TypeDef, names};
+use msip_schema::{Direction, Envelope, Exchange, Member, Payload, Schema, TypeDef, names};
 
 /// A schema with all names settled.
 pub(super) struct Plan<'a> {

@@ -7,7 +7,7 @@
 //!
 //! ```
 //! # fn example(schema: &msip_schema::Schema) {
-//! use msip_schema::emit::{Target, items};
+//! use msip_emit::rust::{Target, items};
 //! use quote::{format_ident, quote};
 //!
 //! let type_path = |name: &msip_schema::TypeName| {
@@ -27,7 +27,7 @@
 //!
 //! Paths are absolute, so that no type of the user's module can come between, with these exceptions: what
 //! the `type_path` of [`Target::new`] returns, the items written here, and the tool attributes `clippy` and `diagnostic`.
-//! The names of those items are [`names::RESERVED_TYPES`](crate::names::RESERVED_TYPES) and
+//! The names of those items are [`names::RESERVED_TYPES`](msip_schema::names::RESERVED_TYPES) and
 //! [`Target::protocol_name`]; a message beside them must have none of these names.
 //!
 //! The output has no warnings under `clippy::pedantic`, `missing_docs` and rustdoc's lints, whatever the comments
@@ -49,7 +49,7 @@ use proc_macro2::TokenStream;
 
 pub use target::{Sides, Target, UserEnum};
 
-use crate::{Direction, Schema};
+use msip_schema::{Direction, Schema};
 use plan::Plan;
 
 /// Writes the protocol of a schema: one element for each item, what users read first.

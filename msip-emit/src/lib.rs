@@ -1,0 +1,3 @@
+//! Emitters: from a checked schema to source code.
+
+pub mod rust;
