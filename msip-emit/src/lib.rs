@@ -1,3 +1,4 @@
-//! Emitters: from a checked schema to source code.
+//! Emitters of MSIP: from a checked schema to source code.
 
 pub mod rust;
+pub mod write;

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use msip_emit::rust::{Target, UserEnum, items};
+use msip_emit::rust::{self, Target, UserEnum, items};
 use msip_schema::{Direction, Draft, Schema, Spanned, TypeName};
 use proc_macro2::{Group, Ident, Span, TokenStream, TokenTree};
 use quote::{ToTokens as _, quote, quote_spanned};
@@ -190,7 +190,7 @@ fn check(first: &Envelope, second: &Envelope) -> Result<Schema, Errors> {
         methods: Vec::new(),
         types: msip_schema::Types::new(),
     };
-    draft.check().map_err(|mistakes| {
+    draft.check_with(rust::check).map_err(|mistakes| {
         let mut errors = Errors::default();
         places.tell(mistakes, first.ident.span(), &mut errors);
         errors

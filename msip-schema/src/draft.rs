@@ -2,6 +2,9 @@
 
 use crate::{Compression, MsgKind, Payload, Reply, Reserved, Span, Spanned, TypeName, Types};
 
+/// The file that declares the options of members, by the name under which schemas import it.
+pub const OPTIONS_FILE: &str = "msip/options.proto";
+
 /// What a front end read: names, numbers, options and comments with their places, nothing concluded yet.
 ///
 /// [`check`](Self::check) turns it into a [`Schema`](crate::Schema).

@@ -27,6 +27,14 @@ impl TypeName {
         self.0.rsplit('.').next().unwrap_or(&self.0)
     }
 
+    /// The full name of the message by which `.proto` files say that there is no content.
+    pub const EMPTY: &'static str = "google.protobuf.Empty";
+
+    /// Whether it is [`EMPTY`](Self::EMPTY).
+    pub fn is_empty_message(&self) -> bool {
+        self.0 == Self::EMPTY
+    }
+
     /// Whether it is one of protobuf's own types, which every language has under this name.
     pub fn is_well_known(&self) -> bool {
         self.0.starts_with("google.protobuf.")
@@ -132,6 +140,31 @@ pub enum FieldType {
     Bytes,
     Message(TypeName),
     Enum(TypeName),
+}
+
+impl FieldType {
+    /// The name of a scalar type, as `.proto` files spell it; `None` for messages and enums, which have names of
+    /// their own.
+    pub const fn scalar_name(&self) -> Option<&'static str> {
+        Some(match self {
+            Self::Double => "double",
+            Self::Float => "float",
+            Self::Int32 => "int32",
+            Self::Int64 => "int64",
+            Self::Uint32 => "uint32",
+            Self::Uint64 => "uint64",
+            Self::Sint32 => "sint32",
+            Self::Sint64 => "sint64",
+            Self::Fixed32 => "fixed32",
+            Self::Fixed64 => "fixed64",
+            Self::Sfixed32 => "sfixed32",
+            Self::Sfixed64 => "sfixed64",
+            Self::Bool => "bool",
+            Self::String => "string",
+            Self::Bytes => "bytes",
+            Self::Message(_) | Self::Enum(_) => return None,
+        })
+    }
 }
 
 /// An enum: named numbers.

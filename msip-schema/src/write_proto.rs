@@ -6,9 +6,7 @@ mod options;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 
-use crate::{Direction, EnumType, Envelope, Payload, Schema, TypeDef, TypeName};
-
-const EMPTY: &str = "google.protobuf.Empty";
+use crate::{Direction, EnumType, Envelope, OPTIONS_FILE, Payload, Schema, TypeDef, TypeName};
 
 impl Schema {
     /// The schema as a `.proto` file, which has the same fingerprint.
@@ -140,11 +138,11 @@ impl<'a> Scope<'a> {
         for direction in [Direction::ClientToServer, Direction::ServerToClient] {
             for member in &self.schema.envelope(direction).members {
                 match &member.payload {
-                    Payload::Empty => imports.extend(file_of(&TypeName::new(EMPTY))),
+                    Payload::Empty => imports.extend(file_of(&TypeName::new(TypeName::EMPTY))),
                     Payload::Message(name) => imports.extend(file_of(name)),
                 }
                 if !options::of(self.schema, member).is_empty() {
-                    imports.insert("msip/options.proto".to_owned());
+                    imports.insert(OPTIONS_FILE.to_owned());
                 }
             }
         }
@@ -171,7 +169,7 @@ impl<'a> Scope<'a> {
                     out.comment(&member.doc);
                     let ty = match &member.payload {
                         Payload::Message(name) => self.mention(name),
-                        Payload::Empty => self.mention(&TypeName::new(EMPTY)),
+                        Payload::Empty => self.mention(&TypeName::new(TypeName::EMPTY)),
                     };
                     let options = options::of(self.schema, member);
                     let options = if options.is_empty() {

@@ -17,9 +17,8 @@ mod weight;
 use std::collections::{BTreeMap, HashSet};
 use std::path::PathBuf;
 
-use msip_schema::{
-    Code, Diagnostic, Draft, DraftEnvelope, Reserved, Schema, SourceMap, Span, Spanned, Types,
-};
+use msip_emit::rust;
+use msip_schema::{Code, Diagnostic, Schema, SourceMap, Types};
 use prost_reflect::DescriptorPool;
 
 pub(crate) use load::show;
@@ -109,7 +108,9 @@ fn check(files: &Files, messages_only: bool, report: &mut Report) -> Option<Comp
         schemas.extend(check_protocol(file, reading, report));
     }
     if messages_only {
-        check_types(own, report);
+        for mistake in msip_schema::check_types(own, rust::check) {
+            report.push_unless_known(mistake);
+        }
     }
     let pool = build_pool(files, &symbols, report)?;
     let inputs: HashSet<usize> = files.inputs.iter().copied().collect();
@@ -167,7 +168,7 @@ fn check_protocol(
     let mut whole = draft.clone();
     whole.types = all;
     whole.types.extend(reached.clone());
-    if let Err(mistakes) = whole.check() {
+    if let Err(mistakes) = whole.check_with(rust::check) {
         // What refers to a missing envelope cannot be found there.
         let follows = [
             Code::EMPTY_ENVELOPE,
@@ -190,34 +191,6 @@ fn check_protocol(
                 .into_iter()
                 .for_each(|mistake| report.push_unless_known(mistake));
             None
-        }
-    }
-}
-
-/// Checks types that belong to no protocol.
-fn check_types(types: Types, report: &mut Report) {
-    let nothing = || DraftEnvelope {
-        span: Span::NONE,
-        doc: String::new(),
-        members: Vec::new(),
-        reserved: Reserved::default(),
-    };
-    let draft = Draft {
-        package: Spanned::new("types".to_owned(), Span::NONE),
-        doc: String::new(),
-        client_to_server: nothing(),
-        server_to_client: nothing(),
-        methods: Vec::new(),
-        types,
-    };
-    let about_types = [
-        Code::NAME_COLLISION,
-        Code::INVALID_NAME,
-        Code::NESTED_TOO_DEEP,
-    ];
-    for mistake in draft.check().err().into_iter().flatten() {
-        if about_types.contains(&mistake.code) {
-            report.push_unless_known(mistake);
         }
     }
 }

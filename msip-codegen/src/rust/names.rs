@@ -1,6 +1,6 @@
 //! Where prost puts a type: its module and its name, by prost's own rules.
 
-use msip_schema::names;
+use msip_emit::rust::names;
 use proc_macro2::TokenStream;
 
 /// Where users find prost, bytes and the well-known types: in the one crate that they depend on.

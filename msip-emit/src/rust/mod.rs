@@ -11,7 +11,7 @@
 //! use quote::{format_ident, quote};
 //!
 //! let type_path = |name: &msip_schema::TypeName| {
-//!     let ident = format_ident!("{}", msip_schema::names::type_name(name.short()));
+//!     let ident = format_ident!("{}", msip_emit::rust::names::type_name(name.short()));
 //!     quote!(#ident)
 //! };
 //! let target = Target::new(&type_path)
@@ -27,7 +27,7 @@
 //!
 //! Paths are absolute, so that no type of the user's module can come between, with these exceptions: what
 //! the `type_path` of [`Target::new`] returns, the items written here, and the tool attributes `clippy` and `diagnostic`.
-//! The names of those items are [`names::RESERVED_TYPES`](msip_schema::names::RESERVED_TYPES) and
+//! The names of those items are [`names::RESERVED_TYPES`](names::RESERVED_TYPES) and
 //! [`Target::protocol_name`]; a message beside them must have none of these names.
 //!
 //! The output has no warnings under `clippy::pedantic`, `missing_docs` and rustdoc's lints, whatever the comments
@@ -38,15 +38,18 @@ pub mod doc;
 mod docs;
 mod envelope;
 mod handle;
+pub mod names;
 mod plan;
 mod protocol;
 mod push;
+mod rules;
 mod send;
 mod streams;
 mod target;
 
 use proc_macro2::TokenStream;
 
+pub use rules::check;
 pub use target::{Sides, Target, UserEnum};
 
 use msip_schema::{Direction, Schema};

@@ -5,9 +5,10 @@ use std::collections::HashSet;
 use proc_macro2::{Ident, Literal, Span, TokenStream, TokenTree};
 use quote::{format_ident, quote};
 
-use super::Target;
 use super::doc::sanitise;
-use msip_schema::{Direction, Envelope, Exchange, Member, Payload, Schema, TypeDef, names};
+use super::names;
+use super::target::Target;
+use msip_schema::{Direction, Envelope, Exchange, Member, Payload, Schema, TypeDef};
 
 /// A schema with all names settled.
 pub(super) struct Plan<'a> {

@@ -6,7 +6,10 @@ use std::fmt;
 use proc_macro2::{Ident, TokenStream};
 use quote::quote;
 
-use msip_schema::{Direction, Schema, TypeName, names};
+use msip_schema::{Direction, Schema, TypeName};
+
+use super::names;
+use crate::write::Case;
 
 /// Which sides of the protocol the output is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
@@ -167,7 +170,7 @@ impl<'a> Target<'a> {
         self.explains
             && !own_types(schema).any(|own| {
                 own.split_once('.')
-                    .is_some_and(|(module, _)| names::snake(module) == "diagnostic")
+                    .is_some_and(|(module, _)| Case::Snake.apply(module) == "diagnostic")
             })
     }
 

@@ -4,7 +4,6 @@ use super::*;
 use msip_schema::{
     Compression, Draft, DraftEnvelope, DraftMember, DraftMethod, EnumType, Field, FieldType,
     MemberOptions, MessageType, MsgKind, Payload, Reply, Span, Spanned, TypeDef, TypeName, Types,
-    names,
 };
 
 /// A schema in few words: members are numbered from 1, and a message of no name is `google.protobuf.Empty`.

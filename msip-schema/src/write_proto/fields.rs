@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::{Scope, Text, quoted};
-use crate::{Cardinality, Field, FieldType, MessageType};
+use crate::{Cardinality, Field, FieldType, MessageType, json_name};
 
 impl Scope<'_> {
     pub(super) fn write_fields(&self, message: &MessageType, out: &mut Text) {
@@ -43,9 +43,9 @@ impl Scope<'_> {
         let json_name = field
             .json_name
             .as_ref()
-            .filter(|json_name| **json_name != usual_json_name(&field.name))
-            .map_or_else(String::new, |json_name| {
-                format!(" [json_name = {}]", quoted(json_name))
+            .filter(|name| **name != json_name(&field.name))
+            .map_or_else(String::new, |name| {
+                format!(" [json_name = {}]", quoted(name))
             });
         out.line(&format!(
             "{ty} {} = {}{json_name};",
@@ -54,25 +54,10 @@ impl Scope<'_> {
     }
 
     fn type_of(&self, ty: &FieldType) -> String {
-        let scalar = match ty {
-            FieldType::Message(name) | FieldType::Enum(name) => return self.mention(name),
-            FieldType::Double => "double",
-            FieldType::Float => "float",
-            FieldType::Int32 => "int32",
-            FieldType::Int64 => "int64",
-            FieldType::Uint32 => "uint32",
-            FieldType::Uint64 => "uint64",
-            FieldType::Sint32 => "sint32",
-            FieldType::Sint64 => "sint64",
-            FieldType::Fixed32 => "fixed32",
-            FieldType::Fixed64 => "fixed64",
-            FieldType::Sfixed32 => "sfixed32",
-            FieldType::Sfixed64 => "sfixed64",
-            FieldType::Bool => "bool",
-            FieldType::String => "string",
-            FieldType::Bytes => "bytes",
-        };
-        scalar.to_owned()
+        match ty {
+            FieldType::Message(name) | FieldType::Enum(name) => self.mention(name),
+            scalar => scalar.scalar_name().unwrap_or_default().to_owned(),
+        }
     }
 }
 
@@ -92,21 +77,4 @@ pub(super) fn write_reserved(numbers: &[(u32, u32)], names: &[String], out: &mut
             out.line(&format!("reserved {};", reserved.join(", ")));
         }
     }
-}
-
-/// The name in JSON that a field has unless told otherwise.
-fn usual_json_name(name: &str) -> String {
-    let mut json = String::with_capacity(name.len());
-    let mut is_after_underscore = false;
-    for c in name.chars() {
-        if c == '_' {
-            is_after_underscore = true;
-        } else if is_after_underscore {
-            json.push(c.to_ascii_uppercase());
-            is_after_underscore = false;
-        } else {
-            json.push(c);
-        }
-    }
-    json
 }

@@ -6,6 +6,7 @@ pub(crate) mod source;
 use std::fmt::Write as _;
 use std::time::Duration;
 
+use crate as model;
 use crate::{Compression, Direction, Exchange, Payload, Schema};
 use source::parse;
 

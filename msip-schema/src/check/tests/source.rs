@@ -13,7 +13,7 @@
 use std::collections::BTreeSet;
 use std::ops::Range;
 
-use crate::{
+use super::model::{
     Cardinality, Compression, Draft, DraftEnvelope, DraftMember, DraftMethod, EnumType, EnumValue,
     Field, FieldType, FileId, MemberOptions, MessageType, MsgKind, Payload, Reply, Reserved,
     SourceMap, Span, Spanned, TypeDef, TypeName, Types,

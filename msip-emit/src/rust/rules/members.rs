@@ -1,50 +1,50 @@
-//! What members are called in Rust: variants, methods and handlers, each once.
+//! Identifiers of members: each variant and method once, and no handler named like a callback.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
-use super::MemberId;
-use super::calls::{Calls, Role};
-use crate::names::{
+use msip_schema::{Code, Diagnostic, Direction, Outline, Role};
+
+use crate::rust::names::{
     CLIENT_CALLBACKS, SERVER_CALLBACKS, handler_name, method_name, try_method_name, variant_name,
 };
-use crate::{Code, Diagnostic, Direction, Draft};
+use crate::write::Namespace;
 
-pub(super) fn check(draft: &Draft, calls: &Calls, out: &mut Vec<Diagnostic>) {
+pub(super) fn check(outline: &Outline<'_>, out: &mut Vec<Diagnostic>) {
     for direction in [Direction::ClientToServer, Direction::ServerToClient] {
-        check_collisions(draft, direction, calls, out);
-        check_callbacks(draft, direction, calls, out);
+        check_collisions(outline, direction, out);
+        check_callbacks(outline, direction, out);
     }
 }
 
-fn check_collisions(draft: &Draft, direction: Direction, calls: &Calls, out: &mut Vec<Diagnostic>) {
-    let mut owners: BTreeMap<(&str, String), MemberId> = BTreeMap::new();
+fn check_collisions(outline: &Outline<'_>, direction: Direction, out: &mut Vec<Diagnostic>) {
+    let mut identifiers = Namespace::default();
     let mut names_seen = BTreeSet::new();
-    for (id, member) in draft.members(direction) {
-        let name = &member.name.value;
+    for member in outline.members(direction) {
+        let (name, span) = (member.name.value.as_str(), member.name.span);
         if !names_seen.insert(name) {
-            continue; // told as a duplicate
+            continue; // reported as a duplicate
         }
         let mut generated = vec![("variant", variant_name(name))];
-        let role = calls.role(draft, id);
-        if role != Role::Answer {
+        if member.role != Role::Answer {
             generated.push(("method", method_name(name)));
         }
-        if role == Role::OneWay {
+        if member.role == Role::OneWay {
             generated.push(("method", try_method_name(name)));
         }
-        // Two members are told of each other once, however many of their names meet.
-        let mut told = BTreeSet::new();
+        // A pair of members is reported once, however many of their identifiers collide.
+        let mut reported = BTreeSet::new();
         for (what, identifier) in generated {
-            let owner = *owners.entry((what, identifier.clone())).or_insert(id);
-            if owner == id || !told.insert(owner) {
+            let Some(first) = identifiers.claim(what, &identifier, name, span) else {
+                continue;
+            };
+            if !reported.insert(first.name) {
                 continue;
             }
-            let first = &draft.member(owner).name;
             out.push(
                 Diagnostic::new(
                     Code::NAME_COLLISION,
-                    member.name.span,
-                    format!("`{}` and `{name}` both become the {what} `{identifier}`", first.value),
+                    span,
+                    format!("`{}` and `{name}` both become the {what} `{identifier}`", first.name),
                 )
                 .label("becomes the same name")
                 .also(first.span, format!("already `{identifier}`"))
@@ -54,14 +54,14 @@ fn check_collisions(draft: &Draft, direction: Direction, calls: &Calls, out: &mu
     }
 }
 
-fn check_callbacks(draft: &Draft, direction: Direction, calls: &Calls, out: &mut Vec<Diagnostic>) {
+fn check_callbacks(outline: &Outline<'_>, direction: Direction, out: &mut Vec<Diagnostic>) {
     let (callbacks, side) = match direction {
         Direction::ClientToServer => (SERVER_CALLBACKS, "HandleClientToServer"),
         Direction::ServerToClient => (CLIENT_CALLBACKS, "HandleServerToClient"),
     };
-    for (id, member) in draft.members(direction) {
+    for member in outline.members(direction) {
         let (name, handler) = (&member.name.value, handler_name(&member.name.value));
-        if calls.role(draft, id) == Role::Answer || !callbacks.contains(&handler.as_str()) {
+        if member.role == Role::Answer || !callbacks.contains(&handler.as_str()) {
             continue;
         }
         out.push(

@@ -1,13 +1,12 @@
-//! How names of a schema become names of Rust: one rule per kind of name, in one place.
+//! Identifiers of Rust: one rule for each kind of name, in one place.
 //!
-//! 1. Cases are converted as `heck` does: methods and fields to `snake_case`, variants and types to
-//!    `UpperCamelCase`.
+//! 1. Methods and fields are converted to `snake_case`, variants and types to `UpperCamelCase`.
 //! 2. A result that begins with a digit gets a leading underscore.
-//! 3. A keyword becomes a raw identifier (`r#match`); `self`, `Self`, `super`, `crate` and `_`, which cannot be
+//! 3. The method of a member whose name is in [`RESERVED_METHODS`] is `send_<name>`.
+//! 4. A keyword becomes a raw identifier (`r#match`); `self`, `Self`, `super`, `crate` and `_`, which cannot be
 //!    raw, get a trailing underscore, and so does `extern`, as in the messages that prost writes.
-//! 4. The method of a member whose name is in [`RESERVED_METHODS`] is `send_<name>`.
 
-use heck::{ToSnakeCase as _, ToUpperCamelCase as _};
+use crate::write::{Case, Escape, Keywords, NameKind, NameTable};
 
 /// Names that a member's method cannot have, since `Client`, `Peer`, `Broadcast` and `Sender`, or the traits that every
 /// user has in scope, have methods of these names: calls would reach those instead.
@@ -93,37 +92,67 @@ pub const SERVER_CALLBACKS: &[&str] = &[
 /// Callbacks of `HandleServerToClient` that no member's handler may be named like.
 pub const CLIENT_CALLBACKS: &[&str] = &["on_connected", "on_disconnected", "on_connect_failure"];
 
+/// The identifiers of Rust.
+const TABLE: NameTable = NameTable {
+    keywords: &[
+        Keywords {
+            words: &["self", "Self", "super", "crate", "extern", "_"],
+            escape: Escape::Suffix("_"),
+        },
+        Keywords {
+            words: KEYWORDS,
+            escape: Escape::Prefix("r#"),
+        },
+    ],
+};
+
+const METHODS: NameKind = NameKind {
+    taken: RESERVED_METHODS,
+    taken_prefix: "send_",
+    ..NameKind::new(Case::Snake)
+};
+const TRY_METHODS: NameKind = NameKind {
+    prefix: "try_",
+    ..METHODS
+};
+const HANDLERS: NameKind = NameKind {
+    prefix: "on_",
+    ..NameKind::new(Case::Snake)
+};
+const FIELDS: NameKind = NameKind::new(Case::Snake);
+const TYPES: NameKind = NameKind::new(Case::UpperCamel);
+
 /// The name of the method that sends a member: `connect_req`, `r#match`, `send_close`.
 pub fn method_name(member: &str) -> String {
-    raw(plain_method_name(member))
+    TABLE.identifier(&METHODS, member)
 }
 
 /// The name of the method that sends a one-way member without waiting: `try_message_ind`.
 pub fn try_method_name(member: &str) -> String {
-    format!("try_{}", plain_method_name(member))
+    TABLE.identifier(&TRY_METHODS, member)
 }
 
 /// The name of the method that handles a member: `on_connect_req`.
 pub fn handler_name(member: &str) -> String {
-    format!("on_{}", snake(member))
+    TABLE.identifier(&HANDLERS, member)
 }
 
 /// The name of a member's variant in the envelope's enum: `ConnectReq`.
 pub fn variant_name(member: &str) -> String {
-    raw(upper_camel(member))
+    TABLE.identifier(&TYPES, member)
 }
 
-/// The name of a field: `user`, `r#type`.
+/// The name of a field or a module: `user`, `r#type`.
 pub fn field_name(field: &str) -> String {
-    raw(snake(field))
+    TABLE.identifier(&FIELDS, field)
 }
 
 /// The name of a message or an enum, from the part of its full name behind the last dot.
 pub fn type_name(short: &str) -> String {
-    raw(upper_camel(short))
+    TABLE.identifier(&TYPES, short)
 }
 
-/// The name of the type that stands for the protocol of a package: `Fleet` for `fleet.v1`.
+/// The name of the type that represents the protocol of a package: `Fleet` for `fleet.v1`.
 ///
 /// It is the last segment that is not a version. Where that is a name that generated code has already, or
 /// `taken` says that a type of the package has it, `Protocol` is added.
@@ -133,7 +162,7 @@ pub fn protocol_name(package: &str, taken: impl Fn(&str) -> bool) -> String {
     let segment = segments
         .find(|segment| !is_version(segment))
         .unwrap_or(last);
-    let mut name = upper_camel(segment);
+    let mut name = Case::UpperCamel.apply(segment);
     // Ends: each round makes the name longer, and only finitely many names are taken.
     while name == "Self" || RESERVED_TYPES.contains(&name.as_str()) || taken(&name) {
         name.push_str("Protocol");
@@ -161,43 +190,6 @@ fn is_version(segment: &str) -> bool {
         .iter()
         .find_map(|stage| after_patch.strip_prefix(stage));
     stage.is_some_and(|number| digits(number).is_empty())
-}
-
-/// The method's name before it is made a legal identifier.
-fn plain_method_name(member: &str) -> String {
-    let name = snake(member);
-    if RESERVED_METHODS.contains(&name.as_str()) {
-        format!("send_{name}")
-    } else {
-        name
-    }
-}
-
-/// `snake_case`, beginning with a letter or an underscore.
-pub fn snake(name: &str) -> String {
-    lead(name.to_snake_case())
-}
-
-/// `UpperCamelCase`, beginning with a letter or an underscore.
-pub(crate) fn upper_camel(name: &str) -> String {
-    lead(name.to_upper_camel_case())
-}
-
-fn lead(name: String) -> String {
-    if name.is_empty() || name.starts_with(|c: char| c.is_ascii_digit()) {
-        format!("_{name}")
-    } else {
-        name
-    }
-}
-
-/// Makes an identifier of a name that may be a keyword.
-fn raw(name: String) -> String {
-    match name.as_str() {
-        "self" | "Self" | "super" | "crate" | "extern" | "_" => format!("{name}_"),
-        keyword if KEYWORDS.contains(&keyword) => format!("r#{name}"),
-        _ => name,
-    }
 }
 
 /// The strict and reserved keywords of all editions that may be raw; `union`, `auto` and the like are only
