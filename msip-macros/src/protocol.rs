@@ -12,6 +12,7 @@ use syn::{DeriveInput, Type};
 
 use crate::attributes::Options;
 use crate::diagnose::Places;
+use crate::docs;
 use crate::envelope::Envelope;
 use crate::errors::Errors;
 use crate::record::reserved;
@@ -301,12 +302,13 @@ fn description(
                 .iter()
                 .find(|written| written.name == member.name)?;
             let doc = &written.doc;
+            let deprecated = docs::last_deprecated(written.deprecated);
             Some(match &written.payload {
                 Some(ty) => {
                     let describe = as_message(options, ty);
-                    quote!(.member(#describe::describe(types), #doc))
+                    quote!(.member(#describe::describe(types), #doc) #deprecated)
                 }
-                None => quote!(.empty(#doc)),
+                None => quote!(.empty(#doc) #deprecated),
             })
         });
         let doc = &envelope.doc;

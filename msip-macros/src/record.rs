@@ -52,6 +52,7 @@ pub(crate) fn write(
         ident: &item.ident,
         short,
         doc: docs::text(&item.attrs),
+        deprecated: docs::deprecated(&item.attrs),
         reserved: &options.reserved,
         runtime,
     }
@@ -138,6 +139,7 @@ struct Written {
     name: String,
     number: u32,
     doc: String,
+    deprecated: bool,
     /// The place of the type.
     span: Span,
     /// `<String as Field>`, at the place of the type, so that all errors of a type are one.
@@ -159,6 +161,7 @@ impl Written {
             name: field.name.clone(),
             number,
             doc: docs::text(&field.field.attrs),
+            deprecated: docs::is_deprecated(&field.field.attrs),
             span: ty.span(),
             field: quote_spanned!(ty.span()=> <#ty as #runtime::describe::Field #encoding>),
         }
@@ -170,6 +173,7 @@ struct Shape<'a> {
     ident: &'a Ident,
     short: String,
     doc: String,
+    deprecated: Option<TokenStream>,
     reserved: &'a [Reserved],
     runtime: TokenStream,
 }
@@ -180,6 +184,7 @@ impl Shape<'_> {
             ident,
             short,
             doc,
+            deprecated,
             runtime,
             ..
         } = self;
@@ -196,9 +201,13 @@ impl Shape<'_> {
                  name,
                  number,
                  doc,
+                 deprecated,
                  field,
                  ..
-             }| { quote!(.field(#name, #number, #field::shape(types), #doc)) },
+             }| {
+                let deprecated = docs::last_deprecated(*deprecated);
+                quote!(.field(#name, #number, #field::shape(types), #doc) #deprecated)
+            },
         );
         let reserved = reserved(self.reserved);
         let lengths = fields.iter().map(
@@ -237,7 +246,7 @@ impl Shape<'_> {
 
                 fn describe(types: &mut #runtime::describe::Registry) -> #runtime::describe::ValueType {
                     types.message::<Self>(#short, |#types| {
-                        #runtime::describe::MessageShape::new(#doc) #(#shapes)* #reserved
+                        #runtime::describe::MessageShape::new(#doc) #deprecated #(#shapes)* #reserved
                     })
                 }
 

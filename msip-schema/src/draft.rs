@@ -73,6 +73,8 @@ pub struct MemberOptions {
     pub idempotent: Option<Spanned<bool>>,
     /// `(msip.key)`: the field that tells one STATE from another of the same variant.
     pub key: Option<Spanned<String>>,
+    /// Protobuf's own `deprecated`.
+    pub deprecated: bool,
 }
 
 /// One method of a `service` block.
@@ -90,6 +92,8 @@ pub struct DraftMethod {
     pub response_stream: Option<Span>,
     /// Whether `idempotency_level` says that it may be repeated.
     pub idempotent: bool,
+    /// Whether it is marked as deprecated.
+    pub deprecated: bool,
     /// The comment above it.
     pub doc: String,
 }

@@ -28,5 +28,6 @@ pub use kind::{Compression, MsgKind, Reply};
 pub use model::{Direction, Envelope, Exchange, Member, Payload, Reserved, Schema};
 pub use span::{Span, Spanned};
 pub use types::{
-    Cardinality, EnumType, EnumValue, Field, FieldType, MessageType, TypeDef, TypeName, Types,
+    Cardinality, EnumType, EnumValue, Field, FieldType, MessageType, Oneof, TypeDef, TypeName,
+    Types,
 };

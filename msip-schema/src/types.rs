@@ -60,7 +60,15 @@ pub enum TypeDef {
 }
 
 impl TypeDef {
-    /// Where its name stands.
+    /// The package that declares it, which is empty for a file without one.
+    pub fn package(&self) -> &str {
+        match self {
+            Self::Message(message) => &message.package,
+            Self::Enum(ty) => &ty.package,
+        }
+    }
+
+    /// Where its name is.
     pub fn span(&self) -> Span {
         match self {
             Self::Message(message) => message.span,
@@ -72,15 +80,33 @@ impl TypeDef {
 /// A message: named and numbered fields.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct MessageType {
+    /// The package that declares it, which is empty for a file without one. What its full name has between the package
+    /// and its own name are the messages that it is declared in.
+    pub package: String,
     /// The comment above it, as written, without comment marks.
     pub doc: String,
+    /// Whether it is marked as deprecated.
+    pub deprecated: bool,
     /// The fields, in the order of the source.
     pub fields: Vec<Field>,
+    /// The oneofs, in the order of the source.
+    pub oneofs: Vec<Oneof>,
     /// Numbers that no field may take, as inclusive ranges.
     pub reserved_numbers: Vec<(u32, u32)>,
     /// Names that no field may take.
     pub reserved_names: Vec<String>,
     /// Where its name stands.
+    pub span: Span,
+}
+
+/// A oneof of a message: none or one of its fields is set.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Oneof {
+    /// The name, by which its [fields](Field::oneof) refer to it.
+    pub name: String,
+    /// The comment above it.
+    pub doc: String,
+    /// Where its name is.
     pub span: Span,
 }
 
@@ -101,7 +127,9 @@ pub struct Field {
     pub oneof: Option<String>,
     /// The comment above it.
     pub doc: String,
-    /// Where the field stands.
+    /// Whether it is marked as deprecated.
+    pub deprecated: bool,
+    /// Where the field is.
     pub span: Span,
 }
 
@@ -170,8 +198,12 @@ impl FieldType {
 /// An enum: named numbers.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct EnumType {
+    /// The package that declares it, which is empty for a file without one.
+    pub package: String,
     /// The comment above it.
     pub doc: String,
+    /// Whether it is marked as deprecated.
+    pub deprecated: bool,
     /// The values, in the order of the source.
     pub values: Vec<EnumValue>,
     /// Where its name stands.
@@ -187,6 +219,8 @@ pub struct EnumValue {
     pub number: i32,
     /// The comment above it.
     pub doc: String,
-    /// Where the value stands.
+    /// Whether it is marked as deprecated.
+    pub deprecated: bool,
+    /// Where the value is.
     pub span: Span,
 }

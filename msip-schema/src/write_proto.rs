@@ -171,15 +171,15 @@ impl<'a> Scope<'a> {
                         Payload::Message(name) => self.mention(name),
                         Payload::Empty => self.mention(&TypeName::new(TypeName::EMPTY)),
                     };
-                    let options = options::of(self.schema, member);
-                    let options = if options.is_empty() {
-                        String::new()
-                    } else {
-                        format!(" [{}]", options.join(", "))
-                    };
+                    let mut options = options::of(self.schema, member);
+                    if member.deprecated {
+                        options.push(options::DEPRECATED.to_owned());
+                    }
                     out.line(&format!(
-                        "{ty} {} = {}{options};",
-                        member.name, member.number
+                        "{ty} {} = {}{};",
+                        member.name,
+                        member.number,
+                        options::bracketed(&options)
                     ));
                 }
             });
@@ -213,12 +213,25 @@ fn write_enum(name: &TypeName, ty: &EnumType, out: &mut Text) {
         if !ty.values.iter().all(|value| seen.insert(value.number)) {
             out.line("option allow_alias = true;");
         }
+        if ty.deprecated {
+            out.line("option deprecated = true;");
+        }
         // proto3 wants the value 0 first.
         let (zero, others): (Vec<_>, Vec<_>) =
             ty.values.iter().partition(|value| value.number == 0);
         for value in zero.into_iter().chain(others) {
             out.comment(&value.doc);
-            out.line(&format!("{} = {};", value.name, value.number));
+            let options: &[String] = if value.deprecated {
+                &[options::DEPRECATED.to_owned()]
+            } else {
+                &[]
+            };
+            out.line(&format!(
+                "{} = {}{};",
+                value.name,
+                value.number,
+                options::bracketed(options)
+            ));
         }
     });
 }

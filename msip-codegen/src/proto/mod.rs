@@ -14,7 +14,7 @@ mod symbols;
 mod types;
 mod weight;
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::HashSet;
 use std::path::PathBuf;
 
 use msip_emit::rust;
@@ -45,8 +45,6 @@ pub(crate) struct Compiled {
     pub(crate) protocols: Vec<Protocol>,
     /// Every message and enum of every file.
     pub(crate) types: Types,
-    /// The comments of oneofs, by full name.
-    pub(crate) oneof_docs: BTreeMap<String, String>,
     /// All files with options resolved, without places and comments.
     pub(crate) pool: DescriptorPool,
 }
@@ -95,7 +93,7 @@ pub(crate) fn compile(request: Request<'_>) -> Outcome {
 
 fn check(files: &Files, messages_only: bool, report: &mut Report) -> Option<Compiled> {
     let symbols = Symbols::new(files);
-    let (types, oneof_docs) = Lowering::new(files, &symbols, report).all_types();
+    let types = Lowering::new(files, &symbols, report).all_types();
     let protocols: &[usize] = if messages_only { &[] } else { &files.inputs };
     let mut lowering = Lowering::new(files, &symbols, report);
     protocol::refuse_misplaced_options(&mut lowering);
@@ -130,7 +128,6 @@ fn check(files: &Files, messages_only: bool, report: &mut Report) -> Option<Comp
         files: compiled.collect(),
         protocols: schemas,
         types,
-        oneof_docs,
         pool,
     })
 }

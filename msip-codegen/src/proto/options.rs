@@ -50,6 +50,15 @@ pub(crate) fn our_name(option: &UninterpretedOption) -> Option<String> {
     )
 }
 
+/// Whether protobuf's own option `deprecated` is set, which the parser leaves uninterpreted.
+pub(crate) fn is_deprecated(interpreted: bool, options: &[UninterpretedOption]) -> bool {
+    interpreted
+        || options.iter().any(|option| {
+            matches!(option.name.as_slice(), [part] if part.name_part == "deprecated" && !part.is_extension)
+                && option.identifier_value() == "true"
+        })
+}
+
 /// Reads the options of a member.
 pub(crate) fn member_options(
     at: &At<'_>,
@@ -106,6 +115,7 @@ pub(crate) fn member_options(
         }
     }
     read.request_stream = request.map(|stream| stream.span);
+    read.deprecated = is_deprecated(false, options);
     read
 }
 

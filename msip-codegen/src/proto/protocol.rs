@@ -420,6 +420,9 @@ fn method_of(
         request_stream,
         response_stream,
         idempotent: is_idempotent(method),
+        deprecated: method.options.as_ref().is_some_and(|method| {
+            options::is_deprecated(method.deprecated(), &method.uninterpreted_option)
+        }),
         doc: at.doc(),
     })
 }

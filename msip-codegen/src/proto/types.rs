@@ -1,9 +1,7 @@
 //! Messages and enums of descriptors, as types of the model.
 
-use std::collections::BTreeMap;
-
 use msip_schema::{
-    Cardinality, Code, Diagnostic, EnumType, EnumValue, Field, FieldType, MessageType, Span,
+    Cardinality, Code, Diagnostic, EnumType, EnumValue, Field, FieldType, MessageType, Oneof, Span,
     TypeDef, TypeName, Types,
 };
 use prost_reflect::DescriptorPool;
@@ -14,6 +12,7 @@ use prost_types::{
 
 use super::foreign;
 use super::load::{Files, ProtoFile};
+use super::options::is_deprecated;
 use super::places::tag;
 use super::report::Report;
 use super::symbols::{Lookup, Node, Symbol, Symbols, is_map_entry, join};
@@ -26,7 +25,6 @@ pub(crate) struct Lowering<'a> {
     /// Names that an unknown type could have meant.
     names: Vec<&'a str>,
     types: Types,
-    oneof_docs: BTreeMap<String, String>,
 }
 
 /// A node of a descriptor: the file it is in, its path there, and its full name.
@@ -78,12 +76,11 @@ impl<'a> Lowering<'a> {
             report,
             names,
             types: Types::new(),
-            oneof_docs: BTreeMap::new(),
         }
     }
 
-    /// Every type of every file, and the comments of oneofs by their full names.
-    pub(crate) fn all_types(mut self) -> (Types, BTreeMap<String, String>) {
+    /// Every type of every file.
+    pub(crate) fn all_types(mut self) -> Types {
         for (index, file) in self.files.files.iter().enumerate() {
             let root = At {
                 index,
@@ -104,7 +101,7 @@ impl<'a> Lowering<'a> {
                 );
             }
         }
-        (self.types, self.oneof_docs)
+        self.types
     }
 
     fn message(&mut self, at: &At<'a>, message: &'a DescriptorProto) {
@@ -122,10 +119,6 @@ impl<'a> Lowering<'a> {
                 nested,
             );
         }
-        for (position, oneof) in message.oneof_decl.iter().enumerate() {
-            let at = at.below(tag::MESSAGE_ONEOF, position, oneof.name());
-            self.oneof_docs.insert(at.full.clone(), at.doc());
-        }
         let fields = message.field.iter().enumerate();
         let fields = fields.map(|(position, field)| {
             self.field(
@@ -135,17 +128,47 @@ impl<'a> Lowering<'a> {
                 field,
             )
         });
-        let fields = fields.collect();
+        let fields: Vec<Field> = fields.collect();
+        let oneofs = self.oneofs(at, message);
         self.refuse_reserved_names(at, message);
+        let options = message.options.as_ref();
         let def = MessageType {
+            package: at.file.package().to_owned(),
             doc: at.doc(),
+            deprecated: options.is_some_and(|options| {
+                is_deprecated(options.deprecated(), &options.uninterpreted_option)
+            }),
             span: at.span(&[tag::NAME], self.report),
             fields,
+            oneofs,
             reserved_numbers: reserved_numbers(message),
             reserved_names: message.reserved_name.clone(),
         };
         self.types
             .insert(TypeName::new(&at.full), TypeDef::Message(def));
+    }
+
+    /// The oneofs of a message, without those that stand for a proto3 `optional`.
+    fn oneofs(&mut self, at: &At<'a>, message: &DescriptorProto) -> Vec<Oneof> {
+        let mut oneofs = Vec::new();
+        for (position, oneof) in message.oneof_decl.iter().enumerate() {
+            let mut members = message.field.iter().filter(|field| {
+                field
+                    .oneof_index
+                    .and_then(|index| usize::try_from(index).ok())
+                    == Some(position)
+            });
+            if members.any(|field| field.proto3_optional()) {
+                continue;
+            }
+            let at = at.below(tag::MESSAGE_ONEOF, position, oneof.name());
+            oneofs.push(Oneof {
+                name: oneof.name().to_owned(),
+                doc: at.doc(),
+                span: at.span(&[tag::NAME], self.report),
+            });
+        }
+        oneofs
     }
 
     /// The pool compares numbers with what is reserved, but not names.
@@ -180,11 +203,19 @@ impl<'a> Lowering<'a> {
                 name: value.name().to_owned(),
                 number: value.number(),
                 doc: at.doc(),
+                deprecated: value.options.as_ref().is_some_and(|options| {
+                    is_deprecated(options.deprecated(), &options.uninterpreted_option)
+                }),
                 span: at.span(&[tag::NAME], self.report),
             });
         }
+        let options = enumeration.options.as_ref();
         let def = EnumType {
+            package: at.file.package().to_owned(),
             doc: at.doc(),
+            deprecated: options.is_some_and(|options| {
+                is_deprecated(options.deprecated(), &options.uninterpreted_option)
+            }),
             values,
             span: at.span(&[tag::NAME], self.report),
         };
@@ -255,6 +286,9 @@ impl<'a> Lowering<'a> {
             cardinality,
             oneof: oneof.map(|oneof| oneof.name().to_owned()),
             doc: at.doc(),
+            deprecated: field.options.as_ref().is_some_and(|options| {
+                is_deprecated(options.deprecated(), &options.uninterpreted_option)
+            }),
             span: at.span(&[tag::NAME], self.report),
         }
     }

@@ -25,7 +25,6 @@ pub(crate) fn write(
     files: Vec<FileDescriptorProto>,
     envelopes: &[String],
     types: &Types,
-    oneof_docs: &BTreeMap<String, String>,
     settings: &Settings,
 ) -> Result<Packages, GenerateError> {
     let mut packages: BTreeMap<String, Vec<FileDescriptorProto>> = BTreeMap::new();
@@ -73,7 +72,6 @@ pub(crate) fn write(
             names: &names,
             envelopes,
             types,
-            oneof_docs,
             modules: Vec::new(),
         };
         out.insert(package, pass.items(file.items));
@@ -153,7 +151,6 @@ struct Pass<'a> {
     names: &'a Names,
     envelopes: &'a [String],
     types: &'a Types,
-    oneof_docs: &'a BTreeMap<String, String>,
     /// Where it is.
     modules: Vec<String>,
 }
@@ -207,12 +204,6 @@ impl Pass<'_> {
         let plain: BTreeMap<String, &msip_schema::Field> = plain
             .map(|field| (field_name(&field.name), field))
             .collect();
-        let oneofs = message
-            .fields
-            .iter()
-            .filter_map(|field| field.oneof.as_deref());
-        let oneofs: BTreeMap<String, &str> =
-            oneofs.map(|oneof| (field_name(oneof), oneof)).collect();
         for field in &mut item.fields {
             let name = field
                 .ident
@@ -224,11 +215,12 @@ impl Pass<'_> {
                     format!("`{}`, field {}.", known.name, known.number)
                 }),
                 None => {
-                    let oneof = oneofs.get(&name).copied().unwrap_or(&name);
-                    let comment = self
-                        .oneof_docs
-                        .get(&format!("{full}.{oneof}"))
-                        .map_or("", String::as_str);
+                    let known = message
+                        .oneofs
+                        .iter()
+                        .find(|known| field_name(&known.name) == name);
+                    let (oneof, comment) =
+                        known.map_or((name.as_str(), ""), |known| (&known.name, &known.doc));
                     docs.attributes(comment, || {
                         format!("The oneof `{oneof}`: none or one of its fields.")
                     })
@@ -263,10 +255,8 @@ impl Pass<'_> {
             [type_name(oneof), format!("{}OneOf", type_name(oneof))].contains(&ident)
         })?;
         let mut docs = Docs::default();
-        let comment = self
-            .oneof_docs
-            .get(&format!("{owner}.{oneof}"))
-            .map_or("", String::as_str);
+        let known = message.oneofs.iter().find(|known| known.name == oneof);
+        let comment = known.map_or("", |known| &known.doc);
         let own = docs.attributes(comment, || format!("The oneof `{oneof}` of `{owner}`."));
         let members = message
             .fields

@@ -62,13 +62,7 @@ pub(crate) fn generate(
     let externs = ExternPaths::new(&settings.extern_paths);
     let descriptors = descriptors(compiled);
     let envelopes: Vec<String> = compiled.protocols.iter().flat_map(envelopes).collect();
-    let mut packages = messages::write(
-        descriptors,
-        &envelopes,
-        &compiled.types,
-        &compiled.oneof_docs,
-        settings,
-    )?;
+    let mut packages = messages::write(descriptors, &envelopes, &compiled.types, settings)?;
     for protocol in &compiled.protocols {
         let items = protocol_items(protocol, compiled, settings, &externs)?;
         packages

@@ -63,6 +63,7 @@ fn message() -> MessageType {
         cardinality: msip_schema::Cardinality::Implicit,
         oneof: None,
         doc: String::new(),
+        deprecated: false,
         span: Span::NONE,
     };
     MessageType {
@@ -246,6 +247,7 @@ fn method(request: &str, response: &str, response_stream: bool) -> DraftMethod {
         request_stream: Some(Span::NONE),
         response_stream: response_stream.then_some(Span::NONE),
         idempotent: false,
+        deprecated: false,
         doc: String::new(),
     }
 }

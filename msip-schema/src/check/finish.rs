@@ -78,6 +78,7 @@ impl Draft {
                 .is_some_and(|idempotent| idempotent.value)
                 || method.is_some_and(|method| method.idempotent),
             key: options.key.as_ref().map(|key| key.value.clone()),
+            deprecated: options.deprecated || method.is_some_and(|method| method.deprecated),
             span: member.name.span,
         }
     }

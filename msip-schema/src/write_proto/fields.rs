@@ -2,11 +2,15 @@
 
 use std::collections::BTreeSet;
 
+use super::options::{DEPRECATED, bracketed};
 use super::{Scope, Text, quoted};
 use crate::{Cardinality, Field, FieldType, MessageType, json_name};
 
 impl Scope<'_> {
     pub(super) fn write_fields(&self, message: &MessageType, out: &mut Text) {
+        if message.deprecated {
+            out.line("option deprecated = true;");
+        }
         write_reserved(&message.reserved_numbers, &message.reserved_names, out);
         let mut written = BTreeSet::new();
         for field in &message.fields {
@@ -17,6 +21,8 @@ impl Scope<'_> {
             if !written.insert(oneof) {
                 continue;
             }
+            let declared = message.oneofs.iter().find(|known| known.name == *oneof);
+            out.comment(declared.map_or("", |known| &known.doc));
             out.block(&format!("oneof {oneof}"), |out| {
                 let members = message.fields.iter();
                 for member in members.filter(|field| field.oneof.as_ref() == Some(oneof)) {
@@ -40,16 +46,20 @@ impl Scope<'_> {
             }
             Cardinality::Optional | Cardinality::Implicit => ty,
         };
-        let json_name = field
-            .json_name
-            .as_ref()
-            .filter(|name| **name != json_name(&field.name))
-            .map_or_else(String::new, |name| {
-                format!(" [json_name = {}]", quoted(name))
-            });
+        let mut options = Vec::new();
+        if let Some(name) = &field.json_name
+            && *name != json_name(&field.name)
+        {
+            options.push(format!("json_name = {}", quoted(name)));
+        }
+        if field.deprecated {
+            options.push(DEPRECATED.to_owned());
+        }
         out.line(&format!(
-            "{ty} {} = {}{json_name};",
-            field.name, field.number
+            "{ty} {} = {}{};",
+            field.name,
+            field.number,
+            bracketed(&options)
         ));
     }
 

@@ -4,7 +4,19 @@ use super::quoted;
 use crate::words::{response_words, words};
 use crate::{Compression, Direction, Exchange, Member, MsgKind, Schema};
 
-/// What stands in the brackets behind a member.
+/// Protobuf's own option, of anything.
+pub(super) const DEPRECATED: &str = "deprecated = true";
+
+/// Options in brackets, with a space before them; nothing if there are none.
+pub(super) fn bracketed(options: &[String]) -> String {
+    if options.is_empty() {
+        String::new()
+    } else {
+        format!(" [{}]", options.join(", "))
+    }
+}
+
+/// The options of MSIP that a member has.
 pub(super) fn of(schema: &Schema, member: &Member) -> Vec<String> {
     let mut options = Vec::new();
     let has_kind = match &member.exchange {
