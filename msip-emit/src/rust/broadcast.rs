@@ -3,19 +3,22 @@
 use proc_macro2::TokenStream;
 use quote::{format_ident, quote};
 
-use super::docs::{Docs, allow_names, allow_unused};
-use super::plan::{EnvelopePlan, MemberPlan, Plan};
+use super::attributes::{Docs, allow_names, allow_unused};
+use super::tokens::{EnvelopeTokens, MemberTokens, ProtocolTokens};
 
 /// The trait: the messages that nobody answers.
-pub(super) fn definition(plan: &Plan<'_>, envelope: &EnvelopePlan<'_>) -> TokenStream {
-    let visibility = &plan.target.visibility;
+pub(super) fn definition(
+    tokens: &ProtocolTokens<'_>,
+    envelope: &EnvelopeTokens<'_>,
+) -> TokenStream {
+    let visibility = &tokens.target.visibility;
     let name = format_ident!("Broadcast{}", envelope.direction.envelope_name());
     let doc = Docs::line("What a server may say to many clients at once: its one-way messages, typed.")
         .paragraph(&format!(
             "Implemented for the [runtime's `Broadcast`]({}) of [`{}`]. Each message is encoded once and queued for \
              every client that has room; nothing waits for a slow one.",
-            plan.runtime_link("Broadcast"),
-            plan.protocol,
+            tokens.runtime_link("Broadcast"),
+            tokens.protocol,
         ))
         .attributes();
     let allow = allow_unused(one_way(envelope).map(|member| member.doc.as_slice()));
@@ -38,10 +41,13 @@ pub(super) fn definition(plan: &Plan<'_>, envelope: &EnvelopePlan<'_>) -> TokenS
 }
 
 /// The implementation for everything that sends to many.
-pub(super) fn implementation(plan: &Plan<'_>, envelope: &EnvelopePlan<'_>) -> TokenStream {
-    let Plan {
+pub(super) fn implementation(
+    tokens: &ProtocolTokens<'_>,
+    envelope: &EnvelopeTokens<'_>,
+) -> TokenStream {
+    let ProtocolTokens {
         runtime, sender, ..
-    } = plan;
+    } = tokens;
     let name = format_ident!("Broadcast{}", envelope.direction.envelope_name());
     let out = &envelope.ident;
     let methods = one_way(envelope).map(|member| {
@@ -63,11 +69,11 @@ pub(super) fn implementation(plan: &Plan<'_>, envelope: &EnvelopePlan<'_>) -> To
     }
 }
 
-fn one_way<'p, 'a>(envelope: &'p EnvelopePlan<'a>) -> impl Iterator<Item = &'p MemberPlan<'a>> {
+fn one_way<'p, 'a>(envelope: &'p EnvelopeTokens<'a>) -> impl Iterator<Item = &'p MemberTokens<'a>> {
     envelope.members.iter().filter(|member| member.is_one_way())
 }
 
-fn signature(member: &MemberPlan<'_>) -> TokenStream {
+fn signature(member: &MemberTokens<'_>) -> TokenStream {
     let method = &member.method;
     let argument = member.argument();
     quote!(fn #method(&self #argument) -> usize)

@@ -10,6 +10,8 @@ mod inline;
 use proc_macro2::TokenStream;
 use quote::quote;
 
+use crate::write::clean_lines;
+
 /// The lines of a doc comment, without the space that stands in front of each in the source.
 ///
 /// Empty where the comment says nothing. What comes out:
@@ -20,7 +22,7 @@ use quote::quote;
 ///   address, and bare addresses enclosed;
 /// - neither tabs, control characters nor marks that change the direction of text; no trailing spaces.
 pub fn sanitise(comment: &str) -> Vec<String> {
-    block::blocks(&lines(comment))
+    block::blocks(&clean_lines(comment))
 }
 
 /// The `#[doc = "…"]` attributes of these lines, which a formatter prints as `///`.
@@ -69,59 +71,6 @@ fn looks_like_code(word: &str) -> bool {
         || word.contains("::")
         || word.contains("()")
         || (upper >= 2 && word.chars().any(char::is_lowercase))
-}
-
-/// The comment's lines: clean, tabs expanded, and without the indentation that all of them share.
-fn lines(comment: &str) -> Vec<String> {
-    let mut lines: Vec<String> = comment.lines().map(clean).collect();
-    let shared = lines
-        .iter()
-        .filter(|line| !line.is_empty())
-        .map(|line| indentation(line))
-        .min()
-        .unwrap_or(0);
-    for line in &mut lines {
-        line.drain(..shared.min(line.len()));
-    }
-    lines
-}
-
-/// A line without what an editor does not show.
-fn clean(line: &str) -> String {
-    let mut clean = String::with_capacity(line.len());
-    let mut column = 0_usize;
-    for c in line.chars() {
-        match c {
-            '\t' => {
-                let width = 4 - column % 4;
-                clean.extend(std::iter::repeat_n(' ', width));
-                column += width;
-            }
-            // The marks by which text is made to look unlike what it is; rustc refuses them.
-            '\u{200e}'
-            | '\u{200f}'
-            | '\u{202a}'..='\u{202e}'
-            | '\u{2066}'..='\u{2069}'
-            | '\u{feff}' => {}
-            c if c.is_control() => {}
-            // Spaces that are none to a Markdown parser, but to `trim`.
-            c if c.is_whitespace() => {
-                clean.push(' ');
-                column += 1;
-            }
-            c => {
-                clean.push(c);
-                column += 1;
-            }
-        }
-    }
-    clean.truncate(clean.trim_end().len());
-    clean
-}
-
-/// The number of spaces that a line begins with.
-fn indentation(line: &str) -> usize {
-    line.len() - line.trim_start_matches(' ').len()
 }
 
 #[cfg(test)]

@@ -3,16 +3,20 @@
 use proc_macro2::{Literal, TokenStream};
 use quote::quote;
 
-use super::docs::{Docs, allow};
-use super::plan::{EnvelopePlan, MemberPlan, Plan, Shape, number};
-use msip_schema::{Compression, Direction, MsgKind, Payload, TypeDef};
+use super::attributes::{Docs, allow, allow_long};
+use super::tokens::{EnvelopeTokens, MemberTokens, ProtocolTokens, number};
+use crate::plan::{KeyPlan, Shape};
+use msip_schema::{Compression, Direction, MsgKind};
 
 /// `pub enum ClientToServer { … }`, unless it is the user's.
-pub(super) fn definition(plan: &Plan<'_>, envelope: &EnvelopePlan<'_>) -> Option<TokenStream> {
+pub(super) fn definition(
+    tokens: &ProtocolTokens<'_>,
+    envelope: &EnvelopeTokens<'_>,
+) -> Option<TokenStream> {
     if envelope.is_user_defined {
         return None;
     }
-    let visibility = &plan.target.visibility;
+    let visibility = &tokens.target.visibility;
     let ident = &envelope.ident;
     let doc = match (envelope.doc.is_empty(), envelope.direction) {
         (false, _) => Docs::new(&envelope.doc),
@@ -50,7 +54,7 @@ pub(super) fn definition(plan: &Plan<'_>, envelope: &EnvelopePlan<'_>) -> Option
 }
 
 /// Whether the variants all begin, or all end, with the same word, of which clippy complains from three on.
-fn shares_a_word(members: &[MemberPlan<'_>]) -> bool {
+fn shares_a_word(members: &[MemberTokens<'_>]) -> bool {
     fn first(name: &str) -> &str {
         let end = name
             .char_indices()
@@ -80,19 +84,19 @@ fn shares_a_word(members: &[MemberPlan<'_>]) -> bool {
 }
 
 /// `impl ClientToServer { msg_kind, variant }`
-pub(super) fn methods(plan: &Plan<'_>, envelope: &EnvelopePlan<'_>) -> TokenStream {
-    let Plan {
+pub(super) fn methods(tokens: &ProtocolTokens<'_>, envelope: &EnvelopeTokens<'_>) -> TokenStream {
+    let ProtocolTokens {
         runtime, target, ..
-    } = plan;
+    } = tokens;
     let visibility = &target.visibility;
     let ident = &envelope.ident;
     let kinds = MsgKind::ALL.into_iter().filter_map(|kind| {
         let members = envelope
             .members
             .iter()
-            .filter(|member| member.member.kind == kind);
+            .filter(|member| member.plan.kind == kind);
         let patterns: Vec<_> = members.map(|member| member.any_of(&quote!(Self))).collect();
-        let kind = kind_path(plan, kind);
+        let kind = kind_path(tokens, kind);
         (!patterns.is_empty()).then(|| quote!(#(#patterns)|* => #kind))
     });
     let kinds = match_self(kinds.collect());
@@ -129,11 +133,14 @@ pub(super) fn methods(plan: &Plan<'_>, envelope: &EnvelopePlan<'_>) -> TokenStre
 }
 
 /// `impl Envelope for ClientToServer`
-pub(super) fn implementation(plan: &Plan<'_>, envelope: &EnvelopePlan<'_>) -> TokenStream {
-    let runtime = plan.runtime;
+pub(super) fn implementation(
+    tokens: &ProtocolTokens<'_>,
+    envelope: &EnvelopeTokens<'_>,
+) -> TokenStream {
+    let runtime = tokens.runtime;
     let ident = &envelope.ident;
     let members = &envelope.members;
-    let rows = members.iter().map(|member| row(plan, member));
+    let rows = members.iter().map(|member| row(tokens, member));
     let indices = match_self(
         members
             .iter()
@@ -149,7 +156,7 @@ pub(super) fn implementation(plan: &Plan<'_>, envelope: &EnvelopePlan<'_>) -> To
         members
             .iter()
             .map(|member| {
-                let MemberPlan { variant, number, .. } = member;
+                let MemberTokens { variant, number, .. } = member;
                 match member.payload {
                     Some(_) => quote!(Self::#variant(message) => #runtime::body::member_len(#number, message)),
                     None => quote!(Self::#variant => #runtime::body::unit_len(#number)),
@@ -161,7 +168,7 @@ pub(super) fn implementation(plan: &Plan<'_>, envelope: &EnvelopePlan<'_>) -> To
         members
             .iter()
             .map(|member| {
-                let MemberPlan {
+                let MemberTokens {
                     variant, number, ..
                 } = member;
                 match member.payload {
@@ -178,7 +185,7 @@ pub(super) fn implementation(plan: &Plan<'_>, envelope: &EnvelopePlan<'_>) -> To
             .collect(),
     );
     let unused_buffer = members.is_empty().then(|| quote!(let _ = buffer;));
-    let decoding = decoding(plan, envelope);
+    let decoding = decoding(tokens, envelope);
     let allow = allow_long(members.len(), 1);
     let allow_decode = allow_long(members.len(), 3);
     quote! {
@@ -212,8 +219,8 @@ pub(super) fn implementation(plan: &Plan<'_>, envelope: &EnvelopePlan<'_>) -> To
     }
 }
 
-fn decoding(plan: &Plan<'_>, envelope: &EnvelopePlan<'_>) -> TokenStream {
-    let runtime = plan.runtime;
+fn decoding(tokens: &ProtocolTokens<'_>, envelope: &EnvelopeTokens<'_>) -> TokenStream {
+    let runtime = tokens.runtime;
     if envelope.members.is_empty() {
         return quote! {
             let _ = body;
@@ -221,7 +228,7 @@ fn decoding(plan: &Plan<'_>, envelope: &EnvelopePlan<'_>) -> TokenStream {
         };
     }
     let arms = envelope.members.iter().map(|member| {
-        let MemberPlan { variant, number, .. } = member;
+        let MemberTokens { variant, number, .. } = member;
         match member.payload {
             Some(_) => quote!(#number => #runtime::body::decode_member(#number, body).map(Self::#variant)),
             None => quote!(#number => #runtime::body::decode_unit(#number, body).map(|()| Self::#variant)),
@@ -236,15 +243,15 @@ fn decoding(plan: &Plan<'_>, envelope: &EnvelopePlan<'_>) -> TokenStream {
 }
 
 /// One member's row in the table of variants.
-fn row(plan: &Plan<'_>, member: &MemberPlan<'_>) -> TokenStream {
-    let runtime = plan.runtime;
-    let MemberPlan {
+fn row(tokens: &ProtocolTokens<'_>, member: &MemberTokens<'_>) -> TokenStream {
+    let runtime = tokens.runtime;
+    let MemberTokens {
         number: own_number,
-        member: model,
+        plan,
         ..
     } = member;
-    let name = &model.name;
-    let kind = kind_path(plan, model.kind);
+    let name = plan.name;
+    let kind = kind_path(tokens, plan.kind);
     let mut row = quote!(#runtime::Variant::new(#own_number, #name, #kind));
     match &member.shape {
         Shape::OneWay => {}
@@ -261,7 +268,7 @@ fn row(plan: &Plan<'_>, member: &MemberPlan<'_>) -> TokenStream {
         }
         Shape::Answer => row.extend(quote!(.answer())),
     }
-    if let Some(timeout) = model.timeout {
+    if let Some(timeout) = plan.timeout {
         // 49 days is as long as for ever.
         let timeout_ms = number(
             u32::try_from(timeout.as_millis())
@@ -270,42 +277,41 @@ fn row(plan: &Plan<'_>, member: &MemberPlan<'_>) -> TokenStream {
         );
         row.extend(quote!(.timeout_ms(#timeout_ms)));
     }
-    if model.urgent {
+    if plan.urgent {
         row.extend(quote!(.urgent()));
     }
-    if model.compress == Compression::Never {
+    if plan.compress == Compression::Never {
         row.extend(quote!(.uncompressed()));
     }
-    if model.idempotent {
+    if plan.idempotent {
         row.extend(quote!(.idempotent()));
     }
-    if let Some(key) = &model.key {
-        let number = key_number(plan, member, key);
-        row.extend(quote!(.key(#key, #number)));
+    if let Some(key) = &plan.key {
+        let number = key_number(tokens, member, key);
+        let name = key.name;
+        row.extend(quote!(.key(#name, #number)));
     }
     row
 }
 
-/// The number of the field that is a member's key: as the schema has it or, where it learns of fields later, as the
-/// compiler finds it.
-fn key_number(plan: &Plan<'_>, member: &MemberPlan<'_>, key: &str) -> TokenStream {
-    let known = match &member.member.payload {
-        Payload::Message(name) => plan.schema.types().get(name),
-        Payload::Empty => None,
-    };
-    if let Some(TypeDef::Message(message)) = known
-        && let Some(field) = message.fields.iter().find(|field| field.name == key)
-    {
+/// The number of the field that is a member's key: from the schema or, in a derive, from the compiler.
+fn key_number(
+    tokens: &ProtocolTokens<'_>,
+    member: &MemberTokens<'_>,
+    key: &KeyPlan<'_>,
+) -> TokenStream {
+    if let Some(field) = key.field {
         let number = number(field.number.into());
         return quote!(#number);
     }
-    let runtime = plan.runtime;
+    let runtime = tokens.runtime;
     let payload = &member.payload;
-    quote!(#runtime::describe::key_number(<#payload as #runtime::describe::Describe>::FIELDS, #key))
+    let name = key.name;
+    quote!(#runtime::describe::key_number(<#payload as #runtime::describe::Describe>::FIELDS, #name))
 }
 
-fn kind_path(plan: &Plan<'_>, kind: MsgKind) -> TokenStream {
-    let runtime = plan.runtime;
+fn kind_path(tokens: &ProtocolTokens<'_>, kind: MsgKind) -> TokenStream {
+    let runtime = tokens.runtime;
     match kind {
         MsgKind::Event => quote!(#runtime::MsgKind::Event),
         MsgKind::Command => quote!(#runtime::MsgKind::Command),
@@ -322,10 +328,4 @@ fn match_self(arms: Vec<TokenStream>) -> TokenStream {
     } else {
         quote!(match self { #(#arms,)* })
     }
-}
-
-/// Allows a function to be long where an arm for each member may make it so.
-pub(super) fn allow_long(members: usize, lines_per_member: usize) -> Option<TokenStream> {
-    // Clippy's limit is 100 lines; long names break an arm into three.
-    (members * lines_per_member > 30).then(|| quote!(#[allow(clippy::too_many_lines)]))
 }

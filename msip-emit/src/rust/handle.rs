@@ -3,11 +3,11 @@
 use proc_macro2::{Ident, TokenStream};
 use quote::{format_ident, quote};
 
-use super::docs::{Docs, allow_unused};
-use super::envelope::allow_long;
-use super::plan::{EnvelopePlan, MemberPlan, Plan, Shape, result};
+use super::attributes::{Docs, allow_long, allow_unused};
 use super::send::methods;
 use super::streams;
+use super::tokens::{EnvelopeTokens, MemberTokens, ProtocolTokens, result};
+use crate::plan::Shape;
 use msip_schema::Direction;
 
 /// What differs between the handler of a server and that of a client.
@@ -51,11 +51,14 @@ impl Role {
 }
 
 /// The trait.
-pub(super) fn definition(plan: &Plan<'_>, envelope: &EnvelopePlan<'_>) -> TokenStream {
-    let visibility = &plan.target.visibility;
+pub(super) fn definition(
+    tokens: &ProtocolTokens<'_>,
+    envelope: &EnvelopeTokens<'_>,
+) -> TokenStream {
+    let visibility = &tokens.target.visibility;
     let role = Role::of(envelope.direction);
     let name = &role.trait_ident;
-    let package = plan.schema.package();
+    let package = tokens.schema.package();
     let (summary, details, speakers) = match envelope.direction {
         Direction::ClientToServer => (
             "What a server does with what its clients say.",
@@ -74,14 +77,14 @@ pub(super) fn definition(plan: &Plan<'_>, envelope: &EnvelopePlan<'_>) -> TokenS
     let message = format!("`{{Self}}` does not handle what {speakers} of `{package}` say");
     let label = format!("not a handler of `{package}`");
     let note = format!("implement `{name}` for `{{Self}}`");
-    let explanation = plan
+    let explanation = tokens
         .target
-        .can_explain(plan.schema)
+        .can_explain(tokens.schema)
         .then(|| quote!(#[diagnostic::on_unimplemented(message = #message, label = #label, note = #note)]));
     let allow = allow_unused(methods(envelope).map(|member| member.doc.as_slice()));
     let handlers = methods(envelope).map(|member| {
         let doc = handler_doc(member);
-        let signature = signature(plan, &role, member);
+        let signature = signature(tokens, &role, member);
         let ignored = member.is_one_way().then(|| {
             let other = &role.other;
             let passed = member.passed();
@@ -102,7 +105,7 @@ pub(super) fn definition(plan: &Plan<'_>, envelope: &EnvelopePlan<'_>) -> TokenS
             None => quote!(#doc #signature;),
         }
     });
-    let callbacks = callbacks(plan, &role);
+    let callbacks = callbacks(tokens, &role);
     quote! {
         #doc
         #allow
@@ -115,10 +118,10 @@ pub(super) fn definition(plan: &Plan<'_>, envelope: &EnvelopePlan<'_>) -> TokenS
 }
 
 /// The methods that are there whatever the schema says.
-fn callbacks(plan: &Plan<'_>, role: &Role) -> TokenStream {
-    let Plan {
+fn callbacks(tokens: &ProtocolTokens<'_>, role: &Role) -> TokenStream {
+    let ProtocolTokens {
         runtime, protocol, ..
-    } = plan;
+    } = tokens;
     let Role {
         other,
         other_type,
@@ -126,7 +129,7 @@ fn callbacks(plan: &Plan<'_>, role: &Role) -> TokenStream {
         disconnected,
         ..
     } = role;
-    let done = Plan::future(&quote!(()));
+    let done = ProtocolTokens::future(&quote!(()));
     let (connected_doc, disconnected_doc) = if role.connects {
         (
             "The client has connected, or connected again; calls may be made from here.",
@@ -145,7 +148,7 @@ fn callbacks(plan: &Plan<'_>, role: &Role) -> TokenStream {
         .paragraph("Does nothing unless implemented.")
         .attributes();
     let failure = role.connects.then(|| {
-        let decision = Plan::future(&quote!(#runtime::Reconnect));
+        let decision = ProtocolTokens::future(&quote!(#runtime::Reconnect));
         quote! {
             /// The attempt of this number, counted from 1, has failed: what next?
             ///
@@ -192,22 +195,29 @@ fn callbacks(plan: &Plan<'_>, role: &Role) -> TokenStream {
 }
 
 /// What is implemented with the trait: the handler that refuses, the shared one, and the way from the runtime.
-pub(super) fn implementations(plan: &Plan<'_>, envelope: &EnvelopePlan<'_>) -> Vec<TokenStream> {
+pub(super) fn implementations(
+    tokens: &ProtocolTokens<'_>,
+    envelope: &EnvelopeTokens<'_>,
+) -> Vec<TokenStream> {
     let role = Role::of(envelope.direction);
     let mut items = Vec::new();
     if role.connects {
-        items.push(refusing(plan, envelope, &role));
+        items.push(refusing(tokens, envelope, &role));
     }
-    items.push(shared(plan, envelope, &role));
-    items.push(dispatching(plan, envelope, &role));
+    items.push(shared(tokens, envelope, &role));
+    items.push(dispatching(tokens, envelope, &role));
     items
 }
 
 /// `impl HandleServerToClient for ()`
-fn refusing(plan: &Plan<'_>, envelope: &EnvelopePlan<'_>, role: &Role) -> TokenStream {
-    let Plan {
+fn refusing(
+    tokens: &ProtocolTokens<'_>,
+    envelope: &EnvelopeTokens<'_>,
+    role: &Role,
+) -> TokenStream {
+    let ProtocolTokens {
         runtime, protocol, ..
-    } = plan;
+    } = tokens;
     let Role {
         trait_ident,
         other,
@@ -219,13 +229,13 @@ fn refusing(plan: &Plan<'_>, envelope: &EnvelopePlan<'_>, role: &Role) -> TokenS
         .filter(|member| !member.is_one_way())
         .map(|member| {
             let handler = &member.handler;
-            let argument = argument(plan, member, &format_ident!("_{}", member.parameter()));
-            let future = Plan::future(&output(plan, member));
+            let argument = argument(tokens, member, &format_ident!("_{}", member.parameter()));
+            let future = ProtocolTokens::future(&output(tokens, member));
             let refusal = match member.call() {
-                Some(call) if call.response_stream => streams::refusal(plan, call),
+                Some(call) if call.response_stream => streams::refusal(tokens, call),
                 _ => quote!(::core::result::Result::Err),
             };
-            let name = &member.member.name;
+            let name = member.plan.name;
             quote! {
                 fn #handler(&self, #other: &#runtime::#other_type<#protocol> #argument) -> #future {
                     ::core::future::ready(#refusal(#runtime::Status::unimplemented(#name)))
@@ -240,13 +250,13 @@ fn refusing(plan: &Plan<'_>, envelope: &EnvelopePlan<'_>, role: &Role) -> TokenS
 }
 
 /// `impl HandleClientToServer for Arc<H>`
-fn shared(plan: &Plan<'_>, envelope: &EnvelopePlan<'_>, role: &Role) -> TokenStream {
-    let Plan {
+fn shared(tokens: &ProtocolTokens<'_>, envelope: &EnvelopeTokens<'_>, role: &Role) -> TokenStream {
+    let ProtocolTokens {
         runtime,
         protocol,
         handler: parameter,
         ..
-    } = plan;
+    } = tokens;
     let Role {
         trait_ident,
         other,
@@ -257,7 +267,7 @@ fn shared(plan: &Plan<'_>, envelope: &EnvelopePlan<'_>, role: &Role) -> TokenStr
     } = role;
     let handlers = methods(envelope).map(|member| {
         let handler = &member.handler;
-        let signature = signature(plan, role, member);
+        let signature = signature(tokens, role, member);
         let passed = member.passed();
         quote! {
             #signature {
@@ -265,9 +275,9 @@ fn shared(plan: &Plan<'_>, envelope: &EnvelopePlan<'_>, role: &Role) -> TokenStr
             }
         }
     });
-    let done = Plan::future(&quote!(()));
+    let done = ProtocolTokens::future(&quote!(()));
     let failure = role.connects.then(|| {
-        let decision = Plan::future(&quote!(#runtime::Reconnect));
+        let decision = ProtocolTokens::future(&quote!(#runtime::Reconnect));
         quote! {
             fn on_connect_failure(&self, error: &#runtime::ConnectError, attempt: u32) -> #decision {
                 #parameter::on_connect_failure(self, error, attempt)
@@ -308,13 +318,17 @@ fn shared(plan: &Plan<'_>, envelope: &EnvelopePlan<'_>, role: &Role) -> TokenStr
 }
 
 /// `impl ServeWith<H> for Chat`
-fn dispatching(plan: &Plan<'_>, envelope: &EnvelopePlan<'_>, role: &Role) -> TokenStream {
-    let Plan {
+fn dispatching(
+    tokens: &ProtocolTokens<'_>,
+    envelope: &EnvelopeTokens<'_>,
+    role: &Role,
+) -> TokenStream {
+    let ProtocolTokens {
         runtime,
         protocol,
         handler: parameter,
         ..
-    } = plan;
+    } = tokens;
     let Role {
         trait_ident,
         runtime_trait,
@@ -325,20 +339,20 @@ fn dispatching(plan: &Plan<'_>, envelope: &EnvelopePlan<'_>, role: &Role) -> Tok
         ..
     } = role;
     let message_type = &envelope.ident;
-    let answer_type = &plan.reverse(envelope).ident;
+    let answer_type = &tokens.reverse(envelope).ident;
     let arms = envelope
         .members
         .iter()
-        .map(|member| arm(plan, envelope, role, member));
+        .map(|member| arm(tokens, envelope, role, member));
     let allow = allow_long(envelope.members.len(), 4);
     // Where nothing is said but answers and streams, no handler is ever asked.
     let unused = methods(envelope)
-        .all(MemberPlan::is_request_stream)
+        .all(MemberTokens::is_request_stream)
         .then(|| quote!(let _ = (handler, #other);));
-    let dispatch_stream = streams::dispatching(plan, envelope, other, other_type);
-    let done = Plan::future(&quote!(()));
+    let dispatch_stream = streams::dispatching(tokens, envelope, other, other_type);
+    let done = ProtocolTokens::future(&quote!(()));
     let failure = role.connects.then(|| {
-        let decision = Plan::future(&quote!(#runtime::Reconnect));
+        let decision = ProtocolTokens::future(&quote!(#runtime::Reconnect));
         quote! {
             fn connect_failure(handler: &#parameter, error: &#runtime::ConnectError, attempt: u32) -> #decision {
                 handler.on_connect_failure(error, attempt)
@@ -392,12 +406,12 @@ fn dispatching(plan: &Plan<'_>, envelope: &EnvelopePlan<'_>, role: &Role) -> Tok
 
 /// Hands one message to its handler, and turns what comes back into an answer.
 fn arm(
-    plan: &Plan<'_>,
-    envelope: &EnvelopePlan<'_>,
+    tokens: &ProtocolTokens<'_>,
+    envelope: &EnvelopeTokens<'_>,
     role: &Role,
-    member: &MemberPlan<'_>,
+    member: &MemberTokens<'_>,
 ) -> TokenStream {
-    let runtime = plan.runtime;
+    let runtime = tokens.runtime;
     let message_type = &envelope.ident;
     let other = &role.other;
     let handler = &member.handler;
@@ -419,40 +433,44 @@ fn arm(
         // Its requests come as a stream of their own.
         Shape::Call(call) if call.request_stream => {
             let pattern = member.any_of(&quote!(#message_type));
-            let name = &member.member.name;
+            let name = member.plan.name;
             quote!(#pattern => ::core::result::Result::Err(#runtime::Status::unimplemented(#name)),)
         }
         Shape::Call(call) => {
             let asked = quote!(handler.#handler(#other #passed));
-            let answered = streams::answered(plan, envelope, call, &asked);
+            let answered = streams::answered(tokens, envelope, call, &asked);
             quote!(#pattern => { #answered })
         }
         // It answers a call, and was sent as if it were none.
         Shape::Answer => {
             let pattern = member.any_of(&quote!(#message_type));
-            let name = &member.member.name;
+            let name = member.plan.name;
             quote!(#pattern => ::core::result::Result::Err(#runtime::Status::unsolicited(#name)),)
         }
     }
 }
 
-fn signature(plan: &Plan<'_>, role: &Role, member: &MemberPlan<'_>) -> TokenStream {
-    let Plan {
+fn signature(tokens: &ProtocolTokens<'_>, role: &Role, member: &MemberTokens<'_>) -> TokenStream {
+    let ProtocolTokens {
         runtime, protocol, ..
-    } = plan;
+    } = tokens;
     let Role {
         other, other_type, ..
     } = role;
     let handler = &member.handler;
-    let argument = argument(plan, member, &member.parameter());
-    let future = Plan::future(&output(plan, member));
+    let argument = argument(tokens, member, &member.parameter());
+    let future = ProtocolTokens::future(&output(tokens, member));
     quote!(fn #handler(&self, #other: &#runtime::#other_type<#protocol> #argument) -> #future)
 }
 
 /// `, request: WatchReq` with a parameter of this name, or nothing.
-fn argument(plan: &Plan<'_>, member: &MemberPlan<'_>, parameter: &Ident) -> TokenStream {
+fn argument(
+    tokens: &ProtocolTokens<'_>,
+    member: &MemberTokens<'_>,
+    parameter: &Ident,
+) -> TokenStream {
     let ty = if member.is_request_stream() {
-        Some(streams::received(plan, member))
+        Some(streams::received(tokens, member))
     } else {
         member.payload.clone()
     };
@@ -460,18 +478,18 @@ fn argument(plan: &Plan<'_>, member: &MemberPlan<'_>, parameter: &Ident) -> Toke
 }
 
 /// What a handler returns.
-fn output(plan: &Plan<'_>, member: &MemberPlan<'_>) -> TokenStream {
-    let runtime = plan.runtime;
+fn output(tokens: &ProtocolTokens<'_>, member: &MemberTokens<'_>) -> TokenStream {
+    let runtime = tokens.runtime;
     let status = quote!(#runtime::Status);
     match &member.shape {
         Shape::OneWay | Shape::Answer => quote!(()),
         Shape::Acknowledged => result(&quote!(()), &status),
-        Shape::Call(call) if call.response_stream => streams::answers(plan, call),
+        Shape::Call(call) if call.response_stream => streams::answers(tokens, call),
         Shape::Call(call) => result(&call.answer.ty(), &status),
     }
 }
 
-fn handler_doc(member: &MemberPlan<'_>) -> TokenStream {
+fn handler_doc(member: &MemberTokens<'_>) -> TokenStream {
     let docs = Docs::new(&member.doc);
     match &member.shape {
         Shape::OneWay | Shape::Answer => docs.paragraph("Ignored unless implemented."),

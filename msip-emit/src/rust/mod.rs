@@ -33,56 +33,64 @@
 //! The output has no warnings under `clippy::pedantic`, `missing_docs` and rustdoc's lints, whatever the comments
 //! of the schema hold: they pass [`doc::sanitise`], as should the comments of messages.
 
+mod attributes;
 mod broadcast;
 pub mod doc;
-mod docs;
 mod envelope;
 mod handle;
 pub mod names;
-mod plan;
 mod protocol;
 mod push;
 mod rules;
 mod send;
 mod streams;
 mod target;
+mod tokens;
 
 use proc_macro2::TokenStream;
 
 pub use rules::check;
 pub use target::{Sides, Target, UserEnum};
 
+use crate::plan::Plan;
 use msip_schema::{Direction, Schema};
-use plan::Plan;
+use tokens::ProtocolTokens;
 
 /// Writes the protocol of a schema: one element for each item, what users read first.
 ///
 /// The order: the protocol's type, the two enums, the traits; then the implementations, in the same order.
 pub fn items(schema: &Schema, target: &Target<'_>) -> Vec<TokenStream> {
-    let plan = Plan::new(schema, target);
-    let mut read = vec![protocol::definition(&plan)];
-    let mut skipped = vec![protocol::generation(&plan), protocol::implementation(&plan)];
+    items_of(&Plan::new(schema), target)
+}
+
+fn items_of(plan: &Plan<'_>, target: &Target<'_>) -> Vec<TokenStream> {
+    let tokens = ProtocolTokens::new(plan, target);
+    let mut read = vec![protocol::definition(&tokens)];
+    let mut skipped = vec![
+        protocol::generation(&tokens),
+        protocol::implementation(&tokens),
+    ];
     for direction in [Direction::ClientToServer, Direction::ServerToClient] {
-        let envelope = plan.envelope(direction);
-        read.extend(envelope::definition(&plan, envelope));
-        read.push(envelope::methods(&plan, envelope));
-        skipped.push(envelope::implementation(&plan, envelope));
+        let envelope = tokens.envelope(direction);
+        read.extend(envelope::definition(&tokens, envelope));
+        read.push(envelope::methods(&tokens, envelope));
+        skipped.push(envelope::implementation(&tokens, envelope));
     }
     for direction in [Direction::ClientToServer, Direction::ServerToClient] {
-        let envelope = plan.envelope(direction);
+        let envelope = tokens.envelope(direction);
         if target.sends(direction) {
-            read.push(send::definition(&plan, envelope));
-            skipped.push(send::implementation(&plan, envelope));
-            read.push(push::definition(&plan, envelope));
-            skipped.push(push::implementation(&plan, envelope));
+            read.push(send::definition(&tokens, envelope));
+            skipped.push(send::implementation(&tokens, envelope));
+            read.push(push::definition(&tokens, envelope));
+            skipped.push(push::implementation(&tokens, envelope));
             if direction == Direction::ServerToClient {
-                read.push(broadcast::definition(&plan, envelope));
-                skipped.push(broadcast::implementation(&plan, envelope));
+                read.push(broadcast::definition(&tokens, envelope));
+                skipped.push(broadcast::implementation(&tokens, envelope));
             }
         }
         if target.handles(direction) {
-            read.push(handle::definition(&plan, envelope));
-            skipped.extend(handle::implementations(&plan, envelope));
+            read.push(handle::definition(&tokens, envelope));
+            skipped.extend(handle::implementations(&tokens, envelope));
         }
     }
     read.append(&mut skipped);

@@ -3,13 +3,16 @@
 use proc_macro2::TokenStream;
 use quote::{format_ident, quote};
 
-use super::docs::{Docs, allow_names, allow_unused};
-use super::plan::{EnvelopePlan, MemberPlan, Plan, result};
+use super::attributes::{Docs, allow_names, allow_unused};
+use super::tokens::{EnvelopeTokens, MemberTokens, ProtocolTokens, result};
 use msip_schema::Direction;
 
 /// The trait: the messages that nobody answers.
-pub(super) fn definition(plan: &Plan<'_>, envelope: &EnvelopePlan<'_>) -> TokenStream {
-    let visibility = &plan.target.visibility;
+pub(super) fn definition(
+    tokens: &ProtocolTokens<'_>,
+    envelope: &EnvelopeTokens<'_>,
+) -> TokenStream {
+    let visibility = &tokens.target.visibility;
     let name = format_ident!("Push{}", envelope.direction.envelope_name());
     let (says, implementor) = match envelope.direction {
         Direction::ClientToServer => (
@@ -25,8 +28,8 @@ pub(super) fn definition(plan: &Plan<'_>, envelope: &EnvelopePlan<'_>) -> TokenS
         .paragraph(&format!(
             "Implemented for the [runtime's `Sender`]({}) that a `{implementor}` of [`{}`] makes, and `&mut` to it. It \
              gathers what is pushed; `flush` hands over the last of it.",
-            plan.runtime_link("Sender"),
-            plan.protocol,
+            tokens.runtime_link("Sender"),
+            tokens.protocol,
         ))
         .attributes();
     let allow = allow_unused(one_way(envelope).map(|member| member.doc.as_slice()));
@@ -40,11 +43,11 @@ pub(super) fn definition(plan: &Plan<'_>, envelope: &EnvelopePlan<'_>) -> TokenS
                 "Errors",
                 &format!(
                     "[Why it cannot be sent]({}).",
-                    plan.runtime_link("SendError")
+                    tokens.runtime_link("SendError")
                 ),
             )
             .attributes();
-        let signature = signature(plan, member);
+        let signature = signature(tokens, member);
         quote!(#doc #signature;)
     });
     quote! {
@@ -58,14 +61,17 @@ pub(super) fn definition(plan: &Plan<'_>, envelope: &EnvelopePlan<'_>) -> TokenS
 }
 
 /// The implementation for everything that gathers messages of this direction.
-pub(super) fn implementation(plan: &Plan<'_>, envelope: &EnvelopePlan<'_>) -> TokenStream {
-    let Plan {
+pub(super) fn implementation(
+    tokens: &ProtocolTokens<'_>,
+    envelope: &EnvelopeTokens<'_>,
+) -> TokenStream {
+    let ProtocolTokens {
         runtime, sender, ..
-    } = plan;
+    } = tokens;
     let name = format_ident!("Push{}", envelope.direction.envelope_name());
     let out = &envelope.ident;
     let methods = one_way(envelope).map(|member| {
-        let signature = signature(plan, member);
+        let signature = signature(tokens, member);
         let message = member.of(out);
         quote! {
             #signature {
@@ -83,14 +89,14 @@ pub(super) fn implementation(plan: &Plan<'_>, envelope: &EnvelopePlan<'_>) -> To
     }
 }
 
-fn one_way<'p, 'a>(envelope: &'p EnvelopePlan<'a>) -> impl Iterator<Item = &'p MemberPlan<'a>> {
+fn one_way<'p, 'a>(envelope: &'p EnvelopeTokens<'a>) -> impl Iterator<Item = &'p MemberTokens<'a>> {
     envelope.members.iter().filter(|member| member.is_one_way())
 }
 
-fn signature(plan: &Plan<'_>, member: &MemberPlan<'_>) -> TokenStream {
-    let runtime = plan.runtime;
+fn signature(tokens: &ProtocolTokens<'_>, member: &MemberTokens<'_>) -> TokenStream {
+    let runtime = tokens.runtime;
     let method = &member.method;
     let argument = member.argument();
-    let future = Plan::future(&result(&quote!(()), &quote!(#runtime::SendError)));
+    let future = ProtocolTokens::future(&result(&quote!(()), &quote!(#runtime::SendError)));
     quote!(fn #method(&mut self #argument) -> #future)
 }

@@ -3,9 +3,10 @@
 use proc_macro2::{Ident, TokenStream};
 use quote::{format_ident, quote};
 
-use super::docs::{Docs, allow_names, allow_unused, in_words};
-use super::plan::{Call, EnvelopePlan, MemberPlan, Plan, Shape, result};
+use super::attributes::{Docs, allow_names, allow_unused, in_words};
 use super::streams;
+use super::tokens::{CallTokens, EnvelopeTokens, MemberTokens, ProtocolTokens, result};
+use crate::plan::{DEFAULT_TIMEOUT, Shape};
 use msip_schema::{Direction, MsgKind};
 
 /// `SendClientToServer`, whatever the enum is called.
@@ -14,8 +15,11 @@ pub(super) fn trait_ident(direction: Direction) -> Ident {
 }
 
 /// The trait.
-pub(super) fn definition(plan: &Plan<'_>, envelope: &EnvelopePlan<'_>) -> TokenStream {
-    let visibility = &plan.target.visibility;
+pub(super) fn definition(
+    tokens: &ProtocolTokens<'_>,
+    envelope: &EnvelopeTokens<'_>,
+) -> TokenStream {
+    let visibility = &tokens.target.visibility;
     let name = trait_ident(envelope.direction);
     let (says, implementor) = match envelope.direction {
         Direction::ClientToServer => ("What a client may say to its server, typed.", "Client"),
@@ -25,21 +29,21 @@ pub(super) fn definition(plan: &Plan<'_>, envelope: &EnvelopePlan<'_>) -> TokenS
         .paragraph(&format!(
             "Implemented for the [runtime's `{implementor}`]({}) of [`{}`], its views, and references and `Arc`s to \
              them. The trait is not dyn-compatible; be generic over it instead.",
-            plan.runtime_link(implementor),
-            plan.protocol,
+            tokens.runtime_link(implementor),
+            tokens.protocol,
         ))
         .attributes();
     let allow = allow_unused(methods(envelope).map(|member| member.doc.as_slice()));
     let allow_names = allow_names(methods(envelope).map(|member| &member.method));
     let methods = methods(envelope).map(|member| {
-        let signature = signature(plan, member);
-        let doc = method_doc(plan, envelope, member);
+        let signature = signature(tokens, member);
+        let doc = method_doc(tokens, envelope, member);
         let try_form = member.is_one_way().then(|| {
             let method = &member.method;
             let passed = member.passed();
-            let signature = try_signature(plan, member);
-            let doc = try_doc(plan, member);
-            let send_now = &plan.runtime;
+            let signature = try_signature(tokens, member);
+            let doc = try_doc(tokens, member);
+            let send_now = &tokens.runtime;
             quote! {
                 #doc
                 #signature {
@@ -60,19 +64,22 @@ pub(super) fn definition(plan: &Plan<'_>, envelope: &EnvelopePlan<'_>) -> TokenS
 }
 
 /// The implementation for everything that sends in this direction.
-pub(super) fn implementation(plan: &Plan<'_>, envelope: &EnvelopePlan<'_>) -> TokenStream {
-    let Plan {
+pub(super) fn implementation(
+    tokens: &ProtocolTokens<'_>,
+    envelope: &EnvelopeTokens<'_>,
+) -> TokenStream {
+    let ProtocolTokens {
         runtime, sender, ..
-    } = plan;
+    } = tokens;
     let name = trait_ident(envelope.direction);
     let out = &envelope.ident;
-    let back = &plan.reverse(envelope).ident;
+    let back = &tokens.reverse(envelope).ident;
     let methods = methods(envelope).map(|member| {
         let message = member.of(out);
         match &member.shape {
             Shape::OneWay => {
-                let signature = signature(plan, member);
-                let try_signature = try_signature(plan, member);
+                let signature = signature(tokens, member);
+                let try_signature = try_signature(tokens, member);
                 quote! {
                     #signature {
                         #runtime::Outbound::send(self, #message)
@@ -84,14 +91,14 @@ pub(super) fn implementation(plan: &Plan<'_>, envelope: &EnvelopePlan<'_>) -> To
                 }
             }
             Shape::Acknowledged => {
-                let signature = signature(plan, member);
+                let signature = signature(tokens, member);
                 quote! {
                     #signature {
                         #runtime::Outbound::deliver(self, #message)
                     }
                 }
             }
-            Shape::Call(call) => calling(plan, envelope, member, call),
+            Shape::Call(call) => calling(tokens, envelope, member, call),
             Shape::Answer => TokenStream::new(),
         }
     });
@@ -107,17 +114,17 @@ pub(super) fn implementation(plan: &Plan<'_>, envelope: &EnvelopePlan<'_>) -> To
 
 /// A call: the answer is looked at, since a peer may answer with anything.
 fn calling(
-    plan: &Plan<'_>,
-    envelope: &EnvelopePlan<'_>,
-    member: &MemberPlan<'_>,
-    call: &Call,
+    tokens: &ProtocolTokens<'_>,
+    envelope: &EnvelopeTokens<'_>,
+    member: &MemberTokens<'_>,
+    call: &CallTokens,
 ) -> TokenStream {
-    let runtime = plan.runtime;
+    let runtime = tokens.runtime;
     let method = &member.method;
-    let argument = argument(plan, member);
-    let output = output(plan, member);
+    let argument = argument(tokens, member);
+    let output = output(tokens, member);
     let asked = if call.request_stream {
-        streams::uploaded(plan, envelope, member, call)
+        streams::uploaded(tokens, envelope, member, call)
     } else {
         let message = member.of(&envelope.ident);
         let ask = if call.response_stream {
@@ -127,15 +134,15 @@ fn calling(
         };
         quote!(#runtime::Outbound::#ask(self, #message))
     };
-    let reverse = plan.reverse(envelope);
+    let reverse = tokens.reverse(envelope);
     let body = if call.response_stream {
-        let arms = reverse.only(plan, &call.answer.variant, &format_ident!("item"));
+        let arms = reverse.only(tokens, &call.answer.variant, &format_ident!("item"));
         quote! {
             let answers = #asked.await?;
             ::core::result::Result::Ok(answers.narrow(|answer| match answer { #arms }))
         }
     } else {
-        let arms = reverse.only(plan, &call.answer.variant, &format_ident!("response"));
+        let arms = reverse.only(tokens, &call.answer.variant, &format_ident!("response"));
         quote!(match #asked.await? { #arms })
     };
     quote! {
@@ -147,26 +154,26 @@ fn calling(
 
 /// The members that have methods.
 pub(super) fn methods<'p, 'a>(
-    envelope: &'p EnvelopePlan<'a>,
-) -> impl Iterator<Item = &'p MemberPlan<'a>> {
+    envelope: &'p EnvelopeTokens<'a>,
+) -> impl Iterator<Item = &'p MemberTokens<'a>> {
     envelope
         .members
         .iter()
         .filter(|member| !matches!(member.shape, Shape::Answer))
 }
 
-fn signature(plan: &Plan<'_>, member: &MemberPlan<'_>) -> TokenStream {
+fn signature(tokens: &ProtocolTokens<'_>, member: &MemberTokens<'_>) -> TokenStream {
     let method = &member.method;
-    let argument = argument(plan, member);
-    let future = Plan::future(&output(plan, member));
+    let argument = argument(tokens, member);
+    let future = ProtocolTokens::future(&output(tokens, member));
     quote!(fn #method(&self #argument) -> #future)
 }
 
 /// `, request: WatchReq`, or nothing.
-fn argument(plan: &Plan<'_>, member: &MemberPlan<'_>) -> TokenStream {
+fn argument(tokens: &ProtocolTokens<'_>, member: &MemberTokens<'_>) -> TokenStream {
     if member.is_request_stream() {
         let parameter = member.parameter();
-        let stream = streams::sent(plan, member);
+        let stream = streams::sent(tokens, member);
         quote!(, #parameter: #stream)
     } else {
         member.argument()
@@ -174,8 +181,8 @@ fn argument(plan: &Plan<'_>, member: &MemberPlan<'_>) -> TokenStream {
 }
 
 /// What a method returns.
-fn output(plan: &Plan<'_>, member: &MemberPlan<'_>) -> TokenStream {
-    let runtime = plan.runtime;
+fn output(tokens: &ProtocolTokens<'_>, member: &MemberTokens<'_>) -> TokenStream {
+    let runtime = tokens.runtime;
     let call_error = quote!(#runtime::CallError);
     match &member.shape {
         Shape::OneWay | Shape::Answer => result(&quote!(()), &quote!(#runtime::SendError)),
@@ -191,8 +198,8 @@ fn output(plan: &Plan<'_>, member: &MemberPlan<'_>) -> TokenStream {
     }
 }
 
-fn try_signature(plan: &Plan<'_>, member: &MemberPlan<'_>) -> TokenStream {
-    let runtime = plan.runtime;
+fn try_signature(tokens: &ProtocolTokens<'_>, member: &MemberTokens<'_>) -> TokenStream {
+    let runtime = tokens.runtime;
     let method = &member.try_method;
     let argument = member.argument();
     let output = result(&quote!(()), &quote!(#runtime::SendError));
@@ -200,9 +207,9 @@ fn try_signature(plan: &Plan<'_>, member: &MemberPlan<'_>) -> TokenStream {
 }
 
 fn method_doc(
-    plan: &Plan<'_>,
-    envelope: &EnvelopePlan<'_>,
-    member: &MemberPlan<'_>,
+    tokens: &ProtocolTokens<'_>,
+    envelope: &EnvelopeTokens<'_>,
+    member: &MemberTokens<'_>,
 ) -> TokenStream {
     let receiver = match envelope.direction {
         Direction::ClientToServer => "server",
@@ -211,7 +218,7 @@ fn method_doc(
     let docs = Docs::new(&member.doc);
     let docs = match &member.shape {
         Shape::Call(call) if call.has_stream() => {
-            streams::method_doc(plan, receiver, member, call, docs)
+            streams::method_doc(tokens, receiver, member, call, docs)
         }
         Shape::Call(_) => docs
             .paragraph(&format!("A call: waits for the answer, for {} unless told otherwise.", patience(member)))
@@ -219,7 +226,7 @@ fn method_doc(
                 "Errors",
                 &format!(
                     "The {receiver}'s status, or [why there is no answer]({}).",
-                    plan.runtime_link("CallError")
+                    tokens.runtime_link("CallError")
                 ),
             ),
         Shape::Acknowledged => docs
@@ -231,12 +238,12 @@ fn method_doc(
                 "Errors",
                 &format!(
                     "The {receiver}'s status, or [why there is no acknowledgment]({}).",
-                    plan.runtime_link("CallError")
+                    tokens.runtime_link("CallError")
                 ),
             ),
-        Shape::OneWay | Shape::Answer => docs.paragraph(one_way(member.member.kind)).section(
+        Shape::OneWay | Shape::Answer => docs.paragraph(one_way(member.plan.kind)).section(
             "Errors",
-            &format!("[Why it cannot be sent]({}).", plan.runtime_link("SendError")),
+            &format!("[Why it cannot be sent]({}).", tokens.runtime_link("SendError")),
         ),
     };
     docs.attributes()
@@ -256,7 +263,7 @@ fn one_way(kind: MsgKind) -> &'static str {
     }
 }
 
-fn try_doc(plan: &Plan<'_>, member: &MemberPlan<'_>) -> TokenStream {
+fn try_doc(tokens: &ProtocolTokens<'_>, member: &MemberTokens<'_>) -> TokenStream {
     let method = member.method.to_string();
     // rustdoc resolves no raw identifiers.
     let itself = match method.strip_prefix("r#") {
@@ -268,16 +275,13 @@ fn try_doc(plan: &Plan<'_>, member: &MemberPlan<'_>) -> TokenStream {
             "Errors",
             &format!(
                 "[Why it cannot be sent]({}), now: `Full` where it would have to wait.",
-                plan.runtime_link("SendError")
+                tokens.runtime_link("SendError")
             ),
         )
         .attributes()
 }
 
 /// How long a call waits, in words.
-fn patience(member: &MemberPlan<'_>) -> String {
-    member
-        .member
-        .timeout
-        .map_or_else(|| "30 s".to_owned(), in_words)
+fn patience(member: &MemberTokens<'_>) -> String {
+    in_words(member.plan.time_limit().unwrap_or(DEFAULT_TIMEOUT))
 }

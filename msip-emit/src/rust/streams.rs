@@ -3,33 +3,32 @@
 use proc_macro2::{Ident, TokenStream};
 use quote::{format_ident, quote};
 
-use super::docs::{Docs, in_words};
-use super::envelope::allow_long;
-use super::plan::{Call, EnvelopePlan, MemberPlan, Plan, result};
+use super::attributes::{Docs, allow_long, in_words};
+use super::tokens::{CallTokens, EnvelopeTokens, MemberTokens, ProtocolTokens, result};
 
 /// The stream that a caller sends.
-pub(super) fn sent(plan: &Plan<'_>, member: &MemberPlan<'_>) -> TokenStream {
-    let runtime = plan.runtime;
+pub(super) fn sent(tokens: &ProtocolTokens<'_>, member: &MemberTokens<'_>) -> TokenStream {
+    let runtime = tokens.runtime;
     let item = member.item();
     quote!(impl #runtime::Stream<Item = #item> + ::core::marker::Send + 'static)
 }
 
 /// The stream that a handler gets.
-pub(super) fn received(plan: &Plan<'_>, member: &MemberPlan<'_>) -> TokenStream {
-    let runtime = plan.runtime;
+pub(super) fn received(tokens: &ProtocolTokens<'_>, member: &MemberTokens<'_>) -> TokenStream {
+    let runtime = tokens.runtime;
     let item = member.item();
     quote!(#runtime::Streaming<#item>)
 }
 
 /// The call of the runtime that sends a stream of requests.
 pub(super) fn uploaded(
-    plan: &Plan<'_>,
-    envelope: &EnvelopePlan<'_>,
-    member: &MemberPlan<'_>,
-    call: &Call,
+    tokens: &ProtocolTokens<'_>,
+    envelope: &EnvelopeTokens<'_>,
+    member: &MemberTokens<'_>,
+    call: &CallTokens,
 ) -> TokenStream {
-    let runtime = plan.runtime;
-    let MemberPlan {
+    let runtime = tokens.runtime;
+    let MemberTokens {
         variant, number, ..
     } = member;
     let parameter = member.parameter();
@@ -43,8 +42,8 @@ pub(super) fn uploaded(
 }
 
 /// What a handler returns that answers with a stream: the stream, or why there is none.
-pub(super) fn answers(plan: &Plan<'_>, call: &Call) -> TokenStream {
-    let runtime = plan.runtime;
+pub(super) fn answers(tokens: &ProtocolTokens<'_>, call: &CallTokens) -> TokenStream {
+    let runtime = tokens.runtime;
     let status = quote!(#runtime::Status);
     let item = result(&call.answer.ty(), &status);
     let stream = quote!(impl #runtime::Stream<Item = #item> + ::core::marker::Send + 'static);
@@ -52,22 +51,22 @@ pub(super) fn answers(plan: &Plan<'_>, call: &Call) -> TokenStream {
 }
 
 /// `Err` of a handler that refuses to answer with a stream, for which a type must be named all the same.
-pub(super) fn refusal(plan: &Plan<'_>, call: &Call) -> TokenStream {
-    let runtime = plan.runtime;
+pub(super) fn refusal(tokens: &ProtocolTokens<'_>, call: &CallTokens) -> TokenStream {
+    let runtime = tokens.runtime;
     let item = result(&call.answer.ty(), &quote!(#runtime::Status));
     quote!(::core::result::Result::Err::<#runtime::EmptyStream<#item>, _>)
 }
 
 /// Asks the handler, and turns what comes back into what the runtime sends.
 pub(super) fn answered(
-    plan: &Plan<'_>,
-    envelope: &EnvelopePlan<'_>,
-    call: &Call,
+    tokens: &ProtocolTokens<'_>,
+    envelope: &EnvelopeTokens<'_>,
+    call: &CallTokens,
     asked: &TokenStream,
 ) -> TokenStream {
-    let runtime = plan.runtime;
+    let runtime = tokens.runtime;
     let variant = &call.answer.variant;
-    let back = &plan.reverse(envelope).ident;
+    let back = &tokens.reverse(envelope).ident;
     let has_payload = call.answer.payload.is_some();
     if call.response_stream {
         let wrap = wrapped(back, variant, has_payload);
@@ -90,30 +89,30 @@ pub(super) fn answered(
 
 /// `dispatch_stream`, where a request of this direction is a stream; the runtime refuses them elsewhere.
 pub(super) fn dispatching(
-    plan: &Plan<'_>,
-    envelope: &EnvelopePlan<'_>,
+    tokens: &ProtocolTokens<'_>,
+    envelope: &EnvelopeTokens<'_>,
     other: &Ident,
     other_type: &Ident,
 ) -> Option<TokenStream> {
-    let Plan {
+    let ProtocolTokens {
         runtime,
         handler: parameter,
         ..
-    } = plan;
+    } = tokens;
     let message_type = &envelope.ident;
-    let answer_type = &plan.reverse(envelope).ident;
+    let answer_type = &tokens.reverse(envelope).ident;
     let arms: Vec<_> = envelope
         .members
         .iter()
         .filter_map(|member| {
             let call = member.call().filter(|call| call.request_stream)?;
-            let MemberPlan {
+            let MemberTokens {
                 number, handler, ..
             } = member;
-            let arms = envelope.only(plan, &member.variant, &format_ident!("item"));
+            let arms = envelope.only(tokens, &member.variant, &format_ident!("item"));
             let narrowed = quote!(requests.narrow(|request| match request { #arms }));
             let asked = quote!(handler.#handler(#other, requests));
-            let answered = answered(plan, envelope, call, &asked);
+            let answered = answered(tokens, envelope, call, &asked);
             Some(quote! {
                 #number => {
                     let requests = #narrowed;
@@ -144,13 +143,13 @@ pub(super) fn dispatching(
 
 /// What is said of a send method.
 pub(super) fn method_doc(
-    plan: &Plan<'_>,
+    tokens: &ProtocolTokens<'_>,
     receiver: &str,
-    member: &MemberPlan<'_>,
-    call: &Call,
+    member: &MemberTokens<'_>,
+    call: &CallTokens,
     docs: Docs,
 ) -> Docs {
-    let call_error = plan.runtime_link("CallError");
+    let call_error = tokens.runtime_link("CallError");
     let (what, errors) = match (call.request_stream, call.response_stream) {
         (false, _) => (
             format!(
@@ -179,7 +178,7 @@ pub(super) fn method_doc(
             ),
         ),
     };
-    let limit = member.member.timeout.map_or_else(
+    let limit = member.plan.time_limit().map_or_else(
         || "It has no time limit unless one is given.".to_owned(),
         |timeout| {
             format!(
@@ -193,7 +192,7 @@ pub(super) fn method_doc(
 }
 
 /// What is said of a handler's method.
-pub(super) fn handler_doc(call: &Call, docs: Docs) -> Docs {
+pub(super) fn handler_doc(call: &CallTokens, docs: Docs) -> Docs {
     let docs = if call.request_stream {
         docs.paragraph(
             "A call that begins with a stream: `requests` yields what the caller sends, and an error where it breaks \

@@ -1,6 +1,5 @@
 //! Blocks: paragraphs, lists, headings, code.
 
-use super::indentation;
 use super::inline::inline;
 
 /// Rewrites clean lines so that each block is what it seems to be.
@@ -339,4 +338,9 @@ fn language(info: &str) -> &'static str {
 /// The length of the longest run of backticks.
 fn longest_run(line: &str) -> usize {
     line.split(|c| c != '`').map(str::len).max().unwrap_or(0)
+}
+
+/// The number of spaces that a line begins with.
+fn indentation(line: &str) -> usize {
+    line.len() - line.trim_start_matches(' ').len()
 }

@@ -111,3 +111,9 @@ pub(super) fn allow_names<'a>(methods: impl IntoIterator<Item = &'a Ident>) -> O
     let lints: Vec<_> = lints.map(|lint| quote!(clippy::#lint)).collect();
     (!lints.is_empty()).then(|| quote!(#[allow(#(#lints),*)]))
 }
+
+/// Allows a function to be long where an arm for each member may make it so.
+pub(super) fn allow_long(members: usize, lines_per_member: usize) -> Option<TokenStream> {
+    // Clippy's limit is 100 lines; long names break an arm into three.
+    (members * lines_per_member > 30).then(|| quote!(#[allow(clippy::too_many_lines)]))
+}

@@ -1,4 +1,4 @@
-//! What every part of the output needs of each member: its names and types, as tokens.
+//! The plan in Rust: the identifiers and types of each member, as tokens.
 
 use std::collections::HashSet;
 
@@ -8,38 +8,40 @@ use quote::{format_ident, quote};
 use super::doc::sanitise;
 use super::names;
 use super::target::Target;
-use msip_schema::{Direction, Envelope, Exchange, Member, Payload, Schema, TypeDef};
+use crate::plan::{AnswerPlan, Call, EnvelopePlan, MemberPlan, Plan, Shape};
+use crate::write::grouped_digits;
+use msip_schema::{Direction, Schema};
 
-/// A schema with all names settled.
-pub(super) struct Plan<'a> {
+/// A plan with its identifiers.
+pub(super) struct ProtocolTokens<'a> {
     pub(super) schema: &'a Schema,
     pub(super) target: &'a Target<'a>,
     /// The runtime's path.
     pub(super) runtime: &'a TokenStream,
     /// The protocol's type.
     pub(super) protocol: Ident,
-    /// A type parameter that no type of the user's is called like.
+    /// A type parameter whose name is that of no type in use.
     pub(super) sender: Ident,
-    /// Another such.
+    /// Another such parameter.
     pub(super) handler: Ident,
-    client_to_server: EnvelopePlan<'a>,
-    server_to_client: EnvelopePlan<'a>,
+    client_to_server: EnvelopeTokens<'a>,
+    server_to_client: EnvelopeTokens<'a>,
 }
 
 /// One direction.
-pub(super) struct EnvelopePlan<'a> {
+pub(super) struct EnvelopeTokens<'a> {
     pub(super) direction: Direction,
     /// The enum.
     pub(super) ident: Ident,
     /// Whether the enum is the user's.
     pub(super) is_user_defined: bool,
     pub(super) doc: Vec<String>,
-    pub(super) members: Vec<MemberPlan<'a>>,
+    pub(super) members: Vec<MemberTokens<'a>>,
 }
 
 /// One member.
-pub(super) struct MemberPlan<'a> {
-    pub(super) member: &'a Member,
+pub(super) struct MemberTokens<'a> {
+    pub(super) plan: &'a MemberPlan<'a>,
     pub(super) variant: Ident,
     pub(super) method: Ident,
     pub(super) try_method: Ident,
@@ -48,38 +50,24 @@ pub(super) struct MemberPlan<'a> {
     pub(super) payload: Option<TokenStream>,
     pub(super) number: Literal,
     pub(super) doc: Vec<String>,
-    pub(super) shape: Shape,
-}
-
-/// What a member's methods look like.
-pub(super) enum Shape {
-    OneWay,
-    Acknowledged,
-    Call(Call),
-    /// It has no methods.
-    Answer,
-}
-
-/// What a call is made of beside its request.
-pub(super) struct Call {
-    pub(super) answer: Answer,
-    /// Whether the request is a stream.
-    pub(super) request_stream: bool,
-    /// Whether the answer is a stream.
-    pub(super) response_stream: bool,
+    pub(super) shape: Shape<AnswerTokens>,
 }
 
 /// The other direction's member that answers a call.
-pub(super) struct Answer {
+pub(super) struct AnswerTokens {
     pub(super) variant: Ident,
     pub(super) payload: Option<TokenStream>,
     pub(super) number: Literal,
 }
 
-impl<'a> Plan<'a> {
-    pub(super) fn new(schema: &'a Schema, target: &'a Target<'a>) -> Self {
-        let client_to_server = EnvelopePlan::new(schema, target, Direction::ClientToServer);
-        let server_to_client = EnvelopePlan::new(schema, target, Direction::ServerToClient);
+/// A call, with the tokens of its answer.
+pub(super) type CallTokens = Call<AnswerTokens>;
+
+impl<'a> ProtocolTokens<'a> {
+    pub(super) fn new(plan: &'a Plan<'a>, target: &'a Target<'a>) -> Self {
+        let envelope = |direction| EnvelopeTokens::new(plan.envelope(direction), target);
+        let client_to_server = envelope(Direction::ClientToServer);
+        let server_to_client = envelope(Direction::ServerToClient);
         let mut used = HashSet::new();
         for envelope in [&client_to_server, &server_to_client] {
             used.insert(envelope.ident.to_string());
@@ -87,10 +75,10 @@ impl<'a> Plan<'a> {
                 collect_idents(member.payload.iter().cloned().collect(), &mut used);
             }
         }
-        let protocol = ident(&target.protocol_name(schema));
+        let protocol = ident(&target.protocol_name(plan.schema));
         used.insert(protocol.to_string());
         Self {
-            schema,
+            schema: plan.schema,
             target,
             runtime: &target.runtime,
             sender: unused("T", &used),
@@ -101,15 +89,15 @@ impl<'a> Plan<'a> {
         }
     }
 
-    pub(super) fn envelope(&self, direction: Direction) -> &EnvelopePlan<'a> {
+    pub(super) fn envelope(&self, direction: Direction) -> &EnvelopeTokens<'a> {
         match direction {
             Direction::ClientToServer => &self.client_to_server,
             Direction::ServerToClient => &self.server_to_client,
         }
     }
 
-    /// The way back.
-    pub(super) fn reverse(&self, envelope: &EnvelopePlan<'_>) -> &EnvelopePlan<'a> {
+    /// The other direction.
+    pub(super) fn reverse(&self, envelope: &EnvelopeTokens<'_>) -> &EnvelopeTokens<'a> {
         self.envelope(envelope.direction.reverse())
     }
 
@@ -125,9 +113,9 @@ impl<'a> Plan<'a> {
     }
 }
 
-impl<'a> EnvelopePlan<'a> {
-    fn new(schema: &'a Schema, target: &Target<'_>, direction: Direction) -> Self {
-        let envelope = schema.envelope(direction);
+impl<'a> EnvelopeTokens<'a> {
+    fn new(plan: &'a EnvelopePlan<'a>, target: &Target<'_>) -> Self {
+        let direction = plan.direction;
         let user_enum = target.user_enum_of(direction);
         Self {
             direction,
@@ -136,20 +124,25 @@ impl<'a> EnvelopePlan<'a> {
                 |user_enum| user_enum.ident().clone(),
             ),
             is_user_defined: user_enum.is_some(),
-            doc: sanitise(&envelope.doc),
-            members: envelope
+            doc: sanitise(plan.doc),
+            members: plan
                 .members
                 .iter()
-                .map(|member| MemberPlan::new(schema, target, envelope, member))
+                .map(|member| MemberTokens::new(member, target, direction))
                 .collect(),
         }
     }
 }
 
-impl EnvelopePlan<'_> {
+impl EnvelopeTokens<'_> {
     /// The arms of a `match` that lets one variant through, bound to this name, since a peer may send any.
-    pub(super) fn only(&self, plan: &Plan<'_>, variant: &Ident, binding: &Ident) -> TokenStream {
-        let runtime = plan.runtime;
+    pub(super) fn only(
+        &self,
+        tokens: &ProtocolTokens<'_>,
+        variant: &Ident,
+        binding: &Ident,
+    ) -> TokenStream {
+        let runtime = tokens.runtime;
         let envelope = &self.ident;
         let (these, others): (Vec<_>, Vec<_>) = self
             .members
@@ -176,52 +169,20 @@ impl EnvelopePlan<'_> {
     }
 }
 
-impl<'a> MemberPlan<'a> {
-    fn new(
-        schema: &'a Schema,
-        target: &Target<'_>,
-        envelope: &Envelope,
-        member: &'a Member,
-    ) -> Self {
-        let payload = |member: &Member| match &member.payload {
-            Payload::Message(name) => Some(target.type_path(name)),
-            Payload::Empty => None,
-        };
-        let shape = match &member.exchange {
-            Exchange::OneWay => Shape::OneWay,
-            Exchange::Acknowledged => Shape::Acknowledged,
-            Exchange::Answer => Shape::Answer,
-            Exchange::Call {
-                response,
-                request_stream,
-                response_stream,
-            } => {
-                let reverse = envelope.direction.reverse();
-                match schema.envelope(reverse).member(response) {
-                    Some(answer) => Shape::Call(Call {
-                        answer: Answer {
-                            variant: variant(target, reverse, answer),
-                            payload: payload(answer),
-                            number: number(answer.number.into()),
-                        },
-                        request_stream: *request_stream,
-                        response_stream: *response_stream,
-                    }),
-                    // A checked schema has every answer that it names; without one there is nothing to wait for.
-                    None => Shape::OneWay,
-                }
-            }
-        };
+impl<'a> MemberTokens<'a> {
+    fn new(plan: &'a MemberPlan<'a>, target: &Target<'_>, direction: Direction) -> Self {
         Self {
-            member,
-            variant: variant(target, envelope.direction, member),
-            method: ident(&names::method_name(&member.name)),
-            try_method: ident(&names::try_method_name(&member.name)),
-            handler: ident(&names::handler_name(&member.name)),
-            payload: payload(member),
-            number: number(member.number.into()),
-            doc: member_doc(schema, member),
-            shape,
+            plan,
+            variant: variant(target, direction, plan.name),
+            method: ident(&names::method_name(plan.name)),
+            try_method: ident(&names::try_method_name(plan.name)),
+            handler: ident(&names::handler_name(plan.name)),
+            payload: plan.payload.map(|name| target.type_path(name)),
+            number: number(plan.number.into()),
+            doc: member_doc(plan),
+            shape: plan
+                .shape
+                .map_answer(|answer| AnswerTokens::new(answer, target, direction.reverse())),
         }
     }
 
@@ -231,7 +192,7 @@ impl<'a> MemberPlan<'a> {
     }
 
     /// The call that it begins, if it does.
-    pub(super) fn call(&self) -> Option<&Call> {
+    pub(super) fn call(&self) -> Option<&CallTokens> {
         match &self.shape {
             Shape::Call(call) => Some(call),
             Shape::OneWay | Shape::Acknowledged | Shape::Answer => None,
@@ -295,14 +256,15 @@ impl<'a> MemberPlan<'a> {
     }
 }
 
-impl Call {
-    /// Whether a stream is part of it.
-    pub(super) const fn has_stream(&self) -> bool {
-        self.request_stream || self.response_stream
+impl AnswerTokens {
+    fn new(plan: &AnswerPlan<'_>, target: &Target<'_>, direction: Direction) -> Self {
+        Self {
+            variant: variant(target, direction, plan.name),
+            payload: plan.payload.map(|name| target.type_path(name)),
+            number: number(plan.number.into()),
+        }
     }
-}
 
-impl Answer {
     /// What a call yields: the message's type, or `()`.
     pub(super) fn ty(&self) -> TokenStream {
         self.payload.clone().unwrap_or_else(|| quote!(()))
@@ -316,17 +278,9 @@ pub(super) fn result(ok: &TokenStream, error: &TokenStream) -> TokenStream {
 
 /// An integer as people write it: digits of five and more in groups of three.
 pub(super) fn number(value: u64) -> Literal {
-    let digits = value.to_string();
-    let mut text = String::new();
-    for (index, digit) in digits.chars().enumerate() {
-        let left = digits.len() - index;
-        if index > 0 && left.is_multiple_of(3) && digits.len() > 4 {
-            text.push('_');
-        }
-        text.push(digit);
-    }
     // Digits with underscores between them are always a literal; the other arm has the same value.
-    text.parse()
+    grouped_digits(value)
+        .parse()
         .unwrap_or_else(|_| Literal::u64_unsuffixed(value))
 }
 
@@ -338,31 +292,21 @@ pub(super) fn ident(name: &str) -> Ident {
     }
 }
 
-fn variant(target: &Target<'_>, direction: Direction, member: &Member) -> Ident {
+fn variant(target: &Target<'_>, direction: Direction, member: &str) -> Ident {
     target
         .user_enum_of(direction)
-        .and_then(|user_enum| user_enum.variant(&member.name))
+        .and_then(|user_enum| user_enum.variant(member))
         .cloned()
-        .unwrap_or_else(|| ident(&names::variant_name(&member.name)))
+        .unwrap_or_else(|| ident(&names::variant_name(member)))
 }
 
-/// The member's comment, else its message's, else a line that says as much as is known.
-fn member_doc(schema: &Schema, member: &Member) -> Vec<String> {
-    let own = sanitise(&member.doc);
-    if !own.is_empty() {
-        return own;
-    }
-    let of_message = match &member.payload {
-        Payload::Message(name) => match schema.types().get(name) {
-            Some(TypeDef::Message(message)) => sanitise(&message.doc),
-            Some(TypeDef::Enum(_)) | None => Vec::new(),
-        },
-        Payload::Empty => Vec::new(),
-    };
-    if of_message.is_empty() {
-        vec![format!("The message `{}`.", member.name)]
+/// The comment of the member or its message, or a line that says as much as is known.
+fn member_doc(plan: &MemberPlan<'_>) -> Vec<String> {
+    let doc = sanitise(plan.doc);
+    if doc.is_empty() {
+        vec![format!("The message `{}`.", plan.name)]
     } else {
-        of_message
+        doc
     }
 }
 
