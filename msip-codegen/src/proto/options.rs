@@ -6,14 +6,15 @@
 use std::ops::Range;
 
 use msip_schema::{
-    Code, Compression, Diagnostic, MemberOptions, MsgKind, Reply, Span, Spanned, closest_name,
+    Code, Compression, Diagnostic, MemberOptions, MsgKind, OPTIONS_FILE, Reply, Span, Spanned,
+    closest_name,
 };
 use prost_types::UninterpretedOption;
 
-use super::load::OPTIONS_NAME;
-use super::places::tag;
+use super::deprecated::is_deprecated;
+use super::node_path::NodePath;
 use super::report::Report;
-use super::types::At;
+use super::source_info::tag;
 
 /// The names of our options, without `msip.`.
 pub(crate) const NAMES: [&str; 9] = [
@@ -50,18 +51,9 @@ pub(crate) fn our_name(option: &UninterpretedOption) -> Option<String> {
     )
 }
 
-/// Whether protobuf's own option `deprecated` is set, which the parser leaves uninterpreted.
-pub(crate) fn is_deprecated(interpreted: bool, options: &[UninterpretedOption]) -> bool {
-    interpreted
-        || options.iter().any(|option| {
-            matches!(option.name.as_slice(), [part] if part.name_part == "deprecated" && !part.is_extension)
-                && option.identifier_value() == "true"
-        })
-}
-
 /// Reads the options of a member.
 pub(crate) fn member_options(
-    at: &At<'_>,
+    at: &NodePath<'_>,
     options: &[UninterpretedOption],
     report: &mut Report,
 ) -> MemberOptions {
@@ -77,11 +69,11 @@ pub(crate) fn member_options(
             .descriptor
             .dependency
             .iter()
-            .any(|import| import == OPTIONS_NAME)
+            .any(|import| import == OPTIONS_FILE)
         {
             let text = format!("`(msip.{name})` is used without its declaration");
             let help =
-                format!("add `import \"{OPTIONS_NAME}\";`; the file comes with msip-codegen");
+                format!("add `import \"{OPTIONS_FILE}\";`; the file comes with msip-codegen");
             report.push(Diagnostic::new(Code::UNKNOWN_OPTION, place.name, text).help(help));
         }
         let mut reader = Reader {
@@ -120,7 +112,7 @@ pub(crate) fn member_options(
 }
 
 /// Tells of our options on something that is not a member of an envelope's oneof.
-pub(crate) fn refuse(at: &At<'_>, options: &[UninterpretedOption], report: &mut Report) {
+pub(crate) fn refuse(at: &NodePath<'_>, options: &[UninterpretedOption], report: &mut Report) {
     for (index, option) in options.iter().enumerate() {
         let Some(name) = our_name(option) else {
             continue;
@@ -140,21 +132,21 @@ struct Place {
 }
 
 impl Place {
-    fn new(at: &At<'_>, index: usize, report: &mut Report) -> Self {
+    fn new(at: &NodePath<'_>, index: usize, report: &mut Report) -> Self {
         let path = [
             tag::FIELD_OPTIONS,
             tag::UNINTERPRETED_OPTION,
             i32::try_from(index).unwrap_or(i32::MAX),
         ];
         let path: Vec<i32> = at.path.iter().copied().chain(path).collect();
-        let Some(bytes) = at.file.places.bytes(&path) else {
+        let Some(bytes) = at.file.source_info.bytes(&path) else {
             let span = at.span(&[], report);
             return Self {
                 name: span,
                 value: span,
             };
         };
-        let file = at.file.places.file();
+        let file = at.file.source_info.file();
         let text = report.text(file).get(bytes.clone()).unwrap_or("");
         let (name, value) = halves(text);
         let shift = |half: Range<usize>| bytes.start + half.start..bytes.start + half.end;

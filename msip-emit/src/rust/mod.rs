@@ -44,6 +44,7 @@ mod push;
 mod rules;
 mod send;
 mod streams;
+pub mod syntax;
 mod target;
 mod tokens;
 

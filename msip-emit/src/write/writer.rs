@@ -73,10 +73,13 @@ impl Writer {
         self.is_at_start = false;
     }
 
-    /// Writes text as it is: whole lines that are indented already.
+    /// Writes lines as they are, such as those of a formatter that has indented them.
     pub fn raw(&mut self, lines: &str) {
-        self.text.push_str(lines);
-        self.is_at_start = false;
+        for line in lines.lines() {
+            self.text.push_str(line);
+            self.text.push('\n');
+            self.is_at_start = false;
+        }
     }
 
     /// Writes an empty line before what follows, unless that is the first thing in its block.

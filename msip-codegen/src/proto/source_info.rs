@@ -1,4 +1,4 @@
-//! Where the nodes of a descriptor stand in their file, and the comments beside them.
+//! Source info: the positions and comments of the nodes of a descriptor.
 
 use std::collections::HashMap;
 use std::ops::Range;
@@ -34,9 +34,9 @@ pub(crate) mod tag {
     pub(crate) const METHOD_SERVER_STREAMING: i32 = 6;
 }
 
-/// The places and comments of one file.
+/// The positions and comments of one file.
 #[derive(Debug)]
-pub(crate) struct Places {
+pub(crate) struct SourceInfo {
     file: FileId,
     nodes: HashMap<Vec<i32>, Node>,
 }
@@ -48,7 +48,7 @@ struct Node {
     trailing: String,
 }
 
-impl Places {
+impl SourceInfo {
     pub(crate) fn new(file: FileId, text: &str, info: Option<&SourceCodeInfo>) -> Self {
         let lines: Vec<usize> = std::iter::once(0)
             .chain(text.match_indices('\n').map(|(at, _)| at + 1))
@@ -112,17 +112,17 @@ impl Places {
     }
 }
 
-/// Where the name in `package …;` stands.
-pub(crate) fn package_name(places: &Places, report: &mut Report) -> Option<Span> {
-    let statement = places.bytes(&[tag::FILE_PACKAGE])?;
+/// The position of the name in `package …;`.
+pub(crate) fn package_name(source_info: &SourceInfo, report: &mut Report) -> Option<Span> {
+    let statement = source_info.bytes(&[tag::FILE_PACKAGE])?;
     let text = report
-        .text(places.file())
+        .text(source_info.file())
         .get(statement.clone())
         .unwrap_or("");
     let name = text.strip_prefix("package").unwrap_or(text).trim_start();
     let start = statement.end - name.len();
     let bytes = start..start + name.trim_end_matches(';').trim_end().len();
-    Some(report.span(places.file(), bytes))
+    Some(report.span(source_info.file(), bytes))
 }
 
 /// The bytes that a span of a descriptor (line, column, [line,] column; from 0, columns in bytes) means.
