@@ -1,5 +1,6 @@
 //! A struct with named fields: a message.
 
+use msip_schema::is_identifier;
 use proc_macro2::{Ident, Span, TokenStream};
 use quote::{format_ident, quote, quote_spanned};
 use syn::punctuated::Punctuated;
@@ -7,7 +8,7 @@ use syn::spanned::Spanned as _;
 use syn::{DeriveInput, Field, Token};
 
 use crate::attributes::{Options, Place, Reserved};
-use crate::case::{Case, is_identifier, plain};
+use crate::case::{Case, plain};
 use crate::envelope::shown;
 use crate::errors::Errors;
 use crate::numbers::{self, Tagged};

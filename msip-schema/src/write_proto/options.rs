@@ -1,6 +1,6 @@
 //! The options of a member that say what its name does not.
 
-use super::quoted;
+use super::text::quoted;
 use crate::words::{response_words, words};
 use crate::{Compression, Direction, Exchange, Member, MsgKind, Schema};
 
