@@ -21,9 +21,9 @@ pub(super) fn definition(
             tokens.protocol,
         ))
         .attributes();
-    let allow = allow_unused(one_way(envelope).map(|member| member.doc.as_slice()));
-    let allow_names = allow_names(one_way(envelope).map(|member| &member.method));
-    let methods = one_way(envelope).map(|member| {
+    let allow = allow_unused(envelope.one_way().map(|member| member.doc.as_slice()));
+    let allow_names = allow_names(envelope.one_way().map(|member| &member.method));
+    let methods = envelope.one_way().map(|member| {
         let doc = Docs::new(&member.doc)
             .paragraph("Returns how many clients took it.")
             .attributes();
@@ -50,7 +50,7 @@ pub(super) fn implementation(
     } = tokens;
     let name = format_ident!("Broadcast{}", envelope.direction.envelope_name());
     let out = &envelope.ident;
-    let methods = one_way(envelope).map(|member| {
+    let methods = envelope.one_way().map(|member| {
         let signature = signature(member);
         let message = member.of(out);
         quote! {
@@ -67,10 +67,6 @@ pub(super) fn implementation(
             #(#methods)*
         }
     }
-}
-
-fn one_way<'p, 'a>(envelope: &'p EnvelopeTokens<'a>) -> impl Iterator<Item = &'p MemberTokens<'a>> {
-    envelope.members.iter().filter(|member| member.is_one_way())
 }
 
 fn signature(member: &MemberTokens<'_>) -> TokenStream {

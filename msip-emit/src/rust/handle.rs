@@ -3,52 +3,13 @@
 use proc_macro2::{Ident, TokenStream};
 use quote::{format_ident, quote};
 
-use super::attributes::{Docs, allow_long, allow_unused};
-use super::send::methods;
+use super::attributes::{Docs, allow_unused};
+use super::dispatch;
+use super::handler_names::HandlerNames;
 use super::streams;
 use super::tokens::{EnvelopeTokens, MemberTokens, ProtocolTokens, result};
 use crate::plan::Shape;
 use msip_schema::Direction;
-
-/// What differs between the handler of a server and that of a client.
-struct Role {
-    trait_ident: Ident,
-    /// The runtime's trait that the protocol implements for every handler.
-    runtime_trait: Ident,
-    /// The parameter that says who is at the other end, and the runtime's type of it.
-    other: Ident,
-    other_type: Ident,
-    connected: Ident,
-    disconnected: Ident,
-    /// Whether the handler is asked after a failed attempt to connect.
-    connects: bool,
-}
-
-impl Role {
-    fn of(direction: Direction) -> Self {
-        let trait_ident = format_ident!("Handle{}", direction.envelope_name());
-        match direction {
-            Direction::ClientToServer => Self {
-                trait_ident,
-                runtime_trait: format_ident!("ServeWith"),
-                other: format_ident!("peer"),
-                other_type: format_ident!("Peer"),
-                connected: format_ident!("on_client_connected"),
-                disconnected: format_ident!("on_client_disconnected"),
-                connects: false,
-            },
-            Direction::ServerToClient => Self {
-                trait_ident,
-                runtime_trait: format_ident!("ConnectWith"),
-                other: format_ident!("client"),
-                other_type: format_ident!("Client"),
-                connected: format_ident!("on_connected"),
-                disconnected: format_ident!("on_disconnected"),
-                connects: true,
-            },
-        }
-    }
-}
 
 /// The trait.
 pub(super) fn definition(
@@ -56,7 +17,7 @@ pub(super) fn definition(
     envelope: &EnvelopeTokens<'_>,
 ) -> TokenStream {
     let visibility = &tokens.target.visibility;
-    let role = Role::of(envelope.direction);
+    let role = HandlerNames::of(envelope.direction);
     let name = &role.trait_ident;
     let package = tokens.schema.package();
     let (summary, details, speakers) = match envelope.direction {
@@ -81,8 +42,8 @@ pub(super) fn definition(
         .target
         .can_explain(tokens.schema)
         .then(|| quote!(#[diagnostic::on_unimplemented(message = #message, label = #label, note = #note)]));
-    let allow = allow_unused(methods(envelope).map(|member| member.doc.as_slice()));
-    let handlers = methods(envelope).map(|member| {
+    let allow = allow_unused(envelope.with_methods().map(|member| member.doc.as_slice()));
+    let handlers = envelope.with_methods().map(|member| {
         let doc = handler_doc(member);
         let signature = signature(tokens, &role, member);
         let ignored = member.is_one_way().then(|| {
@@ -118,11 +79,11 @@ pub(super) fn definition(
 }
 
 /// The methods that are there whatever the schema says.
-fn callbacks(tokens: &ProtocolTokens<'_>, role: &Role) -> TokenStream {
+fn callbacks(tokens: &ProtocolTokens<'_>, role: &HandlerNames) -> TokenStream {
     let ProtocolTokens {
         runtime, protocol, ..
     } = tokens;
-    let Role {
+    let HandlerNames {
         other,
         other_type,
         connected,
@@ -199,13 +160,13 @@ pub(super) fn implementations(
     tokens: &ProtocolTokens<'_>,
     envelope: &EnvelopeTokens<'_>,
 ) -> Vec<TokenStream> {
-    let role = Role::of(envelope.direction);
+    let role = HandlerNames::of(envelope.direction);
     let mut items = Vec::new();
     if role.connects {
         items.push(refusing(tokens, envelope, &role));
     }
     items.push(shared(tokens, envelope, &role));
-    items.push(dispatching(tokens, envelope, &role));
+    items.push(dispatch::implementation(tokens, envelope, &role));
     items
 }
 
@@ -213,19 +174,20 @@ pub(super) fn implementations(
 fn refusing(
     tokens: &ProtocolTokens<'_>,
     envelope: &EnvelopeTokens<'_>,
-    role: &Role,
+    role: &HandlerNames,
 ) -> TokenStream {
     let ProtocolTokens {
         runtime, protocol, ..
     } = tokens;
-    let Role {
+    let HandlerNames {
         trait_ident,
         other,
         other_type,
         ..
     } = role;
     let other = format_ident!("_{other}");
-    let required = methods(envelope)
+    let required = envelope
+        .with_methods()
         .filter(|member| !member.is_one_way())
         .map(|member| {
             let handler = &member.handler;
@@ -250,14 +212,18 @@ fn refusing(
 }
 
 /// `impl HandleClientToServer for Arc<H>`
-fn shared(tokens: &ProtocolTokens<'_>, envelope: &EnvelopeTokens<'_>, role: &Role) -> TokenStream {
+fn shared(
+    tokens: &ProtocolTokens<'_>,
+    envelope: &EnvelopeTokens<'_>,
+    role: &HandlerNames,
+) -> TokenStream {
     let ProtocolTokens {
         runtime,
         protocol,
         handler: parameter,
         ..
     } = tokens;
-    let Role {
+    let HandlerNames {
         trait_ident,
         other,
         other_type,
@@ -265,7 +231,7 @@ fn shared(tokens: &ProtocolTokens<'_>, envelope: &EnvelopeTokens<'_>, role: &Rol
         disconnected,
         ..
     } = role;
-    let handlers = methods(envelope).map(|member| {
+    let handlers = envelope.with_methods().map(|member| {
         let handler = &member.handler;
         let signature = signature(tokens, role, member);
         let passed = member.passed();
@@ -317,144 +283,15 @@ fn shared(tokens: &ProtocolTokens<'_>, envelope: &EnvelopeTokens<'_>, role: &Rol
     }
 }
 
-/// `impl ServeWith<H> for Chat`
-fn dispatching(
+fn signature(
     tokens: &ProtocolTokens<'_>,
-    envelope: &EnvelopeTokens<'_>,
-    role: &Role,
-) -> TokenStream {
-    let ProtocolTokens {
-        runtime,
-        protocol,
-        handler: parameter,
-        ..
-    } = tokens;
-    let Role {
-        trait_ident,
-        runtime_trait,
-        other,
-        other_type,
-        connected,
-        disconnected,
-        ..
-    } = role;
-    let message_type = &envelope.ident;
-    let answer_type = &tokens.reverse(envelope).ident;
-    let arms = envelope
-        .members
-        .iter()
-        .map(|member| arm(tokens, envelope, role, member));
-    let allow = allow_long(envelope.members.len(), 4);
-    // Where nothing is said but answers and streams, no handler is ever asked.
-    let unused = methods(envelope)
-        .all(MemberTokens::is_request_stream)
-        .then(|| quote!(let _ = (handler, #other);));
-    let dispatch_stream = streams::dispatching(tokens, envelope, other, other_type);
-    let done = ProtocolTokens::future(&quote!(()));
-    let failure = role.connects.then(|| {
-        let decision = ProtocolTokens::future(&quote!(#runtime::Reconnect));
-        quote! {
-            fn connect_failure(handler: &#parameter, error: &#runtime::ConnectError, attempt: u32) -> #decision {
-                handler.on_connect_failure(error, attempt)
-            }
-        }
-    });
-    let gone = (!role.connects).then(|| {
-        quote! {
-            fn gone(handler: &#parameter, #other: &#runtime::#other_type<Self>) -> #done {
-                handler.on_client_gone(#other)
-            }
-        }
-    });
-    quote! {
-        impl<#parameter> #runtime::#runtime_trait<#parameter> for #protocol
-        where
-            #parameter: #trait_ident,
-        {
-            #allow
-            async fn dispatch(
-                handler: &#parameter,
-                #other: &#runtime::#other_type<Self>,
-                message: #message_type,
-            ) -> ::core::result::Result<#runtime::Answered<#answer_type>, #runtime::Status> {
-                #unused
-                match message {
-                    #(#arms)*
-                }
-            }
-
-            #dispatch_stream
-
-            fn connected(handler: &#parameter, #other: &#runtime::#other_type<Self>) -> #done {
-                handler.#connected(#other)
-            }
-
-            fn disconnected(
-                handler: &#parameter,
-                #other: &#runtime::#other_type<Self>,
-                reason: #runtime::DisconnectReason,
-            ) -> #done {
-                handler.#disconnected(#other, reason)
-            }
-
-            #gone
-
-            #failure
-        }
-    }
-}
-
-/// Hands one message to its handler, and turns what comes back into an answer.
-fn arm(
-    tokens: &ProtocolTokens<'_>,
-    envelope: &EnvelopeTokens<'_>,
-    role: &Role,
+    role: &HandlerNames,
     member: &MemberTokens<'_>,
 ) -> TokenStream {
-    let runtime = tokens.runtime;
-    let message_type = &envelope.ident;
-    let other = &role.other;
-    let handler = &member.handler;
-    let passed = member.passed();
-    let pattern = member.of(message_type);
-    match &member.shape {
-        Shape::OneWay => quote! {
-            #pattern => {
-                handler.#handler(#other #passed).await;
-                ::core::result::Result::Ok(#runtime::Answered::Nothing)
-            }
-        },
-        Shape::Acknowledged => quote! {
-            #pattern => {
-                handler.#handler(#other #passed).await?;
-                ::core::result::Result::Ok(#runtime::Answered::Nothing)
-            }
-        },
-        // Its requests come as a stream of their own.
-        Shape::Call(call) if call.request_stream => {
-            let pattern = member.any_of(&quote!(#message_type));
-            let name = member.plan.name;
-            quote!(#pattern => ::core::result::Result::Err(#runtime::Status::unimplemented(#name)),)
-        }
-        Shape::Call(call) => {
-            let asked = quote!(handler.#handler(#other #passed));
-            let answered = streams::answered(tokens, envelope, call, &asked);
-            quote!(#pattern => { #answered })
-        }
-        // It answers a call, and was sent as if it were none.
-        Shape::Answer => {
-            let pattern = member.any_of(&quote!(#message_type));
-            let name = member.plan.name;
-            quote!(#pattern => ::core::result::Result::Err(#runtime::Status::unsolicited(#name)),)
-        }
-    }
-}
-
-fn signature(tokens: &ProtocolTokens<'_>, role: &Role, member: &MemberTokens<'_>) -> TokenStream {
     let ProtocolTokens {
         runtime, protocol, ..
     } = tokens;
-    let Role {
+    let HandlerNames {
         other, other_type, ..
     } = role;
     let handler = &member.handler;

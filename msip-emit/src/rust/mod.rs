@@ -35,9 +35,11 @@
 
 mod attributes;
 mod broadcast;
+mod dispatch;
 pub mod doc;
 mod envelope;
 mod handle;
+mod handler_names;
 pub mod names;
 mod protocol;
 mod push;

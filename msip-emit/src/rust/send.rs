@@ -33,9 +33,9 @@ pub(super) fn definition(
             tokens.protocol,
         ))
         .attributes();
-    let allow = allow_unused(methods(envelope).map(|member| member.doc.as_slice()));
-    let allow_names = allow_names(methods(envelope).map(|member| &member.method));
-    let methods = methods(envelope).map(|member| {
+    let allow = allow_unused(envelope.with_methods().map(|member| member.doc.as_slice()));
+    let allow_names = allow_names(envelope.with_methods().map(|member| &member.method));
+    let methods = envelope.with_methods().map(|member| {
         let signature = signature(tokens, member);
         let doc = method_doc(tokens, envelope, member);
         let try_form = member.is_one_way().then(|| {
@@ -74,7 +74,7 @@ pub(super) fn implementation(
     let name = trait_ident(envelope.direction);
     let out = &envelope.ident;
     let back = &tokens.reverse(envelope).ident;
-    let methods = methods(envelope).map(|member| {
+    let methods = envelope.with_methods().map(|member| {
         let message = member.of(out);
         match &member.shape {
             Shape::OneWay => {
@@ -150,16 +150,6 @@ fn calling(
             #body
         }
     }
-}
-
-/// The members that have methods.
-pub(super) fn methods<'p, 'a>(
-    envelope: &'p EnvelopeTokens<'a>,
-) -> impl Iterator<Item = &'p MemberTokens<'a>> {
-    envelope
-        .members
-        .iter()
-        .filter(|member| !matches!(member.shape, Shape::Answer))
 }
 
 fn signature(tokens: &ProtocolTokens<'_>, member: &MemberTokens<'_>) -> TokenStream {

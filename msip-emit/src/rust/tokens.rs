@@ -134,6 +134,19 @@ impl<'a> EnvelopeTokens<'a> {
     }
 }
 
+impl<'a> EnvelopeTokens<'a> {
+    /// The members that have methods.
+    pub(super) fn with_methods(&self) -> impl Iterator<Item = &MemberTokens<'a>> {
+        let members = self.members.iter();
+        members.filter(|member| !matches!(member.shape, Shape::Answer))
+    }
+
+    /// The members that nothing answers.
+    pub(super) fn one_way(&self) -> impl Iterator<Item = &MemberTokens<'a>> {
+        self.members.iter().filter(|member| member.is_one_way())
+    }
+}
+
 impl EnvelopeTokens<'_> {
     /// The arms of a `match` that lets one variant through, bound to this name, since a peer may send any.
     pub(super) fn only(

@@ -6,7 +6,7 @@ use super::calls::{Call, Calls, opted_out};
 use super::members::MemberId;
 use super::{services, streams};
 use crate::words::{response_words, words};
-use crate::{Code, Diagnostic, Direction, Draft, Reply, Span, closest_name};
+use crate::{Code, Diagnostic, Direction, Draft, Reply, Span, Spanned, closest_name};
 
 /// Finds the calls: first by options, then by names, then by services.
 pub(super) fn find(draft: &Draft, out: &mut Vec<Diagnostic>) -> Calls {
@@ -104,8 +104,22 @@ fn by_option(
         return;
     }
     calls.doubtful.insert(id);
+    calls
+        .doubtful
+        .extend(names.exact(id.direction, &wanted.value));
+    out.push(no_such_response(draft, names, id, wanted));
+}
+
+/// Reports a response that is not a member of the other direction.
+fn no_such_response(
+    draft: &Draft,
+    names: &Names,
+    id: MemberId,
+    wanted: &Spanned<String>,
+) -> Diagnostic {
+    let request = &draft.member(id).name.value;
+    let back = id.direction.reverse();
     if let Some(same) = names.exact(id.direction, &wanted.value) {
-        calls.doubtful.insert(same);
         let message = if same == id {
             format!("`{request}` names itself as its response")
         } else {
@@ -114,18 +128,15 @@ fn by_option(
                 wanted.value
             )
         };
-        out.push(
-            Diagnostic::new(Code::RESPONSE_IN_SAME_DIRECTION, wanted.span, message)
-                .also(
-                    draft.member(same).name.span,
-                    format!("a member of {}", id.direction.envelope_name()),
-                )
-                .help(format!(
-                    "name a member of {}, where the answer comes from",
-                    back.envelope_name()
-                )),
-        );
-        return;
+        return Diagnostic::new(Code::RESPONSE_IN_SAME_DIRECTION, wanted.span, message)
+            .also(
+                draft.member(same).name.span,
+                format!("a member of {}", id.direction.envelope_name()),
+            )
+            .help(format!(
+                "name a member of {}, where the answer comes from",
+                back.envelope_name()
+            ));
     }
     let candidates = draft
         .members(back)
@@ -137,18 +148,16 @@ fn by_option(
             back.envelope_name()
         ),
     };
-    out.push(
-        Diagnostic::new(
-            Code::RESPONSE_NOT_FOUND,
-            wanted.span,
-            format!(
-                "there is no `{}` in {} to answer `{request}`",
-                wanted.value,
-                back.envelope_name()
-            ),
-        )
-        .help(help),
-    );
+    Diagnostic::new(
+        Code::RESPONSE_NOT_FOUND,
+        wanted.span,
+        format!(
+            "there is no `{}` in {} to answer `{request}`",
+            wanted.value,
+            back.envelope_name()
+        ),
+    )
+    .help(help)
 }
 
 fn by_name(draft: &Draft, names: &Names, id: MemberId, calls: &mut Calls) {
@@ -191,28 +200,9 @@ fn check_unpaired(
         return;
     }
     let back = id.direction.reverse();
-    if let Some(response) = names.response_of(draft, id, id.direction) {
-        let answers_another = calls.answered_by(response).is_some()
-            || completes_another(draft, names, response, id.direction);
-        if !answers_another {
-            let answer = &draft.member(response).name.value;
-            let envelope = id.direction.envelope_name();
-            out.push(
-                Diagnostic::new(
-                    Code::PAIR_IN_ONE_DIRECTION,
-                    draft.member(response).name.span,
-                    format!("`{name}` and `{answer}` look like a call, but both are in {envelope}"),
-                )
-                .label("the response goes the same way")
-                .also(member.name.span, "as its request")
-                .help(format!(
-                    "move one of them to {}, or write `[(msip.reply) = NONE]` on `{name}` if they are ordinary messages",
-                    back.envelope_name()
-                )),
-            );
-            calls.doubtful.extend([id, response]);
-            return;
-        }
+    if let Some(diagnostic) = pair_in_one_direction(draft, names, id, calls) {
+        out.push(diagnostic);
+        return;
     }
     let asks = member
         .options
@@ -245,6 +235,38 @@ fn check_unpaired(
             }),
         );
     }
+}
+
+/// Reports a request whose response, by its name, goes the same way, unless that answers another request.
+fn pair_in_one_direction(
+    draft: &Draft,
+    names: &Names,
+    id: MemberId,
+    calls: &mut Calls,
+) -> Option<Diagnostic> {
+    let response = names.response_of(draft, id, id.direction)?;
+    if calls.answered_by(response).is_some()
+        || completes_another(draft, names, response, id.direction)
+    {
+        return None;
+    }
+    calls.doubtful.extend([id, response]);
+    let request = &draft.member(id).name;
+    let (name, answer) = (&request.value, &draft.member(response).name.value);
+    let envelope = id.direction.envelope_name();
+    Some(
+        Diagnostic::new(
+            Code::PAIR_IN_ONE_DIRECTION,
+            draft.member(response).name.span,
+            format!("`{name}` and `{answer}` look like a call, but both are in {envelope}"),
+        )
+        .label("the response goes the same way")
+        .also(request.span, "as its request")
+        .help(format!(
+            "move one of them to {}, or write `[(msip.reply) = NONE]` on `{name}` if they are ordinary messages",
+            id.direction.reverse().envelope_name()
+        )),
+    )
 }
 
 /// Whether a response of this direction belongs, by its name, to a request of the other.
