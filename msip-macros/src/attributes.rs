@@ -1,6 +1,7 @@
 //! What `#[msip(…)]` says.
 
 mod place;
+mod said;
 mod value;
 
 use msip_schema::{Compression, MsgKind, Reply};
@@ -11,15 +12,9 @@ use syn::{Attribute, Path, Token};
 use crate::case::Case;
 use crate::errors::Errors;
 pub(crate) use place::Place;
+pub(crate) use said::Said;
 use value::Argument;
 pub(crate) use value::{Encoding, Reserved};
-
-/// A value and where it was said.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Said<T> {
-    pub(crate) value: T,
-    pub(crate) span: Span,
-}
 
 /// Everything that `#[msip(…)]` can say, wherever it stands; what was not said is absent.
 #[derive(Default)]

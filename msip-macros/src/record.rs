@@ -211,33 +211,12 @@ impl Shape<'_> {
             },
         );
         let reserved = reserved(self.reserved);
-        let lengths = fields.iter().map(
-            |Written {
-                 ident,
-                 number,
-                 field,
-                 ..
-             }| { quote!(#field::len(&self.#ident, #number)) },
-        );
-        let lengths = if fields.is_empty() {
-            quote!(0)
-        } else {
-            quote!(#(#lengths)+*)
-        };
-        let encodings = fields.iter().map(
-            |Written {
-                 ident,
-                 number,
-                 field,
-                 ..
-             }| { quote!(#field::encode(&self.#ident, #number, buffer);) },
-        );
         let types = if fields.is_empty() {
             quote!(_)
         } else {
             quote!(types)
         };
-        let unused_buffer = fields.is_empty().then(|| quote!(let _ = buffer;));
+        let encoding = encoding(fields);
         let reading = self.reading(fields);
         let body = body(ident, runtime);
         quote! {
@@ -251,14 +230,7 @@ impl Shape<'_> {
                     })
                 }
 
-                fn encoded_len(&self) -> usize {
-                    #lengths
-                }
-
-                fn encode(&self, buffer: &mut ::std::vec::Vec<u8>) {
-                    #unused_buffer
-                    #(#encodings)*
-                }
+                #encoding
 
                 fn read(
                     reader: &mut #runtime::describe::Reader<'_>,
@@ -317,6 +289,42 @@ impl Shape<'_> {
                 #step
             }
             ::core::result::Result::Ok(Self { #(#values)* })
+        }
+    }
+}
+
+/// `fn encoded_len` and `fn encode`
+fn encoding(fields: &[Written]) -> TokenStream {
+    let lengths = fields.iter().map(
+        |Written {
+             ident,
+             number,
+             field,
+             ..
+         }| { quote!(#field::len(&self.#ident, #number)) },
+    );
+    let lengths = if fields.is_empty() {
+        quote!(0)
+    } else {
+        quote!(#(#lengths)+*)
+    };
+    let encodings = fields.iter().map(
+        |Written {
+             ident,
+             number,
+             field,
+             ..
+         }| { quote!(#field::encode(&self.#ident, #number, buffer);) },
+    );
+    let unused_buffer = fields.is_empty().then(|| quote!(let _ = buffer;));
+    quote! {
+        fn encoded_len(&self) -> usize {
+            #lengths
+        }
+
+        fn encode(&self, buffer: &mut ::std::vec::Vec<u8>) {
+            #unused_buffer
+            #(#encodings)*
         }
     }
 }

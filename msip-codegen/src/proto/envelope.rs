@@ -157,10 +157,20 @@ fn check_oneofs(
         }
         _ => {}
     }
-    for (position, field) in outside {
+    refuse_outside(at, name, &outside, lowering);
+}
+
+/// Reports fields beside the oneof.
+fn refuse_outside(
+    at: &NodePath<'_>,
+    envelope: &str,
+    outside: &[(usize, &FieldDescriptorProto)],
+    lowering: &mut Lowering<'_>,
+) {
+    for &(position, field) in outside {
         let at = at.below(tag::MESSAGE_FIELD, position, field.name());
         let span = at.span(&[tag::NAME], lowering.report);
-        let text = format!("`{}` stands beside the oneof of `{name}`", field.name());
+        let text = format!("`{}` stands beside the oneof of `{envelope}`", field.name());
         let help = "move it into the oneof; what every message needs belongs into each of them, or into metadata";
         lowering
             .report

@@ -2,6 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 
+use msip_schema::closest_name;
 use prost_types::DescriptorProto;
 
 use super::files::{Files, Origin, ProtoFile};
@@ -114,6 +115,19 @@ fn candidates(name: &str, scope: &str) -> Vec<String> {
         .collect();
     found.push(name.to_owned());
     found
+}
+
+/// Did you mean …?, for a type: names are compared by their last part.
+pub(crate) fn meant(name: &str, types: &[&str]) -> Option<String> {
+    let last = |full: &str| {
+        full.rsplit('.')
+            .next()
+            .map(str::to_owned)
+            .unwrap_or_default()
+    };
+    let shorts: Vec<String> = types.iter().map(|full| last(full)).collect();
+    let close = closest_name(&last(name), shorts.iter().map(String::as_str))?;
+    Some(format!("did you mean `{close}`?"))
 }
 
 pub(crate) fn is_map_entry(message: &DescriptorProto) -> bool {

@@ -13,10 +13,9 @@ use prost_types::{
 use super::deprecated::is_deprecated;
 use super::files::Files;
 use super::node_path::NodePath;
-use super::parser_errors;
 use super::report::Report;
 use super::source_info::tag;
-use super::symbols::{Lookup, Node, Symbol, Symbols, is_map_entry};
+use super::symbols::{Lookup, Node, Symbol, Symbols, is_map_entry, meant};
 
 /// Turns descriptors into types of the model.
 pub(crate) struct Lowering<'a> {
@@ -308,7 +307,7 @@ impl<'a> Lowering<'a> {
             }
             Lookup::Unknown => well_known_file(name)
                 .map(|file| format!("add `import \"{file}\";`"))
-                .or_else(|| parser_errors::meant(name, &self.names)),
+                .or_else(|| meant(name, &self.names)),
         };
         // A broken import may define it, and has been told of.
         if at.file.imports.len() < at.file.descriptor.dependency.len() {

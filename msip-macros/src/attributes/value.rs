@@ -8,7 +8,7 @@ use syn::punctuated::Punctuated;
 use syn::spanned::Spanned as _;
 use syn::{LitBool, LitInt, LitStr, Path, Token};
 
-use super::Said;
+use super::said::Said;
 
 /// What stands behind the name of an option.
 pub(super) enum Argument {
