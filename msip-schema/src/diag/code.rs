@@ -1,6 +1,6 @@
-//! The names of all mistakes, in one list.
+//! Codes: the stable names of all mistakes.
 
-/// A stable name of a kind of mistake, such as `duplicate-number`; `docs/schema.md` explains each.
+/// The stable name of a kind of mistake, such as `duplicate-number`; `docs/schema.md` explains each.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Code {
     name: &'static str,
@@ -8,7 +8,7 @@ pub struct Code {
 }
 
 impl Code {
-    /// The name, as it stands in brackets behind `error`.
+    /// The name, which is printed in brackets after `error`.
     pub const fn as_str(self) -> &'static str {
         self.name
     }
