@@ -15,7 +15,7 @@ use super::size_limits;
 use super::symbols::{Symbols, join};
 use super::types::Lowering;
 
-/// Checks all files; `None` if they are not fit to be compiled, which is reported.
+/// Checks all files; `None` if they cannot be compiled, which is reported.
 pub(crate) fn check(
     files: &Files,
     messages_only: bool,

@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-/// Bytes of a file, and what is said of them.
+/// A range of bytes, and its label.
 pub(crate) type LabelledBytes = (Range<usize>, String);
 
 /// The first label of a mistake, and the others.

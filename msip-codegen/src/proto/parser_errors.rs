@@ -1,4 +1,4 @@
-//! Mistakes that the parser finds, in the words of our diagnostics.
+//! Mistakes that the parser finds, as diagnostics of ours.
 
 use miette::Diagnostic as _;
 use msip_schema::{Code, Diagnostic, FileId};
@@ -35,7 +35,7 @@ pub(crate) fn parse_error(error: &protox_parse::ParseError, file: FileId, report
     }
 }
 
-/// Our code, words and help for a mistake of the parser's, which has no codes.
+/// The code, text and help for a mistake of the parser's, which has no codes.
 fn parse_wording(text: &str, found: &str, help: Option<String>) -> (Code, String, Option<String>) {
     let some = |help: &str| Some(help.to_owned());
     // The parser uses one text for two mistakes.

@@ -30,7 +30,7 @@ pub(crate) fn build(
     for (index, file) in files.files.iter().enumerate() {
         let imports_are_sound = file.imports.len() == file.descriptor.dependency.len()
             && file.imports.iter().all(|import| sound.contains(import));
-        // Without its imports nothing could be said of a file.
+        // A file cannot be checked without its imports.
         if file.origin != Origin::WellKnown && !imports_are_sound {
             continue;
         }

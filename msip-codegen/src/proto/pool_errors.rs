@@ -1,4 +1,4 @@
-//! Mistakes that the descriptor pool finds, in the words of our diagnostics.
+//! Mistakes that the descriptor pool finds, as diagnostics of ours.
 
 use miette::Diagnostic as _;
 use msip_schema::{Code, Diagnostic, FileId, Span, closest_name};
@@ -36,7 +36,7 @@ pub(crate) fn pool_error(
         let text = mistake.to_string();
         let help = mistake.help().map(|help| help.to_string());
         if text.starts_with("enum number") && text.contains("reserved range") {
-            // Reported before, and at the value.
+            // Reported before, at the value itself.
             continue;
         }
         // Of two places that disagree the pool mostly names the later one, which is the mistake, last.
@@ -74,13 +74,13 @@ pub(crate) fn pool_error(
     }
 }
 
-/// Names that a person could have meant.
+/// Names that could have been meant.
 pub(crate) struct Known<'a> {
     pub(crate) types: &'a [&'a str],
     pub(crate) options: &'a [String],
 }
 
-/// Our code, words and help for a mistake of the pool's, which has no codes.
+/// The code, text and help for a mistake of the pool's, which has no codes.
 fn pool_wording(
     text: &str,
     written: &str,
@@ -112,7 +112,7 @@ fn pool_wording(
             None => options
                 .iter()
                 .find(|option| option.strip_prefix("msip.") == Some(name))
-                .map(|option| format!("MSIP's options stand in parentheses: `({option})`")),
+                .map(|option| format!("MSIP's options are written in parentheses: `({option})`")),
         };
         let name = if written.starts_with('(') {
             format!("({name})")
@@ -172,11 +172,11 @@ fn pool_wording(
                 text.split('\'').nth(3).unwrap_or("")
             ),
             some(
-                "MSIP's options stand on the members of the oneofs of ClientToServer and ServerToClient",
+                "MSIP's options belong on the members of the oneofs of ClientToServer and ServerToClient",
             ),
         ),
         _ if text.ends_with("has already been set") => {
-            (Code::OPTION_VALUE, words, some("say it once"))
+            (Code::OPTION_VALUE, words, some("remove one of the two"))
         }
         "the first value for proto3 enums must be 0" => (
             Code::INVALID_SCHEMA,

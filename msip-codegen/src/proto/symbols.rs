@@ -1,4 +1,4 @@
-//! Every name that the files define, and what a name means in a scope.
+//! Symbol table: the types that the files define, and name resolution in a scope.
 
 use std::collections::{HashMap, HashSet};
 
@@ -28,7 +28,7 @@ pub(crate) enum Node<'a> {
     Enum,
 }
 
-/// What became of the search for a type.
+/// The result of the search for a type.
 #[derive(Debug)]
 pub(crate) enum Lookup<'s, 'a> {
     Found(&'s str, Symbol<'a>),
@@ -61,7 +61,7 @@ impl<'a> Symbols<'a> {
             .map(|(name, symbol)| (name.as_str(), *symbol))
     }
 
-    /// What a name means in a file, inside this scope (a full name, or a package).
+    /// Resolves a name in a file, inside of this scope (a full name, or a package).
     pub(crate) fn resolve(&self, name: &str, scope: &str, file: usize) -> Lookup<'_, 'a> {
         let mut hidden = None;
         for candidate in candidates(name, scope) {
@@ -79,7 +79,7 @@ impl<'a> Symbols<'a> {
         hidden.map_or(Lookup::Unknown, Lookup::NotImported)
     }
 
-    /// The full names of all types that people would write, sorted.
+    /// The full names of all types that a schema may refer to, sorted.
     pub(crate) fn names(&self, files: &Files) -> Vec<&str> {
         let told = |symbol: &Symbol<'_>| {
             let known = files
@@ -99,7 +99,7 @@ impl<'a> Symbols<'a> {
     }
 }
 
-/// The full names that a name could stand for, from the innermost scope outwards.
+/// The full names that a name could refer to, from the innermost scope outwards.
 fn candidates(name: &str, scope: &str) -> Vec<String> {
     if let Some(full) = name.strip_prefix('.') {
         return vec![full.to_owned()];
@@ -117,7 +117,7 @@ fn candidates(name: &str, scope: &str) -> Vec<String> {
     found
 }
 
-/// Did you mean …?, for a type: names are compared by their last part.
+/// The suggestion for a misspelt type; names are compared by their last part.
 pub(crate) fn meant(name: &str, types: &[&str]) -> Option<String> {
     let last = |full: &str| {
         full.rsplit('.')
@@ -176,7 +176,7 @@ fn add<'a>(
 }
 
 fn visible(files: &[ProtoFile]) -> Vec<HashSet<usize>> {
-    // Files stand behind what they import, so the sets of imports are complete when they are needed.
+    // Files come after their imports, so the sets of imports are complete when they are needed.
     let mut public: Vec<HashSet<usize>> = Vec::new();
     let mut all: Vec<HashSet<usize>> = Vec::new();
     for (index, file) in files.iter().enumerate() {
