@@ -1,4 +1,4 @@
-//! What `#[msip(…)]` says.
+//! Attributes: the options in `#[msip(…)]`.
 
 mod place;
 mod said;
@@ -16,7 +16,7 @@ pub(crate) use said::Said;
 use value::Argument;
 pub(crate) use value::{Encoding, Reserved};
 
-/// Everything that `#[msip(…)]` can say, wherever it stands; what was not said is absent.
+/// The options of all kinds of `#[msip(…)]`; an absent one is not set.
 #[derive(Default)]
 pub(crate) struct Options {
     pub(crate) protocol: Option<Said<String>>,
@@ -40,7 +40,7 @@ pub(crate) struct Options {
 }
 
 impl Options {
-    /// Reads all `#[msip(…)]` of one place.
+    /// Reads all `#[msip(…)]` of one item.
     pub(crate) fn read(attributes: &[Attribute], place: Place, errors: &mut Errors) -> Self {
         let mut options = Self::default();
         for attribute in attributes {
@@ -49,7 +49,7 @@ impl Options {
             }
             let read = attribute.parse_nested_meta(|meta| {
                 let argument = Argument::parse(&meta)?;
-                // A mistake in one option says nothing of the next, so it does not end the list.
+                // A mistake in one option does not affect the next, so the list goes on.
                 if let Err(error) = options.set(&meta, argument, place) {
                     errors.add(error);
                 }
@@ -138,12 +138,12 @@ impl Options {
             }
             "idempotent" => once(&mut self.idempotent, at, argument.flag(at)?),
             "key" => once(&mut self.key, at, argument.text(at)?),
-            // `allows` has refused all other names.
+            // `allows` has rejected all other names.
             _ => Ok(()),
         }
     }
 
-    /// Where the runtime is.
+    /// The path of the runtime.
     pub(crate) fn runtime(&self) -> TokenStream {
         match &self.runtime {
             Some(path) => {
@@ -154,7 +154,7 @@ impl Options {
         }
     }
 
-    /// Where the runtime is, in tokens of another place: errors of what is written with it point there as a whole.
+    /// The path of the runtime, with tokens at another span: errors about code that uses it then point there.
     pub(crate) fn runtime_at(&self, span: Span) -> TokenStream {
         let tokens = self.runtime().into_iter().map(|mut token| {
             token.set_span(span);
@@ -163,19 +163,19 @@ impl Options {
         tokens.collect()
     }
 
-    /// Whether the variant stands for what this program does not know.
+    /// Whether it is the variant for values that this program does not know.
     pub(crate) fn is_other(&self) -> bool {
         self.other.is_some_and(|other| other.value)
     }
 }
 
-/// Keeps a value, unless there is one.
+/// Sets a value, unless it is set already.
 fn once<T>(place: &mut Option<Said<T>>, at: &Path, said: Said<T>) -> syn::Result<()> {
     if place.is_some() {
         let name = quote::quote!(#at).to_string();
         return Err(syn::Error::new_spanned(
             at,
-            format!("`{name}` is said twice [option-value]\nhelp: remove one of the two"),
+            format!("`{name}` is set twice [option-value]\nhelp: remove one of the two"),
         ));
     }
     *place = Some(said);
@@ -183,8 +183,8 @@ fn once<T>(place: &mut Option<Said<T>>, at: &Path, said: Said<T>) -> syn::Result
 }
 
 impl Argument {
-    /// What stands behind a name: `= value`, `(list)` or nothing. Everything up to the next comma is taken, so that a
-    /// mistake in it does not spread.
+    /// Parses what follows a name: `= value`, `(list)` or nothing. Everything up to the next comma is consumed, so that a
+    /// mistake in it does not affect other options.
     fn parse(meta: &ParseNestedMeta<'_>) -> syn::Result<Self> {
         let input = meta.input;
         if input.peek(syn::token::Paren) {

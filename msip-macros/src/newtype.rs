@@ -1,4 +1,4 @@
-//! A tuple struct of one field: the value inside it.
+//! Newtypes: tuple structs of one field, encoded like that field.
 
 use proc_macro2::{Ident, TokenStream};
 use quote::{quote, quote_spanned};
@@ -48,7 +48,7 @@ pub(crate) fn write(
             impl #runtime::describe::MapKey for #ident {}
         }
     });
-    // Written at the type's span, so that the errors of one type are one.
+    // Written at the type's span, so that the errors about a type are one.
     let there = options.runtime_at(ty.span());
     let value = quote_spanned!(ty.span()=> <#ty as #there::describe::Value<#encoding>>);
     let field = quote_spanned!(ty.span()=> <#ty as #there::describe::Field<#encoding>>);
@@ -57,7 +57,7 @@ pub(crate) fn write(
     quote!(#value #field #key)
 }
 
-/// `impl Value`, by that of the type inside.
+/// `impl Value`, which delegates to the type inside.
 fn value_impl(ident: &Ident, runtime: &TokenStream, value: &TokenStream) -> TokenStream {
     let describe = quote!(#runtime::describe);
     let result = quote!(::core::result::Result);
@@ -106,7 +106,7 @@ fn value_impl(ident: &Ident, runtime: &TokenStream, value: &TokenStream) -> Toke
     }
 }
 
-/// `impl Field`, by that of the type inside.
+/// `impl Field`, which delegates to the type inside.
 fn field_impl(ident: &Ident, runtime: &TokenStream, field: &TokenStream) -> TokenStream {
     let describe = quote!(#runtime::describe);
     let result = quote!(::core::result::Result);
@@ -146,7 +146,7 @@ fn field_impl(ident: &Ident, runtime: &TokenStream, field: &TokenStream) -> Toke
     }
 }
 
-/// Whether the type is written as one of those that a map's key may be.
+/// Whether the type is spelled like one of those that a map's key may have.
 fn may_be_map_key(ty: &Type) -> bool {
     let Type::Path(path) = ty else { return false };
     let last = path.path.segments.last();

@@ -1,4 +1,4 @@
-//! An enum with data: a message that holds one of its variants.
+//! Oneofs: enums with data, which are messages that hold one of their variants.
 
 use proc_macro2::{Ident, Span, TokenStream};
 use quote::{format_ident, quote, quote_spanned};

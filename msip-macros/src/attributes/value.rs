@@ -10,30 +10,30 @@ use syn::{LitBool, LitInt, LitStr, Path, Token};
 
 use super::said::Said;
 
-/// What stands behind the name of an option.
+/// What follows the name of an option.
 pub(super) enum Argument {
     None,
     Value(TokenStream),
     List(TokenStream),
 }
 
-/// How numbers of a field stand on the wire.
+/// The encoding of a field's numbers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Encoding {
     /// One value, or a list of them.
     One(&'static str),
-    /// Keys and values of a map; `Plain` where it is the usual one.
+    /// Keys and values of a map; `Plain` for the usual encoding.
     Map(&'static str, &'static str),
 }
 
-/// Something that may not be used again.
+/// A tag or a name that must not be reused.
 #[derive(Debug, Clone)]
 pub(crate) enum Reserved {
     Numbers(Said<(i64, i64)>),
     Name(Said<String>),
 }
 
-/// What `as` may say, with the runtime's marker for it.
+/// The values of `as`, each with the runtime's marker.
 const ENCODINGS: [(&str, &str); 6] = [
     ("sint32", "Sint32"),
     ("sint64", "Sint64"),
@@ -43,12 +43,12 @@ const ENCODINGS: [(&str, &str); 6] = [
     ("sfixed64", "Sfixed64"),
 ];
 
-/// What a part of `map<…, …>` may say beside [`ENCODINGS`]: the usual encodings.
+/// The values of a part of `map<…, …>` besides [`ENCODINGS`]: the usual encodings.
 const USUAL: [&str; 10] = [
     "int32", "int64", "uint32", "uint64", "bool", "string", "bytes", "float", "double", "_",
 ];
 
-/// The largest number that the wire has room for.
+/// The largest field number on the wire.
 const LARGEST_RESERVED: i64 = 536_870_911;
 
 impl Encoding {
@@ -250,7 +250,7 @@ impl Argument {
     }
 }
 
-/// Parses a value, or says what belongs there.
+/// Parses a value, or reports what is expected.
 fn parse<T: Parse>(value: TokenStream, help: impl FnOnce(&str) -> String) -> syn::Result<T> {
     syn::parse2(value.clone()).map_err(|_| {
         let shown = value.to_string();
