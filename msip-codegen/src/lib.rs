@@ -71,3 +71,8 @@ pub fn compile_protos(
 ) -> Result<(), CompileError> {
     Builder::new().includes(includes).compile(protos)
 }
+
+/// The example of the README compiles.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -1,7 +1,7 @@
 //! Attributes: the options in `#[msip(…)]`.
 
+mod option_value;
 mod place;
-mod said;
 mod value;
 
 use msip_schema::{Compression, MsgKind, Reply};
@@ -11,32 +11,32 @@ use syn::{Attribute, Path, Token};
 
 use crate::case::Case;
 use crate::errors::Errors;
+pub(crate) use option_value::OptionValue;
 pub(crate) use place::Place;
-pub(crate) use said::Said;
 use value::Argument;
 pub(crate) use value::{Encoding, Reserved};
 
 /// The options of all kinds of `#[msip(…)]`; an absent one is not set.
 #[derive(Default)]
 pub(crate) struct Options {
-    pub(crate) protocol: Option<Said<String>>,
-    pub(crate) runtime: Option<Said<Path>>,
-    pub(crate) rename_all: Option<Said<Case>>,
-    pub(crate) prefix: Option<Said<String>>,
+    pub(crate) protocol: Option<OptionValue<String>>,
+    pub(crate) runtime: Option<OptionValue<Path>>,
+    pub(crate) rename_all: Option<OptionValue<Case>>,
+    pub(crate) prefix: Option<OptionValue<String>>,
     pub(crate) reserved: Vec<Reserved>,
-    pub(crate) name: Option<Said<String>>,
-    pub(crate) tag: Option<Said<i64>>,
-    pub(crate) encoding: Option<Said<Encoding>>,
-    pub(crate) other: Option<Said<bool>>,
-    pub(crate) kind: Option<Said<MsgKind>>,
-    pub(crate) request_stream: Option<Said<()>>,
-    pub(crate) reply: Option<Said<Reply>>,
-    pub(crate) response: Option<Said<String>>,
-    pub(crate) timeout_ms: Option<Said<u32>>,
-    pub(crate) urgent: Option<Said<bool>>,
-    pub(crate) compress: Option<Said<Compression>>,
-    pub(crate) idempotent: Option<Said<bool>>,
-    pub(crate) key: Option<Said<String>>,
+    pub(crate) name: Option<OptionValue<String>>,
+    pub(crate) tag: Option<OptionValue<i64>>,
+    pub(crate) encoding: Option<OptionValue<Encoding>>,
+    pub(crate) other: Option<OptionValue<bool>>,
+    pub(crate) kind: Option<OptionValue<MsgKind>>,
+    pub(crate) request_stream: Option<OptionValue<()>>,
+    pub(crate) reply: Option<OptionValue<Reply>>,
+    pub(crate) response: Option<OptionValue<String>>,
+    pub(crate) timeout_ms: Option<OptionValue<u32>>,
+    pub(crate) urgent: Option<OptionValue<bool>>,
+    pub(crate) compress: Option<OptionValue<Compression>>,
+    pub(crate) idempotent: Option<OptionValue<bool>>,
+    pub(crate) key: Option<OptionValue<String>>,
 }
 
 impl Options {
@@ -113,7 +113,7 @@ impl Options {
                 once(
                     &mut self.timeout_ms,
                     at,
-                    Said {
+                    OptionValue {
                         value,
                         span: number.span,
                     },
@@ -130,7 +130,7 @@ impl Options {
                 once(
                     &mut self.compress,
                     at,
-                    Said {
+                    OptionValue {
                         value,
                         span: flag.span,
                     },
@@ -170,7 +170,7 @@ impl Options {
 }
 
 /// Sets a value, unless it is set already.
-fn once<T>(place: &mut Option<Said<T>>, at: &Path, said: Said<T>) -> syn::Result<()> {
+fn once<T>(place: &mut Option<OptionValue<T>>, at: &Path, said: OptionValue<T>) -> syn::Result<()> {
     if place.is_some() {
         let name = quote::quote!(#at).to_string();
         return Err(syn::Error::new_spanned(

@@ -7,9 +7,9 @@ use crate::errors::Errors;
 
 /// The tokens that the spans of a draft refer to.
 #[derive(Default)]
-pub(crate) struct Places(Vec<Span>);
+pub(crate) struct SpanTable(Vec<Span>);
 
-impl Places {
+impl SpanTable {
     /// A span of the schema for a span of tokens.
     pub(crate) fn add(&mut self, span: Span) -> msip_schema::Span {
         self.0.push(span);

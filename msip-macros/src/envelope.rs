@@ -8,9 +8,9 @@ use quote::ToTokens as _;
 use syn::spanned::Spanned as _;
 use syn::{Data, DeriveInput, Fields, Type, Variant, Visibility};
 
-use crate::attributes::{Options, Place, Said};
+use crate::attributes::{OptionValue, Options, Place};
 use crate::case::{Case, plain};
-use crate::diagnose::Places;
+use crate::diagnose::SpanTable;
 use crate::errors::Errors;
 use crate::numbers::{self, Tagged};
 use crate::{advice, docs};
@@ -94,13 +94,13 @@ impl Envelope {
     }
 
     /// The draft of the envelope.
-    pub(crate) fn draft(&self, places: &mut Places) -> DraftEnvelope {
+    pub(crate) fn draft(&self, spans: &mut SpanTable) -> DraftEnvelope {
         let members = self.members.iter().enumerate();
         let members = members
-            .map(|(index, member)| member.draft(self.type_name(index), places))
+            .map(|(index, member)| member.draft(self.type_name(index), spans))
             .collect();
         DraftEnvelope {
-            span: places.add(self.ident.span()),
+            span: spans.add(self.ident.span()),
             doc: self.doc.clone(),
             members,
             // Checked here; the program itself adds them to the schema.
@@ -140,19 +140,19 @@ impl Member {
         }
     }
 
-    fn draft(&self, ty: TypeName, places: &mut Places) -> DraftMember {
-        let variant = places.add(self.variant.span());
+    fn draft(&self, ty: TypeName, spans: &mut SpanTable) -> DraftMember {
+        let variant = spans.add(self.variant.span());
         let name = self
             .options
             .name
             .as_ref()
-            .map_or(variant, |name| places.add(name.span));
-        let tag = self.options.tag.map_or(variant, |tag| places.add(tag.span));
+            .map_or(variant, |name| spans.add(name.span));
+        let tag = self.options.tag.map_or(variant, |tag| spans.add(tag.span));
         let payload = match &self.payload {
-            Some(payload) => Spanned::new(Payload::Message(ty), places.add(payload.span())),
+            Some(payload) => Spanned::new(Payload::Message(ty), spans.add(payload.span())),
             None => Spanned::new(Payload::Empty, variant),
         };
-        let mut said = Translate { places };
+        let mut said = Translate { spans };
         let options = &self.options;
         let options = MemberOptions {
             kind: said.copied(options.kind),
@@ -178,16 +178,16 @@ impl Member {
 
 /// Converts options to those of the schema.
 struct Translate<'a> {
-    places: &'a mut Places,
+    spans: &'a mut SpanTable,
 }
 
 impl Translate<'_> {
-    fn copied<T: Copy>(&mut self, said: Option<Said<T>>) -> Option<Spanned<T>> {
-        said.map(|said| Spanned::new(said.value, self.places.add(said.span)))
+    fn copied<T: Copy>(&mut self, said: Option<OptionValue<T>>) -> Option<Spanned<T>> {
+        said.map(|said| Spanned::new(said.value, self.spans.add(said.span)))
     }
 
-    fn text(&mut self, said: Option<&Said<String>>) -> Option<Spanned<String>> {
-        said.map(|said| Spanned::new(said.value.clone(), self.places.add(said.span)))
+    fn text(&mut self, said: Option<&OptionValue<String>>) -> Option<Spanned<String>> {
+        said.map(|said| Spanned::new(said.value.clone(), self.spans.add(said.span)))
     }
 }
 

@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use proc_macro2::Span;
 
-use crate::attributes::{Reserved, Said};
+use crate::attributes::{OptionValue, Reserved};
 use crate::errors::Errors;
 
 /// The largest field number of protobuf.
@@ -22,7 +22,7 @@ pub(crate) struct Tagged<'a> {
     pub(crate) name: &'a str,
     /// The span of its name.
     pub(crate) span: Span,
-    pub(crate) tag: Option<Said<i64>>,
+    pub(crate) tag: Option<OptionValue<i64>>,
 }
 
 /// Checks the tags of a message's fields or a oneof's variants, and returns them in their order.

@@ -6,7 +6,7 @@ use proc_macro2::{Ident, TokenStream};
 use quote::quote;
 use syn::{DataEnum, DeriveInput, Expr, ExprLit, ExprUnary, Fields, Lit, UnOp, Variant};
 
-use crate::attributes::{Options, Place, Said};
+use crate::attributes::{OptionValue, Options, Place};
 use crate::case::{Case, plain};
 use crate::docs;
 use crate::errors::Errors;
@@ -17,7 +17,7 @@ use crate::record::{check_name, type_name};
 struct Value {
     variant: Ident,
     name: String,
-    number: Option<Said<i64>>,
+    number: Option<OptionValue<i64>>,
     doc: String,
     deprecated: bool,
 }
@@ -143,7 +143,7 @@ fn name_of(variant: &Variant, said: &Options, options: &Options, ident: &Ident) 
 }
 
 /// The number after `=`, or that of `tag`.
-fn number_of(variant: &Variant, said: &Options, errors: &mut Errors) -> Option<Said<i64>> {
+fn number_of(variant: &Variant, said: &Options, errors: &mut Errors) -> Option<OptionValue<i64>> {
     let written = variant.discriminant.as_ref().and_then(|(_, expression)| {
         let number = literal(expression);
         if number.is_none() {
@@ -152,7 +152,7 @@ fn number_of(variant: &Variant, said: &Options, errors: &mut Errors) -> Option<S
                 "the number must be seen here\nhelp: write it as digits, as in `= 1`",
             );
         }
-        number.map(|value| Said {
+        number.map(|value| OptionValue {
             value,
             span: syn::spanned::Spanned::span(expression),
         })

@@ -11,7 +11,7 @@ use syn::spanned::Spanned as _;
 use syn::{DeriveInput, Type};
 
 use crate::attributes::Options;
-use crate::diagnose::Places;
+use crate::diagnose::SpanTable;
 use crate::docs;
 use crate::envelope::Envelope;
 use crate::errors::Errors;
@@ -177,23 +177,23 @@ fn located(tokens: TokenStream, like: Span) -> TokenStream {
 }
 
 fn check(first: &Envelope, second: &Envelope) -> Result<Schema, Errors> {
-    let mut places = Places::default();
+    let mut spans = SpanTable::default();
     let package = match &first.options.protocol {
-        Some(name) => Spanned::new(name.value.clone(), places.add(name.span)),
+        Some(name) => Spanned::new(name.value.clone(), spans.add(name.span)),
         // Rejected before.
-        None => Spanned::new(String::new(), places.add(first.ident.span())),
+        None => Spanned::new(String::new(), spans.add(first.ident.span())),
     };
     let draft = Draft {
         package,
         doc: String::new(),
-        client_to_server: first.draft(&mut places),
-        server_to_client: second.draft(&mut places),
+        client_to_server: first.draft(&mut spans),
+        server_to_client: second.draft(&mut spans),
         methods: Vec::new(),
         types: msip_schema::Types::new(),
     };
     draft.check_with(rust::check).map_err(|mistakes| {
         let mut errors = Errors::default();
-        places.report(mistakes, first.ident.span(), &mut errors);
+        spans.report(mistakes, first.ident.span(), &mut errors);
         errors
     })
 }

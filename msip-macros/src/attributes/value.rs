@@ -8,7 +8,7 @@ use syn::punctuated::Punctuated;
 use syn::spanned::Spanned as _;
 use syn::{LitBool, LitInt, LitStr, Path, Token};
 
-use super::said::Said;
+use super::option_value::OptionValue;
 
 /// What follows the name of an option.
 pub(super) enum Argument {
@@ -29,8 +29,8 @@ pub(crate) enum Encoding {
 /// A tag or a name that must not be reused.
 #[derive(Debug, Clone)]
 pub(crate) enum Reserved {
-    Numbers(Said<(i64, i64)>),
-    Name(Said<String>),
+    Numbers(OptionValue<(i64, i64)>),
+    Name(OptionValue<String>),
 }
 
 /// The values of `as`, each with the runtime's marker.
@@ -84,19 +84,19 @@ impl Argument {
         }
     }
 
-    pub(super) fn text(self, at: &Path) -> syn::Result<Said<String>> {
+    pub(super) fn text(self, at: &Path) -> syn::Result<OptionValue<String>> {
         let value = self.value(at, "\"…\"")?;
         let text: LitStr = parse(value, |shown| {
             let bare = shown.replace(' ', "");
             format!("a text in quotes belongs here, as in `\"{bare}\"`")
         })?;
-        Ok(Said {
+        Ok(OptionValue {
             value: text.value(),
             span: text.span(),
         })
     }
 
-    pub(super) fn number(self, at: &Path) -> syn::Result<Said<i64>> {
+    pub(super) fn number(self, at: &Path) -> syn::Result<OptionValue<i64>> {
         let value = self.value(at, "1")?;
         let Number(said) = parse(value, |shown| {
             let bare = shown.trim_matches('"');
@@ -109,10 +109,10 @@ impl Argument {
         Ok(said)
     }
 
-    pub(super) fn flag(self, at: &Path) -> syn::Result<Said<bool>> {
+    pub(super) fn flag(self, at: &Path) -> syn::Result<OptionValue<bool>> {
         let name = at.to_token_stream().to_string();
         match self {
-            Self::None => Ok(Said {
+            Self::None => Ok(OptionValue {
                 value: true,
                 span: at.span(),
             }),
@@ -120,7 +120,7 @@ impl Argument {
                 let flag: LitBool = parse(value, |_| {
                     format!("write `{name}` alone, or `{name} = false`")
                 })?;
-                Ok(Said {
+                Ok(OptionValue {
                     value: flag.value,
                     span: flag.span,
                 })
@@ -134,7 +134,7 @@ impl Argument {
         }
     }
 
-    pub(super) fn path(self, at: &Path) -> syn::Result<Said<Path>> {
+    pub(super) fn path(self, at: &Path) -> syn::Result<OptionValue<Path>> {
         let text = self.text(at)?;
         let path = Path::parse_mod_style.parse_str(&text.value).map_err(|_| {
             syn::Error::new(
@@ -142,7 +142,7 @@ impl Argument {
                 "a path belongs here, as in `\"::msip_runtime\"` [option-value]",
             )
         })?;
-        Ok(Said {
+        Ok(OptionValue {
             value: path,
             span: text.span,
         })
@@ -153,7 +153,7 @@ impl Argument {
         self,
         at: &Path,
         words: &[(&'static str, T)],
-    ) -> syn::Result<Said<T>> {
+    ) -> syn::Result<OptionValue<T>> {
         let all = || {
             let names: Vec<_> = words.iter().map(|(name, _)| format!("`{name}`")).collect();
             names.join(", ")
@@ -177,14 +177,14 @@ impl Argument {
                 ),
             ));
         };
-        Ok(Said {
+        Ok(OptionValue {
             value: *value,
             span: word.span,
         })
     }
 
     /// `"250ms"`, `"5s"`, `"2m"`, `"1h"`, in milliseconds.
-    pub(super) fn duration(self, at: &Path) -> syn::Result<Said<u32>> {
+    pub(super) fn duration(self, at: &Path) -> syn::Result<OptionValue<u32>> {
         let text = self.text(at).map_err(|error| {
             syn::Error::new(
                 error.span(),
@@ -201,13 +201,13 @@ impl Argument {
                 ),
             )
         })?;
-        Ok(Said {
+        Ok(OptionValue {
             value,
             span: text.span,
         })
     }
 
-    pub(super) fn encoding(self, at: &Path) -> syn::Result<Said<Encoding>> {
+    pub(super) fn encoding(self, at: &Path) -> syn::Result<OptionValue<Encoding>> {
         let text = self.text(at)?;
         let Some(value) = encoding(&text.value) else {
             let names = ENCODINGS.iter().map(|(name, _)| *name);
@@ -230,7 +230,7 @@ impl Argument {
                 ),
             ));
         };
-        Ok(Said {
+        Ok(OptionValue {
             value,
             span: text.span,
         })
@@ -265,14 +265,14 @@ fn parse<T: Parse>(value: TokenStream, help: impl FnOnce(&str) -> String) -> syn
 }
 
 /// A whole number, negative ones too.
-struct Number(Said<i64>);
+struct Number(OptionValue<i64>);
 
 impl Parse for Number {
     fn parse(input: ParseStream<'_>) -> syn::Result<Self> {
         let minus: Option<Token![-]> = input.parse()?;
         let literal: LitInt = input.parse()?;
         let value: i64 = literal.base10_parse()?;
-        Ok(Self(Said {
+        Ok(Self(OptionValue {
             value: if minus.is_some() { -value } else { value },
             span: literal.span(),
         }))
@@ -280,19 +280,19 @@ impl Parse for Number {
 }
 
 /// A word, with or without quotes.
-struct Word(Said<String>);
+struct Word(OptionValue<String>);
 
 impl Parse for Word {
     fn parse(input: ParseStream<'_>) -> syn::Result<Self> {
         if input.peek(LitStr) {
             let text: LitStr = input.parse()?;
-            return Ok(Self(Said {
+            return Ok(Self(OptionValue {
                 value: text.value(),
                 span: text.span(),
             }));
         }
         let word: Ident = input.parse()?;
-        Ok(Self(Said {
+        Ok(Self(OptionValue {
             value: word.to_string(),
             span: word.span(),
         }))
@@ -303,7 +303,7 @@ impl Parse for Reserved {
     fn parse(input: ParseStream<'_>) -> syn::Result<Self> {
         if input.peek(LitStr) {
             let name: LitStr = input.parse()?;
-            return Ok(Self::Name(Said {
+            return Ok(Self::Name(OptionValue {
                 value: name.value(),
                 span: name.span(),
             }));
@@ -334,7 +334,7 @@ impl Parse for Reserved {
                 "a range begins with its smaller number, and ends at 536870911 at most [option-value]",
             ));
         }
-        Ok(Self::Numbers(Said {
+        Ok(Self::Numbers(OptionValue {
             value: (first.value, last),
             span: first.span,
         }))
