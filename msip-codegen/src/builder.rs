@@ -48,6 +48,12 @@ pub struct Builder {
     verify: bool,
 }
 
+/// A language of a run, and its output folder.
+struct Language {
+    folder: PathBuf,
+    emitter: Arc<dyn Emitter>,
+}
+
 impl Default for Builder {
     fn default() -> Self {
         Self::new()
@@ -318,13 +324,16 @@ impl Builder {
             .collect();
         let includes = self.include_folders(&inputs);
         self.check_settings()?;
-        let emitters = self.all_emitters()?;
-        let languages: Vec<&dyn Emitter> = emitters.iter().map(|(_, emitter)| &**emitter).collect();
+        let languages = self.languages()?;
+        let emitters: Vec<&dyn Emitter> = languages
+            .iter()
+            .map(|language| &*language.emitter)
+            .collect();
         let outcome = proto::compile(Request {
             inputs: &inputs,
             includes: &includes,
             messages_only: self.messages_only,
-            emitters: &languages,
+            emitters: &emitters,
         });
         if self.reruns {
             rerun_if_changed(&outcome.read);
@@ -333,7 +342,7 @@ impl Builder {
             .result
             .map_err(|(sources, diagnostics)| CompileError::schema(sources, diagnostics))?;
         let mut outputs = Outputs::default();
-        for (folder, emitter) in &emitters {
+        for Language { folder, emitter } in &languages {
             let files = emitter.emit(&compilation).map_err(CompileError::setting)?;
             for file in files {
                 outputs.add(folder, emitter.language(), file)?;
@@ -356,25 +365,31 @@ impl Builder {
         outputs.write()
     }
 
-    /// Every language of the run with its output folder, Rust first.
-    fn all_emitters(&self) -> Result<Vec<(PathBuf, Arc<dyn Emitter>)>, CompileError> {
-        let mut emitters: Vec<(PathBuf, Arc<dyn Emitter>)> = Vec::new();
+    /// Every language of the run, Rust first.
+    fn languages(&self) -> Result<Vec<Language>, CompileError> {
+        let mut languages = Vec::new();
         if !self.without_rust {
             let rust = RustEmitter::new(Settings {
                 // A tree of one package would only be one more file to read in a review.
                 omits_single_tree: self.checked_in,
                 ..self.settings.clone()
             });
-            emitters.push((self.output_folder()?, Arc::new(rust)));
+            languages.push(Language {
+                folder: self.output_folder()?,
+                emitter: Arc::new(rust),
+            });
         }
         for (folder, emitter) in &self.emitters {
             let folder = match folder {
                 Some(folder) => folder.clone(),
                 None => self.output_folder()?,
             };
-            emitters.push((folder, Arc::clone(emitter)));
+            languages.push(Language {
+                folder,
+                emitter: Arc::clone(emitter),
+            });
         }
-        Ok(emitters)
+        Ok(languages)
     }
 
     /// The include folders or, if none is given, the folders of the files.

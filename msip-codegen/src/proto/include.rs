@@ -20,7 +20,7 @@ impl IncludeFolders<'_> {
     }
 
     /// The name that an input has in imports: its path relative to its include folder.
-    pub(crate) fn name_of(&self, path: &Path) -> Result<String, Diagnostic> {
+    pub(crate) fn name_of(&self, path: &Path) -> Result<String, Box<Diagnostic>> {
         let plain = normal(path);
         if path.is_file() {
             let whole = absolute(path);
@@ -30,7 +30,9 @@ impl IncludeFolders<'_> {
                 };
                 // A folder that comes first may have another file of this name.
                 return match self.locate(relative) {
-                    Some(first) if absolute(&first) != whole => Err(shadowed(path, &first)),
+                    Some(first) if absolute(&first) != whole => {
+                        Err(Box::new(shadowed(path, &first)))
+                    }
                     _ => Ok(slashed(relative)),
                 };
             }
@@ -40,7 +42,8 @@ impl IncludeFolders<'_> {
                     "add its folder to the include folders, which are {}",
                     folders(self.0)
                 );
-                return Err(Diagnostic::new(Code::FILE_NOT_INCLUDED, Span::NONE, text).help(help));
+                let diagnostic = Diagnostic::new(Code::FILE_NOT_INCLUDED, Span::NONE, text);
+                return Err(Box::new(diagnostic.help(help)));
             }
         }
         Ok(slashed(&plain))

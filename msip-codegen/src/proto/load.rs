@@ -63,7 +63,7 @@ impl Loader<'_> {
         let name = match self.folders.name_of(path) {
             Ok(name) => name,
             Err(diagnostic) => {
-                self.report.push(diagnostic);
+                self.report.push(*diagnostic);
                 return;
             }
         };

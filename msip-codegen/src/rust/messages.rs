@@ -48,7 +48,7 @@ pub(crate) fn write(
     });
     let mut written = config(settings)
         .generate(requests.collect())
-        .map_err(|error| EmitError::new(error))?;
+        .map_err(EmitError::new)?;
     let mut out = Packages::new();
     for (package, files) in packages {
         let module = Module::from_protobuf_package_name(&package);
@@ -57,7 +57,7 @@ pub(crate) fn write(
             .remove(&module)
             .unwrap_or_default()
             .replace(&format!("{PROST}::alloc::"), "::std::");
-        let file = syn::parse_file(&text).map_err(|error| EmitError::new(error))?;
+        let file = syn::parse_file(&text).map_err(EmitError::new)?;
         let mut names = Names::default();
         for file in &files {
             collect(

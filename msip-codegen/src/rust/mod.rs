@@ -223,7 +223,7 @@ fn protocol_items(
         .descriptors(quote!(::core::include_bytes!(#descriptors)));
     let mut items = Vec::new();
     for tokens in rust::items(schema, &target) {
-        let mut item: Item = syn::parse2(tokens).map_err(|error| EmitError::new(error))?;
+        let mut item: Item = syn::parse2(tokens).map_err(EmitError::new)?;
         if let Item::Enum(envelope) = &mut item {
             let full = format!("{package}.{}", envelope.ident);
             let attributes = settings
@@ -232,9 +232,7 @@ fn protocol_items(
                 .filter(|(path, _)| applies(path, &full));
             for (_, attribute) in attributes {
                 let parse = syn::parse::Parser::parse_str(syn::Attribute::parse_outer, attribute);
-                envelope
-                    .attrs
-                    .extend(parse.map_err(|error| EmitError::new(error))?);
+                envelope.attrs.extend(parse.map_err(EmitError::new)?);
             }
         }
         items.push(item);
