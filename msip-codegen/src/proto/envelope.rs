@@ -160,7 +160,7 @@ fn check_oneofs(
     refuse_outside(at, name, &outside, lowering);
 }
 
-/// Reports fields beside the oneof.
+/// Reports fields outside of the oneof.
 fn refuse_outside(
     at: &NodePath<'_>,
     envelope: &str,

@@ -81,7 +81,7 @@ impl<'a> Symbols<'a> {
 
     /// The full names of all types that a schema may refer to, sorted.
     pub(crate) fn names(&self, files: &Files) -> Vec<&str> {
-        let told = |symbol: &Symbol<'_>| {
+        let is_nameable = |symbol: &Symbol<'_>| {
             let known = files
                 .files
                 .get(symbol.file)
@@ -91,7 +91,7 @@ impl<'a> Symbols<'a> {
         let mut names: Vec<&str> = self
             .types
             .iter()
-            .filter(|(_, symbol)| told(symbol))
+            .filter(|(_, symbol)| is_nameable(symbol))
             .map(|(name, _)| name.as_str())
             .collect();
         names.sort_unstable();

@@ -108,7 +108,7 @@ impl<'a> Lowering<'a> {
             .insert(TypeName::new(&at.full), TypeDef::Message(def));
     }
 
-    /// The oneofs of a message, without those that stand for a proto3 `optional`.
+    /// The oneofs of a message, without those of proto3 `optional` fields.
     fn oneofs(&mut self, at: &NodePath<'a>, message: &DescriptorProto) -> Vec<Oneof> {
         let mut oneofs = Vec::new();
         for (position, oneof) in message.oneof_decl.iter().enumerate() {
