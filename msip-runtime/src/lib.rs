@@ -123,7 +123,6 @@
 #![doc = concat!("[hostile]: ", env!("CARGO_PKG_REPOSITORY"), "/blob/main/docs/hostile.md")]
 #![doc = concat!("[comparison]: ", env!("CARGO_PKG_REPOSITORY"), "/blob/main/docs/comparison.md")]
 #![doc = concat!("[architecture]: ", env!("CARGO_PKG_REPOSITORY"), "/blob/main/docs/architecture.md")]
-
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
 // What the derives write says `::msip_runtime`, in the tests of this crate too.
