@@ -14,7 +14,7 @@ use std::{
     time::Instant,
 };
 
-use crate::Problem;
+use crate::problem::Problem;
 
 /// What to measure.
 #[derive(Debug, Clone, clap::Args)]

@@ -10,7 +10,7 @@ use std::{
 
 use msip_benches::CASES;
 
-use crate::Problem;
+use crate::problem::Problem;
 
 /// How often a case is done, less and more; what differs between the two is the case alone.
 const COUNTS: (u64, u64) = (2_000, 12_000);

@@ -6,24 +6,28 @@
 //! that all of them are asked and counted alike.
 
 mod arrivals;
+mod calls;
 mod contender;
 mod drive;
 mod failure;
+mod hold;
 mod latency;
 mod load;
-mod loops;
 mod note;
 mod outcome;
+mod peer;
 mod program;
 mod stop;
 
 pub use arrivals::{Arrivals, Counter};
-pub use contender::{Contender, Peer, Target};
+pub use contender::{Contender, Target};
 pub use drive::drive;
 pub use failure::Failure;
+pub use hold::Hold;
 pub use latency::{Latency, Percentiles};
 pub use load::{BULK, BURST, Callers, Job, Load, SMALL};
 pub use note::{Note, Tally, check_tally, data_of, expect_same};
 pub use outcome::Outcome;
-pub use program::{Command, Hold, NOT_OFFERED, ServeJob, exit, exit_contender, run_program};
+pub use peer::Peer;
+pub use program::{Command, NOT_OFFERED, ServeJob, exit, exit_contender, run_program};
 pub use stop::Stop;

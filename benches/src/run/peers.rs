@@ -6,11 +6,11 @@ use std::{
     process::{Command, Stdio},
 };
 
-use super::plan::Fighter;
-use crate::Problem;
+use super::contender_program::ContenderProgram;
+use crate::problem::Problem;
 
 /// Builds the peers' program beside `own`, and asks it whom it has.
-pub(super) fn fighters(own: &Path) -> Result<Vec<Fighter>, Problem> {
+pub(super) fn contenders(own: &Path) -> Result<Vec<ContenderProgram>, Problem> {
     let program = build(own)?;
     let output = Command::new(&program)
         .arg("names")
@@ -25,7 +25,7 @@ pub(super) fn fighters(own: &Path) -> Result<Vec<Fighter>, Problem> {
     let names = String::from_utf8_lossy(&output.stdout).into_owned();
     Ok(names
         .lines()
-        .map(|name| Fighter {
+        .map(|name| ContenderProgram {
             name: name.to_owned(),
             program: program.clone(),
         })

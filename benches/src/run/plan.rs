@@ -1,23 +1,16 @@
 //! What is run: who, and under which loads.
 
-use std::{env, path::PathBuf, time::Duration};
+use std::{env, time::Duration};
 
 use msip_load::{Callers, Contender as _, Load};
 
-use super::{RunJob, peers};
-use crate::{Problem, contenders::Own};
-
-/// A contender, and the program that it is in.
-#[derive(Debug, Clone)]
-pub(super) struct Fighter {
-    pub(super) name: String,
-    pub(super) program: PathBuf,
-}
+use super::{RunJob, contender_program::ContenderProgram, peers};
+use crate::{contenders::Own, problem::Problem};
 
 /// Who meets what, how often and for how long.
 #[derive(Debug)]
 pub(super) struct Plan {
-    pub(super) fighters: Vec<Fighter>,
+    pub(super) contenders: Vec<ContenderProgram>,
     pub(super) rounds: Vec<Round>,
 }
 
@@ -70,9 +63,9 @@ impl Plan {
     pub(super) fn new(job: &RunJob) -> Result<Self, Problem> {
         let own = env::current_exe().map_err(Problem::Process)?;
         let is_asked = |name: &str| job.only.is_empty() || job.only.iter().any(|only| only == name);
-        let mut fighters: Vec<Fighter> = Own::ALL
+        let mut contenders: Vec<ContenderProgram> = Own::ALL
             .iter()
-            .map(|contender| Fighter {
+            .map(|contender| ContenderProgram {
                 name: contender.name().to_owned(),
                 program: own.clone(),
             })
@@ -81,11 +74,11 @@ impl Plan {
             || !job
                 .only
                 .iter()
-                .all(|only| fighters.iter().any(|f| f.name == *only));
+                .all(|only| contenders.iter().any(|f| f.name == *only));
         if are_peers_asked {
-            fighters.extend(peers::fighters(&own)?);
+            contenders.extend(peers::contenders(&own)?);
         }
-        fighters.retain(|fighter| is_asked(&fighter.name));
+        contenders.retain(|contender| is_asked(&contender.name));
         let asked = |round: &Round| {
             let load = job.load.as_deref().unwrap_or_default();
             round.load.to_string().contains(load)
@@ -104,7 +97,7 @@ impl Plan {
                 round.workers = workers;
             }
         }
-        Ok(Self { fighters, rounds })
+        Ok(Self { contenders, rounds })
     }
 }
 

@@ -4,7 +4,7 @@ use bytes::Bytes;
 use prost::encoding::{WireType, encode_key, encode_varint, encoded_len_varint, key_len};
 
 use super::reader::expect;
-use super::stack;
+use super::stack::Stack;
 use super::{
     Describe, Field, FieldShape, Key, Malformed, Plain, Reader, Registry, Value, ValueType,
 };
@@ -88,8 +88,31 @@ impl<T: Describe> Value for T {
     }
 
     fn absent(reader: &Reader<'_>) -> Result<Self, Malformed> {
-        stack::read(reader.absent()?)
+        read_nested(reader.absent()?)
     }
+}
+
+/// Reads a message inside another one, on a thread with a large stack where the caller's is nearly used up.
+fn read_nested<T: Describe>(mut reader: Reader<'_>) -> Result<T, Malformed> {
+    if reader.stack.has_room() {
+        T::read(&mut reader)
+    } else {
+        read_on_thread(reader)
+    }
+}
+
+#[cold]
+#[inline(never)]
+fn read_on_thread<T: Describe>(mut reader: Reader<'_>) -> Result<T, Malformed> {
+    let read = Stack::on_thread(|stack| {
+        reader.stack = stack;
+        T::read(&mut reader)
+    });
+    read.unwrap_or_else(|| {
+        Err(Malformed::new(
+            "no stack is left for messages nested this deep",
+        ))
+    })
 }
 
 fn read_inner<'a, T: Describe>(
@@ -97,7 +120,7 @@ fn read_inner<'a, T: Describe>(
     part: &'a [u8],
     whole: &'a Bytes,
 ) -> Result<T, Malformed> {
-    stack::read(reader.inner(part, whole)?)
+    read_nested(reader.inner(part, whole)?)
 }
 
 /// A message that is not an `Option` is always written.

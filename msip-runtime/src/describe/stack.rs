@@ -1,66 +1,55 @@
-//! Room on the stack for messages inside messages.
+//! Stack space for reading nested messages.
 //!
-//! A message is built from the messages inside it, so reading one calls itself, up to the limit of nesting. How much
-//! stack a call takes depends on the user's types and is large in debug builds; a peer must not be able to overflow
-//! it. So the calls measure what they have taken, and go on in a thread with a large stack when that is much.
+//! A message is built from the messages inside it, so reading recurses, up to the nesting limit. How much stack a level
+//! takes depends on the user's types and is large in debug builds; a peer must not be able to overflow it. So each level
+//! measures what the recursion has used so far, and where that is much, continues on a thread with a large stack.
 
 use std::thread::{Builder, scope};
 
-use super::{Describe, Malformed, Reader};
+/// The most that is used of the caller's stack: a quarter of that of tokio's workers.
+const CALLER_LIMIT: usize = 512 * 1024;
+/// The stack size of a thread of ours. Only the pages that are touched take memory.
+const THREAD_STACK: usize = 32 * 1024 * 1024;
+/// The most that is used of it. The rest is for one more level.
+const THREAD_LIMIT: usize = THREAD_STACK - 4 * 1024 * 1024;
 
-/// What may be taken of the stack of whoever decodes: a quarter of that of tokio's workers.
-const OF_CALLER: usize = 512 * 1024;
-/// The stack of a thread of ours. Only what is touched of it takes memory.
-const OWN: usize = 32 * 1024 * 1024;
-/// What may be taken of it. The rest is for one more call.
-const OF_OWN: usize = OWN - 4 * 1024 * 1024;
-
-/// Where the calls began, and what they may take.
+/// Where a recursion began on its stack, and how much of that stack it may use.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Stack {
     base: usize,
-    room: usize,
+    limit: usize,
 }
 
 impl Stack {
-    /// Begins to measure on the stack of the caller.
+    /// Measures from here on, on the stack of the caller.
     pub(super) fn begin() -> Self {
         Self {
             base: here(),
-            room: OF_CALLER,
+            limit: CALLER_LIMIT,
         }
     }
 
-    fn has_room(self) -> bool {
-        self.base.abs_diff(here()) < self.room
+    /// Whether another level fits.
+    pub(super) fn has_room(self) -> bool {
+        self.base.abs_diff(here()) < self.limit
     }
-}
 
-/// Reads a message, on another stack where this one is nearly used up.
-pub(super) fn read<T: Describe>(mut reader: Reader<'_>) -> Result<T, Malformed> {
-    if reader.stack.has_room() {
-        T::read(&mut reader)
-    } else {
-        read_elsewhere(reader)
-    }
-}
-
-#[cold]
-#[inline(never)]
-fn read_elsewhere<T: Describe>(mut reader: Reader<'_>) -> Result<T, Malformed> {
-    let no_thread = || Malformed::new("no stack is left for messages nested so deep");
-    scope(|scope| {
-        let read = move || {
-            reader.stack = Stack {
-                base: here(),
-                room: OF_OWN,
+    /// Runs `read` on a thread with a large stack, and waits for it; `None` where no thread can be started, or `read`
+    /// panics.
+    pub(super) fn on_thread<T: Send>(read: impl FnOnce(Self) -> T + Send) -> Option<T> {
+        scope(|scope| {
+            let read = move || {
+                read(Self {
+                    base: here(),
+                    limit: THREAD_LIMIT,
+                })
             };
-            T::read(&mut reader)
-        };
-        let thread = Builder::new().stack_size(OWN).spawn_scoped(scope, read);
-        let thread = thread.map_err(|_| no_thread())?;
-        thread.join().unwrap_or_else(|_| Err(no_thread()))
-    })
+            let thread = Builder::new()
+                .stack_size(THREAD_STACK)
+                .spawn_scoped(scope, read);
+            thread.ok()?.join().ok()
+        })
+    }
 }
 
 /// The address of something on the stack.
