@@ -2,14 +2,16 @@
 
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
-use msip_schema::emit::Sides;
+use msip_emit::Emitter;
+use msip_emit::rust::Sides;
 use syn::parse::Parser as _;
 
 use crate::error::CompileError;
-use crate::output::{self, Output};
+use crate::output::Outputs;
 use crate::proto::{self, Request};
-use crate::rust::{self, Settings};
+use crate::rust::{RustEmitter, Settings};
 
 /// The variable that makes [`Builder::verify`] write instead.
 const UPDATE: &str = "MSIP_UPDATE";
@@ -36,6 +38,9 @@ pub struct Builder {
     includes: Vec<PathBuf>,
     out_dir: Option<PathBuf>,
     settings: Settings,
+    /// Languages beside Rust, each with its own output folder if it has one.
+    emitters: Vec<(Option<PathBuf>, Arc<dyn Emitter>)>,
+    without_rust: bool,
     descriptor_set: Option<PathBuf>,
     reruns: bool,
     messages_only: bool,
@@ -56,6 +61,8 @@ impl Builder {
             includes: Vec::new(),
             out_dir: None,
             settings: Settings::default(),
+            emitters: Vec::new(),
+            without_rust: false,
             descriptor_set: None,
             reruns: true,
             messages_only: false,
@@ -189,6 +196,53 @@ impl Builder {
         self
     }
 
+    /// Also compiles to another language, into the same folder as the Rust.
+    ///
+    /// What the language cannot express is reported together with all other mistakes, and nothing is written then in
+    /// any language. `msip_emit` has what an emitter is made of.
+    ///
+    /// ```
+    /// use msip_emit::{Compilation, EmitError, Emitter, OutputFile};
+    ///
+    /// /// Lists the packages.
+    /// #[derive(Debug)]
+    /// struct Packages;
+    ///
+    /// impl Emitter for Packages {
+    ///     fn language(&self) -> &str {
+    ///         "packages"
+    ///     }
+    ///
+    ///     fn emit(&self, compilation: &Compilation) -> Result<Vec<OutputFile>, EmitError> {
+    ///         let packages = compilation.packages().into_iter().collect::<Vec<_>>();
+    ///         Ok(vec![OutputFile::new("packages.txt", packages.join("\n"))])
+    ///     }
+    /// }
+    ///
+    /// let builder = msip_codegen::Builder::new().emitter(Packages);
+    /// ```
+    pub fn emitter(mut self, emitter: impl Emitter + 'static) -> Self {
+        self.emitters.push((None, Arc::new(emitter)));
+        self
+    }
+
+    /// Also compiles to another language, into a folder of its own; see [`emitter`](Self::emitter).
+    pub fn emitter_into(
+        mut self,
+        folder: impl AsRef<Path>,
+        emitter: impl Emitter + 'static,
+    ) -> Self {
+        let folder = folder.as_ref().to_owned();
+        self.emitters.push((Some(folder), Arc::new(emitter)));
+        self
+    }
+
+    /// Writes no Rust, and does not check what only Rust cannot express.
+    pub fn without_rust(mut self) -> Self {
+        self.without_rust = true;
+        self
+    }
+
     /// Also writes all files and what they import as an encoded `FileDescriptorSet` to this path.
     ///
     /// ```
@@ -264,54 +318,64 @@ impl Builder {
             .map(|proto| proto.as_ref().to_owned())
             .collect();
         let includes = self.include_folders(&inputs);
-        let out_dir = self.output_folder()?;
         self.check_settings()?;
+        let emitters = self.all_emitters()?;
+        let languages: Vec<&dyn Emitter> = emitters.iter().map(|(_, emitter)| &**emitter).collect();
         let outcome = proto::compile(Request {
             inputs: &inputs,
             includes: &includes,
             messages_only: self.messages_only,
+            emitters: &languages,
         });
         if self.reruns {
             rerun_if_changed(&outcome.read);
         }
-        let compiled = outcome
+        let compilation = outcome
             .result
             .map_err(|(sources, diagnostics)| CompileError::schema(sources, diagnostics))?;
-        let files = rust::generate(&compiled, &self.settings)
-            .map_err(|error| CompileError::setting(error.0))?;
-        let packages: std::collections::BTreeSet<&str> = compiled
-            .files
-            .iter()
-            .filter(|file| file.is_input)
-            .map(|file| file.package.as_str())
-            .collect();
-        // A tree of one package would only be one more file to read in a review.
-        let is_wanted =
-            |name: &str| !(self.checked_in && packages.len() == 1 && name == "packages.rs");
-        let files = files.into_iter().filter(|file| is_wanted(&file.name));
-        let mut outputs: Vec<Output> = files
-            .map(|file| Output {
-                path: out_dir.join(file.name),
-                bytes: file.bytes,
-            })
-            .collect();
+        let mut outputs = Outputs::default();
+        for (folder, emitter) in &emitters {
+            let files = emitter.emit(&compilation).map_err(CompileError::setting)?;
+            for file in files {
+                outputs.add(folder, emitter.language(), file)?;
+            }
+        }
         if let Some(path) = &self.descriptor_set {
-            outputs.push(Output {
-                path: path.clone(),
-                bytes: compiled.pool.encode_to_vec(),
-            });
+            let set = compilation.descriptor_set(0..compilation.files.len());
+            outputs.add_at(path.clone(), set);
         }
         if self.verify
             && std::env::var_os(UPDATE).is_none_or(|value| value.is_empty() || value == "0")
         {
-            let outdated = output::outdated(&outputs);
+            let outdated = outputs.outdated();
             return if outdated.is_empty() {
                 Ok(())
             } else {
                 Err(CompileError::outdated(outdated))
             };
         }
-        output::write(&outputs)
+        outputs.write()
+    }
+
+    /// Every language of the run with its output folder, Rust first.
+    fn all_emitters(&self) -> Result<Vec<(PathBuf, Arc<dyn Emitter>)>, CompileError> {
+        let mut emitters: Vec<(PathBuf, Arc<dyn Emitter>)> = Vec::new();
+        if !self.without_rust {
+            let rust = RustEmitter::new(Settings {
+                // A tree of one package would only be one more file to read in a review.
+                omits_single_tree: self.checked_in,
+                ..self.settings.clone()
+            });
+            emitters.push((self.output_folder()?, Arc::new(rust)));
+        }
+        for (folder, emitter) in &self.emitters {
+            let folder = match folder {
+                Some(folder) => folder.clone(),
+                None => self.output_folder()?,
+            };
+            emitters.push((folder, Arc::clone(emitter)));
+        }
+        Ok(emitters)
     }
 
     /// The include folders or, where none is given, the folders of the files.

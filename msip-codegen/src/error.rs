@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use msip_schema::{Diagnostic, SourceMap};
 
-use crate::proto::show;
+use crate::paths::show;
 
 /// Why nothing was compiled; in every case no file was written.
 ///
@@ -44,8 +44,8 @@ impl CompileError {
         }))
     }
 
-    pub(crate) fn setting(text: impl Into<String>) -> Self {
-        Self(Box::new(Kind::Setting(text.into())))
+    pub(crate) fn setting(text: impl fmt::Display) -> Self {
+        Self(Box::new(Kind::Setting(text.to_string())))
     }
 
     pub(crate) fn outdated(files: Vec<PathBuf>) -> Self {

@@ -37,6 +37,7 @@
 mod builder;
 mod error;
 mod output;
+mod paths;
 mod proto;
 mod rust;
 

@@ -37,10 +37,3 @@ pub(crate) fn plain(ident: &Ident) -> String {
     let name = ident.to_string();
     name.strip_prefix("r#").map_or(name.clone(), str::to_owned)
 }
-
-/// Whether `.proto` files can say a name: ASCII letters, digits and `_`, not beginning with a digit, not `_` alone.
-pub(crate) fn is_identifier(name: &str) -> bool {
-    !name.starts_with(|c: char| c.is_ascii_digit())
-        && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')
-        && name.contains(|c: char| c.is_ascii_alphanumeric())
-}

@@ -1,5 +1,7 @@
-//! Doc comments as the schema keeps them.
+//! What Rust's own attributes say of an item, as the schema keeps it: doc comments and `#[deprecated]`.
 
+use proc_macro2::TokenStream;
+use quote::quote;
 use syn::{Attribute, Expr, ExprLit, Lit, Meta};
 
 /// The text of all `///` lines, without the space behind the slashes.
@@ -25,4 +27,21 @@ pub(crate) fn text(attributes: &[Attribute]) -> String {
         })
     });
     lines.collect::<Vec<_>>().join("\n")
+}
+
+/// Whether `#[deprecated]` is among the attributes.
+pub(crate) fn is_deprecated(attributes: &[Attribute]) -> bool {
+    attributes
+        .iter()
+        .any(|attribute| attribute.path().is_ident("deprecated"))
+}
+
+/// `.last_deprecated()`, behind the call that adds an item to its shape, or nothing.
+pub(crate) fn last_deprecated(is_deprecated: bool) -> Option<TokenStream> {
+    is_deprecated.then(|| quote!(.last_deprecated()))
+}
+
+/// `.deprecated()`, behind the shape of an item with these attributes, or nothing.
+pub(crate) fn deprecated(attributes: &[Attribute]) -> Option<TokenStream> {
+    is_deprecated(attributes).then(|| quote!(.deprecated()))
 }

@@ -32,6 +32,7 @@ pub(crate) struct Member {
     pub(crate) name: String,
     pub(crate) number: u32,
     pub(crate) doc: String,
+    pub(crate) deprecated: bool,
     /// The message; none for a unit variant.
     pub(crate) payload: Option<Type>,
     pub(crate) options: Options,
@@ -130,6 +131,7 @@ impl Member {
         let payload = payload(&variant, errors);
         Self {
             doc: docs::text(&variant.attrs),
+            deprecated: docs::is_deprecated(&variant.attrs),
             variant: variant.ident,
             name,
             number: 0,
@@ -162,6 +164,7 @@ impl Member {
             compress: said.copied(options.compress),
             idempotent: said.copied(options.idempotent),
             key: said.text(options.key.as_ref()),
+            deprecated: self.deprecated,
         };
         DraftMember {
             name: Spanned::new(self.name.clone(), name),

@@ -20,6 +20,7 @@ struct Member {
     number: u32,
     options: Options,
     doc: String,
+    deprecated: bool,
     /// None for a unit variant.
     ty: Option<Type>,
 }
@@ -121,6 +122,7 @@ impl Member {
             name,
             number: 0,
             doc: docs::text(&variant.attrs),
+            deprecated: docs::is_deprecated(&variant.attrs),
             options,
             ty,
         }
@@ -158,14 +160,18 @@ fn emit(
     let ident = &item.ident;
     let runtime = options.runtime();
     let doc = docs::text(&item.attrs);
+    let deprecated = docs::deprecated(&item.attrs);
     let oneof = oneof_name(members);
     let shapes = members.iter().map(|member| {
         let Member {
             name, number, doc, ..
         } = member;
+        let deprecated = docs::last_deprecated(member.deprecated);
         match member.value(options) {
-            Some(value) => quote!(.member(#name, #number, #value::describe(types), #oneof, #doc)),
-            None => quote!(.empty_member(#name, #number, #oneof, #doc)),
+            Some(value) => quote! {
+                .member(#name, #number, #value::describe(types), #oneof, #doc) #deprecated
+            },
+            None => quote!(.empty_member(#name, #number, #oneof, #doc) #deprecated),
         }
     });
     let types = if members.iter().any(|member| member.ty.is_some()) {
@@ -206,7 +212,7 @@ fn emit(
 
             fn describe(types: &mut #runtime::describe::Registry) -> #runtime::describe::ValueType {
                 types.message::<Self>(#short, |#types| {
-                    #runtime::describe::MessageShape::new(#doc) #(#shapes)* #reserved
+                    #runtime::describe::MessageShape::new(#doc) #deprecated #(#shapes)* #reserved
                 })
             }
 

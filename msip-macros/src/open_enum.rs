@@ -19,6 +19,7 @@ struct Value {
     name: String,
     number: Option<Said<i64>>,
     doc: String,
+    deprecated: bool,
 }
 
 /// The variant that stands for unknown numbers.
@@ -74,6 +75,7 @@ pub(crate) fn write(item: &DeriveInput, data: &DataEnum, errors: &mut Errors) ->
             name,
             number,
             doc: docs::text(&variant.attrs),
+            deprecated: docs::is_deprecated(&variant.attrs),
         });
     }
     check_numbers(item, &values, &options, errors);
@@ -255,12 +257,14 @@ fn emit(
     let ident = &item.ident;
     let runtime = options.runtime();
     let doc = docs::text(&item.attrs);
+    let deprecated = docs::deprecated(&item.attrs);
     // Numbers that do not fit have been told of.
     let number =
         |value: &Value| i32::try_from(value.number.map_or(0, |number| number.value)).unwrap_or(0);
     let shapes = values.iter().map(|value| {
         let (name, number, doc) = (&value.name, number(value), &value.doc);
-        quote!(.value(#name, #number, #doc))
+        let deprecated = docs::last_deprecated(value.deprecated);
+        quote!(.value(#name, #number, #doc) #deprecated)
     });
     let to_number = values.iter().map(|value| {
         let (variant, number) = (&value.variant, number(value));
@@ -300,7 +304,7 @@ fn emit(
             }
 
             fn shape() -> #runtime::describe::EnumShape {
-                #runtime::describe::EnumShape::new(#short, #doc) #(#shapes)*
+                #runtime::describe::EnumShape::new(#short, #doc) #deprecated #(#shapes)*
             }
         }
 

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use msip_schema::emit::{Target, UserEnum, items};
+use msip_emit::rust::{self, Target, UserEnum, items};
 use msip_schema::{Direction, Draft, Schema, Spanned, TypeName};
 use proc_macro2::{Group, Ident, Span, TokenStream, TokenTree};
 use quote::{ToTokens as _, quote, quote_spanned};
@@ -12,6 +12,7 @@ use syn::{DeriveInput, Type};
 
 use crate::attributes::Options;
 use crate::diagnose::Places;
+use crate::docs;
 use crate::envelope::Envelope;
 use crate::errors::Errors;
 use crate::record::reserved;
@@ -190,7 +191,7 @@ fn check(first: &Envelope, second: &Envelope) -> Result<Schema, Errors> {
         methods: Vec::new(),
         types: msip_schema::Types::new(),
     };
-    draft.check().map_err(|mistakes| {
+    draft.check_with(rust::check).map_err(|mistakes| {
         let mut errors = Errors::default();
         places.tell(mistakes, first.ident.span(), &mut errors);
         errors
@@ -301,12 +302,13 @@ fn description(
                 .iter()
                 .find(|written| written.name == member.name)?;
             let doc = &written.doc;
+            let deprecated = docs::last_deprecated(written.deprecated);
             Some(match &written.payload {
                 Some(ty) => {
                     let describe = as_message(options, ty);
-                    quote!(.member(#describe::describe(types), #doc))
+                    quote!(.member(#describe::describe(types), #doc) #deprecated)
                 }
-                None => quote!(.empty(#doc)),
+                None => quote!(.empty(#doc) #deprecated),
             })
         });
         let doc = &envelope.doc;

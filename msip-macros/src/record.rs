@@ -1,5 +1,6 @@
 //! A struct with named fields: a message.
 
+use msip_schema::is_identifier;
 use proc_macro2::{Ident, Span, TokenStream};
 use quote::{format_ident, quote, quote_spanned};
 use syn::punctuated::Punctuated;
@@ -7,7 +8,7 @@ use syn::spanned::Spanned as _;
 use syn::{DeriveInput, Field, Token};
 
 use crate::attributes::{Options, Place, Reserved};
-use crate::case::{Case, is_identifier, plain};
+use crate::case::{Case, plain};
 use crate::envelope::shown;
 use crate::errors::Errors;
 use crate::numbers::{self, Tagged};
@@ -52,6 +53,7 @@ pub(crate) fn write(
         ident: &item.ident,
         short,
         doc: docs::text(&item.attrs),
+        deprecated: docs::deprecated(&item.attrs),
         reserved: &options.reserved,
         runtime,
     }
@@ -138,6 +140,7 @@ struct Written {
     name: String,
     number: u32,
     doc: String,
+    deprecated: bool,
     /// The place of the type.
     span: Span,
     /// `<String as Field>`, at the place of the type, so that all errors of a type are one.
@@ -159,6 +162,7 @@ impl Written {
             name: field.name.clone(),
             number,
             doc: docs::text(&field.field.attrs),
+            deprecated: docs::is_deprecated(&field.field.attrs),
             span: ty.span(),
             field: quote_spanned!(ty.span()=> <#ty as #runtime::describe::Field #encoding>),
         }
@@ -170,6 +174,7 @@ struct Shape<'a> {
     ident: &'a Ident,
     short: String,
     doc: String,
+    deprecated: Option<TokenStream>,
     reserved: &'a [Reserved],
     runtime: TokenStream,
 }
@@ -180,6 +185,7 @@ impl Shape<'_> {
             ident,
             short,
             doc,
+            deprecated,
             runtime,
             ..
         } = self;
@@ -196,9 +202,13 @@ impl Shape<'_> {
                  name,
                  number,
                  doc,
+                 deprecated,
                  field,
                  ..
-             }| { quote!(.field(#name, #number, #field::shape(types), #doc)) },
+             }| {
+                let deprecated = docs::last_deprecated(*deprecated);
+                quote!(.field(#name, #number, #field::shape(types), #doc) #deprecated)
+            },
         );
         let reserved = reserved(self.reserved);
         let lengths = fields.iter().map(
@@ -237,7 +247,7 @@ impl Shape<'_> {
 
                 fn describe(types: &mut #runtime::describe::Registry) -> #runtime::describe::ValueType {
                     types.message::<Self>(#short, |#types| {
-                        #runtime::describe::MessageShape::new(#doc) #(#shapes)* #reserved
+                        #runtime::describe::MessageShape::new(#doc) #deprecated #(#shapes)* #reserved
                     })
                 }
 

@@ -2,6 +2,9 @@
 
 use crate::{Compression, MsgKind, Payload, Reply, Reserved, Span, Spanned, TypeName, Types};
 
+/// The file that declares the options of members, by the name under which schemas import it.
+pub const OPTIONS_FILE: &str = "msip/options.proto";
+
 /// What a front end read: names, numbers, options and comments with their places, nothing concluded yet.
 ///
 /// [`check`](Self::check) turns it into a [`Schema`](crate::Schema).
@@ -70,6 +73,8 @@ pub struct MemberOptions {
     pub idempotent: Option<Spanned<bool>>,
     /// `(msip.key)`: the field that tells one STATE from another of the same variant.
     pub key: Option<Spanned<String>>,
+    /// Protobuf's own `deprecated`.
+    pub deprecated: bool,
 }
 
 /// One method of a `service` block.
@@ -87,6 +92,8 @@ pub struct DraftMethod {
     pub response_stream: Option<Span>,
     /// Whether `idempotency_level` says that it may be repeated.
     pub idempotent: bool,
+    /// Whether it is marked as deprecated.
+    pub deprecated: bool,
     /// The comment above it.
     pub doc: String,
 }

@@ -177,7 +177,7 @@ impl<'a> Colours<'a> {
     fn field_type<'s>(&'s self, ty: &'s FieldType) -> &'s str {
         match ty {
             FieldType::Message(name) | FieldType::Enum(name) => self.mention(name),
-            scalar => scalar_name(scalar),
+            scalar => scalar.scalar_name().unwrap_or_default(),
         }
     }
 
@@ -216,7 +216,7 @@ fn cardinality(field: &Field, oneofs: &BTreeMap<&str, u32>) -> String {
     let lowest = field.oneof.as_deref().and_then(|oneof| oneofs.get(oneof));
     match (&field.cardinality, lowest, &field.ty) {
         (Cardinality::Repeated, ..) => "repeated".to_owned(),
-        (Cardinality::Map(key), ..) => format!("map:{}", scalar_name(key)),
+        (Cardinality::Map(key), ..) => format!("map:{}", key.scalar_name().unwrap_or_default()),
         (_, Some(lowest), _) => format!("oneof:{lowest}"),
         (Cardinality::Optional, ..) | (_, _, FieldType::Message(_)) => "optional".to_owned(),
         (Cardinality::Implicit, ..) => "implicit".to_owned(),
@@ -247,29 +247,6 @@ fn mentions(ty: &TypeDef) -> impl Iterator<Item = &TypeName> {
         FieldType::Message(name) | FieldType::Enum(name) => Some(name),
         _ => None,
     })
-}
-
-fn scalar_name(ty: &FieldType) -> &'static str {
-    match ty {
-        FieldType::Double => "double",
-        FieldType::Float => "float",
-        FieldType::Int32 => "int32",
-        FieldType::Int64 => "int64",
-        FieldType::Uint32 => "uint32",
-        FieldType::Uint64 => "uint64",
-        FieldType::Sint32 => "sint32",
-        FieldType::Sint64 => "sint64",
-        FieldType::Fixed32 => "fixed32",
-        FieldType::Fixed64 => "fixed64",
-        FieldType::Sfixed32 => "sfixed32",
-        FieldType::Sfixed64 => "sfixed64",
-        FieldType::Bool => "bool",
-        FieldType::String => "string",
-        FieldType::Bytes => "bytes",
-        // Mentioned by colour; no map has such a key.
-        FieldType::Message(_) => "message",
-        FieldType::Enum(_) => "enum",
-    }
 }
 
 fn line(out: &mut String, text: std::fmt::Arguments<'_>) {

@@ -1,4 +1,6 @@
-//! What the kind of a message, and the options of its member, can be.
+//! Message kinds, and the values of the other options of members.
+
+use crate::words::words;
 
 /// How a message is delivered (docs/protocol.md, "Kinds").
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -45,6 +47,17 @@ impl MsgKind {
             4 => Some(Self::Log),
             5 => Some(Self::Metric),
             _ => None,
+        }
+    }
+
+    /// The kind of a member that is not a call and has no option for it: by the last word of its name.
+    pub(crate) fn by_name(name: &str) -> Self {
+        match words(name).rsplit('_').next().unwrap_or("") {
+            "req" | "cmd" | "command" => Self::Command,
+            "state" | "status" => Self::State,
+            "log" => Self::Log,
+            "metric" => Self::Metric,
+            _ => Self::Event,
         }
     }
 

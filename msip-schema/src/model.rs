@@ -133,6 +133,8 @@ pub struct Member {
     pub idempotent: bool,
     /// The field that tells one STATE from another of the same variant.
     pub key: Option<String>,
+    /// Whether it is marked as deprecated.
+    pub deprecated: bool,
     /// Where its name stands in the source. Not part of equality's meaning for users: two sources of the
     /// same protocol differ here only, so compare fingerprints instead.
     pub span: Span,

@@ -27,6 +27,14 @@ impl TypeName {
         self.0.rsplit('.').next().unwrap_or(&self.0)
     }
 
+    /// The full name of the message by which `.proto` files say that there is no content.
+    pub const EMPTY: &'static str = "google.protobuf.Empty";
+
+    /// Whether it is [`EMPTY`](Self::EMPTY).
+    pub fn is_empty_message(&self) -> bool {
+        self.0 == Self::EMPTY
+    }
+
     /// Whether it is one of protobuf's own types, which every language has under this name.
     pub fn is_well_known(&self) -> bool {
         self.0.starts_with("google.protobuf.")
@@ -52,7 +60,15 @@ pub enum TypeDef {
 }
 
 impl TypeDef {
-    /// Where its name stands.
+    /// The package that declares it, which is empty for a file without one.
+    pub fn package(&self) -> &str {
+        match self {
+            Self::Message(message) => &message.package,
+            Self::Enum(ty) => &ty.package,
+        }
+    }
+
+    /// Where its name is.
     pub fn span(&self) -> Span {
         match self {
             Self::Message(message) => message.span,
@@ -64,15 +80,33 @@ impl TypeDef {
 /// A message: named and numbered fields.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct MessageType {
+    /// The package that declares it, which is empty for a file without one. What its full name has between the package
+    /// and its own name are the messages that it is declared in.
+    pub package: String,
     /// The comment above it, as written, without comment marks.
     pub doc: String,
+    /// Whether it is marked as deprecated.
+    pub deprecated: bool,
     /// The fields, in the order of the source.
     pub fields: Vec<Field>,
+    /// The oneofs, in the order of the source.
+    pub oneofs: Vec<Oneof>,
     /// Numbers that no field may take, as inclusive ranges.
     pub reserved_numbers: Vec<(u32, u32)>,
     /// Names that no field may take.
     pub reserved_names: Vec<String>,
     /// Where its name stands.
+    pub span: Span,
+}
+
+/// A oneof of a message: none or one of its fields is set.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Oneof {
+    /// The name, by which its [fields](Field::oneof) refer to it.
+    pub name: String,
+    /// The comment above it.
+    pub doc: String,
+    /// Where its name is.
     pub span: Span,
 }
 
@@ -93,7 +127,9 @@ pub struct Field {
     pub oneof: Option<String>,
     /// The comment above it.
     pub doc: String,
-    /// Where the field stands.
+    /// Whether it is marked as deprecated.
+    pub deprecated: bool,
+    /// Where the field is.
     pub span: Span,
 }
 
@@ -134,11 +170,40 @@ pub enum FieldType {
     Enum(TypeName),
 }
 
+impl FieldType {
+    /// The name of a scalar type, as `.proto` files spell it; `None` for messages and enums, which have names of
+    /// their own.
+    pub const fn scalar_name(&self) -> Option<&'static str> {
+        Some(match self {
+            Self::Double => "double",
+            Self::Float => "float",
+            Self::Int32 => "int32",
+            Self::Int64 => "int64",
+            Self::Uint32 => "uint32",
+            Self::Uint64 => "uint64",
+            Self::Sint32 => "sint32",
+            Self::Sint64 => "sint64",
+            Self::Fixed32 => "fixed32",
+            Self::Fixed64 => "fixed64",
+            Self::Sfixed32 => "sfixed32",
+            Self::Sfixed64 => "sfixed64",
+            Self::Bool => "bool",
+            Self::String => "string",
+            Self::Bytes => "bytes",
+            Self::Message(_) | Self::Enum(_) => return None,
+        })
+    }
+}
+
 /// An enum: named numbers.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct EnumType {
+    /// The package that declares it, which is empty for a file without one.
+    pub package: String,
     /// The comment above it.
     pub doc: String,
+    /// Whether it is marked as deprecated.
+    pub deprecated: bool,
     /// The values, in the order of the source.
     pub values: Vec<EnumValue>,
     /// Where its name stands.
@@ -154,6 +219,8 @@ pub struct EnumValue {
     pub number: i32,
     /// The comment above it.
     pub doc: String,
-    /// Where the value stands.
+    /// Whether it is marked as deprecated.
+    pub deprecated: bool,
+    /// Where the value is.
     pub span: Span,
 }

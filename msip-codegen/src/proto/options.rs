@@ -6,14 +6,15 @@
 use std::ops::Range;
 
 use msip_schema::{
-    Code, Compression, Diagnostic, MemberOptions, MsgKind, Reply, Span, Spanned, closest_name,
+    Code, Compression, Diagnostic, MemberOptions, MsgKind, OPTIONS_FILE, Reply, Span, Spanned,
+    closest_name,
 };
 use prost_types::UninterpretedOption;
 
-use super::load::OPTIONS_NAME;
-use super::places::tag;
+use super::deprecated::is_deprecated;
+use super::node_path::NodePath;
 use super::report::Report;
-use super::types::At;
+use super::source_info::tag;
 
 /// The names of our options, without `msip.`.
 pub(crate) const NAMES: [&str; 9] = [
@@ -52,7 +53,7 @@ pub(crate) fn our_name(option: &UninterpretedOption) -> Option<String> {
 
 /// Reads the options of a member.
 pub(crate) fn member_options(
-    at: &At<'_>,
+    at: &NodePath<'_>,
     options: &[UninterpretedOption],
     report: &mut Report,
 ) -> MemberOptions {
@@ -68,11 +69,11 @@ pub(crate) fn member_options(
             .descriptor
             .dependency
             .iter()
-            .any(|import| import == OPTIONS_NAME)
+            .any(|import| import == OPTIONS_FILE)
         {
             let text = format!("`(msip.{name})` is used without its declaration");
             let help =
-                format!("add `import \"{OPTIONS_NAME}\";`; the file comes with msip-codegen");
+                format!("add `import \"{OPTIONS_FILE}\";`; the file comes with msip-codegen");
             report.push(Diagnostic::new(Code::UNKNOWN_OPTION, place.name, text).help(help));
         }
         let mut reader = Reader {
@@ -106,11 +107,12 @@ pub(crate) fn member_options(
         }
     }
     read.request_stream = request.map(|stream| stream.span);
+    read.deprecated = is_deprecated(false, options);
     read
 }
 
 /// Tells of our options on something that is not a member of an envelope's oneof.
-pub(crate) fn refuse(at: &At<'_>, options: &[UninterpretedOption], report: &mut Report) {
+pub(crate) fn refuse(at: &NodePath<'_>, options: &[UninterpretedOption], report: &mut Report) {
     for (index, option) in options.iter().enumerate() {
         let Some(name) = our_name(option) else {
             continue;
@@ -130,21 +132,21 @@ struct Place {
 }
 
 impl Place {
-    fn new(at: &At<'_>, index: usize, report: &mut Report) -> Self {
+    fn new(at: &NodePath<'_>, index: usize, report: &mut Report) -> Self {
         let path = [
             tag::FIELD_OPTIONS,
             tag::UNINTERPRETED_OPTION,
             i32::try_from(index).unwrap_or(i32::MAX),
         ];
         let path: Vec<i32> = at.path.iter().copied().chain(path).collect();
-        let Some(bytes) = at.file.places.bytes(&path) else {
+        let Some(bytes) = at.file.source_info.bytes(&path) else {
             let span = at.span(&[], report);
             return Self {
                 name: span,
                 value: span,
             };
         };
-        let file = at.file.places.file();
+        let file = at.file.source_info.file();
         let text = report.text(file).get(bytes.clone()).unwrap_or("");
         let (name, value) = halves(text);
         let shift = |half: Range<usize>| bytes.start + half.start..bytes.start + half.end;

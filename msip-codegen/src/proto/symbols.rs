@@ -4,7 +4,7 @@ use std::collections::{HashMap, HashSet};
 
 use prost_types::DescriptorProto;
 
-use super::load::{Files, Origin, ProtoFile};
+use super::files::{Files, Origin, ProtoFile};
 
 /// The types of all files, by full name.
 #[derive(Debug)]

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use msip_emit::rust::syntax::STRINGS;
 use syn::Item;
 
 use super::names::package_modules;
@@ -45,7 +46,9 @@ impl<'a> Tree<'a> {
     pub(crate) fn print(&self, text: &mut Text) {
         match &self.content {
             Some(Content::Items(items)) => items.iter().for_each(|item| text.item(item.clone())),
-            Some(Content::File(name)) => text.verbatim(&[&format!("::core::include!({name:?});")]),
+            Some(Content::File(name)) => {
+                text.verbatim(&[&format!("::core::include!({});", STRINGS.literal(name))])
+            }
             None => {}
         }
         for (name, tree) in &self.below {

@@ -4,7 +4,8 @@ use std::any::TypeId;
 use std::collections::{HashMap, HashSet};
 
 use msip_schema::{
-    Cardinality, EnumType, EnumValue, Field, FieldType, MessageType, Span, TypeDef, TypeName, Types,
+    Cardinality, EnumType, EnumValue, Field, FieldType, MessageType, Oneof, Span, TypeDef,
+    TypeName, Types,
 };
 
 /// Collects the types that a protocol is made of, each once.
@@ -105,6 +106,22 @@ impl MessageShape {
         self.member(name, number, empty, oneof, doc)
     }
 
+    /// Marks the message as deprecated.
+    #[must_use]
+    pub fn deprecated(mut self) -> Self {
+        self.message.deprecated = true;
+        self
+    }
+
+    /// Marks the field that was added last as deprecated.
+    #[must_use]
+    pub fn last_deprecated(mut self) -> Self {
+        if let Some(field) = self.message.fields.last_mut() {
+            field.deprecated = true;
+        }
+        self
+    }
+
     /// Reserves the numbers from `first` to `last`.
     #[must_use]
     pub fn reserved(mut self, first: u32, last: u32) -> Self {
@@ -127,6 +144,15 @@ impl MessageShape {
         oneof: Option<String>,
         doc: &str,
     ) -> Self {
+        if let Some(name) = &oneof
+            && self.message.oneofs.iter().all(|known| known.name != *name)
+        {
+            // A derived oneof is all that its message has: what there is to say of it, the message's comment says.
+            self.message.oneofs.push(Oneof {
+                name: name.clone(),
+                ..Oneof::default()
+            });
+        }
         self.message.fields.push(Field {
             name: name.to_owned(),
             json_name: None,
@@ -135,6 +161,7 @@ impl MessageShape {
             cardinality: shape.cardinality,
             oneof,
             doc: doc.to_owned(),
+            deprecated: false,
             span: Span::NONE,
         });
         self
@@ -168,8 +195,25 @@ impl EnumShape {
             name: name.to_owned(),
             number,
             doc: doc.to_owned(),
+            deprecated: false,
             span: Span::NONE,
         });
+        self
+    }
+
+    /// Marks the enum as deprecated.
+    #[must_use]
+    pub fn deprecated(mut self) -> Self {
+        self.ty.deprecated = true;
+        self
+    }
+
+    /// Marks the value that was added last as deprecated.
+    #[must_use]
+    pub fn last_deprecated(mut self) -> Self {
+        if let Some(value) = self.ty.values.last_mut() {
+            value.deprecated = true;
+        }
         self
     }
 }
@@ -198,18 +242,19 @@ impl Registry {
     ) -> ValueType {
         let (full, is_new) = self.name_of::<T>(name);
         if is_new {
-            let shape = shape(self);
-            self.types
-                .insert(full.clone(), TypeDef::Message(shape.message));
+            let mut message = shape(self).message;
+            message.package.clone_from(&self.package);
+            self.types.insert(full.clone(), TypeDef::Message(message));
         }
         ValueType(FieldType::Message(full))
     }
 
     /// Adds the enum that `T` is, unless it is there, and returns it as the type of a field.
     pub fn enumeration<T: 'static>(&mut self, shape: impl FnOnce() -> EnumShape) -> ValueType {
-        let shape = shape();
+        let mut shape = shape();
         let (full, is_new) = self.name_of::<T>(shape.name);
         if is_new {
+            shape.ty.package.clone_from(&self.package);
             self.types.insert(full.clone(), TypeDef::Enum(shape.ty));
         }
         ValueType(FieldType::Enum(full))

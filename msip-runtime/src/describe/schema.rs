@@ -28,8 +28,17 @@ pub trait HalfProtocol {}
 #[derive(Debug)]
 pub struct EnvelopeShape {
     doc: &'static str,
-    members: Vec<(Option<ValueType>, &'static str)>,
+    members: Vec<MemberShape>,
     reserved: Reserved,
+}
+
+/// One member of an [`EnvelopeShape`].
+#[derive(Debug)]
+struct MemberShape {
+    /// The message; none for a member that carries nothing.
+    ty: Option<ValueType>,
+    doc: &'static str,
+    deprecated: bool,
 }
 
 impl EnvelopeShape {
@@ -46,14 +55,31 @@ impl EnvelopeShape {
     /// Adds a member that carries a message.
     #[must_use]
     pub fn member(mut self, ty: ValueType, doc: &'static str) -> Self {
-        self.members.push((Some(ty), doc));
+        self.push(Some(ty), doc);
         self
     }
 
     /// Adds a member that carries nothing.
     #[must_use]
     pub fn empty(mut self, doc: &'static str) -> Self {
-        self.members.push((None, doc));
+        self.push(None, doc);
+        self
+    }
+
+    fn push(&mut self, ty: Option<ValueType>, doc: &'static str) {
+        self.members.push(MemberShape {
+            ty,
+            doc,
+            deprecated: false,
+        });
+    }
+
+    /// Marks the member that was added last as deprecated.
+    #[must_use]
+    pub fn last_deprecated(mut self) -> Self {
+        if let Some(member) = self.members.last_mut() {
+            member.deprecated = true;
+        }
         self
     }
 
@@ -170,18 +196,21 @@ pub fn proto_text<P: DescribeProtocol>() -> String {
 /// The members as a source would have written them, every option said.
 fn envelope(variants: &[Variant], others: &[Variant], shape: EnvelopeShape) -> DraftEnvelope {
     let members = variants.iter().zip(shape.members);
-    let members = members.map(|(variant, (ty, doc))| DraftMember {
+    let members = members.map(|(variant, shape)| DraftMember {
         name: Spanned::new(variant.name.to_owned(), Span::NONE),
         number: Spanned::new(u32::from(variant.number), Span::NONE),
         payload: Spanned::new(
-            match ty.as_ref().and_then(ValueType::message_name) {
+            match shape.ty.as_ref().and_then(ValueType::message_name) {
                 Some(name) => Payload::Message(name.clone()),
                 None => Payload::Empty,
             },
             Span::NONE,
         ),
-        doc: doc.to_owned(),
-        options: options(variant, others),
+        doc: shape.doc.to_owned(),
+        options: MemberOptions {
+            deprecated: shape.deprecated,
+            ..options(variant, others)
+        },
     });
     DraftEnvelope {
         span: Span::NONE,

@@ -2,8 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::package::is_identifier;
-use crate::{Code, Diagnostic, Direction, Draft, DraftMember};
+use crate::{Code, Diagnostic, Direction, Draft, DraftMember, is_identifier};
 
 /// The header's `variant` has 16 bits, and 0 means none.
 const RANGE: std::ops::RangeInclusive<u32> = 1..=65_535;

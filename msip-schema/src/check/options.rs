@@ -1,8 +1,8 @@
 //! Options that stand where they mean nothing, or mean nothing as they stand.
 
-use super::MemberId;
 use super::calls::{Call, Calls, Role};
 use super::kinds;
+use super::members::MemberId;
 use crate::{
     Cardinality, Code, Diagnostic, Draft, DraftMember, FieldType, MsgKind, Payload, Span, Spanned,
     TypeDef, closest_name,

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::calls::{Call, Calls, opted_out};
-use super::{EMPTY, MemberId};
+use super::members::MemberId;
 use crate::{Code, Diagnostic, Draft, DraftMethod, Payload, Span, Spanned, TypeName, closest_name};
 
 pub(super) fn find(draft: &Draft, calls: &mut Calls, out: &mut Vec<Diagnostic>) {
@@ -119,7 +119,7 @@ fn resolve(
 fn carriers(draft: &Draft, ty: &TypeName) -> Vec<MemberId> {
     let carries = |payload: &Payload| match payload {
         Payload::Message(name) => name == ty,
-        Payload::Empty => ty.as_str() == EMPTY,
+        Payload::Empty => ty.is_empty_message(),
     };
     draft
         .all_members()

@@ -3,8 +3,8 @@
 use std::fmt::Write as _;
 use std::ops::Range;
 
-use super::source::{FileId, SourceFile};
-use crate::{Diagnostic, Label, SourceMap};
+use super::diagnostic::{Diagnostic, Label};
+use super::source::{FileId, SourceFile, SourceMap};
 
 /// How much of a line is shown, in columns; of a longer one, the part around the label.
 const LINE_WIDTH: usize = 140;

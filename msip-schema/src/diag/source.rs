@@ -2,7 +2,8 @@
 
 use std::ops::Range;
 
-use crate::{Diagnostic, Span};
+use super::diagnostic::Diagnostic;
+use crate::Span;
 
 /// The texts of all files that a front end read, and the places in them that it has named.
 ///

@@ -198,39 +198,6 @@ ClientToServer { Door a_state = 1 [key = \"ids\"]; Door b_state = 2 [key = \"pla
 ServerToClient { A b = 1; }
 message Door { repeated int32 ids = 1; Place place = 2; }",
     ),
-    (
-        "name-collision",
-        "members",
-        "package p;
-ClientToServer { A fooBar = 1; A foo_bar = 2; A foo1 = 3; A foo_1 = 4; }
-ServerToClient { A close = 1; A send_close = 2; A go = 3; A try_go = 4; A stop_req = 5; A try_stop_req = 6; }",
-    ),
-    (
-        "name-collision",
-        "types",
-        "package p;
-ClientToServer { A a = 1; } ServerToClient { A b = 1; }
-message FooBar { int32 user_name = 1; int32 userName = 2; Colour tint = 3; Colour set_tint = 4; }
-message Foo_bar { oneof how { int32 by_id = 1; int32 byId = 2; } int32 How = 3; }
-enum Colour { COLOUR_RED = 0; RED = 1; }",
-    ),
-    (
-        "reserved-name",
-        "handlers",
-        "package p;
-ClientToServer { A clientConnected = 1; A connected = 2; }
-ServerToClient { A connect_failure = 1; A client_gone = 2; }",
-    ),
-    (
-        "reserved-name",
-        "types",
-        "package p;
-ClientToServer { A a = 1; } ServerToClient { A b = 1; }
-message Send_client_to_server {}
-message ClientToServer {}
-message p.Inner.HandleClientToServer {}
-message other.HandleClientToServer {}",
-    ),
 ];
 
 fn rendered(text: &str) -> String {
@@ -285,13 +252,13 @@ fn every_code_of_the_checks_has_a_case() {
         include_str!("../calls.rs"),
         include_str!("../depth.rs"),
         include_str!("../kinds.rs"),
-        include_str!("../member_names.rs"),
+        include_str!("../names.rs"),
         include_str!("../numbers.rs"),
         include_str!("../options.rs"),
         include_str!("../package.rs"),
+        include_str!("../pairs.rs"),
         include_str!("../services.rs"),
         include_str!("../streams.rs"),
-        include_str!("../type_names.rs"),
     ]
     .concat();
     for code in crate::Code::ALL {

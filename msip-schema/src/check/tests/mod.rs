@@ -6,7 +6,8 @@ pub(crate) mod source;
 use std::fmt::Write as _;
 use std::time::Duration;
 
-use crate::{Compression, Direction, Exchange, Payload, Schema};
+use crate as model;
+use crate::{Compression, Direction, Exchange, Payload, Schema, TypeDef, TypeName};
 use source::parse;
 
 /// Checks a source that has no mistakes.
@@ -314,6 +315,47 @@ fn options_and_comments_arrive() {
         (bare.timeout, bare.urgent, bare.idempotent),
         (None, false, false)
     );
+}
+
+#[test]
+fn packages_oneofs_and_deprecated_items_arrive() {
+    let schema = schema(
+        "package chat;
+        ClientToServer { Old old_ind = 1 [deprecated = true]; Old get_req = 2; Old other = 3; }
+        ServerToClient { New get_rsp = 1; }
+        deprecated message Old { deprecated int32 a = 1; int32 b = 2; }
+        message New { /Which./ oneof how { deprecated int32 c = 1; int32 d = 2; } }
+        deprecated enum Mood { FAIR = 0; deprecated MERRY = 1; }
+        rpc Get(Old) returns (New) deprecated;"
+            .replace("rpc Get(Old)", "rpc Get(Get)")
+            .replace("Old get_req", "Get get_req")
+            .as_str(),
+    );
+    let deprecated: Vec<_> = schema
+        .envelope(Direction::ClientToServer)
+        .members
+        .iter()
+        .map(|member| member.deprecated)
+        .collect();
+    assert_eq!(deprecated, [true, true, false]);
+    let message = |name: &str| match schema.types().get(&TypeName::new(name)) {
+        Some(TypeDef::Message(message)) => message,
+        other => panic!("{name} is {other:?}"),
+    };
+    let (old, new) = (message("chat.Old"), message("chat.New"));
+    assert_eq!((old.package.as_str(), old.deprecated), ("chat", true));
+    assert!(old.fields[0].deprecated && !old.fields[1].deprecated);
+    assert_eq!((new.oneofs.len(), new.deprecated), (1, false));
+    assert_eq!(
+        (new.oneofs[0].name.as_str(), new.oneofs[0].doc.as_str()),
+        ("how", "Which.")
+    );
+    assert!(new.fields[0].deprecated && !new.fields[1].deprecated);
+    let mood = schema.types().get(&TypeName::new("chat.Mood"));
+    let Some(TypeDef::Enum(mood)) = mood else {
+        panic!("{mood:?}");
+    };
+    assert!(mood.deprecated && mood.values[1].deprecated && !mood.values[0].deprecated);
 }
 
 /// A chain of messages, each in the one before it, and as many enums as fit at its end.
