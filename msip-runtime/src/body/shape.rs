@@ -30,14 +30,14 @@ pub(crate) struct Shape {
     /// By ascending number.
     pub(crate) fields: Vec<Field>,
     /// Set where the message is written as something other than its fields.
-    pub(crate) special: Option<Special>,
+    pub(crate) well_known: Option<WellKnown>,
     /// The fields by their JSON names and by the names in the schema.
     names: HashMap<String, usize>,
 }
 
 /// The well-known types that have a form of their own in JSON.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Special {
+pub(crate) enum WellKnown {
     Any,
     Duration,
     FieldMask,
@@ -138,6 +138,12 @@ impl Shapes {
         self.names.get(name).copied()
     }
 
+    /// The message that the type URL of an `Any` names.
+    pub(crate) fn type_of_url(&self, url: &str) -> Option<MessageId> {
+        let (_, name) = url.rsplit_once('/')?;
+        self.find(name)
+    }
+
     pub(crate) fn message(&self, id: MessageId) -> &Shape {
         // Only `new` makes ids, one for each place.
         &self.messages[id.0]
@@ -152,7 +158,7 @@ impl Shapes {
     pub(crate) fn takes_null(&self, kind: Kind) -> bool {
         match kind {
             Kind::Enum(id) => self.enumeration(id).is_null,
-            Kind::Message(id) => self.message(id).special == Some(Special::Value),
+            Kind::Message(id) => self.message(id).well_known == Some(WellKnown::Value),
             _ => false,
         }
     }
@@ -275,7 +281,7 @@ impl<'a> Catalogue<'a> {
         }
         let fields: Vec<Field> = fields.into_iter().map(|(field, _)| field).collect();
         Ok(Shape {
-            special: special(name, &fields),
+            well_known: well_known(name, &fields),
             fields,
             names,
         })
@@ -346,20 +352,20 @@ impl<'a> Catalogue<'a> {
 }
 
 /// The well-known type of this name, if its fields are what they should be.
-fn special(name: &str, fields: &[Field]) -> Option<Special> {
-    let special = match name.strip_prefix("google.protobuf.")? {
-        "Any" => Special::Any,
-        "Duration" => Special::Duration,
-        "FieldMask" => Special::FieldMask,
-        "ListValue" => Special::ListValue,
-        "Struct" => Special::Struct,
-        "Timestamp" => Special::Timestamp,
-        "Value" => Special::Value,
+fn well_known(name: &str, fields: &[Field]) -> Option<WellKnown> {
+    let well_known = match name.strip_prefix("google.protobuf.")? {
+        "Any" => WellKnown::Any,
+        "Duration" => WellKnown::Duration,
+        "FieldMask" => WellKnown::FieldMask,
+        "ListValue" => WellKnown::ListValue,
+        "Struct" => WellKnown::Struct,
+        "Timestamp" => WellKnown::Timestamp,
+        "Value" => WellKnown::Value,
         "BoolValue" | "BytesValue" | "DoubleValue" | "FloatValue" | "Int32Value" | "Int64Value"
-        | "StringValue" | "UInt32Value" | "UInt64Value" => Special::Wrapper,
+        | "StringValue" | "UInt32Value" | "UInt64Value" => WellKnown::Wrapper,
         _ => return None,
     };
-    (!fields.is_empty()).then_some(special)
+    (!fields.is_empty()).then_some(well_known)
 }
 
 fn scoped(scope: &str, name: &str) -> String {

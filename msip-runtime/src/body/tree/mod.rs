@@ -6,8 +6,11 @@
 //! that neither generated code nor the user's types know of it.
 
 mod from_protobuf;
-mod names;
+mod length_prefix;
+mod number;
+mod text_form;
 mod to_protobuf;
+mod wire_value;
 
 use std::{borrow::Cow, fmt};
 
@@ -15,7 +18,7 @@ use msip_session::wire::Escaped;
 
 pub(super) use from_protobuf::write_tree;
 #[cfg(feature = "json")]
-pub(super) use to_protobuf::number_of_text;
+pub(super) use number::number_of_text;
 pub(super) use to_protobuf::read_tree;
 
 /// How many maps and arrays may stand inside each other (docs/protocol.md, "Limits").
@@ -100,7 +103,15 @@ impl TreeError {
         Self::new(format!("nested deeper than {MAX_DEPTH} levels"))
     }
 
-    /// It happened in this field.
+    /// An `Any` names a type that the schema does not have.
+    fn unknown_any(url: &str) -> Self {
+        let url = Escaped::with_max_len(url, 96);
+        Self::new(format!(
+            "an Any of type \"{url}\", which is not in the schema"
+        ))
+    }
+
+    /// Adds the field that it happened in.
     fn within(mut self, field: &str) -> Self {
         // More would not be shown anyway.
         if self.path.len() < 8 {
