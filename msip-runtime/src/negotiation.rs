@@ -4,7 +4,7 @@
 use std::sync::OnceLock;
 
 #[cfg(any(feature = "json", feature = "msgpack"))]
-use crate::body::ProtocolShapes;
+use crate::body::ProtocolDescriptors;
 use crate::{
     Code, Protocol, Status,
     body::{Agreed, Choice as _, Codec, Compression, Encoding, Writing},
@@ -16,7 +16,7 @@ use msip_session::wire::{Hello, Side, Welcome};
 #[derive(Debug, Default)]
 pub(crate) struct Translations {
     #[cfg(any(feature = "json", feature = "msgpack"))]
-    shapes: OnceLock<Result<ProtocolShapes, String>>,
+    descriptors: OnceLock<Result<ProtocolDescriptors, String>>,
 }
 
 impl Translations {
@@ -25,8 +25,8 @@ impl Translations {
         if codec == Codec::Protobuf {
             return Ok(Writing::Protobuf);
         }
-        let shapes = self.shapes.get_or_init(ProtocolShapes::of::<P>);
-        let transcoder = shapes
+        let descriptors = self.descriptors.get_or_init(ProtocolDescriptors::of::<P>);
+        let transcoder = descriptors
             .as_ref()
             .map_err(String::clone)?
             .transcoder(codec, side);

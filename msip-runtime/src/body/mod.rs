@@ -6,7 +6,10 @@
 mod choice;
 pub(crate) mod compression;
 mod depth;
+#[cfg(any(feature = "json", feature = "msgpack"))]
+mod descriptor_pool;
 mod encoding;
+pub(crate) mod integer;
 #[cfg(feature = "json")]
 mod json;
 mod key;
@@ -14,8 +17,6 @@ mod member;
 mod message;
 #[cfg(feature = "msgpack")]
 mod msgpack;
-#[cfg(any(feature = "json", feature = "msgpack"))]
-mod shape;
 #[cfg(any(feature = "json", feature = "msgpack"))]
 mod transcoder;
 #[cfg(any(feature = "json", feature = "msgpack"))]
@@ -30,4 +31,4 @@ pub(crate) use key::key_of;
 pub use member::{decode_member, decode_unit, encode_member, encode_unit, member_len, unit_len};
 pub use message::Message;
 #[cfg(any(feature = "json", feature = "msgpack"))]
-pub(crate) use transcoder::ProtocolShapes;
+pub(crate) use transcoder::ProtocolDescriptors;

@@ -8,21 +8,21 @@ use super::json::{JsonReader, JsonWriter};
 use super::msgpack::{MsgpackReader, MsgpackWriter};
 use super::{
     choice::Codec,
-    shape::{MessageId, Shapes},
+    descriptor_pool::{DescriptorPool, MessageId},
     tree::{TreeError, read_tree, write_tree},
 };
 use crate::{Envelope, Protocol};
 use msip_session::wire::Side;
 
-/// The shapes of a protocol's messages; made once for a client or a server, and shared by its connections.
+/// The pool of a protocol's messages; made once for a client or a server, and shared by its connections.
 #[derive(Debug, Clone)]
-pub(crate) struct ProtocolShapes {
-    shapes: Arc<Shapes>,
+pub(crate) struct ProtocolDescriptors {
+    pool: Arc<DescriptorPool>,
     client_to_server: MessageId,
     server_to_client: MessageId,
 }
 
-impl ProtocolShapes {
+impl ProtocolDescriptors {
     /// Looks through the protocol's descriptors, which takes about as long as to encode a thousand messages.
     ///
     /// # Errors
@@ -33,17 +33,16 @@ impl ProtocolShapes {
     }
 
     fn new(descriptor_set: &[u8], package: &str) -> Result<Self, String> {
-        let shapes = Shapes::new(descriptor_set)?;
+        let pool = DescriptorPool::new(descriptor_set)?;
         let envelope = |name: &str| {
             let name = format!("{package}.{name}");
-            shapes
-                .find(&name)
+            pool.find(&name)
                 .ok_or_else(|| format!("the descriptors of `{package}` have no message {name}"))
         };
         Ok(Self {
             client_to_server: envelope("ClientToServer")?,
             server_to_client: envelope("ServerToClient")?,
-            shapes: Arc::new(shapes),
+            pool: Arc::new(pool),
         })
     }
 
@@ -62,7 +61,7 @@ impl ProtocolShapes {
         };
         Some(Transcoder {
             format,
-            shapes: Arc::clone(&self.shapes),
+            pool: Arc::clone(&self.pool),
             outgoing,
             incoming,
         })
@@ -81,7 +80,7 @@ enum Format {
 #[derive(Debug, Clone)]
 pub(crate) struct Transcoder {
     format: Format,
-    shapes: Arc<Shapes>,
+    pool: Arc<DescriptorPool>,
     outgoing: MessageId,
     incoming: MessageId,
 }
@@ -114,16 +113,11 @@ impl Transcoder {
         let mut body = Vec::with_capacity(protobuf.len().saturating_mul(2));
         match self.format {
             #[cfg(feature = "json")]
-            Format::Json => {
-                write_tree(&self.shapes, id, protobuf, &mut JsonWriter::new(&mut body))?
-            }
+            Format::Json => write_tree(&self.pool, id, protobuf, &mut JsonWriter::new(&mut body))?,
             #[cfg(feature = "msgpack")]
-            Format::MessagePack => write_tree(
-                &self.shapes,
-                id,
-                protobuf,
-                &mut MsgpackWriter::new(&mut body),
-            )?,
+            Format::MessagePack => {
+                write_tree(&self.pool, id, protobuf, &mut MsgpackWriter::new(&mut body))?
+            }
         }
         Ok(body)
     }
@@ -131,16 +125,10 @@ impl Transcoder {
     fn read(&self, id: MessageId, body: &[u8], max_len: usize) -> Result<Vec<u8>, TreeError> {
         match self.format {
             #[cfg(feature = "json")]
-            Format::Json => read_tree(
-                &self.shapes,
-                id,
-                JsonReader::new(body)?,
-                body.len(),
-                max_len,
-            ),
+            Format::Json => read_tree(&self.pool, id, JsonReader::new(body)?, body.len(), max_len),
             #[cfg(feature = "msgpack")]
             Format::MessagePack => read_tree(
-                &self.shapes,
+                &self.pool,
                 id,
                 MsgpackReader::new(body),
                 body.len(),

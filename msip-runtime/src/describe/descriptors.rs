@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use msip_schema::{
     Cardinality, Direction, EnumType, Field, FieldType, MessageType, Payload, Schema, TypeDef,
-    TypeName,
+    TypeName, json_name,
 };
 use prost::Message as _;
 use prost_types::field_descriptor_proto::{Label, Type};
@@ -41,7 +41,7 @@ pub(super) fn descriptor_set(schema: &Schema) -> Vec<u8> {
         syntax: Some("proto3".to_owned()),
         ..FileDescriptorProto::default()
     };
-    let files = imports.iter().map(WellKnown::file).chain([own]);
+    let files = imports.iter().map(ImportedFile::file).chain([own]);
     FileDescriptorSet {
         file: files.collect(),
     }
@@ -50,36 +50,36 @@ pub(super) fn descriptor_set(schema: &Schema) -> Vec<u8> {
 
 /// A file of protobuf's own that derived types use.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-struct WellKnown {
+struct ImportedFile {
     name: &'static str,
     message: &'static str,
     has_seconds: bool,
 }
 
-const WELL_KNOWN: [WellKnown; 3] = [
-    WellKnown {
+const IMPORTED_FILES: [ImportedFile; 3] = [
+    ImportedFile {
         name: "google/protobuf/duration.proto",
         message: "Duration",
         has_seconds: true,
     },
-    WellKnown {
+    ImportedFile {
         name: "google/protobuf/empty.proto",
         message: "Empty",
         has_seconds: false,
     },
-    WellKnown {
+    ImportedFile {
         name: "google/protobuf/timestamp.proto",
         message: "Timestamp",
         has_seconds: true,
     },
 ];
 
-impl WellKnown {
+impl ImportedFile {
     fn file(&self) -> FileDescriptorProto {
         let fields = if self.has_seconds {
             vec![
-                plain("seconds", 1, Type::Int64),
-                plain("nanos", 2, Type::Int32),
+                field_descriptor("seconds", 1, Type::Int64),
+                field_descriptor("nanos", 2, Type::Int32),
             ]
         } else {
             Vec::new()
@@ -99,9 +99,11 @@ impl WellKnown {
 }
 
 /// The full name as descriptors say it; a well-known type's file becomes an import.
-fn mention(name: &TypeName, imports: &mut BTreeSet<WellKnown>) -> String {
+fn type_reference(name: &TypeName, imports: &mut BTreeSet<ImportedFile>) -> String {
     if name.is_well_known() {
-        let file = WELL_KNOWN.iter().find(|file| file.message == name.short());
+        let file = IMPORTED_FILES
+            .iter()
+            .find(|file| file.message == name.short());
         imports.extend(file);
     }
     format!(".{name}")
@@ -110,7 +112,7 @@ fn mention(name: &TypeName, imports: &mut BTreeSet<WellKnown>) -> String {
 fn envelope(
     schema: &Schema,
     direction: Direction,
-    imports: &mut BTreeSet<WellKnown>,
+    imports: &mut BTreeSet<ImportedFile>,
 ) -> DescriptorProto {
     let empty = TypeName::new("google.protobuf.Empty");
     let members = schema.envelope(direction).members.iter();
@@ -120,9 +122,9 @@ fn envelope(
             Payload::Empty => &empty,
         };
         FieldDescriptorProto {
-            type_name: Some(mention(ty, imports)),
+            type_name: Some(type_reference(ty, imports)),
             oneof_index: Some(0),
-            ..plain(&member.name, i32::from(member.number), Type::Message)
+            ..field_descriptor(&member.name, i32::from(member.number), Type::Message)
         }
     });
     let reserved = &schema.envelope(direction).reserved;
@@ -139,7 +141,7 @@ fn envelope(
 fn message(
     name: &TypeName,
     message: &MessageType,
-    imports: &mut BTreeSet<WellKnown>,
+    imports: &mut BTreeSet<ImportedFile>,
 ) -> DescriptorProto {
     let mut proto = DescriptorProto {
         name: Some(name.short().to_owned()),
@@ -187,7 +189,7 @@ fn reserved_ranges(ranges: &[(u32, u32)]) -> Vec<ReservedRange> {
 fn field_of(
     scope: &TypeName,
     field: &Field,
-    imports: &mut BTreeSet<WellKnown>,
+    imports: &mut BTreeSet<ImportedFile>,
     nested: &mut Vec<DescriptorProto>,
 ) -> FieldDescriptorProto {
     let descriptor = typed(&field.name, number(field.number), &field.ty, imports);
@@ -217,7 +219,7 @@ fn field_of(
             FieldDescriptorProto {
                 label: Some(Label::Repeated.into()),
                 type_name: Some(format!(".{scope}.{entry}")),
-                ..plain(&field.name, number(field.number), Type::Message)
+                ..field_descriptor(&field.name, number(field.number), Type::Message)
             }
         }
     }
@@ -227,7 +229,7 @@ fn typed(
     name: &str,
     number: i32,
     ty: &FieldType,
-    imports: &mut BTreeSet<WellKnown>,
+    imports: &mut BTreeSet<ImportedFile>,
 ) -> FieldDescriptorProto {
     let kind = match ty {
         FieldType::Double => Type::Double,
@@ -249,16 +251,16 @@ fn typed(
         FieldType::Enum(_) => Type::Enum,
     };
     let type_name = match ty {
-        FieldType::Message(name) | FieldType::Enum(name) => Some(mention(name, imports)),
+        FieldType::Message(name) | FieldType::Enum(name) => Some(type_reference(name, imports)),
         _ => None,
     };
     FieldDescriptorProto {
         type_name,
-        ..plain(name, number, kind)
+        ..field_descriptor(name, number, kind)
     }
 }
 
-fn plain(name: &str, number: i32, ty: Type) -> FieldDescriptorProto {
+fn field_descriptor(name: &str, number: i32, ty: Type) -> FieldDescriptorProto {
     FieldDescriptorProto {
         name: Some(name.to_owned()),
         number: Some(number),
@@ -267,23 +269,6 @@ fn plain(name: &str, number: i32, ty: Type) -> FieldDescriptorProto {
         json_name: Some(json_name(name)),
         ..FieldDescriptorProto::default()
     }
-}
-
-/// The name in JSON, as `protoc` makes it: underscores go, and the letter behind one is upper case.
-fn json_name(name: &str) -> String {
-    let mut json = String::with_capacity(name.len());
-    let mut is_after_underscore = false;
-    for c in name.chars() {
-        if c == '_' {
-            is_after_underscore = true;
-        } else if is_after_underscore {
-            json.push(c.to_ascii_uppercase());
-            is_after_underscore = false;
-        } else {
-            json.push(c);
-        }
-    }
-    json
 }
 
 /// The name of a map's entries, as `protoc` makes it.

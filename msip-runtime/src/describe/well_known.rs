@@ -5,8 +5,8 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use prost::encoding::WireType;
 
 use super::reader::expect;
-use super::scalar::low_half;
 use super::{Describe, Field, Malformed, Plain, Reader, Registry, ValueType};
+use crate::body::integer::low_32;
 use msip_schema::{FieldType, TypeName};
 
 const NANOS_PER_SECOND: u32 = 1_000_000_000;
@@ -143,7 +143,7 @@ impl Seconds {
                 }
                 2 => {
                     expect(WireType::Varint, key.wire())?;
-                    read.nanos = i32::from_le_bytes(low_half(reader.varint()?));
+                    read.nanos = low_32(reader.varint()?).cast_signed();
                 }
                 _ => reader.skip(key)?,
             }

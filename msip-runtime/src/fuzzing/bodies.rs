@@ -7,7 +7,7 @@ use bytes::Bytes;
 use super::kitchen::{ClientToServer, Kitchen};
 use crate::{
     Codec, Compression, Envelope,
-    body::ProtocolShapes,
+    body::ProtocolDescriptors,
     body::{Agreed, Body, Choice as _, Encoding, Writing, compression},
 };
 use msip_session::wire::Side;
@@ -45,11 +45,12 @@ pub fn decompress(data: &[u8]) {
 
 /// One encoding of each side, for each codec.
 static ENCODINGS: LazyLock<[[Encoding; 2]; 3]> = LazyLock::new(|| {
-    let shapes = ProtocolShapes::of::<Kitchen>().unwrap_or_else(|error| panic!("{error}"));
+    let descriptors =
+        ProtocolDescriptors::of::<Kitchen>().unwrap_or_else(|error| panic!("{error}"));
     [Codec::Protobuf, Codec::Json, Codec::MessagePack].map(|codec| {
         [Side::Connecting, Side::Accepting].map(|side| {
             Encoding::new(Agreed {
-                writing: shapes
+                writing: descriptors
                     .transcoder(codec, side)
                     .map_or(Writing::Protobuf, Writing::Tree),
                 compression: Compression::None,

@@ -2,7 +2,7 @@
 //!
 //! A message is a map from field names to values, as the canonical JSON mapping of proto3 has it; the two formats
 //! differ only in what a [`TreeWriter`] and a [`TreeReader`] of theirs do with numbers, texts and bytes. Messages
-//! become trees and the reverse by way of their protobuf bytes and the [`Shapes`] of their schema, in one pass, so
+//! become trees and the reverse by way of their protobuf bytes and the [`DescriptorPool`] of their schema, in one pass, so
 //! that neither generated code nor the user's types know of it.
 
 mod from_protobuf;

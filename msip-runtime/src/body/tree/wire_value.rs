@@ -3,7 +3,10 @@
 use prost::encoding::{WireType, decode_varint};
 
 use super::TreeError;
-use crate::body::shape::Kind;
+use crate::body::{
+    descriptor_pool::Kind,
+    integer::{low_32, unzigzag64},
+};
 
 /// A field's value, as it is encoded.
 #[derive(Debug, Clone, Copy)]
@@ -52,12 +55,6 @@ pub(super) fn count_packed(kind: Kind, packed: &[u8]) -> usize {
     }
 }
 
-/// A varint's low 32 bits, as those are all that a 32-bit field has.
-pub(super) fn low_32(value: u64) -> u32 {
-    let [a, b, c, d, ..] = value.to_le_bytes();
-    u32::from_le_bytes([a, b, c, d])
-}
-
 pub(super) fn unsigned(raw: WireValue<'_>) -> u64 {
     match raw {
         WireValue::Varint(value) => value,
@@ -71,9 +68,7 @@ pub(super) fn signed(kind: Kind, raw: WireValue<'_>) -> i64 {
     match (kind, raw) {
         (_, WireValue::Fixed32(bytes)) => i32::from_le_bytes(bytes).into(),
         (_, WireValue::Fixed64(bytes)) => i64::from_le_bytes(bytes),
-        (Kind::Sint32 | Kind::Sint64, WireValue::Varint(value)) => {
-            (value >> 1).cast_signed() ^ -((value & 1).cast_signed())
-        }
+        (Kind::Sint32 | Kind::Sint64, WireValue::Varint(value)) => unzigzag64(value),
         (Kind::Int64, WireValue::Varint(value)) => value.cast_signed(),
         (_, WireValue::Varint(value)) => low_32(value).cast_signed().into(),
         (_, WireValue::Len(_)) => 0,

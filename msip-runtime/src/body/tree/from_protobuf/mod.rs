@@ -5,10 +5,13 @@ mod well_known;
 use prost::encoding::{DecodeContext, decode_key, skip_field};
 
 use crate::body::{
-    shape::{Cardinality, Field, Kind, MessageId, Shape, Shapes},
+    descriptor_pool::{
+        Cardinality, DescriptorPool, FieldDescriptor, Kind, MessageDescriptor, MessageId,
+    },
+    integer::low_32,
     tree::{
         MAX_DEPTH, TreeError, TreeWriter,
-        wire_value::{WireValue, count_packed, low_32, malformed, signed, take, unsigned, utf8},
+        wire_value::{WireValue, count_packed, malformed, signed, take, unsigned, utf8},
     },
 };
 
@@ -18,13 +21,13 @@ use crate::body::{
 ///
 /// The message has no tree: it is nested too deep, or a well-known type in it is outside of its range.
 pub(in crate::body) fn write_tree<W: TreeWriter>(
-    shapes: &Shapes,
+    pool: &DescriptorPool,
     id: MessageId,
     body: &[u8],
     writer: &mut W,
 ) -> Result<(), TreeError> {
     Decoder {
-        shapes,
+        pool,
         writer,
         found: Vec::with_capacity(16),
         depth: 0,
@@ -33,7 +36,7 @@ pub(in crate::body) fn write_tree<W: TreeWriter>(
 }
 
 struct Decoder<'s, 'a, W> {
-    shapes: &'s Shapes,
+    pool: &'s DescriptorPool,
     writer: &'s mut W,
     /// The fields of the messages that are being walked, the innermost last.
     found: Vec<(usize, WireValue<'a>)>,
@@ -45,14 +48,14 @@ type FieldRange = std::ops::Range<usize>;
 
 impl<'s, 'a, W: TreeWriter> Decoder<'s, 'a, W> {
     fn message(&mut self, id: MessageId, bytes: &'a [u8]) -> Result<(), TreeError> {
-        let shape = self.shapes.message(id);
-        if let Some(well_known) = shape.well_known {
-            return self.well_known(well_known, shape, bytes);
+        let message = self.pool.message(id);
+        if let Some(well_known) = message.well_known {
+            return self.well_known(well_known, message, bytes);
         }
-        let run = self.scan(shape, bytes)?;
+        let run = self.scan(message, bytes)?;
         self.enter()?;
         self.writer.begin_map(self.count_fields(run.clone()));
-        self.fields(shape, run.clone())?;
+        self.fields(message, run.clone())?;
         self.writer.end_map();
         self.leave(run);
         Ok(())
@@ -74,13 +77,17 @@ impl<'s, 'a, W: TreeWriter> Decoder<'s, 'a, W> {
     }
 
     /// Finds the fields of a message, those of one number next to each other.
-    fn scan(&mut self, shape: &'s Shape, mut bytes: &'a [u8]) -> Result<FieldRange, TreeError> {
+    fn scan(
+        &mut self,
+        message: &'s MessageDescriptor,
+        mut bytes: &'a [u8],
+    ) -> Result<FieldRange, TreeError> {
         let start = self.found.len();
         let mut last = 0;
         let mut is_sorted = true;
         while !bytes.is_empty() {
             let (number, wire_type) = decode_key(&mut bytes).map_err(malformed)?;
-            let Some(index) = shape.by_number(number, last) else {
+            let Some(index) = message.by_number(number, last) else {
                 // Without a name there is no place for it in the tree.
                 skip_field(wire_type, number, &mut bytes, DecodeContext::default())
                     .map_err(malformed)?;
@@ -103,7 +110,11 @@ impl<'s, 'a, W: TreeWriter> Decoder<'s, 'a, W> {
     }
 
     /// Writes keys and values of the fields that were found.
-    fn fields(&mut self, shape: &'s Shape, mut run: FieldRange) -> Result<(), TreeError> {
+    fn fields(
+        &mut self,
+        message: &'s MessageDescriptor,
+        mut run: FieldRange,
+    ) -> Result<(), TreeError> {
         while let Some(&(index, _)) = self.found.get(run.start) {
             if run.is_empty() {
                 break;
@@ -111,7 +122,7 @@ impl<'s, 'a, W: TreeWriter> Decoder<'s, 'a, W> {
             let rest = self.found.get(run.clone()).unwrap_or_default();
             let len = rest.iter().take_while(|(other, _)| *other == index).count();
             let end = run.start + len;
-            if let Some(field) = shape.fields.get(index) {
+            if let Some(field) = message.fields.get(index) {
                 self.writer.key(&field.name);
                 self.field(field, run.start..end)
                     .map_err(|error| error.within(&field.name))?;
@@ -121,7 +132,7 @@ impl<'s, 'a, W: TreeWriter> Decoder<'s, 'a, W> {
         Ok(())
     }
 
-    fn field(&mut self, field: &Field, run: FieldRange) -> Result<(), TreeError> {
+    fn field(&mut self, field: &FieldDescriptor, run: FieldRange) -> Result<(), TreeError> {
         match field.cardinality {
             Cardinality::Singular => self.singular(field.kind, run),
             Cardinality::Repeated => self.array(field.kind, run),
@@ -142,7 +153,7 @@ impl<'s, 'a, W: TreeWriter> Decoder<'s, 'a, W> {
             });
             let whole: Vec<u8> = parts.flatten().copied().collect();
             let mut walk = Decoder {
-                shapes: self.shapes,
+                pool: self.pool,
                 writer: &mut *self.writer,
                 found: Vec::new(),
                 depth: self.depth,
@@ -246,7 +257,7 @@ impl<'s, 'a, W: TreeWriter> Decoder<'s, 'a, W> {
             }
             (Kind::Bool, WireValue::Varint(value)) => self.writer.boolean(value != 0),
             (Kind::Enum(id), WireValue::Varint(_)) => {
-                let item = self.shapes.enumeration(id);
+                let item = self.pool.enumeration(id);
                 let number = signed(kind, raw);
                 match i32::try_from(number)
                     .ok()

@@ -5,7 +5,7 @@ use prost_types::{Duration, FieldMask, Timestamp};
 
 use super::{Decoder, FieldRange};
 use crate::body::{
-    shape::{Shape, WellKnown},
+    descriptor_pool::{MessageDescriptor, WellKnown},
     tree::{
         TreeError, TreeWriter, text_form,
         wire_value::{WireValue, malformed, utf8},
@@ -16,7 +16,7 @@ impl<'s, 'a, W: TreeWriter> Decoder<'s, 'a, W> {
     pub(super) fn well_known(
         &mut self,
         well_known: WellKnown,
-        shape: &'s Shape,
+        message: &'s MessageDescriptor,
         bytes: &'a [u8],
     ) -> Result<(), TreeError> {
         let text = match well_known {
@@ -37,11 +37,11 @@ impl<'s, 'a, W: TreeWriter> Decoder<'s, 'a, W> {
                     TreeError::new("a FieldMask with a path that camel case cannot spell")
                 })?
             }
-            WellKnown::Any => return self.any(shape, bytes),
+            WellKnown::Any => return self.any(message, bytes),
             WellKnown::Struct | WellKnown::ListValue | WellKnown::Value | WellKnown::Wrapper => {
-                let run = self.scan(shape, bytes)?;
+                let run = self.scan(message, bytes)?;
                 let start = run.start;
-                self.dynamic(well_known, shape, run)?;
+                self.dynamic(well_known, message, run)?;
                 self.found.truncate(start);
                 return Ok(());
             }
@@ -54,18 +54,18 @@ impl<'s, 'a, W: TreeWriter> Decoder<'s, 'a, W> {
     fn dynamic(
         &mut self,
         well_known: WellKnown,
-        shape: &'s Shape,
+        message: &'s MessageDescriptor,
         run: FieldRange,
     ) -> Result<(), TreeError> {
         if well_known != WellKnown::Value {
-            return match shape.fields.first() {
+            return match message.fields.first() {
                 Some(field) => self.field(field, run),
                 None => Ok(()),
             };
         }
         let found = self.found.get(run).and_then(<[_]>::last);
         let Some((field, raw)) =
-            found.and_then(|&(index, raw)| Some((shape.fields.get(index)?, raw)))
+            found.and_then(|&(index, raw)| Some((message.fields.get(index)?, raw)))
         else {
             return Err(TreeError::new("a Value without a value"));
         };
@@ -78,11 +78,11 @@ impl<'s, 'a, W: TreeWriter> Decoder<'s, 'a, W> {
     }
 
     /// An `Any`: the fields of the message in it, and its `@type`.
-    fn any(&mut self, shape: &'s Shape, bytes: &'a [u8]) -> Result<(), TreeError> {
-        let outer = self.scan(shape, bytes)?;
+    fn any(&mut self, message: &'s MessageDescriptor, bytes: &'a [u8]) -> Result<(), TreeError> {
+        let outer = self.scan(message, bytes)?;
         let (mut url, mut value): (&str, &[u8]) = ("", &[]);
         for &(index, raw) in self.found.get(outer.clone()).unwrap_or_default() {
-            match (shape.fields.get(index).map(|field| field.number), raw) {
+            match (message.fields.get(index).map(|field| field.number), raw) {
                 (Some(1), WireValue::Len(bytes)) => url = utf8(bytes)?,
                 (Some(2), WireValue::Len(bytes)) => value = bytes,
                 _ => {}
@@ -97,10 +97,10 @@ impl<'s, 'a, W: TreeWriter> Decoder<'s, 'a, W> {
             return Ok(());
         }
         let id = self
-            .shapes
+            .pool
             .type_of_url(url)
             .ok_or_else(|| TreeError::unknown_any(url))?;
-        let inner = self.shapes.message(id);
+        let inner = self.pool.message(id);
         if inner.well_known.is_some() {
             self.writer.begin_map(2);
             self.writer.key("@type");

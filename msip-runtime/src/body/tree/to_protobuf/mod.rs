@@ -1,16 +1,21 @@
 //! A tree to protobuf bytes. The tree is a peer's.
 
+mod well_known;
+
 use std::borrow::Cow;
 
 use prost::encoding::{WireType, encode_key, encode_varint};
 
-mod well_known;
-
-use crate::body::shape::{Cardinality, Field, Kind, MessageId, Shape, Shapes};
-use crate::body::tree::{
-    Node, TreeError, TreeReader,
-    length_prefix::LengthPrefix,
-    number::{double, float, integer},
+use crate::body::{
+    descriptor_pool::{
+        Cardinality, DescriptorPool, FieldDescriptor, Kind, MessageDescriptor, MessageId,
+    },
+    integer::{sign_extended, zigzag32, zigzag64},
+    tree::{
+        Node, TreeError, TreeReader,
+        length_prefix::LengthPrefix,
+        number::{double, float, integer},
+    },
 };
 
 /// Reads a tree of `body_len` bytes as the message `id`, and returns it in protobuf, of which at most about `max_len` bytes are made.
@@ -19,14 +24,14 @@ use crate::body::tree::{
 ///
 /// The bytes are not a tree, or the tree is not such a message.
 pub(in crate::body) fn read_tree<'a, R: TreeReader<'a>>(
-    shapes: &Shapes,
+    pool: &DescriptorPool,
     id: MessageId,
     reader: R,
     body_len: usize,
     max_len: usize,
 ) -> Result<Vec<u8>, TreeError> {
     let mut build = Encoder {
-        shapes,
+        pool,
         reader,
         // It seldom becomes larger than it is with names.
         out: Vec::with_capacity(body_len.min(max_len)),
@@ -41,7 +46,7 @@ pub(in crate::body) fn read_tree<'a, R: TreeReader<'a>>(
 }
 
 struct Encoder<'s, R> {
-    shapes: &'s Shapes,
+    pool: &'s DescriptorPool,
     reader: R,
     out: Vec<u8>,
     /// What each message that is being read has had already, the innermost last.
@@ -59,23 +64,23 @@ enum Seen {
 impl<'s, 'a, R: TreeReader<'a>> Encoder<'s, R> {
     /// The fields of a message whose first node has been read.
     fn message(&mut self, id: MessageId, node: &Node<'a>) -> Result<(), TreeError> {
-        let shape = self.shapes.message(id);
-        if let Some(well_known) = shape.well_known {
-            return self.well_known(well_known, shape, node);
+        let message = self.pool.message(id);
+        if let Some(well_known) = message.well_known {
+            return self.well_known(well_known, message, node);
         }
         match node {
-            Node::Map => self.fields(shape, false),
+            Node::Map => self.fields(message, false),
             node => Err(TreeError::new(format!("{node} where an object belongs"))),
         }
     }
 
-    fn fields(&mut self, shape: &'s Shape, is_any: bool) -> Result<(), TreeError> {
+    fn fields(&mut self, message: &'s MessageDescriptor, is_any: bool) -> Result<(), TreeError> {
         let base = self.seen.len();
         let mut hint = 0;
         while let Some(key) = self.reader.key()? {
-            let index = shape.by_name(&key, hint);
+            let index = message.by_name(&key, hint);
             let Some((index, field)) =
-                index.and_then(|index| Some((index, shape.fields.get(index)?)))
+                index.and_then(|index| Some((index, message.fields.get(index)?)))
             else {
                 // A newer peer may have it. (`@type` has been read before.)
                 let node = self.reader.value()?;
@@ -90,12 +95,7 @@ impl<'s, 'a, R: TreeReader<'a>> Encoder<'s, R> {
                 .map_err(|error| error.within(&field.name))?;
             self.field(base, index, field, &node)
                 .map_err(|error| error.within(&field.name))?;
-            if self.out.len() > self.max_len {
-                return Err(TreeError::new(format!(
-                    "more than {} bytes in protobuf",
-                    self.max_len
-                )));
-            }
+            self.check_len()?;
         }
         self.seen.truncate(base);
         Ok(())
@@ -105,11 +105,11 @@ impl<'s, 'a, R: TreeReader<'a>> Encoder<'s, R> {
         &mut self,
         base: usize,
         index: usize,
-        field: &Field,
+        field: &FieldDescriptor,
         node: &Node<'a>,
     ) -> Result<(), TreeError> {
         let is_singular = field.cardinality == Cardinality::Singular;
-        if *node == Node::Null && !(is_singular && self.shapes.takes_null(field.kind)) {
+        if *node == Node::Null && !(is_singular && self.pool.takes_null(field.kind)) {
             return Ok(());
         }
         self.see(base, Seen::Field(index), "given twice")?;
@@ -166,12 +166,7 @@ impl<'s, 'a, R: TreeReader<'a>> Encoder<'s, R> {
             } else {
                 self.tagged(number, kind, &node)?;
             }
-            if self.out.len() > self.max_len {
-                return Err(TreeError::new(format!(
-                    "more than {} bytes in protobuf",
-                    self.max_len
-                )));
-            }
+            self.check_len()?;
         }
         if let Some(mark) = packed {
             mark.end(&mut self.out);
@@ -190,12 +185,7 @@ impl<'s, 'a, R: TreeReader<'a>> Encoder<'s, R> {
             } else {
                 self.out.truncate(start);
             }
-            if self.out.len() > self.max_len {
-                return Err(TreeError::new(format!(
-                    "more than {} bytes in protobuf",
-                    self.max_len
-                )));
-            }
+            self.check_len()?;
         }
         Ok(())
     }
@@ -214,8 +204,19 @@ impl<'s, 'a, R: TreeReader<'a>> Encoder<'s, R> {
         self.value(kind, &node)
     }
 
+    /// Stops once the output is longer than allowed.
+    fn check_len(&self) -> Result<(), TreeError> {
+        if self.out.len() > self.max_len {
+            return Err(TreeError::new(format!(
+                "more than {} bytes in protobuf",
+                self.max_len
+            )));
+        }
+        Ok(())
+    }
+
     fn check_present(&self, kind: Kind, node: &Node<'_>) -> Result<(), TreeError> {
-        if *node == Node::Null && !self.shapes.takes_null(kind) {
+        if *node == Node::Null && !self.pool.takes_null(kind) {
             return Err(TreeError::new("null where a value belongs"));
         }
         Ok(())
@@ -235,7 +236,7 @@ impl<'s, 'a, R: TreeReader<'a>> Encoder<'s, R> {
                 self.out.extend_from_slice(&bytes);
             }
             Kind::Enum(id) => {
-                let item = self.shapes.enumeration(id);
+                let item = self.pool.enumeration(id);
                 let number = match node {
                     Node::Null if item.is_null => 0,
                     Node::Text(name) => match item.number(name) {
@@ -244,7 +245,7 @@ impl<'s, 'a, R: TreeReader<'a>> Encoder<'s, R> {
                     },
                     node => integer(node)?,
                 };
-                encode_varint(i64::from(number).cast_unsigned(), &mut self.out);
+                encode_varint(sign_extended(number), &mut self.out);
             }
             kind => self.scalar(kind, node)?,
         }
@@ -271,12 +272,12 @@ impl<'s, 'a, R: TreeReader<'a>> Encoder<'s, R> {
             },
             Kind::Double => out.extend_from_slice(&double(node)?.to_le_bytes()),
             Kind::Float => out.extend_from_slice(&float(node)?.to_le_bytes()),
-            Kind::Int32 => encode_varint(i64::from(integer::<i32>(node)?).cast_unsigned(), out),
+            Kind::Int32 => encode_varint(sign_extended(integer(node)?), out),
             Kind::Int64 => encode_varint(integer::<i64>(node)?.cast_unsigned(), out),
             Kind::Uint32 => encode_varint(integer::<u32>(node)?.into(), out),
             Kind::Uint64 => encode_varint(integer(node)?, out),
-            Kind::Sint32 => encode_varint(zigzag(integer::<i32>(node)?.into()), out),
-            Kind::Sint64 => encode_varint(zigzag(integer(node)?), out),
+            Kind::Sint32 => encode_varint(zigzag32(integer(node)?).into(), out),
+            Kind::Sint64 => encode_varint(zigzag64(integer(node)?), out),
             Kind::Fixed32 => out.extend_from_slice(&integer::<u32>(node)?.to_le_bytes()),
             Kind::Fixed64 => out.extend_from_slice(&integer::<u64>(node)?.to_le_bytes()),
             Kind::Sfixed32 => out.extend_from_slice(&integer::<i32>(node)?.to_le_bytes()),
@@ -308,8 +309,4 @@ impl<'s, 'a, R: TreeReader<'a>> Encoder<'s, R> {
         }
         Ok(())
     }
-}
-
-fn zigzag(value: i64) -> u64 {
-    ((value << 1) ^ (value >> 63)).cast_unsigned()
 }

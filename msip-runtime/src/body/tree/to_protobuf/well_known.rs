@@ -9,7 +9,7 @@ use prost::{
 
 use super::Encoder;
 use crate::body::{
-    shape::{Kind, Shape, WellKnown},
+    descriptor_pool::{Kind, MessageDescriptor, WellKnown},
     tree::{Node, TreeError, TreeReader, length_prefix::LengthPrefix, text_form},
 };
 
@@ -20,10 +20,10 @@ impl<'s, 'a, R: TreeReader<'a>> Encoder<'s, R> {
     pub(super) fn well_known(
         &mut self,
         well_known: WellKnown,
-        shape: &'s Shape,
+        message: &'s MessageDescriptor,
         node: &Node<'a>,
     ) -> Result<(), TreeError> {
-        let Some(first) = shape.fields.first() else {
+        let Some(first) = message.fields.first() else {
             return Ok(());
         };
         match (well_known, node) {
@@ -54,11 +54,11 @@ impl<'s, 'a, R: TreeReader<'a>> Encoder<'s, R> {
             (WellKnown::Timestamp | WellKnown::Duration | WellKnown::FieldMask, node) => {
                 return Err(TreeError::new(format!("{node} where text belongs")));
             }
-            (WellKnown::Any, Node::Map) => return self.any(shape),
+            (WellKnown::Any, Node::Map) => return self.any(message),
             (WellKnown::Any, node) => {
                 return Err(TreeError::new(format!("{node} where an object belongs")));
             }
-            (WellKnown::Value, node) => return self.dynamic(shape, node),
+            (WellKnown::Value, node) => return self.dynamic(message, node),
             (WellKnown::Struct | WellKnown::ListValue | WellKnown::Wrapper, node) => {
                 let base = self.seen.len();
                 self.field(base, 0, first, node)?;
@@ -69,7 +69,11 @@ impl<'s, 'a, R: TreeReader<'a>> Encoder<'s, R> {
     }
 
     /// A `google.protobuf.Value`: any JSON value.
-    fn dynamic(&mut self, shape: &'s Shape, node: &Node<'a>) -> Result<(), TreeError> {
+    fn dynamic(
+        &mut self,
+        message: &'s MessageDescriptor,
+        node: &Node<'a>,
+    ) -> Result<(), TreeError> {
         let number = match node {
             Node::Null => 1,
             Node::Int(_) | Node::Uint(_) | Node::Float(_) => 2,
@@ -84,14 +88,14 @@ impl<'s, 'a, R: TreeReader<'a>> Encoder<'s, R> {
         {
             return Err(TreeError::new("a Value that is not finite"));
         }
-        match shape.fields.iter().find(|field| field.number == number) {
+        match message.fields.iter().find(|field| field.number == number) {
             Some(field) => self.tagged(number, field.kind, node),
             None => Ok(()),
         }
     }
 
     /// An `Any`, whose `@type` may come after its fields.
-    fn any(&mut self, shape: &'s Shape) -> Result<(), TreeError> {
+    fn any(&mut self, message: &'s MessageDescriptor) -> Result<(), TreeError> {
         self.any_depth += 1;
         if self.any_depth > MAX_ANY {
             return Err(TreeError::new(format!(
@@ -108,11 +112,11 @@ impl<'s, 'a, R: TreeReader<'a>> Encoder<'s, R> {
             return Ok(());
         };
         let id = self
-            .shapes
+            .pool
             .type_of_url(&url)
             .ok_or_else(|| TreeError::unknown_any(&url))?;
         let kind_of = |number| {
-            shape
+            message
                 .fields
                 .iter()
                 .find(|field| field.number == number)
@@ -125,7 +129,7 @@ impl<'s, 'a, R: TreeReader<'a>> Encoder<'s, R> {
         self.scalar(Kind::String, &Node::Text(url))?;
         encode_key(2, WireType::LengthDelimited, &mut self.out);
         let mark = LengthPrefix::begin(&mut self.out);
-        let inner = self.shapes.message(id);
+        let inner = self.pool.message(id);
         if inner.well_known.is_some() {
             let mut is_given = false;
             while let Some(key) = self.reader.key()? {
