@@ -1,4 +1,4 @@
-//! How a connection writes its bodies: what was agreed on in the handshake.
+//! The encoding of bodies on a connection: the codec and compression agreed in the handshake.
 
 use std::sync::Arc;
 
@@ -13,27 +13,27 @@ use super::{
 };
 use crate::{Envelope, protocol::Variant};
 
-/// How a connection writes its bodies. A clone is one of a pointer at most.
+/// The encoding of bodies on a connection. Cheap to clone.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Encoding(
-    /// Nothing for protobuf that is not compressed, which is to cost nothing.
+    /// `None` for uncompressed protobuf, so that the common case costs nothing.
     Option<Arc<Agreed>>,
 );
 
-/// What was agreed on.
+/// The parameters agreed in the handshake.
 #[derive(Debug)]
 pub(crate) struct Agreed {
-    /// How messages become bodies.
+    /// The codec.
     pub(crate) writing: Writing,
-    /// What bodies may be compressed with.
+    /// The compression of bodies.
     pub(crate) compression: Compression,
-    /// A smaller body is not compressed.
+    /// Bodies shorter than this are not compressed, in bytes.
     pub(crate) threshold: usize,
-    /// The largest body accepted, in bytes, before and after it is inflated, and in protobuf.
+    /// The largest body accepted, in bytes: as received, decompressed, and in protobuf.
     pub(crate) max_body: usize,
 }
 
-/// How messages become bodies.
+/// The codec, with its transcoder.
 #[derive(Debug)]
 pub(crate) enum Writing {
     Protobuf,
@@ -46,12 +46,12 @@ pub(crate) enum Writing {
 pub(crate) struct Prepared {
     pub(crate) bytes: Vec<u8>,
     pub(crate) compressed: bool,
-    /// What the receiver's limit holds for: its length before it was compressed.
+    /// The length before compression, to which the receiver's limit applies.
     pub(crate) len: usize,
 }
 
 impl Prepared {
-    /// A body as it is.
+    /// A body that is not compressed.
     pub(crate) fn uncompressed(body: Vec<u8>) -> Self {
         Self {
             len: body.len(),
@@ -73,7 +73,7 @@ impl Encoding {
         self.0.is_none()
     }
 
-    /// Whether both are the agreement of one connection.
+    /// Whether both belong to the same connection.
     pub(crate) fn is_same(&self, other: &Self) -> bool {
         match (&self.0, &other.0) {
             (Some(a), Some(b)) => Arc::ptr_eq(a, b),
@@ -81,7 +81,7 @@ impl Encoding {
         }
     }
 
-    /// What the bodies of two connections have in common when they are equal, whatever the message.
+    /// Connections with equal keys encode every message to the same body.
     pub(crate) fn key(&self) -> (Codec, Compression, usize) {
         (
             self.codec(),
@@ -104,8 +104,7 @@ impl Encoding {
             .map_or(Compression::None, |agreed| agreed.compression)
     }
 
-    /// Makes the body of a message; `None` where it is the message in protobuf, as it is, which the sender writes
-    /// where it belongs.
+    /// Encodes a message as a body; `None` if the body is uncompressed protobuf, which the sender encodes in place.
     ///
     /// # Errors
     ///
@@ -156,7 +155,7 @@ impl Encoding {
         }))
     }
 
-    /// Undoes the compression of a body whose frame has the flag for it.
+    /// Decompresses a body whose frame is flagged COMPRESSED.
     pub(crate) fn inflate(&self, variant: u16, body: Bytes) -> Result<Bytes, BodyError> {
         let Some(agreed) = &self.0 else {
             // The session has refused the frame.
@@ -174,7 +173,7 @@ impl Encoding {
         }
     }
 
-    /// Reads a body, which is compressed or not.
+    /// Decodes a body, which may be compressed.
     pub(crate) fn read<E: Envelope>(
         &self,
         variant: u16,
@@ -187,7 +186,7 @@ impl Encoding {
         self.decode(variant, Body::from(&body))
     }
 
-    /// Reads a body that is not compressed, or not any more.
+    /// Decodes a body that is not compressed.
     #[inline]
     pub(crate) fn decode<E: Envelope>(&self, variant: u16, body: Body<'_>) -> Result<E, BodyError> {
         match self.0.as_deref() {

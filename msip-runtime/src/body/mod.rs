@@ -1,7 +1,7 @@
 //! Bodies: the encoded envelope message that a frame carries (docs/protocol.md, "Body").
 //!
-//! Generated code encodes and decodes one member at a time with the functions here; which bytes stand on the
-//! wire is decided in this module alone.
+//! The functions `encode_member`, `decode_member` and so on are for generated code, which encodes and decodes one member
+//! at a time with them. The encoding on the wire is defined in this module alone.
 
 mod choice;
 pub(crate) mod compression;

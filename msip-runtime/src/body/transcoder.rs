@@ -1,4 +1,4 @@
-//! Messages to bodies with names and back, by way of the schema's descriptors.
+//! The transcoder between protobuf and the codecs with field names, JSON and MessagePack.
 
 use std::sync::Arc;
 
@@ -14,7 +14,7 @@ use super::{
 use crate::{Envelope, Protocol};
 use msip_session::wire::Side;
 
-/// The pool of a protocol's messages; made once for a client or a server, and shared by its connections.
+/// The descriptors of a protocol; built once for a client or a server, and shared by its connections.
 #[derive(Debug, Clone)]
 pub(crate) struct ProtocolDescriptors {
     pool: Arc<DescriptorPool>,
@@ -23,11 +23,11 @@ pub(crate) struct ProtocolDescriptors {
 }
 
 impl ProtocolDescriptors {
-    /// Looks through the protocol's descriptors, which takes about as long as to encode a thousand messages.
+    /// Indexes the protocol's descriptors, which costs about as much as encoding a thousand messages.
     ///
     /// # Errors
     ///
-    /// The descriptors are not those of a protocol.
+    /// The descriptors do not describe the protocol.
     pub(crate) fn of<P: Protocol>() -> Result<Self, String> {
         Self::new(P::descriptor_set(), P::NAME)
     }
@@ -46,7 +46,7 @@ impl ProtocolDescriptors {
         })
     }
 
-    /// What translates for one side of a connection; `None` for protobuf, which needs no translation.
+    /// The transcoder of one side of a connection; `None` for protobuf, which needs none.
     pub(crate) fn transcoder(&self, codec: Codec, side: Side) -> Option<Transcoder> {
         let format = match codec {
             #[cfg(feature = "json")]
@@ -76,7 +76,7 @@ enum Format {
     MessagePack,
 }
 
-/// Translates what one side of a connection says, and what it hears.
+/// Encodes what one side of a connection sends, and decodes what it receives.
 #[derive(Debug, Clone)]
 pub(crate) struct Transcoder {
     format: Format,
@@ -95,7 +95,7 @@ impl Transcoder {
         }
     }
 
-    /// The body of a message that this side says.
+    /// Encodes an outgoing message as a body.
     pub(super) fn encode<E: Envelope>(&self, message: &E) -> Result<Vec<u8>, String> {
         let mut protobuf = Vec::with_capacity(message.encoded_len());
         message.encode(&mut protobuf);
@@ -103,7 +103,7 @@ impl Transcoder {
             .map_err(|error| error.to_string())
     }
 
-    /// The message in protobuf that this side hears as `body`.
+    /// Decodes the body of an incoming message to protobuf.
     pub(super) fn decode(&self, body: &[u8], max_len: usize) -> Result<Vec<u8>, String> {
         self.read(self.incoming, body, max_len)
             .map_err(|error| error.to_string())

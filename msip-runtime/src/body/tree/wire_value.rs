@@ -22,7 +22,7 @@ pub(super) fn take<'a>(
     wire_type: WireType,
     bytes: &mut &'a [u8],
 ) -> Result<WireValue<'a>, TreeError> {
-    let truncated = || TreeError::new("a value beyond the end of its message");
+    let truncated = || TreeError::new("a value that extends beyond its message");
     Ok(match wire_type {
         WireType::Varint => WireValue::Varint(decode_varint(bytes).map_err(malformed)?),
         WireType::ThirtyTwoBit => {

@@ -1,4 +1,4 @@
-//! Protobuf bytes to a tree. The bytes are those of this side's own encoder.
+//! Conversion of protobuf bytes to a tree. The bytes come from this side's own encoder.
 
 mod well_known;
 
@@ -19,7 +19,7 @@ use crate::body::{
 ///
 /// # Errors
 ///
-/// The message has no tree: it is nested too deep, or a well-known type in it is outside of its range.
+/// The message has no tree: it is nested too deep, or a well-known type in it is out of range.
 pub(in crate::body) fn write_tree<W: TreeWriter>(
     pool: &DescriptorPool,
     id: MessageId,
@@ -38,7 +38,7 @@ pub(in crate::body) fn write_tree<W: TreeWriter>(
 struct Decoder<'s, 'a, W> {
     pool: &'s DescriptorPool,
     writer: &'s mut W,
-    /// The fields of the messages that are being walked, the innermost last.
+    /// The fields of the messages that are being converted, the innermost last.
     found: Vec<(usize, WireValue<'a>)>,
     depth: usize,
 }
@@ -88,7 +88,7 @@ impl<'s, 'a, W: TreeWriter> Decoder<'s, 'a, W> {
         while !bytes.is_empty() {
             let (number, wire_type) = decode_key(&mut bytes).map_err(malformed)?;
             let Some(index) = message.by_number(number, last) else {
-                // Without a name there is no place for it in the tree.
+                // An unknown field has no name, so it cannot be in the tree.
                 skip_field(wire_type, number, &mut bytes, DecodeContext::default())
                     .map_err(malformed)?;
                 continue;
@@ -143,7 +143,7 @@ impl<'s, 'a, W: TreeWriter> Decoder<'s, 'a, W> {
     fn singular(&mut self, kind: Kind, run: FieldRange) -> Result<(), TreeError> {
         let found = self.found.get(run).unwrap_or_default();
         if let (Kind::Message(id), [_, _, ..]) = (kind, found) {
-            // A message in parts is their merger, which is the parts one behind the other.
+            // Protobuf merges repeated occurrences of a message, which for encoded messages means to concatenate them.
             let parts = found.iter().filter_map(|(_, raw)| {
                 if let WireValue::Len(part) = raw {
                     Some(*part)
@@ -201,7 +201,7 @@ impl<'s, 'a, W: TreeWriter> Decoder<'s, 'a, W> {
         self.writer.begin_map(run.len());
         for index in run {
             let Some(&(_, WireValue::Len(mut entry))) = self.found.get(index) else {
-                return Err(TreeError::new("a map entry that is no message"));
+                return Err(TreeError::new("a map entry that is not a message"));
             };
             let (mut key_found, mut value_found) = (None, None);
             while !entry.is_empty() {
@@ -283,12 +283,12 @@ impl<'s, 'a, W: TreeWriter> Decoder<'s, 'a, W> {
             | (Kind::Sfixed32, WireValue::Fixed32(_)) => {
                 self.writer.int(signed(kind, raw));
             }
-            _ => return Err(TreeError::new("a wire type that is not the field's")),
+            _ => return Err(TreeError::new("a wire type that does not match the field")),
         }
         Ok(())
     }
 
-    /// What stands for a value that the bytes leave out where the tree needs one.
+    /// Writes the default for a value that the bytes omit and the tree needs.
     fn absent(&mut self, kind: Kind) -> Result<(), TreeError> {
         let raw = match kind {
             Kind::String | Kind::Bytes | Kind::Message(_) => WireValue::Len(&[]),

@@ -23,19 +23,20 @@ impl<'s, 'a, W: TreeWriter> Decoder<'s, 'a, W> {
             WellKnown::Timestamp => {
                 let timestamp = Timestamp::decode(bytes).map_err(malformed)?;
                 text_form::timestamp_text(&timestamp)
-                    .ok_or_else(|| TreeError::new("a Timestamp outside of the years 1 to 9999"))?
+                    .ok_or_else(|| TreeError::new("a Timestamp outside the years 1 to 9999"))?
             }
             WellKnown::Duration => {
                 let duration = Duration::decode(bytes).map_err(malformed)?;
                 text_form::duration_text(&duration).ok_or_else(|| {
-                    TreeError::new("a Duration outside of 10,000 years, or with two signs")
+                    TreeError::new(
+                        "a Duration over 10,000 years, or with seconds and nanos of different sign",
+                    )
                 })?
             }
             WellKnown::FieldMask => {
                 let mask = FieldMask::decode(bytes).map_err(malformed)?;
-                text_form::field_mask_text(&mask.paths).ok_or_else(|| {
-                    TreeError::new("a FieldMask with a path that camel case cannot spell")
-                })?
+                text_form::field_mask_text(&mask.paths)
+                    .ok_or_else(|| TreeError::new("a FieldMask path that has no camel case form"))?
             }
             WellKnown::Any => return self.any(message, bytes),
             WellKnown::Struct | WellKnown::ListValue | WellKnown::Value | WellKnown::Wrapper => {

@@ -1,4 +1,4 @@
-//! A tree to protobuf bytes. The tree is a peer's.
+//! Conversion of a tree to protobuf bytes. The tree comes from a peer.
 
 mod well_known;
 
@@ -18,7 +18,8 @@ use crate::body::{
     },
 };
 
-/// Reads a tree of `body_len` bytes as the message `id`, and returns it in protobuf, of which at most about `max_len` bytes are made.
+/// Reads a tree of `body_len` bytes as the message `id`, and returns it in protobuf. Stops soon after `max_len` bytes of
+/// output.
 ///
 /// # Errors
 ///
@@ -33,7 +34,7 @@ pub(in crate::body) fn read_tree<'a, R: TreeReader<'a>>(
     let mut build = Encoder {
         pool,
         reader,
-        // It seldom becomes larger than it is with names.
+        // Protobuf is seldom larger than the form with names.
         out: Vec::with_capacity(body_len.min(max_len)),
         seen: Vec::with_capacity(16),
         any_depth: 0,
@@ -49,7 +50,7 @@ struct Encoder<'s, R> {
     pool: &'s DescriptorPool,
     reader: R,
     out: Vec<u8>,
-    /// What each message that is being read has had already, the innermost last.
+    /// The fields and oneofs that the messages being read have had so far, the innermost last.
     seen: Vec<Seen>,
     any_depth: usize,
     max_len: usize,
@@ -70,7 +71,7 @@ impl<'s, 'a, R: TreeReader<'a>> Encoder<'s, R> {
         }
         match node {
             Node::Map => self.fields(message, false),
-            node => Err(TreeError::new(format!("{node} where an object belongs"))),
+            node => Err(TreeError::expected("an object", &node)),
         }
     }
 
@@ -82,7 +83,7 @@ impl<'s, 'a, R: TreeReader<'a>> Encoder<'s, R> {
             let Some((index, field)) =
                 index.and_then(|index| Some((index, message.fields.get(index)?)))
             else {
-                // A newer peer may have it. (`@type` has been read before.)
+                // A newer peer may know the field. (`@type` has been read before.)
                 let node = self.reader.value()?;
                 self.skip(&node)?;
                 continue;
@@ -112,24 +113,20 @@ impl<'s, 'a, R: TreeReader<'a>> Encoder<'s, R> {
         if *node == Node::Null && !(is_singular && self.pool.takes_null(field.kind)) {
             return Ok(());
         }
-        self.see(base, Seen::Field(index), "given twice")?;
+        self.see(base, Seen::Field(index), "occurs twice")?;
         if let Some(oneof) = field.oneof {
             self.see(
                 base,
                 Seen::Oneof(oneof),
-                "beside another member of its oneof",
+                "set together with another member of its oneof",
             )?;
         }
         match (field.cardinality, node) {
             (Cardinality::Singular, node) => self.tagged(field.number, field.kind, node),
             (Cardinality::Repeated, Node::Array) => self.elements(field.number, field.kind),
-            (Cardinality::Repeated, node) => {
-                Err(TreeError::new(format!("{node} where an array belongs")))
-            }
+            (Cardinality::Repeated, node) => Err(TreeError::expected("an array", &node)),
             (Cardinality::Map { key }, Node::Map) => self.entries(field.number, key, field.kind),
-            (Cardinality::Map { .. }, node) => {
-                Err(TreeError::new(format!("{node} where an object belongs")))
-            }
+            (Cardinality::Map { .. }, node) => Err(TreeError::expected("an object", &node)),
         }
     }
 
@@ -141,7 +138,7 @@ impl<'s, 'a, R: TreeReader<'a>> Encoder<'s, R> {
         Ok(())
     }
 
-    /// A value with its key; nothing for an enum value that has no number here.
+    /// A value with its key; nothing for an enum value that is unknown here.
     fn tagged(&mut self, number: u32, kind: Kind, node: &Node<'a>) -> Result<(), TreeError> {
         let start = self.out.len();
         encode_key(number, kind.wire_type(), &mut self.out);
@@ -217,12 +214,12 @@ impl<'s, 'a, R: TreeReader<'a>> Encoder<'s, R> {
 
     fn check_present(&self, kind: Kind, node: &Node<'_>) -> Result<(), TreeError> {
         if *node == Node::Null && !self.pool.takes_null(kind) {
-            return Err(TreeError::new("null where a value belongs"));
+            return Err(TreeError::expected("a value", node));
         }
         Ok(())
     }
 
-    /// A value behind its key. `false` where it is an enum value that has no number here: one may be newer.
+    /// A value after its key. `false` for an enum value that is unknown here, which a newer peer may send.
     fn value(&mut self, kind: Kind, node: &Node<'a>) -> Result<bool, TreeError> {
         match kind {
             Kind::Message(id) => {
@@ -260,14 +257,12 @@ impl<'s, 'a, R: TreeReader<'a>> Encoder<'s, R> {
                     encode_varint(text.len() as u64, out);
                     out.extend_from_slice(text.as_bytes());
                 }
-                node => return Err(TreeError::new(format!("{node} where text belongs"))),
+                node => return Err(TreeError::expected("text", &node)),
             },
             Kind::Bool => match node {
                 Node::Bool(value) => out.push(u8::from(*value)),
                 node => {
-                    return Err(TreeError::new(format!(
-                        "{node} where true or false belongs"
-                    )));
+                    return Err(TreeError::expected("true or false", &node));
                 }
             },
             Kind::Double => out.extend_from_slice(&double(node)?.to_le_bytes()),
@@ -282,15 +277,15 @@ impl<'s, 'a, R: TreeReader<'a>> Encoder<'s, R> {
             Kind::Fixed64 => out.extend_from_slice(&integer::<u64>(node)?.to_le_bytes()),
             Kind::Sfixed32 => out.extend_from_slice(&integer::<i32>(node)?.to_le_bytes()),
             Kind::Sfixed64 => out.extend_from_slice(&integer::<i64>(node)?.to_le_bytes()),
-            // Their lengths are not known here.
+            // Written by `value`.
             Kind::Bytes | Kind::Enum(_) | Kind::Message(_) => {
-                debug_assert!(false, "no scalar");
+                debug_assert!(false, "not a scalar");
             }
         }
         Ok(())
     }
 
-    /// Reads over the rest of a value.
+    /// Skips the rest of a value.
     fn skip(&mut self, node: &Node<'a>) -> Result<(), TreeError> {
         match node {
             Node::Map => {

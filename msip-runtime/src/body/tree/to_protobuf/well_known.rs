@@ -31,7 +31,7 @@ impl<'s, 'a, R: TreeReader<'a>> Encoder<'s, R> {
                 Some(timestamp) => timestamp.encode_raw(&mut self.out),
                 None => {
                     return Err(TreeError::new(format!(
-                        "{node} is no time as RFC 3339 writes it"
+                        "{node} is not an RFC 3339 timestamp"
                     )));
                 }
             },
@@ -39,7 +39,7 @@ impl<'s, 'a, R: TreeReader<'a>> Encoder<'s, R> {
                 Some(duration) => duration.encode_raw(&mut self.out),
                 None => {
                     return Err(TreeError::new(format!(
-                        "{node} is no duration such as \"1.5s\""
+                        "{node} is not a duration such as \"1.5s\""
                     )));
                 }
             },
@@ -47,16 +47,16 @@ impl<'s, 'a, R: TreeReader<'a>> Encoder<'s, R> {
                 Some(paths) => prost_types::FieldMask { paths }.encode_raw(&mut self.out),
                 None => {
                     return Err(TreeError::new(format!(
-                        "{node} is no list of paths in camel case"
+                        "{node} is not a list of camel case paths"
                     )));
                 }
             },
             (WellKnown::Timestamp | WellKnown::Duration | WellKnown::FieldMask, node) => {
-                return Err(TreeError::new(format!("{node} where text belongs")));
+                return Err(TreeError::expected("text", &node));
             }
             (WellKnown::Any, Node::Map) => return self.any(message),
             (WellKnown::Any, node) => {
-                return Err(TreeError::new(format!("{node} where an object belongs")));
+                return Err(TreeError::expected("an object", &node));
             }
             (WellKnown::Value, node) => return self.dynamic(message, node),
             (WellKnown::Struct | WellKnown::ListValue | WellKnown::Wrapper, node) => {
@@ -81,7 +81,7 @@ impl<'s, 'a, R: TreeReader<'a>> Encoder<'s, R> {
             Node::Bool(_) => 4,
             Node::Map => 5,
             Node::Array => 6,
-            Node::Bytes(_) => return Err(TreeError::new("bytes where a Value belongs")),
+            Node::Bytes(_) => return Err(TreeError::expected("a Value", node)),
         };
         if let Node::Float(value) = node
             && !value.is_finite()
@@ -99,7 +99,7 @@ impl<'s, 'a, R: TreeReader<'a>> Encoder<'s, R> {
         self.any_depth += 1;
         if self.any_depth > MAX_ANY {
             return Err(TreeError::new(format!(
-                "more than {MAX_ANY} Any inside each other"
+                "Any nested deeper than {MAX_ANY} levels"
             )));
         }
         let Some(url) = self.find_type()? else {
@@ -123,7 +123,9 @@ impl<'s, 'a, R: TreeReader<'a>> Encoder<'s, R> {
                 .map(|field| field.kind)
         };
         if kind_of(1) != Some(Kind::String) || kind_of(2) != Some(Kind::Bytes) {
-            return Err(TreeError::new("an Any that is none in the schema"));
+            return Err(TreeError::new(
+                "the schema defines google.protobuf.Any with other fields",
+            ));
         }
         encode_key(1, WireType::LengthDelimited, &mut self.out);
         self.scalar(Kind::String, &Node::Text(url))?;
@@ -141,7 +143,7 @@ impl<'s, 'a, R: TreeReader<'a>> Encoder<'s, R> {
                 }
             }
             if !is_given {
-                return Err(TreeError::new("an Any without its `value`"));
+                return Err(TreeError::new("an Any without `value`"));
             }
         } else {
             self.fields(inner, true)?;
@@ -159,9 +161,7 @@ impl<'s, 'a, R: TreeReader<'a>> Encoder<'s, R> {
             let node = self.reader.value()?;
             if key == "@type" {
                 let Node::Text(url) = node else {
-                    return Err(TreeError::new(format!(
-                        "{node} where the type of an Any belongs"
-                    )));
+                    return Err(TreeError::expected("type of an Any", &node));
                 };
                 found = Some(url);
                 break;
