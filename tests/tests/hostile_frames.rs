@@ -276,7 +276,7 @@ fn lengths(side: Side) -> Vec<Case> {
         let rule = format!("{frame_type} announces a payload of {len} bytes: {max} are allowed");
         Case {
             reason: Some(format!(
-                "a payload of {len} bytes was announced, where {max} are accepted (setting `max_body`)"
+                "payload of {len} bytes exceeds the limit of {max} (setting `max_body`)"
             )),
             ..ends(
                 name,
@@ -292,7 +292,7 @@ fn lengths(side: Side) -> Vec<Case> {
         name: name.to_owned(),
         bytes: bytes.to_vec(),
         answers: vec!["EOF".to_owned()],
-        reason: Some("the peer closed the connection without a goodbye".to_owned()),
+        reason: Some("the peer closed the connection without GOODBYE".to_owned()),
     };
     vec![
         too_large("one byte over the limit", opener, max + 1, max),
@@ -715,10 +715,10 @@ fn bodies(side: Side) -> Vec<Case> {
             &format!("INVALID_ARGUMENT: {reason}"),
         )
     };
-    let missing = format!("the body does not hold variant {variant}, which its header names");
+    let missing = format!("the body does not contain variant {variant} of its header");
     let key = u8::try_from(variant << 3 | 2).expect("small");
     let newer = || (999, vec![0xba, 0x3e, 0]);
-    let unknown = "UNIMPLEMENTED: variant 999 is not in this schema";
+    let unknown = "UNIMPLEMENTED: unknown variant 999";
     vec![
         call(
             "a body that is no protobuf",
@@ -777,7 +777,7 @@ fn bodies(side: Side) -> Vec<Case> {
             "variant 0",
             us.message(Flags::ACK_REQUIRED, id, (0, body.clone())),
             id,
-            "UNIMPLEMENTED: variant 0 is not in this schema",
+            "UNIMPLEMENTED: unknown variant 0",
         ),
         ignored(
             "a message that is no protobuf",
@@ -802,7 +802,7 @@ fn exchanges(side: Side) -> Vec<Case> {
     let id = us.call(2);
     let (request, response) = (us.request_name(), us.response_name());
     let unsolicited =
-        format!("INVALID_ARGUMENT: `{response}` is an answer, and nothing asked for it");
+        format!("INVALID_ARGUMENT: `{response}` is a response, but belongs to no call");
     vec![
         ignored(
             "a call without ACK_REQUIRED",

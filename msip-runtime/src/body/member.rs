@@ -261,12 +261,12 @@ mod tests {
             (
                 "empty",
                 &[],
-                "the body does not hold variant 1, which its header names",
+                "the body does not contain variant 1 of its header",
             ),
             (
                 "another member",
                 &[0x12, 0],
-                "the body does not hold variant 1, which its header names",
+                "the body does not contain variant 1 of its header",
             ),
             (
                 "a number instead of a message",
