@@ -1,4 +1,4 @@
-//! A schema as protobuf's own description of it.
+//! The descriptors of a derived schema.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -14,9 +14,9 @@ use prost_types::{
     descriptor_proto::ReservedRange,
 };
 
-/// The envelopes and types of a schema as an encoded `FileDescriptorSet`, the files of well-known types first.
+/// The envelopes and types of a schema as an encoded `FileDescriptorSet`, after the files of well-known types.
 ///
-/// Options of MSIP are not in it; they are in the tables of variants.
+/// It does not contain the options of MSIP, which are in the tables of variants.
 pub(super) fn descriptor_set(schema: &Schema) -> Vec<u8> {
     let mut imports = BTreeSet::new();
     let envelopes = [Direction::ClientToServer, Direction::ServerToClient]
@@ -48,7 +48,7 @@ pub(super) fn descriptor_set(schema: &Schema) -> Vec<u8> {
     .encode_to_vec()
 }
 
-/// A file of protobuf's own that derived types use.
+/// A file of well-known types that derived types use.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 struct ImportedFile {
     name: &'static str,
@@ -98,7 +98,7 @@ impl ImportedFile {
     }
 }
 
-/// The full name as descriptors say it; a well-known type's file becomes an import.
+/// The full name, as in a descriptor; adds the import of a well-known type.
 fn type_reference(name: &TypeName, imports: &mut BTreeSet<ImportedFile>) -> String {
     if name.is_well_known() {
         let file = IMPORTED_FILES
@@ -163,7 +163,7 @@ fn message(
         } else if field.cardinality == Cardinality::Optional
             && !matches!(field.ty, FieldType::Message(_))
         {
-            // proto3 says so with a oneof of one, behind the real ones.
+            // proto3 represents this as a oneof with one member, after the real ones.
             descriptor.proto3_optional = Some(true);
             descriptor.oneof_index = Some(index(proto.oneof_decl.len()));
             proto.oneof_decl.push(oneof(&format!("_{}", field.name)));
@@ -175,7 +175,7 @@ fn message(
     proto
 }
 
-/// Descriptors end a range behind its last number.
+/// The end of a range in a descriptor is exclusive.
 fn reserved_ranges(ranges: &[(u32, u32)]) -> Vec<ReservedRange> {
     ranges
         .iter()
@@ -271,7 +271,7 @@ fn field_descriptor(name: &str, number: i32, ty: Type) -> FieldDescriptorProto {
     }
 }
 
-/// The name of a map's entries, as `protoc` makes it.
+/// The name of the entry message of a map, as in `protoc`.
 fn entry_name(field: &str) -> String {
     let mut name = json_name(field);
     if let Some(first) = name.get_mut(..1) {
@@ -281,7 +281,7 @@ fn entry_name(field: &str) -> String {
 }
 
 fn enumeration(name: &TypeName, ty: &EnumType) -> EnumDescriptorProto {
-    // proto3 wants the value 0 first.
+    // proto3 requires the value 0 to be first.
     let (zero, others): (Vec<_>, Vec<_>) = ty.values.iter().partition(|value| value.number == 0);
     let values = zero.into_iter().chain(others);
     let values = values.map(|value| EnumValueDescriptorProto {
@@ -303,12 +303,12 @@ fn oneof(name: &str) -> OneofDescriptorProto {
     }
 }
 
-/// A count of oneofs; no message has 2 billion.
+/// The index of a oneof; no message has 2 billion.
 fn index(len: usize) -> i32 {
     i32::try_from(len).unwrap_or(i32::MAX)
 }
 
-/// Numbers of fields have 29 bits.
+/// A field number, which has 29 bits.
 fn number(number: u32) -> i32 {
     i32::try_from(number).unwrap_or(i32::MAX)
 }

@@ -1,4 +1,4 @@
-//! Numbers, bools, texts and bytes.
+//! Scalar values: numbers, bools, strings and bytes.
 
 use bytes::Bytes;
 use prost::encoding::{WireType, encode_varint, encoded_len_varint};
@@ -9,7 +9,7 @@ use super::{Malformed, MapKey, Registry, Value, ValueType};
 use crate::body::integer::{low_32, sign_extended, unzigzag32, unzigzag64, zigzag32, zigzag64};
 use msip_schema::FieldType;
 
-/// Implements [`Value`] for a type that is copied or cheap to make, with the functions of its encoding.
+/// Implements [`Value`] for scalar types, with the functions of their encodings.
 macro_rules! scalars {
     ($($ty:ty, $encoding:ty, $name:ident, $wire:ident, $is_zero:expr, $len:expr, $encode:expr, $decode:expr;)*) => {$(
         #[diagnostic::do_not_recommend]
@@ -88,7 +88,7 @@ scalars! {
         |_| 1,
         |value, buffer| buffer.push(u8::from(*value)),
         |reader| reader.varint().map(|value| value != 0);
-    // As prost: negative zero counts as zero.
+    // As prost does: negative zero counts as zero.
     f32, Plain, Float, ThirtyTwoBit, |value| *value == 0.0,
         |_| 4,
         |value, buffer| buffer.extend_from_slice(&value.to_le_bytes()),
@@ -126,7 +126,7 @@ scalars! {
         |value, buffer| encode_run(value.as_bytes(), buffer),
         |reader| match std::str::from_utf8(reader.run()?) {
             Ok(text) => Ok(text.to_owned()),
-            Err(_) => Err(Malformed::new("a string that is not UTF-8")),
+            Err(_) => Err(Malformed::new("string is not UTF-8")),
         };
     Vec<u8>, Plain, Bytes, LengthDelimited, |value| value.is_empty(),
         |value| run_len(value),
@@ -137,7 +137,7 @@ scalars! {
         |value, buffer| encode_run(value, buffer),
         |reader| {
             let run = reader.run()?;
-            // A run is always a part of the reader's whole.
+            // The bytes are always a part of the reader's buffer.
             Ok(reader.whole().slice_ref(run))
         };
 }
