@@ -74,7 +74,10 @@ pub use outbound::{Outbound, OutboundAll, OutboundPush};
 pub use peer_id::PeerId;
 pub use prost;
 pub use prost_types;
-pub use protocol::{BodyError, Envelope, Exchange, Protocol, Variant, require_generation};
+#[doc(hidden)]
+pub use protocol::require_generation;
+pub use protocol::{BodyError, Envelope, Exchange, Protocol, Variant};
+#[doc(hidden)]
 pub use send_now::send_now;
 pub use sender::Sender;
 pub use server::{
@@ -83,6 +86,8 @@ pub use server::{
 };
 pub use settings::{SchemaRule, SettingError};
 pub use status::Status;
-pub use streaming::{Answered, EmptyStream, ItemStream, Streaming, widen};
+pub use streaming::{Answered, ItemStream, Streaming};
+#[doc(hidden)]
+pub use streaming::{EmptyStream, widen};
 pub use transport::AddressOrder;
 pub use with::With;

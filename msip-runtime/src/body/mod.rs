@@ -1,7 +1,7 @@
 //! Bodies: the encoded envelope message that a frame carries (docs/protocol.md, "Body").
 //!
-//! The functions `encode_member`, `decode_member` and so on are for generated code, which encodes and decodes one member
-//! at a time with them. The encoding on the wire is defined in this module alone.
+//! Generated code encodes and decodes one member at a time with functions of this module that are not listed here. The
+//! encoding on the wire is defined in this module alone.
 
 mod choice;
 pub(crate) mod compression;
@@ -28,6 +28,7 @@ pub use choice::{Codec, Compression};
 pub(crate) use depth::MAX as MAX_DEPTH;
 pub(crate) use encoding::{Agreed, Encoding, Prepared, Writing};
 pub(crate) use key::key_of;
+#[doc(hidden)]
 pub use member::{decode_member, decode_unit, encode_member, encode_unit, member_len, unit_len};
 pub use message::Message;
 #[cfg(any(feature = "json", feature = "msgpack"))]

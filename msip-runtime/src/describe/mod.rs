@@ -24,6 +24,7 @@ use crate::body::Body;
 pub use field::{
     Field, Fixed32, Fixed64, MapKey, Plain, Sfixed32, Sfixed64, Sint32, Sint64, Value,
 };
+#[doc(hidden)]
 pub use message::{Parts, empty_len, encode_empty, read_empty};
 pub use open_enum::OpenEnum;
 pub use reader::{Key, Malformed, Reader};
@@ -63,6 +64,7 @@ pub trait Describe: Sized + Send + Sync + 'static {
 /// # Errors
 ///
 /// The reason why the bytes are not such a message.
+#[doc(hidden)]
 pub fn decode<T: Describe>(body: Body<'_>) -> Result<T, String> {
     T::read(&mut Reader::new(body)).map_err(|error| error.to_string())
 }
@@ -72,6 +74,7 @@ pub fn decode<T: Describe>(body: Body<'_>) -> Result<T, String> {
 /// # Panics
 ///
 /// At compile time, if no field of this name can be the key of a STATE message.
+#[doc(hidden)]
 #[track_caller]
 pub const fn require_key(fields: &[(&str, u32, bool)], key: &str) {
     let mut rest = fields;
@@ -92,6 +95,7 @@ pub const fn require_key(fields: &[(&str, u32, bool)], key: &str) {
 }
 
 /// The number of the key field; 0 if there is no field of this name, which [`require_key`] refuses.
+#[doc(hidden)]
 #[must_use]
 pub const fn key_number(fields: &[(&str, u32, bool)], key: &str) -> u32 {
     let mut rest = fields;
@@ -105,9 +109,11 @@ pub const fn key_number(fields: &[(&str, u32, bool)], key: &str) -> u32 {
 }
 
 /// Refuses, at compile time, a variant whose payload is not a message.
+#[doc(hidden)]
 pub const fn require_message<T: Describe>() {}
 
 /// Refuses, at compile time, the enum of a client's messages without that of the server's.
+#[doc(hidden)]
 pub const fn require_other_half<T: HalfProtocol>() {}
 
 /// A `const` version of `a == b`.
