@@ -1,7 +1,7 @@
-//! MSIP beside its peers, in one run: `cargo run --release -p msip-benches -- run`.
+//! Benchmarks of MSIP and comparable libraries: `cargo run --release -p msip-benches -- run`.
 //!
-//! Each trial is a server process and a client process over loopback. `run` starts both, lets the contenders take turns, and
-//! prints medians; what a contender is asked to do, and how it is counted, is in `msip-load`.
+//! Each trial runs a server process and a client process over loopback. `run` starts both, alternates between the
+//! contenders, and prints medians. The loads, and how they are measured, are in `msip-load`.
 
 mod codegen;
 mod contenders;
@@ -16,19 +16,19 @@ use clap::Parser;
 
 use crate::contenders::Own;
 
-/// MSIP beside its peers, in one run.
+/// Benchmarks of MSIP and comparable libraries.
 #[derive(Debug, Parser)]
 enum Command {
-    /// Runs the contenders under every load, and prints what they did.
+    /// Runs the contenders under every load, and prints the results.
     Run(run::RunJob),
-    /// Writes the tables of a page, and charts, from what `run --json` has written.
+    /// Updates the tables of a page, and draws charts, from the output of `run --json`.
     Report(report::ReportJob),
-    /// Counts the instructions of small pieces, beside what they took before.
+    /// Counts the instructions of small cases, and compares them with earlier counts.
     Instructions(instructions::InstructionsJob),
-    /// Does one of these pieces, for whoever counts.
+    /// Runs one of these cases, to be measured.
     #[command(hide = true)]
     Case(instructions::CaseJob),
-    /// Measures the code generator, and what it makes the compiler do, beside tonic's.
+    /// Measures the build time and size of generated code, compared with tonic's.
     Codegen(codegen::CodegenJob),
     #[command(flatten)]
     Contend(msip_load::Command),

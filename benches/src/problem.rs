@@ -7,7 +7,7 @@ use thiserror::Error;
 /// Why a command failed.
 #[derive(Debug, Error)]
 pub(crate) enum Problem {
-    #[error("nobody is left to run, or nothing: see `--only`, `--chapter` and `--load`")]
+    #[error("no contender or load is selected: see `--only`, `--chapter` and `--load`")]
     Nothing,
     #[error("case {name} failed")]
     Case {
@@ -15,7 +15,7 @@ pub(crate) enum Problem {
         #[source]
         source: msip_benches::CaseError,
     },
-    #[error("valgrind counted nothing: {said}")]
+    #[error("no instruction count in the output of valgrind: {said}")]
     Valgrind { said: String },
     #[error("cannot read {}", path.display())]
     Counts {
@@ -24,10 +24,10 @@ pub(crate) enum Problem {
         source: Box<toml::de::Error>,
     },
     #[error(
-        "more instructions than benches/instructions.toml has: {cases}; if that is meant, write them with --update"
+        "more instructions than in benches/instructions.toml: {cases}; if intended, update the file with --update"
     )]
     Grown { cases: String },
-    #[error("a package of the peers cannot be built or run: {status}")]
+    #[error("cannot build or run a package of the other libraries: {status}")]
     Peers { status: ExitStatus },
     #[error("{contender} failed at `{load}`: {status}")]
     Failed {
@@ -35,7 +35,7 @@ pub(crate) enum Problem {
         load: String,
         status: ExitStatus,
     },
-    #[error("of {trials} trials {failed} failed; the messages above say which, and why")]
+    #[error("{failed} of {trials} trials failed; see the messages above")]
     Lost { failed: usize, trials: usize },
     #[error("cannot run a process")]
     Process(#[source] io::Error),
@@ -49,6 +49,6 @@ pub(crate) enum Problem {
         #[source]
         source: io::Error,
     },
-    #[error("not what the other process should say")]
+    #[error("invalid output of the other process")]
     Json(#[source] serde_json::Error),
 }

@@ -1,4 +1,4 @@
-//! Loads, for contenders whose clients have a method for each thing.
+//! Driving a load, for contenders that implement `Peer`.
 
 use std::time::Instant;
 

@@ -9,33 +9,33 @@ use tokio::sync::oneshot;
 
 use crate::Failure;
 
-/// Lets a client wait, with all that it has open, until whoever started it has looked at the server.
+/// Keeps a client waiting, with its connections open, until the parent process has measured the server.
 #[derive(Debug)]
 pub struct Hold(());
 
 impl Hold {
-    /// For the process that drives the load.
+    /// The hold of the process that drives the load.
     pub(crate) fn new() -> Self {
         Self(())
     }
 
-    /// Says that all is as it should be looked at, and waits until that is done.
+    /// Reports that the server can be measured, and waits until it was.
     ///
     /// # Errors
     ///
-    /// Nobody listens.
+    /// Standard output is closed.
     pub async fn until_released(&mut self) -> Result<(), Failure> {
         writeln!(io::stdout(), "holding")?;
-        // Nobody there any more says the same.
+        // An error means the same: the parent process has ended.
         let _ = input_closed().await;
         Ok(())
     }
 }
 
-/// Resolves when whoever started this process closes its standard input, or dies.
+/// Resolves when the parent process closes the standard input of this one, or ends.
 pub(crate) fn input_closed() -> oneshot::Receiver<()> {
     let (ended, when) = oneshot::channel();
-    // A thread of its own, which ends with the process: the runtime's would keep it from shutting down.
+    // On a thread of its own, which ends with the process; a thread of the runtime would delay its shutdown.
     thread::spawn(move || {
         let mut rest = Vec::new();
         let _ = io::stdin().read_to_end(&mut rest);

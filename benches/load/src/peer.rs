@@ -4,9 +4,9 @@ use std::time::{Duration, Instant};
 
 use crate::{Failure, Note, Outcome, Stop, Tally, Target, check_tally, data_of};
 
-/// A client's end of a connection, of which as many tasks as there are calls in flight have a clone.
+/// The client's end of a connection, cloned for each task that makes calls.
 ///
-/// What a contender has not is left out, and the load is not put on it.
+/// Methods that a contender does not implement fail with [`Failure::NotOffered`], which skips the load.
 pub trait Peer: Clone + Send + Sync + 'static {
     /// Connects.
     fn connect(target: &Target) -> impl Future<Output = Result<Self, Failure>> + Send;

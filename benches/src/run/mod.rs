@@ -26,10 +26,10 @@ use self::{
 };
 use crate::problem::Problem;
 
-/// How long system calls are counted.
+/// The duration of a trial that counts system calls.
 const COUNTED: Duration = Duration::from_millis(250);
 
-/// What to run.
+/// The options of `run`.
 #[derive(Debug, Clone, clap::Args)]
 pub(crate) struct RunJob {
     /// Only what is essential, in less than two minutes.
@@ -63,7 +63,7 @@ pub(crate) struct RunJob {
 }
 
 impl RunJob {
-    /// What was said about repetitions.
+    /// The options that shorten the run.
     fn shortened(&self) -> Option<String> {
         let mut parts = Vec::new();
         parts.extend(self.quick.then(|| "quick".to_owned()));
@@ -109,8 +109,8 @@ pub(crate) fn run(
     Ok(())
 }
 
-/// Lets every contender meet the load, each once in every repetition; each of these begins with another one. Who has no
-/// such thing is left out.
+/// Runs every contender under the load, once per repetition, each of which begins with another contender. Contenders that
+/// do not support the load are left out.
 fn run_round(plan: &Plan, round: &Round, tool: Option<Tool>) -> Vec<Measured> {
     let count = plan.contenders.len();
     let mut trials: Vec<Vec<Option<Trial>>> = vec![Vec::new(); count];
@@ -145,7 +145,7 @@ fn run_round(plan: &Plan, round: &Round, tool: Option<Tool>) -> Vec<Measured> {
             continue;
         }
         let mut row = Measured::median(&contender.name, round, &trials[index]);
-        // A trial of its own: who counts must not be measured.
+        // In a separate trial, since counting slows it down.
         if let (Some(_), Some(median)) = (tool.filter(|_| round.counts_syscalls), &mut row.median) {
             tell(&format!("{}: {}, system calls", round.load, contender.name));
             let trial = process::run_trial(contender, round.workers, round.load, COUNTED, tool);
@@ -157,7 +157,7 @@ fn run_round(plan: &Plan, round: &Round, tool: Option<Tool>) -> Vec<Measured> {
     measured
 }
 
-/// What is being done, on one line, which the next one replaces.
+/// Shows the progress on one line, which the next message replaces.
 fn tell(text: &str) {
     let _ = write!(io::stderr(), "\r\x1b[K{text}");
 }

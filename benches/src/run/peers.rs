@@ -1,4 +1,5 @@
-//! The contenders of `benches/peers`, a workspace of its own: what its libraries need is in no build and no lock file of ours.
+//! The contenders of `benches/peers`, a workspace of its own, so that its dependencies are in no build and no lock file of
+//! ours.
 
 use std::{
     env,
@@ -9,7 +10,7 @@ use std::{
 use super::contender_program::ContenderProgram;
 use crate::problem::Problem;
 
-/// Builds the peers' program beside `own`, and asks it whom it has.
+/// Builds the program next to `own`, and asks it for its contenders.
 pub(super) fn contenders(own: &Path) -> Result<Vec<ContenderProgram>, Problem> {
     let program = build(own)?;
     let output = Command::new(&program)

@@ -1,4 +1,4 @@
-//! What is run: who, and under which loads.
+//! The plan of a run: contenders and loads.
 
 use std::{env, time::Duration};
 
@@ -7,14 +7,14 @@ use msip_load::{Callers, Contender as _, Load};
 use super::{RunJob, contender_program::ContenderProgram, peers};
 use crate::{contenders::Own, problem::Problem};
 
-/// Who meets what, how often and for how long.
+/// The contenders and the rounds of a run.
 #[derive(Debug)]
 pub(super) struct Plan {
     pub(super) contenders: Vec<ContenderProgram>,
     pub(super) rounds: Vec<Round>,
 }
 
-/// A load, and how it is put on everyone.
+/// A load, and how it is run.
 #[derive(Debug, Clone)]
 pub(super) struct Round {
     /// The part of the report that it belongs to.
@@ -122,7 +122,7 @@ fn calls_of_one_task(size: usize, in_flight: usize) -> Load {
     }
 }
 
-/// All that is worth a page.
+/// The rounds of a full report.
 fn whole() -> Vec<Round> {
     use Chapter::{Broadcast, Calls, Connections, Growth, OneThread, OneWay, Streams, Tail};
     let mut loads = Vec::new();
@@ -184,7 +184,7 @@ fn whole() -> Vec<Round> {
     rounds.collect()
 }
 
-/// One of each, shortly.
+/// One short round of each chapter.
 fn quick() -> Vec<Round> {
     use Chapter::{Broadcast, Calls, Connections, OneThread, OneWay, Streams, Tail};
     let idle = Load::Idle {

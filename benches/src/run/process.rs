@@ -1,4 +1,4 @@
-//! One trial: a server process, a client process, and what both used.
+//! One trial: a server process, a client process, and their resource usage.
 
 use std::{
     fs,
@@ -17,10 +17,10 @@ use super::{
 };
 use crate::problem::Problem;
 
-/// How long a server is left alone before its memory is looked at.
+/// The time between the start of a server and the measurement of its memory.
 const SETTLING: Duration = Duration::from_millis(1000);
 
-/// What came of one trial.
+/// The result of one trial.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Trial {
     pub(super) outcome: Outcome,
@@ -43,7 +43,7 @@ impl Trial {
     }
 }
 
-/// Starts both, and sees them end. `None` where the contender has no such thing.
+/// Starts both, and waits for them. `None` if the contender does not support the load.
 pub(super) fn run_trial(
     contender: &ContenderProgram,
     workers: usize,
@@ -92,7 +92,7 @@ pub(super) fn run_trial(
     }))
 }
 
-/// A process of a contender, which ends when it is let go.
+/// A process of a contender, killed on drop.
 struct Process {
     child: Child,
     out: BufReader<ChildStdout>,
@@ -133,14 +133,14 @@ impl Process {
         })
     }
 
-    /// What it says next. Nothing where it has ended.
+    /// The next line of its output; empty if it has ended.
     fn line(&mut self) -> Result<String, Problem> {
         let mut line = String::new();
         self.out.read_line(&mut line).map_err(Problem::Process)?;
         Ok(line)
     }
 
-    /// Lets it go on to its end, and returns what it says until then.
+    /// Lets it continue to its end, and returns the rest of its output.
     fn rest(&mut self) -> Result<String, Problem> {
         drop(self.child.stdin.take());
         let mut said = String::new();
@@ -160,7 +160,7 @@ impl Process {
         Ok(kib.unwrap_or(f64::NAN) * 1024.0)
     }
 
-    /// Lets it end.
+    /// Waits for it to end.
     ///
     /// The kernel adds to the use of this process's children when one is waited for, and no other child ends meanwhile.
     fn end(mut self) -> Result<End, Problem> {

@@ -4,7 +4,7 @@ use bytes::Bytes;
 use prost::encoding::{WireType, encode_key, encode_varint, encoded_len_varint, key_len};
 
 use super::reader::expect;
-use super::stack::Stack;
+use super::stack_space::StackSpace;
 use super::{
     Describe, Field, FieldShape, Key, Malformed, Plain, Reader, Registry, Value, ValueType,
 };
@@ -104,7 +104,7 @@ fn read_nested<T: Describe>(mut reader: Reader<'_>) -> Result<T, Malformed> {
 #[cold]
 #[inline(never)]
 fn read_on_thread<T: Describe>(mut reader: Reader<'_>) -> Result<T, Malformed> {
-    let read = Stack::on_thread(|stack| {
+    let read = StackSpace::on_thread(|stack| {
         reader.stack = stack;
         T::read(&mut reader)
     });

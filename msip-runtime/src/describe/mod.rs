@@ -16,7 +16,7 @@ mod reader;
 mod registry;
 mod scalar;
 mod schema;
-mod stack;
+mod stack_space;
 mod well_known;
 
 use crate::body::Body;

@@ -5,7 +5,7 @@ use std::fmt;
 use bytes::Bytes;
 use prost::encoding::WireType;
 
-use super::stack::Stack;
+use super::stack_space::StackSpace;
 use crate::body::{Body, MAX_DEPTH};
 
 /// Reads one message.
@@ -17,7 +17,7 @@ pub struct Reader<'a> {
     /// The number of messages around this one.
     depth: usize,
     /// The stack space that reading has used.
-    pub(super) stack: Stack,
+    pub(super) stack: StackSpace,
 }
 
 /// The key of a field: its number and wire type.
@@ -96,7 +96,7 @@ impl<'a> Reader<'a> {
             rest: body.rest(),
             whole: body.memory(),
             depth: 0,
-            stack: Stack::begin(),
+            stack: StackSpace::begin(),
         }
     }
 

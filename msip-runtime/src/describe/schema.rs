@@ -19,7 +19,7 @@ pub trait DescribeProtocol: Protocol {
 /// An enum with `#[derive(ClientToServer)]` whose counterpart exists.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is half of a protocol",
-    label = "no enum with `#[derive(ServerToClient)]` stands in this module",
+    label = "no enum with `#[derive(ServerToClient)]` in this module",
     note = "a protocol is two enums in one module: one with `#[derive(ClientToServer)]`, the other with `#[derive(ServerToClient)]`"
 )]
 pub trait HalfProtocol {}

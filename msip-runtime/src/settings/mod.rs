@@ -110,7 +110,7 @@ macro_rules! with_settings {
                 /// Whether to serve other machines without encryption. Default: no, and binding to an address that others can reach
                 /// fails.
                 insecure: bool = false, false..=true;
-                /// Whether to refuse a client whose schema has another fingerprint (`?schema=strict`). Default: it is accepted, told,
+                /// Whether to refuse a client whose schema has another fingerprint (`?schema=strict`). Default: it is accepted, notified,
                 /// and logged.
                 schema: SchemaRule = SchemaRule::Compatible, SchemaRule::Compatible..=SchemaRule::Strict;
             }

@@ -4,7 +4,7 @@
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 #[non_exhaustive]
 pub enum SchemaRule {
-    /// The connection is accepted, and both sides are told (`compatible`).
+    /// The connection is accepted, and both sides are notified (`compatible`).
     Compatible,
     /// The connection is refused (`strict`).
     Strict,

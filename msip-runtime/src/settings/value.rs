@@ -9,7 +9,7 @@ use crate::{
 };
 
 /// The type of a setting.
-pub(super) trait Value: Sized + PartialOrd + std::fmt::Debug {
+pub(super) trait SettingValue: Sized + PartialOrd + std::fmt::Debug {
     /// The form of a value, for the text of an error.
     const FORM: &'static str;
 
@@ -21,7 +21,7 @@ pub(super) trait Value: Sized + PartialOrd + std::fmt::Debug {
     }
 }
 
-impl Value for usize {
+impl SettingValue for usize {
     const FORM: &'static str = "a number, such as 4096 or 4MiB";
 
     fn parse(text: &str) -> Option<Self> {
@@ -37,7 +37,7 @@ impl Value for usize {
     }
 }
 
-impl Value for Duration {
+impl SettingValue for Duration {
     const FORM: &'static str = "a time, such as 250ms, 10s or 5min";
 
     fn parse(text: &str) -> Option<Self> {
@@ -53,7 +53,7 @@ impl Value for Duration {
     }
 }
 
-impl Value for bool {
+impl SettingValue for bool {
     const FORM: &'static str = "`true` or `false`";
 
     fn parse(text: &str) -> Option<Self> {
@@ -61,7 +61,7 @@ impl Value for bool {
     }
 }
 
-impl Value for SchemaRule {
+impl SettingValue for SchemaRule {
     const FORM: &'static str = "`compatible` or `strict`";
 
     fn parse(text: &str) -> Option<Self> {
@@ -73,7 +73,7 @@ impl Value for SchemaRule {
     }
 }
 
-impl Value for AddressOrder {
+impl SettingValue for AddressOrder {
     const FORM: &'static str = "`listed` or `random`";
 
     fn parse(text: &str) -> Option<Self> {
@@ -85,7 +85,7 @@ impl Value for AddressOrder {
     }
 }
 
-impl Value for Codec {
+impl SettingValue for Codec {
     const FORM: &'static str = "`protobuf`, `json` or `msgpack`";
 
     fn parse(text: &str) -> Option<Self> {
@@ -97,7 +97,7 @@ impl Value for Codec {
     }
 }
 
-impl Value for Compression {
+impl SettingValue for Compression {
     const FORM: &'static str = "`none`, `gzip`, `zstd` or `lz4`";
 
     fn parse(text: &str) -> Option<Self> {
@@ -123,7 +123,7 @@ fn check_choice<T: Choice>(choice: T) -> Result<(), SettingError> {
 }
 
 /// Parses the value of a setting.
-pub(super) fn parsed<T: Value>(name: &'static str, text: &str) -> Result<T, SettingError> {
+pub(super) fn parsed<T: SettingValue>(name: &'static str, text: &str) -> Result<T, SettingError> {
     T::parse(text).ok_or_else(|| SettingError::Malformed {
         name,
         value: text.to_owned(),
@@ -132,7 +132,7 @@ pub(super) fn parsed<T: Value>(name: &'static str, text: &str) -> Result<T, Sett
 }
 
 /// Refuses a value outside its range.
-pub(super) fn in_range<T: Value>(
+pub(super) fn in_range<T: SettingValue>(
     name: &'static str,
     value: &T,
     range: &std::ops::RangeInclusive<T>,

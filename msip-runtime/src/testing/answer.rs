@@ -6,7 +6,7 @@ use super::stream_of;
 use crate::{CallError, Envelope, Exchange, Stream, Variant};
 
 /// The response stream of a call.
-pub(super) type Answers<In> = Pin<Box<dyn Stream<Item = Result<In, CallError>> + Send>>;
+pub(super) type AnswerStream<In> = Pin<Box<dyn Stream<Item = Result<In, CallError>> + Send>>;
 
 /// The answer to a call, or to a message sent for acknowledgment, in a test.
 ///
@@ -17,7 +17,7 @@ pub(super) enum AnswerKind<In> {
     Nothing,
     Message(In),
     Error(CallError),
-    Stream(Answers<In>),
+    Stream(AnswerStream<In>),
 }
 
 impl<In> Answer<In> {

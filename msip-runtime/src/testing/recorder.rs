@@ -32,7 +32,7 @@ macro_rules! scripted {
                 self.script.answer(answer.into());
             }
 
-            /// Answers with the result of this function where no queued answer fits. It is called for each item of a
+            /// AnswerStream with the result of this function where no queued answer fits. It is called for each item of a
             /// request stream, and may return [`Answer::nothing`] until it has an answer.
             ///
             /// A call without an answer is refused with `UNIMPLEMENTED`, and any other message is acknowledged.

@@ -13,7 +13,7 @@ use tokio::sync::Notify;
 
 use super::{
     Answer,
-    answer::{AnswerKind, Answers},
+    answer::{AnswerKind, AnswerStream},
     stream_of,
 };
 use crate::{
@@ -153,7 +153,7 @@ impl<Out: Envelope, In: Envelope> Script<Out, In> {
     }
 
     /// Takes a request that a stream answers.
-    pub(super) fn call_streaming(&self, request: Out) -> Answers<In> {
+    pub(super) fn call_streaming(&self, request: Out) -> AnswerStream<In> {
         let (answer, row) = self.exchange(request);
         match answer.0 {
             AnswerKind::Stream(answers) => answers,
@@ -191,13 +191,13 @@ impl<Out: Envelope, In: Envelope> Script<Out, In> {
         self: &Arc<Self>,
         variant: u16,
         requests: impl Stream<Item = Out> + Send + 'static,
-    ) -> Answers<In> {
+    ) -> AnswerStream<In> {
         let row = variant_of::<Out>(variant);
         let queued = row.and_then(|row| self.claim(row)).map(|answer| answer.0);
         let (answers, is_queued) = match queued {
             Some(AnswerKind::Stream(answers)) => (Some(answers), true),
             Some(AnswerKind::Message(message)) => {
-                let answers: Answers<In> = Box::pin(stream_of([Ok(message)]));
+                let answers: AnswerStream<In> = Box::pin(stream_of([Ok(message)]));
                 (Some(answers), true)
             }
             Some(AnswerKind::Error(error)) => return Box::pin(stream_of([Err(error)])),
@@ -264,7 +264,7 @@ struct Conversation<Out, In> {
     /// `None` after the end of the stream.
     requests: Option<Pin<Box<dyn Stream<Item = Out> + Send>>>,
     /// The answers being returned.
-    answers: Option<Answers<In>>,
+    answers: Option<AnswerStream<In>>,
     /// Whether the answers were queued for the whole call; else each request has its own.
     is_queued: bool,
 }

@@ -6,7 +6,7 @@ use std::{
     task::{Context, Poll},
 };
 
-use super::{answer::Answers, script::Script};
+use super::{answer::AnswerStream, script::Script};
 use crate::{
     Answered, DisconnectReason, Envelope, Exchange, ItemStream, Status, Stream, Streaming,
     call::Serving, dispatch::Dispatch, middleware::Stack, protocol::variant_of,
@@ -71,13 +71,13 @@ impl<Out: Envelope, In: Envelope> Dispatch for ScriptHandler<Out, In> {
 }
 
 /// The answers of a script, as a handler returns them.
-fn answers<In: Envelope>(answers: Answers<In>) -> Answered<In> {
+fn answers<In: Envelope>(answers: AnswerStream<In>) -> Answered<In> {
     let items: ItemStream<In> = Box::pin(StatusStream(answers));
     Answered::Stream(items)
 }
 
-/// Answers whose errors are converted to statuses.
-struct StatusStream<In>(Answers<In>);
+/// AnswerStream whose errors are converted to statuses.
+struct StatusStream<In>(AnswerStream<In>);
 
 impl<In> Stream for StatusStream<In> {
     type Item = Result<In, Status>;

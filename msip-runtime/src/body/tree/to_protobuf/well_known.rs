@@ -161,7 +161,7 @@ impl<'s, 'a, R: TreeReader<'a>> Encoder<'s, R> {
             let node = self.reader.value()?;
             if key == "@type" {
                 let Node::Text(url) = node else {
-                    return Err(TreeError::expected("type of an Any", &node));
+                    return Err(TreeError::expected("the type of an Any", &node));
                 };
                 found = Some(url);
                 break;

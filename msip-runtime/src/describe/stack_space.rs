@@ -1,4 +1,4 @@
-//! Stack space for reading nested messages.
+//! StackSpace space for reading nested messages.
 //!
 //! A message is built from the messages inside it, so reading recurses, up to the nesting limit. How much stack a level
 //! takes depends on the user's types and is large in debug builds; a peer must not be able to overflow it. So each level
@@ -15,12 +15,12 @@ const THREAD_LIMIT: usize = THREAD_STACK - 4 * 1024 * 1024;
 
 /// Where a recursion began on its stack, and how much of that stack it may use.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Stack {
+pub(super) struct StackSpace {
     base: usize,
     limit: usize,
 }
 
-impl Stack {
+impl StackSpace {
     /// Measures from here on, on the stack of the caller.
     pub(super) fn begin() -> Self {
         Self {
