@@ -176,8 +176,8 @@ async fn what_cannot_be_inflated_is_refused_and_the_connection_goes_on() {
         let mut peer = peer(&url, compression).await;
         let other = number % 3 + 1;
         let cases = [
-            (&b""[..], format!("no {name}: it is empty")),
-            (&[number], format!("no {name}: ")),
+            (&b""[..], format!("invalid {name}: the body is empty")),
+            (&[number], format!("invalid {name}: ")),
             (
                 &[number, b'g', b'a', b'r', b'b', b'a', b'g', b'e'],
                 String::new(),

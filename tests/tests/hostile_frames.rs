@@ -731,7 +731,7 @@ fn bodies(side: Side) -> Vec<Case> {
             "a body that is cut",
             body[..body.len() - 1].to_vec(),
             &format!(
-                "malformed body of variant {variant}: a length of {} bytes where {} are left",
+                "malformed body of variant {variant}: length {} exceeds the remaining {} bytes",
                 body.len() - 2,
                 body.len() - 3
             ),
@@ -740,7 +740,7 @@ fn bodies(side: Side) -> Vec<Case> {
             "a body that announces more than there is",
             vec![key, 0xff, 0xff, 0xff, 0xff, 0x0f],
             &format!(
-                "malformed body of variant {variant}: a length of 4294967295 bytes where 0 are left"
+                "malformed body of variant {variant}: length 4294967295 exceeds the remaining 0 bytes"
             ),
         ),
         call("an empty body", Vec::new(), &missing),

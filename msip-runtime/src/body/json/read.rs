@@ -236,7 +236,7 @@ impl<'a> TreeReader<'a> for JsonReader<'a> {
         };
         bytes
             .map(Cow::Owned)
-            .ok_or_else(|| TreeError::expected("base64", &node))
+            .ok_or_else(|| TreeError::expected("base64", node))
     }
 
     fn finish(mut self) -> Result<(), TreeError> {

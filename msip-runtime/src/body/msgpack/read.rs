@@ -156,7 +156,7 @@ impl<'a> TreeReader<'a> for MsgpackReader<'a> {
     fn bytes_of<'n>(node: &'n Node<'a>) -> Result<Cow<'n, [u8]>, TreeError> {
         match node {
             Node::Bytes(bytes) => Ok(Cow::Borrowed(bytes)),
-            node => Err(TreeError::expected("bytes", &node)),
+            node => Err(TreeError::expected("bytes", node)),
         }
     }
 

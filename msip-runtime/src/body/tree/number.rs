@@ -17,7 +17,7 @@ pub(super) fn integer<T: TryFrom<i128>>(node: &Node<'_>) -> Result<T, TreeError>
         _ => None,
     };
     let Some(number) = number else {
-        return Err(TreeError::expected("a whole number", &node));
+        return Err(TreeError::expected("a whole number", node));
     };
     T::try_from(number).map_err(|_| TreeError::new(format!("{node} is out of the field's range")))
 }
@@ -52,7 +52,7 @@ pub(super) fn double(node: &Node<'_>) -> Result<f64, TreeError> {
         },
         node => from_number(node),
     };
-    value.ok_or_else(|| TreeError::expected("a number", &node))
+    value.ok_or_else(|| TreeError::expected("a number", node))
 }
 
 /// Reads a number as the nearest `f32`; text is accepted.

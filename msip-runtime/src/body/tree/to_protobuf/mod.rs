@@ -71,7 +71,7 @@ impl<'s, 'a, R: TreeReader<'a>> Encoder<'s, R> {
         }
         match node {
             Node::Map => self.fields(message, false),
-            node => Err(TreeError::expected("an object", &node)),
+            node => Err(TreeError::expected("an object", node)),
         }
     }
 
@@ -124,9 +124,9 @@ impl<'s, 'a, R: TreeReader<'a>> Encoder<'s, R> {
         match (field.cardinality, node) {
             (Cardinality::Singular, node) => self.tagged(field.number, field.kind, node),
             (Cardinality::Repeated, Node::Array) => self.elements(field.number, field.kind),
-            (Cardinality::Repeated, node) => Err(TreeError::expected("an array", &node)),
+            (Cardinality::Repeated, node) => Err(TreeError::expected("an array", node)),
             (Cardinality::Map { key }, Node::Map) => self.entries(field.number, key, field.kind),
-            (Cardinality::Map { .. }, node) => Err(TreeError::expected("an object", &node)),
+            (Cardinality::Map { .. }, node) => Err(TreeError::expected("an object", node)),
         }
     }
 
@@ -257,12 +257,12 @@ impl<'s, 'a, R: TreeReader<'a>> Encoder<'s, R> {
                     encode_varint(text.len() as u64, out);
                     out.extend_from_slice(text.as_bytes());
                 }
-                node => return Err(TreeError::expected("text", &node)),
+                node => return Err(TreeError::expected("text", node)),
             },
             Kind::Bool => match node {
                 Node::Bool(value) => out.push(u8::from(*value)),
                 node => {
-                    return Err(TreeError::expected("true or false", &node));
+                    return Err(TreeError::expected("true or false", node));
                 }
             },
             Kind::Double => out.extend_from_slice(&double(node)?.to_le_bytes()),

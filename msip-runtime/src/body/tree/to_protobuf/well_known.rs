@@ -52,11 +52,11 @@ impl<'s, 'a, R: TreeReader<'a>> Encoder<'s, R> {
                 }
             },
             (WellKnown::Timestamp | WellKnown::Duration | WellKnown::FieldMask, node) => {
-                return Err(TreeError::expected("text", &node));
+                return Err(TreeError::expected("text", node));
             }
             (WellKnown::Any, Node::Map) => return self.any(message),
             (WellKnown::Any, node) => {
-                return Err(TreeError::expected("an object", &node));
+                return Err(TreeError::expected("an object", node));
             }
             (WellKnown::Value, node) => return self.dynamic(message, node),
             (WellKnown::Struct | WellKnown::ListValue | WellKnown::Wrapper, node) => {
