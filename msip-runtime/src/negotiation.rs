@@ -7,7 +7,7 @@ use std::sync::OnceLock;
 use crate::body::ProtocolDescriptors;
 use crate::{
     Code, Protocol, Status,
-    body::{Agreed, Choice as _, Codec, Compression, Encoding, Writing},
+    body::{BodyFormat, Codec, Compression, Encoding, EncodingParams, Negotiable as _},
     settings::Settings,
 };
 use msip_session::wire::{Hello, Side, Welcome};
@@ -22,9 +22,9 @@ pub(crate) struct Translations {
 
 impl Translations {
     #[cfg(any(feature = "json", feature = "msgpack"))]
-    fn writing<P: Protocol>(&self, codec: Codec, side: Side) -> Result<Writing, String> {
+    fn format<P: Protocol>(&self, codec: Codec, side: Side) -> Result<BodyFormat, String> {
         if codec == Codec::Protobuf {
-            return Ok(Writing::Protobuf);
+            return Ok(BodyFormat::Protobuf);
         }
         let descriptors = self.descriptors.get_or_init(ProtocolDescriptors::of::<P>);
         let transcoder = descriptors
@@ -32,7 +32,7 @@ impl Translations {
             .map_err(String::clone)?
             .transcoder(codec, side);
         // Only codecs that are built in are negotiated, and only protobuf needs no transcoder.
-        Ok(transcoder.map_or(Writing::Protobuf, Writing::Tree))
+        Ok(transcoder.map_or(BodyFormat::Protobuf, BodyFormat::Tree))
     }
 
     #[cfg(not(any(feature = "json", feature = "msgpack")))]
@@ -40,8 +40,8 @@ impl Translations {
         clippy::extra_unused_type_parameters,
         reason = "protobuf is the only codec"
     )]
-    fn writing<P: Protocol>(&self, _codec: Codec, _side: Side) -> Result<Writing, String> {
-        Ok(Writing::Protobuf)
+    fn format<P: Protocol>(&self, _codec: Codec, _side: Side) -> Result<BodyFormat, String> {
+        Ok(BodyFormat::Protobuf)
     }
 
     fn encoding<P: Protocol>(
@@ -51,8 +51,8 @@ impl Translations {
         side: Side,
         settings: &Settings,
     ) -> Result<Encoding, String> {
-        Ok(Encoding::new(Agreed {
-            writing: self.writing::<P>(codec, side)?,
+        Ok(Encoding::new(EncodingParams {
+            format: self.format::<P>(codec, side)?,
             compression,
             threshold: settings.compress_threshold,
             max_body: settings.max_body,

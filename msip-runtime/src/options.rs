@@ -89,7 +89,7 @@ impl CallOptions {
     }
 
     /// Whether nothing is set.
-    pub(crate) const fn is_silent(&self) -> bool {
+    pub(crate) const fn is_default(&self) -> bool {
         self.timeout.is_none() && self.urgent.is_none() && !self.ack && self.outgoing.is_none()
     }
 

@@ -33,7 +33,7 @@ pub enum Compression {
 }
 
 /// A parameter that is negotiated in the handshake.
-pub(crate) trait Choice: Sized + Copy + fmt::Debug + 'static {
+pub(crate) trait Negotiable: Sized + Copy + fmt::Debug + 'static {
     /// The name of the setting.
     const SETTING: &'static str;
     /// Every value.
@@ -86,7 +86,7 @@ pub(crate) trait Choice: Sized + Copy + fmt::Debug + 'static {
     }
 }
 
-impl Choice for Codec {
+impl Negotiable for Codec {
     const SETTING: &'static str = "codec";
     const ALL: &'static [Self] = &[Self::Protobuf, Self::Json, Self::MessagePack];
 
@@ -115,7 +115,7 @@ impl Choice for Codec {
     }
 }
 
-impl Choice for Compression {
+impl Negotiable for Compression {
     const SETTING: &'static str = "compress";
     const ALL: &'static [Self] = &[Self::None, Self::Gzip, Self::Zstd, Self::Lz4];
 

@@ -17,14 +17,14 @@ use crate::{Envelope, protocol::Variant};
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Encoding(
     /// `None` for uncompressed protobuf, so that the common case costs nothing.
-    Option<Arc<Agreed>>,
+    Option<Arc<EncodingParams>>,
 );
 
 /// The parameters agreed in the handshake.
 #[derive(Debug)]
-pub(crate) struct Agreed {
+pub(crate) struct EncodingParams {
     /// The codec.
-    pub(crate) writing: Writing,
+    pub(crate) format: BodyFormat,
     /// The compression of bodies.
     pub(crate) compression: Compression,
     /// Bodies shorter than this are not compressed, in bytes.
@@ -35,7 +35,7 @@ pub(crate) struct Agreed {
 
 /// The codec, with its transcoder.
 #[derive(Debug)]
-pub(crate) enum Writing {
+pub(crate) enum BodyFormat {
     Protobuf,
     #[cfg(any(feature = "json", feature = "msgpack"))]
     Tree(Transcoder),
@@ -62,14 +62,14 @@ impl Prepared {
 }
 
 impl Encoding {
-    pub(crate) fn new(agreed: Agreed) -> Self {
-        let is_plain =
-            matches!(agreed.writing, Writing::Protobuf) && agreed.compression == Compression::None;
-        Self((!is_plain).then(|| Arc::new(agreed)))
+    pub(crate) fn new(params: EncodingParams) -> Self {
+        let is_identity = matches!(params.format, BodyFormat::Protobuf)
+            && params.compression == Compression::None;
+        Self((!is_identity).then(|| Arc::new(params)))
     }
 
-    /// Whether every body is protobuf, as it is.
-    pub(crate) fn is_plain(&self) -> bool {
+    /// Whether bodies are uncompressed protobuf, so that encoding changes nothing.
+    pub(crate) fn is_identity(&self) -> bool {
         self.0.is_none()
     }
 
@@ -86,22 +86,22 @@ impl Encoding {
         (
             self.codec(),
             self.compression(),
-            self.0.as_ref().map_or(0, |agreed| agreed.threshold),
+            self.0.as_ref().map_or(0, |params| params.threshold),
         )
     }
 
     pub(crate) fn codec(&self) -> Codec {
-        match self.0.as_ref().map(|agreed| &agreed.writing) {
-            None | Some(Writing::Protobuf) => Codec::Protobuf,
+        match self.0.as_ref().map(|params| &params.format) {
+            None | Some(BodyFormat::Protobuf) => Codec::Protobuf,
             #[cfg(any(feature = "json", feature = "msgpack"))]
-            Some(Writing::Tree(transcoder)) => transcoder.codec(),
+            Some(BodyFormat::Tree(transcoder)) => transcoder.codec(),
         }
     }
 
     pub(crate) fn compression(&self) -> Compression {
         self.0
             .as_ref()
-            .map_or(Compression::None, |agreed| agreed.compression)
+            .map_or(Compression::None, |params| params.compression)
     }
 
     /// Encodes a message as a body; `None` if the body is uncompressed protobuf, which the sender encodes in place.
@@ -114,16 +114,16 @@ impl Encoding {
         message: &E,
         variant: &Variant,
     ) -> Result<Option<Prepared>, BodyError> {
-        let Some(agreed) = &self.0 else {
+        let Some(params) = &self.0 else {
             return Ok(None);
         };
         let is_large = |len: usize| {
-            agreed.compression != Compression::None
-                && len >= agreed.threshold
+            params.compression != Compression::None
+                && len >= params.threshold
                 && !variant.uncompressed
         };
-        let body = match &agreed.writing {
-            Writing::Protobuf => {
+        let body = match &params.format {
+            BodyFormat::Protobuf => {
                 let len = message.encoded_len();
                 if !is_large(len) {
                     return Ok(None);
@@ -133,7 +133,7 @@ impl Encoding {
                 body
             }
             #[cfg(any(feature = "json", feature = "msgpack"))]
-            Writing::Tree(transcoder) => {
+            BodyFormat::Tree(transcoder) => {
                 transcoder
                     .encode(message)
                     .map_err(|reason| BodyError::Unwritable {
@@ -144,7 +144,7 @@ impl Encoding {
         };
         let len = body.len();
         let compressed = if is_large(len) {
-            compression::compress(agreed.compression, &body)
+            compression::compress(params.compression, &body)
         } else {
             None
         };
@@ -157,11 +157,11 @@ impl Encoding {
 
     /// Decompresses a body whose frame is flagged COMPRESSED.
     pub(crate) fn inflate(&self, variant: u16, body: Bytes) -> Result<Bytes, BodyError> {
-        let Some(agreed) = &self.0 else {
+        let Some(params) = &self.0 else {
             // The session has refused the frame.
             return Ok(body);
         };
-        match compression::inflate(agreed.compression, &body, agreed.max_body) {
+        match compression::inflate(params.compression, &body, params.max_body) {
             Ok(body) => Ok(body.into()),
             Err(compression::InflateError::TooLarge { max }) => {
                 Err(BodyError::TooLarge { variant, max })
@@ -191,13 +191,13 @@ impl Encoding {
     pub(crate) fn decode<E: Envelope>(&self, variant: u16, body: Body<'_>) -> Result<E, BodyError> {
         match self.0.as_deref() {
             None
-            | Some(Agreed {
-                writing: Writing::Protobuf,
+            | Some(EncodingParams {
+                format: BodyFormat::Protobuf,
                 ..
             }) => E::decode(variant, body),
             #[cfg(any(feature = "json", feature = "msgpack"))]
-            Some(Agreed {
-                writing: Writing::Tree(transcoder),
+            Some(EncodingParams {
+                format: BodyFormat::Tree(transcoder),
                 max_body,
                 ..
             }) => {

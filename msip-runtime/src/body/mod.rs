@@ -23,10 +23,10 @@ mod transcoder;
 mod tree;
 
 pub use crate::protocol::{Body, BodyError};
-pub(crate) use choice::Choice;
+pub(crate) use choice::Negotiable;
 pub use choice::{Codec, Compression};
 pub(crate) use depth::MAX as MAX_DEPTH;
-pub(crate) use encoding::{Agreed, Encoding, Prepared, Writing};
+pub(crate) use encoding::{BodyFormat, Encoding, EncodingParams, Prepared};
 pub(crate) use key::key_of;
 #[doc(hidden)]
 pub use member::{decode_member, decode_unit, encode_member, encode_unit, member_len, unit_len};

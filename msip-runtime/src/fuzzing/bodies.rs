@@ -8,7 +8,7 @@ use super::kitchen::{ClientToServer, Kitchen};
 use crate::{
     Codec, Compression, Envelope,
     body::ProtocolDescriptors,
-    body::{Agreed, Body, Choice as _, Encoding, Writing, compression},
+    body::{Body, BodyFormat, Encoding, EncodingParams, Negotiable as _, compression},
 };
 use msip_session::wire::Side;
 
@@ -49,10 +49,10 @@ static ENCODINGS: LazyLock<[[Encoding; 2]; 3]> = LazyLock::new(|| {
         ProtocolDescriptors::of::<Kitchen>().unwrap_or_else(|error| panic!("{error}"));
     [Codec::Protobuf, Codec::Json, Codec::MessagePack].map(|codec| {
         [Side::Connecting, Side::Accepting].map(|side| {
-            Encoding::new(Agreed {
-                writing: descriptors
+            Encoding::new(EncodingParams {
+                format: descriptors
                     .transcoder(codec, side)
-                    .map_or(Writing::Protobuf, Writing::Tree),
+                    .map_or(BodyFormat::Protobuf, BodyFormat::Tree),
                 compression: Compression::None,
                 threshold: 1024,
                 max_body: MAX_BODY,

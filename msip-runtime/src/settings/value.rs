@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::{KIB, MIB, SettingError, schema_rule::SchemaRule};
 use crate::{
-    body::{Choice, Codec, Compression},
+    body::{Codec, Compression, Negotiable},
     transport::AddressOrder,
 };
 
@@ -110,7 +110,7 @@ impl SettingValue for Compression {
 }
 
 /// Refuses a codec or compression that is not built in.
-fn check_choice<T: Choice>(choice: T) -> Result<(), SettingError> {
+fn check_choice<T: Negotiable>(choice: T) -> Result<(), SettingError> {
     if choice.is_built() {
         return Ok(());
     }

@@ -17,7 +17,7 @@ mod tests;
 
 use thiserror::Error;
 
-use super::choice::{Choice as _, Compression};
+use super::choice::{Compression, Negotiable as _};
 
 /// A body cannot be decompressed.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
