@@ -204,8 +204,8 @@ pub use server::{
 };
 pub use settings::{SchemaRule, SettingError};
 pub use status::Status;
+pub use streaming::{Answered, ItemStream, Streaming};
 #[doc(hidden)]
-pub use streaming::widen;
-pub use streaming::{Answered, EmptyStream, ItemStream, Streaming};
+pub use streaming::{EmptyStream, widen};
 pub use transport::AddressOrder;
 pub use with::With;

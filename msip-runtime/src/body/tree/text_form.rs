@@ -1,4 +1,4 @@
-//! The texts that stand for well-known types: times, durations and field masks.
+//! The text form of well-known types: timestamps, durations and field masks.
 
 use std::str::FromStr as _;
 
@@ -28,7 +28,7 @@ pub(super) fn parse_timestamp(text: &str) -> Option<Timestamp> {
         .then_some(timestamp)
 }
 
-/// `yyyy-mm-ddThh:mm:ss[.digits](Z|±hh:mm)`; whether the numbers make a date is for another to see.
+/// `yyyy-mm-ddThh:mm:ss[.digits](Z|±hh:mm)`; whether the numbers are a date is checked later.
 fn is_rfc_3339(text: &[u8]) -> bool {
     const PATTERN: &[u8] = b"dddd-dd-ddTdd:dd:dd";
     const OFFSET: &[u8] = b"dd:dd";
@@ -60,7 +60,7 @@ fn is_rfc_3339(text: &[u8]) -> bool {
         }
 }
 
-/// Seconds with 0, 3, 6 or 9 digits behind the point, and an `s`.
+/// Seconds with 0, 3, 6 or 9 decimals, and an `s`.
 pub(super) fn duration_text(duration: &Duration) -> Option<String> {
     let Duration { seconds, nanos } = *duration;
     let is_valid = seconds.unsigned_abs() <= MAX_DURATION_SECONDS.unsigned_abs()
@@ -69,7 +69,7 @@ pub(super) fn duration_text(duration: &Duration) -> Option<String> {
     is_valid.then(|| duration.to_string())
 }
 
-/// Reads seconds with at most 9 digits behind the point, and an `s`.
+/// Reads seconds with at most 9 decimals, and an `s`.
 pub(super) fn parse_duration(text: &str) -> Option<Duration> {
     let number = text.strip_suffix('s')?;
     let (sign, number) = match number.strip_prefix('-') {
@@ -92,7 +92,7 @@ pub(super) fn parse_duration(text: &str) -> Option<Duration> {
     })
 }
 
-/// The paths in camel case, with commas between them. `None` where one would not come back as it was.
+/// The paths in camel case, separated by commas. `None` if one would not be read back unchanged.
 pub(super) fn field_mask_text(paths: &[String]) -> Option<String> {
     let camels: Option<Vec<String>> = paths
         .iter()

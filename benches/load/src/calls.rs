@@ -1,4 +1,4 @@
-//! The loops of the two loads that count most.
+//! The loop of calls.
 //!
 //! A note is checked when it comes back. Latencies are taken only where one call is in flight: with more of them the two
 //! looks at the clock would be a part of what is measured.
@@ -9,9 +9,7 @@ use bytes::Bytes;
 use futures_util::stream::{FuturesUnordered, TryStreamExt as _};
 use tokio::task::JoinSet;
 
-use crate::{
-    Callers, Failure, Latency, Note, Outcome, Peer, Stop, Tally, check_tally, data_of, expect_same,
-};
+use crate::{Callers, Failure, Latency, Note, Outcome, Peer, Stop, data_of, expect_same};
 
 /// Calls: `in_flight` of them for each of `peers`, each followed by the next.
 pub(crate) async fn calls<P: Peer>(
@@ -83,24 +81,4 @@ async fn one_after_the_other<P: Peer>(
         number += 1;
     }
     Ok((number - first, latency))
-}
-
-/// One-way messages, as fast as they are taken; then asks what has come.
-pub(crate) async fn one_way<P: Peer>(
-    peer: &P,
-    size: usize,
-    time: Duration,
-) -> Result<Outcome, Failure> {
-    let data = data_of(size);
-    let mut sent = Tally::default();
-    let started = Instant::now();
-    let stop = Stop::after(time);
-    while !stop.is_over() {
-        let number = sent.count;
-        let data = data.clone();
-        peer.tell(Note { number, data }).await?;
-        sent.add(number);
-    }
-    check_tally(sent, peer.tally().await?)?;
-    Ok(Outcome::since(started, sent.count))
 }
