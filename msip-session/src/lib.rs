@@ -8,12 +8,12 @@ pub mod fuzzing;
 mod session;
 pub mod wire;
 
-pub use budget::{Budget, End, FLOOR, MemoryUse, OF_PROCESS, STEP, Share};
+pub use budget::{Budget, Evict, MemoryUse};
 pub use dropped::Dropped;
 pub use msip_schema::MsgKind;
 pub use session::{
-    Agreed, BareMessage, Batch, Blocked, Busy, Class, Config, CreditBatcher, Event, FastFrame,
-    Fault, FaultKind, InboundSlot, Incoming, Inlet, Item, ItemBatch, ItemHead, Lost, Outcome,
-    Priority, Reply, ReplyTo, RequestHead, Session, Shape, Slot, StateKey, StreamSide, Suspended,
-    TimedOut, Token, Transmit, first_frame, goes_on, is_droppable,
+    BareMessage, Batch, Blocked, Busy, CallShape, Class, Config, CreditBatcher, Event, FastFrame,
+    Fault, FaultKind, InboundSlot, Incoming, Item, ItemBatch, ItemHead, ItemTarget, Lost, Outcome,
+    PeerTerms, Reply, ReplyTo, RequestHead, Session, Slot, StateKey, StreamSide, Suspended,
+    TimedOut, Token, Transmit, first_frame, is_droppable, is_resumed,
 };

@@ -17,12 +17,12 @@ use crate::{Envelope, protocol::Variant};
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Encoding(
     /// Nothing for protobuf that is not compressed, which is to cost nothing.
-    Option<Arc<Agreed>>,
+    Option<Arc<PeerTerms>>,
 );
 
 /// What was agreed on.
 #[derive(Debug)]
-pub(crate) struct Agreed {
+pub(crate) struct PeerTerms {
     /// How messages become bodies.
     pub(crate) writing: Writing,
     /// What bodies may be compressed with.
@@ -62,7 +62,7 @@ impl Prepared {
 }
 
 impl Encoding {
-    pub(crate) fn new(agreed: Agreed) -> Self {
+    pub(crate) fn new(agreed: PeerTerms) -> Self {
         let is_plain =
             matches!(agreed.writing, Writing::Protobuf) && agreed.compression == Compression::None;
         Self((!is_plain).then(|| Arc::new(agreed)))
@@ -192,12 +192,12 @@ impl Encoding {
     pub(crate) fn decode<E: Envelope>(&self, variant: u16, body: Body<'_>) -> Result<E, BodyError> {
         match self.0.as_deref() {
             None
-            | Some(Agreed {
+            | Some(PeerTerms {
                 writing: Writing::Protobuf,
                 ..
             }) => E::decode(variant, body),
             #[cfg(any(feature = "json", feature = "msgpack"))]
-            Some(Agreed {
+            Some(PeerTerms {
                 writing: Writing::Tree(transcoder),
                 max_body,
                 ..

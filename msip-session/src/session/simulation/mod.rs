@@ -17,10 +17,7 @@ use std::{
 };
 
 use super::{Config, fault_injection::FaultInjection};
-use crate::{
-    budget::Budget,
-    wire::{Credit, Limits, Side},
-};
+use crate::wire::{Credit, Side};
 use random::Random;
 use world::World;
 
@@ -40,8 +37,6 @@ const FRESH: u64 = 200;
 /// Few of everything, so that every limit is met.
 fn config(side: Side, buffer_disconnected: usize) -> Config {
     Config {
-        side,
-        limits: Limits::default(),
         ping_interval: Duration::from_secs(2),
         handshake_timeout: Duration::from_secs(3),
         drain_timeout: Duration::from_secs(1),
@@ -56,7 +51,7 @@ fn config(side: Side, buffer_disconnected: usize) -> Config {
             bytes: 16 * 1024,
         },
         stream_window: STREAM_WINDOW,
-        budget: Budget::of_process(),
+        ..Config::new(side)
     }
 }
 

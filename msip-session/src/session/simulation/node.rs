@@ -7,8 +7,8 @@ use std::{
 
 use super::{
     super::{
-        Agreed, Blocked, Event, InboundSlot, Incoming, Lost, Outcome, Reply, ReplyTo, RequestHead,
-        Session, Shape, Slot, StateKey, TimedOut, Token, Transmit, goes_on, is_droppable,
+        Blocked, CallShape, Event, InboundSlot, Incoming, Lost, Outcome, PeerTerms, Reply, ReplyTo,
+        RequestHead, Session, Slot, StateKey, TimedOut, Token, Transmit, is_droppable, is_resumed,
     },
     random::Random,
     rules::{Rules, Spoken},
@@ -101,7 +101,7 @@ pub(super) struct Node {
     pub(super) shaking: Option<(Session, Attached)>,
     pub(super) generation: u64,
     pub(super) waiters: BTreeMap<Token, Waiter>,
-    next_token: Token,
+    next_token: usize,
     next_number: u64,
     queue: VecDeque<Queued>,
     /// The message that is being handled, and until when.
@@ -182,34 +182,37 @@ impl Node {
             buffer.extend_from_slice(&number.to_be_bytes());
             buffer.resize(buffer.len() + len, 7);
         };
-        let (token, deadline) = (self.next_token, now + patience);
+        let (token, deadline) = (Token::new(self.next_token), now + patience);
         if kind == MsgKind::Event {
             rules.pushes(self.side, number);
         }
         let body_len = size_of_val(&number) + len;
         let is_usual = !urgent && !is_droppable(kind);
-        let sent: Result<Slot, Blocked> = match variant {
-            NOTE if is_usual && session.send_fast(variant, kind, body_len, encode) => Ok(0),
-            NOTE => session.send(&head, encode).map(|()| 0),
-            DELIVERY => session.deliver(&head, token, deadline, encode),
+        let sent: Result<Option<Slot>, Blocked> = match variant {
+            NOTE if is_usual && session.send_fast(variant, kind, body_len, encode) => Ok(None),
+            NOTE => session.send(&head, encode).map(|()| None),
+            DELIVERY => session.deliver(&head, token, deadline, encode).map(Some),
             CALL => match is_usual
                 .then(|| session.call_fast(variant, kind, token, deadline, body_len, encode))
                 .flatten()
             {
-                Some(slot) => Ok(slot),
-                None => session.call(&head, Shape::UNARY, token, deadline, encode),
+                Some(slot) => Ok(Some(slot)),
+                None => session
+                    .call(&head, CallShape::UNARY, token, deadline, encode)
+                    .map(Some),
             },
-            _ => session.call(&head, shape_of(number), token, deadline, encode),
+            _ => session
+                .call(&head, shape_of(number), token, deadline, encode)
+                .map(Some),
         };
         let sent = match sent {
-            Err(Blocked::NoRoom) if is_droppable(kind) => {
+            Err(Blocked::NoCapacity) if is_droppable(kind) => {
                 let key = key.map(|key| StateKey {
                     variant,
                     key: vec![key as u8],
                 });
                 let waiter = (variant == DELIVERY).then_some((token, deadline));
-                let droppable = session.enqueue_droppable(&head, key, waiter, encode);
-                droppable.map(|slot| slot.unwrap_or_default())
+                session.enqueue_droppable(&head, key, waiter, encode)
             }
             sent => sent,
         };
@@ -226,7 +229,7 @@ impl Node {
             connection,
         };
         rules.said(self.side, number, spoken);
-        if variant != NOTE {
+        if let Some(slot) = slot {
             self.next_token += 1;
             self.waiters.insert(
                 token,
@@ -236,9 +239,9 @@ impl Node {
                     slot,
                 },
             );
-        }
-        if variant == STREAM {
-            self.streams.begin(token, number, slot);
+            if variant == STREAM {
+                self.streams.begin(token, number, slot);
+            }
         }
     }
 
@@ -256,7 +259,7 @@ impl Node {
         let (Some(Asks::Soon), Some(session)) = (self.asks, self.session.as_mut()) else {
             return;
         };
-        let (number, token) = (self.next_number, self.next_token);
+        let (number, token) = (self.next_number, Token::new(self.next_token));
         let head = RequestHead {
             variant: CALL,
             kind: MsgKind::Command,
@@ -267,7 +270,7 @@ impl Node {
         };
         let encode = |buffer: &mut Vec<u8>| buffer.extend_from_slice(&number.to_be_bytes());
         let deadline = now + Duration::from_secs(100_000);
-        let Ok(slot) = session.call(&head, Shape::UNARY, token, deadline, encode) else {
+        let Ok(slot) = session.call(&head, CallShape::UNARY, token, deadline, encode) else {
             return;
         };
         self.next_number += 1;
@@ -485,7 +488,7 @@ impl Node {
                 return Err(format!("{:?}: a late frame, and not counted", self.side));
             }
             match event {
-                None | Some(Event::Room | Event::StreamCredit(_)) => {}
+                None | Some(Event::Capacity | Event::StreamCredit(_)) => {}
                 Some(Event::Item { token, item }) => {
                     self.streams.answer(self.side, token, &item, rules)?;
                 }
@@ -718,8 +721,8 @@ impl Node {
         };
         let shaking = match (self.session.as_mut(), self.id) {
             (Some(session), Some(id)) => {
-                let hello = hello(session.awaited(&mut lost));
-                session.shake_hands_again(id, &hello, now)
+                let hello = hello(session.awaited_calls(&mut lost));
+                session.reconnecting(id, &hello, now)
             }
             _ => {
                 let id = SessionId::new(random.next() | 1).ok_or("no id")?;
@@ -742,12 +745,12 @@ impl Node {
         let Some((mut shaken, attached)) = self.shaking.take() else {
             return Ok(());
         };
-        let agreed = Agreed {
+        let agreed = PeerTerms {
             peer_max_body: welcome.max_body,
             max_calls: welcome.max_open_calls,
             awaited: &welcome.awaited,
         };
-        let is_same = goes_on(welcome, self.peer_id);
+        let is_same = is_resumed(welcome, self.peer_id);
         if let Some(session) = self.session.as_mut().filter(|_| is_same) {
             let cancelled = session.resume(&agreed, now);
             self.cancel(&cancelled);
@@ -778,7 +781,7 @@ impl Node {
         let Some((mut shaken, attached)) = self.shaking.take() else {
             return Ok(());
         };
-        let hello_id: MsgId = shaken.deciding().ok_or("no HELLO")?;
+        let hello_id: MsgId = shaken.pending_hello().ok_or("no HELLO")?;
         let welcome = Welcome {
             codec: 1,
             max_open_calls: super::MAX_CALLS,
@@ -791,7 +794,7 @@ impl Node {
             let awaited = self
                 .session
                 .as_mut()
-                .map(|session| session.awaited(&mut lost))
+                .map(|session| session.awaited_calls(&mut lost))
                 .unwrap_or_default();
             self.lose(&lost, rules)?;
             if let Some(session) = self.session.as_mut() {
@@ -804,7 +807,7 @@ impl Node {
                         awaited,
                         ..welcome
                     },
-                    &Agreed {
+                    &PeerTerms {
                         peer_max_body: 0,
                         max_calls: super::MAX_CALLS,
                         awaited: &hello.awaited,

@@ -7,8 +7,8 @@ use std::{
 
 use super::{
     super::{
-        Blocked, CreditBatcher, InboundSlot, Incoming, Item, ItemBatch, Outcome, Reply, Session,
-        Shape, Slot, StreamSide, Token, window::STREAM_GROWTH,
+        Blocked, CallShape, CreditBatcher, InboundSlot, Incoming, Item, ItemBatch, Outcome, Reply,
+        Session, Slot, StreamSide, Token, window::STREAM_GROWTH,
     },
     STREAM_WINDOW,
     flows::{FlowId, MAX_ITEM},
@@ -19,8 +19,8 @@ use super::{
 use crate::wire::{Code, ErrorRef, Side};
 
 /// Which parts of the call with this number are streams.
-pub(super) fn shape_of(number: u64) -> Shape {
-    Shape {
+pub(super) fn shape_of(number: u64) -> CallShape {
+    CallShape {
         request_stream: !number.is_multiple_of(3),
         response_stream: number % 3 != 1,
     }
@@ -71,7 +71,8 @@ impl SimulatedInflow {
     /// Tells the session of an item that was taken, once it wants to hear of it.
     fn taken(&mut self, end: StreamSide, len: u32, session: &mut Session) {
         if let Some(taken) = self.credit_batcher.take(len) {
-            self.credit_batcher.told(session.taken(end, taken));
+            self.credit_batcher
+                .set_due(session.items_consumed(end, taken));
         }
     }
 }
@@ -379,7 +380,7 @@ fn send(
         let mut batch = ItemBatch::default();
         let head = session.item_head(end);
         let head = head.ok_or_else(|| format!("{id:?}: no stream, and the call is open"))?;
-        let room = session.item_room(end);
+        let room = session.item_capacity(end);
         for body in &bodies {
             let is_full = batch.item_count() >= room.items as usize
                 || batch.payload_len() >= room.bytes as usize;
@@ -401,7 +402,7 @@ fn send(
             }
             Ok(count as u64)
         }
-        Err(Blocked::NoRoom) => Ok(0),
+        Err(Blocked::NoCapacity) => Ok(0),
         Err(blocked) => Err(format!("{id:?}: {blocked:?}, and the call is open")),
     }
 }

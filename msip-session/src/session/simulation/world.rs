@@ -339,7 +339,7 @@ impl World {
                 return Ok(());
             };
             let is_stuck = node.is_asking() && FaultInjection::StopReading.is_on();
-            let is_over = node.session.as_ref().is_some_and(Session::is_over_queue);
+            let is_over = node.session.as_ref().is_some_and(Session::is_read_paused);
             if now < node.reads_at || is_over || is_stuck {
                 return Ok(());
             }
@@ -416,14 +416,13 @@ impl World {
             ));
         }
         let window = i64::from(STREAM_WINDOW.items * STREAM_GROWTH);
-        let streams = session.outbound.stream_windows();
-        for streams in streams.chain(session.inbound.stream_windows()) {
+        for streams in session.streams.windows() {
             let mut items = [streams.sends, streams.receives].into_iter().flatten();
             if items.any(|items| !(0..=window).contains(&items)) {
                 return Err(format!("{side:?} has a stream with credit for {streams:?}"));
             }
         }
-        if session.strays > 0 {
+        if session.unexpected > 0 {
             return Err(format!("{side:?} got frames that count against the other"));
         }
         Ok(())
@@ -436,7 +435,7 @@ impl World {
                 continue;
             };
             let (opened, served) = (session.outbound.len(), session.inbound.len());
-            let streaming = session.inbound.streaming_count();
+            let streaming = session.streams.len();
             if !session.outbound.is_idle() || !session.inbound.is_idle() || streaming > 0 {
                 return Err(format!(
                     "{:?} has {opened} exchanges open and serves {served}, {streaming} as streams",

@@ -1,4 +1,4 @@
-//! Batches: what a sender gathered by itself, beside what others send.
+//! Message batches, between messages of other senders.
 
 use super::*;
 
@@ -81,14 +81,14 @@ fn a_batch_waits_for_credit_whole_or_goes_as_far_as_that_reaches() {
     let mut batch = batch(texts.iter().map(String::as_str));
     assert_eq!(
         pair.client.session.send_all(&mut batch),
-        Err(Blocked::NoRoom)
+        Err(Blocked::NoCapacity)
     );
     assert_eq!(batch.message_count(), 1500, "nothing of it was taken");
     pair.client.session.send_some(&mut batch).expect("room");
     assert_eq!(batch.message_count(), 1500 - 1024);
     assert_eq!(
         pair.client.session.send_some(&mut batch),
-        Err(Blocked::NoRoom)
+        Err(Blocked::NoCapacity)
     );
     pair.settle();
     pair.client.session.send_some(&mut batch).expect("room");
@@ -104,7 +104,7 @@ fn one_message_of_a_batch_may_exceed_the_last_credit() {
     let mut batch = batch([large.as_str(), large.as_str(), "small"]);
     pair.client.session.send_some(&mut batch).expect("room");
     assert_eq!(batch.message_count(), 1, "the second exceeds the window");
-    assert_eq!(pair.client.send("other"), Err(Blocked::NoRoom));
+    assert_eq!(pair.client.send("other"), Err(Blocked::NoCapacity));
     pair.settle();
     pair.client.session.send_some(&mut batch).expect("room");
     pair.settle();

@@ -1,10 +1,6 @@
-//! Items on their short ways: many handed over together, and each taken with one look at its header.
+//! Items on the fast path: batches, and items that are accepted by their header.
 
-use super::{ANSWER, Pair, REQUEST, at, frames, streams::streaming, text};
-use crate::{
-    session::*,
-    wire::{Credit, Flags, Frame, FrameRef, FrameType},
-};
+use super::{streams::streaming, *};
 
 /// A batch of items with these bodies.
 fn batch(session: &mut Session, end: StreamSide, bodies: &[&str]) -> ItemBatch {
@@ -23,14 +19,10 @@ fn begin_answers(pair: &mut Pair, callee: StreamSide) {
     pair.server.session.begin_answers(slot);
 }
 
-/// How many items each end may send, of all streams: those of the server's calls, and of the client's.
+/// How many items each side may send, of all streams.
 fn windows(session: &Session) -> Vec<(Option<i64>, Option<i64>)> {
-    let (opened, served) = (
-        session.outbound.stream_windows(),
-        session.inbound.stream_windows(),
-    );
-    let counts = |windows: streams::Windows| (windows.sends, windows.receives);
-    opened.chain(served).map(counts).collect()
+    let windows = session.streams.windows();
+    windows.map(|it| (it.sends, it.receives)).collect()
 }
 
 #[test]
@@ -70,7 +62,7 @@ fn a_batch_is_what_its_items_are_one_by_one() {
 fn a_batch_goes_as_a_whole_or_not_at_all() {
     let (mut pair, caller, callee) = streaming(false, true);
     begin_answers(&mut pair, callee);
-    let room = |session: &mut Session| session.item_room(callee);
+    let room = |session: &mut Session| session.item_capacity(callee);
     let session = &mut pair.server.session;
     assert_eq!(room(session).items, 16);
     let mut first = batch(session, callee, &["x"; 10]);
@@ -79,7 +71,7 @@ fn a_batch_goes_as_a_whole_or_not_at_all() {
     let mut second = batch(session, callee, &["y"; 10]);
     assert_eq!(
         session.send_items(callee, &mut second),
-        Err(Blocked::NoRoom)
+        Err(Blocked::NoCapacity)
     );
     assert_eq!((second.item_count(), room(session).items), (10, 6));
     pair.exchange();
@@ -88,7 +80,7 @@ fn a_batch_goes_as_a_whole_or_not_at_all() {
         items: 10,
         bytes: 10,
     };
-    let due = pair.client.session.taken(caller, taken);
+    let due = pair.client.session.items_consumed(caller, taken);
     assert_eq!(due.map(|due| due.items), Some(8));
     pair.exchange();
     let session = &mut pair.server.session;
@@ -103,16 +95,19 @@ fn the_last_of_a_batch_may_exceed_the_bytes_and_nothing_follows_it() {
     begin_answers(&mut pair, callee);
     let large = "x".repeat(300 * 1024);
     for (bodies, outcome) in [
-        (["small", &large, "late"].as_slice(), Err(Blocked::NoRoom)),
+        (
+            ["small", &large, "late"].as_slice(),
+            Err(Blocked::NoCapacity),
+        ),
         (&["small", &large], Ok(())),
-        (&["late"], Err(Blocked::NoRoom)),
+        (&["late"], Err(Blocked::NoCapacity)),
     ] {
         let session = &mut pair.server.session;
         let mut batch = batch(session, callee, bodies);
         let names: Vec<usize> = bodies.iter().map(|body| body.len()).collect();
         assert_eq!(session.send_items(callee, &mut batch), outcome, "{names:?}");
     }
-    assert_eq!(pair.server.session.item_room(callee).bytes, 0);
+    assert_eq!(pair.server.session.item_capacity(callee).bytes, 0);
     pair.exchange();
     assert_eq!(pair.client.told.len(), 2, "both were within the window");
 }
@@ -134,7 +129,7 @@ fn a_batch_of_an_exchange_that_has_ended_is_refused() {
     );
     assert!(session.item_head(callee).is_none());
     let nothing = Credit { items: 0, bytes: 0 };
-    assert_eq!(session.item_room(callee), nothing);
+    assert_eq!(session.item_capacity(callee), nothing);
 }
 
 /// The frames of these items, as one end sends them to the other.
@@ -173,10 +168,10 @@ fn both_ways_take_the_same_items_and_count_the_same() {
                 } else {
                     match to.session.handle_frame(frame, at(0)) {
                         Ok(Some(Event::Item { token, item })) => {
-                            Some((Inlet::Answers(token), item))
+                            Some((ItemTarget::Answers(token), item))
                         }
                         Ok(Some(Event::RequestItem { slot, item, .. })) => {
-                            item.map(|item| (Inlet::Requests(slot), item))
+                            item.map(|item| (ItemTarget::Requests(slot), item))
                         }
                         _ => None,
                     }
@@ -271,7 +266,7 @@ fn an_item_beyond_the_credit_is_left_to_the_long_way_which_finds_the_fault() {
 #[test]
 fn items_of_two_calls_in_turn_come_to_each() {
     let mut pair = Pair::open();
-    let shape = Shape {
+    let shape = CallShape {
         request_stream: true,
         response_stream: false,
     };
@@ -280,7 +275,7 @@ fn items_of_two_calls_in_turn_come_to_each() {
         .map(|token| {
             let head = super::head(REQUEST);
             session
-                .call(&head, shape, token, Duration::MAX, text("open"))
+                .call(&head, shape, Token::new(token), Duration::MAX, text("open"))
                 .expect("room")
         })
         .collect();
@@ -294,7 +289,7 @@ fn items_of_two_calls_in_turn_come_to_each() {
     let mut came = std::collections::BTreeMap::<_, Vec<String>>::new();
     for frame in frames(&bytes) {
         match server.handle_item(FrameRef::from(&frame)) {
-            Some((Inlet::Requests(slot), item)) => {
+            Some((ItemTarget::Requests(slot), item)) => {
                 let body = String::from_utf8_lossy(&item.body).into_owned();
                 came.entry(slot).or_default().push(body);
             }

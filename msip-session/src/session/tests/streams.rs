@@ -1,7 +1,6 @@
-//! Streams: their credit, their ends, and what is left over of them.
+//! Streams: credit, ends and late frames.
 
-use super::{ANSWER, NoBody, Pair, REQUEST, answer, at, frames, head, text};
-use crate::{session::*, wire::Credit};
+use super::*;
 
 /// An item of one byte.
 const ONE: Credit = Credit { items: 1, bytes: 1 };
@@ -12,14 +11,20 @@ pub(super) fn streaming(
     response_stream: bool,
 ) -> (Pair, StreamSide, StreamSide) {
     let mut pair = Pair::open();
-    let shape = Shape {
+    let shape = CallShape {
         request_stream,
         response_stream,
     };
     let slot = pair
         .client
         .session
-        .call(&head(REQUEST), shape, 1, Duration::MAX, text(""))
+        .call(
+            &head(REQUEST),
+            shape,
+            Token::new(1),
+            Duration::MAX,
+            text(""),
+        )
         .expect("room");
     pair.exchange();
     let incoming = pair.server.waiting.pop().expect("the call has come");
@@ -40,7 +45,7 @@ fn send_items(session: &mut Session, end: StreamSide, body: &str) -> usize {
     }
     assert_eq!(
         session.send_item(end, ANSWER, false, body.len(), text(body)),
-        Err(Blocked::NoRoom)
+        Err(Blocked::NoCapacity)
     );
     sent
 }
@@ -56,7 +61,7 @@ fn a_stream_goes_as_far_as_its_credit_and_on_as_items_are_taken() {
     pair.exchange();
     assert_eq!(pair.client.told, ["item a"; 16]);
     for _ in 0..8 {
-        pair.client.session.taken(caller, ONE);
+        pair.client.session.items_consumed(caller, ONE);
     }
     pair.exchange();
     // All of the window was used up, so that it has grown by as much again.
@@ -64,7 +69,7 @@ fn a_stream_goes_as_far_as_its_credit_and_on_as_items_are_taken() {
     // While any credit is left one item may exceed it.
     let large = "x".repeat(200 * 1024);
     for _ in 0..16 {
-        pair.client.session.taken(caller, ONE);
+        pair.client.session.items_consumed(caller, ONE);
     }
     pair.exchange();
     assert_eq!(send_items(&mut pair.server.session, callee, &large), 2);
@@ -181,7 +186,7 @@ fn many_answers_where_one_was_asked_for_end_the_call() {
 #[test]
 fn a_stream_that_is_taken_back_leaves_no_items_behind() {
     let mut pair = Pair::open();
-    let shape = Shape {
+    let shape = CallShape {
         request_stream: true,
         response_stream: false,
     };
@@ -193,7 +198,10 @@ fn a_stream_that_is_taken_back_leaves_no_items_behind() {
         send_items(session, StreamSide::Caller(slot), "item");
         slot
     };
-    let (first, second) = (call(&mut pair, 1), call(&mut pair, 2));
+    let (first, second) = (
+        call(&mut pair, Token::new(1)),
+        call(&mut pair, Token::new(2)),
+    );
     pair.client.session.end_requests(first);
     pair.client.session.forget(first);
     pair.exchange();
@@ -208,7 +216,7 @@ fn a_stream_that_is_taken_back_leaves_no_items_behind() {
 #[test]
 fn what_follows_a_refused_stream_counts_against_nobody() {
     let mut pair = Pair::open();
-    let shape = Shape {
+    let shape = CallShape {
         request_stream: true,
         response_stream: true,
     };
@@ -217,7 +225,13 @@ fn what_follows_a_refused_stream_counts_against_nobody() {
     for token in 0..400 {
         let session = &mut pair.client.session;
         let slot = session
-            .call(&head(REQUEST), shape, token, Duration::MAX, text("open"))
+            .call(
+                &head(REQUEST),
+                shape,
+                Token::new(token),
+                Duration::MAX,
+                text("open"),
+            )
             .expect("room");
         send_items(session, StreamSide::Caller(slot), "item");
         session.end_requests(slot);
@@ -231,14 +245,20 @@ fn what_follows_a_refused_stream_counts_against_nobody() {
 #[test]
 fn a_call_whose_deadline_passes_is_taken_back_or_cancelled() {
     let mut pair = Pair::open();
-    let shape = Shape {
+    let shape = CallShape {
         request_stream: false,
         response_stream: true,
     };
     for (token, deadline) in [(1, at(3)), (2, at(4))] {
         pair.client
             .session
-            .call(&head(REQUEST), shape, token, deadline, text("watch"))
+            .call(
+                &head(REQUEST),
+                shape,
+                Token::new(token),
+                deadline,
+                text("watch"),
+            )
             .expect("room");
     }
     pair.client.call(3, at(3)).expect("room");

@@ -1,7 +1,6 @@
-//! What waits by its kind.
+//! Droppable messages: STATE, LOG and METRIC without capacity.
 
 use super::*;
-use crate::Dropped;
 
 const LOG: u16 = 4;
 const STATE: u16 = 5;
@@ -20,12 +19,12 @@ fn key(key: &str) -> Option<StateKey> {
     })
 }
 
-impl super::End {
+impl super::Peer {
     /// Sends a LOG as a link does.
     fn log(&mut self, body: &str) -> Result<(), Blocked> {
         let head = of_kind(LOG, MsgKind::Log);
         match self.session.send(&head, text(body)) {
-            Err(Blocked::NoRoom) => {
+            Err(Blocked::NoCapacity) => {
                 let droppable = self
                     .session
                     .enqueue_droppable(&head, None, None, text(body));
@@ -38,7 +37,7 @@ impl super::End {
     fn state(&mut self, of: &str, body: &str) -> Result<(), Blocked> {
         let head = of_kind(STATE, MsgKind::State);
         match self.session.send(&head, text(body)) {
-            Err(Blocked::NoRoom) => {
+            Err(Blocked::NoCapacity) => {
                 let droppable = self
                     .session
                     .enqueue_droppable(&head, key(of), None, text(body));
@@ -62,9 +61,9 @@ impl super::End {
         droppable.expect("taken").expect("somebody waits")
     }
 
-    fn told(&mut self) -> Vec<(Token, String)> {
+    fn told(&mut self) -> Vec<(usize, String)> {
         std::iter::from_fn(|| self.session.poll_dropped())
-            .map(|(token, outcome)| (token, format!("{outcome:?}")))
+            .map(|(token, outcome)| (token.index(), format!("{outcome:?}")))
             .collect()
     }
 }
@@ -123,10 +122,13 @@ fn who_waited_for_what_made_room_is_told_by_its_kind() {
     let mut pair = out_of_credit();
     let log = of_kind(LOG, MsgKind::Log);
     let state = of_kind(STATE, MsgKind::State);
-    pair.client.enqueue_droppable(&log, None, 1);
-    pair.client.enqueue_droppable(&state, key("a"), 2);
-    pair.client.enqueue_droppable(&state, key("b"), 3);
-    pair.client.enqueue_droppable(&state, key("a"), 4);
+    pair.client.enqueue_droppable(&log, None, Token::new(1));
+    pair.client
+        .enqueue_droppable(&state, key("a"), Token::new(2));
+    pair.client
+        .enqueue_droppable(&state, key("b"), Token::new(3));
+    pair.client
+        .enqueue_droppable(&state, key("a"), Token::new(4));
     assert_eq!(pair.client.told(), [(2, format!("{:?}", Outcome::NOTHING))]);
     pair.client.log(&"x".repeat(1 << 20)).expect("taken");
     // The large one does not fit beside the states, and is dropped itself.
@@ -155,7 +157,7 @@ fn states_wait_where_others_fill_the_shelf_and_logs_do_not() {
     let mut pair = out_of_credit();
     let large = "x".repeat((1 << 20) - 200);
     pair.client.state("a", &large).expect("taken");
-    assert_eq!(pair.client.state("b", &large), Err(Blocked::NoRoom));
+    assert_eq!(pair.client.state("b", &large), Err(Blocked::NoCapacity));
     pair.client
         .state("a", "newer")
         .expect("it takes the older one's place");
@@ -191,9 +193,9 @@ fn others_who_wait_go_before_logs_and_states_do_not() {
 #[test]
 fn what_nobody_waits_for_any_more_goes_out_all_the_same() {
     let mut pair = out_of_credit();
-    let slot = pair
-        .client
-        .enqueue_droppable(&of_kind(STATE, MsgKind::State), key("a"), 1);
+    let slot =
+        pair.client
+            .enqueue_droppable(&of_kind(STATE, MsgKind::State), key("a"), Token::new(1));
     pair.client.session.forget(slot);
     go_on(&mut pair);
     assert_eq!(pair.server.heard, ["1"]);
@@ -208,7 +210,7 @@ fn a_loss_drops_the_shelf_and_tells_the_reason() {
     pair.client.log("1").expect("taken");
     pair.client.state("a", "2").expect("taken");
     pair.client
-        .enqueue_droppable(&of_kind(LOG, MsgKind::Log), None, 7);
+        .enqueue_droppable(&of_kind(LOG, MsgKind::Log), None, Token::new(7));
     pair.client.lose();
     assert_eq!(pair.client.session.dropped().disconnected, 2);
     assert_eq!(pair.client.outcomes[&7], ["lost, unsent"]);
