@@ -1,21 +1,27 @@
 //! Outgoing requests and replies, as a driver describes them.
 
+use thiserror::Error;
+
 use crate::{
     MsgKind,
     wire::{ErrorRef, Flags},
 };
 
 /// Why a message was not accepted for sending.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 pub enum Blocked {
     /// The queue is full, or credit or the number of open exchanges is used up. Try again after
     /// [`Event::Capacity`](super::Event::Capacity), an outcome, or a write.
+    #[error("no capacity: the queue, the credit or the number of exchanges is used up")]
     NoCapacity,
     /// The session is not open, or is closing. For a stream: its exchange has ended.
+    #[error("the session or the exchange is closed")]
     Closing,
     /// There is no connection, and nothing is buffered for the next one.
+    #[error("there is no connection")]
     Disconnected,
     /// There is no connection, and the buffer for the next one is full.
+    #[error("there is no connection, and the buffer for the next one is full")]
     Full,
 }
 
@@ -72,6 +78,20 @@ pub enum Reply<'a, F> {
     End,
     /// With an error.
     Error(ErrorRef<'a>),
+}
+
+impl<F: FnOnce(&mut Vec<u8>)> Reply<'_, F> {
+    /// An uncompressed message of `len` bytes without metadata, which `encode` appends.
+    #[inline]
+    pub fn message(variant: u16, len: usize, encode: F) -> Self {
+        Self::Message {
+            variant,
+            len,
+            compressed: false,
+            time_us: None,
+            encode,
+        }
+    }
 }
 
 /// Which sides of a call are streams.
