@@ -64,7 +64,7 @@ impl Session {
         }
     }
 
-    /// Ends the session with a fault of the peer, and queues what the peer is told of it. Everything else that was queued
+    /// Ends the session with a fault of the peer, and queues the ERROR and CLOSE that report it. Everything else that was queued
     /// is dropped.
     pub fn handle_fault(&mut self, fault: &Fault) {
         let was_open = self.phase == Phase::Open;

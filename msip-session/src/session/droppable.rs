@@ -20,7 +20,7 @@ use crate::{
     wire::{Flags, MsgId},
 };
 
-/// The droppable queue takes the outgoing queue's limit divided by this, beside it.
+/// The limit of the droppable queue: the outgoing queue's limit divided by this.
 const QUEUE_SHARE: usize = 8;
 
 impl Session {
@@ -229,7 +229,7 @@ impl Session {
         });
     }
 
-    /// A message was dropped: its waiter is to be told, by its kind.
+    /// Counts a dropped message, and notes the outcome for its waiter.
     fn note_dropped(&mut self, dropped: &Droppable) {
         self.dropped.by_kind(dropped.kind);
         let Some(placeholder) = dropped.placeholder else {

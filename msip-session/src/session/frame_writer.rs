@@ -8,7 +8,7 @@ use crate::wire::{
     write_metadata,
 };
 
-/// What each queued or stored frame is counted as beside its bytes, so that empty frames cannot fill the memory.
+/// What each queued or stored frame counts in addition to its bytes, so that empty frames cannot fill the memory.
 pub(super) const FRAME_COST: usize = 64;
 
 /// The topic of a direct connection: an empty one, which is the two bytes of its length.

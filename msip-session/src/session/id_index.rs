@@ -5,8 +5,8 @@ use crate::wire::MsgId;
 /// The end of a chain.
 const NONE: u32 = u32::MAX;
 
-/// The fewest buckets that an index with calls has.
-const MIN_BUCKETS: usize = 8;
+/// The fewest rows that an index with calls has.
+const MIN_ROWS: usize = 8;
 
 /// Finds the slot of an open call by its id: a hash table with chains, as many buckets as slots.
 ///
@@ -14,91 +14,97 @@ const MIN_BUCKETS: usize = 8;
 /// are short. A peer can choose ids that share a bucket, and gains a chain as long as the number of calls it may open.
 #[derive(Debug, Default)]
 pub(super) struct IdIndex {
-    /// The first slot of each chain; their number is a power of two, or none.
-    buckets: Vec<u32>,
-    /// For each slot its id, and the next slot of its chain.
-    links: Vec<Link>,
+    /// As many as a power of two, or none.
+    rows: Vec<Row>,
 }
 
+/// What belongs to the slot of this number, and to the bucket of this number.
 #[derive(Debug, Clone, Copy)]
-struct Link {
-    /// [`MsgId::CONNECTION`] where no call has this slot.
+struct Row {
+    /// The slot's id; [`MsgId::CONNECTION`] where no call has it.
     id: MsgId,
+    /// The next slot of the slot's chain.
     next: u32,
+    /// The first slot of the bucket's chain.
+    first: u32,
 }
 
-impl Link {
-    const VACANT: Self = Self {
+impl Row {
+    const EMPTY: Self = Self {
         id: MsgId::CONNECTION,
         next: NONE,
+        first: NONE,
     };
 }
 
 impl IdIndex {
-    /// Adds a call. Its slot must be less than 2^32 - 1, and not be in use.
+    /// Adds a call. Its slot must not be in use.
     #[inline]
     pub(super) fn insert(&mut self, id: MsgId, slot: usize) {
-        if slot >= self.links.len() {
+        if slot >= self.rows.len() {
             self.grow(slot);
         }
-        self.link(id, slot);
-    }
-
-    #[inline]
-    fn link(&mut self, id: MsgId, slot: usize) {
         let bucket = self.bucket(id);
-        let (Some(first), Some(link), Ok(number)) = (
-            self.buckets.get_mut(bucket),
-            self.links.get_mut(slot),
-            u32::try_from(slot),
-        ) else {
-            return;
+        // A table of as many calls as a `u32` counts does not fit the memory.
+        let number = slot as u32;
+        let first = match self.rows.get_mut(bucket) {
+            Some(row) => std::mem::replace(&mut row.first, number),
+            None => return,
         };
-        *link = Link { id, next: *first };
-        *first = number;
+        if let Some(row) = self.rows.get_mut(slot) {
+            row.id = id;
+            row.next = first;
+        }
     }
 
     /// Removes a call.
     #[inline]
     pub(super) fn remove(&mut self, id: MsgId, slot: usize) {
+        let Some(row) = self.rows.get_mut(slot) else {
+            return;
+        };
+        row.id = MsgId::CONNECTION;
+        let next = row.next;
         let bucket = self.bucket(id);
-        let Some(link) = self.links.get_mut(slot) else {
-            return;
-        };
-        let next = std::mem::replace(link, Link::VACANT).next;
-        let Some(first) = self.buckets.get_mut(bucket) else {
-            return;
-        };
-        if *first as usize == slot {
-            *first = next;
-            return;
+        match self.rows.get_mut(bucket) {
+            Some(row) if row.first as usize == slot => row.first = next,
+            Some(row) => {
+                let first = row.first;
+                self.unlink(first, slot, next);
+            }
+            None => {}
         }
-        let mut at = *first;
-        while let Some(link) = self.links.get_mut(at as usize) {
-            if link.next as usize == slot {
-                link.next = next;
+    }
+
+    /// Removes a slot from within a chain.
+    #[cold]
+    fn unlink(&mut self, first: u32, slot: usize, next: u32) {
+        let mut at = first;
+        while let Some(row) = self.rows.get_mut(at as usize) {
+            if row.next as usize == slot {
+                row.next = next;
                 return;
             }
-            at = link.next;
+            at = row.next;
         }
     }
 
     /// The slot of the call with this id that was added last.
     #[inline]
     pub(super) fn find(&self, id: MsgId) -> Option<usize> {
-        let mut at = *self.buckets.get(self.bucket(id))?;
-        while let Some(link) = self.links.get(at as usize) {
-            if link.id == id {
+        let mut at = self.rows.get(self.bucket(id))?.first;
+        while let Some(row) = self.rows.get(at as usize) {
+            if row.id == id {
                 return Some(at as usize);
             }
-            at = link.next;
+            at = row.next;
         }
         None
     }
 
     /// Frees all memory of an index without calls.
     pub(super) fn release(&mut self) {
-        if self.links.iter().all(|link| link.id.is_connection()) {
+        if self.rows.iter().all(|row| row.id.is_connection()) {
             *self = Self::default();
         }
     }
@@ -107,24 +113,23 @@ impl IdIndex {
     #[inline]
     fn bucket(&self, id: MsgId) -> usize {
         // The cut keeps the low bits, which are all that is used.
-        id.sequence() as usize & self.buckets.len().wrapping_sub(1)
+        id.sequence() as usize & self.rows.len().wrapping_sub(1)
     }
 
     #[cold]
     fn grow(&mut self, slot: usize) {
-        let len = (slot + 1).next_power_of_two().max(MIN_BUCKETS);
-        let links = std::mem::replace(&mut self.links, vec![Link::VACANT; len]);
-        self.buckets = vec![NONE; len];
-        for (slot, link) in links.into_iter().enumerate() {
-            if !link.id.is_connection() {
-                self.link(link.id, slot);
+        let len = (slot + 1).next_power_of_two().max(MIN_ROWS);
+        let rows = std::mem::replace(&mut self.rows, vec![Row::EMPTY; len]);
+        for (slot, row) in rows.into_iter().enumerate() {
+            if !row.id.is_connection() {
+                self.insert(row.id, slot);
             }
         }
     }
 
     #[cfg(test)]
     pub(super) fn capacity(&self) -> usize {
-        self.links.capacity()
+        self.rows.capacity()
     }
 }
 

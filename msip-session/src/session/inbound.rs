@@ -233,7 +233,7 @@ impl InboundCalls {
         is_allowed
     }
 
-    /// A call was refused: its caller may cancel it, and send items of it, before it hears that.
+    /// A call was refused: its caller may cancel it, and send items of it, before it has the answer.
     pub(super) fn refused(&mut self, is_stream: bool) {
         self.late_frames += if is_stream { 1 + LATE_FRAMES } else { 1 };
     }

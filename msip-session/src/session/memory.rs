@@ -9,7 +9,7 @@ use crate::{
     wire::Credit,
 };
 
-/// What a message that waits for its handler is counted as beside its bytes.
+/// What a message that waits for its handler counts in addition to its bytes.
 const MESSAGE_COST: u64 = 64;
 
 /// A session with more windows of messages that wait for their handlers gets no further connection until it has caught up:

@@ -20,6 +20,37 @@ impl Session {
             return;
         };
         self.ended_calls.end(id);
+        match reply {
+            Reply::Message {
+                variant,
+                len,
+                compressed: false,
+                time_us: None,
+                encode,
+            } if !is_urgent && len <= self.peer_max_body && self.phase == Phase::Open => {
+                let header = Header {
+                    variant,
+                    payload_len: announced_len(len),
+                    ..Header::control(FrameType::Ack, id)
+                };
+                let overtakes = FaultInjection::EndOvertakesItems.is_on();
+                self.outgoing
+                    .push_response(Priority::new(overtakes), |buffer| {
+                        write_frame(buffer, &header, Prefix::None, encode);
+                    });
+            }
+            reply => self.reply_slow(id, is_urgent, reply),
+        }
+    }
+
+    /// Answers a call on the slow path: with an error, the end of a stream, or metadata, or without a connection.
+    #[inline(never)]
+    fn reply_slow(
+        &mut self,
+        id: MsgId,
+        is_urgent: bool,
+        reply: Reply<'_, impl FnOnce(&mut Vec<u8>)>,
+    ) {
         let max_body = self.peer_max_body;
         let overtakes = is_urgent || FaultInjection::EndOvertakesItems.is_on();
         let priority = Priority::new(overtakes);
@@ -78,7 +109,6 @@ impl Session {
 }
 
 /// Writes the frame that answers a call.
-#[inline]
 fn write_reply(
     buffer: &mut Vec<u8>,
     id: MsgId,

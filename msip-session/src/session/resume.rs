@@ -160,7 +160,7 @@ impl Session {
         match frame_type {
             FrameType::Publish | FrameType::Event => {
                 if flags.contains(Flags::ITEM) {
-                    // Its stream ends with the connection, and its user is told of that.
+                    // Its stream has ended with the connection.
                 } else if !flags.contains(Flags::ACK_REQUIRED) {
                     self.dropped.disconnected += 1;
                 } else if is_begun || !self.outbound.is_unsent(id) {
@@ -263,7 +263,7 @@ impl Session {
                 self.outgoing.push_response(Priority::Normal, |buffer| {
                     write_error(buffer, Flags::NONE, id, code, text);
                 });
-                // The caller may cancel it before it hears that.
+                // The caller may cancel it before it has the answer.
                 self.inbound.refused(false);
             }
         }

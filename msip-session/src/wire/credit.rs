@@ -1,4 +1,4 @@
-//! CREDIT: how much more the other side may send.
+//! CREDIT: how much more the peer may send.
 
 use thiserror::Error;
 

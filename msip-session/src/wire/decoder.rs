@@ -333,13 +333,13 @@ impl Decoder {
         self.buffer.capacity() - self.buffer.len()
     }
 
-    fn reserve(&mut self, room: usize) {
-        self.buffer.reserve(room);
+    fn reserve(&mut self, additional: usize) {
+        self.buffer.reserve(additional);
         self.is_pooled = false;
         self.allocated = self.buffer.capacity();
     }
 
-    /// Makes room for a read among large frames, for `least` bytes or more, in memory that was used before if there is any.
+    /// Provides capacity for a read among large frames, `least` bytes or more, in a retired buffer if one is free.
     fn exchange(&mut self, least: usize) {
         if self.buffer.try_reclaim(self.read_len) || self.buffer.try_reclaim(least) {
             return;
@@ -393,7 +393,7 @@ fn len_of(header: &Header) -> usize {
     usize::try_from(header.payload_len).unwrap_or(usize::MAX)
 }
 
-/// Why a stream holds no further frame. Each of them ends the connection.
+/// Why a stream holds no further frame. Each ends the connection.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum DecodeError {
