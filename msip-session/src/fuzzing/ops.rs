@@ -17,7 +17,7 @@ use crate::{
     },
 };
 
-/// The most that one answer can add to the queue after it was found to have room.
+/// The most that one answer can add to the queue after that was found not to be full.
 const ONE_MORE: usize = 128 * 1024;
 
 fn config(side: Side) -> Config {
@@ -293,7 +293,7 @@ impl Driven {
         };
         let opened = match what % 4 {
             0 => {
-                // Whether there is room is for the session to say.
+                // It may be blocked.
                 let _ = self.session.send(&head, encode);
                 return;
             }

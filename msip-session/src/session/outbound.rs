@@ -4,17 +4,17 @@
 //! without gaps, lead to their slots through a ring.
 
 mod delivery_ids;
+mod entry;
 mod resume;
 #[cfg(test)]
 mod tests;
 
 use std::time::Duration;
 
-use slab::{Slab, VacantEntry};
+use slab::Slab;
 
 use super::{
     fault_injection::FaultInjection,
-    frame_writer::FRAME_COST,
     outgoing::Position,
     slot::{Slot, Token},
     streams::{LATE_FRAMES, StreamKey, StreamTable},
@@ -22,6 +22,8 @@ use super::{
 use crate::wire::{MsgId, Side};
 pub(super) use delivery_ids::DELIVERY_WINDOW;
 use delivery_ids::DeliveryIds;
+use entry::{Books, Entry, cost};
+pub(super) use entry::{Opening, VacantExchange};
 
 /// How many bits of an id are its slot.
 const SLOT_BITS: u32 = 16;
@@ -44,48 +46,6 @@ pub enum Class {
     Ping,
     /// A delivery that waits in the droppable queue, and has no id yet.
     Droppable,
-}
-
-#[derive(Debug)]
-struct Entry {
-    id: MsgId,
-    class: Class,
-    token: Token,
-    is_urgent: bool,
-    deadline: Duration,
-    position: Position,
-    streams: Option<StreamKey>,
-    /// The member of the envelope that the message is.
-    variant: u16,
-    /// Some of it was handed to a connection that has been lost since.
-    was_sent: bool,
-    /// The whole frame of a delivery that may have to be sent again.
-    kept: Vec<u8>,
-}
-
-impl Entry {
-    fn lost(&self, sent: bool) -> Lost {
-        Lost {
-            token: self.token,
-            class: self.class,
-            variant: self.variant,
-            sent,
-        }
-    }
-}
-
-/// What an exchange is opened with.
-#[derive(Debug)]
-pub(super) struct Opening {
-    /// The member of the envelope that the message is.
-    pub(super) variant: u16,
-    pub(super) token: Token,
-    pub(super) is_urgent: bool,
-    /// When it times out; `Duration::MAX` is never.
-    pub(super) deadline: Duration,
-    pub(super) position: Position,
-    /// The whole frame, where it may have to be sent again.
-    pub(super) kept: Vec<u8>,
 }
 
 /// A call that is not awaited any more.
@@ -121,83 +81,6 @@ pub(super) struct OutboundExchanges {
     max_calls: usize,
     /// How many frames may still come for exchanges that have ended here.
     late_frames: u64,
-}
-
-/// What is counted over all entries.
-#[derive(Debug)]
-struct Books {
-    side: Side,
-    sequence: u64,
-    deliveries: DeliveryIds,
-    /// How many calls are open.
-    calls: usize,
-    /// No exchange has an earlier deadline.
-    next_deadline: Option<Duration>,
-    /// The frames that are kept to be sent again, in bytes.
-    kept_cost: usize,
-}
-
-/// A free slot and its message id, taken while an exchange is being opened in it.
-///
-/// Dropped without [`insert`](Self::insert), the slot stays free; the id of a call or ping is not used again.
-#[derive(Debug)]
-pub(super) struct VacantExchange<'a> {
-    entry: VacantEntry<'a, Entry>,
-    books: &'a mut Books,
-    id: MsgId,
-    class: Class,
-}
-
-impl VacantExchange<'_> {
-    /// The id that the exchange has. That of a droppable delivery is a placeholder, which no frame bears.
-    #[inline]
-    pub(super) const fn id(&self) -> MsgId {
-        self.id
-    }
-
-    /// Opens the exchange.
-    #[inline]
-    pub(super) fn insert(self, opening: Opening, streams: Option<StreamKey>) -> Slot {
-        let Self {
-            entry,
-            books,
-            id,
-            class,
-        } = self;
-        let Opening {
-            variant,
-            token,
-            is_urgent,
-            deadline,
-            position,
-            kept,
-        } = opening;
-        let slot = Slot::from_index(entry.key());
-        match class {
-            Class::Call => books.calls += 1,
-            Class::Delivery => books.deliveries.push(slot),
-            Class::Ping | Class::Droppable => {}
-        }
-        books.kept_cost += cost(&kept);
-        books.next_deadline = Some(
-            books
-                .next_deadline
-                .map_or(deadline, |next| next.min(deadline)),
-        );
-        entry.insert(Entry {
-            id,
-            class,
-            token,
-            is_urgent,
-            deadline,
-            position,
-            streams,
-            variant,
-            was_sent: false,
-            kept,
-        });
-        slot
-    }
 }
 
 impl OutboundExchanges {
@@ -525,13 +408,5 @@ impl OutboundExchanges {
     pub(super) fn release(&mut self) {
         self.entries.shrink_to_fit();
         self.books.deliveries.release();
-    }
-}
-
-fn cost(kept: &[u8]) -> usize {
-    if kept.is_empty() {
-        0
-    } else {
-        kept.len() + FRAME_COST
     }
 }

@@ -77,7 +77,7 @@ struct Peer {
     session: Session,
     decoder: Decoder,
     /// The bodies of the messages that came, in order.
-    heard: Vec<String>,
+    messages: Vec<String>,
     /// Messages that have not been handled.
     waiting: Vec<Incoming>,
     /// Every outcome of each exchange of this side, by the index of its token.
@@ -91,7 +91,7 @@ impl Peer {
         Self {
             session,
             decoder: Decoder::new(Limits::default().max_payload()),
-            heard: Vec::new(),
+            messages: Vec::new(),
             waiting: Vec::new(),
             outcomes: BTreeMap::new(),
             told: Vec::new(),
@@ -155,7 +155,7 @@ impl Peer {
                 },
             ),
             Some(Event::Incoming(incoming)) => {
-                self.heard
+                self.messages
                     .push(String::from_utf8_lossy(&incoming.body).into_owned());
                 self.waiting.push(incoming);
             }

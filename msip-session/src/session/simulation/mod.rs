@@ -1,6 +1,7 @@
-//! Pairs of sessions over a link that fails in every way, driven by a seed (docs/protocol.md, "Promises").
+//! The simulation: pairs of sessions over a link that fails in every way, driven by a seed (docs/protocol.md,
+//! "Promises").
 //!
-//! Time is a number. After every step the promises are checked, and once the faults stop, everything must settle
+//! Time is a number. After every step the promises are checked, and once the failures stop, everything must settle
 //! within 60 seconds. `MSIP_SIMULATION_SEED=<number>` runs one seed again, and prints what happened.
 
 mod flows;
@@ -60,7 +61,7 @@ fn run(seed: u64) -> Result<Vec<(u8, u64)>, String> {
     World::new(Random::new(seed)).run()
 }
 
-/// Runs what these bytes choose.
+/// Runs the choices of these bytes.
 pub(crate) fn run_scripted(script: &[u8]) -> Result<(), String> {
     World::new(Random::scripted(script)).run().map(|_| ())
 }
@@ -97,7 +98,7 @@ fn the_promises_hold_over_a_link_that_fails() {
     if let Ok(seed) = std::env::var("MSIP_SIMULATION_SEED") {
         let seed = seed.parse().expect("a number");
         let mut world = World::new(Random::new(seed));
-        world.is_talkative = true;
+        world.is_verbose = true;
         let outcome = world.run();
         assert!(outcome.is_ok(), "{outcome:?}");
         return;
@@ -109,7 +110,7 @@ fn the_promises_hold_over_a_link_that_fails() {
 }
 
 #[test]
-fn the_promises_hold_for_seeds_that_nobody_has_seen() {
+fn the_promises_hold_for_fresh_seeds() {
     let mut random = random::Random::new(getrandom::u64().expect("random numbers"));
     run_all((0..FRESH).map(move |_| random.next()));
 }

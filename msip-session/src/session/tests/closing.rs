@@ -29,7 +29,7 @@ fn a_close_lets_open_exchanges_finish_on_both_sides() {
         assert!(!end.session.is_finished(), "{name}");
     }
     pair.settle();
-    assert_eq!(pair.server.heard, ["1", "2", "under way"]);
+    assert_eq!(pair.server.messages, ["1", "2", "under way"]);
     assert_eq!(pair.client.outcomes[&1], ["answer 1"]);
     assert_eq!(pair.client.outcomes[&2], ["answer "]);
     assert_eq!(pair.server.outcomes[&3], ["answer 3"]);
@@ -155,7 +155,7 @@ fn a_fault_is_sent_and_drops_what_was_queued() {
     let fault = Fault::new(MsgId::CONNECTION, "this is not done");
     pair.server.session.handle_fault(&fault);
     pair.exchange();
-    assert!(pair.client.heard.is_empty());
+    assert!(pair.client.messages.is_empty());
     assert_eq!(
         pair.client.told[1..],
         [
@@ -168,10 +168,10 @@ fn a_fault_is_sent_and_drops_what_was_queued() {
     assert_eq!(pair.server.outcomes[&1], ["lost, unsent"]);
     // What comes after it is not looked at.
     pair.client.session.is_close_received = false;
-    pair.client.send("too late").expect("as if not heard");
+    pair.client.send("too late").expect("as if not messages");
     let up = pair.client.transmit();
     pair.server.receive(&up, at(0)).expect("no second fault");
-    assert!(pair.server.heard.is_empty());
+    assert!(pair.server.messages.is_empty());
 }
 
 #[test]

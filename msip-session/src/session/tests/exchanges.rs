@@ -12,8 +12,8 @@ fn every_shape_of_exchange_works_in_both_directions() {
         end.session.ping(b"3", Token::new(3), at(60)).expect("sent");
     }
     pair.settle();
-    assert_eq!(pair.server.heard, ["from the client", "1", "2"]);
-    assert_eq!(pair.client.heard, ["from the server", "1", "2"]);
+    assert_eq!(pair.server.messages, ["from the client", "1", "2"]);
+    assert_eq!(pair.client.messages, ["from the server", "1", "2"]);
     for (name, end) in pair.ends() {
         let expected = [(1, "answer "), (2, "answer 2"), (3, "answer 3")]
             .map(|(token, outcome)| (token, vec![outcome.to_owned()]));
@@ -92,7 +92,7 @@ fn a_full_queue_makes_senders_wait_and_stops_reading() {
     let mut pair = Pair::open();
     let mib = "x".repeat(1 << 20);
     let end = &mut pair.server;
-    // Answers need no room: they are owed.
+    // Answers are queued all the same: the peer waits for them.
     for token in 0..4 {
         pair.client.call(token, at(60)).expect("sent");
     }
@@ -113,7 +113,7 @@ fn a_full_queue_makes_senders_wait_and_stops_reading() {
     end.handle();
     end.transmit();
     assert!(end.call(2, at(60)).is_ok());
-    // What is owed and not taken is another matter.
+    // Answers that the peer does not take stop reading.
     pair.client.session.outbound.set_max_calls(100);
     for _ in 0..9 {
         pair.client.call(5, at(60)).expect("sent");

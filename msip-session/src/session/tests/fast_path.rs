@@ -62,14 +62,14 @@ fn both_paths_accept_and_count_the_same() {
     let (mut fast, mut slow) = (Pair::open(), Pair::open());
     fast.client.send("a note").expect("sent");
     let bytes = fast.client.transmit();
-    let Event::Incoming(plain) = taken(&mut fast.server, &frame(&bytes)) else {
+    let Event::Incoming(bare) = taken(&mut fast.server, &frame(&bytes)) else {
         panic!("a message is one");
     };
     let event = slow.server.session.handle_frame(frame(&bytes), at(0));
     let Ok(Some(Event::Incoming(incoming))) = event else {
         panic!("{event:?}");
     };
-    assert_eq!(format!("{plain:?}"), format!("{incoming:?}"));
+    assert_eq!(format!("{bare:?}"), format!("{incoming:?}"));
     assert_eq!(
         fast.server.session.receive_window.items(),
         slow.server.session.receive_window.items()
@@ -185,7 +185,7 @@ fn a_body_of_another_length_than_announced_leaves_a_whole_frame() {
     assert!(session.send_fast(NOTE, MsgKind::Event, 30, text("shorter")));
     assert!(pair.client.send("next").is_ok());
     pair.exchange();
-    assert_eq!(pair.server.heard, ["longer", "shorter", "next"]);
+    assert_eq!(pair.server.messages, ["longer", "shorter", "next"]);
     assert_eq!(
         pair.client.session.send_window.items(),
         pair.server.session.receive_window.items()

@@ -14,7 +14,7 @@ fn senders_stop_at_the_window_and_continue_with_credit() {
         "nor do pings"
     );
     pair.exchange();
-    assert_eq!(pair.server.heard.len(), 1025);
+    assert_eq!(pair.server.messages.len(), 1025);
     assert_eq!(pair.client.send("x"), Err(Blocked::NoCapacity));
     // Half of the window is worth a frame, and one less is not.
     let handled: Vec<Incoming> = pair.server.waiting.drain(..511).collect();
@@ -38,7 +38,7 @@ fn one_message_may_exceed_the_bytes_of_the_window() {
     pair.server.send(&almost).expect("one byte was left");
     assert_eq!(pair.server.send(""), Err(Blocked::NoCapacity));
     pair.settle();
-    assert_eq!(pair.client.heard.len(), 2);
+    assert_eq!(pair.client.messages.len(), 2);
     assert!(pair.server.send("").is_ok());
 }
 
@@ -78,8 +78,8 @@ fn a_message_that_exceeds_the_window_may_overtake_one_within_it() {
     }
     pair.exchange();
     for (name, end) in pair.ends() {
-        assert_eq!(end.heard.len(), 2, "{name}");
-        assert_eq!(end.heard[1], "small", "{name}: it was overtaken");
+        assert_eq!(end.messages.len(), 2, "{name}");
+        assert_eq!(end.messages[1], "small", "{name}: it was overtaken");
     }
 }
 

@@ -74,7 +74,10 @@ fn the_server_limits_the_number_of_calls() {
     assert_eq!(open.count(), 4);
     assert_eq!(pair.client.call(9, at(60)), Err(Blocked::NoCapacity));
     pair.settle();
-    assert!(pair.client.call(9, at(60)).is_ok(), "there is room again");
+    assert!(
+        pair.client.call(9, at(60)).is_ok(),
+        "there is capacity again"
+    );
 }
 
 #[test]
@@ -98,5 +101,5 @@ fn nothing_overtakes_the_welcome() {
         .expect("queued");
     pair.settle();
     assert_eq!(pair.client.told, ["welcome here"]);
-    assert_eq!(pair.client.heard, ["at once"]);
+    assert_eq!(pair.client.messages, ["at once"]);
 }

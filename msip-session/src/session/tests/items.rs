@@ -26,7 +26,7 @@ fn windows(session: &Session) -> Vec<(Option<i64>, Option<i64>)> {
 }
 
 #[test]
-fn a_batch_is_what_its_items_are_one_by_one() {
+fn a_batch_is_written_as_its_items_one_by_one() {
     let bodies = ["one", "", "three and more"];
     for (request_stream, name) in [(false, "answers"), (true, "requests")] {
         let (mut together, caller, callee) = streaming(request_stream, !request_stream);
@@ -59,21 +59,21 @@ fn a_batch_is_what_its_items_are_one_by_one() {
 }
 
 #[test]
-fn a_batch_goes_as_a_whole_or_not_at_all() {
+fn a_batch_of_items_is_sent_whole_or_not_at_all() {
     let (mut pair, caller, callee) = streaming(false, true);
     begin_answers(&mut pair, callee);
-    let room = |session: &mut Session| session.item_capacity(callee);
+    let capacity = |session: &mut Session| session.item_capacity(callee);
     let session = &mut pair.server.session;
-    assert_eq!(room(session).items, 16);
+    assert_eq!(capacity(session).items, 16);
     let mut first = batch(session, callee, &["x"; 10]);
     assert_eq!(session.send_items(callee, &mut first), Ok(()));
-    assert_eq!(room(session).items, 6);
+    assert_eq!(capacity(session).items, 6);
     let mut second = batch(session, callee, &["y"; 10]);
     assert_eq!(
         session.send_items(callee, &mut second),
         Err(Blocked::NoCapacity)
     );
-    assert_eq!((second.item_count(), room(session).items), (10, 6));
+    assert_eq!((second.item_count(), capacity(session).items), (10, 6));
     pair.exchange();
     assert_eq!(pair.client.told, ["item x"; 10]);
     let taken = Credit {
@@ -90,7 +90,7 @@ fn a_batch_goes_as_a_whole_or_not_at_all() {
 }
 
 #[test]
-fn the_last_of_a_batch_may_exceed_the_bytes_and_nothing_follows_it() {
+fn the_last_item_of_a_batch_may_exceed_the_bytes() {
     let (mut pair, _, callee) = streaming(false, true);
     begin_answers(&mut pair, callee);
     let large = "x".repeat(300 * 1024);
@@ -151,7 +151,7 @@ fn sent_items(request_stream: bool, bodies: &[&str]) -> (Pair, Vec<Frame>) {
 }
 
 #[test]
-fn both_ways_take_the_same_items_and_count_the_same() {
+fn both_paths_accept_and_count_the_same_items() {
     for request_stream in [false, true] {
         let mut seen = Vec::new();
         for is_short in [true, false] {
@@ -185,7 +185,7 @@ fn both_ways_take_the_same_items_and_count_the_same() {
 }
 
 #[test]
-fn what_is_unusual_about_an_item_is_left_to_the_long_way() {
+fn an_unusual_item_takes_the_slow_path() {
     type Change = fn(&mut Frame);
     let unusual: [(&str, Change); 8] = [
         ("the last", |frame| {
@@ -242,7 +242,7 @@ fn what_is_unusual_about_an_item_is_left_to_the_long_way() {
 }
 
 #[test]
-fn an_item_beyond_the_credit_is_left_to_the_long_way_which_finds_the_fault() {
+fn an_item_beyond_the_credit_takes_the_slow_path_and_is_a_fault() {
     let bodies = ["x"; 16];
     for request_stream in [false, true] {
         let (mut pair, frames) = sent_items(request_stream, &bodies);
@@ -264,7 +264,7 @@ fn an_item_beyond_the_credit_is_left_to_the_long_way_which_finds_the_fault() {
 }
 
 #[test]
-fn items_of_two_calls_in_turn_come_to_each() {
+fn interleaved_items_of_two_calls_reach_their_calls() {
     let mut pair = Pair::open();
     let shape = CallShape {
         request_stream: true,
@@ -276,7 +276,7 @@ fn items_of_two_calls_in_turn_come_to_each() {
             let head = super::head(REQUEST);
             session
                 .call(&head, shape, Token::new(token), Duration::MAX, text("open"))
-                .expect("room")
+                .expect("capacity")
         })
         .collect();
     for place in 0..6 {

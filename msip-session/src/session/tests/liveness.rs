@@ -31,7 +31,7 @@ fn two_live_peers_stay_together_for_years() {
             .min();
         let next = next.expect("there are two");
         assert!(next > pair.now, "it does not spin at {:?}", pair.now);
-        // Steps of an hour keep the test short, and nobody dies of a clock that goes in steps.
+        // Steps of an hour keep the test short; no peer is considered dead because the clock moves in steps.
         pair.now = next + at(3600);
         let now = pair.now;
         for (name, end) in pair.ends() {

@@ -67,7 +67,7 @@ fn senders_share_the_floor_while_memory_is_short() {
 }
 
 #[test]
-fn deliveries_that_are_kept_count_while_memory_is_short() {
+fn kept_deliveries_count_while_memory_is_short() {
     let (mut pair, [budget, _]) = open();
     pair.client.session.keep_when_lost();
     let body = "x".repeat(Budget::FLOOR);
@@ -94,7 +94,7 @@ fn deliveries_that_are_kept_count_while_memory_is_short() {
 }
 
 #[test]
-fn calls_beyond_the_floor_are_refused_while_memory_is_short_and_nobody_is_cut_off() {
+fn calls_beyond_the_floor_are_refused_while_memory_is_short() {
     let (mut pair, [_, budget]) = open();
     let request = "x".repeat(40 * 1024);
     let call = |pair: &mut Pair, token| {
@@ -132,7 +132,7 @@ fn calls_beyond_the_floor_are_refused_while_memory_is_short_and_nobody_is_cut_of
 }
 
 #[test]
-fn what_is_held_comes_to_nothing() {
+fn an_idle_session_holds_no_memory() {
     let (mut pair, budgets) = open();
     let body = "x".repeat(2 * Budget::STEP);
     pair.client.session.keep_when_lost();
@@ -168,7 +168,7 @@ fn what_is_held_comes_to_nothing() {
     end.report_memory();
     assert!(
         end.held() > 6 * 2 * Budget::STEP,
-        "the delivery is kept beside"
+        "the delivery is kept too"
     );
     assert!(budgets[0].held().abs_diff(end.held()) < Budget::STEP);
     pair.exchange();
@@ -201,7 +201,7 @@ fn what_is_held_comes_to_nothing() {
 }
 
 #[test]
-fn a_session_without_a_connection_may_be_ended_until_it_has_one() {
+fn a_session_may_be_evicted_while_it_has_no_connection() {
     let (mut pair, [_, budget]) = open();
     pair.server.session.keep_when_lost();
     let body = "x".repeat(2 * Budget::STEP);

@@ -36,7 +36,7 @@ fn resume(pair: &mut Pair, now: Duration) {
 }
 
 #[test]
-fn what_is_sent_late_tells_what_remains_of_its_deadline() {
+fn a_late_message_has_the_remaining_deadline() {
     let mut pair = keeping();
     suspend(&mut pair.client);
     suspend(&mut pair.server);
@@ -76,7 +76,7 @@ fn what_is_sent_late_tells_what_remains_of_its_deadline() {
     resume(&mut pair, at(20));
     pair.exchange();
     assert_eq!(
-        pair.server.heard,
+        pair.server.messages,
         ["told", "usual", "delivery", "usual delivery"]
     );
     let timeouts: Vec<_> = pair.server.waiting.iter().map(|one| one.timeout).collect();
@@ -86,7 +86,7 @@ fn what_is_sent_late_tells_what_remains_of_its_deadline() {
 }
 
 #[test]
-fn a_call_that_was_not_received_is_told_apart_from_a_handler_that_says_so() {
+fn not_received_differs_from_a_handler_with_the_same_error() {
     let mut pair = keeping();
     pair.client.call(1, at(60)).expect("sent");
     pair.exchange();
@@ -114,7 +114,7 @@ fn a_call_that_was_not_received_is_told_apart_from_a_handler_that_says_so() {
 }
 
 #[test]
-fn what_stands_beside_a_message_comes_out_but_for_what_a_client_says_of_itself() {
+fn metadata_arrives_except_for_the_identity_of_a_client() {
     let mut pair = Pair::open();
     let metadata = Metadata {
         correlation_id: "order-17".to_owned(),

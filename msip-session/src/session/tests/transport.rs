@@ -18,11 +18,11 @@ fn converse(up_limit: usize, down_limit: usize) -> (usize, usize) {
         for (index, (_, end)) in pair.ends().into_iter().enumerate() {
             let deadline = at(60);
             let count = &mut opened[index];
-            // What is not sent, for it is too early or there is no room, is not an exchange.
+            // A message that is blocked is not an exchange.
             *count += usize::from(end.call(*count, deadline).is_ok());
             *count += usize::from(end.deliver(*count, deadline).is_ok());
             *count += usize::from(end.session.ping(b"?", Token::new(*count), deadline).is_ok());
-            // Whether there is room does not matter here.
+            // Whether it is blocked does not matter here.
             let _ = end.send("note");
             if round == 8 {
                 end.session.begin_close(Code::Cancelled, "done", at(1));
@@ -34,9 +34,9 @@ fn converse(up_limit: usize, down_limit: usize) -> (usize, usize) {
             (&mut pair.server, up, &mut up_len, up_limit),
             (&mut pair.client, down, &mut down_len, down_limit),
         ] {
-            let room = limit.saturating_sub(*passed).min(bytes.len());
-            *passed += room;
-            end.receive(&bytes[..room], at(1))
+            let len = limit.saturating_sub(*passed).min(bytes.len());
+            *passed += len;
+            end.receive(&bytes[..len], at(1))
                 .unwrap_or_else(|fault| panic!("{name}: {fault}"));
         }
     }
@@ -46,7 +46,7 @@ fn converse(up_limit: usize, down_limit: usize) -> (usize, usize) {
         assert_eq!(
             end.outcomes.len(),
             opened[index],
-            "{name}: the {side} hears of each exchange"
+            "{name}: the {side} has an outcome of each exchange"
         );
         for (token, outcomes) in &end.outcomes {
             assert_eq!(
@@ -103,7 +103,7 @@ fn any_chunking_gives_the_same_conversation() {
         }
         bytewise.server.handle();
     }
-    assert_eq!(bytewise.server.heard, whole.server.heard);
+    assert_eq!(bytewise.server.messages, whole.server.messages);
     assert_eq!(bytewise.client.outcomes, whole.client.outcomes);
     assert_eq!(bytewise.client.outcomes.len(), 8);
 }

@@ -127,7 +127,7 @@ fn payloads_share_the_memory_they_were_read_into() {
 }
 
 #[test]
-fn frames_cut_off_together_lie_in_the_memory_they_were_read_into() {
+fn a_frame_batch_shares_the_memory_it_was_read_into() {
     let mut decoder = Decoder::new(MAX);
     let frame = frame_of_100();
     let mut bytes = Vec::new();

@@ -296,7 +296,7 @@ fn frame_of(len: usize) -> Vec<u8> {
 }
 
 #[test]
-fn a_lent_buffer_goes_back_whole_when_its_frames_are_gone() {
+fn a_pooled_buffer_is_returned_when_its_frames_are_gone() {
     let mut decoder = Decoder::new(Limits::default().max_payload());
     assert!(decoder.return_buffer(64 * KIB).is_none(), "it has none");
     lent_with(&mut decoder, &frame_of(100).repeat(3));
