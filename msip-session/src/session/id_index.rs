@@ -135,7 +135,7 @@ impl IdIndex {
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeMap;
+    use std::collections::{BTreeMap, btree_map::Entry};
 
     use proptest::prelude::*;
 
@@ -187,10 +187,10 @@ mod tests {
                 if let Some(sequence) = map.remove(&slot) {
                     index.remove(id(sequence), slot);
                     ids.remove(&sequence);
-                } else if !ids.contains_key(&sequence) {
+                } else if let Entry::Vacant(entry) = ids.entry(sequence) {
                     index.insert(id(sequence), slot);
                     map.insert(slot, sequence);
-                    ids.insert(sequence, slot);
+                    entry.insert(slot);
                 }
                 for sequence in 1..40 {
                     prop_assert_eq!(index.find(id(sequence)), ids.get(&sequence).copied());
