@@ -7,7 +7,7 @@ use std::sync::OnceLock;
 use crate::body::ProtocolShapes;
 use crate::{
     Code, Protocol, Status,
-    body::{Choice as _, Codec, Compression, Encoding, PeerTerms, Writing},
+    body::{Agreed, Choice as _, Codec, Compression, Encoding, Writing},
     settings::Settings,
 };
 use msip_session::wire::{Hello, Side, Welcome};
@@ -50,7 +50,7 @@ impl Translations {
         side: Side,
         settings: &Settings,
     ) -> Result<Encoding, String> {
-        Ok(Encoding::new(PeerTerms {
+        Ok(Encoding::new(Agreed {
             writing: self.writing::<P>(codec, side)?,
             compression,
             threshold: settings.compress_threshold,

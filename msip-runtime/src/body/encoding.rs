@@ -17,12 +17,12 @@ use crate::{Envelope, protocol::Variant};
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Encoding(
     /// Nothing for protobuf that is not compressed, which is to cost nothing.
-    Option<Arc<PeerTerms>>,
+    Option<Arc<Agreed>>,
 );
 
 /// What was agreed on.
 #[derive(Debug)]
-pub(crate) struct PeerTerms {
+pub(crate) struct Agreed {
     /// How messages become bodies.
     pub(crate) writing: Writing,
     /// What bodies may be compressed with.
@@ -62,7 +62,7 @@ impl Prepared {
 }
 
 impl Encoding {
-    pub(crate) fn new(agreed: PeerTerms) -> Self {
+    pub(crate) fn new(agreed: Agreed) -> Self {
         let is_plain =
             matches!(agreed.writing, Writing::Protobuf) && agreed.compression == Compression::None;
         Self((!is_plain).then(|| Arc::new(agreed)))
@@ -192,12 +192,12 @@ impl Encoding {
     pub(crate) fn decode<E: Envelope>(&self, variant: u16, body: Body<'_>) -> Result<E, BodyError> {
         match self.0.as_deref() {
             None
-            | Some(PeerTerms {
+            | Some(Agreed {
                 writing: Writing::Protobuf,
                 ..
             }) => E::decode(variant, body),
             #[cfg(any(feature = "json", feature = "msgpack"))]
-            Some(PeerTerms {
+            Some(Agreed {
                 writing: Writing::Tree(transcoder),
                 max_body,
                 ..

@@ -29,7 +29,7 @@ use msip_session::wire::Code;
 pub(crate) use choice::Choice;
 pub use choice::{Codec, Compression};
 pub(crate) use depth::MAX as MAX_DEPTH;
-pub(crate) use encoding::{Encoding, PeerTerms, Prepared, Writing};
+pub(crate) use encoding::{Agreed, Encoding, Prepared, Writing};
 pub(crate) use key::key_of;
 pub use member::{decode_member, decode_unit, encode_member, encode_unit, member_len, unit_len};
 pub use message::Message;

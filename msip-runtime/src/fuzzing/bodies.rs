@@ -8,7 +8,7 @@ use super::kitchen::{ClientToServer, Kitchen};
 use crate::{
     Codec, Compression, Envelope,
     body::ProtocolShapes,
-    body::{Body, Choice as _, Encoding, PeerTerms, Writing, compression},
+    body::{Agreed, Body, Choice as _, Encoding, Writing, compression},
 };
 use msip_session::wire::Side;
 
@@ -48,7 +48,7 @@ static ENCODINGS: LazyLock<[[Encoding; 2]; 3]> = LazyLock::new(|| {
     let shapes = ProtocolShapes::of::<Kitchen>().unwrap_or_else(|error| panic!("{error}"));
     [Codec::Protobuf, Codec::Json, Codec::MessagePack].map(|codec| {
         [Side::Connecting, Side::Accepting].map(|side| {
-            Encoding::new(PeerTerms {
+            Encoding::new(Agreed {
                 writing: shapes
                     .transcoder(codec, side)
                     .map_or(Writing::Protobuf, Writing::Tree),
