@@ -12,12 +12,13 @@ mod rules;
 mod streams;
 mod world;
 
-use std::{
-    sync::atomic::{AtomicU64, Ordering},
-    time::Duration,
-};
+#[cfg(test)]
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
-use super::{Config, fault_injection::FaultInjection};
+use super::Config;
+#[cfg(test)]
+use super::fault_injection::FaultInjection;
 use crate::wire::{Credit, Side};
 use random::Random;
 use world::World;
@@ -32,7 +33,9 @@ const STREAM_WINDOW: Credit = Credit {
 };
 
 /// How many seeds are the same in every run, and how many are drawn anew.
+#[cfg(test)]
 const FIXED: u64 = 2000;
+#[cfg(test)]
 const FRESH: u64 = 200;
 
 /// Few of everything, so that every limit is met.
@@ -57,6 +60,7 @@ fn config(side: Side, buffer_disconnected: usize) -> Config {
 }
 
 /// Runs a seed. Returns its trace, or the promise that was broken.
+#[cfg(test)]
 fn run(seed: u64) -> Result<Vec<(u8, u64)>, String> {
     World::new(Random::new(seed)).run()
 }
@@ -66,6 +70,7 @@ pub(crate) fn run_scripted(script: &[u8]) -> Result<(), String> {
     World::new(Random::scripted(script)).run().map(|_| ())
 }
 
+#[cfg(test)]
 fn run_all(seeds: impl Iterator<Item = u64> + Send) {
     let seeds = std::sync::Mutex::new(seeds);
     let count = AtomicU64::new(0);
