@@ -583,7 +583,7 @@ async fn calls_beyond_the_most_are_answered_and_the_rest_goes_on() {
         assert_eq!(error.header.msg_id, call(sequence));
         assert_eq!(
             raw::text(&error.payload),
-            "RESOURCE_EXHAUSTED: 4 calls are open, which is the most (max_calls)"
+            "RESOURCE_EXHAUSTED: too many open calls: 4 (max_calls)"
         );
     }
     hall.is_untouched().await;
@@ -619,7 +619,7 @@ async fn requests_beyond_the_most_bytes_are_answered_and_the_rest_goes_on() {
     assert_eq!(error.header.msg_id, call(3));
     assert_eq!(
         raw::text(&error.payload),
-        "RESOURCE_EXHAUSTED: requests of 1024 bytes are in handlers, which is the most (max_call_bytes)"
+        "RESOURCE_EXHAUSTED: the requests of open calls are too large: 1024 bytes (max_call_bytes)"
     );
     hall.gate.add_permits(1);
     assert_eq!(raw.hear_type(FrameType::Ack).await.header.msg_id, call(2));

@@ -1,7 +1,6 @@
-//! What waits by its kind.
+//! Droppable messages: STATE, LOG and METRIC without capacity.
 
 use super::*;
-use crate::Dropped;
 
 const LOG: u16 = 4;
 const STATE: u16 = 5;
@@ -20,12 +19,12 @@ fn key(key: &str) -> Option<StateKey> {
     })
 }
 
-impl super::End {
-    /// Sends a LOG as a link does.
+impl super::Peer {
+    /// Sends a LOG as a driver does.
     fn log(&mut self, body: &str) -> Result<(), Blocked> {
         let head = of_kind(LOG, MsgKind::Log);
         match self.session.send(&head, text(body)) {
-            Err(Blocked::NoRoom) => {
+            Err(Blocked::NoCapacity) => {
                 let droppable = self
                     .session
                     .enqueue_droppable(&head, None, None, text(body));
@@ -38,7 +37,7 @@ impl super::End {
     fn state(&mut self, of: &str, body: &str) -> Result<(), Blocked> {
         let head = of_kind(STATE, MsgKind::State);
         match self.session.send(&head, text(body)) {
-            Err(Blocked::NoRoom) => {
+            Err(Blocked::NoCapacity) => {
                 let droppable = self
                     .session
                     .enqueue_droppable(&head, key(of), None, text(body));
@@ -62,9 +61,9 @@ impl super::End {
         droppable.expect("taken").expect("somebody waits")
     }
 
-    fn told(&mut self) -> Vec<(Token, String)> {
+    fn told(&mut self) -> Vec<(usize, String)> {
         std::iter::from_fn(|| self.session.poll_dropped())
-            .map(|(token, outcome)| (token, format!("{outcome:?}")))
+            .map(|(token, outcome)| (token.index(), format!("{outcome:?}")))
             .collect()
     }
 }
@@ -74,7 +73,7 @@ fn out_of_credit() -> Pair {
     let mut pair = Pair::open();
     while pair.client.send("x").is_ok() {}
     pair.exchange();
-    pair.server.heard.clear();
+    pair.server.messages.clear();
     pair
 }
 
@@ -90,9 +89,9 @@ fn go_on(pair: &mut Pair) {
 }
 
 #[test]
-fn the_oldest_logs_make_room_and_the_newest_go_out() {
+fn the_oldest_logs_are_dropped_and_the_newest_are_sent() {
     let mut pair = out_of_credit();
-    // A droppable_queue takes an eighth of the outgoing queue, 1 MiB: one of these does not fit beside three others.
+    // The droppable queue takes an eighth of the outgoing queue, 1 MiB: three of these fit, and a fourth does not.
     let weight = "x".repeat(300_000);
     for number in 1..=5 {
         pair.client
@@ -102,12 +101,12 @@ fn the_oldest_logs_make_room_and_the_newest_go_out() {
     let dropped = pair.client.session.dropped();
     assert_eq!((dropped.logs, dropped.total()), (2, 2));
     go_on(&mut pair);
-    let heard: Vec<&str> = pair.server.heard.iter().map(|body| &body[..1]).collect();
-    assert_eq!(heard, ["3", "4", "5"]);
+    let messages: Vec<&str> = pair.server.messages.iter().map(|body| &body[..1]).collect();
+    assert_eq!(messages, ["3", "4", "5"]);
 }
 
 #[test]
-fn a_message_larger_than_the_shelf_stands_there_alone() {
+fn a_message_larger_than_the_queue_is_queued_alone() {
     let mut pair = out_of_credit();
     pair.client.log("small").expect("taken");
     pair.client.log(&"x".repeat(1 << 20)).expect("taken");
@@ -115,26 +114,29 @@ fn a_message_larger_than_the_shelf_stands_there_alone() {
     pair.client.log("small again").expect("taken");
     assert_eq!(pair.client.session.dropped().logs, 2);
     go_on(&mut pair);
-    assert_eq!(pair.server.heard, ["small again"]);
+    assert_eq!(pair.server.messages, ["small again"]);
 }
 
 #[test]
-fn who_waited_for_what_made_room_is_told_by_its_kind() {
+fn the_waiter_of_a_dropped_message_has_an_outcome_by_its_kind() {
     let mut pair = out_of_credit();
     let log = of_kind(LOG, MsgKind::Log);
     let state = of_kind(STATE, MsgKind::State);
-    pair.client.enqueue_droppable(&log, None, 1);
-    pair.client.enqueue_droppable(&state, key("a"), 2);
-    pair.client.enqueue_droppable(&state, key("b"), 3);
-    pair.client.enqueue_droppable(&state, key("a"), 4);
+    pair.client.enqueue_droppable(&log, None, Token::new(1));
+    pair.client
+        .enqueue_droppable(&state, key("a"), Token::new(2));
+    pair.client
+        .enqueue_droppable(&state, key("b"), Token::new(3));
+    pair.client
+        .enqueue_droppable(&state, key("a"), Token::new(4));
     assert_eq!(pair.client.told(), [(2, format!("{:?}", Outcome::NOTHING))]);
     pair.client.log(&"x".repeat(1 << 20)).expect("taken");
-    // The large one does not fit beside the states, and is dropped itself.
+    // The large one does not fit in addition to the states, and is dropped itself.
     assert_eq!(pair.client.told(), [(1, "Dropped".to_owned())]);
     assert_eq!(pair.client.session.dropped().logs, 2);
     go_on(&mut pair);
     assert_eq!(
-        pair.server.heard,
+        pair.server.messages,
         ["4", "3"],
         "the newest, in the oldest's place"
     );
@@ -151,11 +153,11 @@ fn who_waited_for_what_made_room_is_told_by_its_kind() {
 }
 
 #[test]
-fn states_wait_where_others_fill_the_shelf_and_logs_do_not() {
+fn a_full_queue_refuses_a_new_state_and_takes_a_log() {
     let mut pair = out_of_credit();
     let large = "x".repeat((1 << 20) - 200);
     pair.client.state("a", &large).expect("taken");
-    assert_eq!(pair.client.state("b", &large), Err(Blocked::NoRoom));
+    assert_eq!(pair.client.state("b", &large), Err(Blocked::NoCapacity));
     pair.client
         .state("a", "newer")
         .expect("it takes the older one's place");
@@ -166,7 +168,7 @@ fn states_wait_where_others_fill_the_shelf_and_logs_do_not() {
 }
 
 #[test]
-fn others_who_wait_go_before_logs_and_states_do_not() {
+fn logs_yield_to_waiting_messages_and_states_do_not() {
     let mut pair = out_of_credit();
     pair.client.log("1").expect("taken");
     pair.client.state("a", "2").expect("taken");
@@ -185,37 +187,37 @@ fn others_who_wait_go_before_logs_and_states_do_not() {
     assert_eq!(pair.client.session.dropped().logs, 2, "they made way");
     let up = pair.client.transmit();
     pair.server.receive(&up, at(0)).expect("no fault");
-    assert_eq!(pair.server.heard, ["2", "4"], "no more credit than that");
+    assert_eq!(pair.server.messages, ["2", "4"], "no more credit than that");
 }
 
 #[test]
-fn what_nobody_waits_for_any_more_goes_out_all_the_same() {
+fn a_forgotten_droppable_delivery_is_sent_all_the_same() {
     let mut pair = out_of_credit();
-    let slot = pair
-        .client
-        .enqueue_droppable(&of_kind(STATE, MsgKind::State), key("a"), 1);
+    let slot =
+        pair.client
+            .enqueue_droppable(&of_kind(STATE, MsgKind::State), key("a"), Token::new(1));
     pair.client.session.forget(slot);
     go_on(&mut pair);
-    assert_eq!(pair.server.heard, ["1"]);
+    assert_eq!(pair.server.messages, ["1"]);
     assert!(pair.client.outcomes.is_empty());
     assert!(pair.client.session.outbound.is_idle());
     assert_eq!(pair.client.session.dropped(), Dropped::default());
 }
 
 #[test]
-fn a_loss_drops_the_shelf_and_tells_the_reason() {
+fn a_loss_drops_the_queue_and_counts_the_reason() {
     let mut pair = out_of_credit();
     pair.client.log("1").expect("taken");
     pair.client.state("a", "2").expect("taken");
     pair.client
-        .enqueue_droppable(&of_kind(LOG, MsgKind::Log), None, 7);
+        .enqueue_droppable(&of_kind(LOG, MsgKind::Log), None, Token::new(7));
     pair.client.lose();
     assert_eq!(pair.client.session.dropped().disconnected, 2);
     assert_eq!(pair.client.outcomes[&7], ["lost, unsent"]);
 }
 
 #[test]
-fn a_closing_session_waits_for_its_shelf() {
+fn a_closing_session_sends_its_droppable_queue_first() {
     let mut pair = out_of_credit();
     pair.client.log("last words").expect("taken");
     pair.client
@@ -225,5 +227,5 @@ fn a_closing_session_waits_for_its_shelf() {
     assert!(!pair.client.session.is_finished());
     go_on(&mut pair);
     assert!(pair.client.session.is_finished());
-    assert_eq!(pair.server.heard, ["last words"]);
+    assert_eq!(pair.server.messages, ["last words"]);
 }
