@@ -21,7 +21,7 @@ use crate::{
     call::Serving,
     connection::ConnectionShared,
     dispatch::{self, Dispatch, Inbox},
-    driver::{Driver, Handlers, handshake},
+    driver::{Driver, HandlerTask, handshake},
     middleware::Stack,
     settings::Settings,
     transport::{Stream as Bytes, memory_pair},
@@ -80,7 +80,7 @@ impl Line {
                 ended();
             };
             let far = async {
-                let run = |connection, inbox| -> Handlers {
+                let run = |connection, inbox| -> HandlerTask {
                     Box::pin(dispatch::run(Arc::new(scripted), (), connection, inbox))
                 };
                 if let Some(DisconnectReason::ClosedByPeer(status)) = far.run(run).await {
@@ -132,7 +132,7 @@ impl<P: Protocol> End<P> {
     /// Shakes hands, and runs the connection. Returns why it ended; `None` where it never began.
     async fn run(
         self,
-        handlers: impl FnOnce(Arc<ConnectionShared>, Arc<Inbox>) -> Handlers,
+        handlers: impl FnOnce(Arc<ConnectionShared>, Arc<Inbox>) -> HandlerTask,
     ) -> Option<DisconnectReason> {
         let settings = Settings::default();
         let Self {

@@ -1,0 +1,52 @@
+//! Deliberate faults, to show that the tests of interleavings would find them.
+//!
+//! A test switches one on for its own thread. Without `--cfg shuttle` each question here is a constant `false`.
+
+#[cfg(shuttle)]
+use std::cell::Cell;
+
+/// A fault that can be switched on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum FaultInjection {
+    /// Whether a reply is there is asked under one lock, and the waker stored under another.
+    StoreReplyWakerLate,
+    /// A call that is given up is taken out of the table although it may have ended, and its token be another's.
+    GiveUpWithoutLooking,
+    /// Who leaves the queue for capacity when it was their turn wakes nobody in their place.
+    LeaveWithoutWaking,
+    /// Who waits for capacity is woken first, and the connection marked as closed under a later lock.
+    CloseInTwoSteps,
+    /// The driver sleeps without looking whether somebody has sent something since it last wrote.
+    SleepWithoutLooking,
+    /// A call joins the queue without waking the driver, which then sleeps through its deadline.
+    JoinWithoutDriver,
+    /// Nobody is woken where the peer grants credit.
+    IgnoreCredit,
+    /// A session ends without telling those whose exchanges it had.
+    LoseSilently,
+}
+
+#[cfg(shuttle)]
+thread_local! {
+    static ON: Cell<Option<FaultInjection>> = const { Cell::new(None) };
+}
+
+impl FaultInjection {
+    /// Switches a fault on for what this thread does next, or all off.
+    #[cfg(all(test, shuttle))]
+    pub(super) fn switch_on(fault: Option<Self>) {
+        ON.set(fault);
+    }
+
+    #[cfg(shuttle)]
+    pub(super) fn is_on(self) -> bool {
+        ON.get() == Some(self)
+    }
+
+    #[cfg(not(shuttle))]
+    #[inline]
+    pub(super) const fn is_on(self) -> bool {
+        let _ = self;
+        false
+    }
+}
