@@ -77,7 +77,8 @@ impl ConnectionInner {
 
     /// Wakes the first of the messages that wait, unless it would find no credit; it wakes the next.
     fn wake_next_message(&mut self) {
-        if !self.session.as_ref().is_some_and(Session::lacks_credit) {
+        let lacks_credit = self.session.as_ref().is_some_and(Session::lacks_credit);
+        if !lacks_credit && !FaultInjection::IgnoreCredit.is_on() {
             self.message_queue.call_one(1, usize::MAX, &mut self.wakes);
         }
     }

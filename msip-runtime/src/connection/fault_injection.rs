@@ -14,14 +14,16 @@ pub(super) enum FaultInjection {
     GiveUpWithoutLooking,
     /// Who leaves the queue for capacity when it was their turn wakes nobody in their place.
     LeaveWithoutWaking,
-    /// Who waits for capacity is woken first, and the connection marked as closed under a later lock.
+    /// Who waits for capacity is woken first, and the session told to close under a later lock.
     CloseInTwoSteps,
     /// The driver sleeps without looking whether somebody has sent something since it last wrote.
     SleepWithoutLooking,
     /// A call joins the queue without waking the driver, which then sleeps through its deadline.
     JoinWithoutDriver,
-    /// Nobody is woken where the peer grants credit.
+    /// No message is woken where the peer grants credit.
     IgnoreCredit,
+    /// A call that runs out of time ends without telling who waits for it.
+    ExpireSilently,
     /// A session ends without telling those whose exchanges it had.
     LoseSilently,
 }

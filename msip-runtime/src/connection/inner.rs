@@ -149,6 +149,9 @@ impl ConnectionInner {
         let mut expired = Vec::new();
         let in_time = session.handle_timeout(now, &mut expired);
         if !expired.is_empty() {
+            if FaultInjection::ExpireSilently.is_on() {
+                expired.clear();
+            }
             for token in expired {
                 self.complete(token, Outcome::Expired);
             }
@@ -240,9 +243,7 @@ impl ConnectionInner {
 
     /// A stream has been granted credit, or has ended: its sender looks again.
     pub(crate) fn wake_stream_sender(&mut self, end: StreamSide) {
-        if !FaultInjection::IgnoreCredit.is_on() {
-            self.wakes.extend(self.stream_senders.remove(end));
-        }
+        self.wakes.extend(self.stream_senders.remove(end));
     }
 
     /// Ends the exchanges whose messages were dropped from the queue for others. Returns whether there were any.

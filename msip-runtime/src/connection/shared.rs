@@ -163,25 +163,25 @@ impl ConnectionShared {
 
     /// No session will follow: all that waits for one ends.
     pub(crate) fn close(&self) {
-        if FaultInjection::CloseInTwoSteps.is_on() {
-            self.lock().wake_all_waiting();
-        }
         let mut state = self.lock();
         state.is_closed = true;
-        if !FaultInjection::CloseInTwoSteps.is_on() {
-            state.wake_all_waiting();
-        }
+        state.wake_all_waiting();
     }
 
     /// Asks the session to close, and wakes the driver to do it. What waits for capacity ends.
     pub(crate) fn begin_close(&self, status: &Status) {
         let now = self.now();
+        if FaultInjection::CloseInTwoSteps.is_on() {
+            self.lock().wake_all_waiting();
+        }
         let mut state = self.lock();
         if let Some(session) = state.session() {
             session.begin_close(status.code(), status.message(), now);
             state.wake_driver();
         }
-        state.wake_all_waiting();
+        if !FaultInjection::CloseInTwoSteps.is_on() {
+            state.wake_all_waiting();
+        }
     }
 
     /// How many frames were ignored, by this session and those before it.
