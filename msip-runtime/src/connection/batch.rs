@@ -57,7 +57,7 @@ impl ConnectionShared {
     /// Hands the batch over, as far as there is capacity, now.
     pub(crate) fn hand_over_some(&self, batch: &mut Batch, terms: &BatchTerms) {
         let attempt = |state: &mut ConnectionInner| state.take(batch, terms, Session::send_some);
-        // What is left tells how far it went.
+        // What is left in the batch shows how much was taken.
         let _ = self.try_now(Queue::Messages, true, attempt);
     }
 

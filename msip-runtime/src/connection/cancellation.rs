@@ -1,4 +1,4 @@
-//! Cancellation of a call that is served: what tells its handler that nobody waits for the answer any more.
+//! Cancellation of a call that is served: tells its handler that the answer is not wanted any more.
 
 use std::{
     future::poll_fn,
@@ -19,7 +19,7 @@ use crate::sync::{Mutex, MutexGuard, lock};
 pub struct Cancellation(Option<Arc<CancelFlag>>);
 
 impl Cancellation {
-    /// Of something that nobody can cancel.
+    /// Of something that cannot be cancelled.
     pub(crate) const fn never() -> Self {
         Self(None)
     }
@@ -29,7 +29,7 @@ impl Cancellation {
         Self(Some(Arc::clone(flag)))
     }
 
-    /// Of a call that nobody waits for any more.
+    /// Of a call that was cancelled before.
     pub(super) fn cancelled_already() -> Self {
         let flag = CancelFlag::default();
         flag.lock().is_cancelled = true;
@@ -58,7 +58,7 @@ impl Cancellation {
     }
 }
 
-/// Whether a call was cancelled, and who waits to hear it.
+/// Whether a call was cancelled, and the tasks that wait for it.
 #[derive(Debug, Default)]
 pub(super) struct CancelFlag(Mutex<CancelState>);
 
@@ -108,7 +108,7 @@ impl Waiting<'_> {
 impl Drop for Waiting<'_> {
     fn drop(&mut self) {
         let mut state = self.flag.lock();
-        // Once the flag is raised nobody is in its list.
+        // Once the flag is raised its list is empty.
         if let Some(key) = self.key.filter(|_| !state.is_cancelled) {
             state.waiting.try_remove(key);
         }

@@ -64,7 +64,7 @@ impl ConnectionInner {
         }
     }
 
-    /// Somebody who was to go first has left.
+    /// A sender that was to go first has left.
     fn wake_next(&mut self, queue: Queue) {
         if FaultInjection::LeaveWithoutWaking.is_on() {
             return;
@@ -124,7 +124,8 @@ impl ConnectionInner {
         self.call_queue.call_all(&mut self.wakes);
     }
 
-    /// Sends what waits in the session by its kind, as far as there is capacity beside those who wait themselves.
+    /// Sends what waits in the droppable queue of the session, as far as there is capacity beyond what other senders
+    /// wait for.
     pub(super) fn send_droppable(&mut self) {
         let others = self.message_queue.len();
         if let Some(session) = self.session.as_mut().filter(|session| session.is_waiting()) {
@@ -224,7 +225,7 @@ impl<'a> CapacityWaiter<'a> {
             Some(ticket) => state.queue(self.queue).may_go(ticket),
             None => state.queue(self.queue).is_empty(),
         };
-        // Without a session nobody has anything to wait for.
+        // Without a session there is nothing to wait for.
         let attempted = if may_go || state.session.is_none() {
             attempt(&mut state)
         } else {

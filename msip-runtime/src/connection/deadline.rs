@@ -1,4 +1,4 @@
-//! How long an exchange may take, and what the peer is told of that.
+//! The deadline of an exchange: how long it may take, and what is sent of that to the peer.
 
 use std::time::Duration;
 

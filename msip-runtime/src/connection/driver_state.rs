@@ -16,8 +16,8 @@ pub(super) struct DriverState {
 }
 
 impl DriverState {
-    /// The driver runs, and will look at everything before it sleeps. Returns whether it was awake before, which it
-    /// is where somebody who had something to send woke it.
+    /// The driver runs, and will look at everything before it sleeps. Returns whether it was marked as awake before,
+    /// which it is where a sender woke it.
     pub(super) fn awakes(&mut self, waker: &Waker) -> bool {
         store_waker(&mut self.waker, waker);
         std::mem::replace(&mut self.is_awake, true)

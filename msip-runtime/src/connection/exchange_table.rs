@@ -1,4 +1,4 @@
-//! The exchanges that this side has opened, by their tokens: where the outcome of each goes.
+//! The exchange table: the exchanges that this side has opened, by their tokens, and where the outcome of each goes.
 
 use std::sync::Arc;
 
@@ -8,10 +8,10 @@ use super::{recv_buffer::RecvBuffer, reply_slot::ReplySlot, wake_list::WakeList}
 use crate::body::Encoding;
 use msip_session::{Outcome, Slot, StreamSide, Token};
 
-/// An exchange that somebody waits for.
+/// An exchange that a caller waits for.
 #[derive(Debug)]
 enum OpenExchange {
-    /// Its outcome is all that is waited for.
+    /// With one outcome.
     Unary { slot: Slot, reply: Arc<ReplySlot> },
     /// Its answer is a stream.
     Streaming {
@@ -26,7 +26,7 @@ enum OpenExchange {
 #[derive(Debug, Default)]
 pub(super) struct ExchangeTable {
     rows: Slab<OpenExchange>,
-    /// How many exchanges have ended for somebody who waits.
+    /// How many exchanges have ended for a caller who waits.
     completed: u64,
 }
 
@@ -70,7 +70,7 @@ impl ExchangeTable {
         self.rows.len()
     }
 
-    /// How many exchanges have ended for somebody who waits.
+    /// How many exchanges have ended for a caller who waits.
     pub(super) fn completed(&self) -> u64 {
         self.completed
     }
@@ -80,8 +80,7 @@ impl ExchangeTable {
         VacantExchange(self.rows.vacant_entry())
     }
 
-    /// An exchange has ended. Returns the stream whose sender is to look again: whoever takes the answers sends the
-    /// requests, if anybody does.
+    /// An exchange has ended. Returns the request stream whose sender, if there is one, is to look again.
     #[inline]
     pub(super) fn complete(
         &mut self,

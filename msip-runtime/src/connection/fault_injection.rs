@@ -12,19 +12,19 @@ pub(super) enum FaultInjection {
     StoreReplyWakerLate,
     /// A call that is given up is taken out of the table although it may have ended, and its token be another's.
     GiveUpWithoutLooking,
-    /// Who leaves the queue for capacity when it was their turn wakes nobody in their place.
+    /// A sender that leaves the queue for capacity when it was its turn wakes no other in its place.
     LeaveWithoutWaking,
-    /// Who waits for capacity is woken first, and the session told to close under a later lock.
+    /// Senders that wait for capacity are woken first, and the session told to close under a later lock.
     CloseInTwoSteps,
-    /// The driver sleeps without looking whether somebody has sent something since it last wrote.
+    /// The driver sleeps without looking whether something was sent since it last wrote.
     SleepWithoutLooking,
     /// A call joins the queue without waking the driver, which then sleeps through its deadline.
     JoinWithoutDriver,
     /// No message is woken where the peer grants credit.
     IgnoreCredit,
-    /// A call that runs out of time ends without telling who waits for it.
+    /// A call that runs out of time ends without waking its caller.
     ExpireSilently,
-    /// A session ends without telling those whose exchanges it had.
+    /// A session ends without ending its exchanges for those who wait.
     LoseSilently,
 }
 

@@ -1,4 +1,4 @@
-//! The part of a connection that is behind its lock: the session, and those who wait for it.
+//! The inner part of a connection, behind its lock: the session, and the tasks that wait for it.
 
 use std::{task::Waker, time::Duration};
 
@@ -50,22 +50,20 @@ pub(crate) enum DriverStep {
     },
 }
 
-/// What the driver asks and tells.
+/// The side of the driver.
 impl ConnectionInner {
     #[inline]
     pub(crate) fn session(&mut self) -> Option<&mut Session> {
         self.session.as_mut()
     }
 
-    /// The driver runs, and will look at everything before it sleeps. Returns whether somebody who had something to
-    /// send woke it.
+    /// The driver runs, and will look at everything before it sleeps. Returns whether a sender woke it.
     pub(crate) fn driver_awakes(&mut self, waker: &Waker) -> bool {
         self.driver.awakes(waker)
     }
 
     /// What the driver does next, where it can read nothing now; `is_writing` tells whether it has a chunk that it
-    /// cannot write yet. Where it sleeps, whoever gives it something to do wakes it: this looks for that under the same
-    /// lock.
+    /// cannot write yet. Where it sleeps, the next that gives it something to do wakes it: both look under the same lock.
     pub(crate) fn try_sleep(&mut self, now: Duration, is_writing: bool) -> DriverStep {
         let next_deadline = self.next_deadline();
         let Some(session) = &self.session else {
@@ -86,7 +84,7 @@ impl ConnectionInner {
         DriverStep::Sleep { until }
     }
 
-    /// The clock of a suspended session sleeps, and whoever gives it something to do wakes it.
+    /// The timer of a suspended session sleeps; what gives it something to do wakes it.
     pub(super) fn timer_sleeps(&mut self) {
         self.driver.sleeps();
     }
@@ -175,7 +173,7 @@ impl ConnectionInner {
     }
 }
 
-/// What has come, and whom it concerns.
+/// The side of what has been received.
 impl ConnectionInner {
     /// An exchange of this side has ended.
     #[inline]
@@ -294,7 +292,7 @@ impl ConnectionInner {
     }
 }
 
-#[cfg(all(test, not(shuttle)))]
+#[cfg(test)]
 mod tests {
     use std::sync::Arc;
 

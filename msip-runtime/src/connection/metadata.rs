@@ -55,7 +55,7 @@ pub(super) fn encode_metadata(
     Ok(metadata.encode_to_vec())
 }
 
-#[cfg(all(test, not(shuttle)))]
+#[cfg(test)]
 mod tests {
     use super::*;
     use msip_session::wire::Metadata;

@@ -1,4 +1,5 @@
-//! A connection as senders, handlers and the driver share it: the session behind a lock, and those who wait for it.
+//! The shared state of a connection, for senders, handlers and the driver: the session behind a lock, and the tasks that
+//! wait for it.
 //!
 //! Senders encode straight into the session's outgoing queue and wake the driver, unless it is awake anyway. The lock
 //! is held for one message at a time, or a few that go together, and never across an await. Wakers are collected while

@@ -143,7 +143,7 @@ impl<'a, E: Envelope> OutgoingMessage<'a, E> {
                 let entry = exchanges.vacant_entry();
                 let waiter = Some((entry.token(), deadline.at));
                 let slot = session.enqueue_droppable(head, self.key(), waiter, write)?;
-                // There is one for whoever waits.
+                // A message that is waited for has a slot.
                 let slot = slot.ok_or(Blocked::NoRoom)?;
                 Ok(entry.insert_unary(slot, ReplySlot::new(None)))
             },
@@ -276,7 +276,7 @@ impl ConnectionShared {
     }
 }
 
-/// What tells a STATE from others; none for any other kind.
+/// The key of a STATE among those of its variant; none for any other kind.
 pub(super) fn state_key(variant: &Variant, key: impl FnOnce() -> Vec<u8>) -> Option<StateKey> {
     (variant.kind == MsgKind::State).then(|| StateKey {
         variant: variant.number,

@@ -26,7 +26,7 @@ impl OpenedExchange {
     }
 }
 
-/// An exchange whose outcome somebody waits for; given up when it is dropped.
+/// A future of the outcome of an exchange, which gives the exchange up when it is dropped.
 #[derive(Debug)]
 pub(super) struct PendingReply<'a> {
     connection: &'a ConnectionShared,
@@ -64,7 +64,7 @@ impl Drop for PendingReply<'_> {
 }
 
 impl ConnectionShared {
-    /// Nobody waits for the outcome of this exchange any more.
+    /// Gives up an exchange: its outcome is not wanted any more.
     pub(super) fn give_up(&self, token: Token) {
         self.give_up_unless(token, || false);
     }
@@ -87,7 +87,7 @@ impl ConnectionShared {
     }
 }
 
-#[cfg(all(test, not(shuttle)))]
+#[cfg(test)]
 mod tests {
     use std::task::Waker;
 

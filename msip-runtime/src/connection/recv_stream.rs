@@ -92,7 +92,7 @@ impl RecvStream {
     }
 }
 
-/// What the end of the exchange means to whoever takes its items.
+/// What the end of the exchange means to the reader of its stream.
 fn last(outcome: Outcome, timeout: Duration) -> Taken {
     match outcome {
         Outcome::Answer {

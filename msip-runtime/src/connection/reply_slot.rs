@@ -1,7 +1,7 @@
-//! The slot that the outcome of an exchange is put into, for whoever waits for it.
+//! The reply slot of an exchange: where its outcome is put for the caller.
 //!
-//! Each has a lock of its own, so that whoever takes a reply does not wait for those who send meanwhile. Where the
-//! connection is locked too, it is locked first.
+//! Each has a lock of its own, so that a caller who takes a reply does not wait for senders. Where the connection is
+//! locked too, it is locked first.
 
 use std::{
     sync::Arc,
@@ -84,7 +84,7 @@ impl ReplySlot {
     }
 }
 
-#[cfg(all(test, not(shuttle)))]
+#[cfg(test)]
 mod tests {
     use super::*;
 

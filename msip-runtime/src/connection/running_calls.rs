@@ -34,7 +34,7 @@ enum RunningCall {
 #[derive(Debug, Default)]
 pub(super) struct RunningCalls {
     request_streams: HashMap<InboundSlot, Arc<RecvBuffer>>,
-    /// Of the calls whose handlers want to hear that they were cancelled.
+    /// Of the calls whose handlers watch for cancellation.
     cancel_flags: HashMap<InboundSlot, Arc<CancelFlag>>,
     handlers: HashMap<InboundSlot, RunningCall>,
 }
@@ -54,7 +54,7 @@ impl RunningCalls {
     pub(super) fn spawned(&mut self, slot: InboundSlot, task: AbortHandle, is_open: bool) {
         match self.handlers.get(&slot) {
             Some(RunningCall::Cancelled) => task.abort(),
-            // Where it has ended already, nobody would take the handle out again.
+            // Where it has ended already, the handle would never be taken out again.
             _ if !is_open => {}
             _ => {
                 self.handlers.insert(slot, RunningCall::Spawned(task));
@@ -66,7 +66,7 @@ impl RunningCalls {
         matches!(self.handlers.get(&slot), Some(RunningCall::Cancelled))
     }
 
-    /// What tells when a call, which is open, is cancelled.
+    /// The cancellation of a call that is open.
     pub(super) fn cancellation(&mut self, slot: InboundSlot) -> Cancellation {
         Cancellation::of(self.cancel_flags.entry(slot).or_default())
     }

@@ -141,7 +141,7 @@ impl ConnectionShared {
         is_taken
     }
 
-    /// Notes whether whoever sends next is to let the driver write first.
+    /// Notes whether the next sender is to let the driver write first.
     #[inline]
     pub(super) fn note_write_due(&self, state: &ConnectionInner) {
         if state.is_write_due() {
@@ -181,7 +181,7 @@ impl ConnectionInner {
     }
 }
 
-#[cfg(all(test, not(shuttle)))]
+#[cfg(test)]
 mod tests {
     use std::task::Waker;
 

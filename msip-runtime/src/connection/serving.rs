@@ -88,12 +88,12 @@ impl ConnectionShared {
         self.lock().running_calls.has_handlers()
     }
 
-    /// Whether somebody waits for the answer of this call.
+    /// Whether the caller still waits for the answer of this call.
     pub(crate) fn is_awaited(&self, call: CallToAnswer) -> bool {
         self.lock().is_call_awaited(call)
     }
 
-    /// What tells when nobody does any more.
+    /// The cancellation of a call, which its handler may watch.
     pub(crate) fn cancellation(&self, call: CallToAnswer) -> Cancellation {
         let mut state = self.lock();
         if state.is_call_awaited(call) {

@@ -27,8 +27,8 @@ pub(crate) struct ConnectionShared {
     inner: Mutex<ConnectionInner>,
     /// Whether the session's bodies are plain protobuf, so that nothing needs doing to them before the lock is taken.
     pub(super) is_plain: AtomicBool,
-    /// So much waits to be written that whoever sends next lets the driver do that first: what the peer can work on
-    /// already should not wait for what is still to be made.
+    /// So much waits to be written that the next sender lets the driver write first: what the peer can work on already
+    /// should not wait for what is still to be encoded.
     pub(super) is_write_due: AtomicBool,
     /// How many outcomes of exchanges were taken, or left behind, by those who waited for them.
     pub(super) taken: AtomicU64,
@@ -225,5 +225,50 @@ impl ConnectionShared {
         } else {
             self.lock().encoding.clone()
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{sync::Weak, task::Wake};
+
+    use super::*;
+
+    /// Notes that it was woken, and whether the lock was free then.
+    struct Looks {
+        connection: Weak<ConnectionShared>,
+        was_free: Mutex<Vec<bool>>,
+    }
+
+    impl Wake for Looks {
+        fn wake(self: Arc<Self>) {
+            let connection = self.connection.upgrade().unwrap();
+            let is_free = connection.inner.try_lock().is_ok();
+            lock(&self.was_free).push(is_free);
+        }
+    }
+
+    #[test]
+    fn nobody_is_woken_before_the_lock_is_released() {
+        let connection = Arc::new(ConnectionShared::new(&Settings::default()));
+        let looks = Arc::new(Looks {
+            connection: Arc::downgrade(&connection),
+            was_free: Mutex::default(),
+        });
+        let waker = Waker::from(Arc::clone(&looks));
+        let mut memory = Vec::with_capacity(8);
+        for count in 1..3 {
+            let mut state = connection.lock();
+            state
+                .wakes
+                .extend(std::iter::repeat_n(waker.clone(), count));
+            drop(state);
+            let mut state = connection.lock();
+            state
+                .wakes
+                .extend(std::iter::repeat_n(waker.clone(), count));
+            assert_eq!(state.release_with(&mut memory), count);
+        }
+        assert_eq!(*lock(&looks.was_free), [true; 6]);
     }
 }

@@ -47,7 +47,7 @@ impl StreamSenders {
         wakes.extend(self.for_capacity.drain(..));
     }
 
-    /// The connection is gone: all are to hear it.
+    /// The connection is gone: wakes all.
     pub(super) fn wake_all(&mut self, wakes: &mut WakeList) {
         self.capacity_freed(wakes);
         wakes.extend(self.for_credit.drain().map(|(_, waker)| waker));

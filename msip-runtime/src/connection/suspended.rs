@@ -16,14 +16,14 @@ use msip_session::{
 };
 
 impl ConnectionShared {
-    /// Whether so many messages wait for their handlers that another connection has to wait.
+    /// Whether so many messages wait for their handlers that a new connection has to wait.
     pub(crate) fn is_behind(&self) -> bool {
         self.lock()
             .session()
             .is_some_and(|session| session.is_behind())
     }
 
-    /// The calls that the peer is to tell the fate of. Those that are too many for a HELLO end here.
+    /// The calls whose state the peer reports in the handshake. Those that are too many for a HELLO end here.
     pub(crate) fn awaited(&self) -> Vec<u64> {
         let mut state = self.lock();
         let Some(session) = state.session() else {
@@ -121,7 +121,7 @@ impl SuspendedTimer {
                 state.timer_sleeps();
                 next
             };
-            // What no clock can tell is far enough away never to come.
+            // A time beyond the range of the clock never comes.
             let at = connection
                 .instant(next)
                 .unwrap_or_else(|| Instant::now() + Duration::from_secs(86_400));

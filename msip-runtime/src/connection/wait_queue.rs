@@ -19,13 +19,13 @@ pub(crate) struct WaitQueue {
     /// In the order of their tickets; the first is of a sender that is still there.
     entries: VecDeque<QueueEntry>,
     next: Ticket,
-    /// Nobody before this one waits to be called.
+    /// No sender before this one waits to be called.
     first_waiting: Ticket,
     called: usize,
     /// How many bytes those have to send who are called.
     called_len: usize,
     gone: usize,
-    /// Nobody runs out of time before.
+    /// No sender runs out of time before.
     next_deadline: Duration,
 }
 
@@ -75,7 +75,7 @@ impl WaitQueue {
         self.entries.len() - self.gone
     }
 
-    /// Whether somebody was called and was not polled since.
+    /// Whether a sender was called and not polled since.
     pub(crate) fn has_called(&self) -> bool {
         self.called > 0
     }
@@ -111,7 +111,7 @@ impl WaitQueue {
     fn find(&self, ticket: Ticket) -> Option<usize> {
         let first = self.entries.front()?.ticket;
         let distance = usize::try_from(ticket.0.checked_sub(first.0)?).ok()?;
-        // Where nobody has been taken out, which is usual.
+        // The usual case: no entry has been taken out.
         let entry = self.entries.get(distance);
         if entry.is_some_and(|entry| entry.ticket == ticket) {
             return Some(distance);
@@ -205,7 +205,7 @@ impl WaitQueue {
         self.call(usize::MAX, usize::MAX, wakes);
     }
 
-    /// When somebody may run out of time; `Duration::MAX` is never.
+    /// The next deadline in the queue, or an earlier time; `Duration::MAX` is never.
     pub(crate) fn next_deadline(&self) -> Duration {
         self.next_deadline
     }
@@ -243,7 +243,7 @@ impl QueueEntry {
     }
 }
 
-#[cfg(all(test, not(shuttle)))]
+#[cfg(test)]
 mod tests {
     use super::*;
 

@@ -2,8 +2,8 @@
 
 use std::task::Waker;
 
-/// Wakers that were collected under a lock. None of them is woken before the lock is released: whoever runs then may
-/// take it at once.
+/// Wakers that were collected under a lock. None of them is woken before the lock is released, since the task that
+/// runs then may take the lock at once.
 ///
 /// One waker is the usual case, and needs no allocation.
 #[derive(Debug, Default)]
@@ -79,7 +79,7 @@ impl Extend<Waker> for WakeList {
     }
 }
 
-/// Stores the waker of the task that is to hear of something next, in place of the one before.
+/// Stores the waker of the task to wake next, in place of the one before.
 #[inline]
 pub(super) fn store_waker(stored: &mut Option<Waker>, waker: &Waker) {
     match stored {

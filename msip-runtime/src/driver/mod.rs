@@ -199,7 +199,7 @@ impl Driver {
     }
 
     /// Comes back when the worker has run what else is ready: what that sends leaves together. The driver is awake
-    /// meanwhile, so that nobody who sends wakes it.
+    /// meanwhile, so that no sender wakes it.
     fn yield_to_senders<T>(&self, task: &mut Context<'_>) -> Poll<T> {
         if self.is_run_by_wakers {
             task.waker().wake_by_ref();
@@ -357,7 +357,7 @@ impl Driver {
     /// Sleeps until `next`, or a little earlier: a timer that is set already is left to go off.
     fn arm(&mut self, task: &mut Context<'_>, next: Duration, now: Duration) -> Turn {
         if next < self.armed_for || self.armed_for <= now {
-            // What no clock can tell is far enough away never to come.
+            // A time beyond the range of the clock never comes.
             let at = self
                 .connection
                 .instant(next)

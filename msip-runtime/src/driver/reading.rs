@@ -247,7 +247,7 @@ impl Received {
             Event::Room => handled.has_freed_capacity = true,
             Event::Closing(text) => {
                 self.goodbye = Some(text);
-                // Senders that wait have to hear that nothing more goes out.
+                // Senders that wait are woken, since nothing more goes out.
                 handled.has_freed_capacity = true;
             }
             Event::Blamed(text) => self.blame = Some(text),
