@@ -65,7 +65,7 @@ enum Step<'a> {
     /// It waits for capacity.
     Waiting {
         waiter: CapacityWaiter<'a>,
-        variant: &'static Variant,
+        variant: &'a Variant,
         timeout: Duration,
         reply: Arc<ReplySlot>,
     },
@@ -90,8 +90,8 @@ impl<E: Envelope> FastCall<'_, E> {
     /// Opens the call, or joins those who wait for capacity.
     #[inline]
     fn begin(&mut self, waker: &Waker) -> Poll<<Self as Future>::Output> {
-        let connection = self.connection;
-        let Some(variant) = E::VARIANTS.get(self.request.index()) else {
+        let (connection, request) = (self.connection, self.request);
+        let Some(variant) = E::VARIANTS.get(request.index()) else {
             return Poll::Ready(None);
         };
         if !connection.is_bare(variant, self.options) {
@@ -105,7 +105,7 @@ impl<E: Envelope> FastCall<'_, E> {
         else {
             return Poll::Ready(None);
         };
-        let len = self.request.encoded_len();
+        let len = request.encoded_len();
         let reply = ReplySlot::new(Some(waker.clone()));
         let mut state = connection.lock();
         if !state.encoding.is_plain() {
@@ -126,7 +126,7 @@ impl<E: Envelope> FastCall<'_, E> {
                 entry.token(),
                 deadline,
                 len,
-                |buffer| self.request.encode(buffer),
+                |buffer| request.encode(buffer),
             );
             if let Some(slot) = slot {
                 let opened = entry.insert_unary(slot, reply);

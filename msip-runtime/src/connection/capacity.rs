@@ -87,6 +87,9 @@ impl ConnectionInner {
     /// hear it.
     fn capacity_for_calls(&self) -> (usize, usize) {
         let capacity = self.session.as_ref().and_then(Session::room_for_calls);
+        if FaultInjection::CloseSilently.is_on() {
+            return capacity.unwrap_or((0, 0));
+        }
         capacity.unwrap_or((usize::MAX, usize::MAX))
     }
 
@@ -236,12 +239,17 @@ impl<'a> CapacityWaiter<'a> {
             Err(NotSent::Failed(error)) => Err(error),
             Err(NotSent::NoCapacity) => {
                 let queue = state.queue(self.queue);
+                let next_deadline = queue.next_deadline();
                 match self.ticket {
                     Some(ticket) => queue.wait(ticket, task.waker()),
                     None => {
                         let waker = task.waker().clone();
                         self.ticket = Some(queue.join(waker, self.len, self.deadline));
                     }
+                }
+                if queue.next_deadline() < next_deadline {
+                    // The driver keeps the time.
+                    state.wake_driver();
                 }
                 return Poll::Pending;
             }

@@ -56,9 +56,12 @@ impl DriverState {
     }
 
     /// The driver has had its turn, or has written all it can.
+    #[inline]
     pub(super) fn has_run(&mut self, wakes: &mut WakeList) {
         self.is_writing = false;
-        wakes.extend(self.flush_waiters.drain(..));
+        if !self.flush_waiters.is_empty() {
+            wakes.extend(self.flush_waiters.drain(..));
+        }
     }
 
     /// The driver is gone with its connection.

@@ -14,8 +14,8 @@ pub(super) enum FaultInjection {
     GiveUpWithoutLooking,
     /// A sender that leaves the queue for capacity when it was its turn wakes no other in its place.
     LeaveWithoutWaking,
-    /// Senders that wait for capacity are woken first, and the session told to close under a later lock.
-    CloseInTwoSteps,
+    /// Where the session closes, those who wait for capacity are not woken to see that there will be none.
+    CloseSilently,
     /// The driver sleeps without looking whether something was sent since it last wrote.
     SleepWithoutLooking,
     /// A call joins the queue without waking the driver, which then sleeps through its deadline.

@@ -25,7 +25,7 @@ use msip_session::{Blocked, RequestHead, Session, Shape, StateKey, Token, is_dro
 pub(super) struct OutgoingMessage<'a, E> {
     /// `None` opens a request stream, whose items follow.
     message: Option<&'a E>,
-    pub(super) variant: &'static Variant,
+    pub(super) variant: &'a Variant,
     pub(super) head: RequestHead<'static>,
     /// Its metadata, encoded; empty for none.
     metadata: Vec<u8>,

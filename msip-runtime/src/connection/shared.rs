@@ -10,8 +10,7 @@ use std::{
 use tokio::time::Instant;
 
 use super::{
-    clock::Clock, fault_injection::FaultInjection, inner::ConnectionInner,
-    metadata::CorrelationIds, wake_list::WakeList,
+    clock::Clock, fault_injection::FaultInjection, inner::ConnectionInner, metadata::CorrelationIds,
 };
 use crate::{
     Dropped, MemoryUse, Status,
@@ -53,27 +52,27 @@ pub(crate) struct Terms {
 
 /// The lock of a connection. When it is released the tasks are woken that were found to have something to do
 /// meanwhile, and not before.
-pub(crate) struct ConnectionGuard<'a> {
-    inner: MutexGuard<'a, ConnectionInner>,
-    /// Dropped after `inner`, in the order of these fields.
-    wakes: WakeOnDrop,
-}
-
-struct WakeOnDrop(WakeList);
-
-impl Drop for WakeOnDrop {
-    #[inline]
-    fn drop(&mut self) {
-        self.0.wake_all();
-    }
-}
+pub(crate) struct ConnectionGuard<'a>(
+    /// There until it is dropped.
+    Option<MutexGuard<'a, ConnectionInner>>,
+);
 
 impl Drop for ConnectionGuard<'_> {
     #[inline]
     fn drop(&mut self) {
-        if !self.inner.wakes.is_empty() {
-            self.wakes.0 = self.inner.wakes.take();
+        if !self.wakes.is_empty() {
+            release_and_wake(self.0.take());
         }
+    }
+}
+
+/// By itself, so that releasing a lock that wakes nobody stays short.
+#[inline(never)]
+fn release_and_wake(inner: Option<MutexGuard<'_, ConnectionInner>>) {
+    if let Some(mut inner) = inner {
+        let mut wakes = inner.wakes.take();
+        drop(inner);
+        wakes.wake_all();
     }
 }
 
@@ -82,14 +81,22 @@ impl Deref for ConnectionGuard<'_> {
 
     #[inline]
     fn deref(&self) -> &ConnectionInner {
-        &self.inner
+        match &self.0 {
+            Some(inner) => inner,
+            // Only what consumes the guard takes it out.
+            None => unreachable!("a lock that was released"),
+        }
     }
 }
 
 impl DerefMut for ConnectionGuard<'_> {
     #[inline]
     fn deref_mut(&mut self) -> &mut ConnectionInner {
-        &mut self.inner
+        match &mut self.0 {
+            Some(inner) => inner,
+            // Only what consumes the guard takes it out.
+            None => unreachable!("a lock that was released"),
+        }
     }
 }
 
@@ -97,7 +104,10 @@ impl ConnectionGuard<'_> {
     /// Releases the lock and wakes whom it is to, where that may be many: memory for them is swapped with `memory`,
     /// which is empty, rather than allocated each time. Returns how many were woken.
     pub(crate) fn release_with(mut self, memory: &mut Vec<Waker>) -> usize {
-        let mut wakes = self.inner.wakes.take_leaving(std::mem::take(memory));
+        if self.wakes.is_empty() {
+            return 0;
+        }
+        let mut wakes = self.wakes.take_leaving(std::mem::take(memory));
         drop(self);
         let woken = wakes.len();
         wakes.wake_all();
@@ -139,10 +149,7 @@ impl ConnectionShared {
 
     #[inline]
     pub(crate) fn lock(&self) -> ConnectionGuard<'_> {
-        ConnectionGuard {
-            inner: lock(&self.inner),
-            wakes: WakeOnDrop(WakeList::default()),
-        }
+        ConnectionGuard(Some(lock(&self.inner)))
     }
 
     /// Whether some have not run since their exchange has ended, or since there is capacity for their call: they may be
@@ -171,15 +178,12 @@ impl ConnectionShared {
     /// Asks the session to close, and wakes the driver to do it. What waits for capacity ends.
     pub(crate) fn begin_close(&self, status: &Status) {
         let now = self.now();
-        if FaultInjection::CloseInTwoSteps.is_on() {
-            self.lock().wake_all_waiting();
-        }
         let mut state = self.lock();
         if let Some(session) = state.session() {
             session.begin_close(status.code(), status.message(), now);
             state.wake_driver();
         }
-        if !FaultInjection::CloseInTwoSteps.is_on() {
+        if !FaultInjection::CloseSilently.is_on() {
             state.wake_all_waiting();
         }
     }

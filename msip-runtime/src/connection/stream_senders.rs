@@ -44,7 +44,9 @@ impl StreamSenders {
 
     /// The queue may have capacity again.
     pub(super) fn capacity_freed(&mut self, wakes: &mut WakeList) {
-        wakes.extend(self.for_capacity.drain(..));
+        if !self.for_capacity.is_empty() {
+            wakes.extend(self.for_capacity.drain(..));
+        }
     }
 
     /// The connection is gone: wakes all.

@@ -122,7 +122,8 @@ impl WaitQueue {
         found.ok()
     }
 
-    /// Goes on waiting, under this waker.
+    /// Goes on waiting, under this waker. A sender that ran out of time meanwhile, and was called for it, is called again:
+    /// it may have looked at the clock before that.
     pub(crate) fn wait(&mut self, ticket: Ticket, waker: &Waker) {
         let Some(index) = self.find(ticket) else {
             return;
@@ -137,6 +138,7 @@ impl WaitQueue {
                 self.called -= 1;
                 self.called_len -= entry.len;
                 self.first_waiting = self.first_waiting.min(ticket);
+                self.next_deadline = self.next_deadline.min(entry.deadline);
             }
         }
     }
@@ -332,6 +334,9 @@ mod tests {
         assert_eq!(call_late(&mut queue, SECOND / 2), 0);
         assert_eq!(call_late(&mut queue, SECOND), 1);
         assert!(queue.may_go(early));
+        queue.wait(early, noop);
+        assert_eq!(queue.next_deadline(), SECOND, "it has looked too early");
+        assert_eq!(call_late(&mut queue, SECOND), 1);
         queue.leave(early);
         assert_eq!(queue.next_deadline(), SECOND * 3);
         assert_eq!(call_late(&mut queue, SECOND * 4), 1);

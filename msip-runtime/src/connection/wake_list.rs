@@ -62,7 +62,9 @@ impl WakeList {
     pub(crate) fn wake_all(&mut self) {
         if let Some(first) = self.first.take() {
             first.wake();
-            self.more.drain(..).for_each(Waker::wake);
+            if !self.more.is_empty() {
+                self.more.drain(..).for_each(Waker::wake);
+            }
         }
     }
 

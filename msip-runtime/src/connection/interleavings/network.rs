@@ -80,6 +80,7 @@ impl Say {
 pub(super) struct Peer {
     session: Session,
     decoder: Decoder,
+    max_calls: u32,
     /// What it has written, until it is read.
     output: Vec<u8>,
     is_cut: bool,
@@ -104,7 +105,7 @@ impl Peer {
                 Some(Event::Hello(hello)) => {
                     let welcome = Welcome {
                         max_body: 1000,
-                        max_open_calls: 1000,
+                        max_open_calls: self.max_calls,
                         ..Welcome::default()
                     };
                     let id = SessionId::new(1).unwrap();
@@ -186,15 +187,14 @@ pub(super) struct Network {
 
 impl Network {
     pub(super) fn start() -> Arc<Self> {
-        Self::start_with(|_| {})
+        Self::with_max_calls(1000)
     }
 
-    /// Shakes hands, and starts the client's driver.
-    pub(super) fn start_with(set: impl Fn(&mut Settings)) -> Arc<Self> {
+    /// Shakes hands, and starts the client's driver. The peer accepts so many open calls.
+    pub(super) fn with_max_calls(max_calls: u32) -> Arc<Self> {
         let mut settings = Settings::default();
         // The only times are those of the test.
         settings.ping_interval = Duration::from_secs(100_000);
-        set(&mut settings);
         let config = |side| {
             let mut config = settings.session(side);
             config.window = Credit {
@@ -207,6 +207,7 @@ impl Network {
         let mut peer = Peer {
             session: Session::accepting(config(Side::Accepting), Duration::ZERO),
             decoder: Decoder::new(1000),
+            max_calls,
             output: Vec::new(),
             is_cut: false,
             held: Vec::new(),
@@ -253,7 +254,7 @@ impl Network {
         lock(&self.peer)
     }
 
-    /// The driver: what it asks of the connection, and when, is as in the real one; the transport is the peer itself.
+    /// The driver: what it asks of the connection, and in which order, is as in the real one; the transport is the peer itself.
     fn poll_driver(&self, decoder: &mut Decoder, task: &mut Context<'_>) -> Poll<()> {
         loop {
             let mut is_busy = false;
@@ -298,6 +299,7 @@ impl Network {
                     timer.at = until;
                     timer.driver = Some(task.waker().clone());
                     drop(timer);
+                    self.client.lock().driver_has_run();
                     if self.client.now() < until {
                         return Poll::Pending;
                     }
