@@ -164,6 +164,7 @@ mod server;
 mod settings;
 mod status;
 mod streaming;
+mod sync;
 #[cfg(feature = "testing")]
 pub mod testing;
 pub mod transport;

@@ -23,7 +23,7 @@ use crate::{
     call::Serving,
     connection::ConnectionShared,
     dispatch::{self, Dispatch as _, Inbox, caught},
-    driver::{Driver, Handlers, drain, run_suspended},
+    driver::{Driver, HandlerTask, drain, run_suspended},
     error::WithCauses,
     settings::Settings,
     transport::{Address, Addresses, Stream},
@@ -169,7 +169,7 @@ where
         let shared = Arc::clone(&self.client.shared);
         let connection = &shared.connection;
         let inbox = Arc::new(Inbox::default());
-        let mut handlers: Handlers = Box::pin(dispatch::run(
+        let mut handlers: HandlerTask = Box::pin(dispatch::run(
             Arc::clone(&self.side),
             self.client.clone(),
             Arc::clone(connection),
@@ -213,7 +213,7 @@ where
                     connection.lose_session();
                 }
                 inbox.close();
-                ended.graceful_close.bid().await;
+                ended.graceful_close.finish().await;
                 drain(handlers, drain_timeout).await;
                 if !is_stopped {
                     self.report(reason.to_string(), &ended.lost);
@@ -251,7 +251,7 @@ where
     }
 
     /// Connects again, while the handlers of the session that waits go on.
-    async fn resume(&mut self, identity: &Identity, handlers: &mut Handlers) -> Reconnected {
+    async fn resume(&mut self, identity: &Identity, handlers: &mut HandlerTask) -> Reconnected {
         let shared = Arc::clone(&self.client.shared);
         let connection = &shared.connection;
         let mut stop = shared.stop.subscribe();

@@ -1,34 +1,32 @@
-//! Handing over what an exclusive sender has gathered.
+//! Handing over the batch of an exclusive sender.
 
 use tokio::time::timeout;
 
 use super::{
     ConnectionInner, ConnectionShared,
-    capacity::{Attempt, Queue},
+    capacity::{NotSent, Queue, no_session},
 };
 use crate::{SendError, body::Encoding};
 use msip_session::{Batch, Blocked, Session, wire::Side};
 
-/// What the messages of a batch are written for.
+/// The terms of the session that the messages of a batch are written for.
 #[derive(Debug)]
 pub(crate) struct BatchTerms {
     pub(crate) side: Side,
     pub(crate) encoding: Encoding,
-    /// The largest body that the other side accepts, in bytes.
+    /// The largest body that the peer accepts, in bytes.
     pub(crate) max_body: usize,
 }
 
 impl ConnectionShared {
-    /// What a batch is to be written for that is begun now.
+    /// The terms for a batch that is begun now.
     pub(crate) fn batch_terms(&self) -> Result<BatchTerms, SendError> {
         let mut state = self.lock();
         let encoding = state.encoding.clone();
-        let no_session = state.no_session();
-        let Some(session) = state.session() else {
-            return Err(no_session);
-        };
+        let is_closed = state.is_closed;
+        let session = state.session().ok_or_else(|| no_session(is_closed))?;
         if let Err(blocked) = session.check_capacity(true)
-            && let Attempt::Failed(error) = Attempt::<()>::blocked(blocked, no_session)
+            && let NotSent::Failed(error) = NotSent::blocked(blocked, is_closed)
         {
             return Err(error);
         }
@@ -39,7 +37,7 @@ impl ConnectionShared {
         })
     }
 
-    /// Hands all of the batch over, if there is capacity now and nobody waits for it. Whether there was.
+    /// Hands all of the batch over, if there is capacity now and nobody waits for it. Returns whether there was.
     pub(crate) fn try_hand_over(
         &self,
         batch: &mut Batch,
@@ -50,7 +48,7 @@ impl ConnectionShared {
             self.note_write_due(state);
             taken
         };
-        match self.now_if_room(Queue::Messages, true, attempt) {
+        match self.try_now(Queue::Messages, true, attempt) {
             None => Ok(false),
             Some(handed_over) => handed_over.map(|()| true),
         }
@@ -59,8 +57,8 @@ impl ConnectionShared {
     /// Hands the batch over, as far as there is capacity, now.
     pub(crate) fn hand_over_some(&self, batch: &mut Batch, terms: &BatchTerms) {
         let attempt = |state: &mut ConnectionInner| state.take(batch, terms, Session::send_some);
-        // What is left tells how far it went.
-        let _ = self.now_if_room(Queue::Messages, true, attempt);
+        // What is left in the batch shows how much was taken.
+        let _ = self.try_now(Queue::Messages, true, attempt);
     }
 
     /// Hands all of the batch over, waiting for capacity in the queue and for credit.
@@ -77,7 +75,7 @@ impl ConnectionShared {
             return Ok(());
         }
         while !batch.is_empty() {
-            let some = self.when_room(Queue::Messages, 0, |state| {
+            let some = self.when_capacity(Queue::Messages, 0, |state| {
                 state.take(batch, terms, Session::send_some)
             });
             timeout(self.write_timeout, some)
@@ -100,26 +98,25 @@ impl ConnectionInner {
         batch: &mut Batch,
         terms: &BatchTerms,
         take: impl FnOnce(&mut Session, &mut Batch) -> Result<(), Blocked>,
-    ) -> Attempt<()> {
+    ) -> Result<(), NotSent> {
         if batch.is_empty() {
-            return Attempt::Done(());
+            return Ok(());
         }
-        let no_session = self.no_session();
+        let is_closed = self.is_closed;
         let is_readable = self.encoding.is_same(&terms.encoding);
-        let attempt = match &mut self.session {
+        let taken = match &mut self.session {
             // Written for a connection that is lost, and the one that followed would not understand it.
             Some(session) if !is_readable || session.peer_max_body() < batch.max_body() => {
-                Attempt::Failed(SendError::Disconnected)
+                Err(SendError::Disconnected.into())
             }
-            Some(session) => match take(session, batch) {
-                Ok(()) => Attempt::Done(()),
-                Err(blocked) => Attempt::blocked(blocked, no_session),
-            },
-            None => Attempt::Failed(no_session),
+            Some(session) => {
+                take(session, batch).map_err(|blocked| NotSent::blocked(blocked, is_closed))
+            }
+            None => Err(no_session(is_closed).into()),
         };
-        if let Attempt::Failed(SendError::Disconnected | SendError::Closed) = attempt {
+        if let Err(NotSent::Failed(SendError::Disconnected | SendError::Closed)) = taken {
             self.dropped.disconnected += batch.clear() as u64;
         }
-        attempt
+        taken
     }
 }

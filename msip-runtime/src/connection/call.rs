@@ -1,40 +1,41 @@
-//! Calls with nothing beside their bodies: the short way for what there is most of.
+//! The fast path of calls: those without metadata, which most are.
 //!
-//! One lock of the connection opens a call, and none takes its answer. A call that finds no capacity joins the queue under the same
-//! lock, and needs neither a box nor a timer to wait there.
+//! One lock of the connection opens a call, and none takes its answer. A call that finds no capacity joins the queue
+//! under the same lock, and needs neither a box nor a timer to wait there.
 
 use std::{
     future::Future,
     pin::Pin,
-    sync::{Arc, atomic::Ordering},
+    sync::Arc,
     task::{Context, Poll, Waker},
     time::Duration,
 };
 
 use super::{
-    ConnectionInner, ConnectionShared, PROTOCOL_TIMEOUT,
-    capacity::{Attempt, CapacityWaiter},
-    reply_slot::{PendingReply, ReplySlot},
+    ConnectionInner, ConnectionShared,
+    capacity::{CapacityWaiter, NotSent, no_session},
+    deadline::{Deadline, MIN_TIMEOUT, whole_ms},
+    exchange_table::OpenedExchange,
+    pending_reply::PendingReply,
+    reply_slot::ReplySlot,
 };
 use crate::{CallOptions, Envelope, SendError, Variant, body::Encoding};
 use msip_session::{CallShape, Outcome, RequestHead};
 
-/// A call that has waited for less than its time divided by this does not say so: what passes on the way to the other side
-/// is not told either.
-const WAIT_UNTOLD: u32 = 64;
-
-/// A deadline of less is none (docs/protocol.md, "Deadlines").
-const LEAST: Duration = Duration::from_millis(1);
+/// A call that has waited for less than its timeout divided by this does not send what remains: what passes on the way
+/// to the peer is not counted either.
+const NEGLIGIBLE_WAIT: u32 = 64;
 
 impl ConnectionShared {
-    /// Calls, as most calls are, once there is capacity. `None` where it is another, and nothing has happened.
+    /// Sends a request as most are, once there is capacity, and waits for its answer. `None` where it is another, and
+    /// nothing has happened.
     #[inline]
     pub(super) fn call_fast<'a, E: Envelope>(
         &'a self,
         request: &'a E,
         options: &'a CallOptions,
-    ) -> PlainCall<'a, E> {
-        PlainCall {
+    ) -> FastCall<'a, E> {
+        FastCall {
             connection: self,
             request,
             options,
@@ -49,29 +50,10 @@ impl ConnectionShared {
             .and_then(|variant| self.usual_timeout(variant))
             .unwrap_or(self.call_timeout)
     }
-
-    /// What stands in the schema of a call as most are: its variant, and how long it may take. `None` where it is another.
-    #[inline]
-    fn usual_call<E: Envelope>(
-        &self,
-        request: &E,
-        options: &CallOptions,
-    ) -> Option<(&'static Variant, Duration)> {
-        let variant = E::VARIANTS.get(request.index())?;
-        // The other side knows the schema's time, and the protocol's.
-        let timeout = self.usual_timeout(variant)?;
-        let is_usual = options.is_default()
-            && !variant.urgent
-            && !timeout.is_zero()
-            && (variant.timeout_ms.is_some() || timeout == PROTOCOL_TIMEOUT)
-            && self.correlation_ids.is_none()
-            && self.is_plain.load(Ordering::Relaxed);
-        is_usual.then_some((variant, timeout))
-    }
 }
 
-/// A call on the short way. Dropping it gives the call up.
-pub(super) struct PlainCall<'a, E> {
+/// A call on the fast path. Dropping it gives the call up.
+pub(super) struct FastCall<'a, E> {
     connection: &'a ConnectionShared,
     request: &'a E,
     options: &'a CallOptions,
@@ -82,148 +64,128 @@ enum Step<'a> {
     New,
     /// It waits for capacity.
     Waiting {
-        place: CapacityWaiter<'a>,
-        reply_slot: Arc<ReplySlot>,
+        waiter: CapacityWaiter<'a>,
+        variant: &'a Variant,
+        timeout: Duration,
+        reply: Arc<ReplySlot>,
     },
     Called(PendingReply<'a>),
 }
 
-impl<E: Envelope> Future for PlainCall<'_, E> {
+impl<E: Envelope> Future for FastCall<'_, E> {
     type Output = Option<Result<(Outcome, Encoding), SendError>>;
 
     #[inline]
-    fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+    fn poll(self: Pin<&mut Self>, task: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.get_mut();
         match &mut this.step {
-            Step::Called(answer) => answer.poll(context).map(|answer| Some(Ok(answer))),
-            Step::Waiting { .. } => this.poll_waiting(context),
-            Step::New => this.begin(context.waker()),
+            Step::Called(pending) => pending.poll(task).map(|outcome| Some(Ok(outcome))),
+            Step::Waiting { .. } => this.poll_waiting(task),
+            Step::New => this.begin(task.waker()),
         }
     }
 }
 
-impl<'a, E: Envelope> PlainCall<'a, E> {
+impl<E: Envelope> FastCall<'_, E> {
     /// Opens the call, or joins those who wait for capacity.
     #[inline]
     fn begin(&mut self, waker: &Waker) -> Poll<<Self as Future>::Output> {
-        let connection = self.connection;
-        let Some((variant, timeout)) = connection.usual_call(self.request, self.options) else {
+        let (connection, request) = (self.connection, self.request);
+        let Some(variant) = E::VARIANTS.get(request.index()) else {
             return Poll::Ready(None);
         };
-        let len = self.request.encoded_len();
-        let deadline = connection.now().saturating_add(timeout);
-        let reply_slot = ReplySlot::new(Some(waker.clone()));
-        let driver = {
-            let mut state = connection.lock();
-            if !state.encoding.is_identity() {
-                return Poll::Ready(None);
-            }
-            let is_first = state.call_room.is_empty();
-            let ConnectionInner {
-                session, waiters, ..
-            } = &mut *state;
-            let Some(session) = session else {
-                return Poll::Ready(None);
-            };
-            let vacant = waiters.vacant();
-            let slot = is_first
-                .then(|| {
-                    session.call_fast(
-                        variant.number,
-                        variant.kind,
-                        vacant.token(),
-                        deadline,
-                        len,
-                        |buffer| self.request.encode(buffer),
-                    )
-                })
-                .flatten();
-            if let Some(slot) = slot {
-                let opened = vacant.register(slot, reply_slot);
-                self.step = Step::Called(opened.awaited(connection));
-                state.driver_to_wake()
-            } else {
-                // Else it is for the long way to say what becomes of it.
-                if !session.may_call_later(len) {
-                    return Poll::Ready(None);
-                }
-                let waker = waker.clone();
-                let (place, driver) =
-                    CapacityWaiter::join(connection, &mut state, len, deadline, waker);
-                self.step = Step::Waiting { place, reply_slot };
-                driver
-            }
-        };
-        if let Some(driver) = driver {
-            driver.wake();
+        if !connection.is_bare(variant, self.options) {
+            return Poll::Ready(None);
         }
+        let Ok(Deadline {
+            timeout: Some(timeout),
+            at: deadline,
+            wire_ms: None,
+        }) = connection.deadline(variant, self.options)
+        else {
+            return Poll::Ready(None);
+        };
+        let len = request.encoded_len();
+        let reply = ReplySlot::new(Some(waker.clone()));
+        let mut state = connection.lock();
+        if !state.encoding.is_identity() {
+            return Poll::Ready(None);
+        }
+        let is_first = state.call_queue.is_empty();
+        let ConnectionInner {
+            session, exchanges, ..
+        } = &mut *state;
+        let Some(session) = session else {
+            return Poll::Ready(None);
+        };
+        if is_first {
+            let entry = exchanges.vacant_entry();
+            let slot = session.call_fast(
+                variant.number,
+                variant.kind,
+                entry.token(),
+                deadline,
+                len,
+                |buffer| request.encode(buffer),
+            );
+            if let Some(slot) = slot {
+                let opened = entry.insert_unary(slot, reply);
+                self.step = Step::Called(opened.pending(connection));
+                state.wake_driver();
+                return Poll::Pending;
+            }
+        }
+        // Else it is for the slow path to say what becomes of it.
+        if !session.may_call_later(len) {
+            return Poll::Ready(None);
+        }
+        let waiter = CapacityWaiter::join(connection, &mut state, len, deadline, waker.clone());
+        self.step = Step::Waiting {
+            waiter,
+            variant,
+            timeout,
+            reply,
+        };
         Poll::Pending
     }
 
     /// Opens the call where it is its turn, or sees that it is too late.
-    fn poll_waiting(&mut self, context: &mut Context<'_>) -> Poll<<Self as Future>::Output> {
+    fn poll_waiting(&mut self, task: &mut Context<'_>) -> Poll<<Self as Future>::Output> {
         let Self {
             connection,
             request,
-            options,
             step,
+            ..
         } = self;
-        let Step::Waiting { place, reply_slot } = step else {
+        let Step::Waiting {
+            waiter,
+            variant,
+            timeout,
+            reply,
+        } = step
+        else {
             return Poll::Pending;
         };
-        let deadline = place.deadline();
+        let deadline = waiter.deadline();
         let remaining = deadline.saturating_sub(connection.now());
-        if remaining < LEAST {
+        if remaining < MIN_TIMEOUT {
             *step = Step::New;
             return Poll::Ready(Some(Ok((Outcome::Expired, Encoding::default()))));
         }
-        let Some((variant, timeout)) = connection.usual_call(*request, options) else {
-            // The session that follows writes bodies in another way, and nothing went out on the one before.
-            *step = Step::New;
-            return Poll::Ready(Some(Err(SendError::Disconnected)));
-        };
-        let has_waited = timeout.saturating_sub(remaining) > timeout / WAIT_UNTOLD;
-        let told = has_waited.then(|| u32::try_from(remaining.as_millis()).unwrap_or(u32::MAX));
+        let has_waited = timeout.saturating_sub(remaining) > *timeout / NEGLIGIBLE_WAIT;
         let head = RequestHead {
-            deadline_ms: told,
+            deadline_ms: has_waited.then(|| whole_ms(remaining)),
             ..variant.head()
         };
-        let waker = context.waker().clone();
-        let opened = place.poll(context, |state| {
-            let no_session = state.no_session();
-            if !state.encoding.is_identity() {
-                return Attempt::Failed(SendError::Disconnected);
-            }
-            let Some(session) = state.session.as_mut() else {
-                return Attempt::Failed(no_session);
-            };
-            let vacant = state.waiters.vacant();
-            let token = vacant.token();
-            let (len, max) = (request.encoded_len(), session.peer_max_body());
-            if len > max {
-                return Attempt::Failed(SendError::TooLarge { len, max });
-            }
-            let encode = |buffer: &mut Vec<u8>| request.encode(buffer);
-            let (number, kind) = (variant.number, variant.kind);
-            let plain = match told {
-                None => session.call_fast(number, kind, token, deadline, len, encode),
-                Some(_) => None,
-            };
-            let slot = match plain {
-                Some(slot) => Ok(slot),
-                None => session.call(&head, CallShape::UNARY, token, deadline, encode),
-            };
-            match slot {
-                Ok(slot) => {
-                    reply_slot.is_awaited_by(waker);
-                    Attempt::Done(vacant.register(slot, Arc::clone(reply_slot)))
-                }
-                Err(blocked) => Attempt::blocked(blocked, no_session),
-            }
+        let waker = task.waker().clone();
+        let opened = waiter.poll(task, |state| {
+            let opened = state.open_waiting(*request, &head, deadline, reply)?;
+            reply.set_waker(waker);
+            Ok(opened)
         });
         match opened {
             Poll::Ready(Ok(opened)) => {
-                *step = Step::Called(opened.awaited(connection));
+                *step = Step::Called(opened.pending(connection));
                 Poll::Pending
             }
             Poll::Ready(Err(error)) => {
@@ -232,5 +194,47 @@ impl<'a, E: Envelope> PlainCall<'a, E> {
             }
             Poll::Pending => Poll::Pending,
         }
+    }
+}
+
+impl ConnectionInner {
+    /// Opens a call that has waited for capacity.
+    fn open_waiting<E: Envelope>(
+        &mut self,
+        request: &E,
+        head: &RequestHead<'_>,
+        deadline: Duration,
+        reply: &Arc<ReplySlot>,
+    ) -> Result<OpenedExchange, NotSent> {
+        let Self {
+            session,
+            exchanges,
+            encoding,
+            is_closed,
+            ..
+        } = self;
+        if !encoding.is_identity() {
+            // The session that follows writes bodies in another way, and nothing went out on the one before.
+            return Err(SendError::Disconnected.into());
+        }
+        let session = session.as_mut().ok_or_else(|| no_session(*is_closed))?;
+        let (len, max) = (request.encoded_len(), session.peer_max_body());
+        if len > max {
+            return Err(SendError::TooLarge { len, max }.into());
+        }
+        let entry = exchanges.vacant_entry();
+        let token = entry.token();
+        let write = |buffer: &mut Vec<u8>| request.encode(buffer);
+        let fast = match head.deadline_ms {
+            None => session.call_fast(head.variant, head.kind, token, deadline, len, write),
+            Some(_) => None,
+        };
+        let slot = match fast {
+            Some(slot) => slot,
+            None => session
+                .call(head, CallShape::UNARY, token, deadline, write)
+                .map_err(|blocked| NotSent::blocked(blocked, *is_closed))?,
+        };
+        Ok(entry.insert_unary(slot, Arc::clone(reply)))
     }
 }

@@ -1,36 +1,48 @@
-//! What tells work that nobody waits for it any more.
+//! Cancellation of a call that is served: tells its handler that the answer is not wanted any more.
 
 use std::{
     future::poll_fn,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::Arc,
     task::{Context, Poll, Waker},
 };
 
 use slab::Slab;
 
-use super::{CallToAnswer, ConnectionInner, ConnectionShared};
-use msip_session::InboundSlot;
+use super::wake_list::WakeList;
+use crate::sync::{Mutex, MutexGuard, lock};
 
 /// Tells when nobody waits for the answer of a call any more; from [`Call::cancellation`](crate::Call::cancellation).
 ///
-/// A clone tells the same. It says nothing of who is to blame: the caller gave up, its deadline has passed, its session
-/// has ended, or the call has been answered.
+/// Clones tell the same. It does not say why: the caller may have given up, its deadline may have passed, its session
+/// may have ended, or the call may have been answered.
 #[derive(Debug, Clone)]
-pub struct Cancellation(Option<Arc<Flag>>);
+pub struct Cancellation(Option<Arc<CancelFlag>>);
 
 impl Cancellation {
-    /// Of something that nobody can cancel.
+    /// Of something that cannot be cancelled.
     pub(crate) const fn never() -> Self {
         Self(None)
+    }
+
+    /// Of a call that is open.
+    pub(super) fn of(flag: &Arc<CancelFlag>) -> Self {
+        Self(Some(Arc::clone(flag)))
+    }
+
+    /// Of a call that was cancelled before.
+    pub(super) fn cancelled_already() -> Self {
+        let flag = CancelFlag::default();
+        flag.lock().is_cancelled = true;
+        Self(Some(Arc::new(flag)))
     }
 
     /// Whether nobody waits any more.
     #[must_use]
     pub fn is_cancelled(&self) -> bool {
-        self.0.as_ref().is_some_and(|flag| flag.lock().is_raised)
+        self.0.as_ref().is_some_and(|flag| flag.lock().is_cancelled)
     }
 
-    /// Waits until nobody waits any more.
+    /// Waits until nobody waits for the answer any more.
     ///
     /// # Cancel safety
     ///
@@ -38,112 +50,67 @@ impl Cancellation {
     pub async fn cancelled(&self) {
         match &self.0 {
             Some(flag) => {
-                let mut watching = Watching { flag, place: None };
-                poll_fn(|task| watching.poll(task)).await;
+                let mut waiting = Waiting { flag, key: None };
+                poll_fn(|task| waiting.poll(task)).await;
             }
             None => std::future::pending().await,
         }
     }
 }
 
-/// Whether a call is over, and who waits to hear it.
+/// Whether a call was cancelled, and the tasks that wait for it.
 #[derive(Debug, Default)]
-pub(super) struct Flag(Mutex<Raised>);
+pub(super) struct CancelFlag(Mutex<CancelState>);
 
 #[derive(Debug, Default)]
-struct Raised {
-    is_raised: bool,
-    watching: Slab<Waker>,
+struct CancelState {
+    is_cancelled: bool,
+    waiting: Slab<Waker>,
 }
 
-impl Flag {
-    fn lock(&self) -> MutexGuard<'_, Raised> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+impl CancelFlag {
+    fn lock(&self) -> MutexGuard<'_, CancelState> {
+        lock(&self.0)
     }
 
-    /// Returns whom to wake.
-    fn raise(&self) -> Slab<Waker> {
-        let mut raised = self.lock();
-        raised.is_raised = true;
-        std::mem::take(&mut raised.watching)
+    pub(super) fn cancel(&self, wakes: &mut WakeList) {
+        let mut state = self.lock();
+        state.is_cancelled = true;
+        wakes.extend(
+            std::mem::take(&mut state.waiting)
+                .into_iter()
+                .map(|(_, waker)| waker),
+        );
     }
 }
 
-/// Somebody who waits for the flag, and leaves when it is dropped.
-struct Watching<'a> {
-    flag: &'a Flag,
-    place: Option<usize>,
+/// A task that waits for the flag, and leaves when this is dropped.
+struct Waiting<'a> {
+    flag: &'a CancelFlag,
+    key: Option<usize>,
 }
 
-impl Watching<'_> {
+impl Waiting<'_> {
     fn poll(&mut self, task: &Context<'_>) -> Poll<()> {
-        let mut raised = self.flag.lock();
-        if raised.is_raised {
-            self.place = None;
+        let mut state = self.flag.lock();
+        if state.is_cancelled {
+            self.key = None;
             return Poll::Ready(());
         }
-        match self.place.and_then(|place| raised.watching.get_mut(place)) {
+        match self.key.and_then(|key| state.waiting.get_mut(key)) {
             Some(known) => known.clone_from(task.waker()),
-            None => self.place = Some(raised.watching.insert(task.waker().clone())),
+            None => self.key = Some(state.waiting.insert(task.waker().clone())),
         }
         Poll::Pending
     }
 }
 
-impl Drop for Watching<'_> {
+impl Drop for Waiting<'_> {
     fn drop(&mut self) {
-        let mut raised = self.flag.lock();
-        // Once the flag is raised nobody is in its list.
-        if let Some(place) = self.place.filter(|_| !raised.is_raised) {
-            raised.watching.try_remove(place);
+        let mut state = self.flag.lock();
+        // Once the flag is raised its list is empty.
+        if let Some(key) = self.key.filter(|_| !state.is_cancelled) {
+            state.waiting.try_remove(key);
         }
     }
-}
-
-impl ConnectionShared {
-    /// Whether somebody waits for the answer of this call.
-    pub(crate) fn is_awaited(&self, call: CallToAnswer) -> bool {
-        self.lock().is_call_awaited(call)
-    }
-
-    /// What tells when nobody does any more.
-    pub(crate) fn cancellation(&self, call: CallToAnswer) -> Cancellation {
-        let mut state = self.lock();
-        if state.is_call_awaited(call) {
-            let flag = state.watched.entry(call.slot).or_default();
-            return Cancellation(Some(Arc::clone(flag)));
-        }
-        let over = Flag::default();
-        over.lock().is_raised = true;
-        Cancellation(Some(Arc::new(over)))
-    }
-}
-
-impl ConnectionInner {
-    fn is_call_awaited(&self, call: CallToAnswer) -> bool {
-        self.generation == call.generation
-            && self
-                .session
-                .as_ref()
-                .is_some_and(|session| session.is_awaited(call.slot, call.id))
-    }
-
-    /// Nobody waits for this call any more. Returns whom to wake.
-    pub(super) fn unwatch(&mut self, slot: InboundSlot) -> Vec<Waker> {
-        if self.watched.is_empty() {
-            return Vec::new();
-        }
-        let flag = self.watched.remove(&slot);
-        flag.map_or_else(Vec::new, |flag| wakers(&flag))
-    }
-
-    /// Nobody waits for any call any more. Returns whom to wake.
-    pub(super) fn unwatch_all(&mut self) -> Vec<Waker> {
-        let flags = self.watched.drain();
-        flags.flat_map(|(_, flag)| wakers(&flag)).collect()
-    }
-}
-
-fn wakers(flag: &Flag) -> Vec<Waker> {
-    flag.raise().into_iter().map(|(_, waker)| waker).collect()
 }

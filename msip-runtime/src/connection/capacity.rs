@@ -1,4 +1,4 @@
-//! Waiting for capacity, and for those who came first.
+//! Waiting for capacity: in the queue of what is sent, in the credit, or in the number of open calls.
 
 use std::{
     future::poll_fn,
@@ -8,106 +8,166 @@ use std::{
 
 use super::{
     ConnectionInner, ConnectionShared,
+    fault_injection::FaultInjection,
     wait_queue::{Ticket, WaitQueue},
 };
 use crate::SendError;
 use msip_session::{Blocked, Session};
 
-/// What an exchange waits for capacity in.
+/// Which queue an exchange waits in.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Queue {
     Messages,
     Calls,
 }
 
-impl ConnectionInner {
-    fn queue(&mut self, queue: Queue) -> &mut WaitQueue {
-        match queue {
-            Queue::Messages => &mut self.message_room,
-            Queue::Calls => &mut self.call_room,
-        }
-    }
-
-    /// Somebody who was to go first has left. Returns whom to wake.
-    fn call_another(&mut self, queue: Queue) -> Option<Waker> {
-        match queue {
-            Queue::Messages => self.wake_next_message(),
-            Queue::Calls => self.call_those_who_fit(0).next(),
-        }
-    }
-
-    /// The first of the messages that wait, unless it would find no credit; it calls the next. Returns whom to wake.
-    pub(super) fn wake_next_message(&mut self) -> Option<Waker> {
-        if self.session.as_ref().is_some_and(Session::lacks_credit) {
-            return None;
-        }
-        self.message_room.call(1, usize::MAX).next()
-    }
-
-    /// As many of the calls that wait as there is capacity for, and `at_least` so many. Returns whom to wake.
-    pub(super) fn call_those_who_fit(
-        &mut self,
-        at_least: usize,
-    ) -> impl Iterator<Item = Waker> + '_ {
-        let capacity = self.session.as_ref().and_then(Session::call_capacity);
-        // Where there is nothing to wait for, everyone is to hear it.
-        let (count, len) = capacity.unwrap_or((usize::MAX, usize::MAX));
-        self.call_room.call(count.max(at_least), len)
-    }
-}
-
-/// What came of an attempt to send, with the lock held.
-pub(super) enum Attempt<T> {
-    Done(T),
-    NoRoom,
+/// Why an attempt to send, with the lock held, has sent nothing.
+#[derive(Debug)]
+pub(super) enum NotSent {
+    /// There may be capacity later.
+    NoCapacity,
     Failed(SendError),
 }
 
-impl<T> Attempt<T> {
-    pub(super) fn blocked(blocked: Blocked, no_session: SendError) -> Self {
+impl NotSent {
+    /// Why the session has sent nothing; `is_closed` tells whether no other session will follow.
+    pub(super) fn blocked(blocked: Blocked, is_closed: bool) -> Self {
         match blocked {
-            Blocked::NoCapacity => Self::NoRoom,
-            Blocked::Closing => Self::Failed(no_session),
+            Blocked::NoCapacity => Self::NoCapacity,
             // For good, where no session follows and this one just has not heard of it.
-            Blocked::Disconnected => Self::Failed(no_session),
+            Blocked::Closing | Blocked::Disconnected => Self::Failed(no_session(is_closed)),
             Blocked::Full => Self::Failed(SendError::Full),
+        }
+    }
+}
+
+/// Why there is no session to send through.
+pub(super) fn no_session(is_closed: bool) -> SendError {
+    if is_closed {
+        SendError::Closed
+    } else {
+        SendError::Disconnected
+    }
+}
+
+impl From<SendError> for NotSent {
+    fn from(error: SendError) -> Self {
+        Self::Failed(error)
+    }
+}
+
+impl ConnectionInner {
+    fn queue(&mut self, queue: Queue) -> &mut WaitQueue {
+        match queue {
+            Queue::Messages => &mut self.message_queue,
+            Queue::Calls => &mut self.call_queue,
+        }
+    }
+
+    /// A sender that was to go first has left.
+    fn wake_next(&mut self, queue: Queue) {
+        if FaultInjection::LeaveWithoutWaking.is_on() {
+            return;
+        }
+        match queue {
+            Queue::Messages => self.wake_next_message(),
+            Queue::Calls => self.wake_one_call(),
+        }
+    }
+
+    /// Wakes the first of the messages that wait, unless it would find no credit; it wakes the next.
+    fn wake_next_message(&mut self) {
+        let lacks_credit = self.session.as_ref().is_some_and(Session::lacks_credit);
+        if !lacks_credit && !FaultInjection::IgnoreCredit.is_on() {
+            self.message_queue.call_one(1, usize::MAX, &mut self.wakes);
+        }
+    }
+
+    /// How many calls there is capacity for, and of how many bytes. Where there is nothing to wait for, everyone is to
+    /// hear it.
+    fn capacity_for_calls(&self) -> (usize, usize) {
+        let capacity = self.session.as_ref().and_then(Session::call_capacity);
+        if FaultInjection::CloseSilently.is_on() {
+            return capacity.unwrap_or((0, 0));
+        }
+        capacity.unwrap_or((usize::MAX, usize::MAX))
+    }
+
+    /// Wakes the first of the calls that wait, if there is capacity for it.
+    pub(super) fn wake_one_call(&mut self) {
+        let (count, len) = self.capacity_for_calls();
+        self.call_queue.call_one(count, len, &mut self.wakes);
+    }
+
+    /// There may be capacity again: wakes those who wait for it.
+    pub(crate) fn capacity_freed(&mut self) {
+        self.send_droppable();
+        self.report_dropped();
+        self.stream_senders.capacity_freed(&mut self.wakes);
+        self.wake_next_message();
+        let (count, len) = self.capacity_for_calls();
+        // The first may be one that is not counted, such as a PING.
+        self.call_queue.call(count.max(1), len, &mut self.wakes);
+    }
+
+    /// Whether anyone, or anything, waits for capacity.
+    pub(crate) fn is_capacity_awaited(&self) -> bool {
+        !self.message_queue.is_empty()
+            || !self.call_queue.is_empty()
+            || self.stream_senders.is_awaiting_capacity()
+            || self
+                .session
+                .as_ref()
+                .is_some_and(|session| session.is_waiting() || session.has_dropped())
+    }
+
+    /// There is nothing left to wait for: wakes everyone who waits for capacity.
+    pub(super) fn wake_all_waiting(&mut self) {
+        self.message_queue.call_all(&mut self.wakes);
+        self.call_queue.call_all(&mut self.wakes);
+    }
+
+    /// Sends what waits in the droppable queue of the session, as far as there is capacity beyond what other senders
+    /// wait for.
+    pub(super) fn send_droppable(&mut self) {
+        let others = self.message_queue.len();
+        if let Some(session) = self.session.as_mut().filter(|session| session.is_waiting()) {
+            session.send_droppable(others);
         }
     }
 }
 
 impl ConnectionShared {
     /// Tries once. `None` where there is no capacity, or others wait for it and are to go first.
-    pub(super) fn now_if_room<T>(
+    pub(super) fn try_now<T>(
         &self,
         queue: Queue,
         others_first: bool,
-        attempt: impl FnOnce(&mut ConnectionInner) -> Attempt<T>,
+        attempt: impl FnOnce(&mut ConnectionInner) -> Result<T, NotSent>,
     ) -> Option<Result<T, SendError>> {
-        let (value, waker) = {
-            let mut state = self.lock();
-            if others_first && !state.queue(queue).is_empty() {
-                return None;
-            }
-            match attempt(&mut state) {
-                Attempt::Done(value) => (value, state.driver_to_wake()),
-                Attempt::NoRoom => return None,
-                Attempt::Failed(error) => return Some(Err(error)),
-            }
-        };
-        if let Some(waker) = waker {
-            waker.wake();
+        let mut state = self.lock();
+        if others_first && !state.queue(queue).is_empty() {
+            return None;
         }
-        Some(Ok(value))
+        match attempt(&mut state) {
+            Ok(value) => {
+                state.wake_driver();
+                Some(Ok(value))
+            }
+            Err(NotSent::NoCapacity) => None,
+            Err(NotSent::Failed(error)) => Some(Err(error)),
+        }
     }
 
-    /// Queues up until the attempt finds capacity for so many bytes. Dropping the future leaves the queue; nothing was sent.
-    pub(super) async fn when_room<T>(
+    /// Queues up until the attempt finds capacity for so many bytes. Dropping the future leaves the queue; nothing was
+    /// sent.
+    pub(super) async fn when_capacity<T>(
         &self,
         queue: Queue,
         len: usize,
-        mut attempt: impl FnMut(&mut ConnectionInner) -> Attempt<T>,
+        mut attempt: impl FnMut(&mut ConnectionInner) -> Result<T, NotSent>,
     ) -> Result<T, SendError> {
-        let mut place = CapacityWaiter {
+        let mut waiter = CapacityWaiter {
             connection: self,
             queue,
             len,
@@ -115,11 +175,11 @@ impl ConnectionShared {
             deadline: Duration::MAX,
             ticket: None,
         };
-        poll_fn(|context| place.poll(context, &mut attempt)).await
+        poll_fn(|task| waiter.poll(task, &mut attempt)).await
     }
 }
 
-/// A place in a queue for capacity, left when it is dropped.
+/// A sender in a queue for capacity, which leaves it when this is dropped.
 pub(super) struct CapacityWaiter<'a> {
     connection: &'a ConnectionShared,
     queue: Queue,
@@ -129,28 +189,30 @@ pub(super) struct CapacityWaiter<'a> {
 }
 
 impl<'a> CapacityWaiter<'a> {
-    /// A call with so many bytes has found no capacity, and waits for some. Returns whom to wake.
+    /// A call of so many bytes has found no capacity, and waits for some.
     pub(super) fn join(
         connection: &'a ConnectionShared,
         state: &mut ConnectionInner,
         len: usize,
         deadline: Duration,
         waker: Waker,
-    ) -> (Self, Option<Waker>) {
-        let is_next = deadline < state.call_room.next_deadline();
-        let place = Self {
+    ) -> Self {
+        let is_next = deadline < state.call_queue.next_deadline();
+        let ticket = state.call_queue.join(waker, len, deadline);
+        // The driver keeps the time.
+        if is_next && !FaultInjection::JoinWithoutDriver.is_on() {
+            state.wake_driver();
+        }
+        Self {
             connection,
             queue: Queue::Calls,
             len,
             deadline,
-            ticket: Some(state.call_room.join(waker, len, deadline)),
-        };
-        // The driver keeps the time.
-        let driver = is_next.then(|| state.driver_to_wake()).flatten();
-        (place, driver)
+            ticket: Some(ticket),
+        }
     }
 
-    /// When it is called, whether there is capacity or not.
+    /// When it is woken, whether there is capacity or not.
     pub(super) fn deadline(&self) -> Duration {
         self.deadline
     }
@@ -158,63 +220,61 @@ impl<'a> CapacityWaiter<'a> {
     /// Tries, when it may go. A call that runs out of time is polled then, and has to look.
     pub(super) fn poll<T>(
         &mut self,
-        context: &mut Context<'_>,
-        attempt: impl FnOnce(&mut ConnectionInner) -> Attempt<T>,
+        task: &mut Context<'_>,
+        attempt: impl FnOnce(&mut ConnectionInner) -> Result<T, NotSent>,
     ) -> Poll<Result<T, SendError>> {
         let mut state = self.connection.lock();
         let may_go = match self.ticket {
             Some(ticket) => state.queue(self.queue).may_go(ticket),
             None => state.queue(self.queue).is_empty(),
         };
-        // Without a session nobody has anything to wait for.
+        // Without a session there is nothing to wait for.
         let attempted = if may_go || state.session.is_none() {
             attempt(&mut state)
         } else {
-            Attempt::NoRoom
+            Err(NotSent::NoCapacity)
         };
         let result = match attempted {
-            Attempt::Done(value) => Ok(value),
-            Attempt::Failed(error) => Err(error),
-            Attempt::NoRoom => {
+            Ok(value) => Ok(value),
+            Err(NotSent::Failed(error)) => Err(error),
+            Err(NotSent::NoCapacity) => {
+                let queue = state.queue(self.queue);
+                let next_deadline = queue.next_deadline();
                 match self.ticket {
-                    Some(ticket) => state.queue(self.queue).wait(ticket, context.waker()),
+                    Some(ticket) => queue.wait(ticket, task.waker()),
                     None => {
-                        let (waker, len) = (context.waker().clone(), self.len);
-                        let queue = state.queue(self.queue);
-                        self.ticket = Some(queue.join(waker, len, self.deadline));
+                        let waker = task.waker().clone();
+                        self.ticket = Some(queue.join(waker, self.len, self.deadline));
                     }
+                }
+                if queue.next_deadline() < next_deadline {
+                    // The driver keeps the time.
+                    state.wake_driver();
                 }
                 return Poll::Pending;
             }
         };
-        let next = self.leave(&mut state);
-        state.send_droppable();
-        let driver = state.driver_to_wake();
-        drop(state);
-        [driver, next].into_iter().flatten().for_each(Waker::wake);
+        self.leave(&mut state);
         Poll::Ready(result)
     }
 
-    /// Leaves the queue. Returns whom to wake.
-    fn leave(&mut self, state: &mut ConnectionInner) -> Option<Waker> {
-        let ticket = self.ticket.take()?;
-        let was_its_turn = state.queue(self.queue).leave(ticket);
-        was_its_turn
-            .then(|| state.call_another(self.queue))
-            .flatten()
+    /// Leaves the queue, in which another one may be the first now.
+    fn leave(&mut self, state: &mut ConnectionInner) {
+        if let Some(ticket) = self.ticket.take()
+            && state.queue(self.queue).leave(ticket)
+        {
+            state.wake_next(self.queue);
+        }
+        state.send_droppable();
+        state.wake_driver();
     }
 }
 
 impl Drop for CapacityWaiter<'_> {
     fn drop(&mut self) {
         if self.ticket.is_some() {
-            let wakers = {
-                let mut state = self.connection.lock();
-                let next = self.leave(&mut state);
-                state.send_droppable();
-                [next, state.driver_to_wake()]
-            };
-            wakers.into_iter().flatten().for_each(Waker::wake);
+            let mut state = self.connection.lock();
+            self.leave(&mut state);
         }
     }
 }

@@ -1,12 +1,11 @@
 //! The metadata of what is sent.
 
-use std::sync::atomic::{AtomicU64, Ordering};
-
 use prost::Message as _;
 
 use crate::{
     CallOptions, MetadataError, SendError,
     metadata::{NO_METADATA, now_us},
+    sync::{AtomicU64, Ordering},
 };
 use msip_session::wire::{DEADLINE_LEN, Limits};
 
@@ -32,7 +31,7 @@ impl CorrelationIds {
     }
 }
 
-/// What goes beside a message of these options, encoded but for its deadline; empty for nothing, which costs nothing.
+/// The metadata of a message of these options, encoded but for its deadline; empty for none, which costs nothing.
 pub(super) fn encode_metadata(
     options: &CallOptions,
     ids: Option<&CorrelationIds>,

@@ -1,32 +1,33 @@
-//! A message on its way into the session.
+//! A message that this side sends: its head, its metadata and its body, until the session has written them.
 
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
 
 use prost::Message as _;
 
 use super::{
-    ConnectionInner, ConnectionShared, Waiter,
-    capacity::Attempt,
+    ConnectionInner, ConnectionShared,
+    capacity::{NotSent, Queue, no_session},
+    deadline::Deadline,
+    exchange_table::{ExchangeTable, OpenedExchange},
+    metadata::encode_metadata,
     recv_buffer::RecvBuffer,
-    reply_slot::{OpenedExchange, ReplySlot},
-    token_table::VacantToken,
+    reply_slot::ReplySlot,
 };
 use crate::{
     CallOptions, Envelope, MsgKind, SendError,
     body::{Encoding, Prepared, key_of},
     protocol::{Variant, variant_of},
+    sync::Ordering,
 };
-use msip_session::{
-    Blocked, CallShape, RequestHead, Session, Slot, StateKey, StreamSide, Token, is_droppable, wire,
-};
+use msip_session::{Blocked, CallShape, RequestHead, Session, StateKey, Token, is_droppable, wire};
 
 /// A message that is ready to be sent, but for its id.
 pub(super) struct OutgoingMessage<'a, E> {
     /// `None` opens a request stream, whose items follow.
     message: Option<&'a E>,
-    pub(super) variant: &'static Variant,
+    pub(super) variant: &'a Variant,
     pub(super) head: RequestHead<'static>,
-    /// What goes beside it, encoded; empty for nothing.
+    /// Its metadata, encoded; empty for none.
     metadata: Vec<u8>,
     /// How long the body is, in protobuf.
     pub(super) len: usize,
@@ -34,6 +35,9 @@ pub(super) struct OutgoingMessage<'a, E> {
     /// protobuf, as it is.
     prepared: Option<(Encoding, Prepared)>,
 }
+
+/// What writes a body into the session's queue.
+type WriteBody<'a> = &'a mut dyn FnMut(&mut Vec<u8>);
 
 impl<'a, E: Envelope> OutgoingMessage<'a, E> {
     /// The opening of a request stream of this variant.
@@ -44,12 +48,11 @@ impl<'a, E: Envelope> OutgoingMessage<'a, E> {
     ) -> Result<Self, SendError> {
         // Generated code asks for a variant of its own.
         let variant = variant_of::<E>(number).ok_or(SendError::Closed)?;
-        let head = head(variant, options);
         Ok(Self {
             message: None,
             variant,
-            head,
-            metadata: connection.metadata(options)?,
+            head: head(variant, options),
+            metadata: encode_metadata(options, connection.correlation_ids.as_ref())?,
             len: 0,
             prepared: None,
         })
@@ -69,67 +72,128 @@ impl<'a, E: Envelope> OutgoingMessage<'a, E> {
             message: Some(message),
             variant,
             head: head(variant, options),
-            metadata: connection.metadata(options)?,
+            metadata: encode_metadata(options, connection.correlation_ids.as_ref())?,
             len: message.encoded_len(),
             prepared: prepared.map(|prepared| (encoding, prepared)),
         })
     }
 
-    pub(super) fn send(&self, state: &mut ConnectionInner) -> Attempt<()> {
-        self.attempt(state, None, |session, _, head, encode| {
-            session.send(head, encode)
+    /// Whether the message may be dropped for others of its kind.
+    pub(super) fn is_droppable(&self) -> bool {
+        is_droppable(self.head.kind)
+    }
+
+    /// Whether the session may queue it by its kind, so that it need not wait behind others.
+    pub(super) fn may_be_queued(&self, queue: Queue) -> bool {
+        matches!(queue, Queue::Messages) && self.is_droppable()
+    }
+
+    /// Sends a one-way message, if there is capacity.
+    pub(super) fn send(&self, state: &mut ConnectionInner) -> Result<(), NotSent> {
+        self.attempt(state, None, |session, _, head, write| {
+            session.send(head, write)
         })
     }
 
-    fn deliver(&self, state: &mut ConnectionInner, deadline: Deadline) -> Attempt<OpenedExchange> {
-        let Deadline { at: deadline, told } = deadline;
-        self.attempt(state, told, |session, vacant, head, encode| {
-            let slot = session.deliver(head, vacant.token(), deadline, encode)?;
-            Ok(vacant.register(slot, ReplySlot::new(None)))
-        })
-    }
-
-    pub(super) fn send_or_enqueue(&self, state: &mut ConnectionInner) -> Attempt<()> {
+    /// Sends a one-way message, or lets the session queue it where its kind allows that.
+    pub(super) fn send_or_enqueue(&self, state: &mut ConnectionInner) -> Result<(), NotSent> {
         match self.send(state) {
-            Attempt::NoRoom if is_droppable(self.head.kind) => self.enqueue_droppable(state),
-            attempt => attempt,
+            Err(NotSent::NoCapacity) if self.is_droppable() => self.enqueue_droppable(state),
+            sent => sent,
         }
     }
 
-    /// Takes the message without capacity, by its kind.
-    pub(super) fn enqueue_droppable(&self, state: &mut ConnectionInner) -> Attempt<()> {
-        let attempt = self.attempt(state, None, |session, _, head, encode| {
-            let key = self.key();
+    /// Lets the session queue a one-way message for which there is no capacity.
+    pub(super) fn enqueue_droppable(&self, state: &mut ConnectionInner) -> Result<(), NotSent> {
+        let enqueued = self.attempt(state, None, |session, _, head, write| {
             session
-                .enqueue_droppable(head, key, None, encode)
+                .enqueue_droppable(head, self.key(), None, write)
                 .map(|_| ())
         });
         state.send_droppable();
-        attempt
+        enqueued
     }
 
+    /// Sends a delivery, or lets the session queue it where its kind allows that.
     pub(super) fn deliver_or_enqueue(
         &self,
         state: &mut ConnectionInner,
         deadline: Deadline,
-    ) -> Attempt<OpenedExchange> {
-        let is_droppable = is_droppable(self.head.kind);
-        if !is_droppable || state.message_room.is_empty() {
-            match self.deliver(state, deadline) {
-                Attempt::NoRoom if is_droppable => {}
-                attempt => return attempt,
+    ) -> Result<OpenedExchange, NotSent> {
+        let is_droppable = self.is_droppable();
+        if !is_droppable || state.message_queue.is_empty() {
+            let delivered = self.attempt(
+                state,
+                deadline.wire_ms,
+                |session, exchanges, head, write| {
+                    let entry = exchanges.vacant_entry();
+                    let slot = session.deliver(head, entry.token(), deadline.at, write)?;
+                    Ok(entry.insert_unary(slot, ReplySlot::new(None)))
+                },
+            );
+            match delivered {
+                Err(NotSent::NoCapacity) if is_droppable => {}
+                delivered => return delivered,
             }
         }
-        let Deadline { at: deadline, told } = deadline;
-        let attempt = self.attempt(state, told, |session, vacant, head, encode| {
-            let waiter = Some((vacant.token(), deadline));
-            let slot = session.enqueue_droppable(head, self.key(), waiter, encode)?;
-            // There is one for whoever waits.
-            let slot = slot.ok_or(Blocked::NoCapacity)?;
-            Ok(vacant.register(slot, ReplySlot::new(None)))
-        });
+        let enqueued = self.attempt(
+            state,
+            deadline.wire_ms,
+            |session, exchanges, head, write| {
+                let entry = exchanges.vacant_entry();
+                let waiter = Some((entry.token(), deadline.at));
+                let slot = session.enqueue_droppable(head, self.key(), waiter, write)?;
+                // A message that is waited for has a slot.
+                let slot = slot.ok_or(Blocked::NoCapacity)?;
+                Ok(entry.insert_unary(slot, ReplySlot::new(None)))
+            },
+        );
         state.send_droppable();
-        attempt
+        enqueued
+    }
+
+    /// Opens a call with one answer.
+    pub(super) fn call(
+        &self,
+        state: &mut ConnectionInner,
+        deadline: Deadline,
+    ) -> Result<OpenedExchange, NotSent> {
+        self.attempt(
+            state,
+            deadline.wire_ms,
+            |session, exchanges, head, write| {
+                let entry = exchanges.vacant_entry();
+                let shape = self.shape(false);
+                let slot = session.call(head, shape, entry.token(), deadline.at, write)?;
+                Ok(entry.insert_unary(slot, ReplySlot::new(None)))
+            },
+        )
+    }
+
+    /// Opens a call; `recv_buffer` is where the items of its answer go.
+    pub(super) fn call_streaming(
+        &self,
+        state: &mut ConnectionInner,
+        deadline: Deadline,
+        recv_buffer: &Arc<RecvBuffer>,
+    ) -> Result<Token, NotSent> {
+        self.attempt(
+            state,
+            deadline.wire_ms,
+            |session, exchanges, head, write| {
+                let entry = exchanges.vacant_entry();
+                let shape = self.shape(true);
+                let slot = session.call(head, shape, entry.token(), deadline.at, write)?;
+                Ok(entry.insert_streaming(slot, Arc::clone(recv_buffer)))
+            },
+        )
+    }
+
+    fn shape(&self, response_stream: bool) -> CallShape {
+        CallShape {
+            request_stream: self.message.is_none(),
+            response_stream,
+        }
     }
 
     /// The key of a STATE.
@@ -144,84 +208,44 @@ impl<'a, E: Envelope> OutgoingMessage<'a, E> {
         })
     }
 
-    /// Opens a call with one answer.
-    pub(super) fn call(
-        &self,
-        state: &mut ConnectionInner,
-        deadline: Deadline,
-    ) -> Attempt<OpenedExchange> {
-        self.open(state, deadline, false, |slot, vacant| {
-            vacant.register(slot, ReplySlot::new(None))
-        })
-    }
-
-    /// Opens a call; `recv_buffer` is where the items of its answer go.
-    pub(super) fn call_streaming(
-        &self,
-        state: &mut ConnectionInner,
-        deadline: Deadline,
-        recv_buffer: &Arc<RecvBuffer>,
-    ) -> Attempt<Token> {
-        self.open(state, deadline, true, |slot, vacant| {
-            recv_buffer.open(StreamSide::Caller(slot));
-            let recv_buffer = Arc::clone(recv_buffer);
-            vacant.insert(Waiter::Streaming { slot, recv_buffer })
-        })
-    }
-
-    /// Opens a call; `register` notes who waits for it.
-    fn open<T>(
-        &self,
-        state: &mut ConnectionInner,
-        deadline: Deadline,
-        response_stream: bool,
-        register: impl FnOnce(Slot, VacantToken<'_, Waiter>) -> T,
-    ) -> Attempt<T> {
-        let Deadline { at: deadline, told } = deadline;
-        let shape = CallShape {
-            request_stream: self.message.is_none(),
-            response_stream,
-        };
-        self.attempt(state, told, |session, vacant, head, encode| {
-            let slot = session.call(head, shape, vacant.token(), deadline, encode)?;
-            Ok(register(slot, vacant))
-        })
-    }
-
+    /// Hands the message to the session by `push`, which is given what writes its body.
     fn attempt<T>(
         &self,
         state: &mut ConnectionInner,
         deadline_ms: Option<u32>,
         push: impl FnOnce(
             &mut Session,
-            VacantToken<'_, Waiter>,
+            &mut ExchangeTable,
             &RequestHead<'_>,
-            &mut dyn FnMut(&mut Vec<u8>),
+            WriteBody<'_>,
         ) -> Result<T, Blocked>,
-    ) -> Attempt<T> {
-        let no_session = state.no_session();
+    ) -> Result<T, NotSent> {
+        let ConnectionInner {
+            session,
+            exchanges,
+            encoding,
+            is_closed,
+            ..
+        } = state;
         let late;
         let prepared = match (&self.prepared, self.message) {
             (_, None) => None,
-            (Some((encoding, prepared)), _) if state.encoding.is_same(encoding) => Some(prepared),
-            (None, _) if state.encoding.is_identity() => None,
+            (Some((used, prepared)), _) if encoding.is_same(used) => Some(prepared),
+            (None, _) if encoding.is_identity() => None,
             // Where the connection is another than before; or for a small message that would be compressed if it
             // were large, which costs nothing.
-            (_, Some(message)) => match state.encoding.prepare(message, self.variant) {
-                Ok(prepared) => {
-                    late = prepared;
-                    late.as_ref()
-                }
-                Err(error) => return Attempt::Failed(SendError::Unwritable(error)),
-            },
+            (_, Some(message)) => {
+                late = encoding
+                    .prepare(message, self.variant)
+                    .map_err(SendError::Unwritable)?;
+                late.as_ref()
+            }
         };
-        let Some(session) = state.session.as_mut() else {
-            return Attempt::Failed(no_session);
-        };
+        let session = session.as_mut().ok_or_else(|| no_session(*is_closed))?;
         let max = session.peer_max_body();
         let len = prepared.map_or(self.len, |prepared| prepared.len);
         if len > max {
-            return Attempt::Failed(SendError::TooLarge { len, max });
+            return Err(SendError::TooLarge { len, max }.into());
         }
         let head = RequestHead {
             compressed: prepared.is_some_and(|prepared| prepared.compressed),
@@ -229,22 +253,30 @@ impl<'a, E: Envelope> OutgoingMessage<'a, E> {
             metadata: &self.metadata,
             ..self.head
         };
-        let vacant = state.waiters.vacant();
-        match push(session, vacant, &head, &mut |buffer| match prepared {
-            Some(prepared) => buffer.extend_from_slice(&prepared.bytes),
-            None => {
-                if let Some(message) = self.message {
-                    message.encode(buffer);
-                }
+        let pushed = push(session, exchanges, &head, &mut |buffer| {
+            if let Some(prepared) = prepared {
+                buffer.extend_from_slice(&prepared.bytes);
+            } else if let Some(message) = self.message {
+                message.encode(buffer);
             }
-        }) {
-            Ok(value) => Attempt::Done(value),
-            Err(blocked) => Attempt::blocked(blocked, no_session),
-        }
+        });
+        pushed.map_err(|blocked| NotSent::blocked(blocked, *is_closed))
     }
 }
 
-/// What tells a STATE from others; none for any other kind.
+impl ConnectionShared {
+    /// Whether a message of this variant is sent as most are: in plain protobuf, without metadata, and not urgent. The
+    /// fast path takes no other.
+    #[inline]
+    pub(super) fn is_bare(&self, variant: &Variant, options: &CallOptions) -> bool {
+        options.is_default()
+            && !variant.urgent
+            && self.correlation_ids.is_none()
+            && self.is_plain.load(Ordering::Relaxed)
+    }
+}
+
+/// The key of a STATE among those of its variant; none for any other kind.
 pub(super) fn state_key(variant: &Variant, key: impl FnOnce() -> Vec<u8>) -> Option<StateKey> {
     (variant.kind == MsgKind::State).then(|| StateKey {
         variant: variant.number,
@@ -256,26 +288,5 @@ fn head(variant: &Variant, options: &CallOptions) -> RequestHead<'static> {
     RequestHead {
         urgent: options.urgent.unwrap_or(variant.urgent),
         ..variant.head()
-    }
-}
-
-/// When an exchange runs out of time.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Deadline {
-    /// As sessions count time; `Duration::MAX` is never.
-    pub(super) at: Duration,
-    /// What the other side is told of it, in milliseconds, where it could not know.
-    pub(super) told: Option<u32>,
-}
-
-impl Deadline {
-    /// The same for what is sent later than it was to be: what remains is told.
-    pub(super) fn late(self, now: Duration) -> Self {
-        if self.at == Duration::MAX {
-            return self;
-        }
-        let remaining = self.at.saturating_sub(now).as_millis();
-        let told = Some(u32::try_from(remaining).unwrap_or(u32::MAX));
-        Self { told, ..self }
     }
 }

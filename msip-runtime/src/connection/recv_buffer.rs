@@ -1,21 +1,21 @@
-//! The items of a stream that have come and were not taken yet.
+//! The receive buffer of a stream: the items that have come and were not read yet.
 
 use std::{
     collections::VecDeque,
-    sync::{Mutex, MutexGuard, PoisonError},
     task::{Context, Poll, Waker},
 };
 
-use super::ConnectionInner;
-use msip_session::{Item, ItemTarget, Outcome, StreamSide};
+use super::wake_list::{WakeList, store_waker};
+use crate::sync::{Mutex, MutexGuard, lock};
+use msip_session::{Item, Outcome, StreamSide};
 
-/// Room for so many items is kept while nothing comes.
+/// Memory for so many items is kept while nothing comes.
 const KEPT_ITEMS: usize = 64;
 
-/// What has come of a stream. Its window bounds it, together with what its reader has taken out at once: 4,096 items
+/// The items of one stream. Its window bounds them, together with those that its reader took out at once: 4,096 items
 /// and 256 KiB, plus one item.
 ///
-/// Where both are locked, the connection's state is locked first.
+/// Where the connection is locked too, it is locked first.
 #[derive(Debug, Default)]
 pub(crate) struct RecvBuffer {
     state: Mutex<RecvBufferState>,
@@ -33,7 +33,7 @@ struct RecvBufferState {
 
 impl RecvBuffer {
     fn lock(&self) -> MutexGuard<'_, RecvBufferState> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.state)
     }
 
     /// The exchange is open.
@@ -41,31 +41,31 @@ impl RecvBuffer {
         self.lock().end = Some(end);
     }
 
-    /// Items have come. Leaves `items` empty. Returns whom to wake.
-    pub(super) fn extend(&self, items: &mut VecDeque<Item>) -> Option<Waker> {
+    /// Items have come. Leaves `items` empty.
+    pub(super) fn extend(&self, items: &mut VecDeque<Item>, wakes: &mut WakeList) {
         let mut state = self.lock();
         state.items.append(items);
-        state.reader.take()
+        wakes.extend(state.reader.take());
     }
 
-    /// An item has come. Returns whom to wake.
-    pub(super) fn push(&self, item: Item) -> Option<Waker> {
+    /// An item has come.
+    pub(super) fn push(&self, item: Item, wakes: &mut WakeList) {
         let mut state = self.lock();
         state.items.push_back(item);
-        state.reader.take()
+        wakes.extend(state.reader.take());
     }
 
-    /// The stream has ended, though its exchange may be open still. Returns whom to wake.
-    pub(super) fn complete(&self, outcome: Outcome) -> Option<Waker> {
+    /// The stream has ended, though its exchange may be open still.
+    pub(super) fn complete(&self, outcome: Outcome, wakes: &mut WakeList) {
         let mut state = self.lock();
         state.outcome.get_or_insert(outcome);
-        state.reader.take()
+        wakes.extend(state.reader.take());
     }
 
-    /// The exchange has ended, and with it the stream. Returns whom to wake.
-    pub(super) fn close(&self, outcome: Outcome) -> Option<Waker> {
+    /// The exchange has ended, and with it the stream.
+    pub(super) fn close(&self, outcome: Outcome, wakes: &mut WakeList) {
         self.lock().end = None;
-        self.complete(outcome)
+        self.complete(outcome, wakes);
     }
 
     /// The exchange, while it is open.
@@ -77,7 +77,7 @@ impl RecvBuffer {
     pub(super) fn poll_next(
         &self,
         items: &mut VecDeque<Item>,
-        context: &mut Context<'_>,
+        task: &mut Context<'_>,
     ) -> Poll<Option<Outcome>> {
         let mut state = self.lock();
         if !state.items.is_empty() {
@@ -91,64 +91,10 @@ impl RecvBuffer {
             }
             return Poll::Ready(Some(outcome));
         }
-        match &mut state.reader {
-            Some(known) => known.clone_from(context.waker()),
-            unknown => *unknown = Some(context.waker().clone()),
-        }
+        store_waker(&mut state.reader, task.waker());
         state.items.shrink_to(KEPT_ITEMS);
         items.shrink_to(KEPT_ITEMS);
         Poll::Pending
-    }
-}
-
-/// Items of one stream that were read together, on their way to where they are taken.
-#[derive(Debug, Default)]
-pub(crate) struct ReceivedItems {
-    inlet: Option<ItemTarget>,
-    items: VecDeque<Item>,
-}
-
-impl ConnectionInner {
-    /// An item has come, which is handed over with those that follow it: by [`hand_over`](Self::hand_over), at the latest
-    /// before the lock is given back, and before anything else is said of its exchange. Returns whom to wake.
-    #[inline]
-    pub(crate) fn arrived(
-        &mut self,
-        arrivals: &mut ReceivedItems,
-        inlet: ItemTarget,
-        item: Item,
-    ) -> Option<Waker> {
-        let reader = if arrivals.inlet == Some(inlet) {
-            None
-        } else {
-            self.hand_over(arrivals)
-        };
-        arrivals.inlet = Some(inlet);
-        arrivals.items.push_back(item);
-        reader
-    }
-
-    /// Hands over what has arrived. Returns whom to wake.
-    #[inline]
-    pub(crate) fn hand_over(&mut self, arrivals: &mut ReceivedItems) -> Option<Waker> {
-        if arrivals.items.is_empty() {
-            return None;
-        }
-        self.hand_over_items(arrivals)
-    }
-
-    fn hand_over_items(&mut self, arrivals: &mut ReceivedItems) -> Option<Waker> {
-        let recv_buffer = match arrivals.inlet.take()? {
-            ItemTarget::Answers(token) => self.recv_buffer_of(token),
-            ItemTarget::Requests(slot) => self.requests.get(&slot),
-        };
-        match recv_buffer {
-            Some(recv_buffer) => recv_buffer.extend(&mut arrivals.items),
-            None => {
-                arrivals.items.clear();
-                None
-            }
-        }
     }
 }
 
@@ -191,11 +137,12 @@ mod tests {
         let waker = Waker::from(std::sync::Arc::clone(&woken));
         let mut context = Context::from_waker(&waker);
         let recv_buffer = RecvBuffer::default();
+        let mut wakes = WakeList::default();
         let mut taken = VecDeque::new();
         assert!(recv_buffer.poll_next(&mut taken, &mut context).is_pending());
         for first in [0, 100] {
-            let reader = recv_buffer.extend(&mut items(first..first + 100));
-            reader.into_iter().for_each(Waker::wake);
+            recv_buffer.extend(&mut items(first..first + 100), &mut wakes);
+            wakes.wake_all();
         }
         assert_eq!(woken.0.load(Ordering::Relaxed), 1);
         assert!(matches!(
@@ -212,9 +159,11 @@ mod tests {
     fn what_has_come_before_the_end_is_taken_before_it() {
         let mut context = Context::from_waker(Waker::noop());
         let recv_buffer = RecvBuffer::default();
-        recv_buffer.extend(&mut items(0..3));
-        recv_buffer.close(Outcome::Lost { sent: true });
-        assert!(recv_buffer.push(items(3..4).remove(0).unwrap()).is_none());
+        let mut wakes = WakeList::default();
+        recv_buffer.extend(&mut items(0..3), &mut wakes);
+        recv_buffer.close(Outcome::Lost { sent: true }, &mut wakes);
+        recv_buffer.push(items(3..4).remove(0).unwrap(), &mut wakes);
+        assert!(wakes.is_empty(), "nobody has asked");
         let mut taken = VecDeque::new();
         assert!(matches!(
             recv_buffer.poll_next(&mut taken, &mut context),

@@ -1,4 +1,4 @@
-//! The near end of a stream that comes in: what is taken out of its recv_buffer, and of whom that is told.
+//! The receiving end of a stream: takes items out of its receive buffer, and grants credit for them.
 
 use std::{
     collections::VecDeque,
@@ -16,14 +16,14 @@ use msip_session::{CreditBatcher, Item, Outcome, wire::Credit};
 pub(crate) enum Taken {
     /// An item, not yet decoded.
     Item(Item),
-    /// Nothing more: it is complete.
+    /// The stream is complete.
     End,
-    /// Nothing more: it broke off.
+    /// The stream broke off.
     Failed(CallError),
 }
 
-/// Takes a stream's items one after the other, out of all that were there when it last looked. An item counts against the
-/// stream's window until it is taken here.
+/// Takes a stream's items one after the other, out of all that were there when it last looked. An item counts against
+/// the stream's window until it is taken here.
 #[derive(Debug)]
 pub(crate) struct RecvStream {
     recv_buffer: Arc<RecvBuffer>,
@@ -40,7 +40,7 @@ impl RecvStream {
         }
     }
 
-    /// What it takes from.
+    /// The buffer that it takes from.
     pub(crate) fn recv_buffer(&self) -> &Arc<RecvBuffer> {
         &self.recv_buffer
     }
@@ -53,7 +53,7 @@ impl RecvStream {
         if item.payload_len > 0
             && let Some(taken) = self.credit_batcher.take(item.payload_len)
         {
-            self.tell(connection, taken);
+            self.grant(connection, taken);
         }
         Some(item)
     }
@@ -75,13 +75,13 @@ impl RecvStream {
                 Poll::Pending => Poll::Pending,
             };
             if let Some(taken) = self.credit_batcher.flush() {
-                self.tell(connection, taken);
+                self.grant(connection, taken);
             }
             return end;
         }
     }
 
-    fn tell(&mut self, connection: &ConnectionShared, taken: Credit) {
+    fn grant(&mut self, connection: &ConnectionShared, taken: Credit) {
         let due = connection.with_session(|session| {
             // The exchange cannot end while the lock is held.
             self.recv_buffer
@@ -92,7 +92,7 @@ impl RecvStream {
     }
 }
 
-/// What the end of the exchange means to whoever takes its items.
+/// What the end of the exchange means to the reader of its stream.
 fn last(outcome: Outcome, timeout: Duration) -> Taken {
     match outcome {
         Outcome::Answer {

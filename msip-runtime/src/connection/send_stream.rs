@@ -1,4 +1,4 @@
-//! The near end of a stream that goes out: items that are ready together are handed over together.
+//! The sending end of a stream: items that are ready together are handed over together.
 
 use std::{
     sync::Arc,
@@ -12,7 +12,7 @@ use crate::{
 };
 use msip_session::{Blocked, ItemBatch, ItemHead, StreamSide, wire::Credit};
 
-/// So many items, and so many bytes of them, are gathered at most: enough that what they have in common costs little.
+/// So many items, and so many bytes of them, are batched at most: enough that what they have in common costs little.
 const MAX_ITEMS: usize = 64;
 const MAX_BYTES: usize = 16 * 1024;
 
@@ -29,7 +29,7 @@ pub(crate) enum StreamTarget {
 }
 
 impl StreamTarget {
-    /// The stream's end at the session, while the exchange is open: as long as the connection is locked.
+    /// The stream's name at the session, while the exchange is open: as long as the connection is locked.
     fn end(&self, state: &ConnectionInner) -> Option<StreamSide> {
         match self {
             Self::Answers(call) => {
@@ -40,11 +40,12 @@ impl StreamTarget {
     }
 }
 
-/// Sends the items of a stream, in order, as its credit and the queue have room.
+/// Sends the items of a stream, in order, as its credit and the capacity of the queue allow.
 ///
-/// It asks for items as long as they are ready, and hands them over under one lock: the first at once, then twice as many
-/// each time, up to 64, so that an item waits for no more than have gone before it. Where none is ready what was gathered goes out
-/// at once. It never gathers more than may be sent, but for one: a stream whose receiver is slow is asked for one item.
+/// It asks for items as long as they are ready, and hands them over under one lock: the first at once, then twice as
+/// many each time, up to 64, so that an item waits for no more than have gone before it. Where none is ready, the batch
+/// goes out at once. It never takes more than may be sent, but for one: a stream whose receiver is slow is asked for
+/// one item.
 pub(crate) struct SendStream<E> {
     connection: Arc<ConnectionShared>,
     target: StreamTarget,
@@ -53,23 +54,23 @@ pub(crate) struct SendStream<E> {
     max_body: usize,
     batch: ItemBatch,
     /// An item that goes out by itself, behind the batch.
-    large: Option<Whole<E>>,
-    /// How much may be gathered: what there was room for, and how many items.
-    room: Credit,
-    run: usize,
+    large: Option<LargeItem<E>>,
+    /// How much may be batched: what there was capacity for, and how many items.
+    capacity: Credit,
+    batch_limit: usize,
     /// There are no more items, or there is one that cannot be sent.
     ended: Option<Result<(), SendError>>,
 }
 
-/// An item, and how its body is written.
-struct Whole<E> {
+/// An item that is not written into the batch, and how its body is written.
+struct LargeItem<E> {
     item: E,
     variant: u16,
     len: usize,
     prepared: Option<Prepared>,
 }
 
-impl<E: Envelope> Whole<E> {
+impl<E: Envelope> LargeItem<E> {
     fn is_compressed(&self) -> bool {
         let prepared = self.prepared.as_ref();
         prepared.is_some_and(|prepared| prepared.compressed)
@@ -91,7 +92,7 @@ impl<E: Envelope> Whole<E> {
 
 impl ConnectionShared {
     /// Begins to send a stream. `None` where its exchange has ended.
-    pub(crate) fn feed<E: Envelope>(
+    pub(crate) fn open_send_stream<E: Envelope>(
         self: &Arc<Self>,
         target: StreamTarget,
     ) -> Option<SendStream<E>> {
@@ -103,7 +104,7 @@ impl ConnectionShared {
             session.begin_answers(slot);
         }
         let head = session.item_head(end)?;
-        let room = session.item_capacity(end);
+        let capacity = session.item_capacity(end);
         let max_body = session.peer_max_body();
         drop(state);
         Some(SendStream {
@@ -114,28 +115,28 @@ impl ConnectionShared {
             max_body,
             batch: ItemBatch::default(),
             large: None,
-            room,
-            run: 1,
+            capacity,
+            batch_limit: 1,
             ended: None,
         })
     }
 }
 
 impl<E: Envelope> SendStream<E> {
-    /// Sends what `next` yields, to its end; not to be polled after that. Its end is not told to the other side.
+    /// Sends what `next` yields, to its end; not to be polled after that. The end is not sent to the peer.
     pub(crate) fn poll(
         &mut self,
         task: &mut Context<'_>,
         mut next: impl FnMut(&mut Context<'_>) -> Poll<Option<E>>,
     ) -> Poll<Result<(), SendError>> {
         loop {
-            let is_waiting = self.gather(task, &mut next);
+            let is_waiting = self.fill_batch(task, &mut next);
             if !self.batch.is_empty() || self.large.is_some() {
                 ready!(self.poll_hand_over(task))?;
-                self.run = if is_waiting {
+                self.batch_limit = if is_waiting {
                     1
                 } else {
-                    MAX_ITEMS.min(self.run * 2)
+                    MAX_ITEMS.min(self.batch_limit * 2)
                 };
             }
             if let Some(ended) = self.ended.take() {
@@ -149,12 +150,12 @@ impl<E: Envelope> SendStream<E> {
     }
 
     /// Takes the items that are ready, as many as may go out together. Whether the next one is not.
-    fn gather(
+    fn fill_batch(
         &mut self,
         task: &mut Context<'_>,
         next: &mut impl FnMut(&mut Context<'_>) -> Poll<Option<E>>,
     ) -> bool {
-        while self.ended.is_none() && self.large.is_none() && self.may_gather() {
+        while self.ended.is_none() && self.large.is_none() && self.may_take_more() {
             match next(task) {
                 Poll::Pending => return true,
                 Poll::Ready(None) => self.ended = Some(Ok(())),
@@ -168,14 +169,14 @@ impl<E: Envelope> SendStream<E> {
         false
     }
 
-    fn may_gather(&self) -> bool {
+    fn may_take_more(&self) -> bool {
         let is_below = |len: usize, limit: u32| u32::try_from(len).is_ok_and(|len| len < limit);
         let (count, len) = (self.batch.item_count(), self.batch.payload_len());
         self.batch.is_empty()
-            || count < self.run
+            || count < self.batch_limit
                 && len < MAX_BYTES
-                && is_below(count, self.room.items)
-                && is_below(len, self.room.bytes)
+                && is_below(count, self.capacity.items)
+                && is_below(len, self.capacity.bytes)
     }
 
     fn push(&mut self, item: E) -> Result<(), SendError> {
@@ -198,25 +199,25 @@ impl<E: Envelope> SendStream<E> {
                 .push(&self.head, variant.number, false, len, encode);
             return Ok(());
         }
-        let whole = Whole {
+        let item = LargeItem {
             item,
             variant: variant.number,
             len,
             prepared,
         };
-        let wire_len = whole.wire_len();
+        let wire_len = item.wire_len();
         if wire_len > LARGE {
-            self.large = Some(whole);
+            self.large = Some(item);
         } else {
-            let compressed = whole.is_compressed();
-            let encode = |buffer: &mut Vec<u8>| whole.encode(buffer);
+            let compressed = item.is_compressed();
+            let encode = |buffer: &mut Vec<u8>| item.encode(buffer);
             self.batch
-                .push(&self.head, whole.variant, compressed, wire_len, encode);
+                .push(&self.head, item.variant, compressed, wire_len, encode);
         }
         Ok(())
     }
 
-    /// Hands over what was gathered, once there is room.
+    /// Hands the batch over, once there is capacity.
     fn poll_hand_over(&mut self, task: &mut Context<'_>) -> Poll<Result<(), SendError>> {
         let mut state = self.connection.lock();
         let Some(end) = self.target.end(&state) else {
@@ -240,22 +241,20 @@ impl<E: Envelope> SendStream<E> {
                 self.large = None;
             }
         }
-        self.room = session.item_capacity(end);
+        self.capacity = session.item_capacity(end);
         let outcome = match sent {
             Ok(()) => Poll::Ready(Ok(())),
             Err(Blocked::NoCapacity) => {
                 let has_credit = session.has_item_credit(end, &self.batch);
-                state.wait_for_stream_room(end, has_credit, task);
+                state.stream_senders.wait(end, has_credit, task.waker());
                 Poll::Pending
             }
             Err(Blocked::Closing | Blocked::Disconnected | Blocked::Full) => {
                 Poll::Ready(Err(SendError::Disconnected))
             }
         };
-        let driver = has_sent.then(|| state.driver_to_wake()).flatten();
-        drop(state);
-        if let Some(waker) = driver {
-            waker.wake();
+        if has_sent {
+            state.wake_driver();
         }
         outcome
     }

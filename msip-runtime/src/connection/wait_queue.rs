@@ -1,43 +1,45 @@
-//! Senders that wait for room, first come first served.
+//! The queue of senders that wait for capacity, first come first served.
 
 use std::{collections::VecDeque, task::Waker, time::Duration};
 
-/// The place of a sender in its queue: those before it have smaller ones.
+use super::wake_list::WakeList;
+
+/// The number of a sender in its queue: those before it have smaller ones.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Ticket(u64);
 
-/// As many places of those who left early are kept, or as many as there are others: then they are taken out.
+/// Entries of those who left early are taken out when there are more of them than of others, and than this.
 const MIN_GONE: usize = 32;
 
-/// A queue of wakers. As many are called to its front as there is room for, and they may go ahead.
+/// A queue of senders. As many of its front are called as there is capacity for: they are woken, and may go ahead.
 ///
 /// It is bounded by the number of futures that users keep waiting.
 #[derive(Debug)]
 pub(crate) struct WaitQueue {
-    /// In the order of their tickets; the first is of somebody who is still there.
-    places: VecDeque<QueueRow>,
+    /// In the order of their tickets; the first is of a sender that is still there.
+    entries: VecDeque<QueueEntry>,
     next: Ticket,
-    /// Nobody before this one waits to be called.
+    /// No sender before this one waits to be called.
     first_waiting: Ticket,
     called: usize,
-    /// How much those have to send who are called.
+    /// How many bytes those have to send who are called.
     called_len: usize,
     gone: usize,
-    /// Nobody runs out of time before.
+    /// No sender runs out of time before.
     next_deadline: Duration,
 }
 
 #[derive(Debug)]
-struct QueueRow {
+struct QueueEntry {
     ticket: Ticket,
     /// How much there is to send, in bytes.
     len: usize,
     deadline: Duration,
-    who: Who,
+    state: EntryState,
 }
 
 #[derive(Debug)]
-enum Who {
+enum EntryState {
     Waiting(Waker),
     /// Woken, and not polled since.
     Called,
@@ -48,7 +50,7 @@ enum Who {
 impl Default for WaitQueue {
     fn default() -> Self {
         Self {
-            places: VecDeque::new(),
+            entries: VecDeque::new(),
             next: Ticket(0),
             first_waiting: Ticket(0),
             called: 0,
@@ -62,18 +64,18 @@ impl Default for WaitQueue {
 impl WaitQueue {
     /// Gives back memory that a burst needed.
     pub(crate) fn release(&mut self) {
-        self.places.shrink_to_fit();
+        self.entries.shrink_to_fit();
     }
 
     pub(crate) fn is_empty(&self) -> bool {
-        self.places.is_empty()
+        self.entries.is_empty()
     }
 
     pub(crate) fn len(&self) -> usize {
-        self.places.len() - self.gone
+        self.entries.len() - self.gone
     }
 
-    /// Whether somebody was called and has not come since.
+    /// Whether a sender was called and not polled since.
     pub(crate) fn has_called(&self) -> bool {
         self.called > 0
     }
@@ -84,56 +86,59 @@ impl WaitQueue {
         let ticket = self.next;
         self.next.0 += 1;
         self.next_deadline = self.next_deadline.min(deadline);
-        self.places.push_back(QueueRow {
+        self.entries.push_back(QueueEntry {
             ticket,
             len,
             deadline,
-            who: Who::Waiting(waker),
+            state: EntryState::Waiting(waker),
         });
         ticket
     }
 
     /// Whether this one may go ahead.
     pub(crate) fn may_go(&self, ticket: Ticket) -> bool {
-        let place = self.find(ticket).and_then(|index| self.places.get(index));
-        self.is_first(ticket) || place.is_some_and(|place| matches!(place.who, Who::Called))
+        let entry = self.find(ticket).and_then(|index| self.entries.get(index));
+        self.is_first(ticket)
+            || entry.is_some_and(|entry| matches!(entry.state, EntryState::Called))
     }
 
     fn is_first(&self, ticket: Ticket) -> bool {
-        let first = self.places.front();
+        let first = self.entries.front();
         first.is_some_and(|first| first.ticket == ticket)
     }
 
-    /// Where a ticket's place is.
+    /// The index of a ticket's entry.
     fn find(&self, ticket: Ticket) -> Option<usize> {
-        let first = self.places.front()?.ticket;
+        let first = self.entries.front()?.ticket;
         let distance = usize::try_from(ticket.0.checked_sub(first.0)?).ok()?;
-        // Where nobody has been taken out, which is usual.
-        let place = self.places.get(distance);
-        if place.is_some_and(|place| place.ticket == ticket) {
+        // The usual case: no entry has been taken out.
+        let entry = self.entries.get(distance);
+        if entry.is_some_and(|entry| entry.ticket == ticket) {
             return Some(distance);
         }
         let found = self
-            .places
-            .binary_search_by_key(&ticket, |place| place.ticket);
+            .entries
+            .binary_search_by_key(&ticket, |entry| entry.ticket);
         found.ok()
     }
 
-    /// Goes on waiting, under this waker.
+    /// Goes on waiting, under this waker. A sender that ran out of time meanwhile, and was called for it, is called again:
+    /// it may have looked at the clock before that.
     pub(crate) fn wait(&mut self, ticket: Ticket, waker: &Waker) {
         let Some(index) = self.find(ticket) else {
             return;
         };
-        let Some(place) = self.places.get_mut(index) else {
+        let Some(entry) = self.entries.get_mut(index) else {
             return;
         };
-        match &mut place.who {
-            Who::Waiting(known) => known.clone_from(waker),
-            who => {
-                *who = Who::Waiting(waker.clone());
+        match &mut entry.state {
+            EntryState::Waiting(known) => known.clone_from(waker),
+            state => {
+                *state = EntryState::Waiting(waker.clone());
                 self.called -= 1;
-                self.called_len -= place.len;
+                self.called_len -= entry.len;
                 self.first_waiting = self.first_waiting.min(ticket);
+                self.next_deadline = self.next_deadline.min(entry.deadline);
             }
         }
     }
@@ -141,98 +146,101 @@ impl WaitQueue {
     /// Leaves, whether served or given up. Returns whether it was its turn, so that another one may go instead.
     pub(crate) fn leave(&mut self, ticket: Ticket) -> bool {
         let might_go = self.is_first(ticket);
-        let Some(place) = self
+        let Some(entry) = self
             .find(ticket)
-            .and_then(|index| self.places.get_mut(index))
+            .and_then(|index| self.entries.get_mut(index))
         else {
             return false;
         };
-        let was_called = matches!(place.who, Who::Called);
+        let was_called = matches!(entry.state, EntryState::Called);
         if was_called {
             self.called -= 1;
-            self.called_len -= place.len;
+            self.called_len -= entry.len;
         }
-        place.who = Who::Gone;
+        entry.state = EntryState::Gone;
         self.gone += 1;
-        while let Some(Who::Gone) = self.places.front().map(|place| &place.who) {
-            self.places.pop_front();
+        while let Some(EntryState::Gone) = self.entries.front().map(|entry| &entry.state) {
+            self.entries.pop_front();
             self.gone -= 1;
         }
         if self.gone > MIN_GONE.max(self.len()) {
-            self.places.retain(|place| !matches!(place.who, Who::Gone));
+            self.entries
+                .retain(|entry| !matches!(entry.state, EntryState::Gone));
             self.gone = 0;
         }
-        if self.places.is_empty() {
+        if self.entries.is_empty() {
             self.next_deadline = Duration::MAX;
         }
         might_go || was_called
     }
 
-    /// There is room for so many, who have so many bytes to send, or a little more. Returns whom to wake.
-    pub(crate) fn call(&mut self, count: usize, len: usize) -> impl Iterator<Item = Waker> + '_ {
-        std::iter::from_fn(move || {
-            let has_room = self.called < count && (self.called_len < len || self.called == 0);
-            has_room.then(|| self.call_next()).flatten()
-        })
+    /// There is capacity for so many senders, who have so many bytes to send, or a little more: they are woken.
+    pub(crate) fn call(&mut self, count: usize, len: usize, wakes: &mut WakeList) {
+        while self.call_one(count, len, wakes) {}
     }
 
-    /// The first of those who wait is called. Returns whom to wake.
-    fn call_next(&mut self) -> Option<Waker> {
+    /// The same, for one of them at most. Returns whether there was one.
+    pub(crate) fn call_one(&mut self, count: usize, len: usize, wakes: &mut WakeList) -> bool {
+        let has_capacity = self.called < count && (self.called_len < len || self.called == 0);
+        has_capacity && self.call_next(wakes)
+    }
+
+    /// Calls the first of those who wait. Returns whether there was one.
+    fn call_next(&mut self, wakes: &mut WakeList) -> bool {
         let from = self
-            .places
-            .partition_point(|place| place.ticket < self.first_waiting);
-        for place in self.places.range_mut(from..) {
-            self.first_waiting = Ticket(place.ticket.0 + 1);
-            if let Some(waker) = place.call() {
+            .entries
+            .partition_point(|entry| entry.ticket < self.first_waiting);
+        for entry in self.entries.range_mut(from..) {
+            self.first_waiting = Ticket(entry.ticket.0 + 1);
+            if let Some(waker) = entry.call() {
                 self.called += 1;
-                self.called_len += place.len;
-                return Some(waker);
+                self.called_len += entry.len;
+                wakes.push(waker);
+                return true;
             }
         }
-        None
+        false
     }
 
-    /// Everyone, when there is nothing left to wait for. They leave by themselves.
-    pub(crate) fn all(&mut self) -> impl Iterator<Item = Waker> + '_ {
-        self.call(usize::MAX, usize::MAX)
+    /// Calls everyone, when there is nothing left to wait for. They leave by themselves.
+    pub(crate) fn call_all(&mut self, wakes: &mut WakeList) {
+        self.call(usize::MAX, usize::MAX, wakes);
     }
 
-    /// When somebody may run out of time; `Duration::MAX` is never.
+    /// The next deadline in the queue, or an earlier time; `Duration::MAX` is never.
     pub(crate) fn next_deadline(&self) -> Duration {
         self.next_deadline
     }
 
-    /// Those who have run out of time. They leave by themselves.
-    pub(crate) fn late(&mut self, now: Duration) -> Vec<Waker> {
-        let mut late = Vec::new();
+    /// Calls those who have run out of time. They leave by themselves.
+    pub(crate) fn call_late(&mut self, now: Duration, wakes: &mut WakeList) {
         if now < self.next_deadline {
-            return late;
+            return;
         }
         self.next_deadline = Duration::MAX;
-        for place in &mut self.places {
-            if place.deadline > now {
-                if !matches!(place.who, Who::Gone) {
-                    self.next_deadline = self.next_deadline.min(place.deadline);
+        for entry in &mut self.entries {
+            if entry.deadline > now {
+                if !matches!(entry.state, EntryState::Gone) {
+                    self.next_deadline = self.next_deadline.min(entry.deadline);
                 }
-            } else if let Some(waker) = place.call() {
+            } else if let Some(waker) = entry.call() {
                 self.called += 1;
-                self.called_len += place.len;
-                late.push(waker);
+                self.called_len += entry.len;
+                wakes.push(waker);
             }
         }
-        late
     }
 }
 
-impl QueueRow {
-    /// It is called, if it waits. Returns whom to wake.
+impl QueueEntry {
+    /// Calls this sender, if it waits. Returns whom to wake.
     fn call(&mut self) -> Option<Waker> {
-        if !matches!(self.who, Who::Waiting(_)) {
+        if !matches!(self.state, EntryState::Waiting(_)) {
             return None;
         }
-        match std::mem::replace(&mut self.who, Who::Called) {
-            Who::Waiting(waker) => Some(waker),
-            Who::Called | Who::Gone => None,
+        match std::mem::replace(&mut self.state, EntryState::Called) {
+            EntryState::Waiting(waker) => Some(waker),
+            EntryState::Called | EntryState::Gone => None,
         }
     }
 }
@@ -243,6 +251,20 @@ mod tests {
 
     const SECOND: Duration = Duration::from_secs(1);
 
+    /// How many are woken where there is capacity for so much.
+    fn call(queue: &mut WaitQueue, count: usize, len: usize) -> usize {
+        let mut wakes = WakeList::default();
+        queue.call(count, len, &mut wakes);
+        wakes.len()
+    }
+
+    /// How many have run out of time.
+    fn call_late(queue: &mut WaitQueue, now: Duration) -> usize {
+        let mut wakes = WakeList::default();
+        queue.call_late(now, &mut wakes);
+        wakes.len()
+    }
+
     fn join(queue: &mut WaitQueue, len: usize) -> Ticket {
         queue.join(Waker::noop().clone(), len, Duration::MAX)
     }
@@ -252,7 +274,7 @@ mod tests {
         let mut queue = WaitQueue::default();
         let [a, b, c] = [0; 3].map(|len| join(&mut queue, len));
         assert!(queue.may_go(a) && !queue.may_go(b));
-        assert!(!queue.leave(b), "one from the middle leaves no room");
+        assert!(!queue.leave(b), "one from the middle leaves no capacity");
         assert!(queue.leave(a), "the first does");
         assert!(queue.may_go(c));
         assert!(queue.leave(c));
@@ -261,24 +283,24 @@ mod tests {
     }
 
     #[test]
-    fn as_many_are_called_as_there_is_room_for_and_once_each() {
+    fn as_many_are_called_as_there_is_capacity_for_and_once_each() {
         let mut queue = WaitQueue::default();
         let tickets = [0; 5].map(|len| join(&mut queue, len));
         assert!(!queue.has_called());
-        assert_eq!(queue.call(2, usize::MAX).count(), 2);
+        assert_eq!(call(&mut queue, 2, usize::MAX), 2);
         assert!(queue.has_called());
-        assert_eq!(queue.call(3, usize::MAX).count(), 1, "two are called");
+        assert_eq!(call(&mut queue, 3, usize::MAX), 1, "two are called");
         let may_go = tickets.iter().map(|ticket| queue.may_go(*ticket));
         assert!(may_go.eq([true, true, true, false, false]));
         assert!(queue.leave(tickets[1]), "in any order");
         queue.wait(tickets[0], Waker::noop());
         assert_eq!(queue.len(), 4);
-        assert_eq!(queue.call(2, usize::MAX).count(), 1);
+        assert_eq!(call(&mut queue, 2, usize::MAX), 1);
         assert!(
             queue.may_go(tickets[0]) && !queue.may_go(tickets[3]),
-            "who found no room is called again, before others"
+            "who found no capacity is called again, before others"
         );
-        assert_eq!(queue.all().count(), 2);
+        assert_eq!(call(&mut queue, usize::MAX, usize::MAX), 2);
         for ticket in tickets {
             queue.leave(ticket);
         }
@@ -287,14 +309,14 @@ mod tests {
     }
 
     #[test]
-    fn as_many_are_called_as_have_room_for_what_they_send() {
+    fn as_many_are_called_as_have_capacity_for_what_they_send() {
         let mut queue = WaitQueue::default();
         let tickets = [100, 50, 70, 70].map(|len| join(&mut queue, len));
-        assert_eq!(queue.call(9, 10).count(), 1, "one, however much it has");
-        assert_eq!(queue.call(9, 100).count(), 0);
-        assert_eq!(queue.call(9, 150).count(), 1);
+        assert_eq!(call(&mut queue, 9, 10), 1, "one, however much it has");
+        assert_eq!(call(&mut queue, 9, 100), 0);
+        assert_eq!(call(&mut queue, 9, 150), 1);
         queue.leave(tickets[0]);
-        assert_eq!(queue.call(9, 150).count(), 2, "50, and 120");
+        assert_eq!(call(&mut queue, 9, 150), 2, "50, and 120");
         for ticket in tickets {
             queue.leave(ticket);
         }
@@ -309,12 +331,15 @@ mod tests {
         let early = queue.join(noop.clone(), 0, SECOND);
         join(&mut queue, 0);
         assert_eq!(queue.next_deadline(), SECOND);
-        assert_eq!(queue.late(SECOND / 2).len(), 0);
-        assert_eq!(queue.late(SECOND).len(), 1);
+        assert_eq!(call_late(&mut queue, SECOND / 2), 0);
+        assert_eq!(call_late(&mut queue, SECOND), 1);
         assert!(queue.may_go(early));
+        queue.wait(early, noop);
+        assert_eq!(queue.next_deadline(), SECOND, "it has looked too early");
+        assert_eq!(call_late(&mut queue, SECOND), 1);
         queue.leave(early);
         assert_eq!(queue.next_deadline(), SECOND * 3);
-        assert_eq!(queue.late(SECOND * 4).len(), 1);
+        assert_eq!(call_late(&mut queue, SECOND * 4), 1);
         queue.leave(late);
         assert_eq!(queue.next_deadline(), Duration::MAX);
         assert_eq!(queue.len(), 1);
@@ -328,15 +353,15 @@ mod tests {
         for _ in 0..1000 {
             let ticket = join(&mut queue, 0);
             assert!(!queue.leave(ticket));
-            assert!(queue.places.len() <= 3 + MIN_GONE);
+            assert!(queue.entries.len() <= 3 + MIN_GONE);
         }
         let newest = join(&mut queue, 0);
-        assert_eq!(queue.call(2, usize::MAX).count(), 2);
+        assert_eq!(call(&mut queue, 2, usize::MAX), 2);
         assert!(queue.may_go(last) && !queue.may_go(newest));
         for ticket in [first, last, newest] {
             assert!(queue.leave(ticket));
         }
         queue.release();
-        assert_eq!(queue.places.capacity(), 0);
+        assert_eq!(queue.entries.capacity(), 0);
     }
 }

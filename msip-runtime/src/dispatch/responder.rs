@@ -114,7 +114,9 @@ impl Responder {
     ) -> Result<(), Status> {
         let mut answers = answers;
         let ended = || Status::new(Code::Cancelled, "the call has ended");
-        let feed = self.connection.feed(StreamTarget::Answers(self.call));
+        let feed = self
+            .connection
+            .open_send_stream(StreamTarget::Answers(self.call));
         let mut feed = feed.ok_or_else(ended)?;
         let mut end = Ok(());
         let next = |task: &mut Context<'_>| {

@@ -1,4 +1,4 @@
-//! Buffers that belong to a thread, and are lent to the connection that it runs just now.
+//! The buffer pool of a thread: buffers that are lent to the connection that it runs just now.
 //!
 //! A connection that sleeps holds none: thousands of them that have something to say one after the other need one
 //! buffer for each direction and thread, and leave no holes behind where each had its own.
@@ -26,7 +26,7 @@ thread_local! {
     static WRITING: Cell<Vec<Vec<u8>>> = const { Cell::new(Vec::new()) };
 }
 
-/// Reads what there is. Where nothing is, the buffer goes back to the thread, unless a part of a frame is in it, or
+/// Reads what there is. Where there is nothing, the buffer goes back to the pool, unless a part of a frame is in it, or
 /// what has been read from it is still in use.
 pub(super) fn poll_read(
     stream: &mut Stream,
@@ -34,7 +34,7 @@ pub(super) fn poll_read(
     task: &mut Context<'_>,
 ) -> Poll<io::Result<usize>> {
     if !decoder.has_buffer() {
-        // Where the thread ends already, it has none to lend.
+        // A thread that is ending has none to lend.
         if let Some(buffer) = READING.try_with(Cell::take).ok().flatten() {
             decoder.lend_buffer(buffer);
         }
@@ -55,13 +55,13 @@ fn keep(kept: &Cell<Option<BytesMut>>, buffer: BytesMut) {
     kept.set(Some(before.unwrap_or(buffer)));
 }
 
-/// Buffers for what is to be written; none where they are lent already.
+/// Takes the buffers for writing out of the pool; none where they are lent already.
 pub(super) fn borrow_chunks() -> Vec<Vec<u8>> {
     WRITING.try_with(Cell::take).unwrap_or_default()
 }
 
-/// Takes such buffers back.
-pub(super) fn return_chunks(chunks: Vec<Vec<u8>>) {
+/// Puts them back.
+pub(super) fn return_buffers(chunks: Vec<Vec<u8>>) {
     let _ = WRITING.try_with(|kept| {
         let before = kept.take();
         let are_more = before.len() > chunks.len();
@@ -108,7 +108,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn who_has_nothing_to_read_holds_no_buffer_and_the_next_gets_it() {
+    async fn a_connection_with_nothing_to_read_holds_no_buffer_and_the_next_gets_it() {
         let (mut stream, mut decoder) = busy().await;
         let first = read(&mut stream, &mut decoder).await;
         assert_eq!(decoder.capacity(), 0);
@@ -118,12 +118,12 @@ mod tests {
 
     #[test]
     fn chunks_are_lent_once() {
-        return_chunks(vec![Vec::with_capacity(10)]);
+        return_buffers(vec![Vec::with_capacity(10)]);
         let lent = borrow_chunks();
         assert_eq!(lent.len(), 1);
         assert_eq!(borrow_chunks().len(), 0, "they are lent");
-        return_chunks(lent);
-        return_chunks(Vec::new());
+        return_buffers(lent);
+        return_buffers(Vec::new());
         assert_eq!(borrow_chunks().len(), 1, "the more are kept");
     }
 }

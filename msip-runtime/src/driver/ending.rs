@@ -1,6 +1,6 @@
-//! How a connection ends, and what is said then.
+//! The end of a connection: why it ended, what becomes of its session, and its graceful close.
 
-use std::{io, task::Waker, time::Duration};
+use std::{io, time::Duration};
 
 use tokio::{
     io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _},
@@ -14,10 +14,10 @@ use msip_session::{
     wire::{Code, ErrorText, write_close},
 };
 
-/// How long, and for how many bytes, a connection that is over is read on, so that the last text arrives
+/// How long, and for how many bytes, a connection that is over is still read, so that the last text arrives
 /// (docs/protocol.md, "Errors and close").
-const FAREWELL: Duration = Duration::from_secs(1);
-const FAREWELL_LEN: usize = 64 * 1024;
+const CLOSE_TIMEOUT: Duration = Duration::from_secs(1);
+const CLOSE_READ_LEN: usize = 64 * 1024;
 
 /// Why the driver stopped.
 #[derive(Debug)]
@@ -46,7 +46,7 @@ pub(crate) struct ConnectionEnd {
     pub(crate) graceful_close: GracefulClose,
 }
 
-/// A connection that is over, but for its last words.
+/// A connection that is over, but for the last bytes to write.
 #[derive(Debug)]
 pub(crate) struct GracefulClose {
     stream: Stream,
@@ -54,10 +54,10 @@ pub(crate) struct GracefulClose {
 }
 
 impl GracefulClose {
-    /// Says the last words, where there are any, and closes.
-    pub(crate) async fn bid(mut self) {
+    /// Writes the last bytes, where there are any, and closes.
+    pub(crate) async fn finish(mut self) {
         if let Some(chunks) = self.chunks.take() {
-            bid_farewell(&mut self.stream, chunks).await;
+            close_gracefully(&mut self.stream, chunks).await;
         }
     }
 }
@@ -81,9 +81,9 @@ impl Driver {
             .map(|(chunk, written)| (chunk, *written));
         let begun = in_flight.map(|(chunk, written)| rest_of_frame(&chunk.bytes, written));
         let mut state = self.connection.lock();
-        let mut wakers = state.tell_dropped();
+        state.report_dropped();
         if let Some(session) = state.session() {
-            if ending.leaves_session() && self.blame.is_none() && session.is_resumable() {
+            if ending.leaves_session() && self.received.blame.is_none() && session.is_resumable() {
                 ended.is_suspended = true;
                 let Suspended {
                     lost, cancelled, ..
@@ -94,33 +94,35 @@ impl Driver {
                     write_close(&mut last, Code::Aborted, "session taken over");
                     ended.graceful_close.chunks = Some(vec![last]);
                 }
-                wakers.extend(state.detach(&ended.lost));
-                wakers.extend(state.cancel_all(cancelled));
+                state.suspend(&ended.lost, cancelled);
             } else {
                 if let Ending::Fault(fault) = &ending {
                     session.handle_fault(fault);
                 }
                 ended.cut_off = session.open_exchanges();
                 ended.lost = session.lost(in_flight);
-                if ending.is_polite() {
+                if ending.is_graceful() {
                     let begun = in_flight
                         .map(|(chunk, written)| chunk.bytes.get(written..).unwrap_or_default());
                     let queued = std::iter::from_fn(|| Some(session.poll_transmit()?.bytes));
                     let chunks = begun.map(<[u8]>::to_vec).into_iter().chain(queued);
                     ended.graceful_close.chunks = Some(chunks.collect());
                 }
-                wakers.extend(state.end_session(&ended.lost));
+                state.end_session(&ended.lost);
             }
         }
         drop(state);
-        wakers.into_iter().for_each(Waker::wake);
-        ended.reason = reason(ending, self.goodbye.take(), self.blame.take());
+        ended.reason = reason(
+            ending,
+            self.received.goodbye.take(),
+            self.received.blame.take(),
+        );
         ended
     }
 }
 
 impl Ending {
-    /// Whether the other side may be there still, and come back.
+    /// Whether the peer may still be there, and come back.
     fn leaves_session(&self) -> bool {
         matches!(
             self,
@@ -132,8 +134,8 @@ impl Ending {
         )
     }
 
-    /// Whether what is queued is said before the connection is closed.
-    fn is_polite(&self) -> bool {
+    /// Whether what is queued is written before the connection is closed.
+    fn is_graceful(&self) -> bool {
         matches!(
             self,
             Self::Fault(_) | Self::Finished | Self::TimedOut(TimedOut::Drain)
@@ -141,7 +143,7 @@ impl Ending {
     }
 }
 
-/// What the user is told.
+/// The reason that the user sees.
 fn reason(
     ending: Ending,
     goodbye: Option<ErrorText>,
@@ -187,18 +189,18 @@ fn rest_of_frame(chunk: &[u8], written: usize) -> &[u8] {
 
 /// Writes the last bytes, and reads on for a moment: a transport that is closed with bytes unread takes back what
 /// it has not delivered.
-pub(crate) async fn bid_farewell(
+pub(crate) async fn close_gracefully(
     stream: &mut (impl AsyncRead + AsyncWrite + Unpin),
     chunks: Vec<Vec<u8>>,
 ) {
-    let graceful_close = async {
+    let closing = async {
         for chunk in chunks {
             stream.write_all(&chunk).await?;
         }
         stream.shutdown().await?;
         let mut discarded = 0;
         let mut buffer = vec![0; 4096];
-        while discarded < FAREWELL_LEN {
+        while discarded < CLOSE_READ_LEN {
             match stream.read(&mut buffer).await? {
                 0 => break,
                 len => discarded += len,
@@ -207,5 +209,5 @@ pub(crate) async fn bid_farewell(
         io::Result::Ok(())
     };
     // It is over either way.
-    let _ = timeout(FAREWELL, graceful_close).await;
+    let _ = timeout(CLOSE_TIMEOUT, closing).await;
 }

@@ -1,14 +1,14 @@
-//! From a new stream to the first event of its session.
+//! The handshake: from a new stream to the first event of its session.
 
 use std::{future::poll_fn, io, time::Duration};
 
 use tokio::{io::AsyncWriteExt as _, time::timeout};
 
-use super::{buffer_pool, ending::bid_farewell};
+use super::{buffer_pool, ending::close_gracefully};
 use crate::{connection::ConnectionShared, transport::Stream};
 use msip_session::{Event, Fault, Session, wire::Decoder};
 
-/// Why a handshake did not come to an end.
+/// Why a handshake failed.
 #[derive(Debug)]
 pub(crate) enum HandshakeError {
     Eof,
@@ -57,13 +57,13 @@ pub(crate) async fn handshake(
         .unwrap_or(Err(HandshakeError::TimedOut));
     if let Err(HandshakeError::Fault(fault)) = &outcome {
         session.handle_fault(fault);
-        graceful_close(stream, session).await;
+        refuse(stream, session).await;
     }
     outcome
 }
 
-/// Says the last of a session that will not be.
-pub(crate) async fn graceful_close(stream: &mut Stream, session: &mut Session) {
+/// Closes a connection whose handshake was refused: writes what its session has to say, which is why.
+pub(crate) async fn refuse(stream: &mut Stream, session: &mut Session) {
     let chunks = std::iter::from_fn(|| Some(session.poll_transmit()?.bytes)).collect();
-    bid_farewell(stream, chunks).await;
+    close_gracefully(stream, chunks).await;
 }

@@ -1,7 +1,7 @@
-//! The one place where session, transport and clock meet: the task of a connection.
+//! The driver: the task of a connection, which moves its bytes and its time.
 //!
-//! It reads big chunks and cuts them into frames in place, lets the handlers see what came, and writes what is
-//! queued, one chunk a write. Then it sleeps until a byte, a sender, a handler or the clock wakes it.
+//! It reads big chunks and cuts them into frames in place, runs the handlers, and writes what is queued, one chunk a
+//! write. Then it sleeps until a byte, a sender, a handler or the clock wakes it.
 
 mod buffer_pool;
 mod ending;
@@ -24,33 +24,34 @@ use tokio::{
     time::{Instant, Sleep, timeout},
 };
 
-pub(crate) use ending::{ConnectionEnd, Ending, GracefulClose, bid_farewell};
-pub(crate) use handshake::{HandshakeError, graceful_close, handshake};
+pub(crate) use ending::{ConnectionEnd, Ending, GracefulClose, close_gracefully};
+pub(crate) use handshake::{HandshakeError, handshake, refuse};
 
+use reading::Received;
 use slow_read::SlowRead;
 use work_limit::WorkLimit;
 
 use crate::{
-    connection::{ConnectionShared, ReceivedItems, SuspendedTimer},
-    dispatch::{Inbox, ReceivedMessages},
+    connection::{ConnectionShared, DriverStep, SuspendedTimer},
+    dispatch::Inbox,
     transport::Stream,
 };
 use msip_session::{
     Fault, Transmit,
-    wire::{Decoder, ErrorText, FrameRange, MsgId},
+    wire::{Decoder, MsgId},
 };
 
-/// How often a task goes around before it lets others run.
+/// How many turns the driver takes before it lets other tasks run.
 const TURNS: u8 = 32;
 
-/// A connection on which nothing has happened for so long gives back the memory that a burst needed.
+/// A connection that has been idle for so long gives back the memory that a burst needed.
 const IDLE: Duration = Duration::from_millis(100);
 
-/// What handles the messages of a session; it ends only after its inbox is closed.
-pub(crate) type Handlers = Pin<Box<dyn Future<Output = ()> + Send>>;
+/// Runs the handlers of a session, polled by its driver; it ends only after its inbox is closed.
+pub(crate) type HandlerTask = Pin<Box<dyn Future<Output = ()> + Send>>;
 
-/// Lets the handlers of a session that is over come to their end.
-pub(crate) async fn drain(handlers: Handlers, limit: Duration) {
+/// Lets the handlers of a session that is over finish, for so long at most.
+pub(crate) async fn drain(handlers: HandlerTask, limit: Duration) {
     if timeout(limit, handlers).await.is_err() {
         tracing::warn!(
             ?limit,
@@ -59,21 +60,21 @@ pub(crate) async fn drain(handlers: Handlers, limit: Duration) {
     }
 }
 
-/// Goes on with the handlers and the clock of a session without a connection until `work` is done. `None` where the
-/// session is over first.
+/// Runs the handlers and the clock of a session without a connection until `work` is done. `None` where the session is
+/// over first.
 pub(crate) async fn run_suspended<T>(
     connection: &ConnectionShared,
-    handlers: &mut Handlers,
+    handlers: &mut HandlerTask,
     work: impl Future<Output = T>,
 ) -> Option<T> {
-    let mut watch = SuspendedTimer::new();
+    let mut timer = SuspendedTimer::new();
     let mut work = pin!(work);
     std::future::poll_fn(|task| {
         let _ = handlers.as_mut().poll(task);
         if let Poll::Ready(value) = work.as_mut().poll(task) {
             return Poll::Ready(Some(value));
         }
-        watch.poll(connection, task).map(|()| None)
+        timer.poll(connection, task).map(|()| None)
     })
     .await
 }
@@ -90,7 +91,7 @@ pub(crate) struct Driver {
     write_timeout: Duration,
     frame_deadline: Option<Duration>,
     slow_read: SlowRead,
-    /// Bytes have come that were not looked at: together with the end of the handshake, or more than one work_limit.
+    /// Bytes have come that were not looked at: together with the end of the handshake, or beyond the work limit.
     has_leftover: bool,
     release_at: Option<Duration>,
     timer: Pin<Box<Sleep>>,
@@ -99,21 +100,14 @@ pub(crate) struct Driver {
     turns: u8,
     /// It waits for a byte, a sender, a handler or the clock.
     is_asleep: bool,
-    /// Not a task runs it, but whoever wakes it; the worker may do that too, and then nothing can be put off to it.
+    /// Polled by its waker instead of a task; that may be the worker thread itself, and then nothing can be put off to it.
     is_run_by_wakers: bool,
-    /// Several callers were woken and may call again at once: let them, before writing.
-    is_gathering: bool,
+    /// Several callers were woken and may call again at once: they run before more is written.
+    is_yielding: bool,
     work_limit: WorkLimit,
-    /// What the other side said when it closed, or blamed us for.
-    goodbye: Option<ErrorText>,
-    blame: Option<ErrorText>,
-    /// Where those lie that were cut from what was read, on their way to the session.
-    frames: Vec<FrameRange>,
-    /// What has been read for the handlers, on its way to the inbox.
-    received: ReceivedMessages,
-    /// The same, for those who take the items of a stream.
-    arrivals: ReceivedItems,
-    wakers: Vec<Waker>,
+    received: Received,
+    /// Memory for the wakers of those whose answers were read together.
+    waker_memory: Vec<Waker>,
 }
 
 impl Driver {
@@ -141,18 +135,14 @@ impl Driver {
             turns: 0,
             is_asleep: false,
             is_run_by_wakers: false,
-            is_gathering: false,
+            is_yielding: false,
             work_limit: WorkLimit::of_runtime(),
-            goodbye: None,
-            blame: None,
-            frames: Vec::new(),
-            received: ReceivedMessages::default(),
-            arrivals: ReceivedItems::default(),
-            wakers: Vec::new(),
+            received: Received::default(),
+            waker_memory: Vec::new(),
         }
     }
 
-    /// The same, to be run by whoever wakes it.
+    /// The same, to be polled by its waker instead of a task.
     #[cfg(feature = "testing")]
     pub(crate) fn run_by_wakers(mut self) -> Self {
         self.is_run_by_wakers = true;
@@ -164,23 +154,22 @@ impl Driver {
     /// # Cancel safety
     ///
     /// Dropping the future loses nothing: run it again, or end the connection.
-    pub(crate) async fn run(&mut self, handlers: &mut Handlers) -> Ending {
+    pub(crate) async fn run(&mut self, handlers: &mut HandlerTask) -> Ending {
         std::future::poll_fn(|task| self.poll(task, handlers)).await
     }
 
-    fn poll(&mut self, task: &mut Context<'_>, handlers: &mut Handlers) -> Poll<Ending> {
+    fn poll(&mut self, task: &mut Context<'_>, handlers: &mut HandlerTask) -> Poll<Ending> {
         let polled = self.poll_turns(task, handlers);
-        self.let_senders_go();
+        self.wake_flush_waiters();
         polled
     }
 
-    /// Wakes those who wait until the driver has written, or has had its turn.
-    fn let_senders_go(&self) {
-        let behind = self.connection.lock().driver_has_run();
-        behind.into_iter().for_each(Waker::wake);
+    /// Wakes the senders that wait until the driver has written, or has had its turn.
+    fn wake_flush_waiters(&self) {
+        self.connection.lock().driver_has_run();
     }
 
-    fn poll_turns(&mut self, task: &mut Context<'_>, handlers: &mut Handlers) -> Poll<Ending> {
+    fn poll_turns(&mut self, task: &mut Context<'_>, handlers: &mut HandlerTask) -> Poll<Ending> {
         let is_first = std::mem::take(&mut self.is_asleep);
         let are_returning = {
             let mut state = self.connection.lock();
@@ -198,7 +187,7 @@ impl Driver {
             self.turns = self.turns.saturating_add(1);
             match self.turn(task, handlers) {
                 Ok(Turn::Busy) => {}
-                Ok(Turn::Gathering) => break,
+                Ok(Turn::Yielding) => break,
                 Ok(Turn::Idle) => {
                     self.is_asleep = true;
                     return Poll::Pending;
@@ -210,7 +199,7 @@ impl Driver {
     }
 
     /// Comes back when the worker has run what else is ready: what that sends leaves together. The driver is awake
-    /// meanwhile, so that nobody who sends wakes it.
+    /// meanwhile, so that no sender wakes it.
     fn yield_to_senders<T>(&self, task: &mut Context<'_>) -> Poll<T> {
         if self.is_run_by_wakers {
             task.waker().wake_by_ref();
@@ -222,23 +211,23 @@ impl Driver {
     }
 
     /// Reads once, lets handlers run, and writes all that can be written.
-    fn turn(&mut self, task: &mut Context<'_>, handlers: &mut Handlers) -> Result<Turn, Ending> {
+    fn turn(&mut self, task: &mut Context<'_>, handlers: &mut HandlerTask) -> Result<Turn, Ending> {
         let now = self.connection.now();
-        // Those who were let go first have sent what they had to: it goes out before more is read.
-        let has_gathered = std::mem::take(&mut self.is_gathering);
-        let has_read = has_gathered || self.poll_read(task, now)?;
-        // Nobody is to be declared dead whose bytes have come and were not read.
-        if self.turns >= TURNS && !has_gathered {
-            self.look_at_clock(now)?;
+        // The senders that ran first have sent what they had to: it goes out before more is read.
+        let has_yielded = std::mem::take(&mut self.is_yielding);
+        let has_read = has_yielded || self.poll_read(task, now)?;
+        // A peer is not to be declared dead whose bytes have come and were not read.
+        if self.turns >= TURNS && !has_yielded {
+            self.check_clock(now)?;
         }
         // It ends only after the inbox is closed.
         let _ = handlers.as_mut().poll(task);
-        if self.is_gathering {
-            return Ok(Turn::Gathering);
+        if self.is_yielding {
+            return Ok(Turn::Yielding);
         }
         let has_written = match self.poll_write(task, now) {
             Err(ending @ Ending::Io(_)) => {
-                // What the other side said before it went away is worth more than that we cannot write.
+                // What the peer said before it went away is worth more than that we cannot write.
                 while self.poll_read(task, now).is_ok_and(|has_read| has_read) {}
                 return Err(ending);
             }
@@ -248,21 +237,20 @@ impl Driver {
             self.release_at = Some(now + IDLE);
             return Ok(Turn::Busy);
         }
-        self.rest(task, now)
+        self.sleep(task, now)
     }
 
-    /// Does what is due in a driver that has not come to rest for long.
-    fn look_at_clock(&mut self, now: Duration) -> Result<(), Ending> {
+    /// Does what is due in a driver that has been busy for long.
+    fn check_clock(&mut self, now: Duration) -> Result<(), Ending> {
         self.turns = 0;
-        let in_time = self.connection.lock().expire(now, &mut self.wakers);
-        self.wakers.drain(..).for_each(Waker::wake);
+        let in_time = self.connection.lock().expire(now);
         in_time.map_err(Ending::TimedOut)
     }
 
     fn poll_write(&mut self, task: &mut Context<'_>, now: Duration) -> Result<bool, Ending> {
         let written = self.write_chunks(task, now);
         if !matches!(written, Ok(false)) {
-            self.let_senders_go();
+            self.wake_flush_waiters();
         }
         written
     }
@@ -298,22 +286,13 @@ impl Driver {
     }
 
     fn complete_chunk(&mut self) {
-        let Some((chunk, _)) = self.writing.take() else {
-            return;
-        };
-        let mut state = self.connection.lock();
-        if let Some(session) = state.session() {
-            session.transmitted(chunk);
-        }
-        if state.is_awaited() {
-            let room = state.capacity();
-            drop(state);
-            room.into_iter().for_each(Waker::wake);
+        if let Some((chunk, _)) = self.writing.take() {
+            self.connection.lock().transmitted(chunk);
         }
     }
 
     /// Nothing can be read or written now: does what is due, and sleeps unless a sender came meanwhile.
-    fn rest(&mut self, task: &mut Context<'_>, now: Duration) -> Result<Turn, Ending> {
+    fn sleep(&mut self, task: &mut Context<'_>, now: Duration) -> Result<Turn, Ending> {
         self.turns = 0;
         if self.frame_deadline.is_some_and(|deadline| now >= deadline) {
             let rule = format!(
@@ -331,66 +310,54 @@ impl Driver {
         if is_idle {
             self.release_at = None;
             self.decoder.release();
-            self.frames = Vec::new();
-            self.received = ReceivedMessages::default();
-            self.arrivals = ReceivedItems::default();
+            self.received.release();
             self.inbox.release();
-            self.wakers = Vec::new();
+            self.waker_memory = Vec::new();
         }
         let mut state = self.connection.lock();
-        let told = state.tell_dropped();
-        if !told.is_empty() {
-            drop(state);
-            told.into_iter().for_each(Waker::wake);
+        if state.report_dropped() {
             return Ok(Turn::Busy);
         }
         if is_idle {
             state.release();
+            if state.session().is_some() {
+                // The handlers give back what they have.
+                return Ok(Turn::Busy);
+            }
         }
-        let next_deadline = state.next_deadline();
-        let Some(session) = state.session() else {
-            return Err(Ending::Finished);
+        if let Some(session) = state.session() {
+            session.set_read_memory(self.decoder.held());
+        }
+        let next = match state.try_sleep(now, self.writing.is_some()) {
+            DriverStep::Finished => return Err(Ending::Finished),
+            DriverStep::Write => return Ok(Turn::Busy),
+            DriverStep::Expire => {
+                let in_time = state.expire(now);
+                return in_time.map(|()| Turn::Busy).map_err(Ending::TimedOut);
+            }
+            DriverStep::Sleep { until } => until,
         };
-        if is_idle {
-            // The handlers give back what they have.
-            return Ok(Turn::Busy);
-        }
-        session.set_read_memory(self.decoder.held());
-        if session.is_finished() && self.writing.is_none() {
-            return Err(Ending::Finished);
-        }
-        if session.poll_timeout() <= now || next_deadline <= now {
-            let in_time = state.expire(now, &mut self.wakers);
-            drop(state);
-            self.wakers.drain(..).for_each(Waker::wake);
-            return in_time.map(|()| Turn::Busy).map_err(Ending::TimedOut);
-        }
-        if session.has_transmit() && self.writing.is_none() {
-            return Ok(Turn::Busy);
+        let lent = state.session().and_then(|session| session.return_buffers());
+        drop(state);
+        if let Some(chunks) = lent {
+            buffer_pool::return_buffers(chunks);
         }
         let next = [
             self.frame_deadline,
             self.stalled_since.map(|since| since + self.write_timeout),
             self.release_at,
-            self.slow_read.look_at,
-            Some(next_deadline),
+            self.slow_read.check_at,
         ]
         .into_iter()
         .flatten()
-        .fold(session.poll_timeout(), Duration::min);
-        let lent = session.return_buffers();
-        state.driver_sleeps();
-        drop(state);
-        if let Some(chunks) = lent {
-            buffer_pool::return_chunks(chunks);
-        }
+        .fold(next, Duration::min);
         Ok(self.arm(task, next, now))
     }
 
     /// Sleeps until `next`, or a little earlier: a timer that is set already is left to go off.
     fn arm(&mut self, task: &mut Context<'_>, next: Duration, now: Duration) -> Turn {
         if next < self.armed_for || self.armed_for <= now {
-            // What no clock can tell is far enough away never to come.
+            // A time beyond the range of the clock never comes.
             let at = self
                 .connection
                 .instant(next)
@@ -406,11 +373,11 @@ impl Driver {
     }
 }
 
-/// Whether there was anything to do.
+/// Whether a turn found anything to do.
 enum Turn {
     Busy,
-    /// Others were woken that will send something to go out together.
-    Gathering,
+    /// Tasks were woken that will send something: it goes out together.
+    Yielding,
     Idle,
 }
 

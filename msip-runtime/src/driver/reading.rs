@@ -1,14 +1,18 @@
-//! What has been read: cut into frames, handed to the session, and sorted by who is to hear of it.
+//! Reading: bytes are cut into frames, handed to the session, and sorted by whom they concern.
 
 use std::{
-    task::{Context, Poll, Waker},
+    task::{Context, Poll},
     time::Duration,
 };
 
-use super::{Driver, Ending, buffer_pool, work_limit::ITEMS_A_TURN};
+use super::{Driver, Ending, buffer_pool, work_limit::MAX_ITEMS};
+use crate::{
+    connection::{ConnectionInner, ReceivedItems},
+    dispatch::ReceivedMessages,
+};
 use msip_session::{
     BareMessage, Budget, Event, FastFrame, Fault, Outcome, ReplyTo,
-    wire::{Flags, FrameBatch},
+    wire::{ErrorText, Flags, FrameBatch, FrameRange, FrameRef},
 };
 
 /// A frame that was begun must be complete within this, and a second more for each 16 KiB of it.
@@ -18,13 +22,31 @@ const FRAME_RATE: u64 = 16 * 1024;
 /// How many frames are handled under one lock of the connection, at most.
 const FRAMES_A_LOCK: usize = 64;
 
-/// What frames were, of those that others act upon.
-#[derive(Debug, Default, Clone, Copy)]
+/// What has been read, on its way to those whom it concerns.
+#[derive(Debug, Default)]
+pub(super) struct Received {
+    /// The memory for the ranges of frames that were cut from what was read.
+    ranges: Vec<FrameRange>,
+    /// For the handlers.
+    messages: ReceivedMessages,
+    /// For those who read a stream.
+    items: ReceivedItems,
+    /// What the peer said when it closed, or blamed us for.
+    pub(super) goodbye: Option<ErrorText>,
+    pub(super) blame: Option<ErrorText>,
+}
+
+/// What a batch of frames has led to.
+#[derive(Debug, Default)]
 struct Handled {
     /// How many calls were begun or answered.
     calls: usize,
     /// How many items of streams have come.
     items: usize,
+    /// There may be capacity for those who wait for it.
+    has_freed_capacity: bool,
+    /// Messages and calls for the handlers that lie behind one another in the batch.
+    bares: Vec<BareMessage>,
 }
 
 impl Driver {
@@ -38,7 +60,7 @@ impl Driver {
                 session.is_short_of_memory() && self.decoder.pending_len() > Budget::FLOOR;
             let is_slow = self.slow_read.puts_off(is_large, now);
             if is_slow {
-                // Nobody is to be declared dead because we do not read.
+                // The peer is not to be declared dead because we do not read.
                 session.received(now);
             }
             is_slow || session.is_read_paused()
@@ -57,32 +79,44 @@ impl Driver {
         }
     }
 
-    /// Cuts what was read into frames, and hands them to the session, many under one lock. Leaves the rest where a
-    /// work_limit is full.
+    /// Cuts what was read into frames, and hands them to the session, many under one lock. Leaves the rest where the
+    /// work limit is reached.
     fn handle_received(&mut self, now: Duration) -> Result<(), Ending> {
         let mut has_frames = false;
         let (mut woken, mut items) = (0, 0);
-        let mut room = self.portion_len();
+        let open_exchanges = self.connection.lock().open_exchanges();
+        let mut calls_left = self.work_limit.call_count(open_exchanges);
         let fault = loop {
             // Outside of the lock: those who send meanwhile wait for no more than they have to.
-            let mut run = FrameBatch::reusing(std::mem::take(&mut self.frames));
-            // What stands before a fault is there all the same.
-            let cut = self.decoder.decode_batch(&mut run, FRAMES_A_LOCK.min(room));
-            has_frames |= !run.is_empty();
-            let handled = self.handle_frames(&run, now);
-            self.frames = run.into_ranges();
-            woken += self.wakers.len();
-            self.wakers.drain(..).for_each(Waker::wake);
-            items += handled.as_ref().map_or(0, |handled| handled.items);
-            match (handled, cut) {
-                (Ok(Handled { calls, .. }), Ok(true)) if calls >= room => {
+            let mut batch = FrameBatch::reusing(std::mem::take(&mut self.received.ranges));
+            // Frames before a fault are valid all the same.
+            let cut = self
+                .decoder
+                .decode_batch(&mut batch, FRAMES_A_LOCK.min(calls_left));
+            has_frames |= !batch.is_empty();
+            let mut handled = Handled::default();
+            let mut state = self.connection.lock();
+            if let Some(session) = state.session() {
+                session.received(now);
+                session.set_read_memory(self.decoder.held());
+            }
+            let outcome = self
+                .received
+                .handle_batch(&mut state, &batch, now, &mut handled);
+            woken += state.release_with(&mut self.waker_memory);
+            let messages = &mut self.received.messages;
+            messages.push_bare_messages(&mut handled.bares, batch.memory());
+            self.received.ranges = batch.into_ranges();
+            items += handled.items;
+            match (outcome, cut) {
+                (Err(fault), _) => break Some(fault),
+                (Ok(()), Err(error)) => break Some(Fault::from(error)),
+                (Ok(()), Ok(false)) => break None,
+                (Ok(()), Ok(true)) if handled.calls >= calls_left => {
                     self.has_leftover = true;
                     break None;
                 }
-                (Ok(Handled { calls, .. }), Ok(true)) => room -= calls,
-                (Ok(_), Ok(false)) => break None,
-                (Err(fault), _) => break Some(fault),
-                (Ok(_), Err(error)) => break Some(Fault::from(error)),
+                (Ok(()), Ok(true)) => calls_left -= handled.calls,
             }
         };
         if !self.decoder.is_mid_frame() {
@@ -91,64 +125,39 @@ impl Driver {
             let len = u64::try_from(self.decoder.pending_len()).unwrap_or(u64::MAX);
             self.frame_deadline = Some(now + FRAME_TIMEOUT + Duration::from_secs(len / FRAME_RATE));
         }
-        if !self.received.is_empty() {
-            self.inbox.extend(&mut self.received);
+        if !self.received.messages.is_empty() {
+            self.inbox.extend(&mut self.received.messages);
         }
-        // Where nothing is to be done but to write what they call, the first of them wakes us.
-        self.is_gathering =
-            (woken > 1 && self.has_leftover) || (woken > 0 && items >= ITEMS_A_TURN);
+        // Where there is nothing to do but to write what they call, the first of them wakes us.
+        self.is_yielding = (woken > 1 && self.has_leftover) || (woken > 0 && items >= MAX_ITEMS);
         fault.map_or(Ok(()), |fault| Err(Ending::Fault(fault)))
     }
+}
 
-    /// How many calls may be begun or answered before what follows from them is written.
-    fn portion_len(&self) -> usize {
-        self.work_limit.len(self.connection.lock().open_exchanges())
+impl Received {
+    /// Gives back the memory that a burst needed.
+    pub(super) fn release(&mut self) {
+        self.ranges = Vec::new();
+        self.messages = ReceivedMessages::default();
+        self.items = ReceivedItems::default();
     }
 
     /// Hands frames to the session, under one lock.
-    fn handle_frames(&mut self, run: &FrameBatch, now: Duration) -> Result<Handled, Fault> {
-        let mut handled = Handled::default();
-        let mut state = self.connection.lock();
-        if let Some(session) = state.session() {
-            session.received(now);
-            session.set_read_memory(self.decoder.held());
-        }
-        let mut bares = Vec::new();
-        let mut has_room = false;
+    fn handle_batch(
+        &mut self,
+        state: &mut ConnectionInner,
+        batch: &FrameBatch,
+        now: Duration,
+        handled: &mut Handled,
+    ) -> Result<(), Fault> {
         let mut outcome = Ok(());
-        for frame in run.frames() {
+        for frame in batch.frames() {
+            if self.handle_fast(state, frame, batch.len(), handled) {
+                continue;
+            }
             let Some(session) = state.session() else {
                 break;
             };
-            if frame.header.flags.contains(Flags::MORE) {
-                if let Some((inlet, item)) = session.handle_item(frame) {
-                    handled.items += 1;
-                    let reader = state.arrived(&mut self.arrivals, inlet, item);
-                    self.wakers.extend(reader);
-                    continue;
-                }
-            } else {
-                match session.handle_fast(frame) {
-                    Some(FastFrame::Message) => {
-                        add(&mut bares, BareMessage::new(frame, None), run.len());
-                        continue;
-                    }
-                    Some(FastFrame::Call(slot)) => {
-                        add(&mut bares, BareMessage::new(frame, Some(slot)), run.len());
-                        handled.calls += 1;
-                        continue;
-                    }
-                    Some(FastFrame::Answer(token)) => {
-                        has_room = true;
-                        handled.calls += 1;
-                        let body = frame.payload_after(0);
-                        let outcome = Outcome::message(frame.header.variant, body);
-                        self.wakers.extend(state.complete(token, outcome));
-                        continue;
-                    }
-                    None => {}
-                }
-            }
             let event = match session.handle_frame(frame.to_frame(), now) {
                 Ok(event) => event,
                 Err(fault) => {
@@ -157,62 +166,107 @@ impl Driver {
                 }
             };
             // It may be about the exchange whose items have come before it.
-            self.wakers.extend(state.hand_over(&mut self.arrivals));
-            match event {
-                Some(Event::Incoming(incoming)) => {
-                    handled.calls += usize::from(matches!(incoming.reply, ReplyTo::Call(_)));
-                    if let (true, ReplyTo::Call(slot)) = (incoming.is_stream, incoming.reply) {
-                        state.begin_requests(slot, incoming.first_item());
-                    }
-                    self.received.push_bare_messages(&mut bares, run.memory());
-                    self.received.push(incoming);
-                }
-                Some(Event::Item { token, item }) => {
-                    self.wakers.extend(state.push_item(token, item));
-                }
-                Some(Event::RequestItem {
-                    slot,
-                    item,
-                    is_last,
-                }) => {
-                    self.wakers.extend(state.push_request(slot, item, is_last));
-                }
-                Some(Event::Cancelled(slot)) => {
-                    self.wakers.extend(state.end_requests(slot));
-                    self.wakers.extend(state.cancel(slot));
-                }
-                Some(Event::StreamCredit(end)) => self.wakers.extend(state.stream_credit(end)),
-                Some(Event::Answered { token, outcome }) => {
-                    has_room = true;
-                    handled.calls += 1;
-                    self.wakers.extend(state.complete(token, outcome));
-                }
-                Some(Event::Capacity) => has_room = true,
-                Some(Event::Closing(text)) => {
-                    self.goodbye = Some(text);
-                    // Senders who wait have to hear that nothing more goes out.
-                    has_room = true;
-                }
-                Some(Event::PeerFault(text)) => self.blame = Some(text),
-                // Only a handshake has them, and that is over.
-                Some(Event::Hello(_) | Event::Welcome(_) | Event::Refused(_)) | None => {}
+            state.hand_over(&mut self.items);
+            if let Some(event) = event {
+                self.handle_event(state, event, batch, handled);
             }
         }
-        self.wakers.extend(state.hand_over(&mut self.arrivals));
-        if has_room && state.is_awaited() {
-            self.wakers.extend(state.capacity());
+        state.hand_over(&mut self.items);
+        if handled.has_freed_capacity && state.is_capacity_awaited() {
+            state.capacity_freed();
         }
-        drop(state);
-        self.received.push_bare_messages(&mut bares, run.memory());
-        outcome.map(|()| handled)
+        outcome
+    }
+
+    /// Handles a frame as most are. `false` where it is another, and nothing has happened.
+    #[inline]
+    fn handle_fast(
+        &mut self,
+        state: &mut ConnectionInner,
+        frame: FrameRef<'_>,
+        batch_len: usize,
+        handled: &mut Handled,
+    ) -> bool {
+        let Some(session) = state.session() else {
+            return false;
+        };
+        if frame.header.flags.contains(Flags::MORE) {
+            let Some((inlet, item)) = session.handle_item(frame) else {
+                return false;
+            };
+            handled.items += 1;
+            state.add_item(&mut self.items, inlet, item);
+            return true;
+        }
+        match session.handle_fast(frame) {
+            Some(FastFrame::Message) => {
+                handled.add_bare(BareMessage::new(frame, None), batch_len);
+            }
+            Some(FastFrame::Call(slot)) => {
+                handled.add_bare(BareMessage::new(frame, Some(slot)), batch_len);
+                handled.calls += 1;
+            }
+            Some(FastFrame::Answer(token)) => {
+                handled.has_freed_capacity = true;
+                handled.calls += 1;
+                let body = frame.payload_after(0);
+                state.complete(token, Outcome::message(frame.header.variant, body));
+            }
+            None => return false,
+        }
+        true
+    }
+
+    fn handle_event(
+        &mut self,
+        state: &mut ConnectionInner,
+        event: Event,
+        batch: &FrameBatch,
+        handled: &mut Handled,
+    ) {
+        match event {
+            Event::Incoming(incoming) => {
+                handled.calls += usize::from(matches!(incoming.reply, ReplyTo::Call(_)));
+                if let (true, ReplyTo::Call(slot)) = (incoming.is_stream, incoming.reply) {
+                    state.begin_requests(slot, incoming.first_item());
+                }
+                self.messages
+                    .push_bare_messages(&mut handled.bares, batch.memory());
+                self.messages.push(incoming);
+            }
+            Event::Item { token, item } => state.push_item(token, item),
+            Event::RequestItem {
+                slot,
+                item,
+                is_last,
+            } => state.push_request(slot, item, is_last),
+            Event::Cancelled(slot) => state.cancel(slot),
+            Event::StreamCredit(end) => state.wake_stream_sender(end),
+            Event::Answered { token, outcome } => {
+                handled.has_freed_capacity = true;
+                handled.calls += 1;
+                state.complete(token, outcome);
+            }
+            Event::Capacity => handled.has_freed_capacity = true,
+            Event::Closing(text) => {
+                self.goodbye = Some(text);
+                // Senders that wait are woken, since nothing more goes out.
+                handled.has_freed_capacity = true;
+            }
+            Event::PeerFault(text) => self.blame = Some(text),
+            // Only a handshake has them, and that is over.
+            Event::Hello(_) | Event::Welcome(_) | Event::Refused(_) => {}
+        }
     }
 }
 
-/// Adds one of up to `count` to what the handlers are to be handed, which then needs memory once.
-#[inline]
-fn add(bares: &mut Vec<BareMessage>, plain: BareMessage, count: usize) {
-    if bares.is_empty() {
-        bares.reserve(count);
+impl Handled {
+    /// Adds one of up to `count` to what the handlers are to be handed, which then needs memory once.
+    #[inline]
+    fn add_bare(&mut self, bare: BareMessage, count: usize) {
+        if self.bares.is_empty() {
+            self.bares.reserve(count);
+        }
+        self.bares.push(bare);
     }
-    bares.push(plain);
 }

@@ -1,16 +1,16 @@
-//! Large frames while memory is short.
+//! Slow reading of large frames while memory is short.
 //!
-//! To stop reading would make the other side believe that this one has gone: it gives a connection up that takes no
-//! byte for its `write_timeout`. So a large frame is read on, slowly, and has its time to come: 64 KiB in 3 s are more
-//! than the rate that is asked of a frame.
+//! To stop reading would make the peer believe that this side has gone: it gives up a connection that takes no byte for
+//! its `write_timeout`. So a large frame is still read, slowly, and is complete in time: 64 KiB in 3 s are more than the
+//! rate that is asked of a frame.
 
 use std::time::Duration;
 
-/// How long it is between two reads.
-const BETWEEN: Duration = Duration::from_secs(3);
+/// The time between two reads.
+const READ_INTERVAL: Duration = Duration::from_secs(3);
 
 /// How often memory is looked at meanwhile.
-const LOOK: Duration = Duration::from_millis(250);
+const CHECK_INTERVAL: Duration = Duration::from_millis(250);
 
 /// When a connection may read again.
 #[derive(Debug, Default)]
@@ -18,7 +18,7 @@ pub(super) struct SlowRead {
     /// While memory is short.
     next: Option<Duration>,
     /// When to look again, where a read was put off.
-    pub(super) look_at: Option<Duration>,
+    pub(super) check_at: Option<Duration>,
 }
 
 impl SlowRead {
@@ -32,12 +32,12 @@ impl SlowRead {
             return false;
         }
         if self.next.is_some_and(|next| now < next) {
-            self.look_at = Some(now + LOOK);
+            self.check_at = Some(now + CHECK_INTERVAL);
             return true;
         }
         *self = Self {
-            next: Some(now + BETWEEN),
-            look_at: None,
+            next: Some(now + READ_INTERVAL),
+            check_at: None,
         };
         false
     }
@@ -48,13 +48,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_large_frame_is_read_slowly_and_never_stands_still() {
+    fn a_large_frame_is_read_slowly_and_never_stops() {
         let mut slow = SlowRead::default();
         let mut reads = 0;
         let mut now = Duration::ZERO;
         while now < Duration::from_secs(60) {
             if slow.puts_off(true, now) {
-                now = slow.look_at.expect("it looks again");
+                now = slow.check_at.expect("it checks again");
             } else {
                 reads += 1;
                 now += Duration::from_millis(1);
@@ -62,7 +62,7 @@ mod tests {
         }
         assert_eq!(reads, 20);
         assert!(!slow.puts_off(false, now), "memory is there again");
-        assert_eq!(slow.look_at, None);
+        assert_eq!(slow.check_at, None);
         assert!(!slow.puts_off(true, now), "and the next one begins at once");
     }
 }

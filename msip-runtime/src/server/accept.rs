@@ -24,7 +24,7 @@ use super::{
 };
 use crate::{
     Code, ServeWith, Status,
-    driver::bid_farewell,
+    driver::close_gracefully,
     middleware::Stack,
     negotiation::Translations,
     settings::Settings,
@@ -153,7 +153,7 @@ async fn turn_away(mut connection: transport::Connection, max: usize) {
         Code::ResourceExhausted,
         &reason,
     );
-    bid_farewell(&mut connection.stream, vec![text]).await;
+    close_gracefully(&mut connection.stream, vec![text]).await;
 }
 
 /// Says goodbye to every client and waits until all tasks have ended.

@@ -22,8 +22,8 @@ use crate::{
     connection::ConnectionShared,
     dispatch::{self, Dispatch as _, Inbox, caught},
     driver::{
-        self, Driver, Ending, GracefulClose, Handlers, HandshakeError, drain, graceful_close,
-        handshake, run_suspended,
+        self, Driver, Ending, GracefulClose, HandlerTask, HandshakeError, drain, handshake, refuse,
+        run_suspended,
     },
     middleware::Stack,
     negotiation::{self, Translations},
@@ -148,7 +148,7 @@ where
         let error = HandshakeError::Fault(fault.clone());
         log_failure(&error, &shared.log_limiter, &address);
         session.handle_fault(&fault);
-        graceful_close(&mut stream, &mut session).await;
+        refuse(&mut stream, &mut session).await;
         return None;
     }
     let claimed = check::<P>(&hello.hello, settings).and_then(|()| {
@@ -166,7 +166,7 @@ where
                 tracing::info!(%status, unsaid, "refused");
             }
             session.refuse(status.code(), status.message());
-            graceful_close(&mut stream, &mut session).await;
+            refuse(&mut stream, &mut session).await;
             return None;
         }
     };
@@ -263,7 +263,7 @@ struct KeptSession<P: Protocol, H> {
     peer: Peer<P>,
     connection: Arc<ConnectionShared>,
     inbox: Arc<Inbox>,
-    handlers: Handlers,
+    handlers: HandlerTask,
     /// None where the session ends with its connection.
     registration: Option<Registration>,
     resumed: Option<ResumedReceiver>,
@@ -307,7 +307,7 @@ where
             }
             self.farewells
                 .get_or_insert_default()
-                .spawn(graceful_close.bid());
+                .spawn(graceful_close.finish());
             self.inbox.disconnected(reason);
             drop(permit);
             let arrival = match arrival {
@@ -359,7 +359,7 @@ where
 
     /// Says the last words, and lets the handlers come to their end.
     async fn finish(self: Box<Self>, graceful_close: GracefulClose, reason: DisconnectReason) {
-        graceful_close.bid().await;
+        graceful_close.finish().await;
         drain(self.handlers, self.shared.settings.drain_timeout).await;
         tell_disconnected(&self.shared.side, &self.peer, reason).await;
         tell_gone(&self.shared.side, &self.peer).await;
@@ -406,7 +406,7 @@ where
             "messages of earlier connections of this session are not handled yet",
         );
         farewells.spawn(async move {
-            graceful_close(&mut stream, &mut session).await;
+            refuse(&mut stream, &mut session).await;
             drop(permit);
         });
         None

@@ -7,7 +7,7 @@ use crate::{
     body::Encoding,
     connection::ConnectionShared,
     dispatch::Inbox,
-    driver::{Driver, Handlers, handshake},
+    driver::{Driver, HandlerTask, handshake},
     settings::Settings,
     transport::Stream as Bytes,
 };
@@ -28,7 +28,7 @@ impl<P: Protocol> Endpoint<P> {
     /// Performs the handshake and runs the connection. Returns why it ended; `None` if the handshake failed.
     pub(super) async fn run(
         self,
-        handlers: impl FnOnce(Arc<ConnectionShared>, Arc<Inbox>) -> Handlers,
+        handlers: impl FnOnce(Arc<ConnectionShared>, Arc<Inbox>) -> HandlerTask,
     ) -> Option<DisconnectReason> {
         let settings = Settings::default();
         let Self {

@@ -11,7 +11,7 @@ use super::{
 };
 use crate::{
     DisconnectReason, Envelope, Protocol, Status, connection::ConnectionShared, dispatch,
-    driver::Handlers, settings::Settings, transport::memory_pair,
+    driver::HandlerTask, settings::Settings, transport::memory_pair,
 };
 use msip_session::wire::Side;
 
@@ -64,7 +64,7 @@ impl ScriptedConnection {
                 ended();
             };
             let far = async {
-                let run = |connection, inbox| -> Handlers {
+                let run = |connection, inbox| -> HandlerTask {
                     Box::pin(dispatch::run(Arc::new(handler), (), connection, inbox))
                 };
                 if let Some(DisconnectReason::ClosedByPeer(status)) = far.run(run).await {

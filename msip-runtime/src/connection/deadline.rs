@@ -1,0 +1,82 @@
+//! The deadline of an exchange: how long it may take, and what is sent of that to the peer.
+
+use std::time::Duration;
+
+use super::ConnectionShared;
+use crate::{CallOptions, SendError, protocol::Variant};
+
+/// How long an answer may take where neither the schema nor the caller says (docs/protocol.md, "Deadlines"). The
+/// peer counts on it, so a caller who waits for longer or shorter has to send the deadline.
+pub(crate) const PROTOCOL_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// The shortest deadline that can be sent: they travel in whole milliseconds.
+pub(super) const MIN_TIMEOUT: Duration = Duration::from_millis(1);
+
+/// When an exchange runs out of time.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Deadline {
+    /// How long it may take; `None` is for ever.
+    pub(super) timeout: Option<Duration>,
+    /// As sessions count time; `Duration::MAX` is never.
+    pub(super) at: Duration,
+    /// What is sent of it, in milliseconds; `None` where the peer knows it from the schema.
+    pub(super) wire_ms: Option<u32>,
+}
+
+impl Deadline {
+    /// The same for what is sent later than it was to be: what remains is sent along.
+    pub(super) fn late(self, now: Duration) -> Self {
+        if self.at == Duration::MAX {
+            return self;
+        }
+        let remaining = self.at.saturating_sub(now);
+        Self {
+            wire_ms: Some(whole_ms(remaining)),
+            ..self
+        }
+    }
+}
+
+pub(super) fn whole_ms(duration: Duration) -> u32 {
+    u32::try_from(duration.as_millis()).unwrap_or(u32::MAX)
+}
+
+/// What the schema says of how long an exchange of this variant may take.
+fn schema_timeout(variant: &Variant) -> Option<Duration> {
+    let ms = variant.timeout_ms?;
+    Some(Duration::from_millis(u64::from(ms)))
+}
+
+impl ConnectionShared {
+    /// How long an exchange of this variant may take where the caller does not say; `None` for a stream, which may take
+    /// for ever.
+    pub(crate) fn usual_timeout(&self, variant: &Variant) -> Option<Duration> {
+        schema_timeout(variant).or((!variant.has_streams()).then_some(self.call_timeout))
+    }
+
+    /// The deadline of an exchange that begins now.
+    #[inline]
+    pub(super) fn deadline(
+        &self,
+        variant: &Variant,
+        options: &CallOptions,
+    ) -> Result<Deadline, SendError> {
+        let Some(timeout) = options.timeout.or_else(|| self.usual_timeout(variant)) else {
+            return Ok(Deadline {
+                timeout: None,
+                at: Duration::MAX,
+                wire_ms: None,
+            });
+        };
+        if timeout < MIN_TIMEOUT {
+            return Err(SendError::NoTime { timeout });
+        }
+        let peer_assumes =
+            schema_timeout(variant).or((!variant.has_streams()).then_some(PROTOCOL_TIMEOUT));
+        Ok(Deadline {
+            timeout: Some(timeout),
+            at: self.now().saturating_add(timeout),
+            wire_ms: (Some(timeout) != peer_assumes).then(|| whole_ms(timeout)),
+        })
+    }
+}

@@ -1,0 +1,132 @@
+//! The exchange table: the exchanges that this side has opened, by their tokens, and where the outcome of each goes.
+
+use std::sync::Arc;
+
+use slab::Slab;
+
+use super::{recv_buffer::RecvBuffer, reply_slot::ReplySlot, wake_list::WakeList};
+use crate::body::Encoding;
+use msip_session::{Outcome, Slot, StreamSide, Token};
+
+/// An exchange that a caller waits for.
+#[derive(Debug)]
+enum OpenExchange {
+    /// With one outcome.
+    Unary { slot: Slot, reply: Arc<ReplySlot> },
+    /// Its answer is a stream.
+    Streaming {
+        slot: Slot,
+        recv_buffer: Arc<RecvBuffer>,
+    },
+    /// The stream is complete; what was not read of it is in its buffer.
+    Ended,
+}
+
+/// The exchanges that are open, or whose streams are not read to their end. The session's limits bound it.
+#[derive(Debug, Default)]
+pub(super) struct ExchangeTable {
+    rows: Slab<OpenExchange>,
+    /// How many exchanges have ended for a caller who waits.
+    completed: u64,
+}
+
+/// A free row, claimed for the exchange that is about to be opened.
+pub(super) struct VacantExchange<'a>(slab::VacantEntry<'a, OpenExchange>);
+
+/// An exchange that was just opened.
+#[derive(Debug)]
+pub(super) struct OpenedExchange {
+    pub(super) token: Token,
+    pub(super) reply: Arc<ReplySlot>,
+}
+
+impl VacantExchange<'_> {
+    pub(super) fn token(&self) -> Token {
+        Token::new(self.0.key())
+    }
+
+    /// The exchange is open, and its outcome goes to `reply`.
+    #[inline]
+    pub(super) fn insert_unary(self, slot: Slot, reply: Arc<ReplySlot>) -> OpenedExchange {
+        let token = self.token();
+        self.0.insert(OpenExchange::Unary {
+            slot,
+            reply: Arc::clone(&reply),
+        });
+        OpenedExchange { token, reply }
+    }
+
+    /// The exchange is open, and the items of its answer go to `recv_buffer`.
+    pub(super) fn insert_streaming(self, slot: Slot, recv_buffer: Arc<RecvBuffer>) -> Token {
+        recv_buffer.open(StreamSide::Caller(slot));
+        let token = self.token();
+        self.0.insert(OpenExchange::Streaming { slot, recv_buffer });
+        token
+    }
+}
+
+impl ExchangeTable {
+    pub(super) fn len(&self) -> usize {
+        self.rows.len()
+    }
+
+    /// How many exchanges have ended for a caller who waits.
+    pub(super) fn completed(&self) -> u64 {
+        self.completed
+    }
+
+    #[inline]
+    pub(super) fn vacant_entry(&mut self) -> VacantExchange<'_> {
+        VacantExchange(self.rows.vacant_entry())
+    }
+
+    /// An exchange has ended. Returns the request stream whose sender, if there is one, is to look again.
+    #[inline]
+    pub(super) fn complete(
+        &mut self,
+        token: Token,
+        outcome: Outcome,
+        encoding: &Encoding,
+        wakes: &mut WakeList,
+    ) -> Option<StreamSide> {
+        match self.rows.get_mut(token.index())? {
+            OpenExchange::Unary { reply, .. } => {
+                reply.fill(outcome, encoding.clone(), wakes);
+                self.rows.remove(token.index());
+                self.completed += 1;
+                None
+            }
+            row @ OpenExchange::Streaming { .. } => {
+                let OpenExchange::Streaming { recv_buffer, slot } =
+                    std::mem::replace(row, OpenExchange::Ended)
+                else {
+                    return None;
+                };
+                recv_buffer.close(outcome, wakes);
+                Some(StreamSide::Caller(slot))
+            }
+            OpenExchange::Ended => None,
+        }
+    }
+
+    /// Where the answers to a call go, while they come.
+    pub(super) fn recv_buffer(&self, token: Token) -> Option<&Arc<RecvBuffer>> {
+        match self.rows.get(token.index())? {
+            OpenExchange::Streaming { recv_buffer, .. } => Some(recv_buffer),
+            _ => None,
+        }
+    }
+
+    /// Takes an exchange out. Returns its slot at the session, while it is open.
+    pub(super) fn remove(&mut self, token: Token) -> Option<Slot> {
+        match self.rows.try_remove(token.index())? {
+            OpenExchange::Unary { slot, .. } | OpenExchange::Streaming { slot, .. } => Some(slot),
+            OpenExchange::Ended => None,
+        }
+    }
+
+    /// Gives back the memory that a burst needed.
+    pub(super) fn release(&mut self) {
+        self.rows.shrink_to_fit();
+    }
+}

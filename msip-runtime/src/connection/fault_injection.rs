@@ -1,0 +1,54 @@
+//! Deliberate faults, to show that the tests of interleavings would find them.
+//!
+//! A test switches one on for its own thread. Without `--cfg shuttle` each question here is a constant `false`.
+
+#[cfg(shuttle)]
+use std::cell::Cell;
+
+/// A fault that can be switched on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum FaultInjection {
+    /// Whether a reply is there is asked under one lock, and the waker stored under another.
+    StoreReplyWakerLate,
+    /// A call that is given up is taken out of the table although it may have ended, and its token be another's.
+    GiveUpWithoutLooking,
+    /// A sender that leaves the queue for capacity when it was its turn wakes no other in its place.
+    LeaveWithoutWaking,
+    /// Where the session closes, those who wait for capacity are not woken to see that there will be none.
+    CloseSilently,
+    /// The driver sleeps without looking whether something was sent since it last wrote.
+    SleepWithoutLooking,
+    /// A call joins the queue without waking the driver, which then sleeps through its deadline.
+    JoinWithoutDriver,
+    /// No message is woken where the peer grants credit.
+    IgnoreCredit,
+    /// A call that runs out of time ends without waking its caller.
+    ExpireSilently,
+    /// A session ends without ending its exchanges for those who wait.
+    LoseSilently,
+}
+
+#[cfg(shuttle)]
+thread_local! {
+    static ON: Cell<Option<FaultInjection>> = const { Cell::new(None) };
+}
+
+impl FaultInjection {
+    /// Switches a fault on for what this thread does next, or all off.
+    #[cfg(all(test, shuttle))]
+    pub(super) fn switch_on(fault: Option<Self>) {
+        ON.set(fault);
+    }
+
+    #[cfg(shuttle)]
+    pub(super) fn is_on(self) -> bool {
+        ON.get() == Some(self)
+    }
+
+    #[cfg(not(shuttle))]
+    #[inline]
+    pub(super) const fn is_on(self) -> bool {
+        let _ = self;
+        false
+    }
+}

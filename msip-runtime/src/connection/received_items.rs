@@ -1,0 +1,46 @@
+//! Items of one stream that were read together, on their way to its receive buffer.
+
+use std::collections::VecDeque;
+
+use super::ConnectionInner;
+use msip_session::{Item, ItemTarget};
+
+/// Items of one stream that are handed over together.
+#[derive(Debug, Default)]
+pub(crate) struct ReceivedItems {
+    inlet: Option<ItemTarget>,
+    items: VecDeque<Item>,
+}
+
+impl ConnectionInner {
+    /// An item has come, which is handed over with those that follow it: by [`hand_over`](Self::hand_over), at the
+    /// latest before the lock is released, and before anything else is said of its exchange.
+    #[inline]
+    pub(crate) fn add_item(&mut self, received: &mut ReceivedItems, inlet: ItemTarget, item: Item) {
+        if received.inlet != Some(inlet) {
+            self.hand_over(received);
+        }
+        received.inlet = Some(inlet);
+        received.items.push_back(item);
+    }
+
+    /// Hands over what has come.
+    #[inline]
+    pub(crate) fn hand_over(&mut self, received: &mut ReceivedItems) {
+        if !received.items.is_empty() {
+            self.hand_over_items(received);
+        }
+    }
+
+    fn hand_over_items(&mut self, received: &mut ReceivedItems) {
+        let recv_buffer = match received.inlet.take() {
+            Some(ItemTarget::Answers(token)) => self.exchanges.recv_buffer(token),
+            Some(ItemTarget::Requests(slot)) => self.running_calls.request_stream(slot),
+            None => None,
+        };
+        match recv_buffer {
+            Some(recv_buffer) => recv_buffer.extend(&mut received.items, &mut self.wakes),
+            None => received.items.clear(),
+        }
+    }
+}

@@ -1,0 +1,141 @@
+//! The peer's calls that handlers work on: their request streams, and what stops their handlers.
+
+use std::{collections::HashMap, sync::Arc};
+
+use tokio::task::AbortHandle;
+
+use super::{
+    cancellation::{CancelFlag, Cancellation},
+    recv_buffer::RecvBuffer,
+    wake_list::WakeList,
+};
+use msip_session::{InboundSlot, Item, Outcome, StreamSide, wire::MsgId};
+
+/// A call of the peer that must be answered, whatever happens to its handler.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct CallToAnswer {
+    pub(crate) slot: InboundSlot,
+    pub(crate) generation: u64,
+    /// The call's own id: its slot is used again when it is over.
+    pub(crate) id: MsgId,
+}
+
+/// A call whose handler did not end at once, or that was cancelled.
+#[derive(Debug)]
+enum RunningCall {
+    /// Its handler runs in a task.
+    Spawned(AbortHandle),
+    /// The caller gave it up before its handler ran in one.
+    Cancelled,
+}
+
+/// What is known of the calls that are served, by their slots at the session, whose limits bound it. Most calls end at
+/// once, and never appear here.
+#[derive(Debug, Default)]
+pub(super) struct RunningCalls {
+    request_streams: HashMap<InboundSlot, Arc<RecvBuffer>>,
+    /// Of the calls whose handlers watch for cancellation.
+    cancel_flags: HashMap<InboundSlot, Arc<CancelFlag>>,
+    handlers: HashMap<InboundSlot, RunningCall>,
+}
+
+impl RunningCalls {
+    #[inline]
+    pub(super) fn is_empty(&self) -> bool {
+        self.handlers.is_empty() && self.cancel_flags.is_empty() && self.request_streams.is_empty()
+    }
+
+    /// Whether any call has a task, or was cancelled.
+    pub(super) fn has_handlers(&self) -> bool {
+        !self.handlers.is_empty()
+    }
+
+    /// A handler goes on in a task, unless its call was cancelled meanwhile, or has ended.
+    pub(super) fn spawned(&mut self, slot: InboundSlot, task: AbortHandle, is_open: bool) {
+        match self.handlers.get(&slot) {
+            Some(RunningCall::Cancelled) => task.abort(),
+            // Where it has ended already, the handle would never be taken out again.
+            _ if !is_open => {}
+            _ => {
+                self.handlers.insert(slot, RunningCall::Spawned(task));
+            }
+        }
+    }
+
+    pub(super) fn is_cancelled(&self, slot: InboundSlot) -> bool {
+        matches!(self.handlers.get(&slot), Some(RunningCall::Cancelled))
+    }
+
+    /// The cancellation of a call that is open.
+    pub(super) fn cancellation(&mut self, slot: InboundSlot) -> Cancellation {
+        Cancellation::of(self.cancel_flags.entry(slot).or_default())
+    }
+
+    /// The caller has given a call up: its handler is dropped.
+    pub(super) fn cancel(&mut self, slot: InboundSlot, wakes: &mut WakeList) {
+        if let Some(RunningCall::Spawned(task)) = self.handlers.insert(slot, RunningCall::Cancelled)
+        {
+            task.abort();
+        }
+        self.raise_flag(slot, wakes);
+    }
+
+    /// A call has been answered.
+    pub(super) fn end(&mut self, slot: InboundSlot, wakes: &mut WakeList) {
+        self.handlers.remove(&slot);
+        self.raise_flag(slot, wakes);
+        self.end_request_stream(slot, wakes);
+    }
+
+    /// The session has ended, and with it all calls.
+    pub(super) fn end_all(&mut self, wakes: &mut WakeList) {
+        self.handlers.clear();
+        for (_, flag) in self.cancel_flags.drain() {
+            flag.cancel(wakes);
+        }
+        for (_, recv_buffer) in self.request_streams.drain() {
+            recv_buffer.close(Outcome::Lost { sent: true }, wakes);
+        }
+    }
+
+    fn raise_flag(&mut self, slot: InboundSlot, wakes: &mut WakeList) {
+        if self.cancel_flags.is_empty() {
+            return;
+        }
+        if let Some(flag) = self.cancel_flags.remove(&slot) {
+            flag.cancel(wakes);
+        }
+    }
+
+    /// A call has come whose request is a stream; `first` is an item that came with it.
+    pub(super) fn begin_request_stream(&mut self, slot: InboundSlot, first: Option<Item>) {
+        let recv_buffer = RecvBuffer::default();
+        recv_buffer.open(StreamSide::Callee(slot));
+        if let Some(item) = first {
+            // Nobody reads yet.
+            recv_buffer.push(item, &mut WakeList::default());
+        }
+        self.request_streams.insert(slot, Arc::new(recv_buffer));
+    }
+
+    pub(super) fn request_stream(&self, slot: InboundSlot) -> Option<&Arc<RecvBuffer>> {
+        self.request_streams.get(&slot)
+    }
+
+    /// The call has ended, and with it its request stream.
+    pub(super) fn end_request_stream(&mut self, slot: InboundSlot, wakes: &mut WakeList) {
+        if self.request_streams.is_empty() {
+            return;
+        }
+        if let Some(recv_buffer) = self.request_streams.remove(&slot) {
+            recv_buffer.close(Outcome::Lost { sent: true }, wakes);
+        }
+    }
+
+    /// Gives back the memory that a burst needed.
+    pub(super) fn release(&mut self) {
+        self.request_streams.shrink_to_fit();
+        self.cancel_flags.shrink_to_fit();
+        self.handlers.shrink_to_fit();
+    }
+}

@@ -1,0 +1,198 @@
+//! Sending one-way messages.
+
+use std::{future::poll_fn, task::Poll};
+
+use tokio::time::timeout;
+
+use super::{
+    ConnectionInner, ConnectionShared,
+    capacity::{NotSent, Queue},
+    outgoing::{OutgoingMessage, state_key},
+};
+use crate::{
+    CallError, CallOptions, Envelope, SendError, body::Prepared, protocol::Variant, sync::Ordering,
+};
+use msip_session::{RequestHead, Session, is_droppable};
+
+impl ConnectionShared {
+    /// Sends a one-way message, once there is capacity.
+    pub(crate) async fn send<E: Envelope>(
+        &self,
+        message: &E,
+        options: &CallOptions,
+    ) -> Result<(), SendError> {
+        if self.is_write_due.load(Ordering::Relaxed) {
+            self.let_driver_write().await;
+        }
+        if self.send_fast(message, options) {
+            return Ok(());
+        }
+        if options.ack {
+            let delivered = self.deliver(message, options).await;
+            return delivered.map_err(|error| match error {
+                CallError::NotSent(error) => error,
+                error => SendError::NotAcknowledged(Box::new(error)),
+            });
+        }
+        let outgoing = OutgoingMessage::new(self, message, options)?;
+        match self.try_send_outgoing(&outgoing) {
+            Err(SendError::Full) => {}
+            outcome => return outcome,
+        }
+        let sent = self.when_capacity(Queue::Messages, outgoing.len, |state| {
+            outgoing.send_or_enqueue(state)
+        });
+        timeout(self.write_timeout, sent)
+            .await
+            .unwrap_or(Err(SendError::Full))
+    }
+
+    /// Sends a one-way message, or fails at once.
+    pub(crate) fn try_send<E: Envelope>(
+        &self,
+        message: &E,
+        options: &CallOptions,
+    ) -> Result<(), SendError> {
+        if self.send_fast(message, options) {
+            return Ok(());
+        }
+        self.try_send_outgoing(&OutgoingMessage::new(self, message, options)?)
+    }
+
+    /// Sends a one-way message as most are: a bare one, and at once. `false` where it is another or has to wait, and
+    /// nothing has happened.
+    #[inline]
+    fn send_fast<E: Envelope>(&self, message: &E, options: &CallOptions) -> bool {
+        let Some(variant) = E::VARIANTS.get(message.index()) else {
+            return false;
+        };
+        if is_droppable(variant.kind) || !self.is_bare(variant, options) {
+            return false;
+        }
+        let len = message.encoded_len();
+        let mut state = self.lock();
+        if !state.encoding.is_identity() || !state.message_queue.is_empty() {
+            return false;
+        }
+        let Some(session) = state.session() else {
+            return false;
+        };
+        let is_sent = session.send_fast(variant.number, variant.kind, len, |buffer| {
+            message.encode(buffer);
+        });
+        if is_sent {
+            self.note_write_due(&state);
+            state.wake_driver();
+        }
+        is_sent
+    }
+
+    fn try_send_outgoing<E: Envelope>(
+        &self,
+        outgoing: &OutgoingMessage<'_, E>,
+    ) -> Result<(), SendError> {
+        let mut state = self.lock();
+        // Where others wait, they came first.
+        let mut sent = if state.message_queue.is_empty() {
+            outgoing.send(&mut state)
+        } else {
+            Err(NotSent::NoCapacity)
+        };
+        if matches!(sent, Err(NotSent::NoCapacity)) && outgoing.is_droppable() {
+            sent = outgoing.enqueue_droppable(&mut state);
+        }
+        match sent {
+            Ok(()) => {
+                state.wake_driver();
+                Ok(())
+            }
+            Err(NotSent::NoCapacity) => Err(SendError::Full),
+            Err(NotSent::Failed(error)) => Err(error),
+        }
+    }
+
+    /// Sends a one-way message whose body is encoded already, in this connection's encoding; `key` makes the key of a
+    /// STATE. Returns whether it was taken.
+    pub(crate) fn try_send_prepared(
+        &self,
+        variant: &Variant,
+        body: &Prepared,
+        key: impl FnOnce() -> Vec<u8>,
+    ) -> bool {
+        let head = RequestHead {
+            compressed: body.compressed,
+            ..variant.head()
+        };
+        let write = |buffer: &mut Vec<u8>| buffer.extend_from_slice(&body.bytes);
+        let mut state = self.lock();
+        let is_free = state.message_queue.is_empty();
+        let fits = |session: &&mut Session| body.len <= session.peer_max_body();
+        let Some(session) = state.session().filter(fits) else {
+            return false;
+        };
+        let is_taken = is_free && session.send(&head, write).is_ok()
+            || is_droppable(variant.kind) && {
+                let key = state_key(variant, key);
+                session.enqueue_droppable(&head, key, None, write).is_ok()
+            };
+        if is_taken {
+            state.wake_driver();
+        }
+        is_taken
+    }
+
+    /// Notes whether the next sender is to let the driver write first.
+    #[inline]
+    pub(super) fn note_write_due(&self, state: &ConnectionInner) {
+        if state.is_write_due() {
+            self.is_write_due.store(true, Ordering::Relaxed);
+        }
+    }
+
+    /// Lets the driver write what waits, once: it may wait for this very thread, and where it has another, both would
+    /// wait for each other's locks.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future does nothing.
+    pub(crate) async fn let_driver_write(&self) {
+        let mut has_waited = false;
+        poll_fn(|task| {
+            // Others may have noted it again meanwhile: then it is their turn to wait.
+            if has_waited || !self.is_write_due.swap(false, Ordering::Relaxed) {
+                return Poll::Ready(());
+            }
+            has_waited = true;
+            self.lock().wait_for_flush(task.waker())
+        })
+        .await;
+    }
+}
+
+impl ConnectionInner {
+    /// Waits until the driver has had its turn, unless it sleeps, or there is none.
+    fn wait_for_flush(&mut self, waker: &std::task::Waker) -> Poll<()> {
+        let has_driver = self.session.as_ref().is_some_and(Session::is_open);
+        if !has_driver || !self.driver.is_awake() {
+            return Poll::Ready(());
+        }
+        self.driver.wait_for_flush(waker);
+        Poll::Pending
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::task::Waker;
+
+    use super::*;
+
+    #[test]
+    fn nobody_waits_for_a_driver_that_is_not_there() {
+        let mut state = ConnectionInner::default();
+        state.driver_awakes(Waker::noop());
+        assert!(state.wait_for_flush(Waker::noop()).is_ready());
+        state.driver_has_run();
+        assert!(state.wakes.is_empty());
+    }
+}

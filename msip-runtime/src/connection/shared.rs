@@ -1,0 +1,279 @@
+//! The shared part of a connection: what senders, handlers and the driver have in common, behind one lock.
+
+use std::{
+    ops::{Deref, DerefMut},
+    sync::Arc,
+    task::Waker,
+    time::Duration,
+};
+
+use tokio::time::Instant;
+
+use super::{
+    clock::Clock, fault_injection::FaultInjection, inner::ConnectionInner, metadata::CorrelationIds,
+};
+use crate::{
+    Dropped, MemoryUse, Status,
+    body::Encoding,
+    settings::Settings,
+    sync::{AtomicBool, AtomicU64, Mutex, MutexGuard, Ordering, lock},
+};
+use msip_session::{Budget, Session};
+
+/// The shared part of one client, or of one connection of a server.
+#[derive(Debug)]
+pub(crate) struct ConnectionShared {
+    inner: Mutex<ConnectionInner>,
+    /// Whether the session's bodies are plain protobuf, so that nothing needs doing to them before the lock is taken.
+    pub(super) is_plain: AtomicBool,
+    /// So much waits to be written that the next sender lets the driver write first: what the peer can work on already
+    /// should not wait for what is still to be encoded.
+    pub(super) is_write_due: AtomicBool,
+    /// How many outcomes of exchanges were taken, or left behind, by those who waited for them.
+    pub(super) taken: AtomicU64,
+    pub(super) clock: Clock,
+    pub(super) call_timeout: Duration,
+    pub(super) write_timeout: Duration,
+    /// Where a message without a correlation id is given one.
+    pub(super) correlation_ids: Option<CorrelationIds>,
+    budget: Arc<Budget>,
+}
+
+/// What holds as long as a session does.
+#[derive(Debug, Clone)]
+pub(crate) struct Terms {
+    /// Which session it is.
+    pub(crate) generation: u64,
+    /// Which of the session's connections.
+    pub(crate) connection: u64,
+    /// How it writes bodies.
+    pub(crate) encoding: Encoding,
+}
+
+/// The lock of a connection. When it is released the tasks are woken that were found to have something to do
+/// meanwhile, and not before.
+pub(crate) struct ConnectionGuard<'a>(
+    /// There until it is dropped.
+    Option<MutexGuard<'a, ConnectionInner>>,
+);
+
+impl Drop for ConnectionGuard<'_> {
+    #[inline]
+    fn drop(&mut self) {
+        if !self.wakes.is_empty() {
+            release_and_wake(self.0.take());
+        }
+    }
+}
+
+/// By itself, so that releasing a lock that wakes nobody stays short.
+#[inline(never)]
+fn release_and_wake(inner: Option<MutexGuard<'_, ConnectionInner>>) {
+    if let Some(mut inner) = inner {
+        let mut wakes = inner.wakes.take();
+        drop(inner);
+        wakes.wake_all();
+    }
+}
+
+impl Deref for ConnectionGuard<'_> {
+    type Target = ConnectionInner;
+
+    #[inline]
+    fn deref(&self) -> &ConnectionInner {
+        match &self.0 {
+            Some(inner) => inner,
+            // Only what consumes the guard takes it out.
+            None => unreachable!("a lock that was released"),
+        }
+    }
+}
+
+impl DerefMut for ConnectionGuard<'_> {
+    #[inline]
+    fn deref_mut(&mut self) -> &mut ConnectionInner {
+        match &mut self.0 {
+            Some(inner) => inner,
+            // Only what consumes the guard takes it out.
+            None => unreachable!("a lock that was released"),
+        }
+    }
+}
+
+impl ConnectionGuard<'_> {
+    /// Releases the lock and wakes whom it is to, where that may be many: memory for them is swapped with `memory`,
+    /// which is empty, rather than allocated each time. Returns how many were woken.
+    pub(crate) fn release_with(mut self, memory: &mut Vec<Waker>) -> usize {
+        if self.wakes.is_empty() {
+            return 0;
+        }
+        let mut wakes = self.wakes.take_leaving(std::mem::take(memory));
+        drop(self);
+        let woken = wakes.len();
+        wakes.wake_all();
+        *memory = wakes.into_memory();
+        woken
+    }
+}
+
+impl ConnectionShared {
+    /// A connection without a session yet.
+    pub(crate) fn new(settings: &Settings) -> Self {
+        Self {
+            inner: Mutex::new(ConnectionInner::default()),
+            is_plain: AtomicBool::new(true),
+            is_write_due: AtomicBool::new(false),
+            taken: AtomicU64::new(0),
+            clock: Clock::start(),
+            call_timeout: settings.call_timeout,
+            write_timeout: settings.write_timeout,
+            correlation_ids: settings.correlation_ids.then(CorrelationIds::new),
+            budget: Arc::clone(&settings.budget),
+        }
+    }
+
+    /// How much memory its sessions hold, with those that share their limit.
+    pub(crate) fn memory(&self) -> MemoryUse {
+        MemoryUse::of(&self.budget)
+    }
+
+    /// The time, as sessions count it.
+    pub(crate) fn now(&self) -> Duration {
+        self.clock.now()
+    }
+
+    /// The moment that sessions call `at`.
+    pub(crate) fn instant(&self, at: Duration) -> Option<Instant> {
+        self.clock.instant(at)
+    }
+
+    #[inline]
+    pub(crate) fn lock(&self) -> ConnectionGuard<'_> {
+        ConnectionGuard(Some(lock(&self.inner)))
+    }
+
+    /// Whether some have not run since their exchange has ended, or since there is capacity for their call: they may be
+    /// about to begin another, or will send it.
+    pub(crate) fn has_returning(&self, state: &ConnectionInner) -> bool {
+        state.exchanges.completed() != self.taken.load(Ordering::Relaxed)
+            || state.call_queue.has_called()
+    }
+
+    /// Takes a session that is open.
+    pub(crate) fn attach(&self, session: Session, encoding: Encoding) {
+        let mut state = self.lock();
+        state.generation += 1;
+        state.session = Some(session);
+        self.is_plain
+            .store(encoding.is_identity(), Ordering::Relaxed);
+        state.encoding = encoding;
+    }
+
+    /// No session will follow: all that waits for one ends.
+    pub(crate) fn close(&self) {
+        let mut state = self.lock();
+        state.is_closed = true;
+        state.wake_all_waiting();
+    }
+
+    /// Asks the session to close, and wakes the driver to do it. What waits for capacity ends.
+    pub(crate) fn begin_close(&self, status: &Status) {
+        let now = self.now();
+        let mut state = self.lock();
+        if let Some(session) = state.session() {
+            session.begin_close(status.code(), status.message(), now);
+            state.wake_driver();
+        }
+        if !FaultInjection::CloseSilently.is_on() {
+            state.wake_all_waiting();
+        }
+    }
+
+    /// How many frames were ignored, by this session and those before it.
+    pub(crate) fn ignored(&self) -> u64 {
+        let state = self.lock();
+        state.ignored + state.session.as_ref().map_or(0, Session::ignored)
+    }
+
+    /// How many messages were taken and dropped unsent, in this session and those before it.
+    pub(crate) fn dropped(&self) -> Dropped {
+        let state = self.lock();
+        let mut dropped = state.dropped;
+        if let Some(session) = &state.session {
+            dropped += session.dropped();
+        }
+        dropped
+    }
+
+    /// Does something to the session that may give the driver work. `None` where there is no session.
+    pub(crate) fn with_session<T>(&self, action: impl FnOnce(&mut Session) -> T) -> Option<T> {
+        let mut state = self.lock();
+        let result = action(state.session()?);
+        state.wake_driver();
+        Some(result)
+    }
+
+    /// What holds as long as the session does.
+    pub(crate) fn terms(&self) -> Terms {
+        let state = self.lock();
+        Terms {
+            generation: state.generation,
+            connection: state.session.as_ref().map_or(0, Session::connection),
+            encoding: state.encoding.clone(),
+        }
+    }
+
+    /// How the session writes bodies. Without a session, or while one follows another, it may be that of either.
+    pub(crate) fn encoding(&self) -> Encoding {
+        if self.is_plain.load(Ordering::Relaxed) {
+            Encoding::default()
+        } else {
+            self.lock().encoding.clone()
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{sync::Weak, task::Wake};
+
+    use super::*;
+
+    /// Notes that it was woken, and whether the lock was free then.
+    struct Looks {
+        connection: Weak<ConnectionShared>,
+        was_free: Mutex<Vec<bool>>,
+    }
+
+    impl Wake for Looks {
+        fn wake(self: Arc<Self>) {
+            let connection = self.connection.upgrade().unwrap();
+            let is_free = connection.inner.try_lock().is_ok();
+            lock(&self.was_free).push(is_free);
+        }
+    }
+
+    #[test]
+    fn nobody_is_woken_before_the_lock_is_released() {
+        let connection = Arc::new(ConnectionShared::new(&Settings::default()));
+        let looks = Arc::new(Looks {
+            connection: Arc::downgrade(&connection),
+            was_free: Mutex::default(),
+        });
+        let waker = Waker::from(Arc::clone(&looks));
+        let mut memory = Vec::with_capacity(8);
+        for count in 1..3 {
+            let mut state = connection.lock();
+            state
+                .wakes
+                .extend(std::iter::repeat_n(waker.clone(), count));
+            drop(state);
+            let mut state = connection.lock();
+            state
+                .wakes
+                .extend(std::iter::repeat_n(waker.clone(), count));
+            assert_eq!(state.release_with(&mut memory), count);
+        }
+        assert_eq!(*lock(&looks.was_free), [true; 6]);
+    }
+}
