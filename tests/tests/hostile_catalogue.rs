@@ -13,7 +13,7 @@ fn sources() -> Vec<(String, String)> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"))
         .parent()
         .expect("is in a workspace");
-    let mut folders: Vec<PathBuf> = ["tests", "msip-runtime", "msip-codegen"]
+    let mut folders: Vec<PathBuf> = ["tests", "msip-session", "msip-runtime", "msip-codegen"]
         .into_iter()
         .map(|folder| root.join(folder))
         .collect();
