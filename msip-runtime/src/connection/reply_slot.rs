@@ -190,7 +190,10 @@ mod tests {
         let open = || {
             let reply_slot = ReplySlot::new(None);
             let mut state = connection.lock();
-            let opened = state.register(0, reply_slot);
+            let opened = state
+                .waiters
+                .vacant()
+                .register(Slot::from_index(0), reply_slot);
             (opened.token, opened.awaited(&connection))
         };
         let ((first, mut taken), (second, left), (_, given_up)) = (open(), open(), open());
