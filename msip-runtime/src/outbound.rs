@@ -1,37 +1,91 @@
 //! Who can send: clients, peers, views of them, and references to any of these.
+//!
+//! The traits are what generated send traits stand on. Each handle says in [`Linked`] which connection it has, and gets
+//! the implementation from `impl_outbound`.
 
-use std::{
-    future::Future,
-    pin::pin,
-    sync::Arc,
-    task::{Context, Poll, Waker},
-};
+use std::{future::Future, sync::Arc};
 
 use futures_core::Stream;
 
 use crate::{
-    CallError, CallOptions, Client, Envelope, Outbound, Peer, PeerId, Protocol, SendError,
-    Streaming,
-    connection::{Answers, ConnectionShared, Opening, Sending, upload},
-    middleware::{self, Origin, escort},
+    CallError, CallOptions, Envelope, PeerId, SendError, Streaming,
+    connection::{Answers, ConnectionShared, Opening, Sending, upload as upload_plain},
+    middleware::{self, Origin, Stack, escort},
     options::NO_OPTIONS,
     with::With,
 };
 
-/// Sends now, or not at all: what the `try_` methods of a send trait do where nothing better is known, as in a mock.
+/// Something that sends the messages of one direction to one receiver.
 ///
-/// # Errors
+/// Every generated send trait is implemented for whatever implements this: [`Client`](crate::Client), [`Peer`](crate::Peer), their views,
+/// and references and `Arc`s to them.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` does not send `{Out}`",
+    note = "the methods of a send trait are there on `Client<P>` (client to server) and `Peer<P>` (server to client)"
+)]
+pub trait Outbound<Out, In>: Send + Sync {
+    /// Sends a message that nobody answers; waits for room in the outgoing queue and for credit.
+    fn send(&self, message: Out) -> impl Future<Output = Result<(), SendError>> + Send;
+
+    /// [`send`](Self::send), or [`SendError::Full`] at once where it would have to wait.
+    ///
+    /// # Errors
+    ///
+    /// As [`send`](Self::send).
+    fn try_send(&self, message: Out) -> Result<(), SendError>;
+
+    /// Sends a message and waits until the other side's handler has returned.
+    fn deliver(&self, message: Out) -> impl Future<Output = Result<(), CallError>> + Send;
+
+    /// Sends a request and waits for its answer.
+    fn call(&self, request: Out) -> impl Future<Output = Result<In, CallError>> + Send;
+
+    /// Sends a request whose answer is a stream. Returns once the request is on its way.
+    fn call_streaming(
+        &self,
+        request: Out,
+    ) -> impl Future<Output = Result<Streaming<In>, CallError>> + Send;
+
+    /// Sends a stream of requests of this variant, and waits for the one answer.
+    fn upload(
+        &self,
+        variant: u16,
+        requests: impl Stream<Item = Out> + Send + 'static,
+    ) -> impl Future<Output = Result<In, CallError>> + Send;
+
+    /// Opens a call of this variant whose request and answer are streams. The requests are sent while the answers
+    /// are taken.
+    fn exchange(
+        &self,
+        variant: u16,
+        requests: impl Stream<Item = Out> + Send + 'static,
+    ) -> impl Future<Output = Result<Streaming<In>, CallError>> + Send;
+}
+
+/// Something that gathers the one-way messages of one direction for one receiver, and sends many at a time.
 ///
-/// [`SendError::Full`] where the send would have to wait, else what it says.
-pub fn send_now(send: impl Future<Output = Result<(), SendError>>) -> Result<(), SendError> {
-    match pin!(send).poll(&mut Context::from_waker(Waker::noop())) {
-        Poll::Ready(outcome) => outcome,
-        Poll::Pending => Err(SendError::Full),
-    }
+/// Every generated push trait is implemented for whatever implements this: [`Sender`](crate::Sender), and `&mut` to it.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` does not gather messages of type `{Out}`",
+    note = "the methods of a push trait are there on what `sender` of a `Client<P>` (client to server) or `Peer<P>` (server to client) returns"
+)]
+pub trait OutboundPush<Out>: Send {
+    /// Takes a message that nobody answers; waits for room only where as much waits as may.
+    fn push(&mut self, message: Out) -> impl Future<Output = Result<(), SendError>> + Send;
+
+    /// Hands over what waits.
+    fn flush(&mut self) -> impl Future<Output = Result<(), SendError>> + Send;
+}
+
+/// Something that sends the messages of one direction to many receivers at once.
+pub trait OutboundAll<Out>: Send + Sync {
+    /// Encodes the message once and queues it for each receiver that has room; never waits. Returns how many
+    /// took it.
+    fn send_all(&self, message: Out) -> usize;
 }
 
 /// Something that has a connection, and options for what is sent through it.
-trait Linked: Send + Sync {
+pub(crate) trait Linked: Send + Sync {
     fn shared(&self) -> &Arc<ConnectionShared>;
 
     fn options(&self) -> &CallOptions {
@@ -43,31 +97,17 @@ trait Linked: Send + Sync {
         None
     }
 
-    /// What stands around what goes out, if anything does.
+    /// The middleware around what goes out.
+    fn outgoing(&self) -> &Stack;
+
+    /// Where an exchange with middleware begins, if there is any.
     fn around(&self) -> Option<Origin<'_>> {
-        let connection = self.shared();
         Some(Origin {
-            stack: connection.outgoing()?,
-            connection,
+            stack: self.outgoing().installed()?,
+            connection: self.shared(),
             options: self.options(),
             peer: self.peer(),
         })
-    }
-}
-
-impl<P: Protocol> Linked for Client<P> {
-    fn shared(&self) -> &Arc<ConnectionShared> {
-        Client::shared(self)
-    }
-}
-
-impl<P: Protocol> Linked for Peer<P> {
-    fn shared(&self) -> &Arc<ConnectionShared> {
-        Peer::shared(self)
-    }
-
-    fn peer(&self) -> Option<PeerId> {
-        Some(self.id())
     }
 }
 
@@ -80,81 +120,95 @@ impl<T: Linked> Linked for With<'_, T> {
         &self.options
     }
 
+    fn outgoing(&self) -> &Stack {
+        self.target.outgoing()
+    }
+
     fn peer(&self) -> Option<PeerId> {
         self.target.peer()
     }
 }
 
-macro_rules! outbound {
+/// Implements [`Outbound`] for the handles of one side.
+macro_rules! impl_outbound {
     ($($ty:ty: $out:ident -> $in:ident;)*) => {$(
-        impl<P: Protocol> Outbound<P::$out, P::$in> for $ty {
-            async fn send(&self, message: P::$out) -> Result<(), SendError> {
-                send(self, message).await
+        impl<P: $crate::Protocol> $crate::Outbound<P::$out, P::$in> for $ty {
+            async fn send(&self, message: P::$out) -> Result<(), $crate::SendError> {
+                $crate::outbound::send(self, message).await
             }
 
-            fn try_send(&self, message: P::$out) -> Result<(), SendError> {
-                match self.around() {
-                    None => self.shared().try_send(&message, self.options()),
-                    Some(origin) => middleware::try_send(origin, &message),
-                }
+            fn try_send(&self, message: P::$out) -> Result<(), $crate::SendError> {
+                $crate::outbound::try_send(self, &message)
             }
 
-            async fn deliver(&self, message: P::$out) -> Result<(), CallError> {
-                deliver(self, message).await
+            async fn deliver(&self, message: P::$out) -> Result<(), $crate::CallError> {
+                $crate::outbound::deliver(self, message).await
             }
 
-            async fn call(&self, request: P::$out) -> Result<P::$in, CallError> {
-                call(self, request).await
+            async fn call(&self, request: P::$out) -> Result<P::$in, $crate::CallError> {
+                $crate::outbound::call(self, request).await
             }
 
-            async fn call_streaming(&self, request: P::$out) -> Result<Streaming<P::$in>, CallError> {
-                call_streaming(self, request).await
+            async fn call_streaming(&self, request: P::$out) -> Result<$crate::Streaming<P::$in>, $crate::CallError> {
+                $crate::outbound::call_streaming(self, request).await
             }
 
             async fn upload(
                 &self,
                 variant: u16,
-                requests: impl Stream<Item = P::$out> + Send + 'static,
-            ) -> Result<P::$in, CallError> {
-                match self.around() {
-                    None => upload(self.shared(), variant, requests, self.options()).await,
-                    Some(origin) => Box::pin(middleware::upload(origin, variant, requests)).await,
-                }
+                requests: impl ::futures_core::Stream<Item = P::$out> + Send + 'static,
+            ) -> Result<P::$in, $crate::CallError> {
+                $crate::outbound::upload(self, variant, requests).await
             }
 
             async fn exchange(
                 &self,
                 variant: u16,
-                requests: impl Stream<Item = P::$out> + Send + 'static,
-            ) -> Result<Streaming<P::$in>, CallError> {
-                exchange(self, variant, requests).await
+                requests: impl ::futures_core::Stream<Item = P::$out> + Send + 'static,
+            ) -> Result<$crate::Streaming<P::$in>, $crate::CallError> {
+                $crate::outbound::exchange(self, variant, requests).await
             }
         }
     )*};
 }
+pub(crate) use impl_outbound;
 
-outbound! {
-    Client<P>: ClientToServer -> ServerToClient;
-    With<'_, Client<P>>: ClientToServer -> ServerToClient;
-    Peer<P>: ServerToClient -> ClientToServer;
-    With<'_, Peer<P>>: ServerToClient -> ClientToServer;
+pub(crate) fn try_send<E: Envelope>(linked: &impl Linked, message: &E) -> Result<(), SendError> {
+    match linked.around() {
+        None => linked.shared().try_send(message, linked.options()),
+        Some(origin) => middleware::try_send(origin, message),
+    }
 }
 
-async fn send<E: Envelope>(linked: &impl Linked, message: E) -> Result<(), SendError> {
+pub(crate) async fn upload<Out: Envelope, In: Envelope>(
+    linked: &impl Linked,
+    variant: u16,
+    requests: impl Stream<Item = Out> + Send + 'static,
+) -> Result<In, CallError> {
+    match linked.around() {
+        None => upload_plain(linked.shared(), variant, requests, linked.options()).await,
+        Some(origin) => Box::pin(middleware::upload(origin, variant, requests)).await,
+    }
+}
+
+pub(crate) async fn send<E: Envelope>(linked: &impl Linked, message: E) -> Result<(), SendError> {
     match linked.around() {
         None => linked.shared().send(&message, linked.options()).await,
         Some(origin) => Box::pin(middleware::send(origin, &message)).await,
     }
 }
 
-async fn deliver<E: Envelope>(linked: &impl Linked, message: E) -> Result<(), CallError> {
+pub(crate) async fn deliver<E: Envelope>(
+    linked: &impl Linked,
+    message: E,
+) -> Result<(), CallError> {
     match linked.around() {
         None => linked.shared().deliver(&message, linked.options()).await,
         Some(origin) => Box::pin(middleware::deliver(origin, &message)).await,
     }
 }
 
-async fn call<Out: Envelope, In: Envelope>(
+pub(crate) async fn call<Out: Envelope, In: Envelope>(
     linked: &impl Linked,
     request: Out,
 ) -> Result<In, CallError> {
@@ -164,7 +218,7 @@ async fn call<Out: Envelope, In: Envelope>(
     }
 }
 
-async fn call_streaming<Out: Envelope, In: Envelope>(
+pub(crate) async fn call_streaming<Out: Envelope, In: Envelope>(
     linked: &impl Linked,
     request: Out,
 ) -> Result<Streaming<In>, CallError> {
@@ -179,7 +233,7 @@ async fn call_streaming<Out: Envelope, In: Envelope>(
     Ok(Streaming::answers(answers, None))
 }
 
-async fn exchange<Out: Envelope, In: Envelope>(
+pub(crate) async fn exchange<Out: Envelope, In: Envelope>(
     linked: &impl Linked,
     variant: u16,
     requests: impl Stream<Item = Out> + Send + 'static,

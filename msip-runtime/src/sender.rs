@@ -3,7 +3,7 @@
 use std::{future::Future, sync::Arc};
 
 use crate::{
-    Client, Envelope, Outbound, OutboundPush, Peer, Protocol, SendError,
+    Envelope, Outbound, OutboundPush, SendError,
     connection::{BatchTerms, ConnectionShared},
 };
 use msip_session::{Batch, RequestHead};
@@ -77,15 +77,22 @@ pub struct Sender<T> {
     terms: Option<BatchTerms>,
     /// The handle it was made from, which keeps a client's connection open.
     target: T,
+    /// Whether there is middleware around what goes out, which must see each message.
+    is_instrumented: bool,
 }
 
 impl<T> Sender<T> {
-    pub(crate) fn new(connection: &Arc<ConnectionShared>, target: T) -> Self {
+    pub(crate) fn new(
+        connection: &Arc<ConnectionShared>,
+        target: T,
+        is_instrumented: bool,
+    ) -> Self {
         Self {
             connection: Arc::clone(connection),
             batch: Batch::default(),
             terms: None,
             target,
+            is_instrumented,
         }
     }
 
@@ -127,7 +134,10 @@ impl<T> Sender<T> {
     }
 
     #[inline]
-    async fn push_message<Out: Envelope, In>(&mut self, message: Out) -> Result<(), SendError>
+    pub(crate) async fn push_message<Out: Envelope, In>(
+        &mut self,
+        message: Out,
+    ) -> Result<(), SendError>
     where
         T: Outbound<Out, In>,
     {
@@ -142,7 +152,7 @@ impl<T> Sender<T> {
         let variant = Out::VARIANTS
             .get(message.index())
             .ok_or(SendError::Closed)?;
-        if variant.is_urgent() || self.connection.outgoing().is_some() {
+        if variant.is_urgent() || self.is_instrumented {
             // In a box, since the future of every push has the room that this one needs.
             return Box::pin(self.target.send(message)).await;
         }
@@ -155,7 +165,7 @@ impl<T> Sender<T> {
             deadline_ms: None,
             metadata: &[],
         };
-        let prepared = if terms.encoding.is_plain() {
+        let prepared = if terms.encoding.is_identity() {
             None
         } else {
             let prepared = terms.encoding.prepare(&message, variant);
@@ -198,11 +208,15 @@ impl<T> Drop for Sender<T> {
     }
 }
 
-macro_rules! push {
-    ($($ty:ty: $out:ident -> $in:ident;)*) => {$(
+/// Implements [`OutboundPush`] for the senders of one side.
+macro_rules! impl_push {
+    ($ty:ty: $out:ident -> $in:ident) => {
         impl<P: Protocol> OutboundPush<P::$out> for Sender<$ty> {
             #[inline]
-            fn push(&mut self, message: P::$out) -> impl Future<Output = Result<(), SendError>> + Send {
+            fn push(
+                &mut self,
+                message: P::$out,
+            ) -> impl Future<Output = Result<(), SendError>> + Send {
                 self.push_message::<P::$out, P::$in>(message)
             }
 
@@ -210,13 +224,9 @@ macro_rules! push {
                 Sender::flush(self)
             }
         }
-    )*};
+    };
 }
-
-push! {
-    Client<P>: ClientToServer -> ServerToClient;
-    Peer<P>: ServerToClient -> ClientToServer;
-}
+pub(crate) use impl_push;
 
 impl<Out: Send, S: OutboundPush<Out> + ?Sized> OutboundPush<Out> for &mut S {
     fn push(&mut self, message: Out) -> impl Future<Output = Result<(), SendError>> + Send {

@@ -4,15 +4,15 @@ use std::time::Duration;
 
 use tokio::time::{sleep, timeout};
 
-use super::addresses::Addresses;
 use crate::{
     ConnectError, Protocol,
     body::Encoding,
     connection::ConnectionShared,
     driver::{HandshakeError, handshake},
+    middleware::Stacks,
     negotiation::{self, Translations},
     settings::Settings,
-    transport::{self, Address, ServiceUrl, Stream},
+    transport::{self, Address, Addresses, ServiceUrl, Stream},
 };
 use msip_session::{
     Event, FaultKind, Session,
@@ -26,6 +26,7 @@ const BEHIND: Duration = Duration::from_millis(50);
 pub(super) struct Target {
     pub(super) url: ServiceUrl,
     pub(super) settings: Settings,
+    pub(super) stacks: Stacks,
     pub(super) name: String,
     pub(super) translations: Translations,
 }

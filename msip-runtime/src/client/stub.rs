@@ -1,11 +1,11 @@
-//! A client of a server that is not there, for tests of handlers.
+//! A client without a server, for tests of handlers.
 
 use std::{marker::PhantomData, sync::Arc};
 
 use tokio::sync::watch;
 
 use super::{Client, ConnectionState, KeepOpen, Shared, connection};
-use crate::{Protocol, call::Serving, connection::ConnectionShared};
+use crate::{Protocol, call::Serving, connection::ConnectionShared, middleware::Stack};
 
 /// Stands in for the task that would keep a client connected.
 #[derive(Debug)]
@@ -16,6 +16,7 @@ impl StubOutbound {
     pub(crate) fn client<P: Protocol>(connection: &Arc<ConnectionShared>) -> (Client<P>, Self) {
         let shared = Arc::new(Shared {
             connection: Arc::clone(connection),
+            outgoing: Stack::default(),
             state: watch::Sender::new(ConnectionState::Connected),
             stop: watch::Sender::new(false),
             info: connection::Shared::default(),

@@ -13,22 +13,20 @@ use tokio::{
 use tracing::Instrument as _;
 
 use super::{
-    Client, ClientSide, ConnectionState, KeepOpen, Reconnect, Shared,
-    addresses::Addresses,
+    Client, ClientSide, ConnectWith, ConnectionState, KeepOpen, Reconnect, Shared,
     backoff::Backoff,
     connection::{self, Welcomed},
     establish::{Established, Identity, Target, establish},
-    lost::{LostExchange, SessionLost},
 };
 use crate::{
-    Code, Compression, ConnectError, ConnectWith, DisconnectReason, Protocol,
+    Code, Compression, ConnectError, DisconnectReason, LostExchange, Protocol, SessionLost,
     call::Serving,
     connection::ConnectionShared,
     dispatch::{self, Dispatch as _, Inbox, caught},
     driver::{Driver, Handlers, drain, run_suspended},
     error::WithCauses,
     settings::Settings,
-    transport::{Address, Stream},
+    transport::{Address, Addresses, Stream},
 };
 use msip_session::{
     Lost, PeerTerms, is_resumed,
@@ -47,6 +45,7 @@ where
     let established = establish::<P>(&target, &mut addresses, &connection, None).await?;
     let shared = Arc::new(Shared {
         connection,
+        outgoing: target.stacks.outgoing.clone(),
         state: watch::Sender::new(ConnectionState::Connected),
         stop: watch::Sender::new(false),
         info: connection::Shared::default(),
@@ -56,6 +55,7 @@ where
     let span = tracing::info_span!("client", protocol = P::NAME, url = %target.url);
     let side = Arc::new(ClientSide::<P, H> {
         handler,
+        incoming: target.stacks.incoming.clone(),
         protocol: PhantomData,
     });
     let client = Client::<P>::weak(&shared);

@@ -43,8 +43,7 @@ use std::{
 use tokio::{task::AbortHandle, time::Instant};
 
 use crate::{
-    CallOptions, Dropped, MemoryUse, SendError, Status, Variant, body::Encoding, middleware::Stack,
-    settings::Settings,
+    CallOptions, Dropped, MemoryUse, SendError, Status, Variant, body::Encoding, settings::Settings,
 };
 use metadata::{CorrelationIds, encode_metadata};
 use msip_session::{
@@ -71,8 +70,6 @@ pub(crate) struct ConnectionShared {
     write_timeout: Duration,
     /// Where a message without a correlation id is given one.
     correlation_ids: Option<CorrelationIds>,
-    incoming: Stack,
-    outgoing: Stack,
     budget: Arc<Budget>,
 }
 
@@ -168,8 +165,6 @@ impl ConnectionShared {
             call_timeout: settings.call_timeout,
             write_timeout: settings.write_timeout,
             correlation_ids: settings.correlation_ids.then(CorrelationIds::new),
-            incoming: settings.incoming.clone(),
-            outgoing: settings.outgoing.clone(),
             budget: Arc::clone(&settings.budget),
         }
     }
@@ -177,16 +172,6 @@ impl ConnectionShared {
     /// How much memory its sessions hold, with those that share their limit.
     pub(crate) fn memory(&self) -> MemoryUse {
         MemoryUse::of(&self.budget)
-    }
-
-    /// What stands around the exchanges that come in, if anything does.
-    pub(crate) fn incoming(&self) -> Option<&Stack> {
-        self.incoming.installed()
-    }
-
-    /// What stands around the exchanges that go out, if anything does.
-    pub(crate) fn outgoing(&self) -> Option<&Stack> {
-        self.outgoing.installed()
     }
 
     /// How long an exchange of this variant may take where nobody says; a stream may take for ever.
@@ -228,7 +213,8 @@ impl ConnectionShared {
         let mut state = self.lock();
         state.generation += 1;
         state.session = Some(session);
-        self.is_plain.store(encoding.is_plain(), Ordering::Relaxed);
+        self.is_plain
+            .store(encoding.is_identity(), Ordering::Relaxed);
         state.encoding = encoding;
     }
 

@@ -195,8 +195,7 @@ impl<D: Dispatch> Handlers<D> {
         let outcome =
             match decode::<D>(&self.completions.terms.encoding, &self.connection, incoming) {
                 Ok((message, row)) => {
-                    let around =
-                        Instrumented::of(row, metadata, self.connection.incoming(), body_len);
+                    let around = Instrumented::of(row, metadata, self.side.incoming(), body_len);
                     if around.is_some() || timeout.is_some() {
                         let is_delivery = reply != ReplyTo::Nobody;
                         let handling = self.handle_slow(row, timeout, around, message, is_delivery);
@@ -239,7 +238,7 @@ impl<D: Dispatch> Handlers<D> {
         M: Future<Output = Result<T, Status>>,
         F: Future<Output = Result<Answered<D::Out>, Status>> + Send + 'static,
     {
-        let is_plain = !Instrumented::is_everywhere(self.connection.incoming());
+        let is_plain = !Instrumented::is_everywhere(self.side.incoming());
         loop {
             if let Some(handler) = told.as_mut().as_pin_mut() {
                 let RunningMessage {
@@ -435,8 +434,7 @@ impl<D: Dispatch> Handlers<D> {
             metadata: None,
             call: Some(call),
         };
-        if let Some(around) = Instrumented::of(row, metadata, self.connection.incoming(), body_len)
-        {
+        if let Some(around) = Instrumented::of(row, metadata, self.side.incoming(), body_len) {
             serving.metadata.clone_from(&around.metadata);
             return self.serve_slow(call, request, row, serving, around).await;
         }
@@ -488,7 +486,7 @@ impl<D: Dispatch> Handlers<D> {
             }
         };
         match handled {
-            Ok(Ok(Answered::Message(answer))) if self.completions.terms.encoding.is_plain() => {
+            Ok(Ok(Answered::Message(answer))) if self.completions.terms.encoding.is_identity() => {
                 match D::Out::VARIANTS.get(answer.index()) {
                     Some(row) => self.completions.answer(call.slot, row.number, answer),
                     None => self

@@ -18,7 +18,10 @@ pub(crate) use handlers::run;
 pub(crate) use inbox::{Inbox, ReceivedMessages};
 pub(crate) use panics::caught;
 
-use crate::{Answered, DisconnectReason, Envelope, PeerId, Status, Streaming, call::Serving};
+use crate::{
+    Answered, DisconnectReason, Envelope, PeerId, Status, Streaming, call::Serving,
+    middleware::Stack,
+};
 
 /// One side of a protocol with its handler: what a message becomes a method call of.
 pub(crate) trait Dispatch: Send + Sync + 'static {
@@ -28,6 +31,9 @@ pub(crate) trait Dispatch: Send + Sync + 'static {
     type Out: Envelope;
     /// What a handler is given beside the message: the peer, or the client.
     type Context: Clone + Send + Sync + 'static;
+
+    /// The middleware around what comes in.
+    fn incoming(&self) -> Option<&Stack>;
 
     /// The context of one exchange.
     fn serving(context: &Self::Context, serving: Serving) -> Self::Context;

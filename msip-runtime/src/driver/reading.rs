@@ -7,8 +7,8 @@ use std::{
 
 use super::{Driver, Ending, buffer_pool, work_limit::ITEMS_A_TURN};
 use msip_session::{
-    BareMessage, Budget, Event, FastFrame, Fault, FaultKind, Outcome, ReplyTo,
-    wire::{DecodeError, Flags, FrameBatch, HeaderError, MsgId},
+    BareMessage, Budget, Event, FastFrame, Fault, Outcome, ReplyTo,
+    wire::{Flags, FrameBatch},
 };
 
 /// A frame that was begun must be complete within this, and a second more for each 16 KiB of it.

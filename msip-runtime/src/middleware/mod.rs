@@ -132,6 +132,15 @@ pub(crate) trait ExchangeEnd: Send {
     fn run<'a>(&'a mut self, exchange: &'a mut ExchangeContext) -> Handling<'a>;
 }
 
+/// The middleware of a client or server, for both directions.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Stacks {
+    /// Around what comes in.
+    pub(crate) incoming: Stack,
+    /// Around what goes out.
+    pub(crate) outgoing: Stack,
+}
+
 /// Every middleware of one direction, the outermost first.
 #[derive(Clone, Default)]
 pub(crate) struct Stack(Option<Arc<Vec<Arc<dyn Layer>>>>);

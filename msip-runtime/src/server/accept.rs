@@ -25,6 +25,7 @@ use super::{
 use crate::{
     Code, ServeWith, Status,
     driver::bid_farewell,
+    middleware::Stack,
     negotiation::Translations,
     settings::Settings,
     transport::{self, Listener},
@@ -57,6 +58,7 @@ pub struct DrainReport {
 pub(super) async fn serve<P, H>(
     listener: Listener,
     settings: Settings,
+    outgoing: Stack,
     name: String,
     registry: Arc<Registry<P>>,
     side: Arc<ServerSide<P, H>>,
@@ -76,6 +78,7 @@ where
     let drain_timeout = settings.drain_timeout;
     let shared = Arc::new(ServerShared {
         settings,
+        outgoing,
         name,
         registry,
         sessions,

@@ -25,6 +25,7 @@ use crate::{
         self, Driver, Ending, GracefulClose, Handlers, HandshakeError, drain, graceful_close,
         handshake, run_suspended,
     },
+    middleware::Stack,
     negotiation::{self, Translations},
     settings::{SchemaRule, Settings},
     transport::{self, PeerAddress, Stream},
@@ -37,6 +38,8 @@ use msip_session::{
 /// What all connections of a server share.
 pub(super) struct ServerShared<P: Protocol, H> {
     pub(super) settings: Settings,
+    /// The middleware around what goes out.
+    pub(super) outgoing: Stack,
     pub(super) name: String,
     pub(super) registry: Arc<Registry<P>>,
     pub(super) sessions: Arc<Sessions>,
@@ -207,7 +210,12 @@ where
         client_name: hello.client_name,
         client_fingerprint: hello.fingerprint,
     };
-    let peer = Peer::new(introduction, Arc::clone(&connection), &shared.registry);
+    let peer = Peer::new(
+        introduction,
+        Arc::clone(&connection),
+        shared.outgoing.clone(),
+        &shared.registry,
+    );
     let inbox = Arc::new(Inbox::default());
     let handlers = Box::pin(dispatch::run(
         Arc::clone(&shared.side),

@@ -1,12 +1,15 @@
-//! Clients of a server that is not there, for tests of handlers.
+//! Peers without a client, for tests of handlers.
 
 use std::sync::{
     Arc,
     atomic::{AtomicU64, Ordering},
 };
 
-use super::{Peer, PeerId, Registry, peer::Introduction};
-use crate::{Protocol, call::Serving, connection::ConnectionShared, transport::PeerAddress};
+use super::{Peer, Registry, peer::Introduction};
+use crate::{
+    PeerId, Protocol, call::Serving, connection::ConnectionShared, middleware::Stack,
+    transport::PeerAddress,
+};
 
 /// Stands in for the server of peers that a test makes: it knows who is there.
 #[derive(Debug)]
@@ -33,7 +36,12 @@ impl<P: Protocol> StubOutbound<P> {
             client_name: format!("test {number}"),
             client_fingerprint: P::fingerprint(),
         };
-        let peer = Peer::new(introduction, Arc::clone(connection), &self.registry);
+        let peer = Peer::new(
+            introduction,
+            Arc::clone(connection),
+            Stack::default(),
+            &self.registry,
+        );
         self.registry.insert(peer.clone());
         peer
     }

@@ -1,6 +1,7 @@
 //! Bytes in and out: how one peer reaches another, and nothing of what they say.
 
 mod address;
+mod addresses;
 mod connection;
 mod escape;
 mod listener;
@@ -12,6 +13,8 @@ mod tests;
 mod url;
 
 pub use address::{Address, PeerAddress};
+pub use addresses::AddressOrder;
+pub(crate) use addresses::Addresses;
 pub(crate) use connection::connect_to;
 pub use connection::{Connection, connect};
 pub use listener::Listener;

@@ -1,0 +1,29 @@
+//! Sending from a client.
+
+use std::{future::Future, sync::Arc};
+
+use super::Client;
+use crate::{
+    OutboundPush, Protocol, SendError, Sender,
+    connection::ConnectionShared,
+    middleware::Stack,
+    outbound::{Linked, impl_outbound},
+    sender::impl_push,
+    with::With,
+};
+
+impl<P: Protocol> Linked for Client<P> {
+    fn shared(&self) -> &Arc<ConnectionShared> {
+        Client::shared(self)
+    }
+
+    fn outgoing(&self) -> &Stack {
+        &self.shared.outgoing
+    }
+}
+
+impl_outbound! {
+    Client<P>: ClientToServer -> ServerToClient;
+    With<'_, Client<P>>: ClientToServer -> ServerToClient;
+}
+impl_push!(Client<P>: ClientToServer -> ServerToClient);

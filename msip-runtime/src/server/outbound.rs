@@ -1,0 +1,33 @@
+//! Sending from a server to one client.
+
+use std::{future::Future, sync::Arc};
+
+use super::Peer;
+use crate::{
+    OutboundPush, PeerId, Protocol, SendError, Sender,
+    connection::ConnectionShared,
+    middleware::Stack,
+    outbound::{Linked, impl_outbound},
+    sender::impl_push,
+    with::With,
+};
+
+impl<P: Protocol> Linked for Peer<P> {
+    fn shared(&self) -> &Arc<ConnectionShared> {
+        Peer::shared(self)
+    }
+
+    fn outgoing(&self) -> &Stack {
+        Peer::outgoing(self)
+    }
+
+    fn peer(&self) -> Option<PeerId> {
+        Some(self.id())
+    }
+}
+
+impl_outbound! {
+    Peer<P>: ServerToClient -> ClientToServer;
+    With<'_, Peer<P>>: ServerToClient -> ClientToServer;
+}
+impl_push!(Peer<P>: ServerToClient -> ClientToServer);
