@@ -8,10 +8,11 @@ use std::{future::Future, sync::Arc};
 use futures_core::Stream;
 
 use crate::{
-    CallError, CallOptions, Envelope, PeerId, SendError, Streaming,
+    CallError, CallOptions, Envelope, PeerId, SendError, Streaming, Variant,
     connection::{Answers, ConnectionShared, Opening, Sending, upload as upload_plain},
     middleware::{self, Origin, Stack, escort},
     options::NO_OPTIONS,
+    protocol::variant_of,
     with::With,
 };
 
@@ -185,10 +186,16 @@ pub(crate) async fn upload<Out: Envelope, In: Envelope>(
     variant: u16,
     requests: impl Stream<Item = Out> + Send + 'static,
 ) -> Result<In, CallError> {
+    let variant = row_of::<Out>(variant)?;
     match linked.around() {
         None => upload_plain(linked.shared(), variant, requests, linked.options()).await,
         Some(origin) => Box::pin(middleware::upload(origin, variant, requests)).await,
     }
+}
+
+/// The row of a variant that generated code asks for, which is one of its own.
+fn row_of<E: Envelope>(variant: u16) -> Result<&'static Variant, SendError> {
+    variant_of::<E>(variant).ok_or(SendError::Closed)
 }
 
 pub(crate) async fn send<E: Envelope>(linked: &impl Linked, message: E) -> Result<(), SendError> {
@@ -238,6 +245,7 @@ pub(crate) async fn exchange<Out: Envelope, In: Envelope>(
     variant: u16,
     requests: impl Stream<Item = Out> + Send + 'static,
 ) -> Result<Streaming<In>, CallError> {
+    let variant = row_of::<Out>(variant)?;
     let connection = linked.shared();
     let send = |answers: &Answers| {
         let sending = Arc::clone(connection)
@@ -251,7 +259,7 @@ pub(crate) async fn exchange<Out: Envelope, In: Envelope>(
         return Ok(Streaming::answers(answers, sending).escorted(escort));
     }
     let answers = connection
-        .open_streams::<Out>(Opening::Stream(variant), linked.options())
+        .open_streams::<Out>(Opening::Stream(variant, None), linked.options())
         .await?;
     let sending = send(&answers);
     Ok(Streaming::answers(answers, sending))

@@ -164,6 +164,7 @@ impl<T> Sender<T> {
             compressed: false,
             deadline_ms: None,
             metadata: &[],
+            topic: None,
         };
         let prepared = if terms.encoding.is_plain() {
             None

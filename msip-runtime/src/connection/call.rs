@@ -14,9 +14,10 @@ use std::{
 use super::{
     ConnectionInner, ConnectionShared, PROTOCOL_TIMEOUT,
     capacity::{Attempt, CapacityWaiter},
+    message::Outgoing,
     reply_slot::{PendingReply, ReplySlot},
 };
-use crate::{CallOptions, Envelope, SendError, Variant, body::Encoding};
+use crate::{CallOptions, SendError, Variant, body::Encoding};
 use msip_session::{Outcome, RequestHead, Shape};
 
 /// A call that has waited for less than its time divided by this does not say so: what passes on the way to the other side
@@ -29,7 +30,7 @@ const LEAST: Duration = Duration::from_millis(1);
 impl ConnectionShared {
     /// Calls, as most calls are, once there is capacity. `None` where it is another, and nothing has happened.
     #[inline]
-    pub(super) fn call_fast<'a, E: Envelope>(
+    pub(super) fn call_fast<'a, E: Outgoing>(
         &'a self,
         request: &'a E,
         options: &'a CallOptions,
@@ -43,24 +44,25 @@ impl ConnectionShared {
     }
 
     /// How long the answer to a request may take where the caller does not say.
-    pub(super) fn timeout_of<E: Envelope>(&self, request: &E) -> Duration {
-        let variant = E::VARIANTS.get(request.index());
-        variant
+    pub(super) fn timeout_of<E: Outgoing>(&self, request: &E) -> Duration {
+        request
+            .variant()
             .and_then(|variant| self.usual_timeout(variant))
             .unwrap_or(self.call_timeout)
     }
 
     /// What stands in the schema of a call as most are: its variant, and how long it may take. `None` where it is another.
     #[inline]
-    fn usual_call<E: Envelope>(
+    fn usual_call<'a, E: Outgoing>(
         &self,
-        request: &E,
+        request: &'a E,
         options: &CallOptions,
-    ) -> Option<(&'static Variant, Duration)> {
-        let variant = E::VARIANTS.get(request.index())?;
+    ) -> Option<(&'a Variant, Duration)> {
+        let variant = request.variant()?;
         // The other side knows the schema's time, and the protocol's.
         let timeout = self.usual_timeout(variant)?;
         let is_usual = options.is_silent()
+            && request.is_bare()
             && !variant.urgent
             && !timeout.is_zero()
             && (variant.timeout_ms.is_some() || timeout == PROTOCOL_TIMEOUT)
@@ -88,7 +90,7 @@ enum Step<'a> {
     Called(PendingReply<'a>),
 }
 
-impl<E: Envelope> Future for PlainCall<'_, E> {
+impl<E: Outgoing> Future for PlainCall<'_, E> {
     type Output = Option<Result<(Outcome, Encoding), SendError>>;
 
     #[inline]
@@ -102,7 +104,7 @@ impl<E: Envelope> Future for PlainCall<'_, E> {
     }
 }
 
-impl<'a, E: Envelope> PlainCall<'a, E> {
+impl<'a, E: Outgoing> PlainCall<'a, E> {
     /// Opens the call, or joins those who wait for capacity.
     #[inline]
     fn begin(&mut self, waker: &Waker) -> Poll<<Self as Future>::Output> {

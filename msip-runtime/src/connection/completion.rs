@@ -2,8 +2,8 @@
 
 use std::task::Waker;
 
-use super::{ConnectionInner, ConnectionShared, Terms};
-use crate::{Envelope, Status};
+use super::{ConnectionInner, ConnectionShared, Outgoing, Terms};
+use crate::Status;
 use msip_session::{
     InboundSlot, Reply,
     wire::{Credit, MsgId},
@@ -30,7 +30,7 @@ pub(crate) enum Completion<Out> {
 impl ConnectionShared {
     /// Answers what has been handled, and grants the other side `handled` again; nothing where the session is gone by
     /// which it came. Leaves `settled` empty.
-    pub(crate) fn settle<Out: Envelope>(
+    pub(crate) fn settle<Out: Outgoing>(
         &self,
         terms: &Terms,
         handled: Credit,
@@ -57,7 +57,7 @@ impl ConnectionShared {
 
 impl ConnectionInner {
     /// Returns whom to wake.
-    fn settle<Out: Envelope>(&mut self, settled: Completion<Out>) -> Vec<Waker> {
+    fn settle<Out: Outgoing>(&mut self, settled: Completion<Out>) -> Vec<Waker> {
         let Some(session) = self.session.as_mut() else {
             return Vec::new();
         };

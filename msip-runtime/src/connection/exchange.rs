@@ -8,11 +8,12 @@ use super::{
     ConnectionInner, ConnectionShared,
     capacity::{Attempt, Queue},
     outgoing::{Deadline, OutgoingMessage, state_key},
+    message::{FromBody, Outgoing},
     reply_slot::OpenedExchange,
 };
 use crate::{
-    CallError, CallOptions, Envelope, Metadata, SendError, Status,
-    body::{Body, Encoding, Prepared},
+    CallError, CallOptions, Metadata, SendError, Status,
+    body::{Encoding, Prepared},
     protocol::Variant,
 };
 use msip_session::{Blocked, Outcome, RequestHead, Slot, Token, is_droppable, wire};
@@ -23,7 +24,7 @@ pub(crate) const PROTOCOL_TIMEOUT: Duration = Duration::from_secs(30);
 
 impl ConnectionShared {
     /// Sends a one-way message, once there is capacity.
-    pub(crate) async fn send<E: Envelope>(
+    pub(crate) async fn send<E: Outgoing>(
         &self,
         message: &E,
         options: &CallOptions,
@@ -82,7 +83,7 @@ impl ConnectionShared {
     }
 
     /// Sends a one-way message, or fails at once.
-    pub(crate) fn try_send<E: Envelope>(
+    pub(crate) fn try_send<E: Outgoing>(
         &self,
         message: &E,
         options: &CallOptions,
@@ -96,11 +97,12 @@ impl ConnectionShared {
     /// Sends a one-way message as most are, with nothing beside its body and nothing in its way. `false` where it is
     /// another, and nothing has happened.
     #[inline]
-    fn send_fast<E: Envelope>(&self, message: &E, options: &CallOptions) -> bool {
-        let Some(variant) = E::VARIANTS.get(message.index()) else {
+    fn send_fast<E: Outgoing>(&self, message: &E, options: &CallOptions) -> bool {
+        let Some(variant) = message.variant() else {
             return false;
         };
         let is_usual = options.is_silent()
+            && message.is_bare()
             && !variant.urgent
             && !is_droppable(variant.kind)
             && self.correlation_ids.is_none()
@@ -132,7 +134,7 @@ impl ConnectionShared {
         true
     }
 
-    fn try_send_outgoing<E: Envelope>(
+    fn try_send_outgoing<E: Outgoing>(
         &self,
         outgoing: &OutgoingMessage<'_, E>,
     ) -> Result<(), SendError> {
@@ -205,7 +207,7 @@ impl ConnectionShared {
     }
 
     /// Sends a message and waits until the other side's handler has returned.
-    pub(crate) async fn deliver<E: Envelope>(
+    pub(crate) async fn deliver<E: Outgoing>(
         &self,
         message: &E,
         options: &CallOptions,
@@ -220,7 +222,7 @@ impl ConnectionShared {
     }
 
     /// Sends a request and waits for its answer.
-    pub(crate) async fn call<Out: Envelope, In: Envelope>(
+    pub(crate) async fn call<Out: Outgoing, In: FromBody>(
         &self,
         request: &Out,
         options: &CallOptions,
@@ -233,9 +235,7 @@ impl ConnectionShared {
                     body,
                     compressed: false,
                     metadata: None,
-                } => encoding
-                    .decode(variant, Body::from(&body))
-                    .map_err(CallError::Answer),
+                } => In::from_body(&encoding, variant, body, false).map_err(CallError::Answer),
                 outcome => read_answer(outcome, &encoding, options, self.timeout_of(request)),
             };
         }
@@ -273,7 +273,7 @@ impl ConnectionShared {
         }
     }
 
-    async fn exchange<E: Envelope>(
+    async fn exchange<E: Outgoing>(
         &self,
         queue: Queue,
         message: &E,
@@ -341,7 +341,7 @@ pub(super) fn take_metadata(options: &CallOptions, metadata: Option<Box<wire::Me
 }
 
 /// Reads the message that a call was answered with.
-fn read_answer<E: Envelope>(
+fn read_answer<E: FromBody>(
     outcome: Outcome,
     encoding: &Encoding,
     options: &CallOptions,
@@ -357,7 +357,7 @@ fn read_answer<E: Envelope>(
         return Err(failure(outcome, timeout));
     };
     take_metadata(options, metadata);
-    let read = encoding.read(variant, body, compressed);
+    let read = E::from_body(encoding, variant, body, compressed);
     read.map_err(CallError::Answer)
 }
 

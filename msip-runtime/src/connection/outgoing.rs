@@ -7,48 +7,51 @@ use prost::Message as _;
 use super::{
     ConnectionInner, ConnectionShared, Waiter,
     capacity::Attempt,
+    message::Outgoing,
     recv_buffer::RecvBuffer,
     reply_slot::{OpenedExchange, ReplySlot},
 };
 use crate::{
-    CallOptions, Envelope, MsgKind, SendError,
-    body::{Encoding, Prepared, key_of},
-    protocol::{Variant, variant_of},
+    CallOptions, MsgKind, SendError,
+    body::{Encoding, Prepared},
+    protocol::Variant,
 };
 use msip_session::{
-    Blocked, RequestHead, Shape, Slot, StateKey, StreamSide, Token, is_droppable, wire,
+    Blocked, RequestHead, Shape, Slot, StateKey, StreamSide, Token, is_droppable,
+    wire::{self, Topic},
 };
 
 /// A message that is ready to be sent, but for its id.
 pub(super) struct OutgoingMessage<'a, E> {
     /// `None` opens a request stream, whose items follow.
     message: Option<&'a E>,
-    pub(super) variant: &'static Variant,
+    pub(super) variant: &'a Variant,
     pub(super) head: RequestHead<'static>,
     /// What goes beside it, encoded; empty for nothing.
     metadata: Vec<u8>,
-    /// How long the body is, in protobuf.
+    topic: Option<&'a Topic>,
+    /// How long the body is, before it is prepared.
     pub(super) len: usize,
     /// The body, made before the lock is taken, and for which encoding; none for a message that is written in
     /// protobuf, as it is.
     prepared: Option<(Encoding, Prepared)>,
 }
 
-impl<'a, E: Envelope> OutgoingMessage<'a, E> {
+impl<'a, E: Outgoing> OutgoingMessage<'a, E> {
     /// The opening of a request stream of this variant.
     pub(super) fn stream(
         connection: &ConnectionShared,
-        number: u16,
+        variant: &'a Variant,
+        topic: Option<&'a Topic>,
         options: &CallOptions,
     ) -> Result<Self, SendError> {
-        // Generated code asks for a variant of its own.
-        let variant = variant_of::<E>(number).ok_or(SendError::Closed)?;
         let head = head(variant, options);
         Ok(Self {
             message: None,
             variant,
             head,
             metadata: connection.metadata(options)?,
+            topic,
             len: 0,
             prepared: None,
         })
@@ -59,16 +62,15 @@ impl<'a, E: Envelope> OutgoingMessage<'a, E> {
         message: &'a E,
         options: &CallOptions,
     ) -> Result<Self, SendError> {
-        let variant = E::VARIANTS.get(message.index()).ok_or(SendError::Closed)?;
+        let variant = message.variant().ok_or(SendError::Closed)?;
         let encoding = connection.encoding();
-        let prepared = encoding
-            .prepare(message, variant)
-            .map_err(SendError::Unwritable)?;
+        let prepared = message.prepare(&encoding).map_err(SendError::Unwritable)?;
         Ok(Self {
             message: Some(message),
             variant,
             head: head(variant, options),
             metadata: connection.metadata(options)?,
+            topic: message.topic(),
             len: message.encoded_len(),
             prepared: prepared.map(|prepared| (encoding, prepared)),
         })
@@ -140,7 +142,7 @@ impl<'a, E: Envelope> OutgoingMessage<'a, E> {
             // The sender's own word comes before the schema's.
             match wire::Metadata::decode(self.metadata.as_slice()) {
                 Ok(metadata) if !metadata.key.is_empty() => metadata.key.into_bytes(),
-                _ => key_of(message, self.variant),
+                _ => message.state_key(),
             }
         })
     }
@@ -213,7 +215,7 @@ impl<'a, E: Envelope> OutgoingMessage<'a, E> {
             (None, _) if state.encoding.is_plain() => None,
             // Where the connection is another than before; or for a small message that would be compressed if it
             // were large, which costs nothing.
-            (_, Some(message)) => match state.encoding.prepare(message, self.variant) {
+            (_, Some(message)) => match message.prepare(&state.encoding) {
                 Ok(prepared) => {
                     late = prepared;
                     late.as_ref()
@@ -233,6 +235,7 @@ impl<'a, E: Envelope> OutgoingMessage<'a, E> {
             compressed: prepared.is_some_and(|prepared| prepared.compressed),
             deadline_ms,
             metadata: &self.metadata,
+            topic: self.topic,
             ..self.head
         };
         match push(session, &head, &mut |buffer| match prepared {

@@ -5,9 +5,9 @@ use std::{
     task::{Context, Poll, ready},
 };
 
-use super::{CallToAnswer, ConnectionInner, ConnectionShared, RecvBuffer};
+use super::{CallToAnswer, ConnectionInner, ConnectionShared, Outgoing, RecvBuffer};
 use crate::{
-    Envelope, SendError,
+    SendError,
     body::{Encoding, Prepared},
 };
 use msip_session::{Blocked, ItemBatch, ItemHead, StreamSide, wire::Credit};
@@ -69,7 +69,7 @@ struct Whole<E> {
     prepared: Option<Prepared>,
 }
 
-impl<E: Envelope> Whole<E> {
+impl<E: Outgoing> Whole<E> {
     fn is_compressed(&self) -> bool {
         let prepared = self.prepared.as_ref();
         prepared.is_some_and(|prepared| prepared.compressed)
@@ -91,7 +91,7 @@ impl<E: Envelope> Whole<E> {
 
 impl ConnectionShared {
     /// Begins to send a stream. `None` where its exchange has ended.
-    pub(crate) fn feed<E: Envelope>(
+    pub(crate) fn feed<E: Outgoing>(
         self: &Arc<Self>,
         target: StreamTarget,
     ) -> Option<SendStream<E>> {
@@ -121,7 +121,7 @@ impl ConnectionShared {
     }
 }
 
-impl<E: Envelope> SendStream<E> {
+impl<E: Outgoing> SendStream<E> {
     /// Sends what `next` yields, to its end; not to be polled after that. Its end is not told to the other side.
     pub(crate) fn poll(
         &mut self,
@@ -179,10 +179,9 @@ impl<E: Envelope> SendStream<E> {
     }
 
     fn push(&mut self, item: E) -> Result<(), SendError> {
-        let variant = E::VARIANTS.get(item.index()).ok_or(SendError::Closed)?;
-        let prepared = self
-            .encoding
-            .prepare(&item, variant)
+        let variant = item.variant().ok_or(SendError::Closed)?.number;
+        let prepared = item
+            .prepare(&self.encoding)
             .map_err(SendError::Unwritable)?;
         let len = match &prepared {
             Some(prepared) => prepared.len,
@@ -194,13 +193,12 @@ impl<E: Envelope> SendStream<E> {
         }
         if prepared.is_none() && len <= LARGE {
             let encode = |buffer: &mut Vec<u8>| item.encode(buffer);
-            self.batch
-                .push(&self.head, variant.number, false, len, encode);
+            self.batch.push(&self.head, variant, false, len, encode);
             return Ok(());
         }
         let whole = Whole {
             item,
-            variant: variant.number,
+            variant,
             len,
             prepared,
         };

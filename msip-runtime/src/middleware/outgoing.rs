@@ -8,7 +8,6 @@ use super::{ExchangeContext, ExchangeEnd, Handling, Shape, Stack};
 use crate::{
     CallError, CallOptions, Envelope, PeerId, SendError, Status, Variant,
     connection::{self, ConnectionShared},
-    protocol::variant_of,
 };
 
 /// Who sends, and how.
@@ -107,12 +106,10 @@ pub(crate) async fn call<Out: Envelope, In: Envelope>(
 /// Sends a stream of requests of this variant, and waits for the one answer.
 pub(crate) async fn upload<Out: Envelope, In: Envelope>(
     origin: Origin<'_>,
-    variant: u16,
+    variant: &'static Variant,
     requests: impl Stream<Item = Out> + Send + 'static,
 ) -> Result<In, CallError> {
-    // Generated code asks for a variant of its own.
-    let row = variant_of::<Out>(variant).ok_or(SendError::Closed)?;
-    let mut exchange = origin.exchange(row, Shape::RequestStream, 0);
+    let mut exchange = origin.exchange(variant, Shape::RequestStream, 0);
     let mut end = OutboundUploadEnd {
         connection: origin.connection,
         variant,
@@ -190,7 +187,7 @@ impl<Out: Envelope, In: Envelope> ExchangeEnd for OutboundCallEnd<'_, Out, In> {
 /// The end of the way of a stream of requests.
 struct OutboundUploadEnd<'a, Out, In, S> {
     connection: &'a Arc<ConnectionShared>,
-    variant: u16,
+    variant: &'static Variant,
     requests: Option<S>,
     answer: Option<In>,
     sent: PhantomData<fn() -> Out>,

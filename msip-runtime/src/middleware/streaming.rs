@@ -11,9 +11,8 @@ use super::{
     outgoing::{nothing, only_once},
 };
 use crate::{
-    CallError, Envelope, SendError,
+    CallError, Envelope, SendError, Variant,
     connection::{Answers, ConnectionShared, Opening},
-    protocol::variant_of,
 };
 
 /// The middleware of a call whose answers are being taken. Whoever takes them polls it too.
@@ -45,7 +44,7 @@ impl Handoff {
 /// Opens a call whose answers are a stream: with its one request, or the promise of a stream of requests.
 pub(crate) async fn escort<E: Envelope>(
     origin: Origin<'_>,
-    request: Result<E, u16>,
+    request: Result<E, &'static Variant>,
 ) -> Result<(Answers, StreamingMiddleware), CallError> {
     let (row, shape, len) = match &request {
         Ok(request) => (
@@ -53,8 +52,7 @@ pub(crate) async fn escort<E: Envelope>(
             Shape::ResponseStream,
             request.encoded_len(),
         ),
-        // Generated code asks for a variant of its own.
-        Err(variant) => (variant_of::<E>(*variant), Shape::BothStreams, 0),
+        Err(variant) => (Some(*variant), Shape::BothStreams, 0),
     };
     let row = row.ok_or(SendError::Closed)?;
     let mut exchange = origin.exchange(row, shape, len);
@@ -119,7 +117,7 @@ impl StreamingMiddleware {
 /// The end of the way: opens the call, hands its answers over, and waits until they are taken.
 struct StreamEnd<E> {
     connection: Arc<ConnectionShared>,
-    request: Result<E, u16>,
+    request: Result<E, &'static Variant>,
     handoff: Arc<Handoff>,
     is_open: bool,
 }
@@ -132,7 +130,7 @@ impl<E: Envelope> ExchangeEnd for StreamEnd<E> {
             }
             let opening = match &self.request {
                 Ok(request) => Opening::Request(request),
-                Err(variant) => Opening::Stream(*variant),
+                Err(variant) => Opening::Stream(variant, None),
             };
             let answers = self
                 .connection

@@ -3,19 +3,17 @@
 use super::{
     Blocked::{self, Full, NoRoom},
     Priority, RequestHead, Session,
+    fast_path::NO_TOPIC,
     resend_queue::Waiting,
 };
 use crate::{
     MsgKind,
-    wire::{Flags, FrameType, HEADER_LEN, Header, MsgId, Side},
+    wire::{Flags, FrameType, HEADER_LEN, Header, MsgId, Side, write_topic},
 };
 
 /// Where a header has its id and the length of its payload (docs/protocol.md, "Header").
 const MSG_ID: std::ops::Range<usize> = 16..HEADER_LEN;
 const PAYLOAD_LEN: std::ops::Range<usize> = 12..16;
-
-/// The length of the topic of a direct connection, which is empty.
-const NO_TOPIC: usize = 2;
 
 /// A batch of fewer bytes is copied behind what is queued already, to leave with it.
 const SMALL_BATCH: usize = 8 * 1024;
@@ -75,18 +73,20 @@ impl Batch {
             msg_id: MsgId::CONNECTION,
         };
         let start = self.bytes.len();
-        let mut head = [0; HEADER_LEN + NO_TOPIC];
-        if let Some(first) = head.first_chunk_mut() {
-            *first = header.encode();
+        let mut first = [0; HEADER_LEN + NO_TOPIC.len()];
+        if let Some(chunk) = first.first_chunk_mut() {
+            *chunk = header.encode();
         }
-        self.bytes.extend_from_slice(&head);
+        self.bytes.extend_from_slice(&first);
+        if let Some(topic) = head.topic {
+            self.bytes.truncate(start + HEADER_LEN);
+            write_topic(&mut self.bytes, topic);
+        }
         let body = self.bytes.len();
         encode(&mut self.bytes);
         let len = self.bytes.len().saturating_sub(body);
-        let Some(payload_len) = u32::try_from(len + NO_TOPIC)
-            .ok()
-            .filter(|_| len <= max_body)
-        else {
+        let payload_len = self.bytes.len().saturating_sub(start + HEADER_LEN);
+        let Some(payload_len) = u32::try_from(payload_len).ok().filter(|_| len <= max_body) else {
             self.bytes.truncate(start);
             return Err(len);
         };

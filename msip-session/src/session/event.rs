@@ -10,8 +10,12 @@ use super::{
 };
 #[cfg(any(test, fuzzing))]
 use crate::wire::Frame;
-use crate::wire::{
-    Code, DecodeError, ErrorText, FrameRef, HeaderError, HelloFrame, Metadata, MsgId, WelcomeFrame,
+use crate::{
+    MsgKind,
+    wire::{
+        Code, DecodeError, ErrorText, FrameRef, HeaderError, HelloFrame, Metadata, MsgId, RawKind,
+        Topic, WelcomeFrame,
+    },
 };
 
 /// What a frame means to the layers above.
@@ -107,6 +111,11 @@ pub struct Item {
 #[derive(Debug)]
 pub struct Incoming {
     pub variant: u16,
+    pub kind: MsgKind,
+    /// It overtook what was queued and not urgent.
+    pub urgent: bool,
+    /// Empty unless the session takes topics.
+    pub topic: Topic,
     pub body: Bytes,
     pub compressed: bool,
     /// The length that counts against the window.
@@ -181,6 +190,7 @@ pub struct BareMessage {
     /// The length that counts against the window.
     pub payload_len: u32,
     pub variant: u16,
+    kind: RawKind,
 }
 
 impl BareMessage {
@@ -192,7 +202,15 @@ impl BareMessage {
             call,
             payload_len: frame.header.payload_len,
             variant: frame.header.variant,
+            kind: frame.header.kind,
         }
+    }
+
+    /// How it is delivered.
+    #[inline]
+    pub fn kind(&self) -> MsgKind {
+        // The fast path takes only kinds that are known, so the default is never taken.
+        self.kind.known().unwrap_or(MsgKind::Event)
     }
 
     /// Where the body lies.
@@ -205,6 +223,9 @@ impl BareMessage {
     pub fn incoming(self, memory: &Bytes) -> Incoming {
         Incoming {
             variant: self.variant,
+            kind: self.kind(),
+            urgent: false,
+            topic: Topic::EMPTY,
             body: memory
                 .get(self.body())
                 .map(|body| memory.slice_ref(body))

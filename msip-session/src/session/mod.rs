@@ -153,6 +153,8 @@ pub struct Session {
     peer_max_body: usize,
     /// Whether a compression was agreed on.
     takes_compressed: bool,
+    /// Messages with a topic are taken; else they are refused.
+    takes_topics: bool,
     handshake_deadline: Duration,
     /// Until when open exchanges may finish, once either side has said CLOSE.
     drain_deadline: Option<Duration>,
@@ -223,6 +225,7 @@ impl Session {
             keepalive: Keepalive::new(config.ping_interval, now),
             peer_max_body: 0,
             takes_compressed: false,
+            takes_topics: false,
             handshake_deadline: now + config.handshake_timeout,
             drain_deadline: None,
             said_close: false,
@@ -285,6 +288,11 @@ impl Session {
         };
         self.peer_max_body = peer_max_body;
         self.phase = Phase::Open;
+    }
+
+    /// Takes messages with a topic from here on: what is above the session routes them.
+    pub fn take_topics(&mut self) {
+        self.takes_topics = true;
     }
 
     /// Takes compressed bodies from here on: a compression was agreed on.

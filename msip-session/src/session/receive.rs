@@ -9,10 +9,13 @@ use super::{
     CANCELS_PER_SECOND, Event, Fault, FaultKind, Incoming, Item, MAX_PONGS, Outcome, Phase,
     Priority, ReplyTo, Session, StreamSide, fault_injection::FaultInjection, received::Fate,
 };
-use crate::wire::{
-    Code, Credit, ErrorText, Flags, Frame, FrameType, Header, HelloError, Metadata, MsgId, Payload,
-    PayloadError, Side, WelcomeError, parse_hello, parse_welcome, write_ack, write_error,
-    write_pong,
+use crate::{
+    MsgKind,
+    wire::{
+        Code, Credit, ErrorText, Flags, Frame, FrameType, Header, HelloError, Metadata, MsgId,
+        Payload, PayloadError, Side, Topic, WelcomeError, parse_hello, parse_welcome, write_ack,
+        write_error, write_pong,
+    },
 };
 
 impl Session {
@@ -205,7 +208,7 @@ impl Session {
             self.received.make_room(id.sequence());
         }
         let parsed = self.read_message(frame);
-        let (body, beside) = match parsed {
+        let (body, topic, beside) = match parsed {
             Ok(parsed) => parsed,
             Err((code, reason)) => {
                 self.ignore(id, now)?;
@@ -263,6 +266,10 @@ impl Session {
         };
         Ok(Some(Event::Incoming(Incoming {
             variant,
+            // `read_message` has refused any other.
+            kind: header.kind.known().unwrap_or(MsgKind::Event),
+            urgent,
+            topic,
             body,
             compressed: flags.contains(Flags::COMPRESSED),
             payload_len,
@@ -275,7 +282,10 @@ impl Session {
     }
 
     /// The body of a message, and what came beside it, or what the message is answered instead.
-    fn read_message(&self, frame: Frame) -> Result<(Bytes, IncomingMetadata), (Code, String)> {
+    fn read_message(
+        &self,
+        frame: Frame,
+    ) -> Result<(Bytes, Topic, IncomingMetadata), (Code, String)> {
         let invalid = |reason: String| (Code::InvalidArgument, reason);
         let Header { flags, kind, .. } = frame.header;
         kind.known().map_err(|error| invalid(error.to_string()))?;
@@ -291,7 +301,7 @@ impl Session {
             ));
         }
         let frame = match Payload::body_alone(frame, super::to_usize(self.config.limits.max_body)) {
-            Ok(body) => return Ok((body, IncomingMetadata::default())),
+            Ok(body) => return Ok((body, Topic::EMPTY, IncomingMetadata::default())),
             Err(frame) => frame,
         };
         let payload = Payload::parse(frame, &self.config.limits).map_err(|error| {
@@ -301,7 +311,7 @@ impl Session {
             };
             (code, error.to_string())
         })?;
-        if !payload.topic.is_empty() {
+        if !payload.topic.is_empty() && !self.takes_topics {
             return Err(invalid(
                 "a topic, and this is a direct connection".to_owned(),
             ));
@@ -312,7 +322,7 @@ impl Session {
             }
             None => IncomingMetadata::default(),
         };
-        Ok((payload.body, beside))
+        Ok((payload.body, payload.topic, beside))
     }
 
     /// Answers a delivery that came before as its original was, or will be.
@@ -443,7 +453,7 @@ impl Session {
             self.inbound.item_came(payload_len);
         }
         let item = match self.read_message(frame) {
-            Ok((body, _)) => is_item.then_some(Item {
+            Ok((body, ..)) => is_item.then_some(Item {
                 variant,
                 body,
                 compressed: flags.contains(Flags::COMPRESSED),

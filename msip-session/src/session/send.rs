@@ -6,6 +6,7 @@ use super::{
     Blocked::{Closing, Disconnected, Full, NoRoom},
     InboundSlot, MsgId, Phase, Priority, Session, Slot, Token,
     ended_calls::{KeptReply, NOT_RECEIVED},
+    fast_path::NO_TOPIC,
     fault_injection::FaultInjection,
     outbound::{Opening, ToCancel},
     outgoing::Position,
@@ -17,8 +18,9 @@ use super::{
 use crate::{
     MsgKind,
     wire::{
-        Code, Credit, ErrorRef, Flags, FrameType, Header, Metadata, begin_frame, write_ack,
+        Code, Credit, ErrorRef, Flags, FrameType, Header, Metadata, Topic, begin_frame, write_ack,
         write_cancel, write_credit, write_deadline_and, write_error, write_metadata, write_ping,
+        write_topic,
     },
 };
 
@@ -51,6 +53,8 @@ pub struct RequestHead<'a> {
     pub deadline_ms: Option<u32>,
     /// What else goes beside the message, encoded, with room left for the deadline; empty for nothing.
     pub metadata: &'a [u8],
+    /// Where a broker takes the message; none on a direct connection, where it is empty.
+    pub topic: Option<&'a Topic>,
 }
 
 impl RequestHead<'static> {
@@ -63,6 +67,7 @@ impl RequestHead<'static> {
             compressed: false,
             deadline_ms: None,
             metadata: &[],
+            topic: None,
         }
     }
 }
@@ -542,6 +547,7 @@ impl Session {
         let RequestHead {
             deadline_ms,
             metadata,
+            topic,
             ..
         } = *head;
         move |buffer| {
@@ -550,8 +556,10 @@ impl Session {
             if has_metadata {
                 write_deadline_and(buffer, deadline_ms, metadata);
             }
-            // The topic, which is empty on a direct connection.
-            buffer.extend_from_slice(&[0, 0]);
+            match topic {
+                Some(topic) => write_topic(buffer, topic),
+                None => buffer.extend_from_slice(&NO_TOPIC),
+            }
             encode(buffer);
             let payload_len = buffer.len().saturating_sub(start);
             seal(buffer, mark);

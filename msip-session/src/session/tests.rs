@@ -54,6 +54,7 @@ const fn head(variant: u16) -> RequestHead<'static> {
         compressed: false,
         deadline_ms: None,
         metadata: &[],
+        topic: None,
     }
 }
 
