@@ -43,6 +43,7 @@ mod protocol;
 mod send_now;
 mod sender;
 mod server;
+mod service;
 mod settings;
 mod status;
 mod streaming;

@@ -22,9 +22,10 @@ use crate::{
     Code, Compression, ConnectError, DisconnectReason, LostExchange, Protocol, SessionLost,
     call::Serving,
     connection::ConnectionShared,
-    dispatch::{self, Dispatch as _, Inbox, caught},
+    dispatch::{Dispatch as _, Typed},
     driver::{Driver, Handlers, drain, run_suspended},
     error::WithCauses,
+    service::{self, Inbox, caught},
     settings::Settings,
     transport::{Address, Addresses, Stream},
 };
@@ -169,8 +170,8 @@ where
         let shared = Arc::clone(&self.client.shared);
         let connection = &shared.connection;
         let inbox = Arc::new(Inbox::default());
-        let mut handlers: Handlers = Box::pin(dispatch::run(
-            Arc::clone(&self.side),
+        let mut handlers: Handlers = Box::pin(service::run(
+            Arc::new(Typed(Arc::clone(&self.side))),
             self.client.clone(),
             Arc::clone(connection),
             Arc::clone(&inbox),

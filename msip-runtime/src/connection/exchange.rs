@@ -7,8 +7,8 @@ use tokio::time::{timeout, timeout_at};
 use super::{
     ConnectionInner, ConnectionShared,
     capacity::{Attempt, Queue},
-    outgoing::{Deadline, OutgoingMessage, state_key},
     message::{FromBody, Outgoing},
+    outgoing::{Deadline, OutgoingMessage, state_key},
     reply_slot::OpenedExchange,
 };
 use crate::{

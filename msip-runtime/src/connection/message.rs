@@ -53,9 +53,6 @@ pub(crate) trait FromBody: Sized + Send + Sync + 'static {
 
     /// Whether it came as the one answer of a call rather than as an item of a stream.
     fn set_is_answer(&mut self) {}
-
-    /// How long it is, in bytes.
-    fn body_len(&self) -> usize;
 }
 
 impl<E: Envelope> Outgoing for E {
@@ -95,9 +92,5 @@ impl<E: Envelope> FromBody for E {
         compressed: bool,
     ) -> Result<Self, BodyError> {
         encoding.read(variant, body, compressed)
-    }
-
-    fn body_len(&self) -> usize {
-        Envelope::encoded_len(self)
     }
 }

@@ -37,7 +37,7 @@ pub(super) fn decode<D: Dispatch>(
     message.map(|message| (message, row)).map_err(unreadable)
 }
 
-/// Reads the body of a one-way message that is not compressed; `None` where [`decode_told`] says why.
+/// Reads the body of a one-way message that is not compressed; `None` where [`decode_or_why`] says why.
 #[inline]
 pub(super) fn decode_fast<D: Dispatch>(
     encoding: &Encoding,
@@ -53,7 +53,7 @@ pub(super) fn decode_fast<D: Dispatch>(
 }
 
 /// Reads the body of a one-way message that is not compressed.
-pub(super) fn decode_told<D: Dispatch>(
+pub(super) fn decode_or_why<D: Dispatch>(
     encoding: &Encoding,
     variant: u16,
     body: Body<'_>,

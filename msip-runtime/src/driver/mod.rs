@@ -32,7 +32,7 @@ use work_limit::WorkLimit;
 
 use crate::{
     connection::{ConnectionShared, ReceivedItems, SuspendedTimer},
-    dispatch::{Inbox, ReceivedMessages},
+    service::{Inbox, ReceivedMessages},
     transport::Stream,
 };
 use msip_session::{

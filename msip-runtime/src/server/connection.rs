@@ -20,13 +20,14 @@ use crate::{
     Code, Compression, DisconnectReason, Protocol, ServeWith, Status,
     body::Encoding,
     connection::ConnectionShared,
-    dispatch::{self, Dispatch as _, Inbox, caught},
+    dispatch::{Dispatch as _, Typed},
     driver::{
         self, Driver, Ending, GracefulClose, Handlers, HandshakeError, drain, graceful_close,
         handshake, run_suspended,
     },
     middleware::Stack,
     negotiation::{self, Translations},
+    service::{self, Inbox, caught},
     settings::{SchemaRule, Settings},
     transport::{self, PeerAddress, Stream},
 };
@@ -217,8 +218,8 @@ where
         &shared.registry,
     );
     let inbox = Arc::new(Inbox::default());
-    let handlers = Box::pin(dispatch::run(
-        Arc::clone(&shared.side),
+    let handlers = Box::pin(service::run(
+        Arc::new(Typed(Arc::clone(&shared.side))),
         peer.clone(),
         Arc::clone(&connection),
         Arc::clone(&inbox),

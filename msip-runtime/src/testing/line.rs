@@ -20,9 +20,10 @@ use crate::{
     body::Encoding,
     call::Serving,
     connection::ConnectionShared,
-    dispatch::{self, Dispatch, Inbox},
+    dispatch::{Dispatch, Typed},
     driver::{Driver, Handlers, handshake},
     middleware::Stack,
+    service::{self, Inbox},
     settings::Settings,
     transport::{Stream as Bytes, memory_pair},
 };
@@ -81,7 +82,8 @@ impl Line {
             };
             let far = async {
                 let run = |connection, inbox| -> Handlers {
-                    Box::pin(dispatch::run(Arc::new(scripted), (), connection, inbox))
+                    let service = Arc::new(Typed(Arc::new(scripted)));
+                    Box::pin(service::run(service, (), connection, inbox))
                 };
                 if let Some(DisconnectReason::ClosedByPeer(status)) = far.run(run).await {
                     *heard.lock().unwrap_or_else(PoisonError::into_inner) = Some(status);
