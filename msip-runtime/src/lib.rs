@@ -40,6 +40,7 @@ mod options;
 mod outbound;
 mod peer_id;
 mod protocol;
+mod raw;
 mod send_now;
 mod sender;
 mod server;
@@ -50,6 +51,7 @@ mod streaming;
 #[cfg(feature = "testing")]
 pub mod testing;
 pub mod transport;
+pub mod untyped;
 mod with;
 
 pub use body::{Codec, Compression};

@@ -12,20 +12,54 @@ use crate::{
 };
 use msip_session::wire::{Hello, Side, Welcome};
 
-/// What one client, or all connections of one server, need for codecs other than protobuf; made when it is needed.
-#[derive(Debug, Default)]
+/// What one client, or all connections of one protocol of a server, need for codecs other than protobuf; made when it is
+/// needed.
+#[derive(Debug)]
 pub(crate) struct Translations {
+    /// What makes the shapes of the protocol's messages; nothing where bodies are not looked into.
+    #[cfg(any(feature = "json", feature = "msgpack"))]
+    make: Option<fn() -> Result<ProtocolShapes, String>>,
     #[cfg(any(feature = "json", feature = "msgpack"))]
     shapes: OnceLock<Result<ProtocolShapes, String>>,
 }
 
 impl Translations {
+    /// Those of a typed protocol.
+    #[cfg_attr(
+        not(any(feature = "json", feature = "msgpack")),
+        expect(
+            clippy::extra_unused_type_parameters,
+            reason = "there is only protobuf, whatever the protocol"
+        )
+    )]
+    pub(crate) fn of<P: Protocol>() -> Self {
+        Self {
+            #[cfg(any(feature = "json", feature = "msgpack"))]
+            make: Some(ProtocolShapes::of::<P>),
+            #[cfg(any(feature = "json", feature = "msgpack"))]
+            shapes: OnceLock::new(),
+        }
+    }
+
+    /// None: bodies are bytes here, in whatever codec.
+    pub(crate) fn none() -> Self {
+        Self {
+            #[cfg(any(feature = "json", feature = "msgpack"))]
+            make: None,
+            #[cfg(any(feature = "json", feature = "msgpack"))]
+            shapes: OnceLock::new(),
+        }
+    }
+
     #[cfg(any(feature = "json", feature = "msgpack"))]
-    fn writing<P: Protocol>(&self, codec: Codec, side: Side) -> Result<Writing, String> {
+    fn writing(&self, codec: Codec, side: Side) -> Result<Writing, String> {
         if codec == Codec::Protobuf {
             return Ok(Writing::Protobuf);
         }
-        let shapes = self.shapes.get_or_init(ProtocolShapes::of::<P>);
+        let Some(make) = self.make else {
+            return Ok(Writing::Opaque(codec));
+        };
+        let shapes = self.shapes.get_or_init(make);
         let transcoder = shapes
             .as_ref()
             .map_err(String::clone)?
@@ -36,14 +70,15 @@ impl Translations {
 
     #[cfg(not(any(feature = "json", feature = "msgpack")))]
     #[expect(
-        clippy::extra_unused_type_parameters,
-        reason = "there is only protobuf, whatever the protocol"
+        clippy::unused_self,
+        clippy::unnecessary_wraps,
+        reason = "there is only protobuf"
     )]
-    fn writing<P: Protocol>(&self, _codec: Codec, _side: Side) -> Result<Writing, String> {
+    fn writing(&self, _codec: Codec, _side: Side) -> Result<Writing, String> {
         Ok(Writing::Protobuf)
     }
 
-    fn encoding<P: Protocol>(
+    fn encoding(
         &self,
         codec: Codec,
         compression: Compression,
@@ -51,7 +86,7 @@ impl Translations {
         settings: &Settings,
     ) -> Result<Encoding, String> {
         Ok(Encoding::new(Agreed {
-            writing: self.writing::<P>(codec, side)?,
+            writing: self.writing(codec, side)?,
             compression,
             threshold: settings.compress_threshold,
             max_body: settings.max_body,
@@ -64,11 +99,7 @@ impl Translations {
     /// # Errors
     ///
     /// There is no codec that both have.
-    pub(crate) fn take<P: Protocol>(
-        &self,
-        hello: &Hello,
-        settings: &Settings,
-    ) -> Result<Encoding, Status> {
+    pub(crate) fn take(&self, hello: &Hello, settings: &Settings) -> Result<Encoding, Status> {
         let codec = if hello.codecs.is_empty() {
             Codec::Protobuf
         } else {
@@ -80,7 +111,7 @@ impl Translations {
             })?
         };
         let compression = Compression::first_of(&hello.compressions).unwrap_or_default();
-        self.encoding::<P>(codec, compression, Side::Accepting, settings)
+        self.encoding(codec, compression, Side::Accepting, settings)
             .map_err(Status::internal)
     }
 
@@ -89,7 +120,7 @@ impl Translations {
     /// # Errors
     ///
     /// The rule that the server broke: it chose something that was not offered.
-    pub(crate) fn accept<P: Protocol>(
+    pub(crate) fn accept(
         &self,
         welcome: &Welcome,
         settings: &Settings,
@@ -113,7 +144,7 @@ impl Translations {
                 ));
             }
         };
-        self.encoding::<P>(codec, compression, Side::Connecting, settings)
+        self.encoding(codec, compression, Side::Connecting, settings)
     }
 }
 

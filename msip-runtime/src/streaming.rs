@@ -12,9 +12,9 @@ use futures_core::Stream;
 use pin_project_lite::pin_project;
 
 use crate::{
-    CallError, Envelope, SendError, Status,
+    CallError, SendError, Status,
     body::Encoding,
-    connection::{Answers, Requests, Sending, Taken, read},
+    connection::{Answers, FromBody, Requests, Sending, Taken, read},
     middleware::StreamingMiddleware,
 };
 use msip_session::Item;
@@ -147,21 +147,30 @@ enum RecvBuffer {
     Requests(Requests),
 }
 
-impl<E: Envelope> Streaming<E> {
+impl<E> Streaming<E> {
     /// The answers to a call; `sending` sends its requests meanwhile.
-    pub(crate) fn answers(answers: Answers, sending: Option<Sending>) -> Self {
+    pub(crate) fn answers(answers: Answers, sending: Option<Sending>) -> Self
+    where
+        E: FromBody,
+    {
         let encoding = answers.encoding.clone();
         let recv_buffer = RecvBuffer::Answers { answers, sending };
         Self::linked(recv_buffer, encoding)
     }
 
     /// The requests of a call.
-    pub(crate) fn requests(requests: Requests) -> Self {
+    pub(crate) fn requests(requests: Requests) -> Self
+    where
+        E: FromBody,
+    {
         let encoding = requests.encoding.clone();
         Self::linked(RecvBuffer::Requests(requests), encoding)
     }
 
-    fn linked(recv_buffer: RecvBuffer, encoding: Encoding) -> Self {
+    fn linked(recv_buffer: RecvBuffer, encoding: Encoding) -> Self
+    where
+        E: FromBody,
+    {
         let read = move |item: Item| read(&encoding, item);
         let read = Box::new(read);
         Self {

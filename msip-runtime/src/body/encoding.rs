@@ -33,10 +33,29 @@ pub(crate) struct Agreed {
     pub(crate) max_body: usize,
 }
 
+impl Agreed {
+    /// Whether a body of this length is compressed.
+    fn compresses(&self, len: usize, variant: &Variant) -> bool {
+        self.compression != Compression::None && len >= self.threshold && !variant.uncompressed
+    }
+
+    /// The body compressed; `None` where it is sent as it is.
+    fn compress(&self, body: &[u8], variant: &Variant) -> Option<Vec<u8>> {
+        if self.compresses(body.len(), variant) {
+            compression::compress(self.compression, body)
+        } else {
+            None
+        }
+    }
+}
+
 /// How messages become bodies.
 #[derive(Debug)]
 pub(crate) enum Writing {
     Protobuf,
+    /// As they are: somebody else has encoded them.
+    #[cfg(any(feature = "json", feature = "msgpack"))]
+    Opaque(Codec),
     #[cfg(any(feature = "json", feature = "msgpack"))]
     Tree(Transcoder),
 }
@@ -94,6 +113,8 @@ impl Encoding {
         match self.0.as_ref().map(|agreed| &agreed.writing) {
             None | Some(Writing::Protobuf) => Codec::Protobuf,
             #[cfg(any(feature = "json", feature = "msgpack"))]
+            Some(Writing::Opaque(codec)) => *codec,
+            #[cfg(any(feature = "json", feature = "msgpack"))]
             Some(Writing::Tree(transcoder)) => transcoder.codec(),
         }
     }
@@ -118,18 +139,19 @@ impl Encoding {
         let Some(agreed) = &self.0 else {
             return Ok(None);
         };
-        let is_large = |len: usize| {
-            agreed.compression != Compression::None
-                && len >= agreed.threshold
-                && !variant.uncompressed
-        };
         let body = match &agreed.writing {
             Writing::Protobuf => {
                 let len = message.encoded_len();
-                if !is_large(len) {
+                if !agreed.compresses(len, variant) {
                     return Ok(None);
                 }
                 let mut body = Vec::with_capacity(len);
+                message.encode(&mut body);
+                body
+            }
+            #[cfg(any(feature = "json", feature = "msgpack"))]
+            Writing::Opaque(_) => {
+                let mut body = Vec::with_capacity(message.encoded_len());
                 message.encode(&mut body);
                 body
             }
@@ -144,16 +166,22 @@ impl Encoding {
             }
         };
         let len = body.len();
-        let compressed = if is_large(len) {
-            compression::compress(agreed.compression, &body)
-        } else {
-            None
-        };
+        let compressed = agreed.compress(&body, variant);
         Ok(Some(Prepared {
             len,
             compressed: compressed.is_some(),
             bytes: compressed.unwrap_or(body),
         }))
+    }
+
+    /// Compresses a body that is encoded already; `None` where it is sent as it is.
+    pub(crate) fn prepare_body(&self, body: &[u8], variant: &Variant) -> Option<Prepared> {
+        let bytes = self.0.as_ref()?.compress(body, variant)?;
+        Some(Prepared {
+            bytes,
+            compressed: true,
+            len: body.len(),
+        })
     }
 
     /// Undoes the compression of a body whose frame has the flag for it.
@@ -194,6 +222,11 @@ impl Encoding {
             None
             | Some(Agreed {
                 writing: Writing::Protobuf,
+                ..
+            }) => E::decode(variant, body),
+            #[cfg(any(feature = "json", feature = "msgpack"))]
+            Some(Agreed {
+                writing: Writing::Opaque(_),
                 ..
             }) => E::decode(variant, body),
             #[cfg(any(feature = "json", feature = "msgpack"))]

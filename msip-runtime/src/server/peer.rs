@@ -51,6 +51,8 @@ struct Shared<P: Protocol> {
 pub(super) struct Introduction {
     pub(super) id: PeerId,
     pub(super) address: PeerAddress,
+    /// The protocol that its HELLO names.
+    pub(super) protocol: String,
     pub(super) client_name: String,
     pub(super) client_fingerprint: u64,
 }
@@ -67,6 +69,7 @@ impl<P: Protocol> Peer<P> {
             address,
             client_name,
             client_fingerprint,
+            ..
         } = introduction;
         let registry = Arc::downgrade(registry);
         let extensions = Extensions::default();

@@ -65,6 +65,12 @@ impl BareMessages {
         Some(message)
     }
 
+    /// The same, without taking it.
+    #[inline]
+    pub(super) fn peek(&self) -> Option<BareMessage> {
+        self.messages.get(self.taken).copied()
+    }
+
     /// The one-way messages up to the next call, and their memory.
     pub(super) fn take_run(&mut self) -> (&[BareMessage], &Bytes) {
         let rest = self.messages.get(self.taken..).unwrap_or_default();

@@ -16,7 +16,7 @@ use super::{
 use crate::{
     DisconnectReason, Status,
     body::{Body, Encoding},
-    connection::{CallToAnswer, ConnectionShared, Outgoing},
+    connection::{CallToAnswer, ConnectionShared, Outgoing, Terms},
 };
 use msip_session::{
     BareMessage, InboundSlot, Incoming, Session,
@@ -64,6 +64,12 @@ impl<A: Outgoing> Receiver<A> {
         }
     }
 
+    /// Makes another receiver of the same session, for what this one leaves.
+    pub(crate) fn successor(&self) -> impl FnOnce() -> Self + use<A> {
+        let (connection, inbox) = (Arc::clone(&self.connection), Arc::clone(&self.inbox));
+        move || Self::new(connection, inbox)
+    }
+
     /// The next of what has been received. `None` when nothing more will come.
     pub(crate) fn poll_next(&mut self, task: &mut Context<'_>) -> Poll<Option<Received>> {
         loop {
@@ -106,6 +112,12 @@ impl<A: Outgoing> Receiver<A> {
         self.bare.take()
     }
 
+    /// The same, without taking it.
+    #[inline]
+    pub(crate) fn peek_bare(&self) -> Option<BareMessage> {
+        self.bare.peek()
+    }
+
     /// Takes the one-way messages that come next, as one run in one piece of memory.
     pub(crate) fn take_run(&mut self) -> (&[BareMessage], &bytes::Bytes) {
         self.bare.take_run()
@@ -145,6 +157,11 @@ impl<A: Outgoing> Receiver<A> {
     #[inline]
     pub(crate) fn encoding(&self) -> &Encoding {
         &self.completions.terms.encoding
+    }
+
+    /// The connection by which what is taken now came.
+    pub(crate) fn terms(&self) -> &Terms {
+        &self.completions.terms
     }
 
     /// A call that has come, for whoever answers it.

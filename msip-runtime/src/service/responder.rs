@@ -10,7 +10,7 @@ use tokio::time::Instant;
 
 use super::panics::{panicked, poll_next_caught};
 use crate::{
-    Answered, Code, ItemStream, SendError, Status,
+    Answered, Cancellation, Code, ItemStream, SendError, Status,
     body::Encoding,
     connection::{CallToAnswer, ConnectionShared, Outgoing, StreamTarget},
     metadata::now_us,
@@ -143,6 +143,11 @@ impl Responder {
             // The caller is gone, or has lost interest.
             Err(_) => Err(ended()),
         }
+    }
+
+    /// What tells that nobody waits for the answer any more.
+    pub(crate) fn cancellation(&self) -> Cancellation {
+        self.connection.cancellation(self.call)
     }
 
     /// Ends a stream of answers.
