@@ -21,6 +21,6 @@
 pub use crate::client::{Ignore, UntypedClient as Client, UntypedService};
 pub use crate::raw::{
     Acknowledgment, Event, Exchange, Handle, Inbound, Message, MessageRef, Messages, Peer, Reply,
-    Requests, Responder, Responses, Sender, Service, Untyped, VariantRow, VariantTable,
+    Requests, Responder, Responses, Sender, Service, Untyped, VariantRow, VariantTable, relay,
 };
 pub use crate::server::{UntypedProtocol, UntypedServer as Server};
