@@ -6,6 +6,7 @@
 mod codegen;
 mod contenders;
 mod instructions;
+mod relay;
 mod report;
 mod run;
 
@@ -32,6 +33,8 @@ enum Command {
     /// Does one of these pieces, for whoever counts.
     #[command(hide = true)]
     Case(instructions::CaseJob),
+    /// Measures a relay that never decodes a body, beside the typed sender and receiver around it.
+    Relay(relay::RelayJob),
     /// Measures the code generator, and what it makes the compiler do, beside tonic's.
     Codegen(codegen::CodegenJob),
     #[command(flatten)]
@@ -71,6 +74,10 @@ enum Problem {
     },
     #[error("of {bouts} bouts {failed} failed; what is above says which, and why")]
     Lost { failed: usize, bouts: usize },
+    #[error(
+        "the relay takes {ratio:.2} times what the sender and the receiver take together: 1.2 are allowed"
+    )]
+    Relay { ratio: f64 },
     #[error("cannot run a process")]
     Process(#[source] io::Error),
     #[error("cannot print")]
@@ -93,6 +100,7 @@ fn main() -> ExitCode {
         Command::Report(job) => msip_load::exit(report::report(&job)),
         Command::Instructions(job) => msip_load::exit(instructions::instructions(&job)),
         Command::Case(job) => msip_load::exit(instructions::run_case(&job)),
+        Command::Relay(job) => msip_load::exit(relay::relay(&job)),
         Command::Codegen(job) => msip_load::exit(codegen::codegen(&job)),
         Command::Contend(command) => {
             msip_load::exit_contender(msip_load::run_program::<Own>(command))
