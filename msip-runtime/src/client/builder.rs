@@ -80,6 +80,13 @@ impl<P, H> ClientBuilder<P, H> {
         }
     }
 
+    /// What the client calls itself in its HELLO, for the server's logs. Default: nothing.
+    #[must_use]
+    pub fn name(mut self, name: impl Into<String>) -> Self {
+        self.name = name.into();
+        self
+    }
+
     pub(super) fn map_handler<T>(self, map: impl FnOnce(H) -> T) -> ClientBuilder<P, T> {
         let Self {
             url,
@@ -159,13 +166,6 @@ impl<P: Protocol, H> ClientBuilder<P, H> {
     #[must_use]
     pub fn outgoing(mut self, middleware: impl Middleware) -> Self {
         self.stacks.outgoing.push(middleware);
-        self
-    }
-
-    /// What the client calls itself in its HELLO, for the server's logs. Default: nothing.
-    #[must_use]
-    pub fn name(mut self, name: impl Into<String>) -> Self {
-        self.name = name.into();
         self
     }
 

@@ -83,6 +83,9 @@ where
 
     /// Forgets the handlers that have ended.
     pub(super) fn reap(&mut self) {
+        if self.tasks.is_empty() {
+            return;
+        }
         while let Some(ended) = self.tasks.try_join_next() {
             debug_assert!(
                 !ended.is_err_and(|error| error.is_panic()),

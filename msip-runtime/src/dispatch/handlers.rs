@@ -123,7 +123,8 @@ where
     where
         M: Future<Output = Result<T, Status>>,
     {
-        let is_ordinary = !Instrumented::is_everywhere(self.side.incoming());
+        // Asked once for all messages that are there; a poll that finds none asks nothing.
+        let mut is_ordinary = None;
         loop {
             if let Some(running) = handler.as_mut().as_pin_mut() {
                 let RunningMessage {
@@ -157,6 +158,8 @@ where
                     None => return Poll::Ready(None),
                 }
             };
+            let is_ordinary = *is_ordinary
+                .get_or_insert_with(|| !Instrumented::is_everywhere(self.side.incoming()));
             if !is_ordinary {
                 let incoming = self.receiver.incoming(message);
                 return Poll::Ready(Some(Next::Message(Box::new(incoming))));

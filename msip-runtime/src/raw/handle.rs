@@ -127,7 +127,6 @@ impl Handle {
     }
 
     /// An exclusive sender of one-way messages, which gathers many and sends them together.
-    #[must_use]
     pub fn sender(&self) -> Sender {
         Sender::new(&self.connection)
     }

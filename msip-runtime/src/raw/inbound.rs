@@ -28,6 +28,10 @@ pub struct Inbound {
 /// What a session receives next.
 #[derive(Debug)]
 #[non_exhaustive]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "it is moved once and taken apart, and a box would be an allocation for each exchange"
+)]
 pub enum Event<'a> {
     /// One-way messages without metadata that were read together, in the memory that they were read into. Most messages
     /// come so.
@@ -41,6 +45,10 @@ pub enum Event<'a> {
 }
 
 /// What is ready to be taken.
+#[expect(
+    clippy::large_enum_variant,
+    reason = "it is moved once and taken apart, and a box would be an allocation for each exchange"
+)]
 enum Next {
     Messages,
     Exchange(Exchange),

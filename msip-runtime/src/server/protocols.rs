@@ -91,10 +91,8 @@ impl ProtocolTable {
 
     /// What serves the protocol that a client's HELLO names.
     pub(super) fn find(&self, hello: &Hello, settings: &Settings) -> Result<&dyn Offer, Status> {
-        let is_named = |offer: &&Box<dyn Offer>| offer.name() == Some(hello.protocol.as_str());
-        let any = |offer: &&Box<dyn Offer>| offer.name().is_none();
-        let offers = &self.offers;
-        let found = offers.iter().find(is_named).or(offers.iter().find(any));
+        let named = |name| self.offers.iter().find(|offer| offer.name() == name);
+        let found = named(Some(hello.protocol.as_str())).or_else(|| named(None));
         let Some(offer) = found else {
             let text = format!(
                 "this server speaks {}, not `{}`",
@@ -117,8 +115,8 @@ impl ProtocolTable {
 
     /// The names of all of them, for logs.
     pub(super) fn log_name(&self) -> String {
-        let name = |offer: &Box<dyn Offer>| offer.name().unwrap_or("*").to_owned();
-        self.offers.iter().map(name).collect::<Vec<_>>().join(",")
+        let names = self.offers.iter().map(|offer| offer.name().unwrap_or("*"));
+        names.collect::<Vec<_>>().join(",")
     }
 
     /// The names of all of them, for whoever asks for another.

@@ -98,7 +98,7 @@ impl BareMessages {
 
     /// Gives the memory back, once all of them have been taken.
     pub(super) fn release(&mut self) {
-        if self.is_taken() {
+        if self.is_taken() && !self.messages.is_empty() {
             *self = Self::default();
         }
     }
