@@ -1,7 +1,7 @@
-//! Who can send: clients, peers, views of them, and references to any of these.
+//! Send traits: what generated code sends through.
 //!
-//! The traits are what generated send traits stand on. Each handle says in [`Linked`] which connection it has, and gets
-//! the implementation from `impl_outbound`.
+//! Clients, peers, views of them, and references to any of these implement them. Each handle says in [`Linked`] which
+//! connection it has, and gets the implementation from `impl_outbound`.
 
 use std::{future::Future, sync::Arc};
 
@@ -25,7 +25,7 @@ use crate::{
     note = "the methods of a send trait are there on `Client<P>` (client to server) and `Peer<P>` (server to client)"
 )]
 pub trait Outbound<Out, In>: Send + Sync {
-    /// Sends a message that nobody answers; waits for room in the outgoing queue and for credit.
+    /// Sends a message that nobody answers; waits for capacity in the outgoing queue and for credit.
     fn send(&self, message: Out) -> impl Future<Output = Result<(), SendError>> + Send;
 
     /// [`send`](Self::send), or [`SendError::Full`] at once where it would have to wait.
@@ -71,7 +71,7 @@ pub trait Outbound<Out, In>: Send + Sync {
     note = "the methods of a push trait are there on what `sender` of a `Client<P>` (client to server) or `Peer<P>` (server to client) returns"
 )]
 pub trait OutboundPush<Out>: Send {
-    /// Takes a message that nobody answers; waits for room only where as much waits as may.
+    /// Takes a message that nobody answers; waits for capacity only where as much waits as may.
     fn push(&mut self, message: Out) -> impl Future<Output = Result<(), SendError>> + Send;
 
     /// Hands over what waits.
@@ -101,7 +101,7 @@ pub(crate) trait Linked: Send + Sync {
     /// The middleware around what goes out.
     fn outgoing(&self) -> &Stack;
 
-    /// Where an exchange with middleware begins, if there is any.
+    /// Where an exchange begins, if there is middleware.
     fn around(&self) -> Option<Origin<'_>> {
         Some(Origin {
             stack: self.outgoing().installed()?,

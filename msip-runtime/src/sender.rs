@@ -1,4 +1,4 @@
-//! Sending many small messages through a buffer of one's own.
+//! Batched sending of one-way messages, through a buffer of the sender's own.
 
 use std::{future::Future, sync::Arc};
 
@@ -22,13 +22,13 @@ const BATCH_LEN: usize = 64 * 1024;
 ///   the sender: call `flush` where that matters.
 /// - A variant that is urgent is not gathered but sent as the client sends it: it overtakes what waits here. Every other
 ///   kind is treated alike, LOG, METRIC and STATE too: none is dropped to make room for another.
-/// - Where middleware stands around what goes out, every message goes through it, and is sent as the client sends it.
-/// - A push that finds the buffer full waits for room and credit like a send, for `write_timeout` at most.
+/// - With outgoing middleware, every message goes through it, and is sent as the client sends it.
+/// - A push that finds the buffer full waits for capacity and credit like a send, for `write_timeout` at most.
 /// - What waits when the connection is lost goes out with the next one if the sender notices nothing of it, else it is
 ///   dropped and counted by [`disconnected`](crate::Dropped::disconnected), and the push or flush that notices fails with
 ///   [`SendError::Disconnected`].
 ///
-/// No options and no metadata go beside what it sends, unless [`middleware`](crate::middleware) adds them.
+/// What it sends has no options and no metadata, unless [`middleware`](crate::middleware) adds them.
 ///
 /// Dropping it hands over what there is room for; the rest is counted by
 /// [`unflushed`](crate::Dropped::unflushed).

@@ -4,7 +4,7 @@ use bytes::Bytes;
 
 use crate::{
     BodyError, Envelope,
-    body::{Encoding, Prepared, key_of},
+    body::{Body, Encoding, Prepared, key_of},
     protocol::Variant,
 };
 use msip_session::wire::Topic;
@@ -85,12 +85,16 @@ impl<E: Envelope> Outgoing for E {
 }
 
 impl<E: Envelope> FromBody for E {
+    #[inline]
     fn from_body(
         encoding: &Encoding,
         variant: u16,
         body: Bytes,
         compressed: bool,
     ) -> Result<Self, BodyError> {
-        encoding.read(variant, body, compressed)
+        if compressed {
+            return encoding.read(variant, body, true);
+        }
+        encoding.decode(variant, Body::from(&body))
     }
 }

@@ -185,6 +185,7 @@ where
     }
 
     /// What has been received next, of all kinds.
+    #[inline]
     fn poll_next(&mut self, task: &mut Context<'_>) -> Poll<Option<Received>> {
         if !self.receiver.has_more() {
             self.calls.wait();
@@ -197,8 +198,8 @@ where
         next
     }
 
-    /// A one-way message is not one that can come so, or its body not what it says. That is found once more: what is not
-    /// returned where all is well need not be moved there.
+    /// The variant of a one-way message may not come one-way, or its body is malformed. The reason is found by a second look: the
+    /// fast path does not have to return what it never has.
     #[cold]
     fn unreadable(&mut self, message: BareMessage) {
         let body = self.receiver.body(&message);

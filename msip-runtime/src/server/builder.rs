@@ -5,14 +5,14 @@ use std::{fmt, io, marker::PhantomData, sync::Arc, time::Duration};
 use thiserror::Error;
 
 use super::{
-    Server, UntypedServer,
+    Server,
     protocols::{Offer, ProtocolTable, UntypedOffer, UntypedProtocol},
     typed_offer,
 };
 use crate::{
     Protocol, ServeWith, SettingError,
     middleware::{Middleware, Stacks},
-    raw::{self, Untyped},
+    raw,
     settings::{SchemaRule, Settings, with_settings},
     transport::{Listener, ServiceUrl, UrlError},
 };
@@ -63,12 +63,12 @@ pub struct ServerBuilder<P> {
 type MakeOffer = Box<dyn FnOnce(&Stacks) -> Box<dyn Offer> + Send>;
 
 /// What a builder comes to.
-struct Bound {
-    listener: Listener,
-    settings: Settings,
-    stacks: Stacks,
-    name: String,
-    others: ProtocolTable,
+pub(super) struct Bound {
+    pub(super) listener: Listener,
+    pub(super) settings: Settings,
+    pub(super) stacks: Stacks,
+    pub(super) name: String,
+    pub(super) others: ProtocolTable,
 }
 
 impl<P> fmt::Debug for ServerBuilder<P> {
@@ -203,7 +203,8 @@ impl<P> ServerBuilder<P> {
         self
     }
 
-    async fn listen(self) -> Result<Bound, BindError> {
+    /// Reads the URL, checks the settings, and listens.
+    pub(super) async fn listen(self) -> Result<Bound, BindError> {
         let Self {
             url,
             mut settings,
@@ -263,24 +264,5 @@ impl<P: Protocol> ServerBuilder<P> {
             registry: Arc::default(),
             others,
         })
-    }
-}
-
-impl ServerBuilder<Untyped> {
-    /// Listens. Must be called within a tokio runtime.
-    ///
-    /// # Errors
-    ///
-    /// See [`BindError`].
-    pub async fn bind(self) -> Result<UntypedServer, BindError> {
-        let bound = self.listen().await?;
-        let Bound {
-            listener,
-            settings,
-            name,
-            others,
-            ..
-        } = bound;
-        Ok(UntypedServer::new(listener, settings, name, others))
     }
 }

@@ -2,7 +2,9 @@
 
 use std::future::{Future, pending};
 
-use super::{DrainReport, ServerBuilder, accept, protocols::ProtocolTable};
+use super::{
+    BindError, DrainReport, ServerBuilder, accept, builder::Bound, protocols::ProtocolTable,
+};
 use crate::{
     MemoryUse,
     raw::Untyped,
@@ -40,20 +42,6 @@ pub struct UntypedServer {
 }
 
 impl UntypedServer {
-    pub(super) fn new(
-        listener: Listener,
-        settings: Settings,
-        name: String,
-        protocols: ProtocolTable,
-    ) -> Self {
-        Self {
-            listener,
-            settings,
-            name,
-            protocols,
-        }
-    }
-
     /// The settings of a server that offers nothing yet: give it protocols with [`ServerBuilder::untyped`] and
     /// [`ServerBuilder::protocol`].
     pub fn builder(url: impl AsRef<str>) -> ServerBuilder<Untyped> {
@@ -92,5 +80,28 @@ impl UntypedServer {
             protocols,
         } = self;
         accept::serve(listener, settings, name, protocols, shutdown)
+    }
+}
+
+impl ServerBuilder<Untyped> {
+    /// Listens. Must be called within a tokio runtime.
+    ///
+    /// # Errors
+    ///
+    /// See [`BindError`].
+    pub async fn bind(self) -> Result<UntypedServer, BindError> {
+        let Bound {
+            listener,
+            settings,
+            name,
+            others: protocols,
+            ..
+        } = self.listen().await?;
+        Ok(UntypedServer {
+            listener,
+            settings,
+            name,
+            protocols,
+        })
     }
 }

@@ -79,10 +79,14 @@ impl<Out: Outgoing> CompletionBatch<Out> {
     }
 
     /// Tells the session.
+    #[inline]
     pub(super) fn settle(&mut self, connection: &ConnectionShared) {
-        if self.handled.items == 0 && self.answers.is_empty() {
-            return;
+        if self.handled.items > 0 || !self.answers.is_empty() {
+            self.settle_now(connection);
         }
+    }
+
+    fn settle_now(&mut self, connection: &ConnectionShared) {
         let handled = std::mem::replace(&mut self.handled, Credit { items: 0, bytes: 0 });
         self.answers_len = 0;
         connection.settle(&self.terms, handled, &mut self.answers);

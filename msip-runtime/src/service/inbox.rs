@@ -97,6 +97,7 @@ impl BareMessages {
     }
 
     /// Gives the memory back, once all of them have been taken.
+    #[inline]
     pub(super) fn release(&mut self) {
         if self.is_taken() && !self.messages.is_empty() {
             *self = Self::default();

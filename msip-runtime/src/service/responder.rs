@@ -17,7 +17,7 @@ use crate::{
 };
 use msip_session::Reply;
 
-/// What became of a handler: what it returned, or the text of its panic.
+/// The result of a handler: what it returned, or the text of its panic.
 pub(crate) type Handled<Out> = Result<Result<Answered<Out>, Status>, String>;
 
 /// Answers a call, once. Dropped before, it tells the caller why there is no answer.
@@ -27,7 +27,7 @@ pub(crate) struct Responder {
     call: CallToAnswer,
     encoding: Encoding,
     deadline: Option<Instant>,
-    /// The caller asks when the answer was sent.
+    /// The caller asks for the time at which the answer was sent.
     wants_time: bool,
     is_done: bool,
 }
