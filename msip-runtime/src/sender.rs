@@ -203,7 +203,7 @@ impl BatchSender {
     #[inline]
     pub(crate) fn is_plain(&mut self) -> Result<bool, SendError> {
         let terms = Self::terms(&self.connection, &mut self.terms)?;
-        Ok(terms.encoding.is_plain())
+        Ok(terms.encoding.is_identity())
     }
 
     /// Takes a message.
@@ -216,7 +216,7 @@ impl BatchSender {
             topic: message.topic(),
             ..RequestHead::new(variant.number, variant.kind, false)
         };
-        let prepared = if terms.encoding.is_plain() && message.is_bare() {
+        let prepared = if terms.encoding.is_identity() && message.is_bare() {
             None
         } else {
             let prepared = message.prepare(&terms.encoding);

@@ -61,7 +61,7 @@ impl ConnectionShared {
         let variant = request.variant()?;
         // The other side knows the schema's time, and the protocol's.
         let timeout = self.usual_timeout(variant)?;
-        let is_usual = options.is_silent()
+        let is_usual = options.is_default()
             && request.is_bare()
             && !variant.urgent
             && !timeout.is_zero()
@@ -117,7 +117,7 @@ impl<'a, E: Outgoing> PlainCall<'a, E> {
         let reply_slot = ReplySlot::new(Some(waker.clone()));
         let driver = {
             let mut state = connection.lock();
-            if !state.encoding.is_plain() {
+            if !state.encoding.is_identity() {
                 return Poll::Ready(None);
             }
             let token = state.waiters.vacant_key();
@@ -191,7 +191,7 @@ impl<'a, E: Outgoing> PlainCall<'a, E> {
         let waker = context.waker().clone();
         let opened = place.poll(context, |state| {
             let no_session = state.no_session();
-            if !state.encoding.is_plain() {
+            if !state.encoding.is_identity() {
                 return Attempt::Failed(SendError::Disconnected);
             }
             let token = state.waiters.vacant_key();

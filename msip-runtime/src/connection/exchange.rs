@@ -101,7 +101,7 @@ impl ConnectionShared {
         let Some(variant) = message.variant() else {
             return false;
         };
-        let is_usual = options.is_silent()
+        let is_usual = options.is_default()
             && message.is_bare()
             && !variant.urgent
             && !is_droppable(variant.kind)
@@ -113,7 +113,7 @@ impl ConnectionShared {
         let len = message.encoded_len();
         let driver = {
             let mut state = self.lock();
-            if !state.encoding.is_plain() || !state.message_room.is_empty() {
+            if !state.encoding.is_identity() || !state.message_room.is_empty() {
                 return false;
             }
             let Some(session) = state.session() else {

@@ -252,7 +252,7 @@ where
         handled: Handled<D::Out>,
     ) {
         match handled {
-            Ok(Ok(Answered::Message(answer))) if receiver.encoding().is_plain() => {
+            Ok(Ok(Answered::Message(answer))) if receiver.encoding().is_identity() => {
                 match D::Out::VARIANTS.get(answer.index()) {
                     Some(row) => receiver.answer(call, row.number, answer),
                     None => receiver
