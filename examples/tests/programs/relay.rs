@@ -29,7 +29,7 @@ fn people_talk_through_a_relay() {
     bob.end_input();
     ada.until("* bob has left");
     assert_eq!(bob.ended().code, Some(0));
-    room.kill();
-    ada.until("* connection lost: ");
     relay.kill();
+    ada.until("* connection lost: ");
+    room.kill();
 }

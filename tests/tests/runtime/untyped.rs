@@ -1,7 +1,5 @@
 //! The untyped layer: a relay that never decodes a body, services for any protocol, and several protocols at one port.
 
-#![expect(clippy::expect_used, reason = "a test that cannot go on fails")]
-
 use std::{
     pin::Pin,
     sync::{
