@@ -7,6 +7,7 @@ mod codegen;
 mod contenders;
 mod instructions;
 mod problem;
+mod relay;
 mod report;
 mod run;
 
@@ -28,6 +29,8 @@ enum Command {
     /// Runs one of these cases, to be measured.
     #[command(hide = true)]
     Case(instructions::CaseJob),
+    /// Measures a relay that never decodes a body, compared with the typed sender and receiver around it.
+    Relay(relay::RelayJob),
     /// Measures the build time and size of generated code, compared with tonic's.
     Codegen(codegen::CodegenJob),
     #[command(flatten)]
@@ -40,6 +43,7 @@ fn main() -> ExitCode {
         Command::Report(job) => msip_load::exit(report::report(&job)),
         Command::Instructions(job) => msip_load::exit(instructions::instructions(&job)),
         Command::Case(job) => msip_load::exit(instructions::run_case(&job)),
+        Command::Relay(job) => msip_load::exit(relay::relay(&job)),
         Command::Codegen(job) => msip_load::exit(codegen::codegen(&job)),
         Command::Contend(command) => {
             msip_load::exit_contender(msip_load::run_program::<Own>(command))

@@ -37,6 +37,10 @@ pub(crate) enum Problem {
     },
     #[error("{failed} of {trials} trials failed; see the messages above")]
     Lost { failed: usize, trials: usize },
+    #[error(
+        "the relay takes {ratio:.2} times what the sender and the receiver take together: 1.2 are allowed"
+    )]
+    Relay { ratio: f64 },
     #[error("cannot run a process")]
     Process(#[source] io::Error),
     #[error("cannot print")]

@@ -1,4 +1,4 @@
-//! What a handler can know of the exchange that it serves.
+//! The context of an exchange that a handler serves.
 
 use std::{fmt, sync::Arc, time::Duration};
 
@@ -12,11 +12,11 @@ use crate::{
     metadata::NO_METADATA,
 };
 
-/// What a handle knows of the exchange for which it was made. Empty in a handle outside of a handler.
+/// What a handle knows of the exchange it was made for. Empty outside of a handler.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Serving {
     pub(crate) deadline: Option<Instant>,
-    /// Nothing where no more than a deadline came.
+    /// `None` where nothing but a deadline came.
     pub(crate) metadata: Option<Arc<Metadata>>,
     /// The call that has to be answered, where it is one.
     pub(crate) call: Option<CallToAnswer>,
@@ -73,7 +73,7 @@ impl<'a> Call<'a> {
             .map(|deadline| deadline.saturating_duration_since(Instant::now()))
     }
 
-    /// What came beside the message.
+    /// The metadata of the message.
     #[must_use]
     pub fn metadata(&self) -> &'a Metadata {
         self.serving.metadata.as_deref().unwrap_or(&NO_METADATA)
@@ -96,8 +96,8 @@ impl<'a> Call<'a> {
         self.cancellation().cancelled().await;
     }
 
-    /// What tells work of the handler that goes on without it, in a task or a thread of its own, that it is not
-    /// wanted any more. It is to be asked for before the handler returns.
+    /// Tells work that outlives the handler, in a task or thread of its own, when the answer is not wanted any more. Get it
+    /// before the handler returns.
     ///
     /// A call that is cancelled drops its handler, which is most often all that is needed. Work that must not be cut
     /// off in the middle goes into a task, and looks at the cancellation between its steps:

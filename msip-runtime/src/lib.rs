@@ -158,9 +158,11 @@ mod outbound;
 mod peer_id;
 pub mod prelude;
 mod protocol;
+mod raw;
 mod send_now;
 mod sender;
 mod server;
+mod service;
 mod settings;
 mod status;
 mod streaming;
@@ -168,6 +170,7 @@ mod sync;
 #[cfg(feature = "testing")]
 pub mod testing;
 pub mod transport;
+pub mod untyped;
 mod with;
 
 pub use body::{Codec, Compression};

@@ -12,21 +12,54 @@ use crate::{
 };
 use msip_session::wire::{Hello, Side, Welcome};
 
-/// The descriptors that codecs other than protobuf need, shared by the connections of a client or server. Built on first
-/// use.
-#[derive(Debug, Default)]
+/// The descriptors that codecs other than protobuf need, shared by the connections of a client, or of one protocol of a
+/// server. Built on first use.
+#[derive(Debug)]
 pub(crate) struct Translations {
+    /// Builds the descriptors of the protocol; `None` where bodies are opaque.
+    #[cfg(any(feature = "json", feature = "msgpack"))]
+    build: Option<fn() -> Result<ProtocolDescriptors, String>>,
     #[cfg(any(feature = "json", feature = "msgpack"))]
     descriptors: OnceLock<Result<ProtocolDescriptors, String>>,
 }
 
 impl Translations {
+    /// Those of a typed protocol.
+    #[cfg_attr(
+        not(any(feature = "json", feature = "msgpack")),
+        expect(
+            clippy::extra_unused_type_parameters,
+            reason = "protobuf is the only codec"
+        )
+    )]
+    pub(crate) fn of<P: Protocol>() -> Self {
+        Self {
+            #[cfg(any(feature = "json", feature = "msgpack"))]
+            build: Some(ProtocolDescriptors::of::<P>),
+            #[cfg(any(feature = "json", feature = "msgpack"))]
+            descriptors: OnceLock::new(),
+        }
+    }
+
+    /// None: bodies are opaque, in any codec.
+    pub(crate) fn none() -> Self {
+        Self {
+            #[cfg(any(feature = "json", feature = "msgpack"))]
+            build: None,
+            #[cfg(any(feature = "json", feature = "msgpack"))]
+            descriptors: OnceLock::new(),
+        }
+    }
+
     #[cfg(any(feature = "json", feature = "msgpack"))]
-    fn format<P: Protocol>(&self, codec: Codec, side: Side) -> Result<BodyFormat, String> {
+    fn format(&self, codec: Codec, side: Side) -> Result<BodyFormat, String> {
         if codec == Codec::Protobuf {
             return Ok(BodyFormat::Protobuf);
         }
-        let descriptors = self.descriptors.get_or_init(ProtocolDescriptors::of::<P>);
+        let Some(build) = self.build else {
+            return Ok(BodyFormat::Opaque(codec));
+        };
+        let descriptors = self.descriptors.get_or_init(build);
         let transcoder = descriptors
             .as_ref()
             .map_err(String::clone)?
@@ -37,14 +70,15 @@ impl Translations {
 
     #[cfg(not(any(feature = "json", feature = "msgpack")))]
     #[expect(
-        clippy::extra_unused_type_parameters,
+        clippy::unused_self,
+        clippy::unnecessary_wraps,
         reason = "protobuf is the only codec"
     )]
-    fn format<P: Protocol>(&self, _codec: Codec, _side: Side) -> Result<BodyFormat, String> {
+    fn format(&self, _codec: Codec, _side: Side) -> Result<BodyFormat, String> {
         Ok(BodyFormat::Protobuf)
     }
 
-    fn encoding<P: Protocol>(
+    fn encoding(
         &self,
         codec: Codec,
         compression: Compression,
@@ -52,7 +86,7 @@ impl Translations {
         settings: &Settings,
     ) -> Result<Encoding, String> {
         Ok(Encoding::new(EncodingParams {
-            format: self.format::<P>(codec, side)?,
+            format: self.format(codec, side)?,
             compression,
             threshold: settings.compress_threshold,
             max_body: settings.max_body,
@@ -65,11 +99,7 @@ impl Translations {
     /// # Errors
     ///
     /// No codec is in common.
-    pub(crate) fn take<P: Protocol>(
-        &self,
-        hello: &Hello,
-        settings: &Settings,
-    ) -> Result<Encoding, Status> {
+    pub(crate) fn take(&self, hello: &Hello, settings: &Settings) -> Result<Encoding, Status> {
         let codec = if hello.codecs.is_empty() {
             Codec::Protobuf
         } else {
@@ -82,7 +112,7 @@ impl Translations {
             })?
         };
         let compression = Compression::first_of(&hello.compressions).unwrap_or_default();
-        self.encoding::<P>(codec, compression, Side::Accepting, settings)
+        self.encoding(codec, compression, Side::Accepting, settings)
             .map_err(Status::internal)
     }
 
@@ -91,7 +121,7 @@ impl Translations {
     /// # Errors
     ///
     /// The protocol violation: the server chose something that was not offered.
-    pub(crate) fn accept<P: Protocol>(
+    pub(crate) fn accept(
         &self,
         welcome: &Welcome,
         settings: &Settings,
@@ -115,7 +145,7 @@ impl Translations {
                 ));
             }
         };
-        self.encoding::<P>(codec, compression, Side::Connecting, settings)
+        self.encoding(codec, compression, Side::Connecting, settings)
     }
 }
 

@@ -230,7 +230,16 @@ impl CallOptions {
         self.outgoing.as_ref()?.answer.as_ref()
     }
 
-    /// Propagates what belongs to a chain of calls: the correlation id and the trace context.
+    /// Passes on all metadata of an exchange but the identity, which only who has authenticated it may tell.
+    pub(crate) fn pass_on(mut self, metadata: &Metadata) -> Self {
+        let ours = &mut self.metadata_mut().metadata.0;
+        ours.clone_from(&metadata.0);
+        ours.identity = None;
+        ours.deadline_ms = None;
+        self
+    }
+
+    /// Passes on what goes with a chain of calls: its correlation id and its trace context.
     pub(crate) fn follow(mut self, metadata: &Metadata) -> Self {
         let wire = &metadata.0;
         if wire.correlation_id.is_empty() && wire.traceparent.is_empty() {

@@ -1,17 +1,18 @@
-//! Who can send: clients, peers, views of them, and references to any of these.
+//! Send traits: what generated code sends through.
 //!
-//! The traits are what generated send traits stand on. Each handle says in [`Linked`] which connection it has, and gets
-//! the implementation from `impl_outbound`.
+//! Clients, peers, views of them, and references to any of these implement them. Each handle says in [`Linked`] which
+//! connection it has, and gets the implementation from `impl_outbound`.
 
 use std::{future::Future, sync::Arc};
 
 use futures_core::Stream;
 
 use crate::{
-    CallError, CallOptions, Envelope, PeerId, SendError, Streaming,
+    CallError, CallOptions, Envelope, PeerId, SendError, Streaming, Variant,
     connection::{Answers, ConnectionShared, Opening, Sending, upload as upload_plain},
     middleware::{self, Origin, Stack, escort},
     options::NO_OPTIONS,
+    protocol::variant_of,
     with::With,
 };
 
@@ -24,7 +25,7 @@ use crate::{
     note = "the methods of a send trait are there on `Client<P>` (client to server) and `Peer<P>` (server to client)"
 )]
 pub trait Outbound<Out, In>: Send + Sync {
-    /// Sends a message that nobody answers; waits for room in the outgoing queue and for credit.
+    /// Sends a message that nobody answers; waits for capacity in the outgoing queue and for credit.
     fn send(&self, message: Out) -> impl Future<Output = Result<(), SendError>> + Send;
 
     /// [`send`](Self::send), or [`SendError::Full`] at once where it would have to wait.
@@ -70,7 +71,7 @@ pub trait Outbound<Out, In>: Send + Sync {
     note = "the methods of a push trait are there on what `sender` of a `Client<P>` (client to server) or `Peer<P>` (server to client) returns"
 )]
 pub trait OutboundPush<Out>: Send {
-    /// Takes a message that nobody answers; waits for room only where as much waits as may.
+    /// Takes a message that nobody answers; waits for capacity only where as much waits as may.
     fn push(&mut self, message: Out) -> impl Future<Output = Result<(), SendError>> + Send;
 
     /// Hands over what waits.
@@ -100,7 +101,7 @@ pub(crate) trait Linked: Send + Sync {
     /// The middleware around what goes out.
     fn outgoing(&self) -> &Stack;
 
-    /// Where an exchange with middleware begins, if there is any.
+    /// Where an exchange begins, if there is middleware.
     fn around(&self) -> Option<Origin<'_>> {
         Some(Origin {
             stack: self.outgoing().installed()?,
@@ -185,10 +186,16 @@ pub(crate) async fn upload<Out: Envelope, In: Envelope>(
     variant: u16,
     requests: impl Stream<Item = Out> + Send + 'static,
 ) -> Result<In, CallError> {
+    let variant = row_of::<Out>(variant)?;
     match linked.around() {
         None => upload_plain(linked.shared(), variant, requests, linked.options()).await,
         Some(origin) => Box::pin(middleware::upload(origin, variant, requests)).await,
     }
+}
+
+/// The row of a variant that generated code asks for, which is one of its own.
+fn row_of<E: Envelope>(variant: u16) -> Result<&'static Variant, SendError> {
+    variant_of::<E>(variant).ok_or(SendError::Closed)
 }
 
 pub(crate) async fn send<E: Envelope>(linked: &impl Linked, message: E) -> Result<(), SendError> {
@@ -238,6 +245,7 @@ pub(crate) async fn exchange<Out: Envelope, In: Envelope>(
     variant: u16,
     requests: impl Stream<Item = Out> + Send + 'static,
 ) -> Result<Streaming<In>, CallError> {
+    let variant = row_of::<Out>(variant)?;
     let connection = linked.shared();
     let send = |answers: &Answers| {
         let sending = Arc::clone(connection)
@@ -251,7 +259,7 @@ pub(crate) async fn exchange<Out: Envelope, In: Envelope>(
         return Ok(Streaming::answers(answers, sending).escorted(escort));
     }
     let answers = connection
-        .open_streams::<Out>(Opening::Stream(variant), linked.options())
+        .open_streams::<Out>(Opening::Stream(variant, None), linked.options())
         .await?;
     let sending = send(&answers);
     Ok(Streaming::answers(answers, sending))

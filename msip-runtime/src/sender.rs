@@ -1,10 +1,10 @@
-//! Sending many small messages through a buffer of one's own.
+//! Batched sending of one-way messages, through a buffer of the sender's own.
 
 use std::{future::Future, sync::Arc};
 
 use crate::{
     Envelope, Outbound, OutboundPush, SendError,
-    connection::{BatchTerms, ConnectionShared},
+    connection::{BatchTerms, ConnectionShared, Outgoing},
 };
 use msip_session::{Batch, RequestHead};
 
@@ -22,13 +22,13 @@ const BATCH_LEN: usize = 64 * 1024;
 ///   the sender: call `flush` where that matters.
 /// - A variant that is urgent is not gathered but sent as the client sends it: it overtakes what waits here. Every other
 ///   kind is treated alike, LOG, METRIC and STATE too: none is dropped to make room for another.
-/// - Where middleware stands around what goes out, every message goes through it, and is sent as the client sends it.
-/// - A push that finds the buffer full waits for room and credit like a send, for `write_timeout` at most.
+/// - With outgoing middleware, every message goes through it, and is sent as the client sends it.
+/// - A push that finds the buffer full waits for capacity and credit like a send, for `write_timeout` at most.
 /// - What waits when the connection is lost goes out with the next one if the sender notices nothing of it, else it is
 ///   dropped and counted by [`disconnected`](crate::Dropped::disconnected), and the push or flush that notices fails with
 ///   [`SendError::Disconnected`].
 ///
-/// No options and no metadata go beside what it sends, unless [`middleware`](crate::middleware) adds them.
+/// What it sends has no options and no metadata, unless [`middleware`](crate::middleware) adds them.
 ///
 /// Dropping it hands over what there is room for; the rest is counted by
 /// [`unflushed`](crate::Dropped::unflushed).
@@ -71,10 +71,7 @@ const BATCH_LEN: usize = 64 * 1024;
 /// ```
 #[must_use = "it sends nothing by itself"]
 pub struct Sender<T> {
-    connection: Arc<ConnectionShared>,
-    batch: Batch,
-    /// What the batch is written for; nothing where it was just handed over.
-    terms: Option<BatchTerms>,
+    batch: BatchSender,
     /// The handle it was made from, which keeps a client's connection open.
     target: T,
     /// Whether there is middleware around what goes out, which must see each message.
@@ -88,9 +85,7 @@ impl<T> Sender<T> {
         is_instrumented: bool,
     ) -> Self {
         Self {
-            connection: Arc::clone(connection),
-            batch: Batch::default(),
-            terms: None,
+            batch: BatchSender::new(connection),
             target,
             is_instrumented,
         }
@@ -100,13 +95,90 @@ impl<T> Sender<T> {
     ///
     /// # Errors
     ///
-    /// [`SendError::Full`] after `write_timeout` without room: what was not handed over waits on, and another flush may
+    /// [`SendError::Full`] after `write_timeout` without capacity: what was not handed over waits on, and another flush may
     /// succeed. [`SendError::Disconnected`] and [`SendError::Closed`]: it is dropped.
     ///
     /// # Cancel safety
     ///
     /// Dropping the future loses nothing: what was not handed over waits on.
     pub async fn flush(&mut self) -> Result<(), SendError> {
+        self.batch.flush().await
+    }
+
+    /// How many messages wait to be handed over.
+    #[must_use]
+    pub fn buffered(&self) -> usize {
+        self.batch.buffered()
+    }
+
+    #[inline]
+    pub(crate) async fn push_message<Out: Envelope, In>(
+        &mut self,
+        message: Out,
+    ) -> Result<(), SendError>
+    where
+        T: Outbound<Out, In>,
+    {
+        if !self.batch.is_ready() {
+            self.batch.ready().await?;
+        }
+        // Generated code has a row for each variant.
+        let variant = Out::VARIANTS
+            .get(message.index())
+            .ok_or(SendError::Closed)?;
+        if variant.is_urgent() || self.is_instrumented {
+            // In a box, since the future of every push has the size that this one needs.
+            return Box::pin(self.target.send(message)).await;
+        }
+        self.batch.push(&message)
+    }
+}
+
+/// One-way messages that are gathered for one connection, and handed over many at a time.
+#[derive(Debug)]
+pub(crate) struct BatchSender {
+    connection: Arc<ConnectionShared>,
+    batch: Batch,
+    /// What the batch is written for; nothing where it was just handed over.
+    terms: Option<BatchTerms>,
+}
+
+impl BatchSender {
+    pub(crate) fn new(connection: &Arc<ConnectionShared>) -> Self {
+        Self {
+            connection: Arc::clone(connection),
+            batch: Batch::default(),
+            terms: None,
+        }
+    }
+
+    pub(crate) fn connection(&self) -> &Arc<ConnectionShared> {
+        &self.connection
+    }
+
+    pub(crate) fn buffered(&self) -> usize {
+        self.batch.message_count()
+    }
+
+    /// Whether a message can be taken without waiting for anything.
+    #[inline]
+    pub(crate) fn is_ready(&self) -> bool {
+        self.batch.len() < BATCH_LEN && self.terms.is_some()
+    }
+
+    /// Waits until a message can be taken.
+    pub(crate) async fn ready(&mut self) -> Result<(), SendError> {
+        if self.batch.len() >= BATCH_LEN {
+            self.flush().await?;
+        }
+        if self.terms.is_none() {
+            // A batch was handed over just now, or nothing yet.
+            self.connection.let_driver_write().await;
+        }
+        Ok(())
+    }
+
+    pub(crate) async fn flush(&mut self) -> Result<(), SendError> {
         let Some(terms) = &self.terms else {
             return Ok(());
         };
@@ -115,12 +187,6 @@ impl<T> Sender<T> {
             self.terms = None;
         }
         outcome
-    }
-
-    /// How many messages wait to be handed over.
-    #[must_use]
-    pub fn buffered(&self) -> usize {
-        self.batch.message_count()
     }
 
     fn terms<'a>(
@@ -133,42 +199,27 @@ impl<T> Sender<T> {
         }
     }
 
+    /// Whether the connection takes bodies as they are.
     #[inline]
-    pub(crate) async fn push_message<Out: Envelope, In>(
-        &mut self,
-        message: Out,
-    ) -> Result<(), SendError>
-    where
-        T: Outbound<Out, In>,
-    {
-        if self.batch.len() >= BATCH_LEN {
-            self.flush().await?;
-        }
-        if self.terms.is_none() {
-            // A batch was handed over just now, or nothing yet.
-            self.connection.let_driver_write().await;
-        }
-        // Generated code has a row for each variant.
-        let variant = Out::VARIANTS
-            .get(message.index())
-            .ok_or(SendError::Closed)?;
-        if variant.is_urgent() || self.is_instrumented {
-            // In a box, since the future of every push has the room that this one needs.
-            return Box::pin(self.target.send(message)).await;
-        }
+    pub(crate) fn is_plain(&mut self) -> Result<bool, SendError> {
         let terms = Self::terms(&self.connection, &mut self.terms)?;
+        Ok(terms.encoding.is_identity())
+    }
+
+    /// Takes a message.
+    #[inline]
+    pub(crate) fn push<M: Outgoing>(&mut self, message: &M) -> Result<(), SendError> {
+        let terms = Self::terms(&self.connection, &mut self.terms)?;
+        // Generated code has a row for each variant.
+        let variant = message.variant().ok_or(SendError::Closed)?;
         let mut head = RequestHead {
-            variant: variant.number,
-            kind: variant.kind,
-            urgent: false,
-            compressed: false,
-            deadline_ms: None,
-            metadata: &[],
+            topic: message.topic(),
+            ..RequestHead::new(variant.number, variant.kind, false)
         };
-        let prepared = if terms.encoding.is_identity() {
+        let prepared = if terms.encoding.is_identity() && message.is_bare() {
             None
         } else {
-            let prepared = terms.encoding.prepare(&message, variant);
+            let prepared = message.prepare(&terms.encoding);
             prepared.map_err(SendError::Unwritable)?
         };
         let max = terms.max_body;
@@ -185,19 +236,41 @@ impl<T> Sender<T> {
             }
         };
         pushed.map_err(|len| SendError::TooLarge { len, max })?;
-        if self.batch.len() >= BATCH_LEN {
-            let outcome = self.connection.try_hand_over(&mut self.batch, terms);
-            if self.batch.is_empty() {
-                self.terms = None;
-            }
-            // Where there is no room, the next push waits for it.
-            outcome?;
+        self.hand_over_if_full()
+    }
+
+    /// Takes a body as it is.
+    #[inline]
+    pub(crate) fn push_body(
+        &mut self,
+        head: &RequestHead<'_>,
+        body: &[u8],
+    ) -> Result<(), SendError> {
+        let terms = Self::terms(&self.connection, &mut self.terms)?;
+        let max = terms.max_body;
+        let pushed = self.batch.push(terms.side, head, max, |buffer| {
+            buffer.extend_from_slice(body)
+        });
+        pushed.map_err(|len| SendError::TooLarge { len, max })?;
+        self.hand_over_if_full()
+    }
+
+    #[inline]
+    fn hand_over_if_full(&mut self) -> Result<(), SendError> {
+        if self.batch.len() < BATCH_LEN {
+            return Ok(());
         }
-        Ok(())
+        let terms = Self::terms(&self.connection, &mut self.terms)?;
+        let outcome = self.connection.try_hand_over(&mut self.batch, terms);
+        if self.batch.is_empty() {
+            self.terms = None;
+        }
+        // Where there is no capacity, the next push waits for it.
+        outcome.map(|_| ())
     }
 }
 
-impl<T> Drop for Sender<T> {
+impl Drop for BatchSender {
     fn drop(&mut self) {
         if let Some(terms) = &self.terms
             && !self.batch.is_empty()

@@ -1,4 +1,4 @@
-//! Streams of messages: those that come in, and those that go out.
+//! Streams of messages: incoming, and what handlers answer with.
 
 use std::{
     fmt,
@@ -12,9 +12,9 @@ use futures_core::Stream;
 use pin_project_lite::pin_project;
 
 use crate::{
-    CallError, Envelope, SendError, Status,
+    CallError, SendError, Status,
     body::Encoding,
-    connection::{Answers, Requests, Sending, Taken, read},
+    connection::{Answers, FromBody, Requests, Sending, Taken, read},
     middleware::StreamingMiddleware,
 };
 use msip_session::Item;
@@ -22,7 +22,7 @@ use msip_session::Item;
 /// A stream of answers that a handler gives.
 pub type ItemStream<T> = Pin<Box<dyn Stream<Item = Result<T, Status>> + Send>>;
 
-/// What a handler method came to, in the terms of its envelope; generated code makes it.
+/// The result of a handler method, in terms of its envelope; generated code makes it.
 #[non_exhaustive]
 pub enum Answered<Out> {
     /// There is nothing to answer.
@@ -84,7 +84,7 @@ impl<S: Stream, F: FnMut(S::Item) -> T, T> Stream for Wrapped<S, F> {
     }
 }
 
-/// A stream that is over before it begins: what a handler that answers nothing has for a type.
+/// An empty stream: the type of what a handler answers that has no stream to give.
 #[derive(Debug, Clone, Copy)]
 pub struct EmptyStream<T>(PhantomData<fn() -> T>);
 
@@ -110,7 +110,7 @@ impl<T> Stream for EmptyStream<T> {
     }
 }
 
-/// Messages that come in one after the other: the answers to a call, or the requests of one.
+/// An incoming stream of messages: the answers to a call, or the requests of one.
 ///
 /// The other side sends ahead by 16 messages, up to 4,096 while they are taken as fast as they come, and by 256 KiB at
 /// most. Dropping the stream before its end tells the other side that no more is wanted. An error is the last item.
@@ -197,7 +197,7 @@ enum Source<T> {
         recv_buffer: RecvBuffer,
         read: Box<dyn FnMut(Item) -> Result<T, CallError> + Send>,
     },
-    /// It was given up.
+    /// It has ended, or was given up.
     Over,
     /// A test has it.
     #[cfg(feature = "testing")]
@@ -212,21 +212,30 @@ enum RecvBuffer {
     Requests(Requests),
 }
 
-impl<E: Envelope> Streaming<E> {
+impl<E> Streaming<E> {
     /// The answers to a call; `sending` sends its requests meanwhile.
-    pub(crate) fn answers(answers: Answers, sending: Option<Sending>) -> Self {
+    pub(crate) fn answers(answers: Answers, sending: Option<Sending>) -> Self
+    where
+        E: FromBody,
+    {
         let encoding = answers.encoding.clone();
         let recv_buffer = RecvBuffer::Answers { answers, sending };
         Self::linked(recv_buffer, encoding)
     }
 
     /// The requests of a call.
-    pub(crate) fn requests(requests: Requests) -> Self {
+    pub(crate) fn requests(requests: Requests) -> Self
+    where
+        E: FromBody,
+    {
         let encoding = requests.encoding.clone();
         Self::linked(RecvBuffer::Requests(requests), encoding)
     }
 
-    fn linked(recv_buffer: RecvBuffer, encoding: Encoding) -> Self {
+    fn linked(recv_buffer: RecvBuffer, encoding: Encoding) -> Self
+    where
+        E: FromBody,
+    {
         let read = move |item: Item| read(&encoding, item);
         let read = Box::new(read);
         Self {
@@ -309,7 +318,7 @@ impl<T> Streaming<T> {
                 escort.over(outcome);
             }
         }
-        // What comes of it is the middleware's word, which may have given it up before its end.
+        // The middleware decides the result; it may have given the stream up before its end.
         self.is_over = true;
         self.source = Source::Over;
         let outcome = match &mut self.escort {

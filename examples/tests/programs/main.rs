@@ -11,5 +11,7 @@ mod inspect_json;
 mod mock;
 mod program;
 mod quickstart;
+mod relay;
 mod telemetry;
+mod untyped_echo;
 mod upload;

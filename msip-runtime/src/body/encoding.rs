@@ -33,10 +33,29 @@ pub(crate) struct EncodingParams {
     pub(crate) max_body: usize,
 }
 
+impl EncodingParams {
+    /// Whether a body of this length is compressed.
+    fn compresses(&self, len: usize, variant: &Variant) -> bool {
+        self.compression != Compression::None && len >= self.threshold && !variant.uncompressed
+    }
+
+    /// The body compressed; `None` if it is sent as it is.
+    fn compress(&self, body: &[u8], variant: &Variant) -> Option<Vec<u8>> {
+        if self.compresses(body.len(), variant) {
+            compression::compress(self.compression, body)
+        } else {
+            None
+        }
+    }
+}
+
 /// The codec, with its transcoder.
 #[derive(Debug)]
 pub(crate) enum BodyFormat {
     Protobuf,
+    /// Bodies are passed on as they are: another program has encoded them.
+    #[cfg(any(feature = "json", feature = "msgpack"))]
+    Opaque(Codec),
     #[cfg(any(feature = "json", feature = "msgpack"))]
     Tree(Transcoder),
 }
@@ -94,6 +113,8 @@ impl Encoding {
         match self.0.as_ref().map(|params| &params.format) {
             None | Some(BodyFormat::Protobuf) => Codec::Protobuf,
             #[cfg(any(feature = "json", feature = "msgpack"))]
+            Some(BodyFormat::Opaque(codec)) => *codec,
+            #[cfg(any(feature = "json", feature = "msgpack"))]
             Some(BodyFormat::Tree(transcoder)) => transcoder.codec(),
         }
     }
@@ -117,18 +138,19 @@ impl Encoding {
         let Some(params) = &self.0 else {
             return Ok(None);
         };
-        let is_large = |len: usize| {
-            params.compression != Compression::None
-                && len >= params.threshold
-                && !variant.uncompressed
-        };
         let body = match &params.format {
             BodyFormat::Protobuf => {
                 let len = message.encoded_len();
-                if !is_large(len) {
+                if !params.compresses(len, variant) {
                     return Ok(None);
                 }
                 let mut body = Vec::with_capacity(len);
+                message.encode(&mut body);
+                body
+            }
+            #[cfg(any(feature = "json", feature = "msgpack"))]
+            BodyFormat::Opaque(_) => {
+                let mut body = Vec::with_capacity(message.encoded_len());
                 message.encode(&mut body);
                 body
             }
@@ -143,16 +165,22 @@ impl Encoding {
             }
         };
         let len = body.len();
-        let compressed = if is_large(len) {
-            compression::compress(params.compression, &body)
-        } else {
-            None
-        };
+        let compressed = params.compress(&body, variant);
         Ok(Some(Prepared {
             len,
             compressed: compressed.is_some(),
             bytes: compressed.unwrap_or(body),
         }))
+    }
+
+    /// Compresses a body that is encoded already; `None` if it is sent as it is.
+    pub(crate) fn prepare_body(&self, body: &[u8], variant: &Variant) -> Option<Prepared> {
+        let bytes = self.0.as_ref()?.compress(body, variant)?;
+        Some(Prepared {
+            bytes,
+            compressed: true,
+            len: body.len(),
+        })
     }
 
     /// Decompresses a body whose frame is flagged COMPRESSED.
@@ -193,6 +221,11 @@ impl Encoding {
             None
             | Some(EncodingParams {
                 format: BodyFormat::Protobuf,
+                ..
+            }) => E::decode(variant, body),
+            #[cfg(any(feature = "json", feature = "msgpack"))]
+            Some(EncodingParams {
+                format: BodyFormat::Opaque(_),
                 ..
             }) => E::decode(variant, body),
             #[cfg(any(feature = "json", feature = "msgpack"))]

@@ -2,9 +2,15 @@
 
 use std::{marker::PhantomData, sync::Arc, time::Duration};
 
-use super::{Client, ConnectWith, establish::Target, supervisor};
+use super::{
+    Client, ClientSide, ConnectWith, KeepOpen, Shared,
+    endpoint::TypedEndpoint,
+    establish::{ProtocolId, Target},
+    supervisor,
+};
 use crate::{
     Codec, Compression, ConnectError, Protocol,
+    call::Serving,
     middleware::{Middleware, Stacks},
     negotiation::Translations,
     settings::{Settings, with_settings},
@@ -102,11 +108,48 @@ pub struct ClientBuilder<P, H> {
     protocol: PhantomData<fn() -> P>,
 }
 
+/// What a builder comes to, whatever the protocol.
+pub(super) struct Parts {
+    url: ServiceUrl,
+    settings: Settings,
+    stacks: Stacks,
+    name: String,
+}
+
+impl Parts {
+    pub(super) fn target(self, protocol: ProtocolId, translations: Translations) -> Target {
+        let Self {
+            url,
+            settings,
+            stacks,
+            name,
+        } = self;
+        Target {
+            protocol,
+            url,
+            settings,
+            stacks,
+            name,
+            translations,
+        }
+    }
+}
+
 impl<P: Protocol> ClientBuilder<P, ()> {
-    pub(super) fn new(url: &str) -> Self {
+    /// Handles what the server says with `handler`, an implementation of the generated `HandleServerToClient`.
+    pub fn handler<H>(self, handler: H) -> ClientBuilder<P, H>
+    where
+        P: ConnectWith<H>,
+    {
+        self.map_handler(|()| handler)
+    }
+}
+
+impl<P, H> ClientBuilder<P, H> {
+    pub(super) fn new(url: &str, handler: H) -> Self {
         Self {
             url: url.to_owned(),
-            handler: (),
+            handler,
             settings: Settings::default(),
             stacks: Stacks::default(),
             name: String::new(),
@@ -114,14 +157,17 @@ impl<P: Protocol> ClientBuilder<P, ()> {
         }
     }
 
-    /// Handles the server's messages with `handler`, an implementation of the generated trait `HandleServerToClient`.
-    pub fn handler<H>(self, handler: H) -> ClientBuilder<P, H>
-    where
-        P: ConnectWith<H>,
-    {
+    /// What the client calls itself in its HELLO, for the server's logs. Default: nothing.
+    #[must_use]
+    pub fn name(mut self, name: impl Into<String>) -> Self {
+        self.name = name.into();
+        self
+    }
+
+    pub(super) fn map_handler<T>(self, map: impl FnOnce(H) -> T) -> ClientBuilder<P, T> {
         let Self {
             url,
-            handler: (),
+            handler,
             settings,
             stacks,
             name,
@@ -129,12 +175,36 @@ impl<P: Protocol> ClientBuilder<P, ()> {
         } = self;
         ClientBuilder {
             url,
-            handler,
+            handler: map(handler),
             settings,
             stacks,
             name,
             protocol,
         }
+    }
+
+    /// Reads the URL, and checks the settings.
+    pub(super) fn finish(self) -> Result<(H, Parts), ConnectError> {
+        let Self {
+            url,
+            handler,
+            mut settings,
+            stacks,
+            name,
+            ..
+        } = self;
+        let url = ServiceUrl::parse(&url)?;
+        for (setting, value) in url.settings() {
+            settings.apply(&["connection", "client"], setting, value)?;
+        }
+        settings.finish()?;
+        let parts = Parts {
+            url,
+            settings,
+            stacks,
+            name,
+        };
+        Ok((handler, parts))
     }
 }
 
@@ -176,13 +246,6 @@ impl<P: Protocol, H> ClientBuilder<P, H> {
         self
     }
 
-    /// The name of the client in its HELLO, for the server's logs. Default: empty.
-    #[must_use]
-    pub fn name(mut self, name: impl Into<String>) -> Self {
-        self.name = name.into();
-        self
-    }
-
     /// Connects. Must be called within a tokio runtime.
     ///
     /// # Errors
@@ -197,26 +260,27 @@ impl<P: Protocol, H> ClientBuilder<P, H> {
         P: ConnectWith<H>,
         H: Send + Sync + 'static,
     {
-        let Self {
-            url,
-            handler,
-            mut settings,
-            stacks,
-            name,
-            ..
-        } = self;
-        let url = ServiceUrl::parse(&url)?;
-        for (setting, value) in url.settings() {
-            settings.apply(&["connection", "client"], setting, value)?;
-        }
-        settings.finish()?;
-        let target = Target {
-            url,
-            settings,
-            stacks,
-            name,
-            translations: Translations::default(),
+        let (handler, parts) = self.finish()?;
+        let protocol = ProtocolId {
+            name: P::NAME.into(),
+            fingerprint: P::fingerprint(),
         };
-        supervisor::start(target, Arc::new(handler)).await
+        let side = Arc::new(ClientSide::<P, H> {
+            handler: Arc::new(handler),
+            incoming: parts.stacks.incoming.clone(),
+            protocol: PhantomData,
+        });
+        let target = parts.target(protocol, Translations::of::<P>());
+        let endpoint = |shared: &Arc<Shared>| TypedEndpoint {
+            side,
+            client: Client::weak(shared),
+        };
+        let shared = supervisor::start(target, endpoint).await?;
+        Ok(Client {
+            keep: Some(Arc::new(KeepOpen(Arc::clone(&shared)))),
+            shared,
+            serving: Serving::default(),
+            protocol: PhantomData,
+        })
     }
 }

@@ -1,11 +1,11 @@
 //! One attempt to connect: a transport, and the handshake over it.
 
-use std::time::Duration;
+use std::{borrow::Cow, time::Duration};
 
 use tokio::time::{sleep, timeout};
 
 use crate::{
-    ConnectError, Protocol,
+    ConnectError,
     body::Encoding,
     connection::ConnectionShared,
     driver::{HandshakeError, handshake},
@@ -22,8 +22,16 @@ use msip_session::{
 /// How long a client that is behind with its handlers waits before it looks again.
 const BEHIND: Duration = Duration::from_millis(50);
 
+/// What a client's HELLO says of its protocol.
+#[derive(Debug, Clone)]
+pub(super) struct ProtocolId {
+    pub(super) name: Cow<'static, str>,
+    pub(super) fingerprint: u64,
+}
+
 /// Where a client connects to, and how.
 pub(super) struct Target {
+    pub(super) protocol: ProtocolId,
     pub(super) url: ServiceUrl,
     pub(super) settings: Settings,
     pub(super) stacks: Stacks,
@@ -50,7 +58,7 @@ pub(super) struct Established {
 }
 
 /// Connects to the first address that can be connected to: to resume a session, or to begin one.
-pub(super) async fn establish<P: Protocol>(
+pub(super) async fn establish(
     target: &Target,
     addresses: &mut Addresses,
     connection: &ConnectionShared,
@@ -58,7 +66,7 @@ pub(super) async fn establish<P: Protocol>(
 ) -> Result<Established, ConnectError> {
     let mut failures = Vec::new();
     for (place, address) in addresses.round() {
-        match establish_at::<P>(target, address, connection, identity).await {
+        match establish_at(target, address, connection, identity).await {
             Ok(established) => {
                 addresses.connected(place);
                 return Ok(established);
@@ -74,13 +82,14 @@ pub(super) async fn establish<P: Protocol>(
 }
 
 /// Connects and shakes hands, once: to resume a session, or to begin one.
-async fn establish_at<P: Protocol>(
+async fn establish_at(
     target: &Target,
     address: Address,
     connection: &ConnectionShared,
     identity: Option<&Identity>,
 ) -> Result<Established, ConnectError> {
     let Target {
+        protocol,
         settings,
         name,
         translations,
@@ -107,8 +116,8 @@ async fn establish_at<P: Protocol>(
     };
     let id = identity.id;
     let mut hello = Hello {
-        protocol: P::NAME.to_owned(),
-        fingerprint: P::fingerprint(),
+        protocol: protocol.name.to_string(),
+        fingerprint: protocol.fingerprint,
         keepalive_ms: u32::try_from(settings.ping_interval.as_millis()).unwrap_or(u32::MAX),
         max_body: u32::try_from(settings.max_body).unwrap_or(u32::MAX),
         client_name: name.clone(),
@@ -155,7 +164,7 @@ async fn establish_at<P: Protocol>(
         }
         Event::Welcome(welcome) => {
             let encoding = translations
-                .accept::<P>(&welcome.welcome, settings)
+                .accept(&welcome.welcome, settings)
                 .map_err(|rule| ConnectError::Protocol {
                     url: url.to_string(),
                     rule,

@@ -4,11 +4,13 @@ mod backoff;
 mod builder;
 mod connect_with;
 mod connection;
+mod endpoint;
 mod establish;
 mod outbound;
 #[cfg(feature = "testing")]
 mod stub;
 mod supervisor;
+mod untyped;
 
 use std::{future::Future, marker::PhantomData, sync::Arc, time::Duration};
 
@@ -20,6 +22,7 @@ pub use connect_with::ConnectWith;
 pub use connection::{ConnectionInfo, ConnectionState};
 #[cfg(feature = "testing")]
 pub(crate) use stub::StubOutbound;
+pub use untyped::{Ignore, UntypedClient, UntypedService};
 
 use crate::{
     Answered, CallError, CallOptions, ConnectError, DisconnectReason, Protocol, Sender, Status,
@@ -174,7 +177,7 @@ impl<P: Protocol> Client<P> {
 
     /// Connects with a handler, or with other settings than the defaults.
     pub fn builder(url: impl AsRef<str>) -> ClientBuilder<P, ()> {
-        ClientBuilder::new(url.as_ref())
+        ClientBuilder::new(url.as_ref(), ())
     }
 
     /// A view of this client that sends with options, such as a deadline, headers or a request for acknowledgment.

@@ -1,7 +1,6 @@
 //! The task of a client: it connects, runs the connection, and connects again.
 
 use std::{
-    marker::PhantomData,
     sync::{Arc, PoisonError},
     time::Duration,
 };
@@ -13,18 +12,18 @@ use tokio::{
 use tracing::Instrument as _;
 
 use super::{
-    Client, ClientSide, ConnectWith, ConnectionState, KeepOpen, Reconnect, Shared,
+    ConnectionState, Reconnect, Shared,
     backoff::Backoff,
     connection::{self, Welcomed},
+    endpoint::Endpoint,
     establish::{Established, Identity, Target, establish},
 };
 use crate::{
-    Code, Compression, ConnectError, DisconnectReason, LostExchange, Protocol, SessionLost,
-    call::Serving,
+    Code, Compression, ConnectError, DisconnectReason, SessionLost,
     connection::ConnectionShared,
-    dispatch::{self, Dispatch as _, Inbox, caught},
     driver::{Driver, HandlerTask, drain, run_suspended},
     error::WithCauses,
+    service::{Inbox, caught},
     settings::Settings,
     transport::{Address, Addresses, Stream},
 };
@@ -33,16 +32,15 @@ use msip_session::{
     wire::{Decoder, Welcome},
 };
 
-/// Connects for the first time, and leaves the rest to a task.
-pub(super) async fn start<P, H>(target: Target, handler: Arc<H>) -> Result<Client<P>, ConnectError>
-where
-    P: ConnectWith<H>,
-    H: Send + Sync + 'static,
-{
+/// Connects for the first time, and leaves the rest to a task. `endpoint` makes what the client's sessions are for.
+pub(super) async fn start<E: Endpoint>(
+    target: Target,
+    endpoint: impl FnOnce(&Arc<Shared>) -> E,
+) -> Result<Arc<Shared>, ConnectError> {
     let connection = Arc::new(ConnectionShared::new(&target.settings));
     let order = target.settings.address_order;
     let mut addresses = Addresses::new(&target.url, order, || random().unwrap_or(0));
-    let established = establish::<P>(&target, &mut addresses, &connection, None).await?;
+    let established = establish(&target, &mut addresses, &connection, None).await?;
     let shared = Arc::new(Shared {
         connection,
         outgoing: target.stacks.outgoing.clone(),
@@ -51,32 +49,20 @@ where
         info: connection::Shared::default(),
     });
     // Attached here already, so that the client that is returned can send at once.
-    let connection = attach::<P>(&shared, established);
-    let span = tracing::info_span!("client", protocol = P::NAME, url = %target.url);
-    let side = Arc::new(ClientSide::<P, H> {
-        handler,
-        incoming: target.stacks.incoming.clone(),
-        protocol: PhantomData,
-    });
-    let client = Client::<P>::weak(&shared);
+    let connection = attach(&target, &shared, established);
+    let span = tracing::info_span!("client", protocol = &*target.protocol.name, url = %target.url);
     let supervisor = Supervisor {
         route: Route {
             backoff: Backoff::new(&target.settings),
             addresses,
         },
         target,
-        side,
-        client,
+        endpoint: endpoint(&shared),
+        shared: Arc::clone(&shared),
     };
     // It ends by itself, within `drain_timeout`, once the last handle is gone; `close` waits for that.
     tokio::spawn(supervisor.supervise(connection).instrument(span));
-    let keep = Some(Arc::new(KeepOpen(Arc::clone(&shared))));
-    Ok(Client {
-        shared,
-        keep,
-        serving: Serving::default(),
-        protocol: PhantomData,
-    })
+    Ok(shared)
 }
 
 /// A connection that can be run, and the session that it belongs to.
@@ -99,10 +85,10 @@ enum Reconnected {
 }
 
 /// The task of a client.
-struct Supervisor<P: Protocol, H> {
+struct Supervisor<E> {
     target: Target,
-    side: Arc<ClientSide<P, H>>,
-    client: Client<P>,
+    endpoint: E,
+    shared: Arc<Shared>,
     route: Route,
 }
 
@@ -130,14 +116,10 @@ impl Route {
     }
 }
 
-impl<P, H> Supervisor<P, H>
-where
-    P: ConnectWith<H>,
-    H: Send + Sync + 'static,
-{
+impl<E: Endpoint> Supervisor<E> {
     /// Runs one session after the other until the client is closed, or its handler gives up.
     async fn supervise(mut self, first: Ready) {
-        let shared = Arc::clone(&self.client.shared);
+        let shared = Arc::clone(&self.shared);
         let mut stop = shared.stop.subscribe();
         let mut ready = first;
         loop {
@@ -157,7 +139,7 @@ where
             let Next::Session(established) = next else {
                 break;
             };
-            ready = attach::<P>(&shared, *established);
+            ready = attach(&self.target, &shared, *established);
             self.is_connected();
         }
         shared.connection.close();
@@ -166,15 +148,10 @@ where
 
     /// Runs a session, through as many connections as it takes.
     async fn run_session(&mut self, (mut stream, mut decoder, identity): Ready) -> Next {
-        let shared = Arc::clone(&self.client.shared);
+        let shared = Arc::clone(&self.shared);
         let connection = &shared.connection;
         let inbox = Arc::new(Inbox::default());
-        let mut handlers: HandlerTask = Box::pin(dispatch::run(
-            Arc::clone(&self.side),
-            self.client.clone(),
-            Arc::clone(connection),
-            Arc::clone(&inbox),
-        ));
+        let mut handlers = self.endpoint.begin(connection, &inbox);
         let Settings {
             write_timeout,
             drain_timeout,
@@ -218,7 +195,7 @@ where
                 if !is_stopped {
                     self.report(reason.to_string(), &ended.lost);
                 }
-                if let Err(panic) = caught(self.side.disconnected(&self.client, reason)).await {
+                if let Err(panic) = caught(self.endpoint.disconnected(reason)).await {
                     tracing::error!(panic, "on_disconnected panicked");
                 }
                 return if is_stopped {
@@ -252,7 +229,7 @@ where
 
     /// Connects again, while the handlers of the session that waits go on.
     async fn resume(&mut self, identity: &Identity, handlers: &mut HandlerTask) -> Reconnected {
-        let shared = Arc::clone(&self.client.shared);
+        let shared = Arc::clone(&self.shared);
         let connection = &shared.connection;
         let mut stop = shared.stop.subscribe();
         let mut route = self.route.clone();
@@ -268,7 +245,7 @@ where
             Some(Some(established)) if is_same_session(&shared, &established.welcome.welcome) => {
                 let welcome = &established.welcome.welcome;
                 connection.resume(&agreed(welcome));
-                remember::<P>(&shared, welcome, &established.address);
+                remember(&self.target, &shared, welcome, &established.address);
                 Reconnected::Resumed(established.stream, established.decoder)
             }
             Some(Some(established)) => Reconnected::Other(
@@ -286,7 +263,7 @@ where
 
     /// A connection is there again.
     fn is_connected(&self) {
-        let shared = &self.client.shared;
+        let shared = &self.shared;
         shared.state.send_replace(ConnectionState::Connected);
         if *shared.stop.borrow() {
             // The wish to close came before there was a session to close.
@@ -296,8 +273,8 @@ where
 
     /// Tells the user that a session is lost.
     fn report(&self, reason: String, lost: &[Lost]) {
-        let shared = &self.client.shared;
-        let exchanges = LostExchange::of::<P::ClientToServer>(lost);
+        let shared = &self.shared;
+        let exchanges = self.endpoint.lost(lost);
         tracing::warn!(reason, open = exchanges.len(), "the session is lost");
         let dropped = shared.connection.dropped();
         shared.info.lost.send_modify(|last| {
@@ -317,16 +294,16 @@ where
         route: &mut Route,
         mut identity: Option<&Identity>,
     ) -> Option<Established> {
-        let shared = &self.client.shared;
+        let shared = &self.shared;
         let mut wait = route.first_wait();
         for attempt in 1_u32.. {
             sleep(wait).await;
             let addresses = &mut route.addresses;
-            let error =
-                match establish::<P>(&self.target, addresses, &shared.connection, identity).await {
-                    Ok(established) => return Some(established),
-                    Err(error) => error,
-                };
+            let error = match establish(&self.target, addresses, &shared.connection, identity).await
+            {
+                Ok(established) => return Some(established),
+                Err(error) => error,
+            };
             if error.is_refused_with(Code::Unauthenticated) {
                 // The session is another's by now. What was open in it is told when the next one is there.
                 identity = None;
@@ -335,7 +312,7 @@ where
             shared.state.send_replace(ConnectionState::Reconnecting {
                 failed_attempts: attempt,
             });
-            let answer = caught(P::connect_failure(&self.side.handler, &error, attempt)).await;
+            let answer = caught(self.endpoint.connect_failure(&error, attempt)).await;
             wait = match answer {
                 Ok(Reconnect::Stop) => return None,
                 Ok(Reconnect::After(wait)) => wait,
@@ -370,7 +347,7 @@ fn is_same_session(shared: &Shared, welcome: &Welcome) -> bool {
 }
 
 /// Makes a new session the client's, and says what it learned.
-fn attach<P: Protocol>(shared: &Shared, established: Established) -> Ready {
+fn attach(target: &Target, shared: &Shared, established: Established) -> Ready {
     let Established {
         address,
         stream,
@@ -380,7 +357,7 @@ fn attach<P: Protocol>(shared: &Shared, established: Established) -> Ready {
         welcome,
         identity,
     } = established;
-    remember::<P>(shared, &welcome.welcome, &address);
+    remember(target, shared, &welcome.welcome, &address);
     if welcome.welcome.session_expiry_ms > 0 {
         session.keep_when_lost();
     }
@@ -406,10 +383,11 @@ fn agreed(welcome: &Welcome) -> PeerTerms<'_> {
 }
 
 /// Keeps what the handshake told.
-fn remember<P: Protocol>(shared: &Shared, welcome: &Welcome, address: &Address) {
-    if welcome.fingerprint != P::fingerprint() {
+fn remember(target: &Target, shared: &Shared, welcome: &Welcome, address: &Address) {
+    let ours = target.protocol.fingerprint;
+    if welcome.fingerprint != ours {
         tracing::warn!(
-            ours = format_args!("{:016x}", P::fingerprint()),
+            ours = format_args!("{ours:016x}"),
             theirs = format_args!("{:016x}", welcome.fingerprint),
             "the server has another version of the schema"
         );

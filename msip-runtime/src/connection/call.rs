@@ -16,10 +16,11 @@ use super::{
     capacity::{CapacityWaiter, NotSent, no_session},
     deadline::{Deadline, MIN_TIMEOUT, whole_ms},
     exchange_table::OpenedExchange,
+    message::Outgoing,
     pending_reply::PendingReply,
     reply_slot::ReplySlot,
 };
-use crate::{CallOptions, Envelope, SendError, Variant, body::Encoding};
+use crate::{CallOptions, SendError, Variant, body::Encoding};
 use msip_session::{CallShape, Outcome, RequestHead};
 
 /// A call that has waited for less than its timeout divided by this does not send what remains: what passes on the way
@@ -30,7 +31,7 @@ impl ConnectionShared {
     /// Sends a request as most are, once there is capacity, and waits for its answer. `None` where it is another, and
     /// nothing has happened.
     #[inline]
-    pub(super) fn call_fast<'a, E: Envelope>(
+    pub(super) fn call_fast<'a, E: Outgoing>(
         &'a self,
         request: &'a E,
         options: &'a CallOptions,
@@ -44,9 +45,9 @@ impl ConnectionShared {
     }
 
     /// How long the answer to a request may take where the caller does not say.
-    pub(super) fn timeout_of<E: Envelope>(&self, request: &E) -> Duration {
-        let variant = E::VARIANTS.get(request.index());
-        variant
+    pub(super) fn timeout_of<E: Outgoing>(&self, request: &E) -> Duration {
+        request
+            .variant()
             .and_then(|variant| self.usual_timeout(variant))
             .unwrap_or(self.call_timeout)
     }
@@ -72,7 +73,7 @@ enum Step<'a> {
     Called(PendingReply<'a>),
 }
 
-impl<E: Envelope> Future for FastCall<'_, E> {
+impl<E: Outgoing> Future for FastCall<'_, E> {
     type Output = Option<Result<(Outcome, Encoding), SendError>>;
 
     #[inline]
@@ -86,15 +87,15 @@ impl<E: Envelope> Future for FastCall<'_, E> {
     }
 }
 
-impl<E: Envelope> FastCall<'_, E> {
+impl<E: Outgoing> FastCall<'_, E> {
     /// Opens the call, or joins those who wait for capacity.
     #[inline]
     fn begin(&mut self, waker: &Waker) -> Poll<<Self as Future>::Output> {
         let (connection, request) = (self.connection, self.request);
-        let Some(variant) = E::VARIANTS.get(request.index()) else {
+        let Some(variant) = request.variant() else {
             return Poll::Ready(None);
         };
-        if !connection.is_bare(variant, self.options) {
+        if !request.is_bare() || !connection.is_bare(variant, self.options) {
             return Poll::Ready(None);
         }
         let Ok(Deadline {
@@ -199,7 +200,7 @@ impl<E: Envelope> FastCall<'_, E> {
 
 impl ConnectionInner {
     /// Opens a call that has waited for capacity.
-    fn open_waiting<E: Envelope>(
+    fn open_waiting<E: Outgoing>(
         &mut self,
         request: &E,
         head: &RequestHead<'_>,

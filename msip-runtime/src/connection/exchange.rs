@@ -9,13 +9,11 @@ use super::{
     capacity::{NotSent, Queue, no_session},
     deadline::Deadline,
     exchange_table::OpenedExchange,
+    message::{FromBody, Outgoing},
     outgoing::OutgoingMessage,
     reply_slot::ReplySlot,
 };
-use crate::{
-    CallError, CallOptions, Envelope, Metadata, SendError, Status,
-    body::{Body, Encoding},
-};
+use crate::{CallError, CallOptions, Metadata, SendError, Status, body::Encoding};
 use msip_session::{Outcome, wire};
 
 /// The largest payload of a PING (docs/protocol.md, "Ping").
@@ -23,7 +21,7 @@ const MAX_PING: usize = 64 * 1024;
 
 impl ConnectionShared {
     /// Sends a message and waits until the peer's handler has returned.
-    pub(crate) async fn deliver<E: Envelope>(
+    pub(crate) async fn deliver<E: Outgoing>(
         &self,
         message: &E,
         options: &CallOptions,
@@ -38,7 +36,7 @@ impl ConnectionShared {
     }
 
     /// Sends a request and waits for its answer.
-    pub(crate) async fn call<Out: Envelope, In: Envelope>(
+    pub(crate) async fn call<Out: Outgoing, In: FromBody>(
         &self,
         request: &Out,
         options: &CallOptions,
@@ -51,9 +49,7 @@ impl ConnectionShared {
                     body,
                     compressed: false,
                     metadata: None,
-                } => encoding
-                    .decode(variant, Body::from(&body))
-                    .map_err(CallError::Answer),
+                } => In::from_body(&encoding, variant, body, false).map_err(CallError::Answer),
                 outcome => read_answer(outcome, &encoding, options, self.timeout_of(request)),
             };
         }
@@ -89,7 +85,7 @@ impl ConnectionShared {
         }
     }
 
-    async fn exchange<E: Envelope>(
+    async fn exchange<E: Outgoing>(
         &self,
         queue: Queue,
         message: &E,
@@ -164,7 +160,7 @@ pub(super) fn take_metadata(options: &CallOptions, metadata: Option<Box<wire::Me
 }
 
 /// Reads the message that a call was answered with.
-fn read_answer<E: Envelope>(
+fn read_answer<E: FromBody>(
     outcome: Outcome,
     encoding: &Encoding,
     options: &CallOptions,
@@ -180,7 +176,7 @@ fn read_answer<E: Envelope>(
         return Err(failure(outcome, timeout));
     };
     take_metadata(options, metadata);
-    let read = encoding.read(variant, body, compressed);
+    let read = E::from_body(encoding, variant, body, compressed);
     read.map_err(CallError::Answer)
 }
 

@@ -18,6 +18,7 @@ mod fault_injection;
 mod inner;
 #[cfg(all(test, shuttle))]
 mod interleavings;
+mod message;
 mod metadata;
 mod outgoing;
 mod pending_reply;
@@ -40,6 +41,7 @@ pub(crate) use batch::BatchTerms;
 pub use cancellation::Cancellation;
 pub(crate) use deadline::PROTOCOL_TIMEOUT;
 pub(crate) use inner::{ConnectionInner, DriverStep};
+pub(crate) use message::{FromBody, Outgoing};
 pub(crate) use received_items::ReceivedItems;
 pub(crate) use recv_buffer::RecvBuffer;
 pub(crate) use recv_stream::Taken;

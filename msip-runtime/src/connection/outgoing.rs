@@ -9,17 +9,21 @@ use super::{
     capacity::{NotSent, Queue, no_session},
     deadline::Deadline,
     exchange_table::{ExchangeTable, OpenedExchange},
+    message::Outgoing,
     metadata::encode_metadata,
     recv_buffer::RecvBuffer,
     reply_slot::ReplySlot,
 };
 use crate::{
-    CallOptions, Envelope, MsgKind, SendError,
-    body::{Encoding, Prepared, key_of},
-    protocol::{Variant, variant_of},
+    CallOptions, MsgKind, SendError,
+    body::{Encoding, Prepared},
+    protocol::Variant,
     sync::Ordering,
 };
-use msip_session::{Blocked, CallShape, RequestHead, Session, StateKey, Token, is_droppable, wire};
+use msip_session::{
+    Blocked, CallShape, RequestHead, Session, StateKey, Token, is_droppable,
+    wire::{self, Topic},
+};
 
 /// A message that is ready to be sent, but for its id.
 pub(super) struct OutgoingMessage<'a, E> {
@@ -29,7 +33,8 @@ pub(super) struct OutgoingMessage<'a, E> {
     pub(super) head: RequestHead<'static>,
     /// Its metadata, encoded; empty for none.
     metadata: Vec<u8>,
-    /// How long the body is, in protobuf.
+    topic: Option<&'a Topic>,
+    /// How long the body is, before it is prepared.
     pub(super) len: usize,
     /// The body, made before the lock is taken, and for which encoding; none for a message that is written in
     /// protobuf, as it is.
@@ -39,20 +44,20 @@ pub(super) struct OutgoingMessage<'a, E> {
 /// What writes a body into the session's queue.
 type WriteBody<'a> = &'a mut dyn FnMut(&mut Vec<u8>);
 
-impl<'a, E: Envelope> OutgoingMessage<'a, E> {
+impl<'a, E: Outgoing> OutgoingMessage<'a, E> {
     /// The opening of a request stream of this variant.
     pub(super) fn stream(
         connection: &ConnectionShared,
-        number: u16,
+        variant: &'a Variant,
+        topic: Option<&'a Topic>,
         options: &CallOptions,
     ) -> Result<Self, SendError> {
-        // Generated code asks for a variant of its own.
-        let variant = variant_of::<E>(number).ok_or(SendError::Closed)?;
         Ok(Self {
             message: None,
             variant,
             head: head(variant, options),
             metadata: encode_metadata(options, connection.correlation_ids.as_ref())?,
+            topic,
             len: 0,
             prepared: None,
         })
@@ -63,16 +68,15 @@ impl<'a, E: Envelope> OutgoingMessage<'a, E> {
         message: &'a E,
         options: &CallOptions,
     ) -> Result<Self, SendError> {
-        let variant = E::VARIANTS.get(message.index()).ok_or(SendError::Closed)?;
+        let variant = message.variant().ok_or(SendError::Closed)?;
         let encoding = connection.encoding();
-        let prepared = encoding
-            .prepare(message, variant)
-            .map_err(SendError::Unwritable)?;
+        let prepared = message.prepare(&encoding).map_err(SendError::Unwritable)?;
         Ok(Self {
             message: Some(message),
             variant,
             head: head(variant, options),
             metadata: encode_metadata(options, connection.correlation_ids.as_ref())?,
+            topic: message.topic(),
             len: message.encoded_len(),
             prepared: prepared.map(|prepared| (encoding, prepared)),
         })
@@ -203,7 +207,7 @@ impl<'a, E: Envelope> OutgoingMessage<'a, E> {
             // The sender's own word comes before the schema's.
             match wire::Metadata::decode(self.metadata.as_slice()) {
                 Ok(metadata) if !metadata.key.is_empty() => metadata.key.into_bytes(),
-                _ => key_of(message, self.variant),
+                _ => message.state_key(),
             }
         })
     }
@@ -235,9 +239,7 @@ impl<'a, E: Envelope> OutgoingMessage<'a, E> {
             // Where the connection is another than before; or for a small message that would be compressed if it
             // were large, which costs nothing.
             (_, Some(message)) => {
-                late = encoding
-                    .prepare(message, self.variant)
-                    .map_err(SendError::Unwritable)?;
+                late = message.prepare(encoding).map_err(SendError::Unwritable)?;
                 late.as_ref()
             }
         };
@@ -251,6 +253,7 @@ impl<'a, E: Envelope> OutgoingMessage<'a, E> {
             compressed: prepared.is_some_and(|prepared| prepared.compressed),
             deadline_ms,
             metadata: &self.metadata,
+            topic: self.topic,
             ..self.head
         };
         let pushed = push(session, exchanges, &head, &mut |buffer| {

@@ -7,16 +7,15 @@ use tokio::time::timeout;
 use super::{
     ConnectionInner, ConnectionShared,
     capacity::{NotSent, Queue},
+    message::Outgoing,
     outgoing::{OutgoingMessage, state_key},
 };
-use crate::{
-    CallError, CallOptions, Envelope, SendError, body::Prepared, protocol::Variant, sync::Ordering,
-};
+use crate::{CallError, CallOptions, SendError, body::Prepared, protocol::Variant, sync::Ordering};
 use msip_session::{RequestHead, Session, is_droppable};
 
 impl ConnectionShared {
     /// Sends a one-way message, once there is capacity.
-    pub(crate) async fn send<E: Envelope>(
+    pub(crate) async fn send<E: Outgoing>(
         &self,
         message: &E,
         options: &CallOptions,
@@ -48,7 +47,7 @@ impl ConnectionShared {
     }
 
     /// Sends a one-way message, or fails at once.
-    pub(crate) fn try_send<E: Envelope>(
+    pub(crate) fn try_send<E: Outgoing>(
         &self,
         message: &E,
         options: &CallOptions,
@@ -62,11 +61,11 @@ impl ConnectionShared {
     /// Sends a one-way message as most are: a bare one, and at once. `false` where it is another or has to wait, and
     /// nothing has happened.
     #[inline]
-    fn send_fast<E: Envelope>(&self, message: &E, options: &CallOptions) -> bool {
-        let Some(variant) = E::VARIANTS.get(message.index()) else {
+    fn send_fast<E: Outgoing>(&self, message: &E, options: &CallOptions) -> bool {
+        let Some(variant) = message.variant() else {
             return false;
         };
-        if is_droppable(variant.kind) || !self.is_bare(variant, options) {
+        if !message.is_bare() || is_droppable(variant.kind) || !self.is_bare(variant, options) {
             return false;
         }
         let len = message.encoded_len();
@@ -87,7 +86,7 @@ impl ConnectionShared {
         is_sent
     }
 
-    fn try_send_outgoing<E: Envelope>(
+    fn try_send_outgoing<E: Outgoing>(
         &self,
         outgoing: &OutgoingMessage<'_, E>,
     ) -> Result<(), SendError> {

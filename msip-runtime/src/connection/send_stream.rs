@@ -5,9 +5,9 @@ use std::{
     task::{Context, Poll, ready},
 };
 
-use super::{CallToAnswer, ConnectionInner, ConnectionShared, RecvBuffer};
+use super::{CallToAnswer, ConnectionInner, ConnectionShared, Outgoing, RecvBuffer};
 use crate::{
-    Envelope, SendError,
+    SendError,
     body::{Encoding, Prepared},
 };
 use msip_session::{Blocked, ItemBatch, ItemHead, StreamSide, wire::Credit};
@@ -70,7 +70,7 @@ struct LargeItem<E> {
     prepared: Option<Prepared>,
 }
 
-impl<E: Envelope> LargeItem<E> {
+impl<E: Outgoing> LargeItem<E> {
     fn is_compressed(&self) -> bool {
         let prepared = self.prepared.as_ref();
         prepared.is_some_and(|prepared| prepared.compressed)
@@ -92,7 +92,7 @@ impl<E: Envelope> LargeItem<E> {
 
 impl ConnectionShared {
     /// Begins to send a stream. `None` where its exchange has ended.
-    pub(crate) fn open_send_stream<E: Envelope>(
+    pub(crate) fn open_send_stream<E: Outgoing>(
         self: &Arc<Self>,
         target: StreamTarget,
     ) -> Option<SendStream<E>> {
@@ -122,7 +122,7 @@ impl ConnectionShared {
     }
 }
 
-impl<E: Envelope> SendStream<E> {
+impl<E: Outgoing> SendStream<E> {
     /// Sends what `next` yields, to its end; not to be polled after that. The end is not sent to the peer.
     pub(crate) fn poll(
         &mut self,
@@ -180,10 +180,9 @@ impl<E: Envelope> SendStream<E> {
     }
 
     fn push(&mut self, item: E) -> Result<(), SendError> {
-        let variant = E::VARIANTS.get(item.index()).ok_or(SendError::Closed)?;
-        let prepared = self
-            .encoding
-            .prepare(&item, variant)
+        let variant = item.variant().ok_or(SendError::Closed)?.number;
+        let prepared = item
+            .prepare(&self.encoding)
             .map_err(SendError::Unwritable)?;
         let len = match &prepared {
             Some(prepared) => prepared.len,
@@ -195,13 +194,12 @@ impl<E: Envelope> SendStream<E> {
         }
         if prepared.is_none() && len <= LARGE {
             let encode = |buffer: &mut Vec<u8>| item.encode(buffer);
-            self.batch
-                .push(&self.head, variant.number, false, len, encode);
+            self.batch.push(&self.head, variant, false, len, encode);
             return Ok(());
         }
         let item = LargeItem {
             item,
-            variant: variant.number,
+            variant,
             len,
             prepared,
         };

@@ -3,10 +3,10 @@
 use tokio::task::AbortHandle;
 
 use super::{
-    ConnectionInner, ConnectionShared, Terms, cancellation::Cancellation,
+    ConnectionInner, ConnectionShared, Outgoing, Terms, cancellation::Cancellation,
     running_calls::CallToAnswer,
 };
-use crate::{Envelope, Status};
+use crate::Status;
 use msip_session::{
     InboundSlot, Reply, Session,
     wire::{Credit, MsgId},
@@ -58,7 +58,7 @@ impl ConnectionShared {
 
     /// Answers what has been handled, and grants the peer `handled` again; nothing where the session is gone by which
     /// it came. Leaves `completions` empty.
-    pub(crate) fn settle<Out: Envelope>(
+    pub(crate) fn settle<Out: Outgoing>(
         &self,
         terms: &Terms,
         handled: Credit,
@@ -105,7 +105,7 @@ impl ConnectionShared {
 }
 
 impl ConnectionInner {
-    fn settle<Out: Envelope>(&mut self, completion: Completion<Out>) {
+    fn settle<Out: Outgoing>(&mut self, completion: Completion<Out>) {
         let Some(session) = self.session() else {
             return;
         };

@@ -15,13 +15,14 @@ use super::{
     capacity::Queue,
     deadline::PROTOCOL_TIMEOUT,
     exchange::take_metadata,
+    message::{FromBody, Outgoing},
     outgoing::OutgoingMessage,
     recv_buffer::RecvBuffer,
     recv_stream::{RecvStream, Taken},
     send_stream::StreamTarget,
 };
-use crate::{CallError, CallOptions, Envelope, SendError, body::Encoding};
-use msip_session::{InboundSlot, Item, StreamSide, Token};
+use crate::{CallError, CallOptions, SendError, Variant, body::Encoding};
+use msip_session::{InboundSlot, Item, StreamSide, Token, wire::Topic};
 
 /// The answers to a call, as they come.
 #[derive(Debug)]
@@ -58,14 +59,16 @@ pub(crate) struct Requests {
 
 impl ConnectionShared {
     /// Opens a call with a response stream, a request stream, or both.
-    pub(crate) async fn open_streams<E: Envelope>(
+    pub(crate) async fn open_streams<E: Outgoing>(
         self: &Arc<Self>,
         opening: Opening<'_, E>,
         options: &CallOptions,
     ) -> Result<Answers, CallError> {
         let outgoing = match opening {
             Opening::Request(request) => OutgoingMessage::new(self, request, options)?,
-            Opening::Stream(variant) => OutgoingMessage::<E>::stream(self, variant, options)?,
+            Opening::Stream(variant, topic) => {
+                OutgoingMessage::<E>::stream(self, variant, topic, options)?
+            }
         };
         let deadline = self.deadline(outgoing.variant, options)?;
         let timeout = deadline.timeout.unwrap_or(PROTOCOL_TIMEOUT);
@@ -87,7 +90,7 @@ impl ConnectionShared {
     }
 
     /// Sends the items of a request stream, and its end.
-    pub(crate) async fn send_requests<E: Envelope>(
+    pub(crate) async fn send_requests<E: Outgoing>(
         self: Arc<Self>,
         recv_buffer: Arc<RecvBuffer>,
         requests: impl Stream<Item = E> + Send,
@@ -125,18 +128,18 @@ pub(crate) enum Opening<'a, E> {
     /// With its one request.
     Request(&'a E),
     /// With a frame that announces a stream of requests of this variant.
-    Stream(u16),
+    Stream(&'a Variant, Option<&'a Topic>),
 }
 
 /// A call whose request is a stream and whose answer is one message: sends until the answer is there.
-pub(crate) async fn upload<Out: Envelope, In: Envelope>(
+pub(crate) async fn upload<Out: Outgoing, In: FromBody>(
     connection: &Arc<ConnectionShared>,
-    variant: u16,
+    variant: &Variant,
     requests: impl Stream<Item = Out> + Send + 'static,
     options: &CallOptions,
 ) -> Result<In, CallError> {
     let mut answers = connection
-        .open_streams::<Out>(Opening::Stream(variant), options)
+        .open_streams::<Out>(Opening::Stream(variant, None), options)
         .await?;
     let recv_buffer = Arc::clone(answers.recv_stream.recv_buffer());
     let mut sending = pin!(Arc::clone(connection).send_requests(recv_buffer, requests));
@@ -170,15 +173,21 @@ pub(crate) async fn upload<Out: Envelope, In: Envelope>(
 }
 
 /// Reads an item.
-pub(crate) fn read<E: Envelope>(encoding: &Encoding, item: Item) -> Result<E, CallError> {
+pub(crate) fn read<E: FromBody>(encoding: &Encoding, item: Item) -> Result<E, CallError> {
     let Item {
         variant,
         body,
         compressed,
+        payload_len,
         ..
     } = item;
-    let read = encoding.read(variant, body, compressed);
-    read.map_err(CallError::Answer)
+    let read = E::from_body(encoding, variant, body, compressed);
+    let mut read = read.map_err(CallError::Answer)?;
+    if payload_len == 0 {
+        // An item of a stream takes credit, and the one answer of a call takes none.
+        read.set_is_answer();
+    }
+    Ok(read)
 }
 
 /// The sending side of a call with two streams, to be polled along with its answers.

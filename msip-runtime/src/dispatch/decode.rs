@@ -1,4 +1,4 @@
-//! From a body to the message in it.
+//! Decoding of bodies, and the check that their variant may come as it did.
 
 use super::Dispatch;
 use crate::{
@@ -9,7 +9,7 @@ use crate::{
 };
 use msip_session::{InboundSlot, Incoming, ReplyTo};
 
-/// Reads a body, unless its variant is not one that can come so.
+/// Reads a body, after checking that its variant may come as it did.
 pub(super) fn decode<D: Dispatch>(
     encoding: &Encoding,
     connection: &ConnectionShared,
@@ -37,7 +37,7 @@ pub(super) fn decode<D: Dispatch>(
     message.map(|message| (message, row)).map_err(unreadable)
 }
 
-/// Reads the body of a one-way message that is not compressed; `None` where [`decode_told`] says why.
+/// Reads the body of a one-way message that is not compressed; `None` where [`decode_or_why`] says why.
 #[inline]
 pub(super) fn decode_fast<D: Dispatch>(
     encoding: &Encoding,
@@ -53,7 +53,7 @@ pub(super) fn decode_fast<D: Dispatch>(
 }
 
 /// Reads the body of a one-way message that is not compressed.
-pub(super) fn decode_told<D: Dispatch>(
+pub(super) fn decode_or_why<D: Dispatch>(
     encoding: &Encoding,
     variant: u16,
     body: Body<'_>,
@@ -95,7 +95,7 @@ pub(super) fn expect_one_request(row: &Variant) -> Result<(), Status> {
     }
 }
 
-/// The row of a variant, unless it is not one that can come so.
+/// The row of a variant, after checking that it may come as it did.
 #[inline]
 pub(super) fn expect<D: Dispatch>(
     variant: u16,

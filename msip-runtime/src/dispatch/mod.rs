@@ -1,35 +1,32 @@
-//! From bodies to handlers: one-way messages one after the other, calls side by side.
+//! The typed dispatch: the service that turns bodies into calls of handler methods.
 //!
-//! The loop here runs inside the connection's own task, so that a message costs no task of its own. A call is
-//! polled once in place, and only if it is not done by then does it move to a task, which this loop owns.
+//! One-way messages are handled one after the other, calls concurrently. It runs inside the connection's own task, so that a
+//! message costs no task of its own. A call's handler is polled once in place, and only if it is not done by then does it
+//! move to a task, which the dispatch owns.
 
-mod completion_batch;
+mod calls;
 mod decode;
 mod handlers;
-mod inbox;
-mod panics;
-mod responder;
-mod slow_path;
+mod instrumented;
+mod request;
 mod with_middleware;
 
-use std::future::Future;
-
-pub(crate) use handlers::run;
-pub(crate) use inbox::{Inbox, ReceivedMessages};
-pub(crate) use panics::caught;
+use std::{future::Future, sync::Arc};
 
 use crate::{
-    Answered, DisconnectReason, Envelope, PeerId, Status, Streaming, call::Serving,
+    Answered, DisconnectReason, Envelope, PeerId, Status, Streaming,
+    call::Serving,
     middleware::Stack,
+    service::{Receiver, Service},
 };
 
-/// One side of a protocol with its handler: what a message becomes a method call of.
+/// The handler of one side of a protocol: what a message becomes a method call of.
 pub(crate) trait Dispatch: Send + Sync + 'static {
     /// What the other side says.
     type In: Envelope;
     /// What this side answers with.
     type Out: Envelope;
-    /// What a handler is given beside the message: the peer, or the client.
+    /// What a handler is given with the message: the peer, or the client.
     type Context: Clone + Send + Sync + 'static;
 
     /// The middleware around what comes in.
@@ -67,4 +64,20 @@ pub(crate) trait Dispatch: Send + Sync + 'static {
         context: &Self::Context,
         reason: DisconnectReason,
     ) -> impl Future<Output = ()> + Send;
+}
+
+/// A handler as a service of sessions.
+pub(crate) struct Typed<D>(pub(crate) Arc<D>);
+
+impl<D: Dispatch> Service for Typed<D> {
+    type Context = D::Context;
+    type Answer = D::Out;
+
+    fn serve(
+        self: Arc<Self>,
+        context: D::Context,
+        receiver: Receiver<D::Out>,
+    ) -> impl Future<Output = ()> + Send {
+        handlers::run(Arc::clone(&self.0), context, receiver)
+    }
 }

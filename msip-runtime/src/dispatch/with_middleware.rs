@@ -1,19 +1,18 @@
-//! Handlers with middleware around them.
+//! Handlers inside of their middleware.
 
 use std::sync::Arc;
 
 use super::{
     Dispatch,
-    handlers::{Request, handler},
-    panics::{caught, panicked},
-    responder::Responder,
+    request::{Request, handler},
 };
 use crate::{
     Answered, CallError, Envelope as _, Status,
     middleware::{ExchangeContext, ExchangeEnd, Handling, Stack},
+    service::{Responder, caught, panicked},
 };
 
-/// The end of the way of a one-way message.
+/// What the innermost middleware of a one-way message leads to.
 struct InboundMessageEnd<D: Dispatch> {
     side: Arc<D>,
     context: D::Context,
@@ -21,7 +20,7 @@ struct InboundMessageEnd<D: Dispatch> {
     variant: u16,
 }
 
-/// The end of the way of a call.
+/// What the innermost middleware of a call leads to.
 struct InboundCallEnd<D: Dispatch> {
     side: Arc<D>,
     context: D::Context,
@@ -79,8 +78,8 @@ impl<D: Dispatch> ExchangeEnd for InboundCallEnd<D> {
     }
 }
 
-/// Handles a one-way message, with what stands around it.
-pub(super) async fn tell<D: Dispatch>(
+/// Handles a one-way message through its middleware.
+pub(super) async fn message<D: Dispatch>(
     stack: Stack,
     mut exchange: ExchangeContext,
     side: Arc<D>,
@@ -100,8 +99,8 @@ pub(super) async fn tell<D: Dispatch>(
     }
 }
 
-/// Serves a call, with what stands around it, and pays what is responder.
-pub(super) async fn ask<D: Dispatch>(
+/// Serves a call through its middleware, and answers it.
+pub(super) async fn call<D: Dispatch>(
     stack: Stack,
     mut exchange: ExchangeContext,
     side: Arc<D>,

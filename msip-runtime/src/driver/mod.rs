@@ -33,7 +33,7 @@ use work_limit::WorkLimit;
 
 use crate::{
     connection::{ConnectionShared, DriverStep, SuspendedTimer},
-    dispatch::Inbox,
+    service::Inbox,
     transport::Stream,
 };
 use msip_session::{

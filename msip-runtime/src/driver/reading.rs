@@ -8,7 +8,7 @@ use std::{
 use super::{Driver, Ending, buffer_pool, work_limit::MAX_ITEMS};
 use crate::{
     connection::{ConnectionInner, ReceivedItems},
-    dispatch::ReceivedMessages,
+    service::ReceivedMessages,
 };
 use msip_session::{
     BareMessage, Budget, Event, FastFrame, Fault, Outcome, ReplyTo,

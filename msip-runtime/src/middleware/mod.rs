@@ -1,9 +1,9 @@
-//! What stands around exchanges: authentication, limits, retries, metrics.
+//! Middleware around exchanges: authentication, limits, retries, metrics.
 //!
 //! A [`Middleware`] sees each exchange of a client or server, of every shape: what comes in, around its handler, where
 //! it is given to the builder's `incoming`, and what goes out, around its send or call, where it is given to `outgoing`.
-//! The first that a builder is given is the outermost. Without any, exchanges take no part in all this and pay nothing
-//! for it; with some, each costs a box per exchange.
+//! The first that a builder is given is the outermost. Without any, exchanges pay nothing for it; with some, each costs a box
+//! per exchange.
 //!
 //! Built in are [`Timeout`], [`ConcurrencyLimit`], [`RateLimit`], [`Retry`], [`Tracing`] and, behind the feature
 //! `metrics`, `Metrics`.
@@ -54,16 +54,15 @@ pub(crate) use streaming::{StreamingMiddleware, escort};
 
 use crate::CallError;
 
-/// Something that stands around exchanges: it may look at them, refuse them, hold them up, give them up, or try them
-/// again.
+/// Code around exchanges: it may look at them, refuse them, delay them, give them up, or try them again.
 ///
 /// # Cancel safety
 ///
 /// The future of `handle` is dropped where nobody waits for the exchange any more: what must happen in any case belongs
-/// into a `Drop`.
+/// in a `Drop`.
 pub trait Middleware: Send + Sync + 'static {
-    /// Handles an exchange; `next` is the rest of its way, and runs as long as the exchange does: with a stream, to the
-    /// end of that.
+    /// Handles an exchange; `next` is the rest of the chain, and runs as long as the exchange does: with a stream, to its
+    /// end.
     ///
     /// An implementation is a plain `async fn`. What it returns is what the exchange comes to, whatever `next` has
     /// returned. Where it succeeds without `next` having run, a message is taken for handled, and a call, which needs an
@@ -75,7 +74,7 @@ pub trait Middleware: Send + Sync + 'static {
     ) -> impl Future<Output = Result<(), CallError>> + Send;
 }
 
-/// The rest of the way of an exchange: further middleware, and at its end the handler, or the connection.
+/// The rest of the chain of an exchange: further middleware, and at its end the handler, or the connection.
 pub struct Next<'a> {
     layers: &'a [Arc<dyn Layer>],
     end: &'a mut (dyn ExchangeEnd + 'a),
@@ -89,7 +88,7 @@ impl Next<'_> {
     ///
     /// # Errors
     ///
-    /// What the exchange has come to: what the handler has returned, or why there is no answer.
+    /// The result of the exchange: what the handler has returned, or why there is no answer.
     ///
     /// # Cancel safety
     ///
@@ -113,7 +112,7 @@ impl fmt::Debug for Next<'_> {
     }
 }
 
-/// An exchange on its way.
+/// An exchange in the chain.
 pub(crate) type Handling<'a> = Pin<Box<dyn Future<Output = Result<(), CallError>> + Send + 'a>>;
 
 /// A middleware of whatever type.
@@ -127,7 +126,7 @@ impl<M: Middleware> Layer for M {
     }
 }
 
-/// What stands at the end of the way.
+/// The end of the chain.
 pub(crate) trait ExchangeEnd: Send {
     fn run<'a>(&'a mut self, exchange: &'a mut ExchangeContext) -> Handling<'a>;
 }

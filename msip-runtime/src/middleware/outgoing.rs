@@ -1,4 +1,4 @@
-//! What goes out, through middleware.
+//! Outgoing exchanges, through middleware.
 
 use std::{marker::PhantomData, sync::Arc};
 
@@ -8,7 +8,6 @@ use super::{ExchangeContext, ExchangeEnd, Handling, Shape, Stack};
 use crate::{
     CallError, CallOptions, Envelope, PeerId, SendError, Status, Variant,
     connection::{self, ConnectionShared},
-    protocol::variant_of,
 };
 
 /// Who sends, and how.
@@ -17,7 +16,7 @@ pub(crate) struct Origin<'a> {
     pub(crate) stack: &'a Stack,
     pub(crate) connection: &'a Arc<ConnectionShared>,
     pub(crate) options: &'a CallOptions,
-    /// To whom, where that is a client.
+    /// The client that it goes to, on a server.
     pub(crate) peer: Option<PeerId>,
 }
 
@@ -71,7 +70,7 @@ async fn one_way<E: Envelope>(
     sent.map_err(|error| match error {
         CallError::NotSent(error) => error,
         error if shape == Shape::Delivery => SendError::NotAcknowledged(Box::new(error)),
-        // Nobody but a middleware says so of a message that has no answer.
+        // A one-way message has no answer: only a middleware can fail it so.
         error => SendError::Refused(error.into()),
     })
 }
@@ -107,12 +106,10 @@ pub(crate) async fn call<Out: Envelope, In: Envelope>(
 /// Sends a stream of requests of this variant, and waits for the one answer.
 pub(crate) async fn upload<Out: Envelope, In: Envelope>(
     origin: Origin<'_>,
-    variant: u16,
+    variant: &'static Variant,
     requests: impl Stream<Item = Out> + Send + 'static,
 ) -> Result<In, CallError> {
-    // Generated code asks for a variant of its own.
-    let row = variant_of::<Out>(variant).ok_or(SendError::Closed)?;
-    let mut exchange = origin.exchange(row, Shape::RequestStream, 0);
+    let mut exchange = origin.exchange(variant, Shape::RequestStream, 0);
     let mut end = OutboundUploadEnd {
         connection: origin.connection,
         variant,
@@ -124,14 +121,14 @@ pub(crate) async fn upload<Out: Envelope, In: Envelope>(
     end.answer.ok_or_else(nothing)
 }
 
-/// What a call comes to that a middleware has called a success, without an answer.
+/// The error of a call that a middleware ended with success and without an answer.
 pub(super) fn nothing() -> CallError {
     CallError::Status(Status::internal(
         "a middleware let a call succeed without an answer",
     ))
 }
 
-/// What happens where something would have to be sent for a second time, and cannot.
+/// The error of what would have to be sent a second time, and cannot be.
 pub(super) fn only_once() -> CallError {
     CallError::Status(Status::failed_precondition(
         "a stream is sent once: a middleware tried it again",
@@ -145,7 +142,7 @@ enum How {
     Deliver,
 }
 
-/// The end of the way of a message.
+/// What the innermost middleware of a message leads to.
 struct OutboundMessageEnd<'a, E> {
     connection: &'a ConnectionShared,
     message: &'a E,
@@ -166,7 +163,7 @@ impl<E: Envelope> ExchangeEnd for OutboundMessageEnd<'_, E> {
     }
 }
 
-/// The end of the way of a call.
+/// What the innermost middleware of a call leads to.
 struct OutboundCallEnd<'a, Out, In> {
     connection: &'a ConnectionShared,
     request: &'a Out,
@@ -187,10 +184,10 @@ impl<Out: Envelope, In: Envelope> ExchangeEnd for OutboundCallEnd<'_, Out, In> {
     }
 }
 
-/// The end of the way of a stream of requests.
+/// What the innermost middleware of a stream of requests leads to.
 struct OutboundUploadEnd<'a, Out, In, S> {
     connection: &'a Arc<ConnectionShared>,
-    variant: u16,
+    variant: &'static Variant,
     requests: Option<S>,
     answer: Option<In>,
     sent: PhantomData<fn() -> Out>,

@@ -1,4 +1,4 @@
-//! Calls that are answered with streams, through middleware: it stands around them until the stream is over.
+//! Calls that are answered with streams, through middleware: it is around them until the stream ends.
 
 use std::{
     future::poll_fn,
@@ -11,27 +11,26 @@ use super::{
     outgoing::{nothing, only_once},
 };
 use crate::{
-    CallError, Envelope, SendError,
+    CallError, Envelope, SendError, Variant,
     connection::{Answers, ConnectionShared, Opening},
-    protocol::variant_of,
 };
 
-/// The middleware of a call whose answers are being taken. Whoever takes them polls it too.
+/// The middleware of a call whose answers are being taken. The reader of the answers polls it too.
 pub(crate) struct StreamingMiddleware {
     chain: Handling<'static>,
     handoff: Arc<Handoff>,
-    /// What it has made of the call, before anybody asked.
+    /// Its result, where it ended before it was asked for.
     outcome: Option<Result<(), CallError>>,
 }
 
-/// What the end of the chain and the taker of the answers tell each other.
+/// What the end of the chain and the reader of the answers share.
 #[derive(Debug, Default)]
 struct Handoff(Mutex<State>);
 
 #[derive(Debug, Default)]
 struct State {
     opened: Option<Answers>,
-    /// What the stream has come to.
+    /// How the stream ended.
     over: Option<Result<(), CallError>>,
     chain: Option<Waker>,
 }
@@ -45,7 +44,7 @@ impl Handoff {
 /// Opens a call whose answers are a stream: with its one request, or the promise of a stream of requests.
 pub(crate) async fn escort<E: Envelope>(
     origin: Origin<'_>,
-    request: Result<E, u16>,
+    request: Result<E, &'static Variant>,
 ) -> Result<(Answers, StreamingMiddleware), CallError> {
     let (row, shape, len) = match &request {
         Ok(request) => (
@@ -53,8 +52,7 @@ pub(crate) async fn escort<E: Envelope>(
             Shape::ResponseStream,
             request.encoded_len(),
         ),
-        // Generated code asks for a variant of its own.
-        Err(variant) => (variant_of::<E>(*variant), Shape::BothStreams, 0),
+        Err(variant) => (Some(*variant), Shape::BothStreams, 0),
     };
     let row = row.ok_or(SendError::Closed)?;
     let mut exchange = origin.exchange(row, shape, len);
@@ -88,7 +86,7 @@ impl StreamingMiddleware {
         }
     }
 
-    /// What the middleware makes of the call. Not to be polled after that.
+    /// The result of the middleware. Not to be polled after that.
     pub(crate) fn poll(&mut self, task: &mut Context<'_>) -> Poll<Result<(), CallError>> {
         match self.outcome.take() {
             Some(outcome) => Poll::Ready(outcome),
@@ -96,14 +94,14 @@ impl StreamingMiddleware {
         }
     }
 
-    /// Ready where the middleware is done with the call already; [`poll`](Self::poll) tells what it has made of it.
+    /// Ready where the middleware has ended the call already; [`poll`](Self::poll) tells its result.
     pub(crate) fn poll_early(&mut self, task: &mut Context<'_>) -> Poll<()> {
         let outcome = std::task::ready!(self.poll(task));
         self.outcome = Some(outcome);
         Poll::Ready(())
     }
 
-    /// The stream is over: the middleware is told what it has come to.
+    /// Tells the middleware how the stream ended.
     pub(crate) fn over(&self, outcome: Result<(), CallError>) {
         let waker = {
             let mut state = self.handoff.lock();
@@ -116,10 +114,10 @@ impl StreamingMiddleware {
     }
 }
 
-/// The end of the way: opens the call, hands its answers over, and waits until they are taken.
+/// What the innermost middleware leads to: opens the call, hands its answers over, and waits until they are taken.
 struct StreamEnd<E> {
     connection: Arc<ConnectionShared>,
-    request: Result<E, u16>,
+    request: Result<E, &'static Variant>,
     handoff: Arc<Handoff>,
     is_open: bool,
 }
@@ -132,7 +130,7 @@ impl<E: Envelope> ExchangeEnd for StreamEnd<E> {
             }
             let opening = match &self.request {
                 Ok(request) => Opening::Request(request),
-                Err(variant) => Opening::Stream(*variant),
+                Err(variant) => Opening::Stream(variant, None),
             };
             let answers = self
                 .connection

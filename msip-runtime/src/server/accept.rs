@@ -16,17 +16,14 @@ use tokio::{
 use tracing::Instrument as _;
 
 use super::{
-    ServerSide,
     connection::{self, ConnectionEnd, ServerShared},
     log_limiter::LogLimiter,
-    registry::Registry,
+    protocols::ProtocolTable,
     sessions::Sessions,
 };
 use crate::{
-    Code, ServeWith, Status,
+    Code, Status,
     driver::close_gracefully,
-    middleware::Stack,
-    negotiation::Translations,
     settings::Settings,
     transport::{self, Listener},
 };
@@ -55,21 +52,16 @@ pub struct DrainReport {
 }
 
 /// Serves until `shutdown`, then drains.
-pub(super) async fn serve<P, H>(
+pub(super) async fn serve(
     listener: Listener,
     settings: Settings,
-    outgoing: Stack,
     name: String,
-    registry: Arc<Registry<P>>,
-    side: Arc<ServerSide<P, H>>,
+    protocols: ProtocolTable,
     shutdown: impl Future<Output = ()> + Send,
-) -> DrainReport
-where
-    P: ServeWith<H>,
-    H: Send + Sync + 'static,
-{
+) -> DrainReport {
     let url = listener.local_url().to_string();
-    tracing::info!(protocol = P::NAME, url, "listening");
+    let protocol = protocols.log_name();
+    tracing::info!(protocol, url, "listening");
     let max_connections = settings.max_connections;
     // A session without a connection has none of them.
     let permits = Arc::new(Semaphore::new(max_connections));
@@ -78,12 +70,9 @@ where
     let drain_timeout = settings.drain_timeout;
     let shared = Arc::new(ServerShared {
         settings,
-        outgoing,
         name,
-        registry,
+        protocols,
         sessions,
-        side,
-        translations: Translations::default(),
         log_limiter: LogLimiter::default(),
     });
     let mut connections: JoinSet<ConnectionEnd> = JoinSet::new();
@@ -100,7 +89,7 @@ where
                 Ok(connection) => {
                     wait = FIRST_WAIT;
                     if let Ok(permit) = Arc::clone(&permits).try_acquire_owned() {
-                        let span = tracing::info_span!("connection", protocol = P::NAME, peer = %connection.peer);
+                        let span = tracing::info_span!("connection", protocol, peer = %connection.peer);
                         let serving = connection::serve(connection, permit, handshake_permit, Arc::clone(&shared));
                         connections.spawn(serving.instrument(span));
                     } else {
@@ -123,7 +112,7 @@ where
     }
     drop(listener);
     shared.sessions.end_all();
-    drain(&shared.registry, connections, drain_timeout).await
+    drain(&shared.protocols, connections, drain_timeout).await
 }
 
 /// The next connection, once a handshake may begin; those before that cost nothing here.
@@ -157,20 +146,15 @@ async fn turn_away(mut connection: transport::Connection, max: usize) {
 }
 
 /// Says goodbye to every client and waits until all tasks have ended.
-async fn drain<P: crate::Protocol>(
-    registry: &Registry<P>,
+async fn drain(
+    protocols: &ProtocolTable,
     mut connections: JoinSet<ConnectionEnd>,
     limit: Duration,
 ) -> DrainReport {
-    let peers = registry.all();
     let mut report = DrainReport {
-        connections: peers.len(),
+        connections: protocols.close_all(&Status::unavailable("the server goes away")),
         ..DrainReport::default()
     };
-    for peer in peers {
-        peer.shared()
-            .begin_close(&Status::unavailable("the server goes away"));
-    }
     let all = async {
         while let Some(ended) = connections.join_next().await {
             report.cut_off += ended.map_or(0, |ended| ended.cut_off);

@@ -1,13 +1,18 @@
 //! The builder of a server.
 
-use std::{io, marker::PhantomData, sync::Arc, time::Duration};
+use std::{fmt, io, marker::PhantomData, sync::Arc, time::Duration};
 
 use thiserror::Error;
 
-use super::Server;
+use super::{
+    Server,
+    protocols::{Offer, ProtocolTable, UntypedOffer, UntypedProtocol},
+    typed_offer,
+};
 use crate::{
-    Protocol, SettingError,
+    Protocol, ServeWith, SettingError,
     middleware::{Middleware, Stacks},
+    raw,
     settings::{SchemaRule, Settings, with_settings},
     transport::{Listener, ServiceUrl, UrlError},
 };
@@ -97,13 +102,36 @@ pub enum BindError {
 /// # Ok(())
 /// # }
 /// ```
-#[derive(Debug)]
 pub struct ServerBuilder<P> {
     url: String,
     settings: Settings,
     stacks: Stacks,
     name: String,
+    /// What is offered besides `P`, once the middleware is known.
+    others: Vec<MakeOffer>,
     protocol: PhantomData<fn() -> P>,
+}
+
+type MakeOffer = Box<dyn FnOnce(&Stacks) -> Box<dyn Offer> + Send>;
+
+/// What a builder comes to.
+pub(super) struct Bound {
+    pub(super) listener: Listener,
+    pub(super) settings: Settings,
+    pub(super) stacks: Stacks,
+    pub(super) name: String,
+    pub(super) others: ProtocolTable,
+}
+
+impl<P> fmt::Debug for ServerBuilder<P> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ServerBuilder")
+            .field("url", &self.url)
+            .field("settings", &self.settings)
+            .field("stacks", &self.stacks)
+            .field("name", &self.name)
+            .finish_non_exhaustive()
+    }
 }
 
 macro_rules! setters {
@@ -129,18 +157,84 @@ macro_rules! setters {
 }
 with_settings!(setters);
 
-impl<P: Protocol> ServerBuilder<P> {
+impl<P> ServerBuilder<P> {
     pub(super) fn new(url: &str) -> Self {
         Self {
             url: url.to_owned(),
             settings: Settings::default(),
             stacks: Stacks::default(),
             name: String::new(),
+            others: Vec::new(),
             protocol: PhantomData,
         }
     }
 
-    /// Adds middleware around the handlers of incoming exchanges, inside of what was added before.
+    /// Offers another protocol at the same address: a client's HELLO names the one that it speaks, and gets its handler. The
+    /// middleware of this builder is around the exchanges of all of them.
+    ///
+    /// ```
+    /// # mod chat {
+    /// #     use msip_runtime::{ClientToServer, Message, ServerToClient};
+    /// #     #[derive(ClientToServer)]
+    /// #     #[msip(protocol = "chat")]
+    /// #     pub enum ClientToServer { #[msip(tag = 1)] SayInd(SayInd) }
+    /// #     #[derive(ServerToClient)]
+    /// #     pub enum ServerToClient { #[msip(tag = 1)] SaidInd(SayInd) }
+    /// #     #[derive(Message)]
+    /// #     pub struct SayInd { #[msip(tag = 1)] pub text: String }
+    /// # }
+    /// # mod admin {
+    /// #     use msip_runtime::{ClientToServer, Message, ServerToClient};
+    /// #     #[derive(ClientToServer)]
+    /// #     #[msip(protocol = "admin")]
+    /// #     pub enum ClientToServer { #[msip(tag = 1)] StopInd(StopInd) }
+    /// #     #[derive(ServerToClient)]
+    /// #     pub enum ServerToClient { #[msip(tag = 1)] StoppedInd(StopInd) }
+    /// #     #[derive(Message)]
+    /// #     pub struct StopInd {}
+    /// # }
+    /// # struct ChatHandler;
+    /// # impl chat::HandleClientToServer for ChatHandler {
+    /// #     async fn on_say_ind(&self, _: &msip_runtime::Peer<chat::Chat>, _: chat::SayInd) -> Result<(), msip_runtime::Status> { Ok(()) }
+    /// # }
+    /// # struct AdminHandler;
+    /// # impl admin::HandleClientToServer for AdminHandler {
+    /// #     async fn on_stop_ind(&self, _: &msip_runtime::Peer<admin::Admin>, _: admin::StopInd) -> Result<(), msip_runtime::Status> { Ok(()) }
+    /// # }
+    /// use msip_runtime::Server;
+    ///
+    /// # async fn serve() -> Result<(), msip_runtime::BindError> {
+    /// let server = Server::<chat::Chat>::builder("tcp://127.0.0.1:7400")
+    ///     .protocol::<admin::Admin, _>(AdminHandler)
+    ///     .bind()
+    ///     .await?;
+    /// server.serve(ChatHandler).await;
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn protocol<Q, H>(mut self, handler: H) -> Self
+    where
+        Q: ServeWith<H>,
+        H: Send + Sync + 'static,
+    {
+        self.others.push(Box::new(|stacks: &Stacks| {
+            typed_offer::<Q, H>(handler, stacks.clone(), Arc::default())
+        }));
+        self
+    }
+
+    /// Offers an untyped protocol at the same address, or any protocol that no other has the name of. No middleware is around
+    /// its exchanges.
+    #[must_use]
+    pub fn untyped(mut self, protocol: UntypedProtocol, service: impl raw::Service) -> Self {
+        self.others.push(Box::new(|_: &Stacks| {
+            Box::new(UntypedOffer::new(protocol, service)) as Box<dyn Offer>
+        }));
+        self
+    }
+
+    /// Puts a middleware around the handlers of what clients begin, inside of those that were put there before.
     #[must_use]
     pub fn incoming(mut self, middleware: impl Middleware) -> Self {
         self.stacks.incoming.push(middleware);
@@ -161,17 +255,14 @@ impl<P: Protocol> ServerBuilder<P> {
         self
     }
 
-    /// Listens. Must be called within a tokio runtime.
-    ///
-    /// # Errors
-    ///
-    /// See [`BindError`].
-    pub async fn bind(self) -> Result<Server<P>, BindError> {
+    /// Reads the URL, checks the settings, and listens.
+    pub(super) async fn listen(self) -> Result<Bound, BindError> {
         let Self {
             url,
             mut settings,
             stacks,
             name,
+            others,
             ..
         } = self;
         let url = ServiceUrl::parse(&url)?;
@@ -189,12 +280,41 @@ impl<P: Protocol> ServerBuilder<P> {
             url: url.to_string(),
             source,
         })?;
+        let mut table = ProtocolTable::default();
+        for make in others {
+            table.push(make(&stacks));
+        }
+        Ok(Bound {
+            listener,
+            settings,
+            stacks,
+            name,
+            others: table,
+        })
+    }
+}
+
+impl<P: Protocol> ServerBuilder<P> {
+    /// Listens. Must be called within a tokio runtime.
+    ///
+    /// # Errors
+    ///
+    /// See [`BindError`].
+    pub async fn bind(self) -> Result<Server<P>, BindError> {
+        let Bound {
+            listener,
+            settings,
+            stacks,
+            name,
+            others,
+        } = self.listen().await?;
         Ok(Server {
             listener,
             settings,
             stacks,
             name,
             registry: Arc::default(),
+            others,
         })
     }
 }

@@ -9,42 +9,37 @@ use tokio::{
 };
 
 use super::{
-    Peer, PeerId, ServerSide,
+    PeerId,
     log_limiter::LogLimiter,
     peer::Introduction,
-    registry::Registry,
+    protocols::{ProtocolTable, ServedPeer},
     resumed::{Resumed, ResumedReceiver},
     sessions::{Claim, Registration, Sessions},
 };
 use crate::{
-    Code, Compression, DisconnectReason, Protocol, ServeWith, Status,
+    Code, Compression, DisconnectReason, Status,
     body::Encoding,
     connection::ConnectionShared,
-    dispatch::{self, Dispatch as _, Inbox, caught},
     driver::{
         self, Driver, Ending, GracefulClose, HandlerTask, HandshakeError, drain, handshake, refuse,
         run_suspended,
     },
-    middleware::Stack,
-    negotiation::{self, Translations},
-    settings::{SchemaRule, Settings},
+    negotiation,
+    service::{Inbox, caught},
+    settings::Settings,
     transport::{self, PeerAddress, Stream},
 };
 use msip_session::{
     Event, Fault, PeerTerms, Session,
-    wire::{Decoder, Escaped, Hello, HelloFrame, SessionId, Side, Welcome},
+    wire::{Decoder, Escaped, HelloFrame, SessionId, Side, Welcome},
 };
 
 /// What all connections of a server share.
-pub(super) struct ServerShared<P: Protocol, H> {
+pub(super) struct ServerShared {
     pub(super) settings: Settings,
-    /// The middleware around what goes out.
-    pub(super) outgoing: Stack,
     pub(super) name: String,
-    pub(super) registry: Arc<Registry<P>>,
+    pub(super) protocols: ProtocolTable,
     pub(super) sessions: Arc<Sessions>,
-    pub(super) side: Arc<ServerSide<P, H>>,
-    pub(super) translations: Translations,
     pub(super) log_limiter: LogLimiter,
 }
 
@@ -83,16 +78,12 @@ pub(super) struct ConnectionEnd {
 ///
 /// Most of its life a connection is silent, and there are many: what only its beginning or its end needs stands in
 /// boxes, which are gone, or not there yet, meanwhile.
-pub(super) fn serve<P, H>(
+pub(super) fn serve(
     connection: transport::Connection,
     permit: OwnedSemaphorePermit,
     handshake_permit: OwnedSemaphorePermit,
-    shared: Arc<ServerShared<P, H>>,
-) -> impl Future<Output = ConnectionEnd> + Send
-where
-    P: ServeWith<H>,
-    H: Send + Sync + 'static,
-{
+    shared: Arc<ServerShared>,
+) -> impl Future<Output = ConnectionEnd> + Send {
     let beginning = Box::pin(begin(connection, permit, handshake_permit, shared));
     async move {
         let begun = beginning.await;
@@ -104,16 +95,12 @@ where
 }
 
 /// Shakes hands. `None` where no session begins with this connection.
-async fn begin<P, H>(
+async fn begin(
     accepted: transport::Connection,
     permit: OwnedSemaphorePermit,
     handshake_permit: OwnedSemaphorePermit,
-    shared: Arc<ServerShared<P, H>>,
-) -> Option<(Box<KeptSession<P, H>>, Attached)>
-where
-    P: ServeWith<H>,
-    H: Send + Sync + 'static,
-{
+    shared: Arc<ServerShared>,
+) -> Option<(Box<KeptSession>, Attached)> {
     let settings = &shared.settings;
     let transport::Connection {
         mut stream,
@@ -151,15 +138,20 @@ where
         refuse(&mut stream, &mut session).await;
         return None;
     }
-    let claimed = check::<P>(&hello.hello, settings).and_then(|()| {
-        let encoding = shared.translations.take::<P>(&hello.hello, settings)?;
-        let id = draw_peer_id()?;
-        Ok((id, encoding, claim(&shared.sessions, settings, &hello)?))
-    });
+    let claimed = shared
+        .protocols
+        .find(&hello.hello, settings)
+        .and_then(|offer| {
+            let encoding = offer.translations().take(&hello.hello, settings)?;
+            let id = draw_peer_id()?;
+            let claimed = claim(&shared.sessions, settings, &hello)?;
+            Ok((id, offer, encoding, claimed))
+        });
+    let protocol = hello.hello.protocol.clone();
     let hello = Greeting::from(*hello);
     // The handshake is done, but for words.
     drop(handshake_permit);
-    let (id, encoding, claimed) = match claimed {
+    let (id, offer, encoding, claimed) = match claimed {
         Ok(claimed) => claimed,
         Err(status) => {
             if let Some(unsaid) = shared.log_limiter.may_log(&address) {
@@ -194,9 +186,11 @@ where
     if registration.is_some() {
         session.keep_when_lost();
     }
+    // Who serves any schema has the client's.
+    let fingerprint = offer.fingerprint().unwrap_or(hello.fingerprint);
     session.welcome(
         session_id,
-        &welcome::<P>(id, &shared.name, settings, &encoding),
+        &welcome(id, fingerprint, &shared.name, settings, &encoding),
         hello.max_body,
     );
     if encoding.compression() != Compression::None {
@@ -204,28 +198,25 @@ where
     }
     connection.attach(session, encoding);
 
+    let about = AboutClient {
+        id,
+        name: hello.client_name.clone(),
+        fingerprint,
+        resumed: false,
+    };
     let introduction = Introduction {
         id,
         address,
+        protocol,
         client_name: hello.client_name,
         client_fingerprint: hello.fingerprint,
     };
-    let peer = Peer::new(
-        introduction,
-        Arc::clone(&connection),
-        shared.outgoing.clone(),
-        &shared.registry,
-    );
     let inbox = Arc::new(Inbox::default());
-    let handlers = Box::pin(dispatch::run(
-        Arc::clone(&shared.side),
-        peer.clone(),
-        Arc::clone(&connection),
-        Arc::clone(&inbox),
-    ));
+    let (peer, handlers) = offer.open(introduction, &connection, &inbox);
     let session = KeptSession {
         shared,
         id: session_id,
+        about,
         peer,
         connection,
         inbox,
@@ -247,7 +238,8 @@ fn claim(
     if settings.session_expiry.is_zero() {
         return Ok(None);
     }
-    match sessions.claim(hello.session_id, &hello.hello.session_secret) {
+    let HelloFrame { session_id, hello } = hello;
+    match sessions.claim(*session_id, &hello.session_secret, &hello.protocol) {
         Claim::Refused => Err(Status::new(
             Code::Unauthenticated,
             "the session cannot be resumed",
@@ -257,10 +249,11 @@ fn claim(
 }
 
 /// A session, through all of its connections.
-struct KeptSession<P: Protocol, H> {
-    shared: Arc<ServerShared<P, H>>,
+struct KeptSession {
+    shared: Arc<ServerShared>,
     id: SessionId,
-    peer: Peer<P>,
+    about: AboutClient,
+    peer: Arc<dyn ServedPeer>,
     connection: Arc<ConnectionShared>,
     inbox: Arc<Inbox>,
     handlers: HandlerTask,
@@ -271,6 +264,15 @@ struct KeptSession<P: Protocol, H> {
     farewells: Option<JoinSet<()>>,
 }
 
+/// What a session says of its client: to logs, and to the client when it comes back.
+struct AboutClient {
+    id: PeerId,
+    name: String,
+    /// What the server said of its schema.
+    fingerprint: u64,
+    resumed: bool,
+}
+
 /// A connection that the session goes on with.
 struct Attached {
     driver: Box<Driver>,
@@ -278,11 +280,7 @@ struct Attached {
     permit: OwnedSemaphorePermit,
 }
 
-impl<P, H> KeptSession<P, H>
-where
-    P: ServeWith<H>,
-    H: Send + Sync + 'static,
-{
+impl KeptSession {
     async fn serve(mut self: Box<Self>, mut attached: Attached) -> ConnectionEnd {
         loop {
             let Attached { driver, permit } = attached;
@@ -294,7 +292,7 @@ where
                 graceful_close,
                 lost,
             } = *ended;
-            tracing::info!(peer = %self.peer.id(), %reason, is_suspended, "disconnected");
+            tracing::info!(peer = %self.about.id, %reason, is_suspended, "disconnected");
             if !is_suspended {
                 // Nobody can resume it from here on.
                 self.registration = None;
@@ -336,9 +334,8 @@ where
         &mut self,
         mut driver: Box<Driver>,
     ) -> (Box<driver::ConnectionEnd>, Option<Box<Resumed>>) {
-        let shared = Arc::clone(&self.shared);
-        let _registered = Registered::new(&shared.registry, self.peer.clone());
         self.tell_connected();
+        let _registered = Registered::new(Arc::clone(&self.peer));
         self.inbox.connected(self.connection.terms());
         loop {
             tokio::select! {
@@ -353,16 +350,16 @@ where
     }
 
     fn tell_connected(&self) {
-        let client = Escaped::new(self.peer.connection().client_name()).to_string();
-        tracing::info!(peer = %self.peer.id(), %client, resumed = self.peer.resumed(), "connected");
+        let client = Escaped::new(&self.about.name).to_string();
+        tracing::info!(peer = %self.about.id, %client, resumed = self.about.resumed, "connected");
     }
 
     /// Says the last words, and lets the handlers come to their end.
     async fn finish(self: Box<Self>, graceful_close: GracefulClose, reason: DisconnectReason) {
         graceful_close.finish().await;
         drain(self.handlers, self.shared.settings.drain_timeout).await;
-        tell_disconnected(&self.shared.side, &self.peer, reason).await;
-        tell_gone(&self.shared.side, &self.peer).await;
+        tell_disconnected(&*self.peer, reason).await;
+        tell_gone(&*self.peer).await;
     }
 
     /// Waits for the next connection. `None` when the session is over before one comes.
@@ -427,11 +424,13 @@ where
             registration.attached();
         }
         self.peer.comes_back(address);
+        self.about.resumed = true;
         let welcome = Welcome {
             resumed: true,
             awaited: self.connection.awaited(),
-            ..welcome::<P>(
-                self.peer.id(),
+            ..welcome(
+                self.about.id,
+                self.about.fingerprint,
                 &self.shared.name,
                 &self.shared.settings,
                 &self.connection.terms().encoding,
@@ -459,10 +458,10 @@ where
         self.connection.close();
         let lost = self.connection.lose_session();
         self.peer.ended(&lost);
-        tracing::info!(peer = %self.peer.id(), unanswered = lost.len(), cut_off, "the session has ended");
+        tracing::info!(peer = %self.about.id, unanswered = lost.len(), cut_off, "the session has ended");
         self.inbox.close();
         drain(self.handlers, self.shared.settings.drain_timeout).await;
-        tell_gone(&self.shared.side, &self.peer).await;
+        tell_gone(&*self.peer).await;
         ConnectionEnd { cut_off }
     }
 }
@@ -489,62 +488,28 @@ fn nothing_early(
 }
 
 /// Tells the handler that a client's session has ended.
-async fn tell_gone<P, H>(side: &ServerSide<P, H>, peer: &Peer<P>)
-where
-    P: ServeWith<H>,
-    H: Send + Sync + 'static,
-{
-    if let Err(panic) = caught(side.gone(peer)).await {
+async fn tell_gone(peer: &dyn ServedPeer) {
+    if let Err(panic) = caught(peer.gone()).await {
         tracing::error!(panic, "on_client_gone panicked");
     }
 }
 
 /// Tells the handler that the last connection of a client has ended.
-async fn tell_disconnected<P, H>(side: &ServerSide<P, H>, peer: &Peer<P>, reason: DisconnectReason)
-where
-    P: ServeWith<H>,
-    H: Send + Sync + 'static,
-{
-    if let Err(panic) = caught(side.disconnected(peer, reason)).await {
+async fn tell_disconnected(peer: &dyn ServedPeer, reason: DisconnectReason) {
+    if let Err(panic) = caught(peer.disconnected(reason)).await {
         tracing::error!(panic, "on_client_disconnected panicked");
     }
 }
 
-/// Whether this client is to be served.
-fn check<P: Protocol>(hello: &Hello, settings: &Settings) -> Result<(), Status> {
-    if hello.protocol != P::NAME {
-        let text = format!(
-            "this server speaks `{}`, not `{}`",
-            P::NAME,
-            Escaped::new(&hello.protocol)
-        );
-        return Err(Status::failed_precondition(text));
-    }
-    if hello.fingerprint != P::fingerprint() {
-        let (ours, theirs) = (P::fingerprint(), hello.fingerprint);
-        if settings.schema == SchemaRule::Strict {
-            let text = format!(
-                "the server's schema has the fingerprint {ours:016x}, the client's {theirs:016x}"
-            );
-            return Err(Status::failed_precondition(text));
-        }
-        tracing::warn!(
-            ours = format_args!("{ours:016x}"),
-            theirs = format_args!("{theirs:016x}"),
-            "the client has another version of the schema"
-        );
-    }
-    Ok(())
-}
-
-fn welcome<P: Protocol>(
+fn welcome(
     id: PeerId,
+    fingerprint: u64,
     name: &str,
     settings: &Settings,
     encoding: &Encoding,
 ) -> Welcome {
     let mut welcome = Welcome {
-        fingerprint: P::fingerprint(),
+        fingerprint,
         keepalive_ms: u32::try_from(settings.ping_interval.as_millis()).unwrap_or(u32::MAX),
         max_body: u32::try_from(settings.max_body).unwrap_or(u32::MAX),
         max_open_calls: u32::try_from(settings.max_calls).unwrap_or(u32::MAX),
@@ -576,22 +541,18 @@ fn log_failure(error: &HandshakeError, log_limiter: &LogLimiter, peer: &PeerAddr
     }
 }
 
-/// A peer that is in the registry for as long as this lives.
-struct Registered<'a, P: Protocol> {
-    registry: &'a Registry<P>,
-    id: PeerId,
-}
+/// A peer that is registered for as long as this lives.
+struct Registered(Arc<dyn ServedPeer>);
 
-impl<'a, P: Protocol> Registered<'a, P> {
-    fn new(registry: &'a Registry<P>, peer: Peer<P>) -> Self {
-        let id = peer.id();
-        registry.insert(peer);
-        Self { registry, id }
+impl Registered {
+    fn new(peer: Arc<dyn ServedPeer>) -> Self {
+        peer.register();
+        Self(peer)
     }
 }
 
-impl<P: Protocol> Drop for Registered<'_, P> {
+impl Drop for Registered {
     fn drop(&mut self) {
-        self.registry.remove(self.id);
+        self.0.unregister();
     }
 }

@@ -8,12 +8,14 @@ mod extensions;
 mod log_limiter;
 mod outbound;
 mod peer;
+mod protocols;
 mod registry;
 mod resumed;
 mod serve_with;
 mod sessions;
 #[cfg(feature = "testing")]
 mod stub;
+mod untyped;
 
 use std::{
     future::{Future, pending},
@@ -26,9 +28,11 @@ pub use broadcast::Broadcast;
 pub use builder::{BindError, ServerBuilder};
 pub use extensions::Extensions;
 pub use peer::{Peer, PeerConnection};
+pub use protocols::UntypedProtocol;
 pub use serve_with::ServeWith;
 #[cfg(feature = "testing")]
 pub(crate) use stub::StubOutbound;
+pub use untyped::UntypedServer;
 
 use crate::{
     Answered, DisconnectReason, MemoryUse, PeerId, Protocol, Status, Streaming,
@@ -38,6 +42,7 @@ use crate::{
     settings::Settings,
     transport::{Listener, ServiceUrl},
 };
+use protocols::{Offer, ProtocolTable, TypedOffer};
 use registry::Registry;
 
 /// A server of the protocol `P`, which is listening but not serving yet.
@@ -120,6 +125,8 @@ pub struct Server<P: Protocol> {
     stacks: Stacks,
     name: String,
     registry: Arc<Registry<P>>,
+    /// What it offers besides `P`.
+    others: ProtocolTable,
 }
 
 impl<P: Protocol> Server<P> {
@@ -185,22 +192,25 @@ impl<P: Protocol> Server<P> {
             stacks,
             name,
             registry,
+            others: mut protocols,
         } = self;
-        let side = ServerSide {
-            handler,
-            incoming: stacks.incoming,
-            protocol: PhantomData,
-        };
-        accept::serve(
-            listener,
-            settings,
-            stacks.outgoing,
-            name,
-            registry,
-            Arc::new(side),
-            shutdown,
-        )
+        protocols.push_first(typed_offer(handler, stacks, registry));
+        accept::serve(listener, settings, name, protocols, shutdown)
     }
+}
+
+/// A typed protocol with its handler, for the table of a server.
+fn typed_offer<P, H>(handler: H, stacks: Stacks, registry: Arc<Registry<P>>) -> Box<dyn Offer>
+where
+    P: ServeWith<H>,
+    H: Send + Sync + 'static,
+{
+    let side = ServerSide {
+        handler,
+        incoming: stacks.incoming,
+        protocol: PhantomData,
+    };
+    Box::new(TypedOffer::new(Arc::new(side), stacks.outgoing, registry))
 }
 
 /// A server's handler, as the dispatcher sees it.

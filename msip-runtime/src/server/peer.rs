@@ -126,6 +126,8 @@ struct Shared<P: Protocol> {
 pub(super) struct Introduction {
     pub(super) id: PeerId,
     pub(super) address: PeerAddress,
+    /// The protocol that its HELLO names.
+    pub(super) protocol: String,
     pub(super) client_name: String,
     pub(super) client_fingerprint: u64,
 }
@@ -142,6 +144,7 @@ impl<P: Protocol> Peer<P> {
             address,
             client_name,
             client_fingerprint,
+            ..
         } = introduction;
         let registry = Arc::downgrade(registry);
         let extensions = Extensions::default();

@@ -54,9 +54,9 @@ impl Sessions {
         })
     }
 
-    /// Finds or begins the session that a HELLO names.
-    pub(super) fn claim(self: &Arc<Self>, id: SessionId, secret: &[u8]) -> Claim {
-        let secret = hash(secret);
+    /// Finds or begins the session that a HELLO names. One of another protocol is another's, whoever knows its secret.
+    pub(super) fn claim(self: &Arc<Self>, id: SessionId, secret: &[u8], protocol: &str) -> Claim {
+        let secret = hash(secret, protocol);
         let mut table = self.lock();
         if let Some(entry) = table.sessions.get(&id) {
             if !is_equal(&entry.secret, &secret) {
@@ -192,8 +192,10 @@ impl Drop for Registration {
     }
 }
 
-fn hash(secret: &[u8]) -> [u8; 32] {
-    Sha256::digest(secret).into()
+fn hash(secret: &[u8], protocol: &str) -> [u8; 32] {
+    // A secret's length is fixed, so that the two cannot be taken for one another.
+    let hash = Sha256::new().chain_update(secret);
+    hash.chain_update(protocol).finalize().into()
 }
 
 /// Compares in a time that tells nothing of where the two differ.
@@ -214,7 +216,7 @@ mod tests {
     }
 
     fn begin(sessions: &Arc<Sessions>, number: u64) -> (Registration, ResumedReceiver) {
-        match sessions.claim(id(number), b"secret") {
+        match sessions.claim(id(number), b"secret", "chat") {
             Claim::New(registration, resumed) => (registration, resumed),
             claim => panic!("{claim:?}"),
         }
@@ -224,8 +226,18 @@ mod tests {
     fn a_session_is_found_by_its_id_and_secret() {
         let sessions = Sessions::new(10);
         let (registration, _arrivals) = begin(&sessions, 1);
-        assert!(matches!(sessions.claim(id(1), b"guess"), Claim::Refused));
-        assert!(matches!(sessions.claim(id(1), b"secret"), Claim::Known(_)));
+        assert!(matches!(
+            sessions.claim(id(1), b"guess", "chat"),
+            Claim::Refused
+        ));
+        assert!(matches!(
+            sessions.claim(id(1), b"secret", "shop"),
+            Claim::Refused
+        ));
+        assert!(matches!(
+            sessions.claim(id(1), b"secret", "chat"),
+            Claim::Known(_)
+        ));
         drop(registration);
         begin(&sessions, 1);
     }
@@ -238,11 +250,20 @@ mod tests {
             registration.detached();
         }
         assert!(begun[0].1.is_over(), "ended");
-        assert!(matches!(sessions.claim(id(2), b"secret"), Claim::Known(_)));
+        assert!(matches!(
+            sessions.claim(id(2), b"secret", "chat"),
+            Claim::Known(_)
+        ));
         begun[1].0.attached();
         begun[3].0.detached();
-        assert!(matches!(sessions.claim(id(2), b"secret"), Claim::Known(_)));
-        assert!(matches!(sessions.claim(id(3), b"secret"), Claim::Known(_)));
+        assert!(matches!(
+            sessions.claim(id(2), b"secret", "chat"),
+            Claim::Known(_)
+        ));
+        assert!(matches!(
+            sessions.claim(id(3), b"secret", "chat"),
+            Claim::Known(_)
+        ));
         drop(begun.remove(0));
         assert_eq!(sessions.lock().sessions.len(), 3);
     }
@@ -254,6 +275,9 @@ mod tests {
         drop(resumed);
         let (_new, _arrivals) = begin(&sessions, 1);
         drop(old);
-        assert!(matches!(sessions.claim(id(1), b"secret"), Claim::Known(_)));
+        assert!(matches!(
+            sessions.claim(id(1), b"secret", "chat"),
+            Claim::Known(_)
+        ));
     }
 }

@@ -33,6 +33,7 @@ impl<P: Protocol> StubOutbound<P> {
         let introduction = Introduction {
             id: PeerId::new(number),
             address: PeerAddress::Memory(Arc::from("testing")),
+            protocol: P::NAME.to_owned(),
             client_name: format!("test {number}"),
             client_fingerprint: P::fingerprint(),
         };

@@ -6,8 +6,8 @@ use crate::{
     DisconnectReason, Protocol,
     body::Encoding,
     connection::ConnectionShared,
-    dispatch::Inbox,
     driver::{Driver, HandlerTask, handshake},
+    service::Inbox,
     settings::Settings,
     transport::Stream as Bytes,
 };

@@ -10,8 +10,8 @@ use super::{
     endpoint::Endpoint, script::Script, script_handler::ScriptHandler, shared_task::SharedTask,
 };
 use crate::{
-    DisconnectReason, Envelope, Protocol, Status, connection::ConnectionShared, dispatch,
-    driver::HandlerTask, settings::Settings, transport::memory_pair,
+    DisconnectReason, Envelope, Protocol, Status, connection::ConnectionShared, dispatch::Typed,
+    driver::HandlerTask, service, settings::Settings, transport::memory_pair,
 };
 use msip_session::wire::Side;
 
@@ -65,7 +65,8 @@ impl ScriptedConnection {
             };
             let far = async {
                 let run = |connection, inbox| -> HandlerTask {
-                    Box::pin(dispatch::run(Arc::new(handler), (), connection, inbox))
+                    let typed = Arc::new(Typed(Arc::new(handler)));
+                    Box::pin(service::run(typed, (), connection, inbox))
                 };
                 if let Some(DisconnectReason::ClosedByPeer(status)) = far.run(run).await {
                     *received.lock().unwrap_or_else(PoisonError::into_inner) = Some(status);

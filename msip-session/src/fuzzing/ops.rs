@@ -282,6 +282,7 @@ impl Driven {
             compressed: false,
             deadline_ms: None,
             metadata: &[],
+            topic: None,
         };
         let encode = |buffer: &mut Vec<u8>| buffer.resize(buffer.len() + len, 1);
         let token = Token::new(self.next_token);

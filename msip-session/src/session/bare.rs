@@ -16,7 +16,10 @@ use super::{
 };
 #[cfg(any(test, fuzzing))]
 use crate::wire::Frame;
-use crate::wire::{Flags, FrameRef, FrameType, Header, MsgId, Side};
+use crate::{
+    MsgKind,
+    wire::{Flags, FrameRef, FrameType, Header, MsgId, RawKind, Side, Topic},
+};
 
 /// The kind of a bare frame.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -131,6 +134,7 @@ pub struct BareMessage {
     pub payload_len: u32,
     /// The member of the envelope that the body is.
     pub variant: u16,
+    kind: RawKind,
 }
 
 impl BareMessage {
@@ -144,7 +148,16 @@ impl BareMessage {
             call,
             payload_len: frame.header.payload_len,
             variant: frame.header.variant,
+            kind: frame.header.kind,
         }
+    }
+
+    /// How it is delivered.
+    #[inline]
+    #[must_use]
+    pub fn kind(&self) -> MsgKind {
+        // A frame of an unknown kind is not bare, so the default is never taken.
+        self.kind.known().unwrap_or(MsgKind::Event)
     }
 
     /// Where the body is in the memory that the frame was read into.
@@ -158,6 +171,9 @@ impl BareMessage {
     pub fn to_incoming(self, memory: &Bytes) -> Incoming {
         Incoming {
             variant: self.variant,
+            kind: self.kind(),
+            urgent: false,
+            topic: Topic::EMPTY,
             body: memory
                 .get(self.body())
                 .map(|body| memory.slice_ref(body))

@@ -3,7 +3,7 @@
 use super::{
     Blocked::{self, Full, NoCapacity},
     RequestHead, Session,
-    frame_writer::{NO_TOPIC, Prefix, first_frame, write_frame},
+    frame_writer::{Prefix, first_frame, write_frame},
     request::Priority,
     resend_queue::Waiting,
 };
@@ -75,8 +75,13 @@ impl Batch {
             msg_id: MsgId::CONNECTION,
         };
         let start = self.bytes.len();
-        let payload_len = write_frame(&mut self.bytes, &header, Prefix::Topic, encode);
-        let len = payload_len.saturating_sub(NO_TOPIC.len());
+        let payload_len = write_frame(
+            &mut self.bytes,
+            &header,
+            Prefix::of_topic(head.topic),
+            encode,
+        );
+        let len = payload_len.saturating_sub(Prefix::topic_len(head.topic));
         if len > max_body {
             self.bytes.truncate(start);
             return Err(len);

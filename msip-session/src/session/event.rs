@@ -5,7 +5,10 @@ use std::time::Duration;
 use bytes::Bytes;
 
 use super::slot::{InboundSlot, StreamSide, Token};
-use crate::wire::{ErrorText, HelloFrame, Metadata, MsgId, WelcomeFrame};
+use crate::{
+    MsgKind,
+    wire::{ErrorText, HelloFrame, Metadata, MsgId, Topic, WelcomeFrame},
+};
 
 /// What a frame means to the driver.
 #[derive(Debug)]
@@ -120,6 +123,12 @@ pub struct Item {
 pub struct Incoming {
     /// The member of the envelope that the body is.
     pub variant: u16,
+    /// How it is delivered.
+    pub kind: MsgKind,
+    /// Whether it has overtaken frames that are not urgent.
+    pub urgent: bool,
+    /// Its topic; empty unless the session [allows topics](super::Session::allow_topics).
+    pub topic: Topic,
     /// The body.
     pub body: Bytes,
     /// Whether the body is compressed.

@@ -140,7 +140,7 @@ fn push_bare(
 ) -> (usize, Position) {
     let mut payload_len = 0;
     let position = outgoing.push(Priority::Normal, |buffer| {
-        payload_len = write_frame(buffer, header, Prefix::Topic, encode);
+        payload_len = write_frame(buffer, header, Prefix::NoTopic, encode);
     });
     (payload_len, position)
 }

@@ -4,8 +4,8 @@ use prost::Message as _;
 
 use super::request::Priority;
 use crate::wire::{
-    Flags, HEADER_LEN, Header, Metadata, MsgId, begin_frame, finish_frame, write_deadline_and,
-    write_metadata,
+    Flags, HEADER_LEN, Header, Metadata, MsgId, Topic, begin_frame, finish_frame,
+    write_deadline_and, write_metadata, write_topic,
 };
 
 /// What each queued or stored frame counts in addition to its bytes, so that empty frames cannot fill the memory.
@@ -20,27 +20,44 @@ pub(super) enum Prefix<'a> {
     /// Nothing, as in an ACK.
     None,
     /// The empty topic, as in most messages.
-    Topic,
-    /// Metadata, of which all but the deadline is encoded, and the empty topic.
+    NoTopic,
+    /// A topic.
+    Topic(&'a Topic),
+    /// Metadata, of which all but the deadline is encoded, and the topic; `None` for the empty one.
     Request {
         deadline_ms: Option<u32>,
         metadata: &'a [u8],
+        topic: Option<&'a Topic>,
     },
     /// Metadata alone.
     Metadata(&'a Metadata),
 }
 
-impl Prefix<'_> {
+impl<'a> Prefix<'a> {
+    /// A topic alone; `None` for the empty one.
+    #[inline]
+    pub(super) fn of_topic(topic: Option<&'a Topic>) -> Self {
+        topic.map_or(Self::NoTopic, Self::Topic)
+    }
+
+    /// The length of what it writes where it is a topic alone, in bytes.
+    #[inline]
+    pub(super) fn topic_len(topic: Option<&Topic>) -> usize {
+        NO_TOPIC.len() + topic.map_or(0, Topic::len)
+    }
+
     fn write(self, buffer: &mut Vec<u8>) {
         match self {
             Self::None => {}
-            Self::Topic => buffer.extend_from_slice(&NO_TOPIC),
+            Self::NoTopic => buffer.extend_from_slice(&NO_TOPIC),
+            Self::Topic(topic) => write_topic(buffer, topic),
             Self::Request {
                 deadline_ms,
                 metadata,
+                topic,
             } => {
                 write_deadline_and(buffer, deadline_ms, metadata);
-                buffer.extend_from_slice(&NO_TOPIC);
+                Self::of_topic(topic).write(buffer);
             }
             Self::Metadata(metadata) => {
                 // Its length was checked where it was made, or it is only a number or two.
@@ -68,7 +85,7 @@ pub(super) fn write_frame(
     let start = buffer.len();
     match prefix {
         Prefix::None => {}
-        Prefix::Topic => buffer.extend_from_slice(&NO_TOPIC),
+        Prefix::NoTopic => buffer.extend_from_slice(&NO_TOPIC),
         prefix => prefix.write(buffer),
     }
     encode(buffer);
@@ -231,7 +248,7 @@ mod tests {
                 ..Header::control(FrameType::Publish, MsgId::new(1))
             };
             let mut buffer = Vec::new();
-            let len = write_frame(&mut buffer, &header, Prefix::Topic, |buffer| {
+            let len = write_frame(&mut buffer, &header, Prefix::NoTopic, |buffer| {
                 buffer.extend_from_slice(b"body");
             });
             assert_eq!(len, 6);

@@ -62,7 +62,7 @@ impl ItemHead {
     ) -> usize {
         let (prefix, prefix_len) = match self.frame_type {
             FrameType::Ack => (Prefix::None, 0),
-            _ => (Prefix::Topic, NO_TOPIC.len()),
+            _ => (Prefix::NoTopic, NO_TOPIC.len()),
         };
         let header = Header {
             flags: self.flags.union(flags),

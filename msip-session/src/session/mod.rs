@@ -140,6 +140,8 @@ pub struct Session {
     peer_max_body: usize,
     /// Whether a compression was agreed on.
     allows_compressed: bool,
+    /// Whether messages with a topic are accepted: what is above the session routes them.
+    allows_topics: bool,
     handshake_deadline: Duration,
     /// Until when open exchanges may finish, once either side has said CLOSE.
     drain_deadline: Option<Duration>,
@@ -190,6 +192,7 @@ impl Session {
             keepalive: Keepalive::new(config.ping_interval, now),
             peer_max_body: 0,
             allows_compressed: false,
+            allows_topics: false,
             handshake_deadline: now + config.handshake_timeout,
             drain_deadline: None,
             is_close_begun: false,
@@ -221,6 +224,11 @@ impl Session {
     /// Accepts compressed bodies from here on: a compression was agreed on.
     pub fn allow_compressed(&mut self) {
         self.allows_compressed = true;
+    }
+
+    /// Accepts messages with a topic from here on: what is above the session routes them.
+    pub fn allow_topics(&mut self) {
+        self.allows_topics = true;
     }
 
     /// Notes that the request of a call has this length after decompression.

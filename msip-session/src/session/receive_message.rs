@@ -13,9 +13,12 @@ use super::{
     request::{Priority, urgency},
     to_usize,
 };
-use crate::wire::{
-    Code, Credit, Flags, Frame, Header, Metadata, MsgId, Payload, PayloadError, Side, write_ack,
-    write_error,
+use crate::{
+    MsgKind,
+    wire::{
+        Code, Credit, Flags, Frame, Header, Metadata, MsgId, Payload, PayloadError, Side, Topic,
+        write_ack, write_error,
+    },
 };
 
 /// Why a compressed body is refused.
@@ -72,7 +75,7 @@ impl Session {
             }
         }
         match self.read_message(frame) {
-            Ok((body, metadata)) => self.accept_message(&header, body, metadata, now),
+            Ok((body, topic, metadata)) => self.accept_message(&header, body, topic, metadata, now),
             Err((code, reason)) => {
                 self.ignore(id, now)?;
                 if !is_call(&header) {
@@ -89,11 +92,13 @@ impl Session {
         &mut self,
         header: &Header,
         body: Bytes,
+        topic: Topic,
         metadata: IncomingMetadata,
         now: Duration,
     ) -> Result<Option<Event>, Fault> {
         let &Header {
             flags,
+            kind,
             variant,
             payload_len,
             msg_id: id,
@@ -137,6 +142,10 @@ impl Session {
         };
         Ok(Some(Event::Incoming(Incoming {
             variant,
+            // `read_message` has refused any other.
+            kind: kind.known().unwrap_or(MsgKind::Event),
+            urgent,
+            topic,
             body,
             compressed: flags.contains(Flags::COMPRESSED),
             payload_len,
@@ -149,7 +158,10 @@ impl Session {
     }
 
     /// Reads a message. The error is what it is answered.
-    fn read_message(&self, frame: Frame) -> Result<(Bytes, IncomingMetadata), (Code, String)> {
+    fn read_message(
+        &self,
+        frame: Frame,
+    ) -> Result<(Bytes, Topic, IncomingMetadata), (Code, String)> {
         let invalid = |reason: String| (Code::InvalidArgument, reason);
         let header @ Header { flags, kind, .. } = frame.header;
         kind.known().map_err(|error| invalid(error.to_string()))?;
@@ -168,7 +180,7 @@ impl Session {
             };
             (code, error.to_string())
         })?;
-        if !payload.topic.is_empty() {
+        if !payload.topic.is_empty() && !self.allows_topics {
             return Err(invalid(
                 "a topic, and this is a direct connection".to_owned(),
             ));
@@ -179,7 +191,7 @@ impl Session {
             }
             None => IncomingMetadata::default(),
         };
-        Ok((payload.body, metadata))
+        Ok((payload.body, payload.topic, metadata))
     }
 
     /// Whether a delivery has come before; it is answered as its original was, or will be.
@@ -251,7 +263,7 @@ impl Session {
             }
         }
         let item = match self.read_message(frame) {
-            Ok((body, _)) => is_item.then_some(Item {
+            Ok((body, ..)) => is_item.then_some(Item {
                 variant,
                 body,
                 compressed: flags.contains(Flags::COMPRESSED),

@@ -4,7 +4,7 @@ use thiserror::Error;
 
 use crate::{
     MsgKind,
-    wire::{ErrorRef, Flags},
+    wire::{ErrorRef, Flags, Topic},
 };
 
 /// Why a message was not accepted for sending.
@@ -41,6 +41,8 @@ pub struct RequestHead<'a> {
     /// The encoded [`Metadata`](crate::wire::Metadata), without its deadline; empty for none. With
     /// [`DEADLINE_LEN`](crate::wire::DEADLINE_LEN) bytes for a deadline it must be within the metadata limit.
     pub metadata: &'a [u8],
+    /// Where a broker routes the message; `None`, the empty topic, on a direct connection.
+    pub topic: Option<&'a Topic>,
 }
 
 impl RequestHead<'static> {
@@ -54,6 +56,7 @@ impl RequestHead<'static> {
             compressed: false,
             deadline_ms: None,
             metadata: &[],
+            topic: None,
         }
     }
 }

@@ -256,9 +256,10 @@ impl<'a> Request<'a> {
             Prefix::Request {
                 deadline_ms: head.deadline_ms,
                 metadata: head.metadata,
+                topic: head.topic,
             }
         } else {
-            Prefix::Topic
+            Prefix::of_topic(head.topic)
         };
         Self {
             header: Header {

@@ -51,6 +51,7 @@ const fn head(variant: u16) -> RequestHead<'static> {
         compressed: false,
         deadline_ms: None,
         metadata: &[],
+        topic: None,
     }
 }
 

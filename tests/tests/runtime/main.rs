@@ -15,4 +15,5 @@ mod resume;
 mod sender;
 mod streams;
 mod testing;
+mod untyped;
 mod waiting_calls;

@@ -90,6 +90,7 @@ impl Node {
             compressed: false,
             deadline_ms: None,
             metadata: &[],
+            topic: None,
         };
         let encode = |buffer: &mut Vec<u8>| buffer.extend_from_slice(&number.to_be_bytes());
         let deadline = now + Duration::from_secs(100_000);

@@ -1,4 +1,4 @@
-//! The answer that a call is responder, whatever becomes of its handler.
+//! The responder of a call: it answers exactly once, by itself where it is dropped.
 
 use std::{
     future::poll_fn,
@@ -10,26 +10,26 @@ use tokio::time::Instant;
 
 use super::panics::{panicked, poll_next_caught};
 use crate::{
-    Answered, Code, Envelope, ItemStream, SendError, Status,
+    Answered, Cancellation, Code, ItemStream, SendError, Status,
     body::Encoding,
-    connection::{CallToAnswer, ConnectionShared, StreamTarget},
+    connection::{CallToAnswer, ConnectionShared, Outgoing, StreamTarget},
     metadata::now_us,
 };
 use msip_session::Reply;
 
-/// What became of a handler: what it returned, or the text of its panic.
-pub(super) type Handled<Out> = Result<Result<Answered<Out>, Status>, String>;
+/// The result of a handler: what it returned, or the text of its panic.
+pub(crate) type Handled<Out> = Result<Result<Answered<Out>, Status>, String>;
 
-/// The answer that a call is responder. Dropped without one, it tells the caller why.
+/// Answers a call, once. Dropped before, it tells the caller why there is no answer.
 #[derive(Debug)]
-pub(super) struct Responder {
+pub(crate) struct Responder {
     connection: Arc<ConnectionShared>,
     call: CallToAnswer,
     encoding: Encoding,
     deadline: Option<Instant>,
-    /// The caller asks when the answer was sent.
+    /// The caller asks for the time at which the answer was sent.
     wants_time: bool,
-    is_paid: bool,
+    is_done: bool,
 }
 
 /// What [`Reply`] needs as the type of an encoder where there is none.
@@ -48,18 +48,18 @@ impl Responder {
             encoding,
             deadline,
             wants_time: false,
-            is_paid: false,
+            is_done: false,
         }
     }
 
     /// The answer tells when it was sent, if that is asked for.
-    pub(super) fn timed(mut self, wants_time: bool) -> Self {
+    pub(crate) fn timed(mut self, wants_time: bool) -> Self {
         self.wants_time = wants_time;
         self
     }
 
-    /// Pays what the handler has come to. Only a stream of answers takes its time.
-    pub(super) async fn respond<Out: Envelope>(self, handled: Handled<Out>, variant: u16) {
+    /// Answers with what the handler has come to. Only a stream of answers takes its time.
+    pub(crate) async fn respond<Out: Outgoing>(self, handled: Handled<Out>, variant: u16) {
         match handled {
             Ok(Ok(Answered::Message(answer))) => self.answer(&answer),
             Ok(Ok(Answered::Stream(answers))) => self.answer_stream(answers, variant).await,
@@ -71,15 +71,16 @@ impl Responder {
         }
     }
 
-    fn answer<E: Envelope>(mut self, answer: &E) {
-        let Some(row) = E::VARIANTS.get(answer.index()) else {
+    /// Answers with one message.
+    pub(crate) fn answer<E: Outgoing>(mut self, answer: &E) {
+        let Some(row) = answer.variant() else {
             return self.fail(&Status::internal("the answer has no variant"));
         };
-        let prepared = match self.encoding.prepare(answer, row) {
+        let prepared = match answer.prepare(&self.encoding) {
             Ok(prepared) => prepared,
             Err(error) => return self.fail(&Status::new(error.code(), error.to_string())),
         };
-        self.is_paid = true;
+        self.is_done = true;
         let encode = |buffer: &mut Vec<u8>| match &prepared {
             Some(prepared) => buffer.extend_from_slice(&prepared.bytes),
             None => answer.encode(buffer),
@@ -99,7 +100,7 @@ impl Responder {
     }
 
     /// Sends the answers of a stream, and its end. Their own panic ends them.
-    async fn answer_stream<E: Envelope>(self, answers: ItemStream<E>, variant: u16) {
+    pub(crate) async fn answer_stream<E: Outgoing>(self, answers: ItemStream<E>, variant: u16) {
         match self.send_answers(answers, variant).await {
             Ok(()) => self.end(),
             Err(status) => self.fail(&status),
@@ -107,7 +108,7 @@ impl Responder {
     }
 
     /// Sends the answers of a stream, but not its end.
-    pub(super) async fn send_answers<E: Envelope>(
+    pub(crate) async fn send_answers<E: Outgoing>(
         &self,
         answers: ItemStream<E>,
         variant: u16,
@@ -146,17 +147,24 @@ impl Responder {
         }
     }
 
-    pub(super) fn end(mut self) {
-        self.is_paid = true;
+    /// What tells that nobody waits for the answer any more.
+    pub(crate) fn cancellation(&self) -> Cancellation {
+        self.connection.cancellation(self.call)
+    }
+
+    /// Ends a stream of answers.
+    pub(crate) fn end(mut self) {
+        self.is_done = true;
         self.connection.reply(self.call, Reply::<NoBody>::End);
     }
 
-    pub(super) fn fail(mut self, status: &Status) {
+    /// Answers with an error.
+    pub(crate) fn fail(mut self, status: &Status) {
         self.respond_error(status);
     }
 
     fn respond_error(&mut self, status: &Status) {
-        self.is_paid = true;
+        self.is_done = true;
         self.connection
             .reply(self.call, Reply::<NoBody>::Error(status.as_error()));
     }
@@ -164,7 +172,7 @@ impl Responder {
 
 impl Drop for Responder {
     fn drop(&mut self) {
-        if self.is_paid {
+        if self.is_done {
             return;
         }
         let status = match self.deadline {

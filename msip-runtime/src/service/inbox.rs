@@ -1,4 +1,4 @@
-//! What has been received and waits for its handler.
+//! The inbox of a session: what has been received and waits for its service.
 
 use std::{
     collections::VecDeque,
@@ -14,7 +14,7 @@ use bytes::Bytes;
 use crate::{DisconnectReason, body::Body, connection::Terms};
 use msip_session::{BareMessage, Incoming};
 
-/// What has been received and not been handled yet. The session's window and limits bound it.
+/// What has been received and not been taken yet. The session's window and limits bound it.
 #[derive(Debug, Default)]
 pub(crate) struct Inbox {
     state: Mutex<InboxState>,
@@ -39,52 +39,73 @@ impl ReceivedMessages {
         if bares.is_empty() {
             return;
         }
-        self.0.push_back(Item::Plains(Plains {
+        self.0.push_back(Item::Bare(BareMessages {
             memory: memory.clone(),
-            bares: std::mem::take(bares),
+            messages: std::mem::take(bares),
             taken: 0,
         }));
     }
 }
 
-/// Messages and calls that take the short way, one behind the other, and the memory that they lie in: nothing is moved for
-/// one of them, and no reference counted.
+/// Messages and calls without metadata, one behind the other, and the memory that they lie in: nothing is moved for one of
+/// them, and no reference counted.
 #[derive(Debug, Default)]
-pub(super) struct Plains {
+pub(super) struct BareMessages {
     memory: Bytes,
-    bares: Vec<BareMessage>,
+    messages: Vec<BareMessage>,
     taken: usize,
 }
 
-impl Plains {
+impl BareMessages {
     /// The next one.
     #[inline]
     pub(super) fn take(&mut self) -> Option<BareMessage> {
-        let plain = *self.bares.get(self.taken)?;
+        let message = *self.messages.get(self.taken)?;
         self.taken += 1;
-        Some(plain)
+        Some(message)
+    }
+
+    /// The same, without taking it.
+    #[inline]
+    pub(super) fn peek(&self) -> Option<BareMessage> {
+        self.messages.get(self.taken).copied()
+    }
+
+    /// The one-way messages up to the next call, and their memory.
+    pub(super) fn take_run(&mut self) -> (&[BareMessage], &Bytes) {
+        let rest = self.messages.get(self.taken..).unwrap_or_default();
+        let is_call = |message: &BareMessage| message.call.is_some();
+        let len = rest.iter().position(is_call).unwrap_or(rest.len());
+        self.taken += len;
+        (rest.get(..len).unwrap_or_default(), &self.memory)
     }
 
     /// The body of one of them.
     #[inline]
-    pub(super) fn body(&self, plain: &BareMessage) -> Body<'_> {
-        Body::within(&self.memory, plain.body())
+    pub(super) fn body(&self, message: &BareMessage) -> Body<'_> {
+        Body::within(&self.memory, message.body())
     }
 
-    /// One of them on the long way.
-    pub(super) fn incoming(&self, plain: BareMessage) -> Incoming {
-        plain.to_incoming(&self.memory)
+    /// One of them, with a reference of its own to the memory.
+    pub(super) fn incoming(&self, message: BareMessage) -> Incoming {
+        message.to_incoming(&self.memory)
+    }
+
+    /// Whether all of them have been taken.
+    pub(super) fn is_taken(&self) -> bool {
+        self.taken >= self.messages.len()
     }
 
     /// Gives the memory back, once all of them have been taken.
+    #[inline]
     pub(super) fn release(&mut self) {
-        if self.taken >= self.bares.len() {
+        if self.is_taken() && !self.messages.is_empty() {
             *self = Self::default();
         }
     }
 }
 
-/// Something to be handled, in its turn.
+/// Something to be taken, in its turn.
 #[derive(Debug)]
 pub(super) enum Item {
     /// A connection is there; what follows came by it.
@@ -93,7 +114,7 @@ pub(super) enum Item {
     Disconnected(Box<DisconnectReason>),
     /// In a box, since there are few.
     Message(Box<Incoming>),
-    Plains(Plains),
+    Bare(BareMessages),
 }
 
 #[derive(Debug, Default)]
@@ -108,7 +129,7 @@ impl Inbox {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Adds what has been received, in order, and leaves `received` empty. The caller polls the handlers next: nobody
+    /// Adds what has been received, in order, and leaves `received` empty. The caller polls the service next: nobody
     /// is woken.
     pub(crate) fn extend(&self, received: &mut ReceivedMessages) {
         let mut state = self.lock();

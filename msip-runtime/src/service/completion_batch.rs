@@ -1,8 +1,8 @@
-//! What handlers have come to, told to the session in bunches: many of them under one lock.
+//! The completions of a service, told to the session in batches: many of them under one lock.
 
 use crate::{
-    Envelope, Status,
-    connection::{Completion, ConnectionShared, Terms},
+    Status,
+    connection::{Completion, ConnectionShared, Outgoing, Terms},
 };
 use msip_session::{
     InboundSlot,
@@ -16,17 +16,17 @@ const MESSAGES: u32 = 128;
 const ANSWERS: usize = 128;
 const ANSWERS_LEN: usize = 64 * 1024;
 
-/// What the session has not been told yet. Nothing stays here while the handlers wait for anything.
+/// What the session has not been told yet. Nothing stays here while the service waits for anything.
 #[derive(Debug)]
 pub(super) struct CompletionBatch<Out> {
-    /// By what the messages came that are being handled.
+    /// The terms of the connection by which the messages came that are being handled.
     pub(super) terms: Terms,
     handled: Credit,
     answers: Vec<Completion<Out>>,
     answers_len: usize,
 }
 
-impl<Out: Envelope> CompletionBatch<Out> {
+impl<Out: Outgoing> CompletionBatch<Out> {
     pub(super) fn new(terms: Terms) -> Self {
         Self {
             terms,
@@ -37,9 +37,16 @@ impl<Out: Envelope> CompletionBatch<Out> {
     }
 
     /// A one-way message has been handled: the other side may send another.
+    #[inline]
     pub(super) fn handled(&mut self, payload_len: u32) {
         self.handled.items += 1;
         self.handled.bytes = self.handled.bytes.saturating_add(payload_len);
+    }
+
+    /// Several one-way messages have been handled.
+    pub(super) fn handled_many(&mut self, credit: Credit) {
+        self.handled.items = self.handled.items.saturating_add(credit.items);
+        self.handled.bytes = self.handled.bytes.saturating_add(credit.bytes);
     }
 
     /// A delivery has been handled.
@@ -63,7 +70,8 @@ impl<Out: Envelope> CompletionBatch<Out> {
         });
     }
 
-    /// Whether so much is there that it is better told.
+    /// Whether so much is there that the session is better told.
+    #[inline]
     pub(super) fn is_due(&self) -> bool {
         self.handled.items >= MESSAGES
             || self.answers.len() >= ANSWERS
@@ -71,10 +79,14 @@ impl<Out: Envelope> CompletionBatch<Out> {
     }
 
     /// Tells the session.
+    #[inline]
     pub(super) fn settle(&mut self, connection: &ConnectionShared) {
-        if self.handled.items == 0 && self.answers.is_empty() {
-            return;
+        if self.handled.items > 0 || !self.answers.is_empty() {
+            self.settle_now(connection);
         }
+    }
+
+    fn settle_now(&mut self, connection: &ConnectionShared) {
         let handled = std::mem::replace(&mut self.handled, Credit { items: 0, bytes: 0 });
         self.answers_len = 0;
         connection.settle(&self.terms, handled, &mut self.answers);

@@ -18,7 +18,7 @@ pub(crate) async fn caught<F: Future>(handler: F) -> Result<F::Output, String> {
     poll_fn(|task| poll_caught(handler.as_mut(), task)).await
 }
 
-pub(super) fn poll_caught<F: Future>(
+pub(crate) fn poll_caught<F: Future>(
     handler: Pin<&mut F>,
     task: &mut Context<'_>,
 ) -> Poll<Result<F::Output, String>> {
@@ -35,7 +35,7 @@ pub(super) fn poll_next_caught<S: Stream + ?Sized>(
 
 /// Polls the handler of a one-way message, whose answer is of no interest.
 #[inline]
-pub(super) fn poll_told<T>(
+pub(crate) fn poll_told<T>(
     handler: Pin<&mut impl Future<Output = Result<T, Status>>>,
     task: &mut Context<'_>,
 ) -> Poll<Result<Result<(), Status>, String>> {
@@ -61,7 +61,7 @@ fn panic_text(panic: &(dyn Any + Send)) -> String {
 }
 
 /// What the other side is told of a panic.
-pub(super) fn panicked(variant: u16, panic: &str) -> Status {
+pub(crate) fn panicked(variant: u16, panic: &str) -> Status {
     tracing::error!(variant, panic, "a handler panicked");
     Status::internal("the handler panicked")
 }

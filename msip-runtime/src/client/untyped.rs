@@ -1,0 +1,159 @@
+//! The untyped client: its protocol is named while the program runs.
+
+use std::{borrow::Cow, fmt, ops::Deref, sync::Arc};
+
+use super::{
+    ClientBuilder, ConnectionInfo, ConnectionState, KeepOpen, Shared, endpoint::UntypedEndpoint,
+    establish::ProtocolId, supervisor,
+};
+use crate::{
+    ConnectError,
+    negotiation::Translations,
+    raw::{Event, Handle, Inbound, Peer, Service, Untyped},
+};
+
+/// A service, and the protocol that it is for; what the builder of an untyped client holds.
+#[derive(Debug)]
+pub struct UntypedService<S> {
+    protocol: ProtocolId,
+    service: S,
+}
+
+/// A client whose protocol is named while the program runs, and whose bodies are bytes to it.
+///
+/// It can be used as the [`Handle`] that it holds. When the last clone is dropped the connection is closed. It connects again
+/// by itself, and resumes its session, as a typed [`Client`](crate::Client) does.
+///
+/// ```
+/// use msip_runtime::{CallOptions, MsgKind, Variant, untyped::{Client, Message}};
+///
+/// const NOTE_IND: Variant = Variant::new(2, "note_ind", MsgKind::Event);
+///
+/// # async fn run() -> Result<(), Box<dyn std::error::Error>> {
+/// let client = Client::builder("tcp://127.0.0.1:7400", "chat", 0).connect().await?;
+/// let note = Message::new(&NOTE_IND, &b"an encoded body"[..]);
+/// client.send(&note, &CallOptions::new()).await?;
+/// client.close().await;
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone)]
+pub struct UntypedClient {
+    handle: Handle,
+    shared: Arc<Shared>,
+    _keep: Arc<KeepOpen>,
+}
+
+impl UntypedClient {
+    /// The settings of a client of the protocol of this name, whose schema has this fingerprint.
+    pub fn builder(
+        url: impl AsRef<str>,
+        protocol: impl Into<Cow<'static, str>>,
+        fingerprint: u64,
+    ) -> ClientBuilder<Untyped, UntypedService<Ignore>> {
+        let protocol = ProtocolId {
+            name: protocol.into(),
+            fingerprint,
+        };
+        let service = Ignore;
+        ClientBuilder::new(url.as_ref(), UntypedService { protocol, service })
+    }
+
+    /// What is known of the connection, and its state to be watched.
+    #[must_use]
+    pub fn connection(&self) -> ConnectionInfo<'_> {
+        ConnectionInfo::new(&self.shared)
+    }
+
+    /// The handle that sends to the server. It does not keep the connection open.
+    #[must_use]
+    pub fn handle(&self) -> &Handle {
+        &self.handle
+    }
+
+    /// Closes the connection: open calls may finish within `drain_timeout`. Returns when the connection and its task have
+    /// ended.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future leaves the connection closing.
+    pub async fn close(&self) {
+        self.shared.request_stop();
+        let mut state = self.shared.state.subscribe();
+        // The sender is in `shared`, which we hold: it cannot be gone.
+        let _ = state
+            .wait_for(|state| matches!(state, ConnectionState::Closed))
+            .await;
+    }
+}
+
+impl Deref for UntypedClient {
+    type Target = Handle;
+
+    fn deref(&self) -> &Handle {
+        &self.handle
+    }
+}
+
+impl fmt::Debug for UntypedClient {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Client")
+            .field("state", &*self.shared.state.borrow())
+            .finish_non_exhaustive()
+    }
+}
+
+impl<S: Service> ClientBuilder<Untyped, UntypedService<S>> {
+    /// Gives what the server says to a service.
+    pub fn service<T: Service>(self, service: T) -> ClientBuilder<Untyped, UntypedService<T>> {
+        self.map_handler(|before| UntypedService {
+            protocol: before.protocol,
+            service,
+        })
+    }
+
+    /// Connects. Must be called within a tokio runtime.
+    ///
+    /// # Errors
+    ///
+    /// The address or a setting makes no sense, or this first connection failed: see [`ConnectError`].
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future gives the attempt up.
+    pub async fn connect(self) -> Result<UntypedClient, ConnectError> {
+        let (UntypedService { protocol, service }, parts) = self.finish()?;
+        let target = parts.target(protocol.clone(), Translations::none());
+        let ProtocolId { name, fingerprint } = protocol;
+        let endpoint = |shared: &Arc<Shared>| UntypedEndpoint {
+            service: Arc::new(service),
+            peer: Peer::server(
+                Handle::new(&shared.connection),
+                name.into_owned(),
+                fingerprint,
+            ),
+        };
+        let shared = supervisor::start(target, endpoint).await?;
+        Ok(UntypedClient {
+            handle: Handle::new(&shared.connection),
+            _keep: Arc::new(KeepOpen(Arc::clone(&shared))),
+            shared,
+        })
+    }
+}
+
+/// The service of a client without one: what is to be answered is answered with `UNIMPLEMENTED`, and the rest is ignored.
+#[derive(Debug, Clone, Copy, Default)]
+#[non_exhaustive]
+pub struct Ignore;
+
+impl Service for Ignore {
+    async fn serve(&self, _: Peer, mut inbound: Inbound) {
+        while let Some(event) = inbound.next().await {
+            if let Event::Exchange(exchange) = event {
+                let number = exchange.message.number();
+                exchange.refuse(crate::Status::unimplemented_variant(number));
+            }
+        }
+    }
+}

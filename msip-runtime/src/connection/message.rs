@@ -1,0 +1,100 @@
+//! What a connection sends and receives: typed messages, or bodies that are bytes to this program.
+
+use bytes::Bytes;
+
+use crate::{
+    BodyError, Envelope,
+    body::{Body, Encoding, Prepared, key_of},
+    protocol::Variant,
+};
+use msip_session::wire::Topic;
+
+/// A message on its way out.
+pub(crate) trait Outgoing: Send + Sync + 'static {
+    /// What is known of its variant; `None` for a value that its own table does not have.
+    fn variant(&self) -> Option<&Variant>;
+
+    /// The length of what [`encode`](Self::encode) writes, in bytes.
+    fn encoded_len(&self) -> usize;
+
+    /// Appends the body, as a connection has it that neither transcodes nor compresses.
+    fn encode(&self, buffer: &mut Vec<u8>);
+
+    /// Makes the body for a connection of this encoding; `None` where that is what [`encode`](Self::encode) writes.
+    ///
+    /// # Errors
+    ///
+    /// The message cannot be written in the connection's codec.
+    fn prepare(&self, encoding: &Encoding) -> Result<Option<Prepared>, BodyError>;
+
+    /// What tells one STATE from another of its variant, as the schema says.
+    fn state_key(&self) -> Vec<u8>;
+
+    /// Where a broker takes it. This is the one place where the topic of an outgoing exchange is decided.
+    fn topic(&self) -> Option<&Topic> {
+        None
+    }
+
+    /// Whether nothing but [`encode`](Self::encode)'s output has to be written on a connection that does not encode.
+    fn is_bare(&self) -> bool {
+        true
+    }
+}
+
+/// A message as a body becomes it.
+pub(crate) trait FromBody: Sized + Send + Sync + 'static {
+    /// Reads a body, which is compressed or not.
+    fn from_body(
+        encoding: &Encoding,
+        variant: u16,
+        body: Bytes,
+        compressed: bool,
+    ) -> Result<Self, BodyError>;
+
+    /// Whether it came as the one answer of a call rather than as an item of a stream.
+    fn set_is_answer(&mut self) {}
+}
+
+impl<E: Envelope> Outgoing for E {
+    #[inline]
+    fn variant(&self) -> Option<&Variant> {
+        E::VARIANTS.get(self.index())
+    }
+
+    #[inline]
+    fn encoded_len(&self) -> usize {
+        Envelope::encoded_len(self)
+    }
+
+    #[inline]
+    fn encode(&self, buffer: &mut Vec<u8>) {
+        Envelope::encode(self, buffer);
+    }
+
+    fn prepare(&self, encoding: &Encoding) -> Result<Option<Prepared>, BodyError> {
+        match E::VARIANTS.get(self.index()) {
+            Some(variant) => encoding.prepare(self, variant),
+            None => Ok(None),
+        }
+    }
+
+    fn state_key(&self) -> Vec<u8> {
+        let variant = E::VARIANTS.get(self.index());
+        variant.map_or_else(Vec::new, |variant| key_of(self, variant))
+    }
+}
+
+impl<E: Envelope> FromBody for E {
+    #[inline]
+    fn from_body(
+        encoding: &Encoding,
+        variant: u16,
+        body: Bytes,
+        compressed: bool,
+    ) -> Result<Self, BodyError> {
+        if compressed {
+            return encoding.read(variant, body, true);
+        }
+        encoding.decode(variant, Body::from(&body))
+    }
+}

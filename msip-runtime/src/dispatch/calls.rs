@@ -1,0 +1,369 @@
+//! The calls of one session: each handler is polled once in place, and moves to a task if it is not done by then.
+
+use std::{
+    future::{Future, poll_fn},
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll},
+    time::Duration,
+};
+
+use tokio::{
+    task::JoinSet,
+    time::{Instant, timeout_at},
+};
+use tracing::Instrument as _;
+
+use super::{
+    Dispatch,
+    decode::{decode, decode_call, expect, expect_one_request},
+    instrumented::{Instrumented, MessageHead},
+    request::{Request, handler},
+    with_middleware,
+};
+use crate::{
+    Answered, Code, Status, Streaming,
+    call::Serving,
+    connection::{CallToAnswer, PROTOCOL_TIMEOUT},
+    middleware::ExchangeContext,
+    protocol::{Envelope as _, Exchange, Variant},
+    service::{Handled, Receiver, caught, poll_caught},
+};
+use msip_session::{BareMessage, InboundSlot, Incoming};
+
+/// The calls of one session. `start` makes the future `F` of a handler.
+pub(super) struct Calls<D: Dispatch, S, F> {
+    side: Arc<D>,
+    context: D::Context,
+    start: S,
+    /// Where a handler is polled first. Most are done then, and the slot is free for the next call, which so allocates
+    /// nothing. It is there from the first call on, as long as calls come.
+    slot: Option<Pin<Box<Option<F>>>>,
+    /// Handlers that were not done at once.
+    tasks: JoinSet<()>,
+    moment: Option<Moment>,
+}
+
+/// What is true of all calls that are begun without waiting in between.
+#[derive(Debug, Clone, Copy)]
+struct Moment {
+    now: Instant,
+    /// When a call has to be answered that came now, and of which nobody says when.
+    usual_deadline: Option<Instant>,
+    /// Some callers may have lost interest already.
+    has_cancelled: bool,
+}
+
+impl<D, S, F> Calls<D, S, F>
+where
+    D: Dispatch,
+    S: Fn(Arc<D>, D::Context, Request<D::In>, u16) -> F,
+    F: Future<Output = Result<Answered<D::Out>, Status>> + Send + 'static,
+{
+    pub(super) fn new(side: Arc<D>, context: D::Context, start: S) -> Self {
+        Self {
+            side,
+            context,
+            start,
+            slot: None,
+            tasks: JoinSet::new(),
+            moment: None,
+        }
+    }
+
+    /// Time passes before the next call.
+    pub(super) fn wait(&mut self) {
+        self.moment = None;
+    }
+
+    /// Gives back memory that a burst needed.
+    pub(super) fn release(&mut self) {
+        self.slot = None;
+    }
+
+    /// Forgets the handlers that have ended.
+    pub(super) fn reap(&mut self) {
+        if self.tasks.is_empty() {
+            return;
+        }
+        while let Some(ended) = self.tasks.try_join_next() {
+            debug_assert!(
+                !ended.is_err_and(|error| error.is_panic()),
+                "calls catch their panics"
+            );
+        }
+    }
+
+    /// Drops the handlers that go on: nobody takes their answers any more.
+    pub(super) async fn shut_down(&mut self) {
+        self.tasks.shutdown().await;
+    }
+
+    /// Serves a call without metadata.
+    #[inline]
+    pub(super) fn serve_bare(
+        &mut self,
+        task: &mut Context<'_>,
+        receiver: &mut Receiver<D::Out>,
+        message: BareMessage,
+        slot: InboundSlot,
+    ) {
+        let call = receiver.call(slot, message.id);
+        let moment = self.moment(receiver);
+        let request = check_awaited(receiver, call, moment).and_then(|()| {
+            let body = receiver.body(&message);
+            decode_call::<D>(receiver.encoding(), message.variant, body, slot)
+        });
+        match request {
+            Ok((request, row)) => {
+                let deadline = deadline(row, None, moment);
+                let request = Request::Message(request);
+                self.begin(task, receiver, call, request, row, deadline);
+            }
+            Err(status) => receiver.responder(call, None).fail(&status),
+        }
+    }
+
+    /// Serves a call of any kind.
+    pub(super) fn serve(
+        &mut self,
+        task: &mut Context<'_>,
+        receiver: &mut Receiver<D::Out>,
+        mut incoming: Incoming,
+        slot: InboundSlot,
+    ) {
+        let call = receiver.call(slot, incoming.id);
+        let moment = self.moment(receiver);
+        let head = MessageHead::take(&mut incoming);
+        let request = check_awaited(receiver, call, moment)
+            .and_then(|()| request::<D>(receiver, incoming, slot));
+        let (request, row) = match request {
+            Ok(request) => request,
+            Err(status) => return receiver.responder(call, None).fail(&status),
+        };
+        let deadline = deadline(row, head.timeout, moment);
+        match Instrumented::of(row, head, self.side.incoming()) {
+            None => self.begin(task, receiver, call, request, row, deadline),
+            Some(around) => {
+                self.begin_instrumented(task, receiver, call, request, row, deadline, around);
+            }
+        }
+    }
+
+    /// Runs the handler of a call in the slot.
+    #[inline]
+    fn begin(
+        &mut self,
+        task: &mut Context<'_>,
+        receiver: &mut Receiver<D::Out>,
+        call: CallToAnswer,
+        request: Request<D::In>,
+        row: &'static Variant,
+        deadline: Option<Instant>,
+    ) {
+        let serving = Serving {
+            deadline,
+            metadata: None,
+            call: Some(call),
+        };
+        tracing::trace!(call = row.name, "serving");
+        let context = D::serving(&self.context, serving);
+        let begun = (self.start)(Arc::clone(&self.side), context, request, row.number);
+        let slot = self.slot.get_or_insert_with(|| Box::pin(None));
+        slot.set(Some(begun));
+        let polled = poll_slot(slot, task);
+        match polled {
+            Poll::Ready(handled) => {
+                slot.set(None);
+                self.conclude(task, receiver, call, deadline, row.number, handled);
+            }
+            Poll::Pending => {
+                let Some(mut slot) = self.slot.take() else {
+                    return;
+                };
+                let responder = receiver.responder(call, deadline);
+                let variant = row.number;
+                self.go_on(receiver, call, deadline, async move {
+                    let handled = poll_fn(|task| poll_slot(&mut slot, task)).await;
+                    responder.respond(handled, variant).await;
+                });
+            }
+        }
+    }
+
+    /// Runs the handler of a call with its middleware, its metadata and its span.
+    #[expect(clippy::too_many_arguments, reason = "all that is known of the call")]
+    fn begin_instrumented(
+        &mut self,
+        task: &mut Context<'_>,
+        receiver: &mut Receiver<D::Out>,
+        call: CallToAnswer,
+        request: Request<D::In>,
+        row: &'static Variant,
+        deadline: Option<Instant>,
+        around: Instrumented,
+    ) {
+        let responder = receiver
+            .responder(call, deadline)
+            .timed(around.wants_time());
+        let (side, context, variant) = (Arc::clone(&self.side), self.context.clone(), row.number);
+        let Instrumented {
+            span,
+            middleware,
+            head,
+        } = around;
+        let serving = Serving {
+            deadline,
+            metadata: head.metadata,
+            call: Some(call),
+        };
+        span.in_scope(|| tracing::trace!(call = row.name, "serving"));
+        let work: Pin<Box<dyn Future<Output = ()> + Send>> = match middleware {
+            None => {
+                let context = D::serving(&context, serving);
+                Box::pin(async move {
+                    let handled = caught(handler::<D>(side, context, request, variant)).await;
+                    responder.respond(handled, variant).await;
+                })
+            }
+            Some(stack) => {
+                let (len, peer) = (head.body_len, D::peer(&context));
+                let exchange = ExchangeContext::incoming(row, false, len, peer, serving);
+                Box::pin(with_middleware::call(
+                    stack, exchange, side, context, request, variant, responder,
+                ))
+            }
+        };
+        let mut working = Box::pin(work.instrument(span));
+        if working.as_mut().poll(task).is_pending() {
+            self.go_on(receiver, call, deadline, working);
+        }
+    }
+
+    /// The handler in the slot was done at once.
+    #[inline]
+    fn conclude(
+        &mut self,
+        task: &mut Context<'_>,
+        receiver: &mut Receiver<D::Out>,
+        call: CallToAnswer,
+        deadline: Option<Instant>,
+        variant: u16,
+        handled: Handled<D::Out>,
+    ) {
+        match handled {
+            Ok(Ok(Answered::Message(answer))) if receiver.encoding().is_identity() => {
+                match D::Out::VARIANTS.get(answer.index()) {
+                    Some(row) => receiver.answer(call, row.number, answer),
+                    None => receiver
+                        .responder(call, deadline)
+                        .fail(&Status::internal("the answer has no variant")),
+                }
+            }
+            handled => {
+                // Only a stream of answers takes its time.
+                let responder = receiver.responder(call, deadline);
+                let mut responding = Box::pin(responder.respond(handled, variant));
+                if responding.as_mut().poll(task).is_pending() {
+                    self.go_on(receiver, call, deadline, responding);
+                }
+            }
+        }
+    }
+
+    /// A call goes on in a task.
+    fn go_on(
+        &mut self,
+        receiver: &Receiver<D::Out>,
+        call: CallToAnswer,
+        deadline: Option<Instant>,
+        serving: impl Future<Output = ()> + Send + 'static,
+    ) {
+        let task = self.tasks.spawn(async move {
+            match deadline {
+                // Dropping the call answers it.
+                Some(deadline) => drop(timeout_at(deadline, serving).await),
+                None => serving.await,
+            }
+        });
+        receiver.connection().call_runs(call, task);
+    }
+
+    fn moment(&mut self, receiver: &Receiver<D::Out>) -> Moment {
+        *self.moment.get_or_insert_with(|| {
+            let now = Instant::now();
+            Moment {
+                now,
+                usual_deadline: now.checked_add(PROTOCOL_TIMEOUT),
+                has_cancelled: receiver.connection().has_cancelled(),
+            }
+        })
+    }
+}
+
+/// Whether somebody waits for the answer.
+fn check_awaited<A: crate::connection::Outgoing>(
+    receiver: &Receiver<A>,
+    call: CallToAnswer,
+    moment: Moment,
+) -> Result<(), Status> {
+    if moment.has_cancelled && receiver.connection().is_cancelled(call) {
+        return Err(Status::new(Code::Cancelled, "cancelled before it began"));
+    }
+    Ok(())
+}
+
+/// What a call asks for.
+fn request<D: Dispatch>(
+    receiver: &Receiver<D::Out>,
+    incoming: Incoming,
+    slot: InboundSlot,
+) -> Result<(Request<D::In>, &'static Variant), Status> {
+    let connection = receiver.connection();
+    if !incoming.is_stream {
+        let (message, row) = decode::<D>(receiver.encoding(), connection, incoming)?;
+        expect_one_request(row)?;
+        return Ok((Request::Message(message), row));
+    }
+    let row = expect::<D>(incoming.variant, incoming.reply)?;
+    let requests = match row.exchange {
+        Exchange::Call {
+            request_stream: true,
+            ..
+        } => connection.requests(slot),
+        _ => {
+            return Err(Status::invalid_argument(format!(
+                "`{}` asks for one request",
+                row.name
+            )));
+        }
+    };
+    let requests = requests.ok_or_else(|| Status::new(Code::Cancelled, "the call has ended"))?;
+    Ok((Request::Stream(Streaming::requests(requests)), row))
+}
+
+#[inline]
+fn poll_slot<F, Out>(slot: &mut Pin<Box<Option<F>>>, task: &mut Context<'_>) -> Poll<Handled<Out>>
+where
+    F: Future<Output = Result<Answered<Out>, Status>>,
+{
+    match slot.as_mut().as_pin_mut() {
+        Some(handler) => poll_caught(handler, task),
+        // Nobody polls a slot that is free.
+        None => Poll::Pending,
+    }
+}
+
+/// When a call has to be answered. One with a stream may go on for as long as both sides like, unless the schema or
+/// the caller says otherwise.
+#[inline]
+fn deadline(row: &Variant, told: Option<Duration>, moment: Moment) -> Option<Instant> {
+    let schema = row
+        .timeout_ms
+        .map(|ms| Duration::from_millis(u64::from(ms)));
+    match told.or(schema) {
+        Some(timeout) => moment.now.checked_add(timeout),
+        None if row.has_streams() => None,
+        None => moment.usual_deadline,
+    }
+}

@@ -1,0 +1,165 @@
+//! A raw exchange: a message that came, what came with it, and what answers it.
+
+use std::{sync::Arc, time::Duration};
+
+use tokio::time::Instant;
+
+use super::{Acknowledgment, Message, Requests, Responder};
+use crate::{
+    CallOptions, Metadata, Status, Streaming, Variant, metadata::NO_METADATA, service::Receiver,
+};
+use msip_session::{InboundSlot, Incoming, ReplyTo, wire::Credit};
+
+/// An exchange that the other end has begun.
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct Exchange {
+    /// The message; of a call whose request is a stream, its variant and topic alone.
+    pub message: Message,
+    /// What the other end waits for.
+    pub reply: Reply,
+    /// The requests of a call whose request is a stream.
+    pub requests: Option<Requests>,
+    metadata: Option<Arc<Metadata>>,
+    deadline: Option<Instant>,
+}
+
+/// What the sender of a message waits for. Dropped unused, it answers with `CANCELLED`.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum Reply {
+    /// Nothing.
+    Nobody,
+    /// An acknowledgment.
+    Delivery(Acknowledgment),
+    /// An answer, or a stream of them.
+    Call(Responder),
+}
+
+impl Exchange {
+    /// What came with the message.
+    #[must_use]
+    pub fn metadata(&self) -> &Metadata {
+        self.metadata.as_deref().unwrap_or(&NO_METADATA)
+    }
+
+    /// How long the other end still waits, where it said so. Where it did not, its schema says, or 30 s: for a call that
+    /// is no stream, and that is nothing that an untyped peer can see.
+    #[must_use]
+    pub fn remaining(&self) -> Option<Duration> {
+        self.deadline
+            .map(|deadline| deadline.saturating_duration_since(Instant::now()))
+    }
+
+    /// Options that pass this exchange on: what remains of its deadline, all of its metadata but the identity, and whether
+    /// it is urgent.
+    #[must_use]
+    pub fn options(&self) -> CallOptions {
+        let mut options = CallOptions::new();
+        if let Some(metadata) = &self.metadata {
+            options = options.pass_on(metadata);
+        }
+        if let Some(remaining) = self.remaining() {
+            options = options.timeout(remaining);
+        }
+        options
+    }
+
+    /// A call without metadata.
+    pub(super) fn call(
+        receiver: &Receiver<Message>,
+        incoming: Incoming,
+        slot: InboundSlot,
+    ) -> Self {
+        let call = receiver.call(slot, incoming.id);
+        let deadline = incoming
+            .timeout
+            .and_then(|left| Instant::now().checked_add(left));
+        let metadata = metadata(&incoming);
+        let wants_time = metadata
+            .as_ref()
+            .is_some_and(|metadata| metadata.0.request_time_us.is_some());
+        let responder = receiver.responder(call, deadline).timed(wants_time);
+        let requests = incoming
+            .is_stream
+            .then(|| receiver.connection().requests(slot))
+            .flatten();
+        let is_stream = incoming.is_stream;
+        let mut message = message(receiver, incoming);
+        if is_stream {
+            message = Message::new(message.variant(), bytes::Bytes::new());
+        }
+        Self {
+            message,
+            reply: Reply::Call(Responder::new(responder)),
+            requests: requests.map(|requests| Requests(Streaming::requests(requests))),
+            metadata,
+            deadline,
+        }
+    }
+
+    /// A message or call of any kind. `taken` counts what is handled by being taken. `None` for a call that nobody waits for
+    /// any more.
+    pub(super) fn received(
+        receiver: &Receiver<Message>,
+        mut incoming: Incoming,
+        taken: &mut Credit,
+    ) -> Option<Self> {
+        let reply = match incoming.reply {
+            ReplyTo::Call(_) if receiver.is_closed() => return None,
+            ReplyTo::Call(slot) => return Some(Self::call(receiver, incoming, slot)),
+            ReplyTo::Nobody => {
+                taken.items += 1;
+                taken.bytes = taken.bytes.saturating_add(incoming.payload_len);
+                Reply::Nobody
+            }
+            ReplyTo::Delivery { id, urgent } => {
+                let credit = Credit {
+                    items: 1,
+                    bytes: incoming.payload_len,
+                };
+                Reply::Delivery(Acknowledgment::new(receiver, id, urgent, credit))
+            }
+        };
+        let deadline = incoming
+            .timeout
+            .take()
+            .and_then(|left| Instant::now().checked_add(left));
+        Some(Self {
+            metadata: metadata(&incoming),
+            message: message(receiver, incoming),
+            reply,
+            requests: None,
+            deadline,
+        })
+    }
+
+    /// Answers whoever waits with an error.
+    pub fn refuse(self, status: Status) {
+        match self.reply {
+            Reply::Nobody => {}
+            Reply::Delivery(acknowledgment) => acknowledgment.fail(status),
+            Reply::Call(responder) => responder.fail(&status),
+        }
+    }
+}
+
+fn metadata(incoming: &Incoming) -> Option<Arc<Metadata>> {
+    let metadata = incoming.metadata.as_ref()?;
+    Some(Arc::new(Metadata((**metadata).clone())))
+}
+
+fn message(receiver: &Receiver<Message>, incoming: Incoming) -> Message {
+    let variant = Variant::new(incoming.variant, "", incoming.kind);
+    let variant = if incoming.urgent {
+        variant.urgent()
+    } else {
+        variant
+    };
+    let mut message = Message::received(variant, incoming.body);
+    message.set_topic(incoming.topic);
+    if incoming.compressed {
+        message.set_compressed(receiver.encoding());
+    }
+    message
+}

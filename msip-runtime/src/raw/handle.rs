@@ -1,0 +1,273 @@
+//! The handle of a connection that sends raw messages.
+
+use std::{fmt, ops::Deref, sync::Arc, time::Duration};
+
+use futures_core::Stream;
+
+use super::{Message, Responses, Sender};
+use crate::{
+    CallError, CallOptions, Codec, Compression, Dropped, PeerId, SendError, Status, Streaming,
+    connection::{ConnectionShared, FromBody as _, Opening, Outgoing, Sending},
+    transport::PeerAddress,
+};
+use msip_session::wire::Code;
+
+/// Sends raw messages by one connection: any exchange, of any shape.
+///
+/// It is cheap to clone, and does not keep the connection open. No middleware is around what it sends.
+#[derive(Clone)]
+pub struct Handle {
+    connection: Arc<ConnectionShared>,
+}
+
+impl Handle {
+    pub(crate) fn new(connection: &Arc<ConnectionShared>) -> Self {
+        Self {
+            connection: Arc::clone(connection),
+        }
+    }
+
+    /// Sends a message that nobody answers; waits for capacity in the outgoing queue and for credit.
+    ///
+    /// # Errors
+    ///
+    /// See [`SendError`]; [`SendError::Full`] after `write_timeout`.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future sends nothing, unless it was sent already.
+    pub async fn send(&self, message: &Message, options: &CallOptions) -> Result<(), SendError> {
+        self.connection.send(message, options).await
+    }
+
+    /// [`send`](Self::send), or [`SendError::Full`] at once where it would have to wait.
+    ///
+    /// # Errors
+    ///
+    /// See [`SendError`].
+    pub fn try_send(&self, message: &Message, options: &CallOptions) -> Result<(), SendError> {
+        self.connection.try_send(message, options)
+    }
+
+    /// Sends a message and waits until it is acknowledged.
+    ///
+    /// # Errors
+    ///
+    /// See [`CallError`].
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future forgets the message; it may be handled all the same.
+    pub async fn deliver(&self, message: &Message, options: &CallOptions) -> Result<(), CallError> {
+        self.connection.deliver(message, options).await
+    }
+
+    /// Sends a request and waits for its one answer. The deadline is that of the options, else that of the message's
+    /// variant, else `call_timeout`.
+    ///
+    /// # Errors
+    ///
+    /// See [`CallError`].
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future cancels the call.
+    pub async fn call(
+        &self,
+        request: &Message,
+        options: &CallOptions,
+    ) -> Result<Message, CallError> {
+        let mut answer: Message = self.connection.call(request, options).await?;
+        answer.set_is_answer();
+        Ok(answer)
+    }
+
+    /// Sends a request, and takes what comes back: one answer, or a stream of them. Without a deadline in the options or the
+    /// message's variant there is none. A call that is made so ends with its connection.
+    ///
+    /// # Errors
+    ///
+    /// See [`CallError`].
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future cancels the call, and so does dropping what it returns.
+    pub async fn open(
+        &self,
+        request: &Message,
+        options: &CallOptions,
+    ) -> Result<Responses, CallError> {
+        let opening = Opening::Request(request);
+        let answers = self.connection.open_streams(opening, options).await?;
+        Ok(Responses(Streaming::answers(answers, None)))
+    }
+
+    /// Opens a call whose request is a stream, and takes what comes back. `head` tells the variant and the topic of the
+    /// requests, and has no body of its own. The requests are sent while what comes back is taken.
+    ///
+    /// # Errors
+    ///
+    /// See [`CallError`].
+    ///
+    /// # Cancel safety
+    ///
+    /// As [`open`](Self::open).
+    pub async fn open_stream(
+        &self,
+        head: &Message,
+        requests: impl Stream<Item = Message> + Send + 'static,
+        options: &CallOptions,
+    ) -> Result<Responses, CallError> {
+        let opening: Opening<'_, Message> = Opening::Stream(head.variant(), Outgoing::topic(head));
+        let answers = self.connection.open_streams(opening, options).await?;
+        let sending = Arc::clone(&self.connection)
+            .send_requests(Arc::clone(answers.recv_stream.recv_buffer()), requests);
+        let sending = Some(Box::pin(sending) as Sending);
+        Ok(Responses(Streaming::answers(answers, sending)))
+    }
+
+    /// An exclusive sender of one-way messages, which gathers many and sends them together.
+    pub fn sender(&self) -> Sender {
+        Sender::new(&self.connection)
+    }
+
+    /// Sends `len` bytes to the other end and back, and returns how long that took.
+    ///
+    /// # Errors
+    ///
+    /// See [`CallError`].
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future forgets the ping.
+    pub async fn ping(&self, len: usize, timeout: Duration) -> Result<Duration, CallError> {
+        self.connection.ping(len, timeout).await
+    }
+
+    /// Closes the connection, telling the other end `reason`: open calls may finish within `drain_timeout`. Returns at once.
+    pub fn disconnect(&self, reason: impl Into<std::borrow::Cow<'static, str>>) {
+        self.connection
+            .begin_close(&Status::new(Code::Aborted, reason));
+    }
+
+    /// The codec of the bodies on this connection.
+    #[must_use]
+    pub fn codec(&self) -> Codec {
+        self.connection.encoding().codec()
+    }
+
+    /// What bodies may be compressed with on this connection.
+    #[must_use]
+    pub fn compression(&self) -> Compression {
+        self.connection.encoding().compression()
+    }
+
+    /// How many messages were taken to be sent and then dropped.
+    #[must_use]
+    pub fn dropped(&self) -> Dropped {
+        self.connection.dropped()
+    }
+}
+
+impl fmt::Debug for Handle {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Handle")
+            .field("codec", &self.codec())
+            .finish_non_exhaustive()
+    }
+}
+
+/// The other end of a session, as a [`Service`](super::Service) knows it. It can be used as the [`Handle`] that it holds.
+#[derive(Debug, Clone)]
+pub struct Peer {
+    handle: Handle,
+    about: Arc<About>,
+}
+
+#[derive(Debug)]
+struct About {
+    protocol: String,
+    fingerprint: u64,
+    name: String,
+    client: Option<(PeerId, PeerAddress)>,
+}
+
+impl Peer {
+    /// A client of a server.
+    pub(crate) fn client(
+        handle: Handle,
+        protocol: String,
+        fingerprint: u64,
+        name: String,
+        client: (PeerId, PeerAddress),
+    ) -> Self {
+        let about = About {
+            protocol,
+            fingerprint,
+            name,
+            client: Some(client),
+        };
+        Self {
+            handle,
+            about: Arc::new(about),
+        }
+    }
+
+    /// The server of a client.
+    pub(crate) fn server(handle: Handle, protocol: String, fingerprint: u64) -> Self {
+        let about = About {
+            protocol,
+            fingerprint,
+            name: String::new(),
+            client: None,
+        };
+        Self {
+            handle,
+            about: Arc::new(about),
+        }
+    }
+
+    /// The protocol that HELLO names.
+    #[must_use]
+    pub fn protocol(&self) -> &str {
+        &self.about.protocol
+    }
+
+    /// The fingerprint of the schema in HELLO.
+    #[must_use]
+    pub fn fingerprint(&self) -> u64 {
+        self.about.fingerprint
+    }
+
+    /// What a client calls itself; it may be empty. Of a server nothing.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.about.name
+    }
+
+    /// The number under which a server knows this client; `None` of a server.
+    #[must_use]
+    pub fn id(&self) -> Option<PeerId> {
+        self.about.client.as_ref().map(|(id, _)| *id)
+    }
+
+    /// Where a client first connected from; `None` of a server.
+    #[must_use]
+    pub fn address(&self) -> Option<&PeerAddress> {
+        self.about.client.as_ref().map(|(_, address)| address)
+    }
+
+    /// The handle that sends to it.
+    #[must_use]
+    pub fn handle(&self) -> &Handle {
+        &self.handle
+    }
+}
+
+impl Deref for Peer {
+    type Target = Handle;
+
+    fn deref(&self) -> &Handle {
+        &self.handle
+    }
+}

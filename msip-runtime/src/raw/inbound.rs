@@ -1,0 +1,216 @@
+//! What a session receives, for a service of raw exchanges.
+
+use std::{
+    future::poll_fn,
+    task::{Context, Poll, Waker, ready},
+};
+
+use bytes::Bytes;
+
+use super::{Exchange, Message};
+use crate::{
+    DisconnectReason, MsgKind, Variant,
+    service::{Received, Receiver},
+};
+use msip_session::{BareMessage, wire::Credit};
+
+/// What one session receives, in order.
+///
+/// Messages that were read together come together. What has been taken counts against the sender's credit until the next call
+/// of [`next`](Self::next): a service that takes no more slows its senders down, and nobody else.
+#[derive(Debug)]
+pub struct Inbound {
+    receiver: Receiver<Message>,
+    /// What was taken last, and is handled when more is asked for.
+    taken: Credit,
+}
+
+/// What a session receives next.
+#[derive(Debug)]
+#[non_exhaustive]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "it is moved once and taken apart, and a box would be an allocation for each exchange"
+)]
+pub enum Event<'a> {
+    /// One-way messages without metadata that were read together, in the memory that they were read into. Most messages
+    /// come so.
+    Messages(Messages<'a>),
+    /// Any other message, or a call.
+    Exchange(Exchange),
+    /// A connection is there: the first of the session, or the next after [`Disconnected`](Self::Disconnected).
+    Connected,
+    /// The connection is gone. The session waits for the next one, and what is answered meanwhile is kept for it.
+    Disconnected(DisconnectReason),
+}
+
+/// What is ready to be taken.
+#[expect(
+    clippy::large_enum_variant,
+    reason = "it is moved once and taken apart, and a box would be an allocation for each exchange"
+)]
+enum Next {
+    Messages,
+    Exchange(Exchange),
+    Connected,
+    Disconnected(DisconnectReason),
+}
+
+impl Inbound {
+    pub(super) fn new(receiver: Receiver<Message>) -> Self {
+        Self {
+            receiver,
+            taken: Credit { items: 0, bytes: 0 },
+        }
+    }
+
+    /// What comes next. `None` when the session has ended and nothing more will come.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future loses nothing.
+    pub async fn next(&mut self) -> Option<Event<'_>> {
+        let next = poll_fn(|task| self.poll(task)).await?;
+        Some(match next {
+            Next::Messages => Event::Messages(self.take_messages()),
+            Next::Exchange(exchange) => Event::Exchange(exchange),
+            Next::Connected => Event::Connected,
+            Next::Disconnected(reason) => Event::Disconnected(reason),
+        })
+    }
+
+    /// Whether more was read together with what [`next`](Self::next) has yielded, so that it will not have to wait. A service
+    /// that passes messages on flushes where there is no more.
+    #[must_use]
+    pub fn has_more(&self) -> bool {
+        self.receiver.has_more()
+    }
+
+    fn poll(&mut self, task: &mut Context<'_>) -> Poll<Option<Next>> {
+        let taken = std::mem::replace(&mut self.taken, Credit { items: 0, bytes: 0 });
+        if taken.items > 0 {
+            self.receiver.handled_many(taken);
+        }
+        loop {
+            if let Some(first) = self.receiver.peek_bare() {
+                let Some(slot) = first.call else {
+                    return Poll::Ready(Some(Next::Messages));
+                };
+                // It was just seen.
+                let Some(message) = self.receiver.take_bare() else {
+                    continue;
+                };
+                if self.receiver.is_closed() {
+                    continue;
+                }
+                let incoming = self.receiver.incoming(message);
+                let exchange = Exchange::call(&self.receiver, incoming, slot);
+                return Poll::Ready(Some(Next::Exchange(exchange)));
+            }
+            match ready!(self.receiver.poll_next(task)) {
+                Some(Received::Bare) => {}
+                Some(Received::Message(incoming)) => {
+                    let exchange = Exchange::received(&self.receiver, *incoming, &mut self.taken);
+                    if let Some(exchange) = exchange {
+                        return Poll::Ready(Some(Next::Exchange(exchange)));
+                    }
+                }
+                Some(Received::Connected) => return Poll::Ready(Some(Next::Connected)),
+                Some(Received::Disconnected(reason)) => {
+                    return Poll::Ready(Some(Next::Disconnected(*reason)));
+                }
+                None => return Poll::Ready(None),
+            }
+        }
+    }
+
+    /// Drops what was received and not taken: whoever waits for an answer gets an error.
+    fn refuse_rest(&mut self) {
+        let mut task = Context::from_waker(Waker::noop());
+        while let Poll::Ready(Some(next)) = self.poll(&mut task) {
+            if let Next::Messages = next {
+                let _ = self.take_messages();
+            }
+        }
+    }
+
+    fn take_messages(&mut self) -> Messages<'_> {
+        let Self { receiver, taken } = self;
+        let (messages, memory) = receiver.take_run();
+        taken.items = u32::try_from(messages.len()).unwrap_or(u32::MAX);
+        taken.bytes = messages.iter().fold(0, |sum: u32, message| {
+            sum.saturating_add(message.payload_len)
+        });
+        Messages { messages, memory }
+    }
+}
+
+impl Drop for Inbound {
+    fn drop(&mut self) {
+        self.refuse_rest();
+    }
+}
+
+/// One-way messages that were read together.
+#[derive(Debug, Clone, Copy)]
+pub struct Messages<'a> {
+    messages: &'a [BareMessage],
+    memory: &'a Bytes,
+}
+
+impl<'a> Messages<'a> {
+    /// How many there are.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.messages.len()
+    }
+
+    /// Whether there is none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.messages.is_empty()
+    }
+
+    /// Each of them, in the order in which they came.
+    pub fn iter(&self) -> impl Iterator<Item = MessageRef<'a>> + use<'a> {
+        let memory = self.memory;
+        self.messages
+            .iter()
+            .map(move |message| MessageRef { message, memory })
+    }
+}
+
+/// One of [`Messages`], where it lies.
+#[derive(Debug, Clone, Copy)]
+pub struct MessageRef<'a> {
+    message: &'a BareMessage,
+    memory: &'a Bytes,
+}
+
+impl<'a> MessageRef<'a> {
+    /// The number of its variant.
+    #[must_use]
+    pub fn number(&self) -> u16 {
+        self.message.variant
+    }
+
+    /// How it is delivered.
+    #[must_use]
+    pub fn kind(&self) -> MsgKind {
+        self.message.kind()
+    }
+
+    /// Its body.
+    #[must_use]
+    #[inline]
+    pub fn body(&self) -> &'a [u8] {
+        self.memory.get(self.message.body()).unwrap_or_default()
+    }
+
+    /// The same message with a reference of its own to the memory.
+    #[must_use]
+    pub fn to_message(&self) -> Message {
+        let variant = Variant::new(self.number(), "", self.kind());
+        Message::received(variant, self.memory.slice_ref(self.body()))
+    }
+}

@@ -1,0 +1,189 @@
+//! What answers raw exchanges: once, and by itself where it is dropped.
+
+use std::{
+    future::{Future, poll_fn},
+    pin::pin,
+    sync::Arc,
+    task::Poll,
+};
+
+use futures_core::Stream;
+
+use super::{Message, Responses};
+use crate::{
+    CallError, Cancellation, Code, Status,
+    connection::{Completion, ConnectionShared, Terms},
+    service::{self, Receiver},
+};
+use msip_session::wire::{Credit, MsgId};
+
+/// Answers a call, once. Dropped before, it answers with `CANCELLED`, or `DEADLINE_EXCEEDED` where that is so.
+#[derive(Debug)]
+#[must_use = "a responder that is dropped answers with an error"]
+pub struct Responder(service::Responder);
+
+impl Responder {
+    pub(super) fn new(responder: service::Responder) -> Self {
+        Self(responder)
+    }
+
+    /// Answers with one message.
+    pub fn answer(self, message: &Message) {
+        self.0.answer(message);
+    }
+
+    /// Answers with an error.
+    pub fn fail(self, status: &Status) {
+        self.0.fail(status);
+    }
+
+    /// Answers with a stream, as the caller gives credit for its items. An error ends it. Returns when all is sent, or when
+    /// nobody waits for the answer any more.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future ends the stream with `CANCELLED`.
+    pub async fn stream(self, items: impl Stream<Item = Result<Message, Status>> + Send + 'static) {
+        let cancellation = self.cancellation();
+        unless_cancelled(&cancellation, self.0.answer_stream(Box::pin(items), 0)).await;
+    }
+
+    /// Passes on what another call comes to: its one answer, its stream of answers with their credit, or its error. Where
+    /// nobody waits for the answer any more, that call is cancelled too.
+    ///
+    /// # Cancel safety
+    ///
+    /// As [`stream`](Self::stream).
+    pub async fn forward(
+        self,
+        responses: impl Future<Output = Result<Responses, CallError>> + Send,
+    ) {
+        let cancellation = self.cancellation();
+        let forwarding = async move {
+            let mut responses = match responses.await {
+                Ok(responses) => responses,
+                Err(error) => return self.fail(&error.into()),
+            };
+            match responses.next().await {
+                None => self.0.end(),
+                Some(Ok(message)) if message.is_answer() => self.answer(&message),
+                Some(Ok(message)) => {
+                    let items = Chained {
+                        first: Some(message),
+                        responses,
+                    };
+                    self.0.answer_stream(Box::pin(items), 0).await;
+                }
+                Some(Err(error)) => self.fail(&error.into()),
+            }
+        };
+        unless_cancelled(&cancellation, forwarding).await;
+    }
+
+    /// What tells that nobody waits for the answer any more.
+    #[must_use]
+    pub fn cancellation(&self) -> Cancellation {
+        self.0.cancellation()
+    }
+}
+
+/// An item that was taken already, and those behind it.
+struct Chained {
+    first: Option<Message>,
+    responses: Responses,
+}
+
+impl Stream for Chained {
+    type Item = Result<Message, Status>;
+
+    fn poll_next(
+        mut self: std::pin::Pin<&mut Self>,
+        task: &mut std::task::Context<'_>,
+    ) -> Poll<Option<Self::Item>> {
+        if let Some(first) = self.first.take() {
+            return Poll::Ready(Some(Ok(first)));
+        }
+        let next = std::task::ready!(std::pin::Pin::new(&mut self.responses).poll_next(task));
+        Poll::Ready(next.map(|next| next.map_err(Status::from)))
+    }
+}
+
+/// Runs some work until nobody waits for it any more.
+async fn unless_cancelled(cancellation: &Cancellation, work: impl Future<Output = ()>) {
+    let mut work = pin!(work);
+    let mut cancelled = pin!(cancellation.cancelled());
+    poll_fn(|task| {
+        if work.as_mut().poll(task).is_ready() {
+            return Poll::Ready(());
+        }
+        cancelled.as_mut().poll(task)
+    })
+    .await;
+}
+
+/// Acknowledges a delivery, once. Dropped before, it answers with `CANCELLED`.
+#[derive(Debug)]
+#[must_use = "an acknowledgment that is dropped answers with an error"]
+pub struct Acknowledgment {
+    connection: Arc<ConnectionShared>,
+    terms: Terms,
+    id: MsgId,
+    urgent: bool,
+    credit: Credit,
+    is_done: bool,
+}
+
+impl Acknowledgment {
+    pub(super) fn new(
+        receiver: &Receiver<Message>,
+        id: MsgId,
+        urgent: bool,
+        credit: Credit,
+    ) -> Self {
+        Self {
+            connection: Arc::clone(receiver.connection()),
+            terms: receiver.terms().clone(),
+            id,
+            urgent,
+            credit,
+            is_done: false,
+        }
+    }
+
+    /// The message has been handled.
+    pub fn acknowledge(mut self) {
+        self.settle(Ok(()));
+    }
+
+    /// The message could not be handled.
+    pub fn fail(mut self, status: Status) {
+        self.settle(Err(status));
+    }
+
+    /// Passes on what another delivery comes to.
+    pub fn complete(self, delivered: Result<(), CallError>) {
+        match delivered {
+            Ok(()) => self.acknowledge(),
+            Err(error) => self.fail(error.into()),
+        }
+    }
+
+    fn settle(&mut self, outcome: Result<(), Status>) {
+        self.is_done = true;
+        let mut completed = vec![Completion::<Message>::Delivery {
+            id: self.id,
+            urgent: self.urgent,
+            outcome,
+        }];
+        self.connection
+            .settle(&self.terms, self.credit, &mut completed);
+    }
+}
+
+impl Drop for Acknowledgment {
+    fn drop(&mut self) {
+        if !self.is_done {
+            self.settle(Err(Status::new(Code::Cancelled, "the handler was dropped")));
+        }
+    }
+}

@@ -1,0 +1,60 @@
+//! The service of raw exchanges.
+
+use std::{future::Future, sync::Arc};
+
+use super::{Inbound, Message, Peer};
+use crate::service::{self, Receiver, caught};
+
+/// Something that consumes what sessions receive, as exchanges whose bodies are bytes.
+///
+/// `serve` is called once for each session, and runs inside the task of its connection: while it waits, messages, answers and
+/// pings go on. What takes long belongs in a task of the service's own. A session outlives its connections: see
+/// [`Event::Connected`](super::Event::Connected).
+///
+/// ```
+/// use msip_runtime::untyped::{Event, Inbound, Peer, Reply, Service};
+///
+/// /// Answers every call with its own request.
+/// struct Echo;
+///
+/// impl Service for Echo {
+///     async fn serve(&self, _: Peer, mut inbound: Inbound) {
+///         while let Some(event) = inbound.next().await {
+///             if let Event::Exchange(exchange) = event
+///                 && let Reply::Call(responder) = exchange.reply
+///             {
+///                 responder.answer(&exchange.message);
+///             }
+///         }
+///     }
+/// }
+/// ```
+pub trait Service: Send + Sync + 'static {
+    /// Consumes what one session receives, until [`Inbound::next`] returns `None`. The session goes on without a consumer
+    /// where it returns earlier: what comes then is not handled.
+    fn serve(&self, peer: Peer, inbound: Inbound) -> impl Future<Output = ()> + Send;
+}
+
+/// In place of a protocol where none is known at compile time.
+#[derive(Debug, Clone, Copy)]
+#[non_exhaustive]
+pub struct Untyped;
+
+/// A raw service as a service of sessions.
+pub(crate) struct RawService<S>(pub(crate) Arc<S>);
+
+impl<S: Service> service::Service for RawService<S> {
+    type Context = Peer;
+    type Answer = Message;
+
+    async fn serve(self: Arc<Self>, peer: Peer, receiver: Receiver<Message>) {
+        let successor = receiver.successor();
+        let serving = self.0.serve(peer, Inbound::new(receiver));
+        if let Err(panic) = caught(serving).await {
+            tracing::error!(panic, "the service of a session panicked");
+        }
+        // What comes after a service has returned is for nobody: responders answer by themselves.
+        let mut rest = Inbound::new(successor());
+        while rest.next().await.is_some() {}
+    }
+}

@@ -1,0 +1,441 @@
+//! The protocols that a server offers: HELLO names one, and its service is run.
+
+use std::{
+    collections::HashMap,
+    fmt,
+    future::Future,
+    pin::Pin,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
+
+use super::{Peer, Registry, ServerSide, peer::Introduction};
+use crate::{
+    DisconnectReason, PeerId, Protocol, ServeWith, Status,
+    connection::ConnectionShared,
+    dispatch::{Dispatch as _, Typed},
+    driver::HandlerTask,
+    middleware::Stack,
+    negotiation::Translations,
+    raw,
+    service::{self, Inbox},
+    settings::{SchemaRule, Settings},
+    transport::PeerAddress,
+};
+use msip_session::{
+    Lost,
+    wire::{Escaped, Hello},
+};
+
+/// Every protocol of a server, in the order in which they were given.
+#[derive(Debug, Default)]
+pub(super) struct ProtocolTable {
+    offers: Vec<Box<dyn Offer>>,
+}
+
+/// A protocol that a server offers, or any protocol at all.
+pub(super) trait Offer: fmt::Debug + Send + Sync {
+    /// Its name in HELLO; `None` for any.
+    fn name(&self) -> Option<&str>;
+
+    /// The fingerprint of its schema; `None` for any.
+    fn fingerprint(&self) -> Option<u64>;
+
+    /// How bodies are written in the codecs that there are.
+    fn translations(&self) -> &Translations;
+
+    /// Asks every client of it that is connected to close. Returns how many those are.
+    fn close_all(&self, status: &Status) -> usize;
+
+    /// Begins a session of a client whose HELLO names it.
+    fn open(
+        &self,
+        introduction: Introduction,
+        connection: &Arc<ConnectionShared>,
+        inbox: &Arc<Inbox>,
+    ) -> (Arc<dyn ServedPeer>, HandlerTask);
+}
+
+/// A future in a box: of what happens once in a session.
+pub(super) type Once<'a> = Pin<Box<dyn Future<Output = ()> + Send + 'a>>;
+
+/// The client of a session, as what serves it knows it.
+pub(super) trait ServedPeer: Send + Sync {
+    /// It is connected.
+    fn register(&self);
+
+    /// It is not.
+    fn unregister(&self);
+
+    /// It goes on with its session by another connection.
+    fn comes_back(&self, address: PeerAddress);
+
+    /// Its session has ended, and this was open in it.
+    fn ended(&self, lost: &[Lost]);
+
+    /// Tells the handler that its last connection has ended.
+    fn disconnected(&self, reason: DisconnectReason) -> Once<'_>;
+
+    /// Tells the handler that its session has ended for good.
+    fn gone(&self) -> Once<'_>;
+}
+
+impl ProtocolTable {
+    /// Adds a protocol in front of the others.
+    pub(super) fn push_first(&mut self, offer: Box<dyn Offer>) {
+        self.offers.insert(0, offer);
+    }
+
+    pub(super) fn push(&mut self, offer: Box<dyn Offer>) {
+        self.offers.push(offer);
+    }
+
+    /// What serves the protocol that a client's HELLO names.
+    pub(super) fn find(&self, hello: &Hello, settings: &Settings) -> Result<&dyn Offer, Status> {
+        let named = |name| self.offers.iter().find(|offer| offer.name() == name);
+        let found = named(Some(hello.protocol.as_str())).or_else(|| named(None));
+        let Some(offer) = found else {
+            let text = format!(
+                "this server speaks {}, not `{}`",
+                self.names(),
+                Escaped::new(&hello.protocol)
+            );
+            return Err(Status::failed_precondition(text));
+        };
+        check_fingerprint(offer.fingerprint(), hello.fingerprint, settings)?;
+        Ok(&**offer)
+    }
+
+    /// Asks every client that is connected to close. Returns how many those are.
+    pub(super) fn close_all(&self, status: &Status) -> usize {
+        self.offers
+            .iter()
+            .map(|offer| offer.close_all(status))
+            .sum()
+    }
+
+    /// The names of all of them, for logs.
+    pub(super) fn log_name(&self) -> String {
+        let names = self.offers.iter().map(|offer| offer.name().unwrap_or("*"));
+        names.collect::<Vec<_>>().join(",")
+    }
+
+    /// The names of all of them, for whoever asks for another.
+    fn names(&self) -> String {
+        let names: Vec<String> = self
+            .offers
+            .iter()
+            .map(|offer| match offer.name() {
+                Some(name) => format!("`{name}`"),
+                None => "any protocol".to_owned(),
+            })
+            .collect();
+        match names.split_last() {
+            Some((last, [])) => last.clone(),
+            Some((last, others)) => format!("{} and {last}", others.join(", ")),
+            None => "no protocol".to_owned(),
+        }
+    }
+}
+
+/// Whether a client whose schema has this fingerprint is to be served.
+fn check_fingerprint(ours: Option<u64>, theirs: u64, settings: &Settings) -> Result<(), Status> {
+    let Some(ours) = ours.filter(|ours| *ours != theirs) else {
+        return Ok(());
+    };
+    if settings.schema == SchemaRule::Strict {
+        let text = format!(
+            "the server's schema has the fingerprint {ours:016x}, the client's {theirs:016x}"
+        );
+        return Err(Status::failed_precondition(text));
+    }
+    tracing::warn!(
+        ours = format_args!("{ours:016x}"),
+        theirs = format_args!("{theirs:016x}"),
+        "the client has another version of the schema"
+    );
+    Ok(())
+}
+
+/// A typed protocol with its handler.
+pub(super) struct TypedOffer<P: Protocol, H> {
+    side: Arc<ServerSide<P, H>>,
+    outgoing: Stack,
+    registry: Arc<Registry<P>>,
+    translations: Translations,
+}
+
+impl<P: Protocol, H> TypedOffer<P, H> {
+    pub(super) fn new(
+        side: Arc<ServerSide<P, H>>,
+        outgoing: Stack,
+        registry: Arc<Registry<P>>,
+    ) -> Self {
+        Self {
+            side,
+            outgoing,
+            registry,
+            translations: Translations::of::<P>(),
+        }
+    }
+}
+
+impl<P: Protocol, H> fmt::Debug for TypedOffer<P, H> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(P::NAME)
+    }
+}
+
+impl<P, H> Offer for TypedOffer<P, H>
+where
+    P: ServeWith<H>,
+    H: Send + Sync + 'static,
+{
+    fn name(&self) -> Option<&str> {
+        Some(P::NAME)
+    }
+
+    fn fingerprint(&self) -> Option<u64> {
+        Some(P::fingerprint())
+    }
+
+    fn translations(&self) -> &Translations {
+        &self.translations
+    }
+
+    fn close_all(&self, status: &Status) -> usize {
+        let peers = self.registry.all();
+        for peer in &peers {
+            peer.shared().begin_close(status);
+        }
+        peers.len()
+    }
+
+    fn open(
+        &self,
+        introduction: Introduction,
+        connection: &Arc<ConnectionShared>,
+        inbox: &Arc<Inbox>,
+    ) -> (Arc<dyn ServedPeer>, HandlerTask) {
+        let peer = Peer::new(
+            introduction,
+            Arc::clone(connection),
+            self.outgoing.clone(),
+            &self.registry,
+        );
+        let side = Arc::clone(&self.side);
+        let service = Arc::new(Typed(Arc::clone(&side)));
+        let handlers = Box::pin(service::run(
+            service,
+            peer.clone(),
+            Arc::clone(connection),
+            Arc::clone(inbox),
+        ));
+        let registry = Arc::clone(&self.registry);
+        let served = TypedPeer {
+            side,
+            peer,
+            registry,
+        };
+        (Arc::new(served), handlers)
+    }
+}
+
+/// A client of a typed protocol.
+struct TypedPeer<P: Protocol, H> {
+    side: Arc<ServerSide<P, H>>,
+    peer: Peer<P>,
+    registry: Arc<Registry<P>>,
+}
+
+impl<P, H> ServedPeer for TypedPeer<P, H>
+where
+    P: ServeWith<H>,
+    H: Send + Sync + 'static,
+{
+    fn register(&self) {
+        self.registry.insert(self.peer.clone());
+    }
+
+    fn unregister(&self) {
+        self.registry.remove(self.peer.id());
+    }
+
+    fn comes_back(&self, address: PeerAddress) {
+        self.peer.comes_back(address);
+    }
+
+    fn ended(&self, lost: &[Lost]) {
+        self.peer.ended(lost);
+    }
+
+    fn disconnected(&self, reason: DisconnectReason) -> Once<'_> {
+        Box::pin(self.side.disconnected(&self.peer, reason))
+    }
+
+    fn gone(&self) -> Once<'_> {
+        Box::pin(self.side.gone(&self.peer))
+    }
+}
+
+/// An untyped protocol with its service.
+pub(super) struct UntypedOffer<S> {
+    protocol: UntypedProtocol,
+    service: Arc<S>,
+    translations: Translations,
+    connected: Arc<Connected>,
+}
+
+/// The clients of an untyped protocol that are connected; at most `max_connections`.
+#[derive(Default)]
+struct Connected(Mutex<HashMap<PeerId, Arc<ConnectionShared>>>);
+
+impl Connected {
+    fn lock(&self) -> MutexGuard<'_, HashMap<PeerId, Arc<ConnectionShared>>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl<S: raw::Service> UntypedOffer<S> {
+    pub(super) fn new(protocol: UntypedProtocol, service: S) -> Self {
+        Self {
+            protocol,
+            service: Arc::new(service),
+            translations: Translations::none(),
+            connected: Arc::default(),
+        }
+    }
+}
+
+/// Which protocols an untyped service is for: of one name, or any, with one schema, or any.
+///
+/// ```
+/// use msip_runtime::untyped::UntypedProtocol;
+///
+/// let one = UntypedProtocol::named("chat").with_fingerprint(0x1234);
+/// let any = UntypedProtocol::any();
+/// # let _ = (one, any);
+/// ```
+#[derive(Debug, Clone, Default)]
+pub struct UntypedProtocol {
+    name: Option<String>,
+    fingerprint: Option<u64>,
+}
+
+impl UntypedProtocol {
+    /// Any protocol that no other of the server's has the name of.
+    #[must_use]
+    pub const fn any() -> Self {
+        Self {
+            name: None,
+            fingerprint: None,
+        }
+    }
+
+    /// The protocol of this name, whatever its schema.
+    #[must_use]
+    pub fn named(name: impl Into<String>) -> Self {
+        Self {
+            name: Some(name.into()),
+            fingerprint: None,
+        }
+    }
+
+    /// The same with a schema of this fingerprint: a client that has another is told, and refused by `schema=strict`.
+    #[must_use]
+    pub fn with_fingerprint(mut self, fingerprint: u64) -> Self {
+        self.fingerprint = Some(fingerprint);
+        self
+    }
+}
+
+impl<S> fmt::Debug for UntypedOffer<S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.protocol.fmt(f)
+    }
+}
+
+impl<S: raw::Service> Offer for UntypedOffer<S> {
+    fn name(&self) -> Option<&str> {
+        self.protocol.name.as_deref()
+    }
+
+    fn fingerprint(&self) -> Option<u64> {
+        self.protocol.fingerprint
+    }
+
+    fn translations(&self) -> &Translations {
+        &self.translations
+    }
+
+    fn close_all(&self, status: &Status) -> usize {
+        let connected: Vec<_> = self.connected.lock().values().cloned().collect();
+        for connection in &connected {
+            connection.begin_close(status);
+        }
+        connected.len()
+    }
+
+    fn open(
+        &self,
+        introduction: Introduction,
+        connection: &Arc<ConnectionShared>,
+        inbox: &Arc<Inbox>,
+    ) -> (Arc<dyn ServedPeer>, HandlerTask) {
+        let Introduction {
+            id,
+            address,
+            protocol,
+            client_name,
+            client_fingerprint,
+        } = introduction;
+        let peer = raw::Peer::client(
+            raw::Handle::new(connection),
+            protocol,
+            client_fingerprint,
+            client_name,
+            (id, address),
+        );
+        let handlers = Box::pin(service::run(
+            Arc::new(raw::RawService(Arc::clone(&self.service))),
+            peer,
+            Arc::clone(connection),
+            Arc::clone(inbox),
+        ));
+        let served = UntypedPeer {
+            id,
+            connection: Arc::clone(connection),
+            connected: Arc::clone(&self.connected),
+        };
+        (Arc::new(served), handlers)
+    }
+}
+
+/// A client of an untyped protocol: its service hears all there is to tell from what it receives.
+struct UntypedPeer {
+    id: PeerId,
+    connection: Arc<ConnectionShared>,
+    connected: Arc<Connected>,
+}
+
+impl ServedPeer for UntypedPeer {
+    fn register(&self) {
+        let connection = Arc::clone(&self.connection);
+        self.connected.lock().insert(self.id, connection);
+    }
+
+    fn unregister(&self) {
+        self.connected.lock().remove(&self.id);
+    }
+
+    fn comes_back(&self, _: PeerAddress) {}
+
+    fn ended(&self, _: &[Lost]) {}
+
+    fn disconnected(&self, _: DisconnectReason) -> Once<'_> {
+        Box::pin(std::future::ready(()))
+    }
+
+    fn gone(&self) -> Once<'_> {
+        Box::pin(std::future::ready(()))
+    }
+}

@@ -1,0 +1,107 @@
+//! The untyped server: every protocol that it offers is named while the program runs.
+
+use std::future::{Future, pending};
+
+use super::{
+    BindError, DrainReport, ServerBuilder, accept, builder::Bound, protocols::ProtocolTable,
+};
+use crate::{
+    MemoryUse,
+    raw::Untyped,
+    settings::Settings,
+    transport::{Listener, ServiceUrl},
+};
+
+/// A server whose protocols are named while the program runs, and whose bodies are bytes to it.
+///
+/// ```
+/// # use msip_runtime::untyped::{Inbound, Peer, Service};
+/// use msip_runtime::untyped::{Server, UntypedProtocol};
+///
+/// # struct Echo;
+/// # impl Service for Echo {
+/// #     async fn serve(&self, _: Peer, mut inbound: Inbound) {
+/// #         while let Some(_) = inbound.next().await {}
+/// #     }
+/// # }
+/// # async fn run() -> Result<(), msip_runtime::BindError> {
+/// let server = Server::builder("tcp://127.0.0.1:7400")
+///     .untyped(UntypedProtocol::any(), Echo)
+///     .bind()
+///     .await?;
+/// server.serve().await;
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Debug)]
+pub struct UntypedServer {
+    listener: Listener,
+    settings: Settings,
+    name: String,
+    protocols: ProtocolTable,
+}
+
+impl UntypedServer {
+    /// The settings of a server that offers nothing yet: give it protocols with [`ServerBuilder::untyped`] and
+    /// [`ServerBuilder::protocol`].
+    pub fn builder(url: impl AsRef<str>) -> ServerBuilder<Untyped> {
+        ServerBuilder::new(url.as_ref())
+    }
+
+    /// Where it listens, with the port that the system chose.
+    pub fn local_url(&self) -> &ServiceUrl {
+        self.listener.local_url()
+    }
+
+    /// How much memory the sessions of this server hold, with those that share its `max_memory`.
+    #[must_use]
+    pub fn memory(&self) -> MemoryUse {
+        MemoryUse::of(&self.settings.budget)
+    }
+
+    /// Serves clients until the future is dropped, which breaks every connection.
+    pub async fn serve(self) {
+        self.serve_until(pending()).await;
+    }
+
+    /// Serves clients until `shutdown` is ready, then drains as [`Server::serve_until`](crate::Server::serve_until) does.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future breaks every connection.
+    pub fn serve_until(
+        self,
+        shutdown: impl Future<Output = ()> + Send,
+    ) -> impl Future<Output = DrainReport> + Send {
+        let Self {
+            listener,
+            settings,
+            name,
+            protocols,
+        } = self;
+        accept::serve(listener, settings, name, protocols, shutdown)
+    }
+}
+
+impl ServerBuilder<Untyped> {
+    /// Listens. Must be called within a tokio runtime.
+    ///
+    /// # Errors
+    ///
+    /// See [`BindError`].
+    pub async fn bind(self) -> Result<UntypedServer, BindError> {
+        let Bound {
+            listener,
+            settings,
+            name,
+            others: protocols,
+            ..
+        } = self.listen().await?;
+        Ok(UntypedServer {
+            listener,
+            settings,
+            name,
+            protocols,
+        })
+    }
+}

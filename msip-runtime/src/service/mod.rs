@@ -1,0 +1,46 @@
+//! Services: the consumers of what a session receives.
+//!
+//! The driver puts what it has read into an [`Inbox`]. A [`Service`] takes it out through a [`Receiver`], in order and many at
+//! a time, and runs inside the connection's own task: what it receives costs no task and no allocation. The typed dispatch is
+//! one service, and every untyped one is another.
+
+mod completion_batch;
+mod inbox;
+mod panics;
+mod receiver;
+mod responder;
+
+use std::{future::Future, sync::Arc};
+
+pub(crate) use inbox::{Inbox, ReceivedMessages};
+pub(crate) use panics::{caught, panicked, poll_caught, poll_told};
+pub(crate) use receiver::{Received, Receiver};
+pub(crate) use responder::{Handled, Responder};
+
+use crate::connection::{ConnectionShared, Outgoing};
+
+/// Something that consumes what sessions receive.
+pub(crate) trait Service: Send + Sync + 'static {
+    /// What it needs to know of one session.
+    type Context: Send;
+    /// What it answers calls with.
+    type Answer: Outgoing;
+
+    /// Consumes what one session receives, until [`Receiver::poll_next`] says that nothing more will come. What is still
+    /// open then has nobody who takes its answer.
+    fn serve(
+        self: Arc<Self>,
+        context: Self::Context,
+        receiver: Receiver<Self::Answer>,
+    ) -> impl Future<Output = ()> + Send;
+}
+
+/// Runs a service for one session.
+pub(crate) fn run<S: Service>(
+    service: Arc<S>,
+    context: S::Context,
+    connection: Arc<ConnectionShared>,
+    inbox: Arc<Inbox>,
+) -> impl Future<Output = ()> + Send {
+    service.serve(context, Receiver::new(connection, inbox))
+}

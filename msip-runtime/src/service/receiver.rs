@@ -1,0 +1,240 @@
+//! What a session has received, as its service takes it, and what the service tells the session in return.
+
+use std::{
+    collections::VecDeque,
+    sync::Arc,
+    task::{Context, Poll, ready},
+};
+
+use tokio::time::Instant;
+
+use super::{
+    completion_batch::CompletionBatch,
+    inbox::{BareMessages, Inbox, Item},
+    responder::Responder,
+};
+use crate::{
+    DisconnectReason, Status,
+    body::{Body, Encoding},
+    connection::{CallToAnswer, ConnectionShared, Outgoing, Terms},
+};
+use msip_session::{
+    BareMessage, InboundSlot, Incoming, Session,
+    wire::{Credit, MsgId},
+};
+
+/// What a session has received and its service has not taken yet, in order.
+///
+/// What the service has come to goes back in batches: credit for handled messages, acknowledgments and answers are told to
+/// the session when many are there, and before the service waits.
+#[derive(Debug)]
+pub(crate) struct Receiver<A> {
+    connection: Arc<ConnectionShared>,
+    inbox: Arc<Inbox>,
+    batch: VecDeque<Item>,
+    /// What comes before the rest of the batch.
+    bare: BareMessages,
+    completions: CompletionBatch<A>,
+    /// Memory that a burst needed is to be given back by the service too.
+    is_released: bool,
+}
+
+/// The next of what a session has received.
+#[derive(Debug)]
+pub(crate) enum Received {
+    /// Messages and calls without metadata, for [`Receiver::take_bare`].
+    Bare,
+    /// A message or a call.
+    Message(Box<Incoming>),
+    /// A connection is there; what follows came by it.
+    Connected,
+    /// The connection is gone, and the session is not.
+    Disconnected(Box<DisconnectReason>),
+}
+
+impl<A: Outgoing> Receiver<A> {
+    pub(super) fn new(connection: Arc<ConnectionShared>, inbox: Arc<Inbox>) -> Self {
+        Self {
+            completions: CompletionBatch::new(connection.terms()),
+            connection,
+            inbox,
+            batch: VecDeque::new(),
+            bare: BareMessages::default(),
+            is_released: false,
+        }
+    }
+
+    /// Makes another receiver of the same session, for what this one leaves.
+    pub(crate) fn successor(&self) -> impl FnOnce() -> Self + use<A> {
+        let (connection, inbox) = (Arc::clone(&self.connection), Arc::clone(&self.inbox));
+        move || Self::new(connection, inbox)
+    }
+
+    /// The next of what has been received. `None` when nothing more will come.
+    pub(crate) fn poll_next(&mut self, task: &mut Context<'_>) -> Poll<Option<Received>> {
+        loop {
+            self.bare.release();
+            match self.batch.pop_front() {
+                Some(Item::Bare(bare)) => {
+                    self.bare = bare;
+                    return Poll::Ready(Some(Received::Bare));
+                }
+                Some(Item::Message(incoming)) => {
+                    return Poll::Ready(Some(Received::Message(incoming)));
+                }
+                Some(Item::Connected(terms)) => {
+                    self.settle();
+                    self.completions.terms = terms;
+                    return Poll::Ready(Some(Received::Connected));
+                }
+                Some(Item::Disconnected(reason)) => {
+                    self.settle();
+                    return Poll::Ready(Some(Received::Disconnected(reason)));
+                }
+                None => {}
+            }
+            self.settle();
+            let next = self.inbox.poll_next(task, &mut self.batch);
+            if next.is_pending() && self.inbox.take_release() {
+                self.batch = VecDeque::new();
+                self.completions.release();
+                self.is_released = true;
+            }
+            if !ready!(next) {
+                return Poll::Ready(None);
+            }
+        }
+    }
+
+    /// The next message or call without metadata, of those that are there.
+    #[inline]
+    pub(crate) fn take_bare(&mut self) -> Option<BareMessage> {
+        self.bare.take()
+    }
+
+    /// The same, without taking it.
+    #[inline]
+    pub(crate) fn peek_bare(&self) -> Option<BareMessage> {
+        self.bare.peek()
+    }
+
+    /// Takes the one-way messages that come next, as one run in one piece of memory.
+    pub(crate) fn take_run(&mut self) -> (&[BareMessage], &bytes::Bytes) {
+        self.bare.take_run()
+    }
+
+    /// The body of a message that was just taken.
+    #[inline]
+    pub(crate) fn body(&self, message: &BareMessage) -> Body<'_> {
+        self.bare.body(message)
+    }
+
+    /// The same message as one that owns its body.
+    pub(crate) fn incoming(&self, message: BareMessage) -> Incoming {
+        self.bare.incoming(message)
+    }
+
+    /// Whether a batch of what was received is not taken to its end.
+    pub(crate) fn has_more(&self) -> bool {
+        !self.batch.is_empty() || !self.bare.is_taken()
+    }
+
+    /// Whether memory that a burst needed is to be given back; says so once.
+    pub(crate) fn take_released(&mut self) -> bool {
+        std::mem::take(&mut self.is_released)
+    }
+
+    /// Whether the session has ended, so that nobody takes answers any more.
+    pub(crate) fn is_closed(&self) -> bool {
+        self.inbox.is_closed()
+    }
+
+    pub(crate) fn connection(&self) -> &Arc<ConnectionShared> {
+        &self.connection
+    }
+
+    /// How the bodies of what is taken now are written.
+    #[inline]
+    pub(crate) fn encoding(&self) -> &Encoding {
+        &self.completions.terms.encoding
+    }
+
+    /// The connection by which what is taken now came.
+    pub(crate) fn terms(&self) -> &Terms {
+        &self.completions.terms
+    }
+
+    /// A call that has come, for whoever answers it.
+    #[inline]
+    pub(crate) fn call(&self, slot: InboundSlot, id: MsgId) -> CallToAnswer {
+        CallToAnswer {
+            slot,
+            generation: self.completions.terms.generation,
+            id,
+        }
+    }
+
+    /// What answers a call, now or later.
+    pub(crate) fn responder(&self, call: CallToAnswer, deadline: Option<Instant>) -> Responder {
+        let encoding = self.encoding().clone();
+        Responder::new(&self.connection, call, encoding, deadline)
+    }
+
+    /// A one-way message has been handled: its sender may send another.
+    #[inline]
+    pub(crate) fn handled(&mut self, payload_len: u32) {
+        self.completions.handled(payload_len);
+        self.settle_if_due();
+    }
+
+    /// One-way messages have been handled.
+    pub(crate) fn handled_many(&mut self, credit: Credit) {
+        self.completions.handled_many(credit);
+        self.settle_if_due();
+    }
+
+    /// A delivery has been handled.
+    pub(crate) fn acknowledge(&mut self, id: MsgId, urgent: bool, outcome: Result<(), Status>) {
+        self.completions.acknowledge(id, urgent, outcome);
+        self.settle_if_due();
+    }
+
+    /// A call has been answered, by a message that needs no encoding but its own.
+    #[inline]
+    pub(crate) fn answer(&mut self, call: CallToAnswer, variant: u16, answer: A) {
+        self.completions.answer(call.slot, variant, answer);
+        self.settle_if_due();
+    }
+
+    /// A message that nobody waits for was not handled.
+    #[cold]
+    pub(crate) fn ignored(&self, variant: u16, status: &Status) {
+        // The status may quote the body, and what was said is nothing for a log.
+        let code = status.code().name();
+        tracing::debug!(
+            variant,
+            code,
+            "a message that nobody waits for was not handled"
+        );
+        self.connection.with_session(Session::count_ignored);
+    }
+
+    /// The service waits for something else than the next message: what it has come to so far is told to the session, since the
+    /// other side may go on meanwhile.
+    pub(crate) fn settle(&mut self) {
+        self.completions.settle(&self.connection);
+    }
+
+    /// The service waits within a batch: memory of which nothing is needed any more is given back meanwhile.
+    pub(crate) fn wait(&mut self) {
+        self.bare.release();
+        self.settle();
+    }
+
+    #[inline]
+    fn settle_if_due(&mut self) {
+        if self.completions.is_due() {
+            self.settle();
+        }
+    }
+}
