@@ -144,8 +144,8 @@ mod tests {
             ("../a.c", "outside of its folder"),
             ("a/b.c", "two emitters, one of them that for c"),
         ] {
-            let told = add(path).unwrap_err().to_string();
-            assert!(told.contains(error), "{path}: {told}");
+            let text = add(path).unwrap_err().to_string();
+            assert!(text.contains(error), "{path}: {text}");
         }
     }
 }

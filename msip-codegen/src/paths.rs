@@ -1,8 +1,8 @@
-//! Paths of files, as messages and generated files show them.
+//! Paths of files in messages and generated files.
 
 use std::path::{Component, Path, PathBuf};
 
-/// A path as messages and generated files show it: relative to the project, with `/`.
+/// A path for messages and generated files: relative to the project, with `/`.
 pub(crate) fn show(path: &Path) -> String {
     let project = std::env::var_os("CARGO_MANIFEST_DIR")
         .map(PathBuf::from)

@@ -1,4 +1,4 @@
-//! A language of a user's own, beside Rust and without it.
+//! An emitter of the user's, together with Rust and without it.
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
@@ -49,7 +49,7 @@ service Chat { rpc Leave(LeaveReq) returns (LeaveRsp) { option deprecated = true
 const SHARED: &str =
     "syntax = \"proto3\";\npackage shared;\nmessage Point { int32 x = 1; message In {} }\n";
 
-/// Lists what a schema says, in words.
+/// Lists the members and types of a schema.
 #[derive(Debug)]
 struct Listing;
 
@@ -257,7 +257,7 @@ fn unchanged_files_are_left_alone_in_every_language() {
         std::fs::metadata(path).unwrap().modified().unwrap()
     };
     run();
-    // Read-only files could be replaced, but not written to; times tell which was.
+    // A file that is replaced has another time.
     let before = ["chat.v1.rs", "chat.v1/listing.txt"].map(modified);
     std::fs::remove_file(folder.path().join("out/packages.rs")).unwrap();
     run();

@@ -6,6 +6,7 @@ use msip_schema::{Schema, Types};
 
 /// Files that were compiled together, without mistakes.
 #[derive(Debug, Clone, Default)]
+#[non_exhaustive]
 pub struct Compilation {
     /// The files, each after those that it imports.
     pub files: Vec<SourceFile>,
@@ -17,6 +18,7 @@ pub struct Compilation {
 
 /// One file of a schema.
 #[derive(Debug, Clone, Default)]
+#[non_exhaustive]
 pub struct SourceFile {
     /// Its name, as imports spell it.
     pub name: String,

@@ -14,3 +14,8 @@ pub mod write;
 
 pub use compilation::{Compilation, Protocol, SourceFile};
 pub use emitter::{EmitError, Emitter, OutputFile};
+
+/// The example of the README compiles.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -1,11 +1,11 @@
-//! How names of Rust become names of the schema.
+//! Case conversion from Rust's names to names of the schema.
 
 use heck::{
     ToLowerCamelCase as _, ToShoutySnakeCase as _, ToSnakeCase as _, ToUpperCamelCase as _,
 };
 use proc_macro2::Ident;
 
-/// What `rename_all` may say.
+/// The values of `rename_all`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Case {
     Snake,

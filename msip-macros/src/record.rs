@@ -1,4 +1,4 @@
-//! A struct with named fields: a message.
+//! Messages: structs with named fields.
 
 use msip_schema::is_identifier;
 use proc_macro2::{Ident, Span, TokenStream};
@@ -14,7 +14,7 @@ use crate::errors::Errors;
 use crate::numbers::{self, Tagged};
 use crate::{advice, docs};
 
-/// A field that is carried.
+/// A field of the message.
 struct Carried<'a> {
     ident: &'a Ident,
     name: String,
@@ -83,20 +83,20 @@ fn carried<'a>(field: &'a Field, case: Option<Case>, errors: &mut Errors) -> Opt
     })
 }
 
-/// Tells of a name that `.proto` files cannot say.
+/// Reports a name that is not an identifier in `.proto` files.
 pub(crate) fn check_name(name: &str, span: Span, errors: &mut Errors) {
     if !is_identifier(name) {
         errors.push(
             span,
             format!(
-                "`{name}` is no name that every language can say [invalid-name]\nhelp: write `#[msip(name = \"…\")]` with ASCII \
+                "`{name}` is not an identifier in every language [invalid-name]\nhelp: write `#[msip(name = \"…\")]` with ASCII \
                  letters, digits and `_`, not beginning with a digit and not `_` alone"
             ),
         );
     }
 }
 
-/// Tells of a type that is not carried, where there is more to say than the compiler would.
+/// Reports a type that messages cannot carry, if there is better advice than the compiler's.
 pub(crate) fn check_type(ty: &syn::Type, errors: &mut Errors) {
     if let Some((at, advice)) = advice::instead_of(ty) {
         errors.push_at(
@@ -133,7 +133,7 @@ pub(crate) fn type_name(item: &DeriveInput, options: &Options, errors: &mut Erro
     name
 }
 
-/// One field in every place where it is mentioned.
+/// One field, as the generated code refers to it.
 struct Written {
     ident: Ident,
     slot: Ident,
@@ -141,9 +141,9 @@ struct Written {
     number: u32,
     doc: String,
     deprecated: bool,
-    /// The place of the type.
+    /// The span of the type.
     span: Span,
-    /// `<String as Field>`, at the place of the type, so that all errors of a type are one.
+    /// `<String as Field>`, at the span of the type, so that the errors about a type are one.
     field: TokenStream,
 }
 
@@ -169,7 +169,7 @@ impl Written {
     }
 }
 
-/// The message around the fields.
+/// The message that has the fields.
 struct Shape<'a> {
     ident: &'a Ident,
     short: String,
@@ -211,33 +211,12 @@ impl Shape<'_> {
             },
         );
         let reserved = reserved(self.reserved);
-        let lengths = fields.iter().map(
-            |Written {
-                 ident,
-                 number,
-                 field,
-                 ..
-             }| { quote!(#field::len(&self.#ident, #number)) },
-        );
-        let lengths = if fields.is_empty() {
-            quote!(0)
-        } else {
-            quote!(#(#lengths)+*)
-        };
-        let encodings = fields.iter().map(
-            |Written {
-                 ident,
-                 number,
-                 field,
-                 ..
-             }| { quote!(#field::encode(&self.#ident, #number, buffer);) },
-        );
         let types = if fields.is_empty() {
             quote!(_)
         } else {
             quote!(types)
         };
-        let unused_buffer = fields.is_empty().then(|| quote!(let _ = buffer;));
+        let encoding = encoding(fields);
         let reading = self.reading(fields);
         let body = body(ident, runtime);
         quote! {
@@ -251,14 +230,7 @@ impl Shape<'_> {
                     })
                 }
 
-                fn encoded_len(&self) -> usize {
-                    #lengths
-                }
-
-                fn encode(&self, buffer: &mut ::std::vec::Vec<u8>) {
-                    #unused_buffer
-                    #(#encodings)*
-                }
+                #encoding
 
                 fn read(
                     reader: &mut #runtime::describe::Reader<'_>,
@@ -321,6 +293,42 @@ impl Shape<'_> {
     }
 }
 
+/// `fn encoded_len` and `fn encode`
+fn encoding(fields: &[Written]) -> TokenStream {
+    let lengths = fields.iter().map(
+        |Written {
+             ident,
+             number,
+             field,
+             ..
+         }| { quote!(#field::len(&self.#ident, #number)) },
+    );
+    let lengths = if fields.is_empty() {
+        quote!(0)
+    } else {
+        quote!(#(#lengths)+*)
+    };
+    let encodings = fields.iter().map(
+        |Written {
+             ident,
+             number,
+             field,
+             ..
+         }| { quote!(#field::encode(&self.#ident, #number, buffer);) },
+    );
+    let unused_buffer = fields.is_empty().then(|| quote!(let _ = buffer;));
+    quote! {
+        fn encoded_len(&self) -> usize {
+            #lengths
+        }
+
+        fn encode(&self, buffer: &mut ::std::vec::Vec<u8>) {
+            #unused_buffer
+            #(#encodings)*
+        }
+    }
+}
+
 /// `.reserved(3, 3).reserved_name("old")`
 pub(crate) fn reserved(reserved: &[Reserved]) -> TokenStream {
     let calls = reserved.iter().map(|entry| match entry {
@@ -338,7 +346,7 @@ pub(crate) fn reserved(reserved: &[Reserved]) -> TokenStream {
     calls.collect()
 }
 
-/// A message can stand in a body.
+/// Implements the runtime's `Message`: the encoding as a body.
 pub(crate) fn body(ident: &Ident, runtime: &TokenStream) -> TokenStream {
     quote! {
         #[automatically_derived]

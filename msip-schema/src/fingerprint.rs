@@ -17,7 +17,7 @@ use crate::{
 const ROUNDS: usize = 64;
 
 impl Schema {
-    /// Eight bytes that two peers compare: equal where the schemas say the same on the wire.
+    /// Eight bytes that two peers compare: equal if the schemas mean the same on the wire.
     ///
     /// It covers the package, the members' names, numbers, kinds and exchanges, and what their messages are made
     /// of: names, numbers and types of fields, names and numbers of enum values. It does not cover the names of
@@ -94,11 +94,11 @@ fn write_member(out: &mut String, member: &Member, other: &Envelope, colours: &C
     );
 }
 
-/// A name for the structure of each type: what a message or an enum is made of, not what it is called.
+/// The structure of each type as a hash: what a message or an enum is made of, whatever its name.
 ///
-/// All begin equal; in each round the colour of a type becomes the hash of its shape, in which the types that it
-/// mentions appear by their colour of the round before. So types that contain themselves need no special care,
-/// and it makes no difference whether two fields share a type or have two that look alike.
+/// Colour refinement: all types begin with the same colour; in each round the colour of a type becomes the hash of its
+/// shape, in which the types that it mentions appear by their colour of the previous round. Types that contain
+/// themselves need no special case, and two fields that share a type hash like two fields with equal types.
 struct Colours<'a> {
     types: &'a Types,
     by_name: BTreeMap<&'a TypeName, String>,
@@ -109,8 +109,8 @@ impl<'a> Colours<'a> {
         let names = types.keys().filter(|name| !name.is_well_known());
         let by_name: BTreeMap<_, _> = names.map(|name| (name, "0".repeat(64))).collect();
         let mut colours = Self { types, by_name };
-        // A colour changes only if one that it mentions has changed, so without recursion this is done after as
-        // many rounds as types are nested; doing the others all the same would give the same result.
+        // A colour changes only if one that it mentions has changed, so without recursion this ends after as many
+        // rounds as types are nested. Refining the others too would give the same result.
         let mut due: BTreeSet<_> = colours.by_name.keys().copied().collect();
         for _ in 0..ROUNDS {
             let refined: Vec<_> = due
@@ -181,7 +181,7 @@ impl<'a> Colours<'a> {
         }
     }
 
-    /// A type as others mention it: those that every language knows by name, and others by colour.
+    /// A type as others refer to it: well-known types by name, all others by colour.
     fn mention<'s>(&'s self, name: &'s TypeName) -> &'s str {
         self.by_name.get(name).map_or(name.as_str(), String::as_str)
     }

@@ -5,7 +5,7 @@ use crate::words::words;
 /// How a message is delivered (docs/protocol.md, "Kinds").
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum MsgKind {
-    /// Something happened; everyone who listens hears of it.
+    /// Something happened; every listener receives it.
     Event,
     /// Something is to be done, by exactly one receiver. All calls are commands.
     Command,
@@ -73,12 +73,12 @@ impl MsgKind {
     }
 }
 
-/// What the sender of a message gets back, as `(msip.reply)` says it.
+/// What the sender of a message gets back: the values of `(msip.reply)`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Reply {
     /// Nothing.
     None,
-    /// Word that the receiver's handler has returned.
+    /// An acknowledgment once the receiver's handler has returned.
     Ack,
     /// One message.
     Response,
@@ -101,7 +101,7 @@ impl Reply {
     }
 }
 
-/// An algorithm for bodies, as `(msip.compress)` says it.
+/// The compression of bodies: the values of `(msip.compress)`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Compression {
     /// As the connection has negotiated.

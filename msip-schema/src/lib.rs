@@ -33,3 +33,8 @@ pub use types::{
     Cardinality, EnumType, EnumValue, Field, FieldType, MessageType, Oneof, TypeDef, TypeName,
     Types,
 };
+
+/// The example of the README compiles.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -1,7 +1,7 @@
-//! The messages and enums that a protocol carries, whole: fields, numbers and comments.
+//! Types: the messages and enums of a protocol, with fields, numbers and comments.
 //!
-//! Other emitters (other languages, JSON, the text of a `.proto`) need more than the names of the variants,
-//! so the model keeps everything that a `.proto` can say of a type.
+//! Some emitters need more than the names of the variants, so the model keeps everything that a `.proto` file can
+//! declare of a type.
 
 use std::collections::BTreeMap;
 
@@ -22,12 +22,12 @@ impl TypeName {
         &self.0
     }
 
-    /// The part behind the last dot.
+    /// The part after the last dot.
     pub fn short(&self) -> &str {
         self.0.rsplit('.').next().unwrap_or(&self.0)
     }
 
-    /// The full name of the message by which `.proto` files say that there is no content.
+    /// The full name of the message that means no content in `.proto` files.
     pub const EMPTY: &'static str = "google.protobuf.Empty";
 
     /// Whether it is [`EMPTY`](Self::EMPTY).
@@ -91,11 +91,11 @@ pub struct MessageType {
     pub fields: Vec<Field>,
     /// The oneofs, in the order of the source.
     pub oneofs: Vec<Oneof>,
-    /// Numbers that no field may take, as inclusive ranges.
+    /// Numbers that no field may have, as inclusive ranges.
     pub reserved_numbers: Vec<(u32, u32)>,
-    /// Names that no field may take.
+    /// Names that no field may have.
     pub reserved_names: Vec<String>,
-    /// Where its name stands.
+    /// The span of its name.
     pub span: Span,
 }
 
@@ -115,13 +115,13 @@ pub struct Oneof {
 pub struct Field {
     /// The name, as the schema spells it.
     pub name: String,
-    /// The name in JSON, where it is not the lower camel case of `name`.
+    /// The name in JSON, if it is not [`json_name`](crate::json_name) of `name`.
     pub json_name: Option<String>,
     /// The number on the wire.
     pub number: u32,
-    /// What one value of it is.
+    /// The type of one value.
     pub ty: FieldType,
-    /// How many values there may be, and whether absence shows.
+    /// How many values there may be, and whether absence is visible.
     pub cardinality: Cardinality,
     /// The oneof that the field is a member of (never that of a proto3 `optional`).
     pub oneof: Option<String>,
@@ -136,10 +136,10 @@ pub struct Field {
 /// How many values a field has.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Cardinality {
-    /// One, which is the type's zero when it is absent (proto3's plain field). A message field is
-    /// [`Optional`](Self::Optional) instead, since its absence always shows.
+    /// One, which reads as the type's zero if it is absent (proto3's plain field). A message field is
+    /// [`Optional`](Self::Optional) instead, since its absence is always visible.
     Implicit,
-    /// None or one, and absence shows.
+    /// None or one, and absence is visible.
     Optional,
     /// Any number, in order.
     Repeated,
@@ -147,7 +147,7 @@ pub enum Cardinality {
     Map(FieldType),
 }
 
-/// What one value of a field is.
+/// The type of one value of a field.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[expect(missing_docs, reason = "protobuf's own names")]
 pub enum FieldType {
@@ -206,7 +206,7 @@ pub struct EnumType {
     pub deprecated: bool,
     /// The values, in the order of the source.
     pub values: Vec<EnumValue>,
-    /// Where its name stands.
+    /// The span of its name.
     pub span: Span,
 }
 

@@ -46,7 +46,7 @@ impl Schema {
     }
 }
 
-/// The files that declare what is used: of well-known types, and of our options.
+/// The files to import: those of well-known types, and of the options.
 fn imports(scope: &Scope<'_>) -> BTreeSet<String> {
     let mut imports = BTreeSet::new();
     for direction in [Direction::ClientToServer, Direction::ServerToClient] {

@@ -1,8 +1,8 @@
-//! The memory that the queues and sessions of many connections may hold together (docs/operations.md, "Memory").
+//! The memory budget that many sessions share (docs/operations.md, "Memory").
 //!
-//! A session tells its [`Share`] what it holds, and the share reports it in steps of 64 KiB: what all connections
-//! touch, one number, is written once for thousands of messages. When it is over the limit, sessions without a
-//! connection are ended, the oldest first; where that is not enough, every session that asks is told that memory is short.
+//! A session reports what it holds to its [`Share`], which reports it to the budget in steps of 64 KiB: the one number that
+//! all connections write is written once for thousands of messages. Over the limit, sessions without a connection are
+//! evicted, the oldest first; where that is not enough, each session learns that memory is short.
 
 use std::{
     collections::BTreeMap,
@@ -13,40 +13,31 @@ use std::{
     },
 };
 
-/// By how much what a session holds must have changed to be reported.
-pub const STEP: usize = 64 * 1024;
-
-/// What each connection may hold whatever others do, so that nobody is locked out and nothing locks up.
-pub const FLOOR: usize = 64 * 1024;
-
-/// What all clients and servers of the process that say nothing else may hold together.
-pub const OF_PROCESS: usize = 1024 * 1024 * 1024;
-
-/// What may be held, and what is.
+/// A memory budget: how much sessions may hold together, and how much they hold.
 #[derive(Debug)]
 pub struct Budget {
     max: usize,
     held: AtomicUsize,
-    /// What of it belongs to sessions that are being ended.
-    ending: AtomicUsize,
-    kept: Mutex<Kept>,
+    /// What of it belongs to sessions that are being evicted.
+    evicting: AtomicUsize,
+    detached: Mutex<DetachedSessions>,
 }
 
 /// The sessions that have no connection, in the order in which they lost it.
 #[derive(Debug, Default)]
-struct Kept {
-    waiting: BTreeMap<u64, Detached>,
-    /// What those hold that were asked to end, and have not yet.
-    ending: BTreeMap<u64, usize>,
+struct DetachedSessions {
+    evictable: BTreeMap<u64, Detached>,
+    /// What those hold that were evicted, and have not ended yet.
+    evicting: BTreeMap<u64, usize>,
     next: u64,
 }
 
-/// Asks a session without a connection to end.
-pub type End = Box<dyn FnOnce() + Send>;
+/// Asks a session without a connection to end; called once, from any thread.
+pub type Evict = Box<dyn FnOnce() + Send>;
 
 struct Detached {
     held: usize,
-    end: End,
+    evict: Evict,
 }
 
 impl fmt::Debug for Detached {
@@ -58,83 +49,98 @@ impl fmt::Debug for Detached {
 }
 
 impl Budget {
+    /// By how much what a session holds must have changed to be reported, in bytes: 64 KiB.
+    pub const STEP: usize = 64 * 1024;
+
+    /// What each connection may hold whatever others do, in bytes: 64 KiB. So no peer is locked out, and nothing
+    /// deadlocks.
+    pub const FLOOR: usize = 64 * 1024;
+
+    /// The size of [`Budget::of_process`], in bytes: 1 GiB.
+    pub const OF_PROCESS: usize = 1024 * 1024 * 1024;
+
+    /// A budget of this many bytes.
+    #[must_use]
     pub fn new(max: usize) -> Arc<Self> {
         Arc::new(Self {
             max,
             held: AtomicUsize::new(0),
-            ending: AtomicUsize::new(0),
-            kept: Mutex::default(),
+            evicting: AtomicUsize::new(0),
+            detached: Mutex::default(),
         })
     }
 
-    /// The one that all clients and servers share that do not ask for their own.
+    /// The budget that all sessions of the process share that have none of their own.
     pub fn of_process() -> Arc<Self> {
-        static OF_ALL: LazyLock<Arc<Budget>> = LazyLock::new(|| Budget::new(OF_PROCESS));
+        static OF_ALL: LazyLock<Arc<Budget>> = LazyLock::new(|| Budget::new(Budget::OF_PROCESS));
         Arc::clone(&OF_ALL)
     }
 
+    /// How much may be held, in bytes.
     pub fn max(&self) -> usize {
         self.max
     }
 
+    /// How much is held, in bytes, as far as it was reported.
     pub fn held(&self) -> usize {
         // It is a sum of reports, and orders nothing.
         self.held.load(Ordering::Relaxed)
     }
 
-    /// Whether more is held than may be, those sessions aside that are being ended.
+    /// Whether more is held than may be, without the sessions that are being evicted.
     fn is_short(&self) -> bool {
         let held = self.held();
-        held > self.max && held.saturating_sub(self.ending.load(Ordering::Relaxed)) > self.max
+        held > self.max && held.saturating_sub(self.evicting.load(Ordering::Relaxed)) > self.max
     }
 
-    /// Ends sessions without a connection until memory is not short, or none is left that holds any.
+    /// Evicts sessions without a connection until memory is not short, or none is left that holds any.
     fn relieve(&self) {
         while self.is_short() {
-            let Some(end) = self.take_oldest() else {
+            let Some(evict) = self.take_oldest() else {
                 return;
             };
-            end();
+            evict();
         }
     }
 
-    fn take_oldest(&self) -> Option<End> {
-        let mut kept = self.lock();
-        let (&number, _) = kept.waiting.iter().find(|(_, it)| it.held > 0)?;
-        let Detached { held, end } = kept.waiting.remove(&number)?;
-        kept.ending.insert(number, held);
-        self.ending.fetch_add(held, Ordering::Relaxed);
-        Some(end)
+    fn take_oldest(&self) -> Option<Evict> {
+        let mut detached = self.lock();
+        let (&number, _) = detached.evictable.iter().find(|(_, it)| it.held > 0)?;
+        let Detached { held, evict } = detached.evictable.remove(&number)?;
+        detached.evicting.insert(number, held);
+        self.evicting.fetch_add(held, Ordering::Relaxed);
+        Some(evict)
     }
 
-    fn lock(&self) -> MutexGuard<'_, Kept> {
-        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> MutexGuard<'_, DetachedSessions> {
+        self.detached.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// The part of a budget that one session has. What it has reported is given back when it is dropped.
+/// One session's share of a budget. What it has reported is subtracted when it is dropped.
 #[derive(Debug)]
-pub struct Share {
+pub(crate) struct Share {
     budget: Arc<Budget>,
     reported: usize,
-    /// Its place among the sessions that may be ended.
-    place: Option<u64>,
+    /// Its number among the sessions that may be evicted.
+    number: Option<u64>,
     is_short: bool,
 }
 
 impl Share {
-    pub fn new(budget: Arc<Budget>) -> Self {
+    pub(crate) fn new(budget: Arc<Budget>) -> Self {
         Self {
             budget,
             reported: 0,
-            place: None,
+            number: None,
             is_short: false,
         }
     }
 
-    /// This is held now.
-    pub fn report(&mut self, held: usize) {
-        if held.abs_diff(self.reported) >= STEP {
+    /// Reports how much is held now, in bytes.
+    #[inline]
+    pub(crate) fn report(&mut self, held: usize) {
+        if held.abs_diff(self.reported) >= Budget::STEP {
             self.change(held);
         }
         self.is_short = self.budget.is_short();
@@ -142,12 +148,12 @@ impl Share {
 
     /// Whether memory was short at the last report.
     #[inline]
-    pub fn is_short(&self) -> bool {
+    pub(crate) fn is_short(&self) -> bool {
         self.is_short
     }
 
-    /// What all sessions of the budget may hold.
-    pub fn max(&self) -> usize {
+    /// How much all sessions of the budget may hold.
+    pub(crate) fn max(&self) -> usize {
         self.budget.max
     }
 
@@ -160,14 +166,14 @@ impl Share {
         } else {
             total.fetch_add(held - before, Ordering::Relaxed);
         }
-        if let Some(place) = self.place {
-            let mut kept = self.budget.lock();
-            if let Some(waiting) = kept.waiting.get_mut(&place) {
-                waiting.held = held;
-            } else if let Some(ending) = kept.ending.get_mut(&place) {
-                let before = std::mem::replace(ending, held);
-                self.budget.ending.fetch_sub(before, Ordering::Relaxed);
-                self.budget.ending.fetch_add(held, Ordering::Relaxed);
+        if let Some(number) = self.number {
+            let mut detached = self.budget.lock();
+            if let Some(evictable) = detached.evictable.get_mut(&number) {
+                evictable.held = held;
+            } else if let Some(evicting) = detached.evicting.get_mut(&number) {
+                let before = std::mem::replace(evicting, held);
+                self.budget.evicting.fetch_sub(before, Ordering::Relaxed);
+                self.budget.evicting.fetch_add(held, Ordering::Relaxed);
             }
         }
         if held > before {
@@ -175,50 +181,52 @@ impl Share {
         }
     }
 
-    /// The session has no connection from here on, and may be ended by calling `end`.
-    pub fn may_be_ended(&mut self, end: End) {
-        self.is_needed();
+    /// The session has no connection from here on, and may be evicted.
+    pub(crate) fn allow_eviction(&mut self, evict: Evict) {
+        self.forbid_eviction();
         let held = self.reported;
         {
-            let mut kept = self.budget.lock();
-            kept.next += 1;
-            let place = kept.next;
-            kept.waiting.insert(place, Detached { held, end });
-            self.place = Some(place);
+            let mut detached = self.budget.lock();
+            detached.next += 1;
+            let number = detached.next;
+            detached.evictable.insert(number, Detached { held, evict });
+            self.number = Some(number);
         }
         self.budget.relieve();
     }
 
     /// The session has a connection again, or is gone.
-    pub fn is_needed(&mut self) {
-        let Some(place) = self.place.take() else {
+    pub(crate) fn forbid_eviction(&mut self) {
+        let Some(number) = self.number.take() else {
             return;
         };
-        let mut kept = self.budget.lock();
-        if kept.waiting.remove(&place).is_none()
-            && let Some(held) = kept.ending.remove(&place)
+        let mut detached = self.budget.lock();
+        if detached.evictable.remove(&number).is_none()
+            && let Some(held) = detached.evicting.remove(&number)
         {
-            self.budget.ending.fetch_sub(held, Ordering::Relaxed);
+            self.budget.evicting.fetch_sub(held, Ordering::Relaxed);
         }
     }
 }
 
 impl Drop for Share {
     fn drop(&mut self) {
-        // First, so that what is being ended never seems to be more than what is held.
-        self.is_needed();
+        // First, so that what is being evicted never seems to be more than what is held.
+        self.forbid_eviction();
         self.budget.held.fetch_sub(self.reported, Ordering::Relaxed);
     }
 }
 
-/// How much memory the queues and sessions hold that share a limit; from [`Server::memory`](crate::Server::memory) or
-/// [`ConnectionInfo::memory`](crate::ConnectionInfo::memory).
+/// How much memory the queues and sessions hold that share a limit: a server's, or those of a client's connection and all
+/// that share its budget.
 #[derive(Debug, Clone)]
 pub struct MemoryUse {
     budget: Arc<Budget>,
 }
 
 impl MemoryUse {
+    /// The use of this budget.
+    #[must_use]
     pub fn of(budget: &Arc<Budget>) -> Self {
         Self {
             budget: Arc::clone(budget),
@@ -244,37 +252,37 @@ mod tests {
 
     type Ended = Arc<Mutex<Vec<&'static str>>>;
 
-    fn ending(ended: &Ended, name: &'static str) -> End {
+    fn evict(ended: &Ended, name: &'static str) -> Evict {
         let ended = Arc::clone(ended);
         Box::new(move || ended.lock().unwrap().push(name))
     }
 
     #[test]
     fn small_changes_are_not_reported() {
-        let budget = Budget::new(10 * STEP);
+        let budget = Budget::new(10 * Budget::STEP);
         let mut share = Share::new(Arc::clone(&budget));
-        share.report(STEP - 1);
+        share.report(Budget::STEP - 1);
         assert_eq!(budget.held(), 0);
-        share.report(STEP);
-        share.report(2 * STEP - 1);
+        share.report(Budget::STEP);
+        share.report(2 * Budget::STEP - 1);
         share.report(1);
-        assert_eq!(budget.held(), STEP);
+        assert_eq!(budget.held(), Budget::STEP);
         share.report(0);
         assert_eq!(budget.held(), 0);
     }
 
     #[test]
-    fn what_was_reported_is_given_back() {
-        let budget = Budget::new(10 * STEP);
+    fn a_dropped_share_is_subtracted() {
+        let budget = Budget::new(10 * Budget::STEP);
         let mut shares: Vec<Share> = (0..4).map(|_| Share::new(Arc::clone(&budget))).collect();
         for share in &mut shares {
-            share.report(3 * STEP + 5);
+            share.report(3 * Budget::STEP + 5);
         }
-        assert_eq!(budget.held(), 4 * (3 * STEP + 5));
+        assert_eq!(budget.held(), 4 * (3 * Budget::STEP + 5));
         shares[0].report(0);
         assert!(!shares[0].is_short(), "9 of 10 steps, and a little");
         let mut other = Share::new(Arc::clone(&budget));
-        other.report(STEP);
+        other.report(Budget::STEP);
         assert!(other.is_short());
         drop(other);
         let panicking = std::thread::spawn(move || {
@@ -286,8 +294,8 @@ mod tests {
     }
 
     #[test]
-    fn sessions_without_a_connection_end_oldest_first_and_no_more_than_needed() {
-        let budget = Budget::new(10 * STEP);
+    fn the_oldest_detached_sessions_are_evicted_and_no_more_than_needed() {
+        let budget = Budget::new(10 * Budget::STEP);
         let ended = Ended::default();
         let share = |held: usize| {
             let mut share = Share::new(Arc::clone(&budget));
@@ -295,49 +303,49 @@ mod tests {
             share
         };
         let [mut empty, mut first, mut back, mut second, mut third] =
-            [0, 3, 2, 2, 2].map(|steps| share(steps * STEP));
-        empty.may_be_ended(ending(&ended, "empty"));
-        back.may_be_ended(ending(&ended, "back"));
-        first.may_be_ended(ending(&ended, "first"));
-        second.may_be_ended(ending(&ended, "second"));
-        third.may_be_ended(ending(&ended, "third"));
-        back.is_needed();
-        let mut busy = share(STEP);
+            [0, 3, 2, 2, 2].map(|steps| share(steps * Budget::STEP));
+        empty.allow_eviction(evict(&ended, "empty"));
+        back.allow_eviction(evict(&ended, "back"));
+        first.allow_eviction(evict(&ended, "first"));
+        second.allow_eviction(evict(&ended, "second"));
+        third.allow_eviction(evict(&ended, "third"));
+        back.forbid_eviction();
+        let mut busy = share(Budget::STEP);
         assert!(ended.lock().unwrap().is_empty(), "10 steps are allowed");
-        busy.report(2 * STEP);
+        busy.report(2 * Budget::STEP);
         assert_eq!(*ended.lock().unwrap(), ["first"]);
-        assert!(!busy.is_short(), "what is being ended does not count");
-        busy.report(4 * STEP);
+        assert!(!busy.is_short(), "what is being evicted does not count");
+        busy.report(4 * Budget::STEP);
         assert_eq!(*ended.lock().unwrap(), ["first"], "3 steps come back");
-        busy.report(7 * STEP);
+        busy.report(7 * Budget::STEP);
         assert_eq!(*ended.lock().unwrap(), ["first", "second", "third"]);
         assert!(!busy.is_short());
-        busy.report(9 * STEP);
+        busy.report(9 * Budget::STEP);
         assert!(busy.is_short(), "nobody is left who holds any");
         drop((first, second, third, back, empty));
-        busy.report(9 * STEP);
+        busy.report(9 * Budget::STEP);
         assert!(!busy.is_short());
         drop(busy);
         assert_eq!(budget.held(), 0);
-        assert_eq!(budget.ending.load(Ordering::Relaxed), 0);
-        let kept = budget.lock();
-        assert!(kept.waiting.is_empty() && kept.ending.is_empty());
+        assert_eq!(budget.evicting.load(Ordering::Relaxed), 0);
+        let detached = budget.lock();
+        assert!(detached.evictable.is_empty() && detached.evicting.is_empty());
     }
 
     #[test]
-    fn one_that_grows_without_a_connection_may_be_ended_too() {
-        let budget = Budget::new(4 * STEP);
+    fn a_detached_session_that_grows_may_be_evicted() {
+        let budget = Budget::new(4 * Budget::STEP);
         let ended = Ended::default();
         let mut growing = Share::new(Arc::clone(&budget));
-        growing.may_be_ended(ending(&ended, "growing"));
-        growing.report(3 * STEP);
+        growing.allow_eviction(evict(&ended, "growing"));
+        growing.report(3 * Budget::STEP);
         assert!(ended.lock().unwrap().is_empty());
-        growing.report(5 * STEP);
+        growing.report(5 * Budget::STEP);
         assert_eq!(*ended.lock().unwrap(), ["growing"]);
-        growing.report(7 * STEP);
-        assert!(!growing.is_short(), "all of it is being ended");
-        growing.is_needed();
-        growing.report(7 * STEP);
+        growing.report(7 * Budget::STEP);
+        assert!(!growing.is_short(), "all of it is being evicted");
+        growing.forbid_eviction();
+        growing.report(7 * Budget::STEP);
         assert!(growing.is_short(), "a connection came before it ended");
     }
 }

@@ -1,25 +1,24 @@
-//! How many messages were taken to be sent, and were not.
+//! Counters of messages that were taken for sending and then dropped.
 
 use std::ops::AddAssign;
 
 use crate::MsgKind;
 
-/// How many messages a side has taken to be sent and then dropped, by the reason.
+/// How many messages were taken for sending and then dropped, by the reason.
 ///
-/// From `dropped` of a client's or a peer's [`connection`](crate::Client::connection). It counts from the client's, or
-/// the peer's, beginning.
+/// A session counts from its beginning; a client or a server's peer adds up its sessions.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Dropped {
     /// Their connection was lost before they were sent, and they asked for no acknowledgment.
     pub disconnected: u64,
-    /// LOG messages that made room: the receiver is slower than the sender.
+    /// LOG messages that were dropped from a full queue: the receiver is slower than the sender.
     pub logs: u64,
-    /// METRIC messages that made room.
+    /// METRIC messages that were dropped from a full queue.
     pub metrics: u64,
     /// STATE messages that a newer one of the same key replaced.
     pub replaced: u64,
-    /// Messages that waited in a [`Sender`](crate::Sender) when it was dropped, and for which there was no room then.
+    /// Messages that waited in a batching sender when it was dropped, and found no capacity then.
     pub unflushed: u64,
 }
 
@@ -30,13 +29,13 @@ impl Dropped {
         self.disconnected + self.logs + self.metrics + self.replaced + self.unflushed
     }
 
-    /// One more has made room, by its kind.
-    pub fn by_kind(&mut self, kind: MsgKind) {
+    /// Counts a message that was dropped from a full queue.
+    pub(crate) fn by_kind(&mut self, kind: MsgKind) {
         match kind {
             MsgKind::Log => self.logs += 1,
             MsgKind::Metric => self.metrics += 1,
             MsgKind::State => self.replaced += 1,
-            // They wait.
+            // They wait instead.
             MsgKind::Event | MsgKind::Command => {}
         }
     }

@@ -1,7 +1,5 @@
 //! Checking: from loaded files to schemas that follow every rule, those of the languages included.
 
-use std::collections::HashSet;
-
 use msip_emit::{Compilation, Emitter, Protocol, SourceFile};
 use msip_schema::{Code, Diagnostic, Direction, Outline, Types, check_types};
 
@@ -15,7 +13,7 @@ use super::size_limits;
 use super::symbols::{Symbols, join};
 use super::types::Lowering;
 
-/// Checks all files; `None` if they are not fit to be compiled, which is reported.
+/// Checks all files; `None` if they cannot be compiled, which is reported.
 pub(crate) fn check(
     files: &Files,
     messages_only: bool,
@@ -45,25 +43,23 @@ pub(crate) fn check(
         }
     }
     let pool = pool::build(files, &symbols, report)?;
-    let inputs: HashSet<usize> = files.inputs.iter().copied().collect();
-    let files = files.files.iter().enumerate();
-    let files = files.map(|(index, file)| SourceFile {
-        name: file.name.clone(),
-        path: file.shown.clone(),
-        package: file.package().to_owned(),
-        is_input: inputs.contains(&index),
-        imports: file.imports.clone(),
-        // From the pool, since prost's own type drops extensions, such as our options.
-        descriptor: pool
-            .get_file_by_name(&file.name)
-            .map(|file| file.encode_to_vec())
-            .unwrap_or_default(),
-    });
-    Some(Compilation {
-        files: files.collect(),
-        protocols,
-        types,
-    })
+    let mut compilation = Compilation::default();
+    for (index, file) in files.files.iter().enumerate() {
+        let mut compiled = SourceFile::default();
+        compiled.name.clone_from(&file.name);
+        compiled.path.clone_from(&file.shown);
+        compiled.package = file.package().to_owned();
+        compiled.is_input = files.inputs.contains(&index);
+        compiled.imports.clone_from(&file.imports);
+        // From the pool, since prost's own type drops extensions, such as MSIP's options.
+        if let Some(descriptor) = pool.get_file_by_name(&file.name) {
+            compiled.descriptor = descriptor.encode_to_vec();
+        }
+        compilation.files.push(compiled);
+    }
+    compilation.protocols = protocols;
+    compilation.types = types;
+    Some(compilation)
 }
 
 /// The types of the user's files, which are generated whether or not a protocol reaches them, without the envelopes.

@@ -12,7 +12,7 @@ use super::source_info::tag;
 use super::symbols::Node;
 use super::types::{Lowering, reserved_numbers};
 
-/// The message of this direction: the one of that name, or else the one that is almost named so.
+/// The message of this direction: the one of its name, or else one of a similar name.
 pub(crate) fn find(messages: &[DescriptorProto], direction: Direction) -> Option<usize> {
     let name = direction.envelope_name();
     let exact = |wanted: &str| messages.iter().position(|message| message.name() == wanted);
@@ -85,7 +85,7 @@ pub(crate) fn read(
     })
 }
 
-/// Tells where an envelope is not exactly one oneof named `messages`.
+/// Reports an envelope that is not exactly one oneof named `messages`.
 fn check_oneofs(
     at: &NodePath<'_>,
     message: &DescriptorProto,
@@ -157,11 +157,21 @@ fn check_oneofs(
         }
         _ => {}
     }
-    for (position, field) in outside {
+    refuse_outside(at, name, &outside, lowering);
+}
+
+/// Reports fields outside of the oneof.
+fn refuse_outside(
+    at: &NodePath<'_>,
+    envelope: &str,
+    outside: &[(usize, &FieldDescriptorProto)],
+    lowering: &mut Lowering<'_>,
+) {
+    for &(position, field) in outside {
         let at = at.below(tag::MESSAGE_FIELD, position, field.name());
         let span = at.span(&[tag::NAME], lowering.report);
-        let text = format!("`{}` stands beside the oneof of `{name}`", field.name());
-        let help = "move it into the oneof; what every message needs belongs into each of them, or into metadata";
+        let text = format!("`{}` is outside of the oneof of `{envelope}`", field.name());
+        let help = "move it into the oneof; what every message needs belongs in each of them, or in metadata";
         lowering
             .report
             .push(Diagnostic::new(Code::FIELD_OUTSIDE_ONEOF, span, text).help(help));
@@ -201,7 +211,7 @@ fn member(
     };
     let is_in_oneof = field.oneof_index.is_some() && !field.proto3_optional();
     if !is_in_oneof && field.label() == prost_types::field_descriptor_proto::Label::Repeated {
-        // A list beside the oneof, or a map: told already, and not a message.
+        // A list or a map, which is reported already and is not a message.
         return None;
     }
     let number = u32::try_from(field.number()).unwrap_or(0);
@@ -217,7 +227,7 @@ fn member(
     })
 }
 
-/// Tells that a member is not a message, and what to write instead.
+/// Reports a member that is not a message.
 fn not_message(
     at: &NodePath<'_>,
     field: &FieldDescriptorProto,
@@ -226,7 +236,7 @@ fn not_message(
     lowering: &mut Lowering<'_>,
 ) {
     if field.oneof_index.is_none() || field.proto3_optional() {
-        // It stands beside the oneof, which has been told.
+        // It is outside of the oneof, which is reported.
         return;
     }
     let name = field.name();

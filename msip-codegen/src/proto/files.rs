@@ -48,8 +48,8 @@ impl ProtoFile {
 #[derive(Debug, Default)]
 pub(crate) struct Files {
     pub(crate) files: Vec<ProtoFile>,
-    /// The files that were asked for, by index, in the order asked; those that could not be read are missing.
+    /// The inputs, by index, in the order in which they were named; those that could not be read are missing.
     pub(crate) inputs: Vec<usize>,
-    /// The path of every file on disk that was read, whether or not it was a schema.
+    /// The path of every file on disk that was read, even if it is not a schema.
     pub(crate) read: Vec<PathBuf>,
 }

@@ -1,4 +1,4 @@
-//! Include folders: where files are looked for, and what imports call them.
+//! Include folders: the search for files, and their names in imports.
 
 use std::path::{Path, PathBuf};
 
@@ -12,15 +12,15 @@ use crate::paths::{absolute, normal, show, slashed};
 pub(crate) struct IncludeFolders<'a>(pub(crate) &'a [PathBuf]);
 
 impl IncludeFolders<'_> {
-    /// The path of the file that imports call `name`.
+    /// The path of the file that has this name in imports.
     pub(crate) fn locate(&self, name: &Path) -> Option<PathBuf> {
         let paths = self.0.iter().map(|folder| folder.join(name));
         // Anything but a plain file, such as a folder or a device, is not a schema.
         paths.into_iter().find(|path| path.is_file())
     }
 
-    /// What imports would call an input: its path relative to its include folder.
-    pub(crate) fn name_of(&self, path: &Path) -> Result<String, Diagnostic> {
+    /// The name that an input has in imports: its path relative to its include folder.
+    pub(crate) fn name_of(&self, path: &Path) -> Result<String, Box<Diagnostic>> {
         let plain = normal(path);
         if path.is_file() {
             let whole = absolute(path);
@@ -30,7 +30,9 @@ impl IncludeFolders<'_> {
                 };
                 // A folder that comes first may have another file of this name.
                 return match self.locate(relative) {
-                    Some(first) if absolute(&first) != whole => Err(shadowed(path, &first)),
+                    Some(first) if absolute(&first) != whole => {
+                        Err(Box::new(shadowed(path, &first)))
+                    }
                     _ => Ok(slashed(relative)),
                 };
             }
@@ -40,7 +42,8 @@ impl IncludeFolders<'_> {
                     "add its folder to the include folders, which are {}",
                     folders(self.0)
                 );
-                return Err(Diagnostic::new(Code::FILE_NOT_INCLUDED, Span::NONE, text).help(help));
+                let diagnostic = Diagnostic::new(Code::FILE_NOT_INCLUDED, Span::NONE, text);
+                return Err(Box::new(diagnostic.help(help)));
             }
         }
         Ok(slashed(&plain))

@@ -63,7 +63,7 @@ impl Loader<'_> {
         let name = match self.folders.name_of(path) {
             Ok(name) => name,
             Err(diagnostic) => {
-                self.report.push(diagnostic);
+                self.report.push(*diagnostic);
                 return;
             }
         };
@@ -94,7 +94,7 @@ impl Loader<'_> {
         }
     }
 
-    /// Reads everything that a file imports, depth first, without recursion: a chain may be long.
+    /// Reads everything that a file imports, depth first. It does not recurse, since a chain of imports may be long.
     fn walk(&mut self, file: ProtoFile) {
         self.states.insert(file.name.clone(), State::Open);
         let mut stack = vec![Pending { file, next: 0 }];

@@ -1,4 +1,4 @@
-//! MSIP's options where they mean nothing.
+//! MSIP's options in places where they mean nothing.
 
 use msip_schema::Direction;
 use prost_types::DescriptorProto;
@@ -9,8 +9,8 @@ use super::options;
 use super::source_info::tag;
 use super::types::Lowering;
 
-/// Tells of our options on fields of ordinary messages, in all files. An envelope may have them in a file that is
-/// only imported, too, or compiled for its messages.
+/// Reports MSIP's options on fields of ordinary messages, in all files. Envelopes may have them even in a file that is only
+/// imported, or compiled for its messages.
 pub(crate) fn refuse_misplaced_options(lowering: &mut Lowering<'_>) {
     for (index, file) in lowering
         .files

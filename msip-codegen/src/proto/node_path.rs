@@ -6,7 +6,7 @@ use super::files::ProtoFile;
 use super::report::Report;
 use super::symbols::join;
 
-/// A node of a descriptor: the file it is in, its path there, and its full name.
+/// A node of a descriptor: its file, its path there, and its full name.
 #[derive(Clone)]
 pub(crate) struct NodePath<'a> {
     pub(crate) index: usize,

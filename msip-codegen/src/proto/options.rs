@@ -1,7 +1,7 @@
 //! The options of a member: `(msip.kind)` and the others.
 //!
-//! They are read as the parser left them, before the pool interprets them, so that each mistake has its own
-//! place and all are told at once. The pool then checks them again, with everyone else's.
+//! They are read before the pool interprets them, so that each mistake has its own position and all are reported. The
+//! pool then checks them again, together with other options.
 
 use std::ops::Range;
 
@@ -16,7 +16,7 @@ use super::node_path::NodePath;
 use super::report::Report;
 use super::source_info::tag;
 
-/// The names of our options, without `msip.`.
+/// The names of MSIP's options, without `msip.`.
 pub(crate) const NAMES: [&str; 9] = [
     "kind",
     "request",
@@ -36,7 +36,7 @@ const REPLIES: [(&str, Reply); 4] = [
     ("STREAM", Reply::Stream),
 ];
 
-/// Which of `(msip.…)` an option is, if it is one of ours.
+/// The name of an option without `msip.`, if it is one of MSIP's.
 pub(crate) fn our_name(option: &UninterpretedOption) -> Option<String> {
     let (first, rest) = option.name.split_first()?;
     let name = first.name_part.trim_start_matches('.');
@@ -63,7 +63,7 @@ pub(crate) fn member_options(
         let Some(name) = our_name(option) else {
             continue;
         };
-        let place = Place::new(at, index, report);
+        let place = OptionSpans::new(at, index, report);
         if !at
             .file
             .descriptor
@@ -111,27 +111,27 @@ pub(crate) fn member_options(
     read
 }
 
-/// Tells of our options on something that is not a member of an envelope's oneof.
+/// Reports MSIP's options on something that is not a member of an envelope's oneof.
 pub(crate) fn refuse(at: &NodePath<'_>, options: &[UninterpretedOption], report: &mut Report) {
     for (index, option) in options.iter().enumerate() {
         let Some(name) = our_name(option) else {
             continue;
         };
-        let place = Place::new(at, index, report);
+        let place = OptionSpans::new(at, index, report);
         let text = format!("`(msip.{name})` means nothing here");
-        let help = "MSIP's options stand on the members of the oneofs of ClientToServer and ServerToClient";
+        let help = "MSIP's options belong on the members of the oneofs of ClientToServer and ServerToClient";
         report.push(Diagnostic::new(Code::MISPLACED_OPTION, place.name, text).help(help));
     }
 }
 
-/// Where the two halves of an option stand.
+/// The spans of the two halves of an option.
 #[derive(Clone, Copy)]
-struct Place {
+struct OptionSpans {
     name: Span,
     value: Span,
 }
 
-impl Place {
+impl OptionSpans {
     fn new(at: &NodePath<'_>, index: usize, report: &mut Report) -> Self {
         let path = [
             tag::FIELD_OPTIONS,
@@ -173,12 +173,12 @@ fn halves(text: &str) -> (Range<usize>, Range<usize>) {
 struct Reader<'a> {
     name: &'a str,
     option: &'a UninterpretedOption,
-    place: Place,
+    place: OptionSpans,
     report: &'a mut Report,
 }
 
 impl Reader<'_> {
-    /// Takes the value, unless the option was there before.
+    /// Sets the value, unless the option has been set before.
     fn set<T>(&mut self, slot: &mut Option<Spanned<T>>, read: impl FnOnce(&mut Self) -> Option<T>) {
         if let Some(earlier) = slot {
             let text = format!("`(msip.{})` is set twice", self.name);
@@ -187,7 +187,7 @@ impl Reader<'_> {
             self.report.push(
                 diagnostic
                     .also(earlier.span, "first set here")
-                    .help("say it once"),
+                    .help("remove one of the two"),
             );
             return;
         }
@@ -220,7 +220,7 @@ impl Reader<'_> {
         }
         let names: Vec<&str> = values.iter().map(|(name, _)| *name).collect();
         let list = format!("the values are {}", names.join(", "));
-        // `"COMMAND"` in quotes means the same thing.
+        // `"COMMAND"` in quotes was probably meant the same way.
         let quoted = String::from_utf8_lossy(self.option.string_value()).into_owned();
         let said = if said.is_empty() {
             quoted

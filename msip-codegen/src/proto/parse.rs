@@ -1,4 +1,4 @@
-//! One file: from bytes to a descriptor.
+//! Parsing of one file into a descriptor.
 
 use std::path::PathBuf;
 
@@ -111,7 +111,7 @@ pub(crate) fn parse(
     }
 }
 
-/// What is wrong with the language of a file. An import may be proto2: it may only declare options.
+/// Reports a file that is not proto3. An import may be proto2, since it may only declare options.
 fn other_language(
     id: FileId,
     text: &str,
@@ -130,7 +130,7 @@ fn other_language(
             "write `syntax = \"proto3\";`, remove `required`, default values, groups and extensions, and begin \
              each enum with a zero",
         ),
-        Language::Unsaid(bytes) if is_input => (
+        Language::Undeclared(bytes) if is_input => (
             bytes,
             "the file does not say its syntax, which means proto2, and only proto3 is supported",
             "begin the file with `syntax = \"proto3\";`",

@@ -6,7 +6,7 @@ use prost_reflect::DescriptorPool;
 
 use super::files::{Files, Origin};
 use super::options;
-use super::parser_errors;
+use super::pool_errors;
 use super::report::Report;
 use super::symbols::Symbols;
 
@@ -21,7 +21,7 @@ pub(crate) fn build(
         .iter()
         .map(|name| format!("msip.{name}"))
         .collect();
-    let known = parser_errors::Known {
+    let known = pool_errors::Known {
         types: &types,
         options: &options,
     };
@@ -30,7 +30,7 @@ pub(crate) fn build(
     for (index, file) in files.files.iter().enumerate() {
         let imports_are_sound = file.imports.len() == file.descriptor.dependency.len()
             && file.imports.iter().all(|import| sound.contains(import));
-        // Without its imports nothing could be said of a file.
+        // A file cannot be checked without its imports.
         if file.origin != Origin::WellKnown && !imports_are_sound {
             continue;
         }
@@ -38,7 +38,7 @@ pub(crate) fn build(
             Ok(()) => {
                 sound.insert(index);
             }
-            Err(error) => parser_errors::pool_error(error, file.source_info.file(), &known, report),
+            Err(error) => pool_errors::pool_error(error, file.source_info.file(), &known, report),
         }
     }
     if sound.len() < files.files.len() || !report.is_clean() {
@@ -50,7 +50,7 @@ pub(crate) fn build(
         let mut descriptor = file.descriptor.clone();
         descriptor.source_code_info = None;
         if let Err(error) = bare.add_file_descriptor_proto(descriptor) {
-            parser_errors::pool_error(error, file.source_info.file(), &known, report);
+            pool_errors::pool_error(error, file.source_info.file(), &known, report);
             return None;
         }
     }

@@ -1,4 +1,4 @@
-//! One file that holds a protocol, as a draft of the model.
+//! Lowering of a file that declares a protocol to a draft of the model.
 
 use msip_schema::{
     Code, Diagnostic, Direction, Draft, DraftEnvelope, FieldType, Reserved, Span, Spanned, TypeDef,
@@ -12,11 +12,11 @@ use super::service;
 use super::source_info::{package_name, tag};
 use super::types::Lowering;
 
-/// A protocol as a file says it, and what is known to be wrong with its envelopes.
+/// The draft of a protocol, and whether its envelopes are known to be incomplete.
 pub(crate) struct Reading {
     pub(crate) draft: Draft,
-    /// Whether an envelope is missing or has no members that count, which has been told: whatever refers to its
-    /// members is wrong for that reason alone.
+    /// Whether an envelope is missing or has no valid members. That is reported, and references to its members fail for
+    /// that reason alone.
     pub(crate) is_partial: bool,
 }
 
@@ -44,7 +44,7 @@ pub(crate) fn read(index: usize, lowering: &mut Lowering<'_>, types: &Types) -> 
     };
     let client_to_server = envelope(Direction::ClientToServer);
     let server_to_client = envelope(Direction::ServerToClient);
-    // Members that were left out, and told of, are missed elsewhere.
+    // Members that were reported and left out are missing elsewhere.
     is_partial |= client_to_server.members.is_empty() || server_to_client.members.is_empty();
     let methods = service::methods(&root, lowering);
     refuse_envelopes_as_types(&root, lowering, types);
@@ -64,7 +64,7 @@ fn file_at(files: &Files, index: usize) -> &ProtoFile {
     &files.files[index]
 }
 
-/// The package's name; tells where there is none.
+/// The span of the package's name; reports a missing package.
 fn package_span(root: &NodePath<'_>, lowering: &mut Lowering<'_>) -> Span {
     if let Some(span) = package_name(&root.file.source_info, lowering.report) {
         return span;
@@ -84,7 +84,7 @@ fn package_span(root: &NodePath<'_>, lowering: &mut Lowering<'_>) -> Span {
     span
 }
 
-/// Tells of fields whose type is an envelope: envelopes become enums of ours, which no message can hold.
+/// Reports fields whose type is an envelope: envelopes become enums, which no message can contain.
 fn refuse_envelopes_as_types(root: &NodePath<'_>, lowering: &mut Lowering<'_>, types: &Types) {
     let messages = types.values().filter_map(|def| match def {
         TypeDef::Message(message) => Some(message),

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use msip_schema::{Draft, FieldType, Payload, TypeDef, TypeName, Types};
 
-/// The types that the envelopes and services of a draft reach, those inside them included.
+/// The types that the envelopes and services of a draft reach, directly or through fields.
 pub(crate) fn reachable(draft: &Draft, types: &Types) -> Types {
     let methods = &draft.methods;
     let members = [&draft.client_to_server, &draft.server_to_client]

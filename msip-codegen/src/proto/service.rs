@@ -60,7 +60,7 @@ fn method_of(
     })
 }
 
-/// Whether `option idempotency_level` says that a method may be repeated.
+/// Whether its `idempotency_level` allows repeating a method.
 fn is_idempotent(method: &MethodDescriptorProto) -> bool {
     let Some(options) = &method.options else {
         return false;

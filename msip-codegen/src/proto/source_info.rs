@@ -8,7 +8,7 @@ use prost_types::SourceCodeInfo;
 
 use super::report::Report;
 
-/// Field numbers of `descriptor.proto`, of which paths into a descriptor are made.
+/// Field numbers of `descriptor.proto`, which make up the paths into a descriptor.
 pub(crate) mod tag {
     pub(crate) const FILE_PACKAGE: i32 = 2;
     pub(crate) const FILE_DEPENDENCY: i32 = 3;
@@ -77,7 +77,7 @@ impl SourceInfo {
         self.nodes.get(path).map(|node| node.bytes.clone())
     }
 
-    /// The comment above a node; where there is none, the one behind it on its line.
+    /// The comment above a node, or the one behind it on its line if there is none.
     pub(crate) fn doc(&self, path: &[i32]) -> String {
         match self.nodes.get(path) {
             Some(node) if !node.leading.is_empty() => node.leading.clone(),
@@ -125,7 +125,7 @@ pub(crate) fn package_name(source_info: &SourceInfo, report: &mut Report) -> Opt
     Some(report.span(source_info.file(), bytes))
 }
 
-/// The bytes that a span of a descriptor (line, column, [line,] column; from 0, columns in bytes) means.
+/// The bytes of a descriptor's span (line, column, [line,] column; from 0, columns in bytes).
 fn bytes_of(lines: &[usize], span: &[i32]) -> Option<Range<usize>> {
     let at = |line: i32, column: i32| {
         let start = lines.get(usize::try_from(line).ok()?)?;
@@ -138,7 +138,7 @@ fn bytes_of(lines: &[usize], span: &[i32]) -> Option<Range<usize>> {
     }
 }
 
-/// A comment as a person reads it: without the blanks that follow the comment marks on every line.
+/// A comment without the blanks that follow the comment marks on every line.
 fn comment(raw: &str) -> String {
     let raw = raw.replace("\r\n", "\n");
     let indent = |line: &str| line.len() - line.trim_start_matches([' ', '\t']).len();

@@ -1,4 +1,4 @@
-//! Messages and enums of descriptors, as types of the model.
+//! Lowering of messages and enums from descriptors to the model.
 
 use msip_schema::{
     Cardinality, Code, Diagnostic, EnumType, EnumValue, Field, FieldType, MessageType, Oneof,
@@ -13,17 +13,16 @@ use prost_types::{
 use super::deprecated::is_deprecated;
 use super::files::Files;
 use super::node_path::NodePath;
-use super::parser_errors;
 use super::report::Report;
 use super::source_info::tag;
-use super::symbols::{Lookup, Node, Symbol, Symbols, is_map_entry};
+use super::symbols::{Lookup, Node, Symbol, Symbols, is_map_entry, meant};
 
-/// Turns descriptors into types of the model.
+/// Lowers descriptors to types of the model.
 pub(crate) struct Lowering<'a> {
     pub(crate) files: &'a Files,
     pub(crate) symbols: &'a Symbols<'a>,
     pub(crate) report: &'a mut Report,
-    /// Names that an unknown type could have meant.
+    /// The names to suggest for an unknown type.
     names: Vec<&'a str>,
     types: Types,
 }
@@ -109,7 +108,7 @@ impl<'a> Lowering<'a> {
             .insert(TypeName::new(&at.full), TypeDef::Message(def));
     }
 
-    /// The oneofs of a message, without those that stand for a proto3 `optional`.
+    /// The oneofs of a message, without those of proto3 `optional` fields.
     fn oneofs(&mut self, at: &NodePath<'a>, message: &DescriptorProto) -> Vec<Oneof> {
         let mut oneofs = Vec::new();
         for (position, oneof) in message.oneof_decl.iter().enumerate() {
@@ -132,7 +131,7 @@ impl<'a> Lowering<'a> {
         oneofs
     }
 
-    /// The pool compares numbers with what is reserved, but not names.
+    /// Reports reserved names of fields: the pool checks numbers only.
     fn refuse_reserved_names(&mut self, at: &NodePath<'a>, message: &DescriptorProto) {
         for (position, field) in message.field.iter().enumerate() {
             if message
@@ -184,7 +183,7 @@ impl<'a> Lowering<'a> {
             .insert(TypeName::new(&at.full), TypeDef::Enum(def));
     }
 
-    /// The pool tells of the range alone, and does not compare names.
+    /// Reports a reserved number or name of a value: the pool gives the position of the range, and does not check names.
     fn refuse_reserved_value(
         &mut self,
         at: &NodePath<'a>,
@@ -292,7 +291,7 @@ impl<'a> Lowering<'a> {
         }
     }
 
-    /// What a type's name means here; tells where it means nothing.
+    /// Resolves the name of a type; reports it if it is unknown.
     pub(crate) fn resolve(
         &mut self,
         at: &NodePath<'_>,
@@ -308,9 +307,9 @@ impl<'a> Lowering<'a> {
             }
             Lookup::Unknown => well_known_file(name)
                 .map(|file| format!("add `import \"{file}\";`"))
-                .or_else(|| parser_errors::meant(name, &self.names)),
+                .or_else(|| meant(name, &self.names)),
         };
-        // A broken import may define it, and has been told of.
+        // It may be defined by a broken import, which is reported.
         if at.file.imports.len() < at.file.descriptor.dependency.len() {
             return None;
         }
@@ -325,7 +324,7 @@ impl<'a> Lowering<'a> {
         None
     }
 
-    /// Envelopes are not messages that a field could hold, and proto2 messages are not supported.
+    /// Reports fields whose type is declared in proto2, which is not supported.
     fn refuse_proto2_types(&mut self, at: &NodePath<'a>, name: &TypeName, symbol: Symbol<'_>) {
         let Some(file) = self.files.files.get(symbol.file) else {
             return;
@@ -343,7 +342,7 @@ impl<'a> Lowering<'a> {
     }
 }
 
-/// The numbers that a message reserves, as inclusive ranges; descriptors end them behind the last number.
+/// The numbers that a message reserves, as inclusive ranges; descriptors end them after the last number.
 pub(crate) fn reserved_numbers(message: &DescriptorProto) -> Vec<(u32, u32)> {
     let number = |number: i32| u32::try_from(number).unwrap_or(0);
     let ranges = message.reserved_range.iter();
@@ -370,7 +369,7 @@ fn scalar(ty: Type) -> FieldType {
         Type::Fixed32 => FieldType::Fixed32,
         Type::Bool => FieldType::Bool,
         Type::String => FieldType::String,
-        // Named types never come here: they have a type name.
+        // Named types do not reach this: they have a type name.
         Type::Bytes | Type::Group | Type::Message | Type::Enum => FieldType::Bytes,
         Type::Uint32 => FieldType::Uint32,
         Type::Sfixed32 => FieldType::Sfixed32,

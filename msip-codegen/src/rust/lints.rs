@@ -1,4 +1,4 @@
-//! Clippy's lints that the names and the number of a type's parts may set off.
+//! Clippy's lints that the names and the number of fields and variants may set off.
 
 use msip_emit::write::Case;
 use proc_macro2::{Ident, TokenStream};
@@ -6,7 +6,7 @@ use quote::quote;
 use syn::ext::IdentExt as _;
 use syn::{Field, ItemEnum, ItemStruct};
 
-/// Lints about the number and the names of fields, where they may apply.
+/// The lints about the number and the names of fields that may apply.
 pub(super) fn field_lints(item: &ItemStruct) -> Vec<TokenStream> {
     let mut lints = Vec::new();
     let is_bool =
@@ -21,7 +21,7 @@ pub(super) fn field_lints(item: &ItemStruct) -> Vec<TokenStream> {
     lints
 }
 
-/// The lint about the names of variants, where it may apply.
+/// The lint about the names of variants, if it may apply.
 pub(super) fn variant_lints(item: &ItemEnum) -> Vec<TokenStream> {
     let names = item.variants.iter().map(|variant| &variant.ident);
     if share_a_word(names, &item.ident) {
@@ -31,8 +31,8 @@ pub(super) fn variant_lints(item: &ItemEnum) -> Vec<TokenStream> {
     }
 }
 
-/// Whether names all begin or end with the same word, or one has the name of its type in it, of which clippy
-/// complains from three names on.
+/// Whether all names begin or end with the same word, or one contains the name of its type, which clippy reports for
+/// three and more names.
 fn share_a_word<'a>(names: impl Iterator<Item = &'a Ident>, owner: &Ident) -> bool {
     let snake = |ident: &Ident| Case::Snake.apply(&ident.unraw().to_string());
     let names: Vec<String> = names.map(snake).collect();

@@ -1,4 +1,4 @@
-//! The messages, as prost writes them, with our comments and without the envelopes.
+//! Messages: prost's output with the schema's comments and without the envelopes.
 
 use std::collections::BTreeMap;
 
@@ -48,16 +48,16 @@ pub(crate) fn write(
     });
     let mut written = config(settings)
         .generate(requests.collect())
-        .map_err(|error| EmitError::new(error))?;
+        .map_err(EmitError::new)?;
     let mut out = Packages::new();
     for (package, files) in packages {
         let module = Module::from_protobuf_package_name(&package);
-        // The same types by the names that people know them by.
+        // The same types by their usual paths.
         let text = written
             .remove(&module)
             .unwrap_or_default()
             .replace(&format!("{PROST}::alloc::"), "::std::");
-        let file = syn::parse_file(&text).map_err(|error| EmitError::new(error))?;
+        let file = syn::parse_file(&text).map_err(EmitError::new)?;
         let mut names = Names::default();
         for file in &files {
             collect(
@@ -98,7 +98,7 @@ fn config(settings: &Settings) -> Config {
     config
 }
 
-/// What stands where in the Rust of a package, by the full names of the schema.
+/// The full names in the schema of the types and modules in a package's Rust.
 #[derive(Default)]
 struct Names {
     /// Messages and enums, by their modules and Rust names.
@@ -146,12 +146,12 @@ fn collect(
     }
 }
 
-/// Goes through the items of one package.
+/// Rewrites the items of one package.
 struct Pass<'a> {
     names: &'a Names,
     envelopes: &'a [String],
     types: &'a Types,
-    /// Where it is.
+    /// The path of the current module.
     modules: Vec<String>,
 }
 
@@ -250,7 +250,7 @@ impl Pass<'_> {
             .fields
             .iter()
             .filter_map(|field| field.oneof.as_deref());
-        // Where a nested type has its name, prost adds `OneOf`.
+        // If a nested type has its name, prost adds `OneOf`.
         let oneof = oneofs.find(|oneof| {
             [type_name(oneof), format!("{}OneOf", type_name(oneof))].contains(&ident)
         })?;
@@ -330,7 +330,7 @@ impl Pass<'_> {
     }
 }
 
-/// The values that prost makes variants of: of those with the same number, the first.
+/// The values that become variants: of several with the same number, the first.
 fn generated_values(enumeration: &EnumType) -> impl Iterator<Item = &msip_schema::EnumValue> {
     let mut numbers = std::collections::HashSet::new();
     enumeration
@@ -339,7 +339,7 @@ fn generated_values(enumeration: &EnumType) -> impl Iterator<Item = &msip_schema
         .filter(move |value| numbers.insert(value.number))
 }
 
-/// The methods of an enum, with comments that suit ours and the attributes that pedantic lints ask for.
+/// The methods of an enum, with our comments and the attributes that pedantic lints require.
 fn enum_methods(mut item: ItemImpl) -> ItemImpl {
     for method in &mut item.items {
         let ImplItem::Fn(method) = method else {
@@ -362,7 +362,7 @@ fn enum_methods(mut item: ItemImpl) -> ItemImpl {
     item
 }
 
-/// Makes doc comments, and remembers what lints they need.
+/// Makes doc comments, and collects the lints that they need.
 #[derive(Default)]
 struct Docs {
     lacks_backticks: bool,
@@ -422,7 +422,7 @@ fn derives(attributes: &[Attribute], name: &str) -> bool {
         .filter(|attribute| attribute.path().is_ident("derive"))
         .any(|attribute| {
             let mut found = false;
-            // What does not parse as a list of paths has no such name.
+            // What is not a list of paths has no such name.
             let _ = attribute.parse_nested_meta(|meta| {
                 found |= meta
                     .path

@@ -57,7 +57,7 @@ impl Emitter for RustEmitter {
         for &package in &asked {
             let (text, is_flat) = package_file(package, compilation, &packages);
             let name = format!("{}.rs", file_stem(package));
-            // The tree includes such a file as it is, which is less to write and to read.
+            // The tree includes such a file, instead of repeating its items.
             let content = if is_flat {
                 Content::File(name.clone())
             } else {
@@ -101,8 +101,8 @@ impl RustEmitter {
     }
 }
 
-/// The name of a package's file, without its ending. Packages are identifiers with dots between them, so it names
-/// a file in the folder and nothing else.
+/// The name of a package's file, without its extension. Packages are identifiers with dots between them, so it is always
+/// a file name.
 fn file_stem(package: &str) -> &str {
     if package.is_empty() { "_" } else { package }
 }
@@ -116,7 +116,7 @@ fn header(compilation: &Compilation, package: Option<&str>) -> String {
         .files
         .iter()
         .filter(|file| file.is_input && package.is_none_or(|package| file.package == package));
-    // A path outside of the project is not the same everywhere.
+    // A path outside of the project differs between machines.
     let inputs: Vec<&str> = inputs
         .map(|file| {
             if file.path.starts_with('/') || file.path.contains(':') {
@@ -134,8 +134,8 @@ fn header(compilation: &Compilation, package: Option<&str>) -> String {
     )
 }
 
-/// The file of one package: its items or, where it needs other packages, the tree of all of them. And whether it
-/// holds the items themselves.
+/// The file of one package: its items or, if it needs other packages, the tree of all of them. Also returns whether it
+/// has the items themselves.
 fn package_file(package: &str, compilation: &Compilation, packages: &Packages) -> (String, bool) {
     let mut text = Text::new(&[header(compilation, Some(package))]);
     let needed = needed_packages(package, compilation);
@@ -153,7 +153,7 @@ fn package_file(package: &str, compilation: &Compilation, packages: &Packages) -
     }
     if !packages.get(package).is_none_or(Vec::is_empty) {
         let path: Vec<String> = names::package_modules(package);
-        // In a private module some of it may not be used.
+        // In a private module some of them may be unused.
         text.verbatim(&[
             "#[allow(unused_imports)]",
             &format!("pub use self::packages::{}::*;", path.join("::")),
@@ -170,7 +170,7 @@ fn package_file(package: &str, compilation: &Compilation, packages: &Packages) -
     (text.finish(), false)
 }
 
-/// A package and those that its files import, however far.
+/// A package and those that its files import, directly or not.
 fn needed_packages<'a>(package: &str, compilation: &'a Compilation) -> BTreeSet<&'a str> {
     let files = compilation.files.iter().enumerate();
     let roots = files.filter(|(_, file)| file.package == package);
@@ -182,8 +182,8 @@ fn needed_packages<'a>(package: &str, compilation: &'a Compilation) -> BTreeSet<
         .collect()
 }
 
-/// The descriptors of every file but that of our options, whose types no message holds. Prost writes nothing for
-/// types that are elsewhere, but must know them to see which messages it may derive `Copy` and `Eq` for.
+/// The descriptors of every file except that of MSIP's options, whose types no message contains. Prost writes nothing for
+/// external types, but must know them to decide which messages may derive `Copy` and `Eq`.
 fn descriptors(compilation: &Compilation) -> Result<Vec<FileDescriptorProto>, EmitError> {
     let files = compilation.files.iter();
     files
@@ -223,7 +223,7 @@ fn protocol_items(
         .descriptors(quote!(::core::include_bytes!(#descriptors)));
     let mut items = Vec::new();
     for tokens in rust::items(schema, &target) {
-        let mut item: Item = syn::parse2(tokens).map_err(|error| EmitError::new(error))?;
+        let mut item: Item = syn::parse2(tokens).map_err(EmitError::new)?;
         if let Item::Enum(envelope) = &mut item {
             let full = format!("{package}.{}", envelope.ident);
             let attributes = settings
@@ -232,9 +232,7 @@ fn protocol_items(
                 .filter(|(path, _)| applies(path, &full));
             for (_, attribute) in attributes {
                 let parse = syn::parse::Parser::parse_str(syn::Attribute::parse_outer, attribute);
-                envelope
-                    .attrs
-                    .extend(parse.map_err(|error| EmitError::new(error))?);
+                envelope.attrs.extend(parse.map_err(EmitError::new)?);
             }
         }
         items.push(item);
@@ -242,8 +240,8 @@ fn protocol_items(
     Ok(items)
 }
 
-/// Whether a path as prost reads it means this type: `.` means all, `.chat` all in it, `ClientToServer` the end of
-/// its name.
+/// Whether a path, as prost reads it, matches this type: `.` matches everything, `.chat` everything in it,
+/// `ClientToServer` the end of a name.
 fn applies(path: &str, full: &str) -> bool {
     match path.strip_prefix('.') {
         Some("") => true,

@@ -1,11 +1,11 @@
-//! Items as text: formatted one by one, with the empty lines that a careful person would leave.
+//! Printing of items: formatted one by one, with empty lines as in code written by hand.
 
 use msip_emit::rust::syntax::{COMMENT, DOC_COMMENT, INDENT};
 use msip_emit::write::Writer;
 use proc_macro2::{Ident, Span};
 use syn::{File, Item, ItemMod};
 
-/// Rust under construction: items, and modules of which each has its own.
+/// Rust under construction: items and nested modules.
 #[derive(Debug)]
 pub(crate) struct Text {
     out: Writer,
@@ -162,7 +162,7 @@ impl Text {
                 member_lines = 0;
             }
         }
-        // A member's last line always ends in one of the two; should the formatter differ, nothing is lost.
+        // A member's last line always ends in one of the two. If the formatter should change, nothing is lost.
         out.push_str(&pending);
         self.out.raw(&out);
     }

@@ -1,4 +1,4 @@
-//! The settings of the Rust that is written.
+//! Settings of the Rust output.
 
 use msip_emit::rust::Sides;
 
@@ -6,7 +6,7 @@ use msip_emit::rust::Sides;
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Settings {
     pub(crate) sides: Sides,
-    /// Whether `packages.rs` is left out where there is only one package.
+    /// Whether `packages.rs` is left out if there is only one package.
     pub(crate) omits_single_tree: bool,
     /// Attributes by the path of a type, as prost reads paths.
     pub(crate) type_attributes: Vec<(String, String)>,

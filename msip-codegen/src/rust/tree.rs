@@ -1,4 +1,4 @@
-//! Packages as nested modules, so that prost's `super::` paths lead where they should.
+//! The tree of packages: nested modules, on which prost's `super::` paths rely.
 
 use std::collections::BTreeMap;
 
@@ -8,11 +8,11 @@ use syn::Item;
 use super::names::package_modules;
 use super::print::Text;
 
-/// What a package's module holds.
+/// The content of a package's module.
 #[derive(Clone)]
 pub(crate) enum Content<'a> {
     Items(&'a [Item]),
-    /// What stands in this file of the same folder.
+    /// The content of this file in the same folder.
     File(String),
 }
 

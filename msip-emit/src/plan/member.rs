@@ -14,6 +14,7 @@ pub const DEFAULT_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// One member of an envelope.
 #[derive(Debug, Clone)]
+#[non_exhaustive]
 pub struct MemberPlan<'a> {
     /// The name, such as `connect_req`.
     pub name: &'a str,
@@ -43,6 +44,7 @@ pub struct MemberPlan<'a> {
 
 /// The key of a STATE.
 #[derive(Debug, Clone, Copy)]
+#[non_exhaustive]
 pub struct KeyPlan<'a> {
     /// The name of the field.
     pub name: &'a str,
@@ -79,6 +81,7 @@ pub struct Call<A> {
 
 /// The member that answers a call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct AnswerPlan<'a> {
     /// The name.
     pub name: &'a str,

@@ -35,6 +35,7 @@ pub struct Plan<'a> {
 
 /// One direction of a [`Plan`].
 #[derive(Debug, Clone)]
+#[non_exhaustive]
 pub struct EnvelopePlan<'a> {
     /// The direction.
     pub direction: Direction,

@@ -1,4 +1,4 @@
-//! Doc comments as attributes: the schema's words first, then what the emitter adds.
+//! Attributes of generated items: doc comments, and the lints to allow.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -8,7 +8,7 @@ use quote::{format_ident, quote};
 
 use super::doc;
 
-/// The longest line of ours, in characters.
+/// The longest line that the emitter adds, in characters.
 const WIDTH: usize = 90;
 
 /// The doc comment of one item, in paragraphs.
@@ -25,12 +25,12 @@ impl Docs {
         }
     }
 
-    /// Begins with a paragraph of ours.
+    /// Begins with a paragraph of the emitter's.
     pub(super) fn line(text: &str) -> Self {
         Self::default().paragraph(text)
     }
 
-    /// Adds a paragraph of ours, broken into lines.
+    /// Adds a paragraph of the emitter's, broken into lines.
     pub(super) fn paragraph(mut self, text: &str) -> Self {
         if !self.lines.is_empty() {
             self.lines.push(String::new());
@@ -60,7 +60,7 @@ impl Docs {
     }
 }
 
-/// A time limit as people say it.
+/// A time limit in words.
 pub(super) fn in_words(timeout: Duration) -> String {
     if timeout.subsec_millis() == 0 {
         format!("{} s", timeout.as_secs())
@@ -69,8 +69,7 @@ pub(super) fn in_words(timeout: Duration) -> String {
     }
 }
 
-/// `#[allow(…)]` with these lints, and with clippy's on words without backticks where one of the comments, which are
-/// the schema's, has such a word.
+/// `#[allow(…)]` with these lints, and with `clippy::doc_markdown` if a comment of the schema may set it off.
 pub(super) fn allow<'a>(
     lints: &TokenStream,
     comments: impl IntoIterator<Item = &'a [String]>,
@@ -82,14 +81,14 @@ pub(super) fn allow<'a>(
     }
 }
 
-/// As [`allow`], for an item of which a program may use nothing, or a part.
+/// Like [`allow`], for an item that a program may not use, or only partly.
 pub(super) fn allow_unused<'a>(comments: impl IntoIterator<Item = &'a [String]>) -> TokenStream {
-    // In a library what is public is used; a binary would be warned of each message that it never says.
+    // In a library public items count as used; a binary would be warned of each message that it never sends.
     allow(&quote!(dead_code), comments)
 }
 
-/// `#[allow(…)]` with clippy's lints on methods that are called like well-known ones and are not like them. The names
-/// are the schema's: `new`, `from_depot_ind`.
+/// `#[allow(…)]` with clippy's lints on methods that have a well-known name but another signature, since the names are
+/// the schema's: `new`, `from_depot_ind`.
 pub(super) fn allow_names<'a>(methods: impl IntoIterator<Item = &'a Ident>) -> Option<TokenStream> {
     let mut lints = BTreeSet::new();
     for method in methods {
@@ -112,7 +111,7 @@ pub(super) fn allow_names<'a>(methods: impl IntoIterator<Item = &'a Ident>) -> O
     (!lints.is_empty()).then(|| quote!(#[allow(#(#lints),*)]))
 }
 
-/// Allows a function to be long where an arm for each member may make it so.
+/// Allows a function to be long if an arm for each member may make it so.
 pub(super) fn allow_long(members: usize, lines_per_member: usize) -> Option<TokenStream> {
     // Clippy's limit is 100 lines; long names break an arm into three.
     (members * lines_per_member > 30).then(|| quote!(#[allow(clippy::too_many_lines)]))

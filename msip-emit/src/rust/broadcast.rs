@@ -1,4 +1,4 @@
-//! The broadcast trait: what a server may say to many clients at once.
+//! The broadcast trait: the messages that a server may send to many clients at once.
 
 use proc_macro2::TokenStream;
 use quote::{format_ident, quote};

@@ -1,4 +1,4 @@
-//! Dispatch: from a message to the handler's method, and from what that returns to an answer.
+//! Dispatch: calls the handler's method for a message, and turns what it returns into an answer.
 
 use proc_macro2::TokenStream;
 use quote::quote;
@@ -37,7 +37,7 @@ pub(super) fn implementation(
         .iter()
         .map(|member| arm(tokens, envelope, role, member));
     let allow = allow_long(envelope.members.len(), 4);
-    // Where nothing is said but answers and streams, no handler is ever asked.
+    // If there are only answers and streams, no handler is called here.
     let unused = envelope
         .with_methods()
         .all(MemberTokens::is_request_stream)
@@ -97,7 +97,7 @@ pub(super) fn implementation(
     }
 }
 
-/// Hands one message to its handler, and turns what comes back into an answer.
+/// The arm of one message: calls its handler, and turns what that returns into an answer.
 fn arm(
     tokens: &ProtocolTokens<'_>,
     envelope: &EnvelopeTokens<'_>,
@@ -123,7 +123,7 @@ fn arm(
                 ::core::result::Result::Ok(#runtime::Answered::Nothing)
             }
         },
-        // Its requests come as a stream of their own.
+        // Its requests are dispatched as a stream.
         Shape::Call(call) if call.request_stream => {
             let pattern = member.any_of(&quote!(#message_type));
             let name = member.plan.name;
@@ -134,7 +134,7 @@ fn arm(
             let answered = streams::answered(tokens, envelope, call, &asked);
             quote!(#pattern => { #answered })
         }
-        // It answers a call, and was sent as if it were none.
+        // An answer that was sent as a message of its own.
         Shape::Answer => {
             let pattern = member.any_of(&quote!(#message_type));
             let name = member.plan.name;

@@ -1,8 +1,8 @@
-//! Comments of a schema as doc comments that no tool stumbles over.
+//! Comments of a schema as doc comments that rustdoc and clippy accept.
 //!
-//! What people write above a message is Markdown at best, and rustdoc would compile its indented lines as Rust,
-//! look up its `[brackets]` as items and parse its `<angles>` as HTML. [`sanitise`] keeps what surely is meant as
-//! Markdown (paragraphs, lists, headings, code, links to the web) and makes plain text of the rest.
+//! Comments are Markdown at best, and rustdoc would compile their indented lines as Rust, look up their `[brackets]` as
+//! items and parse their `<angles>` as HTML. [`sanitise`] keeps what is certainly meant as Markdown (paragraphs, lists,
+//! headings, code, links to the web) and escapes the rest.
 
 mod block;
 mod inline;
@@ -12,12 +12,12 @@ use quote::quote;
 
 use crate::write::clean_lines;
 
-/// The lines of a doc comment, without the space that stands in front of each in the source.
+/// The lines of a doc comment, without the space that precedes each in the source.
 ///
-/// Empty where the comment says nothing. What comes out:
+/// They are empty if the comment is blank. Otherwise they have:
 ///
 /// - fenced and indented code in fences with a language that is not Rust, all closed;
-/// - list items whose continuation lines stand exactly below their text;
+/// - list items whose continuation lines are aligned with their text;
 /// - `[` and `]` escaped unless they are a link to `http` or `https`, `<` escaped unless it encloses such an
 ///   address, and bare addresses enclosed;
 /// - neither tabs, control characters nor marks that change the direction of text; no trailing spaces.
@@ -37,10 +37,9 @@ pub fn attributes(lines: &[String]) -> TokenStream {
     quote!(#(#[doc = #lines])*)
 }
 
-/// Whether `clippy::doc_markdown` may want backticks around a word of these lines, so that the item above which
-/// they stand should allow it.
+/// Whether `clippy::doc_markdown` may want backticks around a word of these lines, so that their item should allow it.
 ///
-/// Errs on the side of yes: clippy's own rule has exceptions.
+/// It may return true where clippy makes an exception.
 pub fn lacks_backticks(lines: &[String]) -> bool {
     let mut fence: Option<&str> = None;
     for line in lines {
@@ -59,7 +58,7 @@ pub fn lacks_backticks(lines: &[String]) -> bool {
     false
 }
 
-/// Whether a word has the look of an identifier. Words in code spans are not told apart from others.
+/// Whether a word looks like an identifier, even inside of a code span of several words.
 fn looks_like_code(word: &str) -> bool {
     let bare = word.trim_matches(|c: char| !c.is_alphanumeric() && !matches!(c, '`' | '\\'));
     let is_span = bare.len() > 2 && bare.starts_with('`') && bare.ends_with('`');

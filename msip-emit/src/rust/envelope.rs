@@ -1,4 +1,4 @@
-//! The enum of one direction, and how it becomes bytes.
+//! The enum of one direction, and its encoding.
 
 use proc_macro2::{Literal, TokenStream};
 use quote::quote;
@@ -53,7 +53,7 @@ pub(super) fn definition(
     })
 }
 
-/// Whether the variants all begin, or all end, with the same word, of which clippy complains from three on.
+/// Whether all variants begin, or all end, with the same word, which clippy reports for three and more.
 fn shares_a_word(members: &[MemberTokens<'_>]) -> bool {
     fn first(name: &str) -> &str {
         let end = name
@@ -269,7 +269,7 @@ fn row(tokens: &ProtocolTokens<'_>, member: &MemberTokens<'_>) -> TokenStream {
         Shape::Answer => row.extend(quote!(.answer())),
     }
     if let Some(timeout) = plan.timeout {
-        // 49 days is as long as for ever.
+        // The field has 32 bits: 49 days at most.
         let timeout_ms = number(
             u32::try_from(timeout.as_millis())
                 .unwrap_or(u32::MAX)
@@ -321,7 +321,7 @@ fn kind_path(tokens: &ProtocolTokens<'_>, kind: MsgKind) -> TokenStream {
     }
 }
 
-/// `match self { … }`, which for an enum without variants must look at the place itself.
+/// `match self { … }`, or `match *self {}` for an enum without variants.
 fn match_self(arms: Vec<TokenStream>) -> TokenStream {
     if arms.is_empty() {
         quote!(match *self {})

@@ -1,4 +1,4 @@
-//! The handle traits: what one side does with what the other says.
+//! The handle traits: a method for each message that one side handles.
 
 use proc_macro2::{Ident, TokenStream};
 use quote::{format_ident, quote};
@@ -78,7 +78,7 @@ pub(super) fn definition(
     }
 }
 
-/// The methods that are there whatever the schema says.
+/// The methods that do not depend on the schema.
 fn callbacks(tokens: &ProtocolTokens<'_>, role: &HandlerNames) -> TokenStream {
     let ProtocolTokens {
         runtime, protocol, ..
@@ -155,7 +155,7 @@ fn callbacks(tokens: &ProtocolTokens<'_>, role: &HandlerNames) -> TokenStream {
     }
 }
 
-/// What is implemented with the trait: the handler that refuses, the shared one, and the way from the runtime.
+/// The implementations: the handler that refuses all calls, the shared handler, and the dispatch.
 pub(super) fn implementations(
     tokens: &ProtocolTokens<'_>,
     envelope: &EnvelopeTokens<'_>,

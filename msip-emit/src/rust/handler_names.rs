@@ -9,12 +9,12 @@ pub(super) struct HandlerNames {
     pub(super) trait_ident: Ident,
     /// The runtime's trait that the protocol implements for every handler.
     pub(super) runtime_trait: Ident,
-    /// The parameter that says who is at the other end, and the runtime's type of it.
+    /// The parameter for the other end of the connection, and its type in the runtime.
     pub(super) other: Ident,
     pub(super) other_type: Ident,
     pub(super) connected: Ident,
     pub(super) disconnected: Ident,
-    /// Whether the handler is asked after a failed attempt to connect.
+    /// Whether the handler is called after a failed attempt to connect.
     pub(super) connects: bool,
 }
 

@@ -1,9 +1,10 @@
-//! From a [`Schema`] to the Rust items of its protocol.
+//! Rust: the items of a protocol, as tokens.
 //!
-//! One emitter serves every front end: a build script that writes files, and a derive that returns tokens. It
-//! writes the protocol's type, both envelopes, and for each direction a send trait and a handle trait with their
-//! implementations; messages are the front end's. [`items`] takes the schema, which is checked and therefore
-//! never refused here, and a [`Target`], which says what the schema cannot know: where its types live in Rust.
+//! Both front ends use it: build scripts, which write files, and derives, which return tokens. It writes the protocol's
+//! type, both envelopes, and for each direction a send trait and a handle trait with their implementations. Messages are
+//! written by the front end. [`items`] takes a schema, which is checked and therefore never rejected here, and a
+//! [`Target`] with what the schema cannot know, such as the paths of its types. [`check`] has the rules that a schema must
+//! follow to become Rust.
 //!
 //! ```
 //! # fn example(schema: &msip_schema::Schema) {
@@ -23,15 +24,15 @@
 //! # }
 //! ```
 //!
-//! # What the output relies on
+//! # Requirements of the output
 //!
-//! Paths are absolute, so that no type of the user's module can come between, with these exceptions: what
-//! the `type_path` of [`Target::new`] returns, the items written here, and the tool attributes `clippy` and `diagnostic`.
-//! The names of those items are [`names::RESERVED_TYPES`](names::RESERVED_TYPES) and
-//! [`Target::protocol_name`]; a message beside them must have none of these names.
+//! Paths are absolute, so that no type of the user's module can shadow them, with these exceptions: the paths that the
+//! `type_path` of [`Target::new`] returns, the items written here, and the tool attributes `clippy` and `diagnostic`.
+//! The names of those items are [`names::RESERVED_TYPES`] and [`Target::protocol_name`]; a message in the same module
+//! must have none of these names.
 //!
-//! The output has no warnings under `clippy::pedantic`, `missing_docs` and rustdoc's lints, whatever the comments
-//! of the schema hold: they pass [`doc::sanitise`], as should the comments of messages.
+//! The output has no warnings under `clippy::pedantic`, `missing_docs` and rustdoc's lints, whatever the comments of the
+//! schema contain: they pass through [`doc::sanitise`], as should the comments of messages.
 
 mod attributes;
 mod broadcast;
@@ -59,9 +60,8 @@ use crate::plan::Plan;
 use msip_schema::{Direction, Schema};
 use tokens::ProtocolTokens;
 
-/// Writes the protocol of a schema: one element for each item, what users read first.
-///
-/// The order: the protocol's type, the two enums, the traits; then the implementations, in the same order.
+/// Writes the protocol of a schema, one element for each item: the protocol's type, the two enums and the traits, which
+/// users read; then the implementations, in the same order.
 pub fn items(schema: &Schema, target: &Target<'_>) -> Vec<TokenStream> {
     items_of(&Plan::new(schema), target)
 }

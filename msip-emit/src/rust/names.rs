@@ -8,8 +8,8 @@
 
 use crate::write::{Case, Escape, Keywords, NameKind, NameTable};
 
-/// Names that a member's method cannot have, since `Client`, `Peer`, `Broadcast` and `Sender`, or the traits that every
-/// user has in scope, have methods of these names: calls would reach those instead.
+/// Names that a member's method cannot have: `Client`, `Peer`, `Broadcast` and `Sender`, or traits that every user has in
+/// scope, have methods of these names, which calls would resolve to instead.
 ///
 /// The runtime has a test that compares the list with its types.
 pub const RESERVED_METHODS: &[&str] = &[
@@ -69,7 +69,7 @@ pub const RESERVED_METHODS: &[&str] = &[
     "with_subscriber",
 ];
 
-/// Names of items that are generated beside the messages of the package.
+/// Names of items that are generated in the module of the package's messages.
 pub const RESERVED_TYPES: &[&str] = &[
     "ClientToServer",
     "ServerToClient",
@@ -82,14 +82,14 @@ pub const RESERVED_TYPES: &[&str] = &[
     "PushServerToClient",
 ];
 
-/// Callbacks of `HandleClientToServer` that no member's handler may be named like.
+/// Callbacks of `HandleClientToServer`, whose names no member's handler may have.
 pub const SERVER_CALLBACKS: &[&str] = &[
     "on_client_connected",
     "on_client_disconnected",
     "on_client_gone",
 ];
 
-/// Callbacks of `HandleServerToClient` that no member's handler may be named like.
+/// Callbacks of `HandleServerToClient`, whose names no member's handler may have.
 pub const CLIENT_CALLBACKS: &[&str] = &["on_connected", "on_disconnected", "on_connect_failure"];
 
 /// The identifiers of Rust.
@@ -147,15 +147,15 @@ pub fn field_name(field: &str) -> String {
     TABLE.identifier(&FIELDS, field)
 }
 
-/// The name of a message or an enum, from the part of its full name behind the last dot.
+/// The name of a message or an enum, from the part of its full name after the last dot.
 pub fn type_name(short: &str) -> String {
     TABLE.identifier(&TYPES, short)
 }
 
 /// The name of the type that represents the protocol of a package: `Fleet` for `fleet.v1`.
 ///
-/// It is the last segment that is not a version. Where that is a name that generated code has already, or
-/// `taken` says that a type of the package has it, `Protocol` is added.
+/// It is the last segment that is not a version. If generated code has that name already, or `taken` returns true for
+/// it, `Protocol` is appended.
 pub fn protocol_name(package: &str, taken: impl Fn(&str) -> bool) -> String {
     let mut segments = package.rsplit('.');
     let last = segments.clone().next().unwrap_or(package);
@@ -170,7 +170,7 @@ pub fn protocol_name(package: &str, taken: impl Fn(&str) -> bool) -> String {
     name
 }
 
-/// Whether a segment of a package is a version as `buf` and Google's guides write them: `v1`, `v2beta1`, `v1p2alpha3`.
+/// Whether a segment of a package is a version by the rules of `buf` and of Google's guides: `v1`, `v2beta1`, `v1p2alpha3`.
 fn is_version(segment: &str) -> bool {
     fn digits(text: &str) -> &str {
         text.trim_start_matches(|c: char| c.is_ascii_digit())
@@ -193,7 +193,7 @@ fn is_version(segment: &str) -> bool {
 }
 
 /// The strict and reserved keywords of all editions that may be raw; `union`, `auto` and the like are only
-/// keywords where they could be nothing else.
+/// keywords in contexts where they cannot be identifiers.
 const KEYWORDS: &[&str] = &[
     "abstract", "as", "async", "await", "become", "box", "break", "const", "continue", "do", "dyn",
     "else", "enum", "false", "final", "fn", "for", "gen", "if", "impl", "in", "let", "loop",

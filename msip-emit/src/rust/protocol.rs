@@ -1,4 +1,4 @@
-//! The type that stands for the protocol.
+//! The type that represents the protocol.
 
 use proc_macro2::TokenStream;
 use quote::quote;

@@ -1,4 +1,4 @@
-//! The push traits: the one-way messages of a side, for a sender that gathers them.
+//! The push traits: the one-way messages of a side, for a sender that batches them.
 
 use proc_macro2::TokenStream;
 use quote::{format_ident, quote};
@@ -60,7 +60,7 @@ pub(super) fn definition(
     }
 }
 
-/// The implementation for everything that gathers messages of this direction.
+/// The implementation for everything that batches messages of this direction.
 pub(super) fn implementation(
     tokens: &ProtocolTokens<'_>,
     envelope: &EnvelopeTokens<'_>,

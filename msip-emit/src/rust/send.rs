@@ -1,4 +1,4 @@
-//! The send traits: what one side may say, typed.
+//! The send traits: a method for each message that one side may send.
 
 use proc_macro2::{Ident, TokenStream};
 use quote::{format_ident, quote};
@@ -112,7 +112,7 @@ pub(super) fn implementation(
     }
 }
 
-/// A call: the answer is looked at, since a peer may answer with anything.
+/// A call. The variant of the answer is checked, since a peer may answer with any.
 fn calling(
     tokens: &ProtocolTokens<'_>,
     envelope: &EnvelopeTokens<'_>,
@@ -255,7 +255,7 @@ fn one_way(kind: MsgKind) -> &'static str {
 
 fn try_doc(tokens: &ProtocolTokens<'_>, member: &MemberTokens<'_>) -> TokenStream {
     let method = member.method.to_string();
-    // rustdoc resolves no raw identifiers.
+    // rustdoc does not resolve raw identifiers.
     let itself = match method.strip_prefix("r#") {
         Some(keyword) => format!("`{keyword}`"),
         None => format!("[`{method}`](Self::{method})"),

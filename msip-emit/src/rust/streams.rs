@@ -1,4 +1,4 @@
-//! Calls whose request, answer or both are streams: what differs from calls of one message each way.
+//! Streaming calls: what differs from calls with one message each way.
 
 use proc_macro2::{Ident, TokenStream};
 use quote::{format_ident, quote};
@@ -41,7 +41,7 @@ pub(super) fn uploaded(
     quote!(#runtime::Outbound::#ask(self, #number, #runtime::widen(#parameter, #wrap)))
 }
 
-/// What a handler returns that answers with a stream: the stream, or why there is none.
+/// The return type of a handler that answers with a stream: the stream, or a status.
 pub(super) fn answers(tokens: &ProtocolTokens<'_>, call: &CallTokens) -> TokenStream {
     let runtime = tokens.runtime;
     let status = quote!(#runtime::Status);
@@ -50,14 +50,14 @@ pub(super) fn answers(tokens: &ProtocolTokens<'_>, call: &CallTokens) -> TokenSt
     result(&stream, &status)
 }
 
-/// `Err` of a handler that refuses to answer with a stream, for which a type must be named all the same.
+/// `Err` of a handler that refuses to answer with a stream, whose type must be named all the same.
 pub(super) fn refusal(tokens: &ProtocolTokens<'_>, call: &CallTokens) -> TokenStream {
     let runtime = tokens.runtime;
     let item = result(&call.answer.ty(), &quote!(#runtime::Status));
     quote!(::core::result::Result::Err::<#runtime::EmptyStream<#item>, _>)
 }
 
-/// Asks the handler, and turns what comes back into what the runtime sends.
+/// Calls the handler, and turns what it returns into what the runtime sends.
 pub(super) fn answered(
     tokens: &ProtocolTokens<'_>,
     envelope: &EnvelopeTokens<'_>,
@@ -87,7 +87,7 @@ pub(super) fn answered(
     }
 }
 
-/// `dispatch_stream`, where a request of this direction is a stream; the runtime refuses them elsewhere.
+/// `dispatch_stream`, if a request of this direction is a stream; by default the runtime refuses them.
 pub(super) fn dispatching(
     tokens: &ProtocolTokens<'_>,
     envelope: &EnvelopeTokens<'_>,
@@ -141,7 +141,7 @@ pub(super) fn dispatching(
     })
 }
 
-/// What is said of a send method.
+/// The doc comment of a send method.
 pub(super) fn method_doc(
     tokens: &ProtocolTokens<'_>,
     receiver: &str,
@@ -191,7 +191,7 @@ pub(super) fn method_doc(
         .section("Errors", &errors)
 }
 
-/// What is said of a handler's method.
+/// The doc comment of a handler's method.
 pub(super) fn handler_doc(call: &CallTokens, docs: Docs) -> Docs {
     let docs = if call.request_stream {
         docs.paragraph(

@@ -1,4 +1,4 @@
-//! What the emitter is told besides the schema.
+//! The target: what the emitter must know besides the schema.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -33,8 +33,8 @@ pub struct UserEnum {
 impl UserEnum {
     /// The enum of this name, its variants by the names of the schema's members.
     ///
-    /// A variant that is not told is taken to be called [`names::variant_name`]. A member with a message is a
-    /// tuple variant of one field, an empty one a unit variant.
+    /// A variant that is not listed is expected to be called [`names::variant_name`]. A member with a message is a tuple
+    /// variant of one field, an empty one a unit variant.
     pub fn new(ident: Ident, variants: impl IntoIterator<Item = (String, Ident)>) -> Self {
         Self {
             ident,
@@ -51,7 +51,7 @@ impl UserEnum {
     }
 }
 
-/// What the emitter must know besides the schema: where things are in the Rust that it writes into.
+/// What the emitter must know besides the schema: the paths and names of the Rust that surrounds its output.
 ///
 /// [`new`](Self::new) has defaults that suit a generated file; each other method replaces one of them.
 #[derive(Clone)]
@@ -72,8 +72,8 @@ impl<'a> Target<'a> {
     /// Writes for both sides, with the runtime at `::msip_runtime`, everything `pub`, a fingerprint of 0 and no
     /// descriptors.
     ///
-    /// `type_path` tells where the Rust type of a message is: `ConnectReq`, `::shared::v1::Position`. It is asked
-    /// for the payloads of members only.
+    /// `type_path` returns the path of a message's Rust type: `ConnectReq`, `::shared::v1::Position`. It is called for
+    /// the payloads of members only.
     pub fn new(type_path: &'a dyn Fn(&TypeName) -> TokenStream) -> Self {
         Self {
             type_path,
@@ -89,21 +89,21 @@ impl<'a> Target<'a> {
         }
     }
 
-    /// Where the runtime is, as an absolute path.
+    /// The absolute path of the runtime.
     #[must_use]
     pub fn runtime(mut self, path: TokenStream) -> Self {
         self.runtime = path;
         self
     }
 
-    /// For which sides send and handle traits are written.
+    /// The sides for which send and handle traits are written.
     #[must_use]
     pub fn sides(mut self, sides: Sides) -> Self {
         self.sides = sides;
         self
     }
 
-    /// The envelope of this direction exists: its enum is not written, only what is implemented for it.
+    /// Uses an enum of the user's for this direction: only its implementations are written.
     #[must_use]
     pub fn user_enum(mut self, direction: Direction, user_enum: UserEnum) -> Self {
         match direction {
@@ -127,27 +127,27 @@ impl<'a> Target<'a> {
         self
     }
 
-    /// The visibility of every item, in place of `pub`.
+    /// The visibility of every item, instead of `pub`.
     #[must_use]
     pub fn visibility(mut self, visibility: TokenStream) -> Self {
         self.visibility = visibility;
         self
     }
 
-    /// Says which names the module that is written into has already; the protocol's type gets none of them.
+    /// Tells which names the surrounding module has already; the protocol's type gets none of them.
     ///
-    /// Unless told, these are the names of the package's own messages and enums, as far as the schema reaches
-    /// them. A file may hold more than those, which only its front end knows.
+    /// By default these are the names of the package's own messages and enums, as far as the schema reaches them. A
+    /// file may have more, which only its front end knows.
     #[must_use]
     pub fn taken(mut self, taken: &'a dyn Fn(&str) -> bool) -> Self {
         self.taken = Some(taken);
         self
     }
 
-    /// Whether `#[diagnostic::on_unimplemented]` is written on the handle traits, as it is unless told otherwise.
+    /// Whether `#[diagnostic::on_unimplemented]` is written on the handle traits; it is by default.
     ///
-    /// In a module that has itself a module called `diagnostic`, such as that of a message `Diagnostic` with
-    /// nested types, the attribute does not compile. Where the schema's types show that, it is left out anyway.
+    /// In a module that has a module called `diagnostic`, such as that of a message `Diagnostic` with nested types, the
+    /// attribute does not compile. If the schema has such a type it is left out anyway.
     #[must_use]
     pub fn explains(mut self, explains: bool) -> Self {
         self.explains = explains;
@@ -165,7 +165,7 @@ impl<'a> Target<'a> {
         })
     }
 
-    /// Whether the handle traits may say in their own words that they are not implemented.
+    /// Whether the handle traits may have a message of their own for types that do not implement them.
     pub(super) fn can_explain(&self, schema: &Schema) -> bool {
         self.explains
             && !own_types(schema).any(|own| {
@@ -185,7 +185,7 @@ impl<'a> Target<'a> {
         }
     }
 
-    /// Whether the side that sends in this direction is wanted.
+    /// Whether the output is for the side that sends in this direction.
     pub(super) fn sends(&self, direction: Direction) -> bool {
         match direction {
             Direction::ClientToServer => self.sides != Sides::Server,
@@ -193,7 +193,7 @@ impl<'a> Target<'a> {
         }
     }
 
-    /// Whether the side that handles what goes in this direction is wanted.
+    /// Whether the output is for the side that handles messages of this direction.
     pub(super) fn handles(&self, direction: Direction) -> bool {
         self.sends(direction.reverse())
     }

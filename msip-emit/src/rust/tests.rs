@@ -6,7 +6,7 @@ use msip_schema::{
     MemberOptions, MessageType, MsgKind, Payload, Reply, Span, Spanned, TypeDef, TypeName, Types,
 };
 
-/// A schema in few words: members are numbered from 1, and a message of no name is `google.protobuf.Empty`.
+/// A short form of a schema: members are numbered from 1, and a message without a name is `google.protobuf.Empty`.
 struct Sketch {
     package: &'static str,
     doc: &'static str,
@@ -28,7 +28,7 @@ impl Sketch {
             })
             .collect();
         Draft {
-            package: said(self.package.to_owned()),
+            package: spanned(self.package.to_owned()),
             doc: self.doc.to_owned(),
             client_to_server: envelope(self.client_to_server),
             server_to_client: envelope(self.server_to_client),
@@ -38,7 +38,7 @@ impl Sketch {
     }
 }
 
-fn said<T>(value: T) -> Spanned<T> {
+fn spanned<T>(value: T) -> Spanned<T> {
     Spanned::new(value, Span::NONE)
 }
 
@@ -81,9 +81,9 @@ fn member(name: &str, message: &str, doc: &str) -> DraftMember {
         Payload::Message(TypeName::new(message))
     };
     DraftMember {
-        name: said(name.to_owned()),
-        number: said(0),
-        payload: said(payload),
+        name: spanned(name.to_owned()),
+        number: spanned(0),
+        payload: spanned(payload),
         doc: doc.to_owned(),
         options: MemberOptions::default(),
     }
@@ -130,7 +130,7 @@ fn chat() -> Schema {
                     "Asks whether anyone is there.",
                 ),
                 |options| {
-                    options.timeout_ms = Some(said(5_000));
+                    options.timeout_ms = Some(spanned(5_000));
                 },
             ),
         ],
@@ -140,23 +140,23 @@ fn chat() -> Schema {
 
 /// Every option, shape and kind of name.
 fn kitchen_sink() -> Schema {
-    let acknowledged = |options: &mut MemberOptions| options.reply = Some(said(Reply::Ack));
+    let acknowledged = |options: &mut MemberOptions| options.reply = Some(spanned(Reply::Ack));
     Sketch {
         package: "acme.kitchen.v1",
         doc: "Serves SomeType to [guests] of <b>the house</b>.\n\n    let not_rust = indeed;\n\nSee https://example.org.",
         client_to_server: vec![
             with(member("cook_req", "acme.kitchen.v1.CookReq", "A call."), |options| {
-                options.urgent = Some(said(true));
-                options.idempotent = Some(said(true));
-                options.timeout_ms = Some(said(123_456));
+                options.urgent = Some(spanned(true));
+                options.idempotent = Some(spanned(true));
+                options.timeout_ms = Some(spanned(123_456));
             }),
             member("ready_req", "", ""),
             with(member("order", "acme.kitchen.v1.Order", "Is acknowledged."), acknowledged),
             with(member("bell", "", ""), acknowledged),
             member("ping", "", "Carries nothing."),
             with(member("position_state", "acme.kitchen.v1.PositionState", ""), |options| {
-                options.key = Some(said("vehicle_id".to_owned()));
-                options.compress = Some(said(Compression::Never));
+                options.key = Some(spanned("vehicle_id".to_owned()));
+                options.compress = Some(spanned(Compression::Never));
             }),
             member("cook_log", "acme.kitchen.v1.CookLog", ""),
             member("heat_metric", "acme.kitchen.v1.HeatMetric", ""),
@@ -170,7 +170,7 @@ fn kitchen_sink() -> Schema {
             member("ready_rsp", "", ""),
             member("look_req", "acme.shared.LookReq", "Comes from another package."),
             with(member("kitchen_state", "acme.kitchen.v1.Kitchen", "Has the protocol's name."), |options| {
-                options.kind = Some(said(MsgKind::State));
+                options.kind = Some(spanned(MsgKind::State));
             }),
         ],
     }
@@ -179,8 +179,8 @@ fn kitchen_sink() -> Schema {
 
 /// Streams of every shape in both directions, of messages and of nothing.
 fn streams() -> Schema {
-    let streamed = |options: &mut MemberOptions| options.reply = Some(said(Reply::Stream));
-    let limited = |options: &mut MemberOptions| options.timeout_ms = Some(said(60_000));
+    let streamed = |options: &mut MemberOptions| options.reply = Some(spanned(Reply::Stream));
+    let limited = |options: &mut MemberOptions| options.timeout_ms = Some(spanned(60_000));
     let mut draft = Sketch {
         package: "feeds",
         doc: "",
@@ -215,7 +215,7 @@ fn streams() -> Schema {
                 member("sample_req", "feeds.SampleReq", "Has a client measure."),
                 |options| {
                     streamed(options);
-                    options.timeout_ms = Some(said(2_500));
+                    options.timeout_ms = Some(spanned(2_500));
                 },
             ),
             member(
@@ -241,9 +241,9 @@ fn streams() -> Schema {
 /// A method whose request is a stream.
 fn method(request: &str, response: &str, response_stream: bool) -> DraftMethod {
     DraftMethod {
-        name: said("Method".to_owned()),
-        request: said(TypeName::new(request)),
-        response: said(TypeName::new(response)),
+        name: spanned("Method".to_owned()),
+        request: spanned(TypeName::new(request)),
+        response: spanned(TypeName::new(response)),
         request_stream: Some(Span::NONE),
         response_stream: response_stream.then_some(Span::NONE),
         idempotent: false,
@@ -267,7 +267,7 @@ fn target() -> Target<'static> {
         .descriptors(quote!(::core::include_bytes!("chat.descriptors.bin")))
 }
 
-/// The items as a formatter prints them, an empty line between two.
+/// The items as a formatter prints them, separated by empty lines.
 fn printed(schema: &Schema, target: &Target<'_>) -> String {
     printed_items(items(schema, target))
 }
@@ -307,7 +307,7 @@ fn streams_of_every_shape() {
 }
 
 #[test]
-fn streams_of_one_member_need_no_look_at_others() {
+fn streams_of_the_only_member_are_not_matched_against_others() {
     let mut draft = Sketch {
         package: "p",
         doc: "",
@@ -408,7 +408,7 @@ fn each_side_gets_its_traits() {
 }
 
 #[test]
-fn answers_are_looked_at_whatever_else_may_be_said() {
+fn the_variant_of_an_answer_is_checked() {
     let pair = |others: &[&str]| {
         let mut down = vec![member("a_rsp", "p.ARsp", "")];
         down.extend(others.iter().map(|other| member(other, "p.Other", "")));
@@ -434,7 +434,7 @@ fn answers_are_looked_at_whatever_else_may_be_said() {
 }
 
 #[test]
-fn nothing_said_in_one_direction_is_an_enum_without_variants() {
+fn an_empty_direction_is_an_enum_without_variants() {
     // A checked draft has members in both; the emitter does not rely on it.
     let schema = chat();
     let mut plan = Plan::new(&schema);
@@ -455,7 +455,7 @@ fn nothing_said_in_one_direction_is_an_enum_without_variants() {
 }
 
 #[test]
-fn a_module_called_diagnostic_shuts_its_attribute_out() {
+fn the_diagnostic_attribute_is_left_out_beside_a_module_of_its_name() {
     let schema = chat();
     assert!(printed(&schema, &target()).contains("#[diagnostic::on_unimplemented("));
     assert!(!printed(&schema, &target().explains(false)).contains("#[diagnostic"));
@@ -481,7 +481,7 @@ fn the_protocol_is_named_after_what_is_free() {
 }
 
 #[test]
-fn timeouts_read_as_people_say_them() {
+fn timeouts_are_in_seconds_or_milliseconds() {
     for (timeout, words) in [
         (None, "for 30 s unless"),
         (Some(1_500), "for 1500 ms unless"),
@@ -491,7 +491,7 @@ fn timeouts_read_as_people_say_them() {
             package: "p",
             doc: "",
             client_to_server: vec![with(member("get_req", "p.Get", ""), |options| {
-                options.timeout_ms = timeout.map(said);
+                options.timeout_ms = timeout.map(spanned);
             })],
             server_to_client: vec![member("get_rsp", "p.Got", "")],
         }

@@ -148,7 +148,7 @@ impl<'a> EnvelopeTokens<'a> {
 }
 
 impl EnvelopeTokens<'_> {
-    /// The arms of a `match` that lets one variant through, bound to this name, since a peer may send any.
+    /// The arms of a `match` that accepts one variant, bound to this name, since a peer may send any.
     pub(super) fn only(
         &self,
         tokens: &ProtocolTokens<'_>,
@@ -169,7 +169,7 @@ impl EnvelopeTokens<'_> {
         });
         let error =
             quote!(::core::result::Result::Err(#runtime::CallError::unexpected_answer(&other)));
-        // One other variant is named, since a binding in its place reads as if there were more.
+        // If there is one other variant it is named, since a catch-all would suggest more.
         let unexpected = match others.as_slice() {
             [] => TokenStream::new(),
             [only] => {
@@ -204,7 +204,7 @@ impl<'a> MemberTokens<'a> {
         matches!(self.shape, Shape::OneWay)
     }
 
-    /// The call that it begins, if it does.
+    /// The call that it begins, if it begins one.
     pub(super) fn call(&self) -> Option<&CallTokens> {
         match &self.shape {
             Shape::Call(call) => Some(call),
@@ -212,7 +212,7 @@ impl<'a> MemberTokens<'a> {
         }
     }
 
-    /// Whether it is a call that begins with a stream of it.
+    /// Whether it is a call whose request is a stream.
     pub(super) fn is_request_stream(&self) -> bool {
         self.call().is_some_and(|call| call.request_stream)
     }
@@ -289,7 +289,7 @@ pub(super) fn result(ok: &TokenStream, error: &TokenStream) -> TokenStream {
     quote!(::core::result::Result<#ok, #error>)
 }
 
-/// An integer as people write it: digits of five and more in groups of three.
+/// An integer, with five and more digits in groups of three.
 pub(super) fn number(value: u64) -> Literal {
     // Digits with underscores between them are always a literal; the other arm has the same value.
     grouped_digits(value)
@@ -297,7 +297,7 @@ pub(super) fn number(value: u64) -> Literal {
         .unwrap_or_else(|_| Literal::u64_unsuffixed(value))
 }
 
-/// An identifier from the text that `names` gives, which may be raw.
+/// An identifier from a name of the name table, which may be raw.
 pub(super) fn ident(name: &str) -> Ident {
     match name.strip_prefix("r#") {
         Some(keyword) => Ident::new_raw(keyword, Span::call_site()),
@@ -313,7 +313,7 @@ fn variant(target: &Target<'_>, direction: Direction, member: &str) -> Ident {
         .unwrap_or_else(|| ident(&names::variant_name(member)))
 }
 
-/// The comment of the member or its message, or a line that says as much as is known.
+/// The comment of the member or its message, or a line with the member's name.
 fn member_doc(plan: &MemberPlan<'_>) -> Vec<String> {
     let doc = sanitise(plan.doc);
     if doc.is_empty() {

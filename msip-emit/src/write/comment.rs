@@ -21,7 +21,7 @@ pub struct CommentStyle {
     pub line: &'static str,
     /// The line below, if there is one.
     pub close: &'static str,
-    /// What would end the comment or mean something in it, each with what stands for it.
+    /// Text that would end the comment or has a meaning in it, each with its replacement.
     pub replace: &'static [(&'static str, &'static str)],
 }
 

@@ -7,7 +7,7 @@ use std::fmt::Write as _;
 pub struct StringLiterals {
     /// The mark at both ends.
     pub quote: char,
-    /// How a character is written that cannot stand for itself.
+    /// How a character is written that cannot appear as itself.
     pub code: CodeEscape,
     /// Characters that the language reads in a way of its own inside of strings, such as `$` in templates: they get a
     /// backslash too.

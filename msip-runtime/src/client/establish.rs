@@ -128,7 +128,7 @@ async fn establish_at<P: Protocol>(
         .lock()
         .session()
         .filter(|_| is_resuming)
-        .map(|session| session.shake_hands_again(id, &hello, now));
+        .map(|session| session.reconnecting(id, &hello, now));
     let mut session = again.unwrap_or_else(|| Session::connecting(config, id, &hello, now));
     let event = handshake(
         &mut stream,

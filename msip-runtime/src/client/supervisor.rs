@@ -29,7 +29,7 @@ use crate::{
     transport::{Address, Addresses, Stream},
 };
 use msip_session::{
-    Agreed, Lost, goes_on,
+    Lost, PeerTerms, is_resumed,
     wire::{Decoder, Welcome},
 };
 
@@ -366,7 +366,7 @@ fn is_same_session(shared: &Shared, welcome: &Welcome) -> bool {
         .welcomed
         .lock()
         .unwrap_or_else(PoisonError::into_inner);
-    goes_on(welcome, welcomed.peer_id)
+    is_resumed(welcome, welcomed.peer_id)
 }
 
 /// Makes a new session the client's, and says what it learned.
@@ -391,14 +391,14 @@ fn attach<P: Protocol>(shared: &Shared, established: Established) -> Ready {
         let _ = session.resume(&agreed, shared.connection.now());
     }
     if encoding.compression() != Compression::None {
-        session.take_compressed();
+        session.allow_compressed();
     }
     shared.connection.attach(session, encoding);
     (stream, decoder, identity)
 }
 
-fn agreed(welcome: &Welcome) -> Agreed<'_> {
-    Agreed {
+fn agreed(welcome: &Welcome) -> PeerTerms<'_> {
+    PeerTerms {
         peer_max_body: welcome.max_body,
         max_calls: welcome.max_open_calls,
         awaited: &welcome.awaited,

@@ -27,7 +27,7 @@ impl ConnectionShared {
         let Some(session) = state.session() else {
             return Err(no_session);
         };
-        if let Err(blocked) = session.check_room(true)
+        if let Err(blocked) = session.check_capacity(true)
             && let Attempt::Failed(error) = Attempt::<()>::blocked(blocked, no_session)
         {
             return Err(error);

@@ -17,7 +17,7 @@ use super::{
     reply_slot::{PendingReply, ReplySlot},
 };
 use crate::{CallOptions, Envelope, SendError, Variant, body::Encoding};
-use msip_session::{Outcome, RequestHead, Shape};
+use msip_session::{CallShape, Outcome, RequestHead};
 
 /// A call that has waited for less than its time divided by this does not say so: what passes on the way to the other side
 /// is not told either.
@@ -118,18 +118,20 @@ impl<'a, E: Envelope> PlainCall<'a, E> {
             if !state.encoding.is_identity() {
                 return Poll::Ready(None);
             }
-            let token = state.waiters.vacant_key();
             let is_first = state.call_room.is_empty();
-            let ConnectionInner { session, .. } = &mut *state;
+            let ConnectionInner {
+                session, waiters, ..
+            } = &mut *state;
             let Some(session) = session else {
                 return Poll::Ready(None);
             };
+            let vacant = waiters.vacant();
             let slot = is_first
                 .then(|| {
                     session.call_fast(
                         variant.number,
                         variant.kind,
-                        token,
+                        vacant.token(),
                         deadline,
                         len,
                         |buffer| self.request.encode(buffer),
@@ -137,12 +139,12 @@ impl<'a, E: Envelope> PlainCall<'a, E> {
                 })
                 .flatten();
             if let Some(slot) = slot {
-                let opened = state.register(slot, reply_slot);
+                let opened = vacant.register(slot, reply_slot);
                 self.step = Step::Called(opened.awaited(connection));
                 state.driver_to_wake()
             } else {
                 // Else it is for the long way to say what becomes of it.
-                if !session.may_wait_to_call(len) {
+                if !session.may_call_later(len) {
                     return Poll::Ready(None);
                 }
                 let waker = waker.clone();
@@ -192,10 +194,11 @@ impl<'a, E: Envelope> PlainCall<'a, E> {
             if !state.encoding.is_identity() {
                 return Attempt::Failed(SendError::Disconnected);
             }
-            let token = state.waiters.vacant_key();
-            let Some(session) = state.session() else {
+            let Some(session) = state.session.as_mut() else {
                 return Attempt::Failed(no_session);
             };
+            let vacant = state.waiters.vacant();
+            let token = vacant.token();
             let (len, max) = (request.encoded_len(), session.peer_max_body());
             if len > max {
                 return Attempt::Failed(SendError::TooLarge { len, max });
@@ -208,12 +211,12 @@ impl<'a, E: Envelope> PlainCall<'a, E> {
             };
             let slot = match plain {
                 Some(slot) => Ok(slot),
-                None => session.call(&head, Shape::UNARY, token, deadline, encode),
+                None => session.call(&head, CallShape::UNARY, token, deadline, encode),
             };
             match slot {
                 Ok(slot) => {
                     reply_slot.is_awaited_by(waker);
-                    Attempt::Done(state.register(slot, Arc::clone(reply_slot)))
+                    Attempt::Done(vacant.register(slot, Arc::clone(reply_slot)))
                 }
                 Err(blocked) => Attempt::blocked(blocked, no_session),
             }

@@ -49,7 +49,7 @@ impl ConnectionInner {
         &mut self,
         at_least: usize,
     ) -> impl Iterator<Item = Waker> + '_ {
-        let capacity = self.session.as_ref().and_then(Session::room_for_calls);
+        let capacity = self.session.as_ref().and_then(Session::call_capacity);
         // Where there is nothing to wait for, everyone is to hear it.
         let (count, len) = capacity.unwrap_or((usize::MAX, usize::MAX));
         self.call_room.call(count.max(at_least), len)
@@ -66,7 +66,7 @@ pub(super) enum Attempt<T> {
 impl<T> Attempt<T> {
     pub(super) fn blocked(blocked: Blocked, no_session: SendError) -> Self {
         match blocked {
-            Blocked::NoRoom => Self::NoRoom,
+            Blocked::NoCapacity => Self::NoRoom,
             Blocked::Closing => Self::Failed(no_session),
             // For good, where no session follows and this one just has not heard of it.
             Blocked::Disconnected => Self::Failed(no_session),

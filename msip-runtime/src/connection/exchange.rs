@@ -8,7 +8,7 @@ use super::{
     ConnectionInner, ConnectionShared,
     capacity::{Attempt, Queue},
     outgoing::{Deadline, OutgoingMessage, state_key},
-    reply_slot::OpenedExchange,
+    reply_slot::{OpenedExchange, ReplySlot},
 };
 use crate::{
     CallError, CallOptions, Envelope, Metadata, SendError, Status,
@@ -367,13 +367,14 @@ fn open(
     push: impl FnOnce(&mut msip_session::Session, Token) -> Result<Slot, Blocked>,
 ) -> Attempt<OpenedExchange> {
     let no_session = state.no_session();
-    let token = state.waiters.vacant_key();
-    let attempt = match state.session.as_mut().map(|session| push(session, token)) {
-        Some(Ok(slot)) => Attempt::Done(slot),
-        Some(Err(blocked)) => Attempt::blocked(blocked, no_session),
-        None => Attempt::Failed(no_session),
+    let Some(session) = state.session.as_mut() else {
+        return Attempt::Failed(no_session);
     };
-    state.wait(attempt)
+    let vacant = state.waiters.vacant();
+    match push(session, vacant.token()) {
+        Ok(slot) => Attempt::Done(vacant.register(slot, ReplySlot::new(None))),
+        Err(blocked) => Attempt::blocked(blocked, no_session),
+    }
 }
 
 pub(super) fn failure(outcome: Outcome, timeout: Duration) -> CallError {

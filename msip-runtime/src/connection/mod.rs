@@ -17,6 +17,7 @@ mod reply_slot;
 mod send_stream;
 mod stream;
 mod suspended;
+mod token_table;
 mod wait_queue;
 
 pub(crate) use batch::BatchTerms;
@@ -39,7 +40,6 @@ use std::{
     time::Duration,
 };
 
-use slab::Slab;
 use tokio::{task::AbortHandle, time::Instant};
 
 use crate::{
@@ -51,6 +51,7 @@ use msip_session::{
     Transmit, wire::MsgId,
 };
 use reply_slot::ReplySlot;
+use token_table::TokenTable;
 use wait_queue::WaitQueue;
 
 /// The shared core of one client, or of one connection of a server.
@@ -80,7 +81,7 @@ pub(crate) struct ConnectionInner {
     is_closed: bool,
     /// Counts the sessions, so that the answer to a call never goes to another session than the call's.
     generation: u64,
-    waiters: Slab<Waiter>,
+    waiters: TokenTable<Waiter>,
     message_room: WaitQueue,
     call_room: WaitQueue,
     /// Streams whose senders wait for capacity in the queue: each asks again when there may be some.

@@ -9,6 +9,7 @@ use super::{
     capacity::Attempt,
     recv_buffer::RecvBuffer,
     reply_slot::{OpenedExchange, ReplySlot},
+    token_table::VacantToken,
 };
 use crate::{
     CallOptions, Envelope, MsgKind, SendError,
@@ -16,7 +17,7 @@ use crate::{
     protocol::{Variant, variant_of},
 };
 use msip_session::{
-    Blocked, RequestHead, Shape, Slot, StateKey, StreamSide, Token, is_droppable, wire,
+    Blocked, CallShape, RequestHead, Session, Slot, StateKey, StreamSide, Token, is_droppable, wire,
 };
 
 /// A message that is ready to be sent, but for its id.
@@ -75,18 +76,17 @@ impl<'a, E: Envelope> OutgoingMessage<'a, E> {
     }
 
     pub(super) fn send(&self, state: &mut ConnectionInner) -> Attempt<()> {
-        self.attempt(state, None, |session, head, encode| {
+        self.attempt(state, None, |session, _, head, encode| {
             session.send(head, encode)
         })
     }
 
     fn deliver(&self, state: &mut ConnectionInner, deadline: Deadline) -> Attempt<OpenedExchange> {
-        let token = state.waiters.vacant_key();
         let Deadline { at: deadline, told } = deadline;
-        let attempt = self.attempt(state, told, |session, head, encode| {
-            session.deliver(head, token, deadline, encode)
-        });
-        state.wait(attempt)
+        self.attempt(state, told, |session, vacant, head, encode| {
+            let slot = session.deliver(head, vacant.token(), deadline, encode)?;
+            Ok(vacant.register(slot, ReplySlot::new(None)))
+        })
     }
 
     pub(super) fn send_or_enqueue(&self, state: &mut ConnectionInner) -> Attempt<()> {
@@ -98,7 +98,7 @@ impl<'a, E: Envelope> OutgoingMessage<'a, E> {
 
     /// Takes the message without capacity, by its kind.
     pub(super) fn enqueue_droppable(&self, state: &mut ConnectionInner) -> Attempt<()> {
-        let attempt = self.attempt(state, None, |session, head, encode| {
+        let attempt = self.attempt(state, None, |session, _, head, encode| {
             let key = self.key();
             session
                 .enqueue_droppable(head, key, None, encode)
@@ -120,15 +120,14 @@ impl<'a, E: Envelope> OutgoingMessage<'a, E> {
                 attempt => return attempt,
             }
         }
-        let token = state.waiters.vacant_key();
         let Deadline { at: deadline, told } = deadline;
-        let attempt = self.attempt(state, told, |session, head, encode| {
-            let key = self.key();
-            let slot = session.enqueue_droppable(head, key, Some((token, deadline)), encode)?;
+        let attempt = self.attempt(state, told, |session, vacant, head, encode| {
+            let waiter = Some((vacant.token(), deadline));
+            let slot = session.enqueue_droppable(head, self.key(), waiter, encode)?;
             // There is one for whoever waits.
-            slot.ok_or(Blocked::NoRoom)
+            let slot = slot.ok_or(Blocked::NoCapacity)?;
+            Ok(vacant.register(slot, ReplySlot::new(None)))
         });
-        let attempt = state.wait(attempt);
         state.send_droppable();
         attempt
     }
@@ -151,8 +150,9 @@ impl<'a, E: Envelope> OutgoingMessage<'a, E> {
         state: &mut ConnectionInner,
         deadline: Deadline,
     ) -> Attempt<OpenedExchange> {
-        let attempt = self.open(state, deadline, false);
-        state.wait(attempt)
+        self.open(state, deadline, false, |slot, vacant| {
+            vacant.register(slot, ReplySlot::new(None))
+        })
     }
 
     /// Opens a call; `recv_buffer` is where the items of its answer go.
@@ -162,36 +162,29 @@ impl<'a, E: Envelope> OutgoingMessage<'a, E> {
         deadline: Deadline,
         recv_buffer: &Arc<RecvBuffer>,
     ) -> Attempt<Token> {
-        match self.open(state, deadline, true) {
-            Attempt::Done(slot) => {
-                recv_buffer.open(StreamSide::Caller(slot));
-                let recv_buffer = Arc::clone(recv_buffer);
-                Attempt::Done(
-                    state
-                        .waiters
-                        .insert(Waiter::Streaming { slot, recv_buffer }),
-                )
-            }
-            Attempt::NoRoom => Attempt::NoRoom,
-            Attempt::Failed(error) => Attempt::Failed(error),
-        }
+        self.open(state, deadline, true, |slot, vacant| {
+            recv_buffer.open(StreamSide::Caller(slot));
+            let recv_buffer = Arc::clone(recv_buffer);
+            vacant.insert(Waiter::Streaming { slot, recv_buffer })
+        })
     }
 
-    /// Opens a call under the next free token.
-    fn open(
+    /// Opens a call; `register` notes who waits for it.
+    fn open<T>(
         &self,
         state: &mut ConnectionInner,
         deadline: Deadline,
         response_stream: bool,
-    ) -> Attempt<Slot> {
+        register: impl FnOnce(Slot, VacantToken<'_, Waiter>) -> T,
+    ) -> Attempt<T> {
         let Deadline { at: deadline, told } = deadline;
-        let token = state.waiters.vacant_key();
-        let shape = Shape {
+        let shape = CallShape {
             request_stream: self.message.is_none(),
             response_stream,
         };
-        self.attempt(state, told, |session, head, encode| {
-            session.call(head, shape, token, deadline, encode)
+        self.attempt(state, told, |session, vacant, head, encode| {
+            let slot = session.call(head, shape, vacant.token(), deadline, encode)?;
+            Ok(register(slot, vacant))
         })
     }
 
@@ -200,7 +193,8 @@ impl<'a, E: Envelope> OutgoingMessage<'a, E> {
         state: &mut ConnectionInner,
         deadline_ms: Option<u32>,
         push: impl FnOnce(
-            &mut msip_session::Session,
+            &mut Session,
+            VacantToken<'_, Waiter>,
             &RequestHead<'_>,
             &mut dyn FnMut(&mut Vec<u8>),
         ) -> Result<T, Blocked>,
@@ -235,7 +229,8 @@ impl<'a, E: Envelope> OutgoingMessage<'a, E> {
             metadata: &self.metadata,
             ..self.head
         };
-        match push(session, &head, &mut |buffer| match prepared {
+        let vacant = state.waiters.vacant();
+        match push(session, vacant, &head, &mut |buffer| match prepared {
             Some(prepared) => buffer.extend_from_slice(&prepared.bytes),
             None => {
                 if let Some(message) = self.message {
@@ -282,16 +277,5 @@ impl Deadline {
         let remaining = self.at.saturating_sub(now).as_millis();
         let told = Some(u32::try_from(remaining).unwrap_or(u32::MAX));
         Self { told, ..self }
-    }
-}
-
-impl ConnectionInner {
-    /// Makes somebody wait for the exchange that was just opened under the next free token.
-    pub(super) fn wait(&mut self, attempt: Attempt<Slot>) -> Attempt<OpenedExchange> {
-        match attempt {
-            Attempt::Done(slot) => Attempt::Done(self.register(slot, ReplySlot::new(None))),
-            Attempt::NoRoom => Attempt::NoRoom,
-            Attempt::Failed(error) => Attempt::Failed(error),
-        }
     }
 }

@@ -7,7 +7,7 @@ use std::{
 };
 
 use super::ConnectionInner;
-use msip_session::{Inlet, Item, Outcome, StreamSide};
+use msip_session::{Item, ItemTarget, Outcome, StreamSide};
 
 /// Room for so many items is kept while nothing comes.
 const KEPT_ITEMS: usize = 64;
@@ -104,7 +104,7 @@ impl RecvBuffer {
 /// Items of one stream that were read together, on their way to where they are taken.
 #[derive(Debug, Default)]
 pub(crate) struct ReceivedItems {
-    inlet: Option<Inlet>,
+    inlet: Option<ItemTarget>,
     items: VecDeque<Item>,
 }
 
@@ -115,7 +115,7 @@ impl ConnectionInner {
     pub(crate) fn arrived(
         &mut self,
         arrivals: &mut ReceivedItems,
-        inlet: Inlet,
+        inlet: ItemTarget,
         item: Item,
     ) -> Option<Waker> {
         let reader = if arrivals.inlet == Some(inlet) {
@@ -139,8 +139,8 @@ impl ConnectionInner {
 
     fn hand_over_items(&mut self, arrivals: &mut ReceivedItems) -> Option<Waker> {
         let recv_buffer = match arrivals.inlet.take()? {
-            Inlet::Answers(token) => self.recv_buffer_of(token),
-            Inlet::Requests(slot) => self.requests.get(&slot),
+            ItemTarget::Answers(token) => self.recv_buffer_of(token),
+            ItemTarget::Requests(slot) => self.requests.get(&slot),
         };
         match recv_buffer {
             Some(recv_buffer) => recv_buffer.extend(&mut arrivals.items),

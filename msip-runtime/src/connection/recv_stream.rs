@@ -74,7 +74,7 @@ impl RecvStream {
                 Poll::Ready(Some(outcome)) => Poll::Ready(last(outcome, timeout)),
                 Poll::Pending => Poll::Pending,
             };
-            if let Some(taken) = self.credit_batcher.rest() {
+            if let Some(taken) = self.credit_batcher.flush() {
                 self.tell(connection, taken);
             }
             return end;
@@ -86,9 +86,9 @@ impl RecvStream {
             // The exchange cannot end while the lock is held.
             self.recv_buffer
                 .end()
-                .and_then(|end| session.taken(end, taken))
+                .and_then(|end| session.items_consumed(end, taken))
         });
-        self.credit_batcher.told(due.flatten());
+        self.credit_batcher.set_due(due.flatten());
     }
 }
 

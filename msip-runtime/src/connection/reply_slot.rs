@@ -9,7 +9,7 @@ use std::{
     task::{Context, Poll, Waker},
 };
 
-use super::{ConnectionInner, ConnectionShared, Waiter};
+use super::{ConnectionShared, Waiter, token_table::VacantToken};
 use crate::body::Encoding;
 use msip_session::{Outcome, Slot, Token};
 
@@ -98,11 +98,11 @@ impl OpenedExchange {
     }
 }
 
-impl ConnectionInner {
-    /// An exchange has been opened under the next free token.
+impl VacantToken<'_, Waiter> {
+    /// An exchange has been opened under this token.
     #[inline]
-    pub(super) fn register(&mut self, slot: Slot, reply_slot: Arc<ReplySlot>) -> OpenedExchange {
-        let token = self.waiters.insert(Waiter::Waiting {
+    pub(super) fn register(self, slot: Slot, reply_slot: Arc<ReplySlot>) -> OpenedExchange {
+        let token = self.insert(Waiter::Waiting {
             slot,
             reply_slot: Arc::clone(&reply_slot),
         });
@@ -190,7 +190,10 @@ mod tests {
         let open = || {
             let reply_slot = ReplySlot::new(None);
             let mut state = connection.lock();
-            let opened = state.register(0, reply_slot);
+            let opened = state
+                .waiters
+                .vacant()
+                .register(Slot::from_index(0), reply_slot);
             (opened.token, opened.awaited(&connection))
         };
         let ((first, mut taken), (second, left), (_, given_up)) = (open(), open(), open());

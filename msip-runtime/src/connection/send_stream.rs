@@ -103,7 +103,7 @@ impl ConnectionShared {
             session.begin_answers(slot);
         }
         let head = session.item_head(end)?;
-        let room = session.item_room(end);
+        let room = session.item_capacity(end);
         let max_body = session.peer_max_body();
         drop(state);
         Some(SendStream {
@@ -240,10 +240,10 @@ impl<E: Envelope> SendStream<E> {
                 self.large = None;
             }
         }
-        self.room = session.item_room(end);
+        self.room = session.item_capacity(end);
         let outcome = match sent {
             Ok(()) => Poll::Ready(Ok(())),
-            Err(Blocked::NoRoom) => {
+            Err(Blocked::NoCapacity) => {
                 let has_credit = session.has_item_credit(end, &self.batch);
                 state.wait_for_stream_room(end, has_credit, task);
                 Poll::Pending

@@ -151,7 +151,7 @@ impl ConnectionShared {
             if has_ended() {
                 return;
             }
-            match state.waiters.try_remove(token) {
+            match state.waiters.remove(token) {
                 Some(Waiter::Waiting { slot, .. } | Waiter::Streaming { slot, .. }) => {
                     if let Some(session) = state.session.as_mut() {
                         session.forget(slot);
@@ -257,17 +257,25 @@ mod tests {
     use std::task::Waker;
 
     use super::*;
-    use msip_session::Outcome;
+    use msip_session::{Outcome, Slot};
+
+    fn callee(index: usize) -> StreamSide {
+        StreamSide::Callee(InboundSlot::from_index(index))
+    }
+
+    fn caller(index: usize) -> StreamSide {
+        StreamSide::Caller(Slot::from_index(index))
+    }
 
     #[test]
     fn credit_wakes_the_sender_of_its_own_stream() {
         let mut state = ConnectionInner::default();
         let mut context = Context::from_waker(Waker::noop());
-        let (first, second) = (StreamSide::Callee(1), StreamSide::Caller(1));
+        let (first, second) = (callee(1), caller(1));
         for end in [first, first, second] {
             state.wait_for_stream_room(end, false, &mut context);
         }
-        assert!(state.stream_credit(StreamSide::Callee(2)).is_none());
+        assert!(state.stream_credit(callee(2)).is_none());
         assert!(state.stream_credit(first).is_some());
         assert!(state.stream_credit(first).is_none(), "once");
         assert!(!state.is_awaited(), "it is not capacity that is waited for");
@@ -282,12 +290,12 @@ mod tests {
     fn a_stream_that_ends_wakes_its_sender() {
         let mut state = ConnectionInner::default();
         let mut context = Context::from_waker(Waker::noop());
-        state.wait_for_stream_room(StreamSide::Callee(1), false, &mut context);
-        assert_eq!(state.cancel(1).len(), 1);
-        state.wait_for_stream_room(StreamSide::Caller(7), false, &mut context);
+        state.wait_for_stream_room(callee(1), false, &mut context);
+        assert_eq!(state.cancel(InboundSlot::from_index(1)).len(), 1);
+        state.wait_for_stream_room(caller(7), false, &mut context);
         let recv_buffer = Arc::<RecvBuffer>::default();
-        let token = state.waiters.insert(Waiter::Streaming {
-            slot: 7,
+        let token = state.waiters.vacant().insert(Waiter::Streaming {
+            slot: Slot::from_index(7),
             recv_buffer,
         });
         assert!(state.complete(token, Outcome::NOTHING).is_some());

@@ -11,7 +11,7 @@ use tokio::time::{Instant, Sleep};
 
 use super::ConnectionShared;
 use msip_session::{
-    Agreed, InboundSlot, Lost, Outcome, Session,
+    InboundSlot, Lost, Outcome, PeerTerms, Session,
     wire::{MsgId, SessionId, Welcome},
 };
 
@@ -30,7 +30,7 @@ impl ConnectionShared {
             return Vec::new();
         };
         let mut lost = Vec::new();
-        let awaited = session.awaited(&mut lost);
+        let awaited = session.awaited_calls(&mut lost);
         let wakers = state.lose(&lost);
         drop(state);
         wakers.into_iter().for_each(Waker::wake);
@@ -38,7 +38,7 @@ impl ConnectionShared {
     }
 
     /// The connecting side's session goes on with a further connection.
-    pub(crate) fn resume(&self, agreed: &Agreed<'_>) {
+    pub(crate) fn resume(&self, agreed: &PeerTerms<'_>) {
         let now = self.now();
         self.take_up(|session| session.resume(agreed, now));
     }
@@ -49,7 +49,7 @@ impl ConnectionShared {
         hello: MsgId,
         id: SessionId,
         welcome: &Welcome,
-        agreed: &Agreed<'_>,
+        agreed: &PeerTerms<'_>,
     ) {
         let now = self.now();
         self.take_up(|session| session.welcome_back(hello, id, welcome, agreed, now));
@@ -109,7 +109,7 @@ impl SuspendedTimer {
                 return Poll::Ready(());
             }
             let mut expired = Vec::new();
-            session.report();
+            session.report_memory();
             // A session without a connection is never in breach of its times.
             let _ = session.handle_timeout(connection.now(), &mut expired);
             let next = session.poll_timeout();

@@ -28,7 +28,7 @@ pub(super) fn decode<D: Dispatch>(
         body = encoding.decompress(variant, body).map_err(unreadable)?;
         if let ReplyTo::Call(slot) = reply
             && let Some(Err(busy)) =
-                connection.with_session(|session| session.inflated(slot, body.len()))
+                connection.with_session(|session| session.request_inflated(slot, body.len()))
         {
             return Err(Status::resource_exhausted(busy.to_string()));
         }

@@ -73,7 +73,7 @@ impl Plains {
 
     /// One of them on the long way.
     pub(super) fn incoming(&self, plain: BareMessage) -> Incoming {
-        plain.incoming(&self.memory)
+        plain.to_incoming(&self.memory)
     }
 
     /// Gives the memory back, once all of them have been taken.

@@ -36,12 +36,12 @@ pub(super) fn poll_read(
     if !decoder.has_buffer() {
         // Where the thread ends already, it has none to lend.
         if let Some(buffer) = READING.try_with(Cell::take).ok().flatten() {
-            decoder.lend(buffer);
+            decoder.lend_buffer(buffer);
         }
     }
     let read = pin!(stream.read_buf(decoder.buffer())).poll(task);
     if read.is_pending()
-        && let Some(buffer) = decoder.give_back(MAX_READING)
+        && let Some(buffer) = decoder.return_buffer(MAX_READING)
     {
         let _ = READING.try_with(|kept| keep(kept, buffer));
     }

@@ -85,7 +85,9 @@ impl Driver {
         if let Some(session) = state.session() {
             if ending.leaves_session() && self.blame.is_none() && session.is_resumable() {
                 ended.is_suspended = true;
-                let Suspended { lost, cancelled } = session.suspend(in_flight);
+                let Suspended {
+                    lost, cancelled, ..
+                } = session.suspend(in_flight);
                 ended.lost = lost;
                 if matches!(ending, Ending::TakenOver) {
                     let mut last = begun.unwrap_or_default().to_vec();

@@ -185,9 +185,9 @@ impl Driver {
         let are_returning = {
             let mut state = self.connection.lock();
             if let Some(session) = state.session()
-                && session.needs_chunks()
+                && session.needs_buffers()
             {
-                session.lend_chunks(buffer_pool::borrow_chunks());
+                session.lend_buffers(buffer_pool::borrow_chunks());
             }
             state.driver_awakes(task.waker()) && self.connection.has_returning(&state)
         };
@@ -355,7 +355,7 @@ impl Driver {
             // The handlers give back what they have.
             return Ok(Turn::Busy);
         }
-        session.is_reading_into(self.decoder.held());
+        session.set_read_memory(self.decoder.held());
         if session.is_finished() && self.writing.is_none() {
             return Err(Ending::Finished);
         }
@@ -378,7 +378,7 @@ impl Driver {
         .into_iter()
         .flatten()
         .fold(session.poll_timeout(), Duration::min);
-        let lent = session.return_chunks();
+        let lent = session.return_buffers();
         state.driver_sleeps();
         drop(state);
         if let Some(chunks) = lent {

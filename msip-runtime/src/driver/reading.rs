@@ -7,7 +7,7 @@ use std::{
 
 use super::{Driver, Ending, buffer_pool, work_limit::ITEMS_A_TURN};
 use msip_session::{
-    BareMessage, Event, FLOOR, FastFrame, Fault, Outcome, ReplyTo,
+    BareMessage, Budget, Event, FastFrame, Fault, Outcome, ReplyTo,
     wire::{Flags, FrameBatch},
 };
 
@@ -34,13 +34,14 @@ impl Driver {
         now: Duration,
     ) -> Result<bool, Ending> {
         let is_put_off = self.connection.lock().session().is_some_and(|session| {
-            let is_large = session.is_short_of_memory() && self.decoder.pending_len() > FLOOR;
+            let is_large =
+                session.is_short_of_memory() && self.decoder.pending_len() > Budget::FLOOR;
             let is_slow = self.slow_read.puts_off(is_large, now);
             if is_slow {
                 // Nobody is to be declared dead because we do not read.
                 session.received(now);
             }
-            is_slow || session.is_over_queue()
+            is_slow || session.is_read_paused()
         });
         if is_put_off {
             return Ok(false);
@@ -66,10 +67,10 @@ impl Driver {
             // Outside of the lock: those who send meanwhile wait for no more than they have to.
             let mut run = FrameBatch::reusing(std::mem::take(&mut self.frames));
             // What stands before a fault is there all the same.
-            let cut = self.decoder.cut(&mut run, FRAMES_A_LOCK.min(room));
+            let cut = self.decoder.decode_batch(&mut run, FRAMES_A_LOCK.min(room));
             has_frames |= !run.is_empty();
             let handled = self.handle_frames(&run, now);
-            self.frames = run.into_places();
+            self.frames = run.into_ranges();
             woken += self.wakers.len();
             self.wakers.drain(..).for_each(Waker::wake);
             items += handled.as_ref().map_or(0, |handled| handled.items);
@@ -110,7 +111,7 @@ impl Driver {
         let mut state = self.connection.lock();
         if let Some(session) = state.session() {
             session.received(now);
-            session.is_reading_into(self.decoder.held());
+            session.set_read_memory(self.decoder.held());
         }
         let mut bares = Vec::new();
         let mut has_room = false;
@@ -129,11 +130,11 @@ impl Driver {
             } else {
                 match session.handle_fast(frame) {
                     Some(FastFrame::Message) => {
-                        add(&mut bares, BareMessage::of(frame, None), run.len());
+                        add(&mut bares, BareMessage::new(frame, None), run.len());
                         continue;
                     }
                     Some(FastFrame::Call(slot)) => {
-                        add(&mut bares, BareMessage::of(frame, Some(slot)), run.len());
+                        add(&mut bares, BareMessage::new(frame, Some(slot)), run.len());
                         handled.calls += 1;
                         continue;
                     }
@@ -186,13 +187,13 @@ impl Driver {
                     handled.calls += 1;
                     self.wakers.extend(state.complete(token, outcome));
                 }
-                Some(Event::Room) => has_room = true,
+                Some(Event::Capacity) => has_room = true,
                 Some(Event::Closing(text)) => {
                     self.goodbye = Some(text);
                     // Senders who wait have to hear that nothing more goes out.
                     has_room = true;
                 }
-                Some(Event::Blamed(text)) => self.blame = Some(text),
+                Some(Event::PeerFault(text)) => self.blame = Some(text),
                 // Only a handshake has them, and that is over.
                 Some(Event::Hello(_) | Event::Welcome(_) | Event::Refused(_)) | None => {}
             }

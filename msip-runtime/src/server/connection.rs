@@ -31,7 +31,7 @@ use crate::{
     transport::{self, PeerAddress, Stream},
 };
 use msip_session::{
-    Agreed, Event, Fault, Session,
+    Event, Fault, PeerTerms, Session,
     wire::{Decoder, Escaped, Hello, HelloFrame, SessionId, Side, Welcome},
 };
 
@@ -175,7 +175,7 @@ where
     let (registration, resumed) = match claimed {
         Some(Claim::New(registration, resumed)) => (Some(registration), Some(resumed)),
         Some(Claim::Known(resumed)) => {
-            let hello_id = session.deciding()?;
+            let hello_id = session.pending_hello()?;
             let arrival = Box::new(Resumed {
                 stream,
                 decoder,
@@ -200,7 +200,7 @@ where
         hello.max_body,
     );
     if encoding.compression() != Compression::None {
-        session.take_compressed();
+        session.allow_compressed();
     }
     connection.attach(session, encoding);
 
@@ -371,7 +371,7 @@ where
         registration.detached();
         let ending = registration.ending();
         self.connection
-            .with_session(|session| session.may_be_ended(ending));
+            .with_session(|session| session.allow_eviction(ending));
         let expiry = Instant::now() + self.shared.settings.session_expiry;
         loop {
             let next = timeout_at(expiry, next_resumed(&mut self.resumed));
@@ -437,7 +437,7 @@ where
                 &self.connection.terms().encoding,
             )
         };
-        let agreed = Agreed {
+        let agreed = PeerTerms {
             peer_max_body: hello.max_body,
             max_calls: 0,
             awaited: &hello.awaited,

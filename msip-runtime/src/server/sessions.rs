@@ -8,7 +8,7 @@ use std::{
 use sha2::{Digest as _, Sha256};
 
 use super::resumed::{ResumeRoute, ResumedReceiver, ResumedSender};
-use msip_session::{End, wire::SessionId};
+use msip_session::{Evict, wire::SessionId};
 
 /// What a HELLO asks for.
 #[derive(Debug)]
@@ -166,7 +166,7 @@ impl Registration {
     }
 
     /// Ends the session, where it has no connection.
-    pub(super) fn ending(&self) -> End {
+    pub(super) fn ending(&self) -> Evict {
         let (sessions, id, number) = (Arc::clone(&self.sessions), self.id, self.number);
         Box::new(move || sessions.end(id, number))
     }

@@ -11,8 +11,8 @@ use crate::{
     transport::AddressOrder,
 };
 use msip_session::{
-    Budget, Config, OF_PROCESS,
-    wire::{Credit, DEFAULT_MAX_BODY, Limits, Side},
+    Budget, Config,
+    wire::{DEFAULT_MAX_BODY, Limits, Side},
 };
 
 use value::{in_range, parsed};
@@ -70,7 +70,7 @@ macro_rules! with_settings {
                 /// bytes. All clients and servers of a process that keep the default share one budget. Over it, disconnected
                 /// sessions are ended, the oldest first; then each connection is limited to 64 KiB: senders wait, and calls
                 /// of the peer are refused. Default 1 GiB; 1 MiB to 1 TiB.
-                max_memory: usize = OF_PROCESS, MIB..=1024 * 1024 * MIB;
+                max_memory: usize = Budget::OF_PROCESS, MIB..=1024 * 1024 * MIB;
             }
             client {
                 /// The codec of bodies (`?codec=json`). A server without it refuses the connection. Default: protobuf.
@@ -139,28 +139,25 @@ macro_rules! define_settings {
             /// The configuration of a session.
             pub(crate) fn session(&self, side: Side) -> Config {
                 let max_body = u32::try_from(self.max_body).unwrap_or(u32::MAX);
-                Config {
-                    side,
-                    limits: Limits::with_max_body(max_body),
-                    ping_interval: self.ping_interval,
-                    handshake_timeout: self.handshake_timeout,
-                    drain_timeout: self.drain_timeout,
-                    max_calls: self.max_calls,
-                    max_call_bytes: self.max_call_bytes,
-                    outgoing_queue: self.outgoing_queue,
-                    session_buffer: self.session_buffer,
-                    session_deliveries: self.session_deliveries,
-                    buffer_disconnected: self.buffer_disconnected,
-                    window: Credit::CONNECTION_START,
-                    stream_window: Credit::STREAM_START,
-                    budget: Arc::clone(&self.budget),
-                }
+                let mut config = Config::new(side);
+                config.limits = Limits::with_max_body(max_body);
+                config.ping_interval = self.ping_interval;
+                config.handshake_timeout = self.handshake_timeout;
+                config.drain_timeout = self.drain_timeout;
+                config.max_calls = self.max_calls;
+                config.max_call_bytes = self.max_call_bytes;
+                config.outgoing_queue = self.outgoing_queue;
+                config.session_buffer = self.session_buffer;
+                config.session_deliveries = self.session_deliveries;
+                config.buffer_disconnected = self.buffer_disconnected;
+                config.budget = Arc::clone(&self.budget);
+                config
             }
 
             /// Checks the ranges of all values, and creates the budget. Nothing is set after this.
             pub(crate) fn finish(&mut self) -> Result<(), SettingError> {
                 $($(in_range(stringify!($name), &self.$name, &($range))?;)*)*
-                if self.max_memory != OF_PROCESS {
+                if self.max_memory != Budget::OF_PROCESS {
                     self.budget = Budget::new(self.max_memory);
                 }
                 Ok(())

@@ -22,13 +22,13 @@ pub enum Role {
 #[derive(Debug)]
 pub(super) struct Call {
     pub(super) response: MemberId,
-    /// Where the source says so: an option, a method, or the name of the request.
+    /// The span of what makes it a call: an option, a method, or the name of the request.
     pub(super) origin: Span,
-    /// The service method that says so too.
+    /// The service method of the call, if it has one.
     pub(super) method: Option<usize>,
-    /// Where the source says that the request is a stream.
+    /// The span of what makes the request a stream.
     pub(super) request_stream: Option<Span>,
-    /// Where the source says that the response is a stream.
+    /// The span of what makes the response a stream.
     pub(super) response_stream: Option<Span>,
 }
 
@@ -110,7 +110,7 @@ fn reply(draft: &Draft, id: MemberId) -> Option<Reply> {
     draft.member(id).options.reply.map(|reply| reply.value)
 }
 
-/// Whether an option says that a member is not a call.
+/// Whether an option makes a member no call.
 pub(super) fn opted_out(draft: &Draft, id: MemberId) -> bool {
     matches!(reply(draft, id), Some(Reply::None | Reply::Ack))
 }

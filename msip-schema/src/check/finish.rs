@@ -1,4 +1,4 @@
-//! From a draft without mistakes to the schema.
+//! Conversion of a draft without mistakes into the schema.
 
 use std::time::Duration;
 
@@ -43,7 +43,7 @@ impl Draft {
             .and_then(|index| self.methods.get(index));
         Member {
             name: member.name.value.clone(),
-            // `numbers` has refused what does not fit.
+            // `numbers` has rejected what does not fit.
             number: u16::try_from(member.number.value).unwrap_or(u16::MAX),
             payload: member.payload.value.clone(),
             doc: [

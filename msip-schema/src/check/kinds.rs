@@ -9,7 +9,7 @@ pub(super) fn of(draft: &Draft, id: MemberId, calls: &Calls) -> MsgKind {
     let member = draft.member(id);
     match calls.role(draft, id) {
         Role::Call => MsgKind::Command,
-        // It travels in an ACK, whose kind means nothing, so its name cannot matter either.
+        // It is sent in an ACK, whose kind means nothing, so its name does not matter either.
         Role::Answer => MsgKind::Event,
         Role::OneWay | Role::Acknowledged => member
             .options

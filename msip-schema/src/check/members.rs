@@ -2,7 +2,7 @@
 
 use crate::{Direction, Draft, DraftEnvelope, DraftMember};
 
-/// A member of a draft: which way it goes, and which of its envelope's it is.
+/// Identifies a member of a draft: its direction, and its index in the envelope.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct MemberId {
     pub(super) direction: Direction,
@@ -37,7 +37,7 @@ impl Draft {
     }
 
     pub(super) fn member(&self, id: MemberId) -> &DraftMember {
-        // Ids come from `members` of this very draft, whose members nobody removes.
+        // Ids come from `members` of this draft, from which no member is removed.
         &self.envelope(id.direction).members[id.index]
     }
 }

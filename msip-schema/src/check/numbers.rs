@@ -1,4 +1,4 @@
-//! Names and numbers of members: there, in range, used once.
+//! Names and numbers of members: present, in range, unique.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -103,7 +103,7 @@ impl FreeNumbers {
     }
 
     fn advice(&mut self, member: &str) -> String {
-        // The one behind the last in use, since those between may have been in use once.
+        // The one after the last in use, since those in between may have been in use before.
         let last = self
             .used
             .iter()

@@ -14,6 +14,7 @@ pub struct Outline<'a> {
 
 /// One member of an [`Outline`].
 #[derive(Debug, Clone, Copy)]
+#[non_exhaustive]
 pub struct MemberOutline<'a> {
     /// The name, as the schema spells it.
     pub name: &'a Spanned<String>,

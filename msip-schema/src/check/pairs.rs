@@ -170,7 +170,7 @@ fn by_name(draft: &Draft, names: &Names, id: MemberId, calls: &mut Calls) {
     }
 }
 
-/// A member that is no call, although its name or its option says that it should be one.
+/// Reports a member that is not a call although its name or an option asks for one.
 fn check_unpaired(
     draft: &Draft,
     names: &Names,
@@ -213,7 +213,7 @@ fn check_unpaired(
         .options
         .request_stream
         .map(|stream| (stream, "is a stream of requests"));
-    // What means nothing on an answer is told with its other options.
+    // An option that means nothing on an answer is reported with its other options.
     let is_answer = calls.answered_by(id).is_some();
     if let Some((span, what)) = asks.or(streams).filter(|_| !is_answer) {
         calls.doubtful.insert(id);
@@ -281,14 +281,14 @@ fn completes_another(
         .any(|(id, _)| names.response_of(draft, id, direction) == Some(response))
 }
 
-/// What the answer of a request is called, if its name says that it is one.
+/// The usual name of the answer, if the name is that of a request.
 fn usual_answer(request: &str) -> Option<String> {
     let name = words(request);
     let stem = name.strip_suffix("_req")?;
     Some(format!("{stem}_rsp"))
 }
 
-/// No member is a request and an answer at once.
+/// Reports members that are a request and an answer at once.
 fn check_answers(draft: &Draft, calls: &mut Calls, out: &mut Vec<Diagnostic>) {
     let both: Vec<_> = calls
         .answers()

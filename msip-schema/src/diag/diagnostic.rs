@@ -23,7 +23,7 @@ pub struct Diagnostic {
     pub code: Code,
     /// What is wrong, in lower case and without a final period.
     pub message: String,
-    /// Where, and what stands there.
+    /// Where, and what is to be said of that place.
     pub primary: Label,
     /// Other places that the mistake is about.
     pub secondary: Vec<Label>,
@@ -32,7 +32,7 @@ pub struct Diagnostic {
 }
 
 impl Diagnostic {
-    /// A mistake at a place; [`Span::NONE`] where it has none.
+    /// A mistake at a span; [`Span::NONE`] if it has no position.
     pub fn new(code: Code, span: Span, message: impl Into<String>) -> Self {
         Self {
             code,
@@ -46,14 +46,14 @@ impl Diagnostic {
         }
     }
 
-    /// Says what stands at the mistake's own place.
+    /// Sets the text of the primary label.
     #[must_use]
     pub fn label(mut self, text: impl Into<String>) -> Self {
         self.primary.text = text.into();
         self
     }
 
-    /// Adds another place that the mistake is about.
+    /// Adds a secondary label.
     #[must_use]
     pub fn also(mut self, span: Span, text: impl Into<String>) -> Self {
         self.secondary.push(Label {
@@ -63,7 +63,7 @@ impl Diagnostic {
         self
     }
 
-    /// Says what to write instead.
+    /// Sets the help: what to write instead.
     #[must_use]
     pub fn help(mut self, text: impl Into<String>) -> Self {
         self.help = Some(text.into());
@@ -71,11 +71,11 @@ impl Diagnostic {
     }
 }
 
-/// A place and what there is to say of it; an empty text only marks the place.
+/// A span and its text; an empty text only marks the span.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Label {
     /// Where.
     pub span: Span,
-    /// What stands there.
+    /// The text.
     pub text: String,
 }

@@ -1,4 +1,4 @@
-//! The options of a member that say what its name does not.
+//! The options of a member, as far as its name does not imply them.
 
 use super::text::quoted;
 use crate::words::{response_words, words};

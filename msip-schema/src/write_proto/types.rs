@@ -58,7 +58,7 @@ fn write_field(scope: &Scope<'_>, field: &Field, out: &mut Text) {
     let ty = match &field.cardinality {
         Cardinality::Repeated => format!("repeated {ty}"),
         Cardinality::Map(key) => format!("map<{}, {ty}>", type_of(scope, key)),
-        // Absence of a message, and of a oneof's member, shows anyway.
+        // The absence of a message, and of a member of a oneof, is visible anyway.
         Cardinality::Optional
             if field.oneof.is_none() && !matches!(field.ty, FieldType::Message(_)) =>
         {

@@ -76,7 +76,7 @@ fn cut(stream: &[u8], count: usize) -> (Vec<Frame>, Result<bool, DecodeError>) {
     let mut frames = Vec::new();
     loop {
         let mut run = FrameBatch::default();
-        let outcome = decoder.cut(&mut run, count);
+        let outcome = decoder.decode_batch(&mut run, count);
         frames.extend(run.frames().map(FrameRef::to_frame));
         match outcome {
             Ok(true) => assert!(!run.is_empty()),

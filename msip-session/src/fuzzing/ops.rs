@@ -7,10 +7,9 @@ use bytes::Bytes;
 use super::Choices;
 use crate::{
     MsgKind,
-    budget::Budget,
     session::{
-        Agreed, Config, Event, InboundSlot, Incoming, Item, Lost, Outcome, Reply, ReplyTo,
-        RequestHead, Session, Shape, Slot, Suspended, Token,
+        CallShape, Config, Event, InboundSlot, Incoming, Item, Lost, Outcome, PeerTerms, Reply,
+        ReplyTo, RequestHead, Session, Slot, StreamSide, Suspended, Token,
     },
     wire::{
         Code, Codec, Credit, ErrorRef, Flags, Frame, FrameType, Header, Hello, Limits, MsgId,
@@ -18,16 +17,13 @@ use crate::{
     },
 };
 
-/// The most that one answer can add to the queue after it was found to have room.
+/// The most that one answer can add to the queue after that was found not to be full.
 const ONE_MORE: usize = 128 * 1024;
 
 fn config(side: Side) -> Config {
     Config {
-        side,
         limits: Limits::with_max_body(4096),
-        ping_interval: Duration::from_secs(10),
         handshake_timeout: Duration::from_secs(5),
-        drain_timeout: Duration::from_secs(30),
         max_calls: 8,
         max_call_bytes: 16 * 1024,
         outgoing_queue: 16 * 1024,
@@ -38,8 +34,7 @@ fn config(side: Side) -> Config {
             items: 12,
             bytes: 16 * 1024,
         },
-        stream_window: Credit::STREAM_START,
-        budget: Budget::of_process(),
+        ..Config::new(side)
     }
 }
 
@@ -65,13 +60,13 @@ struct Driven {
     session: Session,
     side: Side,
     now: Duration,
-    next_token: Token,
+    next_token: usize,
     /// What is open, by the session's place for it.
     waiting: BTreeMap<Token, Slot>,
     /// What is being handled, oldest first.
     handling: Vec<(Incoming, u64)>,
     /// Streams that can be taken from, with the length of what came.
-    items: Vec<(crate::session::StreamSide, u32)>,
+    items: Vec<(StreamSide, u32)>,
 }
 
 impl Driven {
@@ -141,7 +136,7 @@ impl Driven {
                         items: 1,
                         bytes: len,
                     };
-                    let _ = self.session.taken(end, taken);
+                    let _ = self.session.items_consumed(end, taken);
                 }
             }
             10 => {
@@ -213,7 +208,7 @@ impl Driven {
             variant: 1,
             ..Header::control(frame_type, msg_id)
         };
-        if self.session.is_over_queue() {
+        if self.session.is_read_paused() {
             // A driver reads no more now.
             return true;
         }
@@ -241,23 +236,23 @@ impl Driven {
             Event::Item { token, item } => {
                 let slot = self.waiting.get(&token);
                 let slot = *slot.unwrap_or_else(|| panic!("an item for {token}, which is over"));
-                self.keep(crate::session::StreamSide::Caller(slot), &item);
+                self.keep(StreamSide::Caller(slot), &item);
             }
             Event::RequestItem { slot, item, .. } => {
                 assert!(self.session.is_serving(slot));
                 if let Some(item) = item {
-                    self.keep(crate::session::StreamSide::Callee(slot), &item);
+                    self.keep(StreamSide::Callee(slot), &item);
                 }
             }
             Event::Cancelled(slot) => assert!(self.session.is_serving(slot)),
             Event::Hello(_) | Event::Welcome(_) | Event::Refused(_) => {
                 panic!("the handshake is over")
             }
-            Event::Room | Event::StreamCredit(_) | Event::Closing(_) | Event::Blamed(_) => {}
+            Event::Capacity | Event::StreamCredit(_) | Event::Closing(_) | Event::PeerFault(_) => {}
         }
     }
 
-    fn keep(&mut self, end: crate::session::StreamSide, item: &Item) {
+    fn keep(&mut self, end: StreamSide, item: &Item) {
         self.items.push((end, item.payload_len));
     }
 
@@ -289,16 +284,16 @@ impl Driven {
             metadata: &[],
         };
         let encode = |buffer: &mut Vec<u8>| buffer.resize(buffer.len() + len, 1);
-        let token = self.next_token;
+        let token = Token::new(self.next_token);
         let deadline = self.now + Duration::from_secs(20);
         let streams = what & 0x40 != 0;
-        let shape = Shape {
+        let shape = CallShape {
             request_stream: streams,
             response_stream: streams,
         };
         let opened = match what % 4 {
             0 => {
-                // Whether there is room is for the session to say.
+                // It may be blocked.
                 let _ = self.session.send(&head, encode);
                 return;
             }
@@ -344,7 +339,7 @@ impl Driven {
     }
 
     fn reply(&mut self, slot: InboundSlot, how: u8, failure: ErrorRef<'_>) {
-        let is_this = |end: &crate::session::StreamSide| matches!(end, crate::session::StreamSide::Callee(other) if *other == slot);
+        let is_this = |end: &StreamSide| matches!(end, StreamSide::Callee(other) if *other == slot);
         self.items.retain(|(end, _)| !is_this(end));
         let len = usize::from(how) * 40;
         let encode = |buffer: &mut Vec<u8>| buffer.resize(buffer.len() + len, 2);
@@ -387,12 +382,12 @@ impl Driven {
             return false;
         }
         let mut lost = Vec::new();
-        self.session.awaited(&mut lost);
+        self.session.awaited_calls(&mut lost);
         self.lose(lost);
         let awaited: Vec<u64> = (0..choices.byte() % 8)
             .map(|_| MsgId::exchange(self.side.reverse(), u64::from(choices.byte())).number())
             .collect();
-        let agreed = Agreed {
+        let agreed = PeerTerms {
             peer_max_body: 4096,
             max_calls: 8,
             awaited: &awaited,

@@ -1,8 +1,10 @@
-//! One-way messages that a sender gathers in a buffer of its own, and hands over many at a time.
+//! Message batches: one-way messages that are encoded outside of the session, and handed over many at a time.
 
 use super::{
-    Blocked::{self, Full, NoRoom},
-    Priority, RequestHead, Session,
+    Blocked::{self, Full, NoCapacity},
+    RequestHead, Session,
+    frame_writer::{NO_TOPIC, Prefix, first_frame, write_frame},
+    request::Priority,
     resend_queue::Waiting,
 };
 use crate::{
@@ -10,17 +12,14 @@ use crate::{
     wire::{Flags, FrameType, HEADER_LEN, Header, MsgId, Side},
 };
 
-/// Where a header has its id and the length of its payload (docs/protocol.md, "Header").
+/// Where a header has its message id (docs/protocol.md, "Header").
 const MSG_ID: std::ops::Range<usize> = 16..HEADER_LEN;
-const PAYLOAD_LEN: std::ops::Range<usize> = 12..16;
 
-/// The length of the topic of a direct connection, which is empty.
-const NO_TOPIC: usize = 2;
-
-/// A batch of fewer bytes is copied behind what is queued already, to leave with it.
+/// A batch of fewer bytes is copied behind what is queued already, to be written with it.
 const SMALL_BATCH: usize = 8 * 1024;
 
-/// Whole frames without ids: those are given when a session takes them, so that they increase whatever else is sent.
+/// Messages as whole frames without ids: a session numbers them when it takes them, so that ids increase whatever else is
+/// sent.
 #[derive(Debug, Default)]
 pub struct Batch {
     bytes: Vec<u8>,
@@ -35,6 +34,7 @@ impl Batch {
         self.bytes.len()
     }
 
+    /// Whether no message waits.
     pub fn is_empty(&self) -> bool {
         self.message_count == 0
     }
@@ -75,66 +75,52 @@ impl Batch {
             msg_id: MsgId::CONNECTION,
         };
         let start = self.bytes.len();
-        let mut head = [0; HEADER_LEN + NO_TOPIC];
-        if let Some(first) = head.first_chunk_mut() {
-            *first = header.encode();
-        }
-        self.bytes.extend_from_slice(&head);
-        let body = self.bytes.len();
-        encode(&mut self.bytes);
-        let len = self.bytes.len().saturating_sub(body);
-        let Some(payload_len) = u32::try_from(len + NO_TOPIC)
-            .ok()
-            .filter(|_| len <= max_body)
-        else {
+        let payload_len = write_frame(&mut self.bytes, &header, Prefix::Topic, encode);
+        let len = payload_len.saturating_sub(NO_TOPIC.len());
+        if len > max_body {
             self.bytes.truncate(start);
             return Err(len);
-        };
-        let frame = self.bytes.get_mut(start..).unwrap_or_default();
-        if let Some(field) = frame.get_mut(PAYLOAD_LEN) {
-            field.copy_from_slice(&payload_len.to_be_bytes());
         }
         self.message_count += 1;
         self.max_body = self.max_body.max(len);
         Ok(())
     }
 
-    /// Drops what waits. Returns how many messages that were.
+    /// Drops all messages, and returns how many they were.
     pub fn clear(&mut self) -> usize {
         self.bytes.clear();
         self.max_body = 0;
         std::mem::take(&mut self.message_count)
     }
 
-    /// Forgets the messages in the first `len` bytes.
+    /// Removes the messages in the first `len` bytes.
     fn remove(&mut self, len: usize, message_count: usize) {
         self.bytes.drain(..len.min(self.bytes.len()));
         self.message_count = self.message_count.saturating_sub(message_count);
     }
 }
 
-/// The whole length of the frame that begins here.
-fn frame_len(bytes: &[u8]) -> Option<usize> {
-    let len = u32::from_be_bytes(bytes.get(PAYLOAD_LEN)?.try_into().ok()?);
-    HEADER_LEN.checked_add(usize::try_from(len).ok()?)
-}
-
 impl Session {
-    /// Takes all of the batch, or nothing of it.
+    /// Sends all messages of the batch, or none of them.
+    ///
+    /// # Errors
+    ///
+    /// [`Blocked`] tells why none was taken.
     pub fn send_all(&mut self, batch: &mut Batch) -> Result<(), Blocked> {
-        self.check_room(true)?;
+        self.check_capacity(true)?;
         if self.is_suspended() {
             return self.send_some(batch);
         }
         let payload_len = batch.len().saturating_sub(HEADER_LEN * batch.message_count);
         if !self.send_window.has(batch.message_count, payload_len) {
-            return Err(NoRoom);
+            return Err(NoCapacity);
         }
-        // Whatever kinds are among them, they wait like an EVENT.
-        self.check_shelf(MsgKind::Event)?;
+        // Whatever their kinds, they wait like an EVENT.
+        self.check_droppable_queue(MsgKind::Event)?;
         let mut start = 0;
         while start < batch.bytes.len() {
-            let Some(len) = self.stamp(batch.bytes.get_mut(start..).unwrap_or_default()) else {
+            let Some(len) = self.number_first(batch.bytes.get_mut(start..).unwrap_or_default())
+            else {
                 break;
             };
             start += len;
@@ -145,23 +131,28 @@ impl Session {
         Ok(())
     }
 
-    /// Queues the whole batch, whose messages have their ids.
+    /// Queues the whole batch, whose messages are numbered.
     fn queue_all(&mut self, batch: &mut Batch) {
         batch.max_body = 0;
         let message_count = std::mem::take(&mut batch.message_count);
         let frames = &mut batch.bytes;
         self.outgoing
-            .push_frames(Priority::Normal, frames, message_count, SMALL_BATCH);
+            .append_buffer(Priority::Normal, frames, message_count, SMALL_BATCH);
     }
 
-    /// Takes as many messages of the batch as there is credit for, from its front, and one at least.
+    /// Sends messages from the front of the batch, as many as there is credit for, and at least one. They are removed from
+    /// the batch.
+    ///
+    /// # Errors
+    ///
+    /// [`Blocked`] tells why none was taken, or [`Blocked::Full`] why not all of them were buffered.
     pub fn send_some(&mut self, batch: &mut Batch) -> Result<(), Blocked> {
-        self.check_room(true)?;
-        self.check_shelf(MsgKind::Event)?;
+        self.check_capacity(true)?;
+        self.check_droppable_queue(MsgKind::Event)?;
         let (mut taken, mut message_count) = (0, 0);
-        while self.check_room(true).is_ok() {
+        while self.check_capacity(true).is_ok() {
             let rest = batch.bytes.get_mut(taken..).unwrap_or_default();
-            let Some(len) = self.stamp(rest) else {
+            let Some(len) = self.number_first(rest) else {
                 break;
             };
             if self.is_suspended() {
@@ -191,17 +182,12 @@ impl Session {
         Ok(())
     }
 
-    /// Gives the frame at the front of these bytes its id. Returns its length; `None` where there is none.
-    fn stamp(&mut self, bytes: &mut [u8]) -> Option<usize> {
-        let len = frame_len(bytes)?;
+    /// Gives the first of these frames its id. Returns its length; `None` where there is no frame.
+    fn number_first(&mut self, bytes: &mut [u8]) -> Option<usize> {
+        let len = first_frame(bytes)?.len();
         let id = self.outbound.next_id();
         let field = bytes.get_mut(MSG_ID)?;
         field.copy_from_slice(&id.number().to_be_bytes());
         Some(len)
-    }
-
-    /// Which side of the connection this is.
-    pub fn side(&self) -> Side {
-        self.config.side
     }
 }

@@ -1,7 +1,7 @@
-//! What waits by its kind: STATE, LOG and METRIC that find no room (docs/protocol.md, "Kinds").
+//! The droppable queue: STATE, LOG and METRIC messages that wait for capacity (docs/protocol.md, "Kinds").
 //!
-//! They are taken all the same, and stand on a droppable_queue in front of the lanes, which takes so many bytes and no more. What
-//! is there has no message id yet, so that dropping it leaves no gap in the ids of deliveries.
+//! It is in front of the outgoing queue's lanes, and bounded in bytes. Its messages have no ids yet, so that dropping one
+//! leaves no gap in the ids of deliveries.
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
 
@@ -10,23 +10,31 @@ use crate::{
     wire::{Flags, Header, MsgId},
 };
 
-use super::resend_queue::{FRAME_COST, header_of, payload_len};
+use super::frame_writer::{FRAME_COST, header_of, payload_len};
 
-/// What tells one STATE from another.
+/// Whether messages of this kind may be dropped where there is no capacity for them.
+#[must_use]
+pub const fn is_droppable(kind: MsgKind) -> bool {
+    matches!(kind, MsgKind::State | MsgKind::Log | MsgKind::Metric)
+}
+
+/// What tells one STATE from another: a newer one replaces an older one of the same key.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct StateKey {
+    /// The member of the envelope.
     pub variant: u16,
+    /// The message's key; empty where it has none.
     pub key: Vec<u8>,
 }
 
-/// A message on the droppable_queue.
+/// A message in the queue.
 #[derive(Debug)]
 pub(super) struct Droppable {
     /// The frame, but for its id.
     pub(super) frame: Vec<u8>,
     pub(super) kind: MsgKind,
-    /// What the exchange is known by until it has an id, where somebody waits for an acknowledgment.
-    pub(super) awaited: Option<MsgId>,
+    /// The id of its exchange until it has one of its own, where an acknowledgment is awaited.
+    pub(super) placeholder: Option<MsgId>,
     /// The key of a STATE.
     pub(super) key: Option<StateKey>,
 }
@@ -36,12 +44,12 @@ impl Droppable {
         self.frame.len() + FRAME_COST
     }
 
-    /// What it takes of the window.
+    /// How many bytes of the window it takes.
     pub(super) fn payload_len(&self) -> usize {
         payload_len(&self.frame)
     }
 
-    /// The frame with its id, and to be acknowledged or not.
+    /// The frame with its id, and with more flags.
     pub(super) fn numbered(self, id: MsgId, flags: Flags) -> Vec<u8> {
         let mut frame = self.frame;
         if let Some(header) = header_of(&frame) {
@@ -51,21 +59,21 @@ impl Droppable {
                 ..header
             };
             let header = header.encode();
-            if let Some(place) = frame.get_mut(..header.len()) {
-                place.copy_from_slice(&header);
+            if let Some(bytes) = frame.get_mut(..header.len()) {
+                bytes.copy_from_slice(&header);
             }
         }
         frame
     }
 }
 
-/// Messages in the order in which they go out.
+/// Messages in the order in which they are sent.
 #[derive(Debug, Default)]
 pub(super) struct DroppableQueue {
     waiting: BTreeMap<u64, Droppable>,
-    /// The places of LOG and METRIC, oldest first.
-    droppable: VecDeque<u64>,
-    /// The places of STATE, which the newest of a key takes over.
+    /// The positions of LOG and METRIC, oldest first.
+    logs: VecDeque<u64>,
+    /// The positions of STATE; the newest of a key takes over that of the one before.
     states: HashMap<StateKey, u64>,
     next: u64,
     cost: usize,
@@ -73,13 +81,13 @@ pub(super) struct DroppableQueue {
 }
 
 impl DroppableQueue {
-    /// Gives back memory that a burst needed.
+    /// Frees memory that a burst needed.
     pub(super) fn release(&mut self) {
         if self.waiting.is_empty() {
             // An empty map keeps a node.
             self.waiting = BTreeMap::new();
         }
-        self.droppable.shrink_to_fit();
+        self.logs.shrink_to_fit();
         self.states.shrink_to_fit();
     }
 
@@ -91,7 +99,7 @@ impl DroppableQueue {
         self.waiting.len()
     }
 
-    /// What stands there, in bytes, each frame counted as its length + 64.
+    /// What waits, in bytes, each frame counted as its length + 64.
     pub(super) fn cost(&self) -> usize {
         self.cost
     }
@@ -106,12 +114,12 @@ impl DroppableQueue {
         self.states.len()
     }
 
-    /// Whether a STATE of this key is there.
-    pub(super) fn has(&self, key: &StateKey) -> bool {
+    /// Whether a STATE of this key waits.
+    pub(super) fn contains(&self, key: &StateKey) -> bool {
         self.states.contains_key(key)
     }
 
-    /// Puts a message at the end, or in the place of an older STATE of its key, which is returned.
+    /// Appends a message, or replaces an older STATE of its key, which is returned.
     pub(super) fn put(&mut self, droppable: Droppable) -> Option<Droppable> {
         self.cost += droppable.cost();
         if let Some(key) = &droppable.key {
@@ -119,26 +127,26 @@ impl DroppableQueue {
             if let Some(older) = self
                 .states
                 .get(key)
-                .and_then(|place| self.waiting.get_mut(place))
+                .and_then(|position| self.waiting.get_mut(position))
             {
                 let older = std::mem::replace(older, droppable);
                 self.uncount(&older);
                 return Some(older);
             }
         }
-        let place = self.next;
+        let position = self.next;
         self.next += 1;
         match &droppable.key {
             Some(key) => {
-                self.states.insert(key.clone(), place);
+                self.states.insert(key.clone(), position);
             }
-            None => self.droppable.push_back(place),
+            None => self.logs.push_back(position),
         }
-        self.waiting.insert(place, droppable);
+        self.waiting.insert(position, droppable);
         None
     }
 
-    /// What goes out next.
+    /// The next one to be sent.
     pub(super) fn first(&self) -> Option<&Droppable> {
         self.waiting
             .first_key_value()
@@ -151,9 +159,9 @@ impl DroppableQueue {
             Some(key) => {
                 self.states.remove(key);
             }
-            // The first of all is the oldest of its kind too.
+            // The first of all is also the oldest LOG or METRIC.
             None => {
-                self.droppable.pop_front();
+                self.logs.pop_front();
             }
         }
         self.uncount(&droppable);
@@ -162,16 +170,16 @@ impl DroppableQueue {
 
     /// Takes out the oldest LOG or METRIC.
     pub(super) fn drop_oldest(&mut self) -> Option<Droppable> {
-        let place = self.droppable.pop_front()?;
-        let droppable = self.waiting.remove(&place)?;
+        let position = self.logs.pop_front()?;
+        let droppable = self.waiting.remove(&position)?;
         self.uncount(&droppable);
         Some(droppable)
     }
 
-    /// Takes out the newest LOG or METRIC, which is a fault.
+    /// Takes out the newest LOG or METRIC, for a deliberate fault.
     pub(super) fn drop_newest(&mut self) -> Option<Droppable> {
-        let place = self.droppable.pop_back()?;
-        let droppable = self.waiting.remove(&place)?;
+        let position = self.logs.pop_back()?;
+        let droppable = self.waiting.remove(&position)?;
         self.uncount(&droppable);
         Some(droppable)
     }

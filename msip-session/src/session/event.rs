@@ -1,78 +1,92 @@
-//! What a session tells its driver.
+//! Events: what received frames mean to the driver.
 
-use std::{ops::Range, time::Duration};
+use std::time::Duration;
 
 use bytes::Bytes;
-use thiserror::Error;
 
-use super::{
-    fast_path::NO_TOPIC, inbound::InboundSlot, items::StreamSide, outbound::Token, to_usize,
-};
-#[cfg(any(test, fuzzing))]
-use crate::wire::Frame;
-use crate::wire::{
-    Code, DecodeError, ErrorText, FrameRef, HeaderError, HelloFrame, Metadata, MsgId, WelcomeFrame,
-};
+use super::slot::{InboundSlot, StreamSide, Token};
+use crate::wire::{ErrorText, HelloFrame, Metadata, MsgId, WelcomeFrame};
 
-/// What a frame means to the layers above.
+/// What a frame means to the driver.
 #[derive(Debug)]
 pub enum Event {
-    /// A client asks to open the session: answer with `welcome` or `refuse`.
+    /// A client asks to open or resume a session. Answer with [`Session::welcome`](super::Session::welcome) or
+    /// [`Session::refuse`](super::Session::refuse), or hand the connection to the session that it resumes.
     Hello(Box<HelloFrame>),
-    /// The server has opened the session.
+    /// The server has accepted; the session is open.
     Welcome(Box<WelcomeFrame>),
-    /// The server has refused.
+    /// The server has refused; the session is over.
     Refused(ErrorText),
-    /// A message to be handled.
+    /// A message for a handler.
     Incoming(Incoming),
-    /// An exchange that this side opened has ended.
-    Answered { token: Token, outcome: Outcome },
-    /// An item of a response stream has come.
-    Item { token: Token, item: Item },
-    /// An item of a request stream has come, or its end.
+    /// An exchange that this side has opened has ended.
+    Answered {
+        /// The driver's name for the exchange.
+        token: Token,
+        /// How it has ended.
+        outcome: Outcome,
+    },
+    /// An item of a stream of answers.
+    Item {
+        /// The driver's name for the call.
+        token: Token,
+        /// The item.
+        item: Item,
+    },
+    /// An item of a stream of requests, its end, or both.
     RequestItem {
+        /// The call that it belongs to.
         slot: InboundSlot,
+        /// The item, where the frame has one.
         item: Option<Item>,
+        /// Whether the stream is complete.
         is_last: bool,
     },
-    /// The caller has lost interest.
+    /// The caller does not wait for this call any more. Stop its handler, and end it with
+    /// [`Session::reply`](super::Session::reply) all the same.
     Cancelled(InboundSlot),
-    /// There may be room to send again.
-    Room,
-    /// This end's stream has been granted credit.
+    /// Senders that were refused for [`Blocked::NoCapacity`](super::Blocked::NoCapacity) may try again.
+    Capacity,
+    /// The peer has granted credit to this side's stream.
     StreamCredit(StreamSide),
-    /// The other side opens and accepts nothing new.
+    /// The peer has said CLOSE: it opens and accepts nothing new.
     Closing(ErrorText),
-    /// The other side says that this side broke the protocol.
-    Blamed(ErrorText),
+    /// The peer reports that this side has broken the protocol, and ends the connection.
+    PeerFault(ErrorText),
 }
 
-/// How an exchange ended.
+/// How an exchange has ended.
 #[derive(Debug)]
 pub enum Outcome {
-    /// With an answer: the variant that its header names, its body, and whether that is compressed. All are empty
-    /// for an acknowledgment.
+    /// With an answer; all parts of it are empty for an acknowledgment.
     Answer {
+        /// The member of the envelope that the header names.
         variant: u16,
+        /// The body.
         body: Bytes,
+        /// Whether the body is compressed.
         compressed: bool,
-        /// What came beside it.
+        /// The answer's metadata.
         metadata: Option<Box<Metadata>>,
     },
-    /// With the other side's word, after a resume, that the call has never reached it.
+    /// With the peer's statement, after a resume, that the call has never reached it.
     NotReceived,
-    /// With an error from the other side.
+    /// With an error from the peer.
     Error(ErrorText),
-    /// Without an answer in time.
+    /// Without an answer before the deadline.
     Expired,
-    /// It made room, by its kind: it was not sent.
+    /// The message was dropped from a full queue, by its kind, and was not sent.
     Dropped,
-    /// The connection was lost; `sent` says whether any of the request had been handed to it.
-    Lost { sent: bool },
+    /// With the loss of the session or, for pings and streams, of the connection.
+    Lost {
+        /// Whether any of the request had been handed to the transport.
+        sent: bool,
+    },
 }
 
 impl Outcome {
-    /// An answer with nothing beside its body.
+    /// An answer without metadata.
+    #[inline]
     pub const fn message(variant: u16, body: Bytes) -> Self {
         Self::Answer {
             variant,
@@ -83,46 +97,50 @@ impl Outcome {
     }
 
     /// An acknowledgment, or the end of a stream.
-    pub const NOTHING: Self = Self::Answer {
-        variant: 0,
-        body: Bytes::new(),
-        compressed: false,
-        metadata: None,
-    };
+    pub const NOTHING: Self = Self::message(0, Bytes::new());
 }
 
 /// An item of a stream, not yet decoded.
 #[derive(Debug)]
 pub struct Item {
+    /// The member of the envelope that the body is.
     pub variant: u16,
+    /// The body.
     pub body: Bytes,
+    /// Whether the body is compressed.
     pub compressed: bool,
     /// The length that counts against the stream's window.
     pub payload_len: u32,
-    /// What came beside it, where it is the one answer of a call.
+    /// The metadata of an answer that is read as the only item of its stream.
     pub metadata: Option<Box<Metadata>>,
 }
 
-/// A message from the other side, not yet decoded.
+/// A message from the peer, not yet decoded.
 #[derive(Debug)]
 pub struct Incoming {
+    /// The member of the envelope that the body is.
     pub variant: u16,
+    /// The body.
     pub body: Bytes,
+    /// Whether the body is compressed.
     pub compressed: bool,
     /// The length that counts against the window.
     pub payload_len: u32,
+    /// How its sender is to be answered.
     pub reply: ReplyTo,
-    /// The deadline that came with the message, if one did.
+    /// What remains of the sender's deadline, where the message names it.
     pub timeout: Option<Duration>,
-    /// What else came beside it.
+    /// The message's other metadata, where there is any.
     pub metadata: Option<Box<Metadata>>,
+    /// The message id.
     pub id: MsgId,
-    /// It opens a request stream, whose items follow.
+    /// Whether it opens a stream of requests, whose items follow.
     pub is_stream: bool,
 }
 
 impl Incoming {
-    /// The item that came with the opening frame of a request stream, if one did. It took no credit.
+    /// The item that came with the opening frame of a stream of requests, if one did. It took no credit.
+    #[must_use]
     pub fn first_item(&self) -> Option<Item> {
         let Self {
             variant,
@@ -140,155 +158,18 @@ impl Incoming {
     }
 }
 
-/// What a frame is that comes the short way, with nothing beside its body, as nearly every one does. All else is in its header.
-#[derive(Debug, Clone, Copy)]
-pub enum FastFrame {
-    /// A one-way message.
-    Message,
-    /// A call with one request.
-    Call(InboundSlot),
-    /// The answer to a call that this side opened.
-    Answer(Token),
-}
-
-#[cfg(any(test, fuzzing))]
-impl FastFrame {
-    /// The same on the long way.
-    pub fn into_event(self, frame: &Frame) -> Event {
-        let incoming = |call| {
-            let plain = BareMessage::of(FrameRef::from(frame), call);
-            Event::Incoming(plain.incoming(&frame.payload))
-        };
-        match self {
-            Self::Message => incoming(None),
-            Self::Call(slot) => incoming(Some(slot)),
-            Self::Answer(token) => Event::Answered {
-                token,
-                outcome: Outcome::message(frame.header.variant, frame.payload.clone()),
-            },
-        }
-    }
-}
-
-/// A one-way message, or a call with one request, with nothing beside its body, which stays in the memory where it lies.
-#[derive(Debug, Clone, Copy)]
-pub struct BareMessage {
-    /// Where the payload begins in that memory.
-    start: usize,
-    pub id: MsgId,
-    /// The place of the call, where it is one.
-    pub call: Option<InboundSlot>,
-    /// The length that counts against the window.
-    pub payload_len: u32,
-    pub variant: u16,
-}
-
-impl BareMessage {
-    #[inline]
-    pub fn of(frame: FrameRef<'_>, call: Option<InboundSlot>) -> Self {
-        Self {
-            start: frame.start(),
-            id: frame.header.msg_id,
-            call,
-            payload_len: frame.header.payload_len,
-            variant: frame.header.variant,
-        }
-    }
-
-    /// Where the body lies.
-    #[inline]
-    pub fn body(&self) -> Range<usize> {
-        self.start + NO_TOPIC.len()..self.start + to_usize(self.payload_len)
-    }
-
-    /// The same on the long way; it lies in this memory.
-    pub fn incoming(self, memory: &Bytes) -> Incoming {
-        Incoming {
-            variant: self.variant,
-            body: memory
-                .get(self.body())
-                .map(|body| memory.slice_ref(body))
-                .unwrap_or_default(),
-            compressed: false,
-            payload_len: self.payload_len,
-            reply: self.call.map_or(ReplyTo::Nobody, ReplyTo::Call),
-            timeout: None,
-            metadata: None,
-            id: self.id,
-            is_stream: false,
-        }
-    }
-}
-
 /// What the sender of a message waits for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ReplyTo {
     /// Nothing.
     Nobody,
-    /// An acknowledgment of this delivery.
-    Delivery { id: MsgId, urgent: bool },
-    /// The answer of this call.
+    /// An acknowledgment, by [`Session::acknowledge`](super::Session::acknowledge).
+    Delivery {
+        /// The delivery's message id.
+        id: MsgId,
+        /// Whether the acknowledgment is urgent.
+        urgent: bool,
+    },
+    /// An answer, by [`Session::reply`](super::Session::reply).
     Call(InboundSlot),
-}
-
-/// A rule that the other side broke so badly that the connection ends.
-#[derive(Debug, Clone, PartialEq, Eq, Error)]
-#[error("{rule}")]
-pub struct Fault {
-    pub code: Code,
-    /// What it did and what was expected, to be told to both sides.
-    pub rule: String,
-    /// The frame that did it; the connection where there is none.
-    pub id: MsgId,
-    pub kind: FaultKind,
-}
-
-/// What a fault means beyond its text.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum FaultKind {
-    /// A rule of the protocol was broken.
-    Rule,
-    /// A payload over the limit was announced.
-    TooLarge { len: u32, max: u32 },
-    /// What came is not MSIP at all: no second frame is spent on it.
-    Foreign,
-    /// The server speaks MIP: nothing is said to it that it would have to refuse.
-    MipPeer,
-}
-
-impl Fault {
-    pub fn new(id: MsgId, rule: impl Into<String>) -> Self {
-        Self {
-            code: Code::InvalidArgument,
-            rule: rule.into(),
-            id,
-            kind: FaultKind::Rule,
-        }
-    }
-
-    pub fn exhausted(id: MsgId, rule: impl Into<String>) -> Self {
-        Self {
-            code: Code::ResourceExhausted,
-            ..Self::new(id, rule)
-        }
-    }
-}
-
-impl From<DecodeError> for Fault {
-    fn from(error: DecodeError) -> Self {
-        let rule = error.to_string();
-        match error {
-            DecodeError::PayloadTooLarge {
-                len, max, msg_id, ..
-            } => Self {
-                kind: FaultKind::TooLarge { len, max },
-                ..Self::exhausted(msg_id, rule)
-            },
-            DecodeError::Header(HeaderError::BadMagic { .. }) => Self {
-                kind: FaultKind::Foreign,
-                ..Self::new(MsgId::CONNECTION, rule)
-            },
-            _ => Self::new(MsgId::CONNECTION, rule),
-        }
-    }
 }

@@ -1,4 +1,4 @@
-//! Deliberate faults, to show that the simulation would find them.
+//! Fault injection: deliberate faults, to show that the simulation finds them.
 //!
 //! A test switches one on for its own thread. In any other build each question here is a constant `false`.
 
@@ -7,17 +7,17 @@
 pub(super) enum FaultInjection {
     /// Every delivery counts as new.
     SkipDedup,
-    /// A duplicate is acknowledged although its original's handler runs still.
+    /// A duplicate is acknowledged while the handler of its original still runs.
     AcknowledgeWhileHandling,
-    /// The window of deliveries moves with the ids of calls too.
+    /// The ids of calls move the window of deliveries too.
     WindowOverAllIds,
     /// A call that was handed to the transport is sent again.
     ResendCall,
     /// Credit is granted twice.
     GrantTwice,
-    /// Messages of an earlier connection are granted again on a later one.
+    /// Credit for messages of an earlier connection is granted on a later one.
     GrantAcrossConnections,
-    /// A call is forgotten at a loss, and nobody told.
+    /// A call is closed when the connection is lost, and its waiter not told.
     ForgetWaiter,
     /// A call that was not sent before the loss is not sent after it.
     ForgetUnsentCall,
@@ -25,27 +25,27 @@ pub(super) enum FaultInjection {
     ResendBackwards,
     /// Only deliveries after the last answered one are sent again.
     ResendFromLastSeen,
-    /// New messages go out before those that are sent again.
+    /// New messages are sent before those that are sent again.
     OvertakeResend,
-    /// What is sent again needs no credit.
+    /// Messages that are sent again need no credit.
     ResendWithoutCredit,
-    /// A call whose reply is lost is said not to have been received.
+    /// A call whose reply is lost is answered as not received.
     DenyReceipt,
-    /// Nothing is said of calls that are awaited.
+    /// Awaited calls are not answered after a resume.
     IgnoreAwaited,
-    /// A kept reply is thrown away.
+    /// A kept reply is lost.
     LoseKeptReply,
     /// A failed delivery is acknowledged when it comes again.
     AcknowledgeFailed,
-    /// A session that the server has begun anew is taken for the one before it.
+    /// A new session of the server is taken for the one before it.
     TrustResumed,
-    /// A LOG that finds no room is dropped itself, in place of an older one.
+    /// A LOG that finds no capacity is dropped instead of an older one.
     DropNewest,
-    /// A STATE is dropped where an older one of its key waits.
+    /// A STATE is dropped while an older one of its key waits.
     LoseNewestState,
-    /// A CANCEL goes out before the opening frame that is still queued.
+    /// A CANCEL is sent before the opening frame, which is still queued.
     CancelOvertakes,
-    /// The other side is not told that nobody waits for a call.
+    /// The CANCEL of a call is not sent.
     ForgetCancel,
     /// Credit of a stream is granted twice.
     GrantStreamTwice,
@@ -55,17 +55,17 @@ pub(super) enum FaultInjection {
     LoseLastOfCredit,
     /// The end of a stream of requests is not sent.
     ForgetStreamEnd,
-    /// The end of a stream of answers goes out before its last items.
+    /// The end of a stream of answers is sent before its last items.
     EndOvertakesItems,
-    /// A stream goes on after its connection is lost.
+    /// A stream continues after its connection is lost.
     StreamSurvives,
     /// A stream that has ended stays in the table.
     KeepEndedStreams,
-    /// Credit for what is not open counts for the connection.
-    CreditForNobody,
-    /// An answer reaches whoever has the place of the one that it was meant for.
-    AnswerWhoeverIsThere,
-    /// Nothing is read while a handler waits for an answer; the simulation's own driver does that.
+    /// Credit for a stream that is not open counts for the connection.
+    CreditForClosedStream,
+    /// An answer ends any exchange that has the slot of its own.
+    AnswerAnyExchange,
+    /// Nothing is read while a handler waits for an answer; the simulation's own driver has this fault.
     #[cfg(any(test, fuzzing))]
     StopReading,
 }
@@ -102,8 +102,8 @@ impl FaultInjection {
         Self::EndOvertakesItems,
         Self::StreamSurvives,
         Self::KeepEndedStreams,
-        Self::CreditForNobody,
-        Self::AnswerWhoeverIsThere,
+        Self::CreditForClosedStream,
+        Self::AnswerAnyExchange,
         Self::StopReading,
     ];
 }

@@ -1,81 +1,86 @@
-//! The calls of the other side, from their receipt until their handlers have ended.
+//! The table of inbound calls: those of the peer, from their receipt until their handlers have ended.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 
 use slab::Slab;
 use thiserror::Error;
 
-use super::{fault_injection::FaultInjection, outbound::LATE_FRAMES, streams::Streams};
-use crate::wire::{Credit, MsgId};
-
-/// The place of a call that is being served.
-pub type InboundSlot = usize;
+use super::{
+    fault_injection::FaultInjection,
+    id_index::IdIndex,
+    slot::InboundSlot,
+    streams::{LATE_FRAMES, StreamKey, StreamTable},
+};
+use crate::wire::MsgId;
 
 #[derive(Debug)]
 struct Entry {
     id: MsgId,
-    urgent: bool,
+    is_urgent: bool,
     payload_len: usize,
-    /// The caller has lost interest.
+    /// It is not awaited any more.
     is_cancelled: bool,
-    streams: Option<Box<Streams>>,
+    streams: Option<StreamKey>,
 }
 
-/// Calls that are being served, and deliveries that are owed an acknowledgment.
+/// Calls that are being served, and deliveries that have to be acknowledged.
 #[derive(Debug)]
-pub struct InboundCalls {
+pub(super) struct InboundCalls {
     entries: Slab<Entry>,
+    index: IdIndex,
+    /// The requests of the calls, in bytes.
     bytes: usize,
     max_calls: usize,
     max_bytes: usize,
-    /// What each stream begins with.
-    stream_window: Credit,
-    deliveries_owed: usize,
+    /// How many deliveries have not been acknowledged.
+    deliveries: usize,
     /// How many frames may still come for calls that have ended here.
-    excused: u64,
-    /// The calls that have streams, by id.
-    streaming: HashMap<MsgId, InboundSlot>,
-    /// What has come of streams and was not taken, in bytes.
-    stream_bytes: usize,
-    /// Where the last item came in.
-    last_item: InboundSlot,
+    late_frames: u64,
 }
 
-/// Why a call is not taken on.
+/// Why a call is refused.
 #[derive(Debug, PartialEq, Eq, Error)]
+#[non_exhaustive]
 pub enum Busy {
-    #[error("{max} calls are open, which is the most (max_calls)")]
-    Calls { max: usize },
-    #[error(
-        "the queues and sessions hold more than {max} bytes together, which is the most (max_memory)"
-    )]
-    Memory { max: usize },
-    #[error("requests of {max} bytes are in handlers, which is the most (max_call_bytes)")]
-    Bytes { max: usize },
+    /// Too many calls are open.
+    #[error("too many open calls: {max} (max_calls)")]
+    Calls {
+        /// The most that may be open.
+        max: usize,
+    },
+    /// The memory budget is used up.
+    #[error("out of memory: queues and sessions hold more than {max} bytes (max_memory)")]
+    Memory {
+        /// The size of the budget in bytes.
+        max: usize,
+    },
+    /// The requests of the open calls are too large.
+    #[error("the requests of open calls are too large: {max} bytes (max_call_bytes)")]
+    Bytes {
+        /// The most that they may have together, in bytes.
+        max: usize,
+    },
 }
 
 impl InboundCalls {
-    pub fn new(max_calls: usize, max_bytes: usize, stream_window: Credit) -> Self {
+    pub(super) fn new(max_calls: usize, max_bytes: usize) -> Self {
         Self {
             entries: Slab::new(),
+            index: IdIndex::default(),
             bytes: 0,
             max_calls,
             max_bytes,
-            stream_window,
-            deliveries_owed: 0,
-            excused: 0,
-            streaming: HashMap::new(),
-            stream_bytes: 0,
-            last_item: 0,
+            deliveries: 0,
+            late_frames: 0,
         }
     }
 
-    /// Takes a call on.
+    /// Accepts a call.
     #[inline]
-    pub fn begin(
+    pub(super) fn begin(
         &mut self,
         id: MsgId,
-        urgent: bool,
+        is_urgent: bool,
         payload_len: usize,
     ) -> Result<InboundSlot, Busy> {
         if self.entries.len() >= self.max_calls {
@@ -90,19 +95,23 @@ impl InboundCalls {
             });
         }
         self.bytes += payload_len;
-        Ok(self.entries.insert(Entry {
+        let entry = self.entries.vacant_entry();
+        let index = entry.key();
+        entry.insert(Entry {
             id,
-            urgent,
+            is_urgent,
             payload_len,
             is_cancelled: false,
             streams: None,
-        }))
+        });
+        self.index.insert(id, index);
+        Ok(InboundSlot::from_index(index))
     }
 
-    /// A call's request has become larger: it was compressed.
-    pub fn grow(&mut self, slot: InboundSlot, len: usize) -> Result<(), Busy> {
+    /// A call's request has grown: it was compressed.
+    pub(super) fn grow(&mut self, slot: InboundSlot, len: usize) -> Result<(), Busy> {
         let is_alone = self.entries.len() == 1;
-        let Some(entry) = self.entries.get_mut(slot) else {
+        let Some(entry) = self.entries.get_mut(slot.index()) else {
             return Ok(());
         };
         let more = len.saturating_sub(entry.payload_len);
@@ -116,197 +125,160 @@ impl InboundCalls {
         Ok(())
     }
 
-    /// The call's handler has ended. Returns what its answer needs, where anyone waits for it.
+    /// The call's handler has ended. Returns the call's id and urgency where it is still awaited.
     #[inline]
-    pub fn end(&mut self, slot: InboundSlot) -> Option<(MsgId, bool)> {
-        let entry = self.entries.try_remove(slot)?;
+    pub(super) fn end(
+        &mut self,
+        slot: InboundSlot,
+        streams: &mut StreamTable,
+    ) -> Option<(MsgId, bool)> {
+        let entry = self.entries.try_remove(slot.index())?;
+        self.index.remove(entry.id, slot.index());
         self.bytes = self.bytes.saturating_sub(entry.payload_len);
-        self.excused += 1;
-        if let Some(streams) = &entry.streams {
-            self.excused += LATE_FRAMES;
-            self.stream_bytes = self.stream_bytes.saturating_sub(streams.waiting());
+        self.late_frames += 1;
+        if let Some(key) = entry.streams {
+            self.late_frames += LATE_FRAMES;
             if !FaultInjection::KeepEndedStreams.is_on() {
-                self.streaming.remove(&entry.id);
+                streams.close(key);
             }
         }
-        (!entry.is_cancelled).then_some((entry.id, entry.urgent))
+        (!entry.is_cancelled).then_some((entry.id, entry.is_urgent))
     }
 
-    /// The call has streams: its request is one, or its answer.
-    pub fn begin_streams(&mut self, slot: InboundSlot, sends: bool, receives: bool) {
-        let Some(entry) = self.entries.get_mut(slot) else {
+    /// Opens the call's stream of answers, of requests, or both.
+    pub(super) fn open_streams(
+        &mut self,
+        slot: InboundSlot,
+        streams: &mut StreamTable,
+        sends: bool,
+        receives: bool,
+    ) {
+        let Some(entry) = self.entries.get_mut(slot.index()) else {
             return;
         };
-        match &mut entry.streams {
-            Some(streams) if sends => streams.begin_sending(self.stream_window),
+        match entry.streams {
+            Some(key) if sends => streams.begin_sending(key),
             Some(_) => {}
-            none => {
-                *none = Some(Streams::new(self.stream_window, sends, receives));
-                self.streaming.insert(entry.id, slot);
+            None => {
+                entry.streams = Some(streams.open(entry.id, entry.is_urgent, sends, receives));
             }
         }
     }
 
-    /// The streams of a call, with its id and urgency; `None` where nobody waits for it any more.
-    pub fn streams(&mut self, slot: InboundSlot) -> Option<(MsgId, bool, &mut Streams)> {
-        let entry = self
-            .entries
-            .get_mut(slot)
-            .filter(|entry| !entry.is_cancelled)?;
-        Some((entry.id, entry.urgent, entry.streams.as_mut()?))
+    /// Where the streams of a call are; `None` where it is not awaited any more.
+    #[inline]
+    pub(super) fn streams(&self, slot: InboundSlot) -> Option<StreamKey> {
+        let entry = self.entries.get(slot.index())?;
+        entry.streams.filter(|_| !entry.is_cancelled)
     }
 
-    /// An item of so many bytes has come, for which there was credit.
-    pub fn item_came(&mut self, payload_len: u32) {
-        self.stream_bytes += super::to_usize(payload_len);
+    /// Where the streams of a call are, awaited or not.
+    pub(super) fn all_streams(&self, slot: InboundSlot) -> Option<StreamKey> {
+        self.entries.get(slot.index())?.streams
     }
 
-    /// What the requests in handlers are, in bytes.
-    pub fn bytes(&self) -> usize {
+    /// The call with this id, and where its streams are, if it has any and is awaited.
+    #[inline]
+    pub(super) fn streams_of(&self, id: MsgId) -> Option<(InboundSlot, StreamKey)> {
+        let slot = self.find(id)?;
+        Some((slot, self.streams(slot)?))
+    }
+
+    #[inline]
+    fn find(&self, id: MsgId) -> Option<InboundSlot> {
+        self.index.find(id).map(InboundSlot::from_index)
+    }
+
+    /// The requests of the open calls, in bytes.
+    pub(super) const fn bytes(&self) -> usize {
         self.bytes
     }
 
-    /// Items of a stream have been taken, of so many bytes.
-    pub fn item_taken(&mut self, slot: InboundSlot, payload_len: u32) {
-        let streams = self
-            .entries
-            .get_mut(slot)
-            .and_then(|entry| entry.streams.as_mut());
-        let taken = streams.map_or(0, |streams| streams.took(payload_len));
-        self.stream_bytes = self.stream_bytes.saturating_sub(taken);
+    /// The call is not awaited any more: it counts until its handler has ended, and is not answered.
+    pub(super) fn cancel(&mut self, id: MsgId) -> Option<InboundSlot> {
+        let slot = self.find(id)?;
+        let entry = self.entries.get_mut(slot.index())?;
+        let was_cancelled = std::mem::replace(&mut entry.is_cancelled, true);
+        (!was_cancelled).then_some(slot)
     }
 
-    /// What has come of streams and was not taken, in bytes.
-    pub fn stream_bytes(&self) -> usize {
-        self.stream_bytes
-    }
-
-    /// The call with streams that has this id.
-    pub fn streaming(&self, id: MsgId) -> Option<InboundSlot> {
-        self.streaming.get(&id).copied()
-    }
-
-    /// An item of a request stream has come: whose, and whether there was credit for it. `None` where no such stream is
-    /// open.
-    pub fn item(&mut self, id: MsgId, payload_len: u32) -> Option<(InboundSlot, bool)> {
-        let is_last = |slot: &InboundSlot| {
-            let entry = self.entries.get(*slot);
-            entry.is_some_and(|entry| entry.id == id && entry.streams.is_some())
-        };
-        // Items come in runs.
-        let slot = Some(self.last_item)
-            .filter(is_last)
-            .or_else(|| self.streaming(id))?;
-        self.last_item = slot;
-        let (_, _, streams) = self.streams(slot)?;
-        let accepted = streams.accept(payload_len)?;
-        if accepted {
-            self.item_came(payload_len);
-        }
-        Some((slot, accepted))
-    }
-
-    /// The caller has lost interest: the call counts until its handler has ended, and is not answered.
-    pub fn cancel(&mut self, id: MsgId) -> Option<InboundSlot> {
-        let (slot, entry) = self
-            .entries
-            .iter_mut()
-            .find(|(_, entry)| entry.id == id && !entry.is_cancelled)?;
-        entry.is_cancelled = true;
-        Some(slot)
-    }
-
-    /// The connection is lost, and streams with it: their calls are cancelled. Returns which.
-    pub fn cancel_streams(&mut self) -> Vec<InboundSlot> {
+    /// The connection is lost: cancels the calls with streams, and returns them.
+    pub(super) fn cancel_streams(&mut self) -> Vec<InboundSlot> {
         if FaultInjection::StreamSurvives.is_on() {
             return Vec::new();
         }
         self.cancel_where(|entry| entry.streams.is_some())
     }
 
-    /// The callers that are back wait for these calls alone: all others are cancelled. Returns which.
-    pub fn cancel_others(&mut self, awaited: &HashSet<MsgId>) -> Vec<InboundSlot> {
+    /// The peer is back and awaits these calls alone: cancels all others, and returns them.
+    pub(super) fn cancel_others(&mut self, awaited: &HashSet<MsgId>) -> Vec<InboundSlot> {
         self.cancel_where(|entry| !awaited.contains(&entry.id))
     }
 
     fn cancel_where(&mut self, is_meant: impl Fn(&Entry) -> bool) -> Vec<InboundSlot> {
         let mut cancelled = Vec::new();
-        for (slot, entry) in &mut self.entries {
+        for (index, entry) in &mut self.entries {
             if !entry.is_cancelled && is_meant(entry) {
                 entry.is_cancelled = true;
-                cancelled.push(slot);
+                cancelled.push(InboundSlot::from_index(index));
             }
         }
         cancelled
     }
 
-    /// Whether a frame for a call that is not being served can be late, rather than made up.
-    pub fn excuse(&mut self) -> bool {
-        let is_excused = self.excused > 0;
-        self.excused = self.excused.saturating_sub(1);
-        is_excused
+    /// Whether a frame for a call that is not being served may be late.
+    pub(super) fn allows_late(&mut self) -> bool {
+        let is_allowed = self.late_frames > 0;
+        self.late_frames = self.late_frames.saturating_sub(1);
+        is_allowed
     }
 
-    /// A call is not taken on: its caller may cancel it, and send items of it, before it hears that.
-    pub fn refused(&mut self, is_stream: bool) {
-        self.excused += if is_stream { 1 + LATE_FRAMES } else { 1 };
+    /// A call was refused: its caller may cancel it, and send items of it, before it has the answer.
+    pub(super) fn refused(&mut self, is_stream: bool) {
+        self.late_frames += if is_stream { 1 + LATE_FRAMES } else { 1 };
     }
 
-    /// Gives back memory that a burst needed.
-    pub fn release(&mut self) {
+    /// Frees memory that a burst needed.
+    pub(super) fn release(&mut self) {
         self.entries.shrink_to_fit();
-        self.streaming.shrink_to_fit();
-    }
-
-    /// The windows of all streams.
-    #[cfg(any(test, fuzzing))]
-    pub(super) fn stream_windows(&self) -> impl Iterator<Item = super::streams::Windows> + '_ {
-        let streams = self
-            .entries
-            .iter()
-            .filter_map(|(_, it)| it.streams.as_ref());
-        streams.map(|streams| streams.windows())
-    }
-
-    /// How many calls with streams are known by their ids.
-    #[cfg(any(test, fuzzing))]
-    pub(super) fn streaming_count(&self) -> usize {
-        self.streaming.len()
+        self.index.release();
     }
 
     /// A delivery has come that will be acknowledged.
-    pub fn owe(&mut self) {
-        self.deliveries_owed += 1;
+    pub(super) fn begin_delivery(&mut self) {
+        self.deliveries += 1;
     }
 
-    /// A delivery has been answered.
-    pub fn paid(&mut self) {
-        self.deliveries_owed = self.deliveries_owed.saturating_sub(1);
+    /// A delivery has been acknowledged.
+    pub(super) fn end_delivery(&mut self) {
+        self.deliveries = self.deliveries.saturating_sub(1);
     }
 
-    /// Nothing is owed an answer.
-    pub fn is_idle(&self) -> bool {
-        self.entries.is_empty() && self.deliveries_owed == 0
+    /// Nothing has to be answered.
+    pub(super) fn is_idle(&self) -> bool {
+        self.entries.is_empty() && self.deliveries == 0
     }
 
-    /// Whether a call is being served in this place.
-    pub fn contains(&self, slot: InboundSlot) -> bool {
-        self.entries.contains(slot)
+    /// Whether a call has this slot.
+    #[inline]
+    pub(super) fn contains(&self, slot: InboundSlot) -> bool {
+        self.entries.contains(slot.index())
     }
 
-    /// Whether this call is being served in this place, and somebody waits for its answer.
-    pub fn is_awaited(&self, slot: InboundSlot, id: MsgId) -> bool {
-        let entry = self.entries.get(slot);
+    /// Whether this call has this slot, and is awaited.
+    #[inline]
+    pub(super) fn is_awaited(&self, slot: InboundSlot, id: MsgId) -> bool {
+        let entry = self.entries.get(slot.index());
         entry.is_some_and(|entry| entry.id == id && !entry.is_cancelled)
     }
 
     /// Whether the handler of this call has not ended.
-    pub fn is_serving(&self, id: MsgId) -> bool {
-        self.entries.iter().any(|(_, entry)| entry.id == id)
+    pub(super) fn is_serving(&self, id: MsgId) -> bool {
+        self.find(id).is_some()
     }
 
     /// How many calls are being served.
-    pub fn len(&self) -> usize {
+    pub(super) fn len(&self) -> usize {
         self.entries.len()
     }
 }
@@ -314,10 +286,15 @@ impl InboundCalls {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::wire::Credit;
+
+    fn no_streams() -> StreamTable {
+        StreamTable::new(Credit::STREAM_START)
+    }
 
     #[test]
-    fn a_request_counts_as_what_it_inflates_to() {
-        let mut inbound = InboundCalls::new(4, 100, Credit::STREAM_START);
+    fn a_request_counts_with_its_inflated_length() {
+        let mut inbound = InboundCalls::new(4, 100);
         let first = inbound.begin(MsgId::new(1), false, 10).unwrap();
         assert_eq!(
             inbound.grow(first, 1000),
@@ -328,40 +305,56 @@ mod tests {
             inbound.begin(MsgId::new(2), false, 1),
             Err(Busy::Bytes { max: 100 })
         );
-        inbound.end(first);
+        inbound.end(first, &mut no_streams());
         let second = inbound.begin(MsgId::new(3), false, 10).unwrap();
         let third = inbound.begin(MsgId::new(4), false, 10).unwrap();
         assert_eq!(inbound.grow(second, 91), Err(Busy::Bytes { max: 100 }));
         assert_eq!(inbound.grow(second, 90), Ok(()));
-        inbound.end(second);
-        inbound.end(third);
+        inbound.end(second, &mut no_streams());
+        inbound.end(third, &mut no_streams());
         assert!(
             inbound.begin(MsgId::new(5), false, 100).is_ok(),
-            "all of it is given back"
+            "all of it is free again"
         );
     }
 
     #[test]
-    fn what_a_burst_needed_is_given_back() {
-        let mut inbound = InboundCalls::new(100, 100, Credit::STREAM_START);
+    fn memory_of_a_burst_is_freed() {
+        let mut inbound = InboundCalls::new(100, 100);
+        let mut streams = no_streams();
         let slots: Vec<_> = (1..=100)
             .map(|id| inbound.begin(MsgId::new(id), false, 0).unwrap())
             .collect();
-        inbound.begin_streams(slots[3], true, true);
+        inbound.open_streams(slots[3], &mut streams, true, true);
         for slot in &slots[1..] {
-            inbound.end(*slot);
+            inbound.end(*slot, &mut streams);
         }
         inbound.release();
-        assert_eq!(inbound.streaming.capacity(), 0);
+        assert_eq!(streams.len(), 0);
         assert!(inbound.is_serving(MsgId::new(1)), "what is open stays");
-        inbound.end(slots[0]);
+        inbound.end(slots[0], &mut streams);
         inbound.release();
         assert_eq!(inbound.entries.capacity(), 0);
+        assert_eq!(inbound.index.capacity(), 0);
+    }
+
+    #[test]
+    fn a_call_is_cancelled_once_and_found_by_its_id() {
+        let mut inbound = InboundCalls::new(100, 100);
+        let slots: Vec<_> = (1..=100)
+            .map(|id| inbound.begin(MsgId::new(id), false, 0).unwrap())
+            .collect();
+        assert_eq!(inbound.cancel(MsgId::new(77)), Some(slots[76]));
+        assert_eq!(inbound.cancel(MsgId::new(77)), None);
+        assert_eq!(inbound.cancel(MsgId::new(101)), None);
+        assert!(inbound.contains(slots[76]) && !inbound.is_awaited(slots[76], MsgId::new(77)));
+        assert_eq!(inbound.end(slots[76], &mut no_streams()), None);
+        assert_eq!(inbound.len(), 99);
     }
 
     #[test]
     fn calls_count_until_their_handlers_end() {
-        let mut inbound = InboundCalls::new(2, 100, Credit::STREAM_START);
+        let mut inbound = InboundCalls::new(2, 100);
         let first = inbound.begin(MsgId::new(1), false, 60).unwrap();
         assert_eq!(
             inbound.begin(MsgId::new(2), false, 60),
@@ -372,9 +365,10 @@ mod tests {
             inbound.begin(MsgId::new(4), false, 0),
             Err(Busy::Calls { max: 2 })
         );
-        assert_eq!(inbound.end(first), Some((MsgId::new(1), false)));
-        assert_eq!(inbound.end(first), None);
-        assert_eq!(inbound.end(second), Some((MsgId::new(3), true)));
+        let mut end = |slot| inbound.end(slot, &mut no_streams());
+        assert_eq!(end(first), Some((MsgId::new(1), false)));
+        assert_eq!(end(first), None);
+        assert_eq!(end(second), Some((MsgId::new(3), true)));
         assert!(inbound.is_idle());
         assert!(
             inbound.begin(MsgId::new(5), false, 1000).is_ok(),

@@ -1,8 +1,82 @@
-//! Items of one stream that are gathered outside of the session, and handed over together.
+//! Batches of stream items: encoded outside of the session, and handed over together.
 
-use super::items::{ItemHead, item_flags};
+use super::{
+    frame_writer::{NO_TOPIC, Prefix, announced_len, write_frame},
+    request::urgency,
+    slot::StreamSide,
+};
+use crate::wire::{Flags, FrameType, Header, MsgId, RawKind, Side};
 
-/// Whole frames of items that follow each other.
+/// How the frames of one stream's items begin; from [`Session::item_head`](super::Session::item_head).
+#[derive(Debug, Clone, Copy)]
+pub struct ItemHead {
+    id: MsgId,
+    frame_type: FrameType,
+    flags: Flags,
+}
+
+impl ItemHead {
+    pub(super) fn new(stream: StreamSide, side: Side, id: MsgId, is_urgent: bool) -> Self {
+        let (frame_type, flags) = match stream {
+            StreamSide::Callee(_) => (FrameType::Ack, Flags::NONE),
+            StreamSide::Caller(_) => (FrameType::opening(side), Flags::ITEM),
+        };
+        Self {
+            id,
+            frame_type,
+            flags: flags.union(urgency(is_urgent)),
+        }
+    }
+
+    /// Writes the frame of an item after which more may follow. Returns the length of its payload.
+    #[inline]
+    pub(super) fn write_item(
+        &self,
+        buffer: &mut Vec<u8>,
+        variant: u16,
+        compressed: bool,
+        body_len: usize,
+        encode: impl FnOnce(&mut Vec<u8>),
+    ) -> usize {
+        let flags = if compressed {
+            Flags::MORE.union(Flags::COMPRESSED)
+        } else {
+            Flags::MORE
+        };
+        self.write(buffer, flags, variant, body_len, encode)
+    }
+
+    /// Writes the frame that ends the stream.
+    pub(super) fn write_end(&self, buffer: &mut Vec<u8>) {
+        self.write(buffer, Flags::NONE, 0, 0, |_| ());
+    }
+
+    #[inline]
+    fn write(
+        &self,
+        buffer: &mut Vec<u8>,
+        flags: Flags,
+        variant: u16,
+        body_len: usize,
+        encode: impl FnOnce(&mut Vec<u8>),
+    ) -> usize {
+        let (prefix, prefix_len) = match self.frame_type {
+            FrameType::Ack => (Prefix::None, 0),
+            _ => (Prefix::Topic, NO_TOPIC.len()),
+        };
+        let header = Header {
+            flags: self.flags.union(flags),
+            frame_type: self.frame_type,
+            kind: RawKind::STATE,
+            variant,
+            payload_len: announced_len(body_len + prefix_len),
+            msg_id: self.id,
+        };
+        write_frame(buffer, &header, prefix, encode)
+    }
+}
+
+/// Items of one stream as whole frames, one after the other.
 #[derive(Debug, Default)]
 pub struct ItemBatch {
     bytes: Vec<u8>,
@@ -12,6 +86,7 @@ pub struct ItemBatch {
 }
 
 impl ItemBatch {
+    /// Whether no item waits.
     pub fn is_empty(&self) -> bool {
         self.item_count == 0
     }
@@ -21,12 +96,12 @@ impl ItemBatch {
         self.item_count
     }
 
-    /// How many bytes they take of their stream's window.
+    /// How many bytes of their stream's window they take.
     pub fn payload_len(&self) -> usize {
         self.payload_len
     }
 
-    /// The same, of all but the last.
+    /// The same without the last one.
     pub(super) fn payload_len_before_last(&self) -> usize {
         self.payload_len - self.last_payload_len
     }
@@ -35,7 +110,7 @@ impl ItemBatch {
         &self.bytes
     }
 
-    /// Appends an item, whose body `encode` writes.
+    /// Appends an item, whose body `encode` appends.
     #[inline]
     pub fn push(
         &mut self,
@@ -45,8 +120,8 @@ impl ItemBatch {
         body_len: usize,
         encode: impl FnOnce(&mut Vec<u8>),
     ) {
-        let flags = item_flags(compressed);
-        self.last_payload_len = head.write(&mut self.bytes, flags, variant, body_len, encode);
+        self.last_payload_len =
+            head.write_item(&mut self.bytes, variant, compressed, body_len, encode);
         self.payload_len += self.last_payload_len;
         self.item_count += 1;
     }
@@ -59,7 +134,7 @@ impl ItemBatch {
         self.last_payload_len = 0;
     }
 
-    /// Gives back the memory of a batch that is empty.
+    /// Frees the memory of a batch that is empty.
     pub fn release(&mut self) {
         if self.is_empty() {
             self.bytes = Vec::new();

@@ -1,299 +1,248 @@
-//! The items of streams: sending them, and granting more of them (docs/protocol.md, "Exchanges" and "Credit").
+//! Stream items: sending and receiving them, and granting credit (docs/protocol.md, "Exchanges" and "Credit").
 
 #[cfg(any(test, fuzzing))]
 use std::time::Duration;
 
 use super::{
-    Blocked::{self, Closing, NoRoom},
-    InboundSlot, Item, ItemBatch, Phase, Session, Slot, Token,
-    fast_path::{NO_TOPIC, write_exactly},
+    Blocked::{self, Closing, NoCapacity},
+    InboundSlot, Item, ItemBatch, ItemHead, ItemTarget, Phase, Session, Slot, StreamSide,
+    bare::BareFrame,
     fault_injection::FaultInjection,
-    send::{priority, urgency},
-    streams::Streams,
-    to_usize,
+    frame_writer::NO_TOPIC,
+    request::{Priority, urgency},
+    streams::{StreamKey, StreamState},
 };
 #[cfg(any(test, fuzzing))]
 use super::{Event, Fault};
 #[cfg(any(test, fuzzing))]
 use crate::wire::Frame;
-use crate::wire::{Credit, Flags, FrameRef, FrameType, Header, MsgId, RawKind, Side, write_credit};
-
-/// Which of an exchange's two streams is meant: by the end that this session has of it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum StreamSide {
-    /// The call was opened here: its requests go out, its answers come in.
-    Caller(Slot),
-    /// The call is served here: its requests come in, its answers go out.
-    Callee(InboundSlot),
-}
-
-/// Where items come in.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Inlet {
-    /// The answers to a call that was opened here.
-    Answers(Token),
-    /// The requests of a call that is served here.
-    Requests(InboundSlot),
-}
-
-/// How the frames of a stream's items begin.
-#[derive(Debug, Clone, Copy)]
-pub struct ItemHead {
-    id: MsgId,
-    frame_type: FrameType,
-    flags: Flags,
-}
-
-impl ItemHead {
-    fn new(end: StreamSide, side: Side, id: MsgId, urgent: bool) -> Self {
-        let (frame_type, flags) = match end {
-            StreamSide::Callee(_) => (FrameType::Ack, Flags::NONE),
-            StreamSide::Caller(_) => (FrameType::opening(side), Flags::ITEM),
-        };
-        Self {
-            id,
-            frame_type,
-            flags: flags.union(urgency(urgent)),
-        }
-    }
-
-    /// Writes a frame, whose body is `body_len` bytes long unless its encoder errs. Returns the length of its payload.
-    #[inline]
-    pub(super) fn write(
-        &self,
-        buffer: &mut Vec<u8>,
-        flags: Flags,
-        variant: u16,
-        body_len: usize,
-        encode: impl FnOnce(&mut Vec<u8>),
-    ) -> usize {
-        let topic: &[u8] = match self.frame_type {
-            FrameType::Ack => &[],
-            _ => &NO_TOPIC,
-        };
-        let payload_len = body_len + topic.len();
-        let header = Header {
-            flags: self.flags.union(flags),
-            frame_type: self.frame_type,
-            kind: RawKind::STATE,
-            variant,
-            // What no header can announce is refused long before.
-            payload_len: u32::try_from(payload_len).unwrap_or(u32::MAX),
-            msg_id: self.id,
-        };
-        write_exactly(buffer, &header, topic, payload_len, encode)
-    }
-}
-
-/// The flags of an item, after which more may follow.
-pub(super) fn item_flags(compressed: bool) -> Flags {
-    if compressed {
-        Flags::MORE.union(Flags::COMPRESSED)
-    } else {
-        Flags::MORE
-    }
-}
+use crate::wire::{Credit, Flags, FrameRef, Header, write_credit};
 
 impl Session {
-    /// Sends an item of this end's stream. [`Blocked::Closing`] where the exchange has ended.
+    /// Sends an item of this side's stream; `encode` appends the body, which should have `body_len` bytes.
+    ///
+    /// # Errors
+    ///
+    /// [`Blocked::Closing`] where the exchange has ended, [`Blocked::NoCapacity`] where credit or the queue is used up.
     pub fn send_item(
         &mut self,
-        end: StreamSide,
+        stream: StreamSide,
         variant: u16,
         compressed: bool,
         body_len: usize,
         encode: impl FnOnce(&mut Vec<u8>),
     ) -> Result<(), Blocked> {
-        if self.phase != Phase::Open {
-            return Err(Closing);
-        }
-        let is_full = self.is_queue_full();
-        let (id, urgent, streams) = self.streams(end).ok_or(Closing)?;
-        let has_credit = streams.sending().ok_or(Closing)?;
-        if !(has_credit || FaultInjection::SpendWithoutCredit.is_on()) || is_full {
-            return Err(NoRoom);
-        }
-        let head = ItemHead::new(end, self.config.side, id, urgent);
+        let (key, head, is_urgent) = self.check_items(stream, 1, 0)?;
         let mut len = 0;
-        self.outgoing.push(priority(urgent), |buffer| {
-            len = head.write(buffer, item_flags(compressed), variant, body_len, encode);
+        self.outgoing.push(Priority::new(is_urgent), |buffer| {
+            len = head.write_item(buffer, variant, compressed, body_len, encode);
         });
-        if let Some((_, _, streams)) = self.streams(end) {
-            streams.spend(1, len);
+        if let Some(stream) = self.streams.get_mut(key) {
+            stream.spend(1, len);
         }
         Ok(())
     }
 
-    /// How the items of this end's stream begin; `None` where the exchange has ended.
-    pub fn item_head(&mut self, end: StreamSide) -> Option<ItemHead> {
-        let side = self.config.side;
-        let (id, urgent, _) = self.streams(end)?;
-        Some(ItemHead::new(end, side, id, urgent))
-    }
-
-    /// How much this end's stream may send now: so many items, and the last of them may exceed the bytes.
-    pub fn item_room(&mut self, end: StreamSide) -> Credit {
-        let queue = if self.is_queue_full() {
-            0
-        } else {
-            self.room.saturating_sub(self.outgoing.cost())
-        };
-        let queue = u32::try_from(queue).unwrap_or(u32::MAX);
-        let left = self.streams(end).map(|(_, _, streams)| streams.left());
-        left.map_or(Credit { items: 0, bytes: 0 }, |left| Credit {
-            items: left.items,
-            bytes: left.bytes.min(queue),
-        })
-    }
-
-    /// Whether this end's stream has credit for the batch, or for an item where that is empty.
-    pub fn has_item_credit(&mut self, end: StreamSide, batch: &ItemBatch) -> bool {
-        let (items, bytes) = (batch.item_count().max(1), batch.payload_len_before_last());
-        let streams = self.streams(end);
-        streams.is_some_and(|(_, _, streams)| streams.lasts(items, bytes).unwrap_or(false))
-    }
-
-    /// Sends all items of the batch, or none of them. [`Blocked::Closing`] where the exchange has ended.
-    pub fn send_items(&mut self, end: StreamSide, batch: &mut ItemBatch) -> Result<(), Blocked> {
-        if self.phase != Phase::Open {
-            return Err(Closing);
-        }
-        let is_full = self.is_queue_full();
-        let (_, urgent, streams) = self.streams(end).ok_or(Closing)?;
+    /// Sends all items of the batch, or none of them.
+    ///
+    /// # Errors
+    ///
+    /// As of [`send_item`](Self::send_item).
+    pub fn send_items(&mut self, stream: StreamSide, batch: &mut ItemBatch) -> Result<(), Blocked> {
         let (items, bytes) = (batch.item_count(), batch.payload_len());
-        let has_credit = streams
-            .lasts(items, batch.payload_len_before_last())
-            .ok_or(Closing)?;
-        if !(has_credit || FaultInjection::SpendWithoutCredit.is_on()) || is_full {
-            return Err(NoRoom);
+        let (key, _, is_urgent) =
+            self.check_items(stream, items, batch.payload_len_before_last())?;
+        if let Some(stream) = self.streams.get_mut(key) {
+            stream.spend(items, bytes);
         }
-        streams.spend(items, bytes);
-        self.outgoing.append(priority(urgent), items, |buffer| {
-            buffer.extend_from_slice(batch.bytes());
-        });
+        self.outgoing
+            .append(Priority::new(is_urgent), items, |buffer| {
+                buffer.extend_from_slice(batch.bytes());
+            });
         batch.clear();
         Ok(())
     }
 
-    /// Takes one frame if it is an item of a stream, after which more may follow, and nothing can be said against it: the
-    /// short way for what there is most of. `None` where it is another, nothing has happened, and it is one for
-    /// [`handle_frame`](Self::handle_frame).
+    /// Checks that so many items of this side's stream can be sent, of which all but the last have so many bytes. Returns
+    /// where the stream is, how its items begin, and whether they are urgent.
+    fn check_items(
+        &mut self,
+        side: StreamSide,
+        items: usize,
+        bytes_before_last: usize,
+    ) -> Result<(StreamKey, ItemHead, bool), Blocked> {
+        if self.phase != Phase::Open {
+            return Err(Closing);
+        }
+        let key = self.stream_key(side).ok_or(Closing)?;
+        let stream = self.streams.get(key).ok_or(Closing)?;
+        let (id, is_urgent) = (stream.id, stream.is_urgent);
+        let has_credit = stream.allows(items, bytes_before_last).ok_or(Closing)?;
+        if !(has_credit || FaultInjection::SpendWithoutCredit.is_on()) || self.is_queue_full() {
+            return Err(NoCapacity);
+        }
+        let head = ItemHead::new(side, self.config.side, id, is_urgent);
+        Ok((key, head, is_urgent))
+    }
+
+    /// How the items of this side's stream begin, to encode them outside of the session; `None` where the exchange has
+    /// ended.
+    pub fn item_head(&mut self, side: StreamSide) -> Option<ItemHead> {
+        let own_side = self.config.side;
+        let stream = self.stream(side)?;
+        Some(ItemHead::new(side, own_side, stream.id, stream.is_urgent))
+    }
+
+    /// How much this side's stream may send now; the last item may exceed the bytes.
+    pub fn item_capacity(&mut self, side: StreamSide) -> Credit {
+        let queue = if self.is_queue_full() {
+            0
+        } else {
+            self.queue_capacity()
+        };
+        let queue = u32::try_from(queue).unwrap_or(u32::MAX);
+        let credit = self
+            .stream(side)
+            .map_or(Credit::NOTHING, |stream| stream.credit());
+        Credit {
+            items: credit.items,
+            bytes: credit.bytes.min(queue),
+        }
+    }
+
+    /// Whether this side's stream has credit for the batch, or for an item where that is empty.
+    pub fn has_item_credit(&mut self, side: StreamSide, batch: &ItemBatch) -> bool {
+        let (items, bytes) = (batch.item_count().max(1), batch.payload_len_before_last());
+        self.stream(side)
+            .is_some_and(|stream| stream.allows(items, bytes).unwrap_or(false))
+    }
+
+    /// Handles an item of a stream after which more may follow, if it has nothing but a body and is accepted. `None` for
+    /// any other frame: nothing has happened, and it is one for [`handle_frame`](Self::handle_frame).
     #[inline]
-    pub fn handle_item(&mut self, frame: FrameRef<'_>) -> Option<(Inlet, Item)> {
-        const ANSWER: Flags = Flags::MORE;
-        const REQUEST: Flags = Flags::MORE.union(Flags::ITEM);
+    pub fn handle_item(&mut self, frame: FrameRef<'_>) -> Option<(ItemTarget, Item)> {
         let &Header {
             flags,
-            frame_type,
-            kind,
             variant,
             payload_len,
             msg_id: id,
+            ..
         } = frame.header;
-        let essence = flags.without(Flags::URGENT).without(Flags::COMPRESSED);
-        let is_answer = frame_type == FrameType::Ack && essence == ANSWER;
-        let is_request =
-            frame_type == FrameType::opening(self.config.side.reverse()) && essence == REQUEST;
-        if !(is_answer || is_request) || self.phase != Phase::Open {
-            return None;
-        }
-        let payload = frame.payload();
         let compressed = flags.contains(Flags::COMPRESSED);
-        let topic_len = if is_answer { 0 } else { NO_TOPIC.len() };
-        let is_readable = (is_answer || payload.first_chunk() == Some(&NO_TOPIC))
-            && payload.len() > topic_len
-            && payload.len() - topic_len <= to_usize(self.config.limits.max_body)
-            && (!compressed || self.takes_compressed)
-            && (is_answer || kind.known().is_ok());
-        if !is_readable || FaultInjection::LoseLastOfCredit.is_on() {
+        if self.phase != Phase::Open
+            || (compressed && !self.allows_compressed)
+            || FaultInjection::LoseLastOfCredit.is_on()
+        {
             return None;
         }
-        let inlet = if is_answer {
-            match self.outbound.item(id, payload_len) {
-                Some((token, true)) => Inlet::Answers(token),
-                _ => return None,
+        let bare = BareFrame::of(frame, self.config.side, self.config.limits.max_body)?;
+        let (target, key, topic_len) = match bare {
+            BareFrame::AnswerItem => {
+                let (key, token) = self.outbound.streams_of(id)?;
+                (ItemTarget::Answers(token), key, 0)
             }
-        } else {
-            match self.inbound.item(id, payload_len) {
-                Some((slot, true)) => Inlet::Requests(slot),
-                _ => return None,
+            BareFrame::RequestItem => {
+                let (slot, key) = self.inbound.streams_of(id)?;
+                (ItemTarget::Requests(slot), key, NO_TOPIC.len())
             }
+            BareFrame::Message | BareFrame::Call | BareFrame::Answer => return None,
         };
+        let body = frame.payload_after(topic_len);
+        // Without credit the slow path finds the fault.
+        if body.is_empty() || self.streams.accept(key, payload_len) != Some(true) {
+            return None;
+        }
         let item = Item {
             variant,
-            body: frame.payload_after(topic_len),
+            body,
             compressed,
             payload_len,
             metadata: None,
         };
-        Some((inlet, item))
+        Some((target, item))
     }
 
-    /// Takes one frame as a driver does: on a short way, where there is one for it.
+    /// Handles one frame as a driver does: on a fast path, where there is one for it.
     #[cfg(any(test, fuzzing))]
-    pub fn handle_any(&mut self, frame: Frame, now: Duration) -> Result<Option<Event>, Fault> {
+    pub(crate) fn handle_any(
+        &mut self,
+        frame: Frame,
+        now: Duration,
+    ) -> Result<Option<Event>, Fault> {
         match self.handle_item(FrameRef::from(&frame)) {
-            Some((Inlet::Answers(token), item)) => Ok(Some(Event::Item { token, item })),
-            Some((Inlet::Requests(slot), item)) => Ok(Some(Event::RequestItem {
+            Some((ItemTarget::Answers(token), item)) => Ok(Some(Event::Item { token, item })),
+            Some((ItemTarget::Requests(slot), item)) => Ok(Some(Event::RequestItem {
                 slot,
                 item: Some(item),
                 is_last: false,
             })),
             None => match self.handle_fast(FrameRef::from(&frame)) {
-                Some(short) => Ok(Some(short.into_event(&frame))),
+                Some(fast) => Ok(Some(fast.into_event(&frame))),
                 None => self.handle_frame(frame, now),
             },
         }
     }
 
-    /// Ends a request stream.
+    /// Ends this side's stream of requests.
     pub fn end_requests(&mut self, slot: Slot) {
-        let end = StreamSide::Caller(slot);
-        let Some((id, urgent, streams)) = self.streams(end) else {
+        let side = StreamSide::Caller(slot);
+        let own_side = self.config.side;
+        let Some(stream) = self.stream(side).filter(|stream| stream.is_sending()) else {
             return;
         };
-        if streams.sending().is_none() {
-            return;
-        }
-        streams.end_sending();
+        stream.end_sending();
+        let head = ItemHead::new(side, own_side, stream.id, stream.is_urgent);
+        let priority = Priority::new(stream.is_urgent);
         if self.phase == Phase::Open && !FaultInjection::ForgetStreamEnd.is_on() {
-            let head = ItemHead::new(end, self.config.side, id, urgent);
-            self.outgoing.push(priority(urgent), |buffer| {
-                head.write(buffer, Flags::NONE, 0, 0, |_| ());
-            });
+            self.outgoing
+                .push(priority, |buffer| head.write_end(buffer));
         }
     }
 
-    /// A call's handler begins to answer with a stream.
+    /// Begins a stream of answers to a call; [`reply`](Self::reply) ends it.
     pub fn begin_answers(&mut self, slot: InboundSlot) {
-        self.inbound.begin_streams(slot, true, false);
+        self.inbound
+            .open_streams(slot, &mut self.streams, true, false);
     }
 
-    /// Items of the other end's stream have been taken: the other end may send more. Returns how much is to be taken before
-    /// this is worth being told again; `None` where it never is, since the stream is over.
-    pub fn taken(&mut self, end: StreamSide, taken: Credit) -> Option<Credit> {
-        match end {
-            StreamSide::Caller(slot) => self.outbound.item_taken(slot, taken.bytes),
-            StreamSide::Callee(slot) => self.inbound.item_taken(slot, taken.bytes),
-        }
-        let (id, urgent, streams) = self.streams(end)?;
-        let granted = streams.consume(taken);
-        let due = streams.due();
+    /// Notes that items of the peer's stream have been read: it may send more. Returns how much is to be read before this
+    /// is worth noting again; `None` where it never is, since the stream is over.
+    ///
+    /// A [`CreditBatcher`](super::CreditBatcher) counts until then.
+    pub fn items_consumed(&mut self, side: StreamSide, items: Credit) -> Option<Credit> {
+        // Items that are read after the call was cancelled are no longer held either.
+        let key = match side {
+            StreamSide::Caller(slot) => self.outbound.streams(slot),
+            StreamSide::Callee(slot) => self.inbound.all_streams(slot),
+        }?;
+        let granted = self.streams.consume(key, items);
+        self.stream_key(side)?;
+        let stream = self.streams.get(key)?;
+        let (id, is_urgent, due) = (stream.id, stream.is_urgent, stream.due());
         if let Some(credit) = granted.filter(|_| self.phase == Phase::Open) {
-            self.outgoing.push_response(priority(urgent), |buffer| {
-                write_credit(buffer, urgency(urgent), id, credit);
-                if FaultInjection::GrantStreamTwice.is_on() {
-                    write_credit(buffer, urgency(urgent), id, credit);
-                }
-            });
+            let flags = urgency(is_urgent);
+            self.outgoing
+                .push_response(Priority::new(is_urgent), |buffer| {
+                    write_credit(buffer, flags, id, credit);
+                    if FaultInjection::GrantStreamTwice.is_on() {
+                        write_credit(buffer, flags, id, credit);
+                    }
+                });
         }
         due
     }
 
-    pub(super) fn streams(&mut self, end: StreamSide) -> Option<(MsgId, bool, &mut Streams)> {
-        match end {
+    #[inline]
+    fn stream_key(&self, side: StreamSide) -> Option<StreamKey> {
+        match side {
             StreamSide::Caller(slot) => self.outbound.streams(slot),
             StreamSide::Callee(slot) => self.inbound.streams(slot),
         }
+    }
+
+    #[inline]
+    pub(super) fn stream(&mut self, side: StreamSide) -> Option<&mut StreamState> {
+        let key = self.stream_key(side)?;
+        self.streams.get_mut(key)
     }
 }

@@ -1,38 +1,38 @@
-//! Pings, and when a silent peer counts as dead (docs/protocol.md, "Liveness").
+//! Keepalive: when to ping, and when a silent peer is considered dead (docs/protocol.md, "Liveness").
 
 use std::time::Duration;
 
 use crate::wire::MsgId;
 
-/// After this many ping intervals without a byte the peer counts as dead.
+/// After this many ping intervals without a byte the peer is considered dead.
 const DEAD_AFTER: u32 = 2;
 
-/// When to ping, and how long the answer took.
+/// Keepalive pings, and the round-trip time of the last one.
 #[derive(Debug)]
-pub struct Keepalive {
+pub(super) struct Keepalive {
     interval: Duration,
     last_received: Duration,
     /// When the first ping since then was sent.
-    asked: Option<Duration>,
+    first_ping: Option<Duration>,
     next_ping: Duration,
     outstanding: Option<(MsgId, Duration)>,
     round_trip: Option<Duration>,
 }
 
-/// What a timer asks for.
+/// What is due.
 #[derive(Debug, PartialEq, Eq)]
-pub enum Due {
+pub(super) enum Due {
     Nothing,
     Ping,
     Dead { silence: Duration },
 }
 
 impl Keepalive {
-    pub fn new(interval: Duration, now: Duration) -> Self {
+    pub(super) fn new(interval: Duration, now: Duration) -> Self {
         Self {
             interval,
             last_received: now,
-            asked: None,
+            first_ping: None,
             next_ping: now + interval,
             outstanding: None,
             round_trip: None,
@@ -40,24 +40,24 @@ impl Keepalive {
     }
 
     /// A byte came, of whatever frame.
-    pub fn received(&mut self, now: Duration) {
+    pub(super) fn received(&mut self, now: Duration) {
         self.last_received = now;
-        self.asked = None;
+        self.first_ping = None;
     }
 
-    pub fn poll_timeout(&self) -> Duration {
+    pub(super) fn poll_timeout(&self) -> Duration {
         self.dead_at()
             .map_or(self.next_ping, |dead_at| dead_at.min(self.next_ping))
     }
 
-    /// When the peer counts as dead if nothing comes. One that was never asked, for this process stood still or was
-    /// stopped, has an interval to answer first.
+    /// When the peer is considered dead if nothing comes. Where no ping was sent, because this process was suspended or
+    /// stopped, the peer has an interval to answer first.
     fn dead_at(&self) -> Option<Duration> {
-        let asked = self.asked?;
-        Some((self.last_received + self.interval * DEAD_AFTER).max(asked + self.interval))
+        let first_ping = self.first_ping?;
+        Some((self.last_received + self.interval * DEAD_AFTER).max(first_ping + self.interval))
     }
 
-    pub fn handle_timeout(&mut self, now: Duration) -> Due {
+    pub(super) fn handle_timeout(&mut self, now: Duration) -> Due {
         if self.dead_at().is_some_and(|dead_at| now >= dead_at) {
             return Due::Dead {
                 silence: now.saturating_sub(self.last_received),
@@ -67,17 +67,17 @@ impl Keepalive {
             return Due::Nothing;
         }
         self.next_ping = now + self.interval;
-        // Even while one is under way: a peer with many PONGs to write may leave one out.
+        // Even while one is under way: a peer with many PONGs to write may skip one.
         Due::Ping
     }
 
-    pub fn pinged(&mut self, id: MsgId, now: Duration) {
+    pub(super) fn pinged(&mut self, id: MsgId, now: Duration) {
         self.outstanding = Some((id, now));
-        self.asked.get_or_insert(now);
+        self.first_ping.get_or_insert(now);
     }
 
     /// Whether the PONG with this id answers the ping.
-    pub fn ponged(&mut self, id: MsgId, now: Duration) -> bool {
+    pub(super) fn ponged(&mut self, id: MsgId, now: Duration) -> bool {
         match self.outstanding {
             Some((pinged, at)) if pinged == id => {
                 self.outstanding = None;
@@ -88,8 +88,8 @@ impl Keepalive {
         }
     }
 
-    /// How long the last ping took to come back.
-    pub fn round_trip(&self) -> Option<Duration> {
+    /// The round-trip time of the last ping.
+    pub(super) fn round_trip(&self) -> Option<Duration> {
         self.round_trip
     }
 }
@@ -103,7 +103,7 @@ mod tests {
     }
 
     #[test]
-    fn a_silent_peer_is_pinged_and_then_dead() {
+    fn a_silent_peer_is_pinged_and_then_considered_dead() {
         let mut keepalive = Keepalive::new(at(10), at(0));
         assert_eq!(keepalive.poll_timeout(), at(10));
         assert_eq!(keepalive.handle_timeout(at(10)), Due::Ping);
@@ -116,7 +116,7 @@ mod tests {
     }
 
     #[test]
-    fn any_byte_is_life_and_an_answer_tells_the_round_trip() {
+    fn any_byte_keeps_alive_and_a_pong_gives_the_round_trip() {
         let mut keepalive = Keepalive::new(at(10), at(0));
         assert_eq!(keepalive.handle_timeout(at(10)), Due::Ping);
         keepalive.pinged(MsgId::new(1), at(10));
@@ -133,7 +133,7 @@ mod tests {
     }
 
     #[test]
-    fn nobody_dies_while_this_process_stands_still() {
+    fn no_peer_is_considered_dead_before_it_was_pinged() {
         let mut keepalive = Keepalive::new(at(10), at(0));
         assert_eq!(keepalive.handle_timeout(at(3600)), Due::Ping);
         keepalive.pinged(MsgId::new(1), at(3600));
@@ -141,12 +141,12 @@ mod tests {
         assert_eq!(
             keepalive.handle_timeout(at(3610)),
             Due::Dead { silence: at(3610) },
-            "but who was asked and says nothing does"
+            "one that was pinged and does not answer is"
         );
     }
 
     #[test]
-    fn a_second_ping_gives_a_silent_peer_no_more_time() {
+    fn a_second_ping_does_not_extend_the_time() {
         let mut keepalive = Keepalive::new(at(10), at(0));
         keepalive.received(at(5));
         assert_eq!(keepalive.handle_timeout(at(10)), Due::Ping);

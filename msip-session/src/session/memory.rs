@@ -1,34 +1,75 @@
-//! What the session holds, and what it does while memory is short (docs/operations.md, "Memory").
+//! Memory accounting: what a session holds, and what it does while memory is short (docs/operations.md, "Memory").
 //!
-//! Nothing is counted for this alone but what came of streams: each queue and table knows its own bytes, and they are
-//! added up where the driver looks at everything anyway, or where the outgoing queue has grown by a step.
+//! Each queue and table counts its own bytes. They are added up where the driver looks at everything anyway, or where the
+//! outgoing queue has grown by a step.
 
 use super::{Phase, Session, inbound::Busy};
-use crate::budget::{End, FLOOR, STEP};
+use crate::{
+    budget::{Budget, Evict},
+    wire::Credit,
+};
 
-/// What a message that waits for its handler costs beside its bytes.
+/// What a message that waits for its handler counts in addition to its bytes.
 const MESSAGE_COST: u64 = 64;
 
-impl Session {
-    /// So much memory stands ready for reading, with the part of a frame in it that has come. Reports what is held.
-    pub fn is_reading_into(&mut self, len: usize) {
-        self.reading = len;
-        self.report();
+/// A session with more windows of messages that wait for their handlers gets no further connection until it has caught up:
+/// each connection has a window of its own.
+const MAX_UNHANDLED_WINDOWS: u64 = 4;
+
+/// One-way messages that have come and have not been handled, over all connections.
+#[derive(Debug, Default)]
+pub(super) struct UnhandledMessages {
+    items: u64,
+    bytes: u64,
+}
+
+impl UnhandledMessages {
+    #[inline]
+    pub(super) fn add(&mut self, payload_len: u32) {
+        self.items = self.items.saturating_add(1);
+        self.bytes = self.bytes.saturating_add(payload_len.into());
     }
 
-    /// Reports what is held, and learns from it whether memory is short.
-    pub fn report(&mut self) {
+    #[inline]
+    pub(super) fn subtract(&mut self, handled: Credit) {
+        self.items = self.items.saturating_sub(handled.items.into());
+        self.bytes = self.bytes.saturating_sub(handled.bytes.into());
+    }
+
+    fn cost(&self) -> usize {
+        let cost = self.items.saturating_mul(MESSAGE_COST);
+        usize::try_from(self.bytes.saturating_add(cost)).unwrap_or(usize::MAX)
+    }
+
+    fn are_many(&self) -> bool {
+        let window = Credit::CONNECTION_START;
+        self.items > MAX_UNHANDLED_WINDOWS * u64::from(window.items)
+            || self.bytes > MAX_UNHANDLED_WINDOWS * u64::from(window.bytes)
+    }
+}
+
+impl Session {
+    /// Notes how much memory the driver has reserved for reading, the received part of a frame included, and
+    /// [reports](Self::report_memory).
+    #[inline]
+    pub fn set_read_memory(&mut self, len: usize) {
+        self.read_memory = len;
+        self.report_memory();
+    }
+
+    /// Reports to the memory budget what the session holds, and learns from it whether memory is short.
+    pub fn report_memory(&mut self) {
         let to_send = self.held_to_send();
         self.share.report(to_send + self.held_received());
         let queued = self.outgoing.cost();
-        // The queue may grow by a step before the next report; while memory is short, to the floor, with all else that
-        // is kept for the other side.
-        let room = if self.share.is_short() {
-            FLOOR.saturating_sub(to_send - queued)
+        // The queue may grow by a step before the next report; while memory is short, to the floor, with all else that is
+        // kept for the peer.
+        let limit = if self.share.is_short() {
+            Budget::FLOOR.saturating_sub(to_send - queued)
         } else {
-            queued.saturating_add(STEP)
+            queued.saturating_add(Budget::STEP)
         };
-        self.room = room.min(self.config.outgoing_queue);
+        self.queue_limit = limit.min(self.config.outgoing_queue);
     }
 
     /// Whether memory was short at the last report.
@@ -37,31 +78,38 @@ impl Session {
         self.share.is_short()
     }
 
-    /// The session has no connection, and may be ended by `end` where memory is short.
-    pub fn may_be_ended(&mut self, end: End) {
-        self.report();
+    /// Whether so many messages wait for their handlers that a further connection has to wait.
+    pub fn is_behind(&self) -> bool {
+        self.unhandled.are_many()
+    }
+
+    /// Allows the budget to end a session that has no connection, by calling `evict`, where memory is short.
+    pub fn allow_eviction(&mut self, evict: Evict) {
+        self.report_memory();
         if self.phase == Phase::Suspended {
-            self.share.may_be_ended(end);
+            self.share.allow_eviction(evict);
         }
     }
 
-    /// Whether the queue is full, or holds as much as memory allows: found out where it seems to be.
+    /// Reports, and tells whether the outgoing queue is as full as memory allows.
     #[cold]
-    pub(super) fn is_out_of_room(&mut self) -> bool {
-        self.report();
-        self.outgoing.cost() >= self.room
+    pub(super) fn is_out_of_memory(&mut self) -> bool {
+        self.report_memory();
+        self.outgoing.cost() >= self.queue_limit
     }
 
-    /// Whether memory allows a session without a connection to keep more.
+    /// Whether memory allows a session to keep more for the peer.
     pub(super) fn may_keep_more(&mut self) -> bool {
-        self.report();
-        !self.share.is_short() || self.held_to_send() < FLOOR
+        self.report_memory();
+        !self.share.is_short() || self.held_to_send() < Budget::FLOOR
     }
 
-    /// Why a request of so many bytes is refused, where memory is short.
+    /// Checks that memory allows a request of this length.
     pub(super) fn check_memory(&self, payload_len: usize) -> Result<(), Busy> {
-        // How large reads are is not for the caller to say.
-        if self.share.is_short() && self.held_unhandled().saturating_add(payload_len) > FLOOR {
+        // The caller has no say in how large reads are.
+        if self.share.is_short()
+            && self.held_unhandled().saturating_add(payload_len) > Budget::FLOOR
+        {
             return Err(Busy::Memory {
                 max: self.share.max(),
             });
@@ -78,12 +126,11 @@ impl Session {
     }
 
     fn held_received(&self) -> usize {
-        self.reading + self.held_unhandled()
+        self.read_memory + self.held_unhandled()
     }
 
     fn held_unhandled(&self) -> usize {
-        let streams = self.outbound.stream_bytes() + self.inbound.stream_bytes();
-        self.unhandled.cost(MESSAGE_COST) + self.inbound.bytes() + streams
+        self.unhandled.cost() + self.inbound.bytes() + self.streams.unread()
     }
 
     /// What is held, reported or not.

@@ -1,17 +1,16 @@
-//! Which deliveries of the other side have been received, and what became of them (docs/protocol.md, "Resumption").
+//! Deduplication: the state of the peer's last 4,096 deliveries (docs/protocol.md, "Resumption").
 //!
-//! Two bits for each of the last 4,096, so that one that comes again is not handled again and gets the answer that
-//! it got before.
+//! Two bits each, so that a delivery that comes again is not handled again, and gets the answer that it got before.
 
 use super::{fault_injection::FaultInjection, outbound::DELIVERY_WINDOW};
 
-/// How many deliveries one word tells of.
+/// How many deliveries one word holds.
 const PER_WORD: usize = 32;
 const WORDS: usize = DELIVERY_WINDOW / PER_WORD;
 
-/// What became of a delivery.
+/// The state of a delivery.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Fate {
+pub(super) enum DeliveryState {
     /// It has not come before.
     New,
     /// Its handler runs, or will.
@@ -20,101 +19,101 @@ pub(super) enum Fate {
     Handled,
     /// It was refused, or its handler failed.
     Failed,
-    /// It is older than the window, so that nothing is known of it.
+    /// It is older than the window: nothing is known of it.
     Forgotten,
 }
 
 /// The window of one direction of a session.
 #[derive(Debug, Default)]
 pub(super) struct ReceivedDeliveries {
-    /// The oldest delivery in the window; none before the first came.
+    /// The oldest delivery in the window; 0 before the first one.
     oldest: u64,
-    /// Two bits each, the delivery's number modulo the window being its place.
-    ended_calls: Option<Box<[u64; WORDS]>>,
+    /// Two bits for each delivery, at its number modulo the window.
+    states: Option<Box<[u64; WORDS]>>,
 }
 
 impl ReceivedDeliveries {
-    /// A delivery of this number has come. One that is new is being handled from here on.
-    pub(super) fn begin(&mut self, number: u64) -> Fate {
-        self.make_room(number);
-        let fate = self.fate(number);
-        if fate == Fate::New {
-            self.set(number, Fate::Handling);
+    /// A delivery with this number has come. Returns its state until now; a new one is being handled from here on.
+    pub(super) fn begin(&mut self, number: u64) -> DeliveryState {
+        self.advance(number);
+        let state = self.state(number);
+        if state == DeliveryState::New {
+            self.set(number, DeliveryState::Handling);
         }
         if FaultInjection::SkipDedup.is_on() {
-            return Fate::New;
+            return DeliveryState::New;
         }
-        fate
+        state
     }
 
     /// A delivery has been handled, or has failed.
     pub(super) fn end(&mut self, number: u64, is_handled: bool) {
-        // The window may have moved on: then the sender waits no longer.
-        if self.fate(number) == Fate::Handling {
-            let fate = if is_handled {
-                Fate::Handled
+        // If the window has moved on, the sender does not wait any more.
+        if self.state(number) == DeliveryState::Handling {
+            let state = if is_handled {
+                DeliveryState::Handled
             } else {
-                Fate::Failed
+                DeliveryState::Failed
             };
-            self.set(number, fate);
+            self.set(number, state);
         }
     }
 
     /// Moves the window so that it reaches to `number`. The sender issues a number only while it is less than its
     /// oldest unanswered one and the window's length, so that nothing that leaves the window can come again.
-    pub(super) fn make_room(&mut self, number: u64) {
+    pub(super) fn advance(&mut self, number: u64) {
         let oldest = number.saturating_sub(DELIVERY_WINDOW as u64 - 1);
         if oldest <= self.oldest {
             return;
         }
         if oldest - self.oldest >= DELIVERY_WINDOW as u64 {
-            self.ended_calls = None;
+            self.states = None;
         } else {
             for leaving in self.oldest..oldest {
-                // Its place is that of one to come.
-                self.set(leaving, Fate::New);
+                // Its place is that of a delivery to come.
+                self.set(leaving, DeliveryState::New);
             }
         }
         self.oldest = oldest;
     }
 
-    fn fate(&self, number: u64) -> Fate {
+    fn state(&self, number: u64) -> DeliveryState {
         if number < self.oldest {
-            return Fate::Forgotten;
+            return DeliveryState::Forgotten;
         }
         let (word, shift) = place(number);
         let bits = self
-            .ended_calls
+            .states
             .as_ref()
-            .and_then(|ended_calls| ended_calls.get(word))
+            .and_then(|states| states.get(word))
             .map_or(0, |word| word >> shift & 0b11);
         match bits {
-            0 => Fate::New,
-            1 => Fate::Handling,
-            2 => Fate::Handled,
-            _ => Fate::Failed,
+            0 => DeliveryState::New,
+            1 => DeliveryState::Handling,
+            2 => DeliveryState::Handled,
+            _ => DeliveryState::Failed,
         }
     }
 
-    fn set(&mut self, number: u64, fate: Fate) {
-        let bits = match fate {
-            Fate::New | Fate::Forgotten => 0,
-            Fate::Handling => 1,
-            Fate::Handled => 2,
-            Fate::Failed => 3,
+    fn set(&mut self, number: u64, state: DeliveryState) {
+        let bits = match state {
+            DeliveryState::New | DeliveryState::Forgotten => 0,
+            DeliveryState::Handling => 1,
+            DeliveryState::Handled => 2,
+            DeliveryState::Failed => 3,
         };
-        if bits == 0 && self.ended_calls.is_none() {
+        if bits == 0 && self.states.is_none() {
             return;
         }
-        let ended_calls = self.ended_calls.get_or_insert_with(|| Box::new([0; WORDS]));
+        let states = self.states.get_or_insert_with(|| Box::new([0; WORDS]));
         let (word, shift) = place(number);
-        if let Some(word) = ended_calls.get_mut(word) {
+        if let Some(word) = states.get_mut(word) {
             *word = *word & !(0b11 << shift) | bits << shift;
         }
     }
 }
 
-/// The word that tells of a delivery, and where in it.
+/// The word of a delivery, and where it is in that.
 fn place(number: u64) -> (usize, u32) {
     // The remainder is less than the window, which fits any integer.
     let place = (number % DELIVERY_WINDOW as u64) as usize;
@@ -126,55 +125,63 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_duplicate_gets_what_its_original_got() {
+    fn a_duplicate_has_the_state_of_its_original() {
         let mut received = ReceivedDeliveries::default();
-        assert_eq!(received.begin(1), Fate::New);
-        assert_eq!(received.begin(1), Fate::Handling);
+        assert_eq!(received.begin(1), DeliveryState::New);
+        assert_eq!(received.begin(1), DeliveryState::Handling);
         received.end(1, true);
-        assert_eq!(received.begin(1), Fate::Handled);
-        assert_eq!(received.begin(2), Fate::New);
+        assert_eq!(received.begin(1), DeliveryState::Handled);
+        assert_eq!(received.begin(2), DeliveryState::New);
         received.end(2, false);
-        assert_eq!(received.begin(2), Fate::Failed);
+        assert_eq!(received.begin(2), DeliveryState::Failed);
         received.end(2, true);
-        assert_eq!(received.begin(2), Fate::Failed, "it has ended once");
+        assert_eq!(
+            received.begin(2),
+            DeliveryState::Failed,
+            "it has ended once"
+        );
     }
 
     #[test]
-    fn the_window_has_4096_places_and_each_is_its_own() {
+    fn the_window_holds_4096_deliveries() {
         let mut received = ReceivedDeliveries::default();
         for number in 1..=4096 {
-            assert_eq!(received.begin(number), Fate::New, "{number}");
+            assert_eq!(received.begin(number), DeliveryState::New, "{number}");
             received.end(number, number % 3 != 0);
         }
         for number in 1..=4096 {
-            let fate = if number % 3 == 0 {
-                Fate::Failed
+            let state = if number % 3 == 0 {
+                DeliveryState::Failed
             } else {
-                Fate::Handled
+                DeliveryState::Handled
             };
-            assert_eq!(received.begin(number), fate, "{number}");
+            assert_eq!(received.begin(number), state, "{number}");
         }
-        assert_eq!(received.begin(4097), Fate::New, "the place of 1");
-        assert_eq!(received.begin(1), Fate::Forgotten);
-        assert_eq!(received.begin(2), Fate::Handled);
+        assert_eq!(received.begin(4097), DeliveryState::New, "the place of 1");
+        assert_eq!(received.begin(1), DeliveryState::Forgotten);
+        assert_eq!(received.begin(2), DeliveryState::Handled);
     }
 
     #[test]
-    fn a_leap_forgets_what_was_before() {
+    fn a_leap_forgets_all_earlier_deliveries() {
         let mut received = ReceivedDeliveries::default();
-        assert_eq!(received.begin(1), Fate::New);
-        assert_eq!(received.begin(1 << 61), Fate::New);
-        assert_eq!(received.begin((1 << 61) - 1), Fate::New);
-        assert_eq!(received.begin(1), Fate::Forgotten);
+        assert_eq!(received.begin(1), DeliveryState::New);
+        assert_eq!(received.begin(1 << 61), DeliveryState::New);
+        assert_eq!(received.begin((1 << 61) - 1), DeliveryState::New);
+        assert_eq!(received.begin(1), DeliveryState::Forgotten);
         received.end(1, true);
-        assert_eq!(received.begin(1), Fate::Forgotten);
+        assert_eq!(received.begin(1), DeliveryState::Forgotten);
     }
 
     #[test]
-    fn gaps_are_filled_late() {
+    fn an_overtaken_delivery_is_new() {
         let mut received = ReceivedDeliveries::default();
-        assert_eq!(received.begin(5), Fate::New);
-        assert_eq!(received.begin(3), Fate::New, "an urgent one overtook it");
-        assert_eq!(received.begin(5), Fate::Handling);
+        assert_eq!(received.begin(5), DeliveryState::New);
+        assert_eq!(
+            received.begin(3),
+            DeliveryState::New,
+            "an urgent one overtook it"
+        );
+        assert_eq!(received.begin(5), DeliveryState::Handling);
     }
 }

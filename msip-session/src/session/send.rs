@@ -1,126 +1,51 @@
-//! What this side sends: messages, requests, answers, pings.
+//! Sending: messages, deliveries, calls and pings, on the slow path.
 
 use std::time::Duration;
 
 use super::{
-    Blocked::{Closing, Disconnected, Full, NoRoom},
-    InboundSlot, MsgId, Phase, Priority, Session, Slot, Token,
-    ended_calls::{KeptReply, NOT_RECEIVED},
+    Blocked::{self, Disconnected},
+    CallShape, Phase, RequestHead, Session, Slot, Token,
     fault_injection::FaultInjection,
-    outbound::{Opening, ToCancel},
+    frame_writer::{Prefix, payload_len, write_frame},
+    outbound::{AbandonedCall, Opening},
     outgoing::Position,
-    pressure::is_droppable,
-    resend_queue::{Waiting, payload_len},
-    seal,
-    streams::Streams,
+    request::{Priority, urgency},
+    resend_queue::Waiting,
 };
-use crate::{
-    MsgKind,
-    wire::{
-        Code, Credit, ErrorRef, Flags, FrameType, Header, Metadata, begin_frame, write_ack,
-        write_cancel, write_credit, write_deadline_and, write_error, write_metadata, write_ping,
-    },
-};
-
-/// A request waits for room while as much is queued, however large the queue may be, in bytes: what many large requests
-/// queue beyond that is written no sooner, and has left the processor's caches by then.
-const REQUESTS_QUEUED: usize = 1024 * 1024;
-
-/// Why nothing was sent.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Blocked {
-    /// The queue, the credit or the number of open exchanges is used up; later there may be room.
-    NoRoom,
-    /// The session is not open, or closing.
-    Closing,
-    /// There is no connection, and nothing is to be kept for the next one.
-    Disconnected,
-    /// There is no connection, and as much is kept for the next one as is allowed.
-    Full,
-}
-
-/// The header of a message that begins an exchange.
-#[derive(Debug, Clone, Copy)]
-pub struct RequestHead<'a> {
-    pub variant: u16,
-    pub kind: MsgKind,
-    pub urgent: bool,
-    /// Whether the body is compressed.
-    pub compressed: bool,
-    /// The deadline, in milliseconds, where the other side does not know it from the schema.
-    pub deadline_ms: Option<u32>,
-    /// What else goes beside the message, encoded, with room left for the deadline; empty for nothing.
-    pub metadata: &'a [u8],
-}
-
-impl RequestHead<'static> {
-    /// A message without metadata.
-    pub const fn new(variant: u16, kind: MsgKind, urgent: bool) -> Self {
-        Self {
-            variant,
-            kind,
-            urgent,
-            compressed: false,
-            deadline_ms: None,
-            metadata: &[],
-        }
-    }
-}
-
-/// What a handler answers.
-#[derive(Debug)]
-pub enum Reply<'a, F> {
-    /// A message: its variant, the length of its body before it was compressed, and what writes that.
-    Message {
-        variant: u16,
-        len: usize,
-        compressed: bool,
-        /// When it is sent, where the caller wants to know.
-        time_us: Option<i64>,
-        encode: F,
-    },
-    /// The end of a stream of messages.
-    End,
-    /// An error.
-    Error(ErrorRef<'a>),
-}
-
-/// Which parts of a call are streams.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Shape {
-    pub request_stream: bool,
-    pub response_stream: bool,
-}
-
-impl Shape {
-    /// One request, one answer.
-    pub const UNARY: Self = Self {
-        request_stream: false,
-        response_stream: false,
-    };
-}
+use crate::wire::{Flags, FrameType, Header, MsgId, Side, write_cancel, write_ping};
 
 impl Session {
-    /// Sends a message that nobody answers. `encode` appends the body.
+    /// Sends a message that is not answered; `encode` appends its body.
+    ///
+    /// # Errors
+    ///
+    /// [`Blocked`] tells why it was not taken.
     pub fn send(
         &mut self,
         head: &RequestHead<'_>,
         encode: impl FnOnce(&mut Vec<u8>),
     ) -> Result<(), Blocked> {
-        self.check_room(true)?;
-        self.check_shelf(head.kind)?;
-        let id = self.outbound.next_id();
+        self.check_capacity(true)?;
+        self.check_droppable_queue(head.kind)?;
+        let request = Request::new(head, self.config.side, self.outbound.next_id(), Flags::NONE);
         if self.is_suspended() {
-            let frame = self.frame_of(head, id, Flags::NONE, encode);
+            let frame = request.into_frame(encode);
             self.resend_queue.push(Waiting::Message { frame });
             return Ok(());
         }
-        let (len, _) = self.push_opener(head, id, Flags::NONE, encode);
+        let mut len = 0;
+        self.outgoing.push(request.priority(), |buffer| {
+            len = request.write(buffer, encode);
+        });
         self.send_window.spend(len);
         Ok(())
     }
 
-    /// Sends a message to be acknowledged.
+    /// Sends a message that is acknowledged; `encode` appends its body. It times out at `deadline`.
+    ///
+    /// # Errors
+    ///
+    /// [`Blocked`] tells why it was not taken.
     pub fn deliver(
         &mut self,
         head: &RequestHead<'_>,
@@ -128,100 +53,117 @@ impl Session {
         deadline: Duration,
         encode: impl FnOnce(&mut Vec<u8>),
     ) -> Result<Slot, Blocked> {
-        self.check_room(true)?;
-        if !self.outbound.has_room_for_delivery() {
-            return Err(if self.is_suspended() { Full } else { NoRoom });
+        self.check_capacity(true)?;
+        if !self.outbound.can_deliver() {
+            return Err(self.no_capacity());
         }
         let is_short = self.is_short_of_memory() && !self.may_keep_more();
-        if self.is_resumable && (is_short || self.is_keeping_enough()) {
-            return Err(if self.is_suspended() { Full } else { NoRoom });
+        if self.is_kept && (is_short || self.is_session_buffer_full()) {
+            return Err(self.no_capacity());
         }
-        self.check_shelf(head.kind)?;
-        let id = self.outbound.next_delivery_id();
+        self.check_droppable_queue(head.kind)?;
+        let is_suspended = self.is_suspended();
+        let vacant = self.outbound.vacant_delivery();
+        let id = vacant.id();
+        let request = Request::new(head, self.config.side, id, Flags::ACK_REQUIRED);
+        let priority = request.priority();
         let mut kept = Vec::new();
-        let position = if self.is_resumable {
-            kept = self.frame_of(head, id, Flags::ACK_REQUIRED, encode);
-            if self.is_suspended() {
+        let position = if self.is_kept {
+            kept = request.into_frame(encode);
+            if is_suspended {
                 self.resend_queue.push(Waiting::Delivery(id));
-                Position::NOWHERE
+                Position::NONE
             } else {
                 self.send_window.spend(payload_len(&kept));
-                self.outgoing.push(priority(head.urgent), |buffer| {
-                    buffer.extend_from_slice(&kept);
-                })
+                self.outgoing
+                    .push(priority, |buffer| buffer.extend_from_slice(&kept))
             }
         } else {
-            let (len, position) = self.push_opener(head, id, Flags::ACK_REQUIRED, encode);
+            let mut len = 0;
+            let position = self.outgoing.push(priority, |buffer| {
+                len = request.write(buffer, encode);
+            });
             self.send_window.spend(len);
             position
         };
-        Ok(self.outbound.insert_delivery(Opening {
-            id,
+        let opening = Opening {
             variant: head.variant,
             token,
-            urgent: head.urgent,
+            is_urgent: head.urgent,
             deadline,
             position,
             kept,
-        }))
+        };
+        Ok(vacant.insert(opening, None))
     }
 
-    /// Sends a request, or the opening of a stream of them.
+    /// Sends a request, or opens a stream of requests; `encode` appends its body, which may be empty for a stream. The
+    /// call times out at `deadline`; `Duration::MAX` is never.
+    ///
+    /// # Errors
+    ///
+    /// [`Blocked`] tells why it was not taken.
     pub fn call(
         &mut self,
         head: &RequestHead<'_>,
-        shape: Shape,
+        shape: CallShape,
         token: Token,
         deadline: Duration,
         encode: impl FnOnce(&mut Vec<u8>),
     ) -> Result<Slot, Blocked> {
-        self.check_room(false)?;
-        if !self.outbound.has_room_for_call() {
-            return Err(if self.is_suspended() { Full } else { NoRoom });
+        self.check_capacity(false)?;
+        if !self.outbound.can_call() {
+            return Err(self.no_capacity());
         }
-        let id = self.outbound.next_call_id();
+        let is_suspended = self.is_suspended();
+        let has_streams = shape != CallShape::UNARY;
+        if is_suspended && has_streams {
+            // Streams end with their connection, and none begins without one.
+            return Err(Disconnected);
+        }
+        let vacant = self.outbound.vacant_call();
+        let id = vacant.id();
         let flags = if shape.request_stream {
             Flags::ACK_REQUIRED.union(Flags::MORE)
         } else {
             Flags::ACK_REQUIRED
         };
-        let streams = (shape != Shape::UNARY).then(|| {
-            Streams::new(
-                self.config.stream_window,
-                shape.request_stream,
-                shape.response_stream,
-            )
-        });
+        let request = Request::new(head, self.config.side, id, flags);
+        let priority = request.priority();
         let mut kept = Vec::new();
-        let position = if self.is_suspended() {
-            if streams.is_some() {
-                // Streams end with their connection, and none begins without one.
-                return Err(Disconnected);
-            }
-            let frame = self.frame_of(head, id, flags, encode);
+        let position = if is_suspended {
+            let frame = request.into_frame(encode);
             self.resend_queue.push(Waiting::Call { id, frame });
-            Position::NOWHERE
+            Position::NONE
         } else if FaultInjection::ResendCall.is_on() {
-            kept = self.frame_of(head, id, flags, encode);
-            self.outgoing.push(priority(head.urgent), |buffer| {
-                buffer.extend_from_slice(&kept);
-            })
+            kept = request.into_frame(encode);
+            self.outgoing
+                .push(priority, |buffer| buffer.extend_from_slice(&kept))
         } else {
-            self.push_opener(head, id, flags, encode).1
+            self.outgoing.push(priority, |buffer| {
+                request.write(buffer, encode);
+            })
         };
+        let streams = has_streams.then(|| {
+            let (sends, receives) = (shape.request_stream, shape.response_stream);
+            self.streams.open(id, head.urgent, sends, receives)
+        });
         let opening = Opening {
-            id,
             variant: head.variant,
             token,
-            urgent: head.urgent,
+            is_urgent: head.urgent,
             deadline,
             position,
             kept,
         };
-        Ok(self.outbound.insert_call(opening, streams))
+        Ok(vacant.insert(opening, streams))
     }
 
-    /// Sends a PING with this payload; its PONG ends the exchange.
+    /// Sends a PING with this payload, which its PONG answers. It times out at `deadline`.
+    ///
+    /// # Errors
+    ///
+    /// [`Blocked`] tells why it was not taken.
     pub fn ping(
         &mut self,
         payload: &[u8],
@@ -232,36 +174,37 @@ impl Session {
         if self.is_suspended() {
             return Err(Disconnected);
         }
-        if self.is_queue_full() || !self.outbound.has_room_for_ping() {
-            return Err(NoRoom);
+        if self.is_queue_full() || !self.outbound.has_slot() {
+            return Err(Blocked::NoCapacity);
         }
-        let id = self.outbound.next_call_id();
+        let vacant = self.outbound.vacant_ping();
+        let id = vacant.id();
         let position = self
             .outgoing
             .push(Priority::Urgent, |buffer| write_ping(buffer, id, payload));
-        Ok(self.outbound.insert_ping(Opening {
-            id,
+        let opening = Opening {
             variant: 0,
             token,
-            urgent: true,
+            is_urgent: true,
             deadline,
             position,
             kept: Vec::new(),
-        }))
+        };
+        Ok(vacant.insert(opening, None))
     }
 
-    /// Nobody waits for the answer of this exchange any more: it is ignored when it comes. A call is cancelled, or not
-    /// sent at all if nothing of it was sent yet.
+    /// Gives up an exchange: its answer is ignored when it comes. A call is cancelled, or not sent at all if nothing of it
+    /// was sent yet.
     pub fn forget(&mut self, slot: Slot) {
-        let call = self.outbound.to_cancel(slot);
-        self.outbound.forget(slot);
+        let call = self.outbound.abandoned(slot);
+        self.outbound.forget(slot, &mut self.streams);
         if let Some(call) = call {
             self.cancel_call(call);
         }
     }
 
-    /// A call has run out of time. The other side has the deadline of one without streams itself.
-    pub(super) fn expire_call(&mut self, call: ToCancel) {
+    /// A call has timed out. The peer knows the deadline of one without streams itself.
+    pub(super) fn expire_call(&mut self, call: AbandonedCall) {
         if call.has_streams {
             self.cancel_call(call);
         } else if let Some(position) = call.position {
@@ -269,11 +212,11 @@ impl Session {
         }
     }
 
-    /// Tells the other side that nobody waits for a call, or takes back what is queued of it where nothing was sent.
-    pub(super) fn cancel_call(&mut self, call: ToCancel) {
-        let ToCancel {
+    /// Withdraws a call of which nothing was sent, or tells the peer that it is not awaited any more.
+    fn cancel_call(&mut self, call: AbandonedCall) {
+        let AbandonedCall {
             id,
-            urgent,
+            is_urgent,
             position,
             has_streams,
         } = call;
@@ -285,290 +228,65 @@ impl Session {
                 self.outgoing.withdraw(position)
             }
         });
-        // While there is no connection nothing is said: a call that is not awaited any more is cancelled by the resume.
+        // Without a connection nothing is sent: resuming cancels every call that is not awaited any more.
         if self.phase == Phase::Open && !is_withdrawn && !FaultInjection::ForgetCancel.is_on() {
-            let overtakes = urgent || FaultInjection::CancelOvertakes.is_on();
-            self.outgoing.push(priority(overtakes), |buffer| {
-                write_cancel(buffer, urgency(urgent), id)
+            let overtakes = is_urgent || FaultInjection::CancelOvertakes.is_on();
+            self.outgoing.push(Priority::new(overtakes), |buffer| {
+                write_cancel(buffer, urgency(is_urgent), id);
             });
         }
     }
+}
 
-    /// Answers a call whose handler has ended.
-    pub fn reply(&mut self, slot: InboundSlot, reply: Reply<'_, impl FnOnce(&mut Vec<u8>)>) {
-        let Some((id, urgent)) = self.inbound.end(slot) else {
-            return;
-        };
-        self.ended_calls.end(id);
-        let flags = urgency(urgent);
-        let max = self.peer_max_body;
-        let reply = match reply {
-            Reply::Message {
-                variant,
-                len,
-                compressed: false,
-                time_us: None,
-                encode,
-            } if len <= max && !urgent && self.phase == Phase::Open => {
-                return self.answer_fast(id, variant, len, encode);
-            }
-            reply => reply,
-        };
-        let write = |buffer: &mut Vec<u8>| match reply {
-            Reply::Message { len, .. } if len > max => {
-                let text = format!(
-                    "an answer of {len} bytes, where the caller accepts {max} (its setting `max_body`)"
-                );
-                write_error(buffer, flags, id, Code::ResourceExhausted, &text);
-            }
-            Reply::Message {
-                variant,
-                compressed,
-                time_us,
-                encode,
-                ..
-            } => {
-                let mut flags = flags;
-                if compressed {
-                    flags = flags.union(Flags::COMPRESSED);
-                }
-                if time_us.is_some() {
-                    flags = flags.union(Flags::META);
-                }
-                let mark = begin_frame(
-                    buffer,
-                    &Header {
-                        flags,
-                        variant,
-                        ..Header::control(FrameType::Ack, id)
-                    },
-                );
-                if time_us.is_some() {
-                    let metadata = Metadata {
-                        response_time_us: time_us,
-                        ..Metadata::default()
-                    };
-                    let written = write_metadata(buffer, &metadata, u16::MAX);
-                    debug_assert!(written.is_ok(), "a time alone is a few bytes");
-                }
-                encode(buffer);
-                seal(buffer, mark);
-            }
-            Reply::End => write_ack(buffer, flags, id),
-            // What a handler says is never to be taken for the session's own word on a call's fate.
-            Reply::Error(status) if (status.code, status.message) == NOT_RECEIVED => {
-                let text = format!("{}, says the handler", status.message);
-                write_error(buffer, flags, id, status.code, &text);
-            }
-            Reply::Error(status) => write_error(buffer, flags, id, status.code, status.message),
-        };
-        let overtakes = FaultInjection::EndOvertakesItems.is_on();
-        let priority = priority(urgent || overtakes);
-        match self.phase {
-            Phase::Open => {
-                self.outgoing.push_response(priority, write);
-            }
-            Phase::Suspended => {
-                let mut frame = Vec::new();
-                write(&mut frame);
-                self.ended_calls.keep(id, KeptReply { priority, frame });
-            }
-            _ => {}
-        }
-    }
+/// A message that begins an exchange, ready to be written.
+#[derive(Debug)]
+pub(super) struct Request<'a> {
+    header: Header,
+    prefix: Prefix<'a>,
+}
 
-    /// Answers a delivery whose handler has returned.
-    pub fn acknowledge(&mut self, id: MsgId, urgent: bool, outcome: Result<(), ErrorRef<'_>>) {
-        self.inbound.paid();
-        self.received.end(id.sequence(), outcome.is_ok());
-        // Without a connection the delivery comes again, and is answered then.
-        if self.phase != Phase::Open {
-            return;
-        }
-        let flags = urgency(urgent);
-        self.outgoing
-            .push_response(priority(urgent), |buffer| match outcome {
-                Ok(()) => write_ack(buffer, flags, id),
-                Err(status) => write_error(buffer, flags, id, status.code, status.message),
-            });
-    }
-
-    /// One-way messages of this connection have been handled: the other side may send as much again, unless its window
-    /// has begun anew since.
-    pub fn consumed(&mut self, handled: Credit, connection: u64) {
-        self.unhandled.subtract(handled);
-        if connection != self.connection && !FaultInjection::GrantAcrossConnections.is_on() {
-            return;
-        }
-        let Some(credit) = self.receive_window.consume(handled) else {
-            return;
-        };
-        if self.phase == Phase::Open {
-            self.outgoing.push_response(Priority::Urgent, |buffer| {
-                write_credit(buffer, Flags::NONE, MsgId::CONNECTION, credit);
-                if FaultInjection::GrantTwice.is_on() {
-                    write_credit(buffer, Flags::NONE, MsgId::CONNECTION, credit);
-                }
-            });
-        }
-    }
-
-    pub(super) fn check_open(&self) -> Result<(), Blocked> {
-        match self.phase {
-            Phase::Open | Phase::Suspended if !self.is_closing() => Ok(()),
-            _ => Err(Closing),
-        }
-    }
-
-    /// Whether a message or a request can go out now, or be kept for the next connection.
-    pub fn check_room(&mut self, needs_credit: bool) -> Result<(), Blocked> {
-        self.check_open()?;
-        if self.is_suspended() {
-            if self.config.buffer_disconnected == 0 {
-                return Err(Disconnected);
-            }
-            let kept = self
-                .resend_queue
-                .cost()
-                .saturating_add(self.outbound.kept_cost());
-            return if kept < self.config.buffer_disconnected && self.may_keep_more() {
-                Ok(())
-            } else {
-                Err(Full)
-            };
-        }
-        // What waits already goes first.
-        let is_late = !self.resend_queue.is_empty() && !FaultInjection::OvertakeResend.is_on();
-        let has_room = if needs_credit {
-            self.send_window.is_open() && !self.is_queue_full()
-        } else {
-            self.has_room_for_request()
-        };
-        if is_late || !has_room {
-            return Err(NoRoom);
-        }
-        Ok(())
-    }
-
-    /// Whether nothing waits by its kind that a message of this kind would overtake. A call may: it needs no credit.
-    pub(super) fn check_shelf(&mut self, kind: MsgKind) -> Result<(), Blocked> {
-        if self.droppable_queue.is_empty() || (!is_droppable(kind) && self.make_way()) {
-            Ok(())
-        } else {
-            Err(NoRoom)
-        }
-    }
-
-    /// Whether no further delivery is kept before another one is answered.
-    pub(super) fn is_keeping_enough(&self) -> bool {
-        self.outbound.kept_cost() >= self.config.session_buffer
-            || self.outbound.delivery_count() >= self.config.session_deliveries
-    }
-
-    /// Whether the queue takes a request, which needs no credit.
-    #[inline]
-    pub(super) fn has_room_for_request(&mut self) -> bool {
-        self.outgoing.cost() < REQUESTS_QUEUED && !self.is_queue_full()
-    }
-
-    /// How many bytes of requests the queue takes, or a little more.
-    pub(super) fn room_for_requests(&self) -> usize {
-        let most = REQUESTS_QUEUED.min(self.room);
-        most.saturating_sub(self.outgoing.cost())
-    }
-
-    #[inline]
-    pub(super) fn is_queue_full(&mut self) -> bool {
-        self.outgoing.cost() >= self.room && self.is_out_of_room()
-    }
-
-    /// Writes the frame, and returns the length of its payload and its place.
-    fn push_opener(
-        &mut self,
-        head: &RequestHead<'_>,
-        id: MsgId,
-        flags: Flags,
-        encode: impl FnOnce(&mut Vec<u8>),
-    ) -> (usize, Position) {
-        let mut payload_len = 0;
-        let write = self.opener_writer(head, id, flags, encode);
-        let position = self.outgoing.push(priority(head.urgent), |buffer| {
-            payload_len = write(buffer);
-        });
-        (payload_len, position)
-    }
-
-    /// The frame by itself.
-    pub(super) fn frame_of(
-        &self,
-        head: &RequestHead<'_>,
-        id: MsgId,
-        flags: Flags,
-        encode: impl FnOnce(&mut Vec<u8>),
-    ) -> Vec<u8> {
-        let mut frame = Vec::new();
-        self.opener_writer(head, id, flags, encode)(&mut frame);
-        frame
-    }
-
-    /// What writes the frame, and returns the length of its payload.
-    fn opener_writer<'a, F: FnOnce(&mut Vec<u8>)>(
-        &self,
-        head: &RequestHead<'a>,
-        id: MsgId,
-        flags: Flags,
-        encode: F,
-    ) -> impl FnOnce(&mut Vec<u8>) -> usize + use<'a, F> {
-        let frame_type = FrameType::opening(self.config.side);
-        let mut flags = flags;
-        if head.urgent {
-            flags = flags.union(Flags::URGENT);
-        }
+impl<'a> Request<'a> {
+    pub(super) fn new(head: &RequestHead<'a>, side: Side, id: MsgId, flags: Flags) -> Self {
+        let mut flags = flags.union(urgency(head.urgent));
         if head.compressed {
             flags = flags.union(Flags::COMPRESSED);
         }
-        let has_metadata = head.deadline_ms.is_some() || !head.metadata.is_empty();
-        if has_metadata {
+        let prefix = if head.deadline_ms.is_some() || !head.metadata.is_empty() {
             flags = flags.union(Flags::META);
-        }
-        let header = Header {
-            flags,
-            frame_type,
-            kind: head.kind.into(),
-            variant: head.variant,
-            payload_len: 0,
-            msg_id: id,
-        };
-        let RequestHead {
-            deadline_ms,
-            metadata,
-            ..
-        } = *head;
-        move |buffer| {
-            let mark = begin_frame(buffer, &header);
-            let start = buffer.len();
-            if has_metadata {
-                write_deadline_and(buffer, deadline_ms, metadata);
+            Prefix::Request {
+                deadline_ms: head.deadline_ms,
+                metadata: head.metadata,
             }
-            // The topic, which is empty on a direct connection.
-            buffer.extend_from_slice(&[0, 0]);
-            encode(buffer);
-            let payload_len = buffer.len().saturating_sub(start);
-            seal(buffer, mark);
-            payload_len
+        } else {
+            Prefix::Topic
+        };
+        Self {
+            header: Header {
+                flags,
+                frame_type: FrameType::opening(side),
+                kind: head.kind.into(),
+                variant: head.variant,
+                payload_len: 0,
+                msg_id: id,
+            },
+            prefix,
         }
     }
-}
 
-/// The flags of a frame of an exchange that is urgent, or not.
-pub(super) fn urgency(urgent: bool) -> Flags {
-    if urgent { Flags::URGENT } else { Flags::NONE }
-}
+    pub(super) fn priority(&self) -> Priority {
+        Priority::of(self.header.flags)
+    }
 
-pub(super) fn priority(urgent: bool) -> Priority {
-    if urgent {
-        Priority::Urgent
-    } else {
-        Priority::Normal
+    /// Appends the frame. Returns the length of its payload.
+    #[inline]
+    pub(super) fn write(&self, buffer: &mut Vec<u8>, encode: impl FnOnce(&mut Vec<u8>)) -> usize {
+        write_frame(buffer, &self.header, self.prefix, encode)
+    }
+
+    /// The frame by itself.
+    pub(super) fn into_frame(self, encode: impl FnOnce(&mut Vec<u8>)) -> Vec<u8> {
+        let mut frame = Vec::new();
+        self.write(&mut frame, encode);
+        frame
     }
 }

@@ -1,136 +1,209 @@
-//! The windows of an exchange that has streams (docs/protocol.md, "Credit").
+//! The stream table: windows and unread items of every call that has streams (docs/protocol.md, "Credit").
+
+use slab::Slab;
 
 use super::window::{ReceiveWindow, STREAM_GROWTH, SendWindow};
-use crate::wire::Credit;
+use crate::wire::{Credit, MsgId};
 
-/// What an exchange may still send and receive of its streams, as seen from one end.
+/// How many frames of a stream may be under way when its exchange ends: its window, and a few that grant credit or end it.
+pub(super) const LATE_FRAMES: u64 = 32;
+
+/// Where a call's streams are in the table.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct StreamKey(usize);
+
+/// The streams of all calls of a session, in both directions.
 #[derive(Debug)]
-pub struct Streams {
-    /// What may still be sent, while this end's stream is open.
+pub(super) struct StreamTable {
+    entries: Slab<StreamState>,
+    /// The credit that each stream begins with.
+    start: Credit,
+    /// What has come of all streams and was not read, in bytes.
+    unread: usize,
+}
+
+/// The streams of one call, as seen from one side.
+#[derive(Debug)]
+pub(super) struct StreamState {
+    pub(super) id: MsgId,
+    pub(super) is_urgent: bool,
+    /// What this side may still send, while its stream is open.
     sends: Option<SendWindow>,
-    /// What may still come, while the other end's stream is open.
+    /// What the peer may still send, while its stream is open.
     receives: Option<ReceiveWindow>,
-    /// What has come and was not taken, in bytes.
-    waiting: usize,
+    /// What has come and was not read, in bytes.
+    unread: usize,
 }
 
 /// How many items may be sent and received, where a stream is open.
 #[cfg(any(test, fuzzing))]
 #[derive(Debug)]
-pub(super) struct Windows {
+pub(super) struct StreamWindows {
     pub(super) sends: Option<i64>,
     pub(super) receives: Option<i64>,
 }
 
-impl Streams {
-    pub fn new(start: Credit, sends: bool, receives: bool) -> Box<Self> {
-        Box::new(Self {
-            sends: sends.then(|| SendWindow::new(start)),
-            receives: receives.then(|| ReceiveWindow::growing(start, STREAM_GROWTH)),
-            waiting: 0,
-        })
-    }
-
-    /// This end begins to send a stream.
-    pub fn begin_sending(&mut self, start: Credit) {
-        self.sends.get_or_insert_with(|| SendWindow::new(start));
-    }
-
-    /// This end's stream is complete.
-    pub fn end_sending(&mut self) {
-        self.sends = None;
-    }
-
-    /// The other end's stream is complete.
-    pub fn end_receiving(&mut self) {
-        self.receives = None;
-    }
-
-    /// Whether this end's stream is open; and whether it may send another item now.
-    pub fn sending(&self) -> Option<bool> {
-        self.sends.as_ref().map(SendWindow::is_open)
-    }
-
-    /// Whether items of the other end's stream may come.
-    pub fn is_receiving(&self) -> bool {
-        self.receives.is_some()
-    }
-
-    /// How many items each end may send.
-    #[cfg(any(test, fuzzing))]
-    pub(super) fn windows(&self) -> Windows {
-        Windows {
-            sends: self.sends.as_ref().map(SendWindow::items),
-            receives: self.receives.as_ref().map(ReceiveWindow::items),
+impl StreamTable {
+    /// An empty table whose streams begin with this credit.
+    pub(super) const fn new(start: Credit) -> Self {
+        Self {
+            entries: Slab::new(),
+            start,
+            unread: 0,
         }
     }
 
-    /// How much this end may send; nothing where its stream is not open.
-    pub fn left(&self) -> Credit {
-        let nothing = Credit { items: 0, bytes: 0 };
-        self.sends.as_ref().map_or(nothing, SendWindow::left)
+    /// Opens the streams of a call: what this side sends, what it receives, or both.
+    pub(super) fn open(
+        &mut self,
+        id: MsgId,
+        is_urgent: bool,
+        sends: bool,
+        receives: bool,
+    ) -> StreamKey {
+        StreamKey(self.entries.insert(StreamState {
+            id,
+            is_urgent,
+            sends: sends.then(|| SendWindow::new(self.start)),
+            receives: receives.then(|| ReceiveWindow::growing(self.start, STREAM_GROWTH)),
+            unread: 0,
+        }))
     }
 
-    /// Whether this end's stream is open; and whether it may send so many items now, of which all but the last have so
-    /// many bytes.
-    pub fn lasts(&self, items: usize, bytes_before_last: usize) -> Option<bool> {
-        let window = self.sends.as_ref()?;
-        Some(window.lasts(items, bytes_before_last))
+    /// Opens this side's stream of a call that has one already.
+    pub(super) fn begin_sending(&mut self, key: StreamKey) {
+        let start = self.start;
+        if let Some(stream) = self.get_mut(key) {
+            stream.sends.get_or_insert_with(|| SendWindow::new(start));
+        }
     }
 
-    /// Items were sent, whose payloads are so many bytes together.
-    pub fn spend(&mut self, items: usize, payload_len: usize) {
+    /// The call has ended.
+    pub(super) fn close(&mut self, key: StreamKey) {
+        if let Some(stream) = self.entries.try_remove(key.0) {
+            self.unread = self.unread.saturating_sub(stream.unread);
+        }
+    }
+
+    #[inline]
+    pub(super) fn get(&self, key: StreamKey) -> Option<&StreamState> {
+        self.entries.get(key.0)
+    }
+
+    #[inline]
+    pub(super) fn get_mut(&mut self, key: StreamKey) -> Option<&mut StreamState> {
+        self.entries.get_mut(key.0)
+    }
+
+    /// An item has come. `None` where the peer's stream is not open; `false` where there was no credit for it.
+    #[inline]
+    pub(super) fn accept(&mut self, key: StreamKey, payload_len: u32) -> Option<bool> {
+        let stream = self.entries.get_mut(key.0)?;
+        // All frames of a call have one priority.
+        let is_accepted = stream.receives.as_mut()?.accept(payload_len, false);
+        if is_accepted {
+            let len = super::to_usize(payload_len);
+            stream.unread += len;
+            self.unread += len;
+        }
+        Some(is_accepted)
+    }
+
+    /// Items have been read. Returns what to grant for them, once that is worth a frame.
+    pub(super) fn consume(&mut self, key: StreamKey, items: Credit) -> Option<Credit> {
+        let stream = self.entries.get_mut(key.0)?;
+        // The first item of a stream may have come with the frame that opened it, which needed no credit.
+        let read = stream.unread.min(super::to_usize(items.bytes));
+        stream.unread -= read;
+        self.unread = self.unread.saturating_sub(read);
+        stream.receives.as_mut()?.consume(items)
+    }
+
+    /// What has come of all streams and was not read, in bytes.
+    pub(super) const fn unread(&self) -> usize {
+        self.unread
+    }
+
+    /// Frees memory that a burst needed.
+    pub(super) fn release(&mut self) {
+        self.entries.shrink_to_fit();
+    }
+
+    /// How many calls have streams.
+    #[cfg(any(test, fuzzing))]
+    pub(super) fn len(&self) -> usize {
+        self.entries.len()
+    }
+
+    /// The windows of all streams.
+    #[cfg(any(test, fuzzing))]
+    pub(super) fn windows(&self) -> impl Iterator<Item = StreamWindows> + '_ {
+        self.entries.iter().map(|(_, stream)| StreamWindows {
+            sends: stream.sends.as_ref().map(SendWindow::items),
+            receives: stream.receives.as_ref().map(ReceiveWindow::items),
+        })
+    }
+}
+
+impl StreamState {
+    /// This side's stream is complete.
+    pub(super) fn end_sending(&mut self) {
+        self.sends = None;
+    }
+
+    /// The peer's stream is complete.
+    pub(super) fn end_receiving(&mut self) {
+        self.receives = None;
+    }
+
+    /// Whether this side's stream is open.
+    pub(super) const fn is_sending(&self) -> bool {
+        self.sends.is_some()
+    }
+
+    /// Whether the peer's stream is open.
+    pub(super) const fn is_receiving(&self) -> bool {
+        self.receives.is_some()
+    }
+
+    /// The credit of this side's stream; nothing where it is not open.
+    pub(super) fn credit(&self) -> Credit {
+        self.sends
+            .as_ref()
+            .map_or(Credit::NOTHING, SendWindow::credit)
+    }
+
+    /// Whether there is credit for so many items, of which all but the last have so many bytes. `None` where this side's
+    /// stream is not open.
+    pub(super) fn allows(&self, items: usize, bytes_before_last: usize) -> Option<bool> {
+        Some(self.sends.as_ref()?.allows(items, bytes_before_last))
+    }
+
+    /// Items were sent, whose payloads have so many bytes together.
+    pub(super) fn spend(&mut self, items: usize, payload_len: usize) {
         if let Some(window) = &mut self.sends {
             window.spend_many(items, payload_len);
         }
     }
 
-    /// The other end grants more. `false` where it has lost count.
+    /// The peer grants credit. `false` where it has lost count.
     #[must_use]
-    pub fn grant(&mut self, credit: Credit) -> bool {
-        // What comes after the end of the stream was under way before it.
+    pub(super) fn grant(&mut self, credit: Credit) -> bool {
+        // Credit that comes after the end of the stream was under way before it.
         self.sends
             .as_mut()
             .is_none_or(|window| window.grant(credit))
     }
 
-    /// An item has come. `None` where no stream is open; `false` where there was no credit for it.
-    pub fn accept(&mut self, payload_len: u32) -> Option<bool> {
-        // All of its frames have one priority.
-        let is_accepted = self.receives.as_mut()?.accept(payload_len, false);
-        if is_accepted {
-            self.waiting += super::to_usize(payload_len);
-        }
-        Some(is_accepted)
-    }
-
-    /// Whether what has come took the last of the credit.
-    pub fn is_used_up(&self) -> bool {
+    /// Whether the last item took the last of the credit.
+    pub(super) fn is_used_up(&self) -> bool {
         self.receives
             .as_ref()
             .is_some_and(ReceiveWindow::is_used_up)
     }
 
-    /// What has come and was not taken, in bytes.
-    pub fn waiting(&self) -> usize {
-        self.waiting
-    }
-
-    /// Items of so many bytes have been taken. Returns how many of them were waiting: the first item of a stream may
-    /// have come with what opened it.
-    pub fn took(&mut self, payload_len: u32) -> usize {
-        let taken = self.waiting.min(super::to_usize(payload_len));
-        self.waiting -= taken;
-        taken
-    }
-
-    /// Items have been taken. Returns what to grant for them, once that is worth a frame.
-    pub fn consume(&mut self, taken: Credit) -> Option<Credit> {
-        self.receives.as_mut()?.consume(taken)
-    }
-
-    /// How much is to be taken before something is granted again.
-    pub fn due(&self) -> Option<Credit> {
+    /// How much is to be read before credit is granted again; `None` where the peer's stream is complete.
+    pub(super) fn due(&self) -> Option<Credit> {
         self.receives.as_ref().map(ReceiveWindow::due)
     }
 }

@@ -1,10 +1,10 @@
-//! How often a peer may do what costs us and brings nothing.
+//! A token bucket: how often a peer may send what only costs us.
 
 use std::time::Duration;
 
-/// A bucket of tokens: a burst is fine, a flood is not.
+/// Allows a burst, and then so many a second.
 #[derive(Debug)]
-pub struct TokenBucket {
+pub(super) struct TokenBucket {
     tokens: u32,
     burst: u32,
     per_second: u32,
@@ -12,7 +12,7 @@ pub struct TokenBucket {
 }
 
 impl TokenBucket {
-    pub fn new(burst: u32, per_second: u32, now: Duration) -> Self {
+    pub(super) fn new(burst: u32, per_second: u32, now: Duration) -> Self {
         Self {
             tokens: burst,
             burst,
@@ -23,7 +23,7 @@ impl TokenBucket {
 
     /// Takes one token; `false` where none is left.
     #[must_use]
-    pub fn take(&mut self, now: Duration) -> bool {
+    pub(super) fn take(&mut self, now: Duration) -> bool {
         let elapsed = now.saturating_sub(self.refilled);
         let refill = elapsed
             .as_millis()
@@ -51,7 +51,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_burst_passes_and_a_flood_does_not() {
+    fn a_burst_passes_and_then_the_rate_holds() {
         let mut token_bucket = TokenBucket::new(3, 10, Duration::ZERO);
         let taken = (0..5).filter(|_| token_bucket.take(Duration::ZERO)).count();
         assert_eq!(taken, 3);

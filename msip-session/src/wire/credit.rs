@@ -1,4 +1,4 @@
-//! CREDIT: how much more the other side may send.
+//! CREDIT: how much more the peer may send.
 
 use thiserror::Error;
 
@@ -14,6 +14,9 @@ pub struct Credit {
 impl Credit {
     /// The length of its payload in bytes.
     pub const LEN: usize = 8;
+
+    /// No credit; never sent.
+    pub const NOTHING: Self = Self { items: 0, bytes: 0 };
 
     /// The window that every connection begins with for one-way messages: 1,024 items and 1 MiB.
     pub const CONNECTION_START: Self = Self {

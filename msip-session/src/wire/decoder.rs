@@ -1,14 +1,14 @@
-//! From bytes, cut anywhere, to frames.
+//! The decoder: cuts a stream of bytes into frames.
 
 use bytes::{Buf as _, Bytes, BytesMut};
 use thiserror::Error;
 
 use super::{Frame, FrameBatch, FrameType, HEADER_LEN, Header, HeaderError, Limits, MsgId};
 
-/// The least room that a read is offered.
+/// The least capacity that a read is offered.
 const MIN_READ: usize = 4 * 1024;
 
-/// The most room that a read is offered, unless more of one frame is there already.
+/// The most capacity that a read is offered, unless more of one frame is there already.
 const MAX_READ: usize = 64 * 1024;
 
 /// The same, where the last frame was a large one: the next may be as large, and should come in one read.
@@ -23,18 +23,18 @@ const MAX_SHARED: usize = 2 * MAX_READ;
 /// How many reads' worth of memory are kept between frames.
 const KEPT_READS: usize = 4;
 
-/// How many buffers are kept among large frames whose payloads are still in use. They come free soon, and memory that is
-/// given back instead comes back page by page.
+/// How many buffers are kept among large frames whose payloads are still in use. They are free soon, and memory that is
+/// returned to the allocator instead comes back page by page.
 const MAX_RETIRED: usize = 4;
 
-/// What is smaller than the buffer divided by this is a small part of a frame, and does not keep that buffer.
+/// A part of a frame that is smaller than the buffer divided by this does not keep that buffer.
 const SMALL_PART: usize = 4;
 
 /// Cuts a stream of bytes into frames, whatever its chunks are.
 ///
 /// The payloads share the memory that the bytes were read into. What a header announces is checked against the
 /// limits before anything is reserved for it, and the buffer grows with the bytes that have come, at most
-/// doubling: a peer that announces much and sends little costs little. Reads are offered 4 KiB of room,
+/// doubling: a peer that announces much and sends little costs little. Reads are offered 4 KiB of capacity,
 /// and up to 64 KiB while they fill what they are offered, or 160 KiB among large frames.
 ///
 /// ```
@@ -53,19 +53,19 @@ const SMALL_PART: usize = 4;
 #[derive(Debug)]
 pub struct Decoder {
     buffer: BytesMut,
-    /// The header at the front of `buffer`, once it is complete and found good.
+    /// The header at the front of `buffer`, once it is complete and valid.
     header: Option<Header>,
     max_payload: u32,
-    /// How much room a read is offered just now.
+    /// How much capacity reads are offered now.
     read_len: usize,
-    /// How much room there was when a read was last offered some.
+    /// How much capacity the last read was offered.
     offered: usize,
     /// How large the memory behind `buffer` is, at least.
     allocated: usize,
     /// The last frame was a large one.
     is_bulk: bool,
-    /// The memory behind `buffer` is not its own.
-    is_lent: bool,
+    /// The memory behind `buffer` is from a pool.
+    is_pooled: bool,
     /// Buffers that were full, and are used again once nobody shares them; and how large each is.
     retired: Vec<(BytesMut, usize)>,
 }
@@ -81,7 +81,7 @@ impl Decoder {
             offered: 0,
             allocated: 0,
             is_bulk: false,
-            is_lent: false,
+            is_pooled: false,
             retired: Vec::new(),
         }
     }
@@ -91,27 +91,28 @@ impl Decoder {
         self.allocated > 0
     }
 
-    /// How much memory it holds for reading: of what was lent only the part of a frame that is in it.
+    /// How much memory it holds for reading, in bytes: of a pooled buffer only the part of a frame that is in it.
     pub fn held(&self) -> usize {
-        if self.is_lent {
+        if self.is_pooled {
             self.buffer.len()
         } else {
             self.capacity()
         }
     }
 
-    /// Lends it memory for reading while it has none, as long as it needs that.
-    pub fn lend(&mut self, buffer: BytesMut) {
+    /// Lends it a buffer from a pool while it has no memory for reading.
+    #[inline]
+    pub fn lend_buffer(&mut self, buffer: BytesMut) {
         self.allocated = buffer.capacity();
         self.buffer = buffer;
-        self.is_lent = true;
+        self.is_pooled = true;
     }
 
-    /// Its memory for reading, to lend that to others. A small part of a frame does not hold it back: who says little
-    /// must not keep much. `None` where a large part is in it, a payload still shares it, or it is larger than `max_len`: then
-    /// it is this decoder's own from here on.
-    pub fn give_back(&mut self, max_len: usize) -> Option<BytesMut> {
-        self.is_lent = false;
+    /// Its memory for reading, for a pool. A small part of a frame is copied out of it: a peer that sends little must not
+    /// keep much. `None` where a large part of a frame is in it, a payload still shares it, or it is larger than `max_len`:
+    /// then it stays with this decoder.
+    pub fn return_buffer(&mut self, max_len: usize) -> Option<BytesMut> {
+        self.is_pooled = false;
         if !self.has_buffer() || self.allocated > max_len {
             return None;
         }
@@ -128,9 +129,9 @@ impl Decoder {
         }
         self.offered = 0;
         let own = BytesMut::from(&*self.buffer);
-        let mut lent = std::mem::replace(&mut self.buffer, own);
-        lent.clear();
-        lent.try_reclaim(allocated).then_some(lent)
+        let mut buffer = std::mem::replace(&mut self.buffer, own);
+        buffer.clear();
+        buffer.try_reclaim(allocated).then_some(buffer)
     }
 
     /// Changes the largest payload, from the next header on: it is smaller until the handshake is done.
@@ -139,7 +140,7 @@ impl Decoder {
         self.max_payload = max_payload;
     }
 
-    /// The buffer, with room to append what was received. There is always some.
+    /// The buffer, with spare capacity to append what was received. There is always some.
     ///
     /// Call it before each read, after [`decode`](Self::decode) has returned `None`. Only append to it.
     pub fn buffer(&mut self) -> &mut BytesMut {
@@ -147,24 +148,24 @@ impl Decoder {
         let missing = self.missing_len();
         if missing > self.read_len {
             // A large frame: as much again as has come, so that the copying stays linear in what was sent.
-            if self.room() < MIN_READ.min(missing) {
+            if self.spare() < MIN_READ.min(missing) {
                 self.reserve(missing.min(self.buffer.len().max(self.read_len)));
             }
         } else if self.buffer.is_empty()
             && self.allocated > KEPT_READS * self.read_len
-            && !self.is_lent
+            && !self.is_pooled
         {
-            // A burst is over: what it needed goes back.
+            // A burst is over: its memory is freed.
             self.buffer = BytesMut::new();
             self.reserve(self.read_len);
-        } else if self.room() < missing.max(self.read_len / 2) {
+        } else if self.spare() < missing.max(self.read_len / 2) {
             if self.is_bulk {
                 self.exchange(missing.max(self.read_len / 2));
             } else {
                 self.reserve(self.read_len);
             }
         }
-        self.offered = self.room();
+        self.offered = self.spare();
         &mut self.buffer
     }
 
@@ -183,17 +184,21 @@ impl Decoder {
         Ok(Some(Frame { header, payload }))
     }
 
-    /// Cuts off the frames that have come, many at once: adds them to `run`, which is empty before, until those are
-    /// `count`. Returns whether there may be more.
+    /// Decodes many frames at once: adds them to `batch`, which must be empty, until it has `count`. Returns whether there may
+    /// be more.
     ///
     /// # Errors
     ///
-    /// As [`decode`](Self::decode). What stands before the fault is in `run` all the same.
+    /// As [`decode`](Self::decode). The frames before the fault are in `batch` all the same.
     #[inline]
-    pub fn cut(&mut self, run: &mut FrameBatch, count: usize) -> Result<bool, DecodeError> {
+    pub fn decode_batch(
+        &mut self,
+        batch: &mut FrameBatch,
+        count: usize,
+    ) -> Result<bool, DecodeError> {
         let (mut end, mut is_copied) = (0, false);
         let outcome = loop {
-            if run.len() >= count {
+            if batch.len() >= count {
                 break Ok(true);
             }
             let header = match self.whole_frame(end) {
@@ -205,19 +210,19 @@ impl Decoder {
             let next = start + len_of(&header);
             let keeps_too_much = self.would_keep_too_much(next - start);
             let fits = keeps_too_much == is_copied && !(is_copied && next > MAX_SHARED);
-            if !run.is_empty() && !fits {
+            if !batch.is_empty() && !fits {
                 break Ok(true);
             }
             is_copied = keeps_too_much;
-            run.push(header, start);
+            batch.push(header, start);
             end = next;
         };
-        run.set_memory(self.take(0, end, is_copied));
+        batch.set_memory(self.take(0, end, is_copied));
         outcome
     }
 
-    /// The header of the frame that begins `at` bytes into the buffer, if all of the frame has come. What follows it is in
-    /// front of the buffer when this is asked next, where it has not.
+    /// The header of the frame that begins `at` bytes into the buffer, if all of the frame has come. Where it has not, that
+    /// frame is at the front of the buffer when this is called next.
     #[inline(always)]
     fn whole_frame(&mut self, at: usize) -> Result<Option<Header>, DecodeError> {
         let received = self.buffer.get(at..).unwrap_or_default();
@@ -225,7 +230,7 @@ impl Decoder {
             Some(header) => header,
             None => {
                 let Some(bytes) = received.first_chunk::<HEADER_LEN>() else {
-                    // Who speaks something else may wait for an answer before it says more.
+                    // A peer that speaks something else may wait for an answer before it sends more.
                     Header::check_magic(received)?;
                     return Ok(None);
                 };
@@ -240,7 +245,7 @@ impl Decoder {
             return Ok(None);
         }
         self.header = None;
-        // A PING is as large as its sender likes, and nothing follows from it.
+        // The size of a PING says nothing about what follows.
         self.is_bulk = payload_len >= BULK && header.frame_type != FrameType::Ping;
         Ok(Some(header))
     }
@@ -283,9 +288,9 @@ impl Decoder {
         }
     }
 
-    /// Gives all memory back if no part of a frame has come: for a connection that falls silent after a burst.
-    /// Without it the room of the last read stays, up to 256 KiB, and after large frames that of four reads before; a connection
-    /// that is merely quiet holds 16 KiB at most.
+    /// Frees all memory if no part of a frame has come: for a connection that is silent after a burst.
+    /// Without it the memory of the last read stays, up to 256 KiB, and after large frames that of four reads before; a
+    /// connection with little traffic holds 16 KiB at most.
     pub fn release(&mut self) {
         self.retired = Vec::new();
         if self.buffer.is_empty() {
@@ -293,7 +298,7 @@ impl Decoder {
         }
     }
 
-    /// How many bytes of memory stand ready for reading, filled or not.
+    /// How many bytes of memory are reserved for reading, filled or not.
     pub fn capacity(&self) -> usize {
         let retired: usize = self.retired.iter().map(|(_, len)| len).sum();
         self.buffer.capacity() + retired
@@ -323,17 +328,18 @@ impl Decoder {
         self.pending_len().saturating_sub(self.buffer.len())
     }
 
-    fn room(&self) -> usize {
+    /// The spare capacity of the buffer.
+    fn spare(&self) -> usize {
         self.buffer.capacity() - self.buffer.len()
     }
 
-    fn reserve(&mut self, room: usize) {
-        self.buffer.reserve(room);
-        self.is_lent = false;
+    fn reserve(&mut self, additional: usize) {
+        self.buffer.reserve(additional);
+        self.is_pooled = false;
         self.allocated = self.buffer.capacity();
     }
 
-    /// Makes room for a read among large frames, for `least` bytes or more, in memory that was used before if there is any.
+    /// Provides capacity for a read among large frames, `least` bytes or more, in a retired buffer if one is free.
     fn exchange(&mut self, least: usize) {
         if self.buffer.try_reclaim(self.read_len) || self.buffer.try_reclaim(least) {
             return;
@@ -354,7 +360,7 @@ impl Decoder {
         next.extend_from_slice(&self.buffer);
         let mut full = std::mem::replace(&mut self.buffer, next);
         let full_len = std::mem::replace(&mut self.allocated, allocated);
-        let is_own = !std::mem::take(&mut self.is_lent) && full_len > 0;
+        let is_own = !std::mem::take(&mut self.is_pooled) && full_len > 0;
         if is_own && self.retired.len() < MAX_RETIRED {
             full.clear();
             self.retired.push((full, full_len));
@@ -363,7 +369,7 @@ impl Decoder {
 
     /// Offers more when the last read took all, and less when it took little.
     fn adapt_read_len(&mut self) {
-        let taken = self.offered.saturating_sub(self.room());
+        let taken = self.offered.saturating_sub(self.spare());
         let most = if self.is_bulk {
             MAX_BULK_READ
         } else {
@@ -387,7 +393,7 @@ fn len_of(header: &Header) -> usize {
     usize::try_from(header.payload_len).unwrap_or(usize::MAX)
 }
 
-/// Why a stream holds no further frame. Each of them ends the connection.
+/// Why a stream holds no further frame. Each ends the connection.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum DecodeError {

@@ -8,17 +8,17 @@ pub const MAX_TEXT_LEN: usize = 256;
 /// The sixteen canonical RPC codes (docs/protocol.md, "Errors and close").
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Code {
-    /// The caller gave the call up.
+    /// The caller has cancelled the call.
     Cancelled,
-    /// Nobody can say what happened; the call may have run.
+    /// It is not known what happened; the call may have run.
     Unknown,
     /// The request can never succeed, whatever the state of the receiver.
     InvalidArgument,
     /// The deadline passed first; the call may have run.
     DeadlineExceeded,
-    /// What was asked for does not exist.
+    /// The requested entity does not exist.
     NotFound,
-    /// What was to be made is there already.
+    /// The entity to be created exists already.
     AlreadyExists,
     /// The caller is known and may not do this.
     PermissionDenied,
@@ -26,7 +26,7 @@ pub enum Code {
     ResourceExhausted,
     /// The receiver is not in the state that the request needs.
     FailedPrecondition,
-    /// A conflict ended the work; trying again at a higher level may help.
+    /// A conflict; a retry at a higher level may help.
     Aborted,
     /// The request goes beyond what there is.
     OutOfRange,
@@ -34,11 +34,11 @@ pub enum Code {
     Unimplemented,
     /// The receiver has a fault.
     Internal,
-    /// The receiver cannot be reached just now; trying again may help.
+    /// The receiver is not available now; a retry may help.
     Unavailable,
     /// Data are lost or damaged.
     DataLoss,
-    /// The caller has not shown who it is.
+    /// The caller has no valid credential.
     Unauthenticated,
 }
 
@@ -97,7 +97,7 @@ impl fmt::Display for Code {
     }
 }
 
-/// What an ERROR or a CLOSE is to say, borrowed from whoever says it.
+/// An error to be sent in an ERROR or a CLOSE, borrowed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ErrorRef<'a> {
     /// What went wrong, for programs.
@@ -106,7 +106,7 @@ pub struct ErrorRef<'a> {
     pub message: &'a str,
 }
 
-/// What an ERROR or a CLOSE says.
+/// The text of an ERROR or a CLOSE.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ErrorText {
     /// What went wrong, for programs.
@@ -137,8 +137,8 @@ impl ErrorText {
 
     /// The text on the wire, `CODE: message`, cut to [`MAX_TEXT_LEN`] bytes.
     pub fn format(code: Code, message: &str) -> String {
-        let room = MAX_TEXT_LEN - code.name().len() - ": ".len();
-        format!("{code}: {}", cut(message, room))
+        let max_len = MAX_TEXT_LEN - code.name().len() - ": ".len();
+        format!("{code}: {}", cut(message, max_len))
     }
 }
 

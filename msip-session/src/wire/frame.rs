@@ -1,4 +1,4 @@
-//! Whole frames, and how one is written into an outgoing buffer.
+//! Whole frames: reading them as values, writing them into an outgoing buffer.
 
 use bytes::Bytes;
 use thiserror::Error;
@@ -20,7 +20,7 @@ pub struct Frame {
 #[must_use = "a frame that is begun must be finished"]
 pub struct Mark(usize);
 
-/// Begins a frame at the end of `buf`; what is appended next is its payload. `header.payload_len` counts for nothing.
+/// Begins a frame at the end of `buf`; what is appended next is its payload. `header.payload_len` stays unless [`finish_frame`] corrects it.
 #[inline]
 pub fn begin_frame(buf: &mut Vec<u8>, header: &Header) -> Mark {
     let mark = Mark(buf.len());

@@ -1,17 +1,17 @@
-//! Frames that were read together, left where they lie.
+//! Frame batches: frames that were read together, left in the memory that they were read into.
 
 use bytes::Bytes;
 
 use super::{Frame, Header};
 
-/// Frames that lie one behind the other in the memory that they were read into: one reference to it for all of them.
+/// Frames that follow each other in the memory that they were read into, with one reference to it for all of them.
 #[derive(Debug, Default)]
 pub struct FrameBatch {
     memory: Bytes,
-    places: Vec<FrameRange>,
+    ranges: Vec<FrameRange>,
 }
 
-/// A frame, by where it lies.
+/// A frame, by where it is in the memory of its batch.
 #[derive(Debug, Clone, Copy)]
 pub struct FrameRange {
     header: Header,
@@ -20,84 +20,96 @@ pub struct FrameRange {
 }
 
 impl FrameBatch {
-    /// A run without frames, for which the memory of another's places is used again.
-    pub fn reusing(mut places: Vec<FrameRange>) -> Self {
-        places.clear();
+    /// An empty batch that reuses the ranges of another one.
+    #[inline]
+    #[must_use]
+    pub fn reusing(mut ranges: Vec<FrameRange>) -> Self {
+        ranges.clear();
         Self {
             memory: Bytes::new(),
-            places,
+            ranges,
         }
     }
 
-    /// What is used again for the next run.
-    pub fn into_places(self) -> Vec<FrameRange> {
-        self.places
+    /// The ranges, to be reused.
+    #[inline]
+    #[must_use]
+    pub fn into_ranges(self) -> Vec<FrameRange> {
+        self.ranges
     }
 
+    /// How many frames there are.
+    #[inline]
     pub fn len(&self) -> usize {
-        self.places.len()
+        self.ranges.len()
     }
 
+    /// Whether there is none.
+    #[inline]
     pub fn is_empty(&self) -> bool {
-        self.places.is_empty()
+        self.ranges.is_empty()
     }
 
-    /// A frame follows, whose payload begins here in the memory that is set later.
+    /// Appends a frame, whose payload begins here in the memory that is set later.
     #[inline]
     pub(super) fn push(&mut self, header: Header, start: usize) {
-        self.places.push(FrameRange { header, start });
+        self.ranges.push(FrameRange { header, start });
     }
 
     pub(super) fn set_memory(&mut self, memory: Bytes) {
         self.memory = memory;
     }
 
-    /// What the frames lie in.
+    /// The memory that the frames were read into.
+    #[inline]
     pub fn memory(&self) -> &Bytes {
         &self.memory
     }
 
-    /// The frames, in the order that they came.
+    /// The frames, in the order of their receipt.
     #[inline]
     pub fn frames(&self) -> impl Iterator<Item = FrameRef<'_>> {
-        self.places.iter().map(|place| FrameRef {
-            header: &place.header,
+        self.ranges.iter().map(|range| FrameRef {
+            header: &range.header,
             memory: &self.memory,
-            start: place.start,
+            start: range.start,
         })
     }
 }
 
-/// A frame where it lies.
+/// A frame in the memory that it was read into.
 #[derive(Debug, Clone, Copy)]
 pub struct FrameRef<'a> {
+    /// The header.
     pub header: &'a Header,
     memory: &'a Bytes,
     start: usize,
 }
 
 impl<'a> FrameRef<'a> {
-    /// Where its payload begins in the memory that it lies in.
+    /// Where the payload begins in that memory.
     #[inline]
     pub fn start(&self) -> usize {
         self.start
     }
 
+    /// The payload.
     #[inline]
     pub fn payload(&self) -> &'a [u8] {
         let len = usize::try_from(self.header.payload_len).unwrap_or(usize::MAX);
-        let behind = self.memory.get(self.start..).unwrap_or_default();
-        behind.get(..len).unwrap_or_default()
+        let rest = self.memory.get(self.start..).unwrap_or_default();
+        rest.get(..len).unwrap_or_default()
     }
 
-    /// The payload but for its first `len` bytes, sharing the memory.
+    /// The payload without its first `len` bytes, sharing the memory.
     #[inline]
     pub fn payload_after(&self, len: usize) -> Bytes {
         self.memory
             .slice_ref(self.payload().get(len..).unwrap_or_default())
     }
 
-    /// The same frame, with a reference of its own to the memory.
+    /// The frame with a reference of its own to the memory.
+    #[must_use]
     pub fn to_frame(self) -> Frame {
         Frame {
             header: *self.header,

@@ -1,4 +1,4 @@
-//! What the protocol does with a frame.
+//! Frame types.
 
 use std::fmt;
 
@@ -7,7 +7,7 @@ use super::Side;
 /// The type of a frame (docs/protocol.md, "Frame types").
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum FrameType {
-    /// Opens the conversation; the connecting side sends it first, once.
+    /// Begins the handshake; the connecting side sends it first, once.
     Hello,
     /// Asks a broker for a topic's messages.
     Subscribe,
@@ -27,9 +27,9 @@ pub enum FrameType {
     Pong,
     /// Opens and accepts nothing new; the transport closes when the open exchanges have ended.
     Close,
-    /// Lets the other side send more.
+    /// Lets the peer send more.
     Credit,
-    /// The caller has lost interest.
+    /// The caller does not wait for the answer any more.
     Cancel,
 }
 

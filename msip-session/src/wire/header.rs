@@ -1,4 +1,4 @@
-//! The 24 bytes in front of every payload.
+//! The frame header: the 24 bytes in front of every payload.
 
 use std::fmt;
 
@@ -18,12 +18,12 @@ pub const VERSION: u8 = 1;
 
 /// A header that is valid as far as a header alone can be (docs/protocol.md, "Header").
 ///
-/// Its kind may be one that this version does not know: such a message is answered, and the connection goes on.
+/// Its kind may be one that this version does not know: such a message is answered, and the connection continues.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Header {
-    /// What is special about the frame.
+    /// The frame's flags.
     pub flags: Flags,
-    /// What the protocol does with the frame.
+    /// The frame's type.
     pub frame_type: FrameType,
     /// How the frame's message is delivered.
     pub kind: RawKind,
@@ -210,7 +210,7 @@ impl fmt::Debug for RawKind {
     }
 }
 
-/// A kind that this version does not know. The message is answered; the connection goes on.
+/// A kind that this version does not know. The message is answered; the connection continues.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 #[error("unknown msg_kind {0}: 1 (EVENT) to 5 (METRIC) are understood")]
 pub struct UnknownKind(pub u16);

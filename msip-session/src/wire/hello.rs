@@ -44,21 +44,21 @@ impl fmt::Display for SessionId {
     }
 }
 
-/// What a HELLO of the MSIP dialect holds.
+/// The payload of a HELLO of the MSIP dialect.
 #[derive(Debug, Clone, PartialEq)]
 pub struct HelloFrame {
     /// The session that the client opens or resumes.
     pub session_id: SessionId,
-    /// What the client says of itself.
+    /// The client's offer.
     pub hello: Hello,
 }
 
-/// What the answer to a HELLO holds.
+/// The payload of the answer to a HELLO.
 #[derive(Debug, Clone, PartialEq)]
 pub struct WelcomeFrame {
     /// The session that the client asked for.
     pub session_id: SessionId,
-    /// What was chosen, and what the server says of itself.
+    /// The server's choices and limits.
     pub welcome: Welcome,
 }
 

@@ -2,7 +2,7 @@
 
 use super::FrameType;
 
-/// The largest body unless told otherwise, in bytes: 4 MiB.
+/// The default limit on bodies, in bytes: 4 MiB.
 pub const DEFAULT_MAX_BODY: usize = 4 * 1024 * 1024;
 
 /// The limits of one connection on what it receives (docs/protocol.md, "Limits"). All are in bytes.
@@ -47,7 +47,7 @@ impl Limits {
             .saturating_add(LENGTH_PREFIXES)
     }
 
-    /// What `max_payload` comes to for a frame of this type.
+    /// The largest payload of a frame of this type.
     pub(super) fn of_frame(frame_type: FrameType, max_payload: u32) -> u32 {
         match frame_type {
             FrameType::Publish | FrameType::Event | FrameType::Ack => max_payload,

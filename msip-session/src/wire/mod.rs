@@ -1,9 +1,8 @@
-//! Frames as bytes, and what their payloads hold (docs/protocol.md). No sockets, no tasks, no clock.
+//! The wire format: frames and their payloads (docs/protocol.md).
 //!
-//! Reading goes from bytes to meaning in three steps, each of which can be refused by itself: a [`Decoder`]
-//! cuts the bytes into [`Frame`]s, [`Payload::parse`] takes a message's payload apart, and what stands in the
-//! body is for a codec to say. Writing goes straight into the outgoing buffer: [`begin_frame`], the parts of
-//! the payload, [`finish_frame`].
+//! A [`Decoder`] cuts received bytes into [`Frame`]s, [`Payload::parse`] splits a message's payload into its parts, and a
+//! codec decodes the body; each step can fail by itself. Frames are written straight into an outgoing buffer:
+//! [`begin_frame`], the parts of the payload, [`finish_frame`].
 
 mod control;
 mod credit;

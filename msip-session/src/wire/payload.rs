@@ -1,4 +1,4 @@
-//! What stands in the payload of PUBLISH, EVENT and ACK.
+//! The payload of PUBLISH, EVENT and ACK: metadata, topic and body.
 
 use bytes::{Buf as _, Bytes};
 use prost::Message as _;
@@ -19,7 +19,7 @@ pub struct Payload {
 }
 
 impl Payload {
-    /// Takes the payload of a PUBLISH, an EVENT or an ACK apart. Any other frame's payload is all body.
+    /// Splits the payload of a PUBLISH, an EVENT or an ACK into its parts. Any other frame's payload is all body.
     ///
     /// # Errors
     ///
@@ -36,16 +36,16 @@ impl Payload {
         }
     }
 
-    /// The body of a frame that has nothing beside it, as nearly all have; else the frame again.
-    pub fn body_alone(frame: Frame, max_body: usize) -> Result<Bytes, Frame> {
+    /// The body of a frame without metadata and topic, as nearly all are; else the frame again.
+    fn body_alone(frame: Frame, max_body: usize) -> Result<Bytes, Frame> {
         let topic_len = match frame.header.frame_type {
             FrameType::Publish | FrameType::Event => size_of::<u16>(),
             _ => 0,
         };
-        let is_plain = !frame.header.flags.contains(Flags::META)
+        let is_bare = !frame.header.flags.contains(Flags::META)
             && frame.payload.get(..topic_len) == [0, 0].get(..topic_len)
             && frame.payload.len() - topic_len <= max_body;
-        if !is_plain {
+        if !is_bare {
             return Err(frame);
         }
         let mut body = frame.payload;
@@ -99,7 +99,7 @@ fn take_len(rest: &mut Bytes) -> Option<u16> {
     Some(len)
 }
 
-/// Takes `len` bytes off the front of `rest`, if there are so many.
+/// Takes `len` bytes off the front of `rest`, if it has as many.
 fn take_part(rest: &mut Bytes, len: u16) -> Option<Bytes> {
     let len = usize::from(len);
     if len == 0 {
@@ -127,7 +127,7 @@ pub fn write_metadata(
     Ok(())
 }
 
-/// How long an encoded deadline is, at most: its tag, and the longest `u32`.
+/// The longest encoded deadline in bytes: its tag, and the longest `u32`.
 pub const DEADLINE_LEN: usize = 6;
 
 /// Appends metadata as [`write_metadata`] does, of which all but the deadline is encoded already; both together are
@@ -153,7 +153,7 @@ pub fn write_topic(buf: &mut Vec<u8>, topic: &Topic) {
     buf.extend_from_slice(topic.as_str().as_bytes());
 }
 
-/// Why a payload cannot be taken apart. The message is answered; the connection goes on.
+/// Why a payload cannot be split. The message is answered; the connection continues.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum PayloadError {

@@ -1,4 +1,4 @@
-//! Topics: where a broker takes a message to.
+//! Topics: where a broker routes a message.
 
 use std::fmt;
 use std::str;

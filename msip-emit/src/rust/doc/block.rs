@@ -2,7 +2,7 @@
 
 use super::inline::inline;
 
-/// Rewrites clean lines so that each block is what it seems to be.
+/// Rewrites clean lines so that a Markdown parser reads each block as what it looks like.
 pub(super) fn blocks(lines: &[String]) -> Vec<String> {
     let mut writer = Writer::default();
     let mut rest = lines;
@@ -27,7 +27,7 @@ struct Writer {
 
 #[derive(Clone, Copy)]
 struct Item {
-    /// Where the item's text begins.
+    /// The column at which the item's text begins.
     text: usize,
     ordered: bool,
 }
@@ -76,7 +76,7 @@ impl Writer {
         0
     }
 
-    /// The deepest place, not deeper than this, where the text of an open item begins.
+    /// The largest column, up to this one, at which the text of an open item begins.
     fn level(&self, indent: usize) -> usize {
         self.items
             .iter()
@@ -229,7 +229,7 @@ impl<'l> Marker<'l> {
         let ordered = mark.len() == digits.len() + 1
             && (1..=9).contains(&digits.len())
             && digits.bytes().all(|digit| digit.is_ascii_digit());
-        // An item without text cannot interrupt a paragraph, and a rule is none.
+        // An item without text cannot interrupt a paragraph, and a rule is not an item.
         let is_item =
             (ordered || matches!(mark, "-" | "*" | "+")) && !rest.is_empty() && !is_rule(body);
         is_item.then_some(Self {
@@ -288,7 +288,7 @@ fn heading(body: &str) -> Option<(&str, &str)> {
     ((1..=6).contains(&marks.len()) && text.starts_with(' ')).then(|| (marks, text.trim()))
 }
 
-/// The language of fenced code, where it is known not to be Rust.
+/// The language of fenced code, if it is known not to be Rust.
 fn language(info: &str) -> &'static str {
     const HARMLESS: &[&str] = &[
         "bash",

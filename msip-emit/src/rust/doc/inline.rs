@@ -1,6 +1,6 @@
-//! What stands within a line: code, links, and marks that are to be text.
+//! Inline elements: code, links, and marks that are meant as text.
 
-/// Escapes what a Markdown parser would take for HTML or for a link to an item, and encloses bare addresses.
+/// Escapes what a Markdown parser would read as HTML or as a link to an item, and encloses bare addresses.
 ///
 /// A code span ends in the line in which it begins; a backtick without its other half is text.
 pub(super) fn inline(text: &str) -> String {
@@ -56,7 +56,7 @@ fn code(rest: &str, out: &mut String) -> usize {
     len
 }
 
-/// An escaped mark stays as it is; a backslash before anything else is one.
+/// An escaped mark is kept; a backslash before anything else is text.
 fn backslash(rest: &str, out: &mut String) -> usize {
     match rest.chars().nth(1) {
         Some(next) if next.is_ascii_punctuation() => {

@@ -161,7 +161,7 @@ fn comments_become_harmless() {
 }
 
 #[test]
-fn what_is_harmless_stays_as_it_is() {
+fn harmless_markdown_is_kept() {
     let comment = "A head.\n\n# Title\n\n- one `two`\n  three\n\n```json\n{}\n```\n\n[a](https://a.org) *b* **c** 1 \\< 2";
     let lines = sanitise(comment);
     assert_eq!(lines.join("\n"), comment);

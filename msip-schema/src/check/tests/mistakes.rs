@@ -1,4 +1,4 @@
-//! Every mistake that the checks can find, and the text that it is told with.
+//! Every mistake that the checks can find, and its text.
 
 use super::source::parse;
 
@@ -206,7 +206,7 @@ fn rendered(text: &str) -> String {
 }
 
 #[test]
-fn each_mistake_is_told_in_full() {
+fn each_mistake_is_reported_in_full() {
     for (code, case, text) in CASES {
         let name = format!("{code} {case}").trim().replace(' ', "-");
         let rendered = rendered(text);
@@ -222,7 +222,7 @@ fn each_mistake_is_told_in_full() {
         assert_eq!(
             others.collect::<Vec<_>>(),
             [""; 0],
-            "{name} tells of something else too"
+            "{name} reports something else too"
         );
         insta::assert_snapshot!(name, rendered, text);
     }
@@ -241,7 +241,7 @@ fn a_package_may_have_255_bytes() {
 }
 
 #[test]
-fn nesting_too_deep_is_told_once() {
+fn nesting_too_deep_is_reported_once() {
     insta::assert_snapshot!("nested-too-deep", rendered(&super::chain(70)));
 }
 
@@ -273,7 +273,7 @@ fn every_code_of_the_checks_has_a_case() {
 }
 
 #[test]
-fn all_mistakes_are_told_at_once_in_the_order_of_the_source() {
+fn all_mistakes_are_reported_together_in_the_order_of_the_source() {
     let text = "package p;
 ClientToServer {
     A a = 0 [timeout_ms = 0];

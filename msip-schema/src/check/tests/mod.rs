@@ -1,4 +1,4 @@
-//! What the checks conclude. `mistakes` has what they refuse.
+//! What the checks infer. `mistakes` has what they reject.
 
 mod mistakes;
 pub(crate) mod source;
@@ -250,7 +250,7 @@ fn a_method_may_repeat_which_of_the_two_is_a_stream() {
 }
 
 #[test]
-fn an_item_is_said_alone_too_where_its_message_has_a_second_member() {
+fn an_item_can_be_sent_alone_if_its_message_has_a_second_member() {
     let text = "package p;
         ClientToServer { Watch watch_req = 1; }
         ServerToClient { News news_ind = 1; }
@@ -397,7 +397,7 @@ fn depth_does_not_overflow_the_stack() {
 }
 
 #[test]
-fn types_that_the_front_end_does_not_know_are_taken_as_they_are() {
+fn types_that_the_front_end_does_not_know_are_accepted() {
     schema(
         r#"package p; ClientToServer { other.Unknown door_state = 1 [key = "whatever"]; } ServerToClient { A b = 1; }"#,
     );

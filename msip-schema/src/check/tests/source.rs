@@ -1,4 +1,4 @@
-//! A little language for tests: what a `.proto` says, with less around it.
+//! A small schema language for tests: like `.proto` files, with less around it.
 //!
 //! ```text
 //! package chat;
@@ -8,8 +8,8 @@
 //! rpc Connect(ConnectReq) returns (stream ConnectRsp) idempotent;
 //! ```
 //!
-//! A text between slashes, `/like this/`, is the comment of what follows; `deprecated` stands in front of a type, a
-//! field or a value, and behind a method.
+//! A text between slashes, `/like this/`, is the comment of what follows; `deprecated` comes before a type, a field
+//! or a value, and after a method.
 
 use std::collections::BTreeSet;
 use std::ops::Range;
@@ -20,7 +20,7 @@ use super::model::{
     SourceMap, Span, Spanned, TypeDef, TypeName, Types,
 };
 
-/// Reads a test's source; panics where it makes no sense.
+/// Parses a test's source; panics if it is malformed.
 pub(crate) fn parse(text: &str) -> (SourceMap, Draft) {
     let mut sources = SourceMap::new();
     let file = sources.add_file("chat.proto", text);

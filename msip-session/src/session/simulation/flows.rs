@@ -1,4 +1,4 @@
-//! What must hold of streams: each is one flow of items or two.
+//! The rules of streams: each direction of a call is a flow of items.
 
 use std::collections::HashMap;
 
@@ -16,19 +16,19 @@ pub(super) struct FlowId {
     pub(super) is_answers: bool,
 }
 
-/// What has become of one.
+/// The state of a flow.
 #[derive(Debug, Default)]
 struct Flow {
     sent: u64,
     sent_bytes: u64,
     is_ended: bool,
-    came: u64,
-    has_end_come: bool,
+    received: u64,
+    is_end_received: bool,
     taken: u64,
     taken_bytes: u64,
 }
 
-/// All flows that ever were.
+/// All flows of the simulation.
 #[derive(Debug, Default)]
 pub(super) struct Flows(HashMap<FlowId, Flow>);
 
@@ -68,37 +68,37 @@ impl Flows {
     }
 
     /// An item has come: the next one, and before the end.
-    pub(super) fn came(&mut self, id: FlowId, place: u64) -> Result<(), String> {
+    pub(super) fn received(&mut self, id: FlowId, place: u64) -> Result<(), String> {
         let flow = self.0.entry(id).or_default();
-        if flow.has_end_come {
-            return Err(format!("{id:?}: item {place} has come after the end"));
+        if flow.is_end_received {
+            return Err(format!("{id:?}: item {place} was received after the end"));
         }
-        if place != flow.came || place >= flow.sent {
+        if place != flow.received || place >= flow.sent {
             return Err(format!(
                 "{id:?}: item {place} has come after {} of {}",
-                flow.came, flow.sent
+                flow.received, flow.sent
             ));
         }
-        flow.came += 1;
+        flow.received += 1;
         Ok(())
     }
 
     /// The end has come: once, and after all items.
-    pub(super) fn end_came(&mut self, id: FlowId) -> Result<(), String> {
+    pub(super) fn end_received(&mut self, id: FlowId) -> Result<(), String> {
         let flow = self.0.entry(id).or_default();
-        if std::mem::replace(&mut flow.has_end_come, true) {
-            return Err(format!("{id:?}: the end has come twice"));
+        if std::mem::replace(&mut flow.is_end_received, true) {
+            return Err(format!("{id:?}: the end was received twice"));
         }
-        if !flow.is_ended || flow.came != flow.sent {
+        if !flow.is_ended || flow.received != flow.sent {
             return Err(format!(
-                "{id:?}: the end has come after {} of {} items, ended: {}",
-                flow.came, flow.sent, flow.is_ended
+                "{id:?}: the end was received after {} of {} items, ended: {}",
+                flow.received, flow.sent, flow.is_ended
             ));
         }
         Ok(())
     }
 
-    /// An item was taken by whoever it is for.
+    /// An item was read.
     pub(super) fn taken(&mut self, id: FlowId, len: u64) {
         let flow = self.0.entry(id).or_default();
         flow.taken += 1;

@@ -1,6 +1,7 @@
-//! Pairs of sessions over a link that fails in every way, driven by a seed (docs/protocol.md, "Promises").
+//! The simulation: pairs of sessions over a link that fails in every way, driven by a seed (docs/protocol.md,
+//! "Promises").
 //!
-//! Time is a number. After every step the promises are checked, and once the faults stop, everything must settle
+//! Time is a number. After every step the promises are checked, and once the failures stop, everything must settle
 //! within 60 seconds. `MSIP_SIMULATION_SEED=<number>` runs one seed again, and prints what happened.
 
 mod flows;
@@ -11,16 +12,14 @@ mod rules;
 mod streams;
 mod world;
 
-use std::{
-    sync::atomic::{AtomicU64, Ordering},
-    time::Duration,
-};
+#[cfg(test)]
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
-use super::{Config, fault_injection::FaultInjection};
-use crate::{
-    budget::Budget,
-    wire::{Credit, Limits, Side},
-};
+use super::Config;
+#[cfg(test)]
+use super::fault_injection::FaultInjection;
+use crate::wire::{Credit, Side};
 use random::Random;
 use world::World;
 
@@ -34,14 +33,14 @@ const STREAM_WINDOW: Credit = Credit {
 };
 
 /// How many seeds are the same in every run, and how many are drawn anew.
+#[cfg(test)]
 const FIXED: u64 = 2000;
+#[cfg(test)]
 const FRESH: u64 = 200;
 
 /// Few of everything, so that every limit is met.
 fn config(side: Side, buffer_disconnected: usize) -> Config {
     Config {
-        side,
-        limits: Limits::default(),
         ping_interval: Duration::from_secs(2),
         handshake_timeout: Duration::from_secs(3),
         drain_timeout: Duration::from_secs(1),
@@ -56,20 +55,22 @@ fn config(side: Side, buffer_disconnected: usize) -> Config {
             bytes: 16 * 1024,
         },
         stream_window: STREAM_WINDOW,
-        budget: Budget::of_process(),
+        ..Config::new(side)
     }
 }
 
 /// Runs a seed. Returns its trace, or the promise that was broken.
+#[cfg(test)]
 fn run(seed: u64) -> Result<Vec<(u8, u64)>, String> {
     World::new(Random::new(seed)).run()
 }
 
-/// Runs what these bytes choose.
+/// Runs the choices of these bytes.
 pub(crate) fn run_scripted(script: &[u8]) -> Result<(), String> {
     World::new(Random::scripted(script)).run().map(|_| ())
 }
 
+#[cfg(test)]
 fn run_all(seeds: impl Iterator<Item = u64> + Send) {
     let seeds = std::sync::Mutex::new(seeds);
     let count = AtomicU64::new(0);
@@ -102,7 +103,7 @@ fn the_promises_hold_over_a_link_that_fails() {
     if let Ok(seed) = std::env::var("MSIP_SIMULATION_SEED") {
         let seed = seed.parse().expect("a number");
         let mut world = World::new(Random::new(seed));
-        world.is_talkative = true;
+        world.is_verbose = true;
         let outcome = world.run();
         assert!(outcome.is_ok(), "{outcome:?}");
         return;
@@ -114,7 +115,7 @@ fn the_promises_hold_over_a_link_that_fails() {
 }
 
 #[test]
-fn the_promises_hold_for_seeds_that_nobody_has_seen() {
+fn the_promises_hold_for_fresh_seeds() {
     let mut random = random::Random::new(getrandom::u64().expect("random numbers"));
     run_all((0..FRESH).map(move |_| random.next()));
 }

@@ -22,11 +22,11 @@ impl Pipe {
     /// Takes the beginning of `bytes`, and says how many.
     pub(super) fn write(&mut self, bytes: &[u8], now: Duration, random: &mut Random) -> usize {
         if self.is_dead {
-            // A transport takes bytes for a while before it finds that nobody does.
+            // A transport takes bytes for a while before it notices that the peer does not.
             return bytes.len();
         }
-        let room = CAPACITY.saturating_sub(self.len);
-        let mut len = bytes.len().min(room);
+        let capacity = CAPACITY.saturating_sub(self.len);
+        let mut len = bytes.len().min(capacity);
         if len > 1 && random.once_in(3) {
             len = 1 + random.below(len as u64) as usize;
         }

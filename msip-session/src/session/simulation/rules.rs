@@ -1,4 +1,4 @@
-//! What must hold, whatever happens: the promises, as the simulation sees them.
+//! The rules: the protocol's promises, as the simulation checks them.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
@@ -13,25 +13,25 @@ use crate::{
     wire::{Code, Side},
 };
 
-/// What has been said and handled, by the side that said it.
+/// What one side has sent, and what was handled of it.
 #[derive(Debug, Default)]
-struct Said {
-    spoken: BTreeMap<u64, Spoken>,
+struct Sender {
+    sent: BTreeMap<u64, SentMessage>,
     begun: HashSet<u64>,
     handled: HashSet<u64>,
     /// The last numbers that were handled, urgent or not.
     last: [Last; 2],
-    /// Numbers of which the sender was told that they did not arrive.
-    never: HashSet<u64>,
-    /// Numbers for which nobody waits any more: they need not go out.
+    /// Numbers of which the sender knows that they were not delivered.
+    undelivered: HashSet<u64>,
+    /// Numbers that are not awaited any more: they need not be sent.
     given_up: HashSet<u64>,
-    /// Messages of lower numbers may have been pushed out by one that must not wait behind them.
-    pushed: u64,
+    /// Messages of lower numbers may have been dropped for one that must not wait behind them.
+    may_be_dropped_below: u64,
 }
 
-/// What was said under a number.
+/// What was sent under a number.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Spoken {
+pub(super) struct SentMessage {
     pub(super) variant: u16,
     pub(super) urgent: bool,
     pub(super) kind: MsgKind,
@@ -52,12 +52,12 @@ struct Last {
 }
 
 impl Last {
-    /// What this message must not come before. A call overtakes what waits by its kind, and a STATE goes out in the
-    /// place of an older one.
-    fn before(&self, spoken: &Spoken) -> u64 {
+    /// What this message must not come before. A call overtakes droppable messages, and a STATE is sent in place of an older
+    /// one.
+    fn before(&self, sent: &SentMessage) -> u64 {
         let states = self.states.values().copied().max().unwrap_or(0);
         let droppable = self.log.max(states);
-        match (spoken.kind, spoken.key) {
+        match (sent.kind, sent.key) {
             (MsgKind::Log, _) => self.event.max(self.log),
             (MsgKind::State, Some(key)) => {
                 let state = self.states.get(&key).copied().unwrap_or(0);
@@ -67,8 +67,8 @@ impl Last {
         }
     }
 
-    fn note(&mut self, number: u64, spoken: &Spoken) {
-        match (spoken.kind, spoken.key) {
+    fn note(&mut self, number: u64, sent: &SentMessage) {
+        match (sent.kind, sent.key) {
             (MsgKind::Log, _) => self.log = number,
             (MsgKind::State, Some(key)) => {
                 self.states.insert(key, number);
@@ -79,27 +79,27 @@ impl Last {
     }
 }
 
-/// The promises, and a trace of all that happened.
+/// The rules, and a trace of all that happened.
 #[derive(Debug, Default)]
 pub(super) struct Rules {
-    client: Said,
-    server: Said,
-    /// What becomes of streams.
+    client: Sender,
+    server: Sender,
+    /// The streams.
     pub(super) flows: Flows,
     pub(super) trace: Vec<(u8, u64)>,
 }
 
-impl Said {
-    /// Whether this is a STATE, and a newer one of its key was said.
+impl Sender {
+    /// Whether this is a STATE, and a newer one of its key was sent.
     fn is_replaced(&self, number: u64) -> bool {
-        let key = self.spoken.get(&number).and_then(|spoken| spoken.key);
-        let mut newer = self.spoken.range(number + 1..);
-        key.is_some() && newer.any(|(_, spoken)| spoken.key == key)
+        let key = self.sent.get(&number).and_then(|sent| sent.key);
+        let mut newer = self.sent.range(number + 1..);
+        key.is_some() && newer.any(|(_, sent)| sent.key == key)
     }
 }
 
 impl Rules {
-    fn by(&mut self, side: Side) -> &mut Said {
+    fn by(&mut self, side: Side) -> &mut Sender {
         match side {
             Side::Connecting => &mut self.client,
             Side::Accepting => &mut self.server,
@@ -110,38 +110,38 @@ impl Rules {
         self.trace.push((what, number));
     }
 
-    pub(super) fn said(&mut self, side: Side, number: u64, spoken: Spoken) {
-        self.note(b's', number << 8 | u64::from(spoken.variant));
-        self.by(side).spoken.insert(number, spoken);
+    pub(super) fn sent(&mut self, side: Side, number: u64, sent: SentMessage) {
+        self.note(b's', number << 8 | u64::from(sent.variant));
+        self.by(side).sent.insert(number, sent);
     }
 
-    /// All is quiet on `side`, which has this connection and has dropped so many LOG messages by it: what was to survive
-    /// has.
-    pub(super) fn survived(
+    /// All is settled on `side`, which has this connection and has dropped so many LOG messages by it: checks that all others
+    /// were handled.
+    pub(super) fn check_survivors(
         &mut self,
         side: Side,
         connection: (u64, u64),
         dropped: u64,
     ) -> Result<(), String> {
-        let said = self.by(side);
+        let sender = self.by(side);
         let mut newest = HashMap::new();
-        let (mut unheard, mut given_up, mut last_log) = (0, 0, None);
-        let of_this = said
-            .spoken
+        let (mut unhandled, mut given_up, mut last_log) = (0, 0, None);
+        let of_this = sender
+            .sent
             .iter()
-            .filter(|(_, spoken)| spoken.connection == connection);
-        for (number, spoken) in of_this {
-            let is_unheard = !said.handled.contains(number);
-            if is_unheard && said.given_up.contains(number) {
-                given_up += u64::from(spoken.kind == MsgKind::Log);
+            .filter(|(_, sent)| sent.connection == connection);
+        for (number, sent) in of_this {
+            let is_unhandled = !sender.handled.contains(number);
+            if is_unhandled && sender.given_up.contains(number) {
+                given_up += u64::from(sent.kind == MsgKind::Log);
                 continue;
             }
-            match (spoken.kind, spoken.key) {
+            match (sent.kind, sent.key) {
                 (MsgKind::State, Some(key)) => {
                     newest.insert(key, *number);
                 }
                 (MsgKind::Log, _) => {
-                    unheard += u64::from(is_unheard);
+                    unhandled += u64::from(is_unhandled);
                     last_log = Some(*number);
                 }
                 _ => {}
@@ -149,18 +149,20 @@ impl Rules {
         }
         if let Some((key, number)) = newest
             .iter()
-            .find(|(_, number)| !said.handled.contains(number))
+            .find(|(_, number)| !sender.handled.contains(number))
         {
             return Err(format!(
                 "{number}, the newest state of key {key}, is not handled"
             ));
         }
-        if !(unheard..=unheard + given_up).contains(&dropped) {
+        if !(unhandled..=unhandled + given_up).contains(&dropped) {
             return Err(format!(
-                "{unheard} LOG messages are not handled, and {dropped} counted as dropped"
+                "{unhandled} LOG messages are not handled, and {dropped} counted as dropped"
             ));
         }
-        match last_log.filter(|number| *number > said.pushed && !said.handled.contains(number)) {
+        match last_log.filter(|number| {
+            *number > sender.may_be_dropped_below && !sender.handled.contains(number)
+        }) {
             Some(number) => Err(format!("{number}, the newest LOG, was dropped")),
             None => Ok(()),
         }
@@ -169,27 +171,27 @@ impl Rules {
     /// A handler begins, on `side`: each message once, and in order.
     pub(super) fn handling(&mut self, side: Side, number: u64) -> Result<(), String> {
         self.note(b'h', number);
-        let said = self.by(side.reverse());
-        let Some(spoken) = said.spoken.get(&number) else {
-            return Err(format!("{number} was never said"));
+        let sender = self.by(side.reverse());
+        let Some(sent) = sender.sent.get(&number) else {
+            return Err(format!("{number} was never sent"));
         };
-        if !said.begun.insert(number) {
+        if !sender.begun.insert(number) {
             return Err(format!("{number} is handled twice"));
         }
-        if said.never.contains(&number) {
+        if sender.undelivered.contains(&number) {
             return Err(format!(
-                "{number} is handled, and its sender was told that it did not arrive"
+                "{number} is handled, and its sender has the outcome that it was not delivered"
             ));
         }
-        let last = &mut said.last[usize::from(spoken.urgent)];
-        let before = last.before(spoken);
+        let last = &mut sender.last[usize::from(sent.urgent)];
+        let before = last.before(sent);
         if before > number {
-            let (other, spoken) = (said.spoken.get(&before), Some(spoken));
+            let (other, sent) = (sender.sent.get(&before), Some(sent));
             return Err(format!(
-                "{number} ({spoken:?}) is handled after {before} ({other:?})"
+                "{number} ({sent:?}) is handled after {before} ({other:?})"
             ));
         }
-        last.note(number, spoken);
+        last.note(number, sent);
         Ok(())
     }
 
@@ -199,18 +201,18 @@ impl Rules {
         self.by(side.reverse()).handled.insert(number);
     }
 
-    /// What is about to be said may push out what waits by its kind.
-    pub(super) fn pushes(&mut self, side: Side, number: u64) {
-        self.by(side).pushed = number;
+    /// A message that is about to be sent may cause earlier droppable ones to be dropped.
+    pub(super) fn may_drop_earlier(&mut self, side: Side, number: u64) {
+        self.by(side).may_be_dropped_below = number;
     }
 
-    /// Somebody on `side` waits no longer.
+    /// A waiter on `side` has given up.
     pub(super) fn given_up(&mut self, side: Side, number: u64) {
         self.note(b'f', number);
         self.by(side).given_up.insert(number);
     }
 
-    /// Somebody on `side` is told.
+    /// A waiter on `side` has an outcome.
     pub(super) fn outcome(
         &mut self,
         side: Side,
@@ -221,31 +223,34 @@ impl Rules {
             number, variant, ..
         } = waiter;
         self.note(b'o', number);
-        let said = self.by(side);
-        let (begun, handled) = (said.begun.contains(&number), said.handled.contains(&number));
+        let sender = self.by(side);
+        let (begun, handled) = (
+            sender.begun.contains(&number),
+            sender.handled.contains(&number),
+        );
         let wrong = |what: &str| Err(format!("{number}: {what}: {outcome:?}"));
         match outcome {
             Outcome::Expired => {
-                said.given_up.insert(number);
+                sender.given_up.insert(number);
                 Ok(())
             }
             Outcome::Lost { sent: true } => Ok(()),
             Outcome::Lost { sent: false } => {
-                said.never.insert(number);
+                sender.undelivered.insert(number);
                 if begun {
                     return wrong("not sent, and handled");
                 }
                 Ok(())
             }
             Outcome::Dropped => {
-                said.never.insert(number);
-                match said.spoken.get(&number) {
-                    Some(spoken) if spoken.kind == MsgKind::Log && !begun => Ok(()),
+                sender.undelivered.insert(number);
+                match sender.sent.get(&number) {
+                    Some(sent) if sent.kind == MsgKind::Log && !begun => Ok(()),
                     _ => wrong("dropped, and not to be"),
                 }
             }
-            Outcome::Answer { .. } if said.is_replaced(number) && !begun => {
-                said.never.insert(number);
+            Outcome::Answer { .. } if sender.is_replaced(number) && !begun => {
+                sender.undelivered.insert(number);
                 Ok(())
             }
             Outcome::Answer { body, .. } => {
@@ -260,9 +265,9 @@ impl Rules {
                 }
                 Ok(())
             }
-            Outcome::NotReceived if variant == DELIVERY => wrong("the fate of a call"),
+            Outcome::NotReceived if variant == DELIVERY => wrong("the outcome of a call"),
             Outcome::NotReceived => {
-                said.never.insert(number);
+                sender.undelivered.insert(number);
                 if begun {
                     return wrong("not received, and handled");
                 }
@@ -280,7 +285,7 @@ impl Rules {
                 Code::Unknown if variant != DELIVERY && text.message == "reply lost" => Ok(()),
                 // Too many calls are open there: those that were given up here run on.
                 Code::ResourceExhausted | Code::Unavailable if variant != DELIVERY => {
-                    said.never.insert(number);
+                    sender.undelivered.insert(number);
                     if begun {
                         return wrong("refused, and handled");
                     }

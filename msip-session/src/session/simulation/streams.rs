@@ -1,4 +1,4 @@
-//! The calls with streams of one side: those that it has begun, and those that it serves.
+//! One side's calls with streams: those that it has opened, and those that it serves.
 
 use std::{
     collections::{BTreeMap, VecDeque},
@@ -7,8 +7,8 @@ use std::{
 
 use super::{
     super::{
-        Blocked, CreditBatcher, InboundSlot, Incoming, Item, ItemBatch, Outcome, Reply, Session,
-        Shape, Slot, StreamSide, Token, window::STREAM_GROWTH,
+        Blocked, CallShape, CreditBatcher, InboundSlot, Incoming, Item, ItemBatch, Outcome, Reply,
+        Session, Slot, StreamSide, Token, window::STREAM_GROWTH,
     },
     STREAM_WINDOW,
     flows::{FlowId, MAX_ITEM},
@@ -19,8 +19,8 @@ use super::{
 use crate::wire::{Code, ErrorRef, Side};
 
 /// Which parts of the call with this number are streams.
-pub(super) fn shape_of(number: u64) -> Shape {
-    Shape {
+pub(super) fn shape_of(number: u64) -> CallShape {
+    CallShape {
         request_stream: !number.is_multiple_of(3),
         response_stream: number % 3 != 1,
     }
@@ -36,15 +36,15 @@ fn is_early(number: u64) -> bool {
     number % 5 == 1
 }
 
-/// Items that have come and were not taken; they are taken one after the other, by somebody slow.
+/// A slow reader: items that were received and not read yet.
 #[derive(Debug, Default)]
-struct SimulatedInflow {
+struct SimulatedReader {
     items: VecDeque<u32>,
     takes_at: Duration,
     credit_batcher: CreditBatcher,
 }
 
-impl SimulatedInflow {
+impl SimulatedReader {
     fn push(&mut self, item: &Item) -> Result<u64, String> {
         self.items.push_back(item.payload_len);
         if self.items.len() > (STREAM_WINDOW.items * STREAM_GROWTH) as usize {
@@ -68,22 +68,23 @@ impl SimulatedInflow {
         Some(len)
     }
 
-    /// Tells the session of an item that was taken, once it wants to hear of it.
+    /// Notes an item that was read, and tells the session when that is due.
     fn taken(&mut self, end: StreamSide, len: u32, session: &mut Session) {
         if let Some(taken) = self.credit_batcher.take(len) {
-            self.credit_batcher.told(session.taken(end, taken));
+            self.credit_batcher
+                .set_due(session.items_consumed(end, taken));
         }
     }
 }
 
-/// A call that this side has begun.
+/// A call that this side has opened.
 #[derive(Debug)]
 struct Calling {
     number: u64,
     slot: Slot,
     /// How many requests are to be sent still, while their stream is open.
     requests: Option<u64>,
-    answers: SimulatedInflow,
+    answers: SimulatedReader,
 }
 
 /// A call that this side serves.
@@ -91,14 +92,14 @@ struct Calling {
 struct Serving {
     number: u64,
     has_begun: bool,
-    requests: SimulatedInflow,
+    requests: SimulatedReader,
     have_requests_ended: bool,
     requests_taken: u64,
     /// How many answers are to be sent still.
     answers: u64,
 }
 
-/// All of them.
+/// All calls with streams of one side.
 #[derive(Debug, Default)]
 pub(super) struct Streams {
     calls: BTreeMap<Token, Calling>,
@@ -127,12 +128,12 @@ impl Streams {
             number,
             slot,
             requests,
-            answers: SimulatedInflow::default(),
+            answers: SimulatedReader::default(),
         };
         self.calls.insert(token, calling);
     }
 
-    /// Nobody waits for the call any more.
+    /// The call has been given up.
     pub(super) fn forget(&mut self, token: Token) {
         self.calls.remove(&token);
     }
@@ -147,7 +148,7 @@ impl Streams {
     ) -> Result<(), String> {
         match (self.calls.remove(&token), outcome) {
             (Some(calling), Outcome::Answer { .. }) if shape_of(calling.number).response_stream => {
-                rules.flows.end_came(answers(side, calling.number))
+                rules.flows.end_received(answers(side, calling.number))
             }
             _ => Ok(()),
         }
@@ -165,7 +166,7 @@ impl Streams {
             return Err(format!("{side:?}: an item of a call that has ended"));
         };
         let place = calling.answers.push(item)?;
-        rules.flows.came(answers(side, calling.number), place)
+        rules.flows.received(answers(side, calling.number), place)
     }
 
     /// A call has come.
@@ -174,7 +175,7 @@ impl Streams {
         let serving = Serving {
             number,
             has_begun: false,
-            requests: SimulatedInflow::default(),
+            requests: SimulatedReader::default(),
             have_requests_ended: !incoming.is_stream,
             requests_taken: 0,
             answers: if shape.request_stream {
@@ -201,11 +202,11 @@ impl Streams {
         let id = requests(side.reverse(), serving.number);
         if let Some(item) = item {
             let place = serving.requests.push(item)?;
-            rules.flows.came(id, place)?;
+            rules.flows.received(id, place)?;
         }
         if is_last {
             serving.have_requests_ended = true;
-            rules.flows.end_came(id)?;
+            rules.flows.end_received(id)?;
         }
         Ok(())
     }
@@ -226,8 +227,8 @@ impl Streams {
         self.inbound.remove(&slot).map(|serving| serving.has_begun)
     }
 
-    /// Lets everyone send and take what they can.
-    pub(super) fn go_on(
+    /// Lets all calls send and read what they can.
+    pub(super) fn progress(
         &mut self,
         side: Side,
         session: &mut Session,
@@ -236,11 +237,11 @@ impl Streams {
         rules: &mut Rules,
     ) -> Result<(), String> {
         for calling in self.calls.values_mut() {
-            calling.go_on(side, session, now, random, rules)?;
+            calling.progress(side, session, now, random, rules)?;
         }
         let mut done = Vec::new();
         for (slot, serving) in &mut self.inbound {
-            if serving.has_begun && serving.go_on(side, *slot, session, now, random, rules)? {
+            if serving.has_begun && serving.progress(side, *slot, session, now, random, rules)? {
                 done.push(*slot);
             }
         }
@@ -252,7 +253,7 @@ impl Streams {
 }
 
 impl Calling {
-    fn go_on(
+    fn progress(
         &mut self,
         side: Side,
         session: &mut Session,
@@ -286,7 +287,7 @@ impl Calling {
 
 impl Serving {
     /// Says whether the handler has ended.
-    fn go_on(
+    fn progress(
         &mut self,
         side: Side,
         slot: InboundSlot,
@@ -306,7 +307,7 @@ impl Serving {
         }
         let id = answers(side.reverse(), self.number);
         if session.is_suspended() {
-            // It began after the loss, and finds nobody to answer.
+            // It began after the loss, and nobody awaits the answer.
             let status = ErrorRef {
                 code: Code::Cancelled,
                 message: "the call has ended",
@@ -356,7 +357,7 @@ impl Serving {
     }
 }
 
-/// Sends the next item or some more, up to `most`, where there is room. Returns how many.
+/// Sends the next item or some more, up to `most`, where there is capacity. Returns how many.
 fn send(
     session: &mut Session,
     end: StreamSide,
@@ -379,10 +380,10 @@ fn send(
         let mut batch = ItemBatch::default();
         let head = session.item_head(end);
         let head = head.ok_or_else(|| format!("{id:?}: no stream, and the call is open"))?;
-        let room = session.item_room(end);
+        let capacity = session.item_capacity(end);
         for body in &bodies {
-            let is_full = batch.item_count() >= room.items as usize
-                || batch.payload_len() >= room.bytes as usize;
+            let is_full = batch.item_count() >= capacity.items as usize
+                || batch.payload_len() >= capacity.bytes as usize;
             if is_full && !batch.is_empty() {
                 break;
             }
@@ -401,7 +402,7 @@ fn send(
             }
             Ok(count as u64)
         }
-        Err(Blocked::NoRoom) => Ok(0),
+        Err(Blocked::NoCapacity) => Ok(0),
         Err(blocked) => Err(format!("{id:?}: {blocked:?}, and the call is open")),
     }
 }

@@ -1,4 +1,4 @@
-//! Two sides, the connections between them, and what goes wrong.
+//! The world: two sides, the connections between them, and failures.
 
 use std::time::Duration;
 
@@ -18,11 +18,11 @@ use crate::{
     wire::Side,
 };
 
-/// How long things may go wrong.
-const TROUBLE: Duration = Duration::from_secs(20);
+/// How long failures are injected.
+const FAILURE_TIME: Duration = Duration::from_secs(20);
 
 /// How long everything may take to settle after that.
-const PATIENCE: Duration = Duration::from_secs(60);
+const SETTLE_TIME: Duration = Duration::from_secs(60);
 
 /// A connection: both directions, each by its writer.
 #[derive(Debug, Default)]
@@ -40,7 +40,7 @@ impl Connection {
     }
 }
 
-/// All there is.
+/// The state of the simulation.
 #[derive(Debug)]
 pub(super) struct World {
     now: Duration,
@@ -50,7 +50,7 @@ pub(super) struct World {
     server: Node,
     connections: Vec<Connection>,
     buffer_disconnected: usize,
-    pub(super) is_talkative: bool,
+    pub(super) is_verbose: bool,
 }
 
 impl World {
@@ -63,22 +63,22 @@ impl World {
             client: Node::new(Side::Connecting),
             server: Node::new(Side::Accepting),
             connections: Vec::new(),
-            is_talkative: false,
+            is_verbose: false,
         }
     }
 
     pub(super) fn run(mut self) -> Result<Vec<(u8, u64)>, String> {
-        while self.now < TROUBLE {
+        while self.now < FAILURE_TIME {
             self.now += Duration::from_millis(1 + self.random.below(100));
-            self.make_trouble()?;
-            self.talk();
+            self.inject_failure()?;
+            self.send_some();
             self.step()?;
         }
-        let limit = self.now + PATIENCE;
+        let limit = self.now + SETTLE_TIME;
         while !self.is_settled() {
             if self.now >= limit {
                 return Err(format!(
-                    "not settled after {PATIENCE:?}: {:?} and {:?}",
+                    "not settled after {SETTLE_TIME:?}: {:?} and {:?}",
                     self.client.waiters, self.server.waiters
                 ));
             }
@@ -90,9 +90,9 @@ impl World {
         Ok(self.rules.trace)
     }
 
-    fn tell(&mut self, what: u8, number: u64) {
+    fn log(&mut self, what: u8, number: u64) {
         self.rules.note(what, number);
-        if self.is_talkative {
+        if self.is_verbose {
             eprintln!(
                 "{:>8.3} {} {number}",
                 self.now.as_secs_f64(),
@@ -101,7 +101,7 @@ impl World {
         }
     }
 
-    fn talk(&mut self) {
+    fn send_some(&mut self) {
         let times = if self.random.once_in(10) {
             30
         } else {
@@ -116,11 +116,11 @@ impl World {
             if self.random.once_in(15) {
                 node.give_up(&mut self.random, &mut self.rules);
             }
-            node.say(self.now, &mut self.random, &mut self.rules);
+            node.send_random(self.now, &mut self.random, &mut self.rules);
         }
     }
 
-    fn make_trouble(&mut self) -> Result<(), String> {
+    fn inject_failure(&mut self) -> Result<(), String> {
         if !self.random.once_in(8) {
             return Ok(());
         }
@@ -131,15 +131,15 @@ impl World {
                 0..=7 => {
                     connection.up.cut(now, &mut self.random);
                     connection.down.cut(now, &mut self.random);
-                    self.tell(b'x', 0);
+                    self.log(b'x', 0);
                 }
                 8 => {
                     connection.up.silence();
-                    self.tell(b'x', 1);
+                    self.log(b'x', 1);
                 }
                 9 => {
                     connection.down.silence();
-                    self.tell(b'x', 2);
+                    self.log(b'x', 2);
                 }
                 _ => {}
             }
@@ -158,12 +158,12 @@ impl World {
             14 | 15 => self.drop_connection(Side::Connecting)?,
             16 | 17 => self.drop_connection(Side::Accepting)?,
             18 if self.random.once_in(6) => {
-                self.tell(b'c', 0);
+                self.log(b'c', 0);
                 self.close_all(Side::Accepting);
                 self.server.crash();
             }
             19 if self.random.once_in(6) => {
-                self.tell(b'c', 1);
+                self.log(b'c', 1);
                 self.close_all(Side::Connecting);
                 self.client.crash();
             }
@@ -188,7 +188,7 @@ impl World {
         }
     }
 
-    /// A side gives its connection up.
+    /// A side considers its connection lost.
     fn drop_connection(&mut self, side: Side) -> Result<(), String> {
         let node = match side {
             Side::Connecting => &mut self.client,
@@ -206,7 +206,7 @@ impl World {
         if let Some(connection) = self.connections.get_mut(index) {
             connection.to(side.reverse()).close(now);
         }
-        self.tell(b'l', u64::from(side == Side::Accepting));
+        self.log(b'l', u64::from(side == Side::Accepting));
         Ok(())
     }
 
@@ -222,9 +222,13 @@ impl World {
             };
             node.handle_messages(now, random, rules)?;
             node.stream(now, random, rules)?;
-            // In a driver, those are who wait for room.
-            let others = if now < TROUBLE { random.below(4) } else { 0 };
-            node.go_on(others as usize, rules)?;
+            // In a driver, those are the senders that wait for capacity.
+            let others = if now < FAILURE_TIME {
+                random.below(4)
+            } else {
+                0
+            };
+            node.progress(others as usize, rules)?;
             if node.handle_time(now, rules)? {
                 self.drop_connection(side)?;
             }
@@ -234,21 +238,21 @@ impl World {
         Ok(())
     }
 
-    /// The client connects, where it has nothing.
+    /// The client connects, where it has no connection.
     fn connect(&mut self) -> Result<(), String> {
         let now = self.now;
         if self.client.attached.is_some()
-            || self.client.shaking.is_some()
+            || self.client.handshake.is_some()
             || now < self.client.connects_at
         {
             return Ok(());
         }
         let index = self.connections.len();
         self.connections.push(Connection::default());
-        self.tell(b'n', index as u64);
+        self.log(b'n', index as u64);
         let config_of = |side| config(side, self.buffer_disconnected);
         // A newer attempt replaces one that hangs.
-        self.server.shaking = Some((
+        self.server.handshake = Some((
             Session::accepting(config_of(Side::Accepting), now),
             Attached::new(index),
         ));
@@ -257,7 +261,7 @@ impl World {
             .begin_handshake(config_of(Side::Connecting), index, now, random, rules)
     }
 
-    /// Moves a handshake on, on both sides.
+    /// Continues the handshakes of both sides.
     fn handshake(&mut self) -> Result<(), String> {
         for side in [Side::Connecting, Side::Accepting] {
             let now = self.now;
@@ -265,7 +269,7 @@ impl World {
                 Side::Connecting => &mut self.client,
                 Side::Accepting => &mut self.server,
             };
-            let Some((session, attached)) = &mut node.shaking else {
+            let Some((session, attached)) = &mut node.handshake else {
                 continue;
             };
             let Some(connection) = self.connections.get_mut(attached.index) else {
@@ -275,7 +279,7 @@ impl World {
                 || connection.to(side).has_ended(now)
             {
                 connection.to(side.reverse()).close(now);
-                node.shaking = None;
+                node.handshake = None;
                 let wait = self.random.below(1000);
                 self.client.connects_at = self
                     .client
@@ -308,11 +312,11 @@ impl World {
                     self.rules.note(b'H', hello.hello.awaited.len() as u64);
                     let (random, rules) = (&mut self.random, &mut self.rules);
                     self.server
-                        .greeted(hello.session_id, &hello.hello, now, random, rules)?;
+                        .handle_hello(hello.session_id, &hello.hello, now, random, rules)?;
                 }
                 Some(Event::Welcome(welcome)) => {
                     self.rules.note(b'W', u64::from(welcome.welcome.resumed));
-                    if self.is_talkative {
+                    if self.is_verbose {
                         eprintln!(
                             "{:>8.3} welcome, resumed {}",
                             now.as_secs_f64(),
@@ -320,9 +324,9 @@ impl World {
                         );
                     }
                     self.client
-                        .welcomed(&welcome.welcome, now, &mut self.rules)?;
+                        .handle_welcome(&welcome.welcome, now, &mut self.rules)?;
                 }
-                event => return Err(format!("a handshake came to {event:?}")),
+                event => return Err(format!("a handshake ended with {event:?}")),
             }
         }
         Ok(())
@@ -339,7 +343,7 @@ impl World {
                 return Ok(());
             };
             let is_stuck = node.is_asking() && FaultInjection::StopReading.is_on();
-            let is_over = node.session.as_ref().is_some_and(Session::is_over_queue);
+            let is_over = node.session.as_ref().is_some_and(Session::is_read_paused);
             if now < node.reads_at || is_over || is_stuck {
                 return Ok(());
             }
@@ -388,7 +392,7 @@ impl World {
         }
     }
 
-    /// Nothing grows beyond its limits, and no credit beyond what was there at first.
+    /// Checks that nothing grows beyond its limits.
     fn check_limits(&mut self, side: Side) -> Result<(), String> {
         let limits = config(side, self.buffer_disconnected);
         let Some(session) = &self.node(side).session else {
@@ -416,27 +420,26 @@ impl World {
             ));
         }
         let window = i64::from(STREAM_WINDOW.items * STREAM_GROWTH);
-        let streams = session.outbound.stream_windows();
-        for streams in streams.chain(session.inbound.stream_windows()) {
+        for streams in session.streams.windows() {
             let mut items = [streams.sends, streams.receives].into_iter().flatten();
             if items.any(|items| !(0..=window).contains(&items)) {
                 return Err(format!("{side:?} has a stream with credit for {streams:?}"));
             }
         }
-        if session.strays > 0 {
-            return Err(format!("{side:?} got frames that count against the other"));
+        if session.unexpected > 0 {
+            return Err(format!("{side:?} got frames that no correct peer sends"));
         }
         Ok(())
     }
 
-    /// Once all is quiet, no table holds anything.
+    /// Once all is settled, checks that the tables are empty.
     fn check_tables(&self) -> Result<(), String> {
         for node in [&self.client, &self.server] {
             let Some(session) = &node.session else {
                 continue;
             };
             let (opened, served) = (session.outbound.len(), session.inbound.len());
-            let streaming = session.inbound.streaming_count();
+            let streaming = session.streams.len();
             if !session.outbound.is_idle() || !session.inbound.is_idle() || streaming > 0 {
                 return Err(format!(
                     "{:?} has {opened} exchanges open and serves {served}, {streaming} as streams",
@@ -447,7 +450,7 @@ impl World {
         Ok(())
     }
 
-    /// Once all is quiet, what was to survive has, and both ends count the same credit.
+    /// Once all is settled, checks that nothing was lost, and that both sides count the same credit.
     fn check_balance(&mut self) -> Result<(), String> {
         let (Some(client), Some(server)) = (&self.client.session, &self.server.session) else {
             return Err("no session".to_owned());
@@ -462,7 +465,7 @@ impl World {
         }
         for node in [&self.client, &self.server] {
             if let Some((connection, dropped)) = node.connection() {
-                self.rules.survived(node.side, connection, dropped)?;
+                self.rules.check_survivors(node.side, connection, dropped)?;
             }
         }
         let pairs = [

@@ -1,4 +1,4 @@
-//! Batches: what a sender gathered by itself, beside what others send.
+//! Message batches, between messages of other senders.
 
 use super::*;
 
@@ -19,13 +19,13 @@ fn numbers(count: usize) -> Vec<String> {
 }
 
 #[test]
-fn a_batch_arrives_whole_and_in_order_between_what_others_send() {
+fn a_batch_arrives_in_order_between_other_messages() {
     let mut pair = Pair::open();
     let mut batch = batch(["b", "c", "d"]);
-    pair.client.send("a").expect("room");
-    pair.client.session.send_all(&mut batch).expect("room");
+    pair.client.send("a").expect("capacity");
+    pair.client.session.send_all(&mut batch).expect("capacity");
     assert!(batch.is_empty());
-    pair.client.send("e").expect("room");
+    pair.client.send("e").expect("capacity");
     let bytes = pair.client.transmit();
     let ids: Vec<u64> = frames(&bytes)
         .iter()
@@ -36,19 +36,19 @@ fn a_batch_arrives_whole_and_in_order_between_what_others_send() {
         "ids increase and none is used twice: {ids:?}"
     );
     pair.server.receive(&bytes, pair.now).expect("no fault");
-    assert_eq!(pair.server.heard, ["a", "b", "c", "d", "e"]);
+    assert_eq!(pair.server.messages, ["a", "b", "c", "d", "e"]);
     assert_eq!(pair.client.session.queued(), 0);
 }
 
 #[test]
-fn a_batch_looks_like_its_messages_sent_one_by_one() {
+fn a_batch_is_written_as_its_messages_one_by_one() {
     let mut pair = Pair::open();
     let mut one_by_one = Pair::open();
     for body in ["a", "bb", ""] {
-        one_by_one.client.send(body).expect("room");
+        one_by_one.client.send(body).expect("capacity");
     }
     let mut batch = batch(["a", "bb", ""]);
-    pair.client.session.send_all(&mut batch).expect("room");
+    pair.client.session.send_all(&mut batch).expect("capacity");
     assert_eq!(
         pair.client.session.queued(),
         one_by_one.client.session.queued()
@@ -57,44 +57,44 @@ fn a_batch_looks_like_its_messages_sent_one_by_one() {
 }
 
 #[test]
-fn a_large_batch_is_taken_as_it_is_and_gives_a_buffer_back() {
+fn a_large_batch_is_taken_without_a_copy() {
     let mut pair = Pair::open();
     let large = "x".repeat(30_000);
-    pair.client.send("first").expect("room");
+    pair.client.send("first").expect("capacity");
     let mut first = batch([large.as_str(), large.as_str(), large.as_str()]);
-    pair.client.session.send_all(&mut first).expect("room");
-    pair.client.send("last").expect("room");
+    pair.client.session.send_all(&mut first).expect("capacity");
+    pair.client.send("last").expect("capacity");
     pair.settle();
-    assert_eq!(pair.server.heard.len(), 5);
-    assert_eq!(pair.server.heard[0], "first");
-    assert_eq!(pair.server.heard[4], "last");
+    assert_eq!(pair.server.messages.len(), 5);
+    assert_eq!(pair.server.messages[0], "first");
+    assert_eq!(pair.server.messages[4], "last");
     let mut second = batch(["again"]);
-    pair.client.session.send_all(&mut second).expect("room");
+    pair.client.session.send_all(&mut second).expect("capacity");
     pair.settle();
-    assert_eq!(pair.server.heard[5], "again");
+    assert_eq!(pair.server.messages[5], "again");
 }
 
 #[test]
-fn a_batch_waits_for_credit_whole_or_goes_as_far_as_that_reaches() {
+fn a_batch_is_sent_whole_or_as_far_as_its_credit() {
     let mut pair = Pair::open();
     let texts = numbers(1500);
     let mut batch = batch(texts.iter().map(String::as_str));
     assert_eq!(
         pair.client.session.send_all(&mut batch),
-        Err(Blocked::NoRoom)
+        Err(Blocked::NoCapacity)
     );
     assert_eq!(batch.message_count(), 1500, "nothing of it was taken");
-    pair.client.session.send_some(&mut batch).expect("room");
+    pair.client.session.send_some(&mut batch).expect("capacity");
     assert_eq!(batch.message_count(), 1500 - 1024);
     assert_eq!(
         pair.client.session.send_some(&mut batch),
-        Err(Blocked::NoRoom)
+        Err(Blocked::NoCapacity)
     );
     pair.settle();
-    pair.client.session.send_some(&mut batch).expect("room");
+    pair.client.session.send_some(&mut batch).expect("capacity");
     assert!(batch.is_empty());
     pair.settle();
-    assert_eq!(pair.server.heard, texts);
+    assert_eq!(pair.server.messages, texts);
 }
 
 #[test]
@@ -102,30 +102,30 @@ fn one_message_of_a_batch_may_exceed_the_last_credit() {
     let mut pair = Pair::open();
     let large = "x".repeat(700_000);
     let mut batch = batch([large.as_str(), large.as_str(), "small"]);
-    pair.client.session.send_some(&mut batch).expect("room");
+    pair.client.session.send_some(&mut batch).expect("capacity");
     assert_eq!(batch.message_count(), 1, "the second exceeds the window");
-    assert_eq!(pair.client.send("other"), Err(Blocked::NoRoom));
+    assert_eq!(pair.client.send("other"), Err(Blocked::NoCapacity));
     pair.settle();
-    pair.client.session.send_some(&mut batch).expect("room");
+    pair.client.session.send_some(&mut batch).expect("capacity");
     pair.settle();
-    assert_eq!(pair.server.heard.len(), 3);
+    assert_eq!(pair.server.messages.len(), 3);
 }
 
 #[test]
-fn a_body_over_the_limit_is_not_taken_and_leaves_the_rest() {
+fn a_body_over_the_limit_is_not_added_to_a_batch() {
     let mut batch = batch(["fits"]);
     let long = "x".repeat(101);
     let pushed = batch.push(Side::Connecting, &head(NOTE), 100, text(&long));
     assert_eq!(pushed, Err(101));
     assert_eq!((batch.message_count(), batch.max_body()), (1, 4));
     let mut pair = Pair::open();
-    pair.client.session.send_all(&mut batch).expect("room");
+    pair.client.session.send_all(&mut batch).expect("capacity");
     pair.settle();
-    assert_eq!(pair.server.heard, ["fits"]);
+    assert_eq!(pair.server.messages, ["fits"]);
 }
 
 #[test]
-fn a_session_without_a_connection_keeps_of_a_batch_what_it_may() {
+fn a_suspended_session_buffers_a_batch_up_to_its_limit() {
     for (allowed, kept) in [(0, 0), (1000, 11)] {
         let mut pair = Pair::open();
         pair.client.session.config.buffer_disconnected = allowed;
@@ -145,11 +145,11 @@ fn a_session_without_a_connection_keeps_of_a_batch_what_it_may() {
 }
 
 #[test]
-fn what_of_a_batch_was_not_written_is_counted_when_the_connection_is_lost() {
+fn unwritten_messages_of_a_batch_are_counted_as_dropped() {
     let mut pair = Pair::open();
     pair.client.session.keep_when_lost();
     let mut batch = batch(["a", "b", "c"]);
-    pair.client.session.send_all(&mut batch).expect("room");
+    pair.client.session.send_all(&mut batch).expect("capacity");
     let transmit = pair.client.session.poll_transmit().expect("a chunk");
     let one = transmit.bytes.len() / 3;
     pair.client.session.suspend(Some((&transmit, one)));

@@ -1,4 +1,4 @@
-//! The short way does what the long way does.
+//! The fast path does what the slow path does.
 
 use super::*;
 
@@ -8,104 +8,101 @@ fn frame(bytes: &[u8]) -> Frame {
     decoder.decode().expect("a frame").expect("all of it")
 }
 
-/// What a frame is on the short way.
-fn taken(end: &mut End, frame: &Frame) -> Event {
-    let short = end.session.handle_fast(FrameRef::from(frame));
-    short.expect("nothing unusual").into_event(frame)
+/// The event of a frame that takes the fast path.
+fn taken(end: &mut Peer, frame: &Frame) -> Event {
+    let fast = end.session.handle_fast(FrameRef::from(frame));
+    fast.expect("nothing unusual").into_event(frame)
 }
 
-/// Whether a frame is taken on the short way.
-fn is_plain(end: &mut End, frame: &Frame) -> bool {
-    let short = end.session.handle_fast(FrameRef::from(frame));
-    short.is_some()
+/// Whether a frame takes the fast path.
+fn is_fast(end: &mut Peer, frame: &Frame) -> bool {
+    let fast = end.session.handle_fast(FrameRef::from(frame));
+    fast.is_some()
 }
 
-fn call_fast(end: &mut End, token: Token) -> Option<Slot> {
+fn call_fast(end: &mut Peer, token: usize) -> Option<Slot> {
     let session = &mut end.session;
     let body = token.to_string();
     session.call_fast(
         REQUEST,
         MsgKind::Event,
-        token,
+        Token::new(token),
         at(30),
         body.len(),
         text(&body),
     )
 }
 
-fn send_fast(end: &mut End, body: &str) -> bool {
+fn send_fast(end: &mut Peer, body: &str) -> bool {
     let session = &mut end.session;
     session.send_fast(NOTE, MsgKind::Event, body.len(), text(body))
 }
 
 #[test]
-fn both_ways_write_the_same_and_spend_the_same() {
-    let (mut short, mut long) = (Pair::open(), Pair::open());
-    for (short, long) in [
-        (&mut short.client, &mut long.client),
-        (&mut short.server, &mut long.server),
+fn both_paths_write_and_spend_the_same() {
+    let (mut fast, mut slow) = (Pair::open(), Pair::open());
+    for (fast, slow) in [
+        (&mut fast.client, &mut slow.client),
+        (&mut fast.server, &mut slow.server),
     ] {
         for body in ["x", "", "something longer"] {
-            assert!(send_fast(short, body));
-            assert!(long.send(body).is_ok());
+            assert!(send_fast(fast, body));
+            assert!(slow.send(body).is_ok());
         }
-        assert_eq!(short.transmit(), long.transmit());
+        assert_eq!(fast.transmit(), slow.transmit());
         assert_eq!(
-            short.session.send_window.items(),
-            long.session.send_window.items()
+            fast.session.send_window.items(),
+            slow.session.send_window.items()
         );
     }
 }
 
 #[test]
-fn both_ways_take_the_same_and_count_the_same() {
-    let (mut short, mut long) = (Pair::open(), Pair::open());
-    short.client.send("a note").expect("sent");
-    let bytes = short.client.transmit();
-    let Event::Incoming(plain) = taken(&mut short.server, &frame(&bytes)) else {
+fn both_paths_accept_and_count_the_same() {
+    let (mut fast, mut slow) = (Pair::open(), Pair::open());
+    fast.client.send("a note").expect("sent");
+    let bytes = fast.client.transmit();
+    let Event::Incoming(bare) = taken(&mut fast.server, &frame(&bytes)) else {
         panic!("a message is one");
     };
-    let event = long.server.session.handle_frame(frame(&bytes), at(0));
+    let event = slow.server.session.handle_frame(frame(&bytes), at(0));
     let Ok(Some(Event::Incoming(incoming))) = event else {
         panic!("{event:?}");
     };
-    assert_eq!(format!("{plain:?}"), format!("{incoming:?}"));
+    assert_eq!(format!("{bare:?}"), format!("{incoming:?}"));
     assert_eq!(
-        short.server.session.receive_window.items(),
-        long.server.session.receive_window.items()
+        fast.server.session.receive_window.items(),
+        slow.server.session.receive_window.items()
     );
 }
 
 #[test]
-fn both_ways_call_alike() {
-    let (mut short, mut long) = (Pair::open(), Pair::open());
-    for (short, long) in [
-        (&mut short.client, &mut long.client),
-        (&mut short.server, &mut long.server),
+fn both_paths_open_the_same_calls() {
+    let (mut fast, mut slow) = (Pair::open(), Pair::open());
+    for (fast, slow) in [
+        (&mut fast.client, &mut slow.client),
+        (&mut fast.server, &mut slow.server),
     ] {
         for token in [1, 20, 300] {
-            assert_eq!(call_fast(short, token), long.call(token, at(30)).ok());
+            assert_eq!(call_fast(fast, token), slow.call(token, at(30)).ok());
         }
-        assert_eq!(short.transmit(), long.transmit());
-        assert_eq!(short.session.poll_timeout(), long.session.poll_timeout());
-        assert_eq!(
-            short.session.open_exchanges(),
-            long.session.open_exchanges()
-        );
+        assert_eq!(fast.transmit(), slow.transmit());
+        assert_eq!(fast.session.poll_timeout(), slow.session.poll_timeout());
+        assert_eq!(fast.session.open_exchanges(), slow.session.open_exchanges());
     }
 }
 
 #[test]
-fn both_ways_take_a_call_and_its_answer_alike() {
-    let (mut short, mut long) = (Pair::open(), Pair::open());
-    for pair in [&mut short, &mut long] {
+fn both_paths_accept_the_same_calls_and_answers() {
+    let (mut fast, mut slow) = (Pair::open(), Pair::open());
+    for pair in [&mut fast, &mut slow] {
         pair.client.call(7, at(30)).expect("opened");
     }
-    let bytes = short.client.transmit();
-    assert_eq!(bytes, long.client.transmit());
-    let event = long.server.session.handle_frame(frame(&bytes), at(0));
+    let bytes = fast.client.transmit();
+    assert_eq!(bytes, slow.client.transmit());
+    let event = slow.server.session.handle_frame(frame(&bytes), at(0));
     let event = event.expect("no fault").expect("an event");
-    let taken_event = taken(&mut short.server, &frame(&bytes));
+    let taken_event = taken(&mut fast.server, &frame(&bytes));
     assert_eq!(format!("{taken_event:?}"), format!("{event:?}"));
     let Event::Incoming(Incoming {
         reply: ReplyTo::Call(slot),
@@ -114,54 +111,58 @@ fn both_ways_take_a_call_and_its_answer_alike() {
     else {
         panic!("{taken_event:?}");
     };
-    for pair in [&mut short, &mut long] {
+    for pair in [&mut fast, &mut slow] {
         pair.server.session.reply(slot, answer("seven"));
         assert_eq!(pair.server.session.open_exchanges(), 0);
     }
-    let bytes = short.server.transmit();
-    assert_eq!(bytes, long.server.transmit());
-    let event = long.client.session.handle_frame(frame(&bytes), at(0));
+    let bytes = fast.server.transmit();
+    assert_eq!(bytes, slow.server.transmit());
+    let event = slow.client.session.handle_frame(frame(&bytes), at(0));
     let event = event.expect("no fault").expect("an event");
-    let taken_event = taken(&mut short.client, &frame(&bytes));
+    let taken_event = taken(&mut fast.client, &frame(&bytes));
     assert_eq!(format!("{taken_event:?}"), format!("{event:?}"));
-    assert_eq!(short.client.session.open_exchanges(), 0);
-    assert!(
-        !is_plain(&mut short.client, &frame(&bytes)),
-        "a late answer"
-    );
+    assert_eq!(fast.client.session.open_exchanges(), 0);
+    assert!(!is_fast(&mut fast.client, &frame(&bytes)), "a late answer");
 }
 
 #[test]
-fn a_request_waits_where_a_mebibyte_is_queued_and_a_message_does_not() {
+fn a_request_waits_while_a_mebibyte_is_queued_and_a_message_does_not() {
     let mut pair = Pair::open();
     let large = vec![b'x'; 1024 * 1024];
     let encode = |buffer: &mut Vec<u8>| buffer.extend_from_slice(&large);
     let session = &mut pair.client.session;
-    let opened = session.call_fast(REQUEST, MsgKind::Event, 2, at(30), large.len(), encode);
+    let opened = session.call_fast(
+        REQUEST,
+        MsgKind::Event,
+        Token::new(2),
+        at(30),
+        large.len(),
+        encode,
+    );
     assert!(opened.is_some());
     assert_eq!(call_fast(&mut pair.client, 3), None);
-    assert_eq!(pair.client.call(3, at(30)), Err(Blocked::NoRoom));
+    assert_eq!(pair.client.call(3, at(30)), Err(Blocked::NoCapacity));
     assert!(send_fast(&mut pair.client, "a message has credit"));
     pair.client.transmit();
     assert!(call_fast(&mut pair.client, 3).is_some());
 }
 
 #[test]
-fn an_answer_that_is_no_answer_to_a_call_is_left_to_the_long_way() {
+fn an_answer_to_anything_but_a_unary_call_takes_the_slow_path() {
     let mut pair = Pair::open();
     pair.client
         .session
-        .deliver(&head(NOTE), 1, at(30), text("x"))
+        .deliver(&head(NOTE), Token::new(1), at(30), text("x"))
         .expect("taken");
     pair.client
         .session
         .call(
             &head(REQUEST),
-            Shape {
+            CallShape {
                 request_stream: false,
                 response_stream: true,
             },
-            2,
+            Token::new(2),
             at(30),
             text("y"),
         )
@@ -171,20 +172,20 @@ fn an_answer_that_is_no_answer_to_a_call_is_left_to_the_long_way() {
     while let Some(head) = decoder.decode().expect("frames") {
         let mut ack = Vec::new();
         write_ack(&mut ack, Flags::NONE, head.header.msg_id);
-        assert!(!is_plain(&mut pair.client, &frame(&ack)));
+        assert!(!is_fast(&mut pair.client, &frame(&ack)));
     }
     assert_eq!(pair.client.session.open_exchanges(), 2);
 }
 
 #[test]
-fn a_body_that_is_not_as_long_as_it_says_leaves_a_whole_frame() {
+fn a_body_of_another_length_than_announced_leaves_a_whole_frame() {
     let mut pair = Pair::open();
     let session = &mut pair.client.session;
     assert!(session.send_fast(NOTE, MsgKind::Event, 3, text("longer")));
     assert!(session.send_fast(NOTE, MsgKind::Event, 30, text("shorter")));
     assert!(pair.client.send("next").is_ok());
     pair.exchange();
-    assert_eq!(pair.server.heard, ["longer", "shorter", "next"]);
+    assert_eq!(pair.server.messages, ["longer", "shorter", "next"]);
     assert_eq!(
         pair.client.session.send_window.items(),
         pair.server.session.receive_window.items()
@@ -192,7 +193,7 @@ fn a_body_that_is_not_as_long_as_it_says_leaves_a_whole_frame() {
 }
 
 #[test]
-fn what_is_unusual_is_left_to_the_long_way() {
+fn an_unusual_frame_takes_the_slow_path() {
     type Change = fn(&mut Header, &mut Vec<u8>);
     let unusual: [(&str, Change); 11] = [
         ("urgent", |header, _| header.flags = Flags::URGENT),
@@ -239,16 +240,16 @@ fn what_is_unusual_is_left_to_the_long_way() {
             header,
             payload: payload.into(),
         };
-        assert!(!is_plain(&mut pair.server, &frame), "{name}");
+        assert!(!is_fast(&mut pair.server, &frame), "{name}");
         assert_eq!(pair.server.session.receive_window.items(), before, "{name}");
     }
 }
 
 #[test]
-fn what_stands_in_the_way_of_a_send_is_left_to_the_long_way() {
+fn a_send_without_capacity_takes_the_slow_path() {
     let mut pair = Pair::open();
     while send_fast(&mut pair.client, "x") {}
-    assert_eq!(pair.client.send("x"), Err(Blocked::NoRoom), "no credit");
+    assert_eq!(pair.client.send("x"), Err(Blocked::NoCapacity), "no credit");
     pair.settle();
     assert!(send_fast(&mut pair.client, "x"));
     let max = pair.client.session.peer_max_body();
@@ -260,6 +261,6 @@ fn what_stands_in_the_way_of_a_send_is_left_to_the_long_way() {
     session.begin_close(Code::Cancelled, "enough", at(0));
     assert!(!send_fast(&mut pair.client, "x"), "closing");
     assert_eq!(call_fast(&mut pair.client, 1), None, "closing");
-    let mut waiting = End::new(Session::accepting(config(Side::Accepting), at(0)));
+    let mut waiting = Peer::new(Session::accepting(config(Side::Accepting), at(0)));
     assert!(!send_fast(&mut waiting, "x"), "before the handshake");
 }

@@ -1,10 +1,6 @@
-//! Items on their short ways: many handed over together, and each taken with one look at its header.
+//! Items on the fast path: batches, and items that are accepted by their header.
 
-use super::{ANSWER, Pair, REQUEST, at, frames, streams::streaming, text};
-use crate::{
-    session::*,
-    wire::{Credit, Flags, Frame, FrameRef, FrameType},
-};
+use super::{streams::streaming, *};
 
 /// A batch of items with these bodies.
 fn batch(session: &mut Session, end: StreamSide, bodies: &[&str]) -> ItemBatch {
@@ -23,18 +19,14 @@ fn begin_answers(pair: &mut Pair, callee: StreamSide) {
     pair.server.session.begin_answers(slot);
 }
 
-/// How many items each end may send, of all streams: those of the server's calls, and of the client's.
+/// How many items each side may send, of all streams.
 fn windows(session: &Session) -> Vec<(Option<i64>, Option<i64>)> {
-    let (opened, served) = (
-        session.outbound.stream_windows(),
-        session.inbound.stream_windows(),
-    );
-    let counts = |windows: streams::Windows| (windows.sends, windows.receives);
-    opened.chain(served).map(counts).collect()
+    let windows = session.streams.windows();
+    windows.map(|it| (it.sends, it.receives)).collect()
 }
 
 #[test]
-fn a_batch_is_what_its_items_are_one_by_one() {
+fn a_batch_is_written_as_its_items_one_by_one() {
     let bodies = ["one", "", "three and more"];
     for (request_stream, name) in [(false, "answers"), (true, "requests")] {
         let (mut together, caller, callee) = streaming(request_stream, !request_stream);
@@ -67,28 +59,28 @@ fn a_batch_is_what_its_items_are_one_by_one() {
 }
 
 #[test]
-fn a_batch_goes_as_a_whole_or_not_at_all() {
+fn a_batch_of_items_is_sent_whole_or_not_at_all() {
     let (mut pair, caller, callee) = streaming(false, true);
     begin_answers(&mut pair, callee);
-    let room = |session: &mut Session| session.item_room(callee);
+    let capacity = |session: &mut Session| session.item_capacity(callee);
     let session = &mut pair.server.session;
-    assert_eq!(room(session).items, 16);
+    assert_eq!(capacity(session).items, 16);
     let mut first = batch(session, callee, &["x"; 10]);
     assert_eq!(session.send_items(callee, &mut first), Ok(()));
-    assert_eq!(room(session).items, 6);
+    assert_eq!(capacity(session).items, 6);
     let mut second = batch(session, callee, &["y"; 10]);
     assert_eq!(
         session.send_items(callee, &mut second),
-        Err(Blocked::NoRoom)
+        Err(Blocked::NoCapacity)
     );
-    assert_eq!((second.item_count(), room(session).items), (10, 6));
+    assert_eq!((second.item_count(), capacity(session).items), (10, 6));
     pair.exchange();
     assert_eq!(pair.client.told, ["item x"; 10]);
     let taken = Credit {
         items: 10,
         bytes: 10,
     };
-    let due = pair.client.session.taken(caller, taken);
+    let due = pair.client.session.items_consumed(caller, taken);
     assert_eq!(due.map(|due| due.items), Some(8));
     pair.exchange();
     let session = &mut pair.server.session;
@@ -98,21 +90,24 @@ fn a_batch_goes_as_a_whole_or_not_at_all() {
 }
 
 #[test]
-fn the_last_of_a_batch_may_exceed_the_bytes_and_nothing_follows_it() {
+fn the_last_item_of_a_batch_may_exceed_the_bytes() {
     let (mut pair, _, callee) = streaming(false, true);
     begin_answers(&mut pair, callee);
     let large = "x".repeat(300 * 1024);
     for (bodies, outcome) in [
-        (["small", &large, "late"].as_slice(), Err(Blocked::NoRoom)),
+        (
+            ["small", &large, "late"].as_slice(),
+            Err(Blocked::NoCapacity),
+        ),
         (&["small", &large], Ok(())),
-        (&["late"], Err(Blocked::NoRoom)),
+        (&["late"], Err(Blocked::NoCapacity)),
     ] {
         let session = &mut pair.server.session;
         let mut batch = batch(session, callee, bodies);
         let names: Vec<usize> = bodies.iter().map(|body| body.len()).collect();
         assert_eq!(session.send_items(callee, &mut batch), outcome, "{names:?}");
     }
-    assert_eq!(pair.server.session.item_room(callee).bytes, 0);
+    assert_eq!(pair.server.session.item_capacity(callee).bytes, 0);
     pair.exchange();
     assert_eq!(pair.client.told.len(), 2, "both were within the window");
 }
@@ -134,7 +129,7 @@ fn a_batch_of_an_exchange_that_has_ended_is_refused() {
     );
     assert!(session.item_head(callee).is_none());
     let nothing = Credit { items: 0, bytes: 0 };
-    assert_eq!(session.item_room(callee), nothing);
+    assert_eq!(session.item_capacity(callee), nothing);
 }
 
 /// The frames of these items, as one end sends them to the other.
@@ -156,7 +151,7 @@ fn sent_items(request_stream: bool, bodies: &[&str]) -> (Pair, Vec<Frame>) {
 }
 
 #[test]
-fn both_ways_take_the_same_items_and_count_the_same() {
+fn both_paths_accept_and_count_the_same_items() {
     for request_stream in [false, true] {
         let mut seen = Vec::new();
         for is_short in [true, false] {
@@ -173,10 +168,10 @@ fn both_ways_take_the_same_items_and_count_the_same() {
                 } else {
                     match to.session.handle_frame(frame, at(0)) {
                         Ok(Some(Event::Item { token, item })) => {
-                            Some((Inlet::Answers(token), item))
+                            Some((ItemTarget::Answers(token), item))
                         }
                         Ok(Some(Event::RequestItem { slot, item, .. })) => {
-                            item.map(|item| (Inlet::Requests(slot), item))
+                            item.map(|item| (ItemTarget::Requests(slot), item))
                         }
                         _ => None,
                     }
@@ -190,7 +185,7 @@ fn both_ways_take_the_same_items_and_count_the_same() {
 }
 
 #[test]
-fn what_is_unusual_about_an_item_is_left_to_the_long_way() {
+fn an_unusual_item_takes_the_slow_path() {
     type Change = fn(&mut Frame);
     let unusual: [(&str, Change); 8] = [
         ("the last", |frame| {
@@ -247,7 +242,7 @@ fn what_is_unusual_about_an_item_is_left_to_the_long_way() {
 }
 
 #[test]
-fn an_item_beyond_the_credit_is_left_to_the_long_way_which_finds_the_fault() {
+fn an_item_beyond_the_credit_takes_the_slow_path_and_is_a_fault() {
     let bodies = ["x"; 16];
     for request_stream in [false, true] {
         let (mut pair, frames) = sent_items(request_stream, &bodies);
@@ -269,9 +264,9 @@ fn an_item_beyond_the_credit_is_left_to_the_long_way_which_finds_the_fault() {
 }
 
 #[test]
-fn items_of_two_calls_in_turn_come_to_each() {
+fn interleaved_items_of_two_calls_reach_their_calls() {
     let mut pair = Pair::open();
-    let shape = Shape {
+    let shape = CallShape {
         request_stream: true,
         response_stream: false,
     };
@@ -280,8 +275,8 @@ fn items_of_two_calls_in_turn_come_to_each() {
         .map(|token| {
             let head = super::head(REQUEST);
             session
-                .call(&head, shape, token, Duration::MAX, text("open"))
-                .expect("room")
+                .call(&head, shape, Token::new(token), Duration::MAX, text("open"))
+                .expect("capacity")
         })
         .collect();
     for place in 0..6 {
@@ -294,7 +289,7 @@ fn items_of_two_calls_in_turn_come_to_each() {
     let mut came = std::collections::BTreeMap::<_, Vec<String>>::new();
     for frame in frames(&bytes) {
         match server.handle_item(FrameRef::from(&frame)) {
-            Some((Inlet::Requests(slot), item)) => {
+            Some((ItemTarget::Requests(slot), item)) => {
                 let body = String::from_utf8_lossy(&item.body).into_owned();
                 came.entry(slot).or_default().push(body);
             }

@@ -1,9 +1,9 @@
-//! What a session holds, and what it does while memory is short.
+//! Memory accounting, and a session while memory is short.
 
 use super::*;
-use crate::budget::{FLOOR, STEP, Share};
+use crate::budget::Share;
 
-const MAX: usize = 16 * STEP;
+const MAX: usize = 16 * Budget::STEP;
 
 /// Two ends whose handshake is done, each with a budget of its own, and those.
 fn open() -> (Pair, [Arc<Budget>; 2]) {
@@ -14,13 +14,13 @@ fn open() -> (Pair, [Arc<Budget>; 2]) {
             ..config(side)
         });
     let mut pair = Pair {
-        client: End::new(Session::connecting(
+        client: Peer::new(Session::connecting(
             client,
             session_id(),
             &hello(),
             Duration::ZERO,
         )),
-        server: End::new(Session::accepting(server, Duration::ZERO)),
+        server: Peer::new(Session::accepting(server, Duration::ZERO)),
         now: Duration::ZERO,
     };
     pair.exchange();
@@ -42,14 +42,14 @@ fn senders_share_the_floor_while_memory_is_short() {
     let (mut pair, [budget, _]) = open();
     let body = "x".repeat(8 * 1024);
     let others = others(&budget);
-    pair.client.session.report();
+    pair.client.session.report_memory();
     while pair.client.send(&body).is_ok() {}
     let queued = pair.client.session.queued();
     assert!(
-        (FLOOR..FLOOR + 2 * body.len()).contains(&queued),
+        (Budget::FLOOR..Budget::FLOOR + 2 * body.len()).contains(&queued),
         "{queued}"
     );
-    assert_eq!(pair.client.call(1, at(60)), Err(Blocked::NoRoom));
+    assert_eq!(pair.client.call(1, at(60)), Err(Blocked::NoCapacity));
     pair.settle();
     assert_eq!(pair.client.session.queued(), 0);
     assert!(
@@ -60,55 +60,71 @@ fn senders_share_the_floor_while_memory_is_short() {
     let sent = (0..)
         .take_while(|_| pair.client.send(&body).is_ok())
         .count();
-    assert!(sent * body.len() > 8 * FLOOR, "up to the window: {sent}");
+    assert!(
+        sent * body.len() > 8 * Budget::FLOOR,
+        "up to the window: {sent}"
+    );
 }
 
 #[test]
-fn deliveries_that_are_kept_count_while_memory_is_short() {
+fn kept_deliveries_count_while_memory_is_short() {
     let (mut pair, [budget, _]) = open();
     pair.client.session.keep_when_lost();
-    let body = "x".repeat(FLOOR);
+    let body = "x".repeat(Budget::FLOOR);
     let deliver = |pair: &mut Pair, token| {
         let end = &mut pair.client.session;
         end.deliver(&head(NOTE), token, at(60), text(&body))
     };
     let others = others(&budget);
-    pair.client.session.report();
-    assert!(deliver(&mut pair, 1).is_ok());
+    pair.client.session.report_memory();
+    assert!(deliver(&mut pair, Token::new(1)).is_ok());
     pair.exchange();
-    assert_eq!(deliver(&mut pair, 2), Err(Blocked::NoRoom), "not answered");
+    assert_eq!(
+        deliver(&mut pair, Token::new(2)),
+        Err(Blocked::NoCapacity),
+        "not answered"
+    );
     pair.settle();
-    assert!(deliver(&mut pair, 3).is_ok(), "the first was answered");
+    assert!(
+        deliver(&mut pair, Token::new(3)).is_ok(),
+        "the first was answered"
+    );
     drop(others);
-    assert!(deliver(&mut pair, 4).is_ok());
+    assert!(deliver(&mut pair, Token::new(4)).is_ok());
 }
 
 #[test]
-fn calls_beyond_the_floor_are_refused_while_memory_is_short_and_nobody_is_cut_off() {
+fn calls_beyond_the_floor_are_refused_while_memory_is_short() {
     let (mut pair, [_, budget]) = open();
     let request = "x".repeat(40 * 1024);
     let call = |pair: &mut Pair, token| {
         let end = &mut pair.client.session;
-        end.call(&head(REQUEST), Shape::UNARY, token, at(60), text(&request))
-            .expect("there is room");
+        end.call(
+            &head(REQUEST),
+            CallShape::UNARY,
+            token,
+            at(60),
+            text(&request),
+        )
+        .expect("there is room");
         pair.exchange();
     };
     let others = others(&budget);
-    pair.server.session.report();
-    call(&mut pair, 1);
+    pair.server.session.report_memory();
+    call(&mut pair, Token::new(1));
     assert!(pair.client.outcomes.is_empty(), "within the floor");
     for token in 2..5000 {
-        call(&mut pair, token);
+        call(&mut pair, Token::new(token));
         assert_eq!(
             pair.client.outcomes[&token],
             [
-                "error RESOURCE_EXHAUSTED: the queues and sessions hold more than 1048576 bytes together, which is the most (max_memory)"
+                "error RESOURCE_EXHAUSTED: out of memory: queues and sessions hold more than 1048576 bytes (max_memory)"
             ]
         );
     }
     drop(others);
-    pair.server.session.report();
-    call(&mut pair, 5000);
+    pair.server.session.report_memory();
+    call(&mut pair, Token::new(5000));
     pair.settle();
     for token in [1, 5000] {
         assert_eq!(pair.client.outcomes[&token], [format!("answer {request}")]);
@@ -116,22 +132,28 @@ fn calls_beyond_the_floor_are_refused_while_memory_is_short_and_nobody_is_cut_of
 }
 
 #[test]
-fn what_is_held_comes_to_nothing() {
+fn an_idle_session_holds_no_memory() {
     let (mut pair, budgets) = open();
-    let body = "x".repeat(2 * STEP);
+    let body = "x".repeat(2 * Budget::STEP);
     pair.client.session.keep_when_lost();
     let end = &mut pair.client.session;
-    end.deliver(&head(NOTE), 1, at(60), text(&body))
+    end.deliver(&head(NOTE), Token::new(1), at(60), text(&body))
         .expect("sent");
     end.send(&head(NOTE), text(&body)).expect("sent");
-    end.call(&head(REQUEST), Shape::UNARY, 2, at(60), text(&body))
-        .expect("sent");
-    let uploads = Shape {
+    end.call(
+        &head(REQUEST),
+        CallShape::UNARY,
+        Token::new(2),
+        at(60),
+        text(&body),
+    )
+    .expect("sent");
+    let uploads = CallShape {
         request_stream: true,
         response_stream: false,
     };
     let slot = end
-        .call(&head(REQUEST), uploads, 3, at(60), text(""))
+        .call(&head(REQUEST), uploads, Token::new(3), at(60), text(""))
         .expect("sent");
     for _ in 0..2 {
         end.send_item(
@@ -143,14 +165,17 @@ fn what_is_held_comes_to_nothing() {
         )
         .expect("sent");
     }
-    end.report();
-    assert!(end.held() > 6 * 2 * STEP, "the delivery is kept beside");
-    assert!(budgets[0].held().abs_diff(end.held()) < STEP);
+    end.report_memory();
+    assert!(
+        end.held() > 6 * 2 * Budget::STEP,
+        "the delivery is kept too"
+    );
+    assert!(budgets[0].held().abs_diff(end.held()) < Budget::STEP);
     pair.exchange();
-    pair.server.session.report();
+    pair.server.session.report_memory();
     let held = pair.server.session.held();
-    assert!(held > 5 * 2 * STEP, "{held}");
-    assert!(budgets[1].held().abs_diff(held) < STEP);
+    assert!(held > 5 * 2 * Budget::STEP, "{held}");
+    assert!(budgets[1].held().abs_diff(held) < Budget::STEP);
     // One item is taken, the other goes with its call.
     let streaming = pair.server.waiting.iter().find_map(|incoming| {
         let ReplyTo::Call(slot) = incoming.reply else {
@@ -164,34 +189,34 @@ fn what_is_held_comes_to_nothing() {
         items: 1,
         bytes: item_len,
     };
-    let _ = pair.server.session.taken(streaming, taken);
+    let _ = pair.server.session.items_consumed(streaming, taken);
     pair.exchange();
     assert_eq!(pair.server.session.held(), held - body.len() - 2);
     pair.settle();
     for (name, end) in pair.ends() {
-        end.session.report();
+        end.session.report_memory();
         assert_eq!(end.session.held(), 0, "{name}");
     }
     assert_eq!(budgets.map(|budget| budget.held()), [0, 0]);
 }
 
 #[test]
-fn a_session_without_a_connection_may_be_ended_until_it_has_one() {
+fn a_session_may_be_evicted_while_it_has_no_connection() {
     let (mut pair, [_, budget]) = open();
     pair.server.session.keep_when_lost();
-    let body = "x".repeat(2 * STEP);
+    let body = "x".repeat(2 * Budget::STEP);
     let end = &mut pair.server.session;
-    end.deliver(&head(NOTE), 1, at(60), text(&body))
+    end.deliver(&head(NOTE), Token::new(1), at(60), text(&body))
         .expect("sent");
     let ended = Arc::new(std::sync::atomic::AtomicBool::new(false));
     let end_it = |end: &mut Session| {
         let ended = Arc::clone(&ended);
-        end.may_be_ended(Box::new(move || {
+        end.allow_eviction(Box::new(move || {
             ended.store(true, std::sync::atomic::Ordering::Relaxed);
         }));
     };
     let is_ended = || ended.load(std::sync::atomic::Ordering::Relaxed);
-    let agreed = Agreed {
+    let agreed = PeerTerms {
         peer_max_body: 0,
         max_calls: 0,
         awaited: &[],
@@ -206,7 +231,7 @@ fn a_session_without_a_connection_may_be_ended_until_it_has_one() {
     let others = others(&budget);
     assert!(is_ended());
     drop(others);
-    assert!(budget.held() > 2 * STEP);
+    assert!(budget.held() > 2 * Budget::STEP);
     end.lost(None);
     drop(pair);
     assert_eq!(budget.held(), 0);

@@ -1,4 +1,4 @@
-//! What goes beside messages: deadlines and metadata.
+//! Metadata: deadlines, keys and identities.
 
 use prost::Message as _;
 
@@ -15,7 +15,7 @@ fn keeping() -> Pair {
     pair
 }
 
-fn suspend(end: &mut End) {
+fn suspend(end: &mut Peer) {
     end.session.suspend(None);
     end.decoder = Decoder::new(Limits::default().max_payload());
 }
@@ -23,10 +23,10 @@ fn suspend(end: &mut End) {
 /// Brings both ends together again at this time.
 fn resume(pair: &mut Pair, now: Duration) {
     pair.now = now;
-    let theirs = pair.client.session.awaited(&mut Vec::new());
-    let ours = pair.server.session.awaited(&mut Vec::new());
+    let theirs = pair.client.session.awaited_calls(&mut Vec::new());
+    let ours = pair.server.session.awaited_calls(&mut Vec::new());
     for (end, awaited) in [(&mut pair.client, &ours), (&mut pair.server, &theirs)] {
-        let agreed = Agreed {
+        let agreed = PeerTerms {
             peer_max_body: 0,
             max_calls: 0,
             awaited,
@@ -36,7 +36,7 @@ fn resume(pair: &mut Pair, now: Duration) {
 }
 
 #[test]
-fn what_is_sent_late_tells_what_remains_of_its_deadline() {
+fn a_late_message_has_the_remaining_deadline() {
     let mut pair = keeping();
     suspend(&mut pair.client);
     suspend(&mut pair.server);
@@ -45,20 +45,38 @@ fn what_is_sent_late_tells_what_remains_of_its_deadline() {
         ..head(REQUEST)
     };
     let session = &mut pair.client.session;
-    let sent = session.call(&hurried, Shape::UNARY, 1, at(60), text("told"));
+    let sent = session.call(
+        &hurried,
+        CallShape::UNARY,
+        Token::new(1),
+        at(60),
+        text("told"),
+    );
     sent.expect("kept");
-    let sent = session.call(&head(REQUEST), Shape::UNARY, 2, at(30), text("usual"));
+    let sent = session.call(
+        &head(REQUEST),
+        CallShape::UNARY,
+        Token::new(2),
+        at(30),
+        text("usual"),
+    );
     sent.expect("kept");
-    let sent = session.call(&hurried, Shape::UNARY, 3, at(20), text("too late"));
+    let sent = session.call(
+        &hurried,
+        CallShape::UNARY,
+        Token::new(3),
+        at(20),
+        text("too late"),
+    );
     sent.expect("kept");
-    let sent = session.deliver(&hurried, 4, at(60), text("delivery"));
+    let sent = session.deliver(&hurried, Token::new(4), at(60), text("delivery"));
     sent.expect("kept");
-    let sent = session.deliver(&head(NOTE), 5, at(60), text("usual delivery"));
+    let sent = session.deliver(&head(NOTE), Token::new(5), at(60), text("usual delivery"));
     sent.expect("kept");
     resume(&mut pair, at(20));
     pair.exchange();
     assert_eq!(
-        pair.server.heard,
+        pair.server.messages,
         ["told", "usual", "delivery", "usual delivery"]
     );
     let timeouts: Vec<_> = pair.server.waiting.iter().map(|one| one.timeout).collect();
@@ -68,7 +86,7 @@ fn what_is_sent_late_tells_what_remains_of_its_deadline() {
 }
 
 #[test]
-fn a_call_that_was_not_received_is_told_apart_from_a_handler_that_says_so() {
+fn not_received_differs_from_a_handler_with_the_same_error() {
     let mut pair = keeping();
     pair.client.call(1, at(60)).expect("sent");
     pair.exchange();
@@ -96,7 +114,7 @@ fn a_call_that_was_not_received_is_told_apart_from_a_handler_that_says_so() {
 }
 
 #[test]
-fn what_stands_beside_a_message_comes_out_but_for_what_a_client_says_of_itself() {
+fn metadata_arrives_except_for_the_identity_of_a_client() {
     let mut pair = Pair::open();
     let metadata = Metadata {
         correlation_id: "order-17".to_owned(),

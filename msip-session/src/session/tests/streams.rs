@@ -1,26 +1,31 @@
-//! Streams: their credit, their ends, and what is left over of them.
+//! Streams: credit, ends and late frames.
 
-use super::{ANSWER, NoBody, Pair, REQUEST, answer, at, frames, head, text};
-use crate::{session::*, wire::Credit};
+use super::*;
 
 /// An item of one byte.
 const ONE: Credit = Credit { items: 1, bytes: 1 };
 
-/// A pair in which the client has opened a call of this shape; its place at either end.
+/// A pair in which the client has opened a call of this shape, and both sides' names of its streams.
 pub(super) fn streaming(
     request_stream: bool,
     response_stream: bool,
 ) -> (Pair, StreamSide, StreamSide) {
     let mut pair = Pair::open();
-    let shape = Shape {
+    let shape = CallShape {
         request_stream,
         response_stream,
     };
     let slot = pair
         .client
         .session
-        .call(&head(REQUEST), shape, 1, Duration::MAX, text(""))
-        .expect("room");
+        .call(
+            &head(REQUEST),
+            shape,
+            Token::new(1),
+            Duration::MAX,
+            text(""),
+        )
+        .expect("capacity");
     pair.exchange();
     let incoming = pair.server.waiting.pop().expect("the call has come");
     assert_eq!(incoming.is_stream, request_stream);
@@ -40,13 +45,13 @@ fn send_items(session: &mut Session, end: StreamSide, body: &str) -> usize {
     }
     assert_eq!(
         session.send_item(end, ANSWER, false, body.len(), text(body)),
-        Err(Blocked::NoRoom)
+        Err(Blocked::NoCapacity)
     );
     sent
 }
 
 #[test]
-fn a_stream_goes_as_far_as_its_credit_and_on_as_items_are_taken() {
+fn a_stream_stops_at_its_credit_and_continues_when_items_are_read() {
     let (mut pair, caller, callee) = streaming(false, true);
     let StreamSide::Callee(served) = callee else {
         unreachable!()
@@ -56,7 +61,7 @@ fn a_stream_goes_as_far_as_its_credit_and_on_as_items_are_taken() {
     pair.exchange();
     assert_eq!(pair.client.told, ["item a"; 16]);
     for _ in 0..8 {
-        pair.client.session.taken(caller, ONE);
+        pair.client.session.items_consumed(caller, ONE);
     }
     pair.exchange();
     // All of the window was used up, so that it has grown by as much again.
@@ -64,7 +69,7 @@ fn a_stream_goes_as_far_as_its_credit_and_on_as_items_are_taken() {
     // While any credit is left one item may exceed it.
     let large = "x".repeat(200 * 1024);
     for _ in 0..16 {
-        pair.client.session.taken(caller, ONE);
+        pair.client.session.items_consumed(caller, ONE);
     }
     pair.exchange();
     assert_eq!(send_items(&mut pair.server.session, callee, &large), 2);
@@ -133,10 +138,10 @@ fn a_call_that_is_forgotten_is_cancelled_or_never_sent() {
         "it counts until its handler has ended"
     );
     pair.server.session.reply(served, answer("too late"));
-    assert!(!pair.server.session.has_transmit(), "nobody waits for it");
+    assert!(!pair.server.session.has_transmit(), "it is not awaited");
     assert_eq!(pair.server.session.open_exchanges(), 0);
     // One that is queued still is taken back.
-    let slot = pair.client.call(2, at(60)).expect("room");
+    let slot = pair.client.call(2, at(60)).expect("capacity");
     pair.client.session.forget(slot);
     assert!(pair.client.transmit().is_empty());
 }
@@ -179,9 +184,9 @@ fn many_answers_where_one_was_asked_for_end_the_call() {
 }
 
 #[test]
-fn a_stream_that_is_taken_back_leaves_no_items_behind() {
+fn a_withdrawn_stream_sends_no_items() {
     let mut pair = Pair::open();
-    let shape = Shape {
+    let shape = CallShape {
         request_stream: true,
         response_stream: false,
     };
@@ -189,15 +194,18 @@ fn a_stream_that_is_taken_back_leaves_no_items_behind() {
         let session = &mut pair.client.session;
         let slot = session
             .call(&head(REQUEST), shape, token, Duration::MAX, text("open"))
-            .expect("room");
+            .expect("capacity");
         send_items(session, StreamSide::Caller(slot), "item");
         slot
     };
-    let (first, second) = (call(&mut pair, 1), call(&mut pair, 2));
+    let (first, second) = (
+        call(&mut pair, Token::new(1)),
+        call(&mut pair, Token::new(2)),
+    );
     pair.client.session.end_requests(first);
     pair.client.session.forget(first);
     pair.exchange();
-    assert_eq!(pair.server.heard, ["open"], "the second");
+    assert_eq!(pair.server.messages, ["open"], "the second");
     assert_eq!(pair.server.told[1..], ["request item"; 16]);
     assert_eq!(pair.server.session.ignored(), 0);
     pair.client.session.forget(second);
@@ -206,51 +214,63 @@ fn a_stream_that_is_taken_back_leaves_no_items_behind() {
 }
 
 #[test]
-fn what_follows_a_refused_stream_counts_against_nobody() {
+fn late_frames_of_a_refused_stream_are_not_unwanted() {
     let mut pair = Pair::open();
-    let shape = Shape {
+    let shape = CallShape {
         request_stream: true,
         response_stream: true,
     };
-    // The peer's limit is not heeded, as by one that asks before it hears of it.
+    // The peer's limit is ignored, as by a client that calls before it knows it.
     pair.client.session.outbound.set_max_calls(1000);
     for token in 0..400 {
         let session = &mut pair.client.session;
         let slot = session
-            .call(&head(REQUEST), shape, token, Duration::MAX, text("open"))
-            .expect("room");
+            .call(
+                &head(REQUEST),
+                shape,
+                Token::new(token),
+                Duration::MAX,
+                text("open"),
+            )
+            .expect("capacity");
         send_items(session, StreamSide::Caller(slot), "item");
         session.end_requests(slot);
         pair.exchange();
     }
-    assert_eq!(pair.server.heard.len(), 4, "max_calls");
+    assert_eq!(pair.server.messages.len(), 4, "max_calls");
     assert_eq!(pair.server.session.ignored(), 396 * 17);
     assert_eq!(pair.client.outcomes.len(), 396, "refused");
 }
 
 #[test]
-fn a_call_whose_deadline_passes_is_taken_back_or_cancelled() {
+fn a_call_that_times_out_is_withdrawn_or_cancelled() {
     let mut pair = Pair::open();
-    let shape = Shape {
+    let shape = CallShape {
         request_stream: false,
         response_stream: true,
     };
     for (token, deadline) in [(1, at(3)), (2, at(4))] {
         pair.client
             .session
-            .call(&head(REQUEST), shape, token, deadline, text("watch"))
-            .expect("room");
+            .call(
+                &head(REQUEST),
+                shape,
+                Token::new(token),
+                deadline,
+                text("watch"),
+            )
+            .expect("capacity");
     }
-    pair.client.call(3, at(3)).expect("room");
+    pair.client.call(3, at(3)).expect("capacity");
     pair.exchange();
     // Nothing of this one is sent before it is too late.
-    pair.client.call(4, at(3)).expect("room");
+    pair.client.call(4, at(3)).expect("capacity");
     pair.client.timeout(at(3)).expect("alive");
     pair.exchange();
     for token in [1, 3, 4] {
         assert_eq!(pair.client.outcomes[&token], ["expired"], "{token}");
     }
-    assert_eq!(pair.server.heard, ["watch", "watch", "3"]);
+    assert_eq!(pair.server.messages, ["watch", "watch", "3"]);
     assert_eq!(
         pair.server.told[1..],
         ["cancelled"],
@@ -259,11 +279,11 @@ fn a_call_whose_deadline_passes_is_taken_back_or_cancelled() {
 }
 
 #[test]
-fn items_that_are_lost_with_a_connection_are_no_dropped_messages() {
+fn lost_items_are_not_counted_as_dropped_messages() {
     let (mut pair, caller, _) = streaming(true, false);
     pair.client.session.keep_when_lost();
     send_items(&mut pair.client.session, caller, "item");
-    pair.client.send("a message").expect("room");
+    pair.client.send("a message").expect("capacity");
     let suspended = pair.client.session.suspend(None);
     assert_eq!(suspended.lost.len(), 1, "the stream");
     assert_eq!(pair.client.session.dropped().disconnected, 1);

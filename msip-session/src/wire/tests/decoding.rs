@@ -127,7 +127,7 @@ fn payloads_share_the_memory_they_were_read_into() {
 }
 
 #[test]
-fn frames_cut_off_together_lie_in_the_memory_they_were_read_into() {
+fn a_frame_batch_shares_the_memory_it_was_read_into() {
     let mut decoder = Decoder::new(MAX);
     let frame = frame_of_100();
     let mut bytes = Vec::new();
@@ -138,7 +138,7 @@ fn frames_cut_off_together_lie_in_the_memory_they_were_read_into() {
     buffer.extend_from_slice(&bytes);
     let read_into = buffer.as_ptr();
     let mut run = FrameBatch::default();
-    assert_eq!(decoder.cut(&mut run, 64), Ok(false));
+    assert_eq!(decoder.decode_batch(&mut run, 64), Ok(false));
     let places: Vec<_> = run.frames().map(|cut| cut.payload().as_ptr()).collect();
     let payload = read_into.wrapping_add(HEADER_LEN);
     assert_eq!(places, [payload, payload.wrapping_add(frame_len)]);

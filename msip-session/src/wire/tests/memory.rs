@@ -258,15 +258,15 @@ fn what_is_copied_together_is_little() {
         bytes.extend(frame_of(60 * KIB));
     }
     // As if one read had brought all of it.
-    decoder.lend(BytesMut::with_capacity(4 * KIB * KIB));
+    decoder.lend_buffer(BytesMut::with_capacity(4 * KIB * KIB));
     decoder.buffer().extend_from_slice(&bytes);
     let mut run = FrameBatch::default();
-    assert_eq!(decoder.cut(&mut run, 64), Ok(true));
+    assert_eq!(decoder.decode_batch(&mut run, 64), Ok(true));
     assert_eq!(run.len(), 1, "the large one lies where it is");
     let mut frame_count = 0;
     loop {
         let mut run = FrameBatch::default();
-        let is_more = decoder.cut(&mut run, 64).unwrap();
+        let is_more = decoder.decode_batch(&mut run, 64).unwrap();
         assert!(run.memory().len() <= 128 * KIB);
         frame_count += run.len();
         if !is_more {
@@ -278,7 +278,7 @@ fn what_is_copied_together_is_little() {
 
 /// A buffer that was lent, with the bytes of some frames read into it.
 fn lent_with(decoder: &mut Decoder, bytes: &[u8]) {
-    decoder.lend(BytesMut::with_capacity(64 * KIB));
+    decoder.lend_buffer(BytesMut::with_capacity(64 * KIB));
     decoder.buffer().extend_from_slice(bytes);
 }
 
@@ -296,18 +296,24 @@ fn frame_of(len: usize) -> Vec<u8> {
 }
 
 #[test]
-fn a_lent_buffer_goes_back_whole_when_its_frames_are_gone() {
+fn a_pooled_buffer_is_returned_when_its_frames_are_gone() {
     let mut decoder = Decoder::new(Limits::default().max_payload());
-    assert!(decoder.give_back(64 * KIB).is_none(), "it has none");
+    assert!(decoder.return_buffer(64 * KIB).is_none(), "it has none");
     lent_with(&mut decoder, &frame_of(100).repeat(3));
     let frames: Vec<_> = std::iter::from_fn(|| decoder.decode().unwrap()).collect();
     assert_eq!(frames.len(), 3);
     assert_eq!(decoder.held(), 0, "it is the lender's");
-    assert!(decoder.give_back(64 * KIB).is_none(), "payloads share it");
+    assert!(
+        decoder.return_buffer(64 * KIB).is_none(),
+        "payloads share it"
+    );
     assert!(decoder.held() > 0, "so that it stays, and is its own");
     drop(frames);
-    assert!(decoder.give_back(64 * KIB - 1).is_none(), "it is too large");
-    let buffer = decoder.give_back(64 * KIB).unwrap();
+    assert!(
+        decoder.return_buffer(64 * KIB - 1).is_none(),
+        "it is too large"
+    );
+    let buffer = decoder.return_buffer(64 * KIB).unwrap();
     assert_eq!((buffer.len(), buffer.capacity()), (0, 64 * KIB));
     assert_eq!(decoder.capacity(), 0);
 }
@@ -318,12 +324,12 @@ fn a_small_part_of_a_frame_does_not_keep_a_lent_buffer() {
     let bytes = frame_of(40 * KIB);
     lent_with(&mut decoder, &bytes[..30]);
     assert_eq!(decoder.decode(), Ok(None));
-    let buffer = decoder.give_back(64 * KIB).unwrap();
+    let buffer = decoder.return_buffer(64 * KIB).unwrap();
     assert_eq!((buffer.len(), buffer.capacity()), (0, 64 * KIB));
     assert!(decoder.is_mid_frame());
     assert!(decoder.capacity() < KIB, "{}", decoder.capacity());
     assert!(
-        decoder.give_back(64 * KIB).is_none(),
+        decoder.return_buffer(64 * KIB).is_none(),
         "the part is in its own buffer"
     );
     for piece in bytes[30..].chunks(1000) {
@@ -339,7 +345,7 @@ fn a_large_part_of_a_frame_stays_where_it_is() {
     let bytes = frame_of(40 * KIB);
     lent_with(&mut decoder, &bytes[..30 * KIB]);
     assert_eq!(decoder.decode(), Ok(None));
-    assert!(decoder.give_back(64 * KIB).is_none());
+    assert!(decoder.return_buffer(64 * KIB).is_none());
     decoder.buffer().extend_from_slice(&bytes[30 * KIB..]);
     assert!(decoder.decode().unwrap().is_some());
 }

@@ -46,7 +46,7 @@ fn cut_all(
 /// Cuts off frames once. Returns whether there may be more.
 fn cut(decoder: &mut Decoder, frames: &mut Vec<Frame>, count: usize) -> Result<bool, DecodeError> {
     let mut run = FrameBatch::default();
-    let outcome = decoder.cut(&mut run, count);
+    let outcome = decoder.decode_batch(&mut run, count);
     assert!(run.len() <= count);
     assert!(
         outcome != Ok(true) || !run.is_empty(),

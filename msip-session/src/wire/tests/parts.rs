@@ -177,7 +177,7 @@ fn types_and_codes_have_their_own_numbers_and_names() {
 }
 
 #[test]
-fn ids_tell_their_class() {
+fn ids_have_their_class() {
     let cases = [
         (MsgId::CONNECTION, "connection", Side::Connecting, false, 0),
         (

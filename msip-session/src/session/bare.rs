@@ -1,0 +1,174 @@
+//! Bare frames: messages, calls, answers and items with nothing but a body, which take the fast path.
+//!
+//! [`BareFrame::of`] is the only place that decides which frames these are.
+
+use std::ops::Range;
+
+use bytes::Bytes;
+
+#[cfg(any(test, fuzzing))]
+use super::event::{Event, Outcome};
+use super::{
+    event::{Incoming, ReplyTo},
+    frame_writer::NO_TOPIC,
+    slot::{InboundSlot, Token},
+    to_usize,
+};
+#[cfg(any(test, fuzzing))]
+use crate::wire::Frame;
+use crate::wire::{Flags, FrameRef, FrameType, Header, MsgId, Side};
+
+/// The kind of a bare frame.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum BareFrame {
+    /// A one-way message that is not acknowledged.
+    Message,
+    /// A call with one request.
+    Call,
+    /// An answer, or an acknowledgment.
+    Answer,
+    /// An item of a stream of answers, after which more may follow.
+    AnswerItem,
+    /// An item of a stream of requests, after which more may follow.
+    RequestItem,
+}
+
+impl BareFrame {
+    /// What this frame from the peer of `side` is, if it has neither metadata nor a topic, its body is within the limit,
+    /// and only an item is compressed or urgent. `None` for any other frame.
+    #[inline]
+    pub(super) fn of(frame: FrameRef<'_>, side: Side, max_body: u32) -> Option<Self> {
+        const ITEM: Flags = Flags::MORE.union(Flags::ITEM);
+        let &Header {
+            flags,
+            frame_type,
+            kind,
+            msg_id: id,
+            payload_len,
+            ..
+        } = frame.header;
+        if frame_type == FrameType::Ack {
+            let bare = if flags == Flags::NONE {
+                Self::Answer
+            } else if of_item(flags) == Flags::MORE {
+                Self::AnswerItem
+            } else {
+                return None;
+            };
+            return (payload_len <= max_body).then_some(bare);
+        }
+        if frame_type != FrameType::opening(side.reverse()) {
+            return None;
+        }
+        let bare = if flags == Flags::NONE {
+            Self::Message
+        } else if flags == Flags::ACK_REQUIRED {
+            Self::Call
+        } else if of_item(flags) == ITEM {
+            Self::RequestItem
+        } else {
+            return None;
+        };
+        let payload = frame.payload();
+        let is_bare = id.chosen_by() != side
+            && kind.known().is_ok()
+            && payload.starts_with(&NO_TOPIC)
+            && payload.len() - NO_TOPIC.len() <= to_usize(max_body);
+        if !is_bare || (bare == Self::Call && (id.is_delivery() || id.sequence() == 0)) {
+            return None;
+        }
+        Some(bare)
+    }
+}
+
+/// The flags that tell whether a frame is an item.
+#[inline]
+const fn of_item(flags: Flags) -> Flags {
+    flags.without(Flags::URGENT).without(Flags::COMPRESSED)
+}
+
+/// What a frame was that the fast path has accepted. All else is in its header.
+#[derive(Debug, Clone, Copy)]
+pub enum FastFrame {
+    /// A one-way message that is not acknowledged.
+    Message,
+    /// A call with one request.
+    Call(InboundSlot),
+    /// The answer to a call that this side has opened.
+    Answer(Token),
+}
+
+#[cfg(any(test, fuzzing))]
+impl FastFrame {
+    /// The event that the slow path would return.
+    pub(crate) fn into_event(self, frame: &Frame) -> Event {
+        let incoming = |call| {
+            let bare = BareMessage::new(FrameRef::from(frame), call);
+            Event::Incoming(bare.to_incoming(&frame.payload))
+        };
+        match self {
+            Self::Message => incoming(None),
+            Self::Call(slot) => incoming(Some(slot)),
+            Self::Answer(token) => Event::Answered {
+                token,
+                outcome: Outcome::message(frame.header.variant, frame.payload.clone()),
+            },
+        }
+    }
+}
+
+/// A one-way message, or a call with one request, that has nothing but a body. The body stays in the memory that it was
+/// read into.
+#[derive(Debug, Clone, Copy)]
+pub struct BareMessage {
+    /// Where the payload begins in that memory.
+    start: usize,
+    /// The message id.
+    pub id: MsgId,
+    /// The call's slot, where it is one.
+    pub call: Option<InboundSlot>,
+    /// The length that counts against the window.
+    pub payload_len: u32,
+    /// The member of the envelope that the body is.
+    pub variant: u16,
+}
+
+impl BareMessage {
+    /// The message in a frame that [`Session::handle_fast`](super::Session::handle_fast) has accepted; `call` is the slot
+    /// of [`FastFrame::Call`].
+    #[inline]
+    pub fn new(frame: FrameRef<'_>, call: Option<InboundSlot>) -> Self {
+        Self {
+            start: frame.start(),
+            id: frame.header.msg_id,
+            call,
+            payload_len: frame.header.payload_len,
+            variant: frame.header.variant,
+        }
+    }
+
+    /// Where the body is in the memory that the frame was read into.
+    #[inline]
+    pub fn body(&self) -> Range<usize> {
+        self.start + NO_TOPIC.len()..self.start + to_usize(self.payload_len)
+    }
+
+    /// The same message as [`Event::Incoming`](super::Event::Incoming) has it; `memory` is what the frame was read into.
+    #[must_use]
+    pub fn to_incoming(self, memory: &Bytes) -> Incoming {
+        Incoming {
+            variant: self.variant,
+            body: memory
+                .get(self.body())
+                .map(|body| memory.slice_ref(body))
+                .unwrap_or_default(),
+            compressed: false,
+            payload_len: self.payload_len,
+            reply: self.call.map_or(ReplyTo::Nobody, ReplyTo::Call),
+            timeout: None,
+            metadata: None,
+            id: self.id,
+            is_stream: false,
+        }
+    }
+}

@@ -1,0 +1,163 @@
+//! Replying: answers to calls, acknowledgments, and credit for handled messages.
+
+use super::{
+    InboundSlot, Phase, Reply, Session,
+    ended_calls::{KeptReply, NOT_RECEIVED},
+    fault_injection::FaultInjection,
+    frame_writer::{Prefix, announced_len, write_frame},
+    request::{Priority, urgency},
+};
+use crate::wire::{
+    Code, Credit, ErrorRef, Flags, FrameType, Header, Metadata, MsgId, write_ack, write_credit,
+    write_error,
+};
+
+impl Session {
+    /// Answers a call, whose handler has ended. The slot is free from here on, also of a call that was cancelled.
+    #[inline]
+    pub fn reply(&mut self, slot: InboundSlot, reply: Reply<'_, impl FnOnce(&mut Vec<u8>)>) {
+        let Some((id, is_urgent)) = self.inbound.end(slot, &mut self.streams) else {
+            return;
+        };
+        self.ended_calls.end(id);
+        match reply {
+            Reply::Message {
+                variant,
+                len,
+                compressed: false,
+                time_us: None,
+                encode,
+            } if !is_urgent && len <= self.peer_max_body && self.phase == Phase::Open => {
+                let header = Header {
+                    variant,
+                    payload_len: announced_len(len),
+                    ..Header::control(FrameType::Ack, id)
+                };
+                let overtakes = FaultInjection::EndOvertakesItems.is_on();
+                self.outgoing
+                    .push_response(Priority::new(overtakes), |buffer| {
+                        write_frame(buffer, &header, Prefix::None, encode);
+                    });
+            }
+            reply => self.reply_slow(id, is_urgent, reply),
+        }
+    }
+
+    /// Answers a call on the slow path: with an error, the end of a stream, or metadata, or without a connection.
+    #[inline(never)]
+    fn reply_slow(
+        &mut self,
+        id: MsgId,
+        is_urgent: bool,
+        reply: Reply<'_, impl FnOnce(&mut Vec<u8>)>,
+    ) {
+        let max_body = self.peer_max_body;
+        let overtakes = is_urgent || FaultInjection::EndOvertakesItems.is_on();
+        let priority = Priority::new(overtakes);
+        match self.phase {
+            Phase::Open => {
+                self.outgoing.push_response(priority, |buffer| {
+                    write_reply(buffer, id, is_urgent, max_body, reply);
+                });
+            }
+            Phase::Suspended => {
+                let mut frame = Vec::new();
+                write_reply(&mut frame, id, is_urgent, max_body, reply);
+                self.ended_calls.keep(id, KeptReply { priority, frame });
+            }
+            _ => {}
+        }
+    }
+
+    /// Answers a delivery, whose handler has returned.
+    pub fn acknowledge(&mut self, id: MsgId, urgent: bool, outcome: Result<(), ErrorRef<'_>>) {
+        self.inbound.end_delivery();
+        self.received.end(id.sequence(), outcome.is_ok());
+        // Without a connection the delivery comes again, and is answered then.
+        if self.phase != Phase::Open {
+            return;
+        }
+        let flags = urgency(urgent);
+        self.outgoing
+            .push_response(Priority::new(urgent), |buffer| match outcome {
+                Ok(()) => write_ack(buffer, flags, id),
+                Err(error) => write_error(buffer, flags, id, error.code, error.message),
+            });
+    }
+
+    /// Notes that one-way messages and deliveries have been handled, which came by this
+    /// [`connection`](Self::connection): the peer may send as many again.
+    #[inline]
+    pub fn consumed(&mut self, handled: Credit, connection: u64) {
+        self.unhandled.subtract(handled);
+        // Windows begin anew with each connection.
+        if connection != self.connection && !FaultInjection::GrantAcrossConnections.is_on() {
+            return;
+        }
+        let Some(credit) = self.receive_window.consume(handled) else {
+            return;
+        };
+        if self.phase == Phase::Open {
+            self.outgoing.push_response(Priority::Urgent, |buffer| {
+                write_credit(buffer, Flags::NONE, MsgId::CONNECTION, credit);
+                if FaultInjection::GrantTwice.is_on() {
+                    write_credit(buffer, Flags::NONE, MsgId::CONNECTION, credit);
+                }
+            });
+        }
+    }
+}
+
+/// Writes the frame that answers a call.
+fn write_reply(
+    buffer: &mut Vec<u8>,
+    id: MsgId,
+    is_urgent: bool,
+    max_body: usize,
+    reply: Reply<'_, impl FnOnce(&mut Vec<u8>)>,
+) {
+    let flags = urgency(is_urgent);
+    match reply {
+        Reply::Message {
+            variant,
+            len,
+            compressed,
+            time_us,
+            encode,
+        } if len <= max_body => {
+            let mut header = Header {
+                flags,
+                variant,
+                ..Header::control(FrameType::Ack, id)
+            };
+            if compressed {
+                header.flags = header.flags.union(Flags::COMPRESSED);
+            } else {
+                header.payload_len = announced_len(len);
+            }
+            if time_us.is_none() {
+                write_frame(buffer, &header, Prefix::None, encode);
+                return;
+            }
+            header.flags = header.flags.union(Flags::META);
+            let metadata = Metadata {
+                response_time_us: time_us,
+                ..Metadata::default()
+            };
+            write_frame(buffer, &header, Prefix::Metadata(&metadata), encode);
+        }
+        Reply::Message { len, .. } => {
+            let text = format!(
+                "an answer of {len} bytes, where the caller accepts {max_body} (its setting `max_body`)"
+            );
+            write_error(buffer, flags, id, Code::ResourceExhausted, &text);
+        }
+        Reply::End => write_ack(buffer, flags, id),
+        // What a handler says must not be taken for the session's own statement that a call was not received.
+        Reply::Error(error) if (error.code, error.message) == NOT_RECEIVED => {
+            let text = format!("{}, says the handler", error.message);
+            write_error(buffer, flags, id, error.code, &text);
+        }
+        Reply::Error(error) => write_error(buffer, flags, id, error.code, error.message),
+    }
+}

@@ -1,0 +1,149 @@
+//! Outgoing requests and replies, as a driver describes them.
+
+use thiserror::Error;
+
+use crate::{
+    MsgKind,
+    wire::{ErrorRef, Flags},
+};
+
+/// Why a message was not accepted for sending.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+pub enum Blocked {
+    /// The queue is full, or credit or the number of open exchanges is used up. Try again after
+    /// [`Event::Capacity`](super::Event::Capacity), an outcome, or a write.
+    #[error("no capacity: the queue, the credit or the number of exchanges is used up")]
+    NoCapacity,
+    /// The session is not open, or is closing. For a stream: its exchange has ended.
+    #[error("the session or the exchange is closed")]
+    Closing,
+    /// There is no connection, and nothing is buffered for the next one.
+    #[error("there is no connection")]
+    Disconnected,
+    /// There is no connection, and the buffer for the next one is full.
+    #[error("there is no connection, and the buffer for the next one is full")]
+    Full,
+}
+
+/// The header of a message that begins an exchange.
+#[derive(Debug, Clone, Copy)]
+pub struct RequestHead<'a> {
+    /// The number of the envelope's member.
+    pub variant: u16,
+    /// How the message is delivered.
+    pub kind: MsgKind,
+    /// Whether it overtakes frames that are not urgent.
+    pub urgent: bool,
+    /// Whether the body is compressed.
+    pub compressed: bool,
+    /// The deadline in milliseconds, where the peer does not know it from the schema.
+    pub deadline_ms: Option<u32>,
+    /// The encoded [`Metadata`](crate::wire::Metadata), without its deadline; empty for none. With
+    /// [`DEADLINE_LEN`](crate::wire::DEADLINE_LEN) bytes for a deadline it must be within the metadata limit.
+    pub metadata: &'a [u8],
+}
+
+impl RequestHead<'static> {
+    /// The header of a message without metadata.
+    #[inline]
+    pub const fn new(variant: u16, kind: MsgKind, urgent: bool) -> Self {
+        Self {
+            variant,
+            kind,
+            urgent,
+            compressed: false,
+            deadline_ms: None,
+            metadata: &[],
+        }
+    }
+}
+
+/// How a call is answered.
+#[derive(Debug)]
+pub enum Reply<'a, F> {
+    /// With a message.
+    Message {
+        /// The number of the envelope's member.
+        variant: u16,
+        /// The length of the body in bytes, before compression.
+        len: usize,
+        /// Whether `encode` appends a compressed body.
+        compressed: bool,
+        /// The time of the answer in microseconds since the Unix epoch, where the caller has asked for it.
+        time_us: Option<i64>,
+        /// Appends the body.
+        encode: F,
+    },
+    /// With the end of its stream of answers.
+    End,
+    /// With an error.
+    Error(ErrorRef<'a>),
+}
+
+impl<F: FnOnce(&mut Vec<u8>)> Reply<'_, F> {
+    /// An uncompressed message of `len` bytes without metadata, which `encode` appends.
+    #[inline]
+    pub fn message(variant: u16, len: usize, encode: F) -> Self {
+        Self::Message {
+            variant,
+            len,
+            compressed: false,
+            time_us: None,
+            encode,
+        }
+    }
+}
+
+/// Which sides of a call are streams.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct CallShape {
+    /// The request is a stream.
+    pub request_stream: bool,
+    /// The answer is a stream.
+    pub response_stream: bool,
+}
+
+impl CallShape {
+    /// One request and one answer.
+    pub const UNARY: Self = Self {
+        request_stream: false,
+        response_stream: false,
+    };
+}
+
+/// The lane of the outgoing queue that a frame takes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Priority {
+    /// Overtakes the other lane, within half of the bytes.
+    Urgent,
+    /// In order.
+    Normal,
+}
+
+impl Priority {
+    /// The lane of a frame with these flags.
+    #[inline]
+    pub(super) const fn of(flags: Flags) -> Self {
+        Self::new(flags.contains(Flags::URGENT))
+    }
+
+    /// The lane of a frame that is urgent, or is not.
+    #[inline]
+    pub(super) const fn new(is_urgent: bool) -> Self {
+        if is_urgent {
+            Self::Urgent
+        } else {
+            Self::Normal
+        }
+    }
+}
+
+/// The flags of a frame that is urgent, or is not.
+#[inline]
+pub(super) const fn urgency(is_urgent: bool) -> Flags {
+    if is_urgent {
+        Flags::URGENT
+    } else {
+        Flags::NONE
+    }
+}

@@ -1,0 +1,281 @@
+//! The handlers of a side: what has come, one-way messages in order, and calls side by side.
+
+use std::time::Duration;
+
+use super::{Asks, CALL, Node, Queued, Running, STREAM, fails};
+use crate::{
+    session::{
+        Event, InboundSlot, Incoming, Reply, ReplyTo,
+        simulation::{random::Random, rules::Rules},
+    },
+    wire::{Code, Credit, ErrorRef, Flags, FrameType, Header, Side},
+};
+
+/// One message in so many has a handler that asks the peer.
+const ASKING: u64 = 9;
+
+impl Node {
+    /// Calls of the other side are dropped.
+    pub(super) fn cancel(&mut self, slots: &[InboundSlot]) {
+        let Some(session) = self.session.as_mut() else {
+            return;
+        };
+        let generation = self.generation;
+        for slot in slots {
+            let is_it =
+                |running: &Running| running.slot == *slot && running.generation == generation;
+            if self.streams.cancel(*slot) == Some(true) || self.running.iter().any(is_it) {
+                self.running.retain(|running| !is_it(running));
+                let status = ErrorRef {
+                    code: Code::Internal,
+                    message: "dropped",
+                };
+                session.reply(*slot, Reply::<fn(&mut Vec<u8>)>::Error(status));
+            } else {
+                self.cancelled.push(*slot);
+            }
+        }
+    }
+
+    /// Hands what has been read to the session.
+    pub(in crate::session::simulation) fn handle_read(
+        &mut self,
+        bytes: &[u8],
+        now: Duration,
+        rules: &mut Rules,
+    ) -> Result<(), String> {
+        let Some(attached) = self.attached.as_mut() else {
+            return Ok(());
+        };
+        attached.decoder.buffer().extend_from_slice(bytes);
+        self.handle_decoded(now, rules)
+    }
+
+    /// Hands all whole frames to the session.
+    pub(in crate::session::simulation) fn handle_decoded(
+        &mut self,
+        now: Duration,
+        rules: &mut Rules,
+    ) -> Result<(), String> {
+        loop {
+            let (Some(session), Some(attached)) = (self.session.as_mut(), self.attached.as_mut())
+            else {
+                return Ok(());
+            };
+            session.received(now);
+            let before = (session.ignored(), session.send_window.items());
+            let Some(frame) = attached
+                .decoder
+                .decode()
+                .map_err(|error| error.to_string())?
+            else {
+                return Ok(());
+            };
+            let may_be_late = is_part(&frame.header);
+            let event = session
+                .handle_any(frame, now)
+                .map_err(|fault| format!("{:?} finds a fault: {fault}", self.side))?;
+            // A frame of no exchange is counted, and grants no credit.
+            let is_for_one = may_be_late && event.is_none();
+            if is_for_one
+                && (session.ignored(), session.send_window.items()) != (before.0 + 1, before.1)
+            {
+                return Err(format!("{:?}: a late frame, and not counted", self.side));
+            }
+            match event {
+                None | Some(Event::Capacity | Event::StreamCredit(_)) => {}
+                Some(Event::Item { token, item }) => {
+                    self.streams.answer(self.side, token, &item, rules)?;
+                }
+                Some(Event::RequestItem {
+                    slot,
+                    item,
+                    is_last,
+                }) => {
+                    let item = item.as_ref();
+                    self.streams
+                        .request(self.side, slot, item, is_last, rules)?;
+                }
+                Some(Event::Cancelled(slot)) => self.cancel(&[slot]),
+                Some(Event::Answered { token, outcome }) => {
+                    self.complete(token, &outcome, rules)?;
+                }
+                Some(Event::Incoming(incoming)) => {
+                    let connection = session.connection();
+                    if let ReplyTo::Call(slot) = incoming.reply
+                        && incoming.variant == STREAM
+                    {
+                        let number = number_of(&incoming);
+                        self.streams.incoming(slot, number, &incoming);
+                    }
+                    self.queue.push_back(Queued {
+                        incoming,
+                        generation: self.generation,
+                        connection,
+                    });
+                }
+                Some(event) => return Err(format!("{:?} has {event:?}", self.side)),
+            }
+        }
+    }
+
+    /// Lets the handlers go on: one-way messages one after the other, calls side by side.
+    pub(in crate::session::simulation) fn handle_messages(
+        &mut self,
+        now: Duration,
+        random: &mut Random,
+        rules: &mut Rules,
+    ) -> Result<(), String> {
+        loop {
+            if let Some((queued, until)) = self.handling.take() {
+                self.ask(now, rules);
+                if now < until || self.is_asking() {
+                    self.handling = Some((queued, until));
+                    break;
+                }
+                self.asks = None;
+                self.handled(&queued, rules);
+            }
+            let Some(queued) = self.queue.pop_front() else {
+                break;
+            };
+            let number = number_of(&queued.incoming);
+            match queued.incoming.reply {
+                ReplyTo::Call(slot) => {
+                    if queued.generation != self.generation || self.session.is_none() {
+                        continue;
+                    }
+                    if let Some(place) = self.cancelled.iter().position(|it| *it == slot) {
+                        self.cancelled.remove(place);
+                        if let Some(session) = self.session.as_mut() {
+                            let status = ErrorRef {
+                                code: Code::Internal,
+                                message: "dropped",
+                            };
+                            session.reply(slot, Reply::<fn(&mut Vec<u8>)>::Error(status));
+                        }
+                        continue;
+                    }
+                    rules.handling(self.side, number)?;
+                    if queued.incoming.variant == STREAM {
+                        if let Some(session) = self.session.as_mut() {
+                            self.streams.serve(slot, session);
+                        }
+                        continue;
+                    }
+                    let time = if random.once_in(2) {
+                        0
+                    } else {
+                        random.below(3000)
+                    };
+                    self.running.push(Running {
+                        slot,
+                        number,
+                        generation: queued.generation,
+                        until: now + Duration::from_millis(time),
+                    });
+                }
+                ReplyTo::Nobody | ReplyTo::Delivery { .. } => {
+                    rules.handling(self.side, number)?;
+                    let time = if random.once_in(3) {
+                        random.below(300)
+                    } else {
+                        0
+                    };
+                    if self.side == Side::Accepting && number.is_multiple_of(ASKING) {
+                        self.asks = Some(Asks::Soon);
+                    }
+                    self.handling = Some((queued, now + Duration::from_millis(time)));
+                }
+            }
+        }
+        self.reply(now, rules);
+        Ok(())
+    }
+
+    /// A one-way message has been handled.
+    fn handled(&mut self, queued: &Queued, rules: &mut Rules) {
+        let number = number_of(&queued.incoming);
+        rules.handled(self.side, number);
+        let Some(session) = self
+            .session
+            .as_mut()
+            .filter(|_| queued.generation == self.generation)
+        else {
+            return;
+        };
+        if let ReplyTo::Delivery { id, urgent } = queued.incoming.reply {
+            let failure = ErrorRef {
+                code: Code::NotFound,
+                message: "not this one",
+            };
+            let outcome = if fails(number) { Err(failure) } else { Ok(()) };
+            session.acknowledge(id, urgent, outcome);
+        }
+        let handled = Credit {
+            items: 1,
+            bytes: queued.incoming.payload_len,
+        };
+        session.consumed(handled, queued.connection);
+    }
+
+    /// Answers the calls whose handlers have ended.
+    fn reply(&mut self, now: Duration, rules: &mut Rules) {
+        let (done, running): (Vec<_>, Vec<_>) = std::mem::take(&mut self.running)
+            .into_iter()
+            .partition(|running| running.until <= now);
+        self.running = running;
+        for Running {
+            slot,
+            number,
+            generation,
+            ..
+        } in done
+        {
+            rules.handled(self.side, number);
+            let Some(session) = self
+                .session
+                .as_mut()
+                .filter(|_| generation == self.generation)
+            else {
+                continue;
+            };
+            if fails(number) {
+                let status = ErrorRef {
+                    code: Code::NotFound,
+                    message: "not this one",
+                };
+                session.reply(slot, Reply::<fn(&mut Vec<u8>)>::Error(status));
+            } else {
+                let encode = |buffer: &mut Vec<u8>| buffer.extend_from_slice(&number.to_be_bytes());
+                session.reply(
+                    slot,
+                    Reply::Message {
+                        variant: CALL,
+                        len: 8,
+                        compressed: false,
+                        time_us: None,
+                        encode,
+                    },
+                );
+            }
+        }
+    }
+}
+
+fn number_of(incoming: &Incoming) -> u64 {
+    incoming
+        .body
+        .first_chunk()
+        .map_or(0, |bytes| u64::from_be_bytes(*bytes))
+}
+
+/// Whether a frame is a later part of an exchange: it may come when that has ended.
+fn is_part(header: &Header) -> bool {
+    match header.frame_type {
+        FrameType::Publish | FrameType::Event => header.flags.contains(Flags::ITEM),
+        FrameType::Ack | FrameType::Error | FrameType::Cancel => true,
+        FrameType::Credit => !header.msg_id.is_connection(),
+        _ => false,
+    }
+}
