@@ -184,14 +184,14 @@ impl Encoding {
     }
 
     /// Decompresses a body whose frame is flagged COMPRESSED.
-    pub(crate) fn inflate(&self, variant: u16, body: Bytes) -> Result<Bytes, BodyError> {
+    pub(crate) fn decompress(&self, variant: u16, body: Bytes) -> Result<Bytes, BodyError> {
         let Some(params) = &self.0 else {
             // The session has refused the frame.
             return Ok(body);
         };
-        match compression::inflate(params.compression, &body, params.max_body) {
+        match compression::decompress(params.compression, &body, params.max_body) {
             Ok(body) => Ok(body.into()),
-            Err(compression::InflateError::TooLarge { max }) => {
+            Err(compression::DecompressError::TooLarge { max }) => {
                 Err(BodyError::TooLarge { variant, max })
             }
             Err(error) => Err(BodyError::Compressed {
@@ -209,7 +209,7 @@ impl Encoding {
         compressed: bool,
     ) -> Result<E, BodyError> {
         if compressed {
-            body = self.inflate(variant, body)?;
+            body = self.decompress(variant, body)?;
         }
         self.decode(variant, Body::from(&body))
     }

@@ -25,7 +25,7 @@ pub(super) fn decode<D: Dispatch>(
     let row = expect::<D>(variant, reply)?;
     let unreadable = |error: BodyError| Status::new(error.code(), error.to_string());
     if compressed {
-        body = encoding.inflate(variant, body).map_err(unreadable)?;
+        body = encoding.decompress(variant, body).map_err(unreadable)?;
         if let ReplyTo::Call(slot) = reply
             && let Some(Err(busy)) =
                 connection.with_session(|session| session.request_inflated(slot, body.len()))

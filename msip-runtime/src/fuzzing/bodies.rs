@@ -31,14 +31,14 @@ pub fn decompress(data: &[u8]) {
     };
     let number = u8::try_from(algorithm.number()).unwrap_or_default();
     let body = [&[number], rest].concat();
-    match compression::inflate(algorithm, &body, MAX_BODY) {
-        Ok(inflated) => assert!(inflated.len() <= MAX_BODY),
+    match compression::decompress(algorithm, &body, MAX_BODY) {
+        Ok(decompressed) => assert!(decompressed.len() <= MAX_BODY),
         Err(error) => assert!(!error.to_string().is_empty()),
     }
     if let Some(compressed) = compression::compress(algorithm, rest) {
-        let again = compression::inflate(algorithm, &compressed, rest.len());
+        let again = compression::decompress(algorithm, &compressed, rest.len());
         assert_eq!(again.as_deref(), Ok(rest));
-        let less = compression::inflate(algorithm, &compressed, rest.len() - 1);
+        let less = compression::decompress(algorithm, &compressed, rest.len() - 1);
         assert!(less.is_err(), "the limit is exceeded");
     }
 }

@@ -4,7 +4,7 @@ use std::io::Write as _;
 
 use flate2::{bufread::GzDecoder, write::GzEncoder};
 
-use super::{Compression, InflateError, stream};
+use super::{Compression, DecompressError, stream};
 
 /// The default of zlib.
 const LEVEL: u32 = 6;
@@ -17,7 +17,7 @@ pub(super) fn compress(body: &[u8]) -> Option<Vec<u8>> {
     encoder.finish().ok()
 }
 
-pub(super) fn inflate(data: &[u8], max: usize) -> Result<Vec<u8>, InflateError> {
+pub(super) fn decompress(data: &[u8], max: usize) -> Result<Vec<u8>, DecompressError> {
     let mut decoder = GzDecoder::new(data);
     let body = stream::read_all(Compression::Gzip, &mut decoder, data.len(), max)?;
     stream::check_rest(Compression::Gzip, decoder.into_inner())?;

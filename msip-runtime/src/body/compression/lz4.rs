@@ -3,7 +3,7 @@
 
 use lz4_flex::block::{compress_into, decompress_into, get_maximum_output_size};
 
-use super::{Compression, InflateError};
+use super::{Compression, DecompressError};
 
 const LEN_LEN: usize = size_of::<u32>();
 
@@ -21,8 +21,8 @@ pub(super) fn compress(body: &[u8]) -> Option<Vec<u8>> {
     Some(out)
 }
 
-pub(super) fn inflate(data: &[u8], max: usize) -> Result<Vec<u8>, InflateError> {
-    let malformed = |reason: String| InflateError::Malformed {
+pub(super) fn decompress(data: &[u8], max: usize) -> Result<Vec<u8>, DecompressError> {
+    let malformed = |reason: String| DecompressError::Malformed {
         algorithm: Compression::Lz4,
         reason,
     };
@@ -31,7 +31,7 @@ pub(super) fn inflate(data: &[u8], max: usize) -> Result<Vec<u8>, InflateError> 
     };
     let len = usize::try_from(u32::from_le_bytes(*len)).unwrap_or(usize::MAX);
     if len > max {
-        return Err(InflateError::TooLarge { max });
+        return Err(DecompressError::TooLarge { max });
     }
     if len > block.len().saturating_mul(MAX_RATIO) {
         return Err(malformed(format!(

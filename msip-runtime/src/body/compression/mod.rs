@@ -21,7 +21,7 @@ use super::choice::{Compression, Negotiable as _};
 
 /// A body cannot be decompressed.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
-pub(crate) enum InflateError {
+pub(crate) enum DecompressError {
     /// It is larger than allowed.
     #[cfg_attr(
         not(any(feature = "gzip", feature = "lz4", feature = "zstd")),
@@ -59,30 +59,30 @@ pub(crate) fn compress(algorithm: Compression, body: &[u8]) -> Option<Vec<u8>> {
 }
 
 /// Decompresses the body of a COMPRESSED frame, to at most `max` bytes.
-pub(crate) fn inflate(
+pub(crate) fn decompress(
     agreed: Compression,
     body: &[u8],
     max: usize,
-) -> Result<Vec<u8>, InflateError> {
+) -> Result<Vec<u8>, DecompressError> {
     let Some((number, data)) = body.split_first() else {
-        return Err(InflateError::Malformed {
+        return Err(DecompressError::Malformed {
             algorithm: agreed,
             reason: "the body is empty".to_owned(),
         });
     };
     if i32::from(*number) != agreed.number() || agreed == Compression::None {
         let found = Compression::names(&[(*number).into()]);
-        return Err(InflateError::Algorithm { found, agreed });
+        return Err(DecompressError::Algorithm { found, agreed });
     }
     match (agreed, data, max) {
         #[cfg(feature = "gzip")]
-        (Compression::Gzip, data, max) => gzip::inflate(data, max),
+        (Compression::Gzip, data, max) => gzip::decompress(data, max),
         #[cfg(feature = "lz4")]
-        (Compression::Lz4, data, max) => lz4::inflate(data, max),
+        (Compression::Lz4, data, max) => lz4::decompress(data, max),
         #[cfg(feature = "zstd")]
-        (Compression::Zstd, data, max) => zstd::inflate(data, max),
+        (Compression::Zstd, data, max) => zstd::decompress(data, max),
         // Only algorithms that are built in are negotiated.
-        (algorithm, ..) => Err(InflateError::Malformed {
+        (algorithm, ..) => Err(DecompressError::Malformed {
             algorithm,
             reason: "not built in".to_owned(),
         }),

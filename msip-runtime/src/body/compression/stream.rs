@@ -2,18 +2,18 @@
 
 use std::io::{ErrorKind, Read};
 
-use super::{Compression, InflateError};
+use super::{Compression, DecompressError};
 
 /// The least initial size of the buffer.
 const MIN_BUFFER: usize = 1024;
 
-/// Reads `inflater`, which reads `input_len` bytes, until its end or until there are more than `max` bytes.
+/// Reads `decompressor`, which reads `input_len` bytes, until its end or until there are more than `max` bytes.
 pub(super) fn read_all(
     algorithm: Compression,
-    inflater: &mut impl Read,
+    decompressor: &mut impl Read,
     input_len: usize,
     max: usize,
-) -> Result<Vec<u8>, InflateError> {
+) -> Result<Vec<u8>, DecompressError> {
     let full = max.saturating_add(1);
     let mut out = vec![
         0;
@@ -25,14 +25,14 @@ pub(super) fn read_all(
     loop {
         if len == out.len() {
             if len > max {
-                return Err(InflateError::TooLarge { max });
+                return Err(DecompressError::TooLarge { max });
             }
             let larger = len.saturating_mul(2).min(full);
             // Exact, since doubling could exceed the limit.
             out.reserve_exact(larger.saturating_sub(len));
             out.resize(larger, 0);
         }
-        match inflater.read(out.get_mut(len..).unwrap_or_default()) {
+        match decompressor.read(out.get_mut(len..).unwrap_or_default()) {
             Ok(0) => break,
             Ok(read) => len += read,
             Err(error) if error.kind() == ErrorKind::Interrupted => {}
@@ -48,7 +48,7 @@ pub(super) fn read_all(
 }
 
 /// Fails if any input is left.
-pub(super) fn check_rest(algorithm: Compression, rest: &[u8]) -> Result<(), InflateError> {
+pub(super) fn check_rest(algorithm: Compression, rest: &[u8]) -> Result<(), DecompressError> {
     if rest.is_empty() {
         return Ok(());
     }
@@ -58,8 +58,8 @@ pub(super) fn check_rest(algorithm: Compression, rest: &[u8]) -> Result<(), Infl
     ))
 }
 
-pub(super) fn malformed(algorithm: Compression, reason: &dyn std::fmt::Display) -> InflateError {
-    InflateError::Malformed {
+pub(super) fn malformed(algorithm: Compression, reason: &dyn std::fmt::Display) -> DecompressError {
+    DecompressError::Malformed {
         algorithm,
         reason: reason.to_string(),
     }

@@ -30,7 +30,7 @@ fn bodies_round_trip() {
             );
             assert_eq!(i32::from(compressed[0]), algorithm.number());
             assert_eq!(
-                inflate(algorithm, &compressed, MAX),
+                decompress(algorithm, &compressed, MAX),
                 Ok(body),
                 "{algorithm}"
             );
@@ -74,12 +74,12 @@ fn decompression_stops_at_the_limit() {
             (1, false),
             (0, false),
         ] {
-            let inflated = inflate(algorithm, &compressed, max);
-            match inflated {
+            let decompressed = decompress(algorithm, &compressed, max);
+            match decompressed {
                 Ok(body) => assert!(fits && body.len() == MAX, "{algorithm} at {max}"),
                 Err(error) => {
                     assert!(!fits, "{algorithm} at {max}: {error}");
-                    assert_eq!(error, InflateError::TooLarge { max });
+                    assert_eq!(error, DecompressError::TooLarge { max });
                 }
             }
         }
@@ -91,19 +91,19 @@ fn truncated_and_trailing_input_is_refused() {
     for algorithm in built() {
         let whole = compressed_smaller(algorithm, &[7; 5_000]);
         for len in 1..whole.len() {
-            let cut = inflate(algorithm, &whole[..len], MAX);
+            let cut = decompress(algorithm, &whole[..len], MAX);
             assert!(
-                matches!(cut, Err(InflateError::Malformed { .. })),
+                matches!(cut, Err(DecompressError::Malformed { .. })),
                 "{algorithm}, {len} of {} bytes: {cut:?}",
                 whole.len()
             );
         }
         for more in [&whole[1..], b"\0", b"trailing"] {
             let longer = [&whole, more].concat();
-            let inflated = inflate(algorithm, &longer, MAX);
+            let decompressed = decompress(algorithm, &longer, MAX);
             assert!(
-                matches!(inflated, Err(InflateError::Malformed { .. })),
-                "{algorithm}: {inflated:?}"
+                matches!(decompressed, Err(DecompressError::Malformed { .. })),
+                "{algorithm}: {decompressed:?}"
             );
         }
     }
@@ -115,13 +115,13 @@ fn another_algorithm_than_agreed_is_refused() {
         let mut compressed = compressed_smaller(algorithm, &[7; 5_000]);
         for number in [0, 9, compressed[0] % 3 + 1] {
             compressed[0] = number;
-            let error = inflate(algorithm, &compressed, MAX).expect_err("another algorithm");
+            let error = decompress(algorithm, &compressed, MAX).expect_err("another algorithm");
             assert!(
-                matches!(error, InflateError::Algorithm { .. }),
+                matches!(error, DecompressError::Algorithm { .. }),
                 "{algorithm}: {error}"
             );
         }
-        let empty = inflate(algorithm, b"", MAX).expect_err("empty");
+        let empty = decompress(algorithm, b"", MAX).expect_err("empty");
         assert_eq!(
             empty.to_string(),
             format!("invalid {algorithm}: the body is empty")
@@ -155,11 +155,11 @@ fn a_zstd_window_is_limited_by_the_largest_output() {
         (27, 1 << 30, false),
         (31, 1 << 30, false),
     ] {
-        let inflated = inflate(Compression::Zstd, &frame(window_log), max);
+        let decompressed = decompress(Compression::Zstd, &frame(window_log), max);
         assert_eq!(
-            inflated.is_ok(),
+            decompressed.is_ok(),
             is_taken,
-            "2^{window_log} for {max}: {inflated:?}"
+            "2^{window_log} for {max}: {decompressed:?}"
         );
     }
 }
@@ -176,10 +176,13 @@ fn a_size_that_zstd_declares_is_not_trusted() {
         ]
         .concat()
     };
-    let error = inflate(Compression::Zstd, &frame(1 << 20), 1 << 20).expect_err("nothing comes");
-    assert!(matches!(error, InflateError::Malformed { .. }), "{error}");
-    let error = inflate(Compression::Zstd, &frame(1 << 62), 1 << 20).expect_err("too much");
-    assert_eq!(error, InflateError::TooLarge { max: 1 << 20 });
+    let error = decompress(Compression::Zstd, &frame(1 << 20), 1 << 20).expect_err("nothing comes");
+    assert!(
+        matches!(error, DecompressError::Malformed { .. }),
+        "{error}"
+    );
+    let error = decompress(Compression::Zstd, &frame(1 << 62), 1 << 20).expect_err("too much");
+    assert_eq!(error, DecompressError::TooLarge { max: 1 << 20 });
 }
 
 #[cfg(feature = "lz4")]
@@ -188,17 +191,17 @@ fn a_size_that_lz4_declares_is_not_trusted() {
     let good = compressed_smaller(Compression::Lz4, &[7; 5_000]);
     let with_size = |size: u32| [&good[..1], &size.to_le_bytes(), &good[5..]].concat();
     for size in [0, 1, 4_999, 5_001, 6_000] {
-        let error = inflate(Compression::Lz4, &with_size(size), MAX).expect_err("a lie");
+        let error = decompress(Compression::Lz4, &with_size(size), MAX).expect_err("a lie");
         assert!(
-            matches!(error, InflateError::Malformed { .. }),
+            matches!(error, DecompressError::Malformed { .. }),
             "{size}: {error}"
         );
     }
     assert_eq!(
-        inflate(Compression::Lz4, &with_size(u32::MAX), MAX),
-        Err(InflateError::TooLarge { max: MAX })
+        decompress(Compression::Lz4, &with_size(u32::MAX), MAX),
+        Err(DecompressError::TooLarge { max: MAX })
     );
-    let error = inflate(Compression::Lz4, &with_size(u32::MAX), usize::MAX).expect_err("a lie");
+    let error = decompress(Compression::Lz4, &with_size(u32::MAX), usize::MAX).expect_err("a lie");
     assert_eq!(
         error.to_string(),
         format!(
@@ -213,8 +216,8 @@ proptest! {
     fn random_bytes_never_panic(number in 0_u8..5, bytes in vec(any::<u8>(), 0..300)) {
         let body = [&[number], &bytes[..]].concat();
         for algorithm in built() {
-            if let Ok(inflated) = inflate(algorithm, &body, 10_000) {
-                prop_assert!(inflated.len() <= 10_000);
+            if let Ok(decompressed) = decompress(algorithm, &body, 10_000) {
+                prop_assert!(decompressed.len() <= 10_000);
             }
         }
     }
@@ -226,8 +229,8 @@ proptest! {
             let mut compressed = compressed_smaller(algorithm, &body);
             let place = place % compressed.len();
             compressed[place] ^= 1 << bit;
-            if let Ok(inflated) = inflate(algorithm, &compressed, 10_000) {
-                prop_assert!(inflated.len() <= 10_000);
+            if let Ok(decompressed) = decompress(algorithm, &compressed, 10_000) {
+                prop_assert!(decompressed.len() <= 10_000);
             }
         }
     }

@@ -8,7 +8,7 @@ use zstd::{
     zstd_safe::{find_frame_compressed_size, get_frame_content_size},
 };
 
-use super::{Compression, InflateError, stream};
+use super::{Compression, DecompressError, stream};
 
 /// The default of zstd.
 const LEVEL: i32 = 3;
@@ -39,20 +39,20 @@ pub(super) fn compress(body: &[u8]) -> Option<Vec<u8>> {
     })
 }
 
-pub(super) fn inflate(data: &[u8], max: usize) -> Result<Vec<u8>, InflateError> {
+pub(super) fn decompress(data: &[u8], max: usize) -> Result<Vec<u8>, DecompressError> {
     let declared = get_frame_content_size(data).ok().flatten();
     let declared = declared.map(|declared| usize::try_from(declared).unwrap_or(usize::MAX));
     match declared {
         // A declared size over the limit is refused; one within it must be the actual size.
-        Some(declared) if declared > max => Err(InflateError::TooLarge { max }),
-        Some(declared) => inflate_at_once(data, declared),
-        None => inflate_by_parts(data, max),
+        Some(declared) if declared > max => Err(DecompressError::TooLarge { max }),
+        Some(declared) => decompress_at_once(data, declared),
+        None => decompress_in_parts(data, max),
     }
 }
 
 /// Decompresses a frame of declared size directly into the output. It needs no window, and a wrong size costs no more
 /// than a right one.
-fn inflate_at_once(data: &[u8], len: usize) -> Result<Vec<u8>, InflateError> {
+fn decompress_at_once(data: &[u8], len: usize) -> Result<Vec<u8>, DecompressError> {
     let frame_len = find_frame_compressed_size(data)
         .map_err(|code| malformed(&zstd::zstd_safe::get_error_name(code)))?;
     stream::check_rest(Compression::Zstd, data.get(frame_len..).unwrap_or_default())?;
@@ -73,7 +73,7 @@ fn inflate_at_once(data: &[u8], len: usize) -> Result<Vec<u8>, InflateError> {
 }
 
 /// Decompresses a frame of undeclared size.
-fn inflate_by_parts(data: &[u8], max: usize) -> Result<Vec<u8>, InflateError> {
+fn decompress_in_parts(data: &[u8], max: usize) -> Result<Vec<u8>, DecompressError> {
     let mut decoder = Decoder::with_buffer(data)
         .map_err(|error| malformed(&error))?
         .single_frame();
@@ -89,6 +89,6 @@ fn inflate_by_parts(data: &[u8], max: usize) -> Result<Vec<u8>, InflateError> {
     Ok(body)
 }
 
-fn malformed(reason: &dyn std::fmt::Display) -> InflateError {
+fn malformed(reason: &dyn std::fmt::Display) -> DecompressError {
     stream::malformed(Compression::Zstd, reason)
 }
