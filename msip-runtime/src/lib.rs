@@ -78,8 +78,8 @@ pub use protocol::{BodyError, Envelope, Exchange, Protocol, Variant, require_gen
 pub use send_now::send_now;
 pub use sender::Sender;
 pub use server::{
-    BindError, Broadcast, DrainReport, Extensions, Peer, PeerConnection, ServeWith, Server,
-    ServerBuilder,
+    AcceptError, Acceptor, BindError, Broadcast, DrainReport, Extensions, Peer, PeerConnection,
+    ServeWith, Server, ServerBuilder,
 };
 pub use settings::{SchemaRule, SettingError};
 pub use status::Status;

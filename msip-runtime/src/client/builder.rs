@@ -1,4 +1,4 @@
-//! How a client is made.
+//! The builder of a client.
 
 use std::{marker::PhantomData, sync::Arc, time::Duration};
 
@@ -8,13 +8,13 @@ use crate::{
     middleware::{Middleware, Stacks},
     negotiation::Translations,
     settings::{Settings, with_settings},
-    transport::{AddressOrder, ServiceUrl},
+    transport::{AddressOrder, Connect, Connector},
 };
 
 /// The settings of a client before it connects; from [`Client::builder`].
 ///
-/// Each setting can stand in the address too, under the same name; what the address says wins, so that an operator
-/// can change what a program has set.
+/// Each setting can be given in the URL too, under the same name; the URL wins, so that an operator can change what a
+/// program has set.
 #[derive(Debug)]
 pub struct ClientBuilder<P, H> {
     url: String,
@@ -22,6 +22,7 @@ pub struct ClientBuilder<P, H> {
     settings: Settings,
     stacks: Stacks,
     name: String,
+    connector: Connector,
     protocol: PhantomData<fn() -> P>,
 }
 
@@ -33,6 +34,7 @@ impl<P: Protocol> ClientBuilder<P, ()> {
             settings: Settings::default(),
             stacks: Stacks::default(),
             name: String::new(),
+            connector: Connector::default(),
             protocol: PhantomData,
         }
     }
@@ -48,6 +50,7 @@ impl<P: Protocol> ClientBuilder<P, ()> {
             settings,
             stacks,
             name,
+            connector,
             protocol,
         } = self;
         ClientBuilder {
@@ -56,6 +59,7 @@ impl<P: Protocol> ClientBuilder<P, ()> {
             settings,
             stacks,
             name,
+            connector,
             protocol,
         }
     }
@@ -85,14 +89,14 @@ macro_rules! setters {
 with_settings!(setters);
 
 impl<P: Protocol, H> ClientBuilder<P, H> {
-    /// Puts a middleware around the handlers of what the server begins, inside of those that were put there before.
+    /// Adds a middleware around the handlers of what the server begins, inside of those that were added before.
     #[must_use]
     pub fn incoming(mut self, middleware: impl Middleware) -> Self {
         self.stacks.incoming.push(middleware);
         self
     }
 
-    /// Puts a middleware around what this client begins, inside of those that were put there before.
+    /// Adds a middleware around what this client begins, inside of those that were added before.
     #[must_use]
     pub fn outgoing(mut self, middleware: impl Middleware) -> Self {
         self.stacks.outgoing.push(middleware);
@@ -106,15 +110,48 @@ impl<P: Protocol, H> ClientBuilder<P, H> {
         self
     }
 
+    /// Opens connections by `connector` rather than by the transport of the URL's scheme, which may be any then. It is
+    /// called for each attempt, with one address of the URL.
+    ///
+    /// # Examples
+    ///
+    /// Through a proxy that is asked for the server by a line of text:
+    ///
+    /// ```
+    /// # use msip_runtime::{Client, ConnectError, ConnectWith, Protocol};
+    /// use std::io;
+    /// use msip_runtime::transport::{Address, Connection};
+    /// use tokio::{io::AsyncWriteExt as _, net::TcpStream};
+    ///
+    /// async fn through_proxy(server: Address) -> io::Result<Connection> {
+    ///     let mut stream = TcpStream::connect("127.0.0.1:9000").await?;
+    ///     stream.write_all(format!("{}\n", server.authority()).as_bytes()).await?;
+    ///     let (local, proxy) = (stream.local_addr()?, stream.peer_addr()?);
+    ///     Ok(Connection::new(stream, local.into(), proxy.into()))
+    /// }
+    ///
+    /// # async fn connect<P: Protocol + ConnectWith<()>>() -> Result<Client<P>, ConnectError> {
+    /// Client::<P>::builder("tcp://chat.example.org:7400?ping_interval=5s")
+    ///     .connector(through_proxy)
+    ///     .connect()
+    ///     .await
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn connector(mut self, connector: impl Connect) -> Self {
+        self.connector = Connector::new(connector);
+        self
+    }
+
     /// Connects. Must be called within a tokio runtime.
     ///
     /// # Errors
     ///
-    /// The address or a setting makes no sense, or this first connection failed: see [`ConnectError`].
+    /// The URL or a setting is wrong, or this first connection failed: see [`ConnectError`].
     ///
     /// # Cancel safety
     ///
-    /// Dropping the future gives the attempt up.
+    /// Dropping the future abandons the attempt.
     pub async fn connect(self) -> Result<Client<P>, ConnectError>
     where
         P: ConnectWith<H>,
@@ -126,15 +163,18 @@ impl<P: Protocol, H> ClientBuilder<P, H> {
             mut settings,
             stacks,
             name,
+            connector,
             ..
         } = self;
-        let url = ServiceUrl::parse(&url)?;
+        let url = connector.parse(&url)?;
+        url.check_direct()?;
         for (setting, value) in url.settings() {
             settings.apply(&["connection", "client"], setting, value)?;
         }
         settings.finish()?;
         let target = Target {
             url,
+            connector,
             settings,
             stacks,
             name,

@@ -1,4 +1,4 @@
-//! The connecting side: one connection, kept alive.
+//! The client: one connection, kept alive.
 
 mod backoff;
 mod builder;
@@ -88,8 +88,8 @@ impl<P: Protocol> Client<P> {
     /// Connects to a server, without a handler: what the server says is ignored, and its calls are answered with
     /// `UNIMPLEMENTED`.
     ///
-    /// The address is `tcp://host:port`, several of them as in `tcp://a:7400,b:7400`, or `mem://name`, with settings behind a `?` as in the builder:
-    /// `tcp://host:port?ping_interval=5s`. Must be called within a tokio runtime.
+    /// The URL is `tcp://host:port`, with several addresses as in `tcp://a:7400,b:7400`, or `mem://name`, and has settings
+    /// after a `?` as in the builder: `tcp://host:port?ping_interval=5s`. Must be called within a tokio runtime.
     ///
     /// # Errors
     ///

@@ -1,4 +1,4 @@
-//! The task of a client: it connects, runs the connection, and connects again.
+//! The supervisor of a client: a task that connects, runs the connection, and reconnects.
 
 use std::{
     marker::PhantomData,
@@ -33,7 +33,7 @@ use msip_session::{
     wire::{Decoder, Welcome},
 };
 
-/// Connects for the first time, and leaves the rest to a task.
+/// Connects for the first time, and spawns the supervisor.
 pub(super) async fn start<P, H>(target: Target, handler: Arc<H>) -> Result<Client<P>, ConnectError>
 where
     P: ConnectWith<H>,
@@ -50,7 +50,7 @@ where
         stop: watch::Sender::new(false),
         info: connection::Shared::default(),
     });
-    // Attached here already, so that the client that is returned can send at once.
+    // Attached here, so that the client that is returned can send at once.
     let connection = attach::<P>(&shared, established);
     let span = tracing::info_span!("client", protocol = P::NAME, url = %target.url);
     let side = Arc::new(ClientSide::<P, H> {
@@ -68,7 +68,7 @@ where
         side,
         client,
     };
-    // It ends by itself, within `drain_timeout`, once the last handle is gone; `close` waits for that.
+    // It ends within `drain_timeout` after the last handle is gone; `close` waits for that.
     tokio::spawn(supervisor.supervise(connection).instrument(span));
     let keep = Some(Arc::new(KeepOpen(Arc::clone(&shared))));
     Ok(Client {
@@ -79,26 +79,26 @@ where
     })
 }
 
-/// A connection that can be run, and the session that it belongs to.
+/// A connection that is ready to run, and its session.
 type Ready = (Stream, Decoder, Identity);
 
-/// What comes after a session's last connection.
+/// What follows a session's last connection.
 enum Next {
     /// Another session, on this connection.
     Session(Box<Established>),
-    /// Nothing is there, and another session is to be had.
+    /// No connection; another session is to begin.
     Nothing,
     /// The client is closed.
     Stop,
 }
 
-/// What came of waiting for the next connection of a session.
+/// The outcome of reconnecting for a session.
 enum Reconnected {
     Resumed(Stream, Decoder),
     Other(Next, &'static str),
 }
 
-/// The task of a client.
+/// The supervisor of a client.
 struct Supervisor<P: Protocol, H> {
     target: Target,
     side: Arc<ClientSide<P, H>>,
@@ -106,7 +106,7 @@ struct Supervisor<P: Protocol, H> {
     route: Route,
 }
 
-/// Where to connect to next, and when.
+/// Where to connect next, and when.
 #[derive(Debug, Clone)]
 struct Route {
     addresses: Addresses,
@@ -119,8 +119,8 @@ impl Route {
         self.backoff.next(random().unwrap_or(u32::MAX))
     }
 
-    /// How long to wait before the first attempt. Where the server has said goodbye and there are others, no longer than
-    /// it takes that not all of its clients come to them at once.
+    /// How long to wait before the first attempt. Where the server has said goodbye and there are others, only so long
+    /// that not all of its clients come to them at once.
     fn first_wait(&mut self) -> Duration {
         if self.addresses.goes_elsewhere() {
             self.backoff.jitter(random().unwrap_or(u32::MAX))
@@ -135,7 +135,7 @@ where
     P: ConnectWith<H>,
     H: Send + Sync + 'static,
 {
-    /// Runs one session after the other until the client is closed, or its handler gives up.
+    /// Runs sessions, one after the other, until the client is closed or its handler stops it.
     async fn supervise(mut self, first: Ready) {
         let shared = Arc::clone(&self.client.shared);
         let mut stop = shared.stop.subscribe();
@@ -164,7 +164,7 @@ where
         shared.state.send_replace(ConnectionState::Closed);
     }
 
-    /// Runs a session, through as many connections as it takes.
+    /// Runs a session through all of its connections.
     async fn run_session(&mut self, (mut stream, mut decoder, identity): Ready) -> Next {
         let shared = Arc::clone(&self.client.shared);
         let connection = &shared.connection;
@@ -250,7 +250,7 @@ where
         }
     }
 
-    /// Connects again, while the handlers of the session that waits go on.
+    /// Reconnects, while the handlers of the suspended session go on.
     async fn resume(&mut self, identity: &Identity, handlers: &mut Handlers) -> Reconnected {
         let shared = Arc::clone(&self.client.shared);
         let connection = &shared.connection;
@@ -284,17 +284,17 @@ where
         }
     }
 
-    /// A connection is there again.
+    /// The client is connected again.
     fn is_connected(&self) {
         let shared = &self.client.shared;
         shared.state.send_replace(ConnectionState::Connected);
         if *shared.stop.borrow() {
-            // The wish to close came before there was a session to close.
+            // It was asked to close before there was a session to close.
             shared.request_stop();
         }
     }
 
-    /// Tells the user that a session is lost.
+    /// Reports a lost session to the user.
     fn report(&self, reason: String, lost: &[Lost]) {
         let shared = &self.client.shared;
         let exchanges = LostExchange::of::<P::ClientToServer>(lost);
@@ -311,7 +311,7 @@ where
         });
     }
 
-    /// Tries until it succeeds, or the handler gives up: to resume a session, or to begin one.
+    /// Tries to resume a session, or to begin one, until it succeeds or the handler stops it.
     async fn reconnect(
         &self,
         route: &mut Route,
@@ -328,7 +328,7 @@ where
                     Err(error) => error,
                 };
             if error.is_refused_with(Code::Unauthenticated) {
-                // The session is another's by now. What was open in it is told when the next one is there.
+                // The session is another's by now. What was open in it is reported once the next one has begun.
                 identity = None;
             }
             tracing::warn!(attempt, error = %WithCauses(&error), "cannot connect");
@@ -350,7 +350,7 @@ where
     }
 }
 
-/// Whether the server has said that it goes away, and other clients of it go elsewhere too.
+/// Whether the server has said that it goes away; its other clients go elsewhere too.
 fn is_going_away(reason: &DisconnectReason) -> bool {
     matches!(reason, DisconnectReason::ClosedByPeer(status) if status.code() == Code::Unavailable)
 }
@@ -369,7 +369,7 @@ fn is_same_session(shared: &Shared, welcome: &Welcome) -> bool {
     goes_on(welcome, welcomed.peer_id)
 }
 
-/// Makes a new session the client's, and says what it learned.
+/// Makes a new session the client's, and keeps what its handshake told.
 fn attach<P: Protocol>(shared: &Shared, established: Established) -> Ready {
     let Established {
         address,
@@ -385,9 +385,9 @@ fn attach<P: Protocol>(shared: &Shared, established: Established) -> Ready {
         session.keep_when_lost();
     }
     if welcome.welcome.resumed {
-        // The server has begun it already, and may wait for answers.
+        // The server has begun it, and may wait for answers.
         let agreed = agreed(&welcome.welcome);
-        // It has none of its calls yet, and nothing to cancel.
+        // It has no calls yet, so nothing is to be cancelled.
         let _ = session.resume(&agreed, shared.connection.now());
     }
     if encoding.compression() != Compression::None {

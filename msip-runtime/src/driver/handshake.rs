@@ -26,6 +26,7 @@ pub(crate) async fn handshake(
     limit: Duration,
 ) -> Result<Event, HandshakeError> {
     let first = async {
+        let mut is_flushed = true;
         loop {
             while let Some(chunk) = session.poll_transmit() {
                 stream
@@ -33,6 +34,11 @@ pub(crate) async fn handshake(
                     .await
                     .map_err(HandshakeError::Io)?;
                 session.transmitted(chunk);
+                is_flushed = false;
+            }
+            if !is_flushed {
+                stream.flush().await.map_err(HandshakeError::Io)?;
+                is_flushed = true;
             }
             while let Some(frame) = decoder
                 .decode()

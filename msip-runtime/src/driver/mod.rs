@@ -85,8 +85,9 @@ pub(crate) struct Driver {
     connection: Arc<ConnectionShared>,
     inbox: Arc<Inbox>,
     writing: Option<(Transmit, usize)>,
-    /// Since when not a byte could be written.
+    /// Since when not a byte could be written or flushed.
     stalled_since: Option<Duration>,
+    flush: Flush,
     write_timeout: Duration,
     frame_deadline: Option<Duration>,
     slow_read: SlowRead,
@@ -131,6 +132,7 @@ impl Driver {
             inbox,
             writing: None,
             stalled_since: None,
+            flush: Flush::Done,
             write_timeout,
             frame_deadline: None,
             slow_read: SlowRead::default(),
@@ -238,9 +240,15 @@ impl Driver {
         }
         let has_written = match self.poll_write(task, now) {
             Err(ending @ Ending::Io(_)) => {
-                // What the other side said before it went away is worth more than that we cannot write.
-                while self.poll_read(task, now).is_ok_and(|has_read| has_read) {}
-                return Err(ending);
+                // What the peer said before it closed is worth more than that we cannot write; and where it has closed,
+                // that is the reason, whichever of the two is seen first.
+                loop {
+                    match self.poll_read(task, now) {
+                        Ok(true) => {}
+                        Err(Ending::Eof) => return Err(Ending::Eof),
+                        Ok(false) | Err(_) => return Err(ending),
+                    }
+                }
             }
             written => written?,
         };
@@ -269,12 +277,19 @@ impl Driver {
 
     fn write_chunks(&mut self, task: &mut Context<'_>, now: Duration) -> Result<bool, Ending> {
         let mut has_written = false;
+        // While a flush is pending nothing is added to what the stream holds back, or it might never end.
+        if self.flush == Flush::Pending && !self.poll_flush(task, now)? {
+            return Ok(false);
+        }
         loop {
             if self.writing.is_none() {
                 let chunk = self.connection.lock().poll_transmit();
                 self.writing = chunk.map(|chunk| (chunk, 0));
             }
             let Some((chunk, written)) = &mut self.writing else {
+                if self.flush != Flush::Done {
+                    self.poll_flush(task, now)?;
+                }
                 return Ok(has_written);
             };
             let rest = chunk.bytes.get(*written..).unwrap_or_default();
@@ -288,11 +303,29 @@ impl Driver {
                 Poll::Ready(Ok(len)) => {
                     has_written = true;
                     self.stalled_since = None;
+                    self.flush = Flush::Due;
                     *written += len;
                     if *written >= chunk.bytes.len() {
                         self.complete_chunk();
                     }
                 }
+            }
+        }
+    }
+
+    /// Flushes the stream, which may hold back what it has taken. Whether all of it is out.
+    fn poll_flush(&mut self, task: &mut Context<'_>, now: Duration) -> Result<bool, Ending> {
+        match Pin::new(&mut self.stream).poll_flush(task) {
+            Poll::Pending => {
+                self.flush = Flush::Pending;
+                self.stalled_since.get_or_insert(now);
+                Ok(false)
+            }
+            Poll::Ready(Err(error)) => Err(Ending::Io(error)),
+            Poll::Ready(Ok(())) => {
+                self.flush = Flush::Done;
+                self.stalled_since = None;
+                Ok(true)
             }
         }
     }
@@ -365,7 +398,7 @@ impl Driver {
             self.wakers.drain(..).for_each(Waker::wake);
             return in_time.map(|()| Turn::Busy).map_err(Ending::TimedOut);
         }
-        if session.has_transmit() && self.writing.is_none() {
+        if session.has_transmit() && self.writing.is_none() && self.flush != Flush::Pending {
             return Ok(Turn::Busy);
         }
         let next = [
@@ -404,6 +437,16 @@ impl Driver {
             Turn::Idle
         }
     }
+}
+
+/// Whether the stream may hold back what was written to it.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Flush {
+    Done,
+    /// Something was written since the last flush.
+    Due,
+    /// A flush has begun.
+    Pending,
 }
 
 /// Whether there was anything to do.

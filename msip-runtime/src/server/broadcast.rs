@@ -1,4 +1,4 @@
-//! Saying something to many clients at once.
+//! Broadcast: sending one message to many clients.
 
 use std::{
     collections::HashSet,
@@ -12,23 +12,24 @@ use crate::{
     body::{Encoding, Prepared, key_of},
 };
 
-/// Many clients of one server: what may be said to them at once, as methods of the generated
+/// Many clients of one server, to which messages are sent at once by the methods of the generated
 /// `BroadcastServerToClient`.
 ///
-/// A message is encoded once, or once for each codec and compression that the clients have. Nobody is waited for: a client that has no room is passed over, and the number of
-/// those who took the message is returned. Who is meant is looked up at each send.
+/// A message is encoded once, or once for each codec and compression that the clients have. A send does not wait: a
+/// client whose queue is full is skipped, and the number of clients that took the message is returned. The clients are
+/// looked up at each send.
 pub struct Broadcast<P: Protocol> {
-    registry: Weak<Registry<P>>,
+    registry: Weak<Registry<Peer<P>>>,
     only: Option<Arc<HashSet<PeerId>>>,
     except: HashSet<PeerId>,
 }
 
 impl<P: Protocol> Broadcast<P> {
-    pub(super) fn everyone(registry: &Arc<Registry<P>>) -> Self {
+    pub(super) fn everyone(registry: &Arc<Registry<Peer<P>>>) -> Self {
         Self::of(Arc::downgrade(registry))
     }
 
-    pub(super) fn of(registry: Weak<Registry<P>>) -> Self {
+    fn of(registry: Weak<Registry<Peer<P>>>) -> Self {
         Self {
             registry,
             only: None,
@@ -36,14 +37,14 @@ impl<P: Protocol> Broadcast<P> {
         }
     }
 
-    /// The same, but for this client.
+    /// The same, without this client.
     #[must_use]
     pub fn except(mut self, id: PeerId) -> Self {
         self.except.insert(id);
         self
     }
 
-    /// The same, but only those of these clients that it had.
+    /// The same, reduced to those of these clients that it had.
     #[must_use]
     pub fn only(mut self, ids: impl IntoIterator<Item = PeerId>) -> Self {
         let mut ids: HashSet<PeerId> = ids.into_iter().collect();
@@ -54,7 +55,7 @@ impl<P: Protocol> Broadcast<P> {
         self
     }
 
-    /// The clients that are meant, at this moment.
+    /// The clients that a send would go to at this moment.
     #[must_use]
     pub fn peers(&self) -> Vec<Peer<P>> {
         let Some(registry) = self.registry.upgrade() else {
@@ -66,6 +67,18 @@ impl<P: Protocol> Broadcast<P> {
         };
         peers.retain(|peer| !self.except.contains(&peer.id()));
         peers
+    }
+}
+
+impl<P: Protocol> Peer<P> {
+    /// Every client of this server, this one included.
+    pub fn everyone(&self) -> Broadcast<P> {
+        Broadcast::of(self.registry().clone())
+    }
+
+    /// Every other client of this server.
+    pub fn others(&self) -> Broadcast<P> {
+        self.everyone().except(self.id())
     }
 }
 
@@ -96,16 +109,16 @@ impl<P: Protocol> OutboundAll<P::ServerToClient> for Broadcast<P> {
         }
         if taken < peers.len() {
             tracing::debug!(
-                passed_over = peers.len() - taken,
+                skipped = peers.len() - taken,
                 message = variant.name,
-                "clients without room"
+                "a broadcast skipped clients whose queues are full"
             );
         }
         taken
     }
 }
 
-/// The body of a message; `None` where it cannot be written so.
+/// The encoded body of a message; `None` where this encoding cannot express it.
 fn body<E: Envelope>(encoding: &Encoding, message: &E, variant: &Variant) -> Option<Prepared> {
     match encoding.prepare(message, variant) {
         Ok(Some(prepared)) => Some(prepared),
@@ -115,7 +128,7 @@ fn body<E: Envelope>(encoding: &Encoding, message: &E, variant: &Variant) -> Opt
             Some(Prepared::uncompressed(body))
         }
         Err(error) => {
-            tracing::warn!(message = variant.name, %error, "a broadcast that some clients cannot get");
+            tracing::warn!(message = variant.name, %error, "a broadcast cannot be encoded for some clients");
             None
         }
     }

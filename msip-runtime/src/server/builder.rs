@@ -1,30 +1,30 @@
-//! How a server is made.
+//! The builder of a server.
 
 use std::{io, marker::PhantomData, sync::Arc, time::Duration};
 
 use thiserror::Error;
 
-use super::Server;
+use super::{Server, acceptor::IncomingConnections};
 use crate::{
     Protocol, SettingError,
     middleware::{Middleware, Stacks},
     settings::{SchemaRule, Settings, with_settings},
-    transport::{Listener, ServiceUrl, UrlError},
+    transport::{self, BoxListen, Listen, Listener, ServiceUrl, UrlError},
 };
 
 /// Why a server cannot listen.
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum BindError {
-    /// The address makes no sense.
+    /// The URL is not one that a server can listen at.
     #[error(transparent)]
     Url(#[from] UrlError),
-    /// A setting, in the address or the builder, makes no sense.
+    /// A setting of the URL or the builder is wrong.
     #[error(transparent)]
     Setting(#[from] SettingError),
-    /// Others could reach the address, and nothing would keep what is said from them.
+    /// The connections would not be confidential: neither encrypted nor from this machine.
     #[error(
-        "{url} can be reached from other machines, in plaintext: listen at 127.0.0.1, or set `insecure`"
+        "connections to {url} would not be confidential: listen at 127.0.0.1, or set `insecure`"
     )]
     Insecure {
         /// Where it was to listen.
@@ -43,14 +43,15 @@ pub enum BindError {
 
 /// The settings of a server before it listens; from [`Server::builder`].
 ///
-/// Each setting can stand in the address too, under the same name; what the address says wins, so that an operator
-/// can change what a program has set.
+/// Each setting can be given in the URL too, under the same name; the URL wins, so that an operator can change what a
+/// program has set.
 #[derive(Debug)]
 pub struct ServerBuilder<P> {
     url: String,
     settings: Settings,
     stacks: Stacks,
     name: String,
+    listener: Option<BoxListen>,
     protocol: PhantomData<fn() -> P>,
 }
 
@@ -84,18 +85,20 @@ impl<P: Protocol> ServerBuilder<P> {
             settings: Settings::default(),
             stacks: Stacks::default(),
             name: String::new(),
+            listener: None,
             protocol: PhantomData,
         }
     }
 
-    /// Puts a middleware around the handlers of what clients begin, inside of those that were put there before.
+    /// Adds a middleware around the handlers of what clients begin, inside of those that were added before.
     #[must_use]
     pub fn incoming(mut self, middleware: impl Middleware) -> Self {
         self.stacks.incoming.push(middleware);
         self
     }
 
-    /// Puts a middleware around what this server begins, inside of those that were put there before. Broadcasts pass none of them.
+    /// Adds a middleware around what this server begins, inside of those that were added before. Broadcasts pass none of
+    /// them.
     #[must_use]
     pub fn outgoing(mut self, middleware: impl Middleware) -> Self {
         self.stacks.outgoing.push(middleware);
@@ -106,6 +109,14 @@ impl<P: Protocol> ServerBuilder<P> {
     #[must_use]
     pub fn name(mut self, name: impl Into<String>) -> Self {
         self.name = name.into();
+        self
+    }
+
+    /// Accepts connections from `listener` rather than at the URL's address. The URL may have any scheme then; its
+    /// settings hold, and [`local_url`](Server::local_url) is its address.
+    #[must_use]
+    pub fn listener(mut self, listener: impl Listen) -> Self {
+        self.listener = Some(BoxListen::new(listener));
         self
     }
 
@@ -120,25 +131,37 @@ impl<P: Protocol> ServerBuilder<P> {
             mut settings,
             stacks,
             name,
+            listener,
             ..
         } = self;
-        let url = ServiceUrl::parse(&url)?;
+        let url = match listener {
+            Some(_) => ServiceUrl::parse_any(&url)?,
+            None => ServiceUrl::parse(&url)?,
+        };
         for (setting, value) in url.settings() {
             settings.apply(&["connection", "server"], setting, value)?;
         }
         settings.finish()?;
+        url.check_direct()?;
         let address = url.only_address()?;
-        if !settings.insecure && !address.is_local() {
+        let is_confidential = match &listener {
+            Some(listener) => listener.is_confidential(),
+            None => transport::is_confidential(address),
+        };
+        if !settings.insecure && !is_confidential {
             return Err(BindError::Insecure {
                 url: url.to_string(),
             });
         }
-        let listener = Listener::bind(&url).await.map_err(|source| BindError::Io {
-            url: url.to_string(),
-            source,
-        })?;
+        let listener = match listener {
+            Some(listener) => Listener::own(listener, address.clone().into()),
+            None => Listener::bind(&url).await.map_err(|source| BindError::Io {
+                url: url.to_string(),
+                source,
+            })?,
+        };
         Ok(Server {
-            listener,
+            incoming: IncomingConnections::new(listener, settings.insecure),
             settings,
             stacks,
             name,

@@ -1,6 +1,8 @@
-//! The accepting side: one handler for all clients.
+//! The server: one handler for all clients.
 
 mod accept;
+mod acceptor;
+mod begin;
 mod broadcast;
 mod builder;
 mod connection;
@@ -12,6 +14,7 @@ mod registry;
 mod resumed;
 mod serve_with;
 mod sessions;
+mod shared;
 #[cfg(feature = "testing")]
 mod stub;
 
@@ -22,6 +25,7 @@ use std::{
 };
 
 pub use accept::DrainReport;
+pub use acceptor::{AcceptError, Acceptor};
 pub use broadcast::Broadcast;
 pub use builder::{BindError, ServerBuilder};
 pub use extensions::Extensions;
@@ -36,25 +40,26 @@ use crate::{
     dispatch::Dispatch,
     middleware::{Stack, Stacks},
     settings::Settings,
-    transport::{Listener, ServiceUrl},
+    transport::ServiceUrl,
 };
+use acceptor::IncomingConnections;
 use registry::Registry;
 
-/// A server of the protocol `P`, which listens and does not serve yet.
+/// A server of the protocol `P` that listens and does not serve yet.
 ///
 /// Connections that come in before [`serve`](Self::serve) wait. To stop, drop the future of `serve`, which breaks
 /// every connection, or use [`serve_until`](Self::serve_until), which says goodbye first.
 #[derive(Debug)]
 pub struct Server<P: Protocol> {
-    listener: Listener,
+    incoming: IncomingConnections,
     settings: Settings,
     stacks: Stacks,
     name: String,
-    registry: Arc<Registry<P>>,
+    registry: Arc<Registry<Peer<P>>>,
 }
 
 impl<P: Protocol> Server<P> {
-    /// Listens at `tcp://host:port`, where port 0 lets the system choose one, or `mem://name`.
+    /// Listens at `tcp://host:port`, where port 0 lets the system choose one, or `mem://name`, with settings after a `?`.
     ///
     /// # Errors
     ///
@@ -70,7 +75,7 @@ impl<P: Protocol> Server<P> {
 
     /// Where it listens, with the port that the system chose; a client connects to its text.
     pub fn local_url(&self) -> &ServiceUrl {
-        self.listener.local_url()
+        self.incoming.local_url()
     }
 
     /// How much memory the sessions of this server hold, with those that share its `max_memory`.
@@ -79,7 +84,12 @@ impl<P: Protocol> Server<P> {
         MemoryUse::of(&self.settings.budget)
     }
 
-    /// Every client that is connected, at the moment of each send: to say something to all of them.
+    /// Hands connections that were accepted elsewhere to this server, beside those that it accepts itself.
+    pub fn acceptor(&self) -> Acceptor {
+        self.incoming.acceptor()
+    }
+
+    /// Every client that is connected at the moment of a send.
     pub fn broadcast(&self) -> Broadcast<P> {
         Broadcast::everyone(&self.registry)
     }
@@ -94,8 +104,8 @@ impl<P: Protocol> Server<P> {
         self.serve_until(handler, pending()).await;
     }
 
-    /// Serves clients until `shutdown` is ready; then accepts nobody any more, tells every client that it goes away,
-    /// lets open calls finish within `drain_timeout`, and returns when all tasks have ended.
+    /// Serves clients until `shutdown` is ready; then accepts no more connections, tells every client that the server
+    /// goes away, lets open calls finish within `drain_timeout`, and returns when all tasks have ended.
     ///
     /// # Cancel safety
     ///
@@ -110,7 +120,7 @@ impl<P: Protocol> Server<P> {
         H: Send + Sync + 'static,
     {
         let Self {
-            listener,
+            incoming,
             settings,
             stacks,
             name,
@@ -122,7 +132,7 @@ impl<P: Protocol> Server<P> {
             protocol: PhantomData,
         };
         accept::serve(
-            listener,
+            incoming,
             settings,
             stacks.outgoing,
             name,

@@ -1,4 +1,4 @@
-//! A client, as the server's handlers see it.
+//! A server's handle of one client.
 
 use std::{
     fmt,
@@ -9,19 +9,19 @@ use std::{
     time::Duration,
 };
 
-use super::{Broadcast, Extensions, Registry};
+use super::{Extensions, Registry};
 use crate::{
     CallError, CallOptions, Code, Codec, Compression, Dropped, LostExchange, PeerId, Protocol,
     Sender, Status,
     call::{Call, Serving},
     connection::ConnectionShared,
     middleware::Stack,
-    transport::PeerAddress,
+    transport::{Connection, PeerAddress, PeerCredential},
     with::With,
 };
 use msip_session::Lost;
 
-/// A connected client of the protocol `P`: what a server may say to it, as methods of the generated
+/// A connected client of the protocol `P`, to which a server sends by the methods of the generated
 /// `SendServerToClient`.
 ///
 /// It is a cheap handle of the client's session, and may outlive its connections: without one, what is sent fails with
@@ -35,7 +35,7 @@ pub struct Peer<P: Protocol> {
 
 struct Shared<P: Protocol> {
     id: PeerId,
-    address: Mutex<PeerAddress>,
+    remote: Mutex<Remote>,
     resumed: AtomicBool,
     client_name: String,
     client_fingerprint: u64,
@@ -44,13 +44,31 @@ struct Shared<P: Protocol> {
     extensions: Extensions,
     /// What was open when the session ended; not there before.
     lost: OnceLock<Vec<LostExchange>>,
-    registry: Weak<Registry<P>>,
+    registry: Weak<Registry<Peer<P>>>,
 }
 
-/// What the handshake told of a client.
+/// What the transport tells of the client's current connection.
+#[derive(Debug, Clone)]
+pub(super) struct Remote {
+    pub(super) address: PeerAddress,
+    pub(super) is_confidential: bool,
+    pub(super) credential: PeerCredential,
+}
+
+impl From<&Connection> for Remote {
+    fn from(connection: &Connection) -> Self {
+        Self {
+            address: connection.peer.clone(),
+            is_confidential: connection.is_confidential,
+            credential: connection.credential.clone(),
+        }
+    }
+}
+
+/// What is known of a client after its handshake.
 pub(super) struct Introduction {
     pub(super) id: PeerId,
-    pub(super) address: PeerAddress,
+    pub(super) remote: Remote,
     pub(super) client_name: String,
     pub(super) client_fingerprint: u64,
 }
@@ -60,11 +78,11 @@ impl<P: Protocol> Peer<P> {
         introduction: Introduction,
         connection: Arc<ConnectionShared>,
         outgoing: Stack,
-        registry: &Arc<Registry<P>>,
+        registry: &Arc<Registry<Self>>,
     ) -> Self {
         let Introduction {
             id,
-            address,
+            remote,
             client_name,
             client_fingerprint,
         } = introduction;
@@ -72,7 +90,7 @@ impl<P: Protocol> Peer<P> {
         let extensions = Extensions::default();
         let shared = Shared {
             id,
-            address: Mutex::new(address),
+            remote: Mutex::new(remote),
             resumed: AtomicBool::new(false),
             client_name,
             client_fingerprint,
@@ -95,11 +113,7 @@ impl<P: Protocol> Peer<P> {
 
     /// Where it connects from, or did last.
     pub fn address(&self) -> PeerAddress {
-        self.shared
-            .address
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone()
+        self.shared.remote().address
     }
 
     /// Whether the client has come back to this session: false on its first connection, true on every later one.
@@ -107,13 +121,13 @@ impl<P: Protocol> Peer<P> {
         self.shared.resumed.load(Ordering::Relaxed)
     }
 
-    /// The client goes on with its session by another connection.
-    pub(super) fn comes_back(&self, address: PeerAddress) {
+    /// The client has resumed its session with another connection.
+    pub(super) fn has_resumed(&self, remote: Remote) {
         *self
             .shared
-            .address
+            .remote
             .lock()
-            .unwrap_or_else(PoisonError::into_inner) = address;
+            .unwrap_or_else(PoisonError::into_inner) = remote;
         self.shared.resumed.store(true, Ordering::Relaxed);
     }
 
@@ -124,15 +138,16 @@ impl<P: Protocol> Peer<P> {
         let _ = self.shared.lost.set(lost);
     }
 
-    /// What the user keeps for this peer.
+    /// Values that the user keeps with this peer.
     pub fn extensions(&self) -> &Extensions {
         &self.shared.extensions
     }
 
-    /// What else is known of the connection.
+    /// What is known of the connection.
     pub fn connection(&self) -> PeerConnection<'_> {
         PeerConnection {
             connection: &self.shared.connection,
+            remote: self.shared.remote(),
             name: &self.shared.client_name,
             fingerprint: self.shared.client_fingerprint,
             lost: &self.shared.lost,
@@ -165,16 +180,6 @@ impl<P: Protocol> Peer<P> {
         Call::new(&self.serving, &self.shared.connection)
     }
 
-    /// Every client of this server, this one included.
-    pub fn everyone(&self) -> Broadcast<P> {
-        Broadcast::of(self.shared.registry.clone())
-    }
-
-    /// Every other client of this server.
-    pub fn others(&self) -> Broadcast<P> {
-        self.everyone().except(self.id())
-    }
-
     /// Sends `len` bytes to the client's runtime and back, and returns how long that took. No handler is involved.
     ///
     /// # Errors
@@ -201,7 +206,12 @@ impl<P: Protocol> Peer<P> {
         &self.shared.connection
     }
 
-    /// The middleware around what goes out.
+    /// The peers of this server.
+    pub(super) fn registry(&self) -> &Weak<Registry<Self>> {
+        &self.shared.registry
+    }
+
+    /// The middleware around what is sent.
     pub(super) fn outgoing(&self) -> &Stack {
         &self.shared.outgoing
     }
@@ -211,6 +221,15 @@ impl<P: Protocol> Peer<P> {
             shared: Arc::clone(&self.shared),
             serving,
         }
+    }
+}
+
+impl<P: Protocol> Shared<P> {
+    fn remote(&self) -> Remote {
+        self.remote
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
     }
 }
 
@@ -234,6 +253,7 @@ impl<P: Protocol> fmt::Debug for Peer<P> {
 #[derive(Debug)]
 pub struct PeerConnection<'a> {
     connection: &'a ConnectionShared,
+    remote: Remote,
     name: &'a str,
     fingerprint: u64,
     lost: &'a OnceLock<Vec<LostExchange>>,
@@ -297,7 +317,20 @@ impl<'a> PeerConnection<'a> {
         self.lost.get().map_or(&[], Vec::as_slice)
     }
 
-    /// Whether it is there still.
+    /// Whether nobody but the client and this server can read or change what is sent: the connection is encrypted, or stays on
+    /// this machine.
+    #[must_use]
+    pub fn is_confidential(&self) -> bool {
+        self.remote.is_confidential
+    }
+
+    /// Who the client is, as far as the transport has proved it.
+    #[must_use]
+    pub fn credential(&self) -> &PeerCredential {
+        &self.remote.credential
+    }
+
+    /// Whether the client is connected.
     #[must_use]
     pub fn is_open(&self) -> bool {
         self.connection

@@ -15,7 +15,7 @@ use tokio::{
 use crate::{
     BindError, Broadcast, Client, ConnectError, ConnectWith, DrainReport, Peer, Protocol,
     ServeWith, Server,
-    transport::{self, Connection, Listener, ServiceUrl},
+    transport::{self, Incoming, Listener, ServiceUrl},
 };
 
 /// Numbers the pairs of this process, so that each has addresses of its own.
@@ -298,23 +298,24 @@ impl Drop for Line {
 
 async fn carry_all(listener: Listener, to: ServiceUrl, cuts: watch::Receiver<u64>) {
     let mut connections = JoinSet::new();
-    while let Ok(connection) = listener.accept().await {
+    while let Ok(incoming) = listener.accept().await {
         let cuts = cuts.clone();
         let to = to.clone();
         connections.spawn(async move {
             // Both ends notice by themselves when it is over.
-            let _ = carry(connection, &to, cuts).await;
+            let _ = carry(incoming, &to, cuts).await;
         });
         while connections.try_join_next().is_some() {}
     }
 }
 
 async fn carry(
-    mut client: Connection,
+    client: Incoming,
     to: &ServiceUrl,
     mut cuts: watch::Receiver<u64>,
 ) -> io::Result<()> {
     let cut = *cuts.borrow_and_update();
+    let mut client = client.upgrade().await?;
     let mut server = transport::connect(to).await?;
     tokio::select! {
         ended = tokio::io::copy_bidirectional(&mut client.stream, &mut server.stream) => {

@@ -1,0 +1,325 @@
+//! The beginning of a connection: the transport's upgrade, the handshake, and the session that it asks for.
+
+use std::{io, sync::Arc};
+
+use tokio::{
+    sync::OwnedSemaphorePermit,
+    time::{Instant, timeout_at},
+};
+
+use super::{
+    peer::{Introduction, Remote},
+    resumed::{Greeting, Resumed, ResumedReceiver},
+    sessions::{Claim, Registration},
+    shared::ServerShared,
+};
+use crate::{
+    Code, Compression, PeerId, Protocol, Status,
+    body::Encoding,
+    connection::ConnectionShared,
+    driver::{HandshakeError, graceful_close, handshake},
+    negotiation,
+    settings::{SchemaRule, Settings},
+    transport::{Incoming, PeerAddress, Stream},
+};
+use msip_session::{
+    Event, Fault, Session,
+    wire::{Decoder, Escaped, Hello, HelloFrame, SessionId, Side, Welcome},
+};
+
+/// A connection with which a session begins.
+pub(super) struct Begun {
+    pub(super) connection: Arc<ConnectionShared>,
+    pub(super) stream: Stream,
+    pub(super) decoder: Decoder,
+    pub(super) permit: OwnedSemaphorePermit,
+    pub(super) session_id: SessionId,
+    /// Where the session can be resumed.
+    pub(super) kept: Option<(Registration, ResumedReceiver)>,
+    pub(super) introduction: Introduction,
+}
+
+/// A connection whose HELLO was read and is not answered.
+struct Greeted {
+    connection: Arc<ConnectionShared>,
+    stream: Stream,
+    decoder: Decoder,
+    session: Session,
+    remote: Remote,
+}
+
+/// What a HELLO is answered with, unless it is refused.
+struct Accepted {
+    id: PeerId,
+    encoding: Encoding,
+    /// The session that it names; `None` where sessions are not kept.
+    claim: Option<Claim>,
+}
+
+/// Upgrades a connection and does the handshake. `None` where no session begins with it: it failed, was refused, or
+/// belongs to a session that exists, to which it is sent.
+pub(super) async fn begin<P: Protocol, H>(
+    incoming: Incoming,
+    permit: OwnedSemaphorePermit,
+    handshake_permit: OwnedSemaphorePermit,
+    shared: &ServerShared<P, H>,
+) -> Option<Begun> {
+    let (greeted, hello) = greet(incoming, shared).await?;
+    let accepted = accept(&hello, &greeted.remote, shared);
+    let hello = Greeting::from(*hello);
+    // What follows takes no time, or waits for the client to read why it is refused.
+    drop(handshake_permit);
+    let Greeted {
+        connection,
+        mut stream,
+        mut decoder,
+        mut session,
+        remote,
+    } = greeted;
+    let Accepted {
+        id,
+        encoding,
+        claim,
+    } = match accepted {
+        Ok(accepted) => accepted,
+        Err(status) => {
+            if let Some(unsaid) = shared.log_limiter.may_log(&remote.address) {
+                tracing::info!(%status, unsaid, "client refused");
+            }
+            session.refuse(status.code(), status.message());
+            graceful_close(&mut stream, &mut session).await;
+            return None;
+        }
+    };
+    let settings = &shared.settings;
+    decoder.set_max_payload(settings.session(Side::Accepting).limits.max_payload());
+    let kept = match claim {
+        Some(Claim::New(registration, resumed)) => Some((registration, resumed)),
+        Some(Claim::Known(route)) => {
+            let hello_id = session.deciding()?;
+            // Where the session ends just now, the client connects again.
+            route.send(Box::new(Resumed {
+                stream,
+                decoder,
+                session,
+                hello_id,
+                hello,
+                remote,
+                permit,
+            }));
+            return None;
+        }
+        Some(Claim::Refused) | None => None,
+    };
+    if kept.is_some() {
+        session.keep_when_lost();
+    }
+    session.welcome(
+        hello.session_id,
+        &welcome::<P>(id, &shared.name, settings, &encoding),
+        hello.max_body,
+    );
+    if encoding.compression() != Compression::None {
+        session.take_compressed();
+    }
+    connection.attach(session, encoding);
+    Some(Begun {
+        connection,
+        stream,
+        decoder,
+        permit,
+        session_id: hello.session_id,
+        kept,
+        introduction: Introduction {
+            id,
+            remote,
+            client_name: hello.client_name,
+            client_fingerprint: hello.fingerprint,
+        },
+    })
+}
+
+/// Upgrades a connection and reads its HELLO, both within `handshake_timeout`.
+async fn greet<P: Protocol, H>(
+    incoming: Incoming,
+    shared: &ServerShared<P, H>,
+) -> Option<(Greeted, Box<HelloFrame>)> {
+    let settings = &shared.settings;
+    let address = incoming.peer().clone();
+    let fails = |error: &HandshakeError| log_failure(error, shared, &address);
+    let deadline = Instant::now() + settings.handshake_timeout;
+    let accepted = match timeout_at(deadline, incoming.upgrade()).await {
+        Ok(Ok(accepted)) => accepted,
+        Ok(Err(error)) => {
+            log_failed_upgrade(&error, shared, &address);
+            return None;
+        }
+        Err(_) => {
+            fails(&HandshakeError::TimedOut);
+            return None;
+        }
+    };
+    let remote = Remote::from(&accepted);
+    let mut stream = accepted.stream;
+    let connection = Arc::new(ConnectionShared::new(settings));
+    let config = settings.session(Side::Accepting);
+    let mut decoder = Decoder::new(config.limits.max_hello);
+    let mut session = Session::accepting(config, connection.now());
+    let event = handshake(
+        &mut stream,
+        &mut decoder,
+        &mut session,
+        &connection,
+        deadline.saturating_duration_since(Instant::now()),
+    )
+    .await;
+    let hello = match event {
+        Ok(Event::Hello(hello)) => hello,
+        Ok(_) => {
+            tracing::debug!("no HELLO");
+            return None;
+        }
+        Err(error) => {
+            fails(&error);
+            return None;
+        }
+    };
+    if let Err(fault) = nothing_early(&mut decoder, &mut session, &connection) {
+        fails(&HandshakeError::Fault(fault.clone()));
+        session.handle_fault(&fault);
+        graceful_close(&mut stream, &mut session).await;
+        return None;
+    }
+    let greeted = Greeted {
+        connection,
+        stream,
+        decoder,
+        session,
+        remote,
+    };
+    Some((greeted, hello))
+}
+
+/// Decides whether a client is served, in which encoding, and in which session.
+fn accept<P: Protocol, H>(
+    hello: &HelloFrame,
+    remote: &Remote,
+    shared: &ServerShared<P, H>,
+) -> Result<Accepted, Status> {
+    let settings = &shared.settings;
+    check::<P>(&hello.hello, settings)?;
+    let encoding = shared.translations.take::<P>(&hello.hello, settings)?;
+    let id = draw_peer_id()?;
+    let claim = if settings.session_expiry.is_zero() {
+        None
+    } else {
+        let secret = &hello.hello.session_secret;
+        let claim = shared
+            .sessions
+            .claim(hello.session_id, secret, &remote.credential);
+        if matches!(claim, Claim::Refused) {
+            let text = "the session cannot be resumed";
+            return Err(Status::new(Code::Unauthenticated, text));
+        }
+        Some(claim)
+    };
+    Ok(Accepted {
+        id,
+        encoding,
+        claim,
+    })
+}
+
+/// Checks that the client sent nothing after its HELLO, as far as it has arrived.
+fn nothing_early(
+    decoder: &mut Decoder,
+    session: &mut Session,
+    connection: &ConnectionShared,
+) -> Result<(), Fault> {
+    match decoder.decode()? {
+        Some(frame) => session.handle_frame(frame, connection.now()).map(|_| ()),
+        None => Ok(()),
+    }
+}
+
+/// Checks the client's protocol and schema.
+fn check<P: Protocol>(hello: &Hello, settings: &Settings) -> Result<(), Status> {
+    if hello.protocol != P::NAME {
+        let text = format!(
+            "this server speaks `{}`, not `{}`",
+            P::NAME,
+            Escaped::new(&hello.protocol)
+        );
+        return Err(Status::failed_precondition(text));
+    }
+    if hello.fingerprint != P::fingerprint() {
+        let (ours, theirs) = (P::fingerprint(), hello.fingerprint);
+        if settings.schema == SchemaRule::Strict {
+            let text = format!(
+                "the server's schema has the fingerprint {ours:016x}, the client's {theirs:016x}"
+            );
+            return Err(Status::failed_precondition(text));
+        }
+        tracing::warn!(
+            ours = format_args!("{ours:016x}"),
+            theirs = format_args!("{theirs:016x}"),
+            "the client has another version of the schema"
+        );
+    }
+    Ok(())
+}
+
+/// The answer to a HELLO.
+pub(super) fn welcome<P: Protocol>(
+    id: PeerId,
+    name: &str,
+    settings: &Settings,
+    encoding: &Encoding,
+) -> Welcome {
+    let mut welcome = Welcome {
+        fingerprint: P::fingerprint(),
+        keepalive_ms: u32::try_from(settings.ping_interval.as_millis()).unwrap_or(u32::MAX),
+        max_body: u32::try_from(settings.max_body).unwrap_or(u32::MAX),
+        max_open_calls: u32::try_from(settings.max_calls).unwrap_or(u32::MAX),
+        peer_id: id.number(),
+        session_expiry_ms: u32::try_from(settings.session_expiry.as_millis()).unwrap_or(u32::MAX),
+        server_name: name.to_owned(),
+        ..Welcome::default()
+    };
+    negotiation::tell(&mut welcome, encoding);
+    welcome
+}
+
+fn draw_peer_id() -> Result<PeerId, Status> {
+    let number = getrandom::u64()
+        .map_err(|error| Status::internal(format!("no random numbers: {error}")))?;
+    Ok(PeerId::new(number))
+}
+
+fn log_failure<P: Protocol, H>(
+    error: &HandshakeError,
+    shared: &ServerShared<P, H>,
+    peer: &PeerAddress,
+) {
+    let rule = match error {
+        // A port scan, or a health check.
+        HandshakeError::Eof => return tracing::debug!("closed before HELLO"),
+        HandshakeError::Io(error) => return tracing::debug!(%error, "broke before HELLO"),
+        HandshakeError::TimedOut => "it did not come in time",
+        HandshakeError::Fault(fault) => &*fault.rule,
+    };
+    if let Some(unsaid) = shared.log_limiter.may_log(peer) {
+        tracing::info!(rule = %Escaped::new(rule), unsaid, "no HELLO");
+    }
+}
+
+fn log_failed_upgrade<P: Protocol, H>(
+    error: &io::Error,
+    shared: &ServerShared<P, H>,
+    peer: &PeerAddress,
+) {
+    if let Some(unsaid) = shared.log_limiter.may_log(peer) {
+        let error = error.to_string();
+        tracing::info!(error = %Escaped::new(&error), unsaid, "the transport's handshake failed");
+    }
+}

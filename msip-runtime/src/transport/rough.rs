@@ -1,0 +1,245 @@
+//! An in-memory transport with the difficult manners of real ones, for tests: `rough://name`.
+
+use std::{
+    io,
+    pin::Pin,
+    task::{Context, Poll, ready},
+};
+
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+
+use super::{
+    Address, Connection, Incoming, Listen, Stream, UrlError,
+    incoming::BoxFuture,
+    listen::BoxListen,
+    memory::{self, MemoryListener, parse_name},
+    scheme::Transport,
+};
+
+/// How many bytes are read or written at once, one size after the other: parts of a header, a header and one byte more,
+/// and enough that large bodies take no minutes.
+const SIZES: [usize; 9] = [1, 7, 24, 3, 4099, 61, 23, 16_411, 25];
+
+/// How many bytes are held back; after that a writer waits for the peer to read.
+const BUFFER_LEN: usize = 8 * 1024;
+
+/// Every this many calls nothing happens, and the task is woken to try again.
+const DELAY_EVERY: usize = 3;
+
+/// The in-memory transport over [`RoughStream`]s. Its connections are upgraded after they are accepted.
+pub(super) struct Rough;
+
+impl Transport for Rough {
+    fn scheme(&self) -> &'static str {
+        "rough"
+    }
+
+    fn parse(&self, authority: &str, _: &str) -> Result<Vec<Address>, UrlError> {
+        Ok(vec![parse_name(self.scheme(), authority)?])
+    }
+
+    fn is_confidential(&self, _: &Address) -> bool {
+        true
+    }
+
+    fn connect<'a>(&'a self, address: &'a Address) -> BoxFuture<'a, io::Result<Connection>> {
+        Box::pin(async { Ok(roughen(memory::connect(address).await?)) })
+    }
+
+    fn listen<'a>(
+        &'a self,
+        address: &'a Address,
+    ) -> BoxFuture<'a, io::Result<(BoxListen, Address)>> {
+        Box::pin(async {
+            let listener = RoughListener(MemoryListener::bind(address)?);
+            Ok((BoxListen::new(listener), address.clone()))
+        })
+    }
+}
+
+#[derive(Debug)]
+struct RoughListener(MemoryListener);
+
+impl Listen for RoughListener {
+    async fn accept(&self) -> io::Result<Incoming> {
+        let accepted = self.0.accept().await?;
+        let peer = accepted.peer().clone();
+        Ok(Incoming::upgrading(peer, async {
+            tokio::task::yield_now().await;
+            accepted.upgrade().await.map(roughen)
+        }))
+    }
+
+    fn is_confidential(&self) -> bool {
+        true
+    }
+}
+
+fn roughen(mut connection: Connection) -> Connection {
+    connection.stream = Stream::boxed(RoughStream::new(connection.stream));
+    connection
+}
+
+/// A stream that does all that a stream may do: it holds written bytes back until it is flushed or has too many, reads
+/// and writes odd sizes, is not ready every few calls, closes both directions together, and reports the end of input
+/// as [`UnexpectedEof`](io::ErrorKind::UnexpectedEof), as TLS does after a connection that was cut.
+#[derive(Debug)]
+pub struct RoughStream<S> {
+    /// `None` once it was shut down.
+    inner: Option<S>,
+    buffer: Vec<u8>,
+    calls: usize,
+    steps: usize,
+}
+
+impl<S> RoughStream<S> {
+    /// Rough manners around `inner`.
+    pub fn new(inner: S) -> Self {
+        Self {
+            inner: Some(inner),
+            buffer: Vec::new(),
+            calls: 0,
+            steps: 0,
+        }
+    }
+
+    /// Whether this call comes to nothing; the task is woken then.
+    fn is_delayed(&mut self, task: &Context<'_>) -> bool {
+        self.calls += 1;
+        let is_delayed = self.calls.is_multiple_of(DELAY_EVERY);
+        if is_delayed {
+            task.waker().wake_by_ref();
+        }
+        is_delayed
+    }
+
+    /// How many bytes are read or written now.
+    fn step(&mut self) -> usize {
+        self.steps += 1;
+        SIZES.get(self.steps % SIZES.len()).copied().unwrap_or(1)
+    }
+}
+
+fn closed() -> io::Error {
+    io::ErrorKind::NotConnected.into()
+}
+
+impl<S: AsyncWrite + Unpin> RoughStream<S> {
+    /// Writes what is held back, until at most `rest` bytes are.
+    fn poll_drain(&mut self, task: &mut Context<'_>, rest: usize) -> Poll<io::Result<()>> {
+        while self.buffer.len() > rest {
+            let len = self.step().min(self.buffer.len());
+            let inner = self.inner.as_mut().ok_or_else(closed)?;
+            let bytes = self.buffer.get(..len).unwrap_or_default();
+            match ready!(Pin::new(inner).poll_write(task, bytes))? {
+                0 => return Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
+                written => drop(self.buffer.drain(..written)),
+            }
+        }
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl<S: AsyncRead + Unpin> AsyncRead for RoughStream<S> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        task: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        if self.is_delayed(task) {
+            return Poll::Pending;
+        }
+        let len = self.step().min(buf.remaining());
+        let inner = self.inner.as_mut().ok_or_else(closed)?;
+        let filled = buf.filled().len();
+        let mut part = vec![0; len];
+        let mut part = ReadBuf::new(&mut part);
+        ready!(Pin::new(inner).poll_read(task, &mut part))?;
+        buf.put_slice(part.filled());
+        if buf.filled().len() == filled && len > 0 {
+            return Poll::Ready(Err(io::ErrorKind::UnexpectedEof.into()));
+        }
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl<S: AsyncWrite + Unpin> AsyncWrite for RoughStream<S> {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        task: &mut Context<'_>,
+        buf: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        if self.is_delayed(task) {
+            return Poll::Pending;
+        }
+        if self.inner.is_none() {
+            return Poll::Ready(Err(closed()));
+        }
+        ready!(self.poll_drain(task, BUFFER_LEN - 1))?;
+        let room = BUFFER_LEN.saturating_sub(self.buffer.len());
+        let len = self.step().min(room).min(buf.len());
+        self.buffer
+            .extend_from_slice(buf.get(..len).unwrap_or_default());
+        Poll::Ready(Ok(len))
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, task: &mut Context<'_>) -> Poll<io::Result<()>> {
+        if self.is_delayed(task) {
+            return Poll::Pending;
+        }
+        ready!(self.poll_drain(task, 0))?;
+        let inner = self.inner.as_mut().ok_or_else(closed)?;
+        Pin::new(inner).poll_flush(task)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, task: &mut Context<'_>) -> Poll<io::Result<()>> {
+        if self.inner.is_some() {
+            ready!(self.poll_drain(task, 0))?;
+            self.inner = None;
+        }
+        Poll::Ready(Ok(()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, duplex};
+
+    use super::*;
+
+    #[tokio::test]
+    async fn bytes_are_held_back_until_they_are_flushed() {
+        let (near, mut far) = duplex(64);
+        let mut near = RoughStream::new(near);
+        near.write_all(b"held back").await.unwrap();
+        let mut heard = [0; 9];
+        let mut task = Context::from_waker(std::task::Waker::noop());
+        let mut buf = ReadBuf::new(&mut heard);
+        assert!(
+            Pin::new(&mut far)
+                .poll_read(&mut task, &mut buf)
+                .is_pending()
+        );
+        near.flush().await.unwrap();
+        far.read_exact(&mut heard).await.unwrap();
+        assert_eq!(&heard, b"held back");
+    }
+
+    #[tokio::test]
+    async fn it_closes_both_directions_and_its_end_is_an_error() {
+        let (near, far) = duplex(64);
+        let (mut near, mut far) = (RoughStream::new(near), RoughStream::new(far));
+        far.write_all(b"unread").await.unwrap();
+        far.flush().await.unwrap();
+        near.write_all(b"last").await.unwrap();
+        near.shutdown().await.unwrap();
+        assert_eq!(
+            near.read_u8().await.unwrap_err().kind(),
+            io::ErrorKind::NotConnected
+        );
+        let mut heard = Vec::new();
+        let error = far.read_to_end(&mut heard).await.unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::UnexpectedEof);
+        assert_eq!(heard, b"last");
+    }
+}
