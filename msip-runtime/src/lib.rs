@@ -8,6 +8,8 @@
 //! [`Protocol`], [`Envelope`], [`Outbound`], [`OutboundAll`], [`OutboundPush`], [`ServeWith`] and [`ConnectWith`] are
 //! what generated code is written against. [`wire`] and [`transport`] are for those who go below.
 
+#![cfg_attr(docsrs, feature(doc_cfg))]
+
 // What the derives write says `::msip_runtime`, in the tests of this crate too.
 #[cfg(any(test, fuzzing))]
 extern crate self as msip_runtime;
