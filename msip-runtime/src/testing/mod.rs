@@ -15,7 +15,7 @@
 //! | a client's handler, or code that takes a [`Client`](crate::Client) | a [`client`] |
 //! | a method that takes a stream | [`streaming`] |
 //! | client and server together, under a paused clock | a [`Pair`] |
-//! | what a stream of your own may do to its reader and writer | a [`RoughStream`], or the URL `rough://name` |
+//! | what a stream of your own may do to its reader and writer | a [`RoughStream`], or the schemes `rough+tcp` and `rough+mem` |
 //!
 //! All of them answer what is asked of them as the test says, and none waits for anything: a call for which a test has
 //! no answer fails at once, and says so.

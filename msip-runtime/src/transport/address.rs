@@ -30,6 +30,12 @@ impl Address {
         }
     }
 
+    /// The same place, by another transport.
+    #[cfg(feature = "testing")]
+    pub(super) fn with_scheme(&self, scheme: &'static str) -> Self {
+        Self::new(scheme, self.authority.clone(), self.path.clone())
+    }
+
     /// The name of the transport, in lower case.
     #[must_use]
     pub fn scheme(&self) -> &str {

@@ -56,7 +56,7 @@ impl Transport for Memory {
     }
 
     fn parse(&self, authority: &str, _: &str) -> Result<Vec<Address>, UrlError> {
-        Ok(vec![parse_name(self.scheme(), authority)?])
+        Ok(vec![parse_name(authority)?])
     }
 
     fn is_confidential(&self, _: &Address) -> bool {
@@ -79,18 +79,18 @@ impl Transport for Memory {
 }
 
 /// The address of a name that is listened at in this process.
-pub(super) fn parse_name(scheme: &'static str, authority: &str) -> Result<Address, UrlError> {
+fn parse_name(authority: &str) -> Result<Address, UrlError> {
     let name = decode(authority).ok_or_else(|| UrlError::BadEscape {
         text: authority.to_owned(),
     })?;
     if name.is_empty() || name.len() > MAX_NAME_LEN || name.chars().any(char::is_control) {
         return Err(UrlError::BadName { name });
     }
-    Ok(Address::new(scheme, encode(&name), String::new()))
+    Ok(Address::new("mem", encode(&name), String::new()))
 }
 
 /// Connects to whoever listens at this address in this process.
-pub(super) async fn connect(address: &Address) -> io::Result<Connection> {
+async fn connect(address: &Address) -> io::Result<Connection> {
     let refused = || {
         let text = format!("nobody listens at {address}");
         io::Error::new(io::ErrorKind::ConnectionRefused, text)
@@ -104,13 +104,13 @@ pub(super) async fn connect(address: &Address) -> io::Result<Connection> {
 
 /// A name that is listened at until this is dropped.
 #[derive(Debug)]
-pub(super) struct MemoryListener {
+struct MemoryListener {
     name: Arc<str>,
     incoming: tokio::sync::Mutex<mpsc::Receiver<Connection>>,
 }
 
 impl MemoryListener {
-    pub(super) fn bind(address: &Address) -> io::Result<Self> {
+    fn bind(address: &Address) -> io::Result<Self> {
         let name: Arc<str> = Arc::from(address.to_string());
         let mut listeners = listeners();
         if listeners.contains_key(&name) {

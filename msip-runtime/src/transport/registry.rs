@@ -1,7 +1,7 @@
 //! The transports that there are, by scheme.
 
 #[cfg(feature = "testing")]
-use super::rough::Rough;
+use super::rough::{ROUGH_MEMORY, ROUGH_TCP};
 use super::{Address, memory::Memory, scheme::Transport, tcp::Tcp};
 
 /// Every transport of this crate.
@@ -9,7 +9,9 @@ static TRANSPORTS: &[&dyn Transport] = &[
     &Tcp,
     &Memory,
     #[cfg(feature = "testing")]
-    &Rough,
+    &ROUGH_TCP,
+    #[cfg(feature = "testing")]
+    &ROUGH_MEMORY,
 ];
 
 /// The transport of a scheme, which is in lower case.

@@ -1,4 +1,4 @@
-//! An in-memory transport with the difficult manners of real ones, for tests: `rough://name`.
+//! Transports over streams that do all that a stream may do, for tests: `rough+tcp://host:port`, `rough+mem://name`.
 
 use std::{
     io,
@@ -12,8 +12,9 @@ use super::{
     Address, Connection, Incoming, Listen, Stream, UrlError,
     incoming::BoxFuture,
     listen::BoxListen,
-    memory::{self, MemoryListener, parse_name},
+    memory::Memory,
     scheme::Transport,
+    tcp::Tcp,
 };
 
 /// How many bytes are read or written at once, one size after the other: parts of a header, a header and one byte more,
@@ -26,24 +27,49 @@ const BUFFER_LEN: usize = 8 * 1024;
 /// Every this many calls nothing happens, and the task is woken to try again.
 const DELAY_EVERY: usize = 3;
 
-/// The in-memory transport over [`RoughStream`]s. Its connections are upgraded after they are accepted.
-pub(super) struct Rough;
+/// Another transport, over [`RoughStream`]s. Its connections are upgraded after they are accepted.
+pub(super) struct Rough<T> {
+    scheme: &'static str,
+    inner: T,
+}
 
-impl Transport for Rough {
+pub(super) static ROUGH_TCP: Rough<Tcp> = Rough {
+    scheme: "rough+tcp",
+    inner: Tcp,
+};
+
+pub(super) static ROUGH_MEMORY: Rough<Memory> = Rough {
+    scheme: "rough+mem",
+    inner: Memory,
+};
+
+impl<T: Transport> Rough<T> {
+    fn inner_address(&self, address: &Address) -> Address {
+        address.with_scheme(self.inner.scheme())
+    }
+}
+
+impl<T: Transport> Transport for Rough<T> {
     fn scheme(&self) -> &'static str {
-        "rough"
+        self.scheme
     }
 
-    fn parse(&self, authority: &str, _: &str) -> Result<Vec<Address>, UrlError> {
-        Ok(vec![parse_name(self.scheme(), authority)?])
+    fn parse(&self, authority: &str, path: &str) -> Result<Vec<Address>, UrlError> {
+        let addresses = self.inner.parse(authority, path)?.into_iter();
+        Ok(addresses
+            .map(|address| address.with_scheme(self.scheme))
+            .collect())
     }
 
-    fn is_confidential(&self, _: &Address) -> bool {
-        true
+    fn is_confidential(&self, address: &Address) -> bool {
+        self.inner.is_confidential(&self.inner_address(address))
     }
 
     fn connect<'a>(&'a self, address: &'a Address) -> BoxFuture<'a, io::Result<Connection>> {
-        Box::pin(async { Ok(roughen(memory::connect(address).await?)) })
+        Box::pin(async {
+            let address = self.inner_address(address);
+            Ok(roughen(self.inner.connect(&address).await?))
+        })
     }
 
     fn listen<'a>(
@@ -51,14 +77,16 @@ impl Transport for Rough {
         address: &'a Address,
     ) -> BoxFuture<'a, io::Result<(BoxListen, Address)>> {
         Box::pin(async {
-            let listener = RoughListener(MemoryListener::bind(address)?);
-            Ok((BoxListen::new(listener), address.clone()))
+            let address = self.inner_address(address);
+            let (listener, local) = self.inner.listen(&address).await?;
+            let local = local.with_scheme(self.scheme);
+            Ok((BoxListen::new(RoughListener(listener)), local))
         })
     }
 }
 
 #[derive(Debug)]
-struct RoughListener(MemoryListener);
+struct RoughListener(BoxListen);
 
 impl Listen for RoughListener {
     async fn accept(&self) -> io::Result<Incoming> {
@@ -71,7 +99,7 @@ impl Listen for RoughListener {
     }
 
     fn is_confidential(&self) -> bool {
-        true
+        self.0.is_confidential()
     }
 }
 

@@ -332,7 +332,7 @@ fn a_wrong_url_is_told_what_is_wrong_with_it() {
         (
             "http://a:1/x",
             if cfg!(feature = "testing") {
-                r#"unknown scheme "http": there are tcp, mem, rough"#
+                r#"unknown scheme "http": there are tcp, mem, rough+tcp, rough+mem"#
             } else {
                 r#"unknown scheme "http": there are tcp, mem"#
             },
