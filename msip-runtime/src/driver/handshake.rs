@@ -1,4 +1,4 @@
-//! From a new stream to the first event of its session.
+//! The handshake: from a new stream to the first event of its session.
 
 use std::{future::poll_fn, io, time::Duration};
 
@@ -8,7 +8,7 @@ use super::{buffer_pool, ending::bid_farewell};
 use crate::{connection::ConnectionShared, transport::Stream};
 use msip_session::{Event, Fault, Session, wire::Decoder};
 
-/// Why a handshake did not come to an end.
+/// Why a handshake failed.
 #[derive(Debug)]
 pub(crate) enum HandshakeError {
     Eof,
@@ -17,7 +17,7 @@ pub(crate) enum HandshakeError {
     TimedOut,
 }
 
-/// Brings a new connection to the first event of its session: the HELLO, or the answer to it.
+/// Reads and writes until the first event of the session: the HELLO, or the answer to it.
 pub(crate) async fn handshake(
     stream: &mut Stream,
     decoder: &mut Decoder,
@@ -26,19 +26,11 @@ pub(crate) async fn handshake(
     limit: Duration,
 ) -> Result<Event, HandshakeError> {
     let first = async {
-        let mut is_flushed = true;
+        // A peer that has refused us, and closed, may have said why.
+        let mut broken = None;
         loop {
-            while let Some(chunk) = session.poll_transmit() {
-                stream
-                    .write_all(&chunk.bytes)
-                    .await
-                    .map_err(HandshakeError::Io)?;
-                session.transmitted(chunk);
-                is_flushed = false;
-            }
-            if !is_flushed {
-                stream.flush().await.map_err(HandshakeError::Io)?;
-                is_flushed = true;
+            if broken.is_none() {
+                broken = write_all(stream, session).await.err();
             }
             while let Some(frame) = decoder
                 .decode()
@@ -54,7 +46,7 @@ pub(crate) async fn handshake(
             match poll_fn(|task| buffer_pool::poll_read(stream, decoder, task)).await {
                 Ok(0) => return Err(HandshakeError::Eof),
                 Ok(_) => {}
-                Err(error) => return Err(HandshakeError::Io(error)),
+                Err(error) => return Err(HandshakeError::Io(broken.unwrap_or(error))),
             }
         }
     };
@@ -68,7 +60,21 @@ pub(crate) async fn handshake(
     outcome
 }
 
-/// Says the last of a session that will not be.
+/// Writes what is queued, and flushes it.
+async fn write_all(stream: &mut Stream, session: &mut Session) -> io::Result<()> {
+    let mut has_written = false;
+    while let Some(chunk) = session.poll_transmit() {
+        stream.write_all(&chunk.bytes).await?;
+        session.transmitted(chunk);
+        has_written = true;
+    }
+    if has_written {
+        stream.flush().await?;
+    }
+    Ok(())
+}
+
+/// Closes a connection gracefully whose session has not begun.
 pub(crate) async fn graceful_close(stream: &mut Stream, session: &mut Session) {
     let chunks = std::iter::from_fn(|| Some(session.poll_transmit()?.bytes)).collect();
     bid_farewell(stream, chunks).await;

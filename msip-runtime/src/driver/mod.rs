@@ -89,7 +89,8 @@ pub(crate) struct Driver {
     stalled_since: Option<Duration>,
     flush: Flush,
     write_timeout: Duration,
-    frame_deadline: Option<Duration>,
+    /// Since when a part of a frame has come.
+    frame_begun: Option<Duration>,
     slow_read: SlowRead,
     /// Bytes have come that were not looked at: together with the end of the handshake, or more than one work_limit.
     has_leftover: bool,
@@ -134,7 +135,7 @@ impl Driver {
             stalled_since: None,
             flush: Flush::Done,
             write_timeout,
-            frame_deadline: None,
+            frame_begun: None,
             slow_read: SlowRead::default(),
             has_leftover: true,
             release_at: None,
@@ -348,7 +349,8 @@ impl Driver {
     /// Nothing can be read or written now: does what is due, and sleeps unless a sender came meanwhile.
     fn rest(&mut self, task: &mut Context<'_>, now: Duration) -> Result<Turn, Ending> {
         self.turns = 0;
-        if self.frame_deadline.is_some_and(|deadline| now >= deadline) {
+        let frame_deadline = self.frame_deadline();
+        if frame_deadline.is_some_and(|deadline| now >= deadline) {
             let rule = format!(
                 "a frame of {} bytes was not complete in time",
                 self.decoder.pending_len()
@@ -402,7 +404,7 @@ impl Driver {
             return Ok(Turn::Busy);
         }
         let next = [
-            self.frame_deadline,
+            frame_deadline,
             self.stalled_since.map(|since| since + self.write_timeout),
             self.release_at,
             self.slow_read.look_at,

@@ -147,7 +147,7 @@ async fn turn_away(incoming: Incoming, max: usize, limit: Duration) {
         return;
     };
     let mut text = Vec::new();
-    let reason = format!("{max} clients are connected, which is the most (max_connections)");
+    let reason = format!("too many connections: {max} (max_connections)");
     write_error(
         &mut text,
         Flags::NONE,

@@ -9,20 +9,16 @@ use std::{
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use super::{
-    Address, Connection, Incoming, Listen, Stream, UrlError,
-    incoming::BoxFuture,
-    listen::BoxListen,
-    memory::Memory,
-    scheme::Transport,
-    tcp::Tcp,
+    Address, Connection, Incoming, Listen, Stream, UrlError, incoming::BoxFuture,
+    listen::BoxListen, memory::Memory, scheme::Transport, tcp::Tcp,
 };
 
 /// How many bytes are read or written at once, one size after the other: parts of a header, a header and one byte more,
 /// and enough that large bodies take no minutes.
-const SIZES: [usize; 9] = [1, 7, 24, 3, 4099, 61, 23, 16_411, 25];
+const SIZES: [usize; 10] = [7, 24, 3, 4099, 61, 1, 23, 16_411, 25, 65_537];
 
 /// How many bytes are held back; after that a writer waits for the peer to read.
-const BUFFER_LEN: usize = 8 * 1024;
+const BUFFER_LEN: usize = 16 * 1024;
 
 /// Every this many calls nothing happens, and the task is woken to try again.
 const DELAY_EVERY: usize = 3;
@@ -117,7 +113,8 @@ pub struct RoughStream<S> {
     inner: Option<S>,
     buffer: Vec<u8>,
     calls: usize,
-    steps: usize,
+    reads: Sizes,
+    writes: Sizes,
 }
 
 impl<S> RoughStream<S> {
@@ -127,7 +124,8 @@ impl<S> RoughStream<S> {
             inner: Some(inner),
             buffer: Vec::new(),
             calls: 0,
-            steps: 0,
+            reads: Sizes::default(),
+            writes: Sizes::default(),
         }
     }
 
@@ -140,11 +138,17 @@ impl<S> RoughStream<S> {
         }
         is_delayed
     }
+}
 
-    /// How many bytes are read or written now.
-    fn step(&mut self) -> usize {
-        self.steps += 1;
-        SIZES.get(self.steps % SIZES.len()).copied().unwrap_or(1)
+/// The sizes of one direction, in turn.
+#[derive(Debug, Default)]
+struct Sizes(usize);
+
+impl Sizes {
+    fn next(&mut self) -> usize {
+        let size = SIZES.get(self.0 % SIZES.len()).copied().unwrap_or(1);
+        self.0 += 1;
+        size
     }
 }
 
@@ -153,10 +157,10 @@ fn closed() -> io::Error {
 }
 
 impl<S: AsyncWrite + Unpin> RoughStream<S> {
-    /// Writes what is held back, until at most `rest` bytes are.
-    fn poll_drain(&mut self, task: &mut Context<'_>, rest: usize) -> Poll<io::Result<()>> {
-        while self.buffer.len() > rest {
-            let len = self.step().min(self.buffer.len());
+    /// Writes what is held back.
+    fn poll_drain(&mut self, task: &mut Context<'_>) -> Poll<io::Result<()>> {
+        while !self.buffer.is_empty() {
+            let len = self.writes.next().min(self.buffer.len());
             let inner = self.inner.as_mut().ok_or_else(closed)?;
             let bytes = self.buffer.get(..len).unwrap_or_default();
             match ready!(Pin::new(inner).poll_write(task, bytes))? {
@@ -177,7 +181,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for RoughStream<S> {
         if self.is_delayed(task) {
             return Poll::Pending;
         }
-        let len = self.step().min(buf.remaining());
+        let len = self.reads.next().min(buf.remaining());
         let inner = self.inner.as_mut().ok_or_else(closed)?;
         let filled = buf.filled().len();
         let mut part = vec![0; len];
@@ -203,9 +207,11 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for RoughStream<S> {
         if self.inner.is_none() {
             return Poll::Ready(Err(closed()));
         }
-        ready!(self.poll_drain(task, BUFFER_LEN - 1))?;
+        if self.buffer.len() >= BUFFER_LEN {
+            ready!(self.poll_drain(task))?;
+        }
         let room = BUFFER_LEN.saturating_sub(self.buffer.len());
-        let len = self.step().min(room).min(buf.len());
+        let len = self.writes.next().min(room).min(buf.len());
         self.buffer
             .extend_from_slice(buf.get(..len).unwrap_or_default());
         Poll::Ready(Ok(len))
@@ -215,14 +221,14 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for RoughStream<S> {
         if self.is_delayed(task) {
             return Poll::Pending;
         }
-        ready!(self.poll_drain(task, 0))?;
+        ready!(self.poll_drain(task))?;
         let inner = self.inner.as_mut().ok_or_else(closed)?;
         Pin::new(inner).poll_flush(task)
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, task: &mut Context<'_>) -> Poll<io::Result<()>> {
         if self.inner.is_some() {
-            ready!(self.poll_drain(task, 0))?;
+            ready!(self.poll_drain(task))?;
             self.inner = None;
         }
         Poll::Ready(Ok(()))

@@ -9,8 +9,7 @@ use msip_runtime::{
     wire::{Flags, FrameType, Header, MsgId, RawKind},
 };
 use msip_tests::{
-    at,
-    SeenByServer,
+    SeenByServer, at,
     lab::{
         ActRsp, AskReq, AskRsp, ClientToServer, EchoReq, EchoRsp, Lab, SendClientToServer as _,
         SendServerToClient as _, ServerToClient,

@@ -13,8 +13,7 @@ use msip_runtime::{
     Stream, Streaming,
 };
 use msip_tests::{
-    at,
-    Recorder,
+    Recorder, at,
     lab::{
         ActReq, ActRsp, AskReq, AskRsp, CountReq, CountRsp, EchoReq, EchoRsp, HandleClientToServer,
         HandleServerToClient, Lab, NoteInd, SaveInd, SendClientToServer as _,

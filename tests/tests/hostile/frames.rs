@@ -12,8 +12,7 @@ use msip_runtime::{
     },
 };
 use msip_tests::{
-    at,
-    LabClient, SeenByClient, SeenByServer, connected,
+    LabClient, SeenByClient, SeenByServer, at, connected,
     lab::{
         AskReq, AskRsp, ClientToServer, EchoReq, EchoRsp, Lab, NoteInd, SaveInd,
         SendClientToServer as _, ServerToClient,

@@ -8,8 +8,7 @@ use msip_runtime::{
     wire::{Flags, FrameType, Header, Hello, MsgId, RawKind, Side, Welcome},
 };
 use msip_tests::{
-    at,
-    LabClient, LabServer, SeenByClient, SeenByServer, connected,
+    LabClient, LabServer, SeenByClient, SeenByServer, at, connected,
     lab::{ClientToServer, EchoReq, Lab, NoteInd, SendClientToServer as _, ServerToClient},
     next,
     raw::{self, HELLO_ID, Playing, RawPeer},

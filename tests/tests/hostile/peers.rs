@@ -9,8 +9,7 @@ use msip_runtime::{
     wire::{Credit, Flags, FrameType, Header, Metadata, MsgId, Side, write_metadata},
 };
 use msip_tests::{
-    at,
-    LabClient, LabServer, Recorder, SeenByClient, SeenByServer, connected,
+    LabClient, LabServer, Recorder, SeenByClient, SeenByServer, at, connected,
     lab::{
         ActReq, AskReq, AskRsp, ClientToServer, EchoReq, HandleServerToClient, Lab, NoteInd,
         SaveInd, SendClientToServer as _, SendServerToClient as _, ServerToClient,
@@ -334,7 +333,10 @@ async fn a_server_that_never_pongs_is_declared_dead() {
 // The clock goes on by itself where everyone waits, so that no second is spent on it.
 #[tokio::test(start_paused = true)]
 async fn a_frame_that_is_begun_must_be_finished() {
-    let mut hall = Hall::open(at!("mem://never-finished"), |server| server.ping_interval(NEVER)).await;
+    let mut hall = Hall::open(at!("mem://never-finished"), |server| {
+        server.ping_interval(NEVER)
+    })
+    .await;
     let (mut raw, _) = hall.raw().await;
     let frame = request(2, &act("hang"));
     let begun = tokio::time::Instant::now();
@@ -542,7 +544,7 @@ async fn a_server_that_does_not_read_is_left() {
 #[tokio::test]
 async fn one_client_too_many_is_told_so() {
     let mut hall = Hall::open(at!("tcp://127.0.0.1:0"), |server| server.max_connections(1)).await;
-    let text = "RESOURCE_EXHAUSTED: 1 clients are connected, which is the most (max_connections)";
+    let text = "RESOURCE_EXHAUSTED: too many connections: 1 (max_connections)";
     let mut raw = RawPeer::dial(&hall.url).await;
     assert_eq!(
         raw.hear_to_the_end().await,
@@ -608,7 +610,10 @@ async fn calls_beyond_the_most_are_answered_and_the_rest_goes_on() {
 
 #[tokio::test]
 async fn requests_beyond_the_most_bytes_are_answered_and_the_rest_goes_on() {
-    let mut hall = Hall::open(at!("tcp://127.0.0.1:0"), |server| server.max_call_bytes(1024)).await;
+    let mut hall = Hall::open(at!("tcp://127.0.0.1:0"), |server| {
+        server.max_call_bytes(1024)
+    })
+    .await;
     let (mut raw, _) = hall.raw().await;
     let large = act(&"w".repeat(2000));
     raw.say(&[request(2, &act("wait")), request(3, &large)].concat())
@@ -653,7 +658,10 @@ async fn a_call_whose_time_is_up_before_it_begins_is_answered() {
 
 #[tokio::test]
 async fn a_thousand_pings_at_once_are_a_burst_and_no_flood() {
-    let mut hall = Hall::open(at!("tcp://127.0.0.1:0"), |server| server.ping_interval(NEVER)).await;
+    let mut hall = Hall::open(at!("tcp://127.0.0.1:0"), |server| {
+        server.ping_interval(NEVER)
+    })
+    .await;
     let (mut raw, _) = hall.raw().await;
     let pings: Vec<u8> = (2..1002)
         .flat_map(|sequence| raw::frame(FrameType::Ping, call(sequence), b"12345"))

@@ -4,8 +4,7 @@ use std::time::Duration;
 
 use msip_runtime::{CallError, CallOptions, Client, Code, SendError, Server};
 use msip_tests::{
-    at,
-    LabClient, LabServer, SeenByClient, SeenByServer, connected,
+    LabClient, LabServer, SeenByClient, SeenByServer, at, connected,
     lab::{
         AskReq, BroadcastServerToClient as _, EchoReq, Lab, SaveInd, SendClientToServer as _,
         SendServerToClient as _,
@@ -259,7 +258,9 @@ async fn a_call_starts_after_the_handlers_of_earlier_messages() {
 
 #[tokio::test]
 async fn a_broadcast_reaches_whom_it_means() {
-    let server = Server::<Lab>::bind(at!("mem://broadcast")).await.expect("binds");
+    let server = Server::<Lab>::bind(at!("mem://broadcast"))
+        .await
+        .expect("binds");
     let (url, everyone) = (server.local_url().to_string(), server.broadcast());
     let (handler, mut events) = LabServer::new();
     tokio::spawn(server.serve(handler));
@@ -362,7 +363,9 @@ async fn a_message_over_the_receivers_limit_is_not_sent() {
 
 #[tokio::test]
 async fn an_urgent_message_overtakes() {
-    let server = Server::<Lab>::bind(at!("mem://urgent")).await.expect("binds");
+    let server = Server::<Lab>::bind(at!("mem://urgent"))
+        .await
+        .expect("binds");
     let (handler, mut events) = LabServer::new();
     let url = server.local_url().to_string();
     tokio::spawn(server.serve(handler));

@@ -8,8 +8,7 @@ use msip_runtime::{
     wire::{Flags, FrameType, MsgId, Side},
 };
 use msip_tests::{
-    at,
-    LabClient, LabServer, SeenByClient, SeenByServer, connected,
+    LabClient, LabServer, SeenByClient, SeenByServer, at, connected,
     lab::{
         ClientToServer, CountReq, Lab, NoteInd, SaveInd, SendClientToServer as _,
         SendServerToClient as _,
