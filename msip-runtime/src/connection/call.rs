@@ -60,7 +60,7 @@ impl ConnectionShared {
         let variant = E::VARIANTS.get(request.index())?;
         // The other side knows the schema's time, and the protocol's.
         let timeout = self.usual_timeout(variant)?;
-        let is_usual = options.is_silent()
+        let is_usual = options.is_default()
             && !variant.urgent
             && !timeout.is_zero()
             && (variant.timeout_ms.is_some() || timeout == PROTOCOL_TIMEOUT)
@@ -115,7 +115,7 @@ impl<'a, E: Envelope> PlainCall<'a, E> {
         let reply_slot = ReplySlot::new(Some(waker.clone()));
         let driver = {
             let mut state = connection.lock();
-            if !state.encoding.is_plain() {
+            if !state.encoding.is_identity() {
                 return Poll::Ready(None);
             }
             let token = state.waiters.vacant_key();
@@ -189,7 +189,7 @@ impl<'a, E: Envelope> PlainCall<'a, E> {
         let waker = context.waker().clone();
         let opened = place.poll(context, |state| {
             let no_session = state.no_session();
-            if !state.encoding.is_plain() {
+            if !state.encoding.is_identity() {
                 return Attempt::Failed(SendError::Disconnected);
             }
             let token = state.waiters.vacant_key();

@@ -100,7 +100,7 @@ impl ConnectionShared {
         let Some(variant) = E::VARIANTS.get(message.index()) else {
             return false;
         };
-        let is_usual = options.is_silent()
+        let is_usual = options.is_default()
             && !variant.urgent
             && !is_droppable(variant.kind)
             && self.correlation_ids.is_none()
@@ -111,7 +111,7 @@ impl ConnectionShared {
         let len = message.encoded_len();
         let driver = {
             let mut state = self.lock();
-            if !state.encoding.is_plain() || !state.message_room.is_empty() {
+            if !state.encoding.is_identity() || !state.message_room.is_empty() {
                 return false;
             }
             let Some(session) = state.session() else {

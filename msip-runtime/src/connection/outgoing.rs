@@ -210,7 +210,7 @@ impl<'a, E: Envelope> OutgoingMessage<'a, E> {
         let prepared = match (&self.prepared, self.message) {
             (_, None) => None,
             (Some((encoding, prepared)), _) if state.encoding.is_same(encoding) => Some(prepared),
-            (None, _) if state.encoding.is_plain() => None,
+            (None, _) if state.encoding.is_identity() => None,
             // Where the connection is another than before; or for a small message that would be compressed if it
             // were large, which costs nothing.
             (_, Some(message)) => match state.encoding.prepare(message, self.variant) {

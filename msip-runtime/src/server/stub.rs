@@ -1,4 +1,4 @@
-//! A stub of a server, for tests of handlers.
+//! Peers without a client, for tests of handlers.
 
 use std::sync::{
     Arc,

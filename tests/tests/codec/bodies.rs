@@ -139,11 +139,11 @@ async fn json_is_canonical_and_lenient_as_protobuf_says() {
         ),
         (
             r#""anInt32":1.5"#,
-            "kindsReq.anInt32: 1.5 where a whole number belongs",
+            "kindsReq.anInt32: expected a whole number, found 1.5",
         ),
         (
             r#""anInt32":"x""#,
-            "kindsReq.anInt32: \"x\" where a whole number belongs",
+            "kindsReq.anInt32: expected a whole number, found \"x\"",
         ),
         (
             r#""aUint32":-1"#,
@@ -159,40 +159,40 @@ async fn json_is_canonical_and_lenient_as_protobuf_says() {
         ),
         (
             r#""aBool":1"#,
-            "kindsReq.aBool: 1 where true or false belongs",
+            "kindsReq.aBool: expected true or false, found 1",
         ),
-        (r#""aString":7"#, "kindsReq.aString: 7 where text belongs"),
+        (r#""aString":7"#, "kindsReq.aString: expected text, found 7"),
         (
             r#""someBytes":"***""#,
-            "kindsReq.someBytes: \"***\" where base64 belongs",
+            "kindsReq.someBytes: expected base64, found \"***\"",
         ),
         (
             r#""aLeaf":[]"#,
-            "kindsReq.aLeaf: an array where an object belongs",
+            "kindsReq.aLeaf: expected an object, found an array",
         ),
         (
             r#""manyInt32":7"#,
-            "kindsReq.manyInt32: 7 where an array belongs",
+            "kindsReq.manyInt32: expected an array, found 7",
         ),
         (
             r#""manyInt32":[null]"#,
-            "kindsReq.manyInt32: null where a value belongs",
+            "kindsReq.manyInt32: expected a value, found null",
         ),
         (
             r#""byInt32":{"x":"y"}"#,
-            "kindsReq.byInt32.x: \"x\" where a whole number belongs",
+            "kindsReq.byInt32.x: expected a whole number, found \"x\"",
         ),
         (
             r#""aBool":true,"aBool":true"#,
-            "kindsReq.aBool: given twice",
+            "kindsReq.aBool: occurs twice",
         ),
         (
             r#""a_bool":true,"aBool":true"#,
-            "kindsReq.aBool: given twice",
+            "kindsReq.aBool: occurs twice",
         ),
         (
             r#""chosenUint32":1,"chosenString":"x""#,
-            "kindsReq.chosenString: beside another member of its oneof",
+            "kindsReq.chosenString: set together with another member of its oneof",
         ),
     ];
     for (fields, expected) in refused {
@@ -262,28 +262,28 @@ async fn well_known_types_have_their_own_form() {
     let refused = [
         (
             r#""time":"yesterday""#,
-            "wellKnownReq.time: \"yesterday\" is no time as RFC 3339 writes it",
+            "wellKnownReq.time: \"yesterday\" is not an RFC 3339 timestamp",
         ),
-        (r#""time":5"#, "wellKnownReq.time: 5 where text belongs"),
+        (r#""time":5"#, "wellKnownReq.time: expected text, found 5"),
         (
             r#""span":"1""#,
-            "wellKnownReq.span: \"1\" is no duration such as \"1.5s\"",
+            "wellKnownReq.span: \"1\" is not a duration such as \"1.5s\"",
         ),
         (
             r#""mask":"a_b""#,
-            "wellKnownReq.mask: \"a_b\" is no list of paths in camel case",
+            "wellKnownReq.mask: \"a_b\" is not a list of camel case paths",
         ),
         (
             r#""any":{"@type":5}"#,
-            "wellKnownReq.any: 5 where the type of an Any belongs",
+            "wellKnownReq.any: expected the type of an Any, found 5",
         ),
         (
             r#""any":{"@type":"x/not.There"}"#,
-            "wellKnownReq.any: an Any of the type \"x/not.There\", which the schema does not have",
+            "wellKnownReq.any: an Any of type \"x/not.There\", which is not in the schema",
         ),
         (
             r#""any":{"@type":"x/google.protobuf.Duration"}"#,
-            "wellKnownReq.any: an Any without its `value`",
+            "wellKnownReq.any: an Any without `value`",
         ),
     ];
     for (fields, expected) in refused {
@@ -323,32 +323,44 @@ async fn a_body_that_is_not_the_message_is_refused_and_the_connection_goes_on() 
     );
 
     let cases: [(bool, &[u8], &str); 11] = [
-        (true, plain, "2 where an object belongs"),
-        (true, packed, "no JSON: not UTF-8 at byte 0"),
+        (true, plain, "expected an object, found 2"),
+        (true, packed, "invalid JSON at byte 0: not UTF-8"),
         (
             true,
             b"",
-            "no JSON: it ends at byte 0, where a value belongs",
+            "invalid JSON at byte 0: expected a value, found the end",
         ),
-        (true, b"{}x", "no JSON: x at byte 2, where the end belongs"),
-        (true, b"[]", "an array where an object belongs"),
-        (false, text, "123 where an object belongs"),
-        (false, b"", "no MessagePack: a value cut off before byte 0"),
-        (false, b"\x80\xc0", "no MessagePack: 1 bytes behind its end"),
+        (
+            true,
+            b"{}x",
+            "invalid JSON at byte 2: expected the end, found x",
+        ),
+        (true, b"[]", "expected an object, found an array"),
+        (false, text, "expected an object, found 123"),
+        (
+            false,
+            b"",
+            "invalid MessagePack before byte 0: truncated value",
+        ),
+        (
+            false,
+            b"\x80\xc0",
+            "invalid MessagePack: 1 bytes after the value",
+        ),
         (
             false,
             b"\xdf\xff\xff\xff\xff",
-            "no MessagePack: a value cut off before byte 5",
+            "invalid MessagePack before byte 5: truncated value",
         ),
         (
             false,
             b"\xdb\xff\xff\xff\xff",
-            "no MessagePack: a length beyond the end before byte 5",
+            "invalid MessagePack before byte 5: a length beyond the end of the body",
         ),
         (
             false,
             b"\xc7\0\x05",
-            "no MessagePack: an extension type, which no field has, before byte 1",
+            "invalid MessagePack before byte 1: an extension type, which no field has",
         ),
     ];
     for (is_json, body, expected) in cases {
@@ -361,7 +373,7 @@ async fn a_body_that_is_not_the_message_is_refused_and_the_connection_goes_on() 
             ))
         );
     }
-    let missing = "INVALID_ARGUMENT: the body does not hold variant 6, which its header names";
+    let missing = "INVALID_ARGUMENT: the body does not contain variant 6 of its header";
     for (is_json, body) in [
         (true, &b"{}"[..]),
         (true, br#"{"chainReq":{}}"#),
@@ -372,10 +384,7 @@ async fn a_body_that_is_not_the_message_is_refused_and_the_connection_goes_on() 
     }
     for caller in [&mut protobuf, &mut json] {
         let answer = caller.ask(99, b"{}").await;
-        assert_eq!(
-            answer,
-            Err("UNIMPLEMENTED: variant 99 is not in this schema".to_owned())
-        );
+        assert_eq!(answer, Err("UNIMPLEMENTED: unknown variant 99".to_owned()));
     }
     let compressed = json.frame(NOTHING, Flags::COMPRESSED, text).await;
     assert_eq!(
@@ -481,11 +490,11 @@ async fn messagepack_has_the_tree_of_json_with_numbers_and_bytes_as_they_are() {
     for (field, expected) in [
         (
             &b"\xa9someBytes\xa4AAEC"[..],
-            "kindsReq.someBytes: \"AAEC\" where bytes belong",
+            "kindsReq.someBytes: expected bytes, found \"AAEC\"",
         ),
         (
             b"\xa7aString\xc4\x01x",
-            "kindsReq.aString: 1 bytes where text belongs",
+            "kindsReq.aString: expected text, found 1 bytes",
         ),
     ] {
         let body = [&b"\x81\xa8kindsReq\x81"[..], field].concat();

@@ -154,7 +154,7 @@ async fn ask(caller: &mut RawCaller, body: &[u8]) -> String {
 #[tokio::test]
 async fn what_cannot_be_inflated_is_refused_and_the_connection_goes_on() {
     let url = Echo::start("mem://cannot-be-inflated?max_body=1KiB").await;
-    let refused = "INVALID_ARGUMENT: compressed body of variant 3: ";
+    let refused = "INVALID_ARGUMENT: cannot decompress body of variant 3: ";
     for (compression, name) in [
         (Compression::Gzip, "gzip"),
         (Compression::Zstd, "zstd"),
@@ -164,16 +164,16 @@ async fn what_cannot_be_inflated_is_refused_and_the_connection_goes_on() {
         let mut caller = RawCaller::new(&url, &hello(compression)).await;
         let other = number % 3 + 1;
         let cases = [
-            (&b""[..], format!("no {name}: it is empty")),
-            (&[number], format!("no {name}: ")),
+            (&b""[..], format!("invalid {name}: the body is empty")),
+            (&[number], format!("invalid {name}: ")),
             (
                 &[number, b'g', b'a', b'r', b'b', b'a', b'g', b'e'],
                 String::new(),
             ),
-            (&[other, 0, 0], "it is marked as ".to_owned()),
+            (&[other, 0, 0], "compressed with ".to_owned()),
             (
                 &[9],
-                format!("it is marked as number 9, and {name} was agreed"),
+                format!("compressed with number 9, but {name} was negotiated"),
             ),
         ];
         for (body, expected) in cases {
@@ -195,7 +195,7 @@ async fn what_cannot_be_inflated_is_refused_and_the_connection_goes_on() {
     );
     assert_eq!(
         ask(&mut lz4, &[3, 1, 4, 0, 0, 0x20, 0x1a, 0]).await,
-        "RESOURCE_EXHAUSTED: the body of variant 3 inflates to more than 1024 bytes (max_body)"
+        "RESOURCE_EXHAUSTED: decompressed body of variant 3 exceeds 1024 bytes (max_body)"
     );
     assert_eq!(
         ask(&mut lz4, &[3, 2, 0, 0, 0, 0x20, 0x1a, 0]).await,

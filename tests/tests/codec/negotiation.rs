@@ -53,8 +53,8 @@ async fn a_server_takes_the_first_that_it_has() {
     assert_eq!(
         peer.hear_to_the_end().await,
         [
-            "ERROR c1: UNIMPLEMENTED: no codec in common: this server has protobuf, json, msgpack, and number 99, \
-             number 4 was offered"
+            "ERROR c1: UNIMPLEMENTED: no codec in common: the client offers number 99, number 4, this \
+             server has protobuf, json, msgpack"
         ]
     );
 }
@@ -114,31 +114,31 @@ async fn a_client_accepts_what_it_offered_and_nothing_else() {
             "codec=json",
             1,
             0,
-            Err("chose the codec protobuf, and json was offered"),
+            Err("chose the codec protobuf, but json was offered"),
         ),
         (
             "codec=json",
             0,
             0,
-            Err("chose the codec number 0, and json was offered"),
+            Err("chose the codec number 0, but json was offered"),
         ),
         (
             "codec=json",
             9,
             0,
-            Err("chose the codec number 9, and json was offered"),
+            Err("chose the codec number 9, but json was offered"),
         ),
         (
             "compress=zstd",
             1,
             1,
-            Err("chose the compression gzip, and zstd was offered"),
+            Err("chose the compression gzip, but zstd was offered"),
         ),
         (
             "codec=json",
             2,
             2,
-            Err("chose the compression zstd, and none was offered"),
+            Err("chose the compression zstd, but none was offered"),
         ),
     ];
     for (query, codec, compression, expected) in cases {
@@ -173,15 +173,15 @@ async fn a_codec_that_there_is_not_is_an_error_of_the_setting() {
     for (query, expected) in [
         (
             "codec=yaml",
-            "setting `codec`: `yaml` is not `protobuf`, `json` or `msgpack`",
+            "setting `codec`: expected `protobuf`, `json` or `msgpack`, found `yaml`",
         ),
         (
             "compress=br",
-            "setting `compress`: `br` is not `none`, `gzip`, `zstd` or `lz4`",
+            "setting `compress`: expected `none`, `gzip`, `zstd` or `lz4`, found `br`",
         ),
         (
             "compress_threshold=0",
-            "setting `compress_threshold`: 0 is outside its range, 1 to 1073741824",
+            "setting `compress_threshold`: 0 is out of range (1 to 1073741824)",
         ),
     ] {
         let error = Client::<Sampler>::connect(format!("mem://nowhere?{query}"))
@@ -269,7 +269,7 @@ async fn what_the_codec_cannot_write_is_not_sent() {
             .expect_err("not in JSON");
         assert_eq!(
             error.to_string(),
-            "the request was not sent: variant 2 cannot be written: wellKnownReq.time: a Timestamp outside of the \
+            "the request was not sent: cannot encode variant 2: wellKnownReq.time: a Timestamp outside the \
              years 1 to 9999"
         );
         assert!(error.is_safe_to_repeat());

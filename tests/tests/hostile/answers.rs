@@ -227,19 +227,19 @@ fn broken<C: Caller>() -> Vec<Broken> {
             "no body",
             good,
             &[],
-            "the answer cannot be read: the body does not hold variant VARIANT, which its header names",
+            "cannot decode the response: the body does not contain variant VARIANT of its header",
         ),
         case(
             "a body that is no protobuf",
             good,
             &[0xff; 12],
-            "the answer cannot be read: malformed body of variant VARIANT: failed to decode Protobuf message: invalid varint",
+            "cannot decode the response: malformed body of variant VARIANT: failed to decode Protobuf message: invalid varint",
         ),
         case(
             "an acknowledgment where an answer belongs",
             Header { variant: 0, ..good },
             &[],
-            "the answer cannot be read: variant 0 is not in this schema",
+            "cannot decode the response: unknown variant 0",
         ),
         case(
             "a variant from a newer schema",
@@ -248,7 +248,7 @@ fn broken<C: Caller>() -> Vec<Broken> {
                 ..good
             },
             &[0xba, 0x3e, 0],
-            "the answer cannot be read: variant 999 is not in this schema",
+            "cannot decode the response: unknown variant 999",
         ),
         case(
             "another message",
@@ -258,7 +258,7 @@ fn broken<C: Caller>() -> Vec<Broken> {
             },
             &other_body,
             &format!(
-                "answered with `{}`, which does not answer this request",
+                "unexpected response: `{}` does not answer this request",
                 C::OTHER
             ),
         ),

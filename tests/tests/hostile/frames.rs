@@ -275,7 +275,7 @@ fn lengths(side: Side) -> Vec<Case> {
         let rule = format!("{frame_type} announces a payload of {len} bytes: {max} are allowed");
         Case {
             reason: Some(format!(
-                "a payload of {len} bytes was announced, where {max} are accepted (setting `max_body`)"
+                "payload of {len} bytes exceeds the limit of {max} (setting `max_body`)"
             )),
             ..ends(
                 name,
@@ -291,7 +291,7 @@ fn lengths(side: Side) -> Vec<Case> {
         name: name.to_owned(),
         bytes: bytes.to_vec(),
         answers: vec!["EOF".to_owned()],
-        reason: Some("the peer closed the connection without a goodbye".to_owned()),
+        reason: Some("the peer closed the connection without GOODBYE".to_owned()),
     };
     vec![
         too_large("one byte over the limit", opener, max + 1, max),
@@ -714,10 +714,10 @@ fn bodies(side: Side) -> Vec<Case> {
             &format!("INVALID_ARGUMENT: {reason}"),
         )
     };
-    let missing = format!("the body does not hold variant {variant}, which its header names");
+    let missing = format!("the body does not contain variant {variant} of its header");
     let key = u8::try_from(variant << 3 | 2).expect("small");
     let newer = || (999, vec![0xba, 0x3e, 0]);
-    let unknown = "UNIMPLEMENTED: variant 999 is not in this schema";
+    let unknown = "UNIMPLEMENTED: unknown variant 999";
     vec![
         call(
             "a body that is no protobuf",
@@ -730,7 +730,7 @@ fn bodies(side: Side) -> Vec<Case> {
             "a body that is cut",
             body[..body.len() - 1].to_vec(),
             &format!(
-                "malformed body of variant {variant}: a length of {} bytes where {} are left",
+                "malformed body of variant {variant}: length {} exceeds the remaining {} bytes",
                 body.len() - 2,
                 body.len() - 3
             ),
@@ -739,7 +739,7 @@ fn bodies(side: Side) -> Vec<Case> {
             "a body that announces more than there is",
             vec![key, 0xff, 0xff, 0xff, 0xff, 0x0f],
             &format!(
-                "malformed body of variant {variant}: a length of 4294967295 bytes where 0 are left"
+                "malformed body of variant {variant}: length 4294967295 exceeds the remaining 0 bytes"
             ),
         ),
         call("an empty body", Vec::new(), &missing),
@@ -776,7 +776,7 @@ fn bodies(side: Side) -> Vec<Case> {
             "variant 0",
             us.message(Flags::ACK_REQUIRED, id, (0, body.clone())),
             id,
-            "UNIMPLEMENTED: variant 0 is not in this schema",
+            "UNIMPLEMENTED: unknown variant 0",
         ),
         ignored(
             "a message that is no protobuf",
@@ -801,7 +801,7 @@ fn exchanges(side: Side) -> Vec<Case> {
     let id = us.call(2);
     let (request, response) = (us.request_name(), us.response_name());
     let unsolicited =
-        format!("INVALID_ARGUMENT: `{response}` is an answer, and nothing asked for it");
+        format!("INVALID_ARGUMENT: `{response}` is a response, but belongs to no call");
     vec![
         ignored(
             "a call without ACK_REQUIRED",

@@ -130,10 +130,7 @@ fn assert_unknown<T: std::fmt::Debug>(outcome: Result<T, CallError>, number: u16
         panic!("{outcome:?}")
     };
     assert_eq!(status.code(), Code::Unimplemented);
-    assert_eq!(
-        status.message(),
-        format!("variant {number} is not in this schema")
-    );
+    assert_eq!(status.message(), format!("unknown variant {number}"));
 }
 
 #[tokio::test]

@@ -99,7 +99,7 @@ async fn where_none_answers_each_is_told_with_its_cause() {
     assert_eq!(failures.len(), 3, "{failures:?}");
     let text = error.to_string();
     assert!(
-        text.starts_with("none of 3 addresses could be connected to: "),
+        text.starts_with("cannot connect to any of 3 addresses: "),
         "{text}"
     );
     for place in [first, second] {

@@ -143,7 +143,7 @@ async fn a_client_without_a_handler_ignores_messages_and_refuses_calls() {
     };
     assert_eq!(
         (status.code(), status.message()),
-        (Code::Unimplemented, "`ask_req` is not handled here")
+        (Code::Unimplemented, "no handler for `ask_req`")
     );
 }
 
@@ -351,7 +351,7 @@ async fn a_message_over_the_receivers_limit_is_not_sent() {
     let error = client.echo_req(request).await.expect_err("too large");
     assert_eq!(
         error.to_string(),
-        "the request was not sent: a body of 3006 bytes, where the receiver accepts 2048 (its setting `max_body`)"
+        "the request was not sent: body of 3006 bytes exceeds the limit of the receiver, 2048 (its setting `max_body`)"
     );
     let answer = client
         .act_req(act("large"))

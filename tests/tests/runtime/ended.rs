@@ -131,7 +131,7 @@ async fn nothing_can_be_sent(peer: &Peer<Gauges>) {
     assert_eq!(error, CallError::NotSent(SendError::Closed));
     assert_eq!(
         error.to_string(),
-        "the request was not sent: closed: the session has ended for good"
+        "the request was not sent: closed: the session has ended"
     );
 }
 

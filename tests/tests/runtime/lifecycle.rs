@@ -132,7 +132,7 @@ async fn the_first_failure_to_connect_is_returned() {
         (
             "a setting that is none",
             "tcp://127.0.0.1:1?ping=1s",
-            "there is no setting `ping` here",
+            "unknown setting `ping`",
         ),
     ];
     for (name, url, text) in cases {

@@ -374,32 +374,32 @@ async fn what_cannot_be_sent_is_told_and_nothing_is_sent() {
     let cases = [
         (
             CallOptions::new().header("", "x"),
-            "a header without a name",
+            "empty header name",
             Code::InvalidArgument,
         ),
         (
             CallOptions::new().header("lang", "e\0n"),
-            "the header `lang` has the control character U+0000 at byte 1: escape it, or send it in the message",
+            "control character U+0000 at byte 1 of header `lang`: escape it, or send the value in the message",
             Code::InvalidArgument,
         ),
         (
             CallOptions::new().traceparent("1-2-3"),
-            "`1-2-3` is no traceparent: it looks like 00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01",
+            "invalid traceparent `1-2-3`: expected a value such as 00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01",
             Code::InvalidArgument,
         ),
         (
             CallOptions::new().header("large", "x".repeat(9000)),
-            "metadata of 9028 bytes, where 8192 are allowed: headers, ids and trace context together",
+            "metadata of 9028 bytes exceeds the limit of 8192: headers, ids and trace context together",
             Code::ResourceExhausted,
         ),
         (
             CallOptions::new().timeout(Duration::ZERO),
-            "a timeout of 0ns leaves no time for an answer: the shortest is 1 ms",
+            "timeout of 0ns is too short: the minimum is 1 ms",
             Code::DeadlineExceeded,
         ),
         (
             CallOptions::new().timeout(Duration::from_micros(999)),
-            "a timeout of 999µs leaves no time for an answer: the shortest is 1 ms",
+            "timeout of 999µs is too short: the minimum is 1 ms",
             Code::DeadlineExceeded,
         ),
     ];

@@ -168,7 +168,7 @@ async fn a_call_without_an_answer_says_what_to_do() {
     let error = recorder.echo_req(echo("?")).await.expect_err("no answer");
     assert_eq!(
         error.to_string(),
-        "UNIMPLEMENTED: the test has no answer to `echo_req`: queue a `echo_rsp` with `answer`, or answer it in `answer_with` (queued, and no answer to it: sum_rsp)"
+        "UNIMPLEMENTED: the test has no answer to `echo_req`: queue a `echo_rsp` with `answer`, or return it from `answer_with` (queued, but not valid answers to it: sum_rsp)"
     );
     let mut shouts = recorder
         .shout_req(stream_of([shout("a")]))
