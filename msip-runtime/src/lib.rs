@@ -203,8 +203,8 @@ pub use protocol::{BodyError, Envelope, Exchange, Protocol, Variant};
 pub use send_now::send_now;
 pub use sender::Sender;
 pub use server::{
-    BindError, Broadcast, DrainReport, Extensions, Peer, PeerConnection, ServeWith, Server,
-    ServerBuilder,
+    AcceptError, Acceptor, BindError, Broadcast, DrainReport, Extensions, Peer, PeerConnection,
+    ServeWith, Server, ServerBuilder,
 };
 pub use settings::{SchemaRule, SettingError};
 pub use status::Status;

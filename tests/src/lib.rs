@@ -25,6 +25,26 @@ pub use server::{LabServer, SeenByServer, start, start_gated};
 
 use std::{future::Future, time::Duration};
 
+/// The URL at which this binary's tests talk: as it is, or over streams with rough manners in `over_rough`, which runs the
+/// tests of others once more.
+#[macro_export]
+macro_rules! at {
+    ($url:expr) => {
+        &*$crate::transport_of(env!("CARGO_CRATE_NAME"), $url)
+    };
+}
+
+/// The URL at which the tests of a binary talk; see [`at!`].
+#[must_use]
+pub fn transport_of(binary: &str, url: impl AsRef<str>) -> String {
+    let url = url.as_ref();
+    if binary == "over_rough" {
+        format!("rough+{url}")
+    } else {
+        url.to_owned()
+    }
+}
+
 /// Waits for something that must happen, and panics where it does not: long enough for any machine.
 ///
 /// # Panics

@@ -63,7 +63,8 @@ impl RawPeer {
     ///
     /// When the listener cannot accept.
     pub async fn accept(listener: &Listener) -> Self {
-        match soon("a client", listener.accept()).await {
+        let accepted = async { listener.accept().await?.upgrade().await };
+        match soon("a client", accepted).await {
             Ok(connection) => Self::new(connection.stream),
             Err(error) => panic!("{error}"),
         }

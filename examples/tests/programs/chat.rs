@@ -142,7 +142,7 @@ fn mistakes_on_the_command_line_are_told() {
     assert!(
         open.rest
             .iter()
-            .any(|line| line.contains("can be reached from other machines, in plaintext")),
+            .any(|line| line.contains("would not be confidential")),
         "{:?}",
         open.rest
     );

@@ -9,6 +9,7 @@ mod auth;
 mod chat;
 mod inspect_json;
 mod mock;
+mod own_transport;
 mod program;
 mod quickstart;
 mod relay;

@@ -14,7 +14,7 @@ use crate::{
     middleware::{Middleware, Stacks},
     negotiation::Translations,
     settings::{Settings, with_settings},
-    transport::{AddressOrder, ServiceUrl},
+    transport::{AddressOrder, Connect, Connector, ServiceUrl},
 };
 
 /// Configures a client before it connects; from [`Client::builder`].
@@ -105,12 +105,14 @@ pub struct ClientBuilder<P, H> {
     settings: Settings,
     stacks: Stacks,
     name: String,
+    connector: Connector,
     protocol: PhantomData<fn() -> P>,
 }
 
 /// What a builder comes to, whatever the protocol.
 pub(super) struct Parts {
     url: ServiceUrl,
+    connector: Connector,
     settings: Settings,
     stacks: Stacks,
     name: String,
@@ -120,6 +122,7 @@ impl Parts {
     pub(super) fn target(self, protocol: ProtocolId, translations: Translations) -> Target {
         let Self {
             url,
+            connector,
             settings,
             stacks,
             name,
@@ -127,6 +130,7 @@ impl Parts {
         Target {
             protocol,
             url,
+            connector,
             settings,
             stacks,
             name,
@@ -153,6 +157,7 @@ impl<P, H> ClientBuilder<P, H> {
             settings: Settings::default(),
             stacks: Stacks::default(),
             name: String::new(),
+            connector: Connector::default(),
             protocol: PhantomData,
         }
     }
@@ -171,6 +176,7 @@ impl<P, H> ClientBuilder<P, H> {
             settings,
             stacks,
             name,
+            connector,
             protocol,
         } = self;
         ClientBuilder {
@@ -179,6 +185,7 @@ impl<P, H> ClientBuilder<P, H> {
             settings,
             stacks,
             name,
+            connector,
             protocol,
         }
     }
@@ -191,15 +198,18 @@ impl<P, H> ClientBuilder<P, H> {
             mut settings,
             stacks,
             name,
+            connector,
             ..
         } = self;
-        let url = ServiceUrl::parse(&url)?;
+        let url = connector.parse(&url)?;
+        url.check_direct()?;
         for (setting, value) in url.settings() {
             settings.apply(&["connection", "client"], setting, value)?;
         }
         settings.finish()?;
         let parts = Parts {
             url,
+            connector,
             settings,
             stacks,
             name,
@@ -243,6 +253,39 @@ impl<P: Protocol, H> ClientBuilder<P, H> {
     #[must_use]
     pub fn outgoing(mut self, middleware: impl Middleware) -> Self {
         self.stacks.outgoing.push(middleware);
+        self
+    }
+
+    /// Opens connections by `connector` rather than by the transport of the URL's scheme, which may be any then. It is
+    /// called for each attempt, with one address of the URL.
+    ///
+    /// # Examples
+    ///
+    /// Through a proxy that is asked for the server by a line of text:
+    ///
+    /// ```
+    /// # use msip_runtime::{Client, ConnectError, ConnectWith, Protocol};
+    /// use std::io;
+    /// use msip_runtime::transport::{Address, Connection};
+    /// use tokio::{io::AsyncWriteExt as _, net::TcpStream};
+    ///
+    /// async fn through_proxy(server: Address) -> io::Result<Connection> {
+    ///     let mut stream = TcpStream::connect("127.0.0.1:9000").await?;
+    ///     stream.write_all(format!("{}\n", server.authority()).as_bytes()).await?;
+    ///     let (local, proxy) = (stream.local_addr()?, stream.peer_addr()?);
+    ///     Ok(Connection::new(stream, local.into(), proxy.into()))
+    /// }
+    ///
+    /// # async fn connect<P: Protocol + ConnectWith<()>>() -> Result<Client<P>, ConnectError> {
+    /// Client::<P>::builder("tcp://chat.example.org:7400?ping_interval=5s")
+    ///     .connector(through_proxy)
+    ///     .connect()
+    ///     .await
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn connector(mut self, connector: impl Connect) -> Self {
+        self.connector = Connector::new(connector);
         self
     }
 

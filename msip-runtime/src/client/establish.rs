@@ -1,4 +1,4 @@
-//! One attempt to connect: a transport, and the handshake over it.
+//! One attempt to connect: opening a connection, and the handshake over it.
 
 use std::{borrow::Cow, time::Duration};
 
@@ -12,14 +12,14 @@ use crate::{
     middleware::Stacks,
     negotiation::{self, Translations},
     settings::Settings,
-    transport::{self, Address, Addresses, ServiceUrl, Stream},
+    transport::{Address, Addresses, Connector, ServiceUrl, Stream},
 };
 use msip_session::{
     Event, FaultKind, Session,
     wire::{Decoder, Hello, SECRET_LEN, SessionId, Side, WelcomeFrame},
 };
 
-/// How long a client that is behind with its handlers waits before it looks again.
+/// How often a client whose handlers are behind checks whether they have caught up.
 const BEHIND: Duration = Duration::from_millis(50);
 
 /// What a client's HELLO says of its protocol.
@@ -33,13 +33,14 @@ pub(super) struct ProtocolId {
 pub(super) struct Target {
     pub(super) protocol: ProtocolId,
     pub(super) url: ServiceUrl,
+    pub(super) connector: Connector,
     pub(super) settings: Settings,
     pub(super) stacks: Stacks,
     pub(super) name: String,
     pub(super) translations: Translations,
 }
 
-/// A session of the client's own choice.
+/// The id and secret by which a session is resumed, as the client chose them.
 #[derive(Clone)]
 pub(super) struct Identity {
     id: SessionId,
@@ -57,7 +58,7 @@ pub(super) struct Established {
     pub(super) identity: Identity,
 }
 
-/// Connects to the first address that can be connected to: to resume a session, or to begin one.
+/// Connects to the first address that answers, to resume the session of `identity` or to begin one.
 pub(super) async fn establish(
     target: &Target,
     addresses: &mut Addresses,
@@ -65,14 +66,14 @@ pub(super) async fn establish(
     identity: Option<&Identity>,
 ) -> Result<Established, ConnectError> {
     let mut failures = Vec::new();
-    for (place, address) in addresses.round() {
+    for (index, address) in addresses.round() {
         match establish_at(target, address, connection, identity).await {
             Ok(established) => {
-                addresses.connected(place);
+                addresses.connected(index);
                 return Ok(established);
             }
             Err(error) => {
-                tracing::debug!(%error, "an address fails");
+                tracing::debug!(%error, "cannot connect to an address");
                 failures.push(error);
             }
         }
@@ -81,62 +82,31 @@ pub(super) async fn establish(
     Err(ConnectError::of_addresses(failures))
 }
 
-/// Connects and shakes hands, once: to resume a session, or to begin one.
+/// Opens a connection to one address and does the handshake, to resume a session or to begin one.
 async fn establish_at(
     target: &Target,
     address: Address,
     connection: &ConnectionShared,
-    identity: Option<&Identity>,
+    resuming: Option<&Identity>,
 ) -> Result<Established, ConnectError> {
-    let Target {
-        protocol,
-        settings,
-        name,
-        translations,
-        ..
-    } = target;
-    let url = &address;
-    let is_resuming = identity.is_some();
-    while is_resuming && connection.is_behind() {
-        // Another connection brings another window of messages; those that came already are handled first.
+    let settings = &target.settings;
+    while resuming.is_some() && connection.is_behind() {
+        // Another connection brings another window of messages; those that have come are handled first.
         sleep(BEHIND).await;
     }
-    let connecting = timeout(settings.connect_timeout, transport::connect_to(url)).await;
-    let connected = connecting.map_err(|_| ConnectError::TimedOut {
-        url: url.to_string(),
-        timeout: settings.connect_timeout,
-    })?;
-    let mut stream = connected
-        .map_err(|error| ConnectError::transport(url, error))?
-        .stream;
-
-    let identity = match identity {
+    let mut stream = open(target, &address).await?;
+    let identity = match resuming {
         Some(identity) => identity.clone(),
-        None => new_session().map_err(|error| ConnectError::transport(url, error))?,
+        None => new_session().map_err(|error| ConnectError::transport(&address, error))?,
     };
-    let id = identity.id;
-    let mut hello = Hello {
-        protocol: protocol.name.to_string(),
-        fingerprint: protocol.fingerprint,
-        keepalive_ms: u32::try_from(settings.ping_interval.as_millis()).unwrap_or(u32::MAX),
-        max_body: u32::try_from(settings.max_body).unwrap_or(u32::MAX),
-        client_name: name.clone(),
-        session_secret: identity.secret.to_vec(),
-        awaited: if is_resuming {
-            connection.awaited()
-        } else {
-            Vec::new()
-        },
-        ..Hello::default()
-    };
-    negotiation::offer(&mut hello, settings);
+    let hello = hello(target, &identity, resuming.and(Some(connection)));
     let config = settings.session(Side::Connecting);
     let mut decoder = Decoder::new(config.limits.max_payload());
-    let now = connection.now();
+    let (id, now) = (identity.id, connection.now());
     let again = connection
         .lock()
         .session()
-        .filter(|_| is_resuming)
+        .filter(|_| resuming.is_some())
         .map(|session| session.reconnecting(id, &hello, now));
     let mut session = again.unwrap_or_else(|| Session::connecting(config, id, &hello, now));
     let event = handshake(
@@ -147,50 +117,90 @@ async fn establish_at(
         settings.handshake_timeout,
     )
     .await
-    .map_err(|error| refused(url, settings, error))?;
-    match event {
-        Event::Welcome(welcome) if welcome.session_id != id => Err(ConnectError::Protocol {
-            url: url.to_string(),
-            rule: format!(
-                "the answer to HELLO is for session {}, and {id} was asked for",
-                welcome.session_id
-            ),
-        }),
-        Event::Welcome(welcome) if welcome.welcome.resumed && !is_resuming => {
-            Err(ConnectError::Protocol {
-                url: url.to_string(),
-                rule: format!("resumed session {id}, which is new"),
-            })
-        }
-        Event::Welcome(welcome) => {
-            let encoding = translations
-                .accept(&welcome.welcome, settings)
-                .map_err(|rule| ConnectError::Protocol {
-                    url: url.to_string(),
-                    rule,
-                })?;
-            Ok(Established {
-                address,
-                stream,
-                decoder,
-                session,
-                encoding,
-                welcome,
-                identity,
-            })
-        }
-        Event::Refused(text) => Err(ConnectError::Refused {
-            url: url.to_string(),
-            status: text.into(),
-        }),
-        event => Err(ConnectError::Protocol {
-            url: url.to_string(),
-            rule: format!("answered HELLO with {event:?}"),
-        }),
+    .map_err(|error| handshake_failed(&address, settings, error))?;
+    let welcome = check_answer(event, &address, id, resuming.is_some())?;
+    let encoding = target
+        .translations
+        .accept(&welcome.welcome, settings)
+        .map_err(|rule| broken(&address, rule))?;
+    Ok(Established {
+        address,
+        stream,
+        decoder,
+        session,
+        encoding,
+        welcome,
+        identity,
+    })
+}
+
+/// Opens a connection within `connect_timeout`.
+async fn open(target: &Target, address: &Address) -> Result<Stream, ConnectError> {
+    let limit = target.settings.connect_timeout;
+    let connecting = timeout(limit, target.connector.connect(address)).await;
+    let connected = connecting.map_err(|_| ConnectError::TimedOut {
+        url: address.to_string(),
+        timeout: limit,
+    })?;
+    match connected {
+        Ok(connection) => Ok(connection.stream),
+        Err(error) => Err(ConnectError::transport(address, error)),
     }
 }
 
-fn refused(url: &Address, settings: &Settings, error: HandshakeError) -> ConnectError {
+/// The HELLO that begins a session, or resumes the one of `resuming`.
+fn hello(target: &Target, identity: &Identity, resuming: Option<&ConnectionShared>) -> Hello {
+    let settings = &target.settings;
+    let mut hello = Hello {
+        protocol: target.protocol.name.to_string(),
+        fingerprint: target.protocol.fingerprint,
+        keepalive_ms: u32::try_from(settings.ping_interval.as_millis()).unwrap_or(u32::MAX),
+        max_body: u32::try_from(settings.max_body).unwrap_or(u32::MAX),
+        client_name: target.name.clone(),
+        session_secret: identity.secret.to_vec(),
+        awaited: resuming.map_or_else(Vec::new, ConnectionShared::awaited),
+        ..Hello::default()
+    };
+    negotiation::offer(&mut hello, settings);
+    hello
+}
+
+/// Checks that the server welcomes the session `id`.
+fn check_answer(
+    event: Event,
+    address: &Address,
+    id: SessionId,
+    is_resuming: bool,
+) -> Result<Box<WelcomeFrame>, ConnectError> {
+    match event {
+        Event::Welcome(welcome) if welcome.session_id != id => {
+            let answered = welcome.session_id;
+            let rule =
+                format!("the answer to HELLO is for session {answered}, and {id} was asked for");
+            Err(broken(address, rule))
+        }
+        Event::Welcome(welcome) if welcome.welcome.resumed && !is_resuming => Err(broken(
+            address,
+            format!("resumed session {id}, which is new"),
+        )),
+        Event::Welcome(welcome) => Ok(welcome),
+        Event::Refused(text) => Err(ConnectError::Refused {
+            url: address.to_string(),
+            status: text.into(),
+        }),
+        event => Err(broken(address, format!("answered HELLO with {event:?}"))),
+    }
+}
+
+/// The server breaks a rule of the protocol.
+fn broken(address: &Address, rule: String) -> ConnectError {
+    ConnectError::Protocol {
+        url: address.to_string(),
+        rule,
+    }
+}
+
+fn handshake_failed(url: &Address, settings: &Settings, error: HandshakeError) -> ConnectError {
     let url = url.to_string();
     match error {
         HandshakeError::Io(error) => ConnectError::transport(url, error),

@@ -1,4 +1,4 @@
-//! The task of a client: it connects, runs the connection, and connects again.
+//! The supervisor of a client: a task that connects, runs the connection, and reconnects.
 
 use std::{
     sync::{Arc, PoisonError},
@@ -60,25 +60,25 @@ pub(super) async fn start<E: Endpoint>(
         endpoint: endpoint(&shared),
         shared: Arc::clone(&shared),
     };
-    // It ends by itself, within `drain_timeout`, once the last handle is gone; `close` waits for that.
+    // It ends within `drain_timeout` after the last handle is gone; `close` waits for that.
     tokio::spawn(supervisor.supervise(connection).instrument(span));
     Ok(shared)
 }
 
-/// A connection that can be run, and the session that it belongs to.
+/// A connection that is ready to run, and its session.
 type Ready = (Stream, Decoder, Identity);
 
-/// What comes after a session's last connection.
+/// What follows a session's last connection.
 enum Next {
     /// Another session, on this connection.
     Session(Box<Established>),
-    /// Nothing is there, and another session is to be had.
+    /// No connection; another session is to begin.
     Nothing,
     /// The client is closed.
     Stop,
 }
 
-/// What came of waiting for the next connection of a session.
+/// The outcome of reconnecting for a session.
 enum Reconnected {
     Resumed(Stream, Decoder),
     Other(Next, &'static str),
@@ -92,7 +92,7 @@ struct Supervisor<E> {
     route: Route,
 }
 
-/// Where to connect to next, and when.
+/// Where to connect next, and when.
 #[derive(Debug, Clone)]
 struct Route {
     addresses: Addresses,
@@ -105,8 +105,8 @@ impl Route {
         self.backoff.next(random().unwrap_or(u32::MAX))
     }
 
-    /// How long to wait before the first attempt. Where the server has said goodbye and there are others, no longer than
-    /// it takes that not all of its clients come to them at once.
+    /// How long to wait before the first attempt. Where the server has said goodbye and there are others, only so long
+    /// that not all of its clients come to them at once.
     fn first_wait(&mut self) -> Duration {
         if self.addresses.goes_elsewhere() {
             self.backoff.jitter(random().unwrap_or(u32::MAX))
@@ -146,7 +146,7 @@ impl<E: Endpoint> Supervisor<E> {
         shared.state.send_replace(ConnectionState::Closed);
     }
 
-    /// Runs a session, through as many connections as it takes.
+    /// Runs a session through all of its connections.
     async fn run_session(&mut self, (mut stream, mut decoder, identity): Ready) -> Next {
         let shared = Arc::clone(&self.shared);
         let connection = &shared.connection;
@@ -261,17 +261,17 @@ impl<E: Endpoint> Supervisor<E> {
         }
     }
 
-    /// A connection is there again.
+    /// The client is connected again.
     fn is_connected(&self) {
         let shared = &self.shared;
         shared.state.send_replace(ConnectionState::Connected);
         if *shared.stop.borrow() {
-            // The wish to close came before there was a session to close.
+            // It was asked to close before there was a session to close.
             shared.request_stop();
         }
     }
 
-    /// Tells the user that a session is lost.
+    /// Reports a lost session to the user.
     fn report(&self, reason: String, lost: &[Lost]) {
         let shared = &self.shared;
         let exchanges = self.endpoint.lost(lost);
@@ -288,7 +288,7 @@ impl<E: Endpoint> Supervisor<E> {
         });
     }
 
-    /// Tries until it succeeds, or the handler gives up: to resume a session, or to begin one.
+    /// Tries to resume a session, or to begin one, until it succeeds or the handler stops it.
     async fn reconnect(
         &self,
         route: &mut Route,
@@ -305,7 +305,7 @@ impl<E: Endpoint> Supervisor<E> {
                 Err(error) => error,
             };
             if error.is_refused_with(Code::Unauthenticated) {
-                // The session is another's by now. What was open in it is told when the next one is there.
+                // The session is another's by now. What was open in it is reported once the next one has begun.
                 identity = None;
             }
             tracing::warn!(attempt, error = %WithCauses(&error), "cannot connect");
@@ -327,7 +327,7 @@ impl<E: Endpoint> Supervisor<E> {
     }
 }
 
-/// Whether the server has said that it goes away, and other clients of it go elsewhere too.
+/// Whether the server has said that it goes away; its other clients go elsewhere too.
 fn is_going_away(reason: &DisconnectReason) -> bool {
     matches!(reason, DisconnectReason::ClosedByPeer(status) if status.code() == Code::Unavailable)
 }
@@ -362,9 +362,9 @@ fn attach(target: &Target, shared: &Shared, established: Established) -> Ready {
         session.keep_when_lost();
     }
     if welcome.welcome.resumed {
-        // The server has begun it already, and may wait for answers.
+        // The server has begun it, and may wait for answers.
         let agreed = agreed(&welcome.welcome);
-        // It has none of its calls yet, and nothing to cancel.
+        // It has no calls yet, so nothing is to be cancelled.
         let _ = session.resume(&agreed, shared.connection.now());
     }
     if encoding.compression() != Compression::None {

@@ -26,7 +26,8 @@ thread_local! {
     static WRITING: Cell<Vec<Vec<u8>>> = const { Cell::new(Vec::new()) };
 }
 
-/// Reads what there is. Where there is nothing, the buffer goes back to the pool, unless a part of a frame is in it, or
+/// Reads what there is; no bytes are the end of input. Where there is nothing, the buffer goes back to the pool, unless a
+/// part of a frame is in it, or
 /// what has been read from it is still in use.
 pub(super) fn poll_read(
     stream: &mut Stream,
@@ -45,7 +46,13 @@ pub(super) fn poll_read(
     {
         let _ = READING.try_with(|kept| keep(kept, buffer));
     }
-    read
+    match read {
+        // How a stream ends that expects a goodbye of its own, as TLS does: to us it is the end like any other.
+        Poll::Ready(Err(error)) if error.kind() == io::ErrorKind::UnexpectedEof => {
+            Poll::Ready(Ok(0))
+        }
+        read => read,
+    }
 }
 
 /// Keeps the larger one of two.

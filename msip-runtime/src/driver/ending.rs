@@ -197,6 +197,7 @@ pub(crate) async fn close_gracefully(
         for chunk in chunks {
             stream.write_all(&chunk).await?;
         }
+        stream.flush().await?;
         stream.shutdown().await?;
         let mut discarded = 0;
         let mut buffer = vec![0; 4096];

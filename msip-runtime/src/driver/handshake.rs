@@ -17,7 +17,7 @@ pub(crate) enum HandshakeError {
     TimedOut,
 }
 
-/// Brings a new connection to the first event of its session: the HELLO, or the answer to it.
+/// Reads and writes until the first event of the session: the HELLO, or the answer to it.
 pub(crate) async fn handshake(
     stream: &mut Stream,
     decoder: &mut Decoder,
@@ -26,13 +26,11 @@ pub(crate) async fn handshake(
     limit: Duration,
 ) -> Result<Event, HandshakeError> {
     let first = async {
+        // A peer that has refused us, and closed, may have said why.
+        let mut broken = None;
         loop {
-            while let Some(chunk) = session.poll_transmit() {
-                stream
-                    .write_all(&chunk.bytes)
-                    .await
-                    .map_err(HandshakeError::Io)?;
-                session.transmitted(chunk);
+            if broken.is_none() {
+                broken = write_all(stream, session).await.err();
             }
             while let Some(frame) = decoder
                 .decode()
@@ -48,7 +46,7 @@ pub(crate) async fn handshake(
             match poll_fn(|task| buffer_pool::poll_read(stream, decoder, task)).await {
                 Ok(0) => return Err(HandshakeError::Eof),
                 Ok(_) => {}
-                Err(error) => return Err(HandshakeError::Io(error)),
+                Err(error) => return Err(HandshakeError::Io(broken.unwrap_or(error))),
             }
         }
     };
@@ -60,6 +58,20 @@ pub(crate) async fn handshake(
         refuse(stream, session).await;
     }
     outcome
+}
+
+/// Writes what is queued, and flushes it.
+async fn write_all(stream: &mut Stream, session: &mut Session) -> io::Result<()> {
+    let mut has_written = false;
+    while let Some(chunk) = session.poll_transmit() {
+        stream.write_all(&chunk.bytes).await?;
+        session.transmitted(chunk);
+        has_written = true;
+    }
+    if has_written {
+        stream.flush().await?;
+    }
+    Ok(())
 }
 
 /// Closes a connection whose handshake was refused: writes what its session has to say, which is why.

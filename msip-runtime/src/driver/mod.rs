@@ -86,10 +86,12 @@ pub(crate) struct Driver {
     connection: Arc<ConnectionShared>,
     inbox: Arc<Inbox>,
     writing: Option<(Transmit, usize)>,
-    /// Since when not a byte could be written.
+    /// Since when not a byte could be written or flushed.
     stalled_since: Option<Duration>,
+    flush: Flush,
     write_timeout: Duration,
-    frame_deadline: Option<Duration>,
+    /// Since when a part of a frame has come.
+    frame_begun: Option<Duration>,
     slow_read: SlowRead,
     /// Bytes have come that were not looked at: together with the end of the handshake, or beyond the work limit.
     has_leftover: bool,
@@ -125,8 +127,9 @@ impl Driver {
             inbox,
             writing: None,
             stalled_since: None,
+            flush: Flush::Done,
             write_timeout,
-            frame_deadline: None,
+            frame_begun: None,
             slow_read: SlowRead::default(),
             has_leftover: true,
             release_at: None,
@@ -227,9 +230,15 @@ impl Driver {
         }
         let has_written = match self.poll_write(task, now) {
             Err(ending @ Ending::Io(_)) => {
-                // What the peer said before it went away is worth more than that we cannot write.
-                while self.poll_read(task, now).is_ok_and(|has_read| has_read) {}
-                return Err(ending);
+                // What the peer said before it closed is worth more than that we cannot write; and where it has closed,
+                // that is the reason, whichever of the two is seen first.
+                loop {
+                    match self.poll_read(task, now) {
+                        Ok(true) => {}
+                        Err(Ending::Eof) => return Err(Ending::Eof),
+                        Ok(false) | Err(_) => return Err(ending),
+                    }
+                }
             }
             written => written?,
         };
@@ -257,12 +266,19 @@ impl Driver {
 
     fn write_chunks(&mut self, task: &mut Context<'_>, now: Duration) -> Result<bool, Ending> {
         let mut has_written = false;
+        // While a flush is pending nothing is added to what the stream holds back, or it might never end.
+        if self.flush == Flush::Pending && !self.poll_flush(task, now)? {
+            return Ok(false);
+        }
         loop {
             if self.writing.is_none() {
                 let chunk = self.connection.lock().poll_transmit();
                 self.writing = chunk.map(|chunk| (chunk, 0));
             }
             let Some((chunk, written)) = &mut self.writing else {
+                if self.flush != Flush::Done {
+                    self.poll_flush(task, now)?;
+                }
                 return Ok(has_written);
             };
             let rest = chunk.bytes.get(*written..).unwrap_or_default();
@@ -276,11 +292,29 @@ impl Driver {
                 Poll::Ready(Ok(len)) => {
                     has_written = true;
                     self.stalled_since = None;
+                    self.flush = Flush::Due;
                     *written += len;
                     if *written >= chunk.bytes.len() {
                         self.complete_chunk();
                     }
                 }
+            }
+        }
+    }
+
+    /// Flushes the stream, which may hold back what it has taken. Whether all of it is out.
+    fn poll_flush(&mut self, task: &mut Context<'_>, now: Duration) -> Result<bool, Ending> {
+        match Pin::new(&mut self.stream).poll_flush(task) {
+            Poll::Pending => {
+                self.flush = Flush::Pending;
+                self.stalled_since.get_or_insert(now);
+                Ok(false)
+            }
+            Poll::Ready(Err(error)) => Err(Ending::Io(error)),
+            Poll::Ready(Ok(())) => {
+                self.flush = Flush::Done;
+                self.stalled_since = None;
+                Ok(true)
             }
         }
     }
@@ -294,7 +328,8 @@ impl Driver {
     /// Nothing can be read or written now: does what is due, and sleeps unless a sender came meanwhile.
     fn sleep(&mut self, task: &mut Context<'_>, now: Duration) -> Result<Turn, Ending> {
         self.turns = 0;
-        if self.frame_deadline.is_some_and(|deadline| now >= deadline) {
+        let frame_deadline = self.frame_deadline();
+        if frame_deadline.is_some_and(|deadline| now >= deadline) {
             let rule = format!(
                 "a frame of {} bytes was not complete in time",
                 self.decoder.pending_len()
@@ -328,22 +363,23 @@ impl Driver {
         if let Some(session) = state.session() {
             session.set_read_memory(self.decoder.held());
         }
-        let next = match state.try_sleep(now, self.writing.is_some()) {
-            DriverStep::Finished => return Err(Ending::Finished),
-            DriverStep::Write => return Ok(Turn::Busy),
-            DriverStep::Expire => {
-                let in_time = state.expire(now);
-                return in_time.map(|()| Turn::Busy).map_err(Ending::TimedOut);
-            }
-            DriverStep::Sleep { until } => until,
-        };
+        let next =
+            match state.try_sleep(now, self.writing.is_some() || self.flush == Flush::Pending) {
+                DriverStep::Finished => return Err(Ending::Finished),
+                DriverStep::Write => return Ok(Turn::Busy),
+                DriverStep::Expire => {
+                    let in_time = state.expire(now);
+                    return in_time.map(|()| Turn::Busy).map_err(Ending::TimedOut);
+                }
+                DriverStep::Sleep { until } => until,
+            };
         let lent = state.session().and_then(|session| session.return_buffers());
         drop(state);
         if let Some(chunks) = lent {
             buffer_pool::return_buffers(chunks);
         }
         let next = [
-            self.frame_deadline,
+            frame_deadline,
             self.stalled_since.map(|since| since + self.write_timeout),
             self.release_at,
             self.slow_read.check_at,
@@ -371,6 +407,16 @@ impl Driver {
             Turn::Idle
         }
     }
+}
+
+/// Whether the stream may hold back what was written to it.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Flush {
+    Done,
+    /// Something was written since the last flush.
+    Due,
+    /// A flush has begun.
+    Pending,
 }
 
 /// Whether a turn found anything to do.

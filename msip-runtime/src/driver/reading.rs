@@ -120,10 +120,9 @@ impl Driver {
             }
         };
         if !self.decoder.is_mid_frame() {
-            self.frame_deadline = None;
-        } else if self.frame_deadline.is_none() || has_frames {
-            let len = u64::try_from(self.decoder.pending_len()).unwrap_or(u64::MAX);
-            self.frame_deadline = Some(now + FRAME_TIMEOUT + Duration::from_secs(len / FRAME_RATE));
+            self.frame_begun = None;
+        } else if self.frame_begun.is_none() || has_frames {
+            self.frame_begun = Some(now);
         }
         if !self.received.messages.is_empty() {
             self.inbox.extend(&mut self.received.messages);
@@ -131,6 +130,12 @@ impl Driver {
         // Where there is nothing to do but to write what they call, the first of them wakes us.
         self.is_yielding = (woken > 1 && self.has_leftover) || (woken > 0 && items >= MAX_ITEMS);
         fault.map_or(Ok(()), |fault| Err(Ending::Fault(fault)))
+    }
+
+    /// When the frame that has begun must be complete. Its length may become known later than its first byte.
+    pub(super) fn frame_deadline(&self) -> Option<Duration> {
+        let len = u64::try_from(self.decoder.pending_len()).unwrap_or(u64::MAX);
+        Some(self.frame_begun? + FRAME_TIMEOUT + Duration::from_secs(len / FRAME_RATE))
     }
 }
 

@@ -93,7 +93,7 @@ impl Message {
             Compression::None => Ok(self.body.clone()),
             _ => self
                 .encoding
-                .inflate(self.variant.number, self.body.clone()),
+                .decompress(self.variant.number, self.body.clone()),
         }
     }
 

@@ -1,4 +1,4 @@
-//! CreditBatcher connections in, and letting them go.
+//! The accept loop, and the graceful shutdown.
 
 use std::{
     future::{Future, pending},
@@ -16,30 +16,28 @@ use tokio::{
 use tracing::Instrument as _;
 
 use super::{
-    connection::{self, ConnectionEnd, ServerShared},
+    acceptor::IncomingConnections,
+    connection::{self, ConnectionEnd},
     log_limiter::LogLimiter,
     protocols::ProtocolTable,
     sessions::Sessions,
+    shared::ServerShared,
 };
-use crate::{
-    Code, Status,
-    driver::close_gracefully,
-    settings::Settings,
-    transport::{self, Listener},
-};
+use crate::{Code, Status, driver::close_gracefully, settings::Settings, transport::Incoming};
 use msip_session::wire::{Flags, MsgId, write_error};
 
-/// How long the first failed accept is waited out; doubles up to the longest.
+/// How long to wait after a failed accept: at first, doubled with each, and at most.
 const FIRST_WAIT: Duration = Duration::from_millis(5);
 const LONGEST_WAIT: Duration = Duration::from_secs(1);
 
-/// How many connections too many are told so at once; those beyond are closed without a word.
+/// How many connections beyond `max_connections` are refused with `RESOURCE_EXHAUSTED` at once; more are closed without
+/// an answer.
 const MAX_TURNED_AWAY: usize = 64;
 
-/// What tasks need after `drain_timeout` to end: a last text, and the handlers' own time.
+/// How much longer than `drain_timeout` tasks may take: for the CLOSE, and for the handlers.
 const MARGIN: Duration = Duration::from_secs(2);
 
-/// What a shutdown came to.
+/// The outcome of a shutdown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub struct DrainReport {
@@ -47,27 +45,27 @@ pub struct DrainReport {
     pub connections: usize,
     /// How many calls and acknowledgments were still open when the time was up, and are lost.
     pub cut_off: usize,
-    /// How many connections did not even end in time after that, and were dropped with their handlers.
+    /// How many connections did not end in time after that, and were dropped with their handlers.
     pub aborted: usize,
 }
 
 /// Serves until `shutdown`, then drains.
 pub(super) async fn serve(
-    listener: Listener,
+    mut incoming: IncomingConnections,
     settings: Settings,
     name: String,
     protocols: ProtocolTable,
     shutdown: impl Future<Output = ()> + Send,
 ) -> DrainReport {
-    let url = listener.local_url().to_string();
+    let url = incoming.local_url().to_string();
     let protocol = protocols.log_name();
     tracing::info!(protocol, url, "listening");
     let max_connections = settings.max_connections;
-    // A session without a connection has none of them.
+    // Sessions without a connection hold none.
     let permits = Arc::new(Semaphore::new(max_connections));
     let handshakes = Arc::new(Semaphore::new(settings.max_handshakes));
     let sessions = Sessions::new(settings.max_detached_sessions);
-    let drain_timeout = settings.drain_timeout;
+    let (drain_timeout, handshake_timeout) = (settings.drain_timeout, settings.handshake_timeout);
     let shared = Arc::new(ServerShared {
         settings,
         name,
@@ -82,27 +80,27 @@ pub(super) async fn serve(
     loop {
         tokio::select! {
             () = &mut shutdown => break,
-            // Both sets and the listener lose nothing when a branch is dropped.
+            // The sets and the listener lose nothing when a branch is dropped.
             Some(_) = connections.join_next() => {}
             Some(_) = turned_away.join_next() => {}
-            (handshake_permit, accepted) = next_connection(&handshakes, &listener) => match accepted {
+            (handshake_permit, accepted) = next_connection(&handshakes, &mut incoming) => match accepted {
                 Ok(connection) => {
                     wait = FIRST_WAIT;
                     if let Ok(permit) = Arc::clone(&permits).try_acquire_owned() {
-                        let span = tracing::info_span!("connection", protocol, peer = %connection.peer);
+                        let span = tracing::info_span!("connection", protocol, peer = %connection.peer());
                         let serving = connection::serve(connection, permit, handshake_permit, Arc::clone(&shared));
                         connections.spawn(serving.instrument(span));
                     } else {
-                        if let Some(unsaid) = shared.log_limiter.may_log(&connection.peer) {
-                            tracing::warn!(peer = %connection.peer, max_connections, unsaid, "turned away: too many connections");
+                        if let Some(unsaid) = shared.log_limiter.may_log(connection.peer()) {
+                            tracing::warn!(peer = %connection.peer(), max_connections, unsaid, "connection refused: too many connections");
                         }
                         if turned_away.len() < MAX_TURNED_AWAY {
-                            turned_away.spawn(turn_away(connection, max_connections));
+                            turned_away.spawn(turn_away(connection, max_connections, handshake_timeout));
                         }
                     }
                 }
                 Err(error) => {
-                    // Mostly no file descriptor is free: what is connected goes on, and later there may be one.
+                    // Usually no file descriptor is free: the connections go on, and later one may be.
                     tracing::warn!(%error, ?wait, "cannot accept a connection");
                     sleep(wait).await;
                     wait = (wait * 2).min(LONGEST_WAIT);
@@ -110,31 +108,34 @@ pub(super) async fn serve(
             }
         }
     }
-    drop(listener);
+    drop(incoming);
     shared.sessions.end_all();
     drain(&shared.protocols, connections, drain_timeout).await
 }
 
-/// The next connection, once a handshake may begin; those before that cost nothing here.
+/// The next connection, once a handshake may begin; until then connections wait to be accepted.
 ///
 /// # Cancel safety
 ///
 /// Dropping the future loses no connection.
 async fn next_connection(
     handshakes: &Arc<Semaphore>,
-    listener: &Listener,
-) -> (OwnedSemaphorePermit, io::Result<transport::Connection>) {
+    incoming: &mut IncomingConnections,
+) -> (OwnedSemaphorePermit, io::Result<Incoming>) {
     match Arc::clone(handshakes).acquire_owned().await {
-        Ok(handshake_permit) => (handshake_permit, listener.accept().await),
+        Ok(handshake_permit) => (handshake_permit, incoming.next().await),
         // Nobody closes the semaphore.
         Err(_) => pending().await,
     }
 }
 
-/// Tells a client that there is no room, and closes.
-async fn turn_away(mut connection: transport::Connection, max: usize) {
+/// Refuses a client, since there are too many.
+async fn turn_away(incoming: Incoming, max: usize, limit: Duration) {
+    let Ok(Ok(mut connection)) = timeout(limit, incoming.upgrade()).await else {
+        return;
+    };
     let mut text = Vec::new();
-    let reason = format!("{max} clients are connected, which is the most (max_connections)");
+    let reason = format!("too many connections: {max} (max_connections)");
     write_error(
         &mut text,
         Flags::NONE,
@@ -160,7 +161,7 @@ async fn drain(
             report.cut_off += ended.map_or(0, |ended| ended.cut_off);
         }
     };
-    // The connections keep the limit themselves; what comes after it is their handlers' time.
+    // The connections keep the limit themselves; what follows is their handlers' time.
     let in_time = timeout(limit.saturating_mul(2).saturating_add(MARGIN), all).await;
     if in_time.is_err() {
         report.aborted = connections.len();

@@ -93,17 +93,17 @@ use crate::{
 /// # }
 /// ```
 pub struct Broadcast<P: Protocol> {
-    registry: Weak<Registry<P>>,
+    registry: Weak<Registry<Peer<P>>>,
     only: Option<Arc<HashSet<PeerId>>>,
     except: HashSet<PeerId>,
 }
 
 impl<P: Protocol> Broadcast<P> {
-    pub(super) fn everyone(registry: &Arc<Registry<P>>) -> Self {
+    pub(super) fn everyone(registry: &Arc<Registry<Peer<P>>>) -> Self {
         Self::of(Arc::downgrade(registry))
     }
 
-    pub(super) fn of(registry: Weak<Registry<P>>) -> Self {
+    fn of(registry: Weak<Registry<Peer<P>>>) -> Self {
         Self {
             registry,
             only: None,
@@ -144,6 +144,18 @@ impl<P: Protocol> Broadcast<P> {
     }
 }
 
+impl<P: Protocol> Peer<P> {
+    /// Every client of this server, this one included.
+    pub fn everyone(&self) -> Broadcast<P> {
+        Broadcast::of(self.registry().clone())
+    }
+
+    /// Every other client of this server.
+    pub fn others(&self) -> Broadcast<P> {
+        self.everyone().except(self.id())
+    }
+}
+
 impl<P: Protocol> OutboundAll<P::ServerToClient> for Broadcast<P> {
     fn send_all(&self, message: P::ServerToClient) -> usize {
         let Some(variant) = P::ServerToClient::VARIANTS.get(message.index()) else {
@@ -171,9 +183,9 @@ impl<P: Protocol> OutboundAll<P::ServerToClient> for Broadcast<P> {
         }
         if taken < peers.len() {
             tracing::debug!(
-                passed_over = peers.len() - taken,
+                skipped = peers.len() - taken,
                 message = variant.name,
-                "clients without room"
+                "a broadcast skipped clients whose queues are full"
             );
         }
         taken
@@ -190,7 +202,7 @@ fn body<E: Envelope>(encoding: &Encoding, message: &E, variant: &Variant) -> Opt
             Some(Prepared::uncompressed(body))
         }
         Err(error) => {
-            tracing::warn!(message = variant.name, %error, "a broadcast that some clients cannot get");
+            tracing::warn!(message = variant.name, %error, "a broadcast cannot be encoded for some clients");
             None
         }
     }

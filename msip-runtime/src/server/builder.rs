@@ -6,6 +6,7 @@ use thiserror::Error;
 
 use super::{
     Server,
+    acceptor::IncomingConnections,
     protocols::{Offer, ProtocolTable, UntypedOffer, UntypedProtocol},
     typed_offer,
 };
@@ -14,7 +15,7 @@ use crate::{
     middleware::{Middleware, Stacks},
     raw,
     settings::{SchemaRule, Settings, with_settings},
-    transport::{Listener, ServiceUrl, UrlError},
+    transport::{self, BoxListen, Listen, Listener, ServiceUrl, UrlError},
 };
 
 /// Why a server cannot listen.
@@ -29,7 +30,7 @@ pub enum BindError {
     Setting(#[from] SettingError),
     /// Other machines could reach the address, and the transport is not confidential.
     #[error(
-        "{url} can be reached from other machines, in plaintext: listen at 127.0.0.1, or set `insecure`"
+        "connections to {url} would not be confidential: listen at 127.0.0.1, or set `insecure`"
     )]
     Insecure {
         /// Where it was to listen.
@@ -109,6 +110,7 @@ pub struct ServerBuilder<P> {
     name: String,
     /// What is offered besides `P`, once the middleware is known.
     others: Vec<MakeOffer>,
+    listener: Option<BoxListen>,
     protocol: PhantomData<fn() -> P>,
 }
 
@@ -116,7 +118,7 @@ type MakeOffer = Box<dyn FnOnce(&Stacks) -> Box<dyn Offer> + Send>;
 
 /// What a builder comes to.
 pub(super) struct Bound {
-    pub(super) listener: Listener,
+    pub(super) incoming: IncomingConnections,
     pub(super) settings: Settings,
     pub(super) stacks: Stacks,
     pub(super) name: String,
@@ -165,6 +167,7 @@ impl<P> ServerBuilder<P> {
             stacks: Stacks::default(),
             name: String::new(),
             others: Vec::new(),
+            listener: None,
             protocol: PhantomData,
         }
     }
@@ -255,6 +258,14 @@ impl<P> ServerBuilder<P> {
         self
     }
 
+    /// Accepts connections from `listener` rather than at the URL's address. The URL may have any scheme then; its
+    /// settings hold, and [`local_url`](Server::local_url) is its address.
+    #[must_use]
+    pub fn listener(mut self, listener: impl Listen) -> Self {
+        self.listener = Some(BoxListen::new(listener));
+        self
+    }
+
     /// Reads the URL, checks the settings, and listens.
     pub(super) async fn listen(self) -> Result<Bound, BindError> {
         let Self {
@@ -263,29 +274,41 @@ impl<P> ServerBuilder<P> {
             stacks,
             name,
             others,
+            listener,
             ..
         } = self;
-        let url = ServiceUrl::parse(&url)?;
+        let url = match listener {
+            Some(_) => ServiceUrl::parse_any(&url)?,
+            None => ServiceUrl::parse(&url)?,
+        };
         for (setting, value) in url.settings() {
             settings.apply(&["connection", "server"], setting, value)?;
         }
         settings.finish()?;
+        url.check_direct()?;
         let address = url.only_address()?;
-        if !settings.insecure && !address.is_local() {
+        let is_confidential = match &listener {
+            Some(listener) => listener.is_confidential(),
+            None => transport::is_confidential(address),
+        };
+        if !settings.insecure && !is_confidential {
             return Err(BindError::Insecure {
                 url: url.to_string(),
             });
         }
-        let listener = Listener::bind(&url).await.map_err(|source| BindError::Io {
-            url: url.to_string(),
-            source,
-        })?;
+        let listener = match listener {
+            Some(listener) => Listener::own(listener, address.clone().into()),
+            None => Listener::bind(&url).await.map_err(|source| BindError::Io {
+                url: url.to_string(),
+                source,
+            })?,
+        };
         let mut table = ProtocolTable::default();
         for make in others {
             table.push(make(&stacks));
         }
         Ok(Bound {
-            listener,
+            incoming: IncomingConnections::new(listener, settings.insecure),
             settings,
             stacks,
             name,
@@ -302,14 +325,14 @@ impl<P: Protocol> ServerBuilder<P> {
     /// See [`BindError`].
     pub async fn bind(self) -> Result<Server<P>, BindError> {
         let Bound {
-            listener,
+            incoming,
             settings,
             stacks,
             name,
             others,
         } = self.listen().await?;
         Ok(Server {
-            listener,
+            incoming,
             settings,
             stacks,
             name,

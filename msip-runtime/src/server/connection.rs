@@ -1,4 +1,4 @@
-//! One client's connection, from its first byte to its end.
+//! One client's session on the server, through all of its connections.
 
 use std::{future::Future, sync::Arc, task::Poll};
 
@@ -9,242 +9,51 @@ use tokio::{
 };
 
 use super::{
-    PeerId,
-    log_limiter::LogLimiter,
-    peer::Introduction,
-    protocols::{ProtocolTable, ServedPeer},
+    begin::{AboutClient, Begun, begin, welcome},
+    protocols::ServedPeer,
     resumed::{Resumed, ResumedReceiver},
-    sessions::{Claim, Registration, Sessions},
+    sessions::Registration,
+    shared::ServerShared,
 };
 use crate::{
-    Code, Compression, DisconnectReason, Status,
-    body::Encoding,
+    Code, DisconnectReason,
     connection::ConnectionShared,
-    driver::{
-        self, Driver, Ending, GracefulClose, HandlerTask, HandshakeError, drain, handshake, refuse,
-        run_suspended,
-    },
-    negotiation,
+    driver::{self, Driver, Ending, GracefulClose, HandlerTask, drain, refuse, run_suspended},
     service::{Inbox, caught},
-    settings::Settings,
-    transport::{self, PeerAddress, Stream},
+    transport::{Incoming, Stream},
 };
 use msip_session::{
-    Event, Fault, PeerTerms, Session,
-    wire::{Decoder, Escaped, HelloFrame, SessionId, Side, Welcome},
+    PeerTerms,
+    wire::{Decoder, Escaped, SessionId, Welcome},
 };
 
-/// What all connections of a server share.
-pub(super) struct ServerShared {
-    pub(super) settings: Settings,
-    pub(super) name: String,
-    pub(super) protocols: ProtocolTable,
-    pub(super) sessions: Arc<Sessions>,
-    pub(super) log_limiter: LogLimiter,
-}
-
-/// What is kept of a HELLO that has been answered. All of it could be twenty times as large as it was on the wire, and
-/// no connection may hold that.
-#[derive(Debug)]
-pub(super) struct Greeting {
-    session_id: SessionId,
-    max_body: u32,
-    awaited: Vec<u64>,
-    client_name: String,
-    fingerprint: u64,
-}
-
-impl From<HelloFrame> for Greeting {
-    fn from(HelloFrame { session_id, hello }: HelloFrame) -> Self {
-        Self {
-            session_id,
-            max_body: hello.max_body,
-            awaited: hello.awaited,
-            client_name: hello.client_name,
-            fingerprint: hello.fingerprint,
-        }
-    }
-}
-
-/// What became of a connection, and of its session.
+/// How a connection and its session ended.
 #[derive(Debug, Default)]
 pub(super) struct ConnectionEnd {
     /// How many exchanges were lost with it.
     pub(super) cut_off: usize,
 }
 
-/// Serves one client, for as long as its session lasts; a connection of a session that is known goes to that. `handshake_permit` is
-/// its place among `max_handshakes`.
+/// Serves one client, for as long as its session lasts; a connection of a session that exists is sent to that.
+/// `handshake_permit` is one of `max_handshakes`.
 ///
-/// Most of its life a connection is silent, and there are many: what only its beginning or its end needs stands in
-/// boxes, which are gone, or not there yet, meanwhile.
+/// Most of its life a connection is silent, and there are many: what only its beginning or its end needs is boxed, and
+/// is not held meanwhile.
 pub(super) fn serve(
-    connection: transport::Connection,
+    incoming: Incoming,
     permit: OwnedSemaphorePermit,
     handshake_permit: OwnedSemaphorePermit,
     shared: Arc<ServerShared>,
 ) -> impl Future<Output = ConnectionEnd> + Send {
-    let beginning = Box::pin(begin(connection, permit, handshake_permit, shared));
+    let beginning = Box::pin(async move {
+        let begun = begin(incoming, permit, handshake_permit, &shared).await?;
+        Some(KeptSession::new(begun, shared))
+    });
     async move {
-        let begun = beginning.await;
-        match begun {
+        match beginning.await {
             Some((session, attached)) => session.serve(attached).await,
             None => ConnectionEnd::default(),
         }
-    }
-}
-
-/// Shakes hands. `None` where no session begins with this connection.
-async fn begin(
-    accepted: transport::Connection,
-    permit: OwnedSemaphorePermit,
-    handshake_permit: OwnedSemaphorePermit,
-    shared: Arc<ServerShared>,
-) -> Option<(Box<KeptSession>, Attached)> {
-    let settings = &shared.settings;
-    let transport::Connection {
-        mut stream,
-        peer: address,
-        ..
-    } = accepted;
-    let connection = Arc::new(ConnectionShared::new(settings));
-    let config = settings.session(Side::Accepting);
-    let (max_hello, max_payload) = (config.limits.max_hello, config.limits.max_payload());
-    let mut session = Session::accepting(config, connection.now());
-    let mut decoder = Decoder::new(max_hello);
-    let event = handshake(
-        &mut stream,
-        &mut decoder,
-        &mut session,
-        &connection,
-        settings.handshake_timeout,
-    )
-    .await;
-    let hello = match event {
-        Ok(Event::Hello(hello)) => hello,
-        Ok(_) => {
-            tracing::debug!("no HELLO");
-            return None;
-        }
-        Err(error) => {
-            log_failure(&error, &shared.log_limiter, &address);
-            return None;
-        }
-    };
-    if let Err(fault) = nothing_early(&mut decoder, &mut session, &connection) {
-        let error = HandshakeError::Fault(fault.clone());
-        log_failure(&error, &shared.log_limiter, &address);
-        session.handle_fault(&fault);
-        refuse(&mut stream, &mut session).await;
-        return None;
-    }
-    let claimed = shared
-        .protocols
-        .find(&hello.hello, settings)
-        .and_then(|offer| {
-            let encoding = offer.translations().take(&hello.hello, settings)?;
-            let id = draw_peer_id()?;
-            let claimed = claim(&shared.sessions, settings, &hello)?;
-            Ok((id, offer, encoding, claimed))
-        });
-    let protocol = hello.hello.protocol.clone();
-    let hello = Greeting::from(*hello);
-    // The handshake is done, but for words.
-    drop(handshake_permit);
-    let (id, offer, encoding, claimed) = match claimed {
-        Ok(claimed) => claimed,
-        Err(status) => {
-            if let Some(unsaid) = shared.log_limiter.may_log(&address) {
-                tracing::info!(%status, unsaid, "refused");
-            }
-            session.refuse(status.code(), status.message());
-            refuse(&mut stream, &mut session).await;
-            return None;
-        }
-    };
-    decoder.set_max_payload(max_payload);
-    let session_id = hello.session_id;
-    let (registration, resumed) = match claimed {
-        Some(Claim::New(registration, resumed)) => (Some(registration), Some(resumed)),
-        Some(Claim::Known(resumed)) => {
-            let hello_id = session.pending_hello()?;
-            let arrival = Box::new(Resumed {
-                stream,
-                decoder,
-                session,
-                hello_id,
-                hello,
-                address,
-                permit,
-            });
-            // Where the session ends just now, the client comes again.
-            resumed.send(arrival);
-            return None;
-        }
-        Some(Claim::Refused) | None => (None, None),
-    };
-    if registration.is_some() {
-        session.keep_when_lost();
-    }
-    // Who serves any schema has the client's.
-    let fingerprint = offer.fingerprint().unwrap_or(hello.fingerprint);
-    session.welcome(
-        session_id,
-        &welcome(id, fingerprint, &shared.name, settings, &encoding),
-        hello.max_body,
-    );
-    if encoding.compression() != Compression::None {
-        session.allow_compressed();
-    }
-    connection.attach(session, encoding);
-
-    let about = AboutClient {
-        id,
-        name: hello.client_name.clone(),
-        fingerprint,
-        resumed: false,
-    };
-    let introduction = Introduction {
-        id,
-        address,
-        protocol,
-        client_name: hello.client_name,
-        client_fingerprint: hello.fingerprint,
-    };
-    let inbox = Arc::new(Inbox::default());
-    let (peer, handlers) = offer.open(introduction, &connection, &inbox);
-    let session = KeptSession {
-        shared,
-        id: session_id,
-        about,
-        peer,
-        connection,
-        inbox,
-        handlers,
-        registration,
-        resumed,
-        farewells: None,
-    };
-    let driver = session.driver(stream, decoder);
-    Some((Box::new(session), Attached { driver, permit }))
-}
-
-/// The session that a HELLO names, begun or found. `None` where sessions are not kept.
-fn claim(
-    sessions: &Arc<Sessions>,
-    settings: &Settings,
-    hello: &HelloFrame,
-) -> Result<Option<Claim>, Status> {
-    if settings.session_expiry.is_zero() {
-        return Ok(None);
-    }
-    let HelloFrame { session_id, hello } = hello;
-    match sessions.claim(*session_id, &hello.session_secret, &hello.protocol) {
-        Claim::Refused => Err(Status::new(
-            Code::Unauthenticated,
-            "the session cannot be resumed",
-        )),
-        claim => Ok(Some(claim)),
     }
 }
 
@@ -257,30 +66,52 @@ struct KeptSession {
     connection: Arc<ConnectionShared>,
     inbox: Arc<Inbox>,
     handlers: HandlerTask,
-    /// None where the session ends with its connection.
+    /// `None` where the session ends with its connection.
     registration: Option<Registration>,
     resumed: Option<ResumedReceiver>,
-    /// Connections that are over, but for their last words; none before the first is.
-    farewells: Option<JoinSet<()>>,
+    /// Earlier connections that are being closed gracefully; not there before the first.
+    closing: Option<JoinSet<()>>,
 }
 
-/// What a session says of its client: to logs, and to the client when it comes back.
-struct AboutClient {
-    id: PeerId,
-    name: String,
-    /// What the server said of its schema.
-    fingerprint: u64,
-    resumed: bool,
-}
-
-/// A connection that the session goes on with.
+/// The session's current connection.
 struct Attached {
     driver: Box<Driver>,
-    /// Its place among `max_connections`.
+    /// One of `max_connections`.
     permit: OwnedSemaphorePermit,
 }
 
 impl KeptSession {
+    /// The session that begins, and its first connection.
+    fn new(begun: Begun, shared: Arc<ServerShared>) -> (Box<Self>, Attached) {
+        let Begun {
+            connection,
+            stream,
+            decoder,
+            permit,
+            session_id,
+            kept,
+            about,
+            peer,
+            inbox,
+            handlers,
+        } = begun;
+        let (registration, resumed) = kept.unzip();
+        let session = Self {
+            shared,
+            id: session_id,
+            about,
+            peer,
+            connection,
+            inbox,
+            handlers,
+            registration,
+            resumed,
+            closing: None,
+        };
+        let driver = session.driver(stream, decoder);
+        (Box::new(session), Attached { driver, permit })
+    }
+
     async fn serve(mut self: Box<Self>, mut attached: Attached) -> ConnectionEnd {
         loop {
             let Attached { driver, permit } = attached;
@@ -303,7 +134,7 @@ impl KeptSession {
                 Box::pin(self.finish(graceful_close, reason)).await;
                 return ConnectionEnd { cut_off };
             }
-            self.farewells
+            self.closing
                 .get_or_insert_default()
                 .spawn(graceful_close.finish());
             self.inbox.disconnected(reason);
@@ -354,7 +185,7 @@ impl KeptSession {
         tracing::info!(peer = %self.about.id, %client, resumed = self.about.resumed, "connected");
     }
 
-    /// Says the last words, and lets the handlers come to their end.
+    /// Closes the connection gracefully, and waits until the handlers end.
     async fn finish(self: Box<Self>, graceful_close: GracefulClose, reason: DisconnectReason) {
         graceful_close.finish().await;
         drain(self.handlers, self.shared.settings.drain_timeout).await;
@@ -362,7 +193,7 @@ impl KeptSession {
         tell_gone(&*self.peer).await;
     }
 
-    /// Waits for the next connection. `None` when the session is over before one comes.
+    /// Waits for the next connection. `None` when the session ends before one comes.
     async fn await_arrival(&mut self) -> Option<Box<Resumed>> {
         let registration = self.registration.as_ref()?;
         registration.detached();
@@ -383,8 +214,8 @@ impl KeptSession {
 
     /// Refuses a connection while too much of what came by earlier ones is not handled.
     fn unless_behind(&mut self, arrival: Box<Resumed>) -> Option<Box<Resumed>> {
-        let farewells = self.farewells.get_or_insert_default();
-        while farewells.try_join_next().is_some() {}
+        let closing = self.closing.get_or_insert_default();
+        while closing.try_join_next().is_some() {}
         let is_behind = self
             .connection
             .with_session(|session| session.is_behind())
@@ -402,28 +233,28 @@ impl KeptSession {
             Code::ResourceExhausted,
             "messages of earlier connections of this session are not handled yet",
         );
-        farewells.spawn(async move {
+        closing.spawn(async move {
             refuse(&mut stream, &mut session).await;
             drop(permit);
         });
         None
     }
 
-    /// Goes on with another connection.
+    /// Resumes with another connection.
     fn resume(&mut self, arrival: Box<Resumed>) -> Attached {
         let Resumed {
             stream,
             decoder,
             hello_id,
             hello,
-            address,
+            remote,
             permit,
             ..
         } = *arrival;
         if let Some(registration) = &self.registration {
             registration.attached();
         }
-        self.peer.comes_back(address);
+        self.peer.has_resumed(remote);
         self.about.resumed = true;
         let welcome = Welcome {
             resumed: true,
@@ -447,14 +278,14 @@ impl KeptSession {
         Attached { driver, permit }
     }
 
-    /// Ends the session, for which no connection has come.
+    /// Ends the session, since no connection has come.
     async fn expire(mut self: Box<Self>) -> ConnectionEnd {
         self.registration = None;
         let cut_off = self
             .connection
             .with_session(|session| session.open_exchanges())
             .unwrap_or(0);
-        // First, so that whoever waits hears that it is for good.
+        // First, so that waiting senders learn that it is for good.
         self.connection.close();
         let lost = self.connection.lose_session();
         self.peer.ended(&lost);
@@ -475,18 +306,6 @@ async fn next_resumed(resumed: &mut Option<ResumedReceiver>) -> Option<Box<Resum
     .await
 }
 
-/// Whether the client waits for the answer to its HELLO, as far as can be seen: what is still on its way cannot.
-fn nothing_early(
-    decoder: &mut Decoder,
-    session: &mut Session,
-    connection: &ConnectionShared,
-) -> Result<(), Fault> {
-    match decoder.decode()? {
-        Some(frame) => session.handle_frame(frame, connection.now()).map(|_| ()),
-        None => Ok(()),
-    }
-}
-
 /// Tells the handler that a client's session has ended.
 async fn tell_gone(peer: &dyn ServedPeer) {
     if let Err(panic) = caught(peer.gone()).await {
@@ -501,47 +320,7 @@ async fn tell_disconnected(peer: &dyn ServedPeer, reason: DisconnectReason) {
     }
 }
 
-fn welcome(
-    id: PeerId,
-    fingerprint: u64,
-    name: &str,
-    settings: &Settings,
-    encoding: &Encoding,
-) -> Welcome {
-    let mut welcome = Welcome {
-        fingerprint,
-        keepalive_ms: u32::try_from(settings.ping_interval.as_millis()).unwrap_or(u32::MAX),
-        max_body: u32::try_from(settings.max_body).unwrap_or(u32::MAX),
-        max_open_calls: u32::try_from(settings.max_calls).unwrap_or(u32::MAX),
-        peer_id: id.number(),
-        session_expiry_ms: u32::try_from(settings.session_expiry.as_millis()).unwrap_or(u32::MAX),
-        server_name: name.to_owned(),
-        ..Welcome::default()
-    };
-    negotiation::tell(&mut welcome, encoding);
-    welcome
-}
-
-fn draw_peer_id() -> Result<PeerId, Status> {
-    let number = getrandom::u64()
-        .map_err(|error| Status::internal(format!("no random numbers: {error}")))?;
-    Ok(PeerId::new(number))
-}
-
-fn log_failure(error: &HandshakeError, log_limiter: &LogLimiter, peer: &PeerAddress) {
-    let rule = match error {
-        // A port scan, or a health check.
-        HandshakeError::Eof => return tracing::debug!("closed before HELLO"),
-        HandshakeError::Io(error) => return tracing::debug!(%error, "broke before HELLO"),
-        HandshakeError::TimedOut => "it did not come in time",
-        HandshakeError::Fault(fault) => &*fault.rule,
-    };
-    if let Some(unsaid) = log_limiter.may_log(peer) {
-        tracing::info!(rule = %Escaped::new(rule), unsaid, "no HELLO");
-    }
-}
-
-/// A peer that is registered for as long as this lives.
+/// A peer that is in the registry as long as this lives.
 struct Registered(Arc<dyn ServedPeer>);
 
 impl Registered {

@@ -1,6 +1,8 @@
 //! The server: one handler for all clients.
 
 mod accept;
+mod acceptor;
+mod begin;
 mod broadcast;
 mod builder;
 mod connection;
@@ -13,6 +15,7 @@ mod registry;
 mod resumed;
 mod serve_with;
 mod sessions;
+mod shared;
 #[cfg(feature = "testing")]
 mod stub;
 mod untyped;
@@ -24,6 +27,7 @@ use std::{
 };
 
 pub use accept::DrainReport;
+pub use acceptor::{AcceptError, Acceptor};
 pub use broadcast::Broadcast;
 pub use builder::{BindError, ServerBuilder};
 pub use extensions::Extensions;
@@ -40,8 +44,9 @@ use crate::{
     dispatch::Dispatch,
     middleware::{Stack, Stacks},
     settings::Settings,
-    transport::{Listener, ServiceUrl},
+    transport::ServiceUrl,
 };
+use acceptor::IncomingConnections;
 use protocols::{Offer, ProtocolTable, TypedOffer};
 use registry::Registry;
 
@@ -120,11 +125,11 @@ use registry::Registry;
 /// ```
 #[derive(Debug)]
 pub struct Server<P: Protocol> {
-    listener: Listener,
+    incoming: IncomingConnections,
     settings: Settings,
     stacks: Stacks,
     name: String,
-    registry: Arc<Registry<P>>,
+    registry: Arc<Registry<Peer<P>>>,
     /// What it offers besides `P`.
     others: ProtocolTable,
 }
@@ -147,13 +152,18 @@ impl<P: Protocol> Server<P> {
 
     /// The address at which it listens, with the port that the system chose; clients connect to its text form.
     pub fn local_url(&self) -> &ServiceUrl {
-        self.listener.local_url()
+        self.incoming.local_url()
     }
 
     /// The memory that the sessions of this server hold, together with others that share its `max_memory`.
     #[must_use]
     pub fn memory(&self) -> MemoryUse {
         MemoryUse::of(&self.settings.budget)
+    }
+
+    /// Hands connections that were accepted elsewhere to this server, beside those that it accepts itself.
+    pub fn acceptor(&self) -> Acceptor {
+        self.incoming.acceptor()
     }
 
     /// A broadcast to all clients: those that are connected at the moment of each send.
@@ -187,7 +197,7 @@ impl<P: Protocol> Server<P> {
         H: Send + Sync + 'static,
     {
         let Self {
-            listener,
+            incoming,
             settings,
             stacks,
             name,
@@ -195,12 +205,12 @@ impl<P: Protocol> Server<P> {
             others: mut protocols,
         } = self;
         protocols.push_first(typed_offer(handler, stacks, registry));
-        accept::serve(listener, settings, name, protocols, shutdown)
+        accept::serve(incoming, settings, name, protocols, shutdown)
     }
 }
 
 /// A typed protocol with its handler, for the table of a server.
-fn typed_offer<P, H>(handler: H, stacks: Stacks, registry: Arc<Registry<P>>) -> Box<dyn Offer>
+fn typed_offer<P, H>(handler: H, stacks: Stacks, registry: Arc<Registry<Peer<P>>>) -> Box<dyn Offer>
 where
     P: ServeWith<H>,
     H: Send + Sync + 'static,

@@ -1,4 +1,4 @@
-//! A client, as the server's handlers see it.
+//! A server's handle of one client.
 
 use std::{
     fmt,
@@ -9,14 +9,14 @@ use std::{
     time::Duration,
 };
 
-use super::{Broadcast, Extensions, Registry};
+use super::{Extensions, Registry};
 use crate::{
     CallError, CallOptions, Code, Codec, Compression, Dropped, LostExchange, PeerId, Protocol,
     Sender, Status,
     call::{Call, Serving},
     connection::ConnectionShared,
     middleware::Stack,
-    transport::PeerAddress,
+    transport::{Connection, PeerAddress, PeerCredential},
     with::With,
 };
 use msip_session::Lost;
@@ -110,7 +110,7 @@ pub struct Peer<P: Protocol> {
 
 struct Shared<P: Protocol> {
     id: PeerId,
-    address: Mutex<PeerAddress>,
+    remote: Mutex<Remote>,
     resumed: AtomicBool,
     client_name: String,
     client_fingerprint: u64,
@@ -119,13 +119,31 @@ struct Shared<P: Protocol> {
     extensions: Extensions,
     /// What was open when the session ended; unset before.
     lost: OnceLock<Vec<LostExchange>>,
-    registry: Weak<Registry<P>>,
+    registry: Weak<Registry<Peer<P>>>,
+}
+
+/// What the transport tells of the client's current connection.
+#[derive(Debug, Clone)]
+pub(super) struct Remote {
+    pub(super) address: PeerAddress,
+    pub(super) is_confidential: bool,
+    pub(super) credential: PeerCredential,
+}
+
+impl From<&Connection> for Remote {
+    fn from(connection: &Connection) -> Self {
+        Self {
+            address: connection.peer.clone(),
+            is_confidential: connection.is_confidential,
+            credential: connection.credential.clone(),
+        }
+    }
 }
 
 /// What the handshake yielded about a client.
 pub(super) struct Introduction {
     pub(super) id: PeerId,
-    pub(super) address: PeerAddress,
+    pub(super) remote: Remote,
     /// The protocol that its HELLO names.
     pub(super) protocol: String,
     pub(super) client_name: String,
@@ -137,11 +155,11 @@ impl<P: Protocol> Peer<P> {
         introduction: Introduction,
         connection: Arc<ConnectionShared>,
         outgoing: Stack,
-        registry: &Arc<Registry<P>>,
+        registry: &Arc<Registry<Self>>,
     ) -> Self {
         let Introduction {
             id,
-            address,
+            remote,
             client_name,
             client_fingerprint,
             ..
@@ -150,7 +168,7 @@ impl<P: Protocol> Peer<P> {
         let extensions = Extensions::default();
         let shared = Shared {
             id,
-            address: Mutex::new(address),
+            remote: Mutex::new(remote),
             resumed: AtomicBool::new(false),
             client_name,
             client_fingerprint,
@@ -173,11 +191,7 @@ impl<P: Protocol> Peer<P> {
 
     /// The address that it connects from, or connected from last.
     pub fn address(&self) -> PeerAddress {
-        self.shared
-            .address
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone()
+        self.shared.remote().address
     }
 
     /// Whether the client has resumed this session: false on its first connection, true on every later one.
@@ -186,12 +200,12 @@ impl<P: Protocol> Peer<P> {
     }
 
     /// The client has resumed its session with another connection.
-    pub(super) fn comes_back(&self, address: PeerAddress) {
+    pub(super) fn has_resumed(&self, remote: Remote) {
         *self
             .shared
-            .address
+            .remote
             .lock()
-            .unwrap_or_else(PoisonError::into_inner) = address;
+            .unwrap_or_else(PoisonError::into_inner) = remote;
         self.shared.resumed.store(true, Ordering::Relaxed);
     }
 
@@ -211,6 +225,7 @@ impl<P: Protocol> Peer<P> {
     pub fn connection(&self) -> PeerConnection<'_> {
         PeerConnection {
             connection: &self.shared.connection,
+            remote: self.shared.remote(),
             name: &self.shared.client_name,
             fingerprint: self.shared.client_fingerprint,
             lost: &self.shared.lost,
@@ -243,16 +258,6 @@ impl<P: Protocol> Peer<P> {
         Call::new(&self.serving, &self.shared.connection)
     }
 
-    /// A broadcast to every client of this server, this one included.
-    pub fn everyone(&self) -> Broadcast<P> {
-        Broadcast::of(self.shared.registry.clone())
-    }
-
-    /// A broadcast to every other client of this server.
-    pub fn others(&self) -> Broadcast<P> {
-        self.everyone().except(self.id())
-    }
-
     /// Sends `len` bytes to the client and back, and returns the round-trip time. No handler is involved.
     ///
     /// # Errors
@@ -279,6 +284,11 @@ impl<P: Protocol> Peer<P> {
         &self.shared.connection
     }
 
+    /// The peers of this server.
+    pub(super) fn registry(&self) -> &Weak<Registry<Self>> {
+        &self.shared.registry
+    }
+
     /// The middleware around outgoing exchanges.
     pub(super) fn outgoing(&self) -> &Stack {
         &self.shared.outgoing
@@ -289,6 +299,15 @@ impl<P: Protocol> Peer<P> {
             shared: Arc::clone(&self.shared),
             serving,
         }
+    }
+}
+
+impl<P: Protocol> Shared<P> {
+    fn remote(&self) -> Remote {
+        self.remote
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
     }
 }
 
@@ -312,6 +331,7 @@ impl<P: Protocol> fmt::Debug for Peer<P> {
 #[derive(Debug)]
 pub struct PeerConnection<'a> {
     connection: &'a ConnectionShared,
+    remote: Remote,
     name: &'a str,
     fingerprint: u64,
     lost: &'a OnceLock<Vec<LostExchange>>,
@@ -374,6 +394,19 @@ impl<'a> PeerConnection<'a> {
     #[must_use]
     pub fn lost(&self) -> &'a [LostExchange] {
         self.lost.get().map_or(&[], Vec::as_slice)
+    }
+
+    /// Whether nobody but the client and this server can read or change what is sent: the connection is encrypted, or stays on
+    /// this machine.
+    #[must_use]
+    pub fn is_confidential(&self) -> bool {
+        self.remote.is_confidential
+    }
+
+    /// Who the client is, as far as the transport has proved it.
+    #[must_use]
+    pub fn credential(&self) -> &PeerCredential {
+        &self.remote.credential
     }
 
     /// Whether it is connected.

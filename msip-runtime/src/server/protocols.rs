@@ -8,7 +8,10 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
-use super::{Peer, Registry, ServerSide, peer::Introduction};
+use super::{
+    Peer, Registry, ServerSide,
+    peer::{Introduction, Remote},
+};
 use crate::{
     DisconnectReason, PeerId, Protocol, ServeWith, Status,
     connection::ConnectionShared,
@@ -19,7 +22,6 @@ use crate::{
     raw,
     service::{self, Inbox},
     settings::{SchemaRule, Settings},
-    transport::PeerAddress,
 };
 use msip_session::{
     Lost,
@@ -66,8 +68,8 @@ pub(super) trait ServedPeer: Send + Sync {
     /// It is not.
     fn unregister(&self);
 
-    /// It goes on with its session by another connection.
-    fn comes_back(&self, address: PeerAddress);
+    /// It has resumed its session with another connection.
+    fn has_resumed(&self, remote: Remote);
 
     /// Its session has ended, and this was open in it.
     fn ended(&self, lost: &[Lost]);
@@ -160,7 +162,7 @@ fn check_fingerprint(ours: Option<u64>, theirs: u64, settings: &Settings) -> Res
 pub(super) struct TypedOffer<P: Protocol, H> {
     side: Arc<ServerSide<P, H>>,
     outgoing: Stack,
-    registry: Arc<Registry<P>>,
+    registry: Arc<Registry<Peer<P>>>,
     translations: Translations,
 }
 
@@ -168,7 +170,7 @@ impl<P: Protocol, H> TypedOffer<P, H> {
     pub(super) fn new(
         side: Arc<ServerSide<P, H>>,
         outgoing: Stack,
-        registry: Arc<Registry<P>>,
+        registry: Arc<Registry<Peer<P>>>,
     ) -> Self {
         Self {
             side,
@@ -244,7 +246,7 @@ where
 struct TypedPeer<P: Protocol, H> {
     side: Arc<ServerSide<P, H>>,
     peer: Peer<P>,
-    registry: Arc<Registry<P>>,
+    registry: Arc<Registry<Peer<P>>>,
 }
 
 impl<P, H> ServedPeer for TypedPeer<P, H>
@@ -253,15 +255,15 @@ where
     H: Send + Sync + 'static,
 {
     fn register(&self) {
-        self.registry.insert(self.peer.clone());
+        self.registry.insert(self.peer.id(), self.peer.clone());
     }
 
     fn unregister(&self) {
         self.registry.remove(self.peer.id());
     }
 
-    fn comes_back(&self, address: PeerAddress) {
-        self.peer.comes_back(address);
+    fn has_resumed(&self, remote: Remote) {
+        self.peer.has_resumed(remote);
     }
 
     fn ended(&self, lost: &[Lost]) {
@@ -383,7 +385,7 @@ impl<S: raw::Service> Offer for UntypedOffer<S> {
     ) -> (Arc<dyn ServedPeer>, HandlerTask) {
         let Introduction {
             id,
-            address,
+            remote,
             protocol,
             client_name,
             client_fingerprint,
@@ -393,7 +395,7 @@ impl<S: raw::Service> Offer for UntypedOffer<S> {
             protocol,
             client_fingerprint,
             client_name,
-            (id, address),
+            (id, remote.address),
         );
         let handlers = Box::pin(service::run(
             Arc::new(raw::RawService(Arc::clone(&self.service))),
@@ -427,7 +429,7 @@ impl ServedPeer for UntypedPeer {
         self.connected.lock().remove(&self.id);
     }
 
-    fn comes_back(&self, _: PeerAddress) {}
+    fn has_resumed(&self, _: Remote) {}
 
     fn ended(&self, _: &[Lost]) {}
 

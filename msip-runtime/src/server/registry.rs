@@ -5,16 +5,15 @@ use std::{
     sync::{Mutex, MutexGuard, PoisonError},
 };
 
-use super::{Peer, PeerId};
-use crate::Protocol;
+use crate::PeerId;
 
 /// Every connected peer, by id; at most `max_connections`.
 #[derive(Debug)]
-pub(super) struct Registry<P: Protocol> {
-    peers: Mutex<HashMap<PeerId, Peer<P>>>,
+pub(super) struct Registry<T> {
+    peers: Mutex<HashMap<PeerId, T>>,
 }
 
-impl<P: Protocol> Default for Registry<P> {
+impl<T> Default for Registry<T> {
     fn default() -> Self {
         Self {
             peers: Mutex::default(),
@@ -22,25 +21,25 @@ impl<P: Protocol> Default for Registry<P> {
     }
 }
 
-impl<P: Protocol> Registry<P> {
-    pub(super) fn insert(&self, peer: Peer<P>) {
-        self.lock().insert(peer.id(), peer);
+impl<T: Clone> Registry<T> {
+    pub(super) fn insert(&self, id: PeerId, peer: T) {
+        self.lock().insert(id, peer);
     }
 
     pub(super) fn remove(&self, id: PeerId) {
         self.lock().remove(&id);
     }
 
-    pub(super) fn get(&self, id: PeerId) -> Option<Peer<P>> {
+    pub(super) fn get(&self, id: PeerId) -> Option<T> {
         self.lock().get(&id).cloned()
     }
 
     /// Every peer of this moment.
-    pub(super) fn all(&self) -> Vec<Peer<P>> {
+    pub(super) fn all(&self) -> Vec<T> {
         self.lock().values().cloned().collect()
     }
 
-    fn lock(&self) -> MutexGuard<'_, HashMap<PeerId, Peer<P>>> {
+    fn lock(&self) -> MutexGuard<'_, HashMap<PeerId, T>> {
         self.peers.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -1,6 +1,6 @@
-//! Where the further connections of a session wait until it takes them.
+//! Resumed connections: a queue in which further connections of a session wait until it takes them.
 //!
-//! Each session has this, and next to none ever needs it: a channel would cost more than all else that is kept for it.
+//! Every session has one and almost none needs it; a channel would cost more than everything else that is kept for a session.
 
 use std::{
     collections::VecDeque,
@@ -10,41 +10,63 @@ use std::{
 
 use tokio::sync::OwnedSemaphorePermit;
 
-use super::connection::Greeting;
-use crate::transport::{PeerAddress, Stream};
+use super::peer::Remote;
+use crate::transport::Stream;
 use msip_session::{
     Session,
-    wire::{Decoder, MsgId},
+    wire::{Decoder, HelloFrame, MsgId, SessionId},
 };
 
-/// How many connections of one session wait until it takes them, at most. The newest wins, so that of more the oldest
-/// is closed.
+/// How many connections may wait for one session. When one more comes, the oldest is closed: the newest wins.
 const MAX_WAITING: usize = 4;
 
-/// A further connection of a session that is known.
+/// What is kept of a HELLO after it was read: all of it could be twenty times as large as it was on the wire, and no
+/// connection may hold that.
+#[derive(Debug)]
+pub(super) struct Greeting {
+    pub(super) session_id: SessionId,
+    pub(super) max_body: u32,
+    pub(super) awaited: Vec<u64>,
+    pub(super) client_name: String,
+    pub(super) fingerprint: u64,
+}
+
+impl From<HelloFrame> for Greeting {
+    fn from(HelloFrame { session_id, hello }: HelloFrame) -> Self {
+        Self {
+            session_id,
+            max_body: hello.max_body,
+            awaited: hello.awaited,
+            client_name: hello.client_name,
+            fingerprint: hello.fingerprint,
+        }
+    }
+}
+
+/// A further connection of a session that exists.
 #[derive(Debug)]
 pub(super) struct Resumed {
     pub(super) stream: Stream,
     pub(super) decoder: Decoder,
-    /// What has shaken hands so far, to refuse with.
+    /// The session of this connection's handshake, to refuse it with.
     pub(super) session: Session,
     /// The HELLO to be answered.
     pub(super) hello_id: MsgId,
     pub(super) hello: Greeting,
-    pub(super) address: PeerAddress,
+    pub(super) remote: Remote,
     /// Its place among `max_connections`.
     pub(super) permit: OwnedSemaphorePermit,
 }
 
-/// The way to a session, as the table of sessions has it; without it no connection can come any more.
+/// The sending side, as the table of sessions has it; without it no connection can come any more.
 #[derive(Debug)]
 pub(super) struct ResumedSender(Arc<Waiting>);
 
-/// The way of one connection to its session.
+/// A sender for one connection.
 #[derive(Debug)]
 pub(super) struct ResumeRoute(Arc<Waiting>);
 
-/// The session's end, where it takes connections in.
+/// The receiving side, which belongs to the session.
 #[derive(Debug)]
 pub(super) struct ResumedReceiver(Arc<Waiting>);
 
@@ -55,18 +77,18 @@ struct Waiting(Mutex<State>);
 struct State {
     resumed: VecDeque<Box<Resumed>>,
     reader: Option<Waker>,
-    /// One of the ends is gone.
+    /// One of the two sides is gone.
     is_over: bool,
 }
 
 impl ResumedSender {
-    /// Both ends of a new session's.
+    /// Both sides, for a new session.
     pub(super) fn open() -> (Self, ResumedReceiver) {
         let waiting = Arc::<Waiting>::default();
         (Self(Arc::clone(&waiting)), ResumedReceiver(waiting))
     }
 
-    /// A way in, unless the session has ended.
+    /// A sender for one connection, unless the session has ended.
     pub(super) fn route(&self) -> Option<ResumeRoute> {
         (!self.0.lock().is_over).then(|| ResumeRoute(Arc::clone(&self.0)))
     }
@@ -79,7 +101,7 @@ impl Drop for ResumedSender {
 }
 
 impl ResumeRoute {
-    /// Brings a connection to its session; where that has ended it is closed.
+    /// Sends a connection to its session; where that has ended it is closed.
     pub(super) fn send(self, arrival: Box<Resumed>) {
         let (oldest, reader) = {
             let mut state = self.0.lock();
@@ -125,7 +147,7 @@ impl ResumedReceiver {
 impl Drop for ResumedReceiver {
     fn drop(&mut self) {
         self.0.end();
-        // Whoever waits is closed, and comes again.
+        // The connections that wait are closed, and their clients connect again.
         let waiting = std::mem::take(&mut self.0.lock().resumed);
         drop(waiting);
     }
@@ -153,8 +175,8 @@ mod tests {
     use tokio::sync::Semaphore;
 
     use super::*;
-    use crate::settings::Settings;
-    use msip_session::wire::{Hello, HelloFrame, SessionId, Side};
+    use crate::{settings::Settings, transport::memory_pair};
+    use msip_session::wire::{Hello, Side};
 
     fn arrival(number: u64, permits: &Arc<Semaphore>) -> Box<Resumed> {
         let config = Settings::default().session(Side::Accepting);
@@ -166,7 +188,7 @@ mod tests {
             session: Session::accepting(config, std::time::Duration::ZERO),
             hello_id: MsgId::new(number),
             hello: HelloFrame { session_id, hello }.into(),
-            address: PeerAddress::Memory("".into()),
+            remote: Remote::from(&memory_pair().0),
             permit: Arc::clone(permits).try_acquire_owned().unwrap(),
         })
     }
@@ -192,24 +214,24 @@ mod tests {
     }
 
     #[test]
-    fn who_waits_hears_that_no_connection_can_come() {
+    fn the_receiver_learns_that_no_connection_can_come() {
         let permits = Arc::new(Semaphore::new(10));
         let (sender, mut resumed) = ResumedSender::open();
-        let (way, late) = (sender.route().unwrap(), sender.route().unwrap());
-        way.send(arrival(1, &permits));
+        let (route, late) = (sender.route().unwrap(), sender.route().unwrap());
+        route.send(arrival(1, &permits));
         drop(sender);
         late.send(arrival(2, &permits));
         assert_eq!(
             permits.available_permits(),
             9,
-            "who came too late is closed"
+            "one that comes too late is closed"
         );
         assert_eq!(next(&mut resumed), Poll::Ready(Some(1)));
         assert_eq!(next(&mut resumed), Poll::Ready(None));
     }
 
     #[test]
-    fn a_session_that_ends_closes_who_waits_and_lets_none_in() {
+    fn a_session_that_ends_closes_waiting_connections_and_takes_no_more() {
         let permits = Arc::new(Semaphore::new(10));
         let (sender, resumed) = ResumedSender::open();
         sender.route().unwrap().send(arrival(1, &permits));

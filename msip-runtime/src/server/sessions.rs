@@ -1,4 +1,4 @@
-//! The sessions that a server keeps, by the ids that clients chose (docs/protocol.md, "Resumption").
+//! The table of sessions that a server keeps, by the ids that clients chose (docs/protocol.md, "Resumption").
 
 use std::{
     collections::{BTreeMap, HashMap},
@@ -8,17 +8,27 @@ use std::{
 use sha2::{Digest as _, Sha256};
 
 use super::resumed::{ResumeRoute, ResumedReceiver, ResumedSender};
+use crate::transport::PeerCredential;
 use msip_session::{Evict, wire::SessionId};
 
-/// What a HELLO asks for.
+/// The session that a HELLO names.
 #[derive(Debug)]
 pub(super) enum Claim {
-    /// A session that is not known: it is begun.
+    /// A new session.
     New(Registration, ResumedReceiver),
-    /// A session that is known, and this is where its connections go.
+    /// A session that exists, and how its connections reach it.
     Known(ResumeRoute),
-    /// A session that is known, and the secret is not its own.
+    /// A session that exists, with another secret or credential.
     Refused,
+}
+
+/// What a session is resumed with, besides its id: all of it must be as it was when the session began.
+pub(super) struct SessionKey<'a> {
+    pub(super) secret: &'a [u8],
+    /// The protocol that the HELLO names.
+    pub(super) protocol: &'a str,
+    /// Who the peer is as the transport knows it.
+    pub(super) credential: &'a PeerCredential,
 }
 
 /// Every session of a server that can be resumed; at most `max_connections` and `max_detached_sessions`.
@@ -54,17 +64,17 @@ impl Sessions {
         })
     }
 
-    /// Finds or begins the session that a HELLO names. One of another protocol is another's, whoever knows its secret.
-    pub(super) fn claim(self: &Arc<Self>, id: SessionId, secret: &[u8], protocol: &str) -> Claim {
-        let secret = hash(secret, protocol);
+    /// Finds or begins the session that a HELLO names. It is resumed only with the key with which it was begun.
+    pub(super) fn claim(self: &Arc<Self>, id: SessionId, key: &SessionKey<'_>) -> Claim {
+        let secret = key.hash();
         let mut table = self.lock();
         if let Some(entry) = table.sessions.get(&id) {
             if !is_equal(&entry.secret, &secret) {
                 return Claim::Refused;
             }
-            // One that has just ended, and is still in the table, makes room.
-            if let Some(way) = entry.sender.route() {
-                return Claim::Known(way);
+            // One that has just ended, and is still in the table, is replaced.
+            if let Some(route) = entry.sender.route() {
+                return Claim::Known(route);
             }
         }
         let (sender, resumed) = ResumedSender::open();
@@ -90,12 +100,12 @@ impl Sessions {
         )
     }
 
-    /// Ends a session that has no connection, for others need its memory: it finds that no connection can come any more.
+    /// Ends a session that has no connection, since others need its memory: it finds that no connection can come any more.
     fn end(&self, id: SessionId, number: u64) {
         let mut table = self.lock();
         let is_it = |entry: &Entry| entry.number == number && entry.detached.is_some();
         if table.sessions.get(&id).is_some_and(is_it) {
-            tracing::info!(session = %id, "ended: memory is short (max_memory)");
+            tracing::info!(session = %id, "session ended: memory is short (max_memory)");
             table.remove(id);
         }
     }
@@ -160,7 +170,7 @@ impl Registration {
             let Some((_, oldest)) = table.detached.pop_first() else {
                 break;
             };
-            tracing::info!(session = %oldest, "ended: too many sessions without a connection (max_detached_sessions)");
+            tracing::info!(session = %oldest, "session ended: too many sessions without a connection (max_detached_sessions)");
             table.sessions.remove(&oldest);
         }
     }
@@ -192,13 +202,32 @@ impl Drop for Registration {
     }
 }
 
-fn hash(secret: &[u8], protocol: &str) -> [u8; 32] {
-    // A secret's length is fixed, so that the two cannot be taken for one another.
-    let hash = Sha256::new().chain_update(secret);
-    hash.chain_update(protocol).finalize().into()
+impl SessionKey<'_> {
+    fn hash(&self) -> [u8; 32] {
+        let mut hash = Sha256::new();
+        // Each part has its length in front, so that no two inputs hash the same bytes.
+        let mut part = |bytes: &[u8]| {
+            hash.update(bytes.len().to_be_bytes());
+            hash.update(bytes);
+        };
+        part(self.secret);
+        part(self.protocol.as_bytes());
+        match self.credential {
+            PeerCredential::None => {}
+            PeerCredential::UserId(id) => {
+                part(b"user");
+                part(&id.to_be_bytes());
+            }
+            PeerCredential::CertificateNames(names) => {
+                part(b"names");
+                names.iter().for_each(|name| part(name.as_bytes()));
+            }
+        }
+        hash.finalize().into()
+    }
 }
 
-/// Compares in a time that tells nothing of where the two differ.
+/// Compares in constant time.
 fn is_equal(a: &[u8; 32], b: &[u8; 32]) -> bool {
     let difference = a
         .iter()
@@ -215,8 +244,24 @@ mod tests {
         SessionId::new(number).unwrap()
     }
 
+    fn claim(sessions: &Arc<Sessions>, number: u64, secret: &[u8]) -> Claim {
+        sessions.claim(id(number), &key(secret, "chat", &PeerCredential::None))
+    }
+
+    fn key<'a>(
+        secret: &'a [u8],
+        protocol: &'a str,
+        credential: &'a PeerCredential,
+    ) -> SessionKey<'a> {
+        SessionKey {
+            secret,
+            protocol,
+            credential,
+        }
+    }
+
     fn begin(sessions: &Arc<Sessions>, number: u64) -> (Registration, ResumedReceiver) {
-        match sessions.claim(id(number), b"secret", "chat") {
+        match claim(sessions, number, b"secret") {
             Claim::New(registration, resumed) => (registration, resumed),
             claim => panic!("{claim:?}"),
         }
@@ -226,20 +271,42 @@ mod tests {
     fn a_session_is_found_by_its_id_and_secret() {
         let sessions = Sessions::new(10);
         let (registration, _arrivals) = begin(&sessions, 1);
+        assert!(matches!(claim(&sessions, 1, b"guess"), Claim::Refused));
+        let other_protocol = key(b"secret", "shop", &PeerCredential::None);
         assert!(matches!(
-            sessions.claim(id(1), b"guess", "chat"),
+            sessions.claim(id(1), &other_protocol),
             Claim::Refused
         ));
-        assert!(matches!(
-            sessions.claim(id(1), b"secret", "shop"),
-            Claim::Refused
-        ));
-        assert!(matches!(
-            sessions.claim(id(1), b"secret", "chat"),
-            Claim::Known(_)
-        ));
+        assert!(matches!(claim(&sessions, 1, b"secret"), Claim::Known(_)));
         drop(registration);
         begin(&sessions, 1);
+    }
+
+    #[test]
+    fn a_session_is_resumed_only_with_the_credential_that_began_it() {
+        let names = |names: &[&str]| {
+            let names = names.iter().map(|name| (*name).to_owned());
+            PeerCredential::CertificateNames(names.collect())
+        };
+        let all = [
+            PeerCredential::None,
+            PeerCredential::UserId(1),
+            PeerCredential::UserId(2),
+            names(&["ab", "c"]),
+            names(&["a", "bc"]),
+        ];
+        let sessions = Sessions::new(10);
+        for (number, own) in (1..).zip(&all) {
+            let _begun = sessions.claim(id(number), &key(b"secret", "chat", own));
+            for other in &all {
+                let resumed = sessions.claim(id(number), &key(b"secret", "chat", other));
+                assert_eq!(
+                    matches!(resumed, Claim::Known(_)),
+                    own == other,
+                    "{own:?} {other:?}"
+                );
+            }
+        }
     }
 
     #[test]
@@ -250,20 +317,11 @@ mod tests {
             registration.detached();
         }
         assert!(begun[0].1.is_over(), "ended");
-        assert!(matches!(
-            sessions.claim(id(2), b"secret", "chat"),
-            Claim::Known(_)
-        ));
+        assert!(matches!(claim(&sessions, 2, b"secret"), Claim::Known(_)));
         begun[1].0.attached();
         begun[3].0.detached();
-        assert!(matches!(
-            sessions.claim(id(2), b"secret", "chat"),
-            Claim::Known(_)
-        ));
-        assert!(matches!(
-            sessions.claim(id(3), b"secret", "chat"),
-            Claim::Known(_)
-        ));
+        assert!(matches!(claim(&sessions, 2, b"secret"), Claim::Known(_)));
+        assert!(matches!(claim(&sessions, 3, b"secret"), Claim::Known(_)));
         drop(begun.remove(0));
         assert_eq!(sessions.lock().sessions.len(), 3);
     }
@@ -275,9 +333,6 @@ mod tests {
         drop(resumed);
         let (_new, _arrivals) = begin(&sessions, 1);
         drop(old);
-        assert!(matches!(
-            sessions.claim(id(1), b"secret", "chat"),
-            Claim::Known(_)
-        ));
+        assert!(matches!(claim(&sessions, 1, b"secret"), Claim::Known(_)));
     }
 }

@@ -5,21 +5,27 @@ use std::sync::{
     atomic::{AtomicU64, Ordering},
 };
 
-use super::{Peer, Registry, peer::Introduction};
+use super::{
+    Peer, Registry,
+    peer::{Introduction, Remote},
+};
 use crate::{
-    PeerId, Protocol, call::Serving, connection::ConnectionShared, middleware::Stack,
-    transport::PeerAddress,
+    PeerId, Protocol,
+    call::Serving,
+    connection::ConnectionShared,
+    middleware::Stack,
+    transport::{PeerAddress, PeerCredential},
 };
 
-/// Stands in for the server of peers that a test makes: it knows who is there.
+/// Takes the place of the server of peers that a test makes: it knows which are connected.
 #[derive(Debug)]
 pub(crate) struct StubOutbound<P: Protocol> {
-    registry: Arc<Registry<P>>,
+    registry: Arc<Registry<Peer<P>>>,
     admitted: AtomicU64,
 }
 
 impl<P: Protocol> StubOutbound<P> {
-    /// A server that nobody has come to.
+    /// A server without clients.
     pub(crate) fn new() -> Self {
         Self {
             registry: Arc::default(),
@@ -27,12 +33,16 @@ impl<P: Protocol> StubOutbound<P> {
         }
     }
 
-    /// A client has come, by this connection. Ids count from 1, so that they are the same in each run of a test.
+    /// A client has connected. Ids count from 1, so that they are the same in each run of a test.
     pub(crate) fn admit(&self, connection: &Arc<ConnectionShared>) -> Peer<P> {
         let number = self.admitted.fetch_add(1, Ordering::Relaxed) + 1;
         let introduction = Introduction {
             id: PeerId::new(number),
-            address: PeerAddress::Memory(Arc::from("testing")),
+            remote: Remote {
+                address: PeerAddress::Named(Arc::from("mem://testing")),
+                is_confidential: true,
+                credential: PeerCredential::None,
+            },
             protocol: P::NAME.to_owned(),
             client_name: format!("test {number}"),
             client_fingerprint: P::fingerprint(),
@@ -43,11 +53,11 @@ impl<P: Protocol> StubOutbound<P> {
             Stack::default(),
             &self.registry,
         );
-        self.registry.insert(peer.clone());
+        self.registry.insert(peer.id(), peer.clone());
         peer
     }
 
-    /// A client has gone.
+    /// A client has disconnected.
     pub(crate) fn dismiss(&self, id: PeerId) {
         self.registry.remove(id);
     }

@@ -3,14 +3,12 @@
 use std::future::{Future, pending};
 
 use super::{
-    BindError, DrainReport, ServerBuilder, accept, builder::Bound, protocols::ProtocolTable,
+    BindError, DrainReport, ServerBuilder, accept,
+    acceptor::{Acceptor, IncomingConnections},
+    builder::Bound,
+    protocols::ProtocolTable,
 };
-use crate::{
-    MemoryUse,
-    raw::Untyped,
-    settings::Settings,
-    transport::{Listener, ServiceUrl},
-};
+use crate::{MemoryUse, raw::Untyped, settings::Settings, transport::ServiceUrl};
 
 /// A server whose protocols are named while the program runs, and whose bodies are bytes to it.
 ///
@@ -35,7 +33,7 @@ use crate::{
 /// ```
 #[derive(Debug)]
 pub struct UntypedServer {
-    listener: Listener,
+    incoming: IncomingConnections,
     settings: Settings,
     name: String,
     protocols: ProtocolTable,
@@ -50,7 +48,13 @@ impl UntypedServer {
 
     /// Where it listens, with the port that the system chose.
     pub fn local_url(&self) -> &ServiceUrl {
-        self.listener.local_url()
+        self.incoming.local_url()
+    }
+
+    /// Hands single connections to this server, beside those that its listener accepts.
+    #[must_use]
+    pub fn acceptor(&self) -> Acceptor {
+        self.incoming.acceptor()
     }
 
     /// How much memory the sessions of this server hold, with those that share its `max_memory`.
@@ -74,12 +78,12 @@ impl UntypedServer {
         shutdown: impl Future<Output = ()> + Send,
     ) -> impl Future<Output = DrainReport> + Send {
         let Self {
-            listener,
+            incoming,
             settings,
             name,
             protocols,
         } = self;
-        accept::serve(listener, settings, name, protocols, shutdown)
+        accept::serve(incoming, settings, name, protocols, shutdown)
     }
 }
 
@@ -91,14 +95,14 @@ impl ServerBuilder<Untyped> {
     /// See [`BindError`].
     pub async fn bind(self) -> Result<UntypedServer, BindError> {
         let Bound {
-            listener,
+            incoming,
             settings,
             name,
             others: protocols,
             ..
         } = self.listen().await?;
         Ok(UntypedServer {
-            listener,
+            incoming,
             settings,
             name,
             protocols,

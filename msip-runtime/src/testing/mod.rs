@@ -15,6 +15,7 @@
 //! | a client's handler, or code that takes a [`Client`](crate::Client) | a [`client`] |
 //! | a method that takes a stream | [`streaming`] |
 //! | client and server together, under a paused clock | a [`Pair`] |
+//! | what a stream of your own may do to its reader and writer | a [`RoughStream`], or the schemes `rough+tcp` and `rough+mem` |
 //!
 //! The test provides the answers, and nothing waits: a call without an answer fails at once, with an error that says so.
 //!
@@ -80,6 +81,8 @@ mod scripted_connection;
 mod shared_task;
 mod streams;
 
+#[doc(inline)]
+pub use crate::transport::RoughStream;
 pub use answer::Answer;
 pub use client::{TestClient, client};
 pub use pair::{Pair, PairError, PairSettings};

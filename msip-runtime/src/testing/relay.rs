@@ -7,7 +7,7 @@ use tokio::{
     task::{AbortHandle, JoinSet},
 };
 
-use crate::transport::{self, Connection, Listener, ServiceUrl};
+use crate::transport::{self, Incoming, Listener, ServiceUrl};
 
 /// Forwards connections to the server, until it is told to break them.
 #[derive(Debug)]
@@ -40,23 +40,24 @@ impl Drop for Relay {
 
 async fn forward_all(listener: Listener, to: ServiceUrl, cuts: watch::Receiver<u64>) {
     let mut connections = JoinSet::new();
-    while let Ok(connection) = listener.accept().await {
+    while let Ok(incoming) = listener.accept().await {
         let cuts = cuts.clone();
         let to = to.clone();
         connections.spawn(async move {
             // Both ends notice when it is over.
-            let _ = forward(connection, &to, cuts).await;
+            let _ = forward(incoming, &to, cuts).await;
         });
         while connections.try_join_next().is_some() {}
     }
 }
 
 async fn forward(
-    mut client: Connection,
+    client: Incoming,
     to: &ServiceUrl,
     mut cuts: watch::Receiver<u64>,
 ) -> io::Result<()> {
     let cut = *cuts.borrow_and_update();
+    let mut client = client.upgrade().await?;
     let mut server = transport::connect(to).await?;
     tokio::select! {
         ended = tokio::io::copy_bidirectional(&mut client.stream, &mut server.stream) => {

@@ -6,9 +6,9 @@ use super::{Address, ServiceUrl};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 #[non_exhaustive]
 pub enum AddressOrder {
-    /// As they stand in the URL (`listed`).
+    /// As the URL lists them (`listed`).
     Listed,
-    /// In an order that each client draws once, so that many clients spread over the servers (`random`).
+    /// In a random order that each client draws once, so that many clients spread over the servers (`random`).
     Random,
 }
 
@@ -17,7 +17,7 @@ pub enum AddressOrder {
 pub(crate) struct Addresses {
     all: Vec<Address>,
     current: usize,
-    /// The server at the current one has said goodbye.
+    /// The server at the current address has said goodbye.
     is_leaving: bool,
 }
 
@@ -42,29 +42,29 @@ impl Addresses {
         }
     }
 
-    /// What to try now, one after the other, each with its place: from the one that was used last, which is where the
-    /// session is. A server that is leaving is left out, unless there is no other.
+    /// The addresses to try now, in order, each with its index: from the one that was used last, which is where the
+    /// session is. A server that is going away is left out, unless there is no other.
     pub(crate) fn round(&self) -> Vec<(usize, Address)> {
         let count = self.all.len();
         let skipped = usize::from(self.is_leaving && count > 1);
-        let places = (skipped..count).map(|step| (self.current + step) % count);
-        places
-            .filter_map(|place| Some((place, self.all.get(place)?.clone())))
+        let indexes = (skipped..count).map(|step| (self.current + step) % count);
+        indexes
+            .filter_map(|index| Some((index, self.all.get(index)?.clone())))
             .collect()
     }
 
-    /// The one in this place is in use from here on.
-    pub(crate) fn connected(&mut self, place: usize) {
-        self.current = place;
+    /// The address of this index is in use from now on.
+    pub(crate) fn connected(&mut self, index: usize) {
+        self.current = index;
         self.is_leaving = false;
     }
 
-    /// None could be reached: whoever was leaving may be back for the next round.
+    /// None could be reached: a server that was going away may be back for the next round.
     pub(crate) fn failed(&mut self) {
         self.is_leaving = false;
     }
 
-    /// The server that is in use says goodbye.
+    /// The server in use says goodbye.
     pub(crate) fn leave(&mut self) {
         self.is_leaving = true;
     }
@@ -88,40 +88,40 @@ mod tests {
         })
     }
 
-    fn places(addresses: &Addresses) -> Vec<usize> {
+    fn indexes(addresses: &Addresses) -> Vec<usize> {
         let round = addresses.round();
-        round.into_iter().map(|(place, _)| place).collect()
+        round.into_iter().map(|(index, _)| index).collect()
     }
 
     #[test]
     fn a_round_begins_where_the_session_is_and_ends_before_it() {
         let mut addresses = addresses(AddressOrder::Listed);
-        assert_eq!(places(&addresses), [0, 1, 2]);
+        assert_eq!(indexes(&addresses), [0, 1, 2]);
         addresses.connected(1);
-        assert_eq!(places(&addresses), [1, 2, 0]);
+        assert_eq!(indexes(&addresses), [1, 2, 0]);
         assert!(!addresses.goes_elsewhere());
     }
 
     #[test]
-    fn who_is_leaving_is_passed_over_once() {
+    fn a_server_that_is_going_away_is_left_out_once() {
         let mut addresses = addresses(AddressOrder::Listed);
         addresses.connected(2);
         addresses.leave();
         assert!(addresses.goes_elsewhere());
-        assert_eq!(places(&addresses), [0, 1]);
+        assert_eq!(indexes(&addresses), [0, 1]);
         addresses.failed();
-        assert_eq!(places(&addresses), [2, 0, 1], "it may be back");
+        assert_eq!(indexes(&addresses), [2, 0, 1], "it may be back");
         addresses.leave();
         addresses.connected(0);
-        assert_eq!(places(&addresses), [0, 1, 2]);
+        assert_eq!(indexes(&addresses), [0, 1, 2]);
     }
 
     #[test]
-    fn the_only_address_is_tried_though_it_is_leaving() {
+    fn the_only_address_is_tried_though_its_server_is_going_away() {
         let url = ServiceUrl::parse("tcp://a:1").unwrap();
         let mut addresses = Addresses::new(&url, AddressOrder::Listed, || 0);
         addresses.leave();
-        assert_eq!(places(&addresses), [0]);
+        assert_eq!(indexes(&addresses), [0]);
         assert!(!addresses.goes_elsewhere());
     }
 

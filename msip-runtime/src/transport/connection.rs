@@ -1,59 +1,47 @@
-//! One open way to a peer.
+//! An open connection of a transport.
 
-use std::io;
+use super::{PeerAddress, PeerCredential, Stream};
 
-use super::{Address, PeerAddress, ServiceUrl, Stream, memory, tcp};
-
-/// One open way to a peer: its bytes, and who is at the ends.
+/// An open connection: its bytes, and what the transport tells of it.
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct Connection {
     /// The bytes, both ways.
     pub stream: Stream,
-    /// This end.
+    /// The address of this end.
     pub local: PeerAddress,
-    /// The other end.
+    /// The address of the other end.
     pub peer: PeerAddress,
+    /// Whether nobody but the two ends can read or change what is sent: it is encrypted, or stays on this machine.
+    pub is_confidential: bool,
+    /// Who the peer is.
+    pub credential: PeerCredential,
 }
 
 impl Connection {
-    /// A connection over a stream that was opened elsewhere.
-    pub fn new(stream: Stream, local: PeerAddress, peer: PeerAddress) -> Self {
+    /// A connection over a stream that was opened elsewhere. It is not confidential, and its peer not known, unless
+    /// [`confidential`](Self::confidential) and [`with_credential`](Self::with_credential) say so.
+    pub fn new(stream: impl Into<Stream>, local: PeerAddress, peer: PeerAddress) -> Self {
         Self {
-            stream,
+            stream: stream.into(),
             local,
             peer,
+            is_confidential: false,
+            credential: PeerCredential::None,
         }
     }
-}
 
-/// Opens a connection to a service. Where it, or its host, has several addresses, they are tried in turn.
-///
-/// There is no time limit; bring your own.
-///
-/// # Errors
-///
-/// What the system says: the host is not known, nobody listens there, or another. Of several addresses, the
-/// error of the last.
-///
-/// # Cancel safety
-///
-/// Dropping this future closes what is half open.
-pub async fn connect(url: &ServiceUrl) -> io::Result<Connection> {
-    let mut outcome = connect_to(url.address()).await;
-    for address in url.addresses().skip(1) {
-        if outcome.is_ok() {
-            break;
-        }
-        outcome = connect_to(address).await;
+    /// The same, where nobody but the two ends can read or change what is sent.
+    #[must_use]
+    pub fn confidential(mut self) -> Self {
+        self.is_confidential = true;
+        self
     }
-    outcome
-}
 
-/// Opens a connection to one address of a service.
-pub(crate) async fn connect_to(address: &Address) -> io::Result<Connection> {
-    match address {
-        Address::Tcp { host, port } => tcp::connect(host, *port).await,
-        Address::Memory { name } => memory::connect(name).await,
+    /// The same, where the transport has proved who the peer is.
+    #[must_use]
+    pub fn with_credential(mut self, credential: PeerCredential) -> Self {
+        self.credential = credential;
+        self
     }
 }

@@ -1,23 +1,14 @@
-//! Where connections come in.
+//! A bound listener.
 
 use std::io;
 
-use tokio::net::TcpListener;
+use super::{Incoming, ServiceUrl, connect::no_transport, listen::BoxListen, registry};
 
-use super::memory::MemoryListener;
-use super::{Address, Connection, ServiceUrl, tcp};
-
-/// A place where connections come in, from [`bind`](Self::bind) until it is dropped.
+/// A listener, bound from [`bind`](Self::bind) until it is dropped.
 #[derive(Debug)]
 pub struct Listener {
-    inner: Inner,
+    inner: BoxListen,
     local_url: ServiceUrl,
-}
-
-#[derive(Debug)]
-enum Inner {
-    Tcp(TcpListener),
-    Memory(MemoryListener),
 }
 
 impl Listener {
@@ -34,27 +25,20 @@ impl Listener {
         let address = url
             .only_address()
             .map_err(|error| io::Error::new(io::ErrorKind::InvalidInput, error))?;
-        let (inner, local) = match address {
-            Address::Tcp { host, port } => {
-                let listener = tcp::bind(host, *port).await?;
-                let local = Address::from(listener.local_addr()?);
-                (Inner::Tcp(listener), local)
-            }
-            Address::Memory { name } => {
-                let listener = MemoryListener::bind(name)?;
-                let local = Address::Memory {
-                    name: listener.name().to_owned(),
-                };
-                (Inner::Memory(listener), local)
-            }
-        };
+        let transport = registry::find(address.scheme()).ok_or_else(|| no_transport(address))?;
+        let (inner, local) = transport.listen(address).await?;
         Ok(Self {
             inner,
             local_url: local.into(),
         })
     }
 
-    /// Waits for the next connection.
+    /// A listener that the user brings, which is known by this URL.
+    pub(crate) fn own(inner: BoxListen, local_url: ServiceUrl) -> Self {
+        Self { inner, local_url }
+    }
+
+    /// Waits for the next connection, which may have to be [upgraded](Incoming::upgrade).
     ///
     /// # Errors
     ///
@@ -64,11 +48,8 @@ impl Listener {
     /// # Cancel safety
     ///
     /// Dropping this future loses no connection.
-    pub async fn accept(&self) -> io::Result<Connection> {
-        match &self.inner {
-            Inner::Tcp(listener) => tcp::accept(listener).await,
-            Inner::Memory(listener) => listener.accept().await,
-        }
+    pub async fn accept(&self) -> io::Result<Incoming> {
+        self.inner.accept().await
     }
 
     /// Where it listens, with the port that the system chose if that was asked for, and without settings.

@@ -1,23 +1,47 @@
-//! Bytes in and out: how one peer reaches another, and nothing of what they say.
+//! Transports: how one peer's bytes reach another, and nothing of what they say.
+//!
+//! A transport connects to addresses of its scheme and listens at them; `tcp` and `mem` are here. To bring another one,
+//! give a client a [`Connect`] and a server a [`Listen`], or hand a server single connections by its
+//! [`Acceptor`](crate::Acceptor). docs/transports.md says what a stream has to keep to.
 
 mod address;
 mod addresses;
+mod connect;
 mod connection;
+mod error;
 mod escape;
+mod incoming;
+mod listen;
 mod listener;
 mod memory;
+mod peer;
+mod registry;
+#[cfg(feature = "testing")]
+mod rough;
+mod scheme;
 mod stream;
 mod tcp;
 #[cfg(test)]
 mod tests;
 mod url;
 
-pub use address::{Address, PeerAddress};
+pub use address::Address;
 pub use addresses::AddressOrder;
 pub(crate) use addresses::Addresses;
-pub(crate) use connection::connect_to;
-pub use connection::{Connection, connect};
+pub(crate) use connect::Connector;
+pub use connect::{Connect, connect};
+pub use connection::Connection;
+pub use error::UrlError;
+pub use incoming::Incoming;
+pub(crate) use listen::BoxListen;
+pub use listen::Listen;
 pub use listener::Listener;
 pub use memory::memory_pair;
+pub(crate) use peer::Source;
+pub use peer::{PeerAddress, PeerCredential};
+pub(crate) use registry::is_confidential;
+#[cfg(feature = "testing")]
+#[doc(hidden)]
+pub use rough::RoughStream;
 pub use stream::{Io, Stream};
-pub use url::{ServiceUrl, UrlError};
+pub use url::ServiceUrl;

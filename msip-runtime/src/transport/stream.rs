@@ -1,20 +1,27 @@
 //! A stream of bytes in each direction, whatever carries it.
 
-use std::fmt;
-use std::io::{self, IoSlice};
-use std::pin::Pin;
-use std::task::{Context, Poll};
+use std::{
+    fmt,
+    io::{self, IoSlice},
+    pin::Pin,
+    task::{Context, Poll},
+};
 
 use tokio::io::{AsyncRead, AsyncWrite, DuplexStream, ReadBuf};
 use tokio::net::TcpStream;
 
 /// What can carry a connection: bytes in order, both ways.
+///
+/// It may read and write less than it is asked to, and may hold written bytes back until it is flushed: whoever writes
+/// flushes. The end of input is a read of no bytes, or the error
+/// [`UnexpectedEof`](io::ErrorKind::UnexpectedEof). It should hold no more than 64 KiB back, since the peer then takes
+/// longer to be found stalled.
 pub trait Io: AsyncRead + AsyncWrite + Send + Unpin {}
 
 impl<T: AsyncRead + AsyncWrite + Send + Unpin + ?Sized> Io for T {}
 
-/// The stream of a [`Connection`](super::Connection). The transports of this crate are called without a
-/// virtual call; any other goes in through [`Stream::boxed`].
+/// The stream of a [`Connection`](super::Connection). TCP and in-memory streams are called directly; any other is made
+/// into one by [`Stream::boxed`], and is called through a virtual call.
 pub struct Stream(Inner);
 
 enum Inner {
@@ -24,9 +31,9 @@ enum Inner {
 }
 
 impl Stream {
-    /// The stream over a transport of your own.
-    pub fn boxed(transport: impl Io + 'static) -> Self {
-        Self(Inner::Boxed(Box::new(transport)))
+    /// A stream of your own.
+    pub fn boxed(io: impl Io + 'static) -> Self {
+        Self(Inner::Boxed(Box::new(io)))
     }
 }
 
@@ -52,7 +59,7 @@ impl fmt::Debug for Stream {
     }
 }
 
-/// Hands a call on to whatever carries the stream.
+/// Forwards a call to whatever carries the stream.
 macro_rules! each {
     ($self:ident, $stream:ident => $call:expr) => {
         match &mut $self.get_mut().0 {

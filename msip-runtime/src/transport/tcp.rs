@@ -1,19 +1,75 @@
-//! TCP.
+//! The TCP transport: `tcp://host:port`.
 
-use std::io;
-use std::net::SocketAddr;
+use std::{
+    io,
+    net::{IpAddr, Ipv6Addr, SocketAddr},
+};
 
 use tokio::net::{TcpListener, TcpSocket, TcpStream, lookup_host};
 use tracing::debug;
 
-use super::{Connection, PeerAddress};
+use super::{
+    Address, Connection, Incoming, Listen, UrlError, escape::decode, incoming::BoxFuture,
+    listen::BoxListen, scheme::Transport,
+};
+
+/// The longest host name in bytes.
+const MAX_NAME_LEN: usize = 255;
 
 /// How many connections may wait to be accepted; the system may allow fewer.
 const BACKLOG: u32 = 1024;
 
-pub(super) async fn connect(host: &str, port: u16) -> io::Result<Connection> {
+/// The TCP transport.
+pub(super) struct Tcp;
+
+impl Transport for Tcp {
+    fn scheme(&self) -> &'static str {
+        "tcp"
+    }
+
+    fn parse(&self, authority: &str, _: &str) -> Result<Vec<Address>, UrlError> {
+        authority.split(',').map(parse_host_port).collect()
+    }
+
+    fn is_confidential(&self, address: &Address) -> bool {
+        address.host().is_some_and(|host| {
+            host.eq_ignore_ascii_case("localhost")
+                || host.parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback())
+        })
+    }
+
+    fn connect<'a>(&'a self, address: &'a Address) -> BoxFuture<'a, io::Result<Connection>> {
+        Box::pin(connect(address))
+    }
+
+    fn listen<'a>(
+        &'a self,
+        address: &'a Address,
+    ) -> BoxFuture<'a, io::Result<(BoxListen, Address)>> {
+        Box::pin(async {
+            let listener = bind(address).await?;
+            let local = address_of(listener.local_addr()?);
+            Ok((BoxListen::new(listener), local))
+        })
+    }
+}
+
+impl Listen for TcpListener {
+    async fn accept(&self) -> io::Result<Incoming> {
+        let (stream, peer) = TcpListener::accept(self).await?;
+        let local = stream.local_addr()?;
+        Ok(connection(stream, local, peer).into())
+    }
+
+    fn is_confidential(&self) -> bool {
+        self.local_addr().is_ok_and(|address| is_loopback(&address))
+    }
+}
+
+async fn connect(address: &Address) -> io::Result<Connection> {
+    let (host, port) = host_and_port(address)?;
     let mut last_error = None;
-    for address in lookup_host((host, port)).await? {
+    for address in lookup_host((&*host, port)).await? {
         match TcpStream::connect(address).await {
             Ok(stream) => {
                 let (local, peer) = (stream.local_addr()?, stream.peer_addr()?);
@@ -25,24 +81,19 @@ pub(super) async fn connect(host: &str, port: u16) -> io::Result<Connection> {
             }
         }
     }
-    Err(last_error.unwrap_or_else(|| no_address(host)))
+    Err(last_error.unwrap_or_else(|| no_address(&host)))
 }
 
-pub(super) async fn bind(host: &str, port: u16) -> io::Result<TcpListener> {
+async fn bind(address: &Address) -> io::Result<TcpListener> {
+    let (host, port) = host_and_port(address)?;
     let mut last_error = None;
-    for address in lookup_host((host, port)).await? {
+    for address in lookup_host((&*host, port)).await? {
         match bind_to(address) {
             Ok(listener) => return Ok(listener),
             Err(error) => last_error = Some(error),
         }
     }
-    Err(last_error.unwrap_or_else(|| no_address(host)))
-}
-
-pub(super) async fn accept(listener: &TcpListener) -> io::Result<Connection> {
-    let (stream, peer) = listener.accept().await?;
-    let local = stream.local_addr()?;
-    Ok(connection(stream, local, peer))
+    Err(last_error.unwrap_or_else(|| no_address(&host)))
 }
 
 fn bind_to(address: SocketAddr) -> io::Result<TcpListener> {
@@ -65,11 +116,25 @@ fn connection(stream: TcpStream, local: SocketAddr, peer: SocketAddr) -> Connect
     if let Err(error) = stream.set_nodelay(true) {
         debug!(%peer, %error, "TCP_NODELAY cannot be set");
     }
-    Connection::new(
-        stream.into(),
-        PeerAddress::Tcp(local),
-        PeerAddress::Tcp(peer),
-    )
+    let is_confidential = is_loopback(&peer);
+    let connection = Connection::new(stream, local.into(), peer.into());
+    if is_confidential {
+        connection.confidential()
+    } else {
+        connection
+    }
+}
+
+/// What is sent to a loopback address does not leave the machine. A socket for both families shows IPv4 peers as mapped
+/// addresses.
+fn is_loopback(address: &SocketAddr) -> bool {
+    address.ip().to_canonical().is_loopback()
+}
+
+fn host_and_port(address: &Address) -> io::Result<(std::borrow::Cow<'_, str>, u16)> {
+    // `parse` lets no other address through.
+    let wrong = || io::Error::new(io::ErrorKind::InvalidInput, "no host and port");
+    address.host().zip(address.port()).ok_or_else(wrong)
 }
 
 fn no_address(host: &str) -> io::Error {
@@ -77,4 +142,85 @@ fn no_address(host: &str) -> io::Error {
         io::ErrorKind::NotFound,
         format!("the host {host:?} has no address"),
     )
+}
+
+/// The address at which a socket listens.
+fn address_of(socket: SocketAddr) -> Address {
+    let host = match socket {
+        SocketAddr::V6(v6) if v6.scope_id() != 0 => format!("{}%{}", v6.ip(), v6.scope_id()),
+        _ => socket.ip().to_string(),
+    };
+    tcp_address(&host, socket.port())
+}
+
+fn tcp_address(host: &str, port: u16) -> Address {
+    let authority = if host.contains(':') {
+        format!("[{}]:{port}", host.replace('%', "%25"))
+    } else {
+        format!("{host}:{port}")
+    };
+    Address::new("tcp", authority, String::new())
+}
+
+fn parse_host_port(text: &str) -> Result<Address, UrlError> {
+    let bad_host = || UrlError::BadHost {
+        host: text.to_owned(),
+    };
+    let (host, port) = if let Some(rest) = text.strip_prefix('[') {
+        let (host, after) = rest.split_once(']').ok_or_else(bad_host)?;
+        let host = decode(host).ok_or_else(bad_host)?;
+        let (ip, zone) = host.split_once('%').unwrap_or((&host, "0"));
+        if ip.parse::<Ipv6Addr>().is_err() || !is_name(zone) {
+            return Err(bad_host());
+        }
+        let port = match after.strip_prefix(':') {
+            Some(port) => Some(port),
+            None if after.is_empty() => None,
+            None => return Err(bad_host()),
+        };
+        (host, port)
+    } else {
+        let (host, port) = match text.split_once(':') {
+            Some((host, port)) => (host, Some(port)),
+            None => (text, None),
+        };
+        if port.is_some_and(|port| port.contains(':')) {
+            return Err(UrlError::BareIpv6 {
+                host: text.to_owned(),
+            });
+        }
+        if host.is_empty() && port.is_some() {
+            return Err(UrlError::NoHost {
+                address: text.to_owned(),
+            });
+        }
+        if !is_name(host) {
+            return Err(bad_host());
+        }
+        (host.to_owned(), port)
+    };
+    let port = port.filter(|port| !port.is_empty());
+    let port = port.ok_or_else(|| UrlError::NoPort {
+        address: text.to_owned(),
+    })?;
+    // `parse` alone would take "+80".
+    let number = port
+        .bytes()
+        .all(|byte| byte.is_ascii_digit())
+        .then(|| port.parse().ok());
+    match number.flatten() {
+        Some(port) => Ok(tcp_address(&host, port)),
+        None => Err(UrlError::BadPort {
+            port: port.to_owned(),
+        }),
+    }
+}
+
+/// What a host may be made of; names in other scripts have an ASCII form (`xn--`).
+fn is_name(text: &str) -> bool {
+    !text.is_empty()
+        && text.len() <= MAX_NAME_LEN
+        && text
+            .bytes()
+            .all(|byte| byte.is_ascii_alphanumeric() || b"-._".contains(&byte))
 }

@@ -13,12 +13,16 @@ fn url(text: &str) -> ServiceUrl {
         .unwrap_or_else(|error| panic!("{text}: {error}"))
 }
 
+async fn upgraded(incoming: std::io::Result<Incoming>) -> Connection {
+    incoming.unwrap().upgrade().await.unwrap()
+}
+
 /// Binds, connects, and talks both ways.
 async fn talks_over(text: &str) -> (Connection, Connection, ServiceUrl) {
     let listener = Listener::bind(&url(text)).await.unwrap();
     let local = listener.local_url().clone();
     let (client, server) = tokio::join!(connect(&local), listener.accept());
-    let (mut client, mut server) = (client.unwrap(), server.unwrap());
+    let (mut client, mut server) = (client.unwrap(), upgraded(server).await);
     client.stream.write_all(b"question").await.unwrap();
     client.stream.flush().await.unwrap();
     let mut heard = [0; 8];
@@ -38,27 +42,23 @@ async fn talks_over(text: &str) -> (Connection, Connection, ServiceUrl) {
 #[tokio::test]
 async fn tcp_carries_bytes_both_ways() {
     let (client, server, local) = talks_over("tcp://127.0.0.1:0").await;
-    let Address::Tcp { host, port } = local.address() else {
-        panic!("{local}")
-    };
-    assert_eq!(host, "127.0.0.1");
-    assert_ne!(*port, 0);
+    let port = local.address().port().unwrap();
+    assert_eq!(local.address().host().as_deref(), Some("127.0.0.1"));
+    assert_ne!(port, 0);
     assert_eq!(client.peer, server.local);
     assert_eq!(client.local, server.peer);
     assert_eq!(client.peer.to_string(), format!("127.0.0.1:{port}"));
-    assert!(client.peer.is_local());
+    assert!(client.is_confidential);
 }
 
 #[tokio::test]
 async fn tcp_finds_a_host_by_name() {
     let listener = Listener::bind(&url("tcp://127.0.0.1:0")).await.unwrap();
-    let Address::Tcp { port, .. } = *listener.local_url().address() else {
-        panic!("not tcp")
-    };
+    let port = listener.local_url().address().port().unwrap();
     // Where the name has an IPv6 address too, nobody listens there, and the next one is tried.
     let by_name = url(&format!("tcp://localhost:{port}"));
     let (client, server) = tokio::join!(connect(&by_name), listener.accept());
-    assert_eq!(client.unwrap().local, server.unwrap().peer);
+    assert_eq!(client.unwrap().local, upgraded(server).await.peer);
 }
 
 #[tokio::test]
@@ -68,7 +68,7 @@ async fn tcp_speaks_ipv6_where_the_machine_does() {
     }
     let (client, _, local) = talks_over("tcp://[::1]:0").await;
     assert!(local.to_string().starts_with("tcp://[::1]:"), "{local}");
-    assert!(client.peer.is_local());
+    assert!(client.is_confidential);
 }
 
 #[tokio::test]
@@ -92,7 +92,7 @@ async fn memory_carries_bytes_both_ways() {
     let (client, _, local) = talks_over("mem://both-ways").await;
     assert_eq!(local.to_string(), "mem://both-ways");
     assert_eq!(client.peer.to_string(), "mem://both-ways");
-    assert!(client.peer.is_local());
+    assert!(client.is_confidential);
 }
 
 #[tokio::test]
@@ -197,14 +197,14 @@ fn a_url_may_have_several_addresses_of_which_a_server_takes_none() {
 }
 
 #[test]
-fn local_addresses_are_known() {
+fn it_is_known_which_addresses_are_confidential() {
     for local in [
         "tcp://127.9.9.9:1",
         "tcp://[::1]:1",
         "tcp://LocalHost:1",
         "mem://x",
     ] {
-        assert!(url(local).address().is_local(), "{local}");
+        assert!(is_confidential(url(local).address()), "{local}");
     }
     for far in [
         "tcp://10.0.0.1:1",
@@ -212,10 +212,113 @@ fn local_addresses_are_known() {
         "tcp://0.0.0.0:1",
         "tcp://localhost.example:1",
     ] {
-        assert!(!url(far).address().is_local(), "{far}");
+        assert!(!is_confidential(url(far).address()), "{far}");
     }
-    let mapped = PeerAddress::Tcp("[::ffff:127.0.0.1]:5".parse().unwrap());
-    assert!(mapped.is_local());
+    let own = ServiceUrl::parse_any("own://127.0.0.1:1").unwrap();
+    assert!(!is_confidential(own.address()));
+}
+
+#[tokio::test]
+async fn an_ipv4_peer_of_a_socket_for_both_families_is_confidential_on_loopback() {
+    let Ok(listener) = Listener::bind(&url("tcp://[::]:0")).await else {
+        return;
+    };
+    let port = listener.local_url().address().port().unwrap();
+    let Ok(client) = connect(&url(&format!("tcp://127.0.0.1:{port}"))).await else {
+        return;
+    };
+    let server = upgraded(listener.accept().await).await;
+    assert!(server.is_confidential);
+    assert_eq!(server.peer.ip(), client.local.ip());
+}
+
+#[test]
+fn log_lines_are_limited_by_ip_address_or_name() {
+    let socket = |text: &str| PeerAddress::Socket(text.parse().unwrap()).source();
+    assert_eq!(socket("10.0.0.1:1"), socket("10.0.0.1:2"));
+    assert_eq!(socket("10.0.0.1:1"), socket("[::ffff:10.0.0.1]:3"));
+    assert_ne!(socket("10.0.0.1:1"), socket("10.0.0.2:1"));
+    let named = |text: &str| PeerAddress::Named(text.into()).source();
+    assert_eq!(named("mem://x"), named("mem://x"));
+    assert_ne!(named("mem://x"), named("mem://y"));
+}
+
+#[test]
+fn a_path_is_short_for_a_topic() {
+    let cases = [
+        ("tcp://a:1/fleet", Some("fleet"), "tcp://a:1?topic=fleet"),
+        (
+            "tcp://a:1,b:2/fleet/7",
+            Some("fleet/7"),
+            "tcp://a:1,b:2?topic=fleet%2F7",
+        ),
+        (
+            "tcp://a:1/fleet/?x=1",
+            Some("fleet"),
+            "tcp://a:1?topic=fleet&x=1",
+        ),
+        ("tcp://a:1/a%20b", Some("a b"), "tcp://a:1?topic=a%20b"),
+        (
+            "tcp://a:1?x=1&topic=fleet/7",
+            Some("fleet/7"),
+            "tcp://a:1?topic=fleet%2F7&x=1",
+        ),
+        ("mem://x/fleet", Some("fleet"), "mem://x?topic=fleet"),
+        ("mem://x/", None, "mem://x"),
+    ];
+    for (text, topic, written) in cases {
+        let parsed = url(text);
+        assert_eq!(parsed.topic(), topic, "{text}");
+        assert_eq!(parsed.to_string(), written, "{text}");
+        assert_eq!(url(written), parsed, "{text}");
+    }
+    let text = url("tcp://a:1/fleet").check_direct().unwrap_err();
+    assert_eq!(
+        text.to_string(),
+        r#"the URL names the topic "fleet": a direct connection has none, leave it out"#
+    );
+}
+
+#[test]
+fn the_url_of_a_users_own_transport_is_kept_as_it_is() {
+    let text = "unix+z:///run/a%20b.sock?ping_interval=5s";
+    let own = ServiceUrl::parse_any(text).unwrap();
+    let address = own.address();
+    assert_eq!(address.scheme(), "unix+z");
+    assert_eq!(
+        (address.authority(), address.path()),
+        ("", "/run/a%20b.sock")
+    );
+    assert_eq!((address.host(), address.port()), (None, None));
+    assert_eq!(own.topic(), None);
+    assert_eq!(own.to_string(), text);
+    let known = ServiceUrl::parse_any("TCP://[fe80::1%25eth0]:9/fleet").unwrap();
+    assert_eq!(known.address().host().as_deref(), Some("fe80::1%eth0"));
+    assert_eq!(known.topic(), Some("fleet"));
+    for wrong in ["1own://x", "ö://x", "://x", "a b://x"] {
+        let error = ServiceUrl::parse_any(wrong).unwrap_err();
+        assert!(matches!(error, UrlError::UnknownScheme { .. }), "{wrong}");
+    }
+}
+
+#[tokio::test]
+async fn an_address_of_a_users_own_transport_is_not_reached_by_ours() {
+    let own = ServiceUrl::parse_any("own://x").unwrap();
+    let error = connect(&own).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Unsupported);
+    let error = Listener::bind(&own).await.unwrap_err();
+    assert_eq!(error.to_string(), r#"no transport has the scheme "own""#);
+}
+
+#[tokio::test]
+async fn an_upgrade_that_fails_is_the_connections_error() {
+    let (near, _) = memory_pair();
+    let incoming = Incoming::upgrading(near.peer.clone(), async {
+        Err(ErrorKind::InvalidData.into())
+    });
+    assert_eq!(incoming.peer(), &near.peer);
+    let error = incoming.upgrade().await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::InvalidData);
 }
 
 #[test]
@@ -228,7 +331,11 @@ fn a_wrong_url_is_told_what_is_wrong_with_it() {
         ("", r#""" has no scheme: write tcp://host:port"#),
         (
             "http://a:1/x",
-            r#"unknown scheme "http": tcp and mem are understood"#,
+            if cfg!(feature = "testing") {
+                r#"unknown scheme "http": there are tcp, mem, rough+tcp, rough+mem"#
+            } else {
+                r#"unknown scheme "http": there are tcp, mem"#
+            },
         ),
         (
             "tcp://,a:1",
@@ -272,8 +379,20 @@ fn a_wrong_url_is_told_what_is_wrong_with_it() {
             "a URL must not hold a user or a password (before the @)",
         ),
         (
-            "tcp://a:1/x",
-            r#""/x" follows the address: a service's URL has no path"#,
+            "tcp://a:1/a%00",
+            r#""a\0" is not a topic: 1 to 255 bytes of text without control characters are"#,
+        ),
+        (
+            "tcp://a:1?topic=",
+            r#""" is not a topic: 1 to 255 bytes of text without control characters are"#,
+        ),
+        (
+            "tcp://a:1/x?topic=x",
+            r#"the setting "topic" is there twice"#,
+        ),
+        (
+            "tcp://a:1/%4",
+            r#""%4" holds a broken percent escape: write % itself as %25"#,
         ),
         ("tcp://a:1#x", "a service's URL has no fragment (#)"),
         (

@@ -1,29 +1,31 @@
 //! URLs of services: where they are, and the settings that go with it.
 
-use std::fmt;
-use std::net::Ipv6Addr;
-use std::str::FromStr;
+use std::{fmt, str::FromStr};
 
-use thiserror::Error;
+use super::{
+    Address, UrlError,
+    escape::{decode, encode},
+    registry,
+};
 
-use super::Address;
-use super::escape::{decode, encode};
+/// The longest topic in bytes (docs/protocol.md, "Payloads").
+const MAX_TOPIC_LEN: usize = 255;
 
-/// The longest host or in-memory name in bytes.
-const MAX_NAME_LEN: usize = 255;
-
-/// The URL of a service: `tcp://host:port` or `mem://name`, and settings behind a `?`.
+/// The URL of a service: `scheme://authority/path`, and settings after a `?`. The scheme names the transport:
+/// `tcp://host:port`, or `mem://name` for a listener of this process.
 ///
-/// A client may be given several addresses of one service, `tcp://a:4000,b:4000,c:4000`.
+/// A client may be given several addresses of one service, `tcp://a:4000,b:4000,c:4000`. The port is always
+/// written, and an IPv6 address is in brackets.
 ///
-/// The port is never left out. An IPv6 address stands in brackets. `mem://` names a listener of this very
-/// process, for tests.
+/// The setting `topic` names a topic, for which the path is short: `tcp://host:4000/fleet/7` is
+/// `tcp://host:4000?topic=fleet/7`. A client and a server that talk to each other directly have none, and refuse one.
 ///
 /// ```
 /// use msip_runtime::transport::ServiceUrl;
 ///
-/// let url: ServiceUrl = "tcp://[::1]:4000?ping_interval=5s".parse()?;
+/// let url: ServiceUrl = "tcp://[::1]:4000/fleet?ping_interval=5s".parse()?;
 /// assert_eq!(url.address().to_string(), "tcp://[::1]:4000");
+/// assert_eq!(url.topic(), Some("fleet"));
 /// assert_eq!(url.settings(), [("ping_interval".to_owned(), "5s".to_owned())]);
 /// # Ok::<(), msip_runtime::transport::UrlError>(())
 /// ```
@@ -31,6 +33,7 @@ const MAX_NAME_LEN: usize = 255;
 pub struct ServiceUrl {
     address: Address,
     others: Vec<Address>,
+    topic: Option<String>,
     settings: Vec<(String, String)>,
 }
 
@@ -58,7 +61,22 @@ impl ServiceUrl {
         Err(UrlError::SeveralAddresses { count })
     }
 
-    /// The settings behind the `?`, names and values unescaped, in their order; no name comes twice.
+    /// The topic that the path or the setting `topic` names, unescaped.
+    pub fn topic(&self) -> Option<&str> {
+        self.topic.as_deref()
+    }
+
+    /// Refuses a topic, as a direct connection does.
+    pub(crate) fn check_direct(&self) -> Result<(), UrlError> {
+        match &self.topic {
+            Some(topic) => Err(UrlError::Topic {
+                topic: topic.clone(),
+            }),
+            None => Ok(()),
+        }
+    }
+
+    /// The settings after the `?` but for the topic, names and values unescaped, in their order; no name comes twice.
     pub fn settings(&self) -> &[(String, String)] {
         &self.settings
     }
@@ -69,19 +87,27 @@ impl ServiceUrl {
     ///
     /// See [`UrlError`].
     pub fn parse(text: &str) -> Result<Self, UrlError> {
+        Self::parse_with(text, false)
+    }
+
+    /// Parses the text of a URL that may have a scheme of the user's own. Authority and path are kept as they are there.
+    pub(crate) fn parse_any(text: &str) -> Result<Self, UrlError> {
+        Self::parse_with(text, true)
+    }
+
+    fn parse_with(text: &str, allows_any: bool) -> Result<Self, UrlError> {
         let (scheme, rest) = text.split_once("://").ok_or_else(|| UrlError::NoScheme {
             url: text.to_owned(),
         })?;
+        let scheme = scheme.to_ascii_lowercase();
         // The scheme first: of a URL that is not ours nothing else need be right.
-        let parse_address = match scheme.to_ascii_lowercase().as_str() {
-            "tcp" => parse_tcp,
-            "mem" => parse_memory,
-            _ => {
-                return Err(UrlError::UnknownScheme {
-                    scheme: scheme.to_owned(),
-                });
-            }
-        };
+        let transport = registry::find(&scheme);
+        if transport.is_none() && !(allows_any && is_scheme(&scheme)) {
+            return Err(UrlError::UnknownScheme {
+                scheme,
+                known: registry::schemes(),
+            });
+        }
         if rest.contains('#') {
             return Err(UrlError::Fragment);
         }
@@ -89,17 +115,42 @@ impl ServiceUrl {
         if place.contains('@') {
             return Err(UrlError::Credentials);
         }
-        let place = place.strip_suffix('/').unwrap_or(place);
-        if let Some((_, path)) = place.split_once('/') {
-            return Err(UrlError::Path {
-                path: format!("/{path}"),
-            });
+        let (authority, path) = place.split_at(place.find('/').unwrap_or(place.len()));
+        let mut settings = parse_settings(query)?;
+        let mut topic = None;
+        if let Some(place) = settings.iter().position(|(name, _)| name == "topic") {
+            topic = Some(checked_topic(settings.remove(place).1)?);
         }
-        let (address, others) = parse_address(place)?;
+        let mut addresses = match transport {
+            Some(transport) if transport.path_is_topic() => {
+                let path = path.strip_prefix('/').unwrap_or_default();
+                let path = path.strip_suffix('/').unwrap_or(path);
+                if !path.is_empty() {
+                    let path = decode(path).ok_or_else(|| UrlError::BadEscape {
+                        text: path.to_owned(),
+                    })?;
+                    if topic.replace(checked_topic(path)?).is_some() {
+                        return Err(UrlError::RepeatedSetting {
+                            name: "topic".to_owned(),
+                        });
+                    }
+                }
+                transport.parse(authority, "")?
+            }
+            Some(transport) => transport.parse(authority, path)?,
+            None => vec![Address::new(scheme, authority.to_owned(), path.to_owned())],
+        }
+        .into_iter();
+        let Some(address) = addresses.next() else {
+            return Err(UrlError::NoHost {
+                address: authority.to_owned(),
+            });
+        };
         Ok(Self {
             address,
-            others,
-            settings: parse_settings(query)?,
+            others: addresses.collect(),
+            topic,
+            settings,
         })
     }
 }
@@ -109,6 +160,7 @@ impl From<Address> for ServiceUrl {
         Self {
             address,
             others: Vec::new(),
+            topic: None,
             settings: Vec::new(),
         }
     }
@@ -122,103 +174,40 @@ impl FromStr for ServiceUrl {
     }
 }
 
+/// The URL in its canonical form, which parses to the same; a topic is written as a setting, the first one.
 impl fmt::Display for ServiceUrl {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.address.fmt(f)?;
         for other in &self.others {
-            let other = other.to_string();
-            // The scheme stands once.
-            let place = other.split_once("://").map_or("", |(_, place)| place);
-            write!(f, ",{place}")?;
+            write!(f, ",{}{}", other.authority(), other.path())?;
         }
-        let mut between = '?';
-        for (name, value) in &self.settings {
-            write!(f, "{between}{}={}", encode(name), encode(value))?;
-            between = '&';
+        let topic = self.topic.as_deref().map(|topic| ("topic", topic));
+        let settings = self
+            .settings
+            .iter()
+            .map(|(name, value)| (&**name, &**value));
+        let mut separator = '?';
+        for (name, value) in topic.into_iter().chain(settings) {
+            write!(f, "{separator}{}={}", encode(name), encode(value))?;
+            separator = '&';
         }
         Ok(())
     }
 }
 
-fn parse_tcp(place: &str) -> Result<(Address, Vec<Address>), UrlError> {
-    let (first, others) = match place.split_once(',') {
-        Some((first, others)) => (first, others.split(',').map(parse_host_port).collect()),
-        None => (place, Ok(Vec::new())),
-    };
-    Ok((parse_host_port(first)?, others?))
-}
-
-fn parse_host_port(text: &str) -> Result<Address, UrlError> {
-    let bad_host = || UrlError::BadHost {
-        host: text.to_owned(),
-    };
-    let (host, port) = if let Some(rest) = text.strip_prefix('[') {
-        let (host, after) = rest.split_once(']').ok_or_else(bad_host)?;
-        let host = decode(host).ok_or_else(bad_host)?;
-        let (ip, zone) = host.split_once('%').unwrap_or((&host, "0"));
-        if ip.parse::<Ipv6Addr>().is_err() || !is_name(zone) {
-            return Err(bad_host());
-        }
-        let port = match after.strip_prefix(':') {
-            Some(port) => Some(port),
-            None if after.is_empty() => None,
-            None => return Err(bad_host()),
-        };
-        (host, port)
-    } else {
-        let (host, port) = match text.split_once(':') {
-            Some((host, port)) => (host, Some(port)),
-            None => (text, None),
-        };
-        if port.is_some_and(|port| port.contains(':')) {
-            return Err(UrlError::BareIpv6 {
-                host: text.to_owned(),
-            });
-        }
-        if host.is_empty() && port.is_some() {
-            return Err(UrlError::NoHost {
-                address: text.to_owned(),
-            });
-        }
-        if !is_name(host) {
-            return Err(bad_host());
-        }
-        (host.to_owned(), port)
-    };
-    let port = port.filter(|port| !port.is_empty());
-    let port = port.ok_or_else(|| UrlError::NoPort {
-        address: text.to_owned(),
-    })?;
-    // `parse` alone would take "+80".
-    let number = port
-        .bytes()
-        .all(|byte| byte.is_ascii_digit())
-        .then(|| port.parse().ok());
-    match number.flatten() {
-        Some(port) => Ok(Address::Tcp { host, port }),
-        None => Err(UrlError::BadPort {
-            port: port.to_owned(),
-        }),
-    }
-}
-
-/// What a host may be made of; names in other scripts have an ASCII form (`xn--`).
-fn is_name(text: &str) -> bool {
-    !text.is_empty()
-        && text.len() <= MAX_NAME_LEN
+/// Whether this is a scheme, which is in lower case (RFC 3986, section 3.1).
+fn is_scheme(text: &str) -> bool {
+    text.starts_with(|first: char| first.is_ascii_lowercase())
         && text
             .bytes()
-            .all(|byte| byte.is_ascii_alphanumeric() || b"-._".contains(&byte))
+            .all(|byte| byte.is_ascii_alphanumeric() || b"+-.".contains(&byte))
 }
 
-fn parse_memory(place: &str) -> Result<(Address, Vec<Address>), UrlError> {
-    let name = decode(place).ok_or_else(|| UrlError::BadEscape {
-        text: place.to_owned(),
-    })?;
-    if name.is_empty() || name.len() > MAX_NAME_LEN || name.chars().any(char::is_control) {
-        return Err(UrlError::BadName { name });
+fn checked_topic(topic: String) -> Result<String, UrlError> {
+    if topic.is_empty() || topic.len() > MAX_TOPIC_LEN || topic.chars().any(char::is_control) {
+        return Err(UrlError::BadTopic { topic });
     }
-    Ok((Address::Memory { name }, Vec::new()))
+    Ok(topic)
 }
 
 fn parse_settings(query: &str) -> Result<Vec<(String, String)>, UrlError> {
@@ -241,94 +230,4 @@ fn parse_settings(query: &str) -> Result<Vec<(String, String)>, UrlError> {
         settings.push((name, value));
     }
     Ok(settings)
-}
-
-/// Why a text is not the URL of a service.
-#[derive(Debug, Clone, PartialEq, Eq, Error)]
-#[non_exhaustive]
-pub enum UrlError {
-    /// Nothing says how to get there.
-    #[error("{url:?} has no scheme: write tcp://host:port")]
-    NoScheme {
-        /// The text.
-        url: String,
-    },
-    /// The scheme is none of ours.
-    #[error("unknown scheme {scheme:?}: tcp and mem are understood")]
-    UnknownScheme {
-        /// The scheme.
-        scheme: String,
-    },
-    /// Several addresses stand side by side, where a server is to listen.
-    #[error("the URL names {count} addresses: a server listens at one")]
-    SeveralAddresses {
-        /// How many.
-        count: usize,
-    },
-    /// There is a port but no host.
-    #[error("{address:?} has no host: write 0.0.0.0 or [::] to listen on every address")]
-    NoHost {
-        /// The address.
-        address: String,
-    },
-    /// The host is neither a name nor an address.
-    #[error("{host:?} is not a host name, an IPv4 address or an IPv6 address in brackets")]
-    BadHost {
-        /// The host.
-        host: String,
-    },
-    /// An IPv6 address stands without brackets.
-    #[error("{host:?} looks like an IPv6 address: write it in brackets, such as tcp://[::1]:4000")]
-    BareIpv6 {
-        /// The host.
-        host: String,
-    },
-    /// There is no port, and none is taken for granted.
-    #[error("{address:?} has no port: write tcp://host:port")]
-    NoPort {
-        /// The address.
-        address: String,
-    },
-    /// The port is no number that a port can have.
-    #[error("{port:?} is not a port: 0 to 65535 are")]
-    BadPort {
-        /// The port.
-        port: String,
-    },
-    /// The name of an in-memory listener is empty, too long, or holds control characters.
-    #[error("{name:?} is not the name of an in-memory listener: 1 to 255 bytes of text are")]
-    BadName {
-        /// The name.
-        name: String,
-    },
-    /// Something stands before an `@`. It may be a secret, so it is not shown.
-    #[error("a URL must not hold a user or a password (before the @)")]
-    Credentials,
-    /// A path follows the address.
-    #[error("{path:?} follows the address: a service's URL has no path")]
-    Path {
-        /// The path.
-        path: String,
-    },
-    /// A `#` is in the text.
-    #[error("a service's URL has no fragment (#)")]
-    Fragment,
-    /// A percent escape is broken.
-    #[error("{text:?} holds a broken percent escape: write % itself as %25")]
-    BadEscape {
-        /// The text.
-        text: String,
-    },
-    /// A setting has no name or no value.
-    #[error("{text:?} is not a setting: write ?name=value&name=value")]
-    BadSetting {
-        /// The text.
-        text: String,
-    },
-    /// A setting is there twice.
-    #[error("the setting {name:?} is there twice")]
-    RepeatedSetting {
-        /// Its name.
-        name: String,
-    },
 }

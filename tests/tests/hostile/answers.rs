@@ -9,7 +9,7 @@ use msip_runtime::{
     wire::{Flags, FrameType, Header, MsgId, RawKind},
 };
 use msip_tests::{
-    SeenByServer,
+    SeenByServer, at,
     lab::{
         ActRsp, AskReq, AskRsp, ClientToServer, EchoReq, EchoRsp, Lab, SendClientToServer as _,
         SendServerToClient as _, ServerToClient,
@@ -99,7 +99,7 @@ impl Caller for Peer<Lab> {
 
 /// A live client whose server is the raw peer.
 async fn client() -> (Client<Lab>, RawPeer, Listener) {
-    let address = ServiceUrl::parse("tcp://127.0.0.1:0").expect("an address");
+    let address = ServiceUrl::parse(at!("tcp://127.0.0.1:0")).expect("an address");
     let listener = Listener::bind(&address).await.expect("binds");
     let url = format!("{}?ping_interval=1h", listener.local_url());
     let (client, raw) = tokio::join!(Client::<Lab>::connect(url), async {
@@ -112,7 +112,7 @@ async fn client() -> (Client<Lab>, RawPeer, Listener) {
 
 /// A live server's view of the raw peer, and the server's events.
 async fn peer() -> (Peer<Lab>, RawPeer, mpsc::Receiver<SeenByServer>) {
-    let (url, mut events, _server) = start("tcp://127.0.0.1:0?ping_interval=1h").await;
+    let (url, mut events, _server) = start(at!("tcp://127.0.0.1:0?ping_interval=1h")).await;
     let mut raw = RawPeer::dial(&url).await;
     raw.greet().await;
     match next(&mut events).await {

@@ -13,7 +13,7 @@ use msip_runtime::{
     Stream, Streaming,
 };
 use msip_tests::{
-    Recorder,
+    Recorder, at,
     lab::{
         ActReq, ActRsp, AskReq, AskRsp, CountReq, CountRsp, EchoReq, EchoRsp, HandleClientToServer,
         HandleServerToClient, Lab, NoteInd, SaveInd, SendClientToServer as _,
@@ -185,7 +185,7 @@ async fn handlers_that_answer_each_note_with_a_note_go_on_for_ever() {
         mut ended,
         mut disconnected,
         ..
-    } = hall("tcp://127.0.0.1:0", Duration::from_secs(60)).await;
+    } = hall(at!("tcp://127.0.0.1:0"), Duration::from_secs(60)).await;
     for _ in 0..BALLS {
         let ball = NoteInd {
             number: FLIGHTS - 1,
@@ -217,7 +217,7 @@ async fn handlers_that_both_wait_for_room_are_let_go_and_the_connection_lives() 
         mirror,
         mut ended,
         mut disconnected,
-    } = hall("mem://room-for-both", Duration::from_millis(10)).await;
+    } = hall(at!("mem://room-for-both"), Duration::from_millis(10)).await;
     let note = || NoteInd {
         number: 1,
         ballast: vec![7; 100],

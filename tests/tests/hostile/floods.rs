@@ -9,7 +9,7 @@ use msip_runtime::{
     wire::{Credit, Flags, FrameType, Header, MsgId, Side},
 };
 use msip_tests::{
-    LabServer, SeenByServer,
+    LabServer, SeenByServer, at,
     lab::{
         ActReq, ClientToServer, CountReq, EchoReq, Lab, NoteInd, SaveInd, SendClientToServer as _,
         SumReq,
@@ -80,7 +80,7 @@ struct Hall {
 
 impl Hall {
     async fn open(settings: fn(ServerBuilder<Lab>) -> ServerBuilder<Lab>) -> Self {
-        let server = Server::<Lab>::builder("tcp://127.0.0.1:0").ping_interval(NEVER);
+        let server = Server::<Lab>::builder(at!("tcp://127.0.0.1:0")).ping_interval(NEVER);
         let server = settings(server).bind().await.expect("binds");
         let url = server.local_url().clone();
         let (handler, mut events) = LabServer::new();
@@ -381,7 +381,8 @@ async fn frames_that_come_too_early_too_late_or_twice_end_nothing() {
 async fn a_second_or_late_acknowledgment_adds_nothing() {
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("binds");
     let address = listener.local_addr().expect("has one");
-    let connecting = Client::<Lab>::connect(format!("tcp://{address}?ping_interval=1h"));
+    let connecting =
+        Client::<Lab>::connect(at!(format!("tcp://{address}?ping_interval=1h")).to_owned());
     let (client, mut raw) = tokio::join!(connecting, async {
         let (stream, _) = soon("a client", listener.accept()).await.expect("accepts");
         let mut raw = RawPeer::new(stream);

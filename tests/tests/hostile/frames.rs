@@ -12,7 +12,7 @@ use msip_runtime::{
     },
 };
 use msip_tests::{
-    LabClient, SeenByClient, SeenByServer, connected,
+    LabClient, SeenByClient, SeenByServer, at, connected,
     lab::{
         AskReq, AskRsp, ClientToServer, EchoReq, EchoRsp, Lab, NoteInd, SaveInd,
         SendClientToServer as _, ServerToClient,
@@ -916,7 +916,7 @@ async fn echoes(client: &Client<Lab>, text: &str) -> Result<(), String> {
 
 #[tokio::test]
 async fn a_server_stands_every_frame() {
-    let (url, mut events, _server) = start(&format!("tcp://127.0.0.1:0?{SETTINGS}")).await;
+    let (url, mut events, _server) = start(at!(format!("tcp://127.0.0.1:0?{SETTINGS}"))).await;
     let bystander = Client::<Lab>::connect(url.to_string())
         .await
         .expect("connects");
@@ -960,7 +960,7 @@ async fn against_server(
 
 #[tokio::test]
 async fn a_client_stands_every_frame() {
-    let (url, _events, _server) = start("tcp://127.0.0.1:0").await;
+    let (url, _events, _server) = start(at!("tcp://127.0.0.1:0")).await;
     let bystander = Client::<Lab>::connect(url.to_string())
         .await
         .expect("connects");
@@ -976,7 +976,7 @@ async fn a_client_stands_every_frame() {
 
 async fn against_client(bystander: &Client<Lab>, case: &Case) -> Result<(), String> {
     echoes(bystander, "before").await?;
-    let url = ServiceUrl::parse("tcp://127.0.0.1:0").expect("an address");
+    let url = ServiceUrl::parse(at!("tcp://127.0.0.1:0")).expect("an address");
     let listener = Listener::bind(&url).await.expect("binds");
     let address = format!(
         "{}?{SETTINGS}&reconnect_min=1ms&reconnect_max=1ms",

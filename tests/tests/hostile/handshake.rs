@@ -8,7 +8,7 @@ use msip_runtime::{
     wire::{Flags, FrameType, Header, Hello, MsgId, RawKind, Side, Welcome},
 };
 use msip_tests::{
-    LabClient, LabServer, SeenByClient, SeenByServer, connected,
+    LabClient, LabServer, SeenByClient, SeenByServer, at, connected,
     lab::{ClientToServer, EchoReq, Lab, NoteInd, SendClientToServer as _, ServerToClient},
     next,
     raw::{self, HELLO_ID, Playing, RawPeer},
@@ -295,7 +295,7 @@ fn odd_hellos() -> Vec<FirstWords> {
 
 #[tokio::test]
 async fn a_server_refuses_what_it_cannot_serve_and_says_why() {
-    let (url, mut events, _server) = start("tcp://127.0.0.1:0?ping_interval=1h").await;
+    let (url, mut events, _server) = start(at!("tcp://127.0.0.1:0?ping_interval=1h")).await;
     let bystander = Client::<Lab>::connect(url.to_string())
         .await
         .expect("connects");
@@ -379,7 +379,7 @@ async fn echoes(client: &Client<Lab>) -> Result<(), String> {
 
 #[tokio::test]
 async fn a_handshake_may_come_byte_by_byte() {
-    let (url, mut events, _server) = start("tcp://127.0.0.1:0").await;
+    let (url, mut events, _server) = start(at!("tcp://127.0.0.1:0")).await;
     let mut raw = RawPeer::dial(&url).await;
     for byte in raw::hello_frame(&raw::hello()) {
         raw.say(&[byte]).await;
@@ -420,7 +420,7 @@ async fn a_handshake_may_come_byte_by_byte() {
 
 #[tokio::test]
 async fn a_strict_server_refuses_another_fingerprint() {
-    let (url, mut events, _server) = start("tcp://127.0.0.1:0?schema=strict").await;
+    let (url, mut events, _server) = start(at!("tcp://127.0.0.1:0?schema=strict")).await;
     let bystander = Client::<Lab>::connect(url.to_string())
         .await
         .expect("has the same schema");
@@ -442,7 +442,7 @@ async fn a_strict_server_refuses_another_fingerprint() {
 
 #[tokio::test]
 async fn a_client_that_breaks_off_in_the_middle_of_hello_leaves_nothing() {
-    let (url, mut events, _server) = start("tcp://127.0.0.1:0").await;
+    let (url, mut events, _server) = start(at!("tcp://127.0.0.1:0")).await;
     let bystander = Client::<Lab>::connect(url.to_string())
         .await
         .expect("connects");
@@ -460,7 +460,7 @@ async fn a_client_that_breaks_off_in_the_middle_of_hello_leaves_nothing() {
 
 #[tokio::test]
 async fn a_client_that_says_nothing_or_half_a_hello_is_let_go() {
-    let server = Server::<Lab>::builder("tcp://127.0.0.1:0")
+    let server = Server::<Lab>::builder(at!("tcp://127.0.0.1:0"))
         .handshake_timeout(Duration::from_millis(200))
         .bind()
         .await
@@ -665,7 +665,7 @@ const ANSWERS: [Answer; 20] = [
 
 #[tokio::test]
 async fn a_client_says_why_it_cannot_speak_with_a_server() {
-    let address = ServiceUrl::parse("tcp://127.0.0.1:0").expect("an address");
+    let address = ServiceUrl::parse(at!("tcp://127.0.0.1:0")).expect("an address");
     let listener = Listener::bind(&address).await.expect("binds");
     let url = listener.local_url().to_string();
     let mut failures = Vec::new();
@@ -706,7 +706,7 @@ async fn a_client_says_why_it_cannot_speak_with_a_server() {
 
 #[tokio::test]
 async fn a_server_that_answers_nothing_is_given_up() {
-    let address = ServiceUrl::parse("tcp://127.0.0.1:0").expect("an address");
+    let address = ServiceUrl::parse(at!("tcp://127.0.0.1:0")).expect("an address");
     let listener = Listener::bind(&address).await.expect("binds");
     let limit = Duration::from_millis(50);
     let connecting = Client::<Lab>::builder(listener.local_url().to_string())
@@ -727,7 +727,7 @@ async fn a_server_that_answers_nothing_is_given_up() {
 
 #[tokio::test]
 async fn what_comes_together_with_the_welcome_is_seen_at_once() {
-    let address = ServiceUrl::parse("tcp://127.0.0.1:0").expect("an address");
+    let address = ServiceUrl::parse(at!("tcp://127.0.0.1:0")).expect("an address");
     let listener = Listener::bind(&address).await.expect("binds");
     let (handler, mut seen) = LabClient::new();
     let connecting = Client::<Lab>::builder(listener.local_url().to_string())

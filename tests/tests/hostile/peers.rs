@@ -9,7 +9,7 @@ use msip_runtime::{
     wire::{Credit, Flags, FrameType, Header, Metadata, MsgId, Side, write_metadata},
 };
 use msip_tests::{
-    LabClient, LabServer, Recorder, SeenByClient, SeenByServer, connected,
+    LabClient, LabServer, Recorder, SeenByClient, SeenByServer, at, connected,
     lab::{
         ActReq, AskReq, AskRsp, ClientToServer, EchoReq, HandleServerToClient, Lab, NoteInd,
         SaveInd, SendClientToServer as _, SendServerToClient as _, ServerToClient,
@@ -108,9 +108,8 @@ impl Hall {
     }
 
     fn address(&self) -> SocketAddr {
-        let url = self.url.address().to_string();
-        let address = url.strip_prefix("tcp://").expect("is over TCP");
-        address.parse().expect("an address")
+        let authority = self.url.address().authority();
+        authority.parse().expect("is over TCP")
     }
 
     /// Connects over TCP, for a test that does things to the socket.
@@ -160,10 +159,8 @@ impl Guest {
         query: &str,
         prepare: impl FnOnce(&TcpStream),
     ) -> (Self, RawPeer, TcpListener) {
-        let url = format!(
-            "tcp://{}?{query}",
-            listener.local_addr().expect("has an address")
-        );
+        let address = listener.local_addr().expect("has an address");
+        let url = at!(format!("tcp://{address}?{query}")).to_owned();
         let (handler, mut seen) = LabClient::new();
         let connecting = Client::<Lab>::builder(url).handler(handler).connect();
         let (client, raw) = tokio::join!(connecting, async {
@@ -191,7 +188,7 @@ impl Guest {
 
 #[tokio::test]
 async fn a_server_is_told_of_a_reset_in_the_middle_of_a_frame() {
-    let mut hall = Hall::open("tcp://127.0.0.1:0", |server| server).await;
+    let mut hall = Hall::open(at!("tcp://127.0.0.1:0"), |server| server).await;
     let frame = request(2, &act("hang"));
     for len in [1, 23, 24, frame.len() - 1] {
         let stream = hall.tcp().await;
@@ -210,7 +207,7 @@ async fn a_server_is_told_of_a_reset_in_the_middle_of_a_frame() {
 #[tokio::test]
 async fn a_reset_drops_the_handlers_of_open_calls() {
     // Where sessions are kept the handlers go on.
-    let mut hall = Hall::open("tcp://127.0.0.1:0", |server| {
+    let mut hall = Hall::open(at!("tcp://127.0.0.1:0"), |server| {
         server.session_expiry(Duration::ZERO)
     })
     .await;
@@ -286,7 +283,7 @@ async fn a_client_is_told_of_a_reset_in_the_middle_of_a_frame_and_comes_back() {
 
 #[tokio::test]
 async fn a_client_that_never_pongs_is_declared_dead() {
-    let mut hall = Hall::open("tcp://127.0.0.1:0", |server| {
+    let mut hall = Hall::open(at!("tcp://127.0.0.1:0"), |server| {
         server.ping_interval(Duration::from_millis(200))
     })
     .await;
@@ -302,7 +299,7 @@ async fn a_client_that_never_pongs_is_declared_dead() {
 
 #[tokio::test]
 async fn a_client_that_says_anything_lives_though_it_never_pongs() {
-    let mut hall = Hall::open("tcp://127.0.0.1:0", |server| {
+    let mut hall = Hall::open(at!("tcp://127.0.0.1:0"), |server| {
         server.ping_interval(Duration::from_millis(200))
     })
     .await;
@@ -336,7 +333,10 @@ async fn a_server_that_never_pongs_is_declared_dead() {
 // The clock goes on by itself where everyone waits, so that no second is spent on it.
 #[tokio::test(start_paused = true)]
 async fn a_frame_that_is_begun_must_be_finished() {
-    let mut hall = Hall::open("mem://never-finished", |server| server.ping_interval(NEVER)).await;
+    let mut hall = Hall::open(at!("mem://never-finished"), |server| {
+        server.ping_interval(NEVER)
+    })
+    .await;
     let (mut raw, _) = hall.raw().await;
     let frame = request(2, &act("hang"));
     let begun = tokio::time::Instant::now();
@@ -360,7 +360,7 @@ async fn a_frame_that_is_begun_must_be_finished() {
 
 #[tokio::test(start_paused = true)]
 async fn a_frame_that_comes_byte_by_byte_has_its_time_but_no_more() {
-    let mut hall = Hall::open("mem://a-byte-a-second", |server| server).await;
+    let mut hall = Hall::open(at!("mem://a-byte-a-second"), |server| server).await;
     let (mut raw, _) = hall.raw().await;
     // 160 KiB at the rate that is asked for: ten seconds more than a small frame has.
     let frame = request(
@@ -398,7 +398,7 @@ async fn a_frame_that_comes_byte_by_byte_has_its_time_but_no_more() {
 
 #[tokio::test(start_paused = true)]
 async fn a_hello_of_one_byte_a_second_is_too_slow() {
-    let mut hall = Hall::open("mem://a-slow-hello", |server| server).await;
+    let mut hall = Hall::open(at!("mem://a-slow-hello"), |server| server).await;
     let mut raw = RawPeer::dial(&hall.url).await;
     let begun = tokio::time::Instant::now();
     for byte in &raw::hello_frame(&raw::hello())[..10] {
@@ -415,7 +415,7 @@ async fn a_hello_of_one_byte_a_second_is_too_slow() {
 
 #[tokio::test]
 async fn a_client_that_does_not_read_messages_is_cut_off() {
-    let mut hall = Hall::open("tcp://127.0.0.1:0", |server| {
+    let mut hall = Hall::open(at!("tcp://127.0.0.1:0"), |server| {
         server
             .write_timeout(Duration::from_millis(200))
             .ping_interval(NEVER)
@@ -446,7 +446,7 @@ async fn a_client_that_does_not_read_messages_is_cut_off() {
 
 #[tokio::test]
 async fn a_client_that_does_not_read_its_answers_is_cut_off() {
-    let mut hall = Hall::open("tcp://127.0.0.1:0", |server| {
+    let mut hall = Hall::open(at!("tcp://127.0.0.1:0"), |server| {
         server
             .write_timeout(Duration::from_millis(200))
             .ping_interval(NEVER)
@@ -474,7 +474,7 @@ async fn a_client_that_does_not_read_its_answers_is_cut_off() {
 
 #[tokio::test]
 async fn a_broadcast_does_not_wait_for_a_client_that_does_not_read() {
-    let mut hall = Hall::open("tcp://127.0.0.1:0", |server| {
+    let mut hall = Hall::open(at!("tcp://127.0.0.1:0"), |server| {
         server
             .write_timeout(Duration::from_millis(200))
             .ping_interval(NEVER)
@@ -543,8 +543,8 @@ async fn a_server_that_does_not_read_is_left() {
 
 #[tokio::test]
 async fn one_client_too_many_is_told_so() {
-    let mut hall = Hall::open("tcp://127.0.0.1:0", |server| server.max_connections(1)).await;
-    let text = "RESOURCE_EXHAUSTED: 1 clients are connected, which is the most (max_connections)";
+    let mut hall = Hall::open(at!("tcp://127.0.0.1:0"), |server| server.max_connections(1)).await;
+    let text = "RESOURCE_EXHAUSTED: too many connections: 1 (max_connections)";
     let mut raw = RawPeer::dial(&hall.url).await;
     assert_eq!(
         raw.hear_to_the_end().await,
@@ -572,7 +572,7 @@ async fn one_client_too_many_is_told_so() {
 
 #[tokio::test]
 async fn calls_beyond_the_most_are_answered_and_the_rest_goes_on() {
-    let mut hall = Hall::open("tcp://127.0.0.1:0", |server| server.max_calls(4)).await;
+    let mut hall = Hall::open(at!("tcp://127.0.0.1:0"), |server| server.max_calls(4)).await;
     let (mut raw, _) = hall.raw().await;
     let calls: Vec<u8> = (2..12)
         .flat_map(|sequence| request(sequence, &act("wait")))
@@ -610,7 +610,10 @@ async fn calls_beyond_the_most_are_answered_and_the_rest_goes_on() {
 
 #[tokio::test]
 async fn requests_beyond_the_most_bytes_are_answered_and_the_rest_goes_on() {
-    let mut hall = Hall::open("tcp://127.0.0.1:0", |server| server.max_call_bytes(1024)).await;
+    let mut hall = Hall::open(at!("tcp://127.0.0.1:0"), |server| {
+        server.max_call_bytes(1024)
+    })
+    .await;
     let (mut raw, _) = hall.raw().await;
     let large = act(&"w".repeat(2000));
     raw.say(&[request(2, &act("wait")), request(3, &large)].concat())
@@ -628,7 +631,7 @@ async fn requests_beyond_the_most_bytes_are_answered_and_the_rest_goes_on() {
 
 #[tokio::test]
 async fn a_call_whose_time_is_up_before_it_begins_is_answered() {
-    let mut hall = Hall::open("tcp://127.0.0.1:0", |server| server).await;
+    let mut hall = Hall::open(at!("tcp://127.0.0.1:0"), |server| server).await;
     let (mut raw, _) = hall.raw().await;
     let mut payload = Vec::new();
     let metadata = Metadata {
@@ -655,7 +658,10 @@ async fn a_call_whose_time_is_up_before_it_begins_is_answered() {
 
 #[tokio::test]
 async fn a_thousand_pings_at_once_are_a_burst_and_no_flood() {
-    let mut hall = Hall::open("tcp://127.0.0.1:0", |server| server.ping_interval(NEVER)).await;
+    let mut hall = Hall::open(at!("tcp://127.0.0.1:0"), |server| {
+        server.ping_interval(NEVER)
+    })
+    .await;
     let (mut raw, _) = hall.raw().await;
     let pings: Vec<u8> = (2..1002)
         .flat_map(|sequence| raw::frame(FrameType::Ping, call(sequence), b"12345"))
@@ -702,7 +708,7 @@ async fn a_client_that_sends_more_than_its_credit_is_cut_off() {
         ("1,025 messages", notes(1025, 0), 1026),
         ("three messages of 600 KiB", notes(3, 600 * 1024), 4),
     ] {
-        let mut hall = Hall::open("tcp://127.0.0.1:0", |server| server).await;
+        let mut hall = Hall::open(at!("tcp://127.0.0.1:0"), |server| server).await;
         let (mut raw, _) = hall.raw().await;
         raw.say(&bytes).await;
         assert_eq!(
@@ -751,7 +757,7 @@ impl HandleServerToClient for Gated {
 
 #[tokio::test]
 async fn a_server_that_sends_more_than_its_credit_is_left() {
-    let address = ServiceUrl::parse("tcp://127.0.0.1:0").expect("an address");
+    let address = ServiceUrl::parse(at!("tcp://127.0.0.1:0")).expect("an address");
     let listener = Listener::bind(&address).await.expect("binds");
     let gate = Arc::new(Semaphore::new(0));
     let (disconnected, mut reasons) = recorder();

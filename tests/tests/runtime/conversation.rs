@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use msip_runtime::{CallError, CallOptions, Client, Code, SendError, Server};
 use msip_tests::{
-    LabClient, LabServer, SeenByClient, SeenByServer, connected,
+    LabClient, LabServer, SeenByClient, SeenByServer, at, connected,
     lab::{
         AskReq, BroadcastServerToClient as _, EchoReq, Lab, SaveInd, SendClientToServer as _,
         SendServerToClient as _,
@@ -16,9 +16,9 @@ use msip_tests::{
 #[tokio::test]
 async fn a_call_is_answered() {
     for url in [
-        "tcp://127.0.0.1:0",
-        "mem://a-call-is-answered",
-        "tcp://[::1]:0",
+        at!("tcp://127.0.0.1:0"),
+        at!("mem://a-call-is-answered"),
+        at!("tcp://[::1]:0"),
     ] {
         let (url, _events, _server) = start(url).await;
         let client = Client::<Lab>::connect(url.to_string())
@@ -40,7 +40,7 @@ async fn a_call_is_answered() {
 
 #[tokio::test]
 async fn messages_arrive_in_the_order_sent() {
-    let (url, mut events, _server) = start("tcp://127.0.0.1:0").await;
+    let (url, mut events, _server) = start(at!("tcp://127.0.0.1:0")).await;
     let client = Client::<Lab>::connect(url.to_string())
         .await
         .expect("connects");
@@ -59,7 +59,7 @@ async fn messages_arrive_in_the_order_sent() {
 
 #[tokio::test]
 async fn an_acknowledged_message_returns_when_it_was_handled() {
-    let (url, mut events, _server) = start("mem://an-acknowledged-message").await;
+    let (url, mut events, _server) = start(at!("mem://an-acknowledged-message")).await;
     let client = Client::<Lab>::connect(url.to_string())
         .await
         .expect("connects");
@@ -97,7 +97,7 @@ async fn an_acknowledged_message_returns_when_it_was_handled() {
 
 #[tokio::test]
 async fn a_server_calls_its_client() {
-    let (url, mut events, _server) = start("tcp://127.0.0.1:0").await;
+    let (url, mut events, _server) = start(at!("tcp://127.0.0.1:0")).await;
     let (handler, mut seen) = LabClient::new();
     let client = Client::<Lab>::builder(url.to_string())
         .handler(handler)
@@ -131,7 +131,7 @@ async fn a_server_calls_its_client() {
 
 #[tokio::test]
 async fn a_client_without_a_handler_ignores_messages_and_refuses_calls() {
-    let (url, mut events, _server) = start("mem://without-a-handler").await;
+    let (url, mut events, _server) = start(at!("mem://without-a-handler")).await;
     let _client = Client::<Lab>::connect(url.to_string())
         .await
         .expect("connects");
@@ -149,7 +149,7 @@ async fn a_client_without_a_handler_ignores_messages_and_refuses_calls() {
 
 #[tokio::test]
 async fn a_handlers_error_and_panic_fail_that_call_alone() {
-    let (url, _events, _server) = start("tcp://127.0.0.1:0").await;
+    let (url, _events, _server) = start(at!("tcp://127.0.0.1:0")).await;
     let client = Client::<Lab>::connect(url.to_string())
         .await
         .expect("connects");
@@ -169,7 +169,7 @@ async fn a_handlers_error_and_panic_fail_that_call_alone() {
 
 #[tokio::test]
 async fn a_deadline_ends_the_call_at_both_ends() {
-    let (url, mut events, _server) = start("tcp://127.0.0.1:0").await;
+    let (url, mut events, _server) = start(at!("tcp://127.0.0.1:0")).await;
     let client = Client::<Lab>::connect(url.to_string())
         .await
         .expect("connects");
@@ -205,7 +205,7 @@ async fn a_deadline_ends_the_call_at_both_ends() {
 
 #[tokio::test]
 async fn calls_run_side_by_side_and_do_not_hold_up_what_follows() {
-    let (url, mut events, gate) = start_gated("mem://side-by-side").await;
+    let (url, mut events, gate) = start_gated(at!("mem://side-by-side")).await;
     let url = url.to_string();
     let client = Client::<Lab>::connect(url).await.expect("connects");
     connected(&mut events).await;
@@ -236,7 +236,7 @@ async fn calls_run_side_by_side_and_do_not_hold_up_what_follows() {
 
 #[tokio::test]
 async fn a_call_starts_after_the_handlers_of_earlier_messages() {
-    let (url, mut events, gate) = start_gated("mem://after-earlier").await;
+    let (url, mut events, gate) = start_gated(at!("mem://after-earlier")).await;
     let url = url.to_string();
     let client = Client::<Lab>::connect(url).await.expect("connects");
     connected(&mut events).await;
@@ -258,7 +258,9 @@ async fn a_call_starts_after_the_handlers_of_earlier_messages() {
 
 #[tokio::test]
 async fn a_broadcast_reaches_whom_it_means() {
-    let server = Server::<Lab>::bind("mem://broadcast").await.expect("binds");
+    let server = Server::<Lab>::bind(at!("mem://broadcast"))
+        .await
+        .expect("binds");
     let (url, everyone) = (server.local_url().to_string(), server.broadcast());
     let (handler, mut events) = LabServer::new();
     tokio::spawn(server.serve(handler));
@@ -295,7 +297,7 @@ async fn a_broadcast_reaches_whom_it_means() {
 
 #[tokio::test]
 async fn a_slow_handler_pushes_back_and_a_try_send_says_so() {
-    let (url, mut events, gate) = start_gated("mem://push-back").await;
+    let (url, mut events, gate) = start_gated(at!("mem://push-back")).await;
     let url = url.to_string();
     let client = Client::<Lab>::builder(url)
         .write_timeout(Duration::from_millis(50))
@@ -338,7 +340,7 @@ async fn a_slow_handler_pushes_back_and_a_try_send_says_so() {
 
 #[tokio::test]
 async fn a_message_over_the_receivers_limit_is_not_sent() {
-    let (url, _events, _server) = start("mem://limit?max_body=2KiB").await;
+    let (url, _events, _server) = start(at!("mem://limit?max_body=2KiB")).await;
     let client = Client::<Lab>::connect(url.to_string())
         .await
         .expect("connects");
@@ -361,7 +363,9 @@ async fn a_message_over_the_receivers_limit_is_not_sent() {
 
 #[tokio::test]
 async fn an_urgent_message_overtakes() {
-    let server = Server::<Lab>::bind("mem://urgent").await.expect("binds");
+    let server = Server::<Lab>::bind(at!("mem://urgent"))
+        .await
+        .expect("binds");
     let (handler, mut events) = LabServer::new();
     let url = server.local_url().to_string();
     tokio::spawn(server.serve(handler));
@@ -378,7 +382,7 @@ async fn an_urgent_message_overtakes() {
 
 #[tokio::test]
 async fn a_dropped_call_leaves_nothing_behind() {
-    let (url, mut events, _server) = start("mem://dropped-call?max_calls=4").await;
+    let (url, mut events, _server) = start(at!("mem://dropped-call?max_calls=4")).await;
     let client = Client::<Lab>::connect(url.to_string())
         .await
         .expect("connects");

@@ -148,7 +148,7 @@ async fn a_server_is_not_bound_where_others_can_listen_in() {
         .expect_err("insecure");
     assert_eq!(
         error.to_string(),
-        "tcp://0.0.0.0:0 can be reached from other machines, in plaintext: listen at 127.0.0.1, or set `insecure`"
+        "connections to tcp://0.0.0.0:0 would not be confidential: listen at 127.0.0.1, or set `insecure`"
     );
     Server::<Lab>::bind("tcp://0.0.0.0:0?insecure=true")
         .await

@@ -9,6 +9,7 @@ mod lifecycle;
 mod memory_limit;
 mod metadata;
 mod middleware;
+mod own_transports;
 mod portions;
 mod pressure;
 mod resume;

@@ -8,7 +8,7 @@ use msip_runtime::{
     wire::{Flags, FrameType, MsgId, Side},
 };
 use msip_tests::{
-    LabClient, LabServer, SeenByClient, SeenByServer, connected,
+    LabClient, LabServer, SeenByClient, SeenByServer, at, connected,
     lab::{
         ClientToServer, CountReq, Lab, NoteInd, SaveInd, SendClientToServer as _,
         SendServerToClient as _,
@@ -30,7 +30,7 @@ struct Lossy {
 }
 
 async fn lossy(query: &str) -> Lossy {
-    let (url, events, gate) = start_gated(&format!("tcp://127.0.0.1:0{query}")).await;
+    let (url, events, gate) = start_gated(at!(format!("tcp://127.0.0.1:0{query}"))).await;
     Lossy {
         proxy: Proxy::start(address(&url)).await,
         url,
@@ -40,11 +40,8 @@ async fn lossy(query: &str) -> Lossy {
 }
 
 fn address(url: &ServiceUrl) -> SocketAddr {
-    let url = url.to_string();
-    let address = url.trim_start_matches("tcp://").split('?').next();
-    address
-        .and_then(|address| address.parse().ok())
-        .expect("an address")
+    let authority = url.address().authority();
+    authority.parse().expect("an address")
 }
 
 /// Shakes hands as the client of one and the same session.
@@ -66,7 +63,7 @@ async fn deliveries_are_handled_once_and_in_order_across_cuts() {
     let mut lossy = lossy("").await;
     let url = format!(
         "{}?buffer_disconnected=1MiB&reconnect_max=5ms",
-        lossy.proxy.url()
+        at!(lossy.proxy.url())
     );
     let client = Client::<Lab>::connect(url).await.expect("connects");
     let seen = tokio::spawn(async move {
@@ -120,7 +117,7 @@ async fn deliveries_are_handled_once_and_in_order_across_cuts() {
 #[tokio::test]
 async fn a_call_goes_on_while_its_connection_is_lost() {
     let mut lossy = lossy("").await;
-    let client = Client::<Lab>::connect(lossy.proxy.url())
+    let client = Client::<Lab>::connect(at!(lossy.proxy.url()))
         .await
         .expect("connects");
     let first = connected(&mut lossy.events).await;
@@ -155,7 +152,7 @@ async fn a_call_goes_on_while_its_connection_is_lost() {
 #[tokio::test]
 async fn a_reply_is_kept_until_the_caller_is_back() {
     let mut lossy = lossy("").await;
-    let client = Client::<Lab>::connect(lossy.proxy.url())
+    let client = Client::<Lab>::connect(at!(lossy.proxy.url()))
         .await
         .expect("connects");
     connected(&mut lossy.events).await;
@@ -196,7 +193,7 @@ async fn a_reply_is_kept_until_the_caller_is_back() {
 async fn the_server_delivers_across_cuts_too() {
     let mut lossy = lossy("").await;
     let (handler, mut seen) = LabClient::new();
-    let url = format!("{}?reconnect_max=5ms", lossy.proxy.url());
+    let url = format!("{}?reconnect_max=5ms", at!(lossy.proxy.url()));
     let client = Client::<Lab>::builder(url)
         .handler(handler)
         .connect()
@@ -236,7 +233,7 @@ async fn the_server_delivers_across_cuts_too() {
 #[tokio::test]
 async fn a_session_that_expires_is_told_with_what_is_unknown() {
     let mut lossy = lossy("?session_expiry=50ms").await;
-    let client = Client::<Lab>::connect(lossy.proxy.url())
+    let client = Client::<Lab>::connect(at!(lossy.proxy.url()))
         .await
         .expect("connects");
     let first = connected(&mut lossy.events).await;
@@ -290,7 +287,7 @@ async fn a_session_that_expires_is_told_with_what_is_unknown() {
 #[tokio::test]
 async fn without_an_expiry_no_session_is_kept() {
     let mut lossy = lossy("?session_expiry=0s").await;
-    let client = Client::<Lab>::connect(lossy.proxy.url())
+    let client = Client::<Lab>::connect(at!(lossy.proxy.url()))
         .await
         .expect("connects");
     let first = connected(&mut lossy.events).await;
@@ -323,11 +320,11 @@ async fn without_an_expiry_no_session_is_kept() {
 #[tokio::test]
 async fn what_is_said_without_a_connection_is_kept_only_when_asked_to() {
     let mut lossy = lossy("").await;
-    let proud = Client::<Lab>::connect(lossy.proxy.url())
+    let proud = Client::<Lab>::connect(at!(lossy.proxy.url()))
         .await
         .expect("connects");
     connected(&mut lossy.events).await;
-    let url = format!("{}?buffer_disconnected=1000", lossy.proxy.url());
+    let url = format!("{}?buffer_disconnected=1000", at!(lossy.proxy.url()));
     let patient = Client::<Lab>::connect(url).await.expect("connects");
     connected(&mut lossy.events).await;
     lossy.proxy.let_in(false);
@@ -488,7 +485,7 @@ async fn the_oldest_session_without_a_connection_makes_room() {
     let mut lossy = lossy("?max_detached_sessions=1").await;
     let mut clients = Vec::new();
     for _ in 0..2 {
-        let client = Client::<Lab>::connect(lossy.proxy.url())
+        let client = Client::<Lab>::connect(at!(lossy.proxy.url()))
             .await
             .expect("connects");
         let peer = connected(&mut lossy.events).await;
@@ -512,7 +509,7 @@ async fn the_oldest_session_without_a_connection_makes_room() {
 
 #[tokio::test]
 async fn a_shutdown_ends_sessions_that_nobody_has_come_back_to() {
-    let server = Server::<Lab>::bind("tcp://127.0.0.1:0")
+    let server = Server::<Lab>::bind(at!("tcp://127.0.0.1:0"))
         .await
         .expect("binds");
     let url = server.local_url().clone();
@@ -540,7 +537,7 @@ async fn a_shutdown_ends_sessions_that_nobody_has_come_back_to() {
 #[tokio::test]
 async fn a_client_can_be_closed_while_its_session_waits() {
     let mut lossy = lossy("").await;
-    let client = Client::<Lab>::connect(lossy.proxy.url())
+    let client = Client::<Lab>::connect(at!(lossy.proxy.url()))
         .await
         .expect("connects");
     connected(&mut lossy.events).await;
@@ -566,7 +563,7 @@ async fn a_client_can_be_closed_while_its_session_waits() {
 #[tokio::test]
 async fn a_stream_ends_with_its_connection_and_the_session_goes_on() {
     let mut lossy = lossy("").await;
-    let client = Client::<Lab>::connect(lossy.proxy.url())
+    let client = Client::<Lab>::connect(at!(lossy.proxy.url()))
         .await
         .expect("connects");
     let first = connected(&mut lossy.events).await;

@@ -1,0 +1,110 @@
+//! Where a server's connections come from: its listener, and those that are handed to it.
+
+use std::io;
+
+use thiserror::Error;
+use tokio::sync::mpsc;
+
+use crate::transport::{Connection, Incoming, Listener, ServiceUrl};
+
+/// How many connections that were handed over may wait to be served; after that [`Acceptor::accept`] waits.
+const BACKLOG: usize = 128;
+
+/// Hands single connections to a server, beside those that its listener accepts; from
+/// [`Server::acceptor`](crate::Server::acceptor).
+///
+/// # Examples
+///
+/// ```
+/// # use msip_runtime::{Acceptor, AcceptError, transport::memory_pair};
+/// # async fn hand_over(acceptor: Acceptor) -> Result<(), AcceptError> {
+/// // Any stream of bytes will do: an upgraded HTTP connection, a TLS stream, a pipe.
+/// let (client, connection) = memory_pair();
+/// acceptor.accept(connection).await?;
+/// # drop(client);
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Debug, Clone)]
+pub struct Acceptor {
+    sender: mpsc::Sender<Connection>,
+    is_insecure: bool,
+}
+
+impl Acceptor {
+    /// Has the server serve a connection that was accepted elsewhere, as if its listener had accepted it: the limits
+    /// `max_connections` and `max_handshakes` hold. Returns once the server has taken it over.
+    ///
+    /// # Errors
+    ///
+    /// See [`AcceptError`]; the connection is closed then.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future closes the connection, or leaves it to the server.
+    pub async fn accept(&self, connection: Connection) -> Result<(), AcceptError> {
+        if !connection.is_confidential && !self.is_insecure {
+            return Err(AcceptError::NotConfidential);
+        }
+        let sent = self.sender.send(connection).await;
+        sent.map_err(|_| AcceptError::Stopped)
+    }
+}
+
+/// Why a server does not take a connection over.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum AcceptError {
+    /// Others could read the connection, and the server's setting `insecure` does not allow that.
+    #[error(
+        "the connection is not confidential: encrypt it and call `confidential`, or set `insecure`"
+    )]
+    NotConfidential,
+    /// The server has stopped.
+    #[error("the server has stopped")]
+    Stopped,
+}
+
+/// The connections that come to a server.
+#[derive(Debug)]
+pub(super) struct IncomingConnections {
+    listener: Listener,
+    acceptor: Acceptor,
+    handed: mpsc::Receiver<Connection>,
+}
+
+impl IncomingConnections {
+    pub(super) fn new(listener: Listener, is_insecure: bool) -> Self {
+        let (sender, handed) = mpsc::channel(BACKLOG);
+        Self {
+            listener,
+            acceptor: Acceptor {
+                sender,
+                is_insecure,
+            },
+            handed,
+        }
+    }
+
+    /// Where the listener listens.
+    pub(super) fn local_url(&self) -> &ServiceUrl {
+        self.listener.local_url()
+    }
+
+    pub(super) fn acceptor(&self) -> Acceptor {
+        self.acceptor.clone()
+    }
+
+    /// Waits for the next connection.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future loses no connection.
+    pub(super) async fn next(&mut self) -> io::Result<Incoming> {
+        tokio::select! {
+            accepted = self.listener.accept() => accepted,
+            // A sender lives in `self`, so it is never closed.
+            Some(connection) = self.handed.recv() => Ok(connection.into()),
+        }
+    }
+}

@@ -1,0 +1,324 @@
+//! The beginning of a connection: the transport's upgrade, the handshake, and the session that it asks for.
+
+use std::{io, sync::Arc};
+
+use tokio::{
+    sync::OwnedSemaphorePermit,
+    time::{Instant, timeout_at},
+};
+
+use super::{
+    peer::{Introduction, Remote},
+    protocols::{Offer, ServedPeer},
+    resumed::{Greeting, Resumed, ResumedReceiver},
+    sessions::{Claim, Registration, SessionKey},
+    shared::ServerShared,
+};
+use crate::{
+    Code, Compression, PeerId, Status,
+    body::Encoding,
+    connection::ConnectionShared,
+    driver::{HandlerTask, HandshakeError, handshake, refuse},
+    negotiation,
+    service::Inbox,
+    settings::Settings,
+    transport::{Incoming, PeerAddress, Stream},
+};
+use msip_session::{
+    Event, Fault, Session,
+    wire::{Decoder, Escaped, HelloFrame, SessionId, Side, Welcome},
+};
+
+/// A connection with which a session begins.
+pub(super) struct Begun {
+    pub(super) connection: Arc<ConnectionShared>,
+    pub(super) stream: Stream,
+    pub(super) decoder: Decoder,
+    pub(super) permit: OwnedSemaphorePermit,
+    pub(super) session_id: SessionId,
+    /// Where the session can be resumed.
+    pub(super) kept: Option<(Registration, ResumedReceiver)>,
+    pub(super) about: AboutClient,
+    pub(super) peer: Arc<dyn ServedPeer>,
+    pub(super) inbox: Arc<Inbox>,
+    pub(super) handlers: HandlerTask,
+}
+
+/// What a session knows of its client, for logs and for the answers to its later HELLOs.
+pub(super) struct AboutClient {
+    pub(super) id: PeerId,
+    pub(super) name: String,
+    /// The fingerprint that the server has answered with.
+    pub(super) fingerprint: u64,
+    pub(super) resumed: bool,
+}
+
+/// A connection whose HELLO was read and is not answered.
+struct Greeted {
+    connection: Arc<ConnectionShared>,
+    stream: Stream,
+    decoder: Decoder,
+    session: Session,
+    remote: Remote,
+}
+
+/// What a HELLO is answered with, unless it is refused.
+struct Accepted<'a> {
+    id: PeerId,
+    /// What serves its protocol.
+    offer: &'a dyn Offer,
+    encoding: Encoding,
+    /// The session that it names; `None` where sessions are not kept.
+    claim: Option<Claim>,
+}
+
+/// Upgrades a connection and does the handshake. `None` where no session begins with it: it failed, was refused, or
+/// belongs to a session that exists, to which it is sent.
+pub(super) async fn begin(
+    incoming: Incoming,
+    permit: OwnedSemaphorePermit,
+    handshake_permit: OwnedSemaphorePermit,
+    shared: &ServerShared,
+) -> Option<Begun> {
+    let (greeted, hello) = greet(incoming, shared).await?;
+    let accepted = accept(&hello, &greeted.remote, shared);
+    let protocol = hello.hello.protocol.clone();
+    let hello = Greeting::from(*hello);
+    // What follows takes no time, or waits for the client to read why it is refused.
+    drop(handshake_permit);
+    let Greeted {
+        connection,
+        mut stream,
+        mut decoder,
+        mut session,
+        remote,
+    } = greeted;
+    let Accepted {
+        id,
+        offer,
+        encoding,
+        claim,
+    } = match accepted {
+        Ok(accepted) => accepted,
+        Err(status) => {
+            if let Some(unsaid) = shared.log_limiter.may_log(&remote.address) {
+                tracing::info!(%status, unsaid, "client refused");
+            }
+            session.refuse(status.code(), status.message());
+            refuse(&mut stream, &mut session).await;
+            return None;
+        }
+    };
+    let settings = &shared.settings;
+    decoder.set_max_payload(settings.session(Side::Accepting).limits.max_payload());
+    let kept = match claim {
+        Some(Claim::New(registration, resumed)) => Some((registration, resumed)),
+        Some(Claim::Known(route)) => {
+            let hello_id = session.pending_hello()?;
+            // Where the session ends just now, the client connects again.
+            route.send(Box::new(Resumed {
+                stream,
+                decoder,
+                session,
+                hello_id,
+                hello,
+                remote,
+                permit,
+            }));
+            return None;
+        }
+        Some(Claim::Refused) | None => None,
+    };
+    if kept.is_some() {
+        session.keep_when_lost();
+    }
+    // A service for any schema has the client's.
+    let fingerprint = offer.fingerprint().unwrap_or(hello.fingerprint);
+    session.welcome(
+        hello.session_id,
+        &welcome(id, fingerprint, &shared.name, settings, &encoding),
+        hello.max_body,
+    );
+    if encoding.compression() != Compression::None {
+        session.allow_compressed();
+    }
+    connection.attach(session, encoding);
+    let about = AboutClient {
+        id,
+        name: hello.client_name.clone(),
+        fingerprint,
+        resumed: false,
+    };
+    let introduction = Introduction {
+        id,
+        remote,
+        protocol,
+        client_name: hello.client_name,
+        client_fingerprint: hello.fingerprint,
+    };
+    let inbox = Arc::new(Inbox::default());
+    let (peer, handlers) = offer.open(introduction, &connection, &inbox);
+    Some(Begun {
+        connection,
+        stream,
+        decoder,
+        permit,
+        session_id: hello.session_id,
+        kept,
+        about,
+        peer,
+        inbox,
+        handlers,
+    })
+}
+
+/// Upgrades a connection and reads its HELLO, both within `handshake_timeout`.
+async fn greet(incoming: Incoming, shared: &ServerShared) -> Option<(Greeted, Box<HelloFrame>)> {
+    let settings = &shared.settings;
+    let address = incoming.peer().clone();
+    let fails = |error: &HandshakeError| log_failure(error, shared, &address);
+    let deadline = Instant::now() + settings.handshake_timeout;
+    let accepted = match timeout_at(deadline, incoming.upgrade()).await {
+        Ok(Ok(accepted)) => accepted,
+        Ok(Err(error)) => {
+            log_failed_upgrade(&error, shared, &address);
+            return None;
+        }
+        Err(_) => {
+            fails(&HandshakeError::TimedOut);
+            return None;
+        }
+    };
+    let remote = Remote::from(&accepted);
+    let mut stream = accepted.stream;
+    let connection = Arc::new(ConnectionShared::new(settings));
+    let config = settings.session(Side::Accepting);
+    let mut decoder = Decoder::new(config.limits.max_hello);
+    let mut session = Session::accepting(config, connection.now());
+    let event = handshake(
+        &mut stream,
+        &mut decoder,
+        &mut session,
+        &connection,
+        deadline.saturating_duration_since(Instant::now()),
+    )
+    .await;
+    let hello = match event {
+        Ok(Event::Hello(hello)) => hello,
+        Ok(_) => {
+            tracing::debug!("no HELLO");
+            return None;
+        }
+        Err(error) => {
+            fails(&error);
+            return None;
+        }
+    };
+    if let Err(fault) = nothing_early(&mut decoder, &mut session, &connection) {
+        fails(&HandshakeError::Fault(fault.clone()));
+        session.handle_fault(&fault);
+        refuse(&mut stream, &mut session).await;
+        return None;
+    }
+    let greeted = Greeted {
+        connection,
+        stream,
+        decoder,
+        session,
+        remote,
+    };
+    Some((greeted, hello))
+}
+
+/// Decides whether a client is served, in which encoding, and in which session.
+fn accept<'a>(
+    hello: &HelloFrame,
+    remote: &Remote,
+    shared: &'a ServerShared,
+) -> Result<Accepted<'a>, Status> {
+    let settings = &shared.settings;
+    let offer = shared.protocols.find(&hello.hello, settings)?;
+    let encoding = offer.translations().take(&hello.hello, settings)?;
+    let id = draw_peer_id()?;
+    let claim = if settings.session_expiry.is_zero() {
+        None
+    } else {
+        let key = SessionKey {
+            secret: &hello.hello.session_secret,
+            protocol: &hello.hello.protocol,
+            credential: &remote.credential,
+        };
+        let claim = shared.sessions.claim(hello.session_id, &key);
+        if matches!(claim, Claim::Refused) {
+            let text = "the session cannot be resumed";
+            return Err(Status::new(Code::Unauthenticated, text));
+        }
+        Some(claim)
+    };
+    Ok(Accepted {
+        id,
+        offer,
+        encoding,
+        claim,
+    })
+}
+
+/// Checks that the client sent nothing after its HELLO, as far as it has arrived.
+fn nothing_early(
+    decoder: &mut Decoder,
+    session: &mut Session,
+    connection: &ConnectionShared,
+) -> Result<(), Fault> {
+    match decoder.decode()? {
+        Some(frame) => session.handle_frame(frame, connection.now()).map(|_| ()),
+        None => Ok(()),
+    }
+}
+
+/// The answer to a HELLO.
+pub(super) fn welcome(
+    id: PeerId,
+    fingerprint: u64,
+    name: &str,
+    settings: &Settings,
+    encoding: &Encoding,
+) -> Welcome {
+    let mut welcome = Welcome {
+        fingerprint,
+        keepalive_ms: u32::try_from(settings.ping_interval.as_millis()).unwrap_or(u32::MAX),
+        max_body: u32::try_from(settings.max_body).unwrap_or(u32::MAX),
+        max_open_calls: u32::try_from(settings.max_calls).unwrap_or(u32::MAX),
+        peer_id: id.number(),
+        session_expiry_ms: u32::try_from(settings.session_expiry.as_millis()).unwrap_or(u32::MAX),
+        server_name: name.to_owned(),
+        ..Welcome::default()
+    };
+    negotiation::tell(&mut welcome, encoding);
+    welcome
+}
+
+fn draw_peer_id() -> Result<PeerId, Status> {
+    let number = getrandom::u64()
+        .map_err(|error| Status::internal(format!("no random numbers: {error}")))?;
+    Ok(PeerId::new(number))
+}
+
+fn log_failure(error: &HandshakeError, shared: &ServerShared, peer: &PeerAddress) {
+    let rule = match error {
+        // A port scan, or a health check.
+        HandshakeError::Eof => return tracing::debug!("closed before HELLO"),
+        HandshakeError::Io(error) => return tracing::debug!(%error, "broke before HELLO"),
+        HandshakeError::TimedOut => "it did not come in time",
+        HandshakeError::Fault(fault) => &*fault.rule,
+    };
+    if let Some(unsaid) = shared.log_limiter.may_log(peer) {
+        tracing::info!(rule = %Escaped::new(rule), unsaid, "no HELLO");
+    }
+}
+
+fn log_failed_upgrade(error: &io::Error, shared: &ServerShared, peer: &PeerAddress) {
+    if let Some(unsaid) = shared.log_limiter.may_log(peer) {
+        let error = error.to_string();
+        tracing::info!(error = %Escaped::new(&error), unsaid, "the transport's handshake failed");
+    }
+}

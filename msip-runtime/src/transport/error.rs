@@ -1,0 +1,101 @@
+//! Errors of URLs.
+
+use thiserror::Error;
+
+/// Why a text is not the URL of a service.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum UrlError {
+    /// The text has no scheme.
+    #[error("{url:?} has no scheme: write tcp://host:port")]
+    NoScheme {
+        /// The text.
+        url: String,
+    },
+    /// No transport has this scheme.
+    #[error("unknown scheme {scheme:?}: there are {known}")]
+    UnknownScheme {
+        /// The scheme.
+        scheme: String,
+        /// The schemes there are.
+        known: String,
+    },
+    /// The URL names several addresses, where a server is to listen at one.
+    #[error("the URL names {count} addresses: a server listens at one")]
+    SeveralAddresses {
+        /// How many.
+        count: usize,
+    },
+    /// There is a port but no host.
+    #[error("{address:?} has no host: write 0.0.0.0 or [::] to listen on every address")]
+    NoHost {
+        /// The address.
+        address: String,
+    },
+    /// The host is neither a name nor an address.
+    #[error("{host:?} is not a host name, an IPv4 address or an IPv6 address in brackets")]
+    BadHost {
+        /// The host.
+        host: String,
+    },
+    /// An IPv6 address is not in brackets.
+    #[error("{host:?} looks like an IPv6 address: write it in brackets, such as tcp://[::1]:4000")]
+    BareIpv6 {
+        /// The host.
+        host: String,
+    },
+    /// There is no port; none is assumed.
+    #[error("{address:?} has no port: write tcp://host:port")]
+    NoPort {
+        /// The address.
+        address: String,
+    },
+    /// The port is not a number from 0 to 65535.
+    #[error("{port:?} is not a port: 0 to 65535 are")]
+    BadPort {
+        /// The port.
+        port: String,
+    },
+    /// The name of an in-memory listener is empty, too long, or holds control characters.
+    #[error("{name:?} is not the name of an in-memory listener: 1 to 255 bytes of text are")]
+    BadName {
+        /// The name.
+        name: String,
+    },
+    /// There is a user or a password before an `@`. It may be a secret, so it is not shown.
+    #[error("a URL must not hold a user or a password (before the @)")]
+    Credentials,
+    /// The path, or the setting `topic`, is no topic.
+    #[error("{topic:?} is not a topic: 1 to 255 bytes of text without control characters are")]
+    BadTopic {
+        /// The text, unescaped.
+        topic: String,
+    },
+    /// The URL names a topic, where a client and a server talk to each other directly.
+    #[error("the URL names the topic {topic:?}: a direct connection has none, leave it out")]
+    Topic {
+        /// The topic.
+        topic: String,
+    },
+    /// A `#` is in the text.
+    #[error("a service's URL has no fragment (#)")]
+    Fragment,
+    /// A percent escape is broken.
+    #[error("{text:?} holds a broken percent escape: write % itself as %25")]
+    BadEscape {
+        /// The text.
+        text: String,
+    },
+    /// A setting has no name or no value.
+    #[error("{text:?} is not a setting: write ?name=value&name=value")]
+    BadSetting {
+        /// The text.
+        text: String,
+    },
+    /// A setting is there twice.
+    #[error("the setting {name:?} is there twice")]
+    RepeatedSetting {
+        /// Its name.
+        name: String,
+    },
+}

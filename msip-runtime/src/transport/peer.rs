@@ -1,0 +1,77 @@
+//! Who is at an end of a connection, as the transport knows it.
+
+use std::{
+    fmt,
+    net::{IpAddr, SocketAddr},
+    sync::Arc,
+};
+
+/// The address of one end of a connection.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum PeerAddress {
+    /// An IP address and a port.
+    Socket(SocketAddr),
+    /// A name, for transports without IP addresses: `mem://name`.
+    ///
+    /// Log lines about connections that fail are limited per name, so a listener does not put into it what differs
+    /// from connection to connection.
+    Named(Arc<str>),
+}
+
+impl PeerAddress {
+    /// The IP address, where there is one. An IPv4 peer of a socket for both families is shown as such.
+    #[must_use]
+    pub fn ip(&self) -> Option<IpAddr> {
+        match self {
+            Self::Socket(address) => Some(address.ip().to_canonical()),
+            Self::Named(_) => None,
+        }
+    }
+
+    /// Where a connection comes from, as log lines are limited by it.
+    pub(crate) fn source(&self) -> Source {
+        match self {
+            Self::Socket(address) => Source::Ip(address.ip().to_canonical()),
+            Self::Named(name) => Source::Name(Arc::clone(name)),
+        }
+    }
+}
+
+impl From<SocketAddr> for PeerAddress {
+    fn from(address: SocketAddr) -> Self {
+        Self::Socket(address)
+    }
+}
+
+/// `127.0.0.1:4000`, `[::1]:4000` or `mem://name`.
+impl fmt::Display for PeerAddress {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Socket(address) => address.fmt(f),
+            Self::Named(name) => f.write_str(name),
+        }
+    }
+}
+
+/// Where connections come from: an IP address without the port, or a name.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(crate) enum Source {
+    Ip(IpAddr),
+    Name(Arc<str>),
+}
+
+/// Who a peer is, as far as the transport has proved it.
+///
+/// A session can be resumed only by a connection with the credential of the one that began it.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Default)]
+#[non_exhaustive]
+pub enum PeerCredential {
+    /// The transport knows nothing, as on `tcp` and `mem`.
+    #[default]
+    None,
+    /// The user id of the process at the other end, as a Unix socket tells it.
+    UserId(u32),
+    /// The names for which the peer's certificate was issued, such as its subject alternative names.
+    CertificateNames(Arc<[String]>),
+}

@@ -1,0 +1,34 @@
+//! The transports that there are, by scheme.
+
+#[cfg(feature = "testing")]
+use super::rough::{ROUGH_MEMORY, ROUGH_TCP};
+use super::{Address, memory::Memory, scheme::Transport, tcp::Tcp};
+
+/// Every transport of this crate.
+static TRANSPORTS: &[&dyn Transport] = &[
+    &Tcp,
+    &Memory,
+    #[cfg(feature = "testing")]
+    &ROUGH_TCP,
+    #[cfg(feature = "testing")]
+    &ROUGH_MEMORY,
+];
+
+/// The transport of a scheme, which is in lower case.
+pub(super) fn find(scheme: &str) -> Option<&'static dyn Transport> {
+    TRANSPORTS
+        .iter()
+        .copied()
+        .find(|transport| transport.scheme() == scheme)
+}
+
+/// The schemes, for error texts: `tcp, mem`.
+pub(super) fn schemes() -> String {
+    let schemes: Vec<_> = TRANSPORTS.iter().map(|known| known.scheme()).collect();
+    schemes.join(", ")
+}
+
+/// Whether all that is sent to this address is confidential, as far as the address alone tells.
+pub(crate) fn is_confidential(address: &Address) -> bool {
+    find(address.scheme()).is_some_and(|transport| transport.is_confidential(address))
+}
