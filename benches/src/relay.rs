@@ -21,7 +21,7 @@ use msip_runtime::{
 use nix::time::{ClockId, clock_gettime};
 use tokio::sync::{mpsc, oneshot};
 
-use crate::Problem;
+use crate::problem::Problem;
 
 /// The most that a relay may take of what the sender and the receiver take together.
 const MOST: f64 = 1.2;
