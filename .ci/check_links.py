@@ -1,5 +1,9 @@
 #!/usr/bin/env python3
-"""Checks that relative links in the Markdown files lead to files, and to headings, that exist."""
+"""Checks that relative links in the Markdown files lead to files, and to headings, that exist.
+
+Links of the rustdoc to pages of the repository are checked too: `concat!("[name]: ", env!("CARGO_PKG_REPOSITORY"),
+"/blob/main/PAGE")`.
+"""
 
 import pathlib
 import re
@@ -9,6 +13,7 @@ import sys
 FENCE = re.compile(r"^(```|~~~).*?^\1", re.MULTILINE | re.DOTALL)
 CODE = re.compile(r"`[^`\n]*`")
 LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
+PAGE = re.compile(r'env!\("CARGO_PKG_REPOSITORY"\),\s*"/blob/main/([^"]+)"')
 HEADING = re.compile(r"^#{1,6}\s+(.+?)\s*#*$", re.MULTILINE)
 
 
@@ -25,10 +30,15 @@ def anchors(text):
     return names
 
 
+def read(pattern):
+    """The texts of the repository's files of this kind, by their paths."""
+    listed = ["git", "ls-files", "--cached", "--others", "--exclude-standard", pattern]
+    files = [pathlib.Path(name) for name in subprocess.check_output(listed, text=True).splitlines()]
+    return {file: file.read_text(encoding="utf-8") for file in files if file.exists()}
+
+
 def main():
-    listed = ["git", "ls-files", "--cached", "--others", "--exclude-standard", "*.md"]
-    pages = [pathlib.Path(name) for name in subprocess.check_output(listed, text=True).splitlines()]
-    texts = {page: page.read_text(encoding="utf-8") for page in pages if page.exists()}
+    texts = read("*.md")
     broken = []
     count = 0
     for page, text in texts.items():
@@ -44,6 +54,11 @@ def main():
                 broken.append(f"{page}: {target}: there is no {file}")
             elif anchor and file.suffix == ".md" and anchor not in anchors(file.read_text(encoding="utf-8")):
                 broken.append(f"{page}: {target}: there is no such heading")
+    for file, text in read("*.rs").items():
+        for target in PAGE.findall(text):
+            count += 1
+            if not pathlib.Path(target).exists():
+                broken.append(f"{file}: there is no {target}")
     print("\n".join(broken) or f"{count} links of {len(texts)} pages lead somewhere")
     return 1 if broken else 0
 

@@ -1,7 +1,7 @@
-//! Small pieces, measured by themselves: without sockets, on one thread.
+//! Small cases, measured separately: without sockets, on one thread.
 //!
-//! A case does its piece as often as it is told. `cargo bench -p msip-benches` takes the time; `msip-benches
-//! instructions` counts instructions, which do not depend on what else the machine does.
+//! A case repeats one operation. `cargo bench -p msip-benches` measures its time; `msip-benches instructions` counts
+//! instructions, which do not depend on the load of the machine.
 
 use std::hint::black_box;
 
@@ -24,40 +24,40 @@ use crate::{
     bench::{Bench, ClientToServer, Note, SendClientToServer as _, TallyReq},
 };
 
-/// A small piece.
+/// One case.
 #[derive(Debug, Clone, Copy)]
 pub struct Case {
-    /// What it is called.
+    /// Its name.
     pub name: &'static str,
-    /// What it is.
+    /// A description.
     pub what: &'static str,
-    /// Does it this often.
+    /// Runs it this many times.
     pub run: fn(u64) -> Result<(), CaseError>,
 }
 
-/// Why a case came to nothing.
+/// A case failed.
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum CaseError {
-    /// A header is wrong.
+    /// A header is invalid.
     #[error(transparent)]
     Header(#[from] HeaderError),
-    /// Frames are wrong.
+    /// A frame is invalid.
     #[error(transparent)]
     Decode(#[from] DecodeError),
-    /// A payload is wrong.
+    /// A payload is invalid.
     #[error(transparent)]
     Payload(#[from] PayloadError),
-    /// A body is wrong.
+    /// A body is invalid.
     #[error(transparent)]
     Body(#[from] BodyError),
     /// A frame is too long.
     #[error(transparent)]
     TooLong(#[from] FrameTooLong),
-    /// Nothing is listened at.
+    /// The server cannot listen.
     #[error(transparent)]
     Bind(#[from] msip_runtime::BindError),
-    /// There is no connection.
+    /// The client cannot connect.
     #[error(transparent)]
     Connect(#[from] ConnectError),
     /// A call failed.
@@ -66,23 +66,23 @@ pub enum CaseError {
     /// A message was not sent.
     #[error(transparent)]
     Send(#[from] SendError),
-    /// There is no runtime.
+    /// The runtime cannot be created.
     #[error(transparent)]
     Io(#[from] std::io::Error),
     /// A task panicked.
     #[error(transparent)]
     Task(#[from] tokio::task::JoinError),
-    /// Something is missing.
+    /// Messages are missing.
     #[error("{came} of {sent} came")]
     Lost {
-        /// How many were sent.
+        /// The number sent.
         sent: u64,
-        /// How many came.
+        /// The number received.
         came: u64,
     },
 }
 
-/// All of them.
+/// All cases.
 pub const CASES: &[Case] = &[
     Case {
         name: "header-parse",
@@ -165,7 +165,7 @@ fn message() -> ClientToServer {
     })
 }
 
-/// One frame, as a client sends it: no topic, and the body.
+/// A frame as sent by a client: without a topic, and with a body.
 fn put_message(buffer: &mut Vec<u8>, message: &ClientToServer) -> Result<(), CaseError> {
     let mark = begin_frame(buffer, &header());
     buffer.put_u16(0);
@@ -236,7 +236,7 @@ fn decode_message(count: u64) -> Result<(), CaseError> {
     Ok(())
 }
 
-/// Runs with a client and a server in memory, on this thread.
+/// Runs a client and a server in memory, on this thread.
 fn in_memory<F>(work: impl FnOnce(Client<Bench>) -> F) -> Result<(), CaseError>
 where
     F: Future<Output = Result<(), CaseError>>,

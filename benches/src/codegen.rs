@@ -1,8 +1,8 @@
-//! `codegen`: how long it takes from a changed schema to a built crate, and how much code that is, beside tonic.
+//! `codegen`: the time from a changed schema to a built crate, and the size of the generated code, compared with tonic.
 //!
-//! Each of the two is a package whose build script compiles one `.proto`. What both depend on is built first; then the
-//! schema is touched, and the package is built again: its build script runs, and the compiler reads what came of it. Touching
-//! `lib.rs` alone leaves the compiler's part.
+//! Each of the two is a package whose build script compiles one `.proto`. The dependencies are built first; then the schema
+//! is changed and the package built again, which includes the build script and the compiler. Changing only `lib.rs` leaves
+//! out the build script.
 
 use std::{
     env,
@@ -14,7 +14,7 @@ use std::{
     time::Instant,
 };
 
-use crate::Problem;
+use crate::problem::Problem;
 
 /// What to measure.
 #[derive(Debug, Clone, clap::Args)]

@@ -1,4 +1,4 @@
-//! The server that says back what it is told.
+//! The echo server.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -79,7 +79,7 @@ impl HandleClientToServer for Echo {
     }
 }
 
-/// Notes, one after the other.
+/// A stream of notes.
 struct Feed {
     notes: std::ops::Range<u64>,
     data: Bytes,

@@ -1,4 +1,4 @@
-//! `instructions`: how many instructions the small pieces take, beside what they took before.
+//! `instructions`: the instruction counts of small cases, compared with earlier counts.
 
 use std::{
     collections::BTreeMap,
@@ -10,20 +10,20 @@ use std::{
 
 use msip_benches::CASES;
 
-use crate::Problem;
+use crate::problem::Problem;
 
-/// How often a case is done, less and more; what differs between the two is the case alone.
+/// The two repetition counts. The difference between them excludes startup.
 const COUNTS: (u64, u64) = (2_000, 12_000);
-/// By how much a count may grow before it is an error.
+/// The relative growth of a count that is an error.
 const SLACK: f64 = 0.03;
 
-/// What to do with the counts.
+/// The options of `instructions`.
 #[derive(Debug, Clone, clap::Args)]
 pub(crate) struct InstructionsJob {
     /// Fails where a count has grown by more than 3 %.
     #[arg(long, conflicts_with = "update")]
     check: bool,
-    /// Writes the file anew.
+    /// Updates the file.
     #[arg(long)]
     update: bool,
     /// Only this case.
@@ -34,7 +34,7 @@ pub(crate) struct InstructionsJob {
     file: Option<PathBuf>,
 }
 
-/// A case, done by itself, for whoever counts its instructions.
+/// One case, in a process of its own, to count its instructions.
 #[derive(Debug, Clone, clap::Args)]
 pub(crate) struct CaseJob {
     /// Which.
@@ -43,7 +43,7 @@ pub(crate) struct CaseJob {
     count: u64,
 }
 
-/// Does a case.
+/// Runs a case.
 pub(crate) fn run_case(job: &CaseJob) -> Result<(), Problem> {
     let case = CASES.iter().find(|case| case.name == job.name);
     let case = case.ok_or(Problem::Nothing)?;
@@ -53,7 +53,7 @@ pub(crate) fn run_case(job: &CaseJob) -> Result<(), Problem> {
     })
 }
 
-/// Counts, and compares with the file.
+/// Counts instructions, and compares them with the file.
 pub(crate) fn instructions(job: &InstructionsJob) -> Result<(), Problem> {
     let mut out = io::stdout();
     if !has_callgrind() {
@@ -108,7 +108,7 @@ pub(crate) fn instructions(job: &InstructionsJob) -> Result<(), Problem> {
     Ok(())
 }
 
-/// What the file says: counts of this run, and those of cases that it left out.
+/// The contents of the file: the counts of this run, and the old ones of cases that were not run.
 fn text(counted: &BTreeMap<&str, f64>, known: &BTreeMap<String, f64>) -> String {
     let mut text = "# Instructions of each case, by callgrind. Written by `msip-benches instructions --update`.\n".to_owned();
     for case in CASES {
@@ -129,7 +129,7 @@ fn has_callgrind() -> bool {
     version.is_ok_and(|status| status.success())
 }
 
-/// Instructions of a case, once.
+/// The instructions of one repetition of a case.
 #[expect(
     clippy::cast_precision_loss,
     reason = "far fewer than 2^52 instructions"
@@ -140,7 +140,7 @@ fn count(name: &'static str) -> Result<f64, Problem> {
     Ok(difference as f64 / (more - less) as f64)
 }
 
-/// Instructions of a process that does a case so often.
+/// The instructions of a process that repeats a case this many times.
 fn collect(name: &'static str, count: u64) -> Result<u64, Problem> {
     let output = Command::new("valgrind")
         .args(["--tool=callgrind", "--callgrind-out-file=/dev/null"])

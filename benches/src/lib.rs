@@ -1,5 +1,5 @@
-//! What the benchmarks of MSIP share: the protocol that it speaks in them, as generated from `proto/bench.proto`, and the
-//! small pieces that are measured by themselves.
+//! Shared by the benchmarks of MSIP: the protocol generated from `proto/bench.proto`, and the small cases that are measured
+//! separately.
 
 mod cases;
 mod echo;

@@ -1,95 +1,42 @@
-//! MSIP beside its peers, in one run: `cargo run --release -p msip-benches -- run`.
+//! Benchmarks of MSIP and comparable libraries: `cargo run --release -p msip-benches -- run`.
 //!
-//! Each bout is a server process and a client process over loopback. `run` starts both, lets the contenders take turns, and
-//! prints medians; what a contender is asked to do, and how it is counted, is in `msip-load`.
+//! Each trial runs a server process and a client process over loopback. `run` starts both, alternates between the
+//! contenders, and prints medians. The loads, and how they are measured, are in `msip-load`.
 
 mod codegen;
 mod contenders;
 mod instructions;
+mod problem;
 mod report;
 mod run;
 
-use std::{
-    io,
-    path::PathBuf,
-    process::{ExitCode, ExitStatus},
-};
+use std::process::ExitCode;
 
 use clap::Parser;
-use thiserror::Error;
 
 use crate::contenders::Own;
 
-/// MSIP beside its peers, in one run.
+/// Benchmarks of MSIP and comparable libraries.
 #[derive(Debug, Parser)]
 enum Command {
-    /// Runs the contenders under every load, and prints what they did.
+    /// Runs the contenders under every load, and prints the results.
     Run(run::RunJob),
-    /// Writes the tables of a page, and charts, from what `run --json` has written.
+    /// Updates the tables of a page, and draws charts, from the output of `run --json`.
     Report(report::ReportJob),
-    /// Counts the instructions of small pieces, beside what they took before.
+    /// Counts the instructions of small cases, and compares them with earlier counts.
     Instructions(instructions::InstructionsJob),
-    /// Does one of these pieces, for whoever counts.
+    /// Runs one of these cases, to be measured.
     #[command(hide = true)]
     Case(instructions::CaseJob),
-    /// Measures the code generator, and what it makes the compiler do, beside tonic's.
+    /// Measures the build time and size of generated code, compared with tonic's.
     Codegen(codegen::CodegenJob),
     #[command(flatten)]
     Contend(msip_load::Command),
 }
 
-/// Why nothing came of it.
-#[derive(Debug, Error)]
-enum Problem {
-    #[error("nobody is left to run, or nothing: see `--only`, `--chapter` and `--load`")]
-    Nothing,
-    #[error("case {name} failed")]
-    Case {
-        name: &'static str,
-        #[source]
-        source: msip_benches::CaseError,
-    },
-    #[error("valgrind counted nothing: {said}")]
-    Valgrind { said: String },
-    #[error("cannot read {}", path.display())]
-    Counts {
-        path: PathBuf,
-        #[source]
-        source: Box<toml::de::Error>,
-    },
-    #[error(
-        "more instructions than benches/instructions.toml has: {cases}; if that is meant, write them with --update"
-    )]
-    Grown { cases: String },
-    #[error("a package of the peers cannot be built or run: {status}")]
-    Peers { status: ExitStatus },
-    #[error("{contender} failed at `{load}`: {status}")]
-    Failed {
-        contender: String,
-        load: String,
-        status: ExitStatus,
-    },
-    #[error("of {bouts} bouts {failed} failed; what is above says which, and why")]
-    Lost { failed: usize, bouts: usize },
-    #[error("cannot run a process")]
-    Process(#[source] io::Error),
-    #[error("cannot print")]
-    Print(#[source] io::Error),
-    #[error("at `{place}`: {what}")]
-    Page { place: String, what: &'static str },
-    #[error("cannot read or write {}", path.display())]
-    File {
-        path: PathBuf,
-        #[source]
-        source: io::Error,
-    },
-    #[error("not what the other process should say")]
-    Json(#[source] serde_json::Error),
-}
-
 fn main() -> ExitCode {
     match Command::parse() {
-        Command::Run(job) => msip_load::exit(run::run(&job)),
+        Command::Run(job) => msip_load::exit(run::run(&job, report::draw)),
         Command::Report(job) => msip_load::exit(report::report(&job)),
         Command::Instructions(job) => msip_load::exit(instructions::instructions(&job)),
         Command::Case(job) => msip_load::exit(instructions::run_case(&job)),

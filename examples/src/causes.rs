@@ -1,4 +1,4 @@
-//! Errors, told to people.
+//! Errors as text for people.
 
 use std::error::Error;
 

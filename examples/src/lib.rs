@@ -1,4 +1,4 @@
-//! What the examples share: the `chat` protocol, and the room that both servers of it keep.
+//! Shared by the examples: the `chat` protocol, the room that its servers keep, and a slow network.
 
 mod causes;
 mod room;

@@ -18,13 +18,13 @@ use crate::chat::{
 /// The longest name, in characters.
 const LONGEST_NAME: usize = 20;
 
-/// How long somebody is waited for who is asked whether anyone is there.
+/// How long a member may take to answer whether anyone is at the keyboard.
 const PATIENCE: Duration = Duration::from_secs(2);
 
-/// A room that people enter under a name, and talk in.
+/// A chat room that people enter under a name.
 ///
-/// It implements [`HandleClientToServer`]: one room serves all clients. Who is connected and has not entered hears
-/// nothing.
+/// It implements [`HandleClientToServer`]: one room serves all clients. A client that is connected and has not entered
+/// receives nothing.
 pub struct Room {
     motd: String,
     members: Mutex<BTreeMap<String, Peer<Chat>>>,
@@ -35,7 +35,7 @@ pub struct Room {
 struct Name(String);
 
 impl Room {
-    /// An empty room with a line for newcomers. `tell` is called with a line for whatever happens in it.
+    /// An empty room with a message for newcomers. `tell` is called with a line for each event in the room.
     pub fn new(motd: impl Into<String>, tell: impl Fn(&str) + Send + Sync + 'static) -> Self {
         Self {
             motd: motd.into(),
@@ -55,7 +55,7 @@ impl Room {
         peer.others().only(members)
     }
 
-    /// Puts a peer into the room. Returns who is in it then.
+    /// Adds a peer to the room. Returns the names of everyone in it.
     fn enter(&self, name: &str, peer: &Peer<Chat>) -> Result<Vec<String>, Status> {
         if let Some(known) = peer.extensions().get::<Name>() {
             return Err(Status::failed_precondition(format!(
@@ -95,7 +95,7 @@ impl HandleClientToServer for Room {
     }
 
     async fn on_message_ind(&self, peer: &Peer<Chat>, message: MessageInd) {
-        // Nobody waits for an answer, so that one who has not entered talks to nobody.
+        // A one-way message has no answer: one from a client that has not entered is ignored.
         let Some(name) = peer.extensions().get::<Name>() else {
             return;
         };
@@ -105,8 +105,8 @@ impl HandleClientToServer for Room {
         });
     }
 
-    /// Asks every client at once, for half of what remains of the caller's own time: who does not answer is away, and
-    /// the answer has to travel too.
+    /// Calls every client at once, with half of the time that remains of the caller's deadline, since the answer has to
+    /// travel too. Who does not answer is away.
     async fn on_who_req(&self, peer: &Peer<Chat>, _: WhoReq) -> Result<WhoRsp, Status> {
         let members: Vec<_> = self.members().clone().into_iter().collect();
         let remaining = peer.call().remaining();

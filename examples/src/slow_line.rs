@@ -1,4 +1,4 @@
-//! A bad network within one process.
+//! A slow and unreliable network within one process.
 
 use std::{io, net::SocketAddr, time::Duration};
 
@@ -10,25 +10,25 @@ use tokio::{
     time::sleep,
 };
 
-/// How many bytes go over the line at once.
+/// The number of bytes that are forwarded at once.
 const PIECE: usize = 1024;
 
-/// A line to a TCP server that carries so many bytes a second each way, and breaks when it is told to. It ends when it
-/// is dropped.
+/// A TCP proxy to a server with a limited rate in each direction, whose connections can be broken. It ends when it is
+/// dropped.
 #[derive(Debug)]
 pub struct SlowLine {
     address: SocketAddr,
-    /// Counts the cuts: each connection of an earlier count is broken.
+    /// The number of cuts: each connection from before the last one is broken.
     cuts: watch::Sender<u64>,
     task: AbortHandle,
 }
 
 impl SlowLine {
-    /// A line to the server at `to`, such as `127.0.0.1:7400`.
+    /// Starts a proxy to the server at `to`, such as `127.0.0.1:7400`.
     ///
     /// # Errors
     ///
-    /// What the system says.
+    /// The error of the operating system.
     pub async fn lay(to: impl Into<String>, bytes_per_second: u32) -> io::Result<Self> {
         let listener = TcpListener::bind("127.0.0.1:0").await?;
         let address = listener.local_addr()?;
@@ -41,13 +41,13 @@ impl SlowLine {
         })
     }
 
-    /// Where clients connect to.
+    /// The address that clients connect to.
     #[must_use]
     pub fn url(&self) -> String {
         format!("tcp://{}", self.address)
     }
 
-    /// Breaks every connection; what is under way is lost.
+    /// Breaks every connection; bytes on their way are lost.
     pub fn cut(&self) {
         self.cuts.send_modify(|cuts| *cuts += 1);
     }
@@ -64,7 +64,7 @@ async fn carry_all(listener: TcpListener, to: String, rate: u32, cuts: watch::Re
     while let Ok((client, _)) = listener.accept().await {
         let (to, cuts) = (to.clone(), cuts.clone());
         connections.spawn(async move {
-            // Both ends notice by themselves when it is over.
+            // Both ends notice by themselves when the connection ends.
             let _ = carry(client, &to, rate, cuts).await;
         });
         while connections.try_join_next().is_some() {}
@@ -84,12 +84,12 @@ async fn carry(
     tokio::select! {
         ended = pump(from_client, to_server, rate) => ended,
         ended = pump(from_server, to_client, rate) => ended,
-        // The sender is gone with the line, and so is this.
+        // The sender is dropped with the proxy, and this task with it.
         _ = cuts.wait_for(|cuts| *cuts != cut) => Ok(()),
     }
 }
 
-/// Passes on what comes, no faster than the line is.
+/// Forwards bytes, no faster than the rate allows.
 async fn pump(
     mut from: impl AsyncRead + Unpin,
     mut to: impl AsyncWrite + Unpin,

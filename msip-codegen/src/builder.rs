@@ -1,20 +1,22 @@
-//! The settings of a run, and the run.
+//! The builder: the settings of a run, and the run.
 
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
-use msip_schema::emit::Sides;
+use msip_emit::Emitter;
+use msip_emit::rust::Sides;
 use syn::parse::Parser as _;
 
 use crate::error::CompileError;
-use crate::output::{self, Output};
+use crate::output::Outputs;
 use crate::proto::{self, Request};
-use crate::rust::{self, Settings};
+use crate::rust::{RustEmitter, Settings};
 
 /// The variable that makes [`Builder::verify`] write instead.
 const UPDATE: &str = "MSIP_UPDATE";
 
-/// Compiles protocols with settings of your own; [`compile_protos`](crate::compile_protos) has the defaults.
+/// Compiles protocols with settings; [`compile_protos`](crate::compile_protos) has the defaults.
 ///
 /// ```no_run
 /// fn main() -> Result<(), msip_codegen::CompileError> {
@@ -36,11 +38,20 @@ pub struct Builder {
     includes: Vec<PathBuf>,
     out_dir: Option<PathBuf>,
     settings: Settings,
+    /// Languages beside Rust, each with its own output folder if it has one.
+    emitters: Vec<(Option<PathBuf>, Arc<dyn Emitter>)>,
+    without_rust: bool,
     descriptor_set: Option<PathBuf>,
     reruns: bool,
     messages_only: bool,
     checked_in: bool,
     verify: bool,
+}
+
+/// A language of a run, and its output folder.
+struct Language {
+    folder: PathBuf,
+    emitter: Arc<dyn Emitter>,
 }
 
 impl Default for Builder {
@@ -56,6 +67,8 @@ impl Builder {
             includes: Vec::new(),
             out_dir: None,
             settings: Settings::default(),
+            emitters: Vec::new(),
+            without_rust: false,
             descriptor_set: None,
             reruns: true,
             messages_only: false,
@@ -64,9 +77,9 @@ impl Builder {
         }
     }
 
-    /// Adds a folder in which files are looked for, behind those already there.
+    /// Adds an include folder, which is searched after those already added.
     ///
-    /// Files and imports are named relative to it. Without any, the folder of each file that is compiled.
+    /// Files and imports are named relative to it. Without any, the folders of the inputs are searched.
     ///
     /// ```
     /// let builder = msip_codegen::Builder::new().include("proto").include("../shared/proto");
@@ -76,7 +89,7 @@ impl Builder {
         self
     }
 
-    /// Adds several folders; see [`include`](Self::include).
+    /// Adds several include folders; see [`include`](Self::include).
     ///
     /// ```
     /// let builder = msip_codegen::Builder::new().includes(["proto", "../shared/proto"]);
@@ -87,9 +100,9 @@ impl Builder {
         self
     }
 
-    /// Writes into this folder in place of `OUT_DIR/msip`.
+    /// Writes into this folder instead of `OUT_DIR/msip`.
     ///
-    /// `include_protocol!` looks in `OUT_DIR/msip` only; take the files from here in with `include!`.
+    /// `include_protocol!` searches `OUT_DIR/msip` only; include the files of another folder with `include!`.
     ///
     /// ```
     /// let builder = msip_codegen::Builder::new().out_dir("target/schema");
@@ -99,7 +112,7 @@ impl Builder {
         self
     }
 
-    /// Writes only what a client needs: how it sends, and how it handles what servers say.
+    /// Writes only what a client needs: its send traits and its handle trait.
     ///
     /// ```
     /// let builder = msip_codegen::Builder::new().client_only();
@@ -109,7 +122,7 @@ impl Builder {
         self
     }
 
-    /// Writes only what a server needs: how it sends and broadcasts, and how it handles what clients say.
+    /// Writes only what a server needs: its send and broadcast traits and its handle trait.
     ///
     /// ```
     /// let builder = msip_codegen::Builder::new().server_only();
@@ -119,9 +132,9 @@ impl Builder {
         self
     }
 
-    /// Puts an attribute on types: messages, enums, oneofs, and the enums of the two directions.
+    /// Adds an attribute to types: messages, enums, oneofs, and the enums of the two directions.
     ///
-    /// What is not Rust is an error of [`compile`](Self::compile).
+    /// [`compile`](Self::compile) fails if it is not valid Rust.
     ///
     /// ```
     /// let builder = msip_codegen::Builder::new().type_attribute(".chat", "#[derive(serde::Serialize)]");
@@ -133,7 +146,7 @@ impl Builder {
         self
     }
 
-    /// Puts an attribute on fields of messages, members of oneofs and values of enums.
+    /// Adds an attribute to fields of messages, members of oneofs and values of enums.
     ///
     /// ```
     /// let builder = msip_codegen::Builder::new().field_attribute(".chat.ConnectReq.user", "#[serde(default)]");
@@ -149,7 +162,7 @@ impl Builder {
         self
     }
 
-    /// Takes the types of a package, or one type, from Rust that exists: nothing is written for them.
+    /// Uses existing Rust types for a package, or for one type: nothing is written for them.
     ///
     /// ```
     /// let builder = msip_codegen::Builder::new().extern_path(".shared.v1", "::shared_types::v1");
@@ -159,7 +172,7 @@ impl Builder {
         self
     }
 
-    /// Makes `bytes` fields `Bytes` in place of `Vec<u8>`: they are then slices of what was received, not copies.
+    /// Makes `bytes` fields `Bytes` instead of `Vec<u8>`: they are slices of the received frame, not copies.
     ///
     /// ```
     /// let builder = msip_codegen::Builder::new().bytes(".");
@@ -169,7 +182,7 @@ impl Builder {
         self
     }
 
-    /// Makes `map` fields `BTreeMap` in place of `HashMap`: their entries then are in order, on the wire too.
+    /// Makes `map` fields `BTreeMap` instead of `HashMap`: their entries are sorted, on the wire too.
     ///
     /// ```
     /// let builder = msip_codegen::Builder::new().btree_map(".");
@@ -179,13 +192,60 @@ impl Builder {
         self
     }
 
-    /// Writes no `Debug` for these messages: write one by hand that keeps secrets to itself.
+    /// Writes no `Debug` for these messages, such as those with secrets, for which it is written by hand.
     ///
     /// ```
     /// let builder = msip_codegen::Builder::new().skip_debug(".chat.LoginReq");
     /// ```
     pub fn skip_debug(mut self, path: impl Into<String>) -> Self {
         self.settings.skip_debug.push(path.into());
+        self
+    }
+
+    /// Also compiles to another language, into the same folder as the Rust.
+    ///
+    /// What the language cannot express is reported together with all other mistakes, and nothing is written then in
+    /// any language. See [`Emitter`].
+    ///
+    /// ```
+    /// use msip_emit::{Compilation, EmitError, Emitter, OutputFile};
+    ///
+    /// /// Lists the packages.
+    /// #[derive(Debug)]
+    /// struct Packages;
+    ///
+    /// impl Emitter for Packages {
+    ///     fn language(&self) -> &str {
+    ///         "packages"
+    ///     }
+    ///
+    ///     fn emit(&self, compilation: &Compilation) -> Result<Vec<OutputFile>, EmitError> {
+    ///         let packages = compilation.packages().into_iter().collect::<Vec<_>>();
+    ///         Ok(vec![OutputFile::new("packages.txt", packages.join("\n"))])
+    ///     }
+    /// }
+    ///
+    /// let builder = msip_codegen::Builder::new().emitter(Packages);
+    /// ```
+    pub fn emitter(mut self, emitter: impl Emitter + 'static) -> Self {
+        self.emitters.push((None, Arc::new(emitter)));
+        self
+    }
+
+    /// Also compiles to another language, into a folder of its own; see [`emitter`](Self::emitter).
+    pub fn emitter_into(
+        mut self,
+        folder: impl AsRef<Path>,
+        emitter: impl Emitter + 'static,
+    ) -> Self {
+        let folder = folder.as_ref().to_owned();
+        self.emitters.push((Some(folder), Arc::new(emitter)));
+        self
+    }
+
+    /// Writes no Rust, and does not check what only Rust cannot express.
+    pub fn without_rust(mut self) -> Self {
+        self.without_rust = true;
         self
     }
 
@@ -199,8 +259,8 @@ impl Builder {
         self
     }
 
-    /// Whether to tell cargo to run the build script again when one of the files read, imports included, has
-    /// changed; by default yes, and no for [`checked_in`](Self::checked_in) output.
+    /// Whether cargo reruns the build script when one of the files read, imports included, has changed. By default it does,
+    /// except for [`checked_in`](Self::checked_in) output.
     ///
     /// ```
     /// let builder = msip_codegen::Builder::new().emit_rerun_if_changed(false);
@@ -210,7 +270,7 @@ impl Builder {
         self
     }
 
-    /// Compiles files that are no protocols: their messages alone.
+    /// Compiles the messages of files that are not protocols.
     ///
     /// ```
     /// let builder = msip_codegen::Builder::new().messages_only();
@@ -220,7 +280,7 @@ impl Builder {
         self
     }
 
-    /// Writes into a folder of the project whose files are checked in, so that users need no build script.
+    /// Writes into a folder of the project that is under version control, so that users need no build script.
     ///
     /// ```no_run
     /// # fn main() -> Result<(), msip_codegen::CompileError> {
@@ -236,85 +296,103 @@ impl Builder {
         self
     }
 
-    /// Writes nothing, but fails where the files in the output folder are not what would be written.
+    /// Writes nothing, and fails if the files in the output folder differ from what would be written.
     ///
-    /// With `MSIP_UPDATE=1` in the environment it writes them all the same.
+    /// With `MSIP_UPDATE=1` in the environment it writes them instead.
     pub fn verify(mut self) -> Self {
         self.verify = true;
         self
     }
 
-    /// Compiles these files, and with them what they import.
+    /// Compiles these files and everything that they import.
     ///
-    /// A file is named by its path, or as imports would name it, relative to an include folder. For each package
-    /// that is asked for, `<package>.rs` is written; beside it, for a protocol, `<package>.descriptors.bin`, and
-    /// `packages.rs` with all packages as one tree of modules.
+    /// A file is named by its path, or as in an import, relative to an include folder. `<package>.rs` is written for each
+    /// package of the inputs, `<package>.descriptors.bin` for each protocol, and `packages.rs` with all packages as one
+    /// tree of modules.
     ///
-    /// `packages.rs` holds the packages of this run alone. A build script that needs different settings for different
+    /// `packages.rs` has the packages of this run only. A build script that needs different settings for different
     /// protocols may call this several times; each package then has its own file, but `packages.rs`, which
-    /// `include_protocols!` takes in, is that of the last run. Protocols that share a package belong into one run.
+    /// `include_protocols!` includes, is that of the last run. Protocols that share a package belong in one run.
     ///
     /// # Errors
     ///
-    /// All mistakes of all files at once, or what is wrong with the settings or the output folder. Nothing is
-    /// written then.
+    /// All mistakes of all files together, or a problem with the settings or the output folder. Nothing is written then.
     pub fn compile(&self, protos: &[impl AsRef<Path>]) -> Result<(), CompileError> {
         let inputs: Vec<PathBuf> = protos
             .iter()
             .map(|proto| proto.as_ref().to_owned())
             .collect();
         let includes = self.include_folders(&inputs);
-        let out_dir = self.output_folder()?;
         self.check_settings()?;
+        let languages = self.languages()?;
+        let emitters: Vec<&dyn Emitter> = languages
+            .iter()
+            .map(|language| &*language.emitter)
+            .collect();
         let outcome = proto::compile(Request {
             inputs: &inputs,
             includes: &includes,
             messages_only: self.messages_only,
+            emitters: &emitters,
         });
         if self.reruns {
             rerun_if_changed(&outcome.read);
         }
-        let compiled = outcome
+        let compilation = outcome
             .result
             .map_err(|(sources, diagnostics)| CompileError::schema(sources, diagnostics))?;
-        let files = rust::generate(&compiled, &self.settings)
-            .map_err(|error| CompileError::setting(error.0))?;
-        let packages: std::collections::BTreeSet<&str> = compiled
-            .files
-            .iter()
-            .filter(|file| file.is_input)
-            .map(|file| file.package.as_str())
-            .collect();
-        // A tree of one package would only be one more file to read in a review.
-        let is_wanted =
-            |name: &str| !(self.checked_in && packages.len() == 1 && name == "packages.rs");
-        let files = files.into_iter().filter(|file| is_wanted(&file.name));
-        let mut outputs: Vec<Output> = files
-            .map(|file| Output {
-                path: out_dir.join(file.name),
-                bytes: file.bytes,
-            })
-            .collect();
+        let mut outputs = Outputs::default();
+        for Language { folder, emitter } in &languages {
+            let files = emitter.emit(&compilation).map_err(CompileError::setting)?;
+            for file in files {
+                outputs.add(folder, emitter.language(), file)?;
+            }
+        }
         if let Some(path) = &self.descriptor_set {
-            outputs.push(Output {
-                path: path.clone(),
-                bytes: compiled.pool.encode_to_vec(),
-            });
+            let set = compilation.descriptor_set(0..compilation.files.len());
+            outputs.add_at(path.clone(), set);
         }
         if self.verify
             && std::env::var_os(UPDATE).is_none_or(|value| value.is_empty() || value == "0")
         {
-            let outdated = output::outdated(&outputs);
+            let outdated = outputs.outdated();
             return if outdated.is_empty() {
                 Ok(())
             } else {
                 Err(CompileError::outdated(outdated))
             };
         }
-        output::write(&outputs)
+        outputs.write()
     }
 
-    /// The include folders or, where none is given, the folders of the files.
+    /// Every language of the run, Rust first.
+    fn languages(&self) -> Result<Vec<Language>, CompileError> {
+        let mut languages = Vec::new();
+        if !self.without_rust {
+            let rust = RustEmitter::new(Settings {
+                // A tree of one package would only be one more file to read in a review.
+                omits_single_tree: self.checked_in,
+                ..self.settings.clone()
+            });
+            languages.push(Language {
+                folder: self.output_folder()?,
+                emitter: Arc::new(rust),
+            });
+        }
+        for (folder, emitter) in &self.emitters {
+            let folder = match folder {
+                Some(folder) => folder.clone(),
+                None => self.output_folder()?,
+            };
+            languages.push(Language {
+                folder,
+                emitter: Arc::clone(emitter),
+            });
+        }
+        Ok(languages)
+    }
+
+    /// The include folders or, if none is given, the folders of the files.
     fn include_folders(&self, inputs: &[PathBuf]) -> Vec<PathBuf> {
         if !self.includes.is_empty() {
             return self.includes.clone();
@@ -343,7 +421,7 @@ impl Builder {
         })
     }
 
-    /// What prost would not say clearly, or panic at.
+    /// Rejects settings that prost would report unclearly, or panic on.
     fn check_settings(&self) -> Result<(), CompileError> {
         for (path, attribute) in self
             .settings
@@ -374,11 +452,11 @@ impl Builder {
     }
 }
 
-/// Tells cargo which files the build script has read.
+/// Prints for cargo which files the build script has read.
 fn rerun_if_changed(files: &[PathBuf]) {
     let mut out = std::io::stdout().lock();
     for file in files {
-        // Without a reader of the output there is nobody to tell.
+        // If nobody reads the output, nothing is lost.
         let _ = writeln!(out, "cargo:rerun-if-changed={}", file.display());
     }
 }

@@ -1,4 +1,4 @@
-//! Why nothing was compiled.
+//! Errors of a run.
 
 use std::fmt;
 use std::io;
@@ -6,12 +6,12 @@ use std::path::{Path, PathBuf};
 
 use msip_schema::{Diagnostic, SourceMap};
 
-use crate::proto::show;
+use crate::paths::show;
 
-/// Why nothing was compiled; in every case no file was written.
+/// Why nothing was compiled. In every case no file was written.
 ///
 /// `Debug` and `Display` print the same: each mistake on a line of its own, then all of them with the lines of the
-/// schema that they are about. `Debug` is what cargo shows of a build script that returns the error.
+/// schema that they refer to. Cargo prints `Debug` if a build script returns the error.
 pub struct CompileError(Box<Kind>);
 
 enum Kind {
@@ -44,15 +44,15 @@ impl CompileError {
         }))
     }
 
-    pub(crate) fn setting(text: impl Into<String>) -> Self {
-        Self(Box::new(Kind::Setting(text.into())))
+    pub(crate) fn setting(text: impl fmt::Display) -> Self {
+        Self(Box::new(Kind::Setting(text.to_string())))
     }
 
     pub(crate) fn outdated(files: Vec<PathBuf>) -> Self {
         Self(Box::new(Kind::Outdated(files)))
     }
 
-    /// The mistakes in the schema, by file and position; none where the error is another.
+    /// The mistakes in the schema, by file and position; none if the error is of another kind.
     pub fn diagnostics(&self) -> &[Diagnostic] {
         match &*self.0 {
             Kind::Schema { diagnostics, .. } => diagnostics,
@@ -60,7 +60,7 @@ impl CompileError {
         }
     }
 
-    /// The files that [`diagnostics`](Self::diagnostics) are about, which resolve their spans.
+    /// The files of the [`diagnostics`](Self::diagnostics), which resolve their spans.
     pub fn sources(&self) -> Option<&SourceMap> {
         match &*self.0 {
             Kind::Schema { sources, .. } => Some(sources),
@@ -68,7 +68,7 @@ impl CompileError {
         }
     }
 
-    /// The mistakes in the schema with the lines that they are about; empty where the error is another.
+    /// The mistakes in the schema with the lines that they refer to; empty if the error is of another kind.
     pub fn render(&self) -> String {
         self.sources()
             .map(|sources| sources.render_all(self.diagnostics()))
@@ -117,7 +117,7 @@ impl fmt::Display for CompileError {
 
 impl fmt::Debug for CompileError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // A build script's `main` prints this and nothing else, so the cause must be in it.
+        // A build script's `main` prints only this, so it must contain the cause.
         fmt::Display::fmt(self, f)?;
         match std::error::Error::source(self) {
             Some(source) => write!(f, ": {source}"),

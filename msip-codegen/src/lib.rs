@@ -1,7 +1,7 @@
 //! Compiles `.proto` files into typed MSIP protocols, from a build script. No `protoc` is needed.
 //!
-//! A protocol is a file with a package and two messages, `ClientToServer` and `ServerToClient`, each a `oneof`
-//! of everything that side may say:
+//! A protocol is a file with a package and two messages, `ClientToServer` and `ServerToClient`, each a `oneof` of
+//! everything that may be sent in that direction:
 //!
 //! ```proto
 //! syntax = "proto3";
@@ -15,7 +15,7 @@
 //! message ConnectRsp { repeated string users = 1; }
 //! ```
 //!
-//! One line in `build.rs` compiles it, and one in the program takes the result in:
+//! One line in `build.rs` compiles it, and one in the program includes the result:
 //!
 //! ```no_run
 //! fn main() -> Result<(), msip_codegen::CompileError> {
@@ -29,14 +29,16 @@
 //! }
 //! ```
 //!
-//! [`Builder`] has settings. Options such as `(msip.timeout_ms)` are declared in `msip/options.proto`, which a
-//! schema imports without having the file: it is inside this crate, as are Google's well-known types.
+//! [`Builder`] has settings, and runs other languages beside Rust. Options such as `(msip.timeout_ms)` are declared in
+//! `msip/options.proto`, which is part of this crate, as are Google's well-known types: schemas import them without
+//! having the files.
 //!
-//! Mistakes are told all at once, each with its place and what to write instead; then nothing is written.
+//! All mistakes are reported together, each with its position and what to write instead. Then nothing is written.
 
 mod builder;
 mod error;
 mod output;
+mod paths;
 mod proto;
 mod rust;
 
@@ -46,11 +48,11 @@ pub use builder::Builder;
 pub use error::CompileError;
 pub use msip_schema::{Code, Diagnostic, Label, Location, SourceMap, Span};
 
-/// Compiles these files, and with them what they import, into `OUT_DIR/msip`, from a build script.
+/// Compiles these files and everything that they import into `OUT_DIR/msip`, from a build script.
 ///
 /// `protos` are the files that declare protocols, `includes` the folders relative to which files and imports are
-/// named. Each package becomes `<package>.rs`, which `msip_runtime::include_protocol!` takes in. Cargo is told to
-/// run the build script again when one of the files read has changed.
+/// named. Each package becomes `<package>.rs`, which `msip_runtime::include_protocol!` includes. Cargo reruns the build
+/// script when one of the files read has changed.
 ///
 /// # Errors
 ///
@@ -69,3 +71,8 @@ pub fn compile_protos(
 ) -> Result<(), CompileError> {
     Builder::new().includes(includes).compile(protos)
 }
+
+/// The example of the README compiles.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

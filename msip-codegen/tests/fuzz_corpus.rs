@@ -1,4 +1,4 @@
-//! What fuzzing has found to matter is compiled, or refused: the corpus of the fuzz target `proto_front_end`.
+//! The corpus of the fuzz target `proto_front_end`, compiled or rejected.
 
 #![expect(clippy::expect_used, reason = "a test that cannot go on fails")]
 

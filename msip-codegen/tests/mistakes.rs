@@ -1,4 +1,4 @@
-//! Every mistake that the front end can tell, as people see it: one schema, or one set of settings, per snapshot.
+//! Every mistake that the front end can report, as it is printed: one schema, or one set of settings, per snapshot.
 
 #![expect(
     clippy::unwrap_used,
@@ -31,21 +31,21 @@ fn compile(builder: Builder, protos: &[&str]) -> CompileError {
 }
 
 #[test]
-fn every_mistake_is_told_with_its_place_and_a_way_out() {
+fn every_mistake_is_reported_with_its_position_and_help() {
     let mut entries: Vec<_> = std::fs::read_dir(FOLDER)
         .unwrap()
         .map(|entry| entry.unwrap().path())
         .filter(|path| path.is_file())
         .collect();
     entries.sort();
-    let mut told = BTreeSet::new();
+    let mut reported = BTreeSet::new();
     for path in entries {
         let error = compile(Builder::new().include(FOLDER), &[path.to_str().unwrap()]);
-        told.extend(error.diagnostics().iter().map(|diagnostic| diagnostic.code));
+        reported.extend(error.diagnostics().iter().map(|diagnostic| diagnostic.code));
         let name = path.file_stem().unwrap().to_str().unwrap().to_owned();
         insta::assert_snapshot!(name, error);
     }
-    // Those that need no file of their own are below; the others no `.proto` file can bring about.
+    // Those that need no file of their own are below; no `.proto` file can cause the others.
     let elsewhere = [
         Code::FILE_NOT_FOUND,
         Code::FILE_UNREADABLE,
@@ -54,13 +54,13 @@ fn every_mistake_is_told_with_its_place_and_a_way_out() {
         Code::FILE_TOO_LARGE,
         Code::INVALID_PACKAGE,
     ];
-    let untold: Vec<_> = Code::ALL
+    let unreported: Vec<_> = Code::ALL
         .iter()
-        .filter(|code| !told.contains(code) && !elsewhere.contains(code))
+        .filter(|code| !reported.contains(code) && !elsewhere.contains(code))
         .collect();
     assert!(
-        untold.is_empty(),
-        "no schema in {FOLDER} has the mistakes {untold:?}"
+        unreported.is_empty(),
+        "no schema in {FOLDER} has the mistakes {unreported:?}"
     );
 }
 
@@ -116,7 +116,7 @@ fn a_file_that_is_too_large_or_a_folder() {
 }
 
 #[test]
-fn all_broken_files_are_told_at_once() {
+fn all_broken_files_are_reported_together() {
     let files =
         ["syntax_error", "edition", "unknown_types"].map(|name| format!("{FOLDER}/{name}.proto"));
     let error = compile(

@@ -1,4 +1,4 @@
-//! Whatever a file holds, the compiler answers: output or mistakes, never a panic, never a hang.
+//! Mutated files: the compiler returns output or mistakes, and never panics or hangs.
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
@@ -39,7 +39,7 @@ enum Mutation {
         at: usize,
         with: &'static str,
     },
-    /// Puts the same token in again and again.
+    /// Inserts the same token repeatedly.
     Repeat {
         at: usize,
         token: &'static str,
@@ -179,7 +179,7 @@ fn write(folder: &Path, name: &str, text: &[u8]) {
     std::fs::write(path, text).unwrap();
 }
 
-/// Compiles, and checks what must hold whatever the outcome.
+/// Compiles, and checks what must hold for every outcome.
 fn check(main: &[u8], geo: &[u8], messages_only: bool) {
     let folder = tempfile::tempdir().unwrap();
     write(folder.path(), "in/main.proto", main);
@@ -202,14 +202,14 @@ fn check(main: &[u8], geo: &[u8], messages_only: bool) {
             assert!(!error.render().is_empty());
         }
     }
-    // Nothing beside the folder that was asked for.
+    // Nothing outside of the output folder.
     let names = std::fs::read_dir(folder.path())
         .unwrap()
         .map(|entry| entry.unwrap().file_name());
     assert!(names.into_iter().all(|name| name == "in" || name == "out"));
 }
 
-/// How many cases of each property: a few in a usual run, as many as asked for by hand.
+/// How many cases of each property: a few by default, more on request.
 fn cases() -> u32 {
     std::env::var("PROPTEST_CASES")
         .ok()

@@ -1,4 +1,4 @@
-//! What is written for schemas that are right.
+//! The output for valid schemas.
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
@@ -161,7 +161,7 @@ fn messages_alone() {
 #[test]
 fn the_schema_of_the_wire() {
     let builder = Builder::new()
-        .include("../msip-runtime/proto")
+        .include("../msip-session/proto")
         .messages_only()
         .btree_map(".")
         .skip_debug(".msip.v1.Hello");
@@ -260,7 +260,7 @@ fn a_file_is_found_by_any_of_its_names() {
 }
 
 #[test]
-fn without_include_folders_the_files_own_are_taken() {
+fn without_include_folders_those_of_the_files_are_searched() {
     let out = tempfile::tempdir().unwrap();
     let builder = Builder::new()
         .out_dir(out.path())

@@ -1,4 +1,4 @@
-//! Another parser, written by others, reads the same descriptors out of every fixture that is right.
+//! An independent parser reads the same descriptors from every valid fixture.
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
@@ -42,8 +42,8 @@ fn theirs(file: &str) -> FileDescriptorSet {
     FileDescriptorSet::decode(set.write_to_bytes().unwrap().as_slice()).unwrap()
 }
 
-/// The file without what is told differently and means the same: options, which prost's types cannot hold whole,
-/// names for JSON, which one of the two fills in, and places.
+/// The file without what may differ: options, which prost's types do not keep completely, JSON names, which only one of
+/// the parsers fills in, and positions.
 fn plain(mut file: FileDescriptorProto) -> FileDescriptorProto {
     fn field(field: &mut FieldDescriptorProto) {
         field.json_name = None;
@@ -59,7 +59,7 @@ fn plain(mut file: FileDescriptorProto) -> FileDescriptorProto {
             ..Default::default()
         });
         ty.field.iter_mut().for_each(field);
-        // The oneofs that stand for `optional` are not in the same order: count the real ones alone.
+        // The oneofs of `optional` fields are in another order, so only real ones are compared.
         let names: Vec<String> = ty
             .oneof_decl
             .iter()
@@ -88,7 +88,7 @@ fn plain(mut file: FileDescriptorProto) -> FileDescriptorProto {
         ty.oneof_decl
             .retain(|oneof| real.iter().any(|name| name == oneof.name()));
         ty.nested_type.iter_mut().for_each(message);
-        // One of the two puts the entries of maps behind all other nested types.
+        // One of the parsers puts the entries of maps after all other nested types.
         ty.nested_type.sort_by(|a, b| a.name().cmp(b.name()));
     }
     file.source_code_info = None;

@@ -1,12 +1,12 @@
-//! Types that no message carries, and what to use instead.
+//! Advice for types that messages cannot carry.
 //!
-//! What a field may be is decided by the runtime's traits. Here is only what has no other meaning than Rust's own:
-//! numbers and the shapes of types, for which a better word than the compiler's can be said.
+//! The runtime's traits decide which types a field may have. This covers only types whose meaning is known from their
+//! spelling: numbers and the shapes of types, for which there is better advice than the compiler's.
 
 use quote::ToTokens as _;
 use syn::{GenericArgument, PathArguments, Type};
 
-/// What to use instead of this type, where it is known.
+/// What to use instead of this type, if it is known.
 pub(crate) fn instead_of(ty: &Type) -> Option<(&Type, String)> {
     let advice = match ty {
         Type::Reference(reference) => match reference.elem.to_token_stream().to_string().as_str() {

@@ -1,5 +1,6 @@
-//! What `#[msip(…)]` says.
+//! Attributes: the options in `#[msip(…)]`.
 
+mod option_value;
 mod place;
 mod value;
 
@@ -10,42 +11,36 @@ use syn::{Attribute, Path, Token};
 
 use crate::case::Case;
 use crate::errors::Errors;
+pub(crate) use option_value::OptionValue;
 pub(crate) use place::Place;
 use value::Argument;
 pub(crate) use value::{Encoding, Reserved};
 
-/// A value and where it was said.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Said<T> {
-    pub(crate) value: T,
-    pub(crate) span: Span,
-}
-
-/// Everything that `#[msip(…)]` can say, wherever it stands; what was not said is absent.
+/// The options of all kinds of `#[msip(…)]`; an absent one is not set.
 #[derive(Default)]
 pub(crate) struct Options {
-    pub(crate) protocol: Option<Said<String>>,
-    pub(crate) runtime: Option<Said<Path>>,
-    pub(crate) rename_all: Option<Said<Case>>,
-    pub(crate) prefix: Option<Said<String>>,
+    pub(crate) protocol: Option<OptionValue<String>>,
+    pub(crate) runtime: Option<OptionValue<Path>>,
+    pub(crate) rename_all: Option<OptionValue<Case>>,
+    pub(crate) prefix: Option<OptionValue<String>>,
     pub(crate) reserved: Vec<Reserved>,
-    pub(crate) name: Option<Said<String>>,
-    pub(crate) tag: Option<Said<i64>>,
-    pub(crate) encoding: Option<Said<Encoding>>,
-    pub(crate) other: Option<Said<bool>>,
-    pub(crate) kind: Option<Said<MsgKind>>,
-    pub(crate) request_stream: Option<Said<()>>,
-    pub(crate) reply: Option<Said<Reply>>,
-    pub(crate) response: Option<Said<String>>,
-    pub(crate) timeout_ms: Option<Said<u32>>,
-    pub(crate) urgent: Option<Said<bool>>,
-    pub(crate) compress: Option<Said<Compression>>,
-    pub(crate) idempotent: Option<Said<bool>>,
-    pub(crate) key: Option<Said<String>>,
+    pub(crate) name: Option<OptionValue<String>>,
+    pub(crate) tag: Option<OptionValue<i64>>,
+    pub(crate) encoding: Option<OptionValue<Encoding>>,
+    pub(crate) other: Option<OptionValue<bool>>,
+    pub(crate) kind: Option<OptionValue<MsgKind>>,
+    pub(crate) request_stream: Option<OptionValue<()>>,
+    pub(crate) reply: Option<OptionValue<Reply>>,
+    pub(crate) response: Option<OptionValue<String>>,
+    pub(crate) timeout_ms: Option<OptionValue<u32>>,
+    pub(crate) urgent: Option<OptionValue<bool>>,
+    pub(crate) compress: Option<OptionValue<Compression>>,
+    pub(crate) idempotent: Option<OptionValue<bool>>,
+    pub(crate) key: Option<OptionValue<String>>,
 }
 
 impl Options {
-    /// Reads all `#[msip(…)]` of one place.
+    /// Reads all `#[msip(…)]` of one item.
     pub(crate) fn read(attributes: &[Attribute], place: Place, errors: &mut Errors) -> Self {
         let mut options = Self::default();
         for attribute in attributes {
@@ -54,7 +49,7 @@ impl Options {
             }
             let read = attribute.parse_nested_meta(|meta| {
                 let argument = Argument::parse(&meta)?;
-                // A mistake in one option says nothing of the next, so it does not end the list.
+                // A mistake in one option does not affect the next, so the list goes on.
                 if let Err(error) = options.set(&meta, argument, place) {
                     errors.add(error);
                 }
@@ -118,7 +113,7 @@ impl Options {
                 once(
                     &mut self.timeout_ms,
                     at,
-                    Said {
+                    OptionValue {
                         value,
                         span: number.span,
                     },
@@ -135,7 +130,7 @@ impl Options {
                 once(
                     &mut self.compress,
                     at,
-                    Said {
+                    OptionValue {
                         value,
                         span: flag.span,
                     },
@@ -143,12 +138,12 @@ impl Options {
             }
             "idempotent" => once(&mut self.idempotent, at, argument.flag(at)?),
             "key" => once(&mut self.key, at, argument.text(at)?),
-            // `allows` has refused all other names.
+            // `allows` has rejected all other names.
             _ => Ok(()),
         }
     }
 
-    /// Where the runtime is.
+    /// The path of the runtime.
     pub(crate) fn runtime(&self) -> TokenStream {
         match &self.runtime {
             Some(path) => {
@@ -159,7 +154,7 @@ impl Options {
         }
     }
 
-    /// Where the runtime is, in tokens of another place: errors of what is written with it point there as a whole.
+    /// The path of the runtime, with tokens at another span: errors about code that uses it then point there.
     pub(crate) fn runtime_at(&self, span: Span) -> TokenStream {
         let tokens = self.runtime().into_iter().map(|mut token| {
             token.set_span(span);
@@ -168,19 +163,19 @@ impl Options {
         tokens.collect()
     }
 
-    /// Whether the variant stands for what this program does not know.
+    /// Whether it is the variant for values that this program does not know.
     pub(crate) fn is_other(&self) -> bool {
         self.other.is_some_and(|other| other.value)
     }
 }
 
-/// Keeps a value, unless there is one.
-fn once<T>(place: &mut Option<Said<T>>, at: &Path, said: Said<T>) -> syn::Result<()> {
+/// Sets a value, unless it is set already.
+fn once<T>(place: &mut Option<OptionValue<T>>, at: &Path, said: OptionValue<T>) -> syn::Result<()> {
     if place.is_some() {
         let name = quote::quote!(#at).to_string();
         return Err(syn::Error::new_spanned(
             at,
-            format!("`{name}` is said twice [option-value]\nhelp: remove one of the two"),
+            format!("`{name}` is set twice [option-value]\nhelp: remove one of the two"),
         ));
     }
     *place = Some(said);
@@ -188,8 +183,8 @@ fn once<T>(place: &mut Option<Said<T>>, at: &Path, said: Said<T>) -> syn::Result
 }
 
 impl Argument {
-    /// What stands behind a name: `= value`, `(list)` or nothing. Everything up to the next comma is taken, so that a
-    /// mistake in it does not spread.
+    /// Parses what follows a name: `= value`, `(list)` or nothing. Everything up to the next comma is consumed, so that a
+    /// mistake in it does not affect other options.
     fn parse(meta: &ParseNestedMeta<'_>) -> syn::Result<Self> {
         let input = meta.input;
         if input.peek(syn::token::Paren) {

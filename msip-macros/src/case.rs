@@ -1,11 +1,11 @@
-//! How names of Rust become names of the schema.
+//! Case conversion from Rust's names to names of the schema.
 
 use heck::{
     ToLowerCamelCase as _, ToShoutySnakeCase as _, ToSnakeCase as _, ToUpperCamelCase as _,
 };
 use proc_macro2::Ident;
 
-/// What `rename_all` may say.
+/// The values of `rename_all`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Case {
     Snake,
@@ -36,11 +36,4 @@ impl Case {
 pub(crate) fn plain(ident: &Ident) -> String {
     let name = ident.to_string();
     name.strip_prefix("r#").map_or(name.clone(), str::to_owned)
-}
-
-/// Whether `.proto` files can say a name: ASCII letters, digits and `_`, not beginning with a digit, not `_` alone.
-pub(crate) fn is_identifier(name: &str) -> bool {
-    !name.starts_with(|c: char| c.is_ascii_digit())
-        && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')
-        && name.contains(|c: char| c.is_ascii_alphanumeric())
 }

@@ -1,19 +1,19 @@
-//! The schema's own checks, and what they say in the words of attributes.
+//! Diagnostics of the schema's checks, as errors about attributes.
 
 use msip_schema::Diagnostic;
 use proc_macro2::Span;
 
 use crate::errors::Errors;
 
-/// The places that spans of a draft mean.
+/// The tokens that the spans of a draft refer to.
 #[derive(Default)]
-pub(crate) struct Places(Vec<Span>);
+pub(crate) struct SpanTable(Vec<Span>);
 
-impl Places {
-    /// Names a place.
+impl SpanTable {
+    /// A span of the schema for a span of tokens.
     pub(crate) fn add(&mut self, span: Span) -> msip_schema::Span {
         self.0.push(span);
-        // Index 0 means no place. No source has 4 billion tokens.
+        // Index 0 means no position. No source has 4 billion tokens.
         u32::try_from(self.0.len()).map_or(msip_schema::Span::NONE, msip_schema::Span::new)
     }
 
@@ -22,8 +22,8 @@ impl Places {
         self.0.get(index).copied()
     }
 
-    /// Tells what the checks found, each at its token; `elsewhere` is for what has none.
-    pub(crate) fn tell(&self, mistakes: Vec<Diagnostic>, elsewhere: Span, errors: &mut Errors) {
+    /// Reports what the checks found, each at its token; `elsewhere` is for mistakes without one.
+    pub(crate) fn report(&self, mistakes: Vec<Diagnostic>, elsewhere: Span, errors: &mut Errors) {
         for mistake in mistakes {
             let mut text = format!("{} [{}]", in_attributes(&mistake.message), mistake.code);
             for other in &mistake.secondary {
@@ -43,8 +43,7 @@ impl Places {
     }
 }
 
-/// What is said of options of a `.proto` file, said of attributes: `[(msip.kind) = STATE]` becomes
-/// `#[msip(kind = STATE)]`.
+/// Replaces options of `.proto` files by attributes: `[(msip.kind) = STATE]` becomes `#[msip(kind = STATE)]`.
 fn in_attributes(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     let mut rest = text;

@@ -1,4 +1,4 @@
-//! One of the two enums of a protocol, as it was written.
+//! Envelopes: the two enums of a protocol.
 
 use msip_schema::{
     Direction, DraftEnvelope, DraftMember, MemberOptions, Payload, Reserved, Spanned, TypeName,
@@ -8,9 +8,9 @@ use quote::ToTokens as _;
 use syn::spanned::Spanned as _;
 use syn::{Data, DeriveInput, Fields, Type, Variant, Visibility};
 
-use crate::attributes::{Options, Place, Said};
+use crate::attributes::{OptionValue, Options, Place};
 use crate::case::{Case, plain};
-use crate::diagnose::Places;
+use crate::diagnose::SpanTable;
 use crate::errors::Errors;
 use crate::numbers::{self, Tagged};
 use crate::{advice, docs};
@@ -32,13 +32,14 @@ pub(crate) struct Member {
     pub(crate) name: String,
     pub(crate) number: u32,
     pub(crate) doc: String,
+    pub(crate) deprecated: bool,
     /// The message; none for a unit variant.
     pub(crate) payload: Option<Type>,
     pub(crate) options: Options,
 }
 
 impl Envelope {
-    /// Reads an item, and tells of all that is wrong with it by itself.
+    /// Reads an item, and reports its own mistakes.
     pub(crate) fn read(item: DeriveInput, direction: Direction, errors: &mut Errors) -> Self {
         let place = match direction {
             Direction::ClientToServer => Place::ClientToServer,
@@ -58,7 +59,7 @@ impl Envelope {
                 errors.push_at(
                     &item.ident,
                     format!(
-                        "`#[derive({derive})]` stands on an enum, with one variant for each message\nhelp: put \
+                        "`#[derive({derive})]` belongs on an enum, with one variant for each message\nhelp: put \
                          `#[derive(Message)]` on structs that are carried"
                     ),
                 );
@@ -92,22 +93,22 @@ impl Envelope {
         }
     }
 
-    /// The envelope as the schema's checks take it; `type_name` names the type of the member at an index.
-    pub(crate) fn draft(&self, places: &mut Places) -> DraftEnvelope {
+    /// The draft of the envelope.
+    pub(crate) fn draft(&self, spans: &mut SpanTable) -> DraftEnvelope {
         let members = self.members.iter().enumerate();
         let members = members
-            .map(|(index, member)| member.draft(self.type_name(index), places))
+            .map(|(index, member)| member.draft(self.type_name(index), spans))
             .collect();
         DraftEnvelope {
-            span: places.add(self.ident.span()),
+            span: spans.add(self.ident.span()),
             doc: self.doc.clone(),
             members,
-            // Checked here, and written by the program itself.
+            // Checked here; the program itself adds them to the schema.
             reserved: Reserved::default(),
         }
     }
 
-    /// A name for the type of the member at an index: which type it is, only the compiler knows.
+    /// A name for the type of the member at an index, since only the compiler knows the type.
     pub(crate) fn type_name(&self, index: usize) -> TypeName {
         TypeName::new(format!("{}.{index}", self.direction.envelope_name()))
     }
@@ -130,6 +131,7 @@ impl Member {
         let payload = payload(&variant, errors);
         Self {
             doc: docs::text(&variant.attrs),
+            deprecated: docs::is_deprecated(&variant.attrs),
             variant: variant.ident,
             name,
             number: 0,
@@ -138,19 +140,19 @@ impl Member {
         }
     }
 
-    fn draft(&self, ty: TypeName, places: &mut Places) -> DraftMember {
-        let variant = places.add(self.variant.span());
+    fn draft(&self, ty: TypeName, spans: &mut SpanTable) -> DraftMember {
+        let variant = spans.add(self.variant.span());
         let name = self
             .options
             .name
             .as_ref()
-            .map_or(variant, |name| places.add(name.span));
-        let tag = self.options.tag.map_or(variant, |tag| places.add(tag.span));
+            .map_or(variant, |name| spans.add(name.span));
+        let tag = self.options.tag.map_or(variant, |tag| spans.add(tag.span));
         let payload = match &self.payload {
-            Some(payload) => Spanned::new(Payload::Message(ty), places.add(payload.span())),
+            Some(payload) => Spanned::new(Payload::Message(ty), spans.add(payload.span())),
             None => Spanned::new(Payload::Empty, variant),
         };
-        let mut said = Translate { places };
+        let mut said = Translate { spans };
         let options = &self.options;
         let options = MemberOptions {
             kind: said.copied(options.kind),
@@ -162,6 +164,7 @@ impl Member {
             compress: said.copied(options.compress),
             idempotent: said.copied(options.idempotent),
             key: said.text(options.key.as_ref()),
+            deprecated: self.deprecated,
         };
         DraftMember {
             name: Spanned::new(self.name.clone(), name),
@@ -173,18 +176,18 @@ impl Member {
     }
 }
 
-/// What was said here, as the schema keeps it.
+/// Converts options to those of the schema.
 struct Translate<'a> {
-    places: &'a mut Places,
+    spans: &'a mut SpanTable,
 }
 
 impl Translate<'_> {
-    fn copied<T: Copy>(&mut self, said: Option<Said<T>>) -> Option<Spanned<T>> {
-        said.map(|said| Spanned::new(said.value, self.places.add(said.span)))
+    fn copied<T: Copy>(&mut self, said: Option<OptionValue<T>>) -> Option<Spanned<T>> {
+        said.map(|said| Spanned::new(said.value, self.spans.add(said.span)))
     }
 
-    fn text(&mut self, said: Option<&Said<String>>) -> Option<Spanned<String>> {
-        said.map(|said| Spanned::new(said.value.clone(), self.places.add(said.span)))
+    fn text(&mut self, said: Option<&OptionValue<String>>) -> Option<Spanned<String>> {
+        said.map(|said| Spanned::new(said.value.clone(), self.spans.add(said.span)))
     }
 }
 
@@ -226,7 +229,7 @@ fn payload(variant: &Variant, errors: &mut Errors) -> Option<Type> {
             {
                 errors.push_at(
                     attribute,
-                    "options of a member stand above its variant [misplaced-option]\nhelp: move it there",
+                    "options of a member belong above its variant [misplaced-option]\nhelp: move it there",
                 );
             }
             if let Some((at, advice)) = not_a_message(&first.ty, name) {
@@ -243,7 +246,7 @@ fn payload(variant: &Variant, errors: &mut Errors) -> Option<Type> {
     }
 }
 
-/// Types that surely are no message.
+/// Types that are certainly not messages.
 fn not_a_message<'a>(ty: &'a Type, variant: &Ident) -> Option<(&'a Type, String)> {
     if let Type::Tuple(tuple) = ty
         && tuple.elems.is_empty()
@@ -292,7 +295,7 @@ fn not_a_message<'a>(ty: &'a Type, variant: &Ident) -> Option<(&'a Type, String)
     advice::instead_of(ty)
 }
 
-/// A type as it was written, more or less.
+/// A type roughly as it was written.
 pub(crate) fn shown(ty: &Type) -> String {
     let text = ty.to_token_stream().to_string();
     text.replace(" :: ", "::")

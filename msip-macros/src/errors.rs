@@ -1,4 +1,4 @@
-//! All mistakes of an item, told at once.
+//! Error collection: all mistakes of an item are reported together.
 
 use std::fmt::Display;
 
@@ -10,7 +10,7 @@ use quote::ToTokens;
 pub(crate) struct Errors(Option<syn::Error>);
 
 impl Errors {
-    /// Adds one at a place.
+    /// Adds one at a span.
     pub(crate) fn push(&mut self, span: Span, message: impl Display) {
         self.add(syn::Error::new(span, message));
     }
@@ -20,7 +20,7 @@ impl Errors {
         self.add(syn::Error::new_spanned(tokens, message));
     }
 
-    /// Adds one that another found.
+    /// Adds an error of syn's.
     pub(crate) fn add(&mut self, error: syn::Error) {
         match &mut self.0 {
             Some(first) => first.combine(error),

@@ -1,6 +1,6 @@
 //! The derives of MSIP: a protocol from Rust types.
 //!
-//! Programs take them from `msip-runtime`, which re-exports them under its feature `derive`:
+//! Programs use them through `msip-runtime`, which re-exports them under its feature `derive`:
 //!
 //! ```ignore
 //! use msip_runtime::{ClientToServer, Message, ServerToClient};
@@ -29,8 +29,11 @@
 //! }
 //! ```
 //!
-//! The rules are those of `docs/schema.md`, and so is the fingerprint. A derive sees one item only, so the derive of
-//! `ClientToServer` hands its tokens on, in a hidden macro, to that of `ServerToClient`, which writes the protocol.
+//! The rules and the fingerprint are those of `docs/schema.md`. A derive sees only one item, so the derive of
+//! `ClientToServer` passes its tokens, in a hidden macro, to that of `ServerToClient`, which writes the protocol.
+//!
+//! `#[deprecated]` on types, variants and fields is `deprecated` in the schema. The derived code mentions them, so their
+//! module needs `#[allow(deprecated)]`.
 
 mod advice;
 mod attributes;
@@ -49,16 +52,16 @@ mod record;
 
 use proc_macro::TokenStream;
 
-/// What a client may say: an enum with one variant for each message. The first half of a protocol.
+/// The messages of a client: an enum with one variant for each. The first half of a protocol.
 ///
 /// On the enum: `#[msip(protocol = "chat")]` names the protocol, as the package of a `.proto` file does;
-/// `rename_all = "…"` changes how members are named after variants (`snake_case` unless told), `reserved(3, 5..=7,
-/// "old_name")` keeps what is no longer used from being used again, `crate = "::path"` tells where `msip-runtime` is.
+/// `rename_all = "…"` changes the case in which members are named after variants (`snake_case` by default), `reserved(3,
+/// 5..=7, "old_name")` keeps tags and names from being reused, `crate = "::path"` is the path of `msip-runtime`.
 ///
 /// A variant carries one message, a type with `#[derive(Message)]`, or nothing. Each has `#[msip(tag = N)]`, its number on
 /// the wire, and may have
 ///
-/// - `name = "…"`: the member's name, by which pairs and kinds go,
+/// - `name = "…"`: the member's name, which decides about pairs and kinds,
 /// - `kind = EVENT`, `COMMAND`, `STATE`, `LOG` or `METRIC`,
 /// - `reply = NONE`, `ACK`, `RESPONSE` or `STREAM`, and `response = "connect_rsp"`,
 /// - `request = STREAM`: the request of the call is a stream,
@@ -72,9 +75,9 @@ pub fn client_to_server(item: TokenStream) -> TokenStream {
     protocol::first_half(item.into()).into()
 }
 
-/// What a server may say: the second half of a protocol, behind the enum with `#[derive(ClientToServer)]`.
+/// The messages of a server: the second half of a protocol, after the enum with `#[derive(ClientToServer)]`.
 ///
-/// Attributes are those of `ClientToServer`, but for `protocol` and `crate`. Beside the enums it writes the protocol's
+/// Attributes are those of `ClientToServer` except `protocol` and `crate`. It writes the protocol's
 /// type (`Chat` for `chat`) and the traits `SendClientToServer`, `PushClientToServer`, `HandleClientToServer`,
 /// `SendServerToClient`, `PushServerToClient`, `BroadcastServerToClient` and `HandleServerToClient`, as `msip-codegen` does for a `.proto` file.
 #[proc_macro_derive(ServerToClient, attributes(msip))]
@@ -87,10 +90,10 @@ pub fn server_to_client(item: TokenStream) -> TokenStream {
 /// - A struct with named fields is a message. Each field has `#[msip(tag = N)]`, and may have `name = "…"` and
 ///   `as = "sint32"` (or `sint64`, `fixed32`, `fixed64`, `sfixed32`, `sfixed64`; `map<sint32, fixed64>` for a map).
 /// - An enum with data is a message that holds one of its variants. Each has a tag; a unit variant with
-///   `#[msip(other)]` stands for those that a newer peer may know.
+///   `#[msip(other)]` is used for variants that only a newer peer knows.
 /// - An enum without data is a number with names: `Merry = 1`. Because newer peers may know more numbers, one variant
-///   has `#[msip(other)]`: `Other(i32)`, which keeps the number, or a unit variant, which takes the place of it.
-/// - A tuple struct of one field is that field.
+///   has `#[msip(other)]`: `Other(i32)`, which keeps the number, or a unit variant, which replaces it.
+/// - A tuple struct of one field is encoded like that field.
 ///
 /// On the type: `name = "…"`, `rename_all = "…"`, `reserved(…)`, `crate = "::path"`.
 #[proc_macro_derive(Message, attributes(msip))]

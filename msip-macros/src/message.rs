@@ -1,4 +1,4 @@
-//! `#[derive(Message)]`: which of the four forms an item has.
+//! `#[derive(Message)]`: selects one of four forms by the shape of the item.
 
 use proc_macro2::TokenStream;
 use syn::{Data, DeriveInput, Fields};

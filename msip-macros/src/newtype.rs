@@ -1,6 +1,6 @@
-//! A tuple struct of one field: the value inside it.
+//! Newtypes: tuple structs of one field, encoded like that field.
 
-use proc_macro2::TokenStream;
+use proc_macro2::{Ident, TokenStream};
 use quote::{quote, quote_spanned};
 use syn::spanned::Spanned as _;
 use syn::{DeriveInput, FieldsUnnamed, Type};
@@ -48,10 +48,17 @@ pub(crate) fn write(
             impl #runtime::describe::MapKey for #ident {}
         }
     });
-    // At the place of the type, so that the errors of one type are one.
+    // Written at the type's span, so that the errors about a type are one.
     let there = options.runtime_at(ty.span());
     let value = quote_spanned!(ty.span()=> <#ty as #there::describe::Value<#encoding>>);
     let field = quote_spanned!(ty.span()=> <#ty as #there::describe::Field<#encoding>>);
+    let value = value_impl(ident, &runtime, &value);
+    let field = field_impl(ident, &runtime, &field);
+    quote!(#value #field #key)
+}
+
+/// `impl Value`, which delegates to the type inside.
+fn value_impl(ident: &Ident, runtime: &TokenStream, value: &TokenStream) -> TokenStream {
     let describe = quote!(#runtime::describe);
     let result = quote!(::core::result::Result);
     quote! {
@@ -96,7 +103,14 @@ pub(crate) fn write(
                 #value::absent(reader).map(Self)
             }
         }
+    }
+}
 
+/// `impl Field`, which delegates to the type inside.
+fn field_impl(ident: &Ident, runtime: &TokenStream, field: &TokenStream) -> TokenStream {
+    let describe = quote!(#runtime::describe);
+    let result = quote!(::core::result::Result);
+    quote! {
         #[automatically_derived]
         impl #describe::Field for #ident {
             type Slot<'a> = #field::Slot<'a>;
@@ -129,12 +143,10 @@ pub(crate) fn write(
                 #field::finish(slot, reader).map(Self)
             }
         }
-
-        #key
     }
 }
 
-/// Whether the type is written as one of those that a map's key may be.
+/// Whether the type is spelled like one of those that a map's key may have.
 fn may_be_map_key(ty: &Type) -> bool {
     let Type::Path(path) = ty else { return false };
     let last = path.path.segments.last();

@@ -1,28 +1,28 @@
-//! Tags: each said, in range, used once, and not reserved.
+//! Tags: present, in range, unique, and not reserved.
 //!
-//! A tag is never concluded from the order of the source, since moving a line would then change the wire. A missing
-//! one is an error that says which to write.
+//! A tag is never inferred from the order of the source, since moving a line would then change the wire. A missing tag
+//! is an error with a suggestion.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use proc_macro2::Span;
 
-use crate::attributes::{Reserved, Said};
+use crate::attributes::{OptionValue, Reserved};
 use crate::errors::Errors;
 
-/// The largest number of a field that protobuf can write.
+/// The largest field number of protobuf.
 const LARGEST: i64 = 536_870_911;
 
 /// The numbers that protobuf keeps for itself.
 const RESERVED: std::ops::RangeInclusive<i64> = 19_000..=19_999;
 
-/// Something that has a tag, or should.
+/// Something that must have a tag.
 pub(crate) struct Tagged<'a> {
     /// The name in the schema.
     pub(crate) name: &'a str,
-    /// Where it stands.
+    /// The span of its name.
     pub(crate) span: Span,
-    pub(crate) tag: Option<Said<i64>>,
+    pub(crate) tag: Option<OptionValue<i64>>,
 }
 
 /// Checks the tags of a message's fields or a oneof's variants, and returns them in their order.
@@ -36,7 +36,7 @@ pub(crate) fn fields(
     members(tagged, reserved, errors)
 }
 
-/// Checks only what the schema's own checks do not see: tags that are missing, and what is reserved.
+/// Checks what the schema's own checks do not cover: missing tags, and reserved tags and names.
 pub(crate) fn members(
     tagged: &[Tagged<'_>],
     reserved: &[Reserved],
@@ -48,13 +48,13 @@ pub(crate) fn members(
         .iter()
         .map(|tagged| {
             let tag = tagged.tag.map_or(0, |tag| tag.value);
-            // What does not fit is out of range, which has been told, or will be.
+            // What does not fit is out of range, which is reported elsewhere.
             u32::try_from(tag).unwrap_or(0)
         })
         .collect()
 }
 
-/// Names and numbers of an enum without data that are reserved.
+/// Reports reserved names and numbers of an enum without data.
 pub(crate) fn check_reserved(tagged: &[Tagged<'_>], reserved: &[Reserved], errors: &mut Errors) {
     for item in tagged {
         for entry in reserved {
@@ -159,7 +159,7 @@ fn check_duplicates(tagged: &[Tagged<'_>], errors: &mut Errors) {
     }
 }
 
-/// The number behind the last that is or was in use.
+/// The number after the last that is or was in use.
 fn next_free(tagged: &[Tagged<'_>], reserved: &[Reserved]) -> i64 {
     let used = tagged
         .iter()

@@ -1,4 +1,4 @@
-//! An enum with data: a message that holds one of its variants.
+//! Oneofs: enums with data, which are messages that hold one of their variants.
 
 use proc_macro2::{Ident, Span, TokenStream};
 use quote::{format_ident, quote, quote_spanned};
@@ -20,6 +20,7 @@ struct Member {
     number: u32,
     options: Options,
     doc: String,
+    deprecated: bool,
     /// None for a unit variant.
     ty: Option<Type>,
 }
@@ -121,6 +122,7 @@ impl Member {
             name,
             number: 0,
             doc: docs::text(&variant.attrs),
+            deprecated: docs::is_deprecated(&variant.attrs),
             options,
             ty,
         }
@@ -158,14 +160,18 @@ fn emit(
     let ident = &item.ident;
     let runtime = options.runtime();
     let doc = docs::text(&item.attrs);
+    let deprecated = docs::deprecated(&item.attrs);
     let oneof = oneof_name(members);
     let shapes = members.iter().map(|member| {
         let Member {
             name, number, doc, ..
         } = member;
+        let deprecated = docs::last_deprecated(member.deprecated);
         match member.value(options) {
-            Some(value) => quote!(.member(#name, #number, #value::describe(types), #oneof, #doc)),
-            None => quote!(.empty_member(#name, #number, #oneof, #doc)),
+            Some(value) => quote! {
+                .member(#name, #number, #value::describe(types), #oneof, #doc) #deprecated
+            },
+            None => quote!(.empty_member(#name, #number, #oneof, #doc) #deprecated),
         }
     });
     let types = if members.iter().any(|member| member.ty.is_some()) {
@@ -174,6 +180,36 @@ fn emit(
         quote!(_)
     };
     let reserved = reserved(&options.reserved);
+    let encoding = encoding(options, members, other);
+    let reading = reading(item, options, members, other);
+    let body = body(ident, &runtime);
+    quote! {
+        #[automatically_derived]
+        impl #runtime::describe::Describe for #ident {
+            const FIELDS: &'static [(&'static str, u32, bool)] = &[];
+
+            fn describe(types: &mut #runtime::describe::Registry) -> #runtime::describe::ValueType {
+                types.message::<Self>(#short, |#types| {
+                    #runtime::describe::MessageShape::new(#doc) #deprecated #(#shapes)* #reserved
+                })
+            }
+
+            #encoding
+
+            fn read(
+                reader: &mut #runtime::describe::Reader<'_>,
+            ) -> ::core::result::Result<Self, #runtime::describe::Malformed> {
+                #reading
+            }
+        }
+
+        #body
+    }
+}
+
+/// `fn encoded_len` and `fn encode`
+fn encoding(options: &Options, members: &[Member], other: Option<&Ident>) -> TokenStream {
+    let runtime = options.runtime();
     let lengths = members.iter().map(|member| {
         let Member {
             variant, number, ..
@@ -197,42 +233,21 @@ fn emit(
     let other_len = other.map(|other| quote!(Self::#other => 0,));
     let other_encoding = other.map(|other| quote!(Self::#other => {}));
     let unused_buffer = members.is_empty().then(|| quote!(let _ = buffer;));
-    let reading = reading(item, options, members, other);
-    let body = body(ident, &runtime);
     quote! {
-        #[automatically_derived]
-        impl #runtime::describe::Describe for #ident {
-            const FIELDS: &'static [(&'static str, u32, bool)] = &[];
-
-            fn describe(types: &mut #runtime::describe::Registry) -> #runtime::describe::ValueType {
-                types.message::<Self>(#short, |#types| {
-                    #runtime::describe::MessageShape::new(#doc) #(#shapes)* #reserved
-                })
-            }
-
-            fn encoded_len(&self) -> usize {
-                match self {
-                    #(#lengths)*
-                    #other_len
-                }
-            }
-
-            fn encode(&self, buffer: &mut ::std::vec::Vec<u8>) {
-                #unused_buffer
-                match self {
-                    #(#encodings)*
-                    #other_encoding
-                }
-            }
-
-            fn read(
-                reader: &mut #runtime::describe::Reader<'_>,
-            ) -> ::core::result::Result<Self, #runtime::describe::Malformed> {
-                #reading
+        fn encoded_len(&self) -> usize {
+            match self {
+                #(#lengths)*
+                #other_len
             }
         }
 
-        #body
+        fn encode(&self, buffer: &mut ::std::vec::Vec<u8>) {
+            #unused_buffer
+            match self {
+                #(#encodings)*
+                #other_encoding
+            }
+        }
     }
 }
 

@@ -1,4 +1,4 @@
-//! An enum without data: a number with names.
+//! Open enums: enums without data, which are numbers with names.
 
 use std::collections::BTreeMap;
 
@@ -6,7 +6,7 @@ use proc_macro2::{Ident, TokenStream};
 use quote::quote;
 use syn::{DataEnum, DeriveInput, Expr, ExprLit, ExprUnary, Fields, Lit, UnOp, Variant};
 
-use crate::attributes::{Options, Place, Said};
+use crate::attributes::{OptionValue, Options, Place};
 use crate::case::{Case, plain};
 use crate::docs;
 use crate::errors::Errors;
@@ -17,11 +17,12 @@ use crate::record::{check_name, type_name};
 struct Value {
     variant: Ident,
     name: String,
-    number: Option<Said<i64>>,
+    number: Option<OptionValue<i64>>,
     doc: String,
+    deprecated: bool,
 }
 
-/// The variant that stands for unknown numbers.
+/// The variant for unknown numbers.
 enum Other {
     /// `Other(i32)`
     Keeps(Ident),
@@ -29,7 +30,7 @@ enum Other {
     Replaces(Ident),
 }
 
-/// Whether all variants but one that stands for unknown ones are without data.
+/// Whether all variants, except one for unknown numbers, are without data.
 pub(crate) fn is_open(data: &DataEnum) -> bool {
     data.variants.iter().all(|variant| {
         matches!(variant.fields, Fields::Unit)
@@ -57,7 +58,7 @@ pub(crate) fn write(item: &DeriveInput, data: &DataEnum, errors: &mut Errors) ->
             continue;
         }
         let number = number_of(variant, &said, errors);
-        // A unit variant for what is not known needs no number of its own, unless it has one.
+        // A unit variant for unknown numbers may have a number of its own, and needs none.
         if number.is_none() && said.is_other() {
             continue;
         }
@@ -74,6 +75,7 @@ pub(crate) fn write(item: &DeriveInput, data: &DataEnum, errors: &mut Errors) ->
             name,
             number,
             doc: docs::text(&variant.attrs),
+            deprecated: docs::is_deprecated(&variant.attrs),
         });
     }
     check_numbers(item, &values, &options, errors);
@@ -85,8 +87,8 @@ pub(crate) fn write(item: &DeriveInput, data: &DataEnum, errors: &mut Errors) ->
         errors.push_at(
             &item.ident,
             format!(
-                "`{}` does not say what a number becomes that it has no variant for, which a newer peer may send\nhelp: add \
-                 `#[msip(other)] Other(i32)`, which keeps it, or write `#[msip(other)]` above `{zero}`, which then stands for it",
+                "`{}` has no variant for numbers that it does not know, which a newer peer may send\nhelp: add \
+                 `#[msip(other)] Other(i32)`, which keeps it, or write `#[msip(other)]` above `{zero}`, which then replaces it",
                 item.ident
             ),
         );
@@ -123,7 +125,7 @@ fn read_other(variant: &Variant, errors: &mut Errors) -> Other {
     }
 }
 
-/// `MOOD_MERRY` for `Mood::Merry`, as prost reads it backwards.
+/// `MOOD_MERRY` for `Mood::Merry`: the inverse of prost's rule.
 fn name_of(variant: &Variant, said: &Options, options: &Options, ident: &Ident) -> String {
     if let Some(name) = &said.name {
         return name.value.clone();
@@ -140,8 +142,8 @@ fn name_of(variant: &Variant, said: &Options, options: &Options, ident: &Ident) 
     }
 }
 
-/// The number behind `=`, or that of `tag`.
-fn number_of(variant: &Variant, said: &Options, errors: &mut Errors) -> Option<Said<i64>> {
+/// The number after `=`, or that of `tag`.
+fn number_of(variant: &Variant, said: &Options, errors: &mut Errors) -> Option<OptionValue<i64>> {
     let written = variant.discriminant.as_ref().and_then(|(_, expression)| {
         let number = literal(expression);
         if number.is_none() {
@@ -150,7 +152,7 @@ fn number_of(variant: &Variant, said: &Options, errors: &mut Errors) -> Option<S
                 "the number must be seen here\nhelp: write it as digits, as in `= 1`",
             );
         }
-        number.map(|value| Said {
+        number.map(|value| OptionValue {
             value,
             span: syn::spanned::Spanned::span(expression),
         })
@@ -255,12 +257,14 @@ fn emit(
     let ident = &item.ident;
     let runtime = options.runtime();
     let doc = docs::text(&item.attrs);
-    // Numbers that do not fit have been told of.
+    let deprecated = docs::deprecated(&item.attrs);
+    // Numbers that do not fit are reported already.
     let number =
         |value: &Value| i32::try_from(value.number.map_or(0, |number| number.value)).unwrap_or(0);
     let shapes = values.iter().map(|value| {
         let (name, number, doc) = (&value.name, number(value), &value.doc);
-        quote!(.value(#name, #number, #doc))
+        let deprecated = docs::last_deprecated(value.deprecated);
+        quote!(.value(#name, #number, #doc) #deprecated)
     });
     let to_number = values.iter().map(|value| {
         let (variant, number) = (&value.variant, number(value));
@@ -277,7 +281,7 @@ fn emit(
         ),
         Other::Replaces(variant) => {
             let has_number = values.iter().any(|value| value.variant == *variant);
-            // Without a number of its own, it is sent as what absence means.
+            // Without a number of its own it is sent as 0, like an absent field.
             let to = (!has_number).then(|| quote!(Self::#variant => 0,));
             (quote!(#to), quote!(_ => Self::#variant,))
         }
@@ -300,7 +304,7 @@ fn emit(
             }
 
             fn shape() -> #runtime::describe::EnumShape {
-                #runtime::describe::EnumShape::new(#short, #doc) #(#shapes)*
+                #runtime::describe::EnumShape::new(#short, #doc) #deprecated #(#shapes)*
             }
         }
 

@@ -1,8 +1,8 @@
-//! Both halves of a protocol: how the first reaches the second, and what is written of them.
+//! Protocols: how the first half reaches the second, and the code for both.
 
 use std::collections::BTreeMap;
 
-use msip_schema::emit::{Target, UserEnum, items};
+use msip_emit::rust::{self, Target, UserEnum, items};
 use msip_schema::{Direction, Draft, Schema, Spanned, TypeName};
 use proc_macro2::{Group, Ident, Span, TokenStream, TokenTree};
 use quote::{ToTokens as _, quote, quote_spanned};
@@ -11,18 +11,19 @@ use syn::spanned::Spanned as _;
 use syn::{DeriveInput, Type};
 
 use crate::attributes::Options;
-use crate::diagnose::Places;
+use crate::diagnose::SpanTable;
+use crate::docs;
 use crate::envelope::Envelope;
 use crate::errors::Errors;
 use crate::record::reserved;
 
-/// The macro that carries the first half. Where it is missing the compiler prints its name.
-const CARRIER: &str = "an_enum_with_derive_ClientToServer_must_stand_in_this_module";
+/// The macro that carries the first half. If it is missing the compiler prints its name.
+const CARRIER: &str = "an_enum_with_derive_ClientToServer_must_be_in_this_module";
 
-/// Reads the first half, and leaves its tokens to the second.
+/// Reads the first half, and keeps its tokens for the second.
 ///
-/// They are in a macro with a name of their own, imported under the name by which the second half asks: an import
-/// is seen in its module only, while a macro would also be seen in the modules inside, where other protocols may be.
+/// They are in a macro with a name of its own, imported under the name that the second half uses: an import is visible
+/// in its module only, while a macro would also be visible in nested modules, which may have other protocols.
 pub(crate) fn first_half(tokens: TokenStream) -> TokenStream {
     let carrier = Ident::new(CARRIER, Span::call_site());
     let (envelope, errors) = match read(tokens.clone(), Direction::ClientToServer) {
@@ -38,7 +39,7 @@ pub(crate) fn first_half(tokens: TokenStream) -> TokenStream {
             quote_spanned!(ident.span()=> const _: () = #describe::describe::require_other_half::<#ident>();),
         )
     } else {
-        // The second half has nothing to say of a first one that is wrong.
+        // The second half reports nothing about a first one with mistakes.
         (TokenStream::new(), errors.into_tokens())
     };
     let own = own_name(&envelope);
@@ -53,7 +54,7 @@ pub(crate) fn first_half(tokens: TokenStream) -> TokenStream {
     }
 }
 
-/// A name for the macro that no other protocol's has.
+/// A name for the macro that is unique to the protocol.
 fn own_name(envelope: &Envelope) -> Ident {
     let protocol = envelope.options.protocol.as_ref();
     let protocol = protocol.map_or("", |name| name.value.as_str());
@@ -66,7 +67,7 @@ fn own_name(envelope: &Envelope) -> Ident {
     )
 }
 
-/// Hands the second half to the macro that the first one left.
+/// Passes the second half to the macro of the first one.
 pub(crate) fn second_half(tokens: TokenStream) -> TokenStream {
     let (envelope, errors) = match read(tokens.clone(), Direction::ServerToClient) {
         Ok(read) => read,
@@ -96,13 +97,13 @@ pub(crate) fn whole(tokens: TokenStream) -> TokenStream {
     let ident = &first.ident;
     let is_whole = quote!(impl #runtime::describe::HalfProtocol for #ident {});
     if halves.second.is_empty() {
-        // It has been told what is wrong with the second half; the first is not without one for that reason.
+        // The mistakes of the second half are reported already; that the first has none would only follow from them.
         return is_whole;
     }
     let Ok((_, second_span)) = span_of(halves.second.clone()) else {
         return is_whole;
     };
-    // The tokens of the first half came through a macro, which no message needs to mention.
+    // The tokens of the first half came through a macro, which error messages need not mention.
     let first = match read(
         located(halves.first, second_span),
         Direction::ClientToServer,
@@ -153,14 +154,14 @@ fn read(tokens: TokenStream, direction: Direction) -> syn::Result<(Envelope, Err
     Ok((envelope, errors))
 }
 
-/// The place of an item's name.
+/// The name of an item and its span.
 fn span_of(item: TokenStream) -> syn::Result<(Ident, Span)> {
     let item: DeriveInput = syn::parse2(item)?;
     let span = item.ident.span();
     Ok((item.ident, span))
 }
 
-/// The same tokens at the same places, but with names that mean what they mean at `like`.
+/// The same tokens at the same positions, with names resolved as at `like`.
 fn located(tokens: TokenStream, like: Span) -> TokenStream {
     let tokens = tokens.into_iter().map(|mut token| {
         let span = token.span().resolved_at(like);
@@ -176,23 +177,23 @@ fn located(tokens: TokenStream, like: Span) -> TokenStream {
 }
 
 fn check(first: &Envelope, second: &Envelope) -> Result<Schema, Errors> {
-    let mut places = Places::default();
+    let mut spans = SpanTable::default();
     let package = match &first.options.protocol {
-        Some(name) => Spanned::new(name.value.clone(), places.add(name.span)),
-        // Refused before.
-        None => Spanned::new(String::new(), places.add(first.ident.span())),
+        Some(name) => Spanned::new(name.value.clone(), spans.add(name.span)),
+        // Rejected before.
+        None => Spanned::new(String::new(), spans.add(first.ident.span())),
     };
     let draft = Draft {
         package,
         doc: String::new(),
-        client_to_server: first.draft(&mut places),
-        server_to_client: second.draft(&mut places),
+        client_to_server: first.draft(&mut spans),
+        server_to_client: second.draft(&mut spans),
         methods: Vec::new(),
         types: msip_schema::Types::new(),
     };
-    draft.check().map_err(|mistakes| {
+    draft.check_with(rust::check).map_err(|mistakes| {
         let mut errors = Errors::default();
-        places.tell(mistakes, first.ident.span(), &mut errors);
+        spans.report(mistakes, first.ident.span(), &mut errors);
         errors
     })
 }
@@ -229,7 +230,7 @@ fn write(schema: &Schema, first: &Envelope, second: &Envelope) -> TokenStream {
             quote!(<Self as #runtime::describe::DescribeProtocol>::schema().descriptor_set()),
         )
         .taken(&taken)
-        // The attribute is not found where a module goes without the prelude.
+        // The attribute is not found in a module without the prelude.
         .explains(false)
         .user_enum(Direction::ClientToServer, user_enum(first))
         .user_enum(Direction::ServerToClient, user_enum(second));
@@ -250,7 +251,7 @@ fn user_enum(envelope: &Envelope) -> UserEnum {
     UserEnum::new(envelope.ident.clone(), variants)
 }
 
-/// What only the compiler can check: payloads are messages, and keys are fields of them.
+/// Checks for the compiler: payloads are messages, and keys are fields of them.
 fn requirements(options: &Options, envelopes: [&Envelope; 2]) -> TokenStream {
     let members = envelopes.into_iter().flat_map(|envelope| &envelope.members);
     let checks = members.filter_map(|member| {
@@ -270,13 +271,13 @@ fn requirements(options: &Options, envelopes: [&Envelope; 2]) -> TokenStream {
     checks.collect()
 }
 
-/// `<ConnectReq as Describe>`, all of it at the place of the type, so that the errors of one type are one.
+/// `<ConnectReq as Describe>`, at the span of the type, so that the errors about a type are one.
 fn as_message(options: &Options, payload: &Type) -> TokenStream {
     let runtime = options.runtime_at(payload.span());
     quote_spanned!(payload.span()=> <#payload as #runtime::describe::Describe>)
 }
 
-/// The same tokens at another place.
+/// The same tokens at another span.
 fn respanned(tokens: TokenStream, span: Span) -> TokenStream {
     let tokens = tokens.into_iter().map(|mut token| {
         token.set_span(span.resolved_at(token.span()));
@@ -285,7 +286,7 @@ fn respanned(tokens: TokenStream, span: Span) -> TokenStream {
     tokens.collect()
 }
 
-/// How the schema is built when it is first asked for.
+/// Builds the schema on first use.
 fn description(
     schema: &Schema,
     options: &Options,
@@ -301,12 +302,13 @@ fn description(
                 .iter()
                 .find(|written| written.name == member.name)?;
             let doc = &written.doc;
+            let deprecated = docs::last_deprecated(written.deprecated);
             Some(match &written.payload {
                 Some(ty) => {
                     let describe = as_message(options, ty);
-                    quote!(.member(#describe::describe(types), #doc))
+                    quote!(.member(#describe::describe(types), #doc) #deprecated)
                 }
-                None => quote!(.empty(#doc)),
+                None => quote!(.empty(#doc) #deprecated),
             })
         });
         let doc = &envelope.doc;

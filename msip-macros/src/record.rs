@@ -1,5 +1,6 @@
-//! A struct with named fields: a message.
+//! Messages: structs with named fields.
 
+use msip_schema::is_identifier;
 use proc_macro2::{Ident, Span, TokenStream};
 use quote::{format_ident, quote, quote_spanned};
 use syn::punctuated::Punctuated;
@@ -7,13 +8,13 @@ use syn::spanned::Spanned as _;
 use syn::{DeriveInput, Field, Token};
 
 use crate::attributes::{Options, Place, Reserved};
-use crate::case::{Case, is_identifier, plain};
+use crate::case::{Case, plain};
 use crate::envelope::shown;
 use crate::errors::Errors;
 use crate::numbers::{self, Tagged};
 use crate::{advice, docs};
 
-/// A field that is carried.
+/// A field of the message.
 struct Carried<'a> {
     ident: &'a Ident,
     name: String,
@@ -52,6 +53,7 @@ pub(crate) fn write(
         ident: &item.ident,
         short,
         doc: docs::text(&item.attrs),
+        deprecated: docs::deprecated(&item.attrs),
         reserved: &options.reserved,
         runtime,
     }
@@ -81,20 +83,20 @@ fn carried<'a>(field: &'a Field, case: Option<Case>, errors: &mut Errors) -> Opt
     })
 }
 
-/// Tells of a name that `.proto` files cannot say.
+/// Reports a name that is not an identifier in `.proto` files.
 pub(crate) fn check_name(name: &str, span: Span, errors: &mut Errors) {
     if !is_identifier(name) {
         errors.push(
             span,
             format!(
-                "`{name}` is no name that every language can say [invalid-name]\nhelp: write `#[msip(name = \"…\")]` with ASCII \
+                "`{name}` is not an identifier in every language [invalid-name]\nhelp: write `#[msip(name = \"…\")]` with ASCII \
                  letters, digits and `_`, not beginning with a digit and not `_` alone"
             ),
         );
     }
 }
 
-/// Tells of a type that is not carried, where there is more to say than the compiler would.
+/// Reports a type that messages cannot carry, if there is better advice than the compiler's.
 pub(crate) fn check_type(ty: &syn::Type, errors: &mut Errors) {
     if let Some((at, advice)) = advice::instead_of(ty) {
         errors.push_at(
@@ -131,16 +133,17 @@ pub(crate) fn type_name(item: &DeriveInput, options: &Options, errors: &mut Erro
     name
 }
 
-/// One field in every place where it is mentioned.
+/// One field, as the generated code refers to it.
 struct Written {
     ident: Ident,
     slot: Ident,
     name: String,
     number: u32,
     doc: String,
-    /// The place of the type.
+    deprecated: bool,
+    /// The span of the type.
     span: Span,
-    /// `<String as Field>`, at the place of the type, so that all errors of a type are one.
+    /// `<String as Field>`, at the span of the type, so that the errors about a type are one.
     field: TokenStream,
 }
 
@@ -159,17 +162,19 @@ impl Written {
             name: field.name.clone(),
             number,
             doc: docs::text(&field.field.attrs),
+            deprecated: docs::is_deprecated(&field.field.attrs),
             span: ty.span(),
             field: quote_spanned!(ty.span()=> <#ty as #runtime::describe::Field #encoding>),
         }
     }
 }
 
-/// The message around the fields.
+/// The message that has the fields.
 struct Shape<'a> {
     ident: &'a Ident,
     short: String,
     doc: String,
+    deprecated: Option<TokenStream>,
     reserved: &'a [Reserved],
     runtime: TokenStream,
 }
@@ -180,6 +185,7 @@ impl Shape<'_> {
             ident,
             short,
             doc,
+            deprecated,
             runtime,
             ..
         } = self;
@@ -196,38 +202,21 @@ impl Shape<'_> {
                  name,
                  number,
                  doc,
+                 deprecated,
                  field,
                  ..
-             }| { quote!(.field(#name, #number, #field::shape(types), #doc)) },
+             }| {
+                let deprecated = docs::last_deprecated(*deprecated);
+                quote!(.field(#name, #number, #field::shape(types), #doc) #deprecated)
+            },
         );
         let reserved = reserved(self.reserved);
-        let lengths = fields.iter().map(
-            |Written {
-                 ident,
-                 number,
-                 field,
-                 ..
-             }| { quote!(#field::len(&self.#ident, #number)) },
-        );
-        let lengths = if fields.is_empty() {
-            quote!(0)
-        } else {
-            quote!(#(#lengths)+*)
-        };
-        let encodings = fields.iter().map(
-            |Written {
-                 ident,
-                 number,
-                 field,
-                 ..
-             }| { quote!(#field::encode(&self.#ident, #number, buffer);) },
-        );
         let types = if fields.is_empty() {
             quote!(_)
         } else {
             quote!(types)
         };
-        let unused_buffer = fields.is_empty().then(|| quote!(let _ = buffer;));
+        let encoding = encoding(fields);
         let reading = self.reading(fields);
         let body = body(ident, runtime);
         quote! {
@@ -237,18 +226,11 @@ impl Shape<'_> {
 
                 fn describe(types: &mut #runtime::describe::Registry) -> #runtime::describe::ValueType {
                     types.message::<Self>(#short, |#types| {
-                        #runtime::describe::MessageShape::new(#doc) #(#shapes)* #reserved
+                        #runtime::describe::MessageShape::new(#doc) #deprecated #(#shapes)* #reserved
                     })
                 }
 
-                fn encoded_len(&self) -> usize {
-                    #lengths
-                }
-
-                fn encode(&self, buffer: &mut ::std::vec::Vec<u8>) {
-                    #unused_buffer
-                    #(#encodings)*
-                }
+                #encoding
 
                 fn read(
                     reader: &mut #runtime::describe::Reader<'_>,
@@ -311,6 +293,42 @@ impl Shape<'_> {
     }
 }
 
+/// `fn encoded_len` and `fn encode`
+fn encoding(fields: &[Written]) -> TokenStream {
+    let lengths = fields.iter().map(
+        |Written {
+             ident,
+             number,
+             field,
+             ..
+         }| { quote!(#field::len(&self.#ident, #number)) },
+    );
+    let lengths = if fields.is_empty() {
+        quote!(0)
+    } else {
+        quote!(#(#lengths)+*)
+    };
+    let encodings = fields.iter().map(
+        |Written {
+             ident,
+             number,
+             field,
+             ..
+         }| { quote!(#field::encode(&self.#ident, #number, buffer);) },
+    );
+    let unused_buffer = fields.is_empty().then(|| quote!(let _ = buffer;));
+    quote! {
+        fn encoded_len(&self) -> usize {
+            #lengths
+        }
+
+        fn encode(&self, buffer: &mut ::std::vec::Vec<u8>) {
+            #unused_buffer
+            #(#encodings)*
+        }
+    }
+}
+
 /// `.reserved(3, 3).reserved_name("old")`
 pub(crate) fn reserved(reserved: &[Reserved]) -> TokenStream {
     let calls = reserved.iter().map(|entry| match entry {
@@ -328,7 +346,7 @@ pub(crate) fn reserved(reserved: &[Reserved]) -> TokenStream {
     calls.collect()
 }
 
-/// A message can stand in a body.
+/// Implements the runtime's `Message`: the encoding as a body.
 pub(crate) fn body(ident: &Ident, runtime: &TokenStream) -> TokenStream {
     quote! {
         #[automatically_derived]

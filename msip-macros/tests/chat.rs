@@ -1,9 +1,6 @@
 //! The chat, once as a `.proto` file and once as Rust types, is one protocol.
 
-#![expect(
-    clippy::expect_used,
-    reason = "a test that cannot go on says so by its panic"
-)]
+#![expect(clippy::expect_used, reason = "a test that cannot go on fails")]
 
 #[path = "../../examples/src/bin/derive/chat.rs"]
 #[expect(unreachable_pub, reason = "written as a library would")]
@@ -59,7 +56,7 @@ fn variants_have_names_numbers_and_kinds() {
 }
 
 #[test]
-fn envelopes_come_back_as_they_went() {
+fn envelopes_survive_a_round_trip() {
     let message = ServerToClient::ConnectRsp(ConnectRsp {
         motd: "hello".into(),
         users: vec!["ada".into(), "bob".into()],

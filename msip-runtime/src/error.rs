@@ -1,4 +1,4 @@
-//! How sending, calling and connecting fail, and why a connection ended.
+//! The errors of sending, calling and connecting, and the reasons for a disconnect.
 
 use std::{io, sync::Arc, time::Duration};
 
@@ -7,59 +7,58 @@ use thiserror::Error;
 use crate::{BodyError, Envelope, MetadataError, Status, transport::UrlError};
 use msip_session::wire::Code;
 
-/// Why a message was not sent.
+/// A message was not sent.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum SendError {
-    /// The receiver takes messages more slowly than they are sent: there was no room in the outgoing queue, or
-    /// no credit from the receiver, for as long as `write_timeout` allows (for a `try_` form: at once). The
-    /// connection lives, and nothing was sent.
-    #[error("no room to send: the receiver is slower than the sender")]
+    /// The receiver is slower than the sender: the outgoing queue had no capacity, or the receiver granted no credit,
+    /// within `write_timeout` (for a `try_` method: at once). The connection is still open, and nothing was sent.
+    #[error("no capacity to send: the receiver is slower than the sender")]
     Full,
-    /// There is no connection at the moment. A client connects again by itself; nothing was sent.
+    /// There is currently no connection; nothing was sent. A client reconnects by itself.
     #[error("not connected")]
     Disconnected,
-    /// This client has been closed for good, or this peer's session has ended: nothing can be sent any more, by any handle
-    /// of it. A client that comes back after that is another peer.
-    #[error("closed: the session has ended for good")]
+    /// The client has been closed, or the session of the peer has ended: no handle of it can send any more. A client that
+    /// connects again later is another peer.
+    #[error("closed: the session has ended")]
     Closed,
     /// The message is larger than the receiver accepts.
-    #[error("a body of {len} bytes, where the receiver accepts {max} (its setting `max_body`)")]
+    #[error(
+        "body of {len} bytes exceeds the limit of the receiver, {max} (its setting `max_body`)"
+    )]
     TooLarge {
         /// The length of the encoded message, in bytes.
         len: usize,
-        /// What the receiver announced, in bytes.
+        /// The receiver's limit, in bytes.
         max: usize,
     },
-    /// The message cannot be written in the connection's codec: it holds something that JSON has no form for, such as
-    /// a time outside of the years 1 to 9999, or is nested too deep.
+    /// The message cannot be encoded in the connection's codec: it contains a value that JSON cannot represent, such as a
+    /// time outside the years 1 to 9999, or is nested too deep.
     #[error("{0}")]
     Unwritable(#[source] BodyError),
-    /// It was taken, and made room for newer ones before it was sent: a LOG or METRIC whose receiver is slower than
-    /// the sender.
-    #[error("dropped unsent to make room: the receiver is slower than the sender")]
+    /// The message was queued, and dropped in favor of newer ones before it was sent: a LOG or METRIC whose receiver is
+    /// slower than the sender.
+    #[error("dropped from a full queue: the receiver is slower than the sender")]
     Dropped,
-    /// It was sent for acknowledgment, and none came: the other side's handler failed, or its fate is unknown.
+    /// The message was not acknowledged: the other side's handler failed, or the outcome is unknown.
     #[error("not acknowledged: {0}")]
     NotAcknowledged(#[source] Box<CallError>),
-    /// A middleware of this side does not let it pass.
+    /// A middleware of this side refused the message.
     #[error("refused by this side: {0}")]
     Refused(Status),
-    /// What was to go beside the message cannot be sent: a header, an id or a trace context is malformed, or all of it
-    /// together is too large.
+    /// The metadata is invalid: a header, an id or a trace context is malformed, or the metadata is too large.
     #[error("{0}")]
     Metadata(#[source] MetadataError),
-    /// It was to be answered in less than a millisecond, which is the shortest deadline there is; or nothing remained
-    /// of a deadline that was passed on.
-    #[error("a timeout of {timeout:?} leaves no time for an answer: the shortest is 1 ms")]
+    /// The timeout is shorter than a millisecond, the shortest possible; or a propagated deadline has passed.
+    #[error("timeout of {timeout:?} is too short: the minimum is 1 ms")]
     NoTime {
-        /// The timeout that was asked for.
+        /// The requested timeout.
         timeout: Duration,
     },
 }
 
 impl SendError {
-    /// The code that fits best, for a handler that passes the failure on.
+    /// The code that fits best, for a handler that returns the error.
     #[must_use]
     pub const fn code(&self) -> Code {
         match self {
@@ -75,34 +74,33 @@ impl SendError {
     }
 }
 
-/// Why a call, or a message sent for acknowledgment, has no good outcome.
+/// A call, or a message sent for acknowledgment, failed.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum CallError {
-    /// The other side's handler, or the other side itself, answered with an error.
+    /// The other side, or its handler, answered with an error.
     #[error("{0}")]
     Status(Status),
-    /// No answer came in time. The handler may have run all the same.
-    #[error("no answer within {timeout:?}")]
+    /// No response arrived in time. The handler may have run all the same.
+    #[error("no response within {timeout:?}")]
     DeadlineExceeded {
-        /// How long the call waited.
+        /// The timeout of the call.
         timeout: Duration,
     },
-    /// It was never sent, so that it is safe to try again.
+    /// The request was never sent, so it is safe to retry.
     #[error("the request was not sent: {0}")]
     NotSent(#[source] SendError),
-    /// The connection was lost, and the other side says that the request has not reached it, so that it is safe to try
-    /// again.
-    #[error("the connection was lost before the request was received: it has not run")]
+    /// The connection was lost, and the other side reports that the request did not reach it, so it is safe to retry.
+    #[error("connection lost before the request was received: it did not run")]
     NotReceived,
-    /// The connection was lost after the request had been handed to it: it may have run.
-    #[error("the connection was lost before the answer: the request may have run")]
+    /// The connection was lost after the request was handed to it: the request may have run.
+    #[error("connection lost before the response: the request may have run")]
     ConnectionLost,
-    /// The answer could not be read.
-    #[error("the answer cannot be read")]
+    /// The response could not be decoded.
+    #[error("cannot decode the response")]
     Answer(#[source] BodyError),
-    /// The other side answered with a message that does not answer this request.
-    #[error("answered with `{found}`, which does not answer this request")]
+    /// The other side answered with a message that is not the response of this request.
+    #[error("unexpected response: `{found}` does not answer this request")]
     UnexpectedAnswer {
         /// The name of the message.
         found: &'static str,
@@ -110,7 +108,7 @@ pub enum CallError {
 }
 
 impl CallError {
-    /// The error for an answer of the wrong variant.
+    /// The error for a response of the wrong variant.
     pub fn unexpected_answer<E: Envelope>(answer: &E) -> Self {
         let found = E::VARIANTS
             .get(answer.index())
@@ -118,8 +116,7 @@ impl CallError {
         Self::UnexpectedAnswer { found }
     }
 
-    /// The code that fits best: the peer's own for [`Status`](Self::Status), and `UNKNOWN` where the request may
-    /// have run.
+    /// The code that fits best: the peer's own for [`Status`](Self::Status), and `UNKNOWN` if the request may have run.
     #[must_use]
     pub const fn code(&self) -> Code {
         match self {
@@ -132,7 +129,7 @@ impl CallError {
         }
     }
 
-    /// Whether the request certainly has not run, so that it may be made again whatever it does.
+    /// Whether the request has certainly not run, so that even one that is not idempotent can be retried.
     #[must_use]
     pub const fn is_safe_to_repeat(&self) -> bool {
         matches!(self, Self::NotSent(_) | Self::NotReceived)
@@ -151,67 +148,67 @@ impl From<Status> for CallError {
     }
 }
 
-/// Why a connection could not be made.
+/// A connection could not be established.
 #[derive(Debug, Clone, Error)]
 #[non_exhaustive]
 pub enum ConnectError {
-    /// The address makes no sense.
+    /// The URL is invalid.
     #[error(transparent)]
     Url(#[from] UrlError),
-    /// A setting, in the address or the builder, makes no sense.
+    /// A setting, in the URL or the builder, is invalid.
     #[error(transparent)]
     Setting(#[from] crate::SettingError),
-    /// The network or the operating system refused.
+    /// The network or the operating system failed to connect.
     #[error("cannot reach {url}")]
     Transport {
-        /// Where it was to go.
+        /// The URL.
         url: String,
-        /// What the operating system says.
+        /// The cause.
         #[source]
         source: Arc<io::Error>,
     },
-    /// The other side took the connection and then did not answer in time.
+    /// The other side accepted the connection but did not complete the handshake in time.
     #[error("{url} did not answer within {timeout:?}")]
     TimedOut {
-        /// Where it was to go.
+        /// The URL.
         url: String,
-        /// How long the attempt lasted.
+        /// The timeout.
         timeout: Duration,
     },
-    /// The other side refused, in these words.
+    /// The other side refused the connection.
     #[error("refused by {url}: {status}")]
     Refused {
-        /// Where it was to go.
+        /// The URL.
         url: String,
-        /// The other side's words.
+        /// Its status.
         status: Status,
     },
-    /// The other side speaks MIP, not MSIP. Use `mip://` to speak MIP with it.
+    /// The other side speaks MIP, not MSIP. Use a `mip://` URL to speak MIP.
     #[error("{url} speaks MIP, not MSIP")]
     MipPeer {
-        /// Where it was to go.
+        /// The URL.
         url: String,
     },
-    /// The other side's answer breaks the protocol.
+    /// The other side violated the protocol.
     #[error("{url} does not speak MSIP: {rule}")]
     Protocol {
-        /// Where it was to go.
+        /// The URL.
         url: String,
-        /// The rule that it broke.
+        /// The rule that it violated.
         rule: String,
     },
-    /// The service has several addresses, and none of them could be connected to.
-    #[error("none of {} addresses could be connected to: {}", failures.len(), in_one_line(failures))]
+    /// None of the addresses of the service could be connected to.
+    #[error("cannot connect to any of {} addresses: {}", failures.len(), in_one_line(failures))]
     NoAddress {
-        /// What each of them came to, in the order in which they were tried.
+        /// The error of each, in the order in which they were tried.
         failures: Vec<ConnectError>,
     },
-    /// The client was closed meanwhile.
+    /// The client was closed in the meantime.
     #[error("closed before it was connected")]
     Closed,
 }
 
-/// Errors with their causes.
+/// Several errors with their causes.
 fn in_one_line(failures: &[ConnectError]) -> String {
     let texts: Vec<String> = failures
         .iter()
@@ -236,7 +233,7 @@ impl std::fmt::Display for WithCauses<'_> {
 }
 
 impl ConnectError {
-    /// What came of trying every address.
+    /// The error after every address has been tried.
     pub(crate) fn of_addresses(mut failures: Vec<Self>) -> Self {
         match failures.pop() {
             Some(only) if failures.is_empty() => only,
@@ -244,12 +241,12 @@ impl ConnectError {
                 failures.push(last);
                 Self::NoAddress { failures }
             }
-            // Nothing was tried at all.
+            // There was no attempt.
             None => Self::Closed,
         }
     }
 
-    /// Whether any server has refused with this code.
+    /// Whether any server refused with this code.
     pub(crate) fn is_refused_with(&self, code: Code) -> bool {
         match self {
             Self::Refused { status, .. } => status.code() == code,
@@ -268,55 +265,53 @@ impl ConnectError {
     }
 }
 
-/// Why a connection ended.
+/// The reason why a connection ended.
 #[derive(Debug, Clone, Error)]
 #[non_exhaustive]
 pub enum DisconnectReason {
-    /// The other side said goodbye, in these words.
+    /// The other side closed the connection, with this status.
     #[error("closed by the peer: {0}")]
     ClosedByPeer(Status),
     /// This side closed it.
     #[error("closed by this side")]
     ClosedByUs,
-    /// Not a byte came for two ping intervals.
-    #[error("nothing heard for {silence:?}")]
+    /// Nothing was received for two ping intervals.
+    #[error("nothing received for {silence:?}")]
     KeepaliveTimeout {
-        /// How long nothing came.
+        /// For how long.
         silence: Duration,
     },
-    /// The other side broke the protocol.
+    /// The other side violated the protocol.
     #[error("protocol error: {rule}")]
     Protocol {
-        /// The rule that it broke, with the offending value.
+        /// The rule that it violated, with the offending value.
         rule: String,
     },
-    /// The other side says that this side broke the protocol.
+    /// The other side reports that this side violated the protocol.
     #[error("the peer reports a protocol error: {0}")]
     ProtocolReportedByPeer(Status),
-    /// The other side announced a payload over the limit.
-    #[error(
-        "a payload of {len} bytes was announced, where {max} are accepted (setting `max_body`)"
-    )]
+    /// The other side announced a payload over the limit of this side.
+    #[error("payload of {len} bytes exceeds the limit of {max} (setting `max_body`)")]
     TooLarge {
-        /// What was announced, in bytes.
+        /// The announced length, in bytes.
         len: u64,
-        /// What is accepted, in bytes.
+        /// The limit, in bytes.
         max: u64,
     },
-    /// The other side took no byte for this long.
-    #[error("the peer took no byte for {stalled:?}")]
+    /// The other side read nothing for too long.
+    #[error("the peer read nothing for {stalled:?}")]
     WriteStalled {
-        /// How long nothing could be written.
+        /// For how long nothing could be written.
         stalled: Duration,
     },
-    /// The client has come back by a newer connection, which goes on with its session.
-    #[error("a newer connection has taken the session over")]
+    /// The client has resumed its session on a newer connection.
+    #[error("the session was resumed on a newer connection")]
     TakenOver,
-    /// The other side closed the transport without saying goodbye.
-    #[error("the peer closed the connection without a goodbye")]
+    /// The other side closed the transport without a graceful close.
+    #[error("the peer closed the connection without GOODBYE")]
     Eof,
-    /// The network or the operating system broke the connection.
-    #[error("the connection broke")]
+    /// The transport failed.
+    #[error("transport error")]
     Transport(#[source] Arc<io::Error>),
 }
 
@@ -327,7 +322,7 @@ impl From<io::Error> for DisconnectReason {
 }
 
 impl From<CallError> for Status {
-    /// A peer's own status passes unchanged, so that the first cause reaches the first caller.
+    /// The status of a peer is kept unchanged, so that the original cause reaches the first caller.
     fn from(error: CallError) -> Self {
         match error {
             CallError::Status(status) => status,

@@ -1,8 +1,8 @@
-//! CreditBatcher generated code in.
+//! Macros that include generated code.
 
-/// Takes in what `msip-codegen` generated for the protocol of this package.
+/// Includes the code that `msip-codegen` generated for the protocol of this package.
 ///
-/// The items come to stand where the macro does, mostly in a module of their own:
+/// The items are defined where the macro is invoked, usually in a module of their own:
 ///
 /// ```ignore
 /// pub mod chat {
@@ -21,7 +21,7 @@ macro_rules! include_protocol {
     };
 }
 
-/// Takes in every package that `msip-codegen` generated, each in the module of its name: for protocols that share
+/// Includes every package that `msip-codegen` generated, each in a module of its name: for protocols that share
 /// packages.
 #[macro_export]
 macro_rules! include_protocols {

@@ -1,12 +1,129 @@
-//! Typed clients and servers over a 24-byte header.
+//! Clients and servers of MSIP, a typed and bidirectional messaging protocol.
 //!
-//! This crate runs what `msip-codegen` generates from a schema: [`Client`] and [`Server`] with typed sends, calls and
-//! handlers in both directions, over one connection. [`include_protocol!`] takes generated code in.
+//! A schema says what a client may say and what a server may say: a `.proto` file compiled by `msip-codegen`, or Rust types
+//! with the derives of this crate. From it both ends get a trait to send with and a trait to handle with. This crate runs
+//! that code: it connects and reconnects, matches answers to calls, enforces deadlines, flow control and limits,
+//! and closes gracefully.
 //!
-//! Users meet, in this order: [`Server`] and [`Peer`], [`Client`], [`Status`] for what a handler answers instead of a
-//! message, [`SendError`] and [`CallError`], and [`CallOptions`] for what one exchange does differently. The traits
-//! [`Protocol`], [`Envelope`], [`Outbound`], [`OutboundAll`], [`OutboundPush`], [`ServeWith`] and [`ConnectWith`] are
-//! what generated code is written against. [`wire`] and [`transport`] are for those who go below.
+//! # Example
+//!
+//! ```
+//! // The protocol. `HelloReq` and `HelloRsp` are a pair by their names, which makes them a call.
+//! pub mod greet {
+//!     use msip_runtime::{ClientToServer, Message, ServerToClient};
+//!
+//!     #[derive(Debug, ClientToServer)]
+//!     #[msip(protocol = "greet")]
+//!     pub enum ClientToServer {
+//!         #[msip(tag = 1)]
+//!         HelloReq(HelloReq),
+//!     }
+//!
+//!     #[derive(Debug, ServerToClient)]
+//!     pub enum ServerToClient {
+//!         #[msip(tag = 1)]
+//!         HelloRsp(HelloRsp),
+//!     }
+//!
+//!     #[derive(Debug, Message)]
+//!     pub struct HelloReq {
+//!         #[msip(tag = 1)]
+//!         pub name: String,
+//!     }
+//!
+//!     #[derive(Debug, Message)]
+//!     pub struct HelloRsp {
+//!         #[msip(tag = 1)]
+//!         pub greeting: String,
+//!     }
+//! }
+//!
+//! use greet::{Greet, HandleClientToServer, HelloReq, HelloRsp, SendClientToServer as _};
+//! use msip_runtime::prelude::*;
+//!
+//! struct Greeter;
+//!
+//! impl HandleClientToServer for Greeter {
+//!     async fn on_hello_req(&self, _: &Peer<Greet>, request: HelloReq) -> Result<HelloRsp, Status> {
+//!         if request.name.is_empty() {
+//!             return Err(Status::invalid_argument("a name is needed"));
+//!         }
+//!         Ok(HelloRsp { greeting: format!("hello, {}", request.name) })
+//!     }
+//! }
+//!
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! // In memory here; over a network it is `tcp://127.0.0.1:7400`.
+//! let server = Server::<Greet>::bind("mem://crate-page").await?;
+//! let url = server.local_url().to_string();
+//! tokio::spawn(server.serve(Greeter));
+//!
+//! let client = Client::<Greet>::connect(&url).await?;
+//! let answer = client.hello_req(HelloReq { name: "ada".into() }).await?;
+//! assert_eq!(answer.greeting, "hello, ada");
+//! client.close().await;
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! With a `.proto` file the module is `pub mod greet { msip_runtime::include_protocol!("greet"); }`, and a build script
+//! compiles the schema.
+//!
+//! # Main types
+//!
+//! | | |
+//! | --- | --- |
+//! | [`Server`], [`ServerBuilder`] | listens, and serves every client with one handler |
+//! | [`Peer`], [`Broadcast`] | a client as the server sees it; many of them at once |
+//! | [`Client`], [`ClientBuilder`] | connects, and reconnects by itself |
+//! | [`CallOptions`], [`With`] | what differs for one exchange: deadline, metadata, acknowledgment |
+//! | [`Streaming`], [`Stream`] | a stream that comes in; one that goes out |
+//! | [`Sender`] | an exclusive, buffered sender of many small messages |
+//! | [`Status`], [`CallError`], [`SendError`] | the error that a handler answers with; why a call, or a send, failed |
+//! | [`Call`], [`Metadata`] | what came with the message that a handler handles |
+//! | [`Middleware`](middleware::Middleware) | code around exchanges: authentication, limits, retries, metrics |
+//! | [`testing`] | handlers without a network, and both ends in one test |
+//!
+//! [`prelude`] has what most programs import. The traits [`Protocol`], [`Envelope`], [`Outbound`], [`OutboundAll`],
+//! [`OutboundPush`], [`ServeWith`] and [`ConnectWith`] are what generated code implements and calls; programs seldom name
+//! them. [`wire`] and [`transport`] are the layers below.
+//!
+//! # Features
+//!
+//! | feature | default | |
+//! | --- | --- | --- |
+//! | `derive` | yes | the derives [`ClientToServer`], [`ServerToClient`] and [`Message`] |
+//! | `json`, `msgpack` | yes | bodies in JSON and in MessagePack, besides protobuf |
+//! | `gzip`, `lz4`, `zstd` | yes | bodies compressed; `zstd` compiles C |
+//! | `metrics` | no | the middleware [`Metrics`](middleware::Metrics), which measures through the facade of the crate `metrics` |
+//! | `testing` | no | the module [`testing`], for `[dev-dependencies]` |
+//!
+//! # Further reading
+//!
+//! - [The protocol][protocol]: what is on the wire, and what two peers promise each other
+//! - [Schemas][schema]: what a schema may say, and every error of the compiler
+//! - [Codecs and compression][codecs]
+//! - [Metadata and middleware][middleware_page]
+//! - [Operations][operations]: settings, limits, logs, metrics, shutting down
+//! - [Testing][testing_page]
+//! - [Performance][performance]: figures beside gRPC, tarpc and plain sockets
+//! - [Hostile input][hostile], and how each is handled
+//! - [Comparison][comparison] with gRPC and others
+//! - [Architecture][architecture]: how the code is laid out
+//!
+// `.ci/check_links.py` checks that these pages exist.
+#![doc = concat!("[protocol]: ", env!("CARGO_PKG_REPOSITORY"), "/blob/main/docs/protocol.md")]
+#![doc = concat!("[schema]: ", env!("CARGO_PKG_REPOSITORY"), "/blob/main/docs/schema.md")]
+#![doc = concat!("[codecs]: ", env!("CARGO_PKG_REPOSITORY"), "/blob/main/docs/codecs.md")]
+#![doc = concat!("[middleware_page]: ", env!("CARGO_PKG_REPOSITORY"), "/blob/main/docs/middleware.md")]
+#![doc = concat!("[operations]: ", env!("CARGO_PKG_REPOSITORY"), "/blob/main/docs/operations.md")]
+#![doc = concat!("[testing_page]: ", env!("CARGO_PKG_REPOSITORY"), "/blob/main/docs/testing.md")]
+#![doc = concat!("[performance]: ", env!("CARGO_PKG_REPOSITORY"), "/blob/main/docs/performance.md")]
+#![doc = concat!("[hostile]: ", env!("CARGO_PKG_REPOSITORY"), "/blob/main/docs/hostile.md")]
+#![doc = concat!("[comparison]: ", env!("CARGO_PKG_REPOSITORY"), "/blob/main/docs/comparison.md")]
+#![doc = concat!("[architecture]: ", env!("CARGO_PKG_REPOSITORY"), "/blob/main/docs/architecture.md")]
+#![cfg_attr(docsrs, feature(doc_cfg))]
 
 // What the derives write says `::msip_runtime`, in the tests of this crate too.
 #[cfg(any(test, fuzzing))]
@@ -39,6 +156,7 @@ mod negotiation;
 mod options;
 mod outbound;
 mod peer_id;
+pub mod prelude;
 mod protocol;
 mod send_now;
 mod sender;
@@ -75,7 +193,10 @@ pub use outbound::{Outbound, OutboundAll, OutboundPush};
 pub use peer_id::PeerId;
 pub use prost;
 pub use prost_types;
-pub use protocol::{BodyError, Envelope, Exchange, Protocol, Variant, require_generation};
+#[doc(hidden)]
+pub use protocol::require_generation;
+pub use protocol::{BodyError, Envelope, Exchange, Protocol, Variant};
+#[doc(hidden)]
 pub use send_now::send_now;
 pub use sender::Sender;
 pub use server::{
@@ -84,6 +205,8 @@ pub use server::{
 };
 pub use settings::{SchemaRule, SettingError};
 pub use status::Status;
-pub use streaming::{Answered, EmptyStream, ItemStream, Streaming, widen};
+pub use streaming::{Answered, ItemStream, Streaming};
+#[doc(hidden)]
+pub use streaming::{EmptyStream, widen};
 pub use transport::AddressOrder;
 pub use with::With;

@@ -1,39 +1,39 @@
-//! The loss of a session: what the client cannot know any more.
+//! Lost sessions, and the exchanges whose outcome is unknown.
 
 use crate::{Dropped, Envelope, protocol::variant_of};
 use msip_session::{Class, Lost};
 
-/// An exchange that was open when its session ended. Its call or send has failed with the same.
+/// An exchange that was open when its session was lost. Its call or send has failed as well.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct LostExchange {
-    /// The name of the message, as the schema has it.
+    /// The name of the message in the schema.
     pub message: &'static str,
-    /// Whether it was a call; else a message sent for acknowledgment.
+    /// Whether it is a call; otherwise it is a message sent for acknowledgment.
     pub is_call: bool,
-    /// Whether any of it had been handed to a connection, so that the other side may have handled it. What was never sent
-    /// is safe to send again.
+    /// Whether any of it had been handed to a connection, so that the other side may have handled it. Otherwise it is safe
+    /// to send again.
     pub is_unknown: bool,
 }
 
-/// A session that a client has lost: what was not answered in it is not sent again, and its outcome is not known.
+/// A session that a client has lost: unanswered exchanges are not sent again, and their outcome is unknown.
 ///
 /// From [`ConnectionInfo::lost_sessions`](crate::ConnectionInfo::lost_sessions).
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct SessionLost {
-    /// How many sessions this client has lost, this one included.
+    /// The number of sessions that this client has lost, including this one.
     pub count: u64,
-    /// Why, in words.
+    /// The reason.
     pub reason: String,
-    /// The calls and deliveries that were open. Each caller has been told too.
+    /// The calls and deliveries that were open. Each has failed for its caller as well.
     pub exchanges: Vec<LostExchange>,
-    /// How many messages this client has dropped unsent so far, in all of its sessions.
+    /// The number of messages that this client has dropped unsent, in all of its sessions.
     pub dropped: Dropped,
 }
 
 impl LostExchange {
-    /// The exchanges that a user began, in terms of the protocol.
+    /// The exchanges of the user, by the names of the schema.
     pub(crate) fn of<E: Envelope>(lost: &[Lost]) -> Vec<Self> {
         lost.iter()
             .filter(|lost| lost.class != Class::Ping)

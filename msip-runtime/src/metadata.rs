@@ -1,4 +1,4 @@
-//! What travels beside a message.
+//! Metadata of messages.
 
 use std::{
     fmt,
@@ -10,10 +10,47 @@ use thiserror::Error;
 
 use msip_session::wire::{self, Escaped, Identity};
 
-/// What came beside a message: who asks, in what connection with other things, and what the application adds.
+/// The metadata of a received message: the identity of the sender, ids for tracing, and headers of the application.
 ///
-/// A handler reads it as `peer.call().metadata()`. What nobody said is `None`, or empty. Texts are the peer's: show
-/// them through [`wire::Escaped`].
+/// A handler reads it with `peer.call().metadata()`. What the sender did not set is `None`, or empty. Text comes from the
+/// peer: display it with [`wire::Escaped`].
+///
+/// # Examples
+///
+/// ```
+/// # mod shop {
+/// #     use msip_runtime::{ClientToServer, Message, ServerToClient};
+/// #     #[derive(ClientToServer)]
+/// #     #[msip(protocol = "shop")]
+/// #     pub enum ClientToServer {
+/// #         #[msip(tag = 1)]
+/// #         OrderInd(OrderInd),
+/// #     }
+/// #     #[derive(ServerToClient)]
+/// #     pub enum ServerToClient {
+/// #         #[msip(tag = 1)]
+/// #         SoldOutInd,
+/// #     }
+/// #     #[derive(Message)]
+/// #     pub struct OrderInd {
+/// #         #[msip(tag = 1)]
+/// #         pub article: u64,
+/// #     }
+/// # }
+/// use msip_runtime::Peer;
+/// use shop::{HandleClientToServer, OrderInd, Shop};
+///
+/// struct Orders;
+///
+/// impl HandleClientToServer for Orders {
+///     async fn on_order_ind(&self, peer: &Peer<Shop>, order: OrderInd) {
+///         let metadata = peer.call().metadata();
+///         let tenant = metadata.header("tenant").unwrap_or("default");
+///         println!("{tenant} orders {} ({:?})", order.article, metadata.correlation_id());
+///     }
+/// }
+/// # let _ = Orders;
+/// ```
 ///
 /// # Protocol
 ///
@@ -21,7 +58,7 @@ use msip_session::wire::{self, Escaped, Identity};
 #[derive(Clone, PartialEq, Default)]
 pub struct Metadata(pub(crate) wire::Metadata);
 
-/// The metadata of a message that came without.
+/// The metadata of a message without any.
 pub(crate) static NO_METADATA: Metadata = Metadata(wire::Metadata {
     deadline_ms: None,
     correlation_id: String::new(),
@@ -36,69 +73,68 @@ pub(crate) static NO_METADATA: Metadata = Metadata(wire::Metadata {
 });
 
 impl Metadata {
-    /// The id that follows a chain of calls across services.
+    /// The correlation id, which follows a chain of calls across services.
     #[must_use]
     pub fn correlation_id(&self) -> Option<&str> {
-        said(&self.0.correlation_id)
+        non_empty(&self.0.correlation_id)
     }
 
-    /// The caller's place in a trace, as the W3C header `traceparent` has it.
+    /// The trace context of the caller: the W3C header `traceparent`.
     #[must_use]
     pub fn traceparent(&self) -> Option<&str> {
-        said(&self.0.traceparent)
+        non_empty(&self.0.traceparent)
     }
 
-    /// What tracing systems add to it: the W3C header `tracestate`.
+    /// The vendor-specific part of the trace context: the W3C header `tracestate`.
     #[must_use]
     pub fn tracestate(&self) -> Option<&str> {
-        said(&self.0.tracestate)
+        non_empty(&self.0.tracestate)
     }
 
-    /// The value of the application's header of this name, spelled just so.
+    /// The value of the header of this name, which is case-sensitive.
     #[must_use]
     pub fn header(&self, name: &str) -> Option<&str> {
         self.0.headers.get(name).map(String::as_str)
     }
 
-    /// Every header of the application, by name.
+    /// All headers, by name.
     pub fn headers(&self) -> impl Iterator<Item = (&str, &str)> {
         let headers = self.0.headers.iter();
         headers.map(|(name, value)| (name.as_str(), value.as_str()))
     }
 
-    /// When the request was sent, by the clock of its sender.
+    /// The time when the request was sent, by the sender's clock.
     #[must_use]
     pub fn request_time(&self) -> Option<SystemTime> {
         self.0.request_time_us.and_then(system_time)
     }
 
-    /// When the answer was sent, by the clock of its sender.
+    /// The time when the response was sent, by the sender's clock.
     #[must_use]
     pub fn response_time(&self) -> Option<SystemTime> {
         self.0.response_time_us.and_then(system_time)
     }
 
-    /// Whether the caller says that the call may be repeated when its fate is unknown. What the schema says of
-    /// that is not told here.
+    /// Whether the caller marked the call as idempotent. Whether the schema does is not included.
     #[must_use]
     pub fn is_idempotent(&self) -> bool {
         self.0.idempotent
     }
 
-    /// What tells one STATE from another of the same variant, where the sender said so.
+    /// The key of a STATE message, if the sender set one.
     #[must_use]
     pub fn key(&self) -> Option<&str> {
-        said(&self.0.key)
+        non_empty(&self.0.key)
     }
 
-    /// Who sent it, as this side has authenticated it, or the server of this client has. Nothing of what a client says
-    /// of itself ever stands here.
+    /// The authenticated identity of the sender, established by this side, or by the server of this client. It never
+    /// contains unverified claims of a client.
     #[must_use]
     pub fn identity(&self) -> Option<&Identity> {
         self.0.identity.as_ref()
     }
 
-    /// The headers, which are the application's and may be secret, are shown by name alone.
+    /// The names of the headers. Their values may be secret, so `Debug` omits them.
     fn header_names(&self) -> Vec<&str> {
         self.0.headers.keys().map(String::as_str).collect()
     }
@@ -120,11 +156,11 @@ impl fmt::Debug for Metadata {
     }
 }
 
-fn said(text: &str) -> Option<&str> {
+fn non_empty(text: &str) -> Option<&str> {
     (!text.is_empty()).then_some(text)
 }
 
-/// A time that is no time of this platform is none.
+/// `None` for a time that the platform cannot represent.
 fn system_time(us: i64) -> Option<SystemTime> {
     let distance = Duration::from_micros(us.unsigned_abs());
     if us < 0 {
@@ -134,7 +170,7 @@ fn system_time(us: i64) -> Option<SystemTime> {
     }
 }
 
-/// Now, as metadata counts it.
+/// The current time, in microseconds since 1970.
 pub(crate) fn now_us() -> i64 {
     let since = SystemTime::now()
         .duration_since(UNIX_EPOCH)
@@ -142,30 +178,30 @@ pub(crate) fn now_us() -> i64 {
     i64::try_from(since.as_micros()).unwrap_or(i64::MAX)
 }
 
-/// Where the metadata of an answer is put; given to a call by
+/// A shared slot for the metadata of a response; passed to a call with
 /// [`CallOptions::response_metadata`](crate::CallOptions::response_metadata).
 ///
-/// A clone is the same place. It holds the metadata of the last answer.
+/// Clones share the slot. It holds the metadata of the last response.
 ///
 /// ```no_run
 /// # use msip_runtime::{CallOptions, ResponseMetadata};
-/// let told = ResponseMetadata::new();
-/// let options = CallOptions::new().response_metadata(&told);
+/// let metadata = ResponseMetadata::new();
+/// let options = CallOptions::new().response_metadata(&metadata);
 /// // let answer = client.with(options).price_req(request).await?;
-/// let sent_at = told.get().and_then(|metadata| metadata.response_time());
+/// let sent_at = metadata.get().and_then(|metadata| metadata.response_time());
 /// # let _ = (options, sent_at);
 /// ```
 #[derive(Debug, Clone, Default)]
 pub struct ResponseMetadata(Arc<Mutex<Option<Metadata>>>);
 
 impl ResponseMetadata {
-    /// A place with nothing in it.
+    /// An empty slot.
     #[must_use]
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// The metadata of the last answer; `None` before the first, and where it came without.
+    /// The metadata of the last response; `None` before the first, and if it had none.
     #[must_use]
     pub fn get(&self) -> Option<Metadata> {
         self.0
@@ -179,16 +215,16 @@ impl ResponseMetadata {
     }
 }
 
-/// What is wrong with metadata that was to be sent.
+/// Metadata cannot be sent.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum MetadataError {
     /// A header has no name.
-    #[error("a header without a name")]
+    #[error("empty header name")]
     EmptyName,
-    /// The name of a header has a character that names do not have.
+    /// The name of a header contains a character that is not allowed.
     #[error(
-        "the header name `{}` has a {found:?}: names are letters and digits of ASCII, `-`, `_`, `.` and `/`",
+        "invalid character {found:?} in header name `{}`: use ASCII letters and digits, `-`, `_`, `.` and `/`",
         Escaped::new(.name)
     )]
     Name {
@@ -197,54 +233,54 @@ pub enum MetadataError {
         /// The character.
         found: char,
     },
-    /// A value has a control character.
+    /// A value contains a control character.
     #[error(
-        "the {} has the control character U+{:04X} at byte {at}: escape it, or send it in the message",
+        "control character U+{1:04X} at byte {at} of {0}: escape it, or send the value in the message",
         Escaped::new(.field), u32::from(*.found)
     )]
     Control {
-        /// Whose value it is.
+        /// The name of the field.
         field: String,
         /// The character.
         found: char,
-        /// How many bytes of the value stand before it.
+        /// Its offset in the value, in bytes.
         at: usize,
     },
-    /// A `traceparent` is not one of W3C's trace context.
+    /// A `traceparent` is not valid W3C Trace Context.
     #[error(
-        "`{}` is no traceparent: it looks like 00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01",
+        "invalid traceparent `{}`: expected a value such as 00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01",
         Escaped::new(.value)
     )]
     Traceparent {
         /// The value.
         value: String,
     },
-    /// All of it together is too large.
+    /// The metadata is too large.
     #[error(
-        "metadata of {len} bytes, where {max} are allowed: headers, ids and trace context together"
+        "metadata of {len} bytes exceeds the limit of {max}: headers, ids and trace context together"
     )]
     TooLarge {
         /// Its encoded length, in bytes.
         len: usize,
-        /// The most that is allowed, in bytes.
+        /// The limit, in bytes.
         max: usize,
     },
 }
 
-/// Refuses a header that cannot be sent.
+/// Checks a header.
 pub(crate) fn check_header(name: &str, value: &str) -> Result<(), MetadataError> {
     if name.is_empty() {
         return Err(MetadataError::EmptyName);
     }
-    let is_fine = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.' | '/');
-    if let Some(found) = name.chars().find(|c| !is_fine(*c)) {
+    let is_allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.' | '/');
+    if let Some(found) = name.chars().find(|c| !is_allowed(*c)) {
         let name = name.to_owned();
         return Err(MetadataError::Name { name, found });
     }
     check_text(|| format!("header `{name}`"), value)
 }
 
-/// Refuses a text that cannot be sent.
+/// Checks a text value.
 pub(crate) fn check_text(field: impl Fn() -> String, value: &str) -> Result<(), MetadataError> {
     match value.char_indices().find(|(_, c)| c.is_control()) {
         Some((at, found)) => Err(MetadataError::Control {
@@ -256,14 +292,14 @@ pub(crate) fn check_text(field: impl Fn() -> String, value: &str) -> Result<(), 
     }
 }
 
-/// Refuses what is no `traceparent` (W3C Trace Context, section 3.2.2). Versions to come may have more behind.
+/// Checks a `traceparent` (W3C Trace Context, section 3.2.2). Later versions may have additional fields.
 pub(crate) fn check_traceparent(value: &str) -> Result<(), MetadataError> {
     let is_hex = |part: &str, len: usize| {
         part.len() == len && part.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'))
     };
     let is_zero = |part: &str| part.bytes().all(|b| b == b'0');
     let parts: Vec<&str> = value.split('-').collect();
-    let is_right = match parts.as_slice() {
+    let is_valid = match parts.as_slice() {
         [version, trace, parent, flags, rest @ ..] => {
             is_hex(version, 2)
                 && *version != "ff"
@@ -276,7 +312,7 @@ pub(crate) fn check_traceparent(value: &str) -> Result<(), MetadataError> {
         }
         _ => false,
     };
-    if is_right {
+    if is_valid {
         return check_text(|| "traceparent".to_owned(), value);
     }
     let value = value.to_owned();
@@ -288,23 +324,23 @@ mod tests {
     use super::*;
 
     #[test]
-    fn headers_that_cannot_be_sent_are_told_apart() {
+    fn errors_of_invalid_headers_differ() {
         let cases = [
-            ("", "x", "a header without a name"),
+            ("", "x", "empty header name"),
             (
                 "a b",
                 "x",
-                "the header name `a b` has a ' ': names are letters and digits of ASCII, `-`, `_`, `.` and `/`",
+                "invalid character ' ' in header name `a b`: use ASCII letters and digits, `-`, `_`, `.` and `/`",
             ),
             (
                 "größe",
                 "x",
-                "the header name `größe` has a 'ö': names are letters and digits of ASCII, `-`, `_`, `.` and `/`",
+                "invalid character 'ö' in header name `größe`: use ASCII letters and digits, `-`, `_`, `.` and `/`",
             ),
             (
                 "lang",
                 "e\nn",
-                "the header `lang` has the control character U+000A at byte 1: escape it, or send it in the message",
+                "control character U+000A at byte 1 of header `lang`: escape it, or send the value in the message",
             ),
         ];
         for (name, value, text) in cases {
@@ -315,7 +351,7 @@ mod tests {
     }
 
     #[test]
-    fn a_traceparent_is_recognised() {
+    fn traceparents_are_validated() {
         let right = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
         check_traceparent(right).unwrap();
         let later = format!("01{}-more", &right[2..]);
@@ -334,7 +370,7 @@ mod tests {
     }
 
     #[test]
-    fn times_of_any_peer_are_read() {
+    fn any_time_of_a_peer_is_accepted() {
         let at = |us| {
             Metadata(wire::Metadata {
                 request_time_us: Some(us),
@@ -344,7 +380,7 @@ mod tests {
         };
         assert_eq!(at(0), Some(UNIX_EPOCH));
         assert_eq!(at(-1_000_000), Some(UNIX_EPOCH - Duration::from_secs(1)));
-        // Whether this platform can tell these or not, nothing panics.
+        // Out of range or not on this platform, nothing panics.
         let _ = (at(i64::MAX), at(i64::MIN));
     }
 

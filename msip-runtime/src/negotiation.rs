@@ -1,46 +1,47 @@
-//! Agreeing on codec and compression: what a client offers, a server takes and a client accepts.
+//! Negotiation of codec and compression: the client offers, the server chooses, the client checks the choice.
 
 #[cfg(any(feature = "json", feature = "msgpack"))]
 use std::sync::OnceLock;
 
 #[cfg(any(feature = "json", feature = "msgpack"))]
-use crate::body::ProtocolShapes;
+use crate::body::ProtocolDescriptors;
 use crate::{
     Code, Protocol, Status,
-    body::{Agreed, Choice as _, Codec, Compression, Encoding, Writing},
+    body::{BodyFormat, Codec, Compression, Encoding, EncodingParams, Negotiable as _},
     settings::Settings,
 };
 use msip_session::wire::{Hello, Side, Welcome};
 
-/// What one client, or all connections of one server, need for codecs other than protobuf; made when it is needed.
+/// The descriptors that codecs other than protobuf need, shared by the connections of a client or server. Built on first
+/// use.
 #[derive(Debug, Default)]
 pub(crate) struct Translations {
     #[cfg(any(feature = "json", feature = "msgpack"))]
-    shapes: OnceLock<Result<ProtocolShapes, String>>,
+    descriptors: OnceLock<Result<ProtocolDescriptors, String>>,
 }
 
 impl Translations {
     #[cfg(any(feature = "json", feature = "msgpack"))]
-    fn writing<P: Protocol>(&self, codec: Codec, side: Side) -> Result<Writing, String> {
+    fn format<P: Protocol>(&self, codec: Codec, side: Side) -> Result<BodyFormat, String> {
         if codec == Codec::Protobuf {
-            return Ok(Writing::Protobuf);
+            return Ok(BodyFormat::Protobuf);
         }
-        let shapes = self.shapes.get_or_init(ProtocolShapes::of::<P>);
-        let transcoder = shapes
+        let descriptors = self.descriptors.get_or_init(ProtocolDescriptors::of::<P>);
+        let transcoder = descriptors
             .as_ref()
             .map_err(String::clone)?
             .transcoder(codec, side);
-        // Only what is built can be agreed on, and protobuf alone needs none.
-        Ok(transcoder.map_or(Writing::Protobuf, Writing::Tree))
+        // Only codecs that are built in are negotiated, and only protobuf needs no transcoder.
+        Ok(transcoder.map_or(BodyFormat::Protobuf, BodyFormat::Tree))
     }
 
     #[cfg(not(any(feature = "json", feature = "msgpack")))]
     #[expect(
         clippy::extra_unused_type_parameters,
-        reason = "there is only protobuf, whatever the protocol"
+        reason = "protobuf is the only codec"
     )]
-    fn writing<P: Protocol>(&self, _codec: Codec, _side: Side) -> Result<Writing, String> {
-        Ok(Writing::Protobuf)
+    fn format<P: Protocol>(&self, _codec: Codec, _side: Side) -> Result<BodyFormat, String> {
+        Ok(BodyFormat::Protobuf)
     }
 
     fn encoding<P: Protocol>(
@@ -50,20 +51,20 @@ impl Translations {
         side: Side,
         settings: &Settings,
     ) -> Result<Encoding, String> {
-        Ok(Encoding::new(Agreed {
-            writing: self.writing::<P>(codec, side)?,
+        Ok(Encoding::new(EncodingParams {
+            format: self.format::<P>(codec, side)?,
             compression,
             threshold: settings.compress_threshold,
             max_body: settings.max_body,
         }))
     }
 
-    /// What a server takes of a client's offer: of both lists the first that it has, and no compression where it has
-    /// none of them.
+    /// Chooses from a client's offer, as a server: the first codec and compression that are built in, and no compression if
+    /// none is.
     ///
     /// # Errors
     ///
-    /// There is no codec that both have.
+    /// No codec is in common.
     pub(crate) fn take<P: Protocol>(
         &self,
         hello: &Hello,
@@ -74,8 +75,9 @@ impl Translations {
         } else {
             Codec::first_of(&hello.codecs).ok_or_else(|| {
                 let (ours, theirs) = (Codec::built(), Codec::names(&hello.codecs));
-                let text =
-                    format!("no codec in common: this server has {ours}, and {theirs} was offered");
+                let text = format!(
+                    "no codec in common: the client offers {theirs}, this server has {ours}"
+                );
                 Status::new(Code::Unimplemented, text)
             })?
         };
@@ -84,11 +86,11 @@ impl Translations {
             .map_err(Status::internal)
     }
 
-    /// What a client makes of a server's choice.
+    /// Checks a server's choice, as a client.
     ///
     /// # Errors
     ///
-    /// The rule that the server broke: it chose something that was not offered.
+    /// The protocol violation: the server chose something that was not offered.
     pub(crate) fn accept<P: Protocol>(
         &self,
         welcome: &Welcome,
@@ -101,7 +103,7 @@ impl Translations {
             welcome.codec == codec.number() || (welcome.codec == 0 && codec == Codec::Protobuf);
         if !is_offered {
             let chosen = Codec::names(&[welcome.codec]);
-            return Err(format!("chose the codec {chosen}, and {codec} was offered"));
+            return Err(format!("chose the codec {chosen}, but {codec} was offered"));
         }
         let compression = match welcome.compression {
             number if number == Compression::None.number() => Compression::None,
@@ -109,7 +111,7 @@ impl Translations {
             number => {
                 let chosen = Compression::names(&[number]);
                 return Err(format!(
-                    "chose the compression {chosen}, and {compress} was offered"
+                    "chose the compression {chosen}, but {compress} was offered"
                 ));
             }
         };
@@ -117,7 +119,7 @@ impl Translations {
     }
 }
 
-/// Says in a client's HELLO what its settings ask for.
+/// Adds the offer of a client to its HELLO.
 pub(crate) fn offer(hello: &mut Hello, settings: &Settings) {
     hello.codecs = vec![settings.codec.number()];
     if settings.compress != Compression::None {
@@ -125,7 +127,7 @@ pub(crate) fn offer(hello: &mut Hello, settings: &Settings) {
     }
 }
 
-/// Says in a server's Welcome what was taken.
+/// Adds the choice of a server to its Welcome.
 pub(crate) fn tell(welcome: &mut Welcome, encoding: &Encoding) {
     welcome.codec = encoding.codec().number();
     welcome.compression = encoding.compression().number();

@@ -1,4 +1,4 @@
-//! What one exchange does differently from what the schema says.
+//! The options of one exchange.
 
 use std::{fmt, time::Duration};
 
@@ -7,59 +7,94 @@ use crate::{
     metadata::{check_header, check_text, check_traceparent},
 };
 
-/// Options of one exchange, given to `with` of a client or peer: its deadline, and the metadata that goes with it.
+/// The options of one exchange: its deadline, its priority and its metadata.
 ///
-/// ```
-/// use std::time::Duration;
-/// use msip_runtime::CallOptions;
-///
-/// let patient = CallOptions::new().timeout(Duration::from_secs(300));
-/// let known = CallOptions::new().header("tenant", "north").correlation_id("order-17");
-/// # let _ = (patient, known);
-/// ```
-///
-/// Metadata is at most 8 KiB, encoded. What cannot be sent, such as a header without a name, is told by the send, as
+/// Passed to `with` of a client or peer. Options that are not set are as in the schema. Metadata is at most 8 KiB,
+/// encoded. Invalid metadata, such as a header without a name, makes the send fail with
 /// [`SendError::Metadata`](crate::SendError::Metadata).
+///
+/// # Examples
+///
+/// ```
+/// # mod shop {
+/// #     use msip_runtime::{ClientToServer, Message, ServerToClient};
+/// #     #[derive(Debug, PartialEq, ClientToServer)]
+/// #     #[msip(protocol = "shop")]
+/// #     pub enum ClientToServer {
+/// #         #[msip(tag = 1)]
+/// #         PriceReq(PriceReq),
+/// #     }
+/// #     #[derive(Debug, PartialEq, ServerToClient)]
+/// #     pub enum ServerToClient {
+/// #         #[msip(tag = 1)]
+/// #         PriceRsp(PriceRsp),
+/// #     }
+/// #     #[derive(Debug, PartialEq, Message)]
+/// #     pub struct PriceReq {
+/// #         #[msip(tag = 1)]
+/// #         pub article: u64,
+/// #     }
+/// #     #[derive(Debug, PartialEq, Message)]
+/// #     pub struct PriceRsp {
+/// #         #[msip(tag = 1)]
+/// #         pub cents: u32,
+/// #     }
+/// # }
+/// use std::time::Duration;
+///
+/// use msip_runtime::{CallError, CallOptions, Client};
+/// use shop::{PriceReq, SendClientToServer as _, Shop};
+///
+/// async fn price(client: &Client<Shop>) -> Result<u32, CallError> {
+///     let options = CallOptions::new()
+///         .timeout(Duration::from_secs(2))
+///         .correlation_id("order-17")
+///         .header("tenant", "north");
+///     let answer = client.with(options).price_req(PriceReq { article: 7 }).await?;
+///     Ok(answer.cents)
+/// }
+/// # let _ = price;
+/// ```
 #[derive(Clone, Default)]
 pub struct CallOptions {
     pub(crate) timeout: Option<Duration>,
     pub(crate) urgent: Option<bool>,
     pub(crate) ack: bool,
-    /// Boxed, so that options without are small.
-    metadata_mut: Option<Box<OutgoingMetadata>>,
+    /// Boxed, so that options without metadata are small.
+    outgoing: Option<Box<OutgoingMetadata>>,
 }
 
-/// What goes metadata_mut the message, and comes metadata_mut the answer.
+/// The metadata of the request, and the place for that of the response.
 #[derive(Clone, Default)]
 struct OutgoingMetadata {
     metadata: Metadata,
-    /// The first thing in it that cannot be sent.
+    /// The first error in it.
     mistake: Option<MetadataError>,
     answer: Option<ResponseMetadata>,
 }
 
-/// Options that say nothing.
+/// No options.
 pub(crate) static NO_OPTIONS: CallOptions = CallOptions::new();
 
 impl CallOptions {
-    /// Everything as the schema says.
+    /// Options with nothing set.
     #[must_use]
     pub const fn new() -> Self {
         Self {
             timeout: None,
             urgent: None,
             ack: false,
-            metadata_mut: None,
+            outgoing: None,
         }
     }
 
-    /// Whether everything is as the schema says.
-    pub(crate) const fn is_silent(&self) -> bool {
-        self.timeout.is_none() && self.urgent.is_none() && !self.ack && self.metadata_mut.is_none()
+    /// Whether nothing is set.
+    pub(crate) const fn is_default(&self) -> bool {
+        self.timeout.is_none() && self.urgent.is_none() && !self.ack && self.outgoing.is_none()
     }
 
-    /// How long to wait for the answer, in place of the schema's `timeout_ms`. The other side is told, and stops
-    /// working on it when the time is up. Counted in whole milliseconds; less than one fails at once, with
+    /// Sets the timeout, instead of the schema's `timeout_ms`. It is sent along as a deadline, at which the other side
+    /// aborts the handler. Rounded to whole milliseconds; less than one fails at once, with
     /// [`SendError::NoTime`](crate::SendError::NoTime).
     #[must_use]
     pub const fn timeout(mut self, timeout: Duration) -> Self {
@@ -67,23 +102,23 @@ impl CallOptions {
         self
     }
 
-    /// Overtakes what is queued and not urgent, whatever the schema says.
+    /// Sends it ahead of queued messages that are not urgent, whatever the schema says.
     #[must_use]
     pub const fn urgent(mut self) -> Self {
         self.urgent = Some(true);
         self
     }
 
-    /// Sends a one-way message for acknowledgment: the send returns when the other side's handler has, and fails
-    /// with [`SendError`](crate::SendError) when it does not.
+    /// Requests an acknowledgment of a one-way message: the send returns after the other side's handler has, and fails with
+    /// [`SendError::NotAcknowledged`](crate::SendError::NotAcknowledged) otherwise.
     #[must_use]
     pub const fn ack(mut self) -> Self {
         self.ack = true;
         self
     }
 
-    /// An id that follows the work across services: a handler that passes its call on, with
-    /// `client.with(peer.call())`, passes on the same id.
+    /// Sets the correlation id, which follows a chain of calls across services: a handler that makes further calls with
+    /// `client.with(peer.call())` passes it on.
     #[must_use]
     pub fn correlation_id(mut self, id: impl Into<String>) -> Self {
         let id = id.into();
@@ -92,7 +127,7 @@ impl CallOptions {
         self
     }
 
-    /// The place in a trace that the exchange belongs to: the W3C header `traceparent`.
+    /// Sets the trace context: the W3C header `traceparent`.
     #[must_use]
     pub fn traceparent(mut self, traceparent: impl Into<String>) -> Self {
         let traceparent = traceparent.into();
@@ -101,7 +136,7 @@ impl CallOptions {
         self
     }
 
-    /// What tracing systems add to a [`traceparent`](Self::traceparent): the W3C header `tracestate`.
+    /// Sets the vendor-specific part of the trace context: the W3C header `tracestate`.
     #[must_use]
     pub fn tracestate(mut self, tracestate: impl Into<String>) -> Self {
         let tracestate = tracestate.into();
@@ -110,10 +145,10 @@ impl CallOptions {
         self
     }
 
-    /// A header of the application, in place of an earlier one of this name. Names are letters and digits of ASCII,
-    /// `-`, `_`, `.` and `/`, and are compared as they are spelled; values are text without control characters.
+    /// Sets a header of the application, replacing one of the same name. Names consist of ASCII letters and digits, `-`,
+    /// `_`, `.` and `/`, and are case-sensitive; values are text without control characters.
     ///
-    /// Headers go to the next peer alone: what it calls in turn does not have them, unless its handler passes them on
+    /// Headers reach the next peer only: calls that it makes in turn do not have them, unless its handler passes them on
     /// with [`headers`](Self::headers).
     #[must_use]
     pub fn header(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
@@ -123,7 +158,7 @@ impl CallOptions {
         self
     }
 
-    /// Many headers; those of a call that is being served are `peer.call().metadata().headers()`.
+    /// Sets several headers; those of the call being handled are `peer.call().metadata().headers()`.
     #[must_use]
     pub fn headers<N: Into<String>, V: Into<String>>(
         self,
@@ -134,14 +169,14 @@ impl CallOptions {
             .fold(self, |options, (name, value)| options.header(name, value))
     }
 
-    /// The call may be repeated when its fate is unknown, whatever the schema says.
+    /// Marks the call as idempotent: it may be repeated if its outcome is unknown, whatever the schema says.
     #[must_use]
     pub fn idempotent(mut self) -> Self {
         self.metadata_mut().metadata.0.idempotent = true;
         self
     }
 
-    /// What tells this STATE from others of the same variant, in place of the schema's `(msip.key)`.
+    /// Sets the key of a STATE message, instead of the schema's `(msip.key)` field: it replaces queued ones with the same key.
     #[must_use]
     pub fn key(mut self, key: impl Into<String>) -> Self {
         let key = key.into();
@@ -150,15 +185,15 @@ impl CallOptions {
         self
     }
 
-    /// Tells the other side when the request was sent, and asks when its answer was. So does all other metadata.
+    /// Sends the time of the request, and asks for that of the response. Any other metadata implies this.
     #[must_use]
     pub fn timestamps(mut self) -> Self {
         self.metadata_mut();
         self
     }
 
-    /// Puts the metadata of the answer into `answer`, once it is there: when it was sent. The answer of a call that is
-    /// no stream has some; an acknowledgment and an error have none.
+    /// Stores the metadata of the response in `answer` when it arrives. The response of a unary call has metadata; a stream,
+    /// an acknowledgment and an error have none.
     #[must_use]
     pub fn response_metadata(mut self, answer: &ResponseMetadata) -> Self {
         self.metadata_mut().answer = Some(answer.clone());
@@ -166,7 +201,7 @@ impl CallOptions {
     }
 
     fn metadata_mut(&mut self) -> &mut OutgoingMetadata {
-        self.metadata_mut.get_or_insert_default()
+        self.outgoing.get_or_insert_default()
     }
 
     fn checked(&mut self, checked: Result<(), MetadataError>) {
@@ -175,27 +210,27 @@ impl CallOptions {
         }
     }
 
-    /// What goes metadata_mut the message, if anything does.
+    /// The metadata to send, if any.
     ///
     /// # Errors
     ///
-    /// The first thing in it that cannot be sent.
+    /// The first error in it.
     pub(crate) fn outgoing_metadata(&self) -> Result<Option<&Metadata>, MetadataError> {
-        match &self.metadata_mut {
+        match &self.outgoing {
             None => Ok(None),
-            Some(metadata_mut) => match &metadata_mut.mistake {
+            Some(outgoing) => match &outgoing.mistake {
                 Some(mistake) => Err(mistake.clone()),
-                None => Ok(Some(&metadata_mut.metadata)),
+                None => Ok(Some(&outgoing.metadata)),
             },
         }
     }
 
-    /// Where the metadata of the answer is wanted.
+    /// Where to store the metadata of the response.
     pub(crate) fn answer_metadata(&self) -> Option<&ResponseMetadata> {
-        self.metadata_mut.as_ref()?.answer.as_ref()
+        self.outgoing.as_ref()?.answer.as_ref()
     }
 
-    /// Passes on what goes with a chain of calls: its correlation id and its trace context.
+    /// Propagates what belongs to a chain of calls: the correlation id and the trace context.
     pub(crate) fn follow(mut self, metadata: &Metadata) -> Self {
         let wire = &metadata.0;
         if wire.correlation_id.is_empty() && wire.traceparent.is_empty() {
@@ -215,10 +250,7 @@ impl fmt::Debug for CallOptions {
             .field("timeout", &self.timeout)
             .field("urgent", &self.urgent)
             .field("ack", &self.ack)
-            .field(
-                "metadata",
-                &self.metadata_mut.as_ref().map(|it| &it.metadata),
-            )
+            .field("metadata", &self.outgoing.as_ref().map(|it| &it.metadata))
             .finish_non_exhaustive()
     }
 }
@@ -228,7 +260,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_first_mistake_is_told_and_what_is_right_stays() {
+    fn the_first_error_is_reported_and_valid_metadata_is_kept() {
         let options = CallOptions::new()
             .header("lang", "en")
             .header("", "x")
@@ -246,7 +278,7 @@ mod tests {
     }
 
     #[test]
-    fn a_chain_keeps_its_id_and_trace_and_no_headers() {
+    fn a_chain_of_calls_propagates_its_id_and_trace_but_no_headers() {
         let trace = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
         let first = CallOptions::new()
             .correlation_id("order-17")

@@ -17,7 +17,7 @@ use crate::{
 
 /// Something that sends the messages of one direction to one receiver.
 ///
-/// Every generated send trait is implemented for whatever implements this: [`Client`], [`Peer`], their views,
+/// Every generated send trait is implemented for whatever implements this: [`Client`](crate::Client), [`Peer`](crate::Peer), their views,
 /// and references and `Arc`s to them.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` does not send `{Out}`",

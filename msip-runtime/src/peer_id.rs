@@ -1,8 +1,8 @@
-//! What tells one client of a server from another.
+//! The id of a client.
 
 use std::fmt;
 
-/// The random number under which a client is known, as its server chose it.
+/// The id of a client: a random number, chosen by its server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct PeerId(u64);
 

@@ -1,4 +1,4 @@
-//! One poll of a send.
+//! Sending without waiting, for generated code.
 
 use std::{
     future::Future,
@@ -8,11 +8,11 @@ use std::{
 
 use crate::SendError;
 
-/// Sends now, or not at all: what the `try_` methods of a send trait do where nothing better is known, as in a mock.
+/// Polls a send once: the default of the `try_` methods of send traits, as in a mock. For generated code.
 ///
 /// # Errors
 ///
-/// [`SendError::Full`] where the send would have to wait, else what it says.
+/// [`SendError::Full`] if the send would have to wait, else its own error.
 pub fn send_now(send: impl Future<Output = Result<(), SendError>>) -> Result<(), SendError> {
     match pin!(send).poll(&mut Context::from_waker(Waker::noop())) {
         Poll::Ready(outcome) => outcome,

@@ -165,7 +165,7 @@ impl<T> Sender<T> {
             deadline_ms: None,
             metadata: &[],
         };
-        let prepared = if terms.encoding.is_plain() {
+        let prepared = if terms.encoding.is_identity() {
             None
         } else {
             let prepared = terms.encoding.prepare(&message, variant);

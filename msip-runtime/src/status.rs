@@ -1,4 +1,4 @@
-//! What a handler answers when it does not answer with a message.
+//! The error that handlers return.
 
 use std::borrow::Cow;
 
@@ -6,11 +6,13 @@ use thiserror::Error;
 
 use msip_session::wire::{Code, ErrorRef, ErrorText, Escaped};
 
-/// A failure as the other side is told of it: a code and a text.
+/// An error that is sent to the other side: a code and a message.
 ///
-/// Handlers return it, and a caller finds it in [`CallError::Status`](crate::CallError::Status). `?` makes one
-/// of most errors: a [`CallError`](crate::CallError) keeps the code that the next peer answered with, an
-/// [`std::io::Error`] becomes `UNAVAILABLE`, and a text alone becomes `INTERNAL`.
+/// Handlers return it, and callers receive it as [`CallError::Status`](crate::CallError::Status). `?` converts most
+/// errors: a [`CallError`](crate::CallError) keeps the code of the peer that answered, an [`std::io::Error`] becomes
+/// `UNAVAILABLE`, and a string becomes `INTERNAL`.
+///
+/// # Examples
 ///
 /// ```
 /// use msip_runtime::{Code, Status};
@@ -19,13 +21,15 @@ use msip_session::wire::{Code, ErrorRef, ErrorText, Escaped};
 ///     text.parse().map_err(|_| Status::invalid_argument(format!("`{text}` is not a price")))
 /// }
 ///
-/// assert_eq!(price("seven").unwrap_err().code(), Code::InvalidArgument);
+/// let status = price("seven").unwrap_err();
+/// assert_eq!(status.code(), Code::InvalidArgument);
+/// assert_eq!(status.to_string(), "INVALID_ARGUMENT: `seven` is not a price");
 /// ```
 ///
 /// # Protocol
 ///
-/// docs/protocol.md, "Errors": it travels as `CODE: message`, of which at most 256 bytes are sent. It is shown with
-/// control characters escaped, for it may be a peer's.
+/// docs/protocol.md, "Errors": it is sent as `CODE: message`, truncated to 256 bytes. `Display` escapes control
+/// characters, since the message may come from a peer.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 #[error("{}: {}", .code.name(), Escaped::with_max_len(.message, usize::MAX))]
 pub struct Status {
@@ -34,7 +38,7 @@ pub struct Status {
 }
 
 impl Status {
-    /// A failure of this kind, in these words.
+    /// Creates a status from a code and a message.
     pub fn new(code: Code, message: impl Into<Cow<'static, str>>) -> Self {
         Self {
             code,
@@ -42,91 +46,88 @@ impl Status {
         }
     }
 
-    /// What kind of failure it is.
+    /// The code.
     #[must_use]
     pub const fn code(&self) -> Code {
         self.code
     }
 
-    /// What happened, in words.
+    /// The message.
     #[must_use]
     pub fn message(&self) -> &str {
         &self.message
     }
 
-    /// What was asked for makes no sense, whatever the state of the system.
+    /// `INVALID_ARGUMENT`: the request is invalid, whatever the state of the system.
     pub fn invalid_argument(message: impl Into<Cow<'static, str>>) -> Self {
         Self::new(Code::InvalidArgument, message)
     }
 
-    /// What was asked for does not exist.
+    /// `NOT_FOUND`: what was requested does not exist.
     pub fn not_found(message: impl Into<Cow<'static, str>>) -> Self {
         Self::new(Code::NotFound, message)
     }
 
-    /// What was to be made exists already.
+    /// `ALREADY_EXISTS`: what was to be created exists already.
     pub fn already_exists(message: impl Into<Cow<'static, str>>) -> Self {
         Self::new(Code::AlreadyExists, message)
     }
 
-    /// The caller may not do that.
+    /// `PERMISSION_DENIED`: the caller is not allowed to do that.
     pub fn permission_denied(message: impl Into<Cow<'static, str>>) -> Self {
         Self::new(Code::PermissionDenied, message)
     }
 
-    /// The caller has not said who it is, or not convincingly.
+    /// `UNAUTHENTICATED`: the caller has no valid credentials.
     pub fn unauthenticated(message: impl Into<Cow<'static, str>>) -> Self {
         Self::new(Code::Unauthenticated, message)
     }
 
-    /// Something has to happen first.
+    /// `FAILED_PRECONDITION`: the system is not in the state that the request needs.
     pub fn failed_precondition(message: impl Into<Cow<'static, str>>) -> Self {
         Self::new(Code::FailedPrecondition, message)
     }
 
-    /// A limit is reached.
+    /// `RESOURCE_EXHAUSTED`: a limit is reached.
     pub fn resource_exhausted(message: impl Into<Cow<'static, str>>) -> Self {
         Self::new(Code::ResourceExhausted, message)
     }
 
-    /// It cannot be done now; later it may.
+    /// `UNAVAILABLE`: it cannot be done now, but may be later.
     pub fn unavailable(message: impl Into<Cow<'static, str>>) -> Self {
         Self::new(Code::Unavailable, message)
     }
 
-    /// Something is broken on this side.
+    /// `INTERNAL`: something is broken on this side.
     pub fn internal(message: impl Into<Cow<'static, str>>) -> Self {
         Self::new(Code::Internal, message)
     }
 
-    /// Nobody here handles the message of this name.
+    /// `UNIMPLEMENTED`: there is no handler for the message of this name.
     #[must_use]
     pub fn unimplemented(member: &str) -> Self {
-        Self::new(
-            Code::Unimplemented,
-            format!("`{member}` is not handled here"),
-        )
+        Self::new(Code::Unimplemented, format!("no handler for `{member}`"))
     }
 
-    /// Nobody here handles requests of this variant.
+    /// `UNIMPLEMENTED`: there is no handler for requests of this variant.
     #[must_use]
     pub fn unimplemented_variant(variant: u16) -> Self {
         Self::new(
             Code::Unimplemented,
-            format!("variant {variant} is not handled here"),
+            format!("no handler for variant {variant}"),
         )
     }
 
-    /// The message of this name is the answer of a call, and came without one.
+    /// `INVALID_ARGUMENT`: the message of this name is a response, but belongs to no call.
     #[must_use]
     pub fn unsolicited(member: &str) -> Self {
         Self::new(
             Code::InvalidArgument,
-            format!("`{member}` is an answer, and nothing asked for it"),
+            format!("`{member}` is a response, but belongs to no call"),
         )
     }
 
-    /// As the wire says it.
+    /// In the form of the wire format.
     pub(crate) fn as_error(&self) -> ErrorRef<'_> {
         ErrorRef {
             code: self.code,
@@ -134,7 +135,7 @@ impl Status {
         }
     }
 
-    /// The handler did not answer in time.
+    /// `DEADLINE_EXCEEDED`: the handler did not answer in time.
     pub(crate) fn deadline_exceeded() -> Self {
         Self::new(Code::DeadlineExceeded, "the handler did not answer in time")
     }

@@ -115,6 +115,71 @@ impl<T> Stream for EmptyStream<T> {
 /// The other side sends ahead by 16 messages, up to 4,096 while they are taken as fast as they come, and by 256 KiB at
 /// most. Dropping the stream before its end tells the other side that no more is wanted. An error is the last item.
 ///
+/// # Examples
+///
+/// ```
+/// # mod sums {
+/// #     use msip_runtime::{ClientToServer, Message, ServerToClient};
+/// #     #[derive(Debug, ClientToServer)]
+/// #     #[msip(protocol = "sums")]
+/// #     pub enum ClientToServer {
+/// #         #[msip(tag = 1, request = STREAM, reply = STREAM)]
+/// #         AddReq(AddReq),
+/// #     }
+/// #     #[derive(Debug, ServerToClient)]
+/// #     pub enum ServerToClient {
+/// #         #[msip(tag = 1)]
+/// #         AddRsp(AddRsp),
+/// #     }
+/// #     #[derive(Debug, Message)]
+/// #     pub struct AddReq {
+/// #         #[msip(tag = 1)]
+/// #         pub number: u64,
+/// #     }
+/// #     #[derive(Debug, PartialEq, Message)]
+/// #     pub struct AddRsp {
+/// #         #[msip(tag = 1)]
+/// #         pub sum: u64,
+/// #     }
+/// # }
+/// use futures_util::{StreamExt as _, stream};
+/// use msip_runtime::prelude::*;
+/// use sums::{AddReq, AddRsp, HandleClientToServer, SendClientToServer as _, Sums};
+///
+/// struct Adder;
+///
+/// impl HandleClientToServer for Adder {
+///     // `#[msip(tag = 1, request = STREAM, reply = STREAM)] AddReq(AddReq)` in the schema.
+///     async fn on_add_req(
+///         &self,
+///         _: &Peer<Sums>,
+///         numbers: Streaming<AddReq>,
+///     ) -> Result<impl Stream<Item = Result<AddRsp, Status>> + Send + 'static, Status> {
+///         let mut sum = 0;
+///         Ok(numbers.map(move |next| {
+///             sum += next?.number;
+///             Ok(AddRsp { sum })
+///         }))
+///     }
+/// }
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let server = Server::<Sums>::bind("mem://streaming").await?;
+/// # let url = server.local_url().to_string();
+/// # tokio::spawn(server.serve(Adder));
+/// # let client = Client::<Sums>::connect(&url).await?;
+/// let numbers = stream::iter([1, 2, 3]).map(|number| AddReq { number });
+/// let mut sums = client.add_req(numbers).await?;
+/// assert_eq!(sums.next().await.transpose()?, Some(AddRsp { sum: 1 }));
+/// assert_eq!(sums.next().await.transpose()?, Some(AddRsp { sum: 3 }));
+/// assert_eq!(sums.next().await.transpose()?, Some(AddRsp { sum: 6 }));
+/// assert_eq!(sums.next().await.transpose()?, None);
+/// # client.close().await;
+/// # Ok(())
+/// # }
+/// ```
+///
 /// # Protocol
 ///
 /// docs/protocol.md, "Exchanges" and "Credit".

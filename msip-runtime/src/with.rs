@@ -1,10 +1,10 @@
-//! A client or peer with options for what is sent through it.
+//! A client or peer with options.
 
 use crate::CallOptions;
 
-/// A view of a client or peer that sends with its own options; made by their `with`.
+/// A reference to a client or peer, with [`CallOptions`] for all that is sent through it; created by their `with`.
 ///
-/// It has the same send traits as what it looks at.
+/// It implements the same send traits.
 #[derive(Debug, Clone)]
 pub struct With<'a, T> {
     pub(crate) target: &'a T,

@@ -1,8 +1,11 @@
-//! A protocol as its source says it, before anything is checked.
+//! Drafts: a protocol as its source has it, before anything is checked.
 
 use crate::{Compression, MsgKind, Payload, Reply, Reserved, Span, Spanned, TypeName, Types};
 
-/// What a front end read: names, numbers, options and comments with their places, nothing concluded yet.
+/// The file that declares the options of members, by the name under which schemas import it.
+pub const OPTIONS_FILE: &str = "msip/options.proto";
+
+/// What a front end has read: names, numbers, options and comments with their spans. Nothing is inferred yet.
 ///
 /// [`check`](Self::check) turns it into a [`Schema`](crate::Schema).
 #[derive(Debug, Clone)]
@@ -11,9 +14,9 @@ pub struct Draft {
     pub package: Spanned<String>,
     /// The comment at the head of the source.
     pub doc: String,
-    /// What a client may say.
+    /// The messages of the client.
     pub client_to_server: DraftEnvelope,
-    /// What a server may say.
+    /// The messages of the server.
     pub server_to_client: DraftEnvelope,
     /// Calls declared by `service` blocks.
     pub methods: Vec<DraftMethod>,
@@ -24,13 +27,13 @@ pub struct Draft {
 /// One direction of a [`Draft`].
 #[derive(Debug, Clone)]
 pub struct DraftEnvelope {
-    /// Where its name stands.
+    /// The span of its name.
     pub span: Span,
     /// The comment above it.
     pub doc: String,
     /// The members, in the order of the source.
     pub members: Vec<DraftMember>,
-    /// What no member may be again. Whether one is, the front end checks.
+    /// Numbers and names that no member may have. The front end checks that none does.
     pub reserved: Reserved,
 }
 
@@ -45,18 +48,18 @@ pub struct DraftMember {
     pub payload: Spanned<Payload>,
     /// The comment above it.
     pub doc: String,
-    /// What its options say.
+    /// Its options.
     pub options: MemberOptions,
 }
 
-/// The options of a member; what is absent was not said.
+/// The options of a member; an absent one is not set.
 #[derive(Debug, Clone, Default)]
 pub struct MemberOptions {
     /// `(msip.kind)`
     pub kind: Option<Spanned<MsgKind>>,
     /// `(msip.reply)`
     pub reply: Option<Spanned<Reply>>,
-    /// Where `(msip.request) = STREAM` says that the request is a stream.
+    /// The span of `(msip.request) = STREAM`, which makes the request a stream.
     pub request_stream: Option<Span>,
     /// `(msip.response)`: the member of the other direction that answers this one.
     pub response: Option<Spanned<String>>,
@@ -70,6 +73,8 @@ pub struct MemberOptions {
     pub idempotent: Option<Spanned<bool>>,
     /// `(msip.key)`: the field that tells one STATE from another of the same variant.
     pub key: Option<Spanned<String>>,
+    /// Protobuf's own `deprecated`.
+    pub deprecated: bool,
 }
 
 /// One method of a `service` block.
@@ -81,12 +86,14 @@ pub struct DraftMethod {
     pub request: Spanned<TypeName>,
     /// The type it answers with.
     pub response: Spanned<TypeName>,
-    /// Where `stream` stands before the request, if it does.
+    /// The span of `stream` before the request, if it is a stream.
     pub request_stream: Option<Span>,
-    /// Where `stream` stands before the response, if it does.
+    /// The span of `stream` before the response, if it is a stream.
     pub response_stream: Option<Span>,
-    /// Whether `idempotency_level` says that it may be repeated.
+    /// Whether its `idempotency_level` allows repeating it.
     pub idempotent: bool,
+    /// Whether it is marked as deprecated.
+    pub deprecated: bool,
     /// The comment above it.
     pub doc: String,
 }

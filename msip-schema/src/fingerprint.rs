@@ -17,7 +17,7 @@ use crate::{
 const ROUNDS: usize = 64;
 
 impl Schema {
-    /// Eight bytes that two peers compare: equal where the schemas say the same on the wire.
+    /// Eight bytes that two peers compare: equal if the schemas mean the same on the wire.
     ///
     /// It covers the package, the members' names, numbers, kinds and exchanges, and what their messages are made
     /// of: names, numbers and types of fields, names and numbers of enum values. It does not cover the names of
@@ -94,11 +94,11 @@ fn write_member(out: &mut String, member: &Member, other: &Envelope, colours: &C
     );
 }
 
-/// A name for the structure of each type: what a message or an enum is made of, not what it is called.
+/// The structure of each type as a hash: what a message or an enum is made of, whatever its name.
 ///
-/// All begin equal; in each round the colour of a type becomes the hash of its shape, in which the types that it
-/// mentions appear by their colour of the round before. So types that contain themselves need no special care,
-/// and it makes no difference whether two fields share a type or have two that look alike.
+/// Colour refinement: all types begin with the same colour; in each round the colour of a type becomes the hash of its
+/// shape, in which the types that it mentions appear by their colour of the previous round. Types that contain
+/// themselves need no special case, and two fields that share a type hash like two fields with equal types.
 struct Colours<'a> {
     types: &'a Types,
     by_name: BTreeMap<&'a TypeName, String>,
@@ -109,8 +109,8 @@ impl<'a> Colours<'a> {
         let names = types.keys().filter(|name| !name.is_well_known());
         let by_name: BTreeMap<_, _> = names.map(|name| (name, "0".repeat(64))).collect();
         let mut colours = Self { types, by_name };
-        // A colour changes only if one that it mentions has changed, so without recursion this is done after as
-        // many rounds as types are nested; doing the others all the same would give the same result.
+        // A colour changes only if one that it mentions has changed, so without recursion this ends after as many
+        // rounds as types are nested. Refining the others too would give the same result.
         let mut due: BTreeSet<_> = colours.by_name.keys().copied().collect();
         for _ in 0..ROUNDS {
             let refined: Vec<_> = due
@@ -177,11 +177,11 @@ impl<'a> Colours<'a> {
     fn field_type<'s>(&'s self, ty: &'s FieldType) -> &'s str {
         match ty {
             FieldType::Message(name) | FieldType::Enum(name) => self.mention(name),
-            scalar => scalar_name(scalar),
+            scalar => scalar.scalar_name().unwrap_or_default(),
         }
     }
 
-    /// A type as others mention it: those that every language knows by name, and others by colour.
+    /// A type as others refer to it: well-known types by name, all others by colour.
     fn mention<'s>(&'s self, name: &'s TypeName) -> &'s str {
         self.by_name.get(name).map_or(name.as_str(), String::as_str)
     }
@@ -216,7 +216,7 @@ fn cardinality(field: &Field, oneofs: &BTreeMap<&str, u32>) -> String {
     let lowest = field.oneof.as_deref().and_then(|oneof| oneofs.get(oneof));
     match (&field.cardinality, lowest, &field.ty) {
         (Cardinality::Repeated, ..) => "repeated".to_owned(),
-        (Cardinality::Map(key), ..) => format!("map:{}", scalar_name(key)),
+        (Cardinality::Map(key), ..) => format!("map:{}", key.scalar_name().unwrap_or_default()),
         (_, Some(lowest), _) => format!("oneof:{lowest}"),
         (Cardinality::Optional, ..) | (_, _, FieldType::Message(_)) => "optional".to_owned(),
         (Cardinality::Implicit, ..) => "implicit".to_owned(),
@@ -247,29 +247,6 @@ fn mentions(ty: &TypeDef) -> impl Iterator<Item = &TypeName> {
         FieldType::Message(name) | FieldType::Enum(name) => Some(name),
         _ => None,
     })
-}
-
-fn scalar_name(ty: &FieldType) -> &'static str {
-    match ty {
-        FieldType::Double => "double",
-        FieldType::Float => "float",
-        FieldType::Int32 => "int32",
-        FieldType::Int64 => "int64",
-        FieldType::Uint32 => "uint32",
-        FieldType::Uint64 => "uint64",
-        FieldType::Sint32 => "sint32",
-        FieldType::Sint64 => "sint64",
-        FieldType::Fixed32 => "fixed32",
-        FieldType::Fixed64 => "fixed64",
-        FieldType::Sfixed32 => "sfixed32",
-        FieldType::Sfixed64 => "sfixed64",
-        FieldType::Bool => "bool",
-        FieldType::String => "string",
-        FieldType::Bytes => "bytes",
-        // Mentioned by colour; no map has such a key.
-        FieldType::Message(_) => "message",
-        FieldType::Enum(_) => "enum",
-    }
 }
 
 fn line(out: &mut String, text: std::fmt::Arguments<'_>) {

@@ -1,9 +1,11 @@
-//! What the kind of a message, and the options of its member, can be.
+//! Message kinds, and the values of the other options of members.
+
+use crate::words::words;
 
 /// How a message is delivered (docs/protocol.md, "Kinds").
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum MsgKind {
-    /// Something happened; everyone who listens hears of it.
+    /// Something happened; every listener receives it.
     Event,
     /// Something is to be done, by exactly one receiver. All calls are commands.
     Command,
@@ -48,6 +50,17 @@ impl MsgKind {
         }
     }
 
+    /// The kind of a member that is not a call and has no option for it: by the last word of its name.
+    pub(crate) fn by_name(name: &str) -> Self {
+        match words(name).rsplit('_').next().unwrap_or("") {
+            "req" | "cmd" | "command" => Self::Command,
+            "state" | "status" => Self::State,
+            "log" => Self::Log,
+            "metric" => Self::Metric,
+            _ => Self::Event,
+        }
+    }
+
     /// The name as `.proto` options and log lines spell it, such as `COMMAND`.
     pub const fn name(self) -> &'static str {
         match self {
@@ -60,12 +73,12 @@ impl MsgKind {
     }
 }
 
-/// What the sender of a message gets back, as `(msip.reply)` says it.
+/// What the sender of a message gets back: the values of `(msip.reply)`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Reply {
     /// Nothing.
     None,
-    /// Word that the receiver's handler has returned.
+    /// An acknowledgment once the receiver's handler has returned.
     Ack,
     /// One message.
     Response,
@@ -88,7 +101,7 @@ impl Reply {
     }
 }
 
-/// An algorithm for bodies, as `(msip.compress)` says it.
+/// The compression of bodies: the values of `(msip.compress)`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Compression {
     /// As the connection has negotiated.

@@ -1,28 +1,40 @@
-//! The schema model of MSIP.
+//! The schema model of MSIP: what a protocol is, whichever way it was written and whatever language it becomes.
 //!
-//! A protocol is two messages, `ClientToServer` and `ServerToClient`. However it was written, as a `.proto`
-//! file or as Rust enums, its front end fills a [`Draft`]; [`Draft::check`] pairs, classifies and verifies it
-//! and yields a [`Schema`], which is all that an emitter ever reads. Mistakes come back as [`Diagnostic`]s,
-//! all at once, each with a position that the front end can resolve.
+//! A protocol is two messages, `ClientToServer` and `ServerToClient`. A front end reads it, from `.proto` files or
+//! from Rust enums, into a [`Draft`]. [`Draft::check`] pairs, classifies and validates that, and returns a
+//! [`Schema`], the only input of an emitter. Mistakes are returned as [`Diagnostic`]s, all together, each with a
+//! [`Span`] that the front end can resolve.
+//!
+//! A language may have rules of its own, mostly about names. [`Draft::check_with`] reports them together with the
+//! others.
 
 mod check;
 mod diag;
 mod draft;
-#[cfg(feature = "emit")]
-pub mod emit;
 mod fingerprint;
+mod identifier;
+mod json_name;
 mod kind;
 mod model;
-pub mod names;
 mod span;
 mod types;
+mod words;
 mod write_proto;
 
+pub use check::{MemberOutline, Outline, Role, check_types};
 pub use diag::{Code, Diagnostic, FileId, Label, Location, SourceMap, closest_name};
-pub use draft::{Draft, DraftEnvelope, DraftMember, DraftMethod, MemberOptions};
+pub use draft::{Draft, DraftEnvelope, DraftMember, DraftMethod, MemberOptions, OPTIONS_FILE};
+pub use identifier::is_identifier;
+pub use json_name::json_name;
 pub use kind::{Compression, MsgKind, Reply};
 pub use model::{Direction, Envelope, Exchange, Member, Payload, Reserved, Schema};
 pub use span::{Span, Spanned};
 pub use types::{
-    Cardinality, EnumType, EnumValue, Field, FieldType, MessageType, TypeDef, TypeName, Types,
+    Cardinality, EnumType, EnumValue, Field, FieldType, MessageType, Oneof, TypeDef, TypeName,
+    Types,
 };
+
+/// The example of the README compiles.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

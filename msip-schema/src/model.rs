@@ -1,20 +1,20 @@
-//! A protocol that has passed every check: all that an emitter reads.
+//! The schema: a protocol that has passed every check, and the only input of an emitter.
 
 use std::time::Duration;
 
 use crate::{Compression, MsgKind, Span, TypeName, Types};
 
-/// Which way a message goes.
+/// The direction of a message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Direction {
-    /// Said by the side that connects.
+    /// Sent by the side that connects.
     ClientToServer,
-    /// Said by the side that accepts.
+    /// Sent by the side that accepts.
     ServerToClient,
 }
 
 impl Direction {
-    /// The way back.
+    /// The other direction.
     pub const fn reverse(self) -> Self {
         match self {
             Self::ClientToServer => Self::ServerToClient,
@@ -31,9 +31,9 @@ impl Direction {
     }
 }
 
-/// A protocol, typed in both directions, free of contradictions.
+/// A protocol, typed in both directions and valid.
 ///
-/// Only [`Draft::check`](crate::Draft::check) makes one, so an emitter need not check anything again.
+/// Only [`Draft::check`](crate::Draft::check) returns one, so an emitter need not check anything again.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Schema {
     pub(crate) package: String,
@@ -54,7 +54,7 @@ impl Schema {
         &self.doc
     }
 
-    /// Everything that may be said in one direction.
+    /// The messages of one direction.
     pub fn envelope(&self, direction: Direction) -> &Envelope {
         match direction {
             Direction::ClientToServer => &self.client_to_server,
@@ -67,10 +67,9 @@ impl Schema {
         &self.types
     }
 
-    /// The same protocol with these types, which are taken as they are.
+    /// The same protocol with these types, which are not checked.
     ///
-    /// For a front end that learns the types later than all else, as a derive does: it checks what it can see, and
-    /// its types are checked where they are declared.
+    /// For a front end that knows the types only later, such as a derive, which checks each type where it is declared.
     #[must_use]
     pub fn with_types(mut self, types: Types) -> Self {
         self.types = types;
@@ -81,17 +80,17 @@ impl Schema {
 /// One direction of a [`Schema`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Envelope {
-    /// Which way it goes.
+    /// The direction.
     pub direction: Direction,
     /// The comment above it.
     pub doc: String,
     /// The members, by ascending number.
     pub members: Vec<Member>,
-    /// What no member may be again.
+    /// Numbers and names that no member may have.
     pub reserved: Reserved,
 }
 
-/// Numbers and names that were in use once.
+/// Numbers and names that were in use and must not be reused.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Reserved {
     /// Numbers, as inclusive ranges.
@@ -107,7 +106,7 @@ impl Envelope {
     }
 }
 
-/// One thing that a side may say.
+/// One message that may be sent in a direction.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Member {
     /// The name, such as `connect_req`.
@@ -116,14 +115,13 @@ pub struct Member {
     pub number: u16,
     /// What it carries.
     pub payload: Payload,
-    /// The comment above it; where there is none, that of its message.
+    /// The comment above it, or that of its message if it has none.
     pub doc: String,
     /// How it is delivered.
     pub kind: MsgKind,
     /// What comes back.
     pub exchange: Exchange,
-    /// How long a caller waits unless told otherwise; `None` is the runtime's default of 30 s, and no limit for
-    /// a call with a stream.
+    /// How long a caller waits by default; `None` means 30 s, or no limit for a call with a stream.
     pub timeout: Option<Duration>,
     /// Whether it overtakes frames that are not urgent.
     pub urgent: bool,
@@ -133,8 +131,9 @@ pub struct Member {
     pub idempotent: bool,
     /// The field that tells one STATE from another of the same variant.
     pub key: Option<String>,
-    /// Where its name stands in the source. Not part of equality's meaning for users: two sources of the
-    /// same protocol differ here only, so compare fingerprints instead.
+    /// Whether it is marked as deprecated.
+    pub deprecated: bool,
+    /// The span of its name. Two sources of the same protocol differ in it, so compare fingerprints, not schemas.
     pub span: Span,
 }
 
@@ -152,9 +151,9 @@ pub enum Payload {
 pub enum Exchange {
     /// Nothing.
     OneWay,
-    /// Word that the receiver's handler has returned, or its error.
+    /// An acknowledgment once the receiver's handler has returned, or its error.
     Acknowledged,
-    /// The member of this name in the other direction, or any number of them where it is a stream, or an error.
+    /// The named member of the other direction, or any number of them if it is a stream, or an error.
     Call {
         /// The answer's member.
         response: String,
@@ -163,6 +162,6 @@ pub enum Exchange {
         /// Whether the answer is a stream.
         response_stream: bool,
     },
-    /// It is itself the answer of a call, and is never sent on its own.
+    /// Nothing: it is the answer of a call, and is never sent on its own.
     Answer,
 }

@@ -1,14 +1,14 @@
-//! Positions, as numbers that only the front end can resolve.
+//! Spans: positions as numbers that only the front end can resolve.
 
-/// Names a place in the front end's own source.
+/// A position in the front end's source.
 ///
-/// The model is shared by front ends whose sources have nothing in common (a file on disk, a token of a
-/// macro's input), so a span is only an index into a table that the front end keeps.
+/// Front ends have different kinds of sources (a file on disk, a token of a macro's input), so a span is only an index
+/// into a table that the front end keeps.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Default)]
 pub struct Span(u32);
 
 impl Span {
-    /// The place of something that no source says, such as a default.
+    /// The span of something that is not in a source, such as a default.
     pub const NONE: Self = Self(0);
 
     /// The span with this index; 0 is [`Span::NONE`].
@@ -22,19 +22,19 @@ impl Span {
     }
 }
 
-/// A value and the place that says it.
+/// A value and its span.
 ///
-/// Equality looks at the value alone: the same schema written in two places is the same schema.
+/// Equality compares the values only: the same schema in two places is the same schema.
 #[derive(Debug, Clone, Copy)]
 pub struct Spanned<T> {
-    /// What was said.
+    /// The value.
     pub value: T,
-    /// Where.
+    /// The span.
     pub span: Span,
 }
 
 impl<T> Spanned<T> {
-    /// Ties a value to its place.
+    /// A value with its span.
     pub const fn new(value: T, span: Span) -> Self {
         Self { value, span }
     }

@@ -1,14 +1,15 @@
-//! A schema back as the text of a `.proto` file: how a team that began with Rust types hands it to others.
+//! A schema as the text of a `.proto` file: how a team that began with Rust types hands it to others.
 
-mod fields;
 mod options;
+mod scope;
+mod text;
+mod types;
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::fmt::Write as _;
+use std::collections::BTreeSet;
 
-use crate::{Direction, EnumType, Envelope, Payload, Schema, TypeDef, TypeName};
-
-const EMPTY: &str = "google.protobuf.Empty";
+use crate::{Direction, Envelope, FieldType, OPTIONS_FILE, Payload, Schema, TypeDef, TypeName};
+use scope::Scope;
+use text::Text;
 
 impl Schema {
     /// The schema as a `.proto` file, which has the same fingerprint.
@@ -27,7 +28,7 @@ impl Schema {
         out.blank();
         out.line(&format!("package {};", self.package()));
         let scope = Scope::new(self);
-        let imports = scope.imports();
+        let imports = imports(&scope);
         if !imports.is_empty() {
             out.blank();
         }
@@ -35,193 +36,67 @@ impl Schema {
             out.line(&format!("import \"{import}\";"));
         }
         for direction in [Direction::ClientToServer, Direction::ServerToClient] {
-            scope.write_envelope(self.envelope(direction), &mut out);
+            write_envelope(&scope, self.envelope(direction), &mut out);
         }
         for name in scope.children(self.package()) {
             out.blank();
-            scope.write_type(name, &mut out);
+            types::write(&scope, name, &mut out);
         }
-        Some(out.text)
+        Some(out.finish())
     }
 }
 
-/// Text under construction.
-#[derive(Default)]
-struct Text {
-    text: String,
-    depth: usize,
-}
-
-impl Text {
-    fn line(&mut self, line: &str) {
-        if !line.is_empty() {
-            self.text.extend(std::iter::repeat_n("  ", self.depth));
-        }
-        self.text.push_str(line);
-        self.text.push('\n');
-    }
-
-    fn blank(&mut self) {
-        if !self.text.is_empty() {
-            self.text.push('\n');
-        }
-    }
-
-    fn comment(&mut self, doc: &str) {
-        for line in doc.trim_end().lines() {
-            let line = line.trim_end();
-            if line.is_empty() {
-                self.line("//");
-            } else {
-                self.line(&format!("// {line}"));
+/// The files to import: those of well-known types, and of the options.
+fn imports(scope: &Scope<'_>) -> BTreeSet<String> {
+    let mut imports = BTreeSet::new();
+    for direction in [Direction::ClientToServer, Direction::ServerToClient] {
+        for member in &scope.schema.envelope(direction).members {
+            match &member.payload {
+                Payload::Empty => imports.extend(file_of(&TypeName::new(TypeName::EMPTY))),
+                Payload::Message(name) => imports.extend(file_of(name)),
+            }
+            if !options::of(scope.schema, member).is_empty() {
+                imports.insert(OPTIONS_FILE.to_owned());
             }
         }
     }
-
-    /// `head {`, what `body` writes, and `}`.
-    fn block(&mut self, head: &str, body: impl FnOnce(&mut Self)) {
-        let start = self.text.len();
-        self.line(&format!("{head} {{"));
-        let opened = self.text.len();
-        self.depth += 1;
-        body(self);
-        self.depth -= 1;
-        if self.text.len() == opened {
-            self.text.truncate(start);
-            self.line(&format!("{head} {{}}"));
-        } else {
-            self.line("}");
-        }
-    }
-}
-
-/// The names of a schema, and how they are said in its file.
-struct Scope<'a> {
-    schema: &'a Schema,
-    /// The types that stand in each package or message, by its full name.
-    children: BTreeMap<&'a str, Vec<&'a TypeName>>,
-}
-
-impl<'a> Scope<'a> {
-    fn new(schema: &'a Schema) -> Self {
-        let mut children: BTreeMap<&str, Vec<&TypeName>> = BTreeMap::new();
-        for name in schema.types().keys().filter(|name| !name.is_well_known()) {
-            let (parent, _) = name.as_str().rsplit_once('.').unwrap_or_default();
-            // A type whose parent is not there stands in the package.
-            let is_there = schema.types().contains_key(&TypeName::new(parent));
-            let parent = if is_there { parent } else { schema.package() };
-            children.entry(parent).or_default().push(name);
-        }
-        Self { schema, children }
-    }
-
-    fn children(&self, parent: &str) -> &[&'a TypeName] {
-        self.children.get(parent).map_or(&[], Vec::as_slice)
-    }
-
-    /// How a type is mentioned: by the shortest name that cannot mean another.
-    fn mention(&self, name: &TypeName) -> String {
-        let full = name.as_str();
-        let own = full.strip_prefix(self.schema.package());
-        let relative = own.and_then(|rest| rest.strip_prefix('.')).unwrap_or(full);
-        let first = relative.split('.').next().unwrap_or(relative);
-        let is_nested_name = |other: &TypeName| other.short() == first && other != name;
-        let is_package_name = self.schema.package().split('.').any(|part| part == first);
-        if self.schema.types().keys().any(is_nested_name) || is_package_name {
-            format!(".{full}")
-        } else {
-            relative.to_owned()
-        }
-    }
-
-    /// The files that declare what is used: of well-known types, and of our options.
-    fn imports(&self) -> BTreeSet<String> {
-        let mut imports = BTreeSet::new();
-        for direction in [Direction::ClientToServer, Direction::ServerToClient] {
-            for member in &self.schema.envelope(direction).members {
-                match &member.payload {
-                    Payload::Empty => imports.extend(file_of(&TypeName::new(EMPTY))),
-                    Payload::Message(name) => imports.extend(file_of(name)),
-                }
-                if !options::of(self.schema, member).is_empty() {
-                    imports.insert("msip/options.proto".to_owned());
-                }
-            }
-        }
-        for ty in self.schema.types().values() {
-            if let TypeDef::Message(message) = ty {
-                let mentioned = message.fields.iter().filter_map(|field| match &field.ty {
-                    crate::FieldType::Message(name) | crate::FieldType::Enum(name) => Some(name),
-                    _ => None,
-                });
-                imports.extend(mentioned.filter_map(file_of));
-            }
-        }
-        imports
-    }
-
-    fn write_envelope(&self, envelope: &Envelope, out: &mut Text) {
-        out.blank();
-        out.comment(&envelope.doc);
-        let name = envelope.direction.envelope_name();
-        out.block(&format!("message {name}"), |out| {
-            fields::write_reserved(&envelope.reserved.numbers, &envelope.reserved.names, out);
-            out.block("oneof messages", |out| {
-                for member in &envelope.members {
-                    out.comment(&member.doc);
-                    let ty = match &member.payload {
-                        Payload::Message(name) => self.mention(name),
-                        Payload::Empty => self.mention(&TypeName::new(EMPTY)),
-                    };
-                    let options = options::of(self.schema, member);
-                    let options = if options.is_empty() {
-                        String::new()
-                    } else {
-                        format!(" [{}]", options.join(", "))
-                    };
-                    out.line(&format!(
-                        "{ty} {} = {}{options};",
-                        member.name, member.number
-                    ));
-                }
+    for ty in scope.schema.types().values() {
+        if let TypeDef::Message(message) = ty {
+            let mentioned = message.fields.iter().filter_map(|field| match &field.ty {
+                FieldType::Message(name) | FieldType::Enum(name) => Some(name),
+                _ => None,
             });
-        });
-    }
-
-    fn write_type(&self, name: &TypeName, out: &mut Text) {
-        match self.schema.types().get(name) {
-            Some(TypeDef::Message(message)) => {
-                out.comment(&message.doc);
-                out.block(&format!("message {}", name.short()), |out| {
-                    for (index, nested) in self.children(name.as_str()).iter().enumerate() {
-                        if index > 0 {
-                            out.blank();
-                        }
-                        self.write_type(nested, out);
-                    }
-                    self.write_fields(message, out);
-                });
-            }
-            Some(TypeDef::Enum(ty)) => write_enum(name, ty, out),
-            None => {}
+            imports.extend(mentioned.filter_map(file_of));
         }
     }
+    imports
 }
 
-fn write_enum(name: &TypeName, ty: &EnumType, out: &mut Text) {
-    out.comment(&ty.doc);
-    out.block(&format!("enum {}", name.short()), |out| {
-        let mut seen = BTreeSet::new();
-        if !ty.values.iter().all(|value| seen.insert(value.number)) {
-            out.line("option allow_alias = true;");
-        }
-        // proto3 wants the value 0 first.
-        let (zero, others): (Vec<_>, Vec<_>) =
-            ty.values.iter().partition(|value| value.number == 0);
-        for value in zero.into_iter().chain(others) {
-            out.comment(&value.doc);
-            out.line(&format!("{} = {};", value.name, value.number));
-        }
+fn write_envelope(scope: &Scope<'_>, envelope: &Envelope, out: &mut Text) {
+    out.blank();
+    out.comment(&envelope.doc);
+    let name = envelope.direction.envelope_name();
+    out.block(&format!("message {name}"), |out| {
+        types::write_reserved(&envelope.reserved.numbers, &envelope.reserved.names, out);
+        out.block("oneof messages", |out| {
+            for member in &envelope.members {
+                out.comment(&member.doc);
+                let ty = match &member.payload {
+                    Payload::Message(name) => scope.mention(name),
+                    Payload::Empty => scope.mention(&TypeName::new(TypeName::EMPTY)),
+                };
+                let mut options = options::of(scope.schema, member);
+                if member.deprecated {
+                    options.push(options::DEPRECATED.to_owned());
+                }
+                out.line(&format!(
+                    "{ty} {} = {}{};",
+                    member.name,
+                    member.number,
+                    options::bracketed(&options)
+                ));
+            }
+        });
     });
 }
 
@@ -243,22 +118,6 @@ fn file_of(name: &TypeName) -> Option<String> {
         }
     };
     Some(format!("google/protobuf/{file}.proto"))
-}
-
-/// A text as `.proto` files quote it.
-fn quoted(text: &str) -> String {
-    let mut quoted = "\"".to_owned();
-    for c in text.chars() {
-        match c {
-            '"' | '\\' => quoted.extend(['\\', c]),
-            c if c.is_control() => {
-                // Writing into a String cannot fail.
-                let _ = write!(quoted, "\\{:03o}", u32::from(c));
-            }
-            c => quoted.push(c),
-        }
-    }
-    quoted + "\""
 }
 
 #[cfg(test)]

@@ -1,9 +1,13 @@
-//! A client's handler of the `lab` protocol that tells the test what it sees.
+//! A client's handler of the `lab` protocol that records what it sees.
 
 use msip_runtime::{Client, ConnectError, DisconnectReason, Reconnect, Status};
 use tokio::sync::mpsc;
 
-use crate::lab::{AskReq, AskRsp, HandleServerToClient, Lab, NoteInd, SaveInd};
+use crate::{
+    Recorder,
+    lab::{AskReq, AskRsp, HandleServerToClient, Lab, NoteInd, SaveInd},
+    recorder, soon,
+};
 
 /// What happened to the client.
 #[derive(Debug)]
@@ -23,7 +27,7 @@ pub enum SeenByClient {
 /// The handler.
 #[derive(Debug)]
 pub struct LabClient {
-    seen: mpsc::Sender<SeenByClient>,
+    seen: Recorder<SeenByClient>,
     on_failure: Reconnect,
 }
 
@@ -31,7 +35,7 @@ impl LabClient {
     /// A handler, and what it sees.
     #[must_use]
     pub fn new() -> (Self, mpsc::Receiver<SeenByClient>) {
-        let (seen, events) = mpsc::channel(100_000);
+        let (seen, events) = recorder();
         (
             Self {
                 seen,
@@ -41,26 +45,37 @@ impl LabClient {
         )
     }
 
+    /// Connects a client with such a handler, and returns what it sees.
+    ///
+    /// # Panics
+    ///
+    /// When it cannot connect.
+    pub async fn connect(url: impl ToString) -> (Client<Lab>, mpsc::Receiver<SeenByClient>) {
+        let (handler, events) = Self::new();
+        let connecting = Client::<Lab>::builder(url.to_string())
+            .handler(handler)
+            .connect();
+        match soon("a client", connecting).await {
+            Ok(client) => (client, events),
+            Err(error) => panic!("{error}"),
+        }
+    }
+
     /// What to do when it cannot connect.
     #[must_use]
     pub fn on_failure(mut self, reconnect: Reconnect) -> Self {
         self.on_failure = reconnect;
         self
     }
-
-    async fn see(&self, event: SeenByClient) {
-        // A test that is over listens no more.
-        let _ = self.seen.send(event).await;
-    }
 }
 
 impl HandleServerToClient for LabClient {
     async fn on_note_ind(&self, _: &Client<Lab>, message: NoteInd) {
-        self.see(SeenByClient::Note(message.number)).await;
+        self.seen.record(SeenByClient::Note(message.number));
     }
 
     async fn on_save_ind(&self, _: &Client<Lab>, message: SaveInd) -> Result<(), Status> {
-        self.see(SeenByClient::Save(message.number)).await;
+        self.seen.record(SeenByClient::Save(message.number));
         Ok(())
     }
 
@@ -71,15 +86,16 @@ impl HandleServerToClient for LabClient {
     }
 
     async fn on_connected(&self, _: &Client<Lab>) {
-        self.see(SeenByClient::Connected).await;
+        self.seen.record(SeenByClient::Connected);
     }
 
     async fn on_disconnected(&self, _: &Client<Lab>, reason: DisconnectReason) {
-        self.see(SeenByClient::Disconnected(reason)).await;
+        self.seen.record(SeenByClient::Disconnected(reason));
     }
 
     async fn on_connect_failure(&self, error: &ConnectError, attempt: u32) -> Reconnect {
-        self.see(SeenByClient::Failed(error.clone(), attempt)).await;
+        self.seen
+            .record(SeenByClient::Failed(error.clone(), attempt));
         self.on_failure
     }
 }

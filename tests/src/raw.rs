@@ -6,7 +6,7 @@ use std::{
 };
 
 use msip_runtime::{
-    Envelope, Protocol as _,
+    Envelope, Protocol,
     bytes::Bytes,
     transport::{self, Listener, ServiceUrl, Stream},
     wire::{
@@ -137,13 +137,22 @@ impl RawPeer {
         (heard, None)
     }
 
-    /// Shakes hands as a client.
+    /// Shakes hands as a client of the `lab` protocol.
     ///
     /// # Panics
     ///
     /// When the server refuses.
     pub async fn greet(&mut self) {
-        self.say(&hello_frame(&hello())).await;
+        self.greet_with(&hello()).await;
+    }
+
+    /// Shakes hands as a client, with this Hello.
+    ///
+    /// # Panics
+    ///
+    /// When the server refuses.
+    pub async fn greet_with(&mut self, hello: &Hello) {
+        self.say(&hello_frame(hello)).await;
         let answer = self.hear().await;
         assert!(
             answer
@@ -295,9 +304,15 @@ pub fn message<E: Envelope>(side: Side, flags: Flags, id: MsgId, message: &E) ->
 /// A Hello that a server of the `lab` protocol takes.
 #[must_use]
 pub fn hello() -> Hello {
+    hello_of::<Lab>()
+}
+
+/// A Hello that a server of this protocol takes.
+#[must_use]
+pub fn hello_of<P: Protocol>() -> Hello {
     Hello {
-        protocol: Lab::NAME.to_owned(),
-        fingerprint: Lab::fingerprint(),
+        protocol: P::NAME.to_owned(),
+        fingerprint: P::fingerprint(),
         codecs: vec![Codec::Protobuf.into()],
         session_secret: vec![7; SECRET_LEN],
         extensions: BTreeMap::new(),

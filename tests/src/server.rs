@@ -9,11 +9,18 @@ use std::{
 use msip_runtime::{
     DisconnectReason, Peer, Server, Status, Stream, Streaming, transport::ServiceUrl,
 };
-use tokio::sync::{Semaphore, mpsc};
+use tokio::{
+    sync::{Semaphore, mpsc},
+    task::JoinHandle,
+};
 
-use crate::lab::{
-    ActReq, ActRsp, AskReq, CountReq, CountRsp, EchoReq, EchoRsp, HandleClientToServer, Lab,
-    NoteInd, SaveInd, SendServerToClient as _, ShoutReq, ShoutRsp, SumReq, SumRsp,
+use crate::{
+    Recorder,
+    lab::{
+        ActReq, ActRsp, AskReq, CountReq, CountRsp, EchoReq, EchoRsp, HandleClientToServer, Lab,
+        NoteInd, SaveInd, SendServerToClient as _, ShoutReq, ShoutRsp, SumReq, SumRsp,
+    },
+    recorder,
 };
 
 /// What happened to the server.
@@ -40,7 +47,7 @@ pub enum SeenByServer {
 /// The handler.
 #[derive(Debug, Clone)]
 pub struct LabServer {
-    seen: mpsc::Sender<SeenByServer>,
+    seen: Recorder<SeenByServer>,
     /// Notes are handled only with a permit from here, where there is one.
     gate: Option<Arc<Semaphore>>,
 }
@@ -49,7 +56,7 @@ impl LabServer {
     /// A handler, and what it sees.
     #[must_use]
     pub fn new() -> (Self, mpsc::Receiver<SeenByServer>) {
-        let (seen, events) = mpsc::channel(100_000);
+        let (seen, events) = recorder();
         (Self { seen, gate: None }, events)
     }
 
@@ -59,20 +66,15 @@ impl LabServer {
         self.gate = Some(Arc::clone(gate));
         self
     }
-
-    async fn see(&self, event: SeenByServer) {
-        // A test that is over listens no more.
-        let _ = self.seen.send(event).await;
-    }
 }
 
 /// Tells when a handler is dropped before its end.
-struct TellDrop(Option<(mpsc::Sender<SeenByServer>, String)>);
+struct TellDrop(Option<(Recorder<SeenByServer>, String)>);
 
 impl Drop for TellDrop {
     fn drop(&mut self) {
         if let Some((seen, what)) = self.0.take() {
-            let _ = seen.try_send(SeenByServer::Dropped(what));
+            seen.record(SeenByServer::Dropped(what));
         }
     }
 }
@@ -86,7 +88,7 @@ impl HandleClientToServer for LabServer {
     }
 
     async fn on_act_req(&self, peer: &Peer<Lab>, request: ActReq) -> Result<ActRsp, Status> {
-        self.see(SeenByServer::Act(request.what.clone())).await;
+        self.seen.record(SeenByServer::Act(request.what.clone()));
         let mut told = TellDrop(Some((self.seen.clone(), request.what.clone())));
         let done = match request.what.as_str() {
             "panic" => panic!("asked to"),
@@ -175,7 +177,7 @@ impl HandleClientToServer for LabServer {
     }
 
     async fn on_save_ind(&self, _: &Peer<Lab>, message: SaveInd) -> Result<(), Status> {
-        self.see(SeenByServer::Save(message.number)).await;
+        self.seen.record(SeenByServer::Save(message.number));
         if message.number == 13 {
             Err(Status::failed_precondition("not thirteen"))
         } else {
@@ -189,23 +191,23 @@ impl HandleClientToServer for LabServer {
         {
             permit.forget();
         }
-        self.see(SeenByServer::Note(message.number)).await;
+        self.seen.record(SeenByServer::Note(message.number));
     }
 
     async fn on_tick_ind(&self, _: &Peer<Lab>) {
-        self.see(SeenByServer::Tick).await;
+        self.seen.record(SeenByServer::Tick);
     }
 
     async fn on_alarm_ind(&self, _: &Peer<Lab>, message: NoteInd) {
-        self.see(SeenByServer::Alarm(message.number)).await;
+        self.seen.record(SeenByServer::Alarm(message.number));
     }
 
     async fn on_client_connected(&self, peer: &Peer<Lab>) {
-        self.see(SeenByServer::Connected(peer.clone())).await;
+        self.seen.record(SeenByServer::Connected(peer.clone()));
     }
 
     async fn on_client_disconnected(&self, _: &Peer<Lab>, reason: DisconnectReason) {
-        self.see(SeenByServer::Disconnected(reason)).await;
+        self.seen.record(SeenByServer::Disconnected(reason));
     }
 }
 
@@ -256,23 +258,34 @@ impl Stream for Shout {
     }
 }
 
-/// Serves at `url` in a task that the test's runtime ends, with a handler that tells what it sees.
+/// Serves at `url` in a task that the test's runtime ends, with a handler that records what it sees.
 ///
 /// # Panics
 ///
 /// When it cannot listen.
-pub async fn start(
-    url: &str,
-) -> (
-    ServiceUrl,
-    mpsc::Receiver<SeenByServer>,
-    tokio::task::JoinHandle<()>,
-) {
+pub async fn start(url: &str) -> (ServiceUrl, mpsc::Receiver<SeenByServer>, JoinHandle<()>) {
+    let (handler, events) = LabServer::new();
+    let (url, serving) = serve(url, handler).await;
+    (url, events, serving)
+}
+
+/// As [`start`], with a gate that is closed: each note and each `wait` needs a permit of it.
+///
+/// # Panics
+///
+/// When it cannot listen.
+pub async fn start_gated(url: &str) -> (ServiceUrl, mpsc::Receiver<SeenByServer>, Arc<Semaphore>) {
+    let gate = Arc::new(Semaphore::new(0));
+    let (handler, events) = LabServer::new();
+    let (url, _serving) = serve(url, handler.gated(&gate)).await;
+    (url, events, gate)
+}
+
+async fn serve(url: &str, handler: LabServer) -> (ServiceUrl, JoinHandle<()>) {
     let server = match Server::<Lab>::bind(url).await {
         Ok(server) => server,
         Err(error) => panic!("{error}"),
     };
     let url = server.local_url().clone();
-    let (handler, events) = LabServer::new();
-    (url, events, tokio::spawn(server.serve(handler)))
+    (url, tokio::spawn(server.serve(handler)))
 }

@@ -72,11 +72,11 @@ fn codegen_knows_each_method_that_a_member_could_be_called_like() {
     }
     let unknown: Vec<_> = found
         .iter()
-        .filter(|method| !msip_schema::names::RESERVED_METHODS.contains(&method.as_str()))
+        .filter(|method| !msip_emit::rust::names::RESERVED_METHODS.contains(&method.as_str()))
         .collect();
     assert!(
         unknown.is_empty(),
-        "put these into `msip_schema::names::RESERVED_METHODS`, or behind `connection()`: {unknown:?}"
+        "put these into `msip_emit::rust::names::RESERVED_METHODS`, or behind `connection()`: {unknown:?}"
     );
 }
 

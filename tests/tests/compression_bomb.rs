@@ -6,14 +6,12 @@
 
 use flate2::{Compress, FlushCompress};
 use msip_runtime::{
-    Client, MsgKind, Protocol as _,
-    wire::{Codec, Compression, Flags, FrameType, Header, Hello, MsgId, RawKind, SECRET_LEN, Side},
+    Client,
+    wire::{Compression, Flags, Hello},
 };
 use msip_tests::{
-    Echo,
-    raw::{self, RawPeer},
+    Echo, RawCaller, raw,
     sampler::{Sampler, SendClientToServer as _},
-    soon,
 };
 
 const MIB: usize = 1024 * 1024;
@@ -76,42 +74,27 @@ async fn a_bomb_costs_no_more_than_the_limit() {
         .await
         .expect("connects");
     let too_large =
-        "RESOURCE_EXHAUSTED: the body of variant 3 inflates to more than 16777216 bytes (max_body)";
+        "RESOURCE_EXHAUSTED: decompressed body of variant 3 exceeds 16777216 bytes (max_body)";
     let bombs = [
         (Compression::Gzip, gzip_bomb(), too_large),
         (Compression::Zstd, zstd_bomb(), too_large),
         (
             Compression::Lz4,
             lz4_bomb(MAX),
-            "INVALID_ARGUMENT: compressed body of variant 3: no lz4: ",
+            "INVALID_ARGUMENT: cannot decompress body of variant 3: invalid lz4: ",
         ),
         (Compression::Lz4, lz4_bomb(MAX + 1), too_large),
     ];
     for (compression, bomb, expected) in &bombs {
-        let mut peer = RawPeer::dial(&url).await;
         let hello = Hello {
-            protocol: Sampler::NAME.to_owned(),
-            fingerprint: Sampler::fingerprint(),
-            codecs: vec![Codec::Protobuf.into()],
             compressions: vec![(*compression).into()],
-            session_secret: vec![7; SECRET_LEN],
-            ..Hello::default()
+            ..raw::hello_of::<Sampler>()
         };
-        peer.say(&raw::hello_frame(&hello)).await;
-        peer.hear_type(FrameType::Ack).await;
-        let id = MsgId::exchange(Side::Connecting, 2);
-        let header = Header {
-            flags: Flags::ACK_REQUIRED.union(Flags::COMPRESSED),
-            kind: RawKind::from(MsgKind::Command),
-            variant: 3,
-            ..Header::control(FrameType::Publish, id)
-        };
-        let frame = raw::frame_of(header, &[&[0, 0], &bomb[..]].concat());
+        let mut caller = RawCaller::new(&url, &hello).await;
+        let frame = caller.request(3, Flags::COMPRESSED, bomb);
 
         let before = peak();
-        peer.say(&frame).await;
-        let (_, answer) = soon("an answer", peer.hear_until(id)).await;
-        let answer = answer.expect("an answer, not a goodbye");
+        let answer = caller.send(&frame).await;
         let grown = peak().saturating_sub(before);
 
         let text = raw::text(&answer.payload);

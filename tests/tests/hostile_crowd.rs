@@ -5,13 +5,14 @@
 #![expect(clippy::expect_used, reason = "a test that cannot go on fails")]
 #![expect(clippy::print_stdout, reason = "what was measured is worth a look")]
 
-use std::{net::SocketAddr, process::Stdio, time::Instant};
+use std::{net::SocketAddr, time::Instant};
 
 use msip_runtime::{
     Client,
     wire::{FrameType, HEADER_LEN, Header, Hello, Limits, MsgId, Side},
 };
 use msip_tests::{
+    ServerProcess,
     lab::{EchoReq, Lab, SendClientToServer as _},
     memory::Memory,
     raw::{self, RawPeer},
@@ -19,7 +20,7 @@ use msip_tests::{
 };
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::{
-    io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader},
+    io::{AsyncReadExt as _, AsyncWriteExt as _},
     net::{TcpSocket, TcpStream},
     process::{Child, Command},
     task::{JoinHandle, JoinSet},
@@ -102,24 +103,11 @@ struct Hall {
 
 impl Hall {
     async fn open() -> Self {
-        let mut server = Command::new(env!("CARGO_BIN_EXE_lab-server"))
-            .arg(SERVER)
-            .stdout(Stdio::piped())
-            .kill_on_drop(true)
-            .spawn()
-            .expect("starts");
-        let mut lines = BufReader::new(server.stdout.take().expect("piped")).lines();
-        let address = loop {
-            let line = soon("an address", lines.next_line()).await.expect("text");
-            let line = line.expect("the server lives");
-            if let Some(address) = line.strip_prefix("tcp://") {
-                break address.split('?').next().map(str::to_owned);
-            }
-        };
-        let address = address.expect("an address");
-        // What it traces has to go somewhere.
-        let listening =
-            tokio::spawn(async move { while let Ok(Some(_)) = lines.next_line().await {} });
+        let mut command = Command::new(env!("CARGO_BIN_EXE_lab-server"));
+        command.arg(SERVER);
+        let server = ServerProcess::start(command).await;
+        let address = server.address().to_owned();
+        let (server, listening) = server.unread();
         let bystander = Client::<Lab>::connect(format!("tcp://{address}?ping_interval=1h"))
             .await
             .expect("connects");

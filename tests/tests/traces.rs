@@ -11,9 +11,10 @@ use msip_runtime::{CallOptions, Client, middleware::Tracing, wire};
 use msip_tests::{
     LabClient, SeenByClient, SeenByServer,
     lab::{
-        ActReq, AskReq, BroadcastServerToClient as _, EchoReq, Lab, NoteInd,
-        SendClientToServer as _, SendServerToClient as _,
+        AskReq, BroadcastServerToClient as _, EchoReq, Lab, NoteInd, SendClientToServer as _,
+        SendServerToClient as _,
     },
+    messages::act,
     raw::{self, RawPeer},
     soon, start,
 };
@@ -59,10 +60,6 @@ fn marked() -> NoteInd {
         number: 1,
         ballast: MARKER.as_bytes().to_vec(),
     }
-}
-
-fn act(what: &str) -> ActReq {
-    ActReq { what: what.into() }
 }
 
 /// A conversation of every shape, with the marker in whatever is said.

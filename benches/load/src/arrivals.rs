@@ -1,4 +1,4 @@
-//! Messages that come to many clients, counted together.
+//! Counting the messages that many clients receive.
 
 use std::sync::{
     Arc,

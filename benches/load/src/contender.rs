@@ -1,8 +1,6 @@
-//! What a contender is.
+//! The contender: a server and a client of one protocol.
 
-use std::time::Duration;
-
-use crate::{Arrivals, Failure, Hold, Job, Note, Outcome, Tally, loops};
+use crate::{Arrivals, Failure, Hold, Job, Outcome};
 
 /// The contenders of one program, each by its name.
 pub trait Contender: Copy + Send + 'static {
@@ -44,63 +42,5 @@ impl Target {
             settings,
             arrivals: None,
         }
-    }
-}
-
-/// A client's end of a connection, of which as many tasks as there are calls in flight have a clone.
-///
-/// What a contender has not is left out, and the load is not put on it.
-pub trait Peer: Clone + Send + Sync + 'static {
-    /// Connects.
-    fn connect(target: &Target) -> impl Future<Output = Result<Self, Failure>> + Send;
-
-    /// Asks for the same note back.
-    fn call(&self, note: Note) -> impl Future<Output = Result<Note, Failure>> + Send;
-
-    /// Asks for the same note back, ahead of what is not urgent.
-    fn call_urgently(&self, note: Note) -> impl Future<Output = Result<Note, Failure>> + Send {
-        let _ = note;
-        async { Err(Failure::NotOffered) }
-    }
-
-    /// Tells a note, which is not answered.
-    fn tell(&self, note: Note) -> impl Future<Output = Result<(), Failure>> + Send {
-        let _ = note;
-        async { Err(Failure::NotOffered) }
-    }
-
-    /// Asks what has come of the notes told.
-    fn tally(&self) -> impl Future<Output = Result<Tally, Failure>> + Send {
-        async { Err(Failure::NotOffered) }
-    }
-
-    /// Tells notes as fast as they are taken.
-    fn one_way(
-        &self,
-        size: usize,
-        time: Duration,
-    ) -> impl Future<Output = Result<Outcome, Failure>> + Send {
-        loops::one_way(self, size, time)
-    }
-
-    /// Asks for `count` notes, and takes them all.
-    fn take_answers(
-        &self,
-        size: usize,
-        count: u64,
-    ) -> impl Future<Output = Result<Tally, Failure>> + Send {
-        let _ = (size, count);
-        async { Err(Failure::NotOffered) }
-    }
-
-    /// Asks the server to tell everyone.
-    fn shout(&self, note: Note) -> impl Future<Output = Result<(), Failure>> + Send {
-        let _ = note;
-        async { Err(Failure::NotOffered) }
-    }
-
-    /// Closes the connection, as the contender would have it.
-    fn close(self) -> impl Future<Output = ()> + Send {
-        async {}
     }
 }

@@ -1,4 +1,4 @@
-//! Loads, for contenders whose clients have a method for each thing.
+//! Driving a load, for contenders that implement `Peer`.
 
 use std::time::Instant;
 
@@ -6,7 +6,7 @@ use tokio::task::JoinSet;
 
 use crate::{
     Arrivals, BULK, BURST, Failure, Hold, Job, Latency, Load, Note, Outcome, Peer, SMALL, Stop,
-    Tally, Target, check_tally, data_of, expect_same, loops,
+    Tally, Target, calls, check_tally, data_of, expect_same,
 };
 
 /// Puts a load on a server.
@@ -23,7 +23,7 @@ pub async fn drive<P: Peer>(target: Target, job: Job, hold: &mut Hold) -> Result
             callers,
         } => {
             let peers = connect_all::<P>(&target, connections).await?;
-            loops::calls(&peers, size, in_flight, callers, job.time).await
+            calls::calls(&peers, size, in_flight, callers, job.time).await
         }
         Load::OneWay { size } => P::connect(&target).await?.one_way(size, job.time).await,
         Load::Answers { size, count } => answers(P::connect(&target).await?, size, count).await,

@@ -1,10 +1,10 @@
-//! Why a load came to nothing.
+//! The failure of a load.
 
 use std::{error::Error, io};
 
 use thiserror::Error;
 
-/// Why a load came to nothing. A message that is lost or wrong is a failure, however fast it was.
+/// A load failed. Any lost or wrong message is a failure.
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum Failure {

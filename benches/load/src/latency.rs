@@ -1,4 +1,4 @@
-//! How long answers take.
+//! A histogram of latencies.
 
 use std::time::Duration;
 

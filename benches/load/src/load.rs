@@ -1,10 +1,10 @@
-//! Loads: what a client is asked to do.
+//! Loads: the work of a client.
 
 use std::{fmt, time::Duration};
 
 use serde::{Deserialize, Serialize};
 
-/// What a client does to a server.
+/// The load that a client puts on a server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Load {

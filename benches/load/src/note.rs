@@ -1,10 +1,10 @@
-//! What is sent: a number and weight.
+//! The message that is sent: a number and padding.
 
 use bytes::Bytes;
 
 use crate::Failure;
 
-/// A number, and weight: what every contender carries, in a type of its own.
+/// A number and padding; every contender converts it to a message type of its own.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Note {
     /// Tells one note from another.

@@ -2,17 +2,13 @@
 
 use std::{
     error::Error,
-    io::{self, Read as _, Write as _},
+    io::{self, Write as _},
     process::ExitCode,
-    thread,
 };
 
-use tokio::{
-    runtime::{Builder, Runtime},
-    sync::oneshot,
-};
+use tokio::runtime::{Builder, Runtime};
 
-use crate::{Contender, Failure, Job};
+use crate::{Contender, Failure, Hold, Job, hold::input_closed};
 
 /// How a program ends that was asked for something its contender has not.
 pub const NOT_OFFERED: u8 = 3;
@@ -93,7 +89,7 @@ pub fn run_program<C: Contender>(command: Command) -> Result<(), Failure> {
         Command::Serve(with) => {
             let (contender, runtime) = start::<C>(&with)?;
             runtime.block_on(async {
-                let ended = when_input_ends();
+                let ended = input_closed();
                 tokio::select! {
                     served = contender.serve(announce) => served,
                     _ = ended => Ok(()),
@@ -107,31 +103,13 @@ pub fn run_program<C: Contender>(command: Command) -> Result<(), Failure> {
             let (contender, runtime) = start::<C>(&with)?;
             let job: Job = serde_json::from_str(&job).map_err(Failure::library)?;
             // On a worker, as most of a program's work is: `block_on` has a thread of its own.
-            let work = async move { contender.drive(port, job, &mut Hold(())).await };
+            let work = async move { contender.drive(port, job, &mut Hold::new()).await };
             let outcome = runtime.block_on(runtime.spawn(work))??;
             let line = serde_json::to_string(&outcome).map_err(Failure::library)?;
             writeln!(io::stdout(), "{line}")?;
             runtime.shutdown_background();
             Ok(())
         }
-    }
-}
-
-/// Lets a client wait, with all that it has open, until whoever started it has looked at the server.
-#[derive(Debug)]
-pub struct Hold(());
-
-impl Hold {
-    /// Says that all is as it should be looked at, and waits until that is done.
-    ///
-    /// # Errors
-    ///
-    /// Nobody listens.
-    pub async fn until_released(&mut self) -> Result<(), Failure> {
-        writeln!(io::stdout(), "holding")?;
-        // Nobody there any more says the same.
-        let _ = when_input_ends().await;
-        Ok(())
     }
 }
 
@@ -159,16 +137,4 @@ fn start<C: Contender>(with: &ServeJob) -> Result<(C, Runtime), Failure> {
 fn announce(port: u16) {
     // If nobody reads this any more, standard input ends too.
     let _ = writeln!(io::stdout(), "{port}");
-}
-
-/// Resolves when whoever started this process closes its standard input, or dies.
-fn when_input_ends() -> oneshot::Receiver<()> {
-    let (ended, when) = oneshot::channel();
-    // A thread of its own, which ends with the process: the runtime's would keep it from shutting down.
-    thread::spawn(move || {
-        let mut rest = Vec::new();
-        let _ = io::stdin().read_to_end(&mut rest);
-        let _ = ended.send(());
-    });
-    when
 }

@@ -1,4 +1,4 @@
-//! When to begin nothing new.
+//! The end of a load.
 
 use std::{
     sync::{
@@ -9,7 +9,7 @@ use std::{
     time::Duration,
 };
 
-/// Tells the loops of a load when its time is over, without a look at the clock for each message.
+/// Tells the loops of a load when its time is over, without reading the clock for each message.
 #[derive(Debug, Clone)]
 pub struct Stop(Arc<AtomicBool>);
 

@@ -10,7 +10,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use crate::{Problem, run::Report};
+use crate::{problem::Problem, run::Report};
 
 /// What to make of a run's JSON.
 #[derive(Debug, Clone, clap::Args)]

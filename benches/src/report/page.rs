@@ -1,6 +1,6 @@
 //! A Markdown page with tables that are written by a program.
 
-use crate::Problem;
+use crate::problem::Problem;
 
 const OPEN: &str = "<!-- table: ";
 const SHUT: &str = "<!-- end -->";

@@ -1,5 +1,6 @@
 //! `run`: every contender under every load, in turn.
 
+mod contender_program;
 mod peers;
 mod plan;
 mod process;
@@ -9,7 +10,7 @@ mod table;
 
 use std::{
     io::{self, Write as _},
-    path::PathBuf,
+    path::{Path, PathBuf},
     time::Duration,
 };
 
@@ -20,15 +21,15 @@ pub(crate) use self::{
 };
 use self::{
     plan::{Plan, Round},
-    process::Bout,
+    process::Trial,
     syscalls::Tool,
 };
-use crate::{Problem, report::draw};
+use crate::problem::Problem;
 
-/// How long system calls are counted.
+/// The duration of a trial that counts system calls.
 const COUNTED: Duration = Duration::from_millis(250);
 
-/// What to run.
+/// The options of `run`.
 #[derive(Debug, Clone, clap::Args)]
 pub(crate) struct RunJob {
     /// Only what is essential, in less than two minutes.
@@ -62,7 +63,7 @@ pub(crate) struct RunJob {
 }
 
 impl RunJob {
-    /// What was said about repetitions.
+    /// The options that shorten the run.
     fn shortened(&self) -> Option<String> {
         let mut parts = Vec::new();
         parts.extend(self.quick.then(|| "quick".to_owned()));
@@ -72,10 +73,14 @@ impl RunJob {
     }
 }
 
-/// Runs, prints, and writes what was asked for.
-pub(crate) fn run(job: &RunJob) -> Result<(), Problem> {
+/// Runs the benchmarks, prints the results and writes the files that were asked for; `draw` draws charts of a report into
+/// a folder.
+pub(crate) fn run(
+    job: &RunJob,
+    draw: impl FnOnce(&Report, &Path) -> Result<(), Problem>,
+) -> Result<(), Problem> {
     let plan = Plan::new(job)?;
-    if plan.fighters.is_empty() || plan.rounds.is_empty() {
+    if plan.contenders.is_empty() || plan.rounds.is_empty() {
         return Err(Problem::Nothing);
     }
     raise_file_limit()?;
@@ -84,11 +89,11 @@ pub(crate) fn run(job: &RunJob) -> Result<(), Problem> {
         tell("neither perf nor strace can count system calls here: they are left out\n");
     }
     let mut report = Report::new(job.shortened())?;
-    let (mut bouts, mut failed) = (0, 0);
+    let (mut trials, mut failed) = (0, 0);
     for round in &plan.rounds {
-        let measured = meet(&plan, round, tool);
+        let measured = run_round(&plan, round, tool);
         table::print(round, &measured)?;
-        bouts += measured.len() * round.repeat;
+        trials += measured.len() * round.repeat;
         failed += measured.iter().map(|m| m.failed).sum::<usize>();
         report.measured.extend(measured);
     }
@@ -99,52 +104,52 @@ pub(crate) fn run(job: &RunJob) -> Result<(), Problem> {
         draw(&report, folder)?;
     }
     if failed > 0 {
-        return Err(Problem::Lost { failed, bouts });
+        return Err(Problem::Lost { failed, trials });
     }
     Ok(())
 }
 
-/// Lets every contender meet the load, each once in every repetition; each of these begins with another one. Who has no
-/// such thing is left out.
-fn meet(plan: &Plan, round: &Round, tool: Option<Tool>) -> Vec<Measured> {
-    let count = plan.fighters.len();
-    let mut bouts: Vec<Vec<Option<Bout>>> = vec![Vec::new(); count];
+/// Runs every contender under the load, once per repetition, each of which begins with another contender. Contenders that
+/// do not support the load are left out.
+fn run_round(plan: &Plan, round: &Round, tool: Option<Tool>) -> Vec<Measured> {
+    let count = plan.contenders.len();
+    let mut trials: Vec<Vec<Option<Trial>>> = vec![Vec::new(); count];
     let mut is_offered = vec![true; count];
     for repetition in 0..round.repeat {
         for turn in 0..count {
             let index = (repetition + turn) % count;
-            let fighter = &plan.fighters[index];
+            let contender = &plan.contenders[index];
             if !is_offered[index] {
                 continue;
             }
             tell(&format!(
                 "{}: {}, {}",
                 round.load,
-                fighter.name,
+                contender.name,
                 repetition + 1
             ));
-            match process::fight(fighter, round.workers, round.load, round.time, None) {
-                Ok(Some(bout)) => bouts[index].push(Some(bout)),
+            match process::run_trial(contender, round.workers, round.load, round.time, None) {
+                Ok(Some(trial)) => trials[index].push(Some(trial)),
                 Ok(None) => is_offered[index] = false,
                 Err(problem) => {
                     tell("");
                     let _ = writeln!(io::stderr(), "{problem}");
-                    bouts[index].push(None);
+                    trials[index].push(None);
                 }
             }
         }
     }
     let mut measured = Vec::new();
-    for (index, fighter) in plan.fighters.iter().enumerate() {
+    for (index, contender) in plan.contenders.iter().enumerate() {
         if !is_offered[index] {
             continue;
         }
-        let mut row = Measured::median(&fighter.name, round, &bouts[index]);
-        // A bout of its own: who counts must not be measured.
+        let mut row = Measured::median(&contender.name, round, &trials[index]);
+        // In a separate trial, since counting slows it down.
         if let (Some(_), Some(median)) = (tool.filter(|_| round.counts_syscalls), &mut row.median) {
-            tell(&format!("{}: {}, system calls", round.load, fighter.name));
-            let bout = process::fight(fighter, round.workers, round.load, COUNTED, tool);
-            median.syscalls = bout.ok().flatten().and_then(Bout::syscalls_per_message);
+            tell(&format!("{}: {}, system calls", round.load, contender.name));
+            let trial = process::run_trial(contender, round.workers, round.load, COUNTED, tool);
+            median.syscalls = trial.ok().flatten().and_then(Trial::syscalls_per_message);
         }
         measured.push(row);
     }
@@ -152,7 +157,7 @@ fn meet(plan: &Plan, round: &Round, tool: Option<Tool>) -> Vec<Measured> {
     measured
 }
 
-/// What is being done, on one line, which the next one replaces.
+/// Shows the progress on one line, which the next message replaces.
 fn tell(text: &str) {
     let _ = write!(io::stderr(), "\r\x1b[K{text}");
 }

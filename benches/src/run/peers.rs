@@ -1,4 +1,5 @@
-//! The contenders of `benches/peers`, a workspace of its own: what its libraries need is in no build and no lock file of ours.
+//! The contenders of `benches/peers`, a workspace of its own, so that its dependencies are in no build and no lock file of
+//! ours.
 
 use std::{
     env,
@@ -6,11 +7,11 @@ use std::{
     process::{Command, Stdio},
 };
 
-use super::plan::Fighter;
-use crate::Problem;
+use super::contender_program::ContenderProgram;
+use crate::problem::Problem;
 
-/// Builds the peers' program beside `own`, and asks it whom it has.
-pub(super) fn fighters(own: &Path) -> Result<Vec<Fighter>, Problem> {
+/// Builds the program next to `own`, and asks it for its contenders.
+pub(super) fn contenders(own: &Path) -> Result<Vec<ContenderProgram>, Problem> {
     let program = build(own)?;
     let output = Command::new(&program)
         .arg("names")
@@ -25,7 +26,7 @@ pub(super) fn fighters(own: &Path) -> Result<Vec<Fighter>, Problem> {
     let names = String::from_utf8_lossy(&output.stdout).into_owned();
     Ok(names
         .lines()
-        .map(|name| Fighter {
+        .map(|name| ContenderProgram {
             name: name.to_owned(),
             program: program.clone(),
         })

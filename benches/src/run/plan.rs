@@ -1,27 +1,20 @@
-//! What is run: who, and under which loads.
+//! The plan of a run: contenders and loads.
 
-use std::{env, path::PathBuf, time::Duration};
+use std::{env, time::Duration};
 
 use msip_load::{Callers, Contender as _, Load};
 
-use super::{RunJob, peers};
-use crate::{Problem, contenders::Own};
+use super::{RunJob, contender_program::ContenderProgram, peers};
+use crate::{contenders::Own, problem::Problem};
 
-/// A contender, and the program that it is in.
-#[derive(Debug, Clone)]
-pub(super) struct Fighter {
-    pub(super) name: String,
-    pub(super) program: PathBuf,
-}
-
-/// Who meets what, how often and for how long.
+/// The contenders and the rounds of a run.
 #[derive(Debug)]
 pub(super) struct Plan {
-    pub(super) fighters: Vec<Fighter>,
+    pub(super) contenders: Vec<ContenderProgram>,
     pub(super) rounds: Vec<Round>,
 }
 
-/// A load, and how it is put on everyone.
+/// A load, and how it is run.
 #[derive(Debug, Clone)]
 pub(super) struct Round {
     /// The part of the report that it belongs to.
@@ -70,9 +63,9 @@ impl Plan {
     pub(super) fn new(job: &RunJob) -> Result<Self, Problem> {
         let own = env::current_exe().map_err(Problem::Process)?;
         let is_asked = |name: &str| job.only.is_empty() || job.only.iter().any(|only| only == name);
-        let mut fighters: Vec<Fighter> = Own::ALL
+        let mut contenders: Vec<ContenderProgram> = Own::ALL
             .iter()
-            .map(|contender| Fighter {
+            .map(|contender| ContenderProgram {
                 name: contender.name().to_owned(),
                 program: own.clone(),
             })
@@ -81,11 +74,11 @@ impl Plan {
             || !job
                 .only
                 .iter()
-                .all(|only| fighters.iter().any(|f| f.name == *only));
+                .all(|only| contenders.iter().any(|f| f.name == *only));
         if are_peers_asked {
-            fighters.extend(peers::fighters(&own)?);
+            contenders.extend(peers::contenders(&own)?);
         }
-        fighters.retain(|fighter| is_asked(&fighter.name));
+        contenders.retain(|contender| is_asked(&contender.name));
         let asked = |round: &Round| {
             let load = job.load.as_deref().unwrap_or_default();
             round.load.to_string().contains(load)
@@ -104,7 +97,7 @@ impl Plan {
                 round.workers = workers;
             }
         }
-        Ok(Self { fighters, rounds })
+        Ok(Self { contenders, rounds })
     }
 }
 
@@ -129,7 +122,7 @@ fn calls_of_one_task(size: usize, in_flight: usize) -> Load {
     }
 }
 
-/// All that is worth a page.
+/// The rounds of a full report.
 fn whole() -> Vec<Round> {
     use Chapter::{Broadcast, Calls, Connections, Growth, OneThread, OneWay, Streams, Tail};
     let mut loads = Vec::new();
@@ -191,7 +184,7 @@ fn whole() -> Vec<Round> {
     rounds.collect()
 }
 
-/// One of each, shortly.
+/// One short round of each chapter.
 fn quick() -> Vec<Round> {
     use Chapter::{Broadcast, Calls, Connections, OneThread, OneWay, Streams, Tail};
     let idle = Load::Idle {

@@ -1,4 +1,4 @@
-//! One bout: a server process, a client process, and what both used.
+//! One trial: a server process, a client process, and their resource usage.
 
 use std::{
     fs,
@@ -12,17 +12,17 @@ use msip_load::{Job, Load, NOT_OFFERED, Outcome};
 use nix::sys::resource::{UsageWho, getrusage};
 
 use super::{
-    plan::Fighter,
+    contender_program::ContenderProgram,
     syscalls::{Count, Tool},
 };
-use crate::Problem;
+use crate::problem::Problem;
 
-/// How long a server is left alone before its memory is looked at.
+/// The time between the start of a server and the measurement of its memory.
 const SETTLING: Duration = Duration::from_millis(1000);
 
-/// What came of one bout.
+/// The result of one trial.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Bout {
+pub(super) struct Trial {
     pub(super) outcome: Outcome,
     /// What the server's process used, from its start to its end, in seconds.
     pub(super) server_cpu: f64,
@@ -34,7 +34,7 @@ pub(super) struct Bout {
     pub(super) memory: Option<f64>,
 }
 
-impl Bout {
+impl Trial {
     /// How many calls into the kernel both processes made for each message.
     pub(super) fn syscalls_per_message(self) -> Option<f64> {
         #[expect(clippy::cast_precision_loss, reason = "far fewer than 2^52 messages")]
@@ -43,25 +43,25 @@ impl Bout {
     }
 }
 
-/// Starts both, and sees them end. `None` where the contender has no such thing.
-pub(super) fn fight(
-    fighter: &Fighter,
+/// Starts both, and waits for them. `None` if the contender does not support the load.
+pub(super) fn run_trial(
+    contender: &ContenderProgram,
     workers: usize,
     load: Load,
     time: Duration,
     counted_by: Option<Tool>,
-) -> Result<Option<Bout>, Problem> {
+) -> Result<Option<Trial>, Problem> {
     let counts = counted_by.map(|tool| [Count::new(tool), Count::new(tool)]);
     let [server_count, client_count] = match &counts {
         Some([server, client]) => [Some(server), Some(client)],
         None => [None, None],
     };
-    let mut server = Process::start(fighter, workers, "serve", &[], server_count)?;
+    let mut server = Process::start(contender, workers, "serve", &[], server_count)?;
     let port = server.line()?;
     let idle_memory = server.memory()?;
     let job = serde_json::to_string(&Job { load, time }).map_err(Problem::Json)?;
     let args = ["--port", port.trim(), "--job", &job];
-    let mut client = Process::start(fighter, workers, "drive", &args, client_count)?;
+    let mut client = Process::start(contender, workers, "drive", &args, client_count)?;
     let mut memory = None;
     if matches!(load, Load::Idle { .. }) && !client.line()?.is_empty() {
         thread::sleep(SETTLING);
@@ -76,14 +76,14 @@ pub(super) fn fight(
     for end in [&client_end, &server_end] {
         if !end.status.success() {
             return Err(Problem::Failed {
-                contender: fighter.name.clone(),
+                contender: contender.name.clone(),
                 load: load.to_string(),
                 status: end.status,
             });
         }
     }
     let outcome = serde_json::from_str(&said).map_err(Problem::Json)?;
-    Ok(Some(Bout {
+    Ok(Some(Trial {
         outcome,
         server_cpu: server_end.cpu,
         client_cpu: client_end.cpu,
@@ -92,7 +92,7 @@ pub(super) fn fight(
     }))
 }
 
-/// A process of a contender, which ends when it is let go.
+/// A process of a contender, killed on drop.
 struct Process {
     child: Child,
     out: BufReader<ChildStdout>,
@@ -106,18 +106,18 @@ struct End {
 
 impl Process {
     fn start(
-        fighter: &Fighter,
+        contender: &ContenderProgram,
         workers: usize,
         face: &str,
         args: &[&str],
         count: Option<&Count>,
     ) -> Result<Self, Problem> {
         let mut command = match count {
-            Some(count) => count.command(&fighter.program),
-            None => Command::new(&fighter.program),
+            Some(count) => count.command(&contender.program),
+            None => Command::new(&contender.program),
         };
         let mut child = command
-            .args([face, "--contender", &fighter.name])
+            .args([face, "--contender", &contender.name])
             .args(["--workers", &workers.to_string()])
             .args(args)
             .stdin(Stdio::piped())
@@ -133,14 +133,14 @@ impl Process {
         })
     }
 
-    /// What it says next. Nothing where it has ended.
+    /// The next line of its output; empty if it has ended.
     fn line(&mut self) -> Result<String, Problem> {
         let mut line = String::new();
         self.out.read_line(&mut line).map_err(Problem::Process)?;
         Ok(line)
     }
 
-    /// Lets it go on to its end, and returns what it says until then.
+    /// Lets it continue to its end, and returns the rest of its output.
     fn rest(&mut self) -> Result<String, Problem> {
         drop(self.child.stdin.take());
         let mut said = String::new();
@@ -156,11 +156,11 @@ impl Process {
         let status = fs::read_to_string(path).map_err(Problem::Process)?;
         let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
         let kib = line.and_then(|line| line.trim().strip_suffix(" kB")?.parse::<f64>().ok());
-        // A process that has just ended has none; the bout tells why it ended.
+        // A process that has just ended has none; the trial tells why it ended.
         Ok(kib.unwrap_or(f64::NAN) * 1024.0)
     }
 
-    /// Lets it end.
+    /// Waits for it to end.
     ///
     /// The kernel adds to the use of this process's children when one is waited for, and no other child ends meanwhile.
     fn end(mut self) -> Result<End, Problem> {

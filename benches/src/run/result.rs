@@ -7,9 +7,9 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     plan::{Chapter, Round},
-    process::Bout,
+    process::Trial,
 };
-use crate::Problem;
+use crate::problem::Problem;
 
 /// All that one run has measured, and where.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -99,29 +99,29 @@ pub(crate) struct Median {
 }
 
 impl Measured {
-    pub(super) fn median(contender: &str, round: &Round, bouts: &[Option<Bout>]) -> Self {
-        let failed = bouts.iter().filter(|bout| bout.is_none()).count();
-        let bouts: Vec<Bout> = bouts.iter().copied().flatten().collect();
+    pub(super) fn median(contender: &str, round: &Round, trials: &[Option<Trial>]) -> Self {
+        let failed = trials.iter().filter(|trial| trial.is_none()).count();
+        let trials: Vec<Trial> = trials.iter().copied().flatten().collect();
         Self {
             chapter: round.chapter,
             contender: contender.to_owned(),
             workers: round.workers,
             load: round.load,
             failed,
-            median: (!bouts.is_empty()).then(|| Median::of(&bouts)),
+            median: (!trials.is_empty()).then(|| Median::of(&trials)),
         }
     }
 }
 
 impl Median {
-    fn of(bouts: &[Bout]) -> Self {
+    fn of(trials: &[Trial]) -> Self {
         #[expect(clippy::cast_precision_loss, reason = "far fewer than 2^52 messages")]
         let count = |count: u64| count.max(1) as f64;
-        let median = |value: &dyn Fn(&Bout) -> f64| middle(&sorted(bouts.iter().map(value)));
-        let rates = sorted(bouts.iter().map(|bout| bout.outcome.rate()));
-        let mut latencies: Vec<_> = bouts.iter().filter_map(|b| b.outcome.latency).collect();
+        let median = |value: &dyn Fn(&Trial) -> f64| middle(&sorted(trials.iter().map(value)));
+        let rates = sorted(trials.iter().map(|trial| trial.outcome.rate()));
+        let mut latencies: Vec<_> = trials.iter().filter_map(|b| b.outcome.latency).collect();
         latencies.sort_by(|a, b| a.p99.total_cmp(&b.p99));
-        let has = |is: fn(&Bout) -> bool| bouts.iter().all(is);
+        let has = |is: fn(&Trial) -> bool| trials.iter().all(is);
         Self {
             rate: middle(&rates),
             rate_range: (

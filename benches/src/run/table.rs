@@ -3,7 +3,7 @@
 use std::io::{self, Write as _};
 
 use super::{Measured, plan::Round, result::Median};
-use crate::Problem;
+use crate::problem::Problem;
 
 /// Prints what the contenders did under one load, beside what the first of them did.
 pub(super) fn print(round: &Round, measured: &[Measured]) -> Result<(), Problem> {

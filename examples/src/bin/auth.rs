@@ -1,12 +1,12 @@
-//! A server that lets in who has a token, by a middleware of ten lines.
+//! Authentication by token, with a middleware of ten lines.
 //!
 //! ```text
 //! cargo run -p msip-examples --bin auth
 //! ```
 //!
-//! The server's middleware reads the token from a header and tells handlers whose it is; the client's puts it into
-//! whatever goes out. A client without a token, or with a wrong one, is answered with `UNAUTHENTICATED`, and no handler
-//! hears of it. It takes a moment, and ends with exit code 0.
+//! The server's middleware reads the token from a header and sets the user for handlers; the client's adds it to
+//! everything that it sends. A client without a token, or with a wrong one, is answered with `UNAUTHENTICATED`, and no
+//! handler is called. It takes a moment, and ends with exit code 0.
 
 #![expect(
     clippy::print_stdout,
@@ -19,11 +19,11 @@ use msip_examples::chat::{
     Chat, ConnectReq, ConnectRsp, HandleClientToServer, SendClientToServer as _, WhoReq, WhoRsp,
 };
 use msip_runtime::{
-    CallError, CallOptions, Client, Peer, Server, Status,
     middleware::{ExchangeContext, Middleware, Next},
+    prelude::*,
 };
 
-/// Who has which token. One that is in use outside of an example keeps hashes of them, and compares in constant time.
+/// Tokens and their users. A real one keeps hashes of them, and compares in constant time.
 struct Tokens([(&'static str, &'static str); 2]);
 
 impl Middleware for Tokens {
@@ -37,7 +37,7 @@ impl Middleware for Tokens {
     }
 }
 
-/// Sends this token with everything.
+/// Adds this token to every outgoing exchange.
 struct Token(&'static str);
 
 impl Middleware for Token {
@@ -47,7 +47,7 @@ impl Middleware for Token {
     }
 }
 
-/// Welcomes whoever the middleware lets in, by the name that belongs to the token.
+/// Welcomes whoever the middleware has authenticated, by the name that belongs to the token.
 struct Porter;
 
 impl HandleClientToServer for Porter {
@@ -76,7 +76,7 @@ impl HandleClientToServer for Porter {
     }
 }
 
-/// Says what came of a try to enter.
+/// Prints the outcome of an attempt to enter.
 fn tell(who: &str, outcome: Result<ConnectRsp, CallError>) {
     match outcome {
         Ok(answer) => println!("{who} is told: {}", answer.motd),

@@ -1,12 +1,12 @@
-//! The room of the chat: everyone who connects and says a name can talk to all who are there.
+//! The chat server: everyone who connects and gives a name can talk to everyone else in the room.
 //!
 //! ```text
 //! cargo run -p msip-examples --bin chat-server
 //! cargo run -p msip-examples --bin chat-client -- --name ada     (in another terminal, as often as you like)
 //! ```
 //!
-//! One sees who comes and goes, and with `-v` what the connections do. Ctrl-C says goodbye to everyone and ends.
-//! Kill it instead, and start it again: the clients come back by themselves.
+//! It prints who enters and leaves, and with `-v` the events of connections. Ctrl-C closes all connections gracefully
+//! and ends. Kill it instead, and start it again: the clients reconnect by themselves.
 
 #![expect(
     clippy::print_stdout,

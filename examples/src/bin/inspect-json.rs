@@ -1,4 +1,4 @@
-//! A chat in JSON, with somebody on the line who prints every frame as it passes by.
+//! A chat in JSON, through a proxy that prints every frame.
 //!
 //! ```text
 //! cargo run -p msip-examples --bin inspect-json
@@ -6,8 +6,8 @@
 //! ```
 //!
 //! The client adds `?codec=json` to its address, and nothing else changes: the same server, the same generated code.
-//! The tap is a proxy of its own that knows only the frames of `msip_runtime::wire`, as any tool on the wire could;
-//! with JSON it needs no schema to show what is said.
+//! The proxy knows only the frames of `msip_runtime::wire`, as any tool on the wire could; with JSON it needs no schema
+//! to show the messages.
 
 #![expect(
     clippy::print_stdout,
@@ -37,7 +37,7 @@ use tokio::{
     time::timeout,
 };
 
-/// How the client writes its messages.
+/// The client's codec.
 #[derive(Debug, Clone, Copy, ValueEnum)]
 enum Writing {
     Json,
@@ -48,7 +48,7 @@ enum Writing {
 #[derive(Debug, Parser)]
 #[command(about = "Shows every frame of a short chat")]
 struct Arguments {
-    /// How messages are written.
+    /// The codec of the messages.
     #[arg(long, value_enum, default_value = "json")]
     codec: Writing,
 }
@@ -60,7 +60,7 @@ async fn main() -> ExitCode {
         Writing::Msgpack => Codec::MessagePack,
         Writing::Protobuf => Codec::Protobuf,
     };
-    // Whatever goes wrong, it ends.
+    // A time limit, whatever goes wrong.
     let outcome = match timeout(Duration::from_secs(60), conversation(codec)).await {
         Ok(outcome) => outcome,
         Err(_) => Err("no end within a minute".into()),
@@ -115,15 +115,15 @@ async fn conversation(codec: Codec) -> Result<(), Box<dyn Error>> {
     let refused = ConnectReq {
         user: "no spaces, please".to_owned(),
     };
-    // What comes of it is on the line.
+    // The proxy prints its outcome.
     let _ = client.connect_req(refused).await;
     client.close().await;
-    // Until the last frame has passed by.
+    // Until the last frame was forwarded.
     tap.await??;
     Ok(())
 }
 
-/// Passes one connection on to the server, and prints what it carries.
+/// Forwards one connection to the server, and prints its frames.
 async fn tap(listener: TcpListener, server: SocketAddr) -> std::io::Result<()> {
     let (client, _) = listener.accept().await?;
     let server = TcpStream::connect(server).await?;
@@ -136,7 +136,7 @@ async fn tap(listener: TcpListener, server: SocketAddr) -> std::io::Result<()> {
     Ok(())
 }
 
-/// Passes one direction on. A frame is printed before its last byte goes on, so that no answer is printed first.
+/// Forwards one direction. A frame is printed before its last byte is forwarded, so that no answer is printed first.
 async fn pass(
     mut from: OwnedReadHalf,
     mut to: OwnedWriteHalf,
@@ -157,7 +157,7 @@ async fn pass(
     }
 }
 
-/// A frame in a line: its type, its id, and what it says.
+/// A frame as a line: its type, its id, and its content.
 fn show(frame: Frame) -> String {
     let header = frame.header;
     let mut line = format!("{:<8}", header.frame_type.to_string());
@@ -196,12 +196,12 @@ fn show(frame: Frame) -> String {
     line
 }
 
-/// Whether an ACK answers a HELLO: it alone carries a session's id in front, and no variant.
+/// Whether an ACK answers a HELLO: only that begins with a session id, and has no variant.
 fn is_welcome(frame: &Frame) -> bool {
     frame.header.variant == 0 && frame.payload.len() > SessionId::LEN
 }
 
-/// A body as text where it is text, and as far as it is otherwise.
+/// A body as text, with escapes for what is not text.
 fn body(body: &[u8]) -> String {
     match std::str::from_utf8(body) {
         Ok(text) if !text.chars().any(char::is_control) => text.to_owned(),

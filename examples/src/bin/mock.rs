@@ -5,10 +5,10 @@
 //! cargo run -p msip-examples --bin mock      (the program that they test, with a server of its own)
 //! ```
 //!
-//! The program is a greeter, which enters the chat and says hello to whoever is at the keyboard. Its logic is in
-//! [`enter`] and [`greet`], which ask for the send trait and not for a client: in the tests at the end of this file they
-//! talk to a `Recorder`. The room of the chat server is a handler: there it is given peers that are not there. What only
-//! shows between the two, such as a time limit, is tested with a `Pair`, under a paused clock.
+//! The program is a greeter, which enters the chat and says hello to everyone who is at the keyboard. Its logic is in
+//! [`enter`] and [`greet`], which are generic over the send trait and do not ask for a client: in the tests at the end
+//! of this file they talk to a `Recorder`. The room of the chat server is a handler: the tests call it with simulated
+//! peers. What involves both ends, such as a deadline, is tested with a `Pair`, under a paused clock.
 
 #![expect(
     clippy::print_stdout,
@@ -29,10 +29,10 @@ use msip_examples::{
 use msip_runtime::{CallError, Client, Code, Server, Status};
 use tokio::sync::mpsc;
 
-/// How many names are tried, at most.
+/// The most names that are tried.
 const MAX_NAMES: u32 = 5;
 
-/// Enters the room under this name, or, where that is taken, with a number behind it. Returns the name.
+/// Enters the room under this name or, where that is taken, with a number appended. Returns the name.
 async fn enter(chat: &impl SendClientToServer, name: &str) -> Result<String, CallError> {
     let mut number = 1;
     loop {
@@ -75,7 +75,7 @@ impl HandleServerToClient for Somebody {
     }
 
     async fn on_message_ind(&self, _: &Client<Chat>, message: MessageInd) {
-        // At the end nobody reads any more.
+        // At the end nothing receives messages any more.
         let _ = self.0.send(message).await;
     }
 }
@@ -199,7 +199,7 @@ mod tests {
         assert_eq!(chat.take_sent().len(), 1);
     }
 
-    // A handler: it is given peers that are not there.
+    // A handler: it is called with simulated peers.
 
     #[tokio::test]
     async fn the_room_tells_the_others_who_has_come() {
@@ -244,9 +244,9 @@ mod tests {
         );
     }
 
-    // Both together, where it takes both: nobody waits for the two seconds that this takes.
+    // Both ends together: with the clock paused, the two seconds take no time.
 
-    /// Somebody who never says whether anyone is there.
+    /// A client that never answers whether anyone is there.
     struct Asleep;
 
     impl HandleServerToClient for Asleep {

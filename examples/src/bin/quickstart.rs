@@ -4,10 +4,10 @@
 //! cargo run -p msip-examples --bin quickstart
 //! ```
 //!
-//! One sees who says what to whom, step by step: clients enter (a call, made from `on_connected`), one of them says
-//! something (a one-way message, which the server broadcasts), a call is refused, the server calls its clients, a
-//! ping is timed, the server dies and another takes its place while the clients come back by themselves, and
-//! at last everything is closed. It takes about a second, and ends with exit code 0.
+//! It prints each step: clients enter (a call, made from `on_connected`), one of them says something (a one-way
+//! message, which the server broadcasts), a call is refused, the server calls its clients, a ping is timed, the server
+//! crashes and another takes its place while the clients reconnect by themselves, and finally everything is closed. It
+//! takes about a second, and ends with exit code 0.
 //!
 //! Nothing here sleeps: each step waits for the events of the one before.
 
@@ -26,9 +26,7 @@ use msip_examples::{
     },
     with_causes,
 };
-use msip_runtime::{
-    CallError, Client, ConnectError, ConnectionState, DisconnectReason, Reconnect, Server, Status,
-};
+use msip_runtime::{ConnectionState, prelude::*};
 use tokio::{
     sync::{mpsc, oneshot},
     time::timeout,
@@ -45,7 +43,7 @@ enum Event {
     Failed(ConnectError),
 }
 
-/// A client's handler: it passes on what happens, for `main` to tell it in order.
+/// A client's handler: it forwards each event to `main`, which prints them in order.
 struct Member {
     name: &'static str,
     events: mpsc::Sender<Event>,
@@ -53,7 +51,7 @@ struct Member {
 
 impl Member {
     async fn pass_on(&self, event: Event) {
-        // At the end nobody listens any more.
+        // At the end nothing receives events any more.
         let _ = self.events.send(event).await;
     }
 }
@@ -98,7 +96,7 @@ impl HandleServerToClient for Member {
     }
 }
 
-/// A client, and what has happened to it that was not told yet.
+/// A client, and its events that were not printed yet.
 struct Person {
     name: &'static str,
     client: Client<Chat>,
@@ -128,7 +126,7 @@ impl Person {
         tell(self.name, what);
     }
 
-    /// Waits for the next event that `pick` takes; what happened before it goes untold.
+    /// Waits for the next event that `pick` accepts; earlier events are skipped.
     async fn until<T>(&mut self, pick: impl Fn(Event) -> Option<T>) -> Result<T, Status> {
         while let Some(event) = self.events.recv().await {
             if let Some(picked) = pick(event) {
@@ -149,7 +147,7 @@ impl Person {
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn Error>> {
-    // Whatever goes wrong, it ends.
+    // A time limit, whatever goes wrong.
     timeout(Duration::from_secs(60), conversation()).await?
 }
 
@@ -208,7 +206,7 @@ async fn conversation() -> Result<(), Box<dyn Error>> {
     step("The server dies; the clients notice, and try again");
     let mut state = ada.client.connection().watch();
     serving.abort();
-    // Aborted means dropped: every connection breaks, without a goodbye.
+    // Aborted means dropped: every connection breaks, without a graceful close.
     assert!(serving.await.is_err_and(|error| error.is_cancelled()));
     let reason = ada.until(|event| match event {
         Event::Lost(reason) => Some(reason),
@@ -229,7 +227,7 @@ async fn conversation() -> Result<(), Box<dyn Error>> {
     tell("server", "listens at the same address");
     let (stop, stopped) = oneshot::channel::<()>();
     let serving = tokio::spawn(server.serve_until(room(), async {
-        // A sender that is gone stops the server too.
+        // A dropped sender stops the server too.
         let _ = stopped.await;
     }));
     state
@@ -264,7 +262,7 @@ async fn conversation() -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-/// A room that tells nothing by itself: the clients do.
+/// A room that prints nothing by itself: the clients do.
 fn room() -> Room {
     Room::new("be kind", |_| {})
 }

@@ -1,27 +1,27 @@
-//! What is refused before the parser sees it.
+//! Limits that are checked before the parser runs.
 
 use std::ops::Range;
 
 /// The largest file, in bytes.
 pub(crate) const MAX_FILE_LEN: usize = 4 << 20;
 
-/// How deep brackets may stand in each other. The parser allows 31 levels of messages by itself; this bounds
-/// what it reads by recursion, such as the text format in options.
+/// How deep brackets may be nested. The parser itself allows 31 levels of messages; this bounds what it reads by
+/// recursion, such as the text format in options.
 pub(crate) const MAX_BRACKET_DEPTH: usize = 100;
 
-/// Where brackets are nested too deeply, if they are.
+/// The first byte at which brackets are nested too deeply.
 pub(crate) fn too_deep(text: &str) -> Option<usize> {
-    // Counting all brackets, those in comments and strings included, never counts too few.
+    // Counting all brackets, even those in comments and strings, never counts too few.
     let everywhere = deepest(text.bytes().enumerate())?;
-    // It may count too many; then read strings and comments as the parser does. Text format has comments that
-    // begin with `#`, where this could lose its way, so their files are judged by the first count.
+    // It may count too many; then strings and comments are skipped as the parser does. Text format has comments that
+    // begin with `#`, which this does not know, so files with a `#` are judged by the first count.
     let Some(code) = outside_strings_and_comments(text) else {
         return Some(everywhere);
     };
     deepest(code.into_iter())
 }
 
-/// The first byte that lies deeper than allowed.
+/// The first byte that is nested deeper than allowed.
 fn deepest(bytes: impl Iterator<Item = (usize, u8)>) -> Option<usize> {
     let mut depth = 0_usize;
     for (at, byte) in bytes {
@@ -37,7 +37,7 @@ fn deepest(bytes: impl Iterator<Item = (usize, u8)>) -> Option<usize> {
     None
 }
 
-/// The bytes that are neither in a string nor in a comment; `None` where `#` stands among them.
+/// The bytes that are neither in a string nor in a comment; `None` if `#` is among them.
 fn outside_strings_and_comments(text: &str) -> Option<Vec<(usize, u8)>> {
     let bytes = text.as_bytes();
     let mut code = Vec::new();
@@ -89,7 +89,7 @@ fn block_len(rest: &[u8]) -> usize {
         .map_or(rest.len(), |at| at + 4)
 }
 
-/// What a file says of its own language.
+/// The language that a file declares.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Language {
     Proto3,
@@ -97,8 +97,8 @@ pub(crate) enum Language {
     Syntax(Range<usize>),
     /// `edition = …`
     Edition(Range<usize>),
-    /// Nothing, which means proto2; the place where the first statement begins.
-    Unsaid(Range<usize>),
+    /// None, which means proto2; the first word of the file.
+    Undeclared(Range<usize>),
 }
 
 /// Reads the first statement of a file.
@@ -121,7 +121,7 @@ pub(crate) fn language(text: &str) -> Language {
             let statement = statement
                 .get(..statement.find(';').unwrap_or(statement.len()))
                 .unwrap_or("");
-            // An unfinished statement is the parser's to tell.
+            // An unfinished statement is reported by the parser.
             let other = statement.contains("\"proto2\"") || statement.contains("'proto2'");
             if other {
                 Language::Syntax(start..end)
@@ -129,7 +129,7 @@ pub(crate) fn language(text: &str) -> Language {
                 Language::Proto3
             }
         }
-        _ => Language::Unsaid(start..start + word_len),
+        _ => Language::Undeclared(start..start + word_len),
     }
 }
 
@@ -187,8 +187,8 @@ mod tests {
                 Language::Syntax(14..32),
             ),
             ("edition = \"2023\";\n", Language::Edition(0..17)),
-            ("package a;", Language::Unsaid(0..7)),
-            ("", Language::Unsaid(0..0)),
+            ("package a;", Language::Undeclared(0..7)),
+            ("", Language::Undeclared(0..0)),
             ("syntax", Language::Proto3),
         ] {
             assert_eq!(language(text), expected, "{text:?}");

@@ -1,91 +1,22 @@
-//! Finds, reads and parses the files and everything that they import.
+//! Loading: the inputs, and everything that they import.
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
-use msip_schema::{Code, Diagnostic, FileId, Span, closest_name};
+use msip_schema::{Code, Diagnostic, OPTIONS_FILE, Span};
 use prost_reflect::DescriptorPool;
-use prost_types::FileDescriptorProto;
 
-use super::foreign;
-use super::guard::{self, Language, MAX_FILE_LEN};
-use super::places::{Places, package_name, tag};
+use super::files::{Files, Origin, ProtoFile};
+use super::include::IncludeFolders;
+use super::parse::{parse, read};
 use super::report::Report;
-
-/// The longest package, in bytes: `<package>.descriptors.bin` must be the name of a file. The wire allows 255.
-const MAX_PACKAGE_LEN: usize = 255 - ".descriptors.bin".len();
-
-/// The options that ship with this crate, under the name that schemas import them by.
-pub(crate) const OPTIONS_NAME: &str = "msip/options.proto";
-const OPTIONS_TEXT: &str = include_str!("../../proto/msip/options.proto");
-
-/// Files of Google's that are there without an include folder.
-const WELL_KNOWN: [&str; 11] = [
-    "google/protobuf/any.proto",
-    "google/protobuf/api.proto",
-    "google/protobuf/descriptor.proto",
-    "google/protobuf/duration.proto",
-    "google/protobuf/empty.proto",
-    "google/protobuf/field_mask.proto",
-    "google/protobuf/source_context.proto",
-    "google/protobuf/struct.proto",
-    "google/protobuf/timestamp.proto",
-    "google/protobuf/type.proto",
-    "google/protobuf/wrappers.proto",
-];
-
-/// A file that was parsed.
-#[derive(Debug)]
-pub(crate) struct ProtoFile {
-    /// As imports name it: `chat.proto`.
-    pub(crate) name: String,
-    /// As people find it, relative to the project: `proto/chat.proto`.
-    pub(crate) shown: String,
-    pub(crate) origin: Origin,
-    pub(crate) descriptor: FileDescriptorProto,
-    pub(crate) places: Places,
-    /// The files that it imports, by index; those that could not be read are missing.
-    pub(crate) imports: Vec<usize>,
-}
-
-/// Where a file is from.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Origin {
-    Disk(PathBuf),
-    /// `msip/options.proto`
-    Options,
-    WellKnown,
-}
-
-impl ProtoFile {
-    pub(crate) fn is_ours(&self) -> bool {
-        matches!(self.origin, Origin::Disk(_))
-    }
-
-    pub(crate) fn package(&self) -> &str {
-        self.descriptor.package()
-    }
-
-    pub(crate) fn is_proto3(&self) -> bool {
-        self.descriptor.syntax() == "proto3"
-    }
-}
-
-/// All files of a run: each behind those that it imports.
-#[derive(Debug, Default)]
-pub(crate) struct Files {
-    pub(crate) files: Vec<ProtoFile>,
-    /// The files that were asked for, by index, in the order asked; those that could not be read are missing.
-    pub(crate) inputs: Vec<usize>,
-    /// The path of every file on disk that was read, whether or not it was a schema.
-    pub(crate) read: Vec<PathBuf>,
-}
+use super::source_info::{SourceInfo, tag};
+use super::well_known::{OPTIONS_TEXT, WELL_KNOWN};
 
 /// Reads the inputs and all that they import.
 pub(crate) fn load(inputs: &[PathBuf], includes: &[PathBuf], report: &mut Report) -> Files {
     let mut loader = Loader {
-        includes,
-        google: DescriptorPool::global(),
+        folders: IncludeFolders(includes),
         report,
         out: Files::default(),
         states: HashMap::new(),
@@ -97,20 +28,19 @@ pub(crate) fn load(inputs: &[PathBuf], includes: &[PathBuf], report: &mut Report
 }
 
 struct Loader<'a> {
-    includes: &'a [PathBuf],
-    google: DescriptorPool,
+    folders: IncludeFolders<'a>,
     report: &'a mut Report,
     out: Files,
     states: HashMap<String, State>,
 }
 
-/// How far a file is, by its name.
+/// How far the reading of a file has come.
 #[derive(Debug, Clone, Copy)]
 enum State {
     /// Its imports are being read.
     Open,
     Done(usize),
-    /// It was not found or is broken, which has been told.
+    /// It was not found or is broken, which is reported.
     Failed,
 }
 
@@ -120,18 +50,22 @@ struct Pending {
     next: usize,
 }
 
-/// What became of the search for a file.
+/// The result of the search for a file.
 enum Found {
     File(Box<ProtoFile>),
-    /// It was found but is broken, which has been told.
+    /// It was found but is broken, which is reported.
     Broken,
     Missing,
 }
 
 impl Loader<'_> {
     fn input(&mut self, path: &Path) {
-        let Some(name) = self.name_of(path) else {
-            return;
+        let name = match self.folders.name_of(path) {
+            Ok(name) => name,
+            Err(diagnostic) => {
+                self.report.push(*diagnostic);
+                return;
+            }
         };
         match self.states.get(&name) {
             Some(State::Done(index)) => {
@@ -154,13 +88,13 @@ impl Loader<'_> {
                 self.states.insert(name, State::Failed);
             }
             Found::Missing => {
-                self.report.push(self.not_found(path));
+                self.report.push(self.folders.not_found(path));
                 self.states.insert(name, State::Failed);
             }
         }
     }
 
-    /// Reads everything that a file imports, depth first, without recursion: a chain may be long.
+    /// Reads everything that a file imports, depth first. It does not recurse, since a chain of imports may be long.
     fn walk(&mut self, file: ProtoFile) {
         self.states.insert(file.name.clone(), State::Open);
         let mut stack = vec![Pending { file, next: 0 }];
@@ -207,7 +141,8 @@ impl Loader<'_> {
                         self.states.insert(import, State::Failed);
                     }
                     Found::Missing => {
-                        self.report.push(self.import_not_found(&import, span));
+                        self.report
+                            .push(self.folders.import_not_found(&import, span));
                         self.states.insert(import, State::Failed);
                     }
                 },
@@ -235,8 +170,8 @@ impl Loader<'_> {
         let Ok(index) = i32::try_from(index) else {
             return Span::NONE;
         };
-        let file = top.file.places.file();
-        let Some(statement) = top.file.places.bytes(&[tag::FILE_DEPENDENCY, index]) else {
+        let file = top.file.source_info.file();
+        let Some(statement) = top.file.source_info.bytes(&[tag::FILE_DEPENDENCY, index]) else {
             return Span::NONE;
         };
         // The quoted name alone.
@@ -270,302 +205,40 @@ impl Loader<'_> {
         );
     }
 
-    /// The name by which imports would find an input, relative to its include folder.
-    fn name_of(&mut self, path: &Path) -> Option<String> {
-        let plain = normal(path);
-        if path.is_file() {
-            let absolute = absolute(path);
-            for include in self.includes {
-                let Ok(relative) = absolute.strip_prefix(self::absolute(include)) else {
-                    continue;
-                };
-                let name = slashed(relative);
-                // Another folder that comes first may have a file of this name.
-                let first = self
-                    .includes
-                    .iter()
-                    .map(|folder| folder.join(relative))
-                    .find(|file| file.is_file());
-                return match first {
-                    Some(first) if self::absolute(&first) != absolute => {
-                        self.report.push(shadowed(path, &first));
-                        None
-                    }
-                    _ => Some(name),
-                };
-            }
-            if !self
-                .includes
-                .iter()
-                .any(|include| include.join(&plain).is_file())
-            {
-                let text = format!("`{}` lies in no include folder", show(path));
-                let help = format!(
-                    "add its folder to the include folders, which are {}",
-                    folders(self.includes)
-                );
-                self.report
-                    .push(Diagnostic::new(Code::FILE_NOT_INCLUDED, Span::NONE, text).help(help));
-                return None;
-            }
-        }
-        Some(slashed(&plain))
-    }
-
     fn find(&mut self, name: &str, is_input: bool) -> Found {
-        if name == OPTIONS_NAME {
-            return self.parse(name, name, OPTIONS_TEXT, Origin::Options, is_input);
-        }
-        for include in self.includes {
-            let path = include.join(name);
-            // Anything but a plain file, such as a folder or a device, is not a schema.
-            if path.is_file() {
-                return self.read(name, path, is_input);
-            }
-        }
-        if !WELL_KNOWN.contains(&name) {
-            return Found::Missing;
-        }
-        let Some(file) = self.google.get_file_by_name(name) else {
+        let parsed = if name == OPTIONS_FILE {
+            parse(
+                name,
+                name,
+                OPTIONS_TEXT,
+                Origin::Options,
+                is_input,
+                self.report,
+            )
+        } else if let Some(path) = self.folders.locate(Path::new(name)) {
+            self.out.read.push(path.clone());
+            read(name, path, is_input, self.report)
+        } else if let Some(file) = self.well_known(name) {
+            Some(file)
+        } else {
             return Found::Missing;
         };
+        parsed.map_or(Found::Broken, |file| Found::File(Box::new(file)))
+    }
+
+    fn well_known(&mut self, name: &str) -> Option<ProtoFile> {
+        if !WELL_KNOWN.contains(&name) {
+            return None;
+        }
+        let file = DescriptorPool::global().get_file_by_name(name)?;
         let id = self.report.add_file(name, "");
-        Found::File(Box::new(ProtoFile {
+        Some(ProtoFile {
             name: name.to_owned(),
             shown: name.to_owned(),
             origin: Origin::WellKnown,
             descriptor: file.file_descriptor_proto().clone(),
-            places: Places::new(id, "", None),
+            source_info: SourceInfo::new(id, "", None),
             imports: Vec::new(),
-        }))
+        })
     }
-
-    fn read(&mut self, name: &str, path: PathBuf, is_input: bool) -> Found {
-        let shown = show(&path);
-        self.out.read.push(path.clone());
-        let len = std::fs::metadata(&path).map(|metadata| metadata.len());
-        if len.is_ok_and(|len| len > MAX_FILE_LEN as u64) {
-            let text = format!("`{shown}` is larger than 4 MiB");
-            let help = "split it into several files that import each other";
-            self.report
-                .push(Diagnostic::new(Code::FILE_TOO_LARGE, Span::NONE, text).help(help));
-            return Found::Broken;
-        }
-        let bytes = match std::fs::read(&path) {
-            Ok(bytes) => bytes,
-            Err(error) => {
-                let text = format!("`{shown}` cannot be read: {error}");
-                self.report
-                    .push(Diagnostic::new(Code::FILE_UNREADABLE, Span::NONE, text));
-                return Found::Broken;
-            }
-        };
-        let text = match std::str::from_utf8(&bytes) {
-            Ok(text) => text,
-            Err(error) => {
-                let id = self
-                    .report
-                    .add_file(&shown, &String::from_utf8_lossy(&bytes));
-                let at = error.valid_up_to();
-                let span = self.report.span(id, at..at + 1);
-                let text = format!("`{shown}` is not UTF-8 text");
-                let help = "save the file as UTF-8";
-                let diagnostic = Diagnostic::new(Code::FILE_NOT_UTF8, span, text);
-                self.report.push(
-                    diagnostic
-                        .label("the first byte that is not UTF-8")
-                        .help(help),
-                );
-                return Found::Broken;
-            }
-        };
-        let text = text.strip_prefix('\u{feff}').unwrap_or(text);
-        self.parse(name, &shown, text, Origin::Disk(path), is_input)
-    }
-
-    fn parse(
-        &mut self,
-        name: &str,
-        shown: &str,
-        text: &str,
-        origin: Origin,
-        is_input: bool,
-    ) -> Found {
-        let id = self.report.add_file(shown, text);
-        if let Some(at) = guard::too_deep(text) {
-            let span = self.report.span(id, at..at + 1);
-            let message = format!(
-                "brackets are nested more than {} deep",
-                guard::MAX_BRACKET_DEPTH
-            );
-            self.report.push(
-                Diagnostic::new(Code::NESTED_TOO_DEEP, span, message).label("this one is too deep"),
-            );
-            return Found::Broken;
-        }
-        if let Some(diagnostic) = self.other_language(id, text, is_input) {
-            self.report.push(diagnostic);
-            return Found::Broken;
-        }
-        match protox_parse::parse(name, text) {
-            Ok(descriptor) => {
-                let places = Places::new(id, text, descriptor.source_code_info.as_ref());
-                let len = descriptor.package().len();
-                if len > MAX_PACKAGE_LEN {
-                    let span = package_name(&places, self.report).unwrap_or(Span::NONE);
-                    let text =
-                        format!("the package is {len} bytes long; {MAX_PACKAGE_LEN} are allowed");
-                    let help = "choose a shorter name: generated files are named after it";
-                    self.report
-                        .push(Diagnostic::new(Code::PACKAGE_TOO_LONG, span, text).help(help));
-                    return Found::Broken;
-                }
-                Found::File(Box::new(ProtoFile {
-                    name: name.to_owned(),
-                    shown: shown.to_owned(),
-                    origin,
-                    places,
-                    descriptor,
-                    imports: Vec::new(),
-                }))
-            }
-            Err(error) => {
-                foreign::parse_error(&error, id, self.report);
-                Found::Broken
-            }
-        }
-    }
-
-    /// What is wrong with the language of a file. An import may be proto2: it may only declare options.
-    fn other_language(&mut self, id: FileId, text: &str, is_input: bool) -> Option<Diagnostic> {
-        let (bytes, message, help) = match guard::language(text) {
-            Language::Edition(bytes) => (
-                bytes,
-                "the file is written in an edition of protobuf, and only proto3 is supported",
-                "write `syntax = \"proto3\";` instead, and remove the `features` options",
-            ),
-            Language::Syntax(bytes) if is_input => (
-                bytes,
-                "the file is written in proto2, and only proto3 is supported",
-                "write `syntax = \"proto3\";`, remove `required`, default values, groups and extensions, and begin \
-                 each enum with a zero",
-            ),
-            Language::Unsaid(bytes) if is_input => (
-                bytes,
-                "the file does not say its syntax, which means proto2, and only proto3 is supported",
-                "begin the file with `syntax = \"proto3\";`",
-            ),
-            _ => return None,
-        };
-        let span = self.report.span(id, bytes);
-        Some(Diagnostic::new(Code::UNSUPPORTED_SYNTAX, span, message).help(help))
-    }
-
-    fn not_found(&self, path: &Path) -> Diagnostic {
-        let text = format!("file `{}` is not found", show(path));
-        Diagnostic::new(Code::FILE_NOT_FOUND, Span::NONE, text).help(self.searched(&normal(path)))
-    }
-
-    fn import_not_found(&self, import: &str, span: Span) -> Diagnostic {
-        let text = format!("import `{import}` is not found");
-        let mut help = self.searched(Path::new(import));
-        let known = self.neighbours(import);
-        let known = known
-            .iter()
-            .map(String::as_str)
-            .chain(WELL_KNOWN)
-            .chain([OPTIONS_NAME]);
-        if let Some(close) = closest_name(import, known) {
-            help = format!("did you mean `{close}`?\n{help}");
-        }
-        Diagnostic::new(Code::IMPORT_NOT_FOUND, span, text)
-            .label("imported here")
-            .help(help)
-    }
-
-    /// The schemas in the folders where an import was looked for, by the names that imports give them.
-    fn neighbours(&self, import: &str) -> Vec<String> {
-        let folder = Path::new(import).parent().unwrap_or(Path::new(""));
-        let entries = self
-            .includes
-            .iter()
-            .filter_map(|include| std::fs::read_dir(include.join(folder)).ok());
-        let names = entries
-            .flatten()
-            .flatten()
-            .filter_map(|entry| entry.file_name().into_string().ok());
-        let schemas = names.filter(|name| name.ends_with(".proto"));
-        let mut found: Vec<String> = schemas
-            .map(|name| slashed(&folder.join(name)))
-            .take(1_000)
-            .collect();
-        found.sort();
-        found
-    }
-
-    fn searched(&self, name: &Path) -> String {
-        if self.includes.is_empty() {
-            return "no include folder is given".to_owned();
-        }
-        let places = self
-            .includes
-            .iter()
-            .map(|include| format!("`{}`", show(&include.join(name))));
-        format!("looked for {}", places.collect::<Vec<_>>().join(", "))
-    }
-}
-
-fn shadowed(path: &Path, first: &Path) -> Diagnostic {
-    let text = format!(
-        "`{}` is hidden by `{}`, whose include folder comes first",
-        show(path),
-        show(first)
-    );
-    let help = "give one of the two files another name, or change the order of the include folders";
-    Diagnostic::new(Code::FILE_SHADOWED, Span::NONE, text).help(help)
-}
-
-fn folders(includes: &[PathBuf]) -> String {
-    if includes.is_empty() {
-        return "none".to_owned();
-    }
-    includes
-        .iter()
-        .map(|include| format!("`{}`", show(include)))
-        .collect::<Vec<_>>()
-        .join(", ")
-}
-
-/// A path as messages and generated files show it: relative to the project, with `/`.
-pub(crate) fn show(path: &Path) -> String {
-    let project = std::env::var_os("CARGO_MANIFEST_DIR")
-        .map(PathBuf::from)
-        .or_else(|| std::env::current_dir().ok());
-    let relative = project.and_then(|project| path.strip_prefix(project).ok());
-    slashed(&normal(relative.unwrap_or(path)))
-}
-
-/// A path without `.` and with `..` resolved where a name stands before it.
-fn normal(path: &Path) -> PathBuf {
-    let mut out = PathBuf::new();
-    for component in path.components() {
-        match component {
-            std::path::Component::CurDir => {}
-            std::path::Component::ParentDir if out.file_name().is_some() => {
-                out.pop();
-            }
-            other => out.push(other),
-        }
-    }
-    out
-}
-
-fn absolute(path: &Path) -> PathBuf {
-    // The file system's own answer sees through links; where it has none, the text of the path decides.
-    std::fs::canonicalize(path)
-        .unwrap_or_else(|_| normal(&std::path::absolute(path).unwrap_or(path.to_path_buf())))
-}
-
-fn slashed(path: &Path) -> String {
-    path.to_string_lossy().replace('\\', "/")
 }

@@ -1,21 +1,22 @@
 //! The options of a member: `(msip.kind)` and the others.
 //!
-//! They are read as the parser left them, before the pool interprets them, so that each mistake has its own
-//! place and all are told at once. The pool then checks them again, with everyone else's.
+//! They are read before the pool interprets them, so that each mistake has its own position and all are reported. The
+//! pool then checks them again, together with other options.
 
 use std::ops::Range;
 
 use msip_schema::{
-    Code, Compression, Diagnostic, MemberOptions, MsgKind, Reply, Span, Spanned, closest_name,
+    Code, Compression, Diagnostic, MemberOptions, MsgKind, OPTIONS_FILE, Reply, Span, Spanned,
+    closest_name,
 };
 use prost_types::UninterpretedOption;
 
-use super::load::OPTIONS_NAME;
-use super::places::tag;
+use super::deprecated::is_deprecated;
+use super::node_path::NodePath;
 use super::report::Report;
-use super::types::At;
+use super::source_info::tag;
 
-/// The names of our options, without `msip.`.
+/// The names of MSIP's options, without `msip.`.
 pub(crate) const NAMES: [&str; 9] = [
     "kind",
     "request",
@@ -35,7 +36,7 @@ const REPLIES: [(&str, Reply); 4] = [
     ("STREAM", Reply::Stream),
 ];
 
-/// Which of `(msip.…)` an option is, if it is one of ours.
+/// The name of an option without `msip.`, if it is one of MSIP's.
 pub(crate) fn our_name(option: &UninterpretedOption) -> Option<String> {
     let (first, rest) = option.name.split_first()?;
     let name = first.name_part.trim_start_matches('.');
@@ -52,7 +53,7 @@ pub(crate) fn our_name(option: &UninterpretedOption) -> Option<String> {
 
 /// Reads the options of a member.
 pub(crate) fn member_options(
-    at: &At<'_>,
+    at: &NodePath<'_>,
     options: &[UninterpretedOption],
     report: &mut Report,
 ) -> MemberOptions {
@@ -62,17 +63,17 @@ pub(crate) fn member_options(
         let Some(name) = our_name(option) else {
             continue;
         };
-        let place = Place::new(at, index, report);
+        let place = OptionSpans::new(at, index, report);
         if !at
             .file
             .descriptor
             .dependency
             .iter()
-            .any(|import| import == OPTIONS_NAME)
+            .any(|import| import == OPTIONS_FILE)
         {
             let text = format!("`(msip.{name})` is used without its declaration");
             let help =
-                format!("add `import \"{OPTIONS_NAME}\";`; the file comes with msip-codegen");
+                format!("add `import \"{OPTIONS_FILE}\";`; the file comes with msip-codegen");
             report.push(Diagnostic::new(Code::UNKNOWN_OPTION, place.name, text).help(help));
         }
         let mut reader = Reader {
@@ -106,45 +107,46 @@ pub(crate) fn member_options(
         }
     }
     read.request_stream = request.map(|stream| stream.span);
+    read.deprecated = is_deprecated(false, options);
     read
 }
 
-/// Tells of our options on something that is not a member of an envelope's oneof.
-pub(crate) fn refuse(at: &At<'_>, options: &[UninterpretedOption], report: &mut Report) {
+/// Reports MSIP's options on something that is not a member of an envelope's oneof.
+pub(crate) fn refuse(at: &NodePath<'_>, options: &[UninterpretedOption], report: &mut Report) {
     for (index, option) in options.iter().enumerate() {
         let Some(name) = our_name(option) else {
             continue;
         };
-        let place = Place::new(at, index, report);
+        let place = OptionSpans::new(at, index, report);
         let text = format!("`(msip.{name})` means nothing here");
-        let help = "MSIP's options stand on the members of the oneofs of ClientToServer and ServerToClient";
+        let help = "MSIP's options belong on the members of the oneofs of ClientToServer and ServerToClient";
         report.push(Diagnostic::new(Code::MISPLACED_OPTION, place.name, text).help(help));
     }
 }
 
-/// Where the two halves of an option stand.
+/// The spans of the two halves of an option.
 #[derive(Clone, Copy)]
-struct Place {
+struct OptionSpans {
     name: Span,
     value: Span,
 }
 
-impl Place {
-    fn new(at: &At<'_>, index: usize, report: &mut Report) -> Self {
+impl OptionSpans {
+    fn new(at: &NodePath<'_>, index: usize, report: &mut Report) -> Self {
         let path = [
             tag::FIELD_OPTIONS,
             tag::UNINTERPRETED_OPTION,
             i32::try_from(index).unwrap_or(i32::MAX),
         ];
         let path: Vec<i32> = at.path.iter().copied().chain(path).collect();
-        let Some(bytes) = at.file.places.bytes(&path) else {
+        let Some(bytes) = at.file.source_info.bytes(&path) else {
             let span = at.span(&[], report);
             return Self {
                 name: span,
                 value: span,
             };
         };
-        let file = at.file.places.file();
+        let file = at.file.source_info.file();
         let text = report.text(file).get(bytes.clone()).unwrap_or("");
         let (name, value) = halves(text);
         let shift = |half: Range<usize>| bytes.start + half.start..bytes.start + half.end;
@@ -171,12 +173,12 @@ fn halves(text: &str) -> (Range<usize>, Range<usize>) {
 struct Reader<'a> {
     name: &'a str,
     option: &'a UninterpretedOption,
-    place: Place,
+    place: OptionSpans,
     report: &'a mut Report,
 }
 
 impl Reader<'_> {
-    /// Takes the value, unless the option was there before.
+    /// Sets the value, unless the option has been set before.
     fn set<T>(&mut self, slot: &mut Option<Spanned<T>>, read: impl FnOnce(&mut Self) -> Option<T>) {
         if let Some(earlier) = slot {
             let text = format!("`(msip.{})` is set twice", self.name);
@@ -185,7 +187,7 @@ impl Reader<'_> {
             self.report.push(
                 diagnostic
                     .also(earlier.span, "first set here")
-                    .help("say it once"),
+                    .help("remove one of the two"),
             );
             return;
         }
@@ -218,7 +220,7 @@ impl Reader<'_> {
         }
         let names: Vec<&str> = values.iter().map(|(name, _)| *name).collect();
         let list = format!("the values are {}", names.join(", "));
-        // `"COMMAND"` in quotes means the same thing.
+        // `"COMMAND"` in quotes was probably meant the same way.
         let quoted = String::from_utf8_lossy(self.option.string_value()).into_owned();
         let said = if said.is_empty() {
             quoted

@@ -1,4 +1,4 @@
-//! Collects mistakes, and remembers which bytes each is about, so that none is told twice.
+//! Report: collects mistakes, each once.
 
 use std::ops::Range;
 
@@ -8,7 +8,7 @@ use msip_schema::{Diagnostic, FileId, SourceMap, Span};
 #[derive(Debug, Default)]
 pub(crate) struct Report {
     sources: SourceMap,
-    /// The place of each span that was made here, by its index less one.
+    /// The position of each span that was made here, by its index less one.
     places: Vec<(FileId, Range<usize>)>,
     diagnostics: Vec<Diagnostic>,
 }
@@ -26,13 +26,13 @@ impl Report {
         self.sources.text(file)
     }
 
-    /// Names a place.
+    /// A span for these bytes.
     pub(crate) fn span(&mut self, file: FileId, bytes: Range<usize>) -> Span {
         self.places.push((file, bytes.clone()));
         self.sources.span(file, bytes)
     }
 
-    /// Takes up a mistake, unless it has been told already: two stages may come upon the same one.
+    /// Adds a mistake, unless it is known already: two stages may find the same one.
     pub(crate) fn push(&mut self, diagnostic: Diagnostic) {
         let known = self.diagnostics.iter().any(|other| {
             other.code == diagnostic.code
@@ -44,8 +44,8 @@ impl Report {
         }
     }
 
-    /// Takes up what another checker found, unless a mistake at the same place has been told already: it is
-    /// the same one in other words, or follows from it.
+    /// Adds a mistake of another checker, unless there is one at the same position already: it is the same in other words,
+    /// or follows from it.
     pub(crate) fn push_unless_known(&mut self, diagnostic: Diagnostic) {
         let known = self
             .diagnostics
@@ -60,7 +60,7 @@ impl Report {
         self.diagnostics.is_empty()
     }
 
-    /// The sources, and the mistakes in the order in which they are told.
+    /// The sources, and the mistakes in the order of output.
     pub(crate) fn finish(mut self) -> (SourceMap, Vec<Diagnostic>) {
         self.sources.sort(&mut self.diagnostics);
         (self.sources, self.diagnostics)

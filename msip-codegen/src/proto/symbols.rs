@@ -1,10 +1,11 @@
-//! Every name that the files define, and what a name means in a scope.
+//! Symbol table: the types that the files define, and name resolution in a scope.
 
 use std::collections::{HashMap, HashSet};
 
+use msip_schema::closest_name;
 use prost_types::DescriptorProto;
 
-use super::load::{Files, Origin, ProtoFile};
+use super::files::{Files, Origin, ProtoFile};
 
 /// The types of all files, by full name.
 #[derive(Debug)]
@@ -27,7 +28,7 @@ pub(crate) enum Node<'a> {
     Enum,
 }
 
-/// What became of the search for a type.
+/// The result of the search for a type.
 #[derive(Debug)]
 pub(crate) enum Lookup<'s, 'a> {
     Found(&'s str, Symbol<'a>),
@@ -60,7 +61,7 @@ impl<'a> Symbols<'a> {
             .map(|(name, symbol)| (name.as_str(), *symbol))
     }
 
-    /// What a name means in a file, inside this scope (a full name, or a package).
+    /// Resolves a name in a file, inside of this scope (a full name, or a package).
     pub(crate) fn resolve(&self, name: &str, scope: &str, file: usize) -> Lookup<'_, 'a> {
         let mut hidden = None;
         for candidate in candidates(name, scope) {
@@ -78,9 +79,9 @@ impl<'a> Symbols<'a> {
         hidden.map_or(Lookup::Unknown, Lookup::NotImported)
     }
 
-    /// The full names of all types that people would write, sorted.
+    /// The full names of all types that a schema may refer to, sorted.
     pub(crate) fn names(&self, files: &Files) -> Vec<&str> {
-        let told = |symbol: &Symbol<'_>| {
+        let is_nameable = |symbol: &Symbol<'_>| {
             let known = files
                 .files
                 .get(symbol.file)
@@ -90,7 +91,7 @@ impl<'a> Symbols<'a> {
         let mut names: Vec<&str> = self
             .types
             .iter()
-            .filter(|(_, symbol)| told(symbol))
+            .filter(|(_, symbol)| is_nameable(symbol))
             .map(|(name, _)| name.as_str())
             .collect();
         names.sort_unstable();
@@ -98,7 +99,7 @@ impl<'a> Symbols<'a> {
     }
 }
 
-/// The full names that a name could stand for, from the innermost scope outwards.
+/// The full names that a name could refer to, from the innermost scope outwards.
 fn candidates(name: &str, scope: &str) -> Vec<String> {
     if let Some(full) = name.strip_prefix('.') {
         return vec![full.to_owned()];
@@ -114,6 +115,19 @@ fn candidates(name: &str, scope: &str) -> Vec<String> {
         .collect();
     found.push(name.to_owned());
     found
+}
+
+/// The suggestion for a misspelt type; names are compared by their last part.
+pub(crate) fn meant(name: &str, types: &[&str]) -> Option<String> {
+    let last = |full: &str| {
+        full.rsplit('.')
+            .next()
+            .map(str::to_owned)
+            .unwrap_or_default()
+    };
+    let shorts: Vec<String> = types.iter().map(|full| last(full)).collect();
+    let close = closest_name(&last(name), shorts.iter().map(String::as_str))?;
+    Some(format!("did you mean `{close}`?"))
 }
 
 pub(crate) fn is_map_entry(message: &DescriptorProto) -> bool {
@@ -162,7 +176,7 @@ fn add<'a>(
 }
 
 fn visible(files: &[ProtoFile]) -> Vec<HashSet<usize>> {
-    // Files stand behind what they import, so the sets of imports are complete when they are needed.
+    // Files come after their imports, so the sets of imports are complete when they are needed.
     let mut public: Vec<HashSet<usize>> = Vec::new();
     let mut all: Vec<HashSet<usize>> = Vec::new();
     for (index, file) in files.iter().enumerate() {

@@ -1,9 +1,7 @@
-//! Messages and enums of descriptors, as types of the model.
-
-use std::collections::BTreeMap;
+//! Lowering of messages and enums from descriptors to the model.
 
 use msip_schema::{
-    Cardinality, Code, Diagnostic, EnumType, EnumValue, Field, FieldType, MessageType, Span,
+    Cardinality, Code, Diagnostic, EnumType, EnumValue, Field, FieldType, MessageType, Oneof,
     TypeDef, TypeName, Types,
 };
 use prost_reflect::DescriptorPool;
@@ -12,61 +10,21 @@ use prost_types::{
     DescriptorProto, EnumDescriptorProto, EnumValueDescriptorProto, FieldDescriptorProto,
 };
 
-use super::foreign;
-use super::load::{Files, ProtoFile};
-use super::places::tag;
+use super::deprecated::is_deprecated;
+use super::files::Files;
+use super::node_path::NodePath;
 use super::report::Report;
-use super::symbols::{Lookup, Node, Symbol, Symbols, is_map_entry, join};
+use super::source_info::tag;
+use super::symbols::{Lookup, Node, Symbol, Symbols, is_map_entry, meant};
 
-/// Turns descriptors into types of the model.
+/// Lowers descriptors to types of the model.
 pub(crate) struct Lowering<'a> {
     pub(crate) files: &'a Files,
     pub(crate) symbols: &'a Symbols<'a>,
     pub(crate) report: &'a mut Report,
-    /// Names that an unknown type could have meant.
+    /// The names to suggest for an unknown type.
     names: Vec<&'a str>,
     types: Types,
-    oneof_docs: BTreeMap<String, String>,
-}
-
-/// A node of a descriptor: the file it is in, its path there, and its full name.
-#[derive(Clone)]
-pub(crate) struct At<'a> {
-    pub(crate) index: usize,
-    pub(crate) file: &'a ProtoFile,
-    pub(crate) path: Vec<i32>,
-    pub(crate) full: String,
-}
-
-impl At<'_> {
-    /// A node below this one.
-    pub(crate) fn below(&self, tag: i32, index: usize, name: &str) -> Self {
-        let mut path = self.path.clone();
-        // The parser bounds files to 2 GiB, so a position fits.
-        path.extend([tag, i32::try_from(index).unwrap_or(i32::MAX)]);
-        Self {
-            path,
-            full: join(&self.full, name),
-            ..self.clone()
-        }
-    }
-
-    /// The place of a part of this node, such as its name.
-    pub(crate) fn span(&self, part: &[i32], report: &mut Report) -> Span {
-        let path: Vec<i32> = self.path.iter().chain(part).copied().collect();
-        let bytes = self
-            .file
-            .places
-            .bytes(&path)
-            .or_else(|| self.file.places.bytes(&self.path));
-        bytes.map_or(Span::NONE, |bytes| {
-            report.span(self.file.places.file(), bytes)
-        })
-    }
-
-    pub(crate) fn doc(&self) -> String {
-        self.file.places.doc(&self.path)
-    }
 }
 
 impl<'a> Lowering<'a> {
@@ -78,14 +36,13 @@ impl<'a> Lowering<'a> {
             report,
             names,
             types: Types::new(),
-            oneof_docs: BTreeMap::new(),
         }
     }
 
-    /// Every type of every file, and the comments of oneofs by their full names.
-    pub(crate) fn all_types(mut self) -> (Types, BTreeMap<String, String>) {
+    /// Every type of every file.
+    pub(crate) fn all_types(mut self) -> Types {
         for (index, file) in self.files.files.iter().enumerate() {
-            let root = At {
+            let root = NodePath {
                 index,
                 file,
                 path: Vec::new(),
@@ -104,10 +61,10 @@ impl<'a> Lowering<'a> {
                 );
             }
         }
-        (self.types, self.oneof_docs)
+        self.types
     }
 
-    fn message(&mut self, at: &At<'a>, message: &'a DescriptorProto) {
+    fn message(&mut self, at: &NodePath<'a>, message: &'a DescriptorProto) {
         for (position, nested) in message.nested_type.iter().enumerate() {
             if !is_map_entry(nested) {
                 self.message(
@@ -122,10 +79,6 @@ impl<'a> Lowering<'a> {
                 nested,
             );
         }
-        for (position, oneof) in message.oneof_decl.iter().enumerate() {
-            let at = at.below(tag::MESSAGE_ONEOF, position, oneof.name());
-            self.oneof_docs.insert(at.full.clone(), at.doc());
-        }
         let fields = message.field.iter().enumerate();
         let fields = fields.map(|(position, field)| {
             self.field(
@@ -135,12 +88,19 @@ impl<'a> Lowering<'a> {
                 field,
             )
         });
-        let fields = fields.collect();
+        let fields: Vec<Field> = fields.collect();
+        let oneofs = self.oneofs(at, message);
         self.refuse_reserved_names(at, message);
+        let options = message.options.as_ref();
         let def = MessageType {
+            package: at.file.package().to_owned(),
             doc: at.doc(),
+            deprecated: options.is_some_and(|options| {
+                is_deprecated(options.deprecated(), &options.uninterpreted_option)
+            }),
             span: at.span(&[tag::NAME], self.report),
             fields,
+            oneofs,
             reserved_numbers: reserved_numbers(message),
             reserved_names: message.reserved_name.clone(),
         };
@@ -148,8 +108,31 @@ impl<'a> Lowering<'a> {
             .insert(TypeName::new(&at.full), TypeDef::Message(def));
     }
 
-    /// The pool compares numbers with what is reserved, but not names.
-    fn refuse_reserved_names(&mut self, at: &At<'a>, message: &DescriptorProto) {
+    /// The oneofs of a message, without those of proto3 `optional` fields.
+    fn oneofs(&mut self, at: &NodePath<'a>, message: &DescriptorProto) -> Vec<Oneof> {
+        let mut oneofs = Vec::new();
+        for (position, oneof) in message.oneof_decl.iter().enumerate() {
+            let mut members = message.field.iter().filter(|field| {
+                field
+                    .oneof_index
+                    .and_then(|index| usize::try_from(index).ok())
+                    == Some(position)
+            });
+            if members.any(|field| field.proto3_optional()) {
+                continue;
+            }
+            let at = at.below(tag::MESSAGE_ONEOF, position, oneof.name());
+            oneofs.push(Oneof {
+                name: oneof.name().to_owned(),
+                doc: at.doc(),
+                span: at.span(&[tag::NAME], self.report),
+            });
+        }
+        oneofs
+    }
+
+    /// Reports reserved names of fields: the pool checks numbers only.
+    fn refuse_reserved_names(&mut self, at: &NodePath<'a>, message: &DescriptorProto) {
         for (position, field) in message.field.iter().enumerate() {
             if message
                 .reserved_name
@@ -171,7 +154,7 @@ impl<'a> Lowering<'a> {
         }
     }
 
-    fn enumeration(&mut self, at: &At<'a>, enumeration: &EnumDescriptorProto) {
+    fn enumeration(&mut self, at: &NodePath<'a>, enumeration: &EnumDescriptorProto) {
         let mut values = Vec::new();
         for (position, value) in enumeration.value.iter().enumerate() {
             let at = at.below(tag::ENUM_VALUE, position, value.name());
@@ -180,11 +163,19 @@ impl<'a> Lowering<'a> {
                 name: value.name().to_owned(),
                 number: value.number(),
                 doc: at.doc(),
+                deprecated: value.options.as_ref().is_some_and(|options| {
+                    is_deprecated(options.deprecated(), &options.uninterpreted_option)
+                }),
                 span: at.span(&[tag::NAME], self.report),
             });
         }
+        let options = enumeration.options.as_ref();
         let def = EnumType {
+            package: at.file.package().to_owned(),
             doc: at.doc(),
+            deprecated: options.is_some_and(|options| {
+                is_deprecated(options.deprecated(), &options.uninterpreted_option)
+            }),
             values,
             span: at.span(&[tag::NAME], self.report),
         };
@@ -192,10 +183,10 @@ impl<'a> Lowering<'a> {
             .insert(TypeName::new(&at.full), TypeDef::Enum(def));
     }
 
-    /// The pool tells of the range alone, and does not compare names.
+    /// Reports a reserved number or name of a value: the pool gives the position of the range, and does not check names.
     fn refuse_reserved_value(
         &mut self,
-        at: &At<'a>,
+        at: &NodePath<'a>,
         ty: &EnumDescriptorProto,
         value: &EnumValueDescriptorProto,
     ) {
@@ -220,7 +211,7 @@ impl<'a> Lowering<'a> {
 
     fn field(
         &mut self,
-        at: &At<'a>,
+        at: &NodePath<'a>,
         scope: &str,
         message: &'a DescriptorProto,
         field: &'a FieldDescriptorProto,
@@ -255,6 +246,9 @@ impl<'a> Lowering<'a> {
             cardinality,
             oneof: oneof.map(|oneof| oneof.name().to_owned()),
             doc: at.doc(),
+            deprecated: field.options.as_ref().is_some_and(|options| {
+                is_deprecated(options.deprecated(), &options.uninterpreted_option)
+            }),
             span: at.span(&[tag::NAME], self.report),
         }
     }
@@ -275,14 +269,19 @@ impl<'a> Lowering<'a> {
         Some((entry.field.first()?, entry.field.get(1)?))
     }
 
-    fn field_type(&mut self, at: &At<'a>, scope: &str, field: &FieldDescriptorProto) -> FieldType {
+    fn field_type(
+        &mut self,
+        at: &NodePath<'a>,
+        scope: &str,
+        field: &FieldDescriptorProto,
+    ) -> FieldType {
         if field.type_name.is_none() {
             return scalar(field.r#type());
         }
         // The message itself is a scope too: its nested types are seen without their prefix.
         match self.resolve(at, scope, field.type_name(), &[tag::FIELD_TYPE_NAME]) {
             Some((name, symbol)) => {
-                self.refuse_foreign_types(at, &name, symbol);
+                self.refuse_proto2_types(at, &name, symbol);
                 match symbol.node {
                     Node::Message(_) => FieldType::Message(name),
                     Node::Enum => FieldType::Enum(name),
@@ -292,10 +291,10 @@ impl<'a> Lowering<'a> {
         }
     }
 
-    /// What a type's name means here; tells where it means nothing.
+    /// Resolves the name of a type; reports it if it is unknown.
     pub(crate) fn resolve(
         &mut self,
-        at: &At<'_>,
+        at: &NodePath<'_>,
         scope: &str,
         name: &str,
         part: &[i32],
@@ -308,9 +307,9 @@ impl<'a> Lowering<'a> {
             }
             Lookup::Unknown => well_known_file(name)
                 .map(|file| format!("add `import \"{file}\";`"))
-                .or_else(|| foreign::meant(name, &self.names)),
+                .or_else(|| meant(name, &self.names)),
         };
-        // A broken import may define it, and has been told of.
+        // It may be defined by a broken import, which is reported.
         if at.file.imports.len() < at.file.descriptor.dependency.len() {
             return None;
         }
@@ -325,12 +324,12 @@ impl<'a> Lowering<'a> {
         None
     }
 
-    /// Envelopes are not messages that a field could hold, and proto2 messages are not supported.
-    fn refuse_foreign_types(&mut self, at: &At<'a>, name: &TypeName, symbol: Symbol<'_>) {
+    /// Reports fields whose type is declared in proto2, which is not supported.
+    fn refuse_proto2_types(&mut self, at: &NodePath<'a>, name: &TypeName, symbol: Symbol<'_>) {
         let Some(file) = self.files.files.get(symbol.file) else {
             return;
         };
-        if file.is_ours() && !file.is_proto3() && at.file.is_proto3() {
+        if file.is_users() && !file.is_proto3() && at.file.is_proto3() {
             let span = at.span(&[tag::FIELD_TYPE_NAME], self.report);
             let text = format!(
                 "`{name}` is declared in `{}`, which is written in proto2",
@@ -343,7 +342,7 @@ impl<'a> Lowering<'a> {
     }
 }
 
-/// The numbers that a message reserves, as inclusive ranges; descriptors end them behind the last number.
+/// The numbers that a message reserves, as inclusive ranges; descriptors end them after the last number.
 pub(crate) fn reserved_numbers(message: &DescriptorProto) -> Vec<(u32, u32)> {
     let number = |number: i32| u32::try_from(number).unwrap_or(0);
     let ranges = message.reserved_range.iter();
@@ -370,7 +369,7 @@ fn scalar(ty: Type) -> FieldType {
         Type::Fixed32 => FieldType::Fixed32,
         Type::Bool => FieldType::Bool,
         Type::String => FieldType::String,
-        // Named types never come here: they have a type name.
+        // Named types do not reach this: they have a type name.
         Type::Bytes | Type::Group | Type::Message | Type::Enum => FieldType::Bytes,
         Type::Uint32 => FieldType::Uint32,
         Type::Sfixed32 => FieldType::Sfixed32,

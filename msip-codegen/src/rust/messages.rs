@@ -1,19 +1,19 @@
-//! The messages, as prost writes them, with our comments and without the envelopes.
+//! Messages: prost's output with the schema's comments and without the envelopes.
 
 use std::collections::BTreeMap;
 
-use heck::ToSnakeCase as _;
-use msip_schema::emit::doc;
+use msip_emit::EmitError;
+use msip_emit::rust::doc;
 use msip_schema::{EnumType, MessageType, TypeDef, TypeName, Types};
-use proc_macro2::{Ident, TokenStream};
+use proc_macro2::TokenStream;
 use prost_build::{Config, Module};
 use prost_types::{DescriptorProto, EnumDescriptorProto, FileDescriptorProto};
 use quote::quote;
-use syn::ext::IdentExt as _;
-use syn::{Attribute, Field, ImplItem, Item, ItemEnum, ItemImpl, ItemMod, ItemStruct, parse_quote};
+use syn::{Attribute, ImplItem, Item, ItemEnum, ItemImpl, ItemMod, ItemStruct, parse_quote};
 
+use super::lints::{field_lints, variant_lints};
 use super::names::{PROST, PROST_TYPES, field_name, type_name};
-use super::{GenerateError, Settings};
+use super::settings::Settings;
 
 /// The Rust of each package, by the package's name.
 pub(crate) type Packages = BTreeMap<String, Vec<Item>>;
@@ -25,9 +25,8 @@ pub(crate) fn write(
     files: Vec<FileDescriptorProto>,
     envelopes: &[String],
     types: &Types,
-    oneof_docs: &BTreeMap<String, String>,
     settings: &Settings,
-) -> Result<Packages, GenerateError> {
+) -> Result<Packages, EmitError> {
     let mut packages: BTreeMap<String, Vec<FileDescriptorProto>> = BTreeMap::new();
     for file in files {
         packages
@@ -49,16 +48,16 @@ pub(crate) fn write(
     });
     let mut written = config(settings)
         .generate(requests.collect())
-        .map_err(|error| GenerateError::new(&error))?;
+        .map_err(EmitError::new)?;
     let mut out = Packages::new();
     for (package, files) in packages {
         let module = Module::from_protobuf_package_name(&package);
-        // The same types by the names that people know them by.
+        // The same types by their usual paths.
         let text = written
             .remove(&module)
             .unwrap_or_default()
             .replace(&format!("{PROST}::alloc::"), "::std::");
-        let file = syn::parse_file(&text).map_err(|error| GenerateError::new(&error))?;
+        let file = syn::parse_file(&text).map_err(EmitError::new)?;
         let mut names = Names::default();
         for file in &files {
             collect(
@@ -73,7 +72,6 @@ pub(crate) fn write(
             names: &names,
             envelopes,
             types,
-            oneof_docs,
             modules: Vec::new(),
         };
         out.insert(package, pass.items(file.items));
@@ -100,7 +98,7 @@ fn config(settings: &Settings) -> Config {
     config
 }
 
-/// What stands where in the Rust of a package, by the full names of the schema.
+/// The full names in the schema of the types and modules in a package's Rust.
 #[derive(Default)]
 struct Names {
     /// Messages and enums, by their modules and Rust names.
@@ -148,13 +146,12 @@ fn collect(
     }
 }
 
-/// Goes through the items of one package.
+/// Rewrites the items of one package.
 struct Pass<'a> {
     names: &'a Names,
     envelopes: &'a [String],
     types: &'a Types,
-    oneof_docs: &'a BTreeMap<String, String>,
-    /// Where it is.
+    /// The path of the current module.
     modules: Vec<String>,
 }
 
@@ -207,12 +204,6 @@ impl Pass<'_> {
         let plain: BTreeMap<String, &msip_schema::Field> = plain
             .map(|field| (field_name(&field.name), field))
             .collect();
-        let oneofs = message
-            .fields
-            .iter()
-            .filter_map(|field| field.oneof.as_deref());
-        let oneofs: BTreeMap<String, &str> =
-            oneofs.map(|oneof| (field_name(oneof), oneof)).collect();
         for field in &mut item.fields {
             let name = field
                 .ident
@@ -224,11 +215,12 @@ impl Pass<'_> {
                     format!("`{}`, field {}.", known.name, known.number)
                 }),
                 None => {
-                    let oneof = oneofs.get(&name).copied().unwrap_or(&name);
-                    let comment = self
-                        .oneof_docs
-                        .get(&format!("{full}.{oneof}"))
-                        .map_or("", String::as_str);
+                    let known = message
+                        .oneofs
+                        .iter()
+                        .find(|known| field_name(&known.name) == name);
+                    let (oneof, comment) =
+                        known.map_or((name.as_str(), ""), |known| (&known.name, &known.doc));
                     docs.attributes(comment, || {
                         format!("The oneof `{oneof}`: none or one of its fields.")
                     })
@@ -258,15 +250,13 @@ impl Pass<'_> {
             .fields
             .iter()
             .filter_map(|field| field.oneof.as_deref());
-        // Where a nested type has its name, prost adds `OneOf`.
+        // If a nested type has its name, prost adds `OneOf`.
         let oneof = oneofs.find(|oneof| {
             [type_name(oneof), format!("{}OneOf", type_name(oneof))].contains(&ident)
         })?;
         let mut docs = Docs::default();
-        let comment = self
-            .oneof_docs
-            .get(&format!("{owner}.{oneof}"))
-            .map_or("", String::as_str);
+        let known = message.oneofs.iter().find(|known| known.name == oneof);
+        let comment = known.map_or("", |known| &known.doc);
         let own = docs.attributes(comment, || format!("The oneof `{oneof}` of `{owner}`."));
         let members = message
             .fields
@@ -340,7 +330,7 @@ impl Pass<'_> {
     }
 }
 
-/// The values that prost makes variants of: of those with the same number, the first.
+/// The values that become variants: of several with the same number, the first.
 fn generated_values(enumeration: &EnumType) -> impl Iterator<Item = &msip_schema::EnumValue> {
     let mut numbers = std::collections::HashSet::new();
     enumeration
@@ -349,7 +339,7 @@ fn generated_values(enumeration: &EnumType) -> impl Iterator<Item = &msip_schema
         .filter(move |value| numbers.insert(value.number))
 }
 
-/// The methods of an enum, with comments that suit ours and the attributes that pedantic lints ask for.
+/// The methods of an enum, with our comments and the attributes that pedantic lints require.
 fn enum_methods(mut item: ItemImpl) -> ItemImpl {
     for method in &mut item.items {
         let ImplItem::Fn(method) = method else {
@@ -372,7 +362,7 @@ fn enum_methods(mut item: ItemImpl) -> ItemImpl {
     item
 }
 
-/// Makes doc comments, and remembers what lints they need.
+/// Makes doc comments, and collects the lints that they need.
 #[derive(Default)]
 struct Docs {
     lacks_backticks: bool,
@@ -425,48 +415,6 @@ fn allow(attributes: &mut Vec<Attribute>, lints: &[TokenStream], reason: &str) {
     attributes.insert(at, parse_quote!(#[allow(#(#lints),*, reason = #reason)]));
 }
 
-/// Lints about the number and the names of fields, where they may apply.
-fn field_lints(item: &ItemStruct) -> Vec<TokenStream> {
-    let mut lints = Vec::new();
-    let is_bool =
-        |field: &&Field| matches!(&field.ty, syn::Type::Path(path) if path.path.is_ident("bool"));
-    if item.fields.iter().filter(is_bool).count() > 3 {
-        lints.push(quote!(clippy::struct_excessive_bools));
-    }
-    let names = item.fields.iter().filter_map(|field| field.ident.as_ref());
-    if share_a_word(names, &item.ident) {
-        lints.push(quote!(clippy::struct_field_names));
-    }
-    lints
-}
-
-/// The lint about the names of variants, where it may apply.
-fn variant_lints(item: &ItemEnum) -> Vec<TokenStream> {
-    let names = item.variants.iter().map(|variant| &variant.ident);
-    if share_a_word(names, &item.ident) {
-        vec![quote!(clippy::enum_variant_names)]
-    } else {
-        Vec::new()
-    }
-}
-
-/// Whether names all begin or end with the same word, or one has the name of its type in it, of which clippy
-/// complains from three names on.
-fn share_a_word<'a>(names: impl Iterator<Item = &'a Ident>, owner: &Ident) -> bool {
-    let snake = |ident: &Ident| ident.unraw().to_string().to_snake_case();
-    let names: Vec<String> = names.map(snake).collect();
-    let owner = snake(owner);
-    let share = |word: fn(&str) -> Option<&str>| {
-        names
-            .windows(2)
-            .all(|pair| matches!(pair, [a, b] if word(a) == word(b)))
-    };
-    names.len() >= 3
-        && (names.iter().any(|name| name.contains(&owner))
-            || share(|name| name.split('_').next())
-            || share(|name| name.rsplit('_').next()))
-}
-
 /// Whether `#[derive(…)]` has this name.
 fn derives(attributes: &[Attribute], name: &str) -> bool {
     attributes
@@ -474,7 +422,7 @@ fn derives(attributes: &[Attribute], name: &str) -> bool {
         .filter(|attribute| attribute.path().is_ident("derive"))
         .any(|attribute| {
             let mut found = false;
-            // What does not parse as a list of paths has no such name.
+            // What is not a list of paths has no such name.
             let _ = attribute.parse_nested_meta(|meta| {
                 found |= meta
                     .path

@@ -1,128 +1,108 @@
-//! Whole Rust files: prost's messages and the protocol's items, one file for each package.
+//! The Rust emitter: whole files with prost's messages and the protocol's items, one for each package.
 
+mod lints;
 mod messages;
-pub(crate) mod names;
+mod names;
 mod print;
+mod settings;
 mod tree;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use msip_schema::emit::{self, Sides, Target};
-use msip_schema::{Direction, TypeName};
+use msip_emit::rust::{self, Target};
+use msip_emit::{Compilation, EmitError, Emitter, OutputFile, Protocol};
+use msip_schema::{Diagnostic, Direction, OPTIONS_FILE, Outline, TypeName};
 use proc_macro2::TokenStream;
+use prost::Message as _;
 use prost_types::FileDescriptorProto;
 use quote::quote;
 use syn::Item;
 
-use crate::proto::{Compiled, Protocol};
+use messages::Packages;
 use names::{ExternPaths, type_name, type_path};
 use print::Text;
+pub(crate) use settings::Settings;
 use tree::{Content, Tree};
 
-/// How the Rust is to be.
-#[derive(Debug, Clone, Default)]
-pub(crate) struct Settings {
-    pub(crate) sides: Sides,
-    /// Attributes by the path of a type, as prost reads paths.
-    pub(crate) type_attributes: Vec<(String, String)>,
-    pub(crate) field_attributes: Vec<(String, String)>,
-    pub(crate) extern_paths: Vec<(String, String)>,
-    /// Paths of fields that are `Bytes`.
-    pub(crate) bytes: Vec<String>,
-    /// Paths of fields that are `BTreeMap`.
-    pub(crate) btree_maps: Vec<String>,
-    /// Paths of messages without `Debug`.
-    pub(crate) skip_debug: Vec<String>,
-}
-
-/// A file that is to be written.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct OutputFile {
-    /// Its name, without a folder.
-    pub(crate) name: String,
-    pub(crate) bytes: Vec<u8>,
-}
-
-/// What the settings made impossible, such as an attribute that is no Rust.
+/// Writes Rust: for each package that was asked for its file and, if it is a protocol, its descriptors; and one file
+/// with all packages as a tree of modules.
 #[derive(Debug)]
-pub(crate) struct GenerateError(pub(crate) String);
+pub(crate) struct RustEmitter {
+    settings: Settings,
+}
 
-impl GenerateError {
-    fn new(error: &dyn std::fmt::Display) -> Self {
-        Self(error.to_string())
+impl RustEmitter {
+    pub(crate) fn new(settings: Settings) -> Self {
+        Self { settings }
     }
 }
 
-/// Writes everything: for each package that was asked for its file and, where it is a protocol, its descriptors;
-/// and one file with all packages.
-pub(crate) fn generate(
-    compiled: &Compiled,
-    settings: &Settings,
-) -> Result<Vec<OutputFile>, GenerateError> {
-    let externs = ExternPaths::new(&settings.extern_paths);
-    let descriptors = descriptors(compiled);
-    let envelopes: Vec<String> = compiled.protocols.iter().flat_map(envelopes).collect();
-    let mut packages = messages::write(
-        descriptors,
-        &envelopes,
-        &compiled.types,
-        &compiled.oneof_docs,
-        settings,
-    )?;
-    for protocol in &compiled.protocols {
-        let items = protocol_items(protocol, compiled, settings, &externs)?;
-        packages
-            .entry(protocol.schema.package().to_owned())
-            .or_default()
-            .splice(0..0, items);
+impl Emitter for RustEmitter {
+    fn language(&self) -> &str {
+        "rust"
     }
-    // Packages without items, such as one that only declares options, need no module.
-    packages.retain(|_, items| !items.is_empty());
 
-    let asked: BTreeSet<&str> = compiled
-        .files
-        .iter()
-        .filter(|file| file.is_input)
-        .map(|file| file.package.as_str())
-        .collect();
-    let mut contents: BTreeMap<&str, Content<'_>> = packages
-        .iter()
-        .map(|(package, items)| (package.as_str(), Content::Items(items)))
-        .collect();
-    let mut out = Vec::new();
-    for package in &asked {
-        let (text, is_flat) = package_file(package, compiled, &packages);
-        let name = format!("{}.rs", file_stem(package));
-        // The tree takes such a file in as it is, which is less to write and to read.
-        let content = if is_flat {
-            Content::File(name.clone())
-        } else {
-            Content::Items(packages.get(*package).map_or(&[], Vec::as_slice))
-        };
-        contents.insert(*package, content);
-        out.push(OutputFile {
-            name,
-            bytes: text.into_bytes(),
-        });
+    fn check(&self, outline: &Outline<'_>, out: &mut Vec<Diagnostic>) {
+        rust::check(outline, out);
     }
-    for protocol in &compiled.protocols {
-        let name = descriptors_name(protocol.schema.package());
-        out.push(OutputFile {
-            name,
-            bytes: descriptor_set(compiled, protocol.file),
-        });
+
+    fn emit(&self, compilation: &Compilation) -> Result<Vec<OutputFile>, EmitError> {
+        let packages = self.packages(compilation)?;
+        let asked = compilation.packages();
+        let mut contents: BTreeMap<&str, Content<'_>> = packages
+            .iter()
+            .map(|(package, items)| (package.as_str(), Content::Items(items)))
+            .collect();
+        let mut out = Vec::new();
+        for &package in &asked {
+            let (text, is_flat) = package_file(package, compilation, &packages);
+            let name = format!("{}.rs", file_stem(package));
+            // The tree includes such a file, instead of repeating its items.
+            let content = if is_flat {
+                Content::File(name.clone())
+            } else {
+                Content::Items(packages.get(package).map_or(&[], Vec::as_slice))
+            };
+            contents.insert(package, content);
+            out.push(OutputFile::new(name, text));
+        }
+        for protocol in &compilation.protocols {
+            let name = descriptors_name(protocol.schema.package());
+            let files = compilation.with_imports([protocol.file]);
+            out.push(OutputFile::new(name, compilation.descriptor_set(files)));
+        }
+        if !(self.settings.omits_single_tree && asked.len() == 1) {
+            let mut all = Text::new(&[header(compilation, None)]);
+            Tree::new(contents.into_iter()).print(&mut all);
+            out.push(OutputFile::new("packages.rs", all.finish()));
+        }
+        Ok(out)
     }
-    let mut all = Text::new(&[header(compiled, None)]);
-    Tree::new(contents.into_iter()).print(&mut all);
-    out.push(OutputFile {
-        name: "packages.rs".to_owned(),
-        bytes: all.finish().into_bytes(),
-    });
-    Ok(out)
 }
 
-/// The name of a package's file, without its ending. Packages are identifiers with dots between them, so it names
-/// a file in the folder and nothing else.
+impl RustEmitter {
+    /// The items of every package that has any.
+    fn packages(&self, compilation: &Compilation) -> Result<Packages, EmitError> {
+        let settings = &self.settings;
+        let externs = ExternPaths::new(&settings.extern_paths);
+        let envelopes: Vec<String> = compilation.protocols.iter().flat_map(envelopes).collect();
+        let descriptors = descriptors(compilation)?;
+        let mut packages = messages::write(descriptors, &envelopes, &compilation.types, settings)?;
+        for protocol in &compilation.protocols {
+            let items = protocol_items(protocol, compilation, settings, &externs)?;
+            packages
+                .entry(protocol.schema.package().to_owned())
+                .or_default()
+                .splice(0..0, items);
+        }
+        // Packages without items, such as one that only declares options, need no module.
+        packages.retain(|_, items| !items.is_empty());
+        Ok(packages)
+    }
+}
+
+/// The name of a package's file, without its extension. Packages are identifiers with dots between them, so it is always
+/// a file name.
 fn file_stem(package: &str) -> &str {
     if package.is_empty() { "_" } else { package }
 }
@@ -131,18 +111,18 @@ fn descriptors_name(package: &str) -> String {
     format!("{}.descriptors.bin", file_stem(package))
 }
 
-fn header(compiled: &Compiled, package: Option<&str>) -> String {
-    let inputs = compiled
+fn header(compilation: &Compilation, package: Option<&str>) -> String {
+    let inputs = compilation
         .files
         .iter()
         .filter(|file| file.is_input && package.is_none_or(|package| file.package == package));
-    // A path outside of the project is not the same everywhere.
+    // A path outside of the project differs between machines.
     let inputs: Vec<&str> = inputs
         .map(|file| {
-            if file.shown.starts_with('/') || file.shown.contains(':') {
+            if file.path.starts_with('/') || file.path.contains(':') {
                 &file.name
             } else {
-                &file.shown
+                &file.path
             }
         })
         .map(String::as_str)
@@ -154,15 +134,11 @@ fn header(compiled: &Compiled, package: Option<&str>) -> String {
     )
 }
 
-/// The file of one package: its items or, where it needs other packages, the tree of all of them. And whether it
-/// holds the items themselves.
-fn package_file(
-    package: &str,
-    compiled: &Compiled,
-    packages: &messages::Packages,
-) -> (String, bool) {
-    let mut text = Text::new(&[header(compiled, Some(package))]);
-    let needed = needed_packages(package, compiled);
+/// The file of one package: its items or, if it needs other packages, the tree of all of them. Also returns whether it
+/// has the items themselves.
+fn package_file(package: &str, compilation: &Compilation, packages: &Packages) -> (String, bool) {
+    let mut text = Text::new(&[header(compilation, Some(package))]);
+    let needed = needed_packages(package, compilation);
     let needed = packages
         .iter()
         .filter(|(name, _)| needed.contains(name.as_str()));
@@ -177,7 +153,7 @@ fn package_file(
     }
     if !packages.get(package).is_none_or(Vec::is_empty) {
         let path: Vec<String> = names::package_modules(package);
-        // In a private module some of it may not be used.
+        // In a private module some of them may be unused.
         text.verbatim(&[
             "#[allow(unused_imports)]",
             &format!("pub use self::packages::{}::*;", path.join("::")),
@@ -194,45 +170,25 @@ fn package_file(
     (text.finish(), false)
 }
 
-/// A package and those that its files import, however far.
-fn needed_packages<'a>(package: &str, compiled: &'a Compiled) -> BTreeSet<&'a str> {
-    let roots = compiled
-        .files
-        .iter()
-        .enumerate()
-        .filter(|(_, file)| file.package == package);
-    let mut open: Vec<usize> = roots.map(|(index, _)| index).collect();
-    reached_files(&mut open, compiled)
+/// A package and those that its files import, directly or not.
+fn needed_packages<'a>(package: &str, compilation: &'a Compilation) -> BTreeSet<&'a str> {
+    let files = compilation.files.iter().enumerate();
+    let roots = files.filter(|(_, file)| file.package == package);
+    compilation
+        .with_imports(roots.map(|(index, _)| index))
         .into_iter()
-        .filter_map(|index| compiled.files.get(index))
+        .filter_map(|index| compilation.files.get(index))
         .map(|file| file.package.as_str())
         .collect()
 }
 
-/// The files that these import, however far, and these.
-fn reached_files(open: &mut Vec<usize>, compiled: &Compiled) -> BTreeSet<usize> {
-    let mut seen = BTreeSet::new();
-    while let Some(index) = open.pop() {
-        if seen.insert(index) {
-            open.extend(
-                compiled
-                    .files
-                    .get(index)
-                    .into_iter()
-                    .flat_map(|file| file.imports.iter().copied()),
-            );
-        }
-    }
-    seen
-}
-
-/// Every file but our options, whose types no message holds. Prost writes nothing for types that are elsewhere,
-/// but must know them to see which messages it may derive `Copy` and `Eq` for.
-fn descriptors(compiled: &Compiled) -> Vec<FileDescriptorProto> {
-    let files = compiled.files.iter().filter(|file| !file.is_options);
-    let descriptors = files.filter_map(|file| compiled.pool.get_file_by_name(&file.name));
-    descriptors
-        .map(|file| file.file_descriptor_proto().clone())
+/// The descriptors of every file except that of MSIP's options, whose types no message contains. Prost writes nothing for
+/// external types, but must know them to decide which messages may derive `Copy` and `Eq`.
+fn descriptors(compilation: &Compilation) -> Result<Vec<FileDescriptorProto>, EmitError> {
+    let files = compilation.files.iter();
+    files
+        .filter(|file| file.name != OPTIONS_FILE)
+        .map(|file| FileDescriptorProto::decode(file.descriptor.as_slice()).map_err(EmitError::new))
         .collect()
 }
 
@@ -242,34 +198,16 @@ fn envelopes(protocol: &Protocol) -> [String; 2] {
         .map(|direction| format!("{package}.{}", direction.envelope_name()))
 }
 
-/// The schema as an encoded `FileDescriptorSet`: the protocol's file and all that it imports, options included.
-fn descriptor_set(compiled: &Compiled, file: usize) -> Vec<u8> {
-    let mut bytes = Vec::new();
-    // Files stand behind what they import, and so they do in a set.
-    for index in reached_files(&mut vec![file], compiled) {
-        let file = compiled
-            .files
-            .get(index)
-            .and_then(|file| compiled.pool.get_file_by_name(&file.name));
-        if let Some(file) = file {
-            // Field 1 of the set, once for each file; read from the pool, since prost's own type drops options.
-            let encoded = file.encode_to_vec();
-            prost::encoding::bytes::encode(1, &encoded, &mut bytes);
-        }
-    }
-    bytes
-}
-
 fn protocol_items(
     protocol: &Protocol,
-    compiled: &Compiled,
+    compilation: &Compilation,
     settings: &Settings,
     externs: &ExternPaths,
-) -> Result<Vec<Item>, GenerateError> {
+) -> Result<Vec<Item>, EmitError> {
     let schema = &protocol.schema;
     let package = schema.package();
     let path = |name: &TypeName| type_path(name.as_str(), package, externs);
-    let own: BTreeSet<String> = compiled
+    let own: BTreeSet<String> = compilation
         .types
         .keys()
         .filter_map(|name| name.as_str().strip_prefix(package)?.strip_prefix('.'))
@@ -284,8 +222,8 @@ fn protocol_items(
         .fingerprint(hex(schema.fingerprint()))
         .descriptors(quote!(::core::include_bytes!(#descriptors)));
     let mut items = Vec::new();
-    for tokens in emit::items(schema, &target) {
-        let mut item: Item = syn::parse2(tokens).map_err(|error| GenerateError::new(&error))?;
+    for tokens in rust::items(schema, &target) {
+        let mut item: Item = syn::parse2(tokens).map_err(EmitError::new)?;
         if let Item::Enum(envelope) = &mut item {
             let full = format!("{package}.{}", envelope.ident);
             let attributes = settings
@@ -294,9 +232,7 @@ fn protocol_items(
                 .filter(|(path, _)| applies(path, &full));
             for (_, attribute) in attributes {
                 let parse = syn::parse::Parser::parse_str(syn::Attribute::parse_outer, attribute);
-                envelope
-                    .attrs
-                    .extend(parse.map_err(|error| GenerateError::new(&error))?);
+                envelope.attrs.extend(parse.map_err(EmitError::new)?);
             }
         }
         items.push(item);
@@ -304,8 +240,8 @@ fn protocol_items(
     Ok(items)
 }
 
-/// Whether a path as prost reads it means this type: `.` means all, `.chat` all in it, `ClientToServer` the end of
-/// its name.
+/// Whether a path, as prost reads it, matches this type: `.` matches everything, `.chat` everything in it,
+/// `ClientToServer` the end of a name.
 fn applies(path: &str, full: &str) -> bool {
     match path.strip_prefix('.') {
         Some("") => true,

@@ -1,26 +1,11 @@
-//! Where prost puts a type: its module and its name, by prost's own rules.
+//! Paths of types: modules and names by prost's rules.
 
-use msip_schema::names;
+pub(crate) use msip_emit::rust::names::{field_name, type_name};
 use proc_macro2::TokenStream;
 
-/// Where users find prost, bytes and the well-known types: in the one crate that they depend on.
+/// The paths of prost and of the well-known types in the runtime, the only crate that users depend on.
 pub(crate) const PROST: &str = "::msip_runtime::prost";
 pub(crate) const PROST_TYPES: &str = "::msip_runtime::prost_types";
-
-/// The name of a message or enum.
-pub(crate) fn type_name(short: &str) -> String {
-    names::type_name(short)
-}
-
-/// The name of a field or module. It is the model's, but for `extern`, which prost does not make raw.
-pub(crate) fn field_name(name: &str) -> String {
-    let name = names::field_name(name);
-    if name == "r#extern" {
-        "extern_".to_owned()
-    } else {
-        name
-    }
-}
 
 /// The modules of a package.
 pub(crate) fn package_modules(package: &str) -> Vec<String> {
@@ -31,7 +16,7 @@ pub(crate) fn package_modules(package: &str) -> Vec<String> {
         .collect()
 }
 
-/// The types that are elsewhere: well-known ones, and those that the user has in another crate.
+/// External types: well-known ones, and those that the user has in another crate.
 #[derive(Debug, Clone)]
 pub(crate) struct ExternPaths {
     /// Each with a leading dot.
@@ -67,7 +52,7 @@ impl ExternPaths {
         }
     }
 
-    /// The path of a type that is elsewhere.
+    /// The path of an external type.
     pub(crate) fn resolve(&self, full: &str) -> Option<String> {
         let dotted = format!(".{full}");
         if let Some((_, path)) = self.paths.iter().find(|(name, _)| *name == dotted) {

@@ -1,50 +1,36 @@
-//! Items as text: formatted one by one, with the empty lines that a careful person would leave.
+//! Printing of items: formatted one by one, with empty lines as in code written by hand.
 
-use std::fmt::Write as _;
-
+use msip_emit::rust::syntax::{COMMENT, DOC_COMMENT, INDENT};
+use msip_emit::write::Writer;
 use proc_macro2::{Ident, Span};
 use syn::{File, Item, ItemMod};
 
-/// A module that is to be printed: items, and modules of which each has its own.
-#[derive(Debug, Default)]
+/// Rust under construction: items and nested modules.
+#[derive(Debug)]
 pub(crate) struct Text {
-    out: String,
-    /// The modules that are open.
-    open: usize,
-    /// Whether something stands in the innermost module already.
-    is_begun: bool,
+    out: Writer,
 }
 
 impl Text {
     /// A file that begins with these comment lines.
     pub(crate) fn new(header: &[String]) -> Self {
-        let mut out = String::new();
-        for line in header {
-            // Writing into a String cannot fail.
-            let _ = writeln!(out, "// {line}");
-        }
-        Self {
-            out,
-            open: 0,
-            is_begun: true,
-        }
+        let mut out = Writer::new(INDENT);
+        COMMENT.write(header.iter().map(String::as_str), &mut out);
+        Self { out }
     }
 
     /// Opens a public module.
     pub(crate) fn open(&mut self, doc: &str, name: &str) {
-        self.gap();
-        let indent = self.indent();
-        let _ = writeln!(self.out, "{indent}/// {doc}\n{indent}pub mod {name} {{");
-        self.open += 1;
-        self.is_begun = false;
+        self.out.separate();
+        DOC_COMMENT.write([doc], &mut self.out);
+        self.out.line(format_args!("pub mod {name} {{"));
+        self.out.indent();
     }
 
     /// Closes the innermost module.
     pub(crate) fn close(&mut self) {
-        self.open = self.open.saturating_sub(1);
-        let indent = self.indent();
-        let _ = writeln!(self.out, "{indent}}}");
-        self.is_begun = true;
+        self.out.dedent();
+        self.out.line("}");
     }
 
     /// Adds an item.
@@ -70,18 +56,17 @@ impl Text {
                     semi,
                 };
                 let lines = self.lines(Item::Mod(empty));
-                self.gap();
+                self.out.separate();
                 let mut lines: Vec<&str> = lines.lines().collect();
                 let head = lines
                     .pop()
                     .map(|last| last.trim_end().trim_end_matches('}').to_owned())
                     .unwrap_or_default();
                 for line in lines {
-                    let _ = writeln!(self.out, "{line}");
+                    self.out.raw(line);
                 }
-                let _ = writeln!(self.out, "{head}");
-                self.open += 1;
-                self.is_begun = false;
+                self.out.raw(&head);
+                self.out.indent();
                 for item in items {
                     self.item(item);
                 }
@@ -90,45 +75,32 @@ impl Text {
             item => {
                 let has_members = matches!(item, Item::Trait(_) | Item::Impl(_));
                 let lines = self.lines(item);
-                self.gap();
+                self.out.separate();
                 if has_members {
                     self.members(&lines)
                 } else {
-                    self.out.push_str(&lines)
+                    self.out.raw(&lines);
                 }
             }
         }
     }
 
-    /// Adds lines as they stand.
+    /// Adds lines as they are, indented.
     pub(crate) fn verbatim(&mut self, lines: &[&str]) {
-        self.gap();
-        let indent = self.indent();
+        self.out.separate();
         for line in lines {
-            let _ = writeln!(self.out, "{indent}{line}");
+            self.out.line(line);
         }
     }
 
     pub(crate) fn finish(self) -> String {
-        self.out
+        self.out.finish()
     }
 
-    fn indent(&self) -> String {
-        "    ".repeat(self.open)
-    }
-
-    /// An empty line, unless this is the first thing in its module.
-    fn gap(&mut self) {
-        if self.is_begun {
-            self.out.push('\n');
-        }
-        self.is_begun = true;
-    }
-
-    /// An item formatted as it stands inside the open modules, so that the width of lines is right.
+    /// An item formatted as if inside of the open modules, so that the width of lines is right.
     fn lines(&self, item: Item) -> String {
         let mut item = item;
-        for _ in 0..self.open {
+        for _ in 0..self.out.depth() {
             let ident = Ident::new("m", Span::call_site());
             item = Item::Mod(ItemMod {
                 attrs: Vec::new(),
@@ -148,7 +120,7 @@ impl Text {
         });
         let lines: Vec<&str> = text.lines().collect();
         let inner = lines
-            .get(self.open..lines.len().saturating_sub(self.open))
+            .get(self.out.depth()..lines.len().saturating_sub(self.out.depth()))
             .unwrap_or_default();
         let mut text = inner.join("\n");
         text.push('\n');
@@ -157,13 +129,14 @@ impl Text {
 
     /// Adds a trait or an implementation, with empty lines between members unless both are single lines.
     fn members(&mut self, lines: &str) {
-        let indent = "    ".repeat(self.open + 1);
+        let indent = INDENT.repeat(self.out.depth() + 1);
         let deeper = |line: &str| {
             line.strip_prefix(&indent)
                 .is_some_and(|rest| rest.starts_with(' '))
         };
         let at_member = |line: &str| line.starts_with(&indent) && !deeper(line);
         let is_end = |line: &str| at_member(line) && (line.ends_with(';') || line.ends_with('}'));
+        let mut out = String::new();
         let mut member_lines = 0_usize;
         let mut last_was_long = None;
         let mut pending = String::new();
@@ -172,8 +145,8 @@ impl Text {
             if is_head || !line.starts_with(&indent) {
                 // The head, which ends with the brace and may have lines of its own, or the end of the item.
                 is_head &= line.starts_with(&indent) || !line.ends_with('{');
-                self.out.push_str(line);
-                self.out.push('\n');
+                out.push_str(line);
+                out.push('\n');
                 continue;
             }
             pending.push_str(line);
@@ -182,14 +155,15 @@ impl Text {
             if is_end(line) {
                 let is_long = member_lines > 1;
                 if last_was_long.is_some_and(|last| last || is_long) {
-                    self.out.push('\n');
+                    out.push('\n');
                 }
-                self.out.push_str(&std::mem::take(&mut pending));
+                out.push_str(&std::mem::take(&mut pending));
                 last_was_long = Some(is_long);
                 member_lines = 0;
             }
         }
-        // A member's last line always ends in one of the two; should the formatter differ, nothing is lost.
-        self.out.push_str(&pending);
+        // A member's last line always ends in one of the two. If the formatter should change, nothing is lost.
+        out.push_str(&pending);
+        self.out.raw(&out);
     }
 }

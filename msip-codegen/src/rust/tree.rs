@@ -1,17 +1,18 @@
-//! Packages as nested modules, so that prost's `super::` paths lead where they should.
+//! The tree of packages: nested modules, on which prost's `super::` paths rely.
 
 use std::collections::BTreeMap;
 
+use msip_emit::rust::syntax::STRINGS;
 use syn::Item;
 
 use super::names::package_modules;
 use super::print::Text;
 
-/// What a package's module holds.
+/// The content of a package's module.
 #[derive(Clone)]
 pub(crate) enum Content<'a> {
     Items(&'a [Item]),
-    /// What stands in this file of the same folder.
+    /// The content of this file in the same folder.
     File(String),
 }
 
@@ -45,7 +46,9 @@ impl<'a> Tree<'a> {
     pub(crate) fn print(&self, text: &mut Text) {
         match &self.content {
             Some(Content::Items(items)) => items.iter().for_each(|item| text.item(item.clone())),
-            Some(Content::File(name)) => text.verbatim(&[&format!("::core::include!({name:?});")]),
+            Some(Content::File(name)) => {
+                text.verbatim(&[&format!("::core::include!({});", STRINGS.literal(name))])
+            }
             None => {}
         }
         for (name, tree) in &self.below {

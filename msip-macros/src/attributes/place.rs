@@ -1,10 +1,10 @@
-//! Where `#[msip(…)]` stands, and what it may say there.
+//! Items with `#[msip(…)]`, and the options that each allows.
 
 use msip_schema::closest_name;
 use quote::ToTokens as _;
 use syn::Path;
 
-/// What an attribute stands on.
+/// The kind of item that has an attribute.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Place {
     /// The enum of the client's messages.
@@ -29,7 +29,7 @@ pub(crate) enum Place {
     Newtype,
     /// That field.
     Inner,
-    /// Anything else, which has been told of.
+    /// Anything else, which is reported already.
     Unknown,
 }
 
@@ -48,7 +48,7 @@ impl Place {
         Self::Inner,
     ];
 
-    /// The names that may stand here.
+    /// The options that are allowed here.
     const fn names(self) -> &'static [&'static str] {
         match self {
             Self::ClientToServer => &["protocol", "rename_all", "reserved", "crate"],
@@ -78,7 +78,7 @@ impl Place {
         }
     }
 
-    /// What it is called in messages.
+    /// Its name in messages.
     const fn title(self) -> &'static str {
         match self {
             Self::ClientToServer => "the enum with `#[derive(ClientToServer)]`",
@@ -96,7 +96,7 @@ impl Place {
         }
     }
 
-    /// Refuses a name that means nothing here, and says which was meant.
+    /// Rejects an option that means nothing here, with a suggestion.
     pub(super) fn allows(self, name: &str, path: &Path) -> syn::Result<()> {
         if self == Self::Unknown || self.names().contains(&name) {
             return Ok(());
@@ -144,6 +144,6 @@ impl Place {
             .iter()
             .map(|name| format!("`{name}`"))
             .collect();
-        format!("on {} stand {}", self.title(), names.join(", "))
+        format!("the options of {} are {}", self.title(), names.join(", "))
     }
 }

@@ -8,32 +8,32 @@ use syn::punctuated::Punctuated;
 use syn::spanned::Spanned as _;
 use syn::{LitBool, LitInt, LitStr, Path, Token};
 
-use super::Said;
+use super::option_value::OptionValue;
 
-/// What stands behind the name of an option.
+/// What follows the name of an option.
 pub(super) enum Argument {
     None,
     Value(TokenStream),
     List(TokenStream),
 }
 
-/// How numbers of a field stand on the wire.
+/// The encoding of a field's numbers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Encoding {
     /// One value, or a list of them.
     One(&'static str),
-    /// Keys and values of a map; `Plain` where it is the usual one.
+    /// Keys and values of a map; `Plain` for the usual encoding.
     Map(&'static str, &'static str),
 }
 
-/// Something that may not be used again.
+/// A tag or a name that must not be reused.
 #[derive(Debug, Clone)]
 pub(crate) enum Reserved {
-    Numbers(Said<(i64, i64)>),
-    Name(Said<String>),
+    Numbers(OptionValue<(i64, i64)>),
+    Name(OptionValue<String>),
 }
 
-/// What `as` may say, with the runtime's marker for it.
+/// The values of `as`, each with the runtime's marker.
 const ENCODINGS: [(&str, &str); 6] = [
     ("sint32", "Sint32"),
     ("sint64", "Sint64"),
@@ -43,12 +43,12 @@ const ENCODINGS: [(&str, &str); 6] = [
     ("sfixed64", "Sfixed64"),
 ];
 
-/// What a part of `map<…, …>` may say beside [`ENCODINGS`]: the usual encodings.
+/// The values of a part of `map<…, …>` besides [`ENCODINGS`]: the usual encodings.
 const USUAL: [&str; 10] = [
     "int32", "int64", "uint32", "uint64", "bool", "string", "bytes", "float", "double", "_",
 ];
 
-/// The largest number that the wire has room for.
+/// The largest field number on the wire.
 const LARGEST_RESERVED: i64 = 536_870_911;
 
 impl Encoding {
@@ -84,19 +84,19 @@ impl Argument {
         }
     }
 
-    pub(super) fn text(self, at: &Path) -> syn::Result<Said<String>> {
+    pub(super) fn text(self, at: &Path) -> syn::Result<OptionValue<String>> {
         let value = self.value(at, "\"…\"")?;
         let text: LitStr = parse(value, |shown| {
             let bare = shown.replace(' ', "");
             format!("a text in quotes belongs here, as in `\"{bare}\"`")
         })?;
-        Ok(Said {
+        Ok(OptionValue {
             value: text.value(),
             span: text.span(),
         })
     }
 
-    pub(super) fn number(self, at: &Path) -> syn::Result<Said<i64>> {
+    pub(super) fn number(self, at: &Path) -> syn::Result<OptionValue<i64>> {
         let value = self.value(at, "1")?;
         let Number(said) = parse(value, |shown| {
             let bare = shown.trim_matches('"');
@@ -109,10 +109,10 @@ impl Argument {
         Ok(said)
     }
 
-    pub(super) fn flag(self, at: &Path) -> syn::Result<Said<bool>> {
+    pub(super) fn flag(self, at: &Path) -> syn::Result<OptionValue<bool>> {
         let name = at.to_token_stream().to_string();
         match self {
-            Self::None => Ok(Said {
+            Self::None => Ok(OptionValue {
                 value: true,
                 span: at.span(),
             }),
@@ -120,7 +120,7 @@ impl Argument {
                 let flag: LitBool = parse(value, |_| {
                     format!("write `{name}` alone, or `{name} = false`")
                 })?;
-                Ok(Said {
+                Ok(OptionValue {
                     value: flag.value,
                     span: flag.span,
                 })
@@ -134,7 +134,7 @@ impl Argument {
         }
     }
 
-    pub(super) fn path(self, at: &Path) -> syn::Result<Said<Path>> {
+    pub(super) fn path(self, at: &Path) -> syn::Result<OptionValue<Path>> {
         let text = self.text(at)?;
         let path = Path::parse_mod_style.parse_str(&text.value).map_err(|_| {
             syn::Error::new(
@@ -142,7 +142,7 @@ impl Argument {
                 "a path belongs here, as in `\"::msip_runtime\"` [option-value]",
             )
         })?;
-        Ok(Said {
+        Ok(OptionValue {
             value: path,
             span: text.span,
         })
@@ -153,7 +153,7 @@ impl Argument {
         self,
         at: &Path,
         words: &[(&'static str, T)],
-    ) -> syn::Result<Said<T>> {
+    ) -> syn::Result<OptionValue<T>> {
         let all = || {
             let names: Vec<_> = words.iter().map(|(name, _)| format!("`{name}`")).collect();
             names.join(", ")
@@ -177,14 +177,14 @@ impl Argument {
                 ),
             ));
         };
-        Ok(Said {
+        Ok(OptionValue {
             value: *value,
             span: word.span,
         })
     }
 
     /// `"250ms"`, `"5s"`, `"2m"`, `"1h"`, in milliseconds.
-    pub(super) fn duration(self, at: &Path) -> syn::Result<Said<u32>> {
+    pub(super) fn duration(self, at: &Path) -> syn::Result<OptionValue<u32>> {
         let text = self.text(at).map_err(|error| {
             syn::Error::new(
                 error.span(),
@@ -201,13 +201,13 @@ impl Argument {
                 ),
             )
         })?;
-        Ok(Said {
+        Ok(OptionValue {
             value,
             span: text.span,
         })
     }
 
-    pub(super) fn encoding(self, at: &Path) -> syn::Result<Said<Encoding>> {
+    pub(super) fn encoding(self, at: &Path) -> syn::Result<OptionValue<Encoding>> {
         let text = self.text(at)?;
         let Some(value) = encoding(&text.value) else {
             let names = ENCODINGS.iter().map(|(name, _)| *name);
@@ -230,7 +230,7 @@ impl Argument {
                 ),
             ));
         };
-        Ok(Said {
+        Ok(OptionValue {
             value,
             span: text.span,
         })
@@ -250,7 +250,7 @@ impl Argument {
     }
 }
 
-/// Parses a value, or says what belongs there.
+/// Parses a value, or reports what is expected.
 fn parse<T: Parse>(value: TokenStream, help: impl FnOnce(&str) -> String) -> syn::Result<T> {
     syn::parse2(value.clone()).map_err(|_| {
         let shown = value.to_string();
@@ -265,14 +265,14 @@ fn parse<T: Parse>(value: TokenStream, help: impl FnOnce(&str) -> String) -> syn
 }
 
 /// A whole number, negative ones too.
-struct Number(Said<i64>);
+struct Number(OptionValue<i64>);
 
 impl Parse for Number {
     fn parse(input: ParseStream<'_>) -> syn::Result<Self> {
         let minus: Option<Token![-]> = input.parse()?;
         let literal: LitInt = input.parse()?;
         let value: i64 = literal.base10_parse()?;
-        Ok(Self(Said {
+        Ok(Self(OptionValue {
             value: if minus.is_some() { -value } else { value },
             span: literal.span(),
         }))
@@ -280,19 +280,19 @@ impl Parse for Number {
 }
 
 /// A word, with or without quotes.
-struct Word(Said<String>);
+struct Word(OptionValue<String>);
 
 impl Parse for Word {
     fn parse(input: ParseStream<'_>) -> syn::Result<Self> {
         if input.peek(LitStr) {
             let text: LitStr = input.parse()?;
-            return Ok(Self(Said {
+            return Ok(Self(OptionValue {
                 value: text.value(),
                 span: text.span(),
             }));
         }
         let word: Ident = input.parse()?;
-        Ok(Self(Said {
+        Ok(Self(OptionValue {
             value: word.to_string(),
             span: word.span(),
         }))
@@ -303,7 +303,7 @@ impl Parse for Reserved {
     fn parse(input: ParseStream<'_>) -> syn::Result<Self> {
         if input.peek(LitStr) {
             let name: LitStr = input.parse()?;
-            return Ok(Self::Name(Said {
+            return Ok(Self::Name(OptionValue {
                 value: name.value(),
                 span: name.span(),
             }));
@@ -334,7 +334,7 @@ impl Parse for Reserved {
                 "a range begins with its smaller number, and ends at 536870911 at most [option-value]",
             ));
         }
-        Ok(Self::Numbers(Said {
+        Ok(Self::Numbers(OptionValue {
             value: (first.value, last),
             span: first.span,
         }))

@@ -74,7 +74,7 @@ fn the_last_variant_of_several_counts_and_merges_with_itself_only() {
 }
 
 #[test]
-fn unknown_numbers_of_enums_are_kept_or_replaced_as_said() {
+fn unknown_numbers_of_enums_are_kept_or_replaced() {
     let bytes = [0x28, 7];
     let optionals = read::<Optionals>(&bytes).expect("read");
     assert_eq!(optionals.mood, Some(Mood::Other(7)));
@@ -93,7 +93,7 @@ fn a_variant_that_is_not_known_becomes_the_other_one() {
 }
 
 #[test]
-fn values_that_cannot_be_are_told_with_their_path() {
+fn impossible_values_are_reported_with_their_path() {
     let cases: [(&str, Vec<u8>, &str); 6] = [
         ("text", run(1, &[0xff]), "name: a string that is not UTF-8"),
         (

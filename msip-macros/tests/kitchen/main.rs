@@ -1,10 +1,7 @@
 //! A schema that says everything, once as a `.proto` file and once as Rust types: one protocol, one fingerprint, the
 //! same bytes.
 
-#![expect(
-    clippy::expect_used,
-    reason = "a test that cannot go on says so by its panic"
-)]
+#![expect(clippy::expect_used, reason = "a test that cannot go on fails")]
 
 mod bytes;
 #[expect(unreachable_pub, reason = "written as a library would")]

@@ -1,42 +1,42 @@
-//! What two peers may choose from: codecs and compressions, by name and by number.
+//! Codecs and compressions, by name and by number.
 
 use std::fmt;
 
 use msip_session::wire::{Codec as WireCodec, Compression as WireCompression, Escaped};
 
-/// How bodies are written (setting `codec`).
+/// The encoding of bodies (setting `codec`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Default)]
 #[non_exhaustive]
 pub enum Codec {
     /// Protobuf (`protobuf`): the smallest and the fastest.
     #[default]
     Protobuf,
-    /// The canonical JSON mapping of proto3 (`json`), with the feature `json`.
+    /// The canonical JSON mapping of proto3 (`json`); needs the feature `json`.
     Json,
-    /// The tree of the JSON mapping in MessagePack (`msgpack`), with the feature `msgpack`.
+    /// The JSON mapping in MessagePack (`msgpack`); needs the feature `msgpack`.
     MessagePack,
 }
 
-/// How bodies are compressed (setting `compress`).
+/// The compression of bodies (setting `compress`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Default)]
 #[non_exhaustive]
 pub enum Compression {
-    /// Not at all (`none`).
+    /// No compression (`none`).
     #[default]
     None,
-    /// gzip (`gzip`), with the feature `gzip`: the one that everybody has.
+    /// gzip (`gzip`), the most widely available; needs the feature `gzip`.
     Gzip,
-    /// zstd (`zstd`), with the feature `zstd`: the smallest.
+    /// zstd (`zstd`), the best ratio; needs the feature `zstd`.
     Zstd,
-    /// lz4 (`lz4`), with the feature `lz4`: the fastest.
+    /// lz4 (`lz4`), the fastest; needs the feature `lz4`.
     Lz4,
 }
 
-/// Something that is agreed on in the handshake.
-pub(crate) trait Choice: Sized + Copy + fmt::Debug + 'static {
-    /// The setting, and what it is called in an error.
+/// A parameter that is negotiated in the handshake.
+pub(crate) trait Negotiable: Sized + Copy + fmt::Debug + 'static {
+    /// The name of the setting.
     const SETTING: &'static str;
-    /// Every choice there is.
+    /// Every value.
     const ALL: &'static [Self];
 
     fn name(self) -> &'static str;
@@ -44,10 +44,10 @@ pub(crate) trait Choice: Sized + Copy + fmt::Debug + 'static {
     /// Its number in a HELLO.
     fn number(self) -> i32;
 
-    /// Whether this build has it. Its feature is called as it is.
+    /// Whether it is built in. The feature has the same name.
     fn is_built(self) -> bool;
 
-    /// The choice of this name, whether built or not.
+    /// The value of this name, built in or not.
     fn from_name(name: &str) -> Option<Self> {
         Self::ALL
             .iter()
@@ -55,7 +55,7 @@ pub(crate) trait Choice: Sized + Copy + fmt::Debug + 'static {
             .find(|choice| choice.name() == name)
     }
 
-    /// The first of these numbers that this build has.
+    /// The value of the first of these numbers that is built in.
     fn first_of(numbers: &[i32]) -> Option<Self> {
         let built = |number: &i32| {
             Self::ALL
@@ -66,7 +66,7 @@ pub(crate) trait Choice: Sized + Copy + fmt::Debug + 'static {
         numbers.iter().find_map(built)
     }
 
-    /// What this build has, for an error's text.
+    /// The names of the values that are built in, for the text of an error.
     fn built() -> String {
         let built = Self::ALL.iter().filter(|choice| choice.is_built());
         built
@@ -75,7 +75,7 @@ pub(crate) trait Choice: Sized + Copy + fmt::Debug + 'static {
             .join(", ")
     }
 
-    /// What these numbers mean, for an error's text.
+    /// The names of these numbers, for the text of an error.
     fn names(numbers: &[i32]) -> String {
         let name = |number: &i32| match Self::ALL.iter().find(|choice| choice.number() == *number) {
             Some(choice) => choice.name().to_owned(),
@@ -86,7 +86,7 @@ pub(crate) trait Choice: Sized + Copy + fmt::Debug + 'static {
     }
 }
 
-impl Choice for Codec {
+impl Negotiable for Codec {
     const SETTING: &'static str = "codec";
     const ALL: &'static [Self] = &[Self::Protobuf, Self::Json, Self::MessagePack];
 
@@ -115,7 +115,7 @@ impl Choice for Codec {
     }
 }
 
-impl Choice for Compression {
+impl Negotiable for Compression {
     const SETTING: &'static str = "compress";
     const ALL: &'static [Self] = &[Self::None, Self::Gzip, Self::Zstd, Self::Lz4];
 
@@ -164,7 +164,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_first_that_is_built_is_taken() {
+    fn the_first_that_is_built_in_is_chosen() {
         assert_eq!(Codec::first_of(&[99, 1, 2]), Some(Codec::Protobuf));
         assert_eq!(Codec::first_of(&[]), None);
         assert_eq!(Codec::first_of(&[0]), None);

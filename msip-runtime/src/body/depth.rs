@@ -1,8 +1,8 @@
-//! How deep messages may be nested.
+//! The limit on the nesting of messages.
 //!
-//! prost counts the depth itself, unless any crate of the build switches on its feature `no-recursion-limit`:
-//! then bytes from a peer could overflow the stack. So we look once whether prost counts, and where it does not,
-//! every body is measured before it is decoded.
+//! prost enforces a limit itself, unless any crate of the build enables its feature `no-recursion-limit`: then bytes from
+//! a peer could overflow the stack. So it is checked once whether prost does; if not, every body is measured before it is
+//! decoded.
 
 use std::sync::OnceLock;
 
@@ -21,10 +21,10 @@ struct Nested {
     inner: Option<Box<Nested>>,
 }
 
-/// Whether prost, as it was built here, refuses messages that are nested too deep.
-pub(crate) fn prost_counts() -> bool {
-    static COUNTS: OnceLock<bool> = OnceLock::new();
-    *COUNTS.get_or_init(|| Nested::decode(nested(MAX + 1).as_slice()).is_err())
+/// Whether prost, as built here, refuses messages that are nested too deep.
+pub(crate) fn prost_limits_depth() -> bool {
+    static LIMITS: OnceLock<bool> = OnceLock::new();
+    *LIMITS.get_or_init(|| Nested::decode(nested(MAX + 1).as_slice()).is_err())
 }
 
 /// A message with `depth` more inside it.
@@ -42,14 +42,14 @@ fn nested(depth: usize) -> Vec<u8> {
 
 /// Refuses bytes that any schema could read as messages nested deeper than [`MAX`].
 ///
-/// Without the schema every run of bytes may be a message, so text that looks like one counts as one: the
-/// measure is never too small, and too large only for text made to look so.
+/// Without the schema any length-delimited field may be a message, so a string that looks like one counts as one: the
+/// result is never too small, and too large only for strings crafted to look like messages.
 pub(crate) fn check(bytes: &[u8]) -> Result<(), TooDeep> {
     fields(bytes, 0).map(|_| ())
 }
 
-/// Walks the fields of what may be a message, and stops where it cannot be one. Calls itself at most [`MAX`]
-/// deep. Returns what is left behind an end of group.
+/// Walks the fields of bytes that may be a message, and stops where they cannot be one. Recurses at most [`MAX`]
+/// levels. Returns the bytes after an end of group.
 fn fields(mut bytes: &[u8], depth: usize) -> Result<&[u8], TooDeep> {
     if depth > MAX {
         return Err(TooDeep);
@@ -94,8 +94,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn prost_counts_in_this_build() {
-        assert!(prost_counts());
+    fn prost_limits_depth_in_this_build() {
+        assert!(prost_limits_depth());
     }
 
     #[test]
@@ -115,7 +115,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_a_message_is_not_followed() {
+    fn bytes_that_cannot_be_a_message_are_not_followed() {
         assert_eq!(check(b"plain text of no depth at all"), Ok(()));
         assert_eq!(check(&[0xff; 64]), Ok(()));
         assert_eq!(check(&[]), Ok(()));

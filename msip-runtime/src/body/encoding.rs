@@ -1,4 +1,4 @@
-//! How a connection writes its bodies: what was agreed on in the handshake.
+//! The encoding of bodies on a connection: the codec and compression agreed in the handshake.
 
 use std::sync::Arc;
 
@@ -13,29 +13,29 @@ use super::{
 };
 use crate::{Envelope, protocol::Variant};
 
-/// How a connection writes its bodies. A clone is one of a pointer at most.
+/// The encoding of bodies on a connection. Cheap to clone.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Encoding(
-    /// Nothing for protobuf that is not compressed, which is to cost nothing.
-    Option<Arc<Agreed>>,
+    /// `None` for uncompressed protobuf, so that the common case costs nothing.
+    Option<Arc<EncodingParams>>,
 );
 
-/// What was agreed on.
+/// The parameters agreed in the handshake.
 #[derive(Debug)]
-pub(crate) struct Agreed {
-    /// How messages become bodies.
-    pub(crate) writing: Writing,
-    /// What bodies may be compressed with.
+pub(crate) struct EncodingParams {
+    /// The codec.
+    pub(crate) format: BodyFormat,
+    /// The compression of bodies.
     pub(crate) compression: Compression,
-    /// A smaller body is not compressed.
+    /// Bodies shorter than this are not compressed, in bytes.
     pub(crate) threshold: usize,
-    /// The largest body accepted, in bytes, before and after it is inflated, and in protobuf.
+    /// The largest body accepted, in bytes: as received, decompressed, and in protobuf.
     pub(crate) max_body: usize,
 }
 
-/// How messages become bodies.
+/// The codec, with its transcoder.
 #[derive(Debug)]
-pub(crate) enum Writing {
+pub(crate) enum BodyFormat {
     Protobuf,
     #[cfg(any(feature = "json", feature = "msgpack"))]
     Tree(Transcoder),
@@ -46,12 +46,12 @@ pub(crate) enum Writing {
 pub(crate) struct Prepared {
     pub(crate) bytes: Vec<u8>,
     pub(crate) compressed: bool,
-    /// What the receiver's limit holds for: its length before it was compressed.
+    /// The length before compression, to which the receiver's limit applies.
     pub(crate) len: usize,
 }
 
 impl Prepared {
-    /// A body as it is.
+    /// A body that is not compressed.
     pub(crate) fn uncompressed(body: Vec<u8>) -> Self {
         Self {
             len: body.len(),
@@ -62,18 +62,18 @@ impl Prepared {
 }
 
 impl Encoding {
-    pub(crate) fn new(agreed: Agreed) -> Self {
-        let is_plain =
-            matches!(agreed.writing, Writing::Protobuf) && agreed.compression == Compression::None;
-        Self((!is_plain).then(|| Arc::new(agreed)))
+    pub(crate) fn new(params: EncodingParams) -> Self {
+        let is_identity = matches!(params.format, BodyFormat::Protobuf)
+            && params.compression == Compression::None;
+        Self((!is_identity).then(|| Arc::new(params)))
     }
 
-    /// Whether every body is protobuf, as it is.
-    pub(crate) fn is_plain(&self) -> bool {
+    /// Whether bodies are uncompressed protobuf, so that encoding changes nothing.
+    pub(crate) fn is_identity(&self) -> bool {
         self.0.is_none()
     }
 
-    /// Whether both are the agreement of one connection.
+    /// Whether both belong to the same connection.
     pub(crate) fn is_same(&self, other: &Self) -> bool {
         match (&self.0, &other.0) {
             (Some(a), Some(b)) => Arc::ptr_eq(a, b),
@@ -81,31 +81,30 @@ impl Encoding {
         }
     }
 
-    /// What the bodies of two connections have in common when they are equal, whatever the message.
+    /// Connections with equal keys encode every message to the same body.
     pub(crate) fn key(&self) -> (Codec, Compression, usize) {
         (
             self.codec(),
             self.compression(),
-            self.0.as_ref().map_or(0, |agreed| agreed.threshold),
+            self.0.as_ref().map_or(0, |params| params.threshold),
         )
     }
 
     pub(crate) fn codec(&self) -> Codec {
-        match self.0.as_ref().map(|agreed| &agreed.writing) {
-            None | Some(Writing::Protobuf) => Codec::Protobuf,
+        match self.0.as_ref().map(|params| &params.format) {
+            None | Some(BodyFormat::Protobuf) => Codec::Protobuf,
             #[cfg(any(feature = "json", feature = "msgpack"))]
-            Some(Writing::Tree(transcoder)) => transcoder.codec(),
+            Some(BodyFormat::Tree(transcoder)) => transcoder.codec(),
         }
     }
 
     pub(crate) fn compression(&self) -> Compression {
         self.0
             .as_ref()
-            .map_or(Compression::None, |agreed| agreed.compression)
+            .map_or(Compression::None, |params| params.compression)
     }
 
-    /// Makes the body of a message; `None` where it is the message in protobuf, as it is, which the sender writes
-    /// where it belongs.
+    /// Encodes a message as a body; `None` if the body is uncompressed protobuf, which the sender encodes in place.
     ///
     /// # Errors
     ///
@@ -115,16 +114,16 @@ impl Encoding {
         message: &E,
         variant: &Variant,
     ) -> Result<Option<Prepared>, BodyError> {
-        let Some(agreed) = &self.0 else {
+        let Some(params) = &self.0 else {
             return Ok(None);
         };
         let is_large = |len: usize| {
-            agreed.compression != Compression::None
-                && len >= agreed.threshold
+            params.compression != Compression::None
+                && len >= params.threshold
                 && !variant.uncompressed
         };
-        let body = match &agreed.writing {
-            Writing::Protobuf => {
+        let body = match &params.format {
+            BodyFormat::Protobuf => {
                 let len = message.encoded_len();
                 if !is_large(len) {
                     return Ok(None);
@@ -134,7 +133,7 @@ impl Encoding {
                 body
             }
             #[cfg(any(feature = "json", feature = "msgpack"))]
-            Writing::Tree(transcoder) => {
+            BodyFormat::Tree(transcoder) => {
                 transcoder
                     .encode(message)
                     .map_err(|reason| BodyError::Unwritable {
@@ -145,7 +144,7 @@ impl Encoding {
         };
         let len = body.len();
         let compressed = if is_large(len) {
-            compression::compress(agreed.compression, &body)
+            compression::compress(params.compression, &body)
         } else {
             None
         };
@@ -156,13 +155,13 @@ impl Encoding {
         }))
     }
 
-    /// Undoes the compression of a body whose frame has the flag for it.
+    /// Decompresses a body whose frame is flagged COMPRESSED.
     pub(crate) fn inflate(&self, variant: u16, body: Bytes) -> Result<Bytes, BodyError> {
-        let Some(agreed) = &self.0 else {
+        let Some(params) = &self.0 else {
             // The session has refused the frame.
             return Ok(body);
         };
-        match compression::inflate(agreed.compression, &body, agreed.max_body) {
+        match compression::inflate(params.compression, &body, params.max_body) {
             Ok(body) => Ok(body.into()),
             Err(compression::InflateError::TooLarge { max }) => {
                 Err(BodyError::TooLarge { variant, max })
@@ -174,7 +173,7 @@ impl Encoding {
         }
     }
 
-    /// Reads a body, which is compressed or not.
+    /// Decodes a body, which may be compressed.
     pub(crate) fn read<E: Envelope>(
         &self,
         variant: u16,
@@ -187,18 +186,18 @@ impl Encoding {
         self.decode(variant, Body::from(&body))
     }
 
-    /// Reads a body that is not compressed, or not any more.
+    /// Decodes a body that is not compressed.
     #[inline]
     pub(crate) fn decode<E: Envelope>(&self, variant: u16, body: Body<'_>) -> Result<E, BodyError> {
         match self.0.as_deref() {
             None
-            | Some(Agreed {
-                writing: Writing::Protobuf,
+            | Some(EncodingParams {
+                format: BodyFormat::Protobuf,
                 ..
             }) => E::decode(variant, body),
             #[cfg(any(feature = "json", feature = "msgpack"))]
-            Some(Agreed {
-                writing: Writing::Tree(transcoder),
+            Some(EncodingParams {
+                format: BodyFormat::Tree(transcoder),
                 max_body,
                 ..
             }) => {

@@ -1,13 +1,13 @@
-//! What tells one STATE from another of its variant: the field that the schema names.
+//! The key of a STATE message, which distinguishes it from others of its variant.
 
 use prost::encoding::{DecodeContext, WireType, decode_key, decode_varint, skip_field};
 
 use crate::{Envelope, protocol::Variant};
 
-/// The key of a message: a text or bytes as they are, and all else as protobuf writes it; empty where the schema names none, or
-/// the field has its default.
+/// The key of a message: a string or bytes as they are, any other type in protobuf encoding; empty if the schema names no
+/// key field, or the field has its default.
 ///
-/// Only who has to choose among messages that wait asks for it, so that no other message pays for it.
+/// Computed only when a queue must choose among waiting messages, so that no other message pays for it.
 pub(crate) fn key_of<E: Envelope>(message: &E, variant: &Variant) -> Vec<u8> {
     let Some(field) = variant.key_number else {
         return Vec::new();
@@ -20,7 +20,7 @@ pub(crate) fn key_of<E: Envelope>(message: &E, variant: &Variant) -> Vec<u8> {
         .to_vec()
 }
 
-/// The value of the last field with this number, without the length of one that has it.
+/// The value of the last field with this number, without its length prefix.
 fn value_of(mut message: &[u8], field: u32) -> Option<&[u8]> {
     let mut found = None;
     while !message.is_empty() {
@@ -38,7 +38,7 @@ fn value_of(mut message: &[u8], field: u32) -> Option<&[u8]> {
     found
 }
 
-/// What stands behind the length of a field that has one.
+/// The value after a length prefix.
 fn contents(mut value: &[u8]) -> Option<&[u8]> {
     let len = usize::try_from(decode_varint(&mut value).ok()?).ok()?;
     value.get(..len)
@@ -49,7 +49,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_field_is_found_by_its_number_wherever_it_stands() {
+    fn a_field_is_found_by_its_number_anywhere_in_the_message() {
         // 1: 150, 2: "ab", 1: 7, 3: a fixed number.
         let message = [
             0x08, 0x96, 0x01, 0x12, 2, b'a', b'b', 0x08, 7, 0x1d, 1, 2, 3, 4,
@@ -61,7 +61,7 @@ mod tests {
     }
 
     #[test]
-    fn bytes_that_are_no_message_have_no_key() {
+    fn malformed_bytes_have_no_key() {
         assert_eq!(value_of(&[0x12, 200, 1], 2), None);
         assert_eq!(contents(&[5, 1]), None);
     }

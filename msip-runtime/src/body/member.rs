@@ -1,4 +1,4 @@
-//! One member of an envelope, in protobuf: key, length, message.
+//! The encoding of one member of an envelope in protobuf: key, length, message.
 
 use bytes::{Buf, Bytes};
 use prost::encoding::{
@@ -18,7 +18,7 @@ pub fn member_len<M: Message>(number: u16, message: &M) -> usize {
 pub fn encode_member<M: Message>(number: u16, message: &M, buffer: &mut Vec<u8>) {
     let len = message.body_len();
     match (u8::try_from(number), u8::try_from(len)) {
-        // One byte each, as in most messages.
+        // The fast path: one byte each.
         (Ok(number @ ..=15), Ok(len @ ..=127)) => {
             buffer.extend_from_slice(&[number << 3 | WireType::LengthDelimited as u8, len]);
         }
@@ -46,7 +46,7 @@ pub fn decode_member<M: Message>(number: u16, body: Body<'_>) -> Result<M, BodyE
             member = Body::from(&merged);
         }
     }
-    if !depth::prost_counts() {
+    if !depth::prost_limits_depth() {
         depth::check(member.rest()).map_err(|depth::TooDeep| BodyError::TooDeep {
             variant: number,
             max: depth::MAX,
@@ -79,13 +79,13 @@ pub fn decode_unit(number: u16, body: Body<'_>) -> Result<(), BodyError> {
     }
 }
 
-/// The bytes of the member `number`. One that occurs several times is merged, as protobuf asks for, which for
-/// encoded messages means to put them one behind the other.
+/// The bytes of the member `number`. Several occurrences are merged, as protobuf requires, which for encoded messages
+/// means to concatenate them.
 #[cold]
 fn merge_members(number: u16, mut body: Bytes) -> Result<Bytes, BodyError> {
     let mut first: Option<Bytes> = None;
-    // All of them, where there are several. They are appended: to copy everything anew for each would let one body
-    // keep us busy for minutes.
+    // The concatenation, if there are several. It grows in place: copying it for each occurrence would let one body take
+    // minutes.
     let mut merged: Vec<u8> = Vec::new();
     while body.has_remaining() {
         let (tag, wire_type) =
@@ -98,7 +98,7 @@ fn merge_members(number: u16, mut body: Bytes) -> Result<Bytes, BodyError> {
         if wire_type != WireType::LengthDelimited {
             return Err(BodyError::malformed(
                 number,
-                format_args!("wire type {wire_type:?} where a message belongs"),
+                format_args!("expected a message, found wire type {wire_type:?}"),
             ));
         }
         let len = decode_varint(&mut body).map_err(|error| BodyError::malformed(number, error))?;
@@ -109,7 +109,7 @@ fn merge_members(number: u16, mut body: Bytes) -> Result<Bytes, BodyError> {
             return Err(BodyError::malformed(
                 number,
                 format_args!(
-                    "a length of {len} bytes where {} are left",
+                    "length {len} exceeds the remaining {} bytes",
                     body.remaining()
                 ),
             ));
@@ -132,14 +132,14 @@ fn merge_members(number: u16, mut body: Bytes) -> Result<Bytes, BodyError> {
     }
 }
 
-/// Where the data of the member begin, if the body holds that member once and nothing else, as nearly every body does.
+/// The offset of the data of the member, if the body holds that member once and nothing else, as nearly every body does.
 #[inline]
 fn only_member(number: u16, body: &[u8]) -> Option<usize> {
     if let (Ok(number @ ..=15), [key, len @ ..=127, rest @ ..]) = (u8::try_from(number), body)
         && *key == number << 3 | WireType::LengthDelimited as u8
         && rest.len() == usize::from(*len)
     {
-        // One byte each, as in most messages.
+        // The fast path: one byte each.
         return Some(2);
     }
     let mut rest = body;
@@ -155,14 +155,14 @@ mod tests {
     use super::*;
 
     #[derive(Clone, PartialEq, prost::Message)]
-    struct Line {
+    struct Note {
         #[prost(string, tag = "1")]
         text: String,
         #[prost(uint32, repeated, tag = "2")]
         marks: Vec<u32>,
     }
 
-    fn body(number: u16, line: &Line) -> Vec<u8> {
+    fn body(number: u16, line: &Note) -> Vec<u8> {
         let mut buffer = Vec::new();
         encode_member(number, line, &mut buffer);
         assert_eq!(buffer.len(), member_len(number, line));
@@ -171,18 +171,18 @@ mod tests {
 
     #[test]
     fn a_member_comes_back_as_it_went() {
-        let line = Line {
+        let line = Note {
             text: "hi".into(),
             marks: vec![1, 300],
         };
         for number in [1, 15, 16, 65_535] {
             for len in [2, 123, 124, 127, 128, 255, 256, 16_384] {
-                let line = Line {
+                let line = Note {
                     text: "x".repeat(len),
                     ..line.clone()
                 };
                 assert_eq!(
-                    decode_member::<Line>(number, Body::from(&Bytes::from(body(number, &line)))),
+                    decode_member::<Note>(number, Body::from(&Bytes::from(body(number, &line)))),
                     Ok(line),
                     "{len} bytes as member {number}"
                 );
@@ -195,14 +195,14 @@ mod tests {
         let mut bytes = vec![0x9a, 0x06, 0x02, b'n', b'o'];
         bytes.extend(body(
             2,
-            &Line {
+            &Note {
                 text: "hi".into(),
                 marks: vec![],
             },
         ));
         bytes.extend([0xa0, 0x06, 0x01]);
         assert_eq!(
-            decode_member::<Line>(2, Body::from(&Bytes::from(bytes))).map(|line| line.text),
+            decode_member::<Note>(2, Body::from(&Bytes::from(bytes))).map(|line| line.text),
             Ok("hi".to_owned())
         );
     }
@@ -211,21 +211,21 @@ mod tests {
     fn a_member_that_occurs_twice_is_merged() {
         let mut bytes = body(
             2,
-            &Line {
+            &Note {
                 text: "first".into(),
                 marks: vec![1],
             },
         );
         bytes.extend(body(
             2,
-            &Line {
+            &Note {
                 text: "second".into(),
                 marks: vec![2],
             },
         ));
         assert_eq!(
-            decode_member::<Line>(2, Body::from(&Bytes::from(bytes))),
-            Ok(Line {
+            decode_member::<Note>(2, Body::from(&Bytes::from(bytes))),
+            Ok(Note {
                 text: "second".into(),
                 marks: vec![1, 2]
             })
@@ -237,7 +237,7 @@ mod tests {
         // Each with one byte of the message: a million of 0x12 are 50,000 lists of 18 marks.
         let bytes = [0x0a, 1, 0x12].repeat(1_000_000);
         let started = std::time::Instant::now();
-        let line = decode_member::<Line>(1, Body::from(&Bytes::from(bytes)));
+        let line = decode_member::<Note>(1, Body::from(&Bytes::from(bytes)));
         assert_eq!(line.map(|line| line.marks.len()), Ok(900_000));
         assert!(started.elapsed() < std::time::Duration::from_secs(5));
     }
@@ -261,22 +261,22 @@ mod tests {
             (
                 "empty",
                 &[],
-                "the body does not hold variant 1, which its header names",
+                "the body does not contain variant 1 of its header",
             ),
             (
                 "another member",
                 &[0x12, 0],
-                "the body does not hold variant 1, which its header names",
+                "the body does not contain variant 1 of its header",
             ),
             (
-                "a number where a message belongs",
+                "a number instead of a message",
                 &[0x08, 1],
-                "malformed body of variant 1: wire type Varint where a message belongs",
+                "malformed body of variant 1: expected a message, found wire type Varint",
             ),
             (
                 "longer than the body",
                 &[0x0a, 200, 1, 0],
-                "malformed body of variant 1: a length of 200 bytes where 1 are left",
+                "malformed body of variant 1: length 200 exceeds the remaining 1 bytes",
             ),
             (
                 "text that is not UTF-8",
@@ -285,7 +285,7 @@ mod tests {
             ),
         ];
         for (name, bytes, text) in cases {
-            let error = decode_member::<Line>(1, Body::from(&Bytes::copy_from_slice(bytes)))
+            let error = decode_member::<Note>(1, Body::from(&Bytes::copy_from_slice(bytes)))
                 .expect_err(name);
             assert!(error.to_string().starts_with(text), "{name}: {error}");
         }

@@ -1,11 +1,11 @@
-//! What a member of an envelope can be made of.
+//! The trait of messages that can be a member of an envelope.
 
 use super::Body;
 
-/// A message that can stand in a body.
+/// A message that a body can carry.
 ///
-/// Every prost message is one. Types that are no prost messages, such as enums with data, which have no natural
-/// default, implement it themselves.
+/// Implemented for every prost message. Types that are not prost messages, such as enums with data, which have no
+/// natural default, implement it themselves.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not a message",
     label = "not a message",
@@ -18,11 +18,11 @@ pub trait Message: Send + Sync + Sized + 'static {
     /// Appends the message in protobuf.
     fn encode_body(&self, buffer: &mut Vec<u8>);
 
-    /// Reads a message from all of `body`. Nothing is copied where a field is `Bytes`.
+    /// Reads a message from all of `body`. Fields of type `Bytes` share its memory.
     ///
     /// # Errors
     ///
-    /// The decoder's words for bytes that are not such a message.
+    /// The reason why the bytes are not such a message.
     fn decode_body(body: Body<'_>) -> Result<Self, String>;
 }
 

@@ -1,12 +1,15 @@
 //! Bodies: the encoded envelope message that a frame carries (docs/protocol.md, "Body").
 //!
-//! Generated code encodes and decodes one member at a time with the functions here; which bytes stand on the
-//! wire is decided in this module alone.
+//! Generated code encodes and decodes one member at a time with functions of this module that are not listed here. The
+//! encoding on the wire is defined in this module alone.
 
 mod choice;
 pub(crate) mod compression;
 mod depth;
+#[cfg(any(feature = "json", feature = "msgpack"))]
+mod descriptor_pool;
 mod encoding;
+pub(crate) mod integer;
 #[cfg(feature = "json")]
 mod json;
 mod key;
@@ -15,19 +18,18 @@ mod message;
 #[cfg(feature = "msgpack")]
 mod msgpack;
 #[cfg(any(feature = "json", feature = "msgpack"))]
-mod shape;
-#[cfg(any(feature = "json", feature = "msgpack"))]
 mod transcoder;
 #[cfg(any(feature = "json", feature = "msgpack"))]
 mod tree;
 
 pub use crate::protocol::{Body, BodyError};
-pub(crate) use choice::Choice;
+pub(crate) use choice::Negotiable;
 pub use choice::{Codec, Compression};
 pub(crate) use depth::MAX as MAX_DEPTH;
-pub(crate) use encoding::{Agreed, Encoding, Prepared, Writing};
+pub(crate) use encoding::{BodyFormat, Encoding, EncodingParams, Prepared};
 pub(crate) use key::key_of;
+#[doc(hidden)]
 pub use member::{decode_member, decode_unit, encode_member, encode_unit, member_len, unit_len};
 pub use message::Message;
 #[cfg(any(feature = "json", feature = "msgpack"))]
-pub(crate) use transcoder::ProtocolShapes;
+pub(crate) use transcoder::ProtocolDescriptors;

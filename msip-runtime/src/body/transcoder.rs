@@ -1,4 +1,4 @@
-//! Messages to bodies with names and back, by way of the schema's descriptors.
+//! The transcoder between protobuf and the codecs with field names, JSON and MessagePack.
 
 use std::sync::Arc;
 
@@ -8,46 +8,45 @@ use super::json::{JsonReader, JsonWriter};
 use super::msgpack::{MsgpackReader, MsgpackWriter};
 use super::{
     choice::Codec,
-    shape::{MessageId, Shapes},
+    descriptor_pool::{DescriptorPool, MessageId},
     tree::{TreeError, read_tree, write_tree},
 };
 use crate::{Envelope, Protocol};
 use msip_session::wire::Side;
 
-/// The shapes of a protocol's messages; made once for a client or a server, and shared by its connections.
+/// The descriptors of a protocol; built once for a client or a server, and shared by its connections.
 #[derive(Debug, Clone)]
-pub(crate) struct ProtocolShapes {
-    shapes: Arc<Shapes>,
+pub(crate) struct ProtocolDescriptors {
+    pool: Arc<DescriptorPool>,
     client_to_server: MessageId,
     server_to_client: MessageId,
 }
 
-impl ProtocolShapes {
-    /// Looks through the protocol's descriptors, which takes about as long as to encode a thousand messages.
+impl ProtocolDescriptors {
+    /// Indexes the protocol's descriptors, which costs about as much as encoding a thousand messages.
     ///
     /// # Errors
     ///
-    /// The descriptors are not those of a protocol.
+    /// The descriptors do not describe the protocol.
     pub(crate) fn of<P: Protocol>() -> Result<Self, String> {
         Self::new(P::descriptor_set(), P::NAME)
     }
 
     fn new(descriptor_set: &[u8], package: &str) -> Result<Self, String> {
-        let shapes = Shapes::new(descriptor_set)?;
+        let pool = DescriptorPool::new(descriptor_set)?;
         let envelope = |name: &str| {
             let name = format!("{package}.{name}");
-            shapes
-                .find(&name)
+            pool.find(&name)
                 .ok_or_else(|| format!("the descriptors of `{package}` have no message {name}"))
         };
         Ok(Self {
             client_to_server: envelope("ClientToServer")?,
             server_to_client: envelope("ServerToClient")?,
-            shapes: Arc::new(shapes),
+            pool: Arc::new(pool),
         })
     }
 
-    /// What translates for one side of a connection; `None` for protobuf, which needs no translation.
+    /// The transcoder of one side of a connection; `None` for protobuf, which needs none.
     pub(crate) fn transcoder(&self, codec: Codec, side: Side) -> Option<Transcoder> {
         let format = match codec {
             #[cfg(feature = "json")]
@@ -62,7 +61,7 @@ impl ProtocolShapes {
         };
         Some(Transcoder {
             format,
-            shapes: Arc::clone(&self.shapes),
+            pool: Arc::clone(&self.pool),
             outgoing,
             incoming,
         })
@@ -77,11 +76,11 @@ enum Format {
     MessagePack,
 }
 
-/// Translates what one side of a connection says, and what it hears.
+/// Encodes what one side of a connection sends, and decodes what it receives.
 #[derive(Debug, Clone)]
 pub(crate) struct Transcoder {
     format: Format,
-    shapes: Arc<Shapes>,
+    pool: Arc<DescriptorPool>,
     outgoing: MessageId,
     incoming: MessageId,
 }
@@ -96,7 +95,7 @@ impl Transcoder {
         }
     }
 
-    /// The body of a message that this side says.
+    /// Encodes an outgoing message as a body.
     pub(super) fn encode<E: Envelope>(&self, message: &E) -> Result<Vec<u8>, String> {
         let mut protobuf = Vec::with_capacity(message.encoded_len());
         message.encode(&mut protobuf);
@@ -104,7 +103,7 @@ impl Transcoder {
             .map_err(|error| error.to_string())
     }
 
-    /// The message in protobuf that this side hears as `body`.
+    /// Decodes the body of an incoming message to protobuf.
     pub(super) fn decode(&self, body: &[u8], max_len: usize) -> Result<Vec<u8>, String> {
         self.read(self.incoming, body, max_len)
             .map_err(|error| error.to_string())
@@ -114,16 +113,11 @@ impl Transcoder {
         let mut body = Vec::with_capacity(protobuf.len().saturating_mul(2));
         match self.format {
             #[cfg(feature = "json")]
-            Format::Json => {
-                write_tree(&self.shapes, id, protobuf, &mut JsonWriter::new(&mut body))?
-            }
+            Format::Json => write_tree(&self.pool, id, protobuf, &mut JsonWriter::new(&mut body))?,
             #[cfg(feature = "msgpack")]
-            Format::MessagePack => write_tree(
-                &self.shapes,
-                id,
-                protobuf,
-                &mut MsgpackWriter::new(&mut body),
-            )?,
+            Format::MessagePack => {
+                write_tree(&self.pool, id, protobuf, &mut MsgpackWriter::new(&mut body))?
+            }
         }
         Ok(body)
     }
@@ -131,16 +125,10 @@ impl Transcoder {
     fn read(&self, id: MessageId, body: &[u8], max_len: usize) -> Result<Vec<u8>, TreeError> {
         match self.format {
             #[cfg(feature = "json")]
-            Format::Json => read_tree(
-                &self.shapes,
-                id,
-                JsonReader::new(body)?,
-                body.len(),
-                max_len,
-            ),
+            Format::Json => read_tree(&self.pool, id, JsonReader::new(body)?, body.len(), max_len),
             #[cfg(feature = "msgpack")]
             Format::MessagePack => read_tree(
-                &self.shapes,
+                &self.pool,
                 id,
                 MsgpackReader::new(body),
                 body.len(),

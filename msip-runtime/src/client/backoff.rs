@@ -1,4 +1,4 @@
-//! How long to wait before connecting again (docs/protocol.md, "Liveness").
+//! Backoff between attempts to connect (docs/protocol.md, "Liveness").
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! How a client is made.
+//! The builder of a client.
 
 use std::{marker::PhantomData, sync::Arc, time::Duration};
 
@@ -11,10 +11,87 @@ use crate::{
     transport::{AddressOrder, ServiceUrl},
 };
 
-/// The settings of a client before it connects; from [`Client::builder`].
+/// Configures a client before it connects; from [`Client::builder`].
 ///
-/// Each setting can stand in the address too, under the same name; what the address says wins, so that an operator
-/// can change what a program has set.
+/// Each setting can also be given in the address, under the same name. The address takes precedence, so that an
+/// operator can override what a program has set.
+///
+/// # Examples
+///
+/// ```
+/// # mod greet {
+/// #     use msip_runtime::{ClientToServer, Message, ServerToClient};
+/// #     #[derive(Debug, ClientToServer)]
+/// #     #[msip(protocol = "greet")]
+/// #     pub enum ClientToServer {
+/// #         #[msip(tag = 1)]
+/// #         HelloReq(HelloReq),
+/// #     }
+/// #     #[derive(Debug, ServerToClient)]
+/// #     pub enum ServerToClient {
+/// #         #[msip(tag = 1)]
+/// #         HelloRsp(HelloRsp),
+/// #         #[msip(tag = 2)]
+/// #         ArrivedInd(ArrivedInd),
+/// #     }
+/// #     #[derive(Debug, Message)]
+/// #     pub struct HelloReq {
+/// #         #[msip(tag = 1)]
+/// #         pub name: String,
+/// #     }
+/// #     #[derive(Debug, Message)]
+/// #     pub struct HelloRsp {
+/// #         #[msip(tag = 1)]
+/// #         pub greeting: String,
+/// #     }
+/// #     #[derive(Debug, Message)]
+/// #     pub struct ArrivedInd {
+/// #         #[msip(tag = 1)]
+/// #         pub name: String,
+/// #     }
+/// # }
+/// use std::time::Duration;
+/// use greet::{ArrivedInd, Greet, HandleServerToClient, SendClientToServer as _};
+/// use msip_runtime::prelude::*;
+/// # use greet::{HandleClientToServer, HelloReq, HelloRsp};
+///
+/// /// What the server may say to this client.
+/// struct Display;
+///
+/// impl HandleServerToClient for Display {
+///     async fn on_arrived_ind(&self, _: &Client<Greet>, message: ArrivedInd) {
+///         println!("{} is here too", message.name);
+///     }
+///
+///     /// Called when an attempt to connect again has failed.
+///     async fn on_connect_failure(&self, error: &ConnectError, attempt: u32) -> Reconnect {
+///         eprintln!("attempt {attempt}: {error}");
+///         Reconnect::Backoff
+///     }
+/// }
+///
+/// # struct Greeter;
+/// # impl HandleClientToServer for Greeter {
+/// #     async fn on_hello_req(&self, _: &Peer<Greet>, request: HelloReq) -> Result<HelloRsp, Status> {
+/// #         Ok(HelloRsp { greeting: format!("hello, {}", request.name) })
+/// #     }
+/// # }
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let server = Server::<Greet>::bind("mem://client-builder").await?;
+/// # let url = server.local_url().to_string();
+/// # tokio::spawn(server.serve(Greeter));
+/// let client = Client::<Greet>::builder(&url)
+///     .handler(Display)
+///     .name("greeter-cli")
+///     .call_timeout(Duration::from_secs(5))
+///     .connect()
+///     .await?;
+/// # client.hello_req(HelloReq { name: "ada".into() }).await?;
+/// # client.close().await;
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug)]
 pub struct ClientBuilder<P, H> {
     url: String,
@@ -37,7 +114,7 @@ impl<P: Protocol> ClientBuilder<P, ()> {
         }
     }
 
-    /// Handles what the server says with `handler`, an implementation of the generated `HandleServerToClient`.
+    /// Handles the server's messages with `handler`, an implementation of the generated trait `HandleServerToClient`.
     pub fn handler<H>(self, handler: H) -> ClientBuilder<P, H>
     where
         P: ConnectWith<H>,
@@ -85,21 +162,21 @@ macro_rules! setters {
 with_settings!(setters);
 
 impl<P: Protocol, H> ClientBuilder<P, H> {
-    /// Puts a middleware around the handlers of what the server begins, inside of those that were put there before.
+    /// Adds middleware around the handlers of incoming exchanges, inside of what was added before.
     #[must_use]
     pub fn incoming(mut self, middleware: impl Middleware) -> Self {
         self.stacks.incoming.push(middleware);
         self
     }
 
-    /// Puts a middleware around what this client begins, inside of those that were put there before.
+    /// Adds middleware around outgoing exchanges, inside of what was added before.
     #[must_use]
     pub fn outgoing(mut self, middleware: impl Middleware) -> Self {
         self.stacks.outgoing.push(middleware);
         self
     }
 
-    /// What the client calls itself in its HELLO, for the server's logs. Default: nothing.
+    /// The name of the client in its HELLO, for the server's logs. Default: empty.
     #[must_use]
     pub fn name(mut self, name: impl Into<String>) -> Self {
         self.name = name.into();
@@ -110,11 +187,11 @@ impl<P: Protocol, H> ClientBuilder<P, H> {
     ///
     /// # Errors
     ///
-    /// The address or a setting makes no sense, or this first connection failed: see [`ConnectError`].
+    /// The address or a setting is invalid, or this first attempt failed: see [`ConnectError`].
     ///
     /// # Cancel safety
     ///
-    /// Dropping the future gives the attempt up.
+    /// Dropping the future abandons the attempt.
     pub async fn connect(self) -> Result<Client<P>, ConnectError>
     where
         P: ConnectWith<H>,

@@ -1,22 +1,22 @@
-//! How a client's handler is called.
+//! The trait by which a client calls its handler.
 
 use std::future::Future;
 
 use super::{Client, Reconnect};
 use crate::{Answered, ConnectError, DisconnectReason, Protocol, Status, Streaming};
 
-/// A protocol whose server's messages `H` handles; implemented by generated code for every
+/// A protocol whose server-to-client messages `H` handles; generated code implements it for every
 /// `H: HandleServerToClient`.
 pub trait ConnectWith<H>: Protocol {
-    /// Hands a message to its handler method.
+    /// Calls the handler method of a message.
     fn dispatch(
         handler: &H,
         client: &Client<Self>,
         message: Self::ServerToClient,
     ) -> impl Future<Output = Result<Answered<Self::ClientToServer>, Status>> + Send;
 
-    /// Hands a stream of requests to the handler method of this variant. Protocols without any need no other than
-    /// this, which refuses.
+    /// Calls the handler method of a variant whose request is a stream. The default, for protocols without any, refuses
+    /// it.
     fn dispatch_stream(
         handler: &H,
         client: &Client<Self>,
@@ -27,7 +27,7 @@ pub trait ConnectWith<H>: Protocol {
         std::future::ready(Err(Status::unimplemented_variant(variant)))
     }
 
-    /// The client has connected, or connected again.
+    /// The client has connected, or reconnected.
     fn connected(handler: &H, client: &Client<Self>) -> impl Future<Output = ()> + Send;
 
     /// The client's connection has ended.
@@ -37,7 +37,7 @@ pub trait ConnectWith<H>: Protocol {
         reason: DisconnectReason,
     ) -> impl Future<Output = ()> + Send;
 
-    /// An attempt to connect has failed: what next?
+    /// An attempt to connect has failed; returns whether and when to try again.
     fn connect_failure(
         handler: &H,
         error: &ConnectError,

@@ -1,4 +1,4 @@
-//! What a client can tell of its connection.
+//! Information about a client's connection.
 
 use std::{
     sync::{Mutex, PoisonError},
@@ -10,22 +10,22 @@ use tokio::sync::watch;
 use super::Shared as ClientShared;
 use crate::{Codec, Compression, Dropped, MemoryUse, SessionLost, transport::Address};
 
-/// How a client's connection is.
+/// The state of a client's connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ConnectionState {
-    /// It is there.
+    /// It is connected.
     Connected,
-    /// It is lost, and the client tries to connect again, or waits to.
+    /// The connection is lost, and the client tries to reconnect, or waits to.
     Reconnecting {
-        /// How many attempts have failed since it was lost.
+        /// The number of attempts that have failed since it was lost.
         failed_attempts: u32,
     },
-    /// It is closed, and no other will follow.
+    /// The client is closed, and will not reconnect.
     Closed,
 }
 
-/// What the handshake told.
+/// What the handshake yielded.
 #[derive(Debug)]
 pub(super) struct Shared {
     pub(super) welcomed: Mutex<Welcomed>,
@@ -50,7 +50,7 @@ pub(super) struct Welcomed {
     pub(super) resumed: bool,
 }
 
-/// What is known of a client's connection; from [`Client::connection`](crate::Client::connection).
+/// Information about a client's connection; from [`Client::connection`](crate::Client::connection).
 #[derive(Debug)]
 pub struct ConnectionInfo<'a> {
     shared: &'a ClientShared,
@@ -61,42 +61,42 @@ impl<'a> ConnectionInfo<'a> {
         Self { shared }
     }
 
-    /// How the connection is now.
+    /// The current state of the connection.
     #[must_use]
     pub fn state(&self) -> ConnectionState {
         *self.shared.state.borrow()
     }
 
-    /// The state, to be watched: a receiver that sees every later change, though not each of those that come while
-    /// it looks away.
+    /// A receiver of the state. It sees the latest change, though not each of several between two looks.
     #[must_use]
     pub fn watch(&self) -> watch::Receiver<ConnectionState> {
         self.shared.state.subscribe()
     }
 
-    /// The last session that was lost, with all that is not known since, to be watched; `None` before the first. A
-    /// client that reconnects in time resumes its session and loses nothing. It loses the session where the server was
-    /// restarted, has ended it, or says goodbye, or does not keep sessions; it then goes on with a new one.
+    /// A receiver of the last session that was lost, with every exchange whose outcome is unknown; `None` before the
+    /// first loss. A client that reconnects in time resumes its session and loses nothing. It loses the session where
+    /// the server was restarted, has ended or closed it, or does not keep sessions; it then continues with a new one.
     ///
-    /// A receiver that looks away sees the last loss only; `count` tells of the others.
+    /// A slow receiver sees the last loss only; `count` is the number of all of them.
     #[must_use]
     pub fn lost_sessions(&self) -> watch::Receiver<Option<SessionLost>> {
         self.shared.info.lost.subscribe()
     }
 
-    /// Whether the connection goes on with the session of an earlier one.
+    /// Whether the connection resumed the session of an earlier one.
     #[must_use]
     pub fn resumed(&self) -> bool {
         self.welcomed().resumed
     }
 
-    /// How many messages were taken to be sent and then dropped: with their connection, or by their kind to make room.
+    /// The number of messages that were accepted to be sent and then dropped: with their connection, or by their kind
+    /// under pressure.
     #[must_use]
     pub fn dropped(&self) -> Dropped {
         self.shared.connection.dropped()
     }
 
-    /// How long the last ping took there and back; `None` before the first.
+    /// The round-trip time of the last ping; `None` before the first.
     #[must_use]
     pub fn round_trip(&self) -> Option<Duration> {
         self.shared
@@ -106,20 +106,19 @@ impl<'a> ConnectionInfo<'a> {
             .and_then(|session| session.round_trip())
     }
 
-    /// How bodies are written.
+    /// The codec of bodies.
     #[must_use]
     pub fn codec(&self) -> Codec {
         self.shared.connection.encoding().codec()
     }
 
-    /// What bodies may be compressed with: what the setting `compress` asked for, or nothing where the server does not
-    /// have it.
+    /// The compression of bodies: that of the setting `compress`, or none where the server does not support it.
     #[must_use]
     pub fn compression(&self) -> Compression {
         self.shared.connection.encoding().compression()
     }
 
-    /// How many bytes are queued and not written, each frame counted as its length + 64.
+    /// The number of bytes that are queued and not written, each frame counted as its length + 64.
     #[must_use]
     pub fn queued(&self) -> usize {
         self.shared
@@ -129,33 +128,33 @@ impl<'a> ConnectionInfo<'a> {
             .map_or(0, |session| session.queued())
     }
 
-    /// How much memory the sessions hold that share this client's `max_memory`.
+    /// The memory that all sessions hold which share this client's `max_memory`.
     #[must_use]
     pub fn memory(&self) -> MemoryUse {
         self.shared.connection.memory()
     }
 
-    /// How many frames of the server were ignored, because they answer nothing that is open or could not be read and
-    /// asked for no answer.
+    /// The number of the server's frames that were ignored, because they answer nothing that is open, or were invalid
+    /// and requested no answer.
     #[must_use]
     pub fn ignored(&self) -> u64 {
         self.shared.connection.ignored()
     }
 
     /// The address in use, of those that the client was given: where it is connected, or was last. `None` for a client
-    /// that was never connected, as some in tests.
+    /// that was never connected, such as some in tests.
     #[must_use]
     pub fn address(&self) -> Option<Address> {
         self.welcomed().address
     }
 
-    /// The number under which others know this client, as the server chose it.
+    /// The number by which others know this client, chosen by the server.
     #[must_use]
     pub fn peer_id(&self) -> u64 {
         self.welcomed().peer_id
     }
 
-    /// What the server calls itself; it may be empty.
+    /// The name of the server; it may be empty.
     #[must_use]
     pub fn server_name(&self) -> String {
         self.welcomed().server_name

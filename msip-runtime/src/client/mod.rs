@@ -1,4 +1,4 @@
-//! The connecting side: one connection, kept alive.
+//! The client: one connection, which is kept alive.
 
 mod backoff;
 mod builder;
@@ -31,16 +31,82 @@ use crate::{
     with::With,
 };
 
-/// A client of the protocol `P`: what a client may say, as methods of the generated `SendClientToServer`.
+/// A client of the protocol `P`. What a client may say are methods of the generated trait `SendClientToServer`.
 ///
-/// It is a cheap handle: clones share one connection, which a task of its own keeps alive. When the connection is
-/// lost the client connects again, with growing waits, for ever or as the handler's `on_connect_failure` decides, and
-/// resumes its session: deliveries that were not answered are sent again, and calls that were open get their answers
-/// or are told their fate. Meanwhile new sends and calls fail at once with
-/// [`SendError::Disconnected`](crate::SendError::Disconnected), unless the setting `buffer_disconnected` lets them be
-/// kept. Where the server does not know the session any more,
-/// [`lost_sessions`](ConnectionInfo::lost_sessions) of [`connection`](Self::connection) tells what is lost. When the last handle is dropped the connection is closed as by [`close`](Self::close), without anyone waiting for it. The
-/// `&Client` that a handler is given does not keep the connection open.
+/// It is a cheap handle: clones share one connection, which a task keeps alive. When the connection is lost the client
+/// reconnects, with exponential backoff, for ever or as the handler's `on_connect_failure` decides, and resumes its
+/// session: unanswered deliveries are sent again, and open calls get their answers or a definite error. Meanwhile new
+/// sends and calls fail at once with [`SendError::Disconnected`](crate::SendError::Disconnected), unless the setting
+/// `buffer_disconnected` allows them to be buffered. Where the server no longer knows the session,
+/// [`lost_sessions`](ConnectionInfo::lost_sessions) of [`connection`](Self::connection) reports what is lost. When the
+/// last handle is dropped the connection is closed as by [`close`](Self::close), but nobody waits for it. The `&Client`
+/// that a handler is given does not keep the connection open.
+///
+/// # Examples
+///
+/// ```
+/// # mod greet {
+/// #     use msip_runtime::{ClientToServer, Message, ServerToClient};
+/// #     #[derive(Debug, ClientToServer)]
+/// #     #[msip(protocol = "greet")]
+/// #     pub enum ClientToServer {
+/// #         #[msip(tag = 1)]
+/// #         HelloReq(HelloReq),
+/// #     }
+/// #     #[derive(Debug, ServerToClient)]
+/// #     pub enum ServerToClient {
+/// #         #[msip(tag = 1)]
+/// #         HelloRsp(HelloRsp),
+/// #         #[msip(tag = 2)]
+/// #         ArrivedInd(ArrivedInd),
+/// #     }
+/// #     #[derive(Debug, Message)]
+/// #     pub struct HelloReq {
+/// #         #[msip(tag = 1)]
+/// #         pub name: String,
+/// #     }
+/// #     #[derive(Debug, Message)]
+/// #     pub struct HelloRsp {
+/// #         #[msip(tag = 1)]
+/// #         pub greeting: String,
+/// #     }
+/// #     #[derive(Debug, Message)]
+/// #     pub struct ArrivedInd {
+/// #         #[msip(tag = 1)]
+/// #         pub name: String,
+/// #     }
+/// # }
+/// use std::time::Duration;
+/// use greet::{Greet, HelloReq, SendClientToServer as _};
+/// use msip_runtime::prelude::*;
+/// # use greet::{HandleClientToServer, HelloRsp};
+///
+/// # struct Greeter;
+/// # impl HandleClientToServer for Greeter {
+/// #     async fn on_hello_req(&self, _: &Peer<Greet>, request: HelloReq) -> Result<HelloRsp, Status> {
+/// #         Ok(HelloRsp { greeting: format!("hello, {}", request.name) })
+/// #     }
+/// # }
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let server = Server::<Greet>::bind("mem://client").await?;
+/// # let url = server.local_url().to_string();
+/// # tokio::spawn(server.serve(Greeter));
+/// let client = Client::<Greet>::connect(&url).await?;
+/// let answer = client.hello_req(HelloReq { name: "ada".into() }).await?;
+/// assert_eq!(answer.greeting, "hello, ada");
+///
+/// // Another deadline, for this call alone.
+/// let options = CallOptions::new().timeout(Duration::from_secs(2));
+/// match client.with(options).hello_req(HelloReq { name: "bob".into() }).await {
+///     Ok(answer) => println!("{}", answer.greeting),
+///     Err(CallError::DeadlineExceeded { .. }) => println!("the server took too long"),
+///     Err(error) => return Err(error.into()),
+/// }
+/// client.close().await;
+/// # Ok(())
+/// # }
+/// ```
 ///
 /// # Protocol
 ///
@@ -53,13 +119,13 @@ pub struct Client<P: Protocol> {
     protocol: PhantomData<fn() -> P>,
 }
 
-/// What handles and the supervising task share.
+/// What the handles and the supervisor task share.
 #[derive(Debug)]
 struct Shared {
     connection: Arc<ConnectionShared>,
     outgoing: Stack,
     state: watch::Sender<ConnectionState>,
-    /// Set once somebody wants it to end.
+    /// Set once the client is to be closed.
     stop: watch::Sender<bool>,
     info: connection::Shared,
 }
@@ -85,19 +151,20 @@ impl Shared {
 }
 
 impl<P: Protocol> Client<P> {
-    /// Connects to a server, without a handler: what the server says is ignored, and its calls are answered with
+    /// Connects to a server, without a handler: messages of the server are ignored, and its calls are answered with
     /// `UNIMPLEMENTED`.
     ///
-    /// The address is `tcp://host:port`, several of them as in `tcp://a:7400,b:7400`, or `mem://name`, with settings behind a `?` as in the builder:
-    /// `tcp://host:port?ping_interval=5s`. Must be called within a tokio runtime.
+    /// The address is `tcp://host:port`, several of them as in `tcp://a:7400,b:7400`, or `mem://name`, followed by
+    /// settings after a `?`, named as in the builder: `tcp://host:port?ping_interval=5s`. Must be called within a tokio
+    /// runtime.
     ///
     /// # Errors
     ///
-    /// This first connection failed. Once it has succeeded, the client connects again by itself.
+    /// This first attempt failed. Once it has succeeded, the client reconnects by itself.
     ///
     /// # Cancel safety
     ///
-    /// Dropping the future gives the attempt up.
+    /// Dropping the future abandons the attempt.
     pub fn connect(url: impl AsRef<str>) -> impl Future<Output = Result<Self, ConnectError>> + Send
     where
         P: ConnectWith<()>,
@@ -110,10 +177,10 @@ impl<P: Protocol> Client<P> {
         ClientBuilder::new(url.as_ref())
     }
 
-    /// A view of this client that sends with other options: a deadline, for acknowledgment, urgently.
+    /// A view of this client that sends with options, such as a deadline, headers or a request for acknowledgment.
     ///
-    /// `client.with(peer.call())` passes on what remains of the deadline of a call that is being served, its correlation
-    /// id and its trace context.
+    /// `client.with(peer.call())` propagates what remains of the deadline of the call that is being handled, its
+    /// correlation id and its trace context.
     pub fn with(&self, options: impl Into<CallOptions>) -> With<'_, Self> {
         With {
             target: self,
@@ -121,8 +188,8 @@ impl<P: Protocol> Client<P> {
         }
     }
 
-    /// An exclusive sender of one-way messages, for streams of many small ones: it has a buffer of its own and
-    /// the methods of the generated `PushClientToServer`. It keeps the connection open as this handle does.
+    /// An exclusive sender of one-way messages, for many small ones: it has a buffer of its own and the methods of the
+    /// generated trait `PushClientToServer`. It keeps the connection open as this handle does.
     pub fn sender(&self) -> Sender<Self> {
         Sender::new(
             &self.shared.connection,
@@ -131,17 +198,17 @@ impl<P: Protocol> Client<P> {
         )
     }
 
-    /// The exchange that a handler serves; outside of a handler, one of which nothing is known.
+    /// The exchange that the handler is handling; outside of a handler, an empty one.
     pub fn call(&self) -> Call<'_> {
         Call::new(&self.serving, &self.shared.connection)
     }
 
-    /// What is known of the connection, and its state to be watched.
+    /// Information about the connection, and its state.
     pub fn connection(&self) -> ConnectionInfo<'_> {
         ConnectionInfo::new(&self.shared)
     }
 
-    /// Sends `len` bytes to the server's runtime and back, and returns how long that took. No handler is involved.
+    /// Sends `len` bytes to the server and back, and returns the round-trip time. No handler is involved.
     ///
     /// # Errors
     ///
@@ -150,15 +217,15 @@ impl<P: Protocol> Client<P> {
     ///
     /// # Cancel safety
     ///
-    /// Dropping the future forgets the ping; its answer is ignored.
+    /// Dropping the future abandons the ping; its answer is ignored.
     pub async fn ping(&self, len: usize, timeout: Duration) -> Result<Duration, CallError> {
         self.shared.connection.ping(len, timeout).await
     }
 
-    /// Closes the connection: open calls may finish within `drain_timeout`, the server is told, and nothing new is
-    /// sent. Returns when the connection and its task have ended. All handles are closed with it.
+    /// Closes the connection gracefully: the server is notified, nothing new is sent, and open calls may finish within
+    /// `drain_timeout`. Returns when the connection and its task have ended. All handles are closed with it.
     ///
-    /// In a handler of this client it returns at once, for the connection waits for the handler.
+    /// In a handler of this client it returns at once, since the connection waits for the handler.
     ///
     /// # Cancel safety
     ///
@@ -167,7 +234,7 @@ impl<P: Protocol> Client<P> {
         self.shared.request_stop();
         if self.keep.is_some() {
             let mut state = self.shared.state.subscribe();
-            // The sender is in `shared`, which we hold: it cannot be gone.
+            // The sender is in `shared`, which we hold: it cannot be dropped.
             let _ = state
                 .wait_for(|state| matches!(state, ConnectionState::Closed))
                 .await;
@@ -178,7 +245,7 @@ impl<P: Protocol> Client<P> {
         &self.shared.connection
     }
 
-    /// The handle that the handler of this exchange is given.
+    /// The handle for the handler of this exchange.
     fn serving(&self, serving: Serving) -> Self {
         Self {
             shared: Arc::clone(&self.shared),
@@ -188,7 +255,7 @@ impl<P: Protocol> Client<P> {
         }
     }
 
-    /// The handle that handlers are given.
+    /// The handle for handlers, which does not keep the connection open.
     fn weak(shared: &Arc<Shared>) -> Self {
         Self {
             shared: Arc::clone(shared),

@@ -1,4 +1,4 @@
-//! What a client sends.
+//! Sending from a client.
 
 use std::{future::Future, sync::Arc};
 

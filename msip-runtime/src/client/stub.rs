@@ -1,4 +1,4 @@
-//! A client of a server that is not there, for tests of handlers.
+//! A client without a server, for tests of handlers.
 
 use std::{marker::PhantomData, sync::Arc};
 

@@ -108,7 +108,7 @@ impl<E: Envelope> FastCall<'_, E> {
         let len = request.encoded_len();
         let reply = ReplySlot::new(Some(waker.clone()));
         let mut state = connection.lock();
-        if !state.encoding.is_plain() {
+        if !state.encoding.is_identity() {
             return Poll::Ready(None);
         }
         let is_first = state.call_queue.is_empty();
@@ -213,7 +213,7 @@ impl ConnectionInner {
             is_closed,
             ..
         } = self;
-        if !encoding.is_plain() {
+        if !encoding.is_identity() {
             // The session that follows writes bodies in another way, and nothing went out on the one before.
             return Err(SendError::Disconnected.into());
         }

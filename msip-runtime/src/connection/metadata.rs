@@ -91,7 +91,7 @@ mod tests {
         };
         assert_eq!(
             error.to_string(),
-            "metadata of 8193 bytes, where 8192 are allowed: headers, ids and trace context together"
+            "metadata of 8193 bytes exceeds the limit of 8192: headers, ids and trace context together"
         );
     }
 }

@@ -231,7 +231,7 @@ impl<'a, E: Envelope> OutgoingMessage<'a, E> {
         let prepared = match (&self.prepared, self.message) {
             (_, None) => None,
             (Some((used, prepared)), _) if encoding.is_same(used) => Some(prepared),
-            (None, _) if encoding.is_plain() => None,
+            (None, _) if encoding.is_identity() => None,
             // Where the connection is another than before; or for a small message that would be compressed if it
             // were large, which costs nothing.
             (_, Some(message)) => {
@@ -269,7 +269,7 @@ impl ConnectionShared {
     /// fast path takes no other.
     #[inline]
     pub(super) fn is_bare(&self, variant: &Variant, options: &CallOptions) -> bool {
-        options.is_silent()
+        options.is_default()
             && !variant.urgent
             && self.correlation_ids.is_none()
             && self.is_plain.load(Ordering::Relaxed)

@@ -71,7 +71,7 @@ impl ConnectionShared {
         }
         let len = message.encoded_len();
         let mut state = self.lock();
-        if !state.encoding.is_plain() || !state.message_queue.is_empty() {
+        if !state.encoding.is_identity() || !state.message_queue.is_empty() {
             return false;
         }
         let Some(session) = state.session() else {

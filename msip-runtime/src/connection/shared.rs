@@ -164,7 +164,8 @@ impl ConnectionShared {
         let mut state = self.lock();
         state.generation += 1;
         state.session = Some(session);
-        self.is_plain.store(encoding.is_plain(), Ordering::Relaxed);
+        self.is_plain
+            .store(encoding.is_identity(), Ordering::Relaxed);
         state.encoding = encoding;
     }
 

@@ -1,4 +1,4 @@
-//! Fields of none, one or many values.
+//! Optional, repeated and map fields.
 
 use std::collections::{BTreeMap, HashMap};
 use std::hash::{BuildHasher, Hash};
@@ -9,7 +9,7 @@ use super::field::{finish_value, one};
 use super::reader::expect;
 use super::{Field, FieldShape, Key, Malformed, MapKey, Plain, Reader, Registry, Value};
 
-/// Absence shows.
+/// An optional value, whose absence is visible.
 #[diagnostic::do_not_recommend]
 impl<V: Value<E>, E> Field<E> for Option<V> {
     type Slot<'a> = V::Slot<'a>;
@@ -46,7 +46,7 @@ impl<V: Value<E>, E> Field<E> for Option<V> {
     }
 }
 
-/// Any number of values. Numbers and bools are written packed, and read either way.
+/// A repeated field. Numbers and bools are encoded packed, and decoded either way.
 #[diagnostic::do_not_recommend]
 impl<V: Value<E>, E> Field<E> for Vec<V> {
     type Slot<'a> = Self;
@@ -96,7 +96,7 @@ impl<V: Value<E>, E> Field<E> for Vec<V> {
     }
 }
 
-/// Many values behind one key: all types but those that have a length of their own.
+/// Whether values are packed: all types except length-delimited ones.
 fn is_packed<V: Value<E>, E>() -> bool {
     V::WIRE != WireType::LengthDelimited
 }
@@ -105,7 +105,7 @@ fn packed_len<V: Value<E>, E>(values: &[V]) -> usize {
     values.iter().map(Value::value_len).sum()
 }
 
-/// An entry is a message of a key, number 1, and a value, number 2.
+/// An entry is a message with the key as field 1 and the value as field 2.
 fn entry_len<K: MapKey<EK>, V: Value<EV>, EK, EV>(key: &K, value: &V) -> usize {
     let key = if key.is_zero() { 0 } else { key.member_len(1) };
     let value = if value.is_zero() {
@@ -140,7 +140,7 @@ fn encode_map<'m, K, V, EK, EV>(
     for (key, value) in entries {
         encode_key(number, WireType::LengthDelimited, buffer);
         encode_varint(entry_len::<K, V, EK, EV>(key, value) as u64, buffer);
-        // As prost: what is zero, or an empty message, is left out.
+        // As prost does: zeros and empty messages are omitted.
         if !key.is_zero() {
             key.encode_member(1, buffer);
         }
@@ -174,7 +174,7 @@ where
 
 macro_rules! maps {
     ($(($($generics:tt)*) $map:ty, $encoding:ty, $key_encoding:ty, $value_encoding:ty;)*) => {$(
-        /// Any number of values, each under its key. Of several with one key the last counts.
+        /// A map field. Of several values with the same key, the last one is kept.
         #[diagnostic::do_not_recommend]
         impl<$($generics)*> Field<$encoding> for $map {
             type Slot<'a> = Self;

@@ -1,10 +1,10 @@
-//! A schema as protobuf's own description of it.
+//! The descriptors of a derived schema.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use msip_schema::{
     Cardinality, Direction, EnumType, Field, FieldType, MessageType, Payload, Schema, TypeDef,
-    TypeName,
+    TypeName, json_name,
 };
 use prost::Message as _;
 use prost_types::field_descriptor_proto::{Label, Type};
@@ -14,9 +14,9 @@ use prost_types::{
     descriptor_proto::ReservedRange,
 };
 
-/// The envelopes and types of a schema as an encoded `FileDescriptorSet`, the files of well-known types first.
+/// The envelopes and types of a schema as an encoded `FileDescriptorSet`, after the files of well-known types.
 ///
-/// Options of MSIP are not in it; they are in the tables of variants.
+/// It does not contain the options of MSIP, which are in the tables of variants.
 pub(super) fn descriptor_set(schema: &Schema) -> Vec<u8> {
     let mut imports = BTreeSet::new();
     let envelopes = [Direction::ClientToServer, Direction::ServerToClient]
@@ -41,45 +41,45 @@ pub(super) fn descriptor_set(schema: &Schema) -> Vec<u8> {
         syntax: Some("proto3".to_owned()),
         ..FileDescriptorProto::default()
     };
-    let files = imports.iter().map(WellKnown::file).chain([own]);
+    let files = imports.iter().map(ImportedFile::file).chain([own]);
     FileDescriptorSet {
         file: files.collect(),
     }
     .encode_to_vec()
 }
 
-/// A file of protobuf's own that derived types use.
+/// A file of well-known types that derived types use.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-struct WellKnown {
+struct ImportedFile {
     name: &'static str,
     message: &'static str,
     has_seconds: bool,
 }
 
-const WELL_KNOWN: [WellKnown; 3] = [
-    WellKnown {
+const IMPORTED_FILES: [ImportedFile; 3] = [
+    ImportedFile {
         name: "google/protobuf/duration.proto",
         message: "Duration",
         has_seconds: true,
     },
-    WellKnown {
+    ImportedFile {
         name: "google/protobuf/empty.proto",
         message: "Empty",
         has_seconds: false,
     },
-    WellKnown {
+    ImportedFile {
         name: "google/protobuf/timestamp.proto",
         message: "Timestamp",
         has_seconds: true,
     },
 ];
 
-impl WellKnown {
+impl ImportedFile {
     fn file(&self) -> FileDescriptorProto {
         let fields = if self.has_seconds {
             vec![
-                plain("seconds", 1, Type::Int64),
-                plain("nanos", 2, Type::Int32),
+                field_descriptor("seconds", 1, Type::Int64),
+                field_descriptor("nanos", 2, Type::Int32),
             ]
         } else {
             Vec::new()
@@ -98,10 +98,12 @@ impl WellKnown {
     }
 }
 
-/// The full name as descriptors say it; a well-known type's file becomes an import.
-fn mention(name: &TypeName, imports: &mut BTreeSet<WellKnown>) -> String {
+/// The full name, as in a descriptor; adds the import of a well-known type.
+fn type_reference(name: &TypeName, imports: &mut BTreeSet<ImportedFile>) -> String {
     if name.is_well_known() {
-        let file = WELL_KNOWN.iter().find(|file| file.message == name.short());
+        let file = IMPORTED_FILES
+            .iter()
+            .find(|file| file.message == name.short());
         imports.extend(file);
     }
     format!(".{name}")
@@ -110,7 +112,7 @@ fn mention(name: &TypeName, imports: &mut BTreeSet<WellKnown>) -> String {
 fn envelope(
     schema: &Schema,
     direction: Direction,
-    imports: &mut BTreeSet<WellKnown>,
+    imports: &mut BTreeSet<ImportedFile>,
 ) -> DescriptorProto {
     let empty = TypeName::new("google.protobuf.Empty");
     let members = schema.envelope(direction).members.iter();
@@ -120,9 +122,9 @@ fn envelope(
             Payload::Empty => &empty,
         };
         FieldDescriptorProto {
-            type_name: Some(mention(ty, imports)),
+            type_name: Some(type_reference(ty, imports)),
             oneof_index: Some(0),
-            ..plain(&member.name, i32::from(member.number), Type::Message)
+            ..field_descriptor(&member.name, i32::from(member.number), Type::Message)
         }
     });
     let reserved = &schema.envelope(direction).reserved;
@@ -139,7 +141,7 @@ fn envelope(
 fn message(
     name: &TypeName,
     message: &MessageType,
-    imports: &mut BTreeSet<WellKnown>,
+    imports: &mut BTreeSet<ImportedFile>,
 ) -> DescriptorProto {
     let mut proto = DescriptorProto {
         name: Some(name.short().to_owned()),
@@ -161,7 +163,7 @@ fn message(
         } else if field.cardinality == Cardinality::Optional
             && !matches!(field.ty, FieldType::Message(_))
         {
-            // proto3 says so with a oneof of one, behind the real ones.
+            // proto3 represents this as a oneof with one member, after the real ones.
             descriptor.proto3_optional = Some(true);
             descriptor.oneof_index = Some(index(proto.oneof_decl.len()));
             proto.oneof_decl.push(oneof(&format!("_{}", field.name)));
@@ -173,7 +175,7 @@ fn message(
     proto
 }
 
-/// Descriptors end a range behind its last number.
+/// The end of a range in a descriptor is exclusive.
 fn reserved_ranges(ranges: &[(u32, u32)]) -> Vec<ReservedRange> {
     ranges
         .iter()
@@ -187,7 +189,7 @@ fn reserved_ranges(ranges: &[(u32, u32)]) -> Vec<ReservedRange> {
 fn field_of(
     scope: &TypeName,
     field: &Field,
-    imports: &mut BTreeSet<WellKnown>,
+    imports: &mut BTreeSet<ImportedFile>,
     nested: &mut Vec<DescriptorProto>,
 ) -> FieldDescriptorProto {
     let descriptor = typed(&field.name, number(field.number), &field.ty, imports);
@@ -217,7 +219,7 @@ fn field_of(
             FieldDescriptorProto {
                 label: Some(Label::Repeated.into()),
                 type_name: Some(format!(".{scope}.{entry}")),
-                ..plain(&field.name, number(field.number), Type::Message)
+                ..field_descriptor(&field.name, number(field.number), Type::Message)
             }
         }
     }
@@ -227,7 +229,7 @@ fn typed(
     name: &str,
     number: i32,
     ty: &FieldType,
-    imports: &mut BTreeSet<WellKnown>,
+    imports: &mut BTreeSet<ImportedFile>,
 ) -> FieldDescriptorProto {
     let kind = match ty {
         FieldType::Double => Type::Double,
@@ -249,16 +251,16 @@ fn typed(
         FieldType::Enum(_) => Type::Enum,
     };
     let type_name = match ty {
-        FieldType::Message(name) | FieldType::Enum(name) => Some(mention(name, imports)),
+        FieldType::Message(name) | FieldType::Enum(name) => Some(type_reference(name, imports)),
         _ => None,
     };
     FieldDescriptorProto {
         type_name,
-        ..plain(name, number, kind)
+        ..field_descriptor(name, number, kind)
     }
 }
 
-fn plain(name: &str, number: i32, ty: Type) -> FieldDescriptorProto {
+fn field_descriptor(name: &str, number: i32, ty: Type) -> FieldDescriptorProto {
     FieldDescriptorProto {
         name: Some(name.to_owned()),
         number: Some(number),
@@ -269,24 +271,7 @@ fn plain(name: &str, number: i32, ty: Type) -> FieldDescriptorProto {
     }
 }
 
-/// The name in JSON, as `protoc` makes it: underscores go, and the letter behind one is upper case.
-fn json_name(name: &str) -> String {
-    let mut json = String::with_capacity(name.len());
-    let mut is_after_underscore = false;
-    for c in name.chars() {
-        if c == '_' {
-            is_after_underscore = true;
-        } else if is_after_underscore {
-            json.push(c.to_ascii_uppercase());
-            is_after_underscore = false;
-        } else {
-            json.push(c);
-        }
-    }
-    json
-}
-
-/// The name of a map's entries, as `protoc` makes it.
+/// The name of the entry message of a map, as in `protoc`.
 fn entry_name(field: &str) -> String {
     let mut name = json_name(field);
     if let Some(first) = name.get_mut(..1) {
@@ -296,7 +281,7 @@ fn entry_name(field: &str) -> String {
 }
 
 fn enumeration(name: &TypeName, ty: &EnumType) -> EnumDescriptorProto {
-    // proto3 wants the value 0 first.
+    // proto3 requires the value 0 to be first.
     let (zero, others): (Vec<_>, Vec<_>) = ty.values.iter().partition(|value| value.number == 0);
     let values = zero.into_iter().chain(others);
     let values = values.map(|value| EnumValueDescriptorProto {
@@ -318,12 +303,12 @@ fn oneof(name: &str) -> OneofDescriptorProto {
     }
 }
 
-/// A count of oneofs; no message has 2 billion.
+/// The index of a oneof; no message has 2 billion.
 fn index(len: usize) -> i32 {
     i32::try_from(len).unwrap_or(i32::MAX)
 }
 
-/// Numbers of fields have 29 bits.
+/// A field number, which has 29 bits.
 fn number(number: u32) -> i32 {
     i32::try_from(number).unwrap_or(i32::MAX)
 }

@@ -1,10 +1,10 @@
-//! What a field may be.
+//! The traits of field types.
 
 use prost::encoding::{WireType, encode_key, key_len};
 
 use super::{FieldShape, Key, Malformed, Reader, Registry, ValueType};
 
-/// A type's usual encoding: `int32` for `i32`, `uint64` for `u64`, and so on.
+/// The default encoding of a type: `int32` for `i32`, `uint64` for `u64`, and so on.
 #[derive(Debug, Clone, Copy)]
 pub struct Plain;
 
@@ -26,51 +26,51 @@ encodings! {
     Sfixed64 "sfixed64";
 }
 
-/// What a whole field of a message may be: one value, or an `Option`, a `Vec` or a map of values.
+/// The type of a field: one value, or an `Option`, a `Vec` or a map of values.
 ///
 /// `E` is the encoding of its values; for a map, the encodings of key and value.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be a field of a message",
     label = "not a field that a message can have",
-    note = "a field is a value, or an `Option`, `Vec`, `HashMap` or `BTreeMap` of values; one of these inside another belongs into a message of its own",
+    note = "a field is a value, or an `Option`, `Vec`, `HashMap` or `BTreeMap` of values; one of these inside another belongs in a message of its own",
     note = "a value is `i32`, `i64`, `u32`, `u64`, `f32`, `f64`, `bool`, `String`, `Bytes`, `Vec<u8>`, `Duration`, `SystemTime`, or a type with `#[derive(Message)]`; keys of maps are integers, `bool` and `String`",
     note = "sets are carried as `Vec`, `Arc<T>` and `Rc<T>` as `T`, `Instant` as `SystemTime`, paths, addresses and UUIDs as `String`",
     note = "where the field has `#[msip(as = …)]`: \"sint32\" and \"sfixed32\" are for `i32`, \"sint64\" and \"sfixed64\" for `i64`, \"fixed32\" for `u32`, \"fixed64\" for `u64`, \"map<…, …>\" for maps"
 )]
 pub trait Field<E = Plain>: Sized {
-    /// What has been read of it so far.
+    /// What has been decoded so far.
     type Slot<'a>: Default;
-    /// Whether it may be the key of a STATE.
+    /// Whether it may be the key of a STATE message.
     const MAY_BE_KEY: bool;
 
-    /// What a schema says of it.
+    /// Its type in a schema.
     fn shape(types: &mut Registry) -> FieldShape;
 
     /// The length of [`encode`](Self::encode)'s output, in bytes.
     fn len(&self, number: u32) -> usize;
 
-    /// Appends the field, key included; nothing where it has the value that absence means.
+    /// Appends the field with its key; nothing if it has the default value.
     fn encode(&self, number: u32, buffer: &mut Vec<u8>);
 
-    /// Reads one occurrence.
+    /// Decodes one occurrence.
     ///
     /// # Errors
     ///
-    /// Bytes that are not of this type.
+    /// The bytes are not of this type.
     fn read<'a>(
         slot: &mut Self::Slot<'a>,
         key: Key,
         reader: &mut Reader<'a>,
     ) -> Result<(), Malformed>;
 
-    /// Makes the field of what has been read.
+    /// Completes the field.
     ///
     /// # Errors
     ///
-    /// Bytes of a message inside it, or the absence of something that cannot be absent.
+    /// A message inside it is malformed, or a value without a default is missing.
     fn finish(slot: Self::Slot<'_>, reader: &Reader<'_>) -> Result<Self, Malformed>;
 
-    /// Where nothing has been read yet.
+    /// The initial slot.
     #[inline]
     #[must_use]
     fn slot<'a>() -> Self::Slot<'a> {
@@ -107,60 +107,60 @@ pub trait Field<E = Plain>: Sized {
     }
 }
 
-/// What one value of a field may be: a number, a bool, a text, bytes, an enum or a message.
+/// The type of one value of a field: a number, a bool, a string, bytes, an enum or a message.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not one value that a message can carry",
     label = "not one value",
     note = "a value is `i32`, `i64`, `u32`, `u64`, `f32`, `f64`, `bool`, `String`, `Bytes`, `Vec<u8>`, `Duration`, `SystemTime`, or a type with `#[derive(Message)]`",
-    note = "an `Option`, a `Vec` or a map belongs into a message of its own",
+    note = "an `Option`, a `Vec` or a map belongs in a message of its own",
     note = "where there is `#[msip(as = …)]`: \"sint32\" and \"sfixed32\" are for `i32`, \"sint64\" and \"sfixed64\" for `i64`, \"fixed32\" for `u32`, \"fixed64\" for `u64`"
 )]
 pub trait Value<E = Plain>: Sized {
-    /// What has been read of it so far.
+    /// What has been decoded so far.
     type Slot<'a>: Default;
-    /// How it stands on the wire.
+    /// The wire type.
     const WIRE: WireType;
-    /// Whether it may be the key of a STATE: all but messages.
+    /// Whether it may be the key of a STATE message: all types except messages.
     const MAY_BE_KEY: bool;
 
-    /// What a schema says of it.
+    /// Its type in a schema.
     fn describe(types: &mut Registry) -> ValueType;
 
-    /// Whether it is what absence means where absence does not show. For a message: whether it is empty.
+    /// Whether it is the default value; for a message, whether it is empty.
     fn is_zero(&self) -> bool;
 
     /// The length of [`encode_value`](Self::encode_value)'s output, in bytes.
     fn value_len(&self) -> usize;
 
-    /// Appends what stands behind the key.
+    /// Appends the value, without its key.
     fn encode_value(&self, buffer: &mut Vec<u8>);
 
     /// Reads one occurrence: a later one replaces an earlier one, messages are merged.
     ///
     /// # Errors
     ///
-    /// Bytes that are not of this type.
+    /// The bytes are not of this type.
     fn read<'a>(
         slot: &mut Self::Slot<'a>,
         wire: WireType,
         reader: &mut Reader<'a>,
     ) -> Result<(), Malformed>;
 
-    /// Makes the value of what has been read; none if nothing has.
+    /// Completes the value; `None` if there was no occurrence.
     ///
     /// # Errors
     ///
-    /// Bytes of a message that is not of this type.
+    /// A message is malformed.
     fn finish(slot: Self::Slot<'_>, reader: &Reader<'_>) -> Result<Option<Self>, Malformed>;
 
-    /// The value that absence means.
+    /// The default value.
     ///
     /// # Errors
     ///
-    /// An enum with data has no such value.
+    /// An enum with data has no default.
     fn absent(reader: &Reader<'_>) -> Result<Self, Malformed>;
 
-    /// Where nothing has been read yet.
+    /// The initial slot.
     #[inline]
     #[must_use]
     fn slot<'a>() -> Self::Slot<'a> {
@@ -173,7 +173,7 @@ pub trait Value<E = Plain>: Sized {
         key_len(number) + self.value_len()
     }
 
-    /// Appends key and value, whatever the value is.
+    /// Appends key and value, even if it is the default.
     #[inline]
     fn encode_member(&self, number: u32, buffer: &mut Vec<u8>) {
         encode_key(number, Self::WIRE, buffer);
@@ -195,7 +195,7 @@ pub trait Value<E = Plain>: Sized {
         Self::read(slot, key.wire(), reader).map_err(|error| error.inside(name))
     }
 
-    /// Makes the member of an enum with data of what has been read.
+    /// Completes a member of an enum with data.
     ///
     /// # Errors
     ///
@@ -210,7 +210,7 @@ pub trait Value<E = Plain>: Sized {
     }
 }
 
-/// What may be the key of a map: an integer, a bool or a text.
+/// The type of a map key: an integer, a bool or a string.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be the key of a map",
     label = "not a key that a map can have",
@@ -218,7 +218,7 @@ pub trait Value<E = Plain>: Sized {
 )]
 pub trait MapKey<E = Plain>: Value<E> {}
 
-/// One occurrence, read and made a value at once.
+/// Decodes a value from one occurrence.
 pub(super) fn one<'a, V: Value<E>, E>(
     wire: WireType,
     reader: &mut Reader<'a>,
@@ -228,7 +228,7 @@ pub(super) fn one<'a, V: Value<E>, E>(
     finish_value(slot, reader)
 }
 
-/// The value that has been read, or the one that absence means.
+/// The decoded value, or the default.
 pub(super) fn finish_value<V: Value<E>, E>(
     slot: V::Slot<'_>,
     reader: &Reader<'_>,
@@ -239,7 +239,7 @@ pub(super) fn finish_value<V: Value<E>, E>(
     }
 }
 
-/// A type that is one value is a field of one value, which is not written where it is zero.
+/// Implements `Field` for a type with `Value`: a field of one value, which is omitted if it is zero.
 #[doc(hidden)]
 #[macro_export]
 macro_rules! __field_of_one_value {

@@ -1,24 +1,24 @@
-//! Messages inside messages.
+//! Message fields.
 
 use bytes::Bytes;
 use prost::encoding::{WireType, encode_key, encode_varint, encoded_len_varint, key_len};
 
 use super::reader::expect;
-use super::stack;
+use super::stack_space::StackSpace;
 use super::{
     Describe, Field, FieldShape, Key, Malformed, Plain, Reader, Registry, Value, ValueType,
 };
 
-/// The bytes of a message that may occur several times. Protobuf merges the occurrences, which is to read them one
-/// behind the other.
+/// The bytes of a message field, which may occur several times. Protobuf merges the occurrences, which means to decode
+/// their concatenation.
 #[derive(Debug, Default)]
 pub enum Parts<'a> {
-    /// It has not occurred.
+    /// No occurrence yet.
     #[default]
     None,
-    /// Once.
+    /// One occurrence.
     One(&'a [u8]),
-    /// Several times.
+    /// Several occurrences, concatenated.
     Several(Vec<u8>),
 }
 
@@ -27,7 +27,7 @@ impl<'a> Parts<'a> {
         match self {
             Self::None => *self = Self::One(part),
             Self::One(first) => {
-                // What is empty adds nothing, so that many of them cost nothing.
+                // Empty occurrences add nothing, so many of them cost nothing.
                 if first.is_empty() {
                     *first = part;
                 } else if !part.is_empty() {
@@ -77,7 +77,7 @@ impl<T: Describe> Value for T {
         match slot {
             Parts::None => Ok(None),
             Parts::One(part) => {
-                // The part may outlive its reader's whole in name only: both are of the same body.
+                // The lifetimes differ, but both are parts of the same body.
                 read_inner(reader, part, reader.whole()).map(Some)
             }
             Parts::Several(bytes) => {
@@ -88,8 +88,31 @@ impl<T: Describe> Value for T {
     }
 
     fn absent(reader: &Reader<'_>) -> Result<Self, Malformed> {
-        stack::read(reader.absent()?)
+        read_nested(reader.absent()?)
     }
+}
+
+/// Reads a message inside another one, on a thread with a large stack where the caller's is nearly used up.
+fn read_nested<T: Describe>(mut reader: Reader<'_>) -> Result<T, Malformed> {
+    if reader.stack.has_room() {
+        T::read(&mut reader)
+    } else {
+        read_on_thread(reader)
+    }
+}
+
+#[cold]
+#[inline(never)]
+fn read_on_thread<T: Describe>(mut reader: Reader<'_>) -> Result<T, Malformed> {
+    let read = StackSpace::on_thread(|stack| {
+        reader.stack = stack;
+        T::read(&mut reader)
+    });
+    read.unwrap_or_else(|| {
+        Err(Malformed::new(
+            "no stack is left for messages nested this deep",
+        ))
+    })
 }
 
 fn read_inner<'a, T: Describe>(
@@ -97,10 +120,10 @@ fn read_inner<'a, T: Describe>(
     part: &'a [u8],
     whole: &'a Bytes,
 ) -> Result<T, Malformed> {
-    stack::read(reader.inner(part, whole)?)
+    read_nested(reader.inner(part, whole)?)
 }
 
-/// A message that is not an `Option` is always written.
+/// A message that is not an `Option` is always encoded.
 #[diagnostic::do_not_recommend]
 impl<T: Describe> Field for T {
     type Slot<'a> = Parts<'a>;
@@ -127,7 +150,7 @@ impl<T: Describe> Field for T {
     }
 }
 
-/// A message in a box is that message: what contains itself needs one.
+/// A boxed message, which recursive types need.
 #[diagnostic::do_not_recommend]
 impl<T: Describe> Describe for Box<T> {
     const FIELDS: &'static [(&'static str, u32, bool)] = T::FIELDS;
@@ -149,23 +172,23 @@ impl<T: Describe> Describe for Box<T> {
     }
 }
 
-/// The length of a member that carries nothing, in bytes.
+/// The length of a member without a payload, in bytes.
 #[must_use]
 pub fn empty_len(number: u32) -> usize {
     key_len(number) + 1
 }
 
-/// Appends a member that carries nothing.
+/// Appends a member without a payload.
 pub fn encode_empty(number: u32, buffer: &mut Vec<u8>) {
     encode_key(number, WireType::LengthDelimited, buffer);
     buffer.push(0);
 }
 
-/// Reads a member that carries nothing. What a newer peer may have put inside is ignored.
+/// Reads a member without a payload. Fields that a newer peer may have added are ignored.
 ///
 /// # Errors
 ///
-/// Something other than a message.
+/// The member is not a message.
 pub fn read_empty(name: &'static str, key: Key, reader: &mut Reader<'_>) -> Result<(), Malformed> {
     let read = expect(WireType::LengthDelimited, key.wire()).and_then(|()| reader.run());
     read.map(|_| ()).map_err(|error| error.inside(name))

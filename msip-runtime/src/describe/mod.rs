@@ -1,10 +1,11 @@
-//! Messages that are Rust types: what `#[derive(Message)]` writes against.
+//! Messages that are Rust types: the traits behind `#[derive(Message)]`. For generated code.
 //!
-//! A type with that derive implements [`Describe`]: it says what it is made of, so that the schema of a protocol can
-//! be built from its types, and it becomes protobuf and back. What a field may be is decided by the traits
-//! [`Field`], for a whole field, and [`Value`], for one value of it; a field of any other type does not compile.
+//! A type with that derive implements [`Describe`]: it describes its fields, so that the schema of a protocol can be built
+//! from its types, and it encodes and decodes protobuf. The traits [`Field`], for a whole field, and [`Value`], for one
+//! value of it, define the types that a field can have; a field of any other type does not compile.
 //!
-//! A program needs this module for [`proto_text`] at most.
+//! All of this module is called by code that the derives generate. Programs use at most [`proto_text`], which is also at
+//! the root of the crate.
 
 mod collection;
 mod descriptors;
@@ -15,7 +16,7 @@ mod reader;
 mod registry;
 mod scalar;
 mod schema;
-mod stack;
+mod stack_space;
 mod well_known;
 
 use crate::body::Body;
@@ -23,24 +24,25 @@ use crate::body::Body;
 pub use field::{
     Field, Fixed32, Fixed64, MapKey, Plain, Sfixed32, Sfixed64, Sint32, Sint64, Value,
 };
+#[doc(hidden)]
 pub use message::{Parts, empty_len, encode_empty, read_empty};
 pub use open_enum::OpenEnum;
 pub use reader::{Key, Malformed, Reader};
 pub use registry::{EnumShape, FieldShape, MessageShape, Registry, ValueType};
 pub use schema::{DerivedSchema, DescribeProtocol, EnvelopeShape, HalfProtocol, proto_text};
 
-/// A message whose fields are known to the program: what `#[derive(Message)]` implements for structs with named
-/// fields and for enums with data.
+/// A message that describes itself: implemented by `#[derive(Message)]` for structs with named fields and for enums with
+/// data.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not a message",
     label = "not a message",
     note = "put `#[derive(Message)]` on it: a struct with named fields, or an enum with data"
 )]
 pub trait Describe: Sized + Send + Sync + 'static {
-    /// The names of its fields, each with its number and whether it may be the key of a STATE.
+    /// The name of each field, its number, and whether it may be the key of a STATE message.
     const FIELDS: &'static [(&'static str, u32, bool)];
 
-    /// Adds the message, and all that it is made of, to the types of a schema.
+    /// Adds the message, and the types of its fields, to the types of a schema.
     fn describe(types: &mut Registry) -> ValueType;
 
     /// The length of [`encode`](Self::encode)'s output, in bytes.
@@ -49,19 +51,20 @@ pub trait Describe: Sized + Send + Sync + 'static {
     /// Appends the message in protobuf.
     fn encode(&self, buffer: &mut Vec<u8>);
 
-    /// Reads the message from all that is left.
+    /// Decodes the message from the rest of the reader.
     ///
     /// # Errors
     ///
-    /// Bytes that are not such a message.
+    /// The bytes are not such a message.
     fn read(reader: &mut Reader<'_>) -> Result<Self, Malformed>;
 }
 
-/// Reads a message from all of `body`. Fields of type `Bytes` are slices of it, not copies.
+/// Decodes a message from all of `body`. Fields of type `Bytes` share its memory.
 ///
 /// # Errors
 ///
-/// The decoder's words for bytes that are not such a message.
+/// The reason why the bytes are not such a message.
+#[doc(hidden)]
 pub fn decode<T: Describe>(body: Body<'_>) -> Result<T, String> {
     T::read(&mut Reader::new(body)).map_err(|error| error.to_string())
 }
@@ -70,7 +73,8 @@ pub fn decode<T: Describe>(body: Body<'_>) -> Result<T, String> {
 ///
 /// # Panics
 ///
-/// In the compiler, where no field of this name may be the key of a STATE.
+/// At compile time, if no field of this name can be the key of a STATE message.
+#[doc(hidden)]
 #[track_caller]
 pub const fn require_key(fields: &[(&str, u32, bool)], key: &str) {
     let mut rest = fields;
@@ -84,13 +88,14 @@ pub const fn require_key(fields: &[(&str, u32, bool)], key: &str) {
         }
         rest = others;
     }
-    // In a `const`: it ends the compilation, never a program.
+    // Evaluated in a `const`, so it fails the compilation, never a program.
     panic!(
         "the key is not a field of the message: write the field's name as the schema spells it [key-not-found]"
     );
 }
 
-/// The number of the field that is the key; 0 where there is none of this name, which [`require_key`] refuses.
+/// The number of the key field; 0 if there is no field of this name, which [`require_key`] refuses.
+#[doc(hidden)]
 #[must_use]
 pub const fn key_number(fields: &[(&str, u32, bool)], key: &str) -> u32 {
     let mut rest = fields;
@@ -103,13 +108,15 @@ pub const fn key_number(fields: &[(&str, u32, bool)], key: &str) -> u32 {
     0
 }
 
-/// Refuses, at compile time, a variant of a protocol that carries something other than a message.
+/// Refuses, at compile time, a variant whose payload is not a message.
+#[doc(hidden)]
 pub const fn require_message<T: Describe>() {}
 
-/// Refuses, at compile time, the enum of a client's messages where that of the server's is missing.
+/// Refuses, at compile time, the enum of a client's messages without that of the server's.
+#[doc(hidden)]
 pub const fn require_other_half<T: HalfProtocol>() {}
 
-/// `a == b`, which is not `const`.
+/// A `const` version of `a == b`.
 const fn same(a: &str, b: &str) -> bool {
     let (mut a, mut b) = (a.as_bytes(), b.as_bytes());
     while let ([first, a_rest @ ..], [second, b_rest @ ..]) = (a, b) {

@@ -2,17 +2,17 @@
 
 use super::{EnumShape, Registry, ValueType};
 
-/// A number with names: what `#[derive(Message)]` implements for enums without data.
+/// An enum without data: implemented by `#[derive(Message)]`.
 ///
-/// It is open: a newer peer may send a number that this program has no name for.
+/// It is open: a newer peer may send a number that is unknown here.
 pub trait OpenEnum: Sized + 'static {
     /// The number on the wire.
     fn number(&self) -> i32;
 
-    /// The variant of this number, or the one that stands for unknown numbers.
+    /// The variant of this number, or the one for unknown numbers.
     fn from_number(number: i32) -> Self;
 
-    /// The names and numbers, for a schema.
+    /// The names and numbers of the values.
     fn shape() -> EnumShape;
 
     /// Adds the enum to the types of a schema.
@@ -21,7 +21,7 @@ pub trait OpenEnum: Sized + 'static {
     }
 }
 
-/// An enum without data is its number on the wire.
+/// Implements `Value` for an enum without data, which is encoded as its number.
 #[doc(hidden)]
 #[macro_export]
 macro_rules! __value_of_open_enum {

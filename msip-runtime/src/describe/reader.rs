@@ -1,26 +1,26 @@
-//! Reading protobuf: keys, numbers and runs of bytes, within bounds and no deeper than allowed.
+//! The protobuf reader: keys, numbers and length-delimited bytes, with checks of bounds and nesting.
 
 use std::fmt;
 
 use bytes::Bytes;
 use prost::encoding::WireType;
 
-use super::stack::Stack;
+use super::stack_space::StackSpace;
 use crate::body::{Body, MAX_DEPTH};
 
-/// What is left of one message.
+/// Reads one message.
 #[derive(Debug, Clone)]
 pub struct Reader<'a> {
     rest: &'a [u8],
-    /// What `rest` is a part of, so that `Bytes` fields can share it.
+    /// The buffer that `rest` is a part of, so that `Bytes` fields can share it.
     whole: &'a Bytes,
-    /// How many messages this one is inside of.
+    /// The number of messages around this one.
     depth: usize,
-    /// What reading it has taken of the stack.
-    pub(super) stack: Stack,
+    /// The stack space that reading has used.
+    pub(super) stack: StackSpace,
 }
 
-/// The number of a field and how its value stands on the wire.
+/// The key of a field: its number and wire type.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Key {
     number: u32,
@@ -34,23 +34,23 @@ impl Key {
         self.number
     }
 
-    /// How its value stands on the wire.
+    /// The wire type of its value.
     #[must_use]
     pub const fn wire(self) -> WireType {
         self.wire
     }
 }
 
-/// Why bytes are not a message, in words.
+/// The bytes are not a valid message.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Malformed {
-    /// The fields on the way to the mistake, the innermost first.
+    /// The fields around the error, the innermost first.
     path: Vec<&'static str>,
     reason: String,
 }
 
 impl Malformed {
-    /// For this reason, in lower case and without a final period.
+    /// Creates an error with this reason, in lower case and without a final period.
     #[cold]
     pub fn new(reason: impl Into<String>) -> Self {
         Self {
@@ -59,14 +59,14 @@ impl Malformed {
         }
     }
 
-    /// The enum holds none of the variants that this program knows.
+    /// The error for an enum without a known variant.
     #[cold]
     #[must_use]
     pub fn no_variant(name: &'static str) -> Self {
         Self::new(format!("no known variant of `{name}`"))
     }
 
-    /// Says that it happened inside this field.
+    /// Adds the field that the error happened in.
     #[cold]
     #[must_use]
     pub fn inside(mut self, field: &'static str) -> Self {
@@ -89,22 +89,22 @@ impl fmt::Display for Malformed {
 impl std::error::Error for Malformed {}
 
 impl<'a> Reader<'a> {
-    /// All of these bytes, as an outermost message.
+    /// Reads a body as an outermost message.
     #[must_use]
     pub fn new(body: Body<'a>) -> Self {
         Self {
             rest: body.rest(),
             whole: body.memory(),
             depth: 0,
-            stack: Stack::begin(),
+            stack: StackSpace::begin(),
         }
     }
 
-    /// A message inside this one.
+    /// A reader for a message inside this one.
     ///
     /// # Errors
     ///
-    /// It would be nested too deep.
+    /// The message is nested too deep.
     pub(super) fn inner<'b>(
         &self,
         rest: &'b [u8],
@@ -113,13 +113,13 @@ impl<'a> Reader<'a> {
         self.nested(rest, whole, MAX_DEPTH)
     }
 
-    /// A message that is not there, inside this one.
+    /// A reader for an absent message inside this one.
     ///
     /// # Errors
     ///
-    /// It always contains itself, so that it would never end.
+    /// The message always contains itself, so its default is infinite.
     pub(super) fn absent(&self) -> Result<Self, Malformed> {
-        // What is absent may be nested deeper than what is there, but no schema is that deep.
+        // Defaults may be nested deeper than what was received, but no schema is that deep.
         self.nested(&[], self.whole, 2 * MAX_DEPTH)
     }
 
@@ -140,43 +140,43 @@ impl<'a> Reader<'a> {
         })
     }
 
-    /// What `Bytes` of this reader are slices of.
+    /// The buffer that `Bytes` fields share.
     pub(super) fn whole(&self) -> &'a Bytes {
         self.whole
     }
 
-    /// Whether nothing is left.
+    /// Whether the end is reached.
     pub(super) fn is_empty(&self) -> bool {
         self.rest.is_empty()
     }
 
-    /// The key of the next field; none at the end.
+    /// Reads the key of the next field; `None` at the end.
     ///
     /// # Errors
     ///
-    /// No valid key.
+    /// The key is invalid.
     pub fn key(&mut self) -> Result<Option<Key>, Malformed> {
         if self.rest.is_empty() {
             return Ok(None);
         }
         let key = u32::try_from(self.varint()?)
-            .map_err(|_| Malformed::new("a field number that is out of range"))?;
+            .map_err(|_| Malformed::new("field number out of range"))?;
         let number = key >> 3;
         if number == 0 {
-            return Err(Malformed::new("the field number 0"));
+            return Err(Malformed::new("field number 0"));
         }
         let wire = WireType::try_from(u64::from(key & 7))
-            .map_err(|_| Malformed::new(format!("the unknown wire type {}", key & 7)))?;
+            .map_err(|_| Malformed::new(format!("unknown wire type {}", key & 7)))?;
         Ok(Some(Key { number, wire }))
     }
 
-    /// Skips the value of a field that this program does not know.
+    /// Skips the value of an unknown field.
     ///
     /// # Errors
     ///
-    /// The value is cut off, or is a group nested too deep.
+    /// The value is truncated, or is a group nested too deep.
     pub fn skip(&mut self, key: Key) -> Result<(), Malformed> {
-        // The groups that are open, which end with the number that they began with.
+        // The numbers of the open groups. A group ends with the number that it began with.
         let mut open: Vec<u32> = Vec::new();
         let mut key = key;
         loop {
@@ -203,7 +203,7 @@ impl<'a> Reader<'a> {
                 }
                 WireType::EndGroup => {
                     if open.pop() != Some(key.number) {
-                        return Err(Malformed::new("the end of a group that is not open"));
+                        return Err(Malformed::new("end of a group that is not open"));
                     }
                 }
             }
@@ -212,11 +212,11 @@ impl<'a> Reader<'a> {
             }
             key = self
                 .key()?
-                .ok_or_else(|| Malformed::new("a group without an end"))?;
+                .ok_or_else(|| Malformed::new("group without end"))?;
         }
     }
 
-    /// A number of one to ten bytes.
+    /// Reads a varint: one to ten bytes.
     #[inline]
     pub(super) fn varint(&mut self) -> Result<u64, Malformed> {
         if let [byte @ 0..=0x7f, rest @ ..] = self.rest {
@@ -229,7 +229,7 @@ impl<'a> Reader<'a> {
     fn long_varint(&mut self) -> Result<u64, Malformed> {
         let mut value = 0_u64;
         for (index, byte) in self.rest.iter().take(10).enumerate() {
-            // The tenth byte has room for one bit.
+            // The tenth byte holds a single bit.
             if index == 9 && *byte > 1 {
                 break;
             }
@@ -239,14 +239,14 @@ impl<'a> Reader<'a> {
                 return Ok(value);
             }
         }
-        Err(Malformed::new("a number that does not end"))
+        Err(Malformed::new("unterminated varint"))
     }
 
-    /// So many bytes.
+    /// Reads this many bytes.
     pub(super) fn take(&mut self, len: usize) -> Result<&'a [u8], Malformed> {
         let Some((taken, rest)) = self.rest.split_at_checked(len) else {
             return Err(Malformed::new(format!(
-                "{len} bytes are announced where {} are left",
+                "length {len} exceeds the remaining {} bytes",
                 self.rest.len()
             )));
         };
@@ -254,11 +254,11 @@ impl<'a> Reader<'a> {
         Ok(taken)
     }
 
-    /// A fixed number of bytes.
+    /// Reads a fixed number of bytes.
     pub(super) fn array<const N: usize>(&mut self) -> Result<[u8; N], Malformed> {
         let Some((taken, rest)) = self.rest.split_first_chunk::<N>() else {
             return Err(Malformed::new(format!(
-                "{N} bytes are announced where {} are left",
+                "expected {N} bytes, found {}",
                 self.rest.len()
             )));
         };
@@ -266,13 +266,13 @@ impl<'a> Reader<'a> {
         Ok(*taken)
     }
 
-    /// A length and so many bytes.
+    /// Reads length-delimited bytes.
     pub(super) fn run(&mut self) -> Result<&'a [u8], Malformed> {
         let len = self.varint()?;
         self.take(usize::try_from(len).unwrap_or(usize::MAX))
     }
 
-    /// The values of a packed field, as a reader of their own.
+    /// A reader for the values of a packed field.
     pub(super) fn packed(&mut self) -> Result<Self, Malformed> {
         Ok(Self {
             rest: self.run()?,
@@ -281,13 +281,13 @@ impl<'a> Reader<'a> {
     }
 }
 
-/// Refuses a value that stands on the wire in another way than its type does.
+/// Refuses a value of the wrong wire type.
 #[inline]
 pub(super) fn expect(expected: WireType, found: WireType) -> Result<(), Malformed> {
     if expected == found {
         return Ok(());
     }
     Err(Malformed::new(format!(
-        "wire type {found:?} where {expected:?} belongs"
+        "expected wire type {expected:?}, found {found:?}"
     )))
 }

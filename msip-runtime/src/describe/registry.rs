@@ -1,13 +1,14 @@
-//! The types of a schema, as derived types tell of themselves.
+//! The registry of the types of a derived schema.
 
 use std::any::TypeId;
 use std::collections::{HashMap, HashSet};
 
 use msip_schema::{
-    Cardinality, EnumType, EnumValue, Field, FieldType, MessageType, Span, TypeDef, TypeName, Types,
+    Cardinality, EnumType, EnumValue, Field, FieldType, MessageType, Oneof, Span, TypeDef,
+    TypeName, Types,
 };
 
-/// Collects the types that a protocol is made of, each once.
+/// Collects the types of a protocol, each once.
 #[derive(Debug)]
 pub struct Registry {
     package: String,
@@ -16,11 +17,11 @@ pub struct Registry {
     types: Types,
 }
 
-/// What one value of a field is.
+/// The type of one value of a field.
 #[derive(Debug, Clone)]
 pub struct ValueType(pub(super) FieldType);
 
-/// What a field is: its type, and how many values it has.
+/// The type of a field, and how many values it has.
 #[derive(Debug, Clone)]
 pub struct FieldShape {
     ty: FieldType,
@@ -28,25 +29,25 @@ pub struct FieldShape {
 }
 
 impl ValueType {
-    /// One value, which is zero when it is absent.
+    /// One value, with the default zero.
     #[must_use]
     pub fn implicit(self) -> FieldShape {
         self.with(Cardinality::Implicit)
     }
 
-    /// None or one.
+    /// An optional value.
     #[must_use]
     pub fn optional(self) -> FieldShape {
         self.with(Cardinality::Optional)
     }
 
-    /// Any number.
+    /// A list of values.
     #[must_use]
     pub fn repeated(self) -> FieldShape {
         self.with(Cardinality::Repeated)
     }
 
-    /// Any number, each under a key.
+    /// A map of values.
     #[must_use]
     pub fn keyed_by(self, key: Self) -> FieldShape {
         self.with(Cardinality::Map(key.0))
@@ -59,7 +60,7 @@ impl ValueType {
         }
     }
 
-    /// The name of the message; none for everything else.
+    /// The name of the message; `None` for other types.
     pub(super) fn message_name(&self) -> Option<&TypeName> {
         match &self.0 {
             FieldType::Message(name) => Some(name),
@@ -68,14 +69,14 @@ impl ValueType {
     }
 }
 
-/// A message, as it tells of itself.
+/// The description of a message.
 #[derive(Debug, Clone)]
 pub struct MessageShape {
     message: MessageType,
 }
 
 impl MessageShape {
-    /// A message with this comment, without fields.
+    /// A message without fields, with this comment.
     #[must_use]
     pub fn new(doc: &str) -> Self {
         Self {
@@ -98,11 +99,27 @@ impl MessageShape {
         self.push(name, number, ty.optional(), Some(oneof.to_owned()), doc)
     }
 
-    /// Adds a member of the message's oneof that carries nothing.
+    /// Adds a member of the message's oneof without a payload.
     #[must_use]
     pub fn empty_member(self, name: &str, number: u32, oneof: &str, doc: &str) -> Self {
         let empty = ValueType(FieldType::Message(TypeName::new("google.protobuf.Empty")));
         self.member(name, number, empty, oneof, doc)
+    }
+
+    /// Marks the message as deprecated.
+    #[must_use]
+    pub fn deprecated(mut self) -> Self {
+        self.message.deprecated = true;
+        self
+    }
+
+    /// Marks the field that was added last as deprecated.
+    #[must_use]
+    pub fn last_deprecated(mut self) -> Self {
+        if let Some(field) = self.message.fields.last_mut() {
+            field.deprecated = true;
+        }
+        self
     }
 
     /// Reserves the numbers from `first` to `last`.
@@ -127,6 +144,15 @@ impl MessageShape {
         oneof: Option<String>,
         doc: &str,
     ) -> Self {
+        if let Some(name) = &oneof
+            && self.message.oneofs.iter().all(|known| known.name != *name)
+        {
+            // A derived oneof is all that its message contains, so the comment is on the message.
+            self.message.oneofs.push(Oneof {
+                name: name.clone(),
+                ..Oneof::default()
+            });
+        }
         self.message.fields.push(Field {
             name: name.to_owned(),
             json_name: None,
@@ -135,13 +161,14 @@ impl MessageShape {
             cardinality: shape.cardinality,
             oneof,
             doc: doc.to_owned(),
+            deprecated: false,
             span: Span::NONE,
         });
         self
     }
 }
 
-/// An enum without data, as it tells of itself.
+/// The description of an enum without data.
 #[derive(Debug, Clone)]
 pub struct EnumShape {
     name: &'static str,
@@ -149,7 +176,7 @@ pub struct EnumShape {
 }
 
 impl EnumShape {
-    /// An enum of this name and with this comment, without values.
+    /// An enum without values, with this name and comment.
     #[must_use]
     pub fn new(name: &'static str, doc: &str) -> Self {
         Self {
@@ -168,8 +195,25 @@ impl EnumShape {
             name: name.to_owned(),
             number,
             doc: doc.to_owned(),
+            deprecated: false,
             span: Span::NONE,
         });
+        self
+    }
+
+    /// Marks the enum as deprecated.
+    #[must_use]
+    pub fn deprecated(mut self) -> Self {
+        self.ty.deprecated = true;
+        self
+    }
+
+    /// Marks the value that was added last as deprecated.
+    #[must_use]
+    pub fn last_deprecated(mut self) -> Self {
+        if let Some(value) = self.ty.values.last_mut() {
+            value.deprecated = true;
+        }
         self
     }
 }
@@ -188,9 +232,9 @@ impl Registry {
         self.types
     }
 
-    /// Adds the message that `T` is, unless it is there, and returns it as the type of a field.
+    /// Adds the message `T`, if it is not there yet, and returns it as the type of a field.
     ///
-    /// `name` is its short name, to which a number is added where another type has it already.
+    /// `name` is its short name, to which a number is added if another type has it already.
     pub fn message<T: 'static>(
         &mut self,
         name: &'static str,
@@ -198,18 +242,19 @@ impl Registry {
     ) -> ValueType {
         let (full, is_new) = self.name_of::<T>(name);
         if is_new {
-            let shape = shape(self);
-            self.types
-                .insert(full.clone(), TypeDef::Message(shape.message));
+            let mut message = shape(self).message;
+            message.package.clone_from(&self.package);
+            self.types.insert(full.clone(), TypeDef::Message(message));
         }
         ValueType(FieldType::Message(full))
     }
 
-    /// Adds the enum that `T` is, unless it is there, and returns it as the type of a field.
+    /// Adds the enum `T`, if it is not there yet, and returns it as the type of a field.
     pub fn enumeration<T: 'static>(&mut self, shape: impl FnOnce() -> EnumShape) -> ValueType {
-        let shape = shape();
+        let mut shape = shape();
         let (full, is_new) = self.name_of::<T>(shape.name);
         if is_new {
+            shape.ty.package.clone_from(&self.package);
             self.types.insert(full.clone(), TypeDef::Enum(shape.ty));
         }
         ValueType(FieldType::Enum(full))

@@ -1,4 +1,4 @@
-//! Numbers, bools, texts and bytes.
+//! Scalar values: numbers, bools, strings and bytes.
 
 use bytes::Bytes;
 use prost::encoding::{WireType, encode_varint, encoded_len_varint};
@@ -6,9 +6,10 @@ use prost::encoding::{WireType, encode_varint, encoded_len_varint};
 use super::field::{Fixed32, Fixed64, Plain, Sfixed32, Sfixed64, Sint32, Sint64};
 use super::reader::{Reader, expect};
 use super::{Malformed, MapKey, Registry, Value, ValueType};
+use crate::body::integer::{low_32, sign_extended, unzigzag32, unzigzag64, zigzag32, zigzag64};
 use msip_schema::FieldType;
 
-/// Implements [`Value`] for a type that is copied or cheap to make, with the functions of its encoding.
+/// Implements [`Value`] for scalar types, with the functions of their encodings.
 macro_rules! scalars {
     ($($ty:ty, $encoding:ty, $name:ident, $wire:ident, $is_zero:expr, $len:expr, $encode:expr, $decode:expr;)*) => {$(
         #[diagnostic::do_not_recommend]
@@ -68,9 +69,9 @@ macro_rules! scalars {
 
 scalars! {
     i32, Plain, Int32, Varint, |value| *value == 0,
-        |value| encoded_len_varint(extended(*value)),
-        |value, buffer| encode_varint(extended(*value), buffer),
-        |reader| reader.varint().map(|value| i32::from_le_bytes(low_half(value)));
+        |value| encoded_len_varint(sign_extended(*value)),
+        |value, buffer| encode_varint(sign_extended(*value), buffer),
+        |reader| reader.varint().map(|value| low_32(value).cast_signed());
     i64, Plain, Int64, Varint, |value| *value == 0,
         |value| encoded_len_varint(value.cast_unsigned()),
         |value, buffer| encode_varint(value.cast_unsigned(), buffer),
@@ -78,7 +79,7 @@ scalars! {
     u32, Plain, Uint32, Varint, |value| *value == 0,
         |value| encoded_len_varint(u64::from(*value)),
         |value, buffer| encode_varint(u64::from(*value), buffer),
-        |reader| reader.varint().map(|value| u32::from_le_bytes(low_half(value)));
+        |reader| reader.varint().map(low_32);
     u64, Plain, Uint64, Varint, |value| *value == 0,
         |value| encoded_len_varint(*value),
         |value, buffer| encode_varint(*value, buffer),
@@ -87,7 +88,7 @@ scalars! {
         |_| 1,
         |value, buffer| buffer.push(u8::from(*value)),
         |reader| reader.varint().map(|value| value != 0);
-    // As prost: negative zero counts as zero.
+    // As prost does: negative zero counts as zero.
     f32, Plain, Float, ThirtyTwoBit, |value| *value == 0.0,
         |_| 4,
         |value, buffer| buffer.extend_from_slice(&value.to_le_bytes()),
@@ -99,7 +100,7 @@ scalars! {
     i32, Sint32, Sint32, Varint, |value| *value == 0,
         |value| encoded_len_varint(u64::from(zigzag32(*value))),
         |value, buffer| encode_varint(u64::from(zigzag32(*value)), buffer),
-        |reader| reader.varint().map(|value| unzigzag32(u32::from_le_bytes(low_half(value))));
+        |reader| reader.varint().map(|value| unzigzag32(low_32(value)));
     i64, Sint64, Sint64, Varint, |value| *value == 0,
         |value| encoded_len_varint(zigzag64(*value)),
         |value, buffer| encode_varint(zigzag64(*value), buffer),
@@ -125,7 +126,7 @@ scalars! {
         |value, buffer| encode_run(value.as_bytes(), buffer),
         |reader| match std::str::from_utf8(reader.run()?) {
             Ok(text) => Ok(text.to_owned()),
-            Err(_) => Err(Malformed::new("a string that is not UTF-8")),
+            Err(_) => Err(Malformed::new("string is not UTF-8")),
         };
     Vec<u8>, Plain, Bytes, LengthDelimited, |value| value.is_empty(),
         |value| run_len(value),
@@ -136,7 +137,7 @@ scalars! {
         |value, buffer| encode_run(value, buffer),
         |reader| {
             let run = reader.run()?;
-            // A run is always a part of the reader's whole.
+            // The bytes are always a part of the reader's buffer.
             Ok(reader.whole().slice_ref(run))
         };
 }
@@ -161,35 +162,6 @@ map_keys! {
     u64, Fixed64;
     i32, Sfixed32;
     i64, Sfixed64;
-}
-
-/// Protobuf writes negative numbers of 32 bits in ten bytes, so that they can be read as numbers of 64 bits.
-#[inline]
-pub(super) fn extended(value: i32) -> u64 {
-    i64::from(value).cast_unsigned()
-}
-
-/// Protobuf reads a number of 32 bits from one of 64 by taking the lower half.
-#[inline]
-pub(super) fn low_half(value: u64) -> [u8; 4] {
-    let [a, b, c, d, ..] = value.to_le_bytes();
-    [a, b, c, d]
-}
-
-fn zigzag32(value: i32) -> u32 {
-    ((value << 1) ^ (value >> 31)).cast_unsigned()
-}
-
-fn unzigzag32(value: u32) -> i32 {
-    (value >> 1).cast_signed() ^ -(value & 1).cast_signed()
-}
-
-fn zigzag64(value: i64) -> u64 {
-    ((value << 1) ^ (value >> 63)).cast_unsigned()
-}
-
-fn unzigzag64(value: u64) -> i64 {
-    (value >> 1).cast_signed() ^ -(value & 1).cast_signed()
 }
 
 fn run_len(bytes: &[u8]) -> usize {

@@ -1,4 +1,4 @@
-//! The schema of a derived protocol: built once, when it is first asked for.
+//! The schema of a derived protocol, built once on first use.
 
 use msip_schema::{
     Compression, Draft, DraftEnvelope, DraftMember, MemberOptions, Payload, Reply, Reserved,
@@ -10,30 +10,39 @@ use crate::protocol::{Envelope, Exchange, Protocol, Variant};
 
 /// A protocol whose schema is derived from its types.
 ///
-/// Implemented by what the derives write; its `fingerprint` and `descriptor_set` come from here.
+/// Implemented by the derives; its `fingerprint` and `descriptor_set` come from here.
 pub trait DescribeProtocol: Protocol {
-    /// The schema, built when it is first asked for.
+    /// The schema, built on first use.
     fn schema() -> &'static DerivedSchema;
 }
 
-/// An enum with `#[derive(ClientToServer)]` whose other half is there too.
+/// An enum with `#[derive(ClientToServer)]` whose counterpart exists.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is half of a protocol",
-    label = "no enum with `#[derive(ServerToClient)]` stands in this module",
+    label = "no enum with `#[derive(ServerToClient)]` in this module",
     note = "a protocol is two enums in one module: one with `#[derive(ClientToServer)]`, the other with `#[derive(ServerToClient)]`"
 )]
 pub trait HalfProtocol {}
 
-/// What one side may say: the comments and types of its members, by ascending number.
+/// The description of an envelope: the types and comments of its members, by ascending number.
 #[derive(Debug)]
 pub struct EnvelopeShape {
     doc: &'static str,
-    members: Vec<(Option<ValueType>, &'static str)>,
+    members: Vec<MemberShape>,
     reserved: Reserved,
 }
 
+/// One member of an [`EnvelopeShape`].
+#[derive(Debug)]
+struct MemberShape {
+    /// The message; `None` for a member without a payload.
+    ty: Option<ValueType>,
+    doc: &'static str,
+    deprecated: bool,
+}
+
 impl EnvelopeShape {
-    /// An envelope with this comment, without members.
+    /// An envelope without members, with this comment.
     #[must_use]
     pub fn new(doc: &'static str) -> Self {
         Self {
@@ -43,17 +52,34 @@ impl EnvelopeShape {
         }
     }
 
-    /// Adds a member that carries a message.
+    /// Adds a member with a message.
     #[must_use]
     pub fn member(mut self, ty: ValueType, doc: &'static str) -> Self {
-        self.members.push((Some(ty), doc));
+        self.push(Some(ty), doc);
         self
     }
 
-    /// Adds a member that carries nothing.
+    /// Adds a member without a payload.
     #[must_use]
     pub fn empty(mut self, doc: &'static str) -> Self {
-        self.members.push((None, doc));
+        self.push(None, doc);
+        self
+    }
+
+    fn push(&mut self, ty: Option<ValueType>, doc: &'static str) {
+        self.members.push(MemberShape {
+            ty,
+            doc,
+            deprecated: false,
+        });
+    }
+
+    /// Marks the member that was added last as deprecated.
+    #[must_use]
+    pub fn last_deprecated(mut self) -> Self {
+        if let Some(member) = self.members.last_mut() {
+            member.deprecated = true;
+        }
         self
     }
 
@@ -72,7 +98,7 @@ impl EnvelopeShape {
     }
 }
 
-/// A schema built from types, and what follows from it.
+/// A schema built from types, with its fingerprint and descriptors.
 #[derive(Debug)]
 pub struct DerivedSchema {
     schema: Schema,
@@ -81,11 +107,11 @@ pub struct DerivedSchema {
 }
 
 impl DerivedSchema {
-    /// Builds the schema of a protocol from what its messages tell of themselves.
+    /// Builds the schema of a protocol from the descriptions of its messages.
     ///
     /// # Panics
     ///
-    /// Where the protocol's tables contradict each other, which those that the derives write do not.
+    /// If the tables of the protocol contradict each other, which those of the derives do not.
     #[must_use]
     pub fn of<P: Protocol>(
         client_to_server: fn(&mut Registry) -> EnvelopeShape,
@@ -106,8 +132,7 @@ impl DerivedSchema {
             methods: Vec::new(),
             types: msip_schema::Types::new(),
         };
-        // The macro has made the same checks of the same members, without the types as here: what is to be said of
-        // those, it has said where they are declared.
+        // The macro has made the same checks, also without types: it reports errors in those where they are declared.
         let schema = match draft.check() {
             Ok(schema) => schema.with_types(registry.into_types()),
             Err(mistakes) => {
@@ -115,7 +140,7 @@ impl DerivedSchema {
                     .into_iter()
                     .map(|mistake| mistake.message)
                     .collect();
-                // It cannot be, because the macro has refused what this would be of.
+                // Unreachable, because the macro has refused such a protocol.
                 panic!(
                     "the tables of `{}` contradict each other: {}",
                     P::NAME,
@@ -130,7 +155,7 @@ impl DerivedSchema {
         }
     }
 
-    /// The fingerprint, which is that of the same schema written as a `.proto` file.
+    /// The fingerprint, the same as that of the schema as a `.proto` file.
     #[must_use]
     pub const fn fingerprint(&self) -> u64 {
         self.fingerprint
@@ -149,15 +174,14 @@ impl DerivedSchema {
     /// Never: all types of a derived schema are of its own package.
     #[must_use]
     pub fn proto_text(&self) -> String {
-        // Only types of other packages cannot be written, and the registry puts all of them into one.
+        // It fails only for types of other packages, and the registry puts all types in one.
         self.schema.to_proto().unwrap_or_default()
     }
 }
 
-/// The schema of a derived protocol as the text of a `.proto` file: what a team that began with Rust types hands to
-/// those who write in other languages.
+/// The schema of a derived protocol as a `.proto` file, for use from other languages.
 ///
-/// Compiled, it has the same fingerprint, and the same bytes on the wire.
+/// It has the same fingerprint and wire format.
 ///
 /// ```ignore
 /// std::fs::write("proto/chat.proto", msip_runtime::proto_text::<chat::Chat>())?;
@@ -167,21 +191,24 @@ pub fn proto_text<P: DescribeProtocol>() -> String {
     P::schema().proto_text()
 }
 
-/// The members as a source would have written them, every option said.
+/// The envelope as a front end would read it, with every option explicit.
 fn envelope(variants: &[Variant], others: &[Variant], shape: EnvelopeShape) -> DraftEnvelope {
     let members = variants.iter().zip(shape.members);
-    let members = members.map(|(variant, (ty, doc))| DraftMember {
+    let members = members.map(|(variant, shape)| DraftMember {
         name: Spanned::new(variant.name.to_owned(), Span::NONE),
         number: Spanned::new(u32::from(variant.number), Span::NONE),
         payload: Spanned::new(
-            match ty.as_ref().and_then(ValueType::message_name) {
+            match shape.ty.as_ref().and_then(ValueType::message_name) {
                 Some(name) => Payload::Message(name.clone()),
                 None => Payload::Empty,
             },
             Span::NONE,
         ),
-        doc: doc.to_owned(),
-        options: options(variant, others),
+        doc: shape.doc.to_owned(),
+        options: MemberOptions {
+            deprecated: shape.deprecated,
+            ..options(variant, others)
+        },
     });
     DraftEnvelope {
         span: Span::NONE,
@@ -192,18 +219,18 @@ fn envelope(variants: &[Variant], others: &[Variant], shape: EnvelopeShape) -> D
 }
 
 fn options(variant: &Variant, others: &[Variant]) -> MemberOptions {
-    fn said<T>(value: T) -> Option<Spanned<T>> {
+    fn explicit<T>(value: T) -> Option<Spanned<T>> {
         Some(Spanned::new(value, Span::NONE))
     }
     let mut options = MemberOptions::default();
     match variant.exchange {
         Exchange::OneWay => {
-            options.reply = said(Reply::None);
-            options.kind = said(variant.kind);
+            options.reply = explicit(Reply::None);
+            options.kind = explicit(variant.kind);
         }
         Exchange::Acknowledged => {
-            options.reply = said(Reply::Ack);
-            options.kind = said(variant.kind);
+            options.reply = explicit(Reply::Ack);
+            options.kind = explicit(variant.kind);
         }
         Exchange::Call {
             response,
@@ -211,19 +238,19 @@ fn options(variant: &Variant, others: &[Variant]) -> MemberOptions {
             response_stream,
         } => {
             options.request_stream = request_stream.then_some(Span::NONE);
-            options.reply = response_stream.then(|| said(Reply::Stream)).flatten();
+            options.reply = response_stream.then(|| explicit(Reply::Stream)).flatten();
             let answer = others.iter().find(|other| other.number == response);
-            options.response = answer.and_then(|answer| said(answer.name.to_owned()));
+            options.response = answer.and_then(|answer| explicit(answer.name.to_owned()));
         }
         Exchange::Answer => {}
     }
-    options.timeout_ms = variant.timeout_ms.and_then(said);
-    options.urgent = variant.urgent.then(|| said(true)).flatten();
-    options.idempotent = variant.idempotent.then(|| said(true)).flatten();
+    options.timeout_ms = variant.timeout_ms.and_then(explicit);
+    options.urgent = variant.urgent.then(|| explicit(true)).flatten();
+    options.idempotent = variant.idempotent.then(|| explicit(true)).flatten();
     options.compress = variant
         .uncompressed
-        .then(|| said(Compression::Never))
+        .then(|| explicit(Compression::Never))
         .flatten();
-    options.key = variant.key.and_then(|key| said(key.to_owned()));
+    options.key = variant.key.and_then(|key| explicit(key.to_owned()));
     options
 }

@@ -1,4 +1,4 @@
-//! Reading and writing by hand, as the derive does it. What the derive writes is tested with the derive.
+//! Encoding and decoding by hand, as the derive does it. The output of the derive is tested with the derive.
 
 use std::collections::{BTreeMap, HashMap};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -30,7 +30,7 @@ fn read<F: Field<E>, E>(bytes: &[u8]) -> Result<F, Malformed> {
 const MINUS_ONE: [u8; 10] = [0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x01];
 
 #[test]
-fn scalars_stand_on_the_wire_as_protobuf_says() {
+fn scalars_are_encoded_as_protobuf() {
     through::<_, Plain>("int32", &300_i32, &[0x08, 0xac, 0x02]);
     let minus_one = [&[0x08], &MINUS_ONE[..]].concat();
     through::<_, Plain>("int32 below zero", &-1_i32, &minus_one);
@@ -126,28 +126,24 @@ fn bad_bytes_are_errors_that_say_why() {
     let endless = [&[0x08], &[0xff; 10][..], &[1]].concat();
     let above_64_bits = [&[0x08], &[0xff; 9][..], &[2]].concat();
     let cases: [(&str, &[u8], &str); 7] = [
-        ("cut off", &[0x08, 0xff], "a number that does not end"),
-        (
-            "a number of 11 bytes",
-            &endless,
-            "a number that does not end",
-        ),
+        ("cut off", &[0x08, 0xff], "unterminated varint"),
+        ("a number of 11 bytes", &endless, "unterminated varint"),
         (
             "a number above 64 bits",
             &above_64_bits,
-            "a number that does not end",
+            "unterminated varint",
         ),
-        ("field 0", &[0x00, 0], "the field number 0"),
+        ("field 0", &[0x00, 0], "field number 0"),
         (
             "a key above 32 bits",
             &[0xff, 0xff, 0xff, 0xff, 0x1f, 0],
-            "a field number that is out of range",
+            "field number out of range",
         ),
-        ("wire type 7", &[0x0f], "the unknown wire type 7"),
+        ("wire type 7", &[0x0f], "unknown wire type 7"),
         (
             "another wire type",
             &[0x0d, 0, 0, 0, 0],
-            "wire type ThirtyTwoBit where Varint belongs",
+            "expected wire type Varint, found ThirtyTwoBit",
         ),
     ];
     for (name, bytes, text) in cases {

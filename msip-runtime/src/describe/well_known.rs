@@ -1,17 +1,17 @@
-//! Times of the standard library as protobuf's own messages.
+//! `Duration` and `SystemTime` as the well-known types of protobuf.
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use prost::encoding::WireType;
 
 use super::reader::expect;
-use super::scalar::low_half;
 use super::{Describe, Field, Malformed, Plain, Reader, Registry, ValueType};
+use crate::body::integer::low_32;
 use msip_schema::{FieldType, TypeName};
 
 const NANOS_PER_SECOND: u32 = 1_000_000_000;
 
-/// `google.protobuf.Duration`. Longer ones than 2^63 seconds are cut; one that a peer makes negative is refused.
+/// `google.protobuf.Duration`. More than 2^63 seconds are truncated to that; a negative duration is refused.
 #[diagnostic::do_not_recommend]
 impl Describe for Duration {
     const FIELDS: &'static [(&'static str, u32, bool)] =
@@ -34,13 +34,13 @@ impl Describe for Duration {
         match (u64::try_from(seconds), u32::try_from(nanos)) {
             (Ok(seconds), Ok(nanos)) if nanos < NANOS_PER_SECOND => Ok(Self::new(seconds, nanos)),
             _ => Err(Malformed::new(format!(
-                "a duration of {seconds} s and {nanos} ns, where neither negative ones nor fractions above a second are carried"
+                "duration of {seconds} s and {nanos} ns: expected neither a negative value nor a fraction of a second or more"
             ))),
         }
     }
 }
 
-/// `google.protobuf.Timestamp`. A time that the platform cannot say is refused.
+/// `google.protobuf.Timestamp`. A time that the platform cannot represent is refused.
 #[diagnostic::do_not_recommend]
 impl Describe for SystemTime {
     const FIELDS: &'static [(&'static str, u32, bool)] =
@@ -76,7 +76,7 @@ impl Describe for SystemTime {
         }
         .ok_or_else(|| {
             Malformed::new(format!(
-                "a time of {seconds} s and {nanos} ns, which is out of range"
+                "time of {seconds} s and {nanos} ns is out of range"
             ))
         })
     }
@@ -86,7 +86,7 @@ fn well_known(name: &str) -> ValueType {
     ValueType(FieldType::Message(TypeName::new(name)))
 }
 
-/// What both messages are made of.
+/// The fields of both messages.
 #[derive(Debug, Clone, Copy, Default)]
 struct Seconds {
     seconds: i64,
@@ -100,12 +100,12 @@ fn parts_of(duration: Duration) -> Seconds {
     }
 }
 
-/// Less than a billion, which fits.
+/// The fraction, which is less than a billion and so fits.
 fn nanos_of(duration: Duration) -> i32 {
     i32::try_from(duration.subsec_nanos()).unwrap_or_default()
 }
 
-/// The fraction is counted forwards, before 1970 too.
+/// The fraction counts forward, also before 1970.
 fn since_epoch(time: SystemTime) -> Seconds {
     match time.duration_since(UNIX_EPOCH) {
         Ok(after) => parts_of(after),
@@ -143,7 +143,7 @@ impl Seconds {
                 }
                 2 => {
                     expect(WireType::Varint, key.wire())?;
-                    read.nanos = i32::from_le_bytes(low_half(reader.varint()?));
+                    read.nanos = low_32(reader.varint()?).cast_signed();
                 }
                 _ => reader.skip(key)?,
             }

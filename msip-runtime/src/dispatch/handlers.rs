@@ -486,7 +486,7 @@ impl<D: Dispatch> Handlers<D> {
             }
         };
         match handled {
-            Ok(Ok(Answered::Message(answer))) if self.completions.terms.encoding.is_plain() => {
+            Ok(Ok(Answered::Message(answer))) if self.completions.terms.encoding.is_identity() => {
                 match D::Out::VARIANTS.get(answer.index()) {
                     Some(row) => self.completions.answer(call.slot, row.number, answer),
                     None => self

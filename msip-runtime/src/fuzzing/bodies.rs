@@ -1,4 +1,4 @@
-//! Bodies in every codec and compression.
+//! Fuzz targets of body codecs and compression.
 
 use std::sync::LazyLock;
 
@@ -7,21 +7,21 @@ use bytes::Bytes;
 use super::kitchen::{ClientToServer, Kitchen};
 use crate::{
     Codec, Compression, Envelope,
-    body::ProtocolShapes,
-    body::{Agreed, Body, Choice as _, Encoding, Writing, compression},
+    body::ProtocolDescriptors,
+    body::{Body, BodyFormat, Encoding, EncodingParams, Negotiable as _, compression},
 };
 use msip_session::wire::Side;
 
-/// A small limit, so that bodies at it and over it are found.
+/// A small limit, so that inputs reach and exceed it.
 const MAX_BODY: usize = 16 * 1024;
 
-/// The first byte, 0 where there is none, and the rest.
+/// The first byte, or 0 for empty input, and the rest.
 fn first_byte(data: &[u8]) -> (u8, &[u8]) {
     data.split_first()
         .map_or((0, data), |(first, rest)| (*first, rest))
 }
 
-/// Inflates the bytes, which makes no more than the limit; and compresses them and inflates that.
+/// Decompresses the bytes, which must not exceed the limit; then compresses them, which must round-trip.
 pub fn decompress(data: &[u8]) {
     let (choice, rest) = first_byte(data);
     let algorithm = match choice % 3 {
@@ -39,19 +39,20 @@ pub fn decompress(data: &[u8]) {
         let again = compression::inflate(algorithm, &compressed, rest.len());
         assert_eq!(again.as_deref(), Ok(rest));
         let less = compression::inflate(algorithm, &compressed, rest.len() - 1);
-        assert!(less.is_err(), "the limit is not kept");
+        assert!(less.is_err(), "the limit is exceeded");
     }
 }
 
 /// One encoding of each side, for each codec.
 static ENCODINGS: LazyLock<[[Encoding; 2]; 3]> = LazyLock::new(|| {
-    let shapes = ProtocolShapes::of::<Kitchen>().unwrap_or_else(|error| panic!("{error}"));
+    let descriptors =
+        ProtocolDescriptors::of::<Kitchen>().unwrap_or_else(|error| panic!("{error}"));
     [Codec::Protobuf, Codec::Json, Codec::MessagePack].map(|codec| {
         [Side::Connecting, Side::Accepting].map(|side| {
-            Encoding::new(Agreed {
-                writing: shapes
+            Encoding::new(EncodingParams {
+                format: descriptors
                     .transcoder(codec, side)
-                    .map_or(Writing::Protobuf, Writing::Tree),
+                    .map_or(BodyFormat::Protobuf, BodyFormat::Tree),
                 compression: Compression::None,
                 threshold: 1024,
                 max_body: MAX_BODY,
@@ -60,7 +61,7 @@ static ENCODINGS: LazyLock<[[Encoding; 2]; 3]> = LazyLock::new(|| {
     })
 });
 
-/// Reads the bytes as a body in each codec. What can be read can be written, in each codec, and is the same again.
+/// Decodes the bytes as a body in each codec. A message that can be decoded must round-trip in every codec.
 pub fn body_codecs(data: &[u8]) {
     let (codec, rest) = first_byte(data);
     let (variant, rest) = first_byte(rest);
@@ -74,34 +75,34 @@ pub fn body_codecs(data: &[u8]) {
             return;
         }
     };
-    let mut plain = Vec::new();
-    message.encode(&mut plain);
+    let mut protobuf = Vec::new();
+    message.encode(&mut protobuf);
     let row = &ClientToServer::VARIANTS[message.index()];
     assert_eq!(row.number, variant);
     for [writer, reader] in &*ENCODINGS {
         let written = match writer.prepare(&message, row) {
             Ok(Some(prepared)) => prepared.bytes,
-            Ok(None) => plain.clone(),
-            // Not everything has a form in JSON.
+            Ok(None) => protobuf.clone(),
+            // Some messages cannot be encoded in JSON.
             Err(_) => continue,
         };
         let again: ClientToServer =
             match reader.decode(variant, Body::from(&Bytes::from(written.clone()))) {
                 Ok(again) => again,
-                // What is written may be longer than what was read.
-                Err(_) if written.len() > MAX_BODY || plain.len() > MAX_BODY => continue,
+                // The encoded body may be longer than the input.
+                Err(_) if written.len() > MAX_BODY || protobuf.len() > MAX_BODY => continue,
                 Err(error) => panic!("{error}: {:?}", String::from_utf8_lossy(&written)),
             };
         let text = String::from_utf8_lossy(&written);
         if writer.codec() == Codec::Json && text.contains(r#""NaN""#) {
-            // The bits of a NaN have no form in JSON, but each NaN is the same there.
+            // JSON does not keep the bits of a NaN, so compare the JSON instead.
             let written_again = writer.prepare(&again, row).ok().flatten();
             let written_again = written_again.map(|prepared| prepared.bytes);
             assert_eq!(written_again.as_ref(), Some(&written));
             continue;
         }
-        let mut plain_again = Vec::new();
-        again.encode(&mut plain_again);
-        assert_eq!(plain_again, plain, "{text:?}");
+        let mut protobuf_again = Vec::new();
+        again.encode(&mut protobuf_again);
+        assert_eq!(protobuf_again, protobuf, "{text:?}");
     }
 }

@@ -1,6 +1,6 @@
-//! A protocol with every kind of field.
+//! A protocol with every type of field.
 
-#![expect(unreachable_pub, reason = "the derives make what goes with it public")]
+#![expect(unreachable_pub, reason = "the derives generate public items")]
 
 use std::{
     collections::BTreeMap,
@@ -11,11 +11,8 @@ use bytes::Bytes;
 
 use crate::{ClientToServer, Message, ServerToClient};
 
-/// What a client may say.
-#[expect(
-    clippy::enum_variant_names,
-    reason = "a message that nobody answers ends so"
-)]
+/// The messages of a client.
+#[expect(clippy::enum_variant_names, reason = "the suffix of one-way messages")]
 #[derive(Debug, Clone, PartialEq, ClientToServer)]
 #[msip(protocol = "kitchen")]
 pub enum ClientToServer {
@@ -29,7 +26,7 @@ pub enum ClientToServer {
     TickInd,
 }
 
-/// What a server may say.
+/// The messages of a server.
 #[derive(Debug, Clone, PartialEq, ServerToClient)]
 pub enum ServerToClient {
     #[msip(tag = 1)]

@@ -1,6 +1,6 @@
-//! What the fuzz targets of bodies in `fuzz/` call: each takes any bytes, and panics where a promise is broken.
+//! The bodies of fuzz targets in `fuzz/`: each takes arbitrary bytes, and panics if a guarantee is violated.
 //!
-//! Built only for fuzzing, and for the tests of this crate, which run the same over the checked-in corpora.
+//! Built only for fuzzing and for the tests of this crate, which run them over the checked-in corpora.
 
 mod bodies;
 mod kitchen;
@@ -13,7 +13,7 @@ mod tests {
     use msip_replay::replay;
 
     #[test]
-    fn the_corpora_and_mutations_of_them_break_no_promise() {
+    fn the_corpora_and_mutations_of_them_violate_no_guarantee() {
         replay("decompress", decompress, 500);
         replay("body_codecs", body_codecs, 1000);
     }

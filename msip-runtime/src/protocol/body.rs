@@ -1,13 +1,13 @@
-//! A body where it lies: in the memory that it was read into, with others.
+//! A received body, borrowed from the buffer that it was read into.
 
 use std::ops::Range;
 
 use bytes::{Buf, Bytes};
 
-/// The bytes of a body, in the memory that they share with what was read together with them.
+/// The bytes of a body, borrowed from the buffer that it was read into.
 ///
-/// It counts no reference to that memory: a message without `Bytes` fields is read from it like from a slice, and each `Bytes`
-/// field that is taken out shares the memory and is not copied.
+/// It holds no reference count: a message without `Bytes` fields is decoded as from a slice, and a `Bytes` field shares
+/// the buffer instead of being copied.
 ///
 /// ```
 /// use msip_runtime::body::Body;
@@ -23,12 +23,12 @@ use bytes::{Buf, Bytes};
 #[derive(Debug, Clone, Copy)]
 pub struct Body<'a> {
     rest: &'a [u8],
-    /// What `rest` is a part of.
+    /// The buffer that `rest` is a part of.
     memory: &'a Bytes,
 }
 
 impl<'a> Body<'a> {
-    /// What lies there in this memory; nothing where that reaches beyond it.
+    /// A range of a buffer; empty if the range is out of bounds.
     #[inline]
     pub(crate) fn within(memory: &'a Bytes, range: Range<usize>) -> Self {
         Self {
@@ -37,25 +37,25 @@ impl<'a> Body<'a> {
         }
     }
 
-    /// The bytes that are left.
+    /// The remaining bytes.
     #[inline]
     pub(crate) fn rest(&self) -> &'a [u8] {
         self.rest
     }
 
-    /// What `rest` is a part of.
+    /// The buffer that `rest` is a part of.
     #[inline]
     pub(crate) fn memory(&self) -> &'a Bytes {
         self.memory
     }
 
-    /// The bytes that are left, sharing the memory.
+    /// The remaining bytes, sharing the buffer.
     pub(crate) fn to_bytes(self) -> Bytes {
         self.memory.slice_ref(self.rest)
     }
 }
 
-/// A body that is all of its memory.
+/// A body that is a whole buffer.
 impl<'a> From<&'a Bytes> for Body<'a> {
     #[inline]
     fn from(memory: &'a Bytes) -> Self {
@@ -77,13 +77,13 @@ impl Buf for Body<'_> {
         self.rest
     }
 
-    /// Goes over the next bytes; over all where that are more than are left.
+    /// Skips the next bytes, at most all that remain.
     #[inline]
     fn advance(&mut self, len: usize) {
         self.rest = self.rest.get(len..).unwrap_or_default();
     }
 
-    /// Takes the next bytes out, sharing the memory; all where that are more than are left.
+    /// Takes the next bytes, at most all that remain, sharing the buffer.
     #[inline]
     fn copy_to_bytes(&mut self, len: usize) -> Bytes {
         let (part, rest) = self.rest.split_at_checked(len).unwrap_or((self.rest, &[]));
@@ -97,7 +97,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_taken_out_shares_the_memory() {
+    fn bytes_that_are_taken_share_the_buffer() {
         let memory = Bytes::from(b"head body tail".to_vec());
         let mut body = Body::within(&memory, 5..9);
         assert_eq!(body.chunk(), b"body");
@@ -110,7 +110,7 @@ mod tests {
     }
 
     #[test]
-    fn more_than_there_is_is_all_that_there_is() {
+    fn taking_more_than_remains_takes_the_rest() {
         let memory = Bytes::from_static(b"body tail");
         let mut body = Body::within(&memory, 0..4);
         assert_eq!(body.copy_to_bytes(9), "body");

@@ -1,74 +1,74 @@
-//! What is wrong with a body.
+//! The error for an invalid body.
 
 use msip_session::wire::Code;
 use thiserror::Error;
 
-/// Why a body is not the message that its frame announces.
+/// A body is not the message that its frame header announces.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum BodyError {
-    /// The header's variant is not in this side's schema; a newer peer may know it.
-    #[error("variant {variant} is not in this schema")]
+    /// The variant in the header is not in this side's schema; it may be from a newer one.
+    #[error("unknown variant {variant}")]
     UnknownVariant {
         /// The number in the header.
         variant: u16,
     },
-    /// The body does not hold the member that the header's variant names.
-    #[error("the body does not hold variant {variant}, which its header names")]
+    /// The body does not contain the member that the header announces.
+    #[error("the body does not contain variant {variant} of its header")]
     MemberMissing {
         /// The number in the header.
         variant: u16,
     },
-    /// The body is not valid in the connection's codec, or not of the member's type.
+    /// The body is malformed in the connection's codec, or not of the member's type.
     #[error("malformed body of variant {variant}: {reason}")]
     Malformed {
         /// The number in the header.
         variant: u16,
-        /// What the decoder found.
+        /// The reason.
         reason: String,
     },
-    /// Messages are nested deeper than a receiver follows.
+    /// Messages are nested too deep.
     #[error("malformed body of variant {variant}: nested deeper than {max} messages")]
     TooDeep {
         /// The number in the header.
         variant: u16,
-        /// How deep it may be.
+        /// The limit.
         max: usize,
     },
-    /// The body was compressed, and what it inflates to is larger than allowed.
-    #[error("the body of variant {variant} inflates to more than {max} bytes (max_body)")]
+    /// The decompressed body is too large.
+    #[error("decompressed body of variant {variant} exceeds {max} bytes (max_body)")]
     TooLarge {
         /// The number in the header.
         variant: u16,
         /// The limit, in bytes.
         max: usize,
     },
-    /// The body is marked as compressed, and cannot be inflated.
-    #[error("compressed body of variant {variant}: {reason}")]
+    /// The body cannot be decompressed.
+    #[error("cannot decompress body of variant {variant}: {reason}")]
     Compressed {
         /// The number in the header.
         variant: u16,
-        /// What the inflater found.
+        /// The reason.
         reason: String,
     },
-    /// The message has no form in the connection's codec, such as a time outside of the years 1 to 9999 in JSON.
-    #[error("variant {variant} cannot be written: {reason}")]
+    /// The message cannot be encoded in the connection's codec, such as a time outside the years 1 to 9999 in JSON.
+    #[error("cannot encode variant {variant}: {reason}")]
     Unwritable {
-        /// Its number.
+        /// The number of the variant.
         variant: u16,
-        /// What stands in the way.
+        /// The reason.
         reason: String,
     },
 }
 
 impl BodyError {
-    /// The error for a variant that the schema does not have.
+    /// The error for a variant that is not in the schema.
     #[must_use]
     pub const fn unknown_variant(variant: u16) -> Self {
         Self::UnknownVariant { variant }
     }
 
-    /// What the sender of such a body is answered with.
+    /// The code of the error response.
     pub(crate) const fn code(&self) -> Code {
         match self {
             Self::UnknownVariant { .. } => Code::Unimplemented,

@@ -1,4 +1,4 @@
-//! A protocol as generated code describes it: both envelopes, and the table of each one's variants.
+//! The traits of a protocol that generated code implements: both envelopes, and the table of each one's variants.
 
 mod body;
 mod body_error;
@@ -10,16 +10,16 @@ pub use variant::{Exchange, Variant};
 
 pub(crate) use variant::variant_of;
 
-/// The generation of generated code that this runtime understands.
+/// The generation of generated code that this runtime supports.
 const GENERATION: u32 = 1;
 
-/// Refuses, at compile time, code that another generation of `msip-codegen` wrote.
+/// Refuses, at compile time, code from another generation of `msip-codegen`. For generated code.
 ///
-/// Generated files call it in a `const`, so that a mismatch is one clear error instead of many strange ones.
+/// Generated files call it in a `const`, so that a mismatch is one clear error instead of many obscure ones.
 ///
 /// # Panics
 ///
-/// In the compiler, where `generation` is not this runtime's.
+/// At compile time, if `generation` is not that of this runtime.
 pub const fn require_generation(generation: u32) {
     assert!(
         generation == GENERATION,
@@ -31,11 +31,11 @@ pub const fn require_generation(generation: u32) {
 ///
 /// Implemented by generated code on a type named after the package, such as `Chat`.
 pub trait Protocol: Sized + Send + Sync + 'static {
-    /// What a client may say.
+    /// The messages of a client.
     type ClientToServer: Envelope;
-    /// What a server may say.
+    /// The messages of a server.
     type ServerToClient: Envelope;
-    /// The schema's package, which names the protocol in HELLO.
+    /// The package of the schema, which is the name of the protocol in HELLO.
     const NAME: &'static str;
 
     /// The schema's fingerprint (docs/protocol.md, "Schema fingerprint").
@@ -45,12 +45,12 @@ pub trait Protocol: Sized + Send + Sync + 'static {
     fn descriptor_set() -> &'static [u8];
 }
 
-/// Everything that may be said in one direction, as one enum.
+/// All messages of one direction, as one enum.
 pub trait Envelope: Sized + Send + Sync + 'static {
     /// Every variant, by ascending number.
     const VARIANTS: &'static [Variant];
 
-    /// The place of this value's variant in [`VARIANTS`](Self::VARIANTS).
+    /// The index of this value's variant in [`VARIANTS`](Self::VARIANTS).
     fn index(&self) -> usize;
 
     /// The length of [`encode`](Self::encode)'s output, in bytes.
@@ -59,7 +59,7 @@ pub trait Envelope: Sized + Send + Sync + 'static {
     /// Appends the body: the envelope message in protobuf.
     fn encode(&self, buffer: &mut Vec<u8>);
 
-    /// Reads the body of the variant with this number.
+    /// Decodes the body of the variant with this number.
     ///
     /// # Errors
     ///

@@ -1,10 +1,10 @@
-//! What the schema says of each member of an envelope.
+//! The schema of one member of an envelope.
 
 use msip_session::{MsgKind, RequestHead};
 
 use super::Envelope;
 
-/// What the schema says of one member of an envelope.
+/// The schema of one member of an envelope: a row of [`Envelope::VARIANTS`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Variant {
     pub(crate) number: u16,
@@ -19,24 +19,24 @@ pub struct Variant {
     pub(crate) key_number: Option<u32>,
 }
 
-/// What the sender of a message gets back.
+/// The response that the sender of a message gets.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Exchange {
     /// Nothing.
     OneWay,
-    /// Word that the receiver's handler has returned, or its error.
+    /// An acknowledgment once the receiver's handler has returned, or its error.
     Acknowledged,
     /// One message: the other direction's variant with this number.
     Call {
-        /// The answer's number.
+        /// The number of the response.
         response: u16,
         /// Whether the request is a stream.
         request_stream: bool,
-        /// Whether the answer is a stream.
+        /// Whether the response is a stream.
         response_stream: bool,
     },
-    /// It is itself the answer of a call.
+    /// None: it is the response of a call.
     Answer,
 }
 
@@ -58,7 +58,7 @@ impl Variant {
         }
     }
 
-    /// It is answered by the other direction's variant with this number.
+    /// Makes it a call, whose response is the other direction's variant with this number.
     #[must_use]
     pub const fn call(mut self, response: u16) -> Self {
         self.exchange = Exchange::Call {
@@ -69,7 +69,7 @@ impl Variant {
         self
     }
 
-    /// The request of the call is a stream.
+    /// Makes the request a stream.
     #[must_use]
     pub const fn request_stream(mut self) -> Self {
         if let Exchange::Call {
@@ -87,7 +87,7 @@ impl Variant {
         self
     }
 
-    /// The answer of the call is a stream.
+    /// Makes the response a stream.
     #[must_use]
     pub const fn response_stream(mut self) -> Self {
         if let Exchange::Call {
@@ -105,12 +105,12 @@ impl Variant {
         self
     }
 
-    /// The head of a message of it without metadata.
+    /// The request head of a message without metadata.
     pub(crate) const fn head(&self) -> RequestHead<'static> {
         RequestHead::new(self.number, self.kind, self.urgent)
     }
 
-    /// Whether the call has a stream on either side.
+    /// Whether the request or the response is a stream.
     pub(crate) const fn has_streams(&self) -> bool {
         match self.exchange {
             Exchange::Call {
@@ -122,49 +122,49 @@ impl Variant {
         }
     }
 
-    /// It is acknowledged once it has been handled.
+    /// Makes it acknowledged.
     #[must_use]
     pub const fn acknowledged(mut self) -> Self {
         self.exchange = Exchange::Acknowledged;
         self
     }
 
-    /// It is the answer of a call.
+    /// Makes it the response of a call.
     #[must_use]
     pub const fn answer(mut self) -> Self {
         self.exchange = Exchange::Answer;
         self
     }
 
-    /// A call or acknowledged message of it waits this long, in milliseconds, unless told otherwise.
+    /// Sets the default timeout of a call or acknowledged message, in milliseconds.
     #[must_use]
     pub const fn timeout_ms(mut self, timeout_ms: u32) -> Self {
         self.timeout_ms = Some(timeout_ms);
         self
     }
 
-    /// It overtakes what is queued and not urgent.
+    /// Makes it urgent: it is sent ahead of queued messages that are not.
     #[must_use]
     pub const fn urgent(mut self) -> Self {
         self.urgent = true;
         self
     }
 
-    /// Its bodies are never compressed.
+    /// Excludes its bodies from compression.
     #[must_use]
     pub const fn uncompressed(mut self) -> Self {
         self.uncompressed = true;
         self
     }
 
-    /// A call of it may be repeated when its fate is unknown.
+    /// Makes it idempotent: a call may be repeated if its outcome is unknown.
     #[must_use]
     pub const fn idempotent(mut self) -> Self {
         self.idempotent = true;
         self
     }
 
-    /// The field of this name and number tells one STATE from another of the same variant.
+    /// Sets the key of a STATE message: the name and number of its field.
     #[must_use]
     pub const fn key(mut self, field: &'static str, number: u32) -> Self {
         self.key = Some(field);
@@ -172,52 +172,52 @@ impl Variant {
         self
     }
 
-    /// The member's number on the wire.
+    /// The number of the member.
     #[must_use]
     pub const fn number(&self) -> u16 {
         self.number
     }
 
-    /// The member's name, as the schema spells it.
+    /// The name of the member in the schema.
     #[must_use]
     pub const fn name(&self) -> &'static str {
         self.name
     }
 
-    /// How it is delivered.
+    /// The kind of delivery.
     #[must_use]
     pub const fn kind(&self) -> MsgKind {
         self.kind
     }
 
-    /// What its sender gets back.
+    /// The response that its sender gets.
     #[must_use]
     pub const fn exchange(&self) -> Exchange {
         self.exchange
     }
 
-    /// Whether a call of it may be repeated when its fate is unknown.
+    /// Whether a call may be repeated if its outcome is unknown.
     #[must_use]
     pub const fn is_idempotent(&self) -> bool {
         self.idempotent
     }
 
-    /// Whether it overtakes what is queued and not urgent.
+    /// Whether it is sent ahead of queued messages that are not urgent.
     #[must_use]
     pub const fn is_urgent(&self) -> bool {
         self.urgent
     }
 
-    /// The field that tells one STATE from another, if there is one.
+    /// The name of the key field of a STATE message, if it has one.
     #[must_use]
     pub const fn key_field(&self) -> Option<&'static str> {
         self.key
     }
 }
 
-/// The row of an envelope's table for this number.
+/// The variant of this number.
 pub(crate) fn variant_of<E: Envelope>(number: u16) -> Option<&'static Variant> {
-    // Members are mostly numbered 1, 2, 3 and so on.
+    // Members are usually numbered 1, 2, 3 and so on.
     let expected = E::VARIANTS.get(usize::from(number).checked_sub(1)?);
     if let Some(row) = expected.filter(|row| row.number == number) {
         return Some(row);

@@ -1,4 +1,4 @@
-//! Saying something to many clients at once.
+//! Broadcasts: one message to many clients.
 
 use std::{
     collections::HashSet,
@@ -12,11 +12,86 @@ use crate::{
     body::{Encoding, Prepared, key_of},
 };
 
-/// Many clients of one server: what may be said to them at once, as methods of the generated
+/// Many clients of one server. What may be sent to them at once are methods of the generated trait
 /// `BroadcastServerToClient`.
 ///
-/// A message is encoded once, or once for each codec and compression that the clients have. Nobody is waited for: a client that has no room is passed over, and the number of
-/// those who took the message is returned. Who is meant is looked up at each send.
+/// A message is encoded once, or once for each codec and compression that the clients use. A broadcast never waits: a
+/// client without capacity is skipped, and the number of clients that accepted the message is returned. The clients are
+/// looked up at each send.
+///
+/// # Examples
+///
+/// ```
+/// # mod greet {
+/// #     use msip_runtime::{ClientToServer, Message, ServerToClient};
+/// #     #[derive(Debug, ClientToServer)]
+/// #     #[msip(protocol = "greet")]
+/// #     pub enum ClientToServer {
+/// #         #[msip(tag = 1)]
+/// #         HelloReq(HelloReq),
+/// #     }
+/// #     #[derive(Debug, ServerToClient)]
+/// #     pub enum ServerToClient {
+/// #         #[msip(tag = 1)]
+/// #         HelloRsp(HelloRsp),
+/// #         #[msip(tag = 2)]
+/// #         ArrivedInd(ArrivedInd),
+/// #     }
+/// #     #[derive(Debug, Message)]
+/// #     pub struct HelloReq {
+/// #         #[msip(tag = 1)]
+/// #         pub name: String,
+/// #     }
+/// #     #[derive(Debug, Message)]
+/// #     pub struct HelloRsp {
+/// #         #[msip(tag = 1)]
+/// #         pub greeting: String,
+/// #     }
+/// #     #[derive(Debug, Message)]
+/// #     pub struct ArrivedInd {
+/// #         #[msip(tag = 1)]
+/// #         pub name: String,
+/// #     }
+/// # }
+/// use greet::{ArrivedInd, BroadcastServerToClient as _, Greet};
+/// use msip_runtime::prelude::*;
+/// # use greet::{HandleClientToServer, HandleServerToClient, HelloReq, HelloRsp};
+///
+/// # struct Greeter;
+/// # impl HandleClientToServer for Greeter {
+/// #     async fn on_hello_req(&self, _: &Peer<Greet>, request: HelloReq) -> Result<HelloRsp, Status> {
+/// #         Ok(HelloRsp { greeting: format!("hello, {}", request.name) })
+/// #     }
+/// # }
+/// # struct Heard(tokio::sync::mpsc::Sender<String>);
+/// # impl HandleServerToClient for Heard {
+/// #     async fn on_arrived_ind(&self, _: &Client<Greet>, message: ArrivedInd) {
+/// #         let _ = self.0.send(message.name).await;
+/// #     }
+/// # }
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let server = Server::<Greet>::bind("mem://broadcast").await?;
+/// let everyone = server.broadcast();
+/// # let url = server.local_url().to_string();
+/// tokio::spawn(server.serve(Greeter));
+/// # let (sender, mut heard) = tokio::sync::mpsc::channel(1);
+/// # let client = Client::<Greet>::builder(&url).handler(Heard(sender)).connect().await?;
+///
+/// // With one client connected: how many have taken the message.
+/// let taken = everyone.arrived_ind(ArrivedInd { name: "ada".into() });
+/// assert_eq!(taken, 1);
+/// # assert_eq!(heard.recv().await.as_deref(), Some("ada"));
+///
+/// // All but one of them.
+/// for peer in everyone.peers() {
+///     let taken = everyone.clone().except(peer.id()).arrived_ind(ArrivedInd { name: "bob".into() });
+///     assert_eq!(taken, 0);
+/// }
+/// # client.close().await;
+/// # Ok(())
+/// # }
+/// ```
 pub struct Broadcast<P: Protocol> {
     registry: Weak<Registry<P>>,
     only: Option<Arc<HashSet<PeerId>>>,
@@ -36,14 +111,14 @@ impl<P: Protocol> Broadcast<P> {
         }
     }
 
-    /// The same, but for this client.
+    /// The same clients without this one.
     #[must_use]
     pub fn except(mut self, id: PeerId) -> Self {
         self.except.insert(id);
         self
     }
 
-    /// The same, but only those of these clients that it had.
+    /// The same clients, restricted to these.
     #[must_use]
     pub fn only(mut self, ids: impl IntoIterator<Item = PeerId>) -> Self {
         let mut ids: HashSet<PeerId> = ids.into_iter().collect();
@@ -54,7 +129,7 @@ impl<P: Protocol> Broadcast<P> {
         self
     }
 
-    /// The clients that are meant, at this moment.
+    /// The clients that it would be sent to now.
     #[must_use]
     pub fn peers(&self) -> Vec<Peer<P>> {
         let Some(registry) = self.registry.upgrade() else {
@@ -75,7 +150,7 @@ impl<P: Protocol> OutboundAll<P::ServerToClient> for Broadcast<P> {
             return 0;
         };
         let peers = self.peers();
-        // A body for each encoding that is in use among them; most often there is one.
+        // A body for each encoding in use among them; usually there is one.
         let mut bodies = Vec::new();
         let mut taken = 0;
         for peer in &peers {
@@ -105,7 +180,7 @@ impl<P: Protocol> OutboundAll<P::ServerToClient> for Broadcast<P> {
     }
 }
 
-/// The body of a message; `None` where it cannot be written so.
+/// The body of a message; `None` where it cannot be encoded.
 fn body<E: Envelope>(encoding: &Encoding, message: &E, variant: &Variant) -> Option<Prepared> {
     match encoding.prepare(message, variant) {
         Ok(Some(prepared)) => Some(prepared),

@@ -1,4 +1,4 @@
-//! How a server is made.
+//! The builder of a server.
 
 use std::{io, marker::PhantomData, sync::Arc, time::Duration};
 
@@ -16,13 +16,13 @@ use crate::{
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum BindError {
-    /// The address makes no sense.
+    /// The address is invalid.
     #[error(transparent)]
     Url(#[from] UrlError),
-    /// A setting, in the address or the builder, makes no sense.
+    /// A setting, in the address or the builder, is invalid.
     #[error(transparent)]
     Setting(#[from] SettingError),
-    /// Others could reach the address, and nothing would keep what is said from them.
+    /// Other machines could reach the address, and the transport is not confidential.
     #[error(
         "{url} can be reached from other machines, in plaintext: listen at 127.0.0.1, or set `insecure`"
     )]
@@ -35,16 +35,68 @@ pub enum BindError {
     Io {
         /// Where it was to listen.
         url: String,
-        /// What the operating system says.
+        /// The error of the operating system.
         #[source]
         source: io::Error,
     },
 }
 
-/// The settings of a server before it listens; from [`Server::builder`].
+/// Configures a server before it listens; from [`Server::builder`].
 ///
-/// Each setting can stand in the address too, under the same name; what the address says wins, so that an operator
-/// can change what a program has set.
+/// Each setting can also be given in the address, under the same name. The address takes precedence, so that an
+/// operator can override what a program has set.
+///
+/// # Examples
+///
+/// ```
+/// # mod greet {
+/// #     use msip_runtime::{ClientToServer, Message, ServerToClient};
+/// #     #[derive(Debug, ClientToServer)]
+/// #     #[msip(protocol = "greet")]
+/// #     pub enum ClientToServer {
+/// #         #[msip(tag = 1)]
+/// #         HelloReq(HelloReq),
+/// #     }
+/// #     #[derive(Debug, ServerToClient)]
+/// #     pub enum ServerToClient {
+/// #         #[msip(tag = 1)]
+/// #         HelloRsp(HelloRsp),
+/// #         #[msip(tag = 2)]
+/// #         ArrivedInd(ArrivedInd),
+/// #     }
+/// #     #[derive(Debug, Message)]
+/// #     pub struct HelloReq {
+/// #         #[msip(tag = 1)]
+/// #         pub name: String,
+/// #     }
+/// #     #[derive(Debug, Message)]
+/// #     pub struct HelloRsp {
+/// #         #[msip(tag = 1)]
+/// #         pub greeting: String,
+/// #     }
+/// #     #[derive(Debug, Message)]
+/// #     pub struct ArrivedInd {
+/// #         #[msip(tag = 1)]
+/// #         pub name: String,
+/// #     }
+/// # }
+/// use std::time::Duration;
+/// use greet::Greet;
+/// use msip_runtime::{middleware::{ConcurrencyLimit, Timeout}, prelude::*};
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let server = Server::<Greet>::builder("mem://server-builder?max_connections=100")
+///     .name("greeter")
+///     .session_expiry(Duration::from_secs(60))
+///     .incoming(ConcurrencyLimit::new(256))
+///     .incoming(Timeout::new(Duration::from_secs(5)))
+///     .bind()
+///     .await?;
+/// assert_eq!(server.local_url().to_string(), "mem://server-builder");
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug)]
 pub struct ServerBuilder<P> {
     url: String,
@@ -88,21 +140,21 @@ impl<P: Protocol> ServerBuilder<P> {
         }
     }
 
-    /// Puts a middleware around the handlers of what clients begin, inside of those that were put there before.
+    /// Adds middleware around the handlers of incoming exchanges, inside of what was added before.
     #[must_use]
     pub fn incoming(mut self, middleware: impl Middleware) -> Self {
         self.stacks.incoming.push(middleware);
         self
     }
 
-    /// Puts a middleware around what this server begins, inside of those that were put there before. Broadcasts pass none of them.
+    /// Adds middleware around outgoing exchanges, inside of what was added before. Broadcasts pass through none.
     #[must_use]
     pub fn outgoing(mut self, middleware: impl Middleware) -> Self {
         self.stacks.outgoing.push(middleware);
         self
     }
 
-    /// What the server calls itself in its answer to HELLO. Default: nothing.
+    /// The name of the server in its answer to HELLO. Default: empty.
     #[must_use]
     pub fn name(mut self, name: impl Into<String>) -> Self {
         self.name = name.into();

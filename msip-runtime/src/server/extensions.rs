@@ -1,4 +1,4 @@
-//! What a server's handlers keep for one peer.
+//! Extensions: values that a server's handlers keep for one peer.
 
 use std::{
     any::{Any, TypeId},
@@ -8,16 +8,16 @@ use std::{
 
 type Values = HashMap<TypeId, Arc<dyn Any + Send + Sync>>;
 
-/// Values that the user ties to a peer, one of each type: its name, its permissions, its place in a game.
+/// Values that the application attaches to a peer, one of each type: its name, its permissions, its place in a game.
 ///
-/// They live as long as the peer. What changes over time goes into a type with its own lock.
+/// They live as long as the peer's session. A value that changes needs a type with a lock of its own.
 #[derive(Debug, Default)]
 pub struct Extensions {
     values: Mutex<Values>,
 }
 
 impl Extensions {
-    /// Keeps a value, in place of an earlier one of its type.
+    /// Inserts a value, replacing an earlier one of its type.
     pub fn insert<T: Send + Sync + 'static>(&self, value: T) {
         self.lock().insert(TypeId::of::<T>(), Arc::new(value));
     }
@@ -28,7 +28,7 @@ impl Extensions {
         value.downcast().ok()
     }
 
-    /// Takes the value of this type out.
+    /// Removes and returns the value of this type.
     pub fn remove<T: Send + Sync + 'static>(&self) -> Option<Arc<T>> {
         let value = self.lock().remove(&TypeId::of::<T>())?;
         value.downcast().ok()

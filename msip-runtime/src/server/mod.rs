@@ -1,4 +1,4 @@
-//! The accepting side: one handler for all clients.
+//! The server: one handler for all clients.
 
 mod accept;
 mod broadcast;
@@ -40,10 +40,79 @@ use crate::{
 };
 use registry::Registry;
 
-/// A server of the protocol `P`, which listens and does not serve yet.
+/// A server of the protocol `P`, which is listening but not serving yet.
 ///
-/// Connections that come in before [`serve`](Self::serve) wait. To stop, drop the future of `serve`, which breaks
-/// every connection, or use [`serve_until`](Self::serve_until), which says goodbye first.
+/// Connections that arrive before [`serve`](Self::serve) wait. To stop, drop the future of `serve`, which breaks every
+/// connection, or use [`serve_until`](Self::serve_until), which shuts down gracefully.
+///
+/// # Examples
+///
+/// ```
+/// # mod greet {
+/// #     use msip_runtime::{ClientToServer, Message, ServerToClient};
+/// #     #[derive(Debug, ClientToServer)]
+/// #     #[msip(protocol = "greet")]
+/// #     pub enum ClientToServer {
+/// #         #[msip(tag = 1)]
+/// #         HelloReq(HelloReq),
+/// #     }
+/// #     #[derive(Debug, ServerToClient)]
+/// #     pub enum ServerToClient {
+/// #         #[msip(tag = 1)]
+/// #         HelloRsp(HelloRsp),
+/// #         #[msip(tag = 2)]
+/// #         ArrivedInd(ArrivedInd),
+/// #     }
+/// #     #[derive(Debug, Message)]
+/// #     pub struct HelloReq {
+/// #         #[msip(tag = 1)]
+/// #         pub name: String,
+/// #     }
+/// #     #[derive(Debug, Message)]
+/// #     pub struct HelloRsp {
+/// #         #[msip(tag = 1)]
+/// #         pub greeting: String,
+/// #     }
+/// #     #[derive(Debug, Message)]
+/// #     pub struct ArrivedInd {
+/// #         #[msip(tag = 1)]
+/// #         pub name: String,
+/// #     }
+/// # }
+/// use greet::{Greet, HandleClientToServer, HelloReq, HelloRsp};
+/// use msip_runtime::prelude::*;
+/// use tokio::sync::oneshot;
+/// # use greet::SendClientToServer as _;
+///
+/// struct Greeter;
+///
+/// impl HandleClientToServer for Greeter {
+///     async fn on_hello_req(&self, _: &Peer<Greet>, request: HelloReq) -> Result<HelloRsp, Status> {
+///         Ok(HelloRsp { greeting: format!("hello, {}", request.name) })
+///     }
+/// }
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let server = Server::<Greet>::bind("tcp://127.0.0.1:0").await?;
+/// println!("listening at {}", server.local_url());
+/// # let url = server.local_url().to_string();
+///
+/// let (stop, stopped) = oneshot::channel::<()>();
+/// let serving = tokio::spawn(server.serve_until(Greeter, async {
+///     let _ = stopped.await;
+/// }));
+/// # let client = Client::<Greet>::connect(&url).await?;
+/// # assert_eq!(client.hello_req(HelloReq { name: "ada".into() }).await?.greeting, "hello, ada");
+/// # drop(client);
+///
+/// // Later: a graceful shutdown, which lets open calls finish.
+/// let _ = stop.send(());
+/// let report = serving.await?;
+/// assert_eq!(report.cut_off, 0);
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug)]
 pub struct Server<P: Protocol> {
     listener: Listener,
@@ -54,32 +123,33 @@ pub struct Server<P: Protocol> {
 }
 
 impl<P: Protocol> Server<P> {
-    /// Listens at `tcp://host:port`, where port 0 lets the system choose one, or `mem://name`.
+    /// Listens at `tcp://host:port`, where port 0 lets the system choose one, or at `mem://name`, with the default
+    /// settings.
     ///
     /// # Errors
     ///
-    /// The address or a setting in it makes no sense, or the system refuses: see [`BindError`].
+    /// The address or a setting in it is invalid, or the system refuses: see [`BindError`].
     pub async fn bind(url: impl AsRef<str>) -> Result<Self, BindError> {
         Self::builder(url).bind().await
     }
 
-    /// Listens with other settings than the defaults.
+    /// Configures a server that listens at this address.
     pub fn builder(url: impl AsRef<str>) -> ServerBuilder<P> {
         ServerBuilder::new(url.as_ref())
     }
 
-    /// Where it listens, with the port that the system chose; a client connects to its text.
+    /// The address at which it listens, with the port that the system chose; clients connect to its text form.
     pub fn local_url(&self) -> &ServiceUrl {
         self.listener.local_url()
     }
 
-    /// How much memory the sessions of this server hold, with those that share its `max_memory`.
+    /// The memory that the sessions of this server hold, together with others that share its `max_memory`.
     #[must_use]
     pub fn memory(&self) -> MemoryUse {
         MemoryUse::of(&self.settings.budget)
     }
 
-    /// Every client that is connected, at the moment of each send: to say something to all of them.
+    /// A broadcast to all clients: those that are connected at the moment of each send.
     pub fn broadcast(&self) -> Broadcast<P> {
         Broadcast::everyone(&self.registry)
     }
@@ -94,8 +164,8 @@ impl<P: Protocol> Server<P> {
         self.serve_until(handler, pending()).await;
     }
 
-    /// Serves clients until `shutdown` is ready; then accepts nobody any more, tells every client that it goes away,
-    /// lets open calls finish within `drain_timeout`, and returns when all tasks have ended.
+    /// Serves clients until `shutdown` is ready; then stops accepting, sends CLOSE to every client, lets open calls
+    /// finish within `drain_timeout`, and returns when all tasks have ended.
     ///
     /// # Cancel safety
     ///

@@ -1,4 +1,4 @@
-//! What a server sends to one client.
+//! Sending from a server to one client.
 
 use std::{future::Future, sync::Arc};
 

@@ -21,13 +21,88 @@ use crate::{
 };
 use msip_session::Lost;
 
-/// A connected client of the protocol `P`: what a server may say to it, as methods of the generated
+/// A client of the protocol `P`, as the server sees it. What a server may say are methods of the generated trait
 /// `SendServerToClient`.
 ///
-/// It is a cheap handle of the client's session, and may outlive its connections: without one, what is sent fails with
-/// [`SendError::Disconnected`](crate::SendError::Disconnected) until the client comes back, which
-/// [`resumed`](Self::resumed) tells; and with [`SendError::Closed`](crate::SendError::Closed) once the session has
-/// ended. Deliveries and calls that were on their way when a connection was lost go on with the next one.
+/// It is a cheap handle to the client's session, and may outlive its connections: without one, sends fail with
+/// [`SendError::Disconnected`](crate::SendError::Disconnected) until the client reconnects (see
+/// [`resumed`](Self::resumed)), and with [`SendError::Closed`](crate::SendError::Closed) once the session has ended.
+/// Deliveries and calls that were open when a connection was lost continue with the next one.
+///
+/// # Examples
+///
+/// ```
+/// # mod greet {
+/// #     use msip_runtime::{ClientToServer, Message, ServerToClient};
+/// #     #[derive(Debug, ClientToServer)]
+/// #     #[msip(protocol = "greet")]
+/// #     pub enum ClientToServer {
+/// #         #[msip(tag = 1)]
+/// #         HelloReq(HelloReq),
+/// #     }
+/// #     #[derive(Debug, ServerToClient)]
+/// #     pub enum ServerToClient {
+/// #         #[msip(tag = 1)]
+/// #         HelloRsp(HelloRsp),
+/// #         #[msip(tag = 2)]
+/// #         ArrivedInd(ArrivedInd),
+/// #     }
+/// #     #[derive(Debug, Message)]
+/// #     pub struct HelloReq {
+/// #         #[msip(tag = 1)]
+/// #         pub name: String,
+/// #     }
+/// #     #[derive(Debug, Message)]
+/// #     pub struct HelloRsp {
+/// #         #[msip(tag = 1)]
+/// #         pub greeting: String,
+/// #     }
+/// #     #[derive(Debug, Message)]
+/// #     pub struct ArrivedInd {
+/// #         #[msip(tag = 1)]
+/// #         pub name: String,
+/// #     }
+/// # }
+/// use greet::{
+///     ArrivedInd, BroadcastServerToClient as _, Greet, HandleClientToServer, HelloReq, HelloRsp,
+///     SendServerToClient as _,
+/// };
+/// use msip_runtime::prelude::*;
+/// # use greet::SendClientToServer as _;
+///
+/// /// Who this client is, as it said itself.
+/// struct Name(String);
+///
+/// struct Greeter;
+///
+/// impl HandleClientToServer for Greeter {
+///     async fn on_hello_req(&self, peer: &Peer<Greet>, request: HelloReq) -> Result<HelloRsp, Status> {
+///         // Kept as long as the session, and so across reconnects.
+///         peer.extensions().insert(Name(request.name.clone()));
+///         // To this client; the message arrives before the answer, which is sent after it.
+///         peer.arrived_ind(ArrivedInd { name: "the server".into() }).await?;
+///         // To all others, without waiting for any of them.
+///         peer.others().arrived_ind(ArrivedInd { name: request.name.clone() });
+///         Ok(HelloRsp { greeting: format!("hello, {}", request.name) })
+///     }
+///
+///     async fn on_client_gone(&self, peer: &Peer<Greet>) {
+///         if let Some(name) = peer.extensions().get::<Name>() {
+///             println!("{} is gone", name.0);
+///         }
+///     }
+/// }
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let server = Server::<Greet>::bind("mem://peer").await?;
+/// # let url = server.local_url().to_string();
+/// # tokio::spawn(server.serve(Greeter));
+/// # let client = Client::<Greet>::connect(&url).await?;
+/// # assert_eq!(client.hello_req(HelloReq { name: "ada".into() }).await?.greeting, "hello, ada");
+/// # client.close().await;
+/// # Ok(())
+/// # }
+/// ```
 pub struct Peer<P: Protocol> {
     shared: Arc<Shared<P>>,
     serving: Serving,
@@ -42,12 +117,12 @@ struct Shared<P: Protocol> {
     connection: Arc<ConnectionShared>,
     outgoing: Stack,
     extensions: Extensions,
-    /// What was open when the session ended; not there before.
+    /// What was open when the session ended; unset before.
     lost: OnceLock<Vec<LostExchange>>,
     registry: Weak<Registry<P>>,
 }
 
-/// What the handshake told of a client.
+/// What the handshake yielded about a client.
 pub(super) struct Introduction {
     pub(super) id: PeerId,
     pub(super) address: PeerAddress,
@@ -88,12 +163,12 @@ impl<P: Protocol> Peer<P> {
         }
     }
 
-    /// The random number under which this server knows the client.
+    /// The random number by which this server knows the client.
     pub fn id(&self) -> PeerId {
         self.shared.id
     }
 
-    /// Where it connects from, or did last.
+    /// The address that it connects from, or connected from last.
     pub fn address(&self) -> PeerAddress {
         self.shared
             .address
@@ -102,12 +177,12 @@ impl<P: Protocol> Peer<P> {
             .clone()
     }
 
-    /// Whether the client has come back to this session: false on its first connection, true on every later one.
+    /// Whether the client has resumed this session: false on its first connection, true on every later one.
     pub fn resumed(&self) -> bool {
         self.shared.resumed.load(Ordering::Relaxed)
     }
 
-    /// The client goes on with its session by another connection.
+    /// The client has resumed its session with another connection.
     pub(super) fn comes_back(&self, address: PeerAddress) {
         *self
             .shared
@@ -124,12 +199,12 @@ impl<P: Protocol> Peer<P> {
         let _ = self.shared.lost.set(lost);
     }
 
-    /// What the user keeps for this peer.
+    /// Values that the application keeps for this peer.
     pub fn extensions(&self) -> &Extensions {
         &self.shared.extensions
     }
 
-    /// What else is known of the connection.
+    /// Information about the connection.
     pub fn connection(&self) -> PeerConnection<'_> {
         PeerConnection {
             connection: &self.shared.connection,
@@ -139,10 +214,10 @@ impl<P: Protocol> Peer<P> {
         }
     }
 
-    /// A view of this peer that sends with other options: a deadline, for acknowledgment, urgently.
+    /// A view of this peer that sends with options, such as a deadline, headers or a request for acknowledgment.
     ///
-    /// `peer.with(peer.call())` passes on what remains of the deadline of a call that is being served, its correlation
-    /// id and its trace context.
+    /// `peer.with(peer.call())` propagates what remains of the deadline of the call that is being handled, its
+    /// correlation id and its trace context.
     pub fn with(&self, options: impl Into<CallOptions>) -> With<'_, Self> {
         With {
             target: self,
@@ -150,8 +225,8 @@ impl<P: Protocol> Peer<P> {
         }
     }
 
-    /// An exclusive sender of one-way messages, for streams of many small ones: it has a buffer of its own and
-    /// the methods of the generated `PushServerToClient`.
+    /// An exclusive sender of one-way messages, for many small ones: it has a buffer of its own and the methods of the
+    /// generated trait `PushServerToClient`.
     pub fn sender(&self) -> Sender<Self> {
         Sender::new(
             &self.shared.connection,
@@ -160,22 +235,22 @@ impl<P: Protocol> Peer<P> {
         )
     }
 
-    /// The exchange that a handler serves; outside of a handler, one of which nothing is known.
+    /// The exchange that the handler is handling; outside of a handler, an empty one.
     pub fn call(&self) -> Call<'_> {
         Call::new(&self.serving, &self.shared.connection)
     }
 
-    /// Every client of this server, this one included.
+    /// A broadcast to every client of this server, this one included.
     pub fn everyone(&self) -> Broadcast<P> {
         Broadcast::of(self.shared.registry.clone())
     }
 
-    /// Every other client of this server.
+    /// A broadcast to every other client of this server.
     pub fn others(&self) -> Broadcast<P> {
         self.everyone().except(self.id())
     }
 
-    /// Sends `len` bytes to the client's runtime and back, and returns how long that took. No handler is involved.
+    /// Sends `len` bytes to the client and back, and returns the round-trip time. No handler is involved.
     ///
     /// # Errors
     ///
@@ -184,13 +259,13 @@ impl<P: Protocol> Peer<P> {
     ///
     /// # Cancel safety
     ///
-    /// Dropping the future forgets the ping; its answer is ignored.
+    /// Dropping the future abandons the ping; its answer is ignored.
     pub async fn ping(&self, len: usize, timeout: Duration) -> Result<Duration, CallError> {
         self.shared.connection.ping(len, timeout).await
     }
 
-    /// Closes the connection to this client, which is told `reason`: open calls may finish within `drain_timeout`,
-    /// nothing new is sent or accepted. Returns at once.
+    /// Closes the connection to this client gracefully, with `reason`: nothing new is sent or accepted, and open calls
+    /// may finish within `drain_timeout`. Returns at once.
     pub fn disconnect(&self, reason: impl Into<std::borrow::Cow<'static, str>>) {
         self.shared
             .connection
@@ -201,7 +276,7 @@ impl<P: Protocol> Peer<P> {
         &self.shared.connection
     }
 
-    /// The middleware around what goes out.
+    /// The middleware around outgoing exchanges.
     pub(super) fn outgoing(&self) -> &Stack {
         &self.shared.outgoing
     }
@@ -230,7 +305,7 @@ impl<P: Protocol> fmt::Debug for Peer<P> {
     }
 }
 
-/// What is known of a peer's connection; from [`Peer::connection`].
+/// Information about a peer's connection; from [`Peer::connection`].
 #[derive(Debug)]
 pub struct PeerConnection<'a> {
     connection: &'a ConnectionShared,
@@ -240,7 +315,7 @@ pub struct PeerConnection<'a> {
 }
 
 impl<'a> PeerConnection<'a> {
-    /// How long the last ping took there and back; `None` before the first.
+    /// The round-trip time of the last ping; `None` before the first.
     #[must_use]
     pub fn round_trip(&self) -> Option<Duration> {
         self.connection
@@ -249,7 +324,7 @@ impl<'a> PeerConnection<'a> {
             .and_then(|session| session.round_trip())
     }
 
-    /// How many bytes are queued and not written, each frame counted as its length + 64.
+    /// The number of bytes that are queued and not written, each frame counted as its length + 64.
     #[must_use]
     pub fn queued(&self) -> usize {
         self.connection
@@ -258,26 +333,27 @@ impl<'a> PeerConnection<'a> {
             .map_or(0, |session| session.queued())
     }
 
-    /// How bodies are written, as the client chose it.
+    /// The codec of bodies, which the client chose.
     #[must_use]
     pub fn codec(&self) -> Codec {
         self.connection.encoding().codec()
     }
 
-    /// What bodies may be compressed with, as the client chose it.
+    /// The compression of bodies, which the client chose.
     #[must_use]
     pub fn compression(&self) -> Compression {
         self.connection.encoding().compression()
     }
 
-    /// How many frames of the client were ignored, because they answer nothing that is open or could not be read and
-    /// asked for no answer.
+    /// The number of the client's frames that were ignored, because they answer nothing that is open, or were invalid
+    /// and requested no answer.
     #[must_use]
     pub fn ignored(&self) -> u64 {
         self.connection.ignored()
     }
 
-    /// How many messages were taken to be sent and then dropped: with their connection, or by their kind to make room.
+    /// The number of messages that were accepted to be sent and then dropped: with their connection, or by their kind
+    /// under pressure.
     #[must_use]
     pub fn dropped(&self) -> Dropped {
         self.connection.dropped()
@@ -290,14 +366,14 @@ impl<'a> PeerConnection<'a> {
         self.lost.get().is_some()
     }
 
-    /// The calls and deliveries that were open when the session ended, in `on_client_gone` and after; empty before. Each
-    /// caller has been told too.
+    /// The calls and deliveries that were open when the session ended, in `on_client_gone` and later; empty before.
+    /// Each caller has got its error too.
     #[must_use]
     pub fn lost(&self) -> &'a [LostExchange] {
         self.lost.get().map_or(&[], Vec::as_slice)
     }
 
-    /// Whether it is there still.
+    /// Whether it is connected.
     #[must_use]
     pub fn is_open(&self) -> bool {
         self.connection
@@ -306,7 +382,7 @@ impl<'a> PeerConnection<'a> {
             .is_some_and(|session| session.is_open())
     }
 
-    /// What the client calls itself; it may be empty.
+    /// The name of the client; it may be empty.
     #[must_use]
     pub fn client_name(&self) -> &'a str {
         self.name

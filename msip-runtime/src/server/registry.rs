@@ -1,4 +1,4 @@
-//! The peers that are connected.
+//! The registry of connected peers.
 
 use std::{
     collections::HashMap,

@@ -1,21 +1,21 @@
-//! How a server's handler is called.
+//! The trait by which a server calls its handler.
 
 use std::future::Future;
 
 use crate::{Answered, DisconnectReason, Peer, Protocol, Status, Streaming};
 
-/// A protocol whose clients' messages `H` handles; implemented by generated code for every
+/// A protocol whose client-to-server messages `H` handles; generated code implements it for every
 /// `H: HandleClientToServer`.
 pub trait ServeWith<H>: Protocol {
-    /// Hands a message to its handler method.
+    /// Calls the handler method of a message.
     fn dispatch(
         handler: &H,
         peer: &Peer<Self>,
         message: Self::ClientToServer,
     ) -> impl Future<Output = Result<Answered<Self::ServerToClient>, Status>> + Send;
 
-    /// Hands a stream of requests to the handler method of this variant. Protocols without any need no other than
-    /// this, which refuses.
+    /// Calls the handler method of a variant whose request is a stream. The default, for protocols without any, refuses
+    /// it.
     fn dispatch_stream(
         handler: &H,
         peer: &Peer<Self>,

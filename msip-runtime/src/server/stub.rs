@@ -1,4 +1,4 @@
-//! Clients of a server that is not there, for tests of handlers.
+//! Peers without a client, for tests of handlers.
 
 use std::sync::{
     Arc,

@@ -1,20 +1,20 @@
-//! A client for a handler.
+//! A stub client, for tests of client handlers.
 
 use std::{fmt, ops::Deref, sync::Arc, time::Duration};
 
 use tokio::time::Instant;
 
-use super::{Answer, line::Line, recorder::scripted, script::Script};
+use super::{Answer, recorder::scripted, script::Script, scripted_connection::ScriptedConnection};
 use crate::{
     CallOptions, Client, MetadataError, Protocol, Status, call::Serving, client::StubOutbound,
     connection::ConnectionShared, settings::Settings,
 };
 use msip_session::wire::Side;
 
-/// A client of a server that is not there: for a client's handler, and for code that takes a [`Client`] itself. Must
-/// be called within a tokio runtime.
+/// Creates a client without a server: for tests of a client's handler, and of code that takes a [`Client`]. Must be
+/// called within a tokio runtime.
 ///
-/// What is sent is recorded, and answered as the test says, as with a [`TestPeer`](super::TestPeer).
+/// Sent messages are recorded, and answered by the test, as with a [`TestPeer`](super::TestPeer).
 ///
 /// # Examples
 ///
@@ -50,7 +50,7 @@ use msip_session::wire::Side;
 ///
 /// impl HandleServerToClient for Screen {
 ///     async fn on_message_ind(&self, client: &Client<Chat>, message: MessageInd) {
-///         // Where the server is gone, nobody wants to know.
+///         // If the server is gone, there is no one to tell.
 ///         let _ = client.seen_ind(SeenInd { number: message.number }).await;
 ///     }
 /// }
@@ -68,59 +68,60 @@ pub fn client<P: Protocol>() -> TestClient<P> {
     let script = Arc::default();
     let (client, supervisor) = StubOutbound::client::<P>(&connection);
     let ended = move || supervisor.ended();
-    let line = Line::new::<P, _, _>(Side::Connecting, &connection, &script, ended);
+    let scripted =
+        ScriptedConnection::new::<P, _, _>(Side::Connecting, &connection, &script, ended);
     TestClient {
         client,
         script,
-        line,
+        connection: scripted,
     }
 }
 
-/// A client of a server that is not there; from [`client`].
+/// A client without a server; created by [`client`].
 ///
-/// When it is dropped its connection ends, and does not come back.
+/// Dropping it ends its connection for good.
 pub struct TestClient<P: Protocol> {
     client: Client<P>,
     script: Arc<Script<P::ClientToServer, P::ServerToClient>>,
-    line: Line,
+    connection: ScriptedConnection,
 }
 
 impl<P: Protocol> TestClient<P> {
-    /// The client as the handler of a call sees it, whose caller waits for this long: what
-    /// [`client.call()`](Client::call) tells.
+    /// The client as a handler gets it for a call with this time left until its deadline, which
+    /// [`client.call()`](Client::call) reports.
     #[must_use]
     pub fn with_deadline(&self, remaining: Duration) -> Client<P> {
         let deadline = Instant::now().checked_add(remaining);
         StubOutbound::in_call(&self.client, Serving::until(deadline))
     }
 
-    /// The client as a handler sees it, to whom something is said with these options: what
-    /// [`client.call()`](Client::call) tells of the deadline and of the metadata.
+    /// The client as a handler gets it for a message sent with these options: [`client.call()`](Client::call) reports their
+    /// deadline and metadata.
     ///
     /// # Errors
     ///
-    /// The metadata could not be sent.
+    /// The metadata is invalid.
     pub fn told_with(&self, options: &CallOptions) -> Result<Client<P>, MetadataError> {
         let serving = Serving::made_with(options)?;
         Ok(StubOutbound::in_call(&self.client, serving))
     }
 
-    /// The server goes away for good: what is sent from here on fails, as with a client that was closed.
+    /// Ends the session: every later send fails, as on a client that was closed.
     pub fn leave(&self) {
-        self.line.cut();
+        self.connection.cut();
     }
 
-    /// What the client said to the server when it was closed.
+    /// The status that the client sent when it was closed.
     #[must_use]
     pub fn goodbye(&self) -> Option<Status> {
-        self.line.goodbye()
+        self.connection.goodbye()
     }
 }
 
 impl<P: Protocol> TestClient<P> {
-    /// Has what was sent recorded.
+    /// Delivers and records everything sent so far.
     fn settle(&self) {
-        self.line.settle();
+        self.connection.settle();
     }
 }
 

@@ -1,6 +1,6 @@
-//! For tests of programs that use MSIP: handlers without a network, senders that record, and both ends in one test.
+//! Testing utilities: peers and clients for handlers, senders that record, and a client and server in one test.
 //!
-//! This module is there with the feature `testing`, which belongs into `[dev-dependencies]`:
+//! Needs the feature `testing`, which belongs in `[dev-dependencies]`:
 //!
 //! ```toml
 //! [dev-dependencies]
@@ -8,7 +8,7 @@
 //! tokio = { version = "1", features = ["macros", "rt", "test-util"] }
 //! ```
 //!
-//! | what is tested | what it is given |
+//! | code under test | use |
 //! | --- | --- |
 //! | code that sends, written against a send trait | a [`Recorder`]: no runtime, no connection |
 //! | a server's handler, one method at a time | a [`peer`] |
@@ -16,16 +16,68 @@
 //! | a method that takes a stream | [`streaming`] |
 //! | client and server together, under a paused clock | a [`Pair`] |
 //!
-//! All of them answer what is asked of them as the test says, and none waits for anything: a call for which a test has
-//! no answer fails at once, and says so.
+//! The test provides the answers, and nothing waits: a call without an answer fails at once, with an error that says so.
+//!
+//! # Examples
+//!
+//! A test of a server's handler:
+//!
+//! ```
+//! # mod greet {
+//! #     use msip_runtime::{ClientToServer, Message, ServerToClient};
+//! #     #[derive(ClientToServer)]
+//! #     #[msip(protocol = "greet")]
+//! #     pub enum ClientToServer {
+//! #         #[msip(tag = 1)]
+//! #         HelloReq(HelloReq),
+//! #     }
+//! #     #[derive(ServerToClient)]
+//! #     pub enum ServerToClient {
+//! #         #[msip(tag = 1)]
+//! #         HelloRsp(HelloRsp),
+//! #     }
+//! #     #[derive(Message)]
+//! #     pub struct HelloReq {
+//! #         #[msip(tag = 1)]
+//! #         pub name: String,
+//! #     }
+//! #     #[derive(Debug, PartialEq, Message)]
+//! #     pub struct HelloRsp {
+//! #         #[msip(tag = 1)]
+//! #         pub greeting: String,
+//! #     }
+//! # }
+//! use greet::{Greet, HandleClientToServer, HelloReq, HelloRsp};
+//! use msip_runtime::{Peer, Status, testing};
+//!
+//! struct Greeter;
+//!
+//! impl HandleClientToServer for Greeter {
+//!     async fn on_hello_req(&self, _: &Peer<Greet>, request: HelloReq) -> Result<HelloRsp, Status> {
+//!         Ok(HelloRsp { greeting: format!("hello {}", request.name) })
+//!     }
+//! }
+//!
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), Status> {
+//! let peer = testing::peer::<Greet>();
+//! let answer = Greeter.on_hello_req(&peer, HelloReq { name: "ada".into() }).await?;
+//! assert_eq!(answer.greeting, "hello ada");
+//! # Ok(())
+//! # }
+//! ```
 
 mod answer;
 mod client;
-mod line;
+mod endpoint;
 mod pair;
 mod peer;
 mod recorder;
+mod relay;
 mod script;
+mod script_handler;
+mod scripted_connection;
+mod shared_task;
 mod streams;
 
 pub use answer::Answer;

@@ -1,4 +1,4 @@
-//! A client and a server that talk within one test.
+//! A client and a server, connected in memory, for one test.
 
 use std::{
     fmt, io,
@@ -8,40 +8,39 @@ use std::{
 
 use thiserror::Error;
 use tokio::{
-    sync::{oneshot, watch},
-    task::{AbortHandle, JoinError, JoinHandle, JoinSet},
+    sync::oneshot,
+    task::{JoinError, JoinHandle},
 };
 
+use super::relay::Relay;
 use crate::{
     BindError, Broadcast, Client, ConnectError, ConnectWith, DrainReport, Peer, Protocol,
-    ServeWith, Server,
-    transport::{self, Connection, Listener, ServiceUrl},
+    ServeWith, Server, transport::ServiceUrl,
 };
 
-/// Numbers the pairs of this process, so that each has addresses of its own.
+/// The number of pairs in this process so far, so that each has its own addresses.
 static PAIRS: AtomicU64 = AtomicU64::new(1);
 
-/// Why a pair could not be made: a setting makes no sense, or the two did not come together.
+/// A pair could not be created: a setting is invalid, or the client and server could not connect.
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum PairError {
-    /// The server does not listen.
+    /// The server could not listen.
     #[error("the server of a pair cannot listen")]
     Bind(#[from] BindError),
-    /// The client does not connect.
+    /// The client could not connect.
     #[error("the client of a pair cannot connect")]
     Connect(#[from] ConnectError),
-    /// The line between them cannot be laid.
-    #[error("the line of a pair cannot be laid")]
+    /// The relay between them could not listen.
+    #[error("the relay of a pair cannot listen")]
     Line(#[source] io::Error),
 }
 
 /// A server, and a client that is connected to it, in memory.
 ///
-/// Both are real, with their tasks, sessions and limits; only the network is not. Under a paused clock
-/// (`#[tokio::test(start_paused = true)]`, with tokio's feature `test-util`) timeouts take no time, and one run is like
-/// another. It can be used as the [`Client`] that it holds. Dropping it breaks every connection and ends the
-/// server.
+/// Both are real, with their tasks, sessions and limits; only the network is missing. Under a paused clock
+/// (`#[tokio::test(start_paused = true)]`, with tokio's feature `test-util`) timeouts take no time, and runs are
+/// reproducible. It dereferences to its [`Client`]. Dropping it breaks every connection and stops the server.
 ///
 /// # Examples
 ///
@@ -74,7 +73,7 @@ pub enum PairError {
 /// use greet::{Greet, HandleClientToServer, HelloReq, HelloRsp, SendClientToServer as _};
 /// use msip_runtime::{CallError, Peer, Status, testing::Pair};
 ///
-/// /// A server that thinks for ever.
+/// /// A server that never answers.
 /// struct Thinker;
 ///
 /// impl HandleClientToServer for Thinker {
@@ -87,7 +86,7 @@ pub enum PairError {
 /// # async fn main() -> Result<(), msip_runtime::testing::PairError> {
 /// let pair = Pair::<Greet>::connect(Thinker, ()).await?;
 /// let answer = pair.hello_req(HelloReq { name: "ada".into() }).await;
-/// // Half a minute, in no time.
+/// // Half a minute, but the clock is paused.
 /// let timeout = Duration::from_secs(30);
 /// assert!(matches!(answer, Err(CallError::DeadlineExceeded { timeout: waited }) if waited == timeout));
 /// # Ok(())
@@ -96,13 +95,14 @@ pub enum PairError {
 pub struct Pair<P: Protocol> {
     client: Client<P>,
     everyone: Broadcast<P>,
-    line: Line,
-    server: Serving,
+    url: String,
+    relay: Relay,
+    server: ServerTask,
     shutdown: oneshot::Sender<()>,
 }
 
 impl<P: Protocol> Pair<P> {
-    /// A server with the first handler, and a client with the second, which may be `()`.
+    /// Starts a server with the first handler and connects a client with the second, which may be `()`.
     ///
     /// # Errors
     ///
@@ -128,37 +128,37 @@ impl<P: Protocol> Pair<P> {
         peers.into_iter().find(|peer| peer.id().number() == id)
     }
 
-    /// Everyone who is connected to the server.
+    /// All clients of the server.
     pub fn everyone(&self) -> &Broadcast<P> {
         &self.everyone
     }
 
-    /// Where further clients connect to: `Client::<Chat>::connect(pair.url())`.
+    /// The URL for further clients: `Client::<Chat>::connect(pair.url())`.
     pub fn url(&self) -> &str {
-        &self.line.url
+        &self.url
     }
 
-    /// Breaks every connection; what is under way is lost. The clients notice, and connect again by themselves, which
-    /// [`watch`](crate::ConnectionInfo::watch) tells.
+    /// Breaks every connection; data in flight is lost. The clients notice and reconnect, which
+    /// [`watch`](crate::ConnectionInfo::watch) reports.
     pub fn cut(&self) {
-        self.line.cuts.send_modify(|cuts| *cuts += 1);
+        self.relay.cut();
     }
 
-    /// Stops the server, as [`Server::serve_until`] does, and returns when it has ended.
+    /// Shuts the server down gracefully, as [`Server::serve_until`] does, and returns when it has ended.
     pub async fn shut_down(self) -> DrainReport {
         let Self {
             mut server,
             shutdown,
-            line: _line,
+            relay: _relay,
             client: _client,
             ..
         } = self;
-        // Where the server has ended already, nobody hears it.
+        // Fails if the server has ended already.
         let _ = shutdown.send(());
         match (&mut server.0).await.map_err(JoinError::try_into_panic) {
             Ok(report) => report,
             Err(Ok(panic)) => std::panic::resume_unwind(panic),
-            // The runtime shuts down.
+            // The runtime is shutting down.
             Err(Err(_)) => DrainReport::default(),
         }
     }
@@ -181,7 +181,7 @@ impl<P: Protocol> fmt::Debug for Pair<P> {
     }
 }
 
-/// How the two sides of a [`Pair`] are set, in the words of an address's query.
+/// The settings of the two sides of a [`Pair`], each as the query of a URL.
 ///
 /// ```
 /// use msip_runtime::testing::PairSettings;
@@ -196,7 +196,7 @@ pub struct PairSettings {
 }
 
 impl PairSettings {
-    /// Everything as it is by default.
+    /// Default settings.
     #[must_use]
     pub fn new() -> Self {
         Self::default()
@@ -216,7 +216,7 @@ impl PairSettings {
         self
     }
 
-    /// A server with the first handler, and a client with the second, with these settings.
+    /// Starts a server with the first handler and connects a client with the second, with these settings.
     ///
     /// # Errors
     ///
@@ -233,19 +233,24 @@ impl PairSettings {
         let everyone = bound.broadcast();
         let (shutdown, stop) = oneshot::channel();
         let serving = bound.serve_until(server, async {
-            // Dropped with the pair, which ends the task before it would wait for this.
+            // If the pair is dropped, its task is aborted before this matters.
             let _ = stop.await;
         });
-        let server = Serving(tokio::spawn(serving));
-        let line = Line::lay(format!("{place}-line"), place).await?;
-        let client = Client::<P>::builder(with_settings(&line.url, &self.client))
+        let server = ServerTask(tokio::spawn(serving));
+        let url = format!("{place}-relay");
+        let parse = |url: &str| ServiceUrl::parse(url).map_err(ConnectError::from);
+        let relay = Relay::listen(&parse(&url)?, parse(&place)?)
+            .await
+            .map_err(PairError::Line)?;
+        let client = Client::<P>::builder(with_settings(&url, &self.client))
             .handler(client)
             .connect()
             .await?;
         Ok(Pair {
             client,
             everyone,
-            line,
+            url,
+            relay,
             server,
             shutdown,
         })
@@ -260,67 +265,12 @@ fn with_settings(place: &str, settings: &str) -> String {
     }
 }
 
-/// The server's task, which ends with the pair.
+/// The server's task, aborted with the pair.
 #[derive(Debug)]
-struct Serving(JoinHandle<DrainReport>);
+struct ServerTask(JoinHandle<DrainReport>);
 
-impl Drop for Serving {
+impl Drop for ServerTask {
     fn drop(&mut self) {
         self.0.abort();
-    }
-}
-
-/// Carries connections to the server, until it is told to break them.
-#[derive(Debug)]
-struct Line {
-    url: String,
-    /// Counts the cuts: each connection of an earlier count is broken.
-    cuts: watch::Sender<u64>,
-    task: AbortHandle,
-}
-
-impl Line {
-    async fn lay(url: String, to: String) -> Result<Self, PairError> {
-        let from = ServiceUrl::parse(&url).map_err(ConnectError::from)?;
-        let to = ServiceUrl::parse(&to).map_err(ConnectError::from)?;
-        let listener = Listener::bind(&from).await.map_err(PairError::Line)?;
-        let cuts = watch::Sender::new(0);
-        let task = tokio::spawn(carry_all(listener, to, cuts.subscribe())).abort_handle();
-        Ok(Self { url, cuts, task })
-    }
-}
-
-impl Drop for Line {
-    fn drop(&mut self) {
-        self.task.abort();
-    }
-}
-
-async fn carry_all(listener: Listener, to: ServiceUrl, cuts: watch::Receiver<u64>) {
-    let mut connections = JoinSet::new();
-    while let Ok(connection) = listener.accept().await {
-        let cuts = cuts.clone();
-        let to = to.clone();
-        connections.spawn(async move {
-            // Both ends notice by themselves when it is over.
-            let _ = carry(connection, &to, cuts).await;
-        });
-        while connections.try_join_next().is_some() {}
-    }
-}
-
-async fn carry(
-    mut client: Connection,
-    to: &ServiceUrl,
-    mut cuts: watch::Receiver<u64>,
-) -> io::Result<()> {
-    let cut = *cuts.borrow_and_update();
-    let mut server = transport::connect(to).await?;
-    tokio::select! {
-        ended = tokio::io::copy_bidirectional(&mut client.stream, &mut server.stream) => {
-            ended.map(|_| ())
-        }
-        // Where the sender is gone, so is the pair.
-        _ = cuts.wait_for(|cuts| *cuts != cut) => Ok(()),
     }
 }

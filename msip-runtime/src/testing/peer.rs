@@ -1,22 +1,22 @@
-//! A peer for a handler.
+//! A stub peer, for tests of server handlers.
 
 use std::{fmt, ops::Deref, sync::Arc, time::Duration};
 
 use tokio::time::Instant;
 
-use super::{Answer, line::Line, recorder::scripted, script::Script};
+use super::{Answer, recorder::scripted, script::Script, scripted_connection::ScriptedConnection};
 use crate::{
     CallOptions, MetadataError, Peer, Protocol, Status, call::Serving,
     connection::ConnectionShared, server::StubOutbound, settings::Settings,
 };
 use msip_session::wire::Side;
 
-/// A client that is not there, to be given to a server's handler. Must be called within a tokio runtime.
+/// Creates a peer without a client, to pass to a server's handler. Must be called within a tokio runtime.
 ///
-/// The handler's methods take a `&Peer`, which a reference to this becomes by itself. What the handler says to the
-/// client is recorded ([`take_sent`](TestPeer::take_sent)), and what it asks is answered as the test says
-/// ([`answer`](TestPeer::answer), [`answer_with`](TestPeer::answer_with)). All of [`Peer`] works: a broadcast to
-/// [`everyone`](Peer::everyone) reaches this peer and those that were made [`beside`](TestPeer::beside) it.
+/// The handler's methods take a `&Peer`, to which a reference to this dereferences. What the handler sends is recorded
+/// ([`take_sent`](TestPeer::take_sent)), and its calls are answered by the test ([`answer`](TestPeer::answer),
+/// [`answer_with`](TestPeer::answer_with)). All of [`Peer`] works: a broadcast to [`everyone`](Peer::everyone) reaches
+/// this peer and those created from it with [`beside`](TestPeer::beside).
 ///
 /// # Examples
 ///
@@ -58,7 +58,7 @@ use msip_session::wire::Side;
 /// let hello = MessageInd { text: "hello".into() };
 /// Room.on_message_ind(&ada, hello.clone()).await;
 /// assert_eq!(bob.take_sent(), [ServerToClient::MessageInd(hello)]);
-/// assert_eq!(ada.take_sent(), [], "nobody hears himself");
+/// assert_eq!(ada.take_sent(), [], "the sender is left out");
 /// # }
 /// ```
 #[must_use]
@@ -66,13 +66,13 @@ pub fn peer<P: Protocol>() -> TestPeer<P> {
     TestPeer::at(&Arc::new(StubOutbound::new()))
 }
 
-/// A client that is not there; from [`peer`].
+/// A peer without a client; created by [`peer`].
 ///
-/// It leaves when it is dropped.
+/// Dropping it ends its session.
 pub struct TestPeer<P: Protocol> {
     peer: Peer<P>,
     script: Arc<Script<P::ServerToClient, P::ClientToServer>>,
-    line: Line,
+    connection: ScriptedConnection,
     server: Arc<StubOutbound<P>>,
 }
 
@@ -80,11 +80,12 @@ impl<P: Protocol> TestPeer<P> {
     fn at(server: &Arc<StubOutbound<P>>) -> Self {
         let connection = Arc::new(ConnectionShared::new(&Settings::default()));
         let script = Arc::default();
-        let line = Line::new::<P, _, _>(Side::Accepting, &connection, &script, || {});
+        let scripted =
+            ScriptedConnection::new::<P, _, _>(Side::Accepting, &connection, &script, || {});
         Self {
             peer: server.admit(&connection),
             script,
-            line,
+            connection: scripted,
             server: Arc::clone(server),
         }
     }
@@ -95,42 +96,42 @@ impl<P: Protocol> TestPeer<P> {
         Self::at(&self.server)
     }
 
-    /// The peer as the handler of a call sees it, whose caller waits for this long: what
-    /// [`peer.call()`](Peer::call) tells.
+    /// The peer as a handler gets it for a call with this time left until its deadline, which
+    /// [`peer.call()`](Peer::call) reports.
     #[must_use]
     pub fn with_deadline(&self, remaining: Duration) -> Peer<P> {
         let deadline = Instant::now().checked_add(remaining);
         StubOutbound::in_call(&self.peer, Serving::until(deadline))
     }
 
-    /// The peer as a handler sees it, to whom something is said with these options: what
-    /// [`peer.call()`](Peer::call) tells of the deadline and of the metadata.
+    /// The peer as a handler gets it for a message sent with these options: [`peer.call()`](Peer::call) reports their
+    /// deadline and metadata.
     ///
     /// # Errors
     ///
-    /// The metadata could not be sent.
+    /// The metadata is invalid.
     pub fn told_with(&self, options: &CallOptions) -> Result<Peer<P>, MetadataError> {
         let serving = Serving::made_with(options)?;
         Ok(StubOutbound::in_call(&self.peer, serving))
     }
 
-    /// The client goes away: what is sent to it from here on fails, as to any peer whose session has ended.
+    /// Ends the session: every later send fails, as to any peer whose session has ended.
     pub fn leave(&self) {
         self.server.dismiss(self.peer.id());
-        self.line.cut();
+        self.connection.cut();
     }
 
-    /// What the handler said to the client when it closed the connection, by [`Peer::disconnect`].
+    /// The status with which the handler closed the connection, by [`Peer::disconnect`].
     #[must_use]
     pub fn goodbye(&self) -> Option<Status> {
-        self.line.goodbye()
+        self.connection.goodbye()
     }
 }
 
 impl<P: Protocol> TestPeer<P> {
-    /// Has what was sent recorded.
+    /// Delivers and records everything sent so far.
     fn settle(&self) {
-        self.line.settle();
+        self.connection.settle();
     }
 }
 

@@ -1,23 +1,23 @@
-//! A sender that sends stub.
+//! A sender that records instead of sending.
 
 use std::sync::Arc;
 
 use super::{Answer, script::Script};
 use crate::{CallError, Envelope, Outbound, OutboundAll, Protocol, SendError, Stream, Streaming};
 
-/// The methods of whatever records what is sent.
+/// The methods that every recording stub has.
 macro_rules! scripted {
     ($(impl<$($parameter:ident $(: $bound:path)?),*> $ty:ty: $out:ty => $in:ty;)*) => {$(
         impl<$($parameter $(: $bound)?),*> $ty {
-            /// What was sent since this was last asked, in order. Each item of a stream of requests is a message.
+            /// Takes the messages sent since the last call, in order. Each item of a request stream is a message.
             ///
-            /// All of it is kept until it is taken.
+            /// Messages are kept until they are taken.
             pub fn take_sent(&self) -> Vec<$out> {
                 self.settle();
                 self.script.take_sent()
             }
 
-            /// The next message that was not taken yet; waits for one.
+            /// Takes the next message; waits for one.
             ///
             /// # Cancel safety
             ///
@@ -27,15 +27,15 @@ macro_rules! scripted {
             }
 
             /// Queues an answer. A call, or a message sent for acknowledgment, takes the first queued answer that
-            /// fits it: the message that answers it, a stream where a stream answers it, or an error.
+            /// fits it: its response message, a stream if its response is a stream, or an error.
             pub fn answer(&self, answer: impl Into<Answer<$in>>) {
                 self.script.answer(answer.into());
             }
 
-            /// Answers with what this function says, where no queued answer fits. Of a stream of requests it is asked
-            /// for each item, and may say [`Answer::nothing`] until it knows.
+            /// AnswerStream with the result of this function where no queued answer fits. It is called for each item of a
+            /// request stream, and may return [`Answer::nothing`] until it has an answer.
             ///
-            /// What neither answers is refused with `UNIMPLEMENTED` if it is a call, and acknowledged otherwise.
+            /// A call without an answer is refused with `UNIMPLEMENTED`, and any other message is acknowledged.
             pub fn answer_with<A: Into<Answer<$in>>>(
                 &self,
                 mut answering: impl FnMut(&$out) -> A + Send + 'static,
@@ -44,7 +44,7 @@ macro_rules! scripted {
                     .answer_with(Box::new(move |message| answering(message).into()));
             }
 
-            /// How many queued answers nobody has taken: a test that expects its calls ends with 0.
+            /// The number of queued answers left: 0 if every expected call was made.
             #[must_use]
             pub fn answers_left(&self) -> usize {
                 self.settle();
@@ -55,13 +55,13 @@ macro_rules! scripted {
 }
 pub(super) use scripted;
 
-/// Something that sends stub: for tests of code that is written against a send trait.
+/// A sender that records instead of sending: for tests of code that is generic over a send trait.
 ///
-/// It has the methods of every protocol's send traits, and those of a broadcast. What is sent is recorded
-/// ([`take_sent`](Self::take_sent)), and calls are answered as the test says ([`answer`](Self::answer),
-/// [`answer_with`](Self::answer_with)). Nothing is encoded, and no time passes. Clones record together.
+/// It has the methods of every protocol's send traits, and those of a broadcast. Sent messages are recorded
+/// ([`take_sent`](Self::take_sent)), and calls are answered by the test ([`answer`](Self::answer),
+/// [`answer_with`](Self::answer_with)). Nothing is encoded, and no time passes. Clones share their recording.
 ///
-/// [`ClientRecorder`] and [`PeerRecorder`] name it after a protocol.
+/// [`ClientRecorder`] and [`PeerRecorder`] are aliases with a protocol as parameter.
 ///
 /// # Examples
 ///
@@ -138,7 +138,7 @@ pub type PeerRecorder<P> =
     Recorder<<P as Protocol>::ServerToClient, <P as Protocol>::ClientToServer>;
 
 impl<Out, In> Recorder<Out, In> {
-    /// A recorder that has recorded nothing, and has no answers.
+    /// Creates a recorder without messages and answers.
     #[must_use]
     pub fn new() -> Self {
         Self {
@@ -146,15 +146,15 @@ impl<Out, In> Recorder<Out, In> {
         }
     }
 
-    /// From here on every send fails so, as [`SendError::Disconnected`] would say that there is no connection; with
-    /// `None` sends succeed again. What fails is not recorded.
+    /// Makes every later send fail with this error, for instance [`SendError::Disconnected`]; with `None` sends succeed
+    /// again. Failed messages are not recorded.
     pub fn fail_sends(&self, error: impl Into<Option<SendError>>) {
         self.script.fail_sends(error.into());
     }
 }
 
 impl<Out, In> Recorder<Out, In> {
-    /// What is sent is recorded at once.
+    /// Messages are recorded as they are sent.
     const fn settle(&self) {}
 }
 
@@ -221,7 +221,7 @@ impl<Out: Envelope, In: Envelope> Outbound<Out, In> for Recorder<Out, In> {
     }
 }
 
-/// As if one receiver were there; none while sends fail.
+/// As with one receiver; none while sends fail.
 impl<Out: Envelope, In: Envelope> OutboundAll<Out> for Recorder<Out, In> {
     fn send_all(&self, message: Out) -> usize {
         usize::from(self.try_send(message).is_ok())

@@ -1,4 +1,4 @@
-//! What was sent, and what it is answered with.
+//! The script of a test: recorded messages and answers.
 
 use std::{
     collections::VecDeque,
@@ -13,7 +13,7 @@ use tokio::sync::Notify;
 
 use super::{
     Answer,
-    answer::{Answers, Kind},
+    answer::{AnswerKind, AnswerStream},
     stream_of,
 };
 use crate::{
@@ -22,14 +22,14 @@ use crate::{
 
 type Answering<Out, In> = Box<dyn FnMut(&Out) -> Answer<In> + Send>;
 
-/// What the code under test has sent (`Out`), and what it gets back (`In`).
+/// The messages that the code under test has sent (`Out`), and their answers (`In`).
 pub(super) struct Script<Out, In> {
-    state: Mutex<State<Out, In>>,
+    state: Mutex<ScriptState<Out, In>>,
     answering: Mutex<Option<Answering<Out, In>>>,
     recorded: Notify,
 }
 
-struct State<Out, In> {
+struct ScriptState<Out, In> {
     sent: VecDeque<Out>,
     answers: VecDeque<Answer<In>>,
     refusal: Option<SendError>,
@@ -38,7 +38,7 @@ struct State<Out, In> {
 impl<Out, In> Default for Script<Out, In> {
     fn default() -> Self {
         Self {
-            state: Mutex::new(State {
+            state: Mutex::new(ScriptState {
                 sent: VecDeque::new(),
                 answers: VecDeque::new(),
                 refusal: None,
@@ -50,8 +50,8 @@ impl<Out, In> Default for Script<Out, In> {
 }
 
 impl<Out, In> Script<Out, In> {
-    fn lock(&self) -> MutexGuard<'_, State<Out, In>> {
-        // Each change is one step.
+    fn lock(&self) -> MutexGuard<'_, ScriptState<Out, In>> {
+        // Each change is a single operation, so a panic leaves the state consistent.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -88,7 +88,7 @@ impl<Out, In> Script<Out, In> {
         self.lock().refusal = refusal;
     }
 
-    /// Whether anything can be sent.
+    /// Fails while sends are to fail.
     pub(super) fn check(&self) -> Result<(), SendError> {
         self.lock().refusal.clone().map_or(Ok(()), Err)
     }
@@ -98,7 +98,7 @@ impl<Out, In> Script<Out, In> {
         self.recorded.notify_waiters();
     }
 
-    /// What the test's function answers; nothing where there is none.
+    /// The answer of the test's function; nothing if there is none.
     fn ask(&self, request: &Out) -> Answer<In> {
         let mut answering = self
             .answering
@@ -128,7 +128,7 @@ impl<Out: Envelope, In: Envelope> Script<Out, In> {
         state.answers.remove(place)
     }
 
-    /// Records a message, and returns what it is answered with.
+    /// Records a message, and returns its answer.
     fn exchange(&self, message: Out) -> (Answer<In>, Option<&'static Variant>) {
         let row = Out::VARIANTS.get(message.index());
         let answer = row
@@ -141,7 +141,7 @@ impl<Out: Envelope, In: Envelope> Script<Out, In> {
     /// Takes a message that is acknowledged.
     pub(super) fn deliver(&self, message: Out) -> Result<(), CallError> {
         match self.exchange(message).0.0 {
-            Kind::Error(error) => Err(error),
+            AnswerKind::Error(error) => Err(error),
             _ => Ok(()),
         }
     }
@@ -153,18 +153,18 @@ impl<Out: Envelope, In: Envelope> Script<Out, In> {
     }
 
     /// Takes a request that a stream answers.
-    pub(super) fn call_streaming(&self, request: Out) -> Answers<In> {
+    pub(super) fn call_streaming(&self, request: Out) -> AnswerStream<In> {
         let (answer, row) = self.exchange(request);
         match answer.0 {
-            Kind::Stream(answers) => answers,
-            Kind::Message(message) => Box::pin(stream_of([Ok(message)])),
-            Kind::Error(error) => Box::pin(stream_of([Err(error)])),
-            Kind::Nothing => Box::pin(stream_of([Err(self.no_answer(row))])),
+            AnswerKind::Stream(answers) => answers,
+            AnswerKind::Message(message) => Box::pin(stream_of([Ok(message)])),
+            AnswerKind::Error(error) => Box::pin(stream_of([Err(error)])),
+            AnswerKind::Nothing => Box::pin(stream_of([Err(self.no_answer(row))])),
         }
     }
 
-    /// Takes a stream of requests that one message answers: a queued answer after its end, else whatever is answered
-    /// first.
+    /// Takes a request stream with a single response: a queued answer after its end, else the first answer of the test's
+    /// function.
     pub(super) async fn upload(
         &self,
         variant: u16,
@@ -179,30 +179,30 @@ impl<Out: Envelope, In: Envelope> Script<Out, In> {
                 None => self.ask(&request),
             };
             self.record(request);
-            if !matches!(answer.0, Kind::Nothing) {
+            if !matches!(answer.0, AnswerKind::Nothing) {
                 return self.one(answer, row);
             }
         }
         self.one(queued.unwrap_or_else(Answer::nothing), row)
     }
 
-    /// Takes a stream of requests that a stream answers.
+    /// Takes a request stream with a response stream.
     pub(super) fn converse(
         self: &Arc<Self>,
         variant: u16,
         requests: impl Stream<Item = Out> + Send + 'static,
-    ) -> Answers<In> {
+    ) -> AnswerStream<In> {
         let row = variant_of::<Out>(variant);
         let queued = row.and_then(|row| self.claim(row)).map(|answer| answer.0);
         let (answers, is_queued) = match queued {
-            Some(Kind::Stream(answers)) => (Some(answers), true),
-            Some(Kind::Message(message)) => {
-                let answers: Answers<In> = Box::pin(stream_of([Ok(message)]));
+            Some(AnswerKind::Stream(answers)) => (Some(answers), true),
+            Some(AnswerKind::Message(message)) => {
+                let answers: AnswerStream<In> = Box::pin(stream_of([Ok(message)]));
                 (Some(answers), true)
             }
-            Some(Kind::Error(error)) => return Box::pin(stream_of([Err(error)])),
-            Some(Kind::Nothing) | None if self.has_answering() => (None, false),
-            Some(Kind::Nothing) | None => {
+            Some(AnswerKind::Error(error)) => return Box::pin(stream_of([Err(error)])),
+            Some(AnswerKind::Nothing) | None if self.has_answering() => (None, false),
+            Some(AnswerKind::Nothing) | None => {
                 return Box::pin(stream_of([Err(self.no_answer(row))]));
             }
         };
@@ -216,16 +216,16 @@ impl<Out: Envelope, In: Envelope> Script<Out, In> {
 
     fn one(&self, answer: Answer<In>, row: Option<&'static Variant>) -> Result<In, CallError> {
         match answer.0 {
-            Kind::Message(message) => Ok(message),
-            Kind::Error(error) => Err(error),
-            Kind::Stream(_) => Err(CallError::UnexpectedAnswer { found: "a stream" }),
-            Kind::Nothing => Err(self.no_answer(row)),
+            AnswerKind::Message(message) => Ok(message),
+            AnswerKind::Error(error) => Err(error),
+            AnswerKind::Stream(_) => Err(CallError::UnexpectedAnswer { found: "a stream" }),
+            AnswerKind::Nothing => Err(self.no_answer(row)),
         }
     }
 
-    /// The error for a call that the test has no answer for.
+    /// The error for a call without an answer.
     fn no_answer(&self, row: Option<&'static Variant>) -> CallError {
-        let name = row.map_or("a message that is unknown", |row| row.name);
+        let name = row.map_or("an unknown message", |row| row.name);
         let wanted = row
             .and_then(|row| match row.exchange {
                 Exchange::Call { response, .. } => variant_of::<In>(response),
@@ -237,12 +237,12 @@ impl<Out: Envelope, In: Envelope> Script<Out, In> {
         let queued = if queued.is_empty() {
             "nothing is queued".to_owned()
         } else {
-            format!("queued, and no answer to it: {}", queued.join(", "))
+            format!("queued, but not valid answers to it: {}", queued.join(", "))
         };
         CallError::Status(Status::new(
             Code::Unimplemented,
             format!(
-                "the test has no answer to `{name}`: queue a `{wanted}` with `answer`, or answer it in `answer_with` ({queued})"
+                "the test has no answer to `{name}`: queue a `{wanted}` with `answer`, or return it from `answer_with` ({queued})"
             ),
         ))
     }
@@ -258,14 +258,14 @@ impl<Out, In> fmt::Debug for Script<Out, In> {
     }
 }
 
-/// The answers of a call with two streams, which takes the requests as it is polled.
+/// The response stream of a call with two streams; it takes requests as it is polled.
 struct Conversation<Out, In> {
     script: Arc<Script<Out, In>>,
-    /// `None` after their end.
+    /// `None` after the end of the stream.
     requests: Option<Pin<Box<dyn Stream<Item = Out> + Send>>>,
-    /// What is being answered.
-    answers: Option<Answers<In>>,
-    /// The answers were queued for the whole call; else each request has its own.
+    /// The answers being returned.
+    answers: Option<AnswerStream<In>>,
+    /// Whether the answers were queued for the whole call; else each request has its own.
     is_queued: bool,
 }
 
@@ -314,13 +314,13 @@ impl<Out: Envelope, In: Envelope> Stream for Conversation<Out, In> {
             let answer = this.script.ask(&request);
             this.script.record(request);
             match answer.0 {
-                Kind::Nothing => {}
-                Kind::Message(message) => return Poll::Ready(Some(Ok(message))),
-                Kind::Error(error) => {
+                AnswerKind::Nothing => {}
+                AnswerKind::Message(message) => return Poll::Ready(Some(Ok(message))),
+                AnswerKind::Error(error) => {
                     this.requests = None;
                     return Poll::Ready(Some(Err(error)));
                 }
-                Kind::Stream(answers) => this.answers = Some(answers),
+                AnswerKind::Stream(answers) => this.answers = Some(answers),
             }
         }
     }

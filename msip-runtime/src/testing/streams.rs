@@ -1,4 +1,4 @@
-//! Streams for tests.
+//! Streams from iterators.
 
 use std::{
     pin::Pin,
@@ -7,7 +7,7 @@ use std::{
 
 use crate::{CallError, Stream, Streaming};
 
-/// A stream of what an iterator yields, without a pause: what a test hands to a method that sends a stream.
+/// A stream of the items of an iterator, always ready: for methods that send a stream.
 ///
 /// ```
 /// let parts = msip_runtime::testing::stream_of(["one", "two"]);
@@ -36,8 +36,7 @@ impl<I: Iterator> Stream for StreamOf<I> {
     }
 }
 
-/// A [`Streaming`] of what `items` yields, as a handler is given one or a call returns one. An error is its last
-/// item, as of any other.
+/// A [`Streaming`] of the items of `items`, as handlers and callers receive it. As always, an error is its last item.
 ///
 /// ```
 /// use msip_runtime::{CallError, testing::{stream_of, streaming}};

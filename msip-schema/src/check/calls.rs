@@ -1,16 +1,20 @@
-//! Which members are calls, and which members answer them.
+//! The calls of a draft: which members begin one, and which answer one.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{MemberId, services, streams, words};
-use crate::{Code, Diagnostic, Direction, Draft, Reply, Span, closest_name};
+use super::members::MemberId;
+use crate::{Draft, Reply, Span};
 
 /// What a member is for its sender.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Role {
+pub enum Role {
+    /// Nothing comes back.
     OneWay,
+    /// The receiver's handler returns, and the sender learns of it.
     Acknowledged,
+    /// The request of a call.
     Call,
+    /// The response of a call, which is never sent on its own.
     Answer,
 }
 
@@ -18,13 +22,13 @@ pub(super) enum Role {
 #[derive(Debug)]
 pub(super) struct Call {
     pub(super) response: MemberId,
-    /// Where the source says so: an option, a method, or the name of the request.
+    /// The span of what makes it a call: an option, a method, or the name of the request.
     pub(super) origin: Span,
-    /// The service method that says so too.
+    /// The service method of the call, if it has one.
     pub(super) method: Option<usize>,
-    /// Where the source says that the request is a stream.
+    /// The span of what makes the request a stream.
     pub(super) request_stream: Option<Span>,
-    /// Where the source says that the response is a stream.
+    /// The span of what makes the response a stream.
     pub(super) response_stream: Option<Span>,
 }
 
@@ -51,7 +55,7 @@ pub(super) struct Calls {
     by_request: BTreeMap<MemberId, Call>,
     /// Each answer, with the first request that it answers.
     answers: BTreeMap<MemberId, MemberId>,
-    /// Members whose part in a call is in doubt; that has been told, and nothing else is concluded from it.
+    /// Members whose part in a call is unclear. That is reported, and nothing else is concluded from it.
     pub(super) doubtful: BTreeSet<MemberId>,
 }
 
@@ -77,6 +81,13 @@ impl Calls {
             .map(|(&request, call)| (request, call))
     }
 
+    /// All answers, each with the first request that it answers.
+    pub(super) fn answers(&self) -> impl Iterator<Item = (MemberId, MemberId)> {
+        self.answers
+            .iter()
+            .map(|(&answer, &request)| (answer, request))
+    }
+
     /// The first request that a member answers.
     pub(super) fn answered_by(&self, answer: MemberId) -> Option<MemberId> {
         self.answers.get(&answer).copied()
@@ -95,300 +106,11 @@ impl Calls {
     }
 }
 
-/// Finds them: first what options say, then what names say, then what services say.
-pub(super) fn find(draft: &Draft, out: &mut Vec<Diagnostic>) -> Calls {
-    let names = Names::new(draft);
-    let mut calls = Calls::default();
-    for id in draft.ids() {
-        by_option(draft, &names, id, &mut calls, out);
-    }
-    for id in draft.ids() {
-        by_name(draft, &names, id, &mut calls);
-    }
-    services::find(draft, &mut calls, out);
-    for id in draft.ids() {
-        check_unpaired(draft, &names, id, &mut calls, out);
-    }
-    streams::settle(draft, &mut calls, out);
-    check_answers(draft, &mut calls, out);
-    calls
-}
-
-/// Members by exact name and by words; of several of one name, the first.
-struct Names {
-    exact: BTreeMap<(Direction, String), MemberId>,
-    words: BTreeMap<(Direction, String), MemberId>,
-}
-
-impl Names {
-    fn new(draft: &Draft) -> Self {
-        let mut names = Self {
-            exact: BTreeMap::new(),
-            words: BTreeMap::new(),
-        };
-        for (id, member) in draft.all_members() {
-            names
-                .exact
-                .entry((id.direction, member.name.value.clone()))
-                .or_insert(id);
-            names
-                .words
-                .entry((id.direction, words(&member.name.value)))
-                .or_insert(id);
-        }
-        names
-    }
-
-    fn exact(&self, direction: Direction, name: &str) -> Option<MemberId> {
-        self.exact.get(&(direction, name.to_owned())).copied()
-    }
-
-    /// The member of this direction that completes a pair: `connect_rsp` for `connect_req`.
-    fn response_of(
-        &self,
-        draft: &Draft,
-        request: MemberId,
-        direction: Direction,
-    ) -> Option<MemberId> {
-        let name = words(&draft.member(request).name.value);
-        let stem = name
-            .strip_suffix("req")
-            .filter(|stem| stem.is_empty() || stem.ends_with('_'))?;
-        self.words.get(&(direction, format!("{stem}rsp"))).copied()
-    }
-}
-
 fn reply(draft: &Draft, id: MemberId) -> Option<Reply> {
     draft.member(id).options.reply.map(|reply| reply.value)
 }
 
-/// Whether an option says that a member is not a call.
+/// Whether an option makes a member no call.
 pub(super) fn opted_out(draft: &Draft, id: MemberId) -> bool {
     matches!(reply(draft, id), Some(Reply::None | Reply::Ack))
-}
-
-fn by_option(
-    draft: &Draft,
-    names: &Names,
-    id: MemberId,
-    calls: &mut Calls,
-    out: &mut Vec<Diagnostic>,
-) {
-    let member = draft.member(id);
-    let Some(wanted) = &member.options.response else {
-        return;
-    };
-    let request = &member.name.value;
-    let back = id.direction.reverse();
-    if let Some(reply) = member.options.reply.filter(|_| opted_out(draft, id)) {
-        out.push(
-            Diagnostic::new(
-                Code::REPLY_CONTRADICTS_RESPONSE,
-                wanted.span,
-                format!(
-                    "`{request}` names a response although its reply is {}",
-                    reply.value.name()
-                ),
-            )
-            .label("a response is named here")
-            .also(reply.span, "but not asked for here")
-            .help("remove one of the two options"),
-        );
-        calls.doubtful.insert(id);
-        calls.doubtful.extend(names.exact(back, &wanted.value));
-        return;
-    }
-    if let Some(response) = names.exact(back, &wanted.value) {
-        calls.insert(id, Call::new(response, wanted.span));
-        return;
-    }
-    calls.doubtful.insert(id);
-    if let Some(same) = names.exact(id.direction, &wanted.value) {
-        calls.doubtful.insert(same);
-        let message = if same == id {
-            format!("`{request}` names itself as its response")
-        } else {
-            format!(
-                "`{}` goes the same way as `{request}`, so it cannot answer it",
-                wanted.value
-            )
-        };
-        out.push(
-            Diagnostic::new(Code::RESPONSE_IN_SAME_DIRECTION, wanted.span, message)
-                .also(
-                    draft.member(same).name.span,
-                    format!("a member of {}", id.direction.envelope_name()),
-                )
-                .help(format!(
-                    "name a member of {}, where the answer comes from",
-                    back.envelope_name()
-                )),
-        );
-        return;
-    }
-    let candidates = draft
-        .members(back)
-        .map(|(_, member)| member.name.value.as_str());
-    let help = match closest_name(&wanted.value, candidates) {
-        Some(close) => format!("did you mean `{close}`?"),
-        None => format!(
-            "name a member of {}, where the answer comes from",
-            back.envelope_name()
-        ),
-    };
-    out.push(
-        Diagnostic::new(
-            Code::RESPONSE_NOT_FOUND,
-            wanted.span,
-            format!(
-                "there is no `{}` in {} to answer `{request}`",
-                wanted.value,
-                back.envelope_name()
-            ),
-        )
-        .help(help),
-    );
-}
-
-fn by_name(draft: &Draft, names: &Names, id: MemberId, calls: &mut Calls) {
-    let member = draft.member(id);
-    if member.options.response.is_some() || opted_out(draft, id) {
-        return;
-    }
-    if let Some(response) = names.response_of(draft, id, id.direction.reverse()) {
-        calls.insert(id, Call::new(response, member.name.span));
-    }
-}
-
-/// A member that is no call, although its name or its option says that it should be one.
-fn check_unpaired(
-    draft: &Draft,
-    names: &Names,
-    id: MemberId,
-    calls: &mut Calls,
-    out: &mut Vec<Diagnostic>,
-) {
-    let member = draft.member(id);
-    if calls.call(id).is_some() || calls.doubtful.contains(&id) {
-        return;
-    }
-    let name = &member.name.value;
-    if opted_out(draft, id) {
-        if let (Some(stream), Some(reply)) = (member.options.request_stream, member.options.reply) {
-            calls.doubtful.insert(id);
-            let text = format!(
-                "`{name}` is a stream of requests although its reply is {}",
-                reply.value.name()
-            );
-            out.push(
-                Diagnostic::new(Code::REPLY_CONTRADICTS_RESPONSE, stream, text)
-                    .label("a stream is asked for here")
-                    .also(reply.span, "but no answer here")
-                    .help("remove one of the two options: a stream of requests is a call"),
-            );
-        }
-        return;
-    }
-    let back = id.direction.reverse();
-    if let Some(response) = names.response_of(draft, id, id.direction) {
-        let answers_another = calls.answered_by(response).is_some()
-            || completes_another(draft, names, response, id.direction);
-        if !answers_another {
-            let answer = &draft.member(response).name.value;
-            let envelope = id.direction.envelope_name();
-            out.push(
-                Diagnostic::new(
-                    Code::PAIR_IN_ONE_DIRECTION,
-                    draft.member(response).name.span,
-                    format!("`{name}` and `{answer}` look like a call, but both are in {envelope}"),
-                )
-                .label("the response goes the same way")
-                .also(member.name.span, "as its request")
-                .help(format!(
-                    "move one of them to {}, or write `[(msip.reply) = NONE]` on `{name}` if they are ordinary messages",
-                    back.envelope_name()
-                )),
-            );
-            calls.doubtful.extend([id, response]);
-            return;
-        }
-    }
-    let asks = member
-        .options
-        .reply
-        .filter(|reply| matches!(reply.value, Reply::Response | Reply::Stream))
-        .map(|reply| (reply.span, "asks for a response"));
-    let streams = member
-        .options
-        .request_stream
-        .map(|stream| (stream, "is a stream of requests"));
-    // What means nothing on an answer is told with its other options.
-    let is_answer = calls.answered_by(id).is_some();
-    if let Some((span, what)) = asks.or(streams).filter(|_| !is_answer) {
-        calls.doubtful.insert(id);
-        out.push(
-            Diagnostic::new(
-                Code::RESPONSE_MISSING,
-                span,
-                format!(
-                    "`{name}` {what}, but nothing in {} answers it",
-                    back.envelope_name()
-                ),
-            )
-            .help(match usual_answer(name) {
-                Some(answer) => format!(
-                    "add `{answer}` to {}, or name another answer, as in `[(msip.response) = \"…\"]`",
-                    back.envelope_name()
-                ),
-                None => "name the answer, as in `[(msip.response) = \"…\"]`".to_owned(),
-            }),
-        );
-    }
-}
-
-/// Whether a response of this direction belongs, by its name, to a request of the other.
-fn completes_another(
-    draft: &Draft,
-    names: &Names,
-    response: MemberId,
-    direction: Direction,
-) -> bool {
-    draft
-        .members(direction.reverse())
-        .any(|(id, _)| names.response_of(draft, id, direction) == Some(response))
-}
-
-/// What the answer of a request is called, if its name says that it is one.
-fn usual_answer(request: &str) -> Option<String> {
-    let name = words(request);
-    let stem = name.strip_suffix("_req")?;
-    Some(format!("{stem}_rsp"))
-}
-
-/// No member is a request and an answer at once.
-fn check_answers(draft: &Draft, calls: &mut Calls, out: &mut Vec<Diagnostic>) {
-    let both: Vec<_> = calls
-        .answers
-        .iter()
-        .filter_map(|(&answer, &request)| {
-            calls
-                .call(answer)
-                .map(|own| (answer, request, own.response))
-        })
-        .collect();
-    for (answer, request, response) in both {
-        let origin = calls.call(request).map_or(Span::NONE, |call| call.origin);
-        let [name, request, response] =
-            [answer, request, response].map(|id| draft.member(id).name.value.as_str());
-        out.push(
-            Diagnostic::new(
-                Code::ANSWER_IS_REQUEST,
-                draft.member(answer).name.span,
-                format!("`{name}` answers `{request}` and is a request itself, which `{response}` answers"),
-            )
-            .also(origin, format!("`{name}` is the answer here"))
-            .help("use one member for the answer and another for the request; both may carry the same message"),
-        );
-        calls.doubtful.insert(answer);
-    }
 }

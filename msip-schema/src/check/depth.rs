@@ -1,4 +1,4 @@
-//! How deep types are nested in each other: no deeper than a decoder and a compiler can be asked to go.
+//! The nesting depth of types, limited for the sake of decoders and compilers.
 
 use std::collections::BTreeMap;
 
@@ -10,7 +10,7 @@ const MAX_DEPTH: usize = 64;
 
 pub(super) fn check(types: &Types, out: &mut Vec<Diagnostic>) {
     for (name, depth) in depths(types) {
-        // Only the first that is too deep; whatever contains it is so because of it.
+        // Only the first that is too deep; whatever contains it is too deep because of it.
         if depth != MAX_DEPTH + 1 {
             continue;
         }
@@ -39,7 +39,7 @@ pub(super) fn check(types: &Types, out: &mut Vec<Diagnostic>) {
 
 /// How many levels each message has, itself included.
 ///
-/// Tarjan's algorithm with a stack of its own: components are finished in the order in which they depend on
+/// Tarjan's algorithm with an explicit stack: components are finished in the order in which they depend on
 /// each other, so the depth of one is known when all below it are.
 fn depths(types: &Types) -> Vec<(&TypeName, usize)> {
     let graph = Graph::new(types);
@@ -59,7 +59,7 @@ fn depths(types: &Types) -> Vec<(&TypeName, usize)> {
     graph.names.into_iter().zip(search.depth).collect()
 }
 
-/// Messages as numbers, with those that each mentions.
+/// Messages as numbers, with the messages that each mentions.
 struct Graph<'a> {
     names: Vec<&'a TypeName>,
     edges: Vec<Vec<usize>>,

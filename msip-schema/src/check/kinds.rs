@@ -1,31 +1,20 @@
 //! The kind of each member: by its name, unless an option says otherwise.
 
 use super::calls::{Calls, Role};
-use super::{MemberId, words};
+use super::members::MemberId;
 use crate::{Code, Diagnostic, Draft, MsgKind};
-
-/// The kind that a name stands for, by its last word.
-pub(crate) fn by_name(name: &str) -> MsgKind {
-    match words(name).rsplit('_').next().unwrap_or("") {
-        "req" | "cmd" | "command" => MsgKind::Command,
-        "state" | "status" => MsgKind::State,
-        "log" => MsgKind::Log,
-        "metric" => MsgKind::Metric,
-        _ => MsgKind::Event,
-    }
-}
 
 /// The kind of a member.
 pub(super) fn of(draft: &Draft, id: MemberId, calls: &Calls) -> MsgKind {
     let member = draft.member(id);
     match calls.role(draft, id) {
         Role::Call => MsgKind::Command,
-        // It travels in an ACK, whose kind means nothing, so its name cannot matter either.
+        // It is sent in an ACK, whose kind means nothing, so its name does not matter either.
         Role::Answer => MsgKind::Event,
         Role::OneWay | Role::Acknowledged => member
             .options
             .kind
-            .map_or_else(|| by_name(&member.name.value), |kind| kind.value),
+            .map_or_else(|| MsgKind::by_name(&member.name.value), |kind| kind.value),
     }
 }
 

@@ -1,9 +1,8 @@
-//! Names and numbers of members: there, in range, used once.
+//! Names and numbers of members: present, in range, unique.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::package::is_identifier;
-use crate::{Code, Diagnostic, Direction, Draft, DraftMember};
+use crate::{Code, Diagnostic, Direction, Draft, DraftMember, is_identifier};
 
 /// The header's `variant` has 16 bits, and 0 means none.
 const RANGE: std::ops::RangeInclusive<u32> = 1..=65_535;
@@ -104,7 +103,7 @@ impl FreeNumbers {
     }
 
     fn advice(&mut self, member: &str) -> String {
-        // The one behind the last in use, since those between may have been in use once.
+        // The one after the last in use, since those in between may have been in use before.
         let last = self
             .used
             .iter()

@@ -1,8 +1,8 @@
-//! Options that stand where they mean nothing, or mean nothing as they stand.
+//! Options that have no effect, or whose value is impossible.
 
-use super::MemberId;
 use super::calls::{Call, Calls, Role};
 use super::kinds;
+use super::members::MemberId;
 use crate::{
     Cardinality, Code, Diagnostic, Draft, DraftMember, FieldType, MsgKind, Payload, Span, Spanned,
     TypeDef, closest_name,
@@ -66,7 +66,7 @@ pub(super) fn check(draft: &Draft, id: MemberId, calls: &Calls, out: &mut Vec<Di
     }
 }
 
-/// An answer goes where its request says: of the options it may have `compress` only.
+/// Reports options of an answer: only `compress` has an effect there, since the request decides the rest.
 fn on_answer(draft: &Draft, id: MemberId, calls: &Calls, out: &mut Vec<Diagnostic>) {
     let Some(request) = calls.answered_by(id) else {
         return;
@@ -113,7 +113,7 @@ fn on_answer(draft: &Draft, id: MemberId, calls: &Calls, out: &mut Vec<Diagnosti
     }
 }
 
-/// The key is a field that has one plain value.
+/// Reports a key that is not a field with a single scalar value.
 fn check_key(
     draft: &Draft,
     member: &DraftMember,
@@ -124,7 +124,7 @@ fn check_key(
     let message = match &member.payload.value {
         Payload::Message(ty) => match draft.types.get(ty) {
             Some(TypeDef::Message(message)) => message,
-            // Not known to the front end: it checks again when it is.
+            // Not known to the front end yet, which checks again when it is.
             _ => return,
         },
         Payload::Empty => {

@@ -1,6 +1,6 @@
-//! The package, which names the protocol on the wire and the module in Rust.
+//! The package, which names the protocol on the wire.
 
-use crate::{Code, Diagnostic, Draft};
+use crate::{Code, Diagnostic, Draft, is_identifier};
 
 /// A topic and a HELLO have one byte for the length of a name.
 const MAX_LEN: usize = 255;
@@ -38,11 +38,4 @@ pub(super) fn check(draft: &Draft, out: &mut Vec<Diagnostic>) {
                 .help("write identifiers of ASCII letters, digits and `_` with dots between them, such as `fleet.v1`"),
         );
     }
-}
-
-/// Whether a name is one that both `.proto` and Rust can say: ASCII, not beginning with a digit, not `_` alone.
-pub(super) fn is_identifier(name: &str) -> bool {
-    !name.starts_with(|c: char| c.is_ascii_digit())
-        && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')
-        && name.contains(|c: char| c.is_ascii_alphanumeric())
 }

@@ -1,9 +1,9 @@
-//! Calls that `service` blocks declare, over messages that are members of the envelopes.
+//! Services: calls that `service` blocks declare over members of the envelopes.
 
 use std::collections::BTreeMap;
 
 use super::calls::{Call, Calls, opted_out};
-use super::{EMPTY, MemberId};
+use super::members::MemberId;
 use crate::{Code, Diagnostic, Draft, DraftMethod, Payload, Span, Spanned, TypeName, closest_name};
 
 pub(super) fn find(draft: &Draft, calls: &mut Calls, out: &mut Vec<Diagnostic>) {
@@ -42,7 +42,7 @@ pub(super) fn find(draft: &Draft, calls: &mut Calls, out: &mut Vec<Diagnostic>) 
     }
 }
 
-/// The members that a method means.
+/// The members that a method refers to.
 fn resolve(
     draft: &Draft,
     method: &DraftMethod,
@@ -71,7 +71,7 @@ fn resolve(
     if let [pair] = pairs[..] {
         return Some(pair);
     }
-    // A method may repeat what names or options say of one of them.
+    // A method may repeat a pair that names or options have made already.
     let known: Vec<_> = pairs
         .iter()
         .filter(|(request, response)| {
@@ -119,7 +119,7 @@ fn resolve(
 fn carriers(draft: &Draft, ty: &TypeName) -> Vec<MemberId> {
     let carries = |payload: &Payload| match payload {
         Payload::Message(name) => name == ty,
-        Payload::Empty => ty.as_str() == EMPTY,
+        Payload::Empty => ty.is_empty_message(),
     };
     draft
         .all_members()
@@ -152,7 +152,7 @@ fn not_member(
     Diagnostic::new(Code::METHOD_NOT_MEMBER, ty.span, message).help(help)
 }
 
-/// Whether an option or a pair says otherwise of the same request.
+/// Reports a method that contradicts an option or a pair of the same request; returns whether it does.
 fn contradicts(
     draft: &Draft,
     method: &DraftMethod,

@@ -1,9 +1,9 @@
-//! Which calls have a stream for a request or an answer: what options say of it, and whether methods agree.
+//! Streaming calls: which options make them so, and whether methods agree.
 
 use super::calls::{Call, Calls};
 use crate::{Code, Diagnostic, Draft, DraftMember, DraftMethod, Reply};
 
-/// Adds what `(msip.request)` and `(msip.reply)` say to the calls, of which methods have told theirs.
+/// Applies `(msip.request)` and `(msip.reply)` to the calls, after the methods.
 pub(super) fn settle(draft: &Draft, calls: &mut Calls, out: &mut Vec<Diagnostic>) {
     let mut contradicted = Vec::new();
     for (request, call) in calls.iter_mut() {

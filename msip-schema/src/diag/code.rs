@@ -1,6 +1,6 @@
-//! The names of all mistakes, in one list.
+//! Codes: the stable names of all mistakes.
 
-/// A stable name of a kind of mistake, such as `duplicate-number`; `docs/schema.md` explains each.
+/// The stable name of a kind of mistake, such as `duplicate-number`; `docs/schema.md` explains each.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Code {
     name: &'static str,
@@ -8,7 +8,7 @@ pub struct Code {
 }
 
 impl Code {
-    /// The name, as it stands in brackets behind `error`.
+    /// The name, which is printed in brackets after `error`.
     pub const fn as_str(self) -> &'static str {
         self.name
     }
@@ -74,7 +74,7 @@ codes! {
     MISSING_ONEOF = "missing-oneof", "an envelope has no oneof";
     SEVERAL_ONEOFS = "several-oneofs", "an envelope has more than one oneof";
     ONEOF_NAME = "oneof-name", "the oneof of an envelope is not named messages";
-    FIELD_OUTSIDE_ONEOF = "field-outside-oneof", "an envelope has a field beside its oneof";
+    FIELD_OUTSIDE_ONEOF = "field-outside-oneof", "an envelope has a field outside of its oneof";
     EMPTY_ENVELOPE = "empty-envelope", "an envelope has no members";
     MEMBER_NOT_MESSAGE = "member-not-message", "a member of an envelope is a scalar or an enum";
 
@@ -86,7 +86,7 @@ codes! {
     // Options.
     UNKNOWN_OPTION = "unknown-option", "there is no option of this name";
     OPTION_VALUE = "option-value", "an option has a value of the wrong type or one that does not exist";
-    MISPLACED_OPTION = "misplaced-option", "an option stands where it means nothing";
+    MISPLACED_OPTION = "misplaced-option", "an option is in a place where it means nothing";
     OPTION_ON_ANSWER = "option-on-answer", "the answer of a call has an option that belongs on its request";
     CALL_KIND = "call-kind", "a call has a kind other than COMMAND";
     ZERO_TIMEOUT = "zero-timeout", "a time limit is zero";

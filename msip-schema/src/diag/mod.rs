@@ -1,6 +1,7 @@
-//! What is wrong with a schema, where, and what to write instead.
+//! Diagnostics: what is wrong with a schema, where, and what to write instead.
 
 mod code;
+mod diagnostic;
 mod render;
 mod source;
 mod suggest;
@@ -8,84 +9,6 @@ mod suggest;
 mod tests;
 
 pub use code::Code;
+pub use diagnostic::{Diagnostic, Label};
 pub use source::{FileId, Location, SourceMap};
 pub use suggest::closest_name;
-
-use crate::Span;
-
-/// One mistake.
-///
-/// ```
-/// use msip_schema::{Code, Diagnostic, SourceMap};
-///
-/// let mut sources = SourceMap::new();
-/// let file = sources.add_file("chat.proto", "Ping a = 1;\nPong b = 1;\n");
-/// let (first, again) = (sources.span(file, 9..10), sources.span(file, 21..22));
-/// let mistake = Diagnostic::new(Code::DUPLICATE_NUMBER, again, "number 1 is used twice")
-///     .label("used again here")
-///     .also(first, "first used here")
-///     .help("give `b` a free number such as 2");
-/// assert_eq!(sources.one_line(&mistake), "chat.proto:2:10: error[duplicate-number]: number 1 is used twice");
-/// ```
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Diagnostic {
-    /// What kind of mistake it is.
-    pub code: Code,
-    /// What is wrong, in lower case and without a final period.
-    pub message: String,
-    /// Where, and what stands there.
-    pub primary: Label,
-    /// Other places that the mistake is about.
-    pub secondary: Vec<Label>,
-    /// What to write instead.
-    pub help: Option<String>,
-}
-
-impl Diagnostic {
-    /// A mistake at a place; [`Span::NONE`] where it has none.
-    pub fn new(code: Code, span: Span, message: impl Into<String>) -> Self {
-        Self {
-            code,
-            message: message.into(),
-            primary: Label {
-                span,
-                text: String::new(),
-            },
-            secondary: Vec::new(),
-            help: None,
-        }
-    }
-
-    /// Says what stands at the mistake's own place.
-    #[must_use]
-    pub fn label(mut self, text: impl Into<String>) -> Self {
-        self.primary.text = text.into();
-        self
-    }
-
-    /// Adds another place that the mistake is about.
-    #[must_use]
-    pub fn also(mut self, span: Span, text: impl Into<String>) -> Self {
-        self.secondary.push(Label {
-            span,
-            text: text.into(),
-        });
-        self
-    }
-
-    /// Says what to write instead.
-    #[must_use]
-    pub fn help(mut self, text: impl Into<String>) -> Self {
-        self.help = Some(text.into());
-        self
-    }
-}
-
-/// A place and what there is to say of it; an empty text only marks the place.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Label {
-    /// Where.
-    pub span: Span,
-    /// What stands there.
-    pub text: String,
-}

@@ -1,22 +1,22 @@
-//! How a diagnostic looks: the message, the lines it is about, and what to write instead.
+//! Rendering of diagnostics: the message, the lines that it refers to, and the help.
 
 use std::fmt::Write as _;
 use std::ops::Range;
 
-use super::source::{FileId, SourceFile};
-use crate::{Diagnostic, Label, SourceMap};
+use super::diagnostic::{Diagnostic, Label};
+use super::source::{FileId, SourceFile, SourceMap};
 
-/// How much of a line is shown, in columns; of a longer one, the part around the label.
+/// How much of a line is shown, in columns; a longer one is cut to the part around the label.
 const LINE_WIDTH: usize = 140;
 /// How much is shown before a label in a line that is cut.
 const LINE_LEAD: usize = 60;
 /// How many bytes before and after a label can matter, escaped or not.
 const NEAR: usize = 1024;
-/// How far apart two lines may be for those between them to be shown too, rather than `...`.
+/// The distance of two lines up to which the lines between them are shown, instead of `...`.
 const GAP: usize = 2;
 
 impl SourceMap {
-    /// One line that says where and what: `proto/chat.proto:15:30: error[duplicate-number]: ...`.
+    /// One line with the position and the message: `proto/chat.proto:15:30: error[duplicate-number]: ...`.
     pub fn one_line(&self, diagnostic: &Diagnostic) -> String {
         let place = self
             .location(diagnostic.primary.span)
@@ -61,7 +61,7 @@ impl SourceMap {
         let gutter = " ".repeat(last.to_string().len());
 
         for (index, group) in marks.chunk_by(|a, b| a.id == b.id).enumerate() {
-            // The group of the primary label comes first, so its first place is the one to jump to.
+            // The group of the primary label comes first, so its first position is the one to jump to.
             let Some(head) = group.iter().find(|mark| mark.primary).or(group.first()) else {
                 continue;
             };
@@ -108,7 +108,7 @@ impl SourceMap {
         out
     }
 
-    /// All of them, sorted, an empty line between two.
+    /// All of them, sorted, separated by empty lines.
     pub fn render_all(&self, diagnostics: &[Diagnostic]) -> String {
         let mut sorted = diagnostics.to_vec();
         self.sort(&mut sorted);
@@ -119,7 +119,7 @@ impl SourceMap {
             .join("\n")
     }
 
-    /// The labels that have a place: those in the primary's file first, each file's by position.
+    /// The labels that have a position: those in the primary label's file first, by position within a file.
     fn marks<'a>(&'a self, diagnostic: &'a Diagnostic) -> Vec<Mark<'a>> {
         let main = self.place(diagnostic.primary.span).map(|place| place.id);
         let labels = std::iter::once((true, &diagnostic.primary))
@@ -150,7 +150,7 @@ impl SourceMap {
     }
 }
 
-/// A label and its place.
+/// A label and its position.
 struct Mark<'a> {
     id: FileId,
     file: &'a SourceFile,
@@ -161,7 +161,7 @@ struct Mark<'a> {
     label: &'a Label,
 }
 
-/// The lines of one file that have marks, each with its marks below it.
+/// The lines of one file that have labels, each with its marks below it.
 fn write_lines(out: &mut String, gutter: &str, marks: &[Mark<'_>]) {
     let width = gutter.len();
     let mut shown: Option<usize> = None;
@@ -205,7 +205,7 @@ fn write_lines(out: &mut String, gutter: &str, marks: &[Mark<'_>]) {
     }
 }
 
-/// A line as it is printed, and the column at which each of its characters stands.
+/// A line as it is printed, and the column of each of its characters.
 struct Shown {
     text: String,
     /// Byte in the file and column of each character that is shown, and of the end.
@@ -213,10 +213,10 @@ struct Shown {
 }
 
 impl Shown {
-    /// The line, from 0; where it is too long, the part around a byte of the file.
+    /// The line, counted from 0; if it is too long, the part around a byte of the file.
     fn new(file: &SourceFile, line: usize, around: usize) -> Self {
         let whole = file.line_bytes(line);
-        // A line may be as long as the file: only what could be shown is looked at.
+        // A line may be as long as the file, so only the part that could be shown is examined.
         let start = file.boundary(around.saturating_sub(NEAR)).max(whole.start);
         let end = file
             .boundary(around.max(start).saturating_add(NEAR))
@@ -271,7 +271,7 @@ impl Shown {
         shown
     }
 
-    /// The column of a byte of the file; the nearest one for what is cut off.
+    /// The column of a byte of the file; the nearest one for a byte that is cut off.
     fn column(&self, byte: usize) -> usize {
         let index = self.columns.partition_point(|&(at, _)| at < byte);
         self.columns
@@ -315,7 +315,7 @@ fn pieces(line: &str, start: usize) -> Vec<Piece> {
         .collect()
 }
 
-/// Text from a schema, made harmless to a terminal.
+/// Text of a schema, escaped for a terminal.
 fn escaped(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for c in text.chars() {
@@ -328,7 +328,7 @@ fn escaped(text: &str) -> String {
     out
 }
 
-/// Whether a character would steer a terminal, or change the order or look of the text around it.
+/// Whether a character would control a terminal, or change the order or look of the text around it.
 fn is_hidden(c: char) -> bool {
     c.is_control()
         || matches!(c, '\u{ad}' | '\u{61c}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}'

@@ -1,25 +1,26 @@
-//! The files of a schema, and which of their bytes a span means.
+//! Source map: the files of a schema, and the bytes that each span refers to.
 
 use std::ops::Range;
 
-use crate::{Diagnostic, Span};
+use super::diagnostic::Diagnostic;
+use crate::Span;
 
-/// The texts of all files that a front end read, and the places in them that it has named.
+/// The text of every file that a front end has read, and the position of every span.
 ///
-/// It resolves a [`Span`] to file, line and column, and writes diagnostics. A place outside the text is moved
+/// It resolves a [`Span`] to file, line and column, and renders diagnostics. A position outside of the text is moved
 /// to the nearest one inside, so nothing here fails.
 #[derive(Debug, Clone, Default)]
 pub struct SourceMap {
     files: Vec<SourceFile>,
-    /// The place of span `index + 1`.
+    /// The position of span `index + 1`.
     places: Vec<(FileId, Range<usize>)>,
 }
 
-/// Names a file of a [`SourceMap`].
+/// Identifies a file of a [`SourceMap`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct FileId(usize);
 
-/// Where something stands, as people count.
+/// A position in a file, as people count.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Location<'a> {
     /// The name of the file, as it was added.
@@ -58,19 +59,19 @@ impl SourceMap {
         FileId(self.files.len() - 1)
     }
 
-    /// Names a place in a file. An empty range is the place before its byte.
+    /// A span for these bytes of a file. An empty range is the position before its byte.
     pub fn span(&mut self, file: FileId, bytes: Range<usize>) -> Span {
         self.places.push((file, bytes));
-        // 4 billion spans do not fit into memory; should they ever, the place is merely not told.
+        // 4 billion spans do not fit into memory; should they ever, the position is merely unknown.
         u32::try_from(self.places.len()).map_or(Span::NONE, Span::new)
     }
 
-    /// The text of a file; empty for one that another map has named.
+    /// The text of a file; empty for a file of another map.
     pub fn text(&self, file: FileId) -> &str {
         self.files.get(file.0).map_or("", |file| &file.text)
     }
 
-    /// The name of a file; empty for one that another map has named.
+    /// The name of a file; empty for a file of another map.
     pub fn name(&self, file: FileId) -> &str {
         self.files.get(file.0).map_or("", |file| &file.name)
     }
@@ -91,8 +92,7 @@ impl SourceMap {
         })
     }
 
-    /// Brings diagnostics into the order in which they are told: by file as added, then by position; first
-    /// those that have no place.
+    /// Sorts diagnostics for output: first those without a position, then by file as added and by position.
     pub fn sort(&self, diagnostics: &mut [Diagnostic]) {
         diagnostics.sort_by_key(|diagnostic| {
             self.place(diagnostic.primary.span)

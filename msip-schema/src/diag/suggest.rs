@@ -1,15 +1,14 @@
-//! Did you mean …?
+//! Suggestions for misspelt names.
 
-/// The candidate that a person most likely meant by `name`, if one is close enough to be worth saying.
+/// The candidate that was most likely meant by `name`, if one is close enough to suggest.
 ///
-/// Case and underscores are looked through, so `connectRsp` finds `connect_rsp`. Of two equally close ones the
-/// first is taken.
+/// Case and underscores are ignored, so `connectRsp` finds `connect_rsp`. The first of equally close candidates wins.
 pub fn closest_name<'a>(
     name: &str,
     candidates: impl IntoIterator<Item = &'a str>,
 ) -> Option<&'a str> {
     let wanted = folded(name);
-    // One slip in three letters; a name of one or two letters may have none.
+    // One typing error per three letters; none in a name of one or two letters.
     let allowed = wanted.chars().count() / 3;
     let mut best: Option<(usize, &str)> = None;
     for candidate in candidates {

@@ -1,4 +1,4 @@
-//! How diagnostics look, whatever the source holds.
+//! Rendering of diagnostics, whatever the source contains.
 
 use std::ops::Range;
 
@@ -29,7 +29,7 @@ fn rendered(text: &str, bytes: Range<usize>) -> String {
 }
 
 #[test]
-fn labels_of_several_lines_and_files_stand_in_order() {
+fn labels_of_several_lines_and_files_are_in_order() {
     let (mut sources, main) =
         map("one\ntwo\nthree first second\nfour\nfive\nsix\nseven\neight\nnine\nten last\n");
     let other = sources.add_file("proto/other.proto", "imported\n");
@@ -45,7 +45,7 @@ fn labels_of_several_lines_and_files_stand_in_order() {
 }
 
 #[test]
-fn without_a_place_only_the_message_is_told() {
+fn without_a_position_only_the_message_is_rendered() {
     let sources = SourceMap::new();
     for span in [Span::NONE, Span::new(7)] {
         let diagnostic = mistake(span).help("look elsewhere");
@@ -155,7 +155,7 @@ fn lines_and_columns_count_from_one_in_characters() {
 }
 
 #[test]
-fn all_are_told_by_file_and_position() {
+fn all_are_sorted_by_file_and_position() {
     let mut sources = SourceMap::new();
     let (a, b) = (
         sources.add_file("b.proto", "x y"),

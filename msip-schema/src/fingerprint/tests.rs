@@ -1,7 +1,7 @@
 use super::*;
 use crate::check::tests::schema;
 
-/// Says one thing of everything that the fingerprint covers or leaves out.
+/// A schema with one of everything that the fingerprint covers or leaves out.
 const SOURCE: &str = r#"package fleet.v1;
 ClientToServer {
     Where where_req = 1;
@@ -25,7 +25,7 @@ fn fingerprint(text: &str) -> u64 {
     schema(text).fingerprint()
 }
 
-/// The source with one thing written otherwise.
+/// The source with one thing changed.
 #[track_caller]
 fn with(from: &str, to: &str) -> String {
     assert!(SOURCE.contains(from), "{from} is not in the source");
@@ -230,7 +230,7 @@ fn what_is_on_the_wire_changes_it() {
     }
 }
 
-/// Two messages of one shape are as good as one that is used twice.
+/// Two messages of the same shape are equivalent to one that is used twice.
 #[test]
 fn sharing_makes_no_difference() {
     let apart = SOURCE.replace("Colour colour = 2;", "Paint colour = 2;")

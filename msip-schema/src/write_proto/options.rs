@@ -1,10 +1,22 @@
-//! The options of a member that say what its name does not.
+//! The options of a member, as far as its name does not imply them.
 
-use super::quoted;
-use crate::check::{kind_by_name, words};
-use crate::{Compression, Direction, Exchange, Member, Schema};
+use super::text::quoted;
+use crate::words::{response_words, words};
+use crate::{Compression, Direction, Exchange, Member, MsgKind, Schema};
 
-/// What stands in the brackets behind a member.
+/// Protobuf's own option, of anything.
+pub(super) const DEPRECATED: &str = "deprecated = true";
+
+/// Options in brackets, with a space before them; nothing if there are none.
+pub(super) fn bracketed(options: &[String]) -> String {
+    if options.is_empty() {
+        String::new()
+    } else {
+        format!(" [{}]", options.join(", "))
+    }
+}
+
+/// The options of MSIP that a member has.
 pub(super) fn of(schema: &Schema, member: &Member) -> Vec<String> {
     let mut options = Vec::new();
     let has_kind = match &member.exchange {
@@ -29,14 +41,14 @@ pub(super) fn of(schema: &Schema, member: &Member) -> Vec<String> {
             if *response_stream {
                 options.push("(msip.reply) = STREAM".to_owned());
             }
-            if usual_answer(member).is_none_or(|usual| usual != words(response)) {
+            if response_words(&member.name).is_none_or(|usual| usual != words(response)) {
                 options.push(format!("(msip.response) = {}", quoted(response)));
             }
             false
         }
         Exchange::Answer => false,
     };
-    if has_kind && member.kind != kind_by_name(&member.name) {
+    if has_kind && member.kind != MsgKind::by_name(&member.name) {
         options.push(format!("(msip.kind) = {}", member.kind.name()));
     }
     if let Some(timeout) = member.timeout {
@@ -57,18 +69,9 @@ pub(super) fn of(schema: &Schema, member: &Member) -> Vec<String> {
     options
 }
 
-/// What answers a request by its name, in words: `connect_rsp` for `connectReq`.
-fn usual_answer(member: &Member) -> Option<String> {
-    let name = words(&member.name);
-    let stem = name
-        .strip_suffix("req")
-        .filter(|stem| stem.is_empty() || stem.ends_with('_'))?;
-    Some(format!("{stem}rsp"))
-}
-
 /// Whether its name alone would make it a call, or a mistake.
 fn looks_like_a_request(schema: &Schema, member: &Member) -> bool {
-    let Some(usual) = usual_answer(member) else {
+    let Some(usual) = response_words(&member.name) else {
         return false;
     };
     [Direction::ClientToServer, Direction::ServerToClient]

@@ -29,6 +29,19 @@ fn a_schema_reads_as_if_a_person_had_written_it() {
 }
 
 #[test]
+fn deprecated_items_and_comments_of_oneofs_are_written() {
+    let text = written(
+        "package p;
+        ClientToServer { Old old_ind = 1 [deprecated = true]; Old get_req = 2 [deprecated = true, timeout_ms = 5]; }
+        ServerToClient { New get_rsp = 1; }
+        deprecated message Old { deprecated int32 a = 1; }
+        message New { /Which./ oneof how { deprecated int32 c = 1; Mood mood = 2; } }
+        deprecated enum Mood { FAIR = 0; deprecated MERRY = 1; }",
+    );
+    insta::assert_snapshot!("deprecated.proto", text);
+}
+
+#[test]
 fn options_are_written_where_names_do_not_say_it() {
     for (member, expected) in [
         ("M a_req = 1;", "M a_req = 1;"),

@@ -1,17 +1,17 @@
-//! A device behind a slow line that breaks: measurements, a command with a deadline, and alarms that must arrive.
+//! A device behind a slow network that breaks: measurements, a command with a deadline, and alarms that must arrive.
 //!
 //! ```text
 //! cargo run -p msip-examples --bin telemetry
 //! ```
 //!
-//! Device and station are one process with a line of 128 KiB a second between them.
+//! Device and station are one process, with a proxy of 128 KiB a second between them.
 //!
-//! 1. The device measures more often than the line can tell. Readings are of the kind METRIC: where there is no room the
-//!    oldest are dropped and counted, and the device never waits for the line.
-//! 2. The station has the device calibrate its sensor, and waits for a moment only. The first time that is not enough:
+//! 1. The device measures more often than the network can carry. Readings are of the kind METRIC: where they do not fit
+//!    the oldest are dropped and counted, and the device never waits for the network.
+//! 2. The station calls the device to calibrate its sensor, with a short deadline. The first time that is too short:
 //!    the station goes on, and the device's handler is dropped in the middle of it.
-//! 3. The device raises alarms while the line breaks again and again. Each is sent for acknowledgment, so that it is sent
-//!    once more when the line is back, and handled once.
+//! 3. The device raises alarms while the network breaks again and again. Each is sent for acknowledgment, so that it is
+//!    sent again after a reconnect, and handled once.
 //!
 //! It takes a few seconds, and ends with exit code 0.
 
@@ -37,19 +37,19 @@ use tokio::{
     time::sleep,
 };
 
-/// What the line carries, in bytes a second.
+/// The rate of the network, in bytes a second.
 const RATE: u32 = 128 * 1024;
 
 const READINGS: u64 = 20_000;
 const ALARMS: u64 = 60;
 
-/// After how many alarms the line breaks.
+/// The numbers of alarms at which the network breaks.
 const BREAKS: [u64; 3] = [10, 25, 40];
 
-/// What a round of a calibration takes.
+/// The duration of one round of a calibration.
 const ROUND: Duration = Duration::from_millis(20);
 
-/// What the station has heard.
+/// What the station has received.
 #[derive(Debug, Default)]
 struct Heard {
     readings: u64,
@@ -80,7 +80,7 @@ impl HandleClientToServer for Station {
 
     async fn on_client_connected(&self, peer: &Peer<Telemetry>) {
         if !peer.resumed() {
-            // At the end nobody asks any more.
+            // At the end nothing receives them any more.
             let _ = self.devices.send(peer.clone()).await;
         }
     }
@@ -89,7 +89,7 @@ impl HandleClientToServer for Station {
 /// The device's handler.
 struct Sensor(mpsc::Sender<&'static str>);
 
-/// Tells how a calibration ended, even if its handler is dropped.
+/// Reports how a calibration ended, even if its handler is dropped.
 struct Calibration<'a> {
     told: &'a mpsc::Sender<&'static str>,
     outcome: &'static str,
@@ -97,7 +97,7 @@ struct Calibration<'a> {
 
 impl Drop for Calibration<'_> {
     fn drop(&mut self) {
-        // There is room: the example has two calibrations.
+        // The channel has capacity for the example's two calibrations.
         let _ = self.told.try_send(self.outcome);
     }
 }
@@ -147,7 +147,7 @@ async fn run() -> Result<(), Box<dyn Error>> {
     let line = SlowLine::lay(address.trim_start_matches("tcp://"), RATE).await?;
 
     let (told, mut calibrations) = mpsc::channel(2);
-    // What is sent while the line is broken waits for it. An eighth of the queue is for readings that wait.
+    // Messages sent while disconnected are buffered. An eighth of the queue is for readings that wait.
     let settings = "buffer_disconnected=1MiB&outgoing_queue=256KiB";
     let url = format!("{}?{settings}", line.url());
     let device = Client::<Telemetry>::builder(url)
@@ -175,7 +175,7 @@ async fn measure(
 ) -> Result<(), Box<dyn Error>> {
     for number in 1..=READINGS {
         let temperature = 20.0 + f64::from(u32::try_from(number % 100)?) / 100.0;
-        // It does not wait: where there is no room, the oldest reading makes some.
+        // It does not wait: where it does not fit, the oldest reading is dropped.
         device
             .reading_metric(Reading {
                 number,

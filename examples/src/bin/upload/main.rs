@@ -1,4 +1,4 @@
-//! Files are sent: a stream of requests, a bar that shows how far it is, and a caller who gives up.
+//! File upload: a stream of requests, a progress bar, and cancellation.
 //!
 //! ```text
 //! cargo run -p msip-examples --bin upload                                          (both ends, ends by itself)
@@ -6,9 +6,9 @@
 //! cargo run -p msip-examples --bin upload -- send FILE --url tcp://127.0.0.1:7402  (sends a file; Ctrl-C gives it up)
 //! ```
 //!
-//! A file is read as fast as the server takes it, and neither end holds more than a few pieces of it: the stream's
-//! flow control sees to that. What came is compared by its hash. Whoever gives up drops the call; the server's
-//! handler is dropped too, and with it the part of the file that is there. `--rate` slows a sender down.
+//! A file is read as fast as the server accepts it, and neither end holds more than a few pieces of it: the stream's
+//! flow control bounds both. The result is compared by its hash. Cancelling drops the call; the server's handler is
+//! dropped too, and with it the partial file. `--rate` limits the sender's rate.
 
 #![expect(
     clippy::print_stdout,
@@ -36,7 +36,7 @@ use tokio::{
     sync::{mpsc, oneshot},
 };
 
-/// How large the file of the demonstration is.
+/// The size of the file in the demonstration.
 const DEMO: u64 = 4 * 1024 * 1024;
 
 /// Sends files.
@@ -82,7 +82,7 @@ async fn main() -> ExitCode {
     };
     match done {
         Ok(true) => ExitCode::SUCCESS,
-        // As a shell tells of Ctrl-C.
+        // The exit code of a shell after Ctrl-C.
         Ok(false) => ExitCode::from(130),
         Err(error) => {
             eprintln!("error: {}", with_causes(error.as_ref()));
@@ -106,7 +106,7 @@ async fn serve(folder: PathBuf, url: &str) -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-/// Sends a file. `false` where it was given up.
+/// Sends a file. `false` where it was cancelled.
 async fn send(file: PathBuf, url: &str, rate: Option<u64>) -> Result<bool, Box<dyn Error>> {
     let name = file.file_name().and_then(|name| name.to_str());
     let name = name.ok_or("the file has no name that can be sent")?;
@@ -129,7 +129,7 @@ async fn send(file: PathBuf, url: &str, rate: Option<u64>) -> Result<bool, Box<d
     Ok(is_sent)
 }
 
-/// Sends what is to be sent, and compares what the server has.
+/// Sends the parts, and compares what the server has stored.
 async fn upload(
     client: &Client<Upload>,
     parts: Parts<impl AsyncRead + Send + Unpin + 'static>,
@@ -147,7 +147,7 @@ async fn upload(
     Ok(())
 }
 
-/// Sends one file whole, and gives another one up.
+/// Sends one file completely, and cancels another.
 async fn demonstrate() -> Result<(), Box<dyn Error>> {
     let folder = std::env::temp_dir().join(format!("msip-upload-{}", std::process::id()));
     tokio::fs::create_dir_all(&folder).await?;

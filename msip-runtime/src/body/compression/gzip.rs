@@ -1,4 +1,4 @@
-//! gzip: one member, as RFC 1952 has it.
+//! gzip: one member (RFC 1952).
 
 use std::io::Write as _;
 
@@ -6,7 +6,7 @@ use flate2::{bufread::GzDecoder, write::GzEncoder};
 
 use super::{Compression, InflateError, stream};
 
-/// zlib's own default.
+/// The default of zlib.
 const LEVEL: u32 = 6;
 
 pub(super) fn compress(body: &[u8]) -> Option<Vec<u8>> {

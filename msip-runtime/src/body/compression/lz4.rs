@@ -1,5 +1,5 @@
-//! lz4: the length of the body, in four bytes, little endian, and one block, as most libraries call `block` with the size
-//! stored.
+//! lz4: the length of the body as a little-endian `u32`, then one block; most libraries call that a block with stored
+//! size.
 
 use lz4_flex::block::{compress_into, decompress_into, get_maximum_output_size};
 
@@ -7,7 +7,7 @@ use super::{Compression, InflateError};
 
 const LEN_LEN: usize = size_of::<u32>();
 
-/// No block inflates to more than this many times its length.
+/// The highest compression ratio of a block.
 const MAX_RATIO: usize = 255;
 
 pub(super) fn compress(body: &[u8]) -> Option<Vec<u8>> {
@@ -27,7 +27,7 @@ pub(super) fn inflate(data: &[u8], max: usize) -> Result<Vec<u8>, InflateError> 
         reason,
     };
     let Some((len, block)) = data.split_first_chunk::<LEN_LEN>() else {
-        return Err(malformed("it is shorter than its length".to_owned()));
+        return Err(malformed("truncated length".to_owned()));
     };
     let len = usize::try_from(u32::from_le_bytes(*len)).unwrap_or(usize::MAX);
     if len > max {
@@ -35,7 +35,7 @@ pub(super) fn inflate(data: &[u8], max: usize) -> Result<Vec<u8>, InflateError> 
     }
     if len > block.len().saturating_mul(MAX_RATIO) {
         return Err(malformed(format!(
-            "{} bytes for a body of {len}",
+            "{} bytes cannot contain the declared {len}",
             block.len()
         )));
     }
@@ -43,7 +43,7 @@ pub(super) fn inflate(data: &[u8], max: usize) -> Result<Vec<u8>, InflateError> 
     match decompress_into(block, &mut body) {
         Ok(found) if found == len => Ok(body),
         Ok(found) => Err(malformed(format!(
-            "a body of {found} bytes, and {len} were announced"
+            "declared {len} bytes, contained {found}"
         ))),
         Err(error) => Err(malformed(error.to_string())),
     }

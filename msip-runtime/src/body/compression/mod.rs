@@ -1,7 +1,7 @@
-//! Compressed bodies: the algorithm's number, then what it made of the body (docs/protocol.md, "Body").
+//! Compression of bodies: the number of the algorithm, then its output (docs/protocol.md, "Body").
 //!
-//! Inflating never makes more than the limit and one byte, whatever the input says of its size, and takes all of its
-//! input or fails.
+//! Decompression never produces more than one byte over the limit, whatever size the input declares, and fails unless it
+//! consumes all of its input.
 
 #[cfg(feature = "gzip")]
 mod gzip;
@@ -17,33 +17,33 @@ mod tests;
 
 use thiserror::Error;
 
-use super::choice::{Choice as _, Compression};
+use super::choice::{Compression, Negotiable as _};
 
-/// Why a body cannot be inflated.
+/// A body cannot be decompressed.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub(crate) enum InflateError {
-    /// It becomes larger than allowed.
+    /// It is larger than allowed.
     #[cfg_attr(
         not(any(feature = "gzip", feature = "lz4", feature = "zstd")),
-        expect(dead_code, reason = "nothing inflates")
+        expect(dead_code, reason = "nothing decompresses")
     )]
-    #[error("it inflates to more than {max} bytes (max_body)")]
+    #[error("decompressed length exceeds {max} bytes (max_body)")]
     TooLarge { max: usize },
-    /// Its first byte names another algorithm than was agreed on.
-    #[error("it is marked as {found}, and {agreed} was agreed")]
+    /// Its first byte names another algorithm than the one agreed in the handshake.
+    #[error("compressed with {found}, but {agreed} was negotiated")]
     Algorithm { found: String, agreed: Compression },
-    /// The rest of it is not what the algorithm makes.
-    #[error("no {algorithm}: {reason}")]
+    /// The rest is not output of the algorithm.
+    #[error("invalid {algorithm}: {reason}")]
     Malformed {
         algorithm: Compression,
         reason: String,
     },
 }
 
-/// What the body of a COMPRESSED frame holds for this body; `None` where it would not get smaller.
+/// Compresses a body for a COMPRESSED frame; `None` if that would not make it smaller.
 pub(crate) fn compress(algorithm: Compression, body: &[u8]) -> Option<Vec<u8>> {
     let number = u8::try_from(algorithm.number()).ok()?;
-    // Each leaves room for the number. (A tuple, so that none of it goes unused whatever is built.)
+    // Each leaves the first byte for the number. (A tuple, so that nothing is unused whatever features are on.)
     let compressed = match (algorithm, body) {
         #[cfg(feature = "gzip")]
         (Compression::Gzip, body) => gzip::compress(body),
@@ -58,7 +58,7 @@ pub(crate) fn compress(algorithm: Compression, body: &[u8]) -> Option<Vec<u8>> {
     (compressed.len() < body.len()).then_some(compressed)
 }
 
-/// The body that the body of a COMPRESSED frame stands for, of at most `max` bytes.
+/// Decompresses the body of a COMPRESSED frame, to at most `max` bytes.
 pub(crate) fn inflate(
     agreed: Compression,
     body: &[u8],
@@ -67,7 +67,7 @@ pub(crate) fn inflate(
     let Some((number, data)) = body.split_first() else {
         return Err(InflateError::Malformed {
             algorithm: agreed,
-            reason: "it is empty".to_owned(),
+            reason: "the body is empty".to_owned(),
         });
     };
     if i32::from(*number) != agreed.number() || agreed == Compression::None {
@@ -81,7 +81,7 @@ pub(crate) fn inflate(
         (Compression::Lz4, data, max) => lz4::inflate(data, max),
         #[cfg(feature = "zstd")]
         (Compression::Zstd, data, max) => zstd::inflate(data, max),
-        // Only what is built can be agreed on.
+        // Only algorithms that are built in are negotiated.
         (algorithm, ..) => Err(InflateError::Malformed {
             algorithm,
             reason: "not built in".to_owned(),

@@ -1,10 +1,10 @@
-//! Reading all of an inflater, and not a byte too much.
+//! Reading a decompressor to its end, within a limit.
 
 use std::io::{ErrorKind, Read};
 
 use super::{Compression, InflateError};
 
-/// What the buffer begins with, at least.
+/// The least initial size of the buffer.
 const MIN_BUFFER: usize = 1024;
 
 /// Reads `inflater`, which reads `input_len` bytes, until its end or until there are more than `max` bytes.
@@ -28,7 +28,7 @@ pub(super) fn read_all(
                 return Err(InflateError::TooLarge { max });
             }
             let larger = len.saturating_mul(2).min(full);
-            // To the byte: doubling by itself would go beyond the limit.
+            // Exact, since doubling could exceed the limit.
             out.reserve_exact(larger.saturating_sub(len));
             out.resize(larger, 0);
         }
@@ -41,20 +41,20 @@ pub(super) fn read_all(
     }
     out.truncate(len);
     if out.capacity() / 2 > len {
-        // The body may be kept for long.
+        // The body may be kept for a long time.
         out.shrink_to_fit();
     }
     Ok(out)
 }
 
-/// All of the input must be used up.
+/// Fails if any input is left.
 pub(super) fn check_rest(algorithm: Compression, rest: &[u8]) -> Result<(), InflateError> {
     if rest.is_empty() {
         return Ok(());
     }
     Err(malformed(
         algorithm,
-        &format_args!("{} bytes behind its end", rest.len()),
+        &format_args!("{} bytes after the end", rest.len()),
     ))
 }
 

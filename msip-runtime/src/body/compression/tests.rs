@@ -10,19 +10,19 @@ fn built() -> impl Iterator<Item = Compression> {
     BUILT.into_iter().filter(|algorithm| algorithm.is_built())
 }
 
-/// Compresses what surely gets smaller.
-fn squeezed(algorithm: Compression, body: &[u8]) -> Vec<u8> {
-    compress(algorithm, body).unwrap_or_else(|| panic!("{algorithm} makes it no smaller"))
+/// Compresses a body that must get smaller.
+fn compressed_smaller(algorithm: Compression, body: &[u8]) -> Vec<u8> {
+    compress(algorithm, body).unwrap_or_else(|| panic!("{algorithm} did not make it smaller"))
 }
 
 #[test]
-fn what_was_compressed_comes_back() {
+fn bodies_round_trip() {
     for algorithm in built() {
         for len in [1_000, MAX] {
             let body: Vec<u8> = (0..len)
                 .map(|index| if index % 7 == 0 { b'a' } else { b'b' })
                 .collect();
-            let compressed = squeezed(algorithm, &body);
+            let compressed = compressed_smaller(algorithm, &body);
             assert!(
                 compressed.len() < len / 2,
                 "{algorithm}: {len} to {}",
@@ -39,8 +39,8 @@ fn what_was_compressed_comes_back() {
 }
 
 #[test]
-fn what_gets_no_smaller_stays_as_it_is() {
-    // A sequence without repetition, as far as any of them looks.
+fn a_body_that_does_not_get_smaller_is_not_compressed() {
+    // A sequence that no algorithm finds a repetition in.
     let mut state = 1_u64;
     let noise: Vec<u8> = (0..5_000)
         .map(|_| {
@@ -64,9 +64,9 @@ fn what_gets_no_smaller_stays_as_it_is() {
 }
 
 #[test]
-fn inflating_stops_at_the_limit() {
+fn decompression_stops_at_the_limit() {
     for algorithm in built() {
-        let compressed = squeezed(algorithm, &vec![0; MAX]);
+        let compressed = compressed_smaller(algorithm, &vec![0; MAX]);
         for (max, fits) in [
             (MAX, true),
             (MAX + 1, true),
@@ -87,9 +87,9 @@ fn inflating_stops_at_the_limit() {
 }
 
 #[test]
-fn all_of_the_input_must_be_used_up_and_be_there() {
+fn truncated_and_trailing_input_is_refused() {
     for algorithm in built() {
-        let whole = squeezed(algorithm, &[7; 5_000]);
+        let whole = compressed_smaller(algorithm, &[7; 5_000]);
         for len in 1..whole.len() {
             let cut = inflate(algorithm, &whole[..len], MAX);
             assert!(
@@ -112,7 +112,7 @@ fn all_of_the_input_must_be_used_up_and_be_there() {
 #[test]
 fn another_algorithm_than_agreed_is_refused() {
     for algorithm in built() {
-        let mut compressed = squeezed(algorithm, &[7; 5_000]);
+        let mut compressed = compressed_smaller(algorithm, &[7; 5_000]);
         for number in [0, 9, compressed[0] % 3 + 1] {
             compressed[0] = number;
             let error = inflate(algorithm, &compressed, MAX).expect_err("another algorithm");
@@ -122,13 +122,16 @@ fn another_algorithm_than_agreed_is_refused() {
             );
         }
         let empty = inflate(algorithm, b"", MAX).expect_err("empty");
-        assert_eq!(empty.to_string(), format!("no {algorithm}: it is empty"));
+        assert_eq!(
+            empty.to_string(),
+            format!("invalid {algorithm}: the body is empty")
+        );
     }
 }
 
 #[cfg(feature = "zstd")]
 #[test]
-fn a_window_of_zstd_is_no_larger_than_what_comes_out() {
+fn a_zstd_window_is_limited_by_the_largest_output() {
     // Magic; a descriptor without size and checksum; the window; and one last, empty, raw block.
     let frame = |window_log: u8| {
         vec![
@@ -163,7 +166,7 @@ fn a_window_of_zstd_is_no_larger_than_what_comes_out() {
 
 #[cfg(feature = "zstd")]
 #[test]
-fn a_size_that_zstd_declares_is_not_believed() {
+fn a_size_that_zstd_declares_is_not_trusted() {
     // A single segment: so much is announced, in 8 bytes, and none of it comes.
     let frame = |size: u64| {
         [
@@ -181,8 +184,8 @@ fn a_size_that_zstd_declares_is_not_believed() {
 
 #[cfg(feature = "lz4")]
 #[test]
-fn a_size_that_lz4_declares_is_not_believed() {
-    let good = squeezed(Compression::Lz4, &[7; 5_000]);
+fn a_size_that_lz4_declares_is_not_trusted() {
+    let good = compressed_smaller(Compression::Lz4, &[7; 5_000]);
     let with_size = |size: u32| [&good[..1], &size.to_le_bytes(), &good[5..]].concat();
     for size in [0, 1, 4_999, 5_001, 6_000] {
         let error = inflate(Compression::Lz4, &with_size(size), MAX).expect_err("a lie");
@@ -198,7 +201,10 @@ fn a_size_that_lz4_declares_is_not_believed() {
     let error = inflate(Compression::Lz4, &with_size(u32::MAX), usize::MAX).expect_err("a lie");
     assert_eq!(
         error.to_string(),
-        format!("no lz4: {} bytes for a body of 4294967295", good.len() - 5)
+        format!(
+            "invalid lz4: {} bytes cannot contain the declared 4294967295",
+            good.len() - 5
+        )
     );
 }
 
@@ -217,7 +223,7 @@ proptest! {
     fn changed_bytes_never_panic(place in 0_usize..200, bit in 0_u32..8) {
         for algorithm in built() {
             let body: Vec<u8> = (0..2_000_u32).flat_map(|number| (number / 3).to_le_bytes()).collect();
-            let mut compressed = squeezed(algorithm, &body);
+            let mut compressed = compressed_smaller(algorithm, &body);
             let place = place % compressed.len();
             compressed[place] ^= 1 << bit;
             if let Ok(inflated) = inflate(algorithm, &compressed, 10_000) {

@@ -10,15 +10,15 @@ use zstd::{
 
 use super::{Compression, InflateError, stream};
 
-/// zstd's own default.
+/// The default of zstd.
 const LEVEL: i32 = 3;
 
-/// How far back a frame may refer, in powers of two: 1 KiB at least, as every frame may, and 8 MiB at most. The
-/// inflater keeps that much beside its output.
+/// The window that a frame may ask for, as a power of two: 1 KiB, which every frame may use, to 8 MiB. The decompressor
+/// keeps that much in addition to its output.
 const WINDOW_LOG: std::ops::RangeInclusive<u32> = 10..=23;
 
 thread_local! {
-    /// A compressor has tables of more than a megabyte, which are not worth making for each message.
+    /// A compressor has tables of more than a megabyte, too much to allocate for each message.
     static COMPRESSOR: RefCell<Option<Compressor<'static>>> = const { RefCell::new(None) };
     /// A decompressor has 100 KiB of them.
     static DECOMPRESSOR: RefCell<Option<Decompressor<'static>>> = const { RefCell::new(None) };
@@ -30,7 +30,7 @@ pub(super) fn compress(body: &[u8]) -> Option<Vec<u8>> {
             Some(compressor) => compressor,
             None => slot.insert(Compressor::new(LEVEL).ok()?),
         };
-        // What does not get smaller does not fit.
+        // A frame that is not smaller does not fit, which is an error.
         let mut compressed = vec![0; body.len()];
         let (_, frame) = compressed.split_first_mut()?;
         let len = compressor.compress_to_buffer(body, frame).ok()?;
@@ -43,15 +43,15 @@ pub(super) fn inflate(data: &[u8], max: usize) -> Result<Vec<u8>, InflateError> 
     let declared = get_frame_content_size(data).ok().flatten();
     let declared = declared.map(|declared| usize::try_from(declared).unwrap_or(usize::MAX));
     match declared {
-        // A size over the limit is believed; one within it has to come true.
+        // A declared size over the limit is refused; one within it must be the actual size.
         Some(declared) if declared > max => Err(InflateError::TooLarge { max }),
         Some(declared) => inflate_at_once(data, declared),
         None => inflate_by_parts(data, max),
     }
 }
 
-/// Inflates a frame straight into its place. So it needs no window; and a size that is a lie costs no more than one
-/// that is true.
+/// Decompresses a frame of declared size directly into the output. It needs no window, and a wrong size costs no more
+/// than a right one.
 fn inflate_at_once(data: &[u8], len: usize) -> Result<Vec<u8>, InflateError> {
     let frame_len = find_frame_compressed_size(data)
         .map_err(|code| malformed(&zstd::zstd_safe::get_error_name(code)))?;
@@ -65,19 +65,19 @@ fn inflate_at_once(data: &[u8], len: usize) -> Result<Vec<u8>, InflateError> {
         match decompressor.decompress_to_buffer(data, body.as_mut_slice()) {
             Ok(found) if found == len => Ok(body),
             Ok(found) => Err(malformed(&format_args!(
-                "a body of {found} bytes, and {len} were announced"
+                "declared {len} bytes, contained {found}"
             ))),
             Err(error) => Err(malformed(&error)),
         }
     })
 }
 
-/// Inflates a frame that does not say how large it is.
+/// Decompresses a frame of undeclared size.
 fn inflate_by_parts(data: &[u8], max: usize) -> Result<Vec<u8>, InflateError> {
     let mut decoder = Decoder::with_buffer(data)
         .map_err(|error| malformed(&error))?
         .single_frame();
-    // A window larger than all that may come out of it serves nobody.
+    // A window larger than the largest output is of no use.
     let needed = max
         .checked_next_power_of_two()
         .map_or(u32::MAX, usize::trailing_zeros);

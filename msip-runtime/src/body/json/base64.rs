@@ -1,8 +1,8 @@
-//! Bytes in JSON: base64, written with the standard alphabet and padding, read with either alphabet.
+//! Base64 for bytes in JSON: written with the standard alphabet and padding, read in either alphabet.
 
 const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
 
-/// What stands for each byte, or [`NONE`].
+/// The value of each letter, or [`NONE`].
 const VALUES: [u8; 256] = {
     let mut values = [NONE; 256];
     let mut index = 0;
@@ -56,7 +56,7 @@ pub(super) fn encode(bytes: &[u8], out: &mut Vec<u8>) {
     }
 }
 
-/// Reads base64, padded or not. `None` where it is none.
+/// Decodes base64, padded or not. `None` if it is malformed.
 pub(super) fn decode(text: &[u8]) -> Option<Vec<u8>> {
     let text = match text {
         [text @ .., b'=', b'='] if text.len() % 4 == 2 => text,
@@ -100,14 +100,14 @@ mod tests {
             ("fooba", "Zm9vYmE="),
             ("foobar", "Zm9vYmFy"),
         ];
-        for (plain, text) in cases {
+        for (bytes, text) in cases {
             let mut out = Vec::new();
-            encode(plain.as_bytes(), &mut out);
+            encode(bytes.as_bytes(), &mut out);
             assert_eq!(out, text.as_bytes());
-            assert_eq!(decode(text.as_bytes()).as_deref(), Some(plain.as_bytes()));
+            assert_eq!(decode(text.as_bytes()).as_deref(), Some(bytes.as_bytes()));
             assert_eq!(
                 decode(text.trim_end_matches('=').as_bytes()).as_deref(),
-                Some(plain.as_bytes())
+                Some(bytes.as_bytes())
             );
         }
     }

@@ -1,11 +1,11 @@
-//! A tree from JSON, as RFC 8259 has it and nothing beyond.
+//! The JSON reader: strictly RFC 8259.
 
 use std::borrow::Cow;
 
 use super::base64;
 use crate::body::tree::{MAX_DEPTH, Node, TreeError, TreeReader, number_of_text};
 
-/// Reads JSON out of a body. Texts without escapes are not copied.
+/// Reads JSON from a body. Strings without escapes are not copied.
 #[derive(Debug, Clone, Copy)]
 pub(in crate::body) struct JsonReader<'a> {
     text: &'a str,
@@ -19,7 +19,7 @@ impl<'a> JsonReader<'a> {
     pub(in crate::body) fn new(body: &'a [u8]) -> Result<Self, TreeError> {
         let text = std::str::from_utf8(body).map_err(|error| {
             TreeError::new(format!(
-                "no JSON: not UTF-8 at byte {}",
+                "invalid JSON at byte {}: not UTF-8",
                 error.valid_up_to()
             ))
         })?;
@@ -39,16 +39,16 @@ impl<'a> JsonReader<'a> {
         let at = self.at;
         match self.rest().chars().next() {
             Some(found) => TreeError::new(format!(
-                "no JSON: {} at byte {at}, where {expected} belongs",
+                "invalid JSON at byte {at}: expected {expected}, found {}",
                 found.escape_debug()
             )),
             None => TreeError::new(format!(
-                "no JSON: it ends at byte {at}, where {expected} belongs"
+                "invalid JSON at byte {at}: expected {expected}, found the end"
             )),
         }
     }
 
-    /// The next byte that is no white space, left where it is.
+    /// The next byte that is not white space, without consuming it.
     fn peek(&mut self) -> Option<u8> {
         let rest = self.rest().as_bytes();
         let blank = rest
@@ -77,7 +77,7 @@ impl<'a> JsonReader<'a> {
         Ok(())
     }
 
-    /// Whether another key or element follows; reads the comma in front of it, or the bracket behind the last.
+    /// Whether another key or element follows; consumes the comma before it, or the closing bracket.
     fn has_next(&mut self, bracket: u8, expected: &str) -> Result<bool, TreeError> {
         let is_first = std::mem::replace(&mut self.is_first, false);
         match self.peek() {
@@ -109,13 +109,13 @@ impl<'a> JsonReader<'a> {
             |byte: &u8| matches!(byte, b'0'..=b'9' | b'-' | b'+' | b'.' | b'e' | b'E');
         let len = rest.bytes().take_while(is_of_number).count();
         let node = rest.get(..len).and_then(number_of_text);
-        let node = node.ok_or_else(|| self.error("a number of at most a double's range"))?;
+        let node = node.ok_or_else(|| self.error("a number within the range of a double"))?;
         self.at += len;
         Ok(node)
     }
 
     fn string(&mut self) -> Result<Cow<'a, str>, TreeError> {
-        self.take(b'"', "a text")?;
+        self.take(b'"', "a string")?;
         let mut text = Cow::Borrowed("");
         loop {
             let rest = self.rest();
@@ -123,12 +123,12 @@ impl<'a> JsonReader<'a> {
                 .bytes()
                 .take_while(|byte| *byte >= 0x20 && *byte != b'"' && *byte != b'\\')
                 .count();
-            // Both ends stand beside ASCII, so that no character is cut.
-            let plain = rest.get(..len).unwrap_or_default();
+            // Both ends are next to ASCII, so no character is cut.
+            let unescaped = rest.get(..len).unwrap_or_default();
             if text.is_empty() {
-                text = Cow::Borrowed(plain);
+                text = Cow::Borrowed(unescaped);
             } else {
-                text.to_mut().push_str(plain);
+                text.to_mut().push_str(unescaped);
             }
             self.at += len;
             match rest.as_bytes().get(len) {
@@ -141,12 +141,12 @@ impl<'a> JsonReader<'a> {
                     let character = self.escape()?;
                     text.to_mut().push(character);
                 }
-                _ => return Err(self.error("more of a text")),
+                _ => return Err(self.error("the rest of a string")),
             }
         }
     }
 
-    /// What stands behind a backslash.
+    /// The rest of an escape, after the backslash.
     fn escape(&mut self) -> Result<char, TreeError> {
         let Some(letter) = self.rest().bytes().next() else {
             return Err(self.error("an escape"));
@@ -170,7 +170,7 @@ impl<'a> JsonReader<'a> {
         Ok(character)
     }
 
-    /// Four digits, or twice four where one character needs both.
+    /// Four hexadecimal digits, or a surrogate pair of two escapes.
     fn unicode(&mut self) -> Result<char, TreeError> {
         let high = self.hex()?;
         if let Some(character) = char::from_u32(high) {
@@ -186,7 +186,7 @@ impl<'a> JsonReader<'a> {
                 return Ok(character);
             }
         }
-        Err(self.error("the other half of a character"))
+        Err(self.error("the second half of a surrogate pair"))
     }
 
     fn hex(&mut self) -> Result<u32, TreeError> {
@@ -236,7 +236,7 @@ impl<'a> TreeReader<'a> for JsonReader<'a> {
         };
         bytes
             .map(Cow::Owned)
-            .ok_or_else(|| TreeError::new(format!("{node} where base64 belongs")))
+            .ok_or_else(|| TreeError::expected("base64", node))
     }
 
     fn finish(mut self) -> Result<(), TreeError> {
@@ -251,7 +251,7 @@ impl<'a> TreeReader<'a> for JsonReader<'a> {
 mod tests {
     use super::*;
 
-    /// Reads everything, and writes it down in Rust's own words.
+    /// Reads everything, and formats it.
     fn read(json: &[u8]) -> Result<String, TreeError> {
         fn describe(reader: &mut JsonReader<'_>) -> Result<String, TreeError> {
             Ok(match reader.value()? {
@@ -304,68 +304,80 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_json_is_refused_with_its_place() {
+    fn invalid_json_is_refused_with_its_position() {
         let cases: [(&[u8], &str); 24] = [
-            (b"", "no JSON: it ends at byte 0, where a value belongs"),
+            (
+                b"",
+                "invalid JSON at byte 0: expected a value, found the end",
+            ),
             (
                 b"{",
-                "no JSON: it ends at byte 1, where a comma or the end of an object belongs",
+                "invalid JSON at byte 1: expected a comma or the end of an object, found the end",
             ),
-            (b"{\"a\"}", "no JSON: } at byte 4, where a colon belongs"),
-            (b"{\"a\":1,}", "no JSON: } at byte 7, where a text belongs"),
-            (b"{,}", "no JSON: , at byte 1, where a text belongs"),
+            (
+                b"{\"a\"}",
+                "invalid JSON at byte 4: expected a colon, found }",
+            ),
+            (
+                b"{\"a\":1,}",
+                "invalid JSON at byte 7: expected a string, found }",
+            ),
+            (b"{,}", "invalid JSON at byte 1: expected a string, found ,"),
             (
                 b"[1 2]",
-                "no JSON: 2 at byte 3, where a comma or the end of an array belongs",
+                "invalid JSON at byte 3: expected a comma or the end of an array, found 2",
             ),
-            (b"[1,]", "no JSON: ] at byte 3, where a value belongs"),
-            (b"[,]", "no JSON: , at byte 1, where a value belongs"),
-            (b"[}", "no JSON: } at byte 1, where a value belongs"),
-            (b"1 1", "no JSON: 1 at byte 2, where the end belongs"),
-            (b"tru", "no JSON: t at byte 0, where a value belongs"),
-            (b"NaN", "no JSON: N at byte 0, where a value belongs"),
+            (b"[1,]", "invalid JSON at byte 3: expected a value, found ]"),
+            (b"[,]", "invalid JSON at byte 1: expected a value, found ,"),
+            (b"[}", "invalid JSON at byte 1: expected a value, found }"),
+            (b"1 1", "invalid JSON at byte 2: expected the end, found 1"),
+            (b"tru", "invalid JSON at byte 0: expected a value, found t"),
+            (b"NaN", "invalid JSON at byte 0: expected a value, found N"),
             (
                 b"01",
-                "no JSON: 0 at byte 0, where a number of at most a double's range belongs",
+                "invalid JSON at byte 0: expected a number within the range of a double, found 0",
             ),
             (
                 b"1.",
-                "no JSON: 1 at byte 0, where a number of at most a double's range belongs",
+                "invalid JSON at byte 0: expected a number within the range of a double, found 1",
             ),
             (
                 b"1e",
-                "no JSON: 1 at byte 0, where a number of at most a double's range belongs",
+                "invalid JSON at byte 0: expected a number within the range of a double, found 1",
             ),
             (
                 b"-",
-                "no JSON: - at byte 0, where a number of at most a double's range belongs",
+                "invalid JSON at byte 0: expected a number within the range of a double, found -",
             ),
             (
                 b"1e999",
-                "no JSON: 1 at byte 0, where a number of at most a double's range belongs",
+                "invalid JSON at byte 0: expected a number within the range of a double, found 1",
             ),
             (
                 b"\"a\nb\"",
-                "no JSON: \\n at byte 2, where more of a text belongs",
+                "invalid JSON at byte 2: expected the rest of a string, found \\n",
             ),
-            (b"\"\\x\"", "no JSON: x at byte 2, where an escape belongs"),
+            (
+                b"\"\\x\"",
+                "invalid JSON at byte 2: expected an escape, found x",
+            ),
             (
                 b"\"\\u12",
-                "no JSON: 1 at byte 3, where four hexadecimal digits belongs",
+                "invalid JSON at byte 3: expected four hexadecimal digits, found 1",
             ),
             (
                 b"\"\\ud800\"",
-                "no JSON: \\\" at byte 7, where the other half of a character belongs",
+                "invalid JSON at byte 7: expected the second half of a surrogate pair, found \\\"",
             ),
             (
                 b"\"\\ud800\\u0041\"",
-                "no JSON: \\\" at byte 13, where the other half of a character belongs",
+                "invalid JSON at byte 13: expected the second half of a surrogate pair, found \\\"",
             ),
             (
                 b"\"abc",
-                "no JSON: it ends at byte 4, where more of a text belongs",
+                "invalid JSON at byte 4: expected the rest of a string, found the end",
             ),
-            (b"\"\xff\"", "no JSON: not UTF-8 at byte 1"),
+            (b"\"\xff\"", "invalid JSON at byte 1: not UTF-8"),
         ];
         for (json, expected) in cases {
             let error = read(json).expect_err(expected).to_string();

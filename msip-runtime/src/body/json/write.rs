@@ -1,4 +1,4 @@
-//! A tree in JSON, without white space.
+//! The JSON writer: without white space.
 
 use std::io::Write as _;
 
@@ -9,7 +9,7 @@ use crate::body::tree::TreeWriter;
 #[derive(Debug)]
 pub(in crate::body) struct JsonWriter<'a> {
     out: &'a mut Vec<u8>,
-    /// Whether the next value or key stands behind another.
+    /// Whether the next value or key follows another.
     needs_comma: bool,
 }
 
@@ -21,7 +21,7 @@ impl<'a> JsonWriter<'a> {
         }
     }
 
-    /// Before each value: what separates it from the one before.
+    /// Writes the comma before a value, if it follows another.
     fn separate(&mut self) {
         if std::mem::replace(&mut self.needs_comma, true) {
             self.out.push(b',');
@@ -38,7 +38,7 @@ impl<'a> JsonWriter<'a> {
         debug_assert!(written.is_ok(), "a vector takes everything");
     }
 
-    /// A whole number; the formatter of the standard library takes several times as long.
+    /// Writes an integer; the formatter of the standard library takes several times as long.
     fn digits(&mut self, is_negative: bool, mut value: u64) {
         if is_negative {
             self.out.push(b'-');
@@ -64,8 +64,8 @@ impl<'a> JsonWriter<'a> {
             .bytes()
             .position(|byte| byte < 0x20 || byte == b'"' || byte == b'\\')
         {
-            let (plain, from) = rest.split_at(at);
-            self.out.extend_from_slice(plain.as_bytes());
+            let (unescaped, from) = rest.split_at(at);
+            self.out.extend_from_slice(unescaped.as_bytes());
             let mut characters = from.chars();
             match characters.next() {
                 Some('\n') => self.out.extend_from_slice(b"\\n"),
@@ -107,7 +107,7 @@ impl TreeWriter for JsonWriter<'_> {
         self.digits(value < 0, value.unsigned_abs());
     }
 
-    // As text, since many readers keep numbers in 53 bits.
+    // As a string, since many readers have only 53 bits for a number.
     fn int64(&mut self, value: i64) {
         self.separate();
         self.out.push(b'"');
@@ -124,7 +124,7 @@ impl TreeWriter for JsonWriter<'_> {
 
     fn float(&mut self, value: f32) {
         if value.is_finite() {
-            // The fewest digits that are this number and no other.
+            // The shortest digits that identify the number.
             self.write(format_args!("{value:?}"));
         } else {
             self.double(value.into());

@@ -1,4 +1,4 @@
-//! Bodies in MessagePack: the tree of the JSON mapping with names, integers as integers and bytes as bytes.
+//! Bodies in MessagePack: the JSON mapping, with integers as integers and bytes as bytes.
 
 mod read;
 mod write;

@@ -1,15 +1,15 @@
-//! A tree from MessagePack.
+//! The MessagePack reader.
 
 use std::borrow::Cow;
 
 use crate::body::tree::{MAX_DEPTH, Node, TreeError, TreeReader};
 
-/// Reads MessagePack out of a body. Nothing is copied, and no declared length is believed before its bytes are there.
+/// Reads MessagePack from a body. Nothing is copied, and nothing is allocated for a declared length.
 #[derive(Debug, Clone)]
 pub(in crate::body) struct MsgpackReader<'a> {
     rest: &'a [u8],
     len: usize,
-    /// How many elements or entries are left of each map and array that has begun, the innermost last.
+    /// The number of elements or entries left in each open map and array, the innermost last.
     open: Vec<u32>,
 }
 
@@ -24,14 +24,14 @@ impl<'a> MsgpackReader<'a> {
 
     fn error(&self, problem: &str) -> TreeError {
         let at = self.len.saturating_sub(self.rest.len());
-        TreeError::new(format!("no MessagePack: {problem} before byte {at}"))
+        TreeError::new(format!("invalid MessagePack before byte {at}: {problem}"))
     }
 
     fn array<const N: usize>(&mut self) -> Result<[u8; N], TreeError> {
         let (value, rest) = self
             .rest
             .split_first_chunk()
-            .ok_or_else(|| self.error("a value cut off"))?;
+            .ok_or_else(|| self.error("truncated value"))?;
         self.rest = rest;
         Ok(*value)
     }
@@ -53,7 +53,7 @@ impl<'a> MsgpackReader<'a> {
         let (value, rest) = self
             .rest
             .split_at_checked(len)
-            .ok_or_else(|| self.error("a length beyond the end"))?;
+            .ok_or_else(|| self.error("a length beyond the end of the body"))?;
         self.rest = rest;
         Ok(value)
     }
@@ -61,7 +61,7 @@ impl<'a> MsgpackReader<'a> {
     fn text(&mut self, len: u32) -> Result<Node<'a>, TreeError> {
         let bytes = self.slice(len)?;
         let text =
-            std::str::from_utf8(bytes).map_err(|_| self.error("a text that is not UTF-8"))?;
+            std::str::from_utf8(bytes).map_err(|_| self.error("a string that is not UTF-8"))?;
         Ok(Node::Text(Cow::Borrowed(text)))
     }
 
@@ -77,7 +77,7 @@ impl<'a> MsgpackReader<'a> {
         Ok(node)
     }
 
-    /// Whether the innermost map or array has more; counts it if so.
+    /// Whether the innermost map or array has another element; counts it if so.
     fn has_next(&mut self) -> bool {
         match self.open.last_mut() {
             Some(left @ 1..) => {
@@ -130,8 +130,8 @@ impl<'a> TreeReader<'a> for MsgpackReader<'a> {
             0xde => self.u16().and_then(|len| self.begin(Node::Map, len.into())),
             0xdf => self.u32().and_then(|len| self.begin(Node::Map, len)),
             0xe0..=0xff => Ok(Node::Int(first.cast_signed().into())),
-            0xc1 => Err(self.error("the byte c1, which means nothing,")),
-            0xc7..=0xc9 | 0xd4..=0xd8 => Err(self.error("an extension type, which no field has,")),
+            0xc1 => Err(self.error("the unused type byte c1")),
+            0xc7..=0xc9 | 0xd4..=0xd8 => Err(self.error("an extension type, which no field has")),
         }
     }
 
@@ -141,13 +141,11 @@ impl<'a> TreeReader<'a> for MsgpackReader<'a> {
         }
         match self.value()? {
             Node::Text(key) => Ok(Some(key)),
-            // Maps with such keys are written with texts, but many encoders know only this.
+            // We write such keys as strings, but many encoders write them as they are.
             key @ (Node::Int(_) | Node::Uint(_) | Node::Bool(_)) => {
                 Ok(Some(key.to_string().into()))
             }
-            key => Err(TreeError::new(format!(
-                "{key} where the name of a field belongs"
-            ))),
+            key => Err(TreeError::expected("the name of a field", &key)),
         }
     }
 
@@ -158,7 +156,7 @@ impl<'a> TreeReader<'a> for MsgpackReader<'a> {
     fn bytes_of<'n>(node: &'n Node<'a>) -> Result<Cow<'n, [u8]>, TreeError> {
         match node {
             Node::Bytes(bytes) => Ok(Cow::Borrowed(bytes)),
-            node => Err(TreeError::new(format!("{node} where bytes belong"))),
+            node => Err(TreeError::expected("bytes", node)),
         }
     }
 
@@ -167,7 +165,7 @@ impl<'a> TreeReader<'a> for MsgpackReader<'a> {
             Ok(())
         } else {
             Err(TreeError::new(format!(
-                "no MessagePack: {} bytes behind its end",
+                "invalid MessagePack: {} bytes after the value",
                 self.rest.len()
             )))
         }
@@ -247,7 +245,7 @@ mod tests {
     }
 
     #[test]
-    fn declared_lengths_are_not_believed() {
+    fn declared_lengths_are_not_trusted() {
         for bytes in [
             &[0xc6, 0xff, 0xff, 0xff, 0xff][..],
             &[0xdb, 0xff, 0xff, 0xff, 0xff, b'a'],
@@ -258,7 +256,10 @@ mod tests {
                 .value()
                 .expect_err("cut off")
                 .to_string();
-            assert!(error.starts_with("no MessagePack: "), "{error}");
+            assert!(
+                error.starts_with("invalid MessagePack before byte "),
+                "{error}"
+            );
         }
         let mut reader = MsgpackReader::new(&[0xdd, 0xff, 0xff, 0xff, 0xff, 0xc0]);
         assert_eq!(reader.value(), Ok(Node::Array));
@@ -267,12 +268,12 @@ mod tests {
         assert!(reader.element().unwrap());
         assert_eq!(
             reader.value().expect_err("nothing is there").to_string(),
-            "no MessagePack: a value cut off before byte 6"
+            "invalid MessagePack before byte 6: truncated value"
         );
     }
 
     #[test]
-    fn what_no_field_has_is_refused() {
+    fn types_that_no_field_has_are_refused() {
         for bytes in [&[0xc1][..], &[0xd6, 0xff, 0, 0, 0, 0], &[0xc7, 1, 5, 0]] {
             assert!(MsgpackReader::new(bytes).value().is_err(), "{bytes:x?}");
         }

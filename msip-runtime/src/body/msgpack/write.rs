@@ -1,4 +1,4 @@
-//! A tree in MessagePack, each value in its shortest form.
+//! The MessagePack writer: each value in its shortest form.
 
 use crate::body::tree::TreeWriter;
 
@@ -8,7 +8,7 @@ pub(in crate::body) struct MsgpackWriter<'a> {
     out: &'a mut Vec<u8>,
 }
 
-/// How a length is written: as part of the first byte where it is small, then in one, two or four bytes.
+/// The forms of a length: in the first byte if it is small, else in one, two or four bytes.
 struct Lengths {
     small: Option<(u8, u8)>,
     one: Option<u8>,
@@ -57,7 +57,7 @@ impl<'a> MsgpackWriter<'a> {
             self.out.push(lengths.two);
             self.out.extend_from_slice(&len.to_be_bytes());
         } else {
-            // Bodies are at most 1 GiB, and so is what is in them.
+            // Bodies are at most 1 GiB, and so are their parts.
             debug_assert!(u32::try_from(len).is_ok(), "a length of 4 GiB");
             self.out.push(lengths.four);
             self.out

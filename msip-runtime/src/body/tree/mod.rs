@@ -1,13 +1,16 @@
-//! Bodies with names: the tree that JSON and MessagePack write, each in its own bytes.
+//! The data model of JSON and MessagePack bodies: a tree of named values.
 //!
-//! A message is a map from field names to values, as the canonical JSON mapping of proto3 has it; the two formats
-//! differ only in what a [`TreeWriter`] and a [`TreeReader`] of theirs do with numbers, texts and bytes. Messages
-//! become trees and the reverse by way of their protobuf bytes and the [`Shapes`] of their schema, in one pass, so
-//! that neither generated code nor the user's types know of it.
+//! A message is a map from field names to values, as in the canonical JSON mapping of proto3. The two formats differ only
+//! in how their [`TreeWriter`] and [`TreeReader`] handle numbers, strings and bytes. Messages are converted to trees and
+//! back through their protobuf bytes and the descriptor pool of their schema, in one pass, so neither generated code nor
+//! the user's types are involved.
 
 mod from_protobuf;
-mod names;
+mod length_prefix;
+mod number;
+mod text_form;
 mod to_protobuf;
+mod wire_value;
 
 use std::{borrow::Cow, fmt};
 
@@ -15,17 +18,17 @@ use msip_session::wire::Escaped;
 
 pub(super) use from_protobuf::write_tree;
 #[cfg(feature = "json")]
-pub(super) use to_protobuf::number_of_text;
+pub(super) use number::number_of_text;
 pub(super) use to_protobuf::read_tree;
 
-/// How many maps and arrays may stand inside each other (docs/protocol.md, "Limits").
+/// How deep maps and arrays may be nested (docs/protocol.md, "Limits").
 pub(super) const MAX_DEPTH: usize = super::depth::MAX;
 
-/// Writes a tree. Whoever calls it keeps the order: a key before each value of a map, and as many as announced.
+/// Writes a tree. The caller keeps the order: a key before each value of a map, and as many entries as announced.
 pub(super) trait TreeWriter {
     fn null(&mut self);
     fn boolean(&mut self, value: bool);
-    /// An integer of 32 bits, signed or not.
+    /// A 32-bit integer, signed or unsigned.
     fn int(&mut self, value: i64);
     fn int64(&mut self, value: i64);
     fn uint64(&mut self, value: u64);
@@ -40,31 +43,31 @@ pub(super) trait TreeWriter {
     fn end_array(&mut self);
 }
 
-/// What stands at a place of a tree. What is in a map or an array is read from the reader that said so.
+/// One value of a tree. The contents of a map or an array are read from the reader that returned it.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) enum Node<'a> {
     Null,
     Bool(bool),
     Int(i64),
-    /// One that is too large for `Int`.
+    /// An integer that is too large for `Int`.
     Uint(u64),
     Float(f64),
     Text(Cow<'a, str>),
     #[cfg_attr(
         not(feature = "msgpack"),
-        expect(dead_code, reason = "JSON has only texts")
+        expect(dead_code, reason = "JSON has no bytes, only strings")
     )]
     Bytes(&'a [u8]),
     Map,
     Array,
 }
 
-/// Reads a tree, in order. It refuses more than [`MAX_DEPTH`] levels, and allocates nothing on a declared length.
+/// Reads a tree, in order. It refuses more than [`MAX_DEPTH`] levels, and allocates nothing for a declared length.
 ///
-/// A clone goes on from the same place, on its own.
+/// A clone continues from the same position, independently.
 pub(super) trait TreeReader<'a>: Clone {
-    /// The next value. Of a map or an array it reads the beginning: call [`key`](Self::key) or
-    /// [`element`](Self::element) until they say that it has ended.
+    /// The next value. For a map or an array this reads only the start: call [`key`](Self::key) or
+    /// [`element`](Self::element) until they report the end.
     fn value(&mut self) -> Result<Node<'a>, TreeError>;
 
     /// The next key of the innermost map, whose value must be read next; `None` at its end.
@@ -73,17 +76,17 @@ pub(super) trait TreeReader<'a>: Clone {
     /// Whether the innermost array has another element, which must be read next.
     fn element(&mut self) -> Result<bool, TreeError>;
 
-    /// How bytes are written: in text as base64, or as they are.
+    /// The bytes of a node: decoded from base64, or as they are, depending on the format.
     fn bytes_of<'n>(node: &'n Node<'a>) -> Result<Cow<'n, [u8]>, TreeError>;
 
-    /// There must be nothing more.
+    /// Fails if anything is left.
     fn finish(self) -> Result<(), TreeError>;
 }
 
-/// Why bytes are not a tree, or a tree not the message, or a message has no tree.
+/// The bytes are not a tree, the tree is not the message, or the message has no tree.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct TreeError {
-    /// Where, from the innermost field outwards.
+    /// The field that it happened in and those around it, innermost first.
     path: Vec<String>,
     reason: String,
 }
@@ -96,13 +99,26 @@ impl TreeError {
         }
     }
 
+    /// Another kind of value belongs here.
+    pub(super) fn expected(what: &str, found: &Node<'_>) -> Self {
+        Self::new(format!("expected {what}, found {found}"))
+    }
+
     pub(super) fn too_deep() -> Self {
         Self::new(format!("nested deeper than {MAX_DEPTH} levels"))
     }
 
-    /// It happened in this field.
+    /// An `Any` names a type that the schema does not have.
+    fn unknown_any(url: &str) -> Self {
+        let url = Escaped::with_max_len(url, 96);
+        Self::new(format!(
+            "an Any of type \"{url}\", which is not in the schema"
+        ))
+    }
+
+    /// Adds the field that it happened in.
     fn within(mut self, field: &str) -> Self {
-        // More would not be shown anyway.
+        // A longer path would not be shown in full.
         if self.path.len() < 8 {
             self.path.push(field.to_owned());
         }
@@ -110,7 +126,7 @@ impl TreeError {
     }
 }
 
-/// `field.of.field: what is wrong`, fit to be shown.
+/// `outer.inner: reason`, escaped for display.
 impl fmt::Display for TreeError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for (index, name) in self.path.iter().rev().enumerate() {
@@ -124,7 +140,7 @@ impl fmt::Display for TreeError {
     }
 }
 
-/// What a node is, in an error's words.
+/// A node in the text of an error.
 impl fmt::Display for Node<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

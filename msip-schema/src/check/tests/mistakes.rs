@@ -1,4 +1,4 @@
-//! Every mistake that the checks can find, and the text that it is told with.
+//! Every mistake that the checks can find, and its text.
 
 use super::source::parse;
 
@@ -198,39 +198,6 @@ ClientToServer { Door a_state = 1 [key = \"ids\"]; Door b_state = 2 [key = \"pla
 ServerToClient { A b = 1; }
 message Door { repeated int32 ids = 1; Place place = 2; }",
     ),
-    (
-        "name-collision",
-        "members",
-        "package p;
-ClientToServer { A fooBar = 1; A foo_bar = 2; A foo1 = 3; A foo_1 = 4; }
-ServerToClient { A close = 1; A send_close = 2; A go = 3; A try_go = 4; A stop_req = 5; A try_stop_req = 6; }",
-    ),
-    (
-        "name-collision",
-        "types",
-        "package p;
-ClientToServer { A a = 1; } ServerToClient { A b = 1; }
-message FooBar { int32 user_name = 1; int32 userName = 2; Colour tint = 3; Colour set_tint = 4; }
-message Foo_bar { oneof how { int32 by_id = 1; int32 byId = 2; } int32 How = 3; }
-enum Colour { COLOUR_RED = 0; RED = 1; }",
-    ),
-    (
-        "reserved-name",
-        "handlers",
-        "package p;
-ClientToServer { A clientConnected = 1; A connected = 2; }
-ServerToClient { A connect_failure = 1; A client_gone = 2; }",
-    ),
-    (
-        "reserved-name",
-        "types",
-        "package p;
-ClientToServer { A a = 1; } ServerToClient { A b = 1; }
-message Send_client_to_server {}
-message ClientToServer {}
-message p.Inner.HandleClientToServer {}
-message other.HandleClientToServer {}",
-    ),
 ];
 
 fn rendered(text: &str) -> String {
@@ -239,7 +206,7 @@ fn rendered(text: &str) -> String {
 }
 
 #[test]
-fn each_mistake_is_told_in_full() {
+fn each_mistake_is_reported_in_full() {
     for (code, case, text) in CASES {
         let name = format!("{code} {case}").trim().replace(' ', "-");
         let rendered = rendered(text);
@@ -255,7 +222,7 @@ fn each_mistake_is_told_in_full() {
         assert_eq!(
             others.collect::<Vec<_>>(),
             [""; 0],
-            "{name} tells of something else too"
+            "{name} reports something else too"
         );
         insta::assert_snapshot!(name, rendered, text);
     }
@@ -274,7 +241,7 @@ fn a_package_may_have_255_bytes() {
 }
 
 #[test]
-fn nesting_too_deep_is_told_once() {
+fn nesting_too_deep_is_reported_once() {
     insta::assert_snapshot!("nested-too-deep", rendered(&super::chain(70)));
 }
 
@@ -285,13 +252,13 @@ fn every_code_of_the_checks_has_a_case() {
         include_str!("../calls.rs"),
         include_str!("../depth.rs"),
         include_str!("../kinds.rs"),
-        include_str!("../member_names.rs"),
+        include_str!("../names.rs"),
         include_str!("../numbers.rs"),
         include_str!("../options.rs"),
         include_str!("../package.rs"),
+        include_str!("../pairs.rs"),
         include_str!("../services.rs"),
         include_str!("../streams.rs"),
-        include_str!("../type_names.rs"),
     ]
     .concat();
     for code in crate::Code::ALL {
@@ -306,7 +273,7 @@ fn every_code_of_the_checks_has_a_case() {
 }
 
 #[test]
-fn all_mistakes_are_told_at_once_in_the_order_of_the_source() {
+fn all_mistakes_are_reported_together_in_the_order_of_the_source() {
     let text = "package p;
 ClientToServer {
     A a = 0 [timeout_ms = 0];

@@ -1,4 +1,4 @@
-//! What the checks conclude. `mistakes` has what they refuse.
+//! What the checks infer. `mistakes` has what they reject.
 
 mod mistakes;
 pub(crate) mod source;
@@ -6,7 +6,8 @@ pub(crate) mod source;
 use std::fmt::Write as _;
 use std::time::Duration;
 
-use crate::{Compression, Direction, Exchange, Payload, Schema};
+use crate as model;
+use crate::{Compression, Direction, Exchange, Payload, Schema, TypeDef, TypeName};
 use source::parse;
 
 /// Checks a source that has no mistakes.
@@ -249,7 +250,7 @@ fn a_method_may_repeat_which_of_the_two_is_a_stream() {
 }
 
 #[test]
-fn an_item_is_said_alone_too_where_its_message_has_a_second_member() {
+fn an_item_can_be_sent_alone_if_its_message_has_a_second_member() {
     let text = "package p;
         ClientToServer { Watch watch_req = 1; }
         ServerToClient { News news_ind = 1; }
@@ -316,6 +317,47 @@ fn options_and_comments_arrive() {
     );
 }
 
+#[test]
+fn packages_oneofs_and_deprecated_items_arrive() {
+    let schema = schema(
+        "package chat;
+        ClientToServer { Old old_ind = 1 [deprecated = true]; Old get_req = 2; Old other = 3; }
+        ServerToClient { New get_rsp = 1; }
+        deprecated message Old { deprecated int32 a = 1; int32 b = 2; }
+        message New { /Which./ oneof how { deprecated int32 c = 1; int32 d = 2; } }
+        deprecated enum Mood { FAIR = 0; deprecated MERRY = 1; }
+        rpc Get(Old) returns (New) deprecated;"
+            .replace("rpc Get(Old)", "rpc Get(Get)")
+            .replace("Old get_req", "Get get_req")
+            .as_str(),
+    );
+    let deprecated: Vec<_> = schema
+        .envelope(Direction::ClientToServer)
+        .members
+        .iter()
+        .map(|member| member.deprecated)
+        .collect();
+    assert_eq!(deprecated, [true, true, false]);
+    let message = |name: &str| match schema.types().get(&TypeName::new(name)) {
+        Some(TypeDef::Message(message)) => message,
+        other => panic!("{name} is {other:?}"),
+    };
+    let (old, new) = (message("chat.Old"), message("chat.New"));
+    assert_eq!((old.package.as_str(), old.deprecated), ("chat", true));
+    assert!(old.fields[0].deprecated && !old.fields[1].deprecated);
+    assert_eq!((new.oneofs.len(), new.deprecated), (1, false));
+    assert_eq!(
+        (new.oneofs[0].name.as_str(), new.oneofs[0].doc.as_str()),
+        ("how", "Which.")
+    );
+    assert!(new.fields[0].deprecated && !new.fields[1].deprecated);
+    let mood = schema.types().get(&TypeName::new("chat.Mood"));
+    let Some(TypeDef::Enum(mood)) = mood else {
+        panic!("{mood:?}");
+    };
+    assert!(mood.deprecated && mood.values[1].deprecated && !mood.values[0].deprecated);
+}
+
 /// A chain of messages, each in the one before it, and as many enums as fit at its end.
 fn chain(levels: usize) -> String {
     let mut text =
@@ -355,7 +397,7 @@ fn depth_does_not_overflow_the_stack() {
 }
 
 #[test]
-fn types_that_the_front_end_does_not_know_are_taken_as_they_are() {
+fn types_that_the_front_end_does_not_know_are_accepted() {
     schema(
         r#"package p; ClientToServer { other.Unknown door_state = 1 [key = "whatever"]; } ServerToClient { A b = 1; }"#,
     );

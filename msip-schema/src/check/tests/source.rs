@@ -1,4 +1,4 @@
-//! A little language for tests: what a `.proto` says, with less around it.
+//! A small schema language for tests: like `.proto` files, with less around it.
 //!
 //! ```text
 //! package chat;
@@ -8,18 +8,19 @@
 //! rpc Connect(ConnectReq) returns (stream ConnectRsp) idempotent;
 //! ```
 //!
-//! A text between slashes, `/like this/`, is the comment of what follows.
+//! A text between slashes, `/like this/`, is the comment of what follows; `deprecated` comes before a type, a field
+//! or a value, and after a method.
 
 use std::collections::BTreeSet;
 use std::ops::Range;
 
-use crate::{
+use super::model::{
     Cardinality, Compression, Draft, DraftEnvelope, DraftMember, DraftMethod, EnumType, EnumValue,
-    Field, FieldType, FileId, MemberOptions, MessageType, MsgKind, Payload, Reply, Reserved,
+    Field, FieldType, FileId, MemberOptions, MessageType, MsgKind, Oneof, Payload, Reply, Reserved,
     SourceMap, Span, Spanned, TypeDef, TypeName, Types,
 };
 
-/// Reads a test's source; panics where it makes no sense.
+/// Parses a test's source; panics if it is malformed.
 pub(crate) fn parse(text: &str) -> (SourceMap, Draft) {
     let mut sources = SourceMap::new();
     let file = sources.add_file("chat.proto", text);
@@ -130,6 +131,7 @@ impl Parser {
         };
         while !self.peek().is_empty() {
             let doc = self.doc();
+            let deprecated = self.eat("deprecated").is_some();
             let item = self.next();
             match item.value.as_str() {
                 "package" => {
@@ -141,10 +143,14 @@ impl Parser {
                 "ServerToClient" => draft.server_to_client = self.envelope(item.span, doc),
                 "message" => {
                     let name = self.next();
-                    let fields = self.fields(None);
+                    let mut oneofs = Vec::new();
+                    let fields = self.fields(None, &mut oneofs);
                     let message = MessageType {
+                        package: self.package.clone(),
                         doc,
+                        deprecated,
                         fields,
+                        oneofs,
                         span: name.span,
                         ..MessageType::default()
                     };
@@ -155,7 +161,9 @@ impl Parser {
                 "enum" => {
                     let name = self.next();
                     let ty = EnumType {
+                        package: self.package.clone(),
                         doc,
+                        deprecated,
                         values: self.values(),
                         span: name.span,
                     };
@@ -232,6 +240,7 @@ impl Parser {
                 "urgent" => options.urgent = Some(Spanned::new(value == "true", span)),
                 "compress" => options.compress = Some(Spanned::new(Compression::Never, span)),
                 "idempotent" => options.idempotent = Some(Spanned::new(value == "true", span)),
+                "deprecated" => options.deprecated = value == "true",
                 "key" => options.key = Some(Spanned::new(value.to_owned(), span)),
                 other => panic!("{other} is no option"),
             }
@@ -240,16 +249,23 @@ impl Parser {
         options
     }
 
-    fn fields(&mut self, oneof: Option<&str>) -> Vec<Field> {
+    /// The fields between braces; the oneofs among them are added to `oneofs`.
+    fn fields(&mut self, oneof: Option<&str>, oneofs: &mut Vec<Oneof>) -> Vec<Field> {
         let mut fields = Vec::new();
         self.expect("{");
         while self.eat("}").is_none() {
             let doc = self.doc();
             if self.eat("oneof").is_some() {
-                let name = self.next().value;
-                fields.extend(self.fields(Some(&name)));
+                let name = self.next();
+                fields.extend(self.fields(Some(&name.value), oneofs));
+                oneofs.push(Oneof {
+                    name: name.value,
+                    doc,
+                    span: name.span,
+                });
                 continue;
             }
+            let deprecated = self.eat("deprecated").is_some();
             let (cardinality, ty) = self.field_type(oneof.is_some());
             let name = self.next();
             self.expect("=");
@@ -263,6 +279,7 @@ impl Parser {
                 cardinality,
                 oneof: oneof.map(str::to_owned),
                 doc,
+                deprecated,
                 span: name.span,
             });
         }
@@ -312,6 +329,7 @@ impl Parser {
         self.expect("{");
         while self.eat("}").is_none() {
             let doc = self.doc();
+            let deprecated = self.eat("deprecated").is_some();
             let name = self.next();
             self.expect("=");
             let number = self.number().value;
@@ -320,6 +338,7 @@ impl Parser {
                 name: name.value,
                 number,
                 doc,
+                deprecated,
                 span: name.span,
             });
         }
@@ -332,6 +351,7 @@ impl Parser {
         self.expect("returns");
         let (response_stream, response) = self.method_type();
         let idempotent = self.eat("idempotent").is_some();
+        let deprecated = self.eat("deprecated").is_some();
         self.expect(";");
         DraftMethod {
             name,
@@ -340,6 +360,7 @@ impl Parser {
             request_stream,
             response_stream,
             idempotent,
+            deprecated,
             doc,
         }
     }

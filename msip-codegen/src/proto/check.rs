@@ -1,0 +1,118 @@
+//! Checking: from loaded files to schemas that follow every rule, those of the languages included.
+
+use msip_emit::{Compilation, Emitter, Protocol, SourceFile};
+use msip_schema::{Code, Diagnostic, Direction, Outline, Types, check_types};
+
+use super::files::Files;
+use super::misplaced::refuse_misplaced_options;
+use super::pool;
+use super::protocol::{self, Reading};
+use super::reachable::reachable;
+use super::report::Report;
+use super::size_limits;
+use super::symbols::{Symbols, join};
+use super::types::Lowering;
+
+/// Checks all files; `None` if they cannot be compiled, which is reported.
+pub(crate) fn check(
+    files: &Files,
+    messages_only: bool,
+    emitters: &[&dyn Emitter],
+    report: &mut Report,
+) -> Option<Compilation> {
+    let symbols = Symbols::new(files);
+    let types = Lowering::new(files, &symbols, report).all_types();
+    refuse_misplaced_options(&mut Lowering::new(files, &symbols, report));
+    let own = own_types(files, &symbols, &types);
+    size_limits::check(&types, report);
+    let rules = |outline: &Outline<'_>, out: &mut Vec<Diagnostic>| {
+        for emitter in emitters {
+            emitter.check(outline, out);
+        }
+    };
+    let mut protocols = Vec::new();
+    if messages_only {
+        for mistake in check_types(own, rules) {
+            report.push_unless_known(mistake);
+        }
+    } else {
+        for &file in &files.inputs {
+            let mut lowering = Lowering::new(files, &symbols, report);
+            let reading = protocol::read(file, &mut lowering, &types);
+            protocols.extend(check_protocol(file, reading, &own, rules, report));
+        }
+    }
+    let pool = pool::build(files, &symbols, report)?;
+    let mut compilation = Compilation::default();
+    for (index, file) in files.files.iter().enumerate() {
+        let mut compiled = SourceFile::default();
+        compiled.name.clone_from(&file.name);
+        compiled.path.clone_from(&file.shown);
+        compiled.package = file.package().to_owned();
+        compiled.is_input = files.inputs.contains(&index);
+        compiled.imports.clone_from(&file.imports);
+        // From the pool, since prost's own type drops extensions, such as MSIP's options.
+        if let Some(descriptor) = pool.get_file_by_name(&file.name) {
+            compiled.descriptor = descriptor.encode_to_vec();
+        }
+        compilation.files.push(compiled);
+    }
+    compilation.protocols = protocols;
+    compilation.types = types;
+    Some(compilation)
+}
+
+/// The types of the user's files, which are generated whether or not a protocol reaches them, without the envelopes.
+fn own_types(files: &Files, symbols: &Symbols<'_>, types: &Types) -> Types {
+    let own = types.iter().filter(|(name, ty)| {
+        let symbol = symbols.get(name.as_str());
+        let file = symbol.and_then(|(_, symbol)| files.files.get(symbol.file));
+        let is_envelope = [Direction::ClientToServer, Direction::ServerToClient]
+            .iter()
+            .any(|direction| join(ty.package(), direction.envelope_name()) == name.as_str());
+        file.is_some_and(|file| file.is_users()) && !is_envelope
+    });
+    own.map(|(name, def)| (name.clone(), def.clone())).collect()
+}
+
+fn check_protocol(
+    file: usize,
+    reading: Reading,
+    own: &Types,
+    rules: impl FnOnce(&Outline<'_>, &mut Vec<Diagnostic>),
+    report: &mut Report,
+) -> Option<Protocol> {
+    let Reading {
+        mut draft,
+        is_partial,
+    } = reading;
+    // First with every type of the user's files, which are all generated, then with those of the protocol alone.
+    let reachable = reachable(&draft, own);
+    let mut whole = draft.clone();
+    whole.types = own.clone();
+    if let Err(mistakes) = whole.check_with(rules) {
+        // What refers to a missing envelope cannot be found there.
+        let follows = [
+            Code::EMPTY_ENVELOPE,
+            Code::RESPONSE_NOT_FOUND,
+            Code::RESPONSE_MISSING,
+            Code::METHOD_NOT_MEMBER,
+        ];
+        for mistake in mistakes {
+            if !(is_partial && follows.contains(&mistake.code)) {
+                report.push_unless_known(mistake);
+            }
+        }
+        return None;
+    }
+    draft.types = reachable;
+    match draft.check() {
+        Ok(schema) => Some(Protocol { file, schema }),
+        Err(mistakes) => {
+            for mistake in mistakes {
+                report.push_unless_known(mistake);
+            }
+            None
+        }
+    }
+}

@@ -1,0 +1,51 @@
+//! The error for an invalid setting.
+
+use thiserror::Error;
+
+/// An invalid setting.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum SettingError {
+    /// There is no such setting.
+    #[error("unknown setting `{name}`: expected one of {known}")]
+    Unknown {
+        /// The name.
+        name: String,
+        /// The names that are accepted here.
+        known: String,
+    },
+    /// The value has the wrong form.
+    #[error("setting `{name}`: expected {form}, found `{value}`")]
+    Malformed {
+        /// The name.
+        name: &'static str,
+        /// The value.
+        value: String,
+        /// The expected form.
+        form: &'static str,
+    },
+    /// The value needs a feature of this crate that is off.
+    #[error(
+        "setting `{name}`: `{value}` needs the feature `{value}` of msip-runtime (built in: {built})"
+    )]
+    NotBuilt {
+        /// The name.
+        name: &'static str,
+        /// The value, which is also the name of the feature.
+        value: &'static str,
+        /// The values that are built in.
+        built: String,
+    },
+    /// The value is out of range.
+    #[error("setting `{name}`: {value} is out of range ({min} to {max})")]
+    OutOfRange {
+        /// The name.
+        name: &'static str,
+        /// The value.
+        value: String,
+        /// The smallest value accepted.
+        min: String,
+        /// The largest value accepted.
+        max: String,
+    },
+}

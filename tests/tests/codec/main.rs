@@ -1,0 +1,10 @@
+//! Bodies in every codec and compression.
+
+#![expect(clippy::expect_used, reason = "a test that cannot go on fails")]
+
+mod bodies;
+mod compression;
+mod derived;
+mod negotiation;
+mod python;
+mod round_trips;

@@ -1,0 +1,18 @@
+//! Clients and servers that talk: sends, calls, streams, sessions, limits and middleware.
+
+#![expect(clippy::expect_used, reason = "a test that cannot go on fails")]
+
+mod addresses;
+mod conversation;
+mod ended;
+mod lifecycle;
+mod memory_limit;
+mod metadata;
+mod middleware;
+mod portions;
+mod pressure;
+mod resume;
+mod sender;
+mod streams;
+mod testing;
+mod waiting_calls;
