@@ -304,6 +304,7 @@ impl Decoder {
         self.buffer.capacity() + retired
     }
 
+    #[inline]
     fn check_len(&self, header: &Header) -> Result<(), DecodeError> {
         let &Header {
             frame_type,
