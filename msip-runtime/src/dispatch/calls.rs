@@ -82,10 +82,14 @@ where
     }
 
     /// Forgets the handlers that have ended.
+    #[inline]
     pub(super) fn reap(&mut self) {
-        if self.tasks.is_empty() {
-            return;
+        if !self.tasks.is_empty() {
+            self.reap_tasks();
         }
+    }
+
+    fn reap_tasks(&mut self) {
         while let Some(ended) = self.tasks.try_join_next() {
             debug_assert!(
                 !ended.is_err_and(|error| error.is_panic()),
