@@ -29,11 +29,13 @@ use msip_session::{BareMessage, Incoming, ReplyTo};
 
 /// Handles what is received, until nothing more comes. Calls that are still open then are dropped: nobody is there to
 /// take their answers.
-pub(super) async fn run<D: Dispatch>(
+///
+/// Every connection holds this future: it is no `async fn`, which would keep its arguments beside what they are moved to.
+pub(super) fn run<D: Dispatch>(
     side: Arc<D>,
     context: D::Context,
     receiver: Receiver<D::Out>,
-) {
+) -> impl Future<Output = ()> + Send {
     let calls = Calls::new(Arc::clone(&side), context.clone(), handler_of_one::<D>);
     let mut handlers = Handlers {
         side,
@@ -42,8 +44,10 @@ pub(super) async fn run<D: Dispatch>(
         calls,
         running: RunningMessage::default(),
     };
-    handlers.run().await;
-    handlers.calls.shut_down().await;
+    async move {
+        handlers.run().await;
+        handlers.calls.shut_down().await;
+    }
 }
 
 /// The handlers of one session.
@@ -95,7 +99,7 @@ where
                     }
                 }
                 Next::Message(incoming) => match incoming.reply {
-                    ReplyTo::Nobody | ReplyTo::Delivery { .. } => self.handle(*incoming).await,
+                    ReplyTo::Nobody | ReplyTo::Delivery { .. } => self.handle(incoming).await,
                     ReplyTo::Call(slot) if !self.receiver.is_closed() => {
                         let mut incoming = Some(*incoming);
                         poll_fn(|task| {
@@ -215,17 +219,18 @@ where
         self.receiver.wait();
     }
 
-    /// Handles a one-way message of any kind, to its end.
-    async fn handle(&mut self, mut incoming: Incoming) {
+    /// Handles a one-way message of any kind, to its end. It stays in its box, since the future of this is held by every
+    /// connection.
+    async fn handle(&mut self, mut incoming: Box<Incoming>) {
         let Incoming {
             payload_len,
             variant,
             reply,
             ..
-        } = incoming;
+        } = *incoming;
         let head = MessageHead::take(&mut incoming);
         let receiver = &self.receiver;
-        let outcome = match decode::<D>(receiver.encoding(), receiver.connection(), incoming) {
+        let outcome = match decode::<D>(receiver.encoding(), receiver.connection(), *incoming) {
             Ok((message, row)) => self.run_handler(row, head, message, reply).await,
             Err(status) => Err(status),
         };
@@ -252,9 +257,8 @@ where
         let around = Instrumented::of(row, head, side.incoming());
         if around.is_none() && left.is_none() {
             tracing::trace!(message = row.name, "handling");
-            return self
-                .run_to_end(variant, side.dispatch(&context, message))
-                .await;
+            let handler = pin!(side.dispatch(&context, message));
+            return self.run_to_end(variant, handler).await;
         }
         let Instrumented {
             span,
@@ -271,7 +275,7 @@ where
             None => {
                 let context = D::serving(&context, serving);
                 let handler = Box::pin(side.dispatch(&context, message)).instrument(span);
-                self.run_to_end(variant, handler).await
+                self.run_to_end(variant, pin!(handler)).await
             }
             Some(stack) => {
                 let is_delivery = reply != ReplyTo::Nobody;
@@ -280,8 +284,8 @@ where
                 let exchange = ExchangeContext::incoming(row, is_delivery, len, peer, serving);
                 let handler =
                     with_middleware::message(stack, exchange, side, context, message, variant);
-                self.run_to_end(variant, Box::pin(handler).instrument(span))
-                    .await
+                let handler = Box::pin(handler).instrument(span);
+                self.run_to_end(variant, pin!(handler)).await
             }
         }
     }
@@ -291,9 +295,8 @@ where
     async fn run_to_end<T>(
         &mut self,
         variant: u16,
-        handler: impl Future<Output = Result<T, Status>>,
+        mut handler: Pin<&mut impl Future<Output = Result<T, Status>>>,
     ) -> Result<(), Status> {
-        let mut handler = pin!(handler);
         let outcome = poll_fn(|task| {
             let polled = poll_told(handler.as_mut(), task);
             if polled.is_pending() {
