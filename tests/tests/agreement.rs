@@ -48,7 +48,10 @@ const HANDLES: [&str; 5] = ["Client", "Peer", "Broadcast", "With", "Sender"];
 fn codegen_knows_each_method_that_a_member_could_be_called_like() {
     let mut found = BTreeSet::new();
     let mut handles = BTreeSet::new();
-    for path in sources(&Path::new(RUNTIME).join("src")) {
+    // The handles of the untyped layer have no generated traits.
+    let is_typed = |path: &PathBuf| !path.components().any(|part| part.as_os_str() == "raw");
+    let sources = sources(&Path::new(RUNTIME).join("src"));
+    for path in sources.into_iter().filter(is_typed) {
         let text = fs::read_to_string(&path).expect("a source file");
         let file = syn::parse_file(&text).expect("Rust");
         for item in file.items {

@@ -95,7 +95,7 @@ fn a_variant_that_is_not_known_becomes_the_other_one() {
 #[test]
 fn impossible_values_are_reported_with_their_path() {
     let cases: [(&str, Vec<u8>, &str); 6] = [
-        ("text", run(1, &[0xff]), "name: a string that is not UTF-8"),
+        ("text", run(1, &[0xff]), "name: string is not UTF-8"),
         (
             "inside",
             run(2, &run(1, &[0xff])),

@@ -72,7 +72,7 @@ where
 /// An untyped service.
 pub(super) struct UntypedEndpoint<S> {
     pub(super) service: Arc<S>,
-    pub(super) peer: raw::Peer,
+    pub(super) peer: raw::UntypedPeer,
 }
 
 impl<S: raw::Service> Endpoint for UntypedEndpoint<S> {

@@ -17,7 +17,7 @@ use crate::{
     Answered, DisconnectReason, Envelope, PeerId, Status, Streaming,
     call::Serving,
     middleware::Stack,
-    service::{Receiver, Service},
+    service::{Receiver, SessionService},
 };
 
 /// The handler of one side of a protocol: what a message becomes a method call of.
@@ -69,7 +69,7 @@ pub(crate) trait Dispatch: Send + Sync + 'static {
 /// A handler as a service of sessions.
 pub(crate) struct Typed<D>(pub(crate) Arc<D>);
 
-impl<D: Dispatch> Service for Typed<D> {
+impl<D: Dispatch> SessionService for Typed<D> {
     type Context = D::Context;
     type Answer = D::Out;
 

@@ -9,7 +9,7 @@ use super::{
 use crate::{
     Answered, CallError, Envelope as _, Status,
     middleware::{ExchangeContext, ExchangeEnd, Handling, Stack},
-    service::{Responder, caught, panicked},
+    service::{SessionResponder, caught, panicked},
 };
 
 /// What the innermost middleware of a one-way message leads to.
@@ -26,7 +26,7 @@ struct InboundCallEnd<D: Dispatch> {
     context: D::Context,
     request: Option<Request<D::In>>,
     variant: u16,
-    responder: Responder,
+    responder: SessionResponder,
     answered: Option<Answered<D::Out>>,
 }
 
@@ -107,7 +107,7 @@ pub(super) async fn call<D: Dispatch>(
     context: D::Context,
     request: Request<D::In>,
     variant: u16,
-    responder: Responder,
+    responder: SessionResponder,
 ) {
     let mut end = InboundCallEnd {
         side,

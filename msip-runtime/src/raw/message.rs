@@ -17,7 +17,7 @@ const MAX_TOPIC: u16 = 255;
 /// A body that came compressed stays so until somebody asks for it. It is sent on as it is where the next connection has
 /// agreed on the same compression, and inflated once where it has not.
 #[derive(Debug, Clone)]
-pub struct Message {
+pub struct UntypedMessage {
     variant: Variant,
     body: Bytes,
     compression: Compression,
@@ -27,7 +27,7 @@ pub struct Message {
     is_answer: bool,
 }
 
-impl Message {
+impl UntypedMessage {
     /// A message of a variant that is known, from a [`VariantTable`](super::VariantTable) or a constant of one's own.
     #[must_use]
     pub fn new(variant: &Variant, body: impl Into<Bytes>) -> Self {
@@ -130,7 +130,7 @@ impl Message {
     }
 }
 
-impl Outgoing for Message {
+impl Outgoing for UntypedMessage {
     #[inline]
     fn variant(&self) -> Option<&Variant> {
         Some(&self.variant)
@@ -180,7 +180,7 @@ impl Outgoing for Message {
     }
 }
 
-impl FromBody for Message {
+impl FromBody for UntypedMessage {
     fn from_body(
         encoding: &Encoding,
         variant: u16,

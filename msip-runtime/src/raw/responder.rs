@@ -9,7 +9,7 @@ use std::{
 
 use futures_core::Stream;
 
-use super::{Message, Responses};
+use super::{Responses, UntypedMessage};
 use crate::{
     CallError, Cancellation, Code, Status,
     connection::{Completion, ConnectionShared, Terms},
@@ -20,15 +20,15 @@ use msip_session::wire::{Credit, MsgId};
 /// Answers a call, once. Dropped before, it answers with `CANCELLED`, or `DEADLINE_EXCEEDED` where that is so.
 #[derive(Debug)]
 #[must_use = "a responder that is dropped answers with an error"]
-pub struct Responder(service::Responder);
+pub struct Responder(service::SessionResponder);
 
 impl Responder {
-    pub(super) fn new(responder: service::Responder) -> Self {
+    pub(super) fn new(responder: service::SessionResponder) -> Self {
         Self(responder)
     }
 
     /// Answers with one message.
-    pub fn answer(self, message: &Message) {
+    pub fn answer(self, message: &UntypedMessage) {
         self.0.answer(message);
     }
 
@@ -43,7 +43,10 @@ impl Responder {
     /// # Cancel safety
     ///
     /// Dropping the future ends the stream with `CANCELLED`.
-    pub async fn stream(self, items: impl Stream<Item = Result<Message, Status>> + Send + 'static) {
+    pub async fn stream(
+        self,
+        items: impl Stream<Item = Result<UntypedMessage, Status>> + Send + 'static,
+    ) {
         let cancellation = self.cancellation();
         unless_cancelled(&cancellation, self.0.answer_stream(Box::pin(items), 0)).await;
     }
@@ -89,12 +92,12 @@ impl Responder {
 
 /// An item that was taken already, and those behind it.
 struct Chained {
-    first: Option<Message>,
+    first: Option<UntypedMessage>,
     responses: Responses,
 }
 
 impl Stream for Chained {
-    type Item = Result<Message, Status>;
+    type Item = Result<UntypedMessage, Status>;
 
     fn poll_next(
         mut self: std::pin::Pin<&mut Self>,
@@ -135,7 +138,7 @@ pub struct Acknowledgment {
 
 impl Acknowledgment {
     pub(super) fn new(
-        receiver: &Receiver<Message>,
+        receiver: &Receiver<UntypedMessage>,
         id: MsgId,
         urgent: bool,
         credit: Credit,
@@ -170,7 +173,7 @@ impl Acknowledgment {
 
     fn settle(&mut self, outcome: Result<(), Status>) {
         self.is_done = true;
-        let mut completed = vec![Completion::<Message>::Delivery {
+        let mut completed = vec![Completion::<UntypedMessage>::Delivery {
             id: self.id,
             urgent: self.urgent,
             outcome,

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{Message, Messages};
+use super::{Messages, UntypedMessage};
 use crate::{SendError, connection::ConnectionShared, options::NO_OPTIONS, sender::BatchSender};
 use msip_session::RequestHead;
 
@@ -13,11 +13,11 @@ use msip_session::RequestHead;
 /// [`Sender`](crate::Sender). A message that is urgent is sent at once.
 #[derive(Debug)]
 #[must_use = "it sends nothing by itself"]
-pub struct Sender {
+pub struct UntypedSender {
     batch: BatchSender,
 }
 
-impl Sender {
+impl UntypedSender {
     pub(super) fn new(connection: &Arc<ConnectionShared>) -> Self {
         Self {
             batch: BatchSender::new(connection),
@@ -33,7 +33,7 @@ impl Sender {
     /// # Cancel safety
     ///
     /// Dropping the future takes nothing, unless the message was taken already.
-    pub async fn push(&mut self, message: &Message) -> Result<(), SendError> {
+    pub async fn push(&mut self, message: &UntypedMessage) -> Result<(), SendError> {
         if message.variant().is_urgent() {
             return self.batch.connection().send(message, &NO_OPTIONS).await;
         }

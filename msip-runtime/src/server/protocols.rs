@@ -390,7 +390,7 @@ impl<S: raw::Service> Offer for UntypedOffer<S> {
             client_name,
             client_fingerprint,
         } = introduction;
-        let peer = raw::Peer::client(
+        let peer = raw::UntypedPeer::client(
             raw::Handle::new(connection),
             protocol,
             client_fingerprint,

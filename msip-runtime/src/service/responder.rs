@@ -22,7 +22,7 @@ pub(crate) type Handled<Out> = Result<Result<Answered<Out>, Status>, String>;
 
 /// Answers a call, once. Dropped before, it tells the caller why there is no answer.
 #[derive(Debug)]
-pub(crate) struct Responder {
+pub(crate) struct SessionResponder {
     connection: Arc<ConnectionShared>,
     call: CallToAnswer,
     encoding: Encoding,
@@ -35,7 +35,7 @@ pub(crate) struct Responder {
 /// What [`Reply`] needs as the type of an encoder where there is none.
 type NoBody = fn(&mut Vec<u8>);
 
-impl Responder {
+impl SessionResponder {
     pub(super) fn new(
         connection: &Arc<ConnectionShared>,
         call: CallToAnswer,
@@ -170,7 +170,7 @@ impl Responder {
     }
 }
 
-impl Drop for Responder {
+impl Drop for SessionResponder {
     fn drop(&mut self) {
         if self.is_done {
             return;
