@@ -161,7 +161,7 @@ fn messages_alone() {
 #[test]
 fn the_schema_of_the_wire() {
     let builder = Builder::new()
-        .include("../msip-runtime/proto")
+        .include("../msip-session/proto")
         .messages_only()
         .btree_map(".")
         .skip_debug(".msip.v1.Hello");

@@ -4,6 +4,7 @@ use msip_emit::{Compilation, Emitter, Protocol, SourceFile};
 use msip_schema::{Code, Diagnostic, Direction, Outline, Types, check_types};
 
 use super::files::Files;
+use super::forbidden;
 use super::misplaced::refuse_misplaced_options;
 use super::pool;
 use super::protocol::{self, Reading};
@@ -23,6 +24,7 @@ pub(crate) fn check(
     let symbols = Symbols::new(files);
     let types = Lowering::new(files, &symbols, report).all_types();
     refuse_misplaced_options(&mut Lowering::new(files, &symbols, report));
+    forbidden::check(files, &symbols, report);
     let own = own_types(files, &symbols, &types);
     size_limits::check(&types, report);
     let rules = |outline: &Outline<'_>, out: &mut Vec<Diagnostic>| {
@@ -42,7 +44,7 @@ pub(crate) fn check(
             protocols.extend(check_protocol(file, reading, &own, rules, report));
         }
     }
-    let pool = pool::build(files, &symbols, report)?;
+    let mut descriptors = pool::build(files, &symbols, report)?.into_iter();
     let mut compilation = Compilation::default();
     for (index, file) in files.files.iter().enumerate() {
         let mut compiled = SourceFile::default();
@@ -51,10 +53,7 @@ pub(crate) fn check(
         compiled.package = file.package().to_owned();
         compiled.is_input = files.inputs.contains(&index);
         compiled.imports.clone_from(&file.imports);
-        // From the pool, since prost's own type drops extensions, such as MSIP's options.
-        if let Some(descriptor) = pool.get_file_by_name(&file.name) {
-            compiled.descriptor = descriptor.encode_to_vec();
-        }
+        compiled.descriptor = descriptors.next().unwrap_or_default();
         compilation.files.push(compiled);
     }
     compilation.protocols = protocols;

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use msip_schema::{Code, Diagnostic, FileId, Span};
 
+use super::dialect::Prepared;
 use super::files::{Origin, ProtoFile};
 use super::guard::{self, Language, MAX_FILE_LEN};
 use super::parser_errors;
@@ -83,8 +84,12 @@ pub(crate) fn parse(
         report.push(diagnostic);
         return None;
     }
-    match protox_parse::parse(name, text) {
-        Ok(descriptor) => {
+    let prepared = Prepared::new(text);
+    match protox_parse::parse(name, prepared.text()) {
+        Ok(mut descriptor) => {
+            if let Some(info) = &mut descriptor.source_code_info {
+                prepared.restore(info);
+            }
             let source_info = SourceInfo::new(id, text, descriptor.source_code_info.as_ref());
             let len = descriptor.package().len();
             if len > MAX_PACKAGE_LEN {
@@ -105,7 +110,7 @@ pub(crate) fn parse(
             })
         }
         Err(error) => {
-            parser_errors::parse_error(&error, id, report);
+            parser_errors::parse_error(&error, &prepared, id, report);
             None
         }
     }
