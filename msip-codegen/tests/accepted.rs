@@ -33,23 +33,26 @@ fn compile(files: &[(&str, &str)]) -> Result<Written, String> {
     builder
         .compile(&[files.first().unwrap().0])
         .map_err(|error| error.to_string())?;
+    let first = files.first().unwrap().1;
+    let package = first.split("package ").nth(1).unwrap();
+    let package = package.split(';').next().unwrap();
     let text = |path: &Path| std::fs::read_to_string(path).unwrap();
     Ok(Written {
         set: std::fs::read(set).unwrap(),
-        packages: std::fs::read_dir(out.path())
-            .unwrap()
-            .map(|entry| entry.unwrap().path())
-            .filter(|path| path.extension().is_some_and(|extension| extension == "rs"))
-            .map(|path| text(&path))
-            .collect(),
+        packages: text(&out.path().join(format!("{package}.rs"))),
     })
 }
 
-#[derive(Debug)]
 struct Written {
     set: Vec<u8>,
-    /// The text of every file of Rust.
+    /// The text of the first file's package.
     packages: String,
+}
+
+impl std::fmt::Debug for Written {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("compiled")
+    }
 }
 
 impl Written {
@@ -236,4 +239,109 @@ fn the_files_that_come_with_protoc_are_found() {
     let written = compile(&[("app.proto", app)]).unwrap();
     let path = "::msip_runtime::prost_types::compiler::CodeGeneratorRequest";
     assert!(written.packages.contains(path), "{}", written.packages);
+}
+
+/// Checks a file of Rust: a module has each name once, and doc comments have no blank line.
+fn assert_sound(text: &str) {
+    fn modules(items: &[syn::Item]) {
+        let mut seen = std::collections::BTreeSet::new();
+        for item in items {
+            if let syn::Item::Mod(module) = item {
+                assert!(
+                    seen.insert(&module.ident),
+                    "`{}` is there twice",
+                    module.ident
+                );
+                modules(module.content.as_ref().map_or(&[], |(_, items)| items));
+            }
+        }
+    }
+    modules(&syn::parse_file(text).unwrap().items);
+    let lines: Vec<&str> = text.lines().map(str::trim).collect();
+    for pair in lines.windows(2) {
+        let is_broken = pair[0].starts_with("///") && pair[1].is_empty();
+        assert!(!is_broken, "an empty line follows {:?}", pair[0]);
+    }
+}
+
+#[test]
+fn a_message_and_a_package_share_a_module() {
+    let far = "syntax = \"proto3\";\npackage shop.body;\nmessage Far { int32 n = 1; }\n";
+    for (name, body) in [
+        (
+            "message",
+            "message In { string s = 1; } In in = 1; shop.body.Far far = 2;",
+        ),
+        (
+            "enum",
+            "enum In { A = 0; } In in = 1; shop.body.Far far = 2;",
+        ),
+        ("oneof", "oneof in { string s = 1; shop.body.Far far = 2; }"),
+        ("not used", "oneof in { string s = 1; }"),
+    ] {
+        let shop = format!(
+            "syntax = \"proto3\";\npackage shop;\nimport \"far.proto\";\nENVELOPES\nmessage Body {{ {body} }}\n"
+        );
+        let written = compile(&[("shop.proto", &shop), ("far.proto", far)]).unwrap();
+        assert!(written.packages.contains("pub mod body {"), "{name}");
+        assert_sound(&written.packages);
+    }
+    // Asked for both, though neither needs the other.
+    let shop = "syntax = \"proto3\";\npackage shop;\nENVELOPES\nmessage Body { oneof in { string s = 1; } }\n";
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(
+        folder.path().join("shop.proto"),
+        shop.replace("ENVELOPES", ENVELOPES),
+    )
+    .unwrap();
+    std::fs::write(folder.path().join("far.proto"), far).unwrap();
+    let out = tempfile::tempdir().unwrap();
+    let builder = Builder::new()
+        .include(folder.path())
+        .out_dir(out.path())
+        .messages_only()
+        .emit_rerun_if_changed(false);
+    builder.compile(&["shop.proto", "far.proto"]).unwrap();
+    let all = std::fs::read_to_string(out.path().join("packages.rs")).unwrap();
+    assert!(!all.contains("shop.rs"), "{all}");
+    assert_sound(&all);
+}
+
+#[test]
+fn types_of_a_message_and_of_a_package_may_not_be_one() {
+    let far = "syntax = \"proto3\";\npackage shop.body;\nmessage In { int32 n = 1; }\n";
+    let shop = "syntax = \"proto3\";\npackage shop;\nimport \"far.proto\";\nENVELOPES\nmessage Body { message In { string s = 1; } In in = 1; }\n";
+    let error = compile(&[("shop.proto", shop), ("far.proto", far)]).unwrap_err();
+    assert!(error.contains("name-collision"), "{error}");
+}
+
+#[test]
+fn doc_comments_of_code_have_no_blank_line() {
+    let app = "syntax = \"proto3\";\npackage app;
+message ClientToServer { oneof messages { 
+  // Sends.
+  //
+  // ```
+  // {\"a\": 1}
+  // ```
+  Body body_req = 1;
+  // Sends.
+  //
+  //     {\"a\": 1};
+  //
+  // After.
+  Body other_ind = 2;
+} }
+message ServerToClient { oneof messages { Done body_rsp = 1; } }
+message Done {}
+// Sends;
+//
+// ```
+// {\"a\": 1}
+// ```
+message Body { string a = 1; }
+";
+    let written = compile(&[("app.proto", app)]).unwrap();
+    assert!(written.packages.contains("/// {\"a\": 1}"));
+    assert_sound(&written.packages);
 }

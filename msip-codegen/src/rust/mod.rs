@@ -58,10 +58,12 @@ impl Emitter for RustEmitter {
             let (text, is_flat) = package_file(package, compilation, &packages);
             let name = format!("{}.rs", file_stem(package));
             // The tree includes such a file, instead of repeating its items.
-            let content = if is_flat {
+            let items = packages.get(package).map_or(&[][..], Vec::as_slice);
+            let names = packages.keys().map(String::as_str);
+            let content = if is_flat && !tree::shares_a_module(package, items, names) {
                 Content::File(name.clone())
             } else {
-                Content::Items(packages.get(package).map_or(&[], Vec::as_slice))
+                Content::Items(items)
             };
             contents.insert(package, content);
             out.push(OutputFile::new(name, text));
