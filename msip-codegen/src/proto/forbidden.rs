@@ -1,6 +1,8 @@
 //! What protobuf forbids and neither the parser nor the pool refuses: options where they have no effect, ranges that
 //! reserve nothing.
 
+use std::collections::HashMap;
+
 use prost_types::field_descriptor_proto::{Label, Type};
 use prost_types::{
     DescriptorProto, EnumDescriptorProto, FieldDescriptorProto, UninterpretedOption,
@@ -17,18 +19,23 @@ use super::symbols::{Lookup, Node, Symbols, is_map_entry};
 
 /// Reports what is forbidden in the files of the user.
 pub(crate) fn check(files: &Files, symbols: &Symbols<'_>, report: &mut Report) {
+    let mut extended = HashMap::new();
     for (index, file) in files.files.iter().enumerate() {
-        if !file.is_users() {
-            continue;
-        }
         let root = NodePath {
             index,
             file,
             path: Vec::new(),
             full: file.package().to_owned(),
         };
-        let mut checker = Checker { symbols, report };
-        checker.features(&root);
+        let mut checker = Checker {
+            symbols,
+            report,
+            extended: &mut extended,
+        };
+        // What is not the user's is checked elsewhere; its extensions have taken their numbers.
+        if file.is_users() {
+            checker.features(&root);
+        }
         for (position, message) in file.descriptor.message_type.iter().enumerate() {
             let at = root.below(tag::FILE_MESSAGE, position, message.name());
             checker.message(&at, message);
@@ -47,6 +54,8 @@ pub(crate) fn check(files: &Files, symbols: &Symbols<'_>, report: &mut Report) {
 struct Checker<'a> {
     symbols: &'a Symbols<'a>,
     report: &'a mut Report,
+    /// The extensions so far, by the message that they extend and their numbers.
+    extended: &'a mut HashMap<(String, i32), String>,
 }
 
 /// A range with both of its ends.
@@ -269,14 +278,23 @@ impl Checker<'_> {
             let text = "an extension cannot have a `json_name`";
             self.refuse(at, &written, text, "remove the option");
         }
-        if !at.file.is_proto3() {
-            return;
-        }
         // An unknown message is reported elsewhere.
         let extended = match self.symbols.resolve(field.extendee(), scope, at.index) {
             Lookup::Found(full, _) => full.to_owned(),
             _ => return,
         };
+        let number = (extended.clone(), field.number());
+        if let Some(earlier) = self.extended.insert(number, at.full.clone()) {
+            let text = format!(
+                "the number {} of `{extended}` is taken by the extension `{earlier}`",
+                field.number()
+            );
+            let help = "give one of the two another number";
+            self.refuse(at, &[tag::FIELD_NUMBER], text, help);
+        }
+        if !at.file.is_proto3() {
+            return;
+        }
         let short = extended.strip_prefix("google.protobuf.");
         if !short.is_some_and(|short| OPTIONS_MESSAGES.contains(&short)) {
             let text = format!("proto3 can extend options only, and not `{extended}`");

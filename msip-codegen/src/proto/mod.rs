@@ -29,6 +29,7 @@ mod service;
 mod size_limits;
 mod source_info;
 mod symbols;
+mod synthetic_oneofs;
 mod tokens;
 mod types;
 mod well_known;

@@ -10,6 +10,8 @@ use super::guard::{self, Language, MAX_FILE_LEN};
 use super::parser_errors;
 use super::report::Report;
 use super::source_info::{SourceInfo, package_name};
+use super::synthetic_oneofs;
+use super::tokens::empty_extend;
 use crate::paths::show;
 
 /// The longest package, in bytes: `<package>.descriptors.bin` must be the name of a file. The wire allows 255.
@@ -89,6 +91,13 @@ pub(crate) fn parse(
         Ok(mut descriptor) => {
             if let Some(info) = &mut descriptor.source_code_info {
                 prepared.restore(info);
+            }
+            synthetic_oneofs::rename(&mut descriptor.message_type);
+            if let Some(bytes) = empty_extend(text) {
+                let span = report.span(id, bytes);
+                let message = "an `extend` must have at least one field";
+                let help = "add a field such as `string text = 50000;`, or remove it";
+                report.push(Diagnostic::new(Code::INVALID_SCHEMA, span, message).help(help));
             }
             let source_info = SourceInfo::new(id, text, descriptor.source_code_info.as_ref());
             let len = descriptor.package().len();

@@ -89,6 +89,30 @@ pub(crate) fn enclosing_message(text: &str, at: usize) -> Option<(&str, bool)> {
     Some((name, messages.next().is_none()))
 }
 
+/// The bytes of the first `extend` that extends with nothing, which the parser allows.
+pub(crate) fn empty_extend(text: &str) -> Option<Range<usize>> {
+    if !text.contains("extend") {
+        return None;
+    }
+    let tokens = tokens(text);
+    let mut rest = tokens.as_slice();
+    while let Some(start) = rest.iter().position(|token| token.text(text) == "extend") {
+        rest = rest.get(start..)?;
+        // A name with dots, and nothing between the braces.
+        let name = |token: &&Token| token.kind == TokenKind::Word || token.is(b'.');
+        let name_len = rest.iter().take_while(name).count();
+        if let Some([open, close, ..]) = rest.get(name_len..)
+            && name_len > 1
+            && open.is(b'{')
+            && close.is(b'}')
+        {
+            return Some(rest.first()?.bytes.start..close.bytes.end);
+        }
+        rest = rest.get(1..)?;
+    }
+    None
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -108,5 +132,17 @@ mod tests {
         assert_eq!(at("oneof b"), Some(("B", false)));
         assert_eq!(at("oneof a"), Some(("A", true)));
         assert_eq!(at("oneof none"), None);
+    }
+
+    #[test]
+    fn an_extension_has_fields() {
+        for (text, expected) in [
+            ("a extend b.c { /* } */ } d", Some(2..24)),
+            ("extend a { int32 b = 1; } extend c {}", Some(26..37)),
+            ("extend a { int32 extend = 1; }", None),
+            ("message extend {}", None),
+        ] {
+            assert_eq!(empty_extend(text), expected, "{text}");
+        }
     }
 }
