@@ -308,11 +308,12 @@ fn a_message_and_a_package_share_a_module() {
 }
 
 #[test]
-fn types_of_a_message_and_of_a_package_may_not_be_one() {
+fn types_of_a_message_and_of_a_package_do_not_collide() {
     let far = "syntax = \"proto3\";\npackage shop.body;\nmessage In { int32 n = 1; }\n";
     let shop = "syntax = \"proto3\";\npackage shop;\nimport \"far.proto\";\nENVELOPES\nmessage Body { message In { string s = 1; } In in = 1; }\n";
-    let error = compile(&[("shop.proto", shop), ("far.proto", far)]).unwrap_err();
-    assert!(error.contains("name-collision"), "{error}");
+    let written = compile(&[("shop.proto", shop), ("far.proto", far)]).unwrap();
+    assert!(written.packages.contains("pub struct In2 {"));
+    assert_sound(&written.packages);
 }
 
 #[test]
@@ -344,4 +345,46 @@ message Body { string a = 1; }
     let written = compile(&[("app.proto", app)]).unwrap();
     assert!(written.packages.contains("/// {\"a\": 1}"));
     assert_sound(&written.packages);
+}
+
+#[test]
+fn imported_names_that_collide_are_renamed() {
+    let third = "syntax = \"proto3\";\npackage third;
+enum E { E_ZERO = 0; }
+enum EnumOf { EO_ZERO = 0; }
+message READING { int32 n = 1; message Inner { int32 n = 1; } }
+message Reading { E e = 1; E set_e = 2; READING.Inner inner = 3; int32 fooBar = 4; int32 foo_bar_2 = 5; }
+message Both { READING a = 1; Reading b = 2; map<string, READING> c = 3; }
+";
+    let app = "syntax = \"proto3\";\npackage app;\nimport \"third.proto\";
+message ClientToServer { oneof messages { third.READING body_req = 1; third.Reading other_ind = 2; } }
+message ServerToClient { oneof messages { third.Both body_rsp = 1; } }
+";
+    let written = compile(&[("app.proto", app), ("third.proto", third)]).unwrap();
+    assert_sound(&written.packages);
+    for expected in [
+        "pub struct Reading2 {",
+        "pub set_e_2: i32",
+        "pub b: ::core::option::Option<Reading2>",
+        "pub a: ::core::option::Option<Reading>",
+        "Option<reading::Inner>",
+        "OtherInd(super::third::Reading2)",
+        "BodyReq(super::third::Reading)",
+    ] {
+        assert!(
+            written.packages.contains(expected),
+            "no `{expected}` in {}",
+            written.packages
+        );
+    }
+    // The descriptor keeps the names of the schema.
+    let pool = written.pool();
+    assert!(pool.get_message_by_name("third.Reading").is_some());
+    // In a file of one's own they are mistakes.
+    let own = third.replace(
+        "package third;",
+        "package third;\nENVELOPES\nmessage Body { Both both = 1; }",
+    );
+    let error = compile(&[("third.proto", &own)]).unwrap_err();
+    assert!(error.contains("name-collision"), "{error}");
 }

@@ -1,7 +1,9 @@
 //! Checking: from loaded files to schemas that follow every rule, those of the languages included.
 
+use std::collections::BTreeSet;
+
 use msip_emit::{Compilation, Emitter, Protocol, SourceFile};
-use msip_schema::{Code, Diagnostic, Direction, Outline, Types, check_types};
+use msip_schema::{Code, Diagnostic, Direction, Outline, Span, TypeDef, Types, check_types};
 
 use super::files::Files;
 use super::forbidden;
@@ -27,10 +29,21 @@ pub(crate) fn check(
     forbidden::check(files, &symbols, report);
     let own = own_types(files, &symbols, &types);
     size_limits::check(&types, report);
+    let renamed = renamed(files, &symbols, &own);
     let rules = |outline: &Outline<'_>, out: &mut Vec<Diagnostic>| {
+        let start = out.len();
         for emitter in emitters {
             emitter.check(outline, out);
         }
+        // What imported files declare is given other names by the emitters.
+        let mut index = 0;
+        out.retain(|mistake| {
+            index += 1;
+            let mut labels = std::iter::once(&mistake.primary).chain(&mistake.secondary);
+            index <= start
+                || mistake.code != Code::NAME_COLLISION
+                || !labels.any(|label| renamed.contains(&label.span))
+        });
     };
     let mut protocols = Vec::new();
     if messages_only {
@@ -72,6 +85,23 @@ fn own_types(files: &Files, symbols: &Symbols<'_>, types: &Types) -> Types {
         file.is_some_and(|file| file.is_users()) && !is_envelope
     });
     own.map(|(name, def)| (name.clone(), def.clone())).collect()
+}
+
+/// The positions of the types and fields of imported files, which emitters rename where two have one name.
+fn renamed(files: &Files, symbols: &Symbols<'_>, own: &Types) -> BTreeSet<Span> {
+    let mut spans = BTreeSet::new();
+    for (name, ty) in own {
+        let file = symbols.get(name.as_str()).map(|(_, symbol)| symbol.file);
+        if file.is_none_or(|file| files.inputs.contains(&file)) {
+            continue;
+        }
+        spans.insert(ty.span());
+        if let TypeDef::Message(message) = ty {
+            let fields = message.fields.iter().filter(|field| field.oneof.is_none());
+            spans.extend(fields.map(|field| field.span));
+        }
+    }
+    spans
 }
 
 fn check_protocol(

@@ -2,7 +2,7 @@
 
 use msip_schema::{
     Cardinality, Code, Diagnostic, EnumType, EnumValue, Field, FieldType, MessageType, Oneof,
-    TypeDef, TypeName, Types, closest_name,
+    TypeDef, TypeName, Types, closest_name, map_entry_name,
 };
 use prost_reflect::DescriptorPool;
 use prost_types::field_descriptor_proto::{Label, Type};
@@ -385,13 +385,7 @@ impl<'a> Lowering<'a> {
 
 /// Whether a type is named as the entry of the map `field`: `cache_size` has `CacheSizeEntry`.
 pub(crate) fn is_entry_of(field: &str, ty: &str) -> bool {
-    let short = ty.rsplit('.').next().unwrap_or(ty);
-    let words = field.split('_').map(|word| {
-        let mut chars = word.chars();
-        let first = chars.next().map(|first| first.to_ascii_uppercase());
-        first.into_iter().chain(chars).collect::<String>()
-    });
-    short.strip_suffix("Entry") == Some(words.collect::<String>().as_str())
+    ty.rsplit('.').next() == Some(map_entry_name(field).as_str())
 }
 
 /// The numbers that a message reserves, as inclusive ranges; descriptors end them after the last number.

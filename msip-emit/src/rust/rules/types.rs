@@ -2,12 +2,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use msip_schema::{
-    Cardinality, Code, Diagnostic, EnumType, FieldType, MessageType, Outline, Span, TypeDef,
-    TypeName,
-};
+use msip_schema::{Code, Diagnostic, EnumType, MessageType, Outline, Span, TypeDef, TypeName};
 
-use crate::rust::names::{RESERVED_TYPES, field_name, type_name};
+use crate::rust::names::{RESERVED_TYPES, accessors, field_name, type_name};
 use crate::write::{Case, Namespace};
 
 pub(super) fn check(outline: &Outline<'_>, out: &mut Vec<Diagnostic>) {
@@ -75,23 +72,6 @@ fn check_message(message: &MessageType, out: &mut Vec<Diagnostic>) {
     }
     for (oneof, span) in oneofs {
         fields.add("", oneof, &field_name(oneof), span, out);
-    }
-}
-
-/// The methods that prost adds to a message for a field.
-fn accessors(name: &str, ty: &FieldType, cardinality: &Cardinality) -> Vec<String> {
-    let name = Case::Snake.apply(name);
-    match (ty, cardinality) {
-        (FieldType::Message(_), _) => Vec::new(),
-        (FieldType::Enum(_), Cardinality::Implicit | Cardinality::Optional) => {
-            vec![format!("set_{name}"), name]
-        }
-        (FieldType::Enum(_), Cardinality::Repeated) => vec![format!("push_{name}"), name],
-        (FieldType::Enum(_), Cardinality::Map(_)) => {
-            vec![format!("get_{name}"), format!("insert_{name}")]
-        }
-        (_, Cardinality::Optional) => vec![name],
-        _ => Vec::new(),
     }
 }
 
