@@ -12,7 +12,7 @@ mod server;
 pub use client::{LabClient, SeenByClient};
 pub use echo::Echo;
 pub use protocols::{
-    fleet_client, fleet_server, gauges, lab, rolling_new, rolling_old, sampler, tree,
+    fleet_client, fleet_server, gauges, lab, rolling_new, rolling_old, sampler, shapes, tree,
 };
 pub use server::{LabServer, SeenByServer, start};
 
