@@ -160,10 +160,13 @@ message Many { extensions 200 to 300, 400 [(range) = \"many\"]; }
     let ranges = |name: &str| {
         let pool = written.pool();
         let message = pool.get_message_by_name(name).unwrap();
-        message.extension_ranges().collect::<Vec<_>>()
+        let ranges = message.extension_ranges();
+        ranges
+            .map(|range| (range.start, range.end))
+            .collect::<Vec<_>>()
     };
-    assert_eq!(ranges("old.One"), [100..101]);
-    assert_eq!(ranges("old.Many"), [200..301, 400..401]);
+    assert_eq!(ranges("old.One"), [(100, 101)]);
+    assert_eq!(ranges("old.Many"), [(200, 301), (400, 401)]);
 }
 
 #[test]

@@ -21,6 +21,21 @@ pub fn json_name(field: &str) -> String {
     json
 }
 
+/// The name of the message that stands for the entries of a map.
+///
+/// ```
+/// assert_eq!(msip_schema::map_entry_name("cache_size"), "CacheSizeEntry");
+/// ```
+pub fn map_entry_name(field: &str) -> String {
+    let mut name = String::with_capacity(field.len() + 5);
+    for word in field.split('_') {
+        let mut chars = word.chars();
+        name.extend(chars.next().map(|first| first.to_ascii_uppercase()));
+        name.push_str(chars.as_str());
+    }
+    name + "Entry"
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -38,19 +53,4 @@ mod tests {
             assert_eq!(json_name(field), json, "{field}");
         }
     }
-}
-
-/// The name of the message that stands for the entries of a map.
-///
-/// ```
-/// assert_eq!(msip_schema::map_entry_name("cache_size"), "CacheSizeEntry");
-/// ```
-pub fn map_entry_name(field: &str) -> String {
-    let mut name = String::with_capacity(field.len() + 5);
-    for word in field.split('_') {
-        let mut chars = word.chars();
-        name.extend(chars.next().map(|first| first.to_ascii_uppercase()));
-        name.push_str(chars.as_str());
-    }
-    name + "Entry"
 }
