@@ -19,7 +19,7 @@ pub use echo::Echo;
 pub use events::{Recorder, next, recorder};
 pub use process::ServerProcess;
 pub use protocols::{
-    fleet_client, fleet_server, gauges, lab, rolling_new, rolling_old, sampler, tree,
+    fleet_client, fleet_server, gauges, lab, rolling_new, rolling_old, sampler, shapes, tree,
 };
 pub use raw_caller::RawCaller;
 pub use server::{LabServer, SeenByServer, connected, start, start_gated};
