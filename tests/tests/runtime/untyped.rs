@@ -11,8 +11,8 @@ use std::{
 };
 
 use msip_runtime::{
-    CallError, CallOptions, Client, Code, ConnectError, MsgKind, ResponseMetadata, SendError,
-    Server, Status, Stream, Variant,
+    CallOptions, Client, Code, ConnectError, MsgKind, ResponseMetadata, SendError, Server, Status,
+    Stream, Variant,
     untyped::{
         self, Event, Handle, Inbound, Reply, Service, UntypedMessage, UntypedProtocol, VariantTable,
     },
@@ -650,7 +650,7 @@ async fn one_port_serves_several_protocols_and_refuses_others_by_name() {
         status.to_string(),
         "FAILED_PRECONDITION: this server speaks `lab`, `sampler` and `made.up`, not `other`"
     );
-    let strict = untyped::UntypedClient::builder(format!("{url}"), "made.up", 8).connect();
+    let strict = untyped::UntypedClient::builder(&url, "made.up", 8).connect();
     drop(strict.await.expect("another schema is told, and served"));
     let _ = stop.send(());
     let report = soon("the end", serving).await.expect("no panic");
