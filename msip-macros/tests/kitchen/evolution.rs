@@ -99,23 +99,23 @@ fn impossible_values_are_reported_with_their_path() {
         (
             "inside",
             run(2, &run(1, &[0xff])),
-            "left.name: a string that is not UTF-8",
+            "left.name: string is not UTF-8",
         ),
         (
             "wire type",
             vec![0x08, 1],
-            "name: wire type Varint where LengthDelimited belongs",
+            "name: expected wire type LengthDelimited, found Varint",
         ),
         (
             "cut off",
             vec![0x0a, 5, b'a'],
-            "name: 5 bytes are announced where 1 are left",
+            "name: length 5 exceeds the remaining 1 bytes",
         ),
-        ("field 0", vec![0x00], "the field number 0"),
+        ("field 0", vec![0x00], "field number 0"),
         (
             "group",
             vec![0x0c],
-            "name: wire type EndGroup where LengthDelimited belongs",
+            "name: expected wire type LengthDelimited, found EndGroup",
         ),
     ];
     for (name, bytes, text) in cases {
