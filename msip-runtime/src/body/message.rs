@@ -31,10 +31,12 @@ impl<M> Message for M
 where
     M: prost::Message + Default + 'static,
 {
+    #[inline]
     fn body_len(&self) -> usize {
         self.encoded_len()
     }
 
+    #[inline]
     fn encode_body(&self, buffer: &mut Vec<u8>) {
         self.encode_raw(buffer);
     }

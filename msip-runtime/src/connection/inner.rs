@@ -96,6 +96,7 @@ impl ConnectionInner {
     }
 
     /// The driver has had its turn, or has written all it can: those who let it write first may send.
+    #[inline]
     pub(crate) fn driver_has_run(&mut self) {
         self.driver.has_run(&mut self.wakes);
     }
@@ -245,6 +246,7 @@ impl ConnectionInner {
     }
 
     /// Ends the exchanges whose messages were dropped from the queue for others. Returns whether there were any.
+    #[inline]
     pub(crate) fn report_dropped(&mut self) -> bool {
         let mut has_dropped = false;
         while let Some((token, outcome)) = self.session.as_mut().and_then(Session::poll_dropped) {

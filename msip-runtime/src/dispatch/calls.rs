@@ -31,7 +31,7 @@ use crate::{
 };
 use msip_session::{BareMessage, InboundSlot, Incoming};
 
-/// The calls of one session. `start` makes the future `F` of a handler.
+/// The calls of one session. `start` makes the future `F` of a handler of one request.
 pub(super) struct Calls<D: Dispatch, S, F> {
     side: Arc<D>,
     context: D::Context,
@@ -57,7 +57,7 @@ struct Moment {
 impl<D, S, F> Calls<D, S, F>
 where
     D: Dispatch,
-    S: Fn(Arc<D>, D::Context, Request<D::In>, u16) -> F,
+    S: Fn(Arc<D>, D::Context, D::In) -> F,
     F: Future<Output = Result<Answered<D::Out>, Status>> + Send + 'static,
 {
     pub(super) fn new(side: Arc<D>, context: D::Context, start: S) -> Self {
@@ -82,10 +82,14 @@ where
     }
 
     /// Forgets the handlers that have ended.
+    #[inline]
     pub(super) fn reap(&mut self) {
-        if self.tasks.is_empty() {
-            return;
+        if !self.tasks.is_empty() {
+            self.reap_tasks();
         }
+    }
+
+    fn reap_tasks(&mut self) {
         while let Some(ended) = self.tasks.try_join_next() {
             debug_assert!(
                 !ended.is_err_and(|error| error.is_panic()),
@@ -117,7 +121,6 @@ where
         match request {
             Ok((request, row)) => {
                 let deadline = deadline(row, None, moment);
-                let request = Request::Message(request);
                 self.begin(task, receiver, call, request, row, deadline);
             }
             Err(status) => receiver.responder(call, None).fail(&status),
@@ -142,9 +145,13 @@ where
             Err(status) => return receiver.responder(call, None).fail(&status),
         };
         let deadline = deadline(row, head.timeout, moment);
-        match Instrumented::of(row, head, self.side.incoming()) {
-            None => self.begin(task, receiver, call, request, row, deadline),
-            Some(around) => {
+        let around = Instrumented::of(row, head, self.side.incoming());
+        match (request, around) {
+            (Request::Message(request), None) => {
+                self.begin(task, receiver, call, request, row, deadline);
+            }
+            (request, around) => {
+                let around = around.unwrap_or_else(Instrumented::nothing);
                 self.begin_instrumented(task, receiver, call, request, row, deadline, around);
             }
         }
@@ -157,7 +164,7 @@ where
         task: &mut Context<'_>,
         receiver: &mut Receiver<D::Out>,
         call: CallToAnswer,
-        request: Request<D::In>,
+        request: D::In,
         row: &'static Variant,
         deadline: Option<Instant>,
     ) {
@@ -168,7 +175,7 @@ where
         };
         tracing::trace!(call = row.name, "serving");
         let context = D::serving(&self.context, serving);
-        let begun = (self.start)(Arc::clone(&self.side), context, request, row.number);
+        let begun = (self.start)(Arc::clone(&self.side), context, request);
         let slot = self.slot.get_or_insert_with(|| Box::pin(None));
         slot.set(Some(begun));
         let polled = poll_slot(slot, task);
@@ -191,7 +198,7 @@ where
         }
     }
 
-    /// Runs the handler of a call with its middleware, its metadata and its span.
+    /// Runs the handler of a call with its middleware, its metadata and its span, as far as it has any.
     #[expect(clippy::too_many_arguments, reason = "all that is known of the call")]
     fn begin_instrumented(
         &mut self,

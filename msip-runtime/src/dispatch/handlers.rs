@@ -15,7 +15,7 @@ use super::{
     calls::Calls,
     decode::{decode, decode_fast, decode_or_why},
     instrumented::{Instrumented, MessageHead},
-    request::{Request, handler},
+    request::handler_of_one,
     with_middleware,
 };
 use crate::{
@@ -34,7 +34,7 @@ pub(super) async fn run<D: Dispatch>(
     context: D::Context,
     receiver: Receiver<D::Out>,
 ) {
-    let calls = Calls::new(Arc::clone(&side), context.clone(), handler::<D>);
+    let calls = Calls::new(Arc::clone(&side), context.clone(), handler_of_one::<D>);
     let mut handlers = Handlers {
         side,
         context,
@@ -72,7 +72,7 @@ enum Next {
 impl<D, S, F> Handlers<D, S, F>
 where
     D: Dispatch,
-    S: Fn(Arc<D>, D::Context, Request<D::In>, u16) -> F,
+    S: Fn(Arc<D>, D::Context, D::In) -> F,
     F: Future<Output = Result<Answered<D::Out>, Status>> + Send + 'static,
 {
     async fn run(&mut self) {
@@ -256,10 +256,11 @@ where
                 .run_to_end(variant, side.dispatch(&context, message))
                 .await;
         }
-        let (span, middleware, head) = match around {
-            Some(around) => (around.span, around.middleware, around.head),
-            None => (tracing::Span::none(), None, MessageHead::default()),
-        };
+        let Instrumented {
+            span,
+            middleware,
+            head,
+        } = around.unwrap_or_else(Instrumented::nothing);
         let serving = Serving {
             deadline: left.and_then(|left| Instant::now().checked_add(left)),
             metadata: head.metadata,

@@ -62,6 +62,15 @@ impl Instrumented {
         })
     }
 
+    /// With nothing of it.
+    pub(super) fn nothing() -> Self {
+        Self {
+            span: Span::none(),
+            middleware: None,
+            head: MessageHead::default(),
+        }
+    }
+
     /// Whether the caller asks when the answer was sent.
     pub(super) fn wants_time(&self) -> bool {
         let metadata = self.head.metadata.as_ref();

@@ -11,7 +11,17 @@ pub(super) enum Request<In> {
     Stream(Streaming<In>),
 }
 
-/// The handler of a call, which owns all that it needs, so that it can go on in a task.
+/// The handler of a call with one request, which owns all that it needs, so that it can go on in a task. By itself, since
+/// most calls are of this kind, and a [`Request`] would be moved once more.
+pub(super) async fn handler_of_one<D: Dispatch>(
+    side: Arc<D>,
+    context: D::Context,
+    request: D::In,
+) -> Result<Answered<D::Out>, Status> {
+    side.dispatch(&context, request).await
+}
+
+/// The same, whatever the call asks for.
 pub(super) async fn handler<D: Dispatch>(
     side: Arc<D>,
     context: D::Context,

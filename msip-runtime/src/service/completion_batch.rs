@@ -86,6 +86,8 @@ impl<Out: Outgoing> CompletionBatch<Out> {
         }
     }
 
+    /// By itself, so that a poll that has nothing to tell stays short.
+    #[inline(never)]
     fn settle_now(&mut self, connection: &ConnectionShared) {
         let handled = std::mem::replace(&mut self.handled, Credit { items: 0, bytes: 0 });
         self.answers_len = 0;

@@ -149,11 +149,6 @@ impl Inbox {
         state.is_to_release = true;
     }
 
-    /// Whether memory is to be given back.
-    pub(super) fn take_release(&self) -> bool {
-        std::mem::take(&mut self.lock().is_to_release)
-    }
-
     /// A connection is there: what is added from here on comes by it.
     pub(crate) fn connected(&self, terms: Terms) {
         self.add(Item::Connected(terms));
@@ -187,11 +182,13 @@ impl Inbox {
         }
     }
 
-    /// All that is there, in `batch`, which is empty before. `false` when nothing more will come.
+    /// All that is there, in `batch`, which is empty before. `false` when nothing more will come. Where nothing is there
+    /// yet, `is_to_release` is set if memory is to be given back.
     pub(super) fn poll_next(
         &self,
         context: &mut Context<'_>,
         batch: &mut VecDeque<Item>,
+        is_to_release: &mut bool,
     ) -> Poll<bool> {
         let mut state = self.lock();
         if !state.queue.is_empty() {
@@ -205,6 +202,7 @@ impl Inbox {
             Some(known) => known.clone_from(context.waker()),
             unknown => *unknown = Some(context.waker().clone()),
         }
+        *is_to_release = std::mem::take(&mut state.is_to_release);
         Poll::Pending
     }
 

@@ -94,11 +94,12 @@ impl<A: Outgoing> Receiver<A> {
                 None => {}
             }
             self.settle();
-            let next = self.inbox.poll_next(task, &mut self.batch);
-            if next.is_pending() && self.inbox.take_release() {
-                self.batch = VecDeque::new();
-                self.completions.release();
-                self.is_released = true;
+            let mut is_to_release = false;
+            let next = self
+                .inbox
+                .poll_next(task, &mut self.batch, &mut is_to_release);
+            if is_to_release {
+                self.release();
             }
             if !ready!(next) {
                 return Poll::Ready(None);
@@ -139,7 +140,16 @@ impl<A: Outgoing> Receiver<A> {
         !self.batch.is_empty() || !self.bare.is_taken()
     }
 
+    /// Gives back memory that a burst needed.
+    #[cold]
+    fn release(&mut self) {
+        self.batch = VecDeque::new();
+        self.completions.release();
+        self.is_released = true;
+    }
+
     /// Whether memory that a burst needed is to be given back; says so once.
+    #[inline]
     pub(crate) fn take_released(&mut self) -> bool {
         std::mem::take(&mut self.is_released)
     }
@@ -225,6 +235,7 @@ impl<A: Outgoing> Receiver<A> {
 
     /// The service waits for something else than the next message: what it has come to so far is told to the session, since the
     /// other side may go on meanwhile.
+    #[inline]
     pub(crate) fn settle(&mut self) {
         self.completions.settle(&self.connection);
     }

@@ -92,6 +92,7 @@ impl Decoder {
     }
 
     /// How much memory it holds for reading, in bytes: of a pooled buffer only the part of a frame that is in it.
+    #[inline]
     pub fn held(&self) -> usize {
         if self.is_pooled {
             self.buffer.len()
@@ -304,6 +305,7 @@ impl Decoder {
         self.buffer.capacity() + retired
     }
 
+    #[inline]
     fn check_len(&self, header: &Header) -> Result<(), DecodeError> {
         let &Header {
             frame_type,
