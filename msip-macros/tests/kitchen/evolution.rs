@@ -128,7 +128,7 @@ fn impossible_values_are_reported_with_their_path() {
         ],
     );
     let error = read::<Optionals>(&negative).expect_err("a negative duration");
-    assert!(error.starts_with("lasts: a duration of -1 s"), "{error}");
+    assert!(error.starts_with("lasts: duration of -1 s"), "{error}");
 }
 
 /// A tree with so many trees inside each other.
