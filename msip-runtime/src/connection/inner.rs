@@ -57,7 +57,7 @@ impl ConnectionInner {
         self.session.as_mut()
     }
 
-    /// The driver runs, and will look at everything before it sleeps. Returns whether a sender woke it.
+    /// The driver runs, and will check for all work before it sleeps. Returns whether a sender woke it.
     pub(crate) fn driver_awakes(&mut self, waker: &Waker) -> bool {
         self.driver.awakes(waker)
     }
@@ -95,7 +95,7 @@ impl ConnectionInner {
         self.driver.wake(&mut self.wakes);
     }
 
-    /// The driver has had its turn, or has written all it can: those who let it write first may send.
+    /// The driver has had its turn, or has written all it can: senders that let it write first may send.
     pub(crate) fn driver_has_run(&mut self) {
         self.driver.has_run(&mut self.wakes);
     }
@@ -189,19 +189,19 @@ impl ConnectionInner {
         }
     }
 
-    /// An item of a response stream has come.
+    /// An item of a response stream was received.
     pub(crate) fn push_item(&mut self, token: Token, item: Item) {
         if let Some(recv_buffer) = self.exchanges.recv_buffer(token) {
             recv_buffer.push(item, &mut self.wakes);
         }
     }
 
-    /// A call has come whose request is a stream; `first` is an item that came with it.
+    /// A call was received whose request is a stream; `first` is an item that came with it.
     pub(crate) fn begin_requests(&mut self, slot: InboundSlot, first: Option<Item>) {
         self.running_calls.begin_request_stream(slot, first);
     }
 
-    /// An item of a request stream has come, or its end.
+    /// An item of a request stream was received, or its end.
     pub(crate) fn push_request(&mut self, slot: InboundSlot, item: Option<Item>, is_last: bool) {
         let Some(recv_buffer) = self.running_calls.request_stream(slot) else {
             return;
@@ -221,7 +221,7 @@ impl ConnectionInner {
         self.wake_stream_sender(StreamSide::Callee(slot));
     }
 
-    /// The peers of these calls have given them up, or their connection is gone.
+    /// The peer has cancelled these calls, or their connection was lost.
     pub(super) fn cancel_all(&mut self, slots: Vec<InboundSlot>) {
         for slot in slots {
             self.cancel(slot);
@@ -273,7 +273,7 @@ impl ConnectionInner {
         self.cancel_all(cancelled);
     }
 
-    /// The connection is gone, and with it these exchanges.
+    /// The connection was lost, and with it these exchanges.
     fn detach(&mut self, lost: &[Lost]) {
         self.lose(lost);
         self.driver.detach(&mut self.wakes);

@@ -1,4 +1,4 @@
-//! What a session has received, as its service takes it, and what the service tells the session in return.
+//! The receiver of a service: takes what its session has received, and reports completions to the session.
 
 use std::{
     collections::VecDeque,
@@ -25,7 +25,7 @@ use msip_session::{
 
 /// What a session has received and its service has not taken yet, in order.
 ///
-/// What the service has come to goes back in batches: credit for handled messages, acknowledgments and answers are told to
+/// The service's results go back in batches: credit for handled messages, acknowledgments and answers are reported to
 /// the session when many are there, and before the service waits.
 #[derive(Debug)]
 pub(crate) struct Receiver<A> {
@@ -48,7 +48,7 @@ pub(crate) enum Received {
     Message(Box<Incoming>),
     /// A connection is there; what follows came by it.
     Connected,
-    /// The connection is gone, and the session is not.
+    /// The connection was lost; the session goes on.
     Disconnected(Box<DisconnectReason>),
 }
 
@@ -134,7 +134,7 @@ impl<A: Outgoing> Receiver<A> {
         self.bare.incoming(message)
     }
 
-    /// Whether a batch of what was received is not taken to its end.
+    /// Whether a batch of what was received is not taken completely.
     pub(crate) fn has_more(&self) -> bool {
         !self.batch.is_empty() || !self.bare.is_taken()
     }
@@ -144,7 +144,7 @@ impl<A: Outgoing> Receiver<A> {
         std::mem::take(&mut self.is_released)
     }
 
-    /// Whether the session has ended, so that nobody takes answers any more.
+    /// Whether the session has ended, so that answers cannot be sent any more.
     pub(crate) fn is_closed(&self) -> bool {
         self.inbox.is_closed()
     }
@@ -164,7 +164,7 @@ impl<A: Outgoing> Receiver<A> {
         &self.completions.terms
     }
 
-    /// A call that has come, for whoever answers it.
+    /// The responder of a received call.
     #[inline]
     pub(crate) fn call(&self, slot: InboundSlot, id: MsgId) -> CallToAnswer {
         CallToAnswer {
@@ -210,7 +210,7 @@ impl<A: Outgoing> Receiver<A> {
         self.settle_if_due();
     }
 
-    /// A message that nobody waits for was not handled.
+    /// A message without an awaited answer was not handled.
     #[cold]
     pub(crate) fn ignored(&self, variant: u16, status: &Status) {
         // The status may quote the body, and what was said is nothing for a log.
@@ -223,8 +223,8 @@ impl<A: Outgoing> Receiver<A> {
         self.connection.with_session(Session::count_ignored);
     }
 
-    /// The service waits for something else than the next message: what it has come to so far is told to the session, since the
-    /// other side may go on meanwhile.
+    /// The service waits for something else than the next message: reports its results so far to the session, since the
+    /// peer may go on meanwhile.
     pub(crate) fn settle(&mut self) {
         self.completions.settle(&self.connection);
     }
