@@ -105,8 +105,8 @@ impl Route {
         self.backoff.next(random().unwrap_or(u32::MAX))
     }
 
-    /// How long to wait before the first attempt. Where the server has said goodbye and there are others, only so long
-    /// so that its clients do not all connect to them at once.
+    /// The delay before the first attempt. Where the server has closed gracefully and there are others, a jitter
+    /// only, so that its clients do not all connect to them at once.
     fn first_wait(&mut self) -> Duration {
         if self.addresses.goes_elsewhere() {
             self.backoff.jitter(random().unwrap_or(u32::MAX))

@@ -32,7 +32,7 @@ enum ReplyState {
 }
 
 impl ReplySlot {
-    /// A slot for an outcome that is still to come, and whom to wake then.
+    /// A slot for an outcome that is still to come, and the waker to call then.
     pub(super) fn new(waker: Option<Waker>) -> Arc<Self> {
         Arc::new(Self(Mutex::new(ReplyState::Pending(waker))))
     }

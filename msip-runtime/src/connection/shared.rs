@@ -101,7 +101,7 @@ impl DerefMut for ConnectionGuard<'_> {
 }
 
 impl ConnectionGuard<'_> {
-    /// Releases the lock and wakes whom it is to, where that may be many: memory for them is swapped with `memory`,
+    /// Releases the lock and wakes the due tasks, where these may be many: memory for them is swapped with `memory`,
     /// which is empty, rather than allocated each time. Returns how many were woken.
     pub(crate) fn release_with(mut self, memory: &mut Vec<Waker>) -> usize {
         if self.wakes.is_empty() {

@@ -233,7 +233,7 @@ impl WaitQueue {
 }
 
 impl QueueEntry {
-    /// Calls this sender, if it waits. Returns whom to wake.
+    /// Selects this sender, if it waits. Returns the waker to call.
     fn call(&mut self) -> Option<Waker> {
         if !matches!(self.state, EntryState::Waiting(_)) {
             return None;

@@ -47,7 +47,7 @@ pub(super) fn poll_read(
         let _ = READING.try_with(|kept| keep(kept, buffer));
     }
     match read {
-        // How a stream ends that expects a goodbye of its own, as TLS does: to us it is the end like any other.
+        // Streams with a closing message of their own, such as TLS, end so when cut off: an end like any other here.
         Poll::Ready(Err(error)) if error.kind() == io::ErrorKind::UnexpectedEof => {
             Poll::Ready(Ok(0))
         }
