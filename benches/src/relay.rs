@@ -1,4 +1,4 @@
-//! `relay`: what a relay costs that never decodes a body, beside the typed sender and the typed receiver around it.
+//! `relay`: the cost of a relay that never decodes a body, compared with the typed sender and receiver around it.
 //!
 //! All three are in one process, each on a thread of its own with a runtime of its own, and talk over loopback. What is compared
 //! is the processor time of their threads for the same messages in the same run.
@@ -49,7 +49,7 @@ type Meter = mpsc::Sender<oneshot::Sender<Duration>>;
 /// Passes each session on to a server.
 struct Relay(String);
 
-/// Passes what that server says back to the client.
+/// Passes what that server sends back to the client.
 struct Back(Handle);
 
 impl Service for Relay {

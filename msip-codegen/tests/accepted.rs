@@ -383,7 +383,7 @@ message ServerToClient { oneof messages { third.Both body_rsp = 1; } }
     // The descriptor keeps the names of the schema.
     let pool = written.pool();
     assert!(pool.get_message_by_name("third.Reading").is_some());
-    // In a file of one's own they are mistakes.
+    // In a file of the user's own they are errors.
     let own = third.replace(
         "package third;",
         "package third;\nENVELOPES\nmessage Body { Both both = 1; }",

@@ -16,7 +16,7 @@
 //! # Codecs, compression, topics
 //!
 //! A body is in the codec of the connection that it came by, and is neither read nor changed. A compressed one stays compressed as
-//! long as nobody looks at it. A message can have a topic; a direct server refuses topics.
+//! long as it is not decoded. A message can have a topic; a direct server refuses topics.
 
 pub use crate::client::{Ignore, UntypedClient, UntypedService};
 pub use crate::raw::{

@@ -1,4 +1,4 @@
-//! What two crates must agree on, and neither can check by itself.
+//! Agreement of two crates on what neither can check by itself.
 
 #![expect(clippy::expect_used, reason = "a test that cannot go on fails")]
 
@@ -92,7 +92,7 @@ fn handle_of(block: &ItemImpl) -> Option<String> {
     HANDLES.contains(&name.as_str()).then_some(name)
 }
 
-/// The public methods: functions without `self` are in nobody's way.
+/// The public methods: functions without `self` cannot conflict.
 fn public_methods(block: &ItemImpl) -> impl Iterator<Item = String> {
     block.items.iter().filter_map(|item| match item {
         ImplItem::Fn(function)

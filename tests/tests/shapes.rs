@@ -1,5 +1,5 @@
 //! A protocol that carries the messages of several schema sets, in the shapes that they have in the wild: deep nesting,
-//! imports of imports, options of three origins, services beside, names that differ in their case alone.
+//! imports of imports, options of three origins, additional services, names that differ in their case alone.
 
 use msip_runtime::Envelope as _;
 use msip_tests::shapes::packages::{mesh, plant};

@@ -7,7 +7,7 @@
 //! ```
 //!
 //! Each session of a client gets a session with the server, of the protocol that the client's HELLO names. Streams keep their credit
-//! from end to end: a slow reader slows down its writer, and nobody else. Cancelling, deadlines and metadata pass through.
+//! from end to end: a slow reader slows down its own writer only. Cancelling, deadlines and metadata pass through.
 
 #![expect(
     clippy::print_stdout,

@@ -79,7 +79,7 @@ impl Service for Print {
             if let Event::Messages(messages) = event {
                 for message in messages.iter() {
                     let text = String::from_utf8_lossy(message.body()).into_owned();
-                    // Where nobody listens any more, the program ends.
+                    // Where the receiver is closed, the program ends.
                     let _ = self.0.send(text).await;
                 }
             }

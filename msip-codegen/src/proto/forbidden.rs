@@ -1,4 +1,4 @@
-//! What protobuf forbids and neither the parser nor the pool refuses: options where they have no effect, ranges that
+//! Checks that neither the parser nor the pool makes of protobuf's rules: options where they have no effect, ranges that
 //! reserve nothing.
 
 use std::collections::HashMap;

@@ -34,7 +34,7 @@ struct Loader<'a> {
     states: HashMap<String, State>,
 }
 
-/// How far the reading of a file has come.
+/// The progress of reading a file.
 #[derive(Debug, Clone, Copy)]
 enum State {
     /// Its imports are being read.

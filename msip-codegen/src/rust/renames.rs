@@ -1,4 +1,4 @@
-//! New names for what imported files declare and Rust cannot tell apart: they belong to somebody else, so that their names
+//! New names for what imported files declare and Rust cannot tell apart: others own them, so that their names
 //! cannot be changed there.
 //!
 //! Of two types whose identifiers are the same, the one that is imported gets the number 2 behind its identifier, or the

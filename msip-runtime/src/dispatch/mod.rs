@@ -22,7 +22,7 @@ use crate::{
 
 /// The handler of one side of a protocol: what a message becomes a method call of.
 pub(crate) trait Dispatch: Send + Sync + 'static {
-    /// What the other side says.
+    /// The envelope of the peer.
     type In: Envelope;
     /// What this side answers with.
     type Out: Envelope;
@@ -58,7 +58,7 @@ pub(crate) trait Dispatch: Send + Sync + 'static {
     /// The connection is there.
     fn connected(&self, context: &Self::Context) -> impl Future<Output = ()> + Send;
 
-    /// The connection is gone.
+    /// The connection was lost.
     fn disconnected(
         &self,
         context: &Self::Context,

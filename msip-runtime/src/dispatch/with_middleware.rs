@@ -1,4 +1,4 @@
-//! Handlers inside of their middleware.
+//! Handlers wrapped in their middleware.
 
 use std::sync::Arc;
 
@@ -30,7 +30,7 @@ struct InboundCallEnd<D: Dispatch> {
     answered: Option<Answered<D::Out>>,
 }
 
-/// What a second try of a handler comes to.
+/// The error of a second attempt to run a handler.
 fn only_once() -> CallError {
     CallError::Status(Status::failed_precondition(
         "a handler runs once: a middleware tried it again",

@@ -1,4 +1,4 @@
-//! A raw exchange: a message that came, what came with it, and what answers it.
+//! A raw exchange: a received message, its metadata, and its responder.
 
 use std::{sync::Arc, time::Duration};
 
@@ -98,7 +98,7 @@ impl UntypedExchange {
         }
     }
 
-    /// A message or call of any kind. `taken` counts what is handled by being taken. `None` for a call that nobody waits for
+    /// Any message or call. `taken` counts what is handled by being taken. `None` for a call that is not awaited
     /// any more.
     pub(super) fn received(
         receiver: &Receiver<UntypedMessage>,
@@ -134,7 +134,7 @@ impl UntypedExchange {
         })
     }
 
-    /// Answers whoever waits with an error.
+    /// Answers the caller, if it waits, with an error.
     pub fn refuse(self, status: Status) {
         match self.reply {
             Reply::Nobody => {}

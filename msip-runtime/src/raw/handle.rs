@@ -27,7 +27,7 @@ impl Handle {
         }
     }
 
-    /// Sends a message that nobody answers; waits for capacity in the outgoing queue and for credit.
+    /// Sends a one-way message; waits for capacity in the outgoing queue and for credit.
     ///
     /// # Errors
     ///
@@ -114,7 +114,7 @@ impl Handle {
         Ok(Responses(Streaming::answers(answers, None)))
     }
 
-    /// Opens a call whose request is a stream, and takes what comes back. `head` tells the variant and the topic of the
+    /// Opens a call whose request is a stream, and returns what comes back. `head` gives the variant and the topic of the
     /// requests, and has no body of its own. The requests are sent while what comes back is taken.
     ///
     /// # Errors

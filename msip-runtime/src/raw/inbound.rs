@@ -1,4 +1,4 @@
-//! What a session receives, for a service of raw exchanges.
+//! The inbound side of a session, for a service of raw exchanges.
 
 use std::{
     future::poll_fn,
@@ -17,7 +17,7 @@ use msip_session::{BareMessage, wire::Credit};
 /// What one session receives, in order.
 ///
 /// Messages that were read together come together. What has been taken counts against the sender's credit until the next call
-/// of [`next`](Self::next): a service that takes no more slows its senders down, and nobody else.
+/// of [`next`](Self::next): a service that takes no more slows down its own senders only.
 #[derive(Debug)]
 pub struct Inbound {
     receiver: Receiver<UntypedMessage>,
@@ -40,7 +40,7 @@ pub enum Event<'a> {
     Exchange(UntypedExchange),
     /// A connection is there: the first of the session, or the next after [`Disconnected`](Self::Disconnected).
     Connected,
-    /// The connection is gone. The session waits for the next one, and what is answered meanwhile is kept for it.
+    /// The connection was lost. The session waits for the next one, and what is answered meanwhile is kept for it.
     Disconnected(DisconnectReason),
 }
 
@@ -125,7 +125,7 @@ impl Inbound {
         }
     }
 
-    /// Drops what was received and not taken: whoever waits for an answer gets an error.
+    /// Drops what was received and not taken: callers that wait for an answer get an error.
     fn refuse_rest(&mut self) {
         let mut task = Context::from_waker(Waker::noop());
         while let Poll::Ready(Some(next)) = self.poll(&mut task) {

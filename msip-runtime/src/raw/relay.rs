@@ -14,10 +14,10 @@ use super::{
 };
 use crate::SendError;
 
-/// Passes on all that a session receives, until the session ends, or the connection that it goes to is closed for good.
+/// Passes on all that a session receives, until the session ends, or the outgoing connection is closed for good.
 ///
-/// Bodies are not looked into. One-way messages that were read together go out together. Calls and deliveries are open on both
-/// sides: their answers, streams with their credit, errors, cancellation, what was told of their deadlines, and metadata pass
+/// Bodies are not decoded. One-way messages that were read together go out together. Calls and deliveries are open on both
+/// sides: their answers, streams with their credit, errors, cancellation, the deadlines that were sent, and metadata pass
 /// through. A call that goes through a relay ends with either connection: it is not resumed.
 ///
 /// A message that cannot be sent within `write_timeout`, or while the other connection is away, is dropped, and counted by

@@ -1,4 +1,4 @@
-//! What answers raw exchanges: once, and by itself where it is dropped.
+//! Responders of raw exchanges: each answers once, by itself where it is dropped.
 
 use std::{
     future::{Future, poll_fn},
@@ -38,7 +38,7 @@ impl Responder {
     }
 
     /// Answers with a stream, as the caller gives credit for its items. An error ends it. Returns when all is sent, or when
-    /// nobody waits for the answer any more.
+    /// the answer is not awaited any longer.
     ///
     /// # Cancel safety
     ///
@@ -51,8 +51,8 @@ impl Responder {
         unless_cancelled(&cancellation, self.0.answer_stream(Box::pin(items), 0)).await;
     }
 
-    /// Passes on what another call comes to: its one answer, its stream of answers with their credit, or its error. Where
-    /// nobody waits for the answer any more, that call is cancelled too.
+    /// Passes on the outcome of another call: its one answer, its stream of answers with their credit, or its error. Where
+    /// the answer is not awaited any longer, that call is cancelled too.
     ///
     /// # Cancel safety
     ///
@@ -83,7 +83,7 @@ impl Responder {
         unless_cancelled(&cancellation, forwarding).await;
     }
 
-    /// What tells that nobody waits for the answer any more.
+    /// The cancellation of this call: the answer is not awaited any longer.
     #[must_use]
     pub fn cancellation(&self) -> Cancellation {
         self.0.cancellation()
@@ -111,7 +111,7 @@ impl Stream for Chained {
     }
 }
 
-/// Runs some work until nobody waits for it any more.
+/// Runs some work until its call is cancelled.
 async fn unless_cancelled(cancellation: &Cancellation, work: impl Future<Output = ()>) {
     let mut work = pin!(work);
     let mut cancelled = pin!(cancellation.cancelled());
@@ -163,7 +163,7 @@ impl Acknowledgment {
         self.settle(Err(status));
     }
 
-    /// Passes on what another delivery comes to.
+    /// Passes on the outcome of another delivery.
     pub fn complete(self, delivered: Result<(), CallError>) {
         match delivered {
             Ok(()) => self.acknowledge(),

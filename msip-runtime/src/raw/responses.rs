@@ -1,4 +1,4 @@
-//! Streams of raw messages that come in: the answers of a call, and the requests of one.
+//! Incoming streams of raw messages: the answers of a call, and the requests of one.
 
 use std::{
     pin::Pin,

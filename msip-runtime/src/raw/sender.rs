@@ -1,4 +1,4 @@
-//! Sending many raw messages through a buffer of one's own.
+//! Batched sending of raw messages, through a buffer of the sender's own.
 
 use std::sync::Arc;
 
@@ -8,7 +8,7 @@ use msip_session::RequestHead;
 
 /// An exclusive sender of one-way messages, from [`Handle::sender`](super::Handle::sender).
 ///
-/// What is pushed waits in a buffer that nobody shares, and is handed over when 64 KiB wait, by [`flush`](Self::flush), and when
+/// What is pushed waits in a buffer of its own, and is flushed when 64 KiB wait, by [`flush`](Self::flush), and when
 /// the sender is dropped: **a sender that pauses calls `flush`**. Order and loss are those of the typed
 /// [`Sender`](crate::Sender). A message that is urgent is sent at once.
 #[derive(Debug)]
@@ -78,7 +78,7 @@ impl UntypedSender {
         self.batch.flush().await
     }
 
-    /// How many messages wait to be handed over.
+    /// How many messages wait to be flushed.
     #[must_use]
     pub fn buffered(&self) -> usize {
         self.batch.buffered()

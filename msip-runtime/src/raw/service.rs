@@ -53,7 +53,7 @@ impl<S: Service> service::SessionService for RawService<S> {
         if let Err(panic) = caught(serving).await {
             tracing::error!(panic, "the service of a session panicked");
         }
-        // What comes after a service has returned is for nobody: responders answer by themselves.
+        // What comes after a service has returned is discarded: responders answer by themselves.
         let mut rest = Inbound::new(successor());
         while rest.next().await.is_some() {}
     }

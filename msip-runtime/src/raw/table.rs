@@ -1,4 +1,4 @@
-//! A table of variants that is made while the program runs.
+//! A table of variants that is built at run time.
 
 use std::borrow::Cow;
 
@@ -86,7 +86,7 @@ impl VariantTable {
         self.rows.iter()
     }
 
-    /// A message with what this table knows of its variant; as it is where that is not in the table.
+    /// A message with what this table knows of its variant; unchanged where that is not in the table.
     #[must_use]
     pub fn describe(&self, message: UntypedMessage) -> UntypedMessage {
         match self.get(message.number()) {

@@ -116,7 +116,7 @@ pub struct ServerBuilder<P> {
 
 type MakeOffer = Box<dyn FnOnce(&Stacks) -> Box<dyn Offer> + Send>;
 
-/// What a builder comes to.
+/// A bound server, as a builder yields it.
 pub(super) struct Bound {
     pub(super) incoming: IncomingConnections,
     pub(super) settings: Settings,

@@ -51,7 +51,7 @@ impl UntypedServer {
         self.incoming.local_url()
     }
 
-    /// Hands single connections to this server, beside those that its listener accepts.
+    /// Passes single connections to this server, in addition to those that its listener accepts.
     #[must_use]
     pub fn acceptor(&self) -> Acceptor {
         self.incoming.acceptor()

@@ -26,8 +26,8 @@ pub(crate) trait SessionService: Send + Sync + 'static {
     /// What it answers calls with.
     type Answer: Outgoing;
 
-    /// Consumes what one session receives, until [`Receiver::poll_next`] says that nothing more will come. What is still
-    /// open then has nobody who takes its answer.
+    /// Consumes what one session receives, until [`Receiver::poll_next`] reports that nothing is left. Calls still
+    /// open then cannot be answered any more.
     fn serve(
         self: Arc<Self>,
         context: Self::Context,

@@ -36,7 +36,7 @@ struct Relay {
     upstream: String,
 }
 
-/// Passes what that server says back to the client.
+/// Passes what that server sends back to the client.
 struct Back(Handle);
 
 impl Service for Relay {
