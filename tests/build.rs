@@ -31,6 +31,11 @@ fn main() -> Result<(), CompileError> {
     one_side(out("fleet_server"))
         .server_only()
         .compile(&["fleet/v1/fleet.proto"])?;
+    // Messages of several origins.
+    Builder::new()
+        .include("proto/shapes")
+        .out_dir(out("shapes"))
+        .compile(&["shapes.proto"])?;
     // Two releases of one protocol, which has one name.
     for release in ["old", "new"] {
         Builder::new()

@@ -33,7 +33,7 @@ impl HandleClientToServer for Echo {
     }
 
     async fn on_note_ind(&self, _: &Peer<Bench>, message: bench::Note) {
-        // One client tells notes, and its messages are handled one after the other: nobody else writes here.
+        // One client sends notes, and its messages are handled one after the other: there is no other writer.
         let add = |total: &AtomicU64, more: u64| {
             let before = total.load(Ordering::Relaxed);
             total.store(before.wrapping_add(more), Ordering::Relaxed);

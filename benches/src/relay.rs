@@ -1,4 +1,4 @@
-//! `relay`: what a relay costs that never decodes a body, beside the typed sender and the typed receiver around it.
+//! `relay`: the cost of a relay that never decodes a body, compared with the typed sender and receiver around it.
 //!
 //! All three are in one process, each on a thread of its own with a runtime of its own, and talk over loopback. What is compared
 //! is the processor time of their threads for the same messages in the same run.
@@ -16,7 +16,7 @@ use msip_benches::{
 };
 use msip_runtime::{
     Client, Server,
-    untyped::{self, Handle, Inbound, Peer, Service, UntypedProtocol},
+    untyped::{self, Handle, Inbound, Service, UntypedPeer, UntypedProtocol},
 };
 use nix::time::{ClockId, clock_gettime};
 use tokio::sync::{mpsc, oneshot};
@@ -49,12 +49,12 @@ type Meter = mpsc::Sender<oneshot::Sender<Duration>>;
 /// Passes each session on to a server.
 struct Relay(String);
 
-/// Passes what that server says back to the client.
+/// Passes what that server sends back to the client.
 struct Back(Handle);
 
 impl Service for Relay {
-    async fn serve(&self, peer: Peer, inbound: Inbound) {
-        let upstream = untyped::Client::builder(&self.0, "bench", peer.fingerprint())
+    async fn serve(&self, peer: UntypedPeer, inbound: Inbound) {
+        let upstream = untyped::UntypedClient::builder(&self.0, "bench", peer.fingerprint())
             .service(Back(peer.handle().clone()))
             .connect()
             .await;
@@ -66,7 +66,7 @@ impl Service for Relay {
 }
 
 impl Service for Back {
-    async fn serve(&self, _: Peer, inbound: Inbound) {
+    async fn serve(&self, _: UntypedPeer, inbound: Inbound) {
         untyped::relay(inbound, &self.0).await;
     }
 }
@@ -101,7 +101,7 @@ pub(crate) fn relay(job: &RelayJob) -> Result<(), Problem> {
         Some((url, server.serve(Echo::default())))
     })?;
     let (relay, relay_url) = begin(move |()| async move {
-        let server = untyped::Server::builder("tcp://127.0.0.1:0")
+        let server = untyped::UntypedServer::builder("tcp://127.0.0.1:0")
             .untyped(UntypedProtocol::named("bench"), Relay(receiver_url))
             .bind()
             .await

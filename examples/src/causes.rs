@@ -1,4 +1,4 @@
-//! Errors as text for people.
+//! Error formatting: an error and its causes in one line.
 
 use std::error::Error;
 

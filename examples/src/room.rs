@@ -1,4 +1,4 @@
-//! The server's side of the chat.
+//! The chat room: the handler of the chat server.
 
 use std::{
     collections::BTreeMap,
@@ -106,7 +106,7 @@ impl HandleClientToServer for Room {
     }
 
     /// Calls every client at once, with half of the time that remains of the caller's deadline, since the answer has to
-    /// travel too. Who does not answer is away.
+    /// travel too. A client that does not answer is away.
     async fn on_who_req(&self, peer: &Peer<Chat>, _: WhoReq) -> Result<WhoRsp, Status> {
         let members: Vec<_> = self.members().clone().into_iter().collect();
         let remaining = peer.call().remaining();

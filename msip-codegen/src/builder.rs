@@ -38,7 +38,7 @@ pub struct Builder {
     includes: Vec<PathBuf>,
     out_dir: Option<PathBuf>,
     settings: Settings,
-    /// Languages beside Rust, each with its own output folder if it has one.
+    /// Languages in addition to Rust, each with its own output folder if it has one.
     emitters: Vec<(Option<PathBuf>, Arc<dyn Emitter>)>,
     without_rust: bool,
     descriptor_set: Option<PathBuf>,
@@ -456,7 +456,7 @@ impl Builder {
 fn rerun_if_changed(files: &[PathBuf]) {
     let mut out = std::io::stdout().lock();
     for file in files {
-        // If nobody reads the output, nothing is lost.
+        // If the output is closed, nothing is lost.
         let _ = writeln!(out, "cargo:rerun-if-changed={}", file.display());
     }
 }

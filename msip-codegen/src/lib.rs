@@ -29,7 +29,7 @@
 //! }
 //! ```
 //!
-//! [`Builder`] has settings, and runs other languages beside Rust. Options such as `(msip.timeout_ms)` are declared in
+//! [`Builder`] has settings, and runs further languages. Options such as `(msip.timeout_ms)` are declared in
 //! `msip/options.proto`, which is part of this crate, as are Google's well-known types: schemas import them without
 //! having the files.
 //!

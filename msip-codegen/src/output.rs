@@ -52,7 +52,7 @@ impl Outputs {
         self.0.push(Output { path, bytes });
     }
 
-    /// Writes all files, or none: each is first written whole beside its destination, and only when all are is any
+    /// Writes all files, or none: each is first written whole next to its destination, and only when all are is any
     /// moved there. A file that has the right contents is left alone, so that nothing that depends on it is rebuilt.
     pub(crate) fn write(&self) -> Result<(), CompileError> {
         let mut staged = Vec::new();

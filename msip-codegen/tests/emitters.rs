@@ -140,7 +140,7 @@ fn mark(deprecated: bool) -> &'static str {
     if deprecated { " (deprecated)" } else { "" }
 }
 
-/// Compiles these files, in a folder of their own, into `out` beside them.
+/// Compiles these files, in a folder of their own, into `out` next to them.
 fn compile(
     folder: &Path,
     files: &[(&str, &str)],

@@ -1,4 +1,4 @@
-//! Every mistake that the front end can report, as it is printed: one schema, or one set of settings, per snapshot.
+//! Every error that the front end can report, as it is printed: one schema, or one set of settings, per snapshot.
 
 #![expect(
     clippy::unwrap_used,

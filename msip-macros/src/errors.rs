@@ -7,7 +7,11 @@ use quote::ToTokens;
 
 /// Mistakes found so far.
 #[derive(Default)]
-pub(crate) struct Errors(Option<syn::Error>);
+pub(crate) struct Errors {
+    all: Option<syn::Error>,
+    /// Whether a field has a type that no message can carry, such as one that is not `Send`.
+    has_unusable_type: bool,
+}
 
 impl Errors {
     /// Adds one at a span.
@@ -22,20 +26,31 @@ impl Errors {
 
     /// Adds an error of syn's.
     pub(crate) fn add(&mut self, error: syn::Error) {
-        match &mut self.0 {
+        match &mut self.all {
             Some(first) => first.combine(error),
-            None => self.0 = Some(error),
+            None => self.all = Some(error),
         }
+    }
+
+    /// Adds one about a type that no message can carry.
+    pub(crate) fn push_unusable_type(&mut self, tokens: impl ToTokens, message: impl Display) {
+        self.has_unusable_type = true;
+        self.push_at(tokens, message);
+    }
+
+    /// Whether a field has a type that no message can carry.
+    pub(crate) fn has_unusable_type(&self) -> bool {
+        self.has_unusable_type
     }
 
     /// Whether there are none.
     pub(crate) fn is_empty(&self) -> bool {
-        self.0.is_none()
+        self.all.is_none()
     }
 
     /// All of them as invocations of `compile_error!`.
     pub(crate) fn into_tokens(self) -> TokenStream {
-        self.0
+        self.all
             .map_or_else(TokenStream::new, syn::Error::into_compile_error)
     }
 }

@@ -45,6 +45,7 @@ pub(crate) fn write(
     let key = may_be_map_key(ty).then(|| {
         quote! {
             #[automatically_derived]
+            #[allow(deprecated)]
             impl #runtime::describe::MapKey for #ident {}
         }
     });
@@ -63,6 +64,7 @@ fn value_impl(ident: &Ident, runtime: &TokenStream, value: &TokenStream) -> Toke
     let result = quote!(::core::result::Result);
     quote! {
         #[automatically_derived]
+        #[allow(deprecated)]
         impl #describe::Value for #ident {
             type Slot<'a> = #value::Slot<'a>;
             const WIRE: #runtime::prost::encoding::WireType = #value::WIRE;
@@ -112,6 +114,7 @@ fn field_impl(ident: &Ident, runtime: &TokenStream, field: &TokenStream) -> Toke
     let result = quote!(::core::result::Result);
     quote! {
         #[automatically_derived]
+        #[allow(deprecated)]
         impl #describe::Field for #ident {
             type Slot<'a> = #field::Slot<'a>;
             const MAY_BE_KEY: bool = #field::MAY_BE_KEY;

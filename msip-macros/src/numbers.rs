@@ -5,13 +5,14 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use msip_schema::json_name;
 use proc_macro2::Span;
 
 use crate::attributes::{OptionValue, Reserved};
 use crate::errors::Errors;
 
 /// The largest field number of protobuf.
-const LARGEST: i64 = 536_870_911;
+pub(crate) const LARGEST: i64 = 536_870_911;
 
 /// The numbers that protobuf keeps for itself.
 const RESERVED: std::ops::RangeInclusive<i64> = 19_000..=19_999;
@@ -43,6 +44,7 @@ pub(crate) fn members(
     errors: &mut Errors,
 ) -> Vec<u32> {
     check_missing(tagged, reserved, errors);
+    check_ranges(reserved, errors);
     check_reserved(tagged, reserved, errors);
     tagged
         .iter()
@@ -82,6 +84,22 @@ pub(crate) fn check_reserved(tagged: &[Tagged<'_>], reserved: &[Reserved], error
                 ),
                 _ => {}
             }
+        }
+    }
+}
+
+/// Reports reserved numbers that no field can have. A range without an end goes beyond them, and means all.
+fn check_ranges(reserved: &[Reserved], errors: &mut Errors) {
+    for entry in reserved {
+        let Reserved::Numbers(numbers) = entry else {
+            continue;
+        };
+        let (first, last) = numbers.value;
+        if first < 0 || (last > LARGEST && last < i64::from(i32::MAX)) {
+            errors.push(
+                numbers.span,
+                format!("the numbers of fields are 0 to {LARGEST} [option-value]\nhelp: only enums have others"),
+            );
         }
     }
 }
@@ -131,11 +149,21 @@ fn check_duplicates(tagged: &[Tagged<'_>], errors: &mut Errors) {
     let mut next = next_free(tagged, &[]);
     let mut numbers: BTreeMap<i64, &str> = BTreeMap::new();
     let mut names: BTreeSet<&str> = BTreeSet::new();
+    let mut json_names: BTreeMap<String, &str> = BTreeMap::new();
     for item in tagged {
         if !names.insert(item.name) {
             errors.push(
                 item.span,
                 format!("`{}` is the name of two of them [duplicate-name]\nhelp: rename one, or write `#[msip(name = \"…\")]`", item.name),
+            );
+        }
+        let json = json_name(item.name);
+        if let Some(first) = json_names.insert(json.clone(), item.name)
+            && first != item.name
+        {
+            errors.push(
+                item.span,
+                format!("`{first}` and `{}` both become `{json}` in JSON [name-collision]\nhelp: rename one, or write `#[msip(name = \"…\")]`", item.name),
             );
         }
         let Some(tag) = item.tag else { continue };

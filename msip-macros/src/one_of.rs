@@ -185,6 +185,7 @@ fn emit(
     let body = body(ident, &runtime);
     quote! {
         #[automatically_derived]
+        #[allow(deprecated)]
         impl #runtime::describe::Describe for #ident {
             const FIELDS: &'static [(&'static str, u32, bool)] = &[];
 

@@ -18,6 +18,8 @@ struct Value {
     variant: Ident,
     name: String,
     number: Option<OptionValue<i64>>,
+    /// Whether a number is written that is not a literal, which is reported.
+    is_unreadable: bool,
     doc: String,
     deprecated: bool,
 }
@@ -74,6 +76,7 @@ pub(crate) fn write(item: &DeriveInput, data: &DataEnum, errors: &mut Errors) ->
             variant: variant.ident.clone(),
             name,
             number,
+            is_unreadable: number.is_none() && variant.discriminant.is_some(),
             doc: docs::text(&variant.attrs),
             deprecated: docs::is_deprecated(&variant.attrs),
         });
@@ -194,7 +197,20 @@ fn check_numbers(item: &DeriveInput, values: &[Value], options: &Options, errors
         .max()
         .unwrap_or(0);
     let mut seen: BTreeMap<i64, &Ident> = BTreeMap::new();
+    let mut names: BTreeMap<&str, &Ident> = BTreeMap::new();
     for value in values {
+        if let Some(first) = names.insert(&value.name, &value.variant) {
+            errors.push_at(
+                &value.variant,
+                format!(
+                    "`{first}` and `{}` are both named `{}` in the schema [duplicate-name]\nhelp: rename one, or write `#[msip(name = \"…\")]`",
+                    value.variant, value.name
+                ),
+            );
+        }
+        if value.is_unreadable {
+            continue;
+        }
         let Some(number) = value.number else {
             errors.push_at(
                 &value.variant,
@@ -288,6 +304,7 @@ fn emit(
     };
     quote! {
         #[automatically_derived]
+        #[allow(deprecated)]
         impl #runtime::describe::OpenEnum for #ident {
             fn number(&self) -> i32 {
                 match self {

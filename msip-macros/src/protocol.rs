@@ -238,9 +238,11 @@ fn write(schema: &Schema, first: &Envelope, second: &Envelope) -> TokenStream {
     let messages = requirements(&first.options, [first, second]);
     let items = items(schema, &target);
     let description = description(schema, &first.options, &protocol, [first, second]);
+    // What is deprecated warns where it is used, not where it is declared.
     quote! {
         #messages
-        #(#items)*
+        #(#[allow(deprecated)] #items)*
+        #[allow(deprecated)]
         #description
     }
 }
@@ -261,9 +263,10 @@ fn requirements(options: &Options, envelopes: [&Envelope; 2]) -> TokenStream {
             let name = &key.value;
             let runtime = options.runtime_at(key.span);
             let describe = respanned(describe.clone(), key.span);
-            quote_spanned!(key.span=> const _: () = #runtime::describe::require_key(#describe::FIELDS, #name);)
+            quote_spanned!(key.span=> #[allow(deprecated)] const _: () = #runtime::describe::require_key(#describe::FIELDS, #name);)
         });
         Some(quote! {
+            #[allow(deprecated)]
             const _: &[(&str, u32, bool)] = #describe::FIELDS;
             #has_key
         })

@@ -99,7 +99,7 @@ pub(crate) fn check_name(name: &str, span: Span, errors: &mut Errors) {
 /// Reports a type that messages cannot carry, if there is better advice than the compiler's.
 pub(crate) fn check_type(ty: &syn::Type, errors: &mut Errors) {
     if let Some((at, advice)) = advice::instead_of(ty) {
-        errors.push_at(
+        errors.push_unusable_type(
             at,
             format!(
                 "`{}` cannot be carried in a message\nhelp: {advice}",
@@ -221,6 +221,7 @@ impl Shape<'_> {
         let body = body(ident, runtime);
         quote! {
             #[automatically_derived]
+            #[allow(deprecated)]
             impl #runtime::describe::Describe for #ident {
                 const FIELDS: &'static [(&'static str, u32, bool)] = &[#(#table),*];
 
@@ -335,7 +336,7 @@ pub(crate) fn reserved(reserved: &[Reserved]) -> TokenStream {
         Reserved::Numbers(numbers) => {
             // `reserved` takes numbers of 29 bits.
             let first = u32::try_from(numbers.value.0).unwrap_or(0);
-            let last = u32::try_from(numbers.value.1).unwrap_or(0);
+            let last = u32::try_from(numbers.value.1.min(numbers::LARGEST)).unwrap_or(0);
             quote!(.reserved(#first, #last))
         }
         Reserved::Name(name) => {
@@ -350,6 +351,7 @@ pub(crate) fn reserved(reserved: &[Reserved]) -> TokenStream {
 pub(crate) fn body(ident: &Ident, runtime: &TokenStream) -> TokenStream {
     quote! {
         #[automatically_derived]
+        #[allow(deprecated)]
         impl #runtime::body::Message for #ident {
             fn body_len(&self) -> usize {
                 #runtime::describe::Describe::encoded_len(self)

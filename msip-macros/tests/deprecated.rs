@@ -1,17 +1,19 @@
 //! `#[deprecated]` on Rust types is `deprecated` in their schema.
 
-#[expect(
-    deprecated,
-    reason = "what the derives write mentions what is deprecated"
-)]
+#[deny(deprecated)]
 mod chat {
     use msip_runtime::{ClientToServer, Message, ServerToClient};
 
     #[derive(Debug, Clone, PartialEq, ClientToServer)]
     #[msip(protocol = "chat")]
+    #[expect(
+        clippy::enum_variant_names,
+        reason = "all that a client says is one-way"
+    )]
     pub(crate) enum ClientToServer {
         #[msip(tag = 1)]
         #[deprecated]
+        #[expect(deprecated, reason = "it is sent until nobody asks for it")]
         OldInd(Old),
         #[msip(tag = 2)]
         #[deprecated(note = "say nothing")]

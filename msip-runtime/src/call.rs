@@ -63,7 +63,7 @@ impl<'a> Call<'a> {
         }
     }
 
-    /// How long the caller still waits; nothing once it has given up. `None` where nobody waits, in the handler
+    /// How long the caller still waits; nothing once it has given up. `None` where no answer is awaited, in the handler
     /// of a one-way message or outside of any handler; and where a message is to be acknowledged by no other
     /// deadline than the usual.
     #[must_use]
@@ -79,7 +79,7 @@ impl<'a> Call<'a> {
         self.serving.metadata.as_deref().unwrap_or(&NO_METADATA)
     }
 
-    /// Whether nobody waits for the answer any more: the caller has given the call up, its deadline has passed, or
+    /// Whether the call is cancelled: the caller no longer waits for the answer, the deadline has passed, or
     /// its session has ended. Always false in the handler of a message that is no call, and outside of handlers.
     ///
     /// The handler itself is dropped then, at its next await. Work that goes on without it sees this, or waits for it
@@ -90,7 +90,7 @@ impl<'a> Call<'a> {
         call.is_some_and(|call| !self.connection.is_awaited(call))
     }
 
-    /// Waits until nobody waits for the answer any more; for ever where that does not come to pass. See
+    /// Waits until the call is cancelled; never returns where it is not. See
     /// [`cancellation`](Self::cancellation).
     pub async fn cancelled(&self) {
         self.cancellation().cancelled().await;
@@ -110,7 +110,7 @@ impl<'a> Call<'a> {
     ///     let work = tokio::spawn(async move {
     ///         let mut done = 0;
     ///         while done < 1000 && !cancellation.is_cancelled() {
-    ///             step(done).await; // runs to its end, though the caller is gone
+    ///             step(done).await; // runs to completion, although the caller has left
     ///             done += 1;
     ///         }
     ///         done

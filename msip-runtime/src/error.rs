@@ -40,7 +40,7 @@ pub enum SendError {
     /// slower than the sender.
     #[error("dropped from a full queue: the receiver is slower than the sender")]
     Dropped,
-    /// The message was not acknowledged: the other side's handler failed, or the outcome is unknown.
+    /// The message was not acknowledged: the peer's handler failed, or the outcome is unknown.
     #[error("not acknowledged: {0}")]
     NotAcknowledged(#[source] Box<CallError>),
     /// A middleware of this side refused the message.
@@ -90,7 +90,7 @@ pub enum CallError {
     /// The request was never sent, so it is safe to retry.
     #[error("the request was not sent: {0}")]
     NotSent(#[source] SendError),
-    /// The connection was lost, and the other side reports that the request did not reach it, so it is safe to retry.
+    /// The connection was lost, and the peer reports that the request did not reach it, so it is safe to retry.
     #[error("connection lost before the request was received: it did not run")]
     NotReceived,
     /// The connection was lost after the request was handed to it: the request may have run.

@@ -106,6 +106,8 @@
 //! - [Codecs and compression][codecs]
 //! - [Metadata and middleware][middleware_page]
 //! - [Operations][operations]: settings, limits, logs, metrics, shutting down
+//! - [Transports][transports]: URLs, and transports of your own
+//! - [The untyped layer][untyped_page]: services for any protocol
 //! - [Testing][testing_page]
 //! - [Performance][performance]: figures beside gRPC, tarpc and plain sockets
 //! - [Hostile input][hostile], and how each is handled
@@ -118,6 +120,8 @@
 #![doc = concat!("[codecs]: ", env!("CARGO_PKG_REPOSITORY"), "/blob/main/docs/codecs.md")]
 #![doc = concat!("[middleware_page]: ", env!("CARGO_PKG_REPOSITORY"), "/blob/main/docs/middleware.md")]
 #![doc = concat!("[operations]: ", env!("CARGO_PKG_REPOSITORY"), "/blob/main/docs/operations.md")]
+#![doc = concat!("[transports]: ", env!("CARGO_PKG_REPOSITORY"), "/blob/main/docs/transports.md")]
+#![doc = concat!("[untyped_page]: ", env!("CARGO_PKG_REPOSITORY"), "/blob/main/docs/untyped.md")]
 #![doc = concat!("[testing_page]: ", env!("CARGO_PKG_REPOSITORY"), "/blob/main/docs/testing.md")]
 #![doc = concat!("[performance]: ", env!("CARGO_PKG_REPOSITORY"), "/blob/main/docs/performance.md")]
 #![doc = concat!("[hostile]: ", env!("CARGO_PKG_REPOSITORY"), "/blob/main/docs/hostile.md")]

@@ -11,7 +11,7 @@ pub struct LostExchange {
     pub message: &'static str,
     /// Whether it is a call; otherwise it is a message sent for acknowledgment.
     pub is_call: bool,
-    /// Whether any of it had been handed to a connection, so that the other side may have handled it. Otherwise it is safe
+    /// Whether any of it had been written to a connection, so that the peer may have handled it. Otherwise it is safe
     /// to send again.
     pub is_unknown: bool,
 }

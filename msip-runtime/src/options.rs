@@ -93,7 +93,7 @@ impl CallOptions {
         self.timeout.is_none() && self.urgent.is_none() && !self.ack && self.outgoing.is_none()
     }
 
-    /// Sets the timeout, instead of the schema's `timeout_ms`. It is sent along as a deadline, at which the other side
+    /// Sets the timeout, instead of the schema's `timeout_ms`. It is sent along as a deadline, at which the peer
     /// aborts the handler. Rounded to whole milliseconds; less than one fails at once, with
     /// [`SendError::NoTime`](crate::SendError::NoTime).
     #[must_use]
@@ -109,7 +109,7 @@ impl CallOptions {
         self
     }
 
-    /// Requests an acknowledgment of a one-way message: the send returns after the other side's handler has, and fails with
+    /// Requests an acknowledgment of a one-way message: the send returns after the peer's handler has, and fails with
     /// [`SendError::NotAcknowledged`](crate::SendError::NotAcknowledged) otherwise.
     #[must_use]
     pub const fn ack(mut self) -> Self {
@@ -230,7 +230,7 @@ impl CallOptions {
         self.outgoing.as_ref()?.answer.as_ref()
     }
 
-    /// Passes on all metadata of an exchange but the identity, which only who has authenticated it may tell.
+    /// Passes on all metadata of an exchange but the identity, which only the side that has authenticated it may state.
     pub(crate) fn pass_on(mut self, metadata: &Metadata) -> Self {
         let ours = &mut self.metadata_mut().metadata.0;
         ours.clone_from(&metadata.0);

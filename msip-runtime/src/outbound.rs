@@ -25,7 +25,7 @@ use crate::{
     note = "the methods of a send trait are there on `Client<P>` (client to server) and `Peer<P>` (server to client)"
 )]
 pub trait Outbound<Out, In>: Send + Sync {
-    /// Sends a message that nobody answers; waits for capacity in the outgoing queue and for credit.
+    /// Sends a one-way message; waits for capacity in the outgoing queue and for credit.
     fn send(&self, message: Out) -> impl Future<Output = Result<(), SendError>> + Send;
 
     /// [`send`](Self::send), or [`SendError::Full`] at once where it would have to wait.
@@ -35,13 +35,13 @@ pub trait Outbound<Out, In>: Send + Sync {
     /// As [`send`](Self::send).
     fn try_send(&self, message: Out) -> Result<(), SendError>;
 
-    /// Sends a message and waits until the other side's handler has returned.
+    /// Sends a message and waits until the peer's handler has returned.
     fn deliver(&self, message: Out) -> impl Future<Output = Result<(), CallError>> + Send;
 
     /// Sends a request and waits for its answer.
     fn call(&self, request: Out) -> impl Future<Output = Result<In, CallError>> + Send;
 
-    /// Sends a request whose answer is a stream. Returns once the request is on its way.
+    /// Sends a request whose answer is a stream. Returns once the request is queued.
     fn call_streaming(
         &self,
         request: Out,
@@ -71,16 +71,16 @@ pub trait Outbound<Out, In>: Send + Sync {
     note = "the methods of a push trait are there on what `sender` of a `Client<P>` (client to server) or `Peer<P>` (server to client) returns"
 )]
 pub trait OutboundPush<Out>: Send {
-    /// Takes a message that nobody answers; waits for capacity only where as much waits as may.
+    /// Buffers a one-way message; waits for capacity only where the buffer is full.
     fn push(&mut self, message: Out) -> impl Future<Output = Result<(), SendError>> + Send;
 
-    /// Hands over what waits.
+    /// Flushes the buffer to the connection.
     fn flush(&mut self) -> impl Future<Output = Result<(), SendError>> + Send;
 }
 
 /// Something that sends the messages of one direction to many receivers at once.
 pub trait OutboundAll<Out>: Send + Sync {
-    /// Encodes the message once and queues it for each receiver that has room; never waits. Returns how many
+    /// Encodes the message once and queues it for each receiver that has capacity; never waits. Returns how many
     /// took it.
     fn send_all(&self, message: Out) -> usize;
 }

@@ -8,20 +8,20 @@ use crate::{
 };
 use msip_session::{Batch, RequestHead};
 
-/// When so many bytes wait they are handed over.
+/// When so many bytes wait they are flushed.
 const BATCH_LEN: usize = 64 * 1024;
 
 /// An exclusive sender of one-way messages: for streams of many small ones. Made by `sender` of a client or peer.
 ///
-/// What is pushed is encoded into a buffer that nobody shares, so that a message costs no lock. The buffer is handed to
+/// What is pushed is encoded into a buffer of its own, so that a message costs no lock. The buffer is flushed to
 /// the connection when 64 KiB wait, by [`flush`](Self::flush), and when the sender is dropped: **a sender that pauses
 /// calls `flush`**, or its last messages wait with it.
 ///
 /// - Messages of one sender arrive in the order in which they were pushed. Those of others, of the same client too, may
-///   come between wherever the sender hands over, and what was sent by the client itself may overtake what still waits in
+///   come between wherever the sender flushes, and what was sent by the client itself may overtake what still waits in
 ///   the sender: call `flush` where that matters.
-/// - A variant that is urgent is not gathered but sent as the client sends it: it overtakes what waits here. Every other
-///   kind is treated alike, LOG, METRIC and STATE too: none is dropped to make room for another.
+/// - An urgent variant is not buffered but sent as the client sends it: it overtakes what waits here. Every other
+///   kind is treated alike, LOG, METRIC and STATE too: none is dropped in favor of another.
 /// - With outgoing middleware, every message goes through it, and is sent as the client sends it.
 /// - A push that finds the buffer full waits for capacity and credit like a send, for `write_timeout` at most.
 /// - What waits when the connection is lost goes out with the next one if the sender notices nothing of it, else it is
@@ -30,7 +30,7 @@ const BATCH_LEN: usize = 64 * 1024;
 ///
 /// What it sends has no options and no metadata, unless [`middleware`](crate::middleware) adds them.
 ///
-/// Dropping it hands over what there is room for; the rest is counted by
+/// Dropping it flushes what there is capacity for; the rest is counted by
 /// [`unflushed`](crate::Dropped::unflushed).
 ///
 /// # Examples
@@ -95,17 +95,17 @@ impl<T> Sender<T> {
     ///
     /// # Errors
     ///
-    /// [`SendError::Full`] after `write_timeout` without capacity: what was not handed over waits on, and another flush may
+    /// [`SendError::Full`] after `write_timeout` without capacity: what was not flushed waits on, and another flush may
     /// succeed. [`SendError::Disconnected`] and [`SendError::Closed`]: it is dropped.
     ///
     /// # Cancel safety
     ///
-    /// Dropping the future loses nothing: what was not handed over waits on.
+    /// Dropping the future loses nothing: what was not flushed waits on.
     pub async fn flush(&mut self) -> Result<(), SendError> {
         self.batch.flush().await
     }
 
-    /// How many messages wait to be handed over.
+    /// How many messages wait to be flushed.
     #[must_use]
     pub fn buffered(&self) -> usize {
         self.batch.buffered()
@@ -134,12 +134,12 @@ impl<T> Sender<T> {
     }
 }
 
-/// One-way messages that are gathered for one connection, and handed over many at a time.
+/// One-way messages that are buffered for one connection, and flushed many at a time.
 #[derive(Debug)]
 pub(crate) struct BatchSender {
     connection: Arc<ConnectionShared>,
     batch: Batch,
-    /// What the batch is written for; nothing where it was just handed over.
+    /// What the batch is written for; nothing where it was just flushed.
     terms: Option<BatchTerms>,
 }
 
@@ -172,7 +172,7 @@ impl BatchSender {
             self.flush().await?;
         }
         if self.terms.is_none() {
-            // A batch was handed over just now, or nothing yet.
+            // A batch was flushed just now, or nothing yet.
             self.connection.let_driver_write().await;
         }
         Ok(())
@@ -239,7 +239,7 @@ impl BatchSender {
         self.hand_over_if_full()
     }
 
-    /// Takes a body as it is.
+    /// Takes an encoded body unchanged.
     #[inline]
     pub(crate) fn push_body(
         &mut self,

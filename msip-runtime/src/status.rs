@@ -6,7 +6,7 @@ use thiserror::Error;
 
 use msip_session::wire::{Code, ErrorRef, ErrorText, Escaped};
 
-/// An error that is sent to the other side: a code and a message.
+/// An error that is sent to the peer: a code and a message.
 ///
 /// Handlers return it, and callers receive it as [`CallError::Status`](crate::CallError::Status). `?` converts most
 /// errors: a [`CallError`](crate::CallError) keeps the code of the peer that answered, an [`std::io::Error`] becomes

@@ -113,7 +113,7 @@ impl<T> Stream for EmptyStream<T> {
 /// An incoming stream of messages: the answers to a call, or the requests of one.
 ///
 /// The other side sends ahead by 16 messages, up to 4,096 while they are taken as fast as they come, and by 256 KiB at
-/// most. Dropping the stream before its end tells the other side that no more is wanted. An error is the last item.
+/// most. Dropping the stream before its end cancels it at the peer. An error is the last item.
 ///
 /// # Examples
 ///

@@ -6,21 +6,22 @@
 //! other end.
 //!
 //! - [`Service`] consumes what a session receives, from an [`Inbound`]: one-way messages that were read together as
-//!   [`Messages`], all else as an [`Exchange`] with a [`Responder`].
-//! - [`Handle`] sends [`Message`]s: one-way, for acknowledgment, as calls, with streams either way.
-//! - [`Server`] offers protocols by name, or any; [`ServerBuilder::untyped`](crate::ServerBuilder::untyped) adds one to a typed
-//!   server. [`Client`] connects with a name and a fingerprint.
+//!   [`Messages`], all else as an [`UntypedExchange`] with a [`Responder`].
+//! - [`Handle`] sends [`UntypedMessage`]s: one-way, for acknowledgment, as calls, with streams either way.
+//! - [`UntypedServer`] offers protocols by name, or any; [`ServerBuilder::untyped`](crate::ServerBuilder::untyped) adds one to a typed
+//!   server. [`UntypedClient`] connects with a name and a fingerprint.
 //!
 //! **This module is less stable than the typed API**: a minor version may change it.
 //!
 //! # Codecs, compression, topics
 //!
 //! A body is in the codec of the connection that it came by, and is neither read nor changed. A compressed one stays compressed as
-//! long as nobody looks at it. A message can have a topic; a direct server refuses topics.
+//! long as it is not decoded. A message can have a topic; a direct server refuses topics.
 
-pub use crate::client::{Ignore, UntypedClient as Client, UntypedService};
+pub use crate::client::{Ignore, UntypedClient, UntypedService};
 pub use crate::raw::{
-    Acknowledgment, Event, Exchange, Handle, Inbound, Message, MessageRef, Messages, Peer, Reply,
-    Requests, Responder, Responses, Sender, Service, Untyped, VariantRow, VariantTable, relay,
+    Acknowledgment, Event, Handle, Inbound, MessageRef, Messages, Reply, Requests, Responder,
+    Responses, Service, Untyped, UntypedExchange, UntypedMessage, UntypedPeer, UntypedSender,
+    VariantRow, VariantTable, relay,
 };
-pub use crate::server::{UntypedProtocol, UntypedServer as Server};
+pub use crate::server::{UntypedProtocol, UntypedServer};

@@ -1,4 +1,4 @@
-//! Names of fields in JSON.
+//! Names that protobuf derives from those of fields: in JSON, and of the entries of maps.
 
 /// The name in JSON of a field whose schema gives it no other: lower camel case, by protobuf's own rule.
 ///
@@ -19,6 +19,21 @@ pub fn json_name(field: &str) -> String {
         }
     }
     json
+}
+
+/// The name of the message that stands for the entries of a map.
+///
+/// ```
+/// assert_eq!(msip_schema::map_entry_name("cache_size"), "CacheSizeEntry");
+/// ```
+pub fn map_entry_name(field: &str) -> String {
+    let mut name = String::with_capacity(field.len() + 5);
+    for word in field.split('_') {
+        let mut chars = word.chars();
+        name.extend(chars.next().map(|first| first.to_ascii_uppercase()));
+        name.push_str(chars.as_str());
+    }
+    name + "Entry"
 }
 
 #[cfg(test)]

@@ -25,7 +25,7 @@ pub use check::{MemberOutline, Outline, Role, check_types};
 pub use diag::{Code, Diagnostic, FileId, Label, Location, SourceMap, closest_name};
 pub use draft::{Draft, DraftEnvelope, DraftMember, DraftMethod, MemberOptions, OPTIONS_FILE};
 pub use identifier::is_identifier;
-pub use json_name::json_name;
+pub use json_name::{json_name, map_entry_name};
 pub use kind::{Compression, MsgKind, Reply};
 pub use model::{Direction, Envelope, Exchange, Member, Payload, Reserved, Schema};
 pub use span::{Span, Spanned};

@@ -195,7 +195,7 @@ impl Share {
         self.budget.relieve();
     }
 
-    /// The session has a connection again, or is gone.
+    /// The session has a connection again, or has ended.
     pub(crate) fn forbid_eviction(&mut self) {
         let Some(number) = self.number.take() else {
             return;

@@ -1,6 +1,6 @@
 //! The MSIP protocol without I/O: wire format and session as plain values.
 //!
-//! This crate is for those who build a driver: a runtime, a broker, a client core of another language, a fuzzer. It has no
+//! This crate is for authors of a driver: a runtime, a broker, a client core of another language, a fuzzer. It has no
 //! sockets, no tasks, no clock and no generated types; bodies are bytes, and members of an envelope are numbers. Users of
 //! MSIP use [`msip-runtime`](https://docs.rs/msip-runtime) instead, which is such a driver.
 //!

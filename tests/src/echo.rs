@@ -1,4 +1,4 @@
-//! A server of the `sampler` protocol that says back what it is told.
+//! An echo server of the `sampler` protocol.
 
 use msip_runtime::{Peer, Server, Status, transport::ServiceUrl};
 

@@ -1,9 +1,8 @@
 //! Events: what a handler has seen, recorded for a test that waits for it.
 
-use msip_runtime::Peer;
 use tokio::sync::mpsc::{self, error::TrySendError};
 
-use crate::{SeenByServer, lab::Lab, soon};
+use crate::soon;
 
 /// How many events may wait for a test to read them: more than any test records without reading.
 const MAX_WAITING: usize = 100_000;
@@ -47,17 +46,5 @@ pub async fn next<T>(events: &mut mpsc::Receiver<T>) -> T {
     match soon("an event", events.recv()).await {
         Some(event) => event,
         None => panic!("the handler has been dropped"),
-    }
-}
-
-/// The peer of the client that connects next.
-///
-/// # Panics
-///
-/// When the next event is another one.
-pub async fn connected(events: &mut mpsc::Receiver<SeenByServer>) -> Peer<Lab> {
-    match next(events).await {
-        SeenByServer::Connected(peer) => peer,
-        event => panic!("{event:?}"),
     }
 }

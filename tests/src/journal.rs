@@ -1,4 +1,4 @@
-//! What a process has done, a line for each deed, in a file that outlives it.
+//! The journal of a process: a line for each action, in a file that outlives it.
 
 use std::{
     fs::{File, OpenOptions},
@@ -15,7 +15,7 @@ impl Journal {
     ///
     /// # Errors
     ///
-    /// What the system says.
+    /// The error of the system.
     pub fn open(path: &Path) -> io::Result<Self> {
         let file = OpenOptions::new().create(true).append(true).open(path)?;
         Ok(Self(file))
@@ -25,7 +25,7 @@ impl Journal {
     ///
     /// # Panics
     ///
-    /// When there is no more room: nothing after that could be believed.
+    /// When the disk is full: no later entry could be trusted.
     pub fn line(&self, line: &str) {
         // One write, so that a line is there as a whole or not at all.
         if let Err(error) = (&self.0).write_all(format!("{line}\n").as_bytes()) {
@@ -33,11 +33,11 @@ impl Journal {
         }
     }
 
-    /// What stands in a journal, each line cut into its words.
+    /// The entries of a journal, each line cut into its words.
     ///
     /// # Errors
     ///
-    /// What the system says.
+    /// The error of the system.
     pub fn read(path: &Path) -> io::Result<Vec<Vec<String>>> {
         let text = std::fs::read_to_string(path)?;
         Ok(text

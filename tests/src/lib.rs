@@ -12,18 +12,18 @@ pub mod proxy;
 pub mod raw;
 mod raw_caller;
 mod server;
+mod soon;
 
 pub use client::{LabClient, SeenByClient};
 pub use echo::Echo;
-pub use events::{Recorder, connected, next, recorder};
+pub use events::{Recorder, next, recorder};
 pub use process::ServerProcess;
 pub use protocols::{
-    fleet_client, fleet_server, gauges, lab, rolling_new, rolling_old, sampler, tree,
+    fleet_client, fleet_server, gauges, lab, rolling_new, rolling_old, sampler, shapes, tree,
 };
 pub use raw_caller::RawCaller;
-pub use server::{LabServer, SeenByServer, start, start_gated};
-
-use std::{future::Future, time::Duration};
+pub use server::{LabServer, SeenByServer, connected, start, start_gated};
+pub use soon::soon;
 
 /// The URL at which this binary's tests talk: as it is, or over streams with rough manners in `over_rough`, which runs the
 /// tests of others once more.
@@ -42,17 +42,5 @@ pub fn transport_of(binary: &str, url: impl AsRef<str>) -> String {
         format!("rough+{url}")
     } else {
         url.to_owned()
-    }
-}
-
-/// Waits for something that must happen, and panics where it does not: long enough for any machine.
-///
-/// # Panics
-///
-/// After a minute.
-pub async fn soon<T>(what: &str, event: impl Future<Output = T>) -> T {
-    match tokio::time::timeout(Duration::from_secs(60), event).await {
-        Ok(value) => value,
-        Err(_) => panic!("nothing after a minute: {what}"),
     }
 }

@@ -1,4 +1,4 @@
-//! What a process costs, as Linux counts it.
+//! The memory of a process, as Linux counts it.
 
 use std::{fs, io};
 

@@ -36,6 +36,13 @@ pub mod fleet_server {
     include!(concat!(env!("OUT_DIR"), "/fleet_server/fleet.v1.rs"));
 }
 
+/// A protocol that carries the messages of several schema sets.
+#[deny(warnings, missing_docs, clippy::all, clippy::pedantic)]
+#[forbid(unsafe_code)]
+pub mod shapes {
+    include!(concat!(env!("OUT_DIR"), "/shapes/shapes.rs"));
+}
+
 /// A protocol as it was.
 pub mod rolling_old {
     include!(concat!(env!("OUT_DIR"), "/old/rolling.rs"));

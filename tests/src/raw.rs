@@ -1,4 +1,4 @@
-//! A peer that says whatever a test wants over a bare connection: frames, halves of frames, and bytes that are none.
+//! A raw peer: sends whatever a test wants over a bare connection: frames, halves of frames, and bytes that are none.
 
 use std::{
     collections::BTreeMap,
@@ -49,7 +49,7 @@ impl RawPeer {
     ///
     /// # Panics
     ///
-    /// When nobody listens there.
+    /// When the connection is refused.
     pub async fn dial(url: &ServiceUrl) -> Self {
         match soon("a connection", transport::connect(url)).await {
             Ok(connection) => Self::new(connection.stream),
@@ -70,7 +70,7 @@ impl RawPeer {
         }
     }
 
-    /// Writes bytes. That the other side has closed is no failure here: what it says, or does not, will tell.
+    /// Writes bytes. That the peer has closed is no failure here: what it sends, or does not, will show it.
     pub async fn say(&mut self, bytes: &[u8]) {
         let written = async {
             self.stream.write_all(bytes).await?;
@@ -79,7 +79,7 @@ impl RawPeer {
         let _ = soon("the other side reads", written).await;
     }
 
-    /// The next frame; `None` when the other side has closed, or broken, the connection.
+    /// The next frame; `None` when the peer has closed, or broken, the connection.
     ///
     /// # Panics
     ///
@@ -114,7 +114,7 @@ impl RawPeer {
         }
     }
 
-    /// What the other side says until it closes, a line for each frame; see [`describe`].
+    /// What the peer sends until it closes, a line for each frame; see [`describe`].
     pub async fn hear_to_the_end(&mut self) -> Vec<String> {
         let mut heard = Vec::new();
         while let Some(frame) = self.hear().await {
@@ -123,7 +123,7 @@ impl RawPeer {
         heard
     }
 
-    /// What the other side says before it ends the exchange `id`, a line for each frame, and that frame; `None`
+    /// What the peer sends before it ends the exchange `id`, a line for each frame, and that frame; `None`
     /// where it closes instead.
     pub async fn hear_until(&mut self, id: MsgId) -> (Vec<String>, Option<Frame>) {
         let mut heard = Vec::new();
@@ -167,7 +167,7 @@ impl RawPeer {
     ///
     /// # Panics
     ///
-    /// When the client says something else.
+    /// When the client sends something else.
     pub async fn welcome(&mut self) {
         let hello = self.hear_type(FrameType::Hello).await;
         let session = hello.payload.first_chunk().copied().unwrap_or_default();
@@ -176,7 +176,7 @@ impl RawPeer {
             .await;
     }
 
-    /// Says goodbye and waits until the other side has closed too.
+    /// Sends CLOSE and waits until the peer has closed too.
     pub async fn leave(mut self) {
         self.say(&frame(
             FrameType::Close,
@@ -321,13 +321,13 @@ pub fn hello_of<P: Protocol>() -> Hello {
     }
 }
 
-/// The payload of a HELLO that begins a session which nobody has begun before.
+/// The payload of a HELLO that begins a new session.
 #[must_use]
 pub fn hello_payload(hello: &Hello) -> Vec<u8> {
     payload_for(NEXT_SESSION.fetch_add(1, Ordering::Relaxed), hello)
 }
 
-/// A whole HELLO that begins a session which nobody has begun before.
+/// A whole HELLO that begins a new session.
 #[must_use]
 pub fn hello_frame(hello: &Hello) -> Vec<u8> {
     frame(FrameType::Hello, HELLO_ID, &hello_payload(hello))

@@ -20,7 +20,7 @@ use crate::{
         ActReq, ActRsp, AskReq, CountReq, CountRsp, EchoReq, EchoRsp, HandleClientToServer, Lab,
         NoteInd, SaveInd, SendServerToClient as _, ShoutReq, ShoutRsp, SumReq, SumRsp,
     },
-    recorder,
+    next, recorder,
 };
 
 /// What happened to the server.
@@ -288,4 +288,16 @@ async fn serve(url: &str, handler: LabServer) -> (ServiceUrl, JoinHandle<()>) {
     };
     let url = server.local_url().clone();
     (url, tokio::spawn(server.serve(handler)))
+}
+
+/// The peer of the client that connects next.
+///
+/// # Panics
+///
+/// When the next event is another one.
+pub async fn connected(events: &mut mpsc::Receiver<SeenByServer>) -> Peer<Lab> {
+    match next(events).await {
+        SeenByServer::Connected(peer) => peer,
+        event => panic!("{event:?}"),
+    }
 }

@@ -1,4 +1,4 @@
-//! What two crates must agree on, and neither can check by itself.
+//! Agreement of two crates on what neither can check by itself.
 
 #![expect(clippy::expect_used, reason = "a test that cannot go on fails")]
 
@@ -48,7 +48,10 @@ const HANDLES: [&str; 5] = ["Client", "Peer", "Broadcast", "With", "Sender"];
 fn codegen_knows_each_method_that_a_member_could_be_called_like() {
     let mut found = BTreeSet::new();
     let mut handles = BTreeSet::new();
-    for path in sources(&Path::new(RUNTIME).join("src")) {
+    // The handles of the untyped layer have no generated traits.
+    let is_typed = |path: &PathBuf| !path.components().any(|part| part.as_os_str() == "raw");
+    let sources = sources(&Path::new(RUNTIME).join("src"));
+    for path in sources.into_iter().filter(is_typed) {
         let text = fs::read_to_string(&path).expect("a source file");
         let file = syn::parse_file(&text).expect("Rust");
         for item in file.items {
@@ -89,7 +92,7 @@ fn handle_of(block: &ItemImpl) -> Option<String> {
     HANDLES.contains(&name.as_str()).then_some(name)
 }
 
-/// The public methods: functions without `self` are in nobody's way.
+/// The public methods: functions without `self` cannot conflict.
 fn public_methods(block: &ItemImpl) -> impl Iterator<Item = String> {
     block.items.iter().filter_map(|item| match item {
         ImplItem::Fn(function)

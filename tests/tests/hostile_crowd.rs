@@ -29,7 +29,7 @@ use tokio::{
 /// How many connections there are at once.
 const CROWD: usize = 10_000;
 
-/// What both processes need beside them.
+/// What both processes need in addition to them.
 const SPARE_FILES: usize = 200;
 
 /// One crowd at a time: this process has files for no more.
@@ -45,7 +45,7 @@ const STRANGER: Allowed = Allowed {
     spare: 0,
 };
 
-/// What a connection may cost that says next to nothing later: buffers are lent to those that have more to say.
+/// What a connection may cost that sends next to nothing later: pooled buffers go to those that send more.
 const QUIET: Allowed = Allowed {
     in_use: 20 * 1024,
     spare: 0,
@@ -54,7 +54,7 @@ const QUIET: Allowed = Allowed {
 /// `outgoing_queue` above.
 const OUTGOING_QUEUE: u64 = 64 * 1024;
 
-/// What is held beside that queue while bytes flow: a chunk that is being written, the frame that has filled the queue,
+/// Held besides that queue while bytes flow: a chunk that is being written, the frame that has filled the queue,
 /// and twice what a read is offered.
 const FLOWING: u64 = 4 * 64 * 1024;
 
@@ -136,7 +136,7 @@ impl Hall {
             .expect("connects")
     }
 
-    /// Connections that say these bytes, and nothing after them.
+    /// Connections that send these bytes, and nothing after them.
     async fn enter(&mut self, count: usize, words: &[u8]) -> Vec<TcpStream> {
         let mut crowd = Vec::new();
         for _ in 0..count {
@@ -149,7 +149,7 @@ impl Hall {
         crowd
     }
 
-    /// Clients that shake hands with this Hello and then say these bytes.
+    /// Clients that do the handshake with this HELLO and then send these bytes.
     async fn enter_greeted(&mut self, count: usize, hello: &Hello, words: &[u8]) -> Vec<RawPeer> {
         let mut crowd = Vec::new();
         for _ in 0..count {
@@ -321,7 +321,7 @@ async fn who_reads_nothing_is_kept_within_the_outgoing_queue() {
     for _ in 0..COUNT {
         people.push((greet_by_hand(hall.connect().await).await, 0));
     }
-    // Everyone says as much as is taken; in the end nobody can say more, for nobody's answers are read.
+    // Every client sends as much as is taken; in the end none can send more, since no answers are read.
     let mut is_taken = true;
     while is_taken {
         hall.settle().await;
@@ -351,7 +351,7 @@ async fn who_reads_nothing_is_kept_within_the_outgoing_queue() {
     );
 }
 
-/// What a connection may cost that says nothing any more after it was busy.
+/// What a connection may cost that is silent after it was busy.
 const SILENT: u64 = 16 * 1024;
 
 #[tokio::test]

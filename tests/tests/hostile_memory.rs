@@ -1,4 +1,4 @@
-//! Memory grows with the bytes that have come, never with what a header announces. One test, for it measures the
+//! Memory grows with the bytes that were received, never with what a header announces. One test, for it measures the
 //! whole process.
 #![cfg(target_os = "linux")]
 #![expect(clippy::expect_used, reason = "a test that cannot go on fails")]
@@ -26,7 +26,7 @@ impl Before {
         Self(Memory::of(std::process::id()).expect("Linux has it"))
     }
 
-    /// Fails where more than `max` bytes have come to it.
+    /// Fails where it has grown by more than `max` bytes.
     fn has_grown_by_at_most(&self, max: u64, what: &str) {
         let Self(now) = Self::now();
         let resident = now.resident.saturating_sub(self.0.resident);
@@ -38,7 +38,7 @@ impl Before {
     }
 }
 
-/// Connects, says these bytes behind the handshake, and returns once the server has handled them.
+/// Connects, sends these bytes after the handshake, and returns once the server has handled them.
 async fn speak(
     url: &msip_runtime::transport::ServiceUrl,
     bystander: &Client<Lab>,

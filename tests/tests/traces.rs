@@ -1,4 +1,4 @@
-//! What is traced: connections and exchanges, and never what was said.
+//! Traces: connections and exchanges appear in them, and payloads never do.
 
 #![expect(clippy::expect_used, reason = "a test that cannot go on fails")]
 
@@ -20,7 +20,7 @@ use msip_tests::{
 };
 use tracing_subscriber::fmt::MakeWriter;
 
-/// What stands in every payload. It is looked for as text, and as the numbers of its bytes.
+/// A marker in every payload. It is searched for as text, and as the numbers of its bytes.
 const MARKER: &str = "qzjxkvwy";
 
 /// Everything traced so far.
@@ -115,7 +115,7 @@ async fn converse(settings: &str) {
     server.abort();
 }
 
-/// Bodies that cannot be read, with the marker in them, for which nobody waits: these leave a trace.
+/// Bodies that cannot be read, with the marker in them, for which no caller waits: these leave a trace.
 async fn babble(codec: wire::Codec, bodies: &[&str]) {
     let (url, mut events, server) = start("tcp://127.0.0.1:0").await;
     let mut peer = RawPeer::dial(&url).await;

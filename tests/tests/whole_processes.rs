@@ -1,8 +1,8 @@
 //! A server and a client, each a process of its own, under load, while connections break and processes are stopped,
 //! killed and started again: no acknowledged message is lost, none is handled twice, each call has one outcome, and a
-//! stream comes to its end or to an error.
+//! stream ends, with or without an error.
 //!
-//! Both write down what they do, and the test compares. It waits for what they say, never for the clock.
+//! Both write down what they do, and the test compares. It waits for what they print, never for the clock.
 //!
 //! `MSIP_FAULTS_ROUNDS=100 cargo test -p msip-tests --test whole_processes -- --nocapture` goes on for longer, with
 //! other seeds, and prints what was counted, which a short run does too.
@@ -221,7 +221,7 @@ impl Stage {
         .await;
     }
 
-    /// Lets what is open come to its end, and compares what both have written down.
+    /// Lets what is open finish, and compares what both have written down.
     async fn close(mut self, name: &str, begun: Instant) -> Figures {
         drop(self.client_input);
         let status = soon("the client to finish", self.client.wait()).await;

@@ -9,7 +9,7 @@ use tokio::sync::Notify;
 
 use crate::Failure;
 
-/// Messages that come to many clients of one process, counted together.
+/// The count of messages received by all clients of one process.
 #[derive(Debug, Clone, Default)]
 pub struct Arrivals(Arc<Shared>);
 
@@ -32,11 +32,11 @@ impl Arrivals {
         }
     }
 
-    /// Waits until this many have come in all.
+    /// Waits until this many were received in all.
     ///
     /// # Errors
     ///
-    /// A client was told something out of turn.
+    /// A client received a message out of order.
     pub async fn reach(&self, count: u64) -> Result<(), Failure> {
         self.0.awaited.store(count, Ordering::SeqCst);
         loop {
@@ -59,7 +59,7 @@ impl Arrivals {
     }
 }
 
-/// Counts what comes to one client, and sees that nothing is missing.
+/// Counts what one client receives, and checks that nothing is missing.
 #[derive(Debug)]
 pub struct Counter {
     arrivals: Arrivals,
@@ -67,9 +67,9 @@ pub struct Counter {
 }
 
 impl Counter {
-    /// A note with this number has come.
+    /// A note with this number was received.
     pub fn add(&self, number: u64) {
-        // The messages of one client come one after the other: nobody else writes here.
+        // The messages of one client come one after the other: there is no other writer.
         let expected = self.next.load(Ordering::Relaxed);
         self.next.store(expected + 1, Ordering::Relaxed);
         if number != expected {

@@ -27,7 +27,7 @@ pub trait Contender: Copy + Send + 'static {
 pub struct Target {
     /// Where the server listens.
     pub port: u16,
-    /// What the contender needs beside that.
+    /// What the contender needs in addition.
     pub settings: &'static str,
     /// What counts messages that the server tells all of its clients.
     pub arrivals: Option<Arrivals>,

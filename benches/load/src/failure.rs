@@ -26,7 +26,7 @@ pub enum Failure {
         /// Its number.
         number: u64,
     },
-    /// Not all that was sent has come.
+    /// Not all that was sent was received.
     #[error(
         "lost or repeated: {sent} notes were sent, {came} came; their numbers add up to {came_sum}, not {sent_sum}"
     )]

@@ -21,7 +21,7 @@ pub enum Load {
         callers: Callers,
     },
     /// Messages without an answer over one connection, as fast as it takes them; at the end the server tells how many
-    /// have come.
+    /// were received.
     OneWay {
         /// The length of a message, in bytes of protobuf.
         size: usize,

@@ -15,7 +15,7 @@ pub struct Outcome {
     pub seconds: f64,
     /// How long answers took, where that was measured.
     pub latency: Option<Percentiles>,
-    /// How many large messages went beside the calls.
+    /// How many large messages were sent alongside the calls.
     #[serde(default)]
     pub bulk: u64,
 }

@@ -26,7 +26,7 @@ pub trait Peer: Clone + Send + Sync + 'static {
         async { Err(Failure::NotOffered) }
     }
 
-    /// Asks what has come of the notes told.
+    /// Asks for the sum of the notes sent.
     fn tally(&self) -> impl Future<Output = Result<Tally, Failure>> + Send {
         async { Err(Failure::NotOffered) }
     }

@@ -48,7 +48,7 @@ pub struct ServeJob {
     pub workers: usize,
 }
 
-/// What the end of a contender's program tells whoever started it.
+/// The exit status of a contender's program, for its parent process.
 #[must_use]
 pub fn exit_contender(result: Result<(), Failure>) -> ExitCode {
     if matches!(result, Err(Failure::NotOffered)) {
@@ -68,7 +68,7 @@ pub fn exit<E: Error>(result: Result<(), E>) -> ExitCode {
         text.push_str(&format!(": {error}"));
         cause = error.source();
     }
-    // Where standard error is closed there is nobody to tell.
+    // Where standard error is closed the text is dropped.
     let _ = writeln!(io::stderr(), "{text}");
     ExitCode::FAILURE
 }
@@ -95,7 +95,7 @@ pub fn run_program<C: Contender>(command: Command) -> Result<(), Failure> {
                     _ = ended => Ok(()),
                 }
             })?;
-            // What still runs serves connections that nobody has any more.
+            // What still runs serves connections that have no client any more.
             runtime.shutdown_background();
             Ok(())
         }
@@ -133,8 +133,8 @@ fn start<C: Contender>(with: &ServeJob) -> Result<(C, Runtime), Failure> {
     Ok((contender, runtime))
 }
 
-/// Tells whoever started this process where it listens.
+/// Tells the parent process where this one listens.
 fn announce(port: u16) {
-    // If nobody reads this any more, standard input ends too.
+    // If the parent process reads this no more, standard input ends too.
     let _ = writeln!(io::stdout(), "{port}");
 }

@@ -1,6 +1,6 @@
 //! tonic, as its documentation has it: one channel, whose clones all tasks share, without Nagle's delay. Its windows are
 //! made larger than HTTP/2's 64 KiB, which would hold up large messages, and as many streams are open as there are calls.
-//! A stream of messages is made by an iterator where there is nobody to wait for, which is the fastest way there is.
+//! A stream of messages is made by an iterator where there is nothing to wait for, which is the fastest way there is.
 
 use std::{
     sync::{Arc, Mutex, PoisonError},
@@ -108,7 +108,7 @@ impl bench_server::Bench for Service {
             listeners.unwrap_or_else(PoisonError::into_inner).clone()
         };
         for listener in &listeners {
-            // Who is gone is told nothing.
+            // A receiver that has left is skipped.
             let _ = listener.send(Ok(note.clone())).await;
         }
         Ok(Response::new(wire::Tally::default()))
@@ -146,7 +146,7 @@ pub(crate) async fn open(port: u16) -> Result<BenchClient<Channel>, Failure> {
     Ok(BenchClient::new(channel))
 }
 
-/// A channel, and the stream of what is told over it.
+/// A channel, and the stream of notes sent over it.
 #[derive(Debug, Clone)]
 pub(crate) struct Connection {
     client: BenchClient<Channel>,
@@ -154,7 +154,7 @@ pub(crate) struct Connection {
     _listening: Option<Arc<Listening>>,
 }
 
-/// A stream of notes, and what the server will say at its end.
+/// A stream of notes, and the server's answer at its end.
 #[derive(Debug)]
 struct Telling {
     notes: mpsc::Sender<wire::Note>,

@@ -55,7 +55,7 @@ impl Peer for Connection {
             tokio::spawn(async move {
                 while let Ok(Some(note)) = answers.message().await {
                     if let Some(caller) = lock(&waiting).remove(&note.number) {
-                        // Who does not wait any more is told nothing.
+                        // A caller that waits no longer is skipped.
                         let _ = caller.send(note.data);
                     }
                 }

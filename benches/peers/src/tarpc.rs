@@ -1,6 +1,6 @@
 //! tarpc over TCP with bincode, as its documentation has it: a task for each request on the server, one client whose clones
 //! all tasks share. Its queues are made longer, as its documentation advises for throughput, and `Bytes` spare bincode from
-//! taking bytes one by one. It knows calls only: what is told is a call that answers nothing.
+//! taking bytes one by one. It knows calls only: a one-way message is a call with an empty answer.
 
 use std::{
     sync::{

@@ -1,4 +1,4 @@
-//! What people write who want messages over TCP: `tokio_util`'s `Framed` with its `LengthDelimitedCodec`, prost in it, and a
+//! `framed`, as much software has it: `tokio_util`'s `Framed` over TCP, with its `LengthDelimitedCodec`, prost in it, and a
 //! `send` for each message.
 //!
 //! A connection is split into a task that reads and one that writes, fed by a channel, as tokio's tutorial has it. A call is
@@ -160,7 +160,7 @@ async fn answer_all(
                 let crowd: Vec<_> = lock(crowd).values().cloned().collect();
                 for one in crowd {
                     let content = Some(Content::Note(note.clone()));
-                    // Who is gone is told nothing.
+                    // A receiver that has left is skipped.
                     let _ = one.send(Envelope { id: 0, content }).await;
                 }
                 send(id, Content::Tally(FramedTally::default())).await?;
@@ -205,7 +205,7 @@ async fn read_all(mut reader: Reader, waiting: Waiting, counter: Option<Counter>
             continue;
         }
         let many = match lock(&waiting).remove(&id) {
-            // Who does not wait any more is told nothing.
+            // A caller that waits no longer is skipped.
             Some(Answer::One(answer)) => {
                 let _ = answer.send(content);
                 continue;

@@ -18,7 +18,7 @@ pub(crate) struct ReportJob {
     /// What `run --json` has written.
     #[arg(long)]
     json: PathBuf,
-    /// A Markdown page whose tables are written anew: what stands between `<!-- table: NAME -->` and `<!-- end -->`.
+    /// A Markdown page whose tables are regenerated: the text between `<!-- table: NAME -->` and `<!-- end -->`.
     #[arg(long)]
     page: Option<PathBuf>,
     /// A folder to draw charts into, as SVG.

@@ -18,7 +18,7 @@ pub(super) struct Series {
     pub(super) color: &'static str,
 }
 
-/// What stands at the axes and above them.
+/// The labels at the axes and above them.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Titles<'a> {
     pub(super) chart: &'a str,
@@ -202,7 +202,7 @@ fn text(svg: &mut String, x: f64, y: f64, anchor: &str, text: &str) {
     );
 }
 
-/// A tick, without digits that say nothing.
+/// The label of a tick, in as few digits as needed.
 fn plain(value: f64) -> String {
     if (1.0..1000.0).contains(&value) {
         return format!("{value:.0}");

@@ -77,7 +77,7 @@ fn machine(report: &Report) -> String {
     text + "."
 }
 
-/// What somebody did under a load.
+/// The result of one contender under a load.
 fn find<'a>(
     report: &'a Report,
     chapter: Chapter,
@@ -125,7 +125,7 @@ fn by_load(
     text
 }
 
-/// MSIP beside `raw`: how much of its speed, and how many times its processor time.
+/// MSIP compared with `raw`: how much of its speed, and how many times its processor time.
 fn ratios(report: &Report) -> String {
     let mut text = head(&[
         "load",

@@ -51,7 +51,7 @@ pub(crate) enum Chapter {
     Broadcast,
     /// Connections, begun and idle.
     Connections,
-    /// Answers beside bulk.
+    /// Answers alongside bulk.
     Tail,
     /// How cost grows with calls in flight, and with connections.
     Growth,

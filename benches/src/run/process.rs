@@ -24,7 +24,7 @@ const SETTLING: Duration = Duration::from_millis(1000);
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Trial {
     pub(super) outcome: Outcome,
-    /// What the server's process used, from its start to its end, in seconds.
+    /// The processor time of the server's process, over its whole run, in seconds.
     pub(super) server_cpu: f64,
     /// What the client's process used.
     pub(super) client_cpu: f64,
@@ -140,7 +140,7 @@ impl Process {
         Ok(line)
     }
 
-    /// Lets it continue to its end, and returns the rest of its output.
+    /// Lets it run until it exits, and returns the rest of its output.
     fn rest(&mut self) -> Result<String, Problem> {
         drop(self.child.stdin.take());
         let mut said = String::new();

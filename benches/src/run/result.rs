@@ -1,4 +1,4 @@
-//! What was measured.
+//! The result of one measurement.
 
 use std::{fs, path::Path};
 
@@ -94,7 +94,7 @@ pub(crate) struct Median {
     pub(crate) memory: Option<f64>,
     /// Calls into the kernel for each message, both processes.
     pub(crate) syscalls: Option<f64>,
-    /// Large messages per second, beside the calls.
+    /// Large messages per second, alongside the calls.
     pub(crate) bulk_rate: Option<f64>,
 }
 

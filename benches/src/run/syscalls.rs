@@ -1,4 +1,4 @@
-//! How many calls into the kernel a process makes: counted by `perf`, or `strace`, where one of them is there.
+//! System call counts of a process: counted by `perf`, or `strace`, where one of them is there.
 
 use std::{
     env, fs,

@@ -5,7 +5,7 @@ use std::io::{self, Write as _};
 use super::{Measured, plan::Round, result::Median};
 use crate::problem::Problem;
 
-/// Prints what the contenders did under one load, beside what the first of them did.
+/// Prints what the contenders did under one load, compared with the first of them.
 pub(super) fn print(round: &Round, measured: &[Measured]) -> Result<(), Problem> {
     let text = table(round, measured);
     io::stdout()
@@ -13,7 +13,7 @@ pub(super) fn print(round: &Round, measured: &[Measured]) -> Result<(), Problem>
         .map_err(Problem::Print)
 }
 
-/// One column: its title, and what stands in it, which may be nothing.
+/// One column: its title, and its text, which may be empty.
 struct Column {
     title: &'static str,
     width: usize,

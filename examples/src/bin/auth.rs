@@ -47,7 +47,7 @@ impl Middleware for Token {
     }
 }
 
-/// Welcomes whoever the middleware has authenticated, by the name that belongs to the token.
+/// Welcomes the user that the middleware has authenticated, by the name that belongs to the token.
 struct Porter;
 
 impl HandleClientToServer for Porter {

@@ -1,7 +1,7 @@
-//! How a program that uses MSIP is tested: a handler without a server, and code that sends without a connection.
+//! Unit tests of a program that uses MSIP: a handler without a server, and code that sends without a connection.
 //!
 //! ```text
-//! cargo test -p msip-examples --bin mock     (the tests, which are what this is about)
+//! cargo test -p msip-examples --bin mock     (the tests, which this example is about)
 //! cargo run -p msip-examples --bin mock      (the program that they test, with a server of its own)
 //! ```
 //!

@@ -1,4 +1,4 @@
-//! A transport of one's own: a server whose connections come through a SOCKS5 proxy.
+//! A custom transport: a server whose connections come through a SOCKS5 proxy.
 //!
 //! ```text
 //! cargo run -p msip-examples --bin own-transport
@@ -89,7 +89,7 @@ async fn proxy(listener: TcpListener, acceptor: Acceptor) -> io::Result<()> {
             .await?;
         let local = stream.local_addr()?;
         let connection = Connection::new(stream, local.into(), peer.into());
-        // The two are in one process, so nobody listens in.
+        // The two are in one process, so the connection is confidential.
         let accepted = acceptor.accept(connection.confidential()).await;
         accepted.map_err(io::Error::other)?;
     }
@@ -103,7 +103,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let proxy = tokio::spawn(proxy(listener, server.acceptor()));
     let (stop, stopped) = oneshot::channel::<()>();
     let serving = tokio::spawn(server.serve_until(Room::new("welcome", |_| {}), async {
-        // A sender that is gone stops the server too.
+        // A dropped sender stops the server too.
         let _ = stopped.await;
     }));
 

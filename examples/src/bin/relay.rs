@@ -7,7 +7,7 @@
 //! ```
 //!
 //! Each session of a client gets a session with the server, of the protocol that the client's HELLO names. Streams keep their credit
-//! from end to end: a slow reader slows down its writer, and nobody else. Cancelling, deadlines and metadata pass through.
+//! from end to end: a slow reader slows down its own writer only. Cancelling, deadlines and metadata pass through.
 
 #![expect(
     clippy::print_stdout,
@@ -20,7 +20,7 @@ use std::{error::Error, process::ExitCode};
 use clap::Parser;
 use msip_examples::with_causes;
 use msip_runtime::untyped::{
-    self, Client, Handle, Inbound, Peer, Server, Service, UntypedProtocol,
+    self, Handle, Inbound, Service, UntypedClient, UntypedPeer, UntypedProtocol, UntypedServer,
 };
 
 #[derive(Debug, Parser)]
@@ -43,9 +43,9 @@ struct Forward {
 struct Back(Handle);
 
 impl Service for Forward {
-    async fn serve(&self, client: Peer, inbound: Inbound) {
+    async fn serve(&self, client: UntypedPeer, inbound: Inbound) {
         let protocol = client.protocol().to_owned();
-        let server = Client::builder(&self.to, protocol, client.fingerprint())
+        let server = UntypedClient::builder(&self.to, protocol, client.fingerprint())
             .name("relay")
             .service(Back(client.handle().clone()))
             .connect()
@@ -61,13 +61,13 @@ impl Service for Forward {
 }
 
 impl Service for Back {
-    async fn serve(&self, _: Peer, inbound: Inbound) {
+    async fn serve(&self, _: UntypedPeer, inbound: Inbound) {
         untyped::relay(inbound, &self.0).await;
     }
 }
 
 async fn run(Arguments { listen, to }: Arguments) -> Result<(), Box<dyn Error>> {
-    let server = Server::builder(listen)
+    let server = UntypedServer::builder(listen)
         .untyped(UntypedProtocol::any(), Forward { to: to.clone() })
         .bind()
         .await?;

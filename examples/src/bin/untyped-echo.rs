@@ -21,7 +21,8 @@ use msip_examples::with_causes;
 use msip_runtime::{
     CallOptions, MsgKind, Variant,
     untyped::{
-        Client, Event, Inbound, Peer, Reply, Server, Service, UntypedProtocol, VariantTable,
+        Event, Inbound, Reply, Service, UntypedClient, UntypedPeer, UntypedProtocol, UntypedServer,
+        VariantTable,
     },
 };
 
@@ -37,7 +38,7 @@ struct Arguments {
 struct Echo;
 
 impl Service for Echo {
-    async fn serve(&self, peer: Peer, mut inbound: Inbound) {
+    async fn serve(&self, peer: UntypedPeer, mut inbound: Inbound) {
         // Messages that were read together go back together.
         let mut sender = peer.sender();
         while let Some(event) = inbound.next().await {
@@ -73,12 +74,12 @@ impl Service for Echo {
 struct Print(tokio::sync::mpsc::Sender<String>);
 
 impl Service for Print {
-    async fn serve(&self, _: Peer, mut inbound: Inbound) {
+    async fn serve(&self, _: UntypedPeer, mut inbound: Inbound) {
         while let Some(event) = inbound.next().await {
             if let Event::Messages(messages) = event {
                 for message in messages.iter() {
                     let text = String::from_utf8_lossy(message.body()).into_owned();
-                    // Where nobody listens any more, the program ends.
+                    // Where the receiver is closed, the program ends.
                     let _ = self.0.send(text).await;
                 }
             }
@@ -96,7 +97,7 @@ fn table() -> VariantTable {
 
 async fn run(arguments: Arguments) -> Result<(), Box<dyn Error>> {
     let url = arguments.listen.as_deref().unwrap_or("tcp://127.0.0.1:0");
-    let server = Server::builder(url)
+    let server = UntypedServer::builder(url)
         .untyped(UntypedProtocol::any(), Echo)
         .bind()
         .await?;
@@ -108,7 +109,7 @@ async fn run(arguments: Arguments) -> Result<(), Box<dyn Error>> {
     }
     let serving = tokio::spawn(server.serve());
     let (print, mut printed) = tokio::sync::mpsc::channel(10);
-    let client = Client::builder(&url, "made.up", 7)
+    let client = UntypedClient::builder(&url, "made.up", 7)
         .service(Print(print))
         .connect()
         .await?;

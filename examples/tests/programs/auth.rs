@@ -1,4 +1,4 @@
-//! Who has no token is told so.
+//! A client without a token is refused with a reason.
 
 use crate::program::Program;
 

@@ -25,7 +25,7 @@ pub(crate) struct Program {
 #[derive(Debug)]
 pub(crate) struct Ended {
     pub(crate) code: Option<i32>,
-    /// What it said and nobody had read.
+    /// Output that was not read yet.
     pub(crate) rest: Vec<String>,
 }
 

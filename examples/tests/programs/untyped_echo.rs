@@ -1,4 +1,4 @@
-//! The example `untyped-echo` answers in a protocol that nobody has a schema of.
+//! The example `untyped-echo` answers in a protocol without a schema.
 
 use crate::program::Program;
 

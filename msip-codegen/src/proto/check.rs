@@ -1,9 +1,12 @@
 //! Checking: from loaded files to schemas that follow every rule, those of the languages included.
 
+use std::collections::BTreeSet;
+
 use msip_emit::{Compilation, Emitter, Protocol, SourceFile};
-use msip_schema::{Code, Diagnostic, Direction, Outline, Types, check_types};
+use msip_schema::{Code, Diagnostic, Direction, Outline, Span, TypeDef, Types, check_types};
 
 use super::files::Files;
+use super::forbidden;
 use super::misplaced::refuse_misplaced_options;
 use super::pool;
 use super::protocol::{self, Reading};
@@ -23,12 +26,24 @@ pub(crate) fn check(
     let symbols = Symbols::new(files);
     let types = Lowering::new(files, &symbols, report).all_types();
     refuse_misplaced_options(&mut Lowering::new(files, &symbols, report));
+    forbidden::check(files, &symbols, report);
     let own = own_types(files, &symbols, &types);
     size_limits::check(&types, report);
+    let renamed = renamed(files, &symbols, &own);
     let rules = |outline: &Outline<'_>, out: &mut Vec<Diagnostic>| {
+        let start = out.len();
         for emitter in emitters {
             emitter.check(outline, out);
         }
+        // What imported files declare is given other names by the emitters.
+        let mut index = 0;
+        out.retain(|mistake| {
+            index += 1;
+            let mut labels = std::iter::once(&mistake.primary).chain(&mistake.secondary);
+            index <= start
+                || mistake.code != Code::NAME_COLLISION
+                || !labels.any(|label| renamed.contains(&label.span))
+        });
     };
     let mut protocols = Vec::new();
     if messages_only {
@@ -42,7 +57,7 @@ pub(crate) fn check(
             protocols.extend(check_protocol(file, reading, &own, rules, report));
         }
     }
-    let pool = pool::build(files, &symbols, report)?;
+    let mut descriptors = pool::build(files, &symbols, report)?.into_iter();
     let mut compilation = Compilation::default();
     for (index, file) in files.files.iter().enumerate() {
         let mut compiled = SourceFile::default();
@@ -51,10 +66,7 @@ pub(crate) fn check(
         compiled.package = file.package().to_owned();
         compiled.is_input = files.inputs.contains(&index);
         compiled.imports.clone_from(&file.imports);
-        // From the pool, since prost's own type drops extensions, such as MSIP's options.
-        if let Some(descriptor) = pool.get_file_by_name(&file.name) {
-            compiled.descriptor = descriptor.encode_to_vec();
-        }
+        compiled.descriptor = descriptors.next().unwrap_or_default();
         compilation.files.push(compiled);
     }
     compilation.protocols = protocols;
@@ -73,6 +85,23 @@ fn own_types(files: &Files, symbols: &Symbols<'_>, types: &Types) -> Types {
         file.is_some_and(|file| file.is_users()) && !is_envelope
     });
     own.map(|(name, def)| (name.clone(), def.clone())).collect()
+}
+
+/// The positions of the types and fields of imported files, which emitters rename where two have one name.
+fn renamed(files: &Files, symbols: &Symbols<'_>, own: &Types) -> BTreeSet<Span> {
+    let mut spans = BTreeSet::new();
+    for (name, ty) in own {
+        let file = symbols.get(name.as_str()).map(|(_, symbol)| symbol.file);
+        if file.is_none_or(|file| files.inputs.contains(&file)) {
+            continue;
+        }
+        spans.insert(ty.span());
+        if let TypeDef::Message(message) = ty {
+            let fields = message.fields.iter().filter(|field| field.oneof.is_none());
+            spans.extend(fields.map(|field| field.span));
+        }
+    }
+    spans
 }
 
 fn check_protocol(

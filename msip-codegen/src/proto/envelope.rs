@@ -10,7 +10,7 @@ use super::node_path::NodePath;
 use super::options;
 use super::source_info::tag;
 use super::symbols::Node;
-use super::types::{Lowering, reserved_numbers};
+use super::types::{Lowering, is_entry_of, reserved_numbers};
 
 /// The message of this direction: the one of its name, or else one of a similar name.
 pub(crate) fn find(messages: &[DescriptorProto], direction: Direction) -> Option<usize> {
@@ -187,7 +187,14 @@ fn member(
         .options
         .as_ref()
         .map_or(&[][..], |options| &options.uninterpreted_option);
-    let options = options::member_options(at, options, lowering.report);
+    let are_declared = lowering.sees_options(at.index);
+    let options = options::member_options(at, options, are_declared, lowering.report);
+    let is_map = field.label() == prost_types::field_descriptor_proto::Label::Repeated
+        && is_entry_of(field.name(), field.type_name());
+    if is_map {
+        // It is outside of the oneof, which is reported.
+        return None;
+    }
     let payload = if field.type_name.is_some() {
         // The scope is the envelope, whose nested types are seen without their prefix.
         let scope = at.full.rsplit_once('.').map_or("", |(scope, _)| scope);

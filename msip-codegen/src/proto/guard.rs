@@ -59,7 +59,7 @@ fn outside_strings_and_comments(text: &str) -> Option<Vec<(usize, u8)>> {
 }
 
 /// The length of the string that begins here; one that is not closed ends with its line.
-fn string_len(rest: &[u8]) -> usize {
+pub(crate) fn string_len(rest: &[u8]) -> usize {
     let quote = rest.first().copied();
     let mut escaped = false;
     for (index, &byte) in rest.iter().enumerate().skip(1) {
@@ -74,14 +74,14 @@ fn string_len(rest: &[u8]) -> usize {
     rest.len()
 }
 
-fn line_len(rest: &[u8]) -> usize {
+pub(crate) fn line_len(rest: &[u8]) -> usize {
     rest.iter()
         .position(|&byte| byte == b'\n')
         .unwrap_or(rest.len())
 }
 
 /// The length of the block comment that begins here, its end included.
-fn block_len(rest: &[u8]) -> usize {
+pub(crate) fn block_len(rest: &[u8]) -> usize {
     rest.get(2..)
         .unwrap_or_default()
         .windows(2)

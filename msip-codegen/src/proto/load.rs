@@ -11,7 +11,7 @@ use super::include::IncludeFolders;
 use super::parse::{parse, read};
 use super::report::Report;
 use super::source_info::{SourceInfo, tag};
-use super::well_known::{OPTIONS_TEXT, WELL_KNOWN};
+use super::well_known::{OPTIONS_TEXT, WELL_KNOWN, text};
 
 /// Reads the inputs and all that they import.
 pub(crate) fn load(inputs: &[PathBuf], includes: &[PathBuf], report: &mut Report) -> Files {
@@ -34,7 +34,7 @@ struct Loader<'a> {
     states: HashMap<String, State>,
 }
 
-/// How far the reading of a file has come.
+/// The progress of reading a file.
 #[derive(Debug, Clone, Copy)]
 enum State {
     /// Its imports are being read.
@@ -229,6 +229,9 @@ impl Loader<'_> {
     fn well_known(&mut self, name: &str) -> Option<ProtoFile> {
         if !WELL_KNOWN.contains(&name) {
             return None;
+        }
+        if let Some(text) = text(name) {
+            return parse(name, name, text, Origin::WellKnown, false, self.report);
         }
         let file = DescriptorPool::global().get_file_by_name(name)?;
         let id = self.report.add_file(name, "");

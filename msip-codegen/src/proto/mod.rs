@@ -5,14 +5,18 @@
 
 mod check;
 mod deprecated;
+mod dialect;
 mod envelope;
 mod files;
+mod float_options;
+mod forbidden;
 mod foreign_labels;
 mod guard;
 mod include;
 mod load;
 mod misplaced;
 mod node_path;
+mod option_lists;
 mod options;
 mod parse;
 mod parser_errors;
@@ -25,6 +29,8 @@ mod service;
 mod size_limits;
 mod source_info;
 mod symbols;
+mod synthetic_oneofs;
+mod tokens;
 mod types;
 mod well_known;
 

@@ -51,10 +51,11 @@ pub(crate) fn our_name(option: &UninterpretedOption) -> Option<String> {
     )
 }
 
-/// Reads the options of a member.
+/// Reads the options of a member. `are_declared` says whether its file sees the declarations of MSIP's options.
 pub(crate) fn member_options(
     at: &NodePath<'_>,
     options: &[UninterpretedOption],
+    are_declared: bool,
     report: &mut Report,
 ) -> MemberOptions {
     let mut read = MemberOptions::default();
@@ -64,13 +65,7 @@ pub(crate) fn member_options(
             continue;
         };
         let place = OptionSpans::new(at, index, report);
-        if !at
-            .file
-            .descriptor
-            .dependency
-            .iter()
-            .any(|import| import == OPTIONS_FILE)
-        {
+        if !are_declared {
             let text = format!("`(msip.{name})` is used without its declaration");
             let help =
                 format!("add `import \"{OPTIONS_FILE}\";`; the file comes with msip-codegen");

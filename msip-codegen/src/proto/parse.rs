@@ -4,11 +4,14 @@ use std::path::PathBuf;
 
 use msip_schema::{Code, Diagnostic, FileId, Span};
 
+use super::dialect::Prepared;
 use super::files::{Origin, ProtoFile};
 use super::guard::{self, Language, MAX_FILE_LEN};
 use super::parser_errors;
 use super::report::Report;
 use super::source_info::{SourceInfo, package_name};
+use super::synthetic_oneofs;
+use super::tokens::empty_extend;
 use crate::paths::show;
 
 /// The longest package, in bytes: `<package>.descriptors.bin` must be the name of a file. The wire allows 255.
@@ -83,8 +86,19 @@ pub(crate) fn parse(
         report.push(diagnostic);
         return None;
     }
-    match protox_parse::parse(name, text) {
-        Ok(descriptor) => {
+    let prepared = Prepared::new(text);
+    match protox_parse::parse(name, prepared.text()) {
+        Ok(mut descriptor) => {
+            if let Some(info) = &mut descriptor.source_code_info {
+                prepared.restore(info);
+            }
+            synthetic_oneofs::rename(&mut descriptor.message_type);
+            if let Some(bytes) = empty_extend(text) {
+                let span = report.span(id, bytes);
+                let message = "an `extend` must have at least one field";
+                let help = "add a field such as `string text = 50000;`, or remove it";
+                report.push(Diagnostic::new(Code::INVALID_SCHEMA, span, message).help(help));
+            }
             let source_info = SourceInfo::new(id, text, descriptor.source_code_info.as_ref());
             let len = descriptor.package().len();
             if len > MAX_PACKAGE_LEN {
@@ -105,7 +119,7 @@ pub(crate) fn parse(
             })
         }
         Err(error) => {
-            parser_errors::parse_error(&error, id, report);
+            parser_errors::parse_error(&error, &prepared, id, report);
             None
         }
     }

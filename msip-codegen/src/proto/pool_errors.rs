@@ -34,7 +34,10 @@ pub(crate) fn pool_error(
     {
         let (primary, secondary) = labels(mistake);
         let text = mistake.to_string();
-        let help = mistake.help().map(|help| help.to_string());
+        // Of an aggregate, what is wrong inside of it.
+        let inner =
+            std::error::Error::source(mistake).map(|inner| inner.to_string().replace('\'', "`"));
+        let help = mistake.help().map(|help| help.to_string()).or(inner);
         if text.starts_with("enum number") && text.contains("reserved range") {
             // Reported before, at the value itself.
             continue;
@@ -91,9 +94,10 @@ fn pool_wording(
     let words = text.replace('\'', "`");
     let some = |help: &str| Some(help.to_owned());
     let is_unknown_name = text.starts_with("name '") && text.ends_with("is not defined");
+    let is_hidden_name = text.contains("' resolves to '");
     // Names of types are never in parentheses.
-    let is_option =
-        text.starts_with("option field '") || (is_unknown_name && written.starts_with('('));
+    let is_option = text.starts_with("option field '")
+        || ((is_unknown_name || is_hidden_name) && written.starts_with('('));
     if is_unknown_name && !is_option {
         return (
             Code::UNKNOWN_TYPE,
@@ -101,8 +105,17 @@ fn pool_wording(
             help.or_else(|| meant(quoted, known.types)),
         );
     }
-    if text.contains("' resolves to '") {
+    if is_hidden_name && !is_option {
         return (Code::UNKNOWN_TYPE, words, help);
+    }
+    if is_option && text.ends_with("has already been set") {
+        let name = text.strip_prefix("option field '").unwrap_or(text);
+        let name = name.strip_suffix("' has already been set").unwrap_or(name);
+        return (
+            Code::OPTION_VALUE,
+            format!("option `{name}` is set twice"),
+            some("remove one of the two"),
+        );
     }
     if is_option {
         let options: Vec<&str> = known.options.iter().map(String::as_str).collect();

@@ -79,6 +79,11 @@ impl<'a> Symbols<'a> {
         hidden.map_or(Lookup::Unknown, Lookup::NotImported)
     }
 
+    /// The files whose types a file sees: itself, its imports and what those import publicly.
+    pub(crate) fn visible(&self, file: usize) -> impl Iterator<Item = usize> {
+        self.visible.get(file).into_iter().flatten().copied()
+    }
+
     /// The full names of all types that a schema may refer to, sorted.
     pub(crate) fn names(&self, files: &Files) -> Vec<&str> {
         let is_nameable = |symbol: &Symbol<'_>| {
@@ -100,7 +105,7 @@ impl<'a> Symbols<'a> {
 }
 
 /// The full names that a name could refer to, from the innermost scope outwards.
-fn candidates(name: &str, scope: &str) -> Vec<String> {
+pub(crate) fn candidates(name: &str, scope: &str) -> Vec<String> {
     if let Some(full) = name.strip_prefix('.') {
         return vec![full.to_owned()];
     }

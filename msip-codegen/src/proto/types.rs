@@ -2,7 +2,7 @@
 
 use msip_schema::{
     Cardinality, Code, Diagnostic, EnumType, EnumValue, Field, FieldType, MessageType, Oneof,
-    TypeDef, TypeName, Types,
+    TypeDef, TypeName, Types, closest_name, map_entry_name,
 };
 use prost_reflect::DescriptorPool;
 use prost_types::field_descriptor_proto::{Label, Type};
@@ -11,7 +11,7 @@ use prost_types::{
 };
 
 use super::deprecated::is_deprecated;
-use super::files::Files;
+use super::files::{Files, Origin};
 use super::node_path::NodePath;
 use super::report::Report;
 use super::source_info::tag;
@@ -62,6 +62,14 @@ impl<'a> Lowering<'a> {
             }
         }
         self.types
+    }
+
+    /// Whether a file sees the declarations of MSIP's options.
+    pub(crate) fn sees_options(&self, file: usize) -> bool {
+        self.symbols
+            .visible(file)
+            .filter_map(|file| self.files.files.get(file))
+            .any(|file| file.origin == Origin::Options)
     }
 
     fn message(&mut self, at: &NodePath<'a>, message: &'a DescriptorProto) {
@@ -260,6 +268,10 @@ impl<'a> Lowering<'a> {
         message: &'a DescriptorProto,
         field: &FieldDescriptorProto,
     ) -> Option<(&'a FieldDescriptorProto, &'a FieldDescriptorProto)> {
+        // A field that mentions the entry of another map is none.
+        if field.label() != Label::Repeated || !is_entry_of(field.name(), field.type_name()) {
+            return None;
+        }
         let name = field.type_name();
         let short = name.strip_prefix(&format!(".{scope}.")).unwrap_or(name);
         let entry = message
@@ -300,13 +312,24 @@ impl<'a> Lowering<'a> {
         part: &[i32],
     ) -> Option<(TypeName, Symbol<'a>)> {
         let help = match self.symbols.resolve(name, scope, at.index) {
-            Lookup::Found(full, symbol) => return Some((TypeName::new(full), symbol)),
+            Lookup::Found(full, symbol) => {
+                if matches!(symbol.node, Node::Message(message) if is_map_entry(message)) {
+                    let full = full.to_owned();
+                    self.refuse_map_entry(at, name, &full, part);
+                    return None;
+                }
+                return Some((TypeName::new(full), symbol));
+            }
             Lookup::NotImported(file) => {
                 let file = self.files.files.get(file).map_or("", |file| &file.name);
                 Some(format!("add `import \"{file}\";`"))
             }
+            Lookup::Unknown if SCALARS.contains(&name) => Some(format!(
+                "only a message can be here: declare one with a field of type `{name}`"
+            )),
             Lookup::Unknown => well_known_file(name)
                 .map(|file| format!("add `import \"{file}\";`"))
+                .or_else(|| meant_scalar(name))
                 .or_else(|| meant(name, &self.names)),
         };
         // It may be defined by a broken import, which is reported.
@@ -314,14 +337,32 @@ impl<'a> Lowering<'a> {
             return None;
         }
         let span = at.span(part, self.report);
-        let mut diagnostic = Diagnostic::new(
-            Code::UNKNOWN_TYPE,
-            span,
-            format!("type `{name}` is not defined"),
-        );
+        let text = if SCALARS.contains(&name) {
+            format!("`{name}` is not a message")
+        } else {
+            format!("type `{name}` is not defined")
+        };
+        let mut diagnostic = Diagnostic::new(Code::UNKNOWN_TYPE, span, text);
         diagnostic.help = help;
         self.report.push(diagnostic);
         None
+    }
+
+    /// Reports the mention of a map's entry, a message that is not declared but generated.
+    fn refuse_map_entry(&mut self, at: &NodePath<'_>, name: &str, full: &str, part: &[i32]) {
+        let span = at.span(part, self.report);
+        let text = format!("`{name}` is the entry of a map here, which cannot be used as a type");
+        let mut diagnostic = Diagnostic::new(Code::INVALID_SCHEMA, span, text);
+        // A message of this name that the entry hides.
+        let outer = full.rsplit_once('.').map_or("", |(message, _)| message);
+        let outer = outer.rsplit_once('.').map_or("", |(scope, _)| scope);
+        diagnostic = match self.symbols.resolve(name, outer, at.index) {
+            Lookup::Found(hidden, _) if hidden != full => {
+                diagnostic.help(format!("it hides another type: write `.{hidden}`"))
+            }
+            _ => diagnostic.help("declare a message with the fields `key` and `value`"),
+        };
+        self.report.push(diagnostic);
     }
 
     /// Reports fields whose type is declared in proto2, which is not supported.
@@ -342,6 +383,11 @@ impl<'a> Lowering<'a> {
     }
 }
 
+/// Whether a type is named as the entry of the map `field`: `cache_size` has `CacheSizeEntry`.
+pub(crate) fn is_entry_of(field: &str, ty: &str) -> bool {
+    ty.rsplit('.').next() == Some(map_entry_name(field).as_str())
+}
+
 /// The numbers that a message reserves, as inclusive ranges; descriptors end them after the last number.
 pub(crate) fn reserved_numbers(message: &DescriptorProto) -> Vec<(u32, u32)> {
     let number = |number: i32| u32::try_from(number).unwrap_or(0);
@@ -350,6 +396,68 @@ pub(crate) fn reserved_numbers(message: &DescriptorProto) -> Vec<(u32, u32)> {
         .map(|range| (number(range.start()), number(range.end()).saturating_sub(1)))
         .collect()
 }
+
+/// The types of other languages, and what they are here.
+const ELSEWHERE: [(&str, &str); 24] = [
+    ("int", "int32"),
+    ("integer", "int32"),
+    ("int8", "int32"),
+    ("int16", "int32"),
+    ("short", "int32"),
+    ("i32", "int32"),
+    ("i64", "int64"),
+    ("long", "int64"),
+    ("uint", "uint32"),
+    ("uint8", "uint32"),
+    ("uint16", "uint32"),
+    ("byte", "uint32"),
+    ("u8", "uint32"),
+    ("u32", "uint32"),
+    ("u64", "uint64"),
+    ("float32", "float"),
+    ("f32", "float"),
+    ("float64", "double"),
+    ("f64", "double"),
+    ("boolean", "bool"),
+    ("str", "string"),
+    ("text", "string"),
+    ("char", "string"),
+    ("blob", "bytes"),
+];
+
+/// The scalar that was meant by an unknown type.
+fn meant_scalar(name: &str) -> Option<String> {
+    let lower = name.to_ascii_lowercase();
+    let well_known = match lower.as_str() {
+        "date" | "time" | "datetime" | "timestamp" => Some("Timestamp"),
+        "duration" | "timespan" => Some("Duration"),
+        "any" | "object" => Some("Any"),
+        _ => None,
+    };
+    if let Some(short) = well_known {
+        let file = short.to_ascii_lowercase();
+        return Some(format!(
+            "write `google.protobuf.{short}`, and add `import \"google/protobuf/{file}.proto\";`"
+        ));
+    }
+    let elsewhere = ELSEWHERE.iter().find(|(other, _)| *other == lower);
+    let scalar = match elsewhere {
+        Some((_, scalar)) => *scalar,
+        None => *SCALARS
+            .iter()
+            .find(|scalar| **scalar == lower)
+            .or_else(|| {
+                let close = closest_name(name, SCALARS)?;
+                SCALARS.iter().find(|scalar| **scalar == close)
+            })?,
+    };
+    Some(format!("did you mean `{scalar}`?"))
+}
+
+const SCALARS: [&str; 15] = [
+    "double", "float", "int32", "int64", "uint32", "uint64", "sint32", "sint64", "fixed32",
+    "fixed64", "sfixed32", "sfixed64", "bool", "string", "bytes",
+];
 
 /// The file of a well-known type that is named in full.
 fn well_known_file(name: &str) -> Option<String> {

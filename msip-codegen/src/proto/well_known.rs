@@ -3,10 +3,11 @@
 /// The text of `msip/options.proto`.
 pub(crate) const OPTIONS_TEXT: &str = include_str!("../../proto/msip/options.proto");
 
-/// Google's files, which are part of this crate's dependencies.
-pub(crate) const WELL_KNOWN: [&str; 11] = [
+/// Google's files that come with protoc, except for those of features, which only editions use.
+pub(crate) const WELL_KNOWN: [&str; 12] = [
     "google/protobuf/any.proto",
     "google/protobuf/api.proto",
+    "google/protobuf/compiler/plugin.proto",
     "google/protobuf/descriptor.proto",
     "google/protobuf/duration.proto",
     "google/protobuf/empty.proto",
@@ -17,3 +18,13 @@ pub(crate) const WELL_KNOWN: [&str; 11] = [
     "google/protobuf/type.proto",
     "google/protobuf/wrappers.proto",
 ];
+
+/// The text of those that are not part of this crate's dependencies.
+pub(crate) fn text(name: &str) -> Option<&'static str> {
+    match name {
+        "google/protobuf/compiler/plugin.proto" => Some(include_str!(
+            "../../proto/google/protobuf/compiler/plugin.proto"
+        )),
+        _ => None,
+    }
+}

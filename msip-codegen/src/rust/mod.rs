@@ -4,6 +4,7 @@ mod lints;
 mod messages;
 mod names;
 mod print;
+mod renames;
 mod settings;
 mod tree;
 
@@ -11,7 +12,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use msip_emit::rust::{self, Target};
 use msip_emit::{Compilation, EmitError, Emitter, OutputFile, Protocol};
-use msip_schema::{Diagnostic, Direction, OPTIONS_FILE, Outline, TypeName};
+use msip_schema::{Diagnostic, Direction, OPTIONS_FILE, Outline, TypeName, Types};
 use proc_macro2::TokenStream;
 use prost::Message as _;
 use prost_types::FileDescriptorProto;
@@ -21,6 +22,7 @@ use syn::Item;
 use messages::Packages;
 use names::{ExternPaths, type_name, type_path};
 use print::Text;
+use renames::Renames;
 pub(crate) use settings::Settings;
 use tree::{Content, Tree};
 
@@ -58,10 +60,12 @@ impl Emitter for RustEmitter {
             let (text, is_flat) = package_file(package, compilation, &packages);
             let name = format!("{}.rs", file_stem(package));
             // The tree includes such a file, instead of repeating its items.
-            let content = if is_flat {
+            let items = packages.get(package).map_or(&[][..], Vec::as_slice);
+            let names = packages.keys().map(String::as_str);
+            let content = if is_flat && !tree::shares_a_module(package, items, names) {
                 Content::File(name.clone())
             } else {
-                Content::Items(packages.get(package).map_or(&[], Vec::as_slice))
+                Content::Items(items)
             };
             contents.insert(package, content);
             out.push(OutputFile::new(name, text));
@@ -86,10 +90,15 @@ impl RustEmitter {
         let settings = &self.settings;
         let externs = ExternPaths::new(&settings.extern_paths);
         let envelopes: Vec<String> = compilation.protocols.iter().flat_map(envelopes).collect();
-        let descriptors = descriptors(compilation)?;
-        let mut packages = messages::write(descriptors, &envelopes, &compilation.types, settings)?;
+        let mut descriptors = descriptors(compilation)?;
+        let renames = renames(compilation, &descriptors, &externs);
+        for descriptor in &mut descriptors {
+            renames.apply(descriptor);
+        }
+        let types = renames.types(&compilation.types);
+        let mut packages = messages::write(descriptors, &envelopes, &types, settings)?;
         for protocol in &compilation.protocols {
-            let items = protocol_items(protocol, compilation, settings, &externs)?;
+            let items = protocol_items(protocol, &types, &renames, settings, &externs)?;
             packages
                 .entry(protocol.schema.package().to_owned())
                 .or_default()
@@ -192,6 +201,34 @@ fn descriptors(compilation: &Compilation) -> Result<Vec<FileDescriptorProto>, Em
         .collect()
 }
 
+/// The new names of what imported files declare.
+fn renames(
+    compilation: &Compilation,
+    descriptors: &[FileDescriptorProto],
+    externs: &ExternPaths,
+) -> Renames {
+    let inputs = compilation.files.iter().filter(|file| file.is_input);
+    let inputs: BTreeSet<&str> = inputs.map(|file| file.name.as_str()).collect();
+    let mut imported = BTreeSet::new();
+    for file in descriptors
+        .iter()
+        .filter(|file| !inputs.contains(file.name()))
+    {
+        let messages = file.message_type.iter().map(|message| message.name());
+        let enums = file.enum_type.iter().map(|enumeration| enumeration.name());
+        imported.extend(messages.chain(enums).map(|name| match file.package() {
+            "" => name.to_owned(),
+            package => format!("{package}.{name}"),
+        }));
+    }
+    // A nested type is imported with its outermost message.
+    let is_imported = |full: &str| {
+        let outer = full.match_indices('.').filter_map(|(at, _)| full.get(..at));
+        outer.chain([full]).any(|name| imported.contains(name))
+    };
+    Renames::new(&compilation.types, is_imported, externs)
+}
+
 fn envelopes(protocol: &Protocol) -> [String; 2] {
     let package = protocol.schema.package();
     [Direction::ClientToServer, Direction::ServerToClient]
@@ -200,15 +237,15 @@ fn envelopes(protocol: &Protocol) -> [String; 2] {
 
 fn protocol_items(
     protocol: &Protocol,
-    compilation: &Compilation,
+    types: &Types,
+    renames: &Renames,
     settings: &Settings,
     externs: &ExternPaths,
 ) -> Result<Vec<Item>, EmitError> {
     let schema = &protocol.schema;
     let package = schema.package();
-    let path = |name: &TypeName| type_path(name.as_str(), package, externs);
-    let own: BTreeSet<String> = compilation
-        .types
+    let path = |name: &TypeName| type_path(&renames.full(name.as_str()), package, externs);
+    let own: BTreeSet<String> = types
         .keys()
         .filter_map(|name| name.as_str().strip_prefix(package)?.strip_prefix('.'))
         .filter(|short| !short.contains('.'))

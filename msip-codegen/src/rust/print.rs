@@ -135,7 +135,11 @@ impl Text {
                 .is_some_and(|rest| rest.starts_with(' '))
         };
         let at_member = |line: &str| line.starts_with(&indent) && !deeper(line);
-        let is_end = |line: &str| at_member(line) && (line.ends_with(';') || line.ends_with('}'));
+        // A comment may end with anything.
+        let is_comment = |line: &str| line.trim_start().starts_with("//");
+        let is_end = |line: &str| {
+            at_member(line) && !is_comment(line) && (line.ends_with(';') || line.ends_with('}'))
+        };
         let mut out = String::new();
         let mut member_lines = 0_usize;
         let mut last_was_long = None;

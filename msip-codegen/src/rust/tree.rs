@@ -1,6 +1,6 @@
 //! The tree of packages: nested modules, on which prost's `super::` paths rely.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use msip_emit::rust::syntax::STRINGS;
 use syn::Item;
@@ -44,17 +44,74 @@ impl<'a> Tree<'a> {
     }
 
     pub(crate) fn print(&self, text: &mut Text) {
-        match &self.content {
-            Some(Content::Items(items)) => items.iter().for_each(|item| text.item(item.clone())),
+        self.print_with(&[], text);
+    }
+
+    /// Prints the package together with these items of its module: those of a message whose module has the same name.
+    fn print_with(&self, others: &[Item], text: &mut Text) {
+        let own: &[Item] = match &self.content {
+            Some(Content::Items(items)) => items,
             Some(Content::File(name)) => {
-                text.verbatim(&[&format!("::core::include!({});", STRINGS.literal(name))])
+                text.verbatim(&[&format!("::core::include!({});", STRINGS.literal(name))]);
+                &[]
             }
-            None => {}
+            None => &[],
+        };
+        let mut merged = BTreeSet::new();
+        for item in others.iter().chain(own) {
+            match self.shared_module(item) {
+                Some((name, items, tree)) => {
+                    let doc = format!(
+                        "The package `{}`, and types that are declared inside a message whose module has this name.",
+                        tree.package
+                    );
+                    text.open(&doc, &name);
+                    tree.print_with(items, text);
+                    text.close();
+                    merged.insert(name);
+                }
+                None => text.item(item.clone()),
+            }
         }
-        for (name, tree) in &self.below {
+        for (name, tree) in self
+            .below
+            .iter()
+            .filter(|(name, _)| !merged.contains(*name))
+        {
             text.open(&format!("The package `{}`.", tree.package), name);
             tree.print(text);
             text.close();
         }
     }
+
+    /// The name and items of a message's module, if a package below has the same name.
+    fn shared_module<'b>(&self, item: &'b Item) -> Option<(String, &'b [Item], &Self)> {
+        let Item::Mod(module) = item else {
+            return None;
+        };
+        let name = module.ident.to_string();
+        let tree = self.below.get(&name)?;
+        let (_, items) = module.content.as_ref()?;
+        Some((name, items, tree))
+    }
+}
+
+/// Whether one of these items is a module that has the name of a package directly below this one.
+pub(crate) fn shares_a_module<'a>(
+    package: &str,
+    items: &[Item],
+    mut packages: impl Iterator<Item = &'a str>,
+) -> bool {
+    let own = package_modules(package);
+    packages.any(|other| {
+        let modules = package_modules(other);
+        let below = modules
+            .strip_prefix(own.as_slice())
+            .and_then(<[String]>::first);
+        below.is_some_and(|name| {
+            items
+                .iter()
+                .any(|item| matches!(item, Item::Mod(module) if module.ident == name))
+        })
+    })
 }

@@ -6,6 +6,8 @@
 //! 4. A keyword becomes a raw identifier (`r#match`); `self`, `Self`, `super`, `crate` and `_`, which cannot be
 //!    raw, get a trailing underscore, and so does `extern`, as in the messages that prost writes.
 
+use msip_schema::{Cardinality, FieldType};
+
 use crate::write::{Case, Escape, Keywords, NameKind, NameTable};
 
 /// Names that a member's method cannot have: `Client`, `Peer`, `Broadcast` and `Sender`, or traits that every user has in
@@ -150,6 +152,23 @@ pub fn field_name(field: &str) -> String {
 /// The name of a message or an enum, from the part of its full name after the last dot.
 pub fn type_name(short: &str) -> String {
     TABLE.identifier(&TYPES, short)
+}
+
+/// The methods that prost adds to a message for a field.
+pub fn accessors(name: &str, ty: &FieldType, cardinality: &Cardinality) -> Vec<String> {
+    let name = Case::Snake.apply(name);
+    match (ty, cardinality) {
+        (FieldType::Message(_), _) => Vec::new(),
+        (FieldType::Enum(_), Cardinality::Implicit | Cardinality::Optional) => {
+            vec![format!("set_{name}"), name]
+        }
+        (FieldType::Enum(_), Cardinality::Repeated) => vec![format!("push_{name}"), name],
+        (FieldType::Enum(_), Cardinality::Map(_)) => {
+            vec![format!("get_{name}"), format!("insert_{name}")]
+        }
+        (_, Cardinality::Optional) => vec![name],
+        _ => Vec::new(),
+    }
 }
 
 /// The name of the type that represents the protocol of a package: `Fleet` for `fleet.v1`.

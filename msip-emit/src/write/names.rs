@@ -63,7 +63,7 @@ impl NameKind {
 
 /// All identifiers that a language makes of a schema's names: its keywords and what becomes of them.
 ///
-/// Kinds of identifiers are separate [`NameKind`]s, which a language keeps beside its table.
+/// Kinds of identifiers are separate [`NameKind`]s, which a language keeps next to its table.
 ///
 /// ```
 /// use msip_emit::write::{Case, Escape, Keywords, NameKind, NameTable};

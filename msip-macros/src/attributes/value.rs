@@ -48,8 +48,8 @@ const USUAL: [&str; 10] = [
     "int32", "int64", "uint32", "uint64", "bool", "string", "bytes", "float", "double", "_",
 ];
 
-/// The largest field number on the wire.
-const LARGEST_RESERVED: i64 = 536_870_911;
+/// The numbers that may be reserved: those of enums. Fields have fewer, which is checked with their tags.
+const RESERVABLE: std::ops::RangeInclusive<i64> = i32::MIN as i64..=i32::MAX as i64;
 
 impl Encoding {
     /// The marker of the runtime.
@@ -317,7 +317,7 @@ impl Parse for Reserved {
         let last = if input.peek(Token![..=]) {
             input.parse::<Token![..=]>()?;
             if input.is_empty() || input.peek(Token![,]) {
-                LARGEST_RESERVED
+                *RESERVABLE.end()
             } else {
                 input.parse::<Number>()?.0.value
             }
@@ -328,10 +328,11 @@ impl Parse for Reserved {
         } else {
             first.value
         };
-        if last < first.value || first.value < 0 || last > LARGEST_RESERVED {
+        let is_in_bounds = RESERVABLE.contains(&first.value) && RESERVABLE.contains(&last);
+        if last < first.value || !is_in_bounds {
             return Err(syn::Error::new(
                 first.span,
-                "a range begins with its smaller number, and ends at 536870911 at most [option-value]",
+                "a range begins with its smaller number, and its numbers have 32 bits [option-value]",
             ));
         }
         Ok(Self::Numbers(OptionValue {

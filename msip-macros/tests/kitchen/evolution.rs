@@ -95,27 +95,27 @@ fn a_variant_that_is_not_known_becomes_the_other_one() {
 #[test]
 fn impossible_values_are_reported_with_their_path() {
     let cases: [(&str, Vec<u8>, &str); 6] = [
-        ("text", run(1, &[0xff]), "name: a string that is not UTF-8"),
+        ("text", run(1, &[0xff]), "name: string is not UTF-8"),
         (
             "inside",
             run(2, &run(1, &[0xff])),
-            "left.name: a string that is not UTF-8",
+            "left.name: string is not UTF-8",
         ),
         (
             "wire type",
             vec![0x08, 1],
-            "name: wire type Varint where LengthDelimited belongs",
+            "name: expected wire type LengthDelimited, found Varint",
         ),
         (
             "cut off",
             vec![0x0a, 5, b'a'],
-            "name: 5 bytes are announced where 1 are left",
+            "name: length 5 exceeds the remaining 1 bytes",
         ),
-        ("field 0", vec![0x00], "the field number 0"),
+        ("field 0", vec![0x00], "field number 0"),
         (
             "group",
             vec![0x0c],
-            "name: wire type EndGroup where LengthDelimited belongs",
+            "name: expected wire type LengthDelimited, found EndGroup",
         ),
     ];
     for (name, bytes, text) in cases {
@@ -128,7 +128,7 @@ fn impossible_values_are_reported_with_their_path() {
         ],
     );
     let error = read::<Optionals>(&negative).expect_err("a negative duration");
-    assert!(error.starts_with("lasts: a duration of -1 s"), "{error}");
+    assert!(error.starts_with("lasts: duration of -1 s"), "{error}");
 }
 
 /// A tree with so many trees inside each other.

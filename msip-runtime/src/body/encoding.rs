@@ -39,7 +39,7 @@ impl EncodingParams {
         self.compression != Compression::None && len >= self.threshold && !variant.uncompressed
     }
 
-    /// The body compressed; `None` if it is sent as it is.
+    /// The body compressed; `None` if it is sent uncompressed.
     fn compress(&self, body: &[u8], variant: &Variant) -> Option<Vec<u8>> {
         if self.compresses(body.len(), variant) {
             compression::compress(self.compression, body)
@@ -173,7 +173,7 @@ impl Encoding {
         }))
     }
 
-    /// Compresses a body that is encoded already; `None` if it is sent as it is.
+    /// Compresses a body that is encoded already; `None` if it is sent uncompressed.
     pub(crate) fn prepare_body(&self, body: &[u8], variant: &Variant) -> Option<Prepared> {
         let bytes = self.0.as_ref()?.compress(body, variant)?;
         Some(Prepared {

@@ -109,7 +109,7 @@ pub struct ClientBuilder<P, H> {
     protocol: PhantomData<fn() -> P>,
 }
 
-/// What a builder comes to, whatever the protocol.
+/// The configuration that a builder yields, whatever the protocol.
 pub(super) struct Parts {
     url: ServiceUrl,
     connector: Connector,

@@ -1,4 +1,4 @@
-//! The endpoint of a client: what its sessions are for.
+//! The endpoint of a client: the handler or service that consumes its sessions.
 
 use std::{future::Future, sync::Arc};
 
@@ -13,12 +13,12 @@ use crate::{
 };
 use msip_session::Lost;
 
-/// What the sessions of a client are for: a typed handler, or an untyped service.
+/// The consumer of a client's sessions: a typed handler, or an untyped service.
 pub(super) trait Endpoint: Send + Sync + 'static {
     /// Begins a session.
     fn begin(&self, connection: &Arc<ConnectionShared>, inbox: &Arc<Inbox>) -> HandlerTask;
 
-    /// The last connection of a session is gone.
+    /// The last connection of a session was lost.
     fn disconnected(&self, reason: DisconnectReason) -> impl Future<Output = ()> + Send;
 
     /// An attempt to connect has failed: what next?
@@ -72,7 +72,7 @@ where
 /// An untyped service.
 pub(super) struct UntypedEndpoint<S> {
     pub(super) service: Arc<S>,
-    pub(super) peer: raw::Peer,
+    pub(super) peer: raw::UntypedPeer,
 }
 
 impl<S: raw::Service> Endpoint for UntypedEndpoint<S> {
@@ -92,7 +92,7 @@ impl<S: raw::Service> Endpoint for UntypedEndpoint<S> {
         Reconnect::Backoff
     }
 
-    /// Each caller has been told; by name nobody knows them here.
+    /// Each caller has received its error; their variants have no names here.
     fn lost(&self, _: &[Lost]) -> Vec<LostExchange> {
         Vec::new()
     }

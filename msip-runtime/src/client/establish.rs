@@ -91,7 +91,7 @@ async fn establish_at(
 ) -> Result<Established, ConnectError> {
     let settings = &target.settings;
     while resuming.is_some() && connection.is_behind() {
-        // Another connection brings another window of messages; those that have come are handled first.
+        // Another connection brings another window of messages; those already received are handled first.
         sleep(BEHIND).await;
     }
     let mut stream = open(target, &address).await?;

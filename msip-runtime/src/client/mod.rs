@@ -42,7 +42,7 @@ use crate::{
 /// sends and calls fail at once with [`SendError::Disconnected`](crate::SendError::Disconnected), unless the setting
 /// `buffer_disconnected` allows them to be buffered. Where the server no longer knows the session,
 /// [`lost_sessions`](ConnectionInfo::lost_sessions) of [`connection`](Self::connection) reports what is lost. When the
-/// last handle is dropped the connection is closed as by [`close`](Self::close), but nobody waits for it. The `&Client`
+/// last handle is dropped the connection is closed as by [`close`](Self::close), but in the background. The `&Client`
 /// that a handler is given does not keep the connection open.
 ///
 /// # Examples

@@ -60,7 +60,7 @@ pub(super) async fn start<E: Endpoint>(
         endpoint: endpoint(&shared),
         shared: Arc::clone(&shared),
     };
-    // It ends within `drain_timeout` after the last handle is gone; `close` waits for that.
+    // It ends within `drain_timeout` after the last handle is dropped; `close` waits for that.
     tokio::spawn(supervisor.supervise(connection).instrument(span));
     Ok(shared)
 }
@@ -105,8 +105,8 @@ impl Route {
         self.backoff.next(random().unwrap_or(u32::MAX))
     }
 
-    /// How long to wait before the first attempt. Where the server has said goodbye and there are others, only so long
-    /// that not all of its clients come to them at once.
+    /// The delay before the first attempt. Where the server has closed gracefully and there are others, a jitter
+    /// only, so that its clients do not all connect to them at once.
     fn first_wait(&mut self) -> Duration {
         if self.addresses.goes_elsewhere() {
             self.backoff.jitter(random().unwrap_or(u32::MAX))
@@ -327,7 +327,7 @@ impl<E: Endpoint> Supervisor<E> {
     }
 }
 
-/// Whether the server has said that it goes away; its other clients go elsewhere too.
+/// Whether the server has announced its shutdown; its other clients move to other servers too.
 fn is_going_away(reason: &DisconnectReason) -> bool {
     matches!(reason, DisconnectReason::ClosedByPeer(status) if status.code() == Code::Unavailable)
 }
@@ -382,7 +382,7 @@ fn agreed(welcome: &Welcome) -> PeerTerms<'_> {
     }
 }
 
-/// Keeps what the handshake told.
+/// Keeps the outcome of the handshake.
 fn remember(target: &Target, shared: &Shared, welcome: &Welcome, address: &Address) {
     let ours = target.protocol.fingerprint;
     if welcome.fingerprint != ours {

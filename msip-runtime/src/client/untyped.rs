@@ -9,7 +9,7 @@ use super::{
 use crate::{
     ConnectError,
     negotiation::Translations,
-    raw::{Event, Handle, Inbound, Peer, Service, Untyped},
+    raw::{Event, Handle, Inbound, Service, Untyped, UntypedPeer},
 };
 
 /// A service, and the protocol that it is for; what the builder of an untyped client holds.
@@ -25,13 +25,13 @@ pub struct UntypedService<S> {
 /// by itself, and resumes its session, as a typed [`Client`](crate::Client) does.
 ///
 /// ```
-/// use msip_runtime::{CallOptions, MsgKind, Variant, untyped::{Client, Message}};
+/// use msip_runtime::{CallOptions, MsgKind, Variant, untyped::{UntypedClient, UntypedMessage}};
 ///
 /// const NOTE_IND: Variant = Variant::new(2, "note_ind", MsgKind::Event);
 ///
 /// # async fn run() -> Result<(), Box<dyn std::error::Error>> {
-/// let client = Client::builder("tcp://127.0.0.1:7400", "chat", 0).connect().await?;
-/// let note = Message::new(&NOTE_IND, &b"an encoded body"[..]);
+/// let client = UntypedClient::builder("tcp://127.0.0.1:7400", "chat", 0).connect().await?;
+/// let note = UntypedMessage::new(&NOTE_IND, &b"an encoded body"[..]);
 /// client.send(&note, &CallOptions::new()).await?;
 /// client.close().await;
 /// # Ok(())
@@ -127,7 +127,7 @@ impl<S: Service> ClientBuilder<Untyped, UntypedService<S>> {
         let ProtocolId { name, fingerprint } = protocol;
         let endpoint = |shared: &Arc<Shared>| UntypedEndpoint {
             service: Arc::new(service),
-            peer: Peer::server(
+            peer: UntypedPeer::server(
                 Handle::new(&shared.connection),
                 name.into_owned(),
                 fingerprint,
@@ -148,7 +148,7 @@ impl<S: Service> ClientBuilder<Untyped, UntypedService<S>> {
 pub struct Ignore;
 
 impl Service for Ignore {
-    async fn serve(&self, _: Peer, mut inbound: Inbound) {
+    async fn serve(&self, _: UntypedPeer, mut inbound: Inbound) {
         while let Some(event) = inbound.next().await {
             if let Event::Exchange(exchange) = event {
                 let number = exchange.message.number();

@@ -1,4 +1,4 @@
-//! Handing over the batch of an exclusive sender.
+//! Enqueuing the message batch of an exclusive sender.
 
 use tokio::time::timeout;
 
@@ -37,7 +37,7 @@ impl ConnectionShared {
         })
     }
 
-    /// Hands all of the batch over, if there is capacity now and nobody waits for it. Returns whether there was.
+    /// Enqueues the whole batch, if there is capacity now and no sender waits for it. Returns whether there was.
     pub(crate) fn try_hand_over(
         &self,
         batch: &mut Batch,
@@ -65,7 +65,7 @@ impl ConnectionShared {
     ///
     /// # Cancel safety
     ///
-    /// Dropping the future leaves in the batch what was not handed over.
+    /// Dropping the future leaves in the batch what was not enqueued.
     pub(crate) async fn hand_over(
         &self,
         batch: &mut Batch,
@@ -85,7 +85,7 @@ impl ConnectionShared {
         Ok(())
     }
 
-    /// Counts what is not sent because its sender is gone.
+    /// Counts what is not sent because its sender was dropped.
     pub(crate) fn drop_batch(&self, batch: &mut Batch) {
         self.lock().dropped.unflushed += batch.clear() as u64;
     }

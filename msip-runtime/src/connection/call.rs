@@ -88,7 +88,7 @@ impl<E: Outgoing> Future for FastCall<'_, E> {
 }
 
 impl<E: Outgoing> FastCall<'_, E> {
-    /// Opens the call, or joins those who wait for capacity.
+    /// Opens the call, or joins the queue for capacity.
     #[inline]
     fn begin(&mut self, waker: &Waker) -> Poll<<Self as Future>::Output> {
         let (connection, request) = (self.connection, self.request);

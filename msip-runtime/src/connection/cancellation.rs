@@ -1,4 +1,4 @@
-//! Cancellation of a call that is served: tells its handler that the answer is not wanted any more.
+//! Cancellation of a call that is served: notifies its handler that the answer is not awaited any longer.
 
 use std::{
     future::poll_fn,
@@ -11,7 +11,7 @@ use slab::Slab;
 use super::wake_list::WakeList;
 use crate::sync::{Mutex, MutexGuard, lock};
 
-/// Tells when nobody waits for the answer of a call any more; from [`Call::cancellation`](crate::Call::cancellation).
+/// Notifies a handler when its call is cancelled; from [`Call::cancellation`](crate::Call::cancellation).
 ///
 /// Clones tell the same. It does not say why: the caller may have given up, its deadline may have passed, its session
 /// may have ended, or the call may have been answered.
@@ -36,13 +36,13 @@ impl Cancellation {
         Self(Some(Arc::new(flag)))
     }
 
-    /// Whether nobody waits any more.
+    /// Whether the call is cancelled.
     #[must_use]
     pub fn is_cancelled(&self) -> bool {
         self.0.as_ref().is_some_and(|flag| flag.lock().is_cancelled)
     }
 
-    /// Waits until nobody waits for the answer any more.
+    /// Waits until the call is cancelled: its answer is not awaited any longer.
     ///
     /// # Cancel safety
     ///

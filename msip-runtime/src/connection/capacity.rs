@@ -99,7 +99,7 @@ impl ConnectionInner {
         self.call_queue.call_one(count, len, &mut self.wakes);
     }
 
-    /// There may be capacity again: wakes those who wait for it.
+    /// There may be capacity again: wakes the senders that wait for it.
     pub(crate) fn capacity_freed(&mut self) {
         self.send_droppable();
         self.report_dropped();
@@ -121,7 +121,7 @@ impl ConnectionInner {
                 .is_some_and(|session| session.is_waiting() || session.has_dropped())
     }
 
-    /// There is nothing left to wait for: wakes everyone who waits for capacity.
+    /// There is nothing left to wait for: wakes every sender that waits for capacity.
     pub(super) fn wake_all_waiting(&mut self) {
         self.message_queue.call_all(&mut self.wakes);
         self.call_queue.call_all(&mut self.wakes);

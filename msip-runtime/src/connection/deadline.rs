@@ -6,7 +6,7 @@ use super::ConnectionShared;
 use crate::{CallOptions, SendError, protocol::Variant};
 
 /// How long an answer may take where neither the schema nor the caller says (docs/protocol.md, "Deadlines"). The
-/// peer counts on it, so a caller who waits for longer or shorter has to send the deadline.
+/// peer counts on it, so a caller that waits longer or shorter has to send the deadline.
 pub(crate) const PROTOCOL_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// The shortest deadline that can be sent: they travel in whole milliseconds.

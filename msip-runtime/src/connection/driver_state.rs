@@ -1,10 +1,10 @@
-//! What senders know of the driver: whether it sleeps, and whether it should write before more is sent.
+//! The state of the driver, as senders see it: whether it sleeps, and whether it should write before more is sent.
 
 use std::task::Waker;
 
 use super::wake_list::{WakeList, store_waker};
 
-/// The driver, as those who send see it.
+/// The state of the driver, as senders see it.
 #[derive(Debug, Default)]
 pub(super) struct DriverState {
     waker: Option<Waker>,
@@ -16,7 +16,7 @@ pub(super) struct DriverState {
 }
 
 impl DriverState {
-    /// The driver runs, and will look at everything before it sleeps. Returns whether it was marked as awake before,
+    /// The driver runs, and will check for all work before it sleeps. Returns whether it was marked as awake before,
     /// which it is where a sender woke it.
     pub(super) fn awakes(&mut self, waker: &Waker) -> bool {
         store_waker(&mut self.waker, waker);
@@ -64,7 +64,7 @@ impl DriverState {
         }
     }
 
-    /// The driver is gone with its connection.
+    /// The driver has ended with its connection.
     pub(super) fn detach(&mut self, wakes: &mut WakeList) {
         self.waker = None;
         self.is_awake = false;

@@ -26,7 +26,7 @@ enum OpenExchange {
 #[derive(Debug, Default)]
 pub(super) struct ExchangeTable {
     rows: Slab<OpenExchange>,
-    /// How many exchanges have ended for a caller who waits.
+    /// How many exchanges have ended for a caller that waits.
     completed: u64,
 }
 
@@ -70,7 +70,7 @@ impl ExchangeTable {
         self.rows.len()
     }
 
-    /// How many exchanges have ended for a caller who waits.
+    /// How many exchanges have ended for a caller that waits.
     pub(super) fn completed(&self) -> u64 {
         self.completed
     }

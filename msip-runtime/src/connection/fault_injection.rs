@@ -1,4 +1,4 @@
-//! Deliberate faults, to show that the tests of interleavings would find them.
+//! Fault injection: deliberate faults, to show that the tests of interleavings find them.
 //!
 //! A test switches one on for its own thread. Without `--cfg shuttle` each question here is a constant `false`.
 
@@ -14,7 +14,7 @@ pub(super) enum FaultInjection {
     GiveUpWithoutLooking,
     /// A sender that leaves the queue for capacity when it was its turn wakes no other in its place.
     LeaveWithoutWaking,
-    /// Where the session closes, those who wait for capacity are not woken to see that there will be none.
+    /// Where the session closes, the waiters for capacity are not woken to learn that there will be none.
     CloseSilently,
     /// The driver sleeps without looking whether something was sent since it last wrote.
     SleepWithoutLooking,
@@ -24,7 +24,7 @@ pub(super) enum FaultInjection {
     IgnoreCredit,
     /// A call that runs out of time ends without waking its caller.
     ExpireSilently,
-    /// A session ends without ending its exchanges for those who wait.
+    /// A session ends without ending its exchanges for their callers.
     LoseSilently,
 }
 

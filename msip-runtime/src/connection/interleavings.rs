@@ -34,7 +34,7 @@ const SCHEDULES_TO_FIND: usize = 20_000;
 
 /// Runs a scenario in many orders, without a fault and with one that has to be found.
 fn check(fault: FaultInjection, scenario: fn()) {
-    // Timers are made in a runtime, whose clock nobody drives: the time is the network's. It is leaked, since it would
+    // Timers need a runtime, whose clock is never driven: the time is the network's. It is leaked, since it would
     // wake the tasks of a schedule that has failed.
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_time()

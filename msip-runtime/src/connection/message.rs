@@ -1,4 +1,4 @@
-//! What a connection sends and receives: typed messages, or bodies that are bytes to this program.
+//! Outgoing and incoming messages of a connection: typed, or with bodies that are bytes to this program.
 
 use bytes::Bytes;
 
@@ -9,7 +9,7 @@ use crate::{
 };
 use msip_session::wire::Topic;
 
-/// A message on its way out.
+/// An outgoing message.
 pub(crate) trait Outgoing: Send + Sync + 'static {
     /// What is known of its variant; `None` for a value that its own table does not have.
     fn variant(&self) -> Option<&Variant>;
@@ -27,7 +27,7 @@ pub(crate) trait Outgoing: Send + Sync + 'static {
     /// The message cannot be written in the connection's codec.
     fn prepare(&self, encoding: &Encoding) -> Result<Option<Prepared>, BodyError>;
 
-    /// What tells one STATE from another of its variant, as the schema says.
+    /// The key that distinguishes one STATE from another of its variant, as the schema says.
     fn state_key(&self) -> Vec<u8>;
 
     /// Where a broker takes it. This is the one place where the topic of an outgoing exchange is decided.

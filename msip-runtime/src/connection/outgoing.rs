@@ -37,7 +37,7 @@ pub(super) struct OutgoingMessage<'a, E> {
     /// How long the body is, before it is prepared.
     pub(super) len: usize,
     /// The body, made before the lock is taken, and for which encoding; none for a message that is written in
-    /// protobuf, as it is.
+    /// protobuf, unchanged.
     prepared: Option<(Encoding, Prepared)>,
 }
 

@@ -1,4 +1,4 @@
-//! Waiting for the outcome of an exchange, and giving it up.
+//! The pending reply: waits for the outcome of an exchange, and cancels the exchange when it is dropped.
 
 use std::{
     future::poll_fn,
@@ -10,7 +10,7 @@ use crate::{body::Encoding, sync::Ordering};
 use msip_session::{Outcome, StreamSide, Token};
 
 impl OpenedExchange {
-    /// What waits for the outcome, and gives the exchange up when it is dropped.
+    /// A future of the outcome, which cancels the exchange when it is dropped.
     pub(super) fn pending(self, connection: &ConnectionShared) -> PendingReply<'_> {
         PendingReply {
             connection,
@@ -19,14 +19,14 @@ impl OpenedExchange {
         }
     }
 
-    /// Waits for the outcome; gives the exchange up when the future is dropped.
+    /// Waits for the outcome; cancels the exchange when the future is dropped.
     pub(super) async fn outcome(self, connection: &ConnectionShared) -> (Outcome, Encoding) {
         let mut pending = self.pending(connection);
         poll_fn(|task| pending.poll(task)).await
     }
 }
 
-/// A future of the outcome of an exchange, which gives the exchange up when it is dropped.
+/// A future of the outcome of an exchange, which cancels the exchange when it is dropped.
 #[derive(Debug)]
 pub(super) struct PendingReply<'a> {
     connection: &'a ConnectionShared,
@@ -64,7 +64,7 @@ impl Drop for PendingReply<'_> {
 }
 
 impl ConnectionShared {
-    /// Gives up an exchange: its outcome is not wanted any more.
+    /// Cancels an exchange: its outcome is not awaited any longer.
     pub(super) fn give_up(&self, token: Token) {
         self.give_up_unless(token, || false);
     }

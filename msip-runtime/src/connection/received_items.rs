@@ -1,11 +1,11 @@
-//! Items of one stream that were read together, on their way to its receive buffer.
+//! Items of one stream that were read together, to be pushed to its receive buffer.
 
 use std::collections::VecDeque;
 
 use super::ConnectionInner;
 use msip_session::{Item, ItemTarget};
 
-/// Items of one stream that are handed over together.
+/// Items of one stream that are pushed to its receive buffer together.
 #[derive(Debug, Default)]
 pub(crate) struct ReceivedItems {
     inlet: Option<ItemTarget>,
@@ -13,7 +13,7 @@ pub(crate) struct ReceivedItems {
 }
 
 impl ConnectionInner {
-    /// An item has come, which is handed over with those that follow it: by [`hand_over`](Self::hand_over), at the
+    /// Adds a received item, pushed together with those that follow: by [`hand_over`](Self::hand_over), at the
     /// latest before the lock is released, and before anything else is said of its exchange.
     #[inline]
     pub(crate) fn add_item(&mut self, received: &mut ReceivedItems, inlet: ItemTarget, item: Item) {
@@ -24,7 +24,7 @@ impl ConnectionInner {
         received.items.push_back(item);
     }
 
-    /// Hands over what has come.
+    /// Pushes what was received.
     #[inline]
     pub(crate) fn hand_over(&mut self, received: &mut ReceivedItems) {
         if !received.items.is_empty() {

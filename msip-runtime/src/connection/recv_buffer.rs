@@ -1,4 +1,4 @@
-//! The receive buffer of a stream: the items that have come and were not read yet.
+//! The receive buffer of a stream: the items that were received and not read yet.
 
 use std::{
     collections::VecDeque,
@@ -41,14 +41,14 @@ impl RecvBuffer {
         self.lock().end = Some(end);
     }
 
-    /// Items have come. Leaves `items` empty.
+    /// Items were received. Leaves `items` empty.
     pub(super) fn extend(&self, items: &mut VecDeque<Item>, wakes: &mut WakeList) {
         let mut state = self.lock();
         state.items.append(items);
         wakes.extend(state.reader.take());
     }
 
-    /// An item has come.
+    /// An item was received.
     pub(super) fn push(&self, item: Item, wakes: &mut WakeList) {
         let mut state = self.lock();
         state.items.push_back(item);

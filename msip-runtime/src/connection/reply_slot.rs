@@ -1,6 +1,6 @@
 //! The reply slot of an exchange: where its outcome is put for the caller.
 //!
-//! Each has a lock of its own, so that a caller who takes a reply does not wait for senders. Where the connection is
+//! Each has a lock of its own, so that a caller that takes a reply does not wait for senders. Where the connection is
 //! locked too, it is locked first.
 
 use std::{
@@ -24,7 +24,7 @@ pub(super) struct ReplySlot(Mutex<ReplyState>);
 
 #[derive(Debug)]
 enum ReplyState {
-    /// The exchange is open; whom to wake when it ends.
+    /// The exchange is open; the waker to call when it ends.
     Pending(Option<Waker>),
     /// The outcome, and how its session writes bodies.
     Ready(Outcome, Encoding),
@@ -32,7 +32,7 @@ enum ReplyState {
 }
 
 impl ReplySlot {
-    /// A slot for an outcome that is still to come, and whom to wake then.
+    /// A slot for an outcome that is still to come, and the waker to call then.
     pub(super) fn new(waker: Option<Waker>) -> Arc<Self> {
         Arc::new(Self(Mutex::new(ReplyState::Pending(waker))))
     }

@@ -107,7 +107,7 @@ impl RunningCalls {
         }
     }
 
-    /// A call has come whose request is a stream; `first` is an item that came with it.
+    /// A call was received whose request is a stream; `first` is an item that came with it.
     pub(super) fn begin_request_stream(&mut self, slot: InboundSlot, first: Option<Item>) {
         let recv_buffer = RecvBuffer::default();
         recv_buffer.open(StreamSide::Callee(slot));

@@ -1,4 +1,4 @@
-//! The sending end of a stream: items that are ready together are handed over together.
+//! The sending end of a stream: items that are ready together are enqueued together.
 
 use std::{
     sync::Arc,
@@ -123,7 +123,7 @@ impl ConnectionShared {
 }
 
 impl<E: Outgoing> SendStream<E> {
-    /// Sends what `next` yields, to its end; not to be polled after that. The end is not sent to the peer.
+    /// Sends what `next` yields, until it ends; not to be polled after that. The end is not sent to the peer.
     pub(crate) fn poll(
         &mut self,
         task: &mut Context<'_>,

@@ -12,7 +12,7 @@ use msip_session::{
     wire::{Credit, MsgId},
 };
 
-/// What the handler of one message has come to.
+/// The result of one message's handler.
 #[derive(Debug)]
 pub(crate) enum Completion<Out> {
     /// A call, which is answered with a message: its variant, and the length of its body.
@@ -42,7 +42,7 @@ impl ConnectionShared {
         state.running_calls.spawned(call.slot, task, is_open);
     }
 
-    /// Answers a call whose handler has ended; nothing where its session is gone.
+    /// Answers a call whose handler has ended; nothing where its session has ended.
     pub(crate) fn reply(&self, call: CallToAnswer, reply: Reply<'_, impl FnOnce(&mut Vec<u8>)>) {
         let mut state = self.lock();
         if state.generation != call.generation {
@@ -56,7 +56,7 @@ impl ConnectionShared {
         state.wake_driver();
     }
 
-    /// Answers what has been handled, and grants the peer `handled` again; nothing where the session is gone by which
+    /// Answers what has been handled, and grants the peer `handled` again; nothing where the session has ended by which
     /// it came. Leaves `completions` empty.
     pub(crate) fn settle<Out: Outgoing>(
         &self,

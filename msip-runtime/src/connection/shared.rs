@@ -29,7 +29,7 @@ pub(crate) struct ConnectionShared {
     /// So much waits to be written that the next sender lets the driver write first: what the peer can work on already
     /// should not wait for what is still to be encoded.
     pub(super) is_write_due: AtomicBool,
-    /// How many outcomes of exchanges were taken, or left behind, by those who waited for them.
+    /// How many outcomes of exchanges were taken, or left behind, by their waiters.
     pub(super) taken: AtomicU64,
     pub(super) clock: Clock,
     pub(super) call_timeout: Duration,
@@ -66,7 +66,7 @@ impl Drop for ConnectionGuard<'_> {
     }
 }
 
-/// By itself, so that releasing a lock that wakes nobody stays short.
+/// By itself, so that releasing a lock that wakes no task stays short.
 #[inline(never)]
 fn release_and_wake(inner: Option<MutexGuard<'_, ConnectionInner>>) {
     if let Some(mut inner) = inner {
@@ -101,7 +101,7 @@ impl DerefMut for ConnectionGuard<'_> {
 }
 
 impl ConnectionGuard<'_> {
-    /// Releases the lock and wakes whom it is to, where that may be many: memory for them is swapped with `memory`,
+    /// Releases the lock and wakes the due tasks, where these may be many: memory for them is swapped with `memory`,
     /// which is empty, rather than allocated each time. Returns how many were woken.
     pub(crate) fn release_with(mut self, memory: &mut Vec<Waker>) -> usize {
         if self.wakes.is_empty() {

@@ -43,7 +43,7 @@ impl Answers {
 }
 
 impl Drop for Answers {
-    /// The answers are not wanted any more: the peer is told, unless they are complete.
+    /// The answers are not wanted any more: cancels the call, unless they are complete.
     fn drop(&mut self) {
         self.connection.give_up(self.token);
     }
@@ -151,7 +151,7 @@ pub(crate) async fn upload<Out: Outgoing, In: FromBody>(
         if is_sending && let Poll::Ready(sent) = sending.as_mut().poll(task) {
             is_sending = false;
             match sent {
-                // The answer, which is on its way, says why nothing more can be sent.
+                // The answer, which is in flight, says why nothing more can be sent.
                 Ok(()) | Err(SendError::Disconnected | SendError::Closed) => {}
                 Err(error) => return Poll::Ready(Err(CallError::NotSent(error))),
             }

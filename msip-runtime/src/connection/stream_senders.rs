@@ -49,7 +49,7 @@ impl StreamSenders {
         }
     }
 
-    /// The connection is gone: wakes all.
+    /// The connection was lost: wakes all.
     pub(super) fn wake_all(&mut self, wakes: &mut WakeList) {
         self.capacity_freed(wakes);
         wakes.extend(self.for_credit.drain().map(|(_, waker)| waker));

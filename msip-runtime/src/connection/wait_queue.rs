@@ -8,7 +8,7 @@ use super::wake_list::WakeList;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Ticket(u64);
 
-/// Entries of those who left early are taken out when there are more of them than of others, and than this.
+/// Entries of waiters that left early are removed when there are more of them than of others, and than this.
 const MIN_GONE: usize = 32;
 
 /// A queue of senders. As many of its front are called as there is capacity for: they are woken, and may go ahead.
@@ -22,7 +22,7 @@ pub(crate) struct WaitQueue {
     /// No sender before this one waits to be called.
     first_waiting: Ticket,
     called: usize,
-    /// How many bytes those have to send who are called.
+    /// How many bytes the woken senders have to send.
     called_len: usize,
     gone: usize,
     /// No sender runs out of time before.
@@ -174,7 +174,7 @@ impl WaitQueue {
         might_go || was_called
     }
 
-    /// There is capacity for so many senders, who have so many bytes to send, or a little more: they are woken.
+    /// There is capacity for so many senders, which have so many bytes to send, or a little more: they are woken.
     pub(crate) fn call(&mut self, count: usize, len: usize, wakes: &mut WakeList) {
         while self.call_one(count, len, wakes) {}
     }
@@ -185,7 +185,7 @@ impl WaitQueue {
         has_capacity && self.call_next(wakes)
     }
 
-    /// Calls the first of those who wait. Returns whether there was one.
+    /// Wakes the first waiter. Returns whether there was one.
     fn call_next(&mut self, wakes: &mut WakeList) -> bool {
         let from = self
             .entries
@@ -212,7 +212,7 @@ impl WaitQueue {
         self.next_deadline
     }
 
-    /// Calls those who have run out of time. They leave by themselves.
+    /// Wakes the waiters that have timed out. They leave by themselves.
     pub(crate) fn call_late(&mut self, now: Duration, wakes: &mut WakeList) {
         if now < self.next_deadline {
             return;
@@ -233,7 +233,7 @@ impl WaitQueue {
 }
 
 impl QueueEntry {
-    /// Calls this sender, if it waits. Returns whom to wake.
+    /// Selects this sender, if it waits. Returns the waker to call.
     fn call(&mut self) -> Option<Waker> {
         if !matches!(self.state, EntryState::Waiting(_)) {
             return None;

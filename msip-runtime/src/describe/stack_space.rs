@@ -1,4 +1,4 @@
-//! StackSpace space for reading nested messages.
+//! Stack space for decoding nested messages.
 //!
 //! A message is built from the messages inside it, so reading recurses, up to the nesting limit. How much stack a level
 //! takes depends on the user's types and is large in debug builds; a peer must not be able to overflow it. So each level

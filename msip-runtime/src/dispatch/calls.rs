@@ -48,7 +48,7 @@ pub(super) struct Calls<D: Dispatch, S, F> {
 #[derive(Debug, Clone, Copy)]
 struct Moment {
     now: Instant,
-    /// When a call has to be answered that came now, and of which nobody says when.
+    /// The deadline of a call that is received now and states none.
     usual_deadline: Option<Instant>,
     /// Some callers may have lost interest already.
     has_cancelled: bool,
@@ -98,7 +98,7 @@ where
         }
     }
 
-    /// Drops the handlers that go on: nobody takes their answers any more.
+    /// Drops the handlers that still run: their answers cannot be sent any more.
     pub(super) async fn shut_down(&mut self) {
         self.tasks.shutdown().await;
     }
@@ -308,7 +308,7 @@ where
     }
 }
 
-/// Whether somebody waits for the answer.
+/// Whether a caller waits for the answer.
 fn check_awaited<A: crate::connection::Outgoing>(
     receiver: &Receiver<A>,
     call: CallToAnswer,

@@ -27,7 +27,7 @@ use crate::{
 };
 use msip_session::{BareMessage, Incoming, ReplyTo};
 
-/// Handles what is received, until nothing more comes. Calls that are still open then are dropped: nobody is there to
+/// Handles what is received, until nothing is left. Calls that are still open then are dropped: no session remains to
 /// take their answers.
 ///
 /// Every connection holds this future: it is no `async fn`, which would keep its arguments beside what they are moved to.
@@ -116,7 +116,7 @@ where
         }
     }
 
-    /// Handles messages and calls that are ordinary, one after the other: messages each to its end, calls until they wait.
+    /// Handles ordinary messages and calls one after the other: each message to completion, calls until they wait.
     /// `handler` is where the handler of a message runs. Returns what comes next; `None` when nothing more will.
     fn poll_fast<M, T>(
         &mut self,
@@ -219,7 +219,7 @@ where
         self.receiver.wait();
     }
 
-    /// Handles a one-way message of any kind, to its end. It stays in its box, since the future of this is held by every
+    /// Handles a one-way message of any kind, to completion. It stays in its box, since the future of this is held by every
     /// connection.
     async fn handle(&mut self, mut incoming: Box<Incoming>) {
         let Incoming {

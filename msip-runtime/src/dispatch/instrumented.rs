@@ -13,10 +13,10 @@ use msip_session::{
     wire::{self, Escaped},
 };
 
-/// What came with a message beside its body.
+/// What was received with a message, apart from its body.
 #[derive(Debug, Default)]
 pub(super) struct MessageHead {
-    /// The deadline that its sender told.
+    /// The deadline that its sender stated.
     pub(super) timeout: Option<Duration>,
     pub(super) metadata: Option<Arc<Metadata>>,
     pub(super) body_len: usize,
@@ -78,7 +78,7 @@ impl Instrumented {
     }
 }
 
-/// The span of an exchange, for whoever looks at it (docs/operations.md, "Logs").
+/// The span of an exchange, for subscribers (docs/operations.md, "Logs").
 fn span(row: &Variant, metadata: Option<&wire::Metadata>) -> Span {
     let span = tracing::debug_span!(
         target: "msip_runtime::exchange",

@@ -17,12 +17,12 @@ use crate::{
     Answered, DisconnectReason, Envelope, PeerId, Status, Streaming,
     call::Serving,
     middleware::Stack,
-    service::{Receiver, Service},
+    service::{Receiver, SessionService},
 };
 
 /// The handler of one side of a protocol: what a message becomes a method call of.
 pub(crate) trait Dispatch: Send + Sync + 'static {
-    /// What the other side says.
+    /// The envelope of the peer.
     type In: Envelope;
     /// What this side answers with.
     type Out: Envelope;
@@ -58,7 +58,7 @@ pub(crate) trait Dispatch: Send + Sync + 'static {
     /// The connection is there.
     fn connected(&self, context: &Self::Context) -> impl Future<Output = ()> + Send;
 
-    /// The connection is gone.
+    /// The connection was lost.
     fn disconnected(
         &self,
         context: &Self::Context,
@@ -69,7 +69,7 @@ pub(crate) trait Dispatch: Send + Sync + 'static {
 /// A handler as a service of sessions.
 pub(crate) struct Typed<D>(pub(crate) Arc<D>);
 
-impl<D: Dispatch> Service for Typed<D> {
+impl<D: Dispatch> SessionService for Typed<D> {
     type Context = D::Context;
     type Answer = D::Out;
 

@@ -1,4 +1,4 @@
-//! Handlers inside of their middleware.
+//! Handlers wrapped in their middleware.
 
 use std::sync::Arc;
 
@@ -9,7 +9,7 @@ use super::{
 use crate::{
     Answered, CallError, Envelope as _, Status,
     middleware::{ExchangeContext, ExchangeEnd, Handling, Stack},
-    service::{Responder, caught, panicked},
+    service::{SessionResponder, caught, panicked},
 };
 
 /// What the innermost middleware of a one-way message leads to.
@@ -26,11 +26,11 @@ struct InboundCallEnd<D: Dispatch> {
     context: D::Context,
     request: Option<Request<D::In>>,
     variant: u16,
-    responder: Responder,
+    responder: SessionResponder,
     answered: Option<Answered<D::Out>>,
 }
 
-/// What a second try of a handler comes to.
+/// The error of a second attempt to run a handler.
 fn only_once() -> CallError {
     CallError::Status(Status::failed_precondition(
         "a handler runs once: a middleware tried it again",
@@ -107,7 +107,7 @@ pub(super) async fn call<D: Dispatch>(
     context: D::Context,
     request: Request<D::In>,
     variant: u16,
-    responder: Responder,
+    responder: SessionResponder,
 ) {
     let mut end = InboundCallEnd {
         side,

@@ -1,6 +1,6 @@
-//! The buffer pool of a thread: buffers that are lent to the connection that it runs just now.
+//! The buffer pool of a thread: buffers that the connection in use borrows while the thread runs it.
 //!
-//! A connection that sleeps holds none: thousands of them that have something to say one after the other need one
+//! A connection that sleeps holds none: thousands of them that are active one after the other need one
 //! buffer for each direction and thread, and leave no holes behind where each had its own.
 
 use std::{
@@ -35,7 +35,7 @@ pub(super) fn poll_read(
     task: &mut Context<'_>,
 ) -> Poll<io::Result<usize>> {
     if !decoder.has_buffer() {
-        // A thread that is ending has none to lend.
+        // A thread that is ending has no pool any more.
         if let Some(buffer) = READING.try_with(Cell::take).ok().flatten() {
             decoder.lend_buffer(buffer);
         }
@@ -47,7 +47,7 @@ pub(super) fn poll_read(
         let _ = READING.try_with(|kept| keep(kept, buffer));
     }
     match read {
-        // How a stream ends that expects a goodbye of its own, as TLS does: to us it is the end like any other.
+        // Streams with a closing message of their own, such as TLS, end so when cut off: an end like any other here.
         Poll::Ready(Err(error)) if error.kind() == io::ErrorKind::UnexpectedEof => {
             Poll::Ready(Ok(0))
         }
@@ -85,7 +85,7 @@ mod tests {
     use super::*;
     use msip_session::wire::{Flags, MsgId, write_ack};
 
-    /// A connection over which three frames have come.
+    /// A connection over which three frames were received.
     async fn busy() -> (Stream, Decoder) {
         let (mut there, here) = duplex(1024);
         let mut bytes = Vec::new();
@@ -98,7 +98,7 @@ mod tests {
         (here.into(), Decoder::new(1024))
     }
 
-    /// Reads all that has come, and says where it was read to.
+    /// Reads all that was received, and returns where it was read to.
     async fn read(stream: &mut Stream, decoder: &mut Decoder) -> usize {
         let len = poll_fn(|task| poll_read(stream, decoder, task))
             .await

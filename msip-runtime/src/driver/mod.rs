@@ -90,10 +90,10 @@ pub(crate) struct Driver {
     stalled_since: Option<Duration>,
     flush: Flush,
     write_timeout: Duration,
-    /// Since when a part of a frame has come.
+    /// Since when a partial frame is buffered.
     frame_begun: Option<Duration>,
     slow_read: SlowRead,
-    /// Bytes have come that were not looked at: together with the end of the handshake, or beyond the work limit.
+    /// Received bytes were not decoded yet: together with the end of the handshake, or beyond the work limit.
     has_leftover: bool,
     release_at: Option<Duration>,
     timer: Pin<Box<Sleep>>,
@@ -102,7 +102,7 @@ pub(crate) struct Driver {
     turns: u8,
     /// It waits for a byte, a sender, a handler or the clock.
     is_asleep: bool,
-    /// Polled by its waker instead of a task; that may be the worker thread itself, and then nothing can be put off to it.
+    /// Polled by its waker instead of a task; where that is the worker thread itself, no work can be deferred to it.
     is_run_by_wakers: bool,
     /// Several callers were woken and may call again at once: they run before more is written.
     is_yielding: bool,
@@ -219,7 +219,7 @@ impl Driver {
         // The senders that ran first have sent what they had to: it goes out before more is read.
         let has_yielded = std::mem::take(&mut self.is_yielding);
         let has_read = has_yielded || self.poll_read(task, now)?;
-        // A peer is not to be declared dead whose bytes have come and were not read.
+        // A peer whose bytes were received and not yet read is not declared dead.
         if self.turns >= TURNS && !has_yielded {
             self.check_clock(now)?;
         }

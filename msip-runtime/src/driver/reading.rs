@@ -1,4 +1,4 @@
-//! Reading: bytes are cut into frames, handed to the session, and sorted by whom they concern.
+//! Reading: bytes are cut into frames, passed to the session, and sorted by their consumers.
 
 use std::{
     task::{Context, Poll},
@@ -22,14 +22,14 @@ const FRAME_RATE: u64 = 16 * 1024;
 /// How many frames are handled under one lock of the connection, at most.
 const FRAMES_A_LOCK: usize = 64;
 
-/// What has been read, on its way to those whom it concerns.
+/// What has been read, sorted by its consumers.
 #[derive(Debug, Default)]
 pub(super) struct Received {
     /// The memory for the ranges of frames that were cut from what was read.
     ranges: Vec<FrameRange>,
     /// For the handlers.
     messages: ReceivedMessages,
-    /// For those who read a stream.
+    /// For the readers of streams.
     items: ReceivedItems,
     /// What the peer said when it closed, or blamed us for.
     pub(super) goodbye: Option<ErrorText>,
@@ -41,9 +41,9 @@ pub(super) struct Received {
 struct Handled {
     /// How many calls were begun or answered.
     calls: usize,
-    /// How many items of streams have come.
+    /// How many items of streams were received.
     items: usize,
-    /// There may be capacity for those who wait for it.
+    /// There may be capacity for the senders that wait for it.
     has_freed_capacity: bool,
     /// Messages and calls for the handlers that lie behind one another in the batch.
     bares: Vec<BareMessage>,
@@ -87,7 +87,7 @@ impl Driver {
         let open_exchanges = self.connection.lock().open_exchanges();
         let mut calls_left = self.work_limit.call_count(open_exchanges);
         let fault = loop {
-            // Outside of the lock: those who send meanwhile wait for no more than they have to.
+            // Outside of the lock, so that concurrent senders wait for no more than they have to.
             let mut batch = FrameBatch::reusing(std::mem::take(&mut self.received.ranges));
             // Frames before a fault are valid all the same.
             let cut = self
@@ -170,7 +170,7 @@ impl Received {
                     break;
                 }
             };
-            // It may be about the exchange whose items have come before it.
+            // It may be about the exchange whose items were received before it.
             state.hand_over(&mut self.items);
             if let Some(event) = event {
                 self.handle_event(state, event, batch, handled);

@@ -17,12 +17,12 @@ const CHECK_INTERVAL: Duration = Duration::from_millis(250);
 pub(super) struct SlowRead {
     /// While memory is short.
     next: Option<Duration>,
-    /// When to look again, where a read was put off.
+    /// When to check again, where a read was deferred.
     pub(super) check_at: Option<Duration>,
 }
 
 impl SlowRead {
-    /// Whether a read is put off; `is_large` tells whether it is one of a large frame while memory is short.
+    /// Whether a read is deferred; `is_large`: it is one of a large frame while memory is short.
     #[inline]
     pub(super) fn puts_off(&mut self, is_large: bool, now: Duration) -> bool {
         if !is_large {

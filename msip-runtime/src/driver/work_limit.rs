@@ -5,12 +5,12 @@
 
 use tokio::runtime::{Handle, RuntimeFlavor};
 
-/// The largest limit. Each portion of work costs a write on this side and a read on the other; so many calls take longer
+/// The largest limit. Each batch of work costs a write on this side and a read on the other; so many calls take longer
 /// than both.
 const MAX: usize = 128;
 
 /// The smallest limit. On a runtime of one thread it is lower where fewer calls are in flight, so that there are always
-/// some under way. Where another thread waits for the socket meanwhile, each portion wakes it for nothing, and that
+/// some under way. Where another thread waits for the socket meanwhile, each batch wakes it for nothing, and that
 /// costs more than it gains.
 const MIN: usize = 16;
 

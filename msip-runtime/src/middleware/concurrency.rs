@@ -1,12 +1,12 @@
-//! A limit on what is under way at once.
+//! The concurrency limit: how many exchanges are in flight at once.
 
 use tokio::sync::Semaphore;
 
 use super::{ExchangeContext, Middleware, Next};
 use crate::{CallError, Status};
 
-/// Lets so many exchanges be under way at once, over all connections of the client or server that has it. Others wait,
-/// in the order of coming, or are refused.
+/// Lets so many exchanges be in flight at once, over all connections of the client or server that has it. Others wait,
+/// in order of arrival, or are refused.
 ///
 /// A one-way message that waits holds up what its sender says after it, since order is kept: the sender's window bounds
 /// how much that is.
@@ -29,7 +29,7 @@ impl ConcurrencyLimit {
         }
     }
 
-    /// Refuses others with `RESOURCE_EXHAUSTED` rather than to let them wait.
+    /// Refuses others with `RESOURCE_EXHAUSTED` instead of letting them wait.
     #[must_use]
     pub const fn refusing(mut self) -> Self {
         self.refuses = true;

@@ -1,4 +1,4 @@
-//! What a middleware knows of an exchange.
+//! The exchange, as a middleware sees it.
 
 use std::time::Duration;
 
@@ -12,7 +12,7 @@ use crate::{
 /// Which way an exchange goes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Direction {
-    /// The other side has begun it, and a handler of this side has it.
+    /// The peer has begun it, and a handler of this side serves it.
     Incoming,
     /// This side begins it.
     Outgoing,
@@ -29,11 +29,11 @@ impl Direction {
     }
 }
 
-/// What goes to and fro in an exchange (docs/protocol.md, "Exchanges").
+/// The messages of an exchange, in each direction (docs/protocol.md, "Exchanges").
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Shape {
-    /// A message that nobody answers.
+    /// A message without an answer.
     OneWay,
     /// A message and its acknowledgment.
     Delivery,
@@ -202,12 +202,12 @@ impl ExchangeContext {
         self.begun.elapsed()
     }
 
-    /// What goes beside the message.
+    /// The metadata of the message.
     #[must_use]
     pub fn metadata(&self) -> &Metadata {
         match &self.side {
             Side::Incoming(serving) => serving.metadata.as_deref().unwrap_or(&NO_METADATA),
-            // What cannot be sent is told by the send.
+            // Metadata that cannot be sent is an error of the send.
             Side::Outgoing { options, .. } => match options.outgoing_metadata() {
                 Ok(Some(metadata)) => metadata,
                 _ => &NO_METADATA,
@@ -221,8 +221,8 @@ impl ExchangeContext {
         self.variant.idempotent || self.metadata().is_idempotent()
     }
 
-    /// How long somebody waits for it: what remains of its deadline where it comes in, and all of its time where it goes
-    /// out. `None` where nobody waits, and for a stream without a deadline.
+    /// The time limit of the exchange: the rest of its deadline where it is incoming, and the whole timeout where it is
+    /// outgoing. `None` where no outcome is awaited, and for a stream without a deadline.
     #[must_use]
     pub fn remaining(&self) -> Option<Duration> {
         match &self.side {
@@ -274,8 +274,8 @@ impl ExchangeContext {
         });
     }
 
-    /// The error of an exchange that this side does not let pass: the other side is answered with `status` where it
-    /// comes in, and the caller is told [`SendError::Refused`] where it goes out.
+    /// The error of an exchange that this side refuses: the peer gets `status` as the answer where it
+    /// is incoming, and the caller gets [`SendError::Refused`] where it is outgoing.
     #[must_use]
     pub fn refuse(&self, status: Status) -> CallError {
         match self.side {
@@ -292,7 +292,7 @@ impl ExchangeContext {
         }
     }
 
-    /// What its handler is told.
+    /// The context that its handler is given.
     pub(crate) fn serving(&self) -> Serving {
         match &self.side {
             Side::Incoming(serving) => serving.clone(),

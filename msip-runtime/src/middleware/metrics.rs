@@ -1,4 +1,4 @@
-//! Figures of exchanges.
+//! Metrics of exchanges.
 
 use super::{ExchangeContext, Middleware, Next, trace::outcome_name};
 use crate::CallError;

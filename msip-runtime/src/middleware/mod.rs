@@ -58,13 +58,13 @@ use crate::CallError;
 ///
 /// # Cancel safety
 ///
-/// The future of `handle` is dropped where nobody waits for the exchange any more: what must happen in any case belongs
+/// The future of `handle` is dropped where the exchange is cancelled: what must happen in any case belongs
 /// in a `Drop`.
 pub trait Middleware: Send + Sync + 'static {
     /// Handles an exchange; `next` is the rest of the chain, and runs as long as the exchange does: with a stream, to its
     /// end.
     ///
-    /// An implementation is a plain `async fn`. What it returns is what the exchange comes to, whatever `next` has
+    /// An implementation is a plain `async fn`. What it returns is the result of the exchange, whatever `next` has
     /// returned. Where it succeeds without `next` having run, a message is taken for handled, and a call, which needs an
     /// answer, fails with `INTERNAL`.
     fn handle(

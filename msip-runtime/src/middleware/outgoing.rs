@@ -38,7 +38,7 @@ impl Origin<'_> {
     }
 }
 
-/// Sends a message that nobody answers.
+/// Sends a one-way message.
 pub(crate) async fn send<E: Envelope>(origin: Origin<'_>, message: &E) -> Result<(), SendError> {
     let (shape, how) = if origin.options.ack {
         (Shape::Delivery, How::Deliver)
@@ -48,7 +48,7 @@ pub(crate) async fn send<E: Envelope>(origin: Origin<'_>, message: &E) -> Result
     one_way(origin, message, shape, how).await
 }
 
-/// Sends a message that nobody answers, or fails where that would wait.
+/// Sends a one-way message, or fails where that would wait.
 pub(crate) fn try_send<E: Envelope>(origin: Origin<'_>, message: &E) -> Result<(), SendError> {
     crate::send_now(one_way(origin, message, Shape::OneWay, How::Now))
 }
@@ -75,7 +75,7 @@ async fn one_way<E: Envelope>(
     })
 }
 
-/// Sends a message and waits until the other side's handler has returned.
+/// Sends a message and waits until the peer's handler has returned.
 pub(crate) async fn deliver<E: Envelope>(origin: Origin<'_>, message: &E) -> Result<(), CallError> {
     let mut exchange = origin.of(message, Shape::Delivery)?;
     let connection = origin.connection;

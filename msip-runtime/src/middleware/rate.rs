@@ -1,4 +1,4 @@
-//! A limit on what begins in a time.
+//! The rate limit: how many exchanges begin per second.
 
 use std::{
     sync::{Mutex, PoisonError},
@@ -58,7 +58,7 @@ impl RateLimit {
         self
     }
 
-    /// Refuses others with `RESOURCE_EXHAUSTED` rather than to let them wait.
+    /// Refuses others with `RESOURCE_EXHAUSTED` instead of letting them wait.
     #[must_use]
     pub const fn refusing(mut self) -> Self {
         self.refuses = true;
@@ -88,7 +88,7 @@ impl RateLimit {
     }
 }
 
-/// A token that is waited for, and given back by who does not wait to the end.
+/// A token that is waited for, and returned by a waiter that is dropped.
 struct Turn<'a>(Option<&'a RateLimit>);
 
 impl Drop for Turn<'_> {

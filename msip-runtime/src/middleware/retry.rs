@@ -1,4 +1,4 @@
-//! Trying again.
+//! Retries of outgoing exchanges.
 
 use std::time::Duration;
 
@@ -9,11 +9,11 @@ use crate::{CallError, Code, SendError};
 
 /// Tries messages and calls that go out again, where that cannot do harm and may help.
 ///
-/// Whatever it is, it is tried again where it certainly has not run: there was no connection or no room, or the server
+/// Any of them is tried again where it certainly has not run: there was no connection or no capacity, or the server
 /// has not received it. What is idempotent, by the schema or by
 /// [`CallOptions::idempotent`](crate::CallOptions::idempotent), is also tried again where it may have run: the
-/// connection was lost, or the other side says `UNAVAILABLE` or `UNKNOWN`. All tries together have the time that one
-/// would have. Exchanges with streams are not tried again, and what comes in neither.
+/// connection was lost, or the peer answers `UNAVAILABLE` or `UNKNOWN`. All tries together have the time that one
+/// would have. Exchanges with streams are not tried again, and neither are incoming ones.
 #[derive(Debug, Clone, Copy)]
 pub struct Retry {
     tries: u32,

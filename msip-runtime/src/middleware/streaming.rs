@@ -94,7 +94,7 @@ impl StreamingMiddleware {
         }
     }
 
-    /// Ready where the middleware has ended the call already; [`poll`](Self::poll) tells its result.
+    /// Ready where the middleware has ended the call already; [`poll`](Self::poll) returns its result.
     pub(crate) fn poll_early(&mut self, task: &mut Context<'_>) -> Poll<()> {
         let outcome = std::task::ready!(self.poll(task));
         self.outcome = Some(outcome);

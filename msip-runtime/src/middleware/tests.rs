@@ -1,4 +1,4 @@
-//! The middleware that is built in, around an end that does as it is told, in a time that a test moves.
+//! Tests of the built-in middleware around a scripted end, under a clock that the test moves.
 
 use std::{
     sync::{
@@ -33,7 +33,7 @@ fn incoming(row: &'static Variant) -> ExchangeContext {
     ExchangeContext::incoming(row, false, 7, None, Serving::default())
 }
 
-/// An end that takes a while each time, and fails as it is told before it succeeds.
+/// An end that takes a while each time, and fails as scripted before it succeeds.
 #[derive(Default)]
 struct Script {
     takes: Duration,
@@ -181,7 +181,7 @@ async fn a_bucket_of_tokens_limits_the_rate() {
     let limit = stack(RateLimit::new(2).burst(3).refusing());
     let (done, refused) = crowd(&limit, 6).await;
     assert_eq!((halves(&done), refused), (vec![2, 2, 2], 3));
-    // That took a second, in which two tokens have come.
+    // That took a second, in which two tokens were added.
     let (done, refused) = crowd(&limit, 6).await;
     assert_eq!((done.len(), refused), (2, 4));
     tokio::time::sleep(60 * SECOND).await;

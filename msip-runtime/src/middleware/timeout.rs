@@ -1,15 +1,15 @@
-//! A limit in time.
+//! The timeout of exchanges.
 
 use std::time::Duration;
 
 use super::{ExchangeContext, Middleware, Next};
 use crate::CallError;
 
-/// Gives exchanges up that take longer than this: what goes out fails with
-/// [`CallError::DeadlineExceeded`], and the handler of what comes in is dropped and the caller told
+/// Cancels exchanges that take longer than this: an outgoing one fails with
+/// [`CallError::DeadlineExceeded`], and the handler of an incoming one is dropped and its caller gets
 /// `DEADLINE_EXCEEDED`.
 ///
-/// It only ever shortens a deadline. A call that goes out tells the other side, as one with such a
+/// It only ever shortens a deadline. An outgoing call sends it to the peer as its deadline, as one with such a
 /// [`timeout`](crate::CallOptions::timeout) does. Streams are left alone, unless asked for.
 #[derive(Debug, Clone, Copy)]
 pub struct Timeout {

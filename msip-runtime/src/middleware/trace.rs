@@ -1,4 +1,4 @@
-//! A span and a line for each exchange.
+//! Tracing: a span and a log line for each exchange.
 
 use tracing::Instrument as _;
 

@@ -1,10 +1,10 @@
-//! A raw exchange: a message that came, what came with it, and what answers it.
+//! A raw exchange: a received message, its metadata, and its responder.
 
 use std::{sync::Arc, time::Duration};
 
 use tokio::time::Instant;
 
-use super::{Acknowledgment, Message, Requests, Responder};
+use super::{Acknowledgment, Requests, Responder, UntypedMessage};
 use crate::{
     CallOptions, Metadata, Status, Streaming, Variant, metadata::NO_METADATA, service::Receiver,
 };
@@ -13,9 +13,9 @@ use msip_session::{InboundSlot, Incoming, ReplyTo, wire::Credit};
 /// An exchange that the other end has begun.
 #[derive(Debug)]
 #[non_exhaustive]
-pub struct Exchange {
+pub struct UntypedExchange {
     /// The message; of a call whose request is a stream, its variant and topic alone.
-    pub message: Message,
+    pub message: UntypedMessage,
     /// What the other end waits for.
     pub reply: Reply,
     /// The requests of a call whose request is a stream.
@@ -36,7 +36,7 @@ pub enum Reply {
     Call(Responder),
 }
 
-impl Exchange {
+impl UntypedExchange {
     /// What came with the message.
     #[must_use]
     pub fn metadata(&self) -> &Metadata {
@@ -67,7 +67,7 @@ impl Exchange {
 
     /// A call without metadata.
     pub(super) fn call(
-        receiver: &Receiver<Message>,
+        receiver: &Receiver<UntypedMessage>,
         incoming: Incoming,
         slot: InboundSlot,
     ) -> Self {
@@ -87,7 +87,7 @@ impl Exchange {
         let is_stream = incoming.is_stream;
         let mut message = message(receiver, incoming);
         if is_stream {
-            message = Message::new(message.variant(), bytes::Bytes::new());
+            message = UntypedMessage::new(message.variant(), bytes::Bytes::new());
         }
         Self {
             message,
@@ -98,10 +98,10 @@ impl Exchange {
         }
     }
 
-    /// A message or call of any kind. `taken` counts what is handled by being taken. `None` for a call that nobody waits for
+    /// Any message or call. `taken` counts what is handled by being taken. `None` for a call that is not awaited
     /// any more.
     pub(super) fn received(
-        receiver: &Receiver<Message>,
+        receiver: &Receiver<UntypedMessage>,
         mut incoming: Incoming,
         taken: &mut Credit,
     ) -> Option<Self> {
@@ -134,7 +134,7 @@ impl Exchange {
         })
     }
 
-    /// Answers whoever waits with an error.
+    /// Answers the caller, if it waits, with an error.
     pub fn refuse(self, status: Status) {
         match self.reply {
             Reply::Nobody => {}
@@ -149,14 +149,14 @@ fn metadata(incoming: &Incoming) -> Option<Arc<Metadata>> {
     Some(Arc::new(Metadata((**metadata).clone())))
 }
 
-fn message(receiver: &Receiver<Message>, incoming: Incoming) -> Message {
+fn message(receiver: &Receiver<UntypedMessage>, incoming: Incoming) -> UntypedMessage {
     let variant = Variant::new(incoming.variant, "", incoming.kind);
     let variant = if incoming.urgent {
         variant.urgent()
     } else {
         variant
     };
-    let mut message = Message::received(variant, incoming.body);
+    let mut message = UntypedMessage::received(variant, incoming.body);
     message.set_topic(incoming.topic);
     if incoming.compressed {
         message.set_compressed(receiver.encoding());

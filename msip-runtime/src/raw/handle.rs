@@ -4,7 +4,7 @@ use std::{fmt, ops::Deref, sync::Arc, time::Duration};
 
 use futures_core::Stream;
 
-use super::{Message, Responses, Sender};
+use super::{Responses, UntypedMessage, UntypedSender};
 use crate::{
     CallError, CallOptions, Codec, Compression, Dropped, PeerId, SendError, Status, Streaming,
     connection::{ConnectionShared, FromBody as _, Opening, Outgoing, Sending},
@@ -27,7 +27,7 @@ impl Handle {
         }
     }
 
-    /// Sends a message that nobody answers; waits for capacity in the outgoing queue and for credit.
+    /// Sends a one-way message; waits for capacity in the outgoing queue and for credit.
     ///
     /// # Errors
     ///
@@ -36,7 +36,11 @@ impl Handle {
     /// # Cancel safety
     ///
     /// Dropping the future sends nothing, unless it was sent already.
-    pub async fn send(&self, message: &Message, options: &CallOptions) -> Result<(), SendError> {
+    pub async fn send(
+        &self,
+        message: &UntypedMessage,
+        options: &CallOptions,
+    ) -> Result<(), SendError> {
         self.connection.send(message, options).await
     }
 
@@ -45,7 +49,11 @@ impl Handle {
     /// # Errors
     ///
     /// See [`SendError`].
-    pub fn try_send(&self, message: &Message, options: &CallOptions) -> Result<(), SendError> {
+    pub fn try_send(
+        &self,
+        message: &UntypedMessage,
+        options: &CallOptions,
+    ) -> Result<(), SendError> {
         self.connection.try_send(message, options)
     }
 
@@ -58,7 +66,11 @@ impl Handle {
     /// # Cancel safety
     ///
     /// Dropping the future forgets the message; it may be handled all the same.
-    pub async fn deliver(&self, message: &Message, options: &CallOptions) -> Result<(), CallError> {
+    pub async fn deliver(
+        &self,
+        message: &UntypedMessage,
+        options: &CallOptions,
+    ) -> Result<(), CallError> {
         self.connection.deliver(message, options).await
     }
 
@@ -74,10 +86,10 @@ impl Handle {
     /// Dropping the future cancels the call.
     pub async fn call(
         &self,
-        request: &Message,
+        request: &UntypedMessage,
         options: &CallOptions,
-    ) -> Result<Message, CallError> {
-        let mut answer: Message = self.connection.call(request, options).await?;
+    ) -> Result<UntypedMessage, CallError> {
+        let mut answer: UntypedMessage = self.connection.call(request, options).await?;
         answer.set_is_answer();
         Ok(answer)
     }
@@ -94,7 +106,7 @@ impl Handle {
     /// Dropping the future cancels the call, and so does dropping what it returns.
     pub async fn open(
         &self,
-        request: &Message,
+        request: &UntypedMessage,
         options: &CallOptions,
     ) -> Result<Responses, CallError> {
         let opening = Opening::Request(request);
@@ -102,7 +114,7 @@ impl Handle {
         Ok(Responses(Streaming::answers(answers, None)))
     }
 
-    /// Opens a call whose request is a stream, and takes what comes back. `head` tells the variant and the topic of the
+    /// Opens a call whose request is a stream, and returns what comes back. `head` gives the variant and the topic of the
     /// requests, and has no body of its own. The requests are sent while what comes back is taken.
     ///
     /// # Errors
@@ -114,11 +126,12 @@ impl Handle {
     /// As [`open`](Self::open).
     pub async fn open_stream(
         &self,
-        head: &Message,
-        requests: impl Stream<Item = Message> + Send + 'static,
+        head: &UntypedMessage,
+        requests: impl Stream<Item = UntypedMessage> + Send + 'static,
         options: &CallOptions,
     ) -> Result<Responses, CallError> {
-        let opening: Opening<'_, Message> = Opening::Stream(head.variant(), Outgoing::topic(head));
+        let opening: Opening<'_, UntypedMessage> =
+            Opening::Stream(head.variant(), Outgoing::topic(head));
         let answers = self.connection.open_streams(opening, options).await?;
         let sending = Arc::clone(&self.connection)
             .send_requests(Arc::clone(answers.recv_stream.recv_buffer()), requests);
@@ -127,8 +140,8 @@ impl Handle {
     }
 
     /// An exclusive sender of one-way messages, which gathers many and sends them together.
-    pub fn sender(&self) -> Sender {
-        Sender::new(&self.connection)
+    pub fn sender(&self) -> UntypedSender {
+        UntypedSender::new(&self.connection)
     }
 
     /// Sends `len` bytes to the other end and back, and returns how long that took.
@@ -179,7 +192,7 @@ impl fmt::Debug for Handle {
 
 /// The other end of a session, as a [`Service`](super::Service) knows it. It can be used as the [`Handle`] that it holds.
 #[derive(Debug, Clone)]
-pub struct Peer {
+pub struct UntypedPeer {
     handle: Handle,
     about: Arc<About>,
 }
@@ -192,7 +205,7 @@ struct About {
     client: Option<(PeerId, PeerAddress)>,
 }
 
-impl Peer {
+impl UntypedPeer {
     /// A client of a server.
     pub(crate) fn client(
         handle: Handle,
@@ -264,7 +277,7 @@ impl Peer {
     }
 }
 
-impl Deref for Peer {
+impl Deref for UntypedPeer {
     type Target = Handle;
 
     fn deref(&self) -> &Handle {

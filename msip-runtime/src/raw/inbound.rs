@@ -1,4 +1,4 @@
-//! What a session receives, for a service of raw exchanges.
+//! The inbound side of a session, for a service of raw exchanges.
 
 use std::{
     future::poll_fn,
@@ -7,7 +7,7 @@ use std::{
 
 use bytes::Bytes;
 
-use super::{Exchange, Message};
+use super::{UntypedExchange, UntypedMessage};
 use crate::{
     DisconnectReason, MsgKind, Variant,
     service::{Received, Receiver},
@@ -17,10 +17,10 @@ use msip_session::{BareMessage, wire::Credit};
 /// What one session receives, in order.
 ///
 /// Messages that were read together come together. What has been taken counts against the sender's credit until the next call
-/// of [`next`](Self::next): a service that takes no more slows its senders down, and nobody else.
+/// of [`next`](Self::next): a service that takes no more slows down its own senders only.
 #[derive(Debug)]
 pub struct Inbound {
-    receiver: Receiver<Message>,
+    receiver: Receiver<UntypedMessage>,
     /// What was taken last, and is handled when more is asked for.
     taken: Credit,
 }
@@ -37,10 +37,10 @@ pub enum Event<'a> {
     /// come so.
     Messages(Messages<'a>),
     /// Any other message, or a call.
-    Exchange(Exchange),
+    Exchange(UntypedExchange),
     /// A connection is there: the first of the session, or the next after [`Disconnected`](Self::Disconnected).
     Connected,
-    /// The connection is gone. The session waits for the next one, and what is answered meanwhile is kept for it.
+    /// The connection was lost. The session waits for the next one, and what is answered meanwhile is kept for it.
     Disconnected(DisconnectReason),
 }
 
@@ -51,13 +51,13 @@ pub enum Event<'a> {
 )]
 enum Next {
     Messages,
-    Exchange(Exchange),
+    Exchange(UntypedExchange),
     Connected,
     Disconnected(DisconnectReason),
 }
 
 impl Inbound {
-    pub(super) fn new(receiver: Receiver<Message>) -> Self {
+    pub(super) fn new(receiver: Receiver<UntypedMessage>) -> Self {
         Self {
             receiver,
             taken: Credit { items: 0, bytes: 0 },
@@ -104,13 +104,14 @@ impl Inbound {
                     continue;
                 }
                 let incoming = self.receiver.incoming(message);
-                let exchange = Exchange::call(&self.receiver, incoming, slot);
+                let exchange = UntypedExchange::call(&self.receiver, incoming, slot);
                 return Poll::Ready(Some(Next::Exchange(exchange)));
             }
             match ready!(self.receiver.poll_next(task)) {
                 Some(Received::Bare) => {}
                 Some(Received::Message(incoming)) => {
-                    let exchange = Exchange::received(&self.receiver, *incoming, &mut self.taken);
+                    let exchange =
+                        UntypedExchange::received(&self.receiver, *incoming, &mut self.taken);
                     if let Some(exchange) = exchange {
                         return Poll::Ready(Some(Next::Exchange(exchange)));
                     }
@@ -124,7 +125,7 @@ impl Inbound {
         }
     }
 
-    /// Drops what was received and not taken: whoever waits for an answer gets an error.
+    /// Drops what was received and not taken: callers that wait for an answer get an error.
     fn refuse_rest(&mut self) {
         let mut task = Context::from_waker(Waker::noop());
         while let Poll::Ready(Some(next)) = self.poll(&mut task) {
@@ -209,8 +210,8 @@ impl<'a> MessageRef<'a> {
 
     /// The same message with a reference of its own to the memory.
     #[must_use]
-    pub fn to_message(&self) -> Message {
+    pub fn to_message(&self) -> UntypedMessage {
         let variant = Variant::new(self.number(), "", self.kind());
-        Message::received(variant, self.memory.slice_ref(self.body()))
+        UntypedMessage::received(variant, self.memory.slice_ref(self.body()))
     }
 }

@@ -14,10 +14,10 @@ const MAX_TOPIC: u16 = 255;
 
 /// A message as it travels: its variant, and its body as bytes in the connection's codec.
 ///
-/// A body that came compressed stays so until somebody asks for it. It is sent on as it is where the next connection has
+/// A body that came compressed stays so until it is asked for. It is forwarded unchanged where the next connection has
 /// agreed on the same compression, and inflated once where it has not.
 #[derive(Debug, Clone)]
-pub struct Message {
+pub struct UntypedMessage {
     variant: Variant,
     body: Bytes,
     compression: Compression,
@@ -27,8 +27,8 @@ pub struct Message {
     is_answer: bool,
 }
 
-impl Message {
-    /// A message of a variant that is known, from a [`VariantTable`](super::VariantTable) or a constant of one's own.
+impl UntypedMessage {
+    /// A message of a variant that is known, from a [`VariantTable`](super::VariantTable) or a constant of yours.
     #[must_use]
     pub fn new(variant: &Variant, body: impl Into<Bytes>) -> Self {
         Self {
@@ -130,7 +130,7 @@ impl Message {
     }
 }
 
-impl Outgoing for Message {
+impl Outgoing for UntypedMessage {
     #[inline]
     fn variant(&self) -> Option<&Variant> {
         Some(&self.variant)
@@ -165,7 +165,7 @@ impl Outgoing for Message {
         ))
     }
 
-    /// Only the sender's own word tells one STATE from another: the schema's field is inside of the body.
+    /// Only the sender's own key distinguishes one STATE from another: the schema's field is inside of the body.
     fn state_key(&self) -> Vec<u8> {
         Vec::new()
     }
@@ -180,7 +180,7 @@ impl Outgoing for Message {
     }
 }
 
-impl FromBody for Message {
+impl FromBody for UntypedMessage {
     fn from_body(
         encoding: &Encoding,
         variant: u16,

@@ -11,14 +11,14 @@ mod sender;
 mod service;
 mod table;
 
-pub use exchange::{Exchange, Reply};
-pub use handle::{Handle, Peer};
+pub use exchange::{Reply, UntypedExchange};
+pub use handle::{Handle, UntypedPeer};
 pub use inbound::{Event, Inbound, MessageRef, Messages};
-pub use message::Message;
+pub use message::UntypedMessage;
 pub use relay::relay;
 pub use responder::{Acknowledgment, Responder};
 pub use responses::{Requests, Responses};
-pub use sender::Sender;
+pub use sender::UntypedSender;
 pub use service::{Service, Untyped};
 pub use table::{VariantRow, VariantTable};
 

@@ -9,13 +9,15 @@ use std::{
 use futures_core::Stream;
 use tokio::task::JoinSet;
 
-use super::{Event, Exchange, Handle, Inbound, Message, Reply, Requests, Sender};
+use super::{
+    Event, Handle, Inbound, Reply, Requests, UntypedExchange, UntypedMessage, UntypedSender,
+};
 use crate::SendError;
 
-/// Passes on all that a session receives, until the session ends, or the connection that it goes to is closed for good.
+/// Passes on all that a session receives, until the session ends, or the outgoing connection is closed for good.
 ///
-/// Bodies are not looked into. One-way messages that were read together go out together. Calls and deliveries are open on both
-/// sides: their answers, streams with their credit, errors, cancellation, what was told of their deadlines, and metadata pass
+/// Bodies are not decoded. One-way messages that were read together go out together. Calls and deliveries are open on both
+/// sides: their answers, streams with their credit, errors, cancellation, the deadlines that were sent, and metadata pass
 /// through. A call that goes through a relay ends with either connection: it is not resumed.
 ///
 /// A message that cannot be sent within `write_timeout`, or while the other connection is away, is dropped, and counted by
@@ -68,9 +70,9 @@ fn is_over(what: &str, sent: Result<(), SendError>) -> bool {
 
 /// Begins an exchange on the other connection. What came before it goes first.
 async fn pass_on(
-    exchange: Exchange,
+    exchange: UntypedExchange,
     to: &Handle,
-    sender: &mut Sender,
+    sender: &mut UntypedSender,
     open: &mut JoinSet<()>,
 ) -> Result<(), SendError> {
     if let Err(error) = sender.flush().await {
@@ -78,7 +80,7 @@ async fn pass_on(
         return Err(error);
     }
     let options = exchange.options();
-    let Exchange {
+    let UntypedExchange {
         message,
         reply,
         requests,
@@ -125,9 +127,9 @@ async fn begin(open: &mut JoinSet<()>, work: impl Future<Output = ()> + Send + '
 struct Unbroken(Requests);
 
 impl Stream for Unbroken {
-    type Item = Message;
+    type Item = UntypedMessage;
 
-    fn poll_next(mut self: Pin<&mut Self>, task: &mut Context<'_>) -> Poll<Option<Message>> {
+    fn poll_next(mut self: Pin<&mut Self>, task: &mut Context<'_>) -> Poll<Option<UntypedMessage>> {
         match std::task::ready!(Pin::new(&mut self.0).poll_next(task)) {
             Some(Ok(message)) => Poll::Ready(Some(message)),
             Some(Err(_)) => Poll::Pending,

@@ -1,4 +1,4 @@
-//! What answers raw exchanges: once, and by itself where it is dropped.
+//! Responders of raw exchanges: each answers once, by itself where it is dropped.
 
 use std::{
     future::{Future, poll_fn},
@@ -9,7 +9,7 @@ use std::{
 
 use futures_core::Stream;
 
-use super::{Message, Responses};
+use super::{Responses, UntypedMessage};
 use crate::{
     CallError, Cancellation, Code, Status,
     connection::{Completion, ConnectionShared, Terms},
@@ -20,15 +20,15 @@ use msip_session::wire::{Credit, MsgId};
 /// Answers a call, once. Dropped before, it answers with `CANCELLED`, or `DEADLINE_EXCEEDED` where that is so.
 #[derive(Debug)]
 #[must_use = "a responder that is dropped answers with an error"]
-pub struct Responder(service::Responder);
+pub struct Responder(service::SessionResponder);
 
 impl Responder {
-    pub(super) fn new(responder: service::Responder) -> Self {
+    pub(super) fn new(responder: service::SessionResponder) -> Self {
         Self(responder)
     }
 
     /// Answers with one message.
-    pub fn answer(self, message: &Message) {
+    pub fn answer(self, message: &UntypedMessage) {
         self.0.answer(message);
     }
 
@@ -38,18 +38,21 @@ impl Responder {
     }
 
     /// Answers with a stream, as the caller gives credit for its items. An error ends it. Returns when all is sent, or when
-    /// nobody waits for the answer any more.
+    /// the answer is not awaited any longer.
     ///
     /// # Cancel safety
     ///
     /// Dropping the future ends the stream with `CANCELLED`.
-    pub async fn stream(self, items: impl Stream<Item = Result<Message, Status>> + Send + 'static) {
+    pub async fn stream(
+        self,
+        items: impl Stream<Item = Result<UntypedMessage, Status>> + Send + 'static,
+    ) {
         let cancellation = self.cancellation();
         unless_cancelled(&cancellation, self.0.answer_stream(Box::pin(items), 0)).await;
     }
 
-    /// Passes on what another call comes to: its one answer, its stream of answers with their credit, or its error. Where
-    /// nobody waits for the answer any more, that call is cancelled too.
+    /// Passes on the outcome of another call: its one answer, its stream of answers with their credit, or its error. Where
+    /// the answer is not awaited any longer, that call is cancelled too.
     ///
     /// # Cancel safety
     ///
@@ -80,7 +83,7 @@ impl Responder {
         unless_cancelled(&cancellation, forwarding).await;
     }
 
-    /// What tells that nobody waits for the answer any more.
+    /// The cancellation of this call: the answer is not awaited any longer.
     #[must_use]
     pub fn cancellation(&self) -> Cancellation {
         self.0.cancellation()
@@ -89,12 +92,12 @@ impl Responder {
 
 /// An item that was taken already, and those behind it.
 struct Chained {
-    first: Option<Message>,
+    first: Option<UntypedMessage>,
     responses: Responses,
 }
 
 impl Stream for Chained {
-    type Item = Result<Message, Status>;
+    type Item = Result<UntypedMessage, Status>;
 
     fn poll_next(
         mut self: std::pin::Pin<&mut Self>,
@@ -108,7 +111,7 @@ impl Stream for Chained {
     }
 }
 
-/// Runs some work until nobody waits for it any more.
+/// Runs some work until its call is cancelled.
 async fn unless_cancelled(cancellation: &Cancellation, work: impl Future<Output = ()>) {
     let mut work = pin!(work);
     let mut cancelled = pin!(cancellation.cancelled());
@@ -135,7 +138,7 @@ pub struct Acknowledgment {
 
 impl Acknowledgment {
     pub(super) fn new(
-        receiver: &Receiver<Message>,
+        receiver: &Receiver<UntypedMessage>,
         id: MsgId,
         urgent: bool,
         credit: Credit,
@@ -160,7 +163,7 @@ impl Acknowledgment {
         self.settle(Err(status));
     }
 
-    /// Passes on what another delivery comes to.
+    /// Passes on the outcome of another delivery.
     pub fn complete(self, delivered: Result<(), CallError>) {
         match delivered {
             Ok(()) => self.acknowledge(),
@@ -170,7 +173,7 @@ impl Acknowledgment {
 
     fn settle(&mut self, outcome: Result<(), Status>) {
         self.is_done = true;
-        let mut completed = vec![Completion::<Message>::Delivery {
+        let mut completed = vec![Completion::<UntypedMessage>::Delivery {
             id: self.id,
             urgent: self.urgent,
             outcome,

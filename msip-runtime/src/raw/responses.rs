@@ -1,4 +1,4 @@
-//! Streams of raw messages that come in: the answers of a call, and the requests of one.
+//! Incoming streams of raw messages: the answers of a call, and the requests of one.
 
 use std::{
     pin::Pin,
@@ -7,23 +7,23 @@ use std::{
 
 use futures_core::Stream;
 
-use super::Message;
+use super::UntypedMessage;
 use crate::{CallError, Streaming};
 
-/// What comes back from a call: one message whose [`is_answer`](Message::is_answer) is true, or the items of a stream and
+/// What comes back from a call: one message whose [`is_answer`](UntypedMessage::is_answer) is true, or the items of a stream and
 /// its end.
 ///
 /// Taking an item gives its sender credit for another. Dropping it before its end cancels the call. An error is the last
 /// item.
 #[derive(Debug)]
 #[must_use = "a call whose answer is not taken is cancelled"]
-pub struct Responses(pub(super) Streaming<Message>);
+pub struct Responses(pub(super) Streaming<UntypedMessage>);
 
 /// The requests of a call whose request is a stream.
 ///
 /// Taking an item gives its sender credit for another. An error is the last item.
 #[derive(Debug)]
-pub struct Requests(pub(super) Streaming<Message>);
+pub struct Requests(pub(super) Streaming<UntypedMessage>);
 
 macro_rules! stream {
     ($ty:ty) => {
@@ -37,13 +37,13 @@ macro_rules! stream {
             /// # Cancel safety
             ///
             /// Dropping the future loses nothing: the next call yields the message.
-            pub async fn next(&mut self) -> Option<Result<Message, CallError>> {
+            pub async fn next(&mut self) -> Option<Result<UntypedMessage, CallError>> {
                 self.0.next().await
             }
         }
 
         impl Stream for $ty {
-            type Item = Result<Message, CallError>;
+            type Item = Result<UntypedMessage, CallError>;
 
             fn poll_next(
                 self: Pin<&mut Self>,

@@ -1,23 +1,23 @@
-//! Sending many raw messages through a buffer of one's own.
+//! Batched sending of raw messages, through a buffer of the sender's own.
 
 use std::sync::Arc;
 
-use super::{Message, Messages};
+use super::{Messages, UntypedMessage};
 use crate::{SendError, connection::ConnectionShared, options::NO_OPTIONS, sender::BatchSender};
 use msip_session::RequestHead;
 
 /// An exclusive sender of one-way messages, from [`Handle::sender`](super::Handle::sender).
 ///
-/// What is pushed waits in a buffer that nobody shares, and is handed over when 64 KiB wait, by [`flush`](Self::flush), and when
+/// What is pushed waits in a buffer of its own, and is flushed when 64 KiB wait, by [`flush`](Self::flush), and when
 /// the sender is dropped: **a sender that pauses calls `flush`**. Order and loss are those of the typed
 /// [`Sender`](crate::Sender). A message that is urgent is sent at once.
 #[derive(Debug)]
 #[must_use = "it sends nothing by itself"]
-pub struct Sender {
+pub struct UntypedSender {
     batch: BatchSender,
 }
 
-impl Sender {
+impl UntypedSender {
     pub(super) fn new(connection: &Arc<ConnectionShared>) -> Self {
         Self {
             batch: BatchSender::new(connection),
@@ -33,7 +33,7 @@ impl Sender {
     /// # Cancel safety
     ///
     /// Dropping the future takes nothing, unless the message was taken already.
-    pub async fn push(&mut self, message: &Message) -> Result<(), SendError> {
+    pub async fn push(&mut self, message: &UntypedMessage) -> Result<(), SendError> {
         if message.variant().is_urgent() {
             return self.batch.connection().send(message, &NO_OPTIONS).await;
         }
@@ -78,7 +78,7 @@ impl Sender {
         self.batch.flush().await
     }
 
-    /// How many messages wait to be handed over.
+    /// How many messages wait to be flushed.
     #[must_use]
     pub fn buffered(&self) -> usize {
         self.batch.buffered()

@@ -2,7 +2,7 @@
 
 use std::{future::Future, sync::Arc};
 
-use super::{Inbound, Message, Peer};
+use super::{Inbound, UntypedMessage, UntypedPeer};
 use crate::service::{self, Receiver, caught};
 
 /// Something that consumes what sessions receive, as exchanges whose bodies are bytes.
@@ -12,13 +12,13 @@ use crate::service::{self, Receiver, caught};
 /// [`Event::Connected`](super::Event::Connected).
 ///
 /// ```
-/// use msip_runtime::untyped::{Event, Inbound, Peer, Reply, Service};
+/// use msip_runtime::untyped::{Event, Inbound, UntypedPeer, Reply, Service};
 ///
 /// /// Answers every call with its own request.
 /// struct Echo;
 ///
 /// impl Service for Echo {
-///     async fn serve(&self, _: Peer, mut inbound: Inbound) {
+///     async fn serve(&self, _: UntypedPeer, mut inbound: Inbound) {
 ///         while let Some(event) = inbound.next().await {
 ///             if let Event::Exchange(exchange) = event
 ///                 && let Reply::Call(responder) = exchange.reply
@@ -32,7 +32,7 @@ use crate::service::{self, Receiver, caught};
 pub trait Service: Send + Sync + 'static {
     /// Consumes what one session receives, until [`Inbound::next`] returns `None`. The session goes on without a consumer
     /// where it returns earlier: what comes then is not handled.
-    fn serve(&self, peer: Peer, inbound: Inbound) -> impl Future<Output = ()> + Send;
+    fn serve(&self, peer: UntypedPeer, inbound: Inbound) -> impl Future<Output = ()> + Send;
 }
 
 /// In place of a protocol where none is known at compile time.
@@ -43,17 +43,17 @@ pub struct Untyped;
 /// A raw service as a service of sessions.
 pub(crate) struct RawService<S>(pub(crate) Arc<S>);
 
-impl<S: Service> service::Service for RawService<S> {
-    type Context = Peer;
-    type Answer = Message;
+impl<S: Service> service::SessionService for RawService<S> {
+    type Context = UntypedPeer;
+    type Answer = UntypedMessage;
 
-    async fn serve(self: Arc<Self>, peer: Peer, receiver: Receiver<Message>) {
+    async fn serve(self: Arc<Self>, peer: UntypedPeer, receiver: Receiver<UntypedMessage>) {
         let successor = receiver.successor();
         let serving = self.0.serve(peer, Inbound::new(receiver));
         if let Err(panic) = caught(serving).await {
             tracing::error!(panic, "the service of a session panicked");
         }
-        // What comes after a service has returned is for nobody: responders answer by themselves.
+        // What comes after a service has returned is discarded: responders answer by themselves.
         let mut rest = Inbound::new(successor());
         while rest.next().await.is_some() {}
     }

@@ -1,10 +1,10 @@
-//! A table of variants that is made while the program runs.
+//! A table of variants that is built at run time.
 
 use std::borrow::Cow;
 
 use bytes::Bytes;
 
-use super::Message;
+use super::UntypedMessage;
 use crate::{Envelope, Variant};
 
 /// What is known of the variants of one direction of a protocol: from generated code, or put together at run time.
@@ -86,9 +86,9 @@ impl VariantTable {
         self.rows.iter()
     }
 
-    /// A message with what this table knows of its variant; as it is where that is not in the table.
+    /// A message with what this table knows of its variant; unchanged where that is not in the table.
     #[must_use]
-    pub fn describe(&self, message: Message) -> Message {
+    pub fn describe(&self, message: UntypedMessage) -> UntypedMessage {
         match self.get(message.number()) {
             Some(row) => message.with_variant(&row.variant),
             None => message,
@@ -111,7 +111,7 @@ impl VariantRow {
 
     /// A message of it.
     #[must_use]
-    pub fn message(&self, body: impl Into<Bytes>) -> Message {
-        Message::new(&self.variant, body)
+    pub fn message(&self, body: impl Into<Bytes>) -> UntypedMessage {
+        UntypedMessage::new(&self.variant, body)
     }
 }

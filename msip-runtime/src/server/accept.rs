@@ -146,7 +146,7 @@ async fn turn_away(incoming: Incoming, max: usize, limit: Duration) {
     close_gracefully(&mut connection.stream, vec![text]).await;
 }
 
-/// Says goodbye to every client and waits until all tasks have ended.
+/// Closes every connection gracefully and waits until all tasks have ended.
 async fn drain(
     protocols: &ProtocolTable,
     mut connections: JoinSet<ConnectionEnd>,

@@ -1,4 +1,4 @@
-//! Where a server's connections come from: its listener, and those that are handed to it.
+//! The acceptor of a server: accepts connections from its listener, and takes those from elsewhere.
 
 use std::io;
 
@@ -7,10 +7,10 @@ use tokio::sync::mpsc;
 
 use crate::transport::{Connection, Incoming, Listener, ServiceUrl};
 
-/// How many connections that were handed over may wait to be served; after that [`Acceptor::accept`] waits.
+/// How many connections from elsewhere may wait to be served; after that [`Acceptor::accept`] waits.
 const BACKLOG: usize = 128;
 
-/// Hands single connections to a server, beside those that its listener accepts; from
+/// Passes single connections to a server, in addition to those that its listener accepts; from
 /// [`Server::acceptor`](crate::Server::acceptor).
 ///
 /// # Examples
@@ -65,7 +65,7 @@ pub enum AcceptError {
     Stopped,
 }
 
-/// The connections that come to a server.
+/// The incoming connections of a server.
 #[derive(Debug)]
 pub(super) struct IncomingConnections {
     listener: Listener,

@@ -80,15 +80,37 @@ pub(super) async fn begin(
     handshake_permit: OwnedSemaphorePermit,
     shared: &ServerShared,
 ) -> Option<Begun> {
-    let (greeted, hello) = greet(incoming, shared).await?;
+    let (mut greeted, hello) = greet(incoming, shared).await?;
     let accepted = accept(&hello, &greeted.remote, shared);
     let protocol = hello.hello.protocol.clone();
     let hello = Greeting::from(*hello);
     // What follows takes no time, or waits for the client to read why it is refused.
     drop(handshake_permit);
+    match accepted {
+        Ok(accepted) => open(greeted, hello, protocol, accepted, permit, shared),
+        Err(status) => {
+            if let Some(unsaid) = shared.log_limiter.may_log(&greeted.remote.address) {
+                tracing::info!(%status, unsaid, "client refused");
+            }
+            greeted.session.refuse(status.code(), status.message());
+            refuse(&mut greeted.stream, &mut greeted.session).await;
+            None
+        }
+    }
+}
+
+/// Opens the session that a HELLO asks for. `None` where it exists: the connection is sent to it.
+fn open(
+    greeted: Greeted,
+    hello: Greeting,
+    protocol: String,
+    accepted: Accepted<'_>,
+    permit: OwnedSemaphorePermit,
+    shared: &ServerShared,
+) -> Option<Begun> {
     let Greeted {
         connection,
-        mut stream,
+        stream,
         mut decoder,
         mut session,
         remote,
@@ -98,17 +120,7 @@ pub(super) async fn begin(
         offer,
         encoding,
         claim,
-    } = match accepted {
-        Ok(accepted) => accepted,
-        Err(status) => {
-            if let Some(unsaid) = shared.log_limiter.may_log(&remote.address) {
-                tracing::info!(%status, unsaid, "client refused");
-            }
-            session.refuse(status.code(), status.message());
-            refuse(&mut stream, &mut session).await;
-            return None;
-        }
-    };
+    } = accepted;
     let settings = &shared.settings;
     decoder.set_max_payload(settings.session(Side::Accepting).limits.max_payload());
     let kept = match claim {

@@ -116,7 +116,7 @@ pub struct ServerBuilder<P> {
 
 type MakeOffer = Box<dyn FnOnce(&Stacks) -> Box<dyn Offer> + Send>;
 
-/// What a builder comes to.
+/// A bound server, as a builder yields it.
 pub(super) struct Bound {
     pub(super) incoming: IncomingConnections,
     pub(super) settings: Settings,
@@ -198,11 +198,11 @@ impl<P> ServerBuilder<P> {
     /// # }
     /// # struct ChatHandler;
     /// # impl chat::HandleClientToServer for ChatHandler {
-    /// #     async fn on_say_ind(&self, _: &msip_runtime::Peer<chat::Chat>, _: chat::SayInd) -> Result<(), msip_runtime::Status> { Ok(()) }
+    /// #     async fn on_say_ind(&self, _: &msip_runtime::Peer<chat::Chat>, _: chat::SayInd) {}
     /// # }
     /// # struct AdminHandler;
     /// # impl admin::HandleClientToServer for AdminHandler {
-    /// #     async fn on_stop_ind(&self, _: &msip_runtime::Peer<admin::Admin>, _: admin::StopInd) -> Result<(), msip_runtime::Status> { Ok(()) }
+    /// #     async fn on_stop_ind(&self, _: &msip_runtime::Peer<admin::Admin>, _: admin::StopInd) {}
     /// # }
     /// use msip_runtime::Server;
     ///

@@ -160,7 +160,7 @@ impl KeptSession {
         ))
     }
 
-    /// Runs one connection to its end, or until another one comes.
+    /// Runs one connection until it ends, or until another one replaces it.
     async fn run(
         &mut self,
         mut driver: Box<Driver>,
@@ -278,14 +278,14 @@ impl KeptSession {
         Attached { driver, permit }
     }
 
-    /// Ends the session, since no connection has come.
+    /// Ends the session, since it was not resumed in time.
     async fn expire(mut self: Box<Self>) -> ConnectionEnd {
         self.registration = None;
         let cut_off = self
             .connection
             .with_session(|session| session.open_exchanges())
             .unwrap_or(0);
-        // First, so that waiting senders learn that it is for good.
+        // First, so that waiting senders learn that no connection will follow.
         self.connection.close();
         let lost = self.connection.lose_session();
         self.peer.ended(&lost);

@@ -161,7 +161,7 @@ impl<P: Protocol> Server<P> {
         MemoryUse::of(&self.settings.budget)
     }
 
-    /// Hands connections that were accepted elsewhere to this server, beside those that it accepts itself.
+    /// Passes connections that were accepted elsewhere to this server, in addition to those that it accepts itself.
     pub fn acceptor(&self) -> Acceptor {
         self.incoming.acceptor()
     }

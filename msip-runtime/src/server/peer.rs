@@ -122,7 +122,7 @@ struct Shared<P: Protocol> {
     registry: Weak<Registry<Peer<P>>>,
 }
 
-/// What the transport tells of the client's current connection.
+/// What the transport knows of the client's current connection.
 #[derive(Debug, Clone)]
 pub(super) struct Remote {
     pub(super) address: PeerAddress,
@@ -262,7 +262,7 @@ impl<P: Protocol> Peer<P> {
     ///
     /// # Errors
     ///
-    /// [`CallError::DeadlineExceeded`] after `timeout`; [`CallError::NotSent`] where the client is gone, or where
+    /// [`CallError::DeadlineExceeded`] after `timeout`; [`CallError::NotSent`] where the session has ended, or where
     /// `len` is over 64 KiB; [`CallError::ConnectionLost`].
     ///
     /// # Cancel safety
@@ -396,7 +396,7 @@ impl<'a> PeerConnection<'a> {
         self.lost.get().map_or(&[], Vec::as_slice)
     }
 
-    /// Whether nobody but the client and this server can read or change what is sent: the connection is encrypted, or stays on
+    /// Whether only the client and this server can read or change what is sent: the connection is encrypted, or is on
     /// this machine.
     #[must_use]
     pub fn is_confidential(&self) -> bool {

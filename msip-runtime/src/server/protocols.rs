@@ -121,7 +121,7 @@ impl ProtocolTable {
         names.collect::<Vec<_>>().join(",")
     }
 
-    /// The names of all of them, for whoever asks for another.
+    /// The names of all of them, for the refusal of an unknown one.
     fn names(&self) -> String {
         let names: Vec<String> = self
             .offers
@@ -342,7 +342,7 @@ impl UntypedProtocol {
         }
     }
 
-    /// The same with a schema of this fingerprint: a client that has another is told, and refused by `schema=strict`.
+    /// The same with a schema of this fingerprint. A mismatch is reported to the client; `schema=strict` refuses it.
     #[must_use]
     pub fn with_fingerprint(mut self, fingerprint: u64) -> Self {
         self.fingerprint = Some(fingerprint);
@@ -390,7 +390,7 @@ impl<S: raw::Service> Offer for UntypedOffer<S> {
             client_name,
             client_fingerprint,
         } = introduction;
-        let peer = raw::Peer::client(
+        let peer = raw::UntypedPeer::client(
             raw::Handle::new(connection),
             protocol,
             client_fingerprint,

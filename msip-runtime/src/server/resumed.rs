@@ -77,7 +77,7 @@ struct Waiting(Mutex<State>);
 struct State {
     resumed: VecDeque<Box<Resumed>>,
     reader: Option<Waker>,
-    /// One of the two sides is gone.
+    /// One of the two sides was dropped.
     is_over: bool,
 }
 

@@ -13,17 +13,17 @@ use crate::{MemoryUse, raw::Untyped, settings::Settings, transport::ServiceUrl};
 /// A server whose protocols are named while the program runs, and whose bodies are bytes to it.
 ///
 /// ```
-/// # use msip_runtime::untyped::{Inbound, Peer, Service};
-/// use msip_runtime::untyped::{Server, UntypedProtocol};
+/// # use msip_runtime::untyped::{Inbound, UntypedPeer, Service};
+/// use msip_runtime::untyped::{UntypedProtocol, UntypedServer};
 ///
 /// # struct Echo;
 /// # impl Service for Echo {
-/// #     async fn serve(&self, _: Peer, mut inbound: Inbound) {
+/// #     async fn serve(&self, _: UntypedPeer, mut inbound: Inbound) {
 /// #         while let Some(_) = inbound.next().await {}
 /// #     }
 /// # }
 /// # async fn run() -> Result<(), msip_runtime::BindError> {
-/// let server = Server::builder("tcp://127.0.0.1:7400")
+/// let server = UntypedServer::builder("tcp://127.0.0.1:7400")
 ///     .untyped(UntypedProtocol::any(), Echo)
 ///     .bind()
 ///     .await?;
@@ -51,7 +51,7 @@ impl UntypedServer {
         self.incoming.local_url()
     }
 
-    /// Hands single connections to this server, beside those that its listener accepts.
+    /// Passes single connections to this server, in addition to those that its listener accepts.
     #[must_use]
     pub fn acceptor(&self) -> Acceptor {
         self.incoming.acceptor()

@@ -1,4 +1,4 @@
-//! The completions of a service, told to the session in batches: many of them under one lock.
+//! Completion batches: the results of a service, reported to the session many at a time, under one lock.
 
 use crate::{
     Status,
@@ -9,14 +9,14 @@ use msip_session::{
     wire::{Credit, MsgId},
 };
 
-/// How many one-way messages are handled before the other side is granted as many again, at most.
+/// How many one-way messages are handled before the peer is granted as many again, at most.
 const MESSAGES: u32 = 128;
 
 /// How many answers and acknowledgments wait for each other, and how many bytes of answers.
 const ANSWERS: usize = 128;
 const ANSWERS_LEN: usize = 64 * 1024;
 
-/// What the session has not been told yet. Nothing stays here while the service waits for anything.
+/// Completions that were not reported to the session yet. Nothing stays here while the service waits for anything.
 #[derive(Debug)]
 pub(super) struct CompletionBatch<Out> {
     /// The terms of the connection by which the messages came that are being handled.
@@ -36,7 +36,7 @@ impl<Out: Outgoing> CompletionBatch<Out> {
         }
     }
 
-    /// A one-way message has been handled: the other side may send another.
+    /// A one-way message has been handled: the peer may send another.
     #[inline]
     pub(super) fn handled(&mut self, payload_len: u32) {
         self.handled.items += 1;
@@ -58,7 +58,7 @@ impl<Out: Outgoing> CompletionBatch<Out> {
         });
     }
 
-    /// A call has been answered, by a message that is written in protobuf as it is.
+    /// A call has been answered, by a message that is written in protobuf, unchanged.
     pub(super) fn answer(&mut self, slot: InboundSlot, variant: u16, answer: Out) {
         let len = answer.encoded_len();
         self.answers_len += len;
@@ -70,7 +70,7 @@ impl<Out: Outgoing> CompletionBatch<Out> {
         });
     }
 
-    /// Whether so much is there that the session is better told.
+    /// Whether there is enough to report it to the session now.
     #[inline]
     pub(super) fn is_due(&self) -> bool {
         self.handled.items >= MESSAGES

@@ -21,7 +21,7 @@ pub(crate) struct Inbox {
     is_closed: AtomicBool,
 }
 
-/// What has been read from one chunk, on its way to the inbox.
+/// What has been read from one chunk, to be added to the inbox.
 #[derive(Debug, Default)]
 pub(crate) struct ReceivedMessages(VecDeque<Item>);
 
@@ -110,7 +110,7 @@ impl BareMessages {
 pub(super) enum Item {
     /// A connection is there; what follows came by it.
     Connected(Terms),
-    /// It is gone, and the session is not.
+    /// The connection was lost; the session goes on.
     Disconnected(Box<DisconnectReason>),
     /// In a box, since there are few.
     Message(Box<Incoming>),
@@ -129,7 +129,7 @@ impl Inbox {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Adds what has been received, in order, and leaves `received` empty. The caller polls the service next: nobody
+    /// Adds what has been received, in order, and leaves `received` empty. The caller polls the service next: no task
     /// is woken.
     pub(crate) fn extend(&self, received: &mut ReceivedMessages) {
         let mut state = self.lock();
@@ -140,7 +140,7 @@ impl Inbox {
         }
     }
 
-    /// Asks for the memory back that a burst needed. The caller polls the handlers next: nobody is woken.
+    /// Asks for the memory back that a burst needed. The caller polls the handlers next: no task is woken.
     pub(crate) fn release(&self) {
         let mut state = self.lock();
         if state.queue.is_empty() {
@@ -154,7 +154,7 @@ impl Inbox {
         self.add(Item::Connected(terms));
     }
 
-    /// The connection is gone, and the session is not.
+    /// The connection was lost; the session goes on.
     pub(crate) fn disconnected(&self, reason: DisconnectReason) {
         self.add(Item::Disconnected(Box::new(reason)));
     }

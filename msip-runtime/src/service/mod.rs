@@ -1,6 +1,6 @@
 //! Services: the consumers of what a session receives.
 //!
-//! The driver puts what it has read into an [`Inbox`]. A [`Service`] takes it out through a [`Receiver`], in order and many at
+//! The driver puts what it has read into an [`Inbox`]. A [`SessionService`] takes it out through a [`Receiver`], in order and many at
 //! a time, and runs inside the connection's own task: what it receives costs no task and no allocation. The typed dispatch is
 //! one service, and every untyped one is another.
 
@@ -15,19 +15,19 @@ use std::{future::Future, sync::Arc};
 pub(crate) use inbox::{Inbox, ReceivedMessages};
 pub(crate) use panics::{caught, panicked, poll_caught, poll_told};
 pub(crate) use receiver::{Received, Receiver};
-pub(crate) use responder::{Handled, Responder};
+pub(crate) use responder::{Handled, SessionResponder};
 
 use crate::connection::{ConnectionShared, Outgoing};
 
 /// Something that consumes what sessions receive.
-pub(crate) trait Service: Send + Sync + 'static {
+pub(crate) trait SessionService: Send + Sync + 'static {
     /// What it needs to know of one session.
     type Context: Send;
     /// What it answers calls with.
     type Answer: Outgoing;
 
-    /// Consumes what one session receives, until [`Receiver::poll_next`] says that nothing more will come. What is still
-    /// open then has nobody who takes its answer.
+    /// Consumes what one session receives, until [`Receiver::poll_next`] reports that nothing is left. Calls still
+    /// open then cannot be answered any more.
     fn serve(
         self: Arc<Self>,
         context: Self::Context,
@@ -36,7 +36,7 @@ pub(crate) trait Service: Send + Sync + 'static {
 }
 
 /// Runs a service for one session.
-pub(crate) fn run<S: Service>(
+pub(crate) fn run<S: SessionService>(
     service: Arc<S>,
     context: S::Context,
     connection: Arc<ConnectionShared>,

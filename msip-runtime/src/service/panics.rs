@@ -60,7 +60,7 @@ fn panic_text(panic: &(dyn Any + Send)) -> String {
     text.unwrap_or("a panic without a text").to_owned()
 }
 
-/// What the other side is told of a panic.
+/// The status that the peer gets for a panic.
 pub(crate) fn panicked(variant: u16, panic: &str) -> Status {
     tracing::error!(variant, panic, "a handler panicked");
     Status::internal("the handler panicked")

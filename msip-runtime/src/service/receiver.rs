@@ -11,7 +11,7 @@ use tokio::time::Instant;
 use super::{
     completion_batch::CompletionBatch,
     inbox::{BareMessages, Inbox, Item},
-    responder::Responder,
+    responder::SessionResponder,
 };
 use crate::{
     DisconnectReason, Status,
@@ -185,9 +185,13 @@ impl<A: Outgoing> Receiver<A> {
     }
 
     /// What answers a call, now or later.
-    pub(crate) fn responder(&self, call: CallToAnswer, deadline: Option<Instant>) -> Responder {
+    pub(crate) fn responder(
+        &self,
+        call: CallToAnswer,
+        deadline: Option<Instant>,
+    ) -> SessionResponder {
         let encoding = self.encoding().clone();
-        Responder::new(&self.connection, call, encoding, deadline)
+        SessionResponder::new(&self.connection, call, encoding, deadline)
     }
 
     /// A one-way message has been handled: its sender may send another.

@@ -20,9 +20,9 @@ use msip_session::Reply;
 /// The result of a handler: what it returned, or the text of its panic.
 pub(crate) type Handled<Out> = Result<Result<Answered<Out>, Status>, String>;
 
-/// Answers a call, once. Dropped before, it tells the caller why there is no answer.
+/// Answers a call, once. Dropped before, it answers with the reason why there is no answer.
 #[derive(Debug)]
-pub(crate) struct Responder {
+pub(crate) struct SessionResponder {
     connection: Arc<ConnectionShared>,
     call: CallToAnswer,
     encoding: Encoding,
@@ -35,7 +35,7 @@ pub(crate) struct Responder {
 /// What [`Reply`] needs as the type of an encoder where there is none.
 type NoBody = fn(&mut Vec<u8>);
 
-impl Responder {
+impl SessionResponder {
     pub(super) fn new(
         connection: &Arc<ConnectionShared>,
         call: CallToAnswer,
@@ -58,7 +58,7 @@ impl Responder {
         self
     }
 
-    /// Answers with what the handler has come to. Only a stream of answers takes its time.
+    /// Answers with the handler's result. Only a stream of answers takes its time.
     pub(crate) async fn respond<Out: Outgoing>(self, handled: Handled<Out>, variant: u16) {
         match handled {
             Ok(Ok(Answered::Message(answer))) => self.answer(&answer),
@@ -142,12 +142,12 @@ impl Responder {
             Err(error @ (SendError::TooLarge { .. } | SendError::Unwritable(_))) => {
                 Err(error.into())
             }
-            // The caller is gone, or has lost interest.
+            // The caller was lost, or has cancelled.
             Err(_) => Err(ended()),
         }
     }
 
-    /// What tells that nobody waits for the answer any more.
+    /// The cancellation of this call: the answer is not awaited any longer.
     pub(crate) fn cancellation(&self) -> Cancellation {
         self.connection.cancellation(self.call)
     }
@@ -170,7 +170,7 @@ impl Responder {
     }
 }
 
-impl Drop for Responder {
+impl Drop for SessionResponder {
     fn drop(&mut self) {
         if self.is_done {
             return;

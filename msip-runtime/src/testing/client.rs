@@ -50,7 +50,7 @@ use msip_session::wire::Side;
 ///
 /// impl HandleServerToClient for Screen {
 ///     async fn on_message_ind(&self, client: &Client<Chat>, message: MessageInd) {
-///         // If the server is gone, there is no one to tell.
+///         // If the server has stopped, the message is dropped.
 ///         let _ = client.seen_ind(SeenInd { number: message.number }).await;
 ///     }
 /// }

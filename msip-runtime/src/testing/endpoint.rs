@@ -37,7 +37,7 @@ impl<P: Protocol> Endpoint<P> {
             connection,
             ..
         } = self;
-        // Those who wait when this is dropped get an error.
+        // Callers that wait when this is dropped get an error.
         let _closing = CloseOnDrop(Arc::clone(&connection));
         let decoder = open::<P>(side, &mut stream, &connection, &settings).await?;
         let inbox = Arc::new(Inbox::default());

@@ -9,7 +9,7 @@ use tokio::{
 
 use crate::transport::{self, Incoming, Listener, ServiceUrl};
 
-/// Forwards connections to the server, until it is told to break them.
+/// Forwards connections to the server, until the test breaks them.
 #[derive(Debug)]
 pub(super) struct Relay {
     /// The number of cuts so far. A connection ends when it changes.
@@ -63,7 +63,7 @@ async fn forward(
         ended = tokio::io::copy_bidirectional(&mut client.stream, &mut server.stream) => {
             ended.map(|_| ())
         }
-        // If the sender is gone, so is the pair.
+        // If the sender was dropped, so was the pair.
         _ = cuts.wait_for(|cuts| *cuts != cut) => Ok(()),
     }
 }

@@ -1,10 +1,10 @@
-//! Where a service listens.
+//! Addresses: where a service listens.
 
 use std::{borrow::Cow, fmt};
 
 use super::escape::decode;
 
-/// Where a service listens or is to listen: `scheme://authority/path`, the beginning of a URL.
+/// The address at which a service listens or is to listen: `scheme://authority/path`, the beginning of a URL.
 ///
 /// The scheme names the transport, and the transport says what the rest means. On `tcp` the authority is
 /// `host:port`, on `mem` it is a name; neither has a path.
@@ -42,7 +42,7 @@ impl Address {
         &self.scheme
     }
 
-    /// What stands between `://` and the path, percent escapes included.
+    /// The part between `://` and the path, percent escapes included.
     #[must_use]
     pub fn authority(&self) -> &str {
         &self.authority

@@ -17,7 +17,7 @@ pub enum AddressOrder {
 pub(crate) struct Addresses {
     all: Vec<Address>,
     current: usize,
-    /// The server at the current address has said goodbye.
+    /// The server at the current address has announced its shutdown.
     is_leaving: bool,
 }
 
@@ -64,7 +64,7 @@ impl Addresses {
         self.is_leaving = false;
     }
 
-    /// The server in use says goodbye.
+    /// The server in use announces its shutdown.
     pub(crate) fn leave(&mut self) {
         self.is_leaving = true;
     }

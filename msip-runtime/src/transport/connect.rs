@@ -83,7 +83,7 @@ impl fmt::Debug for Connector {
 ///
 /// # Errors
 ///
-/// What the system says: the host is not known, nobody listens there, or another. Of several addresses, the
+/// The system's error: the host is unknown, the connection is refused, or another. Of several addresses, the
 /// error of the last.
 ///
 /// # Cancel safety

@@ -2,7 +2,7 @@
 
 use super::{PeerAddress, PeerCredential, Stream};
 
-/// An open connection: its bytes, and what the transport tells of it.
+/// An open connection: its stream, and what the transport knows of it.
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct Connection {
@@ -12,7 +12,7 @@ pub struct Connection {
     pub local: PeerAddress,
     /// The address of the other end.
     pub peer: PeerAddress,
-    /// Whether nobody but the two ends can read or change what is sent: it is encrypted, or stays on this machine.
+    /// Whether only the two ends can read or change what is sent: it is encrypted, or stays on this machine.
     pub is_confidential: bool,
     /// Who the peer is.
     pub credential: PeerCredential,
@@ -31,7 +31,7 @@ impl Connection {
         }
     }
 
-    /// The same, where nobody but the two ends can read or change what is sent.
+    /// The same, where only the two ends can read or change what is sent.
     #[must_use]
     pub fn confidential(mut self) -> Self {
         self.is_confidential = true;

@@ -11,7 +11,7 @@ pub(crate) type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 /// carries MSIP.
 ///
 /// A server upgrades it in the connection's own task, within `handshake_timeout`, so that a peer that is slow in it
-/// holds up nobody else.
+/// holds up no other connection.
 pub struct Incoming {
     peer: PeerAddress,
     state: State,

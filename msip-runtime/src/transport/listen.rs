@@ -1,4 +1,4 @@
-//! What accepts connections.
+//! The trait of listeners, which accept connections.
 
 use std::{fmt, future::Future, io};
 

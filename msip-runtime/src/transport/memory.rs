@@ -89,7 +89,7 @@ fn parse_name(authority: &str) -> Result<Address, UrlError> {
     Ok(Address::new("mem", encode(&name), String::new()))
 }
 
-/// Connects to whoever listens at this address in this process.
+/// Connects to the listener at this address in this process.
 async fn connect(address: &Address) -> io::Result<Connection> {
     let refused = || {
         let text = format!("nobody listens at {address}");

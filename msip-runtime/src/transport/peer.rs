@@ -1,4 +1,4 @@
-//! Who is at an end of a connection, as the transport knows it.
+//! Peer addresses and credentials, as the transport knows them.
 
 use std::{
     fmt,
@@ -70,7 +70,7 @@ pub enum PeerCredential {
     /// The transport knows nothing, as on `tcp` and `mem`.
     #[default]
     None,
-    /// The user id of the process at the other end, as a Unix socket tells it.
+    /// The user id of the process at the other end, as a Unix socket reports it.
     UserId(u32),
     /// The names for which the peer's certificate was issued, such as its subject alternative names.
     CertificateNames(Arc<[String]>),

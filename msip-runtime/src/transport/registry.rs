@@ -1,4 +1,4 @@
-//! The transports that there are, by scheme.
+//! The registry of transports, by scheme.
 
 #[cfg(feature = "testing")]
 use super::rough::{ROUGH_MEMORY, ROUGH_TCP};

@@ -129,7 +129,7 @@ impl<S> RoughStream<S> {
         }
     }
 
-    /// Whether this call comes to nothing; the task is woken then.
+    /// Whether this call returns pending; the task is woken then.
     fn is_delayed(&mut self, task: &Context<'_>) -> bool {
         self.calls += 1;
         let is_delayed = self.calls.is_multiple_of(DELAY_EVERY);

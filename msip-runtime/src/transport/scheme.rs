@@ -1,4 +1,4 @@
-//! What a transport is.
+//! The trait of transports, each of which has a URL scheme.
 
 use std::io;
 
@@ -23,7 +23,7 @@ pub(crate) trait Transport: Send + Sync {
     /// Opens a connection, ready to carry MSIP. Dropping the future closes what is half open.
     fn connect<'a>(&'a self, address: &'a Address) -> BoxFuture<'a, io::Result<Connection>>;
 
-    /// Listens, and tells where: the address, with what the system has chosen.
+    /// Listens, and returns the address, with what the system has chosen.
     fn listen<'a>(
         &'a self,
         address: &'a Address,

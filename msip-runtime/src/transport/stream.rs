@@ -1,4 +1,4 @@
-//! A stream of bytes in each direction, whatever carries it.
+//! The byte stream of a connection, in both directions.
 
 use std::{
     fmt,
@@ -10,9 +10,9 @@ use std::{
 use tokio::io::{AsyncRead, AsyncWrite, DuplexStream, ReadBuf};
 use tokio::net::TcpStream;
 
-/// What can carry a connection: bytes in order, both ways.
+/// The byte stream that carries a connection: bytes in order, in both directions.
 ///
-/// It may read and write less than it is asked to, and may hold written bytes back until it is flushed: whoever writes
+/// It may read and write less than it is asked to, and may hold written bytes back until it is flushed: the writer
 /// flushes. The end of input is a read of no bytes, or the error
 /// [`UnexpectedEof`](io::ErrorKind::UnexpectedEof). It should hold no more than 64 KiB back, since the peer then takes
 /// longer to be found stalled.

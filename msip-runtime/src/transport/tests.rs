@@ -55,7 +55,7 @@ async fn tcp_carries_bytes_both_ways() {
 async fn tcp_finds_a_host_by_name() {
     let listener = Listener::bind(&url("tcp://127.0.0.1:0")).await.unwrap();
     let port = listener.local_url().address().port().unwrap();
-    // Where the name has an IPv6 address too, nobody listens there, and the next one is tried.
+    // Where the name has an IPv6 address too, the connection is refused there, and the next one is tried.
     let by_name = url(&format!("tcp://localhost:{port}"));
     let (client, server) = tokio::join!(connect(&by_name), listener.accept());
     assert_eq!(client.unwrap().local, upgraded(server).await.peer);

@@ -1,15 +1,51 @@
 //! The names of a schema in its file.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use crate::{Schema, TypeName};
+use crate::{Cardinality, Schema, TypeDef, TypeName, map_entry_name};
 
 /// The types of a schema, and how each is referred to.
 pub(super) struct Scope<'a> {
     pub(super) schema: &'a Schema,
     /// The types that are declared in each package or message, by its full name.
     children: BTreeMap<&'a str, Vec<&'a TypeName>>,
+    /// The names of the messages that stand for the entries of maps, which hide others.
+    entries: BTreeSet<String>,
 }
+
+/// The words that mean something else at the beginning of a field.
+const WORDS: [&str; 30] = [
+    "bool",
+    "bytes",
+    "double",
+    "enum",
+    "extend",
+    "extensions",
+    "fixed32",
+    "fixed64",
+    "float",
+    "group",
+    "int32",
+    "int64",
+    "map",
+    "message",
+    "oneof",
+    "option",
+    "optional",
+    "repeated",
+    "required",
+    "reserved",
+    "rpc",
+    "sfixed32",
+    "sfixed64",
+    "sint32",
+    "sint64",
+    "stream",
+    "string",
+    "syntax",
+    "uint32",
+    "uint64",
+];
 
 impl<'a> Scope<'a> {
     pub(super) fn new(schema: &'a Schema) -> Self {
@@ -21,7 +57,16 @@ impl<'a> Scope<'a> {
             let parent = if is_there { parent } else { schema.package() };
             children.entry(parent).or_default().push(name);
         }
-        Self { schema, children }
+        let fields = schema.types().values().flat_map(|ty| match ty {
+            TypeDef::Message(message) => message.fields.as_slice(),
+            TypeDef::Enum(_) => &[],
+        });
+        let maps = fields.filter(|field| matches!(field.cardinality, Cardinality::Map(_)));
+        Self {
+            schema,
+            children,
+            entries: maps.map(|field| map_entry_name(&field.name)).collect(),
+        }
     }
 
     pub(super) fn children(&self, parent: &str) -> &[&'a TypeName] {
@@ -36,7 +81,8 @@ impl<'a> Scope<'a> {
         let first = relative.split('.').next().unwrap_or(relative);
         let is_nested_name = |other: &TypeName| other.short() == first && other != name;
         let is_package_name = self.schema.package().split('.').any(|part| part == first);
-        if self.schema.types().keys().any(is_nested_name) || is_package_name {
+        let is_hidden = is_package_name || self.entries.contains(first) || WORDS.contains(&first);
+        if is_hidden || self.schema.types().keys().any(is_nested_name) {
             format!(".{full}")
         } else {
             relative.to_owned()

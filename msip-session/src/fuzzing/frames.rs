@@ -1,4 +1,4 @@
-//! Bytes as frames, and payloads as what they hold.
+//! Fuzz targets of the decoder: bytes as frames, and payloads as what they hold.
 
 use std::fmt::{Debug, Display};
 
@@ -30,7 +30,7 @@ pub fn frame_decode(data: &[u8]) {
     assert_eq!(whole, together);
     assert_eq!(ending, together_ending);
     match (ending, chunked_ending) {
-        // A magic that is wrong from its first byte is told with as many as had come.
+        // The error of a wrong magic quotes as many bytes as were received.
         (Err(DecodeError::Header(_)), Err(DecodeError::Header(_))) => {}
         (whole, chunked) => assert_eq!(whole, chunked),
     }

@@ -1,4 +1,4 @@
-//! What the fuzz targets in `fuzz/` call: each takes any bytes, and panics where a promise is broken.
+//! The bodies of fuzz targets in `fuzz/`: each takes arbitrary bytes, and panics if a guarantee is violated.
 //!
 //! Only there, and in the tests of this crate, which run the same over the corpora that are checked in.
 

@@ -55,7 +55,7 @@ pub fn session_ops(data: &[u8]) {
     driven.end();
 }
 
-/// A session, and those who use it.
+/// A session, and its users.
 struct Driven {
     session: Session,
     side: Side,

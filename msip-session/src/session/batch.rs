@@ -1,4 +1,4 @@
-//! Message batches: one-way messages that are encoded outside of the session, and handed over many at a time.
+//! Message batches: one-way messages that are encoded outside of the session, and enqueued many at a time.
 
 use super::{
     Blocked::{self, Full, NoCapacity},
@@ -110,7 +110,7 @@ impl Session {
     ///
     /// # Errors
     ///
-    /// [`Blocked`] tells why none was taken.
+    /// [`Blocked`] says why none was taken.
     pub fn send_all(&mut self, batch: &mut Batch) -> Result<(), Blocked> {
         self.check_capacity(true)?;
         if self.is_suspended() {
@@ -150,7 +150,7 @@ impl Session {
     ///
     /// # Errors
     ///
-    /// [`Blocked`] tells why none was taken, or [`Blocked::Full`] why not all of them were buffered.
+    /// [`Blocked`] says why none was taken, or [`Blocked::Full`] why not all of them were buffered.
     pub fn send_some(&mut self, batch: &mut Batch) -> Result<(), Blocked> {
         self.check_capacity(true)?;
         self.check_droppable_queue(MsgKind::Event)?;

@@ -17,7 +17,7 @@ impl Session {
     ///
     /// # Errors
     ///
-    /// [`Blocked`] tells why not.
+    /// [`Blocked`] says why not.
     pub fn check_capacity(&mut self, needs_credit: bool) -> Result<(), Blocked> {
         self.check_open()?;
         if self.is_suspended() {
@@ -151,7 +151,7 @@ impl Session {
         self.outgoing.response_cost() > self.config.outgoing_queue
     }
 
-    /// Whether the driver should lend buffers from a pool while it runs ([`lend_buffers`](Self::lend_buffers)): the
+    /// Whether the driver should provide pooled buffers while it runs ([`lend_buffers`](Self::lend_buffers)): the
     /// session has none for its next chunks. Only an accepting side asks: a process has many of those, and they mostly
     /// send answers.
     #[inline]
@@ -165,7 +165,7 @@ impl Session {
         self.outgoing.fill_buffers(buffers);
     }
 
-    /// The lent buffers, or others instead, for the driver's pool; `None` where the session needs so many that it keeps
+    /// The pooled buffers, or others instead, for the pool; `None` where the session needs so many that it keeps
     /// them.
     #[inline]
     pub fn return_buffers(&mut self) -> Option<Vec<Vec<u8>>> {

@@ -11,7 +11,7 @@ impl Session {
     /// CLOSE is sent behind everything that waits for capacity. A session without a connection just ends.
     pub fn begin_close(&mut self, code: Code, message: &str, now: Duration) {
         if self.phase == Phase::Suspended {
-            // There is nobody to tell.
+            // There is no connection to send CLOSE on.
             self.is_close_begun = true;
         }
         if self.is_close_begun || self.phase != Phase::Open {

@@ -6,7 +6,7 @@ use crate::wire::Credit;
 
 /// Counts the items that are read of a stream, for a reader that does not lock the session for each of them.
 ///
-/// A session grants credit when half of a window was read, and tells how far that is: until then it need not know of any
+/// A session grants credit when half of a window was read, and reports how far that is: until then it need not see any
 /// item, and what goes over the wire is the same.
 #[derive(Debug)]
 pub struct CreditBatcher {
@@ -48,7 +48,7 @@ impl CreditBatcher {
         is_much.then(|| std::mem::replace(&mut self.read, Credit::NOTHING))
     }
 
-    /// The session is to be told again when so much was read; never where the stream is over.
+    /// The session is to be notified again when so much was read; never where the stream is over.
     #[inline]
     pub fn set_due(&mut self, due: Option<Credit>) {
         self.due = due.unwrap_or(Credit {

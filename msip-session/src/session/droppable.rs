@@ -29,7 +29,7 @@ impl Session {
     ///
     /// # Errors
     ///
-    /// [`Blocked`] tells why it was not taken.
+    /// [`Blocked`] says why it was not taken.
     pub fn enqueue_droppable(
         &mut self,
         head: &RequestHead<'_>,
@@ -185,7 +185,7 @@ impl Session {
         }
     }
 
-    /// The session is over: counts what nobody awaits as dropped; all else is lost with its exchange.
+    /// The session is over: counts messages without a waiter as dropped; all else is lost with its exchange.
     pub(super) fn clear_droppable(&mut self) {
         let mut droppable_queue: DroppableQueue = std::mem::take(&mut self.droppable_queue);
         while let Some(droppable) = droppable_queue.take_first() {

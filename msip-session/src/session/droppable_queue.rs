@@ -18,7 +18,7 @@ pub const fn is_droppable(kind: MsgKind) -> bool {
     matches!(kind, MsgKind::State | MsgKind::Log | MsgKind::Metric)
 }
 
-/// What tells one STATE from another: a newer one replaces an older one of the same key.
+/// The identity of a STATE: a newer one replaces an older one of the same key.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct StateKey {
     /// The member of the envelope.

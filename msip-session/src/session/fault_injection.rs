@@ -17,7 +17,7 @@ pub(super) enum FaultInjection {
     GrantTwice,
     /// Credit for messages of an earlier connection is granted on a later one.
     GrantAcrossConnections,
-    /// A call is closed when the connection is lost, and its waiter not told.
+    /// A call is closed when the connection is lost, and its waiter is not notified.
     ForgetWaiter,
     /// A call that was not sent before the loss is not sent after it.
     ForgetUnsentCall,

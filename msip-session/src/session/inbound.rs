@@ -244,7 +244,7 @@ impl InboundCalls {
         self.index.release();
     }
 
-    /// A delivery has come that will be acknowledged.
+    /// A delivery was received that will be acknowledged.
     pub(super) fn begin_delivery(&mut self) {
         self.deliveries += 1;
     }

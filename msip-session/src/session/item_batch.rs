@@ -1,4 +1,4 @@
-//! Batches of stream items: encoded outside of the session, and handed over together.
+//! Batches of stream items: encoded outside of the session, and enqueued together.
 
 use super::{
     frame_writer::{NO_TOPIC, Prefix, announced_len, write_frame},

@@ -1,6 +1,6 @@
 //! Memory accounting: what a session holds, and what it does while memory is short (docs/operations.md, "Memory").
 //!
-//! Each queue and table counts its own bytes. They are added up where the driver looks at everything anyway, or where the
+//! Each queue and table counts its own bytes. They are added up where the driver checks for work anyway, or where the
 //! outgoing queue has grown by a step.
 
 use super::{Phase, Session, inbound::Busy};
@@ -16,7 +16,7 @@ const MESSAGE_COST: u64 = 64;
 /// each connection has a window of its own.
 const MAX_UNHANDLED_WINDOWS: u64 = 4;
 
-/// One-way messages that have come and have not been handled, over all connections.
+/// One-way messages that were received and have not been handled, over all connections.
 #[derive(Debug, Default)]
 pub(super) struct UnhandledMessages {
     items: u64,
@@ -91,7 +91,7 @@ impl Session {
         }
     }
 
-    /// Reports, and tells whether the outgoing queue is as full as memory allows.
+    /// Reports, and returns whether the outgoing queue is as full as memory allows.
     #[cold]
     pub(super) fn is_out_of_memory(&mut self) -> bool {
         self.report_memory();

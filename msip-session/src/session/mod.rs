@@ -169,7 +169,7 @@ pub struct Session {
     /// The last delivery that was answered, for the fault that resends by it.
     last_answered: u64,
     droppable_queue: DroppableQueue,
-    /// The waiters of dropped messages that have not been told: their placeholders, and the outcome.
+    /// The waiters of dropped messages that have not been notified: their placeholders, and the outcome.
     dropped_waiters: Vec<(MsgId, Outcome)>,
     dropped: Dropped,
     share: Share,
@@ -267,7 +267,7 @@ impl Session {
         self.ignored += 1;
     }
 
-    /// Notes that bytes have come, of whatever frame: the peer is alive.
+    /// Notes that bytes were received, of whatever frame: the peer is alive.
     #[inline]
     pub fn received(&mut self, now: Duration) {
         self.keepalive.received(now);

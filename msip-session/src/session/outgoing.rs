@@ -43,7 +43,7 @@ impl Position {
 pub(super) struct UnwrittenFrame {
     pub(super) priority: Priority,
     pub(super) frame: Vec<u8>,
-    /// Some of its bytes were handed over.
+    /// Some of its bytes were taken to be written.
     pub(super) is_begun: bool,
 }
 

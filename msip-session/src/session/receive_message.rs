@@ -107,7 +107,7 @@ impl Session {
         let urgent = flags.contains(Flags::URGENT);
         let is_stream = is_call(header) && flags.contains(Flags::MORE);
         let reply = if !flags.contains(Flags::ACK_REQUIRED) {
-            // Accepted even while closing: it was sent before the peer could know, and nobody would tell it.
+            // Accepted even while closing: the peer sent it before it could know, and would not be notified.
             ReplyTo::Nobody
         } else if self.is_close_begun {
             if !is_call(header) {
@@ -194,7 +194,7 @@ impl Session {
         Ok((payload.body, payload.topic, metadata))
     }
 
-    /// Whether a delivery has come before; it is answered as its original was, or will be.
+    /// Whether a delivery was received before; it is answered as its original was, or will be.
     fn is_duplicate(&mut self, header: &Header, now: Duration) -> Result<bool, Fault> {
         let id = header.msg_id;
         let state = self.received.begin(id.sequence());

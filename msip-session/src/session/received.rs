@@ -33,7 +33,7 @@ pub(super) struct ReceivedDeliveries {
 }
 
 impl ReceivedDeliveries {
-    /// A delivery with this number has come. Returns its state until now; a new one is being handled from here on.
+    /// A delivery with this number was received. Returns its state until now; a new one is being handled from here on.
     pub(super) fn begin(&mut self, number: u64) -> DeliveryState {
         self.advance(number);
         let state = self.state(number);

@@ -90,7 +90,7 @@ impl Session {
     #[inline]
     pub fn consumed(&mut self, handled: Credit, connection: u64) {
         self.unhandled.subtract(handled);
-        // Windows begin anew with each connection.
+        // Windows start afresh with each connection.
         if connection != self.connection && !FaultInjection::GrantAcrossConnections.is_on() {
             return;
         }

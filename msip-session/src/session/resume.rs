@@ -49,7 +49,7 @@ pub struct Suspended {
 /// Whether an answer to HELLO resumes the session that has this peer id, which its first Welcome has named.
 ///
 /// A server may resume a session that it has begun itself: when a HELLO reached it after it had lost the first session,
-/// and its answer did not come back. The peer id tells the two sessions apart.
+/// and its answer did not come back. The peer id distinguishes the two sessions.
 #[must_use]
 pub fn is_resumed(welcome: &Welcome, peer_id: u64) -> bool {
     welcome.resumed && (welcome.peer_id == peer_id || FaultInjection::TrustResumed.is_on())

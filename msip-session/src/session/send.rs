@@ -19,7 +19,7 @@ impl Session {
     ///
     /// # Errors
     ///
-    /// [`Blocked`] tells why it was not taken.
+    /// [`Blocked`] says why it was not taken.
     pub fn send(
         &mut self,
         head: &RequestHead<'_>,
@@ -45,7 +45,7 @@ impl Session {
     ///
     /// # Errors
     ///
-    /// [`Blocked`] tells why it was not taken.
+    /// [`Blocked`] says why it was not taken.
     pub fn deliver(
         &mut self,
         head: &RequestHead<'_>,
@@ -102,7 +102,7 @@ impl Session {
     ///
     /// # Errors
     ///
-    /// [`Blocked`] tells why it was not taken.
+    /// [`Blocked`] says why it was not taken.
     pub fn call(
         &mut self,
         head: &RequestHead<'_>,
@@ -163,7 +163,7 @@ impl Session {
     ///
     /// # Errors
     ///
-    /// [`Blocked`] tells why it was not taken.
+    /// [`Blocked`] says why it was not taken.
     pub fn ping(
         &mut self,
         payload: &[u8],
@@ -212,7 +212,7 @@ impl Session {
         }
     }
 
-    /// Withdraws a call of which nothing was sent, or tells the peer that it is not awaited any more.
+    /// Withdraws a call of which nothing was sent, or cancels it at the peer.
     fn cancel_call(&mut self, call: AbandonedCall) {
         let AbandonedCall {
             id,

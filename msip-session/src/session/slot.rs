@@ -73,7 +73,7 @@ pub enum StreamSide {
     Callee(InboundSlot),
 }
 
-/// Whose item has come.
+/// The stream that a received item belongs to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ItemTarget {
     /// An answer to a call that this side has opened.

@@ -18,7 +18,7 @@ pub(super) struct StreamTable {
     entries: Slab<StreamState>,
     /// The credit that each stream begins with.
     start: Credit,
-    /// What has come of all streams and was not read, in bytes.
+    /// Received and unread bytes of all streams.
     unread: usize,
 }
 
@@ -31,7 +31,7 @@ pub(super) struct StreamState {
     sends: Option<SendWindow>,
     /// What the peer may still send, while its stream is open.
     receives: Option<ReceiveWindow>,
-    /// What has come and was not read, in bytes.
+    /// Received and unread bytes.
     unread: usize,
 }
 
@@ -95,7 +95,7 @@ impl StreamTable {
         self.entries.get_mut(key.0)
     }
 
-    /// An item has come. `None` where the peer's stream is not open; `false` where there was no credit for it.
+    /// An item was received. `None` where the peer's stream is not open; `false` where there was no credit for it.
     #[inline]
     pub(super) fn accept(&mut self, key: StreamKey, payload_len: u32) -> Option<bool> {
         let stream = self.entries.get_mut(key.0)?;
@@ -112,14 +112,14 @@ impl StreamTable {
     /// Items have been read. Returns what to grant for them, once that is worth a frame.
     pub(super) fn consume(&mut self, key: StreamKey, items: Credit) -> Option<Credit> {
         let stream = self.entries.get_mut(key.0)?;
-        // The first item of a stream may have come with the frame that opened it, which needed no credit.
+        // The first item of a stream may have been received with the frame that opened it, which needed no credit.
         let read = stream.unread.min(super::to_usize(items.bytes));
         stream.unread -= read;
         self.unread = self.unread.saturating_sub(read);
         stream.receives.as_mut()?.consume(items)
     }
 
-    /// What has come of all streams and was not read, in bytes.
+    /// Received and unread bytes of all streams.
     pub(super) const fn unread(&self) -> usize {
         self.unread
     }

@@ -12,6 +12,7 @@ mod liveness;
 mod memory;
 mod metadata;
 mod streams;
+mod topics;
 mod transport;
 
 use std::{collections::BTreeMap, time::Duration};

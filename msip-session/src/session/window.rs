@@ -127,7 +127,7 @@ impl ReceiveWindow {
         }
     }
 
-    /// A message has come. `false` where the peer had no credit for it.
+    /// A message was received. `false` where the peer had no credit for it.
     ///
     /// The last message of a window may exceed its bytes, and may overtake those of the other priority that were sent
     /// before it: these are no faults, though they come when nothing is left.

@@ -33,7 +33,7 @@ const SMALL_PART: usize = 4;
 /// Cuts a stream of bytes into frames, whatever its chunks are.
 ///
 /// The payloads share the memory that the bytes were read into. What a header announces is checked against the
-/// limits before anything is reserved for it, and the buffer grows with the bytes that have come, at most
+/// limits before anything is reserved for it, and the buffer grows with the bytes that were received, at most
 /// doubling: a peer that announces much and sends little costs little. Reads are offered 4 KiB of capacity,
 /// and up to 64 KiB while they fill what they are offered, or 160 KiB among large frames.
 ///
@@ -66,7 +66,7 @@ pub struct Decoder {
     is_bulk: bool,
     /// The memory behind `buffer` is from a pool.
     is_pooled: bool,
-    /// Buffers that were full, and are used again once nobody shares them; and how large each is.
+    /// Buffers that were full, and are reused once they are not shared any more; and how large each is.
     retired: Vec<(BytesMut, usize)>,
 }
 
@@ -148,7 +148,7 @@ impl Decoder {
         self.adapt_read_len();
         let missing = self.missing_len();
         if missing > self.read_len {
-            // A large frame: as much again as has come, so that the copying stays linear in what was sent.
+            // A large frame: as much again as was received, so that the copying stays linear in what was sent.
             if self.spare() < MIN_READ.min(missing) {
                 self.reserve(missing.min(self.buffer.len().max(self.read_len)));
             }
@@ -170,7 +170,7 @@ impl Decoder {
         &mut self.buffer
     }
 
-    /// The next frame; `None` until more bytes have come.
+    /// The next frame; `None` until more bytes are received.
     ///
     /// # Errors
     ///
@@ -222,7 +222,7 @@ impl Decoder {
         outcome
     }
 
-    /// The header of the frame that begins `at` bytes into the buffer, if all of the frame has come. Where it has not, that
+    /// The header of the frame that begins `at` bytes into the buffer, if the frame is complete. Where it is not, that
     /// frame is at the front of the buffer when this is called next.
     #[inline(always)]
     fn whole_frame(&mut self, at: usize) -> Result<Option<Header>, DecodeError> {
@@ -272,14 +272,14 @@ impl Decoder {
         }
     }
 
-    /// Whether a part of a frame has come and the rest is still to come.
+    /// Whether a frame was received in part and its rest is missing.
     ///
     /// Asks about what [`decode`](Self::decode) has left, so call it after that has returned `None`.
     pub fn is_mid_frame(&self) -> bool {
         !self.buffer.is_empty()
     }
 
-    /// The whole length of the frame of which a part has come, header included; 0 where there is none.
+    /// The whole length of the frame that was received in part, header included; 0 where there is none.
     /// While its header is not complete, the header's length.
     pub fn pending_len(&self) -> usize {
         match &self.header {
@@ -289,7 +289,7 @@ impl Decoder {
         }
     }
 
-    /// Frees all memory if no part of a frame has come: for a connection that is silent after a burst.
+    /// Frees all memory if no partial frame is buffered: for a connection that is silent after a burst.
     /// Without it the memory of the last read stays, up to 256 KiB, and after large frames that of four reads before; a
     /// connection with little traffic holds 16 KiB at most.
     pub fn release(&mut self) {

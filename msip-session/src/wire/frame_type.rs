@@ -19,7 +19,7 @@ pub enum FrameType {
     Event,
     /// Answers an exchange, with a body or without.
     Ack,
-    /// Ends an exchange, or tells why the connection ends, with a text.
+    /// Ends an exchange, or says why the connection ends, with a text.
     Error,
     /// Asks for a PONG.
     Ping,

@@ -1,4 +1,4 @@
-//! Message ids: who chose one, and what it belongs to.
+//! Message ids: the side that chose one, and what it belongs to.
 
 use std::fmt;
 
@@ -23,7 +23,7 @@ impl Side {
 
 /// The number that ties answers to one exchange (docs/protocol.md, "Message ids").
 ///
-/// Bit 63 tells who chose it, bit 62 whether it is a delivery, and the rest counts from 1 within each of the
+/// Bit 63 says which side chose it, bit 62 whether it is a delivery, and the rest counts from 1 within each of the
 /// four classes. 0 means the connection itself.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Default)]
 pub struct MsgId(u64);

@@ -1,4 +1,4 @@
-//! How large the parts of a frame may be.
+//! The limits of a connection: how large the parts of a frame may be.
 
 use super::FrameType;
 

@@ -289,7 +289,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
             println!("lost {}", count.unwrap_or(0));
         }
     });
-    // Whoever started it says nothing, and goes when it is time.
+    // The parent process writes nothing, and closes the input when it is time.
     tokio::io::stdin().read_to_end(&mut Vec::new()).await?;
     work.is_over.store(true, Ordering::Relaxed);
     for _ in 0..WORKERS {

@@ -29,7 +29,7 @@ use msip_tests::{
 };
 use tokio::task::JoinSet;
 
-/// How many deliveries may be on their way back; of more the client gets none.
+/// How many deliveries back to the client may be in flight; further ones are not sent.
 const MAX_SENDING: usize = 256;
 
 /// How long one may take: longer than any outage.

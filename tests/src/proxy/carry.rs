@@ -21,7 +21,7 @@ use super::{Control, Course, End, Lane, Tally, Trouble, Way};
 /// The most bytes that are held at once.
 const CHUNK: usize = 16 * 1024;
 
-/// Carries a client's connection to its end.
+/// Carries a client's connection until it ends.
 pub(super) async fn carry(
     mut client: TcpStream,
     course: Course,
@@ -113,7 +113,7 @@ struct Direction<'a> {
 }
 
 impl Direction<'_> {
-    /// Carries until the source has ended, or either end is gone; an error ends the other direction too.
+    /// Carries until the source has ended, or either end is lost; an error ends the other direction too.
     async fn relay(
         &self,
         mut source: ReadHalf<'_>,
@@ -164,7 +164,7 @@ impl Direction<'_> {
         Ok(())
     }
 
-    /// The connection has come to its end.
+    /// The connection has ended.
     fn strike(&self, end: End) -> Result<(), Broken> {
         match end.trouble {
             Trouble::Reset => {

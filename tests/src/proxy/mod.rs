@@ -1,4 +1,4 @@
-//! A proxy between a client and a server that treats connections badly: by a plan, or when it is told to.
+//! A proxy between a client and a server that treats connections badly: by a plan, or on request.
 
 mod carry;
 mod plan;
@@ -37,7 +37,7 @@ struct Control {
 pub struct Tally {
     /// Connections that were carried.
     pub connections: u64,
-    /// Connections that came while nobody listened at the target.
+    /// Connections that came while the target did not listen.
     pub unreachable: u64,
     /// Connections broken because the test said so.
     pub cuts: u64,

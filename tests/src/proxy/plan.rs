@@ -1,4 +1,4 @@
-//! What becomes of each connection: drawn from a seed, so that a run can be had again.
+//! The plan of faults for each connection: drawn from a seed, so that a run can be repeated.
 
 use std::time::Duration;
 
@@ -29,14 +29,14 @@ pub enum Trouble {
     Reset,
     /// Both ends hear of the end, in the middle of what was said.
     Truncate,
-    /// What is said from there on is lost, and nobody hears of it.
+    /// What is sent from there on is silently lost.
     Blackhole {
         /// Whether the other direction falls silent too.
         both_ways: bool,
     },
 }
 
-/// Where a connection comes to its end.
+/// Where a connection ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct End {
     /// In which direction bytes are counted.
@@ -62,7 +62,7 @@ pub struct Course {
 #[derive(Debug, Clone)]
 pub struct Plan {
     random: Random,
-    /// How many connections are still to come to a bad end.
+    /// How many connections are still to be broken.
     troubled: u64,
     /// How many have.
     drawn: u64,

@@ -1,4 +1,4 @@
-//! What JSON and MessagePack bodies a server takes, and what it says back, to the byte.
+//! JSON and MessagePack bodies: what a server accepts, and what it answers, to the byte.
 
 use msip_runtime::{
     transport::ServiceUrl,

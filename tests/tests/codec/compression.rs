@@ -1,4 +1,4 @@
-//! Which bodies leave compressed, and what becomes of compressed ones that come.
+//! Compression: which bodies are sent compressed, and how received ones are handled.
 
 use msip_runtime::{
     MsgKind,
@@ -15,7 +15,7 @@ use msip_tests::{
 const TEXT: u16 = 4;
 const CHAIN: u16 = 3;
 
-/// What a client says that offers this compression.
+/// The HELLO of a client that offers this compression.
 fn hello(compression: Compression) -> Hello {
     Hello {
         compressions: vec![compression.into()],

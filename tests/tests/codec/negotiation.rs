@@ -1,4 +1,4 @@
-//! What two peers agree on, and what they say when they cannot.
+//! Negotiation: what two peers agree on, and their errors when they cannot.
 
 use msip_runtime::{
     Client, Codec, Compression, ConnectError, Protocol as _, SendError, prost_types,
@@ -191,7 +191,7 @@ async fn a_codec_that_there_is_not_is_an_error_of_the_setting() {
     }
 }
 
-/// A handler that hands over the texts that it hears.
+/// A handler that passes on the texts that it receives.
 struct Listens(mpsc::Sender<String>);
 
 impl HandleServerToClient for Listens {

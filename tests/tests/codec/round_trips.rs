@@ -1,5 +1,5 @@
 //! Every kind of field goes there and back in each codec and compression; and whatever else comes as a body is
-//! answered, and hurts nobody.
+//! answered, and affects no other message.
 
 use msip_runtime::{
     Client, Codec, Compression, prost_types,

@@ -1,4 +1,4 @@
-//! Answers that come too late, twice, or in a shape that no caller can read: whoever waits gets one outcome, and never
+//! Answers that come too late, twice, or in a shape that no caller can read: the caller gets one outcome, and never
 //! another's.
 
 use std::{future::Future, time::Duration};

@@ -103,7 +103,7 @@ fn every_row_is_shown_by_tests_that_are_there() {
             continue;
         }
         rows += 1;
-        // What stands between backticks, which is every second part.
+        // The text between backticks, which is every second part.
         let references: Vec<&str> = shown_by.split('`').skip(1).step_by(2).collect();
         if references.is_empty() {
             later += 1;

@@ -23,11 +23,11 @@ use msip_tests::{
 };
 use tokio::sync::mpsc;
 
-/// Sends each note back until its number has come down to 0.
+/// Sends each note back until its number is down to 0.
 #[derive(Debug, Clone)]
 struct Mirror {
     seen: Arc<AtomicU64>,
-    /// How many notes did not go back, for there was no room in time.
+    /// How many notes did not go back, for there was no capacity in time.
     dropped: Arc<AtomicU64>,
     /// Each note that does not go on, by its number.
     ended: Recorder<()>,

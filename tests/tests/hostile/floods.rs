@@ -1,5 +1,5 @@
-//! Much of what is cheap to say and costs the other side something: each flood ends its own connection, whether its
-//! sender reads or not, and nobody else's. And frames that come too early, too late or twice, which end nothing.
+//! Floods of what is cheap to send and costs the peer something: each ends its own connection, whether its
+//! sender reads or not, and no other. And frames that come too early, too late or twice, which end nothing.
 
 use std::time::Duration;
 
@@ -109,7 +109,7 @@ impl Hall {
             .expect("answered");
     }
 
-    /// Why the raw client is gone.
+    /// Why the raw client was disconnected.
     async fn reason(&mut self) -> DisconnectReason {
         loop {
             match soon("an event", self.events.recv()).await.expect("lives") {
@@ -252,7 +252,7 @@ async fn a_flood_ends_its_connection_and_no_other() {
         let (mut raw, peer) = hall.raw().await;
         raw.say(&flood.opening).await;
         if !flood.opening.is_empty() {
-            // The stream is open, and stands still: nothing gives it credit.
+            // The stream is open, and is stalled: nothing gives it credit.
             hall.is_untouched().await;
         }
         let mut bytes = Vec::new();
@@ -285,7 +285,7 @@ async fn errors_that_are_provoked_and_not_read_wait_within_the_queue() {
     })
     .await;
     let (mut raw, peer) = hall.raw().await;
-    // The handler's own errors: each a good call, with an answer that takes more room than the question.
+    // The handler's own errors: each a good call, with an answer that is larger than the request.
     let provoking = tokio::spawn(async move {
         for chunk in 0..1000 {
             let calls: Vec<u8> = (0..1000)
@@ -350,7 +350,7 @@ async fn frames_that_come_too_early_too_late_or_twice_end_nothing() {
     let answer = answer.expect("goes on");
     assert_eq!(answer.header.frame_type, FrameType::Ack);
     assert_eq!(answer.payload[..], [0x3a, 2, 8, 6], "1 + 2 + 3");
-    // A call twice under one id: whoever does that gets two answers.
+    // A call twice under one id: its sender gets two answers.
     raw.say(&say(Flags::ACK_REQUIRED, call(4), &echo("a")).repeat(2))
         .await;
     for _ in 0..2 {

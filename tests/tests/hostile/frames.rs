@@ -1,7 +1,7 @@
 //! Frames that no peer should send: played by a raw client against a live server, and by a raw server against a live
 //! client.
 //!
-//! Each case has a name and says what comes back, what the handler is told, and whether the connection goes on.
+//! Each case has a name and says what comes back, what the handler learns, and whether the connection goes on.
 
 use msip_runtime::{
     Client,
@@ -33,13 +33,13 @@ const SETTINGS: &str = "max_body=16KiB&ping_interval=1h";
 struct Case {
     name: String,
     bytes: Vec<u8>,
-    /// What comes back, as [`raw::describe`] says it.
+    /// What comes back, as [`raw::describe`] formats it.
     answers: Vec<String>,
-    /// What the handler is told when the connection ends of it; `None` where it goes on.
+    /// The handler's reason when the connection ends because of it; `None` where it goes on.
     reason: Option<String>,
 }
 
-/// The side of the raw peer, and the frames as that side says them.
+/// The side of the raw peer, and the frames that it sends.
 #[derive(Clone, Copy)]
 struct Us(Side);
 
@@ -123,7 +123,7 @@ fn body_of<E: msip_runtime::Envelope>(message: &E) -> (u16, Vec<u8>) {
     (raw::variant(message), raw::body(message))
 }
 
-/// The connection ends, and both sides are told of the rule.
+/// The connection ends, and both sides learn the violated rule.
 fn ends(name: &str, bytes: Vec<u8>, id: MsgId, code: &str, rule: &str) -> Case {
     Case {
         name: name.to_owned(),
@@ -838,7 +838,7 @@ fn exchanges(side: Side) -> Vec<Case> {
     ]
 }
 
-/// Says what the case says, and tells what is not as it should be. `check` is a call that shows whether the connection
+/// Sends the frames of the case, and returns what is not as expected. `check` is a call that shows whether the connection
 /// goes on.
 async fn play(raw: &mut RawPeer, case: &Case, side: Side) -> Result<(), String> {
     let us = Us(side);
@@ -866,7 +866,7 @@ async fn play(raw: &mut RawPeer, case: &Case, side: Side) -> Result<(), String> 
         heard
     };
     let mut heard = heard;
-    // The goodbye of one that was told goodbye.
+    // The answering CLOSE after a CLOSE.
     if !case
         .answers
         .iter()

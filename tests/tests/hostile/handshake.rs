@@ -16,7 +16,7 @@ use msip_tests::{
 };
 use tokio::sync::mpsc;
 
-/// What a raw client says first.
+/// What a raw client sends first.
 struct FirstWords {
     name: String,
     bytes: Vec<u8>,
@@ -499,7 +499,7 @@ struct Answer {
     bytes: fn(MsgId, u64) -> Vec<u8>,
     /// What the client's `connect` fails with, `URL` standing for the address.
     error: &'static str,
-    /// What the client says of it.
+    /// The client's error.
     answers: &'static [&'static str],
 }
 

@@ -1,4 +1,4 @@
-//! Peers that break off, fall silent, do not read, or want too much: each hurts itself alone.
+//! Peers that break off, fall silent, do not read, or want too much: each affects itself only.
 
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
@@ -127,7 +127,7 @@ impl Hall {
         assert_eq!(answer.await.expect("answered").text, "still here");
     }
 
-    /// Why the raw client is gone; the bystander must still be there then.
+    /// Why the raw client was disconnected; the bystander must still be there then.
     async fn reason(&mut self) -> DisconnectReason {
         let reason = loop {
             match next(&mut self.events).await {
@@ -556,7 +556,7 @@ async fn one_client_too_many_is_told_so() {
         outcome => panic!("{outcome:?}"),
     }
     hall.is_untouched().await;
-    // There is room again once the first has left.
+    // There is capacity again once the first has left.
     soon("close", hall.bystander.close()).await;
     assert!(matches!(
         next(&mut hall.events).await,

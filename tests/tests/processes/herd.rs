@@ -53,6 +53,6 @@ async fn clients_come_back_to_a_server_that_was_killed() {
         client.echo_req(EchoReq::default()).await.expect("answers");
         lost += usize::from(client.connection().lost_sessions().borrow().is_some());
     }
-    // Nothing was open, and still each was told that its session is another one.
+    // Nothing was open, and still each was notified that its session is another one.
     assert_eq!(lost, CLIENTS);
 }

@@ -1,4 +1,4 @@
-//! What strangers can make a server log: a line a second, in which nothing of theirs is more than text.
+//! Log lines that strangers cause: one a second, in which their input is escaped text.
 
 use std::time::Instant;
 
@@ -38,7 +38,7 @@ impl Logged {
         self.server.lines_until(what).await
     }
 
-    /// A stranger who says these bytes, and is sent away.
+    /// A stranger that sends these bytes, and is rejected.
     async fn stranger(&self, bytes: &[u8]) {
         let mut raw = RawPeer::dial(&self.url).await;
         raw.say(bytes).await;

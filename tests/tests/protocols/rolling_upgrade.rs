@@ -6,7 +6,7 @@ use msip_runtime::{
 use msip_tests::{Recorder, recorder, rolling_new as new, rolling_old as old, soon};
 use tokio::sync::mpsc;
 
-/// A handler of both sides in both releases, which says what it hears.
+/// A handler of both sides in both releases, which reports what it receives.
 #[derive(Debug, Clone)]
 struct Hears<P>(Recorder<Heard<P>>);
 
@@ -55,7 +55,7 @@ impl new::HandleClientToServer for Hears<Peer<new::Rolling>> {
     ) -> Result<new::FetchRsp, Status> {
         Ok(new::FetchRsp {
             value: format!("new {}", request.name),
-            // An old client does not say how old it may be.
+            // An old client does not state how old it may be.
             age: Some(request.max_age),
         })
     }

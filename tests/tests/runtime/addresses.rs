@@ -24,7 +24,7 @@ fn place(url: &str) -> &str {
     url.trim_start_matches("tcp://")
 }
 
-/// A place where nobody listens.
+/// An address without a listener.
 async fn nowhere() -> String {
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("binds");
     listener.local_addr().expect("is bound").to_string()

@@ -182,7 +182,7 @@ async fn a_deadline_ends_the_call_at_both_ends() {
     assert_eq!(late, Err(CallError::DeadlineExceeded { timeout: limit }));
     assert!(matches!(next(&mut events).await, SeenByServer::Act(what) if what == "hang"));
     assert!(matches!(next(&mut events).await, SeenByServer::Dropped(what) if what == "hang"));
-    // The schema's own limit is known without being told.
+    // The schema's own limit is known without being sent.
     let left: u64 = client
         .act_req(act("remaining"))
         .await

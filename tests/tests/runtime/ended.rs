@@ -1,4 +1,4 @@
-//! What is over, and what becomes of whoever holds on to it: sessions, clients, streams.
+//! Handles that outlive what they refer to: sessions, clients, streams.
 
 use std::{sync::Arc, time::Duration};
 
@@ -111,7 +111,7 @@ async fn gone(seen: &mut mpsc::Receiver<Seen>, peer: &Peer<Gauges>) {
     assert!(peer.connection().is_gone());
 }
 
-/// Every way of sending says that it is for good.
+/// Every way of sending reports that the session has ended.
 async fn nothing_can_be_sent(peer: &Peer<Gauges>) {
     assert_eq!(
         soon("told", peer.line_log(Line::default())).await,
@@ -188,7 +188,7 @@ async fn a_client_that_does_not_come_back_is_gone_and_what_is_unknown_is_told() 
     let (name, is_call, is_unknown) = (lost[0].message, lost[0].is_call, lost[0].is_unknown);
     assert_eq!((name, is_call, is_unknown), ("line_log", false, true));
     nothing_can_be_sent(&peer).await;
-    // When it comes back it is somebody else.
+    // When it comes back it is another client.
     gate.add_permits(1);
     proxy.let_in(true);
     let another = connected(&mut seen).await;

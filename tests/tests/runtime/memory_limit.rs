@@ -1,4 +1,4 @@
-//! What the queues and sessions of a server hold together has a limit, and what happens there.
+//! The memory limit of a server, over all queues and sessions, and what happens at the limit.
 
 use std::{sync::Arc, time::Duration};
 
@@ -148,7 +148,7 @@ fn number(event: &Frame) -> u64 {
         rest.advance(len.into());
     }
     assert_eq!(rest.get_u16(), 0, "no topic");
-    // The member's tag and its length stand before the note.
+    // The member's tag and its length precede the note.
     let note = rest.split_off(1);
     let note = NoteInd::decode_length_delimited(note).expect("a note");
     note.number
@@ -427,7 +427,7 @@ async fn a_handshake_waits_for_its_turn() {
     let welcome = next.hear().await.expect("it is let in");
     assert_eq!(welcome.header.frame_type, FrameType::Ack);
     small.peer().await;
-    // One that is done is in nobody's way.
+    // One that is done blocks no other.
     for _ in 0..3 {
         drop(small.greet().await);
         small.is_disconnected().await;

@@ -1,4 +1,4 @@
-//! What travels beside messages: headers, ids, traces, deadlines, cancellation.
+//! Metadata of messages: headers, ids, traces, deadlines, cancellation.
 
 use std::time::{Duration, SystemTime};
 
@@ -22,7 +22,7 @@ use tokio::sync::mpsc;
 
 const TRACE: &str = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
 
-/// Says what stands beside a message.
+/// Formats the metadata of a message.
 fn describe(call: Call<'_>) -> String {
     let metadata = call.metadata();
     let mut said: Vec<String> = Vec::new();
@@ -46,7 +46,7 @@ fn describe(call: Call<'_>) -> String {
     said.join(", ")
 }
 
-/// A server's handler that says what came beside what it is told.
+/// A server's handler that answers with the metadata that it receives.
 #[derive(Clone)]
 struct Desk(Recorder<String>);
 
@@ -158,7 +158,7 @@ impl HandleClientToServer for Desk {
     }
 }
 
-/// A client's handler that says the same.
+/// A client's handler that does the same.
 struct Answerer;
 
 impl HandleServerToClient for Answerer {

@@ -17,7 +17,7 @@ use msip_tests::{
 };
 use tokio::sync::mpsc;
 
-/// Tells what passes, once it has come to something.
+/// Reports each exchange, once it has a result.
 struct Spy {
     side: &'static str,
     seen: Recorder<String>,

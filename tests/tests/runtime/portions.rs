@@ -1,4 +1,4 @@
-//! What follows from the first of what has come is sent before the last of it is handled.
+//! The work limit: results of the first received messages are sent before the last ones are handled.
 
 use std::{
     sync::{Mutex, PoisonError, mpsc},

@@ -1,4 +1,4 @@
-//! What the kind of a message means when its receiver is slower than its sender.
+//! Backpressure: what the kind of a message means when its receiver is slower than its sender.
 
 use std::sync::Arc;
 

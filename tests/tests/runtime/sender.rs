@@ -1,4 +1,4 @@
-//! Exclusive senders: one-way messages through a buffer of one's own.
+//! Exclusive senders: one-way messages through a buffer of the sender's own.
 
 use std::time::Duration;
 

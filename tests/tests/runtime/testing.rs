@@ -1,4 +1,4 @@
-//! What `msip_runtime::testing` offers to users' tests: recorders, peers and clients that are not there, pairs.
+//! Tests of `msip_runtime::testing`: recorders, stub peers and clients, pairs.
 
 use std::{
     pin::Pin,
@@ -45,7 +45,7 @@ fn status_of(error: &CallError) -> &Status {
     }
 }
 
-/// What each way of sending does, whatever stands in for the other side.
+/// What each way of sending does, whichever stub takes the peer's place.
 async fn says_everything(server: &impl SendClientToServer) {
     server.note_ind(note(1)).await.expect("sent");
     server.try_note_ind(note(2)).expect("sent");

@@ -1,4 +1,4 @@
-//! Calls that find no room wait for it: first come first served, within their deadlines, and no longer than anybody wants
+//! Calls wait for capacity: first come first served, within their deadlines, and no longer than anybody wants
 //! them.
 
 use std::{sync::Arc, time::Duration};
@@ -16,7 +16,7 @@ use tokio::{
     time::{Instant, sleep},
 };
 
-/// What the schema says of `act_req`.
+/// The timeout of `act_req` in the schema.
 const USUAL: Duration = Duration::from_secs(20);
 
 const HOUR: Duration = Duration::from_secs(3600);
@@ -57,7 +57,7 @@ impl Crowded {
         }
     }
 
-    /// A call that finds no room, and waits for it when this returns.
+    /// A call without capacity, which waits for it when this returns.
     async fn wait(&self, what: &'static str, options: CallOptions) -> JoinHandle<Waited> {
         let client = self.client.clone();
         let began = Instant::now();
@@ -120,7 +120,7 @@ async fn many_more_than_there_is_room_for_are_all_answered() {
                 let text = format!("{number}");
                 let request = EchoReq {
                     text: text.clone(),
-                    // Some of them have no room in the queue either.
+                    // Some of them have no capacity in the queue either.
                     ballast: vec![7; number % 5 * 20_000],
                 };
                 let answer = client.echo_req(request).await?;

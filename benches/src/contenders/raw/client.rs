@@ -82,12 +82,12 @@ impl Connection {
         })
     }
 
-    /// Writes what the socket takes, until something has come.
+    /// Writes what the socket takes, until something was received.
     async fn turn(&mut self) -> Result<(), Failure> {
         self.turn_until(false).await
     }
 
-    /// Writes what the socket takes, until all of it is written, or something has come.
+    /// Writes what the socket takes, until all of it is written, or something was received.
     async fn turn_written(&mut self) -> Result<(), Failure> {
         self.turn_until(true).await
     }
@@ -219,7 +219,7 @@ async fn one_way(port: u16, size: usize, time: Duration) -> Result<Outcome, Fail
     Ok(Outcome::since(started, sent.count))
 }
 
-/// Asks what has come of the notes.
+/// Asks for the sum of the notes.
 async fn tally(connection: &mut Connection) -> Result<Tally, Failure> {
     put(&mut connection.out, kind::TALLY, 1, &RawTally::default());
     loop {
@@ -320,7 +320,7 @@ async fn broadcast(
             }
         });
     }
-    // Whoever shouts hears it too, which counts for nobody.
+    // The sender of a broadcast receives it too, which is not counted.
     let mut shouter = Connection::open(port).await?;
     let mut note = RawNote {
         number: 0,

@@ -104,7 +104,7 @@ impl Inbox {
         }
     }
 
-    /// Reads what is there. At the end of the stream nothing has come.
+    /// Reads what is there. At the end of the stream nothing was received.
     pub(super) fn poll_fill(
         &mut self,
         stream: &mut (impl AsyncRead + Unpin),
@@ -118,7 +118,7 @@ impl Inbox {
         Poll::Ready(Ok(len))
     }
 
-    /// What is left of a frame goes to the front, where there is no room for the rest of it.
+    /// What is left of a frame goes to the front, where there is no capacity for the rest of it.
     fn make_room(&mut self) {
         if self.start == self.end {
             self.start = 0;

@@ -22,7 +22,7 @@ use tokio::{
 
 use super::frame::{Inbox, RawFeed, RawNote, RawTally, WRITE_LEN, kind, put};
 
-/// Those who are told what anybody shouts.
+/// The receivers of broadcasts.
 type Crowd = Arc<Mutex<HashMap<u64, Arc<Mutex<Outbox>>>>>;
 
 /// What is to be written to one connection.
@@ -157,7 +157,7 @@ async fn send(outbox: &Mutex<Outbox>, out: &mut Vec<u8>) -> io::Result<()> {
     poll_fn(|context| lock(outbox).poll_send(out, context)).await
 }
 
-/// Writes what is there to be written, and what a shout leaves meanwhile, until something has come.
+/// Writes what is there to be written, and what a broadcast queues meanwhile, until something was received.
 async fn next_bytes(
     reader: &mut OwnedReadHalf,
     inbox: &mut Inbox,

@@ -1,4 +1,4 @@
-//! What a person can ask beside talking. Nothing else waits for the answer.
+//! The commands of the chat client. They run in the background: nothing else waits for their answers.
 
 use std::time::Duration;
 
@@ -6,19 +6,19 @@ use msip_examples::chat::{Chat, SendClientToServer as _, WhoReq};
 use msip_runtime::Client;
 use tokio::task::JoinSet;
 
-/// What can be typed.
+/// The help text.
 pub(crate) const HELP: &str =
     "* type to talk; /who: who is here; /ping: how far the server is; /quit: leave";
 
 /// How long a ping may take.
 const PING: Duration = Duration::from_secs(5);
 
-/// Questions on their way.
+/// Pending requests.
 #[derive(Debug, Default)]
 pub(crate) struct Commands(JoinSet<String>);
 
 impl Commands {
-    /// Asks who is in the room.
+    /// Requests who is in the room.
     pub(crate) fn who(&mut self, client: &Client<Chat>) {
         let client = client.clone();
         self.0.spawn(async move {
@@ -39,7 +39,7 @@ impl Commands {
         });
     }
 
-    /// Measures the way to the server and back.
+    /// Measures the round-trip time to the server.
     pub(crate) fn ping(&mut self, client: &Client<Chat>) {
         let client = client.clone();
         self.0.spawn(async move {
@@ -50,7 +50,7 @@ impl Commands {
         });
     }
 
-    /// The next answer, as a line for the screen; `None` when nothing is on its way.
+    /// The next answer, as a line for the screen; `None` when no request is pending.
     pub(crate) async fn next(&mut self) -> Option<String> {
         let outcome = self.0.join_next().await?;
         Some(outcome.unwrap_or_else(|error| format!("* {error}")))

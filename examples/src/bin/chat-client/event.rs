@@ -1,4 +1,4 @@
-//! What happens to the client, and the handler that passes it on.
+//! The events of the chat client, and the handler that emits them.
 
 use std::{
     fmt,
@@ -19,13 +19,13 @@ use msip_examples::{
 use msip_runtime::{CallError, Client, Code, ConnectError, DisconnectReason, Reconnect, Status};
 use tokio::{sync::mpsc, time::sleep};
 
-/// Who has typed nothing for so long is away.
+/// A user who has typed nothing for so long is away.
 const AWAY_AFTER: Duration = Duration::from_secs(60);
 
 /// How long to wait before asking for a name again that is still in use.
 const NAME_IN_USE: Duration = Duration::from_secs(2);
 
-/// Something that people want to see. Its text is a line for the screen.
+/// An event to show to the user. Its `Display` is a line for the screen.
 #[derive(Debug)]
 pub(crate) enum Event {
     Entered(ConnectRsp),
@@ -76,7 +76,7 @@ impl fmt::Display for Event {
     }
 }
 
-/// A text from elsewhere, without what would move the cursor or change colours.
+/// Text from a peer, without control characters, which could move the cursor or change colours.
 struct Plain<'a>(&'a str);
 
 impl fmt::Display for Plain<'_> {
@@ -99,7 +99,7 @@ impl Default for Keyboard {
 }
 
 impl Keyboard {
-    /// Something is typed now.
+    /// Notes that something was typed now.
     pub(crate) fn touched(&self) {
         *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Instant::now();
     }
@@ -110,7 +110,7 @@ impl Keyboard {
     }
 }
 
-/// The handler: enters the room at each connect, and passes on what happens.
+/// The handler: enters the room at each connect, and emits events.
 #[derive(Debug)]
 pub(crate) struct Member {
     name: String,
@@ -120,7 +120,7 @@ pub(crate) struct Member {
 }
 
 impl Member {
-    /// The handler, and what it passes on: first of all an [`Event::Entered`], or what went wrong instead.
+    /// The handler and its events: the first is an [`Event::Entered`], or the error instead.
     pub(crate) fn new(
         name: &str,
         keyboard: Arc<Keyboard>,
@@ -137,7 +137,7 @@ impl Member {
     }
 
     async fn pass_on(&self, event: Event) {
-        // When the program ends nobody looks any more.
+        // When the program ends the receiver is closed.
         let _ = self.events.send(event).await;
     }
 }
@@ -155,7 +155,7 @@ impl HandleServerToClient for Member {
                     return self.pass_on(Event::Entered(room)).await;
                 }
                 Ok(room) => return self.pass_on(Event::CameBack(room)).await,
-                // Our own earlier connection, which the server does not know to be dead yet.
+                // The name is held by our own earlier connection, which the server has not detected as dead yet.
                 Err(CallError::Status(status))
                     if status.code() == Code::AlreadyExists && !is_first =>
                 {
@@ -165,7 +165,7 @@ impl HandleServerToClient for Member {
                     }
                     sleep(NAME_IN_USE).await;
                 }
-                // The next connect comes here again.
+                // This runs again at the next connect.
                 Err(CallError::NotSent(_) | CallError::ConnectionLost) if !is_first => return,
                 Err(error) => return self.pass_on(Event::Refused(error)).await,
             }
@@ -200,7 +200,7 @@ impl HandleServerToClient for Member {
     }
 
     async fn on_connect_failure(&self, error: &ConnectError, attempt: u32) -> Reconnect {
-        // Said once; after that, no news is no news.
+        // Reported once; further attempts that fail are not shown.
         if attempt == 1 {
             self.pass_on(Event::CannotReach(error.clone())).await;
         }

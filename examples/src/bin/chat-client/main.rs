@@ -1,4 +1,4 @@
-//! A chat in the terminal, for one person.
+//! The chat client: a chat in the terminal, for one user.
 //!
 //! ```text
 //! cargo run -p msip-examples --bin chat-server                   (in one terminal)
@@ -6,8 +6,8 @@
 //! ```
 //!
 //! What is typed goes to everyone in the room. `/who` tells who is there and who is at the keyboard, `/ping` how far
-//! away the server is, `/quit`, Ctrl-C or Ctrl-D leave. When the server goes away the client says so, tries until it
-//! is there again, and enters the room again by itself.
+//! away the server is, `/quit`, Ctrl-C or Ctrl-D leave. If the connection is lost the client says so, retries until the
+//! server is back, and enters the room again by itself.
 //!
 //! It works in a pipe too: `echo hello | chat-client --name bot` says hello and leaves.
 
@@ -61,7 +61,7 @@ async fn chat(args: &Args) -> Result<(), String> {
     let keyboard = Arc::new(Keyboard::default());
     let (member, mut events) = Member::new(&args.name, Arc::clone(&keyboard), EVENTS);
     let client = Client::<Chat>::builder(&args.url)
-        // A person waits for it: no longer than this between two attempts.
+        // A user waits for it: no longer than this between two attempts.
         .reconnect_max(Duration::from_secs(2))
         .handler(member)
         .name("chat-client")
@@ -79,7 +79,7 @@ async fn chat(args: &Args) -> Result<(), String> {
 
     let (mut screen, mut inputs) = screen::open(&args.name);
     let left = tokio::select! {
-        // First, so that Ctrl-C is ours before anything is shown.
+        // First, so that Ctrl-C is handled before anything is shown.
         biased;
         outcome = tokio::signal::ctrl_c() => {
             outcome.map_err(|error| format!("cannot listen for Ctrl-C: {error}"))
@@ -94,7 +94,7 @@ async fn chat(args: &Args) -> Result<(), String> {
     left
 }
 
-/// Shows what happens and says what is typed, until somebody has had enough.
+/// Shows events and sends what is typed, until the user quits or the session ends.
 async fn converse(
     client: &Client<Chat>,
     screen: &mut Screen,
@@ -127,7 +127,7 @@ async fn converse(
                     text,
                     ..MessageInd::default()
                 };
-                // Sent now or not at all: what is typed next must not have to wait.
+                // Sent now or not at all: the prompt must not block.
                 if let Err(error) = client.try_message_ind(message) {
                     screen.print(&format!("* not sent: {error}"));
                 }
@@ -142,7 +142,7 @@ async fn converse(
                 ));
             }
             Input::Quit => return,
-            // The end of a pipe: what it asked for is still answered.
+            // The end of a pipe: pending requests are still answered.
             Input::End => {
                 while let Some(outcome) = commands.next().await {
                     screen.print(&outcome);

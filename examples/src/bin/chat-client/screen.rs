@@ -1,6 +1,6 @@
-//! Where lines are typed and shown: a terminal with a prompt, or a pipe.
+//! The screen: reads and shows lines, at a terminal with a prompt or through a pipe.
 //!
-//! Reading blocks, so that a thread does it. In a terminal `rustyline` reads; its external printer puts a line above
+//! Reading blocks, so it runs in a thread. In a terminal `rustyline` reads; its external printer puts a line above
 //! the prompt and redraws what is being typed.
 
 use std::{
@@ -20,12 +20,12 @@ pub(crate) enum Input {
     Help,
     Unknown(String),
     Quit,
-    /// There is nothing more to read.
+    /// The input has ended.
     End,
 }
 
 impl Input {
-    /// `None` for a line that says nothing.
+    /// `None` for an empty line.
     fn parse(line: &str) -> Option<Self> {
         let line = line.trim();
         let command = line.split_whitespace().next()?;
@@ -57,17 +57,17 @@ impl Screen {
         {
             return;
         }
-        // Nobody reads any more: there is nothing to be done about it.
+        // The output is closed: there is nothing to be done about it.
         let _ = io::stdout().write_all(line.as_bytes());
     }
 }
 
-/// Shows what went wrong.
+/// Shows an error.
 pub(crate) fn complain(text: &str) {
     let _ = writeln!(io::stderr(), "{text}");
 }
 
-/// Begins to read lines. The thread that does it ends with the first [`Input::Quit`] or [`Input::End`].
+/// Starts reading lines. The thread that does it ends with the first [`Input::Quit`] or [`Input::End`].
 pub(crate) fn open(name: &str) -> (Screen, mpsc::Receiver<Input>) {
     let (sender, inputs) = mpsc::channel(16);
     if io::stdin().is_terminal()
@@ -88,11 +88,11 @@ fn read_terminal(editor: &mut DefaultEditor, prompt: &str, sender: &mpsc::Sender
     loop {
         let input = match editor.readline(prompt) {
             Ok(line) => {
-                // A line that cannot be remembered can be sent all the same.
+                // A line that cannot be added to the history can still be sent.
                 let _ = editor.add_history_entry(line.as_str());
                 Input::parse(&line)
             }
-            // Ctrl-C, Ctrl-D, or the terminal is gone.
+            // Ctrl-C, Ctrl-D, or the terminal was closed.
             Err(_) => Some(Input::Quit),
         };
         let Some(input) = input else { continue };
@@ -114,6 +114,6 @@ fn read_pipe(sender: &mpsc::Sender<Input>) {
             return;
         }
     }
-    // Where nobody listens any more, nobody has to be told.
+    // Where the receiver is closed, the event is not needed.
     let _ = sender.blocking_send(Input::End);
 }

@@ -185,7 +185,7 @@ async fn measure(
         // The device has other things to do, too.
         tokio::task::yield_now().await;
     }
-    // The newest is never the one to be dropped, and what has come before it has been handled.
+    // The newest is never the one to be dropped, and what was received before it has been handled.
     let newest = hears.wait_for(|heard| heard.newest == READINGS);
     let has = newest.await?.readings;
     let dropped = device.connection().dropped().metrics;

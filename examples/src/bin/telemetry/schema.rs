@@ -1,4 +1,4 @@
-//! What a device and its station say to each other.
+//! The schema of the telemetry example: the messages between a device and its station.
 
 use msip_runtime::{ClientToServer, Message, ServerToClient};
 

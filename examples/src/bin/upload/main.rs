@@ -119,7 +119,7 @@ async fn send(file: PathBuf, url: &str, rate: Option<u64>) -> Result<bool, Box<d
             sent?;
             true
         }
-        // The upload is dropped, which tells the server.
+        // The upload is dropped, which cancels it at the server.
         _ = ctrl_c() => {
             println!("  client  gives up at {} %", progress.percent());
             false
@@ -161,7 +161,7 @@ async fn demonstrate_in(folder: PathBuf) -> Result<(), Box<dyn Error>> {
     let url = server.local_url().to_string();
     let (told, mut lines) = mpsc::channel(2);
     let store = Store::new(folder.clone(), move |line| {
-        // One for each of the two files. Nobody listens where this has failed.
+        // One for each of the two files. The receiver is closed where this has failed.
         let _ = told.try_send(line.to_owned());
     });
     let (stop, stopped) = oneshot::channel::<()>();
@@ -178,7 +178,7 @@ async fn demonstrate_in(folder: PathBuf) -> Result<(), Box<dyn Error>> {
     println!("  server  {}", lines.recv().await.ok_or("no server")?);
 
     println!("\nAnother one is given up halfway");
-    // The second half never comes.
+    // The second half is never sent.
     let (endless, held) = tokio::io::duplex(1);
     let half = zeros().take(DEMO / 2).chain(endless);
     let (parts, progress) = Parts::of("half.bin", DEMO, half, None);
@@ -208,7 +208,7 @@ async fn demonstrate_in(folder: PathBuf) -> Result<(), Box<dyn Error>> {
 fn hex(bytes: &[u8]) -> String {
     let mut text = String::with_capacity(bytes.len() * 2);
     for byte in bytes {
-        // A text takes whatever is written.
+        // Writing to a string cannot fail.
         let _ = write!(text, "{byte:02x}");
     }
     text

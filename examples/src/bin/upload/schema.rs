@@ -1,4 +1,4 @@
-//! What is said when files are sent.
+//! The schema of the upload example.
 
 use msip_runtime::{ClientToServer, Message, ServerToClient, bytes::Bytes};
 

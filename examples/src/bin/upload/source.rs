@@ -1,4 +1,4 @@
-//! The client: a file as a stream of parts, and how far it is.
+//! The client of the upload: streams a file in parts, and reports progress.
 
 use std::{
     io::IsTerminal as _,
@@ -18,13 +18,13 @@ use tokio::{
 
 use crate::schema::{Beginning, Part};
 
-/// How many bytes go into one message.
+/// The number of bytes in one message.
 const PIECE: usize = 32 * 1024;
 
-/// How many characters the bar has.
+/// The width of the progress bar, in characters.
 const BAR: usize = 40;
 
-/// How much of a file has been taken to be sent.
+/// The progress of an upload: how much of the file was taken to be sent.
 #[derive(Debug, Clone)]
 pub(crate) struct Progress(Arc<Shared>);
 
@@ -47,15 +47,15 @@ impl Progress {
         self.0.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Of what was taken, in per cent.
+    /// The progress in per cent.
     pub(crate) fn percent(&self) -> u64 {
         *self.0.percent.borrow()
     }
 
-    /// Waits until so much was taken.
+    /// Waits until so many bytes were taken.
     pub(crate) async fn reaches(&self, percent: u64) {
         let mut percents = self.0.percent.subscribe();
-        // The sender is in `self`, and not gone.
+        // The sender is in `self`, so it is not dropped.
         let _ = percents.wait_for(|reached| *reached >= percent).await;
     }
 
@@ -77,7 +77,7 @@ impl Progress {
     }
 }
 
-/// Draws the bar, or, where nobody looks, tells of each quarter.
+/// Draws the progress bar, or, without a terminal, prints a line for each quarter.
 #[expect(
     clippy::print_stdout,
     clippy::print_stderr,
@@ -106,7 +106,7 @@ pub(crate) struct Parts<R> {
 }
 
 impl<R> Parts<R> {
-    /// The parts of a file of this name and size, and how far they are.
+    /// The parts of a file of this name and size, and their progress.
     pub(crate) fn of(name: &str, size: u64, reader: R, rate: Option<u64>) -> (Self, Progress) {
         let state = State {
             size,
@@ -144,7 +144,7 @@ impl<R: AsyncRead + Unpin> Stream for Parts<R> {
         }
         let mut piece = vec![0; PIECE];
         let mut buffer = ReadBuf::new(&mut piece);
-        // A file that cannot be read on ends here, and the server misses the rest.
+        // A read error ends the stream here, and the server reports the file as incomplete.
         if ready!(Pin::new(&mut this.reader).poll_read(context, &mut buffer)).is_err() {
             return Poll::Ready(None);
         }

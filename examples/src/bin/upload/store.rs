@@ -1,4 +1,4 @@
-//! The server: it keeps whole files, and nothing of others.
+//! The server of the upload: stores complete files, and removes partial ones.
 
 use std::{
     io,
@@ -18,7 +18,7 @@ const LONGEST_NAME: usize = 100;
 /// The largest file, in bytes.
 const LARGEST: u64 = 1024 * 1024 * 1024;
 
-/// A folder that files are sent to.
+/// The folder that stores uploaded files.
 pub(crate) struct Store {
     folder: PathBuf,
     uploads: AtomicU64,
@@ -26,7 +26,7 @@ pub(crate) struct Store {
 }
 
 impl Store {
-    /// `tell` is called with a line for whatever happens.
+    /// `tell` is called with a line for each event.
     pub(crate) fn new(folder: PathBuf, tell: impl Fn(&str) + Send + Sync + 'static) -> Self {
         Self {
             folder,
@@ -37,7 +37,7 @@ impl Store {
 }
 
 impl HandleClientToServer for Store {
-    /// A caller who gives up, or goes away, drops this: with it goes what was written.
+    /// A cancelled or lost call drops this future, and with it the partial file.
     async fn on_upload_req(
         &self,
         _: &Peer<Upload>,
@@ -90,7 +90,7 @@ impl HandleClientToServer for Store {
     }
 }
 
-/// A file that is not whole, and is removed unless it becomes so.
+/// A partial file, which is removed on drop unless it was completed.
 struct Partial<'a> {
     path: PathBuf,
     name: &'a str,
@@ -120,7 +120,7 @@ impl Drop for Partial<'_> {
     }
 }
 
-/// Refuses names that lead elsewhere, or look like those of partial files.
+/// Refuses names that leave the folder, or look like those of partial files.
 fn check_name(name: &str) -> Result<(), Status> {
     let is_good = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_');
     if (1..=LONGEST_NAME).contains(&name.len())

@@ -2,30 +2,34 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use msip_schema::{
-    Cardinality, Code, Diagnostic, EnumType, FieldType, MessageType, Outline, Span, TypeDef,
-    TypeName,
-};
+use msip_schema::{Code, Diagnostic, EnumType, MessageType, Outline, Span, TypeDef, TypeName};
 
-use crate::rust::names::{RESERVED_TYPES, field_name, type_name};
+use crate::rust::names::{RESERVED_TYPES, accessors, field_name, type_name};
 use crate::write::{Case, Namespace};
 
 pub(super) fn check(outline: &Outline<'_>, out: &mut Vec<Diagnostic>) {
     let package = &outline.package().value;
-    let mut types = Identifiers::new("type");
-    for (name, ty) in outline
+    let own = outline
         .types()
         .iter()
-        .filter(|(name, _)| !name.is_well_known())
-    {
+        .filter(|(name, _)| !name.is_well_known());
+    // A message and a package may share a module: `shop.Body` and `shop.body`.
+    let own: Vec<_> = own
+        .map(|(name, ty)| {
+            let scope = name.as_str().strip_suffix(name.short()).unwrap_or("");
+            let modules: Vec<String> = scope.split('.').map(field_name).collect();
+            (name, ty, scope, modules.join("::"))
+        })
+        .collect();
+    let mut types = Identifiers::new("type");
+    for (name, ty, scope, module) in &own {
         let span = ty.span();
-        let scope = name.as_str().strip_suffix(name.short()).unwrap_or("");
         let identifier = type_name(name.short());
         if scope.strip_suffix('.') == Some(package) && RESERVED_TYPES.contains(&identifier.as_str())
         {
             out.push(reserved(name, &identifier, span));
         }
-        types.add(scope, name.short(), &identifier, span, out);
+        types.add(module, name.as_str(), &identifier, span, out);
         match ty {
             TypeDef::Message(message) => check_message(message, out),
             TypeDef::Enum(ty) => check_enum(name, ty, out),
@@ -68,23 +72,6 @@ fn check_message(message: &MessageType, out: &mut Vec<Diagnostic>) {
     }
     for (oneof, span) in oneofs {
         fields.add("", oneof, &field_name(oneof), span, out);
-    }
-}
-
-/// The methods that prost adds to a message for a field.
-fn accessors(name: &str, ty: &FieldType, cardinality: &Cardinality) -> Vec<String> {
-    let name = Case::Snake.apply(name);
-    match (ty, cardinality) {
-        (FieldType::Message(_), _) => Vec::new(),
-        (FieldType::Enum(_), Cardinality::Implicit | Cardinality::Optional) => {
-            vec![format!("set_{name}"), name]
-        }
-        (FieldType::Enum(_), Cardinality::Repeated) => vec![format!("push_{name}"), name],
-        (FieldType::Enum(_), Cardinality::Map(_)) => {
-            vec![format!("get_{name}"), format!("insert_{name}")]
-        }
-        (_, Cardinality::Optional) => vec![name],
-        _ => Vec::new(),
     }
 }
 

@@ -1,4 +1,4 @@
-//! Reading a decompressor to its end, within a limit.
+//! Streaming decompression, with a limit on the size of the output.
 
 use std::io::{ErrorKind, Read};
 

@@ -1,4 +1,4 @@
-//! One value of protobuf, as it is encoded.
+//! A wire value: one field's value in protobuf's encoding.
 
 use prost::encoding::{WireType, decode_varint};
 
@@ -8,7 +8,7 @@ use crate::body::{
     integer::{low_32, unzigzag64},
 };
 
-/// A field's value, as it is encoded.
+/// A field's value in its encoded form.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum WireValue<'a> {
     Varint(u64),

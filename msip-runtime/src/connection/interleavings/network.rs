@@ -32,7 +32,7 @@ pub(super) const fn note(number: u32) -> Say {
     Say::Note(number)
 }
 
-/// The number of a call that the peer answers when it is told to.
+/// The number of a call that the peer answers on request.
 pub(super) const HELD: u32 = 1_000_000;
 
 const ASK: u16 = 2;
@@ -308,7 +308,7 @@ impl Network {
         }
     }
 
-    /// Hands what has come to the session, each frame under a lock of its own.
+    /// Passes what was received to the session, each frame under a lock of its own.
     fn read(&self, decoder: &mut Decoder, bytes: &[u8]) {
         decoder.buffer().extend_from_slice(bytes);
         while let Some(frame) = decoder.decode().unwrap() {
@@ -332,7 +332,7 @@ impl Network {
         }
     }
 
-    /// Does something at the peer, and wakes those who wait for it.
+    /// Does something at the peer, and wakes the tasks that wait for it.
     fn at_peer<T>(&self, action: impl FnOnce(&mut Peer) -> T) -> T {
         let mut peer = self.peer();
         let result = action(&mut peer);
@@ -382,7 +382,7 @@ impl Network {
         }
     }
 
-    /// No exchange is open, and nobody waits for one.
+    /// No exchange is open, and no caller waits for one.
     pub(super) fn assert_idle(&self) {
         let state = self.client.lock();
         assert_eq!(state.open_exchanges(), 0);

@@ -1,4 +1,4 @@
-//! What the checks infer. `mistakes` has what they reject.
+//! Tests of what the checks infer. `mistakes` has what they reject.
 
 mod mistakes;
 pub(crate) mod source;

@@ -1,4 +1,4 @@
-//! What becomes of outbound exchanges when their connection or session is lost.
+//! Resumption of outbound exchanges: their state after the loss of a connection or session.
 
 use std::time::Duration;
 
@@ -11,7 +11,7 @@ use crate::{
 };
 
 impl OutboundExchanges {
-    /// The session is lost: closes every exchange. `is_sent` tells whether a frame of this connection was sent.
+    /// The session is lost: closes every exchange. `is_sent` returns whether a frame of this connection was sent.
     pub(in crate::session) fn take_all(
         &mut self,
         streams: &mut StreamTable,

@@ -67,7 +67,7 @@ impl Flows {
         Ok(())
     }
 
-    /// An item has come: the next one, and before the end.
+    /// An item was received: the next one, and before the end.
     pub(super) fn received(&mut self, id: FlowId, place: u64) -> Result<(), String> {
         let flow = self.0.entry(id).or_default();
         if flow.is_end_received {
@@ -83,7 +83,7 @@ impl Flows {
         Ok(())
     }
 
-    /// The end has come: once, and after all items.
+    /// The end was received: once, and after all items.
     pub(super) fn end_received(&mut self, id: FlowId) -> Result<(), String> {
         let flow = self.0.entry(id).or_default();
         if std::mem::replace(&mut flow.is_end_received, true) {

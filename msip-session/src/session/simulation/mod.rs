@@ -32,7 +32,7 @@ const STREAM_WINDOW: Credit = Credit {
     bytes: 600,
 };
 
-/// How many seeds are the same in every run, and how many are drawn anew.
+/// How many seeds are the same in every run, and how many are drawn at random.
 #[cfg(test)]
 const FIXED: u64 = 2000;
 #[cfg(test)]

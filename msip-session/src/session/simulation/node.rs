@@ -30,7 +30,7 @@ pub(super) struct Waiter {
     slot: Slot,
 }
 
-/// A message that has come, and by which session and connection.
+/// A received message, and its session and connection.
 #[derive(Debug)]
 struct Queued {
     incoming: Incoming,
@@ -95,7 +95,7 @@ pub(super) struct Node {
     handling: Option<(Queued, Duration)>,
     running: Vec<Running>,
     streams: Streams,
-    /// What the handler that runs asks the other side.
+    /// What the running handler asks the peer.
     asks: Option<Asks>,
     /// Calls that were cancelled before their handlers began.
     cancelled: Vec<InboundSlot>,
@@ -162,7 +162,7 @@ impl Node {
         })
     }
 
-    /// The session is over; what waited for it is told.
+    /// The session has ended; notifies what waited for it.
     pub(super) fn end_session(&mut self, rules: &mut Rules) -> Result<(), String> {
         let lost = match self.session.take() {
             Some(mut session) => session.lost(None),

@@ -1,4 +1,4 @@
-//! Numbers that are the same for the same seed (SplitMix64).
+//! A deterministic random number generator (SplitMix64).
 
 /// A source of numbers.
 #[derive(Debug, Clone)]

@@ -68,7 +68,7 @@ impl SimulatedReader {
         Some(len)
     }
 
-    /// Notes an item that was read, and tells the session when that is due.
+    /// Notes an item that was read, and notifies the session when that is due.
     fn taken(&mut self, end: StreamSide, len: u32, session: &mut Session) {
         if let Some(taken) = self.credit_batcher.take(len) {
             self.credit_batcher
@@ -154,7 +154,7 @@ impl Streams {
         }
     }
 
-    /// An answer has come.
+    /// An answer was received.
     pub(super) fn answer(
         &mut self,
         side: Side,
@@ -169,7 +169,7 @@ impl Streams {
         rules.flows.received(answers(side, calling.number), place)
     }
 
-    /// A call has come.
+    /// A call was received.
     pub(super) fn incoming(&mut self, slot: InboundSlot, number: u64, incoming: &Incoming) {
         let shape = shape_of(number);
         let serving = Serving {
@@ -187,7 +187,7 @@ impl Streams {
         self.inbound.insert(slot, serving);
     }
 
-    /// A request has come, or the end of them.
+    /// A request was received, or the end of them.
     pub(super) fn request(
         &mut self,
         side: Side,
@@ -307,7 +307,7 @@ impl Serving {
         }
         let id = answers(side.reverse(), self.number);
         if session.is_suspended() {
-            // It began after the loss, and nobody awaits the answer.
+            // It began after the loss, and the answer is not awaited.
             let status = ErrorRef {
                 code: Code::Cancelled,
                 message: "the call has ended",

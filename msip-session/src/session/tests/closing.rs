@@ -120,7 +120,7 @@ fn a_loss_distinguishes_sent_and_unsent() {
     end.session
         .call(&urgent, CallShape::UNARY, Token::new(5), at(60), text("5"))
         .expect("queued");
-    // The first of the two is all that was handed over.
+    // The first of the two is all that was taken to be written.
     let lost = end.session.lost(Some((&chunk, cut)));
     let lost: BTreeMap<usize, bool> = lost
         .iter()

@@ -77,7 +77,7 @@ fn out_of_credit() -> Pair {
     pair
 }
 
-/// Lets the server handle all that has come, and the client go on, until nothing happens any more.
+/// Lets the server handle all that was received, and the client go on, until nothing happens any more.
 fn go_on(pair: &mut Pair) {
     loop {
         pair.settle();

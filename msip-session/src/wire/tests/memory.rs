@@ -5,7 +5,7 @@ use super::*;
 
 const KIB: usize = 1024;
 
-/// Reads these bytes as a driver does, filling what room there is. Returns how many frames came of it.
+/// Reads these bytes as a driver does, filling the spare capacity. Returns how many frames came of it.
 fn read(decoder: &mut Decoder, bytes: &[u8]) -> usize {
     read_frames(decoder, bytes).len()
 }
@@ -208,7 +208,7 @@ fn a_small_frame_does_not_keep_a_large_ones_memory_alive() {
     });
     for frames in [one_by_one, together] {
         let (large, rest) = frames.split_first().unwrap();
-        // A buffer that has doubled had room for the small frames too, right behind the large one.
+        // A buffer that has doubled had capacity for the small frames too, right behind the large one.
         let behind = large.payload.as_ptr_range().end;
         let shared = behind..behind.wrapping_add(64 * KIB);
         assert_eq!(rest.len(), 100);
@@ -276,7 +276,7 @@ fn what_is_copied_together_is_little() {
     assert_eq!(frame_count, 10);
 }
 
-/// A buffer that was lent, with the bytes of some frames read into it.
+/// A pooled buffer, with the bytes of some frames read into it.
 fn lent_with(decoder: &mut Decoder, bytes: &[u8]) {
     decoder.lend_buffer(BytesMut::with_capacity(64 * KIB));
     decoder.buffer().extend_from_slice(bytes);

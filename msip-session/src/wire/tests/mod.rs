@@ -1,4 +1,4 @@
-//! Tests of the wire as a whole.
+//! Tests of the wire format as a whole.
 
 mod decoding;
 mod memory;

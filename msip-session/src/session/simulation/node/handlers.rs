@@ -1,4 +1,4 @@
-//! The handlers of a side: what has come, one-way messages in order, and calls side by side.
+//! The handlers of a side: they serve what was received, one-way messages in order, and calls concurrently.
 
 use std::time::Duration;
 
@@ -15,7 +15,7 @@ use crate::{
 const ASKING: u64 = 9;
 
 impl Node {
-    /// Calls of the other side are dropped.
+    /// Calls of the peer are dropped.
     pub(super) fn cancel(&mut self, slots: &[InboundSlot]) {
         let Some(session) = self.session.as_mut() else {
             return;

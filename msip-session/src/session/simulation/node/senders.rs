@@ -68,7 +68,7 @@ impl Node {
         }
     }
 
-    /// Whether a handler waits for the other side.
+    /// Whether a handler waits for the peer.
     pub(in crate::session::simulation) fn is_asking(&self) -> bool {
         match self.asks {
             Some(Asks::Waits(token)) => self.waiters.contains_key(&token),
