@@ -53,7 +53,8 @@ impl SharedTask {
     pub(super) fn run(self: &Arc<Self>) -> Poll<()> {
         self.is_due.store(true, Ordering::SeqCst);
         let this_thread = thread::current().id();
-        while self.is_due.load(Ordering::SeqCst) {
+        // At least once: the thread that polls it now may already have taken the flag, and be in the middle of a poll.
+        loop {
             if *lock(&self.runner) == Some(this_thread) {
                 return Poll::Pending;
             }
@@ -74,8 +75,10 @@ impl SharedTask {
                     *future = None;
                 }
             }
+            if !self.is_due.load(Ordering::SeqCst) {
+                return Poll::Pending;
+            }
         }
-        Poll::Pending
     }
 
     /// Drops the future.
@@ -127,5 +130,35 @@ impl fmt::Debug for SharedTask {
         f.debug_struct("SharedTask")
             .field("is_stopped", &self.is_stopped)
             .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::AtomicUsize;
+
+    use super::*;
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn a_run_sees_what_was_sent_before_it_while_another_thread_polls() {
+        let sent = Arc::new(AtomicUsize::new(0));
+        let seen = Arc::new(AtomicUsize::new(0));
+        let task = {
+            let (sent, seen) = (Arc::clone(&sent), Arc::clone(&seen));
+            SharedTask::spawn(poll_fn(move |_| {
+                let found = sent.load(Ordering::SeqCst);
+                // Another thread looks while this poll is in the middle.
+                thread::yield_now();
+                seen.store(found, Ordering::SeqCst);
+                Poll::Pending
+            }))
+        };
+        for number in 1..=20_000 {
+            sent.store(number, Ordering::SeqCst);
+            task.wake_by_ref();
+            let _ = task.run();
+            assert_eq!(seen.load(Ordering::SeqCst), number);
+        }
+        task.stop();
     }
 }
