@@ -7,7 +7,7 @@ use tokio::time::Instant;
 #[cfg(feature = "testing")]
 use crate::MetadataError;
 use crate::{
-    CallOptions, Cancellation, Metadata,
+    CallOptions, Cancellation, Draining, Metadata,
     connection::{CallToAnswer, ConnectionShared},
     metadata::NO_METADATA,
 };
@@ -94,6 +94,24 @@ impl<'a> Call<'a> {
     /// [`cancellation`](Self::cancellation).
     pub async fn cancelled(&self) {
         self.cancellation().cancelled().await;
+    }
+
+    /// Whether the connection drains: either side has begun to close it, and open calls are to come to their end.
+    ///
+    /// A handler of a call has `drain_timeout` from then on, one with a stream `stream_drain`.
+    #[must_use]
+    pub fn is_draining(&self) -> bool {
+        self.draining().is_draining()
+    }
+
+    /// A future that is ready once the connection drains: `call.draining().await`, in a `select!`, or at the end of a stream
+    /// ([`Draining`] has an example). It can be kept longer than the handler.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future loses nothing.
+    pub fn draining(&self) -> Draining {
+        self.connection.draining()
     }
 
     /// Tells work that outlives the handler, in a task or thread of its own, when the answer is not wanted any more. Get it

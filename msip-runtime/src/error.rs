@@ -93,6 +93,10 @@ pub enum CallError {
     /// The connection was lost, and the peer reports that the request did not reach it, so it is safe to retry.
     #[error("connection lost before the request was received: it did not run")]
     NotReceived,
+    /// The peer is closing the connection, as a server does that shuts down, and had begun to before the request reached it:
+    /// it has refused the request, so it is safe to retry, on the next connection.
+    #[error("the peer is closing and did not accept the request: it did not run")]
+    NotAccepted,
     /// The connection was lost after the request was handed to it: the request may have run.
     #[error("connection lost before the response: the request may have run")]
     ConnectionLost,
@@ -123,7 +127,7 @@ impl CallError {
             Self::Status(status) => status.code(),
             Self::DeadlineExceeded { .. } => Code::DeadlineExceeded,
             Self::NotSent(error) => error.code(),
-            Self::NotReceived => Code::Unavailable,
+            Self::NotReceived | Self::NotAccepted => Code::Unavailable,
             Self::ConnectionLost => Code::Unknown,
             Self::Answer(_) | Self::UnexpectedAnswer { .. } => Code::Internal,
         }
@@ -132,7 +136,10 @@ impl CallError {
     /// Whether the request has certainly not run, so that even one that is not idempotent can be retried.
     #[must_use]
     pub const fn is_safe_to_repeat(&self) -> bool {
-        matches!(self, Self::NotSent(_) | Self::NotReceived)
+        matches!(
+            self,
+            Self::NotSent(_) | Self::NotReceived | Self::NotAccepted
+        )
     }
 }
 

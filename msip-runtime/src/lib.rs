@@ -181,7 +181,7 @@ pub use body::{Codec, Compression};
 pub use bytes;
 pub use call::Call;
 pub use client::{Client, ClientBuilder, ConnectWith, ConnectionInfo, ConnectionState, Reconnect};
-pub use connection::Cancellation;
+pub use connection::{Cancellation, Draining};
 pub use describe::proto_text;
 pub use error::{CallError, ConnectError, DisconnectReason, SendError};
 pub use futures_core::Stream;

@@ -24,7 +24,8 @@
 //!    [`Session::send_item`], which encode straight into the outgoing queue, or return [`Blocked`]. Whoever is blocked for
 //!    capacity tries again after [`Event::Capacity`], after an outcome, and after each write.
 //! 5. **Write** each chunk of [`Session::poll_transmit`], and hand it back with [`Session::transmitted`].
-//! 6. **Sleep** until [`Session::poll_timeout`] at the latest, then call [`Session::handle_timeout`].
+//! 6. **Sleep** until [`Session::poll_timeout`] at the latest, then call [`Session::handle_timeout`]. While the session
+//!    [closes](Session::is_closing), call [`Session::linger`] before, and [`Session::end_streams`] after.
 //! 7. **End** when [`Session::is_finished`], or with an error: a [`Fault`] goes to [`Session::handle_fault`], whose last
 //!    frames are written before the transport is closed. When the connection is lost, [`Session::suspend`] keeps a session
 //!    that is [resumable](Session::is_resumable), and [`Session::lost`] ends any other; both return the exchanges that have
@@ -58,8 +59,8 @@ pub use budget::{Budget, Evict, MemoryUse};
 pub use dropped::Dropped;
 pub use msip_schema::MsgKind;
 pub use session::{
-    BareMessage, Batch, Blocked, Busy, CallShape, Class, Config, CreditBatcher, Event, FastFrame,
+    BareMessage, Batch, Blocked, Busy, CallShape, Class, Config, CreditBatcher, EndedStreams, Event, FastFrame,
     Fault, FaultKind, InboundSlot, Incoming, Item, ItemBatch, ItemHead, ItemTarget, Lost, Outcome,
     PeerTerms, Reply, ReplyTo, RequestHead, Session, Slot, StateKey, StreamSide, Suspended,
-    TimedOut, Token, Transmit, first_frame, is_droppable, is_resumed,
+    TimedOut, Token, Transmit, first_frame, is_droppable, is_resumed, refuse_late,
 };

@@ -171,7 +171,7 @@ fn ctrl_c_says_goodbye() {
     room.until("bob left");
 
     room.interrupt();
-    ada.until("* connection lost: closed by the peer: UNAVAILABLE: the server goes away");
+    ada.until("* connection lost: closed by the peer: UNAVAILABLE: the server is shutting down");
     let room = room.ended();
     assert_eq!(room.code, Some(0));
     assert_eq!(

@@ -185,6 +185,7 @@ pub(super) fn failure(outcome: Outcome, timeout: Duration) -> CallError {
     match outcome {
         Outcome::Error(text) => CallError::Status(text.into()),
         Outcome::NotReceived => CallError::NotReceived,
+        Outcome::NotAccepted => CallError::NotAccepted,
         Outcome::Expired => CallError::DeadlineExceeded { timeout },
         Outcome::Dropped => CallError::NotSent(SendError::Dropped),
         Outcome::Lost { sent: true } => CallError::ConnectionLost,

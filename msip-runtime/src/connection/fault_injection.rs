@@ -26,6 +26,8 @@ pub(super) enum FaultInjection {
     ExpireSilently,
     /// A session ends without ending its exchanges for their callers.
     LoseSilently,
+    /// The session drains, and those who wait for that are not woken.
+    DrainSilently,
 }
 
 #[cfg(shuttle)]

@@ -1,15 +1,15 @@
 //! The inner part of a connection, behind its lock: the session, and the tasks that wait for it.
 
-use std::{task::Waker, time::Duration};
+use std::{sync::Arc, task::Waker, time::Duration};
 
 use super::{
     driver_state::DriverState, exchange_table::ExchangeTable, fault_injection::FaultInjection,
-    running_calls::RunningCalls, stream_senders::StreamSenders, wait_queue::WaitQueue,
+    running_calls::RunningCalls, signal::Signal, stream_senders::StreamSenders, wait_queue::WaitQueue,
     wake_list::WakeList,
 };
 use crate::{Dropped, body::Encoding};
 use msip_session::{
-    InboundSlot, Item, Lost, Outcome, Session, StreamSide, TimedOut, Token, Transmit,
+    EndedStreams, InboundSlot, Item, Lost, Outcome, Session, StreamSide, TimedOut, Token, Transmit,
 };
 
 #[derive(Debug, Default)]
@@ -28,6 +28,10 @@ pub(crate) struct ConnectionInner {
     pub(super) stream_senders: StreamSenders,
     pub(super) running_calls: RunningCalls,
     pub(super) driver: DriverState,
+    /// Raised when the session drains or ends, where anyone has asked for it.
+    pub(super) draining: Option<Arc<Signal>>,
+    /// Raised when the next session is there, or none will follow, where anyone has asked for it.
+    pub(super) next_session: Option<Arc<Signal>>,
     /// Whom to wake when the lock is released.
     pub(super) wakes: WakeList,
     /// How many frames the sessions before this one ignored.
@@ -66,11 +70,14 @@ impl ConnectionInner {
     /// cannot write yet. Where it sleeps, the next that gives it something to do wakes it: both look under the same lock.
     pub(crate) fn try_sleep(&mut self, now: Duration, is_writing: bool) -> DriverStep {
         let next_deadline = self.next_deadline();
-        let Some(session) = &self.session else {
+        let Some(session) = &mut self.session else {
             return DriverStep::Finished;
         };
-        if session.is_finished() && !is_writing {
-            return DriverStep::Finished;
+        if session.is_closing() && !is_writing {
+            session.linger(now);
+            if session.is_finished() {
+                return DriverStep::Finished;
+            }
         }
         let until = session.poll_timeout().min(next_deadline);
         if until <= now {
@@ -145,6 +152,7 @@ impl ConnectionInner {
         if now < session.poll_timeout() {
             return Ok(());
         }
+        let ended = session.end_streams(now);
         let mut expired = Vec::new();
         let in_time = session.handle_timeout(now, &mut expired);
         if !expired.is_empty() {
@@ -156,7 +164,34 @@ impl ConnectionInner {
             }
             self.capacity_freed();
         }
+        if let Some(EndedStreams {
+            outcomes,
+            cancelled,
+            ..
+        }) = ended
+        {
+            for (token, outcome) in outcomes {
+                self.complete(token, outcome);
+            }
+            self.cancel_all(cancelled);
+        }
         in_time
+    }
+
+    /// The session closes or has ended: handlers that wait for it hear of it.
+    pub(crate) fn raise_draining(&mut self) {
+        if let Some(signal) = self.draining.take()
+            && !FaultInjection::DrainSilently.is_on()
+        {
+            signal.raise_with(&mut self.wakes);
+        }
+    }
+
+    /// Another session is there, or none will follow.
+    pub(super) fn raise_next_session(&mut self) {
+        if let Some(signal) = self.next_session.take() {
+            signal.raise_with(&mut self.wakes);
+        }
     }
 
     /// Gives back memory that a burst needed, once the connection is idle.
@@ -267,6 +302,7 @@ impl ConnectionInner {
         }
         self.detach(lost);
         self.running_calls.end_all(&mut self.wakes);
+        self.raise_draining();
     }
 
     /// The session goes on without this connection: ends what cannot.

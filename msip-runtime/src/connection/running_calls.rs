@@ -5,8 +5,9 @@ use std::{collections::HashMap, sync::Arc};
 use tokio::task::AbortHandle;
 
 use super::{
-    cancellation::{CancelFlag, Cancellation},
+    cancellation::Cancellation,
     recv_buffer::RecvBuffer,
+    signal::Signal,
     wake_list::WakeList,
 };
 use msip_session::{InboundSlot, Item, Outcome, StreamSide, wire::MsgId};
@@ -35,7 +36,7 @@ enum RunningCall {
 pub(super) struct RunningCalls {
     request_streams: HashMap<InboundSlot, Arc<RecvBuffer>>,
     /// Of the calls whose handlers watch for cancellation.
-    cancel_flags: HashMap<InboundSlot, Arc<CancelFlag>>,
+    cancel_flags: HashMap<InboundSlot, Arc<Signal>>,
     handlers: HashMap<InboundSlot, RunningCall>,
 }
 
@@ -91,7 +92,7 @@ impl RunningCalls {
     pub(super) fn end_all(&mut self, wakes: &mut WakeList) {
         self.handlers.clear();
         for (_, flag) in self.cancel_flags.drain() {
-            flag.cancel(wakes);
+            flag.raise_with(wakes);
         }
         for (_, recv_buffer) in self.request_streams.drain() {
             recv_buffer.close(Outcome::Lost { sent: true }, wakes);
@@ -103,7 +104,7 @@ impl RunningCalls {
             return;
         }
         if let Some(flag) = self.cancel_flags.remove(&slot) {
-            flag.cancel(wakes);
+            flag.raise_with(wakes);
         }
     }
 

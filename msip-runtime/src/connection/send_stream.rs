@@ -96,16 +96,24 @@ impl ConnectionShared {
         self: &Arc<Self>,
         target: StreamTarget,
     ) -> Option<SendStream<E>> {
+        let now = self.now();
         let mut state = self.lock();
         let end = target.end(&state)?;
         let encoding = state.encoding.clone();
         let session = state.session()?;
         if let StreamSide::Callee(slot) = end {
             session.begin_answers(slot);
+            if session.is_closing() {
+                session.stream_begun(now);
+            }
         }
         let head = session.item_head(end)?;
         let capacity = session.item_capacity(end);
         let max_body = session.peer_max_body();
+        if session.is_closing() {
+            // For its time limit.
+            state.wake_driver();
+        }
         drop(state);
         Some(SendStream {
             connection: Arc::clone(self),

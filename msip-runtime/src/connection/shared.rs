@@ -10,7 +10,8 @@ use std::{
 use tokio::time::Instant;
 
 use super::{
-    clock::Clock, fault_injection::FaultInjection, inner::ConnectionInner, metadata::CorrelationIds,
+    clock::Clock, draining::Draining, fault_injection::FaultInjection, inner::ConnectionInner,
+    metadata::CorrelationIds, signal::Raised,
 };
 use crate::{
     Dropped, MemoryUse, Status,
@@ -164,6 +165,7 @@ impl ConnectionShared {
         let mut state = self.lock();
         state.generation += 1;
         state.session = Some(session);
+        state.raise_next_session();
         self.is_plain
             .store(encoding.is_identity(), Ordering::Relaxed);
         state.encoding = encoding;
@@ -173,6 +175,8 @@ impl ConnectionShared {
     pub(crate) fn close(&self) {
         let mut state = self.lock();
         state.is_closed = true;
+        state.raise_draining();
+        state.raise_next_session();
         state.wake_all_waiting();
     }
 
@@ -184,8 +188,43 @@ impl ConnectionShared {
             session.begin_close(status.code(), status.message(), now);
             state.wake_driver();
         }
+        state.raise_draining();
         if !FaultInjection::CloseSilently.is_on() {
             state.wake_all_waiting();
+        }
+    }
+
+    /// Whether either side has begun to close the session, or it has ended.
+    pub(crate) fn draining(&self) -> Draining {
+        let mut state = self.lock();
+        let is_draining = match &state.session {
+            Some(session) => session.is_closing(),
+            None => state.is_closed,
+        };
+        if is_draining {
+            return Draining::already();
+        }
+        Draining::of(state.draining.get_or_insert_default())
+    }
+
+    /// Waits until there is a session that takes new exchanges. `false` where none will follow.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future loses nothing.
+    pub(crate) async fn accepting_session(&self) -> bool {
+        loop {
+            let next = {
+                let mut state = self.lock();
+                if state.is_closed {
+                    return false;
+                }
+                if state.session().is_some_and(|session| session.is_open()) {
+                    return true;
+                }
+                Raised::of(state.next_session.get_or_insert_default())
+            };
+            next.await;
         }
     }
 

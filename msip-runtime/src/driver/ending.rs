@@ -10,14 +10,19 @@ use tokio::{
 use super::Driver;
 use crate::{DisconnectReason, transport::Stream};
 use msip_session::{
-    Fault, FaultKind, Lost, Suspended, TimedOut, first_frame,
-    wire::{Code, ErrorText, write_close},
+    Fault, FaultKind, Lost, Suspended, TimedOut, first_frame, refuse_late,
+    wire::{Code, Decoder, ErrorText, FrameType, Side, write_close},
 };
 
 /// How long, and for how many bytes, a connection that is over is still read, so that the last text arrives
 /// (docs/protocol.md, "Errors and close").
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(1);
 const CLOSE_READ_LEN: usize = 64 * 1024;
+
+/// How long, and for how many bytes, requests are refused that were under way when the time of a drain was up
+/// (docs/protocol.md, "Drain").
+const REFUSE_TIMEOUT: Duration = Duration::from_millis(500);
+const REFUSE_READ_LEN: usize = 1024 * 1024;
 
 /// Why the driver stopped.
 #[derive(Debug)]
@@ -51,20 +56,46 @@ pub(crate) struct ConnectionEnd {
 pub(crate) struct GracefulClose {
     stream: Stream,
     chunks: Option<Vec<Vec<u8>>>,
+    rest: Rest,
+}
+
+/// What becomes of what the peer still sends.
+#[derive(Debug)]
+enum Rest {
+    /// It is read for a moment and discarded.
+    Discarded,
+    /// The peer has had its time: it is not read.
+    Unread,
+    /// Its requests are refused.
+    Refused(Decoder, Side),
 }
 
 impl GracefulClose {
     /// Writes the last bytes, where there are any, and closes.
     pub(crate) async fn finish(mut self) {
-        if let Some(chunks) = self.chunks.take() {
-            close_gracefully(&mut self.stream, chunks).await;
+        let Some(chunks) = self.chunks.take() else {
+            return;
+        };
+        match self.rest {
+            Rest::Discarded => close_gracefully(&mut self.stream, chunks).await,
+            Rest::Unread => {
+                let closing = async {
+                    write_last(&mut self.stream, chunks).await?;
+                    self.stream.shutdown().await
+                };
+                // It is over either way.
+                let _ = timeout(CLOSE_TIMEOUT, closing).await;
+            }
+            Rest::Refused(decoder, side) => {
+                close_refusing(&mut self.stream, chunks, decoder, side).await;
+            }
         }
     }
 }
 
 impl Driver {
     /// Ends the connection, and with it the session, unless that can go on with another one.
-    pub(crate) fn end(mut self, ending: Ending) -> ConnectionEnd {
+    pub(crate) fn end(mut self, mut ending: Ending) -> ConnectionEnd {
         let mut ended = ConnectionEnd {
             reason: DisconnectReason::ClosedByUs,
             is_suspended: false,
@@ -73,6 +104,7 @@ impl Driver {
             graceful_close: GracefulClose {
                 stream: self.stream,
                 chunks: None,
+                rest: Rest::Discarded,
             },
         };
         let in_flight = self
@@ -83,6 +115,10 @@ impl Driver {
         let mut state = self.connection.lock();
         state.report_dropped();
         if let Some(session) = state.session() {
+            if ending.is_closed_by_peer() && session.is_drained() {
+                // Nothing was left but to close.
+                ending = Ending::Finished;
+            }
             if ending.leaves_session() && self.received.blame.is_none() && session.is_resumable() {
                 ended.is_suspended = true;
                 let Suspended {
@@ -101,6 +137,13 @@ impl Driver {
                 }
                 ended.cut_off = session.open_exchanges();
                 ended.lost = session.lost(in_flight);
+                if session.has_lingered() {
+                    ended.graceful_close.rest = Rest::Unread;
+                } else if matches!(ending, Ending::TimedOut(TimedOut::Drain))
+                    && session.may_be_asked()
+                {
+                    ended.graceful_close.rest = Rest::Refused(self.decoder, session.side());
+                }
                 if ending.is_graceful() {
                     let begun = in_flight
                         .map(|(chunk, written)| chunk.bytes.get(written..).unwrap_or_default());
@@ -122,6 +165,11 @@ impl Driver {
 }
 
 impl Ending {
+    /// Whether the peer has closed the transport, or it broke.
+    const fn is_closed_by_peer(&self) -> bool {
+        matches!(self, Self::Eof | Self::Io(_))
+    }
+
     /// Whether the peer may still be there, and come back.
     fn leaves_session(&self) -> bool {
         matches!(
@@ -194,10 +242,7 @@ pub(crate) async fn close_gracefully(
     chunks: Vec<Vec<u8>>,
 ) {
     let closing = async {
-        for chunk in chunks {
-            stream.write_all(&chunk).await?;
-        }
-        stream.flush().await?;
+        write_last(stream, chunks).await?;
         stream.shutdown().await?;
         let mut discarded = 0;
         let mut buffer = vec![0; 4096];
@@ -211,4 +256,51 @@ pub(crate) async fn close_gracefully(
     };
     // It is over either way.
     let _ = timeout(CLOSE_TIMEOUT, closing).await;
+}
+
+async fn write_last(
+    stream: &mut (impl AsyncWrite + Unpin),
+    chunks: Vec<Vec<u8>>,
+) -> io::Result<()> {
+    for chunk in chunks {
+        stream.write_all(&chunk).await?;
+    }
+    stream.flush().await
+}
+
+/// Writes the last bytes, and refuses by name what the peer has sent before it knew of the close, until it closes too.
+async fn close_refusing(
+    stream: &mut (impl AsyncRead + AsyncWrite + Unpin),
+    chunks: Vec<Vec<u8>>,
+    mut decoder: Decoder,
+    side: Side,
+) {
+    let refusing = async {
+        write_last(stream, chunks).await?;
+        let mut read_len = 0;
+        let mut refusals = Vec::new();
+        loop {
+            let mut is_over = false;
+            // A peer that has broken the protocol is refused no more.
+            while let Some(frame) = decoder.decode().ok().flatten() {
+                refuse_late(&frame.header, side, &mut refusals);
+                is_over |= frame.header.frame_type == FrameType::Close;
+            }
+            if !refusals.is_empty() {
+                stream.write_all(&refusals).await?;
+                stream.flush().await?;
+                refusals.clear();
+            }
+            if is_over || read_len >= REFUSE_READ_LEN {
+                return io::Result::Ok(());
+            }
+            match stream.read_buf(decoder.buffer()).await? {
+                0 => return Ok(()),
+                len => read_len += len,
+            }
+        }
+    };
+    // It is over either way.
+    let _ = timeout(REFUSE_TIMEOUT, refusing).await;
+    let _ = timeout(REFUSE_TIMEOUT, stream.shutdown()).await;
 }

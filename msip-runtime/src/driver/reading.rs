@@ -255,6 +255,7 @@ impl Received {
             Event::Capacity => handled.has_freed_capacity = true,
             Event::Closing(text) => {
                 self.goodbye = Some(text);
+                state.raise_draining();
                 // Senders that wait are woken, since nothing more goes out.
                 handled.has_freed_capacity = true;
             }

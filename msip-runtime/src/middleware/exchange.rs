@@ -1,12 +1,12 @@
 //! The exchange, as a middleware sees it.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use tokio::time::Instant;
 
 use crate::{
     CallError, CallOptions, Identity, Metadata, MsgKind, PeerId, SendError, Status, Variant,
-    call::Serving, metadata::NO_METADATA, protocol::Exchange,
+    call::Serving, connection::ConnectionShared, metadata::NO_METADATA, protocol::Exchange,
 };
 
 /// Which way an exchange goes.
@@ -109,6 +109,7 @@ enum Side {
         options: CallOptions,
         /// How long it may take where the options do not say.
         timeout: Option<Duration>,
+        connection: Arc<ConnectionShared>,
     },
 }
 
@@ -138,6 +139,7 @@ impl ExchangeContext {
         peer: Option<PeerId>,
         options: CallOptions,
         timeout: Option<Duration>,
+        connection: &Arc<ConnectionShared>,
     ) -> Self {
         Self {
             variant,
@@ -146,7 +148,11 @@ impl ExchangeContext {
             body_len,
             answer_len: None,
             begun: Instant::now(),
-            side: Side::Outgoing { options, timeout },
+            side: Side::Outgoing {
+                options,
+                timeout,
+                connection: Arc::clone(connection),
+            },
         }
     }
 
@@ -230,7 +236,9 @@ impl ExchangeContext {
                 let deadline = serving.deadline?;
                 Some(deadline.saturating_duration_since(Instant::now()))
             }
-            Side::Outgoing { options, timeout } => match self.shape {
+            Side::Outgoing {
+                options, timeout, ..
+            } => match self.shape {
                 Shape::OneWay => None,
                 _ => options.timeout.or(*timeout),
             },
@@ -281,6 +289,14 @@ impl ExchangeContext {
         match self.side {
             Side::Incoming(_) => CallError::Status(status),
             Side::Outgoing { .. } => CallError::NotSent(SendError::Refused(status)),
+        }
+    }
+
+    /// Waits until there is a session by which it can go out. `false` where none will follow, or where it comes in.
+    pub(super) async fn next_connection(&self) -> bool {
+        match &self.side {
+            Side::Outgoing { connection, .. } => connection.accepting_session().await,
+            Side::Incoming(_) => false,
         }
     }
 

@@ -29,7 +29,15 @@ impl Origin<'_> {
     ) -> ExchangeContext {
         let timeout = self.connection.usual_timeout(variant);
         let options = self.options.clone();
-        ExchangeContext::outgoing(variant, shape, body_len, self.peer, options, timeout)
+        ExchangeContext::outgoing(
+            variant,
+            shape,
+            body_len,
+            self.peer,
+            options,
+            timeout,
+            self.connection,
+        )
     }
 
     fn of<E: Envelope>(&self, message: &E, shape: Shape) -> Result<ExchangeContext, SendError> {

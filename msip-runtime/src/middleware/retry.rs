@@ -2,15 +2,16 @@
 
 use std::time::Duration;
 
-use tokio::time::{Instant, sleep};
+use tokio::time::{Instant, sleep, timeout_at};
 
 use super::{Direction, ExchangeContext, Middleware, Next};
 use crate::{CallError, Code, SendError};
 
 /// Tries messages and calls that go out again, where that cannot do harm and may help.
 ///
-/// Any of them is tried again where it certainly has not run: there was no connection or no capacity, or the server
-/// has not received it. What is idempotent, by the schema or by
+/// Any of them is tried again where it certainly has not run: there was no connection or no capacity, or the peer has not
+/// received it, or has not accepted it because it shuts down. That is tried again on the next connection: waiting for it uses
+/// up no tries, only the time of the exchange. What is idempotent, by the schema or by
 /// [`CallOptions::idempotent`](crate::CallOptions::idempotent), is also tried again where it may have run: the
 /// connection was lost, or the peer answers `UNAVAILABLE` or `UNKNOWN`. All tries together have the time that one
 /// would have. Exchanges with streams are not tried again, and neither are incoming ones.
@@ -57,9 +58,9 @@ impl Retry {
 /// Whether another try may go better, and cannot do harm.
 fn is_worth_another(error: &CallError, is_idempotent: bool) -> bool {
     match error {
-        CallError::NotReceived | CallError::NotSent(SendError::Full | SendError::Disconnected) => {
-            true
-        }
+        CallError::NotReceived
+        | CallError::NotAccepted
+        | CallError::NotSent(SendError::Full | SendError::Disconnected) => true,
         CallError::ConnectionLost => is_idempotent,
         CallError::Status(status) => {
             is_idempotent && matches!(status.code(), Code::Unavailable | Code::Unknown)
@@ -90,19 +91,30 @@ impl Middleware for Retry {
             if tried >= self.tries || !is_worth_another(error, exchange.is_idempotent()) {
                 return outcome;
             }
+            let is_closing = *error == CallError::NotAccepted;
             let wait = self.wait(tried);
+            tracing::debug!(message = exchange.message(), tried, ?wait, %error, "trying again");
+            let is_ready = {
+                let ready = async {
+                    sleep(wait).await;
+                    // There is no use in a try before the next connection is there.
+                    !is_closing || exchange.next_connection().await
+                };
+                match deadline {
+                    Some(deadline) => timeout_at(deadline, ready).await.unwrap_or(false),
+                    None => ready.await,
+                }
+            };
+            if !is_ready {
+                return outcome;
+            }
             if let Some(deadline) = deadline {
                 let left = deadline.saturating_duration_since(Instant::now());
-                let Some(left) = left
-                    .checked_sub(wait)
-                    .filter(|left| *left >= Duration::from_millis(1))
-                else {
+                if left < Duration::from_millis(1) {
                     return outcome;
-                };
+                }
                 exchange.change_options(|options| options.timeout(left));
             }
-            tracing::debug!(message = exchange.message(), tried, ?wait, %error, "trying again");
-            sleep(wait).await;
         }
     }
 }

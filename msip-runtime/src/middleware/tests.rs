@@ -11,7 +11,10 @@ use std::{
 use tokio::{task::JoinSet, time::Instant};
 
 use super::*;
-use crate::{CallOptions, Code, MsgKind, SendError, Status, Variant, call::Serving};
+use crate::{
+    CallOptions, Code, MsgKind, SendError, Status, Variant, call::Serving,
+    connection::ConnectionShared, settings::Settings,
+};
 
 static CALL: Variant = Variant::new(1, "price_req", MsgKind::Command).call(2);
 static SAFE_CALL: Variant = Variant::new(3, "look_req", MsgKind::Command)
@@ -25,8 +28,21 @@ static WATCH: Variant = Variant::new(5, "watch_req", MsgKind::Command)
 const SECOND: Duration = Duration::from_secs(1);
 
 fn outgoing(row: &'static Variant, options: CallOptions) -> ExchangeContext {
+    outgoing_by(
+        &Arc::new(ConnectionShared::new(&Settings::default())),
+        row,
+        options,
+    )
+}
+
+fn outgoing_by(
+    connection: &Arc<ConnectionShared>,
+    row: &'static Variant,
+    options: CallOptions,
+) -> ExchangeContext {
     let timeout = (!row.has_streams()).then_some(30 * SECOND);
-    ExchangeContext::outgoing(row, Shape::of(row, false), 7, None, options, timeout)
+    let shape = Shape::of(row, false);
+    ExchangeContext::outgoing(row, shape, 7, None, options, timeout, connection)
 }
 
 fn incoming(row: &'static Variant) -> ExchangeContext {
@@ -294,6 +310,30 @@ async fn what_can_do_no_harm_is_tried_again() {
     };
     retry.run(&mut incoming(&CALL), &mut end).await.unwrap_err();
     assert_eq!(end.ran.len(), 1, "what comes in is handled once");
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_was_not_accepted_waits_for_the_next_connection() {
+    let retry = stack(Retry::new(3));
+    let not_accepted = || Script {
+        failures: vec![CallError::NotAccepted],
+        ..Script::default()
+    };
+    let mut end = not_accepted();
+    let begun = Instant::now();
+    let mut exchange = outgoing(&CALL, CallOptions::new());
+    let outcome = retry.run(&mut exchange, &mut end).await;
+    assert_eq!(outcome, Err(CallError::NotAccepted));
+    assert_eq!(end.ran.len(), 1, "no try is used up while nothing is there");
+    assert_eq!(begun.elapsed(), 30 * SECOND, "it waited for all of its time");
+    let connection = Arc::new(ConnectionShared::new(&Settings::default()));
+    connection.close();
+    let mut end = not_accepted();
+    let begun = Instant::now();
+    let mut exchange = outgoing_by(&connection, &CALL, CallOptions::new());
+    let outcome = retry.run(&mut exchange, &mut end).await;
+    assert_eq!(outcome, Err(CallError::NotAccepted));
+    assert!(begun.elapsed() < SECOND, "none will come");
 }
 
 #[tokio::test(start_paused = true)]

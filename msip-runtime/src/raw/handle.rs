@@ -6,7 +6,7 @@ use futures_core::Stream;
 
 use super::{Responses, UntypedMessage, UntypedSender};
 use crate::{
-    CallError, CallOptions, Codec, Compression, Dropped, PeerId, SendError, Status, Streaming,
+    CallError, CallOptions, Codec, Compression, Draining, Dropped, PeerId, SendError, Status, Streaming,
     connection::{ConnectionShared, FromBody as _, Opening, Outgoing, Sending},
     transport::PeerAddress,
 };
@@ -161,6 +161,15 @@ impl Handle {
     pub fn disconnect(&self, reason: impl Into<std::borrow::Cow<'static, str>>) {
         self.connection
             .begin_close(&Status::new(Code::Aborted, reason));
+    }
+
+    /// A future that is ready once the connection drains: either side has begun to close it. See [`Draining`].
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future loses nothing.
+    pub fn draining(&self) -> Draining {
+        self.connection.draining()
     }
 
     /// The codec of the bodies on this connection.

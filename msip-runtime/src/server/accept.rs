@@ -72,6 +72,7 @@ pub(super) async fn serve(
         protocols,
         sessions,
         log_limiter: LogLimiter::default(),
+        draining: incoming.drain_signal(),
     });
     let mut connections: JoinSet<ConnectionEnd> = JoinSet::new();
     let mut turned_away: JoinSet<()> = JoinSet::new();
@@ -102,12 +103,15 @@ pub(super) async fn serve(
                 Err(error) => {
                     // Usually no file descriptor is free: the connections go on, and later one may be.
                     tracing::warn!(%error, ?wait, "cannot accept a connection");
-                    sleep(wait).await;
-                    wait = (wait * 2).min(LONGEST_WAIT);
+                    tokio::select! {
+                        () = &mut shutdown => break,
+                        () = sleep(wait) => wait = (wait * 2).min(LONGEST_WAIT),
+                    }
                 }
             }
         }
     }
+    // Ends the connections whose handshakes are not done.
     drop(incoming);
     shared.sessions.end_all();
     drain(&shared.protocols, connections, drain_timeout).await
@@ -146,6 +150,11 @@ async fn turn_away(incoming: Incoming, max: usize, limit: Duration) {
     close_gracefully(&mut connection.stream, vec![text]).await;
 }
 
+/// What clients are told when the server shuts down.
+pub(super) fn goodbye() -> Status {
+    Status::unavailable("the server is shutting down")
+}
+
 /// Closes every connection gracefully and waits until all tasks have ended.
 async fn drain(
     protocols: &ProtocolTable,
@@ -153,7 +162,7 @@ async fn drain(
     limit: Duration,
 ) -> DrainReport {
     let mut report = DrainReport {
-        connections: protocols.close_all(&Status::unavailable("the server goes away")),
+        connections: protocols.close_all(&goodbye()),
         ..DrainReport::default()
     };
     let all = async {

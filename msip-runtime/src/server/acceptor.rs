@@ -1,11 +1,15 @@
 //! The acceptor of a server: accepts connections from its listener, and takes those from elsewhere.
 
-use std::io;
+use std::{io, sync::Arc};
 
 use thiserror::Error;
 use tokio::sync::mpsc;
 
-use crate::transport::{Connection, Incoming, Listener, ServiceUrl};
+use crate::{
+    Draining,
+    connection::Signal,
+    transport::{Connection, Incoming, Listener, ServiceUrl},
+};
 
 /// How many connections from elsewhere may wait to be served; after that [`Acceptor::accept`] waits.
 const BACKLOG: usize = 128;
@@ -71,6 +75,14 @@ pub(super) struct IncomingConnections {
     listener: Listener,
     acceptor: Acceptor,
     handed: mpsc::Receiver<Connection>,
+    /// Raised when this is dropped: no more are accepted.
+    draining: Arc<Signal>,
+}
+
+impl Drop for IncomingConnections {
+    fn drop(&mut self) {
+        self.draining.raise();
+    }
 }
 
 impl IncomingConnections {
@@ -83,7 +95,18 @@ impl IncomingConnections {
                 is_insecure,
             },
             handed,
+            draining: Arc::default(),
         }
+    }
+
+    /// Ready once no more are accepted.
+    pub(super) fn draining(&self) -> Draining {
+        Draining::of(&self.draining)
+    }
+
+    /// Raised once no more are accepted.
+    pub(super) fn drain_signal(&self) -> Arc<Signal> {
+        Arc::clone(&self.draining)
     }
 
     /// Where the listener listens.

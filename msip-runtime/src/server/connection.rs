@@ -9,6 +9,7 @@ use tokio::{
 };
 
 use super::{
+    accept::goodbye,
     begin::{AboutClient, Begun, begin, welcome},
     protocols::ServedPeer,
     resumed::{Resumed, ResumedReceiver},
@@ -17,7 +18,7 @@ use super::{
 };
 use crate::{
     Code, DisconnectReason,
-    connection::ConnectionShared,
+    connection::{ConnectionShared, Raised},
     driver::{self, Driver, Ending, GracefulClose, HandlerTask, drain, refuse, run_suspended},
     service::{Inbox, caught},
     transport::{Incoming, Stream},
@@ -46,7 +47,12 @@ pub(super) fn serve(
     shared: Arc<ServerShared>,
 ) -> impl Future<Output = ConnectionEnd> + Send {
     let beginning = Box::pin(async move {
-        let begun = begin(incoming, permit, handshake_permit, &shared).await?;
+        let begun = tokio::select! {
+            biased;
+            // Nobody has been told of the client: where it has not come so far it takes no part in a drain.
+            () = Raised::of(&shared.draining) => return None,
+            begun = begin(incoming, permit, handshake_permit, &shared) => begun?,
+        };
         Some(KeptSession::new(begun, shared))
     });
     async move {
@@ -167,6 +173,10 @@ impl KeptSession {
     ) -> (Box<driver::ConnectionEnd>, Option<Box<Resumed>>) {
         self.tell_connected();
         let _registered = Registered::new(Arc::clone(&self.peer));
+        if self.shared.draining.is_raised() {
+            // It was not there yet when all were closed.
+            self.connection.begin_close(&goodbye());
+        }
         self.inbox.connected(self.connection.terms());
         loop {
             tokio::select! {

@@ -39,7 +39,7 @@ pub(crate) use stub::StubOutbound;
 pub use untyped::UntypedServer;
 
 use crate::{
-    Answered, DisconnectReason, MemoryUse, PeerId, Protocol, Status, Streaming,
+    Answered, DisconnectReason, Draining, MemoryUse, PeerId, Protocol, Status, Streaming,
     call::Serving,
     dispatch::Dispatch,
     middleware::{Stack, Stacks},
@@ -166,6 +166,16 @@ impl<P: Protocol> Server<P> {
         self.incoming.acceptor()
     }
 
+    /// A future that is ready once the server shuts down, for tasks of its own; get it before
+    /// [`serve_until`](Self::serve_until). See [`Draining`].
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future loses nothing.
+    pub fn draining(&self) -> Draining {
+        self.incoming.draining()
+    }
+
     /// A broadcast to all clients: those that are connected at the moment of each send.
     pub fn broadcast(&self) -> Broadcast<P> {
         Broadcast::everyone(&self.registry)
@@ -181,8 +191,10 @@ impl<P: Protocol> Server<P> {
         self.serve_until(handler, pending()).await;
     }
 
-    /// Serves clients until `shutdown` is ready; then stops accepting, sends CLOSE to every client, lets open calls
-    /// finish within `drain_timeout`, and returns when all tasks have ended.
+    /// Serves clients until `shutdown` is ready; then stops accepting, sends CLOSE to every client, refuses what is new, lets
+    /// open calls finish within `drain_timeout` and calls with streams within `stream_drain`, and returns when all tasks
+    /// have ended. Handlers hear of it: [`Call::draining`](crate::Call::draining). Connections that have not said who they
+    /// are yet are closed at once.
     ///
     /// # Cancel safety
     ///

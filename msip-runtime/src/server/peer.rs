@@ -11,7 +11,8 @@ use std::{
 
 use super::{Extensions, Registry};
 use crate::{
-    CallError, CallOptions, Code, Codec, Compression, Dropped, LostExchange, PeerId, Protocol,
+    CallError, CallOptions, Code, Codec, Compression, Draining, Dropped, LostExchange, PeerId,
+    Protocol,
     Sender, Status,
     call::{Call, Serving},
     connection::ConnectionShared,
@@ -278,6 +279,16 @@ impl<P: Protocol> Peer<P> {
         self.shared
             .connection
             .begin_close(&Status::new(Code::Aborted, reason));
+    }
+
+    /// A future that is ready once the connection to this client drains: the server shuts down, or either side closes the
+    /// connection; or its session has ended. For tasks that work for a client outside of a handler; see [`Draining`].
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future loses nothing.
+    pub fn draining(&self) -> Draining {
+        self.shared.connection.draining()
     }
 
     pub(crate) fn shared(&self) -> &Arc<ConnectionShared> {

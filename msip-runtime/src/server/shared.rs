@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::{log_limiter::LogLimiter, protocols::ProtocolTable, sessions::Sessions};
-use crate::settings::Settings;
+use crate::{connection::Signal, settings::Settings};
 
 /// What all connections of a server share.
 pub(super) struct ServerShared {
@@ -12,4 +12,6 @@ pub(super) struct ServerShared {
     pub(super) protocols: ProtocolTable,
     pub(super) sessions: Arc<Sessions>,
     pub(super) log_limiter: LogLimiter,
+    /// Raised once the server shuts down.
+    pub(super) draining: Arc<Signal>,
 }

@@ -8,7 +8,7 @@ use super::{
     builder::Bound,
     protocols::ProtocolTable,
 };
-use crate::{MemoryUse, raw::Untyped, settings::Settings, transport::ServiceUrl};
+use crate::{Draining, MemoryUse, raw::Untyped, settings::Settings, transport::ServiceUrl};
 
 /// A server whose protocols are named while the program runs, and whose bodies are bytes to it.
 ///
@@ -61,6 +61,16 @@ impl UntypedServer {
     #[must_use]
     pub fn memory(&self) -> MemoryUse {
         MemoryUse::of(&self.settings.budget)
+    }
+
+    /// A future that is ready once the server shuts down, for tasks of its own; get it before
+    /// [`serve_until`](Self::serve_until). See [`Draining`].
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future loses nothing.
+    pub fn draining(&self) -> Draining {
+        self.incoming.draining()
     }
 
     /// Serves clients until the future is dropped, which breaks every connection.

@@ -53,6 +53,9 @@ macro_rules! with_settings {
                 /// How long open calls may take to finish during a graceful close; those still open then are aborted. Default 30 s;
                 /// 0 to 24 h.
                 drain_timeout: Duration = Duration::from_secs(30), Duration::ZERO..=Duration::from_secs(86_400);
+                /// How long calls with streams may take to end by themselves during a graceful close, at most `drain_timeout`; then
+                /// they are ended with `UNAVAILABLE`. Default 250 ms; 0 to 24 h.
+                stream_drain: Duration = Duration::from_millis(250), Duration::ZERO..=Duration::from_secs(86_400);
                 /// The smallest body that is compressed, in bytes, if compression was negotiated. A body that would not get smaller
                 /// is sent uncompressed. Default 1 KiB; 1 to 1 GiB.
                 compress_threshold: usize = KIB, 1..=1024 * MIB;
@@ -144,6 +147,7 @@ macro_rules! define_settings {
                 config.ping_interval = self.ping_interval;
                 config.handshake_timeout = self.handshake_timeout;
                 config.drain_timeout = self.drain_timeout;
+                config.stream_drain = self.stream_drain;
                 config.max_calls = self.max_calls;
                 config.max_call_bytes = self.max_call_bytes;
                 config.outgoing_queue = self.outgoing_queue;
@@ -230,7 +234,7 @@ mod tests {
             (
                 "ping_intervall",
                 "10s",
-                "unknown setting `ping_intervall`: expected one of `max_body`, `handshake_timeout`, `ping_interval`, `call_timeout`, `max_calls`, `max_call_bytes`, `outgoing_queue`, `write_timeout`, `drain_timeout`, `compress_threshold`, `session_buffer`, `session_deliveries`, `correlation_ids`, `max_memory`, `codec`, `compress`, `connect_timeout`, `address_order`, `reconnect_min`, `reconnect_max`, `buffer_disconnected`",
+                "unknown setting `ping_intervall`: expected one of `max_body`, `handshake_timeout`, `ping_interval`, `call_timeout`, `max_calls`, `max_call_bytes`, `outgoing_queue`, `write_timeout`, `drain_timeout`, `stream_drain`, `compress_threshold`, `session_buffer`, `session_deliveries`, `correlation_ids`, `max_memory`, `codec`, `compress`, `connect_timeout`, `address_order`, `reconnect_min`, `reconnect_max`, `buffer_disconnected`",
             ),
             (
                 "ping_interval",

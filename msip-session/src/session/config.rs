@@ -24,6 +24,9 @@ pub struct Config {
     pub handshake_timeout: Duration,
     /// How long open exchanges may take after either side has said CLOSE. Default 30 s.
     pub drain_timeout: Duration,
+    /// How long calls with streams may take to end by themselves after either side has said CLOSE; then they are ended with
+    /// `UNAVAILABLE`. At most `drain_timeout`. Default 250 ms.
+    pub stream_drain: Duration,
     /// How many calls of the peer may be open. One more is answered with `RESOURCE_EXHAUSTED`. Default 1,024.
     pub max_calls: usize,
     /// How many bytes the requests of the peer's open calls may have together. A call beyond that is answered with
@@ -60,6 +63,7 @@ impl Config {
             ping_interval: Duration::from_secs(10),
             handshake_timeout: Duration::from_secs(5),
             drain_timeout: Duration::from_secs(30),
+            stream_drain: Duration::from_millis(250),
             max_calls: 1024,
             max_call_bytes: 64 * MIB,
             outgoing_queue: 8 * MIB,

@@ -74,6 +74,8 @@ pub enum Outcome {
     },
     /// With the peer's statement, after a resume, that the call has never reached it.
     NotReceived,
+    /// With the statement of a peer that has said CLOSE that it has not accepted the message.
+    NotAccepted,
     /// With an error from the peer.
     Error(ErrorText),
     /// Without an answer before the deadline.

@@ -202,8 +202,8 @@ impl InboundCalls {
         (!was_cancelled).then_some(slot)
     }
 
-    /// The connection is lost: cancels the calls with streams, and returns them.
-    pub(super) fn cancel_streams(&mut self) -> Vec<InboundSlot> {
+    /// The connection is lost, or drains: cancels the calls with streams, and returns them with their ids and urgency.
+    pub(super) fn cancel_streams(&mut self) -> Vec<(InboundSlot, MsgId, bool)> {
         if FaultInjection::StreamSurvives.is_on() {
             return Vec::new();
         }
@@ -212,15 +212,19 @@ impl InboundCalls {
 
     /// The peer is back and awaits these calls alone: cancels all others, and returns them.
     pub(super) fn cancel_others(&mut self, awaited: &HashSet<MsgId>) -> Vec<InboundSlot> {
-        self.cancel_where(|entry| !awaited.contains(&entry.id))
+        let cancelled = self.cancel_where(|entry| !awaited.contains(&entry.id));
+        cancelled.into_iter().map(|(slot, ..)| slot).collect()
     }
 
-    fn cancel_where(&mut self, is_meant: impl Fn(&Entry) -> bool) -> Vec<InboundSlot> {
+    fn cancel_where(
+        &mut self,
+        is_meant: impl Fn(&Entry) -> bool,
+    ) -> Vec<(InboundSlot, MsgId, bool)> {
         let mut cancelled = Vec::new();
         for (index, entry) in &mut self.entries {
             if !entry.is_cancelled && is_meant(entry) {
                 entry.is_cancelled = true;
-                cancelled.push(InboundSlot::from_index(index));
+                cancelled.push((InboundSlot::from_index(index), entry.id, entry.is_urgent));
             }
         }
         cancelled

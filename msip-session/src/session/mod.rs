@@ -52,6 +52,7 @@ use std::{sync::Arc, time::Duration};
 
 pub use bare::{BareMessage, FastFrame};
 pub use batch::Batch;
+pub use close::{EndedStreams, refuse_late};
 pub use config::Config;
 pub use credit_batcher::CreditBatcher;
 pub use droppable_queue::{StateKey, is_droppable};
@@ -71,6 +72,7 @@ use crate::{
     budget::{Budget, Share},
     wire::{Code, MsgId, Side, write_ping},
 };
+use close::Drain;
 use droppable_queue::DroppableQueue;
 use ended_calls::EndedCalls;
 use inbound::InboundCalls;
@@ -143,8 +145,8 @@ pub struct Session {
     /// Whether messages with a topic are accepted: what is above the session routes them.
     allows_topics: bool,
     handshake_deadline: Duration,
-    /// Until when open exchanges may finish, once either side has said CLOSE.
-    drain_deadline: Option<Duration>,
+    /// Once either side has said CLOSE.
+    drain: Option<Box<Drain>>,
     /// This side opens and accepts nothing new.
     is_close_begun: bool,
     /// The text of CLOSE, as long as earlier messages wait for capacity.
@@ -194,7 +196,7 @@ impl Session {
             allows_compressed: false,
             allows_topics: false,
             handshake_deadline: now + config.handshake_timeout,
-            drain_deadline: None,
+            drain: None,
             is_close_begun: false,
             pending_close: None,
             is_close_received: false,
@@ -300,7 +302,7 @@ impl Session {
         match self.phase {
             Phase::Open => [
                 Some(self.keepalive.poll_timeout()),
-                self.drain_deadline,
+                self.drain.as_ref().map(|drain| drain.poll_timeout()),
                 self.outbound.poll_timeout(),
             ]
             .into_iter()
@@ -313,7 +315,8 @@ impl Session {
         }
     }
 
-    /// Does what is due at `now`, and adds the exchanges that have timed out to `expired`.
+    /// Does what is due at `now`, and adds the exchanges that have timed out to `expired`. Where the session is closing,
+    /// [`end_streams`](Self::end_streams) goes first.
     ///
     /// # Errors
     ///
@@ -337,10 +340,7 @@ impl Session {
         for call in self.outbound.expire(now, &mut self.streams, expired) {
             self.expire_call(call);
         }
-        if self.drain_deadline.is_some_and(|deadline| now >= deadline) {
-            self.send_close();
-            return Err(TimedOut::Drain);
-        }
+        self.handle_drain_timeout(now)?;
         match self.keepalive.handle_timeout(now) {
             Due::Nothing => Ok(()),
             Due::Dead { silence } => Err(TimedOut::Silence(silence)),

@@ -250,6 +250,15 @@ impl OutboundExchanges {
         self.entries.get(slot.index())?.streams
     }
 
+    /// The calls that have streams.
+    pub(super) fn calls_with_streams(&self) -> Vec<(Slot, Token)> {
+        self.entries
+            .iter()
+            .filter(|(_, entry)| entry.streams.is_some())
+            .map(|(index, entry)| (Slot::from_index(index), entry.token))
+            .collect()
+    }
+
     /// What is to be done about a call that is not awaited any more.
     pub(super) fn abandoned(&self, slot: Slot) -> Option<AbandonedCall> {
         let entry = self.entries.get(slot.index())?;

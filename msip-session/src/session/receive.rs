@@ -51,6 +51,8 @@ impl Session {
                 let text = ErrorText::parse(&frame.payload);
                 let outcome = if self.is_not_received(id, &text) {
                     Outcome::NotReceived
+                } else if self.is_not_accepted(&text) {
+                    Outcome::NotAccepted
                 } else {
                     Outcome::Error(text)
                 };
@@ -61,9 +63,10 @@ impl Session {
             (FrameType::Credit, _) => self.handle_credit(id, &frame.payload, now),
             (FrameType::Cancel, _) => self.handle_cancel(id, now),
             (FrameType::Close, _) => {
+                let text = ErrorText::parse(&frame.payload);
                 self.is_close_received = true;
-                self.start_draining(now);
-                Ok(Some(Event::Closing(ErrorText::parse(&frame.payload))))
+                self.start_draining(now, &text.message);
+                Ok(Some(Event::Closing(text)))
             }
             (FrameType::Subscribe | FrameType::Unsubscribe, Side::Accepting) => {
                 self.limit_unwanted(id, now)?;

@@ -7,6 +7,7 @@ use prost::Message as _;
 
 use super::{
     Event, Fault, Incoming, Item, ReplyTo, Session,
+    close::NOT_ACCEPTED,
     fault_injection::FaultInjection,
     frame_writer::NO_TOPIC,
     received::DeliveryState,
@@ -23,9 +24,6 @@ use crate::{
 
 /// Why a compressed body is refused.
 pub(super) const UNAGREED_COMPRESSION: &str = "a compressed body, and no compression was agreed";
-
-/// Why a new message is refused while this side is closing.
-const CLOSING: &str = "closing: nothing new is accepted";
 
 impl Session {
     /// Handles a PUBLISH or EVENT.
@@ -109,11 +107,11 @@ impl Session {
         let reply = if !flags.contains(Flags::ACK_REQUIRED) {
             // Accepted even while closing: the peer sent it before it could know, and would not be notified.
             ReplyTo::Nobody
-        } else if self.is_close_begun {
+        } else if self.refuses_requests() {
             if !is_call(header) {
                 self.consume_one(payload_len);
             }
-            self.reject(header, Code::Unavailable, CLOSING);
+            self.reject(header, NOT_ACCEPTED.0, NOT_ACCEPTED.1);
             return Ok(None);
         } else if is_call(header) {
             let len = to_usize(payload_len);
@@ -127,6 +125,7 @@ impl Session {
                     if is_stream {
                         self.inbound
                             .open_streams(slot, &mut self.streams, false, true);
+                        self.stream_begun(now);
                     }
                     ReplyTo::Call(slot)
                 }
@@ -299,7 +298,11 @@ impl Session {
         } else if header.flags.contains(Flags::ACK_REQUIRED) {
             self.received.end(id.sequence(), false);
         }
-        let (priority, flags) = answer_priority(header);
+        let (priority, flags) = match (code, reason) {
+            // It must not overtake the CLOSE that explains it.
+            NOT_ACCEPTED => (Priority::Normal, Flags::NONE),
+            _ => answer_priority(header),
+        };
         self.outgoing.push_response(priority, |buffer| {
             write_error(buffer, flags, id, code, reason);
         });

@@ -2,6 +2,7 @@
 
 use super::{
     InboundSlot, Phase, Reply, Session,
+    close::NOT_ACCEPTED,
     ended_calls::{KeptReply, NOT_RECEIVED},
     fault_injection::FaultInjection,
     frame_writer::{Prefix, announced_len, write_frame},
@@ -81,7 +82,7 @@ impl Session {
         self.outgoing
             .push_response(Priority::new(urgent), |buffer| match outcome {
                 Ok(()) => write_ack(buffer, flags, id),
-                Err(error) => write_error(buffer, flags, id, error.code, error.message),
+                Err(error) => write_handler_error(buffer, flags, id, error),
             });
     }
 
@@ -153,11 +154,18 @@ fn write_reply(
             write_error(buffer, flags, id, Code::ResourceExhausted, &text);
         }
         Reply::End => write_ack(buffer, flags, id),
-        // What a handler says must not be taken for the session's own statement that a call was not received.
-        Reply::Error(error) if (error.code, error.message) == NOT_RECEIVED => {
-            let text = format!("{}, says the handler", error.message);
-            write_error(buffer, flags, id, error.code, &text);
-        }
-        Reply::Error(error) => write_error(buffer, flags, id, error.code, error.message),
+        Reply::Error(error) => write_handler_error(buffer, flags, id, error),
+    }
+}
+
+/// Writes the error of a handler, which must not be taken for the session's own statement that a message was not
+/// received, or not accepted.
+fn write_handler_error(buffer: &mut Vec<u8>, flags: Flags, id: MsgId, error: ErrorRef<'_>) {
+    let ErrorRef { code, message } = error;
+    if [NOT_RECEIVED, NOT_ACCEPTED].contains(&(code, message)) {
+        let text = format!("{message}, says the handler");
+        write_error(buffer, flags, id, code, &text);
+    } else {
+        write_error(buffer, flags, id, code, message);
     }
 }

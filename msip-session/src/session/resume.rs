@@ -113,7 +113,12 @@ impl Session {
         self.set_read_memory(0);
         Suspended {
             lost,
-            cancelled: self.inbound.cancel_streams(),
+            cancelled: self
+                .inbound
+                .cancel_streams()
+                .into_iter()
+                .map(|(slot, ..)| slot)
+                .collect(),
         }
     }
 

@@ -130,7 +130,6 @@ impl StreamTable {
     }
 
     /// How many calls have streams.
-    #[cfg(any(test, fuzzing))]
     pub(super) fn len(&self) -> usize {
         self.entries.len()
     }

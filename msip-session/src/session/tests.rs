@@ -153,6 +153,7 @@ impl Peer {
                     }
                     Outcome::Error(text) => format!("error {text}"),
                     Outcome::NotReceived => "not received".to_owned(),
+                    Outcome::NotAccepted => "not accepted".to_owned(),
                     outcome => panic!("{outcome:?} does not come from the peer"),
                 },
             ),

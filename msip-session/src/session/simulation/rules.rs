@@ -266,10 +266,10 @@ impl Rules {
                 Ok(())
             }
             Outcome::NotReceived if variant == DELIVERY => wrong("the outcome of a call"),
-            Outcome::NotReceived => {
+            Outcome::NotReceived | Outcome::NotAccepted => {
                 sender.undelivered.insert(number);
                 if begun {
-                    return wrong("not received, and handled");
+                    return wrong("it did not run, and was handled");
                 }
                 Ok(())
             }

@@ -21,7 +21,7 @@ fn key(key: &str) -> Option<StateKey> {
 
 impl super::Peer {
     /// Sends a LOG as a driver does.
-    fn log(&mut self, body: &str) -> Result<(), Blocked> {
+    pub(super) fn log(&mut self, body: &str) -> Result<(), Blocked> {
         let head = of_kind(LOG, MsgKind::Log);
         match self.session.send(&head, text(body)) {
             Err(Blocked::NoCapacity) => {
@@ -69,7 +69,7 @@ impl super::Peer {
 }
 
 /// Two ends, of which the client has no credit.
-fn out_of_credit() -> Pair {
+pub(super) fn out_of_credit() -> Pair {
     let mut pair = Pair::open();
     while pair.client.send("x").is_ok() {}
     pair.exchange();
@@ -224,8 +224,8 @@ fn a_closing_session_sends_its_droppable_queue_first() {
         .session
         .begin_close(Code::Cancelled, "enough", at(0));
     pair.exchange();
-    assert!(!pair.client.session.is_finished());
+    assert!(!pair.client.session.is_drained());
     go_on(&mut pair);
-    assert!(pair.client.session.is_finished());
+    assert!(pair.client.session.is_drained() && pair.server.session.is_finished());
     assert_eq!(pair.server.messages, ["last words"]);
 }
