@@ -4,8 +4,8 @@ use std::{sync::Arc, task::Waker, time::Duration};
 
 use super::{
     driver_state::DriverState, exchange_table::ExchangeTable, fault_injection::FaultInjection,
-    running_calls::RunningCalls, signal::Signal, stream_senders::StreamSenders, wait_queue::WaitQueue,
-    wake_list::WakeList,
+    running_calls::RunningCalls, signal::Signal, stream_senders::StreamSenders,
+    wait_queue::WaitQueue, wake_list::WakeList,
 };
 use crate::{Dropped, body::Encoding};
 use msip_session::{

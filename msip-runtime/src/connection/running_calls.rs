@@ -5,10 +5,7 @@ use std::{collections::HashMap, sync::Arc};
 use tokio::task::AbortHandle;
 
 use super::{
-    cancellation::Cancellation,
-    recv_buffer::RecvBuffer,
-    signal::Signal,
-    wake_list::WakeList,
+    cancellation::Cancellation, recv_buffer::RecvBuffer, signal::Signal, wake_list::WakeList,
 };
 use msip_session::{InboundSlot, Item, Outcome, StreamSide, wire::MsgId};
 

@@ -325,7 +325,11 @@ async fn what_was_not_accepted_waits_for_the_next_connection() {
     let outcome = retry.run(&mut exchange, &mut end).await;
     assert_eq!(outcome, Err(CallError::NotAccepted));
     assert_eq!(end.ran.len(), 1, "no try is used up while nothing is there");
-    assert_eq!(begun.elapsed(), 30 * SECOND, "it waited for all of its time");
+    assert_eq!(
+        begun.elapsed(),
+        30 * SECOND,
+        "it waited for all of its time"
+    );
     let connection = Arc::new(ConnectionShared::new(&Settings::default()));
     connection.close();
     let mut end = not_accepted();

@@ -6,7 +6,8 @@ use futures_core::Stream;
 
 use super::{Responses, UntypedMessage, UntypedSender};
 use crate::{
-    CallError, CallOptions, Codec, Compression, Draining, Dropped, PeerId, SendError, Status, Streaming,
+    CallError, CallOptions, Codec, Compression, Draining, Dropped, PeerId, SendError, Status,
+    Streaming,
     connection::{ConnectionShared, FromBody as _, Opening, Outgoing, Sending},
     transport::PeerAddress,
 };

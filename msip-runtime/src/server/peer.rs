@@ -12,8 +12,7 @@ use std::{
 use super::{Extensions, Registry};
 use crate::{
     CallError, CallOptions, Code, Codec, Compression, Draining, Dropped, LostExchange, PeerId,
-    Protocol,
-    Sender, Status,
+    Protocol, Sender, Status,
     call::{Call, Serving},
     connection::ConnectionShared,
     middleware::Stack,

@@ -6,9 +6,7 @@ use super::{
     Fault, FaultKind, InboundSlot, Outcome, Phase, Session, TimedOut, Token,
     request::{Priority, urgency},
 };
-use crate::wire::{
-    Code, ErrorText, Flags, FrameType, Header, Side, write_close, write_error,
-};
+use crate::wire::{Code, ErrorText, Flags, FrameType, Header, Side, write_close, write_error};
 
 /// The error of a request that came after CLOSE had been sent, so that it is safe to repeat (docs/protocol.md, "Drain").
 pub(super) const NOT_ACCEPTED: (Code, &str) = (Code::Unavailable, "not accepted");
@@ -170,7 +168,11 @@ impl Session {
 
     /// What is due in a session that drains.
     pub(super) fn handle_drain_timeout(&mut self, now: Duration) -> Result<(), TimedOut> {
-        let Some(drain) = self.drain.as_mut().filter(|drain| now >= drain.poll_timeout()) else {
+        let Some(drain) = self
+            .drain
+            .as_mut()
+            .filter(|drain| now >= drain.poll_timeout())
+        else {
             return Ok(());
         };
         match drain.linger {

@@ -305,7 +305,10 @@ async fn a_shutdown_drains() {
     let SeenByClient::Disconnected(DisconnectReason::ClosedByPeer(status)) = event else {
         panic!("{event:?}")
     };
-    assert_eq!(status.to_string(), "UNAVAILABLE: the server is shutting down");
+    assert_eq!(
+        status.to_string(),
+        "UNAVAILABLE: the server is shutting down"
+    );
 }
 
 #[tokio::test]

@@ -4,6 +4,7 @@
 
 mod addresses;
 mod conversation;
+mod drain;
 mod ended;
 mod lifecycle;
 mod memory_limit;

@@ -124,13 +124,10 @@ fn a_refusal_never_overtakes_the_close() {
         urgent: true,
         ..head(REQUEST)
     };
-    let call = pair.client.session.call(
-        &urgent,
-        CallShape::UNARY,
-        Token::new(1),
-        at(60),
-        text("1"),
-    );
+    let call =
+        pair.client
+            .session
+            .call(&urgent, CallShape::UNARY, Token::new(1), at(60), text("1"));
     call.expect("sent");
     let up = pair.client.transmit();
     pair.server
