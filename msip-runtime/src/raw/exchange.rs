@@ -51,16 +51,17 @@ impl UntypedExchange {
             .map(|deadline| deadline.saturating_duration_since(Instant::now()))
     }
 
-    /// Options that pass this exchange on: what remains of its deadline, all of its metadata but the identity, and whether
-    /// it is urgent.
+    /// Options that pass this exchange on: its deadline and all of its metadata but the identity. What remains of the
+    /// deadline holds, unless the variant that it is sent with has a shorter timeout; `call_timeout` holds only where
+    /// the other end has sent no deadline.
     #[must_use]
     pub fn options(&self) -> CallOptions {
         let mut options = CallOptions::new();
         if let Some(metadata) = &self.metadata {
             options = options.pass_on(metadata);
         }
-        if let Some(remaining) = self.remaining() {
-            options = options.timeout(remaining);
+        if let Some(deadline) = self.deadline {
+            options = options.relayed_within(deadline);
         }
         options
     }

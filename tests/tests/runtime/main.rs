@@ -4,6 +4,7 @@
 
 mod addresses;
 mod conversation;
+mod deadlines;
 mod ended;
 mod lifecycle;
 mod memory_limit;
