@@ -66,13 +66,17 @@ impl UntypedExchange {
         options
     }
 
-    /// A call without metadata.
+    /// A call. `None` for one that was cancelled before it was taken.
     pub(super) fn call(
         receiver: &Receiver<UntypedMessage>,
         incoming: Incoming,
         slot: InboundSlot,
-    ) -> Self {
+    ) -> Option<Self> {
         let call = receiver.call(slot, incoming.id);
+        if let Err(status) = receiver.check_awaited(call) {
+            receiver.responder(call, None).fail(&status);
+            return None;
+        }
         let deadline = incoming
             .timeout
             .and_then(|left| Instant::now().checked_add(left));
@@ -90,13 +94,13 @@ impl UntypedExchange {
         if is_stream {
             message = UntypedMessage::new(message.variant(), bytes::Bytes::new());
         }
-        Self {
+        Some(Self {
             message,
             reply: Reply::Call(Responder::new(responder)),
             requests: requests.map(|requests| Requests(Streaming::requests(requests))),
             metadata,
             deadline,
-        }
+        })
     }
 
     /// Any message or call. `taken` counts what is handled by being taken. `None` for a call that is not awaited
@@ -108,7 +112,7 @@ impl UntypedExchange {
     ) -> Option<Self> {
         let reply = match incoming.reply {
             ReplyTo::Call(_) if receiver.is_closed() => return None,
-            ReplyTo::Call(slot) => return Some(Self::call(receiver, incoming, slot)),
+            ReplyTo::Call(slot) => return Self::call(receiver, incoming, slot),
             ReplyTo::Nobody => {
                 taken.items += 1;
                 taken.bytes = taken.bytes.saturating_add(incoming.payload_len);

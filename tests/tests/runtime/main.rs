@@ -6,6 +6,7 @@ mod addresses;
 mod conversation;
 mod deadlines;
 mod ended;
+mod given_up_calls;
 mod lifecycle;
 mod memory_limit;
 mod metadata;
