@@ -144,7 +144,7 @@ impl Session {
         drain.streams_at = None;
         let text = format!("{}: the stream was ended", drain.reason);
         let mut ended = EndedStreams::default();
-        for (slot, id, is_urgent) in self.inbound.cancel_streams() {
+        for (slot, id, is_urgent) in self.inbound.end_streams() {
             self.outgoing
                 .push_response(Priority::new(is_urgent), |buffer| {
                     write_error(buffer, urgency(is_urgent), id, Code::Unavailable, &text);

@@ -4,8 +4,10 @@
 
 mod addresses;
 mod conversation;
+mod deadlines;
 mod drain;
 mod ended;
+mod given_up_calls;
 mod lifecycle;
 mod memory_limit;
 mod metadata;
