@@ -241,6 +241,29 @@ fn what_waits_for_capacity_ends_when_the_connection_closes() {
 }
 
 #[test]
+fn who_waits_for_a_drain_hears_of_it() {
+    check(FaultInjection::DrainSilently, || {
+        let network = Network::start();
+        let [one, two, closing] = [(); 3].map(|()| Arc::clone(&network));
+        let waiting = [one, two].map(|network| {
+            thread::spawn(move || {
+                let draining = network.client.draining();
+                block_on(draining.clone());
+                assert!(draining.is_draining());
+            })
+        });
+        let closing = thread::spawn(move || {
+            closing
+                .client
+                .begin_close(&Status::new(Code::Aborted, "done"));
+        });
+        join(waiting);
+        join([closing]);
+        network.stop();
+    });
+}
+
+#[test]
 fn credit_wakes_the_messages_that_wait_for_it() {
     check(FaultInjection::IgnoreCredit, || {
         let network = Network::start();

@@ -44,6 +44,8 @@ pub(crate) struct ConnectionEnd {
     pub(crate) reason: DisconnectReason,
     /// Whether the session waits for another connection; else it has ended too.
     pub(crate) is_suspended: bool,
+    /// Whether the peer has sent anything after its handshake, so that it has had the answer to its HELLO.
+    pub(crate) has_received: bool,
     /// The exchanges that were lost.
     pub(crate) lost: Vec<Lost>,
     /// How many exchanges of either side were cut off.
@@ -99,6 +101,7 @@ impl Driver {
         let mut ended = ConnectionEnd {
             reason: DisconnectReason::ClosedByUs,
             is_suspended: false,
+            has_received: self.has_received,
             lost: Vec::new(),
             cut_off: 0,
             graceful_close: GracefulClose {

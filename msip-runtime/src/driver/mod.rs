@@ -106,6 +106,8 @@ pub(crate) struct Driver {
     is_run_by_wakers: bool,
     /// Several callers were woken and may call again at once: they run before more is written.
     is_yielding: bool,
+    /// The peer has sent something by this connection, after the handshake.
+    has_received: bool,
     work_limit: WorkLimit,
     received: Received,
     /// Memory for the wakers of those whose answers were read together.
@@ -139,6 +141,7 @@ impl Driver {
             is_asleep: false,
             is_run_by_wakers: false,
             is_yielding: false,
+            has_received: false,
             work_limit: WorkLimit::of_runtime(),
             received: Received::default(),
             waker_memory: Vec::new(),

@@ -75,7 +75,10 @@ impl Driver {
             Poll::Pending => Ok(false),
             Poll::Ready(Ok(0)) => Err(Ending::Eof),
             Poll::Ready(Err(error)) => Err(Ending::Io(error)),
-            Poll::Ready(Ok(_)) => self.handle_received(now).map(|()| true),
+            Poll::Ready(Ok(_)) => {
+                self.has_received = true;
+                self.handle_received(now).map(|()| true)
+            }
         }
     }
 

@@ -75,6 +75,8 @@ struct KeptSession {
     /// `None` where the session ends with its connection.
     registration: Option<Registration>,
     resumed: Option<ResumedReceiver>,
+    /// The client has sent something after a HELLO: it knows of the session.
+    is_confirmed: bool,
     /// Earlier connections that are being closed gracefully; not there before the first.
     closing: Option<JoinSet<()>>,
 }
@@ -112,6 +114,7 @@ impl KeptSession {
             handlers,
             registration,
             resumed,
+            is_confirmed: false,
             closing: None,
         };
         let driver = session.driver(stream, decoder);
@@ -128,7 +131,9 @@ impl KeptSession {
                 cut_off,
                 graceful_close,
                 lost,
+                has_received,
             } = *ended;
+            self.is_confirmed |= has_received;
             tracing::info!(peer = %self.about.id, %reason, is_suspended, "disconnected");
             if !is_suspended {
                 // Nobody can resume it from here on.
@@ -205,12 +210,19 @@ impl KeptSession {
 
     /// Waits for the next connection. `None` when the session ends before one comes.
     async fn await_arrival(&mut self) -> Option<Box<Resumed>> {
+        let settings = &self.shared.settings;
         let registration = self.registration.as_ref()?;
-        registration.detached();
+        registration.detached(self.is_confirmed);
         let ending = registration.ending();
         self.connection
             .with_session(|session| session.allow_eviction(ending));
-        let expiry = Instant::now() + self.shared.settings.session_expiry;
+        // A client that has not had the answer to its HELLO has nothing in the session, and comes back at once or never.
+        let kept = if self.is_confirmed {
+            settings.session_expiry
+        } else {
+            settings.session_expiry.min(settings.handshake_timeout)
+        };
+        let expiry = Instant::now() + kept;
         loop {
             let next = timeout_at(expiry, next_resumed(&mut self.resumed));
             let arrival = run_suspended(&self.connection, &mut self.handlers, next)

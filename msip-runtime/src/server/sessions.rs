@@ -43,6 +43,8 @@ struct Table {
     sessions: HashMap<SessionId, Entry>,
     /// The sessions without a connection, in the order in which they lost it.
     detached: BTreeMap<u64, SessionId>,
+    /// Those of them whose clients have sent nothing after HELLO: they end first.
+    unconfirmed: BTreeMap<u64, SessionId>,
     /// Numbers entries and losses.
     next: u64,
 }
@@ -130,12 +132,26 @@ impl Table {
         if let Some(entry) = self.sessions.remove(&id)
             && let Some(detached) = entry.detached
         {
-            self.detached.remove(&detached);
+            self.forget_loss(detached);
         }
     }
 
-    fn set_detached(&mut self, id: SessionId, number: u64, is_detached: bool) {
-        let detached = is_detached.then(|| self.number());
+    fn forget_loss(&mut self, detached: u64) {
+        self.detached.remove(&detached);
+        self.unconfirmed.remove(&detached);
+    }
+
+    /// Takes out the session that has been without a connection for longest, of those that are worth least.
+    fn pop_detached(&mut self) -> Option<SessionId> {
+        let first = self.unconfirmed.first_key_value();
+        let (&detached, &id) = first.or_else(|| self.detached.first_key_value())?;
+        self.forget_loss(detached);
+        Some(id)
+    }
+
+    /// Whether it has no connection, and then whether its client has confirmed it.
+    fn set_detached(&mut self, id: SessionId, number: u64, is_confirmed: Option<bool>) {
+        let detached = is_confirmed.map(|_| self.number());
         let Some(entry) = self
             .sessions
             .get_mut(&id)
@@ -144,10 +160,13 @@ impl Table {
             return;
         };
         if let Some(before) = std::mem::replace(&mut entry.detached, detached) {
-            self.detached.remove(&before);
+            self.forget_loss(before);
         }
         if let Some(detached) = detached {
             self.detached.insert(detached, id);
+            if is_confirmed == Some(false) {
+                self.unconfirmed.insert(detached, id);
+            }
         }
     }
 }
@@ -161,13 +180,13 @@ pub(super) struct Registration {
 }
 
 impl Registration {
-    /// The session has lost its connection. Where too many have, the oldest is ended: it finds that no connection can
-    /// come any more.
-    pub(super) fn detached(&self) {
+    /// The session has lost its connection. Where too many have, the oldest is ended, first of those whose clients have
+    /// not confirmed that they know of their sessions: it finds that no connection can come any more.
+    pub(super) fn detached(&self, is_confirmed: bool) {
         let mut table = self.sessions.lock();
-        table.set_detached(self.id, self.number, true);
+        table.set_detached(self.id, self.number, Some(is_confirmed));
         while table.detached.len() > self.sessions.max_detached {
-            let Some((_, oldest)) = table.detached.pop_first() else {
+            let Some(oldest) = table.pop_detached() else {
                 break;
             };
             tracing::info!(session = %oldest, "session ended: too many sessions without a connection (max_detached_sessions)");
@@ -185,7 +204,7 @@ impl Registration {
     pub(super) fn attached(&self) {
         self.sessions
             .lock()
-            .set_detached(self.id, self.number, false);
+            .set_detached(self.id, self.number, None);
     }
 }
 
@@ -314,16 +333,36 @@ mod tests {
         let sessions = Sessions::new(2);
         let mut begun: Vec<_> = (1..=4).map(|number| begin(&sessions, number)).collect();
         for (registration, _) in &begun[..3] {
-            registration.detached();
+            registration.detached(true);
         }
         assert!(begun[0].1.is_over(), "ended");
         assert!(matches!(claim(&sessions, 2, b"secret"), Claim::Known(_)));
         begun[1].0.attached();
-        begun[3].0.detached();
+        begun[3].0.detached(true);
         assert!(matches!(claim(&sessions, 2, b"secret"), Claim::Known(_)));
         assert!(matches!(claim(&sessions, 3, b"secret"), Claim::Known(_)));
         drop(begun.remove(0));
         assert_eq!(sessions.lock().sessions.len(), 3);
+    }
+
+    #[test]
+    fn sessions_that_nobody_may_know_of_make_room_for_others() {
+        let sessions = Sessions::new(2);
+        let mut begun: Vec<_> = (1..=4).map(|number| begin(&sessions, number)).collect();
+        let is_known = |number| matches!(claim(&sessions, number, b"secret"), Claim::Known(_));
+        for (index, is_confirmed) in [(0, true), (1, false), (2, true)] {
+            begun[index].0.detached(is_confirmed);
+        }
+        assert!(is_known(1) && begun[1].1.is_over() && is_known(3));
+        // A client that has come back, and was heard, is like any other.
+        begun.remove(1);
+        begun[0].0.attached();
+        begun[2].0.detached(false);
+        begun[2].0.attached();
+        begun[2].0.detached(true);
+        begun[0].0.detached(true);
+        assert!(begun[1].1.is_over(), "the oldest");
+        assert!(is_known(1) && is_known(4));
     }
 
     #[test]

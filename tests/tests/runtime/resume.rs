@@ -3,7 +3,7 @@
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use msip_runtime::{
-    CallError, CallOptions, Client, Code, ConnectionState, SendError, Server,
+    CallError, CallOptions, Client, Code, ConnectionState, Peer, SendError, Server,
     transport::ServiceUrl,
     wire::{Flags, FrameType, MsgId, Side},
 };
@@ -16,8 +16,8 @@ use msip_tests::{
     messages::act,
     next,
     proxy::Proxy,
-    raw::{HELLO_ID, RawPeer, SESSION, frame, hello, message, resuming_frame, text},
-    soon, start_gated,
+    raw::{HELLO_ID, RawPeer, SESSION, frame, hello, hello_frame, message, resuming_frame, text},
+    soon, start, start_gated,
 };
 use tokio::sync::{Semaphore, mpsc, oneshot};
 
@@ -601,4 +601,47 @@ async fn a_stream_ends_with_its_connection_and_the_session_goes_on() {
         .save_ind(SaveInd { number: 1 })
         .await
         .expect("the session goes on");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_session_is_kept_for_long_only_where_its_client_may_know_of_it() {
+    const GIVEN_UP: usize = 2000;
+    let (url, mut events, _server) = start("mem://given-up-half-way").await;
+    let mut peers = Vec::new();
+    for number in 0..=GIVEN_UP {
+        let mut client = RawPeer::dial(&url).await;
+        if number < GIVEN_UP {
+            // It is gone before it has its answer, or with it.
+            client.say(&hello_frame(&hello())).await;
+        } else {
+            client.greet().await;
+            client
+                .say(&frame(FrameType::Ping, MsgId::new(9), b""))
+                .await;
+            client.hear_type(FrameType::Pong).await;
+        }
+        drop(client);
+        loop {
+            match next(&mut events).await {
+                SeenByServer::Connected(peer) => peers.push(peer),
+                SeenByServer::Disconnected(_) => break,
+                event => panic!("{event:?}"),
+            }
+        }
+    }
+    assert_eq!(peers.len(), GIVEN_UP + 1);
+    let are_gone = |peers: &[Peer<Lab>]| {
+        let gone = peers.iter().filter(|peer| peer.connection().is_gone());
+        gone.count()
+    };
+    assert_eq!(
+        are_gone(&peers),
+        0,
+        "a client whose answer was lost may come back"
+    );
+    // `handshake_timeout`, and a moment.
+    tokio::time::sleep(Duration::from_secs(6)).await;
+    assert_eq!(are_gone(&peers), GIVEN_UP);
+    let known = peers.last().expect("the last").connection();
+    assert!(!known.is_gone(), "its client was heard");
 }
