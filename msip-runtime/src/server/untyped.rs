@@ -3,10 +3,10 @@
 use std::future::{Future, pending};
 
 use super::{
-    BindError, DrainReport, ServerBuilder, accept,
+    BindError, DrainReport, ServerBuilder,
+    accept::{self, Offering},
     acceptor::{Acceptor, IncomingConnections},
     builder::Bound,
-    protocols::ProtocolTable,
 };
 use crate::{Draining, MemoryUse, raw::Untyped, settings::Settings, transport::ServiceUrl};
 
@@ -35,8 +35,7 @@ use crate::{Draining, MemoryUse, raw::Untyped, settings::Settings, transport::Se
 pub struct UntypedServer {
     incoming: IncomingConnections,
     settings: Settings,
-    name: String,
-    protocols: ProtocolTable,
+    offering: Offering,
 }
 
 impl UntypedServer {
@@ -90,10 +89,9 @@ impl UntypedServer {
         let Self {
             incoming,
             settings,
-            name,
-            protocols,
+            offering,
         } = self;
-        accept::serve(incoming, settings, name, protocols, shutdown)
+        accept::serve(incoming, settings, offering, shutdown)
     }
 }
 
@@ -107,6 +105,7 @@ impl ServerBuilder<Untyped> {
         let Bound {
             incoming,
             settings,
+            authenticators,
             name,
             others: protocols,
             ..
@@ -114,8 +113,11 @@ impl ServerBuilder<Untyped> {
         Ok(UntypedServer {
             incoming,
             settings,
-            name,
-            protocols,
+            offering: Offering {
+                name,
+                authenticators,
+                protocols,
+            },
         })
     }
 }
