@@ -13,8 +13,8 @@ use std::{
 };
 
 use msip_runtime::{
-    CallError, CallOptions, Client, Code, DrainReport, SendError, Server, Status, Stream,
-    Streaming,
+    CallError, CallOptions, Client, Code, ConnectRequest, DrainReport, Identity, SendError, Server,
+    Status, Stream, Streaming,
     middleware::Retry,
     transport::{Connection, Incoming, Listen, Listener, PeerAddress, ServiceUrl},
     wire::{Flags, FrameType, MsgId, Side},
@@ -27,7 +27,7 @@ use msip_tests::{
     },
     messages::{act, count},
     next,
-    raw::{RawPeer, frame, message},
+    raw::{RawPeer, frame, hello, hello_frame, message},
     soon, start,
 };
 use tokio::{
@@ -285,6 +285,29 @@ async fn a_connection_whose_upgrade_hangs_takes_no_part() {
         .expect("binds");
     let server = Stoppable::serve(server);
     soon("the upgrade", begun).await.expect("it has begun");
+    let begun = Instant::now();
+    assert_eq!(server.drain().await, DrainReport::default());
+    assert_eq!(begun.elapsed(), Duration::ZERO);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_client_that_is_being_authenticated_takes_no_part() {
+    let (asking, mut asked) = mpsc::channel(1);
+    let server = Server::<Lab>::builder("mem://drain-while-authenticating")
+        .authenticate(move |_: ConnectRequest| {
+            let asking = asking.clone();
+            async move {
+                let _ = asking.send(()).await;
+                std::future::pending::<Result<Identity, Status>>().await
+            }
+        })
+        .bind()
+        .await
+        .expect("binds");
+    let server = Stoppable::serve(server);
+    let mut client = RawPeer::dial(&server.url).await;
+    client.say(&hello_frame(&hello())).await;
+    soon("the question", asked.recv()).await.expect("asked");
     let begun = Instant::now();
     assert_eq!(server.drain().await, DrainReport::default());
     assert_eq!(begun.elapsed(), Duration::ZERO);
