@@ -22,9 +22,9 @@ use super::{
     log_limiter::LogLimiter,
     protocols::ProtocolTable,
     sessions::Sessions,
-    shared::ServerShared,
+    shared::{ServerShared, goodbye},
 };
-use crate::{Code, Status, driver::close_gracefully, settings::Settings, transport::Incoming};
+use crate::{Code, driver::close_gracefully, settings::Settings, transport::Incoming};
 use msip_session::wire::{Flags, MsgId, write_error};
 
 /// How long to wait after a failed accept: at first, doubled with each, and at most.
@@ -162,11 +162,6 @@ async fn turn_away(incoming: Incoming, max: usize, limit: Duration) {
         &reason,
     );
     close_gracefully(&mut connection.stream, vec![text]).await;
-}
-
-/// What clients are told when the server shuts down.
-pub(super) fn goodbye() -> Status {
-    Status::unavailable("the server is shutting down")
 }
 
 /// Closes every connection gracefully and waits until all tasks have ended.

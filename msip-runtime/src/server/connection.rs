@@ -14,12 +14,11 @@ use tokio::{
 };
 
 use super::{
-    accept::goodbye,
     begin::{AboutClient, Begun, begin, welcome},
     protocols::ServedPeer,
     resumed::{Resumed, ResumedReceiver},
     sessions::Registration,
-    shared::ServerShared,
+    shared::{ServerShared, goodbye},
 };
 use crate::{
     Code, DisconnectReason, Status,

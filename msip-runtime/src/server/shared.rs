@@ -6,7 +6,7 @@ use super::{
     authenticate::Authenticators, log_limiter::LogLimiter, protocols::ProtocolTable,
     sessions::Sessions,
 };
-use crate::{connection::Signal, settings::Settings};
+use crate::{Status, connection::Signal, settings::Settings};
 
 /// What all connections of a server share.
 pub(super) struct ServerShared {
@@ -18,4 +18,9 @@ pub(super) struct ServerShared {
     pub(super) log_limiter: LogLimiter,
     /// Raised once the server shuts down.
     pub(super) draining: Arc<Signal>,
+}
+
+/// What clients are told when the server shuts down.
+pub(super) fn goodbye() -> Status {
+    Status::unavailable("the server is shutting down")
 }
