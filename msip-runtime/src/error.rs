@@ -22,6 +22,14 @@ pub enum SendError {
     /// connects again later is another peer.
     #[error("closed: the session has ended")]
     Closed,
+    /// The server has closed the client's session with this status, and the client stays away: no handle of it can send
+    /// any more.
+    #[error("closed by the peer: {0}")]
+    ClosedByPeer(Status),
+    /// The task that ran the connection is gone, and nothing can be sent: its tokio runtime was shut down, or the future
+    /// that served it was dropped.
+    #[error("the task of the connection is gone: its runtime was shut down, or its server dropped")]
+    RuntimeGone,
     /// The message is larger than the receiver accepts.
     #[error(
         "body of {len} bytes exceeds the limit of the receiver, {max} (its setting `max_body`)"
@@ -58,12 +66,27 @@ pub enum SendError {
 }
 
 impl SendError {
+    /// Whether nothing can be sent any more by any handle of the connection.
+    pub(crate) const fn is_closed(&self) -> bool {
+        matches!(
+            self,
+            Self::Closed | Self::ClosedByPeer(_) | Self::RuntimeGone
+        )
+    }
+
+    /// Whether there is no connection, for now or for good.
+    pub(crate) const fn lacks_session(&self) -> bool {
+        matches!(self, Self::Disconnected) || self.is_closed()
+    }
+
     /// The code that fits best, for a handler that returns the error.
     #[must_use]
     pub const fn code(&self) -> Code {
         match self {
             Self::Full | Self::Dropped | Self::TooLarge { .. } => Code::ResourceExhausted,
-            Self::Disconnected | Self::Closed => Code::Unavailable,
+            Self::Disconnected | Self::Closed | Self::ClosedByPeer(_) | Self::RuntimeGone => {
+                Code::Unavailable
+            }
             Self::Unwritable(_) => Code::Internal,
             Self::Metadata(MetadataError::TooLarge { .. }) => Code::ResourceExhausted,
             Self::Metadata(_) => Code::InvalidArgument,
@@ -96,6 +119,12 @@ pub enum CallError {
     /// The connection was lost after the request was handed to it: the request may have run.
     #[error("connection lost before the response: the request may have run")]
     ConnectionLost,
+    /// The task that ran the connection is gone, as by [`SendError::RuntimeGone`], after the request was handed to it: the
+    /// request may have run.
+    #[error(
+        "the task of the connection is gone: its runtime was shut down before the response; the request may have run"
+    )]
+    RuntimeGone,
     /// The response could not be decoded.
     #[error("cannot decode the response")]
     Answer(#[source] BodyError),
@@ -124,7 +153,7 @@ impl CallError {
             Self::DeadlineExceeded { .. } => Code::DeadlineExceeded,
             Self::NotSent(error) => error.code(),
             Self::NotReceived => Code::Unavailable,
-            Self::ConnectionLost => Code::Unknown,
+            Self::ConnectionLost | Self::RuntimeGone => Code::Unknown,
             Self::Answer(_) | Self::UnexpectedAnswer { .. } => Code::Internal,
         }
     }
@@ -263,6 +292,25 @@ impl ConnectError {
             source: Arc::new(source),
         }
     }
+}
+
+/// Why a client is closed for good; from [`ConnectionInfo::closed`](crate::ConnectionInfo::closed).
+#[derive(Debug, Clone, Error)]
+#[non_exhaustive]
+pub enum CloseReason {
+    /// This side closed it: by `close`, or by dropping the last handle.
+    #[error("closed by this side")]
+    ClosedByUs,
+    /// The other side closed it with this status, and the client stays away.
+    #[error("closed by the peer: {0}")]
+    ClosedByPeer(Status),
+    /// An attempt to connect again failed, and the client's handler answered
+    /// [`Reconnect::Stop`](crate::Reconnect::Stop).
+    #[error("gave up connecting")]
+    GaveUp(#[source] Arc<ConnectError>),
+    /// The task that ran the connection is gone: its tokio runtime was shut down.
+    #[error("the task of the connection is gone: its runtime was shut down")]
+    RuntimeGone,
 }
 
 /// The reason why a connection ended.

@@ -183,7 +183,7 @@ pub use call::Call;
 pub use client::{Client, ClientBuilder, ConnectWith, ConnectionInfo, ConnectionState, Reconnect};
 pub use connection::Cancellation;
 pub use describe::proto_text;
-pub use error::{CallError, ConnectError, DisconnectReason, SendError};
+pub use error::{CallError, CloseReason, ConnectError, DisconnectReason, SendError};
 pub use futures_core::Stream;
 pub use lost::{LostExchange, SessionLost};
 pub use metadata::{Metadata, MetadataError, ResponseMetadata};

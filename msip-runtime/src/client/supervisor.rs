@@ -19,7 +19,7 @@ use super::{
     establish::{Established, Identity, Target, establish},
 };
 use crate::{
-    Code, Compression, ConnectError, DisconnectReason, SessionLost,
+    CloseReason, Code, Compression, ConnectError, DisconnectReason, SessionLost,
     connection::ConnectionShared,
     driver::{Driver, HandlerTask, drain, run_suspended},
     error::WithCauses,
@@ -92,6 +92,16 @@ struct Supervisor<E> {
     route: Route,
 }
 
+/// Closes a client whose task ends, or is dropped before it has: its runtime is shut down. Nobody waits for it any longer.
+struct AbandonOnDrop(Arc<Shared>);
+
+impl Drop for AbandonOnDrop {
+    fn drop(&mut self) {
+        self.0.connection.abandon();
+        self.0.state.send_replace(ConnectionState::Closed);
+    }
+}
+
 /// Where to connect next, and when.
 #[derive(Debug, Clone)]
 struct Route {
@@ -120,6 +130,7 @@ impl<E: Endpoint> Supervisor<E> {
     /// Runs one session after the other until the client is closed, or its handler gives up.
     async fn supervise(mut self, first: Ready) {
         let shared = Arc::clone(&self.shared);
+        let _abandon = AbandonOnDrop(Arc::clone(&shared));
         let mut stop = shared.stop.subscribe();
         let mut ready = first;
         loop {
@@ -142,8 +153,8 @@ impl<E: Endpoint> Supervisor<E> {
             ready = attach(&self.target, &shared, *established);
             self.is_connected();
         }
-        shared.connection.close();
-        shared.state.send_replace(ConnectionState::Closed);
+        shared.connection.close(CloseReason::ClosedByUs);
+        // What is dropped now tells the state.
     }
 
     /// Runs a session through all of its connections.
@@ -179,7 +190,7 @@ impl<E: Endpoint> Supervisor<E> {
             }
             let is_stopped = *shared.stop.borrow();
             if is_stopped {
-                connection.close();
+                connection.close(CloseReason::ClosedByUs);
             } else {
                 shared
                     .state
@@ -216,7 +227,7 @@ impl<E: Endpoint> Supervisor<E> {
             };
             let lost = connection.lose_session();
             if matches!(next, Next::Stop) {
-                connection.close();
+                connection.close(CloseReason::ClosedByUs);
             } else {
                 self.report(why.to_owned(), &lost);
             }

@@ -23,10 +23,13 @@ impl ConnectionShared {
     pub(crate) fn batch_terms(&self) -> Result<BatchTerms, SendError> {
         let mut state = self.lock();
         let encoding = state.encoding.clone();
-        let is_closed = state.is_closed;
-        let session = state.session().ok_or_else(|| no_session(is_closed))?;
+        let ConnectionInner {
+            session, closed, ..
+        } = &mut *state;
+        let closed = closed.as_deref();
+        let session = session.as_mut().ok_or_else(|| no_session(closed))?;
         if let Err(blocked) = session.check_capacity(true)
-            && let NotSent::Failed(error) = NotSent::blocked(blocked, is_closed)
+            && let NotSent::Failed(error) = NotSent::blocked(blocked, closed)
         {
             return Err(error);
         }
@@ -102,7 +105,7 @@ impl ConnectionInner {
         if batch.is_empty() {
             return Ok(());
         }
-        let is_closed = self.is_closed;
+        let closed = self.closed.as_deref();
         let is_readable = self.encoding.is_same(&terms.encoding);
         let taken = match &mut self.session {
             // Written for a connection that is lost, and the one that followed would not understand it.
@@ -110,11 +113,13 @@ impl ConnectionInner {
                 Err(SendError::Disconnected.into())
             }
             Some(session) => {
-                take(session, batch).map_err(|blocked| NotSent::blocked(blocked, is_closed))
+                take(session, batch).map_err(|blocked| NotSent::blocked(blocked, closed))
             }
-            None => Err(no_session(is_closed).into()),
+            None => Err(no_session(closed).into()),
         };
-        if let Err(NotSent::Failed(SendError::Disconnected | SendError::Closed)) = taken {
+        if let Err(NotSent::Failed(error)) = &taken
+            && error.lacks_session()
+        {
             self.dropped.disconnected += batch.clear() as u64;
         }
         taken

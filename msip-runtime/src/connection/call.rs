@@ -211,14 +211,16 @@ impl ConnectionInner {
             session,
             exchanges,
             encoding,
-            is_closed,
+            closed,
             ..
         } = self;
         if !encoding.is_identity() {
             // The session that follows writes bodies in another way, and nothing went out on the one before.
             return Err(SendError::Disconnected.into());
         }
-        let session = session.as_mut().ok_or_else(|| no_session(*is_closed))?;
+        let session = session
+            .as_mut()
+            .ok_or_else(|| no_session(closed.as_deref()))?;
         let (len, max) = (request.encoded_len(), session.peer_max_body());
         if len > max {
             return Err(SendError::TooLarge { len, max }.into());
@@ -234,7 +236,7 @@ impl ConnectionInner {
             Some(slot) => slot,
             None => session
                 .call(head, CallShape::UNARY, token, deadline, write)
-                .map_err(|blocked| NotSent::blocked(blocked, *is_closed))?,
+                .map_err(|blocked| NotSent::blocked(blocked, closed.as_deref()))?,
         };
         Ok(entry.insert_unary(slot, Arc::clone(reply)))
     }

@@ -11,7 +11,7 @@ use super::{
     fault_injection::FaultInjection,
     wait_queue::{Ticket, WaitQueue},
 };
-use crate::SendError;
+use crate::{CloseReason, SendError};
 use msip_session::{Blocked, Session};
 
 /// Which queue an exchange waits in.
@@ -30,23 +30,24 @@ pub(super) enum NotSent {
 }
 
 impl NotSent {
-    /// Why the session has sent nothing; `is_closed` tells whether no other session will follow.
-    pub(super) fn blocked(blocked: Blocked, is_closed: bool) -> Self {
+    /// Why the session has sent nothing; `closed` tells why no other session will follow.
+    pub(super) fn blocked(blocked: Blocked, closed: Option<&CloseReason>) -> Self {
         match blocked {
             Blocked::NoCapacity => Self::NoCapacity,
             // For good, where no session follows and this one just has not heard of it.
-            Blocked::Closing | Blocked::Disconnected => Self::Failed(no_session(is_closed)),
+            Blocked::Closing | Blocked::Disconnected => Self::Failed(no_session(closed)),
             Blocked::Full => Self::Failed(SendError::Full),
         }
     }
 }
 
 /// Why there is no session to send through.
-pub(super) fn no_session(is_closed: bool) -> SendError {
-    if is_closed {
-        SendError::Closed
-    } else {
-        SendError::Disconnected
+pub(super) fn no_session(closed: Option<&CloseReason>) -> SendError {
+    match closed {
+        None => SendError::Disconnected,
+        Some(CloseReason::ClosedByPeer(status)) => SendError::ClosedByPeer(status.clone()),
+        Some(CloseReason::RuntimeGone) => SendError::RuntimeGone,
+        Some(CloseReason::ClosedByUs | CloseReason::GaveUp(_)) => SendError::Closed,
     }
 }
 

@@ -7,7 +7,7 @@ use super::{
     running_calls::RunningCalls, stream_senders::StreamSenders, wait_queue::WaitQueue,
     wake_list::WakeList,
 };
-use crate::{Dropped, body::Encoding};
+use crate::{CloseReason, Dropped, body::Encoding};
 use msip_session::{
     InboundSlot, Item, Lost, Outcome, Session, StreamSide, TimedOut, Token, Transmit,
 };
@@ -16,8 +16,9 @@ use msip_session::{
 pub(crate) struct ConnectionInner {
     pub(super) session: Option<Session>,
     pub(super) encoding: Encoding,
-    /// No session will follow the one that is there, if there is one.
-    pub(super) is_closed: bool,
+    /// Why no session will follow the one that is there, if there is one; `None` where one may. In a box, since it is
+    /// there at the end only.
+    pub(super) closed: Option<Box<CloseReason>>,
     /// Counts the sessions, so that the answer to a call never goes to another session than the call's.
     pub(super) generation: u64,
     pub(super) exchanges: ExchangeTable,

@@ -228,7 +228,7 @@ impl<'a, E: Outgoing> OutgoingMessage<'a, E> {
             session,
             exchanges,
             encoding,
-            is_closed,
+            closed,
             ..
         } = state;
         let late;
@@ -243,7 +243,9 @@ impl<'a, E: Outgoing> OutgoingMessage<'a, E> {
                 late.as_ref()
             }
         };
-        let session = session.as_mut().ok_or_else(|| no_session(*is_closed))?;
+        let session = session
+            .as_mut()
+            .ok_or_else(|| no_session(closed.as_deref()))?;
         let max = session.peer_max_body();
         let len = prepared.map_or(self.len, |prepared| prepared.len);
         if len > max {
@@ -263,7 +265,7 @@ impl<'a, E: Outgoing> OutgoingMessage<'a, E> {
                 message.encode(buffer);
             }
         });
-        pushed.map_err(|blocked| NotSent::blocked(blocked, *is_closed))
+        pushed.map_err(|blocked| NotSent::blocked(blocked, closed.as_deref()))
     }
 }
 

@@ -386,7 +386,7 @@ impl<'a> PeerConnection<'a> {
     /// [`SendError::Closed`](crate::SendError::Closed).
     #[must_use]
     pub fn is_gone(&self) -> bool {
-        self.lost.get().is_some()
+        self.lost.get().is_some() || self.connection.close_reason().is_some()
     }
 
     /// The calls and deliveries that were open when the session ended, in `on_client_gone` and later; empty before.

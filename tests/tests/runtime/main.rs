@@ -13,6 +13,7 @@ mod own_transports;
 mod portions;
 mod pressure;
 mod resume;
+mod runtime_gone;
 mod sender;
 mod streams;
 mod testing;
