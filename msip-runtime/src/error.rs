@@ -15,6 +15,12 @@ pub enum SendError {
     /// within `write_timeout` (for a `try_` method: at once). The connection is still open, and nothing was sent.
     #[error("no capacity to send: the receiver is slower than the sender")]
     Full,
+    /// The client is connected, but its handler's `on_connected` has not returned: until then only the handle that it was given
+    /// sends. The others waited for `write_timeout` (for a `try_` method: not at all); nothing was sent.
+    #[error(
+        "not sent: `on_connected` has not returned yet, and only its own handle sends until then"
+    )]
+    LoginPending,
     /// There is currently no connection; nothing was sent. A client reconnects by itself.
     #[error("not connected")]
     Disconnected,
@@ -84,9 +90,11 @@ impl SendError {
     pub const fn code(&self) -> Code {
         match self {
             Self::Full | Self::Dropped | Self::TooLarge { .. } => Code::ResourceExhausted,
-            Self::Disconnected | Self::Closed | Self::ClosedByPeer(_) | Self::RuntimeGone => {
-                Code::Unavailable
-            }
+            Self::LoginPending
+            | Self::Disconnected
+            | Self::Closed
+            | Self::ClosedByPeer(_)
+            | Self::RuntimeGone => Code::Unavailable,
             Self::Unwritable(_) => Code::Internal,
             Self::Metadata(MetadataError::TooLarge { .. }) => Code::ResourceExhausted,
             Self::Metadata(_) => Code::InvalidArgument,
@@ -225,6 +233,25 @@ pub enum ConnectError {
         url: String,
         /// The rule that it violated.
         rule: String,
+    },
+    /// The connection was there, and the handler's `on_connected` failed with this status.
+    #[error("the login failed: {status}")]
+    Login {
+        /// What `on_connected` returned.
+        status: Status,
+    },
+    /// The connection was there, and the handler's `on_connected` did not return in time.
+    #[error("`on_connected` did not return within {timeout:?} (setting `login_timeout`)")]
+    LoginTimedOut {
+        /// The setting.
+        timeout: Duration,
+    },
+    /// The connection ended before the handler's `on_connected` had returned.
+    #[error("the connection ended before `on_connected` had returned")]
+    LostInLogin {
+        /// Why it ended.
+        #[source]
+        reason: DisconnectReason,
     },
     /// None of the addresses of the service could be connected to.
     #[error("cannot connect to any of {} addresses: {}", failures.len(), in_one_line(failures))]

@@ -16,11 +16,13 @@ pub(crate) struct BatchTerms {
     pub(crate) encoding: Encoding,
     /// The largest body that the peer accepts, in bytes.
     pub(crate) max_body: usize,
+    /// The number of the login that sends it; 0 for none.
+    pub(crate) login: u64,
 }
 
 impl ConnectionShared {
     /// The terms for a batch that is begun now.
-    pub(crate) fn batch_terms(&self) -> Result<BatchTerms, SendError> {
+    pub(crate) fn batch_terms(&self, login: u64) -> Result<BatchTerms, SendError> {
         let mut state = self.lock();
         let encoding = state.encoding.clone();
         let ConnectionInner {
@@ -37,6 +39,7 @@ impl ConnectionShared {
             side: session.side(),
             encoding,
             max_body: session.peer_max_body(),
+            login,
         })
     }
 
@@ -83,7 +86,7 @@ impl ConnectionShared {
             });
             timeout(self.write_timeout, some)
                 .await
-                .unwrap_or(Err(SendError::Full))?;
+                .unwrap_or_else(|_| Err(self.not_in_time(terms.login)))?;
         }
         Ok(())
     }
@@ -104,6 +107,9 @@ impl ConnectionInner {
     ) -> Result<(), NotSent> {
         if batch.is_empty() {
             return Ok(());
+        }
+        if self.is_held(terms.login) {
+            return Err(NotSent::Held);
         }
         let closed = self.closed.as_deref();
         let is_readable = self.encoding.is_same(&terms.encoding);

@@ -109,7 +109,7 @@ impl<E: Outgoing> FastCall<'_, E> {
         let len = request.encoded_len();
         let reply = ReplySlot::new(Some(waker.clone()));
         let mut state = connection.lock();
-        if !state.encoding.is_identity() {
+        if state.is_gated || !state.encoding.is_identity() {
             return Poll::Ready(None);
         }
         let is_first = state.call_queue.is_empty();
@@ -207,6 +207,9 @@ impl ConnectionInner {
         deadline: Duration,
         reply: &Arc<ReplySlot>,
     ) -> Result<OpenedExchange, NotSent> {
+        if self.is_held(0) {
+            return Err(NotSent::Held);
+        }
         let Self {
             session,
             exchanges,

@@ -34,6 +34,8 @@ pub(super) struct OutgoingMessage<'a, E> {
     /// Its metadata, encoded; empty for none.
     metadata: Vec<u8>,
     topic: Option<&'a Topic>,
+    /// The number of the login that sends it; 0 for none.
+    pub(super) login: u64,
     /// How long the body is, before it is prepared.
     pub(super) len: usize,
     /// The body, made before the lock is taken, and for which encoding; none for a message that is written in
@@ -58,6 +60,7 @@ impl<'a, E: Outgoing> OutgoingMessage<'a, E> {
             head: head(variant, options),
             metadata: encode_metadata(options, connection.correlation_ids.as_ref())?,
             topic,
+            login: options.login(),
             len: 0,
             prepared: None,
         })
@@ -77,6 +80,7 @@ impl<'a, E: Outgoing> OutgoingMessage<'a, E> {
             head: head(variant, options),
             metadata: encode_metadata(options, connection.correlation_ids.as_ref())?,
             topic: message.topic(),
+            login: options.login(),
             len: message.encoded_len(),
             prepared: prepared.map(|prepared| (encoding, prepared)),
         })
@@ -224,6 +228,9 @@ impl<'a, E: Outgoing> OutgoingMessage<'a, E> {
             WriteBody<'_>,
         ) -> Result<T, Blocked>,
     ) -> Result<T, NotSent> {
+        if state.is_held(self.login) {
+            return Err(NotSent::Held);
+        }
         let ConnectionInner {
             session,
             exchanges,

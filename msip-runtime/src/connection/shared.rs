@@ -161,7 +161,15 @@ impl ConnectionShared {
 
     /// Takes a session that is open.
     pub(crate) fn attach(&self, session: Session, encoding: Encoding) {
-        let mut state = self.lock();
+        self.attach_to(&mut self.lock(), session, encoding);
+    }
+
+    pub(super) fn attach_to(
+        &self,
+        state: &mut ConnectionInner,
+        session: Session,
+        encoding: Encoding,
+    ) {
         state.generation += 1;
         state.session = Some(session);
         self.is_plain
@@ -196,6 +204,8 @@ impl ConnectionShared {
             session.begin_close(status.code(), status.message(), now);
             state.wake_driver();
         }
+        // Nothing new is sent, so that nobody waits for a login.
+        state.open_gate();
         if !FaultInjection::CloseSilently.is_on() {
             state.wake_all_waiting();
         }

@@ -31,6 +31,8 @@ pub(crate) enum Ending {
     WriteStalled(Duration),
     /// A newer connection has claimed the session.
     TakenOver,
+    /// The client could not log in.
+    LoginFailed,
 }
 
 /// How a connection ended.
@@ -131,6 +133,7 @@ impl Ending {
                 | Self::TimedOut(TimedOut::Silence(_))
                 | Self::WriteStalled(_)
                 | Self::TakenOver
+                | Self::LoginFailed
         )
     }
 
@@ -163,6 +166,7 @@ fn reason(
         }
         Ending::WriteStalled(stalled) => DisconnectReason::WriteStalled { stalled },
         Ending::TakenOver => DisconnectReason::TakenOver,
+        Ending::LoginFailed => DisconnectReason::ClosedByUs,
         Ending::Finished | Ending::Eof | Ending::Io(_) | Ending::TimedOut(_) => {
             match (blame, goodbye, ending) {
                 (Some(blame), _, _) => DisconnectReason::ProtocolReportedByPeer(blame.into()),

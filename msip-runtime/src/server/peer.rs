@@ -11,8 +11,8 @@ use std::{
 
 use super::{Extensions, Registry};
 use crate::{
-    CallError, CallOptions, Code, Codec, Compression, Dropped, LostExchange, PeerId, Protocol,
-    Sender, Status,
+    CallError, CallOptions, Codec, Compression, Dropped, LostExchange, PeerId, Protocol, Sender,
+    Status,
     call::{Call, Serving},
     connection::ConnectionShared,
     middleware::Stack,
@@ -250,6 +250,7 @@ impl<P: Protocol> Peer<P> {
             &self.shared.connection,
             self.clone(),
             self.shared.outgoing.installed().is_some(),
+            0,
         )
     }
 
@@ -272,12 +273,18 @@ impl<P: Protocol> Peer<P> {
         self.shared.connection.ping(len, timeout).await
     }
 
-    /// Closes the connection to this client gracefully, with `reason`: nothing new is sent or accepted, and open calls
-    /// may finish within `drain_timeout`. Returns at once.
-    pub fn disconnect(&self, reason: impl Into<std::borrow::Cow<'static, str>>) {
-        self.shared
-            .connection
-            .begin_close(&Status::new(Code::Aborted, reason));
+    /// Closes the session of this client gracefully, with this status: nothing new is sent or accepted, and open calls may
+    /// finish within `drain_timeout`. Returns at once.
+    ///
+    /// The code of the status says whether the client comes back. After `UNAVAILABLE` and `RESOURCE_EXHAUSTED` it does,
+    /// with a wait that grows as long as its connections do not last. After any other, such as `PERMISSION_DENIED` or
+    /// `ABORTED`, its handler decides in `on_closed_by_server`, and stays away unless it is implemented.
+    ///
+    /// # Protocol
+    ///
+    /// docs/protocol.md, "Errors and close".
+    pub fn disconnect(&self, status: impl Into<Status>) {
+        self.shared.connection.begin_close(&status.into());
     }
 
     pub(crate) fn shared(&self) -> &Arc<ConnectionShared> {

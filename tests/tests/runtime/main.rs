@@ -6,6 +6,7 @@ mod addresses;
 mod conversation;
 mod ended;
 mod lifecycle;
+mod login;
 mod memory_limit;
 mod metadata;
 mod middleware;
