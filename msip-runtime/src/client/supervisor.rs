@@ -365,7 +365,10 @@ impl<E: Endpoint> Supervisor<E> {
         if matches!(status.code(), Code::Unavailable | Code::ResourceExhausted) {
             return Next::Nothing(failed);
         }
-        // A credential that could be asked for anew would be asked for here, where the code is UNAUTHENTICATED.
+        if status.code() == Code::Unauthenticated && self.target.credential.may_change() {
+            // The next attempt asks for a fresh one.
+            return Next::Nothing(failed);
+        }
         match caught(self.endpoint.closed_by_server(&status)).await {
             Ok(Reconnect::Backoff) => Next::Nothing(failed),
             Ok(Reconnect::After(wait)) => Next::Nothing(Failed::After(wait)),
@@ -459,8 +462,9 @@ impl<E: Endpoint> Supervisor<E> {
         &self,
         route: &mut Route,
         failed: Failed,
-        mut identity: Option<&Identity>,
+        session: Option<&Identity>,
     ) -> Result<Established, CloseReason> {
+        let mut identity = session;
         let mut wait = match failed {
             Failed::Nothing => route.wait(),
             Failed::Attempt(error) => self.after_failure(error, route).await?,
@@ -475,8 +479,9 @@ impl<E: Endpoint> Supervisor<E> {
                 Err(error) => error,
             };
             if error.is_refused_with(Code::Unauthenticated) {
-                // The session is another's by now. What was open in it is reported once the next one has begun.
-                identity = None;
+                // The session is another's by now, or the credential is wrong: a new session is tried next, and then the old one
+                // again. What was open in it is reported once another one has begun.
+                identity = if identity.is_some() { None } else { session };
             }
             wait = self.after_failure(error, route).await?;
         }

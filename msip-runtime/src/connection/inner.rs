@@ -1,13 +1,13 @@
 //! The inner part of a connection, behind its lock: the session, and the tasks that wait for it.
 
-use std::{task::Waker, time::Duration};
+use std::{sync::Arc, task::Waker, time::Duration};
 
 use super::{
     driver_state::DriverState, exchange_table::ExchangeTable, fault_injection::FaultInjection,
     login_gate::LoginGate, running_calls::RunningCalls, stream_senders::StreamSenders,
     wait_queue::WaitQueue, wake_list::WakeList,
 };
-use crate::{CloseReason, Dropped, body::Encoding};
+use crate::{CloseReason, Dropped, Metadata, body::Encoding};
 use msip_session::{
     InboundSlot, Item, Lost, Outcome, Session, StreamSide, TimedOut, Token, Transmit,
 };
@@ -16,6 +16,8 @@ use msip_session::{
 pub(crate) struct ConnectionInner {
     pub(super) session: Option<Session>,
     pub(super) encoding: Encoding,
+    /// The metadata of a message that comes without any.
+    pub(super) sender: Option<Arc<Metadata>>,
     /// Why no session will follow the one that is there, if there is one; `None` where one may. In a box, since it is
     /// there at the end only.
     pub(super) closed: Option<Box<CloseReason>>,

@@ -84,6 +84,13 @@ impl Driver {
         let begun = in_flight.map(|(chunk, written)| rest_of_frame(&chunk.bytes, written));
         let mut state = self.connection.lock();
         state.report_dropped();
+        let mut ending = ending;
+        if matches!(ending, Ending::Eof | Ending::Io(_))
+            && state.session().is_some_and(|session| session.is_finished())
+        {
+            // The peer closes too once it has read CLOSE, and its end may be seen before we see that we are done.
+            ending = Ending::Finished;
+        }
         if let Some(session) = state.session() {
             if ending.leaves_session() && self.received.blame.is_none() && session.is_resumable() {
                 ended.is_suspended = true;

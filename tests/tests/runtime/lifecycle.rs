@@ -200,6 +200,42 @@ async fn close_waits_for_open_calls_and_tells_the_server() {
     );
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_close_is_never_taken_for_a_loss() {
+    let (url, mut events, _server) = start("tcp://127.0.0.1:0").await;
+    for round in 0..200 {
+        let (client, mut seen) = LabClient::connect(&url).await;
+        let peer = connected(&mut events).await;
+        let by_client = round % 2 == 0;
+        if by_client {
+            soon("close", client.close()).await;
+        } else {
+            peer.disconnect(Status::new(Code::Aborted, "enough"));
+        }
+        let at_client = loop {
+            if let SeenByClient::Disconnected(reason) = next(&mut seen).await {
+                break reason;
+            }
+        };
+        let SeenByServer::Disconnected(at_server) = next(&mut events).await else {
+            panic!("the connection ended otherwise")
+        };
+        let (closer, other) = if by_client {
+            (at_client, at_server)
+        } else {
+            (at_server, at_client)
+        };
+        assert!(
+            matches!(closer, DisconnectReason::ClosedByUs),
+            "round {round}: {closer}"
+        );
+        assert!(
+            matches!(other, DisconnectReason::ClosedByPeer(_)),
+            "round {round}: {other}"
+        );
+    }
+}
+
 #[tokio::test]
 async fn dropping_the_last_handle_closes() {
     let (url, mut events, _server) = start("tcp://127.0.0.1:0").await;
