@@ -18,6 +18,7 @@ mod fault_injection;
 mod inner;
 #[cfg(all(test, shuttle))]
 mod interleavings;
+mod login;
 mod login_gate;
 mod message;
 mod metadata;
