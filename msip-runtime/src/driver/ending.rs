@@ -36,6 +36,8 @@ pub(crate) enum Ending {
     WriteStalled(Duration),
     /// A newer connection has claimed the session.
     TakenOver,
+    /// The client could not log in.
+    LoginFailed,
 }
 
 /// How a connection ended.
@@ -119,7 +121,7 @@ impl Driver {
         state.report_dropped();
         if let Some(session) = state.session() {
             if ending.is_closed_by_peer() && session.is_drained() {
-                // Nothing was left but to close.
+                // The peer closes once it has read CLOSE, and nothing was left but that.
                 ending = Ending::Finished;
             }
             if ending.leaves_session() && self.received.blame.is_none() && session.is_resumable() {
@@ -182,6 +184,7 @@ impl Ending {
                 | Self::TimedOut(TimedOut::Silence(_))
                 | Self::WriteStalled(_)
                 | Self::TakenOver
+                | Self::LoginFailed
         )
     }
 
@@ -214,6 +217,7 @@ fn reason(
         }
         Ending::WriteStalled(stalled) => DisconnectReason::WriteStalled { stalled },
         Ending::TakenOver => DisconnectReason::TakenOver,
+        Ending::LoginFailed => DisconnectReason::ClosedByUs,
         Ending::Finished | Ending::Eof | Ending::Io(_) | Ending::TimedOut(_) => {
             match (blame, goodbye, ending) {
                 (Some(blame), _, _) => DisconnectReason::ProtocolReportedByPeer(blame.into()),

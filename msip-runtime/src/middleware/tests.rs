@@ -331,7 +331,7 @@ async fn what_was_not_accepted_waits_for_the_next_connection() {
         "it waited for all of its time"
     );
     let connection = Arc::new(ConnectionShared::new(&Settings::default()));
-    connection.close();
+    connection.close(crate::CloseReason::ClosedByUs);
     let mut end = not_accepted();
     let begun = Instant::now();
     let mut exchange = outgoing_by(&connection, &CALL, CallOptions::new());
