@@ -211,7 +211,7 @@ pub use server::{
     ServeWith, Server, ServerBuilder,
 };
 pub use settings::{SchemaRule, SettingError};
-pub use status::Status;
+pub use status::{Detail, Status};
 pub use streaming::{Answered, ItemStream, Streaming};
 #[doc(hidden)]
 pub use streaming::{EmptyStream, widen};

@@ -19,10 +19,11 @@ use super::{
     establish::{Established, Identity, Target, establish},
 };
 use crate::{
-    Code, Compression, ConnectError, DisconnectReason, SessionLost,
+    Code, ConnectError, DisconnectReason, SessionLost,
     connection::ConnectionShared,
     driver::{Driver, HandlerTask, drain, run_suspended},
     error::WithCauses,
+    negotiation,
     service::{Inbox, caught},
     settings::Settings,
     transport::{Address, Addresses, Stream},
@@ -367,9 +368,7 @@ fn attach(target: &Target, shared: &Shared, established: Established) -> Ready {
         // It has no calls yet, so nothing is to be cancelled.
         let _ = session.resume(&agreed, shared.connection.now());
     }
-    if encoding.compression() != Compression::None {
-        session.allow_compressed();
-    }
+    negotiation::agree(&mut session, &welcome.welcome.extensions, &encoding);
     shared.connection.attach(session, encoding);
     (stream, decoder, identity)
 }

@@ -31,7 +31,10 @@ impl ConnectionShared {
                 take_metadata(options, metadata);
                 Ok(())
             }
-            (outcome, _, timeout) => Err(failure(outcome, timeout)),
+            (outcome, _, timeout) => {
+                take_error_metadata(options, &outcome);
+                Err(failure(outcome, timeout))
+            }
         }
     }
 
@@ -159,6 +162,25 @@ pub(super) fn take_metadata(options: &CallOptions, metadata: Option<Box<wire::Me
     }
 }
 
+/// The same for that of an error, of which the details belong to its status.
+fn take_error_metadata(options: &CallOptions, outcome: &Outcome) {
+    if let Some(wanted) = options.answer_metadata() {
+        wanted.set(metadata_of(outcome));
+    }
+}
+
+/// The metadata of an outcome, without the details of an error.
+pub(super) fn metadata_of(outcome: &Outcome) -> Option<Metadata> {
+    let metadata = match outcome {
+        Outcome::Answer { metadata, .. } => metadata.as_deref()?,
+        Outcome::Error(text) => text.metadata.as_deref()?,
+        _ => return None,
+    };
+    let mut metadata = metadata.clone();
+    metadata.details = Vec::new();
+    (metadata != wire::Metadata::default()).then_some(Metadata(metadata))
+}
+
 /// Reads the message that a call was answered with.
 fn read_answer<E: FromBody>(
     outcome: Outcome,
@@ -173,6 +195,7 @@ fn read_answer<E: FromBody>(
         metadata,
     } = outcome
     else {
+        take_error_metadata(options, &outcome);
         return Err(failure(outcome, timeout));
     };
     take_metadata(options, metadata);

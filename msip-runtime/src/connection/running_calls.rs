@@ -9,7 +9,10 @@ use super::{
     recv_buffer::RecvBuffer,
     wake_list::WakeList,
 };
-use msip_session::{InboundSlot, Item, Outcome, StreamSide, wire::MsgId};
+use msip_session::{
+    InboundSlot, Item, Outcome, StreamSide,
+    wire::{Metadata, MsgId},
+};
 
 /// A call of the peer that must be answered, whatever happens to its handler.
 #[derive(Debug, Clone, Copy)]
@@ -37,12 +40,17 @@ pub(super) struct RunningCalls {
     /// Of the calls whose handlers watch for cancellation.
     cancel_flags: HashMap<InboundSlot, Arc<CancelFlag>>,
     handlers: HashMap<InboundSlot, RunningCall>,
+    /// The headers of answers, of the calls whose handlers have set some.
+    answer_metadata: HashMap<InboundSlot, Box<Metadata>>,
 }
 
 impl RunningCalls {
     #[inline]
     pub(super) fn is_empty(&self) -> bool {
-        self.handlers.is_empty() && self.cancel_flags.is_empty() && self.request_streams.is_empty()
+        self.handlers.is_empty()
+            && self.cancel_flags.is_empty()
+            && self.request_streams.is_empty()
+            && self.answer_metadata.is_empty()
     }
 
     /// Whether any call has a task, or was cancelled.
@@ -71,6 +79,20 @@ impl RunningCalls {
         Cancellation::of(self.cancel_flags.entry(slot).or_default())
     }
 
+    /// The metadata that the answer of a call is to have.
+    pub(super) fn answer_metadata(&mut self, slot: InboundSlot) -> &mut Metadata {
+        self.answer_metadata.entry(slot).or_default()
+    }
+
+    /// Takes the metadata of an answer that is sent.
+    #[inline]
+    pub(super) fn take_answer_metadata(&mut self, slot: InboundSlot) -> Option<Box<Metadata>> {
+        if self.answer_metadata.is_empty() {
+            return None;
+        }
+        self.answer_metadata.remove(&slot)
+    }
+
     /// The caller has given a call up: its handler is dropped.
     pub(super) fn cancel(&mut self, slot: InboundSlot, wakes: &mut WakeList) {
         if let Some(RunningCall::Spawned(task)) = self.handlers.insert(slot, RunningCall::Cancelled)
@@ -83,6 +105,7 @@ impl RunningCalls {
     /// A call has been answered.
     pub(super) fn end(&mut self, slot: InboundSlot, wakes: &mut WakeList) {
         self.handlers.remove(&slot);
+        self.answer_metadata.remove(&slot);
         self.raise_flag(slot, wakes);
         self.end_request_stream(slot, wakes);
     }
@@ -90,6 +113,7 @@ impl RunningCalls {
     /// The session has ended, and with it all calls.
     pub(super) fn end_all(&mut self, wakes: &mut WakeList) {
         self.handlers.clear();
+        self.answer_metadata.clear();
         for (_, flag) in self.cancel_flags.drain() {
             flag.cancel(wakes);
         }
@@ -137,5 +161,6 @@ impl RunningCalls {
         self.request_streams.shrink_to_fit();
         self.cancel_flags.shrink_to_fit();
         self.handlers.shrink_to_fit();
+        self.answer_metadata.shrink_to_fit();
     }
 }

@@ -15,7 +15,7 @@ use super::{
     shared::ServerShared,
 };
 use crate::{
-    Code, Compression, PeerId, Status,
+    Code, PeerId, Status,
     body::Encoding,
     connection::ConnectionShared,
     driver::{HandlerTask, HandshakeError, handshake, refuse},
@@ -151,9 +151,7 @@ fn open(
         &welcome(id, fingerprint, &shared.name, settings, &encoding),
         hello.max_body,
     );
-    if encoding.compression() != Compression::None {
-        session.allow_compressed();
-    }
+    negotiation::agree(&mut session, &hello.extensions, &encoding);
     connection.attach(session, encoding);
     let about = AboutClient {
         id,

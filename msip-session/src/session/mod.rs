@@ -140,6 +140,8 @@ pub struct Session {
     peer_max_body: usize,
     /// Whether a compression was agreed on.
     allows_compressed: bool,
+    /// Whether an ERROR may have metadata and a long text: that was agreed on.
+    allows_error_metadata: bool,
     /// Whether messages with a topic are accepted: what is above the session routes them.
     allows_topics: bool,
     handshake_deadline: Duration,
@@ -192,6 +194,7 @@ impl Session {
             keepalive: Keepalive::new(config.ping_interval, now),
             peer_max_body: 0,
             allows_compressed: false,
+            allows_error_metadata: false,
             allows_topics: false,
             handshake_deadline: now + config.handshake_timeout,
             drain_deadline: None,
@@ -224,6 +227,12 @@ impl Session {
     /// Accepts compressed bodies from here on: a compression was agreed on.
     pub fn allow_compressed(&mut self) {
         self.allows_compressed = true;
+    }
+
+    /// Sends and accepts ERRORs with metadata and long texts from here on: both sides have announced
+    /// [`ERROR_METADATA`](crate::wire::ERROR_METADATA).
+    pub fn allow_error_metadata(&mut self) {
+        self.allows_error_metadata = true;
     }
 
     /// Accepts messages with a topic from here on: what is above the session routes them.

@@ -3,6 +3,7 @@
 #![expect(clippy::expect_used, reason = "a test that cannot go on fails")]
 
 mod addresses;
+mod answers;
 mod conversation;
 mod ended;
 mod lifecycle;
