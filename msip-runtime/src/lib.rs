@@ -153,6 +153,7 @@ mod error;
 #[doc(hidden)]
 pub mod fuzzing;
 mod include;
+mod instruments;
 mod lost;
 mod metadata;
 pub mod middleware;

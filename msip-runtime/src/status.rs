@@ -10,7 +10,7 @@ use crate::MetadataError;
 
 pub use detail::Detail;
 use detail::Details;
-use msip_session::wire::{Code, ErrorRef, ErrorText, Escaped};
+use msip_session::wire::{Code, ErrorRef, ErrorText, Escaped, Metadata};
 
 /// An error that is sent to the peer: a code and a message, and [details](Self::with_detail) for programs.
 ///
@@ -159,6 +159,15 @@ impl Status {
         }
     }
 
+    /// That of an ERROR, with its details.
+    pub(crate) fn received(text: ErrorText, metadata: Option<Box<Metadata>>) -> Self {
+        let details = metadata.map(|metadata| metadata.details);
+        Self {
+            details: Details::received(details.unwrap_or_default()),
+            ..Self::from(text)
+        }
+    }
+
     /// `DEADLINE_EXCEEDED`: the handler did not answer in time.
     pub(crate) fn deadline_exceeded() -> Self {
         Self::new(Code::DeadlineExceeded, "the handler did not answer in time")
@@ -167,11 +176,7 @@ impl Status {
 
 impl From<ErrorText> for Status {
     fn from(text: ErrorText) -> Self {
-        let details = text.metadata.map(|metadata| metadata.details);
-        Self {
-            details: Details::received(details.unwrap_or_default()),
-            ..Self::new(text.code, text.message)
-        }
+        Self::new(text.code, text.message)
     }
 }
 

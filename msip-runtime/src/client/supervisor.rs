@@ -23,6 +23,7 @@ use crate::{
     connection::ConnectionShared,
     driver::{Driver, HandlerTask, drain, run_suspended},
     error::WithCauses,
+    instruments::{self, SessionCount},
     negotiation,
     service::{Inbox, caught},
     settings::Settings,
@@ -38,6 +39,7 @@ pub(super) async fn start<E: Endpoint>(
     target: Target,
     endpoint: impl FnOnce(&Arc<Shared>) -> E,
 ) -> Result<Arc<Shared>, ConnectError> {
+    instruments::describe();
     let connection = Arc::new(ConnectionShared::new(&target.settings));
     let order = target.settings.address_order;
     let mut addresses = Addresses::new(&target.url, order, || random().unwrap_or(0));
@@ -141,6 +143,7 @@ impl<E: Endpoint> Supervisor<E> {
                 break;
             };
             ready = attach(&self.target, &shared, *established);
+            instruments::reconnected(false);
             self.is_connected();
         }
         shared.connection.close();
@@ -152,6 +155,7 @@ impl<E: Endpoint> Supervisor<E> {
         let shared = Arc::clone(&self.shared);
         let connection = &shared.connection;
         let inbox = Arc::new(Inbox::default());
+        let _count = SessionCount::new(instruments::Side::Client);
         let mut handlers = self.endpoint.begin(connection, &inbox);
         let Settings {
             write_timeout,
@@ -173,7 +177,7 @@ impl<E: Endpoint> Supervisor<E> {
             let ending = driver.run(&mut handlers).await;
             let ended = driver.end(ending);
             let reason = ended.reason;
-            tracing::info!(%reason, is_suspended = ended.is_suspended, "disconnected");
+            tracing::info!(reason = %WithCauses(&reason), is_suspended = ended.is_suspended, "disconnected");
             self.route.backoff.connected_for(since.elapsed());
             if is_going_away(&reason) {
                 self.route.addresses.leave();
@@ -194,7 +198,7 @@ impl<E: Endpoint> Supervisor<E> {
                 ended.graceful_close.finish().await;
                 drain(handlers, drain_timeout).await;
                 if !is_stopped {
-                    self.report(reason.to_string(), &ended.lost);
+                    self.report(WithCauses(&reason).to_string(), &ended.lost);
                 }
                 if let Err(panic) = caught(self.endpoint.disconnected(reason)).await {
                     tracing::error!(panic, "on_disconnected panicked");
@@ -210,6 +214,7 @@ impl<E: Endpoint> Supervisor<E> {
             let (next, why) = match self.resume(&identity, &mut handlers).await {
                 Reconnected::Resumed(resumed_stream, resumed_decoder) => {
                     (stream, decoder) = (resumed_stream, resumed_decoder);
+                    instruments::reconnected(true);
                     self.is_connected();
                     continue;
                 }
@@ -277,6 +282,7 @@ impl<E: Endpoint> Supervisor<E> {
         let shared = &self.shared;
         let exchanges = self.endpoint.lost(lost);
         tracing::warn!(reason, open = exchanges.len(), "the session is lost");
+        instruments::session_lost();
         let dropped = shared.connection.dropped();
         shared.info.lost.send_modify(|last| {
             let count = last.as_ref().map_or(0, |last| last.count) + 1;
@@ -309,6 +315,7 @@ impl<E: Endpoint> Supervisor<E> {
                 // The session is another's by now. What was open in it is reported once the next one has begun.
                 identity = None;
             }
+            instruments::connect_failed();
             tracing::warn!(attempt, error = %WithCauses(&error), "cannot connect");
             shared.state.send_replace(ConnectionState::Reconnecting {
                 failed_attempts: attempt,

@@ -173,7 +173,7 @@ fn take_error_metadata(options: &CallOptions, outcome: &Outcome) {
 pub(super) fn metadata_of(outcome: &Outcome) -> Option<Metadata> {
     let metadata = match outcome {
         Outcome::Answer { metadata, .. } => metadata.as_deref()?,
-        Outcome::Error(text) => text.metadata.as_deref()?,
+        Outcome::Error(_, metadata) => metadata.as_deref()?,
         _ => return None,
     };
     let mut metadata = metadata.clone();
@@ -206,7 +206,7 @@ fn read_answer<E: FromBody>(
 /// What an exchange that was not answered fails with.
 pub(super) fn failure(outcome: Outcome, timeout: Duration) -> CallError {
     match outcome {
-        Outcome::Error(text) => CallError::Status(text.into()),
+        Outcome::Error(text, metadata) => CallError::Status(Status::received(text, metadata)),
         Outcome::NotReceived => CallError::NotReceived,
         Outcome::Expired => CallError::DeadlineExceeded { timeout },
         Outcome::Dropped => CallError::NotSent(SendError::Dropped),

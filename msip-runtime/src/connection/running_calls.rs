@@ -11,7 +11,7 @@ use super::{
 };
 use msip_session::{
     InboundSlot, Item, Outcome, StreamSide,
-    wire::{Metadata, MsgId},
+    wire::{Code, ErrorText, Metadata, MsgId},
 };
 
 /// A call of the peer that must be answered, whatever happens to its handler.
@@ -30,6 +30,32 @@ enum RunningCall {
     Spawned(AbortHandle),
     /// The caller gave it up before its handler ran in one.
     Cancelled,
+}
+
+/// Why a request stream has ended before its last item.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum RequestsEnd {
+    /// Its sender has given the call up.
+    GivenUp,
+    /// The call has been answered, so that its sender stops.
+    Answered,
+    ConnectionLost,
+}
+
+impl RequestsEnd {
+    /// What its reader is told.
+    fn outcome(self) -> Outcome {
+        let message = match self {
+            Self::GivenUp => "the caller has given the call up",
+            Self::Answered => "the call has been answered",
+            Self::ConnectionLost => return Outcome::Lost { sent: true },
+        };
+        let text = ErrorText {
+            code: Code::Cancelled,
+            message: message.to_owned(),
+        };
+        Outcome::Error(text, None)
+    }
 }
 
 /// What is known of the calls that are served, by their slots at the session, whose limits bound it. Most calls end at
@@ -107,7 +133,7 @@ impl RunningCalls {
         self.handlers.remove(&slot);
         self.answer_metadata.remove(&slot);
         self.raise_flag(slot, wakes);
-        self.end_request_stream(slot, wakes);
+        self.end_request_stream(slot, RequestsEnd::Answered, wakes);
     }
 
     /// The session has ended, and with it all calls.
@@ -118,7 +144,7 @@ impl RunningCalls {
             flag.cancel(wakes);
         }
         for (_, recv_buffer) in self.request_streams.drain() {
-            recv_buffer.close(Outcome::Lost { sent: true }, wakes);
+            recv_buffer.close(RequestsEnd::ConnectionLost.outcome(), wakes);
         }
     }
 
@@ -147,12 +173,17 @@ impl RunningCalls {
     }
 
     /// The call has ended, and with it its request stream.
-    pub(super) fn end_request_stream(&mut self, slot: InboundSlot, wakes: &mut WakeList) {
+    pub(super) fn end_request_stream(
+        &mut self,
+        slot: InboundSlot,
+        end: RequestsEnd,
+        wakes: &mut WakeList,
+    ) {
         if self.request_streams.is_empty() {
             return;
         }
         if let Some(recv_buffer) = self.request_streams.remove(&slot) {
-            recv_buffer.close(Outcome::Lost { sent: true }, wakes);
+            recv_buffer.close(end.outcome(), wakes);
         }
     }
 

@@ -167,6 +167,7 @@ impl ConnectionShared {
         self.is_plain
             .store(encoding.is_identity(), Ordering::Relaxed);
         state.encoding = encoding;
+        state.connected();
     }
 
     /// No session will follow: all that waits for one ends.

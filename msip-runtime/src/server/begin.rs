@@ -19,6 +19,7 @@ use crate::{
     body::Encoding,
     connection::ConnectionShared,
     driver::{HandlerTask, HandshakeError, handshake, refuse},
+    instruments::{Refusal, handshake_refused},
     negotiation,
     service::Inbox,
     settings::Settings,
@@ -89,6 +90,7 @@ pub(super) async fn begin(
     match accepted {
         Ok(accepted) => open(greeted, hello, protocol, accepted, permit, shared),
         Err(status) => {
+            handshake_refused(Refusal::Status(status.code()));
             if let Some(unsaid) = shared.log_limiter.may_log(&greeted.remote.address) {
                 tracing::info!(%status, unsaid, "client refused");
             }
@@ -314,6 +316,11 @@ fn draw_peer_id() -> Result<PeerId, Status> {
 }
 
 fn log_failure(error: &HandshakeError, shared: &ServerShared, peer: &PeerAddress) {
+    handshake_refused(match error {
+        HandshakeError::Eof | HandshakeError::Io(_) => Refusal::Closed,
+        HandshakeError::TimedOut => Refusal::TimedOut,
+        HandshakeError::Fault(_) => Refusal::Protocol,
+    });
     let rule = match error {
         // A port scan, or a health check.
         HandshakeError::Eof => return tracing::debug!("closed before HELLO"),
@@ -327,6 +334,7 @@ fn log_failure(error: &HandshakeError, shared: &ServerShared, peer: &PeerAddress
 }
 
 fn log_failed_upgrade(error: &io::Error, shared: &ServerShared, peer: &PeerAddress) {
+    handshake_refused(Refusal::Transport);
     if let Some(unsaid) = shared.log_limiter.may_log(peer) {
         let error = error.to_string();
         tracing::info!(error = %Escaped::new(&error), unsaid, "the transport's handshake failed");

@@ -12,6 +12,7 @@ use super::{
 };
 use crate::{
     Protocol, ServeWith, SettingError,
+    error::debug_with_causes,
     middleware::{Middleware, Stacks},
     raw,
     settings::{SchemaRule, Settings, with_settings},
@@ -19,7 +20,10 @@ use crate::{
 };
 
 /// Why a server cannot listen.
-#[derive(Debug, Error)]
+///
+/// `Display` is one line, which leaves a cause to `source()`; `Debug` is that line with all causes, as it is what Rust prints
+/// where `main` returns an error.
+#[derive(Error)]
 #[non_exhaustive]
 pub enum BindError {
     /// The address is invalid.
@@ -46,6 +50,8 @@ pub enum BindError {
         source: io::Error,
     },
 }
+
+debug_with_causes!(BindError);
 
 /// Configures a server before it listens; from [`Server::builder`].
 ///
@@ -268,6 +274,7 @@ impl<P> ServerBuilder<P> {
 
     /// Reads the URL, checks the settings, and listens.
     pub(super) async fn listen(self) -> Result<Bound, BindError> {
+        crate::instruments::describe();
         let Self {
             url,
             mut settings,

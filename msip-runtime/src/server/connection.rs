@@ -19,6 +19,8 @@ use crate::{
     Code, DisconnectReason,
     connection::ConnectionShared,
     driver::{self, Driver, Ending, GracefulClose, HandlerTask, drain, refuse, run_suspended},
+    error::WithCauses,
+    instruments::{self, SessionCount},
     service::{Inbox, caught},
     transport::{Incoming, Stream},
 };
@@ -71,6 +73,7 @@ struct KeptSession {
     resumed: Option<ResumedReceiver>,
     /// Earlier connections that are being closed gracefully; not there before the first.
     closing: Option<JoinSet<()>>,
+    _count: SessionCount,
 }
 
 /// The session's current connection.
@@ -107,6 +110,7 @@ impl KeptSession {
             registration,
             resumed,
             closing: None,
+            _count: SessionCount::new(instruments::Side::Server),
         };
         let driver = session.driver(stream, decoder);
         (Box::new(session), Attached { driver, permit })
@@ -123,7 +127,7 @@ impl KeptSession {
                 graceful_close,
                 lost,
             } = *ended;
-            tracing::info!(peer = %self.about.id, %reason, is_suspended, "disconnected");
+            tracing::info!(peer = %self.about.id, reason = %WithCauses(&reason), is_suspended, "disconnected");
             if !is_suspended {
                 // Nobody can resume it from here on.
                 self.registration = None;

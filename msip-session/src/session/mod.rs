@@ -303,6 +303,16 @@ impl Session {
         self.outbound.len() + self.inbound.len()
     }
 
+    /// How many calls of this side are open.
+    pub fn outgoing_calls(&self) -> usize {
+        self.outbound.calls()
+    }
+
+    /// How many calls of the peer are open, until their handlers have ended.
+    pub fn incoming_calls(&self) -> usize {
+        self.inbound.len()
+    }
+
     /// When to call [`handle_timeout`](Self::handle_timeout), at the latest.
     #[inline]
     pub fn poll_timeout(&self) -> Duration {

@@ -125,6 +125,11 @@ impl OutboundExchanges {
         self.entries.len() < MAX_SLOTS
     }
 
+    /// How many calls are open.
+    pub(super) const fn calls(&self) -> usize {
+        self.books.calls
+    }
+
     /// How many calls and deliveries are open.
     pub(super) fn len(&self) -> usize {
         self.books.calls + self.books.deliveries.unanswered().count()

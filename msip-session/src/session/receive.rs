@@ -50,8 +50,8 @@ impl Session {
             }
             (FrameType::Error, _) => {
                 let outcome = match self.read_error(frame) {
-                    Ok(text) if self.is_not_received(id, &text) => Outcome::NotReceived,
-                    Ok(text) => Outcome::Error(text),
+                    Ok((text, _)) if self.is_not_received(id, &text) => Outcome::NotReceived,
+                    Ok((text, metadata)) => Outcome::Error(text, metadata),
                     Err(reason) => unreadable(&reason),
                 };
                 self.answered(id, outcome, now)
@@ -151,17 +151,14 @@ impl Session {
     }
 
     /// Reads an ERROR that answers an exchange.
-    fn read_error(&self, frame: Frame) -> Result<ErrorText, String> {
+    fn read_error(&self, frame: Frame) -> Result<(ErrorText, Option<Box<Metadata>>), String> {
         if !self.allows_error_metadata {
-            return Ok(ErrorText::parse(&frame.payload));
+            return Ok((ErrorText::parse(&frame.payload), None));
         }
         let (metadata, text) =
             split_error(frame.header.flags, frame.payload).map_err(|error| error.to_string())?;
         let metadata = self.read_answer_metadata(metadata)?;
-        Ok(ErrorText {
-            metadata,
-            ..ErrorText::parse_long(&text)
-        })
+        Ok((ErrorText::parse_long(&text), metadata))
     }
 
     /// Reads the metadata of an answer.
@@ -280,9 +277,9 @@ fn window_overflow(id: MsgId) -> Fault {
 }
 
 fn unreadable(reason: &str) -> Outcome {
-    Outcome::Error(ErrorText {
+    let text = ErrorText {
         code: Code::Internal,
         message: format!("the answer cannot be read: {reason}"),
-        metadata: None,
-    })
+    };
+    Outcome::Error(text, None)
 }

@@ -152,7 +152,7 @@ impl Peer {
                     Outcome::Answer { body, .. } => {
                         format!("answer {}", String::from_utf8_lossy(&body))
                     }
-                    Outcome::Error(text) => format!("error {text}"),
+                    Outcome::Error(text, _) => format!("error {text}"),
                     Outcome::NotReceived => "not received".to_owned(),
                     outcome => panic!("{outcome:?} does not come from the peer"),
                 },

@@ -138,14 +138,12 @@ impl<'a> ErrorRef<'a> {
 }
 
 /// The text of an ERROR or a CLOSE.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ErrorText {
     /// What went wrong, for programs.
     pub code: Code,
     /// What went wrong, for people: as the peer sent it, so show it through [`Escaped`].
     pub message: String,
-    /// What came with it.
-    pub metadata: Option<Box<Metadata>>,
 }
 
 impl ErrorText {
@@ -170,12 +168,10 @@ impl ErrorText {
             Some(code) => Self {
                 code,
                 message: message.strip_prefix(' ').unwrap_or(message).to_owned(),
-                metadata: None,
             },
             None => Self {
                 code: Code::Unknown,
                 message: text.into_owned(),
-                metadata: None,
             },
         }
     }

@@ -1,22 +1,28 @@
 //! What goes with an answer: headers of any shape, and details of errors.
 
-use std::borrow::Cow;
+use std::{
+    borrow::Cow,
+    pin::Pin,
+    task::{Context, Poll},
+};
 
 use msip_runtime::{
-    CallError, CallOptions, Client, Code, Detail, Message, Peer, ResponseMetadata, SendError,
-    Server, Status, Stream, Streaming, prost,
+    CallError, CallOptions, Client, Code, Detail, EmptyStream, Message, Peer, ResponseMetadata,
+    SendError, Server, Status, Stream, Streaming, prost,
     transport::ServiceUrl,
     untyped::{self, Handle, Inbound, Service, UntypedClient, UntypedProtocol},
     wire::{ERROR_METADATA, Flags, Frame, FrameType, Metadata, MsgId, Side},
 };
 use msip_tests::{
+    Recorder,
     lab::{
         ActReq, ActRsp, ClientToServer, CountReq, CountRsp, EchoReq, EchoRsp, HandleClientToServer,
         Lab, NoteInd, SaveInd, SendClientToServer as _, ShoutReq, ShoutRsp, SumReq, SumRsp,
     },
     raw::{self, RawPeer},
-    soon,
+    recorder, soon,
 };
+use tokio::sync::mpsc;
 
 /// A detail of an error: any message will do.
 #[derive(Debug, PartialEq, Message)]
@@ -43,11 +49,8 @@ struct Numbers(u64, Option<Status>);
 impl Stream for Numbers {
     type Item = Result<CountRsp, Status>;
 
-    fn poll_next(
-        mut self: std::pin::Pin<&mut Self>,
-        _: &mut std::task::Context<'_>,
-    ) -> std::task::Poll<Option<Self::Item>> {
-        std::task::Poll::Ready(if self.0 > 0 {
+    fn poll_next(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        Poll::Ready(if self.0 > 0 {
             self.0 -= 1;
             Some(Ok(CountRsp {
                 number: self.0,
@@ -59,8 +62,9 @@ impl Stream for Numbers {
     }
 }
 
-/// Sets a header in every answer, and fails where it is asked to.
-struct Desk;
+/// Sets a header in every answer, and fails where it is asked to. It records how each stream of requests has ended that a task
+/// of its own reads.
+struct Desk(Recorder<String>);
 
 impl HandleClientToServer for Desk {
     async fn on_echo_req(&self, peer: &Peer<Lab>, request: EchoReq) -> Result<EchoRsp, Status> {
@@ -118,9 +122,25 @@ impl HandleClientToServer for Desk {
     async fn on_shout_req(
         &self,
         _: &Peer<Lab>,
-        _: Streaming<ShoutReq>,
+        mut requests: Streaming<ShoutReq>,
     ) -> Result<impl Stream<Item = Result<ShoutRsp, Status>> + Send + 'static, Status> {
-        Ok(msip_runtime::EmptyStream::new())
+        let ends = self.0.clone();
+        let first = requests.next().await.expect("an item")?;
+        ends.record("begun".to_owned());
+        tokio::spawn(async move {
+            while let Some(request) = requests.next().await {
+                if let Err(error) = request {
+                    ends.record(error.to_string());
+                }
+            }
+        });
+        let answers: Pin<Box<dyn Stream<Item = Result<ShoutRsp, Status>> + Send>> =
+            if first.text == "done" {
+                Box::pin(EmptyStream::new())
+            } else {
+                Box::pin(Endless)
+            };
+        Ok(answers)
     }
 
     async fn on_save_ind(&self, peer: &Peer<Lab>, _: SaveInd) -> Result<(), Status> {
@@ -135,13 +155,30 @@ impl HandleClientToServer for Desk {
     }
 }
 
+/// A stream of answers that never come.
+struct Endless;
+
+impl Stream for Endless {
+    type Item = Result<ShoutRsp, Status>;
+
+    fn poll_next(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        Poll::Pending
+    }
+}
+
 async fn serve() -> ServiceUrl {
+    record().await.0
+}
+
+/// The same, and how streams of requests end there.
+async fn record() -> (ServiceUrl, mpsc::Receiver<String>) {
+    let (ends, ended) = recorder();
     let server = Server::<Lab>::bind("tcp://127.0.0.1:0")
         .await
         .expect("binds");
     let url = server.local_url().clone();
-    tokio::spawn(server.serve(Desk));
-    url
+    tokio::spawn(server.serve(Desk(ends)));
+    (url, ended)
 }
 
 /// Passes each session on to a server.
@@ -260,11 +297,8 @@ fn futures_of(numbers: Vec<u64>) -> impl Stream<Item = SumReq> + Send + 'static 
     struct Each(std::vec::IntoIter<u64>);
     impl Stream for Each {
         type Item = SumReq;
-        fn poll_next(
-            mut self: std::pin::Pin<&mut Self>,
-            _: &mut std::task::Context<'_>,
-        ) -> std::task::Poll<Option<SumReq>> {
-            std::task::Poll::Ready(self.0.next().map(|number| SumReq { number }))
+        fn poll_next(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<SumReq>> {
+            Poll::Ready(self.0.next().map(|number| SumReq { number }))
         }
     }
     Each(numbers.into_iter())
@@ -363,4 +397,55 @@ async fn an_older_client_gets_the_text_alone() {
     assert_eq!(metadata.details.len(), 1);
     assert_eq!(metadata.details[0].type_name, "lab.RetryInfo");
     new.leave().await;
+}
+
+/// Requests of which the first is this, and which then neither come nor end.
+struct First(Option<&'static str>);
+
+impl Stream for First {
+    type Item = ShoutReq;
+
+    fn poll_next(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<ShoutReq>> {
+        match self.0.take() {
+            Some(text) => Poll::Ready(Some(ShoutReq { text: text.into() })),
+            None => Poll::Pending,
+        }
+    }
+}
+
+#[tokio::test]
+async fn the_reader_of_requests_is_told_why_they_end() {
+    let (url, mut ended) = record().await;
+    let url = format!("{url}?drain_timeout=0ms");
+    let client = Client::<Lab>::connect(&url).await.expect("connects");
+    let mut next = async || soon("an end", ended.recv()).await.expect("lives");
+    for (first, end) in [
+        ("go on", "CANCELLED: the caller has given the call up"),
+        ("done", "CANCELLED: the call has been answered"),
+    ] {
+        let mut answers = client.shout_req(First(Some(first))).await.expect("opens");
+        if first == "done" {
+            assert!(soon("the end", answers.next()).await.is_none());
+        } else {
+            tokio::select! {
+                biased;
+                _ = answers.next() => panic!("there is no answer"),
+                begun = next() => assert_eq!(begun, "begun"),
+            }
+        }
+        drop(answers);
+        if first == "done" {
+            assert_eq!(next().await, "begun");
+        }
+        assert_eq!(next().await, end);
+    }
+    let mut answers = client.shout_req(First(Some("go on"))).await.expect("opens");
+    tokio::select! {
+        biased;
+        _ = answers.next() => panic!("there is no answer"),
+        begun = next() => assert_eq!(begun, "begun"),
+    }
+    client.close().await;
+    let end = next().await;
+    assert!(end.starts_with("connection lost"), "{end}");
 }

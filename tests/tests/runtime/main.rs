@@ -6,6 +6,7 @@ mod addresses;
 mod answers;
 mod conversation;
 mod ended;
+mod errors;
 mod lifecycle;
 mod memory_limit;
 mod metadata;

@@ -65,7 +65,7 @@ fn details_and_a_long_text_arrive_where_they_were_agreed_on() {
     let long = "x".repeat(5000);
     let frame = refuse(&mut pair, &long, &sent);
     assert!(frame.header.flags.contains(Flags::META));
-    let Outcome::Error(text) = outcome(&mut pair, frame) else {
+    let Outcome::Error(text, metadata) = outcome(&mut pair, frame) else {
         panic!("an error");
     };
     assert_eq!(text.code, Code::ResourceExhausted);
@@ -73,7 +73,7 @@ fn details_and_a_long_text_arrive_where_they_were_agreed_on() {
         text.message.len(),
         MAX_LONG_TEXT_LEN - "RESOURCE_EXHAUSTED: ".len()
     );
-    assert_eq!(text.metadata.as_deref(), Some(&sent));
+    assert_eq!(metadata.as_deref(), Some(&sent));
 }
 
 #[test]
@@ -87,11 +87,11 @@ fn an_older_peer_gets_the_text_alone_and_takes_all_for_text() {
     let mut pair = Pair::open();
     let mut frame = refuse(&mut pair, "no more", &sent);
     frame.header.flags = frame.header.flags.union(Flags::META);
-    let Outcome::Error(text) = outcome(&mut pair, frame) else {
+    let Outcome::Error(text, metadata) = outcome(&mut pair, frame) else {
         panic!("an error");
     };
     assert_eq!(text.to_string(), "RESOURCE_EXHAUSTED: no more");
-    assert_eq!(text.metadata, None);
+    assert_eq!(metadata, None);
 }
 
 #[test]
@@ -114,10 +114,10 @@ fn hostile_metadata_ends_the_call_alone() {
     let many = metadata(vec![Detail::default(); 5000]);
     let mut pair = agreed();
     let frame = refuse(&mut pair, "no", &many);
-    let Outcome::Error(text) = outcome(&mut pair, frame) else {
+    let Outcome::Error(_, metadata) = outcome(&mut pair, frame) else {
         panic!("an error");
     };
-    let kept = text.metadata.expect("metadata").details;
+    let kept = metadata.expect("metadata").details;
     assert_eq!(kept.len(), MAX_DETAILS);
     for (name, payload) in [
         ("no length", &b"\0"[..]),
@@ -128,7 +128,7 @@ fn hostile_metadata_ends_the_call_alone() {
         let mut pair = agreed();
         let mut frame = refuse(&mut pair, "no", &many);
         frame.payload = Bytes::copy_from_slice(payload);
-        let Outcome::Error(text) = outcome(&mut pair, frame) else {
+        let Outcome::Error(text, None) = outcome(&mut pair, frame) else {
             panic!("an error");
         };
         let shown = text.to_string();
@@ -176,7 +176,7 @@ fn a_client_cannot_assert_an_identity_in_an_error_or_an_answer() {
             panic!("{event:?}");
         };
         let metadata = match outcome {
-            Outcome::Error(text) => text.metadata,
+            Outcome::Error(_, metadata) => metadata,
             Outcome::Answer { metadata, .. } => metadata,
             outcome => panic!("{outcome:?}"),
         };
@@ -211,8 +211,8 @@ fn a_failed_delivery_has_details_too() {
     let (metadata, text) = split_error(frame.header.flags, frame.payload.clone()).expect("both");
     assert!(metadata.is_some_and(|metadata| !metadata.is_empty()));
     assert_eq!(text, b"ABORTED: no"[..]);
-    let Outcome::Error(text) = outcome(&mut pair, frame) else {
+    let Outcome::Error(_, metadata) = outcome(&mut pair, frame) else {
         panic!("an error");
     };
-    assert_eq!(text.metadata.as_deref(), Some(&sent));
+    assert_eq!(metadata.as_deref(), Some(&sent));
 }

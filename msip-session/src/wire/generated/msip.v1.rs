@@ -143,6 +143,7 @@ pub struct Metadata {
 }
 
 /// A detail of an error: a message of any type.
+#[allow(clippy::doc_markdown, reason = "the fields and comments are the schema's")]
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 #[prost(prost_path = "::prost")]
 pub struct Detail {
