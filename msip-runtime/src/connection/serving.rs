@@ -7,7 +7,7 @@ use super::{
     ConnectionInner, ConnectionShared, Outgoing, Terms, cancellation::Cancellation,
     running_calls::CallToAnswer,
 };
-use crate::{MetadataError, Status, metadata::check_header};
+use crate::{MetadataError, Status, metadata::check_header, sync::Ordering};
 use msip_session::{
     InboundSlot, Reply, Session,
     wire::{Credit, ErrorRef, Limits, Metadata, MsgId},
@@ -126,9 +126,10 @@ impl ConnectionShared {
         self.lock().running_calls.is_cancelled(call.slot)
     }
 
-    /// Whether any caller may have given its call up already.
+    /// Whether any caller may have given its call up already. Takes no lock.
+    #[inline]
     pub(crate) fn has_cancelled(&self) -> bool {
-        self.lock().running_calls.has_handlers()
+        self.cancelled_calls.load(Ordering::Relaxed) > 0
     }
 
     /// Whether the caller still waits for the answer of this call.

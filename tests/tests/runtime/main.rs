@@ -5,8 +5,10 @@
 mod addresses;
 mod answers;
 mod conversation;
+mod deadlines;
 mod ended;
 mod errors;
+mod given_up_calls;
 mod lifecycle;
 mod memory_limit;
 mod metadata;
