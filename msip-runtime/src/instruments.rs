@@ -23,7 +23,7 @@ impl Side {
 /// Why a server has refused a connection before its session began: the label `reason`. Where it has answered with a status,
 /// that is the status' code.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Refusal {
+pub(crate) enum RefusedHandshake {
     /// There are `max_connections`.
     TooManyConnections,
     /// The transport's own handshake failed.
@@ -37,7 +37,7 @@ pub(crate) enum Refusal {
     Status(crate::Code),
 }
 
-impl Refusal {
+impl RefusedHandshake {
     pub(crate) const fn name(self) -> &'static str {
         match self {
             Self::TooManyConnections => "too_many_connections",
@@ -81,7 +81,7 @@ fn sessions(side: Side) -> ::metrics::Gauge {
 }
 
 /// A server has refused a connection.
-pub(crate) fn handshake_refused(refusal: Refusal) {
+pub(crate) fn handshake_refused(refusal: RefusedHandshake) {
     #[cfg(feature = "metrics")]
     ::metrics::counter!("msip_handshakes_refused_total", "reason" => refusal.name()).increment(1);
     #[cfg(not(feature = "metrics"))]

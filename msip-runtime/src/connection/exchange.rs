@@ -158,7 +158,7 @@ impl ConnectionInner {
 /// Puts the metadata of an answer where the caller wants it.
 pub(super) fn take_metadata(options: &CallOptions, metadata: Option<Box<wire::Metadata>>) {
     if let Some(wanted) = options.answer_metadata() {
-        wanted.set(metadata.map(|metadata| Metadata(*metadata)));
+        wanted.set(metadata.map(|metadata| Metadata::received(*metadata)));
     }
 }
 
@@ -178,7 +178,7 @@ pub(super) fn metadata_of(outcome: &Outcome) -> Option<Metadata> {
     };
     let mut metadata = metadata.clone();
     metadata.details = Vec::new();
-    (metadata != wire::Metadata::default()).then_some(Metadata(metadata))
+    (metadata != wire::Metadata::default()).then(|| Metadata::received(metadata))
 }
 
 /// Reads the message that a call was answered with.

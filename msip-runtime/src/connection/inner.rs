@@ -1,6 +1,6 @@
 //! The inner part of a connection, behind its lock: the session, and the tasks that wait for it.
 
-use std::{task::Waker, time::Duration};
+use std::{sync::Arc, task::Waker, time::Duration};
 
 use super::{
     driver_state::DriverState,
@@ -12,7 +12,7 @@ use super::{
     wait_queue::WaitQueue,
     wake_list::WakeList,
 };
-use crate::{Dropped, body::Encoding, instruments::Side};
+use crate::{Dropped, Metadata, body::Encoding, instruments::Side};
 use msip_session::{
     InboundSlot, Item, Lost, Outcome, Session, StreamSide, TimedOut, Token, Transmit, wire,
 };
@@ -21,6 +21,8 @@ use msip_session::{
 pub(crate) struct ConnectionInner {
     pub(super) session: Option<Session>,
     pub(super) encoding: Encoding,
+    /// The metadata of a message that comes without any.
+    pub(super) sender: Option<Arc<Metadata>>,
     /// No session will follow the one that is there, if there is one.
     pub(super) is_closed: bool,
     /// Counts the sessions, so that the answer to a call never goes to another session than the call's.

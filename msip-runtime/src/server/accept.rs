@@ -17,6 +17,7 @@ use tracing::Instrument as _;
 
 use super::{
     acceptor::IncomingConnections,
+    authenticate::Authenticators,
     connection::{self, ConnectionEnd},
     log_limiter::LogLimiter,
     protocols::ProtocolTable,
@@ -26,7 +27,7 @@ use super::{
 use crate::{
     Code, Status,
     driver::close_gracefully,
-    instruments::{Refusal, handshake_refused},
+    instruments::{RefusedHandshake, handshake_refused},
     settings::Settings,
     transport::Incoming,
 };
@@ -55,14 +56,26 @@ pub struct DrainReport {
     pub aborted: usize,
 }
 
+/// What a server offers, and to whom.
+#[derive(Debug)]
+pub(super) struct Offering {
+    pub(super) name: String,
+    pub(super) authenticators: Authenticators,
+    pub(super) protocols: ProtocolTable,
+}
+
 /// Serves until `shutdown`, then drains.
 pub(super) async fn serve(
     mut incoming: IncomingConnections,
     settings: Settings,
-    name: String,
-    protocols: ProtocolTable,
+    offering: Offering,
     shutdown: impl Future<Output = ()> + Send,
 ) -> DrainReport {
+    let Offering {
+        name,
+        authenticators,
+        protocols,
+    } = offering;
     let url = incoming.local_url().to_string();
     let protocol = protocols.log_name();
     tracing::info!(protocol, url, "listening");
@@ -75,6 +88,7 @@ pub(super) async fn serve(
     let shared = Arc::new(ServerShared {
         settings,
         name,
+        authenticators,
         protocols,
         sessions,
         log_limiter: LogLimiter::default(),
@@ -97,7 +111,7 @@ pub(super) async fn serve(
                         let serving = connection::serve(connection, permit, handshake_permit, Arc::clone(&shared));
                         connections.spawn(serving.instrument(span));
                     } else {
-                        handshake_refused(Refusal::TooManyConnections);
+                        handshake_refused(RefusedHandshake::TooManyConnections);
                         if let Some(unsaid) = shared.log_limiter.may_log(connection.peer()) {
                             tracing::warn!(peer = %connection.peer(), max_connections, unsaid, "connection refused: too many connections");
                         }
