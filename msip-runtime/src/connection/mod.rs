@@ -19,6 +19,8 @@ mod inner;
 mod instruments;
 #[cfg(all(test, shuttle))]
 mod interleavings;
+mod login;
+mod login_gate;
 mod message;
 mod metadata;
 mod outgoing;

@@ -7,11 +7,7 @@ use std::{
     time::Duration,
 };
 
-use super::{
-    ConnectionShared,
-    exchange::{failure, metadata_of},
-    recv_buffer::RecvBuffer,
-};
+use super::{ConnectionShared, exchange::metadata_of, recv_buffer::RecvBuffer};
 use crate::{CallError, ResponseMetadata};
 use msip_session::{CreditBatcher, Item, Outcome, wire::Credit};
 
@@ -91,7 +87,7 @@ impl RecvStream {
                     {
                         answer.set(Some(metadata));
                     }
-                    Poll::Ready(last(outcome, timeout))
+                    Poll::Ready(last(connection, outcome, timeout))
                 }
                 Poll::Pending => Poll::Pending,
             };
@@ -114,7 +110,7 @@ impl RecvStream {
 }
 
 /// What the end of the exchange means to the reader of its stream.
-fn last(outcome: Outcome, timeout: Duration) -> Taken {
+fn last(connection: &ConnectionShared, outcome: Outcome, timeout: Duration) -> Taken {
     match outcome {
         Outcome::Answer {
             variant,
@@ -129,6 +125,6 @@ fn last(outcome: Outcome, timeout: Duration) -> Taken {
             payload_len: 0,
         }),
         Outcome::Answer { .. } => Taken::End,
-        outcome => Taken::Failed(failure(outcome, timeout)),
+        outcome => Taken::Failed(connection.failure(outcome, timeout)),
     }
 }
