@@ -8,7 +8,10 @@ use super::{
     cancellation::Cancellation, recv_buffer::RecvBuffer, signal::Signal, wake_list::WakeList,
 };
 use crate::sync::{AtomicU64, Ordering};
-use msip_session::{InboundSlot, Item, Outcome, StreamSide, wire::MsgId};
+use msip_session::{
+    InboundSlot, Item, Outcome, StreamSide,
+    wire::{Code, ErrorText, Metadata, MsgId},
+};
 
 /// A call of the peer that must be answered, whatever happens to its handler.
 #[derive(Debug, Clone, Copy)]
@@ -28,6 +31,32 @@ enum RunningCall {
     Cancelled,
 }
 
+/// Why a request stream has ended before its last item.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum RequestsEnd {
+    /// Its sender has given the call up.
+    GivenUp,
+    /// The call has been answered, so that its sender stops.
+    Answered,
+    ConnectionLost,
+}
+
+impl RequestsEnd {
+    /// What its reader is told.
+    fn outcome(self) -> Outcome {
+        let message = match self {
+            Self::GivenUp => "the caller has given the call up",
+            Self::Answered => "the call has been answered",
+            Self::ConnectionLost => return Outcome::Lost { sent: true },
+        };
+        let text = ErrorText {
+            code: Code::Cancelled,
+            message: message.to_owned(),
+        };
+        Outcome::Error(text, None)
+    }
+}
+
 /// What is known of the calls that are served, by their slots at the session, whose limits bound it. Most calls end at
 /// once, and never appear here.
 #[derive(Debug, Default)]
@@ -36,6 +65,8 @@ pub(super) struct RunningCalls {
     /// Of the calls whose handlers watch for cancellation.
     cancel_flags: HashMap<InboundSlot, Arc<Signal>>,
     handlers: HashMap<InboundSlot, RunningCall>,
+    /// The headers of answers, of the calls whose handlers have set some.
+    answer_metadata: HashMap<InboundSlot, Box<Metadata>>,
     /// How many of them were cancelled, for those who look without the lock.
     cancelled: Arc<AtomicU64>,
 }
@@ -43,7 +74,10 @@ pub(super) struct RunningCalls {
 impl RunningCalls {
     #[inline]
     pub(super) fn is_empty(&self) -> bool {
-        self.handlers.is_empty() && self.cancel_flags.is_empty() && self.request_streams.is_empty()
+        self.handlers.is_empty()
+            && self.cancel_flags.is_empty()
+            && self.request_streams.is_empty()
+            && self.answer_metadata.is_empty()
     }
 
     /// How many calls were cancelled and have not ended, at any time.
@@ -72,6 +106,20 @@ impl RunningCalls {
         Cancellation::of(self.cancel_flags.entry(slot).or_default())
     }
 
+    /// The metadata that the answer of a call is to have.
+    pub(super) fn answer_metadata(&mut self, slot: InboundSlot) -> &mut Metadata {
+        self.answer_metadata.entry(slot).or_default()
+    }
+
+    /// Takes the metadata of an answer that is sent.
+    #[inline]
+    pub(super) fn take_answer_metadata(&mut self, slot: InboundSlot) -> Option<Box<Metadata>> {
+        if self.answer_metadata.is_empty() {
+            return None;
+        }
+        self.answer_metadata.remove(&slot)
+    }
+
     /// The caller has given a call up: its handler is dropped.
     pub(super) fn cancel(&mut self, slot: InboundSlot, wakes: &mut WakeList) {
         match self.handlers.insert(slot, RunningCall::Cancelled) {
@@ -88,22 +136,24 @@ impl RunningCalls {
 
     /// A call has been answered.
     pub(super) fn end(&mut self, slot: InboundSlot, wakes: &mut WakeList) {
+        self.answer_metadata.remove(&slot);
         if let Some(RunningCall::Cancelled) = self.handlers.remove(&slot) {
             self.cancelled.fetch_sub(1, Ordering::Relaxed);
         }
         self.raise_flag(slot, wakes);
-        self.end_request_stream(slot, wakes);
+        self.end_request_stream(slot, RequestsEnd::Answered, wakes);
     }
 
     /// The session has ended, and with it all calls.
     pub(super) fn end_all(&mut self, wakes: &mut WakeList) {
         self.handlers.clear();
+        self.answer_metadata.clear();
         self.cancelled.store(0, Ordering::Relaxed);
         for (_, flag) in self.cancel_flags.drain() {
             flag.raise_with(wakes);
         }
         for (_, recv_buffer) in self.request_streams.drain() {
-            recv_buffer.close(Outcome::Lost { sent: true }, wakes);
+            recv_buffer.close(RequestsEnd::ConnectionLost.outcome(), wakes);
         }
     }
 
@@ -132,12 +182,17 @@ impl RunningCalls {
     }
 
     /// The call has ended, and with it its request stream.
-    pub(super) fn end_request_stream(&mut self, slot: InboundSlot, wakes: &mut WakeList) {
+    pub(super) fn end_request_stream(
+        &mut self,
+        slot: InboundSlot,
+        end: RequestsEnd,
+        wakes: &mut WakeList,
+    ) {
         if self.request_streams.is_empty() {
             return;
         }
         if let Some(recv_buffer) = self.request_streams.remove(&slot) {
-            recv_buffer.close(Outcome::Lost { sent: true }, wakes);
+            recv_buffer.close(end.outcome(), wakes);
         }
     }
 
@@ -146,5 +201,6 @@ impl RunningCalls {
         self.request_streams.shrink_to_fit();
         self.cancel_flags.shrink_to_fit();
         self.handlers.shrink_to_fit();
+        self.answer_metadata.shrink_to_fit();
     }
 }

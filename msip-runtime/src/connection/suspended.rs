@@ -68,6 +68,7 @@ impl ConnectionInner {
         let cancelled = action(session);
         self.cancel_all(cancelled);
         self.raise_next_session();
+        self.connected();
         self.capacity_freed();
         self.wake_driver();
     }

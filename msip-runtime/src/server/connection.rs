@@ -24,6 +24,8 @@ use crate::{
     CloseReason, Code, DisconnectReason, Status,
     connection::{ConnectionShared, Raised},
     driver::{self, Driver, Ending, GracefulClose, HandlerTask, drain, refuse, run_suspended},
+    error::WithCauses,
+    instruments::{self, SessionCount},
     service::{Inbox, caught},
     transport::{Incoming, Stream},
 };
@@ -84,6 +86,7 @@ struct KeptSession {
     /// Earlier connections that are being closed gracefully; not there before the first.
     closing: Option<JoinSet<()>>,
     _abandon: AbandonOnDrop,
+    _count: SessionCount,
 }
 
 /// The session's current connection.
@@ -126,6 +129,7 @@ impl KeptSession {
             is_confirmed: false,
             closing: None,
             _abandon: abandon,
+            _count: SessionCount::new(instruments::Side::Server),
         };
         let driver = session.driver(stream, decoder);
         (Box::new(session), Attached { driver, permit })
@@ -144,7 +148,7 @@ impl KeptSession {
                 has_received,
             } = *ended;
             self.is_confirmed |= has_received;
-            tracing::info!(peer = %self.about.id, %reason, is_suspended, "disconnected");
+            tracing::info!(peer = %self.about.id, reason = %WithCauses(&reason), is_suspended, "disconnected");
             if !is_suspended {
                 // Nobody can resume it from here on.
                 self.registration = None;

@@ -160,7 +160,7 @@ impl Session {
                     code: Code::Unavailable,
                     message: text.clone(),
                 };
-                ended.outcomes.push((token, Outcome::Error(error)));
+                ended.outcomes.push((token, Outcome::Error(error, None)));
             }
         }
         Some(ended)

@@ -76,8 +76,8 @@ pub enum Outcome {
     NotReceived,
     /// With the statement of a peer that has said CLOSE that it has not accepted the message.
     NotAccepted,
-    /// With an error from the peer.
-    Error(ErrorText),
+    /// With an error from the peer, and the metadata that came with it.
+    Error(ErrorText, Option<Box<Metadata>>),
     /// Without an answer before the deadline.
     Expired,
     /// The message was dropped from a full queue, by its kind, and was not sent.

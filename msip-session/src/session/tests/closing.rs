@@ -71,10 +71,7 @@ fn a_handler_that_says_not_accepted_is_not_taken_for_the_session() {
     pair.client.call(1, at(60)).expect("sent");
     pair.client.deliver(2, at(60)).expect("sent");
     pair.exchange();
-    let error = ErrorRef {
-        code: Code::Unavailable,
-        message: "not accepted",
-    };
+    let error = ErrorRef::new(Code::Unavailable, "not accepted");
     pair.server
         .session
         .begin_close(Code::Unavailable, "going away", at(0));
@@ -181,7 +178,7 @@ fn a_drain_ends_streams_long_before_calls() {
         assert!(ended.outcomes.is_empty());
         let local = pair.client.session.end_streams(due).expect("due");
         for (token, outcome) in local.outcomes {
-            let Outcome::Error(text) = outcome else {
+            let Outcome::Error(text, _) = outcome else {
                 panic!("{outcome:?}")
             };
             pair.client.outcome(token, format!("error {text}"));
@@ -197,7 +194,7 @@ fn a_drain_ends_streams_long_before_calls() {
         assert_eq!(pair.server.session.unexpected, 0);
         assert_eq!(pair.client.session.unexpected, 0);
         // Its handler ends, and the call goes on.
-        pair.server.session.reply(served, Reply::<NoBody>::End);
+        pair.server.session.reply(served, Reply::<NoBody>::END);
         for (name, end) in pair.ends() {
             assert_eq!(end.session.open_exchanges(), 1, "{name}");
             assert!(end.session.end_streams(at(9)).is_none(), "{name}: once");
