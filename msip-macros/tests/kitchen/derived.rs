@@ -31,7 +31,7 @@ pub enum ClientToServer {
     TalkReq(VehicleState),
     #[msip(tag = 10)]
     Measured(Optionals),
-    #[msip(tag = 65535)]
+    #[msip(tag = 65534)]
     ShapeState(Shape),
 }
 
