@@ -11,6 +11,8 @@ use super::{
 use crate::{
     Codec, Compression, ConnectError, Protocol,
     call::Serving,
+    compatibility::PeerSchemas,
+    describe::OwnSchema,
     middleware::{Middleware, Stacks},
     negotiation::Translations,
     settings::{Settings, with_settings},
@@ -119,7 +121,12 @@ pub(super) struct Parts {
 }
 
 impl Parts {
-    pub(super) fn target(self, protocol: ProtocolId, translations: Translations) -> Target {
+    pub(super) fn target(
+        self,
+        protocol: ProtocolId,
+        translations: Translations,
+        schemas: Option<Arc<PeerSchemas>>,
+    ) -> Target {
         let Self {
             url,
             connector,
@@ -135,6 +142,7 @@ impl Parts {
             stacks,
             name,
             translations,
+            schemas,
         }
     }
 }
@@ -313,7 +321,8 @@ impl<P: Protocol, H> ClientBuilder<P, H> {
             incoming: parts.stacks.incoming.clone(),
             protocol: PhantomData,
         });
-        let target = parts.target(protocol, Translations::of::<P>());
+        let schemas = PeerSchemas::of_servers(OwnSchema::of::<P>());
+        let target = parts.target(protocol, Translations::of::<P>(), Some(schemas));
         let endpoint = |shared: &Arc<Shared>| TypedEndpoint {
             side,
             client: Client::weak(shared),

@@ -1,12 +1,13 @@
 //! One attempt to connect: opening a connection, and the handshake over it.
 
-use std::{borrow::Cow, time::Duration};
+use std::{borrow::Cow, sync::Arc, time::Duration};
 
 use tokio::time::{sleep, timeout};
 
 use crate::{
     ConnectError,
     body::Encoding,
+    compatibility::PeerSchemas,
     connection::ConnectionShared,
     driver::{HandshakeError, handshake},
     middleware::Stacks,
@@ -16,7 +17,7 @@ use crate::{
 };
 use msip_session::{
     Event, FaultKind, Session,
-    wire::{Decoder, Hello, SECRET_LEN, SessionId, Side, WelcomeFrame},
+    wire::{Decoder, Hello, SCHEMA_DESCRIPTION, SECRET_LEN, SessionId, Side, WelcomeFrame},
 };
 
 /// How often a client whose handlers are behind checks whether they have caught up.
@@ -38,6 +39,8 @@ pub(super) struct Target {
     pub(super) stacks: Stacks,
     pub(super) name: String,
     pub(super) translations: Translations,
+    /// `None` where this client has no schema.
+    pub(super) schemas: Option<Arc<PeerSchemas>>,
 }
 
 /// The id and secret by which a session is resumed, as the client chose them.
@@ -161,6 +164,10 @@ fn hello(target: &Target, identity: &Identity, resuming: Option<&ConnectionShare
         awaited: resuming.map_or_else(Vec::new, ConnectionShared::awaited),
         ..Hello::default()
     };
+    if target.schemas.is_some() {
+        let extension = (SCHEMA_DESCRIPTION.to_owned(), Vec::new());
+        hello.extensions.extend([extension]);
+    }
     negotiation::offer(&mut hello, settings);
     hello
 }

@@ -20,6 +20,7 @@ use super::{
 };
 use crate::{
     Code, Compression, ConnectError, DisconnectReason, SessionLost,
+    compatibility::describes,
     connection::ConnectionShared,
     driver::{Driver, HandlerTask, drain, run_suspended},
     error::WithCauses,
@@ -151,7 +152,8 @@ impl<E: Endpoint> Supervisor<E> {
         let shared = Arc::clone(&self.shared);
         let connection = &shared.connection;
         let inbox = Arc::new(Inbox::default());
-        let mut handlers = self.endpoint.begin(connection, &inbox);
+        let handlers = self.endpoint.begin(connection, &inbox);
+        let mut handlers = shared.beside_schema_check(handlers);
         let Settings {
             write_timeout,
             drain_timeout,
@@ -245,7 +247,7 @@ impl<E: Endpoint> Supervisor<E> {
             Some(Some(established)) if is_same_session(&shared, &established.welcome.welcome) => {
                 let welcome = &established.welcome.welcome;
                 connection.resume(&agreed(welcome));
-                remember(&self.target, &shared, welcome, &established.address);
+                remember(&shared, welcome, &established.address);
                 Reconnected::Resumed(established.stream, established.decoder)
             }
             Some(Some(established)) => Reconnected::Other(
@@ -357,7 +359,7 @@ fn attach(target: &Target, shared: &Shared, established: Established) -> Ready {
         welcome,
         identity,
     } = established;
-    remember(target, shared, &welcome.welcome, &address);
+    remember(shared, &welcome.welcome, &address);
     if welcome.welcome.session_expiry_ms > 0 {
         session.keep_when_lost();
     }
@@ -371,6 +373,7 @@ fn attach(target: &Target, shared: &Shared, established: Established) -> Ready {
         session.allow_compressed();
     }
     shared.connection.attach(session, encoding);
+    shared.begin_schema_check(target);
     (stream, decoder, identity)
 }
 
@@ -383,20 +386,13 @@ fn agreed(welcome: &Welcome) -> PeerTerms<'_> {
 }
 
 /// Keeps the outcome of the handshake.
-fn remember(target: &Target, shared: &Shared, welcome: &Welcome, address: &Address) {
-    let ours = target.protocol.fingerprint;
-    if welcome.fingerprint != ours {
-        tracing::warn!(
-            ours = format_args!("{ours:016x}"),
-            theirs = format_args!("{:016x}", welcome.fingerprint),
-            "the server has another version of the schema"
-        );
-    }
+fn remember(shared: &Shared, welcome: &Welcome, address: &Address) {
     let welcomed = Welcomed {
         address: Some(address.clone()),
         peer_id: welcome.peer_id,
         server_name: welcome.server_name.clone(),
         server_fingerprint: welcome.fingerprint,
+        server_describes: describes(&welcome.extensions),
         resumed: welcome.resumed,
     };
     *shared

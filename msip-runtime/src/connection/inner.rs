@@ -4,8 +4,8 @@ use std::{task::Waker, time::Duration};
 
 use super::{
     driver_state::DriverState, exchange_table::ExchangeTable, fault_injection::FaultInjection,
-    running_calls::RunningCalls, stream_senders::StreamSenders, wait_queue::WaitQueue,
-    wake_list::WakeList,
+    running_calls::RunningCalls, schema_teller::SchemaTeller, stream_senders::StreamSenders,
+    wait_queue::WaitQueue, wake_list::WakeList,
 };
 use crate::{Dropped, body::Encoding};
 use msip_session::{
@@ -30,6 +30,8 @@ pub(crate) struct ConnectionInner {
     pub(super) driver: DriverState,
     /// Whom to wake when the lock is released.
     pub(super) wakes: WakeList,
+    /// What a peer is told that asks for the schema.
+    pub(super) schema_teller: SchemaTeller,
     /// How many frames the sessions before this one ignored.
     pub(super) ignored: u64,
     /// How many messages the sessions before this one dropped.

@@ -8,10 +8,12 @@
 //! the root of the crate.
 
 mod collection;
+mod descriptor_types;
 mod descriptors;
 mod field;
 mod message;
 mod open_enum;
+mod own_schema;
 mod reader;
 mod registry;
 mod scalar;
@@ -27,6 +29,7 @@ pub use field::{
 #[doc(hidden)]
 pub use message::{Parts, empty_len, encode_empty, read_empty};
 pub use open_enum::OpenEnum;
+pub(crate) use own_schema::OwnSchema;
 pub use reader::{Key, Malformed, Reader};
 pub use registry::{EnumShape, FieldShape, MessageShape, Registry, ValueType};
 pub use schema::{DerivedSchema, DescribeProtocol, EnvelopeShape, HalfProtocol, proto_text};

@@ -2,6 +2,7 @@
 
 mod accept;
 mod acceptor;
+mod admission;
 mod begin;
 mod broadcast;
 mod builder;

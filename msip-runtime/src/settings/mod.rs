@@ -110,9 +110,10 @@ macro_rules! with_settings {
                 /// Whether to serve other machines without encryption. Default: no, and binding to an address that others can reach
                 /// fails.
                 insecure: bool = false, false..=true;
-                /// Whether to refuse a client whose schema has another fingerprint (`?schema=strict`). Default: it is accepted, notified,
-                /// and logged.
-                schema: SchemaRule = SchemaRule::Compatible, SchemaRule::Compatible..=SchemaRule::Strict;
+                /// What to do with a client whose schema has another fingerprint: serve it, refuse it where the differences are
+                /// wire-breaking (`?schema=compatible`), or refuse it in any case (`?schema=strict`). Default: it is served, and
+                /// what differs is logged.
+                schema: SchemaRule = SchemaRule::Any, SchemaRule::Any..=SchemaRule::Strict;
             }
         }
     };

@@ -29,6 +29,7 @@
 mod comparison;
 mod description;
 mod difference;
+mod members;
 mod message;
 mod read;
 mod value;
@@ -41,5 +42,5 @@ mod tests;
 pub use comparison::{Comparison, MAX_DIFFERENCES};
 pub use description::Description;
 pub use difference::{Breaks, Change, Difference, Place, Sides, Which};
+pub use members::compare;
 pub use read::{DescriptionError, MAX_DESCRIPTION_LEN};
-pub use walk::compare;

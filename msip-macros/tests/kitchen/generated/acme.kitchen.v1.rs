@@ -70,7 +70,7 @@ impl ClientToServer {
             Self::TalkReq(_) => 9,
             Self::Measured(_) => 10,
             Self::Note(_) => 300,
-            Self::ShapeState(_) => 65_535,
+            Self::ShapeState(_) => 65_534,
         }
     }
 }
@@ -914,7 +914,7 @@ impl ::msip_runtime::Protocol for Kitchen {
     const NAME: &'static str = "acme.kitchen.v1";
 
     fn fingerprint() -> u64 {
-        0x6080_b668_3460_9025
+        0x4d56_336b_5859_cbd0
     }
 
     fn descriptor_set() -> &'static [u8] {
@@ -951,7 +951,7 @@ impl ::msip_runtime::Envelope for ClientToServer {
         ::msip_runtime::Variant::new(300, "note", ::msip_runtime::MsgKind::Log)
             .uncompressed(),
         ::msip_runtime::Variant::new(
-            65_535,
+            65_534,
             "shape_state",
             ::msip_runtime::MsgKind::State,
         ),
@@ -986,7 +986,7 @@ impl ::msip_runtime::Envelope for ClientToServer {
             Self::Measured(message) => ::msip_runtime::body::member_len(10, message),
             Self::Note(message) => ::msip_runtime::body::member_len(300, message),
             Self::ShapeState(message) => {
-                ::msip_runtime::body::member_len(65_535, message)
+                ::msip_runtime::body::member_len(65_534, message)
             }
         }
     }
@@ -1024,7 +1024,7 @@ impl ::msip_runtime::Envelope for ClientToServer {
                 ::msip_runtime::body::encode_member(300, message, buffer);
             }
             Self::ShapeState(message) => {
-                ::msip_runtime::body::encode_member(65_535, message, buffer);
+                ::msip_runtime::body::encode_member(65_534, message, buffer);
             }
         }
     }
@@ -1045,8 +1045,8 @@ impl ::msip_runtime::Envelope for ClientToServer {
             9 => ::msip_runtime::body::decode_member(9, body).map(Self::TalkReq),
             10 => ::msip_runtime::body::decode_member(10, body).map(Self::Measured),
             300 => ::msip_runtime::body::decode_member(300, body).map(Self::Note),
-            65_535 => {
-                ::msip_runtime::body::decode_member(65_535, body).map(Self::ShapeState)
+            65_534 => {
+                ::msip_runtime::body::decode_member(65_534, body).map(Self::ShapeState)
             }
             unknown => {
                 ::core::result::Result::Err(

@@ -128,8 +128,15 @@ impl Vector {
             client_version: self.text("client_version"),
             session_secret: self.hex("session_secret"),
             awaited: self.ids("awaited"),
-            extensions: BTreeMap::new(),
+            extensions: self.extensions(),
         }
+    }
+
+    /// Extensions whose values are empty, by name.
+    fn extensions(&mut self) -> BTreeMap<String, Vec<u8>> {
+        let names = self.text("extensions");
+        let names = names.split(", ").filter(|name| !name.is_empty());
+        names.map(|name| (name.to_owned(), Vec::new())).collect()
     }
 
     fn welcome(&mut self) -> Welcome {
@@ -149,7 +156,7 @@ impl Vector {
             server_name: self.text("server_name"),
             server_version: self.text("server_version"),
             awaited: self.ids("awaited"),
-            extensions: BTreeMap::new(),
+            extensions: self.extensions(),
         }
     }
 
