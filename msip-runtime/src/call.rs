@@ -35,10 +35,10 @@ impl Serving {
 
     /// A call that was made with these options.
     pub(crate) fn made_with(options: &CallOptions) -> Result<Self, MetadataError> {
-        let deadline = options.timeout;
         let metadata = options.outgoing_metadata()?;
+        let limit = options.time_limit(None, None);
         Ok(Self {
-            deadline: deadline.and_then(|left| Instant::now().checked_add(left)),
+            deadline: limit.and_then(|left| Instant::now().checked_add(left)),
             metadata: metadata.map(|metadata| Arc::new(metadata.clone())),
             call: None,
         })
@@ -47,8 +47,8 @@ impl Serving {
 
 /// The exchange that a handler serves, from `peer.call()` or `client.call()`.
 ///
-/// `client.with(peer.call())` makes a call of its own within what remains of the deadline, under the same correlation
-/// id and in the same trace.
+/// `client.with(peer.call())` makes a call of its own under the same correlation id and in the same trace, and within what
+/// remains of the deadline: that call has its usual time limit, or what remains where that is shorter.
 #[derive(Clone, Copy)]
 pub struct Call<'a> {
     serving: &'a Serving,
@@ -137,10 +137,11 @@ impl fmt::Debug for Call<'_> {
 }
 
 impl From<Call<'_>> for CallOptions {
-    /// What remains of the deadline, the correlation id and the trace context. Headers are not passed on.
+    /// The deadline, as a limit to the usual timeout or to that of the options; the correlation id and the trace context.
+    /// Headers are not passed on.
     fn from(call: Call<'_>) -> Self {
-        let options = match call.remaining() {
-            Some(remaining) => Self::new().timeout(remaining),
+        let options = match call.serving.deadline {
+            Some(deadline) => Self::new().within(deadline),
             None => Self::new(),
         };
         match &call.serving.metadata {

@@ -2,6 +2,8 @@
 
 use std::{fmt, time::Duration};
 
+use tokio::time::Instant;
+
 use crate::{
     Metadata, MetadataError, ResponseMetadata,
     metadata::{check_header, check_text, check_traceparent},
@@ -58,10 +60,21 @@ use crate::{
 #[derive(Clone, Default)]
 pub struct CallOptions {
     pub(crate) timeout: Option<Duration>,
+    /// Until when the caller waits for whom this is done.
+    within: Option<Within>,
     pub(crate) urgent: Option<bool>,
     pub(crate) ack: bool,
     /// Boxed, so that options without metadata are small.
     outgoing: Option<Box<OutgoingMetadata>>,
+}
+
+/// The deadline of the exchange that is being handled: what is sent while handling it ends no later.
+#[derive(Debug, Clone, Copy)]
+struct Within {
+    deadline: Instant,
+    /// The exchange itself is passed on to another peer. Its caller has chosen the deadline for it, and the default of
+    /// this connection does not matter.
+    is_relayed: bool,
 }
 
 /// The metadata of the request, and the place for that of the response.
@@ -82,6 +95,7 @@ impl CallOptions {
     pub const fn new() -> Self {
         Self {
             timeout: None,
+            within: None,
             urgent: None,
             ack: false,
             outgoing: None,
@@ -90,12 +104,19 @@ impl CallOptions {
 
     /// Whether nothing is set.
     pub(crate) const fn is_default(&self) -> bool {
-        self.timeout.is_none() && self.urgent.is_none() && !self.ack && self.outgoing.is_none()
+        self.timeout.is_none()
+            && self.within.is_none()
+            && self.urgent.is_none()
+            && !self.ack
+            && self.outgoing.is_none()
     }
 
     /// Sets the timeout, instead of the schema's `timeout_ms`. It is sent along as a deadline, at which the peer
     /// aborts the handler. Rounded to whole milliseconds; less than one fails at once, with
     /// [`SendError::NoTime`](crate::SendError::NoTime).
+    ///
+    /// In options that pass a deadline on, such as `CallOptions::from(peer.call())`, it may be longer than the schema's
+    /// timeout, but what is left of that deadline still holds where it is shorter.
     #[must_use]
     pub const fn timeout(mut self, timeout: Duration) -> Self {
         self.timeout = Some(timeout);
@@ -200,6 +221,45 @@ impl CallOptions {
         self
     }
 
+    /// Ends no later than `deadline`, that of the exchange which is being handled.
+    pub(crate) fn within(mut self, deadline: Instant) -> Self {
+        self.within = Some(Within {
+            deadline,
+            is_relayed: false,
+        });
+        self
+    }
+
+    /// The same for the exchange itself, on its way to another peer.
+    pub(crate) fn relayed_within(mut self, deadline: Instant) -> Self {
+        self.within = Some(Within {
+            deadline,
+            is_relayed: true,
+        });
+        self
+    }
+
+    /// How long an exchange with these options may take: as long as they say, or else the schema, or else `default`; and
+    /// never longer than what is left of the deadline that they pass on. `None` is for ever.
+    #[inline]
+    pub(crate) fn time_limit(
+        &self,
+        schema: Option<Duration>,
+        default: Option<Duration>,
+    ) -> Option<Duration> {
+        let limit = self.timeout.or(schema);
+        let Some(Within {
+            deadline,
+            is_relayed,
+        }) = self.within
+        else {
+            return limit.or(default);
+        };
+        let limit = if is_relayed { limit } else { limit.or(default) };
+        let left = deadline.saturating_duration_since(Instant::now());
+        Some(limit.map_or(left, |limit| limit.min(left)))
+    }
+
     fn metadata_mut(&mut self) -> &mut OutgoingMetadata {
         self.outgoing.get_or_insert_default()
     }
@@ -257,6 +317,7 @@ impl fmt::Debug for CallOptions {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("CallOptions")
             .field("timeout", &self.timeout)
+            .field("within", &self.within.map(|within| within.deadline))
             .field("urgent", &self.urgent)
             .field("ack", &self.ack)
             .field("metadata", &self.outgoing.as_ref().map(|it| &it.metadata))
@@ -266,6 +327,8 @@ impl fmt::Debug for CallOptions {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     #[test]
@@ -308,5 +371,68 @@ mod tests {
         let bare = bare.outgoing_metadata().unwrap().unwrap();
         let next = CallOptions::new().follow(bare);
         assert_eq!(next.outgoing_metadata(), Ok(None), "nothing to pass on");
+    }
+
+    /// What may be said of a time limit, in ms, in whatever order.
+    #[derive(Debug, Clone, Copy)]
+    enum Said {
+        Timeout(u64),
+        Within(u64),
+        RelayedWithin(u64),
+        Urgent,
+    }
+
+    fn said() -> impl Strategy<Value = Vec<Said>> {
+        let ms = || 0..100_000_u64;
+        let one = prop_oneof![
+            ms().prop_map(Said::Timeout),
+            ms().prop_map(Said::Within),
+            ms().prop_map(Said::RelayedWithin),
+            Just(Said::Urgent),
+        ];
+        prop::collection::vec(one, 0..4)
+    }
+
+    proptest! {
+        /// Whatever is combined in whatever order, what is left of a deadline that is passed on is never exceeded, and
+        /// neither is the limit that holds without it.
+        #[test]
+        fn a_deadline_that_is_passed_on_only_shortens(
+            said in said(),
+            schema in prop::option::of(0..100_000_u64),
+            default in prop::option::of(0..100_000_u64),
+        ) {
+            let runtime = tokio::runtime::Builder::new_current_thread()
+                .enable_time()
+                .start_paused(true)
+                .build()
+                .unwrap();
+            let _entered = runtime.enter();
+            let [schema, default] = [schema, default].map(|ms| ms.map(Duration::from_millis));
+            let now = Instant::now();
+            let mut options = CallOptions::new();
+            let (mut explicit, mut within) = (None, None);
+            for one in said {
+                options = match one {
+                    Said::Timeout(ms) => {
+                        explicit = Some(Duration::from_millis(ms));
+                        options.timeout(Duration::from_millis(ms))
+                    }
+                    Said::Within(ms) => {
+                        within = Some((Duration::from_millis(ms), false));
+                        options.within(now + Duration::from_millis(ms))
+                    }
+                    Said::RelayedWithin(ms) => {
+                        within = Some((Duration::from_millis(ms), true));
+                        options.relayed_within(now + Duration::from_millis(ms))
+                    }
+                    Said::Urgent => options.urgent(),
+                };
+            }
+            let is_relayed = within.is_some_and(|(_, is_relayed)| is_relayed);
+            let own = explicit.or(schema).or(default.filter(|_| !is_relayed));
+            let limits = own.into_iter().chain(within.map(|(left, _)| left));
+            prop_assert_eq!(options.time_limit(schema, default), limits.min());
+        }
     }
 }

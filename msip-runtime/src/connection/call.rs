@@ -20,7 +20,7 @@ use super::{
     pending_reply::PendingReply,
     reply_slot::ReplySlot,
 };
-use crate::{CallOptions, SendError, Variant, body::Encoding};
+use crate::{CallOptions, SendError, Variant, body::Encoding, options::NO_OPTIONS};
 use msip_session::{CallShape, Outcome, RequestHead};
 
 /// A call that has waited for less than its timeout divided by this does not send what remains: what passes on the way
@@ -48,7 +48,7 @@ impl ConnectionShared {
     pub(super) fn timeout_of<E: Outgoing>(&self, request: &E) -> Duration {
         request
             .variant()
-            .and_then(|variant| self.usual_timeout(variant))
+            .and_then(|variant| self.time_limit(variant, &NO_OPTIONS))
             .unwrap_or(self.call_timeout)
     }
 }

@@ -48,10 +48,11 @@ fn schema_timeout(variant: &Variant) -> Option<Duration> {
 }
 
 impl ConnectionShared {
-    /// How long an exchange of this variant may take where the caller does not say; `None` for a stream, which may take
-    /// for ever.
-    pub(crate) fn usual_timeout(&self, variant: &Variant) -> Option<Duration> {
-        schema_timeout(variant).or((!variant.has_streams()).then_some(self.call_timeout))
+    /// How long an exchange of this variant may take with these options; `None` for a stream, which may take for ever.
+    #[inline]
+    pub(crate) fn time_limit(&self, variant: &Variant, options: &CallOptions) -> Option<Duration> {
+        let default = (!variant.has_streams()).then_some(self.call_timeout);
+        options.time_limit(schema_timeout(variant), default)
     }
 
     /// The deadline of an exchange that begins now.
@@ -61,7 +62,7 @@ impl ConnectionShared {
         variant: &Variant,
         options: &CallOptions,
     ) -> Result<Deadline, SendError> {
-        let Some(timeout) = options.timeout.or_else(|| self.usual_timeout(variant)) else {
+        let Some(timeout) = self.time_limit(variant, options) else {
             return Ok(Deadline {
                 timeout: None,
                 at: Duration::MAX,

@@ -9,6 +9,7 @@ use super::{
     recv_buffer::RecvBuffer,
     wake_list::WakeList,
 };
+use crate::sync::{AtomicU64, Ordering};
 use msip_session::{InboundSlot, Item, Outcome, StreamSide, wire::MsgId};
 
 /// A call of the peer that must be answered, whatever happens to its handler.
@@ -37,6 +38,8 @@ pub(super) struct RunningCalls {
     /// Of the calls whose handlers watch for cancellation.
     cancel_flags: HashMap<InboundSlot, Arc<CancelFlag>>,
     handlers: HashMap<InboundSlot, RunningCall>,
+    /// How many of them were cancelled, for those who look without the lock.
+    cancelled: Arc<AtomicU64>,
 }
 
 impl RunningCalls {
@@ -45,9 +48,9 @@ impl RunningCalls {
         self.handlers.is_empty() && self.cancel_flags.is_empty() && self.request_streams.is_empty()
     }
 
-    /// Whether any call has a task, or was cancelled.
-    pub(super) fn has_handlers(&self) -> bool {
-        !self.handlers.is_empty()
+    /// How many calls were cancelled and have not ended, at any time.
+    pub(super) fn cancelled_count(&self) -> Arc<AtomicU64> {
+        Arc::clone(&self.cancelled)
     }
 
     /// A handler goes on in a task, unless its call was cancelled meanwhile, or has ended.
@@ -73,16 +76,23 @@ impl RunningCalls {
 
     /// The caller has given a call up: its handler is dropped.
     pub(super) fn cancel(&mut self, slot: InboundSlot, wakes: &mut WakeList) {
-        if let Some(RunningCall::Spawned(task)) = self.handlers.insert(slot, RunningCall::Cancelled)
-        {
-            task.abort();
+        match self.handlers.insert(slot, RunningCall::Cancelled) {
+            Some(RunningCall::Cancelled) => {}
+            before => {
+                self.cancelled.fetch_add(1, Ordering::Relaxed);
+                if let Some(RunningCall::Spawned(task)) = before {
+                    task.abort();
+                }
+            }
         }
         self.raise_flag(slot, wakes);
     }
 
     /// A call has been answered.
     pub(super) fn end(&mut self, slot: InboundSlot, wakes: &mut WakeList) {
-        self.handlers.remove(&slot);
+        if let Some(RunningCall::Cancelled) = self.handlers.remove(&slot) {
+            self.cancelled.fetch_sub(1, Ordering::Relaxed);
+        }
         self.raise_flag(slot, wakes);
         self.end_request_stream(slot, wakes);
     }
@@ -90,6 +100,7 @@ impl RunningCalls {
     /// The session has ended, and with it all calls.
     pub(super) fn end_all(&mut self, wakes: &mut WakeList) {
         self.handlers.clear();
+        self.cancelled.store(0, Ordering::Relaxed);
         for (_, flag) in self.cancel_flags.drain() {
             flag.cancel(wakes);
         }

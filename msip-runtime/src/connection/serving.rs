@@ -6,7 +6,7 @@ use super::{
     ConnectionInner, ConnectionShared, Outgoing, Terms, cancellation::Cancellation,
     running_calls::CallToAnswer,
 };
-use crate::Status;
+use crate::{Status, sync::Ordering};
 use msip_session::{
     InboundSlot, Reply, Session,
     wire::{Credit, MsgId},
@@ -83,9 +83,10 @@ impl ConnectionShared {
         self.lock().running_calls.is_cancelled(call.slot)
     }
 
-    /// Whether any caller may have given its call up already.
+    /// Whether any caller may have given its call up already. Takes no lock.
+    #[inline]
     pub(crate) fn has_cancelled(&self) -> bool {
-        self.lock().running_calls.has_handlers()
+        self.cancelled_calls.load(Ordering::Relaxed) > 0
     }
 
     /// Whether the caller still waits for the answer of this call.

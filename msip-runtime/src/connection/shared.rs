@@ -31,6 +31,8 @@ pub(crate) struct ConnectionShared {
     pub(super) is_write_due: AtomicBool,
     /// How many outcomes of exchanges were taken, or left behind, by their waiters.
     pub(super) taken: AtomicU64,
+    /// How many calls of the peer were cancelled and have not ended.
+    pub(super) cancelled_calls: Arc<AtomicU64>,
     pub(super) clock: Clock,
     pub(super) call_timeout: Duration,
     pub(super) write_timeout: Duration,
@@ -119,8 +121,10 @@ impl ConnectionGuard<'_> {
 impl ConnectionShared {
     /// A connection without a session yet.
     pub(crate) fn new(settings: &Settings) -> Self {
+        let inner = ConnectionInner::default();
         Self {
-            inner: Mutex::new(ConnectionInner::default()),
+            cancelled_calls: inner.running_calls.cancelled_count(),
+            inner: Mutex::new(inner),
             is_plain: AtomicBool::new(true),
             is_write_due: AtomicBool::new(false),
             taken: AtomicU64::new(0),

@@ -50,8 +50,6 @@ struct Moment {
     now: Instant,
     /// The deadline of a call that is received now and states none.
     usual_deadline: Option<Instant>,
-    /// Some callers may have lost interest already.
-    has_cancelled: bool,
 }
 
 impl<D, S, F> Calls<D, S, F>
@@ -113,8 +111,8 @@ where
         slot: InboundSlot,
     ) {
         let call = receiver.call(slot, message.id);
-        let moment = self.moment(receiver);
-        let request = check_awaited(receiver, call, moment).and_then(|()| {
+        let moment = self.moment();
+        let request = receiver.check_awaited(call).and_then(|()| {
             let body = receiver.body(&message);
             decode_call::<D>(receiver.encoding(), message.variant, body, slot)
         });
@@ -136,9 +134,10 @@ where
         slot: InboundSlot,
     ) {
         let call = receiver.call(slot, incoming.id);
-        let moment = self.moment(receiver);
+        let moment = self.moment();
         let head = MessageHead::take(&mut incoming);
-        let request = check_awaited(receiver, call, moment)
+        let request = receiver
+            .check_awaited(call)
             .and_then(|()| request::<D>(receiver, incoming, slot));
         let (request, row) = match request {
             Ok(request) => request,
@@ -296,28 +295,15 @@ where
         receiver.connection().call_runs(call, task);
     }
 
-    fn moment(&mut self, receiver: &Receiver<D::Out>) -> Moment {
+    fn moment(&mut self) -> Moment {
         *self.moment.get_or_insert_with(|| {
             let now = Instant::now();
             Moment {
                 now,
                 usual_deadline: now.checked_add(PROTOCOL_TIMEOUT),
-                has_cancelled: receiver.connection().has_cancelled(),
             }
         })
     }
-}
-
-/// Whether a caller waits for the answer.
-fn check_awaited<A: crate::connection::Outgoing>(
-    receiver: &Receiver<A>,
-    call: CallToAnswer,
-    moment: Moment,
-) -> Result<(), Status> {
-    if moment.has_cancelled && receiver.connection().is_cancelled(call) {
-        return Err(Status::new(Code::Cancelled, "cancelled before it began"));
-    }
-    Ok(())
 }
 
 /// What a call asks for.

@@ -221,8 +221,8 @@ impl ExchangeContext {
         self.variant.idempotent || self.metadata().is_idempotent()
     }
 
-    /// The time limit of the exchange: the rest of its deadline where it is incoming, and the whole timeout where it is
-    /// outgoing. `None` where no outcome is awaited, and for a stream without a deadline.
+    /// The time limit of the exchange: the rest of its deadline where it is incoming; where it is outgoing its whole
+    /// timeout, or the rest of the deadline that it passes on where that is shorter. `None` where no outcome is awaited, and for a stream without a deadline.
     #[must_use]
     pub fn remaining(&self) -> Option<Duration> {
         match &self.side {
@@ -232,7 +232,7 @@ impl ExchangeContext {
             }
             Side::Outgoing { options, timeout } => match self.shape {
                 Shape::OneWay => None,
-                _ => options.timeout.or(*timeout),
+                _ => options.time_limit(*timeout, None),
             },
         }
     }

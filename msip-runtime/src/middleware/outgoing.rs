@@ -8,6 +8,7 @@ use super::{ExchangeContext, ExchangeEnd, Handling, Shape, Stack};
 use crate::{
     CallError, CallOptions, Envelope, PeerId, SendError, Status, Variant,
     connection::{self, ConnectionShared},
+    options::NO_OPTIONS,
 };
 
 /// Who sends, and how.
@@ -27,7 +28,7 @@ impl Origin<'_> {
         shape: Shape,
         body_len: usize,
     ) -> ExchangeContext {
-        let timeout = self.connection.usual_timeout(variant);
+        let timeout = self.connection.time_limit(variant, &NO_OPTIONS);
         let options = self.options.clone();
         ExchangeContext::outgoing(variant, shape, body_len, self.peer, options, timeout)
     }

@@ -52,27 +52,32 @@ impl UntypedExchange {
             .map(|deadline| deadline.saturating_duration_since(Instant::now()))
     }
 
-    /// Options that pass this exchange on: what remains of its deadline, all of its metadata but the identity, and whether
-    /// it is urgent.
+    /// Options that pass this exchange on: its deadline and all of its metadata but the identity. What remains of the
+    /// deadline holds, unless the variant that it is sent with has a shorter timeout; `call_timeout` holds only where
+    /// the other end has sent no deadline.
     #[must_use]
     pub fn options(&self) -> CallOptions {
         let mut options = CallOptions::new();
         if let Some(metadata) = &self.metadata {
             options = options.pass_on(metadata);
         }
-        if let Some(remaining) = self.remaining() {
-            options = options.timeout(remaining);
+        if let Some(deadline) = self.deadline {
+            options = options.relayed_within(deadline);
         }
         options
     }
 
-    /// A call without metadata.
+    /// A call. `None` for one that was cancelled before it was taken.
     pub(super) fn call(
         receiver: &Receiver<UntypedMessage>,
         incoming: Incoming,
         slot: InboundSlot,
-    ) -> Self {
+    ) -> Option<Self> {
         let call = receiver.call(slot, incoming.id);
+        if let Err(status) = receiver.check_awaited(call) {
+            receiver.responder(call, None).fail(&status);
+            return None;
+        }
         let deadline = incoming
             .timeout
             .and_then(|left| Instant::now().checked_add(left));
@@ -90,13 +95,13 @@ impl UntypedExchange {
         if is_stream {
             message = UntypedMessage::new(message.variant(), bytes::Bytes::new());
         }
-        Self {
+        Some(Self {
             message,
             reply: Reply::Call(Responder::new(responder)),
             requests: requests.map(|requests| Requests(Streaming::requests(requests))),
             metadata,
             deadline,
-        }
+        })
     }
 
     /// Any message or call. `taken` counts what is handled by being taken. `None` for a call that is not awaited
@@ -108,7 +113,7 @@ impl UntypedExchange {
     ) -> Option<Self> {
         let reply = match incoming.reply {
             ReplyTo::Call(_) if receiver.is_closed() => return None,
-            ReplyTo::Call(slot) => return Some(Self::call(receiver, incoming, slot)),
+            ReplyTo::Call(slot) => return Self::call(receiver, incoming, slot),
             ReplyTo::Nobody => {
                 taken.items += 1;
                 taken.bytes = taken.bytes.saturating_add(incoming.payload_len);

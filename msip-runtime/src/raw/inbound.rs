@@ -104,8 +104,9 @@ impl Inbound {
                     continue;
                 }
                 let incoming = self.receiver.incoming(message);
-                let exchange = UntypedExchange::call(&self.receiver, incoming, slot);
-                return Poll::Ready(Some(Next::Exchange(exchange)));
+                if let Some(exchange) = UntypedExchange::call(&self.receiver, incoming, slot) {
+                    return Poll::Ready(Some(Next::Exchange(exchange)));
+                }
             }
             match ready!(self.receiver.poll_next(task)) {
                 Some(Received::Bare) => {}

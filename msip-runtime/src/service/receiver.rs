@@ -14,7 +14,7 @@ use super::{
     responder::SessionResponder,
 };
 use crate::{
-    DisconnectReason, Status,
+    Code, DisconnectReason, Status,
     body::{Body, Encoding},
     connection::{CallToAnswer, ConnectionShared, Outgoing, Terms},
 };
@@ -182,6 +182,19 @@ impl<A: Outgoing> Receiver<A> {
             generation: self.completions.terms.generation,
             id,
         }
+    }
+
+    /// Whether the caller of a call that has come waits for its answer still.
+    ///
+    /// # Errors
+    ///
+    /// The status that the call ends with: it was cancelled before it was begun.
+    #[inline]
+    pub(crate) fn check_awaited(&self, call: CallToAnswer) -> Result<(), Status> {
+        if self.connection.has_cancelled() && self.connection.is_cancelled(call) {
+            return Err(Status::new(Code::Cancelled, "cancelled before it began"));
+        }
+        Ok(())
     }
 
     /// What answers a call, now or later.

@@ -47,6 +47,10 @@ pub(super) enum FaultInjection {
     CancelOvertakes,
     /// The CANCEL of a call is not sent.
     ForgetCancel,
+    /// A call that was given up counts no longer, though it has not ended at the peer.
+    FreeCancelled,
+    /// The end of a call that was cancelled is not said.
+    EndSilently,
     /// Credit of a stream is granted twice.
     GrantStreamTwice,
     /// Items are sent without credit.
@@ -73,7 +77,7 @@ pub(super) enum FaultInjection {
 #[cfg(test)]
 impl FaultInjection {
     /// All of them.
-    pub(super) const ALL: [Self; 31] = [
+    pub(super) const ALL: [Self; 33] = [
         Self::SkipDedup,
         Self::AcknowledgeWhileHandling,
         Self::WindowOverAllIds,
@@ -95,6 +99,8 @@ impl FaultInjection {
         Self::LoseNewestState,
         Self::CancelOvertakes,
         Self::ForgetCancel,
+        Self::FreeCancelled,
+        Self::EndSilently,
         Self::GrantStreamTwice,
         Self::SpendWithoutCredit,
         Self::LoseLastOfCredit,

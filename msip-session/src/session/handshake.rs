@@ -14,6 +14,10 @@ use crate::wire::{
     write_welcome,
 };
 
+/// The extension of a side that ends every call that it has accepted with an ACK or ERROR, also one that was cancelled or
+/// whose deadline has passed (docs/protocol.md, "Cancel").
+const ENDS_CANCELLED: &str = "ends-cancelled";
+
 impl Session {
     /// The connecting side of a new session. Its HELLO is queued.
     pub fn connecting(config: Config, id: SessionId, hello: &Hello, now: Duration) -> Self {
@@ -45,10 +49,13 @@ impl Session {
 
     fn push_hello(&mut self, msg_id: MsgId, id: SessionId, hello: &Hello) {
         self.phase = Phase::AwaitWelcome { hello: msg_id };
+        let mut hello = hello.clone();
+        let name = ENDS_CANCELLED.to_owned();
+        hello.extensions.entry(name).or_default();
         self.outgoing.push(Priority::Normal, |buffer| {
             let header = Header::control(FrameType::Hello, msg_id);
             write_frame(buffer, &header, Prefix::None, |buffer| {
-                write_hello(buffer, id, hello);
+                write_hello(buffer, id, &hello);
             });
         });
     }
@@ -71,10 +78,13 @@ impl Session {
 
     /// Answers HELLO, ahead of everything: nothing may overtake the answer.
     pub(super) fn push_welcome(&mut self, hello: MsgId, id: SessionId, welcome: &Welcome) {
+        let mut welcome = welcome.clone();
+        let name = ENDS_CANCELLED.to_owned();
+        welcome.extensions.entry(name).or_default();
         self.outgoing.push(Priority::Urgent, |buffer| {
             let header = Header::control(FrameType::Ack, hello);
             write_frame(buffer, &header, Prefix::None, |buffer| {
-                write_welcome(buffer, id, welcome);
+                write_welcome(buffer, id, &welcome);
             });
         });
     }
@@ -123,6 +133,7 @@ impl Session {
             },
             error => Fault::new(msg_id, error.to_string()),
         })?;
+        self.peer_ends_cancelled = hello.hello.extensions.contains_key(ENDS_CANCELLED);
         self.phase = Phase::Deciding { hello: msg_id };
         Ok(Event::Hello(Box::new(hello)))
     }
@@ -144,6 +155,8 @@ impl Session {
                     },
                     error => Fault::new(msg_id, error.to_string()),
                 })?;
+                let extensions = &welcome.welcome.extensions;
+                self.peer_ends_cancelled = extensions.contains_key(ENDS_CANCELLED);
                 let max_calls = to_usize(welcome.welcome.max_open_calls);
                 if max_calls > 0 {
                     self.outbound.set_max_calls(max_calls);

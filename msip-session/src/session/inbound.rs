@@ -18,9 +18,30 @@ struct Entry {
     id: MsgId,
     is_urgent: bool,
     payload_len: usize,
-    /// It is not awaited any more.
-    is_cancelled: bool,
+    interest: Interest,
     streams: Option<StreamKey>,
+}
+
+/// Whether the caller waits for a call.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Interest {
+    /// For its answer.
+    Answer,
+    /// For its end alone: the caller has cancelled it, and counts it until then.
+    End,
+    /// For nothing: it was given up, or fails, with a connection that has been lost since.
+    Nothing,
+}
+
+/// What remains to be said of a call whose handler has ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Unanswered {
+    /// That it has ended: it was cancelled.
+    Cancelled {
+        id: MsgId,
+        is_urgent: bool,
+    },
+    Nothing,
 }
 
 /// Calls that are being served, and deliveries that have to be acknowledged.
@@ -32,6 +53,9 @@ pub(super) struct InboundCalls {
     bytes: usize,
     max_calls: usize,
     max_bytes: usize,
+    /// How many calls run on for nobody. Their caller does not know of them, so that as many more may be open, but never
+    /// more than twice as many altogether.
+    orphans: usize,
     /// How many deliveries have not been acknowledged.
     deliveries: usize,
     /// How many frames may still come for calls that have ended here.
@@ -70,6 +94,7 @@ impl InboundCalls {
             bytes: 0,
             max_calls,
             max_bytes,
+            orphans: 0,
             deliveries: 0,
             late_frames: 0,
         }
@@ -83,7 +108,7 @@ impl InboundCalls {
         is_urgent: bool,
         payload_len: usize,
     ) -> Result<InboundSlot, Busy> {
-        if self.entries.len() >= self.max_calls {
+        if self.entries.len() >= self.max_calls + self.orphans.min(self.max_calls) {
             return Err(Busy::Calls {
                 max: self.max_calls,
             });
@@ -101,7 +126,7 @@ impl InboundCalls {
             id,
             is_urgent,
             payload_len,
-            is_cancelled: false,
+            interest: Interest::Answer,
             streams: None,
         });
         self.index.insert(id, index);
@@ -125,14 +150,16 @@ impl InboundCalls {
         Ok(())
     }
 
-    /// The call's handler has ended. Returns the call's id and urgency where it is still awaited.
+    /// The call's handler has ended. Returns the call's id and urgency where its answer is awaited.
     #[inline]
     pub(super) fn end(
         &mut self,
         slot: InboundSlot,
         streams: &mut StreamTable,
-    ) -> Option<(MsgId, bool)> {
-        let entry = self.entries.try_remove(slot.index())?;
+    ) -> Result<(MsgId, bool), Unanswered> {
+        let Some(entry) = self.entries.try_remove(slot.index()) else {
+            return Err(Unanswered::Nothing);
+        };
         self.index.remove(entry.id, slot.index());
         self.bytes = self.bytes.saturating_sub(entry.payload_len);
         self.late_frames += 1;
@@ -142,7 +169,15 @@ impl InboundCalls {
                 streams.close(key);
             }
         }
-        (!entry.is_cancelled).then_some((entry.id, entry.is_urgent))
+        let Entry { id, is_urgent, .. } = entry;
+        match entry.interest {
+            Interest::Answer => Ok((id, is_urgent)),
+            Interest::End => Err(Unanswered::Cancelled { id, is_urgent }),
+            Interest::Nothing => {
+                self.orphans = self.orphans.saturating_sub(1);
+                Err(Unanswered::Nothing)
+            }
+        }
     }
 
     /// Opens the call's stream of answers, of requests, or both.
@@ -169,7 +204,7 @@ impl InboundCalls {
     #[inline]
     pub(super) fn streams(&self, slot: InboundSlot) -> Option<StreamKey> {
         let entry = self.entries.get(slot.index())?;
-        entry.streams.filter(|_| !entry.is_cancelled)
+        entry.streams.filter(|_| entry.interest == Interest::Answer)
     }
 
     /// Where the streams of a call are, awaited or not.
@@ -198,30 +233,39 @@ impl InboundCalls {
     pub(super) fn cancel(&mut self, id: MsgId) -> Option<InboundSlot> {
         let slot = self.find(id)?;
         let entry = self.entries.get_mut(slot.index())?;
-        let was_cancelled = std::mem::replace(&mut entry.is_cancelled, true);
-        (!was_cancelled).then_some(slot)
+        if entry.interest != Interest::Answer {
+            return None;
+        }
+        entry.interest = Interest::End;
+        Some(slot)
     }
 
-    /// The connection is lost: cancels the calls with streams, and returns them.
-    pub(super) fn cancel_streams(&mut self) -> Vec<InboundSlot> {
-        if FaultInjection::StreamSurvives.is_on() {
-            return Vec::new();
-        }
-        self.cancel_where(|entry| entry.streams.is_some())
+    /// The connection is lost: cancels the calls with streams, and returns them. The caller forgets those that it had
+    /// cancelled.
+    pub(super) fn detach(&mut self) -> Vec<InboundSlot> {
+        let streams_end = !FaultInjection::StreamSurvives.is_on();
+        self.orphan_where(|entry| {
+            entry.interest == Interest::End || (entry.streams.is_some() && streams_end)
+        })
     }
 
     /// The peer is back and awaits these calls alone: cancels all others, and returns them.
     pub(super) fn cancel_others(&mut self, awaited: &HashSet<MsgId>) -> Vec<InboundSlot> {
-        self.cancel_where(|entry| !awaited.contains(&entry.id))
+        self.orphan_where(|entry| !awaited.contains(&entry.id))
     }
 
-    fn cancel_where(&mut self, is_meant: impl Fn(&Entry) -> bool) -> Vec<InboundSlot> {
+    /// Nobody waits for these calls any more. Returns those that were awaited until now.
+    fn orphan_where(&mut self, is_meant: impl Fn(&Entry) -> bool) -> Vec<InboundSlot> {
         let mut cancelled = Vec::new();
         for (index, entry) in &mut self.entries {
-            if !entry.is_cancelled && is_meant(entry) {
-                entry.is_cancelled = true;
+            if entry.interest == Interest::Nothing || !is_meant(entry) {
+                continue;
+            }
+            if entry.interest == Interest::Answer {
                 cancelled.push(InboundSlot::from_index(index));
             }
+            entry.interest = Interest::Nothing;
+            self.orphans += 1;
         }
         cancelled
     }
@@ -269,7 +313,7 @@ impl InboundCalls {
     #[inline]
     pub(super) fn is_awaited(&self, slot: InboundSlot, id: MsgId) -> bool {
         let entry = self.entries.get(slot.index());
-        entry.is_some_and(|entry| entry.id == id && !entry.is_cancelled)
+        entry.is_some_and(|entry| entry.id == id && entry.interest == Interest::Answer)
     }
 
     /// Whether the handler of this call has not ended.
@@ -305,13 +349,14 @@ mod tests {
             inbound.begin(MsgId::new(2), false, 1),
             Err(Busy::Bytes { max: 100 })
         );
-        inbound.end(first, &mut no_streams());
+        let _ = inbound.end(first, &mut no_streams());
         let second = inbound.begin(MsgId::new(3), false, 10).unwrap();
         let third = inbound.begin(MsgId::new(4), false, 10).unwrap();
         assert_eq!(inbound.grow(second, 91), Err(Busy::Bytes { max: 100 }));
         assert_eq!(inbound.grow(second, 90), Ok(()));
-        inbound.end(second, &mut no_streams());
-        inbound.end(third, &mut no_streams());
+        for slot in [second, third] {
+            let _ = inbound.end(slot, &mut no_streams());
+        }
         assert!(
             inbound.begin(MsgId::new(5), false, 100).is_ok(),
             "all of it is free again"
@@ -327,12 +372,12 @@ mod tests {
             .collect();
         inbound.open_streams(slots[3], &mut streams, true, true);
         for slot in &slots[1..] {
-            inbound.end(*slot, &mut streams);
+            let _ = inbound.end(*slot, &mut streams);
         }
         inbound.release();
         assert_eq!(streams.len(), 0);
         assert!(inbound.is_serving(MsgId::new(1)), "what is open stays");
-        inbound.end(slots[0], &mut streams);
+        let _ = inbound.end(slots[0], &mut streams);
         inbound.release();
         assert_eq!(inbound.entries.capacity(), 0);
         assert_eq!(inbound.index.capacity(), 0);
@@ -348,7 +393,11 @@ mod tests {
         assert_eq!(inbound.cancel(MsgId::new(77)), None);
         assert_eq!(inbound.cancel(MsgId::new(101)), None);
         assert!(inbound.contains(slots[76]) && !inbound.is_awaited(slots[76], MsgId::new(77)));
-        assert_eq!(inbound.end(slots[76], &mut no_streams()), None);
+        let cancelled = Unanswered::Cancelled {
+            id: MsgId::new(77),
+            is_urgent: false,
+        };
+        assert_eq!(inbound.end(slots[76], &mut no_streams()), Err(cancelled));
         assert_eq!(inbound.len(), 99);
     }
 
@@ -366,9 +415,9 @@ mod tests {
             Err(Busy::Calls { max: 2 })
         );
         let mut end = |slot| inbound.end(slot, &mut no_streams());
-        assert_eq!(end(first), Some((MsgId::new(1), false)));
-        assert_eq!(end(first), None);
-        assert_eq!(end(second), Some((MsgId::new(3), true)));
+        assert_eq!(end(first), Ok((MsgId::new(1), false)));
+        assert_eq!(end(first), Err(Unanswered::Nothing));
+        assert_eq!(end(second), Ok((MsgId::new(3), true)));
         assert!(inbound.is_idle());
         assert!(
             inbound.begin(MsgId::new(5), false, 1000).is_ok(),

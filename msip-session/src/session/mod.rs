@@ -138,6 +138,8 @@ pub struct Session {
     keepalive: Keepalive,
     /// The largest body that the peer accepts.
     peer_max_body: usize,
+    /// Whether the peer says when a call that was given up has ended there.
+    peer_ends_cancelled: bool,
     /// Whether a compression was agreed on.
     allows_compressed: bool,
     /// Whether messages with a topic are accepted: what is above the session routes them.
@@ -191,6 +193,7 @@ impl Session {
             receive_window: ReceiveWindow::growing(config.window, WINDOW_GROWTH),
             keepalive: Keepalive::new(config.ping_interval, now),
             peer_max_body: 0,
+            peer_ends_cancelled: false,
             allows_compressed: false,
             allows_topics: false,
             handshake_deadline: now + config.handshake_timeout,
@@ -326,16 +329,17 @@ impl Session {
         match self.phase {
             Phase::Over => return Ok(()),
             Phase::Suspended => {
-                // Resuming cancels every call that is not awaited any more.
-                self.outbound.expire(now, &mut self.streams, expired);
+                for slot in self.outbound.expire(now, &mut self.streams, expired) {
+                    self.expire_call(slot);
+                }
                 return Ok(());
             }
             Phase::Open => {}
             _ if now >= self.handshake_deadline => return Err(TimedOut::Handshake),
             _ => return Ok(()),
         }
-        for call in self.outbound.expire(now, &mut self.streams, expired) {
-            self.expire_call(call);
+        for slot in self.outbound.expire(now, &mut self.streams, expired) {
+            self.expire_call(slot);
         }
         if self.drain_deadline.is_some_and(|deadline| now >= deadline) {
             self.send_close();

@@ -46,6 +46,17 @@ pub enum Class {
     Ping,
     /// A delivery that waits in the droppable queue, and has no id yet.
     Droppable,
+    /// A call that nobody here waits for any more, and that counts until the peer has ended it. It has no outcome.
+    Abandoned,
+}
+
+/// What an ACK or ERROR has ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Ended {
+    /// An exchange that is awaited.
+    Awaited(Token),
+    /// A call that is not; there may be capacity for another.
+    Abandoned,
 }
 
 /// A call that is not awaited any more.
@@ -92,6 +103,7 @@ impl OutboundExchanges {
                 sequence: 0,
                 deliveries: DeliveryIds::default(),
                 calls: 0,
+                abandoned: 0,
                 next_deadline: None,
                 kept_cost: 0,
             },
@@ -125,14 +137,20 @@ impl OutboundExchanges {
         self.entries.len() < MAX_SLOTS
     }
 
-    /// How many calls and deliveries are open.
+    /// How many calls and deliveries are open, and awaited.
     pub(super) fn len(&self) -> usize {
-        self.books.calls + self.books.deliveries.unanswered().count()
+        self.books.calls - self.books.abandoned + self.books.deliveries.unanswered().count()
+    }
+
+    /// How many calls nobody waits for, though the peer has not ended them.
+    #[cfg(any(test, fuzzing))]
+    pub(super) const fn abandoned_count(&self) -> usize {
+        self.books.abandoned
     }
 
     /// No call or delivery waits for an answer.
     pub(super) fn is_idle(&self) -> bool {
-        self.books.calls == 0 && self.books.deliveries.len() == 0
+        self.books.calls == self.books.abandoned && self.books.deliveries.len() == 0
     }
 
     /// A new id for a message that is not answered.
@@ -226,9 +244,10 @@ impl OutboundExchanges {
         self.take(slot).map(|entry| entry.token)
     }
 
-    /// Whether an exchange is open under this id.
-    pub(super) fn is_open(&self, id: MsgId) -> bool {
-        self.find(id).is_some()
+    /// Whether an exchange under this id is awaited.
+    pub(super) fn is_awaited(&self, id: MsgId) -> bool {
+        self.entry_of(id)
+            .is_some_and(|entry| entry.class != Class::Abandoned)
     }
 
     /// The exchange under this id, where it has streams.
@@ -250,8 +269,8 @@ impl OutboundExchanges {
         self.entries.get(slot.index())?.streams
     }
 
-    /// What is to be done about a call that is not awaited any more.
-    pub(super) fn abandoned(&self, slot: Slot) -> Option<AbandonedCall> {
+    /// What is to be done about a call that is awaited, and is not to be any more.
+    pub(super) fn to_abandon(&self, slot: Slot) -> Option<AbandonedCall> {
         let entry = self.entries.get(slot.index())?;
         (entry.class == Class::Call).then_some(AbandonedCall {
             id: entry.id,
@@ -277,13 +296,16 @@ impl OutboundExchanges {
     }
 
     /// Closes the call or delivery that an ACK or ERROR with this id answers. `None` where none is open under it.
-    pub(super) fn answer(&mut self, id: MsgId, streams: &mut StreamTable) -> Option<Token> {
+    pub(super) fn answer(&mut self, id: MsgId, streams: &mut StreamTable) -> Option<Ended> {
         let slot = self.find(id)?;
-        let class = self.entries.get(slot.index())?.class;
-        if !matches!(class, Class::Call | Class::Delivery) {
-            return None;
+        match self.entries.get(slot.index())?.class {
+            Class::Call | Class::Delivery => {
+                let entry = self.remove(slot, streams)?;
+                Some(Ended::Awaited(entry.token))
+            }
+            Class::Abandoned => self.take(slot).map(|_| Ended::Abandoned),
+            Class::Ping | Class::Droppable => None,
         }
-        self.remove(slot, streams).map(|entry| entry.token)
     }
 
     /// The same for a call without streams. `None` where it is another exchange, and nothing has happened.
@@ -327,8 +349,29 @@ impl OutboundExchanges {
         self.entries.get(self.find(id)?.index())
     }
 
+    /// A call is not awaited any more, and the peer will say when it has ended there. Until then it counts, since it counts
+    /// there.
+    pub(super) fn abandon(&mut self, slot: Slot, streams: &mut StreamTable) {
+        let Some(entry) = self.entries.get_mut(slot.index()) else {
+            return;
+        };
+        if let Some(key) = entry.streams.take() {
+            streams.close(key);
+            self.late_frames += LATE_FRAMES;
+        }
+        let kept = std::mem::take(&mut entry.kept);
+        self.books.kept_cost = self.books.kept_cost.saturating_sub(cost(&kept));
+        self.books.abandoned += 1;
+        entry.class = Class::Abandoned;
+        entry.deadline = Duration::MAX;
+    }
+
     /// Closes an exchange that is not awaited any more.
     pub(super) fn forget(&mut self, slot: Slot, streams: &mut StreamTable) {
+        let entry = self.entries.get(slot.index());
+        if entry.is_some_and(|entry| entry.class == Class::Abandoned) {
+            return;
+        }
         if let Some(entry) = self.remove(slot, streams) {
             // What was never sent is never answered.
             self.late_frames += u64::from(entry.class != Class::Droppable);
@@ -352,6 +395,10 @@ impl OutboundExchanges {
         books.kept_cost = books.kept_cost.saturating_sub(cost(&entry.kept));
         match entry.class {
             Class::Call => books.calls = books.calls.saturating_sub(1),
+            Class::Abandoned => {
+                books.calls = books.calls.saturating_sub(1);
+                books.abandoned = books.abandoned.saturating_sub(1);
+            }
             Class::Delivery => books.deliveries.remove(entry.id.sequence()),
             Class::Ping | Class::Droppable => {}
         }
@@ -364,13 +411,13 @@ impl OutboundExchanges {
         self.books.next_deadline
     }
 
-    /// Closes the exchanges that have timed out, and adds them to `expired`. Returns the calls among them.
+    /// Adds the exchanges that have timed out to `expired`, and closes them but for the calls, which it returns.
     pub(super) fn expire(
         &mut self,
         now: Duration,
         streams: &mut StreamTable,
         expired: &mut Vec<Token>,
-    ) -> Vec<AbandonedCall> {
+    ) -> Vec<Slot> {
         let mut calls = Vec::new();
         if self.books.next_deadline.is_none_or(|next| now < next) {
             return calls;
@@ -388,8 +435,11 @@ impl OutboundExchanges {
         }
         self.books.next_deadline = next_deadline;
         for slot in late {
-            calls.extend(self.abandoned(slot));
-            self.forget(slot, streams);
+            if self.to_abandon(slot).is_some() {
+                calls.push(slot);
+            } else {
+                self.forget(slot, streams);
+            }
         }
         calls
     }

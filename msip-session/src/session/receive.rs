@@ -7,6 +7,7 @@ use bytes::Bytes;
 use super::{
     CANCELS_PER_SECOND, Event, Fault, Item, Outcome, Phase, Session, StreamSide,
     fault_injection::FaultInjection,
+    outbound::Ended,
     receive_message::{UNAGREED_COMPRESSION, beyond_credit, read_metadata},
     request::Priority,
 };
@@ -108,7 +109,7 @@ impl Session {
                 Some(true) => {}
                 Some(false) => return Err(beyond_credit(id)),
                 // It may be a stream where one answer was asked for: that ends the exchange, below.
-                None if self.outbound.is_open(id) => {}
+                None if self.outbound.is_awaited(id) => {}
                 None => return self.ignore_late(id, now).map(|()| None),
             }
         }
@@ -157,12 +158,13 @@ impl Session {
         now: Duration,
     ) -> Result<Option<Event>, Fault> {
         match self.outbound.answer(id, &mut self.streams) {
-            Some(token) => {
+            Some(Ended::Awaited(token)) => {
                 if id.is_delivery() {
                     self.last_answered = self.last_answered.max(id.sequence());
                 }
                 Ok(Some(Event::Answered { token, outcome }))
             }
+            Some(Ended::Abandoned) => Ok(Some(Event::Capacity)),
             None => self.ignore_late(id, now).map(|()| None),
         }
     }

@@ -5,6 +5,7 @@ use super::{
     ended_calls::{KeptReply, NOT_RECEIVED},
     fault_injection::FaultInjection,
     frame_writer::{Prefix, announced_len, write_frame},
+    inbound::Unanswered,
     request::{Priority, urgency},
 };
 use crate::wire::{
@@ -12,12 +13,16 @@ use crate::wire::{
     write_error,
 };
 
+/// What a call ends with that its caller has cancelled.
+const GIVEN_UP: &str = "given up by its caller";
+
 impl Session {
     /// Answers a call, whose handler has ended. The slot is free from here on, also of a call that was cancelled.
     #[inline]
     pub fn reply(&mut self, slot: InboundSlot, reply: Reply<'_, impl FnOnce(&mut Vec<u8>)>) {
-        let Some((id, is_urgent)) = self.inbound.end(slot, &mut self.streams) else {
-            return;
+        let (id, is_urgent) = match self.inbound.end(slot, &mut self.streams) {
+            Ok(awaited) => awaited,
+            Err(unanswered) => return self.end_unanswered(unanswered),
         };
         self.ended_calls.end(id);
         match reply {
@@ -40,6 +45,21 @@ impl Session {
                     });
             }
             reply => self.reply_slow(id, is_urgent, reply),
+        }
+    }
+
+    /// A handler has ended whose caller has given up: says so, since the call counts there until then.
+    #[cold]
+    fn end_unanswered(&mut self, unanswered: Unanswered) {
+        let Unanswered::Cancelled { id, is_urgent } = unanswered else {
+            return;
+        };
+        if self.phase == Phase::Open && !FaultInjection::EndSilently.is_on() {
+            let flags = urgency(is_urgent);
+            self.outgoing
+                .push_response(Priority::new(is_urgent), |buffer| {
+                    write_error(buffer, flags, id, Code::Cancelled, GIVEN_UP);
+                });
         }
     }
 

@@ -113,7 +113,7 @@ impl Session {
         self.set_read_memory(0);
         Suspended {
             lost,
-            cancelled: self.inbound.cancel_streams(),
+            cancelled: self.inbound.detach(),
         }
     }
 
@@ -198,6 +198,8 @@ impl Session {
     /// The ids of the calls that this side still awaits, for HELLO or its answer. Those that are too many are given up,
     /// and added to `lost`.
     pub fn awaited_calls(&mut self, lost: &mut Vec<Lost>) -> Vec<u64> {
+        // The peer cancels what is not named.
+        self.outbound.forget_abandoned(&mut self.streams);
         let mut awaited: Vec<MsgId> = self.outbound.sent_calls().collect();
         awaited.sort_unstable();
         let excess = awaited.len().saturating_sub(MAX_AWAITED);
@@ -236,6 +238,10 @@ impl Session {
             self.answer_awaited(MsgId::new(*id));
         }
         self.ended_calls.clear_kept();
+        // These were given up after they had been named as awaited.
+        for (id, is_urgent) in self.outbound.abandoned_calls() {
+            self.push_cancel(id, is_urgent);
+        }
         self.send_waiting(now);
         let awaited = terms.awaited.iter().copied().map(MsgId::new).collect();
         self.inbound.cancel_others(&awaited)
@@ -304,7 +310,7 @@ impl Session {
                 Waiting::Call { id, frame } => {
                     let remaining = self.outbound.remaining_ms(*id, now);
                     // One that has timed out is not sent: the next timeout ends it.
-                    if self.outbound.is_open(*id) && remaining != Some(0) {
+                    if self.outbound.is_awaited(*id) && remaining != Some(0) {
                         let position = self.outgoing.push(priority_of(frame), |buffer| {
                             rewrite_frame(buffer, frame, false, remaining);
                         });

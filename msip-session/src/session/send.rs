@@ -196,24 +196,40 @@ impl Session {
     /// Gives up an exchange: its answer is ignored when it comes. A call is cancelled, or not sent at all if nothing of it
     /// was sent yet.
     pub fn forget(&mut self, slot: Slot) {
-        let call = self.outbound.abandoned(slot);
-        self.outbound.forget(slot, &mut self.streams);
-        if let Some(call) = call {
-            self.cancel_call(call);
-        }
+        let call = self.outbound.to_abandon(slot);
+        let is_withdrawn = call.is_none_or(|call| self.cancel_call(call));
+        self.close_unawaited(slot, is_withdrawn);
     }
 
     /// A call has timed out. The peer knows the deadline of one without streams itself.
-    pub(super) fn expire_call(&mut self, call: AbandonedCall) {
-        if call.has_streams {
-            self.cancel_call(call);
-        } else if let Some(position) = call.position {
-            self.outgoing.withdraw(position);
+    pub(super) fn expire_call(&mut self, slot: Slot) {
+        let Some(call) = self.outbound.to_abandon(slot) else {
+            return;
+        };
+        let is_withdrawn = if call.has_streams {
+            self.cancel_call(call)
+        } else {
+            let position = call.position;
+            position.is_some_and(|position| self.outgoing.withdraw(position))
+        };
+        self.close_unawaited(slot, is_withdrawn);
+    }
+
+    /// Closes an exchange that nobody waits for any more. A call that has reached the peer counts until the peer has ended
+    /// it, which only some peers say.
+    fn close_unawaited(&mut self, slot: Slot, is_withdrawn: bool) {
+        let is_told = self.peer_ends_cancelled
+            && matches!(self.phase, Phase::Open | Phase::Suspended)
+            && !FaultInjection::FreeCancelled.is_on();
+        if is_withdrawn || !is_told {
+            self.outbound.forget(slot, &mut self.streams);
+        } else {
+            self.outbound.abandon(slot, &mut self.streams);
         }
     }
 
-    /// Withdraws a call of which nothing was sent, or cancels it at the peer.
-    fn cancel_call(&mut self, call: AbandonedCall) {
+    /// Withdraws a call of which nothing was sent, or cancels it at the peer. Returns whether it was withdrawn.
+    fn cancel_call(&mut self, call: AbandonedCall) -> bool {
         let AbandonedCall {
             id,
             is_urgent,
@@ -229,12 +245,20 @@ impl Session {
             }
         });
         // Without a connection nothing is sent: resuming cancels every call that is not awaited any more.
-        if self.phase == Phase::Open && !is_withdrawn && !FaultInjection::ForgetCancel.is_on() {
-            let overtakes = is_urgent || FaultInjection::CancelOvertakes.is_on();
-            self.outgoing.push(Priority::new(overtakes), |buffer| {
-                write_cancel(buffer, urgency(is_urgent), id);
-            });
+        if self.phase == Phase::Open && !is_withdrawn {
+            self.push_cancel(id, is_urgent);
         }
+        is_withdrawn
+    }
+
+    pub(super) fn push_cancel(&mut self, id: MsgId, is_urgent: bool) {
+        if FaultInjection::ForgetCancel.is_on() {
+            return;
+        }
+        let overtakes = is_urgent || FaultInjection::CancelOvertakes.is_on();
+        self.outgoing.push(Priority::new(overtakes), |buffer| {
+            write_cancel(buffer, urgency(is_urgent), id);
+        });
     }
 }
 

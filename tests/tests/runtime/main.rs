@@ -4,7 +4,9 @@
 
 mod addresses;
 mod conversation;
+mod deadlines;
 mod ended;
+mod given_up_calls;
 mod lifecycle;
 mod memory_limit;
 mod metadata;

@@ -315,6 +315,13 @@ async fn a_relay_passes_cancellation_and_deadlines_on() {
     let left = soon("an answer", hurried.act_req(act("remaining"))).await;
     let left: u64 = left.expect("answered").done.parse().expect("a number");
     assert!((5_000..=7_000).contains(&left), "{left} ms of 7 s");
+    let patient = client.with(CallOptions::new().timeout(Duration::from_secs(600)));
+    let left = soon("an answer", patient.act_req(act("remaining"))).await;
+    let left: u64 = left.expect("answered").done.parse().expect("a number");
+    assert!(
+        (500_000..=600_000).contains(&left),
+        "{left} ms of 10 min: a relay has no limit of its own"
+    );
     let brief = client.with(CallOptions::new().timeout(Duration::from_millis(80)));
     let outcome = soon("its time", brief.act_req(act("hang"))).await;
     // The caller's own clock, or the handler's answer, whichever comes first.

@@ -64,8 +64,10 @@ pub(super) struct Books {
     pub(super) side: Side,
     pub(super) sequence: u64,
     pub(super) deliveries: DeliveryIds,
-    /// How many calls are open.
+    /// How many calls are open, awaited or not.
     pub(super) calls: usize,
+    /// How many of them are not.
+    pub(super) abandoned: usize,
     /// No exchange has an earlier deadline.
     pub(super) next_deadline: Option<Duration>,
     /// The frames that are kept to be sent again, in bytes.
@@ -111,7 +113,7 @@ impl VacantExchange<'_> {
         match class {
             Class::Call => books.calls += 1,
             Class::Delivery => books.deliveries.push(slot),
-            Class::Ping | Class::Droppable => {}
+            Class::Ping | Class::Droppable | Class::Abandoned => {}
         }
         books.kept_cost += cost(&kept);
         books.next_deadline = Some(

@@ -19,12 +19,15 @@ impl OutboundExchanges {
     ) -> Vec<Lost> {
         let mut lost = Vec::with_capacity(self.entries.len());
         for entry in self.entries.drain() {
-            lost.push(entry.lost(entry.was_sent || is_sent(entry.position)));
+            if entry.class != Class::Abandoned {
+                lost.push(entry.lost(entry.was_sent || is_sent(entry.position)));
+            }
             if let Some(key) = entry.streams {
                 streams.close(key);
             }
         }
         self.books.calls = 0;
+        self.books.abandoned = 0;
         self.books.deliveries.clear();
         self.books.next_deadline = None;
         self.books.kept_cost = 0;
@@ -32,7 +35,7 @@ impl OutboundExchanges {
     }
 
     /// The connection is lost: closes pings and calls with streams, adds them to `lost`, and notes of all others whether
-    /// any of them was sent.
+    /// any of them was sent. Calls that are not awaited are forgotten: the peer counts them no longer.
     pub(in crate::session) fn detach(
         &mut self,
         streams: &mut StreamTable,
@@ -41,6 +44,10 @@ impl OutboundExchanges {
     ) {
         let mut ended = Vec::new();
         for (index, entry) in &mut self.entries {
+            if entry.class == Class::Abandoned {
+                ended.push(Slot::from_index(index));
+                continue;
+            }
             entry.was_sent |= is_sent(entry.position);
             entry.position = Position::NONE;
             let has_streams = entry.streams.is_some() && !FaultInjection::StreamSurvives.is_on();
@@ -106,6 +113,27 @@ impl OutboundExchanges {
             .iter()
             .filter(|(_, entry)| entry.class == Class::Call && entry.was_sent)
             .map(|(_, entry)| entry.id)
+    }
+
+    /// The calls that are not awaited, and that count at the peer.
+    pub(in crate::session) fn abandoned_calls(&self) -> Vec<(MsgId, bool)> {
+        if self.books.abandoned == 0 {
+            return Vec::new();
+        }
+        let abandoned = self
+            .entries
+            .iter()
+            .filter(|(_, entry)| entry.class == Class::Abandoned);
+        abandoned
+            .map(|(_, entry)| (entry.id, entry.is_urgent))
+            .collect()
+    }
+
+    /// The peer counts the calls that are not awaited no longer.
+    pub(in crate::session) fn forget_abandoned(&mut self, streams: &mut StreamTable) {
+        for (id, _) in self.abandoned_calls() {
+            self.give_up(id, streams);
+        }
     }
 
     /// Closes an exchange of any class.

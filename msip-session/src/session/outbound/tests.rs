@@ -34,13 +34,20 @@ impl Table {
     }
 
     fn answer(&mut self, id: MsgId) -> Option<usize> {
-        let token = self.outbound.answer(id, &mut self.streams);
+        let ended = self.outbound.answer(id, &mut self.streams);
+        let token = ended.and_then(|ended| match ended {
+            Ended::Awaited(token) => Some(token),
+            Ended::Abandoned => None,
+        });
         token.map(Token::index)
     }
 
     fn expire(&mut self, now: Duration) -> Vec<usize> {
         let mut expired = Vec::new();
-        self.outbound.expire(now, &mut self.streams, &mut expired);
+        let calls = self.outbound.expire(now, &mut self.streams, &mut expired);
+        for slot in calls {
+            self.outbound.forget(slot, &mut self.streams);
+        }
         expired.into_iter().map(Token::index).collect()
     }
 }

@@ -23,7 +23,7 @@ use crate::wire::{Credit, Side};
 use random::Random;
 use world::World;
 
-/// How many calls each side has open, at most.
+/// How many calls each side takes at once.
 const MAX_CALLS: u32 = 12;
 
 /// What each stream begins with.
@@ -44,7 +44,7 @@ fn config(side: Side, buffer_disconnected: usize) -> Config {
         ping_interval: Duration::from_secs(2),
         handshake_timeout: Duration::from_secs(3),
         drain_timeout: Duration::from_secs(1),
-        max_calls: 16,
+        max_calls: MAX_CALLS as usize,
         max_call_bytes: 1 << 20,
         outgoing_queue: 16 * 1024,
         session_buffer: 16 * 1024,

@@ -283,7 +283,10 @@ impl Rules {
                     }
                 }
                 Code::Unknown if variant != DELIVERY && text.message == "reply lost" => Ok(()),
-                // Too many calls are open there: those that were given up here run on.
+                // A server is not told how many calls its client takes.
+                Code::ResourceExhausted if side == Side::Connecting => {
+                    wrong("refused, though calls that were given up are counted")
+                }
                 Code::ResourceExhausted | Code::Unavailable if variant != DELIVERY => {
                     sender.undelivered.insert(number);
                     if begun {

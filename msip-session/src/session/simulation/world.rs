@@ -440,9 +440,14 @@ impl World {
             };
             let (opened, served) = (session.outbound.len(), session.inbound.len());
             let streaming = session.streams.len();
-            if !session.outbound.is_idle() || !session.inbound.is_idle() || streaming > 0 {
+            let abandoned = session.outbound.abandoned_count();
+            if !session.outbound.is_idle()
+                || !session.inbound.is_idle()
+                || streaming > 0
+                || abandoned > 0
+            {
                 return Err(format!(
-                    "{:?} has {opened} exchanges open and serves {served}, {streaming} as streams",
+                    "{:?} has {opened} exchanges open and serves {served}, {streaming} as streams, and counts {abandoned} that were given up",
                     node.side
                 ));
             }

@@ -166,7 +166,86 @@ fn deadlines_expire_and_late_answers_are_ignored() {
     for token in 1..4 {
         assert_eq!(pair.client.outcomes[&token], ["expired"], "once only");
     }
-    assert_eq!(pair.client.session.ignored(), 3, "counted");
+    // That of the call was waited for: it says that the call has ended.
+    assert_eq!(pair.client.session.ignored(), 2, "counted");
+}
+
+/// A client whose server takes so many calls, and as many that it serves.
+fn crowded(max_calls: usize) -> (Pair, Vec<Slot>) {
+    let mut pair = Pair::open();
+    pair.client.session.outbound.set_max_calls(max_calls);
+    let slots = (0..max_calls)
+        .map(|token| pair.client.call(token, at(60)).expect("there is room"))
+        .collect();
+    pair.exchange();
+    assert_eq!(
+        pair.client.call(90, at(60)).map(|_| ()),
+        Err(Blocked::NoCapacity)
+    );
+    (pair, slots)
+}
+
+#[test]
+fn a_cancelled_call_counts_until_its_handler_has_ended() {
+    let (mut pair, slots) = crowded(3);
+    pair.client.session.forget(slots[1]);
+    assert_eq!(pair.client.session.open_exchanges(), 2, "it is over here");
+    pair.exchange();
+    assert_eq!(
+        pair.server.told.last().map(String::as_str),
+        Some("cancelled")
+    );
+    assert_eq!(
+        pair.client.call(91, at(60)).map(|_| ()),
+        Err(Blocked::NoCapacity),
+        "its handler has not ended"
+    );
+    pair.settle();
+    assert!(pair.client.call(92, at(60)).is_ok(), "it has");
+    assert_eq!(pair.client.session.ignored(), 0);
+    pair.settle();
+    assert_eq!(pair.client.outcomes.get(&1), None, "nobody waits for it");
+    assert_eq!(pair.client.outcomes[&92], ["answer 92"]);
+}
+
+#[test]
+fn a_call_that_has_expired_counts_until_its_handler_has_ended() {
+    let mut pair = Pair::open();
+    pair.client.session.outbound.set_max_calls(1);
+    pair.client.call(1, at(3)).expect("there is room");
+    pair.exchange();
+    pair.client.timeout(at(3)).expect("alive");
+    assert_eq!(pair.client.outcomes[&1], ["expired"]);
+    assert_eq!(
+        pair.client.call(2, at(60)).map(|_| ()),
+        Err(Blocked::NoCapacity)
+    );
+    pair.settle();
+    assert!(pair.client.call(3, at(60)).is_ok());
+    assert_eq!(pair.client.outcomes[&1], ["expired"], "once only");
+}
+
+#[test]
+fn a_call_that_was_never_sent_frees_its_place_at_once() {
+    let mut pair = Pair::open();
+    pair.client.session.outbound.set_max_calls(1);
+    let slot = pair.client.call(1, at(3)).expect("there is room");
+    pair.client.session.forget(slot);
+    let slot = pair.client.call(2, at(3)).expect("there is room");
+    pair.client.timeout(at(3)).expect("alive");
+    pair.client.session.forget(slot);
+    assert!(pair.client.call(3, at(60)).is_ok());
+}
+
+#[test]
+fn a_peer_that_does_not_say_when_a_cancelled_call_has_ended_is_not_waited_for() {
+    let (mut pair, slots) = crowded(2);
+    // As if its Welcome had not named the extension.
+    pair.client.session.peer_ends_cancelled = false;
+    pair.client.session.forget(slots[0]);
+    assert!(pair.client.call(93, at(60)).is_ok());
+    pair.settle();
+    assert_eq!(pair.client.session.ignored(), 1, "what it says is too late");
 }
 
 #[test]

@@ -138,8 +138,16 @@ fn a_call_that_is_forgotten_is_cancelled_or_never_sent() {
         "it counts until its handler has ended"
     );
     pair.server.session.reply(served, answer("too late"));
-    assert!(!pair.server.session.has_transmit(), "it is not awaited");
     assert_eq!(pair.server.session.open_exchanges(), 0);
+    let said = pair.server.transmit();
+    let [end] = &frames(&said)[..] else {
+        panic!("{said:?}");
+    };
+    assert_eq!(
+        end.header.frame_type,
+        FrameType::Error,
+        "that it has ended, and not the answer"
+    );
     // One that is queued still is taken back.
     let slot = pair.client.call(2, at(60)).expect("capacity");
     pair.client.session.forget(slot);
