@@ -92,6 +92,11 @@ impl<P: Protocol> Listing<P> {
         self.waiting.remove(self.peer.id());
     }
 
+    /// Its session has ended for good.
+    pub(super) fn leave_rooms(&self) {
+        self.registry.rooms().leave_all(self.peer.id());
+    }
+
     /// The client is admitted: from here on its handler hears of it.
     fn admit(&self) {
         let mut state = self.lock();

@@ -318,6 +318,13 @@ where
     }
 }
 
+/// Its session has ended for good, and its handler knows.
+impl<P: Protocol, H> Drop for TypedPeer<P, H> {
+    fn drop(&mut self) {
+        self.listing.leave_rooms();
+    }
+}
+
 /// An untyped protocol with its service.
 pub(super) struct UntypedOffer<S> {
     protocol: UntypedProtocol,

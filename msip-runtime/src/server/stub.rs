@@ -13,7 +13,7 @@ use super::{
     peer::{Introduction, Remote, SchemaTerms},
 };
 use crate::{
-    PeerId, Protocol, SchemaRule,
+    Identity, PeerId, Protocol, SchemaRule,
     call::Serving,
     connection::ConnectionShared,
     middleware::Stack,
@@ -67,12 +67,25 @@ impl<P: Protocol> StubOutbound<P> {
     }
 
     /// A client has disconnected.
-    pub(crate) fn dismiss(&self, id: PeerId) {
-        self.registry.remove(id);
+    pub(crate) fn dismiss(&self, peer: &Peer<P>) {
+        peer.ended(&[]);
+        self.registry.remove(peer.id());
+        self.registry.rooms().leave_all(peer.id());
+    }
+
+    /// Says who a client is. Returns the peer as its handlers see it.
+    pub(crate) fn identify(peer: &Peer<P>, identity: Identity) -> Peer<P> {
+        let connection = peer.shared();
+        connection.set_sender(Some(identity.of_peer(peer.id())));
+        peer.serving(Serving {
+            metadata: connection.terms().sender,
+            ..Serving::default()
+        })
     }
 
     /// The peer as a handler of this call sees it.
-    pub(crate) fn in_call(peer: &Peer<P>, serving: Serving) -> Peer<P> {
+    pub(crate) fn in_call(peer: &Peer<P>, mut serving: Serving) -> Peer<P> {
+        peer.complete(&mut serving);
         peer.serving(serving)
     }
 }
