@@ -12,7 +12,8 @@ use tokio::sync::watch;
 
 use super::{Shared as ClientShared, establish::Target};
 use crate::{
-    Codec, Compression, Dropped, MemoryUse, SchemaDifference, SchemaRule, SessionLost,
+    CallOptions, CloseReason, Codec, Compression, Dropped, MemoryUse, SchemaDifference, SchemaRule,
+    SessionLost,
     compatibility::{Outcome, SchemaCheck, beside},
     driver::HandlerTask,
     transport::Address,
@@ -97,7 +98,8 @@ pub(super) struct Welcomed {
 
 impl ClientShared {
     /// Begins to check the schema of a new session's server, where that has another fingerprint.
-    pub(super) fn begin_schema_check(&self, target: &Target) {
+    /// It does not wait for the login of this number.
+    pub(super) fn begin_schema_check(&self, target: &Target, login: u64) {
         let check = target.schemas.as_ref().and_then(|schemas| {
             self.connection.describe(Arc::clone(schemas.own()));
             let Welcomed {
@@ -106,13 +108,14 @@ impl ClientShared {
                 ..
             } = self.info.welcomed();
             let limit = target.settings.handshake_timeout;
+            let options = CallOptions::new().timeout(limit).of_login(login);
             // A client does not choose: it could only leave.
             let rule = SchemaRule::Any;
             schemas.check(
                 server_fingerprint,
                 server_describes,
                 &self.connection,
-                limit,
+                options,
                 rule,
             )
         });
@@ -149,7 +152,17 @@ impl<'a> ConnectionInfo<'a> {
     /// The current state of the connection.
     #[must_use]
     pub fn state(&self) -> ConnectionState {
+        if self.closed().is_some() {
+            // What has failed for that reason may be seen before the change of the state.
+            return ConnectionState::Closed;
+        }
         *self.shared.state.borrow()
+    }
+
+    /// Why the client is closed, and will not reconnect; `None` while it is not closed.
+    #[must_use]
+    pub fn closed(&self) -> Option<CloseReason> {
+        self.shared.connection.close_reason()
     }
 
     /// A receiver of the state. It sees the latest change, though not each of several between two looks.

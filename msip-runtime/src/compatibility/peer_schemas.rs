@@ -99,8 +99,8 @@ impl PeerSchemas {
         &self.own
     }
 
-    /// Begins to check the schema of a peer. `None` where it is the same as ours. The future asks and compares, within
-    /// `limit`; it is to run beside the session's handlers, or before them.
+    /// Begins to check the schema of a peer. `None` where it is the same as ours. The future asks, with
+    /// these options, and compares; it is to run beside the session's handlers, or before them.
     ///
     /// Dropped before it is done, the check ends without a comparison.
     pub(crate) fn check(
@@ -108,7 +108,7 @@ impl PeerSchemas {
         theirs: u64,
         describes: bool,
         connection: &Arc<ConnectionShared>,
-        limit: Duration,
+        options: CallOptions,
         rule: SchemaRule,
     ) -> Option<(
         Arc<SchemaCheck>,
@@ -127,7 +127,7 @@ impl PeerSchemas {
         let connection = Arc::clone(connection);
         let checking = async move {
             let comparison = if describes {
-                differing.compare(&connection, limit).await
+                differing.compare(&connection, &options).await
             } else {
                 let peer = differing.schemas.peer;
                 Err(format!("the {peer} cannot describe its schema"))
@@ -207,7 +207,7 @@ impl Differing {
     async fn compare(
         &self,
         connection: &ConnectionShared,
-        limit: Duration,
+        options: &CallOptions,
     ) -> Result<Arc<Comparison>, String> {
         let (schemas, theirs) = (&self.schemas, self.theirs);
         if let Some(known) = schemas.comparison(theirs) {
@@ -218,7 +218,7 @@ impl Differing {
             return Ok(known);
         }
         let peer = schemas.peer;
-        let text = ask(connection, limit).await.map_err(|error| {
+        let text = ask(connection, options).await.map_err(|error| {
             let error = error.to_string();
             format!(
                 "the {peer} does not describe its schema: {}",
@@ -290,13 +290,12 @@ impl Drop for Differing {
 }
 
 /// Asks a peer for the description of its schema.
-async fn ask(connection: &ConnectionShared, limit: Duration) -> Result<Bytes, CallError> {
+async fn ask(connection: &ConnectionShared, options: &CallOptions) -> Result<Bytes, CallError> {
     let variant = Variant::new(DESCRIBE_VARIANT, "schema description", MsgKind::Command)
         .call(DESCRIBE_VARIANT)
         .uncompressed();
     let request = UntypedMessage::new(&variant, Bytes::new());
-    let options = CallOptions::new().timeout(limit);
-    let answer: UntypedMessage = connection.call(&request, &options).await?;
+    let answer: UntypedMessage = connection.call(&request, options).await?;
     if answer.number() != DESCRIBE_VARIANT || answer.compression() != Compression::None {
         let text = "the answer is no description";
         return Err(CallError::Status(Status::internal(text)));

@@ -8,7 +8,7 @@ use super::{
     peer::{Introduction, Remote, SchemaTerms},
 };
 use crate::{
-    DisconnectReason, PeerId, Protocol, ServeWith, Status,
+    CallOptions, DisconnectReason, PeerId, Protocol, ServeWith, Status,
     compatibility::{PeerSchemas, beside, describes},
     connection::ConnectionShared,
     describe::OwnSchema,
@@ -236,9 +236,10 @@ where
             limit,
         } = introduction.schema_terms;
         let theirs = introduction.client_fingerprint;
+        let options = CallOptions::new().timeout(limit);
         let check = self
             .schemas
-            .check(theirs, describes, connection, limit, rule);
+            .check(theirs, describes, connection, options, rule);
         let (check, checking) = check.unzip();
         introduction.schema = check;
         let is_admitted = checking.is_none() || rule == SchemaRule::Any;
