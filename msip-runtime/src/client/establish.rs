@@ -11,6 +11,7 @@ use crate::{
     compatibility::PeerSchemas,
     connection::ConnectionShared,
     driver::{HandshakeError, handshake},
+    error::WithCauses,
     middleware::Stacks,
     negotiation::{self, Translations},
     settings::Settings,
@@ -97,7 +98,7 @@ pub(super) async fn establish(
                 return Ok(established);
             }
             Err(error) => {
-                tracing::debug!(%error, "cannot connect to an address");
+                tracing::debug!(error = %WithCauses(&error), "cannot connect to an address");
                 failures.push(error);
             }
         }

@@ -3,7 +3,7 @@
 //! Every session has one and almost none needs it; a channel would cost more than everything else that is kept for a session.
 
 use std::{
-    collections::VecDeque,
+    collections::{BTreeMap, VecDeque},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     task::{Context, Poll, Waker},
 };
@@ -31,6 +31,7 @@ pub(super) struct Greeting {
     pub(super) fingerprint: u64,
     /// Whether the client can describe its schema.
     pub(super) describes: bool,
+    pub(super) extensions: BTreeMap<String, Vec<u8>>,
 }
 
 impl From<HelloFrame> for Greeting {
@@ -42,6 +43,7 @@ impl From<HelloFrame> for Greeting {
             describes: describes(&hello.extensions),
             client_name: hello.client_name,
             fingerprint: hello.fingerprint,
+            extensions: hello.extensions,
         }
     }
 }
