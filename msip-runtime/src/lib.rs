@@ -136,6 +136,7 @@ extern crate self as msip_runtime;
 pub mod body;
 mod call;
 mod client;
+pub mod compatibility;
 mod connection;
 pub mod describe;
 mod dispatch;
@@ -187,6 +188,7 @@ pub use client::{
     Client, ClientBuilder, ConnectWith, ConnectionInfo, ConnectionState, Credential,
     IntoCredential, Reconnect,
 };
+pub use compatibility::SchemaDifference;
 pub use connection::{Cancellation, Draining};
 pub use describe::proto_text;
 pub use error::{CallError, CloseReason, ConnectError, DisconnectReason, SendError};

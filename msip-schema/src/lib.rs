@@ -9,6 +9,7 @@
 //! others.
 
 mod check;
+pub mod compare;
 mod diag;
 mod draft;
 mod fingerprint;
@@ -27,7 +28,9 @@ pub use draft::{Draft, DraftEnvelope, DraftMember, DraftMethod, MemberOptions, O
 pub use identifier::is_identifier;
 pub use json_name::{json_name, map_entry_name};
 pub use kind::{Compression, MsgKind, Reply};
-pub use model::{Direction, Envelope, Exchange, Member, Payload, Reserved, Schema};
+pub use model::{
+    DESCRIBE_VARIANT, Direction, Envelope, Exchange, Member, Payload, Reserved, Schema,
+};
 pub use span::{Span, Spanned};
 pub use types::{
     Cardinality, EnumType, EnumValue, Field, FieldType, MessageType, Oneof, TypeDef, TypeName,

@@ -4,6 +4,10 @@ use std::time::Duration;
 
 use crate::{Compression, MsgKind, Span, TypeName, Types};
 
+/// The number that no member has: the variant by which peers ask each other for their schema (docs/protocol.md, "Schema
+/// fingerprint").
+pub const DESCRIBE_VARIANT: u16 = 65_535;
+
 /// The direction of a message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Direction {
@@ -111,7 +115,7 @@ impl Envelope {
 pub struct Member {
     /// The name, such as `connect_req`.
     pub name: String,
-    /// The number on the wire, which is also the header's `variant`: 1 … 65,535.
+    /// The number on the wire, which is also the header's `variant`: 1 … 65,534.
     pub number: u16,
     /// What it carries.
     pub payload: Payload,

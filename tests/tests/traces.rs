@@ -249,3 +249,76 @@ async fn payloads_and_credentials_are_never_traced() {
         assert!(lines.is_empty(), "payloads were traced: {lines:#?}");
     }
 }
+
+/// One line about each other version of the schema, and not one for each connection.
+#[tokio::test]
+async fn another_version_of_a_schema_is_logged_once() {
+    use msip_runtime::{Protocol as _, Server};
+    use msip_tests::{rolling_new as new, rolling_old as old};
+
+    #[derive(Debug)]
+    struct Ignores;
+
+    impl old::HandleClientToServer for Ignores {
+        async fn on_fetch_req(
+            &self,
+            _: &msip_runtime::Peer<old::Rolling>,
+            _: old::FetchReq,
+        ) -> Result<old::FetchRsp, msip_runtime::Status> {
+            Ok(old::FetchRsp::default())
+        }
+
+        async fn on_hint_ind(&self, _: &msip_runtime::Peer<old::Rolling>, _: old::HintInd) {}
+    }
+
+    let log = Log::default();
+    let subscriber = tracing_subscriber::fmt()
+        .with_max_level(tracing::Level::INFO)
+        .with_ansi(false)
+        .with_writer(log.clone())
+        .finish();
+    // Everything here runs on this thread.
+    let _subscribed = tracing::subscriber::set_default(subscriber);
+    let server = Server::<old::Rolling>::bind("mem://schema-log")
+        .await
+        .expect("listens");
+    let everyone = server.broadcast();
+    let _serving = tokio::spawn(server.serve(Ignores));
+    let mut clients = Vec::new();
+    for _ in 0..20 {
+        let client = Client::<new::Rolling>::connect("mem://schema-log")
+            .await
+            .expect("connects");
+        let difference = soon("a comparison", client.connection().schema_compared()).await;
+        assert!(difference.expect("they differ").is_compared());
+        clients.push(client);
+    }
+    let peers = everyone.peers();
+    assert_eq!(peers.len(), 20);
+    for peer in peers {
+        let difference = soon("a comparison", peer.schema_compared()).await;
+        assert!(difference.expect("they differ").is_compared());
+    }
+    let text = log.text();
+    let about = |peer: &str| {
+        let about = format!("the {peer} has another version of the schema: harmless");
+        let lines: Vec<_> = text.lines().filter(|line| line.contains(&about)).collect();
+        lines.into_iter().map(str::to_owned).collect::<Vec<_>>()
+    };
+    let on_server = about("client");
+    assert_eq!(on_server.len(), 1, "{text}");
+    for expected in [
+        &format!("ours={:016x}", old::Rolling::fingerprint()),
+        &format!("theirs={:016x}", new::Rolling::fingerprint()),
+        "client-to-server `forget_req` (4): only on the client [harmless]",
+        " INFO ",
+    ] {
+        assert!(
+            on_server[0].contains(expected),
+            "{expected} is not in {}",
+            on_server[0]
+        );
+    }
+    // Each client has a log of its own.
+    assert_eq!(about("server").len(), 20, "{text}");
+}

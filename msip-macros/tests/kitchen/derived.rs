@@ -33,7 +33,7 @@ pub enum ClientToServer {
     Measured(Optionals),
     #[msip(tag = 11)]
     LetterInd(Letter),
-    #[msip(tag = 65535)]
+    #[msip(tag = 65534)]
     ShapeState(Shape),
 }
 

@@ -12,6 +12,8 @@ use super::{
 use crate::{
     Codec, Compression, ConnectError, Protocol,
     call::Serving,
+    compatibility::PeerSchemas,
+    describe::OwnSchema,
     middleware::{Middleware, Stacks},
     negotiation::Translations,
     settings::{Settings, with_settings},
@@ -122,7 +124,12 @@ pub(super) struct Parts {
 }
 
 impl Parts {
-    pub(super) fn target(self, protocol: ProtocolId, translations: Translations) -> Target {
+    pub(super) fn target(
+        self,
+        protocol: ProtocolId,
+        translations: Translations,
+        schemas: Option<Arc<PeerSchemas>>,
+    ) -> Target {
         let Self {
             url,
             connector,
@@ -139,6 +146,7 @@ impl Parts {
             stacks,
             name,
             translations,
+            schemas,
             credential,
         }
     }
@@ -359,7 +367,8 @@ impl<P: Protocol, H> ClientBuilder<P, H> {
             incoming: parts.stacks.incoming.clone(),
             protocol: PhantomData,
         });
-        let target = parts.target(protocol, Translations::of::<P>());
+        let schemas = PeerSchemas::of_servers(OwnSchema::of::<P>());
+        let target = parts.target(protocol, Translations::of::<P>(), Some(schemas));
         let endpoint = |shared: &Arc<Shared>| TypedEndpoint {
             side,
             client: Client::weak(shared),

@@ -1,14 +1,23 @@
 //! Information about a client's connection.
 
 use std::{
-    sync::{Mutex, PoisonError},
+    fmt,
+    future::Future,
+    pin::Pin,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
 use tokio::sync::watch;
 
-use super::Shared as ClientShared;
-use crate::{CloseReason, Codec, Compression, Dropped, MemoryUse, SessionLost, transport::Address};
+use super::{Shared as ClientShared, establish::Target};
+use crate::{
+    CallOptions, CloseReason, Codec, Compression, Dropped, MemoryUse, SchemaDifference, SchemaRule,
+    SessionLost,
+    compatibility::{Outcome, SchemaCheck, beside},
+    driver::HandlerTask,
+    transport::Address,
+};
 
 /// The state of a client's connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -30,6 +39,24 @@ pub enum ConnectionState {
 pub(super) struct Shared {
     pub(super) welcomed: Mutex<Welcomed>,
     pub(super) lost: watch::Sender<Option<SessionLost>>,
+    schema: Mutex<SchemaState>,
+}
+
+/// The check of the schema of this session's server; nothing where it has the fingerprint of ours.
+#[derive(Debug, Default)]
+struct SchemaState {
+    check: Option<Arc<SchemaCheck>>,
+    /// What makes the check, until the session's handlers run.
+    checking: Option<Checking>,
+}
+
+/// A check that has not begun to run.
+struct Checking(Pin<Box<dyn Future<Output = Outcome> + Send>>);
+
+impl fmt::Debug for Checking {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Checking")
+    }
 }
 
 impl Default for Shared {
@@ -37,7 +64,25 @@ impl Default for Shared {
         Self {
             welcomed: Mutex::default(),
             lost: watch::Sender::new(None),
+            schema: Mutex::default(),
         }
+    }
+}
+
+impl Shared {
+    fn welcomed(&self) -> Welcomed {
+        self.welcomed
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
+    }
+
+    fn schema(&self) -> Option<Arc<SchemaCheck>> {
+        self.lock_schema().check.clone()
+    }
+
+    fn lock_schema(&self) -> MutexGuard<'_, SchemaState> {
+        self.schema.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -47,7 +92,50 @@ pub(super) struct Welcomed {
     pub(super) peer_id: u64,
     pub(super) server_name: String,
     pub(super) server_fingerprint: u64,
+    pub(super) server_describes: bool,
     pub(super) resumed: bool,
+}
+
+impl ClientShared {
+    /// Begins to check the schema of a new session's server, where that has another fingerprint.
+    /// It does not wait for the login of this number.
+    pub(super) fn begin_schema_check(&self, target: &Target, login: u64) {
+        let check = target.schemas.as_ref().and_then(|schemas| {
+            self.connection.describe(Arc::clone(schemas.own()));
+            let Welcomed {
+                server_fingerprint,
+                server_describes,
+                ..
+            } = self.info.welcomed();
+            let limit = target.settings.handshake_timeout;
+            let options = CallOptions::new().timeout(limit).of_login(login);
+            // A client does not choose: it could only leave.
+            let rule = SchemaRule::Any;
+            schemas.check(
+                server_fingerprint,
+                server_describes,
+                &self.connection,
+                options,
+                rule,
+            )
+        });
+        *self.info.lock_schema() = match check {
+            Some((check, checking)) => SchemaState {
+                check: Some(check),
+                checking: Some(Checking(Box::pin(checking))),
+            },
+            None => SchemaState::default(),
+        };
+    }
+
+    /// The handlers of a session, with the check of its server's schema beside them.
+    pub(super) fn beside_schema_check(&self, handlers: HandlerTask) -> HandlerTask {
+        let checking = self.info.lock_schema().checking.take();
+        match checking {
+            Some(Checking(checking)) => beside(checking, handlers),
+            None => handlers,
+        }
+    }
 }
 
 /// Information about a client's connection; from [`Client::connection`](crate::Client::connection).
@@ -170,18 +258,32 @@ impl<'a> ConnectionInfo<'a> {
         self.welcomed().server_name
     }
 
-    /// The fingerprint of the server's schema. Where it is not `P::fingerprint()`, one of the two is newer.
+    /// What differs between the client's schema and the server's, in words. `None` where the two are the same, and until they
+    /// were compared, which takes a question to the server: see [`schema_compared`](Self::schema_compared).
+    #[must_use]
+    pub fn schema_difference(&self) -> Option<Arc<SchemaDifference>> {
+        self.shared.info.schema()?.difference()
+    }
+
+    /// Waits until the schemas were compared, or cannot be, and returns what differs; `None` at once where they are the same.
+    /// It takes `handshake_timeout` at most, or until the session ends.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future changes nothing.
+    pub async fn schema_compared(&self) -> Option<Arc<SchemaDifference>> {
+        let check = self.shared.info.schema()?;
+        check.finished().await
+    }
+
+    /// The fingerprint of the server's schema. Where it is not `P::fingerprint()`,
+    /// [`schema_difference`](Self::schema_difference) says what differs.
     #[must_use]
     pub fn server_fingerprint(&self) -> u64 {
         self.welcomed().server_fingerprint
     }
 
     fn welcomed(&self) -> Welcomed {
-        self.shared
-            .info
-            .welcomed
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone()
+        self.shared.info.welcomed()
     }
 }

@@ -8,6 +8,7 @@ use super::credential::{Credential, CredentialSource};
 use crate::{
     Code, ConnectError,
     body::Encoding,
+    compatibility::PeerSchemas,
     connection::ConnectionShared,
     driver::{HandshakeError, handshake},
     error::WithCauses,
@@ -18,7 +19,7 @@ use crate::{
 };
 use msip_session::{
     Event, FaultKind, Session,
-    wire::{Decoder, Hello, SECRET_LEN, SessionId, Side, WelcomeFrame},
+    wire::{Decoder, Hello, SCHEMA_DESCRIPTION, SECRET_LEN, SessionId, Side, WelcomeFrame},
 };
 
 /// How often a client whose handlers are behind checks whether they have caught up.
@@ -40,6 +41,8 @@ pub(super) struct Target {
     pub(super) stacks: Stacks,
     pub(super) name: String,
     pub(super) translations: Translations,
+    /// `None` where this client has no schema.
+    pub(super) schemas: Option<Arc<PeerSchemas>>,
     pub(super) credential: CredentialSource,
 }
 
@@ -196,6 +199,10 @@ fn hello(target: &Target, identity: &Identity, resuming: Option<&ConnectionShare
         awaited: resuming.map_or_else(Vec::new, ConnectionShared::awaited),
         ..Hello::default()
     };
+    if target.schemas.is_some() {
+        let extension = (SCHEMA_DESCRIPTION.to_owned(), Vec::new());
+        hello.extensions.extend([extension]);
+    }
     negotiation::offer(&mut hello, settings);
     hello
 }

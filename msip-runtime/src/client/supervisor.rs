@@ -22,6 +22,7 @@ use super::{
 };
 use crate::{
     CloseReason, Code, ConnectError, DisconnectReason, SessionLost, Status,
+    compatibility::describes,
     connection::ConnectionShared,
     driver::{Driver, Ending, HandlerTask, drain, run_suspended},
     error::WithCauses,
@@ -200,7 +201,8 @@ impl<E: Endpoint> Supervisor<E> {
         let connection = &shared.connection;
         let inbox = Arc::new(Inbox::default());
         let _count = SessionCount::new(instruments::Side::Client);
-        let mut handlers = self.endpoint.begin(connection, &inbox);
+        let handlers = self.endpoint.begin(connection, &inbox);
+        let mut handlers = shared.beside_schema_check(handlers);
         let mut disconnecting: Option<Disconnecting> = None;
         let Settings {
             write_timeout,
@@ -413,7 +415,7 @@ impl<E: Endpoint> Supervisor<E> {
             Some(Ok(established)) if is_same_session(&shared, &established.welcome.welcome) => {
                 let welcome = &established.welcome.welcome;
                 let login = connection.resume_for_login(&agreed(welcome));
-                remember(&self.target, &shared, welcome, &established.address);
+                remember(&shared, welcome, &established.address);
                 Reconnected::Resumed(established.stream, established.decoder, login)
             }
             Some(Ok(established)) => Reconnected::Other(
@@ -574,7 +576,7 @@ fn attach(target: &Target, shared: &Shared, established: Established) -> Ready {
         welcome,
         identity,
     } = established;
-    remember(target, shared, &welcome.welcome, &address);
+    remember(shared, &welcome.welcome, &address);
     if welcome.welcome.session_expiry_ms > 0 {
         session.keep_when_lost();
     }
@@ -586,6 +588,7 @@ fn attach(target: &Target, shared: &Shared, established: Established) -> Ready {
     }
     negotiation::agree(&mut session, &welcome.welcome.extensions, &encoding);
     let login = shared.connection.attach_for_login(session, encoding);
+    shared.begin_schema_check(target, login);
     (stream, decoder, identity, login)
 }
 
@@ -598,20 +601,13 @@ fn agreed(welcome: &Welcome) -> PeerTerms<'_> {
 }
 
 /// Keeps the outcome of the handshake.
-fn remember(target: &Target, shared: &Shared, welcome: &Welcome, address: &Address) {
-    let ours = target.protocol.fingerprint;
-    if welcome.fingerprint != ours {
-        tracing::warn!(
-            ours = format_args!("{ours:016x}"),
-            theirs = format_args!("{:016x}", welcome.fingerprint),
-            "the server has another version of the schema"
-        );
-    }
+fn remember(shared: &Shared, welcome: &Welcome, address: &Address) {
     let welcomed = Welcomed {
         address: Some(address.clone()),
         peer_id: welcome.peer_id,
         server_name: welcome.server_name.clone(),
         server_fingerprint: welcome.fingerprint,
+        server_describes: describes(&welcome.extensions),
         resumed: welcome.resumed,
     };
     *shared

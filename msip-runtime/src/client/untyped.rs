@@ -123,7 +123,7 @@ impl<S: Service> ClientBuilder<Untyped, UntypedService<S>> {
     /// Dropping the future gives the attempt up.
     pub async fn connect(self) -> Result<UntypedClient, ConnectError> {
         let (UntypedService { protocol, service }, parts) = self.finish()?;
-        let target = parts.target(protocol.clone(), Translations::none());
+        let target = parts.target(protocol.clone(), Translations::none(), None);
         let ProtocolId { name, fingerprint } = protocol;
         let endpoint = |shared: &Arc<Shared>| UntypedEndpoint {
             service: Arc::new(service),

@@ -9,6 +9,7 @@ use super::{
     instruments::{Instruments, OpenCalls, Seen, Waits},
     login_gate::LoginGate,
     running_calls::{RequestsEnd, RunningCalls},
+    schema_teller::SchemaTeller,
     signal::Signal,
     stream_senders::StreamSenders,
     wait_queue::WaitQueue,
@@ -49,6 +50,8 @@ pub(crate) struct ConnectionInner {
     pub(super) next_session: Option<Arc<Signal>>,
     /// Whom to wake when the lock is released.
     pub(super) wakes: WakeList,
+    /// What a peer is told that asks for the schema.
+    pub(super) schema_teller: SchemaTeller,
     pub(super) instruments: Instruments,
     /// How many frames the sessions before this one ignored.
     pub(super) ignored: u64,

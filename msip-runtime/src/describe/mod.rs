@@ -9,11 +9,13 @@
 
 mod collection;
 mod const_checks;
+mod descriptor_types;
 mod descriptors;
 mod field;
 mod message;
 mod oneof;
 mod open_enum;
+mod own_schema;
 mod reader;
 mod registry;
 mod reserved;
@@ -39,6 +41,7 @@ pub use message::{Parts, empty_len, encode_empty, read_empty};
 pub use oneof::read_oneof;
 pub use oneof::{Oneof, OneofField};
 pub use open_enum::OpenEnum;
+pub(crate) use own_schema::OwnSchema;
 pub use reader::{Key, Malformed, Reader};
 pub use registry::{EnumShape, FieldShape, MessageShape, Registry, ValueType};
 pub use schema::{DerivedSchema, DescribeProtocol, EnvelopeShape, HalfProtocol, proto_text};

@@ -10,8 +10,9 @@ use crate::{
     connection::{ConnectionInner, ReceivedItems},
     service::ReceivedMessages,
 };
+use msip_schema::DESCRIBE_VARIANT;
 use msip_session::{
-    BareMessage, Budget, Event, FastFrame, Fault, Outcome, ReplyTo,
+    BareMessage, Budget, Event, FastFrame, Fault, Incoming, Outcome, ReplyTo,
     wire::{ErrorText, Flags, FrameBatch, FrameRange, FrameRef},
 };
 
@@ -225,6 +226,13 @@ impl Received {
         true
     }
 
+    /// Adds a message to what the handlers are handed, behind those that came before it.
+    fn pass_on(&mut self, incoming: Incoming, batch: &FrameBatch, handled: &mut Handled) {
+        self.messages
+            .push_bare_messages(&mut handled.bares, batch.memory());
+        self.messages.push(incoming);
+    }
+
     fn handle_event(
         &mut self,
         state: &mut ConnectionInner,
@@ -233,14 +241,19 @@ impl Received {
         handled: &mut Handled,
     ) {
         match event {
+            Event::Incoming(incoming) if incoming.variant == DESCRIBE_VARIANT => {
+                match incoming.reply {
+                    ReplyTo::Call(slot) => state.answer_describe(slot, &incoming),
+                    // Nobody has a member of this number: it is refused, or counted.
+                    _ => self.pass_on(incoming, batch, handled),
+                }
+            }
             Event::Incoming(incoming) => {
                 handled.calls += usize::from(matches!(incoming.reply, ReplyTo::Call(_)));
                 if let (true, ReplyTo::Call(slot)) = (incoming.is_stream, incoming.reply) {
                     state.begin_requests(slot, incoming.first_item());
                 }
-                self.messages
-                    .push_bare_messages(&mut handled.bares, batch.memory());
-                self.messages.push(incoming);
+                self.pass_on(incoming, batch, handled);
             }
             Event::Item { token, item } => state.push_item(token, item),
             Event::RequestItem {

@@ -8,6 +8,7 @@ use super::{Acknowledgment, Requests, Responder, UntypedMessage};
 use crate::{
     CallOptions, Metadata, Status, Streaming, Variant, metadata::NO_METADATA, service::Receiver,
 };
+use msip_schema::DESCRIBE_VARIANT;
 use msip_session::{InboundSlot, Incoming, ReplyTo, wire::Credit};
 
 /// An exchange that the other end has begun.
@@ -104,7 +105,7 @@ impl UntypedExchange {
     }
 
     /// Any message or call. `taken` counts what is handled by being taken. `None` for a call that is not awaited
-    /// any more.
+    /// any more, and for a message of the variant that no member has.
     pub(super) fn received(
         receiver: &Receiver<UntypedMessage>,
         mut incoming: Incoming,
@@ -126,6 +127,14 @@ impl UntypedExchange {
                 Reply::Delivery(Acknowledgment::new(receiver, id, urgent, credit))
             }
         };
+        if incoming.variant == DESCRIBE_VARIANT {
+            let status = Status::unimplemented_variant(incoming.variant);
+            match reply {
+                Reply::Delivery(acknowledgment) => acknowledgment.fail(status),
+                _ => receiver.ignored(incoming.variant, &status),
+            }
+            return None;
+        }
         let deadline = incoming
             .timeout
             .take()

@@ -9,7 +9,7 @@ use tokio::{
 
 use super::{
     authenticate::{ConnectRequest, Refusal},
-    peer::{Introduction, Remote},
+    peer::{Introduction, Remote, SchemaTerms},
     protocols::{Offer, ServedPeer},
     resumed::{Greeting, Resumed, ResumedReceiver},
     sessions::{Claim, Principal, Registration, SessionKey},
@@ -28,7 +28,7 @@ use crate::{
 };
 use msip_session::{
     Event, Session,
-    wire::{Decoder, Escaped, HelloFrame, SessionId, Side, Welcome},
+    wire::{Decoder, Escaped, HelloFrame, SCHEMA_DESCRIPTION, SessionId, Side, Welcome},
 };
 
 /// A connection with which a session begins.
@@ -52,6 +52,8 @@ pub(super) struct AboutClient {
     pub(super) name: String,
     /// The fingerprint that the server has answered with.
     pub(super) fingerprint: u64,
+    /// Whether the server can describe its schema to it.
+    pub(super) describes: bool,
     pub(super) resumed: bool,
 }
 
@@ -185,7 +187,13 @@ fn open(
     let fingerprint = offer.fingerprint().unwrap_or(hello.fingerprint);
     session.welcome(
         hello.session_id,
-        &welcome(id, fingerprint, &shared.name, settings, &encoding),
+        &welcome(
+            id,
+            (fingerprint, offer.describes()),
+            &shared.name,
+            settings,
+            &encoding,
+        ),
         hello.max_body,
     );
     negotiation::agree(&mut session, &hello.extensions, &encoding);
@@ -195,6 +203,7 @@ fn open(
         id,
         name: hello.client_name.clone(),
         fingerprint,
+        describes: offer.describes(),
         resumed: false,
     };
     let introduction = Introduction {
@@ -203,6 +212,12 @@ fn open(
         protocol,
         client_name: hello.client_name,
         client_fingerprint: hello.fingerprint,
+        schema_terms: SchemaTerms {
+            rule: settings.schema,
+            describes: hello.describes,
+            limit: settings.handshake_timeout,
+        },
+        schema: None,
     };
     let inbox = Arc::new(Inbox::default());
     let (peer, handlers) = offer.open(introduction, &connection, &inbox);
@@ -333,10 +348,10 @@ fn claim(
     }
 }
 
-/// The answer to a HELLO.
+/// The answer to a HELLO: with the schema's fingerprint, and whether the server can describe it.
 pub(super) fn welcome(
     id: PeerId,
-    fingerprint: u64,
+    (fingerprint, describes): (u64, bool),
     name: &str,
     settings: &Settings,
     encoding: &Encoding,
@@ -351,6 +366,10 @@ pub(super) fn welcome(
         server_name: name.to_owned(),
         ..Welcome::default()
     };
+    if describes {
+        let extension = (SCHEMA_DESCRIPTION.to_owned(), Vec::new());
+        welcome.extensions.extend([extension]);
+    }
     negotiation::tell(&mut welcome, encoding);
     welcome
 }

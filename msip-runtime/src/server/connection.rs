@@ -307,7 +307,7 @@ impl KeptSession {
             awaited: self.connection.awaited(),
             ..welcome(
                 self.about.id,
-                self.about.fingerprint,
+                (self.about.fingerprint, self.about.describes),
                 &self.shared.name,
                 &self.shared.settings,
                 &self.connection.terms().encoding,

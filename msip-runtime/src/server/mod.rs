@@ -2,6 +2,7 @@
 
 mod accept;
 mod acceptor;
+mod admission;
 mod authenticate;
 mod begin;
 mod broadcast;

@@ -12,8 +12,9 @@ use std::{
 use super::Registry;
 use crate::{
     CallError, CallOptions, Codec, Compression, Draining, Dropped, Extensions, Identity,
-    LostExchange, Metadata, PeerId, Protocol, Sender, Status,
+    LostExchange, Metadata, PeerId, Protocol, SchemaDifference, SchemaRule, Sender, Status,
     call::{Call, Serving},
+    compatibility::SchemaCheck,
     connection::ConnectionShared,
     middleware::{RemotePeer, Stack},
     transport::{Connection, PeerAddress, PeerCredential},
@@ -114,6 +115,8 @@ struct Shared<P: Protocol> {
     resumed: AtomicBool,
     client_name: String,
     client_fingerprint: u64,
+    /// The check of its schema, where that has another fingerprint.
+    schema: Option<Arc<SchemaCheck>>,
     connection: Arc<ConnectionShared>,
     outgoing: Stack,
     extensions: Extensions,
@@ -148,6 +151,19 @@ pub(super) struct Introduction {
     pub(super) protocol: String,
     pub(super) client_name: String,
     pub(super) client_fingerprint: u64,
+    pub(super) schema_terms: SchemaTerms,
+    /// The check of its schema, where that has another fingerprint.
+    pub(super) schema: Option<Arc<SchemaCheck>>,
+}
+
+/// What decides about a client with another schema.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct SchemaTerms {
+    pub(super) rule: SchemaRule,
+    /// Whether the client can describe its schema.
+    pub(super) describes: bool,
+    /// How long that may take.
+    pub(super) limit: Duration,
 }
 
 impl<P: Protocol> Peer<P> {
@@ -162,6 +178,7 @@ impl<P: Protocol> Peer<P> {
             remote,
             client_name,
             client_fingerprint,
+            schema,
             ..
         } = introduction;
         let registry = Arc::downgrade(registry);
@@ -172,6 +189,7 @@ impl<P: Protocol> Peer<P> {
             resumed: AtomicBool::new(false),
             client_name,
             client_fingerprint,
+            schema,
             connection,
             outgoing,
             extensions,
@@ -220,6 +238,23 @@ impl<P: Protocol> Peer<P> {
         let lost = LostExchange::of::<P::ServerToClient>(lost);
         // It ends once.
         let _ = self.shared.lost.set(lost);
+    }
+
+    /// What differs between the server's schema and the client's, in words. `None` where the two are the same, and until they
+    /// were compared, which takes a question to the client: see [`schema_compared`](Self::schema_compared).
+    #[must_use]
+    pub fn schema_difference(&self) -> Option<Arc<SchemaDifference>> {
+        self.shared.schema.as_ref()?.difference()
+    }
+
+    /// Waits until the schemas were compared, or cannot be, and returns what differs; `None` at once where they are the same.
+    /// It takes `handshake_timeout` at most, or until the session ends.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future changes nothing.
+    pub async fn schema_compared(&self) -> Option<Arc<SchemaDifference>> {
+        self.shared.schema.as_ref()?.finished().await
     }
 
     /// Whether the session has ended.
@@ -494,7 +529,8 @@ impl<'a> PeerConnection<'a> {
         self.name
     }
 
-    /// The fingerprint of the client's schema. Where it is not `P::fingerprint()`, one of the two is newer.
+    /// The fingerprint of the client's schema. Where it is not `P::fingerprint()`, [`Peer::schema_difference`] says what
+    /// differs.
     #[must_use]
     pub fn client_fingerprint(&self) -> u64 {
         self.fingerprint

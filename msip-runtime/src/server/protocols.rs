@@ -1,20 +1,17 @@
 //! The protocols that a server offers: HELLO names one, and its service is run.
 
-use std::{
-    collections::HashMap,
-    fmt,
-    future::Future,
-    pin::Pin,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
-};
+use std::{fmt, future::Future, pin::Pin, sync::Arc};
 
 use super::{
     Peer, Registry, ServerSide,
-    peer::{Introduction, Remote},
+    admission::{Connected, Listing, when_admitted},
+    peer::{Introduction, Remote, SchemaTerms},
 };
 use crate::{
-    DisconnectReason, PeerId, Protocol, ServeWith, Status,
+    CallOptions, DisconnectReason, PeerId, Protocol, ServeWith, Status,
+    compatibility::{PeerSchemas, beside, describes},
     connection::ConnectionShared,
+    describe::OwnSchema,
     dispatch::{Dispatch as _, Typed},
     driver::HandlerTask,
     middleware::Stack,
@@ -41,6 +38,9 @@ pub(super) trait Offer: fmt::Debug + Send + Sync {
 
     /// The fingerprint of its schema; `None` for any.
     fn fingerprint(&self) -> Option<u64>;
+
+    /// Whether it can describe its schema to a client that has another one.
+    fn describes(&self) -> bool;
 
     /// How bodies are written in the codecs that there are.
     fn translations(&self) -> &Translations;
@@ -103,7 +103,7 @@ impl ProtocolTable {
             );
             return Err(Status::failed_precondition(text));
         };
-        check_fingerprint(offer.fingerprint(), hello.fingerprint, settings)?;
+        check_fingerprint(&**offer, hello, settings.schema)?;
         Ok(&**offer)
     }
 
@@ -139,23 +139,25 @@ impl ProtocolTable {
     }
 }
 
-/// Whether a client whose schema has this fingerprint is to be served.
-fn check_fingerprint(ours: Option<u64>, theirs: u64, settings: &Settings) -> Result<(), Status> {
-    let Some(ours) = ours.filter(|ours| *ours != theirs) else {
+/// Whether a client whose schema has this fingerprint may be served. What can be compared is compared later.
+fn check_fingerprint(offer: &dyn Offer, hello: &Hello, rule: SchemaRule) -> Result<(), Status> {
+    let theirs = hello.fingerprint;
+    let Some(ours) = offer.fingerprint().filter(|ours| *ours != theirs) else {
         return Ok(());
     };
-    if settings.schema == SchemaRule::Strict {
-        let text = format!(
-            "the server's schema has the fingerprint {ours:016x}, the client's {theirs:016x}"
-        );
-        return Err(Status::failed_precondition(text));
-    }
-    tracing::warn!(
-        ours = format_args!("{ours:016x}"),
-        theirs = format_args!("{theirs:016x}"),
-        "the client has another version of the schema"
+    let why = match rule {
+        SchemaRule::Any => return Ok(()),
+        SchemaRule::Compatible if !offer.describes() => ", and the server cannot compare them",
+        SchemaRule::Compatible if !describes(&hello.extensions) => {
+            ", and the client cannot describe its own"
+        }
+        SchemaRule::Compatible => return Ok(()),
+        SchemaRule::Strict => "",
+    };
+    let text = format!(
+        "the server's schema has the fingerprint {ours:016x}, the client's {theirs:016x}{why}"
     );
-    Ok(())
+    Err(Status::failed_precondition(text))
 }
 
 /// A typed protocol with its handler.
@@ -163,6 +165,9 @@ pub(super) struct TypedOffer<P: Protocol, H> {
     side: Arc<ServerSide<P, H>>,
     outgoing: Stack,
     registry: Arc<Registry<Peer<P>>>,
+    /// Clients that are not admitted yet.
+    waiting: Arc<Connected>,
+    schemas: Arc<PeerSchemas>,
     translations: Translations,
 }
 
@@ -176,6 +181,8 @@ impl<P: Protocol, H> TypedOffer<P, H> {
             side,
             outgoing,
             registry,
+            waiting: Arc::default(),
+            schemas: PeerSchemas::of_clients(OwnSchema::of::<P>()),
             translations: Translations::of::<P>(),
         }
     }
@@ -200,6 +207,10 @@ where
         Some(P::fingerprint())
     }
 
+    fn describes(&self) -> bool {
+        true
+    }
+
     fn translations(&self) -> &Translations {
         &self.translations
     }
@@ -209,15 +220,29 @@ where
         for peer in &peers {
             peer.shared().begin_close(status);
         }
-        peers.len()
+        peers.len() + self.waiting.close_all(status)
     }
 
     fn open(
         &self,
-        introduction: Introduction,
+        mut introduction: Introduction,
         connection: &Arc<ConnectionShared>,
         inbox: &Arc<Inbox>,
     ) -> (Arc<dyn ServedPeer>, HandlerTask) {
+        connection.describe(Arc::clone(self.schemas.own()));
+        let SchemaTerms {
+            rule,
+            describes,
+            limit,
+        } = introduction.schema_terms;
+        let theirs = introduction.client_fingerprint;
+        let options = CallOptions::new().timeout(limit);
+        let check = self
+            .schemas
+            .check(theirs, describes, connection, options, rule);
+        let (check, checking) = check.unzip();
+        introduction.schema = check;
+        let is_admitted = checking.is_none() || rule == SchemaRule::Any;
         let peer = Peer::new(
             introduction,
             Arc::clone(connection),
@@ -226,17 +251,26 @@ where
         );
         let side = Arc::clone(&self.side);
         let service = Arc::new(Typed(Arc::clone(&side)));
-        let handlers = Box::pin(service::run(
+        let handlers: HandlerTask = Box::pin(service::run(
             service,
             peer.clone(),
             Arc::clone(connection),
             Arc::clone(inbox),
         ));
-        let registry = Arc::clone(&self.registry);
+        let (registry, waiting) = (Arc::clone(&self.registry), Arc::clone(&self.waiting));
+        let listing = Arc::new(Listing::new(peer.clone(), registry, waiting, is_admitted));
+        let handlers = match checking {
+            None => handlers,
+            Some(checking) if is_admitted => beside(checking, handlers),
+            Some(checking) => {
+                let inbox = Arc::clone(inbox);
+                when_admitted(Arc::clone(&listing), checking, handlers, inbox)
+            }
+        };
         let served = TypedPeer {
             side,
             peer,
-            registry,
+            listing,
         };
         (Arc::new(served), handlers)
     }
@@ -246,7 +280,7 @@ where
 struct TypedPeer<P: Protocol, H> {
     side: Arc<ServerSide<P, H>>,
     peer: Peer<P>,
-    registry: Arc<Registry<Peer<P>>>,
+    listing: Arc<Listing<P>>,
 }
 
 impl<P, H> ServedPeer for TypedPeer<P, H>
@@ -255,11 +289,11 @@ where
     H: Send + Sync + 'static,
 {
     fn register(&self) {
-        self.registry.insert(self.peer.id(), self.peer.clone());
+        self.listing.connected();
     }
 
     fn unregister(&self) {
-        self.registry.remove(self.peer.id());
+        self.listing.disconnected();
     }
 
     fn has_resumed(&self, remote: Remote) {
@@ -271,10 +305,16 @@ where
     }
 
     fn disconnected(&self, reason: DisconnectReason) -> Once<'_> {
+        if !self.listing.is_admitted() {
+            return Box::pin(std::future::ready(()));
+        }
         Box::pin(self.side.disconnected(&self.peer, reason))
     }
 
     fn gone(&self) -> Once<'_> {
+        if !self.listing.is_admitted() {
+            return Box::pin(std::future::ready(()));
+        }
         Box::pin(self.side.gone(&self.peer))
     }
 }
@@ -282,7 +322,7 @@ where
 /// Its session has ended for good, and its handler knows.
 impl<P: Protocol, H> Drop for TypedPeer<P, H> {
     fn drop(&mut self) {
-        self.registry.rooms().leave_all(self.peer.id());
+        self.listing.leave_rooms();
     }
 }
 
@@ -292,16 +332,6 @@ pub(super) struct UntypedOffer<S> {
     service: Arc<S>,
     translations: Translations,
     connected: Arc<Connected>,
-}
-
-/// The clients of an untyped protocol that are connected; at most `max_connections`.
-#[derive(Default)]
-struct Connected(Mutex<HashMap<PeerId, Arc<ConnectionShared>>>);
-
-impl Connected {
-    fn lock(&self) -> MutexGuard<'_, HashMap<PeerId, Arc<ConnectionShared>>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
 }
 
 impl<S: raw::Service> UntypedOffer<S> {
@@ -349,7 +379,8 @@ impl UntypedProtocol {
         }
     }
 
-    /// The same with a schema of this fingerprint. A mismatch is reported to the client; `schema=strict` refuses it.
+    /// The same with a schema of this fingerprint. A mismatch is reported to the client; `schema=strict` refuses it, and so
+    /// does `schema=compatible`, since an untyped service has no schema to compare with.
     #[must_use]
     pub fn with_fingerprint(mut self, fingerprint: u64) -> Self {
         self.fingerprint = Some(fingerprint);
@@ -372,16 +403,16 @@ impl<S: raw::Service> Offer for UntypedOffer<S> {
         self.protocol.fingerprint
     }
 
+    fn describes(&self) -> bool {
+        false
+    }
+
     fn translations(&self) -> &Translations {
         &self.translations
     }
 
     fn close_all(&self, status: &Status) -> usize {
-        let connected: Vec<_> = self.connected.lock().values().cloned().collect();
-        for connection in &connected {
-            connection.begin_close(status);
-        }
-        connected.len()
+        self.connected.close_all(status)
     }
 
     fn open(
@@ -396,6 +427,7 @@ impl<S: raw::Service> Offer for UntypedOffer<S> {
             protocol,
             client_name,
             client_fingerprint,
+            ..
         } = introduction;
         let peer = raw::UntypedPeer::client(
             raw::Handle::new(connection),
@@ -428,12 +460,11 @@ struct UntypedPeer {
 
 impl ServedPeer for UntypedPeer {
     fn register(&self) {
-        let connection = Arc::clone(&self.connection);
-        self.connected.lock().insert(self.id, connection);
+        self.connected.insert(self.id, &self.connection);
     }
 
     fn unregister(&self) {
-        self.connected.lock().remove(&self.id);
+        self.connected.remove(self.id);
     }
 
     fn has_resumed(&self, _: Remote) {}

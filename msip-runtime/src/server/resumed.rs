@@ -11,7 +11,7 @@ use std::{
 use tokio::sync::OwnedSemaphorePermit;
 
 use super::peer::Remote;
-use crate::{Identity, transport::Stream};
+use crate::{Identity, compatibility::describes, transport::Stream};
 use msip_session::{
     Session,
     wire::{Decoder, HelloFrame, MsgId, SessionId},
@@ -29,6 +29,8 @@ pub(super) struct Greeting {
     pub(super) awaited: Vec<u64>,
     pub(super) client_name: String,
     pub(super) fingerprint: u64,
+    /// Whether the client can describe its schema.
+    pub(super) describes: bool,
     pub(super) extensions: BTreeMap<String, Vec<u8>>,
 }
 
@@ -38,6 +40,7 @@ impl From<HelloFrame> for Greeting {
             session_id,
             max_body: hello.max_body,
             awaited: hello.awaited,
+            describes: describes(&hello.extensions),
             client_name: hello.client_name,
             fingerprint: hello.fingerprint,
             extensions: hello.extensions,

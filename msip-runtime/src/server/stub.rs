@@ -1,16 +1,19 @@
 //! Peers without a client, for tests of handlers.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicU64, Ordering},
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
 };
 
 use super::{
     Peer, Registry,
-    peer::{Introduction, Remote},
+    peer::{Introduction, Remote, SchemaTerms},
 };
 use crate::{
-    Identity, PeerId, Protocol,
+    Identity, PeerId, Protocol, SchemaRule,
     call::Serving,
     connection::ConnectionShared,
     middleware::Stack,
@@ -46,6 +49,12 @@ impl<P: Protocol> StubOutbound<P> {
             protocol: P::NAME.to_owned(),
             client_name: format!("test {number}"),
             client_fingerprint: P::fingerprint(),
+            schema_terms: SchemaTerms {
+                rule: SchemaRule::Any,
+                describes: false,
+                limit: Duration::ZERO,
+            },
+            schema: None,
         };
         let peer = Peer::new(
             introduction,

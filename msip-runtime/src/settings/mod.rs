@@ -116,9 +116,10 @@ macro_rules! with_settings {
                 /// The number of disconnected sessions that are kept; beyond it the oldest is ended. Default 10,000; 0 to
                 /// 10 million.
                 max_detached_sessions: usize = 10_000, 0..=10_000_000;
-                /// Whether to refuse a client whose schema has another fingerprint (`?schema=strict`). Default: it is accepted, notified,
-                /// and logged.
-                schema: SchemaRule = SchemaRule::Compatible, SchemaRule::Compatible..=SchemaRule::Strict;
+                /// What to do with a client whose schema has another fingerprint: serve it, refuse it where the differences are
+                /// wire-breaking (`?schema=compatible`), or refuse it in any case (`?schema=strict`). Default: it is served, and
+                /// what differs is logged.
+                schema: SchemaRule = SchemaRule::Any, SchemaRule::Any..=SchemaRule::Strict;
             }
         }
     };

@@ -4,8 +4,11 @@
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 #[non_exhaustive]
 pub enum SchemaRule {
-    /// The connection is accepted, and both sides are notified (`compatible`).
+    /// It is served. What differs is compared, logged, and can be asked for (`any`).
+    Any,
+    /// Nothing of it is handled until the schemas have been compared. It is refused where the differences are wire-breaking,
+    /// and where it cannot describe its schema (`compatible`).
     Compatible,
-    /// The connection is refused (`strict`).
+    /// It is refused, whatever differs (`strict`).
     Strict,
 }

@@ -62,10 +62,11 @@ impl SettingValue for bool {
 }
 
 impl SettingValue for SchemaRule {
-    const FORM: &'static str = "`compatible` or `strict`";
+    const FORM: &'static str = "`any`, `compatible` or `strict`";
 
     fn parse(text: &str) -> Option<Self> {
         match text {
+            "any" => Some(Self::Any),
             "compatible" => Some(Self::Compatible),
             "strict" => Some(Self::Strict),
             _ => None,

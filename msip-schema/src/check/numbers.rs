@@ -2,12 +2,14 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::{Code, Diagnostic, Direction, Draft, DraftMember, is_identifier};
+use crate::{Code, DESCRIBE_VARIANT, Diagnostic, Direction, Draft, DraftMember, is_identifier};
 
 /// The header's `variant` has 16 bits, and 0 means none.
 const RANGE: std::ops::RangeInclusive<u32> = 1..=65_535;
 /// Protobuf keeps these for itself.
 const RESERVED: std::ops::RangeInclusive<u32> = 19_000..=19_999;
+/// MSIP keeps this one.
+const DESCRIBE: u32 = DESCRIBE_VARIANT as u32;
 
 pub(super) fn check(draft: &Draft, out: &mut Vec<Diagnostic>) {
     for direction in [Direction::ClientToServer, Direction::ServerToClient] {
@@ -50,8 +52,13 @@ fn check_envelope(direction: Direction, members: &[DraftMember], out: &mut Vec<D
         } else {
             by_name.insert(name, member);
         }
-        if !RANGE.contains(&number) || RESERVED.contains(&number) {
-            let (code, why) = if RESERVED.contains(&number) {
+        if !is_usable(number) {
+            let (code, why) = if number == DESCRIBE {
+                (
+                    Code::NUMBER_RESERVED,
+                    "is the one by which peers ask each other for their schema",
+                )
+            } else if RESERVED.contains(&number) {
                 (
                     Code::NUMBER_RESERVED,
                     "is one of 19000 to 19999, which protobuf keeps for itself",
@@ -90,6 +97,11 @@ fn check_envelope(direction: Direction, members: &[DraftMember], out: &mut Vec<D
     }
 }
 
+/// Whether a member can have this number.
+fn is_usable(number: u32) -> bool {
+    RANGE.contains(&number) && !RESERVED.contains(&number) && number != DESCRIBE
+}
+
 /// Numbers that no member of an envelope has, each offered once.
 struct FreeNumbers {
     used: BTreeSet<u32>,
@@ -108,12 +120,12 @@ impl FreeNumbers {
             .used
             .iter()
             .rev()
-            .find(|number| RANGE.contains(number))
+            .find(|number| RANGE.contains(number) && **number != DESCRIBE)
             .copied()
             .unwrap_or(0);
         let free = (last + 1..=*RANGE.end())
             .chain(RANGE)
-            .find(|number| !RESERVED.contains(number) && !self.used.contains(number));
+            .find(|number| is_usable(*number) && !self.used.contains(number));
         match free {
             Some(free) => {
                 self.used.insert(free);

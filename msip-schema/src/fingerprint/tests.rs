@@ -72,6 +72,8 @@ fn the_test_vector_of_the_documentation_holds() {
         vector("shape of ConnectRsp")
     );
     assert_eq!(colour("chat.ConnectRsp"), vector("colour of ConnectRsp"));
+    let description = crate::compare::Description::of(&schema);
+    assert_eq!(description.to_text(), vector("description"));
 }
 
 fn enum_shape_of(schema: &Schema, name: &str) -> String {

@@ -5,6 +5,7 @@
 use std::ops::Range;
 
 use bytes::Bytes;
+use msip_schema::DESCRIBE_VARIANT;
 
 #[cfg(any(test, fuzzing))]
 use super::event::{Event, Outcome};
@@ -38,7 +39,8 @@ pub(super) enum BareFrame {
 
 impl BareFrame {
     /// What this frame from the peer of `side` is, if it has neither metadata nor a topic, its body is within the limit,
-    /// and only an item is compressed or urgent. `None` for any other frame.
+    /// and only an item is compressed or urgent. `None` for any other frame, and for one with the variant that no member
+    /// has: the slow path's receivers look for it, and no others have to.
     #[inline]
     pub(super) fn of(frame: FrameRef<'_>, side: Side, max_body: u32) -> Option<Self> {
         const ITEM: Flags = Flags::MORE.union(Flags::ITEM);
@@ -48,6 +50,7 @@ impl BareFrame {
             kind,
             msg_id: id,
             payload_len,
+            variant,
             ..
         } = frame.header;
         if frame_type == FrameType::Ack {
@@ -75,6 +78,7 @@ impl BareFrame {
         let payload = frame.payload();
         let is_bare = id.chosen_by() != side
             && kind.known().is_ok()
+            && variant != DESCRIBE_VARIANT
             && payload.starts_with(&NO_TOPIC)
             && payload.len() - NO_TOPIC.len() <= to_usize(max_body);
         if !is_bare || (bare == Self::Call && (id.is_delivery() || id.sequence() == 0)) {

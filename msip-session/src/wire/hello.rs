@@ -13,6 +13,10 @@ use super::{Escaped, Hello, RawKind, Welcome};
 /// The length of a session's secret in bytes.
 pub const SECRET_LEN: usize = 16;
 
+/// The extension by which a peer announces in HELLO or Welcome that it can describe its schema (docs/protocol.md, "Schema
+/// fingerprint"). Its value is empty, and not looked at.
+pub const SCHEMA_DESCRIPTION: &str = "schema-description";
+
 /// The longest protocol name in bytes.
 const MAX_PROTOCOL_LEN: usize = 255;
 

@@ -15,6 +15,8 @@ pub enum ClientToServer {
     FourthInd(Ping),
     #[msip(tag = 0)]
     FifthInd(Ping),
+    #[msip(tag = 65535)]
+    SixthInd(Ping),
 }
 
 #[derive(ServerToClient)]

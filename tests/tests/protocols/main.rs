@@ -6,3 +6,4 @@ mod derived_streams;
 mod names;
 mod packages;
 mod rolling_upgrade;
+mod schema_difference;

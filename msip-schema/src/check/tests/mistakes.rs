@@ -32,9 +32,14 @@ ServerToClient {
     (
         "number-out-of-range",
         "",
-        "package p;\nClientToServer {\n    A zero = 0;\n    A big = 65536;\n    A last = 65535;\n}\nServerToClient { A a = 1; }",
+        "package p;\nClientToServer {\n    A zero = 0;\n    A big = 65536;\n    A last = 65534;\n}\nServerToClient { A a = 1; }",
     ),
     ("number-reserved", "", "package p;\nClientToServer { A a = 19000; }\nServerToClient { A a = 18999; }"),
+    (
+        "number-reserved",
+        "by msip",
+        "package p;\nClientToServer { A a = 65535; }\nServerToClient { A a = 65534; }",
+    ),
     (
         "call-kind",
         "",
