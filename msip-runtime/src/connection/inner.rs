@@ -289,6 +289,12 @@ impl ConnectionInner {
     pub(crate) fn suspend(&mut self, lost: &[Lost], cancelled: Vec<InboundSlot>) {
         self.detach(lost);
         self.cancel_all(cancelled);
+        for (token, slot) in self.exchanges.failing_fast() {
+            if let Some(session) = self.session() {
+                session.forget(slot);
+            }
+            self.complete(token, Outcome::Lost { sent: true });
+        }
     }
 
     /// The connection is gone, and with it these exchanges.
