@@ -86,6 +86,8 @@ struct OutgoingMetadata {
     answer: Option<ResponseMetadata>,
     /// The number of the login that sends it; 0 for none.
     login: u64,
+    /// Nothing waits for a lost connection.
+    fail_fast: bool,
 }
 
 /// No options.
@@ -261,6 +263,25 @@ impl CallOptions {
         let limit = if is_relayed { limit } else { limit.or(default) };
         let left = deadline.saturating_duration_since(Instant::now());
         Some(limit.map_or(left, |limit| limit.min(left)))
+    }
+
+    /// Fails at once where there is no connection, or where it is lost before the answer, rather than wait until the session is
+    /// resumed. Default: what is open waits for the next connection, within its timeout.
+    ///
+    /// Without a connection, and until `on_connected` has returned, nothing is sent, nor kept by `buffer_disconnected`. What is
+    /// open when the connection is lost fails with [`CallError::ConnectionLost`](crate::CallError::ConnectionLost): it may
+    /// have run. A call is cancelled once the session is resumed; a message sent for acknowledgment may still be sent again.
+    #[must_use]
+    pub fn fail_fast(mut self) -> Self {
+        self.metadata_mut().fail_fast = true;
+        self
+    }
+
+    /// Whether nothing waits for a lost connection.
+    pub(crate) fn is_fail_fast(&self) -> bool {
+        self.outgoing
+            .as_ref()
+            .is_some_and(|outgoing| outgoing.fail_fast)
     }
 
     fn metadata_mut(&mut self) -> &mut OutgoingMetadata {

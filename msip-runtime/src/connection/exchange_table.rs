@@ -12,7 +12,12 @@ use msip_session::{Outcome, Slot, StreamSide, Token};
 #[derive(Debug)]
 enum OpenExchange {
     /// With one outcome.
-    Unary { slot: Slot, reply: Arc<ReplySlot> },
+    Unary {
+        slot: Slot,
+        reply: Arc<ReplySlot>,
+        /// It ends with its connection, rather than wait for the next.
+        fail_fast: bool,
+    },
     /// Its answer is a stream.
     Streaming {
         slot: Slot,
@@ -52,6 +57,7 @@ impl VacantExchange<'_> {
         self.0.insert(OpenExchange::Unary {
             slot,
             reply: Arc::clone(&reply),
+            fail_fast: false,
         });
         OpenedExchange { token, reply }
     }
@@ -107,6 +113,28 @@ impl ExchangeTable {
             }
             OpenExchange::Ended => None,
         }
+    }
+
+    /// Whether an exchange that was just opened ends with its connection.
+    pub(super) fn set_fail_fast(&mut self, token: Token, is_fail_fast: bool) {
+        if is_fail_fast
+            && let Some(OpenExchange::Unary { fail_fast, .. }) = self.rows.get_mut(token.index())
+        {
+            *fail_fast = true;
+        }
+    }
+
+    /// The exchanges that end with their connection, and their slots at the session.
+    pub(super) fn failing_fast(&self) -> Vec<(Token, Slot)> {
+        let ends = |(index, exchange): (usize, &OpenExchange)| match exchange {
+            OpenExchange::Unary {
+                slot,
+                fail_fast: true,
+                ..
+            } => Some((Token::new(index), *slot)),
+            _ => None,
+        };
+        self.rows.iter().filter_map(ends).collect()
     }
 
     /// Where the answers to a call go, while they come.

@@ -394,6 +394,12 @@ impl ConnectionInner {
     pub(crate) fn suspend(&mut self, lost: &[Lost], cancelled: Vec<InboundSlot>) {
         self.detach(lost);
         self.lose_all(cancelled);
+        for (token, slot) in self.exchanges.failing_fast() {
+            if let Some(session) = self.session() {
+                session.forget(slot);
+            }
+            self.complete(token, Outcome::Lost { sent: true });
+        }
         let seen = self.seen();
         self.instruments.disconnected(|| seen);
     }

@@ -36,6 +36,8 @@ pub(super) struct OutgoingMessage<'a, E> {
     topic: Option<&'a Topic>,
     /// The number of the login that sends it; 0 for none.
     pub(super) login: u64,
+    /// It does not wait for a connection.
+    fail_fast: bool,
     /// How long the body is, before it is prepared.
     pub(super) len: usize,
     /// The body, made before the lock is taken, and for which encoding; none for a message that is written in
@@ -61,6 +63,7 @@ impl<'a, E: Outgoing> OutgoingMessage<'a, E> {
             metadata: encode_metadata(options, connection.correlation_ids.as_ref())?,
             topic,
             login: options.login(),
+            fail_fast: options.is_fail_fast(),
             len: 0,
             prepared: None,
         })
@@ -81,6 +84,7 @@ impl<'a, E: Outgoing> OutgoingMessage<'a, E> {
             metadata: encode_metadata(options, connection.correlation_ids.as_ref())?,
             topic: message.topic(),
             login: options.login(),
+            fail_fast: options.is_fail_fast(),
             len: message.encoded_len(),
             prepared: prepared.map(|prepared| (encoding, prepared)),
         })
@@ -136,7 +140,9 @@ impl<'a, E: Outgoing> OutgoingMessage<'a, E> {
                 |session, exchanges, head, write| {
                     let entry = exchanges.vacant_entry();
                     let slot = session.deliver(head, entry.token(), deadline.at, write)?;
-                    Ok(entry.insert_unary(slot, ReplySlot::new(None)))
+                    let opened = entry.insert_unary(slot, ReplySlot::new(None));
+                    exchanges.set_fail_fast(opened.token, self.fail_fast);
+                    Ok(opened)
                 },
             );
             match delivered {
@@ -153,7 +159,9 @@ impl<'a, E: Outgoing> OutgoingMessage<'a, E> {
                 let slot = session.enqueue_droppable(head, self.key(), waiter, write)?;
                 // A message that is waited for has a slot.
                 let slot = slot.ok_or(Blocked::NoCapacity)?;
-                Ok(entry.insert_unary(slot, ReplySlot::new(None)))
+                let opened = entry.insert_unary(slot, ReplySlot::new(None));
+                exchanges.set_fail_fast(opened.token, self.fail_fast);
+                Ok(opened)
             },
         );
         state.send_droppable();
@@ -173,7 +181,9 @@ impl<'a, E: Outgoing> OutgoingMessage<'a, E> {
                 let entry = exchanges.vacant_entry();
                 let shape = self.shape(false);
                 let slot = session.call(head, shape, entry.token(), deadline.at, write)?;
-                Ok(entry.insert_unary(slot, ReplySlot::new(None)))
+                let opened = entry.insert_unary(slot, ReplySlot::new(None));
+                exchanges.set_fail_fast(opened.token, self.fail_fast);
+                Ok(opened)
             },
         )
     }
@@ -229,7 +239,11 @@ impl<'a, E: Outgoing> OutgoingMessage<'a, E> {
         ) -> Result<T, Blocked>,
     ) -> Result<T, NotSent> {
         if state.is_held(self.login) {
-            return Err(NotSent::Held);
+            return Err(if self.fail_fast {
+                SendError::LoginPending.into()
+            } else {
+                NotSent::Held
+            });
         }
         let ConnectionInner {
             session,
@@ -252,6 +266,7 @@ impl<'a, E: Outgoing> OutgoingMessage<'a, E> {
         };
         let session = session
             .as_mut()
+            .filter(|session| !self.fail_fast || session.is_open())
             .ok_or_else(|| no_session(closed.as_deref()))?;
         let max = session.peer_max_body();
         let len = prepared.map_or(self.len, |prepared| prepared.len);

@@ -10,7 +10,7 @@ use msip_runtime::{
 use msip_tests::{
     LabClient, LabServer, SeenByClient, SeenByServer, at, connected,
     lab::{
-        ClientToServer, CountReq, Lab, NoteInd, SaveInd, SendClientToServer as _,
+        ClientToServer, CountReq, EchoReq, Lab, NoteInd, SaveInd, SendClientToServer as _,
         SendServerToClient as _,
     },
     messages::act,
@@ -112,6 +112,59 @@ async fn deliveries_are_handled_once_and_in_order_across_cuts() {
     let first = &connections[0];
     assert!(connections.iter().all(|peer| peer.id() == first.id()));
     assert!(client.connection().lost_sessions().borrow().is_none());
+}
+
+#[tokio::test]
+async fn what_fails_fast_does_not_wait_for_the_next_connection() {
+    let mut lossy = lossy("").await;
+    let url = format!(
+        "{}?buffer_disconnected=1MiB&reconnect_max=5ms",
+        at!(lossy.proxy.url())
+    );
+    let client = Client::<Lab>::connect(url).await.expect("connects");
+    connected(&mut lossy.events).await;
+    let options = || {
+        CallOptions::new()
+            .fail_fast()
+            .timeout(Duration::from_secs(3600))
+    };
+    let begin = |options: CallOptions| {
+        let client = client.clone();
+        tokio::spawn(async move { client.with(options).act_req(act("wait")).await })
+    };
+    let fast = begin(options());
+    let patient = begin(CallOptions::new().timeout(Duration::from_secs(3600)));
+    for _ in 0..2 {
+        assert!(matches!(
+            next(&mut lossy.events).await,
+            SeenByServer::Act(_)
+        ));
+    }
+    lossy.proxy.let_in(false);
+    lossy.proxy.cut();
+    let outcome = soon("the loss", fast).await.expect("no panic");
+    assert_eq!(outcome, Err(CallError::ConnectionLost));
+    let unsent = CallError::NotSent(SendError::Disconnected);
+    let view = client.with(options());
+    assert_eq!(view.act_req(act("wait")).await, Err(unsent.clone()));
+    assert_eq!(view.save_ind(SaveInd::default()).await, Err(unsent));
+    let note = view.note_ind(NoteInd::default()).await;
+    assert_eq!(note, Err(SendError::Disconnected));
+    assert_ne!(client.connection().state(), ConnectionState::Connected);
+    lossy.proxy.let_in(true);
+    loop {
+        // The server hears that the answer is not awaited any longer.
+        match next(&mut lossy.events).await {
+            SeenByServer::Dropped(_) => break,
+            SeenByServer::Connected(_) | SeenByServer::Disconnected(_) => {}
+            event => panic!("{event:?}"),
+        }
+    }
+    lossy.gate.add_permits(1);
+    let answer = soon("the other", patient).await.expect("no panic");
+    assert_eq!(answer.expect("answered").done, "waited");
+    let again = view.echo_req(EchoReq::default()).await;
+    assert!(again.is_ok(), "{again:?}");
 }
 
 #[tokio::test]
