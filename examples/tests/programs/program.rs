@@ -5,10 +5,10 @@ use std::{
     process::{Child, ChildStdin, Command, Stdio},
     sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel},
     thread,
-    time::Duration,
+    time::{Duration, Instant},
 };
 
-/// How long a line may take that must come: long enough for any machine.
+/// How long a line may take that must come, whatever else is said meanwhile: long enough for any machine.
 const SOON: Duration = Duration::from_secs(60);
 
 /// A running program. Dropped, it is killed.
@@ -53,8 +53,10 @@ impl Program {
 
     /// The next line that contains `what`; those before it are skipped.
     pub(crate) fn until(&mut self, what: &str) -> String {
+        let deadline = Instant::now() + SOON;
         loop {
-            match self.lines.recv_timeout(SOON) {
+            let left = deadline.saturating_duration_since(Instant::now());
+            match self.lines.recv_timeout(left) {
                 Ok(line) => {
                     self.said.push(line.clone());
                     if line.contains(what) {
@@ -64,6 +66,11 @@ impl Program {
                 Err(error) => panic!("{}: no `{what}` ({error}) in {:#?}", self.name, self.said),
             }
         }
+    }
+
+    /// The next line.
+    pub(crate) fn next(&mut self) -> String {
+        self.until("")
     }
 
     /// Types a line.
@@ -86,8 +93,14 @@ impl Program {
     /// Presses Ctrl-C.
     #[cfg(unix)]
     pub(crate) fn interrupt(&self) {
-        let pid = self.child.id().to_string();
-        let sent = Command::new("kill").args(["-INT", &pid]).status();
+        self.signal("INT");
+    }
+
+    /// Sends it a signal.
+    #[cfg(unix)]
+    pub(crate) fn signal(&self, signal: &str) {
+        let args = [format!("-{signal}"), self.child.id().to_string()];
+        let sent = Command::new("kill").args(args).status();
         assert!(sent.is_ok_and(|status| status.success()), "{}", self.name);
     }
 
