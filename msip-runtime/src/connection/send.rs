@@ -35,7 +35,7 @@ impl ConnectionShared {
         }
         let outgoing = OutgoingMessage::new(self, message, options)?;
         match self.try_send_outgoing(&outgoing) {
-            Err(SendError::Full) => {}
+            Err(SendError::Full | SendError::LoginPending) => {}
             outcome => return outcome,
         }
         let sent = self.when_capacity(Queue::Messages, outgoing.len, |state| {
@@ -43,7 +43,16 @@ impl ConnectionShared {
         });
         timeout(self.write_timeout, sent)
             .await
-            .unwrap_or(Err(SendError::Full))
+            .unwrap_or_else(|_| Err(self.not_in_time(options.login())))
+    }
+
+    /// What a sender fails with that has waited for as long as it may.
+    pub(super) fn not_in_time(&self, login: u64) -> SendError {
+        if self.lock().is_held(login) {
+            SendError::LoginPending
+        } else {
+            SendError::Full
+        }
     }
 
     /// Sends a one-way message, or fails at once.
@@ -70,7 +79,7 @@ impl ConnectionShared {
         }
         let len = message.encoded_len();
         let mut state = self.lock();
-        if !state.encoding.is_identity() || !state.message_queue.is_empty() {
+        if state.is_gated || !state.encoding.is_identity() || !state.message_queue.is_empty() {
             return false;
         }
         let Some(session) = state.session() else {
@@ -94,6 +103,8 @@ impl ConnectionShared {
         // Where others wait, they came first.
         let mut sent = if state.message_queue.is_empty() {
             outgoing.send(&mut state)
+        } else if state.is_held(outgoing.login) {
+            Err(NotSent::Held)
         } else {
             Err(NotSent::NoCapacity)
         };
@@ -106,6 +117,7 @@ impl ConnectionShared {
                 Ok(())
             }
             Err(NotSent::NoCapacity) => Err(SendError::Full),
+            Err(NotSent::Held) => Err(SendError::LoginPending),
             Err(NotSent::Failed(error)) => Err(error),
         }
     }
