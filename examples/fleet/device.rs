@@ -98,16 +98,13 @@ impl Commands {
 }
 
 impl HandleServerToClient for Commands {
-    /// Called at each connection: a hub that was started anew knows nobody.
-    async fn on_connected(&self, client: &Client<Fleet>) {
+    /// Called at each connection: a hub that was started anew knows nobody. An error fails the attempt to connect.
+    async fn on_connected(&self, client: &Client<Fleet>) -> Result<(), Status> {
         let model = "cargo bike".to_owned();
-        match client.register_req(RegisterReq { model }).await {
-            Ok(_) => {
-                self.say("is registered");
-                self.doing.send_modify(|doing| doing.is_online = true);
-            }
-            Err(error) => self.say(&format!("cannot register: {error}")),
-        }
+        client.register_req(RegisterReq { model }).await?;
+        self.say("is registered");
+        self.doing.send_modify(|doing| doing.is_online = true);
+        Ok(())
     }
 
     async fn on_disconnected(&self, _: &Client<Fleet>, reason: DisconnectReason) {
