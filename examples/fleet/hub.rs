@@ -38,7 +38,7 @@ pub(crate) async fn serve(
         // A device that says nothing for two seconds is offline.
         .ping_interval(Duration::from_secs(1))
         // At the end, open calls have this long.
-        .drain_timeout(Duration::from_millis(500))
+        .drain_timeout(Duration::from_millis(300))
         .bind()
         .await?;
     say("hub", &format!("listens at {}", server.local_url()));

@@ -9,7 +9,7 @@ use std::{
 };
 
 /// How long a line may take that must come, whatever else is said meanwhile: long enough for any machine.
-const SOON: Duration = Duration::from_secs(60);
+pub(crate) const SOON: Duration = Duration::from_secs(60);
 
 /// A running program. Dropped, it is killed.
 pub(crate) struct Program {
@@ -19,6 +19,14 @@ pub(crate) struct Program {
     lines: Receiver<String>,
     /// Everything it has said, for the text of a failure.
     said: Vec<String>,
+}
+
+/// Sends a signal to a process.
+#[cfg(unix)]
+pub(crate) fn signal(child: &Child, signal: &str) {
+    let pid = child.id().to_string();
+    let sent = Command::new("kill").args([signal, &pid]).status();
+    assert!(sent.is_ok_and(|status| status.success()), "{signal} {pid}");
 }
 
 /// How a program ended.
@@ -96,12 +104,16 @@ impl Program {
         self.signal("INT");
     }
 
+    /// Asks it to end, as `kill` does.
+    #[cfg(unix)]
+    pub(crate) fn terminate(&self) {
+        self.signal("TERM");
+    }
+
     /// Sends it a signal.
     #[cfg(unix)]
-    pub(crate) fn signal(&self, signal: &str) {
-        let args = [format!("-{signal}"), self.child.id().to_string()];
-        let sent = Command::new("kill").args(args).status();
-        assert!(sent.is_ok_and(|status| status.success()), "{}", self.name);
+    pub(crate) fn signal(&self, name: &str) {
+        signal(&self.child, &format!("-{name}"));
     }
 
     /// Waits until it ends by itself.

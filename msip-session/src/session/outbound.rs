@@ -137,6 +137,11 @@ impl OutboundExchanges {
         self.entries.len() < MAX_SLOTS
     }
 
+    /// How many calls are open.
+    pub(super) const fn calls(&self) -> usize {
+        self.books.calls
+    }
+
     /// How many calls and deliveries are open, and awaited.
     pub(super) fn len(&self) -> usize {
         self.books.calls - self.books.abandoned + self.books.deliveries.unanswered().count()
