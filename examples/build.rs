@@ -1,5 +1,8 @@
 //! Compiles the protocols that the examples speak.
 
 fn main() -> Result<(), msip_codegen::CompileError> {
-    msip_codegen::compile_protos(&["proto/chat.proto"], &["proto"])
+    msip_codegen::compile_protos(
+        &["proto/chat.proto", "fleet/protocol.proto"],
+        &["proto", "fleet"],
+    )
 }

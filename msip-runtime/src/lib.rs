@@ -101,6 +101,7 @@
 //!
 //! # Further reading
 //!
+//! - [A service from beginning to end][guide]
 //! - [The protocol][protocol]: what is on the wire, and what two peers promise each other
 //! - [Schemas][schema]: what a schema may say, and every error of the compiler
 //! - [Codecs and compression][codecs]
@@ -115,6 +116,7 @@
 //! - [Architecture][architecture]: how the code is laid out
 //!
 // `.ci/check_links.py` checks that these pages exist.
+#![doc = concat!("[guide]: ", env!("CARGO_PKG_REPOSITORY"), "/blob/main/docs/guide.md")]
 #![doc = concat!("[protocol]: ", env!("CARGO_PKG_REPOSITORY"), "/blob/main/docs/protocol.md")]
 #![doc = concat!("[schema]: ", env!("CARGO_PKG_REPOSITORY"), "/blob/main/docs/schema.md")]
 #![doc = concat!("[codecs]: ", env!("CARGO_PKG_REPOSITORY"), "/blob/main/docs/codecs.md")]

@@ -7,6 +7,7 @@
 
 mod auth;
 mod chat;
+mod fleet;
 mod inspect_json;
 mod mock;
 mod own_transport;

@@ -5,10 +5,10 @@ use std::{
     process::{Child, ChildStdin, Command, Stdio},
     sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel},
     thread,
-    time::Duration,
+    time::{Duration, Instant},
 };
 
-/// How long a line may take that must come: long enough for any machine.
+/// How long a line may take that must come, whatever else is said meanwhile: long enough for any machine.
 pub(crate) const SOON: Duration = Duration::from_secs(60);
 
 /// A running program. Dropped, it is killed.
@@ -61,8 +61,10 @@ impl Program {
 
     /// The next line that contains `what`; those before it are skipped.
     pub(crate) fn until(&mut self, what: &str) -> String {
+        let deadline = Instant::now() + SOON;
         loop {
-            match self.lines.recv_timeout(SOON) {
+            let left = deadline.saturating_duration_since(Instant::now());
+            match self.lines.recv_timeout(left) {
                 Ok(line) => {
                     self.said.push(line.clone());
                     if line.contains(what) {
@@ -72,6 +74,11 @@ impl Program {
                 Err(error) => panic!("{}: no `{what}` ({error}) in {:#?}", self.name, self.said),
             }
         }
+    }
+
+    /// The next line.
+    pub(crate) fn next(&mut self) -> String {
+        self.until("")
     }
 
     /// Types a line.
@@ -94,13 +101,19 @@ impl Program {
     /// Presses Ctrl-C.
     #[cfg(unix)]
     pub(crate) fn interrupt(&self) {
-        signal(&self.child, "-INT");
+        self.signal("INT");
     }
 
     /// Asks it to end, as `kill` does.
     #[cfg(unix)]
     pub(crate) fn terminate(&self) {
-        signal(&self.child, "-TERM");
+        self.signal("TERM");
+    }
+
+    /// Sends it a signal.
+    #[cfg(unix)]
+    pub(crate) fn signal(&self, name: &str) {
+        signal(&self.child, &format!("-{name}"));
     }
 
     /// Waits until it ends by itself.
