@@ -11,8 +11,9 @@ use msip_session::wire::Code;
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum SendError {
-    /// The receiver is slower than the sender: the outgoing queue had no capacity, or the receiver granted no credit,
-    /// within `write_timeout` (for a `try_` method: at once). The connection is still open, and nothing was sent.
+    /// The receiver is slower than the sender: the outgoing queue had no capacity, or there was no credit, and for
+    /// `write_timeout` nothing was written or granted (for a `try_` method: at once). The connection is still open, and
+    /// nothing was sent.
     #[error("no capacity to send: the receiver is slower than the sender")]
     Full,
     /// There is currently no connection; nothing was sent. A client reconnects by itself.

@@ -1,7 +1,5 @@
 //! Enqueuing the message batch of an exclusive sender.
 
-use tokio::time::timeout;
-
 use super::{
     ConnectionInner, ConnectionShared,
     capacity::{NotSent, Queue, no_session},
@@ -78,9 +76,7 @@ impl ConnectionShared {
             let some = self.when_capacity(Queue::Messages, 0, |state| {
                 state.take(batch, terms, Session::send_some)
             });
-            timeout(self.write_timeout, some)
-                .await
-                .unwrap_or(Err(SendError::Full))?;
+            self.while_progress(some).await?;
         }
         Ok(())
     }

@@ -1,8 +1,12 @@
 //! Sending one-way messages.
 
-use std::{future::poll_fn, task::Poll};
+use std::{
+    future::{Future, poll_fn},
+    pin::pin,
+    task::Poll,
+};
 
-use tokio::time::timeout;
+use tokio::time::timeout_at;
 
 use super::{
     ConnectionInner, ConnectionShared,
@@ -41,9 +45,32 @@ impl ConnectionShared {
         let sent = self.when_capacity(Queue::Messages, outgoing.len, |state| {
             outgoing.send_or_enqueue(state)
         });
-        timeout(self.write_timeout, sent)
-            .await
-            .unwrap_or(Err(SendError::Full))
+        self.while_progress(sent).await
+    }
+
+    /// Waits for a sender of one-way messages, as long as it comes closer to its turn.
+    ///
+    /// # Errors
+    ///
+    /// [`SendError::Full`] after `write_timeout` in which the peer has granted no credit, or nothing was written, whatever
+    /// it waits for.
+    pub(super) async fn while_progress<T>(
+        &self,
+        sent: impl Future<Output = Result<T, SendError>>,
+    ) -> Result<T, SendError> {
+        let mut sent = pin!(sent);
+        let mut since = self.now();
+        while let Some(until) = self.instant(since.saturating_add(self.write_timeout)) {
+            if let Ok(sent) = timeout_at(until, sent.as_mut()).await {
+                return sent;
+            }
+            let last = self.lock().last_progress();
+            if last <= since {
+                return Err(SendError::Full);
+            }
+            since = last;
+        }
+        sent.await
     }
 
     /// Sends a one-way message, or fails at once.

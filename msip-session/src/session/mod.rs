@@ -30,6 +30,7 @@ mod outgoing;
 mod receive;
 mod receive_message;
 mod received;
+mod relief;
 mod reply;
 mod request;
 mod resend_queue;
@@ -136,6 +137,8 @@ pub struct Session {
     send_window: SendWindow,
     receive_window: ReceiveWindow,
     keepalive: Keepalive,
+    /// When the peer has last granted credit for one-way messages.
+    last_credit: Duration,
     /// The largest body that the peer accepts.
     peer_max_body: usize,
     /// Whether the peer says when a call that was given up has ended there.
@@ -192,6 +195,7 @@ impl Session {
             send_window: SendWindow::new(config.window),
             receive_window: ReceiveWindow::growing(config.window, WINDOW_GROWTH),
             keepalive: Keepalive::new(config.ping_interval, now),
+            last_credit: now,
             peer_max_body: 0,
             peer_ends_cancelled: false,
             allows_compressed: false,
@@ -308,8 +312,7 @@ impl Session {
             ]
             .into_iter()
             .flatten()
-            .min()
-            .unwrap_or(Duration::MAX),
+            .fold(self.streams.relief.poll_timeout(), Duration::min),
             Phase::Suspended => self.outbound.poll_timeout().unwrap_or(Duration::MAX),
             Phase::Over => Duration::MAX,
             _ => self.handshake_deadline,
@@ -345,6 +348,7 @@ impl Session {
             self.send_close();
             return Err(TimedOut::Drain);
         }
+        self.relieve(now);
         match self.keepalive.handle_timeout(now) {
             Due::Nothing => Ok(()),
             Due::Dead { silence } => Err(TimedOut::Silence(silence)),

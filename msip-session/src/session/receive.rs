@@ -221,6 +221,7 @@ impl Session {
             if !self.send_window.grant(read()?) {
                 return Err(window_overflow(id));
             }
+            self.last_credit = now;
             self.send_waiting(now);
             return Ok(Some(Event::Capacity));
         }

@@ -16,6 +16,7 @@ mod portions;
 mod pressure;
 mod resume;
 mod sender;
+mod slow_receivers;
 mod streams;
 mod testing;
 mod untyped;
