@@ -198,6 +198,29 @@ pub enum ConnectError {
         /// The rule that it violated.
         rule: String,
     },
+    /// The client has a credential, and others could read it on the way: it was not sent.
+    #[error(
+        "the connection to {url} is not confidential, and the credential was not sent: encrypt the connection, or set `insecure`"
+    )]
+    NotConfidential {
+        /// The URL.
+        url: String,
+    },
+    /// The function that yields the client's credential has failed.
+    #[error("the client's credential could not be obtained")]
+    Credential {
+        /// Its error.
+        #[source]
+        source: Arc<dyn std::error::Error + Send + Sync>,
+    },
+    /// The client's credential is too long.
+    #[error("credential of {len} bytes exceeds the limit of {max}")]
+    CredentialTooLarge {
+        /// Its length, in bytes.
+        len: usize,
+        /// The limit, in bytes.
+        max: usize,
+    },
     /// None of the addresses of the service could be connected to.
     #[error("cannot connect to any of {} addresses: {}", failures.len(), in_one_line(failures))]
     NoAddress {

@@ -141,6 +141,7 @@ pub mod describe;
 mod dispatch;
 mod driver;
 mod error;
+mod extensions;
 #[cfg(all(
     any(test, fuzzing),
     feature = "derive",
@@ -152,6 +153,7 @@ mod error;
 ))]
 #[doc(hidden)]
 pub mod fuzzing;
+mod identity;
 mod include;
 mod lost;
 mod metadata;
@@ -180,11 +182,16 @@ mod with;
 pub use body::{Codec, Compression};
 pub use bytes;
 pub use call::Call;
-pub use client::{Client, ClientBuilder, ConnectWith, ConnectionInfo, ConnectionState, Reconnect};
+pub use client::{
+    Client, ClientBuilder, ConnectWith, ConnectionInfo, ConnectionState, Credential,
+    IntoCredential, Reconnect,
+};
 pub use connection::Cancellation;
 pub use describe::proto_text;
 pub use error::{CallError, ConnectError, DisconnectReason, SendError};
+pub use extensions::Extensions;
 pub use futures_core::Stream;
+pub use identity::Identity;
 pub use lost::{LostExchange, SessionLost};
 pub use metadata::{Metadata, MetadataError, ResponseMetadata};
 #[cfg(feature = "derive")]
@@ -193,7 +200,7 @@ pub use msip_macros::__protocol;
 #[cfg(feature = "derive")]
 pub use msip_macros::{ClientToServer, Message, ServerToClient};
 pub use msip_schema::MsgKind;
-pub use msip_session::wire::{self, Code, Identity};
+pub use msip_session::wire::{self, Code};
 pub use msip_session::{Dropped, MemoryUse};
 pub use options::CallOptions;
 pub use outbound::{Outbound, OutboundAll, OutboundPush};
@@ -207,8 +214,8 @@ pub use protocol::{BodyError, Envelope, Exchange, Protocol, Variant};
 pub use send_now::send_now;
 pub use sender::Sender;
 pub use server::{
-    AcceptError, Acceptor, BindError, Broadcast, DrainReport, Extensions, Peer, PeerConnection,
-    ServeWith, Server, ServerBuilder,
+    AcceptError, Acceptor, Authenticator, BindError, Broadcast, ConnectRequest, DrainReport, Peer,
+    PeerConnection, Room, RoomError, ServeWith, Server, ServerBuilder,
 };
 pub use settings::{SchemaRule, SettingError};
 pub use status::Status;

@@ -8,7 +8,8 @@ use std::{
 
 use thiserror::Error;
 
-use msip_session::wire::{self, Escaped, Identity};
+use crate::Identity;
+use msip_session::wire::{self, Escaped};
 
 /// The metadata of a received message: the identity of the sender, ids for tracing, and headers of the application.
 ///
@@ -56,23 +57,52 @@ use msip_session::wire::{self, Escaped, Identity};
 ///
 /// docs/protocol.md, "Metadata".
 #[derive(Clone, PartialEq, Default)]
-pub struct Metadata(pub(crate) wire::Metadata);
+pub struct Metadata(
+    /// As it was received, but for the identity.
+    pub(crate) wire::Metadata,
+    pub(crate) Option<Arc<Identity>>,
+);
 
 /// The metadata of a message without any.
-pub(crate) static NO_METADATA: Metadata = Metadata(wire::Metadata {
-    deadline_ms: None,
-    correlation_id: String::new(),
-    traceparent: String::new(),
-    tracestate: String::new(),
-    request_time_us: None,
-    response_time_us: None,
-    idempotent: false,
-    key: String::new(),
-    headers: std::collections::BTreeMap::new(),
-    identity: None,
-});
+pub(crate) static NO_METADATA: Metadata = Metadata(
+    wire::Metadata {
+        deadline_ms: None,
+        correlation_id: String::new(),
+        traceparent: String::new(),
+        tracestate: String::new(),
+        request_time_us: None,
+        response_time_us: None,
+        idempotent: false,
+        key: String::new(),
+        headers: std::collections::BTreeMap::new(),
+        identity: None,
+    },
+    None,
+);
 
 impl Metadata {
+    /// What a message came with.
+    pub(crate) fn received(mut metadata: wire::Metadata) -> Self {
+        let identity = metadata.identity.take();
+        Self(metadata, identity.map(|identity| Arc::new(identity.into())))
+    }
+
+    /// That of a message without any, whose sender is known.
+    pub(crate) fn of_sender(identity: Arc<Identity>) -> Self {
+        Self(wire::Metadata::default(), Some(identity))
+    }
+
+    /// Says who has sent the message, unless that is said already.
+    pub(crate) fn set_sender(metadata: &mut Option<Arc<Self>>, sender: &Arc<Self>) {
+        match metadata {
+            None => *metadata = Some(Arc::clone(sender)),
+            Some(metadata) if metadata.1.is_none() => {
+                Arc::make_mut(metadata).1.clone_from(&sender.1);
+            }
+            Some(_) => {}
+        }
+    }
+
     /// The correlation id, which follows a chain of calls across services.
     #[must_use]
     pub fn correlation_id(&self) -> Option<&str> {
@@ -127,11 +157,12 @@ impl Metadata {
         non_empty(&self.0.key)
     }
 
-    /// The authenticated identity of the sender, established by this side, or by the server of this client. It never
-    /// contains unverified claims of a client.
+    /// Who the sender is: what the server's [`authenticate`](crate::ServerBuilder::authenticate) has answered, or a
+    /// middleware has [set](crate::middleware::ExchangeContext::set_identity) for this exchange. It is never what a client
+    /// claims.
     #[must_use]
     pub fn identity(&self) -> Option<&Identity> {
-        self.0.identity.as_ref()
+        self.1.as_deref()
     }
 
     /// The names of the headers. Their values may be secret, so `Debug` omits them.
@@ -372,7 +403,7 @@ mod tests {
     #[test]
     fn any_time_of_a_peer_is_accepted() {
         let at = |us| {
-            Metadata(wire::Metadata {
+            Metadata::received(wire::Metadata {
                 request_time_us: Some(us),
                 ..wire::Metadata::default()
             })

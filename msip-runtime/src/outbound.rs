@@ -8,9 +8,9 @@ use std::{future::Future, sync::Arc};
 use futures_core::Stream;
 
 use crate::{
-    CallError, CallOptions, Envelope, PeerId, SendError, Streaming, Variant,
+    CallError, CallOptions, Envelope, SendError, Streaming, Variant,
     connection::{Answers, ConnectionShared, Opening, Sending, upload as upload_plain},
-    middleware::{self, Origin, Stack, escort},
+    middleware::{self, Origin, RemotePeer, Stack, escort},
     options::NO_OPTIONS,
     protocol::variant_of,
     with::With,
@@ -94,7 +94,7 @@ pub(crate) trait Linked: Send + Sync {
     }
 
     /// The client to which it leads, where it is a server's.
-    fn peer(&self) -> Option<PeerId> {
+    fn peer(&self) -> Option<Arc<dyn RemotePeer>> {
         None
     }
 
@@ -125,7 +125,7 @@ impl<T: Linked> Linked for With<'_, T> {
         self.target.outgoing()
     }
 
-    fn peer(&self) -> Option<PeerId> {
+    fn peer(&self) -> Option<Arc<dyn RemotePeer>> {
         self.target.peer()
     }
 }

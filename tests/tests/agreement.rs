@@ -42,7 +42,7 @@ fn the_wire_holds_what_codegen_makes_of_its_schema() {
 }
 
 /// Whose methods a member's method must not be called like.
-const HANDLES: [&str; 5] = ["Client", "Peer", "Broadcast", "With", "Sender"];
+const HANDLES: [&str; 6] = ["Client", "Peer", "Broadcast", "Room", "With", "Sender"];
 
 #[test]
 fn codegen_knows_each_method_that_a_member_could_be_called_like() {
@@ -68,6 +68,7 @@ fn codegen_knows_each_method_that_a_member_could_be_called_like() {
         ("Client", "close"),
         ("Peer", "id"),
         ("Broadcast", "except"),
+        ("Room", "join"),
         ("Sender", "flush"),
     ] {
         assert!(handles.contains(handle), "{handle} was not found");

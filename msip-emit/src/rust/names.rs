@@ -10,7 +10,7 @@ use msip_schema::{Cardinality, FieldType};
 
 use crate::write::{Case, Escape, Keywords, NameKind, NameTable};
 
-/// Names that a member's method cannot have: `Client`, `Peer`, `Broadcast` and `Sender`, or traits that every user has in
+/// Names that a member's method cannot have: `Client`, `Peer`, `Broadcast`, `Room` and `Sender`, or traits that every user has in
 /// scope, have methods of these names, which calls would resolve to instead.
 ///
 /// The runtime has a test that compares the list with its types.
@@ -33,6 +33,16 @@ pub const RESERVED_METHODS: &[&str] = &[
     "peers",
     "send_now",
     "sender",
+    "identity",
+    "peer",
+    "room",
+    "rooms",
+    // Room.
+    "join",
+    "leave",
+    "contains",
+    "len",
+    "is_empty",
     // Sender.
     "flush",
     "buffered",

@@ -4,6 +4,7 @@ use std::{marker::PhantomData, sync::Arc, time::Duration};
 
 use super::{
     Client, ClientSide, ConnectWith, KeepOpen, Shared,
+    credential::{CredentialSource, IntoCredential},
     endpoint::TypedEndpoint,
     establish::{ProtocolId, Target},
     supervisor,
@@ -106,6 +107,7 @@ pub struct ClientBuilder<P, H> {
     stacks: Stacks,
     name: String,
     connector: Connector,
+    credential: CredentialSource,
     protocol: PhantomData<fn() -> P>,
 }
 
@@ -116,6 +118,7 @@ pub(super) struct Parts {
     settings: Settings,
     stacks: Stacks,
     name: String,
+    credential: CredentialSource,
 }
 
 impl Parts {
@@ -126,6 +129,7 @@ impl Parts {
             settings,
             stacks,
             name,
+            credential,
         } = self;
         Target {
             protocol,
@@ -135,6 +139,7 @@ impl Parts {
             stacks,
             name,
             translations,
+            credential,
         }
     }
 }
@@ -158,6 +163,7 @@ impl<P, H> ClientBuilder<P, H> {
             stacks: Stacks::default(),
             name: String::new(),
             connector: Connector::default(),
+            credential: CredentialSource::default(),
             protocol: PhantomData,
         }
     }
@@ -169,6 +175,42 @@ impl<P, H> ClientBuilder<P, H> {
         self
     }
 
+    /// The key or token by which the server knows this client: its bytes, or an async function that is asked at each attempt to
+    /// connect, for tokens that do not last. See [`ServerBuilder::authenticate`](crate::ServerBuilder::authenticate) for the
+    /// other end. Default: none.
+    ///
+    /// It leaves only over a connection that others cannot read: encrypted, or on this machine. Elsewhere connecting fails
+    /// with [`ConnectError::NotConfidential`] before anything is sent, unless the setting `insecure` says that the network
+    /// between is trusted. It is at most 6 KiB, and is never logged.
+    ///
+    /// Where the server answers `UNAUTHENTICATED`, a function is asked once more, and the attempt repeated with what it
+    /// yields. It has `connect_timeout`, and its error is [`ConnectError::Credential`].
+    ///
+    /// ```
+    /// # mod chat {
+    /// #     use msip_runtime::{ClientToServer, Message, ServerToClient};
+    /// #     #[derive(ClientToServer)]
+    /// #     #[msip(protocol = "chat")]
+    /// #     pub enum ClientToServer { #[msip(tag = 1)] SayInd(SayInd) }
+    /// #     #[derive(ServerToClient)]
+    /// #     pub enum ServerToClient { #[msip(tag = 1)] SaidInd(SayInd) }
+    /// #     #[derive(Message)]
+    /// #     pub struct SayInd { #[msip(tag = 1)] pub text: String }
+    /// # }
+    /// # use chat::Chat;
+    /// use msip_runtime::Client;
+    ///
+    /// let fixed = Client::<Chat>::builder("tcp://127.0.0.1:7400").credential("a long random token");
+    /// let fresh = Client::<Chat>::builder("tcp://127.0.0.1:7400")
+    ///     .credential(|| async { std::fs::read("/run/secrets/chat-token") });
+    /// # let _ = (fixed, fresh);
+    /// ```
+    #[must_use]
+    pub fn credential(mut self, credential: impl IntoCredential) -> Self {
+        self.credential = credential.into_source();
+        self
+    }
+
     pub(super) fn map_handler<T>(self, map: impl FnOnce(H) -> T) -> ClientBuilder<P, T> {
         let Self {
             url,
@@ -177,6 +219,7 @@ impl<P, H> ClientBuilder<P, H> {
             stacks,
             name,
             connector,
+            credential,
             protocol,
         } = self;
         ClientBuilder {
@@ -186,6 +229,7 @@ impl<P, H> ClientBuilder<P, H> {
             stacks,
             name,
             connector,
+            credential,
             protocol,
         }
     }
@@ -199,6 +243,7 @@ impl<P, H> ClientBuilder<P, H> {
             stacks,
             name,
             connector,
+            credential,
             ..
         } = self;
         let url = connector.parse(&url)?;
@@ -213,6 +258,7 @@ impl<P, H> ClientBuilder<P, H> {
             settings,
             stacks,
             name,
+            credential,
         };
         Ok((handler, parts))
     }

@@ -1,18 +1,19 @@
 //! One attempt to connect: opening a connection, and the handshake over it.
 
-use std::{borrow::Cow, time::Duration};
+use std::{borrow::Cow, error::Error, sync::Arc, time::Duration};
 
 use tokio::time::{sleep, timeout};
 
+use super::credential::{Credential, CredentialSource};
 use crate::{
-    ConnectError,
+    Code, ConnectError,
     body::Encoding,
     connection::ConnectionShared,
     driver::{HandshakeError, handshake},
     middleware::Stacks,
     negotiation::{self, Translations},
     settings::Settings,
-    transport::{Address, Addresses, Connector, ServiceUrl, Stream},
+    transport::{Address, Addresses, Connection, Connector, ServiceUrl, Stream},
 };
 use msip_session::{
     Event, FaultKind, Session,
@@ -38,6 +39,7 @@ pub(super) struct Target {
     pub(super) stacks: Stacks,
     pub(super) name: String,
     pub(super) translations: Translations,
+    pub(super) credential: CredentialSource,
 }
 
 /// The id and secret by which a session is resumed, as the client chose them.
@@ -65,9 +67,28 @@ pub(super) async fn establish(
     connection: &ConnectionShared,
     identity: Option<&Identity>,
 ) -> Result<Established, ConnectError> {
+    let ask = || async {
+        let limit = target.settings.connect_timeout;
+        let asked = timeout(limit, target.credential.ask()).await;
+        asked.unwrap_or_else(|_| Err(credential_timed_out(limit)))
+    };
+    let mut credential = ask().await?;
+    let mut may_change = target.credential.may_change();
     let mut failures = Vec::new();
     for (index, address) in addresses.round() {
-        match establish_at(target, address, connection, identity).await {
+        let attempt = |credential| {
+            let address = address.clone();
+            establish_at(target, address, connection, identity, credential)
+        };
+        let mut established = attempt(credential.clone()).await;
+        let is_refused = |error: &ConnectError| error.is_refused_with(Code::Unauthenticated);
+        if may_change && established.as_ref().is_err_and(is_refused) {
+            // It may have run out since it was asked for; asked anew once.
+            may_change = false;
+            credential = ask().await?;
+            established = attempt(credential.clone()).await;
+        }
+        match established {
             Ok(established) => {
                 addresses.connected(index);
                 return Ok(established);
@@ -88,18 +109,27 @@ async fn establish_at(
     address: Address,
     connection: &ConnectionShared,
     resuming: Option<&Identity>,
+    credential: Option<Credential>,
 ) -> Result<Established, ConnectError> {
     let settings = &target.settings;
     while resuming.is_some() && connection.is_behind() {
         // Another connection brings another window of messages; those already received are handled first.
         sleep(BEHIND).await;
     }
-    let mut stream = open(target, &address).await?;
+    let opened = open(target, &address).await?;
+    if credential.is_some() && !opened.is_confidential && !settings.insecure {
+        let url = address.to_string();
+        return Err(ConnectError::NotConfidential { url });
+    }
+    let mut stream = opened.stream;
     let identity = match resuming {
         Some(identity) => identity.clone(),
         None => new_session().map_err(|error| ConnectError::transport(&address, error))?,
     };
-    let hello = hello(target, &identity, resuming.and(Some(connection)));
+    let mut hello = hello(target, &identity, resuming.and(Some(connection)));
+    if let Some(credential) = credential {
+        hello.credential = credential.as_bytes().to_vec();
+    }
     let config = settings.session(Side::Connecting);
     let mut decoder = Decoder::new(config.limits.max_payload());
     let (id, now) = (identity.id, connection.now());
@@ -135,16 +165,20 @@ async fn establish_at(
 }
 
 /// Opens a connection within `connect_timeout`.
-async fn open(target: &Target, address: &Address) -> Result<Stream, ConnectError> {
+async fn open(target: &Target, address: &Address) -> Result<Connection, ConnectError> {
     let limit = target.settings.connect_timeout;
     let connecting = timeout(limit, target.connector.connect(address)).await;
     let connected = connecting.map_err(|_| ConnectError::TimedOut {
         url: address.to_string(),
         timeout: limit,
     })?;
-    match connected {
-        Ok(connection) => Ok(connection.stream),
-        Err(error) => Err(ConnectError::transport(address, error)),
+    connected.map_err(|error| ConnectError::transport(address, error))
+}
+
+fn credential_timed_out(limit: Duration) -> ConnectError {
+    let text = format!("there was no answer within {limit:?} (connect_timeout)");
+    ConnectError::Credential {
+        source: Arc::from(Box::<dyn Error + Send + Sync>::from(text)),
     }
 }
 

@@ -4,6 +4,7 @@ mod backoff;
 mod builder;
 mod connect_with;
 mod connection;
+mod credential;
 mod endpoint;
 mod establish;
 mod outbound;
@@ -20,6 +21,7 @@ pub use backoff::Reconnect;
 pub use builder::ClientBuilder;
 pub use connect_with::ConnectWith;
 pub use connection::{ConnectionInfo, ConnectionState};
+pub use credential::{Credential, IntoCredential};
 #[cfg(feature = "testing")]
 pub(crate) use stub::StubOutbound;
 pub use untyped::{Ignore, UntypedClient, UntypedService};

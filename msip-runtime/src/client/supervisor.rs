@@ -292,9 +292,10 @@ impl<E: Endpoint> Supervisor<E> {
     async fn reconnect(
         &self,
         route: &mut Route,
-        mut identity: Option<&Identity>,
+        session: Option<&Identity>,
     ) -> Option<Established> {
         let shared = &self.shared;
+        let mut identity = session;
         let mut wait = route.first_wait();
         for attempt in 1_u32.. {
             sleep(wait).await;
@@ -305,8 +306,9 @@ impl<E: Endpoint> Supervisor<E> {
                 Err(error) => error,
             };
             if error.is_refused_with(Code::Unauthenticated) {
-                // The session is another's by now. What was open in it is reported once the next one has begun.
-                identity = None;
+                // The session is another's by now, or the credential is wrong: a new session is tried next, and then the old one
+                // again. What was open in it is reported once another one has begun.
+                identity = if identity.is_some() { None } else { session };
             }
             tracing::warn!(attempt, error = %WithCauses(&error), "cannot connect");
             shared.state.send_replace(ConnectionState::Reconnecting {

@@ -155,7 +155,7 @@ impl ConnectionInner {
 /// Puts the metadata of an answer where the caller wants it.
 pub(super) fn take_metadata(options: &CallOptions, metadata: Option<Box<wire::Metadata>>) {
     if let Some(wanted) = options.answer_metadata() {
-        wanted.set(metadata.map(|metadata| Metadata(*metadata)));
+        wanted.set(metadata.map(|metadata| Metadata::received(*metadata)));
     }
 }
 

@@ -1,13 +1,13 @@
 //! The inner part of a connection, behind its lock: the session, and the tasks that wait for it.
 
-use std::{task::Waker, time::Duration};
+use std::{sync::Arc, task::Waker, time::Duration};
 
 use super::{
     driver_state::DriverState, exchange_table::ExchangeTable, fault_injection::FaultInjection,
     running_calls::RunningCalls, stream_senders::StreamSenders, wait_queue::WaitQueue,
     wake_list::WakeList,
 };
-use crate::{Dropped, body::Encoding};
+use crate::{Dropped, Metadata, body::Encoding};
 use msip_session::{
     InboundSlot, Item, Lost, Outcome, Session, StreamSide, TimedOut, Token, Transmit,
 };
@@ -16,6 +16,8 @@ use msip_session::{
 pub(crate) struct ConnectionInner {
     pub(super) session: Option<Session>,
     pub(super) encoding: Encoding,
+    /// The metadata of a message that comes without any.
+    pub(super) sender: Option<Arc<Metadata>>,
     /// No session will follow the one that is there, if there is one.
     pub(super) is_closed: bool,
     /// Counts the sessions, so that the answer to a call never goes to another session than the call's.

@@ -13,7 +13,7 @@ use super::{
     clock::Clock, fault_injection::FaultInjection, inner::ConnectionInner, metadata::CorrelationIds,
 };
 use crate::{
-    Dropped, MemoryUse, Status,
+    Dropped, Identity, MemoryUse, Metadata, Status,
     body::Encoding,
     settings::Settings,
     sync::{AtomicBool, AtomicU64, Mutex, MutexGuard, Ordering, lock},
@@ -50,6 +50,8 @@ pub(crate) struct Terms {
     pub(crate) connection: u64,
     /// How it writes bodies.
     pub(crate) encoding: Encoding,
+    /// The metadata of a message that comes by it without any: who sends it, where this side has authenticated the other.
+    pub(crate) sender: Option<Arc<Metadata>>,
 }
 
 /// The lock of a connection. When it is released the tasks are woken that were found to have something to do
@@ -173,6 +175,17 @@ impl ConnectionShared {
         state.encoding = encoding;
     }
 
+    /// Says who sends what comes by the next connection.
+    pub(crate) fn set_sender(&self, identity: Option<Identity>) {
+        let sender = identity.map(|identity| Arc::new(Metadata::of_sender(Arc::new(identity))));
+        self.lock().sender = sender;
+    }
+
+    /// Who the other side is, as this one has authenticated it.
+    pub(crate) fn identity(&self) -> Option<Arc<Identity>> {
+        self.lock().sender.as_ref()?.1.clone()
+    }
+
     /// No session will follow: all that waits for one ends.
     pub(crate) fn close(&self) {
         let mut state = self.lock();
@@ -224,6 +237,7 @@ impl ConnectionShared {
             generation: state.generation,
             connection: state.session.as_ref().map_or(0, Session::connection),
             encoding: state.encoding.clone(),
+            sender: state.sender.clone(),
         }
     }
 

@@ -69,6 +69,11 @@ where
         }
     }
 
+    /// What comes from now on is served in this context.
+    pub(super) fn set_context(&mut self, context: &D::Context) {
+        self.context.clone_from(context);
+    }
+
     /// Time passes before the next call.
     pub(super) fn wait(&mut self) {
         self.moment = None;
@@ -218,7 +223,7 @@ where
             middleware,
             head,
         } = around;
-        let serving = Serving {
+        let mut serving = Serving {
             deadline,
             metadata: head.metadata,
             call: Some(call),
@@ -233,6 +238,7 @@ where
                 })
             }
             Some(stack) => {
+                D::complete(&context, &mut serving);
                 let (len, peer) = (head.body_len, D::peer(&context));
                 let exchange = ExchangeContext::incoming(row, false, len, peer, serving);
                 Box::pin(with_middleware::call(

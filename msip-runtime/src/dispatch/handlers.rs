@@ -80,18 +80,26 @@ where
     F: Future<Output = Result<Answered<D::Out>, Status>> + Send + 'static,
 {
     async fn run(&mut self) {
+        while self.run_connection().await {
+            let sender = self.receiver.terms().sender.as_ref();
+            self.context = D::connection(&self.context, sender);
+            self.calls.set_context(&self.context);
+            // In a box, as this comes once.
+            let connected = Box::pin(caught(self.side.connected(&self.context)));
+            if let Err(panic) = connected.await {
+                tracing::error!(panic, "the handler of a new connection panicked");
+            }
+        }
+    }
+
+    /// Handles what is received until there is a new connection. Returns whether there is one.
+    async fn run_connection(&mut self) -> bool {
         let (side, context) = (Arc::clone(&self.side), self.context.clone());
         let begin = |message| side.dispatch(&context, message);
         let mut handler = pin!(None);
         while let Some(next) = poll_fn(|task| self.poll_fast(task, handler.as_mut(), begin)).await {
             match next {
-                Next::Connected => {
-                    // In a box, as this comes once.
-                    let connected = Box::pin(caught(side.connected(&context)));
-                    if let Err(panic) = connected.await {
-                        tracing::error!(panic, "the handler of a new connection panicked");
-                    }
-                }
+                Next::Connected => return true,
                 Next::Disconnected(reason) => {
                     let disconnected = side.disconnected(&context, *reason);
                     if let Err(panic) = Box::pin(caught(disconnected)).await {
@@ -114,6 +122,7 @@ where
                 },
             }
         }
+        false
     }
 
     /// Handles ordinary messages and calls one after the other: each message to completion, calls until they wait.
@@ -265,7 +274,7 @@ where
             middleware,
             head,
         } = around.unwrap_or_else(Instrumented::nothing);
-        let serving = Serving {
+        let mut serving = Serving {
             deadline: left.and_then(|left| Instant::now().checked_add(left)),
             metadata: head.metadata,
             call: None,
@@ -279,6 +288,7 @@ where
             }
             Some(stack) => {
                 let is_delivery = reply != ReplyTo::Nobody;
+                D::complete(&context, &mut serving);
                 let peer = D::peer(&context);
                 let len = head.body_len;
                 let exchange = ExchangeContext::incoming(row, is_delivery, len, peer, serving);

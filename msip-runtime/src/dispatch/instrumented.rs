@@ -28,7 +28,7 @@ impl MessageHead {
         let metadata = incoming.metadata.take();
         Self {
             timeout: incoming.timeout,
-            metadata: metadata.map(|metadata| Arc::new(Metadata(*metadata))),
+            metadata: metadata.map(|metadata| Arc::new(Metadata::received(*metadata))),
             body_len: incoming.body.len(),
         }
     }

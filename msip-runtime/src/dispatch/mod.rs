@@ -14,9 +14,9 @@ mod with_middleware;
 use std::{future::Future, sync::Arc};
 
 use crate::{
-    Answered, DisconnectReason, Envelope, PeerId, Status, Streaming,
+    Answered, DisconnectReason, Envelope, Metadata, Status, Streaming,
     call::Serving,
-    middleware::Stack,
+    middleware::{RemotePeer, Stack},
     service::{Receiver, SessionService},
 };
 
@@ -35,8 +35,20 @@ pub(crate) trait Dispatch: Send + Sync + 'static {
     /// The context of one exchange.
     fn serving(context: &Self::Context, serving: Serving) -> Self::Context;
 
+    /// The context of what comes by a new connection. `sender` is the metadata of messages without any, where it is known who
+    /// sends them.
+    fn connection(context: &Self::Context, sender: Option<&Arc<Metadata>>) -> Self::Context {
+        let _ = sender;
+        context.clone()
+    }
+
+    /// Completes what came with a message by what is known of its sender.
+    fn complete(context: &Self::Context, serving: &mut Serving) {
+        let _ = (context, serving);
+    }
+
     /// The client that a server's context is of.
-    fn peer(_: &Self::Context) -> Option<PeerId> {
+    fn peer(_: &Self::Context) -> Option<Arc<dyn RemotePeer>> {
         None
     }
 

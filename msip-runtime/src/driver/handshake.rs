@@ -1,6 +1,12 @@
 //! The handshake: from a new stream to the first event of its session.
 
-use std::{future::poll_fn, io, time::Duration};
+use std::{
+    future::{Future, poll_fn},
+    io,
+    pin::pin,
+    task::{Poll, ready},
+    time::Duration,
+};
 
 use tokio::{io::AsyncWriteExt as _, time::timeout};
 
@@ -58,6 +64,45 @@ pub(crate) async fn handshake(
         refuse(stream, session).await;
     }
     outcome
+}
+
+/// Waits for `work`, which decides about a HELLO. The client may not send anything meanwhile, and may leave: then there is
+/// nothing more to decide.
+pub(crate) async fn while_deciding<T>(
+    stream: &mut Stream,
+    decoder: &mut Decoder,
+    session: &mut Session,
+    connection: &ConnectionShared,
+    work: impl Future<Output = T>,
+) -> Result<T, HandshakeError> {
+    let mut work = pin!(work);
+    poll_fn(|task| {
+        if let Poll::Ready(decision) = work.as_mut().poll(task) {
+            return Poll::Ready(Ok(decision));
+        }
+        loop {
+            match ready!(buffer_pool::poll_read(stream, decoder, task)) {
+                Ok(0) => return Poll::Ready(Err(HandshakeError::Eof)),
+                Ok(_) => {
+                    nothing_early(decoder, session, connection).map_err(HandshakeError::Fault)?
+                }
+                Err(error) => return Poll::Ready(Err(HandshakeError::Io(error))),
+            }
+        }
+    })
+    .await
+}
+
+/// Checks that the client sent nothing after its HELLO, as far as it has arrived.
+pub(crate) fn nothing_early(
+    decoder: &mut Decoder,
+    session: &mut Session,
+    connection: &ConnectionShared,
+) -> Result<(), Fault> {
+    match decoder.decode()? {
+        Some(frame) => session.handle_frame(frame, connection.now()).map(|_| ()),
+        None => Ok(()),
+    }
 }
 
 /// Writes what is queued, and flushes it.

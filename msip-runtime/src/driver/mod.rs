@@ -25,7 +25,7 @@ use tokio::{
 };
 
 pub(crate) use ending::{ConnectionEnd, Ending, GracefulClose, close_gracefully};
-pub(crate) use handshake::{HandshakeError, handshake, refuse};
+pub(crate) use handshake::{HandshakeError, handshake, nothing_early, refuse, while_deciding};
 
 use reading::Received;
 use slow_read::SlowRead;

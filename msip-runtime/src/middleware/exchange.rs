@@ -1,12 +1,13 @@
 //! The exchange, as a middleware sees it.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use tokio::time::Instant;
 
+use super::RemotePeer;
 use crate::{
-    CallError, CallOptions, Identity, Metadata, MsgKind, PeerId, SendError, Status, Variant,
-    call::Serving, metadata::NO_METADATA, protocol::Exchange,
+    CallError, CallOptions, Extensions, Identity, Metadata, MsgKind, PeerId, SendError, Status,
+    Variant, call::Serving, metadata::NO_METADATA, protocol::Exchange, transport::PeerAddress,
 };
 
 /// Which way an exchange goes.
@@ -94,7 +95,7 @@ impl Shape {
 pub struct ExchangeContext {
     variant: &'static Variant,
     shape: Shape,
-    peer: Option<PeerId>,
+    peer: Option<Arc<dyn RemotePeer>>,
     body_len: usize,
     answer_len: Option<usize>,
     begun: Instant,
@@ -117,7 +118,7 @@ impl ExchangeContext {
         variant: &'static Variant,
         delivered: bool,
         body_len: usize,
-        peer: Option<PeerId>,
+        peer: Option<Arc<dyn RemotePeer>>,
         serving: Serving,
     ) -> Self {
         Self {
@@ -135,7 +136,7 @@ impl ExchangeContext {
         variant: &'static Variant,
         shape: Shape,
         body_len: usize,
-        peer: Option<PeerId>,
+        peer: Option<Arc<dyn RemotePeer>>,
         options: CallOptions,
         timeout: Option<Duration>,
     ) -> Self {
@@ -179,8 +180,31 @@ impl ExchangeContext {
 
     /// The client that it comes from or goes to; `None` at a client, whose server it is.
     #[must_use]
-    pub const fn peer(&self) -> Option<PeerId> {
-        self.peer
+    pub fn peer(&self) -> Option<PeerId> {
+        self.peer.as_ref().map(|peer| peer.id())
+    }
+
+    /// The address from which that client connects, or connected last; `None` at a client.
+    #[must_use]
+    pub fn address(&self) -> Option<PeerAddress> {
+        self.peer.as_ref().map(|peer| peer.address())
+    }
+
+    /// What the server's handlers keep for that client, and its middleware may: `None` at a client.
+    #[must_use]
+    pub fn extensions(&self) -> Option<&Extensions> {
+        self.peer.as_ref().map(|peer| peer.extensions())
+    }
+
+    /// Who the other side is: of what comes in, its sender, as [`set_identity`](Self::set_identity) or the server's
+    /// [`authenticate`](crate::ServerBuilder::authenticate) says; of what goes out, the client that it goes to. `None` where
+    /// nobody was authenticated, and at a client.
+    #[must_use]
+    pub fn identity(&self) -> Option<Arc<Identity>> {
+        match &self.side {
+            Side::Incoming(serving) => serving.metadata.as_ref()?.1.clone(),
+            Side::Outgoing { .. } => self.peer.as_ref()?.identity(),
+        }
     }
 
     /// The length of the message that begins it, in bytes: as it came, or in protobuf before it goes. 0 where the
@@ -261,17 +285,14 @@ impl ExchangeContext {
     pub fn set_identity(&mut self, identity: Identity) {
         if let Side::Incoming(serving) = &mut self.side {
             let mut metadata = serving.metadata.as_deref().cloned().unwrap_or_default();
-            metadata.0.identity = Some(identity);
+            metadata.1 = Some(Arc::new(identity));
             serving.metadata = Some(metadata.into());
         }
     }
 
     /// [`set_identity`](Self::set_identity) to this user.
     pub fn set_user(&mut self, user: impl Into<String>) {
-        self.set_identity(Identity {
-            user: user.into(),
-            ..Identity::default()
-        });
+        self.set_identity(Identity::new("").with_user(user));
     }
 
     /// The error of an exchange that this side refuses: the peer gets `status` as the answer where it

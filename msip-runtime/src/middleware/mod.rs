@@ -1,4 +1,4 @@
-//! Middleware around exchanges: authentication, limits, retries, metrics.
+//! Middleware around exchanges: limits, retries, metrics.
 //!
 //! A [`Middleware`] sees each exchange of a client or server, of every shape: what comes in, around its handler, where
 //! it is given to the builder's `incoming`, and what goes out, around its send or call, where it is given to `outgoing`.
@@ -31,6 +31,7 @@ mod exchange;
 mod metrics;
 mod outgoing;
 mod rate;
+mod remote_peer;
 mod retry;
 mod streaming;
 #[cfg(test)]
@@ -50,6 +51,7 @@ pub use timeout::Timeout;
 pub use trace::Tracing;
 
 pub(crate) use outgoing::{Origin, call, deliver, send, try_send, upload};
+pub(crate) use remote_peer::RemotePeer;
 pub(crate) use streaming::{StreamingMiddleware, escort};
 
 use crate::CallError;

@@ -4,21 +4,21 @@ use std::{marker::PhantomData, sync::Arc};
 
 use futures_core::Stream;
 
-use super::{ExchangeContext, ExchangeEnd, Handling, Shape, Stack};
+use super::{ExchangeContext, ExchangeEnd, Handling, RemotePeer, Shape, Stack};
 use crate::{
-    CallError, CallOptions, Envelope, PeerId, SendError, Status, Variant,
+    CallError, CallOptions, Envelope, SendError, Status, Variant,
     connection::{self, ConnectionShared},
     options::NO_OPTIONS,
 };
 
 /// Who sends, and how.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub(crate) struct Origin<'a> {
     pub(crate) stack: &'a Stack,
     pub(crate) connection: &'a Arc<ConnectionShared>,
     pub(crate) options: &'a CallOptions,
     /// The client that it goes to, on a server.
-    pub(crate) peer: Option<PeerId>,
+    pub(crate) peer: Option<Arc<dyn RemotePeer>>,
 }
 
 impl Origin<'_> {
@@ -30,7 +30,8 @@ impl Origin<'_> {
     ) -> ExchangeContext {
         let timeout = self.connection.time_limit(variant, &NO_OPTIONS);
         let options = self.options.clone();
-        ExchangeContext::outgoing(variant, shape, body_len, self.peer, options, timeout)
+        let peer = self.peer.clone();
+        ExchangeContext::outgoing(variant, shape, body_len, peer, options, timeout)
     }
 
     fn of<E: Envelope>(&self, message: &E, shape: Shape) -> Result<ExchangeContext, SendError> {

@@ -80,7 +80,7 @@ impl UntypedExchange {
         let deadline = incoming
             .timeout
             .and_then(|left| Instant::now().checked_add(left));
-        let metadata = metadata(&incoming);
+        let metadata = metadata(receiver, &incoming);
         let wants_time = metadata
             .as_ref()
             .is_some_and(|metadata| metadata.0.request_time_us.is_some());
@@ -131,7 +131,7 @@ impl UntypedExchange {
             .take()
             .and_then(|left| Instant::now().checked_add(left));
         Some(Self {
-            metadata: metadata(&incoming),
+            metadata: metadata(receiver, &incoming),
             message: message(receiver, incoming),
             reply,
             requests: None,
@@ -149,9 +149,14 @@ impl UntypedExchange {
     }
 }
 
-fn metadata(incoming: &Incoming) -> Option<Arc<Metadata>> {
-    let metadata = incoming.metadata.as_ref()?;
-    Some(Arc::new(Metadata((**metadata).clone())))
+/// What came with a message, and who has sent it, where that is known.
+fn metadata(receiver: &Receiver<UntypedMessage>, incoming: &Incoming) -> Option<Arc<Metadata>> {
+    let received = incoming.metadata.as_deref();
+    let mut metadata = received.map(|metadata| Arc::new(Metadata::received(metadata.clone())));
+    if let Some(sender) = &receiver.terms().sender {
+        Metadata::set_sender(&mut metadata, sender);
+    }
+    metadata
 }
 
 fn message(receiver: &Receiver<UntypedMessage>, incoming: Incoming) -> UntypedMessage {

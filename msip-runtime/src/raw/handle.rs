@@ -6,7 +6,8 @@ use futures_core::Stream;
 
 use super::{Responses, UntypedMessage, UntypedSender};
 use crate::{
-    CallError, CallOptions, Codec, Compression, Dropped, PeerId, SendError, Status, Streaming,
+    CallError, CallOptions, Codec, Compression, Dropped, Identity, PeerId, SendError, Status,
+    Streaming,
     connection::{ConnectionShared, FromBody as _, Opening, Outgoing, Sending},
     transport::PeerAddress,
 };
@@ -268,6 +269,13 @@ impl UntypedPeer {
     #[must_use]
     pub fn address(&self) -> Option<&PeerAddress> {
         self.about.client.as_ref().map(|(_, address)| address)
+    }
+
+    /// Who a client is, as the server's [`authenticate`](crate::ServerBuilder::authenticate) has answered for its current
+    /// connection, or its last one; `None` of a server.
+    #[must_use]
+    pub fn identity(&self) -> Option<Arc<Identity>> {
+        self.handle.connection.identity()
     }
 
     /// The handle that sends to it.

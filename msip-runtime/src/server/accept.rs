@@ -17,6 +17,7 @@ use tracing::Instrument as _;
 
 use super::{
     acceptor::IncomingConnections,
+    authenticate::Authenticators,
     connection::{self, ConnectionEnd},
     log_limiter::LogLimiter,
     protocols::ProtocolTable,
@@ -49,14 +50,26 @@ pub struct DrainReport {
     pub aborted: usize,
 }
 
+/// What a server offers, and to whom.
+#[derive(Debug)]
+pub(super) struct Offering {
+    pub(super) name: String,
+    pub(super) authenticators: Authenticators,
+    pub(super) protocols: ProtocolTable,
+}
+
 /// Serves until `shutdown`, then drains.
 pub(super) async fn serve(
     mut incoming: IncomingConnections,
     settings: Settings,
-    name: String,
-    protocols: ProtocolTable,
+    offering: Offering,
     shutdown: impl Future<Output = ()> + Send,
 ) -> DrainReport {
+    let Offering {
+        name,
+        authenticators,
+        protocols,
+    } = offering;
     let url = incoming.local_url().to_string();
     let protocol = protocols.log_name();
     tracing::info!(protocol, url, "listening");
@@ -69,6 +82,7 @@ pub(super) async fn serve(
     let shared = Arc::new(ServerShared {
         settings,
         name,
+        authenticators,
         protocols,
         sessions,
         log_limiter: LogLimiter::default(),

@@ -8,24 +8,25 @@ use tokio::{
 };
 
 use super::{
+    authenticate::{ConnectRequest, Refusal},
     peer::{Introduction, Remote},
     protocols::{Offer, ServedPeer},
     resumed::{Greeting, Resumed, ResumedReceiver},
-    sessions::{Claim, Registration, SessionKey},
+    sessions::{Claim, Principal, Registration, SessionKey},
     shared::ServerShared,
 };
 use crate::{
-    Code, Compression, PeerId, Status,
+    Compression, Identity, PeerId, Status,
     body::Encoding,
     connection::ConnectionShared,
-    driver::{HandlerTask, HandshakeError, handshake, refuse},
+    driver::{HandlerTask, HandshakeError, handshake, nothing_early, refuse, while_deciding},
     negotiation,
     service::Inbox,
     settings::Settings,
     transport::{Incoming, PeerAddress, Stream},
 };
 use msip_session::{
-    Event, Fault, Session,
+    Event, Session,
     wire::{Decoder, Escaped, HelloFrame, SessionId, Side, Welcome},
 };
 
@@ -62,14 +63,20 @@ struct Greeted {
     remote: Remote,
 }
 
-/// What a HELLO is answered with, unless it is refused.
-struct Accepted<'a> {
-    id: PeerId,
+/// How the bodies of a client are served, unless it is refused.
+struct Negotiated<'a> {
     /// What serves its protocol.
     offer: &'a dyn Offer,
     encoding: Encoding,
+}
+
+/// What a HELLO is answered with, unless it is refused.
+struct Accepted<'a> {
+    id: PeerId,
+    negotiated: Negotiated<'a>,
     /// The session that it names; `None` where sessions are not kept.
     claim: Option<Claim>,
+    identity: Option<Identity>,
 }
 
 /// Upgrades a connection and does the handshake. `None` where no session begins with it: it failed, was refused, or
@@ -80,19 +87,46 @@ pub(super) async fn begin(
     handshake_permit: OwnedSemaphorePermit,
     shared: &ServerShared,
 ) -> Option<Begun> {
-    let (mut greeted, hello) = greet(incoming, shared).await?;
-    let accepted = accept(&hello, &greeted.remote, shared);
-    let protocol = hello.hello.protocol.clone();
+    let deadline = Instant::now() + shared.settings.handshake_timeout;
+    let (mut greeted, mut hello) = greet(incoming, shared, deadline).await?;
+    // A stranger is not told what comes of it.
+    let negotiated = negotiate(&hello, shared);
+    let request = (!shared.authenticators.is_empty())
+        .then(|| ConnectRequest::take(&mut hello, &greeted.remote));
+    let protocol = std::mem::take(&mut hello.hello.protocol);
+    let secret = std::mem::take(&mut hello.hello.session_secret);
     let hello = Greeting::from(*hello);
+    let identified = match request {
+        Some(request) => identify(&mut greeted, &request, shared, deadline)
+            .await?
+            .map(Some),
+        None => Ok(None),
+    };
+    let accepted = identified.and_then(|identity| {
+        let key = SessionKey {
+            secret: &secret,
+            protocol: &protocol,
+            principal: Principal::of(identity.as_ref(), &greeted.remote.credential),
+        };
+        let negotiated = negotiated?;
+        let id = draw_peer_id()?;
+        let claim = claim(hello.session_id, &key, shared).map_err(Refusal::told)?;
+        Ok(Accepted {
+            id,
+            negotiated,
+            claim,
+            identity,
+        })
+    });
     // What follows takes no time, or waits for the client to read why it is refused.
     drop(handshake_permit);
     match accepted {
         Ok(accepted) => open(greeted, hello, protocol, accepted, permit, shared),
-        Err(status) => {
+        Err(Refusal { told, why }) => {
             if let Some(unsaid) = shared.log_limiter.may_log(&greeted.remote.address) {
-                tracing::info!(%status, unsaid, "client refused");
+                tracing::info!(status = %told, why, unsaid, "client refused");
             }
-            greeted.session.refuse(status.code(), status.message());
+            greeted.session.refuse(told.code(), told.message());
             refuse(&mut greeted.stream, &mut greeted.session).await;
             None
         }
@@ -117,9 +151,9 @@ fn open(
     } = greeted;
     let Accepted {
         id,
-        offer,
-        encoding,
+        negotiated: Negotiated { offer, encoding },
         claim,
+        identity,
     } = accepted;
     let settings = &shared.settings;
     decoder.set_max_payload(settings.session(Side::Accepting).limits.max_payload());
@@ -135,6 +169,7 @@ fn open(
                 hello_id,
                 hello,
                 remote,
+                identity,
                 permit,
             }));
             return None;
@@ -155,6 +190,7 @@ fn open(
         session.allow_compressed();
     }
     connection.attach(session, encoding);
+    connection.set_sender(identity.map(|identity| identity.of_peer(id)));
     let about = AboutClient {
         id,
         name: hello.client_name.clone(),
@@ -184,12 +220,15 @@ fn open(
     })
 }
 
-/// Upgrades a connection and reads its HELLO, both within `handshake_timeout`.
-async fn greet(incoming: Incoming, shared: &ServerShared) -> Option<(Greeted, Box<HelloFrame>)> {
+/// Upgrades a connection and reads its HELLO, both until `deadline`.
+async fn greet(
+    incoming: Incoming,
+    shared: &ServerShared,
+    deadline: Instant,
+) -> Option<(Greeted, Box<HelloFrame>)> {
     let settings = &shared.settings;
     let address = incoming.peer().clone();
     let fails = |error: &HandshakeError| log_failure(error, shared, &address);
-    let deadline = Instant::now() + settings.handshake_timeout;
     let accepted = match timeout_at(deadline, incoming.upgrade()).await {
         Ok(Ok(accepted)) => accepted,
         Ok(Err(error)) => {
@@ -242,48 +281,55 @@ async fn greet(incoming: Incoming, shared: &ServerShared) -> Option<(Greeted, Bo
     Some((greeted, hello))
 }
 
-/// Decides whether a client is served, in which encoding, and in which session.
-fn accept<'a>(
-    hello: &HelloFrame,
-    remote: &Remote,
-    shared: &'a ServerShared,
-) -> Result<Accepted<'a>, Status> {
+/// Asks the authenticators who a client is, within what is left of `handshake_timeout`. `None` where the client leaves, or
+/// breaks a rule, before they know.
+async fn identify(
+    greeted: &mut Greeted,
+    request: &ConnectRequest,
+    shared: &ServerShared,
+    deadline: Instant,
+) -> Option<Result<Identity, Refusal>> {
+    let Greeted {
+        connection,
+        stream,
+        decoder,
+        session,
+        remote,
+    } = greeted;
+    let identifying = shared.authenticators.identify(request, deadline);
+    match while_deciding(stream, decoder, session, connection, identifying).await {
+        Ok(identified) => Some(identified),
+        Err(error) => {
+            log_failure(&error, shared, &remote.address);
+            if let HandshakeError::Fault(fault) = &error {
+                session.handle_fault(fault);
+                refuse(stream, session).await;
+            }
+            None
+        }
+    }
+}
+
+/// Decides whether a client is served, and in which encoding.
+fn negotiate<'a>(hello: &HelloFrame, shared: &'a ServerShared) -> Result<Negotiated<'a>, Status> {
     let settings = &shared.settings;
     let offer = shared.protocols.find(&hello.hello, settings)?;
     let encoding = offer.translations().take(&hello.hello, settings)?;
-    let id = draw_peer_id()?;
-    let claim = if settings.session_expiry.is_zero() {
-        None
-    } else {
-        let key = SessionKey {
-            secret: &hello.hello.session_secret,
-            protocol: &hello.hello.protocol,
-            credential: &remote.credential,
-        };
-        let claim = shared.sessions.claim(hello.session_id, &key);
-        if matches!(claim, Claim::Refused) {
-            let text = "the session cannot be resumed";
-            return Err(Status::new(Code::Unauthenticated, text));
-        }
-        Some(claim)
-    };
-    Ok(Accepted {
-        id,
-        offer,
-        encoding,
-        claim,
-    })
+    Ok(Negotiated { offer, encoding })
 }
 
-/// Checks that the client sent nothing after its HELLO, as far as it has arrived.
-fn nothing_early(
-    decoder: &mut Decoder,
-    session: &mut Session,
-    connection: &ConnectionShared,
-) -> Result<(), Fault> {
-    match decoder.decode()? {
-        Some(frame) => session.handle_frame(frame, connection.now()).map(|_| ()),
-        None => Ok(()),
+/// Finds or begins the session that a client names. `None` where sessions are not kept.
+fn claim(
+    id: SessionId,
+    key: &SessionKey<'_>,
+    shared: &ServerShared,
+) -> Result<Option<Claim>, Status> {
+    if shared.settings.session_expiry.is_zero() {
+        return Ok(None);
+    }
+    match shared.sessions.claim(id, key) {
+        Claim::Refused => Err(Status::unauthenticated("the session cannot be resumed")),
+        claim => Ok(Some(claim)),
     }
 }
 

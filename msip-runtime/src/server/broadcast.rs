@@ -94,6 +94,8 @@ use crate::{
 /// ```
 pub struct Broadcast<P: Protocol> {
     registry: Weak<Registry<Peer<P>>>,
+    /// The room that they are in.
+    room: Option<String>,
     only: Option<Arc<HashSet<PeerId>>>,
     except: HashSet<PeerId>,
 }
@@ -106,6 +108,7 @@ impl<P: Protocol> Broadcast<P> {
     fn of(registry: Weak<Registry<Peer<P>>>) -> Self {
         Self {
             registry,
+            room: None,
             only: None,
             except: HashSet::new(),
         }
@@ -132,15 +135,48 @@ impl<P: Protocol> Broadcast<P> {
     /// The clients that it would be sent to now.
     #[must_use]
     pub fn peers(&self) -> Vec<Peer<P>> {
-        let Some(registry) = self.registry.upgrade() else {
+        let Some(registry) = self.registry() else {
             return Vec::new();
         };
-        let mut peers = match &self.only {
-            Some(ids) => ids.iter().filter_map(|id| registry.get(*id)).collect(),
-            None => registry.all(),
+        let mut peers = match (&self.room, &self.only) {
+            (Some(room), _) => registry.those(&registry.rooms().members(room)),
+            (None, Some(ids)) => ids.iter().filter_map(|id| registry.get(*id)).collect(),
+            (None, None) => registry.all(),
         };
-        peers.retain(|peer| !self.except.contains(&peer.id()));
+        peers.retain(|peer| self.admits(peer.id()));
         peers
+    }
+
+    /// The client with this id, where it is connected and among these.
+    #[must_use]
+    pub fn peer(&self, id: PeerId) -> Option<Peer<P>> {
+        let registry = self.registry()?;
+        let is_in = |room: &String| registry.rooms().contains(room, id);
+        if !self.admits(id) || !self.room.as_ref().is_none_or(is_in) {
+            return None;
+        }
+        registry.get(id)
+    }
+
+    /// All clients of the server.
+    pub(super) fn unrestricted(&self) -> Self {
+        Self::of(self.registry.clone())
+    }
+
+    /// The same clients, restricted to those in this room.
+    pub(super) fn within(mut self, room: String) -> Self {
+        self.room = Some(room);
+        self
+    }
+
+    pub(super) fn registry(&self) -> Option<Arc<Registry<Peer<P>>>> {
+        self.registry.upgrade()
+    }
+
+    /// Whether neither [`only`](Self::only) nor [`except`](Self::except) leaves a client out.
+    fn admits(&self, id: PeerId) -> bool {
+        let is_among = self.only.as_ref().is_none_or(|only| only.contains(&id));
+        is_among && !self.except.contains(&id)
     }
 }
 
@@ -212,6 +248,7 @@ impl<P: Protocol> Clone for Broadcast<P> {
     fn clone(&self) -> Self {
         Self {
             registry: self.registry.clone(),
+            room: self.room.clone(),
             only: self.only.clone(),
             except: self.except.clone(),
         }
@@ -222,6 +259,7 @@ impl<P: Protocol> fmt::Debug for Broadcast<P> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Broadcast")
             .field("protocol", &P::NAME)
+            .field("room", &self.room)
             .field("only", &self.only)
             .field("except", &self.except)
             .finish_non_exhaustive()

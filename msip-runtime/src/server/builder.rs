@@ -7,6 +7,7 @@ use thiserror::Error;
 use super::{
     Server,
     acceptor::IncomingConnections,
+    authenticate::{Authenticator, Authenticators},
     protocols::{Offer, ProtocolTable, UntypedOffer, UntypedProtocol},
     typed_offer,
 };
@@ -106,6 +107,7 @@ pub enum BindError {
 pub struct ServerBuilder<P> {
     url: String,
     settings: Settings,
+    authenticators: Authenticators,
     stacks: Stacks,
     name: String,
     /// What is offered besides `P`, once the middleware is known.
@@ -120,6 +122,7 @@ type MakeOffer = Box<dyn FnOnce(&Stacks) -> Box<dyn Offer> + Send>;
 pub(super) struct Bound {
     pub(super) incoming: IncomingConnections,
     pub(super) settings: Settings,
+    pub(super) authenticators: Authenticators,
     pub(super) stacks: Stacks,
     pub(super) name: String,
     pub(super) others: ProtocolTable,
@@ -130,6 +133,7 @@ impl<P> fmt::Debug for ServerBuilder<P> {
         f.debug_struct("ServerBuilder")
             .field("url", &self.url)
             .field("settings", &self.settings)
+            .field("authenticators", &self.authenticators)
             .field("stacks", &self.stacks)
             .field("name", &self.name)
             .finish_non_exhaustive()
@@ -164,6 +168,7 @@ impl<P> ServerBuilder<P> {
         Self {
             url: url.to_owned(),
             settings: Settings::default(),
+            authenticators: Authenticators::default(),
             stacks: Stacks::default(),
             name: String::new(),
             others: Vec::new(),
@@ -237,6 +242,73 @@ impl<P> ServerBuilder<P> {
         self
     }
 
+    /// Has `authenticator` say who a client is before anything else is done for it: before its session is looked up, before it
+    /// is among the peers, and before anything that it says is handled. Without any, every client that can connect is
+    /// served, and has no identity.
+    ///
+    /// It is a closure over a [`ConnectRequest`](crate::ConnectRequest), or a type of one's own: see [`Authenticator`] for one
+    /// that keeps hashes of tokens. What it answers is [`peer.identity()`](crate::Peer::identity). Several are asked in the
+    /// order in which they are given, until one answers. They have what is left of `handshake_timeout`, hold a place of
+    /// `max_handshakes`, and their future is dropped when the client leaves.
+    ///
+    /// A client that is refused with `UNAUTHENTICATED`, or that nobody knows, is told `UNAUTHENTICATED: not authenticated`
+    /// whatever the reason; the reason is logged. The text of any other status is sent as it is.
+    ///
+    /// ```
+    /// # mod greet {
+    /// #     use msip_runtime::{ClientToServer, Message, ServerToClient};
+    /// #     #[derive(ClientToServer)]
+    /// #     #[msip(protocol = "greet")]
+    /// #     pub enum ClientToServer { #[msip(tag = 1)] WhoReq(Nothing) }
+    /// #     #[derive(ServerToClient)]
+    /// #     pub enum ServerToClient { #[msip(tag = 1)] WhoRsp(Name) }
+    /// #     #[derive(Message)]
+    /// #     pub struct Nothing {}
+    /// #     #[derive(Debug, PartialEq, Message)]
+    /// #     pub struct Name { #[msip(tag = 1)] pub name: String }
+    /// # }
+    /// use greet::{Greet, HandleClientToServer, Name, Nothing, SendClientToServer as _};
+    /// use msip_runtime::{ConnectRequest, Identity, prelude::*};
+    ///
+    /// struct Greeter;
+    ///
+    /// impl HandleClientToServer for Greeter {
+    ///     async fn on_who_req(&self, peer: &Peer<Greet>, _: Nothing) -> Result<Name, Status> {
+    ///         let identity = peer.identity().ok_or_else(|| Status::unauthenticated("who?"))?;
+    ///         Ok(Name { name: identity.user.clone() })
+    ///     }
+    /// }
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let server = Server::<Greet>::builder("mem://authenticate")
+    ///     .authenticate(|client: ConnectRequest| async move {
+    ///         // `Authenticator` has an example with hashed tokens.
+    ///         match client.credential() {
+    ///             b"ada's token" => Ok(Identity::new("token").with_user("ada").with_role("operator")),
+    ///             _ => Err(Status::unauthenticated("unknown token")),
+    ///         }
+    ///     })
+    ///     .bind()
+    ///     .await?;
+    /// tokio::spawn(server.serve(Greeter));
+    ///
+    /// let ada = Client::<Greet>::builder("mem://authenticate").credential("ada's token").connect().await?;
+    /// assert_eq!(ada.who_req(Nothing {}).await?.name, "ada");
+    /// let stranger = Client::<Greet>::connect("mem://authenticate").await;
+    /// assert!(matches!(
+    ///     stranger,
+    ///     Err(ConnectError::Refused { status, .. }) if status.code() == Code::Unauthenticated
+    /// ));
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn authenticate(mut self, authenticator: impl Authenticator) -> Self {
+        self.authenticators.push(authenticator);
+        self
+    }
+
     /// Puts a middleware around the handlers of what clients begin, inside of those that were put there before.
     #[must_use]
     pub fn incoming(mut self, middleware: impl Middleware) -> Self {
@@ -271,6 +343,7 @@ impl<P> ServerBuilder<P> {
         let Self {
             url,
             mut settings,
+            authenticators,
             stacks,
             name,
             others,
@@ -310,6 +383,7 @@ impl<P> ServerBuilder<P> {
         Ok(Bound {
             incoming: IncomingConnections::new(listener, settings.insecure),
             settings,
+            authenticators,
             stacks,
             name,
             others: table,
@@ -327,6 +401,7 @@ impl<P: Protocol> ServerBuilder<P> {
         let Bound {
             incoming,
             settings,
+            authenticators,
             stacks,
             name,
             others,
@@ -334,6 +409,7 @@ impl<P: Protocol> ServerBuilder<P> {
         Ok(Server {
             incoming,
             settings,
+            authenticators,
             stacks,
             name,
             registry: Arc::default(),

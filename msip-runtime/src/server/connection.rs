@@ -1,11 +1,16 @@
 //! One client's session on the server, through all of its connections.
 
-use std::{future::Future, sync::Arc, task::Poll};
+use std::{
+    future::{Future, pending},
+    pin::Pin,
+    sync::Arc,
+    task::Poll,
+};
 
 use tokio::{
     sync::OwnedSemaphorePermit,
     task::JoinSet,
-    time::{Instant, timeout_at},
+    time::{Instant, Sleep, sleep_until, timeout_at},
 };
 
 use super::{
@@ -16,7 +21,7 @@ use super::{
     shared::ServerShared,
 };
 use crate::{
-    Code, DisconnectReason,
+    Code, DisconnectReason, Status,
     connection::ConnectionShared,
     driver::{self, Driver, Ending, GracefulClose, HandlerTask, drain, refuse, run_suspended},
     service::{Inbox, caught},
@@ -168,8 +173,15 @@ impl KeptSession {
         self.tell_connected();
         let _registered = Registered::new(Arc::clone(&self.peer));
         self.inbox.connected(self.connection.terms());
+        let mut expiry = expiry(&self.connection);
         loop {
             tokio::select! {
+                () = expired(&mut expiry) => {
+                    expiry = None;
+                    tracing::info!(peer = %self.about.id, "the identity has expired");
+                    // What is open may finish within `drain_timeout`; nothing new is taken.
+                    self.connection.begin_close(&Status::unauthenticated("the identity has expired"));
+                }
                 ending = driver.run(&mut self.handlers) => return (Box::new(driver.end(ending)), None),
                 Some(arrival) = next_resumed(&mut self.resumed) => {
                     if let Some(arrival) = self.unless_behind(arrival) {
@@ -248,9 +260,12 @@ impl KeptSession {
             hello_id,
             hello,
             remote,
+            identity,
             permit,
             ..
         } = *arrival;
+        self.connection
+            .set_sender(identity.map(|identity| identity.of_peer(self.about.id)));
         if let Some(registration) = &self.registration {
             registration.attached();
         }
@@ -304,6 +319,26 @@ async fn next_resumed(resumed: &mut Option<ResumedReceiver>) -> Option<Box<Resum
         None => Poll::Pending,
     })
     .await
+}
+
+/// The time at which the identity of the client expires; `None` where it never does, and where there is none.
+fn expiry(connection: &ConnectionShared) -> Option<Pin<Box<Sleep>>> {
+    let remaining = connection.identity()?.remaining()?;
+    Some(Box::pin(sleep_until(
+        Instant::now().checked_add(remaining)?,
+    )))
+}
+
+/// Waits for that time.
+///
+/// # Cancel safety
+///
+/// Dropping the future loses nothing.
+async fn expired(expiry: &mut Option<Pin<Box<Sleep>>>) {
+    match expiry {
+        Some(expiry) => expiry.await,
+        None => pending().await,
+    }
 }
 
 /// Tells the handler that a client's session has ended.

@@ -2,17 +2,19 @@
 
 mod accept;
 mod acceptor;
+mod authenticate;
 mod begin;
 mod broadcast;
 mod builder;
 mod connection;
-mod extensions;
 mod log_limiter;
+mod members;
 mod outbound;
 mod peer;
 mod protocols;
 mod registry;
 mod resumed;
+mod room;
 mod serve_with;
 mod sessions;
 mod shared;
@@ -28,25 +30,29 @@ use std::{
 
 pub use accept::DrainReport;
 pub use acceptor::{AcceptError, Acceptor};
+pub use authenticate::{Authenticator, ConnectRequest};
 pub use broadcast::Broadcast;
 pub use builder::{BindError, ServerBuilder};
-pub use extensions::Extensions;
+pub use members::RoomError;
 pub use peer::{Peer, PeerConnection};
 pub use protocols::UntypedProtocol;
+pub use room::Room;
 pub use serve_with::ServeWith;
 #[cfg(feature = "testing")]
 pub(crate) use stub::StubOutbound;
 pub use untyped::UntypedServer;
 
 use crate::{
-    Answered, DisconnectReason, MemoryUse, PeerId, Protocol, Status, Streaming,
+    Answered, DisconnectReason, MemoryUse, Metadata, PeerId, Protocol, Status, Streaming,
     call::Serving,
     dispatch::Dispatch,
-    middleware::{Stack, Stacks},
+    middleware::{RemotePeer, Stack, Stacks},
     settings::Settings,
     transport::ServiceUrl,
 };
+use accept::Offering;
 use acceptor::IncomingConnections;
+use authenticate::Authenticators;
 use protocols::{Offer, ProtocolTable, TypedOffer};
 use registry::Registry;
 
@@ -127,6 +133,7 @@ use registry::Registry;
 pub struct Server<P: Protocol> {
     incoming: IncomingConnections,
     settings: Settings,
+    authenticators: Authenticators,
     stacks: Stacks,
     name: String,
     registry: Arc<Registry<Peer<P>>>,
@@ -199,13 +206,19 @@ impl<P: Protocol> Server<P> {
         let Self {
             incoming,
             settings,
+            authenticators,
             stacks,
             name,
             registry,
             others: mut protocols,
         } = self;
         protocols.push_first(typed_offer(handler, stacks, registry));
-        accept::serve(incoming, settings, name, protocols, shutdown)
+        let offering = Offering {
+            name,
+            authenticators,
+            protocols,
+        };
+        accept::serve(incoming, settings, offering, shutdown)
     }
 }
 
@@ -250,12 +263,24 @@ where
         self.incoming.installed()
     }
 
-    fn serving(context: &Peer<P>, serving: Serving) -> Peer<P> {
+    fn connection(context: &Peer<P>, sender: Option<&Arc<Metadata>>) -> Peer<P> {
+        context.serving(Serving {
+            metadata: sender.cloned(),
+            ..Serving::default()
+        })
+    }
+
+    fn complete(context: &Peer<P>, serving: &mut Serving) {
+        context.complete(serving);
+    }
+
+    fn serving(context: &Peer<P>, mut serving: Serving) -> Peer<P> {
+        context.complete(&mut serving);
         context.serving(serving)
     }
 
-    fn peer(context: &Peer<P>) -> Option<PeerId> {
-        Some(context.id())
+    fn peer(context: &Peer<P>) -> Option<Arc<dyn RemotePeer>> {
+        Some(context.remote_peer())
     }
 
     fn dispatch(

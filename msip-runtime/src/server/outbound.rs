@@ -4,9 +4,9 @@ use std::{future::Future, sync::Arc};
 
 use super::Peer;
 use crate::{
-    OutboundPush, PeerId, Protocol, SendError, Sender,
+    OutboundPush, Protocol, SendError, Sender,
     connection::ConnectionShared,
-    middleware::Stack,
+    middleware::{RemotePeer, Stack},
     outbound::{Linked, impl_outbound},
     sender::impl_push,
     with::With,
@@ -21,8 +21,8 @@ impl<P: Protocol> Linked for Peer<P> {
         Peer::outgoing(self)
     }
 
-    fn peer(&self) -> Option<PeerId> {
-        Some(self.id())
+    fn peer(&self) -> Option<Arc<dyn RemotePeer>> {
+        Some(self.remote_peer())
     }
 }
 

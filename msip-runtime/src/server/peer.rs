@@ -9,13 +9,13 @@ use std::{
     time::Duration,
 };
 
-use super::{Extensions, Registry};
+use super::Registry;
 use crate::{
-    CallError, CallOptions, Code, Codec, Compression, Dropped, LostExchange, PeerId, Protocol,
-    Sender, Status,
+    CallError, CallOptions, Code, Codec, Compression, Dropped, Extensions, Identity, LostExchange,
+    Metadata, PeerId, Protocol, Sender, Status,
     call::{Call, Serving},
     connection::ConnectionShared,
-    middleware::Stack,
+    middleware::{RemotePeer, Stack},
     transport::{Connection, PeerAddress, PeerCredential},
     with::With,
 };
@@ -194,6 +194,12 @@ impl<P: Protocol> Peer<P> {
         self.shared.remote().address
     }
 
+    /// Who the client is, as the server's [`authenticate`](crate::ServerBuilder::authenticate) has answered for its current
+    /// connection, or its last one; `None` where the server has no such hook.
+    pub fn identity(&self) -> Option<Arc<Identity>> {
+        self.shared.connection.identity()
+    }
+
     /// Whether the client has resumed this session: false on its first connection, true on every later one.
     pub fn resumed(&self) -> bool {
         self.shared.resumed.load(Ordering::Relaxed)
@@ -216,9 +222,20 @@ impl<P: Protocol> Peer<P> {
         let _ = self.shared.lost.set(lost);
     }
 
+    /// Whether the session has ended.
+    pub(super) fn is_gone(&self) -> bool {
+        self.shared.lost.get().is_some()
+    }
+
     /// Values that the application keeps for this peer.
     pub fn extensions(&self) -> &Extensions {
         &self.shared.extensions
+    }
+
+    /// The names of the [rooms](crate::Room) that it is in, in order.
+    pub fn rooms(&self) -> Vec<String> {
+        let registry = self.shared.registry.upgrade();
+        registry.map_or_else(Vec::new, |registry| registry.rooms().of_peer(self.id()))
     }
 
     /// Information about the connection.
@@ -289,6 +306,18 @@ impl<P: Protocol> Peer<P> {
         &self.shared.registry
     }
 
+    /// The client as middleware sees it.
+    pub(super) fn remote_peer(&self) -> Arc<dyn RemotePeer> {
+        Arc::clone(&self.shared) as Arc<dyn RemotePeer>
+    }
+
+    /// Says in what came with a message who has sent it, where this is a handle for one connection.
+    pub(super) fn complete(&self, serving: &mut Serving) {
+        if let Some(sender) = &self.serving.metadata {
+            Metadata::set_sender(&mut serving.metadata, sender);
+        }
+    }
+
     /// The middleware around outgoing exchanges.
     pub(super) fn outgoing(&self) -> &Stack {
         &self.shared.outgoing
@@ -311,6 +340,34 @@ impl<P: Protocol> Shared<P> {
     }
 }
 
+impl<P: Protocol> RemotePeer for Shared<P> {
+    fn id(&self) -> PeerId {
+        self.id
+    }
+
+    fn address(&self) -> PeerAddress {
+        self.remote().address
+    }
+
+    fn identity(&self) -> Option<Arc<Identity>> {
+        self.connection.identity()
+    }
+
+    fn extensions(&self) -> &Extensions {
+        &self.extensions
+    }
+}
+
+impl<P: Protocol> fmt::Debug for Shared<P> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Peer")
+            .field("protocol", &P::NAME)
+            .field("id", &self.id)
+            .field("address", &self.remote().address)
+            .finish_non_exhaustive()
+    }
+}
+
 impl<P: Protocol> Clone for Peer<P> {
     fn clone(&self) -> Self {
         self.serving(self.serving.clone())
@@ -319,11 +376,7 @@ impl<P: Protocol> Clone for Peer<P> {
 
 impl<P: Protocol> fmt::Debug for Peer<P> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Peer")
-            .field("protocol", &P::NAME)
-            .field("id", &self.shared.id)
-            .field("address", &self.address())
-            .finish_non_exhaustive()
+        self.shared.fmt(f)
     }
 }
 

@@ -279,6 +279,13 @@ where
     }
 }
 
+/// Its session has ended for good, and its handler knows.
+impl<P: Protocol, H> Drop for TypedPeer<P, H> {
+    fn drop(&mut self) {
+        self.registry.rooms().leave_all(self.peer.id());
+    }
+}
+
 /// An untyped protocol with its service.
 pub(super) struct UntypedOffer<S> {
     protocol: UntypedProtocol,

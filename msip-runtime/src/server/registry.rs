@@ -5,18 +5,21 @@ use std::{
     sync::{Mutex, MutexGuard, PoisonError},
 };
 
+use super::members::Rooms;
 use crate::PeerId;
 
-/// Every connected peer, by id; at most `max_connections`.
+/// Every connected peer, by id; at most `max_connections`. And the rooms of all peers that have not gone.
 #[derive(Debug)]
 pub(super) struct Registry<T> {
     peers: Mutex<HashMap<PeerId, T>>,
+    rooms: Rooms,
 }
 
 impl<T> Default for Registry<T> {
     fn default() -> Self {
         Self {
             peers: Mutex::default(),
+            rooms: Rooms::default(),
         }
     }
 }
@@ -32,6 +35,16 @@ impl<T: Clone> Registry<T> {
 
     pub(super) fn get(&self, id: PeerId) -> Option<T> {
         self.lock().get(&id).cloned()
+    }
+
+    /// Of these, the peers of this moment.
+    pub(super) fn those(&self, ids: &[PeerId]) -> Vec<T> {
+        let peers = self.lock();
+        ids.iter().filter_map(|id| peers.get(id).cloned()).collect()
+    }
+
+    pub(super) fn rooms(&self) -> &Rooms {
+        &self.rooms
     }
 
     /// Every peer of this moment.

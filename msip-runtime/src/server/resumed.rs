@@ -11,7 +11,7 @@ use std::{
 use tokio::sync::OwnedSemaphorePermit;
 
 use super::peer::Remote;
-use crate::transport::Stream;
+use crate::{Identity, transport::Stream};
 use msip_session::{
     Session,
     wire::{Decoder, HelloFrame, MsgId, SessionId},
@@ -54,6 +54,8 @@ pub(super) struct Resumed {
     pub(super) hello_id: MsgId,
     pub(super) hello: Greeting,
     pub(super) remote: Remote,
+    /// Who the client is by this connection.
+    pub(super) identity: Option<Identity>,
     /// Its place among `max_connections`.
     pub(super) permit: OwnedSemaphorePermit,
 }
@@ -189,6 +191,7 @@ mod tests {
             hello_id: MsgId::new(number),
             hello: HelloFrame { session_id, hello }.into(),
             remote: Remote::from(&memory_pair().0),
+            identity: None,
             permit: Arc::clone(permits).try_acquire_owned().unwrap(),
         })
     }

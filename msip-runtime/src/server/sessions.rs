@@ -8,7 +8,7 @@ use std::{
 use sha2::{Digest as _, Sha256};
 
 use super::resumed::{ResumeRoute, ResumedReceiver, ResumedSender};
-use crate::transport::PeerCredential;
+use crate::{Identity, transport::PeerCredential};
 use msip_session::{Evict, wire::SessionId};
 
 /// The session that a HELLO names.
@@ -18,7 +18,7 @@ pub(super) enum Claim {
     New(Registration, ResumedReceiver),
     /// A session that exists, and how its connections reach it.
     Known(ResumeRoute),
-    /// A session that exists, with another secret or credential.
+    /// A session that exists, with another secret or of another principal.
     Refused,
 }
 
@@ -27,8 +27,23 @@ pub(super) struct SessionKey<'a> {
     pub(super) secret: &'a [u8],
     /// The protocol that the HELLO names.
     pub(super) protocol: &'a str,
-    /// Who the peer is as the transport knows it.
-    pub(super) credential: &'a PeerCredential,
+    pub(super) principal: Principal<'a>,
+}
+
+/// Whose a session is: only the same may resume it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Principal<'a> {
+    /// The server authenticates nobody: whom the transport knows.
+    OfTransport(&'a PeerCredential),
+    /// By its method, issuer and subject. Everything else of it may change.
+    Authenticated(&'a Identity),
+}
+
+impl<'a> Principal<'a> {
+    /// The identity, where the server has found one.
+    pub(super) fn of(identity: Option<&'a Identity>, credential: &'a PeerCredential) -> Self {
+        identity.map_or(Self::OfTransport(credential), Self::Authenticated)
+    }
 }
 
 /// Every session of a server that can be resumed; at most `max_connections` and `max_detached_sessions`.
@@ -212,7 +227,17 @@ impl SessionKey<'_> {
         };
         part(self.secret);
         part(self.protocol.as_bytes());
-        match self.credential {
+        let credential = match self.principal {
+            Principal::OfTransport(credential) => credential,
+            Principal::Authenticated(identity) => {
+                part(b"identity");
+                part(identity.method.as_bytes());
+                part(identity.issuer.as_bytes());
+                part(identity.subject().as_bytes());
+                &PeerCredential::None
+            }
+        };
+        match credential {
             PeerCredential::None => {}
             PeerCredential::UserId(id) => {
                 part(b"user");
@@ -256,7 +281,7 @@ mod tests {
         SessionKey {
             secret,
             protocol,
-            credential,
+            principal: Principal::OfTransport(credential),
         }
     }
 
@@ -306,6 +331,39 @@ mod tests {
                     "{own:?} {other:?}"
                 );
             }
+        }
+    }
+
+    #[test]
+    fn a_session_is_resumed_only_by_the_principal_that_began_it() {
+        let all = [
+            Identity::new("token").with_user("ada"),
+            Identity::new("token").with_user("bob"),
+            Identity::new("jwt").with_user("ada"),
+            Identity::new("jwt").with_user("ada").with_issuer("north"),
+            Identity::new("jwt").with_user("ad").with_issuer("anorth"),
+        ];
+        let none = PeerCredential::None;
+        let sessions = Sessions::new(10);
+        let claim = |number, identity: Option<&Identity>| {
+            let key = SessionKey {
+                secret: b"secret",
+                protocol: "chat",
+                principal: Principal::of(identity, &none),
+            };
+            sessions.claim(id(number), &key)
+        };
+        for (number, own) in (1..).zip(&all) {
+            let _begun = claim(number, Some(own));
+            let changed = own.clone().with_role("operator").with_service("billing");
+            let resumed = claim(number, Some(&changed));
+            assert!(matches!(resumed, Claim::Known(_)), "{own:?} {resumed:?}");
+            for other in all.iter().filter(|other| *other != own) {
+                let claimed = claim(number, Some(other));
+                assert!(matches!(claimed, Claim::Refused), "{own:?} {other:?}");
+            }
+            let claimed = claim(number, None);
+            assert!(matches!(claimed, Claim::Refused), "{own:?} and nobody");
         }
     }
 

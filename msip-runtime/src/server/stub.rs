@@ -10,7 +10,7 @@ use super::{
     peer::{Introduction, Remote},
 };
 use crate::{
-    PeerId, Protocol,
+    Identity, PeerId, Protocol,
     call::Serving,
     connection::ConnectionShared,
     middleware::Stack,
@@ -58,12 +58,25 @@ impl<P: Protocol> StubOutbound<P> {
     }
 
     /// A client has disconnected.
-    pub(crate) fn dismiss(&self, id: PeerId) {
-        self.registry.remove(id);
+    pub(crate) fn dismiss(&self, peer: &Peer<P>) {
+        peer.ended(&[]);
+        self.registry.remove(peer.id());
+        self.registry.rooms().leave_all(peer.id());
+    }
+
+    /// Says who a client is. Returns the peer as its handlers see it.
+    pub(crate) fn identify(peer: &Peer<P>, identity: Identity) -> Peer<P> {
+        let connection = peer.shared();
+        connection.set_sender(Some(identity.of_peer(peer.id())));
+        peer.serving(Serving {
+            metadata: connection.terms().sender,
+            ..Serving::default()
+        })
     }
 
     /// The peer as a handler of this call sees it.
-    pub(crate) fn in_call(peer: &Peer<P>, serving: Serving) -> Peer<P> {
+    pub(crate) fn in_call(peer: &Peer<P>, mut serving: Serving) -> Peer<P> {
+        peer.complete(&mut serving);
         peer.serving(serving)
     }
 }

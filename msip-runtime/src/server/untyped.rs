@@ -3,10 +3,10 @@
 use std::future::{Future, pending};
 
 use super::{
-    BindError, DrainReport, ServerBuilder, accept,
+    BindError, DrainReport, ServerBuilder,
+    accept::{self, Offering},
     acceptor::{Acceptor, IncomingConnections},
     builder::Bound,
-    protocols::ProtocolTable,
 };
 use crate::{MemoryUse, raw::Untyped, settings::Settings, transport::ServiceUrl};
 
@@ -35,8 +35,7 @@ use crate::{MemoryUse, raw::Untyped, settings::Settings, transport::ServiceUrl};
 pub struct UntypedServer {
     incoming: IncomingConnections,
     settings: Settings,
-    name: String,
-    protocols: ProtocolTable,
+    offering: Offering,
 }
 
 impl UntypedServer {
@@ -80,10 +79,9 @@ impl UntypedServer {
         let Self {
             incoming,
             settings,
-            name,
-            protocols,
+            offering,
         } = self;
-        accept::serve(incoming, settings, name, protocols, shutdown)
+        accept::serve(incoming, settings, offering, shutdown)
     }
 }
 
@@ -97,6 +95,7 @@ impl ServerBuilder<Untyped> {
         let Bound {
             incoming,
             settings,
+            authenticators,
             name,
             others: protocols,
             ..
@@ -104,8 +103,11 @@ impl ServerBuilder<Untyped> {
         Ok(UntypedServer {
             incoming,
             settings,
-            name,
-            protocols,
+            offering: Offering {
+                name,
+                authenticators,
+                protocols,
+            },
         })
     }
 }

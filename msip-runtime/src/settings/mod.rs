@@ -71,6 +71,9 @@ macro_rules! with_settings {
                 /// sessions are ended, the oldest first; then each connection is limited to 64 KiB: senders wait, and calls
                 /// of the peer are refused. Default 1 GiB; 1 MiB to 1 TiB.
                 max_memory: usize = Budget::OF_PROCESS, MIB..=1024 * 1024 * MIB;
+                /// Whether connections that others could read may do: for a server to listen where other machines can reach it
+                /// without encryption, for a client to send its credential there. Default: no, and both fail.
+                insecure: bool = false, false..=true;
             }
             client {
                 /// The codec of bodies (`?codec=json`). A server without it refuses the connection. Default: protobuf.
@@ -107,9 +110,6 @@ macro_rules! with_settings {
                 /// The number of disconnected sessions that are kept; beyond it the oldest is ended. Default 10,000; 0 to
                 /// 10 million.
                 max_detached_sessions: usize = 10_000, 0..=10_000_000;
-                /// Whether to serve other machines without encryption. Default: no, and binding to an address that others can reach
-                /// fails.
-                insecure: bool = false, false..=true;
                 /// Whether to refuse a client whose schema has another fingerprint (`?schema=strict`). Default: it is accepted, notified,
                 /// and logged.
                 schema: SchemaRule = SchemaRule::Compatible, SchemaRule::Compatible..=SchemaRule::Strict;
@@ -230,7 +230,7 @@ mod tests {
             (
                 "ping_intervall",
                 "10s",
-                "unknown setting `ping_intervall`: expected one of `max_body`, `handshake_timeout`, `ping_interval`, `call_timeout`, `max_calls`, `max_call_bytes`, `outgoing_queue`, `write_timeout`, `drain_timeout`, `compress_threshold`, `session_buffer`, `session_deliveries`, `correlation_ids`, `max_memory`, `codec`, `compress`, `connect_timeout`, `address_order`, `reconnect_min`, `reconnect_max`, `buffer_disconnected`",
+                "unknown setting `ping_intervall`: expected one of `max_body`, `handshake_timeout`, `ping_interval`, `call_timeout`, `max_calls`, `max_call_bytes`, `outgoing_queue`, `write_timeout`, `drain_timeout`, `compress_threshold`, `session_buffer`, `session_deliveries`, `correlation_ids`, `max_memory`, `insecure`, `codec`, `compress`, `connect_timeout`, `address_order`, `reconnect_min`, `reconnect_max`, `buffer_disconnected`",
             ),
             (
                 "ping_interval",

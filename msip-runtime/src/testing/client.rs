@@ -101,7 +101,7 @@ impl<P: Protocol> TestClient<P> {
     /// # Errors
     ///
     /// The metadata is invalid.
-    pub fn told_with(&self, options: &CallOptions) -> Result<Client<P>, MetadataError> {
+    pub fn with_options(&self, options: &CallOptions) -> Result<Client<P>, MetadataError> {
         let serving = Serving::made_with(options)?;
         Ok(StubOutbound::in_call(&self.client, serving))
     }

@@ -85,7 +85,7 @@ mod streams;
 pub use crate::transport::RoughStream;
 pub use answer::Answer;
 pub use client::{TestClient, client};
-pub use pair::{Pair, PairError, PairSettings};
+pub use pair::{Pair, PairBuilder, PairError};
 pub use peer::{TestPeer, peer};
 pub use recorder::{ClientRecorder, PeerRecorder, Recorder};
 pub use streams::{stream_of, streaming};

@@ -14,8 +14,8 @@ use tokio::{
 
 use super::relay::Relay;
 use crate::{
-    BindError, Broadcast, Client, ConnectError, ConnectWith, DrainReport, Peer, Protocol,
-    ServeWith, Server, transport::ServiceUrl,
+    BindError, Broadcast, Client, ClientBuilder, ConnectError, ConnectWith, DrainReport, Peer,
+    PeerId, Protocol, ServeWith, Server, ServerBuilder, transport::ServiceUrl,
 };
 
 /// The number of pairs in this process so far, so that each has its own addresses.
@@ -113,7 +113,12 @@ impl<P: Protocol> Pair<P> {
         S: Send + Sync + 'static,
         C: Send + Sync + 'static,
     {
-        PairSettings::default().connect(server, client).await
+        Self::builder().connect(server, client).await
+    }
+
+    /// Configures the two ends before they connect.
+    pub fn builder() -> PairBuilder<P> {
+        PairBuilder::new()
     }
 
     /// The client.
@@ -124,8 +129,7 @@ impl<P: Protocol> Pair<P> {
     /// The client as the server sees it; `None` while it is not connected.
     pub fn peer(&self) -> Option<Peer<P>> {
         let id = self.client.connection().peer_id();
-        let peers = self.everyone.peers();
-        peers.into_iter().find(|peer| peer.id().number() == id)
+        self.everyone.peer(PeerId::new(id))
     }
 
     /// All clients of the server.
@@ -181,47 +185,93 @@ impl<P: Protocol> fmt::Debug for Pair<P> {
     }
 }
 
-/// The settings of the two sides of a [`Pair`], each as the query of a URL.
+/// Configures the two ends of a [`Pair`]; from [`Pair::builder`].
+///
+/// # Examples
 ///
 /// ```
-/// use msip_runtime::testing::PairSettings;
+/// # mod chat {
+/// #     use msip_runtime::{ClientToServer, Message, ServerToClient};
+/// #     #[derive(ClientToServer)]
+/// #     #[msip(protocol = "chat")]
+/// #     pub enum ClientToServer { #[msip(tag = 1)] WhoReq(Name) }
+/// #     #[derive(ServerToClient)]
+/// #     pub enum ServerToClient { #[msip(tag = 1)] WhoRsp(Name) }
+/// #     #[derive(Debug, Default, PartialEq, Message)]
+/// #     pub struct Name { #[msip(tag = 1)] pub name: String }
+/// # }
+/// # use chat::{Chat, HandleClientToServer, Name, SendClientToServer as _};
+/// use std::time::Duration;
+/// use msip_runtime::{ConnectRequest, Identity, Peer, Status, middleware::Timeout, testing::Pair};
 ///
-/// let json = PairSettings::new().client("codec=json&call_timeout=5s").server("session_expiry=0s");
-/// # let _ = json;
+/// # struct Room;
+/// # impl HandleClientToServer for Room {
+/// #     async fn on_who_req(&self, peer: &Peer<Chat>, _: Name) -> Result<Name, Status> {
+/// #         Ok(Name { name: peer.identity().map(|it| it.user.clone()).unwrap_or_default() })
+/// #     }
+/// # }
+/// # #[tokio::main(flavor = "current_thread", start_paused = true)]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let pair = Pair::<Chat>::builder()
+///     .server(|server| {
+///         server
+///             .session_expiry(Duration::ZERO)
+///             .incoming(Timeout::new(Duration::from_secs(5)))
+///             .authenticate(|client: ConnectRequest| async move {
+///                 let user = String::from_utf8_lossy(client.credential()).into_owned();
+///                 Ok(Identity::new("test").with_user(user))
+///             })
+///     })
+///     .client(|client| client.credential("ada"))
+///     .connect(Room, ())
+///     .await?;
+/// assert_eq!(pair.who_req(Name::default()).await?.name, "ada");
+/// # Ok(())
+/// # }
 /// ```
-#[derive(Debug, Clone, Default)]
-pub struct PairSettings {
-    server: String,
-    client: String,
+#[must_use]
+pub struct PairBuilder<P: Protocol> {
+    server: Configure<ServerBuilder<P>>,
+    client: Configure<ClientBuilder<P, ()>>,
 }
 
-impl PairSettings {
-    /// Default settings.
-    #[must_use]
-    pub fn new() -> Self {
-        Self::default()
+/// What a test does to a builder.
+type Configure<B> = Box<dyn FnOnce(B) -> B + Send>;
+
+impl<P: Protocol> PairBuilder<P> {
+    fn new() -> Self {
+        Self {
+            server: Box::new(|server| server),
+            client: Box::new(|client| client),
+        }
     }
 
-    /// The server's settings: `session_expiry=0s&ping_interval=1s`.
-    #[must_use]
-    pub fn server(mut self, settings: impl Into<String>) -> Self {
-        self.server = settings.into();
+    /// Configures the server: its settings, middleware, authentication, further protocols.
+    pub fn server(
+        mut self,
+        configure: impl FnOnce(ServerBuilder<P>) -> ServerBuilder<P> + Send + 'static,
+    ) -> Self {
+        let before = self.server;
+        self.server = Box::new(|server| configure(before(server)));
         self
     }
 
-    /// The client's settings.
-    #[must_use]
-    pub fn client(mut self, settings: impl Into<String>) -> Self {
-        self.client = settings.into();
+    /// Configures the client: its settings, middleware, name and credential.
+    pub fn client(
+        mut self,
+        configure: impl FnOnce(ClientBuilder<P, ()>) -> ClientBuilder<P, ()> + Send + 'static,
+    ) -> Self {
+        let before = self.client;
+        self.client = Box::new(|client| configure(before(client)));
         self
     }
 
-    /// Starts a server with the first handler and connects a client with the second, with these settings.
+    /// Starts a server with the first handler and connects a client with the second, which may be `()`.
     ///
     /// # Errors
     ///
     /// [`PairError`].
-    pub async fn connect<P, S, C>(self, server: S, client: C) -> Result<Pair<P>, PairError>
+    pub async fn connect<S, C>(self, server: S, client: C) -> Result<Pair<P>, PairError>
     where
         P: ServeWith<S> + ConnectWith<C>,
         S: Send + Sync + 'static,
@@ -229,7 +279,7 @@ impl PairSettings {
     {
         let number = PAIRS.fetch_add(1, Ordering::Relaxed);
         let place = format!("mem://msip-testing-pair-{number}");
-        let bound = Server::<P>::bind(with_settings(&place, &self.server)).await?;
+        let bound = (self.server)(Server::<P>::builder(&place)).bind().await?;
         let everyone = bound.broadcast();
         let (shutdown, stop) = oneshot::channel();
         let serving = bound.serve_until(server, async {
@@ -242,7 +292,7 @@ impl PairSettings {
         let relay = Relay::listen(&parse(&url)?, parse(&place)?)
             .await
             .map_err(PairError::Line)?;
-        let client = Client::<P>::builder(with_settings(&url, &self.client))
+        let client = (self.client)(Client::<P>::builder(&url))
             .handler(client)
             .connect()
             .await?;
@@ -257,11 +307,9 @@ impl PairSettings {
     }
 }
 
-fn with_settings(place: &str, settings: &str) -> String {
-    if settings.is_empty() {
-        place.to_owned()
-    } else {
-        format!("{place}?{settings}")
+impl<P: Protocol> fmt::Debug for PairBuilder<P> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("PairBuilder").finish_non_exhaustive()
     }
 }
 

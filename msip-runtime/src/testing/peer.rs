@@ -6,7 +6,7 @@ use tokio::time::Instant;
 
 use super::{Answer, recorder::scripted, script::Script, scripted_connection::ScriptedConnection};
 use crate::{
-    CallOptions, MetadataError, Peer, Protocol, Status, call::Serving,
+    CallOptions, Identity, MetadataError, Peer, Protocol, Status, call::Serving,
     connection::ConnectionShared, server::StubOutbound, settings::Settings,
 };
 use msip_session::wire::Side;
@@ -96,6 +96,51 @@ impl<P: Protocol> TestPeer<P> {
         Self::at(&self.server)
     }
 
+    /// The same client, authenticated as this: what [`peer.identity()`](Peer::identity) and the
+    /// [identity](crate::Metadata::identity) in the metadata of its messages are.
+    ///
+    /// ```
+    /// # mod chat {
+    /// #     use msip_runtime::{ClientToServer, Message, ServerToClient};
+    /// #     #[derive(ClientToServer)]
+    /// #     #[msip(protocol = "chat")]
+    /// #     pub enum ClientToServer { #[msip(tag = 1)] KickReq(Name) }
+    /// #     #[derive(ServerToClient)]
+    /// #     pub enum ServerToClient { #[msip(tag = 1)] KickRsp(Name) }
+    /// #     #[derive(Debug, PartialEq, Message)]
+    /// #     pub struct Name { #[msip(tag = 1)] pub name: String }
+    /// # }
+    /// # use chat::{Chat, HandleClientToServer, Name};
+    /// # use msip_runtime::{Code, Identity, Peer, Status, testing};
+    /// struct Room;
+    ///
+    /// impl HandleClientToServer for Room {
+    ///     async fn on_kick_req(&self, peer: &Peer<Chat>, who: Name) -> Result<Name, Status> {
+    ///         match peer.identity() {
+    ///             Some(identity) if identity.has_role("operator") => Ok(who),
+    ///             _ => Err(Status::permission_denied("operators only")),
+    ///         }
+    ///     }
+    /// }
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() {
+    /// let bob = || Name { name: "bob".into() };
+    /// let stranger = testing::peer::<Chat>();
+    /// let refused = Room.on_kick_req(&stranger, bob()).await.unwrap_err();
+    /// assert_eq!(refused.code(), Code::PermissionDenied);
+    ///
+    /// let ada = testing::peer::<Chat>()
+    ///     .with_identity(Identity::new("token").with_user("ada").with_role("operator"));
+    /// assert_eq!(Room.on_kick_req(&ada, bob()).await, Ok(bob()));
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn with_identity(mut self, identity: Identity) -> Self {
+        self.peer = StubOutbound::identify(&self.peer, identity);
+        self
+    }
+
     /// The peer as a handler gets it for a call with this time left until its deadline, which
     /// [`peer.call()`](Peer::call) reports.
     #[must_use]
@@ -105,19 +150,19 @@ impl<P: Protocol> TestPeer<P> {
     }
 
     /// The peer as a handler gets it for a message sent with these options: [`peer.call()`](Peer::call) reports their
-    /// deadline and metadata.
+    /// deadline and metadata, and who has sent it where [`with_identity`](Self::with_identity) has said so.
     ///
     /// # Errors
     ///
     /// The metadata is invalid.
-    pub fn told_with(&self, options: &CallOptions) -> Result<Peer<P>, MetadataError> {
+    pub fn with_options(&self, options: &CallOptions) -> Result<Peer<P>, MetadataError> {
         let serving = Serving::made_with(options)?;
         Ok(StubOutbound::in_call(&self.peer, serving))
     }
 
     /// Ends the session: every later send fails, as to any peer whose session has ended.
     pub fn leave(&self) {
-        self.server.dismiss(self.peer.id());
+        self.server.dismiss(&self.peer);
         self.connection.cut();
     }
 

@@ -8,11 +8,9 @@ use std::{
 };
 
 use msip_runtime::{
-    CallError, CallOptions, Client, Code, ConnectionState, MetadataError, SendError, Status,
+    CallError, CallOptions, Client, Code, Codec, ConnectionState, MetadataError, SendError, Status,
     Stream,
-    testing::{
-        self, Answer, ClientRecorder, Pair, PairSettings, PeerRecorder, stream_of, streaming,
-    },
+    testing::{self, Answer, ClientRecorder, Pair, PeerRecorder, stream_of, streaming},
 };
 use msip_tests::{
     LabServer, SeenByServer,
@@ -406,9 +404,9 @@ async fn a_handler_sees_the_metadata_that_a_test_gives() {
         .correlation_id("order-17")
         .header("lang", "en");
     let peer = testing::peer::<Lab>();
-    let told = peer.told_with(&options).expect("can be sent");
+    let told = peer.with_options(&options).expect("can be sent");
     let client = testing::client::<Lab>();
-    let told_client = client.told_with(&options).expect("can be sent");
+    let told_client = client.with_options(&options).expect("can be sent");
     for call in [told.call(), told_client.call()] {
         assert_eq!(call.remaining(), Some(Duration::from_secs(3)));
         assert_eq!(call.metadata().correlation_id(), Some("order-17"));
@@ -417,7 +415,7 @@ async fn a_handler_sees_the_metadata_that_a_test_gives() {
     }
     let nameless = CallOptions::new().header("", "x");
     assert_eq!(
-        peer.told_with(&nameless).map(|_| ()),
+        peer.with_options(&nameless).map(|_| ()),
         Err(MetadataError::EmptyName)
     );
 }
@@ -519,10 +517,11 @@ async fn a_pair_talks_and_survives_a_cut_in_no_time() {
 #[tokio::test(start_paused = true)]
 async fn a_pair_has_the_settings_of_a_test() {
     let (handler, _seen) = LabServer::new();
-    let pair = PairSettings::new()
-        .server("max_calls=1")
-        .client("codec=json&call_timeout=40s")
-        .connect::<Lab, _, _>(handler, ())
+    let pair = Pair::<Lab>::builder()
+        .server(|server| server.max_calls(1))
+        .client(|client| client.codec(Codec::Json))
+        .client(|client| client.call_timeout(Duration::from_secs(40)))
+        .connect(handler, ())
         .await
         .expect("connected");
     assert_eq!(pair.connection().codec().to_string(), "json");
@@ -538,9 +537,9 @@ async fn a_pair_has_the_settings_of_a_test() {
     assert_eq!(begun.elapsed().as_secs(), 20, "as the schema says");
 
     let (handler, _seen) = LabServer::new();
-    let error = PairSettings::new()
-        .client("colour=red")
-        .connect::<Lab, _, _>(handler, ())
+    let error = Pair::<Lab>::builder()
+        .client(|client| client.max_calls(0))
+        .connect(handler, ())
         .await
         .expect_err("no such setting");
     assert!(

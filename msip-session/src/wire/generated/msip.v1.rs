@@ -152,6 +152,9 @@ pub struct Identity {
     /// The peer id of the client, from its Welcome. 0 is none.
     #[prost(fixed64, tag = "3")]
     pub peer: u64,
+    /// What it may do, in words of the application.
+    #[prost(string, repeated, tag = "4")]
+    pub roles: ::std::vec::Vec<::std::string::String>,
 }
 
 /// How the body of a message is written.

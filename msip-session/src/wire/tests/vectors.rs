@@ -170,6 +170,7 @@ impl Vector {
                 .collect(),
             identity: self.take("meta.identity.user").map(|user| Identity {
                 user: user.to_owned(),
+                roles: self.texts("meta.identity.roles"),
                 ..Identity::default()
             }),
             ..Metadata::default()
@@ -182,6 +183,12 @@ impl Vector {
         names
             .map(|name| number(name).unwrap_or_else(|| panic!("{name:?}")))
             .collect()
+    }
+
+    fn texts(&mut self, key: &str) -> Vec<String> {
+        let texts = self.text(key);
+        let texts = texts.split(", ").filter(|text| !text.is_empty());
+        texts.map(str::to_owned).collect()
     }
 
     fn ids(&mut self, key: &str) -> Vec<u64> {
