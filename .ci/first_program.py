@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
-"""Builds the README's first program outside of the workspace, as a reader of the README would.
+"""Builds and runs the README's first program outside of the workspace, as a reader of the README would.
 
-The Cargo.toml and all files are the README's own text, but for the path to this repository.
+The Cargo.toml and all files are the README's own text, but for the path to this repository. It has the default features
+of msip-runtime: a codec that is not among them must be refused with the feature's name.
 """
 
 import os
@@ -13,6 +14,24 @@ import sys
 import tempfile
 
 BLOCK = re.compile(r"`([\w./-]+)`[^\n`]*:\n\n```\w+\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+
+
+def run(binaries):
+    """What is wrong with a server and a client that run."""
+    server = subprocess.Popen([binaries / "first-server", "tcp://127.0.0.1:0"], text=True, stdout=subprocess.PIPE)
+    try:
+        url = server.stdout.readline().split()[-1]
+        cases = [("", 0, "hello, ada"), ("?codec=json", 1, "json")]
+        for query, code, text in cases:
+            command = [binaries / "first-client", "ada", url + query]
+            # Enter ends it.
+            client = subprocess.run(command, input="\n", text=True, capture_output=True, timeout=60)
+            said = client.stdout + client.stderr
+            if client.returncode != code or text not in said:
+                yield f"first-client at {url}{query} ends with {client.returncode}, not {code} and `{text}`:\n{said}"
+    finally:
+        server.kill()
+        server.wait()
 
 
 def main():
@@ -32,14 +51,19 @@ def main():
             path.write_text(text, encoding="utf-8")
         # The versions that everything else is tested with; cargo drops what is not needed.
         shutil.copy(repository / "Cargo.lock", folder)
-        command = ["cargo", "check", "--bins"]
-        environment = dict(os.environ, CARGO_TARGET_DIR=str(target))
+        command = ["cargo", "build", "--bins"]
+        environment = dict(os.environ, CARGO_TARGET_DIR=str(target), CARGO_PROFILE_DEV_DEBUG="false")
         built = subprocess.run(command, cwd=folder, env=environment, text=True, capture_output=True)
     sys.stdout.write(built.stderr)
-    if built.returncode == 0 and "\nwarning" in "\n" + built.stderr:
-        print("the README's program builds with warnings")
+    if built.returncode != 0:
+        return built.returncode
+    mistakes = ["the README's program builds with warnings"] if "\nwarning" in "\n" + built.stderr else []
+    mistakes += run(target / "debug")
+    if mistakes:
+        print(*mistakes, sep="\n")
         return 1
-    return built.returncode
+    print("it builds, and its client is greeted")
+    return 0
 
 
 if __name__ == "__main__":

@@ -94,8 +94,8 @@
 //! | feature | default | |
 //! | --- | --- | --- |
 //! | `derive` | yes | the derives [`ClientToServer`], [`ServerToClient`] and [`Message`] |
-//! | `json`, `msgpack` | yes | bodies in JSON and in MessagePack, besides protobuf |
-//! | `gzip`, `lz4`, `zstd` | yes | bodies compressed; `zstd` compiles C |
+//! | `json`, `msgpack` | no | bodies in JSON and in MessagePack, besides protobuf |
+//! | `gzip`, `lz4`, `zstd` | no | bodies compressed; `zstd` compiles C |
 //! | `metrics` | no | the middleware [`Metrics`](middleware::Metrics), which measures through the facade of the crate `metrics` |
 //! | `testing` | no | the module [`testing`], for `[dev-dependencies]` |
 //!

@@ -106,7 +106,8 @@ impl Translations {
             Codec::first_of(&hello.codecs).ok_or_else(|| {
                 let (ours, theirs) = (Codec::built(), Codec::names(&hello.codecs));
                 let text = format!(
-                    "no codec in common: the client offers {theirs}, this server has {ours}"
+                    "no codec in common: the client offers {theirs}, this server has {ours}{}",
+                    Codec::features_off(&hello.codecs)
                 );
                 Status::new(Code::Unimplemented, text)
             })?

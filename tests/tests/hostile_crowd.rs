@@ -103,12 +103,19 @@ struct Hall {
 
 impl Hall {
     async fn open() -> Self {
+        Self::open_to(None).await
+    }
+
+    /// A server that has no answer to any other credential than this.
+    async fn open_to(credential: Option<&str>) -> Self {
         let mut command = Command::new(env!("CARGO_BIN_EXE_lab-server"));
-        command.arg(SERVER);
+        command.arg(SERVER).args(credential);
         let server = ServerProcess::start(command).await;
         let address = server.address().to_owned();
         let (server, listening) = server.unread();
-        let bystander = Client::<Lab>::connect(format!("tcp://{address}?ping_interval=1h"))
+        let bystander = Client::<Lab>::builder(format!("tcp://{address}?ping_interval=1h"))
+            .credential(credential.unwrap_or_default())
+            .connect()
             .await
             .expect("connects");
         let mut hall = Self {
@@ -251,6 +258,30 @@ async fn a_crowd_that_is_not_authenticated_costs_what_it_may() {
 }
 
 #[tokio::test]
+async fn a_crowd_that_is_being_authenticated_costs_what_it_may() {
+    let _alone = ALONE.lock().await;
+    let crowd = crowd();
+    let mut hall = Hall::open_to(Some("known")).await;
+    let mut people = Vec::new();
+    for (what, each, hello) in [
+        (
+            "a credential that nobody knows yet",
+            crowd / 2,
+            raw::hello(),
+        ),
+        ("the same with all that fits", crowd / 10, full_hello()),
+    ] {
+        let hello = raw::hello_frame(&Hello {
+            credential: b"a guess".to_vec(),
+            ..hello
+        });
+        let before = hall.before();
+        people.extend(hall.enter(each, &hello).await);
+        hall.costs_at_most(what, each, STRANGER, before);
+    }
+}
+
+#[tokio::test]
 async fn a_crowd_that_is_authenticated_costs_what_its_limits_allow() {
     let _alone = ALONE.lock().await;
     let crowd = crowd();
@@ -288,7 +319,7 @@ fn full_hello() -> Hello {
         (b'!'..=b'~').map(move |second| String::from_utf8_lossy(&[first, second]).into_owned())
     });
     Hello {
-        extensions: keys.take(2500).map(|key| (key, Vec::new())).collect(),
+        extensions: keys.take(2490).map(|key| (key, Vec::new())).collect(),
         ..raw::hello()
     }
 }

@@ -7,9 +7,11 @@ use std::{
     sync::{Arc, Mutex},
 };
 
-use msip_runtime::{CallOptions, Client, middleware::Tracing, wire};
+use msip_runtime::{
+    CallOptions, Client, ConnectRequest, Identity, Server, Status, middleware::Tracing, wire,
+};
 use msip_tests::{
-    LabClient, SeenByClient, SeenByServer,
+    LabClient, LabServer, SeenByClient, SeenByServer,
     lab::{
         AskReq, BroadcastServerToClient as _, EchoReq, Lab, NoteInd, SendClientToServer as _,
         SendServerToClient as _,
@@ -155,8 +157,34 @@ async fn no_hello(bytes: &[u8]) {
     server.abort();
 }
 
+/// Clients with the marker for a credential: one that is known, and one that is not.
+async fn log_in() {
+    for is_known in [true, false] {
+        let server = Server::<Lab>::builder("tcp://127.0.0.1:0")
+            .authenticate(move |_: ConnectRequest| async move {
+                if is_known {
+                    Ok(Identity::new("token").with_user("ada"))
+                } else {
+                    Err(Status::unauthenticated("for the log alone"))
+                }
+            })
+            .bind()
+            .await
+            .expect("binds");
+        let url = server.local_url().to_string();
+        let (handler, _events) = LabServer::new();
+        let serving = tokio::spawn(server.serve(handler));
+        let connecting = Client::<Lab>::builder(url).credential(MARKER).connect();
+        match connecting.await {
+            Ok(client) => client.close().await,
+            Err(error) => tracing::info!(%error, ?error, "not known"),
+        }
+        serving.abort();
+    }
+}
+
 #[tokio::test]
-async fn payloads_are_never_traced() {
+async fn payloads_and_credentials_are_never_traced() {
     let log = Log::default();
     tracing_subscriber::fmt()
         .with_max_level(tracing::Level::TRACE)
@@ -194,8 +222,11 @@ async fn payloads_are_never_traced() {
         no_hello(&bytes).await;
     }
 
+    log_in().await;
+
     let text = log.text();
     for expected in [
+        "client refused status=UNAUTHENTICATED: not authenticated why=\"for the log alone\"",
         "TRACE",
         "handling",
         "serving",

@@ -1,12 +1,12 @@
-//! Authentication by token, with a middleware of ten lines.
+//! Authentication by token: who a client is, and what it may do.
 //!
 //! ```text
 //! cargo run -p msip-examples --bin auth
 //! ```
 //!
-//! The server's middleware reads the token from a header and sets the user for handlers; the client's adds it to
-//! everything that it sends. A client without a token, or with a wrong one, is answered with `UNAUTHENTICATED`, and no
-//! handler is called. It takes a moment, and ends with exit code 0.
+//! The server's `authenticate` knows each token's user and role, and a client without one of them is refused before
+//! anything else is done for it. A middleware keeps what only some may do from the others. It takes a moment, and ends with
+//! exit code 0.
 
 #![expect(
     clippy::print_stdout,
@@ -16,38 +16,46 @@
 use std::error::Error;
 
 use msip_examples::chat::{
-    Chat, ConnectReq, ConnectRsp, HandleClientToServer, SendClientToServer as _, WhoReq, WhoRsp,
+    Chat, ConnectReq, ConnectRsp, HandleClientToServer, Person, SendClientToServer as _, WhoReq,
+    WhoRsp,
 };
 use msip_runtime::{
+    ConnectRequest, Identity,
     middleware::{ExchangeContext, Middleware, Next},
     prelude::*,
 };
 
-/// Tokens and their users. A real one keeps hashes of them, and compares in constant time.
-struct Tokens([(&'static str, &'static str); 2]);
+/// Tokens, their users and their roles. A real server keeps hashes of them: see the documentation of `Authenticator`.
+const TOKENS: [(&[u8], &str, &str); 2] = [
+    (b"swordfish", "ada", "member"),
+    (b"open sesame", "ali", "guest"),
+];
 
-impl Middleware for Tokens {
+/// Says who a client is.
+async fn by_token(client: ConnectRequest) -> Result<Identity, Status> {
+    let known = TOKENS
+        .iter()
+        .find(|(token, ..)| *token == client.credential());
+    let (_, user, role) = known.ok_or_else(|| Status::unauthenticated("no token of ours"))?;
+    Ok(Identity::new("token").with_user(*user).with_role(*role))
+}
+
+/// Lets members alone see who is there.
+struct MembersOnly;
+
+impl Middleware for MembersOnly {
     async fn handle(&self, it: &mut ExchangeContext, mut next: Next<'_>) -> Result<(), CallError> {
-        let token = it.metadata().header("token").unwrap_or_default();
-        let Some((_, user)) = self.0.iter().find(|(known, _)| *known == token) else {
-            return Err(it.refuse(Status::unauthenticated("no token of ours")));
-        };
-        it.set_user(*user);
+        let is_member = it
+            .identity()
+            .is_some_and(|identity| identity.has_role("member"));
+        if it.message() == "who_req" && !is_member {
+            return Err(it.refuse(Status::permission_denied("members only")));
+        }
         next.run(it).await
     }
 }
 
-/// Adds this token to every outgoing exchange.
-struct Token(&'static str);
-
-impl Middleware for Token {
-    async fn handle(&self, it: &mut ExchangeContext, mut next: Next<'_>) -> Result<(), CallError> {
-        it.change_options(|options| options.header("token", self.0));
-        next.run(it).await
-    }
-}
-
-/// Welcomes the user that the middleware has authenticated, by the name that belongs to the token.
+/// Welcomes each user by the name that belongs to the token.
 struct Porter;
 
 impl HandleClientToServer for Porter {
@@ -56,68 +64,84 @@ impl HandleClientToServer for Porter {
         peer: &Peer<Chat>,
         request: ConnectReq,
     ) -> Result<ConnectRsp, Status> {
-        let call = peer.call();
-        let identity = call.metadata().identity();
-        let user = identity.map_or("nobody", |identity| &identity.user);
+        let identity = peer.identity();
+        let user = identity.map_or_else(String::new, |identity| identity.user.clone());
         if request.user != user {
-            return Err(Status::permission_denied(format!(
-                "{user} cannot enter as {}",
-                request.user
-            )));
+            let text = format!("{user} cannot enter as {}", request.user);
+            return Err(Status::permission_denied(text));
         }
         Ok(ConnectRsp {
             motd: format!("welcome, {user}"),
-            users: vec![user.to_owned()],
+            users: vec![user],
         })
     }
 
-    async fn on_who_req(&self, _: &Peer<Chat>, _: WhoReq) -> Result<WhoRsp, Status> {
-        Err(Status::unimplemented("who_req"))
+    async fn on_who_req(&self, peer: &Peer<Chat>, _: WhoReq) -> Result<WhoRsp, Status> {
+        let peers = peer.everyone().peers();
+        let identities = peers.iter().filter_map(Peer::identity);
+        let people = identities.map(|identity| Person {
+            user: identity.user.clone(),
+            ..Person::default()
+        });
+        Ok(WhoRsp {
+            people: people.collect(),
+        })
     }
 }
 
-/// Prints the outcome of an attempt to enter.
-fn tell(who: &str, outcome: Result<ConnectRsp, CallError>) {
+/// Prints the outcome of an attempt.
+fn tell<E: std::fmt::Display>(who: &str, outcome: Result<String, E>) {
     match outcome {
-        Ok(answer) => println!("{who} is told: {}", answer.motd),
+        Ok(answer) => println!("{who} is told: {answer}"),
         Err(error) => println!("{who} is told: {error}"),
-    }
-}
-
-fn ada() -> ConnectReq {
-    ConnectReq {
-        user: "ada".to_owned(),
     }
 }
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn Error>> {
     let server = Server::<Chat>::builder("tcp://127.0.0.1:0")
-        .incoming(Tokens([("swordfish", "ada"), ("open sesame", "ali")]))
+        .authenticate(by_token)
+        .incoming(MembersOnly)
         .bind()
         .await?;
     let url = server.local_url().to_string();
     tokio::spawn(server.serve(Porter));
 
-    let stranger = Client::<Chat>::connect(&url).await?;
-    tell(
-        "a client without a token",
-        stranger.connect_req(ada()).await,
-    );
-    let guess = CallOptions::new().header("token", "please");
-    let outcome = stranger.with(guess).connect_req(ada()).await;
-    tell("a client that guesses", outcome);
-    stranger.close().await;
-
+    for (who, token) in [
+        ("a client without a token", ""),
+        ("a client that guesses", "please"),
+    ] {
+        let refused = Client::<Chat>::builder(&url)
+            .credential(token)
+            .connect()
+            .await;
+        match refused {
+            Err(ConnectError::Refused { status, .. }) => println!("{who} is told: {status}"),
+            Err(error) => return Err(error.into()),
+            Ok(_) => return Err("it was let in".into()),
+        }
+    }
     for (who, token) in [
         ("ada's client", "swordfish"),
         ("ali's client", "open sesame"),
     ] {
         let client = Client::<Chat>::builder(&url)
-            .outgoing(Token(token))
+            .credential(token)
             .connect()
             .await?;
-        tell(who, client.connect_req(ada()).await);
+        let user = "ada".to_owned();
+        let entered = client.connect_req(ConnectReq { user }).await;
+        tell(who, entered.map(|answer| answer.motd));
+        let there = client.who_req(WhoReq {}).await;
+        let names = |answer: WhoRsp| {
+            let names: Vec<String> = answer
+                .people
+                .into_iter()
+                .map(|person| person.user)
+                .collect();
+            names.join(", ")
+        };
+        tell(who, there.map(names));
         client.close().await;
     }
     Ok(())

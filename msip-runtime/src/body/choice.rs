@@ -75,6 +75,21 @@ pub(crate) trait Negotiable: Sized + Copy + fmt::Debug + 'static {
             .join(", ")
     }
 
+    /// Which features would have built in some of these numbers, as the end of an error's text; empty if none would.
+    fn features_off(numbers: &[i32]) -> String {
+        let is_off = |choice: &&Self| numbers.contains(&choice.number()) && !choice.is_built();
+        let off = Self::ALL.iter().filter(is_off);
+        let off = off.map(|choice| format!("`{}`", choice.name()));
+        match off.collect::<Vec<_>>().as_slice() {
+            [] => String::new(),
+            [feature] => format!(" (its msip-runtime is built without the feature {feature})"),
+            features => format!(
+                " (its msip-runtime is built without the features {})",
+                features.join(", ")
+            ),
+        }
+    }
+
     /// The names of these numbers, for the text of an error.
     fn names(numbers: &[i32]) -> String {
         let name = |number: &i32| match Self::ALL.iter().find(|choice| choice.number() == *number) {
@@ -181,5 +196,22 @@ mod tests {
         assert_eq!(Codec::from_name("yaml"), None);
         assert_eq!(Codec::names(&[2, 7]), "json, number 7");
         assert_eq!(Compression::names(&[1, 2, 3]), "gzip, zstd, lz4");
+    }
+
+    #[test]
+    fn features_that_are_off_are_named() {
+        assert_eq!(Codec::features_off(&[1, 99]), "");
+        #[cfg(feature = "json")]
+        assert_eq!(Codec::features_off(&[2]), "");
+        #[cfg(not(feature = "json"))]
+        assert_eq!(
+            Codec::features_off(&[2, 99]),
+            " (its msip-runtime is built without the feature `json`)"
+        );
+        #[cfg(not(any(feature = "gzip", feature = "lz4")))]
+        assert_eq!(
+            Compression::features_off(&[3, 1]),
+            " (its msip-runtime is built without the features `gzip`, `lz4`)"
+        );
     }
 }

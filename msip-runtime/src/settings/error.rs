@@ -26,7 +26,8 @@ pub enum SettingError {
     },
     /// The value needs a feature of this crate that is off.
     #[error(
-        "setting `{name}`: `{value}` needs the feature `{value}` of msip-runtime (built in: {built})"
+        "setting `{name}`: `{value}` needs the feature `{value}` of msip-runtime, which is off: add it in \
+         Cargo.toml (built in: {built})"
     )]
     NotBuilt {
         /// The name.

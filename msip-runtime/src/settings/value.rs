@@ -147,3 +147,63 @@ pub(super) fn in_range<T: SettingValue>(
         max: format!("{:?}", range.end()),
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Two codecs, of which one is built in, whatever features are on.
+    #[derive(Debug, Clone, Copy)]
+    enum Choice {
+        Plain,
+        Dense,
+    }
+
+    impl Negotiable for Choice {
+        const SETTING: &'static str = "codec";
+        const ALL: &'static [Self] = &[Self::Plain, Self::Dense];
+
+        fn name(self) -> &'static str {
+            match self {
+                Self::Plain => "plain",
+                Self::Dense => "dense",
+            }
+        }
+
+        fn number(self) -> i32 {
+            1
+        }
+
+        fn is_built(self) -> bool {
+            matches!(self, Self::Plain)
+        }
+    }
+
+    #[test]
+    fn a_choice_that_is_not_built_in_names_its_feature() {
+        assert_eq!(check_choice(Choice::Plain), Ok(()));
+        let error = check_choice(Choice::Dense).expect_err("not built in");
+        assert_eq!(
+            error.to_string(),
+            "setting `codec`: `dense` needs the feature `dense` of msip-runtime, which is off: add it in Cargo.toml \
+             (built in: plain)"
+        );
+    }
+
+    #[test]
+    fn each_codec_and_compression_is_accepted_exactly_where_its_feature_is_on() {
+        let features = [
+            ("json", cfg!(feature = "json")),
+            ("msgpack", cfg!(feature = "msgpack")),
+            ("gzip", cfg!(feature = "gzip")),
+            ("lz4", cfg!(feature = "lz4")),
+            ("zstd", cfg!(feature = "zstd")),
+        ];
+        for (name, is_on) in features {
+            let checked = Codec::parse(name).map(|codec| codec.check_built());
+            let checked = checked.or_else(|| Some(Compression::parse(name)?.check_built()));
+            let checked = checked.expect("the name of a codec or of a compression");
+            assert_eq!(checked.is_ok(), is_on, "{name}: {checked:?}");
+        }
+    }
+}

@@ -423,6 +423,31 @@ async fn a_client_whose_identity_expires_is_told_and_closed() {
     house.guest("ada").await.close().await;
 }
 
+#[tokio::test]
+async fn a_client_with_a_function_comes_back_when_its_identity_has_expired() {
+    let mut house = House::open("", |server| {
+        server.authenticate(|client: ConnectRequest| async move {
+            let is_first = client.credential() == b"1";
+            let life = Duration::from_millis(if is_first { 50 } else { 3_600_000 });
+            let identity = Identity::new("token").with_user("ada");
+            Ok(identity.expires_at(SystemTime::now() + life))
+        })
+    })
+    .await;
+    let asked = Arc::new(AtomicUsize::new(0));
+    let count = Arc::clone(&asked);
+    let client = house.client().credential(move || {
+        let number = count.fetch_add(1, Ordering::SeqCst) + 1;
+        async move { Ok::<_, io::Error>(number.to_string()) }
+    });
+    let client = client.connect().await.expect("connects");
+    for _ in 0..2 {
+        assert_eq!(next(&mut house.seen).await, "connected: ada as -");
+    }
+    assert_eq!(asked.load(Ordering::SeqCst), 2, "each time anew");
+    client.close().await;
+}
+
 /// Notes what it sees of each exchange, and counts them for the client.
 struct Watch(Recorder<String>);
 
