@@ -15,7 +15,7 @@ use msip_benches::{
     bench::{self, Bench, PushClientToServer as _, SendClientToServer as _},
 };
 use msip_runtime::{
-    Client, Server,
+    Client, Server, Status,
     untyped::{self, Handle, Inbound, Service, UntypedPeer, UntypedProtocol},
 };
 use nix::time::{ClockId, clock_gettime};
@@ -60,7 +60,7 @@ impl Service for Relay {
             .await;
         match upstream {
             Ok(upstream) => untyped::relay(inbound, upstream.handle()).await,
-            Err(error) => peer.disconnect(error.to_string()),
+            Err(error) => peer.disconnect(Status::unavailable(error.to_string())),
         }
     }
 }

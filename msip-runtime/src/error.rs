@@ -16,6 +16,12 @@ pub enum SendError {
     /// nothing was sent.
     #[error("no capacity to send: the receiver is slower than the sender")]
     Full,
+    /// The client is connected, but its handler's `on_connected` has not returned: until then only the handle that it was given
+    /// sends. The others waited for `write_timeout` (for a `try_` method: not at all); nothing was sent.
+    #[error(
+        "not sent: `on_connected` has not returned yet, and only its own handle sends until then"
+    )]
+    LoginPending,
     /// There is currently no connection; nothing was sent. A client reconnects by itself.
     #[error("not connected")]
     Disconnected,
@@ -23,6 +29,14 @@ pub enum SendError {
     /// connects again later is another peer.
     #[error("closed: the session has ended")]
     Closed,
+    /// The server has closed the client's session with this status, and the client stays away: no handle of it can send
+    /// any more.
+    #[error("closed by the peer: {0}")]
+    ClosedByPeer(Status),
+    /// The task that ran the connection is gone, and nothing can be sent: its tokio runtime was shut down, or the future
+    /// that served it was dropped.
+    #[error("the task of the connection is gone: its runtime was shut down, or its server dropped")]
+    RuntimeGone,
     /// The message is larger than the receiver accepts.
     #[error(
         "body of {len} bytes exceeds the limit of the receiver, {max} (its setting `max_body`)"
@@ -59,12 +73,29 @@ pub enum SendError {
 }
 
 impl SendError {
+    /// Whether nothing can be sent any more by any handle of the connection.
+    pub(crate) const fn is_closed(&self) -> bool {
+        matches!(
+            self,
+            Self::Closed | Self::ClosedByPeer(_) | Self::RuntimeGone
+        )
+    }
+
+    /// Whether there is no connection, for now or for good.
+    pub(crate) const fn lacks_session(&self) -> bool {
+        matches!(self, Self::Disconnected) || self.is_closed()
+    }
+
     /// The code that fits best, for a handler that returns the error.
     #[must_use]
     pub const fn code(&self) -> Code {
         match self {
             Self::Full | Self::Dropped | Self::TooLarge { .. } => Code::ResourceExhausted,
-            Self::Disconnected | Self::Closed => Code::Unavailable,
+            Self::LoginPending
+            | Self::Disconnected
+            | Self::Closed
+            | Self::ClosedByPeer(_)
+            | Self::RuntimeGone => Code::Unavailable,
             Self::Unwritable(_) => Code::Internal,
             Self::Metadata(MetadataError::TooLarge { .. }) => Code::ResourceExhausted,
             Self::Metadata(_) => Code::InvalidArgument,
@@ -97,6 +128,12 @@ pub enum CallError {
     /// The connection was lost after the request was handed to it: the request may have run.
     #[error("connection lost before the response: the request may have run")]
     ConnectionLost,
+    /// The task that ran the connection is gone, as by [`SendError::RuntimeGone`], after the request was handed to it: the
+    /// request may have run.
+    #[error(
+        "the task of the connection is gone: its runtime was shut down before the response; the request may have run"
+    )]
+    RuntimeGone,
     /// The response could not be decoded.
     #[error("cannot decode the response")]
     Answer(#[source] BodyError),
@@ -125,7 +162,7 @@ impl CallError {
             Self::DeadlineExceeded { .. } => Code::DeadlineExceeded,
             Self::NotSent(error) => error.code(),
             Self::NotReceived => Code::Unavailable,
-            Self::ConnectionLost => Code::Unknown,
+            Self::ConnectionLost | Self::RuntimeGone => Code::Unknown,
             Self::Answer(_) | Self::UnexpectedAnswer { .. } => Code::Internal,
         }
     }
@@ -197,6 +234,25 @@ pub enum ConnectError {
         url: String,
         /// The rule that it violated.
         rule: String,
+    },
+    /// The connection was there, and the handler's `on_connected` failed with this status.
+    #[error("the login failed: {status}")]
+    Login {
+        /// What `on_connected` returned.
+        status: Status,
+    },
+    /// The connection was there, and the handler's `on_connected` did not return in time.
+    #[error("`on_connected` did not return within {timeout:?} (setting `login_timeout`)")]
+    LoginTimedOut {
+        /// The setting.
+        timeout: Duration,
+    },
+    /// The connection ended before the handler's `on_connected` had returned.
+    #[error("the connection ended before `on_connected` had returned")]
+    LostInLogin {
+        /// Why it ended.
+        #[source]
+        reason: DisconnectReason,
     },
     /// The client has a credential, and others could read it on the way: it was not sent.
     #[error(
@@ -287,6 +343,25 @@ impl ConnectError {
             source: Arc::new(source),
         }
     }
+}
+
+/// Why a client is closed for good; from [`ConnectionInfo::closed`](crate::ConnectionInfo::closed).
+#[derive(Debug, Clone, Error)]
+#[non_exhaustive]
+pub enum CloseReason {
+    /// This side closed it: by `close`, or by dropping the last handle.
+    #[error("closed by this side")]
+    ClosedByUs,
+    /// The other side closed it with this status, and the client stays away.
+    #[error("closed by the peer: {0}")]
+    ClosedByPeer(Status),
+    /// An attempt to connect again failed, and the client's handler answered
+    /// [`Reconnect::Stop`](crate::Reconnect::Stop).
+    #[error("gave up connecting")]
+    GaveUp(#[source] Arc<ConnectError>),
+    /// The task that ran the connection is gone: its tokio runtime was shut down.
+    #[error("the task of the connection is gone: its runtime was shut down")]
+    RuntimeGone,
 }
 
 /// The reason why a connection ended.

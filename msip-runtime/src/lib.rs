@@ -188,7 +188,7 @@ pub use client::{
 };
 pub use connection::Cancellation;
 pub use describe::proto_text;
-pub use error::{CallError, ConnectError, DisconnectReason, SendError};
+pub use error::{CallError, CloseReason, ConnectError, DisconnectReason, SendError};
 pub use extensions::Extensions;
 pub use futures_core::Stream;
 pub use identity::Identity;

@@ -77,13 +77,15 @@ struct Within {
     is_relayed: bool,
 }
 
-/// The metadata of the request, and the place for that of the response.
+/// The metadata of the request, the place for that of the response, and what is rarely set.
 #[derive(Clone, Default)]
 struct OutgoingMetadata {
     metadata: Metadata,
     /// The first error in it.
     mistake: Option<MetadataError>,
     answer: Option<ResponseMetadata>,
+    /// The number of the login that sends it; 0 for none.
+    login: u64,
 }
 
 /// No options.
@@ -288,6 +290,17 @@ impl CallOptions {
     /// Where to store the metadata of the response.
     pub(crate) fn answer_metadata(&self) -> Option<&ResponseMetadata> {
         self.outgoing.as_ref()?.answer.as_ref()
+    }
+
+    /// For what the login of this number sends.
+    pub(crate) fn of_login(mut self, login: u64) -> Self {
+        self.metadata_mut().login = login;
+        self
+    }
+
+    /// The number of the login that sends; 0 for none.
+    pub(crate) fn login(&self) -> u64 {
+        self.outgoing.as_ref().map_or(0, |outgoing| outgoing.login)
     }
 
     /// Passes on all metadata of an exchange but the identity, which only the side that has authenticated it may state.

@@ -83,9 +83,10 @@ impl<T> Sender<T> {
         connection: &Arc<ConnectionShared>,
         target: T,
         is_instrumented: bool,
+        login: u64,
     ) -> Self {
         Self {
-            batch: BatchSender::new(connection),
+            batch: BatchSender::new(connection, login),
             target,
             is_instrumented,
         }
@@ -141,14 +142,17 @@ pub(crate) struct BatchSender {
     batch: Batch,
     /// What the batch is written for; nothing where it was just flushed.
     terms: Option<BatchTerms>,
+    /// The number of the login that it sends for; 0 for none.
+    login: u64,
 }
 
 impl BatchSender {
-    pub(crate) fn new(connection: &Arc<ConnectionShared>) -> Self {
+    pub(crate) fn new(connection: &Arc<ConnectionShared>, login: u64) -> Self {
         Self {
             connection: Arc::clone(connection),
             batch: Batch::default(),
             terms: None,
+            login,
         }
     }
 
@@ -192,24 +196,25 @@ impl BatchSender {
     fn terms<'a>(
         connection: &ConnectionShared,
         terms: &'a mut Option<BatchTerms>,
+        login: u64,
     ) -> Result<&'a BatchTerms, SendError> {
         match terms {
             Some(terms) => Ok(terms),
-            none => Ok(none.insert(connection.batch_terms()?)),
+            none => Ok(none.insert(connection.batch_terms(login)?)),
         }
     }
 
     /// Whether the connection takes bodies as they are.
     #[inline]
     pub(crate) fn is_plain(&mut self) -> Result<bool, SendError> {
-        let terms = Self::terms(&self.connection, &mut self.terms)?;
+        let terms = Self::terms(&self.connection, &mut self.terms, self.login)?;
         Ok(terms.encoding.is_identity())
     }
 
     /// Takes a message.
     #[inline]
     pub(crate) fn push<M: Outgoing>(&mut self, message: &M) -> Result<(), SendError> {
-        let terms = Self::terms(&self.connection, &mut self.terms)?;
+        let terms = Self::terms(&self.connection, &mut self.terms, self.login)?;
         // Generated code has a row for each variant.
         let variant = message.variant().ok_or(SendError::Closed)?;
         let mut head = RequestHead {
@@ -246,7 +251,7 @@ impl BatchSender {
         head: &RequestHead<'_>,
         body: &[u8],
     ) -> Result<(), SendError> {
-        let terms = Self::terms(&self.connection, &mut self.terms)?;
+        let terms = Self::terms(&self.connection, &mut self.terms, self.login)?;
         let max = terms.max_body;
         let pushed = self.batch.push(terms.side, head, max, |buffer| {
             buffer.extend_from_slice(body)
@@ -260,7 +265,7 @@ impl BatchSender {
         if self.batch.len() < BATCH_LEN {
             return Ok(());
         }
-        let terms = Self::terms(&self.connection, &mut self.terms)?;
+        let terms = Self::terms(&self.connection, &mut self.terms, self.login)?;
         let outcome = self.connection.try_hand_over(&mut self.batch, terms);
         if self.batch.is_empty() {
             self.terms = None;

@@ -387,8 +387,7 @@ fn poll_sending(sending: &mut Option<Sending>, context: &mut Context<'_>) -> Opt
     };
     *sending = None;
     // The answers say why nothing more can be sent.
-    let is_told = |error: &SendError| matches!(error, SendError::Disconnected | SendError::Closed);
-    sent.err().filter(|error| !is_told(error))
+    sent.err().filter(|error| !error.lacks_session())
 }
 
 impl<T> Stream for Streaming<T> {

@@ -18,6 +18,8 @@ pub enum SeenByClient {
     Disconnected(DisconnectReason),
     /// An attempt to connect has failed.
     Failed(ConnectError, u32),
+    /// The server has closed the session.
+    ClosedByServer(Status),
     /// A note came.
     Note(u64),
     /// Something to save came.
@@ -29,6 +31,7 @@ pub enum SeenByClient {
 pub struct LabClient {
     seen: Recorder<SeenByClient>,
     on_failure: Reconnect,
+    on_close: Reconnect,
 }
 
 impl LabClient {
@@ -40,6 +43,7 @@ impl LabClient {
             Self {
                 seen,
                 on_failure: Reconnect::Backoff,
+                on_close: Reconnect::Stop,
             },
             events,
         )
@@ -67,6 +71,13 @@ impl LabClient {
         self.on_failure = reconnect;
         self
     }
+
+    /// What to do when the server has closed the session, and does not say it.
+    #[must_use]
+    pub fn on_close(mut self, reconnect: Reconnect) -> Self {
+        self.on_close = reconnect;
+        self
+    }
 }
 
 impl HandleServerToClient for LabClient {
@@ -85,12 +96,19 @@ impl HandleServerToClient for LabClient {
         })
     }
 
-    async fn on_connected(&self, _: &Client<Lab>) {
+    async fn on_connected(&self, _: &Client<Lab>) -> Result<(), Status> {
         self.seen.record(SeenByClient::Connected);
+        Ok(())
     }
 
     async fn on_disconnected(&self, _: &Client<Lab>, reason: DisconnectReason) {
         self.seen.record(SeenByClient::Disconnected(reason));
+    }
+
+    async fn on_closed_by_server(&self, status: &Status) -> Reconnect {
+        self.seen
+            .record(SeenByClient::ClosedByServer(status.clone()));
+        self.on_close
     }
 
     async fn on_connect_failure(&self, error: &ConnectError, attempt: u32) -> Reconnect {

@@ -7,7 +7,7 @@ use std::{
 };
 
 use msip_runtime::{
-    DisconnectReason, Peer, Server, Status, Stream, Streaming, transport::ServiceUrl,
+    Code, DisconnectReason, Peer, Server, Status, Stream, Streaming, transport::ServiceUrl,
 };
 use tokio::{
     sync::{Semaphore, mpsc},
@@ -118,7 +118,7 @@ impl HandleClientToServer for LabServer {
                 .remaining()
                 .map_or_else(String::new, |left| left.as_millis().to_string())),
             "leave" => {
-                peer.disconnect("asked to");
+                peer.disconnect(Status::new(Code::Aborted, "asked to"));
                 Ok("gone".to_owned())
             }
             "large" => Ok("x".repeat(5 << 20)),

@@ -57,11 +57,12 @@ impl Member {
 }
 
 impl HandleServerToClient for Member {
-    /// Called after each connect, the first and every later one: the place to log in.
-    async fn on_connected(&self, client: &Client<Chat>) {
+    /// Called after each connect, the first and every later one: the place to log in. Until it has returned nobody else sends.
+    async fn on_connected(&self, client: &Client<Chat>) -> Result<(), Status> {
         let user = self.name.to_owned();
         let answer = client.connect_req(ConnectReq { user }).await;
         self.pass_on(Event::Entered(answer)).await;
+        Ok(())
     }
 
     async fn on_joined_ind(&self, _: &Client<Chat>, message: JoinedInd) {

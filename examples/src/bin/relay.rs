@@ -19,8 +19,11 @@ use std::{error::Error, process::ExitCode};
 
 use clap::Parser;
 use msip_examples::with_causes;
-use msip_runtime::untyped::{
-    self, Handle, Inbound, Service, UntypedClient, UntypedPeer, UntypedProtocol, UntypedServer,
+use msip_runtime::{
+    Status,
+    untyped::{
+        self, Handle, Inbound, Service, UntypedClient, UntypedPeer, UntypedProtocol, UntypedServer,
+    },
 };
 
 #[derive(Debug, Parser)]
@@ -54,7 +57,9 @@ impl Service for Forward {
             Ok(server) => untyped::relay(inbound, server.handle()).await,
             Err(error) => {
                 eprintln!("cannot reach the server: {error}");
-                client.disconnect("the server behind the relay cannot be reached");
+                client.disconnect(Status::unavailable(
+                    "the server behind the relay cannot be reached",
+                ));
             }
         }
     }

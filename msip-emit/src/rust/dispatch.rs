@@ -44,9 +44,14 @@ pub(super) fn implementation(
         .then(|| quote!(let _ = (handler, #other);));
     let dispatch_stream = streams::dispatching(tokens, envelope, other, other_type);
     let done = ProtocolTokens::future(&quote!(()));
+    let login = ProtocolTokens::future(&role.logged_in(runtime));
     let failure = role.connects.then(|| {
         let decision = ProtocolTokens::future(&quote!(#runtime::Reconnect));
         quote! {
+            fn closed_by_server(handler: &#parameter, status: &#runtime::Status) -> #decision {
+                handler.on_closed_by_server(status)
+            }
+
             fn connect_failure(handler: &#parameter, error: &#runtime::ConnectError, attempt: u32) -> #decision {
                 handler.on_connect_failure(error, attempt)
             }
@@ -78,7 +83,7 @@ pub(super) fn implementation(
 
             #dispatch_stream
 
-            fn connected(handler: &#parameter, #other: &#runtime::#other_type<Self>) -> #done {
+            fn connected(handler: &#parameter, #other: &#runtime::#other_type<Self>) -> #login {
                 handler.#connected(#other)
             }
 

@@ -93,7 +93,7 @@ fn callbacks(tokens: &ProtocolTokens<'_>, role: &HandlerNames) -> TokenStream {
     let done = ProtocolTokens::future(&quote!(()));
     let (connected_doc, disconnected_doc) = if role.connects {
         (
-            "The client has connected, or connected again; calls may be made from here.",
+            "The client has connected, or connected again: the place to log in.",
             "The connection is lost or closed, for this reason.",
         )
     } else {
@@ -102,15 +102,38 @@ fn callbacks(tokens: &ProtocolTokens<'_>, role: &HandlerNames) -> TokenStream {
             "A client's connection is lost or closed, for this reason.",
         )
     };
-    let connected_doc = Docs::line(connected_doc)
-        .paragraph("Does nothing unless implemented.")
-        .attributes();
+    let connected_doc = if role.connects {
+        Docs::line(connected_doc).paragraph(
+            "Until it has returned only this handle and its clones send; all others wait, and so does what the server says. So it \
+             must not wait for either. An error, or no end within the setting `login_timeout`, fails the attempt to connect. Does \
+             nothing unless implemented.",
+        )
+    } else {
+        Docs::line(connected_doc).paragraph("Does nothing unless implemented.")
+    }
+    .attributes();
     let disconnected_doc = Docs::line(disconnected_doc)
         .paragraph("Does nothing unless implemented.")
         .attributes();
+    let logged_in = role.logged_in(runtime);
+    let login = ProtocolTokens::future(&logged_in);
+    let login_done = if role.connects {
+        quote!(::core::result::Result::Ok(()))
+    } else {
+        quote!(())
+    };
     let failure = role.connects.then(|| {
         let decision = ProtocolTokens::future(&quote!(#runtime::Reconnect));
         quote! {
+            /// The server has closed the session with this status: come back?
+            ///
+            /// Called after `on_disconnected`, unless the code says it already: after `UNAVAILABLE` and `RESOURCE_EXHAUSTED` the
+            /// client comes back. Stays away unless implemented.
+            fn on_closed_by_server(&self, status: &#runtime::Status) -> #decision {
+                let _ = status;
+                ::core::future::ready(#runtime::Reconnect::Stop)
+            }
+
             /// The attempt of this number, counted from 1, has failed: what next?
             ///
             /// Tries again, later each time, unless implemented.
@@ -134,9 +157,9 @@ fn callbacks(tokens: &ProtocolTokens<'_>, role: &HandlerNames) -> TokenStream {
     });
     quote! {
         #connected_doc
-        fn #connected(&self, #other: &#runtime::#other_type<#protocol>) -> #done {
+        fn #connected(&self, #other: &#runtime::#other_type<#protocol>) -> #login {
             let _ = #other;
-            ::core::future::ready(())
+            ::core::future::ready(#login_done)
         }
 
         #disconnected_doc
@@ -242,9 +265,14 @@ fn shared(
         }
     });
     let done = ProtocolTokens::future(&quote!(()));
+    let login = ProtocolTokens::future(&role.logged_in(runtime));
     let failure = role.connects.then(|| {
         let decision = ProtocolTokens::future(&quote!(#runtime::Reconnect));
         quote! {
+            fn on_closed_by_server(&self, status: &#runtime::Status) -> #decision {
+                #parameter::on_closed_by_server(self, status)
+            }
+
             fn on_connect_failure(&self, error: &#runtime::ConnectError, attempt: u32) -> #decision {
                 #parameter::on_connect_failure(self, error, attempt)
             }
@@ -264,7 +292,7 @@ fn shared(
         {
             #(#handlers)*
 
-            fn #connected(&self, #other: &#runtime::#other_type<#protocol>) -> #done {
+            fn #connected(&self, #other: &#runtime::#other_type<#protocol>) -> #login {
                 #parameter::#connected(self, #other)
             }
 

@@ -1,8 +1,8 @@
 //! Names that differ between the handlers of servers and of clients.
 
 use msip_schema::Direction;
-use proc_macro2::Ident;
-use quote::format_ident;
+use proc_macro2::{Ident, TokenStream};
+use quote::{format_ident, quote};
 
 /// The names of the handler of one direction.
 pub(super) struct HandlerNames {
@@ -19,6 +19,15 @@ pub(super) struct HandlerNames {
 }
 
 impl HandlerNames {
+    /// What the callback of a new connection returns: that of a client can fail.
+    pub(super) fn logged_in(&self, runtime: &TokenStream) -> TokenStream {
+        if self.connects {
+            quote!(::core::result::Result<(), #runtime::Status>)
+        } else {
+            quote!(())
+        }
+    }
+
     pub(super) fn of(direction: Direction) -> Self {
         let trait_ident = format_ident!("Handle{}", direction.envelope_name());
         match direction {

@@ -102,7 +102,12 @@ pub const SERVER_CALLBACKS: &[&str] = &[
 ];
 
 /// Callbacks of `HandleServerToClient`, whose names no member's handler may have.
-pub const CLIENT_CALLBACKS: &[&str] = &["on_connected", "on_disconnected", "on_connect_failure"];
+pub const CLIENT_CALLBACKS: &[&str] = &[
+    "on_connected",
+    "on_disconnected",
+    "on_closed_by_server",
+    "on_connect_failure",
+];
 
 /// The identifiers of Rust.
 const TABLE: NameTable = NameTable {

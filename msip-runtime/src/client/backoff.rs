@@ -4,10 +4,11 @@ use std::time::Duration;
 
 use crate::settings::Settings;
 
-/// A connection that lasted this long was a good one: waits start over after it.
+/// A client that was logged in for this long was connected well: waits start over after it.
 const GOOD_AFTER: Duration = Duration::from_secs(10);
 
-/// What a client does after an attempt to connect has failed: the answer of `on_connect_failure`.
+/// What a client does after an attempt to connect has failed, or the server has closed its session: the answer of
+/// `on_connect_failure` and of `on_closed_by_server`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Reconnect {
@@ -43,11 +44,6 @@ impl Backoff {
         if lasted >= GOOD_AFTER {
             self.next = self.min;
         }
-    }
-
-    /// A wait of no more than the shortest, which counts for no attempt; `random` is drawn evenly from all numbers.
-    pub(super) fn jitter(&self, random: u32) -> Duration {
-        self.min.mul_f64(f64::from(random) / f64::from(u32::MAX))
     }
 
     /// The next wait; `random` is drawn evenly from all numbers.

@@ -3,7 +3,7 @@
 use std::{marker::PhantomData, sync::Arc, time::Duration};
 
 use super::{
-    Client, ClientSide, ConnectWith, KeepOpen, Shared,
+    Client, ClientSide, ConnectWith, Shared,
     credential::{CredentialSource, IntoCredential},
     endpoint::TypedEndpoint,
     establish::{ProtocolId, Target},
@@ -364,10 +364,11 @@ impl<P: Protocol, H> ClientBuilder<P, H> {
             side,
             client: Client::weak(shared),
         };
-        let shared = supervisor::start(target, endpoint).await?;
+        let keep = supervisor::start(target, endpoint).await?;
         Ok(Client {
-            keep: Some(Arc::new(KeepOpen(Arc::clone(&shared)))),
-            shared,
+            shared: Arc::clone(&keep.0),
+            keep: Some(Arc::new(keep)),
+            login: None,
             serving: Serving::default(),
             protocol: PhantomData,
         })

@@ -27,8 +27,11 @@ pub trait ConnectWith<H>: Protocol {
         std::future::ready(Err(Status::unimplemented_variant(variant)))
     }
 
-    /// The client has connected, or reconnected.
-    fn connected(handler: &H, client: &Client<Self>) -> impl Future<Output = ()> + Send;
+    /// The client has connected, or reconnected: logs in.
+    fn connected(
+        handler: &H,
+        client: &Client<Self>,
+    ) -> impl Future<Output = Result<(), Status>> + Send;
 
     /// The client's connection has ended.
     fn disconnected(
@@ -36,6 +39,9 @@ pub trait ConnectWith<H>: Protocol {
         client: &Client<Self>,
         reason: DisconnectReason,
     ) -> impl Future<Output = ()> + Send;
+
+    /// The server has closed the session with this status; returns whether and when to begin another.
+    fn closed_by_server(handler: &H, status: &Status) -> impl Future<Output = Reconnect> + Send;
 
     /// An attempt to connect has failed; returns whether and when to try again.
     fn connect_failure(

@@ -8,7 +8,7 @@ use std::{
 use tokio::sync::watch;
 
 use super::Shared as ClientShared;
-use crate::{Codec, Compression, Dropped, MemoryUse, SessionLost, transport::Address};
+use crate::{CloseReason, Codec, Compression, Dropped, MemoryUse, SessionLost, transport::Address};
 
 /// The state of a client's connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -64,7 +64,17 @@ impl<'a> ConnectionInfo<'a> {
     /// The current state of the connection.
     #[must_use]
     pub fn state(&self) -> ConnectionState {
+        if self.closed().is_some() {
+            // What has failed for that reason may be seen before the change of the state.
+            return ConnectionState::Closed;
+        }
         *self.shared.state.borrow()
+    }
+
+    /// Why the client is closed, and will not reconnect; `None` while it is not closed.
+    #[must_use]
+    pub fn closed(&self) -> Option<CloseReason> {
+        self.shared.connection.close_reason()
     }
 
     /// A receiver of the state. It sees the latest change, though not each of several between two looks.

@@ -4,9 +4,9 @@ use std::{future::Future, sync::Arc};
 
 use super::{Client, ClientSide, ConnectWith, Reconnect};
 use crate::{
-    ConnectError, DisconnectReason, LostExchange,
+    ConnectError, DisconnectReason, LostExchange, Status,
     connection::ConnectionShared,
-    dispatch::{Dispatch as _, Typed},
+    dispatch::Typed,
     driver::HandlerTask,
     raw,
     service::{self, Inbox},
@@ -18,7 +18,13 @@ pub(super) trait Endpoint: Send + Sync + 'static {
     /// Begins a session.
     fn begin(&self, connection: &Arc<ConnectionShared>, inbox: &Arc<Inbox>) -> HandlerTask;
 
-    /// The last connection of a session was lost.
+    /// The client has connected: the login of this number.
+    fn connected(&self, login: u64) -> impl Future<Output = Result<(), Status>> + Send;
+
+    /// The server has closed the session with this status, which does not say what to do: come back?
+    fn closed_by_server(&self, status: &Status) -> impl Future<Output = Reconnect> + Send;
+
+    /// A connection was lost.
     fn disconnected(&self, reason: DisconnectReason) -> impl Future<Output = ()> + Send;
 
     /// An attempt to connect has failed: what next?
@@ -52,8 +58,16 @@ where
         ))
     }
 
+    async fn connected(&self, login: u64) -> Result<(), Status> {
+        P::connected(&self.side.handler, &self.client.logging_in(login)).await
+    }
+
+    fn closed_by_server(&self, status: &Status) -> impl Future<Output = Reconnect> + Send {
+        P::closed_by_server(&self.side.handler, status)
+    }
+
     fn disconnected(&self, reason: DisconnectReason) -> impl Future<Output = ()> + Send {
-        self.side.disconnected(&self.client, reason)
+        P::disconnected(&self.side.handler, &self.client, reason)
     }
 
     fn connect_failure(
@@ -83,6 +97,14 @@ impl<S: raw::Service> Endpoint for UntypedEndpoint<S> {
             Arc::clone(connection),
             Arc::clone(inbox),
         ))
+    }
+
+    async fn connected(&self, _: u64) -> Result<(), Status> {
+        Ok(())
+    }
+
+    async fn closed_by_server(&self, _: &Status) -> Reconnect {
+        Reconnect::Stop
     }
 
     /// Its service sees that its session has ended.

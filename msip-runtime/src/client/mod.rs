@@ -121,6 +121,8 @@ pub struct Client<P: Protocol> {
     /// Closes the connection when the last handle goes. Handlers have none.
     keep: Option<Arc<KeepOpen>>,
     serving: Serving,
+    /// What `on_connected` and the clones of its handle send with; nothing in any other.
+    login: Option<Arc<CallOptions>>,
     protocol: PhantomData<fn() -> P>,
 }
 
@@ -132,7 +134,18 @@ struct Shared {
     state: watch::Sender<ConnectionState>,
     /// Set once the client is to be closed.
     stop: watch::Sender<bool>,
+    /// How far the login is.
+    login: watch::Sender<Login>,
     info: connection::Shared,
+}
+
+/// How far the login of a connection is, for the handlers of what came by it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Login {
+    /// `on_connected` has not returned.
+    Pending,
+    /// It has, or no handler has to wait for it any longer.
+    Done,
 }
 
 /// Asks the connection to close when it is dropped.
@@ -187,9 +200,13 @@ impl<P: Protocol> Client<P> {
     /// `client.with(peer.call())` propagates what remains of the deadline of the call that is being handled, its
     /// correlation id and its trace context.
     pub fn with(&self, options: impl Into<CallOptions>) -> With<'_, Self> {
+        let options = options.into();
         With {
             target: self,
-            options: options.into(),
+            options: match &self.login {
+                None => options,
+                Some(login) => options.of_login(login.login()),
+            },
         }
     }
 
@@ -200,6 +217,7 @@ impl<P: Protocol> Client<P> {
             &self.shared.connection,
             self.clone(),
             self.shared.outgoing.installed().is_some(),
+            self.login.as_ref().map_or(0, |login| login.login()),
         )
     }
 
@@ -256,6 +274,7 @@ impl<P: Protocol> Client<P> {
             shared: Arc::clone(&self.shared),
             keep: self.keep.clone(),
             serving,
+            login: self.login.clone(),
             protocol: PhantomData,
         }
     }
@@ -266,7 +285,16 @@ impl<P: Protocol> Client<P> {
             shared: Arc::clone(shared),
             keep: None,
             serving: Serving::default(),
+            login: None,
             protocol: PhantomData,
+        }
+    }
+
+    /// The handle that sends while others wait for the login of this number.
+    fn logging_in(&self, login: u64) -> Self {
+        Self {
+            login: Some(Arc::new(CallOptions::new().of_login(login))),
+            ..self.clone()
         }
     }
 }
@@ -327,15 +355,13 @@ where
         P::dispatch_stream(&self.handler, context, variant, requests)
     }
 
-    fn connected(&self, context: &Client<P>) -> impl Future<Output = ()> + Send {
-        P::connected(&self.handler, context)
+    /// The supervisor calls the handler's `on_connected`; what came by the connection is handled once it has returned.
+    async fn connected(&self, context: &Client<P>) {
+        let mut login = context.shared.login.subscribe();
+        // The sender is in `shared`, which the context holds: it cannot be dropped.
+        let _ = login.wait_for(|login| *login == Login::Done).await;
     }
 
-    fn disconnected(
-        &self,
-        context: &Client<P>,
-        reason: DisconnectReason,
-    ) -> impl Future<Output = ()> + Send {
-        P::disconnected(&self.handler, context, reason)
-    }
+    /// The supervisor calls the handler's `on_disconnected`.
+    async fn disconnected(&self, _: &Client<P>, _: DisconnectReason) {}
 }

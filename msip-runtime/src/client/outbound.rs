@@ -4,9 +4,10 @@ use std::{future::Future, sync::Arc};
 
 use super::Client;
 use crate::{
-    OutboundPush, Protocol, SendError, Sender,
+    CallOptions, OutboundPush, Protocol, SendError, Sender,
     connection::ConnectionShared,
     middleware::Stack,
+    options::NO_OPTIONS,
     outbound::{Linked, impl_outbound},
     sender::impl_push,
     with::With,
@@ -15,6 +16,11 @@ use crate::{
 impl<P: Protocol> Linked for Client<P> {
     fn shared(&self) -> &Arc<ConnectionShared> {
         Client::shared(self)
+    }
+
+    #[inline]
+    fn options(&self) -> &CallOptions {
+        self.login.as_deref().unwrap_or(&NO_OPTIONS)
     }
 
     fn outgoing(&self) -> &Stack {

@@ -4,7 +4,7 @@ use std::{marker::PhantomData, sync::Arc};
 
 use tokio::sync::watch;
 
-use super::{Client, ConnectionState, KeepOpen, Shared, connection};
+use super::{Client, ConnectionState, KeepOpen, Login, Shared, connection};
 use crate::{Protocol, call::Serving, connection::ConnectionShared, middleware::Stack};
 
 /// Stands in for the task that would keep a client connected.
@@ -19,12 +19,14 @@ impl StubOutbound {
             outgoing: Stack::default(),
             state: watch::Sender::new(ConnectionState::Connected),
             stop: watch::Sender::new(false),
+            login: watch::Sender::new(Login::Done),
             info: connection::Shared::default(),
         });
         let client = Client {
             shared: Arc::clone(&shared),
             keep: Some(Arc::new(KeepOpen(Arc::clone(&shared)))),
             serving: Serving::default(),
+            login: None,
             protocol: PhantomData,
         };
         (client, Self(shared))

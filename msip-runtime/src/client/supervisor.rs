@@ -1,27 +1,29 @@
 //! The supervisor of a client: a task that connects, runs the connection, and reconnects.
 
 use std::{
+    future::{Future, poll_fn},
+    pin::{Pin, pin},
     sync::{Arc, PoisonError},
     time::Duration,
 };
 
 use tokio::{
-    sync::watch,
-    time::{Instant, sleep},
+    sync::{oneshot, watch},
+    time::{Instant, sleep, timeout},
 };
 use tracing::Instrument as _;
 
 use super::{
-    ConnectionState, Reconnect, Shared,
+    ConnectionState, KeepOpen, Login, Reconnect, Shared,
     backoff::Backoff,
     connection::{self, Welcomed},
     endpoint::Endpoint,
     establish::{Established, Identity, Target, establish},
 };
 use crate::{
-    Code, Compression, ConnectError, DisconnectReason, SessionLost,
+    CloseReason, Code, Compression, ConnectError, DisconnectReason, SessionLost, Status,
     connection::ConnectionShared,
-    driver::{Driver, HandlerTask, drain, run_suspended},
+    driver::{Driver, Ending, HandlerTask, drain, run_suspended},
     error::WithCauses,
     service::{Inbox, caught},
     settings::Settings,
@@ -32,11 +34,12 @@ use msip_session::{
     wire::{Decoder, Welcome},
 };
 
-/// Connects for the first time, and leaves the rest to a task. `endpoint` makes what the client's sessions are for.
+/// Connects for the first time and logs in, and leaves the rest to a task. `endpoint` makes what the client's sessions are for.
+/// Dropping the future closes the connection.
 pub(super) async fn start<E: Endpoint>(
     target: Target,
     endpoint: impl FnOnce(&Arc<Shared>) -> E,
-) -> Result<Arc<Shared>, ConnectError> {
+) -> Result<KeepOpen, ConnectError> {
     let connection = Arc::new(ConnectionShared::new(&target.settings));
     let order = target.settings.address_order;
     let mut addresses = Addresses::new(&target.url, order, || random().unwrap_or(0));
@@ -46,50 +49,91 @@ pub(super) async fn start<E: Endpoint>(
         outgoing: target.stacks.outgoing.clone(),
         state: watch::Sender::new(ConnectionState::Connected),
         stop: watch::Sender::new(false),
+        login: watch::Sender::new(Login::Pending),
         info: connection::Shared::default(),
     });
-    // Attached here already, so that the client that is returned can send at once.
+    let keep = KeepOpen(Arc::clone(&shared));
     let connection = attach(&target, &shared, established);
     let span = tracing::info_span!("client", protocol = &*target.protocol.name, url = %target.url);
+    let (first_login, logged_in) = oneshot::channel();
     let supervisor = Supervisor {
         route: Route {
             backoff: Backoff::new(&target.settings),
             addresses,
+            failed_attempts: 0,
         },
         target,
-        endpoint: endpoint(&shared),
-        shared: Arc::clone(&shared),
+        endpoint: Arc::new(endpoint(&shared)),
+        shared,
+        first_login: Some(first_login),
     };
     // It ends within `drain_timeout` after the last handle is dropped; `close` waits for that.
     tokio::spawn(supervisor.supervise(connection).instrument(span));
-    Ok(shared)
+    match logged_in.await {
+        Ok(Ok(())) => Ok(keep),
+        Ok(Err(error)) => Err(error),
+        // It was closed in `on_connected`, or its runtime is shut down.
+        Err(_) => Err(ConnectError::Closed),
+    }
 }
 
-/// A connection that is ready to run, and its session.
-type Ready = (Stream, Decoder, Identity);
+/// A connection that is ready to run, its session, and the number of its login.
+type Ready = (Stream, Decoder, Identity, u64);
+
+/// A call of `on_disconnected` that has not returned.
+type Disconnecting = Pin<Box<dyn Future<Output = ()> + Send>>;
 
 /// What follows a session's last connection.
 enum Next {
     /// Another session, on this connection.
     Session(Box<Established>),
-    /// No connection; another session is to begin.
+    /// No connection; another session is to begin, after this wait or as the backoff says.
+    Nothing(Failed),
+    /// The client is closed, for this reason.
+    Stop(CloseReason),
+}
+
+/// What came before an attempt to connect.
+enum Failed {
+    /// Nothing that was not reported.
     Nothing,
-    /// The client is closed.
-    Stop,
+    /// An attempt that failed after its handshake, which the handler is to hear of.
+    Attempt(ConnectError),
+    /// The handler has said how long to wait.
+    After(Duration),
+}
+
+/// Why a login did not succeed.
+enum LoginFailure {
+    /// Its connection has ended.
+    Ended(Ending),
+    Failed(ConnectError),
 }
 
 /// The outcome of reconnecting for a session.
 enum Reconnected {
-    Resumed(Stream, Decoder),
+    Resumed(Stream, Decoder, u64),
     Other(Next, &'static str),
 }
 
 /// The task of a client.
 struct Supervisor<E> {
     target: Target,
-    endpoint: E,
+    endpoint: Arc<E>,
     shared: Arc<Shared>,
     route: Route,
+    /// Hears of the first login, and of no other.
+    first_login: Option<oneshot::Sender<Result<(), ConnectError>>>,
+}
+
+/// Closes a client whose task ends, or is dropped before it has: its runtime is shut down. Nobody waits for it any longer.
+struct AbandonOnDrop(Arc<Shared>);
+
+impl Drop for AbandonOnDrop {
+    fn drop(&mut self) {
+        self.0.connection.abandon();
+        self.0.state.send_replace(ConnectionState::Closed);
+    }
 }
 
 /// Where to connect next, and when.
@@ -97,6 +141,8 @@ struct Supervisor<E> {
 struct Route {
     addresses: Addresses,
     backoff: Backoff,
+    /// How many attempts have failed since the client was logged in.
+    failed_attempts: u32,
 }
 
 impl Route {
@@ -104,54 +150,51 @@ impl Route {
     fn wait(&mut self) -> Duration {
         self.backoff.next(random().unwrap_or(u32::MAX))
     }
-
-    /// The delay before the first attempt. Where the server has closed gracefully and there are others, a jitter
-    /// only, so that its clients do not all connect to them at once.
-    fn first_wait(&mut self) -> Duration {
-        if self.addresses.goes_elsewhere() {
-            self.backoff.jitter(random().unwrap_or(u32::MAX))
-        } else {
-            self.wait()
-        }
-    }
 }
 
 impl<E: Endpoint> Supervisor<E> {
     /// Runs one session after the other until the client is closed, or its handler gives up.
     async fn supervise(mut self, first: Ready) {
         let shared = Arc::clone(&self.shared);
+        let _abandon = AbandonOnDrop(Arc::clone(&shared));
         let mut stop = shared.stop.subscribe();
         let mut ready = first;
-        loop {
-            let mut next = self.run_session(ready).await;
-            if matches!(next, Next::Nothing) && !*stop.borrow() {
-                let mut route = self.route.clone();
-                tokio::select! {
-                    // Dropping a half-made connection loses nothing.
-                    established = self.reconnect(&mut route, None) => {
-                        next = established.map_or(Next::Stop, |established| Next::Session(Box::new(established)));
-                    }
-                    // The sender lives in `shared`, which we hold.
-                    _ = stop.wait_for(|stop| *stop) => next = Next::Stop,
+        let reason = loop {
+            let next = match self.run_session(ready).await {
+                Next::Nothing(_) if *stop.borrow() => Next::Stop(CloseReason::ClosedByUs),
+                Next::Nothing(failed) => {
+                    let mut route = self.route.clone();
+                    let next = tokio::select! {
+                        // Dropping a half-made connection loses nothing.
+                        established = self.reconnect(&mut route, failed, None) => match established {
+                            Ok(established) => Next::Session(Box::new(established)),
+                            Err(reason) => Next::Stop(reason),
+                        },
+                        // The sender lives in `shared`, which we hold.
+                        _ = stop.wait_for(|stop| *stop) => Next::Stop(CloseReason::ClosedByUs),
+                    };
+                    self.route = route;
+                    next
                 }
-                self.route = route;
-            }
-            let Next::Session(established) = next else {
-                break;
+                next => next,
             };
-            ready = attach(&self.target, &shared, *established);
-            self.is_connected();
-        }
-        shared.connection.close();
-        shared.state.send_replace(ConnectionState::Closed);
+            match next {
+                Next::Session(established) => ready = attach(&self.target, &shared, *established),
+                Next::Stop(reason) => break reason,
+                Next::Nothing(_) => break CloseReason::ClosedByUs,
+            }
+        };
+        // What is dropped now tells the state.
+        shared.connection.close(reason);
     }
 
     /// Runs a session through all of its connections.
-    async fn run_session(&mut self, (mut stream, mut decoder, identity): Ready) -> Next {
+    async fn run_session(&mut self, (mut stream, mut decoder, identity, mut login): Ready) -> Next {
         let shared = Arc::clone(&self.shared);
         let connection = &shared.connection;
         let inbox = Arc::new(Inbox::default());
         let mut handlers = self.endpoint.begin(connection, &inbox);
+        let mut disconnecting: Option<Disconnecting> = None;
         let Settings {
             write_timeout,
             drain_timeout,
@@ -159,8 +202,8 @@ impl<E: Endpoint> Supervisor<E> {
             ..
         } = self.target.settings;
         loop {
-            let since = Instant::now();
             tracing::info!(resumed = connection.terms().connection > 1, "connected");
+            shared.login.send_replace(Login::Pending);
             inbox.connected(connection.terms());
             let mut driver = Driver::new(
                 stream,
@@ -169,18 +212,53 @@ impl<E: Endpoint> Supervisor<E> {
                 Arc::clone(&inbox),
                 write_timeout,
             );
-            let ending = driver.run(&mut handlers).await;
+            let logged_in = self
+                .log_in(&mut driver, &mut handlers, disconnecting.take(), login)
+                .await;
+            let mut failed = Failed::Nothing;
+            let is_logged_in = logged_in.is_ok();
+            let ending = match logged_in {
+                Ok(()) => {
+                    let since = Instant::now();
+                    self.is_connected();
+                    let ending = driver.run(&mut handlers).await;
+                    self.route.backoff.connected_for(since.elapsed());
+                    ending
+                }
+                Err(LoginFailure::Ended(ending)) => ending,
+                Err(LoginFailure::Failed(error)) => {
+                    if let Some(first) = self.first_login.take() {
+                        // Nobody waits where the future of `connect` was dropped.
+                        let _ = first.send(Err(error));
+                        shared.request_stop();
+                        driver.run(&mut handlers).await
+                    } else {
+                        failed = Failed::Attempt(error);
+                        Ending::LoginFailed
+                    }
+                }
+            };
             let ended = driver.end(ending);
             let reason = ended.reason;
             tracing::info!(%reason, is_suspended = ended.is_suspended, "disconnected");
-            self.route.backoff.connected_for(since.elapsed());
             if is_going_away(&reason) {
                 self.route.addresses.leave();
             }
+            if !is_logged_in && matches!(failed, Failed::Nothing) {
+                let error = ConnectError::LostInLogin {
+                    reason: reason.clone(),
+                };
+                if let Some(first) = self.first_login.take() {
+                    let _ = first.send(Err(error));
+                    shared.request_stop();
+                } else {
+                    failed = Failed::Attempt(error);
+                }
+            }
             let is_stopped = *shared.stop.borrow();
             if is_stopped {
-                connection.close();
-            } else {
+                connection.close(CloseReason::ClosedByUs);
+            } else if is_logged_in {
                 shared
                     .state
                     .send_replace(ConnectionState::Reconnecting { failed_attempts: 0 });
@@ -191,83 +269,174 @@ impl<E: Endpoint> Supervisor<E> {
                 }
                 inbox.close();
                 ended.graceful_close.finish().await;
-                drain(handlers, drain_timeout).await;
+                if is_logged_in {
+                    drain(handlers, drain_timeout).await;
+                } else {
+                    // They wait for the login.
+                    drop(handlers);
+                }
                 if !is_stopped {
                     self.report(reason.to_string(), &ended.lost);
                 }
-                if let Err(panic) = caught(self.endpoint.disconnected(reason)).await {
-                    tracing::error!(panic, "on_disconnected panicked");
+                if is_logged_in {
+                    disconnected(Arc::clone(&self.endpoint), reason.clone()).await;
                 }
-                return if is_stopped {
-                    Next::Stop
-                } else {
-                    Next::Nothing
-                };
+                if is_stopped {
+                    return Next::Stop(CloseReason::ClosedByUs);
+                }
+                return self.after_the_end(reason, failed).await;
             }
             drop(ended.graceful_close);
-            inbox.disconnected(reason);
-            let (next, why) = match self.resume(&identity, &mut handlers).await {
-                Reconnected::Resumed(resumed_stream, resumed_decoder) => {
+            inbox.disconnected(reason.clone());
+            if is_logged_in {
+                let endpoint = Arc::clone(&self.endpoint);
+                disconnecting = Some(Box::pin(disconnected(endpoint, reason)));
+            }
+            let resumed = self
+                .resume(&identity, &mut handlers, &mut disconnecting, failed)
+                .await;
+            let (next, why) = match resumed {
+                Reconnected::Resumed(resumed_stream, resumed_decoder, resumed_login) => {
                     (stream, decoder) = (resumed_stream, resumed_decoder);
-                    self.is_connected();
+                    login = resumed_login;
                     continue;
                 }
                 Reconnected::Other(next, why) => (next, why),
             };
             let lost = connection.lose_session();
-            if matches!(next, Next::Stop) {
-                connection.close();
-            } else {
-                self.report(why.to_owned(), &lost);
+            match &next {
+                Next::Stop(reason) => connection.close(reason.clone()),
+                Next::Session(_) | Next::Nothing(_) => self.report(why.to_owned(), &lost),
             }
+            shared.login.send_replace(Login::Done);
             inbox.close();
             // The next connection may be there already, and is not answered meanwhile.
-            drain(handlers, drain_timeout.min(ping_interval)).await;
+            let limit = drain_timeout.min(ping_interval);
+            drain(handlers, limit).await;
+            if let Some(disconnecting) = disconnecting
+                && timeout(limit, disconnecting).await.is_err()
+            {
+                tracing::warn!(?limit, "on_disconnected did not return and was dropped");
+            }
             return next;
         }
     }
 
+    /// Runs the connection until the handler's `on_connected` has returned, which begins once the `on_disconnected` of the
+    /// connection before has.
+    async fn log_in(
+        &mut self,
+        driver: &mut Driver,
+        handlers: &mut HandlerTask,
+        disconnecting: Option<Disconnecting>,
+        login: u64,
+    ) -> Result<(), LoginFailure> {
+        let limit = self.target.settings.login_timeout;
+        let logging_in = async {
+            if let Some(disconnecting) = disconnecting {
+                disconnecting.await;
+            }
+            caught(self.endpoint.connected(login)).await
+        };
+        let outcome = tokio::select! {
+            // Nothing is lost where it is dropped, and it is run again.
+            ending = driver.run(handlers) => return Err(LoginFailure::Ended(ending)),
+            // Where its connection has ended there is nothing to log in to.
+            outcome = timeout(limit, logging_in) => outcome,
+        };
+        let error = match outcome {
+            Ok(Ok(Ok(()))) => return Ok(()),
+            Ok(Ok(Err(status))) => ConnectError::Login { status },
+            Ok(Err(panic)) => {
+                tracing::error!(panic, "on_connected panicked");
+                let status = Status::internal(format!("on_connected panicked: {panic}"));
+                ConnectError::Login { status }
+            }
+            Err(_) => ConnectError::LoginTimedOut { timeout: limit },
+        };
+        Err(LoginFailure::Failed(error))
+    }
+
+    /// What follows a session that has ended with its connection, for this reason.
+    async fn after_the_end(&self, reason: DisconnectReason, failed: Failed) -> Next {
+        let DisconnectReason::ClosedByPeer(status) = reason else {
+            return Next::Nothing(failed);
+        };
+        if matches!(status.code(), Code::Unavailable | Code::ResourceExhausted) {
+            return Next::Nothing(failed);
+        }
+        if status.code() == Code::Unauthenticated && self.target.credential.may_change() {
+            // The next attempt asks for a fresh one.
+            return Next::Nothing(failed);
+        }
+        match caught(self.endpoint.closed_by_server(&status)).await {
+            Ok(Reconnect::Backoff) => Next::Nothing(failed),
+            Ok(Reconnect::After(wait)) => Next::Nothing(Failed::After(wait)),
+            Ok(Reconnect::Stop) => Next::Stop(CloseReason::ClosedByPeer(status)),
+            Err(panic) => {
+                tracing::error!(panic, "on_closed_by_server panicked");
+                Next::Stop(CloseReason::ClosedByPeer(status))
+            }
+        }
+    }
+
     /// Connects again, while the handlers of the session that waits go on.
-    async fn resume(&mut self, identity: &Identity, handlers: &mut HandlerTask) -> Reconnected {
+    async fn resume(
+        &mut self,
+        identity: &Identity,
+        handlers: &mut HandlerTask,
+        disconnecting: &mut Option<Disconnecting>,
+        failed: Failed,
+    ) -> Reconnected {
         let shared = Arc::clone(&self.shared);
         let connection = &shared.connection;
         let mut stop = shared.stop.subscribe();
         let mut route = self.route.clone();
         let reconnecting = async {
             tokio::select! {
-                established = self.reconnect(&mut route, Some(identity)) => established,
-                _ = stop.wait_for(|stop| *stop) => None,
+                established = self.reconnect(&mut route, failed, Some(identity)) => established,
+                _ = stop.wait_for(|stop| *stop) => Err(CloseReason::ClosedByUs),
             }
         };
+        let reconnecting = beside(disconnecting, reconnecting);
         let reconnected = run_suspended(connection, handlers, reconnecting).await;
         self.route = route;
         match reconnected {
-            Some(Some(established)) if is_same_session(&shared, &established.welcome.welcome) => {
+            Some(Ok(established)) if is_same_session(&shared, &established.welcome.welcome) => {
                 let welcome = &established.welcome.welcome;
-                connection.resume(&agreed(welcome));
+                let login = connection.resume_for_login(&agreed(welcome));
                 remember(&self.target, &shared, welcome, &established.address);
-                Reconnected::Resumed(established.stream, established.decoder)
+                Reconnected::Resumed(established.stream, established.decoder, login)
             }
-            Some(Some(established)) => Reconnected::Other(
+            Some(Ok(established)) => Reconnected::Other(
                 Next::Session(Box::new(established)),
                 "the server does not know the session any more",
             ),
-            Some(None) => Reconnected::Other(Next::Stop, "closed"),
-            None if *shared.stop.borrow() => Reconnected::Other(Next::Stop, "closed"),
+            Some(Err(reason)) => Reconnected::Other(Next::Stop(reason), "closed"),
+            None if *shared.stop.borrow() => {
+                Reconnected::Other(Next::Stop(CloseReason::ClosedByUs), "closed")
+            }
             None => Reconnected::Other(
-                Next::Nothing,
+                Next::Nothing(Failed::Nothing),
                 "more replies than `session_buffer` were kept for the server",
             ),
         }
     }
 
-    /// The client is connected again.
-    fn is_connected(&self) {
+    /// The client is connected, and logged in.
+    fn is_connected(&mut self) {
+        self.route.failed_attempts = 0;
         let shared = &self.shared;
+        shared.connection.logged_in();
+        shared.login.send_replace(Login::Done);
         shared.state.send_replace(ConnectionState::Connected);
         if *shared.stop.borrow() {
             // It was asked to close before there was a session to close.
             shared.request_stop();
+        }
+        if let Some(first) = self.first_login.take() {
+            // Where nobody waits any more, the client is being closed.
+            let _ = first.send(Ok(()));
         }
     }
 
@@ -292,17 +461,21 @@ impl<E: Endpoint> Supervisor<E> {
     async fn reconnect(
         &self,
         route: &mut Route,
+        failed: Failed,
         session: Option<&Identity>,
-    ) -> Option<Established> {
-        let shared = &self.shared;
+    ) -> Result<Established, CloseReason> {
         let mut identity = session;
-        let mut wait = route.first_wait();
-        for attempt in 1_u32.. {
+        let mut wait = match failed {
+            Failed::Nothing => route.wait(),
+            Failed::Attempt(error) => self.after_failure(error, route).await?,
+            Failed::After(wait) => wait,
+        };
+        loop {
             sleep(wait).await;
             let addresses = &mut route.addresses;
-            let error = match establish(&self.target, addresses, &shared.connection, identity).await
-            {
-                Ok(established) => return Some(established),
+            let connection = &self.shared.connection;
+            let error = match establish(&self.target, addresses, connection, identity).await {
+                Ok(established) => return Ok(established),
                 Err(error) => error,
             };
             if error.is_refused_with(Code::Unauthenticated) {
@@ -310,23 +483,55 @@ impl<E: Endpoint> Supervisor<E> {
                 // again. What was open in it is reported once another one has begun.
                 identity = if identity.is_some() { None } else { session };
             }
-            tracing::warn!(attempt, error = %WithCauses(&error), "cannot connect");
-            shared.state.send_replace(ConnectionState::Reconnecting {
+            wait = self.after_failure(error, route).await?;
+        }
+    }
+
+    /// Asks the handler how long to wait after an attempt that has failed.
+    async fn after_failure(
+        &self,
+        error: ConnectError,
+        route: &mut Route,
+    ) -> Result<Duration, CloseReason> {
+        route.failed_attempts = route.failed_attempts.saturating_add(1);
+        let attempt = route.failed_attempts;
+        tracing::warn!(attempt, error = %WithCauses(&error), "cannot connect");
+        self.shared
+            .state
+            .send_replace(ConnectionState::Reconnecting {
                 failed_attempts: attempt,
             });
-            let answer = caught(self.endpoint.connect_failure(&error, attempt)).await;
-            wait = match answer {
-                Ok(Reconnect::Stop) => return None,
-                Ok(Reconnect::After(wait)) => wait,
-                Ok(Reconnect::Backoff) => route.wait(),
-                Err(panic) => {
-                    tracing::error!(panic, "on_connect_failure panicked");
-                    route.wait()
-                }
-            };
+        match caught(self.endpoint.connect_failure(&error, attempt)).await {
+            Ok(Reconnect::Stop) => Err(CloseReason::GaveUp(Arc::new(error))),
+            Ok(Reconnect::After(wait)) => Ok(wait),
+            Ok(Reconnect::Backoff) => Ok(route.wait()),
+            Err(panic) => {
+                tracing::error!(panic, "on_connect_failure panicked");
+                Ok(route.wait())
+            }
         }
-        None
     }
+}
+
+/// Tells the handler that a connection has ended.
+async fn disconnected<E: Endpoint>(endpoint: Arc<E>, reason: DisconnectReason) {
+    if let Err(panic) = caught(endpoint.disconnected(reason)).await {
+        tracing::error!(panic, "on_disconnected panicked");
+    }
+}
+
+/// Does `work`, and polls `other` beside it, which may have to go on after it.
+async fn beside<T>(other: &mut Option<Disconnecting>, work: impl Future<Output = T>) -> T {
+    let mut work = pin!(work);
+    poll_fn(|task| {
+        if let Some(running) = other
+            && running.as_mut().poll(task).is_ready()
+        {
+            *other = None;
+        }
+        work.as_mut().poll(task)
+    })
+    .await
 }
 
 /// Whether the server has announced its shutdown; its other clients move to other servers too.
@@ -372,8 +577,8 @@ fn attach(target: &Target, shared: &Shared, established: Established) -> Ready {
     if encoding.compression() != Compression::None {
         session.allow_compressed();
     }
-    shared.connection.attach(session, encoding);
-    (stream, decoder, identity)
+    let login = shared.connection.attach_for_login(session, encoding);
+    (stream, decoder, identity, login)
 }
 
 fn agreed(welcome: &Welcome) -> PeerTerms<'_> {

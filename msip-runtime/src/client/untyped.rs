@@ -133,10 +133,11 @@ impl<S: Service> ClientBuilder<Untyped, UntypedService<S>> {
                 fingerprint,
             ),
         };
-        let shared = supervisor::start(target, endpoint).await?;
+        let keep = supervisor::start(target, endpoint).await?;
+        let shared = Arc::clone(&keep.0);
         Ok(UntypedClient {
             handle: Handle::new(&shared.connection),
-            _keep: Arc::new(KeepOpen(Arc::clone(&shared))),
+            _keep: Arc::new(keep),
             shared,
         })
     }

@@ -14,17 +14,22 @@ pub(crate) struct BatchTerms {
     pub(crate) encoding: Encoding,
     /// The largest body that the peer accepts, in bytes.
     pub(crate) max_body: usize,
+    /// The number of the login that sends it; 0 for none.
+    pub(crate) login: u64,
 }
 
 impl ConnectionShared {
     /// The terms for a batch that is begun now.
-    pub(crate) fn batch_terms(&self) -> Result<BatchTerms, SendError> {
+    pub(crate) fn batch_terms(&self, login: u64) -> Result<BatchTerms, SendError> {
         let mut state = self.lock();
         let encoding = state.encoding.clone();
-        let is_closed = state.is_closed;
-        let session = state.session().ok_or_else(|| no_session(is_closed))?;
+        let ConnectionInner {
+            session, closed, ..
+        } = &mut *state;
+        let closed = closed.as_deref();
+        let session = session.as_mut().ok_or_else(|| no_session(closed))?;
         if let Err(blocked) = session.check_capacity(true)
-            && let NotSent::Failed(error) = NotSent::blocked(blocked, is_closed)
+            && let NotSent::Failed(error) = NotSent::blocked(blocked, closed)
         {
             return Err(error);
         }
@@ -32,6 +37,7 @@ impl ConnectionShared {
             side: session.side(),
             encoding,
             max_body: session.peer_max_body(),
+            login,
         })
     }
 
@@ -76,7 +82,7 @@ impl ConnectionShared {
             let some = self.when_capacity(Queue::Messages, 0, |state| {
                 state.take(batch, terms, Session::send_some)
             });
-            self.while_progress(some).await?;
+            self.while_progress(terms.login, some).await?;
         }
         Ok(())
     }
@@ -98,7 +104,10 @@ impl ConnectionInner {
         if batch.is_empty() {
             return Ok(());
         }
-        let is_closed = self.is_closed;
+        if self.is_held(terms.login) {
+            return Err(NotSent::Held);
+        }
+        let closed = self.closed.as_deref();
         let is_readable = self.encoding.is_same(&terms.encoding);
         let taken = match &mut self.session {
             // Written for a connection that is lost, and the one that followed would not understand it.
@@ -106,11 +115,13 @@ impl ConnectionInner {
                 Err(SendError::Disconnected.into())
             }
             Some(session) => {
-                take(session, batch).map_err(|blocked| NotSent::blocked(blocked, is_closed))
+                take(session, batch).map_err(|blocked| NotSent::blocked(blocked, closed))
             }
-            None => Err(no_session(is_closed).into()),
+            None => Err(no_session(closed).into()),
         };
-        if let Err(NotSent::Failed(SendError::Disconnected | SendError::Closed)) = taken {
+        if let Err(NotSent::Failed(error)) = &taken
+            && error.lacks_session()
+        {
             self.dropped.disconnected += batch.clear() as u64;
         }
         taken

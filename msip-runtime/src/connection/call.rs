@@ -109,7 +109,7 @@ impl<E: Outgoing> FastCall<'_, E> {
         let len = request.encoded_len();
         let reply = ReplySlot::new(Some(waker.clone()));
         let mut state = connection.lock();
-        if !state.encoding.is_identity() {
+        if state.is_gated || !state.encoding.is_identity() {
             return Poll::Ready(None);
         }
         let is_first = state.call_queue.is_empty();
@@ -207,18 +207,23 @@ impl ConnectionInner {
         deadline: Duration,
         reply: &Arc<ReplySlot>,
     ) -> Result<OpenedExchange, NotSent> {
+        if self.is_held(0) {
+            return Err(NotSent::Held);
+        }
         let Self {
             session,
             exchanges,
             encoding,
-            is_closed,
+            closed,
             ..
         } = self;
         if !encoding.is_identity() {
             // The session that follows writes bodies in another way, and nothing went out on the one before.
             return Err(SendError::Disconnected.into());
         }
-        let session = session.as_mut().ok_or_else(|| no_session(*is_closed))?;
+        let session = session
+            .as_mut()
+            .ok_or_else(|| no_session(closed.as_deref()))?;
         let (len, max) = (request.encoded_len(), session.peer_max_body());
         if len > max {
             return Err(SendError::TooLarge { len, max }.into());
@@ -234,7 +239,7 @@ impl ConnectionInner {
             Some(slot) => slot,
             None => session
                 .call(head, CallShape::UNARY, token, deadline, write)
-                .map_err(|blocked| NotSent::blocked(blocked, *is_closed))?,
+                .map_err(|blocked| NotSent::blocked(blocked, closed.as_deref()))?,
         };
         Ok(entry.insert_unary(slot, Arc::clone(reply)))
     }

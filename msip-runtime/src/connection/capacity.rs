@@ -11,7 +11,7 @@ use super::{
     fault_injection::FaultInjection,
     wait_queue::{Ticket, WaitQueue},
 };
-use crate::SendError;
+use crate::{CloseReason, SendError};
 use msip_session::{Blocked, Session};
 
 /// Which queue an exchange waits in.
@@ -26,27 +26,30 @@ pub(super) enum Queue {
 pub(super) enum NotSent {
     /// There may be capacity later.
     NoCapacity,
+    /// A login goes on, and only its own handle may send.
+    Held,
     Failed(SendError),
 }
 
 impl NotSent {
-    /// Why the session has sent nothing; `is_closed` tells whether no other session will follow.
-    pub(super) fn blocked(blocked: Blocked, is_closed: bool) -> Self {
+    /// Why the session has sent nothing; `closed` tells why no other session will follow.
+    pub(super) fn blocked(blocked: Blocked, closed: Option<&CloseReason>) -> Self {
         match blocked {
             Blocked::NoCapacity => Self::NoCapacity,
             // For good, where no session follows and this one just has not heard of it.
-            Blocked::Closing | Blocked::Disconnected => Self::Failed(no_session(is_closed)),
+            Blocked::Closing | Blocked::Disconnected => Self::Failed(no_session(closed)),
             Blocked::Full => Self::Failed(SendError::Full),
         }
     }
 }
 
 /// Why there is no session to send through.
-pub(super) fn no_session(is_closed: bool) -> SendError {
-    if is_closed {
-        SendError::Closed
-    } else {
-        SendError::Disconnected
+pub(super) fn no_session(closed: Option<&CloseReason>) -> SendError {
+    match closed {
+        None => SendError::Disconnected,
+        Some(CloseReason::ClosedByPeer(status)) => SendError::ClosedByPeer(status.clone()),
+        Some(CloseReason::RuntimeGone) => SendError::RuntimeGone,
+        Some(CloseReason::ClosedByUs | CloseReason::GaveUp(_)) => SendError::Closed,
     }
 }
 
@@ -154,7 +157,7 @@ impl ConnectionShared {
                 state.wake_driver();
                 Some(Ok(value))
             }
-            Err(NotSent::NoCapacity) => None,
+            Err(NotSent::NoCapacity | NotSent::Held) => None,
             Err(NotSent::Failed(error)) => Some(Err(error)),
         }
     }
@@ -174,6 +177,7 @@ impl ConnectionShared {
             // Its waiting is cut short from outside.
             deadline: Duration::MAX,
             ticket: None,
+            login_ticket: None,
         };
         poll_fn(|task| waiter.poll(task, &mut attempt)).await
     }
@@ -186,6 +190,8 @@ pub(super) struct CapacityWaiter<'a> {
     len: usize,
     deadline: Duration,
     ticket: Option<Ticket>,
+    /// In the queue of those who wait for a login, where it is in that one instead.
+    login_ticket: Option<Ticket>,
 }
 
 impl<'a> CapacityWaiter<'a> {
@@ -209,6 +215,7 @@ impl<'a> CapacityWaiter<'a> {
             len,
             deadline,
             ticket: Some(ticket),
+            login_ticket: None,
         }
     }
 
@@ -237,7 +244,12 @@ impl<'a> CapacityWaiter<'a> {
         let result = match attempted {
             Ok(value) => Ok(value),
             Err(NotSent::Failed(error)) => Err(error),
+            Err(NotSent::Held) => {
+                self.wait_for_login(&mut state, task);
+                return Poll::Pending;
+            }
             Err(NotSent::NoCapacity) => {
+                self.leave_gate(&mut state);
                 let queue = state.queue(self.queue);
                 let next_deadline = queue.next_deadline();
                 match self.ticket {
@@ -258,8 +270,41 @@ impl<'a> CapacityWaiter<'a> {
         Poll::Ready(result)
     }
 
+    /// Waits until the login is done, and not for capacity meanwhile: the login's own handle may.
+    fn wait_for_login(&mut self, state: &mut ConnectionInner, task: &Context<'_>) {
+        if self.ticket.is_some() {
+            self.leave(state);
+        }
+        let next_deadline = state.next_deadline();
+        // It was just found closed.
+        let Some(gate) = &mut state.gate else {
+            return;
+        };
+        match self.login_ticket {
+            Some(ticket) => gate.waiters.wait(ticket, task.waker()),
+            None => {
+                let waker = task.waker().clone();
+                self.login_ticket = Some(gate.waiters.join(waker, self.len, self.deadline));
+            }
+        }
+        if state.next_deadline() < next_deadline {
+            // The driver keeps the time.
+            state.wake_driver();
+        }
+    }
+
+    /// Does not wait for a login any longer.
+    fn leave_gate(&mut self, state: &mut ConnectionInner) {
+        if let Some(ticket) = self.login_ticket.take()
+            && let Some(gate) = &mut state.gate
+        {
+            gate.waiters.leave(ticket);
+        }
+    }
+
     /// Leaves the queue, in which another one may be the first now.
     fn leave(&mut self, state: &mut ConnectionInner) {
+        self.leave_gate(state);
         if let Some(ticket) = self.ticket.take()
             && state.queue(self.queue).leave(ticket)
         {
@@ -272,7 +317,7 @@ impl<'a> CapacityWaiter<'a> {
 
 impl Drop for CapacityWaiter<'_> {
     fn drop(&mut self) {
-        if self.ticket.is_some() {
+        if self.ticket.is_some() || self.login_ticket.is_some() {
             let mut state = self.connection.lock();
             self.leave(&mut state);
         }

@@ -13,7 +13,7 @@ use super::{
     outgoing::OutgoingMessage,
     reply_slot::ReplySlot,
 };
-use crate::{CallError, CallOptions, Metadata, SendError, Status, body::Encoding};
+use crate::{CallError, CallOptions, CloseReason, Metadata, SendError, Status, body::Encoding};
 use msip_session::{Outcome, wire};
 
 /// The largest payload of a PING (docs/protocol.md, "Ping").
@@ -31,7 +31,7 @@ impl ConnectionShared {
                 take_metadata(options, metadata);
                 Ok(())
             }
-            (outcome, _, timeout) => Err(failure(outcome, timeout)),
+            (outcome, _, timeout) => Err(self.failure(outcome, timeout)),
         }
     }
 
@@ -50,13 +50,13 @@ impl ConnectionShared {
                     compressed: false,
                     metadata: None,
                 } => In::from_body(&encoding, variant, body, false).map_err(CallError::Answer),
-                outcome => read_answer(outcome, &encoding, options, self.timeout_of(request)),
+                outcome => self.read_answer(outcome, &encoding, options, self.timeout_of(request)),
             };
         }
         // In a box, or every call would have the size that this one needs.
         let exchange = Box::pin(self.exchange(Queue::Calls, request, options));
         let (outcome, encoding, timeout) = exchange.await?;
-        read_answer(outcome, &encoding, options, timeout)
+        self.read_answer(outcome, &encoding, options, timeout)
     }
 
     /// Sends a PING of this many bytes and waits for its PONG. Returns the time between.
@@ -81,7 +81,7 @@ impl ConnectionShared {
                 "a PONG of {} bytes answered a PING of {len}",
                 body.len()
             )))),
-            outcome => Err(failure(outcome, limit)),
+            outcome => Err(self.failure(outcome, limit)),
         }
     }
 
@@ -104,6 +104,52 @@ impl ConnectionShared {
             .await?;
         let (outcome, encoding) = opened.outcome(self).await;
         Ok((outcome, encoding, limit))
+    }
+
+    /// Reads the message that a call was answered with.
+    fn read_answer<E: FromBody>(
+        &self,
+        outcome: Outcome,
+        encoding: &Encoding,
+        options: &CallOptions,
+        timeout: Duration,
+    ) -> Result<E, CallError> {
+        let Outcome::Answer {
+            variant,
+            body,
+            compressed,
+            metadata,
+        } = outcome
+        else {
+            return Err(self.failure(outcome, timeout));
+        };
+        take_metadata(options, metadata);
+        let read = E::from_body(encoding, variant, body, compressed);
+        read.map_err(CallError::Answer)
+    }
+
+    /// What an exchange that was not answered fails with.
+    pub(super) fn failure(&self, outcome: Outcome, timeout: Duration) -> CallError {
+        match outcome {
+            Outcome::Error(text) => CallError::Status(text.into()),
+            Outcome::NotReceived => CallError::NotReceived,
+            Outcome::Expired => CallError::DeadlineExceeded { timeout },
+            Outcome::Dropped => CallError::NotSent(SendError::Dropped),
+            Outcome::Lost { sent } => {
+                let is_abandoned = matches!(
+                    self.lock().closed.as_deref(),
+                    Some(CloseReason::RuntimeGone)
+                );
+                match (sent, is_abandoned) {
+                    (true, true) => CallError::RuntimeGone,
+                    (true, false) => CallError::ConnectionLost,
+                    (false, true) => CallError::NotSent(SendError::RuntimeGone),
+                    (false, false) => CallError::NotSent(SendError::Disconnected),
+                }
+            }
+            // Every caller has taken its answer out before.
+            Outcome::Answer { .. } => CallError::ConnectionLost,
+        }
     }
 
     /// Opens an exchange, waiting for capacity for `limit` at most.
@@ -140,14 +186,16 @@ impl ConnectionInner {
         let Self {
             session,
             exchanges,
-            is_closed,
+            closed,
             ..
         } = self;
-        let session = session.as_mut().ok_or_else(|| no_session(*is_closed))?;
+        let session = session
+            .as_mut()
+            .ok_or_else(|| no_session(closed.as_deref()))?;
         let entry = exchanges.vacant_entry();
         match session.ping(payload, entry.token(), deadline) {
             Ok(slot) => Ok(entry.insert_unary(slot, ReplySlot::new(None))),
-            Err(blocked) => Err(NotSent::blocked(blocked, *is_closed)),
+            Err(blocked) => Err(NotSent::blocked(blocked, closed.as_deref())),
         }
     }
 }
@@ -156,40 +204,5 @@ impl ConnectionInner {
 pub(super) fn take_metadata(options: &CallOptions, metadata: Option<Box<wire::Metadata>>) {
     if let Some(wanted) = options.answer_metadata() {
         wanted.set(metadata.map(|metadata| Metadata::received(*metadata)));
-    }
-}
-
-/// Reads the message that a call was answered with.
-fn read_answer<E: FromBody>(
-    outcome: Outcome,
-    encoding: &Encoding,
-    options: &CallOptions,
-    timeout: Duration,
-) -> Result<E, CallError> {
-    let Outcome::Answer {
-        variant,
-        body,
-        compressed,
-        metadata,
-    } = outcome
-    else {
-        return Err(failure(outcome, timeout));
-    };
-    take_metadata(options, metadata);
-    let read = E::from_body(encoding, variant, body, compressed);
-    read.map_err(CallError::Answer)
-}
-
-/// What an exchange that was not answered fails with.
-pub(super) fn failure(outcome: Outcome, timeout: Duration) -> CallError {
-    match outcome {
-        Outcome::Error(text) => CallError::Status(text.into()),
-        Outcome::NotReceived => CallError::NotReceived,
-        Outcome::Expired => CallError::DeadlineExceeded { timeout },
-        Outcome::Dropped => CallError::NotSent(SendError::Dropped),
-        Outcome::Lost { sent: true } => CallError::ConnectionLost,
-        Outcome::Lost { sent: false } => CallError::NotSent(SendError::Disconnected),
-        // Every caller has taken its answer out before.
-        Outcome::Answer { .. } => CallError::ConnectionLost,
     }
 }

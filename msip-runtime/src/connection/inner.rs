@@ -4,10 +4,10 @@ use std::{sync::Arc, task::Waker, time::Duration};
 
 use super::{
     driver_state::DriverState, exchange_table::ExchangeTable, fault_injection::FaultInjection,
-    running_calls::RunningCalls, stream_senders::StreamSenders, wait_queue::WaitQueue,
-    wake_list::WakeList,
+    login_gate::LoginGate, running_calls::RunningCalls, stream_senders::StreamSenders,
+    wait_queue::WaitQueue, wake_list::WakeList,
 };
-use crate::{Dropped, Metadata, body::Encoding};
+use crate::{CloseReason, Dropped, Metadata, body::Encoding};
 use msip_session::{
     InboundSlot, Item, Lost, Outcome, Session, StreamSide, TimedOut, Token, Transmit,
 };
@@ -18,8 +18,13 @@ pub(crate) struct ConnectionInner {
     pub(super) encoding: Encoding,
     /// The metadata of a message that comes without any.
     pub(super) sender: Option<Arc<Metadata>>,
-    /// No session will follow the one that is there, if there is one.
-    pub(super) is_closed: bool,
+    /// Why no session will follow the one that is there, if there is one; `None` where one may. In a box, since it is
+    /// there at the end only.
+    pub(super) closed: Option<Box<CloseReason>>,
+    /// A login goes on: others than its handle take the slow path, and wait.
+    pub(super) is_gated: bool,
+    /// In a box, since servers have none.
+    pub(super) gate: Option<Box<LoginGate>>,
     /// Counts the sessions, so that the answer to a call never goes to another session than the call's.
     pub(super) generation: u64,
     pub(super) exchanges: ExchangeTable,
@@ -153,15 +158,21 @@ impl ConnectionInner {
         self.exchanges.len()
     }
 
-    /// When a call that waits for capacity runs out of time; `Duration::MAX` is never.
+    /// When a call that waits for capacity, or for a login, runs out of time; `Duration::MAX` is never.
     pub(crate) fn next_deadline(&self) -> Duration {
-        self.call_queue.next_deadline()
+        let login = self.gate.as_ref().map(|gate| gate.waiters.next_deadline());
+        login.map_or(self.call_queue.next_deadline(), |login| {
+            login.min(self.call_queue.next_deadline())
+        })
     }
 
     /// Ends the exchanges that have run out of time, and lets the session do what is due; `Err` where the peer is taken
     /// for dead.
     pub(crate) fn expire(&mut self, now: Duration) -> Result<(), TimedOut> {
         self.call_queue.call_late(now, &mut self.wakes);
+        if let Some(gate) = &mut self.gate {
+            gate.waiters.call_late(now, &mut self.wakes);
+        }
         let Some(session) = &mut self.session else {
             return Ok(());
         };
@@ -192,6 +203,9 @@ impl ConnectionInner {
         self.exchanges.release();
         self.message_queue.release();
         self.call_queue.release();
+        if let Some(gate) = &mut self.gate {
+            gate.waiters.release();
+        }
         self.stream_senders.release();
         self.running_calls.release();
         self.driver.release();
@@ -307,6 +321,7 @@ impl ConnectionInner {
     fn detach(&mut self, lost: &[Lost]) {
         self.lose(lost);
         self.driver.detach(&mut self.wakes);
+        self.open_gate();
         self.stream_senders.wake_all(&mut self.wakes);
         self.wake_all_waiting();
     }

@@ -18,6 +18,8 @@ mod fault_injection;
 mod inner;
 #[cfg(all(test, shuttle))]
 mod interleavings;
+mod login;
+mod login_gate;
 mod message;
 mod metadata;
 mod outgoing;

@@ -34,6 +34,8 @@ pub(super) struct OutgoingMessage<'a, E> {
     /// Its metadata, encoded; empty for none.
     metadata: Vec<u8>,
     topic: Option<&'a Topic>,
+    /// The number of the login that sends it; 0 for none.
+    pub(super) login: u64,
     /// How long the body is, before it is prepared.
     pub(super) len: usize,
     /// The body, made before the lock is taken, and for which encoding; none for a message that is written in
@@ -58,6 +60,7 @@ impl<'a, E: Outgoing> OutgoingMessage<'a, E> {
             head: head(variant, options),
             metadata: encode_metadata(options, connection.correlation_ids.as_ref())?,
             topic,
+            login: options.login(),
             len: 0,
             prepared: None,
         })
@@ -77,6 +80,7 @@ impl<'a, E: Outgoing> OutgoingMessage<'a, E> {
             head: head(variant, options),
             metadata: encode_metadata(options, connection.correlation_ids.as_ref())?,
             topic: message.topic(),
+            login: options.login(),
             len: message.encoded_len(),
             prepared: prepared.map(|prepared| (encoding, prepared)),
         })
@@ -224,11 +228,14 @@ impl<'a, E: Outgoing> OutgoingMessage<'a, E> {
             WriteBody<'_>,
         ) -> Result<T, Blocked>,
     ) -> Result<T, NotSent> {
+        if state.is_held(self.login) {
+            return Err(NotSent::Held);
+        }
         let ConnectionInner {
             session,
             exchanges,
             encoding,
-            is_closed,
+            closed,
             ..
         } = state;
         let late;
@@ -243,7 +250,9 @@ impl<'a, E: Outgoing> OutgoingMessage<'a, E> {
                 late.as_ref()
             }
         };
-        let session = session.as_mut().ok_or_else(|| no_session(*is_closed))?;
+        let session = session
+            .as_mut()
+            .ok_or_else(|| no_session(closed.as_deref()))?;
         let max = session.peer_max_body();
         let len = prepared.map_or(self.len, |prepared| prepared.len);
         if len > max {
@@ -263,7 +272,7 @@ impl<'a, E: Outgoing> OutgoingMessage<'a, E> {
                 message.encode(buffer);
             }
         });
-        pushed.map_err(|blocked| NotSent::blocked(blocked, *is_closed))
+        pushed.map_err(|blocked| NotSent::blocked(blocked, closed.as_deref()))
     }
 }
 

@@ -7,7 +7,7 @@ use std::{
     time::Duration,
 };
 
-use super::{ConnectionShared, exchange::failure, recv_buffer::RecvBuffer};
+use super::{ConnectionShared, recv_buffer::RecvBuffer};
 use crate::CallError;
 use msip_session::{CreditBatcher, Item, Outcome, wire::Credit};
 
@@ -75,7 +75,7 @@ impl RecvStream {
             }
             let end = match self.recv_buffer.poll_next(&mut self.items, context) {
                 Poll::Ready(None) => continue,
-                Poll::Ready(Some(outcome)) => Poll::Ready(last(outcome, timeout)),
+                Poll::Ready(Some(outcome)) => Poll::Ready(last(connection, outcome, timeout)),
                 Poll::Pending => Poll::Pending,
             };
             if let Some(taken) = self.credit_batcher.flush() {
@@ -97,7 +97,7 @@ impl RecvStream {
 }
 
 /// What the end of the exchange means to the reader of its stream.
-fn last(outcome: Outcome, timeout: Duration) -> Taken {
+fn last(connection: &ConnectionShared, outcome: Outcome, timeout: Duration) -> Taken {
     match outcome {
         Outcome::Answer {
             variant,
@@ -112,6 +112,6 @@ fn last(outcome: Outcome, timeout: Duration) -> Taken {
             payload_len: 0,
         }),
         Outcome::Answer { .. } => Taken::End,
-        outcome => Taken::Failed(failure(outcome, timeout)),
+        outcome => Taken::Failed(connection.failure(outcome, timeout)),
     }
 }

@@ -39,23 +39,24 @@ impl ConnectionShared {
         }
         let outgoing = OutgoingMessage::new(self, message, options)?;
         match self.try_send_outgoing(&outgoing) {
-            Err(SendError::Full) => {}
+            Err(SendError::Full | SendError::LoginPending) => {}
             outcome => return outcome,
         }
         let sent = self.when_capacity(Queue::Messages, outgoing.len, |state| {
             outgoing.send_or_enqueue(state)
         });
-        self.while_progress(sent).await
+        self.while_progress(options.login(), sent).await
     }
 
     /// Waits for a sender of one-way messages, as long as it comes closer to its turn.
     ///
     /// # Errors
     ///
-    /// [`SendError::Full`] after `write_timeout` in which the peer has granted no credit, or nothing was written, whatever
-    /// it waits for.
+    /// After `write_timeout` [`SendError::LoginPending`] where another's login holds it up; else [`SendError::Full`] when
+    /// for so long the peer has granted no credit, or nothing was written, whatever it waits for.
     pub(super) async fn while_progress<T>(
         &self,
+        login: u64,
         sent: impl Future<Output = Result<T, SendError>>,
     ) -> Result<T, SendError> {
         let mut sent = pin!(sent);
@@ -64,7 +65,12 @@ impl ConnectionShared {
             if let Ok(sent) = timeout_at(until, sent.as_mut()).await {
                 return sent;
             }
-            let last = self.lock().last_progress();
+            let state = self.lock();
+            if state.is_held(login) {
+                return Err(SendError::LoginPending);
+            }
+            let last = state.last_progress();
+            drop(state);
             if last <= since {
                 return Err(SendError::Full);
             }
@@ -97,7 +103,7 @@ impl ConnectionShared {
         }
         let len = message.encoded_len();
         let mut state = self.lock();
-        if !state.encoding.is_identity() || !state.message_queue.is_empty() {
+        if state.is_gated || !state.encoding.is_identity() || !state.message_queue.is_empty() {
             return false;
         }
         let Some(session) = state.session() else {
@@ -121,6 +127,8 @@ impl ConnectionShared {
         // Where others wait, they came first.
         let mut sent = if state.message_queue.is_empty() {
             outgoing.send(&mut state)
+        } else if state.is_held(outgoing.login) {
+            Err(NotSent::Held)
         } else {
             Err(NotSent::NoCapacity)
         };
@@ -133,6 +141,7 @@ impl ConnectionShared {
                 Ok(())
             }
             Err(NotSent::NoCapacity) => Err(SendError::Full),
+            Err(NotSent::Held) => Err(SendError::LoginPending),
             Err(NotSent::Failed(error)) => Err(error),
         }
     }

@@ -13,12 +13,12 @@ use super::{
     clock::Clock, fault_injection::FaultInjection, inner::ConnectionInner, metadata::CorrelationIds,
 };
 use crate::{
-    Dropped, Identity, MemoryUse, Metadata, Status,
+    CloseReason, Dropped, Identity, MemoryUse, Metadata, Status,
     body::Encoding,
     settings::Settings,
     sync::{AtomicBool, AtomicU64, Mutex, MutexGuard, Ordering, lock},
 };
-use msip_session::{Budget, Session};
+use msip_session::{Budget, Lost, Session};
 
 /// The shared part of one client, or of one connection of a server.
 #[derive(Debug)]
@@ -167,7 +167,15 @@ impl ConnectionShared {
 
     /// Takes a session that is open.
     pub(crate) fn attach(&self, session: Session, encoding: Encoding) {
-        let mut state = self.lock();
+        self.attach_to(&mut self.lock(), session, encoding);
+    }
+
+    pub(super) fn attach_to(
+        &self,
+        state: &mut ConnectionInner,
+        session: Session,
+        encoding: Encoding,
+    ) {
         state.generation += 1;
         state.session = Some(session);
         self.is_plain
@@ -186,11 +194,23 @@ impl ConnectionShared {
         self.lock().sender.as_ref()?.1.clone()
     }
 
-    /// No session will follow: all that waits for one ends.
-    pub(crate) fn close(&self) {
+    /// No session will follow, for this reason: all that waits for one ends. The first reason stays.
+    pub(crate) fn close(&self, reason: CloseReason) {
         let mut state = self.lock();
-        state.is_closed = true;
+        state.closed.get_or_insert_with(|| Box::new(reason));
         state.wake_all_waiting();
+    }
+
+    /// Why no session will follow; `None` where one may.
+    pub(crate) fn close_reason(&self) -> Option<CloseReason> {
+        self.lock().closed.as_deref().cloned()
+    }
+
+    /// The task that ran this connection is gone: ends the session and all that waits for it, and no other follows.
+    /// Nothing where the connection is closed and its session has ended. Returns the exchanges that were open.
+    pub(crate) fn abandon(&self) -> Vec<Lost> {
+        self.close(CloseReason::RuntimeGone);
+        self.lose_session()
     }
 
     /// Asks the session to close, and wakes the driver to do it. What waits for capacity ends.
@@ -201,6 +221,8 @@ impl ConnectionShared {
             session.begin_close(status.code(), status.message(), now);
             state.wake_driver();
         }
+        // Nothing new is sent, so that nobody waits for a login.
+        state.open_gate();
         if !FaultInjection::CloseSilently.is_on() {
             state.wake_all_waiting();
         }

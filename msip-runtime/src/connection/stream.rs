@@ -150,10 +150,11 @@ pub(crate) async fn upload<Out: Outgoing, In: FromBody>(
         }
         if is_sending && let Poll::Ready(sent) = sending.as_mut().poll(task) {
             is_sending = false;
-            match sent {
-                // The answer, which is in flight, says why nothing more can be sent.
-                Ok(()) | Err(SendError::Disconnected | SendError::Closed) => {}
-                Err(error) => return Poll::Ready(Err(CallError::NotSent(error))),
+            // The answer, which is in flight, says why nothing more can be sent.
+            if let Err(error) = sent
+                && !error.lacks_session()
+            {
+                return Poll::Ready(Err(CallError::NotSent(error)));
             }
             if let Poll::Ready(taken) = answers.poll_taken(task) {
                 return Poll::Ready(Ok(taken));

@@ -35,12 +35,6 @@ impl ConnectionShared {
         awaited
     }
 
-    /// The connecting side's session goes on with a further connection.
-    pub(crate) fn resume(&self, agreed: &PeerTerms<'_>) {
-        let now = self.now();
-        self.lock().resume(|session| session.resume(agreed, now));
-    }
-
     /// The accepting side's session goes on with a further connection, whose HELLO is answered first.
     pub(crate) fn welcome_back(
         &self,
@@ -67,7 +61,7 @@ impl ConnectionShared {
 }
 
 impl ConnectionInner {
-    fn resume(&mut self, action: impl FnOnce(&mut Session) -> Vec<InboundSlot>) {
+    pub(super) fn resume(&mut self, action: impl FnOnce(&mut Session) -> Vec<InboundSlot>) {
         let Some(session) = self.session() else {
             return;
         };

@@ -31,6 +31,8 @@ pub(crate) enum Ending {
     WriteStalled(Duration),
     /// A newer connection has claimed the session.
     TakenOver,
+    /// The client could not log in.
+    LoginFailed,
 }
 
 /// How a connection ended.
@@ -82,6 +84,13 @@ impl Driver {
         let begun = in_flight.map(|(chunk, written)| rest_of_frame(&chunk.bytes, written));
         let mut state = self.connection.lock();
         state.report_dropped();
+        let mut ending = ending;
+        if matches!(ending, Ending::Eof | Ending::Io(_))
+            && state.session().is_some_and(|session| session.is_finished())
+        {
+            // The peer closes too once it has read CLOSE, and its end may be seen before we see that we are done.
+            ending = Ending::Finished;
+        }
         if let Some(session) = state.session() {
             if ending.leaves_session() && self.received.blame.is_none() && session.is_resumable() {
                 ended.is_suspended = true;
@@ -131,6 +140,7 @@ impl Ending {
                 | Self::TimedOut(TimedOut::Silence(_))
                 | Self::WriteStalled(_)
                 | Self::TakenOver
+                | Self::LoginFailed
         )
     }
 
@@ -163,6 +173,7 @@ fn reason(
         }
         Ending::WriteStalled(stalled) => DisconnectReason::WriteStalled { stalled },
         Ending::TakenOver => DisconnectReason::TakenOver,
+        Ending::LoginFailed => DisconnectReason::ClosedByUs,
         Ending::Finished | Ending::Eof | Ending::Io(_) | Ending::TimedOut(_) => {
             match (blame, goodbye, ending) {
                 (Some(blame), _, _) => DisconnectReason::ProtocolReportedByPeer(blame.into()),

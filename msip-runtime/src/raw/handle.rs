@@ -11,7 +11,6 @@ use crate::{
     connection::{ConnectionShared, FromBody as _, Opening, Outgoing, Sending},
     transport::PeerAddress,
 };
-use msip_session::wire::Code;
 
 /// Sends raw messages by one connection: any exchange, of any shape.
 ///
@@ -142,7 +141,7 @@ impl Handle {
 
     /// An exclusive sender of one-way messages, which gathers many and sends them together.
     pub fn sender(&self) -> UntypedSender {
-        UntypedSender::new(&self.connection)
+        UntypedSender::new(&self.connection, 0)
     }
 
     /// Sends `len` bytes to the other end and back, and returns how long that took.
@@ -158,10 +157,10 @@ impl Handle {
         self.connection.ping(len, timeout).await
     }
 
-    /// Closes the connection, telling the other end `reason`: open calls may finish within `drain_timeout`. Returns at once.
-    pub fn disconnect(&self, reason: impl Into<std::borrow::Cow<'static, str>>) {
-        self.connection
-            .begin_close(&Status::new(Code::Aborted, reason));
+    /// Closes the connection, telling the other end this status: open calls may finish within `drain_timeout`. Returns at once.
+    /// Its code says whether a client comes back, as with [`Peer::disconnect`](crate::Peer::disconnect).
+    pub fn disconnect(&self, status: impl Into<Status>) {
+        self.connection.begin_close(&status.into());
     }
 
     /// The codec of the bodies on this connection.

@@ -60,7 +60,7 @@ pub async fn relay(mut inbound: Inbound, to: &Handle) {
 fn is_over(what: &str, sent: Result<(), SendError>) -> bool {
     match sent {
         Ok(()) => false,
-        Err(SendError::Closed) => true,
+        Err(error) if error.is_closed() => true,
         Err(error) => {
             tracing::debug!(%error, what, "not passed on");
             false

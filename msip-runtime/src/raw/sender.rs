@@ -18,9 +18,9 @@ pub struct UntypedSender {
 }
 
 impl UntypedSender {
-    pub(super) fn new(connection: &Arc<ConnectionShared>) -> Self {
+    pub(super) fn new(connection: &Arc<ConnectionShared>, login: u64) -> Self {
         Self {
-            batch: BatchSender::new(connection),
+            batch: BatchSender::new(connection, login),
         }
     }
 

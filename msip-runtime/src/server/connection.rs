@@ -21,7 +21,7 @@ use super::{
     shared::ServerShared,
 };
 use crate::{
-    Code, DisconnectReason, Status,
+    CloseReason, Code, DisconnectReason, Status,
     connection::ConnectionShared,
     driver::{self, Driver, Ending, GracefulClose, HandlerTask, drain, refuse, run_suspended},
     service::{Inbox, caught},
@@ -76,6 +76,7 @@ struct KeptSession {
     resumed: Option<ResumedReceiver>,
     /// Earlier connections that are being closed gracefully; not there before the first.
     closing: Option<JoinSet<()>>,
+    _abandon: AbandonOnDrop,
 }
 
 /// The session's current connection.
@@ -101,6 +102,10 @@ impl KeptSession {
             handlers,
         } = begun;
         let (registration, resumed) = kept.unzip();
+        let abandon = AbandonOnDrop {
+            peer: Arc::clone(&peer),
+            connection: Arc::clone(&connection),
+        };
         let session = Self {
             shared,
             id: session_id,
@@ -112,6 +117,7 @@ impl KeptSession {
             registration,
             resumed,
             closing: None,
+            _abandon: abandon,
         };
         let driver = session.driver(stream, decoder);
         (Box::new(session), Attached { driver, permit })
@@ -134,7 +140,7 @@ impl KeptSession {
                 self.registration = None;
                 self.resumed = None;
                 self.inbox.close();
-                self.connection.close();
+                self.connection.close(CloseReason::ClosedByUs);
                 self.peer.ended(&lost);
                 Box::pin(self.finish(graceful_close, reason)).await;
                 return ConnectionEnd { cut_off };
@@ -301,7 +307,7 @@ impl KeptSession {
             .with_session(|session| session.open_exchanges())
             .unwrap_or(0);
         // First, so that waiting senders learn that no connection will follow.
-        self.connection.close();
+        self.connection.close(CloseReason::ClosedByUs);
         let lost = self.connection.lose_session();
         self.peer.ended(&lost);
         tracing::info!(peer = %self.about.id, unanswered = lost.len(), cut_off, "the session has ended");
@@ -352,6 +358,21 @@ async fn tell_gone(peer: &dyn ServedPeer) {
 async fn tell_disconnected(peer: &dyn ServedPeer, reason: DisconnectReason) {
     if let Err(panic) = caught(peer.disconnected(reason)).await {
         tracing::error!(panic, "on_client_disconnected panicked");
+    }
+}
+
+/// Ends a session whose task is dropped before the session has ended, so that nobody waits for it any longer: the runtime
+/// is shut down, or the server was dropped.
+struct AbandonOnDrop {
+    peer: Arc<dyn ServedPeer>,
+    connection: Arc<ConnectionShared>,
+}
+
+impl Drop for AbandonOnDrop {
+    fn drop(&mut self) {
+        // Nothing is left to end where it has ended already.
+        let lost = self.connection.abandon();
+        self.peer.ended(&lost);
     }
 }
 

@@ -11,7 +11,7 @@ use std::{
 
 use super::Registry;
 use crate::{
-    CallError, CallOptions, Code, Codec, Compression, Dropped, Extensions, Identity, LostExchange,
+    CallError, CallOptions, Codec, Compression, Dropped, Extensions, Identity, LostExchange,
     Metadata, PeerId, Protocol, Sender, Status,
     call::{Call, Serving},
     connection::ConnectionShared,
@@ -267,6 +267,7 @@ impl<P: Protocol> Peer<P> {
             &self.shared.connection,
             self.clone(),
             self.shared.outgoing.installed().is_some(),
+            0,
         )
     }
 
@@ -289,12 +290,18 @@ impl<P: Protocol> Peer<P> {
         self.shared.connection.ping(len, timeout).await
     }
 
-    /// Closes the connection to this client gracefully, with `reason`: nothing new is sent or accepted, and open calls
-    /// may finish within `drain_timeout`. Returns at once.
-    pub fn disconnect(&self, reason: impl Into<std::borrow::Cow<'static, str>>) {
-        self.shared
-            .connection
-            .begin_close(&Status::new(Code::Aborted, reason));
+    /// Closes the session of this client gracefully, with this status: nothing new is sent or accepted, and open calls may
+    /// finish within `drain_timeout`. Returns at once.
+    ///
+    /// The code of the status says whether the client comes back. After `UNAVAILABLE` and `RESOURCE_EXHAUSTED` it does,
+    /// with a wait that grows as long as its connections do not last. After any other, such as `PERMISSION_DENIED` or
+    /// `ABORTED`, its handler decides in `on_closed_by_server`, and stays away unless it is implemented.
+    ///
+    /// # Protocol
+    ///
+    /// docs/protocol.md, "Errors and close".
+    pub fn disconnect(&self, status: impl Into<Status>) {
+        self.shared.connection.begin_close(&status.into());
     }
 
     pub(crate) fn shared(&self) -> &Arc<ConnectionShared> {
@@ -439,7 +446,7 @@ impl<'a> PeerConnection<'a> {
     /// [`SendError::Closed`](crate::SendError::Closed).
     #[must_use]
     pub fn is_gone(&self) -> bool {
-        self.lost.get().is_some()
+        self.lost.get().is_some() || self.connection.close_reason().is_some()
     }
 
     /// The calls and deliveries that were open when the session ended, in `on_client_gone` and later; empty before.

@@ -83,6 +83,9 @@ macro_rules! with_settings {
                 compress: Compression = Compression::None, Compression::None..=Compression::Lz4;
                 /// The timeout of one attempt to connect, before the handshake. Default 10 s; 10 ms to 10 min.
                 connect_timeout: Duration = Duration::from_secs(10), Duration::from_millis(10)..=Duration::from_secs(600);
+                /// How long the handler's `on_connected` may take after each connect; then the attempt to connect has failed.
+                /// Default 30 s; 10 ms to 1 h.
+                login_timeout: Duration = Duration::from_secs(30), Duration::from_millis(10)..=Duration::from_secs(3600);
                 /// The order in which to try the addresses, if the URL has several (`?address_order=random`). A client that
                 /// reconnects tries the address of its session first. Default: as listed.
                 address_order: AddressOrder = AddressOrder::Listed, AddressOrder::Listed..=AddressOrder::Random;
@@ -230,7 +233,7 @@ mod tests {
             (
                 "ping_intervall",
                 "10s",
-                "unknown setting `ping_intervall`: expected one of `max_body`, `handshake_timeout`, `ping_interval`, `call_timeout`, `max_calls`, `max_call_bytes`, `outgoing_queue`, `write_timeout`, `drain_timeout`, `compress_threshold`, `session_buffer`, `session_deliveries`, `correlation_ids`, `max_memory`, `insecure`, `codec`, `compress`, `connect_timeout`, `address_order`, `reconnect_min`, `reconnect_max`, `buffer_disconnected`",
+                "unknown setting `ping_intervall`: expected one of `max_body`, `handshake_timeout`, `ping_interval`, `call_timeout`, `max_calls`, `max_call_bytes`, `outgoing_queue`, `write_timeout`, `drain_timeout`, `compress_threshold`, `session_buffer`, `session_deliveries`, `correlation_ids`, `max_memory`, `insecure`, `codec`, `compress`, `connect_timeout`, `login_timeout`, `address_order`, `reconnect_min`, `reconnect_max`, `buffer_disconnected`",
             ),
             (
                 "ping_interval",

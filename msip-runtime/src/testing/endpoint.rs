@@ -3,7 +3,7 @@
 use std::{marker::PhantomData, sync::Arc};
 
 use crate::{
-    DisconnectReason, Protocol,
+    CloseReason, DisconnectReason, Protocol,
     body::Encoding,
     connection::ConnectionShared,
     driver::{Driver, HandlerTask, handshake},
@@ -57,7 +57,7 @@ struct CloseOnDrop(Arc<ConnectionShared>);
 impl Drop for CloseOnDrop {
     fn drop(&mut self) {
         self.0.lose_session();
-        self.0.close();
+        self.0.close(CloseReason::ClosedByUs);
     }
 }
 

@@ -68,11 +68,6 @@ impl Addresses {
     pub(crate) fn leave(&mut self) {
         self.is_leaving = true;
     }
-
-    /// Whether the next round goes elsewhere.
-    pub(crate) fn goes_elsewhere(&self) -> bool {
-        self.is_leaving && self.all.len() > 1
-    }
 }
 
 #[cfg(test)]
@@ -99,7 +94,6 @@ mod tests {
         assert_eq!(indexes(&addresses), [0, 1, 2]);
         addresses.connected(1);
         assert_eq!(indexes(&addresses), [1, 2, 0]);
-        assert!(!addresses.goes_elsewhere());
     }
 
     #[test]
@@ -107,7 +101,6 @@ mod tests {
         let mut addresses = addresses(AddressOrder::Listed);
         addresses.connected(2);
         addresses.leave();
-        assert!(addresses.goes_elsewhere());
         assert_eq!(indexes(&addresses), [0, 1]);
         addresses.failed();
         assert_eq!(indexes(&addresses), [2, 0, 1], "it may be back");
@@ -122,7 +115,6 @@ mod tests {
         let mut addresses = Addresses::new(&url, AddressOrder::Listed, || 0);
         addresses.leave();
         assert_eq!(indexes(&addresses), [0]);
-        assert!(!addresses.goes_elsewhere());
     }
 
     #[test]

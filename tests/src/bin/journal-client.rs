@@ -64,7 +64,7 @@ impl HandleServerToClient for Handler {
         Err(Status::unimplemented("nobody asks here"))
     }
 
-    async fn on_connected(&self, client: &Client<Lab>) {
+    async fn on_connected(&self, client: &Client<Lab>) -> Result<(), Status> {
         let connection = client.connection();
         let resumed = if connection.resumed() {
             "resumed"
@@ -72,6 +72,7 @@ impl HandleServerToClient for Handler {
             "new"
         };
         println!("up {:x} {resumed}", connection.peer_id());
+        Ok(())
     }
 
     async fn on_disconnected(&self, _: &Client<Lab>, reason: DisconnectReason) {

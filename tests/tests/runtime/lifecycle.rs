@@ -3,8 +3,9 @@
 use std::{sync::Arc, time::Duration};
 
 use msip_runtime::{
-    CallError, Client, Code, ConnectError, ConnectionState, DisconnectReason, Reconnect, SendError,
-    Server,
+    CallError, Client, CloseReason, Code, ConnectError, ConnectionState, DisconnectReason, Peer,
+    Reconnect, SendError, Server, Status,
+    transport::{self, Address, ServiceUrl},
 };
 use msip_tests::{
     LabClient, LabServer, SeenByClient, SeenByServer, connected,
@@ -12,7 +13,7 @@ use msip_tests::{
     messages::act,
     next, soon, start, start_gated,
 };
-use tokio::sync::{Semaphore, oneshot};
+use tokio::sync::{Semaphore, mpsc, oneshot};
 
 #[tokio::test]
 async fn a_client_comes_back_to_a_server_that_was_restarted() {
@@ -199,6 +200,42 @@ async fn close_waits_for_open_calls_and_tells_the_server() {
     );
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_close_is_never_taken_for_a_loss() {
+    let (url, mut events, _server) = start("tcp://127.0.0.1:0").await;
+    for round in 0..200 {
+        let (client, mut seen) = LabClient::connect(&url).await;
+        let peer = connected(&mut events).await;
+        let by_client = round % 2 == 0;
+        if by_client {
+            soon("close", client.close()).await;
+        } else {
+            peer.disconnect(Status::new(Code::Aborted, "enough"));
+        }
+        let at_client = loop {
+            if let SeenByClient::Disconnected(reason) = next(&mut seen).await {
+                break reason;
+            }
+        };
+        let SeenByServer::Disconnected(at_server) = next(&mut events).await else {
+            panic!("the connection ended otherwise")
+        };
+        let (closer, other) = if by_client {
+            (at_client, at_server)
+        } else {
+            (at_server, at_client)
+        };
+        assert!(
+            matches!(closer, DisconnectReason::ClosedByUs),
+            "round {round}: {closer}"
+        );
+        assert!(
+            matches!(other, DisconnectReason::ClosedByPeer(_)),
+            "round {round}: {other}"
+        );
+    }
+}
+
 #[tokio::test]
 async fn dropping_the_last_handle_closes() {
     let (url, mut events, _server) = start("tcp://127.0.0.1:0").await;
@@ -249,9 +286,123 @@ async fn a_server_can_close_one_client() {
         first.note_ind(NoteInd::default()).await,
         Err(SendError::Closed)
     );
-    // The client comes back as a new peer.
-    let second = connected(&mut events).await;
-    assert_ne!(first.id(), second.id());
+    // Its handler is asked, and stays away.
+    let event = next(&mut seen).await;
+    let SeenByClient::ClosedByServer(status) = event else {
+        panic!("{event:?}")
+    };
+    soon("closed", client.close()).await;
+    assert_eq!(client.connection().state(), ConnectionState::Closed);
+    assert!(matches!(
+        client.connection().closed(),
+        Some(CloseReason::ClosedByPeer(why)) if why == status
+    ));
+    assert_eq!(
+        client.note_ind(NoteInd::default()).await,
+        Err(SendError::ClosedByPeer(status.clone()))
+    );
+    let call = client.echo_req(EchoReq::default()).await;
+    assert_eq!(
+        call.map(|_| ()),
+        Err(CallError::NotSent(SendError::ClosedByPeer(status)))
+    );
+}
+
+/// The next peer that connects.
+async fn connected_again(events: &mut mpsc::Receiver<SeenByServer>) -> Peer<Lab> {
+    loop {
+        if let SeenByServer::Connected(peer) = next(events).await {
+            return peer;
+        }
+    }
+}
+
+#[tokio::test]
+async fn two_devices_of_one_name_do_not_throw_each_other_out_for_ever() {
+    let (url, mut events, _server) = start("tcp://127.0.0.1:0").await;
+    let (first, _seen) = LabClient::connect(&url).await;
+    let earlier = connected(&mut events).await;
+    let (second, _seen_too) = LabClient::connect(&url).await;
+    connected(&mut events).await;
+    earlier.disconnect(Status::already_exists("signed in on another device"));
+    let mut state = first.connection().watch();
+    let closed = state.wait_for(|state| *state == ConnectionState::Closed);
+    soon("the end", closed).await.expect("lives");
+    let why = first.connection().closed().map(|why| why.to_string());
+    assert_eq!(
+        why.as_deref(),
+        Some("closed by the peer: ALREADY_EXISTS: signed in on another device")
+    );
+    soon("still there", second.echo_req(EchoReq::default()))
+        .await
+        .expect("answers");
+    second.close().await;
+    first.close().await;
+    while let Ok(event) = events.try_recv() {
+        assert!(
+            !matches!(event, SeenByServer::Connected(_)),
+            "nobody came back"
+        );
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_client_whose_connections_do_not_last_comes_back_later_each_time() {
+    let (_, mut left, _server) = start("mem://goodbye-left").await;
+    let (_, mut right, _other) = start("mem://goodbye-right").await;
+    let in_memory = |address: Address| async move {
+        let side = address.authority().split(':').next().unwrap_or_default();
+        let url = ServiceUrl::parse(&format!("mem://goodbye-{side}")).expect("a URL");
+        transport::connect(&url).await
+    };
+    let client = Client::<Lab>::builder("tcp://left:1,right:1")
+        .connector(in_memory)
+        .connect()
+        .await
+        .expect("connects");
+    let mut connects = 0;
+    let saying_goodbye = async {
+        loop {
+            let peer = tokio::select! {
+                peer = connected_again(&mut left) => peer,
+                peer = connected_again(&mut right) => peer,
+            };
+            connects += 1;
+            peer.disconnect(Status::unavailable("goes away"));
+        }
+    };
+    let minute = Duration::from_secs(60);
+    let _ = tokio::time::timeout(minute, saying_goodbye).await;
+    // Half of 50 ms, of 100 ms, and so on, up to half of 10 s, on average: some 18.
+    assert!((5..60).contains(&connects), "{connects}");
+    client.close().await;
+}
+
+#[tokio::test]
+async fn a_handler_may_come_back_after_any_close() {
+    let (url, mut events, _server) = start("tcp://127.0.0.1:0").await;
+    let (handler, mut seen) = LabClient::new();
+    let client = Client::<Lab>::builder(url.to_string())
+        .handler(handler.on_close(Reconnect::After(Duration::ZERO)))
+        .connect();
+    let client = soon("a client", client).await.expect("connects");
+    let first = connected(&mut events).await;
+    first.disconnect(Status::unauthenticated("who are you?"));
+    let second = connected_again(&mut events).await;
+    assert_ne!(first.id(), second.id(), "as a new peer");
+    // Where the code says it, nobody is asked.
+    second.disconnect(Status::unavailable("maintenance"));
+    let third = connected_again(&mut events).await;
+    third.disconnect(Status::resource_exhausted("too many"));
+    connected_again(&mut events).await;
+    client.close().await;
+    let mut asked = Vec::new();
+    while let Ok(event) = seen.try_recv() {
+        if let SeenByClient::ClosedByServer(status) = event {
+            asked.push(status.code());
+        }
+    }
+    assert_eq!(asked, [Code::Unauthenticated]);
 }
 
 #[tokio::test]

@@ -343,7 +343,7 @@ async fn a_test_peer_leaves_and_is_shown_the_door() {
     assert!(peer.goodbye().is_none());
 
     let guest = testing::peer::<Lab>();
-    guest.disconnect("enough");
+    guest.disconnect(Status::new(Code::Aborted, "enough"));
     let goodbye = guest.goodbye().expect("a word");
     assert_eq!(
         (goodbye.code(), goodbye.message()),

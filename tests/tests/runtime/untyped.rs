@@ -48,7 +48,7 @@ impl Service for Relay {
             .await;
         match upstream {
             Ok(upstream) => untyped::relay(inbound, upstream.handle()).await,
-            Err(error) => peer.disconnect(error.to_string()),
+            Err(error) => peer.disconnect(Status::unavailable(error.to_string())),
         }
     }
 }

@@ -3,7 +3,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use msip_runtime::{CallError, CallOptions, Client, Peer, SendError};
+use msip_runtime::{CallError, CallOptions, Client, Code, Peer, SendError, Status};
 use msip_tests::{
     SeenByServer, connected,
     lab::{ActRsp, EchoReq, Lab, SendClientToServer as _},
@@ -208,7 +208,9 @@ async fn they_fail_at_once_when_the_server_takes_nothing_new() {
     let crowded = Crowded::new("server-closes-while-waiting").await;
     let plain = crowded.wait("1", CallOptions::new()).await;
     let unusual = crowded.wait("2", CallOptions::new().timeout(HOUR)).await;
-    crowded.peer.disconnect("enough");
+    crowded
+        .peer
+        .disconnect(Status::new(Code::Aborted, "enough"));
     for call in [plain, unusual] {
         let (answer, _) = soon("an error", waited(call)).await;
         let error = answer.expect_err("nothing new goes out");

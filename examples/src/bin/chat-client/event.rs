@@ -143,7 +143,7 @@ impl Member {
 }
 
 impl HandleServerToClient for Member {
-    async fn on_connected(&self, client: &Client<Chat>) {
+    async fn on_connected(&self, client: &Client<Chat>) -> Result<(), Status> {
         let mut is_told = false;
         loop {
             let user = self.name.clone();
@@ -152,9 +152,13 @@ impl HandleServerToClient for Member {
             match answer {
                 Ok(room) if is_first => {
                     self.has_entered.store(true, Ordering::Relaxed);
-                    return self.pass_on(Event::Entered(room)).await;
+                    self.pass_on(Event::Entered(room)).await;
+                    return Ok(());
                 }
-                Ok(room) => return self.pass_on(Event::CameBack(room)).await,
+                Ok(room) => {
+                    self.pass_on(Event::CameBack(room)).await;
+                    return Ok(());
+                }
                 // The name is held by our own earlier connection, which the server has not detected as dead yet.
                 Err(CallError::Status(status))
                     if status.code() == Code::AlreadyExists && !is_first =>
@@ -166,8 +170,13 @@ impl HandleServerToClient for Member {
                     sleep(NAME_IN_USE).await;
                 }
                 // This runs again at the next connect.
-                Err(CallError::NotSent(_) | CallError::ConnectionLost) if !is_first => return,
-                Err(error) => return self.pass_on(Event::Refused(error)).await,
+                Err(error @ (CallError::NotSent(_) | CallError::ConnectionLost)) if !is_first => {
+                    return Err(error.into());
+                }
+                Err(error) => {
+                    self.pass_on(Event::Refused(error)).await;
+                    return Ok(());
+                }
             }
         }
     }

@@ -868,15 +868,19 @@ pub trait HandleServerToClient: ::core::marker::Send + ::core::marker::Sync + 's
         Output = ::core::result::Result<Optionals, ::msip_runtime::Status>,
     > + ::core::marker::Send;
 
-    /// The client has connected, or connected again; calls may be made from here.
+    /// The client has connected, or connected again: the place to log in.
     ///
-    /// Does nothing unless implemented.
+    /// Until it has returned only this handle and its clones send; all others wait, and so does
+    /// what the server says. So it must not wait for either. An error, or no end within the
+    /// setting `login_timeout`, fails the attempt to connect. Does nothing unless implemented.
     fn on_connected(
         &self,
         client: &::msip_runtime::Client<Kitchen>,
-    ) -> impl ::core::future::Future<Output = ()> + ::core::marker::Send {
+    ) -> impl ::core::future::Future<
+        Output = ::core::result::Result<(), ::msip_runtime::Status>,
+    > + ::core::marker::Send {
         let _ = client;
-        ::core::future::ready(())
+        ::core::future::ready(::core::result::Result::Ok(()))
     }
 
     /// The connection is lost or closed, for this reason.
@@ -889,6 +893,20 @@ pub trait HandleServerToClient: ::core::marker::Send + ::core::marker::Sync + 's
     ) -> impl ::core::future::Future<Output = ()> + ::core::marker::Send {
         let _ = (client, reason);
         ::core::future::ready(())
+    }
+
+    /// The server has closed the session with this status: come back?
+    ///
+    /// Called after `on_disconnected`, unless the code says it already: after `UNAVAILABLE` and `RESOURCE_EXHAUSTED` the
+    /// client comes back. Stays away unless implemented.
+    fn on_closed_by_server(
+        &self,
+        status: &::msip_runtime::Status,
+    ) -> impl ::core::future::Future<
+        Output = ::msip_runtime::Reconnect,
+    > + ::core::marker::Send {
+        let _ = status;
+        ::core::future::ready(::msip_runtime::Reconnect::Stop)
     }
 
     /// The attempt of this number, counted from 1, has failed: what next?
@@ -1836,7 +1854,9 @@ where
     fn on_connected(
         &self,
         client: &::msip_runtime::Client<Kitchen>,
-    ) -> impl ::core::future::Future<Output = ()> + ::core::marker::Send {
+    ) -> impl ::core::future::Future<
+        Output = ::core::result::Result<(), ::msip_runtime::Status>,
+    > + ::core::marker::Send {
         H::on_connected(self, client)
     }
 
@@ -1846,6 +1866,15 @@ where
         reason: ::msip_runtime::DisconnectReason,
     ) -> impl ::core::future::Future<Output = ()> + ::core::marker::Send {
         H::on_disconnected(self, client, reason)
+    }
+
+    fn on_closed_by_server(
+        &self,
+        status: &::msip_runtime::Status,
+    ) -> impl ::core::future::Future<
+        Output = ::msip_runtime::Reconnect,
+    > + ::core::marker::Send {
+        H::on_closed_by_server(self, status)
     }
 
     fn on_connect_failure(
@@ -1954,7 +1983,9 @@ where
     fn connected(
         handler: &H,
         client: &::msip_runtime::Client<Self>,
-    ) -> impl ::core::future::Future<Output = ()> + ::core::marker::Send {
+    ) -> impl ::core::future::Future<
+        Output = ::core::result::Result<(), ::msip_runtime::Status>,
+    > + ::core::marker::Send {
         handler.on_connected(client)
     }
 
@@ -1964,6 +1995,15 @@ where
         reason: ::msip_runtime::DisconnectReason,
     ) -> impl ::core::future::Future<Output = ()> + ::core::marker::Send {
         handler.on_disconnected(client, reason)
+    }
+
+    fn closed_by_server(
+        handler: &H,
+        status: &::msip_runtime::Status,
+    ) -> impl ::core::future::Future<
+        Output = ::msip_runtime::Reconnect,
+    > + ::core::marker::Send {
+        handler.on_closed_by_server(status)
     }
 
     fn connect_failure(
