@@ -441,7 +441,7 @@ mod tests {
             (
                 "connection, and the session in it",
                 size_of::<ConnectionShared>(),
-                2304,
+                2328,
             ),
             ("inbox", size_of::<Inbox>(), 128),
         ];
