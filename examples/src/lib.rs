@@ -3,6 +3,7 @@
 mod causes;
 mod room;
 mod slow_line;
+mod stop_signal;
 
 /// The protocol, as `msip-codegen` wrote it from `proto/chat.proto`.
 pub mod chat {
@@ -12,3 +13,4 @@ pub mod chat {
 pub use causes::with_causes;
 pub use room::Room;
 pub use slow_line::SlowLine;
+pub use stop_signal::stop_signal;

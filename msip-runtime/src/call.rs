@@ -4,12 +4,10 @@ use std::{fmt, sync::Arc, time::Duration};
 
 use tokio::time::Instant;
 
-#[cfg(feature = "testing")]
-use crate::MetadataError;
 use crate::{
-    CallOptions, Cancellation, Metadata,
+    CallOptions, Cancellation, Metadata, MetadataError,
     connection::{CallToAnswer, ConnectionShared},
-    metadata::NO_METADATA,
+    metadata::{NO_METADATA, check_header},
 };
 
 /// What a handle knows of the exchange it was made for. Empty outside of a handler.
@@ -77,6 +75,34 @@ impl<'a> Call<'a> {
     #[must_use]
     pub fn metadata(&self) -> &'a Metadata {
         self.serving.metadata.as_deref().unwrap_or(&NO_METADATA)
+    }
+
+    /// Sets a header of the answer, replacing one of the same name; for the caller's
+    /// [`ResponseMetadata`](crate::ResponseMetadata). Names and values are as in [`CallOptions::header`].
+    ///
+    /// Headers are sent with the end of the answer: with its one message, with the end of a stream, or with an error where
+    /// the caller's side knows of details of errors (each msip-runtime since 0.2). Without effect where no answer is
+    /// awaited: in the handler of a message that is no call, outside of any handler, and once the call has been answered
+    /// or cancelled.
+    ///
+    /// # Errors
+    ///
+    /// The header is malformed, or the headers of the answer have more than 8 KiB together. Those before it stay.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use msip_runtime::{Call, Status};
+    /// async fn price(call: Call<'_>) -> Result<u32, Status> {
+    ///     call.set_header("price-list", "2026-07")?;
+    ///     Ok(499)
+    /// }
+    /// ```
+    pub fn set_header(&self, name: &str, value: &str) -> Result<(), MetadataError> {
+        match self.serving.call {
+            Some(call) => self.connection.set_answer_header(call, name, value),
+            None => check_header(name, value),
+        }
     }
 
     /// Whether the call is cancelled: the caller no longer waits for the answer, the deadline has passed, or

@@ -8,7 +8,10 @@ use crate::{BodyError, Envelope, MetadataError, Status, transport::UrlError};
 use msip_session::wire::Code;
 
 /// A message was not sent.
-#[derive(Debug, Clone, PartialEq, Eq, Error)]
+///
+/// `Display` is one line, which leaves a cause to `source()`; `Debug` is that line with all causes, as it is what Rust prints
+/// where `main` returns an error.
+#[derive(Clone, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum SendError {
     /// The receiver is slower than the sender: the outgoing queue had no capacity, or there was no credit, and for
@@ -49,21 +52,21 @@ pub enum SendError {
     },
     /// The message cannot be encoded in the connection's codec: it contains a value that JSON cannot represent, such as a
     /// time outside the years 1 to 9999, or is nested too deep.
-    #[error("{0}")]
-    Unwritable(#[source] BodyError),
+    #[error(transparent)]
+    Unwritable(BodyError),
     /// The message was queued, and dropped in favor of newer ones before it was sent: a LOG or METRIC whose receiver is
     /// slower than the sender.
     #[error("dropped from a full queue: the receiver is slower than the sender")]
     Dropped,
     /// The message was not acknowledged: the peer's handler failed, or the outcome is unknown.
-    #[error("not acknowledged: {0}")]
-    NotAcknowledged(#[source] Box<CallError>),
+    #[error(transparent)]
+    NotAcknowledged(Box<CallError>),
     /// A middleware of this side refused the message.
     #[error("refused by this side: {0}")]
     Refused(Status),
     /// The metadata is invalid: a header, an id or a trace context is malformed, or the metadata is too large.
-    #[error("{0}")]
-    Metadata(#[source] MetadataError),
+    #[error(transparent)]
+    Metadata(MetadataError),
     /// The timeout is shorter than a millisecond, the shortest possible; or a propagated deadline has passed.
     #[error("timeout of {timeout:?} is too short: the minimum is 1 ms")]
     NoTime {
@@ -107,11 +110,13 @@ impl SendError {
 }
 
 /// A call, or a message sent for acknowledgment, failed.
-#[derive(Debug, Clone, PartialEq, Eq, Error)]
+///
+/// `Display` and `Debug` are as those of [`SendError`].
+#[derive(Clone, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum CallError {
     /// The other side, or its handler, answered with an error.
-    #[error("{0}")]
+    #[error(transparent)]
     Status(Status),
     /// No response arrived in time. The handler may have run all the same.
     #[error("no response within {timeout:?}")]
@@ -120,8 +125,8 @@ pub enum CallError {
         timeout: Duration,
     },
     /// The request was never sent, so it is safe to retry.
-    #[error("the request was not sent: {0}")]
-    NotSent(#[source] SendError),
+    #[error(transparent)]
+    NotSent(SendError),
     /// The connection was lost, and the peer reports that the request did not reach it, so it is safe to retry.
     #[error("connection lost before the request was received: it did not run")]
     NotReceived,
@@ -187,7 +192,9 @@ impl From<Status> for CallError {
 }
 
 /// A connection could not be established.
-#[derive(Debug, Clone, Error)]
+///
+/// `Display` and `Debug` are as those of [`SendError`].
+#[derive(Clone, Error)]
 #[non_exhaustive]
 pub enum ConnectError {
     /// The URL is invalid.
@@ -312,6 +319,20 @@ impl std::fmt::Display for WithCauses<'_> {
     }
 }
 
+/// `Debug` of errors: what Rust prints where `main` returns one is for people.
+macro_rules! debug_with_causes {
+    ($($ty:ty),* $(,)?) => {$(
+        impl ::std::fmt::Debug for $ty {
+            fn fmt(&self, f: &mut ::std::fmt::Formatter<'_>) -> ::std::fmt::Result {
+                ::std::fmt::Display::fmt(&$crate::error::WithCauses(self), f)
+            }
+        }
+    )*};
+}
+pub(crate) use debug_with_causes;
+
+debug_with_causes!(SendError, CallError, ConnectError, DisconnectReason);
+
 impl ConnectError {
     /// The error after every address has been tried.
     pub(crate) fn of_addresses(mut failures: Vec<Self>) -> Self {
@@ -365,7 +386,7 @@ pub enum CloseReason {
 }
 
 /// The reason why a connection ended.
-#[derive(Debug, Clone, Error)]
+#[derive(Clone, Error)]
 #[non_exhaustive]
 pub enum DisconnectReason {
     /// The other side closed the connection, with this status.
@@ -425,13 +446,16 @@ impl From<CallError> for Status {
     fn from(error: CallError) -> Self {
         match error {
             CallError::Status(status) => status,
-            other => Self::new(other.code(), other.to_string()),
+            other => Self::new(other.code(), WithCauses(&other).to_string()),
         }
     }
 }
 
 impl From<SendError> for Status {
     fn from(error: SendError) -> Self {
-        Self::new(error.code(), error.to_string())
+        match error {
+            SendError::NotAcknowledged(error) => (*error).into(),
+            error => Self::new(error.code(), WithCauses(&error).to_string()),
+        }
     }
 }

@@ -155,6 +155,7 @@ mod extensions;
 pub mod fuzzing;
 mod identity;
 mod include;
+mod instruments;
 mod lost;
 mod metadata;
 pub mod middleware;
@@ -218,7 +219,7 @@ pub use server::{
     PeerConnection, Room, RoomError, ServeWith, Server, ServerBuilder,
 };
 pub use settings::{SchemaRule, SettingError};
-pub use status::Status;
+pub use status::{Detail, Status};
 pub use streaming::{Answered, ItemStream, Streaming};
 #[doc(hidden)]
 pub use streaming::{EmptyStream, widen};

@@ -76,6 +76,7 @@ pub(crate) static NO_METADATA: Metadata = Metadata(
         key: String::new(),
         headers: std::collections::BTreeMap::new(),
         identity: None,
+        details: Vec::new(),
     },
     None,
 );
@@ -219,8 +220,9 @@ pub(crate) fn now_us() -> i64 {
 /// let metadata = ResponseMetadata::new();
 /// let options = CallOptions::new().response_metadata(&metadata);
 /// // let answer = client.with(options).price_req(request).await?;
+/// let price_list = metadata.header("price-list");
 /// let sent_at = metadata.get().and_then(|metadata| metadata.response_time());
-/// # let _ = (options, sent_at);
+/// # let _ = (options, price_list, sent_at);
 /// ```
 #[derive(Debug, Clone, Default)]
 pub struct ResponseMetadata(Arc<Mutex<Option<Metadata>>>);
@@ -239,6 +241,13 @@ impl ResponseMetadata {
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .clone()
+    }
+
+    /// The value of the header of this name, which the handler has set; `None` where the last response had none.
+    #[must_use]
+    pub fn header(&self, name: &str) -> Option<String> {
+        let metadata = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        metadata.as_ref()?.header(name).map(str::to_owned)
     }
 
     pub(crate) fn set(&self, metadata: Option<Metadata>) {

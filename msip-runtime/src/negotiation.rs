@@ -1,5 +1,6 @@
 //! Negotiation of codec and compression: the client offers, the server chooses, the client checks the choice.
 
+use std::collections::BTreeMap;
 #[cfg(any(feature = "json", feature = "msgpack"))]
 use std::sync::OnceLock;
 
@@ -10,7 +11,10 @@ use crate::{
     body::{BodyFormat, Codec, Compression, Encoding, EncodingParams, Negotiable as _},
     settings::Settings,
 };
-use msip_session::wire::{Hello, Side, Welcome};
+use msip_session::{
+    Session,
+    wire::{ERROR_METADATA, Hello, Side, Welcome},
+};
 
 /// The descriptors that codecs other than protobuf need, shared by the connections of a client, or of one protocol of a
 /// server. Built on first use.
@@ -156,10 +160,30 @@ pub(crate) fn offer(hello: &mut Hello, settings: &Settings) {
     if settings.compress != Compression::None {
         hello.compressions = vec![settings.compress.number()];
     }
+    hello
+        .extensions
+        .insert(ERROR_METADATA.to_owned(), Vec::new());
 }
 
 /// Adds the choice of a server to its Welcome.
 pub(crate) fn tell(welcome: &mut Welcome, encoding: &Encoding) {
     welcome.codec = encoding.codec().number();
     welcome.compression = encoding.compression().number();
+    welcome
+        .extensions
+        .insert(ERROR_METADATA.to_owned(), Vec::new());
+}
+
+/// Uses in a session that begins what the peer has announced in its HELLO or Welcome, and this side announces too.
+pub(crate) fn agree(
+    session: &mut Session,
+    extensions: &BTreeMap<String, Vec<u8>>,
+    encoding: &Encoding,
+) {
+    if encoding.compression() != Compression::None {
+        session.allow_compressed();
+    }
+    if extensions.contains_key(ERROR_METADATA) {
+        session.allow_error_metadata();
+    }
 }

@@ -215,8 +215,9 @@ impl CallOptions {
         self
     }
 
-    /// Stores the metadata of the response in `answer` when it arrives. The response of a unary call has metadata; a stream,
-    /// an acknowledgment and an error have none.
+    /// Stores the metadata of the response in `answer` when it has ended: the headers that the handler has set with
+    /// [`Call::set_header`](crate::Call::set_header), and when it was sent. That of a stream arrives with its end, that of
+    /// an error where the peer knows of details of errors. An acknowledgment has none.
     #[must_use]
     pub fn response_metadata(mut self, answer: &ResponseMetadata) -> Self {
         self.metadata_mut().answer = Some(answer.clone());

@@ -1,12 +1,18 @@
 //! The error that handlers return.
 
-use std::borrow::Cow;
+mod detail;
+
+use std::{borrow::Cow, fmt};
 
 use thiserror::Error;
 
-use msip_session::wire::{Code, ErrorRef, ErrorText, Escaped};
+use crate::MetadataError;
 
-/// An error that is sent to the peer: a code and a message.
+pub use detail::Detail;
+use detail::Details;
+use msip_session::wire::{Code, ErrorRef, ErrorText, Escaped, Metadata};
+
+/// An error that is sent to the peer: a code and a message, and [details](Self::with_detail) for programs.
 ///
 /// Handlers return it, and callers receive it as [`CallError::Status`](crate::CallError::Status). `?` converts most
 /// errors: a [`CallError`](crate::CallError) keeps the code of the peer that answered, an [`std::io::Error`] becomes
@@ -28,13 +34,29 @@ use msip_session::wire::{Code, ErrorRef, ErrorText, Escaped};
 ///
 /// # Protocol
 ///
-/// docs/protocol.md, "Errors": it is sent as `CODE: message`, truncated to 256 bytes. `Display` escapes control
-/// characters, since the message may come from a peer.
-#[derive(Debug, Clone, PartialEq, Eq, Error)]
+/// docs/protocol.md, "Errors and close": it is sent as `CODE: message`, truncated to 4,096 bytes, or to 256 where the peer
+/// does not know of details. `Display` escapes control characters, since the message may come from a peer.
+#[derive(Clone, PartialEq, Error)]
 #[error("{}: {}", .code.name(), Escaped::with_max_len(.message, usize::MAX))]
 pub struct Status {
     code: Code,
     message: Cow<'static, str>,
+    details: Details,
+}
+
+// Details are bytes and text.
+impl Eq for Status {}
+
+impl fmt::Debug for Status {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut shown = f.debug_struct("Status");
+        shown.field("code", &self.code);
+        shown.field("message", &self.message);
+        if !self.details.is_empty() {
+            shown.field("details", &self.details);
+        }
+        shown.finish()
+    }
 }
 
 impl Status {
@@ -43,6 +65,7 @@ impl Status {
         Self {
             code,
             message: message.into(),
+            details: Details::default(),
         }
     }
 
@@ -132,6 +155,16 @@ impl Status {
         ErrorRef {
             code: self.code,
             message: &self.message,
+            metadata: self.details.metadata(),
+        }
+    }
+
+    /// That of an ERROR, with its details.
+    pub(crate) fn received(text: ErrorText, metadata: Option<Box<Metadata>>) -> Self {
+        let details = metadata.map(|metadata| metadata.details);
+        Self {
+            details: Details::received(details.unwrap_or_default()),
+            ..Self::from(text)
         }
     }
 
@@ -144,6 +177,13 @@ impl Status {
 impl From<ErrorText> for Status {
     fn from(text: ErrorText) -> Self {
         Self::new(text.code, text.message)
+    }
+}
+
+/// A handler has set a header that cannot be sent.
+impl From<MetadataError> for Status {
+    fn from(error: MetadataError) -> Self {
+        Self::internal(error.to_string())
     }
 }
 

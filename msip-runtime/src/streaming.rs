@@ -12,7 +12,7 @@ use futures_core::Stream;
 use pin_project_lite::pin_project;
 
 use crate::{
-    CallError, SendError, Status,
+    CallError, ResponseMetadata, SendError, Status,
     body::Encoding,
     connection::{Answers, FromBody, Requests, Sending, Taken, read},
     middleware::StreamingMiddleware,
@@ -284,6 +284,17 @@ impl<T: 'static> Streaming<T> {
 }
 
 impl<T> Streaming<T> {
+    /// Puts the metadata of the answers there when they end.
+    pub(crate) fn keep_metadata(&mut self, answer: &ResponseMetadata) {
+        if let Source::ConnectionShared {
+            recv_buffer: RecvBuffer::Answers { answers, .. },
+            ..
+        } = &mut self.source
+        {
+            answers.recv_stream.keep_metadata(answer);
+        }
+    }
+
     /// The same stream of answers, within the middleware around their call.
     pub(crate) fn escorted(mut self, escort: StreamingMiddleware) -> Self {
         self.escort = Some(Box::new(escort));

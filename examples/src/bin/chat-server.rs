@@ -21,7 +21,7 @@ use std::{
 };
 
 use clap::{ArgAction, Parser};
-use msip_examples::{Room, chat::Chat, with_causes};
+use msip_examples::{Room, chat::Chat, stop_signal, with_causes};
 use msip_runtime::{BindError, Server};
 use tracing::Level;
 
@@ -81,10 +81,10 @@ async fn serve(args: Args) -> Result<(), BindError> {
     Ok(())
 }
 
-/// Ready on Ctrl-C.
+/// Ready on Ctrl-C, and on SIGTERM.
 async fn interrupted() {
-    if let Err(error) = tokio::signal::ctrl_c().await {
-        eprintln!("cannot listen for Ctrl-C: {error}");
+    if let Err(error) = stop_signal().await {
+        eprintln!("cannot listen for signals: {error}");
         pending().await
     }
 }

@@ -186,3 +186,107 @@ fn ctrl_c_says_goodbye() {
         (Some(0), Some("* bye"))
     );
 }
+
+/// A client at a terminal of its own, up to its prompt.
+#[cfg(unix)]
+mod at_a_terminal {
+    use std::{
+        fs::File,
+        io::Read as _,
+        os::fd::OwnedFd,
+        process::{Child, Command},
+        sync::mpsc::{Receiver, channel},
+        thread,
+    };
+
+    use nix::{
+        pty::openpty,
+        sys::termios::{LocalFlags, Termios, tcgetattr},
+    };
+
+    use crate::program::SOON;
+
+    pub(super) struct Terminal {
+        pub(super) child: Child,
+        shown: Receiver<Vec<u8>>,
+        terminal: OwnedFd,
+        before: Termios,
+    }
+
+    impl Drop for Terminal {
+        fn drop(&mut self) {
+            // It has ended, unless the test has failed.
+            let _ = self.child.kill();
+        }
+    }
+
+    impl Terminal {
+        pub(super) fn start(url: &str) -> Self {
+            let pty = openpty(None, None).expect("a terminal");
+            let before = tcgetattr(&pty.slave).expect("its mode");
+            let end = || pty.slave.try_clone().expect("one more");
+            let child = Command::new(env!("CARGO_BIN_EXE_chat-client"))
+                .args(["--name", "ada", "--url", url])
+                .env("TERM", "xterm")
+                .stdin(end())
+                .stdout(end())
+                .stderr(end())
+                .spawn()
+                .expect("starts");
+            let (sender, shown) = channel();
+            let mut screen = File::from(pty.master);
+            thread::spawn(move || {
+                let mut buffer = [0; 1024];
+                while let Ok(len) = screen.read(&mut buffer) {
+                    if sender.send(buffer[..len].to_vec()).is_err() {
+                        return;
+                    }
+                }
+            });
+            let mut terminal = Self {
+                child,
+                shown,
+                terminal: pty.slave,
+                before,
+            };
+            terminal.until("ada> ");
+            terminal
+        }
+
+        /// Reads until this is on the screen.
+        pub(super) fn until(&mut self, what: &str) {
+            let mut shown = Vec::new();
+            while !String::from_utf8_lossy(&shown).contains(what) {
+                match self.shown.recv_timeout(SOON) {
+                    Ok(more) => shown.extend(more),
+                    Err(_) => panic!("no {what:?} in {:?}", String::from_utf8_lossy(&shown)),
+                }
+            }
+        }
+
+        pub(super) fn is_as_before(&self) -> bool {
+            let now = tcgetattr(&self.terminal).expect("its mode");
+            now.local_flags.contains(LocalFlags::ICANON) && now == self.before
+        }
+    }
+}
+
+#[cfg(unix)]
+#[test]
+fn a_signal_leaves_the_terminal_as_it_was() {
+    use crate::program::signal;
+
+    for stop in ["-TERM", "-INT"] {
+        let (mut room, url) = server("tcp://127.0.0.1:0");
+        let mut ada = at_a_terminal::Terminal::start(&url);
+        assert!(!ada.is_as_before(), "lines are edited");
+        signal(&ada.child, stop);
+        ada.until("* bye");
+        let status = ada.child.wait().expect("ends");
+        assert_eq!(status.code(), Some(0), "{stop}");
+        assert!(ada.is_as_before(), "{stop}");
+        room.until("ada left");
+        room.terminate();
+        assert_eq!(room.ended().code, Some(0), "{stop}");
+    }
+}

@@ -9,7 +9,7 @@ use std::{
 };
 
 /// How long a line may take that must come: long enough for any machine.
-const SOON: Duration = Duration::from_secs(60);
+pub(crate) const SOON: Duration = Duration::from_secs(60);
 
 /// A running program. Dropped, it is killed.
 pub(crate) struct Program {
@@ -19,6 +19,14 @@ pub(crate) struct Program {
     lines: Receiver<String>,
     /// Everything it has said, for the text of a failure.
     said: Vec<String>,
+}
+
+/// Sends a signal to a process.
+#[cfg(unix)]
+pub(crate) fn signal(child: &Child, signal: &str) {
+    let pid = child.id().to_string();
+    let sent = Command::new("kill").args([signal, &pid]).status();
+    assert!(sent.is_ok_and(|status| status.success()), "{signal} {pid}");
 }
 
 /// How a program ended.
@@ -86,9 +94,13 @@ impl Program {
     /// Presses Ctrl-C.
     #[cfg(unix)]
     pub(crate) fn interrupt(&self) {
-        let pid = self.child.id().to_string();
-        let sent = Command::new("kill").args(["-INT", &pid]).status();
-        assert!(sent.is_ok_and(|status| status.success()), "{}", self.name);
+        signal(&self.child, "-INT");
+    }
+
+    /// Asks it to end, as `kill` does.
+    #[cfg(unix)]
+    pub(crate) fn terminate(&self) {
+        signal(&self.child, "-TERM");
     }
 
     /// Waits until it ends by itself.

@@ -10,6 +10,7 @@ use crate::{
     body::Encoding,
     connection::ConnectionShared,
     driver::{HandshakeError, handshake},
+    error::WithCauses,
     middleware::Stacks,
     negotiation::{self, Translations},
     settings::Settings,
@@ -94,7 +95,7 @@ pub(super) async fn establish(
                 return Ok(established);
             }
             Err(error) => {
-                tracing::debug!(%error, "cannot connect to an address");
+                tracing::debug!(error = %WithCauses(&error), "cannot connect to an address");
                 failures.push(error);
             }
         }

@@ -21,10 +21,12 @@ use super::{
     establish::{Established, Identity, Target, establish},
 };
 use crate::{
-    CloseReason, Code, Compression, ConnectError, DisconnectReason, SessionLost, Status,
+    CloseReason, Code, ConnectError, DisconnectReason, SessionLost, Status,
     connection::ConnectionShared,
     driver::{Driver, Ending, HandlerTask, drain, run_suspended},
     error::WithCauses,
+    instruments::{self, SessionCount},
+    negotiation,
     service::{Inbox, caught},
     settings::Settings,
     transport::{Address, Addresses, Stream},
@@ -40,6 +42,7 @@ pub(super) async fn start<E: Endpoint>(
     target: Target,
     endpoint: impl FnOnce(&Arc<Shared>) -> E,
 ) -> Result<KeepOpen, ConnectError> {
+    instruments::describe();
     let connection = Arc::new(ConnectionShared::new(&target.settings));
     let order = target.settings.address_order;
     let mut addresses = Addresses::new(&target.url, order, || random().unwrap_or(0));
@@ -179,7 +182,10 @@ impl<E: Endpoint> Supervisor<E> {
                 next => next,
             };
             match next {
-                Next::Session(established) => ready = attach(&self.target, &shared, *established),
+                Next::Session(established) => {
+                    ready = attach(&self.target, &shared, *established);
+                    instruments::reconnected(false);
+                }
                 Next::Stop(reason) => break reason,
                 Next::Nothing(_) => break CloseReason::ClosedByUs,
             }
@@ -193,6 +199,7 @@ impl<E: Endpoint> Supervisor<E> {
         let shared = Arc::clone(&self.shared);
         let connection = &shared.connection;
         let inbox = Arc::new(Inbox::default());
+        let _count = SessionCount::new(instruments::Side::Client);
         let mut handlers = self.endpoint.begin(connection, &inbox);
         let mut disconnecting: Option<Disconnecting> = None;
         let Settings {
@@ -240,7 +247,7 @@ impl<E: Endpoint> Supervisor<E> {
             };
             let ended = driver.end(ending);
             let reason = ended.reason;
-            tracing::info!(%reason, is_suspended = ended.is_suspended, "disconnected");
+            tracing::info!(reason = %WithCauses(&reason), is_suspended = ended.is_suspended, "disconnected");
             if is_going_away(&reason) {
                 self.route.addresses.leave();
             }
@@ -276,7 +283,7 @@ impl<E: Endpoint> Supervisor<E> {
                     drop(handlers);
                 }
                 if !is_stopped {
-                    self.report(reason.to_string(), &ended.lost);
+                    self.report(WithCauses(&reason).to_string(), &ended.lost);
                 }
                 if is_logged_in {
                     disconnected(Arc::clone(&self.endpoint), reason.clone()).await;
@@ -299,6 +306,7 @@ impl<E: Endpoint> Supervisor<E> {
                 Reconnected::Resumed(resumed_stream, resumed_decoder, resumed_login) => {
                     (stream, decoder) = (resumed_stream, resumed_decoder);
                     login = resumed_login;
+                    instruments::reconnected(true);
                     continue;
                 }
                 Reconnected::Other(next, why) => (next, why),
@@ -445,6 +453,7 @@ impl<E: Endpoint> Supervisor<E> {
         let shared = &self.shared;
         let exchanges = self.endpoint.lost(lost);
         tracing::warn!(reason, open = exchanges.len(), "the session is lost");
+        instruments::session_lost();
         let dropped = shared.connection.dropped();
         shared.info.lost.send_modify(|last| {
             let count = last.as_ref().map_or(0, |last| last.count) + 1;
@@ -495,6 +504,7 @@ impl<E: Endpoint> Supervisor<E> {
     ) -> Result<Duration, CloseReason> {
         route.failed_attempts = route.failed_attempts.saturating_add(1);
         let attempt = route.failed_attempts;
+        instruments::connect_failed();
         tracing::warn!(attempt, error = %WithCauses(&error), "cannot connect");
         self.shared
             .state
@@ -574,9 +584,7 @@ fn attach(target: &Target, shared: &Shared, established: Established) -> Ready {
         // It has no calls yet, so nothing is to be cancelled.
         let _ = session.resume(&agreed, shared.connection.now());
     }
-    if encoding.compression() != Compression::None {
-        session.allow_compressed();
-    }
+    negotiation::agree(&mut session, &welcome.welcome.extensions, &encoding);
     let login = shared.connection.attach_for_login(session, encoding);
     (stream, decoder, identity, login)
 }

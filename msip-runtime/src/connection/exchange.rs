@@ -31,7 +31,10 @@ impl ConnectionShared {
                 take_metadata(options, metadata);
                 Ok(())
             }
-            (outcome, _, timeout) => Err(self.failure(outcome, timeout)),
+            (outcome, _, timeout) => {
+                take_error_metadata(options, &outcome);
+                Err(self.failure(outcome, timeout))
+            }
         }
     }
 
@@ -121,6 +124,7 @@ impl ConnectionShared {
             metadata,
         } = outcome
         else {
+            take_error_metadata(options, &outcome);
             return Err(self.failure(outcome, timeout));
         };
         take_metadata(options, metadata);
@@ -131,7 +135,7 @@ impl ConnectionShared {
     /// What an exchange that was not answered fails with.
     pub(super) fn failure(&self, outcome: Outcome, timeout: Duration) -> CallError {
         match outcome {
-            Outcome::Error(text) => CallError::Status(text.into()),
+            Outcome::Error(text, metadata) => CallError::Status(Status::received(text, metadata)),
             Outcome::NotReceived => CallError::NotReceived,
             Outcome::Expired => CallError::DeadlineExceeded { timeout },
             Outcome::Dropped => CallError::NotSent(SendError::Dropped),
@@ -205,4 +209,23 @@ pub(super) fn take_metadata(options: &CallOptions, metadata: Option<Box<wire::Me
     if let Some(wanted) = options.answer_metadata() {
         wanted.set(metadata.map(|metadata| Metadata::received(*metadata)));
     }
+}
+
+/// The same for that of an error, of which the details belong to its status.
+fn take_error_metadata(options: &CallOptions, outcome: &Outcome) {
+    if let Some(wanted) = options.answer_metadata() {
+        wanted.set(metadata_of(outcome));
+    }
+}
+
+/// The metadata of an outcome, without the details of an error.
+pub(super) fn metadata_of(outcome: &Outcome) -> Option<Metadata> {
+    let metadata = match outcome {
+        Outcome::Answer { metadata, .. } => metadata.as_deref()?,
+        Outcome::Error(_, metadata) => metadata.as_deref()?,
+        _ => return None,
+    };
+    let mut metadata = metadata.clone();
+    metadata.details = Vec::new();
+    (metadata != wire::Metadata::default()).then(|| Metadata::received(metadata))
 }

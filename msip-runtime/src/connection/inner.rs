@@ -3,13 +3,19 @@
 use std::{sync::Arc, task::Waker, time::Duration};
 
 use super::{
-    driver_state::DriverState, exchange_table::ExchangeTable, fault_injection::FaultInjection,
-    login_gate::LoginGate, running_calls::RunningCalls, stream_senders::StreamSenders,
-    wait_queue::WaitQueue, wake_list::WakeList,
+    driver_state::DriverState,
+    exchange_table::ExchangeTable,
+    fault_injection::FaultInjection,
+    instruments::{Instruments, OpenCalls, Seen, Waits},
+    login_gate::LoginGate,
+    running_calls::{RequestsEnd, RunningCalls},
+    stream_senders::StreamSenders,
+    wait_queue::WaitQueue,
+    wake_list::WakeList,
 };
-use crate::{CloseReason, Dropped, Metadata, body::Encoding};
+use crate::{CloseReason, Dropped, Metadata, body::Encoding, instruments::Side};
 use msip_session::{
-    InboundSlot, Item, Lost, Outcome, Session, StreamSide, TimedOut, Token, Transmit,
+    InboundSlot, Item, Lost, Outcome, Session, StreamSide, TimedOut, Token, Transmit, wire,
 };
 
 #[derive(Debug, Default)]
@@ -39,6 +45,7 @@ pub(crate) struct ConnectionInner {
     pub(super) wakes: WakeList,
     /// When bytes were last written.
     pub(super) last_write: Duration,
+    pub(super) instruments: Instruments,
     /// How many frames the sessions before this one ignored.
     pub(super) ignored: u64,
     /// How many messages the sessions before this one dropped.
@@ -259,16 +266,28 @@ impl ConnectionInner {
 
     /// The peer has given up a call that is served here: its handler is dropped.
     pub(crate) fn cancel(&mut self, slot: InboundSlot) {
-        self.running_calls.end_request_stream(slot, &mut self.wakes);
-        self.running_calls.cancel(slot, &mut self.wakes);
-        self.wake_stream_sender(StreamSide::Callee(slot));
+        self.stop(slot, RequestsEnd::GivenUp);
     }
 
-    /// The peers of these calls have given them up, or their connection is gone.
+    /// The peer has given up these calls.
     pub(super) fn cancel_all(&mut self, slots: Vec<InboundSlot>) {
         for slot in slots {
             self.cancel(slot);
         }
+    }
+
+    /// The connection of these calls is gone.
+    fn lose_all(&mut self, slots: Vec<InboundSlot>) {
+        for slot in slots {
+            self.stop(slot, RequestsEnd::ConnectionLost);
+        }
+    }
+
+    fn stop(&mut self, slot: InboundSlot, end: RequestsEnd) {
+        self.running_calls
+            .end_request_stream(slot, end, &mut self.wakes);
+        self.running_calls.cancel(slot, &mut self.wakes);
+        self.wake_stream_sender(StreamSide::Callee(slot));
     }
 
     /// A call that is served here has been answered.
@@ -299,6 +318,49 @@ impl ConnectionInner {
     }
 }
 
+/// What is measured.
+impl ConnectionInner {
+    /// The session has a connection.
+    pub(super) fn connected(&mut self) {
+        if let Some(session) = &self.session {
+            self.instruments.connected(match session.side() {
+                wire::Side::Connecting => Side::Client,
+                wire::Side::Accepting => Side::Server,
+            });
+        }
+    }
+
+    /// Passes on what has changed to the instruments. Returns when to look again, where it is too early.
+    #[inline]
+    pub(crate) fn observe(&mut self, now: Duration) -> Option<Duration> {
+        let mut instruments = std::mem::take(&mut self.instruments);
+        let next = instruments.observe(now, || self.seen());
+        self.instruments = instruments;
+        next
+    }
+
+    fn seen(&self) -> Seen {
+        let mut seen = Seen {
+            dropped: self.dropped,
+            waits: Waits {
+                messages: self.message_queue.joined(),
+                calls: self.call_queue.joined(),
+                streams: self.stream_senders.waits(),
+            },
+            ..Seen::default()
+        };
+        if let Some(session) = &self.session {
+            seen.dropped += session.dropped();
+            seen.queued = session.queued();
+            seen.calls = OpenCalls {
+                incoming: session.incoming_calls(),
+                outgoing: session.outgoing_calls(),
+            };
+        }
+        seen
+    }
+}
+
 /// The end of a connection, or of its session.
 impl ConnectionInner {
     /// Drops the session, and ends all that waits for it.
@@ -309,12 +371,16 @@ impl ConnectionInner {
         }
         self.detach(lost);
         self.running_calls.end_all(&mut self.wakes);
+        let seen = self.seen();
+        self.instruments.disconnected(|| seen);
     }
 
     /// The session goes on without this connection: ends what cannot.
     pub(crate) fn suspend(&mut self, lost: &[Lost], cancelled: Vec<InboundSlot>) {
         self.detach(lost);
-        self.cancel_all(cancelled);
+        self.lose_all(cancelled);
+        let seen = self.seen();
+        self.instruments.disconnected(|| seen);
     }
 
     /// The connection is gone, and with it these exchanges.

@@ -16,6 +16,7 @@ mod exchange;
 mod exchange_table;
 mod fault_injection;
 mod inner;
+mod instruments;
 #[cfg(all(test, shuttle))]
 mod interleavings;
 mod login;

@@ -7,8 +7,8 @@ use std::{
     time::Duration,
 };
 
-use super::{ConnectionShared, recv_buffer::RecvBuffer};
-use crate::CallError;
+use super::{ConnectionShared, exchange::metadata_of, recv_buffer::RecvBuffer};
+use crate::{CallError, ResponseMetadata};
 use msip_session::{CreditBatcher, Item, Outcome, wire::Credit};
 
 /// What a stream yields next.
@@ -29,6 +29,8 @@ pub(crate) struct RecvStream {
     recv_buffer: Arc<RecvBuffer>,
     items: VecDeque<Item>,
     credit_batcher: CreditBatcher,
+    /// Where the metadata of the answer goes.
+    answer_metadata: Option<ResponseMetadata>,
 }
 
 impl RecvStream {
@@ -37,7 +39,14 @@ impl RecvStream {
             recv_buffer,
             items: VecDeque::new(),
             credit_batcher: CreditBatcher::default(),
+            answer_metadata: None,
         }
+    }
+
+    /// Puts the metadata of the answer there when it ends.
+    pub(crate) fn keep_metadata(&mut self, answer: &ResponseMetadata) {
+        answer.set(None);
+        self.answer_metadata = Some(answer.clone());
     }
 
     /// The buffer that it takes from.
@@ -75,7 +84,15 @@ impl RecvStream {
             }
             let end = match self.recv_buffer.poll_next(&mut self.items, context) {
                 Poll::Ready(None) => continue,
-                Poll::Ready(Some(outcome)) => Poll::Ready(last(connection, outcome, timeout)),
+                Poll::Ready(Some(outcome)) => {
+                    // The end that follows a last item has none.
+                    if let Some(answer) = &self.answer_metadata
+                        && let Some(metadata) = metadata_of(&outcome)
+                    {
+                        answer.set(Some(metadata));
+                    }
+                    Poll::Ready(last(connection, outcome, timeout))
+                }
                 Poll::Pending => Poll::Pending,
             };
             if let Some(taken) = self.credit_batcher.flush() {

@@ -10,7 +10,10 @@ use super::{
     wake_list::WakeList,
 };
 use crate::sync::{AtomicU64, Ordering};
-use msip_session::{InboundSlot, Item, Outcome, StreamSide, wire::MsgId};
+use msip_session::{
+    InboundSlot, Item, Outcome, StreamSide,
+    wire::{Code, ErrorText, Metadata, MsgId},
+};
 
 /// A call of the peer that must be answered, whatever happens to its handler.
 #[derive(Debug, Clone, Copy)]
@@ -30,6 +33,32 @@ enum RunningCall {
     Cancelled,
 }
 
+/// Why a request stream has ended before its last item.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum RequestsEnd {
+    /// Its sender has given the call up.
+    GivenUp,
+    /// The call has been answered, so that its sender stops.
+    Answered,
+    ConnectionLost,
+}
+
+impl RequestsEnd {
+    /// What its reader is told.
+    fn outcome(self) -> Outcome {
+        let message = match self {
+            Self::GivenUp => "the caller has given the call up",
+            Self::Answered => "the call has been answered",
+            Self::ConnectionLost => return Outcome::Lost { sent: true },
+        };
+        let text = ErrorText {
+            code: Code::Cancelled,
+            message: message.to_owned(),
+        };
+        Outcome::Error(text, None)
+    }
+}
+
 /// What is known of the calls that are served, by their slots at the session, whose limits bound it. Most calls end at
 /// once, and never appear here.
 #[derive(Debug, Default)]
@@ -38,6 +67,8 @@ pub(super) struct RunningCalls {
     /// Of the calls whose handlers watch for cancellation.
     cancel_flags: HashMap<InboundSlot, Arc<CancelFlag>>,
     handlers: HashMap<InboundSlot, RunningCall>,
+    /// The headers of answers, of the calls whose handlers have set some.
+    answer_metadata: HashMap<InboundSlot, Box<Metadata>>,
     /// How many of them were cancelled, for those who look without the lock.
     cancelled: Arc<AtomicU64>,
 }
@@ -45,7 +76,10 @@ pub(super) struct RunningCalls {
 impl RunningCalls {
     #[inline]
     pub(super) fn is_empty(&self) -> bool {
-        self.handlers.is_empty() && self.cancel_flags.is_empty() && self.request_streams.is_empty()
+        self.handlers.is_empty()
+            && self.cancel_flags.is_empty()
+            && self.request_streams.is_empty()
+            && self.answer_metadata.is_empty()
     }
 
     /// How many calls were cancelled and have not ended, at any time.
@@ -74,6 +108,20 @@ impl RunningCalls {
         Cancellation::of(self.cancel_flags.entry(slot).or_default())
     }
 
+    /// The metadata that the answer of a call is to have.
+    pub(super) fn answer_metadata(&mut self, slot: InboundSlot) -> &mut Metadata {
+        self.answer_metadata.entry(slot).or_default()
+    }
+
+    /// Takes the metadata of an answer that is sent.
+    #[inline]
+    pub(super) fn take_answer_metadata(&mut self, slot: InboundSlot) -> Option<Box<Metadata>> {
+        if self.answer_metadata.is_empty() {
+            return None;
+        }
+        self.answer_metadata.remove(&slot)
+    }
+
     /// The caller has given a call up: its handler is dropped.
     pub(super) fn cancel(&mut self, slot: InboundSlot, wakes: &mut WakeList) {
         match self.handlers.insert(slot, RunningCall::Cancelled) {
@@ -90,22 +138,24 @@ impl RunningCalls {
 
     /// A call has been answered.
     pub(super) fn end(&mut self, slot: InboundSlot, wakes: &mut WakeList) {
+        self.answer_metadata.remove(&slot);
         if let Some(RunningCall::Cancelled) = self.handlers.remove(&slot) {
             self.cancelled.fetch_sub(1, Ordering::Relaxed);
         }
         self.raise_flag(slot, wakes);
-        self.end_request_stream(slot, wakes);
+        self.end_request_stream(slot, RequestsEnd::Answered, wakes);
     }
 
     /// The session has ended, and with it all calls.
     pub(super) fn end_all(&mut self, wakes: &mut WakeList) {
         self.handlers.clear();
+        self.answer_metadata.clear();
         self.cancelled.store(0, Ordering::Relaxed);
         for (_, flag) in self.cancel_flags.drain() {
             flag.cancel(wakes);
         }
         for (_, recv_buffer) in self.request_streams.drain() {
-            recv_buffer.close(Outcome::Lost { sent: true }, wakes);
+            recv_buffer.close(RequestsEnd::ConnectionLost.outcome(), wakes);
         }
     }
 
@@ -134,12 +184,17 @@ impl RunningCalls {
     }
 
     /// The call has ended, and with it its request stream.
-    pub(super) fn end_request_stream(&mut self, slot: InboundSlot, wakes: &mut WakeList) {
+    pub(super) fn end_request_stream(
+        &mut self,
+        slot: InboundSlot,
+        end: RequestsEnd,
+        wakes: &mut WakeList,
+    ) {
         if self.request_streams.is_empty() {
             return;
         }
         if let Some(recv_buffer) = self.request_streams.remove(&slot) {
-            recv_buffer.close(Outcome::Lost { sent: true }, wakes);
+            recv_buffer.close(end.outcome(), wakes);
         }
     }
 
@@ -148,5 +203,6 @@ impl RunningCalls {
         self.request_streams.shrink_to_fit();
         self.cancel_flags.shrink_to_fit();
         self.handlers.shrink_to_fit();
+        self.answer_metadata.shrink_to_fit();
     }
 }

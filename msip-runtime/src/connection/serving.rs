@@ -1,16 +1,20 @@
 //! Serving the peer's calls: answering them, one or many under one lock, and their cancellation.
 
+use prost::Message as _;
 use tokio::task::AbortHandle;
 
 use super::{
     ConnectionInner, ConnectionShared, Outgoing, Terms, cancellation::Cancellation,
     running_calls::CallToAnswer,
 };
-use crate::{Status, sync::Ordering};
+use crate::{MetadataError, Status, metadata::check_header, sync::Ordering};
 use msip_session::{
     InboundSlot, Reply, Session,
-    wire::{Credit, MsgId},
+    wire::{Credit, ErrorRef, Limits, Metadata, MsgId},
 };
+
+/// The longest encoded time of an answer, in bytes: its tag, and the longest `int64`.
+const TIME_LEN: usize = 11;
 
 /// The result of one message's handler.
 #[derive(Debug)]
@@ -42,16 +46,29 @@ impl ConnectionShared {
         state.running_calls.spawned(call.slot, task, is_open);
     }
 
-    /// Answers a call whose handler has ended; nothing where its session has ended.
-    pub(crate) fn reply(&self, call: CallToAnswer, reply: Reply<'_, impl FnOnce(&mut Vec<u8>)>) {
+    /// Answers a call whose handler has ended, with the headers that it has set and the time that its caller asked for;
+    /// nothing where its session has ended.
+    pub(crate) fn reply(
+        &self,
+        call: CallToAnswer,
+        reply: Reply<'_, impl FnOnce(&mut Vec<u8>)>,
+        time_us: Option<i64>,
+    ) {
         let mut state = self.lock();
         if state.generation != call.generation {
             return;
         }
+        let metadata = state.running_calls.take_answer_metadata(call.slot);
         let Some(session) = state.session() else {
             return;
         };
-        session.reply(call.slot, reply);
+        if metadata.is_none() && time_us.is_none() {
+            session.reply(call.slot, reply);
+        } else {
+            let mut metadata = metadata.unwrap_or_default();
+            metadata.response_time_us = time_us;
+            reply_with_metadata(session, call.slot, reply, *metadata);
+        }
         state.end_call(call.slot);
         state.wake_driver();
     }
@@ -76,6 +93,32 @@ impl ConnectionShared {
             session.consumed(handled, terms.connection);
         }
         state.wake_driver();
+    }
+
+    /// Sets a header of the answer of a call; nothing where it is not awaited any longer.
+    pub(crate) fn set_answer_header(
+        &self,
+        call: CallToAnswer,
+        name: &str,
+        value: &str,
+    ) -> Result<(), MetadataError> {
+        check_header(name, value)?;
+        let mut state = self.lock();
+        if !state.is_call_awaited(call) {
+            return Ok(());
+        }
+        let metadata = state.running_calls.answer_metadata(call.slot);
+        let before = metadata.headers.insert(name.to_owned(), value.to_owned());
+        let max = usize::from(Limits::default().max_metadata);
+        let len = metadata.encoded_len().saturating_add(TIME_LEN);
+        if len <= max {
+            return Ok(());
+        }
+        match before {
+            Some(before) => drop(metadata.headers.insert(name.to_owned(), before)),
+            None => drop(metadata.headers.remove(name)),
+        }
+        Err(MetadataError::TooLarge { len, max })
     }
 
     /// Whether the caller has given the call up already.
@@ -107,9 +150,6 @@ impl ConnectionShared {
 
 impl ConnectionInner {
     fn settle<Out: Outgoing>(&mut self, completion: Completion<Out>) {
-        let Some(session) = self.session() else {
-            return;
-        };
         match completion {
             Completion::Call {
                 slot,
@@ -117,14 +157,17 @@ impl ConnectionInner {
                 len,
                 answer,
             } => {
-                let reply = Reply::Message {
-                    variant,
-                    len,
-                    compressed: false,
-                    time_us: None,
-                    encode: |buffer: &mut Vec<u8>| answer.encode(buffer),
+                let metadata = self.running_calls.take_answer_metadata(slot);
+                let Some(session) = self.session() else {
+                    return;
                 };
-                session.reply(slot, reply);
+                let reply = Reply::message(variant, len, |buffer: &mut Vec<u8>| {
+                    answer.encode(buffer);
+                });
+                match metadata {
+                    None => session.reply(slot, reply),
+                    Some(metadata) => reply_with_metadata(session, slot, reply, *metadata),
+                }
                 self.end_call(slot);
             }
             Completion::Delivery {
@@ -132,6 +175,9 @@ impl ConnectionInner {
                 urgent,
                 outcome,
             } => {
+                let Some(session) = self.session() else {
+                    return;
+                };
                 let outcome = outcome.as_ref().map(|&()| ()).map_err(Status::as_error);
                 session.acknowledge(id, urgent, outcome);
             }
@@ -142,4 +188,22 @@ impl ConnectionInner {
         let awaits = |session: &Session| session.is_awaited(call.slot, call.id);
         self.generation == call.generation && self.session.as_ref().is_some_and(awaits)
     }
+}
+
+/// Answers a call with metadata.
+#[inline(never)]
+fn reply_with_metadata(
+    session: &mut Session,
+    slot: InboundSlot,
+    reply: Reply<'_, impl FnOnce(&mut Vec<u8>)>,
+    mut metadata: Metadata,
+) {
+    if let Reply::Error(ErrorRef {
+        metadata: Some(status),
+        ..
+    }) = &reply
+    {
+        metadata.details.clone_from(&status.details);
+    }
+    session.reply(slot, reply.with_metadata(&metadata));
 }

@@ -181,6 +181,7 @@ impl ConnectionShared {
         self.is_plain
             .store(encoding.is_identity(), Ordering::Relaxed);
         state.encoding = encoding;
+        state.connected();
     }
 
     /// Says who sends what comes by the next connection.

@@ -14,7 +14,6 @@ use super::{
     ConnectionShared,
     capacity::Queue,
     deadline::PROTOCOL_TIMEOUT,
-    exchange::take_metadata,
     message::{FromBody, Outgoing},
     outgoing::OutgoingMessage,
     recv_buffer::RecvBuffer,
@@ -80,9 +79,13 @@ impl ConnectionShared {
             })
             .await?;
         let encoding = self.encoding();
+        let mut recv_stream = RecvStream::new(recv_buffer);
+        if let Some(answer) = options.answer_metadata() {
+            recv_stream.keep_metadata(answer);
+        }
         Ok(Answers {
             connection: Arc::clone(self),
-            recv_stream: RecvStream::new(recv_buffer),
+            recv_stream,
             token,
             timeout,
             encoding,
@@ -164,10 +167,7 @@ pub(crate) async fn upload<Out: Outgoing, In: FromBody>(
     })
     .await?;
     match item {
-        Taken::Item(mut item) => {
-            take_metadata(options, item.metadata.take());
-            read(&answers.encoding, item)
-        }
+        Taken::Item(item) => read(&answers.encoding, item),
         Taken::End => Err(CallError::UnexpectedAnswer { found: "nothing" }),
         Taken::Failed(error) => Err(error),
     }

@@ -12,6 +12,8 @@ pub(super) struct StreamSenders {
     for_capacity: Vec<Waker>,
     /// Those that wait for credit, each for that of its own stream.
     for_credit: HashMap<StreamSide, Waker>,
+    /// How many times one has begun to wait.
+    waits: u64,
 }
 
 impl StreamSenders {
@@ -19,10 +21,17 @@ impl StreamSenders {
     /// capacity in the queue.
     pub(super) fn wait(&mut self, end: StreamSide, has_credit: bool, waker: &Waker) {
         if !has_credit {
-            self.for_credit.insert(end, waker.clone());
+            let before = self.for_credit.insert(end, waker.clone());
+            self.waits += u64::from(before.is_none());
         } else if !self.for_capacity.iter().any(|known| known.will_wake(waker)) {
             self.for_capacity.push(waker.clone());
+            self.waits += 1;
         }
+    }
+
+    /// How many times one has begun to wait.
+    pub(super) const fn waits(&self) -> u64 {
+        self.waits
     }
 
     #[inline]

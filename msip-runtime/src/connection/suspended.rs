@@ -67,6 +67,7 @@ impl ConnectionInner {
         };
         let cancelled = action(session);
         self.cancel_all(cancelled);
+        self.connected();
         self.capacity_freed();
         self.wake_driver();
     }

@@ -75,6 +75,11 @@ impl WaitQueue {
         self.entries.len() - self.gone
     }
 
+    /// How many senders have ever joined.
+    pub(crate) const fn joined(&self) -> u64 {
+        self.next.0
+    }
+
     /// Whether a sender was called and not polled since.
     pub(crate) fn has_called(&self) -> bool {
         self.called > 0

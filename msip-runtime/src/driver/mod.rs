@@ -376,6 +376,7 @@ impl Driver {
                 }
                 DriverStep::Sleep { until } => until,
             };
+        let observe_at = state.observe(now);
         let lent = state.session().and_then(|session| session.return_buffers());
         drop(state);
         if let Some(chunks) = lent {
@@ -386,6 +387,7 @@ impl Driver {
             self.stalled_since.map(|since| since + self.write_timeout),
             self.release_at,
             self.slow_read.check_at,
+            observe_at,
         ]
         .into_iter()
         .flatten()

@@ -261,6 +261,22 @@ impl ExchangeContext {
         }
     }
 
+    /// Whether its time was over when it was given up. A caller whose time is over first gives a stream up about then: what is
+    /// given up so shortly before its deadline has missed it.
+    #[cfg(feature = "metrics")]
+    pub(super) fn is_out_of_time(&self) -> bool {
+        const SHORTLY: Duration = Duration::from_millis(20);
+        match &self.side {
+            Side::Incoming(serving) => {
+                let deadline = serving.deadline;
+                deadline.is_some_and(|deadline| Instant::now() + SHORTLY >= deadline)
+            }
+            Side::Outgoing { .. } => self
+                .remaining()
+                .is_some_and(|timeout| self.elapsed() >= timeout),
+        }
+    }
+
     /// Changes with what options an exchange goes out: adds a header, a trace context, another timeout. Nothing where it
     /// comes in.
     ///

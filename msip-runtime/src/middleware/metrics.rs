@@ -1,94 +1,140 @@
 //! Metrics of exchanges.
 
-use super::{ExchangeContext, Middleware, Next, trace::outcome_name};
-use crate::CallError;
+use std::{
+    collections::HashMap,
+    fmt,
+    sync::{Arc, OnceLock, PoisonError, RwLock},
+};
 
-/// Counts and measures each exchange through the facade [`metrics`], for whatever recorder the program has installed.
+use ::metrics::{Counter, Gauge, Histogram};
+
+use super::{Direction, ExchangeContext, Middleware, Next, Shape, trace::outcome_name};
+use crate::{CallError, Code, instruments};
+
+/// Counts and measures each exchange through the facade [`metrics`], for whatever recorder the program has installed:
+/// `msip_exchanges_total`, `msip_exchange_seconds`, `msip_exchanges_open` and `msip_body_bytes`. What the feature `metrics`
+/// measures beside exchanges, such as connections and queues, needs no middleware. docs/operations.md, "Metrics", has all of
+/// them with their labels.
 ///
-/// | name | type | labels |
-/// | --- | --- | --- |
-/// | `msip_exchanges_total` | counter, at the end of an exchange | `direction`, `message`, `shape`, `code` |
-/// | `msip_exchange_seconds` | histogram of how long they took | `direction`, `message`, `shape`, `code` |
-/// | `msip_exchanges_open` | gauge of those under way | `direction`, `message`, `shape` |
-/// | `msip_body_bytes` | histogram of the length of what begins them | `direction`, `message`, `shape` |
+/// `code` is `OK` or that of the error; one that is dropped before its end counts as `CANCELLED`, and as
+/// `DEADLINE_EXCEEDED` where its deadline had passed, as its caller sees it.
 ///
-/// `code` is `OK` or that of the error; one that is dropped before its end counts as `CANCELLED`.
-#[derive(Debug, Clone, Copy, Default)]
+/// Clones share what they have looked up at the recorder, which they do once for each message: install the recorder before
+/// the first exchange.
+#[derive(Debug, Clone, Default)]
 pub struct Metrics {
-    _private: (),
+    cache: Arc<Cache>,
 }
 
 impl Metrics {
     /// Measures.
     #[must_use]
-    pub const fn new() -> Self {
-        Self { _private: () }
+    pub fn new() -> Self {
+        instruments::describe();
+        Self::default()
     }
 }
 
-/// The labels of an exchange.
-#[derive(Debug, Clone, Copy)]
-struct Labels {
-    direction: &'static str,
-    message: &'static str,
-    shape: &'static str,
+/// What tells the exchanges of one kind: the bounded labels.
+type Labels = (Direction, &'static str, Shape);
+
+/// The instruments of each message, which are as many as the schema has messages.
+#[derive(Default)]
+struct Cache(RwLock<HashMap<Labels, Arc<Instruments>>>);
+
+impl fmt::Debug for Cache {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Cache").finish_non_exhaustive()
+    }
+}
+
+impl Cache {
+    fn of(&self, labels: Labels) -> Arc<Instruments> {
+        let known = self.0.read().unwrap_or_else(PoisonError::into_inner);
+        if let Some(instruments) = known.get(&labels) {
+            return Arc::clone(instruments);
+        }
+        drop(known);
+        let mut known = self.0.write().unwrap_or_else(PoisonError::into_inner);
+        let instruments = known.entry(labels);
+        Arc::clone(instruments.or_insert_with(|| Arc::new(Instruments::new(labels))))
+    }
+}
+
+/// The instruments of one kind of exchange.
+struct Instruments {
+    labels: Labels,
+    body: Histogram,
+    open: Gauge,
+    /// For `OK` and each code, once it has come.
+    ended: [OnceLock<(Counter, Histogram)>; 1 + Code::ALL.len()],
+}
+
+impl Instruments {
+    fn new(labels: Labels) -> Self {
+        let (direction, message, shape) = labels;
+        let (direction, shape) = (direction.name(), shape.name());
+        Self {
+            labels,
+            body: ::metrics::histogram!("msip_body_bytes", "direction" => direction, "message" => message, "shape" => shape),
+            open: ::metrics::gauge!("msip_exchanges_open", "direction" => direction, "message" => message, "shape" => shape),
+            ended: [const { OnceLock::new() }; 1 + Code::ALL.len()],
+        }
+    }
+
+    fn ended(&self, code: &'static str) -> Option<&(Counter, Histogram)> {
+        let index = Code::ALL.iter().position(|known| known.name() == code);
+        let ended = self.ended.get(index.map_or(0, |index| index + 1))?;
+        Some(ended.get_or_init(|| {
+            let (direction, message, shape) = self.labels;
+            let (direction, shape) = (direction.name(), shape.name());
+            (
+                ::metrics::counter!("msip_exchanges_total", "direction" => direction, "message" => message, "shape" => shape, "code" => code),
+                ::metrics::histogram!("msip_exchange_seconds", "direction" => direction, "message" => message, "shape" => shape, "code" => code),
+            )
+        }))
+    }
 }
 
 /// An exchange under way; one that is dropped is counted too.
 struct Open<'a> {
     exchange: &'a mut ExchangeContext,
-    labels: Labels,
-    code: &'static str,
+    instruments: Arc<Instruments>,
+    /// How it has ended.
+    code: Option<&'static str>,
 }
 
 impl<'a> Open<'a> {
-    fn new(exchange: &'a mut ExchangeContext) -> Self {
-        let labels = Labels {
-            direction: exchange.direction().name(),
-            message: exchange.message(),
-            shape: exchange.shape().name(),
-        };
-        let Labels {
-            direction,
-            message,
-            shape,
-        } = labels;
+    fn new(exchange: &'a mut ExchangeContext, cache: &Cache) -> Self {
+        let labels = (exchange.direction(), exchange.message(), exchange.shape());
+        let instruments = cache.of(labels);
         // The largest body that any setting allows has 1 GiB.
         let len = u32::try_from(exchange.body_len()).map_or(f64::INFINITY, f64::from);
-        ::metrics::histogram!("msip_body_bytes", "direction" => direction, "message" => message, "shape" => shape)
-            .record(len);
-        open(labels).increment(1.0);
+        instruments.body.record(len);
+        instruments.open.increment(1.0);
         Self {
             exchange,
-            labels,
-            code: "CANCELLED",
+            instruments,
+            code: None,
         }
     }
 }
 
 impl Drop for Open<'_> {
     fn drop(&mut self) {
-        let Labels {
-            direction,
-            message,
-            shape,
-        } = self.labels;
-        let code = self.code;
-        open(self.labels).decrement(1.0);
-        ::metrics::counter!("msip_exchanges_total", "direction" => direction, "message" => message, "shape" => shape, "code" => code)
-            .increment(1);
-        ::metrics::histogram!("msip_exchange_seconds", "direction" => direction, "message" => message, "shape" => shape, "code" => code)
-            .record(self.exchange.elapsed());
+        self.instruments.open.decrement(1.0);
+        let code = self.code.unwrap_or_else(|| {
+            if self.exchange.is_out_of_time() {
+                Code::DeadlineExceeded.name()
+            } else {
+                Code::Cancelled.name()
+            }
+        });
+        if let Some((counter, histogram)) = self.instruments.ended(code) {
+            counter.increment(1);
+            histogram.record(self.exchange.elapsed());
+        }
     }
-}
-
-fn open(labels: Labels) -> ::metrics::Gauge {
-    let Labels {
-        direction,
-        message,
-        shape,
-    } = labels;
-    ::metrics::gauge!("msip_exchanges_open", "direction" => direction, "message" => message, "shape" => shape)
 }
 
 impl Middleware for Metrics {
@@ -97,9 +143,9 @@ impl Middleware for Metrics {
         exchange: &mut ExchangeContext,
         mut next: Next<'_>,
     ) -> Result<(), CallError> {
-        let mut open = Open::new(exchange);
+        let mut open = Open::new(exchange, &self.cache);
         let outcome = next.run(open.exchange).await;
-        open.code = outcome_name(&outcome);
+        open.code = Some(outcome_name(&outcome));
         outcome
     }
 }
@@ -224,7 +270,7 @@ mod tests {
         assert_eq!(*book.0.lock().unwrap(), expected);
         ::metrics::with_local_recorder(&book, || {
             let mut exchange = exchange();
-            drop(Open::new(&mut exchange));
+            drop(Open::new(&mut exchange, &Cache::default()));
         });
         let book = book.0.lock().unwrap();
         let dropped = format!("msip_exchanges_total({labels} CANCELLED) 1");

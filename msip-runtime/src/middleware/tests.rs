@@ -332,7 +332,7 @@ async fn an_exchange_is_known_by_all_but_its_content() {
     assert!(refused.is_safe_to_repeat());
     assert_eq!(
         refused.to_string(),
-        "the request was not sent: refused by this side: PERMISSION_DENIED: not here"
+        "refused by this side: PERMISSION_DENIED: not here"
     );
     let mut exchange = incoming(&NOTE);
     assert_eq!(exchange.metadata().identity(), None);

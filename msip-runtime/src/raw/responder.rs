@@ -11,7 +11,7 @@ use futures_core::Stream;
 
 use super::{Responses, UntypedMessage};
 use crate::{
-    CallError, Cancellation, Code, Status,
+    CallError, Cancellation, Code, MetadataError, ResponseMetadata, Status,
     connection::{Completion, ConnectionShared, Terms},
     service::{self, Receiver},
 };
@@ -25,6 +25,15 @@ pub struct Responder(service::SessionResponder);
 impl Responder {
     pub(super) fn new(responder: service::SessionResponder) -> Self {
         Self(responder)
+    }
+
+    /// Sets a header of the answer, as [`Call::set_header`](crate::Call::set_header) does.
+    ///
+    /// # Errors
+    ///
+    /// The header is malformed, or there are more than 8 KiB of them.
+    pub fn set_header(&self, name: &str, value: &str) -> Result<(), MetadataError> {
+        self.0.set_header(name, value)
     }
 
     /// Answers with one message.
@@ -51,7 +60,8 @@ impl Responder {
         unless_cancelled(&cancellation, self.0.answer_stream(Box::pin(items), 0)).await;
     }
 
-    /// Passes on the outcome of another call: its one answer, its stream of answers with their credit, or its error. Where
+    /// Passes on the outcome of another call: its one answer, its stream of answers with their credit, or its error, with
+    /// the headers of the answer. Where
     /// the answer is not awaited any longer, that call is cancelled too.
     ///
     /// # Cancel safety
@@ -67,20 +77,48 @@ impl Responder {
                 Ok(responses) => responses,
                 Err(error) => return self.fail(&error.into()),
             };
+            let metadata = ResponseMetadata::new();
+            responses.0.keep_metadata(&metadata);
             match responses.next().await {
-                None => self.0.end(),
-                Some(Ok(message)) if message.is_answer() => self.answer(&message),
+                None => {
+                    self.forward_headers(&metadata);
+                    self.0.end();
+                }
+                Some(Ok(message)) if message.is_answer() => {
+                    self.forward_headers(&metadata);
+                    self.answer(&message);
+                }
                 Some(Ok(message)) => {
                     let items = Chained {
                         first: Some(message),
                         responses,
                     };
-                    self.0.answer_stream(Box::pin(items), 0).await;
+                    let sent = self.0.send_answers(Box::pin(items), 0).await;
+                    self.forward_headers(&metadata);
+                    match sent {
+                        Ok(()) => self.0.end(),
+                        Err(status) => self.fail(&status),
+                    }
                 }
-                Some(Err(error)) => self.fail(&error.into()),
+                Some(Err(error)) => {
+                    self.forward_headers(&metadata);
+                    self.fail(&error.into());
+                }
             }
         };
         unless_cancelled(&cancellation, forwarding).await;
+    }
+
+    fn forward_headers(&self, from: &ResponseMetadata) {
+        let Some(metadata) = from.get() else {
+            return;
+        };
+        for (name, value) in metadata.headers() {
+            // What came within the limits of one connection is within those of another; what is malformed stays here.
+            if let Err(error) = self.set_header(name, value) {
+                tracing::debug!(%error, "a header of an answer is not passed on");
+            }
+        }
     }
 
     /// The cancellation of this call: the answer is not awaited any longer.

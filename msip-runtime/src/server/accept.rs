@@ -24,7 +24,13 @@ use super::{
     sessions::Sessions,
     shared::ServerShared,
 };
-use crate::{Code, Status, driver::close_gracefully, settings::Settings, transport::Incoming};
+use crate::{
+    Code, Status,
+    driver::close_gracefully,
+    instruments::{RefusedHandshake, handshake_refused},
+    settings::Settings,
+    transport::Incoming,
+};
 use msip_session::wire::{Flags, MsgId, write_error};
 
 /// How long to wait after a failed accept: at first, doubled with each, and at most.
@@ -105,6 +111,7 @@ pub(super) async fn serve(
                         let serving = connection::serve(connection, permit, handshake_permit, Arc::clone(&shared));
                         connections.spawn(serving.instrument(span));
                     } else {
+                        handshake_refused(RefusedHandshake::TooManyConnections);
                         if let Some(unsaid) = shared.log_limiter.may_log(connection.peer()) {
                             tracing::warn!(peer = %connection.peer(), max_connections, unsaid, "connection refused: too many connections");
                         }

@@ -16,10 +16,11 @@ use super::{
     shared::ServerShared,
 };
 use crate::{
-    Compression, Identity, PeerId, Status,
+    Identity, PeerId, Status,
     body::Encoding,
     connection::ConnectionShared,
     driver::{HandlerTask, HandshakeError, handshake, nothing_early, refuse, while_deciding},
+    instruments::{RefusedHandshake, handshake_refused},
     negotiation,
     service::Inbox,
     settings::Settings,
@@ -123,6 +124,7 @@ pub(super) async fn begin(
     match accepted {
         Ok(accepted) => open(greeted, hello, protocol, accepted, permit, shared),
         Err(Refusal { told, why }) => {
+            handshake_refused(RefusedHandshake::Status(told.code()));
             if let Some(unsaid) = shared.log_limiter.may_log(&greeted.remote.address) {
                 tracing::info!(status = %told, why, unsaid, "client refused");
             }
@@ -186,9 +188,7 @@ fn open(
         &welcome(id, fingerprint, &shared.name, settings, &encoding),
         hello.max_body,
     );
-    if encoding.compression() != Compression::None {
-        session.allow_compressed();
-    }
+    negotiation::agree(&mut session, &hello.extensions, &encoding);
     connection.attach(session, encoding);
     connection.set_sender(identity.map(|identity| identity.of_peer(id)));
     let about = AboutClient {
@@ -362,6 +362,11 @@ fn draw_peer_id() -> Result<PeerId, Status> {
 }
 
 fn log_failure(error: &HandshakeError, shared: &ServerShared, peer: &PeerAddress) {
+    handshake_refused(match error {
+        HandshakeError::Eof | HandshakeError::Io(_) => RefusedHandshake::Closed,
+        HandshakeError::TimedOut => RefusedHandshake::TimedOut,
+        HandshakeError::Fault(_) => RefusedHandshake::Protocol,
+    });
     let rule = match error {
         // A port scan, or a health check.
         HandshakeError::Eof => return tracing::debug!("closed before HELLO"),
@@ -375,6 +380,7 @@ fn log_failure(error: &HandshakeError, shared: &ServerShared, peer: &PeerAddress
 }
 
 fn log_failed_upgrade(error: &io::Error, shared: &ServerShared, peer: &PeerAddress) {
+    handshake_refused(RefusedHandshake::Transport);
     if let Some(unsaid) = shared.log_limiter.may_log(peer) {
         let error = error.to_string();
         tracing::info!(error = %Escaped::new(&error), unsaid, "the transport's handshake failed");

@@ -13,6 +13,7 @@ use super::{
 };
 use crate::{
     Protocol, ServeWith, SettingError,
+    error::debug_with_causes,
     middleware::{Middleware, Stacks},
     raw,
     settings::{SchemaRule, Settings, with_settings},
@@ -20,7 +21,10 @@ use crate::{
 };
 
 /// Why a server cannot listen.
-#[derive(Debug, Error)]
+///
+/// `Display` is one line, which leaves a cause to `source()`; `Debug` is that line with all causes, as it is what Rust prints
+/// where `main` returns an error.
+#[derive(Error)]
 #[non_exhaustive]
 pub enum BindError {
     /// The address is invalid.
@@ -47,6 +51,8 @@ pub enum BindError {
         source: io::Error,
     },
 }
+
+debug_with_causes!(BindError);
 
 /// Configures a server before it listens; from [`Server::builder`].
 ///
@@ -340,6 +346,7 @@ impl<P> ServerBuilder<P> {
 
     /// Reads the URL, checks the settings, and listens.
     pub(super) async fn listen(self) -> Result<Bound, BindError> {
+        crate::instruments::describe();
         let Self {
             url,
             mut settings,

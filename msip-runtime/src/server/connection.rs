@@ -24,6 +24,8 @@ use crate::{
     CloseReason, Code, DisconnectReason, Status,
     connection::ConnectionShared,
     driver::{self, Driver, Ending, GracefulClose, HandlerTask, drain, refuse, run_suspended},
+    error::WithCauses,
+    instruments::{self, SessionCount},
     service::{Inbox, caught},
     transport::{Incoming, Stream},
 };
@@ -77,6 +79,7 @@ struct KeptSession {
     /// Earlier connections that are being closed gracefully; not there before the first.
     closing: Option<JoinSet<()>>,
     _abandon: AbandonOnDrop,
+    _count: SessionCount,
 }
 
 /// The session's current connection.
@@ -118,6 +121,7 @@ impl KeptSession {
             resumed,
             closing: None,
             _abandon: abandon,
+            _count: SessionCount::new(instruments::Side::Server),
         };
         let driver = session.driver(stream, decoder);
         (Box::new(session), Attached { driver, permit })
@@ -134,7 +138,7 @@ impl KeptSession {
                 graceful_close,
                 lost,
             } = *ended;
-            tracing::info!(peer = %self.about.id, %reason, is_suspended, "disconnected");
+            tracing::info!(peer = %self.about.id, reason = %WithCauses(&reason), is_suspended, "disconnected");
             if !is_suspended {
                 // Nobody can resume it from here on.
                 self.registration = None;

@@ -3,7 +3,7 @@
 //! Every session has one and almost none needs it; a channel would cost more than everything else that is kept for a session.
 
 use std::{
-    collections::VecDeque,
+    collections::{BTreeMap, VecDeque},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     task::{Context, Poll, Waker},
 };
@@ -29,6 +29,7 @@ pub(super) struct Greeting {
     pub(super) awaited: Vec<u64>,
     pub(super) client_name: String,
     pub(super) fingerprint: u64,
+    pub(super) extensions: BTreeMap<String, Vec<u8>>,
 }
 
 impl From<HelloFrame> for Greeting {
@@ -39,6 +40,7 @@ impl From<HelloFrame> for Greeting {
             awaited: hello.awaited,
             client_name: hello.client_name,
             fingerprint: hello.fingerprint,
+            extensions: hello.extensions,
         }
     }
 }

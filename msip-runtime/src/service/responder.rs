@@ -10,7 +10,7 @@ use tokio::time::Instant;
 
 use super::panics::{panicked, poll_next_caught};
 use crate::{
-    Answered, Cancellation, Code, ItemStream, SendError, Status,
+    Answered, Cancellation, Code, ItemStream, MetadataError, SendError, Status,
     body::Encoding,
     connection::{CallToAnswer, ConnectionShared, Outgoing, StreamTarget},
     metadata::now_us,
@@ -93,10 +93,11 @@ impl SessionResponder {
             compressed: prepared
                 .as_ref()
                 .is_some_and(|prepared| prepared.compressed),
-            time_us: self.wants_time.then(now_us),
+            metadata: None,
             encode,
         };
-        self.connection.reply(self.call, reply);
+        let time_us = self.wants_time.then(now_us);
+        self.connection.reply(self.call, reply, time_us);
     }
 
     /// Sends the answers of a stream, and its end. Their own panic ends them.
@@ -152,10 +153,15 @@ impl SessionResponder {
         self.connection.cancellation(self.call)
     }
 
+    /// Sets a header of the answer.
+    pub(crate) fn set_header(&self, name: &str, value: &str) -> Result<(), MetadataError> {
+        self.connection.set_answer_header(self.call, name, value)
+    }
+
     /// Ends a stream of answers.
     pub(crate) fn end(mut self) {
         self.is_done = true;
-        self.connection.reply(self.call, Reply::<NoBody>::End);
+        self.connection.reply(self.call, Reply::<NoBody>::END, None);
     }
 
     /// Answers with an error.
@@ -165,8 +171,8 @@ impl SessionResponder {
 
     fn respond_error(&mut self, status: &Status) {
         self.is_done = true;
-        self.connection
-            .reply(self.call, Reply::<NoBody>::Error(status.as_error()));
+        let reply = Reply::<NoBody>::Error(status.as_error());
+        self.connection.reply(self.call, reply, None);
     }
 }
 

@@ -15,14 +15,15 @@ use tokio::{
 use super::relay::Relay;
 use crate::{
     BindError, Broadcast, Client, ClientBuilder, ConnectError, ConnectWith, DrainReport, Peer,
-    PeerId, Protocol, ServeWith, Server, ServerBuilder, transport::ServiceUrl,
+    PeerId, Protocol, ServeWith, Server, ServerBuilder, error::debug_with_causes,
+    transport::ServiceUrl,
 };
 
 /// The number of pairs in this process so far, so that each has its own addresses.
 static PAIRS: AtomicU64 = AtomicU64::new(1);
 
 /// A pair could not be created: a setting is invalid, or the client and server could not connect.
-#[derive(Debug, Error)]
+#[derive(Error)]
 #[non_exhaustive]
 pub enum PairError {
     /// The server could not listen.
@@ -35,6 +36,8 @@ pub enum PairError {
     #[error("the relay of a pair cannot listen")]
     Line(#[source] io::Error),
 }
+
+debug_with_causes!(PairError);
 
 /// A server, and a client that is connected to it, in memory.
 ///

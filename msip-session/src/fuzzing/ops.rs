@@ -316,10 +316,7 @@ impl Driven {
         }
         let at = usize::from(how >> 2) % self.handling.len();
         let (incoming, connection) = self.handling.remove(at);
-        let failure = ErrorRef {
-            code: Code::Internal,
-            message: "no",
-        };
+        let failure = ErrorRef::new(Code::Internal, "no");
         match incoming.reply {
             ReplyTo::Call(slot) => return self.reply(slot, how, failure),
             ReplyTo::Delivery { id, urgent } => {
@@ -349,10 +346,10 @@ impl Driven {
                 variant: 2,
                 len,
                 compressed: false,
-                time_us: None,
+                metadata: None,
                 encode,
             },
-            1 => Reply::End,
+            1 => Reply::END,
             _ => Reply::Error(failure),
         };
         self.session.reply(slot, reply);

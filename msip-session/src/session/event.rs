@@ -74,8 +74,8 @@ pub enum Outcome {
     },
     /// With the peer's statement, after a resume, that the call has never reached it.
     NotReceived,
-    /// With an error from the peer.
-    Error(ErrorText),
+    /// With an error from the peer, and the metadata that came with it.
+    Error(ErrorText, Option<Box<Metadata>>),
     /// Without an answer before the deadline.
     Expired,
     /// The message was dropped from a full queue, by its kind, and was not sent.

@@ -145,6 +145,8 @@ pub struct Session {
     peer_ends_cancelled: bool,
     /// Whether a compression was agreed on.
     allows_compressed: bool,
+    /// Whether an ERROR may have metadata and a long text: that was agreed on.
+    allows_error_metadata: bool,
     /// Whether messages with a topic are accepted: what is above the session routes them.
     allows_topics: bool,
     handshake_deadline: Duration,
@@ -199,6 +201,7 @@ impl Session {
             peer_max_body: 0,
             peer_ends_cancelled: false,
             allows_compressed: false,
+            allows_error_metadata: false,
             allows_topics: false,
             handshake_deadline: now + config.handshake_timeout,
             drain_deadline: None,
@@ -231,6 +234,12 @@ impl Session {
     /// Accepts compressed bodies from here on: a compression was agreed on.
     pub fn allow_compressed(&mut self) {
         self.allows_compressed = true;
+    }
+
+    /// Sends and accepts ERRORs with metadata and long texts from here on: both sides have announced
+    /// [`ERROR_METADATA`](crate::wire::ERROR_METADATA).
+    pub fn allow_error_metadata(&mut self) {
+        self.allows_error_metadata = true;
     }
 
     /// Accepts messages with a topic from here on: what is above the session routes them.
@@ -299,6 +308,16 @@ impl Session {
     /// How many exchanges are open, in either direction.
     pub fn open_exchanges(&self) -> usize {
         self.outbound.len() + self.inbound.len()
+    }
+
+    /// How many calls of this side are open.
+    pub fn outgoing_calls(&self) -> usize {
+        self.outbound.calls()
+    }
+
+    /// How many calls of the peer are open, until their handlers have ended.
+    pub fn incoming_calls(&self) -> usize {
+        self.inbound.len()
     }
 
     /// When to call [`handle_timeout`](Self::handle_timeout), at the latest.

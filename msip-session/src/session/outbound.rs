@@ -138,13 +138,14 @@ impl OutboundExchanges {
         self.entries.len() < MAX_SLOTS
     }
 
-    fn awaited_calls(&self) -> usize {
+    /// How many calls are open, and awaited.
+    pub(super) fn calls(&self) -> usize {
         self.books.calls - to_usize(self.books.abandoned)
     }
 
     /// How many calls and deliveries are open, and awaited.
     pub(super) fn len(&self) -> usize {
-        self.awaited_calls() + self.books.deliveries.unanswered().count()
+        self.calls() + self.books.deliveries.unanswered().count()
     }
 
     /// How many calls nobody waits for, though the peer has not ended them.
@@ -155,7 +156,7 @@ impl OutboundExchanges {
 
     /// No call or delivery waits for an answer.
     pub(super) fn is_idle(&self) -> bool {
-        self.awaited_calls() == 0 && self.books.deliveries.len() == 0
+        self.calls() == 0 && self.books.deliveries.len() == 0
     }
 
     /// A new id for a message that is not answered.

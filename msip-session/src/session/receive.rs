@@ -12,7 +12,8 @@ use super::{
     request::Priority,
 };
 use crate::wire::{
-    Code, Credit, ErrorText, Flags, Frame, FrameType, Header, MsgId, Payload, Side, write_pong,
+    Code, Credit, ErrorText, Flags, Frame, FrameType, Header, MAX_DETAILS, Metadata, MsgId,
+    Payload, Side, split_error, write_pong,
 };
 
 /// How many PONGs wait to be written, at most.
@@ -49,11 +50,10 @@ impl Session {
                 Ok(Some(Event::PeerFault(ErrorText::parse(&frame.payload))))
             }
             (FrameType::Error, _) => {
-                let text = ErrorText::parse(&frame.payload);
-                let outcome = if self.is_not_received(id, &text) {
-                    Outcome::NotReceived
-                } else {
-                    Outcome::Error(text)
+                let outcome = match self.read_error(frame) {
+                    Ok((text, _)) if self.is_not_received(id, &text) => Outcome::NotReceived,
+                    Ok((text, metadata)) => Outcome::Error(text, metadata),
+                    Err(reason) => unreadable(&reason),
                 };
                 self.answered(id, outcome, now)
             }
@@ -137,18 +137,48 @@ impl Session {
                 };
                 return Ok(Some(Event::Item { token, item }));
             }
-            Ok(payload) => match payload.metadata.map(read_metadata).transpose() {
+            Ok(payload) => match self.read_answer_metadata(payload.metadata) {
                 Ok(metadata) => Outcome::Answer {
                     variant,
                     body: payload.body,
                     compressed,
-                    metadata: metadata.map(Box::new),
+                    metadata,
                 },
                 Err(reason) => unreadable(&reason),
             },
             Err(reason) => unreadable(&reason),
         };
         self.answered(id, outcome, now)
+    }
+
+    /// Reads an ERROR that answers an exchange.
+    fn read_error(&self, frame: Frame) -> Result<(ErrorText, Option<Box<Metadata>>), String> {
+        if !self.allows_error_metadata {
+            return Ok((ErrorText::parse(&frame.payload), None));
+        }
+        let (metadata, text) =
+            split_error(frame.header.flags, frame.payload).map_err(|error| error.to_string())?;
+        let metadata = self.read_answer_metadata(metadata)?;
+        Ok((ErrorText::parse_long(&text), metadata))
+    }
+
+    /// Reads the metadata of an answer.
+    fn read_answer_metadata(
+        &self,
+        metadata: Option<Bytes>,
+    ) -> Result<Option<Box<Metadata>>, String> {
+        let Some(metadata) = metadata else {
+            return Ok(None);
+        };
+        let mut metadata = read_metadata(metadata)?;
+        if self.config.side == Side::Accepting {
+            // A client cannot assert an identity.
+            metadata.identity = None;
+        }
+        // An empty one takes two bytes on the wire, and many more here.
+        metadata.details.truncate(MAX_DETAILS);
+        metadata.details.shrink_to_fit();
+        Ok(Some(Box::new(metadata)))
     }
 
     fn answered(
@@ -250,8 +280,9 @@ fn window_overflow(id: MsgId) -> Fault {
 }
 
 fn unreadable(reason: &str) -> Outcome {
-    Outcome::Error(ErrorText {
+    let text = ErrorText {
         code: Code::Internal,
         message: format!("the answer cannot be read: {reason}"),
-    })
+    };
+    Outcome::Error(text, None)
 }

@@ -11,10 +11,11 @@ use super::{
     relief::Relief,
     request::{Priority, urgency},
     streams::Relieved,
+    to_usize,
 };
 use crate::wire::{
-    Code, Credit, ErrorRef, Flags, FrameType, Header, Metadata, MsgId, write_ack, write_credit,
-    write_error,
+    Code, Credit, ErrorRef, Flags, FrameType, Header, Limits, Metadata, MsgId, write_ack,
+    write_credit, write_error, write_long_error,
 };
 
 /// What a call ends with that its caller has cancelled.
@@ -34,7 +35,7 @@ impl Session {
                 variant,
                 len,
                 compressed: false,
-                time_us: None,
+                metadata: None,
                 encode,
             } if !is_urgent && len <= self.peer_max_body && self.phase == Phase::Open => {
                 let header = Header {
@@ -75,18 +76,18 @@ impl Session {
         is_urgent: bool,
         reply: Reply<'_, impl FnOnce(&mut Vec<u8>)>,
     ) {
-        let max_body = self.peer_max_body;
+        let writer = self.reply_writer(id, is_urgent);
         let overtakes = is_urgent || FaultInjection::EndOvertakesItems.is_on();
         let priority = Priority::new(overtakes);
         match self.phase {
             Phase::Open => {
                 self.outgoing.push_response(priority, |buffer| {
-                    write_reply(buffer, id, is_urgent, max_body, reply);
+                    writer.write(buffer, reply);
                 });
             }
             Phase::Suspended => {
                 let mut frame = Vec::new();
-                write_reply(&mut frame, id, is_urgent, max_body, reply);
+                writer.write(&mut frame, reply);
                 self.ended_calls.keep(id, KeptReply { priority, frame });
             }
             _ => {}
@@ -101,11 +102,11 @@ impl Session {
         if self.phase != Phase::Open {
             return;
         }
-        let flags = urgency(urgent);
+        let writer = self.reply_writer(id, urgent);
         self.outgoing
             .push_response(Priority::new(urgent), |buffer| match outcome {
-                Ok(()) => write_ack(buffer, flags, id),
-                Err(error) => write_error(buffer, flags, id, error.code, error.message),
+                Ok(()) => write_ack(buffer, writer.flags, id),
+                Err(error) => writer.write_error(buffer, error),
             });
     }
 
@@ -193,56 +194,103 @@ impl Session {
     }
 }
 
-/// Writes the frame that answers a call.
-fn write_reply(
-    buffer: &mut Vec<u8>,
+/// Writes the frame that answers an exchange.
+#[derive(Debug, Clone, Copy)]
+struct ReplyWriter {
     id: MsgId,
-    is_urgent: bool,
+    flags: Flags,
+    /// The largest body that the caller accepts.
     max_body: usize,
-    reply: Reply<'_, impl FnOnce(&mut Vec<u8>)>,
-) {
-    let flags = urgency(is_urgent);
-    match reply {
-        Reply::Message {
-            variant,
-            len,
-            compressed,
-            time_us,
-            encode,
-        } if len <= max_body => {
-            let mut header = Header {
-                flags,
-                variant,
-                ..Header::control(FrameType::Ack, id)
-            };
-            if compressed {
-                header.flags = header.flags.union(Flags::COMPRESSED);
-            } else {
-                header.payload_len = announced_len(len);
-            }
-            if time_us.is_none() {
-                write_frame(buffer, &header, Prefix::None, encode);
-                return;
-            }
-            header.flags = header.flags.union(Flags::META);
-            let metadata = Metadata {
-                response_time_us: time_us,
-                ..Metadata::default()
-            };
-            write_frame(buffer, &header, Prefix::Metadata(&metadata), encode);
+    /// Whether an ERROR may have metadata and a long text.
+    long_errors: bool,
+}
+
+impl Session {
+    fn reply_writer(&self, id: MsgId, is_urgent: bool) -> ReplyWriter {
+        ReplyWriter {
+            id,
+            flags: urgency(is_urgent),
+            max_body: self.peer_max_body,
+            long_errors: self.allows_error_metadata,
         }
-        Reply::Message { len, .. } => {
-            let text = format!(
-                "an answer of {len} bytes, where the caller accepts {max_body} (its setting `max_body`)"
-            );
-            write_error(buffer, flags, id, Code::ResourceExhausted, &text);
-        }
-        Reply::End => write_ack(buffer, flags, id),
-        // What a handler says must not be taken for the session's own statement that a call was not received.
-        Reply::Error(error) if (error.code, error.message) == NOT_RECEIVED => {
-            let text = format!("{}, says the handler", error.message);
-            write_error(buffer, flags, id, error.code, &text);
-        }
-        Reply::Error(error) => write_error(buffer, flags, id, error.code, error.message),
     }
+}
+
+impl ReplyWriter {
+    fn write(self, buffer: &mut Vec<u8>, reply: Reply<'_, impl FnOnce(&mut Vec<u8>)>) {
+        let Self {
+            id,
+            flags,
+            max_body,
+            ..
+        } = self;
+        match reply {
+            Reply::Message {
+                variant,
+                len,
+                compressed,
+                metadata,
+                encode,
+            } if len <= max_body => {
+                let mut header = Header {
+                    flags,
+                    variant,
+                    ..Header::control(FrameType::Ack, id)
+                };
+                if compressed {
+                    header.flags = header.flags.union(Flags::COMPRESSED);
+                } else {
+                    header.payload_len = announced_len(len);
+                }
+                write_answer(buffer, header, metadata, encode);
+            }
+            Reply::Message { len, .. } => {
+                let text = format!(
+                    "an answer of {len} bytes, where the caller accepts {max_body} (its setting `max_body`)"
+                );
+                self.write_error(buffer, ErrorRef::new(Code::ResourceExhausted, &text));
+            }
+            Reply::End { metadata } => {
+                let header = Header {
+                    flags,
+                    ..Header::control(FrameType::Ack, id)
+                };
+                write_answer(buffer, header, metadata, |_| ());
+            }
+            // What a handler says must not be taken for the session's own statement that a call was not received.
+            Reply::Error(error) if (error.code, error.message) == NOT_RECEIVED => {
+                let text = format!("{}, says the handler", error.message);
+                let message = text.as_str();
+                self.write_error(buffer, ErrorRef { message, ..error });
+            }
+            Reply::Error(error) => self.write_error(buffer, error),
+        }
+    }
+
+    fn write_error(self, buffer: &mut Vec<u8>, error: ErrorRef<'_>) {
+        let Self { id, flags, .. } = self;
+        if self.long_errors {
+            let max_payload = Limits::with_max_body(announced_len(self.max_body)).max_payload();
+            write_long_error(buffer, flags, id, error, to_usize(max_payload));
+        } else {
+            write_error(buffer, flags, id, error.code, error.message);
+        }
+    }
+}
+
+/// Writes an ACK with a body.
+fn write_answer(
+    buffer: &mut Vec<u8>,
+    mut header: Header,
+    metadata: Option<&Metadata>,
+    encode: impl FnOnce(&mut Vec<u8>),
+) {
+    let prefix = match metadata {
+        None => Prefix::None,
+        Some(metadata) => {
+            header.flags = header.flags.union(Flags::META);
+            Prefix::Metadata(metadata)
+        }
+    };
+    write_frame(buffer, &header, prefix, encode);
 }

@@ -4,7 +4,7 @@ use thiserror::Error;
 
 use crate::{
     MsgKind,
-    wire::{ErrorRef, Flags, Topic},
+    wire::{ErrorRef, Flags, Metadata, Topic},
 };
 
 /// Why a message was not accepted for sending.
@@ -72,18 +72,34 @@ pub enum Reply<'a, F> {
         len: usize,
         /// Whether `encode` appends a compressed body.
         compressed: bool,
-        /// The time of the answer in microseconds since the Unix epoch, where the caller has asked for it.
-        time_us: Option<i64>,
+        /// The metadata of the answer, if it has any.
+        metadata: Option<&'a Metadata>,
         /// Appends the body.
         encode: F,
     },
     /// With the end of its stream of answers.
-    End,
+    End {
+        /// The metadata of the answer, if it has any.
+        metadata: Option<&'a Metadata>,
+    },
     /// With an error.
     Error(ErrorRef<'a>),
 }
 
-impl<F: FnOnce(&mut Vec<u8>)> Reply<'_, F> {
+impl<'a, F: FnOnce(&mut Vec<u8>)> Reply<'a, F> {
+    /// The end of a stream of answers, without metadata.
+    pub const END: Self = Self::End { metadata: None };
+
+    /// The same with this metadata.
+    #[must_use]
+    pub fn with_metadata(mut self, metadata: &'a Metadata) -> Self {
+        match &mut self {
+            Self::Message { metadata: it, .. } | Self::End { metadata: it } => *it = Some(metadata),
+            Self::Error(error) => error.metadata = Some(metadata),
+        }
+        self
+    }
+
     /// An uncompressed message of `len` bytes without metadata, which `encode` appends.
     #[inline]
     pub fn message(variant: u16, len: usize, encode: F) -> Self {
@@ -91,7 +107,7 @@ impl<F: FnOnce(&mut Vec<u8>)> Reply<'_, F> {
             variant,
             len,
             compressed: false,
-            time_us: None,
+            metadata: None,
             encode,
         }
     }

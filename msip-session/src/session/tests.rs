@@ -3,6 +3,7 @@
 mod batches;
 mod closing;
 mod droppable;
+mod error_metadata;
 mod exchanges;
 mod fast_path;
 mod flow_control;
@@ -66,7 +67,7 @@ fn answer(text: &str) -> Reply<'_, impl FnOnce(&mut Vec<u8>) + '_> {
         variant: ANSWER,
         len: text.len(),
         compressed: false,
-        time_us: None,
+        metadata: None,
         encode: move |buffer: &mut Vec<u8>| buffer.extend_from_slice(text.as_bytes()),
     }
 }
@@ -151,7 +152,7 @@ impl Peer {
                     Outcome::Answer { body, .. } => {
                         format!("answer {}", String::from_utf8_lossy(&body))
                     }
-                    Outcome::Error(text) => format!("error {text}"),
+                    Outcome::Error(text, _) => format!("error {text}"),
                     Outcome::NotReceived => "not received".to_owned(),
                     outcome => panic!("{outcome:?} does not come from the peer"),
                 },

@@ -1,6 +1,9 @@
 //! Small frames, written whole.
 
-use super::{Code, Credit, ErrorText, Flags, FrameType, HEADER_LEN, Header, Limits, MsgId};
+use super::{
+    Code, Credit, ErrorRef, ErrorText, Flags, FrameType, HEADER_LEN, Header, Limits,
+    MAX_ERROR_METADATA, MsgId, write_metadata,
+};
 
 /// Appends an ACK without a body: the exchange `msg_id` was handled.
 pub fn write_ack(buf: &mut Vec<u8>, flags: Flags, msg_id: MsgId) {
@@ -23,6 +26,36 @@ pub fn write_error(buf: &mut Vec<u8>, flags: Flags, msg_id: MsgId, code: Code, m
         ..Header::control(FrameType::Error, msg_id)
     };
     write(buf, header, ErrorText::format(code, message).as_bytes());
+}
+
+/// Appends an ERROR for the exchange `msg_id`, between peers that have agreed on
+/// [`ERROR_METADATA`](super::ERROR_METADATA): its metadata, and up to [`MAX_LONG_TEXT_LEN`](super::MAX_LONG_TEXT_LEN) bytes
+/// of its text. Metadata is left out where it is over its limit, or makes the payload longer than `max_payload`.
+pub fn write_long_error(
+    buf: &mut Vec<u8>,
+    flags: Flags,
+    msg_id: MsgId,
+    error: ErrorRef<'_>,
+    max_payload: usize,
+) {
+    let text = ErrorText::format_long(error.code, error.message);
+    let mut payload = Vec::new();
+    let written = error
+        .metadata
+        .map(|metadata| write_metadata(&mut payload, metadata, MAX_ERROR_METADATA));
+    let has_metadata =
+        matches!(written, Some(Ok(()))) && payload.len().saturating_add(text.len()) <= max_payload;
+    let mut header = Header {
+        flags,
+        ..Header::control(FrameType::Error, msg_id)
+    };
+    if has_metadata {
+        header.flags = header.flags.union(Flags::META);
+        payload.extend_from_slice(text.as_bytes());
+        write(buf, header, &payload);
+    } else {
+        write(buf, header, text.as_bytes());
+    }
 }
 
 /// Appends a CLOSE: this side opens and accepts nothing new.

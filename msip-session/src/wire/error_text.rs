@@ -2,8 +2,25 @@
 
 use std::fmt::{self, Write as _};
 
+use super::Metadata;
+
 /// The longest text that an ERROR or a CLOSE carries, in bytes; a longer one is cut between two characters.
 pub const MAX_TEXT_LEN: usize = 256;
+
+/// The same for an ERROR that answers an exchange, between peers that have agreed on [`ERROR_METADATA`].
+pub const MAX_LONG_TEXT_LEN: usize = 4096;
+
+/// The extension of HELLO and its answer by which an ERROR may have metadata, and a longer text. Its value is empty.
+pub const ERROR_METADATA: &str = "error-metadata";
+
+/// The most metadata of an ERROR, in bytes: 16 KiB of details, and all else within the limit of any message.
+pub const MAX_ERROR_METADATA: u16 = 24 * 1024;
+
+/// The most details of an ERROR, in bytes of all of them together.
+pub const MAX_DETAILS_LEN: usize = 16 * 1024;
+
+/// The most details of an ERROR, in number.
+pub const MAX_DETAILS: usize = 64;
 
 /// The sixteen canonical RPC codes (docs/protocol.md, "Errors and close").
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -98,12 +115,26 @@ impl fmt::Display for Code {
 }
 
 /// An error to be sent in an ERROR or a CLOSE, borrowed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq)]
 pub struct ErrorRef<'a> {
     /// What went wrong, for programs.
     pub code: Code,
-    /// What went wrong, for people; at most [`MAX_TEXT_LEN`] bytes of it are sent.
+    /// What went wrong, for people; at most [`MAX_TEXT_LEN`] bytes of it are sent, or [`MAX_LONG_TEXT_LEN`].
     pub message: &'a str,
+    /// What goes with it: details and headers. Sent only between peers that have agreed on [`ERROR_METADATA`], in an ERROR
+    /// that answers an exchange.
+    pub metadata: Option<&'a Metadata>,
+}
+
+impl<'a> ErrorRef<'a> {
+    /// A code and a text alone.
+    pub const fn new(code: Code, message: &'a str) -> Self {
+        Self {
+            code,
+            message,
+            metadata: None,
+        }
+    }
 }
 
 /// The text of an ERROR or a CLOSE.
@@ -121,7 +152,17 @@ impl ErrorText {
     /// Only the first [`MAX_TEXT_LEN`] bytes are kept. What is not UTF-8 becomes U+FFFD. A text that does not
     /// begin with a code that this version knows is kept whole, under [`Code::Unknown`].
     pub fn parse(payload: &[u8]) -> Self {
-        let text = String::from_utf8_lossy(payload.get(..MAX_TEXT_LEN).unwrap_or(payload));
+        Self::parse_up_to(payload, MAX_TEXT_LEN)
+    }
+
+    /// The same for an ERROR between peers that have agreed on [`ERROR_METADATA`]: the first [`MAX_LONG_TEXT_LEN`] bytes
+    /// are kept. `text` is what follows the metadata.
+    pub fn parse_long(text: &[u8]) -> Self {
+        Self::parse_up_to(text, MAX_LONG_TEXT_LEN)
+    }
+
+    fn parse_up_to(payload: &[u8], max_len: usize) -> Self {
+        let text = String::from_utf8_lossy(payload.get(..max_len).unwrap_or(payload));
         let (name, message) = text.split_once(':').unwrap_or((&text, ""));
         match Code::from_name(name) {
             Some(code) => Self {
@@ -137,7 +178,16 @@ impl ErrorText {
 
     /// The text on the wire, `CODE: message`, cut to [`MAX_TEXT_LEN`] bytes.
     pub fn format(code: Code, message: &str) -> String {
-        let max_len = MAX_TEXT_LEN - code.name().len() - ": ".len();
+        Self::format_up_to(code, message, MAX_TEXT_LEN)
+    }
+
+    /// The same, cut to [`MAX_LONG_TEXT_LEN`] bytes.
+    pub fn format_long(code: Code, message: &str) -> String {
+        Self::format_up_to(code, message, MAX_LONG_TEXT_LEN)
+    }
+
+    fn format_up_to(code: Code, message: &str, max_len: usize) -> String {
+        let max_len = max_len - code.name().len() - ": ".len();
         format!("{code}: {}", cut(message, max_len))
     }
 }
@@ -149,7 +199,7 @@ impl fmt::Display for ErrorText {
             f,
             "{}: {}",
             self.code,
-            Escaped::with_max_len(&self.message, MAX_TEXT_LEN)
+            Escaped::with_max_len(&self.message, MAX_LONG_TEXT_LEN)
         )
     }
 }

@@ -23,11 +23,15 @@ mod tests;
 mod topic;
 
 pub use control::{
-    write_ack, write_cancel, write_close, write_credit, write_error, write_ping, write_pong,
+    write_ack, write_cancel, write_close, write_credit, write_error, write_long_error, write_ping,
+    write_pong,
 };
 pub use credit::{Credit, CreditError};
 pub use decoder::{DecodeError, Decoder};
-pub use error_text::{Code, ErrorRef, ErrorText, Escaped, MAX_TEXT_LEN};
+pub use error_text::{
+    Code, ERROR_METADATA, ErrorRef, ErrorText, Escaped, MAX_DETAILS, MAX_DETAILS_LEN,
+    MAX_ERROR_METADATA, MAX_LONG_TEXT_LEN, MAX_TEXT_LEN,
+};
 pub use flags::Flags;
 pub use frame::{Frame, FrameTooLong, Mark, begin_frame, finish_frame};
 pub use frame_batch::{FrameBatch, FrameRange, FrameRef};
@@ -37,9 +41,9 @@ pub use hello::{
     HelloError, HelloFrame, SECRET_LEN, SessionId, WelcomeError, WelcomeFrame, parse_hello,
     parse_welcome, write_hello, write_welcome,
 };
-pub use hello_proto::{Codec, Compression, Hello, Identity, Metadata, Welcome};
+pub use hello_proto::{Codec, Compression, Detail, Hello, Identity, Metadata, Welcome};
 pub use id::{MsgId, Side};
 pub use limits::{DEFAULT_MAX_BODY, Limits};
 pub use payload::{DEADLINE_LEN, write_deadline_and};
-pub use payload::{Payload, PayloadError, write_metadata, write_topic};
+pub use payload::{Payload, PayloadError, split_error, write_metadata, write_topic};
 pub use topic::{Topic, TopicError};

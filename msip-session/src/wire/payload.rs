@@ -4,7 +4,7 @@ use bytes::{Buf as _, Bytes};
 use prost::Message as _;
 use thiserror::Error;
 
-use super::{Flags, Frame, FrameType, Limits, Metadata, Topic, TopicError};
+use super::{Flags, Frame, FrameType, Limits, MAX_ERROR_METADATA, Metadata, Topic, TopicError};
 
 /// The parts of a message's payload (docs/protocol.md, "Payload"), sharing the frame's bytes.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -90,6 +90,28 @@ impl Payload {
             }),
         }
     }
+}
+
+/// Splits the payload of an ERROR between peers that have agreed on [`ERROR_METADATA`](super::ERROR_METADATA) into its
+/// encoded metadata, where the frame has the flag META, and its text.
+///
+/// # Errors
+///
+/// The metadata is too long, or reaches beyond the payload.
+pub fn split_error(
+    flags: Flags,
+    mut payload: Bytes,
+) -> Result<(Option<Bytes>, Bytes), PayloadError> {
+    if !flags.contains(Flags::META) {
+        return Ok((None, payload));
+    }
+    let len = take_len(&mut payload).ok_or(PayloadError::MetadataBeyondPayload)?;
+    if len > MAX_ERROR_METADATA {
+        let (len, max) = (usize::from(len), MAX_ERROR_METADATA);
+        return Err(PayloadError::MetadataTooLong { len, max });
+    }
+    let metadata = take_part(&mut payload, len).ok_or(PayloadError::MetadataBeyondPayload)?;
+    Ok((Some(metadata), payload))
 }
 
 /// Takes a `u16` off the front of `rest`, if it is there.

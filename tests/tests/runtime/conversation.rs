@@ -351,7 +351,7 @@ async fn a_message_over_the_receivers_limit_is_not_sent() {
     let error = client.echo_req(request).await.expect_err("too large");
     assert_eq!(
         error.to_string(),
-        "the request was not sent: body of 3006 bytes exceeds the limit of the receiver, 2048 (its setting `max_body`)"
+        "body of 3006 bytes exceeds the limit of the receiver, 2048 (its setting `max_body`)"
     );
     let answer = client
         .act_req(act("large"))

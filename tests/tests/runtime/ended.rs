@@ -129,10 +129,7 @@ async fn nothing_can_be_sent(peer: &Peer<Gauges>) {
     let ping = soon("told", peer.ping(0, Duration::from_secs(60))).await;
     let error = ping.expect_err("nobody is there");
     assert_eq!(error, CallError::NotSent(SendError::Closed));
-    assert_eq!(
-        error.to_string(),
-        "the request was not sent: closed: the session has ended"
-    );
+    assert_eq!(error.to_string(), "closed: the session has ended");
 }
 
 #[tokio::test]

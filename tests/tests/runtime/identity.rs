@@ -405,7 +405,7 @@ async fn a_client_whose_identity_expires_is_told_and_closed() {
     let mut house = House::open("", |server| {
         server.authenticate(move |_: ConnectRequest| {
             let is_first = count.fetch_add(1, Ordering::SeqCst) == 0;
-            let life = Duration::from_millis(if is_first { 50 } else { 3_600_000 });
+            let life = Duration::from_millis(if is_first { 500 } else { 3_600_000 });
             let identity = Identity::new("token").with_user("ada");
             async move { Ok(identity.expires_at(SystemTime::now() + life)) }
         })
@@ -428,7 +428,7 @@ async fn a_client_with_a_function_comes_back_when_its_identity_has_expired() {
     let mut house = House::open("", |server| {
         server.authenticate(|client: ConnectRequest| async move {
             let is_first = client.credential() == b"1";
-            let life = Duration::from_millis(if is_first { 50 } else { 3_600_000 });
+            let life = Duration::from_millis(if is_first { 500 } else { 3_600_000 });
             let identity = Identity::new("token").with_user("ada");
             Ok(identity.expires_at(SystemTime::now() + life))
         })

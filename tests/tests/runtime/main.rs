@@ -3,9 +3,11 @@
 #![expect(clippy::expect_used, reason = "a test that cannot go on fails")]
 
 mod addresses;
+mod answers;
 mod conversation;
 mod deadlines;
 mod ended;
+mod errors;
 mod given_up_calls;
 mod identity;
 mod lifecycle;

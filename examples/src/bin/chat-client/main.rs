@@ -20,7 +20,7 @@ use std::{process::ExitCode, sync::Arc, time::Duration};
 use clap::Parser;
 use msip_examples::{
     chat::{Chat, MessageInd, SendClientToServer as _},
-    with_causes,
+    stop_signal, with_causes,
 };
 use msip_runtime::Client;
 use tokio::sync::mpsc;
@@ -81,8 +81,8 @@ async fn chat(args: &Args) -> Result<(), String> {
     let left = tokio::select! {
         // First, so that Ctrl-C is handled before anything is shown.
         biased;
-        outcome = tokio::signal::ctrl_c() => {
-            outcome.map_err(|error| format!("cannot listen for Ctrl-C: {error}"))
+        outcome = stop_signal() => {
+            outcome.map_err(|error| format!("cannot listen for signals: {error}"))
         }
         () = converse(&client, &mut screen, &mut inputs, first, &mut events, &keyboard) => Ok(()),
     };
@@ -91,6 +91,7 @@ async fn chat(args: &Args) -> Result<(), String> {
     // Messages that are queued go out first.
     client.close().await;
     screen.print("* bye");
+    screen.close();
     left
 }
 

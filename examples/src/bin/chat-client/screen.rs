@@ -8,6 +8,8 @@ use std::{
     thread,
 };
 
+#[cfg(unix)]
+use nix::sys::termios::{SetArg, Termios, tcgetattr, tcsetattr};
 use rustyline::{DefaultEditor, ExternalPrinter};
 use tokio::sync::mpsc;
 
@@ -43,7 +45,7 @@ impl Input {
 /// Where lines are shown.
 pub(crate) enum Screen {
     /// Above the prompt of a terminal.
-    Terminal(Box<dyn ExternalPrinter + Send>),
+    Terminal(Box<dyn ExternalPrinter + Send>, SavedMode),
     /// One after the other.
     Plain,
 }
@@ -52,13 +54,44 @@ impl Screen {
     /// Shows a line, or several.
     pub(crate) fn print(&mut self, text: &str) {
         let line = format!("{text}\n");
-        if let Self::Terminal(printer) = self
+        if let Self::Terminal(printer, _) = self
             && printer.print(line.clone()).is_ok()
         {
             return;
         }
         // The output is closed: there is nothing to be done about it.
         let _ = io::stdout().write_all(line.as_bytes());
+    }
+
+    /// Leaves the terminal as it was before. Where a signal ends the program, a line is still being read, and the thread that
+    /// reads it would not come to that.
+    pub(crate) fn close(self) {
+        if let Self::Terminal(_, mode) = self {
+            mode.restore();
+        }
+    }
+}
+
+/// The mode of the terminal before lines were read.
+pub(crate) struct SavedMode(#[cfg(unix)] Option<Termios>);
+
+impl SavedMode {
+    #[cfg(unix)]
+    fn save() -> Self {
+        Self(tcgetattr(io::stdin()).ok())
+    }
+
+    #[cfg(not(unix))]
+    fn save() -> Self {
+        Self()
+    }
+
+    fn restore(self) {
+        #[cfg(unix)]
+        if let Some(mode) = &self.0 {
+            // A terminal that was closed needs nothing.
+            let _ = tcsetattr(io::stdin(), SetArg::TCSADRAIN, mode);
+        }
     }
 }
 
@@ -76,8 +109,9 @@ pub(crate) fn open(name: &str) -> (Screen, mpsc::Receiver<Input>) {
         && let Ok(printer) = editor.create_external_printer()
     {
         let prompt = format!("{name}> ");
+        let mode = SavedMode::save();
         thread::spawn(move || read_terminal(&mut editor, &prompt, &sender));
-        return (Screen::Terminal(Box::new(printer)), inputs);
+        return (Screen::Terminal(Box::new(printer), mode), inputs);
     }
     thread::spawn(move || read_pipe(&sender));
     (Screen::Plain, inputs)

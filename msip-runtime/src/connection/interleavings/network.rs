@@ -130,11 +130,7 @@ impl Peer {
                 }
                 Some(Event::Cancelled(slot)) => {
                     self.held.retain(|held| *held != slot);
-                    let message = "nobody waits";
-                    let cancelled = ErrorRef {
-                        code: Code::Cancelled,
-                        message,
-                    };
+                    let cancelled = ErrorRef::new(Code::Cancelled, "nobody waits");
                     self.session
                         .reply(slot, Reply::<fn(&mut Vec<u8>)>::Error(cancelled));
                 }
@@ -150,7 +146,7 @@ impl Peer {
             variant: ASK,
             len: said.encoded_len(),
             compressed: false,
-            time_us: None,
+            metadata: None,
             encode: |buffer: &mut Vec<u8>| said.encode(buffer),
         };
         self.session.reply(slot, reply);

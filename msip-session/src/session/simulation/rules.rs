@@ -273,7 +273,7 @@ impl Rules {
                 }
                 Ok(())
             }
-            Outcome::Error(text) => match text.code {
+            Outcome::Error(text, _) => match text.code {
                 Code::NotFound if handled && fails(number) => Ok(()),
                 Code::Aborted if variant == DELIVERY && handled && fails(number) => {
                     if text.message == "failed earlier" {

@@ -327,10 +327,7 @@ impl Serving {
         let id = answers(side.reverse(), self.number);
         if session.is_suspended() {
             // It began after the loss, and the answer is not awaited.
-            let status = ErrorRef {
-                code: Code::Cancelled,
-                message: "the call has ended",
-            };
+            let status = ErrorRef::new(Code::Cancelled, "the call has ended");
             session.reply(slot, Reply::<fn(&mut Vec<u8>)>::Error(status));
             return Ok(true);
         }
@@ -351,14 +348,11 @@ impl Serving {
         let number = self.number;
         rules.handled(side, number);
         if fails(number) {
-            let status = ErrorRef {
-                code: Code::NotFound,
-                message: "not this one",
-            };
+            let status = ErrorRef::new(Code::NotFound, "not this one");
             session.reply(slot, Reply::<fn(&mut Vec<u8>)>::Error(status));
         } else if shape.response_stream {
             rules.flows.ended(id)?;
-            session.reply(slot, Reply::<fn(&mut Vec<u8>)>::End);
+            session.reply(slot, Reply::<fn(&mut Vec<u8>)>::END);
         } else {
             let encode = |buffer: &mut Vec<u8>| buffer.extend_from_slice(&number.to_be_bytes());
             session.reply(
@@ -367,7 +361,7 @@ impl Serving {
                     variant: STREAM,
                     len: 8,
                     compressed: false,
-                    time_us: None,
+                    metadata: None,
                     encode,
                 },
             );

@@ -30,10 +30,7 @@ fn errors_reach_their_waiters() {
     pair.client.call(1, at(60)).expect("sent");
     pair.client.deliver(2, at(60)).expect("sent");
     pair.exchange();
-    let status = ErrorRef {
-        code: Code::NotFound,
-        message: "no such thing",
-    };
+    let status = ErrorRef::new(Code::NotFound, "no such thing");
     for incoming in std::mem::take(&mut pair.server.waiting) {
         match incoming.reply {
             ReplyTo::Call(slot) => pair

@@ -100,10 +100,7 @@ fn not_received_differs_from_a_handler_with_the_same_error() {
     let Some(ReplyTo::Call(slot)) = pair.server.waiting.pop().map(|one| one.reply) else {
         panic!("a call");
     };
-    let status = ErrorRef {
-        code: Code::Unavailable,
-        message: "not received",
-    };
+    let status = ErrorRef::new(Code::Unavailable, "not received");
     let reply = Reply::<NoBody>::Error(status);
     pair.server.session.reply(slot, reply);
     pair.exchange();

@@ -73,7 +73,7 @@ fn a_stream_stops_at_its_credit_and_continues_when_items_are_read() {
     }
     pair.exchange();
     assert_eq!(send_items(&mut pair.server.session, callee, &large), 2);
-    pair.server.session.reply(served, Reply::<NoBody>::End);
+    pair.server.session.reply(served, Reply::<NoBody>::END);
     pair.exchange();
     assert_eq!(pair.client.outcomes[&1], ["answer "]);
     assert_eq!(

@@ -137,6 +137,22 @@ pub struct Metadata {
     /// Who sent it. The accepting side writes it, and drops what comes from outside.
     #[prost(message, optional, tag = "10")]
     pub identity: ::core::option::Option<Identity>,
+    /// What an error says in addition to its text, for programs. On an ERROR alone, and at most 16 KiB encoded.
+    #[prost(message, repeated, tag = "11")]
+    pub details: ::std::vec::Vec<Detail>,
+}
+
+/// A detail of an error: a message of any type.
+#[allow(clippy::doc_markdown, reason = "the fields and comments are the schema's")]
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+#[prost(prost_path = "::prost")]
+pub struct Detail {
+    /// The full name of its type, such as "fleet.v1.RetryInfo".
+    #[prost(string, tag = "1")]
+    pub type_name: ::std::string::String,
+    /// The message in protobuf, whatever the codec of the bodies is.
+    #[prost(bytes = "vec", tag = "2")]
+    pub value: ::std::vec::Vec<u8>,
 }
 
 /// Who a message is from, as the accepting side has authenticated it.

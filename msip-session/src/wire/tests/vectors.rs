@@ -3,10 +3,10 @@
 use std::collections::BTreeMap;
 
 use super::super::{
-    Code, Codec, Compression, Credit, ErrorText, HEADER_LEN, Hello, Identity, Limits, Metadata,
-    Payload, SessionId, Topic, Welcome, parse_hello, parse_welcome, write_ack, write_cancel,
-    write_close, write_credit, write_error, write_hello, write_metadata, write_ping, write_pong,
-    write_topic, write_welcome,
+    Code, Codec, Compression, Credit, Detail, ErrorRef, ErrorText, HEADER_LEN, Hello, Identity,
+    Limits, Metadata, Payload, SessionId, Topic, Welcome, parse_hello, parse_welcome, split_error,
+    write_ack, write_cancel, write_close, write_credit, write_error, write_hello, write_long_error,
+    write_metadata, write_ping, write_pong, write_topic, write_welcome,
 };
 use super::*;
 
@@ -128,7 +128,7 @@ impl Vector {
             client_version: self.text("client_version"),
             session_secret: self.hex("session_secret"),
             awaited: self.ids("awaited"),
-            extensions: BTreeMap::new(),
+            extensions: self.extensions(),
         }
     }
 
@@ -149,7 +149,7 @@ impl Vector {
             server_name: self.text("server_name"),
             server_version: self.text("server_version"),
             awaited: self.ids("awaited"),
-            extensions: BTreeMap::new(),
+            extensions: self.extensions(),
         }
     }
 
@@ -173,8 +173,27 @@ impl Vector {
                 roles: self.texts("meta.identity.roles"),
                 ..Identity::default()
             }),
+            details: self.details(),
             ..Metadata::default()
         }
+    }
+
+    /// The names of extensions; their values are empty here.
+    fn extensions(&mut self) -> BTreeMap<String, Vec<u8>> {
+        let names = self.text("extensions");
+        let names = names.split(", ").filter(|name| !name.is_empty());
+        names.map(|name| (name.to_owned(), Vec::new())).collect()
+    }
+
+    fn details(&mut self) -> Vec<Detail> {
+        let details = self.text("meta.details");
+        let details = details.split(", ").filter_map(|one| one.split_once('='));
+        details
+            .map(|(type_name, value)| Detail {
+                type_name: type_name.to_owned(),
+                value: from_hex(value),
+            })
+            .collect()
     }
 
     fn enums(&mut self, key: &str, number: fn(&str) -> Option<i32>) -> Vec<i32> {
@@ -266,7 +285,10 @@ fn check(vector: &mut Vector, header: Header, frame: Frame) -> Vec<u8> {
                 write_topic(&mut buf, &topic);
             }
             buf.extend_from_slice(&body);
-            if body.is_empty() && header.frame_type == FrameType::Ack {
+            if body.is_empty()
+                && header.frame_type == FrameType::Ack
+                && !header.flags.contains(Flags::META)
+            {
                 assert_eq!(
                     written(|buf| write_ack(buf, header.flags, id)),
                     vector.bytes,
@@ -278,6 +300,25 @@ fn check(vector: &mut Vector, header: Header, frame: Frame) -> Vec<u8> {
             let topic = Topic::new(frame.payload, 255).unwrap();
             assert_eq!(topic.as_str(), vector.text("topic"), "{name}");
             buf.extend_from_slice(topic.as_str().as_bytes());
+        }
+        FrameType::Error if header.flags.contains(Flags::META) => {
+            let (encoded, text) = split_error(header.flags, frame.payload).unwrap();
+            let read = ErrorText::parse_long(&text);
+            let code = Code::from_name(&vector.text("code")).unwrap();
+            let message = vector.text("message");
+            assert_eq!((read.code, &read.message), (code, &message), "{name}");
+            let metadata = vector.metadata();
+            assert_eq!(
+                <Metadata as prost::Message>::decode(encoded.unwrap()),
+                Ok(metadata.clone()),
+                "{name}"
+            );
+            let error = ErrorRef {
+                metadata: Some(&metadata),
+                ..ErrorRef::new(code, &message)
+            };
+            let flags = header.flags.without(Flags::META);
+            return written(|buf| write_long_error(buf, flags, id, error, 1 << 16));
         }
         FrameType::Error | FrameType::Close => {
             let read = ErrorText::parse(&frame.payload);

@@ -35,10 +35,7 @@ impl Node {
             }
             if self.streams.cancel(*slot) == Some(true) || self.running.iter().any(is_it) {
                 self.running.retain(|running| !is_it(running));
-                let status = ErrorRef {
-                    code: Code::Internal,
-                    message: "dropped",
-                };
+                let status = ErrorRef::new(Code::Internal, "dropped");
                 session.reply(*slot, Reply::<fn(&mut Vec<u8>)>::Error(status));
             } else {
                 self.cancelled.push(*slot);
@@ -157,10 +154,7 @@ impl Node {
                     if let Some(place) = self.cancelled.iter().position(|it| *it == slot) {
                         self.cancelled.remove(place);
                         if let Some(session) = self.session.as_mut() {
-                            let status = ErrorRef {
-                                code: Code::Internal,
-                                message: "dropped",
-                            };
+                            let status = ErrorRef::new(Code::Internal, "dropped");
                             session.reply(slot, Reply::<fn(&mut Vec<u8>)>::Error(status));
                         }
                         continue;
@@ -214,10 +208,7 @@ impl Node {
             return;
         };
         if let ReplyTo::Delivery { id, urgent } = queued.incoming.reply {
-            let failure = ErrorRef {
-                code: Code::NotFound,
-                message: "not this one",
-            };
+            let failure = ErrorRef::new(Code::NotFound, "not this one");
             let outcome = if fails(number) { Err(failure) } else { Ok(()) };
             session.acknowledge(id, urgent, outcome);
         }
@@ -250,10 +241,7 @@ impl Node {
                 continue;
             };
             if fails(number) {
-                let status = ErrorRef {
-                    code: Code::NotFound,
-                    message: "not this one",
-                };
+                let status = ErrorRef::new(Code::NotFound, "not this one");
                 session.reply(slot, Reply::<fn(&mut Vec<u8>)>::Error(status));
             } else {
                 let encode = |buffer: &mut Vec<u8>| buffer.extend_from_slice(&number.to_be_bytes());
@@ -263,7 +251,7 @@ impl Node {
                         variant: CALL,
                         len: 8,
                         compressed: false,
-                        time_us: None,
+                        metadata: None,
                         encode,
                     },
                 );
