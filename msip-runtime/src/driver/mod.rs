@@ -443,7 +443,7 @@ mod tests {
             (
                 "connection, and the session in it",
                 size_of::<ConnectionShared>(),
-                2328,
+                2392,
             ),
             ("inbox", size_of::<Inbox>(), 128),
         ];
