@@ -49,6 +49,20 @@ pub(crate) fn instead_of(ty: &Type) -> Option<(&Type, String)> {
     Some((ty, advice.to_owned()))
 }
 
+/// Whether a type may have no size, or not be `Send`, `Sync` and `'static`, so that nothing with it is a message.
+pub(crate) fn may_fail_bounds(ty: &Type) -> bool {
+    match ty {
+        Type::Reference(_) | Type::Slice(_) | Type::Ptr(_) => true,
+        Type::ImplTrait(_) | Type::TraitObject(_) => true,
+        Type::Paren(inner) => may_fail_bounds(&inner.elem),
+        Type::Group(inner) => may_fail_bounds(&inner.elem),
+        Type::Array(inner) => may_fail_bounds(&inner.elem),
+        Type::Tuple(tuple) => tuple.elems.iter().any(may_fail_bounds),
+        Type::Path(path) => path.path.is_ident("str"),
+        _ => false,
+    }
+}
+
 /// Looks into `Option`, `Vec` and the like.
 fn inside<'a>(outer: &str, arguments: &'a PathArguments) -> Option<(&'a Type, String)> {
     if !matches!(outer, "Option" | "Vec" | "Box" | "HashMap" | "BTreeMap") {

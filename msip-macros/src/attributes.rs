@@ -28,6 +28,9 @@ pub(crate) struct Options {
     pub(crate) tag: Option<OptionValue<i64>>,
     pub(crate) encoding: Option<OptionValue<Encoding>>,
     pub(crate) other: Option<OptionValue<bool>>,
+    pub(crate) oneof: Option<OptionValue<bool>>,
+    /// Whether the oneof is written in prost's way, which is reported.
+    has_foreign_oneof: bool,
     pub(crate) kind: Option<OptionValue<MsgKind>>,
     pub(crate) request_stream: Option<OptionValue<()>>,
     pub(crate) reply: Option<OptionValue<Reply>>,
@@ -73,6 +76,15 @@ impl Options {
             .get_ident()
             .map(Ident::to_string)
             .unwrap_or_default();
+        if place == Place::Field && name == "tags" && self.is_oneof() {
+            if self.has_foreign_oneof {
+                return Ok(());
+            }
+            return Err(syn::Error::new_spanned(
+                &meta.path,
+                "a oneof has no list of tags [misplaced-option]\nhelp: remove it; each variant of its enum has one",
+            ));
+        }
         place.allows(&name, &meta.path)?;
         let at = &meta.path;
         match name.as_str() {
@@ -88,6 +100,21 @@ impl Options {
             "tag" => once(&mut self.tag, at, argument.number(at)?),
             "as" => once(&mut self.encoding, at, argument.encoding(at)?),
             "other" => once(&mut self.other, at, argument.flag(at)?),
+            "oneof" => {
+                let flag = argument.flag(at).map_err(|error| {
+                    self.has_foreign_oneof = true;
+                    self.oneof = Some(OptionValue {
+                        value: true,
+                        span: error.span(),
+                    });
+                    syn::Error::new(
+                        error.span(),
+                        "a oneof is said by `oneof` alone [option-value]\nhelp: write `#[msip(oneof)]`: its enum is the type of the \
+                         field, and its numbers are the tags of the enum's variants",
+                    )
+                })?;
+                once(&mut self.oneof, at, flag)
+            }
             "kind" => {
                 let kinds = MsgKind::ALL.map(|kind| (kind.name(), kind));
                 once(&mut self.kind, at, argument.one_of(at, &kinds)?)
@@ -161,6 +188,11 @@ impl Options {
             token
         });
         tokens.collect()
+    }
+
+    /// Whether the field is a oneof.
+    pub(crate) fn is_oneof(&self) -> bool {
+        self.oneof.is_some_and(|oneof| oneof.value)
     }
 
     /// Whether it is the variant for values that this program does not know.

@@ -1,5 +1,7 @@
 //! Envelopes: the two enums of a protocol.
 
+use std::collections::BTreeSet;
+
 use msip_schema::{
     Direction, DraftEnvelope, DraftMember, MemberOptions, Payload, Reserved, Spanned, TypeName,
 };
@@ -23,6 +25,8 @@ pub(crate) struct Envelope {
     pub(crate) doc: String,
     pub(crate) options: Options,
     pub(crate) members: Vec<Member>,
+    /// Whether code can be generated for it: it is an enum, and each variant carries a message or nothing.
+    pub(crate) is_usable: bool,
 }
 
 /// A variant of it.
@@ -35,6 +39,8 @@ pub(crate) struct Member {
     pub(crate) deprecated: bool,
     /// The message; none for a unit variant.
     pub(crate) payload: Option<Type>,
+    /// Whether it carries a message or nothing, as far as can be seen.
+    is_usable: bool,
     pub(crate) options: Options,
 }
 
@@ -47,6 +53,7 @@ impl Envelope {
         };
         let options = Options::read(&item.attrs, place, errors);
         let derive = direction.envelope_name();
+        let mut is_usable = item.generics.params.is_empty();
         if !item.generics.params.is_empty() {
             errors.push_at(
                 &item.generics,
@@ -56,6 +63,7 @@ impl Envelope {
         let variants = match item.data {
             Data::Enum(data) => data.variants.into_iter().collect(),
             Data::Struct(_) | Data::Union(_) => {
+                is_usable = false;
                 errors.push_at(
                     &item.ident,
                     format!(
@@ -89,7 +97,27 @@ impl Envelope {
             visibility: item.vis,
             doc: docs::text(&item.attrs),
             options,
+            is_usable: is_usable && members.iter().all(|member| member.is_usable),
             members,
+        }
+    }
+
+    /// Gives a number to each member that has none of its own, so that code can be generated in spite of it.
+    pub(crate) fn repair_numbers(&mut self) {
+        let mut taken = BTreeSet::from([0]);
+        let mut next = 1;
+        for member in &mut self.members {
+            if u16::try_from(member.number).is_err() || !taken.insert(member.number) {
+                member.number = 0;
+            }
+        }
+        for member in &mut self.members {
+            while member.number == 0 {
+                if taken.insert(next) {
+                    member.number = next;
+                }
+                next += 1;
+            }
         }
     }
 
@@ -128,7 +156,10 @@ impl Member {
             Some(name) => name.value.clone(),
             None => case.apply(&plain(&variant.ident)),
         };
-        let payload = payload(&variant, errors);
+        let mut payload_errors = Errors::default();
+        let payload = payload(&variant, &mut payload_errors);
+        let is_usable = payload_errors.is_empty();
+        errors.extend(payload_errors);
         Self {
             doc: docs::text(&variant.attrs),
             deprecated: docs::is_deprecated(&variant.attrs),
@@ -136,6 +167,7 @@ impl Member {
             name,
             number: 0,
             payload,
+            is_usable,
             options,
         }
     }

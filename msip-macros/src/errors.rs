@@ -32,6 +32,14 @@ impl Errors {
         }
     }
 
+    /// Adds those of a part.
+    pub(crate) fn extend(&mut self, others: Self) {
+        self.has_unusable_type |= others.has_unusable_type;
+        if let Some(error) = others.all {
+            self.add(error);
+        }
+    }
+
     /// Adds one about a type that no message can carry.
     pub(crate) fn push_unusable_type(&mut self, tokens: impl ToTokens, message: impl Display) {
         self.has_unusable_type = true;

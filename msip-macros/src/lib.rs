@@ -32,8 +32,8 @@
 //! The rules and the fingerprint are those of `docs/schema.md`. A derive sees only one item, so the derive of
 //! `ClientToServer` passes its tokens, in a hidden macro, to that of `ServerToClient`, which writes the protocol.
 //!
-//! `#[deprecated]` on types, variants and fields is `deprecated` in the schema. The derived code mentions them, so their
-//! module needs `#[allow(deprecated)]`.
+//! `#[deprecated]` on types, variants and fields is `deprecated` in the schema. It warns where they are used, not where they
+//! are declared.
 
 mod advice;
 mod attributes;
@@ -46,9 +46,14 @@ mod message;
 mod newtype;
 mod numbers;
 mod one_of;
+mod oneof_field;
 mod open_enum;
 mod protocol;
 mod record;
+mod reserved;
+mod siblings;
+mod stand_in;
+mod written;
 
 use proc_macro::TokenStream;
 
@@ -89,6 +94,8 @@ pub fn server_to_client(item: TokenStream) -> TokenStream {
 ///
 /// - A struct with named fields is a message. Each field has `#[msip(tag = N)]`, and may have `name = "…"` and
 ///   `as = "sint32"` (or `sint64`, `fixed32`, `fixed64`, `sfixed32`, `sfixed64`; `map<sint32, fixed64>` for a map).
+///   A field with `#[msip(oneof)]` in place of a tag holds an enum with data, or an `Option` of one: its variants are members of
+///   this message.
 /// - An enum with data is a message that holds one of its variants. Each has a tag; a unit variant with
 ///   `#[msip(other)]` is used for variants that only a newer peer knows.
 /// - An enum without data is a number with names: `Merry = 1`. Because newer peers may know more numbers, one variant

@@ -5,7 +5,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use msip_schema::json_name;
+use msip_schema::{is_identifier, json_name};
 use proc_macro2::Span;
 
 use crate::attributes::{OptionValue, Reserved};
@@ -27,13 +27,16 @@ pub(crate) struct Tagged<'a> {
 }
 
 /// Checks the tags of a message's fields or a oneof's variants, and returns them in their order.
+///
+/// `in_rust` is the name that each has in the Rust that is generated from the schema.
 pub(crate) fn fields(
     tagged: &[Tagged<'_>],
     reserved: &[Reserved],
+    in_rust: fn(&str) -> String,
     errors: &mut Errors,
 ) -> Vec<u32> {
     check_range(tagged, errors);
-    check_duplicates(tagged, errors);
+    check_duplicates(tagged, in_rust, errors);
     members(tagged, reserved, errors)
 }
 
@@ -45,6 +48,7 @@ pub(crate) fn members(
 ) -> Vec<u32> {
     check_missing(tagged, reserved, errors);
     check_ranges(reserved, errors);
+    check_names(reserved, errors);
     check_reserved(tagged, reserved, errors);
     tagged
         .iter()
@@ -84,6 +88,24 @@ pub(crate) fn check_reserved(tagged: &[Tagged<'_>], reserved: &[Reserved], error
                 ),
                 _ => {}
             }
+        }
+    }
+}
+
+/// Reports reserved names that no field can have.
+pub(crate) fn check_names(reserved: &[Reserved], errors: &mut Errors) {
+    for entry in reserved {
+        if let Reserved::Name(name) = entry
+            && !is_identifier(&name.value)
+        {
+            errors.push(
+                name.span,
+                format!(
+                    "`{}` is no name that a field or value could have [invalid-name]\nhelp: write the name that was in use: ASCII \
+                     letters, digits and `_`, not beginning with a digit",
+                    name.value
+                ),
+            );
         }
     }
 }
@@ -145,11 +167,12 @@ fn check_range(tagged: &[Tagged<'_>], errors: &mut Errors) {
     }
 }
 
-fn check_duplicates(tagged: &[Tagged<'_>], errors: &mut Errors) {
+fn check_duplicates(tagged: &[Tagged<'_>], in_rust: fn(&str) -> String, errors: &mut Errors) {
     let mut next = next_free(tagged, &[]);
     let mut numbers: BTreeMap<i64, &str> = BTreeMap::new();
     let mut names: BTreeSet<&str> = BTreeSet::new();
     let mut json_names: BTreeMap<String, &str> = BTreeMap::new();
+    let mut identifiers: BTreeMap<String, &str> = BTreeMap::new();
     for item in tagged {
         if !names.insert(item.name) {
             errors.push(
@@ -158,12 +181,24 @@ fn check_duplicates(tagged: &[Tagged<'_>], errors: &mut Errors) {
             );
         }
         let json = json_name(item.name);
-        if let Some(first) = json_names.insert(json.clone(), item.name)
+        let identifier = in_rust(item.name);
+        let same_json = json_names.insert(json.clone(), item.name);
+        let same_identifier = identifiers.insert(identifier.clone(), item.name);
+        let collision = match (same_json, same_identifier) {
+            (Some(first), _) => Some((first, json, "in JSON")),
+            (None, Some(first)) => Some((
+                first,
+                identifier,
+                "in code that is generated from the schema",
+            )),
+            (None, None) => None,
+        };
+        if let Some((first, name, place)) = collision
             && first != item.name
         {
             errors.push(
                 item.span,
-                format!("`{first}` and `{}` both become `{json}` in JSON [name-collision]\nhelp: rename one, or write `#[msip(name = \"…\")]`", item.name),
+                format!("`{first}` and `{}` both become `{name}` {place} [name-collision]\nhelp: rename one, or write `#[msip(name = \"…\")]`", item.name),
             );
         }
         let Some(tag) = item.tag else { continue };

@@ -1,5 +1,6 @@
 //! Oneofs: enums with data, which are messages that hold one of their variants.
 
+use msip_emit::rust::names as rust;
 use proc_macro2::{Ident, Span, TokenStream};
 use quote::{format_ident, quote, quote_spanned};
 use syn::spanned::Spanned as _;
@@ -10,7 +11,8 @@ use crate::case::{Case, plain};
 use crate::docs;
 use crate::errors::Errors;
 use crate::numbers::{self, Tagged};
-use crate::record::{body, check_name, check_type, reserved, type_name};
+use crate::record::{body, check_name, check_type, type_name};
+use crate::reserved::{reserved, reserved_lists};
 
 /// A variant that is on the wire.
 struct Member {
@@ -36,7 +38,7 @@ pub(crate) fn write(item: &DeriveInput, data: &DataEnum, errors: &mut Errors) ->
             check_other(variant, &said, other.is_some(), errors);
             other = Some(variant.ident.clone());
         } else {
-            members.push(Member::read(variant, said, case, errors));
+            members.push(Member::read(members.len(), variant, said, case, errors));
         }
     }
     let tagged: Vec<_> = members
@@ -47,7 +49,7 @@ pub(crate) fn write(item: &DeriveInput, data: &DataEnum, errors: &mut Errors) ->
             tag: member.options.tag,
         })
         .collect();
-    let numbers = numbers::fields(&tagged, &options.reserved, errors);
+    let numbers = numbers::fields(&tagged, &options.reserved, rust::type_name, errors);
     for (member, number) in members.iter_mut().zip(numbers) {
         member.number = number;
     }
@@ -71,7 +73,13 @@ fn check_other(variant: &Variant, options: &Options, is_second: bool, errors: &m
 }
 
 impl Member {
-    fn read(variant: &Variant, options: Options, case: Case, errors: &mut Errors) -> Self {
+    fn read(
+        index: usize,
+        variant: &Variant,
+        options: Options,
+        case: Case,
+        errors: &mut Errors,
+    ) -> Self {
         let name = options.name.as_ref().map_or_else(
             || case.apply(&plain(&variant.ident)),
             |name| name.value.clone(),
@@ -114,11 +122,7 @@ impl Member {
         }
         Self {
             variant: ident.clone(),
-            slot: format_ident!(
-                "slot_of_{}",
-                plain(ident).to_lowercase(),
-                span = Span::mixed_site()
-            ),
+            slot: format_ident!("slot_{index}", span = Span::mixed_site()),
             name,
             number: 0,
             doc: docs::text(&variant.attrs),
@@ -162,36 +166,20 @@ fn emit(
     let doc = docs::text(&item.attrs);
     let deprecated = docs::deprecated(&item.attrs);
     let oneof = oneof_name(members);
-    let shapes = members.iter().map(|member| {
-        let Member {
-            name, number, doc, ..
-        } = member;
-        let deprecated = docs::last_deprecated(member.deprecated);
-        match member.value(options) {
-            Some(value) => quote! {
-                .member(#name, #number, #value::describe(types), #oneof, #doc) #deprecated
-            },
-            None => quote!(.empty_member(#name, #number, #oneof, #doc) #deprecated),
-        }
-    });
-    let types = if members.iter().any(|member| member.ty.is_some()) {
-        quote!(types)
-    } else {
-        quote!(_)
-    };
-    let reserved = reserved(&options.reserved);
     let encoding = encoding(options, members, other);
-    let reading = reading(item, options, members, other);
+    let as_oneof = as_oneof(item, options, members, other);
     let body = body(ident, &runtime);
     quote! {
         #[automatically_derived]
         #[allow(deprecated)]
         impl #runtime::describe::Describe for #ident {
-            const FIELDS: &'static [(&'static str, u32, bool)] = &[];
+            const FIELDS: &'static [(&'static str, u32, bool)] =
+                <Self as #runtime::describe::Oneof>::MEMBERS;
 
             fn describe(types: &mut #runtime::describe::Registry) -> #runtime::describe::ValueType {
-                types.message::<Self>(#short, |#types| {
-                    #runtime::describe::MessageShape::new(#doc) #deprecated #(#shapes)* #reserved
+                types.message::<Self>(#short, |types| {
+                    let shape = #runtime::describe::MessageShape::new(#doc) #deprecated;
+                    <Self as #runtime::describe::Oneof>::describe_members(shape, types, #oneof)
                 })
             }
 
@@ -200,11 +188,12 @@ fn emit(
             fn read(
                 reader: &mut #runtime::describe::Reader<'_>,
             ) -> ::core::result::Result<Self, #runtime::describe::Malformed> {
-                #reading
+                #runtime::describe::read_oneof(reader)
             }
         }
 
         #body
+        #as_oneof
     }
 }
 
@@ -252,20 +241,120 @@ fn encoding(options: &Options, members: &[Member], other: Option<&Ident>) -> Tok
     }
 }
 
-/// The last member on the wire counts; several occurrences of it in a row are merged.
-fn reading(
+/// `impl Oneof`, with the slots that it decodes into.
+fn as_oneof(
     item: &DeriveInput,
     options: &Options,
     members: &[Member],
     other: Option<&Ident>,
 ) -> TokenStream {
-    let runtime = &options.runtime();
-    let slots = members.iter().filter_map(|member| {
-        let slot = &member.slot;
-        let value = member.value(options)?;
-        let span = member.ty.span();
-        Some(quote_spanned!(span=> let mut #slot = #value::slot();))
+    let ident = &item.ident;
+    let runtime = options.runtime();
+    let table = members.iter().map(|member| {
+        let Member { name, number, .. } = member;
+        match member.value(options) {
+            Some(value) => quote!((#name, #number, #value::MAY_BE_KEY)),
+            None => quote!((#name, #number, false)),
+        }
     });
+    let (numbers, names) = reserved_lists(&options.reserved);
+    let shapes = members.iter().map(|member| {
+        let Member {
+            name, number, doc, ..
+        } = member;
+        let deprecated = docs::last_deprecated(member.deprecated);
+        match member.value(options) {
+            Some(value) => quote! {
+                .member(#name, #number, #value::describe(types), oneof, #doc) #deprecated
+            },
+            None => quote!(.empty_member(#name, #number, oneof, #doc) #deprecated),
+        }
+    });
+    let reserved = reserved(&options.reserved);
+    // The struct of the slots has a parameter for each, so that it is no second place for an error about a type.
+    let held = members.iter().filter(|member| member.ty.is_some());
+    let slots: Vec<_> = held.clone().map(|member| &member.slot).collect();
+    let parameters: Vec<_> = (0..slots.len())
+        .map(|index| format_ident!("S{index}"))
+        .collect();
+    let initial = held.clone().filter_map(|member| member.value(options));
+    let slot_types = held.filter_map(|member| {
+        let value = member.value(options)?;
+        Some(quote_spanned!(member.ty.span()=> #value::Slot<'a>))
+    });
+    let reading = reading(options, members);
+    let finishing = finishing(options, members);
+    let name = plain(ident);
+    let unset = match other {
+        Some(other) => quote!(::core::result::Result::Ok(Self::#other)),
+        None => {
+            quote!(::core::result::Result::Err(#runtime::describe::Malformed::no_variant(#name)))
+        }
+    };
+    quote! {
+        const _: () = {
+            /// The number of the last member, and what each has been decoded to.
+            #[allow(deprecated, missing_debug_implementations, unreachable_pub)]
+            pub struct __MsipSlots<#(#parameters),*> {
+                last: u32,
+                #(#slots: #parameters,)*
+            }
+
+            #[automatically_derived]
+            #[allow(deprecated)]
+            impl #runtime::describe::Oneof for #ident {
+                type Slots<'a> = __MsipSlots<#(#slot_types),*>;
+                const MEMBERS: &'static [(&'static str, u32, bool)] = &[#(#table),*];
+                const RESERVED_NUMBERS: &'static [(u32, u32)] = #numbers;
+                const RESERVED_NAMES: &'static [&'static str] = #names;
+
+                fn slots<'a>() -> Self::Slots<'a> {
+                    __MsipSlots {
+                        last: 0,
+                        #(#slots: #initial::slot(),)*
+                    }
+                }
+
+                #[allow(unused_variables)]
+                fn describe_members(
+                    shape: #runtime::describe::MessageShape,
+                    types: &mut #runtime::describe::Registry,
+                    oneof: &str,
+                ) -> #runtime::describe::MessageShape {
+                    shape #(#shapes)* #reserved
+                }
+
+                #[allow(unused_variables)]
+                fn read_member<'a>(
+                    slots: &mut Self::Slots<'a>,
+                    key: #runtime::describe::Key,
+                    reader: &mut #runtime::describe::Reader<'a>,
+                ) -> ::core::result::Result<bool, #runtime::describe::Malformed> {
+                    #reading
+                }
+
+                #[allow(unused_variables)]
+                fn finish_members(
+                    slots: Self::Slots<'_>,
+                    reader: &#runtime::describe::Reader<'_>,
+                ) -> ::core::result::Result<
+                    ::core::option::Option<Self>,
+                    #runtime::describe::Malformed,
+                > {
+                    #finishing
+                }
+
+                fn unset() -> ::core::result::Result<Self, #runtime::describe::Malformed> {
+                    #unset
+                }
+            }
+        };
+    }
+}
+
+/// The last member on the wire counts; several occurrences of it in a row are merged.
+fn reading(options: &Options, members: &[Member]) -> TokenStream {
+    let runtime = &options.runtime();
     let arms = members.iter().map(|member| {
         let Member {
             number, slot, name, ..
@@ -273,22 +362,32 @@ fn reading(
         match member.value(options) {
             Some(value) => quote! {
                 #number => {
-                    if last != #number {
-                        #slot = #value::slot();
-                        last = #number;
+                    if slots.last != #number {
+                        slots.#slot = #value::slot();
+                        slots.last = #number;
                     }
-                    #value::read_as(#name, &mut #slot, key, reader)?;
+                    #value::read_as(#name, &mut slots.#slot, key, reader)?;
                 }
             },
             None => quote! {
                 #number => {
                     #runtime::describe::read_empty(#name, key, reader)?;
-                    last = #number;
+                    slots.last = #number;
                 }
             },
         }
     });
-    let results = members.iter().map(|member| {
+    quote! {
+        match key.number() {
+            #(#arms)*
+            _ => return ::core::result::Result::Ok(false),
+        }
+        ::core::result::Result::Ok(true)
+    }
+}
+
+fn finishing(options: &Options, members: &[Member]) -> TokenStream {
+    let arms = members.iter().map(|member| {
         let Member {
             variant,
             number,
@@ -298,30 +397,15 @@ fn reading(
         } = member;
         match member.value(options) {
             Some(value) => {
-                quote!(#number => Self::#variant(#value::finish_as(#name, #slot, reader)?),)
+                quote!(#number => Self::#variant(#value::finish_as(#name, slots.#slot, reader)?),)
             }
             None => quote!(#number => Self::#variant,),
         }
     });
-    let name = plain(&item.ident);
-    let absent = match other {
-        Some(other) => quote!(Self::#other),
-        None => {
-            quote!(return ::core::result::Result::Err(#runtime::describe::Malformed::no_variant(#name)))
-        }
-    };
     quote! {
-        let mut last = 0_u32;
-        #(#slots)*
-        while let ::core::option::Option::Some(key) = reader.key()? {
-            match key.number() {
-                #(#arms)*
-                _ => reader.skip(key)?,
-            }
-        }
-        ::core::result::Result::Ok(match last {
-            #(#results)*
-            _ => #absent,
-        })
+        ::core::result::Result::Ok(::core::option::Option::Some(match slots.last {
+            #(#arms)*
+            _ => return ::core::result::Result::Ok(::core::option::Option::None),
+        }))
     }
 }

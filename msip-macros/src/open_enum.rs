@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use msip_emit::rust::names::value_name;
 use proc_macro2::{Ident, TokenStream};
 use quote::quote;
 use syn::{DataEnum, DeriveInput, Expr, ExprLit, ExprUnary, Fields, Lit, UnOp, Variant};
@@ -81,7 +82,7 @@ pub(crate) fn write(item: &DeriveInput, data: &DataEnum, errors: &mut Errors) ->
             deprecated: docs::is_deprecated(&variant.attrs),
         });
     }
-    check_numbers(item, &values, &options, errors);
+    check_numbers(item, &short, &values, &options, errors);
     let Some(other) = other else {
         let zero = values
             .iter()
@@ -190,7 +191,13 @@ fn literal(expression: &Expr) -> Option<i64> {
     }
 }
 
-fn check_numbers(item: &DeriveInput, values: &[Value], options: &Options, errors: &mut Errors) {
+fn check_numbers(
+    item: &DeriveInput,
+    short: &str,
+    values: &[Value],
+    options: &Options,
+    errors: &mut Errors,
+) {
     let mut next = values
         .iter()
         .filter_map(|value| value.number.map(|number| number.value + 1))
@@ -198,6 +205,7 @@ fn check_numbers(item: &DeriveInput, values: &[Value], options: &Options, errors
         .unwrap_or(0);
     let mut seen: BTreeMap<i64, &Ident> = BTreeMap::new();
     let mut names: BTreeMap<&str, &Ident> = BTreeMap::new();
+    let mut variants: BTreeMap<String, &String> = BTreeMap::new();
     for value in values {
         if let Some(first) = names.insert(&value.name, &value.variant) {
             errors.push_at(
@@ -205,6 +213,19 @@ fn check_numbers(item: &DeriveInput, values: &[Value], options: &Options, errors
                 format!(
                     "`{first}` and `{}` are both named `{}` in the schema [duplicate-name]\nhelp: rename one, or write `#[msip(name = \"…\")]`",
                     value.variant, value.name
+                ),
+            );
+        }
+        let variant = value_name(short, &value.name);
+        if let Some(first) = variants.insert(variant.clone(), &value.name)
+            && *first != value.name
+        {
+            errors.push_at(
+                &value.variant,
+                format!(
+                    "`{first}` and `{}` both become `{variant}` in code that is generated from the schema [name-collision]\nhelp: \
+                     rename one, or write `#[msip(name = \"…\")]`",
+                    value.name
                 ),
             );
         }
@@ -260,6 +281,7 @@ fn check_numbers(item: &DeriveInput, values: &[Value], options: &Options, errors
             tag: value.number,
         })
         .collect();
+    numbers::check_names(&options.reserved, errors);
     numbers::check_reserved(&tagged, &options.reserved, errors);
 }
 

@@ -15,7 +15,8 @@ use crate::diagnose::SpanTable;
 use crate::docs;
 use crate::envelope::Envelope;
 use crate::errors::Errors;
-use crate::record::reserved;
+use crate::reserved::reserved;
+use crate::siblings::Siblings;
 
 /// The macro that carries the first half. If it is missing the compiler prints its name.
 const CARRIER: &str = "an_enum_with_derive_ClientToServer_must_be_in_this_module";
@@ -30,27 +31,29 @@ pub(crate) fn first_half(tokens: TokenStream) -> TokenStream {
         Ok(read) => read,
         Err(error) => return error.into_compile_error(),
     };
+    if let Siblings::Second { first, .. } = Siblings::of(&envelope.ident, Direction::ClientToServer)
+    {
+        return second_protocol(&envelope.ident, &first);
+    }
     let runtime = envelope.options.runtime();
     let ident = &envelope.ident;
-    let (body, rest) = if errors.is_empty() {
-        let describe = envelope.options.runtime_at(ident.span());
-        (
-            quote!(#runtime::__protocol! { { #tokens } { $($second_half)* } }),
-            quote_spanned!(ident.span()=> const _: () = #describe::describe::require_other_half::<#ident>();),
-        )
-    } else {
-        // The second half reports nothing about a first one with mistakes.
-        (TokenStream::new(), errors.into_tokens())
-    };
+    let describe = envelope.options.runtime_at(ident.span());
+    let other_half = errors.is_empty().then(|| {
+        quote_spanned!(ident.span()=> const _: () = #describe::describe::require_other_half::<#ident>();)
+    });
+    let errors = errors.into_tokens();
     let own = own_name(&envelope);
     quote! {
         #[doc(hidden)]
         #[allow(unused_macros)]
-        macro_rules! #own { ($($second_half:tt)*) => { #body }; }
+        macro_rules! #own { ($($second_half:tt)*) => {
+            #runtime::__protocol! { { #tokens } { $($second_half)* } }
+        }; }
         #[doc(hidden)]
         #[allow(unused_imports)]
         use #own as #carrier;
-        #rest
+        #errors
+        #other_half
     }
 }
 
@@ -73,15 +76,31 @@ pub(crate) fn second_half(tokens: TokenStream) -> TokenStream {
         Ok(read) => read,
         Err(error) => return error.into_compile_error(),
     };
-    let carrier = Ident::new(CARRIER, envelope.ident.span());
-    if errors.is_empty() {
-        return quote!(#carrier! { #tokens });
+    match Siblings::of(&envelope.ident, Direction::ServerToClient) {
+        // The first half reports it.
+        Siblings::Second { both: true, .. } => return TokenStream::new(),
+        Siblings::Second { first, .. } => return second_protocol(&envelope.ident, &first),
+        Siblings::None => {}
     }
+    let carrier = Ident::new(CARRIER, envelope.ident.span());
     let errors = errors.into_tokens();
     quote! {
         #errors
-        #carrier! {}
+        #carrier! { #tokens }
     }
+}
+
+/// Reports an enum beside another one of the same direction.
+fn second_protocol(ident: &Ident, first: &str) -> TokenStream {
+    let mut errors = Errors::default();
+    errors.push(
+        ident.span(),
+        format!(
+            "a module has one protocol, and `{first}` is in this one already\nhelp: put the two enums of each protocol into a \
+             module of their own; messages may be in any module"
+        ),
+    );
+    errors.into_tokens()
 }
 
 /// Writes the protocol.
@@ -96,33 +115,59 @@ pub(crate) fn whole(tokens: TokenStream) -> TokenStream {
     let runtime = first.options.runtime();
     let ident = &first.ident;
     let is_whole = quote!(impl #runtime::describe::HalfProtocol for #ident {});
-    if halves.second.is_empty() {
-        // The mistakes of the second half are reported already; that the first has none would only follow from them.
-        return is_whole;
-    }
     let Ok((_, second_span)) = span_of(halves.second.clone()) else {
         return is_whole;
     };
     // The tokens of the first half came through a macro, which error messages need not mention.
-    let first = match read(
+    let (mut first, first_errors) = match read(
         located(halves.first, second_span),
         Direction::ClientToServer,
     ) {
-        Ok((first, _)) => first,
+        Ok(first) => first,
         Err(error) => return error.into_compile_error(),
     };
-    let second = match read(halves.second, Direction::ServerToClient) {
-        Ok((second, _)) => second,
+    let (mut second, second_errors) = match read(halves.second, Direction::ServerToClient) {
+        Ok(second) => second,
         Err(error) => return error.into_compile_error(),
     };
-    let written = match check(&first, &second) {
+    let is_sound = first_errors.is_empty() && second_errors.is_empty();
+    let checked = if is_sound {
+        check(&first, &second)
+    } else {
+        // Each half has reported its mistakes, and what follows from them is none.
+        Err(Errors::default())
+    };
+    let written = match checked {
         Ok(schema) => write(&schema, &first, &second),
-        Err(errors) => errors.into_tokens(),
+        Err(errors) => {
+            let errors = errors.into_tokens();
+            let items = stand_in(&mut first, &mut second);
+            quote!(#errors #items)
+        }
     };
     quote!(#is_whole #written)
 }
 
-/// The tokens of both halves, each in braces; those of the second may be missing.
+/// The items of a protocol with mistakes, as far as they can be told, so that code that mentions them reports nothing.
+fn stand_in(first: &mut Envelope, second: &mut Envelope) -> TokenStream {
+    if !(first.is_usable && second.is_usable && first.options.protocol.is_some()) {
+        return TokenStream::new();
+    }
+    first.repair_numbers();
+    second.repair_numbers();
+    let schema = check(first, second).or_else(|_| {
+        for member in first.members.iter_mut().chain(&mut second.members) {
+            member.options = Options::default();
+        }
+        check(first, second)
+    });
+    schema.map_or_else(
+        |_| TokenStream::new(),
+        |schema| write(&schema, first, second),
+    )
+}
+
+/// The tokens of both halves, each in braces.
 struct Halves {
     first: TokenStream,
     second: TokenStream,

@@ -1,10 +1,12 @@
 //! Messages: structs with named fields.
 
+use std::collections::BTreeMap;
+
+use msip_emit::rust::names::field_name;
 use msip_schema::is_identifier;
 use proc_macro2::{Ident, Span, TokenStream};
-use quote::{format_ident, quote, quote_spanned};
+use quote::{quote, quote_spanned};
 use syn::punctuated::Punctuated;
-use syn::spanned::Spanned as _;
 use syn::{DeriveInput, Field, Token};
 
 use crate::attributes::{Options, Place, Reserved};
@@ -12,15 +14,9 @@ use crate::case::{Case, plain};
 use crate::envelope::shown;
 use crate::errors::Errors;
 use crate::numbers::{self, Tagged};
-use crate::{advice, docs};
-
-/// A field of the message.
-struct Carried<'a> {
-    ident: &'a Ident,
-    name: String,
-    options: Options,
-    field: &'a Field,
-}
+use crate::reserved::reserved;
+use crate::written::{Carried, Written, WrittenOneof, local};
+use crate::{advice, docs, oneof_field};
 
 pub(crate) fn write(
     item: &DeriveInput,
@@ -29,10 +25,13 @@ pub(crate) fn write(
 ) -> TokenStream {
     let options = Options::read(&item.attrs, Place::Message, errors);
     let case = options.rename_all.map(|case| case.value);
-    let fields: Vec<_> = fields
-        .iter()
-        .filter_map(|field| carried(field, case, errors))
+    let fields: Vec<_> = (0..)
+        .zip(fields)
+        .filter_map(|(place, field)| carried(place, field, case, errors))
         .collect();
+    // The numbers and names of a oneof's members are those of its enum.
+    let (oneofs, fields): (Vec<_>, Vec<_>) =
+        fields.iter().partition(|field| field.options.is_oneof());
     let tagged: Vec<_> = fields
         .iter()
         .map(|field| Tagged {
@@ -41,13 +40,19 @@ pub(crate) fn write(
             tag: field.options.tag,
         })
         .collect();
-    let numbers = numbers::fields(&tagged, &options.reserved, errors);
+    let numbers = numbers::fields(&tagged, &options.reserved, field_name, errors);
     let short = type_name(item, &options, errors);
     let runtime = options.runtime();
-    let fields: Vec<_> = fields
-        .iter()
+    let mut fields: Vec<_> = fields
+        .into_iter()
         .zip(numbers)
         .map(|(field, number)| Written::new(field, number, &options))
+        .collect();
+    // They are written in this order, as prost does.
+    fields.sort_by_key(|field| field.number);
+    let oneofs: Vec<_> = oneofs
+        .into_iter()
+        .map(|field| WrittenOneof::new(field, &options))
         .collect();
     Shape {
         ident: &item.ident,
@@ -57,10 +62,15 @@ pub(crate) fn write(
         reserved: &options.reserved,
         runtime,
     }
-    .write(&fields)
+    .write(&fields, &oneofs)
 }
 
-fn carried<'a>(field: &'a Field, case: Option<Case>, errors: &mut Errors) -> Option<Carried<'a>> {
+fn carried<'a>(
+    place: usize,
+    field: &'a Field,
+    case: Option<Case>,
+    errors: &mut Errors,
+) -> Option<Carried<'a>> {
     let options = Options::read(&field.attrs, Place::Field, errors);
     let ident = field.ident.as_ref()?;
     let own = plain(ident);
@@ -75,7 +85,11 @@ fn carried<'a>(field: &'a Field, case: Option<Case>, errors: &mut Errors) -> Opt
         errors,
     );
     check_type(&field.ty, errors);
+    if options.is_oneof() {
+        oneof_field::check_options(&options, errors);
+    }
     Some(Carried {
+        place,
         ident,
         name,
         options,
@@ -99,13 +113,15 @@ pub(crate) fn check_name(name: &str, span: Span, errors: &mut Errors) {
 /// Reports a type that messages cannot carry, if there is better advice than the compiler's.
 pub(crate) fn check_type(ty: &syn::Type, errors: &mut Errors) {
     if let Some((at, advice)) = advice::instead_of(ty) {
-        errors.push_unusable_type(
-            at,
-            format!(
-                "`{}` cannot be carried in a message\nhelp: {advice}",
-                shown(at)
-            ),
+        let text = format!(
+            "`{}` cannot be carried in a message\nhelp: {advice}",
+            shown(at)
         );
+        if advice::may_fail_bounds(at) {
+            errors.push_unusable_type(at, text);
+        } else {
+            errors.push_at(at, text);
+        }
     }
 }
 
@@ -133,42 +149,6 @@ pub(crate) fn type_name(item: &DeriveInput, options: &Options, errors: &mut Erro
     name
 }
 
-/// One field, as the generated code refers to it.
-struct Written {
-    ident: Ident,
-    slot: Ident,
-    name: String,
-    number: u32,
-    doc: String,
-    deprecated: bool,
-    /// The span of the type.
-    span: Span,
-    /// `<String as Field>`, at the span of the type, so that the errors about a type are one.
-    field: TokenStream,
-}
-
-impl Written {
-    fn new(field: &Carried<'_>, number: u32, container: &Options) -> Self {
-        let ty = &field.field.ty;
-        let runtime = &container.runtime_at(ty.span());
-        let encoding = field
-            .options
-            .encoding
-            .map(|encoding| encoding.value.marker(runtime))
-            .map(|marker| quote!(<#marker>));
-        Self {
-            ident: field.ident.clone(),
-            slot: format_ident!("slot_of_{}", plain(field.ident), span = Span::mixed_site()),
-            name: field.name.clone(),
-            number,
-            doc: docs::text(&field.field.attrs),
-            deprecated: docs::is_deprecated(&field.field.attrs),
-            span: ty.span(),
-            field: quote_spanned!(ty.span()=> <#ty as #runtime::describe::Field #encoding>),
-        }
-    }
-}
-
 /// The message that has the fields.
 struct Shape<'a> {
     ident: &'a Ident,
@@ -180,7 +160,7 @@ struct Shape<'a> {
 }
 
 impl Shape<'_> {
-    fn write(&self, fields: &[Written]) -> TokenStream {
+    fn write(&self, fields: &[Written], oneofs: &[WrittenOneof]) -> TokenStream {
         let Self {
             ident,
             short,
@@ -189,16 +169,10 @@ impl Shape<'_> {
             runtime,
             ..
         } = self;
-        let table = fields.iter().map(
-            |Written {
-                 name,
-                 number,
-                 field,
-                 ..
-             }| quote!((#name, #number, #field::MAY_BE_KEY)),
-        );
+        let table = self.table(fields, oneofs);
         let shapes = fields.iter().map(
             |Written {
+                 place,
                  name,
                  number,
                  doc,
@@ -207,23 +181,44 @@ impl Shape<'_> {
                  ..
              }| {
                 let deprecated = docs::last_deprecated(*deprecated);
-                quote!(.field(#name, #number, #field::shape(types), #doc) #deprecated)
+                let shape = quote!(.field(#name, #number, #field::shape(types), #doc) #deprecated);
+                (*place, shape)
             },
         );
+        let oneof_shapes = oneofs.iter().map(
+            |WrittenOneof {
+                 place,
+                 name,
+                 doc,
+                 field,
+                 ..
+             }| {
+                let members = quote!(|shape, oneof| #field::describe_members(shape, types, oneof));
+                (*place, quote!(.oneof(#name, #doc, #members)))
+            },
+        );
+        // A schema keeps the order of the declaration.
+        let shapes: BTreeMap<usize, TokenStream> = shapes.chain(oneof_shapes).collect();
+        let shapes = shapes.values();
         let reserved = reserved(self.reserved);
-        let types = if fields.is_empty() {
+        let types = if fields.is_empty() && oneofs.is_empty() {
             quote!(_)
         } else {
             quote!(types)
         };
-        let encoding = encoding(fields);
-        let reading = self.reading(fields);
+        let encoding = if oneofs.is_empty() {
+            encoding(fields)
+        } else {
+            oneof_field::encoding(fields, oneofs, runtime)
+        };
+        let checks = oneof_field::checks(fields, oneofs, self.reserved, runtime);
+        let reading = self.reading(fields, oneofs);
         let body = body(ident, runtime);
         quote! {
             #[automatically_derived]
             #[allow(deprecated)]
             impl #runtime::describe::Describe for #ident {
-                const FIELDS: &'static [(&'static str, u32, bool)] = &[#(#table),*];
+                const FIELDS: &'static [(&'static str, u32, bool)] = #table;
 
                 fn describe(types: &mut #runtime::describe::Registry) -> #runtime::describe::ValueType {
                     types.message::<Self>(#short, |#types| {
@@ -240,15 +235,49 @@ impl Shape<'_> {
                 }
             }
 
+            #checks
             #body
         }
     }
 
-    fn reading(&self, fields: &[Written]) -> TokenStream {
+    /// The names and numbers of all fields, members of oneofs included.
+    fn table(&self, fields: &[Written], oneofs: &[WrittenOneof]) -> TokenStream {
+        let runtime = &self.runtime;
+        let entries = fields.iter().map(
+            |Written {
+                 name,
+                 number,
+                 field,
+                 ..
+             }| quote!((#name, #number, #field::MAY_BE_KEY)),
+        );
+        if oneofs.is_empty() {
+            return quote!(&[#(#entries),*]);
+        }
+        let count = fields.len();
+        let members: Vec<_> = oneofs.iter().map(|oneof| &oneof.field).collect();
+        quote! {
+            &#runtime::describe::all_fields::<{ #count #(+ #members::MEMBERS.len())* }>(
+                &[&[#(#entries),*], #(#members::MEMBERS),*],
+            )
+        }
+    }
+
+    fn reading(&self, fields: &[Written], oneofs: &[WrittenOneof]) -> TokenStream {
+        let (key, reader) = (&local("key"), &local("reader"));
         let slots = fields.iter().map(
             |Written {
                  slot, field, span, ..
              }| { quote_spanned!(*span=> let mut #slot = #field::slot();) },
+        );
+        let oneof_slots = oneofs.iter().map(
+            |WrittenOneof {
+                 slot, field, span, ..
+             }| {
+                quote_spanned! {*span=>
+                    let mut #slot = #field::slots();
+                }
+            },
         );
         let arms = fields.iter().map(
             |Written {
@@ -259,7 +288,7 @@ impl Shape<'_> {
                  span,
                  ..
              }| {
-                quote_spanned!(*span=> #number => #field::read_as(#name, &mut #slot, key, reader)?,)
+                quote_spanned!(*span=> #number => #field::read_as(#name, &mut #slot, #key, #reader)?,)
             },
         );
         let values = fields.iter().map(
@@ -271,25 +300,50 @@ impl Shape<'_> {
                  span,
                  ..
              }| {
-                quote_spanned!(*span=> #ident: #field::finish_as(#name, #slot, reader)?,)
+                quote_spanned!(*span=> #ident: #field::finish_as(#name, #slot, #reader)?,)
             },
         );
+        let oneof_values = oneofs.iter().map(
+            |WrittenOneof {
+                 ident,
+                 slot,
+                 name,
+                 field,
+                 span,
+                 ..
+             }| {
+                quote_spanned!(*span=> #ident: #field::finish_as(#name, #slot, #reader)?,)
+            },
+        );
+        let unknown = if oneofs.is_empty() {
+            quote!(reader.skip(key)?)
+        } else {
+            let attempts = oneofs.iter().map(|WrittenOneof { slot, field, .. }| {
+                quote!(#field::read_member(&mut #slot, key, reader)?)
+            });
+            quote! {
+                if !(#(#attempts)||*) {
+                    reader.skip(key)?;
+                }
+            }
+        };
         let step = if fields.is_empty() {
-            quote!(reader.skip(key)?;)
+            quote!(#unknown;)
         } else {
             quote! {
                 match key.number() {
                     #(#arms)*
-                    _ => reader.skip(key)?,
+                    _ => { #unknown }
                 }
             }
         };
         quote! {
             #(#slots)*
+            #(#oneof_slots)*
             while let ::core::option::Option::Some(key) = reader.key()? {
                 #step
             }
-            ::core::result::Result::Ok(Self { #(#values)* })
+            ::core::result::Result::Ok(Self { #(#values)* #(#oneof_values)* })
         }
     }
 }
@@ -328,23 +382,6 @@ fn encoding(fields: &[Written]) -> TokenStream {
             #(#encodings)*
         }
     }
-}
-
-/// `.reserved(3, 3).reserved_name("old")`
-pub(crate) fn reserved(reserved: &[Reserved]) -> TokenStream {
-    let calls = reserved.iter().map(|entry| match entry {
-        Reserved::Numbers(numbers) => {
-            // `reserved` takes numbers of 29 bits.
-            let first = u32::try_from(numbers.value.0).unwrap_or(0);
-            let last = u32::try_from(numbers.value.1.min(numbers::LARGEST)).unwrap_or(0);
-            quote!(.reserved(#first, #last))
-        }
-        Reserved::Name(name) => {
-            let name = &name.value;
-            quote!(.reserved_name(#name))
-        }
-    });
-    calls.collect()
 }
 
 /// Implements the runtime's `Message`: the encoding as a body.

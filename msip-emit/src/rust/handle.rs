@@ -1,6 +1,6 @@
 //! The handle traits: a method for each message that one side handles.
 
-use proc_macro2::{Ident, TokenStream};
+use proc_macro2::{Ident, Punct, Spacing, TokenStream};
 use quote::{format_ident, quote};
 
 use super::attributes::{Docs, allow_unused};
@@ -63,7 +63,12 @@ pub(super) fn definition(
                     ::core::future::ready(())
                 }
             },
-            None => quote!(#doc #signature;),
+            None => {
+                // It is a part of what a message about the method points to.
+                let mut end = Punct::new(';', Spacing::Alone);
+                end.set_span(member.handler.span());
+                quote!(#doc #signature #end)
+            }
         }
     });
     let callbacks = callbacks(tokens, &role);
@@ -325,7 +330,9 @@ fn signature(
     let handler = &member.handler;
     let argument = argument(tokens, member, &member.parameter());
     let future = ProtocolTokens::future(&output(tokens, member));
-    quote!(fn #handler(&self, #other: &#runtime::#other_type<#protocol> #argument) -> #future)
+    // A message about the method points to where it begins.
+    let first = Ident::new("fn", handler.span());
+    quote!(#first #handler(&self, #other: &#runtime::#other_type<#protocol> #argument) -> #future)
 }
 
 /// `, request: WatchReq` with a parameter of this name, or nothing.

@@ -169,6 +169,16 @@ pub fn type_name(short: &str) -> String {
     TABLE.identifier(&TYPES, short)
 }
 
+/// The variant of an enum's value, from the short name of the enum: as prost names it, without the name of the enum at its
+/// front.
+pub fn value_name(short: &str, value: &str) -> String {
+    let name = Case::UpperCamel.apply(value);
+    match name.strip_prefix(&type_name(short)) {
+        Some(rest) if rest.starts_with(char::is_uppercase) => rest.to_owned(),
+        _ => name,
+    }
+}
+
 /// The methods that prost adds to a message for a field.
 pub fn accessors(name: &str, ty: &FieldType, cardinality: &Cardinality) -> Vec<String> {
     let name = Case::Snake.apply(name);

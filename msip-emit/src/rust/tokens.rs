@@ -184,12 +184,20 @@ impl EnvelopeTokens<'_> {
 
 impl<'a> MemberTokens<'a> {
     fn new(plan: &'a MemberPlan<'a>, target: &Target<'_>, direction: Direction) -> Self {
+        let variant = variant(target, direction, plan.name);
+        // What the compiler says of a method points to the user's variant, if there is one.
+        let place = Span::call_site().located_at(variant.span());
+        let method = |name: &str| {
+            let mut method = ident(name);
+            method.set_span(place);
+            method
+        };
         Self {
             plan,
-            variant: variant(target, direction, plan.name),
-            method: ident(&names::method_name(plan.name)),
-            try_method: ident(&names::try_method_name(plan.name)),
-            handler: ident(&names::handler_name(plan.name)),
+            variant,
+            method: method(&names::method_name(plan.name)),
+            try_method: method(&names::try_method_name(plan.name)),
+            handler: method(&names::handler_name(plan.name)),
             payload: plan.payload.map(|name| target.type_path(name)),
             number: number(plan.number.into()),
             doc: member_doc(plan),

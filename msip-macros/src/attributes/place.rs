@@ -68,7 +68,7 @@ impl Place {
                 "key",
             ],
             Self::Message | Self::OneOf => &["name", "rename_all", "reserved", "crate"],
-            Self::Field => &["tag", "name", "as"],
+            Self::Field => &["tag", "name", "as", "oneof"],
             Self::OneOfMember => &["tag", "name", "as", "other"],
             Self::OpenEnum => &["name", "prefix", "rename_all", "reserved", "crate"],
             Self::OpenValue => &["tag", "name", "other"],
@@ -128,6 +128,7 @@ impl Place {
             "encoding" | "with" | "type" => Some("as"),
             "compress" | "no_compress" => Some("uncompressed"),
             "timeout_s" | "deadline" => Some("timeout"),
+            "flatten" => Some("oneof"),
             _ => None,
         };
         let known = known.filter(|known| self.names().contains(known));

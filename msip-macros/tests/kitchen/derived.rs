@@ -31,6 +31,8 @@ pub enum ClientToServer {
     TalkReq(VehicleState),
     #[msip(tag = 10)]
     Measured(Optionals),
+    #[msip(tag = 11)]
+    LetterInd(Letter),
     #[msip(tag = 65535)]
     ShapeState(Shape),
 }
@@ -221,6 +223,48 @@ pub enum Shape {
     Tree(Box<Tree>),
     #[msip(other)]
     Unknown,
+}
+
+/// Fields, and two of several beside them.
+#[derive(Debug, Clone, PartialEq, Message)]
+pub struct Letter {
+    #[msip(tag = 20)]
+    pub copies: Vec<String>,
+    #[msip(tag = 1)]
+    pub author: String,
+    /// What it says.
+    #[msip(oneof)]
+    pub content: Option<Content>,
+    #[msip(tag = 3)]
+    pub stars: u32,
+    /// How it is closed.
+    #[msip(oneof, name = "closed")]
+    pub closing: Closing,
+}
+
+#[derive(Debug, Clone, PartialEq, Message)]
+#[msip(reserved(8))]
+pub enum Content {
+    #[msip(tag = 4)]
+    Text(String),
+    #[msip(tag = 2)]
+    Circle(Circle),
+    #[msip(tag = 7)]
+    Nothing,
+    #[msip(tag = 9, as = "sint32")]
+    Count(i32),
+    #[msip(tag = 300)]
+    Answer(Box<Letter>),
+}
+
+#[derive(Debug, Clone, PartialEq, Message)]
+pub enum Closing {
+    #[msip(tag = 5)]
+    Mood(Mood),
+    #[msip(tag = 6)]
+    Seal(Bytes),
+    #[msip(other)]
+    Open,
 }
 
 #[derive(Debug, Clone, PartialEq, Message)]

@@ -47,5 +47,5 @@ fn the_set_holds_all_that_it_mentions() {
     let message = pool
         .get_message_by_name("acme.kitchen.v1.ClientToServer")
         .expect("there");
-    assert_eq!(message.fields().len(), 11);
+    assert_eq!(message.fields().len(), 12);
 }

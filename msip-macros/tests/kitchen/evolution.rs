@@ -5,7 +5,10 @@ use msip_runtime::body::{Body, Message};
 use msip_runtime::bytes::Bytes;
 use prost::encoding::{WireType, encode_key, encode_varint};
 
-use crate::derived::{ClientToServer, Light, Many, Mood, Optionals, Shape, Tree, VehicleState};
+use crate::derived::{
+    ClientToServer, Closing, Content, Letter, Light, Many, Mood, Optionals, Shape, Tree,
+    VehicleState,
+};
 use crate::spelled;
 
 fn read<M: Message>(bytes: &[u8]) -> Result<M, String> {
@@ -71,6 +74,38 @@ fn the_last_variant_of_several_counts_and_merges_with_itself_only() {
         panic!("the last one is a tree");
     };
     assert_eq!((tree.name.as_str(), tree.others.len()), ("a", 1));
+}
+
+#[test]
+fn a_oneof_beside_fields_is_read_like_one_by_itself() {
+    let answer = |author: &str| run(300, &run(1, author.as_bytes()));
+    let stars = |letter: &Letter| (letter.stars, letter.author.clone());
+    // Fields and members in any order, and a number that neither has.
+    let bytes = [
+        answer("lost"),
+        vec![0x18, 5],
+        run(4, b"text"),
+        run(99, b"newer"),
+        answer("a"),
+        run(1, b"me"),
+        run(300, &[0x18, 7]),
+        run(6, b"seal"),
+    ]
+    .concat();
+    let letter = read::<Letter>(&bytes).expect("read");
+    assert_eq!(stars(&letter), (5, "me".to_owned()));
+    assert_eq!(letter.closing, Closing::Seal(Bytes::from_static(b"seal")));
+    let Some(Content::Answer(answer)) = letter.content else {
+        panic!("the last one is an answer");
+    };
+    assert_eq!(stars(&answer), (7, "a".to_owned()), "merged with itself");
+
+    let empty = read::<Letter>(&[]).expect("read");
+    assert_eq!((empty.content, empty.closing), (None, Closing::Open));
+    assert_eq!(
+        read::<Letter>(&run(4, &[0xff])).expect_err("not text"),
+        "text: string is not UTF-8"
+    );
 }
 
 #[test]

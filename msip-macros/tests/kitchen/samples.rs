@@ -7,8 +7,8 @@ use proptest::option;
 use proptest::prelude::*;
 
 use crate::derived::{
-    Circle, Encodings, Id, Light, Many, Maps, Mood, Optionals, Scalars, Shape, Times, Tree,
-    VehicleState,
+    Circle, Closing, Content, Encodings, Id, Letter, Light, Many, Maps, Mood, Optionals, Scalars,
+    Shape, Times, Tree, VehicleState,
 };
 
 fn text() -> impl Strategy<Value = String> {
@@ -69,6 +69,39 @@ pub(crate) fn shape() -> impl Strategy<Value = Shape> {
         tree().prop_map(|tree| Shape::Tree(Box::new(tree))),
         Just(Shape::Unknown),
     ]
+}
+
+pub(crate) fn letter() -> impl Strategy<Value = Letter> {
+    let closing = || {
+        prop_oneof![
+            mood().prop_map(Closing::Mood),
+            blob().prop_map(|seal| Closing::Seal(seal.into())),
+            Just(Closing::Open),
+        ]
+    };
+    let content = prop_oneof![
+        text().prop_map(Content::Text),
+        float().prop_map(|radius| Content::Circle(Circle { radius })),
+        Just(Content::Nothing),
+        number().prop_map(Content::Count),
+    ];
+    let parts = move |content: BoxedStrategy<Option<Content>>| {
+        let parts = (vec(text(), 0..3), text(), content, number(), closing());
+        parts.prop_map(|(copies, author, content, stars, closing)| Letter {
+            copies,
+            author,
+            content,
+            stars,
+            closing,
+        })
+    };
+    parts(option::of(content).boxed()).prop_recursive(3, 4, 1, move |inner| {
+        parts(
+            inner
+                .prop_map(|answer| Some(Content::Answer(Box::new(answer))))
+                .boxed(),
+        )
+    })
 }
 
 pub(crate) fn duration() -> impl Strategy<Value = Duration> {

@@ -21,23 +21,23 @@ pub(super) fn descriptor_set(schema: &Schema) -> Vec<u8> {
     let mut imports = BTreeSet::new();
     let envelopes = [Direction::ClientToServer, Direction::ServerToClient]
         .map(|direction| envelope(schema, direction, &mut imports));
+    let mut enums = enums_by_parent(schema);
     let types = schema.types().iter();
-    let messages = types.clone().filter_map(|(name, ty)| match ty {
-        TypeDef::Message(ty) => Some(message(name, ty, &mut imports)),
+    let messages = types.filter_map(|(name, ty)| match ty {
+        TypeDef::Message(ty) => Some(DescriptorProto {
+            enum_type: enums.remove(name.as_str()).unwrap_or_default(),
+            ..message(name, ty, &mut imports)
+        }),
         TypeDef::Enum(_) => None,
     });
     let messages: Vec<_> = messages.collect();
-    let enums = types.filter_map(|(name, ty)| match ty {
-        TypeDef::Enum(ty) => Some(enumeration(name, ty)),
-        TypeDef::Message(_) => None,
-    });
     let package = schema.package();
     let own = FileDescriptorProto {
         name: Some(format!("{}.proto", package.replace('.', "/"))),
         package: Some(package.to_owned()),
         dependency: imports.iter().map(|file| file.name.to_owned()).collect(),
         message_type: envelopes.into_iter().chain(messages).collect(),
-        enum_type: enums.collect(),
+        enum_type: enums.remove(package).unwrap_or_default(),
         syntax: Some("proto3".to_owned()),
         ..FileDescriptorProto::default()
     };
@@ -46,6 +46,18 @@ pub(super) fn descriptor_set(schema: &Schema) -> Vec<u8> {
         file: files.collect(),
     }
     .encode_to_vec()
+}
+
+/// The enums that are declared in each package or message, by its full name.
+fn enums_by_parent(schema: &Schema) -> BTreeMap<&str, Vec<EnumDescriptorProto>> {
+    let mut enums: BTreeMap<&str, Vec<EnumDescriptorProto>> = BTreeMap::new();
+    for (name, ty) in schema.types() {
+        if let TypeDef::Enum(ty) = ty {
+            let (parent, _) = name.as_str().rsplit_once('.').unwrap_or_default();
+            enums.entry(parent).or_default().push(enumeration(name, ty));
+        }
+    }
+    enums
 }
 
 /// A file of well-known types that derived types use.

@@ -8,24 +8,36 @@
 //! the root of the crate.
 
 mod collection;
+mod const_checks;
 mod descriptors;
 mod field;
 mod message;
+mod oneof;
 mod open_enum;
 mod reader;
 mod registry;
+mod reserved;
 mod scalar;
 mod schema;
 mod stack_space;
+mod type_names;
 mod well_known;
 
 use crate::body::Body;
 
+#[doc(hidden)]
+pub use const_checks::{
+    all_fields, key_number, lowest_number, order_by_number, require_apart, require_beside,
+    require_key, require_unreserved,
+};
 pub use field::{
     Field, Fixed32, Fixed64, MapKey, Plain, Sfixed32, Sfixed64, Sint32, Sint64, Value,
 };
 #[doc(hidden)]
 pub use message::{Parts, empty_len, encode_empty, read_empty};
+#[doc(hidden)]
+pub use oneof::read_oneof;
+pub use oneof::{Oneof, OneofField};
 pub use open_enum::OpenEnum;
 pub use reader::{Key, Malformed, Reader};
 pub use registry::{EnumShape, FieldShape, MessageShape, Registry, ValueType};
@@ -69,45 +81,6 @@ pub fn decode<T: Describe>(body: Body<'_>) -> Result<T, String> {
     T::read(&mut Reader::new(body)).map_err(|error| error.to_string())
 }
 
-/// Refuses, at compile time, a key that the message does not have.
-///
-/// # Panics
-///
-/// At compile time, if no field of this name can be the key of a STATE message.
-#[doc(hidden)]
-#[track_caller]
-pub const fn require_key(fields: &[(&str, u32, bool)], key: &str) {
-    let mut rest = fields;
-    while let [(name, _, may_be_key), others @ ..] = rest {
-        if same(name, key) {
-            assert!(
-                *may_be_key,
-                "the key is a message, a list or a map: name a field that is one number, bool, string, bytes or enum [key-type]"
-            );
-            return;
-        }
-        rest = others;
-    }
-    // Evaluated in a `const`, so it fails the compilation, never a program.
-    panic!(
-        "the key is not a field of the message: write the field's name as the schema spells it [key-not-found]"
-    );
-}
-
-/// The number of the key field; 0 if there is no field of this name, which [`require_key`] refuses.
-#[doc(hidden)]
-#[must_use]
-pub const fn key_number(fields: &[(&str, u32, bool)], key: &str) -> u32 {
-    let mut rest = fields;
-    while let [(name, number, _), others @ ..] = rest {
-        if same(name, key) {
-            return *number;
-        }
-        rest = others;
-    }
-    0
-}
-
 /// Refuses, at compile time, a variant whose payload is not a message.
 #[doc(hidden)]
 pub const fn require_message<T: Describe>() {}
@@ -115,18 +88,6 @@ pub const fn require_message<T: Describe>() {}
 /// Refuses, at compile time, the enum of a client's messages without that of the server's.
 #[doc(hidden)]
 pub const fn require_other_half<T: HalfProtocol>() {}
-
-/// A `const` version of `a == b`.
-const fn same(a: &str, b: &str) -> bool {
-    let (mut a, mut b) = (a.as_bytes(), b.as_bytes());
-    while let ([first, a_rest @ ..], [second, b_rest @ ..]) = (a, b) {
-        if *first != *second {
-            return false;
-        }
-        (a, b) = (a_rest, b_rest);
-    }
-    a.is_empty() && b.is_empty()
-}
 
 #[cfg(test)]
 mod tests;

@@ -1,19 +1,18 @@
 //! The registry of the types of a derived schema.
 
-use std::any::TypeId;
-use std::collections::{HashMap, HashSet};
-
 use msip_schema::{
     Cardinality, EnumType, EnumValue, Field, FieldType, MessageType, Oneof, Span, TypeDef,
     TypeName, Types,
 };
 
+use super::reserved::{merged, without_duplicates};
+use super::type_names::{TypeNames, folded};
+
 /// Collects the types of a protocol, each once.
 #[derive(Debug)]
 pub struct Registry {
     package: String,
-    names: HashMap<TypeId, TypeName>,
-    taken: HashSet<TypeName>,
+    names: TypeNames,
     types: Types,
 }
 
@@ -93,13 +92,29 @@ impl MessageShape {
         self.push(name, number, shape, None, doc)
     }
 
-    /// Adds a member of the message's oneof.
+    /// Adds a oneof with this comment, and its members.
+    #[must_use]
+    pub fn oneof(
+        mut self,
+        name: &str,
+        doc: &str,
+        members: impl FnOnce(Self, &str) -> Self,
+    ) -> Self {
+        self.message.oneofs.push(Oneof {
+            name: name.to_owned(),
+            doc: doc.to_owned(),
+            ..Oneof::default()
+        });
+        members(self, name)
+    }
+
+    /// Adds a member of a oneof of the message.
     #[must_use]
     pub fn member(self, name: &str, number: u32, ty: ValueType, oneof: &str, doc: &str) -> Self {
         self.push(name, number, ty.optional(), Some(oneof.to_owned()), doc)
     }
 
-    /// Adds a member of the message's oneof without a payload.
+    /// Adds a member of a oneof of the message without a payload.
     #[must_use]
     pub fn empty_member(self, name: &str, number: u32, oneof: &str, doc: &str) -> Self {
         let empty = ValueType(FieldType::Message(TypeName::new("google.protobuf.Empty")));
@@ -136,6 +151,37 @@ impl MessageShape {
         self
     }
 
+    /// The message, in the form that a `.proto` file can have.
+    fn finish(self) -> MessageType {
+        let mut message = self.message;
+        // A name of a oneof is nowhere on the wire, so it is what yields.
+        let mut taken: Vec<String> = message
+            .fields
+            .iter()
+            .map(|field| folded(&field.name))
+            .collect();
+        for index in 0..message.oneofs.len() {
+            let own = message.oneofs[index].name.clone();
+            let mut name = own.clone();
+            let mut number = 2_u32;
+            while taken.contains(&folded(&name)) {
+                name = format!("{own}{number}");
+                number += 1;
+            }
+            taken.push(folded(&name));
+            if name != own {
+                message.oneofs[index].name.clone_from(&name);
+                let members = message.fields.iter_mut();
+                for member in members.filter(|field| field.oneof.as_ref() == Some(&own)) {
+                    member.oneof = Some(name.clone());
+                }
+            }
+        }
+        message.reserved_numbers = merged(message.reserved_numbers);
+        message.reserved_names = without_duplicates(message.reserved_names);
+        message
+    }
+
     fn push(
         mut self,
         name: &str,
@@ -147,7 +193,7 @@ impl MessageShape {
         if let Some(name) = &oneof
             && self.message.oneofs.iter().all(|known| known.name != *name)
         {
-            // A derived oneof is all that its message contains, so the comment is on the message.
+            // It is all that its message contains, so the comment is on the message.
             self.message.oneofs.push(Oneof {
                 name: name.clone(),
                 ..Oneof::default()
@@ -222,8 +268,7 @@ impl Registry {
     pub(super) fn new(package: &str) -> Self {
         Self {
             package: package.to_owned(),
-            names: HashMap::new(),
-            taken: HashSet::new(),
+            names: TypeNames::new(package),
             types: Types::new(),
         }
     }
@@ -240,39 +285,38 @@ impl Registry {
         name: &'static str,
         shape: impl FnOnce(&mut Self) -> MessageShape,
     ) -> ValueType {
-        let (full, is_new) = self.name_of::<T>(name);
-        if is_new {
-            let mut message = shape(self).message;
-            message.package.clone_from(&self.package);
-            self.types.insert(full.clone(), TypeDef::Message(message));
+        if let Some(known) = self.names.known::<T>() {
+            return ValueType(FieldType::Message(known));
         }
+        let full = self.names.message::<T>(name);
+        let message = shape(self).finish();
+        self.add_message(full.clone(), message);
         ValueType(FieldType::Message(full))
     }
 
     /// Adds the enum `T`, if it is not there yet, and returns it as the type of a field.
     pub fn enumeration<T: 'static>(&mut self, shape: impl FnOnce() -> EnumShape) -> ValueType {
-        let mut shape = shape();
-        let (full, is_new) = self.name_of::<T>(shape.name);
-        if is_new {
-            shape.ty.package.clone_from(&self.package);
-            self.types.insert(full.clone(), TypeDef::Enum(shape.ty));
+        if let Some(known) = self.names.known::<T>() {
+            return ValueType(FieldType::Enum(known));
         }
+        let mut shape = shape();
+        let values: Vec<&str> = shape
+            .ty
+            .values
+            .iter()
+            .map(|value| value.name.as_str())
+            .collect();
+        let (full, around) = self.names.enumeration::<T>(shape.name, &values);
+        if let Some(around) = around {
+            self.add_message(around, MessageType::default());
+        }
+        shape.ty.package.clone_from(&self.package);
+        self.types.insert(full.clone(), TypeDef::Enum(shape.ty));
         ValueType(FieldType::Enum(full))
     }
 
-    fn name_of<T: 'static>(&mut self, short: &str) -> (TypeName, bool) {
-        let id = TypeId::of::<T>();
-        if let Some(known) = self.names.get(&id) {
-            return (known.clone(), false);
-        }
-        let mut name = TypeName::new(format!("{}.{short}", self.package));
-        let mut round = 2_u32;
-        while self.taken.contains(&name) {
-            name = TypeName::new(format!("{}.{short}{round}", self.package));
-            round += 1;
-        }
-        self.taken.insert(name.clone());
-        self.names.insert(id, name.clone());
-        (name, true)
+    fn add_message(&mut self, name: TypeName, mut message: MessageType) {
+        message.package.clone_from(&self.package);
+        self.types.insert(name, TypeDef::Message(message));
     }
 }

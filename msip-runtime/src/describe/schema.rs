@@ -1,10 +1,13 @@
 //! The schema of a derived protocol, built once on first use.
 
+use std::collections::HashSet;
+
 use msip_schema::{
-    Compression, Draft, DraftEnvelope, DraftMember, MemberOptions, Payload, Reply, Reserved,
-    Schema, Span, Spanned,
+    Cardinality, Compression, Draft, DraftEnvelope, DraftMember, MemberOptions, Payload, Reply,
+    Reserved, Schema, Span, Spanned, TypeDef, Types, map_entry_name,
 };
 
+use super::reserved::{merged, without_duplicates};
 use super::{Registry, ValueType, descriptors};
 use crate::protocol::{Envelope, Exchange, Protocol, Variant};
 
@@ -111,7 +114,8 @@ impl DerivedSchema {
     ///
     /// # Panics
     ///
-    /// If the tables of the protocol contradict each other, which those of the derives do not.
+    /// If no schema can have these types: messages are nested more than 64 levels deep, or a field is named like the entry
+    /// of a map beside it. All that a derive can see of this is refused by the compiler.
     #[must_use]
     pub fn of<P: Protocol>(
         client_to_server: fn(&mut Registry) -> EnvelopeShape,
@@ -130,24 +134,16 @@ impl DerivedSchema {
             client_to_server: envelope(client, server, client_shape),
             server_to_client: envelope(server, client, server_shape),
             methods: Vec::new(),
-            types: msip_schema::Types::new(),
+            types: registry.into_types(),
         };
-        // The macro has made the same checks, also without types: it reports errors in those where they are declared.
+        // The macro has made the checks that need no types, and reports errors where they are declared.
         let schema = match draft.check() {
-            Ok(schema) => schema.with_types(registry.into_types()),
-            Err(mistakes) => {
-                let mistakes: Vec<_> = mistakes
-                    .into_iter()
-                    .map(|mistake| mistake.message)
-                    .collect();
-                // Unreachable, because the macro has refused such a protocol.
-                panic!(
-                    "the tables of `{}` contradict each other: {}",
-                    P::NAME,
-                    mistakes.join("; ")
-                )
-            }
+            Ok(schema) => schema,
+            Err(mistakes) => refuse(P::NAME, mistakes.into_iter().map(|mistake| mistake.message)),
         };
+        if let Some(mistake) = named_like_an_entry(schema.types()) {
+            refuse(P::NAME, [mistake]);
+        }
         Self {
             fingerprint: schema.fingerprint(),
             descriptor_set: descriptors::descriptor_set(&schema),
@@ -191,6 +187,32 @@ pub fn proto_text<P: DescribeProtocol>() -> String {
     P::schema().proto_text()
 }
 
+/// Ends the program at the first use of a protocol that no schema can be.
+fn refuse(protocol: &str, mistakes: impl IntoIterator<Item = String>) -> ! {
+    let mistakes: Vec<_> = mistakes.into_iter().collect();
+    panic!("`{protocol}` cannot be a protocol: {}", mistakes.join("; "))
+}
+
+/// A field with the name of the message that stands for the entries of a map beside it.
+fn named_like_an_entry(types: &Types) -> Option<String> {
+    types.iter().find_map(|(name, ty)| {
+        let TypeDef::Message(message) = ty else {
+            return None;
+        };
+        let maps = message
+            .fields
+            .iter()
+            .filter(|field| matches!(field.cardinality, Cardinality::Map(_)));
+        let entries: HashSet<String> = maps.map(|map| map_entry_name(&map.name)).collect();
+        let mut fields = message.fields.iter();
+        let field = fields.find(|field| entries.contains(&field.name))?;
+        Some(format!(
+            "the field `{}` of `{name}` is named like the entries of a map beside it: rename one of the two",
+            field.name
+        ))
+    })
+}
+
 /// The envelope as a front end would read it, with every option explicit.
 fn envelope(variants: &[Variant], others: &[Variant], shape: EnvelopeShape) -> DraftEnvelope {
     let members = variants.iter().zip(shape.members);
@@ -214,7 +236,10 @@ fn envelope(variants: &[Variant], others: &[Variant], shape: EnvelopeShape) -> D
         span: Span::NONE,
         doc: shape.doc.to_owned(),
         members: members.collect(),
-        reserved: shape.reserved,
+        reserved: Reserved {
+            numbers: merged(shape.reserved.numbers),
+            names: without_duplicates(shape.reserved.names),
+        },
     }
 }
 

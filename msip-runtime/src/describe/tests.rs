@@ -153,19 +153,6 @@ fn bad_bytes_are_errors_that_say_why() {
 }
 
 #[test]
-fn keys_are_found_by_name() {
-    const FIELDS: &[(&str, u32, bool)] = &[("vehicle", 1, false), ("vehicle_id", 7, true)];
-    require_key(FIELDS, "vehicle_id");
-    assert_eq!(key_number(FIELDS, "vehicle_id"), 7);
-    for key in ["vehicle", "vehicle_i", "vehicle_id2", ""] {
-        assert!(
-            std::panic::catch_unwind(|| require_key(FIELDS, key)).is_err(),
-            "{key}"
-        );
-    }
-}
-
-#[test]
 fn types_of_one_name_get_different_ones() {
     struct First;
     struct Second;

@@ -2,8 +2,9 @@
 
 use crate::{Code, Diagnostic, Draft, is_identifier};
 
-/// A topic and a HELLO have one byte for the length of a name.
-const MAX_LEN: usize = 255;
+/// A topic and a HELLO have one byte for the length of a name, and files are named after it, such as
+/// `<package>.descriptors.bin`.
+const MAX_LEN: usize = 239;
 
 pub(super) fn check(draft: &Draft, out: &mut Vec<Diagnostic>) {
     let (package, span) = (&draft.package.value, draft.package.span);

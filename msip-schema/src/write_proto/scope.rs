@@ -9,6 +9,8 @@ pub(super) struct Scope<'a> {
     pub(super) schema: &'a Schema,
     /// The types that are declared in each package or message, by its full name.
     children: BTreeMap<&'a str, Vec<&'a TypeName>>,
+    /// How many types have each short name.
+    shorts: BTreeMap<&'a str, usize>,
     /// The names of the messages that stand for the entries of maps, which hide others.
     entries: BTreeSet<String>,
 }
@@ -57,6 +59,10 @@ impl<'a> Scope<'a> {
             let parent = if is_there { parent } else { schema.package() };
             children.entry(parent).or_default().push(name);
         }
+        let mut shorts: BTreeMap<&str, usize> = BTreeMap::new();
+        for name in schema.types().keys() {
+            *shorts.entry(name.short()).or_default() += 1;
+        }
         let fields = schema.types().values().flat_map(|ty| match ty {
             TypeDef::Message(message) => message.fields.as_slice(),
             TypeDef::Enum(_) => &[],
@@ -65,6 +71,7 @@ impl<'a> Scope<'a> {
         Self {
             schema,
             children,
+            shorts,
             entries: maps.map(|field| map_entry_name(&field.name)).collect(),
         }
     }
@@ -79,10 +86,14 @@ impl<'a> Scope<'a> {
         let own = full.strip_prefix(self.schema.package());
         let relative = own.and_then(|rest| rest.strip_prefix('.')).unwrap_or(full);
         let first = relative.split('.').next().unwrap_or(relative);
-        let is_nested_name = |other: &TypeName| other.short() == first && other != name;
+        let own_count = usize::from(name.short() == first);
+        let is_of_another = self
+            .shorts
+            .get(first)
+            .is_some_and(|count| *count > own_count);
         let is_package_name = self.schema.package().split('.').any(|part| part == first);
         let is_hidden = is_package_name || self.entries.contains(first) || WORDS.contains(&first);
-        if is_hidden || self.schema.types().keys().any(is_nested_name) {
+        if is_hidden || is_of_another {
             format!(".{full}")
         } else {
             relative.to_owned()

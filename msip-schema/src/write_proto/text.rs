@@ -26,6 +26,11 @@ impl Text {
 
     pub(super) fn comment(&mut self, doc: &str) {
         for line in doc.trim_end().lines() {
+            // A doc attribute can contain what no file may.
+            let line: String = line
+                .chars()
+                .map(|c| if c.is_control() && c != '\t' { ' ' } else { c })
+                .collect();
             let line = line.trim_end();
             if line.is_empty() {
                 self.line("//");

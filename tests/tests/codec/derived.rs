@@ -59,6 +59,34 @@ struct Plan {
     color: Color,
     #[msip(tag = 11)]
     marks: Vec<i32>,
+    #[msip(oneof)]
+    end: Option<End>,
+    #[msip(oneof)]
+    cost: Cost,
+}
+
+/// A oneof beside the fields.
+#[derive(Debug, Clone, PartialEq, Message)]
+enum End {
+    #[msip(tag = 20)]
+    At(SystemTime),
+    #[msip(tag = 21)]
+    With(Step),
+    #[msip(tag = 22)]
+    Never,
+    #[msip(tag = 23)]
+    Plan(Box<Plan>),
+}
+
+/// Another one, which is always there.
+#[derive(Debug, Clone, PartialEq, Message)]
+enum Cost {
+    #[msip(tag = 30)]
+    Cents(u32),
+    #[msip(tag = 31, as = "sint32")]
+    Points(i32),
+    #[msip(other)]
+    Free,
 }
 
 /// An enum with data.
@@ -122,6 +150,18 @@ fn plan(depth: u32) -> Plan {
         inner: (depth > 0).then(|| Box::new(plan(depth - 1))),
         color: Color::Red,
         marks: vec![1, -1, i32::MAX],
+        end: match depth % 5 {
+            0 => None,
+            1 => Some(End::At(SystemTime::UNIX_EPOCH + Duration::from_secs(5))),
+            2 => Some(End::With(Step::Rest)),
+            3 => Some(End::Never),
+            _ => Some(End::Plan(Box::new(plan(0)))),
+        },
+        cost: match depth % 3 {
+            0 => Cost::Free,
+            1 => Cost::Cents(0),
+            _ => Cost::Points(-5),
+        },
     }
 }
 

@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use msip_schema::{Code, Diagnostic, EnumType, MessageType, Outline, Span, TypeDef, TypeName};
 
-use crate::rust::names::{RESERVED_TYPES, accessors, field_name, type_name};
-use crate::write::{Case, Namespace};
+use crate::rust::names::{RESERVED_TYPES, accessors, field_name, type_name, value_name};
+use crate::write::Namespace;
 
 pub(super) fn check(outline: &Outline<'_>, out: &mut Vec<Diagnostic>) {
     let package = &outline.package().value;
@@ -77,23 +77,13 @@ fn check_message(message: &MessageType, out: &mut Vec<Diagnostic>) {
 
 fn check_enum(name: &TypeName, ty: &EnumType, out: &mut Vec<Diagnostic>) {
     let mut variants = Identifiers::new("variant");
-    let prefix = type_name(name.short());
     let mut numbers = BTreeSet::new();
     for value in &ty.values {
         // An alias is not generated.
         if numbers.insert(value.number) {
-            let variant = enum_variant(&prefix, &value.name);
+            let variant = value_name(name.short(), &value.name);
             variants.add("", &value.name, &variant, value.span, out);
         }
-    }
-}
-
-/// The variant of an enum's value as prost names it: without the name of the enum at its front.
-fn enum_variant(prefix: &str, value: &str) -> String {
-    let name = Case::UpperCamel.apply(value);
-    match name.strip_prefix(prefix) {
-        Some(rest) if rest.starts_with(char::is_uppercase) => rest.to_owned(),
-        _ => name,
     }
 }
 

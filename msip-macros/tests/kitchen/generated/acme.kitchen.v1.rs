@@ -30,6 +30,8 @@ pub enum ClientToServer {
     TalkReq(VehicleState),
     /// The message `measured`.
     Measured(Optionals),
+    /// Fields, and two of several beside them.
+    LetterInd(Letter),
     /// The message `note`.
     Note(Optionals),
     /// One of several.
@@ -42,9 +44,10 @@ impl ClientToServer {
     #[must_use]
     pub const fn msg_kind(&self) -> ::msip_runtime::MsgKind {
         match self {
-            Self::ScalarsInd(_) | Self::ManyInd(_) | Self::Measured(_) => {
-                ::msip_runtime::MsgKind::Event
-            }
+            Self::ScalarsInd(_)
+            | Self::ManyInd(_)
+            | Self::Measured(_)
+            | Self::LetterInd(_) => ::msip_runtime::MsgKind::Event,
             Self::FindReq(_)
             | Self::PingReq
             | Self::GrowReq(_)
@@ -69,6 +72,7 @@ impl ClientToServer {
             Self::DrawReq(_) => 8,
             Self::TalkReq(_) => 9,
             Self::Measured(_) => 10,
+            Self::LetterInd(_) => 11,
             Self::Note(_) => 300,
             Self::ShapeState(_) => 65_535,
         }
@@ -297,6 +301,33 @@ pub trait SendClientToServer: ::core::marker::Send + ::core::marker::Sync {
         >,
     > + ::core::marker::Send;
 
+    /// Fields, and two of several beside them.
+    ///
+    /// One-way: waits for room to send it, not for the other side.
+    ///
+    /// # Errors
+    ///
+    /// [Why it cannot be sent](::msip_runtime::SendError).
+    fn letter_ind(
+        &self,
+        message: Letter,
+    ) -> impl ::core::future::Future<
+        Output = ::core::result::Result<(), ::msip_runtime::SendError>,
+    > + ::core::marker::Send;
+
+    /// [`letter_ind`](Self::letter_ind) without waiting for room.
+    ///
+    /// # Errors
+    ///
+    /// [Why it cannot be sent](::msip_runtime::SendError), now: `Full` where it would have to
+    /// wait.
+    fn try_letter_ind(
+        &self,
+        message: Letter,
+    ) -> ::core::result::Result<(), ::msip_runtime::SendError> {
+        ::msip_runtime::send_now(SendClientToServer::letter_ind(self, message))
+    }
+
     /// The message `note`.
     ///
     /// One-way: waits for room to send it. May be dropped under pressure.
@@ -383,6 +414,20 @@ pub trait PushClientToServer: ::core::marker::Send {
     fn grow_req(
         &mut self,
         message: Tree,
+    ) -> impl ::core::future::Future<
+        Output = ::core::result::Result<(), ::msip_runtime::SendError>,
+    > + ::core::marker::Send;
+
+    /// Fields, and two of several beside them.
+    ///
+    /// One-way: gathered with others, and waits for room only where many wait already.
+    ///
+    /// # Errors
+    ///
+    /// [Why it cannot be sent](::msip_runtime::SendError).
+    fn letter_ind(
+        &mut self,
+        message: Letter,
     ) -> impl ::core::future::Future<
         Output = ::core::result::Result<(), ::msip_runtime::SendError>,
     > + ::core::marker::Send;
@@ -561,6 +606,18 @@ pub trait HandleClientToServer: ::core::marker::Send + ::core::marker::Sync + 's
             ::msip_runtime::Status,
         >,
     > + ::core::marker::Send;
+
+    /// Fields, and two of several beside them.
+    ///
+    /// Ignored unless implemented.
+    fn on_letter_ind(
+        &self,
+        peer: &::msip_runtime::Peer<Kitchen>,
+        message: Letter,
+    ) -> impl ::core::future::Future<Output = ()> + ::core::marker::Send {
+        let _ = (peer, message);
+        ::core::future::ready(())
+    }
 
     /// The message `note`.
     ///
@@ -932,7 +989,7 @@ impl ::msip_runtime::Protocol for Kitchen {
     const NAME: &'static str = "acme.kitchen.v1";
 
     fn fingerprint() -> u64 {
-        0x6080_b668_3460_9025
+        0xf7d9_4ef2_76bc_1fec
     }
 
     fn descriptor_set() -> &'static [u8] {
@@ -966,6 +1023,7 @@ impl ::msip_runtime::Envelope for ClientToServer {
             .response_stream(),
         ::msip_runtime::Variant::new(10, "measured", ::msip_runtime::MsgKind::Event)
             .answer(),
+        ::msip_runtime::Variant::new(11, "letter_ind", ::msip_runtime::MsgKind::Event),
         ::msip_runtime::Variant::new(300, "note", ::msip_runtime::MsgKind::Log)
             .uncompressed(),
         ::msip_runtime::Variant::new(
@@ -986,8 +1044,9 @@ impl ::msip_runtime::Envelope for ClientToServer {
             Self::DrawReq(_) => 6,
             Self::TalkReq(_) => 7,
             Self::Measured(_) => 8,
-            Self::Note(_) => 9,
-            Self::ShapeState(_) => 10,
+            Self::LetterInd(_) => 9,
+            Self::Note(_) => 10,
+            Self::ShapeState(_) => 11,
         }
     }
 
@@ -1002,6 +1061,7 @@ impl ::msip_runtime::Envelope for ClientToServer {
             Self::DrawReq(message) => ::msip_runtime::body::member_len(8, message),
             Self::TalkReq(message) => ::msip_runtime::body::member_len(9, message),
             Self::Measured(message) => ::msip_runtime::body::member_len(10, message),
+            Self::LetterInd(message) => ::msip_runtime::body::member_len(11, message),
             Self::Note(message) => ::msip_runtime::body::member_len(300, message),
             Self::ShapeState(message) => {
                 ::msip_runtime::body::member_len(65_535, message)
@@ -1038,6 +1098,9 @@ impl ::msip_runtime::Envelope for ClientToServer {
             Self::Measured(message) => {
                 ::msip_runtime::body::encode_member(10, message, buffer);
             }
+            Self::LetterInd(message) => {
+                ::msip_runtime::body::encode_member(11, message, buffer);
+            }
             Self::Note(message) => {
                 ::msip_runtime::body::encode_member(300, message, buffer);
             }
@@ -1062,6 +1125,7 @@ impl ::msip_runtime::Envelope for ClientToServer {
             8 => ::msip_runtime::body::decode_member(8, body).map(Self::DrawReq),
             9 => ::msip_runtime::body::decode_member(9, body).map(Self::TalkReq),
             10 => ::msip_runtime::body::decode_member(10, body).map(Self::Measured),
+            11 => ::msip_runtime::body::decode_member(11, body).map(Self::LetterInd),
             300 => ::msip_runtime::body::decode_member(300, body).map(Self::Note),
             65_535 => {
                 ::msip_runtime::body::decode_member(65_535, body).map(Self::ShapeState)
@@ -1327,6 +1391,22 @@ where
         )
     }
 
+    fn letter_ind(
+        &self,
+        message: Letter,
+    ) -> impl ::core::future::Future<
+        Output = ::core::result::Result<(), ::msip_runtime::SendError>,
+    > + ::core::marker::Send {
+        ::msip_runtime::Outbound::send(self, ClientToServer::LetterInd(message))
+    }
+
+    fn try_letter_ind(
+        &self,
+        message: Letter,
+    ) -> ::core::result::Result<(), ::msip_runtime::SendError> {
+        ::msip_runtime::Outbound::try_send(self, ClientToServer::LetterInd(message))
+    }
+
     fn note(
         &self,
         message: Optionals,
@@ -1380,6 +1460,15 @@ where
         Output = ::core::result::Result<(), ::msip_runtime::SendError>,
     > + ::core::marker::Send {
         ::msip_runtime::OutboundPush::push(self, ClientToServer::GrowReq(message))
+    }
+
+    fn letter_ind(
+        &mut self,
+        message: Letter,
+    ) -> impl ::core::future::Future<
+        Output = ::core::result::Result<(), ::msip_runtime::SendError>,
+    > + ::core::marker::Send {
+        ::msip_runtime::OutboundPush::push(self, ClientToServer::LetterInd(message))
     }
 
     fn note(
@@ -1490,6 +1579,14 @@ where
         H::on_talk_req(self, peer, requests)
     }
 
+    fn on_letter_ind(
+        &self,
+        peer: &::msip_runtime::Peer<Kitchen>,
+        message: Letter,
+    ) -> impl ::core::future::Future<Output = ()> + ::core::marker::Send {
+        H::on_letter_ind(self, peer, message)
+    }
+
     fn on_note(
         &self,
         peer: &::msip_runtime::Peer<Kitchen>,
@@ -1587,6 +1684,10 @@ where
                 ::core::result::Result::Err(
                     ::msip_runtime::Status::unsolicited("measured"),
                 )
+            }
+            ClientToServer::LetterInd(message) => {
+                handler.on_letter_ind(peer, message).await;
+                ::core::result::Result::Ok(::msip_runtime::Answered::Nothing)
             }
             ClientToServer::Note(message) => {
                 handler.on_note(peer, message).await;
@@ -2264,6 +2365,71 @@ pub mod shape {
         /// `tree`, field 7.
         #[prost(message, tag = "7")]
         Tree(super::Tree),
+    }
+}
+
+/// Fields, and two of several beside them.
+#[derive(Clone, PartialEq, ::msip_runtime::prost::Message)]
+#[prost(prost_path = "::msip_runtime::prost")]
+pub struct Letter {
+    /// `author`, field 1.
+    #[prost(string, tag = "1")]
+    pub author: ::std::string::String,
+    /// `stars`, field 3.
+    #[prost(uint32, tag = "3")]
+    pub stars: u32,
+    /// `copies`, field 20.
+    #[prost(string, repeated, tag = "20")]
+    pub copies: ::std::vec::Vec<::std::string::String>,
+    /// What it says.
+    #[prost(oneof = "letter::Content", tags = "4, 2, 7, 9, 300")]
+    pub content: ::core::option::Option<letter::Content>,
+    /// How it is closed.
+    #[prost(oneof = "letter::Closed", tags = "5, 6")]
+    pub closed: ::core::option::Option<letter::Closed>,
+}
+
+/// Types that are declared inside `acme.kitchen.v1.Letter`.
+pub mod letter {
+    /// What it says.
+    #[allow(
+        clippy::large_enum_variant,
+        reason = "the fields and comments are the schema's"
+    )]
+    #[derive(Clone, PartialEq, ::msip_runtime::prost::Oneof)]
+    #[prost(prost_path = "::msip_runtime::prost")]
+    pub enum Content {
+        /// `text`, field 4.
+        #[prost(string, tag = "4")]
+        Text(::std::string::String),
+        /// `circle`, field 2.
+        #[prost(message, tag = "2")]
+        Circle(super::Circle),
+        /// `nothing`, field 7.
+        #[prost(message, tag = "7")]
+        Nothing(()),
+        /// `count`, field 9.
+        #[prost(sint32, tag = "9")]
+        Count(i32),
+        /// `answer`, field 300.
+        #[prost(message, tag = "300")]
+        Answer(::std::boxed::Box<super::Letter>),
+    }
+
+    /// How it is closed.
+    #[allow(
+        clippy::large_enum_variant,
+        reason = "the fields and comments are the schema's"
+    )]
+    #[derive(Clone, PartialEq, Eq, Hash, ::msip_runtime::prost::Oneof)]
+    #[prost(prost_path = "::msip_runtime::prost")]
+    pub enum Closed {
+        /// `mood`, field 5.
+        #[prost(enumeration = "super::Mood", tag = "5")]
+        Mood(i32),
+        /// `seal`, field 6.
+        #[prost(bytes, tag = "6")]
+        Seal(::std::vec::Vec<u8>),
     }
 }
 
