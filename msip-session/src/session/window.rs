@@ -171,6 +171,12 @@ impl ReceiveWindow {
         self.items
     }
 
+    /// Whether it has granted, or will grant, more than its size: for messages that did not come within it.
+    #[cfg(any(test, fuzzing))]
+    pub(super) fn is_overgranted(&self) -> bool {
+        self.items + i64::from(self.pending_items) > i64::from(self.size)
+    }
+
     /// After how many items, or after how many bytes, [`consume`](Self::consume) grants something again.
     pub(super) fn due(&self) -> Credit {
         Credit {

@@ -423,6 +423,12 @@ impl World {
                 "{side:?} has credit for {may_send}, and has granted {may_come}"
             ));
         }
+        if session.receive_window.is_overgranted() {
+            return Err(format!(
+                "{side:?} grants credit for messages that did not come by this connection: {:?}",
+                session.receive_window
+            ));
+        }
         let window = i64::from(STREAM_WINDOW.items * STREAM_GROWTH);
         for streams in session.streams.windows() {
             let mut items = [streams.sends, streams.receives].into_iter().flatten();
