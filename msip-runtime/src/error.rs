@@ -14,8 +14,9 @@ use msip_session::wire::Code;
 #[derive(Clone, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum SendError {
-    /// The receiver is slower than the sender: the outgoing queue had no capacity, or the receiver granted no credit,
-    /// within `write_timeout` (for a `try_` method: at once). The connection is still open, and nothing was sent.
+    /// The receiver is slower than the sender: the outgoing queue had no capacity, or there was no credit, and for
+    /// `write_timeout` nothing was written or granted (for a `try_` method: at once). The connection is still open, and
+    /// nothing was sent.
     #[error("no capacity to send: the receiver is slower than the sender")]
     Full,
     /// The client is connected, but its handler's `on_connected` has not returned: until then only the handle that it was given

@@ -23,7 +23,7 @@ const BATCH_LEN: usize = 64 * 1024;
 /// - An urgent variant is not buffered but sent as the client sends it: it overtakes what waits here. Every other
 ///   kind is treated alike, LOG, METRIC and STATE too: none is dropped in favor of another.
 /// - With outgoing middleware, every message goes through it, and is sent as the client sends it.
-/// - A push that finds the buffer full waits for capacity and credit like a send, for `write_timeout` at most.
+/// - A push that finds the buffer full waits for capacity and credit like a send, until nothing has moved for `write_timeout`.
 /// - What waits when the connection is lost goes out with the next one if the sender notices nothing of it, else it is
 ///   dropped and counted by [`disconnected`](crate::Dropped::disconnected), and the push or flush that notices fails with
 ///   [`SendError::Disconnected`].

@@ -1,7 +1,5 @@
 //! Enqueuing the message batch of an exclusive sender.
 
-use tokio::time::timeout;
-
 use super::{
     ConnectionInner, ConnectionShared,
     capacity::{NotSent, Queue, no_session},
@@ -84,9 +82,7 @@ impl ConnectionShared {
             let some = self.when_capacity(Queue::Messages, 0, |state| {
                 state.take(batch, terms, Session::send_some)
             });
-            timeout(self.write_timeout, some)
-                .await
-                .unwrap_or_else(|_| Err(self.not_in_time(terms.login)))?;
+            self.while_progress(terms.login, some).await?;
         }
         Ok(())
     }

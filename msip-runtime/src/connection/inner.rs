@@ -52,6 +52,8 @@ pub(crate) struct ConnectionInner {
     pub(super) wakes: WakeList,
     /// What a peer is told that asks for the schema.
     pub(super) schema_teller: SchemaTeller,
+    /// When bytes were last written.
+    pub(super) last_write: Duration,
     pub(super) instruments: Instruments,
     /// How many frames the sessions before this one ignored.
     pub(super) ignored: u64,
@@ -135,12 +137,31 @@ impl ConnectionInner {
     }
 
     /// All of this has been written.
-    pub(crate) fn transmitted(&mut self, transmit: Transmit) {
+    pub(crate) fn transmitted(&mut self, transmit: Transmit, now: Duration) {
+        self.last_write = now;
         if let Some(session) = &mut self.session {
             session.transmitted(transmit);
         }
         if self.is_capacity_awaited() {
             self.capacity_freed();
+        }
+    }
+
+    /// Some bytes of a chunk have been written.
+    pub(crate) fn written(&mut self, now: Duration) {
+        self.last_write = now;
+    }
+
+    /// When a sender of one-way messages that waits has last come closer to its turn.
+    pub(super) fn last_progress(&self) -> Duration {
+        let Some(session) = &self.session else {
+            return Duration::ZERO;
+        };
+        if session.lacks_credit() {
+            // What is written for others brings it no credit.
+            session.last_credit()
+        } else {
+            session.last_credit().max(self.last_write)
         }
     }
 
@@ -180,6 +201,11 @@ impl ConnectionInner {
         let ended = session.end_streams(now);
         let mut expired = Vec::new();
         let in_time = session.handle_timeout(now, &mut expired);
+        while let Some(target) = self.session.as_mut().and_then(Session::poll_unreported) {
+            if let Some(recv_buffer) = self.recv_buffer_of(target) {
+                recv_buffer.want_credit();
+            }
+        }
         if !expired.is_empty() {
             if FaultInjection::ExpireSilently.is_on() {
                 expired.clear();

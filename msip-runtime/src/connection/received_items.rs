@@ -1,8 +1,8 @@
 //! Items of one stream that were read together, to be pushed to its receive buffer.
 
-use std::collections::VecDeque;
+use std::{collections::VecDeque, sync::Arc};
 
-use super::ConnectionInner;
+use super::{ConnectionInner, recv_buffer::RecvBuffer};
 use msip_session::{Item, ItemTarget};
 
 /// Items of one stream that are pushed to its receive buffer together.
@@ -29,6 +29,14 @@ impl ConnectionInner {
     pub(crate) fn hand_over(&mut self, received: &mut ReceivedItems) {
         if !received.items.is_empty() {
             self.hand_over_items(received);
+        }
+    }
+
+    /// Where the items of this stream go.
+    pub(super) fn recv_buffer_of(&self, target: ItemTarget) -> Option<&Arc<RecvBuffer>> {
+        match target {
+            ItemTarget::Answers(token) => self.exchanges.recv_buffer(token),
+            ItemTarget::Requests(slot) => self.running_calls.request_stream(slot),
         }
     }
 

@@ -6,7 +6,7 @@ use std::{
 };
 
 use super::wake_list::{WakeList, store_waker};
-use crate::sync::{Mutex, MutexGuard, lock};
+use crate::sync::{AtomicBool, Mutex, MutexGuard, Ordering, lock};
 use msip_session::{Item, Outcome, StreamSide};
 
 /// Memory for so many items is kept while nothing comes.
@@ -19,6 +19,8 @@ const KEPT_ITEMS: usize = 64;
 #[derive(Debug, Default)]
 pub(crate) struct RecvBuffer {
     state: Mutex<RecvBufferState>,
+    /// The sender waits for credit: the reader is to say with the next item what it has read.
+    is_credit_wanted: AtomicBool,
 }
 
 #[derive(Debug, Default)]
@@ -34,6 +36,18 @@ struct RecvBufferState {
 impl RecvBuffer {
     fn lock(&self) -> MutexGuard<'_, RecvBufferState> {
         lock(&self.state)
+    }
+
+    /// The sender waits for credit.
+    pub(super) fn want_credit(&self) {
+        self.is_credit_wanted.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether the sender waits for credit; says so once.
+    #[inline]
+    pub(super) fn take_credit_wanted(&self) -> bool {
+        self.is_credit_wanted.load(Ordering::Relaxed)
+            && self.is_credit_wanted.swap(false, Ordering::Relaxed)
     }
 
     /// The exchange is open.

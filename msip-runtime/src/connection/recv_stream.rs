@@ -59,10 +59,14 @@ impl RecvStream {
     pub(crate) fn pop(&mut self, connection: &ConnectionShared) -> Option<Item> {
         let item = self.items.pop_front()?;
         // What came with the opening frame took no credit.
-        if item.payload_len > 0
-            && let Some(taken) = self.credit_batcher.take(item.payload_len)
-        {
-            self.grant(connection, taken);
+        if item.payload_len > 0 {
+            let mut taken = self.credit_batcher.take(item.payload_len);
+            if self.recv_buffer.take_credit_wanted() {
+                taken = taken.or_else(|| self.credit_batcher.take_all());
+            }
+            if let Some(taken) = taken {
+                self.grant(connection, taken);
+            }
         }
         Some(item)
     }

@@ -1,8 +1,12 @@
 //! Sending one-way messages.
 
-use std::{future::poll_fn, task::Poll};
+use std::{
+    future::{Future, poll_fn},
+    pin::pin,
+    task::Poll,
+};
 
-use tokio::time::timeout;
+use tokio::time::timeout_at;
 
 use super::{
     ConnectionInner, ConnectionShared,
@@ -41,18 +45,38 @@ impl ConnectionShared {
         let sent = self.when_capacity(Queue::Messages, outgoing.len, |state| {
             outgoing.send_or_enqueue(state)
         });
-        timeout(self.write_timeout, sent)
-            .await
-            .unwrap_or_else(|_| Err(self.not_in_time(options.login())))
+        self.while_progress(options.login(), sent).await
     }
 
-    /// What a sender fails with that has waited for as long as it may.
-    pub(super) fn not_in_time(&self, login: u64) -> SendError {
-        if self.lock().is_held(login) {
-            SendError::LoginPending
-        } else {
-            SendError::Full
+    /// Waits for a sender of one-way messages, as long as it comes closer to its turn.
+    ///
+    /// # Errors
+    ///
+    /// After `write_timeout` [`SendError::LoginPending`] where another's login holds it up; else [`SendError::Full`] when
+    /// for so long the peer has granted no credit, or nothing was written, whatever it waits for.
+    pub(super) async fn while_progress<T>(
+        &self,
+        login: u64,
+        sent: impl Future<Output = Result<T, SendError>>,
+    ) -> Result<T, SendError> {
+        let mut sent = pin!(sent);
+        let mut since = self.now();
+        while let Some(until) = self.instant(since.saturating_add(self.write_timeout)) {
+            if let Ok(sent) = timeout_at(until, sent.as_mut()).await {
+                return sent;
+            }
+            let state = self.lock();
+            if state.is_held(login) {
+                return Err(SendError::LoginPending);
+            }
+            let last = state.last_progress();
+            drop(state);
+            if last <= since {
+                return Err(SendError::Full);
+            }
+            since = last;
         }
+        sent.await
     }
 
     /// Sends a one-way message, or fails at once.

@@ -288,6 +288,9 @@ impl Driver {
             match Pin::new(&mut self.stream).poll_write(task, rest) {
                 Poll::Pending => {
                     self.stalled_since.get_or_insert(now);
+                    if has_written {
+                        self.connection.lock().written(now);
+                    }
                     return Ok(has_written);
                 }
                 Poll::Ready(Err(error)) => return Err(Ending::Io(error)),
@@ -298,7 +301,7 @@ impl Driver {
                     self.flush = Flush::Due;
                     *written += len;
                     if *written >= chunk.bytes.len() {
-                        self.complete_chunk();
+                        self.complete_chunk(now);
                     }
                 }
             }
@@ -322,9 +325,9 @@ impl Driver {
         }
     }
 
-    fn complete_chunk(&mut self) {
+    fn complete_chunk(&mut self, now: Duration) {
         if let Some((chunk, _)) = self.writing.take() {
-            self.connection.lock().transmitted(chunk);
+            self.connection.lock().transmitted(chunk, now);
         }
     }
 
@@ -443,7 +446,7 @@ mod tests {
             (
                 "connection, and the session in it",
                 size_of::<ConnectionShared>(),
-                2304,
+                2392,
             ),
             ("inbox", size_of::<Inbox>(), 128),
         ];

@@ -1,5 +1,7 @@
 //! Capacity: what may be sent or buffered now, and the buffers of the outgoing queue.
 
+use std::time::Duration;
+
 use super::{
     Blocked::{self, Closing, Disconnected, Full, NoCapacity},
     Phase, Session,
@@ -125,6 +127,11 @@ impl Session {
     /// Whether messages that wait, wait for credit.
     pub fn lacks_credit(&self) -> bool {
         self.is_open() && !self.send_window.is_open()
+    }
+
+    /// When the peer has last granted credit for one-way messages, or else when the session began.
+    pub fn last_credit(&self) -> Duration {
+        self.last_credit
     }
 
     /// Whether anything waits here that can be sent once there is capacity.

@@ -39,6 +39,12 @@ impl CreditBatcher {
         is_due.then(|| std::mem::replace(&mut self.read, Credit::NOTHING))
     }
 
+    /// The sender waits for credit. Returns what is to be passed to [`Session::items_consumed`] now, however little.
+    #[must_use]
+    pub fn take_all(&mut self) -> Option<Credit> {
+        (self.read.items > 0).then(|| std::mem::replace(&mut self.read, Credit::NOTHING))
+    }
+
     /// No further item is there. Returns what is to be passed to [`Session::items_consumed`] now, though that grants
     /// nothing: many bytes that were read would count as held for as long as nothing comes.
     #[inline]

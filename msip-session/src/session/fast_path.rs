@@ -35,6 +35,7 @@ impl Session {
                     return None;
                 }
                 self.unhandled.add(header.payload_len);
+                self.watch_window();
                 Some(FastFrame::Message)
             }
             BareFrame::Call => {

@@ -51,6 +51,8 @@ pub(super) enum FaultInjection {
     FreeCancelled,
     /// The end of a call that was cancelled is not said.
     EndSilently,
+    /// Credit does not come back with time.
+    ForgetTime,
     /// Credit of a stream is granted twice.
     GrantStreamTwice,
     /// Items are sent without credit.
@@ -77,7 +79,7 @@ pub(super) enum FaultInjection {
 #[cfg(test)]
 impl FaultInjection {
     /// All of them.
-    pub(super) const ALL: [Self; 33] = [
+    pub(super) const ALL: [Self; 34] = [
         Self::SkipDedup,
         Self::AcknowledgeWhileHandling,
         Self::WindowOverAllIds,
@@ -101,6 +103,7 @@ impl FaultInjection {
         Self::ForgetCancel,
         Self::FreeCancelled,
         Self::EndSilently,
+        Self::ForgetTime,
         Self::GrantStreamTwice,
         Self::SpendWithoutCredit,
         Self::LoseLastOfCredit,

@@ -16,7 +16,7 @@ use super::{
 use super::{Event, Fault};
 #[cfg(any(test, fuzzing))]
 use crate::wire::Frame;
-use crate::wire::{Credit, Flags, FrameRef, Header, write_credit};
+use crate::wire::{Credit, Flags, FrameRef, Header, MsgId, write_credit};
 
 impl Session {
     /// Sends an item of this side's stream; `encode` appends the body, which should have `body_len` bytes.
@@ -220,16 +220,21 @@ impl Session {
         let stream = self.streams.get(key)?;
         let (id, is_urgent, due) = (stream.id, stream.is_urgent, stream.due());
         if let Some(credit) = granted.filter(|_| self.phase == Phase::Open) {
-            let flags = urgency(is_urgent);
-            self.outgoing
-                .push_response(Priority::new(is_urgent), |buffer| {
-                    write_credit(buffer, flags, id, credit);
-                    if FaultInjection::GrantStreamTwice.is_on() {
-                        write_credit(buffer, flags, id, credit);
-                    }
-                });
+            self.grant_items(id, is_urgent, credit);
         }
         due
+    }
+
+    /// Grants credit for the peer's stream of this call.
+    pub(super) fn grant_items(&mut self, id: MsgId, is_urgent: bool, credit: Credit) {
+        let flags = urgency(is_urgent);
+        self.outgoing
+            .push_response(Priority::new(is_urgent), |buffer| {
+                write_credit(buffer, flags, id, credit);
+                if FaultInjection::GrantStreamTwice.is_on() {
+                    write_credit(buffer, flags, id, credit);
+                }
+            });
     }
 
     #[inline]

@@ -30,6 +30,7 @@ mod outgoing;
 mod receive;
 mod receive_message;
 mod received;
+mod relief;
 mod reply;
 mod request;
 mod resend_queue;
@@ -138,6 +139,8 @@ pub struct Session {
     send_window: SendWindow,
     receive_window: ReceiveWindow,
     keepalive: Keepalive,
+    /// When the peer has last granted credit for one-way messages.
+    last_credit: Duration,
     /// The largest body that the peer accepts.
     peer_max_body: usize,
     /// Whether the peer says when a call that was given up has ended there.
@@ -196,6 +199,7 @@ impl Session {
             send_window: SendWindow::new(config.window),
             receive_window: ReceiveWindow::growing(config.window, WINDOW_GROWTH),
             keepalive: Keepalive::new(config.ping_interval, now),
+            last_credit: now,
             peer_max_body: 0,
             peer_ends_cancelled: false,
             allows_compressed: false,
@@ -329,8 +333,7 @@ impl Session {
             ]
             .into_iter()
             .flatten()
-            .min()
-            .unwrap_or(Duration::MAX),
+            .fold(self.streams.relief.poll_timeout(), Duration::min),
             Phase::Suspended => self.outbound.poll_timeout().unwrap_or(Duration::MAX),
             Phase::Over => Duration::MAX,
             _ => self.handshake_deadline,
@@ -364,6 +367,7 @@ impl Session {
             self.expire_call(slot);
         }
         self.handle_drain_timeout(now)?;
+        self.relieve(now);
         match self.keepalive.handle_timeout(now) {
             Due::Nothing => Ok(()),
             Due::Dead { silence } => Err(TimedOut::Silence(silence)),

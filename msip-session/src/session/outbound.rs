@@ -18,6 +18,7 @@ use super::{
     outgoing::Position,
     slot::{Slot, Token},
     streams::{LATE_FRAMES, StreamKey, StreamTable},
+    to_usize,
 };
 use crate::wire::{MsgId, Side};
 pub(super) use delivery_ids::DELIVERY_WINDOW;
@@ -137,25 +138,25 @@ impl OutboundExchanges {
         self.entries.len() < MAX_SLOTS
     }
 
-    /// How many calls are open.
-    pub(super) const fn calls(&self) -> usize {
-        self.books.calls
+    /// How many calls are open, and awaited.
+    pub(super) fn calls(&self) -> usize {
+        self.books.calls - to_usize(self.books.abandoned)
     }
 
     /// How many calls and deliveries are open, and awaited.
     pub(super) fn len(&self) -> usize {
-        self.books.calls - self.books.abandoned + self.books.deliveries.unanswered().count()
+        self.calls() + self.books.deliveries.unanswered().count()
     }
 
     /// How many calls nobody waits for, though the peer has not ended them.
     #[cfg(any(test, fuzzing))]
-    pub(super) const fn abandoned_count(&self) -> usize {
+    pub(super) const fn abandoned_count(&self) -> u32 {
         self.books.abandoned
     }
 
     /// No call or delivery waits for an answer.
     pub(super) fn is_idle(&self) -> bool {
-        self.books.calls == self.books.abandoned && self.books.deliveries.len() == 0
+        self.calls() == 0 && self.books.deliveries.len() == 0
     }
 
     /// A new id for a message that is not answered.

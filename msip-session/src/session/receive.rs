@@ -253,6 +253,7 @@ impl Session {
             if !self.send_window.grant(read()?) {
                 return Err(window_overflow(id));
             }
+            self.last_credit = now;
             self.send_waiting(now);
             return Ok(Some(Event::Capacity));
         }

@@ -68,6 +68,7 @@ impl Session {
                 ));
             }
             self.unhandled.add(payload_len);
+            self.watch_window();
             if wants_answer && self.is_duplicate(&header, now)? {
                 return Ok(None);
             }

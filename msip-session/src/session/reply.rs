@@ -1,13 +1,17 @@
 //! Replying: answers to calls, acknowledgments, and credit for handled messages.
 
+use std::time::Duration;
+
 use super::{
-    InboundSlot, Phase, Reply, Session,
+    InboundSlot, ItemTarget, Phase, Reply, Session,
     close::NOT_ACCEPTED,
     ended_calls::{KeptReply, NOT_RECEIVED},
     fault_injection::FaultInjection,
     frame_writer::{Prefix, announced_len, write_frame},
     inbound::Unanswered,
+    relief::Relief,
     request::{Priority, urgency},
+    streams::Relieved,
     to_usize,
 };
 use crate::wire::{
@@ -117,8 +121,14 @@ impl Session {
             return;
         }
         let Some(credit) = self.receive_window.consume(handled) else {
+            self.watch_window();
             return;
         };
+        self.grant(credit);
+    }
+
+    /// Grants credit for one-way messages.
+    fn grant(&mut self, credit: Credit) {
         if self.phase == Phase::Open {
             self.outgoing.push_response(Priority::Urgent, |buffer| {
                 write_credit(buffer, Flags::NONE, MsgId::CONNECTION, credit);
@@ -127,6 +137,61 @@ impl Session {
                 }
             });
         }
+    }
+}
+
+/// Credit that comes back with time.
+impl Session {
+    /// Where the window of one-way messages is used up, it is looked at for relief.
+    #[inline]
+    pub(super) fn watch_window(&mut self) {
+        let relief = &mut self.streams.relief;
+        if self.receive_window.note_used_up(relief.round()) {
+            relief.start();
+        }
+    }
+
+    /// Grants what was handled of windows that have been used up for long.
+    pub(super) fn relieve(&mut self, now: Duration) {
+        if let Some(ended) = self.streams.relief.handle_timeout(now) {
+            match self.receive_window.relieve(ended) {
+                Relief::Grant(credit) => self.grant(credit),
+                Relief::Wait => self.streams.relief.start(),
+                Relief::Nothing | Relief::AtOnce => {}
+            }
+            for relieved in self.streams.relieve(ended) {
+                let Relieved {
+                    id,
+                    is_urgent,
+                    credit,
+                } = relieved;
+                self.grant_items(id, is_urgent, credit);
+            }
+        }
+        self.streams.relief.begin(now);
+    }
+
+    /// The peer's stream of this call.
+    fn reader_of(&self, id: MsgId) -> Option<ItemTarget> {
+        if id.chosen_by() == self.config.side {
+            let (_, token) = self.outbound.streams_of(id)?;
+            Some(ItemTarget::Answers(token))
+        } else {
+            let (slot, _) = self.inbound.streams_of(id)?;
+            Some(ItemTarget::Requests(slot))
+        }
+    }
+
+    /// A stream whose sender waits for credit. Its reader is to pass what it has read to
+    /// [`items_consumed`](Self::items_consumed) with the next item, however little that is. To be asked for after
+    /// [`handle_timeout`](Self::handle_timeout).
+    pub fn poll_unreported(&mut self) -> Option<ItemTarget> {
+        while let Some(id) = self.streams.poll_unreported() {
+            if let Some(reader) = self.reader_of(id) {
+                return Some(reader);
+            }
+        }
+        None
     }
 }
 

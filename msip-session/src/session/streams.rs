@@ -2,7 +2,10 @@
 
 use slab::Slab;
 
-use super::window::{ReceiveWindow, STREAM_GROWTH, SendWindow};
+use super::{
+    relief::{Relief, ReliefTimer},
+    window::{ReceiveWindow, STREAM_GROWTH, SendWindow},
+};
 use crate::wire::{Credit, MsgId};
 
 /// How many frames of a stream may be under way when its exchange ends: its window, and a few that grant credit or end it.
@@ -20,6 +23,27 @@ pub(super) struct StreamTable {
     start: Credit,
     /// Received and unread bytes of all streams.
     unread: usize,
+    /// For the windows of streams, and for that of one-way messages.
+    pub(super) relief: ReliefTimer,
+    /// Nothing where no window was used up, as with most connections.
+    starved: Option<Box<StarvedStreams>>,
+}
+
+/// Streams whose senders may wait for credit.
+#[derive(Debug, Default)]
+struct StarvedStreams {
+    /// Their windows are used up, or were.
+    watched: Vec<StreamKey>,
+    /// Their readers are to say what they have read.
+    unreported: Vec<MsgId>,
+}
+
+/// What is granted for a stream whose window has been used up for long.
+#[derive(Debug)]
+pub(super) struct Relieved {
+    pub(super) id: MsgId,
+    pub(super) is_urgent: bool,
+    pub(super) credit: Credit,
 }
 
 /// The streams of one call, as seen from one side.
@@ -33,6 +57,8 @@ pub(super) struct StreamState {
     receives: Option<ReceiveWindow>,
     /// Received and unread bytes.
     unread: usize,
+    /// It is among those that are looked at for relief.
+    is_watched: bool,
 }
 
 /// How many items may be sent and received, where a stream is open.
@@ -41,6 +67,9 @@ pub(super) struct StreamState {
 pub(super) struct StreamWindows {
     pub(super) sends: Option<i64>,
     pub(super) receives: Option<i64>,
+    pub(super) id: MsgId,
+    /// After how many grants items were read and not granted again, where their sender waits for credit.
+    pub(super) withheld_after: Option<u32>,
 }
 
 impl StreamTable {
@@ -50,6 +79,8 @@ impl StreamTable {
             entries: Slab::new(),
             start,
             unread: 0,
+            relief: ReliefTimer::new(),
+            starved: None,
         }
     }
 
@@ -67,6 +98,7 @@ impl StreamTable {
             sends: sends.then(|| SendWindow::new(self.start)),
             receives: receives.then(|| ReceiveWindow::growing(self.start, STREAM_GROWTH)),
             unread: 0,
+            is_watched: false,
         }))
     }
 
@@ -100,13 +132,71 @@ impl StreamTable {
     pub(super) fn accept(&mut self, key: StreamKey, payload_len: u32) -> Option<bool> {
         let stream = self.entries.get_mut(key.0)?;
         // All frames of a call have one priority.
-        let is_accepted = stream.receives.as_mut()?.accept(payload_len, false);
+        let window = stream.receives.as_mut()?;
+        let is_accepted = window.accept(payload_len, false);
         if is_accepted {
             let len = super::to_usize(payload_len);
             stream.unread += len;
             self.unread += len;
+            if window.note_used_up(self.relief.round()) {
+                self.watch(key);
+            }
         }
         Some(is_accepted)
+    }
+
+    /// The window of this stream is used up: it is looked at for relief.
+    #[cold]
+    fn watch(&mut self, key: StreamKey) {
+        self.relief.start();
+        let watched = self.entries.get_mut(key.0);
+        if watched.is_none_or(|stream| std::mem::replace(&mut stream.is_watched, true)) {
+            return;
+        }
+        let starved = self.starved.get_or_insert_default();
+        // Streams that have ended leave their keys behind.
+        if starved.watched.len() > 2 * self.entries.len() {
+            let entries = &self.entries;
+            let is_watched = |key: &StreamKey| entries.get(key.0).is_some_and(|it| it.is_watched);
+            starved.watched.retain(is_watched);
+            starved.watched.dedup();
+        }
+        starved.watched.push(key);
+    }
+
+    /// This round has ended. Returns what is granted for streams whose windows have been used up for long, and notes those
+    /// whose readers are to say what they have read.
+    pub(super) fn relieve(&mut self, ended: u32) -> Vec<Relieved> {
+        let mut relieved = Vec::new();
+        let Some(starved) = &mut self.starved else {
+            return relieved;
+        };
+        for key in std::mem::take(&mut starved.watched) {
+            let Some(stream) = self.entries.get_mut(key.0) else {
+                continue;
+            };
+            let Some(window) = stream.receives.as_mut().filter(|_| stream.is_watched) else {
+                continue;
+            };
+            stream.is_watched = false;
+            let (id, is_urgent) = (stream.id, stream.is_urgent);
+            match window.relieve(ended) {
+                Relief::Nothing => {}
+                Relief::Wait => self.watch(key),
+                Relief::Grant(credit) => relieved.push(Relieved {
+                    id,
+                    is_urgent,
+                    credit,
+                }),
+                Relief::AtOnce => self.starved.get_or_insert_default().unreported.push(id),
+            }
+        }
+        relieved
+    }
+
+    /// A stream whose reader is to say what it has read.
+    pub(super) fn poll_unreported(&mut self) -> Option<MsgId> {
+        self.starved.as_mut()?.unreported.pop()
     }
 
     /// Items have been read. Returns what to grant for them, once that is worth a frame.
@@ -116,7 +206,12 @@ impl StreamTable {
         let read = stream.unread.min(super::to_usize(items.bytes));
         stream.unread -= read;
         self.unread = self.unread.saturating_sub(read);
-        stream.receives.as_mut()?.consume(items)
+        let window = stream.receives.as_mut()?;
+        let credit = window.consume(items);
+        if credit.is_none() && window.note_used_up(self.relief.round()) {
+            self.watch(key);
+        }
+        credit
     }
 
     /// Received and unread bytes of all streams.
@@ -127,6 +222,10 @@ impl StreamTable {
     /// Frees memory that a burst needed.
     pub(super) fn release(&mut self) {
         self.entries.shrink_to_fit();
+        let starved = self.starved.as_ref();
+        if starved.is_some_and(|it| it.watched.is_empty() && it.unreported.is_empty()) {
+            self.starved = None;
+        }
     }
 
     /// How many calls have streams.
@@ -140,6 +239,11 @@ impl StreamTable {
         self.entries.iter().map(|(_, stream)| StreamWindows {
             sends: stream.sends.as_ref().map(SendWindow::items),
             receives: stream.receives.as_ref().map(ReceiveWindow::items),
+            id: stream.id,
+            withheld_after: stream
+                .receives
+                .as_ref()
+                .and_then(ReceiveWindow::withheld_after),
         })
     }
 }

@@ -1,5 +1,9 @@
 //! Flow-control windows: how many messages may be under way (docs/protocol.md, "Credit").
 
+use super::{
+    fault_injection::FaultInjection,
+    relief::{Relief, UsedUp},
+};
 use crate::wire::Credit;
 
 /// The window of a connection may grow to this many times its items.
@@ -103,6 +107,10 @@ pub(super) struct ReceiveWindow {
     pending_bytes: u32,
     /// The largest message so far of each priority, urgent last.
     largest: [u32; 2],
+    used_up: UsedUp,
+    /// How often it was granted something.
+    #[cfg(any(test, fuzzing))]
+    grants: u32,
 }
 
 impl ReceiveWindow {
@@ -124,6 +132,9 @@ impl ReceiveWindow {
             pending_items: 0,
             pending_bytes: 0,
             largest: [0; 2],
+            used_up: UsedUp::No,
+            #[cfg(any(test, fuzzing))]
+            grants: 0,
         }
     }
 
@@ -160,6 +171,12 @@ impl ReceiveWindow {
         self.items
     }
 
+    /// Whether it has granted, or will grant, more than its size: for messages that did not come within it.
+    #[cfg(any(test, fuzzing))]
+    pub(super) fn is_overgranted(&self) -> bool {
+        self.items + i64::from(self.pending_items) > i64::from(self.size)
+    }
+
     /// After how many items, or after how many bytes, [`consume`](Self::consume) grants something again.
     pub(super) fn due(&self) -> Credit {
         Credit {
@@ -170,15 +187,70 @@ impl ReceiveWindow {
         }
     }
 
-    /// Messages have been handled. Returns what to grant, once that is worth a frame: half of the window.
-    /// A sender that has little left by then could have sent more: the window grows.
+    /// Notes that the window is used up, in this round; `false` where it is not, or was noted before.
+    #[inline]
+    pub(super) fn note_used_up(&mut self, round: u32) -> bool {
+        let is_new = self.is_used_up() && self.used_up == UsedUp::No;
+        if is_new {
+            self.used_up = UsedUp::Since(round);
+        }
+        is_new
+    }
+
+    /// This round has ended. A window that has been used up for a whole one is granted what was handled, however little.
+    pub(super) fn relieve(&mut self, ended: u32) -> Relief {
+        match self.used_up {
+            UsedUp::Since(_) if FaultInjection::ForgetTime.is_on() => Relief::Nothing,
+            UsedUp::Since(round) if round == ended => Relief::Wait,
+            UsedUp::Since(_) if self.pending_items > 0 || self.pending_bytes > 0 => {
+                Relief::Grant(self.grant_pending())
+            }
+            UsedUp::Since(_) => {
+                self.used_up = UsedUp::Long;
+                Relief::AtOnce
+            }
+            UsedUp::No | UsedUp::Long => Relief::Nothing,
+        }
+    }
+
+    /// Grants what has been handled. The window stays as large as it is.
+    fn grant_pending(&mut self) -> Credit {
+        self.note_grant();
+        let credit = Credit {
+            items: std::mem::take(&mut self.pending_items),
+            bytes: std::mem::take(&mut self.pending_bytes),
+        };
+        self.items += i64::from(credit.items);
+        self.bytes += i64::from(credit.bytes);
+        credit
+    }
+
+    #[inline]
+    fn note_grant(&mut self) {
+        self.used_up = UsedUp::No;
+        #[cfg(any(test, fuzzing))]
+        {
+            self.grants += 1;
+        }
+    }
+
+    /// Where something was handled and not granted again, and the sender waits for it: after how many grants that is.
+    #[cfg(any(test, fuzzing))]
+    pub(super) fn withheld_after(&self) -> Option<u32> {
+        (self.is_used_up() && self.pending_items > 0).then_some(self.grants)
+    }
+
+    /// Messages have been handled. Returns what to grant, once that is worth a frame: half of the window, or anything where
+    /// it has been used up for long. A sender that has little left by then could have sent more: the window grows.
     #[inline]
     pub(super) fn consume(&mut self, handled: Credit) -> Option<Credit> {
         self.pending_items = self.pending_items.saturating_add(handled.items);
         self.pending_bytes = self.pending_bytes.saturating_add(handled.bytes);
         if self.pending_items < self.size / 2 && self.pending_bytes < self.start.bytes / 2 {
-            return None;
+            let is_overdue = self.used_up == UsedUp::Long;
+            return is_overdue.then(|| self.grant_pending());
         }
+        self.note_grant();
         let mut credit = Credit {
             items: std::mem::take(&mut self.pending_items),
             bytes: std::mem::take(&mut self.pending_bytes),

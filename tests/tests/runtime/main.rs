@@ -23,6 +23,7 @@ mod resume;
 mod rooms;
 mod runtime_gone;
 mod sender;
+mod slow_receivers;
 mod streams;
 mod testing;
 mod untyped;

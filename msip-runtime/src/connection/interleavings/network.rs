@@ -274,7 +274,8 @@ impl Network {
                 };
                 is_busy = true;
                 self.at_peer(|peer| peer.receive(&transmit.bytes));
-                self.client.lock().transmitted(transmit);
+                let now = self.client.now();
+                self.client.lock().transmitted(transmit, now);
             }
             self.client.lock().driver_has_run();
             if is_busy {

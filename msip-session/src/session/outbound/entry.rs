@@ -66,8 +66,8 @@ pub(super) struct Books {
     pub(super) deliveries: DeliveryIds,
     /// How many calls are open, awaited or not.
     pub(super) calls: usize,
-    /// How many of them are not.
-    pub(super) abandoned: usize,
+    /// How many of them are not; as small as it can be, since every session has it.
+    pub(super) abandoned: u32,
     /// No exchange has an earlier deadline.
     pub(super) next_deadline: Option<Duration>,
     /// The frames that are kept to be sent again, in bytes.

@@ -14,7 +14,7 @@ use super::{
     rules::Rules,
     streams::Streams,
 };
-use crate::wire::{Decoder, SessionId, Side};
+use crate::wire::{Decoder, MsgId, SessionId, Side};
 
 /// The member that each kind of exchange is.
 pub(super) const NOTE: u16 = 1;
@@ -105,6 +105,9 @@ pub(super) struct Node {
     pub(super) connects_at: Duration,
     /// How many LOG messages the session had dropped when its connection began.
     logs_before: u64,
+    /// The windows of which credit is withheld that the peer waits for: by their streams, how often they were granted
+    /// something before, and since when.
+    pub(super) withheld: BTreeMap<(Option<MsgId>, u32), Duration>,
 }
 
 impl Node {
@@ -129,6 +132,7 @@ impl Node {
             reads_at: Duration::ZERO,
             connects_at: Duration::ZERO,
             logs_before: 0,
+            withheld: BTreeMap::new(),
         }
     }
 
@@ -227,6 +231,9 @@ impl Node {
         }
         let mut expired = Vec::new();
         let due = session.handle_timeout(now, &mut expired);
+        while let Some(target) = session.poll_unreported() {
+            self.streams.want_credit(target);
+        }
         for token in expired {
             self.complete(token, &Outcome::Expired, rules)?;
         }

@@ -7,8 +7,8 @@ use std::{
 
 use super::{
     super::{
-        Blocked, CallShape, CreditBatcher, InboundSlot, Incoming, Item, ItemBatch, Outcome, Reply,
-        Session, Slot, StreamSide, Token, window::STREAM_GROWTH,
+        Blocked, CallShape, CreditBatcher, InboundSlot, Incoming, Item, ItemBatch, ItemTarget,
+        Outcome, Reply, Session, Slot, StreamSide, Token, window::STREAM_GROWTH,
     },
     STREAM_WINDOW,
     flows::{FlowId, MAX_ITEM},
@@ -42,6 +42,8 @@ struct SimulatedReader {
     items: VecDeque<u32>,
     takes_at: Duration,
     credit_batcher: CreditBatcher,
+    /// The sender waits for credit.
+    is_credit_wanted: bool,
 }
 
 impl SimulatedReader {
@@ -70,7 +72,11 @@ impl SimulatedReader {
 
     /// Notes an item that was read, and notifies the session when that is due.
     fn taken(&mut self, end: StreamSide, len: u32, session: &mut Session) {
-        if let Some(taken) = self.credit_batcher.take(len) {
+        let mut taken = self.credit_batcher.take(len);
+        if std::mem::take(&mut self.is_credit_wanted) {
+            taken = taken.or_else(|| self.credit_batcher.take_all());
+        }
+        if let Some(taken) = taken {
             self.credit_batcher
                 .set_due(session.items_consumed(end, taken));
         }
@@ -109,6 +115,19 @@ pub(super) struct Streams {
 impl Streams {
     pub(super) fn is_empty(&self) -> bool {
         self.calls.is_empty() && self.inbound.is_empty()
+    }
+
+    /// The sender of this stream waits for credit.
+    pub(super) fn want_credit(&mut self, target: ItemTarget) {
+        let reader = match target {
+            ItemTarget::Answers(token) => self.calls.get_mut(&token).map(|call| &mut call.answers),
+            ItemTarget::Requests(slot) => {
+                self.inbound.get_mut(&slot).map(|call| &mut call.requests)
+            }
+        };
+        if let Some(reader) = reader {
+            reader.is_credit_wanted = true;
+        }
     }
 
     pub(super) fn clear(&mut self) {

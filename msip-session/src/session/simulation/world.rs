@@ -12,7 +12,7 @@ use super::{
 };
 use crate::{
     session::{
-        Session,
+        Phase, Session,
         window::{STREAM_GROWTH, WINDOW_GROWTH},
     },
     wire::Side,
@@ -20,6 +20,9 @@ use crate::{
 
 /// How long failures are injected.
 const FAILURE_TIME: Duration = Duration::from_secs(20);
+
+/// How long credit may be withheld from a peer that waits for it: two rounds, and what passes between steps.
+const WITHHELD_TIME: Duration = Duration::from_millis(600);
 
 /// How long everything may take to settle after that.
 const SETTLE_TIME: Duration = Duration::from_secs(60);
@@ -234,6 +237,7 @@ impl World {
             }
             self.write(side);
             self.check_limits(side)?;
+            self.check_withheld(side)?;
         }
         Ok(())
     }
@@ -419,6 +423,12 @@ impl World {
                 "{side:?} has credit for {may_send}, and has granted {may_come}"
             ));
         }
+        if session.receive_window.is_overgranted() {
+            return Err(format!(
+                "{side:?} grants credit for messages that did not come by this connection: {:?}",
+                session.receive_window
+            ));
+        }
         let window = i64::from(STREAM_WINDOW.items * STREAM_GROWTH);
         for streams in session.streams.windows() {
             let mut items = [streams.sends, streams.receives].into_iter().flatten();
@@ -428,6 +438,31 @@ impl World {
         }
         if session.unexpected > 0 {
             return Err(format!("{side:?} got frames that no correct peer sends"));
+        }
+        Ok(())
+    }
+
+    /// Checks that credit comes back with time: nobody who has something to grant keeps the peer waiting for it.
+    fn check_withheld(&mut self, side: Side) -> Result<(), String> {
+        let now = self.now;
+        let node = self.node(side);
+        let mut withheld = Vec::new();
+        if let Some(session) = node.session.as_ref().filter(|it| it.phase == Phase::Open) {
+            let window = session.receive_window.withheld_after();
+            withheld.extend(window.map(|grants| (None, grants)));
+            let streams = session.streams.windows();
+            withheld.extend(
+                streams.filter_map(|it| it.withheld_after.map(|grants| (Some(it.id), grants))),
+            );
+        }
+        node.withheld.retain(|window, _| withheld.contains(window));
+        for window in withheld {
+            let since = *node.withheld.entry(window).or_insert(now);
+            if now > since + WITHHELD_TIME {
+                return Err(format!(
+                    "{side:?} withholds credit since {since:?}: {window:?}"
+                ));
+            }
         }
         Ok(())
     }
