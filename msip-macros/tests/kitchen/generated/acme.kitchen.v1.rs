@@ -74,7 +74,7 @@ impl ClientToServer {
             Self::Measured(_) => 10,
             Self::LetterInd(_) => 11,
             Self::Note(_) => 300,
-            Self::ShapeState(_) => 65_535,
+            Self::ShapeState(_) => 65_534,
         }
     }
 }
@@ -989,7 +989,7 @@ impl ::msip_runtime::Protocol for Kitchen {
     const NAME: &'static str = "acme.kitchen.v1";
 
     fn fingerprint() -> u64 {
-        0xf7d9_4ef2_76bc_1fec
+        0x72af_64c6_c74a_81b2
     }
 
     fn descriptor_set() -> &'static [u8] {
@@ -1027,7 +1027,7 @@ impl ::msip_runtime::Envelope for ClientToServer {
         ::msip_runtime::Variant::new(300, "note", ::msip_runtime::MsgKind::Log)
             .uncompressed(),
         ::msip_runtime::Variant::new(
-            65_535,
+            65_534,
             "shape_state",
             ::msip_runtime::MsgKind::State,
         ),
@@ -1064,7 +1064,7 @@ impl ::msip_runtime::Envelope for ClientToServer {
             Self::LetterInd(message) => ::msip_runtime::body::member_len(11, message),
             Self::Note(message) => ::msip_runtime::body::member_len(300, message),
             Self::ShapeState(message) => {
-                ::msip_runtime::body::member_len(65_535, message)
+                ::msip_runtime::body::member_len(65_534, message)
             }
         }
     }
@@ -1105,7 +1105,7 @@ impl ::msip_runtime::Envelope for ClientToServer {
                 ::msip_runtime::body::encode_member(300, message, buffer);
             }
             Self::ShapeState(message) => {
-                ::msip_runtime::body::encode_member(65_535, message, buffer);
+                ::msip_runtime::body::encode_member(65_534, message, buffer);
             }
         }
     }
@@ -1127,8 +1127,8 @@ impl ::msip_runtime::Envelope for ClientToServer {
             10 => ::msip_runtime::body::decode_member(10, body).map(Self::Measured),
             11 => ::msip_runtime::body::decode_member(11, body).map(Self::LetterInd),
             300 => ::msip_runtime::body::decode_member(300, body).map(Self::Note),
-            65_535 => {
-                ::msip_runtime::body::decode_member(65_535, body).map(Self::ShapeState)
+            65_534 => {
+                ::msip_runtime::body::decode_member(65_534, body).map(Self::ShapeState)
             }
             unknown => {
                 ::core::result::Result::Err(
