@@ -214,7 +214,7 @@ pub use prost;
 pub use prost_types;
 #[doc(hidden)]
 pub use protocol::require_generation;
-pub use protocol::{BodyError, Envelope, Exchange, Protocol, Variant};
+pub use protocol::{BodyError, Envelope, Exchange, Protocol, Variant, VariantLabel};
 #[doc(hidden)]
 pub use send_now::send_now;
 pub use sender::Sender;

@@ -6,7 +6,7 @@ use std::{borrow::Cow, fmt};
 
 use thiserror::Error;
 
-use crate::MetadataError;
+use crate::{MetadataError, VariantLabel};
 
 pub use detail::Detail;
 use detail::Details;
@@ -134,11 +134,9 @@ impl Status {
 
     /// `UNIMPLEMENTED`: there is no handler for requests of this variant.
     #[must_use]
-    pub fn unimplemented_variant(variant: u16) -> Self {
-        Self::new(
-            Code::Unimplemented,
-            format!("no handler for variant {variant}"),
-        )
+    pub fn unimplemented_variant(variant: impl Into<VariantLabel>) -> Self {
+        let variant = variant.into();
+        Self::new(Code::Unimplemented, format!("no handler for {variant}"))
     }
 
     /// `INVALID_ARGUMENT`: the message of this name is a response, but belongs to no call.

@@ -74,14 +74,14 @@ async fn a_bomb_costs_no_more_than_the_limit() {
         .await
         .expect("connects");
     let too_large =
-        "RESOURCE_EXHAUSTED: decompressed body of variant 3 exceeds 16777216 bytes (max_body)";
+        "RESOURCE_EXHAUSTED: decompressed body of chain_req (3) exceeds 16777216 bytes (max_body)";
     let bombs = [
         (Compression::Gzip, gzip_bomb(), too_large),
         (Compression::Zstd, zstd_bomb(), too_large),
         (
             Compression::Lz4,
             lz4_bomb(MAX),
-            "INVALID_ARGUMENT: cannot decompress body of variant 3: invalid lz4: ",
+            "INVALID_ARGUMENT: cannot decompress body of chain_req (3): invalid lz4: ",
         ),
         (Compression::Lz4, lz4_bomb(MAX + 1), too_large),
     ];

@@ -230,13 +230,13 @@ async fn payloads_and_credentials_are_never_traced() {
         "TRACE",
         "handling",
         "serving",
-        "exchange{note_ind}",
-        "exchange{echo_req correlation_id=order-17 traceparent=00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01}",
+        "exchange{note_ind variant=2}",
+        "exchange{echo_req variant=1 correlation_id=order-17 traceparent=00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01}",
         "direction=\"outgoing\"",
         "direction=\"incoming\"",
         "done code=\"OK\" elapsed_us=",
         "done code=\"INTERNAL\" elapsed_us=",
-        "a handler panicked",
+        "a handler panicked variant=act_req (6)",
     ] {
         assert!(
             text.contains(expected),

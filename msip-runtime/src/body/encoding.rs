@@ -159,7 +159,7 @@ impl Encoding {
                 transcoder
                     .encode(message)
                     .map_err(|reason| BodyError::Unwritable {
-                        variant: variant.number,
+                        variant: variant.into(),
                         reason,
                     })?
             }
@@ -192,10 +192,11 @@ impl Encoding {
         match compression::decompress(params.compression, &body, params.max_body) {
             Ok(body) => Ok(body.into()),
             Err(compression::DecompressError::TooLarge { max }) => {
+                let variant = variant.into();
                 Err(BodyError::TooLarge { variant, max })
             }
             Err(error) => Err(BodyError::Compressed {
-                variant,
+                variant: variant.into(),
                 reason: error.to_string(),
             }),
         }

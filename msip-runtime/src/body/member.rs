@@ -48,7 +48,7 @@ pub fn decode_member<M: Message>(number: u16, body: Body<'_>) -> Result<M, BodyE
     }
     if !depth::prost_limits_depth() {
         depth::check(member.rest()).map_err(|depth::TooDeep| BodyError::TooDeep {
-            variant: number,
+            variant: number.into(),
             max: depth::MAX,
         })?;
     }
@@ -128,7 +128,9 @@ fn merge_members(number: u16, mut body: Bytes) -> Result<Bytes, BodyError> {
     match first {
         Some(first) if merged.is_empty() => Ok(first),
         Some(_) => Ok(merged.into()),
-        None => Err(BodyError::MemberMissing { variant: number }),
+        None => Err(BodyError::MemberMissing {
+            variant: number.into(),
+        }),
     }
 }
 
@@ -251,7 +253,7 @@ mod tests {
         assert_eq!(decode_unit(3, Body::from(&Bytes::from(bytes))), Ok(()));
         assert_eq!(
             decode_unit(3, Body::from(&Bytes::new())),
-            Err(BodyError::MemberMissing { variant: 3 })
+            Err(BodyError::MemberMissing { variant: 3.into() })
         );
     }
 
@@ -261,12 +263,12 @@ mod tests {
             (
                 "empty",
                 &[],
-                "the body does not contain variant 1 of its header",
+                "the body does not contain variant 1, which its header names",
             ),
             (
                 "another member",
                 &[0x12, 0],
-                "the body does not contain variant 1 of its header",
+                "the body does not contain variant 1, which its header names",
             ),
             (
                 "a number instead of a message",

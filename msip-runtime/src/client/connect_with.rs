@@ -3,7 +3,7 @@
 use std::future::Future;
 
 use super::{Client, Reconnect};
-use crate::{Answered, ConnectError, DisconnectReason, Protocol, Status, Streaming};
+use crate::{Answered, ConnectError, DisconnectReason, Protocol, Status, Streaming, VariantLabel};
 
 /// A protocol whose server-to-client messages `H` handles; generated code implements it for every
 /// `H: HandleServerToClient`.
@@ -24,7 +24,9 @@ pub trait ConnectWith<H>: Protocol {
         requests: Streaming<Self::ServerToClient>,
     ) -> impl Future<Output = Result<Answered<Self::ClientToServer>, Status>> + Send {
         let _ = (handler, client, requests);
-        std::future::ready(Err(Status::unimplemented_variant(variant)))
+        std::future::ready(Err(Status::unimplemented_variant(VariantLabel::of::<
+            Self::ServerToClient,
+        >(variant))))
     }
 
     /// The client has connected, or reconnected: logs in.

@@ -52,7 +52,8 @@ impl ConnectionShared {
                     body,
                     compressed: false,
                     metadata: None,
-                } => In::from_body(&encoding, variant, body, false).map_err(CallError::Answer),
+                } => In::from_body(&encoding, variant, body, false)
+                    .map_err(|error| CallError::Answer(In::named(error))),
                 outcome => self.read_answer(outcome, &encoding, options, self.timeout_of(request)),
             };
         }
@@ -129,7 +130,7 @@ impl ConnectionShared {
         };
         take_metadata(options, metadata);
         let read = E::from_body(encoding, variant, body, compressed);
-        read.map_err(CallError::Answer)
+        read.map_err(|error| CallError::Answer(E::named(error)))
     }
 
     /// What an exchange that was not answered fails with.

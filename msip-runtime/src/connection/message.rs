@@ -51,6 +51,11 @@ pub(crate) trait FromBody: Sized + Send + Sync + 'static {
         compressed: bool,
     ) -> Result<Self, BodyError>;
 
+    /// An error of [`from_body`](Self::from_body), with the name of its variant where that is known.
+    fn named(error: BodyError) -> BodyError {
+        error
+    }
+
     /// Whether it came as the one answer of a call rather than as an item of a stream.
     fn set_is_answer(&mut self) {}
 }
@@ -96,5 +101,9 @@ impl<E: Envelope> FromBody for E {
             return encoding.read(variant, body, true);
         }
         encoding.decode(variant, Body::from(&body))
+    }
+
+    fn named(error: BodyError) -> BodyError {
+        error.named::<E>()
     }
 }

@@ -183,7 +183,7 @@ pub(crate) fn read<E: FromBody>(encoding: &Encoding, item: Item) -> Result<E, Ca
         ..
     } = item;
     let read = E::from_body(encoding, variant, body, compressed);
-    let mut read = read.map_err(CallError::Answer)?;
+    let mut read = read.map_err(|error| CallError::Answer(E::named(error)))?;
     if payload_len == 0 {
         // An item of a stream takes credit, and the one answer of a call takes none.
         read.set_is_answer();

@@ -186,17 +186,16 @@ where
         match polled {
             Poll::Ready(handled) => {
                 slot.set(None);
-                self.conclude(task, receiver, call, deadline, row.number, handled);
+                self.conclude(task, receiver, call, deadline, row, handled);
             }
             Poll::Pending => {
                 let Some(mut slot) = self.slot.take() else {
                     return;
                 };
                 let responder = receiver.responder(call, deadline);
-                let variant = row.number;
                 self.go_on(receiver, call, deadline, async move {
                     let handled = poll_fn(|task| poll_slot(&mut slot, task)).await;
-                    responder.respond(handled, variant).await;
+                    responder.respond(handled, row).await;
                 });
             }
         }
@@ -234,7 +233,7 @@ where
                 let context = D::serving(&context, serving);
                 Box::pin(async move {
                     let handled = caught(handler::<D>(side, context, request, variant)).await;
-                    responder.respond(handled, variant).await;
+                    responder.respond(handled, row).await;
                 })
             }
             Some(stack) => {
@@ -260,13 +259,13 @@ where
         receiver: &mut Receiver<D::Out>,
         call: CallToAnswer,
         deadline: Option<Instant>,
-        variant: u16,
+        row: &'static Variant,
         handled: Handled<D::Out>,
     ) {
         match handled {
             Ok(Ok(Answered::Message(answer))) if receiver.encoding().is_identity() => {
                 match D::Out::VARIANTS.get(answer.index()) {
-                    Some(row) => receiver.answer(call, row.number, answer),
+                    Some(answered) => receiver.answer(call, answered.number, answer),
                     None => receiver
                         .responder(call, deadline)
                         .fail(&Status::internal("the answer has no variant")),
@@ -275,7 +274,7 @@ where
             handled => {
                 // Only a stream of answers takes its time.
                 let responder = receiver.responder(call, deadline);
-                let mut responding = Box::pin(responder.respond(handled, variant));
+                let mut responding = Box::pin(responder.respond(handled, row));
                 if responding.as_mut().poll(task).is_pending() {
                     self.go_on(receiver, call, deadline, responding);
                 }

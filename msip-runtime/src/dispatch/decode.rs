@@ -23,9 +23,10 @@ pub(super) fn decode<D: Dispatch>(
         ..
     } = incoming;
     let row = expect::<D>(variant, reply)?;
-    let unreadable = |error: BodyError| Status::new(error.code(), error.to_string());
     if compressed {
-        body = encoding.decompress(variant, body).map_err(unreadable)?;
+        body = encoding
+            .decompress(variant, body)
+            .map_err(unreadable::<D>)?;
         if let ReplyTo::Call(slot) = reply
             && let Some(Err(busy)) =
                 connection.with_session(|session| session.request_inflated(slot, body.len()))
@@ -34,7 +35,16 @@ pub(super) fn decode<D: Dispatch>(
         }
     }
     let message = encoding.decode(variant, Body::from(&body));
-    message.map(|message| (message, row)).map_err(unreadable)
+    message
+        .map(|message| (message, row))
+        .map_err(unreadable::<D>)
+}
+
+/// What a body that cannot be read is answered with.
+#[cold]
+fn unreadable<D: Dispatch>(error: BodyError) -> Status {
+    let error = error.named::<D::In>();
+    Status::new(error.code(), error.to_string())
 }
 
 /// Reads the body of a one-way message that is not compressed; `None` where [`decode_or_why`] says why.
@@ -59,9 +69,7 @@ pub(super) fn decode_or_why<D: Dispatch>(
     body: Body<'_>,
 ) -> Result<D::In, Status> {
     expect::<D>(variant, ReplyTo::Nobody)?;
-    encoding
-        .decode(variant, body)
-        .map_err(|error| Status::new(error.code(), error.to_string()))
+    encoding.decode(variant, body).map_err(unreadable::<D>)
 }
 
 /// Reads the request of a call that is not compressed.
@@ -77,7 +85,7 @@ pub(super) fn decode_call<D: Dispatch>(
     encoding
         .decode(variant, body)
         .map(|request| (request, row))
-        .map_err(|error| Status::new(error.code(), error.to_string()))
+        .map_err(unreadable::<D>)
 }
 
 /// Refuses the one request of a call that asks for a stream of them.

@@ -19,7 +19,7 @@ use super::{
     with_middleware,
 };
 use crate::{
-    Answered, DisconnectReason, Status,
+    Answered, DisconnectReason, Status, VariantLabel,
     call::Serving,
     middleware::ExchangeContext,
     protocol::Variant,
@@ -150,8 +150,11 @@ where
                         return Poll::Pending;
                     }
                     Poll::Ready(Ok(Ok(()))) => {}
-                    Poll::Ready(Ok(Err(status))) => self.receiver.ignored(variant, &status),
+                    Poll::Ready(Ok(Err(status))) => self
+                        .receiver
+                        .ignored(VariantLabel::of::<D::In>(variant), &status),
                     Poll::Ready(Err(panic)) => {
+                        let variant = VariantLabel::of::<D::In>(variant);
                         self.receiver.ignored(variant, &panicked(variant, &panic));
                     }
                 }
@@ -217,7 +220,8 @@ where
     fn unreadable(&mut self, message: BareMessage) {
         let body = self.receiver.body(&message);
         if let Err(status) = decode_or_why::<D>(self.receiver.encoding(), message.variant, body) {
-            self.receiver.ignored(message.variant, &status);
+            self.receiver
+                .ignored(VariantLabel::of::<D::In>(message.variant), &status);
         }
         self.receiver.handled(message.payload_len);
     }
@@ -248,7 +252,9 @@ where
             (ReplyTo::Delivery { id, urgent }, outcome) => {
                 self.receiver.acknowledge(id, urgent, outcome);
             }
-            (_, Err(status)) => self.receiver.ignored(variant, &status),
+            (_, Err(status)) => self
+                .receiver
+                .ignored(VariantLabel::of::<D::In>(variant), &status),
             (_, Ok(())) => {}
         }
     }
@@ -315,6 +321,6 @@ where
             polled
         })
         .await;
-        outcome.unwrap_or_else(|panic| Err(panicked(variant, &panic)))
+        outcome.unwrap_or_else(|panic| Err(panicked(VariantLabel::of::<D::In>(variant), &panic)))
     }
 }

@@ -84,6 +84,7 @@ fn span(row: &Variant, metadata: Option<&wire::Metadata>) -> Span {
         target: "msip_runtime::exchange",
         "exchange",
         message = row.name,
+        variant = row.number,
         correlation_id = tracing::field::Empty,
         traceparent = tracing::field::Empty,
     );

@@ -7,7 +7,7 @@ use super::{
     request::{Request, handler},
 };
 use crate::{
-    Answered, CallError, Envelope as _, Status,
+    Answered, CallError, Envelope as _, Status, VariantLabel,
     middleware::{ExchangeContext, ExchangeEnd, Handling, Stack},
     service::{SessionResponder, caught, panicked},
 };
@@ -44,7 +44,7 @@ impl<D: Dispatch> ExchangeEnd for InboundMessageEnd<D> {
             let context = D::serving(&self.context, exchange.serving());
             match caught(self.side.dispatch(&context, message)).await {
                 Ok(outcome) => outcome.map(|_| ()).map_err(CallError::Status),
-                Err(panic) => Err(panicked(self.variant, &panic).into()),
+                Err(panic) => Err(panicked(VariantLabel::of::<D::In>(self.variant), &panic).into()),
             }
         })
     }
@@ -60,10 +60,13 @@ impl<D: Dispatch> ExchangeEnd for InboundCallEnd<D> {
             let handled = caught(handler::<D>(side, context, request, variant)).await;
             let answered = match handled {
                 Ok(outcome) => outcome?,
-                Err(panic) => return Err(panicked(variant, &panic).into()),
+                Err(panic) => {
+                    return Err(panicked(VariantLabel::of::<D::In>(variant), &panic).into());
+                }
             };
             self.answered = match answered {
                 Answered::Stream(answers) => {
+                    let variant = VariantLabel::of::<D::In>(variant);
                     self.responder.send_answers(answers, variant).await?;
                     None
                 }
@@ -95,7 +98,7 @@ pub(super) async fn message<D: Dispatch>(
     };
     match caught(stack.run(&mut exchange, &mut end)).await {
         Ok(outcome) => outcome.map_err(Status::from),
-        Err(panic) => Err(panicked(variant, &panic)),
+        Err(panic) => Err(panicked(VariantLabel::of::<D::In>(variant), &panic)),
     }
 }
 
@@ -125,13 +128,16 @@ pub(super) async fn call<D: Dispatch>(
         ..
     } = end;
     match (outcome, answered) {
-        (Ok(Ok(())), Some(answered)) => responder.respond(Ok(Ok(answered)), variant).await,
+        (Ok(Ok(())), Some(answered)) => {
+            let variant = VariantLabel::of::<D::In>(variant);
+            responder.respond(Ok(Ok(answered)), variant).await;
+        }
         (Ok(Ok(())), None) if request.is_some() => responder.fail(&Status::internal(
             "a middleware let a call succeed without an answer",
         )),
         // Its answers are sent already.
         (Ok(Ok(())), None) => responder.end(),
         (Ok(Err(error)), _) => responder.fail(&error.into()),
-        (Err(panic), _) => responder.fail(&panicked(variant, &panic)),
+        (Err(panic), _) => responder.fail(&panicked(VariantLabel::of::<D::In>(variant), &panic)),
     }
 }

@@ -173,6 +173,12 @@ impl ExchangeContext {
         self.variant.name
     }
 
+    /// The number of that member, by which the wire knows it.
+    #[must_use]
+    pub const fn variant_number(&self) -> u16 {
+        self.variant.number
+    }
+
     /// The kind of that message.
     #[must_use]
     pub const fn kind(&self) -> MsgKind {

@@ -6,7 +6,8 @@ use super::{ExchangeContext, Middleware, Next};
 use crate::CallError;
 use msip_session::wire::Escaped;
 
-/// Traces each exchange: a span `exchange` at level info, with its `direction`, `message`, `shape`, and the
+/// Traces each exchange: a span `exchange` at level info, with its `direction`, `message` and its
+/// `variant` (the number), `shape`, and the
 /// `correlation_id` and `traceparent` that go with it; and at its end an event in it, with its `code` (`OK` where it went
 /// well), `elapsed_us`, `body_len` and `answer_len`. What was said is never traced.
 ///
@@ -36,6 +37,7 @@ impl Middleware for Tracing {
             "exchange",
             direction = exchange.direction().name(),
             message = exchange.message(),
+            variant = exchange.variant_number(),
             shape = exchange.shape().name(),
             correlation_id = metadata.correlation_id().map(|id| tracing::field::display(Escaped::new(id))),
             traceparent = metadata.traceparent().map(|trace| tracing::field::display(Escaped::new(trace))),

@@ -1,7 +1,56 @@
 //! The error for an invalid body.
 
+use std::fmt;
+
 use msip_session::wire::Code;
 use thiserror::Error;
+
+use super::{Envelope, Variant, variant_of};
+
+/// A variant in the text of an error or of a log: `echo_req (3)`, or `variant 3` where its name is not known.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct VariantLabel {
+    /// The number.
+    pub number: u16,
+    /// The name of the member in the schema; empty where only the number is known.
+    pub name: &'static str,
+}
+
+impl VariantLabel {
+    /// The variant of this number in a table.
+    #[must_use]
+    pub fn of<E: Envelope>(number: u16) -> Self {
+        let name = variant_of::<E>(number).map_or("", |variant| variant.name);
+        Self { number, name }
+    }
+}
+
+impl From<u16> for VariantLabel {
+    fn from(number: u16) -> Self {
+        Self { number, name: "" }
+    }
+}
+
+impl From<&Variant> for VariantLabel {
+    fn from(variant: &Variant) -> Self {
+        Self {
+            number: variant.number,
+            name: variant.name,
+        }
+    }
+}
+
+impl fmt::Display for VariantLabel {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { number, name } = self;
+        if name.is_empty() {
+            write!(f, "variant {number}")
+        } else {
+            write!(f, "{name} ({number})")
+        }
+    }
+}
 
 /// A body is not the message that its frame header announces.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
@@ -14,48 +63,48 @@ pub enum BodyError {
         variant: u16,
     },
     /// The body does not contain the member that the header announces.
-    #[error("the body does not contain variant {variant} of its header")]
+    #[error("the body does not contain {variant}, which its header names")]
     MemberMissing {
-        /// The number in the header.
-        variant: u16,
+        /// What the header names.
+        variant: VariantLabel,
     },
     /// The body is malformed in the connection's codec, or not of the member's type.
-    #[error("malformed body of variant {variant}: {reason}")]
+    #[error("malformed body of {variant}: {reason}")]
     Malformed {
-        /// The number in the header.
-        variant: u16,
+        /// What the header names.
+        variant: VariantLabel,
         /// The reason.
         reason: String,
     },
     /// Messages are nested too deep.
-    #[error("malformed body of variant {variant}: nested deeper than {max} messages")]
+    #[error("malformed body of {variant}: nested deeper than {max} messages")]
     TooDeep {
-        /// The number in the header.
-        variant: u16,
+        /// What the header names.
+        variant: VariantLabel,
         /// The limit.
         max: usize,
     },
     /// The decompressed body is too large.
-    #[error("decompressed body of variant {variant} exceeds {max} bytes (max_body)")]
+    #[error("decompressed body of {variant} exceeds {max} bytes (max_body)")]
     TooLarge {
-        /// The number in the header.
-        variant: u16,
+        /// What the header names.
+        variant: VariantLabel,
         /// The limit, in bytes.
         max: usize,
     },
     /// The body cannot be decompressed.
-    #[error("cannot decompress body of variant {variant}: {reason}")]
+    #[error("cannot decompress body of {variant}: {reason}")]
     Compressed {
-        /// The number in the header.
-        variant: u16,
+        /// What the header names.
+        variant: VariantLabel,
         /// The reason.
         reason: String,
     },
     /// The message cannot be encoded in the connection's codec, such as a time outside the years 1 to 9999 in JSON.
-    #[error("cannot encode variant {variant}: {reason}")]
+    #[error("cannot encode {variant}: {reason}")]
     Unwritable {
-        /// The number of the variant.
-        variant: u16,
+        /// The variant.
+        variant: VariantLabel,
         /// The reason.
         reason: String,
     },
@@ -81,9 +130,41 @@ impl BodyError {
         }
     }
 
-    pub(crate) fn malformed(variant: u16, reason: impl std::fmt::Display) -> Self {
+    /// The same with the name that the variant has in a table, where it is not known yet. Bodies are decoded by number
+    /// alone: only an error looks the name up.
+    #[cold]
+    #[must_use]
+    pub(crate) fn named<E: Envelope>(self) -> Self {
+        self.labelled(VariantLabel::of::<E>)
+    }
+
+    /// The same about this variant.
+    #[cold]
+    #[must_use]
+    pub(crate) fn of_variant(self, known: &Variant) -> Self {
+        self.labelled(|_| known.into())
+    }
+
+    fn labelled(mut self, label: impl FnOnce(u16) -> VariantLabel) -> Self {
+        match &mut self {
+            Self::UnknownVariant { .. } => {}
+            Self::MemberMissing { variant }
+            | Self::Malformed { variant, .. }
+            | Self::TooDeep { variant, .. }
+            | Self::TooLarge { variant, .. }
+            | Self::Compressed { variant, .. }
+            | Self::Unwritable { variant, .. } => {
+                if variant.name.is_empty() {
+                    *variant = label(variant.number);
+                }
+            }
+        }
+        self
+    }
+
+    pub(crate) fn malformed(variant: impl Into<VariantLabel>, reason: impl fmt::Display) -> Self {
         Self::Malformed {
-            variant,
+            variant: variant.into(),
             reason: reason.to_string(),
         }
     }

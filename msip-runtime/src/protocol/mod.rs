@@ -5,7 +5,7 @@ mod body_error;
 mod variant;
 
 pub use body::Body;
-pub use body_error::BodyError;
+pub use body_error::{BodyError, VariantLabel};
 pub use variant::{Exchange, Variant};
 
 pub(crate) use variant::variant_of;

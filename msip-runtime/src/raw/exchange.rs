@@ -91,13 +91,14 @@ impl UntypedExchange {
             .then(|| receiver.connection().requests(slot))
             .flatten();
         let is_stream = incoming.is_stream;
+        let variant = incoming.variant;
         let mut message = message(receiver, incoming);
         if is_stream {
             message = UntypedMessage::new(message.variant(), bytes::Bytes::new());
         }
         Some(Self {
             message,
-            reply: Reply::Call(Responder::new(responder)),
+            reply: Reply::Call(Responder::new(responder, variant)),
             requests: requests.map(|requests| Requests(Streaming::requests(requests))),
             metadata,
             deadline,
@@ -131,7 +132,7 @@ impl UntypedExchange {
             let status = Status::unimplemented_variant(incoming.variant);
             match reply {
                 Reply::Delivery(acknowledgment) => acknowledgment.fail(status),
-                _ => receiver.ignored(incoming.variant, &status),
+                _ => receiver.ignored(incoming.variant.into(), &status),
             }
             return None;
         }

@@ -93,7 +93,8 @@ impl UntypedMessage {
             Compression::None => Ok(self.body.clone()),
             _ => self
                 .encoding
-                .decompress(self.variant.number, self.body.clone()),
+                .decompress(self.variant.number, self.body.clone())
+                .map_err(|error| error.of_variant(&self.variant)),
         }
     }
 

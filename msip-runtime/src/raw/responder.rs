@@ -20,11 +20,12 @@ use msip_session::wire::{Credit, MsgId};
 /// Answers a call, once. Dropped before, it answers with `CANCELLED`, or `DEADLINE_EXCEEDED` where that is so.
 #[derive(Debug)]
 #[must_use = "a responder that is dropped answers with an error"]
-pub struct Responder(service::SessionResponder);
+pub struct Responder(service::SessionResponder, u16);
 
 impl Responder {
-    pub(super) fn new(responder: service::SessionResponder) -> Self {
-        Self(responder)
+    /// Answers a call of this variant.
+    pub(super) fn new(responder: service::SessionResponder, variant: u16) -> Self {
+        Self(responder, variant)
     }
 
     /// Sets a header of the answer, as [`Call::set_header`](crate::Call::set_header) does.
@@ -57,7 +58,7 @@ impl Responder {
         items: impl Stream<Item = Result<UntypedMessage, Status>> + Send + 'static,
     ) {
         let cancellation = self.cancellation();
-        unless_cancelled(&cancellation, self.0.answer_stream(Box::pin(items), 0)).await;
+        unless_cancelled(&cancellation, self.0.answer_stream(Box::pin(items), self.1)).await;
     }
 
     /// Passes on the outcome of another call: its one answer, its stream of answers with their credit, or its error, with
@@ -93,7 +94,7 @@ impl Responder {
                         first: Some(message),
                         responses,
                     };
-                    let sent = self.0.send_answers(Box::pin(items), 0).await;
+                    let sent = self.0.send_answers(Box::pin(items), self.1).await;
                     self.forward_headers(&metadata);
                     match sent {
                         Ok(()) => self.0.end(),

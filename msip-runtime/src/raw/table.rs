@@ -1,6 +1,6 @@
 //! A table of variants that is built at run time.
 
-use std::borrow::Cow;
+use std::{borrow::Cow, fmt};
 
 use bytes::Bytes;
 
@@ -17,6 +17,7 @@ use crate::{Envelope, Variant};
 /// table.insert("note_ind", Variant::new(2, "", MsgKind::Event));
 /// assert_eq!(table.get(2).map(|row| row.name()), Some("note_ind"));
 /// assert_eq!(table.find("echo_req").map(|row| row.variant().number()), Some(1));
+/// assert_eq!(table.get(2).map(ToString::to_string).as_deref(), Some("note_ind (2)"));
 /// ```
 #[derive(Debug, Clone, Default)]
 pub struct VariantTable {
@@ -49,11 +50,15 @@ impl VariantTable {
     }
 
     /// Adds a variant under this name, in place of an earlier one of its number.
-    pub fn insert(&mut self, name: impl Into<Cow<'static, str>>, variant: Variant) {
-        let row = VariantRow {
-            variant,
-            name: name.into(),
-        };
+    ///
+    /// Errors about a message that this table [describes](Self::describe) have the name where it is a `&'static str`, or
+    /// where `variant` has it.
+    pub fn insert(&mut self, name: impl Into<Cow<'static, str>>, mut variant: Variant) {
+        let name = name.into();
+        if let Cow::Borrowed(name) = name {
+            variant.name = name;
+        }
+        let row = VariantRow { variant, name };
         let number = |row: &VariantRow| row.variant.number;
         match self.rows.binary_search_by_key(&variant.number, number) {
             Ok(place) => {
@@ -96,6 +101,13 @@ impl VariantTable {
     }
 }
 
+/// Its name and number, as errors and logs show a variant: `echo_req (1)`.
+impl fmt::Display for VariantRow {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} ({})", self.name, self.variant.number)
+    }
+}
+
 impl VariantRow {
     /// Its name, as the schema spells it.
     #[must_use]
@@ -113,5 +125,38 @@ impl VariantRow {
     #[must_use]
     pub fn message(&self, body: impl Into<Bytes>) -> UntypedMessage {
         UntypedMessage::new(&self.variant, body)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        Compression, MsgKind,
+        body::{BodyFormat, Encoding, EncodingParams},
+    };
+
+    #[test]
+    fn an_error_about_a_message_names_its_variant_as_the_table_does() {
+        let encoding = Encoding::new(EncodingParams {
+            format: BodyFormat::Protobuf,
+            compression: Compression::Zstd,
+            threshold: 0,
+            max_body: 100,
+        });
+        let mut table = VariantTable::new();
+        table.insert("echo_req", Variant::new(1, "", MsgKind::Event));
+        for (number, text) in [(1, "body of echo_req (1):"), (2, "body of variant 2:")] {
+            let body = Bytes::from_static(b"not compressed");
+            let mut message =
+                UntypedMessage::received(Variant::new(number, "", MsgKind::Event), body);
+            message.set_compressed(&encoding);
+            let error = table
+                .describe(message)
+                .body()
+                .expect_err("not compressed")
+                .to_string();
+            assert!(error.contains(text), "{error}");
+        }
     }
 }

@@ -2,7 +2,7 @@
 
 use std::future::Future;
 
-use crate::{Answered, DisconnectReason, Peer, Protocol, Status, Streaming};
+use crate::{Answered, DisconnectReason, Peer, Protocol, Status, Streaming, VariantLabel};
 
 /// A protocol whose client-to-server messages `H` handles; generated code implements it for every
 /// `H: HandleClientToServer`.
@@ -23,7 +23,9 @@ pub trait ServeWith<H>: Protocol {
         requests: Streaming<Self::ClientToServer>,
     ) -> impl Future<Output = Result<Answered<Self::ServerToClient>, Status>> + Send {
         let _ = (handler, peer, requests);
-        std::future::ready(Err(Status::unimplemented_variant(variant)))
+        std::future::ready(Err(Status::unimplemented_variant(VariantLabel::of::<
+            Self::ClientToServer,
+        >(variant))))
     }
 
     /// A client has connected.

@@ -10,7 +10,7 @@ use std::{
 
 use futures_core::Stream;
 
-use crate::Status;
+use crate::{Status, VariantLabel};
 
 /// Runs a handler, and turns its panic into an error with the panic's text.
 pub(crate) async fn caught<F: Future>(handler: F) -> Result<F::Output, String> {
@@ -61,7 +61,7 @@ fn panic_text(panic: &(dyn Any + Send)) -> String {
 }
 
 /// The status that the peer gets for a panic.
-pub(crate) fn panicked(variant: u16, panic: &str) -> Status {
-    tracing::error!(variant, panic, "a handler panicked");
+pub(crate) fn panicked(variant: VariantLabel, panic: &str) -> Status {
+    tracing::error!(%variant, panic, "a handler panicked");
     Status::internal("the handler panicked")
 }

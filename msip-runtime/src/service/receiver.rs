@@ -14,7 +14,7 @@ use super::{
     responder::SessionResponder,
 };
 use crate::{
-    Code, DisconnectReason, Status,
+    Code, DisconnectReason, Status, VariantLabel,
     body::{Body, Encoding},
     connection::{CallToAnswer, ConnectionShared, Outgoing, Terms},
 };
@@ -235,11 +235,11 @@ impl<A: Outgoing> Receiver<A> {
 
     /// A message that nobody waits for was not handled.
     #[cold]
-    pub(crate) fn ignored(&self, variant: u16, status: &Status) {
+    pub(crate) fn ignored(&self, variant: VariantLabel, status: &Status) {
         // The status may quote the body, and what was said is nothing for a log.
         let code = status.code().name();
         tracing::debug!(
-            variant,
+            %variant,
             code,
             "a message that nobody waits for was not handled"
         );

@@ -10,7 +10,7 @@ use tokio::time::Instant;
 
 use super::panics::{panicked, poll_next_caught};
 use crate::{
-    Answered, Cancellation, Code, ItemStream, MetadataError, SendError, Status,
+    Answered, Cancellation, Code, ItemStream, MetadataError, SendError, Status, VariantLabel,
     body::Encoding,
     connection::{CallToAnswer, ConnectionShared, Outgoing, StreamTarget},
     metadata::now_us,
@@ -59,7 +59,11 @@ impl SessionResponder {
     }
 
     /// Answers with the handler's result. Only a stream of answers takes its time.
-    pub(crate) async fn respond<Out: Outgoing>(self, handled: Handled<Out>, variant: u16) {
+    pub(crate) async fn respond<Out: Outgoing>(
+        self,
+        handled: Handled<Out>,
+        variant: impl Into<VariantLabel>,
+    ) {
         match handled {
             Ok(Ok(Answered::Message(answer))) => self.answer(&answer),
             Ok(Ok(Answered::Stream(answers))) => self.answer_stream(answers, variant).await,
@@ -67,7 +71,7 @@ impl SessionResponder {
                 self.fail(&Status::internal("the handler has no answer for a call"));
             }
             Ok(Err(status)) => self.fail(&status),
-            Err(panic) => self.fail(&panicked(variant, &panic)),
+            Err(panic) => self.fail(&panicked(variant.into(), &panic)),
         }
     }
 
@@ -101,7 +105,11 @@ impl SessionResponder {
     }
 
     /// Sends the answers of a stream, and its end. Their own panic ends them.
-    pub(crate) async fn answer_stream<E: Outgoing>(self, answers: ItemStream<E>, variant: u16) {
+    pub(crate) async fn answer_stream<E: Outgoing>(
+        self,
+        answers: ItemStream<E>,
+        variant: impl Into<VariantLabel>,
+    ) {
         match self.send_answers(answers, variant).await {
             Ok(()) => self.end(),
             Err(status) => self.fail(&status),
@@ -112,8 +120,9 @@ impl SessionResponder {
     pub(crate) async fn send_answers<E: Outgoing>(
         &self,
         answers: ItemStream<E>,
-        variant: u16,
+        variant: impl Into<VariantLabel>,
     ) -> Result<(), Status> {
+        let variant = variant.into();
         let mut answers = answers;
         let ended = || Status::new(Code::Cancelled, "the call has ended");
         let feed = self

@@ -201,7 +201,7 @@ async fn json_is_canonical_and_lenient_as_protobuf_says() {
             .await;
         assert_eq!(
             answer,
-            format!("INVALID_ARGUMENT: malformed body of variant 1: {expected}"),
+            format!("INVALID_ARGUMENT: malformed body of kinds_req (1): {expected}"),
             "{fields}"
         );
     }
@@ -292,7 +292,7 @@ async fn well_known_types_have_their_own_form() {
             .await;
         assert_eq!(
             answer,
-            format!("INVALID_ARGUMENT: malformed body of variant 2: {expected}"),
+            format!("INVALID_ARGUMENT: malformed body of well_known_req (2): {expected}"),
             "{fields}"
         );
     }
@@ -369,11 +369,12 @@ async fn a_body_that_is_not_the_message_is_refused_and_the_connection_goes_on() 
         assert_eq!(
             answer,
             Err(format!(
-                "INVALID_ARGUMENT: malformed body of variant 6: {expected}"
+                "INVALID_ARGUMENT: malformed body of nothing_req (6): {expected}"
             ))
         );
     }
-    let missing = "INVALID_ARGUMENT: the body does not contain variant 6 of its header";
+    let missing =
+        "INVALID_ARGUMENT: the body does not contain nothing_req (6), which its header names";
     for (is_json, body) in [
         (true, &b"{}"[..]),
         (true, br#"{"chainReq":{}}"#),
@@ -409,7 +410,7 @@ async fn nesting_stops_at_a_hundred_levels() {
     let url = Echo::start("mem://nesting").await;
     let mut json = Caller::new(&url, Codec::Json).await;
     let mut msgpack = Caller::new(&url, Codec::MessagePack).await;
-    let too_deep = "INVALID_ARGUMENT: malformed body of variant 3: ";
+    let too_deep = "INVALID_ARGUMENT: malformed body of chain_req (3): ";
     for depth in [1, 98, 99, 10_000, 200_000] {
         let text = format!(
             r#"{{"chainReq":{}{{}}{}}}"#,
@@ -502,7 +503,7 @@ async fn messagepack_has_the_tree_of_json_with_numbers_and_bytes_as_they_are() {
         assert_eq!(
             answer,
             Err(format!(
-                "INVALID_ARGUMENT: malformed body of variant 1: {expected}"
+                "INVALID_ARGUMENT: malformed body of kinds_req (1): {expected}"
             ))
         );
     }

@@ -154,7 +154,7 @@ async fn ask(caller: &mut RawCaller, body: &[u8]) -> String {
 #[tokio::test]
 async fn what_cannot_be_inflated_is_refused_and_the_connection_goes_on() {
     let url = Echo::start("mem://cannot-be-inflated?max_body=1KiB").await;
-    let refused = "INVALID_ARGUMENT: cannot decompress body of variant 3: ";
+    let refused = "INVALID_ARGUMENT: cannot decompress body of chain_req (3): ";
     for (compression, name) in [
         (Compression::Gzip, "gzip"),
         (Compression::Zstd, "zstd"),
@@ -195,7 +195,7 @@ async fn what_cannot_be_inflated_is_refused_and_the_connection_goes_on() {
     );
     assert_eq!(
         ask(&mut lz4, &[3, 1, 4, 0, 0, 0x20, 0x1a, 0]).await,
-        "RESOURCE_EXHAUSTED: decompressed body of variant 3 exceeds 1024 bytes (max_body)"
+        "RESOURCE_EXHAUSTED: decompressed body of chain_req (3) exceeds 1024 bytes (max_body)"
     );
     assert_eq!(
         ask(&mut lz4, &[3, 2, 0, 0, 0, 0x20, 0x1a, 0]).await,

@@ -269,7 +269,7 @@ async fn what_the_codec_cannot_write_is_not_sent() {
             .expect_err("not in JSON");
         assert_eq!(
             error.to_string(),
-            "cannot encode variant 2: wellKnownReq.time: a Timestamp outside the \
+            "cannot encode well_known_req (2): wellKnownReq.time: a Timestamp outside the \
              years 1 to 9999"
         );
         assert!(error.is_safe_to_repeat());

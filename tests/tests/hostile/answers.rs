@@ -39,11 +39,15 @@ trait Caller {
     fn other() -> (u16, Vec<u8>);
 
     const OTHER: &'static str;
+
+    /// The name of the answer.
+    const ANSWER: &'static str;
 }
 
 impl Caller for Client<Lab> {
     const OPENER: FrameType = FrameType::Publish;
     const OTHER: &'static str = "act_rsp";
+    const ANSWER: &'static str = "echo_rsp";
 
     async fn call(&self, options: CallOptions, text: &str) -> Result<String, CallError> {
         let request = EchoReq {
@@ -73,6 +77,7 @@ impl Caller for Client<Lab> {
 impl Caller for Peer<Lab> {
     const OPENER: FrameType = FrameType::Event;
     const OTHER: &'static str = "echo_req";
+    const ANSWER: &'static str = "ask_rsp";
 
     async fn call(&self, options: CallOptions, text: &str) -> Result<String, CallError> {
         let request = AskReq {
@@ -196,7 +201,7 @@ fn broken<C: Caller>() -> Vec<Broken> {
     let good = Header::parse(good.first_chunk().expect("has a header")).expect("is good");
     let flagged = |flags: Flags| Header { flags, ..good };
     let (other, other_body) = C::other();
-    let variant = good.variant;
+    let label = format!("{} ({})", C::ANSWER, good.variant);
     let case = |name, header, payload: &[u8], error: &str| Broken {
         name,
         header,
@@ -227,13 +232,13 @@ fn broken<C: Caller>() -> Vec<Broken> {
             "no body",
             good,
             &[],
-            "cannot decode the response: the body does not contain variant VARIANT of its header",
+            "cannot decode the response: the body does not contain VARIANT, which its header names",
         ),
         case(
             "a body that is no protobuf",
             good,
             &[0xff; 12],
-            "cannot decode the response: malformed body of variant VARIANT: failed to decode Protobuf message: invalid varint",
+            "cannot decode the response: malformed body of VARIANT: failed to decode Protobuf message: invalid varint",
         ),
         case(
             "an acknowledgment where an answer belongs",
@@ -296,7 +301,7 @@ fn broken<C: Caller>() -> Vec<Broken> {
     ]
     .into_iter()
     .map(|case| Broken {
-        error: case.error.replace("VARIANT", &variant.to_string()),
+        error: case.error.replace("VARIANT", &label),
         ..case
     })
     .collect()

@@ -706,6 +706,10 @@ fn bodies(side: Side) -> Vec<Case> {
     let us = Us(side);
     let id = us.call(2);
     let (variant, body) = us.request();
+    let label = match side {
+        Side::Connecting => "echo_req (1)",
+        Side::Accepting => "ask_req (5)",
+    };
     let call = |name: &str, body: Vec<u8>, reason: &str| {
         answered(
             name,
@@ -714,7 +718,7 @@ fn bodies(side: Side) -> Vec<Case> {
             &format!("INVALID_ARGUMENT: {reason}"),
         )
     };
-    let missing = format!("the body does not contain variant {variant} of its header");
+    let missing = format!("the body does not contain {label}, which its header names");
     let key = u8::try_from(variant << 3 | 2).expect("small");
     let newer = || (999, vec![0xba, 0x3e, 0]);
     let unknown = "UNIMPLEMENTED: unknown variant 999";
@@ -723,14 +727,14 @@ fn bodies(side: Side) -> Vec<Case> {
             "a body that is no protobuf",
             vec![0xff; 40],
             &format!(
-                "malformed body of variant {variant}: failed to decode Protobuf message: invalid varint"
+                "malformed body of {label}: failed to decode Protobuf message: invalid varint"
             ),
         ),
         call(
             "a body that is cut",
             body[..body.len() - 1].to_vec(),
             &format!(
-                "malformed body of variant {variant}: length {} exceeds the remaining {} bytes",
+                "malformed body of {label}: length {} exceeds the remaining {} bytes",
                 body.len() - 2,
                 body.len() - 3
             ),
@@ -738,9 +742,7 @@ fn bodies(side: Side) -> Vec<Case> {
         call(
             "a body that announces more than there is",
             vec![key, 0xff, 0xff, 0xff, 0xff, 0x0f],
-            &format!(
-                "malformed body of variant {variant}: length 4294967295 exceeds the remaining 0 bytes"
-            ),
+            &format!("malformed body of {label}: length 4294967295 exceeds the remaining 0 bytes"),
         ),
         call("an empty body", Vec::new(), &missing),
         call("a body that holds another member", us.note().1, &missing),
@@ -749,10 +751,10 @@ fn bodies(side: Side) -> Vec<Case> {
             vec![key, 4, 0x0a, 2, 0xc3, 0x28],
             &match side {
                 Side::Connecting => format!(
-                    "malformed body of variant {variant}: failed to decode Protobuf message: EchoReq.text: invalid string value: data is not UTF-8 encoded"
+                    "malformed body of {label}: failed to decode Protobuf message: EchoReq.text: invalid string value: data is not UTF-8 encoded"
                 ),
                 Side::Accepting => format!(
-                    "malformed body of variant {variant}: failed to decode Protobuf message: AskReq.question: invalid string value: data is not UTF-8 encoded"
+                    "malformed body of {label}: failed to decode Protobuf message: AskReq.question: invalid string value: data is not UTF-8 encoded"
                 ),
             },
         ),
@@ -790,7 +792,7 @@ fn bodies(side: Side) -> Vec<Case> {
                 (us.note().0, vec![0xff; 40]),
             ),
             us.delivery(1),
-            "INVALID_ARGUMENT: malformed body of variant 2: failed to decode Protobuf message: invalid varint",
+            "INVALID_ARGUMENT: malformed body of note_ind (2): failed to decode Protobuf message: invalid varint",
         ),
     ]
 }

@@ -230,11 +230,10 @@ async fn a_server_is_told_what_a_client_that_closes_did_not_accept() {
             .map(|_| {
                 let (peer, answered) = (peer.clone(), Arc::clone(&answered));
                 tokio::spawn(async move {
-                    while let Err(error) = peer.ask_req(AskReq::default()).await.map(|_| {
-                        answered.fetch_add(1, Ordering::Relaxed);
-                    }) {
+                    if let Err(error) = peer.ask_req(AskReq::default()).await {
                         return error;
                     }
+                    answered.fetch_add(1, Ordering::Relaxed);
                     loop {
                         if let Err(error) = peer.ask_req(AskReq::default()).await {
                             return error;

@@ -4,7 +4,7 @@ use std::{error::Error, io, sync::Arc, time::Duration};
 
 use msip_runtime::{
     BindError, BodyError, CallError, ConnectError, DisconnectReason, MetadataError, SendError,
-    SettingError, Status, prost,
+    SettingError, Status, VariantLabel, prost,
     testing::PairError,
     transport::UrlError,
     wire::{CreditError, DecodeError, Header, HelloError, PayloadError, TopicError, WelcomeError},
@@ -55,9 +55,9 @@ fn undecodable() -> prost::DecodeError {
 
 fn body_errors() -> Vec<BodyError> {
     let reason = || "invalid varint".to_owned();
-    let variant = 3;
+    let variant = VariantLabel::from(3);
     vec![
-        BodyError::UnknownVariant { variant },
+        BodyError::UnknownVariant { variant: 3 },
         BodyError::MemberMissing { variant },
         BodyError::Malformed {
             variant,
