@@ -174,16 +174,17 @@ pub(crate) fn tell(welcome: &mut Welcome, encoding: &Encoding) {
         .insert(ERROR_METADATA.to_owned(), Vec::new());
 }
 
+/// Whether a peer whose HELLO or Welcome has these extensions reads metadata on an ERROR.
+pub(crate) fn reads_error_metadata(extensions: &BTreeMap<String, Vec<u8>>) -> bool {
+    extensions.contains_key(ERROR_METADATA)
+}
+
 /// Uses in a session that begins what the peer has announced in its HELLO or Welcome, and this side announces too.
-pub(crate) fn agree(
-    session: &mut Session,
-    extensions: &BTreeMap<String, Vec<u8>>,
-    encoding: &Encoding,
-) {
+pub(crate) fn agree(session: &mut Session, reads_error_metadata: bool, encoding: &Encoding) {
     if encoding.compression() != Compression::None {
         session.allow_compressed();
     }
-    if extensions.contains_key(ERROR_METADATA) {
+    if reads_error_metadata {
         session.allow_error_metadata();
     }
 }

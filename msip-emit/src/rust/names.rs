@@ -37,6 +37,9 @@ pub const RESERVED_METHODS: &[&str] = &[
     "peer",
     "room",
     "rooms",
+    "draining",
+    "schema_compared",
+    "schema_difference",
     // Room.
     "join",
     "leave",

@@ -586,7 +586,8 @@ fn attach(target: &Target, shared: &Shared, established: Established) -> Ready {
         // It has no calls yet, so nothing is to be cancelled.
         let _ = session.resume(&agreed, shared.connection.now());
     }
-    negotiation::agree(&mut session, &welcome.welcome.extensions, &encoding);
+    let reads_error_metadata = negotiation::reads_error_metadata(&welcome.welcome.extensions);
+    negotiation::agree(&mut session, reads_error_metadata, &encoding);
     let login = shared.connection.attach_for_login(session, encoding);
     shared.begin_schema_check(target, login);
     (stream, decoder, identity, login)

@@ -446,7 +446,7 @@ mod tests {
             (
                 "connection, and the session in it",
                 size_of::<ConnectionShared>(),
-                2392,
+                2432,
             ),
             ("inbox", size_of::<Inbox>(), 128),
         ];

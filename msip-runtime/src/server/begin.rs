@@ -196,7 +196,7 @@ fn open(
         ),
         hello.max_body,
     );
-    negotiation::agree(&mut session, &hello.extensions, &encoding);
+    negotiation::agree(&mut session, hello.reads_error_metadata, &encoding);
     connection.attach(session, encoding);
     connection.set_sender(identity.map(|identity| identity.of_peer(id)));
     let about = AboutClient {

@@ -3,7 +3,7 @@
 //! Every session has one and almost none needs it; a channel would cost more than everything else that is kept for a session.
 
 use std::{
-    collections::{BTreeMap, VecDeque},
+    collections::VecDeque,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     task::{Context, Poll, Waker},
 };
@@ -11,7 +11,9 @@ use std::{
 use tokio::sync::OwnedSemaphorePermit;
 
 use super::peer::Remote;
-use crate::{Identity, compatibility::describes, transport::Stream};
+use crate::{
+    Identity, compatibility::describes, negotiation::reads_error_metadata, transport::Stream,
+};
 use msip_session::{
     Session,
     wire::{Decoder, HelloFrame, MsgId, SessionId},
@@ -31,7 +33,8 @@ pub(super) struct Greeting {
     pub(super) fingerprint: u64,
     /// Whether the client can describe its schema.
     pub(super) describes: bool,
-    pub(super) extensions: BTreeMap<String, Vec<u8>>,
+    /// Whether the client reads metadata on an ERROR.
+    pub(super) reads_error_metadata: bool,
 }
 
 impl From<HelloFrame> for Greeting {
@@ -43,7 +46,7 @@ impl From<HelloFrame> for Greeting {
             describes: describes(&hello.extensions),
             client_name: hello.client_name,
             fingerprint: hello.fingerprint,
-            extensions: hello.extensions,
+            reads_error_metadata: reads_error_metadata(&hello.extensions),
         }
     }
 }
