@@ -7,6 +7,9 @@ use thiserror::Error;
 use crate::{BodyError, Envelope, MetadataError, Status, transport::UrlError};
 use msip_session::wire::Code;
 
+#[cfg(test)]
+mod tests;
+
 /// A message was not sent.
 ///
 /// `Display` is one line, which leaves a cause to `source()`; `Debug` is that line with all causes, as it is what Rust prints

@@ -49,6 +49,8 @@
 
 mod budget;
 mod dropped;
+#[cfg(test)]
+mod error_texts;
 #[cfg(any(test, fuzzing))]
 #[doc(hidden)]
 pub mod fuzzing;
