@@ -21,7 +21,7 @@ def run(binaries):
     server = subprocess.Popen([binaries / "first-server", "tcp://127.0.0.1:0"], text=True, stdout=subprocess.PIPE)
     try:
         url = server.stdout.readline().split()[-1]
-        cases = [("", 0, "hello, ada"), ("?codec=json", 1, "json")]
+        cases = [("", 0, "hello, ada"), ("?codec=json", 1, "feature `json`")]
         for query, code, text in cases:
             command = [binaries / "first-client", "ada", url + query]
             # Enter ends it.
