@@ -10,6 +10,7 @@ use std::{
     time::Duration,
 };
 
+use msip_examples::stop_signal;
 use tokio::{
     io::{AsyncBufReadExt as _, BufReader, Lines},
     process::{Child, ChildStdin, ChildStdout, Command},
@@ -23,7 +24,7 @@ use crate::output::say;
 /// Ready when this process is told to end: by Ctrl-C, by SIGTERM or, `with_input`, by the end of its input, which is how
 /// a child notices that its parent is gone. Once this has returned, no signal ends the process by itself.
 pub(crate) fn stopped(with_input: bool) -> io::Result<impl Future<Output = ()> + Send> {
-    let signalled = signalled()?;
+    let signalled = stop_signal()?;
     let input_ended = with_input.then(|| {
         let (ended, input_ended) = oneshot::channel::<()>();
         // A thread of its own: the runtime would wait for one of tokio's.
@@ -44,28 +45,6 @@ pub(crate) fn stopped(with_input: bool) -> io::Result<impl Future<Output = ()> +
             () = signalled => {}
             () = input_ended => {}
         }
-    })
-}
-
-#[cfg(unix)]
-fn signalled() -> io::Result<impl Future<Output = ()> + Send> {
-    use tokio::signal::unix::{SignalKind, signal};
-
-    let mut interrupt = signal(SignalKind::interrupt())?;
-    let mut terminate = signal(SignalKind::terminate())?;
-    Ok(async move {
-        tokio::select! {
-            _ = interrupt.recv() => {}
-            _ = terminate.recv() => {}
-        }
-    })
-}
-
-#[cfg(not(unix))]
-fn signalled() -> io::Result<impl Future<Output = ()> + Send> {
-    let mut interrupt = tokio::signal::windows::ctrl_c()?;
-    Ok(async move {
-        interrupt.recv().await;
     })
 }
 

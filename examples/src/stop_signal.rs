@@ -1,29 +1,37 @@
 //! The signals that ask a program to stop.
 
-use std::{future::pending, io};
+use std::{future::Future, io};
 
-/// Ready when the program is asked to stop: by Ctrl-C, or by SIGTERM, which `kill` and supervisors send.
+/// Listens for what asks a program to stop: Ctrl-C, or SIGTERM, which `kill` and supervisors send. Once this has returned,
+/// neither ends the process by itself; the future is ready when one has come.
 ///
 /// # Errors
 ///
 /// The signals cannot be listened for.
-pub async fn stop_signal() -> io::Result<()> {
-    tokio::select! {
-        interrupted = tokio::signal::ctrl_c() => interrupted,
-        terminated = terminated() => terminated,
-    }
-}
-
 #[cfg(unix)]
-async fn terminated() -> io::Result<()> {
+pub fn stop_signal() -> io::Result<impl Future<Output = ()> + Send> {
     use tokio::signal::unix::{SignalKind, signal};
-    match signal(SignalKind::terminate())?.recv().await {
-        Some(()) => Ok(()),
-        None => pending().await,
-    }
+
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let mut terminate = signal(SignalKind::terminate())?;
+    Ok(async move {
+        tokio::select! {
+            _ = interrupt.recv() => {}
+            _ = terminate.recv() => {}
+        }
+    })
 }
 
-#[cfg(not(unix))]
-async fn terminated() -> io::Result<()> {
-    pending().await
+/// Listens for what asks a program to stop: Ctrl-C. Once this has returned, it does not end the process by itself; the future
+/// is ready when it has come.
+///
+/// # Errors
+///
+/// The signals cannot be listened for.
+#[cfg(windows)]
+pub fn stop_signal() -> io::Result<impl Future<Output = ()> + Send> {
+    let mut interrupt = tokio::signal::windows::ctrl_c()?;
+    Ok(async move {
+        interrupt.recv().await;
+    })
 }

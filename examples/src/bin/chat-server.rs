@@ -14,15 +14,11 @@
     reason = "it tells people what happens"
 )]
 
-use std::{
-    future::{pending, ready},
-    pin::pin,
-    process::ExitCode,
-};
+use std::{error::Error, process::ExitCode};
 
 use clap::{ArgAction, Parser};
 use msip_examples::{Room, chat::Chat, stop_signal, with_causes};
-use msip_runtime::{BindError, Server};
+use msip_runtime::Server;
 use tracing::Level;
 
 /// Keeps a room in which people chat.
@@ -56,35 +52,22 @@ async fn main() -> ExitCode {
     match serve(args).await {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("error: {}", with_causes(&error));
+            eprintln!("error: {}", with_causes(&*error));
             ExitCode::FAILURE
         }
     }
 }
 
-async fn serve(args: Args) -> Result<(), BindError> {
+async fn serve(args: Args) -> Result<(), Box<dyn Error>> {
+    // Before anything is shown: from then on no signal ends it without a goodbye.
+    let stopped = stop_signal()?;
     let server = Server::<Chat>::builder(&args.url)
         .name("chat-server")
         .bind()
         .await?;
-    let mut interrupted = pin!(interrupted());
-    tokio::select! {
-        // First, so that Ctrl-C is ours before anything is shown.
-        biased;
-        () = &mut interrupted => return Ok(()),
-        () = ready(()) => {}
-    }
     println!("listening at {} (Ctrl-C stops)", server.local_url());
     let room = Room::new(args.motd, |line| println!("{line}"));
-    let report = server.serve_until(room, interrupted).await;
+    let report = server.serve_until(room, stopped).await;
     println!("goodbye; {} calls cut off", report.cut_off);
     Ok(())
-}
-
-/// Ready on Ctrl-C, and on SIGTERM.
-async fn interrupted() {
-    if let Err(error) = stop_signal().await {
-        eprintln!("cannot listen for signals: {error}");
-        pending().await
-    }
 }

@@ -77,22 +77,20 @@ async fn chat(args: &Args) -> Result<(), String> {
         return Err(text);
     };
 
+    // Before anything is shown: from then on no signal leaves the terminal in another mode.
+    let stopped = stop_signal().map_err(|error| format!("cannot listen for signals: {error}"))?;
     let (mut screen, mut inputs) = screen::open(&args.name);
-    let left = tokio::select! {
-        // First, so that Ctrl-C is handled before anything is shown.
-        biased;
-        outcome = stop_signal() => {
-            outcome.map_err(|error| format!("cannot listen for signals: {error}"))
-        }
-        () = converse(&client, &mut screen, &mut inputs, first, &mut events, &keyboard) => Ok(()),
-    };
+    tokio::select! {
+        () = stopped => {}
+        () = converse(&client, &mut screen, &mut inputs, first, &mut events, &keyboard) => {}
+    }
     // A handler that waits for the screen would keep the connection from closing.
     drop(events);
     // Messages that are queued go out first.
     client.close().await;
     screen.print("* bye");
     screen.close();
-    left
+    Ok(())
 }
 
 /// Shows events and sends what is typed, until the user quits or the session ends.
