@@ -88,8 +88,7 @@ async fn chat(args: &Args) -> Result<(), String> {
     drop(events);
     // Messages that are queued go out first.
     client.close().await;
-    screen.print("* bye");
-    screen.close();
+    screen.close("* bye");
     Ok(())
 }
 

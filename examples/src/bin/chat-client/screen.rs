@@ -13,6 +13,9 @@ use nix::sys::termios::{SetArg, Termios, tcgetattr, tcsetattr};
 use rustyline::{DefaultEditor, ExternalPrinter};
 use tokio::sync::mpsc;
 
+/// Removes the prompt, and what was typed behind it.
+const CLEAR_LINE: &str = "\r\x1b[K";
+
 /// Something a person typed.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Input {
@@ -63,12 +66,17 @@ impl Screen {
         let _ = io::stdout().write_all(line.as_bytes());
     }
 
-    /// Leaves the terminal as it was before. Where a signal ends the program, a line is still being read, and the thread that
-    /// reads it would not come to that.
-    pub(crate) fn close(self) {
-        if let Self::Terminal(_, mode) = self {
+    /// Shows the last line, and leaves the terminal as it was before. Where a signal ends the program, a line is still being
+    /// read, and the thread that reads it would come to neither.
+    pub(crate) fn close(self, last: &str) {
+        let clear = if let Self::Terminal(_, mode) = self {
             mode.restore();
-        }
+            CLEAR_LINE
+        } else {
+            ""
+        };
+        // The output is closed: there is nothing to be done about it.
+        let _ = writeln!(io::stdout(), "{clear}{last}");
     }
 }
 
