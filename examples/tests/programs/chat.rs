@@ -53,6 +53,9 @@ fn people_talk_and_survive_the_death_of_their_server() {
     bob.until("* back again; in the room: ");
     room.until("entered");
     room.until("entered");
+    // She is told so by the login itself, until whose end nothing else is sent; a ping waits for that.
+    ada.type_line("/ping");
+    ada.until("* to the server and back: ");
     ada.type_line("here we are");
     bob.until("ada> here we are");
 
