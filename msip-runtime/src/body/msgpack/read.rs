@@ -13,6 +13,16 @@ pub(in crate::body) struct MsgpackReader<'a> {
     open: Vec<u32>,
 }
 
+/// This number as an `f64`. A NaN keeps its payload: a conversion would make a signaling NaN a quiet one.
+fn widened(value: f32) -> f64 {
+    if !value.is_nan() {
+        return value.into();
+    }
+    let sign = if value.is_sign_negative() { 1 << 63 } else { 0 };
+    let payload = u64::from(value.to_bits() & 0x7f_ffff) << 29;
+    f64::from_bits(sign | 0x7ff0_0000_0000_0000 | payload)
+}
+
 impl<'a> MsgpackReader<'a> {
     pub(in crate::body) fn new(body: &'a [u8]) -> Self {
         Self {
@@ -107,7 +117,7 @@ impl<'a> TreeReader<'a> for MsgpackReader<'a> {
             0xc4 => self.u8().and_then(|len| self.bytes(len.into())),
             0xc5 => self.u16().and_then(|len| self.bytes(len.into())),
             0xc6 => self.u32().and_then(|len| self.bytes(len)),
-            0xca => Ok(Node::Float(f32::from_be_bytes(self.array()?).into())),
+            0xca => Ok(Node::Float(widened(f32::from_be_bytes(self.array()?)))),
             0xcb => Ok(Node::Float(f64::from_be_bytes(self.array()?))),
             0xcc => Ok(Node::Int(self.u8()?.into())),
             0xcd => Ok(Node::Int(self.u16()?.into())),

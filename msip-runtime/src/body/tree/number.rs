@@ -58,6 +58,9 @@ pub(super) fn double(node: &Node<'_>) -> Result<f64, TreeError> {
 /// Reads a number as the nearest `f32`; text is accepted.
 pub(super) fn float(node: &Node<'_>) -> Result<f32, TreeError> {
     let value = double(node)?;
+    if value.is_nan() {
+        return Ok(narrowed(value));
+    }
     #[expect(
         clippy::cast_possible_truncation,
         reason = "rounds to the nearest; overflow is checked below"
@@ -69,6 +72,15 @@ pub(super) fn float(node: &Node<'_>) -> Result<f32, TreeError> {
         )));
     }
     Ok(single)
+}
+
+/// This NaN as an `f32`, with the upper bits of its payload. A conversion would make a signaling NaN a quiet one.
+fn narrowed(nan: f64) -> f32 {
+    let sign = if nan.is_sign_negative() { 1 << 31 } else { 0 };
+    let payload = u32::try_from((nan.to_bits() >> 29) & 0x7f_ffff).unwrap_or_default();
+    let kept = f32::from_bits(sign | 0x7f80_0000 | payload);
+    // Without a payload it would be infinite.
+    if kept.is_nan() { kept } else { f32::NAN }
 }
 
 /// Parses a JSON number; `None` where the text is not one, or is out of the range of a double.
