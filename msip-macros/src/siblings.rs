@@ -34,6 +34,7 @@ pub(crate) enum Siblings {
 impl Siblings {
     /// Looks for them in the file of the enum.
     pub(crate) fn of(ident: &Ident, direction: Direction) -> Self {
+        // It panics outside of a procedural macro, and only a derive calls this.
         let Some(path) = ident.span().unwrap().local_file() else {
             return Self::None;
         };

@@ -10,6 +10,8 @@ use crate::errors::Errors;
 use crate::open_enum;
 
 /// What other items need of a message with mistakes, so that they do not report that it is none.
+///
+/// None of it can run: the mistakes are compile errors beside it.
 pub(crate) fn write(item: &DeriveInput) -> TokenStream {
     let mut unreported = Errors::default();
     let place = match &item.data {
