@@ -165,8 +165,8 @@ pub struct Session {
     /// The text of CLOSE, as long as earlier messages wait for capacity.
     pending_close: Option<(Code, String)>,
     is_close_received: bool,
-    unwanted: TokenBucket,
-    cancels: TokenBucket,
+    unwanted: TokenBucket<UNWANTED_BURST, UNWANTED_PER_SECOND>,
+    cancels: TokenBucket<CANCEL_BURST, CANCELS_PER_SECOND>,
     /// How many PONGs are queued.
     pong_count: u32,
     ignored: u64,
@@ -218,8 +218,8 @@ impl Session {
             is_close_begun: false,
             pending_close: None,
             is_close_received: false,
-            unwanted: TokenBucket::new(UNWANTED_BURST, UNWANTED_PER_SECOND, now),
-            cancels: TokenBucket::new(CANCEL_BURST, CANCELS_PER_SECOND, now),
+            unwanted: TokenBucket::new(now),
+            cancels: TokenBucket::new(now),
             pong_count: 0,
             ignored: 0,
             #[cfg(any(test, fuzzing))]
