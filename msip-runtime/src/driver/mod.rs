@@ -24,8 +24,10 @@ use tokio::{
     time::{Instant, Sleep, timeout},
 };
 
-pub(crate) use ending::{ConnectionEnd, Ending, GracefulClose, close_gracefully};
-pub(crate) use handshake::{HandshakeError, handshake, nothing_early, refuse, while_deciding};
+pub(crate) use ending::{ConnectionEnd, Ending, GracefulClose};
+pub(crate) use handshake::{
+    HandshakeError, handshake, nothing_early, refuse, refuse_at_once, while_deciding,
+};
 
 use reading::Received;
 use slow_read::SlowRead;

@@ -12,6 +12,7 @@ mod log_limiter;
 mod members;
 mod outbound;
 mod peer;
+mod permits;
 mod protocols;
 mod registry;
 mod resumed;

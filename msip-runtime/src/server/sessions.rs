@@ -20,6 +20,8 @@ pub(super) enum Claim {
     Known(ResumeRoute),
     /// A session that exists, with another secret or of another principal.
     Refused,
+    /// A new session, for which there is no place.
+    NoPlace,
 }
 
 /// What a session is resumed with, besides its id: all of it must be as it was when the session began.
@@ -81,8 +83,14 @@ impl Sessions {
         })
     }
 
-    /// Finds or begins the session that a HELLO names. It is resumed only with the key with which it was begun.
-    pub(super) fn claim(self: &Arc<Self>, id: SessionId, key: &SessionKey<'_>) -> Claim {
+    /// Finds or begins the session that a HELLO names. It is resumed only with the key with which it was begun, and it begins
+    /// only where there is a place for its connection.
+    pub(super) fn claim(
+        self: &Arc<Self>,
+        id: SessionId,
+        key: &SessionKey<'_>,
+        has_place: bool,
+    ) -> Claim {
         let secret = key.hash();
         let mut table = self.lock();
         if let Some(entry) = table.sessions.get(&id) {
@@ -93,6 +101,9 @@ impl Sessions {
             if let Some(route) = entry.sender.route() {
                 return Claim::Known(route);
             }
+        }
+        if !has_place {
+            return Claim::NoPlace;
         }
         let (sender, resumed) = ResumedSender::open();
         let number = table.number();
@@ -289,7 +300,11 @@ mod tests {
     }
 
     fn claim(sessions: &Arc<Sessions>, number: u64, secret: &[u8]) -> Claim {
-        sessions.claim(id(number), &key(secret, "chat", &PeerCredential::None))
+        sessions.claim(
+            id(number),
+            &key(secret, "chat", &PeerCredential::None),
+            true,
+        )
     }
 
     fn key<'a>(
@@ -318,12 +333,26 @@ mod tests {
         assert!(matches!(claim(&sessions, 1, b"guess"), Claim::Refused));
         let other_protocol = key(b"secret", "shop", &PeerCredential::None);
         assert!(matches!(
-            sessions.claim(id(1), &other_protocol),
+            sessions.claim(id(1), &other_protocol, true),
             Claim::Refused
         ));
         assert!(matches!(claim(&sessions, 1, b"secret"), Claim::Known(_)));
         drop(registration);
         begin(&sessions, 1);
+    }
+
+    #[test]
+    fn where_there_is_no_place_a_session_is_found_and_none_begins() {
+        let sessions = Sessions::new(10);
+        let (_registration, _arrivals) = begin(&sessions, 1);
+        let claim = |number, secret| {
+            let key = key(secret, "chat", &PeerCredential::None);
+            sessions.claim(id(number), &key, false)
+        };
+        assert!(matches!(claim(1, b"secret"), Claim::Known(_)));
+        assert!(matches!(claim(1, b"guess"), Claim::Refused));
+        assert!(matches!(claim(2, b"secret"), Claim::NoPlace));
+        assert_eq!(sessions.lock().sessions.len(), 1);
     }
 
     #[test]
@@ -341,9 +370,9 @@ mod tests {
         ];
         let sessions = Sessions::new(10);
         for (number, own) in (1..).zip(&all) {
-            let _begun = sessions.claim(id(number), &key(b"secret", "chat", own));
+            let _begun = sessions.claim(id(number), &key(b"secret", "chat", own), true);
             for other in &all {
-                let resumed = sessions.claim(id(number), &key(b"secret", "chat", other));
+                let resumed = sessions.claim(id(number), &key(b"secret", "chat", other), true);
                 assert_eq!(
                     matches!(resumed, Claim::Known(_)),
                     own == other,
@@ -370,15 +399,15 @@ mod tests {
                 protocol: "chat",
                 principal: Principal::of(identity, &none),
             };
-            sessions.claim(id(number), &key)
+            sessions.claim(id(number), &key, true)
         };
         for (number, own) in (1..).zip(&all) {
-            let _begun = claim(number, Some(own));
+            let _begun = claim(number, Some(own), true);
             let changed = own.clone().with_role("operator").with_service("billing");
             let resumed = claim(number, Some(&changed));
             assert!(matches!(resumed, Claim::Known(_)), "{own:?} {resumed:?}");
             for other in all.iter().filter(|other| *other != own) {
-                let claimed = claim(number, Some(other));
+                let claimed = claim(number, Some(other), true);
                 assert!(matches!(claimed, Claim::Refused), "{own:?} {other:?}");
             }
             let claimed = claim(number, None);
