@@ -35,6 +35,8 @@ use work_limit::WorkLimit;
 
 use crate::{
     connection::{ConnectionShared, DriverStep, SuspendedTimer},
+    instruments::OmittedLine,
+    log_rate::{LimitedLog, LogRate},
     service::Inbox,
     transport::Stream,
 };
@@ -52,13 +54,25 @@ const IDLE: Duration = Duration::from_millis(100);
 /// Runs the handlers of a session, polled by its driver; it ends only after its inbox is closed.
 pub(crate) type HandlerTask = Pin<Box<dyn Future<Output = ()> + Send>>;
 
+/// Handlers that did not end after their sessions, of all clients and servers of the process.
+static DROPPED_HANDLERS: LimitedLog = LimitedLog::new(
+    OmittedLine::Handlers,
+    LogRate {
+        burst: 20,
+        interval: Duration::from_secs(1),
+    },
+);
+
 /// Lets the handlers of a session that is over finish, for so long at most.
 pub(crate) async fn drain(handlers: HandlerTask, limit: Duration) {
     if timeout(limit, handlers).await.is_err() {
-        tracing::warn!(
-            ?limit,
-            "handlers of a session that is over did not end and were dropped"
-        );
+        if let Some(unsaid) = DROPPED_HANDLERS.may_log() {
+            tracing::warn!(
+                ?limit,
+                unsaid,
+                "handlers of a session that is over did not end and were dropped"
+            );
+        }
     }
 }
 

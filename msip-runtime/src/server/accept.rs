@@ -26,7 +26,8 @@ use super::{
     shared::{ServerShared, goodbye},
 };
 use crate::{
-    instruments::{RefusedHandshake, handshake_refused},
+    instruments::{OmittedLine, RefusedHandshake, handshake_refused},
+    log_rate::{LimitedLog, LogRate},
     settings::Settings,
     transport::Incoming,
 };
@@ -34,6 +35,12 @@ use crate::{
 /// How long to wait after a failed accept: at first, doubled with each, and at most.
 const FIRST_WAIT: Duration = Duration::from_millis(5);
 const LONGEST_WAIT: Duration = Duration::from_secs(1);
+
+/// How often it is logged that an accept has failed.
+const FAILED_ACCEPTS: LogRate = LogRate {
+    burst: 10,
+    interval: Duration::from_secs(1),
+};
 
 /// How much longer than `drain_timeout` tasks may take: for the CLOSE, and for the handlers.
 const MARGIN: Duration = Duration::from_secs(2);
@@ -77,7 +84,9 @@ pub(super) async fn serve(
     // Sessions without a connection hold none.
     let permits = ConnectionPermits::new(max_connections);
     let handshakes = Arc::new(Semaphore::new(settings.max_handshakes));
-    let sessions = Sessions::new(settings.max_detached_sessions);
+    let log_limiter = Arc::new(LogLimiter::default());
+    let sessions = Sessions::new(settings.max_detached_sessions, &log_limiter);
+    let failed_accepts = LimitedLog::new(OmittedLine::Accept, FAILED_ACCEPTS);
     let drain_timeout = settings.drain_timeout;
     let shared = Arc::new(ServerShared {
         settings,
@@ -86,17 +95,19 @@ pub(super) async fn serve(
         protocols,
         sessions,
         permits,
-        log_limiter: LogLimiter::default(),
+        log_limiter: Arc::clone(&log_limiter),
         draining: incoming.drain_signal(),
     });
     let mut connections: JoinSet<ConnectionEnd> = JoinSet::new();
     let mut wait = FIRST_WAIT;
     let mut shutdown = pin!(shutdown);
+    let mut telling = pin!(log_limiter.tell_regularly());
     loop {
         tokio::select! {
             () = &mut shutdown => break,
             // The set and the listener lose nothing when a branch is dropped.
             Some(_) = connections.join_next() => {}
+            () = &mut telling => {}
             (handshake_permit, accepted) = next_connection(&handshakes, &mut incoming) => match accepted {
                 Ok(connection) => {
                     wait = FIRST_WAIT;
@@ -106,14 +117,16 @@ pub(super) async fn serve(
                         connections.spawn(serving.instrument(span));
                     } else {
                         handshake_refused(RefusedHandshake::TooManyConnections);
-                        if let Some(unsaid) = shared.log_limiter.may_log(connection.peer()) {
-                            tracing::warn!(peer = %connection.peer(), max_connections, unsaid, "connection refused: too many connections");
+                        if shared.log_limiter.may_log_refused(connection.peer()) {
+                            tracing::warn!(peer = %connection.peer(), max_connections, "connection refused: too many connections");
                         }
                     }
                 }
                 Err(error) => {
                     // Usually no file descriptor is free: the connections go on, and later one may be.
-                    tracing::warn!(%error, ?wait, "cannot accept a connection");
+                    if let Some(unsaid) = failed_accepts.may_log() {
+                        tracing::warn!(%error, ?wait, unsaid, "cannot accept a connection");
+                    }
                     tokio::select! {
                         () = &mut shutdown => break,
                         () = sleep(wait) => wait = (wait * 2).min(LONGEST_WAIT),
@@ -125,7 +138,9 @@ pub(super) async fn serve(
     // Ends the connections whose handshakes are not done.
     drop(incoming);
     shared.sessions.end_all();
-    drain(&shared.protocols, connections, drain_timeout).await
+    let report = drain(&shared.protocols, connections, drain_timeout).await;
+    shared.log_limiter.tell();
+    report
 }
 
 /// The next connection, once a handshake may begin; until then connections wait to be accepted.

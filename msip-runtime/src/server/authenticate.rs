@@ -8,7 +8,7 @@ use super::peer::Remote;
 use crate::{
     Code, Identity, Status,
     instruments::RefusedHandshake,
-    service::caught,
+    service::{caught, log_panic},
     transport::{PeerAddress, PeerCredential},
 };
 use msip_session::wire::{Escaped, HelloFrame};
@@ -244,7 +244,7 @@ impl Authenticators {
                 Ok(Ok(None)) => {}
                 Ok(Err(status)) => return Err(status.into()),
                 Err(panic) => {
-                    tracing::error!(panic, "an authenticator panicked");
+                    log_panic("an authenticator", &panic);
                     return Err(Status::internal("authentication failed").into());
                 }
             }

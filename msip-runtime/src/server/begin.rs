@@ -54,6 +54,8 @@ pub(super) struct Begun {
 pub(super) struct AboutClient {
     pub(super) id: PeerId,
     pub(super) name: String,
+    /// Where its current connection comes from, or its last one.
+    pub(super) address: PeerAddress,
     /// The fingerprint that the server has answered with.
     pub(super) fingerprint: u64,
     /// Whether the server can describe its schema to it.
@@ -131,8 +133,8 @@ pub(super) async fn begin(
         Ok(accepted) => open(greeted, hello, protocol, accepted, permit, shared),
         Err(Refusal { told, counted, why }) => {
             handshake_refused(counted);
-            if let Some(unsaid) = shared.log_limiter.may_log(&greeted.remote.address) {
-                tracing::info!(status = %told, why, unsaid, "client refused");
+            if shared.log_limiter.may_log_refused(&greeted.remote.address) {
+                tracing::info!(status = %told, why, "client refused");
             }
             greeted.session.refuse(told.code(), told.message());
             let Greeted {
@@ -213,6 +215,7 @@ fn open(
     let about = AboutClient {
         id,
         name: hello.client_name.clone(),
+        address: remote.address.clone(),
         fingerprint,
         describes: offer.describes(),
         resumed: false,
@@ -228,6 +231,7 @@ fn open(
             describes: hello.describes,
             limit: settings.handshake_timeout,
         },
+        log_limiter: Arc::clone(&shared.log_limiter),
         schema: None,
     };
     let inbox = Arc::new(Inbox::default());
@@ -412,15 +416,15 @@ fn log_failure(error: &HandshakeError, shared: &ServerShared, peer: &PeerAddress
         HandshakeError::TimedOut => "it did not come in time",
         HandshakeError::Fault(fault) => &*fault.rule,
     };
-    if let Some(unsaid) = shared.log_limiter.may_log(peer) {
-        tracing::info!(rule = %Escaped::new(rule), unsaid, "no HELLO");
+    if shared.log_limiter.may_log_refused(peer) {
+        tracing::info!(rule = %Escaped::new(rule), "no HELLO");
     }
 }
 
 fn log_failed_upgrade(error: &io::Error, shared: &ServerShared, peer: &PeerAddress) {
     handshake_refused(RefusedHandshake::Transport);
-    if let Some(unsaid) = shared.log_limiter.may_log(peer) {
+    if shared.log_limiter.may_log_refused(peer) {
         let error = error.to_string();
-        tracing::info!(error = %Escaped::new(&error), unsaid, "the transport's handshake failed");
+        tracing::info!(error = %Escaped::new(&error), "the transport's handshake failed");
     }
 }

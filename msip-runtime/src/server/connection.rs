@@ -28,7 +28,7 @@ use crate::{
     },
     error::WithCauses,
     instruments::{self, SessionCount},
-    service::{Inbox, caught},
+    service::{Inbox, caught, log_panic},
     transport::{Incoming, Stream},
 };
 use msip_session::{
@@ -156,7 +156,9 @@ impl KeptSession {
                 has_received,
             } = *ended;
             self.is_confirmed |= has_received;
-            tracing::info!(peer = %self.about.id, reason = %WithCauses(&reason), is_suspended, "disconnected");
+            if self.may_log() {
+                tracing::info!(peer = %self.about.id, reason = %WithCauses(&reason), is_suspended, "disconnected");
+            }
             if !is_suspended {
                 // Nobody can resume it from here on.
                 self.registration = None;
@@ -214,7 +216,9 @@ impl KeptSession {
             tokio::select! {
                 () = expired(&mut expiry) => {
                     expiry = None;
-                    tracing::info!(peer = %self.about.id, "the identity has expired");
+                    if self.may_log() {
+                        tracing::info!(peer = %self.about.id, "the identity has expired");
+                    }
                     // What is open may finish within `drain_timeout`; nothing new is taken.
                     self.connection.begin_close(&Status::unauthenticated("the identity has expired"));
                 }
@@ -228,9 +232,16 @@ impl KeptSession {
         }
     }
 
+    /// Whether a line about this client may be logged now.
+    fn may_log(&self) -> bool {
+        self.shared.log_limiter.may_log_served(&self.about.address)
+    }
+
     fn tell_connected(&self) {
-        let client = Escaped::new(&self.about.name).to_string();
-        tracing::info!(peer = %self.about.id, %client, resumed = self.about.resumed, "connected");
+        if self.may_log() {
+            let client = Escaped::new(&self.about.name);
+            tracing::info!(peer = %self.about.id, %client, resumed = self.about.resumed, "connected");
+        }
     }
 
     /// Closes the connection gracefully, and waits until the handlers end.
@@ -337,6 +348,7 @@ impl KeptSession {
         if let Some(registration) = &self.registration {
             registration.attached();
         }
+        self.about.address = remote.address.clone();
         self.peer.has_resumed(remote);
         self.about.resumed = true;
         let welcome = Welcome {
@@ -373,7 +385,9 @@ impl KeptSession {
         self.connection.close(CloseReason::ClosedByUs);
         let lost = self.connection.lose_session();
         self.peer.ended(&lost);
-        tracing::info!(peer = %self.about.id, unanswered = lost.len(), cut_off, "the session has ended");
+        if self.may_log() {
+            tracing::info!(peer = %self.about.id, unanswered = lost.len(), cut_off, "the session has ended");
+        }
         self.inbox.close();
         drain(self.handlers, self.shared.settings.drain_timeout).await;
         tell_gone(&*self.peer).await;
@@ -442,14 +456,14 @@ async fn expired(expiry: &mut Option<Pin<Box<Sleep>>>) {
 /// Tells the handler that a client's session has ended.
 async fn tell_gone(peer: &dyn ServedPeer) {
     if let Err(panic) = caught(peer.gone()).await {
-        tracing::error!(panic, "on_client_gone panicked");
+        log_panic("on_client_gone", &panic);
     }
 }
 
 /// Tells the handler that the last connection of a client has ended.
 async fn tell_disconnected(peer: &dyn ServedPeer, reason: DisconnectReason) {
     if let Err(panic) = caught(peer.disconnected(reason)).await {
-        tracing::error!(panic, "on_client_disconnected panicked");
+        log_panic("on_client_disconnected", &panic);
     }
 }
 

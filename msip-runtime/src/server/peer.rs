@@ -9,7 +9,7 @@ use std::{
     time::Duration,
 };
 
-use super::Registry;
+use super::{Registry, log_limiter::LogLimiter};
 use crate::{
     CallError, CallOptions, Codec, Compression, Draining, Dropped, Extensions, Identity,
     LostExchange, Metadata, PeerId, Protocol, SchemaDifference, SchemaRule, Sender, Status,
@@ -152,6 +152,7 @@ pub(super) struct Introduction {
     pub(super) client_name: String,
     pub(super) client_fingerprint: u64,
     pub(super) schema_terms: SchemaTerms,
+    pub(super) log_limiter: Arc<LogLimiter>,
     /// The check of its schema, where that has another fingerprint.
     pub(super) schema: Option<Arc<SchemaCheck>>,
 }

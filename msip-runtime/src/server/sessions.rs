@@ -7,7 +7,10 @@ use std::{
 
 use sha2::{Digest as _, Sha256};
 
-use super::resumed::{ResumeRoute, ResumedReceiver, ResumedSender};
+use super::{
+    log_limiter::LogLimiter,
+    resumed::{ResumeRoute, ResumedReceiver, ResumedSender},
+};
 use crate::{Identity, transport::PeerCredential};
 use msip_session::{Evict, wire::SessionId};
 
@@ -53,6 +56,7 @@ impl<'a> Principal<'a> {
 pub(super) struct Sessions {
     table: Mutex<Table>,
     max_detached: usize,
+    log_limiter: Arc<LogLimiter>,
 }
 
 #[derive(Debug, Default)]
@@ -76,10 +80,11 @@ struct Entry {
 }
 
 impl Sessions {
-    pub(super) fn new(max_detached: usize) -> Arc<Self> {
+    pub(super) fn new(max_detached: usize, log_limiter: &Arc<LogLimiter>) -> Arc<Self> {
         Arc::new(Self {
             table: Mutex::default(),
             max_detached,
+            log_limiter: Arc::clone(log_limiter),
         })
     }
 
@@ -133,7 +138,9 @@ impl Sessions {
         let mut table = self.lock();
         let is_it = |entry: &Entry| entry.number == number && entry.detached.is_some();
         if table.sessions.get(&id).is_some_and(is_it) {
-            tracing::info!(session = %id, "session ended: memory is short (max_memory)");
+            if self.log_limiter.may_log_session() {
+                tracing::info!(session = %id, "session ended: memory is short (max_memory)");
+            }
             table.remove(id);
         }
     }
@@ -215,7 +222,9 @@ impl Registration {
             let Some(oldest) = table.pop_detached() else {
                 break;
             };
-            tracing::info!(session = %oldest, "session ended: too many sessions without a connection (max_detached_sessions)");
+            if self.sessions.log_limiter.may_log_session() {
+                tracing::info!(session = %oldest, "session ended: too many sessions without a connection (max_detached_sessions)");
+            }
             table.sessions.remove(&oldest);
         }
     }
@@ -328,7 +337,7 @@ mod tests {
 
     #[test]
     fn a_session_is_found_by_its_id_and_secret() {
-        let sessions = Sessions::new(10);
+        let sessions = Sessions::new(10, &Arc::default());
         let (registration, _arrivals) = begin(&sessions, 1);
         assert!(matches!(claim(&sessions, 1, b"guess"), Claim::Refused));
         let other_protocol = key(b"secret", "shop", &PeerCredential::None);
@@ -343,7 +352,7 @@ mod tests {
 
     #[test]
     fn where_there_is_no_place_a_session_is_found_and_none_begins() {
-        let sessions = Sessions::new(10);
+        let sessions = Sessions::new(10, &Arc::default());
         let (_registration, _arrivals) = begin(&sessions, 1);
         let claim = |number, secret| {
             let key = key(secret, "chat", &PeerCredential::None);
@@ -368,7 +377,7 @@ mod tests {
             names(&["ab", "c"]),
             names(&["a", "bc"]),
         ];
-        let sessions = Sessions::new(10);
+        let sessions = Sessions::new(10, &Arc::default());
         for (number, own) in (1..).zip(&all) {
             let _begun = sessions.claim(id(number), &key(b"secret", "chat", own), true);
             for other in &all {
@@ -392,7 +401,7 @@ mod tests {
             Identity::new("jwt").with_user("ad").with_issuer("anorth"),
         ];
         let none = PeerCredential::None;
-        let sessions = Sessions::new(10);
+        let sessions = Sessions::new(10, &Arc::default());
         let claim = |number, identity: Option<&Identity>| {
             let key = SessionKey {
                 secret: b"secret",
@@ -402,12 +411,12 @@ mod tests {
             sessions.claim(id(number), &key, true)
         };
         for (number, own) in (1..).zip(&all) {
-            let _begun = claim(number, Some(own), true);
+            let _begun = claim(number, Some(own));
             let changed = own.clone().with_role("operator").with_service("billing");
             let resumed = claim(number, Some(&changed));
             assert!(matches!(resumed, Claim::Known(_)), "{own:?} {resumed:?}");
             for other in all.iter().filter(|other| *other != own) {
-                let claimed = claim(number, Some(other), true);
+                let claimed = claim(number, Some(other));
                 assert!(matches!(claimed, Claim::Refused), "{own:?} {other:?}");
             }
             let claimed = claim(number, None);
@@ -417,7 +426,7 @@ mod tests {
 
     #[test]
     fn the_oldest_without_a_connection_makes_room() {
-        let sessions = Sessions::new(2);
+        let sessions = Sessions::new(2, &Arc::default());
         let mut begun: Vec<_> = (1..=4).map(|number| begin(&sessions, number)).collect();
         for (registration, _) in &begun[..3] {
             registration.detached(true);
@@ -434,7 +443,7 @@ mod tests {
 
     #[test]
     fn sessions_that_nobody_may_know_of_make_room_for_others() {
-        let sessions = Sessions::new(2);
+        let sessions = Sessions::new(2, &Arc::default());
         let mut begun: Vec<_> = (1..=4).map(|number| begin(&sessions, number)).collect();
         let is_known = |number| matches!(claim(&sessions, number, b"secret"), Claim::Known(_));
         for (index, is_confirmed) in [(0, true), (1, false), (2, true)] {
@@ -454,7 +463,7 @@ mod tests {
 
     #[test]
     fn a_session_that_ended_does_not_take_a_later_one_with_it() {
-        let sessions = Sessions::new(10);
+        let sessions = Sessions::new(10, &Arc::default());
         let (old, resumed) = begin(&sessions, 1);
         drop(resumed);
         let (_new, _arrivals) = begin(&sessions, 1);

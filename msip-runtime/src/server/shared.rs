@@ -16,7 +16,7 @@ pub(super) struct ServerShared {
     pub(super) protocols: ProtocolTable,
     pub(super) sessions: Arc<Sessions>,
     pub(super) permits: ConnectionPermits,
-    pub(super) log_limiter: LogLimiter,
+    pub(super) log_limiter: Arc<LogLimiter>,
     /// Raised once the server shuts down.
     pub(super) draining: Arc<Signal>,
 }
