@@ -65,14 +65,14 @@ static DROPPED_HANDLERS: LimitedLog = LimitedLog::new(
 
 /// Lets the handlers of a session that is over finish, for so long at most.
 pub(crate) async fn drain(handlers: HandlerTask, limit: Duration) {
-    if timeout(limit, handlers).await.is_err() {
-        if let Some(unsaid) = DROPPED_HANDLERS.may_log() {
-            tracing::warn!(
-                ?limit,
-                unsaid,
-                "handlers of a session that is over did not end and were dropped"
-            );
-        }
+    if timeout(limit, handlers).await.is_err()
+        && let Some(unsaid) = DROPPED_HANDLERS.may_log()
+    {
+        tracing::warn!(
+            ?limit,
+            unsaid,
+            "handlers of a session that is over did not end and were dropped"
+        );
     }
 }
 

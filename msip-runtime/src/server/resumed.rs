@@ -8,7 +8,7 @@ use std::{
     task::{Context, Poll, Waker},
 };
 
-use super::{peer::Remote, permits::ConnectionPermit};
+use super::{peer_connection::Remote, permits::ConnectionPermit};
 use crate::{
     Identity, compatibility::describes, negotiation::reads_error_metadata, transport::Stream,
 };
