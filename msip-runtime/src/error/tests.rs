@@ -77,6 +77,7 @@ fn body_errors() -> Vec<BodyError> {
         BodyError::TooDeep { .. } => BodyError::TooDeep { variant, max: 100 },
         BodyError::TooLarge { .. } => BodyError::TooLarge { variant, max: 100 },
         BodyError::Compressed { .. } => BodyError::Compressed { variant, reason: reason() },
+        BodyError::OtherVariant { .. } => BodyError::OtherVariant { found: "echo_req" },
         BodyError::Unwritable { .. } => BodyError::Unwritable { variant, reason: reason() },
     }
 }
@@ -158,6 +159,7 @@ fn call_errors() -> Vec<CallError> {
         CallError::ConnectionLost => CallError::ConnectionLost,
         CallError::RuntimeGone => CallError::RuntimeGone,
         CallError::Answer(_) => CallError::Answer(BodyError::UnknownVariant { variant: 3 }),
+        CallError::Item { .. } => CallError::Item { item: 2, is_request: true, source: BodyError::UnknownVariant { variant: 3 } },
         CallError::UnexpectedAnswer { .. } => CallError::UnexpectedAnswer { found: "echo_rsp" },
     }
 }
@@ -271,7 +273,7 @@ fn an_error_that_main_may_return_tells_its_causes_once_and_debug_tells_them_all(
         check_returned(&SendError::Metadata(error));
     }
     for error in connect_errors() {
-        check(&CloseReason::GaveUp(Arc::new(error.clone())));
+        check_returned(&CloseReason::GaveUp(Arc::new(error.clone())));
         check_returned(&error);
     }
     for reason in disconnect_reasons() {
@@ -307,10 +309,10 @@ fn the_error_of_a_pair_is_for_people_too() {
 }
 
 #[test]
-fn other_errors_leave_their_causes_to_source() {
+fn the_errors_inside_of_others_are_for_people_too() {
     fn check_all<E: Error>(errors: Vec<E>) {
         for error in errors {
-            check(&error);
+            check_returned(&error);
         }
     }
     check_all(body_errors());

@@ -5,7 +5,8 @@ use std::{fmt, future::Future, pin::Pin, sync::Arc};
 use super::{
     Peer, Registry, ServerSide,
     admission::{Connected, Listing, when_admitted},
-    peer::{Introduction, Remote, SchemaTerms},
+    peer::{Introduction, SchemaTerms},
+    peer_connection::Remote,
 };
 use crate::{
     CallOptions, DisconnectReason, PeerId, Protocol, ServeWith, Status,
@@ -243,6 +244,7 @@ where
         let (check, checking) = check.unzip();
         introduction.schema = check;
         let is_admitted = checking.is_none() || rule == SchemaRule::Any;
+        let log_limiter = Arc::clone(&introduction.log_limiter);
         let peer = Peer::new(
             introduction,
             Arc::clone(connection),
@@ -264,7 +266,7 @@ where
             Some(checking) if is_admitted => beside(checking, handlers),
             Some(checking) => {
                 let inbox = Arc::clone(inbox);
-                when_admitted(Arc::clone(&listing), checking, handlers, inbox)
+                when_admitted(Arc::clone(&listing), checking, handlers, inbox, log_limiter)
             }
         };
         let served = TypedPeer {

@@ -10,7 +10,8 @@ use std::{
 
 use super::{
     Peer, Registry,
-    peer::{Introduction, Remote, SchemaTerms},
+    peer::{Introduction, SchemaTerms},
+    peer_connection::Remote,
 };
 use crate::{
     Identity, PeerId, Protocol, SchemaRule,
@@ -54,6 +55,7 @@ impl<P: Protocol> StubOutbound<P> {
                 describes: false,
                 limit: Duration::ZERO,
             },
+            log_limiter: Arc::default(),
             schema: None,
         };
         let peer = Peer::new(
