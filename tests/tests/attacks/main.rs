@@ -5,9 +5,16 @@
 #![cfg(target_os = "linux")]
 
 mod answers;
+mod bodies;
+mod connections;
 mod decoded;
 mod floods;
+mod hostile_servers;
 mod kept_sessions;
 mod logs;
+mod messages;
+mod metadata;
 mod places;
+mod probe;
 mod stalls;
+mod streams;
