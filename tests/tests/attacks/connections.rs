@@ -72,20 +72,22 @@ fn call_id(sequence: u64) -> u64 {
 
 #[test]
 fn connections_whose_writing_half_is_closed() {
-    AttackOnServer::new("40 connections that send 50 calls and their end of file, and read nothing")
-        .attackers(40)
-        .within(Bounds {
-            memory: 40 * 200 * KIB,
-            lines: 200,
-            descriptors: 60,
-        })
-        .run(async |target| {
-            let mut attacker = target.enter().await;
-            let calls = attacker.frames(&echo(1000), 50);
-            attacker.send(&calls).await;
-            attacker.finish().await;
-            attacker
-        });
+    AttackOnServer::new(
+        "40 connections that send 50 calls and their end of file, and read nothing",
+    )
+    .attackers(40)
+    .within(Bounds {
+        memory: 40 * 200 * KIB,
+        lines: 200,
+        descriptors: 60,
+    })
+    .run(async |target| {
+        let mut attacker = target.enter().await;
+        let calls = attacker.frames(&echo(1000), 50);
+        attacker.send(&calls).await;
+        attacker.finish().await;
+        attacker
+    });
 }
 
 #[test]

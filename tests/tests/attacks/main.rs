@@ -15,6 +15,5 @@ mod logs;
 mod messages;
 mod metadata;
 mod places;
-mod probe;
 mod stalls;
 mod streams;

