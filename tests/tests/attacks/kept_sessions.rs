@@ -23,7 +23,7 @@ fn sessions_that_are_left() {
         .attackers(2)
         .within(Bounds {
             memory: 8 * MIB,
-            lines: 60 + 60 + 60,
+            lines: 60 + 60 + 120,
             ..Bounds::default()
         })
         .run(async |target| {
@@ -57,7 +57,7 @@ fn sessions_with_long_names() {
         .within(Bounds {
             memory: 8 * MIB,
             // Those of one address, those about sessions that made room, and one or two a second.
-            lines: 60 + 60 + 60,
+            lines: 60 + 60 + 120,
             ..Bounds::default()
         })
         .run(async |target| {
