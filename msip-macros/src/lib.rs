@@ -42,6 +42,8 @@ mod diagnose;
 mod docs;
 mod envelope;
 mod errors;
+#[cfg(test)]
+mod growth;
 mod message;
 mod newtype;
 mod numbers;

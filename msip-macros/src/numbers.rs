@@ -62,33 +62,71 @@ pub(crate) fn members(
 
 /// Reports reserved names and numbers of an enum without data.
 pub(crate) fn check_reserved(tagged: &[Tagged<'_>], reserved: &[Reserved], errors: &mut Errors) {
+    if reserved.is_empty() {
+        return;
+    }
+    let gone = Gone::new(reserved);
+    let free = next_free(tagged, reserved);
     for item in tagged {
-        for entry in reserved {
-            match (entry, item.tag) {
-                (Reserved::Numbers(numbers), Some(tag))
-                    if (numbers.value.0..=numbers.value.1).contains(&tag.value) =>
-                {
-                    errors.push(
-                        tag.span,
-                        format!(
-                            "the number {} of `{}` is reserved [number-reserved]\nhelp: {}; what is reserved was in use \
-                             once, and old peers still mean the old thing by it",
-                            tag.value,
-                            item.name,
-                            advice(item.name, next_free(tagged, reserved)),
-                        ),
-                    );
-                }
-                (Reserved::Name(name), _) if name.value == item.name => errors.push(
-                    item.span,
-                    format!(
-                        "the name `{}` is reserved [number-reserved]\nhelp: choose another name",
-                        item.name
-                    ),
+        if let Some(tag) = item.tag.filter(|tag| gone.has_number(tag.value)) {
+            errors.push(
+                tag.span,
+                format!(
+                    "the number {} of `{}` is reserved [number-reserved]\nhelp: {}; what is reserved was in use \
+                     once, and old peers still mean the old thing by it",
+                    tag.value,
+                    item.name,
+                    advice(item.name, free),
                 ),
-                _ => {}
+            );
+        }
+        if gone.names.contains(item.name) {
+            errors.push(
+                item.span,
+                format!(
+                    "the name `{}` is reserved [number-reserved]\nhelp: choose another name",
+                    item.name
+                ),
+            );
+        }
+    }
+}
+
+/// What is reserved, for look-ups.
+struct Gone<'a> {
+    /// Ends of ranges by their starts, such that no range is inside of another.
+    numbers: BTreeMap<i64, i64>,
+    names: BTreeSet<&'a str>,
+}
+
+impl<'a> Gone<'a> {
+    fn new(reserved: &'a [Reserved]) -> Self {
+        let mut ranges = Vec::new();
+        let mut names = BTreeSet::new();
+        for entry in reserved {
+            match entry {
+                Reserved::Numbers(numbers) => ranges.push(numbers.value),
+                Reserved::Name(name) => {
+                    names.insert(name.value.as_str());
+                }
             }
         }
+        // Of ranges that begin together the longest comes first, and of those inside another none is kept.
+        ranges.sort_unstable_by_key(|&(first, last)| (first, std::cmp::Reverse(last)));
+        let mut numbers = BTreeMap::new();
+        let mut end = None;
+        for (first, last) in ranges {
+            if end.is_none_or(|end| last > end) {
+                numbers.insert(first, last);
+                end = Some(last);
+            }
+        }
+        Self { numbers, names }
+    }
+
+    fn has_number(&self, number: i64) -> bool {
+        let before = self.numbers.range(..=number).next_back();
+        before.is_some_and(|(_, last)| *last >= number)
     }
 }
 
@@ -141,6 +179,7 @@ fn check_missing(tagged: &[Tagged<'_>], reserved: &[Reserved], errors: &mut Erro
 }
 
 fn check_range(tagged: &[Tagged<'_>], errors: &mut Errors) {
+    let free = next_free(tagged, &[]);
     for item in tagged {
         let Some(tag) = item.tag else { continue };
         if RESERVED.contains(&tag.value) {
@@ -150,7 +189,7 @@ fn check_range(tagged: &[Tagged<'_>], errors: &mut Errors) {
                     "the number {} of `{}` is one of 19000 to 19999, which protobuf keeps for itself [number-reserved]\nhelp: {}",
                     tag.value,
                     item.name,
-                    advice(item.name, next_free(tagged, &[])),
+                    advice(item.name, free),
                 ),
             );
         } else if !(1..=LARGEST).contains(&tag.value) {
@@ -160,7 +199,7 @@ fn check_range(tagged: &[Tagged<'_>], errors: &mut Errors) {
                     "the number {} of `{}` is not one of 1 to {LARGEST} [number-out-of-range]\nhelp: {}",
                     tag.value,
                     item.name,
-                    advice(item.name, next_free(tagged, &[])),
+                    advice(item.name, free),
                 ),
             );
         }
@@ -245,4 +284,22 @@ fn next_free(tagged: &[Tagged<'_>], reserved: &[Reserved]) -> i64 {
 
 fn advice(name: &str, free: i64) -> String {
     format!("give `{name}` a free number such as {free}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reserved_numbers_are_found_in_ranges_that_overlap() {
+        let range = |value| {
+            let span = Span::call_site();
+            Reserved::Numbers(OptionValue { value, span })
+        };
+        let reserved = [(5, 5), (1, 3), (2, 3), (8, 20), (10, 12), (19, 25)].map(range);
+        let gone = Gone::new(&reserved);
+        let found: Vec<i64> = (-1..30).filter(|number| gone.has_number(*number)).collect();
+        let expected: Vec<i64> = (1..=3).chain([5]).chain(8..=25).collect();
+        assert_eq!(found, expected);
+    }
 }

@@ -344,11 +344,12 @@ fn description(
     let runtime = &options.runtime();
     let shapes = envelopes.map(|envelope| {
         let members = schema.envelope(envelope.direction).members.iter();
+        let by_name = envelope.members.iter();
+        let by_name: BTreeMap<&str, _> = by_name
+            .map(|written| (written.name.as_str(), written))
+            .collect();
         let members = members.filter_map(|member| {
-            let written = envelope
-                .members
-                .iter()
-                .find(|written| written.name == member.name)?;
+            let written = by_name.get(member.name.as_str())?;
             let doc = &written.doc;
             let deprecated = docs::last_deprecated(written.deprecated);
             Some(match &written.payload {

@@ -184,6 +184,10 @@ pub const fn require_unreserved(
 
 /// A `const` version of `a == b`.
 const fn same(a: &str, b: &str) -> bool {
+    // Each name is compared with many others, and a constant may take so many steps only.
+    if a.len() != b.len() {
+        return false;
+    }
     let (mut a, mut b) = (a.as_bytes(), b.as_bytes());
     while let ([first, a_rest @ ..], [second, b_rest @ ..]) = (a, b) {
         if *first != *second {
