@@ -220,6 +220,11 @@ impl<P: Protocol> Peer<P> {
         self.shared.resumed.store(true, Ordering::Relaxed);
     }
 
+    /// Whether its schema has another fingerprint.
+    pub(super) fn has_other_schema(&self) -> bool {
+        self.shared.schema.is_some()
+    }
+
     /// What is kept of it while it has no connection: its name, its identity, and its rooms, in bytes.
     pub(super) fn suspended_len(&self) -> usize {
         let identity = self.identity().map_or(0, |identity| identity.len());

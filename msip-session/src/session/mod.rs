@@ -188,10 +188,8 @@ pub struct Session {
     dropped_waiters: Vec<(MsgId, Outcome)>,
     dropped: Dropped,
     share: Share,
-    /// How much memory is reserved for reading.
+    /// How much memory is reserved for reading; without a connection, what is held of the session besides its queues.
     read_memory: usize,
-    /// What is held of it in addition as long as it has no connection, in bytes.
-    suspended_len: usize,
     /// What the outgoing queue may grow to before memory is checked; never more than its limit.
     queue_limit: usize,
 }
@@ -238,7 +236,6 @@ impl Session {
             dropped: Dropped::default(),
             share: Share::new(Arc::clone(&config.budget)),
             read_memory: 0,
-            suspended_len: 0,
             queue_limit: Budget::STEP.min(config.outgoing_queue),
             config,
         }
