@@ -220,6 +220,7 @@ where
     fn unreadable(&mut self, message: BareMessage) {
         let body = self.receiver.body(&message);
         if let Err(status) = decode_or_why::<D>(self.receiver.encoding(), message.variant, body) {
+            self.receiver.refused(message.id, &status);
             self.receiver
                 .ignored(VariantLabel::of::<D::In>(message.variant), &status);
         }
@@ -239,13 +240,17 @@ where
             payload_len,
             variant,
             reply,
+            id,
             ..
         } = *incoming;
         let head = MessageHead::take(&mut incoming);
         let receiver = &self.receiver;
         let outcome = match decode::<D>(receiver.encoding(), receiver.connection(), *incoming) {
             Ok((message, row)) => self.run_handler(row, head, message, reply).await,
-            Err(status) => Err(status),
+            Err(status) => {
+                receiver.refused(id, &status);
+                Err(status)
+            }
         };
         self.receiver.handled(payload_len);
         match (reply, outcome) {
