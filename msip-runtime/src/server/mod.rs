@@ -311,6 +311,14 @@ where
         P::dispatch(&self.handler, context, message)
     }
 
+    fn cleared(
+        &self,
+        context: &Peer<P>,
+        state: P::ClientToServer,
+    ) -> impl Future<Output = ()> + Send {
+        P::cleared(&self.handler, context, state)
+    }
+
     fn dispatch_stream(
         &self,
         context: &Peer<P>,
