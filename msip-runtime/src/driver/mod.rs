@@ -467,7 +467,7 @@ mod tests {
             (
                 "connection, and the session in it",
                 size_of::<ConnectionShared>(),
-                2432,
+                2304,
             ),
             ("inbox", size_of::<Inbox>(), 128),
         ];

@@ -222,6 +222,9 @@ impl KeptSession {
         let mut expiry = expiry(&self.connection);
         loop {
             tokio::select! {
+                // Polls all of them whenever the driver is woken, and draws no lots.
+                biased;
+                ending = driver.run(&mut self.handlers) => return (Box::new(driver.end(ending)), None),
                 () = expired(&mut expiry) => {
                     expiry = None;
                     if self.may_log() {
@@ -230,7 +233,6 @@ impl KeptSession {
                     // What is open may finish within `drain_timeout`; nothing new is taken.
                     self.connection.begin_close(&Status::unauthenticated("the identity has expired"));
                 }
-                ending = driver.run(&mut self.handlers) => return (Box::new(driver.end(ending)), None),
                 Some(arrival) = next_resumed(&mut self.resumed, &mut self.closing) => {
                     if let Some(arrival) = self.unless_behind(arrival) {
                         return (Box::new(driver.end(Ending::TakenOver)), Some(arrival));

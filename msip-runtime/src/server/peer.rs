@@ -375,6 +375,20 @@ impl<P: Protocol> Peer<P> {
         &self.shared.outgoing
     }
 
+    /// Whether [`complete`](Self::complete) has anything to say.
+    #[inline]
+    pub(super) fn knows_sender(&self) -> bool {
+        self.serving.metadata.is_some()
+    }
+
+    /// A handle for one exchange, which says who has sent it.
+    #[cold]
+    pub(super) fn serving_for_sender(&self, mut serving: Serving) -> Self {
+        self.complete(&mut serving);
+        self.serving(serving)
+    }
+
+    #[inline]
     pub(super) fn serving(&self, serving: Serving) -> Self {
         Self {
             shared: Arc::clone(&self.shared),
