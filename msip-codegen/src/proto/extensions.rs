@@ -39,6 +39,13 @@ impl<'a> Extensions<'a> {
         Self(found)
     }
 
+    /// The full names of all extensions, sorted.
+    pub(crate) fn names(&self) -> Vec<String> {
+        let mut names: Vec<String> = self.0.keys().cloned().collect();
+        names.sort_unstable();
+        names
+    }
+
     /// The extension that a name means in a scope.
     pub(crate) fn find(&self, name: &str, scope: &str) -> Option<&Extension<'a>> {
         let mut names = candidates(name, scope).into_iter();

@@ -30,12 +30,10 @@ pub(crate) fn build(
     if report.is_full() {
         return None;
     }
-    let options: Vec<String> = options::NAMES
-        .iter()
-        .map(|name| format!("msip.{name}"))
-        .collect();
-    let known = pool_errors::Known::new(|| symbols.names(files), &options);
     let extensions = Extensions::new(files);
+    let options = options::NAMES.iter().map(|name| format!("msip.{name}"));
+    let options: Vec<String> = options.chain(extensions.names()).collect();
+    let known = pool_errors::Known::new(|| symbols.names(files), &options);
     let floats = FloatOptions::new(symbols, &extensions);
     let imports = PoolImports::new(files, symbols, &extensions);
     let descriptor = |index: usize, file: &ProtoFile| {

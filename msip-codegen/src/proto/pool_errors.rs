@@ -47,8 +47,7 @@ pub(crate) fn pool_error(
             continue;
         }
         // Of an aggregate, what is wrong inside of it.
-        let inner =
-            std::error::Error::source(mistake).map(|inner| inner.to_string().replace('\'', "`"));
+        let inner = mistake.diagnostic_source().map(inside_of_aggregate);
         let help = mistake.help().map(|help| help.to_string()).or(inner);
         if text.starts_with("enum number") && text.contains("reserved range") {
             // Reported before, at the value itself.
@@ -85,6 +84,36 @@ pub(crate) fn pool_error(
         }
         report.push_unless_known(diagnostic);
     }
+}
+
+/// What is wrong inside of an aggregate, such as `{ min: -1 }`, and in which of its fields.
+fn inside_of_aggregate(mistake: &dyn miette::Diagnostic) -> String {
+    let text = mistake.to_string().replace('\'', "`");
+    match aggregate_field(mistake) {
+        Some(field) if !text.contains(&format!("`{field}`")) => format!("at `{field}`: {text}"),
+        _ => text,
+    }
+}
+
+/// The field of an aggregate that has a mistake, with its value.
+fn aggregate_field(mistake: &dyn miette::Diagnostic) -> Option<String> {
+    let (label, _) = labels(mistake);
+    let (bytes, _) = label?;
+    let until = miette::SourceSpan::from(0..bytes.end);
+    let contents = mistake.source_code()?.read_span(&until, 0, 0).ok()?;
+    let until = std::str::from_utf8(contents.data()).ok()?;
+    let (before, value) = until.split_at_checked(bytes.start)?;
+    // The parser puts a blank between any two tokens.
+    let value = value
+        .strip_prefix("- ")
+        .map_or_else(|| value.to_owned(), |number| format!("-{number}"));
+    let Some(name) = before.trim_end().strip_suffix(':') else {
+        return Some(value);
+    };
+    let is_name = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '.' | '[' | ']' | '/');
+    let name = name.trim_end();
+    let start = name.trim_end_matches(is_name).len();
+    Some(format!("{}: {value}", name.get(start..)?))
 }
 
 /// Names that could have been meant.
@@ -145,7 +174,11 @@ fn pool_wording(
             None => options
                 .iter()
                 .find(|option| option.strip_prefix("msip.") == Some(name))
-                .map(|option| format!("MSIP's options are written in parentheses: `({option})`")),
+                .map(|option| format!("MSIP's options are written in parentheses: `({option})`"))
+                .or_else(|| {
+                    let help = "import the file that declares it, or declare it in an `extend` of the options that it is one of";
+                    written.starts_with('(').then(|| help.to_owned())
+                }),
         };
         let name = if written.starts_with('(') {
             format!("({name})")
