@@ -70,6 +70,7 @@ impl ConnectionShared {
             reply_with_metadata(session, call.slot, reply, *metadata);
         }
         state.end_call(call.slot);
+        self.note_backlog(&mut state);
         state.wake_driver();
     }
 
@@ -92,6 +93,7 @@ impl ConnectionShared {
         if let Some(session) = state.session().filter(|_| handled.items > 0) {
             session.consumed(handled, terms.connection);
         }
+        self.note_backlog(&mut state);
         state.wake_driver();
     }
 

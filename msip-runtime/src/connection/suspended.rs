@@ -56,6 +56,7 @@ impl ConnectionShared {
             .map(|session| session.lost(None))
             .unwrap_or_default();
         state.end_session(&lost);
+        self.note_backlog(&mut state);
         lost
     }
 }
@@ -114,6 +115,7 @@ impl SuspendedTimer {
                 let Some(next) = state.expire_suspended(connection.now()) else {
                     return Poll::Ready(());
                 };
+                connection.note_backlog(&mut state);
                 state.timer_sleeps();
                 next
             };

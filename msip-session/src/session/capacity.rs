@@ -151,13 +151,6 @@ impl Session {
         self.outgoing.cost() + self.droppable_queue.cost()
     }
 
-    /// Whether the driver must not read: the peer does not take its answers. Requests and messages of this side do not
-    /// count, or two sides that send each other much would both stop reading.
-    #[inline]
-    pub fn is_read_paused(&self) -> bool {
-        self.outgoing.response_cost() > self.config.outgoing_queue
-    }
-
     /// Whether the driver should provide pooled buffers while it runs ([`lend_buffers`](Self::lend_buffers)): the
     /// session has none for its next chunks. Only an accepting side asks: a process has many of those, and they mostly
     /// send answers.

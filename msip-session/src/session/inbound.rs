@@ -13,6 +13,9 @@ use super::{
 };
 use crate::wire::MsgId;
 
+/// What an open call counts in addition to its request: its places in the tables, and in the queue for its handler.
+const CALL_COST: usize = 128;
+
 #[derive(Debug)]
 struct Entry {
     id: MsgId,
@@ -224,9 +227,10 @@ impl InboundCalls {
         self.index.find(id).map(InboundSlot::from_index)
     }
 
-    /// The requests of the open calls, in bytes.
-    pub(super) const fn bytes(&self) -> usize {
+    /// What the open calls cost in bytes: their requests, and what each needs besides.
+    pub(super) fn cost(&self) -> usize {
         self.bytes
+            .saturating_add(self.entries.len().saturating_mul(CALL_COST))
     }
 
     /// The call is not awaited any more: it counts until its handler has ended, and is not answered.

@@ -60,7 +60,9 @@ impl Session {
     /// Reports to the memory budget what the session holds, and learns from it whether memory is short.
     pub fn report_memory(&mut self) {
         let to_send = self.held_to_send();
-        self.share.report(to_send + self.held_received());
+        // What chunks reserve is memory too, though nothing that a sender could wait for.
+        self.share
+            .report(to_send + self.held_received() + self.outgoing.spare());
         let queued = self.outgoing.cost();
         // The queue may grow by a step before the next report; while memory is short, to the floor, with all else that is
         // kept for the peer.
@@ -130,7 +132,7 @@ impl Session {
     }
 
     fn held_unhandled(&self) -> usize {
-        self.unhandled.cost() + self.inbound.bytes() + self.streams.unread()
+        self.unhandled.cost() + self.inbound.cost() + self.streams.unread()
     }
 
     /// What is held, reported or not.

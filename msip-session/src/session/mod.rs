@@ -4,6 +4,7 @@
 //! moment of its choice, and takes out what is to be sent and when to come back. A test can drive a session through years
 //! in a second.
 
+mod backlog;
 mod bare;
 mod batch;
 mod capacity;

@@ -130,7 +130,7 @@ impl Session {
     /// Grants credit for one-way messages.
     fn grant(&mut self, credit: Credit) {
         if self.phase == Phase::Open {
-            self.outgoing.push_response(Priority::Urgent, |buffer| {
+            self.outgoing.push_provoked(Priority::Urgent, |buffer| {
                 write_credit(buffer, Flags::NONE, MsgId::CONNECTION, credit);
                 if FaultInjection::GrantTwice.is_on() {
                     write_credit(buffer, Flags::NONE, MsgId::CONNECTION, credit);
