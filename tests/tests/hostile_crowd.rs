@@ -407,7 +407,8 @@ async fn unread_answers(what: &str, people: usize, calls: u64) -> u64 {
                 raw::message(Side::Connecting, Flags::ACK_REQUIRED, id, &request)
             })
             .collect();
-        let _ = tokio::time::timeout(std::time::Duration::from_secs(1), stream.write_all(&asked)).await;
+        let _ =
+            tokio::time::timeout(std::time::Duration::from_secs(1), stream.write_all(&asked)).await;
         crowd.push(stream);
     }
     for _ in 0..20 {
@@ -415,7 +416,11 @@ async fn unread_answers(what: &str, people: usize, calls: u64) -> u64 {
         tokio::time::sleep(std::time::Duration::from_millis(100)).await;
     }
     let grown = hall.memory().peak.saturating_sub(before.memory.resident);
-    println!("{what}: {people} connections of {calls} calls: {} MiB ({:.1} s)", grown >> 20, before.begun.elapsed().as_secs_f64());
+    println!(
+        "{what}: {people} connections of {calls} calls: {} MiB ({:.1} s)",
+        grown >> 20,
+        before.begun.elapsed().as_secs_f64()
+    );
     grown
 }
 

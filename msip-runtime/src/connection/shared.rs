@@ -183,6 +183,15 @@ impl ConnectionShared {
         self.is_backlogged.store(is_backlogged, Ordering::Relaxed);
     }
 
+    /// Looks at them, and returns whether handlers may begin that were held back at the last look.
+    pub(crate) fn has_backlog_ended(&self, state: &mut ConnectionInner) -> bool {
+        let was_backlogged = self.is_backlogged();
+        if was_backlogged {
+            self.note_backlog(state);
+        }
+        was_backlogged && !self.is_backlogged()
+    }
+
     /// Takes a session that is open.
     pub(crate) fn attach(&self, session: Session, encoding: Encoding) {
         self.attach_to(&mut self.lock(), session, encoding);

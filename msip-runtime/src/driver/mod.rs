@@ -372,8 +372,14 @@ impl Driver {
                 return Ok(Turn::Busy);
             }
         }
+        let mut backlog_check_at = None;
         if let Some(session) = state.session() {
             session.set_read_memory(self.decoder.held());
+            backlog_check_at = session.relax_backlog(now);
+        }
+        if self.connection.has_backlog_ended(&mut state) {
+            // The handlers may begin more.
+            return Ok(Turn::Busy);
         }
         let next =
             match state.try_sleep(now, self.writing.is_some() || self.flush == Flush::Pending) {
@@ -397,6 +403,7 @@ impl Driver {
             self.release_at,
             self.slow_read.check_at,
             self.reads_on_at(now),
+            backlog_check_at,
             observe_at,
         ]
         .into_iter()

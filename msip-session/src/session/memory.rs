@@ -12,6 +12,9 @@ use crate::{
 /// What a message that waits for its handler counts in addition to its bytes.
 const MESSAGE_COST: u64 = 64;
 
+/// What the task of a call counts whose handler is not done at once, in bytes.
+const TASK_COST: usize = 1024;
+
 /// A session with more windows of messages that wait for their handlers gets no further connection until it has caught up:
 /// each connection has a window of its own.
 const MAX_UNHANDLED_WINDOWS: u64 = 4;
@@ -60,9 +63,10 @@ impl Session {
     /// Reports to the memory budget what the session holds, and learns from it whether memory is short.
     pub fn report_memory(&mut self) {
         let to_send = self.held_to_send();
-        // What chunks reserve is memory too, though nothing that a sender could wait for.
-        self.share
-            .report(to_send + self.held_received() + self.outgoing.spare());
+        self.share.report_expected(self.inbound.expected());
+        // What chunks reserve, and tasks, is memory too, though nothing that could be waited for.
+        let besides = self.outgoing.spare() + self.inbound.running() * TASK_COST;
+        self.share.report(to_send + self.held_received() + besides);
         let queued = self.outgoing.cost();
         // The queue may grow by a step before the next report; while memory is short, to the floor, with all else that is
         // kept for the peer.

@@ -74,6 +74,7 @@ use crate::{
     budget::{Budget, Share},
     wire::{Code, MsgId, Side, write_ping},
 };
+use backlog::Patience;
 use close::Drain;
 use droppable_queue::DroppableQueue;
 use ended_calls::EndedCalls;
@@ -185,6 +186,7 @@ pub struct Session {
     share: Share,
     /// How much memory is reserved for reading.
     read_memory: usize,
+    patience: Patience,
     /// What the outgoing queue may grow to before memory is checked; never more than its limit.
     queue_limit: usize,
 }
@@ -229,6 +231,7 @@ impl Session {
             dropped: Dropped::default(),
             share: Share::new(Arc::clone(&config.budget)),
             read_memory: 0,
+            patience: Patience::default(),
             queue_limit: Budget::STEP.min(config.outgoing_queue),
             config,
         }

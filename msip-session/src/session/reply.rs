@@ -26,6 +26,11 @@ impl Session {
     /// Answers a call, whose handler has ended. The slot is free from here on, also of a call that was cancelled.
     #[inline]
     pub fn reply(&mut self, slot: InboundSlot, reply: Reply<'_, impl FnOnce(&mut Vec<u8>)>) {
+        if self.inbound.running() > 0
+            && let Reply::Message { len, .. } = reply
+        {
+            self.note_answer(slot, len);
+        }
         let (id, is_urgent) = match self.inbound.end(slot, &mut self.streams) {
             Ok(awaited) => awaited,
             Err(unanswered) => return self.end_unanswered(unanswered),
