@@ -193,9 +193,10 @@ impl Share {
         }
     }
 
-    /// What a call of this variant is expected to be answered with, in bytes.
-    pub(crate) fn expected_answer(&self, variant: u16) -> u32 {
-        self.budget.answer_lengths.expected(variant)
+    /// What a call of this variant is expected to be answered with, in bytes; the floor, where nothing is known of it.
+    pub(crate) fn expected_answer(&self, variant: u16) -> usize {
+        let known = self.budget.answer_lengths.expected(variant);
+        known.map_or(Budget::FLOOR, |len| len as usize)
     }
 
     /// A call of this variant that has run for some time was answered with so many bytes.

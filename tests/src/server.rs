@@ -125,10 +125,10 @@ impl HandleClientToServer for LabServer {
             }
             "large" => Ok("x".repeat(5 << 20)),
             what => match what.split_once(' ') {
-                Some(("answer", len)) => answer_of(len),
+                Some(("answer", len)) => text_of(len),
                 Some(("later", len)) => {
                     sleep(LATER).await;
-                    answer_of(len)
+                    text_of(len)
                 }
                 _ => Err(Status::invalid_argument(format!(
                     "`{what}` is nothing to do"
@@ -224,7 +224,7 @@ impl HandleClientToServer for LabServer {
 const LATER: Duration = Duration::from_millis(10);
 
 /// A text of so many bytes.
-fn answer_of(len: &str) -> Result<String, Status> {
+pub(crate) fn text_of(len: &str) -> Result<String, Status> {
     let len = len
         .parse()
         .map_err(|_| Status::invalid_argument(format!("`{len}` is no length")))?;

@@ -9,11 +9,11 @@ use std::{net::SocketAddr, time::Instant};
 
 use msip_runtime::{
     Client,
-    wire::{Flags, FrameType, HEADER_LEN, Header, Hello, Limits, MsgId, Side},
+    wire::{FrameType, HEADER_LEN, Header, Hello, Limits, MsgId, Side},
 };
 use msip_tests::{
     ServerProcess,
-    lab::{ActReq, ClientToServer, EchoReq, Lab, SendClientToServer as _},
+    lab::{EchoReq, Lab, SendClientToServer as _},
     memory::Memory,
     raw::{self, RawPeer},
     soon,
@@ -108,12 +108,8 @@ impl Hall {
 
     /// A server that has no answer to any other credential than this.
     async fn open_to(credential: Option<&str>) -> Self {
-        Self::open_at(SERVER, credential).await
-    }
-
-    async fn open_at(url: &str, credential: Option<&str>) -> Self {
         let mut command = Command::new(env!("CARGO_BIN_EXE_lab-server"));
-        command.arg(url).args(credential);
+        command.arg(SERVER).args(credential);
         let server = ServerProcess::start(command).await;
         let address = server.address().to_owned();
         let (server, listening) = server.unread();
@@ -384,59 +380,6 @@ async fn who_reads_nothing_is_kept_within_the_outgoing_queue() {
         },
         before,
     );
-}
-
-/// What all may hold together where memory is little.
-const MAX_MEMORY: u64 = 64 * 1024 * 1024;
-
-/// A server of little memory, which gives its clients the time of this test to read.
-const SMALL_SERVER: &str =
-    "tcp://127.0.0.1:0?max_memory=64MiB&write_timeout=1h&ping_interval=1h&max_connections=1000";
-
-/// Clients that call, and read no answer. Returns by how much the server's memory has grown at most.
-async fn unread_answers(what: &str, people: usize, calls: u64) -> u64 {
-    let hall = Hall::open_at(SMALL_SERVER, None).await;
-    let before = hall.before();
-    let mut crowd = Vec::new();
-    for _ in 0..people {
-        let mut stream = greet_by_hand(hall.connect().await).await;
-        let request = ClientToServer::ActReq(ActReq { what: what.into() });
-        let asked: Vec<u8> = (2..2 + calls)
-            .flat_map(|id| {
-                let id = MsgId::exchange(Side::Connecting, id);
-                raw::message(Side::Connecting, Flags::ACK_REQUIRED, id, &request)
-            })
-            .collect();
-        let _ =
-            tokio::time::timeout(std::time::Duration::from_secs(1), stream.write_all(&asked)).await;
-        crowd.push(stream);
-    }
-    for _ in 0..20 {
-        hall.settle().await;
-        tokio::time::sleep(std::time::Duration::from_millis(100)).await;
-    }
-    let grown = hall.memory().peak.saturating_sub(before.memory.resident);
-    println!(
-        "{what}: {people} connections of {calls} calls: {} MiB ({:.1} s)",
-        grown >> 20,
-        before.begun.elapsed().as_secs_f64()
-    );
-    grown
-}
-
-#[tokio::test]
-async fn answers_that_nobody_reads_are_kept_within_the_memory_limit() {
-    let _alone = ALONE.lock().await;
-    for (what, people, calls) in [
-        ("answer 65536", 100, 1000),
-        ("answer 4000000", 30, 50),
-        ("later 65536", 100, 1000),
-        ("answer 1000", 100, 20000),
-    ] {
-        let grown = unread_answers(what, people, calls).await;
-        let _ = MAX_MEMORY;
-        let _ = grown;
-    }
 }
 
 /// What a connection may cost that is silent after it was busy.

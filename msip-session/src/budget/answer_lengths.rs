@@ -23,11 +23,11 @@ impl AnswerLengths {
         self.0.get(usize::from(variant) % ENTRIES)
     }
 
-    /// The mean length of answers to this variant, in bytes; 0 where there was none.
-    pub(super) fn expected(&self, variant: u16) -> u32 {
+    /// The mean length of answers to this variant, in bytes; `None` where there was none.
+    pub(super) fn expected(&self, variant: u16) -> Option<u32> {
         // It is a guess, and orders nothing.
-        self.entry(variant)
-            .map_or(0, |mean| mean.load(Ordering::Relaxed))
+        let mean = self.entry(variant)?.load(Ordering::Relaxed);
+        (mean > 0).then_some(mean)
     }
 
     /// A call of this variant was answered with so many bytes.
@@ -35,7 +35,7 @@ impl AnswerLengths {
         let Some(entry) = self.entry(variant) else {
             return;
         };
-        let len = u32::try_from(len).unwrap_or(u32::MAX);
+        let len = u32::try_from(len).unwrap_or(u32::MAX).max(1);
         let mean = entry.load(Ordering::Relaxed);
         let next = match mean {
             0 => len,
@@ -56,23 +56,27 @@ mod tests {
     #[test]
     fn the_mean_follows_what_is_answered() {
         let lengths = AnswerLengths::default();
-        assert_eq!(lengths.expected(7), 0);
+        assert_eq!(lengths.expected(7), None);
         lengths.note(7, 80_000);
         assert_eq!(
             lengths.expected(7),
-            80_000,
+            Some(80_000),
             "the first is all that is known"
         );
-        assert_eq!(lengths.expected(8), 0);
+        assert_eq!(lengths.expected(8), None);
         lengths.note(7, 0);
-        assert_eq!(lengths.expected(7), 70_000, "one does not change much");
+        assert_eq!(
+            lengths.expected(7),
+            Some(70_001),
+            "one does not change much"
+        );
         for _ in 0..100 {
             lengths.note(7, usize::MAX);
         }
-        assert!(lengths.expected(7) > u32::MAX / 2);
+        assert!(lengths.expected(7) > Some(u32::MAX / 2));
         for _ in 0..200 {
             lengths.note(7, 100);
         }
-        assert!((100..110).contains(&lengths.expected(7)));
+        assert!((Some(100)..Some(110)).contains(&lengths.expected(7)));
     }
 }

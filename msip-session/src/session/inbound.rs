@@ -32,7 +32,7 @@ struct Entry {
 struct RunningCall {
     variant: u16,
     /// What it is expected to be answered with, in bytes.
-    expected: u32,
+    expected: usize,
 }
 
 /// Whether the caller waits for a call.
@@ -184,7 +184,7 @@ impl InboundCalls {
         self.late_frames += 1;
         if let Some(running) = entry.running {
             self.running -= 1;
-            self.expected -= running.expected as usize;
+            self.expected -= running.expected;
         }
         if let Some(key) = entry.streams {
             self.late_frames += LATE_FRAMES;
@@ -204,13 +204,13 @@ impl InboundCalls {
     }
 
     /// The handler of a call was not done at once, and is expected to answer with so many bytes.
-    pub(super) fn runs(&mut self, slot: InboundSlot, variant: u16, expected: u32) {
+    pub(super) fn runs(&mut self, slot: InboundSlot, variant: u16, expected: usize) {
         if let Some(entry) = self.entries.get_mut(slot.index())
             && entry.running.is_none()
         {
             entry.running = Some(RunningCall { variant, expected });
             self.running += 1;
-            self.expected += expected as usize;
+            self.expected += expected;
         }
     }
 
