@@ -138,6 +138,19 @@ impl ConnectionShared {
         Err(MetadataError::TooLarge { len, max })
     }
 
+    /// A call of a lost connection is not begun.
+    pub(crate) fn give_back(&self, call: CallToAnswer) {
+        let mut state = self.lock();
+        if state.generation != call.generation {
+            return;
+        }
+        if let Some(session) = state.session() {
+            session.give_back(call.slot);
+            state.end_call(call.slot);
+            state.wake_driver();
+        }
+    }
+
     /// Whether the caller has given the call up already.
     pub(crate) fn is_cancelled(&self, call: CallToAnswer) -> bool {
         self.lock().running_calls.is_cancelled(call.slot)

@@ -32,6 +32,8 @@ pub(crate) struct ConnectionShared {
     pub(super) is_write_due: AtomicBool,
     /// The peer leaves so many answers unread that no handler is to begin.
     is_backlogged: AtomicBool,
+    /// A connection was lost meanwhile: what was received by it and waits for a handler is not begun.
+    has_lost_backlog: AtomicBool,
     /// How many outcomes of exchanges were taken, or left behind, by their waiters.
     pub(super) taken: AtomicU64,
     /// How many calls of the peer were cancelled and have not ended.
@@ -133,6 +135,7 @@ impl ConnectionShared {
             is_plain: AtomicBool::new(true),
             is_write_due: AtomicBool::new(false),
             is_backlogged: AtomicBool::new(false),
+            has_lost_backlog: AtomicBool::new(false),
             taken: AtomicU64::new(0),
             clock: Clock::start(),
             call_timeout: settings.call_timeout,
@@ -190,6 +193,25 @@ impl ConnectionShared {
             self.note_backlog(state);
         }
         was_backlogged && !self.is_backlogged()
+    }
+
+    /// The connection is lost. Calls that were held back are not begun: they would be answered to nobody.
+    pub(crate) fn lose_backlog(&self, state: &mut ConnectionInner) {
+        if self.is_backlogged() {
+            self.has_lost_backlog.store(true, Ordering::Relaxed);
+        }
+        self.note_backlog(state);
+    }
+
+    /// Whether calls of a lost connection are not to be begun.
+    #[inline]
+    pub(crate) fn has_lost_backlog(&self) -> bool {
+        self.has_lost_backlog.load(Ordering::Relaxed)
+    }
+
+    /// All that was received by the lost connection has been looked at.
+    pub(crate) fn forget_lost_backlog(&self) {
+        self.has_lost_backlog.store(false, Ordering::Relaxed);
     }
 
     /// Takes a session that is open.

@@ -159,7 +159,7 @@ impl Driver {
                 state.end_session(&ended.lost);
             }
         }
-        self.connection.note_backlog(&mut state);
+        self.connection.lose_backlog(&mut state);
         drop(state);
         ended.reason = reason(
             ending,

@@ -132,6 +132,9 @@ impl Driver {
                 .received
                 .handle_batch(&mut state, &batch, now, &mut handled);
             self.connection.note_backlog(&mut state);
+            let is_paused = state
+                .session()
+                .is_some_and(|session| session.is_read_paused());
             woken += state.release_with(&mut self.waker_memory);
             let messages = &mut self.received.messages;
             messages.push_bare_messages(&mut handled.bares, batch.memory());
@@ -141,7 +144,7 @@ impl Driver {
                 (Err(fault), _) => break Some(fault),
                 (Ok(()), Err(error)) => break Some(Fault::from(error)),
                 (Ok(()), Ok(false)) => break None,
-                (Ok(()), Ok(true)) if handled.calls >= calls_left => {
+                (Ok(()), Ok(true)) if is_paused || handled.calls >= calls_left => {
                     self.has_leftover = true;
                     break None;
                 }

@@ -94,11 +94,13 @@ impl<A: Outgoing> Receiver<A> {
                     return Poll::Ready(Some(Received::Message(incoming)));
                 }
                 Some(Item::Connected(terms)) => {
+                    self.connection.forget_lost_backlog();
                     self.settle();
                     self.completions.terms = terms;
                     return Poll::Ready(Some(Received::Connected));
                 }
                 Some(Item::Disconnected(reason)) => {
+                    self.connection.forget_lost_backlog();
                     self.settle();
                     return Poll::Ready(Some(Received::Disconnected(reason)));
                 }
@@ -230,9 +232,14 @@ impl<A: Outgoing> Receiver<A> {
     ///
     /// # Errors
     ///
-    /// The status that the call ends with: it was cancelled before it was begun.
+    /// The status that the call ends with: it was cancelled before it was begun, or its connection was lost while it was held
+    /// back.
     #[inline]
     pub(crate) fn check_awaited(&self, call: CallToAnswer) -> Result<(), Status> {
+        if self.connection.has_lost_backlog() {
+            self.connection.give_back(call);
+            return Err(Status::unavailable("the connection was lost"));
+        }
         if self.connection.has_cancelled() && self.connection.is_cancelled(call) {
             return Err(Status::new(Code::Cancelled, "cancelled before it began"));
         }

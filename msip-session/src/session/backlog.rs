@@ -34,12 +34,7 @@ impl Session {
     /// memory is short these are few.
     #[inline]
     pub fn is_backlogged(&self) -> bool {
-        match self.phase {
-            Phase::Open => self.owes_much() || self.awaits_much(),
-            // Beyond the whole of it the session would be ended.
-            Phase::Suspended => self.ended_calls.kept_cost() > self.config.session_buffer / 2,
-            _ => false,
-        }
+        self.phase == Phase::Open && (self.owes_much() || self.awaits_much())
     }
 
     /// Whether more answers wait to be written than is allowed.
@@ -61,10 +56,12 @@ impl Session {
             && awaited() > Budget::FLOOR
     }
 
-    /// The same, with a look at memory where the queue has grown by a step, or memory was short.
+    /// The same, with a look at memory where the answers are more than the floor and the queue has grown by a step, or memory was
+    /// short.
     #[inline]
     pub fn update_backlog(&mut self) -> bool {
-        if self.outgoing.cost() >= self.queue_limit || self.share.is_tight() {
+        let are_many = self.outgoing.response_cost() > Budget::FLOOR;
+        if (are_many && self.outgoing.cost() >= self.queue_limit) || self.share.is_tight() {
             self.report_memory();
         }
         self.is_backlogged()
@@ -94,9 +91,9 @@ impl Session {
         Some(*ends_at.get_or_insert(now + ROUND))
     }
 
-    /// A call is answered with so many bytes.
+    /// Notes that a call is answered with so many bytes, or with an item of so many: as much is expected of others.
     #[cold]
-    pub(super) fn note_answer(&mut self, slot: InboundSlot, len: usize) {
+    pub fn note_answer(&mut self, slot: InboundSlot, len: usize) {
         if let Some(variant) = self.inbound.running_variant(slot) {
             self.share.note_answer(variant, len);
         }

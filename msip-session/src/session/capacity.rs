@@ -99,7 +99,7 @@ impl Session {
 
     /// Whether the outgoing queue is full; checks memory where the queue has grown by a step.
     #[inline]
-    pub(super) fn is_queue_full(&mut self) -> bool {
+    pub fn is_queue_full(&mut self) -> bool {
         self.outgoing.cost() >= self.queue_limit && self.is_out_of_memory()
     }
 

@@ -182,9 +182,9 @@ impl OutgoingQueue {
         self.response_cost.provoked
     }
 
-    /// What is reserved for chunks and not used, in bytes.
+    /// What the chunks have reserved and not used, in bytes.
     pub(super) fn spare(&self) -> usize {
-        self.urgent.spare() + self.normal.spare() + self.pool.capacity()
+        self.urgent.spare() + self.normal.spare()
     }
 
     /// What is queued, in bytes, each frame counted as its length + 64. A chunk counts until all of it is written.

@@ -61,7 +61,7 @@ impl Session {
 
     /// A handler has ended whose caller has given up: says so, since the call counts there until then.
     #[cold]
-    fn end_unanswered(&mut self, unanswered: Unanswered) {
+    pub(super) fn end_unanswered(&mut self, unanswered: Unanswered) {
         let Unanswered::Cancelled { id, is_urgent } = unanswered else {
             return;
         };

@@ -10,8 +10,8 @@ use msip_tests::{
 };
 
 /// `max_memory` here, as number and as setting.
-const LIMIT: u64 = 32 * MIB;
-const SETTINGS: &str = "max_memory=32MiB";
+const LIMIT: u64 = 16 * MIB;
+const SETTINGS: &str = "max_memory=16MiB";
 
 /// What a connection may cost beyond the limit, but for one answer.
 const EACH: u64 = 384 * KIB;
@@ -76,24 +76,24 @@ fn act(what: &str) -> ClientToServer {
 
 #[test]
 fn answers_of_64_kib() {
-    Unread::new("calls answered with 64 KiB at once", 60, 64 * KIB).run(act("answer 65536"));
+    Unread::new("calls answered with 64 KiB at once", 12, 64 * KIB).run(act("answer 65536"));
 }
 
 #[test]
 fn answers_of_64_kib_that_take_their_time() {
-    Unread::new("calls answered with 64 KiB after 10 ms", 60, 64 * KIB).run(act("later 65536"));
+    Unread::new("calls answered with 64 KiB after 10 ms", 12, 64 * KIB).run(act("later 65536"));
 }
 
 #[test]
 fn answers_of_1_mib() {
-    Unread::new("calls answered with 1 MiB at once", 20, MIB).run(act("answer 1048576"));
+    Unread::new("calls answered with 1 MiB at once", 8, MIB).run(act("answer 1048576"));
 }
 
 #[test]
 fn answers_of_1_kib() {
     Unread {
         count: 1000,
-        ..Unread::new("calls answered with 1 KiB at once", 60, KIB)
+        ..Unread::new("calls answered with 1 KiB at once", 12, KIB)
     }
     .run(act("answer 1024"));
 }
@@ -101,20 +101,20 @@ fn answers_of_1_kib() {
 #[test]
 fn answers_of_an_untyped_service() {
     let echo = ClientToServer::EchoReq(EchoReq {
-        ballast: vec![0; 8192],
+        ballast: vec![0; 65_536],
         ..EchoReq::default()
     });
     Unread {
         served: Served::Untyped,
-        count: 1500,
-        ..Unread::new("calls echoed by an untyped service", 60, 8 * KIB)
+        count: 150,
+        ..Unread::new("calls echoed by an untyped service", 8, 64 * KIB)
     }
     .run(echo);
 }
 
 #[test]
 fn errors() {
-    Unread::new("calls that fail", 60, KIB).run(act("fail"));
+    Unread::new("calls that fail", 12, KIB).run(act("fail"));
 }
 
 #[test]
@@ -123,7 +123,7 @@ fn streams() {
         ballast_len: 64 * 1024,
         ..CountReq::default()
     };
-    Unread::new("calls answered with a stream of 64 KiB each", 60, 64 * KIB)
+    Unread::new("calls answered with a stream of 64 KiB each", 12, 64 * KIB)
         .run(ClientToServer::CountReq(count));
 }
 
@@ -132,7 +132,7 @@ fn acknowledgments() {
     Unread {
         // As many as there is credit for.
         count: 1000,
-        ..Unread::new("deliveries", 60, KIB)
+        ..Unread::new("deliveries", 12, KIB)
     }
     .run(ClientToServer::SaveInd(SaveInd::default()));
 }

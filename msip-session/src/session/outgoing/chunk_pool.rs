@@ -59,11 +59,6 @@ impl ChunkPool {
         are_few.then(|| std::mem::take(&mut self.buffers))
     }
 
-    /// What the buffers have reserved, in bytes.
-    pub(super) fn capacity(&self) -> usize {
-        self.buffers.iter().map(Vec::capacity).sum()
-    }
-
     /// Frees all buffers.
     pub(super) fn release(&mut self) {
         self.buffers = Vec::new();
