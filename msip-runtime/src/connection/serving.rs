@@ -7,7 +7,7 @@ use super::{
     ConnectionInner, ConnectionShared, Outgoing, Terms, cancellation::Cancellation,
     running_calls::CallToAnswer,
 };
-use crate::{MetadataError, Status, metadata::check_header, sync::Ordering};
+use crate::{Code, MetadataError, Status, metadata::check_header, sync::Ordering};
 use msip_session::{
     InboundSlot, Reply, Session,
     wire::{Credit, ErrorRef, Limits, Metadata, MsgId},
@@ -138,6 +138,7 @@ impl ConnectionShared {
         Err(MetadataError::TooLarge { len, max })
     }
 
+<<<<<<< HEAD
     /// A call of a lost connection is not begun.
     pub(crate) fn give_back(&self, call: CallToAnswer) {
         let mut state = self.lock();
@@ -148,6 +149,15 @@ impl ConnectionShared {
             session.give_back(call.slot);
             state.end_call(call.slot);
             state.wake_driver();
+=======
+    /// A message of the peer was refused before a handler had it. One that cannot be read counts against its sender; one that
+    /// has met a limit of this side, or was cancelled, does not.
+    #[cold]
+    pub(crate) fn count_refused(&self, id: MsgId, code: Code) {
+        if matches!(code, Code::InvalidArgument | Code::Unimplemented) {
+            let now = self.now();
+            self.with_session(|session| session.count_unreadable(id, now));
+>>>>>>> next
         }
     }
 

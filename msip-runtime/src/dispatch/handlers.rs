@@ -23,7 +23,7 @@ use crate::{
     call::Serving,
     middleware::ExchangeContext,
     protocol::Variant,
-    service::{Received, Receiver, caught, panicked, poll_told},
+    service::{Received, Receiver, caught, log_panic, panicked, poll_told},
 };
 use msip_session::{BareMessage, Incoming, ReplyTo};
 
@@ -87,7 +87,7 @@ where
             // In a box, as this comes once.
             let connected = Box::pin(caught(self.side.connected(&self.context)));
             if let Err(panic) = connected.await {
-                tracing::error!(panic, "the handler of a new connection panicked");
+                log_panic("the handler of a new connection", &panic);
             }
         }
     }
@@ -103,7 +103,7 @@ where
                 Next::Disconnected(reason) => {
                     let disconnected = side.disconnected(&context, *reason);
                     if let Err(panic) = Box::pin(caught(disconnected)).await {
-                        tracing::error!(panic, "the handler of a lost connection panicked");
+                        log_panic("the handler of a lost connection", &panic);
                     }
                 }
                 Next::Message(incoming) => match incoming.reply {
@@ -220,6 +220,7 @@ where
     fn unreadable(&mut self, message: BareMessage) {
         let body = self.receiver.body(&message);
         if let Err(status) = decode_or_why::<D>(self.receiver.encoding(), message.variant, body) {
+            self.receiver.refused(message.id, &status);
             self.receiver
                 .ignored(VariantLabel::of::<D::In>(message.variant), &status);
         }
@@ -239,13 +240,17 @@ where
             payload_len,
             variant,
             reply,
+            id,
             ..
         } = *incoming;
         let head = MessageHead::take(&mut incoming);
         let receiver = &self.receiver;
         let outcome = match decode::<D>(receiver.encoding(), receiver.connection(), *incoming) {
             Ok((message, row)) => self.run_handler(row, head, message, reply).await,
-            Err(status) => Err(status),
+            Err(status) => {
+                receiver.refused(id, &status);
+                Err(status)
+            }
         };
         self.receiver.handled(payload_len);
         match (reply, outcome) {

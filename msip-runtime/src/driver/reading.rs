@@ -60,7 +60,26 @@ impl Driver {
         task: &mut Context<'_>,
         now: Duration,
     ) -> Result<bool, Ending> {
+<<<<<<< HEAD
         if self.puts_off_read(now) {
+=======
+        let mut fault = None;
+        let is_put_off = self.connection.lock().session().is_some_and(|session| {
+            fault = session.take_fault();
+            let is_large =
+                session.is_short_of_memory() && self.decoder.pending_len() > Budget::FLOOR;
+            let is_slow = self.slow_read.puts_off(is_large, now);
+            if is_slow {
+                // The peer is not to be declared dead because we do not read.
+                session.received(now);
+            }
+            is_slow || session.is_read_paused()
+        });
+        if let Some(fault) = fault {
+            return Err(Ending::Fault(*fault));
+        }
+        if is_put_off {
+>>>>>>> next
             return Ok(false);
         }
         if std::mem::take(&mut self.has_leftover) && self.decoder.is_mid_frame() {

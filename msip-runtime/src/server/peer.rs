@@ -11,6 +11,7 @@ use std::{
 
 use super::{
     Registry,
+    log_limiter::LogLimiter,
     peer_connection::{PeerConnection, Remote},
 };
 use crate::{
@@ -137,6 +138,7 @@ pub(super) struct Introduction {
     pub(super) client_name: String,
     pub(super) client_fingerprint: u64,
     pub(super) schema_terms: SchemaTerms,
+    pub(super) log_limiter: Arc<LogLimiter>,
     /// The check of its schema, where that has another fingerprint.
     pub(super) schema: Option<Arc<SchemaCheck>>,
 }
@@ -216,6 +218,14 @@ impl<P: Protocol> Peer<P> {
             .lock()
             .unwrap_or_else(PoisonError::into_inner) = remote;
         self.shared.resumed.store(true, Ordering::Relaxed);
+    }
+
+    /// What is kept of it while it has no connection: its name, its identity, and its rooms, in bytes.
+    pub(super) fn suspended_len(&self) -> usize {
+        let identity = self.identity().map_or(0, |identity| identity.len());
+        let registry = self.shared.registry.upgrade();
+        let rooms = registry.map_or(0, |registry| registry.rooms().len_of_peer(self.id()));
+        self.shared.client_name.len() + identity + rooms
     }
 
     /// The session has ended, and this was open in it.

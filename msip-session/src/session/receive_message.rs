@@ -6,7 +6,7 @@ use bytes::Bytes;
 use prost::Message as _;
 
 use super::{
-    Event, Fault, Incoming, Item, ReplyTo, Session,
+    Event, Fault, InboundSlot, Incoming, Item, ReplyTo, Session,
     close::NOT_ACCEPTED,
     fault_injection::FaultInjection,
     frame_writer::NO_TOPIC,
@@ -115,7 +115,7 @@ impl Session {
             self.reject(header, NOT_ACCEPTED.0, NOT_ACCEPTED.1);
             return Ok(None);
         } else if is_call(header) {
-            let len = to_usize(payload_len);
+            let len = to_usize(payload_len).saturating_add(metadata.decoded_len());
             if let Err(short) = self.check_memory(len) {
                 // The caller is not at fault.
                 self.reject(header, Code::ResourceExhausted, &short.to_string());
@@ -249,12 +249,16 @@ impl Session {
         let is_last = !flags.contains(Flags::MORE);
         // The end of a stream is no item, and needs no credit.
         let is_item = to_usize(payload_len) > NO_TOPIC.len();
-        if is_item || !is_last {
-            match self.streams.accept(key, payload_len) {
-                Some(true) => {}
-                Some(false) => return Err(beyond_credit(id)),
-                None => return self.ignore_late(id, now).map(|()| None),
-            }
+        let accepted = if is_item || !is_last {
+            self.streams.accept(key, payload_len)
+        } else {
+            let stream = self.streams.get(key);
+            stream.and_then(|stream| stream.is_receiving().then_some(true))
+        };
+        match accepted {
+            Some(true) => {}
+            Some(false) => return Err(beyond_credit(id)),
+            None => return self.ignore_late(id, now).map(|()| None),
         }
         if let Some(stream) = self.streams.get_mut(key) {
             if FaultInjection::LoseLastOfCredit.is_on() && is_item && stream.is_used_up() {
@@ -272,20 +276,31 @@ impl Session {
                 payload_len,
                 metadata: None,
             }),
-            // An item that cannot be read is left to the handler to refuse: its empty body is no message.
-            Err(_) => Some(Item {
-                variant,
-                body: Bytes::new(),
-                compressed: false,
-                payload_len,
-                metadata: None,
-            }),
+            Err((code, reason)) => {
+                self.ignore(id, now)?;
+                let reason = format!("an item of variant {variant} cannot be read: {reason}");
+                self.refuse_items(slot, code, &reason);
+                return Ok(Some(Event::Cancelled(slot)));
+            }
         };
         Ok(Some(Event::RequestItem {
             slot,
             item,
             is_last,
         }))
+    }
+
+    /// Answers a call of which an item cannot be read, and whose handler has not ended.
+    fn refuse_items(&mut self, slot: InboundSlot, code: Code, reason: &str) {
+        let Some((id, is_urgent)) = self.inbound.disown(slot) else {
+            return;
+        };
+        // More items, credit and a CANCEL may be under way.
+        self.inbound.refused(true);
+        self.outgoing
+            .push_response(Priority::new(is_urgent), |buffer| {
+                write_error(buffer, urgency(is_urgent), id, code, reason);
+            });
     }
 
     /// Answers a message that is not accepted.
@@ -343,14 +358,49 @@ impl IncomingMetadata {
             // A client cannot assert an identity.
             metadata.identity = None;
         }
+        // Only an error has any: on a message they would be kept for nobody.
+        metadata.details = Vec::new();
         let timeout = metadata.deadline_ms.take();
         Ok(Self {
             timeout: timeout.map(|milliseconds| Duration::from_millis(milliseconds.into())),
             other: (metadata != Metadata::default()).then(|| Box::new(metadata)),
         })
     }
+
+    /// What its headers take beyond their bytes: a name and a value of one byte each are 8 bytes on the wire.
+    fn decoded_len(&self) -> usize {
+        let headers = self.other.as_ref().map_or(0, |other| other.headers.len());
+        headers * HEADER_OVERHEAD
+    }
 }
+
+/// A place in the map, and two allocations.
+const HEADER_OVERHEAD: usize = 160;
 
 pub(super) fn read_metadata(metadata: Bytes) -> Result<Metadata, String> {
     Metadata::decode(metadata).map_err(|error| format!("malformed metadata: {error}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use prost::Message as _;
+
+    use super::*;
+    use crate::wire::Detail;
+
+    #[test]
+    fn headers_count_with_what_they_take_and_details_are_dropped() {
+        let mut sent = Metadata {
+            headers: (0..100).map(|n| (n.to_string(), String::new())).collect(),
+            ..Metadata::default()
+        };
+        let read = |sent: &Metadata| {
+            let encoded = Bytes::from(sent.encode_to_vec());
+            IncomingMetadata::read(encoded, Side::Accepting).expect("can be read")
+        };
+        assert_eq!(read(&sent).decoded_len(), 100 * HEADER_OVERHEAD);
+        sent.headers.clear();
+        sent.details = vec![Detail::default(); 100];
+        assert!(read(&sent).other.is_none());
+    }
 }

@@ -5,6 +5,7 @@
 mod addresses;
 mod answers;
 mod backlog;
+mod blame;
 mod conversation;
 mod deadlines;
 mod drain;
