@@ -138,7 +138,6 @@ impl ConnectionShared {
         Err(MetadataError::TooLarge { len, max })
     }
 
-<<<<<<< HEAD
     /// A call of a lost connection is not begun.
     pub(crate) fn give_back(&self, call: CallToAnswer) {
         let mut state = self.lock();
@@ -149,7 +148,9 @@ impl ConnectionShared {
             session.give_back(call.slot);
             state.end_call(call.slot);
             state.wake_driver();
-=======
+        }
+    }
+
     /// A message of the peer was refused before a handler had it. One that cannot be read counts against its sender; one that
     /// has met a limit of this side, or was cancelled, does not.
     #[cold]
@@ -157,7 +158,6 @@ impl ConnectionShared {
         if matches!(code, Code::InvalidArgument | Code::Unimplemented) {
             let now = self.now();
             self.with_session(|session| session.count_unreadable(id, now));
->>>>>>> next
         }
     }
 

@@ -60,26 +60,7 @@ impl Driver {
         task: &mut Context<'_>,
         now: Duration,
     ) -> Result<bool, Ending> {
-<<<<<<< HEAD
-        if self.puts_off_read(now) {
-=======
-        let mut fault = None;
-        let is_put_off = self.connection.lock().session().is_some_and(|session| {
-            fault = session.take_fault();
-            let is_large =
-                session.is_short_of_memory() && self.decoder.pending_len() > Budget::FLOOR;
-            let is_slow = self.slow_read.puts_off(is_large, now);
-            if is_slow {
-                // The peer is not to be declared dead because we do not read.
-                session.received(now);
-            }
-            is_slow || session.is_read_paused()
-        });
-        if let Some(fault) = fault {
-            return Err(Ending::Fault(*fault));
-        }
-        if is_put_off {
->>>>>>> next
+        if self.puts_off_read(now)? {
             return Ok(false);
         }
         if std::mem::take(&mut self.has_leftover) && self.decoder.is_mid_frame() {
@@ -97,11 +78,14 @@ impl Driver {
     }
 
     /// Whether nothing is read now: memory is short, or the peer does not read.
-    fn puts_off_read(&mut self, now: Duration) -> bool {
+    fn puts_off_read(&mut self, now: Duration) -> Result<bool, Ending> {
         let mut state = self.connection.lock();
         let Some(session) = state.session() else {
-            return false;
+            return Ok(false);
         };
+        if let Some(fault) = session.take_fault() {
+            return Err(Ending::Fault(*fault));
+        }
         let is_large = session.is_short_of_memory() && self.decoder.pending_len() > Budget::FLOOR;
         if session.defers_requests() {
             self.reads_on |= self
@@ -117,7 +101,7 @@ impl Driver {
             // The peer is not to be declared dead because we do not read.
             session.received(now);
         }
-        is_put_off
+        Ok(is_put_off)
     }
 
     /// When the peer's requests are read although they could wait, where nothing is written until then.

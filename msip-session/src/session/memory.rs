@@ -63,20 +63,17 @@ impl Session {
     /// Reports to the memory budget what the session holds, and learns from it whether memory is short.
     pub fn report_memory(&mut self) {
         let to_send = self.held_to_send();
-<<<<<<< HEAD
         self.share.report_expected(self.inbound.expected());
         // What chunks reserve, and tasks, is memory too, though nothing that could be waited for.
         let besides = self.outgoing.spare() + self.inbound.running() * TASK_COST;
-        self.share.report(to_send + self.held_received() + besides);
-=======
+        let held = to_send + self.held_received() + besides;
         if self.phase == Phase::Suspended {
             let tables = self.received.len() + self.ended_calls.len();
-            let held = to_send + self.held_received() + self.suspended_len + tables;
-            self.share.report_exactly(held);
+            self.share
+                .report_exactly(held + self.suspended_len + tables);
         } else {
-            self.share.report(to_send + self.held_received());
+            self.share.report(held);
         }
->>>>>>> next
         let queued = self.outgoing.cost();
         // The queue may grow by a step before the next report; while memory is short, to the floor, with all else that is
         // kept for the peer.

@@ -192,12 +192,9 @@ pub struct Session {
     share: Share,
     /// How much memory is reserved for reading.
     read_memory: usize,
-<<<<<<< HEAD
     patience: Patience,
-=======
     /// What is held of it in addition as long as it has no connection, in bytes.
     suspended_len: usize,
->>>>>>> next
     /// What the outgoing queue may grow to before memory is checked; never more than its limit.
     queue_limit: usize,
 }
@@ -244,11 +241,8 @@ impl Session {
             dropped: Dropped::default(),
             share: Share::new(Arc::clone(&config.budget)),
             read_memory: 0,
-<<<<<<< HEAD
             patience: Patience::default(),
-=======
             suspended_len: 0,
->>>>>>> next
             queue_limit: Budget::STEP.min(config.outgoing_queue),
             config,
         }
