@@ -6,6 +6,7 @@ mod addresses;
 mod answers;
 mod backlog;
 mod blame;
+mod cleared;
 mod conversation;
 mod deadlines;
 mod drain;
