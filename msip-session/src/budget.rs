@@ -3,6 +3,11 @@
 //! A session reports what it holds to its [`Share`], which reports it to the budget in steps of 64 KiB: the one number that
 //! all connections write is written once for thousands of messages. Over the limit, sessions without a connection are
 //! evicted, the oldest first; where that is not enough, each session learns that memory is short.
+//!
+//! What running calls are expected to be answered with is added up beside that: where both together are over the limit, each
+//! session begins fewer calls.
+
+mod answer_lengths;
 
 use std::{
     collections::BTreeMap,
@@ -13,11 +18,16 @@ use std::{
     },
 };
 
+use answer_lengths::AnswerLengths;
+
 /// A memory budget: how much sessions may hold together, and how much they hold.
 #[derive(Debug)]
 pub struct Budget {
     max: usize,
     held: AtomicUsize,
+    /// What the running calls of all sessions are expected to be answered with.
+    expected: AtomicUsize,
+    answer_lengths: AnswerLengths,
     /// What of it belongs to sessions that are being evicted.
     evicting: AtomicUsize,
     detached: Mutex<DetachedSessions>,
@@ -65,6 +75,8 @@ impl Budget {
         Arc::new(Self {
             max,
             held: AtomicUsize::new(0),
+            expected: AtomicUsize::new(0),
+            answer_lengths: AnswerLengths::default(),
             evicting: AtomicUsize::new(0),
             detached: Mutex::default(),
         })
@@ -91,6 +103,16 @@ impl Budget {
     fn is_short(&self) -> bool {
         let held = self.held();
         held > self.max && held.saturating_sub(self.evicting.load(Ordering::Relaxed)) > self.max
+    }
+
+    /// Whether more is held than may be once the running calls are answered.
+    fn is_tight(&self) -> bool {
+        let evicting = self.evicting.load(Ordering::Relaxed);
+        let expected = self.expected.load(Ordering::Relaxed);
+        self.held()
+            .saturating_sub(evicting)
+            .saturating_add(expected)
+            > self.max
     }
 
     /// Evicts sessions without a connection until memory is not short, or none is left that holds any.
@@ -122,9 +144,12 @@ impl Budget {
 pub(crate) struct Share {
     budget: Arc<Budget>,
     reported: usize,
+    /// What its running calls are expected to be answered with, as far as it was reported.
+    expected: usize,
     /// Its number among the sessions that may be evicted.
     number: Option<u64>,
     is_short: bool,
+    is_tight: bool,
 }
 
 impl Share {
@@ -132,8 +157,10 @@ impl Share {
         Self {
             budget,
             reported: 0,
+            expected: 0,
             number: None,
             is_short: false,
+            is_tight: false,
         }
     }
 
@@ -144,6 +171,37 @@ impl Share {
             self.change(held);
         }
         self.is_short = self.budget.is_short();
+        self.is_tight = self.is_short || self.budget.is_tight();
+    }
+
+    /// Reports what the running calls are expected to be answered with, in bytes; to be followed by a
+    /// [`report`](Self::report).
+    #[inline]
+    pub(crate) fn report_expected(&mut self, expected: usize) {
+        if expected.abs_diff(self.expected) >= Budget::STEP || expected == 0 {
+            self.change_expected(expected);
+        }
+    }
+
+    fn change_expected(&mut self, expected: usize) {
+        let before = std::mem::replace(&mut self.expected, expected);
+        let total = &self.budget.expected;
+        if expected < before {
+            total.fetch_sub(before - expected, Ordering::Relaxed);
+        } else if expected > before {
+            total.fetch_add(expected - before, Ordering::Relaxed);
+        }
+    }
+
+    /// What a call of this variant is expected to be answered with, in bytes; the floor, where nothing is known of it.
+    pub(crate) fn expected_answer(&self, variant: u16) -> usize {
+        let known = self.budget.answer_lengths.expected(variant);
+        known.map_or(Budget::FLOOR, |len| len as usize)
+    }
+
+    /// A call of this variant that has run for some time was answered with so many bytes.
+    pub(crate) fn note_answer(&self, variant: u16, len: usize) {
+        self.budget.answer_lengths.note(variant, len);
     }
 
     /// Reports how much is held now, to the byte: of a session without a connection, for there may be many.
@@ -158,6 +216,12 @@ impl Share {
     #[inline]
     pub(crate) fn is_short(&self) -> bool {
         self.is_short
+    }
+
+    /// Whether memory was short at the last report, or will be once the running calls are answered.
+    #[inline]
+    pub(crate) fn is_tight(&self) -> bool {
+        self.is_tight
     }
 
     /// How much all sessions of the budget may hold.
@@ -222,6 +286,7 @@ impl Drop for Share {
         // First, so that what is being evicted never seems to be more than what is held.
         self.forbid_eviction();
         self.budget.held.fetch_sub(self.reported, Ordering::Relaxed);
+        self.change_expected(0);
     }
 }
 

@@ -19,7 +19,8 @@
 //! 3. **Act** on the [`Event`]. [`Event::Hello`] is answered with [`Session::welcome`] or [`Session::refuse`]. A message
 //!    ([`Event::Incoming`]) goes to a handler; when that has returned, the driver answers with [`Session::reply`] or
 //!    [`Session::acknowledge`], and lets the peer send more with [`Session::consumed`] (one-way messages and deliveries)
-//!    or [`Session::items_consumed`] (stream items).
+//!    or [`Session::items_consumed`] (stream items). While [`Session::is_backlogged`] no further handler begins, and reading
+//!    goes on.
 //! 4. **Send** with [`Session::send`], [`Session::deliver`], [`Session::call`], [`Session::ping`] and
 //!    [`Session::send_item`], which encode straight into the outgoing queue, or return [`Blocked`]. Whoever is blocked for
 //!    capacity tries again after [`Event::Capacity`], after an outcome, and after each write.

@@ -6,7 +6,9 @@ use tokio::sync::mpsc;
 use crate::{
     Recorder,
     lab::{AskReq, AskRsp, HandleServerToClient, Lab, NoteInd, SaveInd},
-    recorder, soon,
+    recorder,
+    server::text_of,
+    soon,
 };
 
 /// What happened to the client.
@@ -91,9 +93,11 @@ impl HandleServerToClient for LabClient {
     }
 
     async fn on_ask_req(&self, _: &Client<Lab>, request: AskReq) -> Result<AskRsp, Status> {
-        Ok(AskRsp {
-            answer: format!("{} me", request.question),
-        })
+        let answer = match request.question.strip_prefix("answer ") {
+            Some(len) => text_of(len)?,
+            None => format!("{} me", request.question),
+        };
+        Ok(AskRsp { answer })
     }
 
     async fn on_connected(&self, _: &Client<Lab>) -> Result<(), Status> {

@@ -4,6 +4,7 @@ use std::{
     pin::Pin,
     sync::Arc,
     task::{Context, Poll},
+    time::Duration,
 };
 
 use msip_runtime::{
@@ -12,6 +13,7 @@ use msip_runtime::{
 use tokio::{
     sync::{Semaphore, mpsc},
     task::JoinHandle,
+    time::sleep,
 };
 
 use crate::{
@@ -122,9 +124,16 @@ impl HandleClientToServer for LabServer {
                 Ok("gone".to_owned())
             }
             "large" => Ok("x".repeat(5 << 20)),
-            what => Err(Status::invalid_argument(format!(
-                "`{what}` is nothing to do"
-            ))),
+            what => match what.split_once(' ') {
+                Some(("answer", len)) => text_of(len),
+                Some(("later", len)) => {
+                    sleep(LATER).await;
+                    text_of(len)
+                }
+                _ => Err(Status::invalid_argument(format!(
+                    "`{what}` is nothing to do"
+                ))),
+            },
         };
         told.0 = None;
         done.map(|done| ActRsp { done })
@@ -209,6 +218,17 @@ impl HandleClientToServer for LabServer {
     async fn on_client_disconnected(&self, _: &Peer<Lab>, reason: DisconnectReason) {
         self.seen.record(SeenByServer::Disconnected(reason));
     }
+}
+
+/// How long a handler takes that answers later.
+const LATER: Duration = Duration::from_millis(10);
+
+/// A text of so many bytes.
+pub(crate) fn text_of(len: &str) -> Result<String, Status> {
+    let len = len
+        .parse()
+        .map_err(|_| Status::invalid_argument(format!("`{len}` is no length")))?;
+    Ok("x".repeat(len))
 }
 
 /// Counts; tells when it is dropped before its end.

@@ -148,6 +148,9 @@ impl<E: Outgoing> SendStream<E> {
         mut next: impl FnMut(&mut Context<'_>) -> Poll<Option<E>>,
     ) -> Poll<Result<(), SendError>> {
         loop {
+            if self.holds_nothing() && self.capacity.bytes == 0 {
+                ready!(self.poll_queue(task))?;
+            }
             let is_waiting = self.fill_batch(task, &mut next);
             if !self.batch.is_empty() || self.large.is_some() {
                 ready!(self.poll_hand_over(task))?;
@@ -171,6 +174,29 @@ impl<E: Outgoing> SendStream<E> {
                 return Poll::Pending;
             }
         }
+    }
+
+    fn holds_nothing(&self) -> bool {
+        self.batch.is_empty() && self.large.is_none() && self.ended.is_none()
+    }
+
+    /// Waits until the queue has capacity, before an item is asked for that would have to wait for it: with many streams,
+    /// those would be many.
+    fn poll_queue(&mut self, task: &Context<'_>) -> Poll<Result<(), SendError>> {
+        let mut state = self.connection.lock();
+        let end = self.target.end(&state);
+        let (Some(end), Some(session)) = (end, state.session()) else {
+            return Poll::Ready(Err(SendError::Disconnected));
+        };
+        if !session.is_queue_full() {
+            self.capacity = session.item_capacity(end);
+            return Poll::Ready(Ok(()));
+        }
+        if session.item_head(end).is_none() {
+            return Poll::Ready(Err(SendError::Disconnected));
+        }
+        state.stream_senders.wait(end, true, task.waker());
+        Poll::Pending
     }
 
     /// Takes the items that are ready, as many as may go out together. Whether the next one is not.
@@ -266,6 +292,9 @@ impl<E: Outgoing> SendStream<E> {
             let compressed = large.is_compressed();
             let encode = |buffer: &mut Vec<u8>| large.encode(buffer);
             sent = session.send_item(end, large.variant, compressed, large.wire_len(), encode);
+            if let StreamSide::Callee(slot) = end {
+                session.note_answer(slot, large.wire_len());
+            }
             if sent.is_ok() {
                 has_sent = true;
                 self.large = None;

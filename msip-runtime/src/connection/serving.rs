@@ -36,14 +36,29 @@ pub(crate) enum Completion<Out> {
 
 impl ConnectionShared {
     /// A call's handler goes on in a task, which ends with it; at once where the caller has given it up meanwhile.
-    pub(crate) fn call_runs(&self, call: CallToAnswer, task: AbortHandle) {
+    pub(crate) fn call_runs(&self, call: CallToAnswer, variant: u16, task: AbortHandle) {
         let mut state = self.lock();
-        let is_open = state.generation == call.generation
-            && state
-                .session
-                .as_ref()
-                .is_some_and(|session| session.is_serving(call.slot));
+        let is_open = self.expect_answer(&mut state, call, variant);
         state.running_calls.spawned(call.slot, task, is_open);
+    }
+
+    /// A call was taken by a service that answers it at some time.
+    pub(crate) fn call_taken(&self, call: CallToAnswer, variant: u16) {
+        self.expect_answer(&mut self.lock(), call, variant);
+    }
+
+    /// Counts the answer of a call that goes on before it is there. Whether the call is open.
+    fn expect_answer(&self, state: &mut ConnectionInner, call: CallToAnswer, variant: u16) -> bool {
+        let is_same = state.generation == call.generation;
+        let session = state
+            .session()
+            .filter(|session| is_same && session.is_serving(call.slot));
+        let Some(session) = session else {
+            return false;
+        };
+        session.call_runs(call.slot, variant);
+        self.note_backlog(state);
+        true
     }
 
     /// Answers a call whose handler has ended, with the headers that it has set and the time that its caller asked for;
@@ -70,6 +85,7 @@ impl ConnectionShared {
             reply_with_metadata(session, call.slot, reply, *metadata);
         }
         state.end_call(call.slot);
+        self.note_backlog(&mut state);
         state.wake_driver();
     }
 
@@ -92,6 +108,7 @@ impl ConnectionShared {
         if let Some(session) = state.session().filter(|_| handled.items > 0) {
             session.consumed(handled, terms.connection);
         }
+        self.note_backlog(&mut state);
         state.wake_driver();
     }
 
@@ -119,6 +136,19 @@ impl ConnectionShared {
             None => drop(metadata.headers.remove(name)),
         }
         Err(MetadataError::TooLarge { len, max })
+    }
+
+    /// A call of a lost connection is not begun.
+    pub(crate) fn give_back(&self, call: CallToAnswer) {
+        let mut state = self.lock();
+        if state.generation != call.generation {
+            return;
+        }
+        if let Some(session) = state.session() {
+            session.give_back(call.slot);
+            state.end_call(call.slot);
+            state.wake_driver();
+        }
     }
 
     /// A message of the peer was refused before a handler had it. One that cannot be read counts against its sender; one that

@@ -30,6 +30,10 @@ pub(crate) struct ConnectionShared {
     /// So much waits to be written that the next sender lets the driver write first: what the peer can work on already
     /// should not wait for what is still to be encoded.
     pub(super) is_write_due: AtomicBool,
+    /// The peer leaves so many answers unread that no handler is to begin.
+    is_backlogged: AtomicBool,
+    /// A connection was lost meanwhile: what was received by it and waits for a handler is not begun.
+    has_lost_backlog: AtomicBool,
     /// How many outcomes of exchanges were taken, or left behind, by their waiters.
     pub(super) taken: AtomicU64,
     /// How many calls of the peer were cancelled and have not ended.
@@ -130,6 +134,8 @@ impl ConnectionShared {
             inner: Mutex::new(inner),
             is_plain: AtomicBool::new(true),
             is_write_due: AtomicBool::new(false),
+            is_backlogged: AtomicBool::new(false),
+            has_lost_backlog: AtomicBool::new(false),
             taken: AtomicU64::new(0),
             clock: Clock::start(),
             call_timeout: settings.call_timeout,
@@ -164,6 +170,48 @@ impl ConnectionShared {
     pub(crate) fn has_returning(&self, state: &ConnectionInner) -> bool {
         state.exchanges.completed() != self.taken.load(Ordering::Relaxed)
             || state.call_queue.has_called()
+    }
+
+    /// Whether the peer leaves so many answers unread that no handler is to begin. Takes no lock.
+    #[inline]
+    pub(crate) fn is_backlogged(&self) -> bool {
+        self.is_backlogged.load(Ordering::Relaxed)
+    }
+
+    /// Looks at the answers that wait to be written: more have been queued, or some were written.
+    #[inline]
+    pub(crate) fn note_backlog(&self, state: &mut ConnectionInner) {
+        let is_backlogged = state.session().is_some_and(Session::update_backlog);
+        // The handlers look at it after the lock was released.
+        self.is_backlogged.store(is_backlogged, Ordering::Relaxed);
+    }
+
+    /// Looks at them, and returns whether handlers may begin that were held back at the last look.
+    pub(crate) fn has_backlog_ended(&self, state: &mut ConnectionInner) -> bool {
+        let was_backlogged = self.is_backlogged();
+        if was_backlogged {
+            self.note_backlog(state);
+        }
+        was_backlogged && !self.is_backlogged()
+    }
+
+    /// The connection is lost. Calls that were held back are not begun: they would be answered to nobody.
+    pub(crate) fn lose_backlog(&self, state: &mut ConnectionInner) {
+        if self.is_backlogged() {
+            self.has_lost_backlog.store(true, Ordering::Relaxed);
+        }
+        self.note_backlog(state);
+    }
+
+    /// Whether calls of a lost connection are not to be begun.
+    #[inline]
+    pub(crate) fn has_lost_backlog(&self) -> bool {
+        self.has_lost_backlog.load(Ordering::Relaxed)
+    }
+
+    /// All that was received by the lost connection has been looked at.
+    pub(crate) fn forget_lost_backlog(&self) {
+        self.has_lost_backlog.store(false, Ordering::Relaxed);
     }
 
     /// Takes a session that is open.

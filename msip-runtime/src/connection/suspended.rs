@@ -72,6 +72,7 @@ impl ConnectionShared {
             .map(|session| session.lost(None))
             .unwrap_or_default();
         state.end_session(&lost);
+        self.note_backlog(&mut state);
         lost
     }
 }
@@ -129,6 +130,7 @@ impl SuspendedTimer {
                 let Some(next) = state.expire_suspended(connection.now()) else {
                     return Poll::Ready(());
                 };
+                connection.note_backlog(&mut state);
                 state.timer_sleeps();
                 next
             };

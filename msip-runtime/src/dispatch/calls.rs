@@ -199,7 +199,7 @@ where
                     return;
                 };
                 let responder = receiver.responder(call, deadline);
-                self.go_on(receiver, call, deadline, async move {
+                self.go_on(receiver, call, row.number, deadline, async move {
                     let handled = poll_fn(|task| poll_slot(&mut slot, task)).await;
                     responder.respond(handled, row).await;
                 });
@@ -253,7 +253,7 @@ where
         };
         let mut working = Box::pin(work.instrument(span));
         if working.as_mut().poll(task).is_pending() {
-            self.go_on(receiver, call, deadline, working);
+            self.go_on(receiver, call, row.number, deadline, working);
         }
     }
 
@@ -282,7 +282,7 @@ where
                 let responder = receiver.responder(call, deadline);
                 let mut responding = Box::pin(responder.respond(handled, row));
                 if responding.as_mut().poll(task).is_pending() {
-                    self.go_on(receiver, call, deadline, responding);
+                    self.go_on(receiver, call, row.number, deadline, responding);
                 }
             }
         }
@@ -293,6 +293,7 @@ where
         &mut self,
         receiver: &Receiver<D::Out>,
         call: CallToAnswer,
+        variant: u16,
         deadline: Option<Instant>,
         serving: impl Future<Output = ()> + Send + 'static,
     ) {
@@ -303,7 +304,7 @@ where
                 None => serving.await,
             }
         });
-        receiver.connection().call_runs(call, task);
+        receiver.connection().call_runs(call, variant, task);
     }
 
     fn moment(&mut self) -> Moment {

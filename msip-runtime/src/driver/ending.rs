@@ -176,6 +176,7 @@ impl Driver {
                 state.end_session(&ended.lost);
             }
         }
+        self.connection.lose_backlog(&mut state);
         drop(state);
         ended.reason = reason(
             ending,

@@ -116,6 +116,8 @@ pub(crate) struct Driver {
     slow_read: SlowRead,
     /// Received bytes were not decoded yet: together with the end of the handshake, or beyond the work limit.
     has_leftover: bool,
+    /// It reads although the peer's requests could wait: nothing was written for long.
+    reads_on: bool,
     release_at: Option<Duration>,
     timer: Pin<Box<Sleep>>,
     armed_for: Duration,
@@ -155,6 +157,7 @@ impl Driver {
             frame_begun: None,
             slow_read: SlowRead::default(),
             has_leftover: true,
+            reads_on: false,
             release_at: None,
             timer: Box::pin(tokio::time::sleep(Duration::ZERO)),
             armed_for: Duration::ZERO,
@@ -205,6 +208,7 @@ impl Driver {
             {
                 session.lend_buffers(buffer_pool::borrow_chunks());
             }
+            self.connection.note_backlog(&mut state);
             state.driver_awakes(task.waker()) && self.connection.has_returning(&state)
         };
         if is_first && are_returning {
@@ -348,7 +352,9 @@ impl Driver {
 
     fn complete_chunk(&mut self, now: Duration) {
         if let Some((chunk, _)) = self.writing.take() {
-            self.connection.lock().transmitted(chunk, now);
+            let mut state = self.connection.lock();
+            state.transmitted(chunk, now);
+            self.connection.note_backlog(&mut state);
         }
     }
 
@@ -387,8 +393,14 @@ impl Driver {
                 return Ok(Turn::Busy);
             }
         }
+        let mut backlog_check_at = None;
         if let Some(session) = state.session() {
             session.set_read_memory(self.decoder.held());
+            backlog_check_at = session.relax_backlog(now);
+        }
+        if self.connection.has_backlog_ended(&mut state) {
+            // The handlers may begin more.
+            return Ok(Turn::Busy);
         }
         let next =
             match state.try_sleep(now, self.writing.is_some() || self.flush == Flush::Pending) {
@@ -411,6 +423,8 @@ impl Driver {
             self.stalled_since.map(|since| since + self.write_timeout),
             self.release_at,
             self.slow_read.check_at,
+            self.reads_on_at(now),
+            backlog_check_at,
             observe_at,
         ]
         .into_iter()

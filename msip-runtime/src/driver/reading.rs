@@ -20,6 +20,10 @@ use msip_session::{
 const FRAME_TIMEOUT: Duration = Duration::from_secs(30);
 const FRAME_RATE: u64 = 16 * 1024;
 
+/// Requests that could wait are read all the same after so long without a byte written: the peer may wait for this side to
+/// read, too.
+const READ_ON_AFTER: Duration = Duration::from_secs(1);
+
 /// How many frames are handled under one lock of the connection, at most.
 const FRAMES_A_LOCK: usize = 64;
 
@@ -56,22 +60,7 @@ impl Driver {
         task: &mut Context<'_>,
         now: Duration,
     ) -> Result<bool, Ending> {
-        let mut fault = None;
-        let is_put_off = self.connection.lock().session().is_some_and(|session| {
-            fault = session.take_fault();
-            let is_large =
-                session.is_short_of_memory() && self.decoder.pending_len() > Budget::FLOOR;
-            let is_slow = self.slow_read.puts_off(is_large, now);
-            if is_slow {
-                // The peer is not to be declared dead because we do not read.
-                session.received(now);
-            }
-            is_slow || session.is_read_paused()
-        });
-        if let Some(fault) = fault {
-            return Err(Ending::Fault(*fault));
-        }
-        if is_put_off {
+        if self.puts_off_read(now)? {
             return Ok(false);
         }
         if std::mem::take(&mut self.has_leftover) && self.decoder.is_mid_frame() {
@@ -86,6 +75,39 @@ impl Driver {
                 self.handle_received(now).map(|()| true)
             }
         }
+    }
+
+    /// Whether nothing is read now: memory is short, or the peer does not read.
+    fn puts_off_read(&mut self, now: Duration) -> Result<bool, Ending> {
+        let mut state = self.connection.lock();
+        let Some(session) = state.session() else {
+            return Ok(false);
+        };
+        if let Some(fault) = session.take_fault() {
+            return Err(Ending::Fault(*fault));
+        }
+        let is_large = session.is_short_of_memory() && self.decoder.pending_len() > Budget::FLOOR;
+        if session.defers_requests() {
+            self.reads_on |= self
+                .stalled_since
+                .is_some_and(|since| now >= since + READ_ON_AFTER);
+        } else if !session.is_backlogged() {
+            self.reads_on = false;
+        }
+        let is_put_off = self.slow_read.puts_off(is_large, now)
+            || session.is_read_paused()
+            || (session.defers_requests() && !self.reads_on);
+        if is_put_off {
+            // The peer is not to be declared dead because we do not read.
+            session.received(now);
+        }
+        Ok(is_put_off)
+    }
+
+    /// When the peer's requests are read although they could wait, where nothing is written until then.
+    pub(super) fn reads_on_at(&self, now: Duration) -> Option<Duration> {
+        let at = self.stalled_since? + READ_ON_AFTER;
+        (at > now).then_some(at)
     }
 
     /// Cuts what was read into frames, and hands them to the session, many under one lock. Leaves the rest where the
@@ -112,6 +134,10 @@ impl Driver {
             let outcome = self
                 .received
                 .handle_batch(&mut state, &batch, now, &mut handled);
+            self.connection.note_backlog(&mut state);
+            let is_paused = state
+                .session()
+                .is_some_and(|session| session.is_read_paused());
             woken += state.release_with(&mut self.waker_memory);
             let messages = &mut self.received.messages;
             messages.push_bare_messages(&mut handled.bares, batch.memory());
@@ -121,7 +147,7 @@ impl Driver {
                 (Err(fault), _) => break Some(fault),
                 (Ok(()), Err(error)) => break Some(Fault::from(error)),
                 (Ok(()), Ok(false)) => break None,
-                (Ok(()), Ok(true)) if handled.calls >= calls_left => {
+                (Ok(()), Ok(true)) if is_paused || handled.calls >= calls_left => {
                     self.has_leftover = true;
                     break None;
                 }

@@ -78,6 +78,7 @@ impl UntypedExchange {
             receiver.responder(call, None).fail(&status);
             return None;
         }
+        receiver.connection().call_taken(call, incoming.variant);
         let deadline = incoming
             .timeout
             .and_then(|left| Instant::now().checked_add(left));

@@ -124,6 +124,15 @@ struct InboxState {
     reader: Option<Waker>,
 }
 
+impl InboxState {
+    fn set_reader(&mut self, context: &Context<'_>) {
+        match &mut self.reader {
+            Some(known) => known.clone_from(context.waker()),
+            unknown => *unknown = Some(context.waker().clone()),
+        }
+    }
+}
+
 impl Inbox {
     fn lock(&self) -> MutexGuard<'_, InboxState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
@@ -204,12 +213,14 @@ impl Inbox {
         if self.is_closed() {
             return Poll::Ready(false);
         }
-        match &mut state.reader {
-            Some(known) => known.clone_from(context.waker()),
-            unknown => *unknown = Some(context.waker().clone()),
-        }
+        state.set_reader(context);
         *is_to_release = std::mem::take(&mut state.is_to_release);
         Poll::Pending
+    }
+
+    /// The reader takes nothing yet: wakes it when nothing more will be received. The driver polls it after each write.
+    pub(super) fn wait(&self, context: &Context<'_>) {
+        self.lock().set_reader(context);
     }
 
     pub(super) fn is_closed(&self) -> bool {

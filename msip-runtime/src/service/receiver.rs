@@ -37,6 +37,8 @@ pub(crate) struct Receiver<A> {
     completions: CompletionBatch<A>,
     /// Memory that a burst needed is to be given back by the service too.
     is_released: bool,
+    /// All that comes is refused.
+    is_refusing: bool,
 }
 
 /// The next of what a session has received.
@@ -61,6 +63,7 @@ impl<A: Outgoing> Receiver<A> {
             batch: VecDeque::new(),
             bare: BareMessages::default(),
             is_released: false,
+            is_refusing: false,
         }
     }
 
@@ -70,9 +73,17 @@ impl<A: Outgoing> Receiver<A> {
         move || Self::new(connection, inbox)
     }
 
-    /// The next of what has been received. `None` when nothing more will come.
+    /// The next of what has been received. `None` when nothing more will come. Nothing comes while the peer leaves too many
+    /// answers unread.
     pub(crate) fn poll_next(&mut self, task: &mut Context<'_>) -> Poll<Option<Received>> {
         loop {
+            if self.is_held_back() && self.poll_held_back(task).is_pending() {
+                return Poll::Pending;
+            }
+            if !self.bare.is_taken() {
+                // It was held back.
+                return Poll::Ready(Some(Received::Bare));
+            }
             self.bare.release();
             match self.batch.pop_front() {
                 Some(Item::Bare(bare)) => {
@@ -83,11 +94,13 @@ impl<A: Outgoing> Receiver<A> {
                     return Poll::Ready(Some(Received::Message(incoming)));
                 }
                 Some(Item::Connected(terms)) => {
+                    self.connection.forget_lost_backlog();
                     self.settle();
                     self.completions.terms = terms;
                     return Poll::Ready(Some(Received::Connected));
                 }
                 Some(Item::Disconnected(reason)) => {
+                    self.connection.forget_lost_backlog();
                     self.settle();
                     return Poll::Ready(Some(Received::Disconnected(reason)));
                 }
@@ -107,16 +120,47 @@ impl<A: Outgoing> Receiver<A> {
         }
     }
 
-    /// The next message or call without metadata, of those that are there.
+    /// The next message or call without metadata, of those that are there. None is while the peer leaves too many answers
+    /// unread.
     #[inline]
     pub(crate) fn take_bare(&mut self) -> Option<BareMessage> {
+        if self.is_held_back() {
+            return None;
+        }
         self.bare.take()
     }
 
     /// The same, without taking it.
     #[inline]
     pub(crate) fn peek_bare(&self) -> Option<BareMessage> {
+        if self.is_held_back() {
+            return None;
+        }
         self.bare.peek()
+    }
+
+    /// Whether nothing is to be begun, since the peer does not read the answers to what was.
+    #[inline]
+    fn is_held_back(&self) -> bool {
+        self.connection.is_backlogged() && !self.is_closed() && !self.is_refusing
+    }
+
+    /// Pending where what comes next is held back.
+    #[cold]
+    fn poll_held_back(&mut self, task: &mut Context<'_>) -> Poll<()> {
+        self.settle();
+        let is_next_begun = self.bare.is_taken()
+            && !matches!(self.batch.front(), Some(Item::Bare(_) | Item::Message(_)));
+        if is_next_begun || !self.is_held_back() {
+            return Poll::Ready(());
+        }
+        self.inbox.wait(task);
+        Poll::Pending
+    }
+
+    /// What comes from here on is refused, which is nothing to wait for.
+    pub(crate) fn refuse_rest(&mut self) {
+        self.is_refusing = true;
     }
 
     /// Takes the one-way messages that come next, as one run in one piece of memory.
@@ -188,9 +232,14 @@ impl<A: Outgoing> Receiver<A> {
     ///
     /// # Errors
     ///
-    /// The status that the call ends with: it was cancelled before it was begun.
+    /// The status that the call ends with: it was cancelled before it was begun, or its connection was lost while it was held
+    /// back.
     #[inline]
     pub(crate) fn check_awaited(&self, call: CallToAnswer) -> Result<(), Status> {
+        if self.connection.has_lost_backlog() {
+            self.connection.give_back(call);
+            return Err(Status::unavailable("the connection was lost"));
+        }
         if self.connection.has_cancelled() && self.connection.is_cancelled(call) {
             return Err(Status::new(Code::Cancelled, "cancelled before it began"));
         }

@@ -99,7 +99,7 @@ impl Session {
 
     /// Whether the outgoing queue is full; checks memory where the queue has grown by a step.
     #[inline]
-    pub(super) fn is_queue_full(&mut self) -> bool {
+    pub fn is_queue_full(&mut self) -> bool {
         self.outgoing.cost() >= self.queue_limit && self.is_out_of_memory()
     }
 
@@ -149,13 +149,6 @@ impl Session {
     /// What is queued for writing, in bytes, each frame counted as its length + 64.
     pub fn queued(&self) -> usize {
         self.outgoing.cost() + self.droppable_queue.cost()
-    }
-
-    /// Whether the driver must not read: the peer does not take its answers. Requests and messages of this side do not
-    /// count, or two sides that send each other much would both stop reading.
-    #[inline]
-    pub fn is_read_paused(&self) -> bool {
-        self.outgoing.response_cost() > self.config.outgoing_queue
     }
 
     /// Whether the driver should provide pooled buffers while it runs ([`lend_buffers`](Self::lend_buffers)): the

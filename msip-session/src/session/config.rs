@@ -33,7 +33,7 @@ pub struct Config {
     /// `RESOURCE_EXHAUSTED`. Default 64 MiB.
     pub max_call_bytes: usize,
     /// How many bytes may be queued for writing, each frame counted as its length + 64; senders wait beyond that, and
-    /// nothing is read while answers alone exceed it. Default 8 MiB.
+    /// no handler begins while answers alone exceed it. Default 8 MiB.
     pub outgoing_queue: usize,
     /// How many bytes of deliveries and answers are kept across connections, each frame counted as its length + 64.
     /// Default 16 MiB.

@@ -13,13 +13,26 @@ use super::{
 };
 use crate::wire::MsgId;
 
+/// What an open call counts in addition to its request: its places in the tables, and in the queue for its handler.
+const CALL_COST: usize = 128;
+
 #[derive(Debug)]
 struct Entry {
     id: MsgId,
     is_urgent: bool,
     payload_len: usize,
     interest: Interest,
+    /// Its handler runs, and was not done at once.
+    running: Option<RunningCall>,
     streams: Option<StreamKey>,
+}
+
+/// A call whose handler was not done at once.
+#[derive(Debug, Clone, Copy)]
+struct RunningCall {
+    variant: u16,
+    /// What it is expected to be answered with, in bytes.
+    expected: usize,
 }
 
 /// Whether the caller waits for a call.
@@ -56,6 +69,9 @@ pub(super) struct InboundCalls {
     /// How many calls run on for nobody. Their caller does not know of them, so that as many more may be open, but never
     /// more than twice as many altogether.
     orphans: usize,
+    /// How many calls run, and what they are expected to be answered with, in bytes.
+    running: usize,
+    expected: usize,
     /// How many deliveries have not been acknowledged.
     deliveries: usize,
     /// How many frames may still come for calls that have ended here.
@@ -95,6 +111,8 @@ impl InboundCalls {
             max_calls,
             max_bytes,
             orphans: 0,
+            running: 0,
+            expected: 0,
             deliveries: 0,
             late_frames: 0,
         }
@@ -127,6 +145,7 @@ impl InboundCalls {
             is_urgent,
             payload_len,
             interest: Interest::Answer,
+            running: None,
             streams: None,
         });
         self.index.insert(id, index);
@@ -163,6 +182,10 @@ impl InboundCalls {
         self.index.remove(entry.id, slot.index());
         self.bytes = self.bytes.saturating_sub(entry.payload_len);
         self.late_frames += 1;
+        if let Some(running) = entry.running {
+            self.running -= 1;
+            self.expected -= running.expected;
+        }
         if let Some(key) = entry.streams {
             self.late_frames += LATE_FRAMES;
             if !FaultInjection::KeepEndedStreams.is_on() {
@@ -178,6 +201,34 @@ impl InboundCalls {
                 Err(Unanswered::Nothing)
             }
         }
+    }
+
+    /// The handler of a call was not done at once, and is expected to answer with so many bytes.
+    pub(super) fn runs(&mut self, slot: InboundSlot, variant: u16, expected: usize) {
+        if let Some(entry) = self.entries.get_mut(slot.index())
+            && entry.running.is_none()
+        {
+            entry.running = Some(RunningCall { variant, expected });
+            self.running += 1;
+            self.expected += expected;
+        }
+    }
+
+    /// The variant of a call that runs.
+    pub(super) fn running_variant(&self, slot: InboundSlot) -> Option<u16> {
+        let running = self.entries.get(slot.index())?.running?;
+        Some(running.variant)
+    }
+
+    /// How many calls run that were not done at once.
+    #[inline]
+    pub(super) const fn running(&self) -> usize {
+        self.running
+    }
+
+    /// What those are expected to be answered with, in bytes.
+    pub(super) const fn expected(&self) -> usize {
+        self.expected
     }
 
     /// Opens the call's stream of answers, of requests, or both.
@@ -224,9 +275,10 @@ impl InboundCalls {
         self.index.find(id).map(InboundSlot::from_index)
     }
 
-    /// The requests of the open calls, in bytes.
-    pub(super) const fn bytes(&self) -> usize {
+    /// What the open calls cost in bytes: their requests, and what each needs besides.
+    pub(super) fn cost(&self) -> usize {
         self.bytes
+            .saturating_add(self.entries.len().saturating_mul(CALL_COST))
     }
 
     /// The call is not awaited any more: it counts until its handler has ended, and is not answered.

@@ -229,7 +229,7 @@ impl Session {
     pub(super) fn grant_items(&mut self, id: MsgId, is_urgent: bool, credit: Credit) {
         let flags = urgency(is_urgent);
         self.outgoing
-            .push_response(Priority::new(is_urgent), |buffer| {
+            .push_provoked(Priority::new(is_urgent), |buffer| {
                 write_credit(buffer, flags, id, credit);
                 if FaultInjection::GrantStreamTwice.is_on() {
                     write_credit(buffer, flags, id, credit);

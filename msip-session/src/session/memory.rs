@@ -12,6 +12,9 @@ use crate::{
 /// What a message that waits for its handler counts in addition to its bytes.
 const MESSAGE_COST: u64 = 64;
 
+/// What the task of a call counts whose handler is not done at once, in bytes.
+const TASK_COST: usize = 1024;
+
 /// A session with more windows of messages that wait for their handlers gets no further connection until it has caught up:
 /// each connection has a window of its own.
 const MAX_UNHANDLED_WINDOWS: u64 = 4;
@@ -60,12 +63,15 @@ impl Session {
     /// Reports to the memory budget what the session holds, and learns from it whether memory is short.
     pub fn report_memory(&mut self) {
         let to_send = self.held_to_send();
+        self.share.report_expected(self.inbound.expected());
+        // What chunks reserve, and tasks, is memory too, though nothing that could be waited for.
+        let besides = self.outgoing.spare() + self.inbound.running() * TASK_COST;
+        let held = to_send + self.held_received() + besides;
         if self.phase == Phase::Suspended {
             let tables = self.received.len() + self.ended_calls.len();
-            self.share
-                .report_exactly(to_send + self.held_received() + tables);
+            self.share.report_exactly(held + tables);
         } else {
-            self.share.report(to_send + self.held_received());
+            self.share.report(held);
         }
         let queued = self.outgoing.cost();
         // The queue may grow by a step before the next report; while memory is short, to the floor, with all else that is
@@ -153,7 +159,7 @@ impl Session {
     }
 
     fn held_unhandled(&self) -> usize {
-        self.unhandled.cost() + self.inbound.bytes() + self.streams.unread()
+        self.unhandled.cost() + self.inbound.cost() + self.streams.unread()
     }
 
     /// What is held, reported or not.

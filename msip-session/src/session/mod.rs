@@ -4,6 +4,7 @@
 //! moment of its choice, and takes out what is to be sent and when to come back. A test can drive a session through years
 //! in a second.
 
+mod backlog;
 mod bare;
 mod batch;
 mod capacity;
@@ -73,6 +74,7 @@ use crate::{
     budget::{Budget, Share},
     wire::{Code, MsgId, Side, write_ping},
 };
+use backlog::Patience;
 use close::Drain;
 use droppable_queue::DroppableQueue;
 use ended_calls::EndedCalls;
@@ -190,6 +192,7 @@ pub struct Session {
     share: Share,
     /// How much memory is reserved for reading; without a connection, what is held of the session besides its queues.
     read_memory: usize,
+    patience: Patience,
     /// What the outgoing queue may grow to before memory is checked; never more than its limit.
     queue_limit: usize,
 }
@@ -236,6 +239,7 @@ impl Session {
             dropped: Dropped::default(),
             share: Share::new(Arc::clone(&config.budget)),
             read_memory: 0,
+            patience: Patience::default(),
             queue_limit: Budget::STEP.min(config.outgoing_queue),
             config,
         }

@@ -14,7 +14,7 @@ use super::{
 };
 use crate::wire::MsgId;
 use chunk_pool::ChunkPool;
-use lane::Lane;
+use lane::{Lane, ResponseCost};
 
 /// A chunk that has reached this many bytes takes no further frame.
 const CHUNK_LEN: usize = 64 * 1024;
@@ -55,7 +55,7 @@ pub struct Transmit {
     /// The bytes to write: whole frames.
     pub bytes: Vec<u8>,
     frames: usize,
-    response_cost: usize,
+    response_cost: ResponseCost,
     priority: Priority,
     /// No frame was withdrawn from it, so that a position in it is a position in its lane.
     is_whole: bool,
@@ -68,7 +68,7 @@ pub(super) struct OutgoingQueue {
     normal: Lane,
     cost: usize,
     /// What of that is responses.
-    response_cost: usize,
+    response_cost: ResponseCost,
     /// By how many bytes the urgent lane is ahead while the other waits.
     urgent_ahead: usize,
     pool: ChunkPool,
@@ -150,8 +150,17 @@ impl OutgoingQueue {
         let before = self.cost;
         let Position { start, .. } = self.push(priority, write);
         let cost = self.cost - before;
-        self.response_cost += cost;
+        self.response_cost.all += cost;
         self.lane(priority).add_response(start, cost);
+    }
+
+    /// Appends a response that no handler has asked for: reading alone has led to it.
+    pub(super) fn push_provoked(&mut self, priority: Priority, write: impl FnOnce(&mut Vec<u8>)) {
+        let before = self.cost;
+        self.push_response(priority, write);
+        let cost = self.cost - before;
+        self.response_cost.provoked += cost;
+        self.lane(priority).mark_provoked(cost);
     }
 
     /// Whether so many chunks are full that they should be written before more is added.
@@ -164,7 +173,18 @@ impl OutgoingQueue {
     /// The queued responses, in bytes, each frame counted as its length + 64.
     #[inline]
     pub(super) const fn response_cost(&self) -> usize {
-        self.response_cost
+        self.response_cost.all
+    }
+
+    /// What of those reading alone has led to, in bytes.
+    #[inline]
+    pub(super) const fn provoked_cost(&self) -> usize {
+        self.response_cost.provoked
+    }
+
+    /// What the chunks have reserved and not used, in bytes.
+    pub(super) fn spare(&self) -> usize {
+        self.urgent.spare() + self.normal.spare()
     }
 
     /// What is queued, in bytes, each frame counted as its length + 64. A chunk counts until all of it is written.
@@ -237,7 +257,7 @@ impl OutgoingQueue {
         self.cost = self
             .cost
             .saturating_sub(transmit.bytes.len() + FRAME_COST * transmit.frames);
-        self.response_cost = self.response_cost.saturating_sub(transmit.response_cost);
+        self.response_cost.subtract(transmit.response_cost);
         self.pool.put(transmit.bytes);
     }
 
@@ -331,7 +351,7 @@ impl OutgoingQueue {
     pub(super) fn clear(&mut self) {
         for lane in [&mut self.urgent, &mut self.normal] {
             let (chunks, response_cost) = lane.clear();
-            self.response_cost = self.response_cost.saturating_sub(response_cost);
+            self.response_cost.subtract(response_cost);
             for (bytes, frames) in chunks {
                 self.cost = self.cost.saturating_sub(bytes.len() + FRAME_COST * frames);
             }

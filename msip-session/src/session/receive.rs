@@ -231,7 +231,7 @@ impl Session {
         }
         self.pong_count += 1;
         self.outgoing
-            .push_response(Priority::Urgent, |buffer| write_pong(buffer, id, payload));
+            .push_provoked(Priority::Urgent, |buffer| write_pong(buffer, id, payload));
         Ok(())
     }
 

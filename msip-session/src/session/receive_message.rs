@@ -131,7 +131,9 @@ impl Session {
                     ReplyTo::Call(slot)
                 }
                 Err(busy) => {
-                    self.limit_unwanted(id, now)?;
+                    if !self.is_excusable(&busy) {
+                        self.limit_unwanted(id, now)?;
+                    }
                     self.reject(header, Code::ResourceExhausted, &busy.to_string());
                     return Ok(None);
                 }
@@ -216,7 +218,7 @@ impl Session {
         };
         let (priority, flags) = answer_priority(header);
         self.outgoing
-            .push_response(priority, |buffer| match answer {
+            .push_provoked(priority, |buffer| match answer {
                 Ok(()) => write_ack(buffer, flags, id),
                 Err(reason) => write_error(buffer, flags, id, Code::Aborted, reason),
             });
@@ -319,7 +321,7 @@ impl Session {
             NOT_ACCEPTED => (Priority::Normal, Flags::NONE),
             _ => answer_priority(header),
         };
-        self.outgoing.push_response(priority, |buffer| {
+        self.outgoing.push_provoked(priority, |buffer| {
             write_error(buffer, flags, id, code, reason);
         });
     }

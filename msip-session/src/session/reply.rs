@@ -26,6 +26,11 @@ impl Session {
     /// Answers a call, whose handler has ended. The slot is free from here on, also of a call that was cancelled.
     #[inline]
     pub fn reply(&mut self, slot: InboundSlot, reply: Reply<'_, impl FnOnce(&mut Vec<u8>)>) {
+        if self.inbound.running() > 0
+            && let Reply::Message { len, .. } = reply
+        {
+            self.note_answer(slot, len);
+        }
         let (id, is_urgent) = match self.inbound.end(slot, &mut self.streams) {
             Ok(awaited) => awaited,
             Err(unanswered) => return self.end_unanswered(unanswered),
@@ -73,7 +78,7 @@ impl Session {
 
     /// A handler has ended whose caller has given up: says so, since the call counts there until then.
     #[cold]
-    fn end_unanswered(&mut self, unanswered: Unanswered) {
+    pub(super) fn end_unanswered(&mut self, unanswered: Unanswered) {
         let Unanswered::Cancelled { id, is_urgent } = unanswered else {
             return;
         };
@@ -147,7 +152,7 @@ impl Session {
     /// Grants credit for one-way messages.
     fn grant(&mut self, credit: Credit) {
         if self.phase == Phase::Open {
-            self.outgoing.push_response(Priority::Urgent, |buffer| {
+            self.outgoing.push_provoked(Priority::Urgent, |buffer| {
                 write_credit(buffer, Flags::NONE, MsgId::CONNECTION, credit);
                 if FaultInjection::GrantTwice.is_on() {
                     write_credit(buffer, Flags::NONE, MsgId::CONNECTION, credit);

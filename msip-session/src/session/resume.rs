@@ -276,6 +276,21 @@ impl Session {
         }
     }
 
+    /// A call of a connection that is lost was not begun, and will not be: it counts as never received.
+    pub fn give_back(&mut self, slot: InboundSlot) {
+        match self.inbound.end(slot, &mut self.streams) {
+            // Its caller has asked for it in the handshake already, and it was still here then.
+            Ok((id, _)) if self.phase == Phase::Open => {
+                let (code, text) = NOT_RECEIVED;
+                self.outgoing.push_response(Priority::Normal, |buffer| {
+                    write_error(buffer, Flags::NONE, id, code, text);
+                });
+            }
+            Ok(_) => {}
+            Err(unanswered) => self.end_unanswered(unanswered),
+        }
+    }
+
     /// Whether this error states, after a resume, that a call of an earlier connection was never received.
     pub(super) fn is_not_received(&self, id: MsgId, text: &ErrorText) -> bool {
         (text.code, text.message.as_str()) == NOT_RECEIVED

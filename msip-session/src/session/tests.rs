@@ -1,6 +1,7 @@
 //! Tests of two sessions that are driven against each other in memory, with time as a number.
 
 mod allowances;
+mod backlog;
 mod batches;
 mod closing;
 mod droppable;

@@ -4,6 +4,7 @@
 
 mod addresses;
 mod answers;
+mod backlog;
 mod blame;
 mod cleared;
 mod conversation;

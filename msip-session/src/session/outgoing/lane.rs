@@ -16,8 +16,36 @@ pub(super) struct Lane {
     pub(super) taken: u64,
     /// Where the frames begin that are withdrawn, in order.
     withdrawn: VecDeque<u64>,
-    /// Where responses begin and what they cost, grouped by about a chunk.
-    responses: VecDeque<(u64, usize)>,
+    /// The responses, grouped by about a chunk.
+    responses: VecDeque<Responses>,
+}
+
+/// Responses that lie behind one another.
+#[derive(Debug)]
+struct Responses {
+    /// Where the first of them begins.
+    start: u64,
+    cost: ResponseCost,
+}
+
+/// What queued responses cost, in bytes, each frame counted as its length + 64.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+pub(super) struct ResponseCost {
+    pub(super) all: usize,
+    /// What of that no handler has asked for, but reading alone: refusals, PONGs, credit.
+    pub(super) provoked: usize,
+}
+
+impl ResponseCost {
+    pub(super) fn add(&mut self, other: Self) {
+        self.all += other.all;
+        self.provoked += other.provoked;
+    }
+
+    pub(super) fn subtract(&mut self, other: Self) {
+        self.all = self.all.saturating_sub(other.all);
+        self.provoked = self.provoked.saturating_sub(other.provoked);
+    }
 }
 
 /// A chunk that was taken out of a lane.
@@ -25,7 +53,7 @@ pub(super) struct TakenChunk {
     pub(super) bytes: Vec<u8>,
     pub(super) frames: usize,
     /// What its responses cost.
-    pub(super) response_cost: usize,
+    pub(super) response_cost: ResponseCost,
     /// How many frames were withdrawn from it, and how many bytes they had.
     pub(super) withdrawn: (usize, usize),
 }
@@ -35,8 +63,21 @@ impl Lane {
     #[inline]
     pub(super) fn add_response(&mut self, start: u64, cost: usize) {
         match self.responses.back_mut() {
-            Some((first, sum)) if start < *first + CHUNK_LEN as u64 => *sum += cost,
-            _ => self.responses.push_back((start, cost)),
+            Some(group) if start < group.start + CHUNK_LEN as u64 => group.cost.all += cost,
+            _ => self.responses.push_back(Responses {
+                start,
+                cost: ResponseCost {
+                    all: cost,
+                    provoked: 0,
+                },
+            }),
+        }
+    }
+
+    /// The response that was appended last was provoked.
+    pub(super) fn mark_provoked(&mut self, cost: usize) {
+        if let Some(group) = self.responses.back_mut() {
+            group.cost.provoked += cost;
         }
     }
 
@@ -53,13 +94,13 @@ impl Lane {
         let (mut bytes, frames) = self.chunks.pop_front()?;
         let (start, len) = (self.taken, bytes.len());
         self.taken += len as u64;
-        let mut response_cost = 0;
-        while let Some((_, cost)) = self
+        let mut response_cost = ResponseCost::default();
+        while let Some(group) = self
             .responses
             .front()
-            .filter(|(first, _)| *first < self.taken)
+            .filter(|group| group.start < self.taken)
         {
-            response_cost += cost;
+            response_cost.add(group.cost);
             self.responses.pop_front();
         }
         let withdrawn = if self.withdrawn.is_empty() {
@@ -127,9 +168,18 @@ impl Lane {
     }
 
     /// Drops everything. Returns the chunks, and what the responses in them cost.
-    pub(super) fn clear(&mut self) -> (Vec<Chunk>, usize) {
+    pub(super) fn clear(&mut self) -> (Vec<Chunk>, ResponseCost) {
         self.withdrawn.clear();
-        let cost = self.responses.drain(..).map(|(_, cost)| cost).sum();
+        let mut cost = ResponseCost::default();
+        for group in self.responses.drain(..) {
+            cost.add(group.cost);
+        }
         (self.chunks.drain(..).collect(), cost)
+    }
+
+    /// What the chunks have reserved and not used, in bytes.
+    pub(super) fn spare(&self) -> usize {
+        let spare = |(bytes, _): &Chunk| bytes.capacity() - bytes.len();
+        self.chunks.iter().map(spare).sum()
     }
 }

@@ -110,7 +110,7 @@ fn a_full_queue_makes_senders_wait_and_stops_reading() {
     end.handle();
     end.transmit();
     assert!(end.call(2, at(60)).is_ok());
-    // Answers that the peer does not take stop reading.
+    // Answers that the peer does not take stop handlers, and not reading.
     pair.client.session.outbound.set_max_calls(100);
     for _ in 0..9 {
         pair.client.call(5, at(60)).expect("sent");
@@ -123,9 +123,10 @@ fn a_full_queue_makes_senders_wait_and_stops_reading() {
             end.session.reply(slot, answer(&mib));
         }
     }
-    assert!(end.session.is_read_paused(), "nothing more is read");
+    assert!(end.session.is_backlogged(), "nothing more is begun");
+    assert!(!end.session.is_read_paused(), "what is read helps the peer");
     end.transmit();
-    assert!(!end.session.is_read_paused());
+    assert!(!end.session.is_backlogged());
 }
 
 #[test]
