@@ -222,7 +222,7 @@ pub use server::{
     AcceptError, Acceptor, Authenticator, BindError, Broadcast, ConnectRequest, DrainReport, Peer,
     PeerConnection, Room, RoomError, ServeWith, Server, ServerBuilder,
 };
-pub use settings::{SchemaRule, SettingError};
+pub use settings::{CodecSet, CompressionSet, CompressionsFor, SchemaRule, SettingError};
 pub use status::{Detail, Status};
 pub use streaming::{Answered, ItemStream, Streaming};
 #[doc(hidden)]
