@@ -140,6 +140,7 @@ mod call;
 mod client;
 pub mod compatibility;
 mod connection;
+mod decode_pool;
 pub mod describe;
 mod dispatch;
 mod driver;

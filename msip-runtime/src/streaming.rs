@@ -14,10 +14,14 @@ use pin_project_lite::pin_project;
 use crate::{
     CallError, ResponseMetadata, SendError, Status,
     body::Encoding,
-    connection::{Answers, FromBody, Requests, Sending, Taken, read},
+    connection::{Answers, ConnectionShared, FromBody, ItemReader, Requests, Sending, Taken},
+    decode_pool::INLINE_LEN,
     middleware::StreamingMiddleware,
 };
 use msip_session::Item;
+
+/// What a compressed item counts at least, of the [`INLINE_LEN`] bytes after which a stream lets other tasks run.
+const COMPRESSED_LEN: usize = INLINE_LEN / 4;
 
 /// A stream of answers that a handler gives.
 pub type ItemStream<T> = Pin<Box<dyn Stream<Item = Result<T, Status>> + Send>>;
@@ -195,13 +199,57 @@ enum Source<T> {
     /// The other side sends it.
     ConnectionShared {
         recv_buffer: RecvBuffer,
-        read: Box<dyn FnMut(Item) -> Result<T, CallError> + Send>,
+        read: Box<dyn ReadItem<T>>,
+        /// The last item was taken and is being read.
+        is_reading: bool,
+        /// How many bytes were read since other tasks have run.
+        read_len: usize,
     },
     /// It has ended, or was given up.
     Over,
     /// A test has it.
     #[cfg(feature = "testing")]
     Local(Pin<Box<dyn Stream<Item = Result<T, CallError>> + Send>>),
+}
+
+/// Makes messages of items.
+trait ReadItem<T>: Send {
+    /// See [`ItemReader::poll_read`].
+    fn poll_read(
+        &mut self,
+        connection: &ConnectionShared,
+        item: Option<Item>,
+        task: &mut Context<'_>,
+    ) -> Poll<Result<T, CallError>>;
+}
+
+impl<E: FromBody> ReadItem<E> for ItemReader<E> {
+    fn poll_read(
+        &mut self,
+        connection: &ConnectionShared,
+        item: Option<Item>,
+        task: &mut Context<'_>,
+    ) -> Poll<Result<E, CallError>> {
+        ItemReader::poll_read(self, connection, item, task)
+    }
+}
+
+/// Takes the one variant out of its envelope.
+struct Narrowed<T, U> {
+    read: Box<dyn ReadItem<T>>,
+    narrow: fn(T) -> Result<U, CallError>,
+}
+
+impl<T, U> ReadItem<U> for Narrowed<T, U> {
+    fn poll_read(
+        &mut self,
+        connection: &ConnectionShared,
+        item: Option<Item>,
+        task: &mut Context<'_>,
+    ) -> Poll<Result<U, CallError>> {
+        let read = self.read.poll_read(connection, item, task);
+        read.map(|read| read.and_then(self.narrow))
+    }
 }
 
 enum RecvBuffer {
@@ -236,10 +284,13 @@ impl<E> Streaming<E> {
     where
         E: FromBody,
     {
-        let read = move |item: Item| read(&encoding, item);
-        let read = Box::new(read);
         Self {
-            source: Source::ConnectionShared { recv_buffer, read },
+            source: Source::ConnectionShared {
+                recv_buffer,
+                read: Box::new(ItemReader::<E>::new(encoding)),
+                is_reading: false,
+                read_len: 0,
+            },
             is_over: false,
             escort: None,
         }
@@ -253,10 +304,14 @@ impl<T: 'static> Streaming<T> {
         let source = match self.source {
             Source::ConnectionShared {
                 recv_buffer,
-                mut read,
+                read,
+                is_reading,
+                read_len,
             } => Source::ConnectionShared {
                 recv_buffer,
-                read: Box::new(move |item: Item| read(item).and_then(narrow)),
+                read: Box::new(Narrowed { read, narrow }),
+                is_reading,
+                read_len,
             },
             Source::Over => Source::Over,
             #[cfg(feature = "testing")]
@@ -344,8 +399,13 @@ impl<T> Streaming<T> {
         if self.is_over {
             return Poll::Ready(None);
         }
-        let (recv_buffer, read) = match &mut self.source {
-            Source::ConnectionShared { recv_buffer, read } => (recv_buffer, read),
+        let (recv_buffer, read, is_reading, read_len) = match &mut self.source {
+            Source::ConnectionShared {
+                recv_buffer,
+                read,
+                is_reading,
+                read_len,
+            } => (recv_buffer, read, is_reading, read_len),
             Source::Over => return Poll::Ready(None),
             #[cfg(feature = "testing")]
             Source::Local(items) => {
@@ -373,19 +433,41 @@ impl<T> Streaming<T> {
                 Duration::ZERO,
             ),
         };
-        if let Some(item) = recv_stream.pop(connection) {
-            let next = read(item);
-            self.is_over = next.is_err();
-            return Poll::Ready(Some(next));
-        }
-        let taken = std::task::ready!(recv_stream.poll_next(connection, timeout, context));
-        let next = match taken {
-            Taken::Item(item) => Some(read(item)),
-            Taken::End => None,
-            Taken::Failed(error) => Some(Err(error)),
+        let item = if *is_reading {
+            None
+        } else if *read_len >= INLINE_LEN {
+            // A reader that takes one item after the other would hold up the others of its thread.
+            *read_len = 0;
+            context.waker().wake_by_ref();
+            return Poll::Pending;
+        } else if let Some(item) = recv_stream.pop(connection) {
+            Some(item)
+        } else {
+            match recv_stream.poll_next(connection, timeout, context) {
+                Poll::Ready(Taken::Item(item)) => Some(item),
+                Poll::Ready(Taken::End) => {
+                    self.is_over = true;
+                    return Poll::Ready(None);
+                }
+                Poll::Ready(Taken::Failed(error)) => {
+                    self.is_over = true;
+                    return Poll::Ready(Some(Err(error)));
+                }
+                Poll::Pending => {
+                    *read_len = 0;
+                    return Poll::Pending;
+                }
+            }
         };
-        self.is_over = !matches!(next, Some(Ok(_)));
-        Poll::Ready(next)
+        if let Some(item) = &item {
+            let least = if item.compressed { COMPRESSED_LEN } else { 0 };
+            *read_len += item.body.len().max(least);
+        }
+        let read = read.poll_read(connection, item, context);
+        *is_reading = read.is_pending();
+        let next = std::task::ready!(read);
+        self.is_over = next.is_err();
+        Poll::Ready(Some(next))
     }
 }
 

@@ -12,8 +12,8 @@ use tracing::Instrument as _;
 
 use super::{
     Dispatch,
-    calls::Calls,
-    decode::{decode, decode_fast, decode_or_why},
+    calls::{Calls, LongCall},
+    decode::{Decode, decode, decode_fast, decode_or_why, decoded, is_long},
     instrumented::{Instrumented, MessageHead},
     request::handler_of_one,
     with_middleware,
@@ -110,19 +110,41 @@ where
                     ReplyTo::Nobody | ReplyTo::Delivery { .. } => self.handle(incoming).await,
                     ReplyTo::Call(slot) if !self.receiver.is_closed() => {
                         let mut incoming = Some(*incoming);
-                        poll_fn(|task| {
-                            if let Some(incoming) = incoming.take() {
-                                self.calls.serve(task, &mut self.receiver, incoming, slot);
-                            }
-                            Poll::Ready(())
+                        let long = poll_fn(|task| {
+                            let long = incoming.take().and_then(|incoming| {
+                                self.calls.serve(task, &mut self.receiver, incoming, slot)
+                            });
+                            Poll::Ready(long)
                         })
                         .await;
+                        if let Some(long) = long {
+                            self.serve_long(long).await;
+                        }
                     }
                     ReplyTo::Call(_) => {}
                 },
             }
         }
         false
+    }
+
+    /// Waits until the long request of a call was read, and serves the call. What comes after it waits too: the peer's bodies
+    /// are read one after the other.
+    async fn serve_long(&mut self, mut long: Box<LongCall<D>>) {
+        self.wait();
+        let mut decoded = Some((&mut long.decoding).await);
+        // The session may have ended meanwhile.
+        if self.receiver.is_closed() {
+            return;
+        }
+        poll_fn(|task| {
+            if let Some(read) = decoded.take() {
+                self.calls
+                    .serve_read(task, &mut self.receiver, &mut long, read);
+            }
+            Poll::Ready(())
+        })
+        .await;
     }
 
     /// Handles ordinary messages and calls one after the other: each message to completion, calls until they wait.
@@ -161,6 +183,11 @@ where
                 handler.set(None);
                 self.receiver.handled(payload_len);
             }
+            if self.receiver.is_turn_over() {
+                self.wait();
+                self.receiver.yield_turn(task);
+                return Poll::Pending;
+            }
             let Some(message) = self.receiver.take_bare() else {
                 match ready!(self.poll_next(task)) {
                     Some(Received::Bare) => continue,
@@ -176,7 +203,7 @@ where
             };
             let is_ordinary = *is_ordinary
                 .get_or_insert_with(|| !Instrumented::is_everywhere(self.side.incoming()));
-            if !is_ordinary {
+            if !is_ordinary || is_long(message.body().len()) {
                 let incoming = self.receiver.incoming(message);
                 return Poll::Ready(Some(Next::Message(Box::new(incoming))));
             }
@@ -243,7 +270,14 @@ where
         } = *incoming;
         let head = MessageHead::take(&mut incoming);
         let receiver = &self.receiver;
-        let outcome = match decode::<D>(receiver.encoding(), receiver.connection(), *incoming) {
+        let read = match decode::<D>(receiver.encoding(), receiver.connection(), *incoming) {
+            Decode::Now(read) => read,
+            Decode::Later(decoding) => {
+                self.wait();
+                decoded::<D>(decoding.await)
+            }
+        };
+        let outcome = match read {
             Ok((message, row)) => self.run_handler(row, head, message, reply).await,
             Err(status) => Err(status),
         };

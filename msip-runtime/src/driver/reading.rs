@@ -76,8 +76,9 @@ impl Driver {
             Poll::Pending => Ok(false),
             Poll::Ready(Ok(0)) => Err(Ending::Eof),
             Poll::Ready(Err(error)) => Err(Ending::Io(error)),
-            Poll::Ready(Ok(_)) => {
+            Poll::Ready(Ok(len)) => {
                 self.has_received = true;
+                self.share.read(len);
                 self.handle_received(now).map(|()| true)
             }
         }

@@ -26,7 +26,7 @@ use super::{
 };
 use crate::{
     Code,
-    driver::close_gracefully,
+    driver::{TurnQueue, close_gracefully},
     instruments::{RefusedHandshake, handshake_refused},
     settings::Settings,
     transport::Incoming,
@@ -92,6 +92,7 @@ pub(super) async fn serve(
         protocols,
         sessions,
         log_limiter: LogLimiter::default(),
+        turn_queue: TurnQueue::of_runtime(),
         draining: incoming.drain_signal(),
     });
     let mut connections: JoinSet<ConnectionEnd> = JoinSet::new();

@@ -6,7 +6,7 @@ use super::{
     authenticate::Authenticators, log_limiter::LogLimiter, protocols::ProtocolTable,
     sessions::Sessions,
 };
-use crate::{Status, connection::Signal, settings::Settings};
+use crate::{Status, connection::Signal, driver::TurnQueue, settings::Settings};
 
 /// What all connections of a server share.
 pub(super) struct ServerShared {
@@ -16,6 +16,8 @@ pub(super) struct ServerShared {
     pub(super) protocols: ProtocolTable,
     pub(super) sessions: Arc<Sessions>,
     pub(super) log_limiter: LogLimiter,
+    /// Where its busy connections take turns.
+    pub(super) turn_queue: TurnQueue,
     /// Raised once the server shuts down.
     pub(super) draining: Arc<Signal>,
 }

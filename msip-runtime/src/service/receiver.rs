@@ -12,6 +12,7 @@ use super::{
     completion_batch::CompletionBatch,
     inbox::{BareMessages, Inbox, Item},
     responder::SessionResponder,
+    service_turn::ServiceTurn,
 };
 use crate::{
     Code, DisconnectReason, Status, VariantLabel,
@@ -35,6 +36,7 @@ pub(crate) struct Receiver<A> {
     /// What comes before the rest of the batch.
     bare: BareMessages,
     completions: CompletionBatch<A>,
+    turn: ServiceTurn,
     /// Memory that a burst needed is to be given back by the service too.
     is_released: bool,
 }
@@ -60,6 +62,7 @@ impl<A: Outgoing> Receiver<A> {
             inbox,
             batch: VecDeque::new(),
             bare: BareMessages::default(),
+            turn: ServiceTurn::default(),
             is_released: false,
         }
     }
@@ -80,6 +83,7 @@ impl<A: Outgoing> Receiver<A> {
                     return Poll::Ready(Some(Received::Bare));
                 }
                 Some(Item::Message(incoming)) => {
+                    self.turn.count(&incoming);
                     return Poll::Ready(Some(Received::Message(incoming)));
                 }
                 Some(Item::Connected(terms)) => {
@@ -101,6 +105,9 @@ impl<A: Outgoing> Receiver<A> {
             if is_to_release {
                 self.release();
             }
+            if next.is_pending() {
+                self.turn.end(&self.inbox);
+            }
             if !ready!(next) {
                 return Poll::Ready(None);
             }
@@ -110,7 +117,24 @@ impl<A: Outgoing> Receiver<A> {
     /// The next message or call without metadata, of those that are there.
     #[inline]
     pub(crate) fn take_bare(&mut self) -> Option<BareMessage> {
-        self.bare.take()
+        let message = self.bare.take();
+        if let Some(message) = &message {
+            self.turn.count_bare(message);
+        }
+        message
+    }
+
+    /// Whether the service has done as much as it may before others of its thread have their turn.
+    #[inline]
+    pub(crate) fn is_turn_over(&mut self) -> bool {
+        self.turn.is_check_due() && self.turn.check()
+    }
+
+    /// Lets others of its thread have their turn: the service returns `Pending`, and is polled again.
+    #[cold]
+    pub(crate) fn yield_turn(&mut self, task: &Context<'_>) {
+        self.turn.end(&self.inbox);
+        self.inbox.yield_turn(task);
     }
 
     /// The same, without taking it.
@@ -121,7 +145,11 @@ impl<A: Outgoing> Receiver<A> {
 
     /// Takes the one-way messages that come next, as one run in one piece of memory.
     pub(crate) fn take_run(&mut self) -> (&[BareMessage], &bytes::Bytes) {
-        self.bare.take_run()
+        let (messages, memory) = self.bare.take_run();
+        for message in messages {
+            self.turn.count_bare(message);
+        }
+        (messages, memory)
     }
 
     /// The body of a message that was just taken.
@@ -255,6 +283,7 @@ impl<A: Outgoing> Receiver<A> {
 
     /// The service waits within a batch: memory of which nothing is needed any more is given back meanwhile.
     pub(crate) fn wait(&mut self) {
+        self.turn.end(&self.inbox);
         self.bare.release();
         self.settle();
     }
