@@ -341,7 +341,17 @@ macro_rules! debug_with_causes {
 }
 pub(crate) use debug_with_causes;
 
-debug_with_causes!(SendError, CallError, ConnectError, DisconnectReason);
+debug_with_causes!(
+    SendError,
+    CallError,
+    ConnectError,
+    CloseReason,
+    DisconnectReason,
+    BodyError,
+    MetadataError,
+    crate::SettingError,
+    UrlError,
+);
 
 impl ConnectError {
     /// The error after every address has been tried.
@@ -377,7 +387,7 @@ impl ConnectError {
 }
 
 /// Why a client is closed for good; from [`ConnectionInfo::closed`](crate::ConnectionInfo::closed).
-#[derive(Debug, Clone, Error)]
+#[derive(Clone, Error)]
 #[non_exhaustive]
 pub enum CloseReason {
     /// This side closed it: by `close`, or by dropping the last handle.

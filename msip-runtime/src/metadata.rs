@@ -256,7 +256,7 @@ impl ResponseMetadata {
 }
 
 /// Metadata cannot be sent.
-#[derive(Debug, Clone, PartialEq, Eq, Error)]
+#[derive(Clone, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum MetadataError {
     /// A header has no name.

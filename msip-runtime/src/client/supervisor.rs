@@ -1,41 +1,37 @@
 //! The supervisor of a client: a task that connects, runs the connection, and reconnects.
 
-use std::{
-    future::{Future, poll_fn},
-    pin::{Pin, pin},
-    sync::{Arc, PoisonError},
-    time::Duration,
-};
+use std::{future::Future, pin::Pin, sync::Arc};
 
 use tokio::{
     sync::{oneshot, watch},
-    time::{Instant, sleep, timeout},
+    time::{Instant, timeout},
 };
 use tracing::Instrument as _;
 
 use super::{
     ConnectionState, KeepOpen, Login, Reconnect, Shared,
     backoff::Backoff,
-    connection::{self, Welcomed},
+    connection,
     endpoint::Endpoint,
-    establish::{Established, Identity, Target, establish},
+    establish::{Established, Target, establish},
 };
 use crate::{
     CloseReason, Code, ConnectError, DisconnectReason, SessionLost, Status,
-    compatibility::describes,
     connection::ConnectionShared,
-    driver::{Driver, Ending, HandlerTask, drain, run_suspended},
+    driver::{Driver, Ending, HandlerTask, drain},
     error::WithCauses,
     instruments::{self, SessionCount},
-    negotiation,
     service::{Inbox, caught},
     settings::Settings,
-    transport::{Address, Addresses, Stream},
+    transport::Addresses,
 };
-use msip_session::{
-    Lost, PeerTerms, is_resumed,
-    wire::{Decoder, Welcome},
-};
+use msip_session::Lost;
+
+use reconnect::{Failed, Reconnected, Route, random};
+use welcome::{Ready, attach};
+
+mod reconnect;
+mod welcome;
 
 /// Connects for the first time and logs in, and leaves the rest to a task. `endpoint` makes what the client's sessions are for.
 /// Dropping the future closes the connection.
@@ -81,9 +77,6 @@ pub(super) async fn start<E: Endpoint>(
     }
 }
 
-/// A connection that is ready to run, its session, and the number of its login.
-type Ready = (Stream, Decoder, Identity, u64);
-
 /// A call of `on_disconnected` that has not returned.
 type Disconnecting = Pin<Box<dyn Future<Output = ()> + Send>>;
 
@@ -97,27 +90,11 @@ enum Next {
     Stop(CloseReason),
 }
 
-/// What came before an attempt to connect.
-enum Failed {
-    /// Nothing that was not reported.
-    Nothing,
-    /// An attempt that failed after its handshake, which the handler is to hear of.
-    Attempt(ConnectError),
-    /// The handler has said how long to wait.
-    After(Duration),
-}
-
 /// Why a login did not succeed.
 enum LoginFailure {
     /// Its connection has ended.
     Ended(Ending),
     Failed(ConnectError),
-}
-
-/// The outcome of reconnecting for a session.
-enum Reconnected {
-    Resumed(Stream, Decoder, u64),
-    Other(Next, &'static str),
 }
 
 /// The task of a client.
@@ -137,22 +114,6 @@ impl Drop for AbandonOnDrop {
     fn drop(&mut self) {
         self.0.connection.abandon();
         self.0.state.send_replace(ConnectionState::Closed);
-    }
-}
-
-/// Where to connect next, and when.
-#[derive(Debug, Clone)]
-struct Route {
-    addresses: Addresses,
-    backoff: Backoff,
-    /// How many attempts have failed since the client was logged in.
-    failed_attempts: u32,
-}
-
-impl Route {
-    /// How long to wait after an attempt, or before the first one: thousands of clients may have lost the same server.
-    fn wait(&mut self) -> Duration {
-        self.backoff.next(random().unwrap_or(u32::MAX))
     }
 }
 
@@ -390,49 +351,6 @@ impl<E: Endpoint> Supervisor<E> {
         }
     }
 
-    /// Connects again, while the handlers of the session that waits go on.
-    async fn resume(
-        &mut self,
-        identity: &Identity,
-        handlers: &mut HandlerTask,
-        disconnecting: &mut Option<Disconnecting>,
-        failed: Failed,
-    ) -> Reconnected {
-        let shared = Arc::clone(&self.shared);
-        let connection = &shared.connection;
-        let mut stop = shared.stop.subscribe();
-        let mut route = self.route.clone();
-        let reconnecting = async {
-            tokio::select! {
-                established = self.reconnect(&mut route, failed, Some(identity)) => established,
-                _ = stop.wait_for(|stop| *stop) => Err(CloseReason::ClosedByUs),
-            }
-        };
-        let reconnecting = beside(disconnecting, reconnecting);
-        let reconnected = run_suspended(connection, handlers, reconnecting).await;
-        self.route = route;
-        match reconnected {
-            Some(Ok(established)) if is_same_session(&shared, &established.welcome.welcome) => {
-                let welcome = &established.welcome.welcome;
-                let login = connection.resume_for_login(&agreed(welcome));
-                remember(&shared, welcome, &established.address);
-                Reconnected::Resumed(established.stream, established.decoder, login)
-            }
-            Some(Ok(established)) => Reconnected::Other(
-                Next::Session(Box::new(established)),
-                "the server does not know the session any more",
-            ),
-            Some(Err(reason)) => Reconnected::Other(Next::Stop(reason), "closed"),
-            None if *shared.stop.borrow() => {
-                Reconnected::Other(Next::Stop(CloseReason::ClosedByUs), "closed")
-            }
-            None => Reconnected::Other(
-                Next::Nothing(Failed::Nothing),
-                "more replies than `session_buffer` were kept for the server",
-            ),
-        }
-    }
-
     /// The client is connected, and logged in.
     fn is_connected(&mut self) {
         self.route.failed_attempts = 0;
@@ -467,62 +385,6 @@ impl<E: Endpoint> Supervisor<E> {
             });
         });
     }
-
-    /// Tries to resume a session, or to begin one, until it succeeds or the handler stops it.
-    async fn reconnect(
-        &self,
-        route: &mut Route,
-        failed: Failed,
-        session: Option<&Identity>,
-    ) -> Result<Established, CloseReason> {
-        let mut identity = session;
-        let mut wait = match failed {
-            Failed::Nothing => route.wait(),
-            Failed::Attempt(error) => self.after_failure(error, route).await?,
-            Failed::After(wait) => wait,
-        };
-        loop {
-            sleep(wait).await;
-            let addresses = &mut route.addresses;
-            let connection = &self.shared.connection;
-            let error = match establish(&self.target, addresses, connection, identity).await {
-                Ok(established) => return Ok(established),
-                Err(error) => error,
-            };
-            if error.is_refused_with(Code::Unauthenticated) {
-                // The session is another's by now, or the credential is wrong: a new session is tried next, and then the old one
-                // again. What was open in it is reported once another one has begun.
-                identity = if identity.is_some() { None } else { session };
-            }
-            wait = self.after_failure(error, route).await?;
-        }
-    }
-
-    /// Asks the handler how long to wait after an attempt that has failed.
-    async fn after_failure(
-        &self,
-        error: ConnectError,
-        route: &mut Route,
-    ) -> Result<Duration, CloseReason> {
-        route.failed_attempts = route.failed_attempts.saturating_add(1);
-        let attempt = route.failed_attempts;
-        instruments::connect_failed();
-        tracing::warn!(attempt, error = %WithCauses(&error), "cannot connect");
-        self.shared
-            .state
-            .send_replace(ConnectionState::Reconnecting {
-                failed_attempts: attempt,
-            });
-        match caught(self.endpoint.connect_failure(&error, attempt)).await {
-            Ok(Reconnect::Stop) => Err(CloseReason::GaveUp(Arc::new(error))),
-            Ok(Reconnect::After(wait)) => Ok(wait),
-            Ok(Reconnect::Backoff) => Ok(route.wait()),
-            Err(panic) => {
-                tracing::error!(panic, "on_connect_failure panicked");
-                Ok(route.wait())
-            }
-        }
-    }
 }
 
 /// Tells the handler that a connection has ended.
@@ -532,88 +394,7 @@ async fn disconnected<E: Endpoint>(endpoint: Arc<E>, reason: DisconnectReason) {
     }
 }
 
-/// Does `work`, and polls `other` beside it, which may have to go on after it.
-async fn beside<T>(other: &mut Option<Disconnecting>, work: impl Future<Output = T>) -> T {
-    let mut work = pin!(work);
-    poll_fn(|task| {
-        if let Some(running) = other
-            && running.as_mut().poll(task).is_ready()
-        {
-            *other = None;
-        }
-        work.as_mut().poll(task)
-    })
-    .await
-}
-
 /// Whether the server has announced its shutdown; its other clients move to other servers too.
 fn is_going_away(reason: &DisconnectReason) -> bool {
     matches!(reason, DisconnectReason::ClosedByPeer(status) if status.code() == Code::Unavailable)
-}
-
-fn random() -> Option<u32> {
-    getrandom::u32().ok()
-}
-
-/// Whether the server goes on with the session that this client has.
-fn is_same_session(shared: &Shared, welcome: &Welcome) -> bool {
-    let welcomed = shared
-        .info
-        .welcomed
-        .lock()
-        .unwrap_or_else(PoisonError::into_inner);
-    is_resumed(welcome, welcomed.peer_id)
-}
-
-/// Makes a new session the client's, and says what it learned.
-fn attach(target: &Target, shared: &Shared, established: Established) -> Ready {
-    let Established {
-        address,
-        stream,
-        decoder,
-        mut session,
-        encoding,
-        welcome,
-        identity,
-    } = established;
-    remember(shared, &welcome.welcome, &address);
-    if welcome.welcome.session_expiry_ms > 0 {
-        session.keep_when_lost();
-    }
-    if welcome.welcome.resumed {
-        // The server has begun it, and may wait for answers.
-        let agreed = agreed(&welcome.welcome);
-        // It has no calls yet, so nothing is to be cancelled.
-        let _ = session.resume(&agreed, shared.connection.now());
-    }
-    let reads_error_metadata = negotiation::reads_error_metadata(&welcome.welcome.extensions);
-    negotiation::agree(&mut session, reads_error_metadata, &encoding);
-    let login = shared.connection.attach_for_login(session, encoding);
-    shared.begin_schema_check(target, login);
-    (stream, decoder, identity, login)
-}
-
-fn agreed(welcome: &Welcome) -> PeerTerms<'_> {
-    PeerTerms {
-        peer_max_body: welcome.max_body,
-        max_calls: welcome.max_open_calls,
-        awaited: &welcome.awaited,
-    }
-}
-
-/// Keeps the outcome of the handshake.
-fn remember(shared: &Shared, welcome: &Welcome, address: &Address) {
-    let welcomed = Welcomed {
-        address: Some(address.clone()),
-        peer_id: welcome.peer_id,
-        server_name: welcome.server_name.clone(),
-        server_fingerprint: welcome.fingerprint,
-        server_describes: describes(&welcome.extensions),
-        resumed: welcome.resumed,
-    };
-    *shared
-        .info
-        .welcomed
-        .lock()
-        .unwrap_or_else(PoisonError::into_inner) = welcomed;
 }

@@ -271,7 +271,7 @@ fn an_error_that_main_may_return_tells_its_causes_once_and_debug_tells_them_all(
         check_returned(&SendError::Metadata(error));
     }
     for error in connect_errors() {
-        check(&CloseReason::GaveUp(Arc::new(error.clone())));
+        check_returned(&CloseReason::GaveUp(Arc::new(error.clone())));
         check_returned(&error);
     }
     for reason in disconnect_reasons() {
@@ -307,10 +307,10 @@ fn the_error_of_a_pair_is_for_people_too() {
 }
 
 #[test]
-fn other_errors_leave_their_causes_to_source() {
+fn the_errors_inside_of_others_are_for_people_too() {
     fn check_all<E: Error>(errors: Vec<E>) {
         for error in errors {
-            check(&error);
+            check_returned(&error);
         }
     }
     check_all(body_errors());

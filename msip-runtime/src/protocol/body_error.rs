@@ -53,7 +53,7 @@ impl fmt::Display for VariantLabel {
 }
 
 /// A body is not the message that its frame header announces.
-#[derive(Debug, Clone, PartialEq, Eq, Error)]
+#[derive(Clone, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum BodyError {
     /// The variant in the header is not in this side's schema; it may be from a newer one.

@@ -56,7 +56,7 @@ impl Acceptor {
 }
 
 /// Why a server does not take a connection over.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+#[derive(Clone, Copy, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum AcceptError {
     /// Others could read the connection, and the server's setting `insecure` does not allow that.
@@ -68,6 +68,8 @@ pub enum AcceptError {
     #[error("the server has stopped")]
     Stopped,
 }
+
+crate::error::debug_with_causes!(AcceptError);
 
 /// The incoming connections of a server.
 #[derive(Debug)]

@@ -4,7 +4,7 @@ use std::{fmt, future::Future, pin::Pin, sync::Arc};
 
 use tokio::time::{Instant, timeout_at};
 
-use super::peer::Remote;
+use super::peer_connection::Remote;
 use crate::{
     Code, Identity, Status,
     service::caught,

@@ -9,7 +9,8 @@ use tokio::{
 
 use super::{
     authenticate::{ConnectRequest, Refusal},
-    peer::{Introduction, Remote, SchemaTerms},
+    peer::{Introduction, SchemaTerms},
+    peer_connection::Remote,
     protocols::{Offer, ServedPeer},
     resumed::{Greeting, Resumed, ResumedReceiver},
     sessions::{Claim, Principal, Registration, SessionKey},

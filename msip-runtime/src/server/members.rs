@@ -17,7 +17,7 @@ const MAX_NAME_LEN: usize = 256;
 const MAX_ROOMS: usize = 1024;
 
 /// A client cannot join a room.
-#[derive(Debug, Clone, PartialEq, Eq, Error)]
+#[derive(Clone, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum RoomError {
     /// The session of the client has ended, or its server has.
@@ -43,6 +43,8 @@ pub enum RoomError {
         max: usize,
     },
 }
+
+crate::error::debug_with_causes!(RoomError);
 
 /// `UNAVAILABLE` for one that has gone, `INVALID_ARGUMENT` or `RESOURCE_EXHAUSTED` for a limit, else `INTERNAL`.
 impl From<RoomError> for Status {

@@ -5,7 +5,8 @@ use std::{fmt, future::Future, pin::Pin, sync::Arc};
 use super::{
     Peer, Registry, ServerSide,
     admission::{Connected, Listing, when_admitted},
-    peer::{Introduction, Remote, SchemaTerms},
+    peer::{Introduction, SchemaTerms},
+    peer_connection::Remote,
 };
 use crate::{
     CallOptions, DisconnectReason, PeerId, Protocol, ServeWith, Status,

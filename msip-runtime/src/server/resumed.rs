@@ -10,7 +10,7 @@ use std::{
 
 use tokio::sync::OwnedSemaphorePermit;
 
-use super::peer::Remote;
+use super::peer_connection::Remote;
 use crate::{
     Identity, compatibility::describes, negotiation::reads_error_metadata, transport::Stream,
 };

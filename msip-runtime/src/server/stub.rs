@@ -10,7 +10,8 @@ use std::{
 
 use super::{
     Peer, Registry,
-    peer::{Introduction, Remote, SchemaTerms},
+    peer::{Introduction, SchemaTerms},
+    peer_connection::Remote,
 };
 use crate::{
     Identity, PeerId, Protocol, SchemaRule,

@@ -2,8 +2,8 @@
 
 use thiserror::Error;
 
-/// An invalid setting.
-#[derive(Debug, Clone, PartialEq, Eq, Error)]
+/// An invalid setting. `Debug` is its text, as it is what Rust prints where `main` returns an error.
+#[derive(Clone, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum SettingError {
     /// There is no such setting.

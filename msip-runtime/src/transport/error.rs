@@ -3,7 +3,7 @@
 use thiserror::Error;
 
 /// Why a text is not the URL of a service.
-#[derive(Debug, Clone, PartialEq, Eq, Error)]
+#[derive(Clone, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum UrlError {
     /// The text has no scheme.

@@ -1,0 +1,85 @@
+//! What the outcome of a handshake does to a client: its session is attached, and what the server told is kept.
+
+use std::sync::PoisonError;
+
+use super::super::{
+    Shared,
+    connection::Welcomed,
+    establish::{Established, Identity, Target},
+};
+use crate::{
+    compatibility::describes,
+    negotiation,
+    transport::{Address, Stream},
+};
+use msip_session::{
+    PeerTerms, is_resumed,
+    wire::{Decoder, Welcome},
+};
+
+/// A connection that is ready to run, its session, and the number of its login.
+pub(super) type Ready = (Stream, Decoder, Identity, u64);
+
+/// Whether the server goes on with the session that this client has.
+pub(super) fn is_same_session(shared: &Shared, welcome: &Welcome) -> bool {
+    let welcomed = shared
+        .info
+        .welcomed
+        .lock()
+        .unwrap_or_else(PoisonError::into_inner);
+    is_resumed(welcome, welcomed.peer_id)
+}
+
+/// Makes a new session the client's, and says what it learned.
+pub(super) fn attach(target: &Target, shared: &Shared, established: Established) -> Ready {
+    let Established {
+        address,
+        stream,
+        decoder,
+        mut session,
+        encoding,
+        welcome,
+        identity,
+    } = established;
+    remember(shared, &welcome.welcome, &address);
+    if welcome.welcome.session_expiry_ms > 0 {
+        session.keep_when_lost();
+    }
+    if welcome.welcome.resumed {
+        // The server has begun it, and may wait for answers.
+        let agreed = agreed(&welcome.welcome);
+        // It has no calls yet, so nothing is to be cancelled.
+        let _ = session.resume(&agreed, shared.connection.now());
+    }
+    let reads_error_metadata = negotiation::reads_error_metadata(&welcome.welcome.extensions);
+    negotiation::agree(&mut session, reads_error_metadata, &encoding);
+    let login = shared.connection.attach_for_login(session, encoding);
+    shared.begin_schema_check(target, login);
+    (stream, decoder, identity, login)
+}
+
+/// What the server agreed on for its session.
+pub(super) fn agreed(welcome: &Welcome) -> PeerTerms<'_> {
+    PeerTerms {
+        peer_max_body: welcome.max_body,
+        max_calls: welcome.max_open_calls,
+        awaited: &welcome.awaited,
+    }
+}
+
+/// Keeps the outcome of the handshake.
+pub(super) fn remember(shared: &Shared, welcome: &Welcome, address: &Address) {
+    let welcomed = Welcomed {
+        address: Some(address.clone()),
+        peer_id: welcome.peer_id,
+        server_name: welcome.server_name.clone(),
+        server_fingerprint: welcome.fingerprint,
+        server_describes: describes(&welcome.extensions),
+        resumed: welcome.resumed,
+    };
+    *shared
+        .info
+        .welcomed
+        .lock()
+        .unwrap_or_else(PoisonError::into_inner) = welcomed;
+}
