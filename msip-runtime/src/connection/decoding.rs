@@ -120,3 +120,66 @@ fn finish<E: FromBody>(read: Result<E, BodyError>, is_answer: bool) -> Result<E,
     }
     Ok(read)
 }
+
+#[cfg(test)]
+mod tests {
+    use std::{
+        future::poll_fn,
+        thread::{self, ThreadId},
+    };
+
+    use super::*;
+    use crate::{decode_pool::INLINE_LEN, settings::Settings};
+
+    /// Where it was read, and whether it is an answer.
+    #[derive(Debug)]
+    struct Read(ThreadId, bool);
+
+    impl FromBody for Read {
+        fn from_body(_: &Encoding, _: u16, _: Bytes, _: bool) -> Result<Self, BodyError> {
+            Ok(Self(thread::current().id(), false))
+        }
+
+        fn from_short_body(
+            encoding: &Encoding,
+            variant: u16,
+            body: Bytes,
+            compressed: bool,
+        ) -> Result<Result<Self, BodyError>, Bytes> {
+            if body.len() > INLINE_LEN {
+                return Err(body);
+            }
+            Ok(Self::from_body(encoding, variant, body, compressed))
+        }
+
+        fn set_is_answer(&mut self) {
+            self.1 = true;
+        }
+    }
+
+    #[tokio::test]
+    async fn long_answers_and_items_are_read_on_another_thread() {
+        let connection = ConnectionShared::new(&Settings::default());
+        let encoding = Encoding::default();
+        let mut reader = ItemReader::<Read>::new(encoding.clone());
+        for (len, is_here) in [(1, true), (INLINE_LEN, true), (INLINE_LEN + 1, false)] {
+            let body = Bytes::from(vec![0; len]);
+            let read = connection.read_body(&encoding, 1, body.clone(), false);
+            let Read(thread, _) = read.await.unwrap();
+            assert_eq!(thread == thread::current().id(), is_here, "{len}");
+            for payload_len in [0, 5] {
+                let mut item = Some(Item {
+                    variant: 1,
+                    body: body.clone(),
+                    compressed: false,
+                    payload_len,
+                    metadata: None,
+                });
+                let read = poll_fn(|task| reader.poll_read(&connection, item.take(), task));
+                let Read(thread, is_answer) = read.await.unwrap();
+                assert_eq!(thread == thread::current().id(), is_here, "{len}");
+                assert_eq!(is_answer, payload_len == 0);
+            }
+        }
+    }
+}

@@ -22,7 +22,7 @@ use tokio::{
 use crate::service::{BUSY_LEN, TURN};
 
 /// A connection counts as busy for so long after a turn in which it did much.
-const BUSY_TIME: Duration = Duration::from_millis(100);
+const BUSY_TIME: Duration = Duration::from_secs(1);
 
 /// The queue of the busy connections of a server.
 #[derive(Debug, Clone)]
@@ -52,6 +52,8 @@ pub(super) struct Share {
 #[derive(Debug)]
 struct Busy {
     until: Duration,
+    /// It has done much since it was in the queue, however long ago that was.
+    has_worked: bool,
     queued: Queued,
 }
 
@@ -94,7 +96,9 @@ impl Share {
     ) -> Poll<()> {
         self.since = Duration::ZERO;
         match (&mut self.busy, &self.queue) {
-            (Some(busy), Some(queue)) if busy.until > now() => busy.poll_turn(task, queue),
+            (Some(busy), Some(queue)) if busy.has_worked || busy.until > now() => {
+                busy.poll_turn(task, queue)
+            }
             (Some(_), _) => {
                 self.busy = None;
                 Poll::Ready(())
@@ -140,10 +144,16 @@ impl Share {
         }
         let until = now.saturating_add(BUSY_TIME);
         match &mut self.busy {
-            Some(busy) => busy.until = until,
+            Some(busy) => {
+                busy.until = until;
+                busy.has_worked = true;
+            }
             None => {
-                let queued = Queued::No;
-                self.busy = Some(Box::new(Busy { until, queued }));
+                self.busy = Some(Box::new(Busy {
+                    until,
+                    has_worked: true,
+                    queued: Queued::No,
+                }));
             }
         }
         true
@@ -169,6 +179,7 @@ impl Busy {
                 Poll::Ready(Err(_)) => Queued::No,
             };
         }
+        self.has_worked = false;
         Poll::Ready(())
     }
 }
@@ -214,7 +225,13 @@ mod tests {
         assert!(!ends(&mut second, 0, AT), "it had nothing to do");
         assert!(begins(&mut first, AT));
         assert!(ends(&mut first, BUSY_LEN, AT));
-        assert!(begins(&mut second, AT + BUSY_TIME), "it is quiet again");
+        let later = AT + 2 * BUSY_TIME;
+        assert!(begins(&mut second, later), "it is quiet again");
+        assert!(ends(&mut second, BUSY_LEN, later));
+        assert!(
+            !begins(&mut second, later + 2 * BUSY_TIME),
+            "it has not waited yet"
+        );
     }
 
     #[test]

@@ -100,8 +100,10 @@ mod tests {
     #[test]
     fn only_a_turn_of_many_bytes_is_one_of_a_busy_peer() {
         let inbox = Inbox::default();
-        let mut turn = ServiceTurn::default();
-        turn.len = BUSY_LEN - 1;
+        let mut turn = ServiceTurn {
+            len: BUSY_LEN - 1,
+            ..ServiceTurn::default()
+        };
         turn.end(&inbox);
         assert!(!inbox.take_busy());
         turn.len = BUSY_LEN;
