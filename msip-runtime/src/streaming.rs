@@ -18,7 +18,7 @@ use crate::{
     decode_pool::INLINE_LEN,
     middleware::StreamingMiddleware,
 };
-use msip_session::Item;
+use msip_session::{Item, wire::MsgId};
 
 /// What a compressed item counts at least, of the [`INLINE_LEN`] bytes after which a stream lets other tasks run.
 const COMPRESSED_LEN: usize = INLINE_LEN / 4;
@@ -191,6 +191,8 @@ impl<T> Stream for EmptyStream<T> {
 pub struct Streaming<T> {
     source: Source<T>,
     is_over: bool,
+    /// How many items were taken.
+    taken: u64,
     /// The middleware around the call, until it is done with it.
     escort: Option<Box<StreamingMiddleware>>,
 }
@@ -200,8 +202,8 @@ enum Source<T> {
     ConnectionShared {
         recv_buffer: RecvBuffer,
         read: Box<dyn ReadItem<T>>,
-        /// The last item was taken and is being read.
-        is_reading: bool,
+        /// While the last item that was taken is being read: whether it is the one answer of a call.
+        reading: Option<bool>,
         /// How many bytes were read since other tasks have run.
         read_len: usize,
     },
@@ -288,10 +290,11 @@ impl<E> Streaming<E> {
             source: Source::ConnectionShared {
                 recv_buffer,
                 read: Box::new(ItemReader::<E>::new(encoding)),
-                is_reading: false,
+                reading: None,
                 read_len: 0,
             },
             is_over: false,
+            taken: 0,
             escort: None,
         }
     }
@@ -305,12 +308,12 @@ impl<T: 'static> Streaming<T> {
             Source::ConnectionShared {
                 recv_buffer,
                 read,
-                is_reading,
+                reading,
                 read_len,
             } => Source::ConnectionShared {
                 recv_buffer,
                 read: Box::new(Narrowed { read, narrow }),
-                is_reading,
+                reading,
                 read_len,
             },
             Source::Over => Source::Over,
@@ -323,6 +326,7 @@ impl<T: 'static> Streaming<T> {
         Streaming {
             source,
             is_over: self.is_over,
+            taken: self.taken,
             escort: self.escort,
         }
     }
@@ -333,6 +337,7 @@ impl<T: 'static> Streaming<T> {
         Self {
             source: Source::Local(Box::pin(items)),
             is_over: false,
+            taken: 0,
             escort: None,
         }
     }
@@ -399,13 +404,13 @@ impl<T> Streaming<T> {
         if self.is_over {
             return Poll::Ready(None);
         }
-        let (recv_buffer, read, is_reading, read_len) = match &mut self.source {
+        let (recv_buffer, read, reading, read_len) = match &mut self.source {
             Source::ConnectionShared {
                 recv_buffer,
                 read,
-                is_reading,
+                reading,
                 read_len,
-            } => (recv_buffer, read, is_reading, read_len),
+            } => (recv_buffer, read, reading, read_len),
             Source::Over => return Poll::Ready(None),
             #[cfg(feature = "testing")]
             Source::Local(items) => {
@@ -414,7 +419,7 @@ impl<T> Streaming<T> {
                 return Poll::Ready(next);
             }
         };
-        let (recv_stream, connection, timeout) = match recv_buffer {
+        let (recv_stream, connection, timeout, is_request) = match recv_buffer {
             RecvBuffer::Answers { answers, sending } => {
                 if let Some(error) = poll_sending(sending, context) {
                     self.is_over = true;
@@ -424,6 +429,7 @@ impl<T> Streaming<T> {
                     &mut answers.recv_stream,
                     &answers.connection,
                     answers.timeout,
+                    false,
                 )
             }
             // A call's requests have no time limit of their own.
@@ -431,9 +437,10 @@ impl<T> Streaming<T> {
                 &mut requests.recv_stream,
                 &requests.connection,
                 Duration::ZERO,
+                true,
             ),
         };
-        let item = if *is_reading {
+        let item = if reading.is_some() {
             None
         } else if *read_len >= INLINE_LEN {
             // A reader that takes one item after the other would hold up the others of its thread.
@@ -459,13 +466,28 @@ impl<T> Streaming<T> {
                 }
             }
         };
+        let is_answer = match &item {
+            Some(item) => item.payload_len == 0 && !is_request,
+            None => reading.unwrap_or_default(),
+        };
         if let Some(item) = &item {
+            self.taken += 1;
             let least = if item.compressed { COMPRESSED_LEN } else { 0 };
             *read_len += item.body.len().max(least);
         }
         let read = read.poll_read(connection, item, context);
-        *is_reading = read.is_pending();
-        let next = std::task::ready!(read);
+        *reading = read.is_pending().then_some(is_answer);
+        let next = std::task::ready!(read).map_err(|error| {
+            if is_answer && self.taken == 1 {
+                // The one answer of a call.
+                return error;
+            }
+            let error = error.of_item(self.taken, is_request);
+            if is_request {
+                connection.count_refused(MsgId::CONNECTION, error.code());
+            }
+            error
+        });
         self.is_over = next.is_err();
         Poll::Ready(Some(next))
     }

@@ -24,7 +24,7 @@ use super::{
 use crate::{
     Answered, Code, Status, Streaming,
     call::Serving,
-    connection::{CallToAnswer, PROTOCOL_TIMEOUT},
+    connection::{CallToAnswer, Outgoing, PROTOCOL_TIMEOUT},
     decode_pool::Decoding,
     middleware::ExchangeContext,
     protocol::{Envelope as _, Exchange, Variant},
@@ -142,7 +142,10 @@ where
                 let deadline = deadline(row, None, moment);
                 self.begin(task, receiver, call, request, row, deadline);
             }
-            Err(status) => receiver.responder(call, None).fail(&status),
+            Err(status) => {
+                receiver.refused(message.id, &status);
+                receiver.responder(call, None).fail(&status);
+            }
         }
     }
 
@@ -172,7 +175,7 @@ where
                     taken: moment,
                 }));
             }
-            Err(status) => receiver.responder(call, None).fail(&status),
+            Err(status) => refuse(receiver, call, &status),
         }
         None
     }
@@ -196,7 +199,7 @@ where
             Ok((request, row)) => {
                 self.serve_request(task, receiver, call, request, row, head, taken);
             }
-            Err(status) => receiver.responder(call, None).fail(&status),
+            Err(status) => refuse(receiver, call, &status),
         }
     }
 
@@ -372,6 +375,12 @@ where
             }
         })
     }
+}
+
+/// Refuses a call that does not begin.
+fn refuse<A: Outgoing>(receiver: &Receiver<A>, call: CallToAnswer, status: &Status) {
+    receiver.refused(call.id, status);
+    receiver.responder(call, None).fail(status);
 }
 
 /// What a call asks for.

@@ -247,6 +247,7 @@ where
     fn unreadable(&mut self, message: BareMessage) {
         let body = self.receiver.body(&message);
         if let Err(status) = decode_or_why::<D>(self.receiver.encoding(), message.variant, body) {
+            self.receiver.refused(message.id, &status);
             self.receiver
                 .ignored(VariantLabel::of::<D::In>(message.variant), &status);
         }
@@ -266,6 +267,7 @@ where
             payload_len,
             variant,
             reply,
+            id,
             ..
         } = *incoming;
         let head = MessageHead::take(&mut incoming);
@@ -279,7 +281,10 @@ where
         };
         let outcome = match read {
             Ok((message, row)) => self.run_handler(row, head, message, reply).await,
-            Err(status) => Err(status),
+            Err(status) => {
+                self.receiver.refused(id, &status);
+                Err(status)
+            }
         };
         self.receiver.handled(payload_len);
         match (reply, outcome) {

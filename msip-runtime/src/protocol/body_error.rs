@@ -100,6 +100,12 @@ pub enum BodyError {
         /// The reason.
         reason: String,
     },
+    /// An item of a stream is another message than those of the stream.
+    #[error("`{found}` does not belong to this call")]
+    OtherVariant {
+        /// The name of the message.
+        found: &'static str,
+    },
     /// The message cannot be encoded in the connection's codec, such as a time outside the years 1 to 9999 in JSON.
     #[error("cannot encode {variant}: {reason}")]
     Unwritable {
@@ -126,7 +132,8 @@ impl BodyError {
             Self::MemberMissing { .. }
             | Self::Malformed { .. }
             | Self::TooDeep { .. }
-            | Self::Compressed { .. } => Code::InvalidArgument,
+            | Self::Compressed { .. }
+            | Self::OtherVariant { .. } => Code::InvalidArgument,
         }
     }
 
@@ -147,7 +154,7 @@ impl BodyError {
 
     fn labelled(mut self, label: impl FnOnce(u16) -> VariantLabel) -> Self {
         match &mut self {
-            Self::UnknownVariant { .. } => {}
+            Self::UnknownVariant { .. } | Self::OtherVariant { .. } => {}
             Self::MemberMissing { variant }
             | Self::Malformed { variant, .. }
             | Self::TooDeep { variant, .. }
