@@ -235,6 +235,9 @@ where
             self.calls.reap();
         }
         let next = self.receiver.poll_next(task);
+        if next.is_pending() {
+            self.calls.wait();
+        }
         if self.receiver.take_released() {
             self.calls.release();
         }

@@ -201,6 +201,7 @@ impl Driver {
         {
             return Poll::Pending;
         }
+        self.inbox.set_may_cost(self.share.may_cost());
         let polled = self.poll_turns(task, handlers);
         self.wake_flush_waiters();
         let connection = &self.connection;

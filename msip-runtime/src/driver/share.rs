@@ -107,6 +107,13 @@ impl Share {
         }
     }
 
+    /// Whether what costs much may be done in this turn: it is one of the busy connections, or there are no others.
+    #[inline]
+    pub(super) fn may_cost(&self) -> bool {
+        self.queue.is_none()
+            || matches!(&self.busy, Some(busy) if matches!(busy.queued, Queued::Turn(_)))
+    }
+
     /// Bytes were read.
     pub(super) fn read(&mut self, len: usize) {
         let len = u32::try_from(len).unwrap_or(u32::MAX);
@@ -210,9 +217,11 @@ mod tests {
         let [mut first, mut second, mut quiet] = [(); 3].map(|()| Share::of(queue.clone()));
         for share in [&mut first, &mut second] {
             assert!(begins(share, AT), "nobody knows that it is busy");
+            assert!(!share.may_cost());
             assert!(ends(share, BUSY_LEN, AT));
         }
         assert!(begins(&mut first, AT));
+        assert!(first.may_cost());
         assert!(!begins(&mut second, AT));
         for _ in 0..10 {
             assert!(begins(&mut quiet, AT));

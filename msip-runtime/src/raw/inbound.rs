@@ -137,6 +137,7 @@ impl Inbound {
 
     /// Drops what was received and not taken: callers that wait for an answer get an error.
     fn refuse_rest(&mut self) {
+        self.receiver.lift_limits();
         let mut task = Context::from_waker(Waker::noop());
         while let Poll::Ready(Some(next)) = self.poll_received(&mut task) {
             if let Next::Messages = next {

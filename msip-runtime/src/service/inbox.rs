@@ -21,6 +21,8 @@ pub(crate) struct Inbox {
     is_closed: AtomicBool,
     /// A driver polls the service, and asks whether its turn is over.
     is_driven: AtomicBool,
+    /// The driver shares its thread with other busy connections, and it is not its turn.
+    is_out_of_turn: AtomicBool,
     /// The service has more to do than it does in one turn.
     is_turn_over: AtomicBool,
     /// The service has done much since it was last asked.
@@ -225,6 +227,15 @@ impl Inbox {
     /// A driver polls the service from here on, or does not any more.
     pub(crate) fn set_driven(&self, is_driven: bool) {
         self.is_driven.store(is_driven, Ordering::Relaxed);
+    }
+
+    /// Whether the service may do what costs much, now that it is polled.
+    pub(crate) fn set_may_cost(&self, may_cost: bool) {
+        self.is_out_of_turn.store(!may_cost, Ordering::Relaxed);
+    }
+
+    pub(super) fn may_cost(&self) -> bool {
+        !self.is_out_of_turn.load(Ordering::Relaxed) || !self.is_driven.load(Ordering::Relaxed)
     }
 
     /// The service returns, and has more to do.

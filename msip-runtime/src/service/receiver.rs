@@ -37,6 +37,8 @@ pub(crate) struct Receiver<A> {
     bare: BareMessages,
     completions: CompletionBatch<A>,
     turn: ServiceTurn,
+    /// Nothing that is taken is read any more.
+    is_unlimited: bool,
     /// Memory that a burst needed is to be given back by the service too.
     is_released: bool,
 }
@@ -63,6 +65,7 @@ impl<A: Outgoing> Receiver<A> {
             batch: VecDeque::new(),
             bare: BareMessages::default(),
             turn: ServiceTurn::default(),
+            is_unlimited: false,
             is_released: false,
         }
     }
@@ -77,6 +80,13 @@ impl<A: Outgoing> Receiver<A> {
     pub(crate) fn poll_next(&mut self, task: &mut Context<'_>) -> Poll<Option<Received>> {
         loop {
             self.bare.release();
+            if !self.may_take_next() {
+                self.settle();
+                self.turn.end(&self.inbox);
+                self.inbox.set_busy();
+                self.inbox.yield_turn(task);
+                return Poll::Pending;
+            }
             match self.batch.pop_front() {
                 Some(Item::Bare(bare)) => {
                     self.bare = bare;
@@ -112,6 +122,23 @@ impl<A: Outgoing> Receiver<A> {
                 return Poll::Ready(None);
             }
         }
+    }
+
+    /// Whether the next of the batch may be taken in this turn. A compressed body may cost much: it is read in a turn that is
+    /// shared with other busy connections, from the first one on.
+    #[inline]
+    fn may_take_next(&self) -> bool {
+        match self.batch.front() {
+            Some(Item::Message(incoming)) if incoming.compressed => {
+                self.is_unlimited || self.inbox.may_cost()
+            }
+            _ => true,
+        }
+    }
+
+    /// What is left is taken at once, and not read.
+    pub(crate) fn lift_limits(&mut self) {
+        self.is_unlimited = true;
     }
 
     /// The next message or call without metadata, of those that are there.

@@ -46,6 +46,7 @@ impl ServiceTurn {
         if incoming.compressed {
             // Nobody knows what it becomes.
             self.len += CHECK_LEN;
+            self.since.get_or_insert_with(Instant::now);
         }
     }
 
