@@ -190,6 +190,8 @@ pub struct Session {
     share: Share,
     /// How much memory is reserved for reading.
     read_memory: usize,
+    /// What is held of it in addition as long as it has no connection, in bytes.
+    suspended_len: usize,
     /// What the outgoing queue may grow to before memory is checked; never more than its limit.
     queue_limit: usize,
 }
@@ -236,6 +238,7 @@ impl Session {
             dropped: Dropped::default(),
             share: Share::new(Arc::clone(&config.budget)),
             read_memory: 0,
+            suspended_len: 0,
             queue_limit: Budget::STEP.min(config.outgoing_queue),
             config,
         }
