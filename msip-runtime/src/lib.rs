@@ -140,6 +140,7 @@ mod call;
 mod client;
 pub mod compatibility;
 mod connection;
+mod decode_pool;
 pub mod describe;
 mod dispatch;
 mod driver;
@@ -223,7 +224,7 @@ pub use server::{
     AcceptError, Acceptor, Authenticator, BindError, Broadcast, ConnectRequest, DrainReport, Peer,
     PeerConnection, Room, RoomError, ServeWith, Server, ServerBuilder,
 };
-pub use settings::{SchemaRule, SettingError};
+pub use settings::{CodecSet, CompressionSet, CompressionsFor, SchemaRule, SettingError};
 pub use status::{Detail, Status};
 pub use streaming::{Answered, ItemStream, Streaming};
 #[doc(hidden)]

@@ -7,7 +7,7 @@ use std::sync::OnceLock;
 #[cfg(any(feature = "json", feature = "msgpack"))]
 use crate::body::ProtocolDescriptors;
 use crate::{
-    Code, Protocol, Status,
+    Code, CodecSet, Identity, Protocol, Status,
     body::{BodyFormat, Codec, Compression, Encoding, EncodingParams, Negotiable as _},
     settings::Settings,
 };
@@ -108,27 +108,13 @@ impl Translations {
         }))
     }
 
-    /// Chooses from a client's offer, as a server: the first codec and compression that are built in, and no compression if
-    /// none is.
+    /// The encoding of what a server has chosen.
     ///
     /// # Errors
     ///
-    /// No codec is in common.
-    pub(crate) fn take(&self, hello: &Hello, settings: &Settings) -> Result<Encoding, Status> {
-        let codec = if hello.codecs.is_empty() {
-            Codec::Protobuf
-        } else {
-            Codec::first_of(&hello.codecs).ok_or_else(|| {
-                let (ours, theirs) = (Codec::built(), Codec::names(&hello.codecs));
-                let text = format!(
-                    "no codec in common: the client offers {theirs}, this server has {ours}{}",
-                    Codec::features_off(&hello.codecs)
-                );
-                Status::new(Code::Unimplemented, text)
-            })?
-        };
-        let compression = Compression::first_of(&hello.compressions).unwrap_or_default();
-        self.encoding(codec, compression, Side::Accepting, settings)
+    /// The descriptors of the protocol cannot be read.
+    pub(crate) fn serve(&self, choice: Choice, settings: &Settings) -> Result<Encoding, Status> {
+        self.encoding(choice.codec, choice.compression, Side::Accepting, settings)
             .map_err(Status::internal)
     }
 
@@ -163,6 +149,56 @@ impl Translations {
         };
         self.encoding(codec, compression, Side::Connecting, settings)
     }
+}
+
+/// What a server has chosen from a client's offer.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Choice {
+    codec: Codec,
+    compression: Compression,
+}
+
+impl Choice {
+    /// Chooses from a client's offer, as a server: the first codec and compression that are built in and that its settings
+    /// take, and no compression if there is none.
+    ///
+    /// # Errors
+    ///
+    /// No codec is in common.
+    pub(crate) fn from_offer(hello: &Hello, settings: &Settings) -> Result<Self, Status> {
+        // A client that names none means protobuf.
+        let offered = match &*hello.codecs {
+            [] => &[Codec::Protobuf.number()],
+            offered => offered,
+        };
+        let codec = Codec::first_of(offered, |codec| settings.codecs.contains(codec));
+        let codec = codec.ok_or_else(|| no_codec_in_common(offered, settings.codecs))?;
+        let is_taken = |compression| settings.compressions.contains(compression);
+        let compression = Compression::first_of(&hello.compressions, is_taken).unwrap_or_default();
+        Ok(Self { codec, compression })
+    }
+
+    /// The same for a client of this identity, which may be one whose compressed bodies are not taken.
+    pub(crate) fn of_client(self, identity: Option<&Identity>, settings: &Settings) -> Self {
+        if settings.compressions_for.includes(identity) {
+            return self;
+        }
+        Self {
+            compression: Compression::None,
+            ..self
+        }
+    }
+}
+
+fn no_codec_in_common(offered: &[i32], taken: CodecSet) -> Status {
+    let theirs = Codec::names(offered);
+    let ours = if taken == CodecSet::BUILT {
+        format!("has {}{}", Codec::built(), Codec::features_off(offered))
+    } else {
+        format!("takes {} (codecs)", taken.to_string().replace(',', ", "))
+    };
+    let text = format!("no codec in common: the client offers {theirs}, this server {ours}");
+    Status::new(Code::Unimplemented, text)
 }
 
 /// Adds the offer of a client to its HELLO.

@@ -14,10 +14,14 @@ use pin_project_lite::pin_project;
 use crate::{
     CallError, ResponseMetadata, SendError, Status,
     body::Encoding,
-    connection::{Answers, FromBody, Requests, Sending, Taken, read},
+    connection::{Answers, ConnectionShared, FromBody, ItemReader, Requests, Sending, Taken},
+    decode_pool::INLINE_LEN,
     middleware::StreamingMiddleware,
 };
 use msip_session::{Item, wire::MsgId};
+
+/// What a compressed item counts at least, of the [`INLINE_LEN`] bytes after which a stream lets other tasks run.
+const COMPRESSED_LEN: usize = INLINE_LEN / 4;
 
 /// A stream of answers that a handler gives.
 pub type ItemStream<T> = Pin<Box<dyn Stream<Item = Result<T, Status>> + Send>>;
@@ -197,13 +201,57 @@ enum Source<T> {
     /// The other side sends it.
     ConnectionShared {
         recv_buffer: RecvBuffer,
-        read: Box<dyn FnMut(Item) -> Result<T, CallError> + Send>,
+        read: Box<dyn ReadItem<T>>,
+        /// While the last item that was taken is being read: whether it is the one answer of a call.
+        reading: Option<bool>,
+        /// How many bytes were read since other tasks have run.
+        read_len: usize,
     },
     /// It has ended, or was given up.
     Over,
     /// A test has it.
     #[cfg(feature = "testing")]
     Local(Pin<Box<dyn Stream<Item = Result<T, CallError>> + Send>>),
+}
+
+/// Makes messages of items.
+trait ReadItem<T>: Send {
+    /// See [`ItemReader::poll_read`].
+    fn poll_read(
+        &mut self,
+        connection: &ConnectionShared,
+        item: Option<Item>,
+        task: &mut Context<'_>,
+    ) -> Poll<Result<T, CallError>>;
+}
+
+impl<E: FromBody> ReadItem<E> for ItemReader<E> {
+    fn poll_read(
+        &mut self,
+        connection: &ConnectionShared,
+        item: Option<Item>,
+        task: &mut Context<'_>,
+    ) -> Poll<Result<E, CallError>> {
+        ItemReader::poll_read(self, connection, item, task)
+    }
+}
+
+/// Takes the one variant out of its envelope.
+struct Narrowed<T, U> {
+    read: Box<dyn ReadItem<T>>,
+    narrow: fn(T) -> Result<U, CallError>,
+}
+
+impl<T, U> ReadItem<U> for Narrowed<T, U> {
+    fn poll_read(
+        &mut self,
+        connection: &ConnectionShared,
+        item: Option<Item>,
+        task: &mut Context<'_>,
+    ) -> Poll<Result<U, CallError>> {
+        let read = self.read.poll_read(connection, item, task);
+        read.map(|read| read.and_then(self.narrow))
+    }
 }
 
 enum RecvBuffer {
@@ -238,10 +286,13 @@ impl<E> Streaming<E> {
     where
         E: FromBody,
     {
-        let read = move |item: Item| read(&encoding, item);
-        let read = Box::new(read);
         Self {
-            source: Source::ConnectionShared { recv_buffer, read },
+            source: Source::ConnectionShared {
+                recv_buffer,
+                read: Box::new(ItemReader::<E>::new(encoding)),
+                reading: None,
+                read_len: 0,
+            },
             is_over: false,
             taken: 0,
             escort: None,
@@ -256,10 +307,14 @@ impl<T: 'static> Streaming<T> {
         let source = match self.source {
             Source::ConnectionShared {
                 recv_buffer,
-                mut read,
+                read,
+                reading,
+                read_len,
             } => Source::ConnectionShared {
                 recv_buffer,
-                read: Box::new(move |item: Item| read(item).and_then(narrow)),
+                read: Box::new(Narrowed { read, narrow }),
+                reading,
+                read_len,
             },
             Source::Over => Source::Over,
             #[cfg(feature = "testing")]
@@ -349,8 +404,13 @@ impl<T> Streaming<T> {
         if self.is_over {
             return Poll::Ready(None);
         }
-        let (recv_buffer, read) = match &mut self.source {
-            Source::ConnectionShared { recv_buffer, read } => (recv_buffer, read),
+        let (recv_buffer, read, reading, read_len) = match &mut self.source {
+            Source::ConnectionShared {
+                recv_buffer,
+                read,
+                reading,
+                read_len,
+            } => (recv_buffer, read, reading, read_len),
             Source::Over => return Poll::Ready(None),
             #[cfg(feature = "testing")]
             Source::Local(items) => {
@@ -380,23 +440,44 @@ impl<T> Streaming<T> {
                 true,
             ),
         };
-        let item = match recv_stream.pop(connection) {
-            Some(item) => item,
-            None => match std::task::ready!(recv_stream.poll_next(connection, timeout, context)) {
-                Taken::Item(item) => item,
-                Taken::End => {
+        let item = if reading.is_some() {
+            None
+        } else if *read_len >= INLINE_LEN {
+            // A reader that takes one item after the other would hold up the others of its thread.
+            *read_len = 0;
+            context.waker().wake_by_ref();
+            return Poll::Pending;
+        } else if let Some(item) = recv_stream.pop(connection) {
+            Some(item)
+        } else {
+            match recv_stream.poll_next(connection, timeout, context) {
+                Poll::Ready(Taken::Item(item)) => Some(item),
+                Poll::Ready(Taken::End) => {
                     self.is_over = true;
                     return Poll::Ready(None);
                 }
-                Taken::Failed(error) => {
+                Poll::Ready(Taken::Failed(error)) => {
                     self.is_over = true;
                     return Poll::Ready(Some(Err(error)));
                 }
-            },
+                Poll::Pending => {
+                    *read_len = 0;
+                    return Poll::Pending;
+                }
+            }
         };
-        self.taken += 1;
-        let is_answer = item.payload_len == 0 && !is_request;
-        let next = read(item).map_err(|error| {
+        let is_answer = match &item {
+            Some(item) => item.payload_len == 0 && !is_request,
+            None => reading.unwrap_or_default(),
+        };
+        if let Some(item) = &item {
+            self.taken += 1;
+            let least = if item.compressed { COMPRESSED_LEN } else { 0 };
+            *read_len += item.body.len().max(least);
+        }
+        let read = read.poll_read(connection, item, context);
+        *reading = read.is_pending().then_some(is_answer);
+        let next = std::task::ready!(read).map_err(|error| {
             if is_answer && self.taken == 1 {
                 // The one answer of a call.
                 return error;

@@ -55,15 +55,15 @@ pub(crate) trait Negotiable: Sized + Copy + fmt::Debug + 'static {
             .find(|choice| choice.name() == name)
     }
 
-    /// The value of the first of these numbers that is built in.
-    fn first_of(numbers: &[i32]) -> Option<Self> {
-        let built = |number: &i32| {
-            Self::ALL
-                .iter()
-                .copied()
-                .find(|choice| choice.number() == *number && choice.is_built())
+    /// The value of the first of these numbers that is built in and taken.
+    fn first_of(numbers: &[i32], is_taken: impl Fn(Self) -> bool) -> Option<Self> {
+        let taken = |number: &i32| {
+            let is_it = |choice: &Self| {
+                choice.number() == *number && choice.is_built() && is_taken(*choice)
+            };
+            Self::ALL.iter().copied().find(is_it)
         };
-        numbers.iter().find_map(built)
+        numbers.iter().find_map(taken)
     }
 
     /// The names of the values that are built in, for the text of an error.
@@ -180,12 +180,16 @@ mod tests {
 
     #[test]
     fn the_first_that_is_built_in_is_chosen() {
-        assert_eq!(Codec::first_of(&[99, 1, 2]), Some(Codec::Protobuf));
-        assert_eq!(Codec::first_of(&[]), None);
-        assert_eq!(Codec::first_of(&[0]), None);
-        assert_eq!(Compression::first_of(&[9, 0]), Some(Compression::None));
+        let codec = |numbers: &[i32]| Codec::first_of(numbers, |_| true);
+        assert_eq!(codec(&[99, 1, 2]), Some(Codec::Protobuf));
+        assert_eq!(codec(&[]), None);
+        assert_eq!(codec(&[0]), None);
+        let compression = Compression::first_of(&[9, 0], |_| true);
+        assert_eq!(compression, Some(Compression::None));
         #[cfg(feature = "json")]
-        assert_eq!(Codec::first_of(&[2, 1]), Some(Codec::Json));
+        assert_eq!(codec(&[2, 1]), Some(Codec::Json));
+        let not_json = Codec::first_of(&[2, 1], |codec| codec != Codec::Json);
+        assert_eq!(not_json, Some(Codec::Protobuf));
     }
 
     #[test]

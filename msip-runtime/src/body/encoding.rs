@@ -202,6 +202,28 @@ impl Encoding {
         }
     }
 
+    /// Decompresses a body whose frame is flagged COMPRESSED, unless it becomes longer than `max` bytes; `None` then.
+    pub(crate) fn decompress_short(
+        &self,
+        variant: u16,
+        body: &Bytes,
+        max: usize,
+    ) -> Option<Result<Bytes, BodyError>> {
+        let params = self.0.as_ref()?;
+        if body.len() > max || params.max_body <= max {
+            // It is for the usual way to say what is wrong with it.
+            return (params.max_body <= max).then(|| self.decompress(variant, body.clone()));
+        }
+        match compression::decompress(params.compression, body, max) {
+            Ok(body) => Some(Ok(body.into())),
+            Err(compression::DecompressError::TooLarge { .. }) => None,
+            Err(error) => Some(Err(BodyError::Compressed {
+                variant: variant.into(),
+                reason: error.to_string(),
+            })),
+        }
+    }
+
     /// Decodes a body, which may be compressed.
     pub(crate) fn read<E: Envelope>(
         &self,

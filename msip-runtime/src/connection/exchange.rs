@@ -13,7 +13,10 @@ use super::{
     outgoing::OutgoingMessage,
     reply_slot::ReplySlot,
 };
-use crate::{CallError, CallOptions, CloseReason, Metadata, SendError, Status, body::Encoding};
+use crate::{
+    CallError, CallOptions, CloseReason, Metadata, SendError, Status, body::Encoding,
+    decode_pool::INLINE_LEN,
+};
 use msip_session::{Outcome, wire};
 
 /// The largest payload of a PING (docs/protocol.md, "Ping").
@@ -52,15 +55,21 @@ impl ConnectionShared {
                     body,
                     compressed: false,
                     metadata: None,
-                } => In::from_body(&encoding, variant, body, false)
+                } if body.len() <= INLINE_LEN => In::from_body(&encoding, variant, body, false)
                     .map_err(|error| CallError::Answer(In::named(error))),
-                outcome => self.read_answer(outcome, &encoding, options, self.timeout_of(request)),
+                outcome => {
+                    let timeout = self.timeout_of(request);
+                    Box::pin(self.read_answer(outcome, &encoding, options, timeout)).await
+                }
             };
         }
         // In a box, or every call would have the size that this one needs.
-        let exchange = Box::pin(self.exchange(Queue::Calls, request, options));
-        let (outcome, encoding, timeout) = exchange.await?;
-        self.read_answer(outcome, &encoding, options, timeout)
+        Box::pin(async {
+            let exchange = self.exchange(Queue::Calls, request, options);
+            let (outcome, encoding, timeout) = exchange.await?;
+            self.read_answer(outcome, &encoding, options, timeout).await
+        })
+        .await
     }
 
     /// Sends a PING of this many bytes and waits for its PONG. Returns the time between.
@@ -111,7 +120,7 @@ impl ConnectionShared {
     }
 
     /// Reads the message that a call was answered with.
-    fn read_answer<E: FromBody>(
+    async fn read_answer<E: FromBody>(
         &self,
         outcome: Outcome,
         encoding: &Encoding,
@@ -129,7 +138,7 @@ impl ConnectionShared {
             return Err(self.failure(outcome, timeout));
         };
         take_metadata(options, metadata);
-        let read = E::from_body(encoding, variant, body, compressed);
+        let read = self.read_body(encoding, variant, body, compressed).await;
         read.map_err(|error| CallError::Answer(E::named(error)))
     }
 

@@ -5,6 +5,7 @@ use bytes::Bytes;
 use crate::{
     BodyError, Envelope,
     body::{Body, Encoding, Prepared, key_of, key_only},
+    decode_pool::INLINE_LEN,
     protocol::Variant,
 };
 use msip_session::wire::Topic;
@@ -55,6 +56,14 @@ pub(crate) trait FromBody: Sized + Send + Sync + 'static {
         body: Bytes,
         compressed: bool,
     ) -> Result<Self, BodyError>;
+
+    /// The same where that takes little time. Any other body is returned, for the decode pool.
+    fn from_short_body(
+        encoding: &Encoding,
+        variant: u16,
+        body: Bytes,
+        compressed: bool,
+    ) -> Result<Result<Self, BodyError>, Bytes>;
 
     /// An error of [`from_body`](Self::from_body), with the name of its variant where that is known.
     fn named(error: BodyError) -> BodyError {
@@ -111,6 +120,28 @@ impl<E: Envelope> FromBody for E {
             return encoding.read(variant, body, true);
         }
         encoding.decode(variant, Body::from(&body))
+    }
+
+    #[inline]
+    fn from_short_body(
+        encoding: &Encoding,
+        variant: u16,
+        body: Bytes,
+        compressed: bool,
+    ) -> Result<Result<Self, BodyError>, Bytes> {
+        if compressed {
+            return match encoding.decompress_short(variant, &body, INLINE_LEN) {
+                Some(inflated) => {
+                    Ok(inflated
+                        .and_then(|inflated| encoding.decode(variant, Body::from(&inflated))))
+                }
+                None => Err(body),
+            };
+        }
+        if body.len() > INLINE_LEN {
+            return Err(body);
+        }
+        Ok(encoding.decode(variant, Body::from(&body)))
     }
 
     fn named(error: BodyError) -> BodyError {

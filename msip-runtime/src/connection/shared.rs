@@ -2,7 +2,7 @@
 
 use std::{
     ops::{Deref, DerefMut},
-    sync::Arc,
+    sync::{Arc, OnceLock},
     task::Waker,
     time::Duration,
 };
@@ -16,6 +16,7 @@ use super::{
 use crate::{
     CloseReason, Dropped, Identity, MemoryUse, Metadata, Status,
     body::Encoding,
+    decode_pool::DecodeQueue,
     settings::Settings,
     sync::{AtomicBool, AtomicU64, Mutex, MutexGuard, Ordering, lock},
 };
@@ -44,6 +45,8 @@ pub(crate) struct ConnectionShared {
     /// Where a message without a correlation id is given one.
     pub(super) correlation_ids: Option<CorrelationIds>,
     budget: Arc<Budget>,
+    /// The bodies of the peer that are read on other threads, once there was one.
+    decode_queue: OnceLock<DecodeQueue>,
 }
 
 /// What holds as long as a session does.
@@ -142,7 +145,13 @@ impl ConnectionShared {
             write_timeout: settings.write_timeout,
             correlation_ids: settings.correlation_ids.then(CorrelationIds::new),
             budget: Arc::clone(&settings.budget),
+            decode_queue: OnceLock::new(),
         }
+    }
+
+    /// Where bodies of the peer are read that would hold up this thread.
+    pub(crate) fn decode_queue(&self) -> &DecodeQueue {
+        self.decode_queue.get_or_init(DecodeQueue::default)
     }
 
     /// How much memory its sessions hold, with those that share their limit.

@@ -14,6 +14,7 @@ use super::{
     ConnectionShared,
     capacity::Queue,
     deadline::PROTOCOL_TIMEOUT,
+    decoding::ItemReader,
     message::{FromBody, Outgoing},
     outgoing::OutgoingMessage,
     recv_buffer::RecvBuffer,
@@ -21,7 +22,7 @@ use super::{
     send_stream::StreamTarget,
 };
 use crate::{CallError, CallOptions, SendError, Variant, body::Encoding};
-use msip_session::{InboundSlot, Item, StreamSide, Token, wire::Topic};
+use msip_session::{InboundSlot, StreamSide, Token, wire::Topic};
 
 /// The answers to a call, as they come.
 #[derive(Debug)]
@@ -167,28 +168,14 @@ pub(crate) async fn upload<Out: Outgoing, In: FromBody>(
     })
     .await?;
     match item {
-        Taken::Item(item) => read(&answers.encoding, item),
+        Taken::Item(item) => {
+            let mut reader = ItemReader::new(answers.encoding.clone());
+            let mut item = Some(item);
+            poll_fn(|task| reader.poll_read(&answers.connection, item.take(), task)).await
+        }
         Taken::End => Err(CallError::UnexpectedAnswer { found: "nothing" }),
         Taken::Failed(error) => Err(error),
     }
-}
-
-/// Reads an item.
-pub(crate) fn read<E: FromBody>(encoding: &Encoding, item: Item) -> Result<E, CallError> {
-    let Item {
-        variant,
-        body,
-        compressed,
-        payload_len,
-        ..
-    } = item;
-    let read = E::from_body(encoding, variant, body, compressed);
-    let mut read = read.map_err(|error| CallError::Answer(E::named(error)))?;
-    if payload_len == 0 {
-        // An item of a stream takes credit, and the one answer of a call takes none.
-        read.set_is_answer();
-    }
-    Ok(read)
 }
 
 /// The sending side of a call with two streams, to be polled along with its answers.

@@ -16,7 +16,7 @@ use tracing::Instrument as _;
 
 use super::{
     Dispatch,
-    decode::{decode, decode_call, expect, expect_one_request},
+    decode::{Decode, Decoded, decode, decode_call, decoded, expect, expect_one_request},
     instrumented::{Instrumented, MessageHead},
     request::{Request, handler},
     with_middleware,
@@ -24,7 +24,8 @@ use super::{
 use crate::{
     Answered, Code, Status, Streaming,
     call::Serving,
-    connection::{CallToAnswer, PROTOCOL_TIMEOUT},
+    connection::{CallToAnswer, Outgoing, PROTOCOL_TIMEOUT},
+    decode_pool::Decoding,
     middleware::ExchangeContext,
     protocol::{Envelope as _, Exchange, Variant},
     service::{Handled, Receiver, caught, poll_caught},
@@ -42,6 +43,21 @@ pub(super) struct Calls<D: Dispatch, S, F> {
     /// Handlers that were not done at once.
     tasks: JoinSet<()>,
     moment: Option<Moment>,
+}
+
+/// A call whose request is long, and is being read.
+pub(super) struct LongCall<D: Dispatch> {
+    pub(super) decoding: Decoding<Decoded<D>>,
+    call: CallToAnswer,
+    head: MessageHead,
+    /// When it was taken: its deadline goes on while it is read.
+    taken: Moment,
+}
+
+/// The request of a call.
+enum Asked<D: Dispatch> {
+    Now(Request<D::In>, &'static Variant),
+    Later(Decoding<Decoded<D>>),
 }
 
 /// What is true of all calls that are begun without waiting in between.
@@ -133,27 +149,71 @@ where
         }
     }
 
-    /// Serves a call of any kind.
+    /// Serves a call of any kind. One whose request is long is returned, to be served once it was read.
     pub(super) fn serve(
         &mut self,
         task: &mut Context<'_>,
         receiver: &mut Receiver<D::Out>,
         mut incoming: Incoming,
         slot: InboundSlot,
-    ) {
+    ) -> Option<Box<LongCall<D>>> {
         let call = receiver.call(slot, incoming.id);
         let moment = self.moment();
         let head = MessageHead::take(&mut incoming);
         let request = receiver
             .check_awaited(call)
             .and_then(|()| request::<D>(receiver, incoming, slot));
-        let (request, row) = match request {
-            Ok(request) => request,
-            Err(status) => {
-                receiver.refused(call.id, &status);
-                return receiver.responder(call, None).fail(&status);
+        match request {
+            Ok(Asked::Now(request, row)) => {
+                self.serve_request(task, receiver, call, request, row, head, moment);
             }
-        };
+            Ok(Asked::Later(decoding)) => {
+                return Some(Box::new(LongCall {
+                    decoding,
+                    call,
+                    head,
+                    taken: moment,
+                }));
+            }
+            Err(status) => refuse(receiver, call, &status),
+        }
+        None
+    }
+
+    /// Serves a call whose long request was read, which is not awaited for as long as that took.
+    pub(super) fn serve_read(
+        &mut self,
+        task: &mut Context<'_>,
+        receiver: &mut Receiver<D::Out>,
+        long: &mut LongCall<D>,
+        read: Option<Decoded<D>>,
+    ) {
+        let (call, taken) = (long.call, long.taken);
+        let head = std::mem::take(&mut long.head);
+        let request = receiver.check_awaited(call).and_then(|()| {
+            let (request, row) = decoded::<D>(read)?;
+            expect_one_request(row)?;
+            Ok((Request::Message(request), row))
+        });
+        match request {
+            Ok((request, row)) => {
+                self.serve_request(task, receiver, call, request, row, head, taken);
+            }
+            Err(status) => refuse(receiver, call, &status),
+        }
+    }
+
+    #[expect(clippy::too_many_arguments, reason = "all that is known of the call")]
+    fn serve_request(
+        &mut self,
+        task: &mut Context<'_>,
+        receiver: &mut Receiver<D::Out>,
+        call: CallToAnswer,
+        request: Request<D::In>,
+        row: &'static Variant,
+        head: MessageHead,
+        moment: Moment,
+    ) {
         let deadline = deadline(row, head.timeout, moment);
         let around = Instrumented::of(row, head, self.side.incoming());
         match (request, around) {
@@ -318,17 +378,28 @@ where
     }
 }
 
+/// Refuses a call that does not begin.
+fn refuse<A: Outgoing>(receiver: &Receiver<A>, call: CallToAnswer, status: &Status) {
+    receiver.refused(call.id, status);
+    receiver.responder(call, None).fail(status);
+}
+
 /// What a call asks for.
 fn request<D: Dispatch>(
     receiver: &Receiver<D::Out>,
     incoming: Incoming,
     slot: InboundSlot,
-) -> Result<(Request<D::In>, &'static Variant), Status> {
+) -> Result<Asked<D>, Status> {
     let connection = receiver.connection();
     if !incoming.is_stream {
-        let (message, row) = decode::<D>(receiver.encoding(), connection, incoming)?;
-        expect_one_request(row)?;
-        return Ok((Request::Message(message), row));
+        return match decode::<D>(receiver.encoding(), connection, incoming) {
+            Decode::Now(read) => {
+                let (message, row) = read?;
+                expect_one_request(row)?;
+                Ok(Asked::Now(Request::Message(message), row))
+            }
+            Decode::Later(decoding) => Ok(Asked::Later(decoding)),
+        };
     }
     let row = expect::<D>(incoming.variant, incoming.reply)?;
     let requests = match row.exchange {
@@ -344,7 +415,8 @@ fn request<D: Dispatch>(
         }
     };
     let requests = requests.ok_or_else(|| Status::new(Code::Cancelled, "the call has ended"))?;
-    Ok((Request::Stream(Streaming::requests(requests)), row))
+    let requests = Request::Stream(Streaming::requests(requests));
+    Ok(Asked::Now(requests, row))
 }
 
 #[inline]

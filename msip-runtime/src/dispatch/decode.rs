@@ -1,41 +1,102 @@
 //! Decoding of bodies, and the check that their variant may come as it did.
 
+use std::sync::Arc;
+
+use bytes::Bytes;
+
 use super::Dispatch;
 use crate::{
     BodyError, Code, Status,
     body::{Body, Encoding},
     connection::ConnectionShared,
+    decode_pool::{Decoding, INLINE_LEN},
     protocol::{Exchange, Variant, variant_of},
 };
 use msip_session::{InboundSlot, Incoming, ReplyTo};
 
-/// Reads a body, after checking that its variant may come as it did.
+/// A message, and what is known of its variant; or why it was refused.
+pub(super) type Decoded<D> = Result<(<D as Dispatch>::In, &'static Variant), Status>;
+
+/// A message that is read, or is being read.
+pub(super) enum Decode<D: Dispatch> {
+    Now(Decoded<D>),
+    /// It is long, and the decode pool reads it.
+    Later(Decoding<Decoded<D>>),
+}
+
+/// Whether an uncompressed body is so long that it belongs in the decode pool.
+#[inline]
+pub(super) fn is_long(len: usize) -> bool {
+    len > INLINE_LEN
+}
+
+/// Reads a body, after checking that its variant may come as it did: here, or in the decode pool if it is long, or inflates to
+/// something long.
 pub(super) fn decode<D: Dispatch>(
     encoding: &Encoding,
-    connection: &ConnectionShared,
+    connection: &Arc<ConnectionShared>,
     incoming: Incoming,
-) -> Result<(D::In, &'static Variant), Status> {
+) -> Decode<D> {
     let Incoming {
         variant,
-        mut body,
+        body,
         compressed,
         reply,
         ..
     } = incoming;
-    let row = expect::<D>(variant, reply)?;
-    if compressed {
-        body = encoding
-            .decompress(variant, body)
-            .map_err(unreadable::<D>)?;
-        if let ReplyTo::Call(slot) = reply
-            && let Some(Err(busy)) =
-                connection.with_session(|session| session.request_inflated(slot, body.len()))
-        {
-            return Err(Status::resource_exhausted(busy.to_string()));
-        }
+    let row = match expect::<D>(variant, reply) {
+        Ok(row) => row,
+        Err(status) => return Decode::Now(Err(status)),
+    };
+    let short = match compressed {
+        true => encoding
+            .decompress_short(variant, &body, INLINE_LEN)
+            .map(|inflated| inflated.map_err(unreadable::<D>)),
+        false if is_long(body.len()) => None,
+        false => return Decode::Now(decode_body::<D>(encoding, row, &body)),
+    };
+    if let Some(inflated) = short {
+        return Decode::Now(inflated.and_then(|body| {
+            count_inflated(connection, reply, body.len())?;
+            decode_body::<D>(encoding, row, &body)
+        }));
     }
-    let message = encoding.decode(variant, Body::from(&body));
-    message
+    let (encoding, shared) = (encoding.clone(), Arc::clone(connection));
+    Decode::Later(connection.decode_queue().read(move || {
+        if !compressed {
+            return decode_body::<D>(&encoding, row, &body);
+        }
+        let inflated = encoding.decompress(variant, body);
+        let inflated = inflated.map_err(unreadable::<D>)?;
+        count_inflated(&shared, reply, inflated.len())?;
+        decode_body::<D>(&encoding, row, &inflated)
+    }))
+}
+
+/// What a message that was read later has led to.
+pub(super) fn decoded<D: Dispatch>(read: Option<Decoded<D>>) -> Decoded<D> {
+    // Nobody is left to read the status.
+    read.unwrap_or_else(|| Err(Status::unavailable("the runtime has shut down")))
+}
+
+/// Counts a request as what it inflates to.
+fn count_inflated(connection: &ConnectionShared, reply: ReplyTo, len: usize) -> Result<(), Status> {
+    if let ReplyTo::Call(slot) = reply
+        && let Some(Err(busy)) =
+            connection.with_session(|session| session.request_inflated(slot, len))
+    {
+        return Err(Status::resource_exhausted(busy.to_string()));
+    }
+    Ok(())
+}
+
+fn decode_body<D: Dispatch>(
+    encoding: &Encoding,
+    row: &'static Variant,
+    body: &Bytes,
+) -> Decoded<D> {
+    encoding
+        .decode(row.number, Body::from(body))
         .map(|message| (message, row))
         .map_err(unreadable::<D>)
 }

@@ -12,9 +12,9 @@ use tracing::Instrument as _;
 
 use super::{
     Dispatch,
-    calls::Calls,
+    calls::{Calls, LongCall},
     cleared::{bare_clears, clears, decode_cleared, handle},
-    decode::{decode, decode_fast, decode_or_why},
+    decode::{Decode, decode, decode_fast, decode_or_why, decoded, is_long},
     instrumented::{Instrumented, MessageHead},
     request::handler_of_one,
     with_middleware,
@@ -111,19 +111,41 @@ where
                     ReplyTo::Nobody | ReplyTo::Delivery { .. } => self.handle(incoming).await,
                     ReplyTo::Call(slot) if !self.receiver.is_closed() => {
                         let mut incoming = Some(*incoming);
-                        poll_fn(|task| {
-                            if let Some(incoming) = incoming.take() {
-                                self.calls.serve(task, &mut self.receiver, incoming, slot);
-                            }
-                            Poll::Ready(())
+                        let long = poll_fn(|task| {
+                            let long = incoming.take().and_then(|incoming| {
+                                self.calls.serve(task, &mut self.receiver, incoming, slot)
+                            });
+                            Poll::Ready(long)
                         })
                         .await;
+                        if let Some(long) = long {
+                            self.serve_long(long).await;
+                        }
                     }
                     ReplyTo::Call(_) => {}
                 },
             }
         }
         false
+    }
+
+    /// Waits until the long request of a call was read, and serves the call. What comes after it waits too: the peer's bodies
+    /// are read one after the other.
+    async fn serve_long(&mut self, mut long: Box<LongCall<D>>) {
+        self.wait();
+        let mut decoded = Some((&mut long.decoding).await);
+        // The session may have ended meanwhile.
+        if self.receiver.is_closed() {
+            return;
+        }
+        poll_fn(|task| {
+            if let Some(read) = decoded.take() {
+                self.calls
+                    .serve_read(task, &mut self.receiver, &mut long, read);
+            }
+            Poll::Ready(())
+        })
+        .await;
     }
 
     /// Handles ordinary messages and calls one after the other: each message to completion, calls until they wait.
@@ -162,6 +184,11 @@ where
                 handler.set(None);
                 self.receiver.handled(payload_len);
             }
+            if self.receiver.is_turn_over() {
+                self.wait();
+                self.receiver.yield_turn(task);
+                return Poll::Pending;
+            }
             let Some(message) = self.receiver.take_bare() else {
                 match ready!(self.poll_next(task)) {
                     Some(Received::Bare) => continue,
@@ -177,7 +204,7 @@ where
             };
             let is_ordinary = *is_ordinary
                 .get_or_insert_with(|| !Instrumented::is_everywhere(self.side.incoming()));
-            if !is_ordinary {
+            if !is_ordinary || is_long(message.body().len()) {
                 let incoming = self.receiver.incoming(message);
                 return Poll::Ready(Some(Next::Message(Box::new(incoming))));
             }
@@ -213,6 +240,9 @@ where
             self.calls.reap();
         }
         let next = self.receiver.poll_next(task);
+        if next.is_pending() {
+            self.calls.wait();
+        }
         if self.receiver.take_released() {
             self.calls.release();
         }
@@ -254,12 +284,18 @@ where
         let read = if clears {
             decode_cleared::<D>(variant, reply, head.metadata.as_deref())
         } else {
-            decode::<D>(receiver.encoding(), receiver.connection(), *incoming)
+            match decode::<D>(receiver.encoding(), receiver.connection(), *incoming) {
+                Decode::Now(read) => read,
+                Decode::Later(decoding) => {
+                    self.wait();
+                    decoded::<D>(decoding.await)
+                }
+            }
         };
         let outcome = match read {
             Ok((message, row)) => self.run_handler(row, head, message, reply, clears).await,
             Err(status) => {
-                receiver.refused(id, &status);
+                self.receiver.refused(id, &status);
                 Err(status)
             }
         };

@@ -7,6 +7,7 @@ mod buffer_pool;
 mod ending;
 mod handshake;
 mod reading;
+mod share;
 mod slow_read;
 mod work_limit;
 
@@ -28,8 +29,10 @@ pub(crate) use ending::{ConnectionEnd, Ending, GracefulClose};
 pub(crate) use handshake::{
     HandshakeError, handshake, nothing_early, refuse, refuse_at_once, while_deciding,
 };
+pub(crate) use share::TurnQueue;
 
 use reading::Received;
+use share::Share;
 use slow_read::SlowRead;
 use work_limit::WorkLimit;
 
@@ -132,6 +135,7 @@ pub(crate) struct Driver {
     /// The peer has sent something by this connection, after the handshake.
     has_received: bool,
     work_limit: WorkLimit,
+    share: Share,
     received: Received,
     /// Memory for the wakers of those whose answers were read together.
     waker_memory: Vec<Waker>,
@@ -145,6 +149,7 @@ impl Driver {
         inbox: Arc<Inbox>,
         write_timeout: Duration,
     ) -> Self {
+        inbox.set_driven(true);
         Self {
             stream,
             decoder,
@@ -167,9 +172,16 @@ impl Driver {
             is_yielding: false,
             has_received: false,
             work_limit: WorkLimit::of_runtime(),
+            share: Share::default(),
             received: Received::default(),
             waker_memory: Vec::new(),
         }
+    }
+
+    /// The same, one of the connections that share this queue.
+    pub(crate) fn sharing(mut self, queue: &TurnQueue) -> Self {
+        self.share = Share::of(queue.clone());
+        self
     }
 
     /// The same, to be polled by its waker instead of a task.
@@ -189,8 +201,22 @@ impl Driver {
     }
 
     fn poll(&mut self, task: &mut Context<'_>, handlers: &mut HandlerTask) -> Poll<Ending> {
+        let connection = &self.connection;
+        if self
+            .share
+            .poll_begin(task, || connection.now())
+            .is_pending()
+        {
+            return Poll::Pending;
+        }
+        self.inbox.set_may_cost(self.share.may_cost());
         let polled = self.poll_turns(task, handlers);
         self.wake_flush_waiters();
+        let connection = &self.connection;
+        let is_busy = self.share.end(self.inbox.take_busy(), || connection.now());
+        if is_busy && polled.is_pending() {
+            return self.yield_to_senders(task);
+        }
         polled
     }
 
@@ -218,7 +244,7 @@ impl Driver {
             self.turns = self.turns.saturating_add(1);
             match self.turn(task, handlers) {
                 Ok(Turn::Busy) => {}
-                Ok(Turn::Yielding) => break,
+                Ok(Turn::Yielding | Turn::Over) => break,
                 Ok(Turn::Idle) => {
                     self.is_asleep = true;
                     return Poll::Pending;
@@ -244,6 +270,9 @@ impl Driver {
     /// Reads once, lets handlers run, and writes all that can be written.
     fn turn(&mut self, task: &mut Context<'_>, handlers: &mut HandlerTask) -> Result<Turn, Ending> {
         let now = self.connection.now();
+        if self.share.is_over(now) {
+            return Ok(Turn::Over);
+        }
         // The senders that ran first have sent what they had to: it goes out before more is read.
         let has_yielded = std::mem::take(&mut self.is_yielding);
         let has_read = has_yielded || self.poll_read(task, now)?;
@@ -256,6 +285,7 @@ impl Driver {
         if self.is_yielding {
             return Ok(Turn::Yielding);
         }
+        let has_more = self.inbox.take_turn_over();
         let has_written = match self.poll_write(task, now) {
             Err(ending @ Ending::Io(_)) => {
                 // What the peer said before it closed is worth more than that we cannot write; and where it has closed,
@@ -270,6 +300,9 @@ impl Driver {
             }
             written => written?,
         };
+        if has_more {
+            return Ok(Turn::Over);
+        }
         if has_read || has_written {
             self.release_at = Some(now + IDLE);
             return Ok(Turn::Busy);
@@ -467,6 +500,8 @@ enum Turn {
     Busy,
     /// Tasks were woken that will send something: it goes out together.
     Yielding,
+    /// There is more to do, and others of the thread have their turn first.
+    Over,
     Idle,
 }
 
@@ -477,11 +512,11 @@ mod tests {
     #[test]
     fn what_every_idle_connection_holds_is_small() {
         let held = [
-            ("driver", size_of::<Driver>(), 544),
+            ("driver", size_of::<Driver>(), 584),
             (
                 "connection, and the session in it",
                 size_of::<ConnectionShared>(),
-                2304,
+                2320,
             ),
             ("inbox", size_of::<Inbox>(), 128),
         ];

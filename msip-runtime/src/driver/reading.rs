@@ -5,7 +5,10 @@ use std::{
     time::Duration,
 };
 
-use super::{Driver, Ending, buffer_pool, work_limit::MAX_ITEMS};
+use super::{
+    Driver, Ending, buffer_pool,
+    work_limit::{MAX_ITEMS, cost},
+};
 use crate::{
     connection::{ConnectionInner, ReceivedItems},
     service::ReceivedMessages,
@@ -44,9 +47,9 @@ pub(super) struct Received {
 /// What a batch of frames has led to.
 #[derive(Debug, Default)]
 struct Handled {
-    /// How many calls were begun or answered.
+    /// How many calls were begun or answered, by their [`cost`].
     calls: usize,
-    /// How many items of streams were received.
+    /// How many items of streams were received, by their [`cost`].
     items: usize,
     /// There may be capacity for the senders that wait for it.
     has_freed_capacity: bool,
@@ -70,8 +73,9 @@ impl Driver {
             Poll::Pending => Ok(false),
             Poll::Ready(Ok(0)) => Err(Ending::Eof),
             Poll::Ready(Err(error)) => Err(Ending::Io(error)),
-            Poll::Ready(Ok(_)) => {
+            Poll::Ready(Ok(len)) => {
                 self.has_received = true;
+                self.share.read(len);
                 self.handle_received(now).map(|()| true)
             }
         }
@@ -234,7 +238,7 @@ impl Received {
             let Some((inlet, item)) = session.handle_item(frame) else {
                 return false;
             };
-            handled.items += 1;
+            handled.items += cost(item.body.len(), item.compressed);
             state.add_item(&mut self.items, inlet, item);
             return true;
         }
@@ -243,13 +247,14 @@ impl Received {
                 handled.add_bare(BareMessage::new(frame, None), batch_len);
             }
             Some(FastFrame::Call(slot)) => {
-                handled.add_bare(BareMessage::new(frame, Some(slot)), batch_len);
-                handled.calls += 1;
+                let bare = BareMessage::new(frame, Some(slot));
+                handled.calls += cost(bare.body().len(), false);
+                handled.add_bare(bare, batch_len);
             }
             Some(FastFrame::Answer(token)) => {
                 handled.has_freed_capacity = true;
-                handled.calls += 1;
                 let body = frame.payload_after(0);
+                handled.calls += cost(body.len(), false);
                 state.complete(token, Outcome::message(frame.header.variant, body));
             }
             None => return false,
@@ -280,7 +285,9 @@ impl Received {
                 }
             }
             Event::Incoming(incoming) => {
-                handled.calls += usize::from(matches!(incoming.reply, ReplyTo::Call(_)));
+                if let ReplyTo::Call(_) = incoming.reply {
+                    handled.calls += cost(incoming.body.len(), incoming.compressed);
+                }
                 if let (true, ReplyTo::Call(slot)) = (incoming.is_stream, incoming.reply) {
                     state.begin_requests(slot, incoming.first_item());
                 }
@@ -296,7 +303,12 @@ impl Received {
             Event::StreamCredit(end) => state.wake_stream_sender(end),
             Event::Answered { token, outcome } => {
                 handled.has_freed_capacity = true;
-                handled.calls += 1;
+                handled.calls += match &outcome {
+                    Outcome::Answer {
+                        body, compressed, ..
+                    } => cost(body.len(), *compressed),
+                    _ => 1,
+                };
                 state.complete(token, outcome);
             }
             Event::Capacity => handled.has_freed_capacity = true,

@@ -1,4 +1,4 @@
-//! The work limit: how many calls are handled before the answers are written.
+//! The work limit: how many calls are handled before the answers are written, where one with a long body counts as several.
 //!
 //! Two peers that each handle all that came and then write all that follows from it take turns: while one works, the
 //! other waits. With a limit they work at the same time.
@@ -20,6 +20,18 @@ pub(super) const MAX_ITEMS: usize = 512;
 
 /// The limit is a quarter of the calls in flight.
 const PARTS: usize = 4;
+
+/// A body counts as one more call, or item, for each so many bytes.
+const COST_LEN: usize = 8 * 1024;
+
+/// What a compressed body counts in addition, since nobody knows what it becomes.
+const COMPRESSED_COST: usize = 8;
+
+/// As how many calls, or items of streams, one with this body counts.
+#[inline]
+pub(super) fn cost(body_len: usize, compressed: bool) -> usize {
+    1 + body_len / COST_LEN + if compressed { COMPRESSED_COST } else { 0 }
+}
 
 /// The work limit of a connection.
 #[derive(Debug, Clone, Copy)]
@@ -67,6 +79,18 @@ mod tests {
             );
         }
         assert_eq!(multi_threaded.call_count(64), 128);
+    }
+
+    #[test]
+    fn a_long_body_counts_as_several_and_a_compressed_one_too() {
+        for (len, compressed, count) in [
+            (0, false, 1),
+            (8191, false, 1),
+            (64 * 1024, false, 9),
+            (100, true, 9),
+        ] {
+            assert_eq!(cost(len, compressed), count, "{len} {compressed}");
+        }
     }
 
     #[tokio::test]

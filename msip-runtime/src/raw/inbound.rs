@@ -87,6 +87,15 @@ impl Inbound {
     }
 
     fn poll(&mut self, task: &mut Context<'_>) -> Poll<Option<Next>> {
+        if self.receiver.is_turn_over() {
+            self.receiver.wait();
+            self.receiver.yield_turn(task);
+            return Poll::Pending;
+        }
+        self.poll_received(task)
+    }
+
+    fn poll_received(&mut self, task: &mut Context<'_>) -> Poll<Option<Next>> {
         let taken = std::mem::replace(&mut self.taken, Credit { items: 0, bytes: 0 });
         if taken.items > 0 {
             self.receiver.handled_many(taken);
@@ -130,7 +139,7 @@ impl Inbound {
     fn refuse_rest(&mut self) {
         self.receiver.refuse_rest();
         let mut task = Context::from_waker(Waker::noop());
-        while let Poll::Ready(Some(next)) = self.poll(&mut task) {
+        while let Poll::Ready(Some(next)) = self.poll_received(&mut task) {
             if let Next::Messages = next {
                 let _ = self.take_messages();
             }

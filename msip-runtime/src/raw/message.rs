@@ -204,6 +204,16 @@ impl FromBody for UntypedMessage {
         Ok(message)
     }
 
+    /// It is not decoded, however long it is.
+    fn from_short_body(
+        encoding: &Encoding,
+        variant: u16,
+        body: Bytes,
+        compressed: bool,
+    ) -> Result<Result<Self, BodyError>, Bytes> {
+        Ok(Self::from_body(encoding, variant, body, compressed))
+    }
+
     fn set_is_answer(&mut self) {
         self.is_answer = true;
     }

@@ -26,6 +26,7 @@ use super::{
     shared::{ServerShared, goodbye},
 };
 use crate::{
+    driver::TurnQueue,
     instruments::{OmittedLine, RefusedHandshake, handshake_refused},
     log_rate::{LimitedLog, LogRate},
     settings::Settings,
@@ -96,6 +97,7 @@ pub(super) async fn serve(
         sessions,
         permits,
         log_limiter: Arc::clone(&log_limiter),
+        turn_queue: TurnQueue::of_runtime(),
         draining: incoming.drain_signal(),
     });
     let mut connections: JoinSet<ConnectionEnd> = JoinSet::new();

@@ -73,17 +73,19 @@ struct Greeted {
     remote: Remote,
 }
 
-/// How the bodies of a client are served, unless it is refused.
+/// How a client is served, unless it is refused.
 struct Negotiated<'a> {
     /// What serves its protocol.
     offer: &'a dyn Offer,
-    encoding: Encoding,
+    choice: negotiation::Choice,
 }
 
 /// What a HELLO is answered with, unless it is refused.
 struct Accepted<'a> {
     id: PeerId,
-    negotiated: Negotiated<'a>,
+    /// What serves its protocol.
+    offer: &'a dyn Offer,
+    encoding: Encoding,
     /// The session that it names; `None` where sessions are not kept.
     claim: Option<Claim>,
     identity: Option<Identity>,
@@ -119,12 +121,16 @@ pub(super) async fn begin(
             protocol: &protocol,
             principal: Principal::of(identity.as_ref(), &greeted.remote.credential),
         };
-        let negotiated = negotiated?;
+        let Negotiated { offer, choice } = negotiated?;
+        let settings = &shared.settings;
+        let choice = choice.of_client(identity.as_ref(), settings);
+        let encoding = offer.translations().serve(choice, settings)?;
         let id = draw_peer_id()?;
         let claim = claim(hello.session_id, &key, &mut permit, shared)?;
         Ok(Accepted {
             id,
-            negotiated,
+            offer,
+            encoding,
             claim,
             identity,
         })
@@ -170,7 +176,8 @@ fn open(
     } = greeted;
     let Accepted {
         id,
-        negotiated: Negotiated { offer, encoding },
+        offer,
+        encoding,
         claim,
         identity,
     } = accepted;
@@ -345,12 +352,12 @@ async fn identify(
     }
 }
 
-/// Decides whether a client is served, and in which encoding.
+/// Decides whether a client is served, and how its bodies are encoded.
 fn negotiate<'a>(hello: &HelloFrame, shared: &'a ServerShared) -> Result<Negotiated<'a>, Status> {
     let settings = &shared.settings;
     let offer = shared.protocols.find(&hello.hello, settings)?;
-    let encoding = offer.translations().take(&hello.hello, settings)?;
-    Ok(Negotiated { offer, encoding })
+    let choice = negotiation::Choice::from_offer(&hello.hello, settings)?;
+    Ok(Negotiated { offer, choice })
 }
 
 /// Finds or begins the session that a client names. `None` where sessions are not kept. Beyond `max_connections` none begins:

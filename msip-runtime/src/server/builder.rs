@@ -16,7 +16,7 @@ use crate::{
     error::debug_with_causes,
     middleware::{Middleware, Stacks},
     raw,
-    settings::{SchemaRule, Settings, with_settings},
+    settings::{CodecSet, CompressionSet, CompressionsFor, SchemaRule, Settings, with_settings},
     transport::{self, BoxListen, Listen, Listener, ServiceUrl, UrlError},
 };
 

@@ -198,13 +198,14 @@ impl KeptSession {
     }
 
     fn driver(&self, stream: Stream, decoder: Decoder) -> Box<Driver> {
-        Box::new(Driver::new(
+        let driver = Driver::new(
             stream,
             decoder,
             Arc::clone(&self.connection),
             Arc::clone(&self.inbox),
             self.shared.settings.write_timeout,
-        ))
+        );
+        Box::new(driver.sharing(&self.shared.turn_queue))
     }
 
     /// Runs one connection until it ends, or until another one replaces it.

@@ -6,7 +6,7 @@ use super::{
     authenticate::Authenticators, log_limiter::LogLimiter, permits::ConnectionPermits,
     protocols::ProtocolTable, sessions::Sessions,
 };
-use crate::{Status, connection::Signal, settings::Settings};
+use crate::{Status, connection::Signal, driver::TurnQueue, settings::Settings};
 
 /// What all connections of a server share.
 pub(super) struct ServerShared {
@@ -17,6 +17,8 @@ pub(super) struct ServerShared {
     pub(super) sessions: Arc<Sessions>,
     pub(super) permits: ConnectionPermits,
     pub(super) log_limiter: Arc<LogLimiter>,
+    /// Where its busy connections take turns.
+    pub(super) turn_queue: TurnQueue,
     /// Raised once the server shuts down.
     pub(super) draining: Arc<Signal>,
 }

@@ -19,6 +19,14 @@ use msip_session::{BareMessage, Incoming};
 pub(crate) struct Inbox {
     state: Mutex<InboxState>,
     is_closed: AtomicBool,
+    /// A driver polls the service, and asks whether its turn is over.
+    is_driven: AtomicBool,
+    /// The driver shares its thread with other busy connections, and it is not its turn.
+    is_out_of_turn: AtomicBool,
+    /// The service has more to do than it does in one turn.
+    is_turn_over: AtomicBool,
+    /// The service has done much since it was last asked.
+    is_busy: AtomicBool,
 }
 
 /// What has been read from one chunk, to be added to the inbox.
@@ -133,6 +141,16 @@ impl InboxState {
     }
 }
 
+/// Takes a flag that is seldom set, and that the driver's task alone sets and takes.
+#[inline]
+fn take(flag: &AtomicBool) -> bool {
+    let is_set = flag.load(Ordering::Relaxed);
+    if is_set {
+        flag.store(false, Ordering::Relaxed);
+    }
+    is_set
+}
+
 impl Inbox {
     fn lock(&self) -> MutexGuard<'_, InboxState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
@@ -221,6 +239,45 @@ impl Inbox {
     /// The reader takes nothing yet: wakes it when nothing more will be received. The driver polls it after each write.
     pub(super) fn wait(&self, context: &Context<'_>) {
         self.lock().set_reader(context);
+    }
+
+    /// A driver polls the service from here on, or does not any more.
+    pub(crate) fn set_driven(&self, is_driven: bool) {
+        self.is_driven.store(is_driven, Ordering::Relaxed);
+    }
+
+    /// Whether the service may do what costs much, now that it is polled.
+    pub(crate) fn set_may_cost(&self, may_cost: bool) {
+        self.is_out_of_turn.store(!may_cost, Ordering::Relaxed);
+    }
+
+    pub(super) fn may_cost(&self) -> bool {
+        !self.is_out_of_turn.load(Ordering::Relaxed) || !self.is_driven.load(Ordering::Relaxed)
+    }
+
+    /// The service returns, and has more to do.
+    pub(super) fn yield_turn(&self, task: &Context<'_>) {
+        if self.is_driven.load(Ordering::Relaxed) {
+            self.is_turn_over.store(true, Ordering::Relaxed);
+        } else {
+            task.waker().wake_by_ref();
+        }
+    }
+
+    /// Whether the service, which has just been polled, has more to do. It is to be polled again.
+    #[inline]
+    pub(crate) fn take_turn_over(&self) -> bool {
+        take(&self.is_turn_over)
+    }
+
+    pub(super) fn set_busy(&self) {
+        self.is_busy.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether the service has done much since this was last asked.
+    #[inline]
+    pub(crate) fn take_busy(&self) -> bool {
+        take(&self.is_busy)
     }
 
     pub(super) fn is_closed(&self) -> bool {

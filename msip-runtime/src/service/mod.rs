@@ -9,6 +9,7 @@ mod inbox;
 mod panics;
 mod receiver;
 mod responder;
+mod service_turn;
 
 use std::{future::Future, sync::Arc};
 
@@ -16,6 +17,7 @@ pub(crate) use inbox::{Inbox, ReceivedMessages};
 pub(crate) use panics::{caught, log_panic, panicked, poll_caught, poll_told};
 pub(crate) use receiver::{Received, Receiver};
 pub(crate) use responder::{Handled, SessionResponder};
+pub(crate) use service_turn::{BUSY_LEN, TURN};
 
 use crate::connection::{ConnectionShared, Outgoing};
 

@@ -12,6 +12,7 @@ use super::{
     completion_batch::CompletionBatch,
     inbox::{BareMessages, Inbox, Item},
     responder::SessionResponder,
+    service_turn::ServiceTurn,
 };
 use crate::{
     Code, DisconnectReason, Status, VariantLabel,
@@ -35,9 +36,10 @@ pub(crate) struct Receiver<A> {
     /// What comes before the rest of the batch.
     bare: BareMessages,
     completions: CompletionBatch<A>,
+    turn: ServiceTurn,
     /// Memory that a burst needed is to be given back by the service too.
     is_released: bool,
-    /// All that comes is refused.
+    /// All that comes is refused, unread.
     is_refusing: bool,
 }
 
@@ -62,6 +64,7 @@ impl<A: Outgoing> Receiver<A> {
             inbox,
             batch: VecDeque::new(),
             bare: BareMessages::default(),
+            turn: ServiceTurn::default(),
             is_released: false,
             is_refusing: false,
         }
@@ -85,12 +88,20 @@ impl<A: Outgoing> Receiver<A> {
                 return Poll::Ready(Some(Received::Bare));
             }
             self.bare.release();
+            if !self.may_take_next() {
+                self.settle();
+                self.turn.end(&self.inbox);
+                self.inbox.set_busy();
+                self.inbox.yield_turn(task);
+                return Poll::Pending;
+            }
             match self.batch.pop_front() {
                 Some(Item::Bare(bare)) => {
                     self.bare = bare;
                     return Poll::Ready(Some(Received::Bare));
                 }
                 Some(Item::Message(incoming)) => {
+                    self.turn.count(&incoming);
                     return Poll::Ready(Some(Received::Message(incoming)));
                 }
                 Some(Item::Connected(terms)) => {
@@ -114,9 +125,24 @@ impl<A: Outgoing> Receiver<A> {
             if is_to_release {
                 self.release();
             }
+            if next.is_pending() {
+                self.turn.end(&self.inbox);
+            }
             if !ready!(next) {
                 return Poll::Ready(None);
             }
+        }
+    }
+
+    /// Whether the next of the batch may be taken in this turn. A compressed body may cost much: it is read in a turn that is
+    /// shared with other busy connections, from the first one on.
+    #[inline]
+    fn may_take_next(&self) -> bool {
+        match self.batch.front() {
+            Some(Item::Message(incoming)) if incoming.compressed => {
+                self.is_refusing || self.inbox.may_cost()
+            }
+            _ => true,
         }
     }
 
@@ -127,7 +153,11 @@ impl<A: Outgoing> Receiver<A> {
         if self.is_held_back() {
             return None;
         }
-        self.bare.take()
+        let message = self.bare.take();
+        if let Some(message) = &message {
+            self.turn.count_bare(message);
+        }
+        message
     }
 
     /// The same, without taking it.
@@ -137,6 +167,19 @@ impl<A: Outgoing> Receiver<A> {
             return None;
         }
         self.bare.peek()
+    }
+
+    /// Whether the service has done as much as it may before others of its thread have their turn.
+    #[inline]
+    pub(crate) fn is_turn_over(&mut self) -> bool {
+        self.turn.is_check_due() && self.turn.check()
+    }
+
+    /// Lets others of its thread have their turn: the service returns `Pending`, and is polled again.
+    #[cold]
+    pub(crate) fn yield_turn(&mut self, task: &Context<'_>) {
+        self.turn.end(&self.inbox);
+        self.inbox.yield_turn(task);
     }
 
     /// Whether nothing is to be begun, since the peer does not read the answers to what was.
@@ -154,6 +197,7 @@ impl<A: Outgoing> Receiver<A> {
         if is_next_begun || !self.is_held_back() {
             return Poll::Ready(());
         }
+        self.turn.end(&self.inbox);
         self.inbox.wait(task);
         Poll::Pending
     }
@@ -165,7 +209,11 @@ impl<A: Outgoing> Receiver<A> {
 
     /// Takes the one-way messages that come next, as one run in one piece of memory.
     pub(crate) fn take_run(&mut self) -> (&[BareMessage], &bytes::Bytes) {
-        self.bare.take_run()
+        let (messages, memory) = self.bare.take_run();
+        for message in messages {
+            self.turn.count_bare(message);
+        }
+        (messages, memory)
     }
 
     /// The body of a message that was just taken.
@@ -310,6 +358,7 @@ impl<A: Outgoing> Receiver<A> {
 
     /// The service waits within a batch: memory of which nothing is needed any more is given back meanwhile.
     pub(crate) fn wait(&mut self) {
+        self.turn.end(&self.inbox);
         self.bare.release();
         self.settle();
     }

@@ -1,5 +1,6 @@
 //! Settings: limits and timeouts, each under one name in the builders, in the query of a URL and in the docs.
 
+mod choices;
 mod error;
 mod schema_rule;
 mod value;
@@ -17,6 +18,7 @@ use msip_session::{
 
 use value::{in_range, parsed};
 
+pub use choices::{CodecSet, CompressionSet, CompressionsFor};
 pub use error::SettingError;
 pub use schema_rule::SchemaRule;
 
@@ -120,6 +122,16 @@ macro_rules! with_settings {
                 /// wire-breaking (`?schema=compatible`), or refuse it in any case (`?schema=strict`). Default: it is served, and
                 /// what differs is logged.
                 schema: SchemaRule = SchemaRule::Any, SchemaRule::Any..=SchemaRule::Strict;
+                /// The codecs that clients may use (`?codecs=protobuf,json`). A client with another is refused with
+                /// `UNIMPLEMENTED`. Default: all that are built in.
+                codecs: CodecSet = CodecSet::BUILT, CodecSet::MIN..=CodecSet::ALL;
+                /// The compressions that clients may use (`?compressions=lz4`, `?compressions=none`). Bodies of a client with
+                /// another are not compressed, in either direction. Default: all that are built in.
+                compressions: CompressionSet = CompressionSet::BUILT, CompressionSet::NONE..=CompressionSet::ALL;
+                /// From whom compressed bodies are taken: from anyone, or from clients with an identity
+                /// (`?compressions_for=identified`). Bodies of others are not compressed, in either direction. Default: from
+                /// anyone.
+                compressions_for: CompressionsFor = CompressionsFor::Anyone, CompressionsFor::Anyone..=CompressionsFor::Identified;
             }
         }
     };
@@ -230,6 +242,64 @@ mod tests {
         assert_eq!(settings.max_body, 2 * MIB);
         assert_eq!(settings.ping_interval, Duration::from_millis(250));
         assert_eq!(settings.schema, SchemaRule::Strict);
+    }
+
+    #[test]
+    fn a_server_says_what_it_takes() {
+        let apply = |name, value| {
+            let mut settings = Settings::default();
+            let applied = settings.apply(&["connection", "server"], name, value);
+            applied
+                .and_then(|()| settings.finish())
+                .map(|()| settings)
+                .map_err(|error| error.to_string())
+        };
+        let taken = apply("codecs", "protobuf").unwrap();
+        assert_eq!(taken.codecs, CodecSet::from([Codec::Protobuf]));
+        let taken = apply("compressions", "none").unwrap();
+        assert_eq!(taken.compressions, CompressionSet::from([]));
+        let taken = apply("compressions_for", "identified").unwrap();
+        assert_eq!(taken.compressions_for, CompressionsFor::Identified);
+        #[cfg(all(feature = "lz4", feature = "zstd", feature = "json"))]
+        {
+            let taken = apply("compressions", "lz4,zstd").unwrap();
+            let expected = CompressionSet::from([Compression::Zstd, Compression::Lz4]);
+            assert_eq!(taken.compressions, expected);
+            let taken = apply("codecs", "json,protobuf").unwrap();
+            assert_eq!(taken.codecs, CodecSet::from([Codec::Protobuf, Codec::Json]));
+        }
+        #[cfg(not(feature = "json"))]
+        assert_eq!(
+            apply("codecs", "protobuf,json").unwrap_err(),
+            "setting `codecs`: `json` needs the feature `json` of msip-runtime, which is off: add it in Cargo.toml \
+             (built in: protobuf)"
+        );
+        let codecs =
+            "expected one or more of `protobuf`, `json` and `msgpack`, separated by commas";
+        let compressions =
+            "expected `none`, or one or more of `gzip`, `zstd` and `lz4`, separated by commas";
+        for (name, value, expected) in [
+            ("codecs", "", codecs),
+            ("codecs", "protobuf,", codecs),
+            ("codecs", "yaml", codecs),
+            ("compressions", "", compressions),
+            ("compressions", "none,lz4", compressions),
+            ("compressions", "br", compressions),
+            (
+                "compressions_for",
+                "me",
+                "expected `anyone` or `identified`",
+            ),
+        ] {
+            let text = format!("setting `{name}`: {expected}, found `{value}`");
+            assert_eq!(apply(name, value).unwrap_err(), text);
+        }
+        let mut none = Settings {
+            codecs: CodecSet::from([]),
+            ..Settings::default()
+        };
+        let text = "setting `codecs`: [] is out of range ([protobuf] to [protobuf,json,msgpack])";
+        assert_eq!(none.finish().unwrap_err().to_string(), text);
     }
 
     #[test]

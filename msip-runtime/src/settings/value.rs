@@ -2,7 +2,11 @@
 
 use std::time::Duration;
 
-use super::{KIB, MIB, SettingError, schema_rule::SchemaRule};
+use super::{
+    KIB, MIB, SettingError,
+    choices::{ChoiceSet, CodecSet, CompressionSet, CompressionsFor},
+    schema_rule::SchemaRule,
+};
 use crate::{
     body::{Codec, Compression, Negotiable},
     transport::AddressOrder,
@@ -110,15 +114,71 @@ impl SettingValue for Compression {
     }
 }
 
+impl SettingValue for CodecSet {
+    const FORM: &'static str =
+        "one or more of `protobuf`, `json` and `msgpack`, separated by commas";
+
+    fn parse(text: &str) -> Option<Self> {
+        text.split(',').try_fold(Self::from([]), |set, name| {
+            Some(set.with(Codec::from_name(name)?))
+        })
+    }
+
+    fn check_built(&self) -> Result<(), SettingError> {
+        check_choices(*self)
+    }
+}
+
+impl SettingValue for CompressionSet {
+    const FORM: &'static str =
+        "`none`, or one or more of `gzip`, `zstd` and `lz4`, separated by commas";
+
+    fn parse(text: &str) -> Option<Self> {
+        let none = Self::from([]);
+        if text == Compression::None.name() {
+            return Some(none);
+        }
+        text.split(',').try_fold(none, |set, name| {
+            let compression = Compression::from_name(name)?;
+            (compression != Compression::None).then(|| set.with(compression))
+        })
+    }
+
+    fn check_built(&self) -> Result<(), SettingError> {
+        check_choices(*self)
+    }
+}
+
+impl SettingValue for CompressionsFor {
+    const FORM: &'static str = "`anyone` or `identified`";
+
+    fn parse(text: &str) -> Option<Self> {
+        match text {
+            "anyone" => Some(Self::Anyone),
+            "identified" => Some(Self::Identified),
+            _ => None,
+        }
+    }
+}
+
 /// Refuses a codec or compression that is not built in.
 fn check_choice<T: Negotiable>(choice: T) -> Result<(), SettingError> {
+    check_choice_of(T::SETTING, choice)
+}
+
+/// Refuses a set with one that is not built in.
+fn check_choices<S: ChoiceSet>(set: S) -> Result<(), SettingError> {
+    set.choices()
+        .try_for_each(|choice| check_choice_of(S::SETTING, choice))
+}
+
+fn check_choice_of<T: Negotiable>(name: &'static str, choice: T) -> Result<(), SettingError> {
     if choice.is_built() {
         return Ok(());
     }
-    let (name, value) = (T::SETTING, choice.name());
     Err(SettingError::NotBuilt {
         name,
-        value,
+        value: choice.name(),
         built: T::built(),
     })
 }

@@ -1,12 +1,13 @@
 //! Negotiation: what two peers agree on, and their errors when they cannot.
 
 use msip_runtime::{
-    Client, Codec, Compression, ConnectError, Protocol as _, SendError, prost_types,
+    Client, Codec, Compression, CompressionsFor, ConnectError, ConnectRequest, Identity,
+    Protocol as _, SendError, Server, Status, prost_types,
     transport::{Listener, ServiceUrl},
-    wire::{FrameType, Hello, Welcome, parse_welcome},
+    wire::{Flags, FrameType, Hello, Welcome, parse_welcome},
 };
 use msip_tests::{
-    Echo,
+    Echo, RawCaller,
     raw::{self, RawPeer},
     sampler::{HandleServerToClient, Sampler, SendClientToServer as _, Text, WellKnown},
     soon,
@@ -57,6 +58,80 @@ async fn a_server_takes_the_first_that_it_has() {
              server has protobuf, json, msgpack"
         ]
     );
+}
+
+/// What a server at this URL answers to an offer: the codec and compression that it has chosen, or its refusal.
+async fn choice(url: &ServiceUrl, hello: &Hello) -> Result<(i32, i32), Vec<String>> {
+    let mut peer = RawPeer::dial(url).await;
+    peer.say(&raw::hello_frame(hello)).await;
+    let answer = peer.hear().await.expect("an answer");
+    if answer.header.frame_type != FrameType::Ack {
+        return Err(vec![raw::text(&answer.payload)]);
+    }
+    let welcome = parse_welcome(answer.payload).expect("a Welcome").welcome;
+    Ok((welcome.codec, welcome.compression))
+}
+
+#[tokio::test]
+async fn a_server_takes_what_its_settings_say() {
+    let url = Echo::start("mem://says-what?codecs=msgpack,protobuf&compressions=lz4").await;
+    for (codecs, compressions, expected) in [
+        (&[][..], &[][..], (1, 0)),
+        (&[2, 3], &[1, 2, 3], (3, 3)),
+        (&[2, 1], &[1, 2], (1, 0)),
+    ] {
+        let chosen = choice(&url, &hello(codecs, compressions)).await;
+        assert_eq!(chosen, Ok(expected), "{codecs:?} {compressions:?}");
+    }
+    let refused = choice(&url, &hello(&[2], &[])).await.expect_err("no JSON");
+    assert_eq!(
+        refused,
+        [
+            "UNIMPLEMENTED: no codec in common: the client offers json, this server takes protobuf, msgpack (codecs)"
+        ]
+    );
+    let url = Echo::start("mem://says-json?codecs=json&compressions=none").await;
+    assert_eq!(choice(&url, &hello(&[2], &[1, 2, 3])).await, Ok((2, 0)));
+    let refused = choice(&url, &hello(&[], &[])).await.expect_err("protobuf");
+    assert_eq!(
+        refused,
+        [
+            "UNIMPLEMENTED: no codec in common: the client offers protobuf, this server takes json (codecs)"
+        ]
+    );
+}
+
+#[tokio::test]
+async fn compressed_bodies_are_taken_from_clients_with_an_identity_where_the_server_says_so() {
+    let server = Server::<Sampler>::builder("mem://identified")
+        .compressions_for(CompressionsFor::Identified)
+        .authenticate(|client: ConnectRequest| async move {
+            Ok::<_, Status>(match client.credential() {
+                b"ada" => Identity::new("token").with_user("ada"),
+                _ => Identity::new("guest"),
+            })
+        })
+        .bind()
+        .await
+        .expect("listens");
+    let url = server.local_url().clone();
+    tokio::spawn(server.serve(Echo));
+    let offer = |credential: &[u8]| Hello {
+        credential: credential.to_vec(),
+        ..hello(&[], &[2])
+    };
+    assert_eq!(choice(&url, &offer(b"ada")).await, Ok((1, 2)));
+    assert_eq!(choice(&url, &offer(b"")).await, Ok((1, 0)));
+
+    // What a guest compresses nevertheless is refused before it is inflated.
+    let mut guest = RawCaller::new(&url, &offer(b"")).await;
+    let answer = guest.call(3, Flags::COMPRESSED, &[2, 0x28, 0xb5]).await;
+    let text = raw::text(&answer.payload);
+    assert!(text.starts_with("INVALID_ARGUMENT: "), "{text}");
+
+    // Without `authenticate` nobody has an identity.
+    let url = Echo::start("mem://nobody?compressions_for=identified").await;
+    assert_eq!(choice(&url, &offer(b"ada")).await, Ok((1, 0)));
 }
 
 /// A server that answers one HELLO with this Welcome, and tells what was asked.

@@ -16,6 +16,7 @@ mod given_up_calls;
 mod identity;
 mod lifecycle;
 mod login;
+mod long_bodies;
 mod memory_limit;
 mod metadata;
 mod middleware;
