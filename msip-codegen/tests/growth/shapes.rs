@@ -61,7 +61,7 @@ pub(crate) const ALL: &[(&str, usize, Shape)] = &[
     ("methods of no member", 60, methods_of_none),
     ("states with keys", 30, keys),
     ("comments", 300, comments),
-    ("a comment over many members", 15, shared_comment),
+    ("a comment over many members", 60, shared_comment),
     ("a comment of block ends", 1_500, block_ends),
     ("a comment of markdown", 1_500, markdown),
     ("a comment of one line", 3_000, long_line),
