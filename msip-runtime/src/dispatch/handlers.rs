@@ -46,7 +46,10 @@ pub(super) fn run<D: Dispatch>(
         running: RunningMessage::default(),
     };
     async move {
-        handlers.run().await;
+        while handlers.run_connection().await {
+            // In a box, as this comes once.
+            Box::pin(handlers.tell_connected()).await;
+        }
         handlers.calls.shut_down().await;
     }
 }
@@ -80,16 +83,13 @@ where
     S: Fn(Arc<D>, D::Context, D::In) -> F,
     F: Future<Output = Result<Answered<D::Out>, Status>> + Send + 'static,
 {
-    async fn run(&mut self) {
-        while self.run_connection().await {
-            let sender = self.receiver.terms().sender.as_ref();
-            self.context = D::connection(&self.context, sender);
-            self.calls.set_context(&self.context);
-            // In a box, as this comes once.
-            let connected = Box::pin(caught(self.side.connected(&self.context)));
-            if let Err(panic) = connected.await {
-                log_panic("the handler of a new connection", &panic);
-            }
+    /// Tells the handler of a new connection, whose context is that of what comes from here on.
+    async fn tell_connected(&mut self) {
+        let sender = self.receiver.terms().sender.as_ref();
+        self.context = D::connection(&self.context, sender);
+        self.calls.set_context(&self.context);
+        if let Err(panic) = caught(self.side.connected(&self.context)).await {
+            log_panic("the handler of a new connection", &panic);
         }
     }
 
