@@ -2,7 +2,7 @@
 
 use std::{future::Future, sync::Arc};
 
-use super::{Client, ClientSide, ConnectWith, Reconnect};
+use super::{Client, ClientSide, ConnectWith, Reconnect, login_hook::LoginHook};
 use crate::{
     ConnectError, DisconnectReason, LostExchange, Status,
     connection::ConnectionShared,
@@ -87,20 +87,26 @@ where
 pub(super) struct UntypedEndpoint<S> {
     pub(super) service: Arc<S>,
     pub(super) peer: raw::UntypedPeer,
+    /// What logs in, and how its end is waited for.
+    pub(super) login: Option<(LoginHook, raw::Readiness)>,
 }
 
 impl<S: raw::Service> Endpoint for UntypedEndpoint<S> {
     fn begin(&self, connection: &Arc<ConnectionShared>, inbox: &Arc<Inbox>) -> HandlerTask {
+        let readiness = self.login.as_ref().map(|(_, readiness)| readiness.clone());
         Box::pin(service::run(
-            Arc::new(raw::RawService(Arc::clone(&self.service))),
+            Arc::new(raw::RawService(Arc::clone(&self.service), readiness)),
             self.peer.clone(),
             Arc::clone(connection),
             Arc::clone(inbox),
         ))
     }
 
-    async fn connected(&self, _: u64) -> Result<(), Status> {
-        Ok(())
+    async fn connected(&self, login: u64) -> Result<(), Status> {
+        match &self.login {
+            Some((hook, _)) => hook.run(self.peer.handle().logging_in(login)).await,
+            None => Ok(()),
+        }
     }
 
     async fn closed_by_server(&self, _: &Status) -> Reconnect {

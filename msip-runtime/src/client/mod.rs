@@ -7,6 +7,7 @@ mod connection;
 mod credential;
 mod endpoint;
 mod establish;
+mod login_hook;
 mod outbound;
 #[cfg(feature = "testing")]
 mod stub;

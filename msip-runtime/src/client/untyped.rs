@@ -1,15 +1,15 @@
 //! The untyped client: its protocol is named while the program runs.
 
-use std::{borrow::Cow, fmt, ops::Deref, sync::Arc};
+use std::{borrow::Cow, fmt, future::Future, ops::Deref, sync::Arc};
 
 use super::{
-    ClientBuilder, ConnectionInfo, ConnectionState, KeepOpen, Shared, endpoint::UntypedEndpoint,
-    establish::ProtocolId, supervisor,
+    ClientBuilder, ConnectionInfo, ConnectionState, KeepOpen, Login, Shared,
+    endpoint::UntypedEndpoint, establish::ProtocolId, login_hook::LoginHook, supervisor,
 };
 use crate::{
-    ConnectError,
+    ConnectError, Status,
     negotiation::Translations,
-    raw::{Event, Handle, Inbound, Service, Untyped, UntypedPeer},
+    raw::{Event, Handle, Inbound, Readiness, Service, Untyped, UntypedPeer},
 };
 
 /// A service, and the protocol that it is for; what the builder of an untyped client holds.
@@ -17,6 +17,7 @@ use crate::{
 pub struct UntypedService<S> {
     protocol: ProtocolId,
     service: S,
+    login: Option<LoginHook>,
 }
 
 /// A client whose protocol is named while the program runs, and whose bodies are bytes to it.
@@ -55,8 +56,12 @@ impl UntypedClient {
             name: protocol.into(),
             fingerprint,
         };
-        let service = Ignore;
-        ClientBuilder::new(url.as_ref(), UntypedService { protocol, service })
+        let service = UntypedService {
+            protocol,
+            service: Ignore,
+            login: None,
+        };
+        ClientBuilder::new(url.as_ref(), service)
     }
 
     /// What is known of the connection, and its state to be watched.
@@ -109,6 +114,44 @@ impl<S: Service> ClientBuilder<Untyped, UntypedService<S>> {
         self.map_handler(|before| UntypedService {
             protocol: before.protocol,
             service,
+            login: before.login,
+        })
+    }
+
+    /// Runs this each time that the client has connected, or connected again: the place to log in. Default: nothing.
+    ///
+    /// It is what `on_connected` is to a typed client. Until it has returned, only the handle that it is given and the clones
+    /// of that send; all others wait within their limits, and so does what the server says: the service hears of the
+    /// connection, and of what came by it, afterwards. So it must not wait for either. Where it fails, or takes longer than
+    /// `login_timeout`, [`connect`](Self::connect) fails with [`ConnectError::Login`] or [`ConnectError::LoginTimedOut`]; at
+    /// a later connection the client tries again, later each time.
+    ///
+    /// ```
+    /// use msip_runtime::{CallOptions, MsgKind, Variant, untyped::{UntypedClient, UntypedMessage}};
+    ///
+    /// const LOGIN_REQ: Variant = Variant::new(1, "login_req", MsgKind::Command).call(1);
+    ///
+    /// # async fn run() -> Result<(), Box<dyn std::error::Error>> {
+    /// let client = UntypedClient::builder("tcp://127.0.0.1:7400", "chat", 0)
+    ///     .on_connected(|server| async move {
+    ///         let login = UntypedMessage::new(&LOGIN_REQ, &b"an encoded body"[..]);
+    ///         server.call(&login, &CallOptions::new()).await?;
+    ///         Ok(())
+    ///     })
+    ///     .connect()
+    ///     .await?;
+    /// # client.close().await;
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn on_connected<F>(self, login: impl Fn(Handle) -> F + Send + Sync + 'static) -> Self
+    where
+        F: Future<Output = Result<(), Status>> + Send + 'static,
+    {
+        self.map_handler(|before| UntypedService {
+            login: Some(LoginHook::new(login)),
+            ..before
         })
     }
 
@@ -122,7 +165,12 @@ impl<S: Service> ClientBuilder<Untyped, UntypedService<S>> {
     ///
     /// Dropping the future gives the attempt up.
     pub async fn connect(self) -> Result<UntypedClient, ConnectError> {
-        let (UntypedService { protocol, service }, parts) = self.finish()?;
+        let (before, parts) = self.finish()?;
+        let UntypedService {
+            protocol,
+            service,
+            login,
+        } = before;
         let target = parts.target(protocol.clone(), Translations::none(), None);
         let ProtocolId { name, fingerprint } = protocol;
         let endpoint = |shared: &Arc<Shared>| UntypedEndpoint {
@@ -132,6 +180,7 @@ impl<S: Service> ClientBuilder<Untyped, UntypedService<S>> {
                 name.into_owned(),
                 fingerprint,
             ),
+            login: login.map(|login| (login, logged_in(shared))),
         };
         let keep = supervisor::start(target, endpoint).await?;
         let shared = Arc::clone(&keep.0);
@@ -141,6 +190,18 @@ impl<S: Service> ClientBuilder<Untyped, UntypedService<S>> {
             shared,
         })
     }
+}
+
+/// What waits until the login of a connection is done.
+fn logged_in(shared: &Shared) -> Readiness {
+    let login = shared.login.subscribe();
+    Readiness::new(move || {
+        let mut login = login.clone();
+        async move {
+            // An error says that the client is gone.
+            let _ = login.wait_for(|login| *login == Login::Done).await;
+        }
+    })
 }
 
 /// The service of a client without one: what is to be answered is answered with `UNIMPLEMENTED`, and the rest is ignored.

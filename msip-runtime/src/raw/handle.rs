@@ -1,6 +1,6 @@
 //! The handle of a connection that sends raw messages.
 
-use std::{fmt, ops::Deref, sync::Arc, time::Duration};
+use std::{borrow::Cow, fmt, ops::Deref, sync::Arc, time::Duration};
 
 use futures_core::Stream;
 
@@ -18,13 +18,32 @@ use crate::{
 #[derive(Clone)]
 pub struct Handle {
     connection: Arc<ConnectionShared>,
+    /// The number of the login that sends by it; 0 for none.
+    login: u64,
 }
 
 impl Handle {
     pub(crate) fn new(connection: &Arc<ConnectionShared>) -> Self {
         Self {
             connection: Arc::clone(connection),
+            login: 0,
         }
+    }
+
+    /// The same for the login of this number, which sends before others may.
+    pub(crate) fn logging_in(&self, login: u64) -> Self {
+        Self {
+            connection: Arc::clone(&self.connection),
+            login,
+        }
+    }
+
+    /// These options, for whoever sends by this handle.
+    fn options<'a>(&self, options: &'a CallOptions) -> Cow<'a, CallOptions> {
+        if self.login == 0 {
+            return Cow::Borrowed(options);
+        }
+        Cow::Owned(options.clone().of_login(self.login))
     }
 
     /// Sends a one-way message; waits for capacity in the outgoing queue and for credit.
@@ -41,7 +60,7 @@ impl Handle {
         message: &UntypedMessage,
         options: &CallOptions,
     ) -> Result<(), SendError> {
-        self.connection.send(message, options).await
+        self.connection.send(message, &self.options(options)).await
     }
 
     /// [`send`](Self::send), or [`SendError::Full`] at once where it would have to wait.
@@ -54,7 +73,7 @@ impl Handle {
         message: &UntypedMessage,
         options: &CallOptions,
     ) -> Result<(), SendError> {
-        self.connection.try_send(message, options)
+        self.connection.try_send(message, &self.options(options))
     }
 
     /// Sends a message and waits until it is acknowledged.
@@ -71,7 +90,9 @@ impl Handle {
         message: &UntypedMessage,
         options: &CallOptions,
     ) -> Result<(), CallError> {
-        self.connection.deliver(message, options).await
+        self.connection
+            .deliver(message, &self.options(options))
+            .await
     }
 
     /// Sends a request and waits for its one answer. The deadline is that of the options, else that of the message's
@@ -89,7 +110,10 @@ impl Handle {
         request: &UntypedMessage,
         options: &CallOptions,
     ) -> Result<UntypedMessage, CallError> {
-        let mut answer: UntypedMessage = self.connection.call(request, options).await?;
+        let mut answer: UntypedMessage = self
+            .connection
+            .call(request, &self.options(options))
+            .await?;
         answer.set_is_answer();
         Ok(answer)
     }
@@ -110,7 +134,10 @@ impl Handle {
         options: &CallOptions,
     ) -> Result<Responses, CallError> {
         let opening = Opening::Request(request);
-        let answers = self.connection.open_streams(opening, options).await?;
+        let answers = self
+            .connection
+            .open_streams(opening, &self.options(options))
+            .await?;
         Ok(Responses(Streaming::answers(answers, None)))
     }
 
@@ -132,7 +159,10 @@ impl Handle {
     ) -> Result<Responses, CallError> {
         let opening: Opening<'_, UntypedMessage> =
             Opening::Stream(head.variant(), Outgoing::topic(head));
-        let answers = self.connection.open_streams(opening, options).await?;
+        let answers = self
+            .connection
+            .open_streams(opening, &self.options(options))
+            .await?;
         let sending = Arc::clone(&self.connection)
             .send_requests(Arc::clone(answers.recv_stream.recv_buffer()), requests);
         let sending = Some(Box::pin(sending) as Sending);
@@ -141,7 +171,7 @@ impl Handle {
 
     /// An exclusive sender of one-way messages, which gathers many and sends them together.
     pub fn sender(&self) -> UntypedSender {
-        UntypedSender::new(&self.connection, 0)
+        UntypedSender::new(&self.connection, self.login)
     }
 
     /// Sends `len` bytes to the other end and back, and returns how long that took.

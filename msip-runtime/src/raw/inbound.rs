@@ -1,13 +1,17 @@
 //! The inbound side of a session, for a service of raw exchanges.
 
 use std::{
+    fmt,
     future::poll_fn,
     task::{Context, Poll, Waker, ready},
 };
 
 use bytes::Bytes;
 
-use super::{UntypedExchange, UntypedMessage};
+use super::{
+    UntypedExchange, UntypedMessage,
+    readiness::{Readiness, Waiting},
+};
 use crate::{
     DisconnectReason, MsgKind, Variant,
     service::{Received, Receiver},
@@ -18,11 +22,23 @@ use msip_session::{BareMessage, wire::Credit};
 ///
 /// Messages that were read together come together. What has been taken counts against the sender's credit until the next call
 /// of [`next`](Self::next): a service that takes no more slows down its own senders only.
-#[derive(Debug)]
 pub struct Inbound {
     receiver: Receiver<UntypedMessage>,
     /// What was taken last, and is handled when more is asked for.
     taken: Credit,
+    /// What a connection waits for before the service is told of it.
+    readiness: Option<Readiness>,
+    waiting: Option<Waiting>,
+}
+
+impl fmt::Debug for Inbound {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Inbound")
+            .field("receiver", &self.receiver)
+            .field("taken", &self.taken)
+            .field("is_waiting", &self.waiting.is_some())
+            .finish_non_exhaustive()
+    }
 }
 
 /// What a session receives next.
@@ -57,10 +73,12 @@ enum Next {
 }
 
 impl Inbound {
-    pub(super) fn new(receiver: Receiver<UntypedMessage>) -> Self {
+    pub(super) fn new(receiver: Receiver<UntypedMessage>, readiness: Option<Readiness>) -> Self {
         Self {
             receiver,
             taken: Credit { items: 0, bytes: 0 },
+            readiness,
+            waiting: None,
         }
     }
 
@@ -100,6 +118,11 @@ impl Inbound {
         if taken.items > 0 {
             self.receiver.handled_many(taken);
         }
+        if let Some(waiting) = &mut self.waiting {
+            ready!(waiting.as_mut().poll(task));
+            self.waiting = None;
+            return Poll::Ready(Some(Next::Connected));
+        }
         loop {
             if let Some(first) = self.receiver.peek_bare() {
                 let Some(slot) = first.call else {
@@ -126,7 +149,14 @@ impl Inbound {
                         return Poll::Ready(Some(Next::Exchange(exchange)));
                     }
                 }
-                Some(Received::Connected) => return Poll::Ready(Some(Next::Connected)),
+                Some(Received::Connected) => {
+                    if let Some(readiness) = &self.readiness {
+                        let waiting = self.waiting.insert(readiness.wait());
+                        ready!(waiting.as_mut().poll(task));
+                        self.waiting = None;
+                    }
+                    return Poll::Ready(Some(Next::Connected));
+                }
                 Some(Received::Disconnected(reason)) => {
                     return Poll::Ready(Some(Next::Disconnected(*reason)));
                 }
@@ -147,7 +177,9 @@ impl Inbound {
     }
 
     fn take_messages(&mut self) -> Messages<'_> {
-        let Self { receiver, taken } = self;
+        let Self {
+            receiver, taken, ..
+        } = self;
         let (messages, memory) = receiver.take_run();
         taken.items = u32::try_from(messages.len()).unwrap_or(u32::MAX);
         taken.bytes = messages.iter().fold(0, |sum: u32, message| {

@@ -4,6 +4,7 @@ mod exchange;
 mod handle;
 mod inbound;
 mod message;
+mod readiness;
 mod relay;
 mod responder;
 mod responses;
@@ -22,4 +23,5 @@ pub use sender::UntypedSender;
 pub use service::{Service, Untyped};
 pub use table::{VariantRow, VariantTable};
 
+pub(crate) use readiness::Readiness;
 pub(crate) use service::RawService;

@@ -2,7 +2,7 @@
 
 use std::{future::Future, sync::Arc};
 
-use super::{Inbound, UntypedMessage, UntypedPeer};
+use super::{Inbound, Readiness, UntypedMessage, UntypedPeer};
 use crate::service::{self, Receiver, caught, log_panic};
 
 /// Something that consumes what sessions receive, as exchanges whose bodies are bytes.
@@ -40,8 +40,8 @@ pub trait Service: Send + Sync + 'static {
 #[non_exhaustive]
 pub struct Untyped;
 
-/// A raw service as a service of sessions.
-pub(crate) struct RawService<S>(pub(crate) Arc<S>);
+/// A raw service as a service of sessions, which is told of a connection when it is ready.
+pub(crate) struct RawService<S>(pub(crate) Arc<S>, pub(crate) Option<Readiness>);
 
 impl<S: Service> service::SessionService for RawService<S> {
     type Context = UntypedPeer;
@@ -49,12 +49,13 @@ impl<S: Service> service::SessionService for RawService<S> {
 
     async fn serve(self: Arc<Self>, peer: UntypedPeer, receiver: Receiver<UntypedMessage>) {
         let successor = receiver.successor();
-        let serving = self.0.serve(peer, Inbound::new(receiver));
+        let inbound = Inbound::new(receiver, self.1.clone());
+        let serving = self.0.serve(peer, inbound);
         if let Err(panic) = caught(serving).await {
             log_panic("the service of a session", &panic);
         }
         // What comes after a service has returned is discarded: responders answer by themselves.
-        let mut rest = Inbound::new(successor());
+        let mut rest = Inbound::new(successor(), None);
         while rest.next().await.is_some() {}
     }
 }

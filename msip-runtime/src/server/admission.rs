@@ -143,7 +143,7 @@ pub(super) fn when_admitted<P: Protocol>(
                     P::NAME.to_owned(),
                     P::fingerprint(),
                 );
-                let service = Arc::new(raw::RawService(Arc::new(RefuseAll(status))));
+                let service = Arc::new(raw::RawService(Arc::new(RefuseAll(status)), None));
                 service::run(service, peer, connection, inbox).await;
             }
         }

@@ -482,7 +482,7 @@ impl<S: raw::Service> Offer for UntypedOffer<S> {
             (id, remote.address),
         );
         let handlers = Box::pin(service::run(
-            Arc::new(raw::RawService(Arc::clone(&self.service))),
+            Arc::new(raw::RawService(Arc::clone(&self.service), None)),
             peer,
             Arc::clone(connection),
             Arc::clone(inbox),

@@ -259,7 +259,7 @@ impl Middleware for NoStates {
 async fn middleware_decides_of_what_clears_too() {
     let (handler, watch) = watcher();
     watch.gate.add_permits(1);
-    let bound = Server::<Gauges>::builder(at!("tcp://127.0.0.1:0").to_owned())
+    let bound = Server::<Gauges>::builder(at!("tcp://127.0.0.1:0"))
         .incoming(NoStates)
         .bind()
         .await
@@ -352,7 +352,7 @@ impl Service for Untyped {
 #[tokio::test]
 async fn untyped_peers_see_and_say_it() {
     let (seen, mut told) = recorder();
-    let bound = untyped::UntypedServer::builder(at!("tcp://127.0.0.1:0").to_owned())
+    let bound = untyped::UntypedServer::builder(at!("tcp://127.0.0.1:0"))
         .untyped(UntypedProtocol::any(), Untyped(seen))
         .bind()
         .await

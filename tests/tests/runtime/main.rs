@@ -31,4 +31,5 @@ mod slow_receivers;
 mod streams;
 mod testing;
 mod untyped;
+mod untyped_login;
 mod waiting_calls;
