@@ -89,12 +89,13 @@ impl Translations {
         side: Side,
         settings: &Settings,
     ) -> Result<Encoding, String> {
-        Ok(Encoding::new(EncodingParams {
+        let params = EncodingParams {
             format: self.format(codec, side)?,
             compression,
             threshold: settings.compress_threshold,
             max_body: settings.max_body,
-        }))
+        };
+        Ok(Encoding::new(params, settings.max_decoded()))
     }
 
     /// Chooses from a client's offer, as a server: the first codec and compression that are built in, and no compression if

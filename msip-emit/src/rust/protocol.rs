@@ -67,6 +67,7 @@ pub(super) fn implementation(tokens: &ProtocolTokens<'_>) -> TokenStream {
     let name = schema.package();
     let fingerprint = &target.fingerprint;
     let descriptors = &target.descriptors;
+    let message_sizes = &target.message_sizes;
     quote! {
         impl #runtime::Protocol for #protocol {
             type ClientToServer = #client_to_server;
@@ -79,6 +80,10 @@ pub(super) fn implementation(tokens: &ProtocolTokens<'_>) -> TokenStream {
 
             fn descriptor_set() -> &'static [u8] {
                 #descriptors
+            }
+
+            fn message_sizes() -> &'static [#runtime::MessageSize] {
+                #message_sizes
             }
         }
     }

@@ -156,7 +156,7 @@ impl<T: Describe> Describe for Box<T> {
     const FIELDS: &'static [(&'static str, u32, bool)] = T::FIELDS;
 
     fn describe(types: &mut Registry) -> ValueType {
-        <T as Describe>::describe(types)
+        <T as Describe>::describe(types).boxed()
     }
 
     fn encoded_len(&self) -> usize {

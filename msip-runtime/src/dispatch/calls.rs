@@ -119,7 +119,7 @@ where
         let moment = self.moment();
         let request = receiver.check_awaited(call).and_then(|()| {
             let body = receiver.body(&message);
-            decode_call::<D>(receiver.encoding(), message.variant, body, slot)
+            decode_call::<D>(receiver, message.variant, body, slot)
         });
         match request {
             Ok((request, row)) => {
@@ -319,7 +319,7 @@ fn request<D: Dispatch>(
 ) -> Result<(Request<D::In>, &'static Variant), Status> {
     let connection = receiver.connection();
     if !incoming.is_stream {
-        let (message, row) = decode::<D>(receiver.encoding(), connection, incoming)?;
+        let (message, row) = decode::<D>(receiver, incoming)?;
         expect_one_request(row)?;
         return Ok((Request::Message(message), row));
     }

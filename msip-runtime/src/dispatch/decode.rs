@@ -3,16 +3,15 @@
 use super::Dispatch;
 use crate::{
     BodyError, Code, Status,
-    body::{Body, Encoding},
-    connection::ConnectionShared,
+    body::Body,
     protocol::{Exchange, Variant, variant_of},
 };
+use crate::service::Receiver;
 use msip_session::{InboundSlot, Incoming, ReplyTo};
 
 /// Reads a body, after checking that its variant may come as it did.
 pub(super) fn decode<D: Dispatch>(
-    encoding: &Encoding,
-    connection: &ConnectionShared,
+    receiver: &Receiver<D::Out>,
     incoming: Incoming,
 ) -> Result<(D::In, &'static Variant), Status> {
     let Incoming {
@@ -23,18 +22,20 @@ pub(super) fn decode<D: Dispatch>(
         ..
     } = incoming;
     let row = expect::<D>(variant, reply)?;
+    let encoding = receiver.encoding();
     if compressed {
         body = encoding
             .decompress(variant, body)
             .map_err(unreadable::<D>)?;
-        if let ReplyTo::Call(slot) = reply
-            && let Some(Err(busy)) =
-                connection.with_session(|session| session.request_inflated(slot, body.len()))
-        {
-            return Err(Status::resource_exhausted(busy.to_string()));
+        if let ReplyTo::Call(_) = reply {
+            receiver
+                .count_memory(reply, body.len())
+                .map_err(Status::resource_exhausted)?;
         }
     }
-    let message = encoding.decode(variant, Body::from(&body));
+    let message = encoding.decode_counted(variant, Body::from(&body), |len| {
+        receiver.count_memory(reply, len)
+    });
     message
         .map(|message| (message, row))
         .map_err(unreadable::<D>)
@@ -50,7 +51,7 @@ fn unreadable<D: Dispatch>(error: BodyError) -> Status {
 /// Reads the body of a one-way message that is not compressed; `None` where [`decode_or_why`] says why.
 #[inline]
 pub(super) fn decode_fast<D: Dispatch>(
-    encoding: &Encoding,
+    receiver: &Receiver<D::Out>,
     variant: u16,
     body: Body<'_>,
 ) -> Option<D::In> {
@@ -59,31 +60,41 @@ pub(super) fn decode_fast<D: Dispatch>(
         return None;
     }
     tracing::trace!(message = row.name, "handling");
-    encoding.decode(variant, body).ok()
+    let count = |len| receiver.count_memory(ReplyTo::Nobody, len);
+    receiver
+        .encoding()
+        .decode_counted(variant, body, count)
+        .ok()
 }
 
 /// Reads the body of a one-way message that is not compressed.
 pub(super) fn decode_or_why<D: Dispatch>(
-    encoding: &Encoding,
+    receiver: &Receiver<D::Out>,
     variant: u16,
     body: Body<'_>,
 ) -> Result<D::In, Status> {
     expect::<D>(variant, ReplyTo::Nobody)?;
-    encoding.decode(variant, body).map_err(unreadable::<D>)
+    let count = |len| receiver.count_memory(ReplyTo::Nobody, len);
+    receiver
+        .encoding()
+        .decode_counted(variant, body, count)
+        .map_err(unreadable::<D>)
 }
 
 /// Reads the request of a call that is not compressed.
 #[inline]
 pub(super) fn decode_call<D: Dispatch>(
-    encoding: &Encoding,
+    receiver: &Receiver<D::Out>,
     variant: u16,
     body: Body<'_>,
     slot: InboundSlot,
 ) -> Result<(D::In, &'static Variant), Status> {
     let row = expect::<D>(variant, ReplyTo::Call(slot))?;
     expect_one_request(row)?;
-    encoding
-        .decode(variant, body)
+    let count = |len| receiver.count_memory(ReplyTo::Call(slot), len);
+    receiver
+        .encoding()
+        .decode_counted(variant, body, count)
         .map(|request| (request, row))
         .map_err(unreadable::<D>)
 }

@@ -187,7 +187,7 @@ where
                         payload_len: message.payload_len,
                     };
                     let body = self.receiver.body(&message);
-                    match decode_fast::<D>(self.receiver.encoding(), message.variant, body) {
+                    match decode_fast::<D>(&self.receiver, message.variant, body) {
                         Some(message) => handler.set(Some(begin(message))),
                         None => self.unreadable(message),
                     }
@@ -219,7 +219,7 @@ where
     #[cold]
     fn unreadable(&mut self, message: BareMessage) {
         let body = self.receiver.body(&message);
-        if let Err(status) = decode_or_why::<D>(self.receiver.encoding(), message.variant, body) {
+        if let Err(status) = decode_or_why::<D>(&self.receiver, message.variant, body) {
             self.receiver
                 .ignored(VariantLabel::of::<D::In>(message.variant), &status);
         }
@@ -242,8 +242,7 @@ where
             ..
         } = *incoming;
         let head = MessageHead::take(&mut incoming);
-        let receiver = &self.receiver;
-        let outcome = match decode::<D>(receiver.encoding(), receiver.connection(), *incoming) {
+        let outcome = match decode::<D>(&self.receiver, *incoming) {
             Ok((message, row)) => self.run_handler(row, head, message, reply).await,
             Err(status) => Err(status),
         };

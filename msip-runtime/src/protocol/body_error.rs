@@ -92,6 +92,28 @@ pub enum BodyError {
         /// The limit, in bytes.
         max: usize,
     },
+    /// The message would take too much memory once it is decoded.
+    #[error(
+        "{variant} would take more than {max} bytes decoded (max_decoded): its body has {len} bytes, and {counted} were counted when that was found; send less in one message, or raise the receiver's max_decoded"
+    )]
+    DecodedTooLarge {
+        /// What the header names.
+        variant: VariantLabel,
+        /// The length of the body, decompressed, in bytes.
+        len: usize,
+        /// What was counted until the limit was exceeded, in bytes.
+        counted: usize,
+        /// The limit, in bytes.
+        max: usize,
+    },
+    /// There is no memory for the decoded message.
+    #[error("no memory to decode {variant}: {reason}")]
+    OutOfMemory {
+        /// What the header names.
+        variant: VariantLabel,
+        /// Which limit is reached.
+        reason: String,
+    },
     /// The body cannot be decompressed.
     #[error("cannot decompress body of {variant}: {reason}")]
     Compressed {
@@ -121,7 +143,9 @@ impl BodyError {
     pub(crate) const fn code(&self) -> Code {
         match self {
             Self::UnknownVariant { .. } => Code::Unimplemented,
-            Self::TooLarge { .. } => Code::ResourceExhausted,
+            Self::TooLarge { .. } | Self::DecodedTooLarge { .. } | Self::OutOfMemory { .. } => {
+                Code::ResourceExhausted
+            }
             Self::Unwritable { .. } => Code::Internal,
             Self::MemberMissing { .. }
             | Self::Malformed { .. }
@@ -152,6 +176,8 @@ impl BodyError {
             | Self::Malformed { variant, .. }
             | Self::TooDeep { variant, .. }
             | Self::TooLarge { variant, .. }
+            | Self::DecodedTooLarge { variant, .. }
+            | Self::OutOfMemory { variant, .. }
             | Self::Compressed { variant, .. }
             | Self::Unwritable { variant, .. } => {
                 if variant.name.is_empty() {

@@ -2,7 +2,10 @@
 
 use std::{
     collections::VecDeque,
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
     task::{Context, Poll, ready},
 };
 
@@ -19,7 +22,7 @@ use crate::{
     connection::{CallToAnswer, ConnectionShared, Outgoing, Terms},
 };
 use msip_session::{
-    BareMessage, InboundSlot, Incoming, Session,
+    BareMessage, InboundSlot, Incoming, ReplyTo, Session,
     wire::{Credit, MsgId},
 };
 
@@ -35,6 +38,8 @@ pub(crate) struct Receiver<A> {
     /// What comes before the rest of the batch.
     bare: BareMessages,
     completions: CompletionBatch<A>,
+    /// The session counts what the one-way message takes that is being handled.
+    is_message_counted: AtomicBool,
     /// Memory that a burst needed is to be given back by the service too.
     is_released: bool,
 }
@@ -60,6 +65,7 @@ impl<A: Outgoing> Receiver<A> {
             inbox,
             batch: VecDeque::new(),
             bare: BareMessages::default(),
+            is_message_counted: AtomicBool::new(false),
             is_released: false,
         }
     }
@@ -207,9 +213,39 @@ impl<A: Outgoing> Receiver<A> {
         SessionResponder::new(&self.connection, call, encoding, deadline)
     }
 
+    /// What was received takes this much memory, inflated or decoded, until its handler has ended.
+    ///
+    /// # Errors
+    ///
+    /// Which limit forbids it.
+    #[cold]
+    pub(crate) fn count_memory(&self, reply: ReplyTo, len: usize) -> Result<(), String> {
+        let counted = self.connection.with_session(|session| match reply {
+            ReplyTo::Call(slot) => session.request_grows(slot, len),
+            ReplyTo::Nobody | ReplyTo::Delivery { .. } => {
+                // It orders nothing: this task alone uses it.
+                self.is_message_counted.store(true, Ordering::Relaxed);
+                session.message_grows(len)
+            }
+        });
+        // Without a session nothing waits for what it becomes.
+        counted
+            .unwrap_or(Ok(()))
+            .map_err(|busy| busy.to_string())
+    }
+
+    #[cold]
+    fn uncount_message(&mut self) {
+        *self.is_message_counted.get_mut() = false;
+        self.connection.with_session(Session::message_handled);
+    }
+
     /// A one-way message has been handled: its sender may send another.
     #[inline]
     pub(crate) fn handled(&mut self, payload_len: u32) {
+        if *self.is_message_counted.get_mut() {
+            self.uncount_message();
+        }
         self.completions.handled(payload_len);
         self.settle_if_due();
     }
