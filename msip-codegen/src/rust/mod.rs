@@ -299,6 +299,7 @@ fn message_sizes(
         return quote!(&[]);
     }
     quote! {
+        #[allow(deprecated)]
         const SIZES: &[::msip_runtime::MessageSize] = &[#(#sizes),*];
         SIZES
     }

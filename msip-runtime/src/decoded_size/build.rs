@@ -192,11 +192,7 @@ impl<'a> Graph<'a> {
         let mut oneofs: HashMap<i32, usize> = HashMap::new();
         for field in &node.descriptor.field {
             let size = match (field.label(), self.target(field)) {
-                (Label::Repeated, Some(entry))
-                    if self.is_entry(entry) && node.name != STRUCT =>
-                {
-                    48
-                }
+                (Label::Repeated, Some(entry)) if self.is_entry(entry) && node.name != STRUCT => 48,
                 (Label::Repeated, _) => 24,
                 (_, Some(target)) if self.is_same_cycle(id, target) => 8,
                 (_, Some(_)) if depth >= MAX_ESTIMATE_DEPTH => 8,
@@ -226,7 +222,10 @@ impl<'a> Graph<'a> {
 
     /// Whether a message stands for the entries of a map.
     fn is_entry(&self, id: usize) -> bool {
-        let options = self.nodes.get(id).and_then(|node| node.descriptor.options.as_ref());
+        let options = self
+            .nodes
+            .get(id)
+            .and_then(|node| node.descriptor.options.as_ref());
         options.is_some_and(|options| options.map_entry())
     }
 
@@ -290,21 +289,13 @@ impl<'a> Graph<'a> {
     }
 
     /// What a map takes for each pair, and for its first one.
-    fn map(
-        &self,
-        node: &Node<'a>,
-        entry: usize,
-        layout: Option<&FieldLayout>,
-    ) -> (usize, usize) {
+    fn map(&self, node: &Node<'a>, entry: usize, layout: Option<&FieldLayout>) -> (usize, usize) {
         let pair = layout.map(|layout| layout.element).unwrap_or_else(|| {
             (self.entry_part(entry, 1) + self.entry_part(entry, 2)).next_multiple_of(8)
         });
         let is_tree = match layout {
             Some(layout) => layout.is_tree,
-            None => {
-                node.name == STRUCT
-                    || node.known.is_some_and(|known| known.has_tree_maps)
-            }
+            None => node.name == STRUCT || node.known.is_some_and(|known| known.has_tree_maps),
         };
         if is_tree {
             // A node has place for 11 pairs, and 5 of them at least but for the first.

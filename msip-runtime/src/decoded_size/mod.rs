@@ -143,7 +143,7 @@ impl EnvelopeSizes {
 
     /// What the member `variant` takes, without the body that it is read from: an upper bound, in bytes. `bytes` are those
     /// of the member. Stops soon after `max`.
-    pub(crate) fn count(&self, variant: u16, bytes: &[u8], max: usize) -> usize {
+    pub fn count(&self, variant: u16, bytes: &[u8], max: usize) -> usize {
         let table = self.table();
         table.member(variant).map_or(0, |member| {
             walk::count(table, member.message, bytes, member.size, max)
@@ -163,6 +163,3 @@ impl EnvelopeSizes {
         })
     }
 }
-
-#[cfg(test)]
-mod tests;

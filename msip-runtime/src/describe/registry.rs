@@ -173,8 +173,7 @@ impl MessageShape {
     /// Adds a member of a oneof of the message without a payload.
     #[must_use]
     pub fn empty_member(self, name: &str, number: u32, oneof: &str, doc: &str) -> Self {
-        let empty =
-            ValueType::new(FieldType::Message(TypeName::new("google.protobuf.Empty")));
+        let empty = ValueType::new(FieldType::Message(TypeName::new("google.protobuf.Empty")));
         self.member(name, number, empty, oneof, doc)
     }
 

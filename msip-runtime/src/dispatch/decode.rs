@@ -1,12 +1,12 @@
 //! Decoding of bodies, and the check that their variant may come as it did.
 
 use super::Dispatch;
+use crate::service::Receiver;
 use crate::{
     BodyError, Code, Status,
     body::Body,
     protocol::{Exchange, Variant, variant_of},
 };
-use crate::service::Receiver;
 use msip_session::{InboundSlot, Incoming, ReplyTo};
 
 /// Reads a body, after checking that its variant may come as it did.

@@ -229,9 +229,7 @@ impl<A: Outgoing> Receiver<A> {
             }
         });
         // Without a session nothing waits for what it becomes.
-        counted
-            .unwrap_or(Ok(()))
-            .map_err(|busy| busy.to_string())
+        counted.unwrap_or(Ok(())).map_err(|busy| busy.to_string())
     }
 
     #[cold]

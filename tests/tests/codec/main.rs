@@ -4,6 +4,7 @@
 
 mod bodies;
 mod compression;
+mod decoded_size;
 mod derived;
 mod negotiation;
 mod python;
