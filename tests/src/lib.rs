@@ -1,5 +1,6 @@
 //! Fixtures of the integration tests: protocols, handlers, raw peers, processes and a proxy.
 
+pub mod attack;
 mod client;
 mod echo;
 mod events;

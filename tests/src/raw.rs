@@ -3,6 +3,7 @@
 use std::{
     collections::BTreeMap,
     sync::atomic::{AtomicU64, Ordering},
+    time::Duration,
 };
 
 use msip_runtime::{
@@ -77,6 +78,20 @@ impl RawPeer {
             self.stream.flush().await
         };
         let _ = soon("the other side reads", written).await;
+    }
+
+    /// Writes bytes as far as they are taken, and returns how many: all of them, or those before the peer has closed, or
+    /// took no more for 200 ms.
+    pub async fn say_what_is_taken(&mut self, bytes: &[u8]) -> usize {
+        let mut taken = 0;
+        while let Some(rest) = bytes.get(taken..).filter(|rest| !rest.is_empty()) {
+            let written = self.stream.write(rest);
+            match tokio::time::timeout(Duration::from_millis(200), written).await {
+                Ok(Ok(len)) if len > 0 => taken += len,
+                _ => break,
+            }
+        }
+        taken
     }
 
     /// The next frame; `None` when the peer has closed, or broken, the connection.

@@ -1,0 +1,13 @@
+//! Attacks on a server, or a client, that is a process of its own: each hurts only the peer that it comes from. A file for
+//! each kind; `msip_tests::attack` says how to write one, and docs/hostile.md names them.
+
+// What a process uses is read from /proc.
+#![cfg(target_os = "linux")]
+
+mod answers;
+mod decoded;
+mod floods;
+mod kept_sessions;
+mod logs;
+mod places;
+mod stalls;
