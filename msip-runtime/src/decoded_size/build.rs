@@ -9,12 +9,9 @@ use prost_types::{
 };
 
 use super::{
-    FieldLayout, MessageSize,
+    BOX_COST, FieldLayout, MessageSize,
     table::{Contents, Field, Member, Message, SizeTable},
 };
-
-/// What a value in a box takes besides its own bytes.
-const BOX_COST: usize = 16;
 
 /// What the nodes of a `BTreeMap` take for each pair, which has half of its place in one at least.
 const TREE_COST: usize = 16;

@@ -26,6 +26,9 @@ pub(crate) const DEFAULT_MAX_DECODED: usize = 64 * 1024 * 1024;
 /// How many times the largest body a message may take by default.
 pub(crate) const TIMES_MAX_BODY: usize = 16;
 
+/// What a value in a box takes besides its own bytes.
+pub(crate) const BOX_COST: usize = 16;
+
 /// What a message may take beyond the length of its body without being counted, in bytes. Each call costs about as much
 /// besides.
 pub(crate) const FREE: usize = 2 * 1024;

@@ -5,7 +5,7 @@ use msip_schema::{
     TypeName, Types,
 };
 
-use crate::decoded_size::{FieldLayout, MessageSize};
+use crate::decoded_size::{BOX_COST, FieldLayout, MessageSize};
 
 use super::reserved::{merged, without_duplicates};
 use super::type_names::{TypeNames, folded};
@@ -138,7 +138,7 @@ impl MessageShape {
     /// A oneof that was added last is in a box of this many bytes.
     #[must_use]
     pub(super) fn with_box(mut self, len: usize) -> Self {
-        self.boxed_len += len;
+        self.boxed_len += len + BOX_COST;
         self
     }
 

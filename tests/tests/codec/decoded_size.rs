@@ -11,7 +11,7 @@ use msip_runtime::{
     bytes::Bytes,
     prost::encoding::{WireType, encode_key, encode_varint},
 };
-use msip_tests::sampler::{self, Chain, ClientToServer as Said, Kinds, Leaf};
+use msip_tests::sampler::{Chain, ClientToServer as Said, Kinds, Leaf};
 use proptest::{collection::vec, prelude::*};
 
 /// What a value holds besides its own bytes.
@@ -203,7 +203,10 @@ enum ClientToServer {
 }
 
 #[derive(Debug, Clone, PartialEq, ServerToClient)]
-enum ServerToClient {}
+enum ServerToClient {
+    #[msip(tag = 1)]
+    NothingInd,
+}
 
 #[derive(Debug, Clone, PartialEq, Message)]
 struct Node {
@@ -264,7 +267,7 @@ proptest! {
 
     #[test]
     fn any_bytes_are_counted_without_a_panic(bytes in vec(any::<u8>(), 0..300), max in 0_usize..10_000) {
-        for variant in [0, 1, 2, 3, 4, 6, 7] {
+        for variant in [1, 2, 3, 4, 6, 7] {
             let sizes = Said::sizes().expect("is generated");
             let counted = sizes.count(variant, &bytes, usize::MAX);
             prop_assert!(sizes.count(variant, &bytes, max) <= counted);
