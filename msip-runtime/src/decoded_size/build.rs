@@ -402,7 +402,7 @@ fn rates(messages: &[Message]) -> Vec<usize> {
 }
 
 /// The number of the cycle that each node is on: nodes that reach each other have the same one.
-fn cycles(targets: &[Vec<usize>]) -> Vec<usize> {
+pub(super) fn cycles(targets: &[Vec<usize>]) -> Vec<usize> {
     // Kosaraju's algorithm, with stacks of its own: schemas are of any depth.
     let mut order = Vec::with_capacity(targets.len());
     let mut seen = vec![false; targets.len()];

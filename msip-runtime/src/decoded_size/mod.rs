@@ -166,3 +166,6 @@ impl EnvelopeSizes {
         })
     }
 }
+
+#[cfg(test)]
+mod tests;

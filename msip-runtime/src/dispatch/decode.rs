@@ -1,11 +1,12 @@
 //! Decoding of bodies, and the check that their variant may come as it did.
 
 use super::Dispatch;
-use crate::service::Receiver;
 use crate::{
     BodyError, Code, Status,
     body::Body,
+    decoded_size::FREE,
     protocol::{Exchange, Variant, variant_of},
+    service::Receiver,
 };
 use msip_session::{InboundSlot, Incoming, ReplyTo};
 
@@ -24,10 +25,11 @@ pub(super) fn decode<D: Dispatch>(
     let row = expect::<D>(variant, reply)?;
     let encoding = receiver.encoding();
     if compressed {
+        let received_len = body.len();
         body = encoding
             .decompress(variant, body)
             .map_err(unreadable::<D>)?;
-        if let ReplyTo::Call(_) = reply {
+        if body.len() > received_len.saturating_add(FREE) {
             receiver
                 .count_memory(reply, body.len())
                 .map_err(Status::resource_exhausted)?;

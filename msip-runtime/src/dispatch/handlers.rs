@@ -219,10 +219,12 @@ where
     #[cold]
     fn unreadable(&mut self, message: BareMessage) {
         let body = self.receiver.body(&message);
-        if let Err(status) = decode_or_why::<D>(&self.receiver, message.variant, body) {
-            self.receiver
-                .ignored(VariantLabel::of::<D::In>(message.variant), &status);
-        }
+        let status = match decode_or_why::<D>(&self.receiver, message.variant, body) {
+            Err(status) => status,
+            Ok(_) => Status::resource_exhausted("there was no memory to decode it a moment ago"),
+        };
+        self.receiver
+            .ignored(VariantLabel::of::<D::In>(message.variant), &status);
         self.receiver.handled(message.payload_len);
     }
 
