@@ -50,6 +50,47 @@ impl RefusedHandshake {
     }
 }
 
+/// What a log line is about that was left out: the label `about`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum OmittedLine {
+    /// A client that was refused.
+    Refused,
+    /// A client that is served, or was.
+    Served,
+    /// A handler that panicked.
+    Panic,
+    /// Handlers that did not end after their session.
+    Handlers,
+    /// An accept that failed.
+    Accept,
+    /// A message that cannot be encoded for some clients.
+    Encoding,
+    /// A peer with another version of the schema.
+    Schema,
+}
+
+impl OmittedLine {
+    pub(crate) const fn name(self) -> &'static str {
+        match self {
+            Self::Refused => "refused",
+            Self::Served => "served",
+            Self::Panic => "panic",
+            Self::Handlers => "handlers",
+            Self::Accept => "accept",
+            Self::Encoding => "encoding",
+            Self::Schema => "schema",
+        }
+    }
+}
+
+/// A log line was left out, since peers cause too many.
+pub(crate) fn log_line_omitted(about: OmittedLine) {
+    #[cfg(feature = "metrics")]
+    ::metrics::counter!("msip_log_lines_omitted_total", "about" => about.name()).increment(1);
+    #[cfg(not(feature = "metrics"))]
+    let _ = about.name();
+}
+
 /// A session that is there as long as this lives.
 #[derive(Debug)]
 pub(crate) struct SessionCount {
@@ -156,7 +197,7 @@ mod table {
     }
 
     /// Every instrument there is.
-    pub(super) const ALL: [Instrument; 14] = {
+    pub(super) const ALL: [Instrument; 15] = {
         use Kind::{Counter, Gauge, Histogram};
         use Unit::{Bytes, Count, Seconds};
         [
@@ -236,6 +277,13 @@ mod table {
                 Count,
                 "reason",
                 "connections that a server has refused before a session began",
+            ),
+            row(
+                "msip_log_lines_omitted_total",
+                Counter,
+                Count,
+                "about",
+                "log lines that peers caused beyond the limits, and that were not written",
             ),
             row(
                 "msip_reconnects_total",

@@ -160,6 +160,7 @@ pub mod fuzzing;
 mod identity;
 mod include;
 mod instruments;
+mod log_rate;
 mod lost;
 mod metadata;
 pub mod middleware;

@@ -4,6 +4,8 @@ use std::{collections::VecDeque, time::Duration};
 
 use tokio::time::Instant;
 
+use crate::instruments::{OmittedLine, log_line_omitted};
+
 /// How many lines are logged in a minute, at most.
 const MAX_LINES: usize = 16;
 
@@ -36,6 +38,7 @@ impl LogBucket {
                 .is_some_and(|first| now < *first + MINUTE)
             {
                 self.unsaid += 1;
+                log_line_omitted(OmittedLine::Schema);
                 return None;
             }
             self.lines.pop_front();

@@ -23,7 +23,7 @@ use crate::{
     call::Serving,
     middleware::ExchangeContext,
     protocol::Variant,
-    service::{Received, Receiver, caught, panicked, poll_told},
+    service::{Received, Receiver, caught, log_panic, panicked, poll_told},
 };
 use msip_session::{BareMessage, Incoming, ReplyTo};
 
@@ -87,7 +87,7 @@ where
             // In a box, as this comes once.
             let connected = Box::pin(caught(self.side.connected(&self.context)));
             if let Err(panic) = connected.await {
-                tracing::error!(panic, "the handler of a new connection panicked");
+                log_panic("the handler of a new connection", &panic);
             }
         }
     }
@@ -103,7 +103,7 @@ where
                 Next::Disconnected(reason) => {
                     let disconnected = side.disconnected(&context, *reason);
                     if let Err(panic) = Box::pin(caught(disconnected)).await {
-                        tracing::error!(panic, "the handler of a lost connection panicked");
+                        log_panic("the handler of a lost connection", &panic);
                     }
                 }
                 Next::Message(incoming) => match incoming.reply {

@@ -1,9 +1,16 @@
 //! The end of a connection: why it ended, what becomes of its session, and its graceful close.
 
-use std::{io, time::Duration};
+use std::{
+    future::Future,
+    io,
+    pin::pin,
+    task::{Context, Waker},
+    time::Duration,
+};
 
 use tokio::{
     io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _},
+    task::unconstrained,
     time::timeout,
 };
 
@@ -75,6 +82,16 @@ enum Rest {
 }
 
 impl GracefulClose {
+    /// Whether there are last bytes to write. Where there are none, dropping it is all that is left.
+    pub(crate) const fn is_due(&self) -> bool {
+        self.chunks.is_some()
+    }
+
+    /// Writes the last bytes if they can be written at once, and closes.
+    pub(crate) fn finish_at_once(self) {
+        try_once(self.finish());
+    }
+
     /// Writes the last bytes, where there are any, and closes.
     pub(crate) async fn finish(mut self) {
         let Some(chunks) = self.chunks.take() else {
@@ -263,6 +280,20 @@ pub(crate) async fn close_gracefully(
     };
     // It is over either way.
     let _ = timeout(CLOSE_TIMEOUT, closing).await;
+}
+
+/// The same without waiting for anything: what cannot be written at once is not.
+pub(crate) fn close_at_once(
+    stream: &mut (impl AsyncRead + AsyncWrite + Unpin),
+    chunks: Vec<Vec<u8>>,
+) {
+    try_once(close_gracefully(stream, chunks));
+}
+
+/// Polls a close once, whatever the task has done before.
+fn try_once(closing: impl Future<Output = ()>) {
+    let closing = pin!(unconstrained(closing));
+    let _ = closing.poll(&mut Context::from_waker(Waker::noop()));
 }
 
 async fn write_last(

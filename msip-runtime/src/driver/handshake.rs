@@ -10,7 +10,10 @@ use std::{
 
 use tokio::{io::AsyncWriteExt as _, time::timeout};
 
-use super::{buffer_pool, ending::close_gracefully};
+use super::{
+    buffer_pool,
+    ending::{close_at_once, close_gracefully},
+};
 use crate::{connection::ConnectionShared, transport::Stream};
 use msip_session::{Event, Fault, Session, wire::Decoder};
 
@@ -121,6 +124,14 @@ async fn write_all(stream: &mut Stream, session: &mut Session) -> io::Result<()>
 
 /// Closes a connection whose handshake was refused: writes what its session has to say, which is why.
 pub(crate) async fn refuse(stream: &mut Stream, session: &mut Session) {
-    let chunks = std::iter::from_fn(|| Some(session.poll_transmit()?.bytes)).collect();
-    close_gracefully(stream, chunks).await;
+    close_gracefully(stream, last_words(session)).await;
+}
+
+/// The same without waiting for the peer: it is told why where that can be written at once.
+pub(crate) fn refuse_at_once(stream: &mut Stream, session: &mut Session) {
+    close_at_once(stream, last_words(session));
+}
+
+fn last_words(session: &mut Session) -> Vec<Vec<u8>> {
+    std::iter::from_fn(|| Some(session.poll_transmit()?.bytes)).collect()
 }

@@ -24,8 +24,10 @@ use tokio::{
     time::{Instant, Sleep, timeout},
 };
 
-pub(crate) use ending::{ConnectionEnd, Ending, GracefulClose, close_gracefully};
-pub(crate) use handshake::{HandshakeError, handshake, nothing_early, refuse, while_deciding};
+pub(crate) use ending::{ConnectionEnd, Ending, GracefulClose};
+pub(crate) use handshake::{
+    HandshakeError, handshake, nothing_early, refuse, refuse_at_once, while_deciding,
+};
 
 use reading::Received;
 use slow_read::SlowRead;
@@ -33,6 +35,8 @@ use work_limit::WorkLimit;
 
 use crate::{
     connection::{ConnectionShared, DriverStep, SuspendedTimer},
+    instruments::OmittedLine,
+    log_rate::{LimitedLog, LogRate},
     service::Inbox,
     transport::Stream,
 };
@@ -50,11 +54,23 @@ const IDLE: Duration = Duration::from_millis(100);
 /// Runs the handlers of a session, polled by its driver; it ends only after its inbox is closed.
 pub(crate) type HandlerTask = Pin<Box<dyn Future<Output = ()> + Send>>;
 
+/// Handlers that did not end after their sessions, of all clients and servers of the process.
+static DROPPED_HANDLERS: LimitedLog = LimitedLog::new(
+    OmittedLine::Handlers,
+    LogRate {
+        burst: 20,
+        interval: Duration::from_secs(1),
+    },
+);
+
 /// Lets the handlers of a session that is over finish, for so long at most.
 pub(crate) async fn drain(handlers: HandlerTask, limit: Duration) {
-    if timeout(limit, handlers).await.is_err() {
+    if timeout(limit, handlers).await.is_err()
+        && let Some(unsaid) = DROPPED_HANDLERS.may_log()
+    {
         tracing::warn!(
             ?limit,
+            unsaid,
             "handlers of a session that is over did not end and were dropped"
         );
     }

@@ -3,7 +3,7 @@
 use std::{future::Future, sync::Arc};
 
 use super::{Inbound, UntypedMessage, UntypedPeer};
-use crate::service::{self, Receiver, caught};
+use crate::service::{self, Receiver, caught, log_panic};
 
 /// Something that consumes what sessions receive, as exchanges whose bodies are bytes.
 ///
@@ -51,7 +51,7 @@ impl<S: Service> service::SessionService for RawService<S> {
         let successor = receiver.successor();
         let serving = self.0.serve(peer, Inbound::new(receiver));
         if let Err(panic) = caught(serving).await {
-            tracing::error!(panic, "the service of a session panicked");
+            log_panic("the service of a session", &panic);
         }
         // What comes after a service has returned is discarded: responders answer by themselves.
         let mut rest = Inbound::new(successor());

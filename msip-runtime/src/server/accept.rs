@@ -20,26 +20,27 @@ use super::{
     authenticate::Authenticators,
     connection::{self, ConnectionEnd},
     log_limiter::LogLimiter,
+    permits::ConnectionPermits,
     protocols::ProtocolTable,
     sessions::Sessions,
     shared::{ServerShared, goodbye},
 };
 use crate::{
-    Code,
-    driver::close_gracefully,
-    instruments::{RefusedHandshake, handshake_refused},
+    instruments::{OmittedLine, RefusedHandshake, handshake_refused},
+    log_rate::{LimitedLog, LogRate},
     settings::Settings,
     transport::Incoming,
 };
-use msip_session::wire::{Flags, MsgId, write_error};
 
 /// How long to wait after a failed accept: at first, doubled with each, and at most.
 const FIRST_WAIT: Duration = Duration::from_millis(5);
 const LONGEST_WAIT: Duration = Duration::from_secs(1);
 
-/// How many connections beyond `max_connections` are refused with `RESOURCE_EXHAUSTED` at once; more are closed without
-/// an answer.
-const MAX_TURNED_AWAY: usize = 64;
+/// How often it is logged that an accept has failed.
+const FAILED_ACCEPTS: LogRate = LogRate {
+    burst: 10,
+    interval: Duration::from_secs(1),
+};
 
 /// How much longer than `drain_timeout` tasks may take: for the CLOSE, and for the handlers.
 const MARGIN: Duration = Duration::from_secs(2);
@@ -81,49 +82,51 @@ pub(super) async fn serve(
     tracing::info!(protocol, url, "listening");
     let max_connections = settings.max_connections;
     // Sessions without a connection hold none.
-    let permits = Arc::new(Semaphore::new(max_connections));
+    let permits = ConnectionPermits::new(max_connections);
     let handshakes = Arc::new(Semaphore::new(settings.max_handshakes));
-    let sessions = Sessions::new(settings.max_detached_sessions);
-    let (drain_timeout, handshake_timeout) = (settings.drain_timeout, settings.handshake_timeout);
+    let log_limiter = Arc::new(LogLimiter::default());
+    let sessions = Sessions::new(settings.max_detached_sessions, &log_limiter);
+    let failed_accepts = LimitedLog::new(OmittedLine::Accept, FAILED_ACCEPTS);
+    let drain_timeout = settings.drain_timeout;
     let shared = Arc::new(ServerShared {
         settings,
         name,
         authenticators,
         protocols,
         sessions,
-        log_limiter: LogLimiter::default(),
+        permits,
+        log_limiter: Arc::clone(&log_limiter),
         draining: incoming.drain_signal(),
     });
     let mut connections: JoinSet<ConnectionEnd> = JoinSet::new();
-    let mut turned_away: JoinSet<()> = JoinSet::new();
     let mut wait = FIRST_WAIT;
     let mut shutdown = pin!(shutdown);
+    let mut telling = pin!(log_limiter.tell_regularly());
     loop {
         tokio::select! {
             () = &mut shutdown => break,
-            // The sets and the listener lose nothing when a branch is dropped.
+            // The set and the listener lose nothing when a branch is dropped.
             Some(_) = connections.join_next() => {}
-            Some(_) = turned_away.join_next() => {}
+            () = &mut telling => {}
             (handshake_permit, accepted) = next_connection(&handshakes, &mut incoming) => match accepted {
                 Ok(connection) => {
                     wait = FIRST_WAIT;
-                    if let Ok(permit) = Arc::clone(&permits).try_acquire_owned() {
+                    if let Some(permit) = shared.permits.acquire() {
                         let span = tracing::info_span!("connection", protocol, peer = %connection.peer());
                         let serving = connection::serve(connection, permit, handshake_permit, Arc::clone(&shared));
                         connections.spawn(serving.instrument(span));
                     } else {
                         handshake_refused(RefusedHandshake::TooManyConnections);
-                        if let Some(unsaid) = shared.log_limiter.may_log(connection.peer()) {
-                            tracing::warn!(peer = %connection.peer(), max_connections, unsaid, "connection refused: too many connections");
-                        }
-                        if turned_away.len() < MAX_TURNED_AWAY {
-                            turned_away.spawn(turn_away(connection, max_connections, handshake_timeout));
+                        if shared.log_limiter.may_log_refused(connection.peer()) {
+                            tracing::warn!(peer = %connection.peer(), max_connections, "connection refused: too many connections");
                         }
                     }
                 }
                 Err(error) => {
                     // Usually no file descriptor is free: the connections go on, and later one may be.
-                    tracing::warn!(%error, ?wait, "cannot accept a connection");
+                    if let Some(unsaid) = failed_accepts.may_log() {
+                        tracing::warn!(%error, ?wait, unsaid, "cannot accept a connection");
+                    }
                     tokio::select! {
                         () = &mut shutdown => break,
                         () = sleep(wait) => wait = (wait * 2).min(LONGEST_WAIT),
@@ -135,7 +138,9 @@ pub(super) async fn serve(
     // Ends the connections whose handshakes are not done.
     drop(incoming);
     shared.sessions.end_all();
-    drain(&shared.protocols, connections, drain_timeout).await
+    let report = drain(&shared.protocols, connections, drain_timeout).await;
+    shared.log_limiter.tell();
+    report
 }
 
 /// The next connection, once a handshake may begin; until then connections wait to be accepted.
@@ -152,23 +157,6 @@ async fn next_connection(
         // Nobody closes the semaphore.
         Err(_) => pending().await,
     }
-}
-
-/// Refuses a client, since there are too many.
-async fn turn_away(incoming: Incoming, max: usize, limit: Duration) {
-    let Ok(Ok(mut connection)) = timeout(limit, incoming.upgrade()).await else {
-        return;
-    };
-    let mut text = Vec::new();
-    let reason = format!("too many connections: {max} (max_connections)");
-    write_error(
-        &mut text,
-        Flags::NONE,
-        MsgId::CONNECTION,
-        Code::ResourceExhausted,
-        &reason,
-    );
-    close_gracefully(&mut connection.stream, vec![text]).await;
 }
 
 /// Closes every connection gracefully and waits until all tasks have ended.

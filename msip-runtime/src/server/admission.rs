@@ -6,7 +6,7 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
-use super::{Peer, Registry};
+use super::{Peer, Registry, log_limiter::LogLimiter};
 use crate::{
     PeerId, Protocol, Status,
     compatibility::Outcome,
@@ -123,6 +123,7 @@ pub(super) fn when_admitted<P: Protocol>(
     check: impl Future<Output = Outcome> + Send + 'static,
     handlers: HandlerTask,
     inbox: Arc<Inbox>,
+    log_limiter: Arc<LogLimiter>,
 ) -> HandlerTask {
     Box::pin(async move {
         match check.await {
@@ -133,7 +134,9 @@ pub(super) fn when_admitted<P: Protocol>(
             Outcome::Refused(status) => {
                 drop(handlers);
                 let connection = Arc::clone(listing.peer.shared());
-                tracing::info!(%status, "client refused");
+                if log_limiter.may_log_refused(&listing.peer.address()) {
+                    tracing::info!(%status, "client refused");
+                }
                 connection.begin_close(&status);
                 let peer = raw::UntypedPeer::server(
                     raw::Handle::new(&connection),

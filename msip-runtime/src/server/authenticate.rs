@@ -7,7 +7,8 @@ use tokio::time::{Instant, timeout_at};
 use super::peer_connection::Remote;
 use crate::{
     Code, Identity, Status,
-    service::caught,
+    instruments::RefusedHandshake,
+    service::{caught, log_panic},
     transport::{PeerAddress, PeerCredential},
 };
 use msip_session::wire::{Escaped, HelloFrame};
@@ -201,10 +202,11 @@ impl<A: Authenticator> AnyAuthenticator for A {
 #[derive(Clone, Default)]
 pub(super) struct Authenticators(Vec<Arc<dyn AnyAuthenticator>>);
 
-/// Why a client is refused: what it is told, and what the log says in addition.
+/// Why a client is refused: what it is told, how it is counted, and what the log says in addition.
 #[derive(Debug)]
 pub(super) struct Refusal {
     pub(super) told: Status,
+    pub(super) counted: RefusedHandshake,
     /// The authenticator's own words, where the client is not told them.
     pub(super) why: Option<String>,
 }
@@ -242,7 +244,7 @@ impl Authenticators {
                 Ok(Ok(None)) => {}
                 Ok(Err(status)) => return Err(status.into()),
                 Err(panic) => {
-                    tracing::error!(panic, "an authenticator panicked");
+                    log_panic("an authenticator", &panic);
                     return Err(Status::internal("authentication failed").into());
                 }
             }
@@ -268,7 +270,17 @@ impl Refusal {
     /// One that the client is told as it is.
     pub(super) fn told(status: Status) -> Self {
         Self {
+            counted: RefusedHandshake::Status(status.code()),
             told: status,
+            why: None,
+        }
+    }
+
+    /// One for which no place is free; it is told so.
+    pub(super) fn too_many_connections(status: Status) -> Self {
+        Self {
+            told: status,
+            counted: RefusedHandshake::TooManyConnections,
             why: None,
         }
     }
@@ -276,6 +288,7 @@ impl Refusal {
     fn unauthenticated(why: &str) -> Self {
         Self {
             told: Status::unauthenticated(REFUSAL),
+            counted: RefusedHandshake::Status(Code::Unauthenticated),
             why: Some(Escaped::new(why).to_string()),
         }
     }

@@ -11,6 +11,7 @@ use super::{
     authenticate::{ConnectRequest, Refusal},
     peer::{Introduction, SchemaTerms},
     peer_connection::Remote,
+    permits::ConnectionPermit,
     protocols::{Offer, ServedPeer},
     resumed::{Greeting, Resumed, ResumedReceiver},
     sessions::{Claim, Principal, Registration, SessionKey},
@@ -20,7 +21,10 @@ use crate::{
     Identity, PeerId, Status,
     body::Encoding,
     connection::ConnectionShared,
-    driver::{HandlerTask, HandshakeError, handshake, nothing_early, refuse, while_deciding},
+    driver::{
+        HandlerTask, HandshakeError, handshake, nothing_early, refuse, refuse_at_once,
+        while_deciding,
+    },
     instruments::{RefusedHandshake, handshake_refused},
     negotiation,
     service::Inbox,
@@ -37,7 +41,7 @@ pub(super) struct Begun {
     pub(super) connection: Arc<ConnectionShared>,
     pub(super) stream: Stream,
     pub(super) decoder: Decoder,
-    pub(super) permit: OwnedSemaphorePermit,
+    pub(super) permit: ConnectionPermit,
     pub(super) session_id: SessionId,
     /// Where the session can be resumed.
     pub(super) kept: Option<(Registration, ResumedReceiver)>,
@@ -51,6 +55,8 @@ pub(super) struct Begun {
 pub(super) struct AboutClient {
     pub(super) id: PeerId,
     pub(super) name: String,
+    /// Where its current connection comes from, or its last one.
+    pub(super) address: PeerAddress,
     /// The fingerprint that the server has answered with.
     pub(super) fingerprint: u64,
     /// Whether the server can describe its schema to it.
@@ -87,7 +93,7 @@ struct Accepted<'a> {
 /// belongs to a session that exists, to which it is sent.
 pub(super) async fn begin(
     incoming: Incoming,
-    permit: OwnedSemaphorePermit,
+    mut permit: ConnectionPermit,
     handshake_permit: OwnedSemaphorePermit,
     shared: &ServerShared,
 ) -> Option<Begun> {
@@ -114,7 +120,7 @@ pub(super) async fn begin(
         };
         let negotiated = negotiated?;
         let id = draw_peer_id()?;
-        let claim = claim(hello.session_id, &key, shared).map_err(Refusal::told)?;
+        let claim = claim(hello.session_id, &key, &mut permit, shared)?;
         Ok(Accepted {
             id,
             negotiated,
@@ -126,13 +132,20 @@ pub(super) async fn begin(
     drop(handshake_permit);
     match accepted {
         Ok(accepted) => open(greeted, hello, protocol, accepted, permit, shared),
-        Err(Refusal { told, why }) => {
-            handshake_refused(RefusedHandshake::Status(told.code()));
-            if let Some(unsaid) = shared.log_limiter.may_log(&greeted.remote.address) {
-                tracing::info!(status = %told, why, unsaid, "client refused");
+        Err(Refusal { told, counted, why }) => {
+            handshake_refused(counted);
+            if shared.log_limiter.may_log_refused(&greeted.remote.address) {
+                tracing::info!(status = %told, why, "client refused");
             }
             greeted.session.refuse(told.code(), told.message());
-            refuse(&mut greeted.stream, &mut greeted.session).await;
+            let Greeted {
+                stream, session, ..
+            } = &mut greeted;
+            if permit.is_spare() {
+                refuse_at_once(stream, session);
+            } else {
+                refuse(stream, session).await;
+            }
             None
         }
     }
@@ -144,7 +157,7 @@ fn open(
     hello: Greeting,
     protocol: String,
     accepted: Accepted<'_>,
-    permit: OwnedSemaphorePermit,
+    permit: ConnectionPermit,
     shared: &ServerShared,
 ) -> Option<Begun> {
     let Greeted {
@@ -179,7 +192,7 @@ fn open(
             }));
             return None;
         }
-        Some(Claim::Refused) | None => None,
+        Some(Claim::Refused | Claim::NoPlace) | None => None,
     };
     if kept.is_some() {
         session.keep_when_lost();
@@ -203,6 +216,7 @@ fn open(
     let about = AboutClient {
         id,
         name: hello.client_name.clone(),
+        address: remote.address.clone(),
         fingerprint,
         describes: offer.describes(),
         resumed: false,
@@ -218,6 +232,7 @@ fn open(
             describes: hello.describes,
             limit: settings.handshake_timeout,
         },
+        log_limiter: Arc::clone(&shared.log_limiter),
         schema: None,
     };
     let inbox = Arc::new(Inbox::default());
@@ -334,17 +349,25 @@ fn negotiate<'a>(hello: &HelloFrame, shared: &'a ServerShared) -> Result<Negotia
     Ok(Negotiated { offer, encoding })
 }
 
-/// Finds or begins the session that a client names. `None` where sessions are not kept.
+/// Finds or begins the session that a client names. `None` where sessions are not kept. Beyond `max_connections` none begins:
+/// a client may only take over its own, whose connection makes room.
 fn claim(
     id: SessionId,
     key: &SessionKey<'_>,
+    permit: &mut ConnectionPermit,
     shared: &ServerShared,
-) -> Result<Option<Claim>, Status> {
+) -> Result<Option<Claim>, Refusal> {
+    let has_place = shared.permits.make_regular(permit);
+    let too_many = || Refusal::too_many_connections(shared.permits.refusal());
     if shared.settings.session_expiry.is_zero() {
-        return Ok(None);
+        return if has_place { Ok(None) } else { Err(too_many()) };
     }
-    match shared.sessions.claim(id, key) {
-        Claim::Refused => Err(Status::unauthenticated("the session cannot be resumed")),
+    match shared.sessions.claim(id, key, has_place) {
+        Claim::Refused => {
+            let status = Status::unauthenticated("the session cannot be resumed");
+            Err(Refusal::told(status))
+        }
+        Claim::NoPlace => Err(too_many()),
         claim => Ok(Some(claim)),
     }
 }
@@ -394,15 +417,15 @@ fn log_failure(error: &HandshakeError, shared: &ServerShared, peer: &PeerAddress
         HandshakeError::TimedOut => "it did not come in time",
         HandshakeError::Fault(fault) => &*fault.rule,
     };
-    if let Some(unsaid) = shared.log_limiter.may_log(peer) {
-        tracing::info!(rule = %Escaped::new(rule), unsaid, "no HELLO");
+    if shared.log_limiter.may_log_refused(peer) {
+        tracing::info!(rule = %Escaped::new(rule), "no HELLO");
     }
 }
 
 fn log_failed_upgrade(error: &io::Error, shared: &ServerShared, peer: &PeerAddress) {
     handshake_refused(RefusedHandshake::Transport);
-    if let Some(unsaid) = shared.log_limiter.may_log(peer) {
+    if shared.log_limiter.may_log_refused(peer) {
         let error = error.to_string();
-        tracing::info!(error = %Escaped::new(&error), unsaid, "the transport's handshake failed");
+        tracing::info!(error = %Escaped::new(&error), "the transport's handshake failed");
     }
 }

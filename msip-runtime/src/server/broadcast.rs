@@ -4,12 +4,15 @@ use std::{
     collections::HashSet,
     fmt,
     sync::{Arc, Weak},
+    time::Duration,
 };
 
 use super::{Peer, PeerId, registry::Registry};
 use crate::{
     Envelope, OutboundAll, Protocol, Variant,
     body::{Encoding, Prepared, key_of},
+    instruments::OmittedLine,
+    log_rate::{LimitedLog, LogRate},
 };
 
 /// Many clients of one server. What may be sent to them at once are methods of the generated trait
@@ -228,6 +231,15 @@ impl<P: Protocol> OutboundAll<P::ServerToClient> for Broadcast<P> {
     }
 }
 
+/// Broadcasts that cannot be encoded in the codec of some client, of all servers of the process.
+static UNENCODABLE: LimitedLog = LimitedLog::new(
+    OmittedLine::Encoding,
+    LogRate {
+        burst: 20,
+        interval: Duration::from_secs(1),
+    },
+);
+
 /// The body of a message; `None` where it cannot be encoded.
 fn body<E: Envelope>(encoding: &Encoding, message: &E, variant: &Variant) -> Option<Prepared> {
     match encoding.prepare(message, variant) {
@@ -238,7 +250,9 @@ fn body<E: Envelope>(encoding: &Encoding, message: &E, variant: &Variant) -> Opt
             Some(Prepared::uncompressed(body))
         }
         Err(error) => {
-            tracing::warn!(message = variant.name, %error, "a broadcast cannot be encoded for some clients");
+            if let Some(unsaid) = UNENCODABLE.may_log() {
+                tracing::warn!(message = variant.name, %error, unsaid, "a broadcast cannot be encoded for some clients");
+            }
             None
         }
     }

@@ -9,24 +9,26 @@ use std::{
 
 use tokio::{
     sync::OwnedSemaphorePermit,
-    task::JoinSet,
     time::{Instant, Sleep, sleep_until, timeout_at},
 };
 
 use super::{
     begin::{AboutClient, Begun, begin, welcome},
+    permits::ConnectionPermit,
     protocols::ServedPeer,
     resumed::{Resumed, ResumedReceiver},
     sessions::Registration,
     shared::{ServerShared, goodbye},
 };
 use crate::{
-    CloseReason, Code, DisconnectReason, Status,
+    CloseReason, DisconnectReason, Status,
     connection::{ConnectionShared, Raised},
-    driver::{self, Driver, Ending, GracefulClose, HandlerTask, drain, refuse, run_suspended},
+    driver::{
+        self, Driver, Ending, GracefulClose, HandlerTask, drain, refuse_at_once, run_suspended,
+    },
     error::WithCauses,
     instruments::{self, SessionCount},
-    service::{Inbox, caught},
+    service::{Inbox, caught, log_panic},
     transport::{Incoming, Stream},
 };
 use msip_session::{
@@ -48,7 +50,7 @@ pub(super) struct ConnectionEnd {
 /// is not held meanwhile.
 pub(super) fn serve(
     incoming: Incoming,
-    permit: OwnedSemaphorePermit,
+    permit: ConnectionPermit,
     handshake_permit: OwnedSemaphorePermit,
     shared: Arc<ServerShared>,
 ) -> impl Future<Output = ConnectionEnd> + Send {
@@ -83,8 +85,8 @@ struct KeptSession {
     resumed: Option<ResumedReceiver>,
     /// The client has sent something after a HELLO: it knows of the session.
     is_confirmed: bool,
-    /// Earlier connections that are being closed gracefully; not there before the first.
-    closing: Option<JoinSet<()>>,
+    /// The connection before this one, as long as it is being closed.
+    closing: Option<Closing>,
     _abandon: AbandonOnDrop,
     _count: SessionCount,
 }
@@ -93,7 +95,13 @@ struct KeptSession {
 struct Attached {
     driver: Box<Driver>,
     /// One of `max_connections`.
-    permit: OwnedSemaphorePermit,
+    permit: ConnectionPermit,
+}
+
+/// A connection that was taken over and is being closed gracefully. It holds its place until it is closed.
+struct Closing {
+    closed: Pin<Box<dyn Future<Output = ()> + Send>>,
+    permit: ConnectionPermit,
 }
 
 impl KeptSession {
@@ -148,7 +156,9 @@ impl KeptSession {
                 has_received,
             } = *ended;
             self.is_confirmed |= has_received;
-            tracing::info!(peer = %self.about.id, reason = %WithCauses(&reason), is_suspended, "disconnected");
+            if self.may_log() {
+                tracing::info!(peer = %self.about.id, reason = %WithCauses(&reason), is_suspended, "disconnected");
+            }
             if !is_suspended {
                 // Nobody can resume it from here on.
                 self.registration = None;
@@ -159,14 +169,18 @@ impl KeptSession {
                 Box::pin(self.finish(graceful_close, reason)).await;
                 return ConnectionEnd { cut_off };
             }
-            self.closing
-                .get_or_insert_default()
-                .spawn(graceful_close.finish());
             self.inbox.disconnected(reason);
-            drop(permit);
             let arrival = match arrival {
-                Some(arrival) => Some(arrival),
-                None => Box::pin(self.await_arrival()).await,
+                Some(mut arrival) => {
+                    self.make_room(&mut arrival, graceful_close, permit);
+                    Some(arrival)
+                }
+                None => {
+                    // There is nothing more to say by it.
+                    drop(graceful_close);
+                    drop(permit);
+                    Box::pin(self.await_arrival()).await
+                }
             };
             let Some(arrival) = arrival else {
                 return Box::pin(self.expire()).await;
@@ -202,12 +216,14 @@ impl KeptSession {
             tokio::select! {
                 () = expired(&mut expiry) => {
                     expiry = None;
-                    tracing::info!(peer = %self.about.id, "the identity has expired");
+                    if self.may_log() {
+                        tracing::info!(peer = %self.about.id, "the identity has expired");
+                    }
                     // What is open may finish within `drain_timeout`; nothing new is taken.
                     self.connection.begin_close(&Status::unauthenticated("the identity has expired"));
                 }
                 ending = driver.run(&mut self.handlers) => return (Box::new(driver.end(ending)), None),
-                Some(arrival) = next_resumed(&mut self.resumed) => {
+                Some(arrival) = next_resumed(&mut self.resumed, &mut self.closing) => {
                     if let Some(arrival) = self.unless_behind(arrival) {
                         return (Box::new(driver.end(Ending::TakenOver)), Some(arrival));
                     }
@@ -216,14 +232,24 @@ impl KeptSession {
         }
     }
 
+    /// Whether a line about this client may be logged now.
+    fn may_log(&self) -> bool {
+        self.shared.log_limiter.may_log_served(&self.about.address)
+    }
+
     fn tell_connected(&self) {
-        let client = Escaped::new(&self.about.name).to_string();
-        tracing::info!(peer = %self.about.id, %client, resumed = self.about.resumed, "connected");
+        if self.may_log() {
+            let client = Escaped::new(&self.about.name);
+            tracing::info!(peer = %self.about.id, %client, resumed = self.about.resumed, "connected");
+        }
     }
 
     /// Closes the connection gracefully, and waits until the handlers end.
     async fn finish(self: Box<Self>, graceful_close: GracefulClose, reason: DisconnectReason) {
         graceful_close.finish().await;
+        if let Some(closing) = self.closing {
+            closing.closed.await;
+        }
         drain(self.handlers, self.shared.settings.drain_timeout).await;
         tell_disconnected(&*self.peer, reason).await;
         tell_gone(&*self.peer).await;
@@ -245,20 +271,54 @@ impl KeptSession {
         };
         let expiry = Instant::now() + kept;
         loop {
-            let next = timeout_at(expiry, next_resumed(&mut self.resumed));
+            let next = next_resumed(&mut self.resumed, &mut self.closing);
+            let next = timeout_at(expiry, next);
             let arrival = run_suspended(&self.connection, &mut self.handlers, next)
                 .await?
                 .ok()??;
-            if let Some(arrival) = self.unless_behind(arrival) {
-                return Some(arrival);
+            if let Some(mut arrival) = self.unless_behind(arrival) {
+                if self.find_place(&mut arrival) {
+                    return Some(arrival);
+                }
+                refuse_resumed(arrival, &self.shared.permits.refusal());
             }
         }
     }
 
+    /// Closes the connection that was taken over: gracefully where both have a place, else at once, and the new one has its
+    /// place. At most one of a session is being closed.
+    fn make_room(
+        &mut self,
+        arrival: &mut Resumed,
+        graceful_close: GracefulClose,
+        permit: ConnectionPermit,
+    ) {
+        if !self.shared.permits.make_regular(&mut arrival.permit) {
+            graceful_close.finish_at_once();
+            arrival.permit = permit;
+        } else if graceful_close.is_due() {
+            self.closing = Some(Closing {
+                closed: Box::pin(graceful_close.finish()),
+                permit,
+            });
+        }
+    }
+
+    /// Finds a place for a connection that was accepted without one: a free one, or that of the connection before it.
+    fn find_place(&mut self, arrival: &mut Resumed) -> bool {
+        if self.shared.permits.make_regular(&mut arrival.permit) {
+            return true;
+        }
+        let Some(Closing { closed, permit }) = self.closing.take() else {
+            return false;
+        };
+        drop(closed);
+        arrival.permit = permit;
+        true
+    }
+
     /// Refuses a connection while too much of what came by earlier ones is not handled.
     fn unless_behind(&mut self, arrival: Box<Resumed>) -> Option<Box<Resumed>> {
-        let closing = self.closing.get_or_insert_default();
-        while closing.try_join_next().is_some() {}
         let is_behind = self
             .connection
             .with_session(|session| session.is_behind())
@@ -266,20 +326,8 @@ impl KeptSession {
         if !is_behind {
             return Some(arrival);
         }
-        let Resumed {
-            mut stream,
-            mut session,
-            permit,
-            ..
-        } = *arrival;
-        session.refuse(
-            Code::ResourceExhausted,
-            "messages of earlier connections of this session are not handled yet",
-        );
-        closing.spawn(async move {
-            refuse(&mut stream, &mut session).await;
-            drop(permit);
-        });
+        let text = "messages of earlier connections of this session are not handled yet";
+        refuse_resumed(arrival, &Status::resource_exhausted(text));
         None
     }
 
@@ -300,6 +348,7 @@ impl KeptSession {
         if let Some(registration) = &self.registration {
             registration.attached();
         }
+        self.about.address = remote.address.clone();
         self.peer.has_resumed(remote);
         self.about.resumed = true;
         let welcome = Welcome {
@@ -327,6 +376,7 @@ impl KeptSession {
     /// Ends the session, since it was not resumed in time.
     async fn expire(mut self: Box<Self>) -> ConnectionEnd {
         self.registration = None;
+        self.closing = None;
         let cut_off = self
             .connection
             .with_session(|session| session.open_exchanges())
@@ -335,7 +385,9 @@ impl KeptSession {
         self.connection.close(CloseReason::ClosedByUs);
         let lost = self.connection.lose_session();
         self.peer.ended(&lost);
-        tracing::info!(peer = %self.about.id, unanswered = lost.len(), cut_off, "the session has ended");
+        if self.may_log() {
+            tracing::info!(peer = %self.about.id, unanswered = lost.len(), cut_off, "the session has ended");
+        }
         self.inbox.close();
         drain(self.handlers, self.shared.settings.drain_timeout).await;
         tell_gone(&*self.peer).await;
@@ -343,13 +395,42 @@ impl KeptSession {
     }
 }
 
-/// The next connection of a session. `None` when none can come any more; never ready where none ever can.
-async fn next_resumed(resumed: &mut Option<ResumedReceiver>) -> Option<Box<Resumed>> {
-    std::future::poll_fn(|task| match resumed {
-        Some(resumed) => resumed.poll_next(task),
-        None => Poll::Pending,
+/// The next connection of a session; meanwhile the one before is being closed. `None` when none can come any more; never
+/// ready where none ever can.
+///
+/// # Cancel safety
+///
+/// Dropping the future loses nothing.
+async fn next_resumed(
+    resumed: &mut Option<ResumedReceiver>,
+    closing: &mut Option<Closing>,
+) -> Option<Box<Resumed>> {
+    std::future::poll_fn(|task| {
+        if let Some(it) = closing
+            && it.closed.as_mut().poll(task).is_ready()
+        {
+            *closing = None;
+        }
+        match resumed {
+            Some(resumed) => resumed.poll_next(task),
+            None => Poll::Pending,
+        }
     })
     .await
+}
+
+/// Refuses a connection that its session does not take. It has read nothing after its HELLO: the client gets the text.
+fn refuse_resumed(arrival: Box<Resumed>, status: &Status) {
+    let Resumed {
+        mut stream,
+        mut session,
+        permit,
+        ..
+    } = *arrival;
+    session.refuse(status.code(), status.message());
+    refuse_at_once(&mut stream, &mut session);
+    drop(stream);
+    drop(permit);
 }
 
 /// The time at which the identity of the client expires; `None` where it never does, and where there is none.
@@ -375,14 +456,14 @@ async fn expired(expiry: &mut Option<Pin<Box<Sleep>>>) {
 /// Tells the handler that a client's session has ended.
 async fn tell_gone(peer: &dyn ServedPeer) {
     if let Err(panic) = caught(peer.gone()).await {
-        tracing::error!(panic, "on_client_gone panicked");
+        log_panic("on_client_gone", &panic);
     }
 }
 
 /// Tells the handler that the last connection of a client has ended.
 async fn tell_disconnected(peer: &dyn ServedPeer, reason: DisconnectReason) {
     if let Err(panic) = caught(peer.disconnected(reason)).await {
-        tracing::error!(panic, "on_client_disconnected panicked");
+        log_panic("on_client_disconnected", &panic);
     }
 }
 

@@ -13,6 +13,7 @@ mod members;
 mod outbound;
 mod peer;
 mod peer_connection;
+mod permits;
 mod protocols;
 mod registry;
 mod resumed;

@@ -11,6 +11,7 @@ use std::{
 
 use super::{
     Registry,
+    log_limiter::LogLimiter,
     peer_connection::{PeerConnection, Remote},
 };
 use crate::{
@@ -137,6 +138,7 @@ pub(super) struct Introduction {
     pub(super) client_name: String,
     pub(super) client_fingerprint: u64,
     pub(super) schema_terms: SchemaTerms,
+    pub(super) log_limiter: Arc<LogLimiter>,
     /// The check of its schema, where that has another fingerprint.
     pub(super) schema: Option<Arc<SchemaCheck>>,
 }

@@ -244,6 +244,7 @@ where
         let (check, checking) = check.unzip();
         introduction.schema = check;
         let is_admitted = checking.is_none() || rule == SchemaRule::Any;
+        let log_limiter = Arc::clone(&introduction.log_limiter);
         let peer = Peer::new(
             introduction,
             Arc::clone(connection),
@@ -265,7 +266,7 @@ where
             Some(checking) if is_admitted => beside(checking, handlers),
             Some(checking) => {
                 let inbox = Arc::clone(inbox);
-                when_admitted(Arc::clone(&listing), checking, handlers, inbox)
+                when_admitted(Arc::clone(&listing), checking, handlers, inbox, log_limiter)
             }
         };
         let served = TypedPeer {

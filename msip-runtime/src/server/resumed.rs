@@ -8,9 +8,7 @@ use std::{
     task::{Context, Poll, Waker},
 };
 
-use tokio::sync::OwnedSemaphorePermit;
-
-use super::peer_connection::Remote;
+use super::{peer_connection::Remote, permits::ConnectionPermit};
 use crate::{
     Identity, compatibility::describes, negotiation::reads_error_metadata, transport::Stream,
 };
@@ -64,8 +62,8 @@ pub(super) struct Resumed {
     pub(super) remote: Remote,
     /// Who the client is by this connection.
     pub(super) identity: Option<Identity>,
-    /// Its place among `max_connections`.
-    pub(super) permit: OwnedSemaphorePermit,
+    /// Its place among `max_connections`, or a spare one.
+    pub(super) permit: ConnectionPermit,
 }
 
 /// The sending side, as the table of sessions has it; without it no connection can come any more.
@@ -182,13 +180,11 @@ impl Waiting {
 
 #[cfg(test)]
 mod tests {
-    use tokio::sync::Semaphore;
-
     use super::*;
-    use crate::{settings::Settings, transport::memory_pair};
+    use crate::{server::permits::ConnectionPermits, settings::Settings, transport::memory_pair};
     use msip_session::wire::{Hello, Side};
 
-    fn arrival(number: u64, permits: &Arc<Semaphore>) -> Box<Resumed> {
+    fn arrival(number: u64, permits: &ConnectionPermits) -> Box<Resumed> {
         let config = Settings::default().session(Side::Accepting);
         let session_id = SessionId::new(number).unwrap();
         let hello = Hello::default();
@@ -200,7 +196,7 @@ mod tests {
             hello: HelloFrame { session_id, hello }.into(),
             remote: Remote::from(&memory_pair().0),
             identity: None,
-            permit: Arc::clone(permits).try_acquire_owned().unwrap(),
+            permit: permits.acquire().unwrap(),
         })
     }
 
@@ -211,13 +207,13 @@ mod tests {
 
     #[test]
     fn connections_are_taken_in_order_and_of_too_many_the_oldest_is_closed() {
-        let permits = Arc::new(Semaphore::new(10));
+        let permits = ConnectionPermits::new(10);
         let (sender, mut resumed) = ResumedSender::open();
         assert_eq!(next(&mut resumed), Poll::Pending);
         for number in 1..=6 {
             sender.route().unwrap().send(arrival(number, &permits));
         }
-        assert_eq!(permits.available_permits(), 6, "two are closed");
+        assert_eq!(permits.free(), 6, "two are closed");
         for number in 3..=6 {
             assert_eq!(next(&mut resumed), Poll::Ready(Some(number)));
         }
@@ -226,28 +222,24 @@ mod tests {
 
     #[test]
     fn the_receiver_learns_that_no_connection_can_come() {
-        let permits = Arc::new(Semaphore::new(10));
+        let permits = ConnectionPermits::new(10);
         let (sender, mut resumed) = ResumedSender::open();
         let (route, late) = (sender.route().unwrap(), sender.route().unwrap());
         route.send(arrival(1, &permits));
         drop(sender);
         late.send(arrival(2, &permits));
-        assert_eq!(
-            permits.available_permits(),
-            9,
-            "one that comes too late is closed"
-        );
+        assert_eq!(permits.free(), 9, "one that comes too late is closed");
         assert_eq!(next(&mut resumed), Poll::Ready(Some(1)));
         assert_eq!(next(&mut resumed), Poll::Ready(None));
     }
 
     #[test]
     fn a_session_that_ends_closes_waiting_connections_and_takes_no_more() {
-        let permits = Arc::new(Semaphore::new(10));
+        let permits = ConnectionPermits::new(10);
         let (sender, resumed) = ResumedSender::open();
         sender.route().unwrap().send(arrival(1, &permits));
         drop(resumed);
-        assert_eq!(permits.available_permits(), 10);
+        assert_eq!(permits.free(), 10);
         assert!(sender.route().is_none());
     }
 }

@@ -7,7 +7,10 @@ use std::{
 
 use sha2::{Digest as _, Sha256};
 
-use super::resumed::{ResumeRoute, ResumedReceiver, ResumedSender};
+use super::{
+    log_limiter::LogLimiter,
+    resumed::{ResumeRoute, ResumedReceiver, ResumedSender},
+};
 use crate::{Identity, transport::PeerCredential};
 use msip_session::{Evict, wire::SessionId};
 
@@ -20,6 +23,8 @@ pub(super) enum Claim {
     Known(ResumeRoute),
     /// A session that exists, with another secret or of another principal.
     Refused,
+    /// A new session, for which there is no place.
+    NoPlace,
 }
 
 /// What a session is resumed with, besides its id: all of it must be as it was when the session began.
@@ -51,6 +56,7 @@ impl<'a> Principal<'a> {
 pub(super) struct Sessions {
     table: Mutex<Table>,
     max_detached: usize,
+    log_limiter: Arc<LogLimiter>,
 }
 
 #[derive(Debug, Default)]
@@ -74,15 +80,22 @@ struct Entry {
 }
 
 impl Sessions {
-    pub(super) fn new(max_detached: usize) -> Arc<Self> {
+    pub(super) fn new(max_detached: usize, log_limiter: &Arc<LogLimiter>) -> Arc<Self> {
         Arc::new(Self {
             table: Mutex::default(),
             max_detached,
+            log_limiter: Arc::clone(log_limiter),
         })
     }
 
-    /// Finds or begins the session that a HELLO names. It is resumed only with the key with which it was begun.
-    pub(super) fn claim(self: &Arc<Self>, id: SessionId, key: &SessionKey<'_>) -> Claim {
+    /// Finds or begins the session that a HELLO names. It is resumed only with the key with which it was begun, and it begins
+    /// only where there is a place for its connection.
+    pub(super) fn claim(
+        self: &Arc<Self>,
+        id: SessionId,
+        key: &SessionKey<'_>,
+        has_place: bool,
+    ) -> Claim {
         let secret = key.hash();
         let mut table = self.lock();
         if let Some(entry) = table.sessions.get(&id) {
@@ -93,6 +106,9 @@ impl Sessions {
             if let Some(route) = entry.sender.route() {
                 return Claim::Known(route);
             }
+        }
+        if !has_place {
+            return Claim::NoPlace;
         }
         let (sender, resumed) = ResumedSender::open();
         let number = table.number();
@@ -122,7 +138,9 @@ impl Sessions {
         let mut table = self.lock();
         let is_it = |entry: &Entry| entry.number == number && entry.detached.is_some();
         if table.sessions.get(&id).is_some_and(is_it) {
-            tracing::info!(session = %id, "session ended: memory is short (max_memory)");
+            if self.log_limiter.may_log_session() {
+                tracing::info!(session = %id, "session ended: memory is short (max_memory)");
+            }
             table.remove(id);
         }
     }
@@ -204,7 +222,9 @@ impl Registration {
             let Some(oldest) = table.pop_detached() else {
                 break;
             };
-            tracing::info!(session = %oldest, "session ended: too many sessions without a connection (max_detached_sessions)");
+            if self.sessions.log_limiter.may_log_session() {
+                tracing::info!(session = %oldest, "session ended: too many sessions without a connection (max_detached_sessions)");
+            }
             table.sessions.remove(&oldest);
         }
     }
@@ -289,7 +309,11 @@ mod tests {
     }
 
     fn claim(sessions: &Arc<Sessions>, number: u64, secret: &[u8]) -> Claim {
-        sessions.claim(id(number), &key(secret, "chat", &PeerCredential::None))
+        sessions.claim(
+            id(number),
+            &key(secret, "chat", &PeerCredential::None),
+            true,
+        )
     }
 
     fn key<'a>(
@@ -313,17 +337,31 @@ mod tests {
 
     #[test]
     fn a_session_is_found_by_its_id_and_secret() {
-        let sessions = Sessions::new(10);
+        let sessions = Sessions::new(10, &Arc::default());
         let (registration, _arrivals) = begin(&sessions, 1);
         assert!(matches!(claim(&sessions, 1, b"guess"), Claim::Refused));
         let other_protocol = key(b"secret", "shop", &PeerCredential::None);
         assert!(matches!(
-            sessions.claim(id(1), &other_protocol),
+            sessions.claim(id(1), &other_protocol, true),
             Claim::Refused
         ));
         assert!(matches!(claim(&sessions, 1, b"secret"), Claim::Known(_)));
         drop(registration);
         begin(&sessions, 1);
+    }
+
+    #[test]
+    fn where_there_is_no_place_a_session_is_found_and_none_begins() {
+        let sessions = Sessions::new(10, &Arc::default());
+        let (_registration, _arrivals) = begin(&sessions, 1);
+        let claim = |number, secret| {
+            let key = key(secret, "chat", &PeerCredential::None);
+            sessions.claim(id(number), &key, false)
+        };
+        assert!(matches!(claim(1, b"secret"), Claim::Known(_)));
+        assert!(matches!(claim(1, b"guess"), Claim::Refused));
+        assert!(matches!(claim(2, b"secret"), Claim::NoPlace));
+        assert_eq!(sessions.lock().sessions.len(), 1);
     }
 
     #[test]
@@ -339,11 +377,11 @@ mod tests {
             names(&["ab", "c"]),
             names(&["a", "bc"]),
         ];
-        let sessions = Sessions::new(10);
+        let sessions = Sessions::new(10, &Arc::default());
         for (number, own) in (1..).zip(&all) {
-            let _begun = sessions.claim(id(number), &key(b"secret", "chat", own));
+            let _begun = sessions.claim(id(number), &key(b"secret", "chat", own), true);
             for other in &all {
-                let resumed = sessions.claim(id(number), &key(b"secret", "chat", other));
+                let resumed = sessions.claim(id(number), &key(b"secret", "chat", other), true);
                 assert_eq!(
                     matches!(resumed, Claim::Known(_)),
                     own == other,
@@ -363,14 +401,14 @@ mod tests {
             Identity::new("jwt").with_user("ad").with_issuer("anorth"),
         ];
         let none = PeerCredential::None;
-        let sessions = Sessions::new(10);
+        let sessions = Sessions::new(10, &Arc::default());
         let claim = |number, identity: Option<&Identity>| {
             let key = SessionKey {
                 secret: b"secret",
                 protocol: "chat",
                 principal: Principal::of(identity, &none),
             };
-            sessions.claim(id(number), &key)
+            sessions.claim(id(number), &key, true)
         };
         for (number, own) in (1..).zip(&all) {
             let _begun = claim(number, Some(own));
@@ -388,7 +426,7 @@ mod tests {
 
     #[test]
     fn the_oldest_without_a_connection_makes_room() {
-        let sessions = Sessions::new(2);
+        let sessions = Sessions::new(2, &Arc::default());
         let mut begun: Vec<_> = (1..=4).map(|number| begin(&sessions, number)).collect();
         for (registration, _) in &begun[..3] {
             registration.detached(true);
@@ -405,7 +443,7 @@ mod tests {
 
     #[test]
     fn sessions_that_nobody_may_know_of_make_room_for_others() {
-        let sessions = Sessions::new(2);
+        let sessions = Sessions::new(2, &Arc::default());
         let mut begun: Vec<_> = (1..=4).map(|number| begin(&sessions, number)).collect();
         let is_known = |number| matches!(claim(&sessions, number, b"secret"), Claim::Known(_));
         for (index, is_confirmed) in [(0, true), (1, false), (2, true)] {
@@ -425,7 +463,7 @@ mod tests {
 
     #[test]
     fn a_session_that_ended_does_not_take_a_later_one_with_it() {
-        let sessions = Sessions::new(10);
+        let sessions = Sessions::new(10, &Arc::default());
         let (old, resumed) = begin(&sessions, 1);
         drop(resumed);
         let (_new, _arrivals) = begin(&sessions, 1);

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use super::{
-    authenticate::Authenticators, log_limiter::LogLimiter, protocols::ProtocolTable,
-    sessions::Sessions,
+    authenticate::Authenticators, log_limiter::LogLimiter, permits::ConnectionPermits,
+    protocols::ProtocolTable, sessions::Sessions,
 };
 use crate::{Status, connection::Signal, settings::Settings};
 
@@ -15,7 +15,8 @@ pub(super) struct ServerShared {
     pub(super) authenticators: Authenticators,
     pub(super) protocols: ProtocolTable,
     pub(super) sessions: Arc<Sessions>,
-    pub(super) log_limiter: LogLimiter,
+    pub(super) permits: ConnectionPermits,
+    pub(super) log_limiter: Arc<LogLimiter>,
     /// Raised once the server shuts down.
     pub(super) draining: Arc<Signal>,
 }

@@ -55,6 +55,7 @@ impl<P: Protocol> StubOutbound<P> {
                 describes: false,
                 limit: Duration::ZERO,
             },
+            log_limiter: Arc::default(),
             schema: None,
         };
         let peer = Peer::new(

@@ -10,7 +10,7 @@ use std::{
 
 use futures_core::Stream;
 
-use crate::{Status, VariantLabel};
+use crate::{Status, VariantLabel, log_rate::PANICS};
 
 /// Runs a handler, and turns its panic into an error with the panic's text.
 pub(crate) async fn caught<F: Future>(handler: F) -> Result<F::Output, String> {
@@ -60,8 +60,17 @@ fn panic_text(panic: &(dyn Any + Send)) -> String {
     text.unwrap_or("a panic without a text").to_owned()
 }
 
+/// Logs the panic of something that a peer has caused to run; so many of these are logged, and no more.
+pub(crate) fn log_panic(what: &str, panic: &str) {
+    if let Some(unsaid) = PANICS.may_log() {
+        tracing::error!(panic, unsaid, "{what} panicked");
+    }
+}
+
 /// The status that the peer gets for a panic.
 pub(crate) fn panicked(variant: VariantLabel, panic: &str) -> Status {
-    tracing::error!(%variant, panic, "a handler panicked");
+    if let Some(unsaid) = PANICS.may_log() {
+        tracing::error!(%variant, panic, unsaid, "a handler panicked");
+    }
     Status::internal("the handler panicked")
 }

@@ -546,9 +546,10 @@ async fn one_client_too_many_is_told_so() {
     let mut hall = Hall::open(at!("tcp://127.0.0.1:0"), |server| server.max_connections(1)).await;
     let text = "RESOURCE_EXHAUSTED: too many connections: 1 (max_connections)";
     let mut raw = RawPeer::dial(&hall.url).await;
+    raw.say(&raw::hello_frame(&raw::hello())).await;
     assert_eq!(
         raw.hear_to_the_end().await,
-        [format!("ERROR connection: {text}")]
+        [format!("ERROR {}: {text}", raw::HELLO_ID)]
     );
     drop(raw);
     match Client::<Lab>::connect(hall.url.to_string()).await {

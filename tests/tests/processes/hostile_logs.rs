@@ -1,15 +1,16 @@
-//! Log lines that strangers cause: one a second, in which their input is escaped text.
+//! Log lines that strangers and clients cause: a few a second, in which their input is escaped text.
 
-use std::time::Instant;
+use std::{process::Stdio, time::Instant};
 
 use msip_runtime::{
     Client,
     transport::ServiceUrl,
-    wire::{FrameType, Hello},
+    wire::{FrameType, Hello, SECRET_LEN},
 };
 use msip_tests::{
     ServerProcess,
-    lab::{EchoReq, Lab, SendClientToServer as _},
+    lab::{Lab, SendClientToServer as _},
+    messages::act,
     raw::{self, RawPeer},
 };
 use tokio::process::Command;
@@ -25,7 +26,9 @@ struct Logged {
 
 impl Logged {
     async fn start() -> Self {
-        let command = Command::new(env!("CARGO_BIN_EXE_lab-server"));
+        let mut command = Command::new(env!("CARGO_BIN_EXE_lab-server"));
+        // Rust's own words about a panic.
+        command.stderr(Stdio::null());
         let server = ServerProcess::start(command).await;
         Self {
             url: server.url.parse().expect("an address"),
@@ -54,19 +57,60 @@ impl Logged {
     }
 }
 
-/// The number behind `unsaid=` in a line.
-fn unsaid(line: &str) -> u64 {
-    let (_, rest) = line.split_once("unsaid=").expect("is counted");
+/// The number behind `name=` in a line; `None` where it has none.
+fn number(line: &str, name: &str) -> Option<u64> {
+    let (_, rest) = line.split_once(&format!(" {name}="))?;
     let digits: String = rest.chars().take_while(char::is_ascii_digit).collect();
-    digits.parse().expect("a number")
+    digits.parse().ok()
+}
+
+/// Lines about one thing, and what was left out of them.
+#[derive(Debug, Default)]
+struct Told {
+    logged: u64,
+    counted: u64,
+}
+
+impl Told {
+    /// Reads on until so many lines were logged or counted.
+    async fn read(logged: &mut Logged, all: u64, is_about: impl Fn(&str) -> bool) -> Self {
+        let mut told = Self::default();
+        while told.logged + told.counted < all {
+            let line = logged
+                .server
+                .line("a line, or how many were not written")
+                .await;
+            if line.contains("not logged one by one") && is_about(&line) {
+                told.counted += number(&line, "lines").expect("is counted");
+                assert_eq!(number(&line, "addresses"), Some(1), "{line}");
+            } else if is_about(&line) {
+                told.logged += 1;
+            }
+        }
+        assert_eq!(told.logged + told.counted, all, "{told:?}");
+        told
+    }
+
+    /// At most a burst of lines, and one for each second that has passed.
+    fn is_limited(&self, burst: u64, begun: Instant) {
+        let seconds = begun.elapsed().as_secs();
+        assert!(
+            self.logged <= burst + seconds + 1,
+            "{self:?} in {seconds} s"
+        );
+    }
 }
 
 #[tokio::test]
 async fn strangers_fill_a_line_a_second_and_the_rest_is_counted() {
     let mut logged = Logged::start().await;
     let begun = Instant::now();
+    // A session that others would like to have.
+    let mut owner = RawPeer::dial(&logged.url).await;
+    owner.say(&raw::resuming_frame(&raw::hello())).await;
+    owner.hear_type(FrameType::Ack).await;
     for stranger in 0..STRANGERS {
-        match stranger % 3 {
+        match stranger % 4 {
             0 => logged.stranger(b"GET / HTTP/1.1\r\n\r\n").await,
             1 => {
                 let another = Hello {
@@ -75,37 +119,63 @@ async fn strangers_fill_a_line_a_second_and_the_rest_is_counted() {
                 };
                 logged.stranger(&raw::hello_frame(&another)).await;
             }
+            2 => {
+                let guess = Hello {
+                    fingerprint: stranger,
+                    session_secret: vec![1; SECRET_LEN],
+                    ..raw::hello()
+                };
+                logged.stranger(&raw::resuming_frame(&guess)).await;
+            }
             _ => logged.stranger(&[0; 100]).await,
         }
     }
-    let seconds = begun.elapsed().as_secs();
-    // Who is let in has lines of its own; by the time it is logged, so is all that came before.
-    logged.visitor(&raw::hello()).await;
-    let lines = logged.until("disconnected").await;
-    let complaints: Vec<&String> = lines
-        .iter()
-        .filter(|line| line.contains("unsaid="))
-        .collect();
-    let count = u64::try_from(complaints.len()).expect("fits");
-    assert!(
-        (1..=seconds + 2).contains(&count),
-        "{count} lines in {seconds} s: {complaints:#?}"
-    );
-    let counted: u64 = complaints.iter().map(|line| unsaid(line)).sum();
-    assert!(counted + count <= STRANGERS, "{complaints:#?}");
-    // Once it was quiet, the next line has the rest.
-    loop {
-        logged.stranger(b"\r\n\r\n").await;
-        let client = Client::<Lab>::connect(logged.url.to_string()).await;
-        let client = client.expect("connects");
-        client.echo_req(EchoReq::default()).await.expect("answers");
-        client.close().await;
-        let lines = logged.until("disconnected").await;
-        if let Some(line) = lines.iter().find(|line| line.contains("unsaid=")) {
-            assert!(unsaid(line) >= STRANGERS - count - counted, "{line}");
-            break;
-        }
+    let is_about = |line: &str| line.contains("refused") || line.contains("no HELLO");
+    let told = Told::read(&mut logged, STRANGERS, is_about).await;
+    assert!(told.logged >= 1);
+    told.is_limited(1, begun);
+}
+
+#[tokio::test]
+async fn clients_that_come_and_go_fill_a_few_lines_a_second_and_the_rest_is_counted() {
+    let mut logged = Logged::start().await;
+    let begun = Instant::now();
+    for _ in 0..STRANGERS {
+        logged.visitor(&raw::hello()).await;
     }
+    let is_about = |line: &str| line.contains("connected");
+    let told = Told::read(&mut logged, 2 * STRANGERS, is_about).await;
+    assert!(
+        told.logged >= 20,
+        "a few clients are logged whole: {told:?}"
+    );
+    told.is_limited(60, begun);
+}
+
+#[tokio::test]
+async fn a_client_whose_calls_panic_fills_a_few_lines_a_second() {
+    let mut logged = Logged::start().await;
+    let begun = Instant::now();
+    let client = Client::<Lab>::connect(logged.url.to_string()).await;
+    let client = client.expect("connects");
+    for _ in 0..STRANGERS {
+        let answer = client.act_req(act("panic")).await;
+        assert!(answer.is_err(), "{answer:?}");
+    }
+    client.close().await;
+    let lines = logged.until("disconnected").await;
+    let panics = lines
+        .iter()
+        .filter(|line| line.contains("a handler panicked"));
+    let told = Told {
+        logged: panics.clone().count().try_into().expect("fits"),
+        counted: panics.filter_map(|line| number(line, "unsaid")).sum(),
+    };
+    assert!(
+        told.logged >= 20 && told.logged + told.counted <= STRANGERS,
+        "{told:?}"
+    );
+    told.is_limited(20, begun);
 }
 
 #[tokio::test]

@@ -447,6 +447,77 @@ async fn the_newer_of_two_connections_wins() {
     assert_eq!(saved, 1);
 }
 
+/// A client whose old connection is half open comes back to a server that has no place for another.
+#[tokio::test]
+async fn a_session_is_taken_over_where_its_connection_has_the_last_place() {
+    let mut lossy = lossy("?max_connections=1").await;
+    let mut owner = RawPeer::dial(&lossy.url).await;
+    greet(&mut owner).await;
+    connected(&mut lossy.events).await;
+    for _ in 0..20 {
+        let mut next_connection = RawPeer::dial(&lossy.url).await;
+        greet(&mut next_connection).await;
+        assert_eq!(
+            owner.hear_to_the_end().await,
+            ["CLOSE connection: ABORTED: session taken over"]
+        );
+        owner = next_connection;
+    }
+    // The place is the owner's, and nobody else's.
+    let refused =
+        format!("ERROR {HELLO_ID}: RESOURCE_EXHAUSTED: too many connections: 1 (max_connections)");
+    for hello in [hello_frame(&hello()), {
+        let mut guess = hello();
+        guess.session_secret[0] ^= 1;
+        hello_frame(&guess)
+    }] {
+        let mut stranger = RawPeer::dial(&lossy.url).await;
+        stranger.say(&hello).await;
+        assert_eq!(stranger.hear_to_the_end().await, [refused.as_str()]);
+    }
+    let call = message(
+        Side::Connecting,
+        Flags::ACK_REQUIRED,
+        MsgId::exchange(Side::Connecting, 2),
+        &ClientToServer::EchoReq(EchoReq::default()),
+    );
+    owner.say(&call).await;
+    owner.hear_type(FrameType::Ack).await;
+    // A session that is kept finds no place while another client has it, and has it again later.
+    drop(owner);
+    let Some(mut other) = place(&lossy.url, &hello_frame(&hello())).await else {
+        panic!("no place");
+    };
+    let mut back = RawPeer::dial(&lossy.url).await;
+    back.say(&resuming_frame(&hello())).await;
+    assert_eq!(back.hear_to_the_end().await, [refused.as_str()]);
+    other
+        .say(&frame(
+            FrameType::Close,
+            MsgId::CONNECTION,
+            b"CANCELLED: done",
+        ))
+        .await;
+    other.hear_to_the_end().await;
+    let resumed = place(&lossy.url, &resuming_frame(&hello())).await;
+    assert!(resumed.is_some());
+}
+
+/// Connects until there is a place: until the server has seen that the one before has gone.
+async fn place(url: &ServiceUrl, hello: &[u8]) -> Option<RawPeer> {
+    soon("a place", async {
+        loop {
+            let mut peer = RawPeer::dial(url).await;
+            peer.say(hello).await;
+            let answer = peer.hear().await?;
+            if answer.header.frame_type == FrameType::Ack {
+                return Some(peer);
+            }
+        }
+    })
+    .await
+}
+
 #[tokio::test]
 async fn a_session_is_not_given_to_a_stranger() {
     let lossy = lossy("").await;
