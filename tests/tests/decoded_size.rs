@@ -3,6 +3,7 @@
 
 #![cfg(target_os = "linux")]
 #![expect(clippy::expect_used, reason = "a test that cannot go on fails")]
+#![expect(clippy::print_stdout, reason = "what was measured is worth a look")]
 
 use std::{
     collections::{BTreeMap, HashMap},
@@ -29,7 +30,7 @@ const MANY: usize = 100_000;
 #[msip(protocol = "heavy")]
 enum ClientToServer {
     #[msip(tag = 1)]
-    LoadInd(Box1),
+    LoadInd(Load),
 }
 
 #[derive(Debug, Clone, PartialEq, ServerToClient)]
@@ -39,7 +40,8 @@ enum ServerToClient {
 }
 
 #[derive(Debug, Clone, PartialEq, Message)]
-struct Box1 {
+#[expect(clippy::vec_box, reason = "a user may do so")]
+struct Load {
     #[msip(tag = 1)]
     rows: Vec<Row>,
     #[msip(tag = 2)]
@@ -159,8 +161,10 @@ fn measure_apart(kind: &str) {
     assert!(output.status.success(), "{kind}: {text}{errors}");
 }
 
-/// The kinds of messages: the name, and what measures it.
-fn kinds() -> Vec<(&'static str, Box<dyn Fn()>)> {
+/// A kind of message: its name, and what measures it.
+type Kind = (&'static str, Box<dyn Fn()>);
+
+fn kinds() -> Vec<Kind> {
     const KINDS: u16 = 1;
     const WELL_KNOWN: u16 = 2;
     const CHAIN: u16 = 3;
@@ -261,7 +265,7 @@ fn kinds() -> Vec<(&'static str, Box<dyn Fn()>)> {
         ("oneofs of boxes", LOAD, many(6, first)),
         ("oneofs in boxes", LOAD, many(7, first)),
     ];
-    let mut kinds: Vec<(&str, Box<dyn Fn()>)> = Vec::new();
+    let mut kinds: Vec<Kind> = Vec::new();
     for (name, variant, bytes) in of_prost {
         let measure = move || measure::<sampler::ClientToServer>(variant, &bytes());
         kinds.push((name, Box::new(measure)));

@@ -209,6 +209,7 @@ enum ServerToClient {
 }
 
 #[derive(Debug, Clone, PartialEq, Message)]
+#[expect(clippy::vec_box, reason = "a user may do so")]
 struct Node {
     #[msip(tag = 1)]
     name: String,
