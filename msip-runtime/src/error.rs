@@ -102,7 +102,8 @@ impl SendError {
             | Self::Closed
             | Self::ClosedByPeer(_)
             | Self::RuntimeGone => Code::Unavailable,
-            Self::Unwritable(_) => Code::Internal,
+            // A message that came compressed, and that a relay cannot inflate for the next connection, is its sender's fault.
+            Self::Unwritable(error) => error.code(),
             Self::Metadata(MetadataError::TooLarge { .. }) => Code::ResourceExhausted,
             Self::Metadata(_) => Code::InvalidArgument,
             Self::NoTime { .. } => Code::DeadlineExceeded,
@@ -149,6 +150,18 @@ pub enum CallError {
     /// The response could not be decoded.
     #[error("cannot decode the response")]
     Answer(#[source] BodyError),
+    /// An item of a stream cannot be read, or is of a variant that does not belong to the call: an item of the answers, or one
+    /// of the requests that a handler reads. The side that has sent it is at fault.
+    #[error("item {item} of the {} cannot be read", if *.is_request { "requests" } else { "answers" })]
+    Item {
+        /// Which item, counted from 1.
+        item: u64,
+        /// Whether it is an item of a request, so that its caller is at fault: [`code`](Self::code) is that of `source`. The
+        /// code of a bad answer is `INTERNAL`.
+        is_request: bool,
+        /// What is wrong with it.
+        source: BodyError,
+    },
     /// The other side answered with a message that is not the response of this request.
     #[error("unexpected response: `{found}` does not answer this request")]
     UnexpectedAnswer {
@@ -175,7 +188,27 @@ impl CallError {
             Self::NotSent(error) => error.code(),
             Self::NotReceived | Self::NotAccepted => Code::Unavailable,
             Self::ConnectionLost | Self::RuntimeGone => Code::Unknown,
-            Self::Answer(_) | Self::UnexpectedAnswer { .. } => Code::Internal,
+            Self::Item {
+                is_request: true,
+                source,
+                ..
+            } => source.code(),
+            Self::Answer(_) | Self::UnexpectedAnswer { .. } | Self::Item { .. } => Code::Internal,
+        }
+    }
+
+    /// The same of an item of a stream.
+    #[cold]
+    pub(crate) fn of_item(self, item: u64, is_request: bool) -> Self {
+        let source = match self {
+            Self::Answer(source) => source,
+            Self::UnexpectedAnswer { found } => BodyError::OtherVariant { found },
+            other => return other,
+        };
+        Self::Item {
+            item,
+            is_request,
+            source,
         }
     }
 

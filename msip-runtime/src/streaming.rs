@@ -17,7 +17,7 @@ use crate::{
     connection::{Answers, FromBody, Requests, Sending, Taken, read},
     middleware::StreamingMiddleware,
 };
-use msip_session::Item;
+use msip_session::{Item, wire::MsgId};
 
 /// A stream of answers that a handler gives.
 pub type ItemStream<T> = Pin<Box<dyn Stream<Item = Result<T, Status>> + Send>>;
@@ -187,6 +187,8 @@ impl<T> Stream for EmptyStream<T> {
 pub struct Streaming<T> {
     source: Source<T>,
     is_over: bool,
+    /// How many items were taken.
+    taken: u64,
     /// The middleware around the call, until it is done with it.
     escort: Option<Box<StreamingMiddleware>>,
 }
@@ -241,6 +243,7 @@ impl<E> Streaming<E> {
         Self {
             source: Source::ConnectionShared { recv_buffer, read },
             is_over: false,
+            taken: 0,
             escort: None,
         }
     }
@@ -268,6 +271,7 @@ impl<T: 'static> Streaming<T> {
         Streaming {
             source,
             is_over: self.is_over,
+            taken: self.taken,
             escort: self.escort,
         }
     }
@@ -278,6 +282,7 @@ impl<T: 'static> Streaming<T> {
         Self {
             source: Source::Local(Box::pin(items)),
             is_over: false,
+            taken: 0,
             escort: None,
         }
     }
@@ -354,7 +359,7 @@ impl<T> Streaming<T> {
                 return Poll::Ready(next);
             }
         };
-        let (recv_stream, connection, timeout) = match recv_buffer {
+        let (recv_stream, connection, timeout, is_request) = match recv_buffer {
             RecvBuffer::Answers { answers, sending } => {
                 if let Some(error) = poll_sending(sending, context) {
                     self.is_over = true;
@@ -364,6 +369,7 @@ impl<T> Streaming<T> {
                     &mut answers.recv_stream,
                     &answers.connection,
                     answers.timeout,
+                    false,
                 )
             }
             // A call's requests have no time limit of their own.
@@ -371,21 +377,38 @@ impl<T> Streaming<T> {
                 &mut requests.recv_stream,
                 &requests.connection,
                 Duration::ZERO,
+                true,
             ),
         };
-        if let Some(item) = recv_stream.pop(connection) {
-            let next = read(item);
-            self.is_over = next.is_err();
-            return Poll::Ready(Some(next));
-        }
-        let taken = std::task::ready!(recv_stream.poll_next(connection, timeout, context));
-        let next = match taken {
-            Taken::Item(item) => Some(read(item)),
-            Taken::End => None,
-            Taken::Failed(error) => Some(Err(error)),
+        let item = match recv_stream.pop(connection) {
+            Some(item) => item,
+            None => match std::task::ready!(recv_stream.poll_next(connection, timeout, context)) {
+                Taken::Item(item) => item,
+                Taken::End => {
+                    self.is_over = true;
+                    return Poll::Ready(None);
+                }
+                Taken::Failed(error) => {
+                    self.is_over = true;
+                    return Poll::Ready(Some(Err(error)));
+                }
+            },
         };
-        self.is_over = !matches!(next, Some(Ok(_)));
-        Poll::Ready(next)
+        self.taken += 1;
+        let is_answer = item.payload_len == 0 && !is_request;
+        let next = read(item).map_err(|error| {
+            if is_answer && self.taken == 1 {
+                // The one answer of a call.
+                return error;
+            }
+            let error = error.of_item(self.taken, is_request);
+            if is_request {
+                connection.count_refused(MsgId::CONNECTION, error.code());
+            }
+            error
+        });
+        self.is_over = next.is_err();
+        Poll::Ready(Some(next))
     }
 }
 

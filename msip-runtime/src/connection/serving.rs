@@ -7,7 +7,7 @@ use super::{
     ConnectionInner, ConnectionShared, Outgoing, Terms, cancellation::Cancellation,
     running_calls::CallToAnswer,
 };
-use crate::{MetadataError, Status, metadata::check_header, sync::Ordering};
+use crate::{Code, MetadataError, Status, metadata::check_header, sync::Ordering};
 use msip_session::{
     InboundSlot, Reply, Session,
     wire::{Credit, ErrorRef, Limits, Metadata, MsgId},
@@ -119,6 +119,16 @@ impl ConnectionShared {
             None => drop(metadata.headers.remove(name)),
         }
         Err(MetadataError::TooLarge { len, max })
+    }
+
+    /// A message of the peer was refused before a handler had it. One that cannot be read counts against its sender; one that
+    /// has met a limit of this side, or was cancelled, does not.
+    #[cold]
+    pub(crate) fn count_refused(&self, id: MsgId, code: Code) {
+        if matches!(code, Code::InvalidArgument | Code::Unimplemented) {
+            let now = self.now();
+            self.with_session(|session| session.count_unreadable(id, now));
+        }
     }
 
     /// Whether the caller has given the call up already.

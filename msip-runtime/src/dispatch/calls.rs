@@ -126,7 +126,10 @@ where
                 let deadline = deadline(row, None, moment);
                 self.begin(task, receiver, call, request, row, deadline);
             }
-            Err(status) => receiver.responder(call, None).fail(&status),
+            Err(status) => {
+                receiver.refused(message.id, &status);
+                receiver.responder(call, None).fail(&status);
+            }
         }
     }
 
@@ -146,7 +149,10 @@ where
             .and_then(|()| request::<D>(receiver, incoming, slot));
         let (request, row) = match request {
             Ok(request) => request,
-            Err(status) => return receiver.responder(call, None).fail(&status),
+            Err(status) => {
+                receiver.refused(call.id, &status);
+                return receiver.responder(call, None).fail(&status);
+            }
         };
         let deadline = deadline(row, head.timeout, moment);
         let around = Instrumented::of(row, head, self.side.incoming());

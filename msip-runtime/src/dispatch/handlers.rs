@@ -223,6 +223,7 @@ where
             Err(status) => status,
             Ok(_) => Status::resource_exhausted("there was no memory to decode it a moment ago"),
         };
+        self.receiver.refused(message.id, &status);
         self.receiver
             .ignored(VariantLabel::of::<D::In>(message.variant), &status);
         self.receiver.handled(message.payload_len);
@@ -241,12 +242,16 @@ where
             payload_len,
             variant,
             reply,
+            id,
             ..
         } = *incoming;
         let head = MessageHead::take(&mut incoming);
         let outcome = match decode::<D>(&self.receiver, *incoming) {
             Ok((message, row)) => self.run_handler(row, head, message, reply).await,
-            Err(status) => Err(status),
+            Err(status) => {
+                self.receiver.refused(id, &status);
+                Err(status)
+            }
         };
         self.receiver.handled(payload_len);
         match (reply, outcome) {

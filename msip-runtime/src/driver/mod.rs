@@ -462,7 +462,7 @@ mod tests {
             (
                 "connection, and the session in it",
                 size_of::<ConnectionShared>(),
-                2432,
+                2464,
             ),
             ("inbox", size_of::<Inbox>(), 128),
         ];

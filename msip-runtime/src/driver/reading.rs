@@ -56,7 +56,9 @@ impl Driver {
         task: &mut Context<'_>,
         now: Duration,
     ) -> Result<bool, Ending> {
+        let mut fault = None;
         let is_put_off = self.connection.lock().session().is_some_and(|session| {
+            fault = session.take_fault();
             let is_large =
                 session.is_short_of_memory() && self.decoder.pending_len() > Budget::FLOOR;
             let is_slow = self.slow_read.puts_off(is_large, now);
@@ -66,6 +68,9 @@ impl Driver {
             }
             is_slow || session.is_read_paused()
         });
+        if let Some(fault) = fault {
+            return Err(Ending::Fault(*fault));
+        }
         if is_put_off {
             return Ok(false);
         }

@@ -79,6 +79,7 @@ fn body_errors() -> Vec<BodyError> {
         BodyError::DecodedTooLarge { .. } => BodyError::DecodedTooLarge { variant, len: 50, counted: 101, max: 100 },
         BodyError::OutOfMemory { .. } => BodyError::OutOfMemory { variant, reason: reason() },
         BodyError::Compressed { .. } => BodyError::Compressed { variant, reason: reason() },
+        BodyError::OtherVariant { .. } => BodyError::OtherVariant { found: "echo_req" },
         BodyError::Unwritable { .. } => BodyError::Unwritable { variant, reason: reason() },
     }
 }
@@ -160,6 +161,7 @@ fn call_errors() -> Vec<CallError> {
         CallError::ConnectionLost => CallError::ConnectionLost,
         CallError::RuntimeGone => CallError::RuntimeGone,
         CallError::Answer(_) => CallError::Answer(BodyError::UnknownVariant { variant: 3 }),
+        CallError::Item { .. } => CallError::Item { item: 2, is_request: true, source: BodyError::UnknownVariant { variant: 3 } },
         CallError::UnexpectedAnswer { .. } => CallError::UnexpectedAnswer { found: "echo_rsp" },
     }
 }

@@ -122,6 +122,12 @@ pub enum BodyError {
         /// The reason.
         reason: String,
     },
+    /// An item of a stream is another message than those of the stream.
+    #[error("`{found}` does not belong to this call")]
+    OtherVariant {
+        /// The name of the message.
+        found: &'static str,
+    },
     /// The message cannot be encoded in the connection's codec, such as a time outside the years 1 to 9999 in JSON.
     #[error("cannot encode {variant}: {reason}")]
     Unwritable {
@@ -150,7 +156,8 @@ impl BodyError {
             Self::MemberMissing { .. }
             | Self::Malformed { .. }
             | Self::TooDeep { .. }
-            | Self::Compressed { .. } => Code::InvalidArgument,
+            | Self::Compressed { .. }
+            | Self::OtherVariant { .. } => Code::InvalidArgument,
         }
     }
 
@@ -171,7 +178,7 @@ impl BodyError {
 
     fn labelled(mut self, label: impl FnOnce(u16) -> VariantLabel) -> Self {
         match &mut self {
-            Self::UnknownVariant { .. } => {}
+            Self::UnknownVariant { .. } | Self::OtherVariant { .. } => {}
             Self::MemberMissing { variant }
             | Self::Malformed { variant, .. }
             | Self::TooDeep { variant, .. }

@@ -211,6 +211,9 @@ fn open(
         hello.max_body,
     );
     negotiation::agree(&mut session, hello.reads_error_metadata, &encoding);
+    if offer.fingerprint() == Some(hello.fingerprint) {
+        session.expect_readable();
+    }
     connection.attach(session, encoding);
     connection.set_sender(identity.map(|identity| identity.of_peer(id)));
     let about = AboutClient {

@@ -267,6 +267,12 @@ impl<A: Outgoing> Receiver<A> {
         self.settle_if_due();
     }
 
+    /// A message was refused before it reached a handler.
+    #[cold]
+    pub(crate) fn refused(&self, id: MsgId, status: &Status) {
+        self.connection.count_refused(id, status.code());
+    }
+
     /// A message that nobody waits for was not handled.
     #[cold]
     pub(crate) fn ignored(&self, variant: VariantLabel, status: &Status) {

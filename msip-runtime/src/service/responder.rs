@@ -82,7 +82,8 @@ impl SessionResponder {
         };
         let prepared = match answer.prepare(&self.encoding) {
             Ok(prepared) => prepared,
-            Err(error) => return self.fail(&Status::new(error.code(), error.to_string())),
+            // Also of a message that came compressed, and that cannot be inflated: the caller is not at fault.
+            Err(error) => return self.fail(&Status::internal(error.to_string())),
         };
         self.is_done = true;
         let encode = |buffer: &mut Vec<u8>| match &prepared {
@@ -149,9 +150,8 @@ impl SessionResponder {
         let mut next = next;
         match poll_fn(|task| feed.poll(task, &mut next)).await {
             Ok(()) => end,
-            Err(error @ (SendError::TooLarge { .. } | SendError::Unwritable(_))) => {
-                Err(error.into())
-            }
+            Err(SendError::Unwritable(error)) => Err(Status::internal(error.to_string())),
+            Err(error @ SendError::TooLarge { .. }) => Err(error.into()),
             // The caller was lost, or has cancelled.
             Err(_) => Err(ended()),
         }

@@ -1,5 +1,7 @@
 //! The index of open calls by message id.
 
+use std::hash::{BuildHasher as _, Hasher as _, RandomState};
+
 use crate::wire::MsgId;
 
 /// The end of a chain.
@@ -10,12 +12,27 @@ const MIN_ROWS: usize = 8;
 
 /// Finds the slot of an open call by its id: a hash table with chains, as many buckets as slots.
 ///
-/// The hash of an id is its low bits. Those of our own callers are a slot number, and others count up, so that chains
-/// are short. A peer can choose ids that share a bucket, and gains a chain as long as the number of calls it may open.
-#[derive(Debug, Default)]
+/// A peer chooses the ids of its calls. So the hash is a product with a random factor, of which the highest bits are taken
+/// (Dietzfelbinger's multiply-shift): whatever ids a peer chooses without knowing the factor, a chain has two or three
+/// calls on average.
+#[derive(Debug)]
 pub(super) struct IdIndex {
     /// As many as a power of two, or none.
     rows: Vec<Row>,
+    /// Odd and random; chosen with the first call.
+    factor: u64,
+    /// How many bits of a product are too many for a bucket.
+    shift: u32,
+}
+
+impl Default for IdIndex {
+    fn default() -> Self {
+        Self {
+            rows: Vec::new(),
+            factor: 1,
+            shift: u64::BITS - 1,
+        }
+    }
 }
 
 /// What belongs to the slot of this number, and to the bucket of this number.
@@ -112,13 +129,17 @@ impl IdIndex {
     /// The bucket of an id; beyond all where there are none.
     #[inline]
     fn bucket(&self, id: MsgId) -> usize {
-        // The cut keeps the low bits, which are all that is used.
-        id.sequence() as usize & self.rows.len().wrapping_sub(1)
+        // The bits that are left are those of a slot.
+        (id.sequence().wrapping_mul(self.factor) >> self.shift) as usize
     }
 
     #[cold]
     fn grow(&mut self, slot: usize) {
         let len = (slot + 1).next_power_of_two().max(MIN_ROWS);
+        if self.rows.is_empty() {
+            self.factor = RandomState::new().build_hasher().finish() | 1;
+        }
+        self.shift = u64::BITS - len.trailing_zeros();
         let rows = std::mem::replace(&mut self.rows, vec![Row::EMPTY; len]);
         for (slot, row) in rows.into_iter().enumerate() {
             if !row.id.is_connection() {
@@ -148,8 +169,13 @@ mod tests {
 
     #[test]
     fn ids_of_one_bucket_are_told_apart() {
-        let mut index = IdIndex::default();
-        assert_eq!(index.find(id(1)), None);
+        assert_eq!(IdIndex::default().find(id(1)), None);
+        // All ids have the first bucket.
+        let mut index = IdIndex {
+            rows: vec![Row::EMPTY; 8],
+            factor: 1,
+            shift: u64::BITS - 3,
+        };
         for slot in 0..5 {
             index.insert(id(1 + ((slot as u64) << 16)), slot);
         }
@@ -158,6 +184,37 @@ mod tests {
             assert_eq!(index.find(id(1 + ((slot as u64) << 16))), Some(slot));
         }
         assert_eq!(index.find(id(1 + (2 << 16))), None);
+    }
+
+    /// How long the chains are that a peer gets with so many calls of these ids.
+    fn longest_chain(ids: impl Iterator<Item = u64>) -> usize {
+        let mut index = IdIndex::default();
+        let mut count = 0;
+        for (slot, sequence) in ids.enumerate() {
+            index.insert(id(sequence), slot);
+            count += 1;
+        }
+        assert_eq!(index.rows.len(), count);
+        let len = |row: &Row| {
+            let next = |at: &u32| Some(index.rows.get(*at as usize)?.next);
+            std::iter::successors(Some(row.first), next)
+                .take_while(|at| *at != NONE)
+                .count()
+        };
+        index.rows.iter().map(len).max().unwrap_or(0)
+    }
+
+    #[test]
+    fn ids_that_a_peer_chooses_make_no_long_chains() {
+        const CALLS: u64 = 32_768;
+        // The factor is another one each time, so that a peer cannot count on any of these.
+        for shift in [0, 1, 7, 15, 16, 24, 32, 40, 46] {
+            let chains: Vec<_> = (0..9)
+                .map(|_| longest_chain((1..=CALLS).map(|n| n << shift)))
+                .collect();
+            let usual = chains.iter().filter(|len| **len < 100).count();
+            assert!(usual >= 5, "ids in steps of 2^{shift}: {chains:?}");
+        }
     }
 
     #[test]

@@ -271,6 +271,18 @@ impl InboundCalls {
         ended
     }
 
+    /// The session itself answers a call that is awaited: nobody waits for its handler any more. Returns the call's id and
+    /// urgency.
+    pub(super) fn disown(&mut self, slot: InboundSlot) -> Option<(MsgId, bool)> {
+        let entry = self.entries.get_mut(slot.index())?;
+        if entry.interest != Interest::Answer {
+            return None;
+        }
+        entry.interest = Interest::Nothing;
+        self.orphans += 1;
+        Some((entry.id, entry.is_urgent))
+    }
+
     /// The peer is back and awaits these calls alone: cancels all others, and returns them.
     pub(super) fn cancel_others(&mut self, awaited: &HashSet<MsgId>) -> Vec<InboundSlot> {
         self.orphan_where(|entry| !awaited.contains(&entry.id))

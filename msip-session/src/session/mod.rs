@@ -92,6 +92,8 @@ use window::{ReceiveWindow, SendWindow, WINDOW_GROWTH};
 /// and how many a second.
 const UNWANTED_BURST: u32 = 2000;
 const UNWANTED_PER_SECOND: u32 = 200;
+const UNWANTED: &str = "pings, stray answers and malformed messages";
+const UNREADABLE: &str = "unreadable messages";
 
 /// How many calls a peer may cancel at once, and how many a second. One that is cancelled has cost a handler its
 /// beginning, and no answer holds its caller back; a program that cancels many has its reasons, up to here.
@@ -149,6 +151,10 @@ pub struct Session {
     allows_compressed: bool,
     /// Whether an ERROR may have metadata and a long text: that was agreed on.
     allows_error_metadata: bool,
+    /// Both sides have the same schema, so that the peer sends nothing that cannot be read.
+    has_same_schema: bool,
+    /// What has ended the connection, and the driver does not know yet.
+    fault: Option<Box<Fault>>,
     /// Whether messages with a topic are accepted: what is above the session routes them.
     allows_topics: bool,
     handshake_deadline: Duration,
@@ -159,8 +165,8 @@ pub struct Session {
     /// The text of CLOSE, as long as earlier messages wait for capacity.
     pending_close: Option<(Code, String)>,
     is_close_received: bool,
-    unwanted: TokenBucket,
-    cancels: TokenBucket,
+    unwanted: TokenBucket<UNWANTED_BURST, UNWANTED_PER_SECOND>,
+    cancels: TokenBucket<CANCEL_BURST, CANCELS_PER_SECOND>,
     /// How many PONGs are queued.
     pong_count: u32,
     ignored: u64,
@@ -206,14 +212,16 @@ impl Session {
             peer_ends_cancelled: false,
             allows_compressed: false,
             allows_error_metadata: false,
+            has_same_schema: false,
+            fault: None,
             allows_topics: false,
             handshake_deadline: now + config.handshake_timeout,
             drain: None,
             is_close_begun: false,
             pending_close: None,
             is_close_received: false,
-            unwanted: TokenBucket::new(UNWANTED_BURST, UNWANTED_PER_SECOND, now),
-            cancels: TokenBucket::new(CANCEL_BURST, CANCELS_PER_SECOND, now),
+            unwanted: TokenBucket::new(now),
+            cancels: TokenBucket::new(now),
             pong_count: 0,
             ignored: 0,
             #[cfg(any(test, fuzzing))]
@@ -245,6 +253,32 @@ impl Session {
     /// [`ERROR_METADATA`](crate::wire::ERROR_METADATA).
     pub fn allow_error_metadata(&mut self) {
         self.allows_error_metadata = true;
+    }
+
+    /// Both sides have the same schema: messages that cannot be read, or that are not in it, count as malformed from here on
+    /// ([`count_unreadable`](Self::count_unreadable)).
+    pub fn expect_readable(&mut self) {
+        self.has_same_schema = true;
+    }
+
+    /// Notes that a message of the peer cannot be read, or is none that the schema allows. Where both sides have the same
+    /// schema, too many of them end the connection: the driver learns of it by [`take_fault`](Self::take_fault). A peer with
+    /// another schema may send them as often as others: it may be a newer release.
+    #[cold]
+    pub fn count_unreadable(&mut self, id: MsgId, now: Duration) {
+        if self.has_same_schema
+            && self.phase == Phase::Open
+            && let Err(fault) = self.limit(id, UNREADABLE, now)
+        {
+            self.fault.get_or_insert_with(|| Box::new(fault));
+        }
+    }
+
+    /// The fault of the peer that was found outside of [`handle_frame`](Self::handle_frame): pass it to
+    /// [`handle_fault`](Self::handle_fault), and end the connection.
+    #[inline]
+    pub fn take_fault(&mut self) -> Option<Box<Fault>> {
+        self.fault.take()
     }
 
     /// Accepts messages with a topic from here on: what is above the session routes them.
@@ -437,11 +471,7 @@ impl Session {
         if is_late {
             return Ok(());
         }
-        #[cfg(any(test, fuzzing))]
-        {
-            self.unexpected += 1;
-        }
-        self.limit_unwanted(id, now)
+        self.limit_unexpected(id, UNWANTED, now)
     }
 
     /// Ignores an unwanted frame.
@@ -452,15 +482,25 @@ impl Session {
 
     /// A frame that only costs us: too many of them are a fault.
     fn limit_unwanted(&mut self, id: MsgId, now: Duration) -> Result<(), Fault> {
+        self.limit(id, UNWANTED, now)
+    }
+
+    /// The same, of frames that the fault names.
+    fn limit(&mut self, id: MsgId, what: &str, now: Duration) -> Result<(), Fault> {
         if self.unwanted.take(now) {
             return Ok(());
         }
-        Err(Fault::exhausted(
-            id,
-            format!(
-                "more than {UNWANTED_PER_SECOND} pings, stray answers and malformed messages a second"
-            ),
-        ))
+        let rule = format!("more than {UNWANTED_PER_SECOND} {what} a second");
+        Err(Fault::exhausted(id, rule))
+    }
+
+    /// A frame that no correct peer sends as often as it comes.
+    fn limit_unexpected(&mut self, id: MsgId, what: &str, now: Duration) -> Result<(), Fault> {
+        #[cfg(any(test, fuzzing))]
+        {
+            self.unexpected += 1;
+        }
+        self.limit(id, what, now)
     }
 }
 

@@ -19,6 +19,12 @@ use crate::wire::{
 /// How many PONGs wait to be written, at most.
 const MAX_PONGS: u32 = 16;
 
+/// Frames that end the connection, and yet come often.
+const CONNECTION_ENDS: &str = "ERRORs and CLOSEs of a connection";
+
+/// CREDITs that grant nothing that was sent.
+const UNEARNED: &str = "CREDITs beyond one for each message";
+
 impl Session {
     /// Handles one frame of any kind.
     ///
@@ -47,6 +53,8 @@ impl Session {
             }
             (FrameType::Ack, _) => self.handle_answer(frame, now),
             (FrameType::Error, _) if id.is_connection() => {
+                // It ends the connection, so that one would do.
+                self.limit(id, CONNECTION_ENDS, now)?;
                 Ok(Some(Event::PeerFault(ErrorText::parse(&frame.payload))))
             }
             (FrameType::Error, _) => {
@@ -63,6 +71,9 @@ impl Session {
             (FrameType::Credit, _) => self.handle_credit(id, &frame.payload, now),
             (FrameType::Cancel, _) => self.handle_cancel(id, now),
             (FrameType::Close, _) => {
+                if self.is_close_received {
+                    self.limit(id, CONNECTION_ENDS, now)?;
+                }
                 let text = ErrorText::parse(&frame.payload);
                 self.is_close_received = true;
                 self.start_draining(now, &text.message);
@@ -250,6 +261,9 @@ impl Session {
     ) -> Result<Option<Event>, Fault> {
         let read = || Credit::parse(payload).map_err(|error| Fault::new(id, error.to_string()));
         if id.is_connection() {
+            if self.send_window.uncredited() <= 0 {
+                self.limit_unexpected(id, UNEARNED, now)?;
+            }
             if !self.send_window.grant(read()?) {
                 return Err(window_overflow(id));
             }
@@ -270,8 +284,12 @@ impl Session {
             }
             return self.ignore_late(id, now).map(|()| None);
         };
+        let is_earned = stream.uncredited() > 0;
         if !stream.grant(read()?) {
             return Err(window_overflow(id));
+        }
+        if !is_earned {
+            self.limit_unexpected(id, UNEARNED, now)?;
         }
         Ok(Some(Event::StreamCredit(side)))
     }

@@ -6,7 +6,7 @@ use bytes::Bytes;
 use prost::Message as _;
 
 use super::{
-    Event, Fault, Incoming, Item, ReplyTo, Session,
+    Event, Fault, InboundSlot, Incoming, Item, ReplyTo, Session,
     close::NOT_ACCEPTED,
     fault_injection::FaultInjection,
     frame_writer::NO_TOPIC,
@@ -247,12 +247,16 @@ impl Session {
         let is_last = !flags.contains(Flags::MORE);
         // The end of a stream is no item, and needs no credit.
         let is_item = to_usize(payload_len) > NO_TOPIC.len();
-        if is_item || !is_last {
-            match self.streams.accept(key, payload_len) {
-                Some(true) => {}
-                Some(false) => return Err(beyond_credit(id)),
-                None => return self.ignore_late(id, now).map(|()| None),
-            }
+        let accepted = if is_item || !is_last {
+            self.streams.accept(key, payload_len)
+        } else {
+            let stream = self.streams.get(key);
+            stream.and_then(|stream| stream.is_receiving().then_some(true))
+        };
+        match accepted {
+            Some(true) => {}
+            Some(false) => return Err(beyond_credit(id)),
+            None => return self.ignore_late(id, now).map(|()| None),
         }
         if let Some(stream) = self.streams.get_mut(key) {
             if FaultInjection::LoseLastOfCredit.is_on() && is_item && stream.is_used_up() {
@@ -270,20 +274,31 @@ impl Session {
                 payload_len,
                 metadata: None,
             }),
-            // An item that cannot be read is left to the handler to refuse: its empty body is no message.
-            Err(_) => Some(Item {
-                variant,
-                body: Bytes::new(),
-                compressed: false,
-                payload_len,
-                metadata: None,
-            }),
+            Err((code, reason)) => {
+                self.ignore(id, now)?;
+                let reason = format!("an item of variant {variant} cannot be read: {reason}");
+                self.refuse_items(slot, code, &reason);
+                return Ok(Some(Event::Cancelled(slot)));
+            }
         };
         Ok(Some(Event::RequestItem {
             slot,
             item,
             is_last,
         }))
+    }
+
+    /// Answers a call of which an item cannot be read, and whose handler has not ended.
+    fn refuse_items(&mut self, slot: InboundSlot, code: Code, reason: &str) {
+        let Some((id, is_urgent)) = self.inbound.disown(slot) else {
+            return;
+        };
+        // More items, credit and a CANCEL may be under way.
+        self.inbound.refused(true);
+        self.outgoing
+            .push_response(Priority::new(is_urgent), |buffer| {
+                write_error(buffer, urgency(is_urgent), id, code, reason);
+            });
     }
 
     /// Answers a message that is not accepted.

@@ -89,6 +89,7 @@ impl Session {
         self.phase = Phase::Suspended;
         self.connection += 1;
         self.pong_count = 0;
+        self.fault = None;
         if let Some((transmit, written)) = in_flight {
             self.outgoing.abandon(transmit, written);
         }

@@ -53,6 +53,8 @@ pub(super) struct StreamState {
     pub(super) is_urgent: bool,
     /// What this side may still send, while its stream is open.
     sends: Option<SendWindow>,
+    /// How many CREDITs may be under way for a stream of this side that is complete.
+    late_credits: i64,
     /// What the peer may still send, while its stream is open.
     receives: Option<ReceiveWindow>,
     /// Received and unread bytes.
@@ -99,6 +101,7 @@ impl StreamTable {
             receives: receives.then(|| ReceiveWindow::growing(self.start, STREAM_GROWTH)),
             unread: 0,
             is_watched: false,
+            late_credits: 0,
         }))
     }
 
@@ -251,7 +254,9 @@ impl StreamTable {
 impl StreamState {
     /// This side's stream is complete.
     pub(super) fn end_sending(&mut self) {
-        self.sends = None;
+        if let Some(window) = self.sends.take() {
+            self.late_credits = window.uncredited();
+        }
     }
 
     /// The peer's stream is complete.
@@ -289,13 +294,22 @@ impl StreamState {
         }
     }
 
+    /// How many CREDITs may come, one for each item that was sent.
+    pub(super) fn uncredited(&self) -> i64 {
+        self.sends
+            .as_ref()
+            .map_or(self.late_credits, SendWindow::uncredited)
+    }
+
     /// The peer grants credit. `false` where it has lost count.
     #[must_use]
     pub(super) fn grant(&mut self, credit: Credit) -> bool {
-        // Credit that comes after the end of the stream was under way before it.
-        self.sends
-            .as_mut()
-            .is_none_or(|window| window.grant(credit))
+        if let Some(window) = &mut self.sends {
+            return window.grant(credit);
+        }
+        // It was under way before the end of the stream.
+        self.late_credits = (self.late_credits - 1).max(0);
+        true
     }
 
     /// Whether the last item took the last of the credit.

@@ -1,5 +1,6 @@
 //! Tests of two sessions that are driven against each other in memory, with time as a number.
 
+mod allowances;
 mod batches;
 mod closing;
 mod droppable;

@@ -3,38 +3,34 @@
 use std::time::Duration;
 
 /// Allows a burst, and then so many a second.
+///
+/// Every session has some: the numbers are no part of it, and the time is in milliseconds.
 #[derive(Debug)]
-pub(super) struct TokenBucket {
+pub(super) struct TokenBucket<const BURST: u32, const PER_SECOND: u32> {
     tokens: u32,
-    burst: u32,
-    per_second: u32,
-    refilled: Duration,
+    refilled_ms: u64,
 }
 
-impl TokenBucket {
-    pub(super) fn new(burst: u32, per_second: u32, now: Duration) -> Self {
+impl<const BURST: u32, const PER_SECOND: u32> TokenBucket<BURST, PER_SECOND> {
+    pub(super) fn new(now: Duration) -> Self {
         Self {
-            tokens: burst,
-            burst,
-            per_second,
-            refilled: now,
+            tokens: BURST,
+            refilled_ms: in_ms(now),
         }
     }
 
     /// Takes one token; `false` where none is left.
     #[must_use]
     pub(super) fn take(&mut self, now: Duration) -> bool {
-        let elapsed = now.saturating_sub(self.refilled);
-        let refill = elapsed
-            .as_millis()
-            .saturating_mul(u128::from(self.per_second))
-            / 1000;
+        let now_ms = in_ms(now);
+        let elapsed = now_ms.saturating_sub(self.refilled_ms);
+        let refill = elapsed.saturating_mul(PER_SECOND.into()) / 1000;
         if refill > 0 {
             self.tokens = self
                 .tokens
                 .saturating_add(u32::try_from(refill).unwrap_or(u32::MAX))
-                .min(self.burst);
-            self.refilled = now;
+                .min(BURST);
+            self.refilled_ms = now_ms;
         }
         match self.tokens.checked_sub(1) {
             Some(left) => {
@@ -46,13 +42,17 @@ impl TokenBucket {
     }
 }
 
+fn in_ms(time: Duration) -> u64 {
+    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
     fn a_burst_passes_and_then_the_rate_holds() {
-        let mut token_bucket = TokenBucket::new(3, 10, Duration::ZERO);
+        let mut token_bucket = TokenBucket::<3, 10>::new(Duration::ZERO);
         let taken = (0..5).filter(|_| token_bucket.take(Duration::ZERO)).count();
         assert_eq!(taken, 3);
         assert!(token_bucket.take(Duration::from_millis(100)));

@@ -19,6 +19,9 @@ pub(super) struct SendWindow {
     start_bytes: i64,
     items: i64,
     bytes: i64,
+    /// What the window began with and was granted, without an item for each CREDIT: by how much that is more than `items`,
+    /// so many more messages were sent than CREDITs came.
+    granted: i64,
 }
 
 impl SendWindow {
@@ -27,7 +30,13 @@ impl SendWindow {
             start_bytes: i64::from(start.bytes),
             items: i64::from(start.items),
             bytes: i64::from(start.bytes),
+            granted: i64::from(start.items),
         }
+    }
+
+    /// How many more CREDITs may come, if each grants what was freed by one message at least.
+    pub(super) const fn uncredited(&self) -> i64 {
+        self.granted - self.items
     }
 
     /// Whether one more message may be sent.
@@ -87,6 +96,8 @@ impl SendWindow {
     /// The peer grants more. `false` where it has granted too much: it has lost count.
     #[must_use]
     pub(super) fn grant(&mut self, credit: Credit) -> bool {
+        let is_earned = self.uncredited() > 0;
+        self.granted += i64::from(credit.items) - i64::from(is_earned);
         self.items += i64::from(credit.items);
         self.bytes += i64::from(credit.bytes);
         self.items <= i64::from(u32::MAX) && self.bytes <= i64::from(u32::MAX)
@@ -290,6 +301,25 @@ mod tests {
         assert!(!window.is_open());
         assert!(window.grant(Credit { items: 0, bytes: 1 }));
         assert!(window.is_open());
+    }
+
+    #[test]
+    fn a_credit_is_earned_by_each_message_and_by_nothing_else() {
+        let one = Credit { items: 1, bytes: 1 };
+        let mut window = SendWindow::new(START);
+        assert_eq!(window.uncredited(), 0);
+        window.spend_many(3, 9);
+        assert!(window.grant(Credit {
+            items: 100,
+            bytes: 9
+        }));
+        assert_eq!(window.uncredited(), 2, "however much it grants");
+        for left in [1, 0, 0, 0] {
+            assert!(window.grant(one));
+            assert_eq!(window.uncredited(), left);
+        }
+        window.spend(1);
+        assert_eq!(window.uncredited(), 1, "those for nothing leave no debt");
     }
 
     #[test]

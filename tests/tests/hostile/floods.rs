@@ -6,7 +6,7 @@ use std::time::Duration;
 use msip_runtime::{
     Client, DisconnectReason, Peer, SendError, Server, ServerBuilder,
     transport::ServiceUrl,
-    wire::{Credit, Flags, FrameType, Header, MsgId, Side},
+    wire::{Credit, Flags, FrameType, Header, Hello, MsgId, Side},
 };
 use msip_tests::{
     LabServer, SeenByServer, at,
@@ -23,6 +23,10 @@ use tokio::{net::TcpListener, sync::mpsc};
 const NEVER: Duration = Duration::from_secs(3600);
 
 const NUISANCE: &str = "more than 200 pings, stray answers and malformed messages a second";
+
+const UNREADABLE: &str = "more than 200 unreadable messages a second";
+
+const UNEARNED: &str = "more than 200 CREDITs beyond one for each message a second";
 
 const fn call(sequence: u64) -> MsgId {
     MsgId::exchange(Side::Connecting, sequence)
@@ -204,6 +208,55 @@ fn floods() -> Vec<Flood> {
             100_000,
             NUISANCE,
         ),
+        flood(
+            "a call that its own schema does not have",
+            |n| {
+                let header = Header {
+                    flags: Flags::ACK_REQUIRED,
+                    variant: 99,
+                    kind: raw::kind(&act("")),
+                    ..Header::control(FrameType::Publish, call(n + 2))
+                };
+                raw::frame_of(header, &[0, 0, 1])
+            },
+            100_000,
+            UNREADABLE,
+        ),
+        flood(
+            "a call with a body that cannot be read",
+            |n| {
+                let header = Header {
+                    flags: Flags::ACK_REQUIRED,
+                    variant: raw::variant(&act("")),
+                    kind: raw::kind(&act("")),
+                    ..Header::control(FrameType::Publish, call(n + 2))
+                };
+                raw::frame_of(header, &[0, 0, 0x32, 9, 1])
+            },
+            100_000,
+            UNREADABLE,
+        ),
+        flood(
+            "CREDIT for messages that were not sent",
+            |_| credit(MsgId::CONNECTION, 1, 1),
+            100_000,
+            UNEARNED,
+        ),
+        Flood {
+            opening: say(ack, call(2), &counting),
+            ..flood(
+                "CREDIT for items that were not sent",
+                |_| credit(call(2), 1, 1),
+                100_000,
+                UNEARNED,
+            )
+        },
+        flood(
+            "an ERROR of the connection",
+            |_| raw::frame(FrameType::Error, MsgId::CONNECTION, b"INTERNAL: why"),
+            100_000,
+            "more than 200 ERRORs and CLOSEs of a connection a second",
+        ),
         Flood {
             opening: say(stream, call(2), &sum(1)),
             ..flood(
@@ -272,6 +325,53 @@ async fn a_flood_ends_its_connection_and_no_other() {
         hall.is_untouched().await;
         assert!(!peer.connection().is_open());
     }
+}
+
+/// Sends so many calls, and reads all of their answers.
+async fn call_many(raw: &mut RawPeer, count: u64, call_of: impl Fn(MsgId) -> Vec<u8>) {
+    const AT_ONCE: u64 = 500;
+    for first in (0..count).step_by(AT_ONCE as usize) {
+        let ids = first + 2..first + 2 + AT_ONCE;
+        let calls: Vec<_> = ids.clone().flat_map(|n| call_of(call(n))).collect();
+        raw.say(&calls).await;
+        for _ in ids {
+            raw.hear_type(FrameType::Error).await;
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_newer_client_and_errors_of_handlers_are_no_flood() {
+    let mut hall = Hall::open(|server| server).await;
+    // A newer release, of which each call is one that the server does not know.
+    let newer = Hello {
+        fingerprint: 1,
+        ..raw::hello()
+    };
+    let mut raw = RawPeer::dial(&hall.url).await;
+    raw.greet_with(&newer).await;
+    let peer = connected(&mut hall.events).await;
+    call_many(&mut raw, 20_000, |id| {
+        let header = Header {
+            flags: Flags::ACK_REQUIRED,
+            variant: 99,
+            kind: raw::kind(&act("")),
+            ..Header::control(FrameType::Publish, id)
+        };
+        raw::frame_of(header, &[0, 0, 1])
+    })
+    .await;
+    assert!(peer.connection().is_open());
+    raw.leave().await;
+    hall.reason().await;
+    // The same release, with calls that its handler refuses.
+    let (mut raw, peer) = hall.raw().await;
+    call_many(&mut raw, 20_000, |id| {
+        say(Flags::ACK_REQUIRED, id, &act("fail"))
+    })
+    .await;
+    assert!(peer.connection().is_open());
+    raw.leave().await;
 }
 
 #[tokio::test]

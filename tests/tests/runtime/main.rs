@@ -4,6 +4,7 @@
 
 mod addresses;
 mod answers;
+mod blame;
 mod conversation;
 mod deadlines;
 mod drain;

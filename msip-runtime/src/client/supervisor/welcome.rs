@@ -53,6 +53,9 @@ pub(super) fn attach(target: &Target, shared: &Shared, established: Established)
     }
     let reads_error_metadata = negotiation::reads_error_metadata(&welcome.welcome.extensions);
     negotiation::agree(&mut session, reads_error_metadata, &encoding);
+    if target.schemas.is_some() && target.protocol.fingerprint == welcome.welcome.fingerprint {
+        session.expect_readable();
+    }
     let login = shared.connection.attach_for_login(session, encoding);
     shared.begin_schema_check(target, login);
     (stream, decoder, identity, login)
