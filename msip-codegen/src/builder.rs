@@ -338,9 +338,7 @@ impl Builder {
         if self.reruns {
             rerun_if_changed(&outcome.read);
         }
-        let compilation = outcome
-            .result
-            .map_err(|(sources, diagnostics)| CompileError::schema(sources, diagnostics))?;
+        let compilation = outcome.result.map_err(CompileError::schema)?;
         let mut outputs = Outputs::default();
         for Language { folder, emitter } in &languages {
             let files = emitter.emit(&compilation).map_err(CompileError::setting)?;

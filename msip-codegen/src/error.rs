@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use msip_schema::{Diagnostic, SourceMap};
 
 use crate::paths::show;
+use crate::proto::Mistakes;
 
 /// Why nothing was compiled. In every case no file was written.
 ///
@@ -15,10 +16,7 @@ use crate::paths::show;
 pub struct CompileError(Box<Kind>);
 
 enum Kind {
-    Schema {
-        sources: SourceMap,
-        diagnostics: Vec<Diagnostic>,
-    },
+    Schema(Mistakes),
     Output {
         action: &'static str,
         path: PathBuf,
@@ -29,11 +27,8 @@ enum Kind {
 }
 
 impl CompileError {
-    pub(crate) fn schema(sources: SourceMap, diagnostics: Vec<Diagnostic>) -> Self {
-        Self(Box::new(Kind::Schema {
-            sources,
-            diagnostics,
-        }))
+    pub(crate) fn schema(mistakes: Mistakes) -> Self {
+        Self(Box::new(Kind::Schema(mistakes)))
     }
 
     pub(crate) fn output(action: &'static str, path: &Path, source: io::Error) -> Self {
@@ -52,10 +47,11 @@ impl CompileError {
         Self(Box::new(Kind::Outdated(files)))
     }
 
-    /// The mistakes in the schema, by file and position; none if the error is of another kind.
+    /// The mistakes in the schema, by file and position; none if the error is of another kind. Of more than 100 there are
+    /// 100, those that were found first.
     pub fn diagnostics(&self) -> &[Diagnostic] {
         match &*self.0 {
-            Kind::Schema { diagnostics, .. } => diagnostics,
+            Kind::Schema(mistakes) => &mistakes.diagnostics,
             Kind::Output { .. } | Kind::Setting(_) | Kind::Outdated(_) => &[],
         }
     }
@@ -63,7 +59,7 @@ impl CompileError {
     /// The files of the [`diagnostics`](Self::diagnostics), which resolve their spans.
     pub fn sources(&self) -> Option<&SourceMap> {
         match &*self.0 {
-            Kind::Schema { sources, .. } => Some(sources),
+            Kind::Schema(mistakes) => Some(&mistakes.sources),
             Kind::Output { .. } | Kind::Setting(_) | Kind::Outdated(_) => None,
         }
     }
@@ -79,16 +75,20 @@ impl CompileError {
 impl fmt::Display for CompileError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &*self.0 {
-            Kind::Schema {
+            Kind::Schema(Mistakes {
                 sources,
                 diagnostics,
-            } => {
-                match diagnostics.len() {
+                others,
+            }) => {
+                match diagnostics.len() + others {
                     1 => writeln!(f, "the schema has a mistake")?,
-                    count => writeln!(f, "the schema has {count} mistakes")?,
+                    count => writeln!(f, "the schema has {} mistakes", with_commas(count))?,
                 }
                 for diagnostic in diagnostics {
                     writeln!(f, "{}", sources.one_line(diagnostic))?;
+                }
+                if *others > 0 {
+                    writeln!(f, "… and {} more", with_commas(*others))?;
                 }
                 write!(f, "\n{}", self.render().trim_end())
             }
@@ -130,7 +130,20 @@ impl std::error::Error for CompileError {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match &*self.0 {
             Kind::Output { source, .. } => Some(source),
-            Kind::Schema { .. } | Kind::Setting(_) | Kind::Outdated(_) => None,
+            Kind::Schema(_) | Kind::Setting(_) | Kind::Outdated(_) => None,
         }
     }
+}
+
+/// A number with commas between thousands.
+fn with_commas(number: usize) -> String {
+    let digits = number.to_string();
+    let mut out = String::with_capacity(digits.len() + digits.len() / 3);
+    for (index, digit) in digits.chars().enumerate() {
+        if index > 0 && (digits.len() - index).is_multiple_of(3) {
+            out.push(',');
+        }
+        out.push(digit);
+    }
+    out
 }

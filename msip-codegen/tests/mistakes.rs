@@ -115,6 +115,62 @@ fn a_file_that_is_too_large_or_a_folder() {
     assert_eq!(error.diagnostics()[0].code, Code::IMPORT_NOT_FOUND);
 }
 
+/// Compiles one file of this text.
+fn compile_text(text: &str) -> CompileError {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("a.proto");
+    std::fs::write(&path, format!("syntax = \"proto3\";\npackage a;\n{text}")).unwrap();
+    let builder = Builder::new().include(folder.path()).messages_only();
+    compile(builder, &[path.to_str().unwrap()])
+}
+
+#[test]
+fn of_very_many_mistakes_a_hundred_are_shown() {
+    let fields = (1..=5_000).map(|number| format!("Zq{number}xw a{number} = {number};\n"));
+    let error = compile_text(&format!("message A {{ {} }}", fields.collect::<String>()));
+    assert_eq!(error.diagnostics().len(), 100);
+    let text = error.to_string();
+    assert!(
+        text.starts_with("the schema has 5,000 mistakes\n"),
+        "{text}"
+    );
+    assert!(text.contains("\n… and 4,900 more\n"), "{text}");
+    // Those that only the last stage finds, which has its own positions.
+    let fields = (1..=5_000).map(|number| format!("string a{number} = {number} [(q.b) = 1];\n"));
+    let error = compile_text(&format!("message A {{ {} }}", fields.collect::<String>()));
+    assert_eq!(error.diagnostics().len(), 100);
+    let text = error.to_string();
+    assert!(text.contains("a.proto:3:"), "{text}");
+    assert!(text.contains("\n… and 4,900 more\n"), "{text}");
+}
+
+#[test]
+fn names_and_ranges_have_limits() {
+    let name = "a".repeat(990);
+    for (text, expected) in [
+        (
+            format!("message A{name} {{ int32 long_name = 1; }}"),
+            "error[invalid-name]: the full name of `long_name…` is 1003 bytes long; 1000 are allowed",
+        ),
+        (
+            format!("enum E {{ AX{name}_NONE = 0; }}"),
+            "error[invalid-name]: the full name of `AXaaaaaaaaaaaaaaaaaa…` is 1001 bytes long; 1000 are allowed",
+        ),
+        (
+            format!(
+                "message A {{ {} }}",
+                (1..=1_001)
+                    .map(|number| format!("reserved {};", 2 * number))
+                    .collect::<String>()
+            ),
+            "error[invalid-schema]: `a.A` has 1001 ranges of numbers here; 1000 are allowed",
+        ),
+    ] {
+        let error = compile_text(&text).to_string();
+        assert!(error.contains(expected), "{error}");
+    }
+}
+
 #[test]
 fn all_broken_files_are_reported_together() {
     let files =

@@ -54,6 +54,22 @@ pub struct Identity {
 }
 
 impl Identity {
+    /// How much memory it takes, in bytes.
+    pub(crate) fn len(&self) -> usize {
+        let texts = [
+            &self.method,
+            &self.user,
+            &self.service,
+            &self.issuer,
+            &self.subject,
+        ];
+        let roles = self
+            .roles
+            .iter()
+            .map(|role| role.len() + size_of::<String>());
+        size_of::<Self>() + texts.map(String::len).iter().sum::<usize>() + roles.sum::<usize>()
+    }
+
     /// An identity of nobody yet, authenticated by this method.
     #[must_use]
     pub fn new(method: impl Into<String>) -> Self {

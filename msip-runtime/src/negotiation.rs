@@ -16,6 +16,17 @@ use msip_session::{
     wire::{ERROR_METADATA, Hello, Side, Welcome},
 };
 
+/// How long a name may be that a HELLO states, in bytes (docs/protocol.md, "Handshake").
+pub(crate) const MAX_NAME_LEN: usize = 256;
+
+/// The first [`MAX_NAME_LEN`] bytes of what a client calls itself, to the end of a character. A text of its own, which holds no
+/// more than that.
+pub(crate) fn cut_name(name: &str) -> String {
+    let is_end = |end: &usize| name.is_char_boundary(*end);
+    let end = (0..=MAX_NAME_LEN.min(name.len())).rev().find(is_end);
+    name.get(..end.unwrap_or(0)).unwrap_or_default().to_owned()
+}
+
 /// The descriptors that codecs other than protobuf need, shared by the connections of a client, or of one protocol of a
 /// server. Built on first use.
 #[derive(Debug)]
@@ -187,5 +198,24 @@ pub(crate) fn agree(session: &mut Session, reads_error_metadata: bool, encoding:
     }
     if reads_error_metadata {
         session.allow_error_metadata();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_is_cut_at_the_end_of_a_character() {
+        let cases = [
+            ("", ""),
+            ("van", "van"),
+            (&"x".repeat(256), &"x".repeat(256)),
+            (&"x".repeat(257), &"x".repeat(256)),
+            (&"\u{20ac}".repeat(100), &"\u{20ac}".repeat(85)),
+        ];
+        for (name, cut) in cases {
+            assert_eq!(cut_name(name), cut);
+        }
     }
 }

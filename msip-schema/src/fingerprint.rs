@@ -9,8 +9,8 @@ use std::fmt::Write as _;
 use sha2::{Digest as _, Sha256};
 
 use crate::{
-    Cardinality, Direction, EnumType, Envelope, Exchange, Field, FieldType, Member, MessageType,
-    Payload, Schema, TypeDef, TypeName, Types,
+    Cardinality, Direction, EnumType, Exchange, Field, FieldType, Member, MessageType, Payload,
+    Schema, TypeDef, TypeName, Types,
 };
 
 /// How often colours are refined: types that differ within so many steps of what they mention are told apart.
@@ -48,8 +48,11 @@ impl Schema {
             ),
         ] {
             line(&mut out, format_args!("{heading}"));
+            let answers = other.members.iter();
+            let answers = answers.map(|member| (member.name.as_str(), member.number));
+            let answers: BTreeMap<&str, u16> = answers.collect();
             for member in &envelope.members {
-                write_member(&mut out, member, other, &colours);
+                write_member(&mut out, member, &answers, &colours);
             }
         }
         line(&mut out, format_args!("types"));
@@ -60,7 +63,12 @@ impl Schema {
     }
 }
 
-fn write_member(out: &mut String, member: &Member, other: &Envelope, colours: &Colours<'_>) {
+fn write_member(
+    out: &mut String,
+    member: &Member,
+    answers: &BTreeMap<&str, u16>,
+    colours: &Colours<'_>,
+) {
     let exchange = match &member.exchange {
         Exchange::OneWay => "one-way".to_owned(),
         Exchange::Acknowledged => "acknowledged".to_owned(),
@@ -70,7 +78,7 @@ fn write_member(out: &mut String, member: &Member, other: &Envelope, colours: &C
             request_stream,
             response_stream,
         } => {
-            let number = other.member(response).map_or(0, |answer| answer.number);
+            let number = answers.get(response.as_str()).copied().unwrap_or(0);
             let shape = |stream: &bool| if *stream { "stream" } else { "single" };
             format!(
                 "call {} {} {number}",

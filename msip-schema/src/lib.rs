@@ -23,7 +23,9 @@ mod words;
 mod write_proto;
 
 pub use check::{MemberOutline, Outline, Role, check_types};
-pub use diag::{Code, Diagnostic, FileId, Label, Location, SourceMap, closest_name};
+pub use diag::{
+    Code, Diagnostic, FileId, Label, Location, MAX_DIAGNOSTICS, SourceMap, closest_name,
+};
 pub use draft::{Draft, DraftEnvelope, DraftMember, DraftMethod, MemberOptions, OPTIONS_FILE};
 pub use identifier::is_identifier;
 pub use json_name::{json_name, map_entry_name};

@@ -146,6 +146,14 @@ impl Share {
         self.is_short = self.budget.is_short();
     }
 
+    /// Reports how much is held now, to the byte: of a session without a connection, for there may be many.
+    pub(crate) fn report_exactly(&mut self, held: usize) {
+        if held != self.reported {
+            self.change(held);
+        }
+        self.is_short = self.budget.is_short();
+    }
+
     /// Whether memory was short at the last report.
     #[inline]
     pub(crate) fn is_short(&self) -> bool {

@@ -94,6 +94,12 @@ impl RawPeer {
         taken
     }
 
+    /// Sends the end of file, and keeps the connection open for reading.
+    pub async fn finish(&mut self) {
+        // That the peer has closed is no failure here.
+        let _ = soon("the end is sent", self.stream.shutdown()).await;
+    }
+
     /// The next frame; `None` when the peer has closed, or broken, the connection.
     ///
     /// # Panics

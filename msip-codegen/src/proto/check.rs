@@ -58,13 +58,14 @@ pub(crate) fn check(
         }
     }
     let mut descriptors = pool::build(files, &symbols, report)?.into_iter();
+    let inputs: BTreeSet<usize> = files.inputs.iter().copied().collect();
     let mut compilation = Compilation::default();
     for (index, file) in files.files.iter().enumerate() {
         let mut compiled = SourceFile::default();
         compiled.name.clone_from(&file.name);
         compiled.path.clone_from(&file.shown);
         compiled.package = file.package().to_owned();
-        compiled.is_input = files.inputs.contains(&index);
+        compiled.is_input = inputs.contains(&index);
         compiled.imports.clone_from(&file.imports);
         compiled.descriptor = descriptors.next().unwrap_or_default();
         compilation.files.push(compiled);
@@ -90,9 +91,10 @@ fn own_types(files: &Files, symbols: &Symbols<'_>, types: &Types) -> Types {
 /// The positions of the types and fields of imported files, which emitters rename where two have one name.
 fn renamed(files: &Files, symbols: &Symbols<'_>, own: &Types) -> BTreeSet<Span> {
     let mut spans = BTreeSet::new();
+    let inputs: BTreeSet<usize> = files.inputs.iter().copied().collect();
     for (name, ty) in own {
         let file = symbols.get(name.as_str()).map(|(_, symbol)| symbol.file);
-        if file.is_none_or(|file| files.inputs.contains(&file)) {
+        if file.is_none_or(|file| inputs.contains(&file)) {
             continue;
         }
         spans.insert(ty.span());

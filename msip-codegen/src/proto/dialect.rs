@@ -22,11 +22,23 @@ pub(crate) struct Prepared<'a> {
 struct Edit {
     written: Range<usize>,
     text: String,
+    /// Where the replacement begins in the new text.
+    start: usize,
+}
+
+impl Edit {
+    fn new(written: Range<usize>, text: impl Into<String>) -> Self {
+        Self {
+            written,
+            text: text.into(),
+            start: 0,
+        }
+    }
 }
 
 impl<'a> Prepared<'a> {
     pub(crate) fn new(written: &'a str) -> Self {
-        let edits = edits(written);
+        let mut edits = edits(written);
         if edits.is_empty() {
             let text = Cow::Borrowed(written);
             return Self {
@@ -37,8 +49,9 @@ impl<'a> Prepared<'a> {
         }
         let mut text = String::with_capacity(written.len());
         let mut at = 0;
-        for edit in &edits {
+        for edit in &mut edits {
             text.push_str(written.get(at..edit.written.start).unwrap_or(""));
+            edit.start = text.len();
             text.push_str(&edit.text);
             at = edit.written.end;
         }
@@ -60,19 +73,15 @@ impl<'a> Prepared<'a> {
     }
 
     fn written_at(&self, at: usize) -> usize {
-        let (mut old, mut new) = (0, 0);
-        for edit in &self.edits {
-            let start = new + (edit.written.start - old);
-            if at < start {
-                break;
-            }
-            let end = start + edit.text.len();
-            if at < end {
-                return (edit.written.start + (at - start)).min(edit.written.end);
-            }
-            (old, new) = (edit.written.end, end);
+        let before = self.edits.partition_point(|edit| edit.start <= at);
+        let Some(edit) = before.checked_sub(1).and_then(|last| self.edits.get(last)) else {
+            return at;
+        };
+        let behind = at - edit.start;
+        match behind.checked_sub(edit.text.len()) {
+            Some(behind) => edit.written.end + behind,
+            None => (edit.written.start + behind).min(edit.written.end),
         }
-        old + (at - new)
     }
 
     /// Makes positions in the new text those in the written one.
@@ -117,11 +126,21 @@ fn edits(text: &str) -> Vec<Edit> {
     }
     let tokens = tokens(text);
     let mut edits = Vec::new();
+    // The first token of a statement, and whether it has an option or a value already.
+    let (mut start, mut is_plain) = (0, true);
     for (index, token) in tokens.iter().enumerate() {
         match token.kind {
             TokenKind::String => surrogate_pairs(text, token, &mut edits),
             TokenKind::Mark(b'-') => edits.extend(negative_word(text, &tokens, index)),
-            TokenKind::Mark(b'[') => edits.extend(single_number(text, &tokens, index)),
+            TokenKind::Mark(b'[') => {
+                if is_plain {
+                    let statement = tokens.get(start..index).unwrap_or_default();
+                    edits.extend(single_number(text, statement));
+                }
+                is_plain = false;
+            }
+            TokenKind::Mark(b'=') => is_plain = false,
+            TokenKind::Mark(b';' | b'{' | b'}') => (start, is_plain) = (index + 1, true),
             _ => {}
         }
     }
@@ -129,30 +148,16 @@ fn edits(text: &str) -> Vec<Edit> {
 }
 
 /// `extensions 100 [...]`, where the parser wants a range: the number is written again behind `to`.
-fn single_number(text: &str, tokens: &[Token], bracket: usize) -> Option<Edit> {
-    let before = tokens.get(..bracket)?;
-    let start = before
-        .iter()
-        .rposition(|token| [b';', b'{', b'}'].iter().any(|&mark| token.is(mark)))
-        .map_or(0, |at| at + 1);
-    let statement = before.get(start..)?;
-    let [first, .., number] = statement else {
-        return None;
-    };
-    let previous = statement.iter().rev().nth(1)?;
+fn single_number(text: &str, statement: &[Token]) -> Option<Edit> {
+    let (number, before) = statement.split_last()?;
+    let (first, previous) = (before.first()?, before.last()?);
     let is_range = previous.text(text) == "to";
     let is_number = number.text(text).starts_with(|c: char| c.is_ascii_digit());
-    let is_other = statement
-        .iter()
-        .any(|token| token.is(b'[') || token.is(b'='));
-    if first.text(text) != "extensions" || is_range || !is_number || is_other {
+    if first.text(text) != "extensions" || is_range || !is_number {
         return None;
     }
     let at = number.bytes.end;
-    Some(Edit {
-        written: at..at,
-        text: format!(" to {}", number.text(text)),
-    })
+    Some(Edit::new(at..at, format!(" to {}", number.text(text))))
 }
 
 /// `= -inf` and `= -nan` as the value of an option. The parser knows them in defaults alone.
@@ -165,14 +170,8 @@ fn negative_word(text: &str, tokens: &[Token], minus: usize) -> Option<Edit> {
     let start = tokens.get(minus)?.bytes.start;
     match word.text(text) {
         // Too large for a float, and so infinite.
-        "inf" => Some(Edit {
-            written: word.bytes.clone(),
-            text: "1e999".to_owned(),
-        }),
-        "nan" => Some(Edit {
-            written: start..start + 1,
-            text: " ".to_owned(),
-        }),
+        "inf" => Some(Edit::new(word.bytes.clone(), "1e999")),
+        "nan" => Some(Edit::new(start..start + 1, " ")),
         _ => None,
     }
 }
@@ -199,10 +198,8 @@ fn surrogate_pairs(text: &str, token: &Token, edits: &mut Vec<Edit>) {
         if is_pair {
             let char = 0x1_0000 + ((first - 0xd800) << 10) + (second - 0xdc00);
             let end = start + first_len + second_len;
-            edits.push(Edit {
-                written: token.bytes.start + start..token.bytes.start + end,
-                text: format!("\\U{char:08x}"),
-            });
+            let written = token.bytes.start + start..token.bytes.start + end;
+            edits.push(Edit::new(written, format!("\\U{char:08x}")));
             at = end;
         }
     }

@@ -1,5 +1,7 @@
 //! Envelopes: `ClientToServer` and `ServerToClient`, and their members.
 
+use std::collections::HashSet;
+
 use msip_schema::{
     Code, Diagnostic, Direction, DraftEnvelope, DraftMember, Payload, Reserved, Span, Spanned,
     TypeName, closest_name,
@@ -93,18 +95,17 @@ fn check_oneofs(
     lowering: &mut Lowering<'_>,
 ) {
     let name = message.name();
-    let is_real = |index: usize| {
-        let mut members = message
-            .field
-            .iter()
-            .filter(|field| usize::try_from(field.oneof_index.unwrap_or(-1)).ok() == Some(index));
-        members.any(|field| !field.proto3_optional())
-    };
+    let real: HashSet<usize> = message
+        .field
+        .iter()
+        .filter(|field| !field.proto3_optional())
+        .filter_map(|field| usize::try_from(field.oneof_index?).ok())
+        .collect();
     let oneofs: Vec<(usize, &str)> = message
         .oneof_decl
         .iter()
         .enumerate()
-        .filter(|(index, _)| is_real(*index))
+        .filter(|(index, _)| real.contains(index))
         .map(|(index, oneof)| (index, oneof.name()))
         .collect();
     let spans: Vec<Span> = oneofs
@@ -187,7 +188,7 @@ fn member(
         .options
         .as_ref()
         .map_or(&[][..], |options| &options.uninterpreted_option);
-    let are_declared = lowering.sees_options(at.index);
+    let are_declared = lowering.symbols.sees_options(at.index);
     let options = options::member_options(at, options, are_declared, lowering.report);
     let is_map = field.label() == prost_types::field_descriptor_proto::Label::Repeated
         && is_entry_of(field.name(), field.type_name());

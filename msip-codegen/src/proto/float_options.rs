@@ -1,38 +1,20 @@
 //! `inf` and `nan` as values of options whose type is a float: the pool takes them for the names of enum values.
 
-use std::collections::HashMap;
-
 use prost_types::field_descriptor_proto::Type;
-use prost_types::{
-    DescriptorProto, FieldDescriptorProto, FileDescriptorProto, UninterpretedOption,
-};
+use prost_types::{FileDescriptorProto, UninterpretedOption};
 
-use super::files::Files;
+use super::extensions::Extensions;
 use super::option_lists;
-use super::symbols::{Lookup, Node, Symbols, candidates, join};
+use super::symbols::{Lookup, Node, Symbols};
 
-/// The extensions of all files, by which the type of an option is found.
+/// Finds the type of an option.
 pub(crate) struct FloatOptions<'a> {
     symbols: &'a Symbols<'a>,
-    /// Each with its file and the scope in which its type is resolved.
-    extensions: HashMap<String, (usize, String, &'a FieldDescriptorProto)>,
+    extensions: &'a Extensions<'a>,
 }
 
 impl<'a> FloatOptions<'a> {
-    pub(crate) fn new(files: &'a Files, symbols: &'a Symbols<'a>) -> Self {
-        let mut extensions = HashMap::new();
-        for (index, file) in files.files.iter().enumerate() {
-            let mut add = |scope: &str, field: &'a FieldDescriptorProto| {
-                let extension = (index, scope.to_owned(), field);
-                extensions.insert(join(scope, field.name()), extension);
-            };
-            for field in &file.descriptor.extension {
-                add(file.package(), field);
-            }
-            for message in &file.descriptor.message_type {
-                nested(file.package(), message, &mut add);
-            }
-        }
+    pub(crate) fn new(symbols: &'a Symbols<'a>, extensions: &'a Extensions<'a>) -> Self {
         Self {
             symbols,
             extensions,
@@ -62,10 +44,9 @@ impl<'a> FloatOptions<'a> {
         if !first.is_extension {
             return None;
         }
-        let (mut at, mut scope, mut field) = candidates(&first.name_part, scope)
-            .into_iter()
-            .find_map(|name| self.extensions.get(&name))
-            .map(|(at, scope, field)| (*at, scope.clone(), *field))?;
+        let extension = self.extensions.find(&first.name_part, scope)?;
+        let (mut at, mut field) = (extension.file, extension.field);
+        let mut scope = extension.scope.clone();
         for part in rest {
             let Lookup::Found(full, symbol) = self.symbols.resolve(field.type_name(), &scope, at)
             else {
@@ -82,20 +63,5 @@ impl<'a> FloatOptions<'a> {
         }
         let is_scalar = field.type_name.is_none();
         Some(is_scalar && matches!(field.r#type(), Type::Float | Type::Double))
-    }
-}
-
-fn nested<'a>(
-    scope: &str,
-    message: &'a DescriptorProto,
-    add: &mut impl FnMut(&str, &'a FieldDescriptorProto),
-) {
-    // As deep as the parser allows: 31 levels.
-    let full = join(scope, message.name());
-    for field in &message.extension {
-        add(&full, field);
-    }
-    for message in &message.nested_type {
-        nested(&full, message, add);
     }
 }

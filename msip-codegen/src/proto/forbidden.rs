@@ -1,7 +1,7 @@
 //! Checks that neither the parser nor the pool makes of protobuf's rules: options where they have no effect, ranges that
 //! reserve nothing.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use prost_types::field_descriptor_proto::{Label, Type};
 use prost_types::{
@@ -60,6 +60,23 @@ struct Checker<'a> {
 
 /// A range with both of its ends.
 type Numbers = (i64, i64);
+
+/// Ranges so far, none of which overlaps another: their ends by their starts.
+#[derive(Default)]
+struct Ranges(BTreeMap<i64, i64>);
+
+impl Ranges {
+    /// Adds a range, unless it overlaps one of those, which is returned.
+    fn add(&mut self, (start, end): Numbers) -> Option<Numbers> {
+        let before = self.0.range(..=end).next_back();
+        let other = before.filter(|(_, last)| **last >= start);
+        if let Some((&first, &last)) = other {
+            return Some((first, last));
+        }
+        self.0.insert(start, end);
+        None
+    }
+}
 
 impl Checker<'_> {
     fn refuse(&mut self, at: &NodePath<'_>, part: &[i32], text: impl Into<String>, help: &str) {
@@ -159,7 +176,7 @@ impl Checker<'_> {
             let ranges = (0..).zip(ranges.iter());
             ranges.map(move |(index, range)| ([*tag, index], *range))
         });
-        let mut earlier: Vec<Numbers> = Vec::new();
+        let mut earlier = Ranges::default();
         for (part, (start, end)) in all {
             if end < start {
                 let text = format!("the range {start} to {end} ends before it begins");
@@ -167,10 +184,7 @@ impl Checker<'_> {
                 self.refuse(at, &part, text, &help);
                 continue;
             }
-            let other = earlier
-                .iter()
-                .find(|(first, last)| start <= *last && *first <= end);
-            if let Some((first, last)) = other {
+            if let Some((first, last)) = earlier.add((start, end)) {
                 let shown = |(start, end): Numbers| {
                     if start == end {
                         start.to_string()
@@ -178,19 +192,18 @@ impl Checker<'_> {
                         format!("{start} to {end}")
                     }
                 };
-                let (this, that) = (shown((start, end)), shown((*first, *last)));
+                let (this, that) = (shown((start, end)), shown((first, last)));
                 let text = format!("{this} overlaps the earlier range {that}");
                 self.refuse(at, &part, text, "name each number once");
             }
-            earlier.push((start, end));
         }
     }
 
     /// Reports names that are reserved twice.
     fn names(&mut self, at: &NodePath<'_>, tag: i32, names: &[String]) {
+        let mut earlier = HashSet::new();
         for (index, name) in (0..).zip(names) {
-            let earlier = names.iter().take_while(|other| !std::ptr::eq(*other, name));
-            if earlier.into_iter().any(|other| other == name) {
+            if !earlier.insert(name) {
                 let text = format!("the name `{name}` is reserved twice");
                 self.refuse(at, &[tag, index], text, "remove one of the two");
             }
@@ -314,7 +327,7 @@ impl Checker<'_> {
         let options = enumeration.options.as_ref();
         let options = options.map_or(&[][..], |options| &options.uninterpreted_option);
         if let Some(index) = position(options, "allow_alias") {
-            let numbers: std::collections::BTreeSet<i32> = enumeration
+            let numbers: HashSet<i32> = enumeration
                 .value
                 .iter()
                 .map(|value| value.number())

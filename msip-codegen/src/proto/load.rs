@@ -1,6 +1,6 @@
 //! Loading: the inputs, and everything that they import.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
 
 use msip_schema::{Code, Diagnostic, OPTIONS_FILE, Span};
@@ -34,6 +34,9 @@ struct Loader<'a> {
     states: HashMap<String, State>,
 }
 
+/// How many files of a circle are named.
+const MAX_RING: usize = 20;
+
 /// The progress of reading a file.
 #[derive(Debug, Clone, Copy)]
 enum State {
@@ -48,6 +51,18 @@ enum State {
 struct Pending {
     file: ProtoFile,
     next: usize,
+    /// The imports so far.
+    seen: HashSet<String>,
+}
+
+impl Pending {
+    fn new(file: ProtoFile) -> Self {
+        Self {
+            file,
+            next: 0,
+            seen: HashSet::new(),
+        }
+    }
 }
 
 /// The result of the search for a file.
@@ -97,7 +112,7 @@ impl Loader<'_> {
     /// Reads everything that a file imports, depth first. It does not recurse, since a chain of imports may be long.
     fn walk(&mut self, file: ProtoFile) {
         self.states.insert(file.name.clone(), State::Open);
-        let mut stack = vec![Pending { file, next: 0 }];
+        let mut stack = vec![Pending::new(file)];
         while let Some(top) = stack.last_mut() {
             let index = top.next;
             top.next += 1;
@@ -105,13 +120,7 @@ impl Loader<'_> {
                 self.close(&mut stack);
                 continue;
             };
-            let repeated = top
-                .file
-                .descriptor
-                .dependency
-                .iter()
-                .take(index)
-                .any(|earlier| *earlier == import);
+            let repeated = !top.seen.insert(import.clone());
             let span = self.import_span(&stack, index);
             if repeated {
                 let text = format!("`{import}` is imported twice");
@@ -132,12 +141,13 @@ impl Loader<'_> {
                 None => match self.find(&import, false) {
                     Found::File(file) => {
                         self.states.insert(import, State::Open);
-                        stack.push(Pending {
-                            file: *file,
-                            next: 0,
-                        });
+                        stack.push(Pending::new(*file));
                     }
                     Found::Broken => {
+                        self.states.insert(import, State::Failed);
+                    }
+                    Found::Missing if self.report.is_full() => {
+                        self.report.count_more(1);
                         self.states.insert(import, State::Failed);
                     }
                     Found::Missing => {
@@ -187,15 +197,22 @@ impl Loader<'_> {
     }
 
     fn cycle(&mut self, stack: &[Pending], import: &str, span: Span) {
+        if self.report.is_full() {
+            self.report.count_more(1);
+            return;
+        }
         let from = stack
             .iter()
             .position(|pending| pending.file.name == import)
             .unwrap_or(0);
-        let ring = stack
-            .iter()
-            .skip(from)
-            .map(|pending| pending.file.name.as_str());
-        let chain = ring.chain([import]).collect::<Vec<_>>().join(" -> ");
+        let ring = stack.iter().skip(from);
+        let mut ring: Vec<&str> = ring.map(|pending| pending.file.name.as_str()).collect();
+        if ring.len() > MAX_RING {
+            let tail = MAX_RING / 2;
+            ring.splice(MAX_RING - tail..ring.len() - tail, ["…"]);
+        }
+        ring.push(import);
+        let chain = ring.join(" -> ");
         let text = format!("the files import each other in a circle: {chain}");
         let help = "move what both need into a file of its own, and import that one from both";
         self.report.push(

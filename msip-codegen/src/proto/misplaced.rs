@@ -25,12 +25,10 @@ pub(crate) fn refuse_misplaced_options(lowering: &mut Lowering<'_>) {
             path: Vec::new(),
             full: file.package().to_owned(),
         };
+        let envelopes = [Direction::ClientToServer, Direction::ServerToClient]
+            .map(|direction| envelope::find(&file.descriptor.message_type, direction));
         for (position, message) in file.descriptor.message_type.iter().enumerate() {
-            let is_envelope = [Direction::ClientToServer, Direction::ServerToClient]
-                .iter()
-                .any(|direction| {
-                    envelope::find(&file.descriptor.message_type, *direction) == Some(position)
-                });
+            let is_envelope = envelopes.contains(&Some(position));
             let at = root.below(tag::FILE_MESSAGE, position, message.name());
             refuse_in_message(&at, message, is_envelope, lowering);
         }

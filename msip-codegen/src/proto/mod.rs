@@ -4,9 +4,11 @@
 //! misspelt envelope is read as if it were spelt right, a member that is not a message is skipped.
 
 mod check;
+mod declared_limits;
 mod deprecated;
 mod dialect;
 mod envelope;
+mod extensions;
 mod files;
 mod float_options;
 mod forbidden;
@@ -22,6 +24,8 @@ mod parse;
 mod parser_errors;
 mod pool;
 mod pool_errors;
+mod pool_imports;
+mod pool_positions;
 mod protocol;
 mod reachable;
 mod report;
@@ -32,12 +36,13 @@ mod symbols;
 mod synthetic_oneofs;
 mod tokens;
 mod types;
+mod visibility;
 mod well_known;
 
 use std::path::PathBuf;
 
 use msip_emit::{Compilation, Emitter};
-use msip_schema::{Diagnostic, SourceMap};
+pub(crate) use report::Mistakes;
 
 use report::Report;
 
@@ -56,7 +61,7 @@ pub(crate) struct Request<'a> {
 #[derive(Debug)]
 pub(crate) struct Outcome {
     pub(crate) read: Vec<PathBuf>,
-    pub(crate) result: Result<Compilation, (SourceMap, Vec<Diagnostic>)>,
+    pub(crate) result: Result<Compilation, Mistakes>,
 }
 
 /// Reads and checks everything.

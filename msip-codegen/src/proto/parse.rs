@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use msip_schema::{Code, Diagnostic, FileId, Span};
 
+use super::declared_limits;
 use super::dialect::Prepared;
 use super::files::{Origin, ProtoFile};
 use super::guard::{self, Language, MAX_FILE_LEN};
@@ -109,14 +110,15 @@ pub(crate) fn parse(
                 report.push(Diagnostic::new(Code::PACKAGE_TOO_LONG, span, text).help(help));
                 return None;
             }
-            Some(ProtoFile {
+            let file = ProtoFile {
                 name: name.to_owned(),
                 shown: shown.to_owned(),
                 origin,
                 source_info,
                 descriptor,
                 imports: Vec::new(),
-            })
+            };
+            declared_limits::check(&file, report).then_some(file)
         }
         Err(error) => {
             parser_errors::parse_error(&error, &prepared, id, report);

@@ -18,6 +18,10 @@ pub(crate) fn parse_error(
     for mistake in std::iter::once(error as &dyn miette::Diagnostic)
         .chain(error.related().into_iter().flatten())
     {
+        if report.is_full() {
+            report.count_more(1);
+            continue;
+        }
         let (primary, secondary) = labels(mistake);
         let text = mistake.to_string();
         let is_nested_comment = text.contains("nested") && text.contains("comment");

@@ -6,10 +6,13 @@ use prost::encoding::{DecodeContext, decode_key, skip_field};
 use prost_reflect::DescriptorPool;
 use prost_types::FileDescriptorProto;
 
-use super::files::{Files, Origin};
+use super::extensions::Extensions;
+use super::files::{Files, Origin, ProtoFile};
 use super::float_options::FloatOptions;
 use super::options;
 use super::pool_errors;
+use super::pool_imports::PoolImports;
+use super::pool_positions::Positions;
 use super::report::Report;
 use super::source_info::tag;
 use super::symbols::Symbols;
@@ -23,16 +26,26 @@ pub(crate) fn build(
     symbols: &Symbols<'_>,
     report: &mut Report,
 ) -> Option<Vec<Vec<u8>>> {
-    let types = symbols.names(files);
+    // What the pool finds would not be shown.
+    if report.is_full() {
+        return None;
+    }
     let options: Vec<String> = options::NAMES
         .iter()
         .map(|name| format!("msip.{name}"))
         .collect();
-    let known = pool_errors::Known {
-        types: &types,
-        options: &options,
+    let known = pool_errors::Known::new(|| symbols.names(files), &options);
+    let extensions = Extensions::new(files);
+    let floats = FloatOptions::new(symbols, &extensions);
+    let imports = PoolImports::new(files, symbols, &extensions);
+    let descriptor = |index: usize, file: &ProtoFile| {
+        let mut descriptor = file.descriptor.clone();
+        imports.set(index, &mut descriptor);
+        floats.interpret(&mut descriptor);
+        // For each mistake the pool would search all positions, of which a file has any number.
+        descriptor.source_code_info = None;
+        descriptor
     };
-    let floats = FloatOptions::new(files, symbols);
     let mut pool = DescriptorPool::new();
     let mut sound = HashSet::new();
     for (index, file) in files.files.iter().enumerate() {
@@ -42,64 +55,47 @@ pub(crate) fn build(
         if file.origin != Origin::WellKnown && !imports_are_sound {
             continue;
         }
-        let mut descriptor = self_contained(index, files, symbols);
-        floats.interpret(&mut descriptor);
-        match pool.add_file_descriptor_proto(descriptor) {
-            Ok(()) => {
-                sound.insert(index);
-            }
-            Err(error) => pool_errors::pool_error(error, file.source_info.file(), &known, report),
+        let Err(error) = pool.add_file_descriptor_proto(descriptor(index, file)) else {
+            sound.insert(index);
+            continue;
+        };
+        // Again with as many positions as the number of mistakes allows.
+        let positions = Positions::new(file, pool_errors::count(&error));
+        let mut descriptor = descriptor(index, file);
+        descriptor.source_code_info = Some(positions.info());
+        if let Err(error) = pool.add_file_descriptor_proto(descriptor) {
+            pool_errors::pool_error(error, &positions, &known, report);
+        }
+        // What is found in further files would not be shown.
+        if report.is_full() {
+            return None;
         }
     }
     if sound.len() < files.files.len() || !report.is_clean() {
         return None;
     }
-    // Again without positions and comments, which nothing needs from here on.
-    let mut bare = DescriptorPool::new();
-    let mut encoded = Vec::new();
-    for (index, file) in files.files.iter().enumerate() {
-        let mut descriptor = self_contained(index, files, symbols);
-        descriptor.source_code_info = None;
-        floats.interpret(&mut descriptor);
-        if let Err(error) = bare.add_file_descriptor_proto(descriptor) {
-            pool_errors::pool_error(error, file.source_info.file(), &known, report);
-            return None;
-        }
-        let resolved = bare.get_file_by_name(&file.name)?.encode_to_vec();
-        encoded.push(without_added_imports(
-            &resolved,
-            file.descriptor.dependency.len(),
-        )?);
-    }
-    Some(encoded)
+    let encoded = files.files.iter().map(|file| {
+        let resolved = pool.get_file_by_name(&file.name)?.encode_to_vec();
+        with_own_imports(&resolved, &file.descriptor)
+    });
+    encoded.collect()
 }
 
-/// The descriptor of a file with all that it sees among its own imports: the pool follows public imports for one step
-/// only.
-fn self_contained(index: usize, files: &Files, symbols: &Symbols<'_>) -> FileDescriptorProto {
-    let Some(file) = files.files.get(index) else {
-        return FileDescriptorProto::default();
-    };
-    let mut descriptor = file.descriptor.clone();
-    let mut seen: Vec<usize> = symbols
-        .visible(index)
-        .filter(|&seen| seen != index)
-        .collect();
-    seen.sort_unstable();
-    for name in seen.into_iter().filter_map(|seen| files.files.get(seen)) {
-        if !descriptor.dependency.contains(&name.name) {
-            descriptor.dependency.push(name.name.clone());
-        }
-    }
-    descriptor
-}
-
-/// An encoded file descriptor with its first `count` imports alone.
-fn without_added_imports(encoded: &[u8], count: usize) -> Option<Vec<u8>> {
-    let import = u32::try_from(tag::FILE_DEPENDENCY).ok()?;
+/// An encoded file descriptor with the imports of the file as it was written.
+fn with_own_imports(encoded: &[u8], written: &FileDescriptorProto) -> Option<Vec<u8>> {
+    let [import, public] = [tag::FILE_DEPENDENCY, tag::FILE_PUBLIC_DEPENDENCY];
+    let (import, public) = (u32::try_from(import).ok()?, u32::try_from(public).ok()?);
     let mut out = Vec::with_capacity(encoded.len());
     let mut imports = 0;
+    let mut has_public = false;
     let mut rest = encoded;
+    let mut add_public = |out: &mut Vec<u8>| {
+        if !std::mem::replace(&mut has_public, true) {
+            for index in &written.public_dependency {
+                prost::encoding::int32::encode(public, index, out);
+            }
+        }
+    };
     while !rest.is_empty() {
         let field = rest;
         // What the pool has encoded is decoded again.
@@ -108,11 +104,16 @@ fn without_added_imports(encoded: &[u8], count: usize) -> Option<Vec<u8>> {
         let len = field.len() - rest.len();
         if number == import {
             imports += 1;
-            if imports > count {
+            if imports > written.dependency.len() {
                 continue;
             }
         }
+        // Fields are in the order of their numbers.
+        if number > public {
+            add_public(&mut out);
+        }
         out.extend_from_slice(field.get(..len)?);
     }
+    add_public(&mut out);
     Some(out)
 }

@@ -1,39 +1,51 @@
 //! Mistakes that the descriptor pool finds, as diagnostics of ours.
 
+use std::ops::Range;
+
 use miette::Diagnostic as _;
-use msip_schema::{Code, Diagnostic, FileId, Span, closest_name};
+use msip_schema::{Code, Diagnostic, Span, closest_name};
 
 use super::foreign_labels::labels;
+use super::pool_positions::Positions;
 use super::report::Report;
 use super::symbols::meant;
 
+/// The number of mistakes that the pool found.
+pub(crate) fn count(error: &prost_reflect::DescriptorError) -> usize {
+    1 + error.related().into_iter().flatten().count()
+}
+
 /// Reports what the descriptor pool found in a file, except for what is known already.
-///
-/// `types` and `options` are the names that could have been meant.
 pub(crate) fn pool_error(
     error: prost_reflect::DescriptorError,
-    file: FileId,
+    positions: &Positions<'_>,
     known: &Known<'_>,
     report: &mut Report,
 ) {
-    // The pool counts columns in bytes, but resolves them as characters; in this text both are the same.
-    let bytes_as_chars: String = report
-        .text(file)
-        .bytes()
-        .map(|byte| {
-            if byte.is_ascii() {
-                char::from(byte)
-            } else {
-                '?'
-            }
-        })
-        .collect();
-    let error = error.with_source_code(&bytes_as_chars);
+    let file = positions.file();
+    let error = error.with_source_code(&positions.text());
     for mistake in std::iter::once(&error as &dyn miette::Diagnostic)
         .chain(error.related().into_iter().flatten())
     {
         let (primary, secondary) = labels(mistake);
+        let mut places: Vec<Range<usize>> = primary
+            .into_iter()
+            .chain(secondary)
+            .filter_map(|(offset, _)| positions.bytes(offset.start))
+            .collect();
+        // It is beyond the positions that were looked at.
+        if places.is_empty() && !positions.are_all {
+            report.count_more(1);
+            continue;
+        }
         let text = mistake.to_string();
+        if report.is_full() {
+            // It is counted, unless it is known, but not shown.
+            let bytes = places.pop();
+            let span = bytes.map_or(Span::NONE, |bytes| report.span(file, bytes));
+            report.push_unless_known(Diagnostic::new(Code::INVALID_SCHEMA, span, text));
+            continue;
+        }
         // Of an aggregate, what is wrong inside of it.
         let inner =
             std::error::Error::source(mistake).map(|inner| inner.to_string().replace('\'', "`"));
@@ -43,14 +55,12 @@ pub(crate) fn pool_error(
             continue;
         }
         // Of two places that disagree the pool mostly names the later one, which is the mistake, last.
-        let mut places: Vec<_> = primary.into_iter().chain(secondary).collect();
         let is_first = text.contains("' is not a");
-        let main = match places.len() {
+        let bytes = match places.len() {
             0 => None,
             _ if is_first => Some(places.remove(0)),
             count => Some(places.remove(count - 1)),
         };
-        let bytes = main.map(|(bytes, _)| bytes);
         let written = bytes
             .clone()
             .and_then(|bytes| report.text(file).get(bytes))
@@ -69,7 +79,7 @@ pub(crate) fn pool_error(
             diagnostic = diagnostic.label(here);
         }
         diagnostic.help = help;
-        for (bytes, _) in places {
+        for bytes in places {
             let span = report.span(file, bytes);
             diagnostic = diagnostic.also(span, there);
         }
@@ -79,8 +89,18 @@ pub(crate) fn pool_error(
 
 /// Names that could have been meant.
 pub(crate) struct Known<'a> {
-    pub(crate) types: &'a [&'a str],
-    pub(crate) options: &'a [String],
+    /// Found when they are needed.
+    types: Box<dyn Fn() -> Vec<&'a str> + 'a>,
+    options: &'a [String],
+}
+
+impl<'a> Known<'a> {
+    pub(crate) fn new(types: impl Fn() -> Vec<&'a str> + 'a, options: &'a [String]) -> Self {
+        Self {
+            types: Box::new(types),
+            options,
+        }
+    }
 }
 
 /// The code, text and help for a mistake of the pool's, which has no codes.
@@ -102,7 +122,7 @@ fn pool_wording(
         return (
             Code::UNKNOWN_TYPE,
             format!("type `{quoted}` is not defined"),
-            help.or_else(|| meant(quoted, known.types)),
+            help.or_else(|| meant(quoted, &(known.types)())),
         );
     }
     if is_hidden_name && !is_option {

@@ -1,18 +1,20 @@
 //! Symbol table: the types that the files define, and name resolution in a scope.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 
 use msip_schema::closest_name;
 use prost_types::DescriptorProto;
 
-use super::files::{Files, Origin, ProtoFile};
+use super::files::{Files, Origin};
+use super::visibility::Visibility;
 
 /// The types of all files, by full name.
 #[derive(Debug)]
 pub(crate) struct Symbols<'a> {
     types: HashMap<String, Symbol<'a>>,
-    /// For each file, the files whose types it sees: itself, its imports and what those import publicly.
-    visible: Vec<HashSet<usize>>,
+    visibility: Visibility,
+    /// The file that declares MSIP's options.
+    options: Option<usize>,
 }
 
 /// A message or an enum.
@@ -51,7 +53,11 @@ impl<'a> Symbols<'a> {
         }
         Self {
             types,
-            visible: visible(&files.files),
+            visibility: Visibility::new(&files.files),
+            options: files
+                .files
+                .iter()
+                .position(|file| file.origin == Origin::Options),
         }
     }
 
@@ -66,11 +72,7 @@ impl<'a> Symbols<'a> {
         let mut hidden = None;
         for candidate in candidates(name, scope) {
             if let Some((full, symbol)) = self.get(&candidate) {
-                if self
-                    .visible
-                    .get(file)
-                    .is_some_and(|files| files.contains(&symbol.file))
-                {
+                if self.sees(file, symbol.file) {
                     return Lookup::Found(full, symbol);
                 }
                 hidden = hidden.or(Some(symbol.file));
@@ -79,9 +81,14 @@ impl<'a> Symbols<'a> {
         hidden.map_or(Lookup::Unknown, Lookup::NotImported)
     }
 
-    /// The files whose types a file sees: itself, its imports and what those import publicly.
-    pub(crate) fn visible(&self, file: usize) -> impl Iterator<Item = usize> {
-        self.visible.get(file).into_iter().flatten().copied()
+    /// Whether a file sees the types of another: its own, those of its imports and of what those import publicly.
+    pub(crate) fn sees(&self, file: usize, other: usize) -> bool {
+        self.visibility.sees(file, other)
+    }
+
+    /// Whether a file sees the declarations of MSIP's options.
+    pub(crate) fn sees_options(&self, file: usize) -> bool {
+        self.options.is_some_and(|options| self.sees(file, options))
     }
 
     /// The full names of all types that a schema may refer to, sorted.
@@ -124,14 +131,8 @@ pub(crate) fn candidates(name: &str, scope: &str) -> Vec<String> {
 
 /// The suggestion for a misspelt type; names are compared by their last part.
 pub(crate) fn meant(name: &str, types: &[&str]) -> Option<String> {
-    let last = |full: &str| {
-        full.rsplit('.')
-            .next()
-            .map(str::to_owned)
-            .unwrap_or_default()
-    };
-    let shorts: Vec<String> = types.iter().map(|full| last(full)).collect();
-    let close = closest_name(&last(name), shorts.iter().map(String::as_str))?;
+    let last = |full| str::rsplit(full, '.').next().unwrap_or_default();
+    let close = closest_name(last(name), types.iter().map(|full| last(full)))?;
     Some(format!("did you mean `{close}`?"))
 }
 
@@ -178,34 +179,6 @@ fn add<'a>(
     types
         .entry(join(scope, name))
         .or_insert(Symbol { file, node });
-}
-
-fn visible(files: &[ProtoFile]) -> Vec<HashSet<usize>> {
-    // Files come after their imports, so the sets of imports are complete when they are needed.
-    let mut public: Vec<HashSet<usize>> = Vec::new();
-    let mut all: Vec<HashSet<usize>> = Vec::new();
-    for (index, file) in files.iter().enumerate() {
-        let mut passed_on = HashSet::from([index]);
-        let mut seen = HashSet::from([index]);
-        for &import in &file.imports {
-            let reached = public.get(import).cloned().unwrap_or_default();
-            let name = files.get(import).map(|file| file.name.as_str());
-            let is_public = file.descriptor.public_dependency.iter().any(|&position| {
-                let position = usize::try_from(position).ok();
-                position
-                    .and_then(|position| file.descriptor.dependency.get(position))
-                    .map(String::as_str)
-                    == name
-            });
-            if is_public {
-                passed_on.extend(&reached);
-            }
-            seen.extend(reached);
-        }
-        public.push(passed_on);
-        all.push(seen);
-    }
-    all
 }
 
 #[cfg(test)]

@@ -9,15 +9,14 @@ pub(crate) fn rename(messages: &mut [DescriptorProto]) {
     // As deep as the parser allows: 31 levels.
     for message in messages {
         rename(&mut message.nested_type);
-        let synthetic = |index: usize| {
-            message.field.iter().find(|field| {
-                let own = field.oneof_index.and_then(|own| usize::try_from(own).ok());
-                field.proto3_optional() && own == Some(index)
-            })
-        };
-        let optional: Vec<Option<String>> = (0..message.oneof_decl.len())
-            .map(|index| synthetic(index).map(|field| field.name().to_owned()))
-            .collect();
+        // The fields of those oneofs, by the index of the oneof.
+        let mut optional: Vec<Option<String>> = vec![None; message.oneof_decl.len()];
+        for field in message.field.iter().filter(|field| field.proto3_optional()) {
+            let own = field.oneof_index.and_then(|own| usize::try_from(own).ok());
+            if let Some(own @ None) = own.and_then(|own| optional.get_mut(own)) {
+                *own = Some(field.name().to_owned());
+            }
+        }
         let fields = message.field.iter().map(|field| field.name().to_owned());
         let oneofs = message.oneof_decl.iter().zip(&optional);
         let declared = oneofs.filter(|(_, field)| field.is_none());

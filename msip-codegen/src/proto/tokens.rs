@@ -99,8 +99,7 @@ pub(crate) fn empty_extend(text: &str) -> Option<Range<usize>> {
     while let Some(start) = rest.iter().position(|token| token.text(text) == "extend") {
         rest = rest.get(start..)?;
         // A name with dots, and nothing between the braces.
-        let name = |token: &&Token| token.kind == TokenKind::Word || token.is(b'.');
-        let name_len = rest.iter().take_while(name).count();
+        let name_len = 1 + name_len(rest.get(1..).unwrap_or_default());
         if let Some([open, close, ..]) = rest.get(name_len..)
             && name_len > 1
             && open.is(b'{')
@@ -108,9 +107,22 @@ pub(crate) fn empty_extend(text: &str) -> Option<Range<usize>> {
         {
             return Some(rest.first()?.bytes.start..close.bytes.end);
         }
-        rest = rest.get(1..)?;
+        // What begins inside of the name ends with it too.
+        rest = rest.get(name_len..)?;
     }
     None
+}
+
+/// The number of tokens of the name that begins here: words with dots between them, and maybe one in front.
+fn name_len(tokens: &[Token]) -> usize {
+    let mut wants_word = true;
+    let name = |(index, token): &(usize, &Token)| {
+        let is_word = token.kind == TokenKind::Word;
+        let fits = is_word == wants_word || *index == 0;
+        wants_word = !is_word;
+        fits && (is_word || token.is(b'.'))
+    };
+    tokens.iter().enumerate().take_while(name).count()
 }
 
 #[cfg(test)]

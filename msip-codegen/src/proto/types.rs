@@ -1,5 +1,7 @@
 //! Lowering of messages and enums from descriptors to the model.
 
+use std::collections::{BTreeMap, HashMap, HashSet};
+
 use msip_schema::{
     Cardinality, Code, Diagnostic, EnumType, EnumValue, Field, FieldType, MessageType, Oneof,
     TypeDef, TypeName, Types, closest_name, map_entry_name,
@@ -11,7 +13,7 @@ use prost_types::{
 };
 
 use super::deprecated::is_deprecated;
-use super::files::{Files, Origin};
+use super::files::Files;
 use super::node_path::NodePath;
 use super::report::Report;
 use super::source_info::tag;
@@ -22,19 +24,18 @@ pub(crate) struct Lowering<'a> {
     pub(crate) files: &'a Files,
     pub(crate) symbols: &'a Symbols<'a>,
     pub(crate) report: &'a mut Report,
-    /// The names to suggest for an unknown type.
-    names: Vec<&'a str>,
+    /// The names to suggest for an unknown type, once there is one.
+    names: Option<Vec<&'a str>>,
     types: Types,
 }
 
 impl<'a> Lowering<'a> {
     pub(crate) fn new(files: &'a Files, symbols: &'a Symbols<'a>, report: &'a mut Report) -> Self {
-        let names = symbols.names(files);
         Self {
             files,
             symbols,
             report,
-            names,
+            names: None,
             types: Types::new(),
         }
     }
@@ -64,14 +65,6 @@ impl<'a> Lowering<'a> {
         self.types
     }
 
-    /// Whether a file sees the declarations of MSIP's options.
-    pub(crate) fn sees_options(&self, file: usize) -> bool {
-        self.symbols
-            .visible(file)
-            .filter_map(|file| self.files.files.get(file))
-            .any(|file| file.origin == Origin::Options)
-    }
-
     fn message(&mut self, at: &NodePath<'a>, message: &'a DescriptorProto) {
         for (position, nested) in message.nested_type.iter().enumerate() {
             if !is_map_entry(nested) {
@@ -87,14 +80,17 @@ impl<'a> Lowering<'a> {
                 nested,
             );
         }
+        let entries = message.nested_type.iter();
+        let entries = entries.filter(|nested| is_map_entry(nested));
+        let scope = Scope {
+            full: &at.full,
+            message,
+            entries: entries.map(|entry| (entry.name(), entry)).collect(),
+        };
         let fields = message.field.iter().enumerate();
         let fields = fields.map(|(position, field)| {
-            self.field(
-                &at.below(tag::MESSAGE_FIELD, position, field.name()),
-                &at.full,
-                message,
-                field,
-            )
+            let at = at.below(tag::MESSAGE_FIELD, position, field.name());
+            self.field(&at, &scope, field)
         });
         let fields: Vec<Field> = fields.collect();
         let oneofs = self.oneofs(at, message);
@@ -119,14 +115,14 @@ impl<'a> Lowering<'a> {
     /// The oneofs of a message, without those of proto3 `optional` fields.
     fn oneofs(&mut self, at: &NodePath<'a>, message: &DescriptorProto) -> Vec<Oneof> {
         let mut oneofs = Vec::new();
+        let optional: HashSet<usize> = message
+            .field
+            .iter()
+            .filter(|field| field.proto3_optional())
+            .filter_map(|field| usize::try_from(field.oneof_index?).ok())
+            .collect();
         for (position, oneof) in message.oneof_decl.iter().enumerate() {
-            let mut members = message.field.iter().filter(|field| {
-                field
-                    .oneof_index
-                    .and_then(|index| usize::try_from(index).ok())
-                    == Some(position)
-            });
-            if members.any(|field| field.proto3_optional()) {
+            if optional.contains(&position) {
                 continue;
             }
             let at = at.below(tag::MESSAGE_ONEOF, position, oneof.name());
@@ -141,12 +137,9 @@ impl<'a> Lowering<'a> {
 
     /// Reports reserved names of fields: the pool checks numbers only.
     fn refuse_reserved_names(&mut self, at: &NodePath<'a>, message: &DescriptorProto) {
+        let reserved: HashSet<&str> = message.reserved_name.iter().map(String::as_str).collect();
         for (position, field) in message.field.iter().enumerate() {
-            if message
-                .reserved_name
-                .iter()
-                .any(|reserved| reserved == field.name())
-            {
+            if reserved.contains(field.name()) {
                 let span = at
                     .below(tag::MESSAGE_FIELD, position, field.name())
                     .span(&[tag::NAME], self.report);
@@ -164,9 +157,10 @@ impl<'a> Lowering<'a> {
 
     fn enumeration(&mut self, at: &NodePath<'a>, enumeration: &EnumDescriptorProto) {
         let mut values = Vec::new();
+        let reserved = ReservedValues::new(enumeration);
         for (position, value) in enumeration.value.iter().enumerate() {
             let at = at.below(tag::ENUM_VALUE, position, value.name());
-            self.refuse_reserved_value(&at, enumeration, value);
+            self.refuse_reserved_value(&at, &reserved, value);
             values.push(EnumValue {
                 name: value.name().to_owned(),
                 number: value.number(),
@@ -195,23 +189,19 @@ impl<'a> Lowering<'a> {
     fn refuse_reserved_value(
         &mut self,
         at: &NodePath<'a>,
-        ty: &EnumDescriptorProto,
+        reserved: &ReservedValues<'_>,
         value: &EnumValueDescriptorProto,
     ) {
         let number = value.number();
-        let is_in_range = ty
-            .reserved_range
-            .iter()
-            .any(|range| (range.start()..=range.end()).contains(&number));
-        let what = if is_in_range {
+        let what = if reserved.has_number(number) {
             format!("the number {number}")
-        } else if ty.reserved_name.iter().any(|name| name == value.name()) {
+        } else if reserved.names.contains(value.name()) {
             format!("the name `{}`", value.name())
         } else {
             return;
         };
         let span = at.span(&[], self.report);
-        let text = format!("{what} is reserved in `{}`", ty.name());
+        let text = format!("{what} is reserved in `{}`", reserved.ty);
         let help = "choose another, or remove it from `reserved` if no old peer means something else by it";
         self.report
             .push(Diagnostic::new(Code::NUMBER_RESERVED, span, text).help(help));
@@ -220,19 +210,18 @@ impl<'a> Lowering<'a> {
     fn field(
         &mut self,
         at: &NodePath<'a>,
-        scope: &str,
-        message: &'a DescriptorProto,
+        scope: &Scope<'_, 'a>,
         field: &'a FieldDescriptorProto,
     ) -> Field {
-        let entry = self.map_entry(scope, message, field);
+        let entry = scope.map_entry(field);
         let (ty, cardinality) = match entry {
             Some((key, value)) => {
                 // Types inside `map<…>` are resolved in the scope of the message that has the map.
-                let ty = self.field_type(at, scope, value);
+                let ty = self.field_type(at, scope.full, value);
                 (ty, Cardinality::Map(scalar(key.r#type())))
             }
             None => {
-                let ty = self.field_type(at, scope, field);
+                let ty = self.field_type(at, scope.full, field);
                 let cardinality = match field.label() {
                     Label::Repeated => Cardinality::Repeated,
                     _ if field.proto3_optional() || matches!(ty, FieldType::Message(_)) => {
@@ -245,7 +234,8 @@ impl<'a> Lowering<'a> {
             }
         };
         let oneof = field.oneof_index.filter(|_| !field.proto3_optional());
-        let oneof = oneof.and_then(|index| message.oneof_decl.get(usize::try_from(index).ok()?));
+        let oneof =
+            oneof.and_then(|index| scope.message.oneof_decl.get(usize::try_from(index).ok()?));
         Field {
             name: field.name().to_owned(),
             json_name: field.json_name.clone(),
@@ -259,26 +249,6 @@ impl<'a> Lowering<'a> {
             }),
             span: at.span(&[tag::NAME], self.report),
         }
-    }
-
-    /// The key and value of a map field.
-    fn map_entry(
-        &self,
-        scope: &str,
-        message: &'a DescriptorProto,
-        field: &FieldDescriptorProto,
-    ) -> Option<(&'a FieldDescriptorProto, &'a FieldDescriptorProto)> {
-        // A field that mentions the entry of another map is none.
-        if field.label() != Label::Repeated || !is_entry_of(field.name(), field.type_name()) {
-            return None;
-        }
-        let name = field.type_name();
-        let short = name.strip_prefix(&format!(".{scope}.")).unwrap_or(name);
-        let entry = message
-            .nested_type
-            .iter()
-            .find(|nested| is_map_entry(nested) && nested.name() == short)?;
-        Some((entry.field.first()?, entry.field.get(1)?))
     }
 
     fn field_type(
@@ -327,10 +297,15 @@ impl<'a> Lowering<'a> {
             Lookup::Unknown if SCALARS.contains(&name) => Some(format!(
                 "only a message can be here: declare one with a field of type `{name}`"
             )),
+            // It is not shown.
+            Lookup::Unknown if self.report.is_full() => None,
             Lookup::Unknown => well_known_file(name)
                 .map(|file| format!("add `import \"{file}\";`"))
                 .or_else(|| meant_scalar(name))
-                .or_else(|| meant(name, &self.names)),
+                .or_else(|| {
+                    let names = || self.symbols.names(self.files);
+                    meant(name, self.names.get_or_insert_with(names))
+                }),
         };
         // It may be defined by a broken import, which is reported.
         if at.file.imports.len() < at.file.descriptor.dependency.len() {
@@ -380,6 +355,70 @@ impl<'a> Lowering<'a> {
             self.report
                 .push(Diagnostic::new(Code::UNSUPPORTED_SYNTAX, span, text).help(help));
         }
+    }
+}
+
+/// A message in which fields are read.
+struct Scope<'s, 'a> {
+    full: &'s str,
+    message: &'a DescriptorProto,
+    /// The entries of its maps, by name.
+    entries: HashMap<&'a str, &'a DescriptorProto>,
+}
+
+impl<'a> Scope<'_, 'a> {
+    /// The key and value of a map field.
+    fn map_entry(
+        &self,
+        field: &FieldDescriptorProto,
+    ) -> Option<(&'a FieldDescriptorProto, &'a FieldDescriptorProto)> {
+        // A field that mentions the entry of another map is none.
+        if field.label() != Label::Repeated || !is_entry_of(field.name(), field.type_name()) {
+            return None;
+        }
+        let name = field.type_name();
+        let own = name.strip_prefix('.');
+        let own = own.and_then(|name| name.strip_prefix(self.full)?.strip_prefix('.'));
+        let entry = self.entries.get(own.unwrap_or(name))?;
+        Some((entry.field.first()?, entry.field.get(1)?))
+    }
+}
+
+/// What an enum reserves.
+struct ReservedValues<'a> {
+    ty: &'a str,
+    /// Ends of ranges by their starts, such that no range is inside of another.
+    numbers: BTreeMap<i32, i32>,
+    names: HashSet<&'a str>,
+}
+
+impl<'a> ReservedValues<'a> {
+    fn new(ty: &'a EnumDescriptorProto) -> Self {
+        let mut ranges: Vec<(i32, i32)> = ty
+            .reserved_range
+            .iter()
+            .map(|range| (range.start(), range.end()))
+            .collect();
+        ranges.sort_unstable();
+        let mut numbers = BTreeMap::new();
+        let mut last = None;
+        for (start, end) in ranges {
+            if last.is_none_or(|last| end > last) {
+                let longest = numbers.entry(start).or_insert(end);
+                *longest = end.max(*longest);
+                last = Some(end);
+            }
+        }
+        Self {
+            ty: ty.name(),
+            numbers,
+            names: ty.reserved_name.iter().map(String::as_str).collect(),
+        }
+    }
+
+    fn has_number(&self, number: i32) -> bool {
+        let last = self.numbers.range(..=number).next_back();
+        last.is_some_and(|(_, end)| *end >= number)
     }
 }
 

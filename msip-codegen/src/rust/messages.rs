@@ -73,6 +73,7 @@ pub(crate) fn write(
             envelopes,
             types,
             modules: Vec::new(),
+            oneofs: Oneofs::default(),
         };
         out.insert(package, pass.items(file.items));
     }
@@ -153,9 +154,45 @@ struct Pass<'a> {
     types: &'a Types,
     /// The path of the current module.
     modules: Vec<String>,
+    /// The oneofs of the message whose module this is.
+    oneofs: Oneofs<'a>,
 }
 
-impl Pass<'_> {
+/// The oneofs of a message by name: their fields, the names of their enums, and their comments.
+#[derive(Default)]
+struct Oneofs<'a> {
+    fields: BTreeMap<&'a str, Vec<&'a msip_schema::Field>>,
+    names: BTreeMap<String, &'a str>,
+    known: BTreeMap<&'a str, &'a msip_schema::Oneof>,
+}
+
+impl<'a> Oneofs<'a> {
+    fn new(message: &'a MessageType) -> Self {
+        let known = message.oneofs.iter();
+        let mut oneofs = Self {
+            known: known.map(|oneof| (oneof.name.as_str(), oneof)).collect(),
+            ..Self::default()
+        };
+        for field in &message.fields {
+            let Some(oneof) = field.oneof.as_deref() else {
+                continue;
+            };
+            let fields = oneofs.fields.entry(oneof).or_default();
+            fields.push(field);
+            if fields.len() == 1 {
+                // If a nested type has its name, prost adds `OneOf`.
+                let ident = type_name(oneof);
+                let longer = format!("{ident}OneOf");
+                for ident in [ident, longer] {
+                    oneofs.names.entry(ident).or_insert(oneof);
+                }
+            }
+        }
+        oneofs
+    }
+}
+
+impl<'a> Pass<'a> {
     fn items(&mut self, items: Vec<Item>) -> Vec<Item> {
         items
             .into_iter()
@@ -185,7 +222,7 @@ impl Pass<'_> {
         self.names.owners.get(&self.modules)
     }
 
-    fn message_type(&self, full: &str) -> Option<&MessageType> {
+    fn message_type(&self, full: &str) -> Option<&'a MessageType> {
         match self.types.get(&TypeName::new(full))? {
             TypeDef::Message(message) => Some(message),
             TypeDef::Enum(_) => None,
@@ -204,6 +241,10 @@ impl Pass<'_> {
         let plain: BTreeMap<String, &msip_schema::Field> = plain
             .map(|field| (field_name(&field.name), field))
             .collect();
+        let oneofs = message.oneofs.iter().rev();
+        let oneofs: BTreeMap<String, &msip_schema::Oneof> = oneofs
+            .map(|oneof| (field_name(&oneof.name), oneof))
+            .collect();
         for field in &mut item.fields {
             let name = field
                 .ident
@@ -215,10 +256,7 @@ impl Pass<'_> {
                     format!("`{}`, field {}.", known.name, known.number)
                 }),
                 None => {
-                    let known = message
-                        .oneofs
-                        .iter()
-                        .find(|known| field_name(&known.name) == name);
+                    let known = oneofs.get(&name);
                     let (oneof, comment) =
                         known.map_or((name.as_str(), ""), |known| (&known.name, &known.doc));
                     docs.attributes(comment, || {
@@ -244,26 +282,15 @@ impl Pass<'_> {
         if self.envelopes.contains(owner) {
             return None;
         }
-        let message = self.message_type(owner)?;
         let ident = item.ident.to_string();
-        let mut oneofs = message
-            .fields
-            .iter()
-            .filter_map(|field| field.oneof.as_deref());
-        // If a nested type has its name, prost adds `OneOf`.
-        let oneof = oneofs.find(|oneof| {
-            [type_name(oneof), format!("{}OneOf", type_name(oneof))].contains(&ident)
-        })?;
+        let oneof = *self.oneofs.names.get(&ident)?;
         let mut docs = Docs::default();
-        let known = message.oneofs.iter().find(|known| known.name == oneof);
+        let known = self.oneofs.known.get(oneof);
         let comment = known.map_or("", |known| &known.doc);
         let own = docs.attributes(comment, || format!("The oneof `{oneof}` of `{owner}`."));
-        let members = message
-            .fields
-            .iter()
-            .filter(|field| field.oneof.as_deref() == Some(oneof));
+        let members = self.oneofs.fields.get(oneof).into_iter().flatten();
         let members: BTreeMap<String, &msip_schema::Field> = members
-            .map(|field| (type_name(&field.name), field))
+            .map(|field| (type_name(&field.name), *field))
             .collect();
         for variant in &mut item.variants {
             if let Some(field) = members.get(&variant.ident.to_string()) {
@@ -318,7 +345,11 @@ impl Pass<'_> {
         let (brace, items) = item.content.take()?;
         self.modules.push(item.ident.to_string());
         let owner = self.owner().cloned();
+        let message = owner.as_deref().and_then(|owner| self.message_type(owner));
+        let oneofs = message.map_or_else(Oneofs::default, Oneofs::new);
+        let outer = std::mem::replace(&mut self.oneofs, oneofs);
         let items = self.items(items);
+        self.oneofs = outer;
         self.modules.pop();
         if items.is_empty() {
             return None;

@@ -1,9 +1,10 @@
 //! One member of a protocol, and the shape of its methods.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use msip_schema::{
-    Compression, Direction, Exchange, Field, Member, MsgKind, Payload, Schema, TypeDef, TypeName,
+    Compression, Exchange, Field, Member, MsgKind, Payload, Schema, TypeDef, TypeName,
 };
 
 use crate::write::is_blank;
@@ -92,7 +93,7 @@ pub struct AnswerPlan<'a> {
 }
 
 impl<'a> MemberPlan<'a> {
-    pub(super) fn new(schema: &'a Schema, direction: Direction, member: &'a Member) -> Self {
+    pub(super) fn new(schema: &'a Schema, answers: &Answers<'a>, member: &'a Member) -> Self {
         let payload = payload(member);
         let message = payload.and_then(|name| match schema.types().get(name) {
             Some(TypeDef::Message(message)) => Some(message),
@@ -108,7 +109,7 @@ impl<'a> MemberPlan<'a> {
                 &member.doc
             },
             kind: member.kind,
-            shape: shape(schema, direction, &member.exchange),
+            shape: shape(answers, &member.exchange),
             timeout: member.timeout,
             urgent: member.urgent,
             compress: member.compress,
@@ -163,11 +164,10 @@ fn payload(member: &Member) -> Option<&TypeName> {
     }
 }
 
-fn shape<'a>(
-    schema: &'a Schema,
-    direction: Direction,
-    exchange: &Exchange,
-) -> Shape<AnswerPlan<'a>> {
+/// The members of the other direction, by name.
+pub(super) type Answers<'a> = BTreeMap<&'a str, &'a Member>;
+
+fn shape<'a>(answers: &Answers<'a>, exchange: &Exchange) -> Shape<AnswerPlan<'a>> {
     match exchange {
         Exchange::OneWay => Shape::OneWay,
         Exchange::Acknowledged => Shape::Acknowledged,
@@ -176,7 +176,7 @@ fn shape<'a>(
             response,
             request_stream,
             response_stream,
-        } => match schema.envelope(direction.reverse()).member(response) {
+        } => match answers.get(response.as_str()) {
             Some(answer) => Shape::Call(Call {
                 answer: AnswerPlan {
                     name: &answer.name,

@@ -78,11 +78,14 @@ impl<'a> EnvelopePlan<'a> {
     fn new(schema: &'a Schema, direction: Direction) -> Self {
         let envelope = schema.envelope(direction);
         let members = envelope.members.iter();
+        let others = &schema.envelope(direction.reverse()).members;
+        let answers = others.iter().map(|member| (member.name.as_str(), member));
+        let answers = answers.collect();
         Self {
             direction,
             doc: &envelope.doc,
             members: members
-                .map(|member| MemberPlan::new(schema, direction, member))
+                .map(|member| MemberPlan::new(schema, &answers, member))
                 .collect(),
         }
     }

@@ -176,7 +176,8 @@ impl<P, H> ClientBuilder<P, H> {
         }
     }
 
-    /// What the client calls itself in its HELLO, for the server's logs. Default: nothing.
+    /// What the client calls itself in its HELLO, for the server's logs: 256 bytes of it, to the end of a character. Default:
+    /// nothing.
     #[must_use]
     pub fn name(mut self, name: impl Into<String>) -> Self {
         self.name = name.into();

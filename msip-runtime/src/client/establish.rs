@@ -194,7 +194,7 @@ fn hello(target: &Target, identity: &Identity, resuming: Option<&ConnectionShare
         fingerprint: target.protocol.fingerprint,
         keepalive_ms: u32::try_from(settings.ping_interval.as_millis()).unwrap_or(u32::MAX),
         max_body: u32::try_from(settings.max_body).unwrap_or(u32::MAX),
-        client_name: target.name.clone(),
+        client_name: negotiation::cut_name(&target.name),
         session_secret: identity.secret.to_vec(),
         awaited: resuming.map_or_else(Vec::new, ConnectionShared::awaited),
         ..Hello::default()

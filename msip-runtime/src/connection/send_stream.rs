@@ -19,6 +19,13 @@ const MAX_BYTES: usize = 16 * 1024;
 /// An item of more bytes is written straight into the connection's queue, instead of being copied there.
 const LARGE: usize = 4 * 1024;
 
+/// How much is sent before other tasks have their turn: so many bytes before any compression. An item that is transcoded or
+/// compressed counts eight times, and each as much as its own cost in addition. What the queue has room for is no measure of
+/// it: 64 KiB may be a hundred bytes once they are compressed.
+const MAX_WORK: usize = 256 * 1024;
+const PREPARED_WORK: usize = 8;
+const ITEM_WORK: usize = 256;
+
 /// Which stream it is.
 #[derive(Debug)]
 pub(crate) enum StreamTarget {
@@ -58,6 +65,8 @@ pub(crate) struct SendStream<E> {
     /// How much may be batched: what there was capacity for, and how many items.
     capacity: Credit,
     batch_limit: usize,
+    /// What was done since other tasks had their turn; see [`MAX_WORK`].
+    work: usize,
     /// There are no more items, or there is one that cannot be sent.
     ended: Option<Result<(), SendError>>,
 }
@@ -125,6 +134,7 @@ impl ConnectionShared {
             large: None,
             capacity,
             batch_limit: 1,
+            work: 0,
             ended: None,
         })
     }
@@ -151,7 +161,13 @@ impl<E: Outgoing> SendStream<E> {
                 return Poll::Ready(ended);
             }
             if is_waiting {
+                self.work = 0;
                 self.batch.release();
+                return Poll::Pending;
+            }
+            if self.work > MAX_WORK {
+                self.work = 0;
+                task.waker().wake_by_ref();
                 return Poll::Pending;
             }
         }
@@ -163,7 +179,11 @@ impl<E: Outgoing> SendStream<E> {
         task: &mut Context<'_>,
         next: &mut impl FnMut(&mut Context<'_>) -> Poll<Option<E>>,
     ) -> bool {
-        while self.ended.is_none() && self.large.is_none() && self.may_take_more() {
+        while self.ended.is_none()
+            && self.large.is_none()
+            && self.work <= MAX_WORK
+            && self.may_take_more()
+        {
             match next(task) {
                 Poll::Pending => return true,
                 Poll::Ready(None) => self.ended = Some(Ok(())),
@@ -195,6 +215,10 @@ impl<E: Outgoing> SendStream<E> {
         let len = match &prepared {
             Some(prepared) => prepared.len,
             None => item.encoded_len(),
+        };
+        self.work += match &prepared {
+            Some(_) => ITEM_WORK + PREPARED_WORK * len,
+            None => ITEM_WORK + len,
         };
         if len > self.max_body {
             let max = self.max_body;

@@ -12,7 +12,6 @@ use bytes::Bytes;
 use crate::{ClientToServer, Message, ServerToClient};
 
 /// The messages of a client.
-#[expect(clippy::enum_variant_names, reason = "the suffix of one-way messages")]
 #[derive(Debug, Clone, PartialEq, ClientToServer)]
 #[msip(protocol = "kitchen")]
 pub enum ClientToServer {
@@ -24,6 +23,8 @@ pub enum ClientToServer {
     TreeInd(Tree),
     #[msip(tag = 4)]
     TickInd,
+    #[msip(tag = 5)]
+    TreeReq(Tree),
 }
 
 /// The messages of a server.
@@ -31,6 +32,8 @@ pub enum ClientToServer {
 pub enum ServerToClient {
     #[msip(tag = 1)]
     TickInd,
+    #[msip(tag = 2)]
+    TreeRsp(Tree),
 }
 
 #[derive(Debug, Clone, PartialEq, Message)]
@@ -83,7 +86,7 @@ pub struct Many {
     pub by_flag: BTreeMap<bool, f64>,
 }
 
-#[derive(Debug, Clone, PartialEq, Message)]
+#[derive(Debug, Clone, Default, PartialEq, Message)]
 pub struct Tree {
     #[msip(tag = 1)]
     pub name: String,

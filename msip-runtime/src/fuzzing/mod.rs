@@ -3,9 +3,12 @@
 //! Built only for fuzzing and for the tests of this crate, which run them over the checked-in corpora.
 
 mod bodies;
+mod frames;
 mod kitchen;
+mod peer;
 
 pub use bodies::{body_codecs, decompress};
+pub use peer::connected_peer;
 
 #[cfg(test)]
 mod tests {
@@ -16,5 +19,6 @@ mod tests {
     fn the_corpora_and_mutations_of_them_violate_no_guarantee() {
         replay("decompress", decompress, 500);
         replay("body_codecs", body_codecs, 1000);
+        replay("connected_peer", connected_peer, 50);
     }
 }

@@ -8,6 +8,7 @@ use super::peer_connection::Remote;
 use crate::{
     Code, Identity, Status,
     instruments::RefusedHandshake,
+    negotiation::cut_name,
     service::{caught, log_panic},
     transport::{PeerAddress, PeerCredential},
 };
@@ -39,7 +40,7 @@ impl ConnectRequest {
             protocol: hello.protocol.clone(),
             fingerprint: hello.fingerprint,
             client_name: hello.client_name.clone(),
-            client_version: std::mem::take(&mut hello.client_version),
+            client_version: cut_name(&hello.client_version),
             credential: std::mem::take(&mut hello.credential),
             remote: remote.clone(),
         }))

@@ -99,6 +99,7 @@ pub(super) async fn begin(
 ) -> Option<Begun> {
     let deadline = Instant::now() + shared.settings.handshake_timeout;
     let (mut greeted, mut hello) = greet(incoming, shared, deadline).await?;
+    hello.hello.client_name = negotiation::cut_name(&hello.hello.client_name);
     // A stranger is not told what comes of it.
     let negotiated = negotiate(&hello, shared);
     let request = (!shared.authenticators.is_empty())

@@ -161,6 +161,8 @@ struct Table {
     sources: HashMap<Source, SourceState>,
     /// When the lines of all sources are paid for.
     due: Duration,
+    /// The same of lines about no source.
+    due_of_none: Duration,
     unsaid: Unsaid,
     /// Numbers the times at which it was said what was left out.
     period: u64,
@@ -188,6 +190,7 @@ impl Table {
             rates,
             sources: HashMap::new(),
             due: Duration::ZERO,
+            due_of_none: Duration::ZERO,
             unsaid: Unsaid::default(),
             period: 1,
         }
@@ -197,7 +200,10 @@ impl Table {
     fn may_log(&mut self, source: Option<Source>, now: Duration) -> bool {
         let Rates { of_source, of_all } = self.rates;
         let Some(source) = source else {
-            let may = of_all.take(&mut self.due, now);
+            let may = of_source.allows(self.due_of_none, now) && of_all.take(&mut self.due, now);
+            if may {
+                of_source.take(&mut self.due_of_none, now);
+            }
             self.unsaid.lines += u64::from(!may);
             return may;
         };
@@ -282,9 +288,9 @@ mod tests {
         assert!(table.sources.len() <= MAX_SOURCES);
         let unsaid = table.take_unsaid().unwrap();
         assert_eq!(unsaid.lines, 100_000 - 119);
-        // Lines about nobody count against the limit of all.
-        let after = (0..100).filter(|_| table.may_log(None, at(1100)));
-        assert!(after.count() <= 3);
+        // Lines about nobody have the limit of a source.
+        let after = (0..100).filter(|_| table.may_log(None, at(30_000)));
+        assert_eq!(after.count(), 1);
         assert!(table.may_log(address(5000), at(60_000)), "it is quiet");
     }
 }

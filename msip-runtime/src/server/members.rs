@@ -16,6 +16,9 @@ const MAX_NAME_LEN: usize = 256;
 /// The number of rooms that a client may be in at once.
 const MAX_ROOMS: usize = 1024;
 
+/// What a client's membership of a room takes besides its name, in bytes.
+const MEMBER_LEN: usize = 192;
+
 /// A client cannot join a room.
 #[derive(Clone, PartialEq, Eq, Error)]
 #[non_exhaustive]
@@ -117,6 +120,13 @@ impl Rooms {
         for name in members.peers.remove(&id).unwrap_or_default() {
             members.remove_from(&name, id);
         }
+    }
+
+    /// What is held of a client's rooms, in bytes: each name twice, and its places in the tables.
+    pub(super) fn len_of_peer(&self, id: PeerId) -> usize {
+        let members = self.lock();
+        let names = members.peers.get(&id).into_iter().flatten();
+        names.map(|name| 2 * name.len() + MEMBER_LEN).sum()
     }
 
     pub(super) fn contains(&self, name: &str, id: PeerId) -> bool {

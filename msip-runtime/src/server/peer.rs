@@ -220,6 +220,14 @@ impl<P: Protocol> Peer<P> {
         self.shared.resumed.store(true, Ordering::Relaxed);
     }
 
+    /// What is kept of it while it has no connection: its name, its identity, and its rooms, in bytes.
+    pub(super) fn suspended_len(&self) -> usize {
+        let identity = self.identity().map_or(0, |identity| identity.len());
+        let registry = self.shared.registry.upgrade();
+        let rooms = registry.map_or(0, |registry| registry.rooms().len_of_peer(self.id()));
+        self.shared.client_name.len() + identity + rooms
+    }
+
     /// The session has ended, and this was open in it.
     pub(super) fn ended(&self, lost: &[Lost]) {
         let lost = LostExchange::of::<P::ServerToClient>(lost);

@@ -16,7 +16,7 @@ use crate::{
     dispatch::{Dispatch as _, Typed},
     driver::HandlerTask,
     middleware::Stack,
-    negotiation::Translations,
+    negotiation::{MAX_NAME_LEN, Translations},
     raw,
     service::{self, Inbox},
     settings::{SchemaRule, Settings},
@@ -72,6 +72,9 @@ pub(super) trait ServedPeer: Send + Sync {
     /// It has resumed its session with another connection.
     fn has_resumed(&self, remote: Remote);
 
+    /// What is kept of it while it has no connection and depends on it: names, identity, rooms; in bytes.
+    fn suspended_len(&self) -> usize;
+
     /// Its session has ended, and this was open in it.
     fn ended(&self, lost: &[Lost]);
 
@@ -94,6 +97,13 @@ impl ProtocolTable {
 
     /// What serves the protocol that a client's HELLO names.
     pub(super) fn find(&self, hello: &Hello, settings: &Settings) -> Result<&dyn Offer, Status> {
+        if hello.protocol.len() > MAX_NAME_LEN {
+            let text = format!(
+                "the name of the protocol has {} bytes: at most {MAX_NAME_LEN} are allowed",
+                hello.protocol.len()
+            );
+            return Err(Status::failed_precondition(text));
+        }
         let named = |name| self.offers.iter().find(|offer| offer.name() == name);
         let found = named(Some(hello.protocol.as_str())).or_else(|| named(None));
         let Some(offer) = found else {
@@ -302,6 +312,10 @@ where
         self.peer.has_resumed(remote);
     }
 
+    fn suspended_len(&self) -> usize {
+        self.peer.suspended_len()
+    }
+
     fn ended(&self, lost: &[Lost]) {
         self.peer.ended(lost);
     }
@@ -470,6 +484,11 @@ impl ServedPeer for UntypedPeer {
     }
 
     fn has_resumed(&self, _: Remote) {}
+
+    fn suspended_len(&self) -> usize {
+        let identity = self.connection.identity();
+        identity.map_or(0, |identity| identity.len())
+    }
 
     fn ended(&self, _: &[Lost]) {}
 

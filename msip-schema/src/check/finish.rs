@@ -10,10 +10,11 @@ use crate::{Compression, Direction, Draft, Envelope, Exchange, Member, Payload, 
 impl Draft {
     /// Only for a draft without mistakes.
     pub(super) fn into_schema(self, calls: &Calls) -> Schema {
-        let envelope = |direction: Direction| {
+        let mut repeated = REPEATED_DOCS;
+        let mut envelope = |direction: Direction| {
             let mut members: Vec<_> = self
                 .members(direction)
-                .map(|(id, _)| self.finish(id, calls))
+                .map(|(id, _)| self.finish(id, calls, &mut repeated))
                 .collect();
             members.sort_by_key(|member| member.number);
             Envelope {
@@ -34,7 +35,7 @@ impl Draft {
         }
     }
 
-    fn finish(&self, id: MemberId, calls: &Calls) -> Member {
+    fn finish(&self, id: MemberId, calls: &Calls, repeated: &mut usize) -> Member {
         let member = self.member(id);
         let options = &member.options;
         let call = calls.call(id);
@@ -46,15 +47,11 @@ impl Draft {
             // `numbers` has rejected what does not fit.
             number: u16::try_from(member.number.value).unwrap_or(u16::MAX),
             payload: member.payload.value.clone(),
-            doc: [
-                member.doc.as_str(),
-                method.map_or("", |method| &method.doc),
-                self.payload_doc(&member.payload.value),
-            ]
-            .into_iter()
-            .find(|doc| !doc.trim().is_empty())
-            .unwrap_or("")
-            .to_owned(),
+            doc: [member.doc.as_str(), method.map_or("", |method| &method.doc)]
+                .into_iter()
+                .find(|doc| !doc.trim().is_empty())
+                .unwrap_or_else(|| self.payload_doc(&member.payload.value, repeated))
+                .to_owned(),
             kind: kinds::of(self, id, calls),
             exchange: match (calls.role(self, id), call) {
                 (Role::Call, Some(call)) => Exchange::Call {
@@ -83,13 +80,34 @@ impl Draft {
         }
     }
 
-    fn payload_doc(&self, payload: &Payload) -> &str {
-        match payload {
-            Payload::Message(name) => match self.types.get(name) {
-                Some(TypeDef::Message(message)) => &message.doc,
-                _ => "",
-            },
-            Payload::Empty => "",
+    /// The comment of a member's message, or its beginning once much has been repeated.
+    fn payload_doc(&self, payload: &Payload, repeated: &mut usize) -> &str {
+        let Payload::Message(name) = payload else {
+            return "";
+        };
+        let Some(TypeDef::Message(message)) = self.types.get(name) else {
+            return "";
+        };
+        match repeated.checked_sub(message.doc.len()) {
+            Some(left) => {
+                *repeated = left;
+                &message.doc
+            }
+            None => first_words(&message.doc),
         }
     }
+}
+
+/// How many bytes of comments members take from their messages. Any number of members may carry one message with a long
+/// comment; beyond this they have its beginning.
+const REPEATED_DOCS: usize = 1 << 20;
+/// How many bytes of a comment are its beginning.
+const FIRST_WORDS: usize = 200;
+
+/// The first line of a comment, and not too much of it.
+fn first_words(doc: &str) -> &str {
+    let line = doc.trim().lines().next().unwrap_or("");
+    let end = (0..=line.len().min(FIRST_WORDS)).rev();
+    let mut end = end.filter(|&at| line.is_char_boundary(at));
+    end.next().and_then(|end| line.get(..end)).unwrap_or("")
 }

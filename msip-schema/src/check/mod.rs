@@ -54,9 +54,10 @@ impl Draft {
         package::check(&self, &mut out);
         numbers::check(&self, &mut out);
         let calls = pairs::find(&self, &mut out);
+        let mut fields = options::KeyFields::new();
         for id in self.ids() {
             kinds::check(&self, id, &calls, &mut out);
-            options::check(&self, id, &calls, &mut out);
+            options::check(&self, id, &calls, &mut fields, &mut out);
         }
         self.check_types(&calls, rules, &mut out);
         if out.is_empty() {

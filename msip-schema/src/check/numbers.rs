@@ -2,7 +2,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::{Code, DESCRIBE_VARIANT, Diagnostic, Direction, Draft, DraftMember, is_identifier};
+use crate::{
+    Code, DESCRIBE_VARIANT, Diagnostic, Direction, Draft, DraftMember, MAX_DIAGNOSTICS,
+    is_identifier,
+};
 
 /// The header's `variant` has 16 bits, and 0 means none.
 const RANGE: std::ops::RangeInclusive<u32> = 1..=65_535;
@@ -104,31 +107,40 @@ fn is_usable(number: u32) -> bool {
 
 /// Numbers that no member of an envelope has, each offered once.
 struct FreeNumbers {
+    /// Those that are in range.
     used: BTreeSet<u32>,
+    /// The one after the last in use, or the last that was offered.
+    next: u32,
+    /// How many may still be offered: mistakes that are not shown need no advice.
+    left: usize,
 }
 
 impl FreeNumbers {
     fn new(members: &[DraftMember]) -> Self {
+        let numbers = members.iter().map(|member| member.number.value);
+        let used: BTreeSet<u32> = numbers.filter(|number| RANGE.contains(number)).collect();
+        // Those in between may have been in use before.
+        let mut last = used.iter().rev().filter(|number| **number != DESCRIBE);
+        let next = last.next().map_or(1, |last| last + 1);
         Self {
-            used: members.iter().map(|member| member.number.value).collect(),
+            used,
+            next,
+            left: MAX_DIAGNOSTICS,
         }
     }
 
     fn advice(&mut self, member: &str) -> String {
-        // The one after the last in use, since those in between may have been in use before.
-        let last = self
-            .used
-            .iter()
-            .rev()
-            .find(|number| RANGE.contains(number) && **number != DESCRIBE)
-            .copied()
-            .unwrap_or(0);
-        let free = (last + 1..=*RANGE.end())
+        let Some(left) = self.left.checked_sub(1) else {
+            return format!("give `{member}` a free number");
+        };
+        self.left = left;
+        let free = (self.next..=*RANGE.end())
             .chain(RANGE)
             .find(|number| is_usable(*number) && !self.used.contains(number));
         match free {
             Some(free) => {
                 self.used.insert(free);
+                self.next = free;
                 format!("give `{member}` a free number such as {free}")
             }
             None => "no number is free; put several messages into one member".to_owned(),

@@ -1,14 +1,25 @@
 //! Options that have no effect, or whose value is impossible.
 
+use std::collections::BTreeMap;
+
 use super::calls::{Call, Calls, Role};
 use super::kinds;
 use super::members::MemberId;
 use crate::{
-    Cardinality, Code, Diagnostic, Draft, DraftMember, FieldType, MsgKind, Payload, Span, Spanned,
-    TypeDef, closest_name,
+    Cardinality, Code, Diagnostic, Draft, DraftMember, Field, FieldType, MAX_DIAGNOSTICS, MsgKind,
+    Payload, Span, Spanned, TypeDef, closest_name,
 };
 
-pub(super) fn check(draft: &Draft, id: MemberId, calls: &Calls, out: &mut Vec<Diagnostic>) {
+/// The fields of messages by name, of those whose members have keys.
+pub(super) type KeyFields<'a> = BTreeMap<&'a str, BTreeMap<&'a str, &'a Field>>;
+
+pub(super) fn check<'a>(
+    draft: &'a Draft,
+    id: MemberId,
+    calls: &Calls,
+    fields: &mut KeyFields<'a>,
+    out: &mut Vec<Diagnostic>,
+) {
     let member = draft.member(id);
     let (name, options) = (&member.name.value, &member.options);
     if let Some(timeout) = options.timeout_ms.filter(|timeout| timeout.value == 0) {
@@ -52,7 +63,7 @@ pub(super) fn check(draft: &Draft, id: MemberId, calls: &Calls, out: &mut Vec<Di
     if let Some(key) = &options.key {
         let kind = kinds::of(draft, id, calls);
         if kind == MsgKind::State {
-            check_key(draft, member, key, out);
+            check_key(draft, member, key, fields, out);
         } else {
             out.push(
                 Diagnostic::new(
@@ -114,16 +125,17 @@ fn on_answer(draft: &Draft, id: MemberId, calls: &Calls, out: &mut Vec<Diagnosti
 }
 
 /// Reports a key that is not a field with a single scalar value.
-fn check_key(
-    draft: &Draft,
-    member: &DraftMember,
+fn check_key<'a>(
+    draft: &'a Draft,
+    member: &'a DraftMember,
     key: &Spanned<String>,
+    fields: &mut KeyFields<'a>,
     out: &mut Vec<Diagnostic>,
 ) {
     let name = &member.name.value;
-    let message = match &member.payload.value {
+    let (ty, message) = match &member.payload.value {
         Payload::Message(ty) => match draft.types.get(ty) {
-            Some(TypeDef::Message(message)) => message,
+            Some(TypeDef::Message(message)) => (ty, message),
             // Not known to the front end yet, which checks again when it is.
             _ => return,
         },
@@ -139,11 +151,16 @@ fn check_key(
             return;
         }
     };
-    let Some(field) = message.fields.iter().find(|field| field.name == key.value) else {
-        let help = match closest_name(
-            &key.value,
-            message.fields.iter().map(|field| field.name.as_str()),
-        ) {
+    // Any number of members may carry one message of any number of fields.
+    let fields = fields.entry(ty.as_str()).or_insert_with(|| {
+        let fields = message.fields.iter().rev();
+        fields.map(|field| (field.name.as_str(), field)).collect()
+    });
+    let Some(field) = fields.get(key.value.as_str()) else {
+        let names = message.fields.iter().map(|field| field.name.as_str());
+        let is_shown = out.len() < MAX_DIAGNOSTICS;
+        let close = is_shown.then(|| closest_name(&key.value, names));
+        let help = match close.flatten() {
             Some(close) => format!("did you mean `{close}`?"),
             None => "name a field of the message, as the schema spells it".to_owned(),
         };

@@ -1,12 +1,14 @@
 //! Pairing: which member answers which, by options, by names and by services.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::calls::{Call, Calls, opted_out};
 use super::members::MemberId;
 use super::{services, streams};
 use crate::words::{response_words, words};
-use crate::{Code, Diagnostic, Direction, Draft, Reply, Span, Spanned, closest_name};
+use crate::{
+    Code, Diagnostic, Direction, Draft, MAX_DIAGNOSTICS, Reply, Span, Spanned, closest_name,
+};
 
 /// Finds the calls: first by options, then by names, then by services.
 pub(super) fn find(draft: &Draft, out: &mut Vec<Diagnostic>) -> Calls {
@@ -31,6 +33,8 @@ pub(super) fn find(draft: &Draft, out: &mut Vec<Diagnostic>) -> Calls {
 struct Names {
     exact: BTreeMap<(Direction, String), MemberId>,
     words: BTreeMap<(Direction, String), MemberId>,
+    /// The words of all responses that the members of a direction would have, by their names.
+    responses: BTreeSet<(Direction, String)>,
 }
 
 impl Names {
@@ -38,6 +42,7 @@ impl Names {
         let mut names = Self {
             exact: BTreeMap::new(),
             words: BTreeMap::new(),
+            responses: BTreeSet::new(),
         };
         for (id, member) in draft.all_members() {
             names
@@ -48,6 +53,9 @@ impl Names {
                 .words
                 .entry((id.direction, words(&member.name.value)))
                 .or_insert(id);
+            let response = response_words(&member.name.value);
+            let response = response.map(|response| (id.direction, response));
+            names.responses.extend(response);
         }
         names
     }
@@ -107,7 +115,8 @@ fn by_option(
     calls
         .doubtful
         .extend(names.exact(id.direction, &wanted.value));
-    out.push(no_such_response(draft, names, id, wanted));
+    let is_shown = out.len() < MAX_DIAGNOSTICS;
+    out.push(no_such_response(draft, names, id, wanted, is_shown));
 }
 
 /// Reports a response that is not a member of the other direction.
@@ -116,6 +125,7 @@ fn no_such_response(
     names: &Names,
     id: MemberId,
     wanted: &Spanned<String>,
+    is_shown: bool,
 ) -> Diagnostic {
     let request = &draft.member(id).name.value;
     let back = id.direction.reverse();
@@ -141,7 +151,8 @@ fn no_such_response(
     let candidates = draft
         .members(back)
         .map(|(_, member)| member.name.value.as_str());
-    let help = match closest_name(&wanted.value, candidates) {
+    let close = is_shown.then(|| closest_name(&wanted.value, candidates));
+    let help = match close.flatten() {
         Some(close) => format!("did you mean `{close}`?"),
         None => format!(
             "name a member of {}, where the answer comes from",
@@ -276,9 +287,10 @@ fn completes_another(
     response: MemberId,
     direction: Direction,
 ) -> bool {
-    draft
-        .members(direction.reverse())
-        .any(|(id, _)| names.response_of(draft, id, direction) == Some(response))
+    let own = words(&draft.member(response).name.value);
+    // Of several members of these words the first is meant.
+    let is_meant = names.words.get(&(direction, own.clone())) == Some(&response);
+    is_meant && names.responses.contains(&(direction.reverse(), own))
 }
 
 /// The usual name of the answer, if the name is that of a request.

@@ -1,15 +1,19 @@
 //! Services: calls that `service` blocks declare over members of the envelopes.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::calls::{Call, Calls, opted_out};
 use super::members::MemberId;
-use crate::{Code, Diagnostic, Draft, DraftMethod, Payload, Span, Spanned, TypeName, closest_name};
+use crate::{
+    Code, Diagnostic, Direction, Draft, DraftMethod, MAX_DIAGNOSTICS, Payload, Span, Spanned,
+    TypeName, closest_name,
+};
 
 pub(super) fn find(draft: &Draft, calls: &mut Calls, out: &mut Vec<Diagnostic>) {
     let mut taken: BTreeMap<MemberId, Span> = BTreeMap::new();
+    let mut carriers = Carriers::new(draft, calls);
     for (index, method) in draft.methods.iter().enumerate() {
-        let Some((request, response)) = resolve(draft, method, calls, out) else {
+        let Some((request, response)) = resolve(draft, method, &mut carriers, calls, out) else {
             continue;
         };
         if let Some(&first) = taken.get(&request) {
@@ -43,49 +47,37 @@ pub(super) fn find(draft: &Draft, calls: &mut Calls, out: &mut Vec<Diagnostic>) 
 }
 
 /// The members that a method refers to.
-fn resolve(
-    draft: &Draft,
-    method: &DraftMethod,
+fn resolve<'a>(
+    draft: &'a Draft,
+    method: &'a DraftMethod,
+    carriers: &mut Carriers<'a>,
     calls: &mut Calls,
     out: &mut Vec<Diagnostic>,
 ) -> Option<(MemberId, MemberId)> {
-    let requests = carriers(draft, &method.request.value);
-    let responses = carriers(draft, &method.response.value);
-    for (found, ty, what) in [
-        (&requests, &method.request, "request"),
-        (&responses, &method.response, "response"),
-    ] {
-        if found.is_empty() {
-            out.push(not_member(draft, method, ty, what));
+    let (request, response) = (&method.request.value, &method.response.value);
+    let mut is_known = true;
+    for (ty, what) in [(&method.request, "request"), (&method.response, "response")] {
+        if carriers.of(&ty.value).is_empty() {
+            let is_shown = out.len() < MAX_DIAGNOSTICS;
+            out.push(not_member(draft, method, ty, what, is_shown));
+            is_known = false;
         }
     }
-    if requests.is_empty() || responses.is_empty() {
-        calls.doubtful.extend(requests.into_iter().chain(responses));
+    if !is_known {
+        carriers.doubt([request, response], calls);
         return None;
     }
-    let pairs: Vec<_> = requests
-        .iter()
-        .flat_map(|&request| responses.iter().map(move |&response| (request, response)))
-        .filter(|(request, response)| request.direction != response.direction)
-        .collect();
-    if let [pair] = pairs[..] {
-        return Some(pair);
-    }
+    let pairs = match carriers.pairs(request, response) {
+        Pairs::One(pair) => return Some(pair),
+        pairs => pairs,
+    };
     // A method may repeat a pair that names or options have made already.
-    let known: Vec<_> = pairs
-        .iter()
-        .filter(|(request, response)| {
-            calls
-                .call(*request)
-                .is_some_and(|call| call.response == *response)
-        })
-        .collect();
-    if let [pair] = known[..] {
+    if let Some([pair]) = carriers.known(request, response) {
         return Some(*pair);
     }
-    let members = requests.iter().chain(&responses);
-    let diagnostic = if pairs.is_empty() {
-        let envelope = requests
+    let diagnostic = if matches!(pairs, Pairs::None) {
+        let envelope = carriers
+            .of(request)
             .first()
             .map_or("", |id| id.direction.envelope_name());
         Diagnostic::new(
@@ -105,27 +97,98 @@ fn resolve(
         )
         .help("remove the method, and write `[(msip.response) = \"…\"]` on the request's member instead")
     };
-    out.push(members.clone().fold(diagnostic, |diagnostic, &id| {
+    let members = [request, response].map(|ty| carriers.of(ty).iter().take(MAX_PLACES));
+    let members = members.into_iter().flatten();
+    out.push(members.fold(diagnostic, |diagnostic, &id| {
         diagnostic.also(
             draft.member(id).name.span,
             format!("a member of {}", id.direction.envelope_name()),
         )
     }));
-    calls.doubtful.extend(members.copied());
+    carriers.doubt([request, response], calls);
     None
 }
 
-/// Every member that carries a type.
-fn carriers(draft: &Draft, ty: &TypeName) -> Vec<MemberId> {
-    let carries = |payload: &Payload| match payload {
-        Payload::Message(name) => name == ty,
-        Payload::Empty => ty.is_empty_message(),
-    };
-    draft
-        .all_members()
-        .filter(|(_, member)| carries(&member.payload.value))
-        .map(|(id, _)| id)
-        .collect()
+/// How many members of a type are shown with a mistake.
+const MAX_PLACES: usize = 8;
+
+/// The members by the type that they carry. Any number of members may carry one type, and any number of methods name it.
+struct Carriers<'a> {
+    members: BTreeMap<&'a str, Vec<MemberId>>,
+    /// The pairs that names and options have made, by what request and response carry.
+    known: BTreeMap<(&'a str, &'a str), Vec<(MemberId, MemberId)>>,
+    /// The types whose members are all doubtful already.
+    doubtful: BTreeSet<&'a str>,
+}
+
+/// The pairs of members of both directions that carry two types.
+enum Pairs {
+    None,
+    One((MemberId, MemberId)),
+    Several,
+}
+
+impl<'a> Carriers<'a> {
+    fn new(draft: &'a Draft, calls: &Calls) -> Self {
+        let carried = |id: MemberId| match &draft.member(id).payload.value {
+            Payload::Message(name) => name.as_str(),
+            Payload::Empty => TypeName::EMPTY,
+        };
+        let mut members: BTreeMap<_, Vec<_>> = BTreeMap::new();
+        let mut known: BTreeMap<_, Vec<_>> = BTreeMap::new();
+        for id in draft.ids() {
+            members.entry(carried(id)).or_default().push(id);
+            if let Some(call) = calls.call(id) {
+                let types = (carried(id), carried(call.response));
+                known.entry(types).or_default().push((id, call.response));
+            }
+        }
+        Self {
+            members,
+            known,
+            doubtful: BTreeSet::new(),
+        }
+    }
+
+    /// Every member that carries a type.
+    fn of(&self, ty: &TypeName) -> &[MemberId] {
+        self.members.get(ty.as_str()).map_or(&[], Vec::as_slice)
+    }
+
+    fn pairs(&self, request: &TypeName, response: &TypeName) -> Pairs {
+        // Those of the client come first.
+        let split = |members: &'_ [MemberId]| {
+            let of_client = |id: &MemberId| id.direction == Direction::ClientToServer;
+            members.partition_point(of_client)
+        };
+        let (requests, responses) = (self.of(request), self.of(response));
+        let (up, down) = requests.split_at(split(requests));
+        let (response_up, response_down) = responses.split_at(split(responses));
+        match ((up, response_down), (down, response_up)) {
+            (([request], [response]), ([], _) | (_, []))
+            | (([], _) | (_, []), ([request], [response])) => Pairs::One((*request, *response)),
+            (([], _) | (_, []), ([], _) | (_, [])) => Pairs::None,
+            _ => Pairs::Several,
+        }
+    }
+
+    fn known(
+        &self,
+        request: &'a TypeName,
+        response: &'a TypeName,
+    ) -> Option<&[(MemberId, MemberId)]> {
+        let types = (request.as_str(), response.as_str());
+        self.known.get(&types).map(Vec::as_slice)
+    }
+
+    /// Makes all members of these types doubtful.
+    fn doubt(&mut self, types: [&'a TypeName; 2], calls: &mut Calls) {
+        for ty in types {
+            if self.doubtful.insert(ty.as_str()) {
+                calls.doubtful.extend(self.of(ty));
+            }
+        }
+    }
 }
 
 fn not_member(
@@ -133,6 +196,7 @@ fn not_member(
     method: &DraftMethod,
     ty: &Spanned<TypeName>,
     what: &str,
+    is_shown: bool,
 ) -> Diagnostic {
     let carried = draft
         .all_members()
@@ -140,7 +204,8 @@ fn not_member(
             Payload::Message(name) => Some(name.short()),
             Payload::Empty => None,
         });
-    let help = match closest_name(ty.value.short(), carried) {
+    let close = is_shown.then(|| closest_name(ty.value.short(), carried));
+    let help = match close.flatten() {
         Some(close) if close != ty.value.short() => format!("did you mean `{close}`?"),
         _ => "add a member of this type to ClientToServer or ServerToClient: a service adds calls over their members"
             .to_owned(),

@@ -3,6 +3,11 @@
 use super::code::Code;
 use crate::Span;
 
+/// How many mistakes a front end shows: of more it shows these, and says how many others there are.
+///
+/// What costs something for each mistake, such as a suggestion, is left out of those that are not shown.
+pub const MAX_DIAGNOSTICS: usize = 100;
+
 /// One mistake.
 ///
 /// ```

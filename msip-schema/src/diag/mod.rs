@@ -9,6 +9,6 @@ mod suggest;
 mod tests;
 
 pub use code::Code;
-pub use diagnostic::{Diagnostic, Label};
+pub use diagnostic::{Diagnostic, Label, MAX_DIAGNOSTICS};
 pub use source::{FileId, Location, SourceMap};
 pub use suggest::closest_name;

@@ -65,6 +65,11 @@ impl EndedCalls {
         self.kept.shrink_to_fit();
     }
 
+    /// How much memory the ids take, in bytes.
+    pub(super) fn len(&self) -> usize {
+        self.ended.capacity() * size_of::<MsgId>()
+    }
+
     /// The kept replies, in bytes, each counted as its length + 64.
     pub(super) fn kept_cost(&self) -> usize {
         self.kept_cost

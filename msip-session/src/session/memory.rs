@@ -60,7 +60,13 @@ impl Session {
     /// Reports to the memory budget what the session holds, and learns from it whether memory is short.
     pub fn report_memory(&mut self) {
         let to_send = self.held_to_send();
-        self.share.report(to_send + self.held_received());
+        if self.phase == Phase::Suspended {
+            let tables = self.received.len() + self.ended_calls.len();
+            let held = to_send + self.held_received() + self.suspended_len + tables;
+            self.share.report_exactly(held);
+        } else {
+            self.share.report(to_send + self.held_received());
+        }
         let queued = self.outgoing.cost();
         // The queue may grow by a step before the next report; while memory is short, to the floor, with all else that is
         // kept for the peer.
@@ -83,12 +89,24 @@ impl Session {
         self.unhandled.are_many()
     }
 
-    /// Allows the budget to end a session that has no connection, by calling `evict`, where memory is short.
-    pub fn allow_eviction(&mut self, evict: Evict) {
+    /// Allows the budget to end a session that has no connection, by calling `evict`, where memory is short. Until it is
+    /// resumed it counts whole: `suspended_len` is what is held of it besides its queues, in bytes.
+    pub fn allow_eviction(&mut self, evict: Evict, suspended_len: usize) {
+        if self.phase == Phase::Suspended {
+            self.suspended_len = suspended_len;
+        }
         self.report_memory();
         if self.phase == Phase::Suspended {
             self.share.allow_eviction(evict);
         }
+    }
+
+    /// The session has a connection again: what it holds counts in steps from here on.
+    pub(super) fn forbid_eviction(&mut self) {
+        self.suspended_len = 0;
+        self.share
+            .report_exactly(self.held_to_send() + self.held_received());
+        self.share.forbid_eviction();
     }
 
     /// Reports, and returns whether the outgoing queue is as full as memory allows.

@@ -192,6 +192,8 @@ pub struct Session {
     read_memory: usize,
     /// What the one-way message takes that is being handled, besides its body.
     decoded_message: usize,
+    /// What is held of it in addition as long as it has no connection, in bytes.
+    suspended_len: usize,
     /// What the outgoing queue may grow to before memory is checked; never more than its limit.
     queue_limit: usize,
 }
@@ -239,6 +241,7 @@ impl Session {
             share: Share::new(Arc::clone(&config.budget)),
             read_memory: 0,
             decoded_message: 0,
+            suspended_len: 0,
             queue_limit: Budget::STEP.min(config.outgoing_queue),
             config,
         }

@@ -115,7 +115,7 @@ impl Session {
             self.reject(header, NOT_ACCEPTED.0, NOT_ACCEPTED.1);
             return Ok(None);
         } else if is_call(header) {
-            let len = to_usize(payload_len);
+            let len = to_usize(payload_len).saturating_add(metadata.decoded_len());
             if let Err(short) = self.check_memory(len) {
                 // The caller is not at fault.
                 self.reject(header, Code::ResourceExhausted, &short.to_string());
@@ -356,14 +356,49 @@ impl IncomingMetadata {
             // A client cannot assert an identity.
             metadata.identity = None;
         }
+        // Only an error has any: on a message they would be kept for nobody.
+        metadata.details = Vec::new();
         let timeout = metadata.deadline_ms.take();
         Ok(Self {
             timeout: timeout.map(|milliseconds| Duration::from_millis(milliseconds.into())),
             other: (metadata != Metadata::default()).then(|| Box::new(metadata)),
         })
     }
+
+    /// What its headers take beyond their bytes: a name and a value of one byte each are 8 bytes on the wire.
+    fn decoded_len(&self) -> usize {
+        let headers = self.other.as_ref().map_or(0, |other| other.headers.len());
+        headers * HEADER_OVERHEAD
+    }
 }
+
+/// A place in the map, and two allocations.
+const HEADER_OVERHEAD: usize = 160;
 
 pub(super) fn read_metadata(metadata: Bytes) -> Result<Metadata, String> {
     Metadata::decode(metadata).map_err(|error| format!("malformed metadata: {error}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use prost::Message as _;
+
+    use super::*;
+    use crate::wire::Detail;
+
+    #[test]
+    fn headers_count_with_what_they_take_and_details_are_dropped() {
+        let mut sent = Metadata {
+            headers: (0..100).map(|n| (n.to_string(), String::new())).collect(),
+            ..Metadata::default()
+        };
+        let read = |sent: &Metadata| {
+            let encoded = Bytes::from(sent.encode_to_vec());
+            IncomingMetadata::read(encoded, Side::Accepting).expect("can be read")
+        };
+        assert_eq!(read(&sent).decoded_len(), 100 * HEADER_OVERHEAD);
+        sent.headers.clear();
+        sent.details = vec![Detail::default(); 100];
+        assert!(read(&sent).other.is_none());
+    }
 }

@@ -33,6 +33,11 @@ pub(super) struct ReceivedDeliveries {
 }
 
 impl ReceivedDeliveries {
+    /// How much memory it takes, in bytes.
+    pub(super) fn len(&self) -> usize {
+        self.states.as_deref().map_or(0, size_of_val)
+    }
+
     /// A delivery with this number was received. Returns its state until now; a new one is being handled from here on.
     pub(super) fn begin(&mut self, number: u64) -> DeliveryState {
         self.advance(number);

@@ -234,7 +234,7 @@ impl Session {
         self.receive_window = ReceiveWindow::growing(self.config.window, WINDOW_GROWTH);
         self.keepalive = Keepalive::new(self.config.ping_interval, now);
         self.open(terms.peer_max_body);
-        self.share.forbid_eviction();
+        self.forbid_eviction();
         for id in terms.awaited.iter().take(MAX_AWAITED) {
             self.answer_awaited(MsgId::new(*id));
         }

@@ -49,6 +49,8 @@ pub struct Report {
     pub descriptors: u64,
     /// Processor time of the process that was attacked, with what its well-behaved calls cost.
     pub processor: Duration,
+    /// How many times as long the process took as where it had not waited for a processor.
+    pub slowdown: f64,
     /// Processor time of all attackers.
     pub attackers_processor: Duration,
     /// Bytes that the attackers sent.
@@ -62,7 +64,7 @@ impl fmt::Display for Report {
         write!(
             f,
             "{}: {} KiB sent, {} ms of processor, in {} ms | others {}, before {}, elsewhere {} | \
-             {} KiB ({} KiB at the end), {} ms of processor, {} lines, {} descriptors",
+             {} KiB ({} KiB at the end), {} ms of processor in {:.1} times as long, {} lines, {} descriptors",
             self.name,
             self.sent / KIB,
             self.attackers_processor.as_millis(),
@@ -73,6 +75,7 @@ impl fmt::Display for Report {
             self.memory / KIB,
             self.memory_kept / KIB,
             self.processor.as_millis(),
+            self.slowdown,
             self.lines,
             self.descriptors,
         )
@@ -84,7 +87,7 @@ impl Report {
     #[expect(clippy::print_stdout, reason = "what was measured is worth a look")]
     pub(super) fn check(self, bounds: &Bounds) -> Self {
         println!("{self}");
-        let bound = Latency::bound(&self.before, &self.control);
+        let bound = Latency::bound(&self.before, &self.control, self.slowdown);
         let mut faults = Vec::new();
         if self.during.p99 > bound {
             faults.push(format!(

@@ -15,7 +15,7 @@ use super::{
     control::{alone, control},
     program::Program,
     samples::Samples,
-    usage,
+    usage::Processor,
     watched::{Spent, Watched},
 };
 use crate::soon;
@@ -89,7 +89,7 @@ impl AttackOnClient {
                     sent: Arc::clone(&sent),
                 };
                 let _kept = server(hostile).await;
-                let processor = usage::processor_of_this_thread().unwrap_or_default();
+                let processor = Processor::of_this_thread().unwrap_or_default().used;
                 let sent = sent.load(Ordering::Relaxed);
                 // Nobody hears it where the test has failed.
                 let _ = spent.send(Spent { processor, sent });

@@ -18,7 +18,7 @@ use super::{
     bystander::{Bystander, block_on},
     control::alone,
     program::Program,
-    usage,
+    usage::Processor,
     watched::{Spent, Watched},
 };
 use crate::soon;
@@ -117,7 +117,7 @@ impl AttackOnServer {
         let attack = std::thread::spawn(move || {
             block_on(async {
                 let _kept = run_all(attacker, &target, count).await;
-                let processor = usage::processor_of_this_thread().unwrap_or_default();
+                let processor = Processor::of_this_thread().unwrap_or_default().used;
                 let sent = target.sent.load(Ordering::Relaxed);
                 // Nobody hears it where the test has failed.
                 let _ = spent.send(Spent { processor, sent });

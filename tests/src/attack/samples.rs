@@ -59,10 +59,11 @@ impl Latency {
     }
 
     /// The p99 that an attack may cause: five times what it was before, or what it is meanwhile at a server that nobody attacks, on
-    /// the same machine; and 250 ms where both are small.
+    /// the same machine; and 250 ms where both are small. Where the process waited for a processor it may be as much longer.
     #[must_use]
-    pub fn bound(before: &Self, control: &Self) -> Duration {
-        5 * before.p99.max(control.p99).max(FLOOR)
+    pub fn bound(before: &Self, control: &Self, slowdown: f64) -> Duration {
+        let bound = 5 * before.p99.max(control.p99).max(FLOOR);
+        bound.mul_f64(slowdown.max(1.0))
     }
 }
 

@@ -77,6 +77,7 @@ impl<'a> Watched<'a> {
         let during = self.samples.since(self.begun);
         let control = control().bystander.samples().since(self.begun);
         let usage = self.program.usage();
+        let processor = usage.processor.since(self.usage.processor);
         let (lines, log) = self.program.end();
         let during =
             during.unwrap_or_else(|failure| panic!("{name}: others fail: {failure}\n{log:#?}"));
@@ -90,7 +91,8 @@ impl<'a> Watched<'a> {
             memory_kept: (usage.memory.resident).saturating_sub(self.usage.memory.resident),
             lines: lines.saturating_sub(self.lines),
             descriptors: descriptors.saturating_sub(self.descriptors),
-            processor: usage.processor.saturating_sub(self.usage.processor),
+            processor: processor.used,
+            slowdown: processor.slowdown(),
             attackers_processor: spent.processor,
             sent: spent.sent,
             log,

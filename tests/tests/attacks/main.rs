@@ -5,9 +5,15 @@
 #![cfg(target_os = "linux")]
 
 mod answers;
+mod bodies;
+mod connections;
 mod decoded;
 mod floods;
+mod hostile_servers;
 mod kept_sessions;
 mod logs;
+mod messages;
+mod metadata;
 mod places;
 mod stalls;
+mod streams;

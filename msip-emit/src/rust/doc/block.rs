@@ -2,6 +2,9 @@
 
 use super::inline::inline;
 
+/// How many items of lists may be nested; a mark beyond them is text.
+const MAX_ITEMS: usize = 50;
+
 /// Rewrites clean lines so that a Markdown parser reads each block as what it looks like.
 pub(super) fn blocks(lines: &[String]) -> Vec<String> {
     let mut writer = Writer::default();
@@ -120,6 +123,11 @@ impl Writer {
                 ordered: marker.ordered,
             });
             match Marker::open(marker.rest) {
+                Some(_) if self.items.len() >= MAX_ITEMS => {
+                    text.push('\\');
+                    text.push_str(&inline(marker.rest));
+                    return Some(text);
+                }
                 Some(inner) => marker = inner,
                 None => break,
             }
@@ -274,8 +282,11 @@ fn is_rule(body: &str) -> bool {
     let mut marks = body.chars().filter(|c| *c != ' ');
     match marks.next() {
         Some(first @ ('*' | '-' | '_')) => {
-            let rest: Vec<char> = marks.collect();
-            rest.len() >= 2 && rest.iter().all(|c| *c == first)
+            let mut others = 0;
+            marks.all(|c| {
+                others += 1;
+                c == first
+            }) && others >= 2
         }
         _ => false,
     }

@@ -86,16 +86,19 @@ fn link(rest: &str, out: &mut String) -> usize {
 }
 
 /// `[text](https://…)` at the beginning, with plain text.
+///
+/// Nothing is looked for beyond the first character that cannot be part of it: brackets may follow each other without end.
 fn web_link(rest: &str) -> Option<&str> {
-    let (text, after) = rest.strip_prefix('[')?.split_once("](")?;
-    let plain = !text.is_empty()
-        && !text.contains(['[', ']', '<', '`', '\\', '|', '\'', '"'])
-        && scheme_len(text.trim_start()).is_none();
-    let url = after.split_once(')')?.0;
-    let is_web = scheme_len(url).is_some_and(|len| len < url.len())
-        && !url.contains(|c: char| {
-            c.is_whitespace() || matches!(c, '(' | '<' | '>' | '[' | ']' | '\\' | '|' | '`')
-        });
+    let inside = rest.strip_prefix('[')?;
+    let end = inside.find(['[', ']', '<', '`', '\\', '|', '\'', '"'])?;
+    let (text, after) = inside.split_at(end);
+    let after = after.strip_prefix("](")?;
+    let plain = !text.is_empty() && scheme_len(text.trim_start()).is_none();
+    let end = after.find(|c: char| {
+        c.is_whitespace() || matches!(c, '(' | ')' | '<' | '>' | '[' | ']' | '\\' | '|' | '`')
+    })?;
+    let (url, after) = after.split_at(end);
+    let is_web = after.starts_with(')') && scheme_len(url).is_some_and(|len| len < url.len());
     (plain && is_web)
         .then(|| rest.get(..text.len() + url.len() + 4))
         .flatten()
@@ -103,19 +106,16 @@ fn web_link(rest: &str) -> Option<&str> {
 
 /// `<https://…>`, or an angle that is text.
 fn angle(rest: &str, out: &mut String) -> usize {
-    let enclosed = rest
-        .split_once('>')
-        .map(|(enclosed, _)| enclosed)
-        .filter(|enclosed| {
-            let url = enclosed.get(1..).unwrap_or_default();
-            scheme_len(url).is_some_and(|len| len < url.len())
-                && !url.contains(|c: char| c.is_whitespace() || matches!(c, '<' | '|'))
-        });
-    match enclosed {
-        Some(enclosed) => {
-            out.push_str(enclosed);
+    let inside = rest.strip_prefix('<').unwrap_or_default();
+    let end = inside.find(|c: char| c.is_whitespace() || matches!(c, '<' | '>' | '|'));
+    let url = end.filter(|&end| inside.get(end..).is_some_and(|rest| rest.starts_with('>')));
+    let url = url.and_then(|end| inside.get(..end));
+    match url.filter(|url| scheme_len(url).is_some_and(|len| len < url.len())) {
+        Some(url) => {
+            out.push('<');
+            out.push_str(url);
             out.push('>');
-            enclosed.len() + 1
+            url.len() + 2
         }
         None => {
             out.push_str("\\<");
@@ -126,6 +126,10 @@ fn angle(rest: &str, out: &mut String) -> usize {
 
 /// A bare address, enclosed, or a letter.
 fn address(rest: &str, out: &mut String) -> usize {
+    if scheme_len(rest).is_none() {
+        out.extend(rest.chars().next());
+        return 1;
+    }
     let end = rest
         .find(|c: char| {
             c.is_whitespace() || matches!(c, '<' | '>' | '"' | '`' | '|' | '[' | ']' | '\\')
@@ -134,7 +138,12 @@ fn address(rest: &str, out: &mut String) -> usize {
     let whole = rest.get(..end).unwrap_or_default();
     let mut url = whole.trim_end_matches(['.', ',', ';', ':', '!', '?', '\'', '*', '_', '~']);
     // "(see https://example.org)" ends before the parenthesis, "…/Rust_(language)" after it.
-    while url.ends_with(')') && url.matches(')').count() > url.matches('(').count() {
+    let mut unmatched = url
+        .matches(')')
+        .count()
+        .saturating_sub(url.matches('(').count());
+    while url.ends_with(')') && unmatched > 0 {
+        unmatched -= 1;
         url = url.get(..url.len() - 1).unwrap_or_default();
         url = url.trim_end_matches(['.', ',', ';', ':', '!', '?', '\'', '*', '_', '~']);
     }

@@ -201,6 +201,31 @@ fn an_idle_session_holds_no_memory() {
 }
 
 #[test]
+fn a_session_without_a_connection_counts_whole() {
+    let (mut pair, [_, budget]) = open();
+    pair.server.session.keep_when_lost();
+    let end = &mut pair.server.session;
+    end.deliver(&head(NOTE), Token::new(1), at(60), text("kept"))
+        .expect("sent");
+    end.report_memory();
+    assert_eq!(budget.held(), 0, "less than a step");
+    end.suspend(None);
+    let queues = end.held();
+    assert_eq!(budget.held(), queues);
+    end.allow_eviction(Box::new(|| {}), 1000);
+    assert_eq!(budget.held(), queues + 1000);
+    let agreed = PeerTerms {
+        peer_max_body: 0,
+        max_calls: 0,
+        awaited: &[],
+    };
+    end.resume(&agreed, at(1));
+    assert_eq!(budget.held(), queues);
+    drop(pair);
+    assert_eq!(budget.held(), 0);
+}
+
+#[test]
 fn a_session_may_be_evicted_while_it_has_no_connection() {
     let (mut pair, [_, budget]) = open();
     pair.server.session.keep_when_lost();
@@ -211,9 +236,10 @@ fn a_session_may_be_evicted_while_it_has_no_connection() {
     let ended = Arc::new(std::sync::atomic::AtomicBool::new(false));
     let end_it = |end: &mut Session| {
         let ended = Arc::clone(&ended);
-        end.allow_eviction(Box::new(move || {
+        let evict = Box::new(move || {
             ended.store(true, std::sync::atomic::Ordering::Relaxed);
-        }));
+        });
+        end.allow_eviction(evict, 0);
     };
     let is_ended = || ended.load(std::sync::atomic::Ordering::Relaxed);
     let agreed = PeerTerms {
