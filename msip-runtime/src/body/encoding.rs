@@ -108,6 +108,19 @@ impl Encoding {
         }
     }
 
+    /// Uncompressed protobuf, where a received message may take `max_decoded` bytes in memory.
+    pub(crate) fn plain(max_decoded: u64) -> Self {
+        Self {
+            params: None,
+            max_decoded: usize::try_from(max_decoded).unwrap_or(usize::MAX),
+        }
+    }
+
+    /// What a received message may take in memory, in bytes.
+    pub(crate) fn max_decoded(&self) -> u64 {
+        u64::try_from(self.max_decoded).unwrap_or(u64::MAX)
+    }
+
     /// Whether bodies are uncompressed protobuf, so that encoding changes nothing.
     pub(crate) fn is_identity(&self) -> bool {
         self.params.is_none()
@@ -320,7 +333,6 @@ impl Encoding {
             return Err(BodyError::DecodedTooLarge {
                 variant: variant.into(),
                 len,
-                counted,
                 max: self.max_decoded,
             });
         }

@@ -462,7 +462,7 @@ mod tests {
             (
                 "connection, and the session in it",
                 size_of::<ConnectionShared>(),
-                2464,
+                2480,
             ),
             ("inbox", size_of::<Inbox>(), 128),
         ];

@@ -94,15 +94,13 @@ pub enum BodyError {
     },
     /// The message would take too much memory once it is decoded.
     #[error(
-        "{variant} would take more than {max} bytes decoded (max_decoded): its body has {len} bytes, and {counted} were counted when that was found; send less in one message, or raise the receiver's max_decoded"
+        "{variant} would take more than {max} bytes decoded (max_decoded), from a body of {len}: send less in one message, or raise the receiver's max_decoded"
     )]
     DecodedTooLarge {
         /// What the header names.
         variant: VariantLabel,
         /// The length of the body, decompressed, in bytes.
         len: usize,
-        /// What was counted until the limit was exceeded, in bytes.
-        counted: usize,
         /// The limit, in bytes.
         max: usize,
     },
