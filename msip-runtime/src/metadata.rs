@@ -74,6 +74,7 @@ pub(crate) static NO_METADATA: Metadata = Metadata(
         response_time_us: None,
         idempotent: false,
         key: String::new(),
+        cleared: Vec::new(),
         headers: std::collections::BTreeMap::new(),
         identity: None,
         details: Vec::new(),
@@ -150,6 +151,13 @@ impl Metadata {
     #[must_use]
     pub fn is_idempotent(&self) -> bool {
         self.0.idempotent
+    }
+
+    /// Which STATE an empty body clears, for an untyped service: the envelope with nothing but its key, in protobuf whatever the
+    /// codec is. Empty where the key has its default, or there is none, and with any other message.
+    #[must_use]
+    pub fn cleared(&self) -> &[u8] {
+        &self.0.cleared
     }
 
     /// The key of a STATE message, if the sender set one.

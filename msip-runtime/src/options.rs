@@ -64,6 +64,7 @@ pub struct CallOptions {
     within: Option<Within>,
     pub(crate) urgent: Option<bool>,
     pub(crate) ack: bool,
+    pub(crate) clears: bool,
     /// Boxed, so that options without metadata are small.
     outgoing: Option<Box<OutgoingMetadata>>,
 }
@@ -102,16 +103,24 @@ impl CallOptions {
             within: None,
             urgent: None,
             ack: false,
+            clears: false,
             outgoing: None,
         }
     }
 
     /// Whether nothing is set.
-    pub(crate) const fn is_default(&self) -> bool {
+    #[inline]
+    pub(crate) fn is_default(&self) -> bool {
+        // Nearly every message is sent with these.
+        std::ptr::eq(self, &NO_OPTIONS) || self.has_nothing()
+    }
+
+    fn has_nothing(&self) -> bool {
         self.timeout.is_none()
             && self.within.is_none()
             && self.urgent.is_none()
             && !self.ack
+            && !self.clears
             && self.outgoing.is_none()
     }
 
@@ -139,6 +148,49 @@ impl CallOptions {
     #[must_use]
     pub const fn ack(mut self) -> Self {
         self.ack = true;
+        self
+    }
+
+    /// Clears the STATE that the message would set, instead of sending it: of the message only the key counts, the schema's
+    /// `(msip.key)` field or [`key`](Self::key). The other side's `on_state_cleared` is called, where its protocol has a STATE;
+    /// a broker keeps the STATE no longer. Where it waits, it replaces what was to be set, as a newer STATE does.
+    ///
+    /// A message of any other kind fails with [`SendError::Refused`](crate::SendError::Refused). A peer of a release that does
+    /// not know of this ignores it, or refuses it where an acknowledgment is asked for.
+    ///
+    /// docs/protocol.md, "Clearing a STATE".
+    ///
+    /// ```
+    /// # mod fleet {
+    /// #     use msip_runtime::{ClientToServer, Message, ServerToClient};
+    /// #     #[derive(Debug, ClientToServer)]
+    /// #     #[msip(protocol = "fleet")]
+    /// #     pub enum ClientToServer {
+    /// #         #[msip(tag = 1, key = "van")]
+    /// #         PositionState(PositionState),
+    /// #     }
+    /// #     #[derive(Debug, ServerToClient)]
+    /// #     pub enum ServerToClient {}
+    /// #     #[derive(Debug, Default, Message)]
+    /// #     pub struct PositionState {
+    /// #         #[msip(tag = 1)]
+    /// #         pub van: u32,
+    /// #         #[msip(tag = 2)]
+    /// #         pub street: String,
+    /// #     }
+    /// # }
+    /// use fleet::{Fleet, PositionState, SendClientToServer as _};
+    /// use msip_runtime::{CallOptions, Client, SendError};
+    ///
+    /// async fn is_parked(client: &Client<Fleet>, van: u32) -> Result<(), SendError> {
+    ///     let which = PositionState { van, ..PositionState::default() };
+    ///     client.with(CallOptions::new().clearing()).position_state(which).await
+    /// }
+    /// # let _ = is_parked;
+    /// ```
+    #[must_use]
+    pub const fn clearing(mut self) -> Self {
+        self.clears = true;
         self
     }
 
@@ -355,6 +407,7 @@ impl fmt::Debug for CallOptions {
             .field("within", &self.within.map(|within| within.deadline))
             .field("urgent", &self.urgent)
             .field("ack", &self.ack)
+            .field("clears", &self.clears)
             .field("metadata", &self.outgoing.as_ref().map(|it| &it.metadata))
             .finish_non_exhaustive()
     }

@@ -64,6 +64,17 @@ pub(super) fn implementation(
             }
         }
     });
+    let cleared = envelope.has_states().then(|| {
+        quote! {
+            fn cleared(
+                handler: &#parameter,
+                #other: &#runtime::#other_type<Self>,
+                state: #message_type,
+            ) -> #done {
+                handler.on_state_cleared(#other, state)
+            }
+        }
+    });
     quote! {
         impl<#parameter> #runtime::#runtime_trait<#parameter> for #protocol
         where
@@ -82,6 +93,8 @@ pub(super) fn implementation(
             }
 
             #dispatch_stream
+
+            #cleared
 
             fn connected(handler: &#parameter, #other: &#runtime::#other_type<Self>) -> #login {
                 handler.#connected(#other)

@@ -71,7 +71,7 @@ pub(super) fn definition(
             }
         }
     });
-    let callbacks = callbacks(tokens, &role);
+    let callbacks = callbacks(tokens, envelope, &role);
     quote! {
         #doc
         #allow
@@ -84,7 +84,11 @@ pub(super) fn definition(
 }
 
 /// The methods that do not depend on the schema.
-fn callbacks(tokens: &ProtocolTokens<'_>, role: &HandlerNames) -> TokenStream {
+fn callbacks(
+    tokens: &ProtocolTokens<'_>,
+    envelope: &EnvelopeTokens<'_>,
+    role: &HandlerNames,
+) -> TokenStream {
     let ProtocolTokens {
         runtime, protocol, ..
     } = tokens;
@@ -160,7 +164,26 @@ fn callbacks(tokens: &ProtocolTokens<'_>, role: &HandlerNames) -> TokenStream {
             }
         }
     });
+    let message = &envelope.ident;
+    let cleared = envelope.has_states().then(|| {
+        quote! {
+            /// The other side clears a STATE: it is set no longer.
+            ///
+            /// It is called in place of the method of the STATE. Of `state` only the variant counts, and its key where it has
+            /// one. Does nothing unless implemented.
+            fn on_state_cleared(
+                &self,
+                #other: &#runtime::#other_type<#protocol>,
+                state: #message,
+            ) -> #done {
+                let _ = (#other, state);
+                ::core::future::ready(())
+            }
+        }
+    });
     quote! {
+        #cleared
+
         #connected_doc
         fn #connected(&self, #other: &#runtime::#other_type<#protocol>) -> #login {
             let _ = #other;
@@ -290,12 +313,26 @@ fn shared(
             }
         }
     });
+    let message = &envelope.ident;
+    let cleared = envelope.has_states().then(|| {
+        quote! {
+            fn on_state_cleared(
+                &self,
+                #other: &#runtime::#other_type<#protocol>,
+                state: #message,
+            ) -> #done {
+                #parameter::on_state_cleared(self, #other, state)
+            }
+        }
+    });
     quote! {
         impl<#parameter> #trait_ident for ::std::sync::Arc<#parameter>
         where
             #parameter: #trait_ident,
         {
             #(#handlers)*
+
+            #cleared
 
             fn #connected(&self, #other: &#runtime::#other_type<#protocol>) -> #login {
                 #parameter::#connected(self, #other)

@@ -38,6 +38,7 @@ pub const RESERVED_METHODS: &[&str] = &[
     "room",
     "rooms",
     "draining",
+    "clearing",
     "schema_compared",
     "schema_difference",
     // Room.
@@ -102,6 +103,7 @@ pub const SERVER_CALLBACKS: &[&str] = &[
     "on_client_connected",
     "on_client_disconnected",
     "on_client_gone",
+    "on_state_cleared",
 ];
 
 /// Callbacks of `HandleServerToClient`, whose names no member's handler may have.
@@ -110,6 +112,7 @@ pub const CLIENT_CALLBACKS: &[&str] = &[
     "on_disconnected",
     "on_closed_by_server",
     "on_connect_failure",
+    "on_state_cleared",
 ];
 
 /// The identifiers of Rust.

@@ -10,7 +10,7 @@ use super::names;
 use super::target::Target;
 use crate::plan::{AnswerPlan, Call, EnvelopePlan, MemberPlan, Plan, Shape};
 use crate::write::grouped_digits;
-use msip_schema::{Direction, Schema};
+use msip_schema::{Direction, MsgKind, Schema};
 
 /// A plan with its identifiers.
 pub(super) struct ProtocolTokens<'a> {
@@ -144,6 +144,12 @@ impl<'a> EnvelopeTokens<'a> {
     /// The members that nothing answers.
     pub(super) fn one_way(&self) -> impl Iterator<Item = &MemberTokens<'a>> {
         self.members.iter().filter(|member| member.is_one_way())
+    }
+
+    /// Whether any of them sets a STATE, which can be cleared.
+    pub(super) fn has_states(&self) -> bool {
+        let is_state = |member: &MemberTokens<'_>| member.plan.kind == MsgKind::State;
+        self.with_methods().any(is_state)
     }
 }
 

@@ -1,6 +1,8 @@
 //! The key of a STATE message, which distinguishes it from others of its variant.
 
-use prost::encoding::{DecodeContext, WireType, decode_key, decode_varint, skip_field};
+use prost::encoding::{
+    DecodeContext, WireType, decode_key, decode_varint, encode_key, encode_varint, skip_field,
+};
 
 use crate::{Envelope, protocol::Variant};
 
@@ -20,19 +22,52 @@ pub(crate) fn key_of<E: Envelope>(message: &E, variant: &Variant) -> Vec<u8> {
         .to_vec()
 }
 
+/// The envelope of this message with nothing but its key, in protobuf: which STATE is cleared. Empty where the schema names no
+/// key field, or the field has its default.
+pub(crate) fn key_only<E: Envelope>(message: &E, variant: &Variant) -> Vec<u8> {
+    let Some(field) = variant.key_number else {
+        return Vec::new();
+    };
+    let mut body = Vec::with_capacity(message.encoded_len());
+    message.encode(&mut body);
+    let member = value_of(&body, variant.number.into()).unwrap_or_default();
+    match last_field(member, field) {
+        Some((wire, value)) => {
+            let mut key = Vec::with_capacity(value.len() + 2);
+            encode_key(field, wire, &mut key);
+            key.extend_from_slice(value);
+            envelope(variant.number, &key)
+        }
+        None => Vec::new(),
+    }
+}
+
+/// An envelope with this member, in protobuf.
+pub(crate) fn envelope(variant: u16, member: &[u8]) -> Vec<u8> {
+    let mut envelope = Vec::with_capacity(member.len() + 6);
+    encode_key(variant.into(), WireType::LengthDelimited, &mut envelope);
+    encode_varint(member.len() as u64, &mut envelope);
+    envelope.extend_from_slice(member);
+    envelope
+}
+
 /// The value of the last field with this number, without its length prefix.
-fn value_of(mut message: &[u8], field: u32) -> Option<&[u8]> {
+fn value_of(message: &[u8], field: u32) -> Option<&[u8]> {
+    match last_field(message, field)? {
+        (WireType::LengthDelimited, value) => contents(value),
+        (_, value) => Some(value),
+    }
+}
+
+/// The last field with this number, but for its number.
+fn last_field(mut message: &[u8], field: u32) -> Option<(WireType, &[u8])> {
     let mut found = None;
     while !message.is_empty() {
         let (number, wire) = decode_key(&mut message).ok()?;
         let value = message;
         skip_field(wire, number, &mut message, DecodeContext::default()).ok()?;
         if number == field {
-            let value = value.get(..value.len() - message.len())?;
-            found = match wire {
-                WireType::LengthDelimited => contents(value),
-                _ => Some(value),
-            };
+            found = Some((wire, value.get(..value.len() - message.len())?));
         }
     }
     found

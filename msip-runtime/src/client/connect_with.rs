@@ -15,6 +15,17 @@ pub trait ConnectWith<H>: Protocol {
         message: Self::ServerToClient,
     ) -> impl Future<Output = Result<Answered<Self::ClientToServer>, Status>> + Send;
 
+    /// Tells the handler that a STATE was cleared, of which `state` has the key. The default, for protocols without any, does
+    /// nothing.
+    fn cleared(
+        handler: &H,
+        client: &Client<Self>,
+        state: Self::ServerToClient,
+    ) -> impl Future<Output = ()> + Send {
+        let _ = (handler, client, state);
+        std::future::ready(())
+    }
+
     /// Calls the handler method of a variant whose request is a stream. The default, for protocols without any, refuses
     /// it.
     fn dispatch_stream(

@@ -346,6 +346,14 @@ where
         P::dispatch(&self.handler, context, message)
     }
 
+    fn cleared(
+        &self,
+        context: &Client<P>,
+        state: P::ServerToClient,
+    ) -> impl Future<Output = ()> + Send {
+        P::cleared(&self.handler, context, state)
+    }
+
     fn dispatch_stream(
         &self,
         context: &Client<P>,

@@ -13,19 +13,19 @@ use super::{
     backoff::Backoff,
     connection,
     endpoint::Endpoint,
-    establish::{Established, Target, establish},
+    establish::{Established, Identity, Target, establish},
 };
 use crate::{
     CloseReason, Code, ConnectError, DisconnectReason, SessionLost, Status,
     connection::ConnectionShared,
-    driver::{Driver, Ending, HandlerTask, drain},
+    driver::{ConnectionEnd, Driver, Ending, HandlerTask, drain},
     error::WithCauses,
     instruments::{self, SessionCount},
     service::{Inbox, caught},
     settings::Settings,
-    transport::Addresses,
+    transport::{Addresses, Stream},
 };
-use msip_session::Lost;
+use msip_session::{Lost, wire::Decoder};
 
 use reconnect::{Failed, Reconnected, Route, random};
 use welcome::{Ready, attach};
@@ -97,6 +97,16 @@ enum LoginFailure {
     Failed(ConnectError),
 }
 
+/// What a session has through all of its connections.
+struct SessionRun {
+    identity: Identity,
+    /// The number of the login of its connection.
+    login: u64,
+    inbox: Arc<Inbox>,
+    handlers: HandlerTask,
+    disconnecting: Option<Disconnecting>,
+}
+
 /// The task of a client.
 struct Supervisor<E> {
     target: Target,
@@ -157,140 +167,182 @@ impl<E: Endpoint> Supervisor<E> {
     }
 
     /// Runs a session through all of its connections.
-    async fn run_session(&mut self, (mut stream, mut decoder, identity, mut login): Ready) -> Next {
-        let shared = Arc::clone(&self.shared);
-        let connection = &shared.connection;
+    async fn run_session(&mut self, (mut stream, mut decoder, identity, login): Ready) -> Next {
         let inbox = Arc::new(Inbox::default());
         let _count = SessionCount::new(instruments::Side::Client);
-        let handlers = self.endpoint.begin(connection, &inbox);
-        let mut handlers = shared.beside_schema_check(handlers);
-        let mut disconnecting: Option<Disconnecting> = None;
+        let handlers = self.endpoint.begin(&self.shared.connection, &inbox);
+        let mut run = SessionRun {
+            identity,
+            login,
+            inbox,
+            handlers: self.shared.beside_schema_check(handlers),
+            disconnecting: None,
+        };
+        loop {
+            let mut driver = self.begin_connection(&run, stream, decoder);
+            // What comes once for each connection is in boxes: in this future it would be a part of every poll of the driver.
+            let logged_in = Box::pin(self.log_in(&mut driver, &mut run)).await;
+            let (ending, login) = match logged_in {
+                Ok(()) => {
+                    let since = Instant::now();
+                    self.is_connected();
+                    let ending = driver.run(&mut run.handlers).await;
+                    self.route.backoff.connected_for(since.elapsed());
+                    (ending, Ok(()))
+                }
+                Err(failure) => {
+                    let (ending, failed) =
+                        Box::pin(self.login_failed(failure, &mut driver, &mut run)).await;
+                    (ending, Err(failed))
+                }
+            };
+            let ended = driver.end(ending);
+            match Box::pin(self.after_connection(run, ended, login)).await {
+                Ok(resumed) => (run, stream, decoder) = resumed,
+                Err(next) => return next,
+            }
+        }
+    }
+
+    /// Makes the driver of a session's next connection.
+    fn begin_connection(&self, run: &SessionRun, stream: Stream, decoder: Decoder) -> Driver {
+        let connection = &self.shared.connection;
+        tracing::info!(resumed = connection.terms().connection > 1, "connected");
+        self.shared.login.send_replace(Login::Pending);
+        run.inbox.connected(connection.terms());
+        Driver::new(
+            stream,
+            decoder,
+            Arc::clone(connection),
+            Arc::clone(&run.inbox),
+            self.target.settings.write_timeout,
+        )
+    }
+
+    /// The login has failed. Returns how its connection ends, and what the handler is to hear of it.
+    async fn login_failed(
+        &mut self,
+        failure: LoginFailure,
+        driver: &mut Driver,
+        run: &mut SessionRun,
+    ) -> (Ending, Failed) {
+        match failure {
+            LoginFailure::Ended(ending) => (ending, Failed::Nothing),
+            LoginFailure::Failed(error) => {
+                if let Some(first) = self.first_login.take() {
+                    // Nobody waits where the future of `connect` was dropped.
+                    let _ = first.send(Err(error));
+                    self.shared.request_stop();
+                    (driver.run(&mut run.handlers).await, Failed::Nothing)
+                } else {
+                    (Ending::LoginFailed, Failed::Attempt(error))
+                }
+            }
+        }
+    }
+
+    /// A connection of a session has ended, with this outcome of its login. Returns the session and its next connection, or
+    /// what follows it.
+    async fn after_connection(
+        &mut self,
+        mut run: SessionRun,
+        ended: ConnectionEnd,
+        login: Result<(), Failed>,
+    ) -> Result<(SessionRun, Stream, Decoder), Next> {
+        let shared = Arc::clone(&self.shared);
+        let connection = &shared.connection;
         let Settings {
-            write_timeout,
             drain_timeout,
             ping_interval,
             ..
         } = self.target.settings;
-        loop {
-            tracing::info!(resumed = connection.terms().connection > 1, "connected");
-            shared.login.send_replace(Login::Pending);
-            inbox.connected(connection.terms());
-            let mut driver = Driver::new(
-                stream,
-                decoder,
-                Arc::clone(connection),
-                Arc::clone(&inbox),
-                write_timeout,
-            );
-            let logged_in = self
-                .log_in(&mut driver, &mut handlers, disconnecting.take(), login)
-                .await;
-            let mut failed = Failed::Nothing;
-            let is_logged_in = logged_in.is_ok();
-            let ending = match logged_in {
-                Ok(()) => {
-                    let since = Instant::now();
-                    self.is_connected();
-                    let ending = driver.run(&mut handlers).await;
-                    self.route.backoff.connected_for(since.elapsed());
-                    ending
-                }
-                Err(LoginFailure::Ended(ending)) => ending,
-                Err(LoginFailure::Failed(error)) => {
-                    if let Some(first) = self.first_login.take() {
-                        // Nobody waits where the future of `connect` was dropped.
-                        let _ = first.send(Err(error));
-                        shared.request_stop();
-                        driver.run(&mut handlers).await
-                    } else {
-                        failed = Failed::Attempt(error);
-                        Ending::LoginFailed
-                    }
-                }
-            };
-            let ended = driver.end(ending);
-            let reason = ended.reason;
-            tracing::info!(reason = %WithCauses(&reason), is_suspended = ended.is_suspended, "disconnected");
-            if is_going_away(&reason) {
-                self.route.addresses.leave();
-            }
-            if !is_logged_in && matches!(failed, Failed::Nothing) {
-                let error = ConnectError::LostInLogin {
-                    reason: reason.clone(),
-                };
-                if let Some(first) = self.first_login.take() {
-                    let _ = first.send(Err(error));
-                    shared.request_stop();
-                } else {
-                    failed = Failed::Attempt(error);
-                }
-            }
-            let is_stopped = *shared.stop.borrow();
-            if is_stopped {
-                connection.close(CloseReason::ClosedByUs);
-            } else if is_logged_in {
-                shared
-                    .state
-                    .send_replace(ConnectionState::Reconnecting { failed_attempts: 0 });
-            }
-            if !ended.is_suspended || is_stopped {
-                if ended.is_suspended {
-                    connection.lose_session();
-                }
-                inbox.close();
-                ended.graceful_close.finish().await;
-                if is_logged_in {
-                    drain(handlers, drain_timeout).await;
-                } else {
-                    // They wait for the login.
-                    drop(handlers);
-                }
-                if !is_stopped {
-                    self.report(WithCauses(&reason).to_string(), &ended.lost);
-                }
-                if is_logged_in {
-                    disconnected(Arc::clone(&self.endpoint), reason.clone()).await;
-                }
-                if is_stopped {
-                    return Next::Stop(CloseReason::ClosedByUs);
-                }
-                return self.after_the_end(reason, failed).await;
-            }
-            drop(ended.graceful_close);
-            inbox.disconnected(reason.clone());
-            if is_logged_in {
-                let endpoint = Arc::clone(&self.endpoint);
-                disconnecting = Some(Box::pin(disconnected(endpoint, reason)));
-            }
-            let resumed = self
-                .resume(&identity, &mut handlers, &mut disconnecting, failed)
-                .await;
-            let (next, why) = match resumed {
-                Reconnected::Resumed(resumed_stream, resumed_decoder, resumed_login) => {
-                    (stream, decoder) = (resumed_stream, resumed_decoder);
-                    login = resumed_login;
-                    instruments::reconnected(true);
-                    continue;
-                }
-                Reconnected::Other(next, why) => (next, why),
-            };
-            let lost = connection.lose_session();
-            match &next {
-                Next::Stop(reason) => connection.close(reason.clone()),
-                Next::Session(_) | Next::Nothing(_) => self.report(why.to_owned(), &lost),
-            }
-            shared.login.send_replace(Login::Done);
-            inbox.close();
-            // The next connection may be there already, and is not answered meanwhile.
-            let limit = drain_timeout.min(ping_interval);
-            drain(handlers, limit).await;
-            if let Some(disconnecting) = disconnecting
-                && timeout(limit, disconnecting).await.is_err()
-            {
-                tracing::warn!(?limit, "on_disconnected did not return and was dropped");
-            }
-            return next;
+        let is_logged_in = login.is_ok();
+        let mut failed = login.err().unwrap_or(Failed::Nothing);
+        let reason = ended.reason;
+        tracing::info!(reason = %WithCauses(&reason), is_suspended = ended.is_suspended, "disconnected");
+        if is_going_away(&reason) {
+            self.route.addresses.leave();
         }
+        if !is_logged_in && matches!(failed, Failed::Nothing) {
+            let error = ConnectError::LostInLogin {
+                reason: reason.clone(),
+            };
+            if let Some(first) = self.first_login.take() {
+                let _ = first.send(Err(error));
+                shared.request_stop();
+            } else {
+                failed = Failed::Attempt(error);
+            }
+        }
+        let is_stopped = *shared.stop.borrow();
+        if is_stopped {
+            connection.close(CloseReason::ClosedByUs);
+        } else if is_logged_in {
+            shared
+                .state
+                .send_replace(ConnectionState::Reconnecting { failed_attempts: 0 });
+        }
+        if !ended.is_suspended || is_stopped {
+            if ended.is_suspended {
+                connection.lose_session();
+            }
+            run.inbox.close();
+            ended.graceful_close.finish().await;
+            if is_logged_in {
+                drain(run.handlers, drain_timeout).await;
+            } else {
+                // They wait for the login.
+                drop(run.handlers);
+            }
+            if !is_stopped {
+                self.report(WithCauses(&reason).to_string(), &ended.lost);
+            }
+            if is_logged_in {
+                disconnected(Arc::clone(&self.endpoint), reason.clone()).await;
+            }
+            if is_stopped {
+                return Err(Next::Stop(CloseReason::ClosedByUs));
+            }
+            return Err(self.after_the_end(reason, failed).await);
+        }
+        drop(ended.graceful_close);
+        run.inbox.disconnected(reason.clone());
+        if is_logged_in {
+            let endpoint = Arc::clone(&self.endpoint);
+            run.disconnecting = Some(Box::pin(disconnected(endpoint, reason)));
+        }
+        let resumed = self
+            .resume(
+                &run.identity,
+                &mut run.handlers,
+                &mut run.disconnecting,
+                failed,
+            )
+            .await;
+        let (next, why) = match resumed {
+            Reconnected::Resumed(stream, decoder, login) => {
+                run.login = login;
+                instruments::reconnected(true);
+                return Ok((run, stream, decoder));
+            }
+            Reconnected::Other(next, why) => (next, why),
+        };
+        let lost = connection.lose_session();
+        match &next {
+            Next::Stop(reason) => connection.close(reason.clone()),
+            Next::Session(_) | Next::Nothing(_) => self.report(why.to_owned(), &lost),
+        }
+        shared.login.send_replace(Login::Done);
+        run.inbox.close();
+        // The next connection may be there already, and is not answered meanwhile.
+        let limit = drain_timeout.min(ping_interval);
+        drain(run.handlers, limit).await;
+        if let Some(disconnecting) = run.disconnecting
+            && timeout(limit, disconnecting).await.is_err()
+        {
+            tracing::warn!(?limit, "on_disconnected did not return and was dropped");
+        }
+        Err(next)
     }
 
     /// Runs the connection until the handler's `on_connected` has returned, which begins once the `on_disconnected` of the
@@ -298,10 +350,10 @@ impl<E: Endpoint> Supervisor<E> {
     async fn log_in(
         &mut self,
         driver: &mut Driver,
-        handlers: &mut HandlerTask,
-        disconnecting: Option<Disconnecting>,
-        login: u64,
+        run: &mut SessionRun,
     ) -> Result<(), LoginFailure> {
+        let login = run.login;
+        let disconnecting = run.disconnecting.take();
         let limit = self.target.settings.login_timeout;
         let logging_in = async {
             if let Some(disconnecting) = disconnecting {
@@ -311,7 +363,7 @@ impl<E: Endpoint> Supervisor<E> {
         };
         let outcome = tokio::select! {
             // Nothing is lost where it is dropped, and it is run again.
-            ending = driver.run(handlers) => return Err(LoginFailure::Ended(ending)),
+            ending = driver.run(&mut run.handlers) => return Err(LoginFailure::Ended(ending)),
             // Where its connection has ended there is nothing to log in to.
             outcome = timeout(limit, logging_in) => outcome,
         };

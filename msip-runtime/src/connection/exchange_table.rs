@@ -12,12 +12,9 @@ use msip_session::{Outcome, Slot, StreamSide, Token};
 #[derive(Debug)]
 enum OpenExchange {
     /// With one outcome.
-    Unary {
-        slot: Slot,
-        reply: Arc<ReplySlot>,
-        /// It ends with its connection, rather than wait for the next.
-        fail_fast: bool,
-    },
+    Unary { slot: Slot, reply: Arc<ReplySlot> },
+    /// The same, and it ends with its connection, rather than wait for the next.
+    FailFast { slot: Slot, reply: Arc<ReplySlot> },
     /// Its answer is a stream.
     Streaming {
         slot: Slot,
@@ -57,7 +54,6 @@ impl VacantExchange<'_> {
         self.0.insert(OpenExchange::Unary {
             slot,
             reply: Arc::clone(&reply),
-            fail_fast: false,
         });
         OpenedExchange { token, reply }
     }
@@ -96,7 +92,7 @@ impl ExchangeTable {
         wakes: &mut WakeList,
     ) -> Option<StreamSide> {
         match self.rows.get_mut(token.index())? {
-            OpenExchange::Unary { reply, .. } => {
+            OpenExchange::Unary { reply, .. } | OpenExchange::FailFast { reply, .. } => {
                 reply.fill(outcome, encoding.clone(), wakes);
                 self.rows.remove(token.index());
                 self.completed += 1;
@@ -118,20 +114,18 @@ impl ExchangeTable {
     /// Whether an exchange that was just opened ends with its connection.
     pub(super) fn set_fail_fast(&mut self, token: Token, is_fail_fast: bool) {
         if is_fail_fast
-            && let Some(OpenExchange::Unary { fail_fast, .. }) = self.rows.get_mut(token.index())
+            && let Some(exchange) = self.rows.get_mut(token.index())
+            && let OpenExchange::Unary { slot, reply } = exchange
         {
-            *fail_fast = true;
+            let (slot, reply) = (*slot, Arc::clone(reply));
+            *exchange = OpenExchange::FailFast { slot, reply };
         }
     }
 
     /// The exchanges that end with their connection, and their slots at the session.
     pub(super) fn failing_fast(&self) -> Vec<(Token, Slot)> {
         let ends = |(index, exchange): (usize, &OpenExchange)| match exchange {
-            OpenExchange::Unary {
-                slot,
-                fail_fast: true,
-                ..
-            } => Some((Token::new(index), *slot)),
+            OpenExchange::FailFast { slot, .. } => Some((Token::new(index), *slot)),
             _ => None,
         };
         self.rows.iter().filter_map(ends).collect()
@@ -148,7 +142,9 @@ impl ExchangeTable {
     /// Takes an exchange out. Returns its slot at the session, while it is open.
     pub(super) fn remove(&mut self, token: Token) -> Option<Slot> {
         match self.rows.try_remove(token.index())? {
-            OpenExchange::Unary { slot, .. } | OpenExchange::Streaming { slot, .. } => Some(slot),
+            OpenExchange::Unary { slot, .. }
+            | OpenExchange::FailFast { slot, .. }
+            | OpenExchange::Streaming { slot, .. } => Some(slot),
             OpenExchange::Ended => None,
         }
     }

@@ -89,6 +89,7 @@ impl ConnectionInner {
 
     /// What the driver does next, where it can read nothing now; `is_writing` tells whether it has a chunk that it
     /// cannot write yet. Where it sleeps, the next that gives it something to do wakes it: both look under the same lock.
+    #[inline]
     pub(crate) fn try_sleep(&mut self, now: Duration, is_writing: bool) -> DriverStep {
         let next_deadline = self.next_deadline();
         let Some(session) = &mut self.session else {
@@ -137,6 +138,7 @@ impl ConnectionInner {
     }
 
     /// All of this has been written.
+    #[inline]
     pub(crate) fn transmitted(&mut self, transmit: Transmit, now: Duration) {
         self.last_write = now;
         if let Some(session) = &mut self.session {
@@ -179,10 +181,19 @@ impl ConnectionInner {
 
     /// When a call that waits for capacity, or for a login, runs out of time; `Duration::MAX` is never.
     pub(crate) fn next_deadline(&self) -> Duration {
-        let login = self.gate.as_ref().map(|gate| gate.waiters.next_deadline());
-        login.map_or(self.call_queue.next_deadline(), |login| {
-            login.min(self.call_queue.next_deadline())
-        })
+        let next = self.call_queue.next_deadline();
+        if self.is_gated {
+            // Whoever waited for a login that is done has been woken, and waits for capacity if for anything.
+            next.min(self.next_login_deadline())
+        } else {
+            next
+        }
+    }
+
+    #[cold]
+    fn next_login_deadline(&self) -> Duration {
+        let gate = self.gate.as_ref();
+        gate.map_or(Duration::MAX, |gate| gate.waiters.next_deadline())
     }
 
     /// Ends the exchanges that have run out of time, and lets the session do what is due; `Err` where the peer is taken

@@ -4,7 +4,7 @@ use bytes::Bytes;
 
 use crate::{
     BodyError, Envelope,
-    body::{Body, Encoding, Prepared, key_of},
+    body::{Body, Encoding, Prepared, key_of, key_only},
     protocol::Variant,
 };
 use msip_session::wire::Topic;
@@ -29,6 +29,11 @@ pub(crate) trait Outgoing: Send + Sync + 'static {
 
     /// The key that distinguishes one STATE from another of its variant, as the schema says.
     fn state_key(&self) -> Vec<u8>;
+
+    /// What says which STATE is cleared by an empty body: the envelope with its key alone.
+    fn key_only(&self) -> Vec<u8> {
+        Vec::new()
+    }
 
     /// Where a broker takes it. This is the one place where the topic of an outgoing exchange is decided.
     fn topic(&self) -> Option<&Topic> {
@@ -86,6 +91,11 @@ impl<E: Envelope> Outgoing for E {
     fn state_key(&self) -> Vec<u8> {
         let variant = E::VARIANTS.get(self.index());
         variant.map_or_else(Vec::new, |variant| key_of(self, variant))
+    }
+
+    fn key_only(&self) -> Vec<u8> {
+        let variant = E::VARIANTS.get(self.index());
+        variant.map_or_else(Vec::new, |variant| key_only(self, variant))
     }
 }
 

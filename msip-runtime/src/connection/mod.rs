@@ -50,6 +50,7 @@ pub(crate) use deadline::PROTOCOL_TIMEOUT;
 pub use draining::Draining;
 pub(crate) use inner::{ConnectionInner, DriverStep};
 pub(crate) use message::{FromBody, Outgoing};
+pub(crate) use outgoing::{check_clearable, metadata_of_cleared};
 pub(crate) use received_items::ReceivedItems;
 pub(crate) use recv_buffer::RecvBuffer;
 pub(crate) use recv_stream::Taken;

@@ -15,14 +15,14 @@ use super::{
     reply_slot::ReplySlot,
 };
 use crate::{
-    CallOptions, MsgKind, SendError,
+    CallOptions, MetadataError, MsgKind, SendError, Status,
     body::{Encoding, Prepared},
-    protocol::Variant,
+    protocol::{Exchange, Variant},
     sync::Ordering,
 };
 use msip_session::{
     Blocked, CallShape, RequestHead, Session, StateKey, Token, is_droppable,
-    wire::{self, Topic},
+    wire::{self, DEADLINE_LEN, Limits, Topic},
 };
 
 /// A message that is ready to be sent, but for its id.
@@ -38,6 +38,8 @@ pub(super) struct OutgoingMessage<'a, E> {
     pub(super) login: u64,
     /// It does not wait for a connection.
     fail_fast: bool,
+    /// It clears a STATE: its body is empty.
+    clears: bool,
     /// How long the body is, before it is prepared.
     pub(super) len: usize,
     /// The body, made before the lock is taken, and for which encoding; none for a message that is written in
@@ -64,6 +66,7 @@ impl<'a, E: Outgoing> OutgoingMessage<'a, E> {
             topic,
             login: options.login(),
             fail_fast: options.is_fail_fast(),
+            clears: false,
             len: 0,
             prepared: None,
         })
@@ -75,6 +78,9 @@ impl<'a, E: Outgoing> OutgoingMessage<'a, E> {
         options: &CallOptions,
     ) -> Result<Self, SendError> {
         let variant = message.variant().ok_or(SendError::Closed)?;
+        if options.clears {
+            return Self::clearing(connection, message, variant, options);
+        }
         let encoding = connection.encoding();
         let prepared = message.prepare(&encoding).map_err(SendError::Unwritable)?;
         Ok(Self {
@@ -85,8 +91,34 @@ impl<'a, E: Outgoing> OutgoingMessage<'a, E> {
             topic: message.topic(),
             login: options.login(),
             fail_fast: options.is_fail_fast(),
+            clears: false,
             len: message.encoded_len(),
             prepared: prepared.map(|prepared| (encoding, prepared)),
+        })
+    }
+
+    /// What clears the STATE that this message would set: an empty body.
+    #[cold]
+    fn clearing(
+        connection: &ConnectionShared,
+        message: &'a E,
+        variant: &'a Variant,
+        options: &CallOptions,
+    ) -> Result<Self, SendError> {
+        check_clearable(variant)?;
+        let mut metadata = encode_metadata(options, connection.correlation_ids.as_ref())?;
+        add_cleared(&mut metadata, message.key_only())?;
+        Ok(Self {
+            message: Some(message),
+            variant,
+            head: head(variant, options),
+            metadata,
+            topic: message.topic(),
+            login: options.login(),
+            fail_fast: options.is_fail_fast(),
+            clears: true,
+            len: 0,
+            prepared: None,
         })
     }
 
@@ -255,6 +287,7 @@ impl<'a, E: Outgoing> OutgoingMessage<'a, E> {
         let late;
         let prepared = match (&self.prepared, self.message) {
             (_, None) => None,
+            _ if self.clears => None,
             (Some((used, prepared)), _) if encoding.is_same(used) => Some(prepared),
             (None, _) if encoding.is_identity() => None,
             // Where the connection is another than before; or for a small message that would be compressed if it
@@ -283,7 +316,7 @@ impl<'a, E: Outgoing> OutgoingMessage<'a, E> {
         let pushed = push(session, exchanges, &head, &mut |buffer| {
             if let Some(prepared) = prepared {
                 buffer.extend_from_slice(&prepared.bytes);
-            } else if let Some(message) = self.message {
+            } else if let Some(message) = self.message.filter(|_| !self.clears) {
                 message.encode(buffer);
             }
         });
@@ -301,6 +334,40 @@ impl ConnectionShared {
             && self.correlation_ids.is_none()
             && self.is_plain.load(Ordering::Relaxed)
     }
+}
+
+/// Whether messages of this variant set a STATE, which can be cleared.
+///
+/// # Errors
+///
+/// [`SendError::Refused`] where they do not.
+pub(crate) fn check_clearable(variant: &Variant) -> Result<(), SendError> {
+    if variant.kind == MsgKind::State && !matches!(variant.exchange, Exchange::Call { .. }) {
+        return Ok(());
+    }
+    let text = format!("`{}` is no STATE: it cannot be cleared", variant.name);
+    Err(SendError::Refused(Status::invalid_argument(text)))
+}
+
+/// The encoded metadata that says which STATE is cleared.
+pub(crate) fn metadata_of_cleared(cleared: Vec<u8>) -> Vec<u8> {
+    let which = wire::Metadata {
+        cleared,
+        ..wire::Metadata::default()
+    };
+    which.encode_to_vec()
+}
+
+/// Adds to encoded metadata which STATE is cleared.
+fn add_cleared(metadata: &mut Vec<u8>, cleared: Vec<u8>) -> Result<(), SendError> {
+    // The encodings of two messages, one behind the other, are that of both.
+    metadata.extend_from_slice(&metadata_of_cleared(cleared));
+    let max = usize::from(Limits::default().max_metadata);
+    let len = metadata.len().saturating_add(DEADLINE_LEN);
+    if len > max {
+        return Err(SendError::Metadata(MetadataError::TooLarge { len, max }));
+    }
+    Ok(())
 }
 
 /// The key of a STATE among those of its variant; none for any other kind.

@@ -61,23 +61,39 @@ impl RequestsEnd {
 /// once, and never appear here.
 #[derive(Debug, Default)]
 pub(super) struct RunningCalls {
+    handlers: HashMap<InboundSlot, RunningCall>,
+    /// In a box, since most connections have none.
+    special: Option<Box<SpecialCalls>>,
+    /// How many of them were cancelled, for those who look without the lock.
+    cancelled: Arc<AtomicU64>,
+}
+
+/// The calls of which more is known.
+#[derive(Debug, Default)]
+struct SpecialCalls {
     request_streams: HashMap<InboundSlot, Arc<RecvBuffer>>,
     /// Of the calls whose handlers watch for cancellation.
     cancel_flags: HashMap<InboundSlot, Arc<Signal>>,
-    handlers: HashMap<InboundSlot, RunningCall>,
     /// The headers of answers, of the calls whose handlers have set some.
     answer_metadata: HashMap<InboundSlot, Box<Metadata>>,
-    /// How many of them were cancelled, for those who look without the lock.
-    cancelled: Arc<AtomicU64>,
+}
+
+impl SpecialCalls {
+    fn is_empty(&self) -> bool {
+        self.cancel_flags.is_empty()
+            && self.request_streams.is_empty()
+            && self.answer_metadata.is_empty()
+    }
 }
 
 impl RunningCalls {
     #[inline]
     pub(super) fn is_empty(&self) -> bool {
-        self.handlers.is_empty()
-            && self.cancel_flags.is_empty()
-            && self.request_streams.is_empty()
-            && self.answer_metadata.is_empty()
+        self.handlers.is_empty() && self.special.as_ref().is_none_or(|it| it.is_empty())
+    }
+
+    fn special(&mut self) -> &mut SpecialCalls {
+        self.special.get_or_insert_default()
     }
 
     /// How many calls were cancelled and have not ended, at any time.
@@ -103,21 +119,22 @@ impl RunningCalls {
 
     /// The cancellation of a call that is open.
     pub(super) fn cancellation(&mut self, slot: InboundSlot) -> Cancellation {
-        Cancellation::of(self.cancel_flags.entry(slot).or_default())
+        Cancellation::of(self.special().cancel_flags.entry(slot).or_default())
     }
 
     /// The metadata that the answer of a call is to have.
     pub(super) fn answer_metadata(&mut self, slot: InboundSlot) -> &mut Metadata {
-        self.answer_metadata.entry(slot).or_default()
+        self.special().answer_metadata.entry(slot).or_default()
     }
 
     /// Takes the metadata of an answer that is sent.
     #[inline]
     pub(super) fn take_answer_metadata(&mut self, slot: InboundSlot) -> Option<Box<Metadata>> {
-        if self.answer_metadata.is_empty() {
+        let special = self.special.as_mut()?;
+        if special.answer_metadata.is_empty() {
             return None;
         }
-        self.answer_metadata.remove(&slot)
+        special.answer_metadata.remove(&slot)
     }
 
     /// The caller has given a call up: its handler is dropped.
@@ -136,7 +153,7 @@ impl RunningCalls {
 
     /// A call has been answered.
     pub(super) fn end(&mut self, slot: InboundSlot, wakes: &mut WakeList) {
-        self.answer_metadata.remove(&slot);
+        let _ = self.take_answer_metadata(slot);
         if let Some(RunningCall::Cancelled) = self.handlers.remove(&slot) {
             self.cancelled.fetch_sub(1, Ordering::Relaxed);
         }
@@ -147,21 +164,21 @@ impl RunningCalls {
     /// The session has ended, and with it all calls.
     pub(super) fn end_all(&mut self, wakes: &mut WakeList) {
         self.handlers.clear();
-        self.answer_metadata.clear();
         self.cancelled.store(0, Ordering::Relaxed);
-        for (_, flag) in self.cancel_flags.drain() {
+        let Some(special) = self.special.take() else {
+            return;
+        };
+        for (_, flag) in special.cancel_flags {
             flag.raise_with(wakes);
         }
-        for (_, recv_buffer) in self.request_streams.drain() {
+        for (_, recv_buffer) in special.request_streams {
             recv_buffer.close(RequestsEnd::ConnectionLost.outcome(), wakes);
         }
     }
 
     fn raise_flag(&mut self, slot: InboundSlot, wakes: &mut WakeList) {
-        if self.cancel_flags.is_empty() {
-            return;
-        }
-        if let Some(flag) = self.cancel_flags.remove(&slot) {
+        let flags = self.special.as_mut().map(|it| &mut it.cancel_flags);
+        if let Some(flag) = flags.and_then(|flags| flags.remove(&slot)) {
             flag.raise_with(wakes);
         }
     }
@@ -174,11 +191,12 @@ impl RunningCalls {
             // Nobody reads yet.
             recv_buffer.push(item, &mut WakeList::default());
         }
-        self.request_streams.insert(slot, Arc::new(recv_buffer));
+        let streams = &mut self.special().request_streams;
+        streams.insert(slot, Arc::new(recv_buffer));
     }
 
     pub(super) fn request_stream(&self, slot: InboundSlot) -> Option<&Arc<RecvBuffer>> {
-        self.request_streams.get(&slot)
+        self.special.as_ref()?.request_streams.get(&slot)
     }
 
     /// The call has ended, and with it its request stream.
@@ -188,19 +206,24 @@ impl RunningCalls {
         end: RequestsEnd,
         wakes: &mut WakeList,
     ) {
-        if self.request_streams.is_empty() {
-            return;
-        }
-        if let Some(recv_buffer) = self.request_streams.remove(&slot) {
+        let streams = self.special.as_mut().map(|it| &mut it.request_streams);
+        if let Some(recv_buffer) = streams.and_then(|streams| streams.remove(&slot)) {
             recv_buffer.close(end.outcome(), wakes);
         }
     }
 
     /// Gives back the memory that a burst needed.
     pub(super) fn release(&mut self) {
-        self.request_streams.shrink_to_fit();
-        self.cancel_flags.shrink_to_fit();
         self.handlers.shrink_to_fit();
-        self.answer_metadata.shrink_to_fit();
+        let Some(special) = &mut self.special else {
+            return;
+        };
+        if special.is_empty() {
+            self.special = None;
+            return;
+        }
+        special.request_streams.shrink_to_fit();
+        special.cancel_flags.shrink_to_fit();
+        special.answer_metadata.shrink_to_fit();
     }
 }

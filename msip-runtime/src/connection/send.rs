@@ -146,16 +146,18 @@ impl ConnectionShared {
         }
     }
 
-    /// Sends a one-way message whose body is encoded already, in this connection's encoding; `key` makes the key of a
-    /// STATE. Returns whether it was taken.
+    /// Sends a one-way message whose metadata and body are encoded already, in this connection's encoding; `key` makes the key
+    /// of a STATE. Returns whether it was taken.
     pub(crate) fn try_send_prepared(
         &self,
         variant: &Variant,
+        metadata: &[u8],
         body: &Prepared,
         key: impl FnOnce() -> Vec<u8>,
     ) -> bool {
         let head = RequestHead {
             compressed: body.compressed,
+            metadata,
             ..variant.head()
         };
         let write = |buffer: &mut Vec<u8>| buffer.extend_from_slice(&body.bytes);

@@ -215,5 +215,5 @@ fn reply_with_metadata(
     {
         metadata.details.clone_from(&status.details);
     }
-    session.reply(slot, reply.with_metadata(&metadata));
+    session.reply_with_metadata(slot, reply, &metadata);
 }

@@ -23,6 +23,22 @@ impl ConnectionShared {
             .is_some_and(|session| session.is_behind())
     }
 
+    /// Whether no handler has anything to do: no call of the peer is open, and no message waits for its handler.
+    pub(crate) fn is_served(&self) -> bool {
+        self.lock()
+            .session()
+            .is_none_or(|session| session.incoming_calls() == 0 && session.is_handled())
+    }
+
+    /// Gives back all memory that only a session with a connection needs.
+    pub(crate) fn release_suspended(&self) {
+        let mut state = self.lock();
+        let lent = state.session().and_then(|session| session.return_buffers());
+        state.release();
+        drop(state);
+        drop(lent);
+    }
+
     /// The calls whose state the peer reports in the handshake. Those that are too many for a HELLO end here.
     pub(crate) fn awaited(&self) -> Vec<u64> {
         let mut state = self.lock();
@@ -91,14 +107,13 @@ impl ConnectionInner {
 /// Keeps time for a session without a connection.
 #[derive(Debug)]
 pub(crate) struct SuspendedTimer {
-    timer: Pin<Box<Sleep>>,
+    /// Not there where nothing is due.
+    timer: Option<Pin<Box<Sleep>>>,
 }
 
 impl SuspendedTimer {
-    pub(crate) fn new() -> Self {
-        Self {
-            timer: Box::pin(tokio::time::sleep(Duration::ZERO)),
-        }
+    pub(crate) const fn new() -> Self {
+        Self { timer: None }
     }
 
     /// Ready when the session is over, or there is none.
@@ -117,12 +132,19 @@ impl SuspendedTimer {
                 state.timer_sleeps();
                 next
             };
+            if next == Duration::MAX {
+                self.timer = None;
+                return Poll::Pending;
+            }
             // A time beyond the range of the clock never comes.
             let at = connection
                 .instant(next)
                 .unwrap_or_else(|| Instant::now() + Duration::from_secs(86_400));
-            self.timer.as_mut().reset(at);
-            if self.timer.as_mut().poll(task).is_pending() {
+            let timer = self
+                .timer
+                .get_or_insert_with(|| Box::pin(tokio::time::sleep_until(at)));
+            timer.as_mut().reset(at);
+            if timer.as_mut().poll(task).is_pending() {
                 return Poll::Pending;
             }
         }

@@ -13,6 +13,7 @@ use tracing::Instrument as _;
 use super::{
     Dispatch,
     calls::Calls,
+    cleared::{bare_clears, clears, decode_cleared, handle},
     decode::{decode, decode_fast, decode_or_why},
     instrumented::{Instrumented, MessageHead},
     request::handler_of_one,
@@ -45,7 +46,10 @@ pub(super) fn run<D: Dispatch>(
         running: RunningMessage::default(),
     };
     async move {
-        handlers.run().await;
+        while handlers.run_connection().await {
+            // In a box, as this comes once.
+            Box::pin(handlers.tell_connected()).await;
+        }
         handlers.calls.shut_down().await;
     }
 }
@@ -79,16 +83,13 @@ where
     S: Fn(Arc<D>, D::Context, D::In) -> F,
     F: Future<Output = Result<Answered<D::Out>, Status>> + Send + 'static,
 {
-    async fn run(&mut self) {
-        while self.run_connection().await {
-            let sender = self.receiver.terms().sender.as_ref();
-            self.context = D::connection(&self.context, sender);
-            self.calls.set_context(&self.context);
-            // In a box, as this comes once.
-            let connected = Box::pin(caught(self.side.connected(&self.context)));
-            if let Err(panic) = connected.await {
-                log_panic("the handler of a new connection", &panic);
-            }
+    /// Tells the handler of a new connection, whose context is that of what comes from here on.
+    async fn tell_connected(&mut self) {
+        let sender = self.receiver.terms().sender.as_ref();
+        self.context = D::connection(&self.context, sender);
+        self.calls.set_context(&self.context);
+        if let Err(panic) = caught(self.side.connected(&self.context)).await {
+            log_panic("the handler of a new connection", &panic);
         }
     }
 
@@ -189,6 +190,10 @@ where
                     let body = self.receiver.body(&message);
                     match decode_fast::<D>(&self.receiver, message.variant, body) {
                         Some(message) => handler.set(Some(begin(message))),
+                        None if bare_clears(&message) => {
+                            let incoming = self.receiver.incoming(message);
+                            return Poll::Ready(Some(Next::Message(Box::new(incoming))));
+                        }
                         None => self.unreadable(message),
                     }
                 }
@@ -246,8 +251,14 @@ where
             ..
         } = *incoming;
         let head = MessageHead::take(&mut incoming);
-        let outcome = match decode::<D>(&self.receiver, *incoming) {
-            Ok((message, row)) => self.run_handler(row, head, message, reply).await,
+        let clears = clears(&incoming);
+        let read = if clears {
+            decode_cleared::<D>(variant, reply, head.metadata.as_deref())
+        } else {
+            decode::<D>(&self.receiver, *incoming)
+        };
+        let outcome = match read {
+            Ok((message, row)) => self.run_handler(row, head, message, reply, clears).await,
             Err(status) => {
                 self.receiver.refused(id, &status);
                 Err(status)
@@ -272,11 +283,12 @@ where
         head: MessageHead,
         message: D::In,
         reply: ReplyTo,
+        clears: bool,
     ) -> Result<(), Status> {
         let (side, context, variant) = (Arc::clone(&self.side), self.context.clone(), row.number);
         let left = head.timeout;
         let around = Instrumented::of(row, head, side.incoming());
-        if around.is_none() && left.is_none() {
+        if around.is_none() && left.is_none() && !clears {
             tracing::trace!(message = row.name, "handling");
             let handler = pin!(side.dispatch(&context, message));
             return self.run_to_end(variant, handler).await;
@@ -295,7 +307,7 @@ where
         match middleware {
             None => {
                 let context = D::serving(&context, serving);
-                let handler = Box::pin(side.dispatch(&context, message)).instrument(span);
+                let handler = Box::pin(handle(&*side, &context, message, clears)).instrument(span);
                 self.run_to_end(variant, pin!(handler)).await
             }
             Some(stack) => {
@@ -304,6 +316,7 @@ where
                 let peer = D::peer(&context);
                 let len = head.body_len;
                 let exchange = ExchangeContext::incoming(row, is_delivery, len, peer, serving);
+                let message = (message, clears);
                 let handler =
                     with_middleware::message(stack, exchange, side, context, message, variant);
                 let handler = Box::pin(handler).instrument(span);

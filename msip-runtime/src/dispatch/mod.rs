@@ -5,6 +5,7 @@
 //! move to a task, which the dispatch owns.
 
 mod calls;
+mod cleared;
 mod decode;
 mod handlers;
 mod instrumented;
@@ -58,6 +59,12 @@ pub(crate) trait Dispatch: Send + Sync + 'static {
         context: &Self::Context,
         message: Self::In,
     ) -> impl Future<Output = Result<Answered<Self::Out>, Status>> + Send;
+
+    /// Tells the handler that a STATE was cleared; of the message only the key counts.
+    fn cleared(&self, context: &Self::Context, state: Self::In) -> impl Future<Output = ()> + Send {
+        let _ = (context, state);
+        std::future::ready(())
+    }
 
     /// Hands a stream of requests to the handler method of this variant.
     fn dispatch_stream(

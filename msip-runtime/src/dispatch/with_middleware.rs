@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::{
     Dispatch,
+    cleared::handle,
     request::{Request, handler},
 };
 use crate::{
@@ -17,6 +18,8 @@ struct InboundMessageEnd<D: Dispatch> {
     side: Arc<D>,
     context: D::Context,
     message: Option<D::In>,
+    /// The message is a STATE that is cleared.
+    clears: bool,
     variant: u16,
 }
 
@@ -42,7 +45,7 @@ impl<D: Dispatch> ExchangeEnd for InboundMessageEnd<D> {
         Box::pin(async move {
             let message = self.message.take().ok_or_else(only_once)?;
             let context = D::serving(&self.context, exchange.serving());
-            match caught(self.side.dispatch(&context, message)).await {
+            match caught(handle(&*self.side, &context, message, self.clears)).await {
                 Ok(outcome) => outcome.map(|_| ()).map_err(CallError::Status),
                 Err(panic) => Err(panicked(VariantLabel::of::<D::In>(self.variant), &panic).into()),
             }
@@ -81,19 +84,20 @@ impl<D: Dispatch> ExchangeEnd for InboundCallEnd<D> {
     }
 }
 
-/// Handles a one-way message through its middleware.
+/// Handles a one-way message through its middleware. With the message comes whether it is a STATE that is cleared.
 pub(super) async fn message<D: Dispatch>(
     stack: Stack,
     mut exchange: ExchangeContext,
     side: Arc<D>,
     context: D::Context,
-    message: D::In,
+    (message, clears): (D::In, bool),
     variant: u16,
 ) -> Result<(), Status> {
     let mut end = InboundMessageEnd {
         side,
         context,
         message: Some(message),
+        clears,
         variant,
     };
     match caught(stack.run(&mut exchange, &mut end)).await {

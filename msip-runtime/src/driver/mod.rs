@@ -54,6 +54,11 @@ const IDLE: Duration = Duration::from_millis(100);
 /// Runs the handlers of a session, polled by its driver; it ends only after its inbox is closed.
 pub(crate) type HandlerTask = Pin<Box<dyn Future<Output = ()> + Send>>;
 
+/// The handlers of a session that has nothing for them to do, and no connection: nothing is held for them.
+pub(crate) fn no_handlers() -> HandlerTask {
+    Box::pin(std::future::poll_fn(|_| Poll::Ready(())))
+}
+
 /// Handlers that did not end after their sessions, of all clients and servers of the process.
 static DROPPED_HANDLERS: LimitedLog = LimitedLog::new(
     OmittedLine::Handlers,
@@ -462,7 +467,7 @@ mod tests {
             (
                 "connection, and the session in it",
                 size_of::<ConnectionShared>(),
-                2480,
+                2352,
             ),
             ("inbox", size_of::<Inbox>(), 128),
         ];

@@ -98,6 +98,14 @@ impl UntypedMessage {
         }
     }
 
+    /// Whether it is no message, but clears the STATE of its variant: its body is empty. Which one, where there are several, says
+    /// [`Metadata::key`](crate::Metadata::key) or, from a typed sender,
+    /// [`Metadata::cleared`](crate::Metadata::cleared). Such a message is sent in the same way.
+    #[must_use]
+    pub fn clears(&self) -> bool {
+        self.kind() == MsgKind::State && self.body.is_empty()
+    }
+
     /// The body as it travels.
     #[must_use]
     pub fn raw_body(&self) -> &Bytes {

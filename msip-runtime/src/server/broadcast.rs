@@ -10,7 +10,8 @@ use std::{
 use super::{Peer, PeerId, registry::Registry};
 use crate::{
     Envelope, OutboundAll, Protocol, Variant,
-    body::{Encoding, Prepared, key_of},
+    body::{Encoding, Prepared, key_of, key_only},
+    connection::{check_clearable, metadata_of_cleared},
     instruments::OmittedLine,
     log_rate::{LimitedLog, LogRate},
 };
@@ -101,6 +102,7 @@ pub struct Broadcast<P: Protocol> {
     room: Option<String>,
     only: Option<Arc<HashSet<PeerId>>>,
     except: HashSet<PeerId>,
+    clears: bool,
 }
 
 impl<P: Protocol> Broadcast<P> {
@@ -114,7 +116,16 @@ impl<P: Protocol> Broadcast<P> {
             room: None,
             only: None,
             except: HashSet::new(),
+            clears: false,
         }
+    }
+
+    /// The same clients; what is sent to them clears the STATE that it would set, as with
+    /// [`CallOptions::clearing`](crate::CallOptions::clearing). A message of any other kind reaches none of them.
+    #[must_use]
+    pub fn clearing(mut self) -> Self {
+        self.clears = true;
+        self
     }
 
     /// The same clients without this one.
@@ -200,7 +211,15 @@ impl<P: Protocol> OutboundAll<P::ServerToClient> for Broadcast<P> {
         let Some(variant) = P::ServerToClient::VARIANTS.get(message.index()) else {
             return 0;
         };
+        if self.clears && check_clearable(variant).is_err() {
+            return 0;
+        }
         let peers = self.peers();
+        let metadata = if self.clears {
+            metadata_of_cleared(key_only(&message, variant))
+        } else {
+            Vec::new()
+        };
         // A body for each encoding in use among them; usually there is one.
         let mut bodies = Vec::new();
         let mut taken = 0;
@@ -209,13 +228,18 @@ impl<P: Protocol> OutboundAll<P::ServerToClient> for Broadcast<P> {
             let key = encoding.key();
             let place = bodies.iter().position(|(other, _)| *other == key);
             let place = place.unwrap_or_else(|| {
-                bodies.push((key, body(&encoding, &message, variant)));
+                let body = if self.clears {
+                    Some(Prepared::uncompressed(Vec::new()))
+                } else {
+                    body(&encoding, &message, variant)
+                };
+                bodies.push((key, body));
                 bodies.len() - 1
             });
             if let Some((_, Some(body))) = bodies.get(place)
                 && peer
                     .shared()
-                    .try_send_prepared(variant, body, || key_of(&message, variant))
+                    .try_send_prepared(variant, &metadata, body, || key_of(&message, variant))
             {
                 taken += 1;
             }
@@ -265,6 +289,7 @@ impl<P: Protocol> Clone for Broadcast<P> {
             room: self.room.clone(),
             only: self.only.clone(),
             except: self.except.clone(),
+            clears: self.clears,
         }
     }
 }
@@ -276,6 +301,7 @@ impl<P: Protocol> fmt::Debug for Broadcast<P> {
             .field("room", &self.room)
             .field("only", &self.only)
             .field("except", &self.except)
+            .field("clears", &self.clears)
             .finish_non_exhaustive()
     }
 }

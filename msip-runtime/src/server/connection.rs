@@ -2,7 +2,7 @@
 
 use std::{
     future::{Future, pending},
-    pin::Pin,
+    pin::{Pin, pin},
     sync::Arc,
     task::Poll,
 };
@@ -24,7 +24,8 @@ use crate::{
     CloseReason, DisconnectReason, Status,
     connection::{ConnectionShared, Raised},
     driver::{
-        self, Driver, Ending, GracefulClose, HandlerTask, drain, refuse_at_once, run_suspended,
+        self, Driver, Ending, GracefulClose, HandlerTask, drain, no_handlers, refuse_at_once,
+        run_suspended,
     },
     error::WithCauses,
     instruments::{self, SessionCount},
@@ -38,7 +39,7 @@ use msip_session::{
 
 /// What a session without a connection takes besides what it keeps for its client, in bytes: its task, its tables and those of
 /// its handlers. A test measures it.
-const SUSPENDED_LEN: usize = 9 * 1024;
+const SUSPENDED_LEN: usize = 6 * 1024 + 512;
 
 /// How a connection and its session ended.
 #[derive(Debug, Default)]
@@ -84,6 +85,8 @@ struct KeptSession {
     connection: Arc<ConnectionShared>,
     inbox: Arc<Inbox>,
     handlers: HandlerTask,
+    /// The handlers are there; while there is no connection they may not be.
+    has_handlers: bool,
     /// `None` where the session ends with its connection.
     registration: Option<Registration>,
     resumed: Option<ResumedReceiver>,
@@ -136,6 +139,7 @@ impl KeptSession {
             connection,
             inbox,
             handlers,
+            has_handlers: true,
             registration,
             resumed,
             is_confirmed: false,
@@ -218,6 +222,9 @@ impl KeptSession {
         let mut expiry = expiry(&self.connection);
         loop {
             tokio::select! {
+                // Polls all of them whenever the driver is woken, and draws no lots.
+                biased;
+                ending = driver.run(&mut self.handlers) => return (Box::new(driver.end(ending)), None),
                 () = expired(&mut expiry) => {
                     expiry = None;
                     if self.may_log() {
@@ -226,7 +233,6 @@ impl KeptSession {
                     // What is open may finish within `drain_timeout`; nothing new is taken.
                     self.connection.begin_close(&Status::unauthenticated("the identity has expired"));
                 }
-                ending = driver.run(&mut self.handlers) => return (Box::new(driver.end(ending)), None),
                 Some(arrival) = next_resumed(&mut self.resumed, &mut self.closing) => {
                     if let Some(arrival) = self.unless_behind(arrival) {
                         return (Box::new(driver.end(Ending::TakenOver)), Some(arrival));
@@ -266,10 +272,9 @@ impl KeptSession {
         registration.detached(self.is_confirmed);
         let ending = registration.ending();
         let suspended_len = SUSPENDED_LEN + self.about.name.len() + self.peer.suspended_len();
-        self.connection.with_session(|session| {
-            session.release_memory();
-            session.allow_eviction(ending, suspended_len);
-        });
+        self.connection.release_suspended();
+        self.connection
+            .with_session(|session| session.allow_eviction(ending, suspended_len));
         // A client that has not had the answer to its HELLO has nothing in the session, and comes back at once or never.
         let kept = if self.is_confirmed {
             settings.session_expiry
@@ -277,18 +282,38 @@ impl KeptSession {
             settings.session_expiry.min(settings.handshake_timeout)
         };
         let expiry = Instant::now() + kept;
+        let mut may_idle = self.has_handlers;
         loop {
-            let next = next_resumed(&mut self.resumed, &mut self.closing);
+            let next = suspended_step(
+                (&mut self.resumed, &mut self.closing),
+                may_idle.then_some((&self.connection, &self.inbox)),
+            );
             let next = timeout_at(expiry, next);
-            let arrival = run_suspended(&self.connection, &mut self.handlers, next)
+            let step = run_suspended(&self.connection, &mut self.handlers, next)
                 .await?
-                .ok()??;
+                .ok()?;
+            let arrival = match step {
+                SuspendedStep::Arrival(arrival) => arrival?,
+                SuspendedStep::Idle => {
+                    may_idle = false;
+                    self.drop_handlers();
+                    continue;
+                }
+            };
             if let Some(mut arrival) = self.unless_behind(arrival) {
                 if self.find_place(&mut arrival) {
                     return Some(arrival);
                 }
                 refuse_resumed(arrival, &self.shared.permits.refusal());
             }
+        }
+    }
+
+    /// Drops the handlers, which have nothing to do: the next connection begins them anew.
+    fn drop_handlers(&mut self) {
+        if self.peer.can_begin_handlers() {
+            self.handlers = no_handlers();
+            self.has_handlers = false;
         }
     }
 
@@ -376,6 +401,10 @@ impl KeptSession {
         };
         self.connection
             .welcome_back(hello_id, self.id, &welcome, &agreed);
+        if !self.has_handlers {
+            self.handlers = self.peer.handlers(&self.inbox);
+            self.has_handlers = true;
+        }
         let driver = self.driver(stream, decoder);
         Attached { driver, permit }
     }
@@ -421,6 +450,38 @@ async fn next_resumed(
         match resumed {
             Some(resumed) => resumed.poll_next(task),
             None => Poll::Pending,
+        }
+    })
+    .await
+}
+
+/// What happens in a session without a connection.
+enum SuspendedStep {
+    /// A further connection; `None` where none can come any more.
+    Arrival(Option<Box<Resumed>>),
+    /// Its handlers have nothing more to do.
+    Idle,
+}
+
+/// The next connection, or that the handlers have become idle, where that is asked for.
+///
+/// # Cancel safety
+///
+/// Dropping the future loses nothing.
+async fn suspended_step(
+    (resumed, closing): (&mut Option<ResumedReceiver>, &mut Option<Closing>),
+    idle: Option<(&Arc<ConnectionShared>, &Arc<Inbox>)>,
+) -> SuspendedStep {
+    let mut arrival = pin!(next_resumed(resumed, closing));
+    std::future::poll_fn(|task| {
+        if let Poll::Ready(arrival) = arrival.as_mut().poll(task) {
+            return Poll::Ready(SuspendedStep::Arrival(arrival));
+        }
+        match idle {
+            Some((connection, inbox)) if inbox.is_idle() && connection.is_served() => {
+                Poll::Ready(SuspendedStep::Idle)
+            }
+            _ => Poll::Pending,
         }
     })
     .await

@@ -290,9 +290,13 @@ where
         context.complete(serving);
     }
 
-    fn serving(context: &Peer<P>, mut serving: Serving) -> Peer<P> {
-        context.complete(&mut serving);
-        context.serving(serving)
+    #[inline]
+    fn serving(context: &Peer<P>, serving: Serving) -> Peer<P> {
+        if context.knows_sender() {
+            context.serving_for_sender(serving)
+        } else {
+            context.serving(serving)
+        }
     }
 
     fn peer(context: &Peer<P>) -> Option<Arc<dyn RemotePeer>> {
@@ -305,6 +309,14 @@ where
         message: P::ClientToServer,
     ) -> impl Future<Output = Result<Answered<P::ServerToClient>, Status>> + Send {
         P::dispatch(&self.handler, context, message)
+    }
+
+    fn cleared(
+        &self,
+        context: &Peer<P>,
+        state: P::ClientToServer,
+    ) -> impl Future<Output = ()> + Send {
+        P::cleared(&self.handler, context, state)
     }
 
     fn dispatch_stream(

@@ -220,6 +220,11 @@ impl<P: Protocol> Peer<P> {
         self.shared.resumed.store(true, Ordering::Relaxed);
     }
 
+    /// Whether its schema has another fingerprint.
+    pub(super) fn has_other_schema(&self) -> bool {
+        self.shared.schema.is_some()
+    }
+
     /// What is kept of it while it has no connection: its name, its identity, and its rooms, in bytes.
     pub(super) fn suspended_len(&self) -> usize {
         let identity = self.identity().map_or(0, |identity| identity.len());
@@ -370,6 +375,20 @@ impl<P: Protocol> Peer<P> {
         &self.shared.outgoing
     }
 
+    /// Whether [`complete`](Self::complete) has anything to say.
+    #[inline]
+    pub(super) fn knows_sender(&self) -> bool {
+        self.serving.metadata.is_some()
+    }
+
+    /// A handle for one exchange, which says who has sent it.
+    #[cold]
+    pub(super) fn serving_for_sender(&self, mut serving: Serving) -> Self {
+        self.complete(&mut serving);
+        self.serving(serving)
+    }
+
+    #[inline]
     pub(super) fn serving(&self, serving: Serving) -> Self {
         Self {
             shared: Arc::clone(&self.shared),

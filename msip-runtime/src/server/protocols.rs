@@ -14,7 +14,7 @@ use crate::{
     connection::ConnectionShared,
     describe::OwnSchema,
     dispatch::{Dispatch as _, Typed},
-    driver::HandlerTask,
+    driver::{HandlerTask, no_handlers},
     middleware::Stack,
     negotiation::{MAX_NAME_LEN, Translations},
     raw,
@@ -71,6 +71,12 @@ pub(super) trait ServedPeer: Send + Sync {
 
     /// It has resumed its session with another connection.
     fn has_resumed(&self, remote: Remote);
+
+    /// Whether the handlers of its session can be dropped while it has no connection, and [begun](Self::handlers) anew.
+    fn can_begin_handlers(&self) -> bool;
+
+    /// Begins the handlers of its session anew, which has a connection again.
+    fn handlers(&self, inbox: &Arc<Inbox>) -> HandlerTask;
 
     /// What is kept of it while it has no connection and depends on it: names, identity, rooms; in bytes.
     fn suspended_len(&self) -> usize;
@@ -262,13 +268,7 @@ where
             &self.registry,
         );
         let side = Arc::clone(&self.side);
-        let service = Arc::new(Typed(Arc::clone(&side)));
-        let handlers: HandlerTask = Box::pin(service::run(
-            service,
-            peer.clone(),
-            Arc::clone(connection),
-            Arc::clone(inbox),
-        ));
+        let handlers = handlers_of(&side, &peer, inbox);
         let (registry, waiting) = (Arc::clone(&self.registry), Arc::clone(&self.waiting));
         let listing = Arc::new(Listing::new(peer.clone(), registry, waiting, is_admitted));
         let handlers = match checking {
@@ -286,6 +286,26 @@ where
         };
         (Arc::new(served), handlers)
     }
+}
+
+/// The handlers of one session.
+fn handlers_of<P, H>(
+    side: &Arc<ServerSide<P, H>>,
+    peer: &Peer<P>,
+    inbox: &Arc<Inbox>,
+) -> HandlerTask
+where
+    P: ServeWith<H>,
+    H: Send + Sync + 'static,
+{
+    let service = Arc::new(Typed(Arc::clone(side)));
+    let connection = Arc::clone(peer.shared());
+    Box::pin(service::run(
+        service,
+        peer.clone(),
+        connection,
+        Arc::clone(inbox),
+    ))
 }
 
 /// A client of a typed protocol.
@@ -310,6 +330,15 @@ where
 
     fn has_resumed(&self, remote: Remote) {
         self.peer.has_resumed(remote);
+    }
+
+    fn can_begin_handlers(&self) -> bool {
+        // The comparison of its schema runs beside them.
+        !self.peer.has_other_schema()
+    }
+
+    fn handlers(&self, inbox: &Arc<Inbox>) -> HandlerTask {
+        handlers_of(&self.side, &self.peer, inbox)
     }
 
     fn suspended_len(&self) -> usize {
@@ -484,6 +513,15 @@ impl ServedPeer for UntypedPeer {
     }
 
     fn has_resumed(&self, _: Remote) {}
+
+    /// A service of the user runs for as long as the session does.
+    fn can_begin_handlers(&self) -> bool {
+        false
+    }
+
+    fn handlers(&self, _: &Arc<Inbox>) -> HandlerTask {
+        no_handlers()
+    }
 
     fn suspended_len(&self) -> usize {
         let identity = self.connection.identity();

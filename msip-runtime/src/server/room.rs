@@ -136,6 +136,12 @@ impl<P: Protocol> Room<P> {
         self.everyone.clone().within(self.name.clone())
     }
 
+    /// A broadcast to all in it that clears STATEs; see [`Broadcast::clearing`].
+    #[must_use]
+    pub fn clearing(&self) -> Broadcast<P> {
+        self.broadcast().clearing()
+    }
+
     /// A broadcast to all in it without this one.
     #[must_use]
     pub fn except(&self, id: PeerId) -> Broadcast<P> {

@@ -14,6 +14,17 @@ pub trait ServeWith<H>: Protocol {
         message: Self::ClientToServer,
     ) -> impl Future<Output = Result<Answered<Self::ServerToClient>, Status>> + Send;
 
+    /// Tells the handler that a STATE was cleared, of which `state` has the key. The default, for protocols without any, does
+    /// nothing.
+    fn cleared(
+        handler: &H,
+        peer: &Peer<Self>,
+        state: Self::ClientToServer,
+    ) -> impl Future<Output = ()> + Send {
+        let _ = (handler, peer, state);
+        std::future::ready(())
+    }
+
     /// Calls the handler method of a variant whose request is a stream. The default, for protocols without any, refuses
     /// it.
     fn dispatch_stream(

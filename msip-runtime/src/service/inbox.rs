@@ -159,6 +159,12 @@ impl Inbox {
         self.add(Item::Disconnected(Box::new(reason)));
     }
 
+    /// Whether its service has taken everything that was added while there was no connection, and waits for more.
+    pub(crate) fn is_idle(&self) -> bool {
+        let state = self.lock();
+        state.queue.is_empty() && state.reader.is_some()
+    }
+
     fn add(&self, item: Item) {
         let reader = {
             let mut state = self.lock();

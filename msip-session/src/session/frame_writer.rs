@@ -1,5 +1,6 @@
 //! The frame writer: header, prefix and body of a message, appended to an outgoing buffer.
 
+use bytes::Bytes;
 use prost::Message as _;
 
 use super::request::Priority;
@@ -141,6 +142,8 @@ fn split_metadata(flags: Flags, payload: &[u8]) -> (Metadata, &[u8]) {
     let split = || {
         let (len, rest) = payload.split_first_chunk()?;
         let (metadata, rest) = rest.split_at_checked(u16::from_be_bytes(*len).into())?;
+        // A copy, since this is rare: what decodes from a slice would be one more instance of all that prost generates.
+        let metadata = Bytes::copy_from_slice(metadata);
         Some((Metadata::decode(metadata).ok()?, rest))
     };
     flags

@@ -62,8 +62,8 @@ impl Session {
         let to_send = self.held_to_send();
         if self.phase == Phase::Suspended {
             let tables = self.received.len() + self.ended_calls.len();
-            let held = to_send + self.held_received() + self.suspended_len + tables;
-            self.share.report_exactly(held);
+            self.share
+                .report_exactly(to_send + self.held_received() + tables);
         } else {
             self.share.report(to_send + self.held_received());
         }
@@ -84,6 +84,11 @@ impl Session {
         self.share.is_short()
     }
 
+    /// Whether no one-way message waits for its handler.
+    pub fn is_handled(&self) -> bool {
+        self.unhandled.items == 0
+    }
+
     /// Whether so many messages wait for their handlers that a further connection has to wait.
     pub fn is_behind(&self) -> bool {
         self.unhandled.are_many()
@@ -93,7 +98,7 @@ impl Session {
     /// resumed it counts whole: `suspended_len` is what is held of it besides its queues, in bytes.
     pub fn allow_eviction(&mut self, evict: Evict, suspended_len: usize) {
         if self.phase == Phase::Suspended {
-            self.suspended_len = suspended_len;
+            self.read_memory = suspended_len;
         }
         self.report_memory();
         if self.phase == Phase::Suspended {
@@ -103,7 +108,7 @@ impl Session {
 
     /// The session has a connection again: what it holds counts in steps from here on.
     pub(super) fn forbid_eviction(&mut self) {
-        self.suspended_len = 0;
+        self.read_memory = 0;
         self.share
             .report_exactly(self.held_to_send() + self.held_received());
         self.share.forbid_eviction();

@@ -188,12 +188,10 @@ pub struct Session {
     dropped_waiters: Vec<(MsgId, Outcome)>,
     dropped: Dropped,
     share: Share,
-    /// How much memory is reserved for reading.
+    /// How much memory is reserved for reading; without a connection, what is held of the session besides its queues.
     read_memory: usize,
     /// What the one-way message takes that is being handled, besides its body.
     decoded_message: usize,
-    /// What is held of it in addition as long as it has no connection, in bytes.
-    suspended_len: usize,
     /// What the outgoing queue may grow to before memory is checked; never more than its limit.
     queue_limit: usize,
 }
@@ -241,7 +239,6 @@ impl Session {
             share: Share::new(Arc::clone(&config.budget)),
             read_memory: 0,
             decoded_message: 0,
-            suspended_len: 0,
             queue_limit: Budget::STEP.min(config.outgoing_queue),
             config,
         }
@@ -357,18 +354,29 @@ impl Session {
     #[inline]
     pub fn poll_timeout(&self) -> Duration {
         match self.phase {
-            Phase::Open => [
-                Some(self.keepalive.poll_timeout()),
-                self.drain.as_ref().map(|drain| drain.poll_timeout()),
-                self.outbound.poll_timeout(),
-            ]
-            .into_iter()
-            .flatten()
-            .fold(self.streams.relief.poll_timeout(), Duration::min),
+            Phase::Open => {
+                let mut next = self.keepalive.poll_timeout();
+                if let Some(deadline) = self.outbound.poll_timeout() {
+                    next = next.min(deadline);
+                }
+                if self.drain.is_some() || self.streams.relief.is_on() {
+                    next = next.min(self.poll_rare_timeout());
+                }
+                next
+            }
             Phase::Suspended => self.outbound.poll_timeout().unwrap_or(Duration::MAX),
             Phase::Over => Duration::MAX,
             _ => self.handshake_deadline,
         }
+    }
+
+    /// The same for what most sessions never wait for.
+    #[cold]
+    fn poll_rare_timeout(&self) -> Duration {
+        let drain = self.drain.as_ref().map(|drain| drain.poll_timeout());
+        drain.map_or(self.streams.relief.poll_timeout(), |drain| {
+            drain.min(self.streams.relief.poll_timeout())
+        })
     }
 
     /// Does what is due at `now`, and adds the exchanges that have timed out to `expired`. Where the session is closing,

@@ -68,8 +68,13 @@ impl ReliefTimer {
         }
     }
 
-    /// When [`handle_timeout`](Self::handle_timeout) has something to do; `Duration::MAX` is never.
+    /// Whether a round runs, or is about to.
     #[inline]
+    pub(super) const fn is_on(&self) -> bool {
+        !matches!(self.state, TimerState::Off)
+    }
+
+    /// When [`handle_timeout`](Self::handle_timeout) has something to do; `Duration::MAX` is never.
     pub(super) const fn poll_timeout(&self) -> Duration {
         match self.state {
             TimerState::Off => Duration::MAX,

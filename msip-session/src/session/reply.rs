@@ -54,6 +54,23 @@ impl Session {
         }
     }
 
+    /// The same with metadata.
+    #[inline(never)]
+    pub fn reply_with_metadata(
+        &mut self,
+        slot: InboundSlot,
+        reply: Reply<'_, impl FnOnce(&mut Vec<u8>)>,
+        metadata: &Metadata,
+    ) {
+        match self.inbound.end(slot, &mut self.streams) {
+            Ok((id, is_urgent)) => {
+                self.ended_calls.end(id);
+                self.reply_slow(id, is_urgent, reply.with_metadata(metadata));
+            }
+            Err(unanswered) => self.end_unanswered(unanswered),
+        }
+    }
+
     /// A handler has ended whose caller has given up: says so, since the call counts there until then.
     #[cold]
     fn end_unanswered(&mut self, unanswered: Unanswered) {
@@ -145,6 +162,13 @@ impl Session {
     /// Where the window of one-way messages is used up, it is looked at for relief.
     #[inline]
     pub(super) fn watch_window(&mut self) {
+        if self.receive_window.is_used_up() {
+            self.note_used_up();
+        }
+    }
+
+    #[cold]
+    fn note_used_up(&mut self) {
         let relief = &mut self.streams.relief;
         if self.receive_window.note_used_up(relief.round()) {
             relief.start();

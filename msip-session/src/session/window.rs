@@ -172,6 +172,7 @@ impl ReceiveWindow {
     }
 
     /// Whether the peer may send nothing more.
+    #[inline]
     pub(super) fn is_used_up(&self) -> bool {
         self.items <= 0 || self.bytes <= 0
     }
@@ -224,7 +225,17 @@ impl ReceiveWindow {
         }
     }
 
+    /// Grants what has been handled, where the window has been used up for long.
+    #[inline]
+    fn grant_overdue(&mut self) -> Option<Credit> {
+        if self.used_up != UsedUp::Long {
+            return None;
+        }
+        Some(self.grant_pending())
+    }
+
     /// Grants what has been handled. The window stays as large as it is.
+    #[cold]
     fn grant_pending(&mut self) -> Credit {
         self.note_grant();
         let credit = Credit {
@@ -258,8 +269,7 @@ impl ReceiveWindow {
         self.pending_items = self.pending_items.saturating_add(handled.items);
         self.pending_bytes = self.pending_bytes.saturating_add(handled.bytes);
         if self.pending_items < self.size / 2 && self.pending_bytes < self.start.bytes / 2 {
-            let is_overdue = self.used_up == UsedUp::Long;
-            return is_overdue.then(|| self.grant_pending());
+            return self.grant_overdue();
         }
         self.note_grant();
         let mut credit = Credit {

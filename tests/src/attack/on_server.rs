@@ -32,6 +32,7 @@ pub struct AttackOnServer {
     served: Served,
     workers: Option<usize>,
     credential: Option<&'static str>,
+    is_gated: bool,
     attackers: usize,
     bounds: Bounds,
 }
@@ -46,6 +47,7 @@ impl AttackOnServer {
             served: Served::Lab,
             workers: None,
             credential: None,
+            is_gated: false,
             attackers: 1,
             bounds: Bounds::default(),
         }
@@ -73,6 +75,12 @@ impl AttackOnServer {
     /// `!` are refused, all others are never answered.
     pub fn credential(mut self, credential: &'static str) -> Self {
         self.credential = Some(credential);
+        self
+    }
+
+    /// Whether the server's handler of a note never returns.
+    pub fn gated(mut self) -> Self {
+        self.is_gated = true;
         self
     }
 
@@ -143,6 +151,9 @@ impl AttackOnServer {
         args.extend(["--serves", self.served.name()]);
         if let Some(workers) = &workers {
             args.extend(["--workers", workers]);
+        }
+        if self.is_gated {
+            args.push("--gated");
         }
         Program::start("lab-server", &args, "tcp://", |_| false)
     }

@@ -10,7 +10,7 @@ use super::{
 };
 
 /// How many calls tell how long they take before the attack, and after it at least.
-const CALLS: u64 = 60;
+const CALLS: u64 = 40;
 
 /// How often open files are counted during the attack.
 const LOOK: Duration = Duration::from_millis(5);

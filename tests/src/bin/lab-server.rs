@@ -1,14 +1,16 @@
 //! A server in a process of its own: it says where it listens, then what it traces.
 //!
-//!     lab-server [address] [credential] [--serves lab|sampler|untyped] [--workers n] [--until-stdin-ends]
+//!     lab-server [address] [credential] [--serves lab|sampler|untyped] [--workers n] [--gated] [--until-stdin-ends]
 //!
 //! With a credential it serves clients that have it, refuses those with one that begins with `!`, and never has an answer to
-//! others. Without `--workers` it runs on one thread.
+//! others. Without `--workers` it runs on one thread. With `--gated` the handler of a note of `lab` never returns.
 
 #![expect(
     clippy::print_stdout,
     reason = "whoever started it reads where it listens"
 )]
+
+use std::sync::Arc;
 
 use msip_runtime::{
     BindError, ConnectRequest, Identity, Server, Status,
@@ -21,6 +23,7 @@ use msip_tests::{
     lab::Lab,
     sampler::Sampler,
 };
+use tokio::sync::Semaphore;
 
 /// What the command line says.
 struct Options {
@@ -28,18 +31,20 @@ struct Options {
     credential: Option<String>,
     served: Served,
     workers: Option<usize>,
+    is_gated: bool,
 }
 
 impl Options {
     fn parse() -> Result<Self, String> {
         let mut args = std::env::args().skip(1);
         let mut plain = Vec::new();
-        let (mut served, mut workers) = (Served::Lab, None);
+        let (mut served, mut workers, mut is_gated) = (Served::Lab, None, false);
         while let Some(arg) = args.next() {
             let mut value = || args.next().ok_or_else(|| format!("{arg} needs a value"));
             match &*arg {
                 "--serves" => served = value()?.parse()?,
                 "--workers" => workers = Some(value()?.parse().map_err(|_| "--workers n")?),
+                "--gated" => is_gated = true,
                 "--until-stdin-ends" => end_with_stdin(),
                 _ => plain.push(arg),
             }
@@ -52,6 +57,7 @@ impl Options {
             credential: plain.next(),
             served,
             workers,
+            is_gated,
         })
     }
 }
@@ -87,7 +93,10 @@ async fn serve(options: Options) -> Result<(), BindError> {
             let server = builder.bind().await?;
             listens(server.local_url());
             // Nobody here listens to what the handler sees.
-            let (handler, _) = LabServer::new();
+            let (mut handler, _) = LabServer::new();
+            if options.is_gated {
+                handler = handler.gated(&Arc::new(Semaphore::new(0)));
+            }
             server.serve(handler).await;
         }
         Served::Sampler => {

@@ -40,7 +40,7 @@ fn sessions_that_are_kept() {
         .attackers(4)
         .within(Bounds {
             // As many as docs/operations.md says.
-            memory: 4000 * 11 * KIB,
+            memory: 4000 * 8 * KIB,
             lines: 60 + 60,
             ..Bounds::default()
         })

@@ -12,6 +12,7 @@ mod floods;
 mod hostile_servers;
 mod kept_sessions;
 mod logs;
+mod memory;
 mod messages;
 mod metadata;
 mod places;

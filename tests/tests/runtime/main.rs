@@ -5,6 +5,7 @@
 mod addresses;
 mod answers;
 mod blame;
+mod cleared;
 mod conversation;
 mod deadlines;
 mod drain;

@@ -643,6 +643,19 @@ pub trait HandleClientToServer: ::core::marker::Send + ::core::marker::Sync + 's
         ::core::future::ready(())
     }
 
+    /// The other side clears a STATE: it is set no longer.
+    ///
+    /// It is called in place of the method of the STATE. Of `state` only the variant counts, and its key where it has
+    /// one. Does nothing unless implemented.
+    fn on_state_cleared(
+        &self,
+        peer: &::msip_runtime::Peer<Kitchen>,
+        state: ClientToServer,
+    ) -> impl ::core::future::Future<Output = ()> + ::core::marker::Send {
+        let _ = (peer, state);
+        ::core::future::ready(())
+    }
+
     /// A client has connected.
     ///
     /// Does nothing unless implemented.
@@ -924,6 +937,19 @@ pub trait HandleServerToClient: ::core::marker::Send + ::core::marker::Sync + 's
     ) -> impl ::core::future::Future<
         Output = ::core::result::Result<Optionals, ::msip_runtime::Status>,
     > + ::core::marker::Send;
+
+    /// The other side clears a STATE: it is set no longer.
+    ///
+    /// It is called in place of the method of the STATE. Of `state` only the variant counts, and its key where it has
+    /// one. Does nothing unless implemented.
+    fn on_state_cleared(
+        &self,
+        client: &::msip_runtime::Client<Kitchen>,
+        state: ServerToClient,
+    ) -> impl ::core::future::Future<Output = ()> + ::core::marker::Send {
+        let _ = (client, state);
+        ::core::future::ready(())
+    }
 
     /// The client has connected, or connected again: the place to log in.
     ///
@@ -1672,6 +1698,14 @@ where
         H::on_shape_state(self, peer, message)
     }
 
+    fn on_state_cleared(
+        &self,
+        peer: &::msip_runtime::Peer<Kitchen>,
+        state: ClientToServer,
+    ) -> impl ::core::future::Future<Output = ()> + ::core::marker::Send {
+        H::on_state_cleared(self, peer, state)
+    }
+
     fn on_client_connected(
         &self,
         peer: &::msip_runtime::Peer<Kitchen>,
@@ -1815,6 +1849,14 @@ where
                 )
             }
         }
+    }
+
+    fn cleared(
+        handler: &H,
+        peer: &::msip_runtime::Peer<Self>,
+        state: ClientToServer,
+    ) -> impl ::core::future::Future<Output = ()> + ::core::marker::Send {
+        handler.on_state_cleared(peer, state)
     }
 
     fn connected(
@@ -2021,6 +2063,14 @@ where
         H::on_measure_req(self, client, requests)
     }
 
+    fn on_state_cleared(
+        &self,
+        client: &::msip_runtime::Client<Kitchen>,
+        state: ServerToClient,
+    ) -> impl ::core::future::Future<Output = ()> + ::core::marker::Send {
+        H::on_state_cleared(self, client, state)
+    }
+
     fn on_connected(
         &self,
         client: &::msip_runtime::Client<Kitchen>,
@@ -2148,6 +2198,14 @@ where
                 )
             }
         }
+    }
+
+    fn cleared(
+        handler: &H,
+        client: &::msip_runtime::Client<Self>,
+        state: ServerToClient,
+    ) -> impl ::core::future::Future<Output = ()> + ::core::marker::Send {
+        handler.on_state_cleared(client, state)
     }
 
     fn connected(

@@ -140,6 +140,10 @@ pub struct Metadata {
     /// What an error says in addition to its text, for programs. On an ERROR alone, and at most 16 KiB encoded.
     #[prost(message, repeated, tag = "11")]
     pub details: ::std::vec::Vec<Detail>,
+    /// Which STATE an empty body clears: the envelope with nothing but the key of its member, in protobuf, whatever the codec of
+    /// the bodies is. Empty where the key has its default, or there is none.
+    #[prost(bytes = "vec", tag = "12")]
+    pub cleared: ::std::vec::Vec<u8>,
 }
 
 /// A detail of an error: a message of any type.

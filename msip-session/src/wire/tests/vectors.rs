@@ -174,6 +174,7 @@ impl Vector {
                 ..Identity::default()
             }),
             details: self.details(),
+            cleared: from_hex(&self.text("meta.cleared")),
             ..Metadata::default()
         }
     }
