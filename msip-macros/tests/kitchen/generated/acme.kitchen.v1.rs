@@ -1022,6 +1022,7 @@ impl ::msip_runtime::Protocol for Kitchen {
         ::core::include_bytes!("acme.kitchen.v1.descriptors.bin")
     }
 
+    #[allow(clippy::too_many_lines)]
     fn message_sizes() -> &'static [::msip_runtime::MessageSize] {
         #[allow(deprecated)]
         const SIZES: &[::msip_runtime::MessageSize] = &[
