@@ -274,6 +274,9 @@ fn write(schema: &Schema, first: &Envelope, second: &Envelope) -> TokenStream {
         .descriptors(
             quote!(<Self as #runtime::describe::DescribeProtocol>::schema().descriptor_set()),
         )
+        .message_sizes(
+            quote!(<Self as #runtime::describe::DescribeProtocol>::schema().message_sizes()),
+        )
         .taken(&taken)
         // The attribute is not found in a module without the prelude.
         .explains(false)

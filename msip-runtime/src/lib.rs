@@ -141,6 +141,7 @@ mod client;
 pub mod compatibility;
 mod connection;
 mod decode_pool;
+mod decoded_size;
 pub mod describe;
 mod dispatch;
 mod driver;
@@ -194,6 +195,8 @@ pub use client::{
 };
 pub use compatibility::SchemaDifference;
 pub use connection::{Cancellation, Draining};
+#[doc(hidden)]
+pub use decoded_size::{EnvelopeSizes, MessageSize};
 pub use describe::proto_text;
 pub use error::{CallError, CloseReason, ConnectError, DisconnectReason, SendError};
 pub use extensions::Extensions;

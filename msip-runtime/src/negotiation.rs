@@ -100,12 +100,13 @@ impl Translations {
         side: Side,
         settings: &Settings,
     ) -> Result<Encoding, String> {
-        Ok(Encoding::new(EncodingParams {
+        let params = EncodingParams {
             format: self.format(codec, side)?,
             compression,
             threshold: settings.compress_threshold,
             max_body: settings.max_body,
-        }))
+        };
+        Ok(Encoding::new(params, settings.max_decoded()))
     }
 
     /// The encoding of what a server has chosen.

@@ -12,7 +12,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use msip_emit::rust::{self, Target};
 use msip_emit::{Compilation, EmitError, Emitter, OutputFile, Protocol};
-use msip_schema::{Diagnostic, Direction, OPTIONS_FILE, Outline, TypeName, Types};
+use msip_schema::{Diagnostic, Direction, OPTIONS_FILE, Outline, Schema, TypeDef, TypeName, Types};
 use proc_macro2::TokenStream;
 use prost::Message as _;
 use prost_types::FileDescriptorProto;
@@ -257,7 +257,8 @@ fn protocol_items(
         .sides(settings.sides)
         .taken(&taken)
         .fingerprint(hex(schema.fingerprint()))
-        .descriptors(quote!(::core::include_bytes!(#descriptors)));
+        .descriptors(quote!(::core::include_bytes!(#descriptors)))
+        .message_sizes(message_sizes(schema, settings, &path));
     let mut items = Vec::new();
     for tokens in rust::items(schema, &target) {
         let mut item: Item = syn::parse2(tokens).map_err(EmitError::new)?;
@@ -275,6 +276,33 @@ fn protocol_items(
         items.push(item);
     }
     Ok(items)
+}
+
+/// The sizes of the Rust types of a protocol's messages. The runtime knows those of `google.protobuf`.
+fn message_sizes(
+    schema: &Schema,
+    settings: &Settings,
+    path: &dyn Fn(&TypeName) -> TokenStream,
+) -> TokenStream {
+    let messages = schema.types().iter().filter(|(name, ty)| {
+        matches!(ty, TypeDef::Message(_)) && !name.as_str().starts_with("google.protobuf.")
+    });
+    // Which maps are trees would be a matter of each field; that all may be is a bound.
+    let trees = (!settings.btree_maps.is_empty()).then(|| quote!(.with_tree_maps()));
+    let sizes: Vec<_> = messages
+        .map(|(name, _)| {
+            let (full, path) = (name.as_str(), path(name));
+            quote!(::msip_runtime::MessageSize::new(#full, ::core::mem::size_of::<#path>()) #trees)
+        })
+        .collect();
+    if sizes.is_empty() {
+        return quote!(&[]);
+    }
+    quote! {
+        #[allow(deprecated)]
+        const SIZES: &[::msip_runtime::MessageSize] = &[#(#sizes),*];
+        SIZES
+    }
 }
 
 /// Whether a path, as prost reads it, matches this type: `.` matches everything, `.chat` everything in it,

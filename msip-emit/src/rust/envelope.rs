@@ -137,8 +137,18 @@ pub(super) fn implementation(
     tokens: &ProtocolTokens<'_>,
     envelope: &EnvelopeTokens<'_>,
 ) -> TokenStream {
-    let runtime = tokens.runtime;
+    let ProtocolTokens {
+        protocol,
+        runtime,
+        schema,
+        ..
+    } = tokens;
     let ident = &envelope.ident;
+    let full_name = format!(
+        "{}.{}",
+        schema.package(),
+        envelope.direction.envelope_name()
+    );
     let members = &envelope.members;
     let rows = members.iter().map(|member| row(tokens, member));
     let indices = match_self(
@@ -214,6 +224,15 @@ pub(super) fn implementation(
                 body: #runtime::body::Body<'_>,
             ) -> ::core::result::Result<Self, #runtime::BodyError> {
                 #decoding
+            }
+
+            fn sizes() -> ::core::option::Option<&'static #runtime::EnvelopeSizes> {
+                static SIZES: #runtime::EnvelopeSizes = #runtime::EnvelopeSizes::new(
+                    #full_name,
+                    <#protocol as #runtime::Protocol>::descriptor_set,
+                    <#protocol as #runtime::Protocol>::message_sizes,
+                );
+                ::core::option::Option::Some(&SIZES)
             }
         }
     }

@@ -3,7 +3,7 @@
 use proc_macro2::TokenStream;
 use quote::quote;
 
-use super::attributes::{Docs, allow_unused};
+use super::attributes::{Docs, allow_long, allow_unused};
 use super::doc::sanitise;
 use super::tokens::ProtocolTokens;
 use msip_schema::Direction;
@@ -67,6 +67,8 @@ pub(super) fn implementation(tokens: &ProtocolTokens<'_>) -> TokenStream {
     let name = schema.package();
     let fingerprint = &target.fingerprint;
     let descriptors = &target.descriptors;
+    let message_sizes = &target.message_sizes;
+    let allow_sizes = allow_long(schema.types().len(), 4);
     quote! {
         impl #runtime::Protocol for #protocol {
             type ClientToServer = #client_to_server;
@@ -79,6 +81,11 @@ pub(super) fn implementation(tokens: &ProtocolTokens<'_>) -> TokenStream {
 
             fn descriptor_set() -> &'static [u8] {
                 #descriptors
+            }
+
+            #allow_sizes
+            fn message_sizes() -> &'static [#runtime::MessageSize] {
+                #message_sizes
             }
         }
     }

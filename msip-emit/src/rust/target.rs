@@ -63,6 +63,7 @@ pub struct Target<'a> {
     server_to_client: Option<UserEnum>,
     pub(super) fingerprint: TokenStream,
     pub(super) descriptors: TokenStream,
+    pub(super) message_sizes: TokenStream,
     pub(super) visibility: TokenStream,
     taken: Option<&'a dyn Fn(&str) -> bool>,
     explains: bool,
@@ -83,6 +84,7 @@ impl<'a> Target<'a> {
             server_to_client: None,
             fingerprint: quote!(0),
             descriptors: quote!(&[]),
+            message_sizes: quote!(&[]),
             visibility: quote!(pub),
             taken: None,
             explains: true,
@@ -124,6 +126,13 @@ impl<'a> Target<'a> {
     #[must_use]
     pub fn descriptors(mut self, expression: TokenStream) -> Self {
         self.descriptors = expression;
+        self
+    }
+
+    /// The sizes of the messages' types: an expression of type `&'static [MessageSize]`.
+    #[must_use]
+    pub fn message_sizes(mut self, expression: TokenStream) -> Self {
+        self.message_sizes = expression;
         self
     }
 

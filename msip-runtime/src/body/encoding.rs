@@ -10,15 +10,32 @@ use super::{
     Body, BodyError,
     choice::{Codec, Compression},
     compression,
+    member::with_member,
 };
-use crate::{Envelope, protocol::Variant};
+use crate::{
+    Envelope, EnvelopeSizes,
+    decoded_size::{DEFAULT_MAX_DECODED, FREE},
+    protocol::Variant,
+};
 
 /// The encoding of bodies on a connection. Cheap to clone.
-#[derive(Debug, Clone, Default)]
-pub(crate) struct Encoding(
+#[derive(Debug, Clone)]
+pub(crate) struct Encoding {
     /// `None` for uncompressed protobuf, so that the common case costs nothing.
-    Option<Arc<EncodingParams>>,
-);
+    params: Option<Arc<EncodingParams>>,
+    /// What a received message may take in memory once it is decoded, in bytes.
+    max_decoded: usize,
+}
+
+impl Default for Encoding {
+    /// Uncompressed protobuf, with the usual limit.
+    fn default() -> Self {
+        Self {
+            params: None,
+            max_decoded: DEFAULT_MAX_DECODED,
+        }
+    }
+}
 
 /// The parameters agreed in the handshake.
 #[derive(Debug)]
@@ -81,20 +98,37 @@ impl Prepared {
 }
 
 impl Encoding {
-    pub(crate) fn new(params: EncodingParams) -> Self {
+    /// The encoding with these parameters, where a received message may take `max_decoded` bytes in memory.
+    pub(crate) fn new(params: EncodingParams, max_decoded: usize) -> Self {
         let is_identity = matches!(params.format, BodyFormat::Protobuf)
             && params.compression == Compression::None;
-        Self((!is_identity).then(|| Arc::new(params)))
+        Self {
+            params: (!is_identity).then(|| Arc::new(params)),
+            max_decoded,
+        }
+    }
+
+    /// Uncompressed protobuf, where a received message may take `max_decoded` bytes in memory.
+    pub(crate) fn plain(max_decoded: u64) -> Self {
+        Self {
+            params: None,
+            max_decoded: usize::try_from(max_decoded).unwrap_or(usize::MAX),
+        }
+    }
+
+    /// What a received message may take in memory, in bytes.
+    pub(crate) fn max_decoded(&self) -> u64 {
+        u64::try_from(self.max_decoded).unwrap_or(u64::MAX)
     }
 
     /// Whether bodies are uncompressed protobuf, so that encoding changes nothing.
     pub(crate) fn is_identity(&self) -> bool {
-        self.0.is_none()
+        self.params.is_none()
     }
 
     /// Whether both belong to the same connection.
     pub(crate) fn is_same(&self, other: &Self) -> bool {
-        match (&self.0, &other.0) {
+        match (&self.params, &other.params) {
             (Some(a), Some(b)) => Arc::ptr_eq(a, b),
             (a, b) => a.is_none() && b.is_none(),
         }
@@ -105,12 +139,12 @@ impl Encoding {
         (
             self.codec(),
             self.compression(),
-            self.0.as_ref().map_or(0, |params| params.threshold),
+            self.params.as_ref().map_or(0, |params| params.threshold),
         )
     }
 
     pub(crate) fn codec(&self) -> Codec {
-        match self.0.as_ref().map(|params| &params.format) {
+        match self.params.as_ref().map(|params| &params.format) {
             None | Some(BodyFormat::Protobuf) => Codec::Protobuf,
             #[cfg(any(feature = "json", feature = "msgpack"))]
             Some(BodyFormat::Opaque(codec)) => *codec,
@@ -120,7 +154,7 @@ impl Encoding {
     }
 
     pub(crate) fn compression(&self) -> Compression {
-        self.0
+        self.params
             .as_ref()
             .map_or(Compression::None, |params| params.compression)
     }
@@ -135,7 +169,7 @@ impl Encoding {
         message: &E,
         variant: &Variant,
     ) -> Result<Option<Prepared>, BodyError> {
-        let Some(params) = &self.0 else {
+        let Some(params) = &self.params else {
             return Ok(None);
         };
         let body = match &params.format {
@@ -175,7 +209,7 @@ impl Encoding {
 
     /// Compresses a body that is encoded already; `None` if it is sent uncompressed.
     pub(crate) fn prepare_body(&self, body: &[u8], variant: &Variant) -> Option<Prepared> {
-        let bytes = self.0.as_ref()?.compress(body, variant)?;
+        let bytes = self.params.as_ref()?.compress(body, variant)?;
         Some(Prepared {
             bytes,
             compressed: true,
@@ -185,7 +219,7 @@ impl Encoding {
 
     /// Decompresses a body whose frame is flagged COMPRESSED.
     pub(crate) fn decompress(&self, variant: u16, body: Bytes) -> Result<Bytes, BodyError> {
-        let Some(params) = &self.0 else {
+        let Some(params) = &self.params else {
             // The session has refused the frame.
             return Ok(body);
         };
@@ -209,7 +243,7 @@ impl Encoding {
         body: &Bytes,
         max: usize,
     ) -> Option<Result<Bytes, BodyError>> {
-        let params = self.0.as_ref()?;
+        let params = self.params.as_ref()?;
         if body.len() > max || params.max_body <= max {
             // It is for the usual way to say what is wrong with it.
             return (params.max_body <= max).then(|| self.decompress(variant, body.clone()));
@@ -240,12 +274,25 @@ impl Encoding {
     /// Decodes a body that is not compressed.
     #[inline]
     pub(crate) fn decode<E: Envelope>(&self, variant: u16, body: Body<'_>) -> Result<E, BodyError> {
-        match self.0.as_deref() {
+        self.decode_counted(variant, body, |_| Ok(()))
+    }
+
+    /// Decodes a body that is not compressed. `count` is told what the message will take in memory, before it does, where that is
+    /// much more than the body; it may refuse it with a reason.
+    #[inline]
+    pub(crate) fn decode_counted<E: Envelope>(
+        &self,
+        variant: u16,
+        body: Body<'_>,
+        count: impl FnOnce(usize) -> Result<(), String>,
+    ) -> Result<E, BodyError> {
+        let len = body.rest().len();
+        match self.params.as_deref() {
             None
             | Some(EncodingParams {
                 format: BodyFormat::Protobuf,
                 ..
-            }) => E::decode(variant, body),
+            }) => self.decode_protobuf(variant, body, len, count),
             #[cfg(any(feature = "json", feature = "msgpack"))]
             Some(EncodingParams {
                 format: BodyFormat::Opaque(_),
@@ -260,8 +307,57 @@ impl Encoding {
                 let protobuf = transcoder
                     .decode(body.rest(), *max_body)
                     .map_err(|reason| BodyError::malformed(variant, reason))?;
-                E::decode(variant, Body::from(&Bytes::from(protobuf)))
+                let protobuf = Bytes::from(protobuf);
+                self.decode_protobuf(variant, Body::from(&protobuf), len, count)
             }
         }
+    }
+
+    /// Decodes protobuf from a body of `body_len` bytes, unless the message would be too large.
+    #[inline]
+    fn decode_protobuf<E: Envelope>(
+        &self,
+        variant: u16,
+        body: Body<'_>,
+        body_len: usize,
+        count: impl FnOnce(usize) -> Result<(), String>,
+    ) -> Result<E, BodyError> {
+        if let Some(sizes) = E::sizes()
+            && !sizes.is_free(body.rest().len())
+        {
+            let counted = self.count(sizes, variant, body)?;
+            if counted > body_len.saturating_add(FREE) {
+                count(counted).map_err(|reason| BodyError::OutOfMemory {
+                    variant: variant.into(),
+                    reason,
+                })?;
+            }
+        }
+        E::decode(variant, body)
+    }
+
+    /// What a message will take in memory; 0 where that cannot be much.
+    #[inline(never)]
+    fn count(
+        &self,
+        sizes: &EnvelopeSizes,
+        variant: u16,
+        body: Body<'_>,
+    ) -> Result<usize, BodyError> {
+        let len = body.rest().len();
+        if sizes.is_free_as(variant, len) {
+            return Ok(0);
+        }
+        let counted = with_member(variant, body, |member| {
+            sizes.count(variant, member, self.max_decoded)
+        })?;
+        if counted > self.max_decoded {
+            return Err(BodyError::DecodedTooLarge {
+                variant: variant.into(),
+                len,
+                max: self.max_decoded,
+            });
+        }
+        Ok(counted)
     }
 }

@@ -55,6 +55,22 @@ pub fn decode_member<M: Message>(number: u16, body: Body<'_>) -> Result<M, BodyE
     M::decode_body(member).map_err(|reason| BodyError::malformed(number, reason))
 }
 
+/// Looks at the bytes of the member `number` of a body, as they are decoded.
+///
+/// # Errors
+///
+/// The body does not hold that member.
+pub(super) fn with_member<R>(
+    number: u16,
+    body: Body<'_>,
+    look: impl FnOnce(&[u8]) -> R,
+) -> Result<R, BodyError> {
+    match only_member(number, body.rest()) {
+        Some(start) => Ok(look(body.rest().get(start..).unwrap_or_default())),
+        None => merge_members(number, body.to_bytes()).map(|merged| look(&merged)),
+    }
+}
+
 /// The length of a body that holds the member `number` without data, in bytes.
 #[must_use]
 pub fn unit_len(number: u16) -> usize {

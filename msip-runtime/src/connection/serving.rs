@@ -9,7 +9,7 @@ use super::{
 };
 use crate::{Code, MetadataError, Status, metadata::check_header, sync::Ordering};
 use msip_session::{
-    InboundSlot, Reply, Session,
+    InboundSlot, Reply, ReplyTo, Session,
     wire::{Credit, ErrorRef, Limits, Metadata, MsgId},
 };
 
@@ -149,6 +149,21 @@ impl ConnectionShared {
             state.end_call(call.slot);
             state.wake_driver();
         }
+    }
+
+    /// What was received takes this much memory, inflated or decoded, until its handler has ended.
+    ///
+    /// # Errors
+    ///
+    /// Which limit forbids it.
+    #[cold]
+    pub(crate) fn count_memory(&self, reply: ReplyTo, len: usize) -> Result<(), String> {
+        let counted = self.with_session(|session| match reply {
+            ReplyTo::Call(slot) => session.request_grows(slot, len),
+            ReplyTo::Nobody | ReplyTo::Delivery { .. } => session.message_grows(len),
+        });
+        // Without a session nothing waits for what it becomes.
+        counted.unwrap_or(Ok(())).map_err(|busy| busy.to_string())
     }
 
     /// A message of the peer was refused before a handler had it. One that cannot be read counts against its sender; one that

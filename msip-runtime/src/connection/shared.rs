@@ -28,6 +28,8 @@ pub(crate) struct ConnectionShared {
     inner: Mutex<ConnectionInner>,
     /// Whether the session's bodies are plain protobuf, so that nothing needs doing to them before the lock is taken.
     pub(super) is_plain: AtomicBool,
+    /// What a received message may take in memory, by the connection that there was last.
+    max_decoded: AtomicU64,
     /// So much waits to be written that the next sender lets the driver write first: what the peer can work on already
     /// should not wait for what is still to be encoded.
     pub(super) is_write_due: AtomicBool,
@@ -136,6 +138,7 @@ impl ConnectionShared {
             cancelled_calls: inner.running_calls.cancelled_count(),
             inner: Mutex::new(inner),
             is_plain: AtomicBool::new(true),
+            max_decoded: AtomicU64::new(u64::MAX),
             is_write_due: AtomicBool::new(false),
             is_backlogged: AtomicBool::new(false),
             has_lost_backlog: AtomicBool::new(false),
@@ -237,6 +240,8 @@ impl ConnectionShared {
         state.generation += 1;
         state.session = Some(session);
         state.raise_next_session();
+        self.max_decoded
+            .store(encoding.max_decoded(), Ordering::Relaxed);
         self.is_plain
             .store(encoding.is_identity(), Ordering::Relaxed);
         state.encoding = encoding;
@@ -363,7 +368,7 @@ impl ConnectionShared {
     /// How the session writes bodies. Without a session, or while one follows another, it may be that of either.
     pub(crate) fn encoding(&self) -> Encoding {
         if self.is_plain.load(Ordering::Relaxed) {
-            Encoding::default()
+            Encoding::plain(self.max_decoded.load(Ordering::Relaxed))
         } else {
             self.lock().encoding.clone()
         }

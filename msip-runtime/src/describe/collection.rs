@@ -53,7 +53,7 @@ impl<V: Value<E>, E> Field<E> for Vec<V> {
     const MAY_BE_KEY: bool = false;
 
     fn shape(types: &mut Registry) -> FieldShape {
-        V::describe(types).repeated()
+        V::describe(types).repeated().list_of::<V>()
     }
 
     fn len(&self, number: u32) -> usize {
@@ -173,7 +173,7 @@ where
 }
 
 macro_rules! maps {
-    ($(($($generics:tt)*) $map:ty, $encoding:ty, $key_encoding:ty, $value_encoding:ty;)*) => {$(
+    ($(($($generics:tt)*) $map:ty, $is_tree:literal, $encoding:ty, $key_encoding:ty, $value_encoding:ty;)*) => {$(
         /// A map field. Of several values with the same key, the last one is kept.
         #[diagnostic::do_not_recommend]
         impl<$($generics)*> Field<$encoding> for $map {
@@ -182,7 +182,7 @@ macro_rules! maps {
 
             fn shape(types: &mut Registry) -> FieldShape {
                 let key = K::describe(types);
-                V::describe(types).keyed_by(key)
+                V::describe(types).keyed_by(key).map_of::<K, V>($is_tree)
             }
 
             fn len(&self, number: u32) -> usize {
@@ -208,11 +208,11 @@ macro_rules! maps {
 
 maps! {
     (K: MapKey<Plain> + Hash + Eq, V: Value<Plain>, S: BuildHasher + Default)
-        HashMap<K, V, S>, Plain, Plain, Plain;
+        HashMap<K, V, S>, false, Plain, Plain, Plain;
     (K: MapKey<EK> + Hash + Eq, V: Value<EV>, S: BuildHasher + Default, EK, EV)
-        HashMap<K, V, S>, (EK, EV), EK, EV;
+        HashMap<K, V, S>, false, (EK, EV), EK, EV;
     (K: MapKey<Plain> + Ord, V: Value<Plain>)
-        BTreeMap<K, V>, Plain, Plain, Plain;
+        BTreeMap<K, V>, true, Plain, Plain, Plain;
     (K: MapKey<EK> + Ord, V: Value<EV>, EK, EV)
-        BTreeMap<K, V>, (EK, EV), EK, EV;
+        BTreeMap<K, V>, true, (EK, EV), EK, EV;
 }

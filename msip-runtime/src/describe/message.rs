@@ -23,7 +23,8 @@ pub enum Parts<'a> {
 }
 
 impl<'a> Parts<'a> {
-    fn push(&mut self, part: &'a [u8]) {
+    /// Adds an occurrence, which `reader` has read.
+    fn push(&mut self, part: &'a [u8], reader: &Reader<'a>) -> Result<(), Malformed> {
         match self {
             Self::None => *self = Self::One(part),
             Self::One(first) => {
@@ -31,11 +32,17 @@ impl<'a> Parts<'a> {
                 if first.is_empty() {
                     *first = part;
                 } else if !part.is_empty() {
+                    reader.check_whole(first)?;
+                    reader.check_whole(part)?;
                     *self = Self::Several([first, part].concat());
                 }
             }
-            Self::Several(bytes) => bytes.extend_from_slice(part),
+            Self::Several(bytes) => {
+                reader.check_whole(part)?;
+                bytes.extend_from_slice(part);
+            }
         }
+        Ok(())
     }
 }
 
@@ -69,8 +76,8 @@ impl<T: Describe> Value for T {
         reader: &mut Reader<'a>,
     ) -> Result<(), Malformed> {
         expect(WireType::LengthDelimited, wire)?;
-        slot.push(reader.run()?);
-        Ok(())
+        let part = reader.run()?;
+        slot.push(part, reader)
     }
 
     fn finish(slot: Parts<'_>, reader: &Reader<'_>) -> Result<Option<Self>, Malformed> {
@@ -156,7 +163,7 @@ impl<T: Describe> Describe for Box<T> {
     const FIELDS: &'static [(&'static str, u32, bool)] = T::FIELDS;
 
     fn describe(types: &mut Registry) -> ValueType {
-        <T as Describe>::describe(types)
+        <T as Describe>::describe(types).boxed()
     }
 
     fn encoded_len(&self) -> usize {

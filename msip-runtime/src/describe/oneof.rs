@@ -179,7 +179,7 @@ impl<T: Oneof> Oneof for Box<T> {
     }
 
     fn describe_members(shape: MessageShape, types: &mut Registry, oneof: &str) -> MessageShape {
-        T::describe_members(shape, types, oneof)
+        T::describe_members(shape, types, oneof).with_box(size_of::<T>())
     }
 
     fn read_member<'a>(

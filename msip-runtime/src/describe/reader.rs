@@ -216,6 +216,19 @@ impl<'a> Reader<'a> {
         }
     }
 
+    /// Refuses bytes that are no message by themselves. Several of them in one are one only if each is, and no field of one
+    /// goes on in the next.
+    pub(super) fn check_whole(&self, part: &'a [u8]) -> Result<(), Malformed> {
+        let mut reader = Self {
+            rest: part,
+            ..*self
+        };
+        while let Some(key) = reader.key()? {
+            reader.skip(key)?;
+        }
+        Ok(())
+    }
+
     /// Reads a varint: one to ten bytes.
     #[inline]
     pub(super) fn varint(&mut self) -> Result<u64, Malformed> {

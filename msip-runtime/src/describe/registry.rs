@@ -5,6 +5,8 @@ use msip_schema::{
     TypeName, Types,
 };
 
+use crate::decoded_size::{BOX_COST, FieldLayout, MessageSize};
+
 use super::reserved::{merged, without_duplicates};
 use super::type_names::{TypeNames, folded};
 
@@ -14,20 +16,41 @@ pub struct Registry {
     package: String,
     names: TypeNames,
     types: Types,
+    sizes: Vec<MessageSize>,
 }
 
 /// The type of one value of a field.
 #[derive(Debug, Clone)]
-pub struct ValueType(pub(super) FieldType);
+pub struct ValueType {
+    ty: FieldType,
+    is_boxed: bool,
+}
 
 /// The type of a field, and how many values it has.
 #[derive(Debug, Clone)]
 pub struct FieldShape {
     ty: FieldType,
     cardinality: Cardinality,
+    layout: FieldLayout,
 }
 
 impl ValueType {
+    pub(super) fn new(ty: FieldType) -> Self {
+        Self {
+            ty,
+            is_boxed: false,
+        }
+    }
+
+    /// The same in a box.
+    #[must_use]
+    pub(super) fn boxed(self) -> Self {
+        Self {
+            is_boxed: true,
+            ..self
+        }
+    }
+
     /// One value, with the default zero.
     #[must_use]
     pub fn implicit(self) -> FieldShape {
@@ -49,22 +72,43 @@ impl ValueType {
     /// A map of values.
     #[must_use]
     pub fn keyed_by(self, key: Self) -> FieldShape {
-        self.with(Cardinality::Map(key.0))
+        self.with(Cardinality::Map(key.ty))
     }
 
     fn with(self, cardinality: Cardinality) -> FieldShape {
         FieldShape {
-            ty: self.0,
+            ty: self.ty,
             cardinality,
+            layout: FieldLayout {
+                is_boxed: self.is_boxed,
+                ..FieldLayout::default()
+            },
         }
     }
 
     /// The name of the message; `None` for other types.
     pub(super) fn message_name(&self) -> Option<&TypeName> {
-        match &self.0 {
+        match &self.ty {
             FieldType::Message(name) => Some(name),
             _ => None,
         }
+    }
+}
+
+impl FieldShape {
+    /// The elements of its list are of this type.
+    #[must_use]
+    pub(super) fn list_of<T>(mut self) -> Self {
+        self.layout.element = size_of::<T>();
+        self
+    }
+
+    /// The pairs of its map are of these types; it is a `BTreeMap`, or else a `HashMap`.
+    #[must_use]
+    pub(super) fn map_of<K, V>(mut self, is_tree: bool) -> Self {
+        self.layout.element = size_of::<(K, V)>();
+        self.layout.is_tree = is_tree;
+        self
     }
 }
 
@@ -72,6 +116,9 @@ impl ValueType {
 #[derive(Debug, Clone)]
 pub struct MessageShape {
     message: MessageType,
+    layouts: Vec<FieldLayout>,
+    /// What its oneofs take in boxes, in bytes.
+    boxed_len: usize,
 }
 
 impl MessageShape {
@@ -83,7 +130,16 @@ impl MessageShape {
                 doc: doc.to_owned(),
                 ..MessageType::default()
             },
+            layouts: Vec::new(),
+            boxed_len: 0,
         }
+    }
+
+    /// A oneof that was added last is in a box of this many bytes.
+    #[must_use]
+    pub(super) fn with_box(mut self, len: usize) -> Self {
+        self.boxed_len += len + BOX_COST;
+        self
     }
 
     /// Adds a field.
@@ -117,7 +173,7 @@ impl MessageShape {
     /// Adds a member of a oneof of the message without a payload.
     #[must_use]
     pub fn empty_member(self, name: &str, number: u32, oneof: &str, doc: &str) -> Self {
-        let empty = ValueType(FieldType::Message(TypeName::new("google.protobuf.Empty")));
+        let empty = ValueType::new(FieldType::Message(TypeName::new("google.protobuf.Empty")));
         self.member(name, number, empty, oneof, doc)
     }
 
@@ -199,6 +255,10 @@ impl MessageShape {
                 ..Oneof::default()
             });
         }
+        self.layouts.push(FieldLayout {
+            number,
+            ..shape.layout
+        });
         self.message.fields.push(Field {
             name: name.to_owned(),
             json_name: None,
@@ -270,11 +330,13 @@ impl Registry {
             package: package.to_owned(),
             names: TypeNames::new(package),
             types: Types::new(),
+            sizes: Vec::new(),
         }
     }
 
-    pub(super) fn into_types(self) -> Types {
-        self.types
+    /// The types, and the sizes of the messages among them.
+    pub(super) fn finish(self) -> (Types, Vec<MessageSize>) {
+        (self.types, self.sizes)
     }
 
     /// Adds the message `T`, if it is not there yet, and returns it as the type of a field.
@@ -286,18 +348,22 @@ impl Registry {
         shape: impl FnOnce(&mut Self) -> MessageShape,
     ) -> ValueType {
         if let Some(known) = self.names.known::<T>() {
-            return ValueType(FieldType::Message(known));
+            return ValueType::new(FieldType::Message(known));
         }
         let full = self.names.message::<T>(name);
-        let message = shape(self).finish();
-        self.add_message(full.clone(), message);
-        ValueType(FieldType::Message(full))
+        let mut shape = shape(self);
+        let layouts = std::mem::take(&mut shape.layouts);
+        let size = size_of::<T>() + shape.boxed_len;
+        self.sizes
+            .push(MessageSize::derived(full.to_string(), size, layouts));
+        self.add_message(full.clone(), shape.finish());
+        ValueType::new(FieldType::Message(full))
     }
 
     /// Adds the enum `T`, if it is not there yet, and returns it as the type of a field.
     pub fn enumeration<T: 'static>(&mut self, shape: impl FnOnce() -> EnumShape) -> ValueType {
         if let Some(known) = self.names.known::<T>() {
-            return ValueType(FieldType::Enum(known));
+            return ValueType::new(FieldType::Enum(known));
         }
         let mut shape = shape();
         let values: Vec<&str> = shape
@@ -312,7 +378,7 @@ impl Registry {
         }
         shape.ty.package.clone_from(&self.package);
         self.types.insert(full.clone(), TypeDef::Enum(shape.ty));
-        ValueType(FieldType::Enum(full))
+        ValueType::new(FieldType::Enum(full))
     }
 
     fn add_message(&mut self, name: TypeName, mut message: MessageType) {

@@ -19,7 +19,7 @@ macro_rules! scalars {
             const MAY_BE_KEY: bool = true;
 
             fn describe(_: &mut Registry) -> ValueType {
-                ValueType(FieldType::$name)
+                ValueType::new(FieldType::$name)
             }
 
             #[inline]

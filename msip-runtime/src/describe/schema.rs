@@ -9,7 +9,10 @@ use msip_schema::{
 
 use super::reserved::{merged, without_duplicates};
 use super::{Registry, ValueType, descriptors};
-use crate::protocol::{Envelope, Exchange, Protocol, Variant};
+use crate::{
+    decoded_size::MessageSize,
+    protocol::{Envelope, Exchange, Protocol, Variant},
+};
 
 /// A protocol whose schema is derived from its types.
 ///
@@ -107,6 +110,7 @@ pub struct DerivedSchema {
     schema: Schema,
     fingerprint: u64,
     descriptor_set: Vec<u8>,
+    sizes: Vec<MessageSize>,
 }
 
 impl DerivedSchema {
@@ -128,13 +132,14 @@ impl DerivedSchema {
             <P::ClientToServer as Envelope>::VARIANTS,
             <P::ServerToClient as Envelope>::VARIANTS,
         );
+        let (types, sizes) = registry.finish();
         let draft = Draft {
             package: Spanned::new(P::NAME.to_owned(), Span::NONE),
             doc: String::new(),
             client_to_server: envelope(client, server, client_shape),
             server_to_client: envelope(server, client, server_shape),
             methods: Vec::new(),
-            types: registry.into_types(),
+            types,
         };
         // The macro has made the checks that need no types, and reports errors where they are declared.
         let schema = match draft.check() {
@@ -148,6 +153,7 @@ impl DerivedSchema {
             fingerprint: schema.fingerprint(),
             descriptor_set: descriptors::descriptor_set(&schema),
             schema,
+            sizes,
         }
     }
 
@@ -161,6 +167,13 @@ impl DerivedSchema {
     #[must_use]
     pub fn descriptor_set(&self) -> &[u8] {
         &self.descriptor_set
+    }
+
+    /// The sizes of its messages.
+    #[doc(hidden)]
+    #[must_use]
+    pub fn message_sizes(&self) -> &[MessageSize] {
+        &self.sizes
     }
 
     /// The schema as a `.proto` file.

@@ -83,7 +83,7 @@ impl Describe for SystemTime {
 }
 
 fn well_known(name: &str) -> ValueType {
-    ValueType(FieldType::Message(TypeName::new(name)))
+    ValueType::new(FieldType::Message(TypeName::new(name)))
 }
 
 /// The fields of both messages.

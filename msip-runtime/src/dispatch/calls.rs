@@ -135,7 +135,7 @@ where
         let moment = self.moment();
         let request = receiver.check_awaited(call).and_then(|()| {
             let body = receiver.body(&message);
-            decode_call::<D>(receiver.encoding(), message.variant, body, slot)
+            decode_call::<D>(receiver, message.variant, body, slot)
         });
         match request {
             Ok((request, row)) => {
@@ -392,7 +392,7 @@ fn request<D: Dispatch>(
 ) -> Result<Asked<D>, Status> {
     let connection = receiver.connection();
     if !incoming.is_stream {
-        return match decode::<D>(receiver.encoding(), connection, incoming) {
+        return match decode::<D>(receiver, incoming) {
             Decode::Now(read) => {
                 let (message, row) = read?;
                 expect_one_request(row)?;

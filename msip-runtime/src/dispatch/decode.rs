@@ -8,9 +8,10 @@ use super::Dispatch;
 use crate::{
     BodyError, Code, Status,
     body::{Body, Encoding},
-    connection::ConnectionShared,
     decode_pool::{Decoding, INLINE_LEN},
+    decoded_size::FREE,
     protocol::{Exchange, Variant, variant_of},
+    service::Receiver,
 };
 use msip_session::{InboundSlot, Incoming, ReplyTo};
 
@@ -32,11 +33,7 @@ pub(super) fn is_long(len: usize) -> bool {
 
 /// Reads a body, after checking that its variant may come as it did: here, or in the decode pool if it is long, or inflates to
 /// something long.
-pub(super) fn decode<D: Dispatch>(
-    encoding: &Encoding,
-    connection: &Arc<ConnectionShared>,
-    incoming: Incoming,
-) -> Decode<D> {
+pub(super) fn decode<D: Dispatch>(receiver: &Receiver<D::Out>, incoming: Incoming) -> Decode<D> {
     let Incoming {
         variant,
         body,
@@ -48,28 +45,32 @@ pub(super) fn decode<D: Dispatch>(
         Ok(row) => row,
         Err(status) => return Decode::Now(Err(status)),
     };
-    let short = match compressed {
-        true => encoding
-            .decompress_short(variant, &body, INLINE_LEN)
-            .map(|inflated| inflated.map_err(unreadable::<D>)),
-        false if is_long(body.len()) => None,
-        false => return Decode::Now(decode_body::<D>(encoding, row, &body)),
-    };
-    if let Some(inflated) = short {
-        return Decode::Now(inflated.and_then(|body| {
-            count_inflated(connection, reply, body.len())?;
-            decode_body::<D>(encoding, row, &body)
-        }));
+    let encoding = receiver.encoding();
+    let connection = receiver.connection();
+    let received_len = body.len();
+    let count = |len| receiver.count_memory(reply, len);
+    if compressed {
+        if let Some(inflated) = encoding.decompress_short(variant, &body, INLINE_LEN) {
+            let inflated = inflated.map_err(unreadable::<D>);
+            return Decode::Now(
+                inflated
+                    .and_then(|body| decode_body::<D>(encoding, row, &body, received_len, count)),
+            );
+        }
+    } else if !is_long(received_len) {
+        return Decode::Now(decode_body::<D>(encoding, row, &body, received_len, count));
     }
+    receiver.expect_memory(reply);
     let (encoding, shared) = (encoding.clone(), Arc::clone(connection));
     Decode::Later(connection.decode_queue().read(move || {
-        if !compressed {
-            return decode_body::<D>(&encoding, row, &body);
-        }
-        let inflated = encoding.decompress(variant, body);
-        let inflated = inflated.map_err(unreadable::<D>)?;
-        count_inflated(&shared, reply, inflated.len())?;
-        decode_body::<D>(&encoding, row, &inflated)
+        let count = |len| shared.count_memory(reply, len);
+        let body = match compressed {
+            true => encoding
+                .decompress(variant, body)
+                .map_err(unreadable::<D>)?,
+            false => body,
+        };
+        decode_body::<D>(&encoding, row, &body, received_len, count)
     }))
 }
 
@@ -79,24 +80,20 @@ pub(super) fn decoded<D: Dispatch>(read: Option<Decoded<D>>) -> Decoded<D> {
     read.unwrap_or_else(|| Err(Status::unavailable("the runtime has shut down")))
 }
 
-/// Counts a request as what it inflates to.
-fn count_inflated(connection: &ConnectionShared, reply: ReplyTo, len: usize) -> Result<(), Status> {
-    if let ReplyTo::Call(slot) = reply
-        && let Some(Err(busy)) =
-            connection.with_session(|session| session.request_inflated(slot, len))
-    {
-        return Err(Status::resource_exhausted(busy.to_string()));
-    }
-    Ok(())
-}
-
+/// Reads a body that has been inflated, if it was compressed. `count` is told what it takes in memory, where that is much more
+/// than what was received.
 fn decode_body<D: Dispatch>(
     encoding: &Encoding,
     row: &'static Variant,
     body: &Bytes,
+    received_len: usize,
+    count: impl Fn(usize) -> Result<(), String>,
 ) -> Decoded<D> {
+    if body.len() > received_len.saturating_add(FREE) {
+        count(body.len()).map_err(Status::resource_exhausted)?;
+    }
     encoding
-        .decode(row.number, Body::from(body))
+        .decode_counted(row.number, Body::from(body), count)
         .map(|message| (message, row))
         .map_err(unreadable::<D>)
 }
@@ -111,7 +108,7 @@ fn unreadable<D: Dispatch>(error: BodyError) -> Status {
 /// Reads the body of a one-way message that is not compressed; `None` where [`decode_or_why`] says why.
 #[inline]
 pub(super) fn decode_fast<D: Dispatch>(
-    encoding: &Encoding,
+    receiver: &Receiver<D::Out>,
     variant: u16,
     body: Body<'_>,
 ) -> Option<D::In> {
@@ -120,31 +117,41 @@ pub(super) fn decode_fast<D: Dispatch>(
         return None;
     }
     tracing::trace!(message = row.name, "handling");
-    encoding.decode(variant, body).ok()
+    let count = |len| receiver.count_memory(ReplyTo::Nobody, len);
+    receiver
+        .encoding()
+        .decode_counted(variant, body, count)
+        .ok()
 }
 
 /// Reads the body of a one-way message that is not compressed.
 pub(super) fn decode_or_why<D: Dispatch>(
-    encoding: &Encoding,
+    receiver: &Receiver<D::Out>,
     variant: u16,
     body: Body<'_>,
 ) -> Result<D::In, Status> {
     expect::<D>(variant, ReplyTo::Nobody)?;
-    encoding.decode(variant, body).map_err(unreadable::<D>)
+    let count = |len| receiver.count_memory(ReplyTo::Nobody, len);
+    receiver
+        .encoding()
+        .decode_counted(variant, body, count)
+        .map_err(unreadable::<D>)
 }
 
 /// Reads the request of a call that is not compressed.
 #[inline]
 pub(super) fn decode_call<D: Dispatch>(
-    encoding: &Encoding,
+    receiver: &Receiver<D::Out>,
     variant: u16,
     body: Body<'_>,
     slot: InboundSlot,
 ) -> Result<(D::In, &'static Variant), Status> {
     let row = expect::<D>(variant, ReplyTo::Call(slot))?;
     expect_one_request(row)?;
-    encoding
-        .decode(variant, body)
+    let count = |len| receiver.count_memory(ReplyTo::Call(slot), len);
+    receiver
+        .encoding()
+        .decode_counted(variant, body, count)
         .map(|request| (request, row))
         .map_err(unreadable::<D>)
 }

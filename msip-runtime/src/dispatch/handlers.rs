@@ -215,7 +215,7 @@ where
                         payload_len: message.payload_len,
                     };
                     let body = self.receiver.body(&message);
-                    match decode_fast::<D>(self.receiver.encoding(), message.variant, body) {
+                    match decode_fast::<D>(&self.receiver, message.variant, body) {
                         Some(message) => handler.set(Some(begin(message))),
                         None if bare_clears(&message) => {
                             let incoming = self.receiver.incoming(message);
@@ -254,11 +254,13 @@ where
     #[cold]
     fn unreadable(&mut self, message: BareMessage) {
         let body = self.receiver.body(&message);
-        if let Err(status) = decode_or_why::<D>(self.receiver.encoding(), message.variant, body) {
-            self.receiver.refused(message.id, &status);
-            self.receiver
-                .ignored(VariantLabel::of::<D::In>(message.variant), &status);
-        }
+        let status = match decode_or_why::<D>(&self.receiver, message.variant, body) {
+            Err(status) => status,
+            Ok(_) => Status::resource_exhausted("there was no memory to decode it a moment ago"),
+        };
+        self.receiver.refused(message.id, &status);
+        self.receiver
+            .ignored(VariantLabel::of::<D::In>(message.variant), &status);
         self.receiver.handled(message.payload_len);
     }
 
@@ -279,12 +281,11 @@ where
             ..
         } = *incoming;
         let head = MessageHead::take(&mut incoming);
-        let receiver = &self.receiver;
         let clears = clears(&incoming);
         let read = if clears {
             decode_cleared::<D>(variant, reply, head.metadata.as_deref())
         } else {
-            match decode::<D>(receiver.encoding(), receiver.connection(), *incoming) {
+            match decode::<D>(&self.receiver, *incoming) {
                 Decode::Now(read) => read,
                 Decode::Later(decoding) => {
                     self.wait();

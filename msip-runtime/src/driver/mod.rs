@@ -516,7 +516,7 @@ mod tests {
             (
                 "connection, and the session in it",
                 size_of::<ConnectionShared>(),
-                2320,
+                2352,
             ),
             ("inbox", size_of::<Inbox>(), 128),
         ];

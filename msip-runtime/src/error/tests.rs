@@ -76,6 +76,8 @@ fn body_errors() -> Vec<BodyError> {
         BodyError::Malformed { .. } => BodyError::Malformed { variant, reason: reason() },
         BodyError::TooDeep { .. } => BodyError::TooDeep { variant, max: 100 },
         BodyError::TooLarge { .. } => BodyError::TooLarge { variant, max: 100 },
+        BodyError::DecodedTooLarge { .. } => BodyError::DecodedTooLarge { variant, len: 50, max: 100 },
+        BodyError::OutOfMemory { .. } => BodyError::OutOfMemory { variant, reason: reason() },
         BodyError::Compressed { .. } => BodyError::Compressed { variant, reason: reason() },
         BodyError::OtherVariant { .. } => BodyError::OtherVariant { found: "echo_req" },
         BodyError::Unwritable { .. } => BodyError::Unwritable { variant, reason: reason() },

@@ -49,14 +49,15 @@ static ENCODINGS: LazyLock<[[Encoding; 2]; 3]> = LazyLock::new(|| {
         ProtocolDescriptors::of::<Kitchen>().unwrap_or_else(|error| panic!("{error}"));
     [Codec::Protobuf, Codec::Json, Codec::MessagePack].map(|codec| {
         [Side::Connecting, Side::Accepting].map(|side| {
-            Encoding::new(EncodingParams {
+            let params = EncodingParams {
                 format: descriptors
                     .transcoder(codec, side)
                     .map_or(BodyFormat::Protobuf, BodyFormat::Tree),
                 compression: Compression::None,
                 threshold: 1024,
                 max_body: MAX_BODY,
-            })
+            };
+            Encoding::new(params, usize::MAX)
         })
     })
 });

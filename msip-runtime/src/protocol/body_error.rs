@@ -92,6 +92,26 @@ pub enum BodyError {
         /// The limit, in bytes.
         max: usize,
     },
+    /// The message would take too much memory once it is decoded.
+    #[error(
+        "{variant} would take more than {max} bytes decoded (max_decoded), from a body of {len}: send less in one message, or raise the receiver's max_decoded"
+    )]
+    DecodedTooLarge {
+        /// What the header names.
+        variant: VariantLabel,
+        /// The length of the body, decompressed, in bytes.
+        len: usize,
+        /// The limit, in bytes.
+        max: usize,
+    },
+    /// There is no memory for the decoded message.
+    #[error("no memory to decode {variant}: {reason}")]
+    OutOfMemory {
+        /// What the header names.
+        variant: VariantLabel,
+        /// Which limit is reached.
+        reason: String,
+    },
     /// The body cannot be decompressed.
     #[error("cannot decompress body of {variant}: {reason}")]
     Compressed {
@@ -127,7 +147,9 @@ impl BodyError {
     pub(crate) const fn code(&self) -> Code {
         match self {
             Self::UnknownVariant { .. } => Code::Unimplemented,
-            Self::TooLarge { .. } => Code::ResourceExhausted,
+            Self::TooLarge { .. } | Self::DecodedTooLarge { .. } | Self::OutOfMemory { .. } => {
+                Code::ResourceExhausted
+            }
             Self::Unwritable { .. } => Code::Internal,
             Self::MemberMissing { .. }
             | Self::Malformed { .. }
@@ -159,6 +181,8 @@ impl BodyError {
             | Self::Malformed { variant, .. }
             | Self::TooDeep { variant, .. }
             | Self::TooLarge { variant, .. }
+            | Self::DecodedTooLarge { variant, .. }
+            | Self::OutOfMemory { variant, .. }
             | Self::Compressed { variant, .. }
             | Self::Unwritable { variant, .. } => {
                 if variant.name.is_empty() {

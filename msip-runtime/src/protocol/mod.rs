@@ -10,6 +10,8 @@ pub use variant::{Exchange, Variant};
 
 pub(crate) use variant::variant_of;
 
+use crate::decoded_size::{EnvelopeSizes, MessageSize};
+
 /// The generation of generated code that this runtime supports.
 const GENERATION: u32 = 1;
 
@@ -43,6 +45,12 @@ pub trait Protocol: Sized + Send + Sync + 'static {
 
     /// The schema as an encoded `google.protobuf.FileDescriptorSet`, imports included.
     fn descriptor_set() -> &'static [u8];
+
+    /// The sizes of the Rust types of its messages, for the setting `max_decoded`.
+    #[doc(hidden)]
+    fn message_sizes() -> &'static [MessageSize] {
+        &[]
+    }
 }
 
 /// All messages of one direction, as one enum.
@@ -65,4 +73,11 @@ pub trait Envelope: Sized + Send + Sync + 'static {
     ///
     /// An unknown variant, or bytes that are not the envelope message holding that variant.
     fn decode(variant: u16, body: Body<'_>) -> Result<Self, BodyError>;
+
+    /// What its members take in memory, for the setting `max_decoded`; `None` for an envelope that is not generated, whose
+    /// messages are not limited by it.
+    #[doc(hidden)]
+    fn sizes() -> Option<&'static EnvelopeSizes> {
+        None
+    }
 }

@@ -138,12 +138,13 @@ mod tests {
 
     #[test]
     fn an_error_about_a_message_names_its_variant_as_the_table_does() {
-        let encoding = Encoding::new(EncodingParams {
+        let params = EncodingParams {
             format: BodyFormat::Protobuf,
             compression: Compression::Zstd,
             threshold: 0,
             max_body: 100,
-        });
+        };
+        let encoding = Encoding::new(params, usize::MAX);
         let mut table = VariantTable::new();
         table.insert("echo_req", Variant::new(1, "", MsgKind::Event));
         for (number, text) in [(1, "body of echo_req (1):"), (2, "body of variant 2:")] {

@@ -2,7 +2,10 @@
 
 use std::{
     collections::VecDeque,
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
     task::{Context, Poll, ready},
 };
 
@@ -20,7 +23,7 @@ use crate::{
     connection::{CallToAnswer, ConnectionShared, Outgoing, Terms},
 };
 use msip_session::{
-    BareMessage, InboundSlot, Incoming, Session,
+    BareMessage, InboundSlot, Incoming, ReplyTo, Session,
     wire::{Credit, MsgId},
 };
 
@@ -37,6 +40,8 @@ pub(crate) struct Receiver<A> {
     bare: BareMessages,
     completions: CompletionBatch<A>,
     turn: ServiceTurn,
+    /// The session counts what the one-way message takes that is being handled.
+    is_message_counted: AtomicBool,
     /// Memory that a burst needed is to be given back by the service too.
     is_released: bool,
     /// All that comes is refused, unread.
@@ -65,6 +70,7 @@ impl<A: Outgoing> Receiver<A> {
             batch: VecDeque::new(),
             bare: BareMessages::default(),
             turn: ServiceTurn::default(),
+            is_message_counted: AtomicBool::new(false),
             is_released: false,
             is_refusing: false,
         }
@@ -304,9 +310,37 @@ impl<A: Outgoing> Receiver<A> {
         SessionResponder::new(&self.connection, call, encoding, deadline)
     }
 
+    /// What was received takes this much memory, inflated or decoded, until its handler has ended.
+    ///
+    /// # Errors
+    ///
+    /// Which limit forbids it.
+    #[cold]
+    pub(crate) fn count_memory(&self, reply: ReplyTo, len: usize) -> Result<(), String> {
+        self.expect_memory(reply);
+        self.connection.count_memory(reply, len)
+    }
+
+    /// Another thread may count what was received.
+    pub(crate) fn expect_memory(&self, reply: ReplyTo) {
+        if !matches!(reply, ReplyTo::Call(_)) {
+            // It orders nothing: this task alone uses it.
+            self.is_message_counted.store(true, Ordering::Relaxed);
+        }
+    }
+
+    #[cold]
+    fn uncount_message(&mut self) {
+        *self.is_message_counted.get_mut() = false;
+        self.connection.with_session(Session::message_handled);
+    }
+
     /// A one-way message has been handled: its sender may send another.
     #[inline]
     pub(crate) fn handled(&mut self, payload_len: u32) {
+        if *self.is_message_counted.get_mut() {
+            self.uncount_message();
+        }
         self.completions.handled(payload_len);
         self.settle_if_due();
     }

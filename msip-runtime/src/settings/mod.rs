@@ -9,6 +9,7 @@ use std::{sync::Arc, time::Duration};
 
 use crate::{
     body::{Codec, Compression},
+    decoded_size::{DEFAULT_MAX_DECODED, TIMES_MAX_BODY},
     transport::AddressOrder,
 };
 use msip_session::{
@@ -34,6 +35,10 @@ macro_rules! with_settings {
                 /// The largest body accepted from the peer, in bytes. Default 4 MiB; 1 KiB to 1 GiB. It is announced to the peer,
                 /// whose larger sends fail with `SendError::TooLarge`; a peer that exceeds it is disconnected.
                 max_body: usize = DEFAULT_MAX_BODY, KIB..=1024 * MIB;
+                /// The most memory that one received message may take once it is decoded, in bytes; 0 is 16 times `max_body`, and
+                /// at least 64 MiB. A larger one is answered with `RESOURCE_EXHAUSTED` before it is decoded; an answer that
+                /// is larger fails its call. Default 0; 0 to 64 GiB.
+                max_decoded: usize = 0, 0..=64 * 1024 * MIB;
                 /// The timeout of the handshake. Default 5 s; 10 ms to 10 min.
                 handshake_timeout: Duration = Duration::from_secs(5), Duration::from_millis(10)..=Duration::from_secs(600);
                 /// The interval between pings. A peer from which nothing arrives for two intervals is disconnected. Default
@@ -174,6 +179,14 @@ macro_rules! define_settings {
                 config
             }
 
+            /// The setting of this name, or what follows from `max_body`.
+            pub(crate) fn max_decoded(&self) -> usize {
+                match self.max_decoded {
+                    0 => self.max_body.saturating_mul(TIMES_MAX_BODY).max(DEFAULT_MAX_DECODED),
+                    max => max,
+                }
+            }
+
             /// Checks the ranges of all values, and creates the budget. Nothing is set after this.
             pub(crate) fn finish(&mut self) -> Result<(), SettingError> {
                 $($(in_range(stringify!($name), &self.$name, &($range))?;)*)*
@@ -308,7 +321,7 @@ mod tests {
             (
                 "ping_intervall",
                 "10s",
-                "unknown setting `ping_intervall`: expected one of `max_body`, `handshake_timeout`, `ping_interval`, `call_timeout`, `max_calls`, `max_call_bytes`, `outgoing_queue`, `write_timeout`, `drain_timeout`, `stream_drain`, `compress_threshold`, `session_buffer`, `session_deliveries`, `correlation_ids`, `max_memory`, `insecure`, `codec`, `compress`, `connect_timeout`, `login_timeout`, `address_order`, `reconnect_min`, `reconnect_max`, `buffer_disconnected`",
+                "unknown setting `ping_intervall`: expected one of `max_body`, `max_decoded`, `handshake_timeout`, `ping_interval`, `call_timeout`, `max_calls`, `max_call_bytes`, `outgoing_queue`, `write_timeout`, `drain_timeout`, `stream_drain`, `compress_threshold`, `session_buffer`, `session_deliveries`, `correlation_ids`, `max_memory`, `insecure`, `codec`, `compress`, `connect_timeout`, `login_timeout`, `address_order`, `reconnect_min`, `reconnect_max`, `buffer_disconnected`",
             ),
             (
                 "ping_interval",

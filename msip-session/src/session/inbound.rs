@@ -152,11 +152,11 @@ impl InboundCalls {
         Ok(InboundSlot::from_index(index))
     }
 
-    /// A call's request has grown: it was compressed.
-    pub(super) fn grow(&mut self, slot: InboundSlot, len: usize) -> Result<(), Busy> {
+    /// A call's request has grown to this length: it was inflated or decoded. Returns by how much.
+    pub(super) fn grow(&mut self, slot: InboundSlot, len: usize) -> Result<usize, Busy> {
         let is_alone = self.entries.len() == 1;
         let Some(entry) = self.entries.get_mut(slot.index()) else {
-            return Ok(());
+            return Ok(0);
         };
         let more = len.saturating_sub(entry.payload_len);
         if !is_alone && self.bytes.saturating_add(more) > self.max_bytes {
@@ -166,7 +166,15 @@ impl InboundCalls {
         }
         entry.payload_len += more;
         self.bytes += more;
-        Ok(())
+        Ok(more)
+    }
+
+    /// Takes back what [`grow`](Self::grow) has returned.
+    pub(super) fn shrink(&mut self, slot: InboundSlot, by: usize) {
+        if let Some(entry) = self.entries.get_mut(slot.index()) {
+            entry.payload_len = entry.payload_len.saturating_sub(by);
+            self.bytes = self.bytes.saturating_sub(by);
+        }
     }
 
     /// The call's handler has ended. Returns the call's id and urgency where its answer is awaited.
@@ -415,12 +423,12 @@ mod tests {
     }
 
     #[test]
-    fn a_request_counts_with_its_inflated_length() {
+    fn a_request_counts_with_what_it_has_grown_to() {
         let mut inbound = InboundCalls::new(4, 100);
         let first = inbound.begin(MsgId::new(1), false, 10).unwrap();
         assert_eq!(
             inbound.grow(first, 1000),
-            Ok(()),
+            Ok(990),
             "one alone may exceed the limit"
         );
         assert_eq!(
@@ -431,7 +439,7 @@ mod tests {
         let second = inbound.begin(MsgId::new(3), false, 10).unwrap();
         let third = inbound.begin(MsgId::new(4), false, 10).unwrap();
         assert_eq!(inbound.grow(second, 91), Err(Busy::Bytes { max: 100 }));
-        assert_eq!(inbound.grow(second, 90), Ok(()));
+        assert_eq!(inbound.grow(second, 90), Ok(80));
         for slot in [second, third] {
             let _ = inbound.end(slot, &mut no_streams());
         }

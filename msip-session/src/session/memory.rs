@@ -3,7 +3,7 @@
 //! Each queue and table counts its own bytes. They are added up where the driver checks for work anyway, or where the
 //! outgoing queue has grown by a step.
 
-use super::{Phase, Session, inbound::Busy};
+use super::{Phase, Session, inbound::Busy, slot::InboundSlot};
 use crate::{
     budget::{Budget, Evict},
     wire::Credit,
@@ -146,6 +146,44 @@ impl Session {
         Ok(())
     }
 
+    /// Notes that the request of a call takes this much memory, inflated or decoded, until its handler has ended. Call it
+    /// before the memory is taken.
+    ///
+    /// # Errors
+    ///
+    /// [`Busy`] where the requests of the open calls would be too large, or memory is short: answer this one with an error.
+    pub fn request_grows(&mut self, slot: InboundSlot, len: usize) -> Result<(), Busy> {
+        let more = self.inbound.grow(slot, len)?;
+        self.check_growth().inspect_err(|_| {
+            self.inbound.shrink(slot, more);
+            self.report_memory();
+        })
+    }
+
+    /// Notes that the one-way message that is handled next takes this much memory once it is decoded, until
+    /// [`message_handled`](Self::message_handled). Call it before the memory is taken.
+    ///
+    /// # Errors
+    ///
+    /// [`Busy`] where memory is short: the message is not to be decoded.
+    pub fn message_grows(&mut self, len: usize) -> Result<(), Busy> {
+        self.decoded_message = len;
+        self.check_growth().inspect_err(|_| self.message_handled())
+    }
+
+    /// The message has been handled that was last told to [`message_grows`](Self::message_grows).
+    pub fn message_handled(&mut self) {
+        self.decoded_message = 0;
+        self.report_memory();
+    }
+
+    /// Checks that memory allows what was just added, beyond what each connection may hold in any case. It is reported
+    /// first, so that of several sessions that grow at once no two take the same memory.
+    fn check_growth(&mut self) -> Result<(), Busy> {
+        self.report_memory();
+        self.check_memory(0)
+    }
+
     fn held_to_send(&self) -> usize {
         self.outgoing.cost()
             + self.droppable_queue.cost()
@@ -159,7 +197,7 @@ impl Session {
     }
 
     fn held_unhandled(&self) -> usize {
-        self.unhandled.cost() + self.inbound.cost() + self.streams.unread()
+        self.unhandled.cost() + self.decoded_message + self.inbound.cost() + self.streams.unread()
     }
 
     /// What is held, reported or not.

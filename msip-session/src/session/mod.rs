@@ -193,6 +193,8 @@ pub struct Session {
     /// How much memory is reserved for reading; without a connection, what is held of the session besides its queues.
     read_memory: usize,
     patience: Patience,
+    /// What the one-way message takes that is being handled, besides its body.
+    decoded_message: usize,
     /// What the outgoing queue may grow to before memory is checked; never more than its limit.
     queue_limit: usize,
 }
@@ -240,6 +242,7 @@ impl Session {
             share: Share::new(Arc::clone(&config.budget)),
             read_memory: 0,
             patience: Patience::default(),
+            decoded_message: 0,
             queue_limit: Budget::STEP.min(config.outgoing_queue),
             config,
         }
@@ -285,15 +288,6 @@ impl Session {
     /// Accepts messages with a topic from here on: what is above the session routes them.
     pub fn allow_topics(&mut self) {
         self.allows_topics = true;
-    }
-
-    /// Notes that the request of a call has this length after decompression.
-    ///
-    /// # Errors
-    ///
-    /// [`Busy`] where the requests of the open calls have become too large: answer this one with an error.
-    pub fn request_inflated(&mut self, slot: InboundSlot, len: usize) -> Result<(), Busy> {
-        self.inbound.grow(slot, len)
     }
 
     /// Which side of the connection this is.

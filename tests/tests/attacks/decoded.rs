@@ -21,3 +21,25 @@ fn a_few_elements_that_are_empty() {
             attacker
         });
 }
+
+#[test]
+fn bodies_of_empty_elements() {
+    // They would become 117 MB, and 235 MB while their list grows.
+    const MOST: usize = 2_000_000;
+    AttackOnServer::new("a body of 4 KB that is 4 MB, and 2,000,000 messages")
+        .served(Served::Sampler)
+        .settings("max_memory=64MiB")
+        .within(Bounds {
+            // The body while it is inflated, twice where its buffer grows.
+            memory: 16 * MIB,
+            ..Bounds::default()
+        })
+        .run(async |target| {
+            let mut attacker = target.enter().await;
+            let elements = body::field(2, b"").repeat(MOST);
+            let call = body::field(u32::from(CHAIN_REQ), &elements);
+            let call = attacker.frame(&RawMessage::call(CHAIN_REQ, call).gzip());
+            attacker.send(&call).await;
+            attacker
+        });
+}

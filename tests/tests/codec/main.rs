@@ -4,7 +4,9 @@
 
 mod bodies;
 mod compression;
+mod decoded_size;
 mod derived;
+mod max_decoded;
 mod negotiation;
 mod python;
 mod round_trips;

@@ -1021,6 +1021,58 @@ impl ::msip_runtime::Protocol for Kitchen {
     fn descriptor_set() -> &'static [u8] {
         ::core::include_bytes!("acme.kitchen.v1.descriptors.bin")
     }
+
+    #[allow(clippy::too_many_lines)]
+    fn message_sizes() -> &'static [::msip_runtime::MessageSize] {
+        #[allow(deprecated)]
+        const SIZES: &[::msip_runtime::MessageSize] = &[
+            ::msip_runtime::MessageSize::new(
+                "acme.kitchen.v1.Circle",
+                ::core::mem::size_of::<Circle>(),
+            ),
+            ::msip_runtime::MessageSize::new(
+                "acme.kitchen.v1.Encodings",
+                ::core::mem::size_of::<Encodings>(),
+            ),
+            ::msip_runtime::MessageSize::new(
+                "acme.kitchen.v1.Letter",
+                ::core::mem::size_of::<Letter>(),
+            ),
+            ::msip_runtime::MessageSize::new(
+                "acme.kitchen.v1.Many",
+                ::core::mem::size_of::<Many>(),
+            ),
+            ::msip_runtime::MessageSize::new(
+                "acme.kitchen.v1.Maps",
+                ::core::mem::size_of::<Maps>(),
+            ),
+            ::msip_runtime::MessageSize::new(
+                "acme.kitchen.v1.Optionals",
+                ::core::mem::size_of::<Optionals>(),
+            ),
+            ::msip_runtime::MessageSize::new(
+                "acme.kitchen.v1.Scalars",
+                ::core::mem::size_of::<Scalars>(),
+            ),
+            ::msip_runtime::MessageSize::new(
+                "acme.kitchen.v1.Shape",
+                ::core::mem::size_of::<Shape>(),
+            ),
+            ::msip_runtime::MessageSize::new(
+                "acme.kitchen.v1.Times",
+                ::core::mem::size_of::<Times>(),
+            ),
+            ::msip_runtime::MessageSize::new(
+                "acme.kitchen.v1.Tree",
+                ::core::mem::size_of::<Tree>(),
+            ),
+            ::msip_runtime::MessageSize::new(
+                "acme.kitchen.v1.VehicleState",
+                ::core::mem::size_of::<VehicleState>(),
+            ),
+        ];
+        SIZES
+    }
 }
 
 impl ::msip_runtime::Envelope for ClientToServer {
@@ -1163,6 +1215,15 @@ impl ::msip_runtime::Envelope for ClientToServer {
             }
         }
     }
+
+    fn sizes() -> ::core::option::Option<&'static ::msip_runtime::EnvelopeSizes> {
+        static SIZES: ::msip_runtime::EnvelopeSizes = ::msip_runtime::EnvelopeSizes::new(
+            "acme.kitchen.v1.ClientToServer",
+            <Kitchen as ::msip_runtime::Protocol>::descriptor_set,
+            <Kitchen as ::msip_runtime::Protocol>::message_sizes,
+        );
+        ::core::option::Option::Some(&SIZES)
+    }
 }
 
 impl ::msip_runtime::Envelope for ServerToClient {
@@ -1267,6 +1328,15 @@ impl ::msip_runtime::Envelope for ServerToClient {
                 )
             }
         }
+    }
+
+    fn sizes() -> ::core::option::Option<&'static ::msip_runtime::EnvelopeSizes> {
+        static SIZES: ::msip_runtime::EnvelopeSizes = ::msip_runtime::EnvelopeSizes::new(
+            "acme.kitchen.v1.ServerToClient",
+            <Kitchen as ::msip_runtime::Protocol>::descriptor_set,
+            <Kitchen as ::msip_runtime::Protocol>::message_sizes,
+        );
+        ::core::option::Option::Some(&SIZES)
     }
 }
 

@@ -262,3 +262,69 @@ fn a_session_may_be_evicted_while_it_has_no_connection() {
     drop(pair);
     assert_eq!(budget.held(), 0);
 }
+
+#[test]
+fn a_decoded_request_counts_until_its_handler_has_ended() {
+    let (mut pair, [_, budget]) = open();
+    let mut others = Share::new(Arc::clone(&budget));
+    others.report(MAX - 4 * Budget::STEP);
+    let [before, big] = [budget.held(), 2 * Budget::STEP];
+    for token in [1, 2] {
+        pair.client.call(token, at(60)).expect("sent");
+    }
+    pair.exchange();
+    let slots: Vec<_> = pair
+        .server
+        .waiting
+        .iter()
+        .filter_map(|incoming| match incoming.reply {
+            ReplyTo::Call(slot) => Some(slot),
+            _ => None,
+        })
+        .collect();
+    let [first, second] = slots[..] else {
+        panic!("two calls came: {slots:?}");
+    };
+    let server = &mut pair.server.session;
+    assert_eq!(server.request_grows(first, big), Ok(()));
+    assert!(budget.held().abs_diff(before + big) < Budget::STEP);
+    assert_eq!(
+        server.request_grows(second, 4 * Budget::STEP),
+        Err(Busy::Memory { max: MAX })
+    );
+    assert!(
+        budget.held().abs_diff(before + big) < Budget::STEP,
+        "what was refused is not held"
+    );
+    assert_eq!(
+        server.request_grows(second, Budget::STEP),
+        Ok(()),
+        "what fits"
+    );
+    pair.settle();
+    pair.server.session.report_memory();
+    assert_eq!(budget.held(), before);
+}
+
+#[test]
+fn a_decoded_message_counts_until_it_is_handled() {
+    let (mut pair, [_, budget]) = open();
+    let server = &mut pair.server.session;
+    let big = MAX - Budget::STEP;
+    assert_eq!(server.message_grows(big), Ok(()));
+    assert!(budget.held().abs_diff(big) < Budget::STEP);
+    server.message_handled();
+    assert_eq!(budget.held(), 0);
+    assert_eq!(
+        server.message_grows(MAX + 1),
+        Err(Busy::Memory { max: MAX })
+    );
+    assert_eq!(budget.held(), 0);
+    let _others = others(&budget);
+    assert_eq!(
+        server.message_grows(Budget::FLOOR),
+        Ok(()),
+        "the floor is there in any case"
+    );
+    server.message_handled();
+}
