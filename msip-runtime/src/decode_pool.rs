@@ -1,10 +1,10 @@
-//! The decode pool: bodies that would hold up a worker thread are read on blocking threads, a few at a time.
+//! The decode pool of a runtime: bodies that would hold up a worker thread are read on its blocking threads, a few at a time.
 //!
 //! A peer occupies one thread at most, and peers take turns. A job is queued here rather than by its waiter, so that one whose
 //! future is not polled holds up nobody.
 
 use std::{
-    collections::VecDeque,
+    collections::{HashMap, VecDeque},
     fmt,
     future::Future,
     panic::{AssertUnwindSafe, catch_unwind, resume_unwind},
@@ -14,24 +14,26 @@ use std::{
     thread,
 };
 
-use tokio::{runtime::Handle, sync::oneshot};
+use tokio::{
+    runtime::{Handle, Id},
+    sync::oneshot,
+};
 
 /// A body of more bytes than this is read by the pool, and so is one that inflates to more. So much takes up to 2 ms:
 /// where each two bytes are a message of its own.
 pub(crate) const INLINE_LEN: usize = 64 * 1024;
 
-/// How many threads of all runtimes read bodies at once: the workers keep the other half of the processors.
+/// How many threads of a runtime read bodies at once: its workers keep the other half of the processors.
 static MAX_THREADS: LazyLock<usize> = LazyLock::new(|| {
     let count = thread::available_parallelism().map_or(1, usize::from);
     (count / 2).max(1)
 });
 
-static POOL: Mutex<Pool> = Mutex::new(Pool {
-    running: 0,
-    ready: VecDeque::new(),
-    is_dispatching: false,
-});
+/// The pool of each runtime that has something to read. One runtime never waits for another: its clock may stand still until
+/// its own blocking threads are done.
+static POOLS: LazyLock<Mutex<HashMap<Id, Pool>>> = LazyLock::new(Mutex::default);
 
+#[derive(Default)]
 struct Pool {
     /// How many threads read a body.
     running: usize,
@@ -82,6 +84,7 @@ impl DecodeQueue {
             return Decoding(State::Done(Some(read())));
         };
         let (sender, receiver) = oneshot::channel();
+        let pool = runtime.id();
         let run = Box::new(move || {
             if !sender.is_closed() {
                 // Nothing is used after a panic but its payload, which goes to whoever waits.
@@ -94,19 +97,28 @@ impl DecodeQueue {
             !std::mem::replace(&mut state.is_scheduled, true)
         };
         if is_first {
-            lock(&POOL).ready.push_back(Arc::clone(&self.0));
-            dispatch();
+            schedule(Arc::clone(&self.0), pool);
         }
         Decoding(State::Waiting(receiver))
     }
 }
 
-/// Begins what can begin.
-fn dispatch() {
-    if std::mem::replace(&mut lock(&POOL).is_dispatching, true) {
-        return;
+/// Has the next body of a peer read in this pool, when it is its turn.
+fn schedule(peer: Arc<PeerJobs>, pool: Id) {
+    lock(&POOLS).entry(pool).or_default().ready.push_back(peer);
+    dispatch(pool);
+}
+
+/// Begins what can begin in a pool.
+fn dispatch(pool: Id) {
+    {
+        let mut pools = lock(&POOLS);
+        let is_dispatching = &mut pools.entry(pool).or_default().is_dispatching;
+        if std::mem::replace(is_dispatching, true) {
+            return;
+        }
     }
-    while let Some((thread, Job { run, runtime })) = next() {
+    while let Some((thread, Job { run, runtime })) = next(pool) {
         // The pool counts it, and what waits for its result hears of its panic. A runtime that has shut down drops it.
         drop(runtime.spawn_blocking(move || {
             run();
@@ -116,8 +128,9 @@ fn dispatch() {
 }
 
 /// Takes the next body, where a thread may read it; else dispatching is over.
-fn next() -> Option<(PoolThread, Job)> {
-    let mut pool = lock(&POOL);
+fn next(id: Id) -> Option<(PoolThread, Job)> {
+    let mut pools = lock(&POOLS);
+    let pool = pools.entry(id).or_default();
     while pool.running < *MAX_THREADS {
         let Some(peer) = pool.ready.pop_front() else {
             break;
@@ -126,28 +139,41 @@ fn next() -> Option<(PoolThread, Job)> {
         // One that is ready has a body.
         if let Some(job) = job {
             pool.running += 1;
-            return Some((PoolThread(peer), job));
+            return Some((PoolThread { peer, pool: id }, job));
         }
     }
     pool.is_dispatching = false;
+    if pool.running == 0 && pool.ready.is_empty() {
+        pools.remove(&id);
+    }
     None
 }
 
 /// A thread that reads a body of this peer, or will.
-struct PoolThread(Arc<PeerJobs>);
+struct PoolThread {
+    peer: Arc<PeerJobs>,
+    pool: Id,
+}
 
 impl Drop for PoolThread {
     fn drop(&mut self) {
         {
-            let mut pool = lock(&POOL);
+            let mut pools = lock(&POOLS);
+            let pool = pools.entry(self.pool).or_default();
             pool.running = pool.running.saturating_sub(1);
-            let mut state = lock(&self.0.0);
-            state.is_scheduled = !state.jobs.is_empty();
-            if state.is_scheduled {
-                pool.ready.push_back(Arc::clone(&self.0));
-            }
         }
-        dispatch();
+        let following = {
+            let mut state = lock(&self.peer.0);
+            let following = state.jobs.front().map(|job| job.runtime.id());
+            state.is_scheduled = following.is_some();
+            following
+        };
+        if let Some(pool) = following {
+            schedule(Arc::clone(&self.peer), pool);
+        }
+        if following != Some(self.pool) {
+            dispatch(self.pool);
+        }
     }
 }
 
@@ -184,6 +210,7 @@ mod tests {
         atomic::{AtomicUsize, Ordering},
         mpsc,
     };
+    use std::time::Duration;
 
     use super::*;
 
@@ -232,6 +259,32 @@ mod tests {
         let panic = tokio::spawn(job).await.unwrap_err();
         assert!(panic.is_panic());
         assert_eq!(queue.read(|| 1).await, Some(1), "others go on");
+    }
+
+    // The clock runs on where the runtime waits for nothing of its own.
+    #[tokio::test(start_paused = true)]
+    async fn a_runtime_does_not_wait_for_another_one() {
+        let other = tokio::runtime::Builder::new_current_thread()
+            .build()
+            .unwrap();
+        let (go_on, wait) = mpsc::channel::<()>();
+        let busy: Vec<_> = {
+            let _entered = other.enter();
+            let wait = Arc::new(Mutex::new(wait));
+            let jobs = (0..*MAX_THREADS).map(|_| {
+                let wait = Arc::clone(&wait);
+                DecodeQueue::default().read(move || lock(&wait).recv().is_ok())
+            });
+            jobs.collect()
+        };
+        let read = DecodeQueue::default().read(|| 1);
+        let read = tokio::time::timeout(Duration::from_secs(3600), read);
+        assert_eq!(read.await, Ok(Some(1)));
+        drop(go_on);
+        for job in busy {
+            assert_eq!(job.await, Some(false));
+        }
+        other.shutdown_background();
     }
 
     #[test]
