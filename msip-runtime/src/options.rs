@@ -170,7 +170,12 @@ impl CallOptions {
     /// #         PositionState(PositionState),
     /// #     }
     /// #     #[derive(Debug, ServerToClient)]
-    /// #     pub enum ServerToClient {}
+    /// #     pub enum ServerToClient {
+    /// #         #[msip(tag = 1)]
+    /// #         CalledInd(CalledInd),
+    /// #     }
+    /// #     #[derive(Debug, Message)]
+    /// #     pub struct CalledInd {}
     /// #     #[derive(Debug, Default, Message)]
     /// #     pub struct PositionState {
     /// #         #[msip(tag = 1)]

@@ -4,7 +4,11 @@ use std::{
     future::Future,
     io,
     pin::pin,
-    task::{Context, Waker},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    task::{Context, Wake, Waker},
     time::Duration,
 };
 
@@ -292,10 +296,31 @@ pub(crate) fn close_at_once(
     try_once(close_gracefully(stream, chunks));
 }
 
-/// Polls a close once, whatever the task has done before.
+/// Polls a close, whatever the task has done before, until it waits for somebody else.
 fn try_once(closing: impl Future<Output = ()>) {
-    let closing = pin!(unconstrained(closing));
-    let _ = closing.poll(&mut Context::from_waker(Waker::noop()));
+    let mut closing = pin!(unconstrained(closing));
+    let again = Arc::new(WokenFlag::default());
+    let waker = Waker::from(Arc::clone(&again));
+    for _ in 0..MAX_POLLS {
+        again.0.store(false, Ordering::Relaxed);
+        let polled = closing.as_mut().poll(&mut Context::from_waker(&waker));
+        if polled.is_ready() || !again.0.load(Ordering::Relaxed) {
+            break;
+        }
+    }
+}
+
+/// How often a stream may ask to be polled again while a close is tried.
+const MAX_POLLS: usize = 64;
+
+/// A stream that wakes its task while it is polled waits for nobody: it is polled again.
+#[derive(Default)]
+struct WokenFlag(AtomicBool);
+
+impl Wake for WokenFlag {
+    fn wake(self: Arc<Self>) {
+        self.0.store(true, Ordering::Relaxed);
+    }
 }
 
 async fn write_last(
