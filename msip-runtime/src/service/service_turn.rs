@@ -37,7 +37,7 @@ impl ServiceTurn {
     #[inline]
     pub(super) fn count_bare(&mut self, message: &BareMessage) {
         // A payload is shorter than 4 GiB, and a turn is over long before their sum overflows.
-        self.len += message.body().len() + MESSAGE_LEN;
+        self.len += message.body_len() + MESSAGE_LEN;
     }
 
     pub(super) fn count(&mut self, incoming: &Incoming) {
