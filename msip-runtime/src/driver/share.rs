@@ -125,6 +125,7 @@ impl Share {
     pub(super) fn is_over(&mut self, now: Duration) -> bool {
         if self.over_at == Duration::ZERO {
             self.over_at = now.saturating_add(TURN);
+            return false;
         }
         now >= self.over_at
     }

@@ -69,6 +69,14 @@ impl ServiceTurn {
     /// The service is polled no further.
     #[inline]
     pub(super) fn end(&mut self, inbox: &Inbox) {
+        // Before anything is counted there is no time either.
+        if self.len | self.checked_len != 0 {
+            self.end_counted(inbox);
+        }
+    }
+
+    #[inline(never)]
+    fn end_counted(&mut self, inbox: &Inbox) {
         if self.len + self.checked_len >= BUSY_LEN {
             inbox.set_busy();
         }

@@ -286,7 +286,11 @@ impl InboundCalls {
     }
 
     /// What the open calls cost in bytes: their requests, and what each needs besides.
+    #[inline]
     pub(super) fn cost(&self) -> usize {
+        if self.entries.is_empty() {
+            return 0;
+        }
         self.bytes
             .saturating_add(self.entries.len().saturating_mul(CALL_COST))
     }
