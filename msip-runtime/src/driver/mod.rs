@@ -468,7 +468,7 @@ impl Driver {
             wake_at(self.reads_on_at(now));
         }
         wake_at(self.release_at);
-        wake_at(self.slow_read.check_at);
+        wake_at(self.slow_read.check_at());
         wake_at(backlog_check_at);
         wake_at(observe_at);
         Ok(self.arm(task, next, now))

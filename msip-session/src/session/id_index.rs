@@ -21,8 +21,6 @@ pub(super) struct IdIndex {
     rows: Vec<Row>,
     /// Odd and random; chosen with the first call.
     factor: u64,
-    /// By how much the product is shifted: as many of its highest bits are left as a slot has.
-    shift: u32,
 }
 
 impl Default for IdIndex {
@@ -30,7 +28,6 @@ impl Default for IdIndex {
         Self {
             rows: Vec::new(),
             factor: 1,
-            shift: 0,
         }
     }
 }
@@ -129,8 +126,9 @@ impl IdIndex {
     /// The bucket of an id; beyond all where there are none.
     #[inline]
     fn bucket(&self, id: MsgId) -> usize {
-        // Without rows any number is beyond all.
-        (id.sequence().wrapping_mul(self.factor)).wrapping_shr(self.shift) as usize
+        // As many of the highest bits as a slot has. Without rows any number is beyond all.
+        let shift = (self.rows.len() as u64).leading_zeros() + 1;
+        (id.sequence().wrapping_mul(self.factor)).wrapping_shr(shift) as usize
     }
 
     #[cold]
@@ -139,7 +137,6 @@ impl IdIndex {
         if self.rows.is_empty() {
             self.factor = RandomState::new().build_hasher().finish() | 1;
         }
-        self.shift = shift(len);
         let rows = std::mem::replace(&mut self.rows, vec![Row::EMPTY; len]);
         for (slot, row) in rows.into_iter().enumerate() {
             if !row.id.is_connection() {
@@ -152,11 +149,6 @@ impl IdIndex {
     pub(super) fn capacity(&self) -> usize {
         self.rows.capacity()
     }
-}
-
-/// By how much a product is shifted to be one of so many buckets, a power of two.
-fn shift(buckets: usize) -> u32 {
-    (buckets as u64).leading_zeros() + 1
 }
 
 #[cfg(test)]
@@ -179,7 +171,6 @@ mod tests {
         let mut index = IdIndex {
             rows: vec![Row::EMPTY; 8],
             factor: 1,
-            shift: shift(8),
         };
         for slot in 0..5 {
             index.insert(id(1 + ((slot as u64) << 16)), slot);
