@@ -170,6 +170,25 @@ impl Share {
         if held.abs_diff(self.reported) >= Budget::STEP {
             self.change(held);
         }
+        self.look();
+    }
+
+    /// Looks at whether memory is short, or tight. Where all that is held and expected fits, it is neither, whatever is being
+    /// evicted.
+    #[inline]
+    fn look(&mut self) {
+        let held = self.budget.held.load(Ordering::Relaxed);
+        let expected = self.budget.expected.load(Ordering::Relaxed);
+        if held.saturating_add(expected) <= self.budget.max {
+            self.is_short = false;
+            self.is_tight = false;
+        } else {
+            self.look_closely();
+        }
+    }
+
+    #[cold]
+    fn look_closely(&mut self) {
         self.is_short = self.budget.is_short();
         self.is_tight = self.is_short || self.budget.is_tight();
     }
@@ -178,11 +197,14 @@ impl Share {
     /// [`report`](Self::report).
     #[inline]
     pub(crate) fn report_expected(&mut self, expected: usize) {
-        if expected.abs_diff(self.expected) >= Budget::STEP || expected == 0 {
+        if expected != self.expected
+            && (expected == 0 || expected.abs_diff(self.expected) >= Budget::STEP)
+        {
             self.change_expected(expected);
         }
     }
 
+    #[inline(never)]
     fn change_expected(&mut self, expected: usize) {
         let before = std::mem::replace(&mut self.expected, expected);
         let total = &self.budget.expected;
@@ -209,7 +231,7 @@ impl Share {
         if held != self.reported {
             self.change(held);
         }
-        self.is_short = self.budget.is_short();
+        self.look();
     }
 
     /// Whether memory was short at the last report.

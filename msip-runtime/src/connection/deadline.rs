@@ -62,7 +62,9 @@ impl ConnectionShared {
         variant: &Variant,
         options: &CallOptions,
     ) -> Result<Deadline, SendError> {
-        let Some(timeout) = self.time_limit(variant, options) else {
+        let (schema, has_streams) = (schema_timeout(variant), variant.has_streams());
+        let default = (!has_streams).then_some(self.call_timeout);
+        let Some(timeout) = options.time_limit(schema, default) else {
             return Ok(Deadline {
                 timeout: None,
                 at: Duration::MAX,
@@ -72,8 +74,7 @@ impl ConnectionShared {
         if timeout < MIN_TIMEOUT {
             return Err(SendError::NoTime { timeout });
         }
-        let peer_assumes =
-            schema_timeout(variant).or((!variant.has_streams()).then_some(PROTOCOL_TIMEOUT));
+        let peer_assumes = schema.or((!has_streams).then_some(PROTOCOL_TIMEOUT));
         Ok(Deadline {
             timeout: Some(timeout),
             at: self.now().saturating_add(timeout),

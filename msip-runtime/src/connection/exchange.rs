@@ -47,29 +47,41 @@ impl ConnectionShared {
         request: &Out,
         options: &CallOptions,
     ) -> Result<In, CallError> {
-        if let Some(called) = self.call_fast(request, options).await {
-            let (outcome, encoding) = called?;
-            return match outcome {
-                Outcome::Answer {
-                    variant,
-                    body,
-                    compressed: false,
-                    metadata: None,
-                } if body.len() <= INLINE_LEN => In::from_body(&encoding, variant, body, false)
-                    .map_err(|error| CallError::Answer(In::named(error))),
-                outcome => {
-                    let timeout = self.timeout_of(request);
-                    Box::pin(self.read_answer(outcome, &encoding, options, timeout)).await
+        let called = match self.call_fast(request, options).await {
+            Some(called) => match called? {
+                (
+                    Outcome::Answer {
+                        variant,
+                        body,
+                        compressed: false,
+                        metadata: None,
+                    },
+                    encoding,
+                ) if body.len() <= INLINE_LEN => {
+                    return In::from_body(&encoding, variant, body, false)
+                        .map_err(|error| CallError::Answer(In::named(error)));
                 }
-            };
-        }
+                called => Some(called),
+            },
+            None => None,
+        };
         // In a box, or every call would have the size that this one needs.
-        Box::pin(async {
-            let exchange = self.exchange(Queue::Calls, request, options);
-            let (outcome, encoding, timeout) = exchange.await?;
-            self.read_answer(outcome, &encoding, options, timeout).await
-        })
-        .await
+        Box::pin(self.call_slow(request, options, called)).await
+    }
+
+    /// Does what is left of a call that is not one of the usual ones: sends the request, unless it was answered already, and
+    /// reads the answer.
+    async fn call_slow<Out: Outgoing, In: FromBody>(
+        &self,
+        request: &Out,
+        options: &CallOptions,
+        called: Option<(Outcome, Encoding)>,
+    ) -> Result<In, CallError> {
+        let (outcome, encoding, timeout) = match called {
+            Some((outcome, encoding)) => (outcome, encoding, self.timeout_of(request)),
+            None => self.exchange(Queue::Calls, request, options).await?,
+        };
+        self.read_answer(outcome, &encoding, options, timeout).await
     }
 
     /// Sends a PING of this many bytes and waits for its PONG. Returns the time between.

@@ -109,7 +109,8 @@ impl<E: Envelope> Outgoing for E {
 }
 
 impl<E: Envelope> FromBody for E {
-    #[inline]
+    // A few instructions around what every answer is decoded with.
+    #[inline(always)]
     fn from_body(
         encoding: &Encoding,
         variant: u16,

@@ -204,7 +204,7 @@ where
             };
             let is_ordinary = *is_ordinary
                 .get_or_insert_with(|| !Instrumented::is_everywhere(self.side.incoming()));
-            if !is_ordinary || is_long(message.body().len()) {
+            if !is_ordinary || is_long(message.body_len()) {
                 let incoming = self.receiver.incoming(message);
                 return Poll::Ready(Some(Next::Message(Box::new(incoming))));
             }

@@ -12,6 +12,7 @@ use std::{
     time::Duration,
 };
 
+use bytes::BufMut;
 use tokio::{
     io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _},
     task::unconstrained,
@@ -359,7 +360,9 @@ async fn close_refusing(
             if is_over || read_len >= REFUSE_READ_LEN {
                 return io::Result::Ok(());
             }
-            match stream.read_buf(decoder.buffer()).await? {
+            // Not by its type, so that what the driver reads with is compiled into its own reads alone.
+            let buffer: &mut (dyn BufMut + Send) = decoder.buffer();
+            match stream.read_buf(buffer).await? {
                 0 => return Ok(()),
                 len => read_len += len,
             }

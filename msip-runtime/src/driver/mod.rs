@@ -211,7 +211,9 @@ impl Driver {
         }
         self.inbox.set_may_cost(self.share.may_cost());
         let polled = self.poll_turns(task, handlers);
-        self.wake_flush_waiters();
+        if !self.is_asleep {
+            self.wake_flush_waiters();
+        }
         let connection = &self.connection;
         let is_busy = self.share.end(self.inbox.take_busy(), || connection.now());
         if is_busy && polled.is_pending() {
@@ -331,11 +333,11 @@ impl Driver {
         if self.flush == Flush::Pending && !self.poll_flush(task, now)? {
             return Ok(false);
         }
+        if self.writing.is_none() {
+            let chunk = self.connection.lock().poll_transmit();
+            self.writing = chunk.map(|chunk| (chunk, 0));
+        }
         loop {
-            if self.writing.is_none() {
-                let chunk = self.connection.lock().poll_transmit();
-                self.writing = chunk.map(|chunk| (chunk, 0));
-            }
             let Some((chunk, written)) = &mut self.writing else {
                 if self.flush != Flush::Done {
                     self.poll_flush(task, now)?;
@@ -383,11 +385,13 @@ impl Driver {
         }
     }
 
+    /// A chunk has been written: the next one is there, if any.
     fn complete_chunk(&mut self, now: Duration) {
         if let Some((chunk, _)) = self.writing.take() {
             let mut state = self.connection.lock();
             state.transmitted(chunk, now);
             self.connection.note_backlog(&mut state);
+            self.writing = state.poll_transmit().map(|chunk| (chunk, 0));
         }
     }
 
@@ -447,22 +451,26 @@ impl Driver {
             };
         let observe_at = state.observe(now);
         let lent = state.session().and_then(|session| session.return_buffers());
+        state.driver_has_run();
         drop(state);
         if let Some(chunks) = lent {
             buffer_pool::return_buffers(chunks);
         }
-        let next = [
-            frame_deadline,
-            self.stalled_since.map(|since| since + self.write_timeout),
-            self.release_at,
-            self.slow_read.check_at,
-            self.reads_on_at(now),
-            backlog_check_at,
-            observe_at,
-        ]
-        .into_iter()
-        .flatten()
-        .fold(next, Duration::min);
+        let mut next = next;
+        let mut wake_at = |at: Option<Duration>| {
+            if let Some(at) = at {
+                next = next.min(at);
+            }
+        };
+        wake_at(frame_deadline);
+        if let Some(since) = self.stalled_since {
+            wake_at(Some(since + self.write_timeout));
+            wake_at(self.reads_on_at(now));
+        }
+        wake_at(self.release_at);
+        wake_at(self.slow_read.check_at());
+        wake_at(backlog_check_at);
+        wake_at(observe_at);
         Ok(self.arm(task, next, now))
     }
 

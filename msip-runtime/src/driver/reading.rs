@@ -63,11 +63,11 @@ impl Driver {
         task: &mut Context<'_>,
         now: Duration,
     ) -> Result<bool, Ending> {
-        if self.puts_off_read(now)? {
+        let Some(open_exchanges) = self.may_read(now)? else {
             return Ok(false);
-        }
+        };
         if std::mem::take(&mut self.has_leftover) && self.decoder.is_mid_frame() {
-            return self.handle_received(now).map(|()| true);
+            return self.handle_received(now, open_exchanges).map(|()| true);
         }
         match buffer_pool::poll_read(&mut self.stream, &mut self.decoder, task) {
             Poll::Pending => Ok(false),
@@ -76,22 +76,31 @@ impl Driver {
             Poll::Ready(Ok(len)) => {
                 self.has_received = true;
                 self.share.read(len);
-                self.handle_received(now).map(|()| true)
+                self.handle_received(now, open_exchanges).map(|()| true)
             }
         }
     }
 
-    /// Whether nothing is read now: memory is short, or the peer does not read.
-    fn puts_off_read(&mut self, now: Duration) -> Result<bool, Ending> {
+    /// How many exchanges of this side are open, where something may be read. `None` where nothing is read now: memory is short,
+    /// or the peer does not read.
+    fn may_read(&mut self, now: Duration) -> Result<Option<usize>, Ending> {
         let mut state = self.connection.lock();
+        let open_exchanges = state.open_exchanges();
         let Some(session) = state.session() else {
-            return Ok(false);
+            return Ok(Some(open_exchanges));
         };
         if let Some(fault) = session.take_fault() {
             return Err(Ending::Fault(*fault));
         }
+        if session.owes_little() {
+            // Memory is not short either, so that even a large frame is read.
+            self.reads_on = false;
+            self.slow_read.puts_off(false, now);
+            return Ok(Some(open_exchanges));
+        }
         let is_large = session.is_short_of_memory() && self.decoder.pending_len() > Budget::FLOOR;
-        if session.defers_requests() {
+        let defers_requests = session.defers_requests();
+        if defers_requests {
             self.reads_on |= self
                 .stalled_since
                 .is_some_and(|since| now >= since + READ_ON_AFTER);
@@ -100,12 +109,12 @@ impl Driver {
         }
         let is_put_off = self.slow_read.puts_off(is_large, now)
             || session.is_read_paused()
-            || (session.defers_requests() && !self.reads_on);
+            || (defers_requests && !self.reads_on);
         if is_put_off {
             // The peer is not to be declared dead because we do not read.
             session.received(now);
         }
-        Ok(is_put_off)
+        Ok((!is_put_off).then_some(open_exchanges))
     }
 
     /// When the peer's requests are read although they could wait, where nothing is written until then.
@@ -116,10 +125,9 @@ impl Driver {
 
     /// Cuts what was read into frames, and hands them to the session, many under one lock. Leaves the rest where the
     /// work limit is reached.
-    fn handle_received(&mut self, now: Duration) -> Result<(), Ending> {
+    fn handle_received(&mut self, now: Duration, open_exchanges: usize) -> Result<(), Ending> {
         let mut has_frames = false;
         let (mut woken, mut items) = (0, 0);
-        let open_exchanges = self.connection.lock().open_exchanges();
         let mut calls_left = self.work_limit.call_count(open_exchanges);
         let fault = loop {
             // Outside of the lock, so that concurrent senders wait for no more than they have to.
@@ -173,8 +181,9 @@ impl Driver {
 
     /// When the frame that has begun must be complete. Its length may become known later than its first byte.
     pub(super) fn frame_deadline(&self) -> Option<Duration> {
+        let begun = self.frame_begun?;
         let len = u64::try_from(self.decoder.pending_len()).unwrap_or(u64::MAX);
-        Some(self.frame_begun? + FRAME_TIMEOUT + Duration::from_secs(len / FRAME_RATE))
+        Some(begun + FRAME_TIMEOUT + Duration::from_secs(len / FRAME_RATE))
     }
 }
 
@@ -248,7 +257,7 @@ impl Received {
             }
             Some(FastFrame::Call(slot)) => {
                 let bare = BareMessage::new(frame, Some(slot));
-                handled.calls += cost(bare.body().len(), false);
+                handled.calls += cost(bare.body_len(), false);
                 handled.add_bare(bare, batch_len);
             }
             Some(FastFrame::Answer(token)) => {

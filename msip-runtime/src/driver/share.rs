@@ -43,8 +43,8 @@ pub(super) struct Share {
     queue: Option<TurnQueue>,
     /// There while it counts as busy.
     busy: Option<Box<Busy>>,
-    /// When its turn began; zero before that is known.
-    since: Duration,
+    /// When its turn is over; zero before that is known.
+    over_at: Duration,
     /// How many bytes were read in this turn.
     read_len: u32,
 }
@@ -94,7 +94,7 @@ impl Share {
         task: &mut Context<'_>,
         now: impl FnOnce() -> Duration,
     ) -> Poll<()> {
-        self.since = Duration::ZERO;
+        self.over_at = Duration::ZERO;
         match (&mut self.busy, &self.queue) {
             (Some(busy), Some(queue)) if busy.has_worked || busy.until > now() => {
                 busy.poll_turn(task, queue)
@@ -123,10 +123,11 @@ impl Share {
     /// Whether the turn is over.
     #[inline]
     pub(super) fn is_over(&mut self, now: Duration) -> bool {
-        if self.since == Duration::ZERO {
-            self.since = now;
+        if self.over_at == Duration::ZERO {
+            self.over_at = now.saturating_add(TURN);
+            return false;
         }
-        now.saturating_sub(self.since) >= TURN
+        now >= self.over_at
     }
 
     /// Ends the turn, in which the service was busy or not. Whether the connection is to let its thread look for what else is

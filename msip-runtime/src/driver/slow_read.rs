@@ -12,13 +12,15 @@ const READ_INTERVAL: Duration = Duration::from_secs(3);
 /// How often memory is looked at meanwhile.
 const CHECK_INTERVAL: Duration = Duration::from_millis(250);
 
-/// When a connection may read again.
+/// When a connection may read again. In a box, since it is there only while memory is short.
 #[derive(Debug, Default)]
-pub(super) struct SlowRead {
-    /// While memory is short.
-    next: Option<Duration>,
+pub(super) struct SlowRead(Option<Box<NextRead>>);
+
+#[derive(Debug)]
+struct NextRead {
+    at: Duration,
     /// When to check again, where a read was deferred.
-    pub(super) check_at: Option<Duration>,
+    check_at: Option<Duration>,
 }
 
 impl SlowRead {
@@ -26,20 +28,33 @@ impl SlowRead {
     #[inline]
     pub(super) fn puts_off(&mut self, is_large: bool, now: Duration) -> bool {
         if !is_large {
-            if self.next.is_some() {
-                *self = Self::default();
+            if self.0.is_some() {
+                self.0 = None;
             }
             return false;
         }
-        if self.next.is_some_and(|next| now < next) {
-            self.check_at = Some(now + CHECK_INTERVAL);
+        self.puts_off_large(now)
+    }
+
+    #[cold]
+    fn puts_off_large(&mut self, now: Duration) -> bool {
+        if let Some(next) = &mut self.0
+            && now < next.at
+        {
+            next.check_at = Some(now + CHECK_INTERVAL);
             return true;
         }
-        *self = Self {
-            next: Some(now + READ_INTERVAL),
+        self.0 = Some(Box::new(NextRead {
+            at: now + READ_INTERVAL,
             check_at: None,
-        };
+        }));
         false
+    }
+
+    /// When to check again, where a read was deferred.
+    #[inline]
+    pub(super) fn check_at(&self) -> Option<Duration> {
+        self.0.as_ref()?.check_at
     }
 }
 
@@ -54,7 +69,7 @@ mod tests {
         let mut now = Duration::ZERO;
         while now < Duration::from_secs(60) {
             if slow.puts_off(true, now) {
-                now = slow.check_at.expect("it checks again");
+                now = slow.check_at().expect("it checks again");
             } else {
                 reads += 1;
                 now += Duration::from_millis(1);
@@ -62,7 +77,7 @@ mod tests {
         }
         assert_eq!(reads, 20);
         assert!(!slow.puts_off(false, now), "memory is there again");
-        assert_eq!(slow.check_at, None);
+        assert_eq!(slow.check_at(), None);
         assert!(!slow.puts_off(true, now), "and the next one begins at once");
     }
 }

@@ -95,10 +95,7 @@ impl<A: Outgoing> Receiver<A> {
             }
             self.bare.release();
             if !self.may_take_next() {
-                self.settle();
-                self.turn.end(&self.inbox);
-                self.inbox.set_busy();
-                self.inbox.yield_turn(task);
+                self.yield_costly(task);
                 return Poll::Pending;
             }
             match self.batch.pop_front() {
@@ -150,6 +147,15 @@ impl<A: Outgoing> Receiver<A> {
             }
             _ => true,
         }
+    }
+
+    /// What comes next may cost much, and has to wait for its turn.
+    #[cold]
+    fn yield_costly(&mut self, task: &Context<'_>) {
+        self.settle();
+        self.turn.end(&self.inbox);
+        self.inbox.set_busy();
+        self.inbox.yield_turn(task);
     }
 
     /// The next message or call without metadata, of those that are there. None is while the peer leaves too many answers

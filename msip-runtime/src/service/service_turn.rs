@@ -37,7 +37,7 @@ impl ServiceTurn {
     #[inline]
     pub(super) fn count_bare(&mut self, message: &BareMessage) {
         // A payload is shorter than 4 GiB, and a turn is over long before their sum overflows.
-        self.len += message.body().len() + MESSAGE_LEN;
+        self.len += message.body_len() + MESSAGE_LEN;
     }
 
     pub(super) fn count(&mut self, incoming: &Incoming) {
@@ -69,6 +69,14 @@ impl ServiceTurn {
     /// The service is polled no further.
     #[inline]
     pub(super) fn end(&mut self, inbox: &Inbox) {
+        // Before anything is counted there is no time either.
+        if self.len | self.checked_len != 0 {
+            self.end_counted(inbox);
+        }
+    }
+
+    #[inline(never)]
+    fn end_counted(&mut self, inbox: &Inbox) {
         if self.len + self.checked_len >= BUSY_LEN {
             inbox.set_busy();
         }

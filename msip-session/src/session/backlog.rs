@@ -30,10 +30,23 @@ const REFUSAL_COST: usize = 256;
 const MIN_PROVOKED: usize = 4 * Budget::FLOOR;
 
 impl Session {
+    /// Whether memory is enough, and so few answers wait to be written that no rule here applies: the usual case, told by one
+    /// look.
+    #[inline]
+    pub fn owes_little(&self) -> bool {
+        !self.share.is_tight()
+            && self.outgoing.response_cost() <= self.config.outgoing_queue.min(Budget::FLOOR)
+    }
+
     /// Whether the peer leaves so many answers unread that no handler is to begin, neither of a call nor of a delivery; while
     /// memory is short these are few.
     #[inline]
     pub fn is_backlogged(&self) -> bool {
+        !self.owes_little() && self.leaves_answers()
+    }
+
+    #[cold]
+    fn leaves_answers(&self) -> bool {
         self.phase == Phase::Open && (self.owes_much() || self.awaits_much())
     }
 
@@ -60,11 +73,16 @@ impl Session {
     /// short.
     #[inline]
     pub fn update_backlog(&mut self) -> bool {
+        !self.owes_little() && self.look_at_backlog()
+    }
+
+    #[cold]
+    fn look_at_backlog(&mut self) -> bool {
         let are_many = self.outgoing.response_cost() > Budget::FLOOR;
         if (are_many && self.outgoing.cost() >= self.queue_limit) || self.share.is_tight() {
             self.report_memory();
         }
-        self.is_backlogged()
+        self.leaves_answers()
     }
 
     /// Notes that the handler of a call was not done at once: its answer is counted before it is there.
@@ -76,10 +94,17 @@ impl Session {
 
     /// When to look again, where no handler begins for what the running calls of all connections are expected to be answered with.
     /// One more may begin each time: they may run for long, and nobody is locked out.
+    #[inline]
     pub fn relax_backlog(&mut self, now: Duration) -> Option<Duration> {
         if !self.share.is_tight() {
             self.patience = Patience::default();
+            return None;
         }
+        self.relax_tight_backlog(now)
+    }
+
+    #[cold]
+    fn relax_tight_backlog(&mut self, now: Duration) -> Option<Duration> {
         if self.phase != Phase::Open || !self.awaits_much() {
             return None;
         }
@@ -102,7 +127,13 @@ impl Session {
     /// Whether the driver can let the peer's requests wait unread: no handler begins before some answers are written, and what was
     /// received is half of what is accepted. A driver that cannot write meanwhile reads on nevertheless, and further calls are
     /// refused: the peer may wait in the same way.
+    #[inline]
     pub fn defers_requests(&self) -> bool {
+        !self.owes_little() && self.lets_requests_wait()
+    }
+
+    #[cold]
+    fn lets_requests_wait(&self) -> bool {
         self.phase == Phase::Open
             && self.owes_much()
             && self.inbound.cost() >= self.within_memory(self.config.max_call_bytes) / 2
@@ -112,6 +143,11 @@ impl Session {
     /// credit. A peer that keeps to its limits has no more than this under way.
     #[inline]
     pub fn is_read_paused(&self) -> bool {
+        !self.owes_little() && self.has_provoked_much()
+    }
+
+    #[cold]
+    fn has_provoked_much(&self) -> bool {
         let refusals = self.config.max_calls.saturating_mul(REFUSAL_COST);
         let limit = self.config.outgoing_queue.min(refusals.max(MIN_PROVOKED));
         self.outgoing.provoked_cost() > limit

@@ -170,6 +170,14 @@ impl BareMessage {
         self.start + NO_TOPIC.len()..self.start + to_usize(self.payload_len)
     }
 
+    /// The length of the body.
+    #[inline]
+    #[must_use]
+    pub fn body_len(&self) -> usize {
+        // A frame whose payload is shorter is not bare.
+        to_usize(self.payload_len).saturating_sub(NO_TOPIC.len())
+    }
+
     /// The same message as [`Event::Incoming`](super::Event::Incoming) has it; `memory` is what the frame was read into.
     #[must_use]
     pub fn to_incoming(self, memory: &Bytes) -> Incoming {

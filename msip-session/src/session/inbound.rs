@@ -10,6 +10,7 @@ use super::{
     id_index::IdIndex,
     slot::InboundSlot,
     streams::{LATE_FRAMES, StreamKey, StreamTable},
+    to_usize,
 };
 use crate::wire::MsgId;
 
@@ -31,8 +32,8 @@ struct Entry {
 #[derive(Debug, Clone, Copy)]
 struct RunningCall {
     variant: u16,
-    /// What it is expected to be answered with, in bytes.
-    expected: usize,
+    /// What it is expected to be answered with, in bytes. Small, since every call's entry has it.
+    expected: u32,
 }
 
 /// Whether the caller waits for a call.
@@ -192,7 +193,7 @@ impl InboundCalls {
         self.late_frames += 1;
         if let Some(running) = entry.running {
             self.running -= 1;
-            self.expected -= running.expected;
+            self.expected -= to_usize(running.expected);
         }
         if let Some(key) = entry.streams {
             self.late_frames += LATE_FRAMES;
@@ -216,9 +217,10 @@ impl InboundCalls {
         if let Some(entry) = self.entries.get_mut(slot.index())
             && entry.running.is_none()
         {
+            let expected = u32::try_from(expected).unwrap_or(u32::MAX);
             entry.running = Some(RunningCall { variant, expected });
             self.running += 1;
-            self.expected += expected;
+            self.expected += to_usize(expected);
         }
     }
 
@@ -284,7 +286,11 @@ impl InboundCalls {
     }
 
     /// What the open calls cost in bytes: their requests, and what each needs besides.
+    #[inline]
     pub(super) fn cost(&self) -> usize {
+        if self.entries.is_empty() {
+            return 0;
+        }
         self.bytes
             .saturating_add(self.entries.len().saturating_mul(CALL_COST))
     }

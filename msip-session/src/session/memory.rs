@@ -64,9 +64,14 @@ impl Session {
     pub fn report_memory(&mut self) {
         let to_send = self.held_to_send();
         self.share.report_expected(self.inbound.expected());
+        let mut held = to_send + self.held_received();
         // What chunks reserve, and tasks, is memory too, though nothing that could be waited for.
-        let besides = self.outgoing.spare() + self.inbound.running() * TASK_COST;
-        let held = to_send + self.held_received() + besides;
+        if to_send > 0 {
+            held += self.outgoing.spare();
+        }
+        if self.inbound.running() > 0 {
+            held += self.inbound.running() * TASK_COST;
+        }
         if self.phase == Phase::Suspended {
             let tables = self.received.len() + self.ended_calls.len();
             self.share.report_exactly(held + tables);
@@ -113,6 +118,7 @@ impl Session {
     }
 
     /// The session has a connection again: what it holds counts in steps from here on.
+    #[cold]
     pub(super) fn forbid_eviction(&mut self) {
         self.read_memory = 0;
         self.share
@@ -134,11 +140,18 @@ impl Session {
     }
 
     /// Checks that memory allows a request of this length.
+    #[inline]
     pub(super) fn check_memory(&self, payload_len: usize) -> Result<(), Busy> {
+        if self.share.is_short() {
+            return self.check_short_memory(payload_len);
+        }
+        Ok(())
+    }
+
+    #[cold]
+    fn check_short_memory(&self, payload_len: usize) -> Result<(), Busy> {
         // The caller has no say in how large reads are.
-        if self.share.is_short()
-            && self.held_unhandled().saturating_add(payload_len) > Budget::FLOOR
-        {
+        if self.held_unhandled().saturating_add(payload_len) > Budget::FLOOR {
             return Err(Busy::Memory {
                 max: self.share.max(),
             });
@@ -184,6 +197,7 @@ impl Session {
         self.check_memory(0)
     }
 
+    #[inline]
     fn held_to_send(&self) -> usize {
         self.outgoing.cost()
             + self.droppable_queue.cost()
@@ -192,10 +206,12 @@ impl Session {
             + self.ended_calls.kept_cost()
     }
 
+    #[inline]
     fn held_received(&self) -> usize {
         self.read_memory + self.held_unhandled()
     }
 
+    #[inline]
     fn held_unhandled(&self) -> usize {
         self.unhandled.cost() + self.decoded_message + self.inbound.cost() + self.streams.unread()
     }

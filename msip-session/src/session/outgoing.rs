@@ -183,6 +183,7 @@ impl OutgoingQueue {
     }
 
     /// What the chunks have reserved and not used, in bytes.
+    #[inline]
     pub(super) fn spare(&self) -> usize {
         self.urgent.spare() + self.normal.spare()
     }
