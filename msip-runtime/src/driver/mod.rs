@@ -520,7 +520,7 @@ mod tests {
     #[test]
     fn what_every_idle_connection_holds_is_small() {
         let held = [
-            ("driver", size_of::<Driver>(), 600),
+            ("driver", size_of::<Driver>(), 584),
             (
                 "connection, and the session in it",
                 size_of::<ConnectionShared>(),
