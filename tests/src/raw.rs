@@ -126,11 +126,15 @@ impl RawPeer {
     ///
     /// When the connection ends first.
     pub async fn hear_type(&mut self, frame_type: FrameType) -> Frame {
+        let mut last = None;
         loop {
             match self.hear().await {
                 Some(frame) if frame.header.frame_type == frame_type => return frame,
-                Some(_) => {}
-                None => panic!("the connection ended before a {frame_type} came"),
+                Some(other) => last = Some(other),
+                None => {
+                    let last = last.as_ref().map(describe);
+                    panic!("the connection ended before a {frame_type} came, after {last:?}")
+                }
             }
         }
     }
