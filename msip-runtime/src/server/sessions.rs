@@ -278,9 +278,10 @@ impl SessionKey<'_> {
         };
         match credential {
             PeerCredential::None => {}
-            PeerCredential::UserId(id) => {
+            // A program may be run under another group and is still that user's.
+            PeerCredential::UnixUser { uid, .. } => {
                 part(b"user");
-                part(&id.to_be_bytes());
+                part(&uid.to_be_bytes());
             }
             PeerCredential::CertificateNames(names) => {
                 part(b"names");
@@ -372,8 +373,8 @@ mod tests {
         };
         let all = [
             PeerCredential::None,
-            PeerCredential::UserId(1),
-            PeerCredential::UserId(2),
+            PeerCredential::UnixUser { uid: 1, gid: 1 },
+            PeerCredential::UnixUser { uid: 2, gid: 1 },
             names(&["ab", "c"]),
             names(&["a", "bc"]),
         ];

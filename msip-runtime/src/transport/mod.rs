@@ -1,6 +1,6 @@
 //! Transports: how one peer's bytes reach another, and nothing of what they say.
 //!
-//! A transport connects to addresses of its scheme and listens at them; `tcp` and `mem` are here. To bring another one,
+//! A transport connects to addresses of its scheme and listens at them; `tcp`, `unix` and `mem` are here. To bring another one,
 //! give a client a [`Connect`] and a server a [`Listen`], or hand a server single connections by its
 //! [`Acceptor`](crate::Acceptor). docs/transports.md says what a stream has to keep to.
 
@@ -23,6 +23,8 @@ mod stream;
 mod tcp;
 #[cfg(test)]
 mod tests;
+#[cfg(unix)]
+mod unix;
 mod url;
 
 pub use address::Address;

@@ -2,12 +2,16 @@
 
 #[cfg(feature = "testing")]
 use super::rough::{ROUGH_MEMORY, ROUGH_TCP};
+#[cfg(unix)]
+use super::unix::Unix;
 use super::{Address, memory::Memory, scheme::Transport, tcp::Tcp};
 
 /// Every transport of this crate.
 static TRANSPORTS: &[&dyn Transport] = &[
     &Tcp,
     &Memory,
+    #[cfg(unix)]
+    &Unix,
     #[cfg(feature = "testing")]
     &ROUGH_TCP,
     #[cfg(feature = "testing")]

@@ -619,8 +619,8 @@ async fn authenticators_are_asked_in_order_until_one_answers() {
     // Of processes on this machine by their user id, of others by their tokens.
     let by_user_id = |client: ConnectRequest| async move {
         match client.transport_credential() {
-            PeerCredential::UserId(0) => Err(Status::unauthenticated("not root")),
-            PeerCredential::UserId(id) => {
+            PeerCredential::UnixUser { uid: 0, .. } => Err(Status::unauthenticated("not root")),
+            PeerCredential::UnixUser { uid: id, .. } => {
                 Ok(Some(Identity::new("uid").with_user(format!("user {id}"))))
             }
             _ => Ok(None),
@@ -642,7 +642,7 @@ async fn authenticators_are_asked_in_order_until_one_answers() {
             async move {
                 let (near, mut far) = memory_pair();
                 if let Some(user) = user {
-                    far = far.with_credential(PeerCredential::UserId(user));
+                    far = far.with_credential(PeerCredential::UnixUser { uid: user, gid: 0 });
                 }
                 let accepted = acceptor.accept(far).await;
                 accepted.map_err(io::Error::other).map(|()| near)

@@ -30,6 +30,8 @@ mod sender;
 mod slow_receivers;
 mod streams;
 mod testing;
+#[cfg(unix)]
+mod unix_sockets;
 mod untyped;
 mod untyped_login;
 mod waiting_calls;
