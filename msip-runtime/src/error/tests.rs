@@ -98,6 +98,8 @@ fn setting_errors() -> Vec<SettingError> {
     let name = "max_body";
     each! {
         SettingError::Unknown { .. } => SettingError::Unknown { name: text(), known: text() },
+        SettingError::Secret { .. } => SettingError::Secret { name: text() },
+        SettingError::Conflict { .. } => SettingError::Conflict { name, other: name },
         SettingError::Malformed { .. } => SettingError::Malformed { name, value: text(), form: "a size" },
         SettingError::NotBuilt { .. } => SettingError::NotBuilt { name, value: "zstd", built: text() },
         SettingError::OutOfRange { .. } => SettingError::OutOfRange {

@@ -26,6 +26,12 @@ pub use schema_rule::SchemaRule;
 const KIB: usize = 1024;
 const MIB: usize = 1024 * KIB;
 
+/// Where a URL says that the client finds its credential.
+pub(crate) const TOKEN_SETTINGS: [&str; 2] = ["token_file", "token_env"];
+
+/// Names that would have a secret for a value.
+const SECRETS: [&str; 5] = ["token", "credential", "api_key", "password", "secret"];
+
 /// Calls a macro with the table of settings. Each row is the doc comment of the builder method, the name, the type, the
 /// default and the accepted range.
 macro_rules! with_settings {
@@ -213,17 +219,26 @@ macro_rules! define_settings {
 
             /// Sets a value from the query of a URL, for an endpoint with the settings of these groups.
             pub(crate) fn apply(&mut self, groups: &[&str], name: &str, value: &str) -> Result<(), SettingError> {
+                let is_client = groups.contains(&"client");
+                if is_client && TOKEN_SETTINGS.contains(&name) {
+                    // Its credential is no setting: the builder has read it.
+                    return Ok(());
+                }
                 $(if groups.contains(&stringify!($group)) {
                     $(if name == stringify!($name) {
                         self.$name = parsed(stringify!($name), value)?;
                         return in_range(stringify!($name), &self.$name, &($range));
                     })*
                 })*
+                if SECRETS.contains(&name) {
+                    return Err(SettingError::Secret { name: name.to_owned() });
+                }
                 let mut known = Vec::new();
                 $(if groups.contains(&stringify!($group)) {
                     $(known.push(concat!("`", stringify!($name), "`"));)*
                 })*
-                Err(SettingError::Unknown { name: name.to_owned(), known: known.join(", ") })
+                let error = SettingError::Unknown { name: name.to_owned(), known: known.join(", ") };
+                Err(if is_client { error.or_one_of(&TOKEN_SETTINGS) } else { error })
             }
         }
     };
@@ -336,7 +351,13 @@ mod tests {
             (
                 "ping_intervall",
                 "10s",
-                "unknown setting `ping_intervall`: expected one of `max_body`, `max_decoded`, `handshake_timeout`, `ping_interval`, `call_timeout`, `max_calls`, `max_call_bytes`, `outgoing_queue`, `write_timeout`, `drain_timeout`, `stream_drain`, `compress_threshold`, `session_buffer`, `session_deliveries`, `correlation_ids`, `max_memory`, `insecure`, `codec`, `compress`, `connect_timeout`, `login_timeout`, `address_order`, `reconnect_min`, `reconnect_max`, `buffer_disconnected`",
+                "unknown setting `ping_intervall`: expected one of `max_body`, `max_decoded`, `handshake_timeout`, `ping_interval`, `call_timeout`, `max_calls`, `max_call_bytes`, `outgoing_queue`, `write_timeout`, `drain_timeout`, `stream_drain`, `compress_threshold`, `session_buffer`, `session_deliveries`, `correlation_ids`, `max_memory`, `insecure`, `codec`, `compress`, `connect_timeout`, `login_timeout`, `address_order`, `reconnect_min`, `reconnect_max`, `buffer_disconnected`, `token_file`, `token_env`",
+            ),
+            (
+                "token",
+                "hunter2",
+                "setting `token`: a URL must not hold a secret: write token_file=PATH or token_env=NAME, or use \
+                 `ClientBuilder::credential`",
             ),
             (
                 "ping_interval",

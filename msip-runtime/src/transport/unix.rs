@@ -11,12 +11,14 @@ use tokio::net::{UnixListener, UnixSocket, UnixStream};
 use tracing::{debug, warn};
 
 use super::{
-    Address, Connection, Incoming, Listen, PeerAddress, PeerCredential, UrlError,
+    Address, Connection, Connector, Incoming, Listen, PeerAddress, PeerCredential,
+    TransportOptions, TransportSettingError, UrlError,
     escape::{decode, encode},
     incoming::BoxFuture,
     listen::BoxListen,
-    scheme::Transport,
+    scheme::{ListenError, Transport},
 };
+use msip_session::wire::Side;
 
 /// The longest path in bytes: what `sockaddr_un` has room for, but for the NUL at its end.
 const MAX_PATH_LEN: usize = if cfg!(any(target_os = "linux", target_os = "android")) {
@@ -51,19 +53,28 @@ impl Transport for Unix {
         true
     }
 
-    fn connect<'a>(&'a self, address: &'a Address) -> BoxFuture<'a, io::Result<Connection>> {
-        Box::pin(async {
-            let stream = UnixStream::connect(path_of(address)?).await?;
-            connection(stream, &name_of(address))
-        })
+    fn settings(&self, side: Side) -> &'static [&'static str] {
+        match side {
+            Side::Accepting => &["mode"],
+            Side::Connecting => &[],
+        }
+    }
+
+    fn connector(&self, _: &TransportOptions) -> Result<Connector, TransportSettingError> {
+        Ok(Connector::new(|address: Address| async move {
+            let stream = UnixStream::connect(path_of(&address)?).await?;
+            connection(stream, &name_of(&address))
+        }))
     }
 
     fn listen<'a>(
         &'a self,
         address: &'a Address,
-    ) -> BoxFuture<'a, io::Result<(BoxListen, Address)>> {
+        options: &'a TransportOptions,
+    ) -> BoxFuture<'a, Result<(BoxListen, Address), ListenError>> {
         Box::pin(async {
-            let listener = Socket::bind(address, DEFAULT_MODE).await?;
+            let mode = options.get("mode").map_or(Ok(DEFAULT_MODE), parse_mode)?;
+            let listener = Socket::bind(address, mode).await?;
             Ok((BoxListen::new(listener), address.clone()))
         })
     }
@@ -94,6 +105,17 @@ fn parse_path(authority: &str, path: &str) -> Result<Address, UrlError> {
     Ok(Address::new("unix", String::new(), parts.join("/")))
 }
 
+/// The mode of a socket's file: three octal digits, after a zero or not.
+fn parse_mode(text: &str) -> Result<u32, TransportSettingError> {
+    let digits = text.strip_prefix('0').filter(|rest| rest.len() == 3);
+    let digits = digits.unwrap_or(text);
+    let is_octal = digits.len() == 3 && digits.bytes().all(|digit| (b'0'..=b'7').contains(&digit));
+    let mode = is_octal.then(|| u32::from_str_radix(digits, 8).ok());
+    mode.flatten().ok_or_else(|| {
+        TransportSettingError::new("mode", text, "write three octal digits, such as 0660")
+    })
+}
+
 /// The path in the file system.
 fn path_of(address: &Address) -> io::Result<PathBuf> {
     // `parse` lets no other address through.
@@ -122,7 +144,7 @@ fn connection(stream: UnixStream, name: &Arc<str>) -> io::Result<Connection> {
 struct Socket {
     name: Arc<str>,
     /// Before the listener: whoever connects meanwhile is accepted by the system, and closed with it.
-    file: SocketFile,
+    _file: SocketFile,
     listener: UnixListener,
 }
 
@@ -150,7 +172,7 @@ impl Socket {
         }
         Ok(Self {
             name: name_of(address),
-            file,
+            _file: file,
             listener,
         })
     }
