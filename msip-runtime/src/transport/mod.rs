@@ -38,7 +38,7 @@ pub use listen::Listen;
 pub use listener::Listener;
 pub use memory::memory_pair;
 pub(crate) use peer::Source;
-pub use peer::{PeerAddress, PeerCredential};
+pub use peer::{CertificateName, PeerAddress, PeerCredential};
 pub(crate) use registry::is_confidential;
 #[cfg(feature = "testing")]
 #[doc(hidden)]
