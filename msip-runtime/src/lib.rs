@@ -82,7 +82,8 @@
 //! | [`Sender`] | an exclusive, buffered sender of many small messages |
 //! | [`Status`], [`CallError`], [`SendError`] | the error that a handler answers with; why a call, or a send, failed |
 //! | [`Call`], [`Metadata`] | what came with the message that a handler handles |
-//! | [`Middleware`](middleware::Middleware) | code around exchanges: authentication, limits, retries, metrics |
+//! | [`auth`], [`Authenticator`] | who a client is: API keys, certificates, Unix users, or a function of your own |
+//! | [`Middleware`](middleware::Middleware) | code around exchanges: roles, limits, retries, metrics |
 //! | [`testing`] | handlers without a network, and both ends in one test |
 //!
 //! [`prelude`] has what most programs import. The traits [`Protocol`], [`Envelope`], [`Outbound`], [`OutboundAll`],
@@ -107,6 +108,7 @@
 //! - [Codecs and compression][codecs]
 //! - [Metadata and middleware][middleware_page]
 //! - [Operations][operations]: settings, limits, logs, metrics, shutting down
+//! - [Identity][identity_page]: who is at the other end, and who may do what
 //! - [Transports][transports]: URLs, and transports of your own
 //! - [The untyped layer][untyped_page]: services for any protocol
 //! - [Testing][testing_page]
@@ -122,6 +124,7 @@
 #![doc = concat!("[codecs]: ", env!("CARGO_PKG_REPOSITORY"), "/blob/main/docs/codecs.md")]
 #![doc = concat!("[middleware_page]: ", env!("CARGO_PKG_REPOSITORY"), "/blob/main/docs/middleware.md")]
 #![doc = concat!("[operations]: ", env!("CARGO_PKG_REPOSITORY"), "/blob/main/docs/operations.md")]
+#![doc = concat!("[identity_page]: ", env!("CARGO_PKG_REPOSITORY"), "/blob/main/docs/identity.md")]
 #![doc = concat!("[transports]: ", env!("CARGO_PKG_REPOSITORY"), "/blob/main/docs/transports.md")]
 #![doc = concat!("[untyped_page]: ", env!("CARGO_PKG_REPOSITORY"), "/blob/main/docs/untyped.md")]
 #![doc = concat!("[testing_page]: ", env!("CARGO_PKG_REPOSITORY"), "/blob/main/docs/testing.md")]
@@ -135,6 +138,7 @@
 #[cfg(any(test, fuzzing))]
 extern crate self as msip_runtime;
 
+pub mod auth;
 pub mod body;
 mod call;
 mod client;

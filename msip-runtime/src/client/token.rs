@@ -189,7 +189,7 @@ mod tests {
         file.write("\n");
         assert_eq!(error().await, told("is empty"));
         for len in [MAX_LEN + 1, 10 * MAX_LEN] {
-            file.write("hunter2".repeat(len)[..len].as_bytes());
+            file.write(&"hunter2".repeat(len).as_bytes()[..len]);
             assert_eq!(error().await, told("has more than 6144 bytes"));
         }
     }

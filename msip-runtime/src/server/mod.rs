@@ -8,6 +8,7 @@ mod begin;
 mod broadcast;
 mod builder;
 mod connection;
+mod failure_limiter;
 mod log_limiter;
 mod members;
 mod outbound;

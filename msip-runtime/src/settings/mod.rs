@@ -123,6 +123,10 @@ macro_rules! with_settings {
                 /// The largest number of concurrent handshakes; further connections wait to be accepted. Default 1,024; 1 to
                 /// 10 million.
                 max_handshakes: usize = 1024, 1..=10_000_000;
+                /// How many credentials from one source (an IP address, an IPv6 network of 64 bits, or a Unix user) may be refused
+                /// within a minute; further clients from there that have one are refused with `RESOURCE_EXHAUSTED`, unread. 0 is
+                /// no limit. Default 300; 0 to 1 million.
+                max_auth_failures: usize = 300, 0..=1_000_000;
                 /// How long the session of a disconnected client is kept, so that the client can resume it; 0 keeps none. Default
                 /// 5 min; 0 to 24 h.
                 session_expiry: Duration = Duration::from_secs(300), Duration::ZERO..=Duration::from_secs(86_400);

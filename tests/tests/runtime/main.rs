@@ -4,6 +4,8 @@
 
 mod addresses;
 mod answers;
+mod authenticators;
+mod authorize;
 mod backlog;
 mod blame;
 mod cleared;
