@@ -97,6 +97,7 @@
 //! | `derive` | yes | the derives [`ClientToServer`], [`ServerToClient`] and [`Message`] |
 //! | `json`, `msgpack` | no | bodies in JSON and in MessagePack, besides protobuf |
 //! | `gzip`, `lz4`, `zstd` | no | bodies compressed; `zstd` compiles C |
+//! | `jwt` | no | the authenticator [`Jwt`](auth::Jwt); compiles C |
 //! | `metrics` | no | the middleware [`Metrics`](middleware::Metrics), which measures through the facade of the crate `metrics` |
 //! | `testing` | no | the module [`testing`], for `[dev-dependencies]` |
 //!

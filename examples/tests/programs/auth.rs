@@ -12,7 +12,8 @@ fn only_who_has_a_key_is_let_in() {
 
 #[test]
 fn a_key_is_shown_once_beside_its_line_and_a_wrong_wish_is_told() {
-    let run = |args: &[&str]| Program::start("api-key", env!("CARGO_BIN_EXE_api-key"), args).ended();
+    let run =
+        |args: &[&str]| Program::start("api-key", env!("CARGO_BIN_EXE_api-key"), args).ended();
     let ended = run(&["ada", "--role", "operator", "--expires", "2027-01-31"]);
     let [_, key, _, line] = &*ended.rest else {
         panic!("{ended:?}");
@@ -20,7 +21,10 @@ fn a_key_is_shown_once_beside_its_line_and_a_wrong_wish_is_told() {
     assert_eq!(key.len(), 5 + 16 + 1 + 64);
     let id = key.split('_').nth(1).expect("an id");
     assert!(line.starts_with(&format!("ada {id} ")), "{line}");
-    assert!(line.ends_with(" roles=operator expires=2027-01-31T00:00:00Z"), "{line}");
+    assert!(
+        line.ends_with(" roles=operator expires=2027-01-31T00:00:00Z"),
+        "{line}"
+    );
     let secret = key.rsplit('_').next().expect("a secret");
     assert!(!line.contains(secret), "{line}");
 
@@ -28,5 +32,8 @@ fn a_key_is_shown_once_beside_its_line_and_a_wrong_wish_is_told() {
     assert_ne!(ended.code, Some(0));
     let ended = run(&["ada", "--expires", "tomorrow"]);
     assert_ne!(ended.code, Some(0));
-    assert!(ended.rest.iter().any(|line| line.contains("2027-01-31")), "{ended:?}");
+    assert!(
+        ended.rest.iter().any(|line| line.contains("2027-01-31")),
+        "{ended:?}"
+    );
 }

@@ -32,11 +32,15 @@
 mod anonymous;
 mod api_keys;
 mod certificates;
+#[cfg(feature = "jwt")]
+mod jwt;
 #[cfg(unix)]
 mod unix_users;
 
 pub use anonymous::Anonymous;
 pub use api_keys::{ApiKey, ApiKeyEntry, ApiKeyEntryError, ApiKeys, ApiKeysError};
 pub use certificates::ClientCertificates;
+#[cfg(feature = "jwt")]
+pub use jwt::{Jwt, JwtAlgorithm, JwtKeyError, JwtKeys};
 #[cfg(unix)]
 pub use unix_users::UnixUsers;

@@ -2,7 +2,10 @@
 
 use std::{
     fs, io,
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicU32, Ordering},
+    },
     time::{Duration, SystemTime},
 };
 
@@ -12,7 +15,12 @@ use msip_runtime::{
     auth::{Anonymous, ApiKey, ApiKeys, ClientCertificates, UnixUsers},
     transport::{Address, CertificateName, PeerCredential, memory_pair},
 };
-use msip_tests::{LabServer, SeenByServer, connected, lab::Lab, next, soon};
+use msip_tests::{
+    LabServer, SeenByServer, connected,
+    lab::{Lab, SendClientToServer as _},
+    messages::echo,
+    next, soon,
+};
 use tokio::{sync::mpsc, time::Instant};
 
 /// A server whose clients are what a test says they are.
@@ -308,6 +316,56 @@ async fn a_key_is_replaced_while_clients_are_there_and_their_sessions_go_on() {
     let refused = soon("a refusal", old.connect()).await.expect_err("is gone");
     assert!(refused.to_string().contains(REFUSED), "{refused}");
     client.close().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_client_whose_token_runs_out_is_closed_in_time_and_comes_back_into_its_session() {
+    const LIFE: Duration = Duration::from_secs(300);
+    let server = Server::<Lab>::builder("mem://runs-out")
+        .authenticate(|client: ConnectRequest| async move {
+            let token = String::from_utf8_lossy(client.credential()).into_owned();
+            let expires = SystemTime::now() + LIFE;
+            let identity = Identity::new("token").with_user("ada");
+            Ok(identity.with_role(token).expires_at(expires))
+        })
+        .bind()
+        .await
+        .expect("binds");
+    let (handler, mut events) = LabServer::new();
+    tokio::spawn(server.serve(handler));
+    let asked = Arc::new(AtomicU32::new(0));
+    let count = Arc::clone(&asked);
+    let token = move || {
+        let number = count.fetch_add(1, Ordering::SeqCst) + 1;
+        async move { Ok::<_, io::Error>(format!("token {number}")) }
+    };
+    let begun = Instant::now();
+    let client = Client::<Lab>::builder("mem://runs-out?reconnect_max=1ms");
+    let client = client.credential(token).connect().await.expect("connects");
+    let peer = connected(&mut events).await;
+    for life in 1..4 {
+        assert_eq!(describe(&peer), format!("token ada as token {life}"));
+        let ended = soon_enough(&mut events).await;
+        assert!(matches!(ended, SeenByServer::Disconnected(_)), "{ended:?}");
+        let late = begun.elapsed().saturating_sub(LIFE * life);
+        assert!(late < Duration::from_secs(1), "{late:?} late");
+        assert!(
+            begun.elapsed() + Duration::from_secs(1) > LIFE * life,
+            "early"
+        );
+        let again = connected(&mut events).await;
+        assert_eq!(again.id(), peer.id(), "the same session");
+        assert!(peer.resumed());
+        client.echo_req(echo("still here")).await.expect("answers");
+    }
+    assert_eq!(asked.load(Ordering::SeqCst), 4);
+    client.close().await;
+}
+
+/// The next event, however long it takes by a clock that is moved on.
+async fn soon_enough(events: &mut mpsc::Receiver<SeenByServer>) -> SeenByServer {
+    let event = tokio::time::timeout(Duration::from_secs(3600), events.recv()).await;
+    event.expect("within an hour").expect("it serves")
 }
 
 #[cfg(unix)]

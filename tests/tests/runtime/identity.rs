@@ -463,7 +463,7 @@ async fn an_identity_that_is_forged_doubled_or_nested_is_dropped() {
     let root = [
         field(1, b"root"),
         field(2, b"billing"),
-        vec![3 << 3, 1],
+        [&[3 << 3 | 1][..], &7_u64.to_le_bytes()].concat(),
         field(4, b"admin"),
     ]
     .concat();
