@@ -199,7 +199,7 @@ impl Session {
         }
     }
 
-    /// Begins a stream of answers to a call; [`reply`](Self::reply) ends it.
+    /// Begins a stream of answers to a call, unless credit for it has begun it; [`reply`](Self::reply) ends it.
     pub fn begin_answers(&mut self, slot: InboundSlot) {
         self.inbound
             .open_streams(slot, &mut self.streams, true, false);
