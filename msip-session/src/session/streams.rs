@@ -109,7 +109,9 @@ impl StreamTable {
     pub(super) fn begin_sending(&mut self, key: StreamKey) {
         let start = self.start;
         if let Some(stream) = self.get_mut(key) {
-            stream.sends.get_or_insert_with(|| SendWindow::of_stream(start));
+            stream
+                .sends
+                .get_or_insert_with(|| SendWindow::of_stream(start));
         }
     }
 

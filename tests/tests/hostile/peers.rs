@@ -11,8 +11,8 @@ use msip_runtime::{
 use msip_tests::{
     LabClient, LabServer, Recorder, SeenByClient, SeenByServer, at, connected,
     lab::{
-        ActReq, AskReq, AskRsp, ClientToServer, CountReq, EchoReq, HandleServerToClient, Lab, NoteInd,
-        SaveInd, SendClientToServer as _, SendServerToClient as _, ServerToClient,
+        ActReq, AskReq, AskRsp, ClientToServer, CountReq, EchoReq, HandleServerToClient, Lab,
+        NoteInd, SaveInd, SendClientToServer as _, SendServerToClient as _, ServerToClient,
     },
     next,
     raw::{self, RawPeer},

@@ -117,6 +117,37 @@ fn credit_that_comes_before_the_first_answer_counts() {
 }
 
 #[test]
+fn items_wait_where_a_megabyte_is_queued_and_messages_do_not() {
+    let (mut pair, _, callee) = streaming(false, true);
+    let StreamSide::Callee(served) = callee else {
+        unreachable!()
+    };
+    let id = pair.client.session.streams.windows().next();
+    let all = Credit {
+        items: 10_000,
+        bytes: 1 << 30,
+    };
+    pair.client
+        .session
+        .grant_items(id.expect("one").id, false, all);
+    pair.exchange();
+    let session = &mut pair.server.session;
+    session.begin_answers(served);
+    let body = "x".repeat(16 * 1024);
+    assert_eq!(
+        send_items(session, callee, &body),
+        64,
+        "each counts 88 more"
+    );
+    assert_eq!(session.item_capacity(callee).bytes, 0);
+    assert!(pair.server.send("a message").is_ok());
+    let session = &mut pair.server.session;
+    let chunk = session.poll_transmit().expect("much is queued");
+    session.transmitted(chunk);
+    assert!(session.item_capacity(callee).bytes > 0);
+}
+
+#[test]
 fn credit_for_a_call_that_is_answered_once_changes_nothing() {
     let (mut pair, caller, callee) = streaming(false, false);
     let (StreamSide::Caller(slot), StreamSide::Callee(served)) = (caller, callee) else {
