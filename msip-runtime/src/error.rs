@@ -4,7 +4,10 @@ use std::{io, sync::Arc, time::Duration};
 
 use thiserror::Error;
 
-use crate::{BodyError, Envelope, MetadataError, Status, transport::UrlError};
+use crate::{
+    BodyError, Envelope, MetadataError, Status,
+    transport::{TransportSettingError, UrlError},
+};
 use msip_session::wire::Code;
 
 #[cfg(test)]
@@ -246,6 +249,9 @@ pub enum ConnectError {
     /// A setting, in the URL or the builder, is invalid.
     #[error(transparent)]
     Setting(#[from] crate::SettingError),
+    /// A setting of the URL's transport cannot be used.
+    #[error(transparent)]
+    TransportSetting(#[from] TransportSettingError),
     /// The network or the operating system failed to connect.
     #[error("cannot reach {url}")]
     Transport {
@@ -383,6 +389,7 @@ debug_with_causes!(
     BodyError,
     MetadataError,
     crate::SettingError,
+    TransportSettingError,
     UrlError,
 );
 

@@ -17,8 +17,9 @@ use crate::{
     middleware::{Middleware, Stacks},
     negotiation::Translations,
     settings::{Settings, with_settings},
-    transport::{AddressOrder, Connect, Connector, ServiceUrl},
+    transport::{self, AddressOrder, Connect, Connector, ServiceUrl},
 };
+use msip_session::wire::Side;
 
 /// Configures a client before it connects; from [`Client::builder`].
 ///
@@ -108,7 +109,7 @@ pub struct ClientBuilder<P, H> {
     settings: Settings,
     stacks: Stacks,
     name: String,
-    connector: Connector,
+    connector: Option<Connector>,
     credential: CredentialSource,
     protocol: PhantomData<fn() -> P>,
 }
@@ -170,7 +171,7 @@ impl<P, H> ClientBuilder<P, H> {
             settings: Settings::default(),
             stacks: Stacks::default(),
             name: String::new(),
-            connector: Connector::default(),
+            connector: None,
             credential: CredentialSource::default(),
             protocol: PhantomData,
         }
@@ -255,12 +256,18 @@ impl<P, H> ClientBuilder<P, H> {
             credential,
             ..
         } = self;
-        let url = connector.parse(&url)?;
+        let url = match connector {
+            Some(_) => ServiceUrl::parse_any(&url)?,
+            None => ServiceUrl::parse(&url)?,
+        };
         url.check_direct()?;
-        for (setting, value) in url.settings() {
-            settings.apply(&["connection", "client"], setting, value)?;
-        }
+        let options = url.transport_options(Side::Connecting);
+        settings.apply_url(&["connection", "client"], &url, &options)?;
         settings.finish()?;
+        let connector = match connector {
+            Some(connector) => connector,
+            None => transport::connector_of(&url, &options)?,
+        };
         let parts = Parts {
             url,
             connector,
@@ -340,7 +347,7 @@ impl<P: Protocol, H> ClientBuilder<P, H> {
     /// ```
     #[must_use]
     pub fn connector(mut self, connector: impl Connect) -> Self {
-        self.connector = Connector::new(connector);
+        self.connector = Some(Connector::new(connector));
         self
     }
 

@@ -109,6 +109,10 @@ fn setting_errors() -> Vec<SettingError> {
     }
 }
 
+fn transport_setting() -> TransportSettingError {
+    TransportSettingError::new("ca", "ca.pem", broken())
+}
+
 fn url_errors() -> Vec<UrlError> {
     each! {
         UrlError::NoScheme { .. } => UrlError::NoScheme { url: text() },
@@ -199,6 +203,7 @@ fn connect_errors() -> Vec<ConnectError> {
     each! {
         ConnectError::Url(_) => ConnectError::Url(UrlError::Fragment),
         ConnectError::Setting(_) => ConnectError::Setting(setting),
+        ConnectError::TransportSetting(_) => ConnectError::TransportSetting(transport_setting()),
         ConnectError::Transport { .. } => ConnectError::Transport { url: url(), source: source() },
         ConnectError::TimedOut { .. } => ConnectError::TimedOut { url: url(), timeout: SECOND },
         ConnectError::Refused { .. } => ConnectError::Refused { url: url(), status: status() },
@@ -223,6 +228,7 @@ fn bind_errors() -> Vec<BindError> {
     each! {
         BindError::Url(_) => BindError::Url(UrlError::Fragment),
         BindError::Setting(_) => BindError::Setting(setting),
+        BindError::TransportSetting(_) => BindError::TransportSetting(transport_setting()),
         BindError::Insecure { .. } => BindError::Insecure { url: url() },
         BindError::Io { .. } => BindError::Io { url: url(), source: broken() },
     }

@@ -17,8 +17,11 @@ use crate::{
     middleware::{Middleware, Stacks},
     raw,
     settings::{CodecSet, CompressionSet, CompressionsFor, SchemaRule, Settings, with_settings},
-    transport::{self, BoxListen, Listen, Listener, ServiceUrl, UrlError},
+    transport::{
+        self, BoxListen, Listen, ListenError, Listener, ServiceUrl, TransportSettingError, UrlError,
+    },
 };
+use msip_session::wire::Side;
 
 /// Why a server cannot listen.
 ///
@@ -33,6 +36,9 @@ pub enum BindError {
     /// A setting, in the address or the builder, is invalid.
     #[error(transparent)]
     Setting(#[from] SettingError),
+    /// A setting of the address's transport cannot be used.
+    #[error(transparent)]
+    TransportSetting(#[from] TransportSettingError),
     /// Other machines could reach the address, and the transport is not confidential.
     #[error(
         "connections to {url} would not be confidential: listen at 127.0.0.1, or set `insecure`"
@@ -53,6 +59,18 @@ pub enum BindError {
 }
 
 debug_with_causes!(BindError);
+
+impl BindError {
+    fn of_listen(url: &ServiceUrl, error: ListenError) -> Self {
+        match error {
+            ListenError::Setting(error) => error.into(),
+            ListenError::Io(source) => Self::Io {
+                url: url.to_string(),
+                source,
+            },
+        }
+    }
+}
 
 /// Configures a server before it listens; from [`Server::builder`].
 ///
@@ -361,9 +379,8 @@ impl<P> ServerBuilder<P> {
             Some(_) => ServiceUrl::parse_any(&url)?,
             None => ServiceUrl::parse(&url)?,
         };
-        for (setting, value) in url.settings() {
-            settings.apply(&["connection", "server"], setting, value)?;
-        }
+        let options = url.transport_options(Side::Accepting);
+        settings.apply_url(&["connection", "server"], &url, &options)?;
         settings.finish()?;
         url.check_direct()?;
         let address = url.only_address()?;
@@ -378,10 +395,10 @@ impl<P> ServerBuilder<P> {
         }
         let listener = match listener {
             Some(listener) => Listener::own(listener, address.clone().into()),
-            None => Listener::bind(&url).await.map_err(|source| BindError::Io {
-                url: url.to_string(),
-                source,
-            })?,
+            None => {
+                let bound = Listener::bind_with(address, &options).await;
+                bound.map_err(|error| BindError::of_listen(&url, error))?
+            }
         };
         let mut table = ProtocolTable::default();
         for make in others {

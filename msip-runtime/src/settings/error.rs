@@ -50,3 +50,17 @@ pub enum SettingError {
         max: String,
     },
 }
+
+impl SettingError {
+    /// The same, where these settings are known too.
+    pub(super) fn or_one_of(mut self, names: &[&str]) -> Self {
+        if let Self::Unknown { known, .. } = &mut self {
+            for name in names {
+                known.push_str(", `");
+                known.push_str(name);
+                known.push('`');
+            }
+        }
+        self
+    }
+}

@@ -10,7 +10,7 @@ use std::{sync::Arc, time::Duration};
 use crate::{
     body::{Codec, Compression},
     decoded_size::{DEFAULT_MAX_DECODED, TIMES_MAX_BODY},
-    transport::AddressOrder,
+    transport::{AddressOrder, ServiceUrl, TransportOptions},
 };
 use msip_session::{
     Budget, Config,
@@ -192,6 +192,21 @@ macro_rules! define_settings {
                 $($(in_range(stringify!($name), &self.$name, &($range))?;)*)*
                 if self.max_memory != Budget::OF_PROCESS {
                     self.budget = Budget::new(self.max_memory);
+                }
+                Ok(())
+            }
+
+            /// Sets the values that a URL gives, for an endpoint with the settings of these groups. Those of its transport, which
+            /// has been told them, are left alone.
+            pub(crate) fn apply_url(
+                &mut self,
+                groups: &[&str],
+                url: &ServiceUrl,
+                transport: &TransportOptions,
+            ) -> Result<(), SettingError> {
+                let is_ours = |(name, _): &&(String, String)| !transport.names().contains(&name.as_str());
+                for (name, value) in url.settings().iter().filter(is_ours) {
+                    self.apply(groups, name, value).map_err(|error| error.or_one_of(transport.names()))?;
                 }
                 Ok(())
             }

@@ -56,12 +56,22 @@ pub trait Listen: Send + Sync + 'static {
     fn is_confidential(&self) -> bool {
         false
     }
+
+    /// Reads again what it needs besides its address, such as certificates, for the connections that it accepts from now on.
+    ///
+    /// # Errors
+    ///
+    /// What is wrong with it. What was there before stays in use.
+    fn reload(&self) -> io::Result<()> {
+        Ok(())
+    }
 }
 
 /// [`Listen`] as a trait object.
 trait DynListen: Send + Sync {
     fn accept(&self) -> BoxFuture<'_, io::Result<Incoming>>;
     fn is_confidential(&self) -> bool;
+    fn reload(&self) -> io::Result<()>;
 }
 
 impl<L: Listen> DynListen for L {
@@ -71,6 +81,10 @@ impl<L: Listen> DynListen for L {
 
     fn is_confidential(&self) -> bool {
         Listen::is_confidential(self)
+    }
+
+    fn reload(&self) -> io::Result<()> {
+        Listen::reload(self)
     }
 }
 
@@ -90,6 +104,11 @@ impl BoxListen {
     /// See [`Listen::is_confidential`].
     pub(crate) fn is_confidential(&self) -> bool {
         self.0.is_confidential()
+    }
+
+    /// See [`Listen::reload`].
+    pub(crate) fn reload(&self) -> io::Result<()> {
+        self.0.reload()
     }
 }
 

@@ -2,7 +2,11 @@
 
 use std::io;
 
-use super::{Incoming, ServiceUrl, connect::no_transport, listen::BoxListen, registry};
+use super::{
+    Address, Incoming, ListenError, ServiceUrl, TransportOptions, connect::no_transport,
+    listen::BoxListen, registry,
+};
+use msip_session::wire::Side;
 
 /// A listener, bound from [`bind`](Self::bind) until it is dropped.
 #[derive(Debug)]
@@ -20,13 +24,22 @@ impl Listener {
     /// # Errors
     ///
     /// What the system says: the address is in use or is not of this machine, the host is not known, or another.
-    /// `InvalidInput` where the URL has several addresses.
+    /// `InvalidInput` where the URL has several addresses, or a setting of its transport cannot be used.
     pub async fn bind(url: &ServiceUrl) -> io::Result<Self> {
         let address = url
             .only_address()
             .map_err(|error| io::Error::new(io::ErrorKind::InvalidInput, error))?;
+        let options = url.transport_options(Side::Accepting);
+        Ok(Self::bind_with(address, &options).await?)
+    }
+
+    /// Listens at an address with these options.
+    pub(crate) async fn bind_with(
+        address: &Address,
+        options: &TransportOptions,
+    ) -> Result<Self, ListenError> {
         let transport = registry::find(address.scheme()).ok_or_else(|| no_transport(address))?;
-        let (inner, local) = transport.listen(address).await?;
+        let (inner, local) = transport.listen(address, options).await?;
         Ok(Self {
             inner,
             local_url: local.into(),
@@ -50,6 +63,15 @@ impl Listener {
     /// Dropping this future loses no connection.
     pub async fn accept(&self) -> io::Result<Incoming> {
         self.inner.accept().await
+    }
+
+    /// Reads certificates and the like again, for the connections that it accepts from now on.
+    ///
+    /// # Errors
+    ///
+    /// What is wrong with them. Those of before stay in use.
+    pub fn reload(&self) -> io::Result<()> {
+        self.inner.reload()
     }
 
     /// Where it listens, with the port that the system chose if that was asked for, and without settings.

@@ -12,11 +12,12 @@ use tokio::{
 };
 
 use super::{
-    Address, Connection, Incoming, Listen, PeerAddress, UrlError,
+    Address, Connection, Connector, Incoming, Listen, PeerAddress, TransportOptions,
+    TransportSettingError, UrlError,
     escape::{decode, encode},
     incoming::BoxFuture,
     listen::BoxListen,
-    scheme::Transport,
+    scheme::{ListenError, Transport},
 };
 
 /// The longest name in bytes.
@@ -63,14 +64,17 @@ impl Transport for Memory {
         true
     }
 
-    fn connect<'a>(&'a self, address: &'a Address) -> BoxFuture<'a, io::Result<Connection>> {
-        Box::pin(connect(address))
+    fn connector(&self, _: &TransportOptions) -> Result<Connector, TransportSettingError> {
+        Ok(Connector::new(|address: Address| async move {
+            connect(&address).await
+        }))
     }
 
     fn listen<'a>(
         &'a self,
         address: &'a Address,
-    ) -> BoxFuture<'a, io::Result<(BoxListen, Address)>> {
+        _: &'a TransportOptions,
+    ) -> BoxFuture<'a, Result<(BoxListen, Address), ListenError>> {
         Box::pin(async {
             let listener = MemoryListener::bind(address)?;
             Ok((BoxListen::new(listener), address.clone()))

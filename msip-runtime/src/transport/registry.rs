@@ -3,6 +3,7 @@
 #[cfg(feature = "testing")]
 use super::rough::{ROUGH_MEMORY, ROUGH_TCP};
 use super::{Address, memory::Memory, scheme::Transport, tcp::Tcp};
+use msip_session::wire::Side;
 
 /// Every transport of this crate.
 static TRANSPORTS: &[&dyn Transport] = &[
@@ -31,4 +32,9 @@ pub(super) fn schemes() -> String {
 /// Whether all that is sent to this address is confidential, as far as the address alone tells.
 pub(crate) fn is_confidential(address: &Address) -> bool {
     find(address.scheme()).is_some_and(|transport| transport.is_confidential(address))
+}
+
+/// The names of the settings that URLs of this scheme take on this side, besides those of every client or server.
+pub(super) fn settings(scheme: &str, side: Side) -> &'static [&'static str] {
+    find(scheme).map_or(&[], |transport| transport.settings(side))
 }

@@ -9,9 +9,15 @@ use std::{
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use super::{
-    Address, Connection, Incoming, Listen, Stream, UrlError, incoming::BoxFuture,
-    listen::BoxListen, memory::Memory, scheme::Transport, tcp::Tcp,
+    Address, Connection, Connector, Incoming, Listen, Stream, TransportOptions,
+    TransportSettingError, UrlError,
+    incoming::BoxFuture,
+    listen::BoxListen,
+    memory::Memory,
+    scheme::{ListenError, Transport},
+    tcp::Tcp,
 };
+use msip_session::wire::Side;
 
 /// How many bytes are read or written at once, one size after the other: parts of a header, a header and one byte more,
 /// and enough that large bodies take no minutes.
@@ -61,20 +67,29 @@ impl<T: Transport> Transport for Rough<T> {
         self.inner.is_confidential(&self.inner_address(address))
     }
 
-    fn connect<'a>(&'a self, address: &'a Address) -> BoxFuture<'a, io::Result<Connection>> {
-        Box::pin(async {
-            let address = self.inner_address(address);
-            Ok(roughen(self.inner.connect(&address).await?))
-        })
+    fn settings(&self, side: Side) -> &'static [&'static str] {
+        self.inner.settings(side)
+    }
+
+    fn connector(&self, options: &TransportOptions) -> Result<Connector, TransportSettingError> {
+        let (inner, scheme) = (self.inner.connector(options)?, self.inner.scheme());
+        Ok(Connector::new(move |address: Address| {
+            let inner = inner.clone();
+            async move {
+                let address = address.with_scheme(scheme);
+                inner.connect(&address).await.map(roughen)
+            }
+        }))
     }
 
     fn listen<'a>(
         &'a self,
         address: &'a Address,
-    ) -> BoxFuture<'a, io::Result<(BoxListen, Address)>> {
+        options: &'a TransportOptions,
+    ) -> BoxFuture<'a, Result<(BoxListen, Address), ListenError>> {
         Box::pin(async {
             let address = self.inner_address(address);
-            let (listener, local) = self.inner.listen(&address).await?;
+            let (listener, local) = self.inner.listen(&address, options).await?;
             let local = local.with_scheme(self.scheme);
             Ok((BoxListen::new(RoughListener(listener)), local))
         })
@@ -96,6 +111,10 @@ impl Listen for RoughListener {
 
     fn is_confidential(&self) -> bool {
         self.0.is_confidential()
+    }
+
+    fn reload(&self) -> io::Result<()> {
+        self.0.reload()
     }
 }
 

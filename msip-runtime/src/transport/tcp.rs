@@ -9,8 +9,12 @@ use tokio::net::{TcpListener, TcpSocket, TcpStream, lookup_host};
 use tracing::debug;
 
 use super::{
-    Address, Connection, Incoming, Listen, UrlError, escape::decode, incoming::BoxFuture,
-    listen::BoxListen, scheme::Transport,
+    Address, Connection, Connector, Incoming, Listen, TransportOptions, TransportSettingError,
+    UrlError,
+    escape::decode,
+    incoming::BoxFuture,
+    listen::BoxListen,
+    scheme::{ListenError, Transport},
 };
 
 /// The longest host name in bytes.
@@ -38,14 +42,17 @@ impl Transport for Tcp {
         })
     }
 
-    fn connect<'a>(&'a self, address: &'a Address) -> BoxFuture<'a, io::Result<Connection>> {
-        Box::pin(connect(address))
+    fn connector(&self, _: &TransportOptions) -> Result<Connector, TransportSettingError> {
+        Ok(Connector::new(|address: Address| async move {
+            connect(&address).await
+        }))
     }
 
     fn listen<'a>(
         &'a self,
         address: &'a Address,
-    ) -> BoxFuture<'a, io::Result<(BoxListen, Address)>> {
+        _: &'a TransportOptions,
+    ) -> BoxFuture<'a, Result<(BoxListen, Address), ListenError>> {
         Box::pin(async {
             let listener = bind(address).await?;
             let local = address_of(listener.local_addr()?);

@@ -3,10 +3,11 @@
 use std::{fmt, str::FromStr};
 
 use super::{
-    Address, UrlError,
+    Address, TransportOptions, UrlError,
     escape::{decode, encode},
     registry,
 };
+use msip_session::wire::Side;
 
 /// The longest topic in bytes (docs/protocol.md, "Payloads").
 const MAX_TOPIC_LEN: usize = 255;
@@ -79,6 +80,14 @@ impl ServiceUrl {
     /// The settings after the `?` but for the topic, names and values unescaped, in their order; no name comes twice.
     pub fn settings(&self) -> &[(String, String)] {
         &self.settings
+    }
+
+    /// What its transport is told besides the address, on this side.
+    pub(crate) fn transport_options(&self, side: Side) -> TransportOptions {
+        TransportOptions::of(
+            &self.settings,
+            registry::settings(self.address.scheme(), side),
+        )
     }
 
     /// Parses the text of a URL, as [`FromStr`] does.
