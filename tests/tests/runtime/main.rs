@@ -4,6 +4,7 @@
 
 mod addresses;
 mod answers;
+#[cfg(unix)]
 mod authenticators;
 mod authorize;
 mod backlog;

@@ -1,97 +1,17 @@
 //! The keys with which an issuer signs its tokens.
 
-use std::{
-    error::Error, fmt, fs, future::Future, io, path::Path, path::PathBuf, pin::Pin, sync::Arc,
-};
+use std::{error::Error, fmt, fs, future::Future, path::Path, pin::Pin, sync::Arc};
 
 use jsonwebtoken::{
-    Algorithm, DecodingKey,
-    jwk::{Jwk, JwkSet, KeyAlgorithm, PublicKeyUse},
+    DecodingKey,
+    jwk::{Jwk, JwkSet, PublicKeyUse},
 };
-use thiserror::Error;
 
-use super::public_key::read_pem;
-
-/// How many keys an issuer may have.
-const MAX_KEYS: usize = 64;
-
-/// How the tokens of a key are signed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum JwtAlgorithm {
-    /// `RS256`: RSA of 2,048 to 8,192 bits with SHA-256 (PKCS#1 v1.5).
-    Rs256,
-    /// `ES256`: ECDSA over P-256 with SHA-256.
-    Es256,
-    /// `EdDSA`: Ed25519.
-    EdDsa,
-}
-
-impl JwtAlgorithm {
-    pub(super) const fn to_jws(self) -> Algorithm {
-        match self {
-            Self::Rs256 => Algorithm::RS256,
-            Self::Es256 => Algorithm::ES256,
-            Self::EdDsa => Algorithm::EdDSA,
-        }
-    }
-
-    const fn of_jwk(algorithm: KeyAlgorithm) -> Option<Self> {
-        match algorithm {
-            KeyAlgorithm::RS256 => Some(Self::Rs256),
-            KeyAlgorithm::ES256 => Some(Self::Es256),
-            KeyAlgorithm::EdDSA => Some(Self::EdDsa),
-            _ => None,
-        }
-    }
-}
-
-/// `RS256`, `ES256` or `EdDSA`.
-impl fmt::Display for JwtAlgorithm {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Rs256 => "RS256",
-            Self::Es256 => "ES256",
-            Self::EdDsa => "EdDSA",
-        })
-    }
-}
-
-/// Why keys cannot be used.
-#[derive(Debug, Error)]
-#[non_exhaustive]
-pub enum JwtKeyError {
-    /// The file cannot be read.
-    #[error("the file of keys {path:?} cannot be read")]
-    Io {
-        /// The file.
-        path: PathBuf,
-        /// The system's error.
-        #[source]
-        source: io::Error,
-    },
-    /// The text holds no public key in PEM.
-    #[error("it holds no public key in PEM: `-----BEGIN PUBLIC KEY-----` and what follows")]
-    NoPublicKey,
-    /// The key is of another kind than the algorithm needs.
-    #[error("it is no key for {algorithm}")]
-    OtherAlgorithm {
-        /// The algorithm.
-        algorithm: JwtAlgorithm,
-    },
-    /// The text is no set of keys.
-    #[error("it is no JSON Web Key Set")]
-    NoKeySet(#[source] jsonwebtoken::errors::Error),
-    /// No key of the set can be used.
-    #[error("no key of the set says that it is for signatures with RS256, ES256 or EdDSA (`alg`)")]
-    NoUsableKey,
-    /// A set has too many keys.
-    #[error("the set has {count} keys: {MAX_KEYS} are the most")]
-    TooManyKeys {
-        /// How many.
-        count: usize,
-    },
-}
+use super::{
+    algorithm::JwtAlgorithm,
+    key_error::{JwtKeyError, MAX_KEYS},
+    public_key::read_pem,
+};
 
 /// One key, bound to its algorithm: a token that says it is signed in another way is not checked with it.
 #[derive(Debug, Clone)]

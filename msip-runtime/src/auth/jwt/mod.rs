@@ -1,5 +1,7 @@
 //! JSON Web Tokens, as an identity provider issues them.
 
+mod algorithm;
+mod key_error;
 mod keys;
 mod public_key;
 mod ring_provider;
@@ -21,7 +23,9 @@ use serde_json::Value;
 
 use crate::{Authenticator, ConnectRequest, Identity, Status};
 
-pub use keys::{JwtAlgorithm, JwtKeyError, JwtKeys};
+pub use algorithm::JwtAlgorithm;
+pub use key_error::JwtKeyError;
+pub use keys::JwtKeys;
 
 use keys::{Key, Source};
 

@@ -3,7 +3,7 @@
 use jsonwebtoken::DecodingKey;
 use rustls_pki_types::{SubjectPublicKeyInfoDer, pem::PemObject as _};
 
-use super::keys::{JwtAlgorithm, JwtKeyError};
+use super::{algorithm::JwtAlgorithm, key_error::JwtKeyError};
 
 /// The DER of what stands in front of the key in a `SubjectPublicKeyInfo` (RFC 5280), where its length does not depend on the
 /// key: the whole structure begins with it.

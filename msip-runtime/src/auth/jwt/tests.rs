@@ -233,6 +233,7 @@ async fn whatever_is_wrong_with_a_token_it_is_refused() {
         ("other audiences", with("aud", json!(["shop", "chat2"]))),
         ("no end", with("exp", Value::Null)),
         ("an end that is text", with("exp", json!(far.to_string()))),
+        ("an end beyond all numbers", with("exp", json!(1e300))),
         ("an end before the beginning", with("exp", json!(-1))),
         ("no subject", with("sub", Value::Null)),
         ("an empty subject", with("sub", json!(""))),
@@ -283,7 +284,7 @@ async fn clocks_may_be_apart_and_a_far_end_is_one() {
     assert_eq!(jwt.leeway(Duration::from_secs(9999)).leeway, MAX_LEEWAY);
     for far in [
         json!(u64::MAX),
-        json!(1e300),
+        json!(1e18),
         json!(after_now(60) as f64 + 0.5),
     ] {
         let answer = ask(&strict, &token(&claims_with("exp", far.clone()))).await;
