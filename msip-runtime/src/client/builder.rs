@@ -10,6 +10,8 @@ use super::{
     supervisor,
     token::source_of_url,
 };
+#[cfg(feature = "tls")]
+use crate::transport::ClientTls;
 use crate::{
     Codec, Compression, ConnectError, Protocol,
     call::Serving,
@@ -18,7 +20,7 @@ use crate::{
     middleware::{Middleware, Stacks},
     negotiation::Translations,
     settings::{Settings, with_settings},
-    transport::{self, AddressOrder, Connect, Connector, ServiceUrl},
+    transport::{self, AddressOrder, Connect, Connector, GivenOptions, ServiceUrl},
 };
 use msip_session::wire::Side;
 
@@ -111,6 +113,7 @@ pub struct ClientBuilder<P, H> {
     stacks: Stacks,
     name: String,
     connector: Option<Connector>,
+    given: GivenOptions,
     credential: CredentialSource,
     protocol: PhantomData<fn() -> P>,
 }
@@ -173,6 +176,7 @@ impl<P, H> ClientBuilder<P, H> {
             stacks: Stacks::default(),
             name: String::new(),
             connector: None,
+            given: GivenOptions::default(),
             credential: CredentialSource::default(),
             protocol: PhantomData,
         }
@@ -225,6 +229,15 @@ impl<P, H> ClientBuilder<P, H> {
         self
     }
 
+    /// Whom the client trusts, and who it is, where its URL is of a transport over TLS: see [`ClientTls`]. It has no
+    /// effect on others.
+    #[cfg(feature = "tls")]
+    #[must_use]
+    pub fn tls(mut self, tls: ClientTls) -> Self {
+        self.given.client_tls = Some(tls);
+        self
+    }
+
     pub(super) fn map_handler<T>(self, map: impl FnOnce(H) -> T) -> ClientBuilder<P, T> {
         let Self {
             url,
@@ -233,6 +246,7 @@ impl<P, H> ClientBuilder<P, H> {
             stacks,
             name,
             connector,
+            given,
             credential,
             protocol,
         } = self;
@@ -243,6 +257,7 @@ impl<P, H> ClientBuilder<P, H> {
             stacks,
             name,
             connector,
+            given,
             credential,
             protocol,
         }
@@ -257,6 +272,7 @@ impl<P, H> ClientBuilder<P, H> {
             stacks,
             name,
             connector,
+            given,
             credential,
             ..
         } = self;
@@ -265,7 +281,7 @@ impl<P, H> ClientBuilder<P, H> {
             None => ServiceUrl::parse(&url)?,
         };
         url.check_direct()?;
-        let options = url.transport_options(Side::Connecting);
+        let options = url.transport_options(Side::Connecting).with(given);
         let credential = source_of_url(&url)?.unwrap_or(credential);
         settings.apply_url(&["connection", "client"], &url, &options)?;
         settings.finish()?;

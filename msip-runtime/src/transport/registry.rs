@@ -2,6 +2,8 @@
 
 #[cfg(feature = "testing")]
 use super::rough::{ROUGH_MEMORY, ROUGH_TCP};
+#[cfg(feature = "tls")]
+use super::tls_over_tcp::Tls;
 #[cfg(unix)]
 use super::unix::Unix;
 use super::{Address, memory::Memory, scheme::Transport, tcp::Tcp};
@@ -13,6 +15,8 @@ static TRANSPORTS: &[&dyn Transport] = &[
     &Memory,
     #[cfg(unix)]
     &Unix,
+    #[cfg(feature = "tls")]
+    &Tls,
     #[cfg(feature = "testing")]
     &ROUGH_TCP,
     #[cfg(feature = "testing")]
