@@ -97,6 +97,7 @@
 //! | `json`, `msgpack` | no | bodies in JSON and in MessagePack, besides protobuf |
 //! | `gzip`, `lz4`, `zstd` | no | bodies compressed; `zstd` compiles C |
 //! | `metrics` | no | the middleware [`Metrics`](middleware::Metrics), which measures through the facade of the crate `metrics` |
+//! | `websocket` | no | the transport `ws`: WebSockets |
 //! | `testing` | no | the module [`testing`], for `[dev-dependencies]` |
 //!
 //! # Further reading

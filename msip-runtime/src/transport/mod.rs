@@ -26,6 +26,8 @@ mod tcp;
 #[cfg(test)]
 mod tests;
 mod url;
+#[cfg(feature = "websocket")]
+mod websocket;
 
 pub use address::Address;
 pub use addresses::AddressOrder;

@@ -1,7 +1,11 @@
 //! The registry of transports, by scheme.
 
+#[cfg(all(feature = "testing", feature = "websocket"))]
+use super::rough::ROUGH_WEBSOCKET;
 #[cfg(feature = "testing")]
 use super::rough::{ROUGH_MEMORY, ROUGH_TCP};
+#[cfg(feature = "websocket")]
+use super::websocket::OVER_TCP;
 use super::{Address, memory::Memory, scheme::Transport, tcp::Tcp};
 use msip_session::wire::Side;
 
@@ -9,10 +13,14 @@ use msip_session::wire::Side;
 static TRANSPORTS: &[&dyn Transport] = &[
     &Tcp,
     &Memory,
+    #[cfg(feature = "websocket")]
+    &OVER_TCP,
     #[cfg(feature = "testing")]
     &ROUGH_TCP,
     #[cfg(feature = "testing")]
     &ROUGH_MEMORY,
+    #[cfg(all(feature = "testing", feature = "websocket"))]
+    &ROUGH_WEBSOCKET,
 ];
 
 /// The transport of a scheme, which is in lower case.

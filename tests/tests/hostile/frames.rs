@@ -184,7 +184,11 @@ fn headers(side: Side) -> Vec<Case> {
     let ping = raw::frame(FrameType::Ping, us.call(2), b"");
     let invalid = "INVALID_ARGUMENT";
     let foreign = |name: &str, bytes: &[u8], found: &str| {
-        let rule = format!("bad magic {found}: frames begin with 4d534950 (MSIP)");
+        let remedy = match bytes.starts_with(b"GET ") {
+            true => "; a WebSocket needs a listener at ws://",
+            false => "",
+        };
+        let rule = format!("bad magic {found}: frames begin with 4d534950 (MSIP){remedy}");
         Case {
             name: name.to_owned(),
             bytes: bytes.to_vec(),
