@@ -97,7 +97,7 @@ impl HandleClientToServer for Room {
     }
 }
 
-struct Person(tokio::sync::mpsc::UnboundedSender<MessageInd>);
+struct Person(tokio::sync::mpsc::Sender<MessageInd>);
 
 impl HandleServerToClient for Person {
     async fn on_presence_req(
@@ -109,7 +109,7 @@ impl HandleServerToClient for Person {
     }
 
     async fn on_message_ind(&self, _: &Client<Chat>, message: MessageInd) {
-        self.0.send(message).expect("the test listens");
+        self.0.send(message).await.expect("the test listens");
     }
 }
 
@@ -120,7 +120,7 @@ async fn a_derived_client_talks_to_a_derived_server() {
         .expect("bound");
     let url = server.local_url().to_string();
     let serving = tokio::spawn(server.serve(Room));
-    let (said, mut heard) = tokio::sync::mpsc::unbounded_channel();
+    let (said, mut heard) = tokio::sync::mpsc::channel(8);
     let client = Client::<Chat>::builder(&url)
         .handler(Person(said))
         .connect()

@@ -130,44 +130,47 @@ impl<T: Linked> Linked for With<'_, T> {
     }
 }
 
-/// Implements [`Outbound`] for the handles of one side.
+/// Implements [`Outbound`] for the handles of one side. No method is an `async fn`: its future would hold the message once more.
 macro_rules! impl_outbound {
     ($($ty:ty: $out:ident -> $in:ident;)*) => {$(
         impl<P: $crate::Protocol> $crate::Outbound<P::$out, P::$in> for $ty {
-            async fn send(&self, message: P::$out) -> Result<(), $crate::SendError> {
-                $crate::outbound::send(self, message).await
+            fn send(&self, message: P::$out) -> impl Future<Output = Result<(), $crate::SendError>> + Send {
+                $crate::outbound::send(self, message)
             }
 
             fn try_send(&self, message: P::$out) -> Result<(), $crate::SendError> {
                 $crate::outbound::try_send(self, &message)
             }
 
-            async fn deliver(&self, message: P::$out) -> Result<(), $crate::CallError> {
-                $crate::outbound::deliver(self, message).await
+            fn deliver(&self, message: P::$out) -> impl Future<Output = Result<(), $crate::CallError>> + Send {
+                $crate::outbound::deliver(self, message)
             }
 
-            async fn call(&self, request: P::$out) -> Result<P::$in, $crate::CallError> {
-                $crate::outbound::call(self, request).await
+            fn call(&self, request: P::$out) -> impl Future<Output = Result<P::$in, $crate::CallError>> + Send {
+                $crate::outbound::call(self, request)
             }
 
-            async fn call_streaming(&self, request: P::$out) -> Result<$crate::Streaming<P::$in>, $crate::CallError> {
-                $crate::outbound::call_streaming(self, request).await
+            fn call_streaming(
+                &self,
+                request: P::$out,
+            ) -> impl Future<Output = Result<$crate::Streaming<P::$in>, $crate::CallError>> + Send {
+                $crate::outbound::call_streaming(self, request)
             }
 
-            async fn upload(
+            fn upload(
                 &self,
                 variant: u16,
                 requests: impl ::futures_core::Stream<Item = P::$out> + Send + 'static,
-            ) -> Result<P::$in, $crate::CallError> {
-                $crate::outbound::upload(self, variant, requests).await
+            ) -> impl Future<Output = Result<P::$in, $crate::CallError>> + Send {
+                $crate::outbound::upload(self, variant, requests)
             }
 
-            async fn exchange(
+            fn exchange(
                 &self,
                 variant: u16,
                 requests: impl ::futures_core::Stream<Item = P::$out> + Send + 'static,
-            ) -> Result<$crate::Streaming<P::$in>, $crate::CallError> {
-                $crate::outbound::exchange(self, variant, requests).await
+            ) -> impl Future<Output = Result<$crate::Streaming<P::$in>, $crate::CallError>> + Send {
+                $crate::outbound::exchange(self, variant, requests)
             }
         }
     )*};

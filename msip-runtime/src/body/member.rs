@@ -160,6 +160,12 @@ fn only_member(number: u16, body: &[u8]) -> Option<usize> {
         // The fast path: one byte each.
         return Some(2);
     }
+    only_member_of_any(number, body)
+}
+
+/// The same, however long the member is.
+#[inline(never)]
+fn only_member_of_any(number: u16, body: &[u8]) -> Option<usize> {
     let mut rest = body;
     let (tag, wire_type) = decode_key(&mut rest).ok()?;
     let len = decode_varint(&mut rest).ok()?;

@@ -14,7 +14,7 @@ use std::{
 use super::{
     ConnectionInner, ConnectionShared,
     capacity::{CapacityWaiter, NotSent, no_session},
-    deadline::{Deadline, MIN_TIMEOUT, whole_ms},
+    deadline::{MIN_TIMEOUT, whole_ms},
     exchange_table::OpenedExchange,
     message::Outgoing,
     pending_reply::PendingReply,
@@ -98,12 +98,7 @@ impl<E: Outgoing> FastCall<'_, E> {
         if !request.is_bare() || !connection.is_bare(variant, self.options) {
             return Poll::Ready(None);
         }
-        let Ok(Deadline {
-            timeout: Some(timeout),
-            at: deadline,
-            wire_ms: None,
-        }) = connection.deadline(variant, self.options)
-        else {
+        let Some((timeout, deadline)) = connection.usual_deadline(variant) else {
             return Poll::Ready(None);
         };
         let len = request.encoded_len();

@@ -55,6 +55,20 @@ impl ConnectionShared {
         options.time_limit(schema_timeout(variant), default)
     }
 
+    /// How long a call that begins now may take, and until when, where its caller says nothing and the peer knows it. `None` where
+    /// [`deadline`](Self::deadline) says more.
+    #[inline]
+    pub(super) fn usual_deadline(&self, variant: &Variant) -> Option<(Duration, Duration)> {
+        let timeout = match schema_timeout(variant) {
+            Some(timeout) => timeout,
+            None if self.call_timeout == PROTOCOL_TIMEOUT && !variant.has_streams() => {
+                PROTOCOL_TIMEOUT
+            }
+            None => return None,
+        };
+        (timeout >= MIN_TIMEOUT).then(|| (timeout, self.now().saturating_add(timeout)))
+    }
+
     /// The deadline of an exchange that begins now.
     #[inline]
     pub(super) fn deadline(

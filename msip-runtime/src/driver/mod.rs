@@ -242,9 +242,9 @@ impl Driver {
         if is_first && are_returning {
             return self.yield_to_senders(task);
         }
-        for _ in 0..TURNS {
+        for turn in 0..TURNS {
             self.turns = self.turns.saturating_add(1);
-            match self.turn(task, handlers) {
+            match self.turn(task, handlers, turn == 0) {
                 Ok(Turn::Busy) => {}
                 Ok(Turn::Yielding | Turn::Over) => break,
                 Ok(Turn::Idle) => {
@@ -269,8 +269,14 @@ impl Driver {
         Poll::Pending
     }
 
-    /// Reads once, lets handlers run, and writes all that can be written.
-    fn turn(&mut self, task: &mut Context<'_>, handlers: &mut HandlerTask) -> Result<Turn, Ending> {
+    /// Reads once, lets handlers run, and writes all that can be written. `is_first`: of a poll, which the handlers may have
+    /// been woken for.
+    fn turn(
+        &mut self,
+        task: &mut Context<'_>,
+        handlers: &mut HandlerTask,
+        is_first: bool,
+    ) -> Result<Turn, Ending> {
         let now = self.connection.now();
         if self.share.is_over(now) {
             return Ok(Turn::Over);
@@ -282,12 +288,16 @@ impl Driver {
         if self.turns >= TURNS && !has_yielded {
             self.check_clock(now)?;
         }
-        // It ends only after the inbox is closed.
-        let _ = handlers.as_mut().poll(task);
+        // In later turns they have nothing to do where they wait for what is received: what else wakes them polls this task anew.
+        let mut has_more = false;
+        if is_first || !self.inbox.is_awaited() {
+            // It ends only after the inbox is closed.
+            let _ = handlers.as_mut().poll(task);
+            has_more = self.inbox.take_turn_over();
+        }
         if self.is_yielding {
             return Ok(Turn::Yielding);
         }
-        let has_more = self.inbox.take_turn_over();
         let has_written = match self.poll_write(task, now) {
             Err(ending @ Ending::Io(_)) => {
                 // What the peer said before it closed is worth more than that we cannot write; and where it has closed,

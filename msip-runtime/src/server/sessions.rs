@@ -284,7 +284,9 @@ impl SessionKey<'_> {
             }
             PeerCredential::CertificateNames(names) => {
                 part(b"names");
-                names.iter().for_each(|name| part(name.as_bytes()));
+                // The kind of each is in its text.
+                let names = names.iter();
+                names.for_each(|name| part(name.to_string().as_bytes()));
             }
         }
         hash.finalize().into()
@@ -303,6 +305,7 @@ fn is_equal(a: &[u8; 32], b: &[u8; 32]) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::transport::CertificateName;
 
     fn id(number: u64) -> SessionId {
         SessionId::new(number).unwrap()
@@ -367,7 +370,9 @@ mod tests {
     #[test]
     fn a_session_is_resumed_only_with_the_credential_that_began_it() {
         let names = |names: &[&str]| {
-            let names = names.iter().map(|name| (*name).to_owned());
+            let names = names
+                .iter()
+                .map(|name| CertificateName::Dns((*name).to_owned()));
             PeerCredential::CertificateNames(names.collect())
         };
         let all = [
@@ -376,6 +381,8 @@ mod tests {
             PeerCredential::UserId(2),
             names(&["ab", "c"]),
             names(&["a", "bc"]),
+            PeerCredential::CertificateNames(Arc::new([CertificateName::Uri("abc".to_owned())])),
+            PeerCredential::CertificateNames(Arc::new([CertificateName::Email("abc".to_owned())])),
         ];
         let sessions = Sessions::new(10, &Arc::default());
         for (number, own) in (1..).zip(&all) {

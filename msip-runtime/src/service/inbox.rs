@@ -19,6 +19,8 @@ use msip_session::{BareMessage, Incoming};
 pub(crate) struct Inbox {
     state: Mutex<InboxState>,
     is_closed: AtomicBool,
+    /// The service has taken all that is here, and waits for more, or for what wakes its task.
+    is_awaited: AtomicBool,
     /// A driver polls the service, and asks whether its turn is over.
     is_driven: AtomicBool,
     /// The driver shares its thread with other busy connections, and it is not its turn.
@@ -160,6 +162,7 @@ impl Inbox {
     /// is woken.
     pub(crate) fn extend(&self, received: &mut ReceivedMessages) {
         let mut state = self.lock();
+        self.is_awaited.store(false, Ordering::Relaxed);
         if state.queue.is_empty() {
             std::mem::swap(&mut state.queue, &mut received.0);
         } else {
@@ -174,6 +177,7 @@ impl Inbox {
             state.queue = VecDeque::new();
         }
         state.is_to_release = true;
+        self.is_awaited.store(false, Ordering::Relaxed);
     }
 
     /// A connection is there: what is added from here on comes by it.
@@ -196,6 +200,7 @@ impl Inbox {
         let reader = {
             let mut state = self.lock();
             state.queue.push_back(item);
+            self.is_awaited.store(false, Ordering::Relaxed);
             state.reader.take()
         };
         if let Some(reader) = reader {
@@ -208,6 +213,7 @@ impl Inbox {
         let reader = {
             let mut state = self.lock();
             self.is_closed.store(true, Ordering::Release);
+            self.is_awaited.store(false, Ordering::Relaxed);
             state.reader.take()
         };
         if let Some(reader) = reader {
@@ -233,11 +239,19 @@ impl Inbox {
         }
         state.set_reader(context);
         *is_to_release = std::mem::take(&mut state.is_to_release);
+        self.is_awaited.store(true, Ordering::Relaxed);
         Poll::Pending
+    }
+
+    /// Whether the service has nothing to do but what wakes its task: nothing was added since it found nothing here.
+    #[inline]
+    pub(crate) fn is_awaited(&self) -> bool {
+        self.is_awaited.load(Ordering::Relaxed)
     }
 
     /// The reader takes nothing yet: wakes it when nothing more will be received. The driver polls it after each write.
     pub(super) fn wait(&self, context: &Context<'_>) {
+        self.is_awaited.store(false, Ordering::Relaxed);
         self.lock().set_reader(context);
     }
 
@@ -282,5 +296,43 @@ impl Inbox {
 
     pub(super) fn is_closed(&self) -> bool {
         self.is_closed.load(Ordering::Acquire)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_service_that_has_found_nothing_waits_until_something_is_there_for_it() {
+        let inbox = Inbox::default();
+        let poll = |inbox: &Inbox| {
+            let mut task = Context::from_waker(Waker::noop());
+            let (mut batch, mut is_to_release) = (VecDeque::new(), false);
+            let polled = inbox.poll_next(&mut task, &mut batch, &mut is_to_release);
+            (polled, batch.len(), is_to_release)
+        };
+        assert!(!inbox.is_awaited(), "it has not looked");
+        let lost = || {
+            let mut received = ReceivedMessages::default();
+            let reason = DisconnectReason::ClosedByUs;
+            received.0.push_back(Item::Disconnected(Box::new(reason)));
+            received
+        };
+        for _ in 0..2 {
+            assert_eq!(poll(&inbox), (Poll::Pending, 0, false));
+            assert!(inbox.is_awaited());
+            inbox.extend(&mut lost());
+            assert!(!inbox.is_awaited(), "something was read");
+            assert_eq!(poll(&inbox), (Poll::Ready(true), 1, false));
+            assert!(!inbox.is_awaited(), "it has something to do");
+        }
+        assert_eq!(poll(&inbox), (Poll::Pending, 0, false));
+        inbox.release();
+        assert!(!inbox.is_awaited(), "memory is to be given back");
+        assert_eq!(poll(&inbox), (Poll::Pending, 0, true));
+        inbox.close();
+        assert!(!inbox.is_awaited(), "nothing more will come");
+        assert_eq!(poll(&inbox), (Poll::Ready(false), 0, false));
     }
 }

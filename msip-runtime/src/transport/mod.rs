@@ -46,7 +46,7 @@ pub use memory::memory_pair;
 pub(crate) use options::TransportOptions;
 pub use options::TransportSettingError;
 pub(crate) use peer::Source;
-pub use peer::{PeerAddress, PeerCredential};
+pub use peer::{CertificateName, PeerAddress, PeerCredential};
 pub(crate) use registry::is_confidential;
 #[cfg(feature = "testing")]
 #[doc(hidden)]

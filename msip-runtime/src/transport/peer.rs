@@ -72,6 +72,34 @@ pub enum PeerCredential {
     None,
     /// The user id of the process at the other end, as a Unix socket reports it.
     UserId(u32),
-    /// The names for which the peer's certificate was issued, such as its subject alternative names.
-    CertificateNames(Arc<[String]>),
+    /// The names for which the peer's certificate was issued: its subject alternative names, in their order. They may be
+    /// none.
+    CertificateNames(Arc<[CertificateName]>),
+}
+
+/// A name for which a certificate was issued, as it is in the certificate: upper and lower case and wildcards are kept.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum CertificateName {
+    /// The name of a host, such as `relay.example.org`.
+    Dns(String),
+    /// A URI, such as the SPIFFE id `spiffe://example.org/relay`.
+    Uri(String),
+    /// A mail address.
+    Email(String),
+    /// An IP address.
+    Ip(IpAddr),
+}
+
+/// The kind of the name and the name, such as `dns:relay.example.org`, `uri:spiffe://example.org/relay`,
+/// `email:ada@example.org` or `ip:192.0.2.1`.
+impl fmt::Display for CertificateName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Dns(name) => write!(f, "dns:{name}"),
+            Self::Uri(uri) => write!(f, "uri:{uri}"),
+            Self::Email(address) => write!(f, "email:{address}"),
+            Self::Ip(ip) => write!(f, "ip:{ip}"),
+        }
+    }
 }

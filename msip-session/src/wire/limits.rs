@@ -48,6 +48,7 @@ impl Limits {
     }
 
     /// The largest payload of a frame of this type.
+    #[inline]
     pub(super) fn of_frame(frame_type: FrameType, max_payload: u32) -> u32 {
         match frame_type {
             FrameType::Publish | FrameType::Event | FrameType::Ack => max_payload,

@@ -38,12 +38,15 @@ impl Payload {
 
     /// The body of a frame without metadata and topic, as nearly all are; else the frame again.
     fn body_alone(frame: Frame, max_body: usize) -> Result<Bytes, Frame> {
-        let topic_len = match frame.header.frame_type {
-            FrameType::Publish | FrameType::Event => size_of::<u16>(),
-            _ => 0,
+        let (topic_len, has_topic) = match frame.header.frame_type {
+            FrameType::Publish | FrameType::Event => (
+                size_of::<u16>(),
+                frame.payload.first_chunk() != Some(&[0, 0]),
+            ),
+            _ => (0, false),
         };
         let is_bare = !frame.header.flags.contains(Flags::META)
-            && frame.payload.get(..topic_len) == [0, 0].get(..topic_len)
+            && !has_topic
             && frame.payload.len() - topic_len <= max_body;
         if !is_bare {
             return Err(frame);

@@ -6,6 +6,7 @@
 
 mod answers;
 mod bodies;
+mod bombs;
 mod connections;
 mod decoded;
 mod floods;

@@ -133,7 +133,7 @@ async fn first(mut answers: Streaming<Left>) -> Result<Left, Status> {
 }
 
 /// Answers with what is left of its own deadline.
-struct Device(mpsc::UnboundedSender<Left>);
+struct Device(mpsc::Sender<Left>);
 
 impl HandleServerToClient for Device {
     async fn on_quick_req(&self, client: &Client<Limits>) -> Result<Left, Status> {
@@ -170,7 +170,7 @@ impl HandleServerToClient for Device {
     }
 
     async fn on_save_ind(&self, client: &Client<Limits>) -> Result<(), Status> {
-        let sent = self.0.send(left(client.call().remaining()));
+        let sent = self.0.send(left(client.call().remaining())).await;
         sent.map_err(|_| Status::internal("nobody listens"))
     }
 }
@@ -191,7 +191,7 @@ impl Middleware for Nothing {
 
 struct Fleet {
     client: Client<Limits>,
-    saved: mpsc::UnboundedReceiver<Left>,
+    saved: mpsc::Receiver<Left>,
 }
 
 impl Fleet {
@@ -203,7 +203,7 @@ impl Fleet {
         let server = server.bind().await.expect("binds");
         let url = server.local_url().to_string();
         tokio::spawn(server.serve(Hub));
-        let (sender, saved) = mpsc::unbounded_channel();
+        let (sender, saved) = mpsc::channel(8);
         let client = Client::<Limits>::builder(url).handler(Device(sender));
         let client = client.connect().await.expect("connects");
         Self { client, saved }
