@@ -46,6 +46,10 @@ async fn a_client_with_a_library_of_its_own_is_served() {
     soon("close", socket.close(None)).await.expect("closed");
 }
 
+#[expect(
+    clippy::result_large_err,
+    reason = "the type of the library's callback"
+)]
 #[tokio::test]
 async fn a_client_talks_through_a_server_with_a_library_of_its_own() {
     let (inner, _events, _server) = start("tcp://127.0.0.1:0").await;
