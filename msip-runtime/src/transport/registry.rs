@@ -4,8 +4,12 @@
 use super::rough::ROUGH_WEBSOCKET;
 #[cfg(feature = "testing")]
 use super::rough::{ROUGH_MEMORY, ROUGH_TCP};
+#[cfg(feature = "tls")]
+use super::tls_over_tcp::Tls;
 #[cfg(feature = "websocket")]
 use super::websocket::OVER_TCP;
+#[cfg(all(feature = "tls", feature = "websocket"))]
+use super::websocket::OVER_TLS;
 use super::{Address, memory::Memory, scheme::Transport, tcp::Tcp};
 use msip_session::wire::Side;
 
@@ -13,8 +17,12 @@ use msip_session::wire::Side;
 static TRANSPORTS: &[&dyn Transport] = &[
     &Tcp,
     &Memory,
+    #[cfg(feature = "tls")]
+    &Tls::MSIP,
     #[cfg(feature = "websocket")]
     &OVER_TCP,
+    #[cfg(all(feature = "tls", feature = "websocket"))]
+    &OVER_TLS,
     #[cfg(feature = "testing")]
     &ROUGH_TCP,
     #[cfg(feature = "testing")]

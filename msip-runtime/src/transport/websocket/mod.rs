@@ -25,6 +25,11 @@ use super::{
     scheme::{ListenError, Transport},
     tcp::Tcp,
 };
+#[cfg(feature = "tls")]
+use super::{
+    tls::{CLIENT_SETTINGS, SERVER_SETTINGS},
+    tls_over_tcp::Tls,
+};
 use msip_session::wire::Side;
 
 /// The subprotocol that both ends agree on.
@@ -37,6 +42,9 @@ const ORIGIN: &str = "origin";
 pub(super) struct WebSocket<T> {
     scheme: &'static str,
     inner: T,
+    /// The settings of both.
+    client_settings: &'static [&'static str],
+    server_settings: &'static [&'static str],
 }
 
 /// `ws`.
@@ -47,9 +55,28 @@ impl WebSocket<Tcp> {
         Self {
             scheme: "ws",
             inner: Tcp,
+            client_settings: &[],
+            server_settings: &[ORIGIN],
         }
     }
 }
+
+/// `wss`.
+#[cfg(feature = "tls")]
+pub(super) static OVER_TLS: WebSocket<Tls> = WebSocket {
+    scheme: "wss",
+    inner: Tls::HTTP,
+    client_settings: CLIENT_SETTINGS,
+    server_settings: &TLS_AND_ORIGIN,
+};
+
+#[cfg(feature = "tls")]
+const TLS_AND_ORIGIN: [&str; SERVER_SETTINGS.len() + 1] = {
+    let mut all = [ORIGIN; SERVER_SETTINGS.len() + 1];
+    let (_, of_tls) = all.split_at_mut(1);
+    of_tls.copy_from_slice(SERVER_SETTINGS);
+    all
+};
 
 impl<T: Transport> WebSocket<T> {
     fn inner_address(&self, address: &Address) -> Address {
@@ -72,8 +99,8 @@ impl<T: Transport> Transport for WebSocket<T> {
 
     fn settings(&self, side: Side) -> &'static [&'static str] {
         match side {
-            Side::Connecting => &[],
-            Side::Accepting => &[ORIGIN],
+            Side::Connecting => self.client_settings,
+            Side::Accepting => self.server_settings,
         }
     }
 
