@@ -129,7 +129,7 @@ fn url_errors() -> Vec<UrlError> {
         UrlError::BadPort { .. } => UrlError::BadPort { port: text() },
         UrlError::BadName { .. } => UrlError::BadName { name: text() },
         UrlError::RelativePath { .. } => UrlError::RelativePath { path: text() },
-        UrlError::BadPath { .. } => UrlError::BadPath { path: text() },
+        UrlError::BadSocketPath { .. } => UrlError::BadSocketPath { path: text() },
         UrlError::PathTooLong { .. } => UrlError::PathTooLong { path: text(), len: 108, max: 107 },
         UrlError::Credentials => UrlError::Credentials,
         UrlError::BadTopic { .. } => UrlError::BadTopic { topic: text() },
@@ -137,6 +137,7 @@ fn url_errors() -> Vec<UrlError> {
         UrlError::Fragment => UrlError::Fragment,
         UrlError::BadEscape { .. } => UrlError::BadEscape { text: text() },
         UrlError::BadSetting { .. } => UrlError::BadSetting { text: text() },
+        UrlError::BadPath { .. } => UrlError::BadPath { path: text() },
         UrlError::RepeatedSetting { .. } => UrlError::RepeatedSetting { name: text() },
     }
 }

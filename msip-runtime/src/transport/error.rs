@@ -72,7 +72,7 @@ pub enum UrlError {
     #[error(
         "{path:?} cannot be the path of a socket: it ends in a slash or has control characters"
     )]
-    BadPath {
+    BadSocketPath {
         /// The path, unescaped.
         path: String,
     },
@@ -85,6 +85,14 @@ pub enum UrlError {
         len: usize,
         /// The longest there is on this system.
         max: usize,
+    },
+    /// The path cannot be that of a request.
+    #[error(
+        "{path:?} is not the path of a URL: escape all but letters, digits and the signs that a path may have"
+    )]
+    BadPath {
+        /// The path.
+        path: String,
     },
     /// There is a user or a password before an `@`. It may be a secret, so it is not shown.
     #[error("a URL must not hold a user or a password (before the @)")]

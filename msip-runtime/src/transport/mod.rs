@@ -34,6 +34,8 @@ mod tls_over_tcp;
 #[cfg(unix)]
 mod unix;
 mod url;
+#[cfg(feature = "websocket")]
+mod websocket;
 
 pub use address::Address;
 pub use addresses::AddressOrder;

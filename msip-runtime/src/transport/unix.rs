@@ -92,7 +92,7 @@ fn parse_path(authority: &str, path: &str) -> Result<Address, UrlError> {
         text: path.to_owned(),
     })?;
     if path.ends_with('/') || path.chars().any(char::is_control) {
-        return Err(UrlError::BadPath { path });
+        return Err(UrlError::BadSocketPath { path });
     }
     if path.len() > MAX_PATH_LEN {
         return Err(UrlError::PathTooLong {
