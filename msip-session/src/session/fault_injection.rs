@@ -71,15 +71,20 @@ pub(super) enum FaultInjection {
     CreditForClosedStream,
     /// An answer ends any exchange that has the slot of its own.
     AnswerAnyExchange,
+    /// Handlers begin however many answers the peer leaves unread.
+    IgnoreBacklog,
     /// Nothing is read while a handler waits for an answer; the simulation's own driver has this fault.
     #[cfg(any(test, fuzzing))]
     StopReading,
+    /// Requests wait unread also where nothing can be written; the same.
+    #[cfg(any(test, fuzzing))]
+    NeverReadOn,
 }
 
 #[cfg(test)]
 impl FaultInjection {
     /// All of them.
-    pub(super) const ALL: [Self; 34] = [
+    pub(super) const ALL: [Self; 36] = [
         Self::SkipDedup,
         Self::AcknowledgeWhileHandling,
         Self::WindowOverAllIds,
@@ -113,7 +118,9 @@ impl FaultInjection {
         Self::KeepEndedStreams,
         Self::CreditForClosedStream,
         Self::AnswerAnyExchange,
+        Self::IgnoreBacklog,
         Self::StopReading,
+        Self::NeverReadOn,
     ];
 }
 
