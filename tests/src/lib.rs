@@ -16,7 +16,7 @@ mod server;
 mod soon;
 
 pub use client::{LabClient, SeenByClient};
-pub use echo::Echo;
+pub use echo::{Echo, HANG};
 pub use events::{Recorder, next, recorder};
 pub use process::ServerProcess;
 pub use protocols::{
