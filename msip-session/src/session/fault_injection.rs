@@ -73,6 +73,12 @@ pub(super) enum FaultInjection {
     AnswerAnyExchange,
     /// Handlers begin however many answers the peer leaves unread.
     IgnoreBacklog,
+    /// A session that was parked does not know how the peer's deliveries have ended.
+    ForgetParkedDeliveries,
+    /// A session that was parked does not know how the peer's calls have ended.
+    ForgetParkedCalls,
+    /// A session that was parked uses its ids again.
+    RepeatParkedIds,
     /// Nothing is read while a handler waits for an answer; the simulation's own driver has this fault.
     #[cfg(any(test, fuzzing))]
     StopReading,
@@ -84,7 +90,7 @@ pub(super) enum FaultInjection {
 #[cfg(test)]
 impl FaultInjection {
     /// All of them.
-    pub(super) const ALL: [Self; 36] = [
+    pub(super) const ALL: [Self; 39] = [
         Self::SkipDedup,
         Self::AcknowledgeWhileHandling,
         Self::WindowOverAllIds,
@@ -119,6 +125,9 @@ impl FaultInjection {
         Self::CreditForClosedStream,
         Self::AnswerAnyExchange,
         Self::IgnoreBacklog,
+        Self::ForgetParkedDeliveries,
+        Self::ForgetParkedCalls,
+        Self::RepeatParkedIds,
         Self::StopReading,
         Self::NeverReadOn,
     ];
