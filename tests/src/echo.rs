@@ -6,12 +6,19 @@ use crate::sampler::{
     BroadcastServerToClient as _, Chain, HandleClientToServer, Kinds, Sampler, Text, WellKnown,
 };
 
+/// The text of a request that is never answered.
+pub const HANG: &str = "hang";
+
 /// The handler.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Echo;
 
 impl HandleClientToServer for Echo {
+    /// Never returns where the text says so, and keeps the request.
     async fn on_kinds_req(&self, _: &Peer<Sampler>, request: Kinds) -> Result<Kinds, Status> {
+        if request.a_string == HANG {
+            std::future::pending::<()>().await;
+        }
         Ok(request)
     }
 

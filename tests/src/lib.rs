@@ -18,7 +18,7 @@ mod soon;
 
 pub use certificates::{Authority, Issued};
 pub use client::{LabClient, SeenByClient};
-pub use echo::Echo;
+pub use echo::{Echo, HANG};
 pub use events::{Recorder, next, recorder};
 pub use process::ServerProcess;
 pub use protocols::{

@@ -71,6 +71,8 @@ pub(super) enum FaultInjection {
     CreditForClosedStream,
     /// An answer ends any exchange that has the slot of its own.
     AnswerAnyExchange,
+    /// Handlers begin however many answers the peer leaves unread.
+    IgnoreBacklog,
     /// A session that was parked does not know how the peer's deliveries have ended.
     ForgetParkedDeliveries,
     /// A session that was parked does not know how the peer's calls have ended.
@@ -80,12 +82,15 @@ pub(super) enum FaultInjection {
     /// Nothing is read while a handler waits for an answer; the simulation's own driver has this fault.
     #[cfg(any(test, fuzzing))]
     StopReading,
+    /// Requests wait unread also where nothing can be written; the same.
+    #[cfg(any(test, fuzzing))]
+    NeverReadOn,
 }
 
 #[cfg(test)]
 impl FaultInjection {
     /// All of them.
-    pub(super) const ALL: [Self; 37] = [
+    pub(super) const ALL: [Self; 39] = [
         Self::SkipDedup,
         Self::AcknowledgeWhileHandling,
         Self::WindowOverAllIds,
@@ -119,10 +124,12 @@ impl FaultInjection {
         Self::KeepEndedStreams,
         Self::CreditForClosedStream,
         Self::AnswerAnyExchange,
+        Self::IgnoreBacklog,
         Self::ForgetParkedDeliveries,
         Self::ForgetParkedCalls,
         Self::RepeatParkedIds,
         Self::StopReading,
+        Self::NeverReadOn,
     ];
 }
 

@@ -1,22 +1,16 @@
 //! A hostile server of a client.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicU64, Ordering},
-    mpsc,
-};
+use std::sync::{Arc, atomic::AtomicU64};
 
 use msip_runtime::wire::Side;
 use tokio::net::TcpListener;
 
 use super::{
     Attacker, Bounds, Report,
-    bystander::block_on,
     control::{alone, control},
     program::Program,
     samples::Samples,
-    usage::Processor,
-    watched::{Spent, Watched},
+    watched::Watched,
 };
 use crate::soon;
 
@@ -75,33 +69,15 @@ impl AttackOnClient {
         let args = [&*url, &*control().url];
         let (program, _) = Program::start("lab-client", &args, "ready", takes);
         let watched = Watched::before(self.name, program, &samples);
-        let (spent, attackers) = mpsc::channel();
-        let (release, released) = mpsc::channel::<()>();
-        let attack = std::thread::spawn(move || {
-            block_on(async {
-                let sent = Arc::<AtomicU64>::default();
-                let listener = match TcpListener::from_std(listener) {
-                    Ok(listener) => listener,
-                    Err(error) => panic!("{error}"),
-                };
-                let hostile = HostileServer {
-                    listener,
-                    sent: Arc::clone(&sent),
-                };
-                let _kept = server(hostile).await;
-                let processor = Processor::of_this_thread().unwrap_or_default().used;
-                let sent = sent.load(Ordering::Relaxed);
-                // Nobody hears it where the test has failed.
-                let _ = spent.send(Spent { processor, sent });
-                let _ = released.recv();
-            });
-        });
-        let report = watched.during(&attackers, &self.bounds);
-        drop(release);
-        if let Err(panic) = attack.join() {
-            std::panic::resume_unwind(panic);
-        }
-        report
+        let sent = Arc::<AtomicU64>::default();
+        let counted = Arc::clone(&sent);
+        watched.during(&self.bounds, counted, async move || {
+            let listener = match TcpListener::from_std(listener) {
+                Ok(listener) => listener,
+                Err(error) => panic!("{error}"),
+            };
+            server(HostileServer { listener, sent }).await
+        })
     }
 
     fn listen(&self) -> (std::net::TcpListener, String) {

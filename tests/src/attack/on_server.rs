@@ -3,23 +3,15 @@
 use std::{
     net::SocketAddr,
     rc::Rc,
-    sync::{
-        Arc,
-        atomic::{AtomicU64, Ordering},
-        mpsc,
-    },
+    sync::{Arc, atomic::AtomicU64},
 };
 
 use msip_runtime::wire::{Hello, Side};
 use tokio::{net::TcpSocket, task::LocalSet};
 
 use super::{
-    Attacker, Bounds, Report, Served,
-    bystander::{Bystander, block_on},
-    control::alone,
-    program::Program,
-    usage::Processor,
-    watched::{Spent, Watched},
+    Attacker, Bounds, RawMessage, Report, Served, bystander::Bystander, control::alone,
+    program::Program, watched::Watched,
 };
 use crate::soon;
 
@@ -119,25 +111,26 @@ impl AttackOnServer {
         let credential = self.credential.map(str::to_owned);
         let bystander = Bystander::start(url, self.served, credential);
         let watched = Watched::before(self.name, program, bystander.samples());
-        let count = self.attackers;
-        let (spent, attackers) = mpsc::channel();
-        let (release, released) = mpsc::channel::<()>();
-        let attack = std::thread::spawn(move || {
-            block_on(async {
-                let _kept = run_all(attacker, &target, count).await;
-                let processor = Processor::of_this_thread().unwrap_or_default().used;
-                let sent = target.sent.load(Ordering::Relaxed);
-                // Nobody hears it where the test has failed.
-                let _ = spent.send(Spent { processor, sent });
-                let _ = released.recv();
-            });
-        });
-        let report = watched.during(&attackers, &self.bounds);
-        drop(release);
-        if let Err(panic) = attack.join() {
-            std::panic::resume_unwind(panic);
-        }
-        report
+        let (count, sent) = (self.attackers, Arc::clone(&target.sent));
+        watched.during(&self.bounds, sent, async move || {
+            run_all(attacker, &target, count).await
+        })
+    }
+
+    /// Runs an attack in which each attacker sends this message in so many exchanges, as far as they are taken, and reads
+    /// nothing.
+    ///
+    /// # Panics
+    ///
+    /// As [`run`](Self::run).
+    pub fn run_sending(self, message: &RawMessage, count: usize) -> Report {
+        let message = message.clone();
+        self.run(async move |target| {
+            let mut attacker = target.enter().await;
+            let frames = attacker.frames(&message, count);
+            attacker.send(&frames).await;
+            attacker
+        })
     }
 
     fn serve(&self) -> (Program, String) {

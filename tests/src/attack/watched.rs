@@ -1,12 +1,21 @@
 //! The process that is attacked, before, during and after the attack.
 
 use std::{
-    sync::mpsc::{Receiver, RecvTimeoutError},
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+        mpsc::{self, Receiver, RecvTimeoutError},
+    },
     time::{Duration, Instant},
 };
 
 use super::{
-    Bounds, Latency, Report, control::control, program::Program, samples::Samples, usage::Usage,
+    Bounds, Latency, Report,
+    bystander::block_on,
+    control::control,
+    program::Program,
+    samples::Samples,
+    usage::{Processor, Usage},
 };
 
 /// How many calls tell how long they take before the attack, and after it at least.
@@ -31,9 +40,9 @@ pub(super) struct Watched<'a> {
 }
 
 /// What the attackers say when they have done what they can.
-pub(super) struct Spent {
-    pub(super) processor: Duration,
-    pub(super) sent: u64,
+struct Spent {
+    processor: Duration,
+    sent: u64,
 }
 
 impl<'a> Watched<'a> {
@@ -58,17 +67,53 @@ impl<'a> Watched<'a> {
         }
     }
 
+    /// Runs the attack on a thread of its own, and looks meanwhile. What it returns is kept until everything is measured, and
+    /// `sent` is how many bytes it has sent by then.
+    ///
+    /// # Panics
+    ///
+    /// Where a bound is exceeded, others fail, or the attack panics or takes longer than a minute.
+    pub(super) fn during<T>(
+        self,
+        bounds: &Bounds,
+        sent: Arc<AtomicU64>,
+        attack: impl AsyncFnOnce() -> T + Send + 'static,
+    ) -> Report {
+        let (spent, attackers) = mpsc::channel();
+        let (release, released) = mpsc::channel::<()>();
+        let attack = std::thread::spawn(move || {
+            block_on(async {
+                let _kept = attack().await;
+                let processor = Processor::of_this_thread().unwrap_or_default().used;
+                let sent = sent.load(Ordering::Relaxed);
+                // Nobody hears it where the test has failed.
+                let _ = spent.send(Spent { processor, sent });
+                let _ = released.recv();
+            });
+        });
+        let report = self.until_spent(&attackers, bounds);
+        drop(release);
+        match (attack.join(), report) {
+            (Err(panic), _) => std::panic::resume_unwind(panic),
+            (Ok(()), Some(report)) => report,
+            (Ok(()), None) => panic!("the attackers have not said what they spent"),
+        }
+    }
+
     /// Looks until the attackers have done what they can, and others have called a few times more, with the attackers as
-    /// they are.
-    pub(super) fn during(self, attackers: &Receiver<Spent>, bounds: &Bounds) -> Report {
+    /// they are. `None` where the attack has panicked.
+    fn until_spent(self, attackers: &Receiver<Spent>, bounds: &Bounds) -> Option<Report> {
         let name = self.name;
         let mut descriptors = self.descriptors;
         let spent = loop {
             descriptors = descriptors.max(self.program.descriptors());
             match attackers.recv_timeout(LOOK) {
                 Ok(spent) => break spent,
-                Err(RecvTimeoutError::Timeout) if self.begun.elapsed() < LONGEST => {}
-                Err(error) => panic!("{name}: the attackers have not ended: {error}"),
+                Err(RecvTimeoutError::Disconnected) => return None,
+                Err(RecvTimeoutError::Timeout) => assert!(
+                    self.begun.elapsed() < LONGEST,
+                    "{name}: the attackers have not ended after {LONGEST:?}"
+                ),
             }
         };
         self.samples.wait_for(self.samples.count() + CALLS);
@@ -97,6 +142,6 @@ impl<'a> Watched<'a> {
             sent: spent.sent,
             log,
         };
-        report.check(bounds)
+        Some(report.check(bounds))
     }
 }

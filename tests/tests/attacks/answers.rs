@@ -63,13 +63,7 @@ impl Unread {
                 descriptors: people + 20,
                 lines: people + 20,
             })
-            .run(async move |target| {
-                let mut attacker = target.enter().await;
-                // Until nothing more is taken.
-                let frames = attacker.frames(&message, count);
-                attacker.send(&frames).await;
-                attacker
-            });
+            .run_sending(&message, count);
     }
 }
 
@@ -137,21 +131,16 @@ fn acknowledgments() {
 
 #[test]
 fn answers_of_one_client() {
+    let echo = ClientToServer::EchoReq(EchoReq {
+        ballast: vec![0; 8192],
+        ..EchoReq::default()
+    });
+    let call = RawMessage::of(Flags::ACK_REQUIRED, &echo);
     AttackOnServer::new("200 calls with answers of 8 KiB, which are not read")
         .settings("outgoing_queue=64KiB&max_memory=1MiB")
         .within(Bounds {
             memory: 4 * MIB,
             ..Bounds::default()
         })
-        .run(async |target| {
-            let mut attacker = target.enter().await;
-            let echo = ClientToServer::EchoReq(EchoReq {
-                ballast: vec![0; 8192],
-                ..EchoReq::default()
-            });
-            let call = RawMessage::of(Flags::ACK_REQUIRED, &echo);
-            let calls = attacker.frames(&call, 200);
-            attacker.send(&calls).await;
-            attacker
-        });
+        .run_sending(&call, 200);
 }

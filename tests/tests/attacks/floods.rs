@@ -53,10 +53,5 @@ fn calls_of_no_variant() {
             memory: 4 * MIB,
             ..Bounds::default()
         })
-        .run(async |target| {
-            let mut attacker = target.enter().await;
-            let calls = attacker.frames(&RawMessage::call(999, ""), 20_000);
-            attacker.send(&calls).await;
-            attacker
-        });
+        .run_sending(&RawMessage::call(999, ""), 20_000);
 }

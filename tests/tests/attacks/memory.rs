@@ -3,6 +3,7 @@
 
 use msip_runtime::wire::{Flags, FrameType, Hello, MsgId, Side};
 use msip_tests::{
+    HANG,
     attack::{AttackOnServer, Bounds, KIB, MIB, RawMessage, Served, Target, body},
     lab::{ClientToServer, NoteInd},
     raw,
@@ -135,12 +136,7 @@ fn calls_that_wait() {
         20,
         128 * CALL,
     )
-    .run(async |target| {
-        let mut attacker = target.enter().await;
-        let calls = attacker.frames(&act("hang"), 128);
-        attacker.send(&calls).await;
-        attacker
-    });
+    .run_sending(&act("hang"), 128);
 }
 
 #[test]
@@ -150,10 +146,29 @@ fn streams_that_stop() {
         20,
         128 * CALL,
     )
+    .run_sending(&sum(), 128);
+}
+
+#[test]
+fn requests_that_are_large_once_decoded() {
+    attack(
+        "memory: 20 clients with 64 calls of 1.5 or 6 KB that become many times as much and hang",
+        20,
+        FLOOR + IN_TRANSIT + 64 * CALL,
+    )
+    .served(Served::Sampler)
     .run(async |target| {
-        let mut attacker = target.enter().await;
-        let streams = attacker.frames(&sum(), 128);
-        attacker.send(&streams).await;
+        let mut attacker = target.enter_with(&uncompressed(&target)).await;
+        // A list of empty messages.
+        let request = |leaves| {
+            let text = body::field(14, HANG.as_bytes());
+            let fields = [text, body::field(41, b"").repeat(leaves)].concat();
+            RawMessage::call(1, body::field(1, &fields))
+        };
+        for leaves in [500, 2000] {
+            let calls = attacker.frames(&request(leaves), 32);
+            attacker.send(&calls).await;
+        }
         attacker
     });
 }
@@ -180,6 +195,7 @@ fn messages_that_wait() {
 
 #[test]
 fn broadcasts_that_are_not_read() {
+    let text = body::field(1, &[b'a'; 8 * 1024]);
     let queue = 64 * KIB;
     attack(
         "memory: 30 clients that read no broadcast",
@@ -187,13 +203,7 @@ fn broadcasts_that_are_not_read() {
         queue + FLOOR + IN_TRANSIT,
     )
     .served(Served::Sampler)
-    .run(async |target| {
-        let mut attacker = target.enter().await;
-        let text = body::field(1, &[b'a'; 8 * 1024]);
-        let texts = attacker.frames(&RawMessage::one_way(4, text), 10);
-        attacker.send(&texts).await;
-        attacker
-    });
+    .run_sending(&RawMessage::one_way(4, text), 10);
 }
 
 #[test]

@@ -26,60 +26,40 @@ fn headers_of_calls_that_wait() {
         memory: 8 * MIB,
         ..Bounds::default()
     })
-    .run(async |target| {
-        let mut attacker = target.enter().await;
-        let calls = attacker.frames(&act("hang").metadata(&headers()), 200);
-        attacker.send(&calls).await;
-        attacker
-    });
+    .run_sending(&act("hang").metadata(&headers()), 200);
 }
 
 #[test]
 fn details_where_there_is_no_error() {
+    let call = act("hang").raw_metadata(&[0x5a, 0].repeat(4000));
     AttackOnServer::new("1,000 calls that wait with 4,000 empty details each")
         .within(Bounds {
             memory: 16 * MIB,
             ..Bounds::default()
         })
-        .run(async |target| {
-            let mut attacker = target.enter().await;
-            let call = act("hang").raw_metadata(&[0x5a, 0].repeat(4000));
-            let calls = attacker.frames(&call, 1000);
-            attacker.send(&calls).await;
-            attacker
-        });
+        .run_sending(&call, 1000);
 }
 
 #[test]
 fn trace_contexts_and_ids_that_are_none() {
+    let metadata = Metadata {
+        traceparent: "00-\u{1b}[2J".repeat(500),
+        tracestate: ",=,".repeat(300),
+        correlation_id: "\n\u{1b}x".repeat(800),
+        ..Metadata::default()
+    };
     AttackOnServer::new(
         "1,000 messages with 8 KiB of escape sequences as their traceparent and correlation id",
     )
     .attackers(2)
-    .run(async |target| {
-        let mut attacker = target.enter().await;
-        let metadata = Metadata {
-            traceparent: "00-\u{1b}[2J".repeat(500),
-            tracestate: ",=,".repeat(300),
-            correlation_id: "\n\u{1b}x".repeat(800),
-            ..Metadata::default()
-        };
-        let notes = attacker.frames(&note().metadata(&metadata), 500);
-        attacker.send(&notes).await;
-        attacker
-    });
+    .run_sending(&note().metadata(&metadata), 500);
 }
 
 #[test]
 fn bytes_that_are_no_metadata() {
     AttackOnServer::new("calls with 8 KiB that are no metadata, as many as are allowed")
         .attackers(2)
-        .run(async |target| {
-            let mut attacker = target.enter().await;
-            let calls = attacker.frames(&echo(0).raw_metadata(&[0xff; 8000]), 1000);
-            attacker.send(&calls).await;
-            attacker
-        });
+        .run_sending(&echo(0).raw_metadata(&[0xff; 8000]), 1000);
 }
 
 #[test]

@@ -44,65 +44,45 @@ fn with_codec(hello: Hello, codec: Codec) -> Hello {
 
 #[test]
 fn a_large_compressed_call() {
+    let chain = body::field(3, &vec![0; 256 << 10]);
     AttackOnServer::new("a call of 1 KiB that becomes 256 KiB of a field")
         .served(Served::Sampler)
         .within(Bounds {
             memory: 16 * MIB,
             ..Bounds::default()
         })
-        .run(async |target| {
-            let mut attacker = target.enter().await;
-            let chain = body::field(3, &vec![0; 256 << 10]);
-            let call = attacker.frame(&RawMessage::call(CHAIN_REQ, chain).gzip());
-            attacker.send(&call).await;
-            attacker
-        });
+        .run_sending(&RawMessage::call(CHAIN_REQ, chain).gzip(), 1);
 }
 
 #[test]
 fn large_compressed_calls() {
+    let call = RawMessage::call(KINDS_REQ, leaves(512 << 10)).gzip();
     AttackOnServer::new("16 calls of 1 KiB that become 512 KiB each, by 16 clients")
         .served(Served::Sampler)
         .attackers(16)
         .within(BOUNDS)
-        .run(async |target| {
-            let mut attacker = target.enter().await;
-            let call = RawMessage::call(KINDS_REQ, leaves(512 << 10)).gzip();
-            let calls = attacker.frames(&call, 16);
-            attacker.send(&calls).await;
-            attacker
-        });
+        .run_sending(&call, 16);
 }
 
 #[test]
 fn large_compressed_calls_to_two_workers() {
+    let call = RawMessage::call(KINDS_REQ, leaves(512 << 10)).gzip();
     AttackOnServer::new("16 calls of 1 KiB that become 512 KiB each, by 4 clients of two workers")
         .served(Served::Sampler)
         .workers(2)
         .attackers(4)
         .within(BOUNDS)
-        .run(async |target| {
-            let mut attacker = target.enter().await;
-            let call = RawMessage::call(KINDS_REQ, leaves(512 << 10)).gzip();
-            let calls = attacker.frames(&call, 16);
-            attacker.send(&calls).await;
-            attacker
-        });
+        .run_sending(&call, 16);
 }
 
 #[test]
 fn short_compressed_calls() {
+    let call = RawMessage::call(KINDS_REQ, leaves(48 << 10)).gzip();
     AttackOnServer::new("100 calls of 200 bytes that become 48 KiB each, by 16 clients")
         .served(Served::Sampler)
         .attackers(16)
         .within(BOUNDS)
-        .run(async |target| {
-            let mut attacker = target.enter().await;
-            let call = RawMessage::call(KINDS_REQ, leaves(48 << 10)).gzip();
-            let calls = attacker.frames(&call, 100);
-            attacker.send(&calls).await;
-            attacker
-        });
+        .run_sending(&call, 100);
 }
 
 #[test]
@@ -111,12 +91,7 @@ fn large_calls() {
         .served(Served::Sampler)
         .attackers(16)
         .within(BOUNDS)
-        .run(async |target| {
-            let mut attacker = target.enter().await;
-            let calls = attacker.frame(&RawMessage::call(KINDS_REQ, leaves(512 << 10)));
-            attacker.send(&calls).await;
-            attacker
-        });
+        .run_sending(&RawMessage::call(KINDS_REQ, leaves(512 << 10)), 1);
 }
 
 #[test]
@@ -140,19 +115,14 @@ fn keys_of_a_json_map() {
 
 #[test]
 fn compressed_one_way_messages() {
+    // A text that is replaced again and again.
+    let text = [body::field(1, b"").repeat(256 << 10), vec![7]].concat();
+    let text = body::field(u32::from(TEXT_IND), &text);
     AttackOnServer::new("100 one-way messages of 1 KiB that become 512 KiB each, by 4 clients")
         .served(Served::Sampler)
         .attackers(4)
         .within(BOUNDS)
-        .run(async |target| {
-            let mut attacker = target.enter().await;
-            // A text that is replaced again and again.
-            let text = [body::field(1, b"").repeat(256 << 10), vec![7]].concat();
-            let text = body::field(u32::from(TEXT_IND), &text);
-            let messages = attacker.frames(&RawMessage::one_way(TEXT_IND, text).gzip(), 100);
-            attacker.send(&messages).await;
-            attacker
-        });
+        .run_sending(&RawMessage::one_way(TEXT_IND, text).gzip(), 100);
 }
 
 #[test]
@@ -160,31 +130,21 @@ fn tiny_one_way_messages() {
     AttackOnServer::new("one-way messages of a variant that does not exist, by 16 clients")
         .attackers(16)
         .within(BOUNDS)
-        .run(async |target| {
-            let mut attacker = target.enter().await;
-            let messages = attacker.frames(&RawMessage::one_way(999, ""), 4000);
-            attacker.send(&messages).await;
-            attacker
-        });
+        .run_sending(&RawMessage::one_way(999, ""), 4000);
 }
 
 #[test]
 fn metadata_as_large_as_it_may_be() {
+    let header = |number: usize| (format!("h{number}"), "v".to_owned());
+    let metadata = Metadata {
+        headers: (0..1000).map(header).collect(),
+        ..Metadata::default()
+    };
+    let call = RawMessage::call(999, "").metadata(&metadata);
     AttackOnServer::new("100 calls with 8 KiB of headers each, by 16 clients")
         .attackers(16)
         .within(BOUNDS)
-        .run(async |target| {
-            let mut attacker = target.enter().await;
-            let header = |number: usize| (format!("h{number}"), "v".to_owned());
-            let metadata = Metadata {
-                headers: (0..1000).map(header).collect(),
-                ..Metadata::default()
-            };
-            let call = RawMessage::call(999, "").metadata(&metadata);
-            let calls = attacker.frames(&call, 100);
-            attacker.send(&calls).await;
-            attacker
-        });
+        .run_sending(&call, 100);
 }
 
 /// Answers what a client calls with this message, again and again, until it has done so often enough.

@@ -51,12 +51,7 @@ fn requests_that_stop() {
             memory: 4 * 1024 * PER_CALL,
             ..Bounds::default()
         })
-        .run(async |target| {
-            let mut attacker = target.enter().await;
-            let streams = attacker.frames(&sum(), 1024);
-            attacker.send(&streams).await;
-            attacker
-        });
+        .run_sending(&sum(), 1024);
 }
 
 /// What a call holds whose handler waits, in a debug build.

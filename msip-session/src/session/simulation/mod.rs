@@ -45,7 +45,7 @@ fn config(side: Side, buffer_disconnected: usize) -> Config {
         handshake_timeout: Duration::from_secs(3),
         drain_timeout: Duration::from_secs(1),
         max_calls: MAX_CALLS as usize,
-        max_call_bytes: 1 << 20,
+        max_call_bytes: 1024,
         outgoing_queue: 16 * 1024,
         session_buffer: 16 * 1024,
         session_deliveries: 60,

@@ -12,17 +12,24 @@ use std::{
 use super::{
     super::{
         Config, InboundSlot, Incoming, Lost, Outcome, Session, Slot, TimedOut, Token, Transmit,
+        fault_injection::FaultInjection,
     },
     rules::Rules,
     streams::Streams,
 };
 use crate::wire::{Decoder, MsgId, SessionId, Side};
 
+/// Requests that could wait are read all the same after so long without a byte written.
+const READ_ON_AFTER: Duration = Duration::from_secs(1);
+
 /// The member that each kind of exchange is.
 pub(super) const NOTE: u16 = 1;
 pub(super) const DELIVERY: u16 = 2;
 pub(super) const CALL: u16 = 3;
 pub(super) const STREAM: u16 = 4;
+
+/// The longest answer, in bytes.
+pub(super) const LONG_ANSWER: usize = 6000;
 
 /// A sender that waits for an outcome.
 #[derive(Debug, Clone, Copy)]
@@ -65,6 +72,10 @@ pub(super) struct Attached {
     pub(super) index: usize,
     pub(super) decoder: Decoder,
     pub(super) writing: Option<(Transmit, usize)>,
+    /// Since when not a byte could be written.
+    pub(super) stalled_since: Option<Duration>,
+    /// It reads although the peer's requests could wait: nothing was written for long.
+    reads_on: bool,
 }
 
 impl Attached {
@@ -73,7 +84,15 @@ impl Attached {
             index,
             decoder: Decoder::new(1 << 20),
             writing: None,
+            stalled_since: None,
+            reads_on: false,
         }
+    }
+
+    /// For how long not a byte could be written.
+    fn stalled_for(&self, now: Duration) -> Duration {
+        let since = self.stalled_since.unwrap_or(now);
+        now.saturating_sub(since)
     }
 }
 
@@ -143,6 +162,45 @@ impl Node {
         let session = self.session.as_ref()?;
         let dropped = session.dropped().logs - self.logs_before;
         Some(((self.generation, session.connection()), dropped))
+    }
+
+    /// Whether the driver reads now. Where it lets requests wait, checks that many answers are owed, and that some of them
+    /// were written a moment ago.
+    pub(super) fn may_read(&mut self, now: Duration) -> Result<bool, String> {
+        let is_stuck = self.is_asking() && FaultInjection::StopReading.is_on();
+        if now < self.reads_at || is_stuck {
+            return Ok(false);
+        }
+        let (Some(session), Some(attached)) = (self.session.as_mut(), self.attached.as_mut())
+        else {
+            return Ok(true);
+        };
+        let defers_requests = session.defers_requests();
+        if defers_requests {
+            attached.reads_on |=
+                attached.stalled_for(now) >= READ_ON_AFTER && !FaultInjection::NeverReadOn.is_on();
+        } else if !session.is_backlogged() {
+            attached.reads_on = false;
+        }
+        let waits = defers_requests && !attached.reads_on;
+        let owed = session.outgoing.response_cost();
+        if waits && owed <= session.config.outgoing_queue {
+            return Err(format!(
+                "{:?} does not read, and owes {owed} bytes",
+                self.side
+            ));
+        }
+        if waits && attached.stalled_for(now) >= READ_ON_AFTER {
+            return Err(format!(
+                "{:?} neither reads nor writes since {:?}",
+                self.side, attached.stalled_since
+            ));
+        }
+        let is_put_off = waits || session.is_read_paused();
+        if is_put_off {
+            session.received(now);
+        }
+        Ok(!is_put_off)
     }
 
     /// Takes what an end of an exchange means.
@@ -270,6 +328,15 @@ impl Node {
                 .attached
                 .as_ref()
                 .is_some_and(|attached| attached.writing.is_none())
+    }
+}
+
+/// The length of the answer to a call: some are long, so that a few of them are more than the peer may leave unread.
+fn answer_len(number: u64) -> usize {
+    if number.is_multiple_of(2) {
+        LONG_ANSWER
+    } else {
+        8
     }
 }
 

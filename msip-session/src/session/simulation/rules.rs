@@ -260,7 +260,8 @@ impl Rules {
                 // A delivery has no answer, and that of a stream is its end.
                 let is_bare =
                     variant == DELIVERY || variant == STREAM && shape_of(number).response_stream;
-                if !is_bare && body[..] != number.to_be_bytes() || is_bare && !body.is_empty() {
+                let is_own = body.starts_with(&number.to_be_bytes());
+                if is_bare && !body.is_empty() || !is_bare && !is_own {
                     return wrong("another's answer");
                 }
                 Ok(())

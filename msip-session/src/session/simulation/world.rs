@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use super::{
-    super::{Event, fault_injection::FaultInjection},
-    STREAM_WINDOW, config,
-    node::{Attached, Node},
+    super::Event,
+    MAX_CALLS, STREAM_WINDOW, config,
+    node::{Attached, LONG_ANSWER, Node},
     pipe::Pipe,
     random::Random,
     rules::Rules,
@@ -355,9 +355,7 @@ impl World {
             let Some(index) = node.attached.as_ref().map(|attached| attached.index) else {
                 return Ok(());
             };
-            let is_stuck = node.is_asking() && FaultInjection::StopReading.is_on();
-            let is_over = node.session.as_ref().is_some_and(Session::is_read_paused);
-            if now < node.reads_at || is_over || is_stuck {
+            if !node.may_read(now)? {
                 return Ok(());
             }
             let Some(connection) = self.connections.get_mut(index) else {
@@ -394,8 +392,10 @@ impl World {
             };
             let len = pipe.write(&chunk.bytes[*written..], now, &mut self.random);
             if len == 0 {
+                attached.stalled_since.get_or_insert(now);
                 return;
             }
+            attached.stalled_since = None;
             *written += len;
             if *written == chunk.bytes.len()
                 && let Some((chunk, _)) = attached.writing.take()
@@ -416,8 +416,10 @@ impl World {
         let waiting = session.resend_queue.cost();
         let (may_send, may_come) = (session.send_window.items(), session.receive_window.items());
         let window = i64::from(limits.window.items * WINDOW_GROWTH);
-        // Answers and what is sent again come on top of what senders may queue.
-        let answers = limits.outgoing_queue + limits.session_buffer;
+        // Answers and what is sent again come on top of what senders may queue: those that no handler adds to, and those of the
+        // handlers that ran then.
+        let running = MAX_CALLS as usize * (LONG_ANSWER + FRAME);
+        let answers = limits.outgoing_queue + limits.session_buffer + running;
         if kept > limits.session_buffer + FRAME {
             return Err(format!("{side:?} keeps {kept} bytes of deliveries"));
         }

@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-use super::{Asks, CALL, Node, Queued, Running, STREAM, fails};
+use super::{Asks, CALL, Node, Queued, Running, STREAM, answer_len, fails};
 use crate::{
     session::{
-        Event, InboundSlot, Incoming, Reply, ReplyTo,
+        Event, InboundSlot, Incoming, Reply, ReplyTo, Session,
         simulation::{random::Random, rules::Rules},
     },
     wire::{Code, Credit, ErrorRef, Flags, FrameType, Header, Side},
@@ -142,9 +142,13 @@ impl Node {
                 self.asks = None;
                 self.handled(&queued, rules);
             }
+            if self.session.as_ref().is_some_and(Session::is_backlogged) {
+                break;
+            }
             let Some(queued) = self.queue.pop_front() else {
                 break;
             };
+            self.check_owed()?;
             let number = number_of(&queued.incoming);
             match queued.incoming.reply {
                 ReplyTo::Call(slot) => {
@@ -196,6 +200,21 @@ impl Node {
         Ok(())
     }
 
+    /// A handler begins: checks that the peer has not left too many answers unread.
+    fn check_owed(&self) -> Result<(), String> {
+        let Some(session) = self.session.as_ref().filter(|it| it.is_open()) else {
+            return Ok(());
+        };
+        let owed = session.outgoing.response_cost();
+        if owed > session.config.outgoing_queue {
+            return Err(format!(
+                "{:?} begins a handler, and owes {owed} bytes",
+                self.side
+            ));
+        }
+        Ok(())
+    }
+
     /// A one-way message has been handled.
     fn handled(&mut self, queued: &Queued, rules: &mut Rules) {
         let number = number_of(&queued.incoming);
@@ -244,12 +263,17 @@ impl Node {
                 let status = ErrorRef::new(Code::NotFound, "not this one");
                 session.reply(slot, Reply::<fn(&mut Vec<u8>)>::Error(status));
             } else {
-                let encode = |buffer: &mut Vec<u8>| buffer.extend_from_slice(&number.to_be_bytes());
+                let len = answer_len(number);
+                let encode = |buffer: &mut Vec<u8>| {
+                    let end = buffer.len() + len;
+                    buffer.extend_from_slice(&number.to_be_bytes());
+                    buffer.resize(end, 7);
+                };
                 session.reply(
                     slot,
                     Reply::Message {
                         variant: CALL,
-                        len: 8,
+                        len,
                         compressed: false,
                         metadata: None,
                         encode,
