@@ -135,6 +135,7 @@
 #[cfg(any(test, fuzzing))]
 extern crate self as msip_runtime;
 
+mod answered;
 pub mod body;
 mod call;
 mod client;
@@ -186,6 +187,9 @@ pub mod transport;
 pub mod untyped;
 mod with;
 
+pub use answered::{Answered, ItemStream};
+#[doc(hidden)]
+pub use answered::{EmptyStream, widen};
 pub use body::{Codec, Compression};
 pub use bytes;
 pub use call::Call;
@@ -229,8 +233,6 @@ pub use server::{
 };
 pub use settings::{CodecSet, CompressionSet, CompressionsFor, SchemaRule, SettingError};
 pub use status::{Detail, Status};
-pub use streaming::{Answered, ItemStream, Streaming};
-#[doc(hidden)]
-pub use streaming::{EmptyStream, widen};
+pub use streaming::Streaming;
 pub use transport::AddressOrder;
 pub use with::With;
