@@ -268,17 +268,22 @@ where
                 slot.set(None);
                 self.conclude(task, receiver, call, handled);
             }
-            Poll::Pending => {
-                let Some(mut slot) = self.slot.take() else {
-                    return;
-                };
-                let responder = receiver.responder(call.to_answer, call.deadline);
-                self.go_on(receiver, call, async move {
-                    let handled = poll_fn(|task| poll_slot(&mut slot, task)).await;
-                    responder.respond(handled, call.row).await;
-                });
-            }
+            Poll::Pending => self.leave_slot(receiver, call),
         }
+    }
+
+    /// The handler in the slot was not done at once, and goes on in a task. By itself, as all of this that holds a future on the
+    /// stack: a call that is done at once needs none of it.
+    #[inline(never)]
+    fn leave_slot(&mut self, receiver: &Receiver<D::Out>, call: ServedCall) {
+        let Some(mut slot) = self.slot.take() else {
+            return;
+        };
+        let responder = receiver.responder(call.to_answer, call.deadline);
+        self.go_on(receiver, call, async move {
+            let handled = poll_fn(|task| poll_slot(&mut slot, task)).await;
+            responder.respond(handled, call.row).await;
+        });
     }
 
     /// Runs the handler of a call with its middleware, its metadata and its span, as far as it has any.
@@ -351,14 +356,24 @@ where
                         .fail(&Status::internal("the answer has no variant")),
                 }
             }
-            handled => {
-                // Only a stream of answers takes its time.
-                let responder = receiver.responder(call.to_answer, call.deadline);
-                let mut responding = Box::pin(responder.respond(handled, call.row));
-                if responding.as_mut().poll(task).is_pending() {
-                    self.go_on(receiver, call, responding);
-                }
-            }
+            handled => self.respond(task, receiver, call, handled),
+        }
+    }
+
+    /// The same for an answer that is not one message in plain protobuf.
+    #[inline(never)]
+    fn respond(
+        &mut self,
+        task: &mut Context<'_>,
+        receiver: &Receiver<D::Out>,
+        call: ServedCall,
+        handled: Handled<D::Out>,
+    ) {
+        // Only a stream of answers takes its time.
+        let responder = receiver.responder(call.to_answer, call.deadline);
+        let mut responding = Box::pin(responder.respond(handled, call.row));
+        if responding.as_mut().poll(task).is_pending() {
+            self.go_on(receiver, call, responding);
         }
     }
 
