@@ -29,6 +29,7 @@ mod metadata;
 mod outgoing;
 mod pending_reply;
 mod received_items;
+mod receiving;
 mod recv_buffer;
 mod recv_stream;
 mod reply_slot;
