@@ -261,6 +261,21 @@ pub enum ConnectError {
         #[source]
         source: Arc<io::Error>,
     },
+    /// The two cannot speak TLS with each other.
+    #[cfg(feature = "tls")]
+    #[error("no TLS connection to {url}")]
+    Tls {
+        /// The URL.
+        url: String,
+        /// What is wrong, and what to do.
+        source: crate::transport::TlsError,
+    },
+    /// The server speaks TLS, and the URL is of a transport without it.
+    #[error("{url} speaks TLS: connect to tls:// instead")]
+    TlsPeer {
+        /// The URL.
+        url: String,
+    },
     /// The other side accepted the connection but did not complete the handshake in time.
     #[error("{url} did not answer within {timeout:?}")]
     TimedOut {
@@ -393,6 +408,9 @@ debug_with_causes!(
     UrlError,
 );
 
+#[cfg(feature = "tls")]
+debug_with_causes!(crate::transport::TlsError);
+
 impl ConnectError {
     /// The error after every address has been tried.
     pub(crate) fn of_addresses(mut failures: Vec<Self>) -> Self {
@@ -419,6 +437,13 @@ impl ConnectError {
     }
 
     pub(crate) fn transport(url: impl ToString, source: io::Error) -> Self {
+        #[cfg(feature = "tls")]
+        if let Some(tls) = source.get_ref().and_then(|error| error.downcast_ref()) {
+            return Self::Tls {
+                url: url.to_string(),
+                source: crate::transport::TlsError::clone(tls),
+            };
+        }
         Self::Transport {
             url: url.to_string(),
             source: Arc::new(source),

@@ -96,6 +96,7 @@
 //! | `derive` | yes | the derives [`ClientToServer`], [`ServerToClient`] and [`Message`] |
 //! | `json`, `msgpack` | no | bodies in JSON and in MessagePack, besides protobuf |
 //! | `gzip`, `lz4`, `zstd` | no | bodies compressed; `zstd` compiles C |
+//! | `tls`, `tls12` | no | the transport `tls://`, with TLS 1.3, and with TLS 1.2 too; they compile C |
 //! | `metrics` | no | the middleware [`Metrics`](middleware::Metrics), which measures through the facade of the crate `metrics` |
 //! | `testing` | no | the module [`testing`], for `[dev-dependencies]` |
 //!
@@ -229,7 +230,7 @@ pub use send_now::send_now;
 pub use sender::Sender;
 pub use server::{
     AcceptError, Acceptor, Authenticator, BindError, Broadcast, ConnectRequest, DrainReport, Peer,
-    PeerConnection, Room, RoomError, ServeWith, Server, ServerBuilder,
+    PeerConnection, ReloadError, Reloader, Room, RoomError, ServeWith, Server, ServerBuilder,
 };
 pub use settings::{CodecSet, CompressionSet, CompressionsFor, SchemaRule, SettingError};
 pub use status::{Detail, Status};

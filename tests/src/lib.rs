@@ -1,6 +1,7 @@
 //! Fixtures of the integration tests: protocols, handlers, raw peers, processes and a proxy.
 
 pub mod attack;
+mod certificates;
 mod client;
 mod echo;
 mod events;
@@ -15,6 +16,7 @@ mod raw_caller;
 mod server;
 mod soon;
 
+pub use certificates::{Authority, Issued};
 pub use client::{LabClient, SeenByClient};
 pub use echo::Echo;
 pub use events::{Recorder, next, recorder};

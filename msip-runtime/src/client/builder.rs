@@ -9,6 +9,8 @@ use super::{
     establish::{ProtocolId, Target},
     supervisor,
 };
+#[cfg(feature = "tls")]
+use crate::transport::ClientTls;
 use crate::{
     Codec, Compression, ConnectError, Protocol,
     call::Serving,
@@ -17,7 +19,7 @@ use crate::{
     middleware::{Middleware, Stacks},
     negotiation::Translations,
     settings::{Settings, with_settings},
-    transport::{self, AddressOrder, Connect, Connector, ServiceUrl},
+    transport::{self, AddressOrder, Connect, Connector, GivenOptions, ServiceUrl},
 };
 use msip_session::wire::Side;
 
@@ -110,6 +112,7 @@ pub struct ClientBuilder<P, H> {
     stacks: Stacks,
     name: String,
     connector: Option<Connector>,
+    given: GivenOptions,
     credential: CredentialSource,
     protocol: PhantomData<fn() -> P>,
 }
@@ -172,6 +175,7 @@ impl<P, H> ClientBuilder<P, H> {
             stacks: Stacks::default(),
             name: String::new(),
             connector: None,
+            given: GivenOptions::default(),
             credential: CredentialSource::default(),
             protocol: PhantomData,
         }
@@ -221,6 +225,15 @@ impl<P, H> ClientBuilder<P, H> {
         self
     }
 
+    /// Whom the client trusts, and who it is, where its URL is of a transport over TLS: see [`ClientTls`]. It has no
+    /// effect on others.
+    #[cfg(feature = "tls")]
+    #[must_use]
+    pub fn tls(mut self, tls: ClientTls) -> Self {
+        self.given.client_tls = Some(tls);
+        self
+    }
+
     pub(super) fn map_handler<T>(self, map: impl FnOnce(H) -> T) -> ClientBuilder<P, T> {
         let Self {
             url,
@@ -229,6 +242,7 @@ impl<P, H> ClientBuilder<P, H> {
             stacks,
             name,
             connector,
+            given,
             credential,
             protocol,
         } = self;
@@ -239,6 +253,7 @@ impl<P, H> ClientBuilder<P, H> {
             stacks,
             name,
             connector,
+            given,
             credential,
             protocol,
         }
@@ -253,6 +268,7 @@ impl<P, H> ClientBuilder<P, H> {
             stacks,
             name,
             connector,
+            given,
             credential,
             ..
         } = self;
@@ -261,7 +277,7 @@ impl<P, H> ClientBuilder<P, H> {
             None => ServiceUrl::parse(&url)?,
         };
         url.check_direct()?;
-        let options = url.transport_options(Side::Connecting);
+        let options = url.transport_options(Side::Connecting).with(given);
         settings.apply_url(&["connection", "client"], &url, &options)?;
         settings.finish()?;
         let connector = match connector {

@@ -257,6 +257,9 @@ fn handshake_failed(url: &Address, settings: &Settings, error: HandshakeError) -
         HandshakeError::Fault(fault) if fault.kind == FaultKind::MipPeer => {
             ConnectError::MipPeer { url }
         }
+        HandshakeError::Fault(fault) if fault.kind == FaultKind::TlsPeer => {
+            ConnectError::TlsPeer { url }
+        }
         HandshakeError::Fault(fault) => ConnectError::Protocol {
             url,
             rule: fault.rule,

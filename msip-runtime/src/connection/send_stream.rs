@@ -188,7 +188,7 @@ impl<E: Outgoing> SendStream<E> {
         let (Some(end), Some(session)) = (end, state.session()) else {
             return Poll::Ready(Err(SendError::Disconnected));
         };
-        if !session.is_queue_full() {
+        if session.has_request_capacity() {
             self.capacity = session.item_capacity(end);
             return Poll::Ready(Ok(()));
         }

@@ -3,17 +3,19 @@
 use std::error::Error;
 
 use super::*;
+#[cfg(feature = "tls")]
+use crate::transport::TlsError;
 use crate::{AcceptError, BindError, RoomError, SettingError, VariantLabel};
 
 /// One value of each variant of an error. A variant without one does not compile.
 macro_rules! each {
-    ($($pattern:pat => $value:expr,)+) => {{
+    ($($(#[$attribute:meta])* $pattern:pat => $value:expr,)+) => {{
         let _all_are_here = |error: &_| match error {
-            $($pattern => {})+
+            $($(#[$attribute])* $pattern => {})+
         };
-        let errors = vec![$($value),+];
+        let errors = Vec::from([$($(#[$attribute])* $value),+]);
         let mut at = errors.iter();
-        $(assert!(matches!(at.next(), Some($pattern)), "{}", stringify!($pattern));)+
+        $($(#[$attribute])* assert!(matches!(at.next(), Some($pattern)), "{}", stringify!($pattern));)+
         errors
     }};
 }
@@ -186,6 +188,26 @@ fn disconnect_reasons() -> Vec<DisconnectReason> {
     }
 }
 
+#[cfg(feature = "tls")]
+fn tls_errors() -> Vec<TlsError> {
+    let names = vec!["a.example".to_owned(), "b.example".to_owned()];
+    each! {
+        TlsError::Plaintext => TlsError::Plaintext,
+        TlsError::NotTls => TlsError::NotTls,
+        TlsError::Closed => TlsError::Closed,
+        TlsError::Expired { .. } => TlsError::Expired { ago: SECOND },
+        TlsError::NotYetValid { .. } => TlsError::NotYetValid { ahead: SECOND },
+        TlsError::WrongName { .. } => TlsError::WrongName { expected: text(), presented: names },
+        TlsError::UnknownIssuer => TlsError::UnknownIssuer,
+        TlsError::InvalidCertificate(_) => TlsError::InvalidCertificate("it was revoked".to_owned()),
+        TlsError::ClientCertificateRequired => TlsError::ClientCertificateRequired,
+        TlsError::ClientCertificateRefused(_) => TlsError::ClientCertificateRefused("it has expired".to_owned()),
+        TlsError::NoCommonVersion => TlsError::NoCommonVersion,
+        TlsError::OtherProtocol => TlsError::OtherProtocol,
+        TlsError::Other(_) => TlsError::Other("no random numbers".to_owned()),
+    }
+}
+
 fn connect_errors() -> Vec<ConnectError> {
     let source = || Arc::new(broken());
     let setting = SettingError::Unknown {
@@ -205,6 +227,9 @@ fn connect_errors() -> Vec<ConnectError> {
         ConnectError::Setting(_) => ConnectError::Setting(setting),
         ConnectError::TransportSetting(_) => ConnectError::TransportSetting(transport_setting()),
         ConnectError::Transport { .. } => ConnectError::Transport { url: url(), source: source() },
+        #[cfg(feature = "tls")]
+        ConnectError::Tls { .. } => ConnectError::Tls { url: url(), source: TlsError::Plaintext },
+        ConnectError::TlsPeer { .. } => ConnectError::TlsPeer { url: url() },
         ConnectError::TimedOut { .. } => ConnectError::TimedOut { url: url(), timeout: SECOND },
         ConnectError::Refused { .. } => ConnectError::Refused { url: url(), status: status() },
         ConnectError::MipPeer { .. } => ConnectError::MipPeer { url: url() },
@@ -229,6 +254,7 @@ fn bind_errors() -> Vec<BindError> {
         BindError::Url(_) => BindError::Url(UrlError::Fragment),
         BindError::Setting(_) => BindError::Setting(setting),
         BindError::TransportSetting(_) => BindError::TransportSetting(transport_setting()),
+        BindError::ServerSetting { .. } => BindError::ServerSetting { url: url(), name: text() },
         BindError::Insecure { .. } => BindError::Insecure { url: url() },
         BindError::Io { .. } => BindError::Io { url: url(), source: broken() },
     }
@@ -327,6 +353,8 @@ fn the_errors_inside_of_others_are_for_people_too() {
     check_all(metadata_errors());
     check_all(setting_errors());
     check_all(url_errors());
+    #[cfg(feature = "tls")]
+    check_all(tls_errors());
     check_all(close_reasons());
     check_all(room_errors());
     check_all(accept_errors());

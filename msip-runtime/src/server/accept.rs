@@ -2,7 +2,6 @@
 
 use std::{
     future::{Future, pending},
-    io,
     pin::pin,
     sync::Arc,
     time::Duration,
@@ -11,7 +10,7 @@ use std::{
 use tokio::{
     sync::{OwnedSemaphorePermit, Semaphore},
     task::JoinSet,
-    time::{sleep, timeout},
+    time::timeout,
 };
 use tracing::Instrument as _;
 
@@ -19,6 +18,7 @@ use super::{
     acceptor::IncomingConnections,
     authenticate::Authenticators,
     connection::{self, ConnectionEnd},
+    listeners::AcceptFailure,
     log_limiter::LogLimiter,
     permits::ConnectionPermits,
     protocols::ProtocolTable,
@@ -32,10 +32,6 @@ use crate::{
     settings::Settings,
     transport::Incoming,
 };
-
-/// How long to wait after a failed accept: at first, doubled with each, and at most.
-const FIRST_WAIT: Duration = Duration::from_millis(5);
-const LONGEST_WAIT: Duration = Duration::from_secs(1);
 
 /// How often it is logged that an accept has failed.
 const FAILED_ACCEPTS: LogRate = LogRate {
@@ -78,9 +74,10 @@ pub(super) async fn serve(
         authenticators,
         protocols,
     } = offering;
-    let url = incoming.local_url().to_string();
     let protocol = protocols.log_name();
-    tracing::info!(protocol, url, "listening");
+    for url in incoming.local_urls() {
+        tracing::info!(protocol, %url, "listening");
+    }
     let max_connections = settings.max_connections;
     // Sessions without a connection hold none.
     let permits = ConnectionPermits::new(max_connections);
@@ -101,7 +98,6 @@ pub(super) async fn serve(
         draining: incoming.drain_signal(),
     });
     let mut connections: JoinSet<ConnectionEnd> = JoinSet::new();
-    let mut wait = FIRST_WAIT;
     let mut shutdown = pin!(shutdown);
     let mut telling = pin!(log_limiter.tell_regularly());
     loop {
@@ -112,7 +108,6 @@ pub(super) async fn serve(
             () = &mut telling => {}
             (handshake_permit, accepted) = next_connection(&handshakes, &mut incoming) => match accepted {
                 Ok(connection) => {
-                    wait = FIRST_WAIT;
                     if let Some(permit) = shared.permits.acquire() {
                         let span = tracing::info_span!("connection", protocol, peer = %connection.peer());
                         let serving = connection::serve(connection, permit, handshake_permit, Arc::clone(&shared));
@@ -124,14 +119,10 @@ pub(super) async fn serve(
                         }
                     }
                 }
-                Err(error) => {
-                    // Usually no file descriptor is free: the connections go on, and later one may be.
+                // Usually no file descriptor is free: the connections go on, and later one may be.
+                Err(AcceptFailure { url, error, wait }) => {
                     if let Some(unsaid) = failed_accepts.may_log() {
-                        tracing::warn!(%error, ?wait, unsaid, "cannot accept a connection");
-                    }
-                    tokio::select! {
-                        () = &mut shutdown => break,
-                        () = sleep(wait) => wait = (wait * 2).min(LONGEST_WAIT),
+                        tracing::warn!(%url, %error, ?wait, unsaid, "cannot accept a connection");
                     }
                 }
             }
@@ -153,7 +144,7 @@ pub(super) async fn serve(
 async fn next_connection(
     handshakes: &Arc<Semaphore>,
     incoming: &mut IncomingConnections,
-) -> (OwnedSemaphorePermit, io::Result<Incoming>) {
+) -> (OwnedSemaphorePermit, Result<Incoming, AcceptFailure>) {
     match Arc::clone(handshakes).acquire_owned().await {
         Ok(handshake_permit) => (handshake_permit, incoming.next().await),
         // Nobody closes the semaphore.

@@ -1,10 +1,14 @@
-//! The acceptor of a server: accepts connections from its listener, and takes those from elsewhere.
+//! The acceptor of a server: accepts connections from its listeners, and takes those from elsewhere.
 
-use std::{io, sync::Arc};
+use std::sync::Arc;
 
 use thiserror::Error;
 use tokio::sync::mpsc;
 
+use super::{
+    listeners::{AcceptFailure, Listeners},
+    reloader::Reloader,
+};
 use crate::{
     Draining,
     connection::Signal,
@@ -74,7 +78,9 @@ crate::error::debug_with_causes!(AcceptError);
 /// The incoming connections of a server.
 #[derive(Debug)]
 pub(super) struct IncomingConnections {
-    listener: Listener,
+    listeners: Listeners,
+    /// Where the first of them listens.
+    local_url: ServiceUrl,
     acceptor: Acceptor,
     handed: mpsc::Receiver<Connection>,
     /// Raised when this is dropped: no more are accepted.
@@ -88,10 +94,11 @@ impl Drop for IncomingConnections {
 }
 
 impl IncomingConnections {
-    pub(super) fn new(listener: Listener, is_insecure: bool) -> Self {
+    pub(super) fn new(first: Listener, others: Vec<Listener>, is_insecure: bool) -> Self {
         let (sender, handed) = mpsc::channel(BACKLOG);
         Self {
-            listener,
+            local_url: first.local_url().clone(),
+            listeners: Listeners::new(first, others),
             acceptor: Acceptor {
                 sender,
                 is_insecure,
@@ -111,9 +118,19 @@ impl IncomingConnections {
         Arc::clone(&self.draining)
     }
 
-    /// Where the listener listens.
+    /// Where the first listener listens.
     pub(super) fn local_url(&self) -> &ServiceUrl {
-        self.listener.local_url()
+        &self.local_url
+    }
+
+    /// Where all of them listen.
+    pub(super) fn local_urls(&self) -> impl Iterator<Item = &ServiceUrl> {
+        self.listeners.local_urls()
+    }
+
+    /// Reloads what the listeners need, for as long as they are there.
+    pub(super) fn reloader(&self) -> Reloader {
+        Reloader::new(self.listeners.weak())
     }
 
     pub(super) fn acceptor(&self) -> Acceptor {
@@ -125,9 +142,9 @@ impl IncomingConnections {
     /// # Cancel safety
     ///
     /// Dropping the future loses no connection.
-    pub(super) async fn next(&mut self) -> io::Result<Incoming> {
+    pub(super) async fn next(&mut self) -> Result<Incoming, AcceptFailure> {
         tokio::select! {
-            accepted = self.listener.accept() => accepted,
+            accepted = self.listeners.accept() => accepted,
             // A sender lives in `self`, so it is never closed.
             Some(connection) = self.handed.recv() => Ok(connection.into()),
         }

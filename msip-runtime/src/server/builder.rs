@@ -11,6 +11,8 @@ use super::{
     protocols::{Offer, ProtocolTable, UntypedOffer, UntypedProtocol},
     typed_offer,
 };
+#[cfg(feature = "tls")]
+use crate::transport::ServerTls;
 use crate::{
     Protocol, ServeWith, SettingError,
     error::debug_with_causes,
@@ -18,7 +20,8 @@ use crate::{
     raw,
     settings::{CodecSet, CompressionSet, CompressionsFor, SchemaRule, Settings, with_settings},
     transport::{
-        self, BoxListen, Listen, ListenError, Listener, ServiceUrl, TransportSettingError, UrlError,
+        self, BoxListen, GivenOptions, Listen, ListenError, Listener, ServiceUrl, TransportOptions,
+        TransportSettingError, UrlError,
     },
 };
 use msip_session::wire::Side;
@@ -39,6 +42,16 @@ pub enum BindError {
     /// A setting of the address's transport cannot be used.
     #[error(transparent)]
     TransportSetting(#[from] TransportSettingError),
+    /// The URL of [`ServerBuilder::also`] has a setting of the whole server.
+    #[error(
+        "setting `{name}` in {url} is one of the whole server: give it in the first URL or the builder"
+    )]
+    ServerSetting {
+        /// The URL.
+        url: String,
+        /// The name of the setting.
+        name: String,
+    },
     /// Other machines could reach the address, and the transport is not confidential.
     #[error(
         "connections to {url} would not be confidential: listen at 127.0.0.1, or set `insecure`"
@@ -137,6 +150,9 @@ pub struct ServerBuilder<P> {
     /// What is offered besides `P`, once the middleware is known.
     others: Vec<MakeOffer>,
     listener: Option<BoxListen>,
+    /// The URLs at which it listens too.
+    also: Vec<String>,
+    given: GivenOptions,
     protocol: PhantomData<fn() -> P>,
 }
 
@@ -197,6 +213,8 @@ impl<P> ServerBuilder<P> {
             name: String::new(),
             others: Vec::new(),
             listener: None,
+            also: Vec::new(),
+            given: GivenOptions::default(),
             protocol: PhantomData,
         }
     }
@@ -354,6 +372,52 @@ impl<P> ServerBuilder<P> {
         self
     }
 
+    /// The certificate of the server, and whom it lets in, where it listens by a transport over TLS: see [`ServerTls`]. It
+    /// has no effect on others.
+    #[cfg(feature = "tls")]
+    #[must_use]
+    pub fn tls(mut self, tls: ServerTls) -> Self {
+        self.given.server_tls = Some(tls);
+        self
+    }
+
+    /// Listens at this URL too; may be called several times. All clients have one handler and are in one
+    /// [`broadcast`](Server::broadcast), the limits of the server hold for all of them together, and a shutdown is that of
+    /// all.
+    ///
+    /// The URL has the settings of its transport, such as `cert`; what [`tls`](Self::tls) was given holds for each URL of a
+    /// transport over TLS. Settings of the server are in the first URL or here, and an error in another one. Whether an
+    /// address is confidential is checked for each of them.
+    ///
+    /// ```
+    /// # mod chat {
+    /// #     use msip_runtime::{ClientToServer, Message, ServerToClient};
+    /// #     #[derive(ClientToServer)]
+    /// #     #[msip(protocol = "chat")]
+    /// #     pub enum ClientToServer { #[msip(tag = 1)] SayInd(SayInd) }
+    /// #     #[derive(ServerToClient)]
+    /// #     pub enum ServerToClient { #[msip(tag = 1)] SaidInd(SayInd) }
+    /// #     #[derive(Message)]
+    /// #     pub struct SayInd { #[msip(tag = 1)] pub text: String }
+    /// # }
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), msip_runtime::BindError> {
+    /// use msip_runtime::Server;
+    ///
+    /// let server = Server::<chat::Chat>::builder("tcp://127.0.0.1:0?max_connections=100")
+    ///     .also("mem://chat")
+    ///     .bind()
+    ///     .await?;
+    /// assert_eq!(server.local_urls().count(), 2);
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn also(mut self, url: impl Into<String>) -> Self {
+        self.also.push(url.into());
+        self
+    }
+
     /// Accepts connections from `listener` rather than at the URL's address. The URL may have any scheme then; its
     /// settings hold, and [`local_url`](Server::local_url) is its address.
     #[must_use]
@@ -373,39 +437,51 @@ impl<P> ServerBuilder<P> {
             name,
             others,
             listener,
+            also,
+            given,
             ..
         } = self;
         let url = match listener {
             Some(_) => ServiceUrl::parse_any(&url)?,
             None => ServiceUrl::parse(&url)?,
         };
-        let options = url.transport_options(Side::Accepting);
+        let options = url.transport_options(Side::Accepting).with(given.clone());
         settings.apply_url(&["connection", "server"], &url, &options)?;
         settings.finish()?;
         url.check_direct()?;
         let address = url.only_address()?;
+        // All URLs are checked before one of them is listened at.
+        let also: Result<Vec<_>, _> = also.iter().map(|url| parse_also(url, &given)).collect();
+        let also = also?;
         let is_confidential = match &listener {
             Some(listener) => listener.is_confidential(),
             None => transport::is_confidential(address),
         };
-        if !settings.insecure && !is_confidential {
-            return Err(BindError::Insecure {
-                url: url.to_string(),
-            });
-        }
-        let listener = match listener {
-            Some(listener) => Listener::own(listener, address.clone().into()),
-            None => {
-                let bound = Listener::bind_with(address, &options).await;
-                bound.map_err(|error| BindError::of_listen(&url, error))?
+        let also_confidential = also.iter();
+        let also_confidential =
+            also_confidential.map(|(url, _)| (url, transport::is_confidential(url.address())));
+        for (url, is_confidential) in
+            std::iter::once((&url, is_confidential)).chain(also_confidential)
+        {
+            if !settings.insecure && !is_confidential {
+                let url = url.to_string();
+                return Err(BindError::Insecure { url });
             }
+        }
+        let first = match listener {
+            Some(listener) => Listener::own(listener, address.clone().into()),
+            None => listen_at(&url, &options).await?,
         };
+        let mut other_listeners = Vec::new();
+        for (url, options) in &also {
+            other_listeners.push(listen_at(url, options).await?);
+        }
         let mut table = ProtocolTable::default();
         for make in others {
             table.push(make(&stacks));
         }
         Ok(Bound {
-            incoming: IncomingConnections::new(listener, settings.insecure),
+            incoming: IncomingConnections::new(first, other_listeners, settings.insecure),
             settings,
             authenticators,
             stacks,
@@ -413,6 +489,34 @@ impl<P> ServerBuilder<P> {
             others: table,
         })
     }
+}
+
+async fn listen_at(url: &ServiceUrl, options: &TransportOptions) -> Result<Listener, BindError> {
+    let bound = Listener::bind_with(url.address(), options).await;
+    bound.map_err(|error| BindError::of_listen(url, error))
+}
+
+/// Reads the URL of [`ServerBuilder::also`], which has settings of its transport only.
+fn parse_also(
+    url: &str,
+    given: &GivenOptions,
+) -> Result<(ServiceUrl, TransportOptions), BindError> {
+    let url = ServiceUrl::parse(url)?;
+    url.check_direct()?;
+    url.only_address()?;
+    let options = url.transport_options(Side::Accepting).with(given.clone());
+    let names = options.names();
+    let of_server = url.settings().iter();
+    let mut of_server = of_server.filter(|(name, _)| !names.contains(&name.as_str()));
+    if let Some((name, _)) = of_server.next() {
+        // One that nobody knows is told as everywhere.
+        Settings::default().apply_url(&["connection", "server"], &url, &options)?;
+        return Err(BindError::ServerSetting {
+            name: name.clone(),
+            url: url.to_string(),
+        });
+    }
+    Ok((url, options))
 }
 
 impl<P: Protocol> ServerBuilder<P> {

@@ -8,6 +8,7 @@ mod begin;
 mod broadcast;
 mod builder;
 mod connection;
+mod listeners;
 mod log_limiter;
 mod members;
 mod outbound;
@@ -16,6 +17,7 @@ mod peer_connection;
 mod permits;
 mod protocols;
 mod registry;
+mod reloader;
 mod resumed;
 mod room;
 mod serve_with;
@@ -40,6 +42,7 @@ pub use members::RoomError;
 pub use peer::Peer;
 pub use peer_connection::PeerConnection;
 pub use protocols::UntypedProtocol;
+pub use reloader::{ReloadError, Reloader};
 pub use room::Room;
 pub use serve_with::ServeWith;
 #[cfg(feature = "testing")]
@@ -161,9 +164,30 @@ impl<P: Protocol> Server<P> {
         ServerBuilder::new(url.as_ref())
     }
 
-    /// The address at which it listens, with the port that the system chose; clients connect to its text form.
+    /// The address at which it listens, with the port that the system chose; clients connect to its text form. Where it
+    /// listens at several, the first.
     pub fn local_url(&self) -> &ServiceUrl {
         self.incoming.local_url()
+    }
+
+    /// The addresses at which it listens: that of its URL, and those of [`also`](ServerBuilder::also) in their order.
+    pub fn local_urls(&self) -> impl Iterator<Item = &ServiceUrl> {
+        self.incoming.local_urls()
+    }
+
+    /// Reads certificates and keys again, as [`Reloader::reload_tls`] does.
+    ///
+    /// # Errors
+    ///
+    /// What is wrong with them. Those of before stay in use, and the log says so.
+    pub fn reload_tls(&self) -> Result<(), ReloadError> {
+        self.reloader().reload_tls()
+    }
+
+    /// Reads the certificates of this server again while it serves.
+    #[must_use]
+    pub fn reloader(&self) -> Reloader {
+        self.incoming.reloader()
     }
 
     /// The memory that the sessions of this server hold, together with others that share its `max_memory`.

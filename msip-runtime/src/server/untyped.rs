@@ -3,7 +3,7 @@
 use std::future::{Future, pending};
 
 use super::{
-    BindError, DrainReport, ServerBuilder,
+    BindError, DrainReport, ReloadError, Reloader, ServerBuilder,
     accept::{self, Offering},
     acceptor::{Acceptor, IncomingConnections},
     builder::Bound,
@@ -48,6 +48,26 @@ impl UntypedServer {
     /// Where it listens, with the port that the system chose.
     pub fn local_url(&self) -> &ServiceUrl {
         self.incoming.local_url()
+    }
+
+    /// As [`Server::local_urls`](crate::Server::local_urls).
+    pub fn local_urls(&self) -> impl Iterator<Item = &ServiceUrl> {
+        self.incoming.local_urls()
+    }
+
+    /// As [`Server::reload_tls`](crate::Server::reload_tls).
+    ///
+    /// # Errors
+    ///
+    /// See [`ReloadError`].
+    pub fn reload_tls(&self) -> Result<(), ReloadError> {
+        self.reloader().reload_tls()
+    }
+
+    /// Reads the certificates of this server again while it serves.
+    #[must_use]
+    pub fn reloader(&self) -> Reloader {
+        self.incoming.reloader()
     }
 
     /// Passes single connections to this server, in addition to those that its listener accepts.

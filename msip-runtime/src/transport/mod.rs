@@ -1,6 +1,6 @@
 //! Transports: how one peer's bytes reach another, and nothing of what they say.
 //!
-//! A transport connects to addresses of its scheme and listens at them; `tcp` and `mem` are here. To bring another one,
+//! A transport connects to addresses of its scheme and listens at them; `tcp` and `mem` are here, and `tls` with the feature of that name. To bring another one,
 //! give a client a [`Connect`] and a server a [`Listen`], or hand a server single connections by its
 //! [`Acceptor`](crate::Acceptor). docs/transports.md says what a stream has to keep to.
 
@@ -21,10 +21,15 @@ mod registry;
 #[cfg(feature = "testing")]
 mod rough;
 mod scheme;
+mod setting_error;
 mod stream;
 mod tcp;
 #[cfg(test)]
 mod tests;
+#[cfg(feature = "tls")]
+mod tls;
+#[cfg(feature = "tls")]
+mod tls_over_tcp;
 mod url;
 
 pub use address::Address;
@@ -41,8 +46,7 @@ pub(crate) use listen::BoxListen;
 pub use listen::Listen;
 pub use listener::Listener;
 pub use memory::memory_pair;
-pub(crate) use options::TransportOptions;
-pub use options::TransportSettingError;
+pub(crate) use options::{GivenOptions, TransportOptions};
 pub(crate) use peer::Source;
 pub use peer::{CertificateName, PeerAddress, PeerCredential};
 pub(crate) use registry::is_confidential;
@@ -50,5 +54,12 @@ pub(crate) use registry::is_confidential;
 #[doc(hidden)]
 pub use rough::RoughStream;
 pub(crate) use scheme::ListenError;
+pub use setting_error::TransportSettingError;
 pub use stream::{Io, Stream};
+#[cfg(feature = "tls")]
+pub use tls::{ClientAuth, ClientTls, Pem, ServerTls, TlsError};
 pub use url::ServiceUrl;
+
+/// The TLS library, for configs of your own: [`ClientTls::from_rustls`] and [`ServerTls::from_rustls`].
+#[cfg(feature = "tls")]
+pub use tokio_rustls::rustls;

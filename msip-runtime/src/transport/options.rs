@@ -1,6 +1,10 @@
 //! What a transport is told besides an address.
 
-use thiserror::Error;
+#[cfg(feature = "tls")]
+use super::{
+    TransportSettingError,
+    tls::{ClientTls, ServerTls},
+};
 
 /// What a transport is told besides an address: the settings of its own in a URL, and what a builder was given.
 #[derive(Debug, Clone, Default)]
@@ -8,6 +12,16 @@ pub(crate) struct TransportOptions {
     /// The names of the settings that the transport takes.
     names: &'static [&'static str],
     settings: Vec<(String, String)>,
+    given: GivenOptions,
+}
+
+/// What a builder was given for transports. The transport of the URL takes its own, and no other.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct GivenOptions {
+    #[cfg(feature = "tls")]
+    pub(crate) client_tls: Option<ClientTls>,
+    #[cfg(feature = "tls")]
+    pub(crate) server_tls: Option<ServerTls>,
 }
 
 impl TransportOptions {
@@ -17,7 +31,28 @@ impl TransportOptions {
         Self {
             names,
             settings: settings.iter().filter(is_own).cloned().collect(),
+            given: GivenOptions::default(),
         }
+    }
+
+    /// The same, with what a builder was given.
+    pub(crate) fn with(mut self, given: GivenOptions) -> Self {
+        self.given = given;
+        self
+    }
+
+    /// The TLS of a client: what its builder was given, and the settings of the URL over it.
+    #[cfg(feature = "tls")]
+    pub(super) fn client_tls(&self) -> ClientTls {
+        let given = self.given.client_tls.clone().unwrap_or_default();
+        given.with_settings(|name| self.get(name))
+    }
+
+    /// The same of a server.
+    #[cfg(feature = "tls")]
+    pub(super) fn server_tls(&self) -> Result<ServerTls, TransportSettingError> {
+        let given = self.given.server_tls.clone().unwrap_or_default();
+        given.with_settings(|name| self.get(name))
     }
 
     /// The value of this setting in the URL.
@@ -29,41 +64,6 @@ impl TransportOptions {
     /// The names of the settings that the transport takes.
     pub(crate) fn names(&self) -> &'static [&'static str] {
         self.names
-    }
-}
-
-/// A setting of a transport that cannot be used: a file that is not there, a text of another form.
-///
-/// `Debug` is its text, as it is what Rust prints where `main` returns an error.
-#[derive(Clone, PartialEq, Eq, Error)]
-#[error("setting `{name}`: `{value}` cannot be used: {why}")]
-#[non_exhaustive]
-pub struct TransportSettingError {
-    /// The name of the setting.
-    pub name: &'static str,
-    /// Its value, such as the path of a file.
-    pub value: String,
-    /// What is wrong with it.
-    pub why: String,
-}
-
-impl TransportSettingError {
-    pub(crate) fn new(
-        name: &'static str,
-        value: impl Into<String>,
-        why: impl std::fmt::Display,
-    ) -> Self {
-        Self {
-            name,
-            value: value.into(),
-            why: why.to_string(),
-        }
-    }
-}
-
-impl From<TransportSettingError> for std::io::Error {
-    fn from(error: TransportSettingError) -> Self {
-        Self::new(std::io::ErrorKind::InvalidInput, error)
     }
 }
 
@@ -79,10 +79,5 @@ mod tests {
         assert_eq!(options.get("ca"), Some("ca.pem"));
         assert_eq!(options.get("cert"), None);
         assert_eq!(options.get("max_body"), None);
-        let error = TransportSettingError::new("ca", "ca.pem", "it holds no certificate");
-        assert_eq!(
-            error.to_string(),
-            "setting `ca`: `ca.pem` cannot be used: it holds no certificate"
-        );
     }
 }

@@ -2,6 +2,8 @@
 
 #[cfg(feature = "testing")]
 use super::rough::{ROUGH_MEMORY, ROUGH_TCP};
+#[cfg(feature = "tls")]
+use super::tls_over_tcp::Tls;
 use super::{Address, memory::Memory, scheme::Transport, tcp::Tcp};
 use msip_session::wire::Side;
 
@@ -9,6 +11,8 @@ use msip_session::wire::Side;
 static TRANSPORTS: &[&dyn Transport] = &[
     &Tcp,
     &Memory,
+    #[cfg(feature = "tls")]
+    &Tls,
     #[cfg(feature = "testing")]
     &ROUGH_TCP,
     #[cfg(feature = "testing")]

@@ -44,7 +44,9 @@ impl Transport for Tcp {
 
     fn connector(&self, _: &TransportOptions) -> Result<Connector, TransportSettingError> {
         Ok(Connector::new(|address: Address| async move {
-            connect(&address).await
+            let stream = open(&address).await?;
+            let (local, peer) = (stream.local_addr()?, stream.peer_addr()?);
+            Ok(connection(stream, local, peer))
         }))
     }
 
@@ -65,6 +67,7 @@ impl Listen for TcpListener {
     async fn accept(&self) -> io::Result<Incoming> {
         let (stream, peer) = TcpListener::accept(self).await?;
         let local = stream.local_addr()?;
+        set_nodelay(&stream);
         Ok(connection(stream, local, peer).into())
     }
 
@@ -73,14 +76,15 @@ impl Listen for TcpListener {
     }
 }
 
-async fn connect(address: &Address) -> io::Result<Connection> {
+/// Opens a connection to the first address of the host that answers.
+pub(super) async fn open(address: &Address) -> io::Result<TcpStream> {
     let (host, port) = host_and_port(address)?;
     let mut last_error = None;
     for address in lookup_host((&*host, port)).await? {
         match TcpStream::connect(address).await {
             Ok(stream) => {
-                let (local, peer) = (stream.local_addr()?, stream.peer_addr()?);
-                return Ok(connection(stream, local, peer));
+                set_nodelay(&stream);
+                return Ok(stream);
             }
             Err(error) => {
                 debug!(%address, %error, "an address of the host does not answer");
@@ -91,7 +95,8 @@ async fn connect(address: &Address) -> io::Result<Connection> {
     Err(last_error.unwrap_or_else(|| no_address(&host)))
 }
 
-async fn bind(address: &Address) -> io::Result<TcpListener> {
+/// Listens at the first address of the host that can be listened at.
+pub(super) async fn bind(address: &Address) -> io::Result<TcpListener> {
     let (host, port) = host_and_port(address)?;
     let mut last_error = None;
     for address in lookup_host((&*host, port)).await? {
@@ -117,12 +122,15 @@ fn bind_to(address: SocketAddr) -> io::Result<TcpListener> {
     socket.listen(BACKLOG)
 }
 
-fn connection(stream: TcpStream, local: SocketAddr, peer: SocketAddr) -> Connection {
-    // Whole batches are written at once, so waiting for more never pays. A connection on which this fails is
-    // broken already, and its first read or write says so better.
+/// Whole batches are written at once, so waiting for more never pays. A connection on which this fails is broken already,
+/// and its first read or write says so better.
+pub(super) fn set_nodelay(stream: &TcpStream) {
     if let Err(error) = stream.set_nodelay(true) {
-        debug!(%peer, %error, "TCP_NODELAY cannot be set");
+        debug!(%error, "TCP_NODELAY cannot be set");
     }
+}
+
+fn connection(stream: TcpStream, local: SocketAddr, peer: SocketAddr) -> Connection {
     let is_confidential = is_loopback(&peer);
     let connection = Connection::new(stream, local.into(), peer.into());
     if is_confidential {
@@ -152,7 +160,7 @@ fn no_address(host: &str) -> io::Error {
 }
 
 /// The address at which a socket listens.
-fn address_of(socket: SocketAddr) -> Address {
+pub(super) fn address_of(socket: SocketAddr) -> Address {
     let host = match socket {
         SocketAddr::V6(v6) if v6.scope_id() != 0 => format!("{}%{}", v6.ip(), v6.scope_id()),
         _ => socket.ip().to_string(),

@@ -10,9 +10,9 @@ use super::{
 };
 use crate::{MsgKind, wire::Side};
 
-/// A request waits for capacity while this many bytes are queued, however large the queue may be: what many large
-/// requests queue beyond that is written no sooner, and has left the processor's caches by then.
-const MAX_QUEUED_REQUESTS: usize = 1024 * 1024;
+/// A request, or an item of a stream, waits for capacity while this many bytes are queued, however large the queue may be: what
+/// many large requests or many streams queue beyond that is written no sooner, and has left the processor's caches by then.
+const MAX_QUEUED: usize = 1024 * 1024;
 
 impl Session {
     /// Whether a message (`needs_credit`) or a request can be sent now, or buffered for the next connection.
@@ -91,31 +91,29 @@ impl Session {
             || self.outbound.delivery_count() >= self.config.session_deliveries
     }
 
-    /// Whether the queue takes a request, which needs no credit.
+    /// Whether the queue takes a request, which needs no credit, or an item of a stream.
     #[inline]
-    pub(super) fn has_request_capacity(&mut self) -> bool {
-        self.outgoing.cost() < MAX_QUEUED_REQUESTS && !self.is_queue_full()
+    pub fn has_request_capacity(&mut self) -> bool {
+        self.outgoing.cost() < MAX_QUEUED && !self.is_queue_full()
     }
 
     /// Whether the outgoing queue is full; checks memory where the queue has grown by a step.
     #[inline]
-    pub fn is_queue_full(&mut self) -> bool {
+    pub(super) fn is_queue_full(&mut self) -> bool {
         self.outgoing.cost() >= self.queue_limit && self.is_out_of_memory()
     }
 
-    /// How many bytes the outgoing queue takes before memory is checked again.
+    /// How many bytes of requests, or of items, the outgoing queue takes before memory is checked again.
     pub(super) fn queue_capacity(&self) -> usize {
-        self.queue_limit.saturating_sub(self.outgoing.cost())
+        let limit = self.queue_limit.min(MAX_QUEUED);
+        limit.saturating_sub(self.outgoing.cost())
     }
 
     /// How many calls can be opened, by their number, and about how many bytes of requests can be queued. `None` where
     /// no call can be sent on this connection, if there is one.
     pub fn call_capacity(&self) -> Option<(usize, usize)> {
-        let bytes = MAX_QUEUED_REQUESTS
-            .min(self.queue_limit)
-            .saturating_sub(self.outgoing.cost());
         self.is_open()
-            .then(|| (self.outbound.call_capacity(), bytes))
+            .then(|| (self.outbound.call_capacity(), self.queue_capacity()))
     }
 
     /// Whether a request of this length that finds no capacity will be sent when there is some, as far as is known.

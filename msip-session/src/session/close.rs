@@ -269,7 +269,7 @@ impl Session {
         self.outgoing.push(Priority::Urgent, |buffer| {
             write_error(buffer, Flags::NONE, fault.id, fault.code, &fault.rule);
         });
-        if was_open && fault.kind != FaultKind::Foreign {
+        if was_open && !matches!(fault.kind, FaultKind::Foreign | FaultKind::TlsPeer) {
             self.outgoing.push(Priority::Urgent, |buffer| {
                 write_close(buffer, fault.code, &fault.rule);
             });

@@ -37,6 +37,8 @@ pub enum FaultKind {
     },
     /// The peer does not speak MSIP. It is sent one ERROR and no CLOSE.
     Foreign,
+    /// The peer speaks TLS. It is sent one ERROR and no CLOSE, by which it knows MSIP without TLS.
+    TlsPeer,
     /// The server speaks the MIP dialect only. Nothing is sent to it, because it would refuse that.
     MipPeer,
 }
@@ -80,6 +82,10 @@ impl From<DecodeError> for Fault {
                 kind: FaultKind::TooLarge { len, max },
                 ..Self::exhausted(msg_id, rule)
             },
+            DecodeError::Header(HeaderError::BadMagic { found }) if is_tls(&found) => Self {
+                kind: FaultKind::TlsPeer,
+                ..Self::new(MsgId::CONNECTION, "TLS, where MSIP is spoken without it")
+            },
             DecodeError::Header(HeaderError::BadMagic { .. }) => Self {
                 kind: FaultKind::Foreign,
                 ..Self::new(MsgId::CONNECTION, rule)
@@ -87,4 +93,10 @@ impl From<DecodeError> for Fault {
             _ => Self::new(MsgId::CONNECTION, rule),
         }
     }
+}
+
+/// Whether bytes begin a record of TLS: an alert (21) or a handshake (22), and the major version 3. The second byte may not
+/// have come.
+fn is_tls(bytes: &[u8]) -> bool {
+    matches!(bytes, [21 | 22] | [21 | 22, 3, ..])
 }

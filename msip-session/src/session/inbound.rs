@@ -280,6 +280,11 @@ impl InboundCalls {
         Some((slot, self.streams(slot)?))
     }
 
+    /// The call with this id, if it is awaited.
+    pub(super) fn awaited(&self, id: MsgId) -> Option<InboundSlot> {
+        self.find(id).filter(|&slot| self.is_awaited(slot, id))
+    }
+
     #[inline]
     fn find(&self, id: MsgId) -> Option<InboundSlot> {
         self.index.find(id).map(InboundSlot::from_index)

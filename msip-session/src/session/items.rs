@@ -78,7 +78,8 @@ impl Session {
         let stream = self.streams.get(key).ok_or(Closing)?;
         let (id, is_urgent) = (stream.id, stream.is_urgent);
         let has_credit = stream.allows(items, bytes_before_last).ok_or(Closing)?;
-        if !(has_credit || FaultInjection::SpendWithoutCredit.is_on()) || self.is_queue_full() {
+        let may_send = has_credit || FaultInjection::SpendWithoutCredit.is_on();
+        if !may_send || !self.has_request_capacity() {
             return Err(NoCapacity);
         }
         let head = ItemHead::new(side, self.config.side, id, is_urgent);
@@ -95,10 +96,10 @@ impl Session {
 
     /// How much this side's stream may send now; the last item may exceed the bytes.
     pub fn item_capacity(&mut self, side: StreamSide) -> Credit {
-        let queue = if self.is_queue_full() {
-            0
-        } else {
+        let queue = if self.has_request_capacity() {
             self.queue_capacity()
+        } else {
+            0
         };
         let queue = u32::try_from(queue).unwrap_or(u32::MAX);
         let credit = self
@@ -199,7 +200,7 @@ impl Session {
         }
     }
 
-    /// Begins a stream of answers to a call; [`reply`](Self::reply) ends it.
+    /// Begins a stream of answers to a call, unless credit for it has begun it; [`reply`](Self::reply) ends it.
     pub fn begin_answers(&mut self, slot: InboundSlot) {
         self.inbound
             .open_streams(slot, &mut self.streams, true, false);

@@ -274,8 +274,10 @@ impl Session {
         let side = if id.chosen_by() == self.config.side {
             self.outbound.with_streams(id).map(StreamSide::Caller)
         } else {
-            let call = self.inbound.streams_of(id);
-            call.map(|(slot, _)| StreamSide::Callee(slot))
+            let call = self.inbound.awaited(id);
+            // Its handler may not have begun yet: what is granted until then counts all the same.
+            call.inspect(|&slot| self.begin_answers(slot))
+                .map(StreamSide::Callee)
         };
         let stream = side.and_then(|side| Some((side, self.stream(side)?)));
         let Some((side, stream)) = stream else {

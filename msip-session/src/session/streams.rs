@@ -97,7 +97,7 @@ impl StreamTable {
         StreamKey(self.entries.insert(StreamState {
             id,
             is_urgent,
-            sends: sends.then(|| SendWindow::new(self.start)),
+            sends: sends.then(|| SendWindow::of_stream(self.start)),
             receives: receives.then(|| ReceiveWindow::growing(self.start, STREAM_GROWTH)),
             unread: 0,
             is_watched: false,
@@ -109,7 +109,9 @@ impl StreamTable {
     pub(super) fn begin_sending(&mut self, key: StreamKey) {
         let start = self.start;
         if let Some(stream) = self.get_mut(key) {
-            stream.sends.get_or_insert_with(|| SendWindow::new(start));
+            stream
+                .sends
+                .get_or_insert_with(|| SendWindow::of_stream(start));
         }
     }
 

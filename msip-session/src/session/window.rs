@@ -20,7 +20,7 @@ pub(super) struct SendWindow {
     items: i64,
     bytes: i64,
     /// What the window began with and was granted, without an item for each CREDIT: by how much that is more than `items`,
-    /// so many more messages were sent than CREDITs came.
+    /// so many more CREDITs may come.
     granted: i64,
 }
 
@@ -32,6 +32,13 @@ impl SendWindow {
             bytes: i64::from(start.bytes),
             granted: i64::from(start.items),
         }
+    }
+
+    /// The window of a stream, whose receiver may grant more before it has received anything.
+    pub(super) fn of_stream(start: Credit) -> Self {
+        let mut window = Self::new(start);
+        window.granted += 1;
+        window
     }
 
     /// How many more CREDITs may come, if each grants what was freed by one message at least.
@@ -330,6 +337,15 @@ mod tests {
         }
         window.spend(1);
         assert_eq!(window.uncredited(), 1, "those for nothing leave no debt");
+    }
+
+    #[test]
+    fn a_stream_earns_one_credit_before_its_first_item() {
+        let mut window = SendWindow::of_stream(START);
+        assert!(window.grant(START));
+        assert_eq!(window.uncredited(), 0);
+        window.spend(1);
+        assert_eq!(window.uncredited(), 1);
     }
 
     #[test]

@@ -30,6 +30,20 @@ fn items_that_compress_well_and_are_not_read() {
 }
 
 #[test]
+fn items_of_nothing_that_are_read() {
+    AttackOnServer::new("200 streams of empty items, as many as are read")
+        .attackers(2)
+        .run(async |target| {
+            let mut attacker = target.enter().await;
+            open(&mut attacker, 200, 0).await;
+            for _ in 0..5_000 {
+                attacker.hear_type(FrameType::Ack).await;
+            }
+            attacker
+        });
+}
+
+#[test]
 fn requests_that_stop() {
     AttackOnServer::new("4,096 streams of requests, of which nothing comes after the first")
         .attackers(4)

@@ -84,7 +84,7 @@ fn no_hellos() -> Vec<FirstWords> {
             "a TLS hello",
             [&[0x16, 3, 1, 2, 0, 1, 0, 1, 0xfc, 3, 3][..], &[9; 506]].concat(),
             MsgId::CONNECTION,
-            "INVALID_ARGUMENT: bad magic 16030102 (\\u{16}\\u{3}\\u{1}\\u{2}): frames begin with 4d534950 (MSIP)",
+            "INVALID_ARGUMENT: TLS, where MSIP is spoken without it",
         ),
         unreadable(
             "version 2",

@@ -1,6 +1,6 @@
 //! Peers that break off, fall silent, do not read, or want too much: each affects itself only.
 
-use std::{net::SocketAddr, sync::Arc, time::Duration};
+use std::{collections::BTreeMap, net::SocketAddr, sync::Arc, time::Duration};
 
 use msip_runtime::{
     CallError, Client, ConnectError, DisconnectReason, Peer, SendError, Server, ServerBuilder,
@@ -11,8 +11,8 @@ use msip_runtime::{
 use msip_tests::{
     LabClient, LabServer, Recorder, SeenByClient, SeenByServer, at, connected,
     lab::{
-        ActReq, AskReq, AskRsp, ClientToServer, EchoReq, HandleServerToClient, Lab, NoteInd,
-        SaveInd, SendClientToServer as _, SendServerToClient as _, ServerToClient,
+        ActReq, AskReq, AskRsp, ClientToServer, CountReq, EchoReq, HandleServerToClient, Lab,
+        NoteInd, SaveInd, SendClientToServer as _, SendServerToClient as _, ServerToClient,
     },
     next,
     raw::{self, RawPeer},
@@ -686,6 +686,43 @@ async fn a_thousand_pings_at_once_are_a_burst_and_no_flood() {
         (16..=1000).contains(&pongs),
         "{pongs}: those that wait are at most 16, and all of those are answered"
     );
+    raw.leave().await;
+    assert!(matches!(
+        hall.reason().await,
+        DisconnectReason::ClosedByPeer(_)
+    ));
+}
+
+#[tokio::test]
+async fn a_client_may_grant_credit_for_answers_that_have_not_begun() {
+    let mut hall = Hall::open(at!("tcp://127.0.0.1:0"), |server| server).await;
+    let (mut raw, _) = hall.raw().await;
+    let granted = Credit {
+        items: 1000,
+        bytes: 1024 * 1024,
+    };
+    let mut frames = Vec::new();
+    // In one write, so that the calls and their credit are read before any handler begins.
+    for sequence in 2..52 {
+        let count = CountReq {
+            from: 20,
+            ..CountReq::default()
+        };
+        frames.extend(request(sequence, &ClientToServer::CountReq(count)));
+        frames.extend(raw::frame(
+            FrameType::Credit,
+            call(sequence),
+            &granted.encode(),
+        ));
+    }
+    raw.say(&frames).await;
+    let all = usize::try_from(granted.items + Credit::STREAM_START.items).expect("small");
+    let mut heard = BTreeMap::new();
+    while heard.len() < 50 || heard.values().any(|&items| items < all) {
+        let item = raw.hear_type(FrameType::Ack).await;
+        *heard.entry(item.header.msg_id).or_insert(0) += 1;
+    }
+    assert_eq!(heard.into_values().max(), Some(all), "and not one more");
     raw.leave().await;
     assert!(matches!(
         hall.reason().await,

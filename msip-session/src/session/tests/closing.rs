@@ -387,6 +387,7 @@ fn a_foreign_peer_gets_one_error_and_a_mip_server_none() {
         (FaultKind::Rule, 2),
         (FaultKind::TooLarge { len: 9, max: 8 }, 2),
         (FaultKind::Foreign, 1),
+        (FaultKind::TlsPeer, 1),
         (FaultKind::MipPeer, 0),
     ] {
         let mut pair = Pair::open();

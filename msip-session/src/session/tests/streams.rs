@@ -88,6 +88,85 @@ fn a_stream_stops_at_its_credit_and_continues_when_items_are_read() {
 }
 
 #[test]
+fn credit_that_comes_before_the_first_answer_counts() {
+    let granted = Credit {
+        items: 100,
+        bytes: 1 << 20,
+    };
+    for request_stream in [false, true] {
+        let (mut pair, caller, callee) = streaming(request_stream, true);
+        let (StreamSide::Caller(slot), StreamSide::Callee(served)) = (caller, callee) else {
+            unreachable!()
+        };
+        let id = pair.client.session.streams.windows().next();
+        let id = id.expect("one").id;
+        // The receiver wants more under way than a stream begins with, and says so behind the call.
+        pair.client.session.grant_items(id, false, granted);
+        pair.exchange();
+        pair.server.session.begin_answers(served);
+        let sent = send_items(&mut pair.server.session, callee, "a");
+        assert_eq!(sent, 16 + 100, "requests: {request_stream}");
+        assert_eq!(pair.server.session.unexpected, 0, "once it is expected");
+        pair.client.session.forget(slot);
+        pair.exchange();
+        pair.server.session.reply(served, Reply::<NoBody>::END);
+        pair.exchange();
+        assert_eq!(pair.server.session.open_exchanges(), 0);
+        assert_eq!(pair.server.session.streams.len(), 0);
+    }
+}
+
+#[test]
+fn items_wait_where_a_megabyte_is_queued_and_messages_do_not() {
+    let (mut pair, _, callee) = streaming(false, true);
+    let StreamSide::Callee(served) = callee else {
+        unreachable!()
+    };
+    let id = pair.client.session.streams.windows().next();
+    let all = Credit {
+        items: 10_000,
+        bytes: 1 << 30,
+    };
+    pair.client
+        .session
+        .grant_items(id.expect("one").id, false, all);
+    pair.exchange();
+    let session = &mut pair.server.session;
+    session.begin_answers(served);
+    let body = "x".repeat(16 * 1024);
+    assert_eq!(
+        send_items(session, callee, &body),
+        64,
+        "each counts 88 more"
+    );
+    assert_eq!(session.item_capacity(callee).bytes, 0);
+    assert!(pair.server.send("a message").is_ok());
+    let session = &mut pair.server.session;
+    let chunk = session.poll_transmit().expect("much is queued");
+    session.transmitted(chunk);
+    assert!(session.item_capacity(callee).bytes > 0);
+}
+
+#[test]
+fn credit_for_a_call_that_is_answered_once_changes_nothing() {
+    let (mut pair, caller, callee) = streaming(false, false);
+    let (StreamSide::Caller(slot), StreamSide::Callee(served)) = (caller, callee) else {
+        unreachable!()
+    };
+    let call = pair.client.session.outbound.to_abandon(slot);
+    let id = call.expect("it is open").id;
+    pair.client.session.grant_items(id, false, ONE);
+    pair.exchange();
+    pair.server.session.reply(served, answer("done"));
+    pair.exchange();
+    assert_eq!(pair.client.outcomes[&1], ["answer done"]);
+    for (name, end) in pair.ends() {
+        assert_eq!(end.session.open_exchanges(), 0, "{name}");
+        assert_eq!(end.session.streams.len(), 0, "{name}");
+    }
+}
+
+#[test]
 fn a_request_stream_ends_once_and_with_its_answer() {
     let (mut pair, caller, callee) = streaming(true, false);
     let (StreamSide::Caller(slot), StreamSide::Callee(served)) = (caller, callee) else {

@@ -1,0 +1,103 @@
+//! `tls://host:port`: TLS over TCP.
+
+use std::{io, sync::Arc};
+
+use tokio::net::TcpListener;
+
+use super::{
+    Address, Connection, Connector, Incoming, Listen, Stream, TransportOptions,
+    TransportSettingError, UrlError,
+    incoming::BoxFuture,
+    listen::BoxListen,
+    scheme::{ListenError, Transport},
+    tcp,
+    tls::{CLIENT_SETTINGS, SERVER_SETTINGS, TlsAcceptor},
+};
+use msip_session::wire::Side;
+
+/// The application protocol (ALPN) of MSIP over TLS: docs/protocol.md, "Over TLS".
+const ALPN: &[u8] = b"msip/1";
+
+/// The TLS transport.
+pub(super) struct Tls;
+
+impl Transport for Tls {
+    fn scheme(&self) -> &'static str {
+        "tls"
+    }
+
+    fn settings(&self, side: Side) -> &'static [&'static str] {
+        match side {
+            Side::Connecting => CLIENT_SETTINGS,
+            Side::Accepting => SERVER_SETTINGS,
+        }
+    }
+
+    fn parse(&self, authority: &str, path: &str) -> Result<Vec<Address>, UrlError> {
+        let addresses = tcp::Tcp.parse(authority, path)?.into_iter();
+        Ok(addresses
+            .map(|address| address.with_scheme(self.scheme()))
+            .collect())
+    }
+
+    fn is_confidential(&self, _: &Address) -> bool {
+        true
+    }
+
+    fn connector(&self, options: &TransportOptions) -> Result<Connector, TransportSettingError> {
+        let tls = Arc::new(options.client_tls().connector(ALPN)?);
+        Ok(Connector::new(move |address: Address| {
+            let tls = Arc::clone(&tls);
+            async move {
+                let stream = tcp::open(&address).await?;
+                let (local, peer) = (stream.local_addr()?, stream.peer_addr()?);
+                let host = address.host().unwrap_or_default();
+                let stream = tls.connect(stream, &host).await?;
+                let stream = Stream::boxed(stream);
+                Ok(Connection::new(stream, local.into(), peer.into()).confidential())
+            }
+        }))
+    }
+
+    fn listen<'a>(
+        &'a self,
+        address: &'a Address,
+        options: &'a TransportOptions,
+    ) -> BoxFuture<'a, Result<(BoxListen, Address), ListenError>> {
+        Box::pin(async {
+            let tls = options.server_tls()?.acceptor(ALPN)?;
+            let tcp = tcp::bind(address).await?;
+            let local = tcp::address_of(tcp.local_addr()?).with_scheme(self.scheme());
+            Ok((BoxListen::new(TlsListener { tcp, tls }), local))
+        })
+    }
+}
+
+#[derive(Debug)]
+struct TlsListener {
+    tcp: TcpListener,
+    tls: TlsAcceptor,
+}
+
+impl Listen for TlsListener {
+    async fn accept(&self) -> io::Result<Incoming> {
+        let (stream, peer) = self.tcp.accept().await?;
+        let local = stream.local_addr()?;
+        tcp::set_nodelay(&stream);
+        let tls = self.tls.active();
+        Ok(Incoming::upgrading(peer.into(), async move {
+            let (stream, credential) = tls.accept(stream).await?;
+            let stream = Stream::boxed(stream);
+            let connection = Connection::new(stream, local.into(), peer.into());
+            Ok(connection.confidential().with_credential(credential))
+        }))
+    }
+
+    fn is_confidential(&self) -> bool {
+        true
+    }
+
+    fn reload(&self) -> io::Result<()> {
+        Ok(self.tls.reload()?)
+    }
+}
