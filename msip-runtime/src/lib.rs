@@ -141,6 +141,7 @@
 #[cfg(any(test, fuzzing))]
 extern crate self as msip_runtime;
 
+mod answered;
 pub mod auth;
 pub mod body;
 mod call;
@@ -193,6 +194,9 @@ pub mod transport;
 pub mod untyped;
 mod with;
 
+pub use answered::{Answered, ItemStream};
+#[doc(hidden)]
+pub use answered::{EmptyStream, widen};
 pub use body::{Codec, Compression};
 pub use bytes;
 pub use call::Call;
@@ -236,8 +240,6 @@ pub use server::{
 };
 pub use settings::{CodecSet, CompressionSet, CompressionsFor, SchemaRule, SettingError};
 pub use status::{Detail, Status};
-pub use streaming::{Answered, ItemStream, Streaming};
-#[doc(hidden)]
-pub use streaming::{EmptyStream, widen};
+pub use streaming::Streaming;
 pub use transport::AddressOrder;
 pub use with::With;

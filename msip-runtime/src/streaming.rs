@@ -1,118 +1,23 @@
-//! Streams of messages: incoming, and what handlers answer with.
+//! Streams of messages from the other side, as programs take them.
+
+mod received;
 
 use std::{
     fmt,
-    marker::PhantomData,
     pin::Pin,
     task::{Context, Poll},
-    time::Duration,
 };
 
 use futures_core::Stream;
-use pin_project_lite::pin_project;
 
+#[cfg(feature = "testing")]
+use crate::answered::Wrapped;
 use crate::{
-    CallError, ResponseMetadata, SendError, Status,
-    body::Encoding,
-    connection::{Answers, ConnectionShared, FromBody, ItemReader, Requests, Sending, Taken},
-    decode_pool::INLINE_LEN,
+    CallError, ResponseMetadata,
+    connection::{Answers, FromBody, Requests, Sending},
     middleware::StreamingMiddleware,
 };
-use msip_session::{Item, wire::MsgId};
-
-/// What a compressed item counts at least, of the [`INLINE_LEN`] bytes after which a stream lets other tasks run.
-const COMPRESSED_LEN: usize = INLINE_LEN / 4;
-
-/// A stream of answers that a handler gives.
-pub type ItemStream<T> = Pin<Box<dyn Stream<Item = Result<T, Status>> + Send>>;
-
-/// The result of a handler method, in terms of its envelope; generated code makes it.
-#[non_exhaustive]
-pub enum Answered<Out> {
-    /// There is nothing to answer.
-    Nothing,
-    /// The answer.
-    Message(Out),
-    /// The answers, one after the other.
-    Stream(ItemStream<Out>),
-}
-
-impl<Out: 'static> Answered<Out> {
-    /// The answers that `items` yields, each wrapped in its variant.
-    pub fn stream<T: 'static>(
-        items: impl Stream<Item = Result<T, Status>> + Send + 'static,
-        wrap: fn(T) -> Out,
-    ) -> Self {
-        Self::Stream(Box::pin(Wrapped {
-            items,
-            wrap: move |item: Result<T, Status>| item.map(wrap),
-        }))
-    }
-}
-
-impl<Out> fmt::Debug for Answered<Out> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Nothing => "Nothing",
-            Self::Message(_) => "Message(..)",
-            Self::Stream(_) => "Stream(..)",
-        })
-    }
-}
-
-/// Wraps each item of a stream in its variant; generated code uses it for streams of requests.
-pub fn widen<T: 'static, Out: 'static>(
-    items: impl Stream<Item = T> + Send + 'static,
-    wrap: fn(T) -> Out,
-) -> impl Stream<Item = Out> + Send + 'static {
-    Wrapped { items, wrap }
-}
-
-pin_project! {
-    /// A stream whose items are each passed through a function.
-    struct Wrapped<S, F> {
-        #[pin]
-        items: S,
-        wrap: F,
-    }
-}
-
-impl<S: Stream, F: FnMut(S::Item) -> T, T> Stream for Wrapped<S, F> {
-    type Item = T;
-
-    fn poll_next(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<T>> {
-        let this = self.project();
-        this.items
-            .poll_next(context)
-            .map(|item| item.map(this.wrap))
-    }
-}
-
-/// An empty stream: the type of what a handler answers that has no stream to give.
-#[derive(Debug, Clone, Copy)]
-pub struct EmptyStream<T>(PhantomData<fn() -> T>);
-
-impl<T> EmptyStream<T> {
-    /// The empty stream.
-    #[must_use]
-    pub const fn new() -> Self {
-        Self(PhantomData)
-    }
-}
-
-impl<T> Default for EmptyStream<T> {
-    fn default() -> Self {
-        Self::new()
-    }
-}
-
-impl<T> Stream for EmptyStream<T> {
-    type Item = T;
-
-    fn poll_next(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<T>> {
-        Poll::Ready(None)
-    }
-}
+use received::ReceivedStream;
 
 /// An incoming stream of messages: the answers to a call, or the requests of one.
 ///
@@ -191,75 +96,18 @@ impl<T> Stream for EmptyStream<T> {
 pub struct Streaming<T> {
     source: Source<T>,
     is_over: bool,
-    /// How many items were taken.
-    taken: u64,
     /// The middleware around the call, until it is done with it.
     escort: Option<Box<StreamingMiddleware>>,
 }
 
 enum Source<T> {
     /// The other side sends it.
-    ConnectionShared {
-        recv_buffer: RecvBuffer,
-        read: Box<dyn ReadItem<T>>,
-        /// While the last item that was taken is being read: whether it is the one answer of a call.
-        reading: Option<bool>,
-        /// How many bytes were read since other tasks have run.
-        read_len: usize,
-    },
+    Received(ReceivedStream<T>),
     /// It has ended, or was given up.
     Over,
     /// A test has it.
     #[cfg(feature = "testing")]
     Local(Pin<Box<dyn Stream<Item = Result<T, CallError>> + Send>>),
-}
-
-/// Makes messages of items.
-trait ReadItem<T>: Send {
-    /// See [`ItemReader::poll_read`].
-    fn poll_read(
-        &mut self,
-        connection: &ConnectionShared,
-        item: Option<Item>,
-        task: &mut Context<'_>,
-    ) -> Poll<Result<T, CallError>>;
-}
-
-impl<E: FromBody> ReadItem<E> for ItemReader<E> {
-    fn poll_read(
-        &mut self,
-        connection: &ConnectionShared,
-        item: Option<Item>,
-        task: &mut Context<'_>,
-    ) -> Poll<Result<E, CallError>> {
-        ItemReader::poll_read(self, connection, item, task)
-    }
-}
-
-/// Takes the one variant out of its envelope.
-struct Narrowed<T, U> {
-    read: Box<dyn ReadItem<T>>,
-    narrow: fn(T) -> Result<U, CallError>,
-}
-
-impl<T, U> ReadItem<U> for Narrowed<T, U> {
-    fn poll_read(
-        &mut self,
-        connection: &ConnectionShared,
-        item: Option<Item>,
-        task: &mut Context<'_>,
-    ) -> Poll<Result<U, CallError>> {
-        let read = self.read.poll_read(connection, item, task);
-        read.map(|read| read.and_then(self.narrow))
-    }
-}
-
-enum RecvBuffer {
-    Answers {
-        answers: Answers,
-        sending: Option<Sending>,
-    },
-    Requests(Requests),
 }
 
 impl<E> Streaming<E> {
@@ -268,9 +116,7 @@ impl<E> Streaming<E> {
     where
         E: FromBody,
     {
-        let encoding = answers.encoding.clone();
-        let recv_buffer = RecvBuffer::Answers { answers, sending };
-        Self::linked(recv_buffer, encoding)
+        Self::of(Source::Received(ReceivedStream::answers(answers, sending)))
     }
 
     /// The requests of a call.
@@ -278,25 +124,7 @@ impl<E> Streaming<E> {
     where
         E: FromBody,
     {
-        let encoding = requests.encoding.clone();
-        Self::linked(RecvBuffer::Requests(requests), encoding)
-    }
-
-    fn linked(recv_buffer: RecvBuffer, encoding: Encoding) -> Self
-    where
-        E: FromBody,
-    {
-        Self {
-            source: Source::ConnectionShared {
-                recv_buffer,
-                read: Box::new(ItemReader::<E>::new(encoding)),
-                reading: None,
-                read_len: 0,
-            },
-            is_over: false,
-            taken: 0,
-            escort: None,
-        }
+        Self::of(Source::Received(ReceivedStream::requests(requests)))
     }
 }
 
@@ -305,17 +133,7 @@ impl<T: 'static> Streaming<T> {
     /// envelope with it.
     pub fn narrow<U: 'static>(self, narrow: fn(T) -> Result<U, CallError>) -> Streaming<U> {
         let source = match self.source {
-            Source::ConnectionShared {
-                recv_buffer,
-                read,
-                reading,
-                read_len,
-            } => Source::ConnectionShared {
-                recv_buffer,
-                read: Box::new(Narrowed { read, narrow }),
-                reading,
-                read_len,
-            },
+            Source::Received(received) => Source::Received(received.narrow(narrow)),
             Source::Over => Source::Over,
             #[cfg(feature = "testing")]
             Source::Local(items) => Source::Local(Box::pin(Wrapped {
@@ -326,7 +144,6 @@ impl<T: 'static> Streaming<T> {
         Streaming {
             source,
             is_over: self.is_over,
-            taken: self.taken,
             escort: self.escort,
         }
     }
@@ -334,24 +151,23 @@ impl<T: 'static> Streaming<T> {
     /// The messages that `items` yields, without another side.
     #[cfg(feature = "testing")]
     pub(crate) fn local(items: impl Stream<Item = Result<T, CallError>> + Send + 'static) -> Self {
-        Self {
-            source: Source::Local(Box::pin(items)),
-            is_over: false,
-            taken: 0,
-            escort: None,
-        }
+        Self::of(Source::Local(Box::pin(items)))
     }
 }
 
 impl<T> Streaming<T> {
+    fn of(source: Source<T>) -> Self {
+        Self {
+            source,
+            is_over: false,
+            escort: None,
+        }
+    }
+
     /// Puts the metadata of the answers there when they end.
     pub(crate) fn keep_metadata(&mut self, answer: &ResponseMetadata) {
-        if let Source::ConnectionShared {
-            recv_buffer: RecvBuffer::Answers { answers, .. },
-            ..
-        } = &mut self.source
-        {
-            answers.recv_stream.keep_metadata(answer);
+        if let Source::Received(received) = &mut self.source {
+            received.keep_metadata(answer);
         }
     }
 
@@ -404,105 +220,15 @@ impl<T> Streaming<T> {
         if self.is_over {
             return Poll::Ready(None);
         }
-        let (recv_buffer, read, reading, read_len) = match &mut self.source {
-            Source::ConnectionShared {
-                recv_buffer,
-                read,
-                reading,
-                read_len,
-            } => (recv_buffer, read, reading, read_len),
-            Source::Over => return Poll::Ready(None),
+        let next = match &mut self.source {
+            Source::Received(received) => std::task::ready!(received.poll_next(context)),
+            Source::Over => None,
             #[cfg(feature = "testing")]
-            Source::Local(items) => {
-                let next = std::task::ready!(items.as_mut().poll_next(context));
-                self.is_over = !matches!(next, Some(Ok(_)));
-                return Poll::Ready(next);
-            }
+            Source::Local(items) => std::task::ready!(items.as_mut().poll_next(context)),
         };
-        let (recv_stream, connection, timeout, is_request) = match recv_buffer {
-            RecvBuffer::Answers { answers, sending } => {
-                if let Some(error) = poll_sending(sending, context) {
-                    self.is_over = true;
-                    return Poll::Ready(Some(Err(CallError::NotSent(error))));
-                }
-                (
-                    &mut answers.recv_stream,
-                    &answers.connection,
-                    answers.timeout,
-                    false,
-                )
-            }
-            // A call's requests have no time limit of their own.
-            RecvBuffer::Requests(requests) => (
-                &mut requests.recv_stream,
-                &requests.connection,
-                Duration::ZERO,
-                true,
-            ),
-        };
-        let item = if reading.is_some() {
-            None
-        } else if *read_len >= INLINE_LEN {
-            // A reader that takes one item after the other would hold up the others of its thread.
-            *read_len = 0;
-            context.waker().wake_by_ref();
-            return Poll::Pending;
-        } else if let Some(item) = recv_stream.pop(connection) {
-            Some(item)
-        } else {
-            match recv_stream.poll_next(connection, timeout, context) {
-                Poll::Ready(Taken::Item(item)) => Some(item),
-                Poll::Ready(Taken::End) => {
-                    self.is_over = true;
-                    return Poll::Ready(None);
-                }
-                Poll::Ready(Taken::Failed(error)) => {
-                    self.is_over = true;
-                    return Poll::Ready(Some(Err(error)));
-                }
-                Poll::Pending => {
-                    *read_len = 0;
-                    return Poll::Pending;
-                }
-            }
-        };
-        let is_answer = match &item {
-            Some(item) => item.payload_len == 0 && !is_request,
-            None => reading.unwrap_or_default(),
-        };
-        if let Some(item) = &item {
-            self.taken += 1;
-            let least = if item.compressed { COMPRESSED_LEN } else { 0 };
-            *read_len += item.body.len().max(least);
-        }
-        let read = read.poll_read(connection, item, context);
-        *reading = read.is_pending().then_some(is_answer);
-        let next = std::task::ready!(read).map_err(|error| {
-            if is_answer && self.taken == 1 {
-                // The one answer of a call.
-                return error;
-            }
-            let error = error.of_item(self.taken, is_request);
-            if is_request {
-                connection.count_refused(MsgId::CONNECTION, error.code());
-            }
-            error
-        });
-        self.is_over = next.is_err();
-        Poll::Ready(Some(next))
+        self.is_over = !matches!(next, Some(Ok(_)));
+        Poll::Ready(next)
     }
-}
-
-/// Goes on with sending the requests of a call. Returns why that has failed, if it has.
-#[inline]
-fn poll_sending(sending: &mut Option<Sending>, context: &mut Context<'_>) -> Option<SendError> {
-    let sent = match sending.as_mut()?.as_mut().poll(context) {
-        Poll::Ready(sent) => sent,
-        Poll::Pending => return None,
-    };
-    *sending = None;
-    // The answers say why nothing more can be sent.
-    sent.err().filter(|error| !error.lacks_session())
 }
 
 impl<T> Stream for Streaming<T> {

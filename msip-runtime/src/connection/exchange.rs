@@ -1,6 +1,6 @@
 //! Deliveries, calls and pings: exchanges whose outcome is waited for.
 
-use std::time::Duration;
+use std::{pin::Pin, time::Duration};
 
 use tokio::time::{timeout, timeout_at};
 
@@ -65,8 +65,18 @@ impl ConnectionShared {
             },
             None => None,
         };
-        // In a box, or every call would have the size that this one needs.
-        Box::pin(self.call_slow(request, options, called)).await
+        self.boxed_call_slow(request, options, called).await
+    }
+
+    /// In a box, or every call would have the size that this one needs; and by itself, or every call would on its stack.
+    #[inline(never)]
+    fn boxed_call_slow<'a, Out: Outgoing, In: FromBody>(
+        &'a self,
+        request: &'a Out,
+        options: &'a CallOptions,
+        called: Option<(Outcome, Encoding)>,
+    ) -> Pin<Box<impl Future<Output = Result<In, CallError>> + use<'a, Out, In>>> {
+        Box::pin(self.call_slow(request, options, called))
     }
 
     /// Does what is left of a call that is not one of the usual ones: sends the request, unless it was answered already, and

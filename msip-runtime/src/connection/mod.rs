@@ -30,6 +30,7 @@ mod outgoing;
 mod parked;
 mod pending_reply;
 mod received_items;
+mod receiving;
 mod recv_buffer;
 mod recv_stream;
 mod reply_slot;

@@ -82,7 +82,7 @@ impl ConnectionShared {
         } else {
             let mut metadata = metadata.unwrap_or_default();
             metadata.response_time_us = time_us;
-            reply_with_metadata(session, call.slot, reply, *metadata);
+            reply_with_metadata(session, call.slot, reply, &mut metadata);
         }
         state.end_call(call.slot);
         self.note_backlog(&mut state);
@@ -221,7 +221,7 @@ impl ConnectionInner {
                 });
                 match metadata {
                     None => session.reply(slot, reply),
-                    Some(metadata) => reply_with_metadata(session, slot, reply, *metadata),
+                    Some(mut metadata) => reply_with_metadata(session, slot, reply, &mut metadata),
                 }
                 self.end_call(slot);
             }
@@ -251,7 +251,7 @@ fn reply_with_metadata(
     session: &mut Session,
     slot: InboundSlot,
     reply: Reply<'_, impl FnOnce(&mut Vec<u8>)>,
-    mut metadata: Metadata,
+    metadata: &mut Metadata,
 ) {
     if let Reply::Error(ErrorRef {
         metadata: Some(status),
@@ -260,5 +260,5 @@ fn reply_with_metadata(
     {
         metadata.details.clone_from(&status.details);
     }
-    session.reply_with_metadata(slot, reply, &metadata);
+    session.reply_with_metadata(slot, reply, metadata);
 }

@@ -45,13 +45,27 @@ pub(super) struct Calls<D: Dispatch, S, F> {
     moment: Option<Moment>,
 }
 
+/// A call that was taken, and whose request may not have been read yet.
+struct TakenCall {
+    to_answer: CallToAnswer,
+    head: MessageHead,
+    /// Its deadline goes on while it is read.
+    taken: Moment,
+}
+
+/// A call that is served.
+#[derive(Clone, Copy)]
+struct ServedCall {
+    to_answer: CallToAnswer,
+    row: &'static Variant,
+    deadline: Option<Instant>,
+}
+
 /// A call whose request is long, and is being read.
 pub(super) struct LongCall<D: Dispatch> {
     pub(super) decoding: Decoding<Decoded<D>>,
-    call: CallToAnswer,
-    head: MessageHead,
-    /// When it was taken: its deadline goes on while it is read.
-    taken: Moment,
+    /// There until it was read.
+    call: Option<TakenCall>,
 }
 
 /// The request of a call.
@@ -131,21 +145,22 @@ where
         message: BareMessage,
         slot: InboundSlot,
     ) {
-        let call = receiver.call(slot, message.id);
+        let to_answer = receiver.call(slot, message.id);
         let moment = self.moment();
-        let request = receiver.check_awaited(call).and_then(|()| {
+        let request = receiver.check_awaited(to_answer).and_then(|()| {
             let body = receiver.body(&message);
             decode_call::<D>(receiver, message.variant, body, slot)
         });
         match request {
             Ok((request, row)) => {
-                let deadline = deadline(row, None, moment);
-                self.begin(task, receiver, call, request, row, deadline);
+                let call = ServedCall {
+                    to_answer,
+                    row,
+                    deadline: deadline(row, None, moment),
+                };
+                self.begin(task, receiver, call, request);
             }
-            Err(status) => {
-                receiver.refused(message.id, &status);
-                receiver.responder(call, None).fail(&status);
-            }
+            Err(status) => refuse(receiver, to_answer, &status),
         }
     }
 
@@ -157,25 +172,23 @@ where
         mut incoming: Incoming,
         slot: InboundSlot,
     ) -> Option<Box<LongCall<D>>> {
-        let call = receiver.call(slot, incoming.id);
-        let moment = self.moment();
-        let head = MessageHead::take(&mut incoming);
+        let call = TakenCall {
+            to_answer: receiver.call(slot, incoming.id),
+            head: MessageHead::take(&mut incoming),
+            taken: self.moment(),
+        };
         let request = receiver
-            .check_awaited(call)
+            .check_awaited(call.to_answer)
             .and_then(|()| request::<D>(receiver, incoming, slot));
         match request {
             Ok(Asked::Now(request, row)) => {
-                self.serve_request(task, receiver, call, request, row, head, moment);
+                self.serve_request(task, receiver, call, request, row);
             }
             Ok(Asked::Later(decoding)) => {
-                return Some(Box::new(LongCall {
-                    decoding,
-                    call,
-                    head,
-                    taken: moment,
-                }));
+                let call = Some(call);
+                return Some(Box::new(LongCall { decoding, call }));
             }
-            Err(status) => refuse(receiver, call, &status),
+            Err(status) => refuse(receiver, call.to_answer, &status),
         }
         None
     }
@@ -188,41 +201,44 @@ where
         long: &mut LongCall<D>,
         read: Option<Decoded<D>>,
     ) {
-        let (call, taken) = (long.call, long.taken);
-        let head = std::mem::take(&mut long.head);
-        let request = receiver.check_awaited(call).and_then(|()| {
+        let Some(call) = long.call.take() else {
+            return;
+        };
+        let request = receiver.check_awaited(call.to_answer).and_then(|()| {
             let (request, row) = decoded::<D>(read)?;
             expect_one_request(row)?;
             Ok((Request::Message(request), row))
         });
         match request {
-            Ok((request, row)) => {
-                self.serve_request(task, receiver, call, request, row, head, taken);
-            }
-            Err(status) => refuse(receiver, call, &status),
+            Ok((request, row)) => self.serve_request(task, receiver, call, request, row),
+            Err(status) => refuse(receiver, call.to_answer, &status),
         }
     }
 
-    #[expect(clippy::too_many_arguments, reason = "all that is known of the call")]
     fn serve_request(
         &mut self,
         task: &mut Context<'_>,
         receiver: &mut Receiver<D::Out>,
-        call: CallToAnswer,
+        call: TakenCall,
         request: Request<D::In>,
         row: &'static Variant,
-        head: MessageHead,
-        moment: Moment,
     ) {
-        let deadline = deadline(row, head.timeout, moment);
+        let TakenCall {
+            to_answer,
+            head,
+            taken,
+        } = call;
+        let call = ServedCall {
+            to_answer,
+            row,
+            deadline: deadline(row, head.timeout, taken),
+        };
         let around = Instrumented::of(row, head, self.side.incoming());
         match (request, around) {
-            (Request::Message(request), None) => {
-                self.begin(task, receiver, call, request, row, deadline);
-            }
+            (Request::Message(request), None) => self.begin(task, receiver, call, request),
             (request, around) => {
                 let around = around.unwrap_or_else(Instrumented::nothing);
-                self.begin_instrumented(task, receiver, call, request, row, deadline, around);
+                self.begin_instrumented(task, receiver, call, request, around);
             }
         }
     }
@@ -233,17 +249,15 @@ where
         &mut self,
         task: &mut Context<'_>,
         receiver: &mut Receiver<D::Out>,
-        call: CallToAnswer,
+        call: ServedCall,
         request: D::In,
-        row: &'static Variant,
-        deadline: Option<Instant>,
     ) {
         let serving = Serving {
-            deadline,
+            deadline: call.deadline,
             metadata: None,
-            call: Some(call),
+            call: Some(call.to_answer),
         };
-        tracing::trace!(call = row.name, "serving");
+        tracing::trace!(call = call.row.name, "serving");
         let context = D::serving(&self.context, serving);
         let begun = (self.start)(Arc::clone(&self.side), context, request);
         let slot = self.slot.get_or_insert_with(|| Box::pin(None));
@@ -252,35 +266,42 @@ where
         match polled {
             Poll::Ready(handled) => {
                 slot.set(None);
-                self.conclude(task, receiver, call, deadline, row, handled);
+                self.conclude(task, receiver, call, handled);
             }
-            Poll::Pending => {
-                let Some(mut slot) = self.slot.take() else {
-                    return;
-                };
-                let responder = receiver.responder(call, deadline);
-                self.go_on(receiver, call, row.number, deadline, async move {
-                    let handled = poll_fn(|task| poll_slot(&mut slot, task)).await;
-                    responder.respond(handled, row).await;
-                });
-            }
+            Poll::Pending => self.leave_slot(receiver, call),
         }
     }
 
+    /// The handler in the slot was not done at once, and goes on in a task. By itself, as all of this that holds a future on the
+    /// stack: a call that is done at once needs none of it.
+    #[inline(never)]
+    fn leave_slot(&mut self, receiver: &Receiver<D::Out>, call: ServedCall) {
+        let Some(mut slot) = self.slot.take() else {
+            return;
+        };
+        let responder = receiver.responder(call.to_answer, call.deadline);
+        self.go_on(receiver, call, async move {
+            let handled = poll_fn(|task| poll_slot(&mut slot, task)).await;
+            responder.respond(handled, call.row).await;
+        });
+    }
+
     /// Runs the handler of a call with its middleware, its metadata and its span, as far as it has any.
-    #[expect(clippy::too_many_arguments, reason = "all that is known of the call")]
     fn begin_instrumented(
         &mut self,
         task: &mut Context<'_>,
         receiver: &mut Receiver<D::Out>,
-        call: CallToAnswer,
+        call: ServedCall,
         request: Request<D::In>,
-        row: &'static Variant,
-        deadline: Option<Instant>,
         around: Instrumented,
     ) {
+        let ServedCall {
+            to_answer,
+            row,
+            deadline,
+        } = call;
         let responder = receiver
-            .responder(call, deadline)
+            .responder(to_answer, deadline)
             .timed(around.wants_time());
         let (side, context, variant) = (Arc::clone(&self.side), self.context.clone(), row.number);
         let Instrumented {
@@ -291,7 +312,7 @@ where
         let mut serving = Serving {
             deadline,
             metadata: head.metadata,
-            call: Some(call),
+            call: Some(to_answer),
         };
         span.in_scope(|| tracing::trace!(call = row.name, "serving"));
         let work: Pin<Box<dyn Future<Output = ()> + Send>> = match middleware {
@@ -313,7 +334,7 @@ where
         };
         let mut working = Box::pin(work.instrument(span));
         if working.as_mut().poll(task).is_pending() {
-            self.go_on(receiver, call, row.number, deadline, working);
+            self.go_on(receiver, call, working);
         }
     }
 
@@ -323,28 +344,36 @@ where
         &mut self,
         task: &mut Context<'_>,
         receiver: &mut Receiver<D::Out>,
-        call: CallToAnswer,
-        deadline: Option<Instant>,
-        row: &'static Variant,
+        call: ServedCall,
         handled: Handled<D::Out>,
     ) {
         match handled {
             Ok(Ok(Answered::Message(answer))) if receiver.encoding().is_identity() => {
                 match D::Out::VARIANTS.get(answer.index()) {
-                    Some(answered) => receiver.answer(call, answered.number, answer),
+                    Some(answered) => receiver.answer(call.to_answer, answered.number, answer),
                     None => receiver
-                        .responder(call, deadline)
+                        .responder(call.to_answer, call.deadline)
                         .fail(&Status::internal("the answer has no variant")),
                 }
             }
-            handled => {
-                // Only a stream of answers takes its time.
-                let responder = receiver.responder(call, deadline);
-                let mut responding = Box::pin(responder.respond(handled, row));
-                if responding.as_mut().poll(task).is_pending() {
-                    self.go_on(receiver, call, row.number, deadline, responding);
-                }
-            }
+            handled => self.respond(task, receiver, call, handled),
+        }
+    }
+
+    /// The same for an answer that is not one message in plain protobuf.
+    #[inline(never)]
+    fn respond(
+        &mut self,
+        task: &mut Context<'_>,
+        receiver: &Receiver<D::Out>,
+        call: ServedCall,
+        handled: Handled<D::Out>,
+    ) {
+        // Only a stream of answers takes its time.
+        let responder = receiver.responder(call.to_answer, call.deadline);
+        let mut responding = Box::pin(responder.respond(handled, call.row));
+        if responding.as_mut().poll(task).is_pending() {
+            self.go_on(receiver, call, responding);
         }
     }
 
@@ -352,19 +381,20 @@ where
     fn go_on(
         &mut self,
         receiver: &Receiver<D::Out>,
-        call: CallToAnswer,
-        variant: u16,
-        deadline: Option<Instant>,
+        call: ServedCall,
         serving: impl Future<Output = ()> + Send + 'static,
     ) {
         let task = self.tasks.spawn(async move {
-            match deadline {
+            match call.deadline {
                 // Dropping the call answers it.
                 Some(deadline) => drop(timeout_at(deadline, serving).await),
                 None => serving.await,
             }
         });
-        receiver.connection().call_runs(call, variant, task);
+        let variant = call.row.number;
+        receiver
+            .connection()
+            .call_runs(call.to_answer, variant, task);
     }
 
     fn moment(&mut self) -> Moment {
