@@ -1,5 +1,7 @@
 //! The registry of transports, by scheme.
 
+#[cfg(feature = "quic")]
+use super::quic::Quic;
 #[cfg(feature = "testing")]
 use super::rough::{ROUGH_MEMORY, ROUGH_TCP};
 #[cfg(feature = "tls")]
@@ -13,6 +15,8 @@ static TRANSPORTS: &[&dyn Transport] = &[
     &Memory,
     #[cfg(feature = "tls")]
     &Tls,
+    #[cfg(feature = "quic")]
+    &Quic,
     #[cfg(feature = "testing")]
     &ROUGH_TCP,
     #[cfg(feature = "testing")]

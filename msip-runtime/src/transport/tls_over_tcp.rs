@@ -16,7 +16,7 @@ use super::{
 use msip_session::wire::Side;
 
 /// The application protocol (ALPN) of MSIP over TLS: docs/protocol.md, "Over TLS".
-const ALPN: &[u8] = b"msip/1";
+pub(super) const ALPN: &[u8] = b"msip/1";
 
 /// The TLS transport.
 pub(super) struct Tls;
