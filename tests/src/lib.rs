@@ -28,8 +28,8 @@ pub use raw_caller::RawCaller;
 pub use server::{LabServer, SeenByServer, connected, start, start_gated};
 pub use soon::soon;
 
-/// The URL at which this binary's tests talk: as it is, or over streams with rough manners in `over_rough`, which runs the
-/// tests of others once more.
+/// The URL at which this binary's tests talk: as it is, over streams with rough manners in `over_rough`, or over WebSockets
+/// instead of TCP in `over_websocket`, which run the tests of others once more.
 #[macro_export]
 macro_rules! at {
     ($url:expr) => {
@@ -41,9 +41,9 @@ macro_rules! at {
 #[must_use]
 pub fn transport_of(binary: &str, url: impl AsRef<str>) -> String {
     let url = url.as_ref();
-    if binary == "over_rough" {
-        format!("rough+{url}")
-    } else {
-        url.to_owned()
+    match (binary, url.strip_prefix("tcp://")) {
+        ("over_rough", _) => format!("rough+{url}"),
+        ("over_websocket", Some(place)) => format!("ws://{place}"),
+        _ => url.to_owned(),
     }
 }

@@ -35,7 +35,7 @@ use tokio::{
 /// Short waits, so that much happens in little time; long ones would only make the test longer.
 const CLIENT: &str = "ping_interval=400ms&handshake_timeout=1s&connect_timeout=1s&reconnect_min=5ms&reconnect_max=50ms&\
                       call_timeout=20s&write_timeout=20s&buffer_disconnected=1MiB";
-const SERVER: &str = "tcp://127.0.0.1:0?ping_interval=400ms&write_timeout=20s";
+const SERVER: &str = "127.0.0.1:0?ping_interval=400ms&write_timeout=20s";
 
 /// How much good comes of each stretch of work between two faults, at least.
 const STRETCH: u64 = 200;
@@ -79,9 +79,9 @@ struct Server {
 }
 
 impl Server {
-    async fn start(folder: &Path) -> Self {
+    async fn start(scheme: &str, folder: &Path) -> Self {
         let mut child = Command::new(env!("CARGO_BIN_EXE_journal-server"))
-            .arg(SERVER)
+            .arg(format!("{scheme}://{SERVER}"))
             .arg(folder.join("server"))
             .stdout(Stdio::piped())
             .kill_on_drop(true)
@@ -90,7 +90,9 @@ impl Server {
         let mut lines = BufReader::new(child.stdout.take().expect("piped")).lines();
         let line = soon("where the server listens", lines.next_line()).await;
         let line = line.expect("text").expect("a line");
-        let address = line.trim_start_matches("tcp://").parse();
+        // A WebSocket's address has a path.
+        let (_, address) = line.split_once("://").expect("a URL");
+        let address = address.trim_end_matches('/').parse();
         Self {
             child,
             address: address.expect("an address"),
@@ -100,6 +102,8 @@ impl Server {
 
 /// The two processes with the proxy between them.
 struct Stage {
+    /// Of the transport.
+    scheme: &'static str,
     folder: tempfile::TempDir,
     server: Server,
     client: Child,
@@ -112,14 +116,14 @@ struct Stage {
 }
 
 impl Stage {
-    async fn open(seed: u64, plan: Plan) -> Self {
+    async fn open(scheme: &'static str, seed: u64, plan: Plan) -> Self {
         let folder = tempfile::tempdir().expect("a folder");
-        let server = Server::start(folder.path()).await;
+        let server = Server::start(scheme, folder.path()).await;
         let proxy = Proxy::with_plan(server.address, plan).await;
         // The first attempt to connect is not repeated by the client, and may be one that the plan breaks.
         let (mut client, mut lines) = loop {
             let mut client = Command::new(env!("CARGO_BIN_EXE_journal-client"))
-                .arg(format!("{}?{CLIENT}", proxy.url()))
+                .arg(format!("{scheme}://{}?{CLIENT}", proxy.address()))
                 .arg(folder.path().join("client"))
                 .arg(seed.to_string())
                 .stdin(Stdio::piped())
@@ -146,6 +150,7 @@ impl Stage {
             told.send_modify(|progress| progress.has_ended = true);
         });
         Self {
+            scheme,
             folder,
             server,
             client_input: client.stdin.take().expect("piped"),
@@ -177,7 +182,7 @@ impl Stage {
         let lost = self.progress.borrow().lost_sessions;
         self.server.child.kill().await.expect("it runs");
         self.kills += 1;
-        self.server = Server::start(self.folder.path()).await;
+        self.server = Server::start(self.scheme, self.folder.path()).await;
         self.proxy.aim(self.server.address);
         self.until("the loss of the session to be told", |progress| {
             progress.lost_sessions > lost
@@ -390,11 +395,10 @@ fn seeds() -> impl Iterator<Item = u64> {
     (0..rounds).map(|round| Random(round).draw() >> 8)
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
-async fn a_network_that_breaks_loses_and_repeats_nothing() {
+async fn a_network_that_breaks(scheme: &'static str) {
     for seed in seeds() {
         let begun = Instant::now();
-        let mut stage = Stage::open(seed, Plan::seeded(seed, TROUBLES, 60_000)).await;
+        let mut stage = Stage::open(scheme, seed, Plan::seeded(seed, TROUBLES, 60_000)).await;
         let mut tally = stage.proxy.tally();
         soon(
             "the end of the plan",
@@ -407,7 +411,9 @@ async fn a_network_that_breaks_loses_and_repeats_nothing() {
             stage.proxy.cut();
             stage.work(STRETCH).await;
         }
-        let figures = stage.close(&format!("network, seed {seed}"), begun).await;
+        let figures = stage
+            .close(&format!("network, {scheme}, seed {seed}"), begun)
+            .await;
         assert!(figures.count("resumes") >= TROUBLES / 2, "{figures}");
         assert_eq!(
             figures.count("sessions lost"),
@@ -418,27 +424,27 @@ async fn a_network_that_breaks_loses_and_repeats_nothing() {
     }
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
-async fn a_server_that_is_killed_takes_no_acknowledged_message_with_it() {
+async fn a_server_that_is_killed(scheme: &'static str) {
     for seed in seeds() {
         let begun = Instant::now();
-        let mut stage = Stage::open(seed, Plan::calm()).await;
+        let mut stage = Stage::open(scheme, seed, Plan::calm()).await;
         let mut random = Random(seed);
         for _ in 0..KILLS {
             stage.work(1 + random.below(2 * STRETCH)).await;
             stage.kill_and_restart_server().await;
         }
         stage.work(STRETCH).await;
-        let figures = stage.close(&format!("kill -9, seed {seed}"), begun).await;
+        let figures = stage
+            .close(&format!("kill -9, {scheme}, seed {seed}"), begun)
+            .await;
         assert_eq!(figures.count("sessions lost"), KILLS, "{figures}");
     }
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
-async fn processes_that_stand_still_go_on_where_they_were() {
+async fn processes_that_stand_still(scheme: &'static str) {
     for seed in seeds() {
         let begun = Instant::now();
-        let mut stage = Stage::open(seed, Plan::calm()).await;
+        let mut stage = Stage::open(scheme, seed, Plan::calm()).await;
         for _ in 0..3 {
             stage.work(STRETCH).await;
             stage.stop_server_until_given_up().await;
@@ -446,10 +452,42 @@ async fn processes_that_stand_still_go_on_where_they_were() {
             stage.stop_client_while_cut().await;
         }
         stage.work(STRETCH).await;
-        let figures = stage.close(&format!("SIGSTOP, seed {seed}"), begun).await;
+        let figures = stage
+            .close(&format!("SIGSTOP, {scheme}, seed {seed}"), begun)
+            .await;
         assert_eq!(figures.count("sessions lost"), 0, "{figures}");
         assert_eq!(figures.count("save: good"), figures.count("saves handled"));
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
+async fn a_network_that_breaks_loses_and_repeats_nothing() {
+    a_network_that_breaks("tcp").await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
+async fn websockets_over_a_network_that_breaks_lose_and_repeat_nothing() {
+    a_network_that_breaks("ws").await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
+async fn a_server_that_is_killed_takes_no_acknowledged_message_with_it() {
+    a_server_that_is_killed("tcp").await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
+async fn websockets_to_a_server_that_is_killed_lose_no_acknowledged_message() {
+    a_server_that_is_killed("ws").await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
+async fn processes_that_stand_still_go_on_where_they_were() {
+    processes_that_stand_still("tcp").await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
+async fn websockets_of_processes_that_stand_still_go_on_where_they_were() {
+    processes_that_stand_still("ws").await;
 }
 
 #[test]

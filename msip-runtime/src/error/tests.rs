@@ -132,6 +132,7 @@ fn url_errors() -> Vec<UrlError> {
         UrlError::Fragment => UrlError::Fragment,
         UrlError::BadEscape { .. } => UrlError::BadEscape { text: text() },
         UrlError::BadSetting { .. } => UrlError::BadSetting { text: text() },
+        UrlError::BadPath { .. } => UrlError::BadPath { path: text() },
         UrlError::RepeatedSetting { .. } => UrlError::RepeatedSetting { name: text() },
     }
 }

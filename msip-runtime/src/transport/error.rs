@@ -62,6 +62,14 @@ pub enum UrlError {
         /// The name.
         name: String,
     },
+    /// The path cannot be that of a request.
+    #[error(
+        "{path:?} is not the path of a URL: escape all but letters, digits and the signs that a path may have"
+    )]
+    BadPath {
+        /// The path.
+        path: String,
+    },
     /// There is a user or a password before an `@`. It may be a secret, so it is not shown.
     #[error("a URL must not hold a user or a password (before the @)")]
     Credentials,

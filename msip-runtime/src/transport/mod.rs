@@ -34,6 +34,8 @@ mod tls;
 #[cfg(feature = "tls")]
 mod tls_over_tcp;
 mod url;
+#[cfg(feature = "websocket")]
+mod websocket;
 
 pub use address::Address;
 pub use addresses::AddressOrder;

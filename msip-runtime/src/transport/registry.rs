@@ -2,10 +2,16 @@
 
 #[cfg(feature = "quic")]
 use super::quic::Quic;
+#[cfg(all(feature = "testing", feature = "websocket"))]
+use super::rough::ROUGH_WEBSOCKET;
 #[cfg(feature = "testing")]
 use super::rough::{ROUGH_MEMORY, ROUGH_TCP};
 #[cfg(feature = "tls")]
 use super::tls_over_tcp::Tls;
+#[cfg(feature = "websocket")]
+use super::websocket::OVER_TCP;
+#[cfg(all(feature = "tls", feature = "websocket"))]
+use super::websocket::OVER_TLS;
 use super::{Address, memory::Memory, scheme::Transport, tcp::Tcp};
 use msip_session::wire::Side;
 
@@ -14,13 +20,19 @@ static TRANSPORTS: &[&dyn Transport] = &[
     &Tcp,
     &Memory,
     #[cfg(feature = "tls")]
-    &Tls,
+    &Tls::MSIP,
+    #[cfg(feature = "websocket")]
+    &OVER_TCP,
+    #[cfg(all(feature = "tls", feature = "websocket"))]
+    &OVER_TLS,
     #[cfg(feature = "quic")]
     &Quic,
     #[cfg(feature = "testing")]
     &ROUGH_TCP,
     #[cfg(feature = "testing")]
     &ROUGH_MEMORY,
+    #[cfg(all(feature = "testing", feature = "websocket"))]
+    &ROUGH_WEBSOCKET,
 ];
 
 /// The transport of a scheme, which is in lower case.

@@ -8,6 +8,8 @@ use std::{
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
+#[cfg(feature = "websocket")]
+use super::websocket::WebSocket;
 use super::{
     Address, Connection, Connector, Incoming, Listen, Stream, TransportOptions,
     TransportSettingError, UrlError,
@@ -45,6 +47,12 @@ pub(super) static ROUGH_MEMORY: Rough<Memory> = Rough {
     inner: Memory,
 };
 
+#[cfg(feature = "websocket")]
+pub(super) static ROUGH_WEBSOCKET: Rough<WebSocket<Tcp>> = Rough {
+    scheme: "rough+ws",
+    inner: WebSocket::over_tcp(),
+};
+
 impl<T: Transport> Rough<T> {
     fn inner_address(&self, address: &Address) -> Address {
         address.with_scheme(self.inner.scheme())
@@ -54,6 +62,10 @@ impl<T: Transport> Rough<T> {
 impl<T: Transport> Transport for Rough<T> {
     fn scheme(&self) -> &'static str {
         self.scheme
+    }
+
+    fn path_is_topic(&self) -> bool {
+        self.inner.path_is_topic()
     }
 
     fn parse(&self, authority: &str, path: &str) -> Result<Vec<Address>, UrlError> {

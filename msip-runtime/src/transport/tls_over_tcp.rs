@@ -15,11 +15,20 @@ use super::{
 };
 use msip_session::wire::Side;
 
-/// The application protocol (ALPN) of MSIP over TLS: docs/protocol.md, "Over TLS".
-pub(super) const ALPN: &[u8] = b"msip/1";
-
 /// The TLS transport.
-pub(super) struct Tls;
+pub(super) struct Tls {
+    /// The application protocol (ALPN).
+    alpn: &'static [u8],
+}
+
+impl Tls {
+    /// Of MSIP: docs/protocol.md, "Over TLS".
+    pub(super) const MSIP: Self = Self { alpn: b"msip/1" };
+
+    /// Of HTTP, and so of WebSockets.
+    #[cfg(feature = "websocket")]
+    pub(super) const HTTP: Self = Self { alpn: b"http/1.1" };
+}
 
 impl Transport for Tls {
     fn scheme(&self) -> &'static str {
@@ -45,7 +54,7 @@ impl Transport for Tls {
     }
 
     fn connector(&self, options: &TransportOptions) -> Result<Connector, TransportSettingError> {
-        let tls = Arc::new(options.client_tls().connector(ALPN)?);
+        let tls = Arc::new(options.client_tls().connector(self.alpn)?);
         Ok(Connector::new(move |address: Address| {
             let tls = Arc::clone(&tls);
             async move {
@@ -65,7 +74,7 @@ impl Transport for Tls {
         options: &'a TransportOptions,
     ) -> BoxFuture<'a, Result<(BoxListen, Address), ListenError>> {
         Box::pin(async {
-            let tls = options.server_tls()?.acceptor(ALPN)?;
+            let tls = options.server_tls()?.acceptor(self.alpn)?;
             let tcp = tcp::bind(address).await?;
             let local = tcp::address_of(tcp.local_addr()?).with_scheme(self.scheme());
             Ok((BoxListen::new(TlsListener { tcp, tls }), local))

@@ -186,10 +186,13 @@ impl FromStr for ServiceUrl {
 /// The URL in its canonical form, which parses to the same; a topic is written as a setting, the first one.
 impl fmt::Display for ServiceUrl {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.address.fmt(f)?;
+        let first = &self.address;
+        write!(f, "{}://{}", first.scheme(), first.authority())?;
         for other in &self.others {
-            write!(f, ",{}{}", other.authority(), other.path())?;
+            write!(f, ",{}", other.authority())?;
         }
+        // Where a path is a part of the address, all of them have the same.
+        f.write_str(first.path())?;
         let topic = self.topic.as_deref().map(|topic| ("topic", topic));
         let settings = self
             .settings

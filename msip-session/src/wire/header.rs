@@ -220,7 +220,7 @@ pub struct UnknownKind(pub u16);
 #[non_exhaustive]
 pub enum HeaderError {
     /// The peer speaks something else.
-    #[error("bad magic {} ({}): frames begin with 4d534950 (MSIP)", hex(.found), Escaped::new(&String::from_utf8_lossy(.found)))]
+    #[error("bad magic {} ({}): frames begin with 4d534950 (MSIP){}", hex(.found), Escaped::new(&String::from_utf8_lossy(.found)), remedy(.found))]
     BadMagic {
         /// The first four bytes, or as many as had come.
         found: Vec<u8>,
@@ -234,6 +234,14 @@ pub enum HeaderError {
     /// A frame type that this version does not know.
     #[error("unknown frame_type {0}: 1 (HELLO) to 12 (CANCEL) are understood")]
     UnknownFrameType(u16),
+}
+
+/// What to do about a peer that is recognized by its first bytes.
+fn remedy(found: &[u8]) -> &'static str {
+    match found {
+        b"GET " => "; a WebSocket needs a listener at ws://",
+        _ => "",
+    }
 }
 
 fn hex(bytes: &[u8]) -> String {

@@ -99,7 +99,13 @@ impl Proxy {
         }
     }
 
-    /// Where clients connect to.
+    /// Where clients connect to, whatever they speak.
+    #[must_use]
+    pub const fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Where clients connect to by TCP.
     #[must_use]
     pub fn url(&self) -> String {
         format!("tcp://{}", self.address)

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use msip_runtime::{
     Client, DisconnectReason, Peer, SendError, Server, ServerBuilder,
-    transport::ServiceUrl,
+    transport::{Listener, ServiceUrl},
     wire::{Credit, Flags, FrameType, Header, Hello, MsgId, Side},
 };
 use msip_tests::{
@@ -17,7 +17,7 @@ use msip_tests::{
     raw::{self, RawPeer},
     soon,
 };
-use tokio::{net::TcpListener, sync::mpsc};
+use tokio::sync::mpsc;
 
 /// So long that nothing in a test comes by it.
 const NEVER: Duration = Duration::from_secs(3600);
@@ -479,13 +479,12 @@ async fn frames_that_come_too_early_too_late_or_twice_end_nothing() {
 
 #[tokio::test]
 async fn a_second_or_late_acknowledgment_adds_nothing() {
-    let listener = TcpListener::bind("127.0.0.1:0").await.expect("binds");
-    let address = listener.local_addr().expect("has one");
-    let connecting =
-        Client::<Lab>::connect(at!(format!("tcp://{address}?ping_interval=1h")).to_owned());
+    let url = at!("tcp://127.0.0.1:0").parse().expect("a URL");
+    let listener = Listener::bind(&url).await.expect("binds");
+    let url = listener.local_url();
+    let connecting = Client::<Lab>::connect(format!("{url}?ping_interval=1h"));
     let (client, mut raw) = tokio::join!(connecting, async {
-        let (stream, _) = soon("a client", listener.accept()).await.expect("accepts");
-        let mut raw = RawPeer::new(stream);
+        let mut raw = RawPeer::accept(&listener).await;
         raw.welcome().await;
         raw
     });

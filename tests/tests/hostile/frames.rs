@@ -190,7 +190,11 @@ fn headers(side: Side) -> Vec<Case> {
         reason: Some(format!("protocol error: {rule}")),
     };
     let foreign = |name: &str, bytes: &[u8], found: &str| {
-        let rule = format!("bad magic {found}: frames begin with 4d534950 (MSIP)");
+        let remedy = match bytes.starts_with(b"GET ") {
+            true => "; a WebSocket needs a listener at ws://",
+            false => "",
+        };
+        let rule = format!("bad magic {found}: frames begin with 4d534950 (MSIP){remedy}");
         not_msip(name, bytes, &rule)
     };
     let ends = |name, bytes, rule: &str| ends(name, bytes, MsgId::CONNECTION, invalid, rule);

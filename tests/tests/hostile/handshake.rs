@@ -66,13 +66,13 @@ fn no_hellos() -> Vec<FirstWords> {
             "an HTTP request",
             b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n".to_vec(),
             MsgId::CONNECTION,
-            "INVALID_ARGUMENT: bad magic 47455420 (GET ): frames begin with 4d534950 (MSIP)",
+            "INVALID_ARGUMENT: bad magic 47455420 (GET ): frames begin with 4d534950 (MSIP); a WebSocket needs a listener at ws://",
         ),
         refused(
             "an HTTP request of which a part has come",
             b"GET /".to_vec(),
             MsgId::CONNECTION,
-            "INVALID_ARGUMENT: bad magic 47455420 (GET ): frames begin with 4d534950 (MSIP)",
+            "INVALID_ARGUMENT: bad magic 47455420 (GET ): frames begin with 4d534950 (MSIP); a WebSocket needs a listener at ws://",
         ),
         refused(
             "one byte that begins no header",

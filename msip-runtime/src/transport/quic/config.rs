@@ -8,6 +8,9 @@ use quinn::{
     rustls,
 };
 
+/// The application protocol (ALPN): docs/protocol.md, "Over QUIC".
+pub(super) const ALPN: &[u8] = b"msip/1";
+
 /// How many bytes a stranger may have sent that were not read: until its HELLO is answered.
 const STRANGER_WINDOW: VarInt = VarInt::from_u32(32 * 1024);
 

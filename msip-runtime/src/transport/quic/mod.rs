@@ -20,9 +20,8 @@ use super::{
     listen::BoxListen,
     scheme::{ListenError, Transport},
     tcp::{address_of, host_and_port, no_address, parse_host_port},
-    tls_over_tcp::ALPN,
 };
-use config::{End, accepting, transport};
+use config::{ALPN, End, accepting, transport};
 use connector::QuicConnector;
 use endpoint::Endpoint;
 use listener::QuicListener;
