@@ -35,6 +35,7 @@ pub(crate) struct Lane {
     pub(crate) is_held_back: bool,
 }
 
+#[cfg(feature = "quic")]
 impl Lane {
     pub(crate) fn new(datagrams: impl Datagrams + 'static) -> Self {
         Self {

@@ -1,7 +1,7 @@
 //! A relay of UDP datagrams that loses, repeats and reorders some of them, or all at once for a while.
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, hash_map::Entry},
     net::SocketAddr,
     sync::{
         Arc,
@@ -64,34 +64,50 @@ async fn relay(near: Arc<UdpSocket>, server: SocketAddr, faults: Faults, is_cut:
         if is_cut.load(Ordering::Relaxed) {
             continue;
         }
-        if !upstream.contains_key(&client) {
-            let far = UdpSocket::bind("127.0.0.1:0").await.expect("binds");
-            far.connect(server).await.expect("connects");
-            let far = Arc::new(far);
-            let (from, to, is_cut) = (Arc::clone(&far), Arc::clone(&near), Arc::clone(&is_cut));
-            answers.spawn(async move {
-                let mut lossy = Lossy::new(faults);
-                let mut buffer = vec![0; 65_536];
-                // A server that is not there is an error now and then.
-                loop {
-                    let Ok(len) = from.recv(&mut buffer).await else {
-                        tokio::task::yield_now().await;
-                        continue;
-                    };
-                    if is_cut.load(Ordering::Relaxed) {
-                        continue;
-                    }
-                    for datagram in lossy.pass(&buffer[..len]) {
-                        let _ = to.send_to(&datagram, client).await;
-                    }
-                }
-            });
-            upstream.insert(client, (far, Lossy::new(faults)));
-        }
-        if let Some((far, lossy)) = upstream.get_mut(&client) {
-            for datagram in lossy.pass(&buffer[..len]) {
-                let _ = far.send(&datagram).await;
+        let (far, lossy) = match upstream.entry(client) {
+            Entry::Occupied(known) => known.into_mut(),
+            Entry::Vacant(unknown) => {
+                let far = UdpSocket::bind("127.0.0.1:0").await.expect("binds");
+                far.connect(server).await.expect("connects");
+                let far = Arc::new(far);
+                let back = answer(
+                    Arc::clone(&far),
+                    Arc::clone(&near),
+                    client,
+                    faults,
+                    Arc::clone(&is_cut),
+                );
+                answers.spawn(back);
+                unknown.insert((far, Lossy::new(faults)))
             }
+        };
+        for datagram in lossy.pass(&buffer[..len]) {
+            let _ = far.send(&datagram).await;
+        }
+    }
+}
+
+/// Relays what the server sends to one client.
+async fn answer(
+    from: Arc<UdpSocket>,
+    to: Arc<UdpSocket>,
+    client: SocketAddr,
+    faults: Faults,
+    is_cut: Arc<AtomicBool>,
+) {
+    let mut lossy = Lossy::new(faults);
+    let mut buffer = vec![0; 65_536];
+    loop {
+        // A server that is not there is an error now and then.
+        let Ok(len) = from.recv(&mut buffer).await else {
+            tokio::task::yield_now().await;
+            continue;
+        };
+        if is_cut.load(Ordering::Relaxed) {
+            continue;
+        }
+        for datagram in lossy.pass(&buffer[..len]) {
+            let _ = to.send_to(&datagram, client).await;
         }
     }
 }
