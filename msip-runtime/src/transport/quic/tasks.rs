@@ -80,12 +80,8 @@ impl Drop for Tasks {
         self.0.is_ending.store(true, Ordering::Relaxed);
         for (_, Running { future, task }) in running {
             task.abort();
-            // Another thread may be polling it just now: then it ends there.
-            let Ok(mut slot) = future.try_lock() else {
-                continue;
-            };
-            let last = slot.take();
-            drop(slot);
+            // Another thread may be polling it just now. This one is not: no future of the list has what keeps the list.
+            let last = lock(&future).take();
             if let Some(mut last) = last {
                 let _ = Pin::new(&mut unconstrained(last.as_mut()))
                     .poll(&mut Context::from_waker(Waker::noop()));
