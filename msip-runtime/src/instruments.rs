@@ -269,7 +269,7 @@ mod table {
                 Counter,
                 Count,
                 "side, reason",
-                "messages that were taken to be sent, and dropped",
+                "messages that were taken to be sent, or came by a datagram, and were dropped",
             ),
             row(
                 "msip_handshakes_refused_total",

@@ -1,10 +1,10 @@
-//! Counters of messages that were taken for sending and then dropped.
+//! Counters of messages that were dropped.
 
 use std::ops::AddAssign;
 
 use crate::MsgKind;
 
-/// How many messages were taken for sending and then dropped, by the reason.
+/// How many messages were taken for sending and then dropped, by the reason; and how many that came by datagrams.
 ///
 /// A session counts from its beginning; a client or a server's peer adds up its sessions.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -20,13 +20,21 @@ pub struct Dropped {
     pub replaced: u64,
     /// Messages that waited in a batching sender when it was dropped, and found no capacity then.
     pub unflushed: u64,
+    /// LOG and METRIC messages that came by datagrams and were dropped: the handlers are slower than the peer, or the peer
+    /// sent by a datagram what may not come by one.
+    pub received: u64,
 }
 
 impl Dropped {
     /// How many there are, for whatever reason.
     #[must_use]
     pub const fn total(&self) -> u64 {
-        self.disconnected + self.logs + self.metrics + self.replaced + self.unflushed
+        self.disconnected
+            + self.logs
+            + self.metrics
+            + self.replaced
+            + self.unflushed
+            + self.received
     }
 
     /// Counts a message that was dropped from a full queue.
@@ -48,5 +56,6 @@ impl AddAssign for Dropped {
         self.metrics += other.metrics;
         self.replaced += other.replaced;
         self.unflushed += other.unflushed;
+        self.received += other.received;
     }
 }

@@ -112,6 +112,17 @@ impl ConnectionShared {
         state.wake_driver();
     }
 
+    /// A message has been handled that came by a datagram; nothing where its session has ended.
+    pub(crate) fn datagram_handled(&self, terms: &Terms) {
+        let mut state = self.lock();
+        if state.generation == terms.generation
+            && let Some(session) = state.session()
+        {
+            session.datagram_handled();
+            state.wake_driver();
+        }
+    }
+
     /// Sets a header of the answer of a call; nothing where it is not awaited any longer.
     pub(crate) fn set_answer_header(
         &self,

@@ -296,7 +296,10 @@ where
         let outcome = match read {
             Ok((message, row)) => self.run_handler(row, head, message, reply, clears).await,
             Err(status) => {
-                self.receiver.refused(id, &status);
+                // What comes by a datagram never ends the connection.
+                if payload_len > 0 {
+                    self.receiver.refused(id, &status);
+                }
                 Err(status)
             }
         };

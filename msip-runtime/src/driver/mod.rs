@@ -4,6 +4,7 @@
 //! write. Then it sleeps until a byte, a sender, a handler or the clock wakes it.
 
 mod buffer_pool;
+mod datagrams;
 mod ending;
 mod handshake;
 mod reading;
@@ -150,7 +151,7 @@ impl Driver {
         write_timeout: Duration,
     ) -> Self {
         inbox.set_driven(true);
-        Self {
+        let mut driver = Self {
             stream,
             decoder,
             connection,
@@ -175,7 +176,9 @@ impl Driver {
             share: Share::default(),
             received: Received::default(),
             waker_memory: Vec::new(),
-        }
+        };
+        driver.allow_datagrams();
+        driver
     }
 
     /// The same, one of the connections that share this queue.
@@ -284,6 +287,7 @@ impl Driver {
         // The senders that ran first have sent what they had to: it goes out before more is read.
         let has_yielded = std::mem::take(&mut self.is_yielding);
         let has_read = has_yielded || self.poll_read(task, now)?;
+        let has_read = self.poll_datagrams(task) || has_read;
         // A peer whose bytes were received and not yet read is not declared dead.
         if self.turns >= TURNS && !has_yielded {
             self.check_clock(now)?;
@@ -429,6 +433,7 @@ impl Driver {
             self.inbox.release();
             self.waker_memory = Vec::new();
         }
+        let lane = self.stream.lane().map(|lane| lane.waits());
         let mut state = self.connection.lock();
         if state.report_dropped() {
             return Ok(Turn::Busy);
@@ -444,6 +449,9 @@ impl Driver {
         if let Some(session) = state.session() {
             session.set_read_memory(self.decoder.held());
             backlog_check_at = session.relax_backlog(now);
+            if lane.is_some_and(|waits| waits.is_over(session)) {
+                return Ok(Turn::Busy);
+            }
         }
         if self.connection.has_backlog_ended(&mut state) {
             // The handlers may begin more.
@@ -534,7 +542,7 @@ mod tests {
             (
                 "connection, and the session in it",
                 size_of::<ConnectionShared>(),
-                2384,
+                2408,
             ),
             ("inbox", size_of::<Inbox>(), 128),
         ];

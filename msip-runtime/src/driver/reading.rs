@@ -11,7 +11,7 @@ use super::{
 };
 use crate::{
     connection::{ConnectionInner, ReceivedItems},
-    service::ReceivedMessages,
+    service::{Inbox, ReceivedMessages},
 };
 use msip_schema::DESCRIBE_VARIANT;
 use msip_session::{
@@ -171,9 +171,7 @@ impl Driver {
         } else if self.frame_begun.is_none() || has_frames {
             self.frame_begun = Some(now);
         }
-        if !self.received.messages.is_empty() {
-            self.inbox.extend(&mut self.received.messages);
-        }
+        self.received.hand_over(&self.inbox);
         // Where there is nothing to do but to write what they call, the first of them wakes us.
         self.is_yielding = (woken > 1 && self.has_leftover) || (woken > 0 && items >= MAX_ITEMS);
         fault.map_or(Ok(()), |fault| Err(Ending::Fault(fault)))
@@ -269,6 +267,18 @@ impl Received {
             None => return false,
         }
         true
+    }
+
+    /// Adds a message that came by a datagram.
+    pub(super) fn push(&mut self, incoming: Incoming) {
+        self.messages.push(incoming);
+    }
+
+    /// Hands all messages to the handlers.
+    pub(super) fn hand_over(&mut self, inbox: &Inbox) {
+        if !self.messages.is_empty() {
+            inbox.extend(&mut self.messages);
+        }
     }
 
     /// Adds a message to what the handlers are handed, behind those that came before it.

@@ -116,6 +116,10 @@ impl UntypedExchange {
         let reply = match incoming.reply {
             ReplyTo::Call(_) if receiver.is_closed() => return None,
             ReplyTo::Call(slot) => return Self::call(receiver, incoming, slot),
+            ReplyTo::Nobody if incoming.payload_len == 0 => {
+                receiver.datagram_handled();
+                Reply::Nobody
+            }
             ReplyTo::Nobody => {
                 taken.items += 1;
                 taken.bytes = taken.bytes.saturating_add(incoming.payload_len);

@@ -347,8 +347,18 @@ impl<A: Outgoing> Receiver<A> {
         if *self.is_message_counted.get_mut() {
             self.uncount_message();
         }
+        if payload_len == 0 {
+            self.datagram_handled();
+            return;
+        }
         self.completions.handled(payload_len);
         self.settle_if_due();
+    }
+
+    /// A message has been handled that came by a datagram, and took no credit.
+    #[cold]
+    pub(crate) fn datagram_handled(&self) {
+        self.connection.datagram_handled(&self.completions.terms);
     }
 
     /// One-way messages have been handled.

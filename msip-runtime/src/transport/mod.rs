@@ -1,9 +1,8 @@
 //! Transports: how one peer's bytes reach another, and nothing of what they say.
 //!
-//! A transport connects to addresses of its scheme and listens at them; `tcp`, `unix` and `mem` are here, and `tls` with the feature of
-//! that name. To bring another one,
-//! give a client a [`Connect`] and a server a [`Listen`], or hand a server single connections by its
-//! [`Acceptor`](crate::Acceptor). docs/transports.md says what a stream has to keep to.
+//! A transport connects to addresses of its scheme and listens at them; `tcp`, `unix` and `mem` are here, and `tls`, `quic` and
+//! WebSockets with the features of those names. To bring another one, give a client a [`Connect`] and a server a [`Listen`], or
+//! hand a server single connections by its [`Acceptor`](crate::Acceptor). docs/transports.md says what a stream has to keep to.
 
 mod address;
 mod addresses;
@@ -13,11 +12,14 @@ mod connector;
 mod error;
 mod escape;
 mod incoming;
+mod lane;
 mod listen;
 mod listener;
 mod memory;
 mod options;
 mod peer;
+#[cfg(feature = "quic")]
+mod quic;
 mod registry;
 #[cfg(feature = "testing")]
 mod rough;
@@ -47,6 +49,7 @@ pub use connector::Connect;
 pub(crate) use connector::Connector;
 pub use error::UrlError;
 pub use incoming::Incoming;
+pub(crate) use lane::Lane;
 pub(crate) use listen::BoxListen;
 pub use listen::Listen;
 pub use listener::Listener;

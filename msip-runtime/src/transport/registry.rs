@@ -1,5 +1,7 @@
 //! The registry of transports, by scheme.
 
+#[cfg(feature = "quic")]
+use super::quic::Quic;
 #[cfg(all(feature = "testing", feature = "websocket"))]
 use super::rough::ROUGH_WEBSOCKET;
 #[cfg(feature = "testing")]
@@ -27,6 +29,8 @@ static TRANSPORTS: &[&dyn Transport] = &[
     &OVER_TCP,
     #[cfg(all(feature = "tls", feature = "websocket"))]
     &OVER_TLS,
+    #[cfg(feature = "quic")]
+    &Quic,
     #[cfg(feature = "testing")]
     &ROUGH_TCP,
     #[cfg(feature = "testing")]

@@ -12,6 +12,8 @@ use tokio::net::TcpStream;
 #[cfg(unix)]
 use tokio::net::UnixStream;
 
+use super::Lane;
+
 /// The byte stream that carries a connection: bytes in order, in both directions.
 ///
 /// It may read and write less than it is asked to, and may hold written bytes back until it is flushed: the writer
@@ -24,7 +26,11 @@ impl<T: AsyncRead + AsyncWrite + Send + Unpin + ?Sized> Io for T {}
 
 /// The stream of a [`Connection`](super::Connection). TCP, Unix and in-memory streams are called directly; any other is made
 /// into one by [`Stream::boxed`], and is called through a virtual call.
-pub struct Stream(Inner);
+pub struct Stream {
+    inner: Inner,
+    /// The datagrams beside it, where the transport has some.
+    lane: Option<Box<Lane>>,
+}
 
 enum Inner {
     Tcp(TcpStream),
@@ -37,13 +43,32 @@ enum Inner {
 impl Stream {
     /// A stream of your own.
     pub fn boxed(io: impl Io + 'static) -> Self {
-        Self(Inner::Boxed(Box::new(io)))
+        Inner::Boxed(Box::new(io)).into()
+    }
+
+    /// The same, with datagrams beside it.
+    #[cfg(feature = "quic")]
+    pub(super) fn with_lane(mut self, lane: Lane) -> Self {
+        self.lane = Some(Box::new(lane));
+        self
+    }
+
+    /// The datagrams beside it.
+    #[inline]
+    pub(crate) fn lane(&mut self) -> Option<&mut Lane> {
+        self.lane.as_deref_mut()
+    }
+}
+
+impl From<Inner> for Stream {
+    fn from(inner: Inner) -> Self {
+        Self { inner, lane: None }
     }
 }
 
 impl From<TcpStream> for Stream {
     fn from(stream: TcpStream) -> Self {
-        Self(Inner::Tcp(stream))
+        Inner::Tcp(stream).into()
     }
 }
 
@@ -56,13 +81,13 @@ impl From<UnixStream> for Stream {
 
 impl From<DuplexStream> for Stream {
     fn from(stream: DuplexStream) -> Self {
-        Self(Inner::Memory(stream))
+        Inner::Memory(stream).into()
     }
 }
 
 impl fmt::Debug for Stream {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self.0 {
+        f.write_str(match self.inner {
             Inner::Tcp(_) => "Stream(tcp)",
             #[cfg(unix)]
             Inner::Unix(_) => "Stream(unix)",
@@ -75,7 +100,7 @@ impl fmt::Debug for Stream {
 /// Forwards a call to whatever carries the stream.
 macro_rules! each {
     ($self:ident, $stream:ident => $call:expr) => {
-        match &mut $self.get_mut().0 {
+        match &mut $self.get_mut().inner {
             Inner::Tcp($stream) => $call,
             #[cfg(unix)]
             Inner::Unix($stream) => $call,
@@ -121,7 +146,7 @@ impl AsyncWrite for Stream {
     }
 
     fn is_write_vectored(&self) -> bool {
-        match &self.0 {
+        match &self.inner {
             Inner::Tcp(stream) => stream.is_write_vectored(),
             #[cfg(unix)]
             Inner::Unix(stream) => stream.is_write_vectored(),

@@ -146,13 +146,13 @@ fn is_loopback(address: &SocketAddr) -> bool {
     address.ip().to_canonical().is_loopback()
 }
 
-fn host_and_port(address: &Address) -> io::Result<(std::borrow::Cow<'_, str>, u16)> {
+pub(super) fn host_and_port(address: &Address) -> io::Result<(std::borrow::Cow<'_, str>, u16)> {
     // `parse` lets no other address through.
     let wrong = || io::Error::new(io::ErrorKind::InvalidInput, "no host and port");
     address.host().zip(address.port()).ok_or_else(wrong)
 }
 
-fn no_address(host: &str) -> io::Error {
+pub(super) fn no_address(host: &str) -> io::Error {
     io::Error::new(
         io::ErrorKind::NotFound,
         format!("the host {host:?} has no address"),
@@ -177,7 +177,7 @@ fn tcp_address(host: &str, port: u16) -> Address {
     Address::new("tcp", authority, String::new())
 }
 
-fn parse_host_port(text: &str) -> Result<Address, UrlError> {
+pub(super) fn parse_host_port(text: &str) -> Result<Address, UrlError> {
     let bad_host = || UrlError::BadHost {
         host: text.to_owned(),
     };

@@ -2,9 +2,11 @@
 //!
 //! Only there, and in the tests of this crate, which run the same over the corpora that are checked in.
 
+mod datagrams;
 mod frames;
 mod ops;
 
+pub use datagrams::datagrams;
 pub use frames::{frame_decode, hello, topic};
 pub use ops::session_ops;
 
@@ -57,6 +59,7 @@ mod tests {
         replay("frame_decode", frame_decode, 1000);
         replay("hello", hello, 1000);
         replay("topic", topic, 1000);
+        replay("datagrams", datagrams, 1000);
         replay("session_ops", session_ops, 1000);
         replay("two_sessions", two_sessions, 10);
     }

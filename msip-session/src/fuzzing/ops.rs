@@ -69,6 +69,11 @@ struct Driven {
     items: Vec<(StreamSide, u32)>,
 }
 
+/// A session whose handshake is done.
+pub(super) fn open_session(side: Side) -> Option<Session> {
+    Some(Driven::open(side)?.session)
+}
+
 impl Driven {
     /// A session whose handshake is done.
     fn open(side: Side) -> Option<Self> {

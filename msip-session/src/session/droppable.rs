@@ -51,6 +51,12 @@ impl Session {
             placeholder: None,
             key,
         };
+        if waiter.is_none() && self.takes_datagram(head.kind) {
+            match self.instead_by_datagram(droppable) {
+                Some(too_long) => droppable = too_long,
+                None => return Ok(None),
+            }
+        }
         let limit = self.config.outgoing_queue / QUEUE_SHARE;
         let has_older = droppable
             .key

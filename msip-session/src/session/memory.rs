@@ -204,6 +204,10 @@ impl Session {
             + self.resend_queue.cost()
             + self.outbound.kept_cost()
             + self.ended_calls.kept_cost()
+            + self
+                .datagrams
+                .as_ref()
+                .map_or(0, |datagrams| datagrams.held_to_send())
     }
 
     #[inline]
@@ -213,12 +217,20 @@ impl Session {
 
     #[inline]
     fn held_unhandled(&self) -> usize {
-        self.unhandled.cost() + self.decoded_message + self.inbound.cost() + self.streams.unread()
+        let datagrams = self
+            .datagrams
+            .as_ref()
+            .map_or(0, |datagrams| datagrams.held_received());
+        self.unhandled.cost()
+            + self.decoded_message
+            + self.inbound.cost()
+            + self.streams.unread()
+            + datagrams
     }
 
     /// What is held, reported or not.
     #[cfg(any(test, fuzzing))]
-    pub(super) fn held(&self) -> usize {
+    pub(crate) fn held(&self) -> usize {
         self.held_to_send() + self.held_received()
     }
 }

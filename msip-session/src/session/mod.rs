@@ -11,6 +11,7 @@ mod capacity;
 mod close;
 mod config;
 mod credit_batcher;
+mod datagrams;
 mod droppable;
 mod droppable_queue;
 mod ended_calls;
@@ -78,6 +79,7 @@ use crate::{
 };
 use backlog::Patience;
 use close::Drain;
+use datagrams::Datagrams;
 use droppable_queue::DroppableQueue;
 use ended_calls::EndedCalls;
 use inbound::InboundCalls;
@@ -191,6 +193,8 @@ pub struct Session {
     /// The waiters of dropped messages that have not been notified: their placeholders, and the outcome.
     dropped_waiters: Vec<(MsgId, Outcome)>,
     dropped: Dropped,
+    /// What goes beside the stream, where a connection of the session has datagrams.
+    datagrams: Option<Box<Datagrams>>,
     share: Share,
     /// How much memory is reserved for reading; without a connection, what is held of the session besides its queues.
     read_memory: usize,
@@ -241,6 +245,7 @@ impl Session {
             droppable_queue: DroppableQueue::default(),
             dropped_waiters: Vec::new(),
             dropped: Dropped::default(),
+            datagrams: None,
             share: Share::new(Arc::clone(&config.budget)),
             read_memory: 0,
             patience: Patience::default(),
@@ -457,6 +462,7 @@ impl Session {
         }
         self.dropped.disconnected += self.resend_queue.message_count();
         self.clear_droppable();
+        self.lose_datagrams();
         self.resend_queue = ResendQueue::default();
         let outgoing = &self.outgoing;
         self.outbound

@@ -160,7 +160,7 @@ impl Session {
     }
 
     /// Reads a message. The error is what it is answered.
-    fn read_message(
+    pub(super) fn read_message(
         &self,
         frame: Frame,
     ) -> Result<(Bytes, Topic, IncomingMetadata), (Code, String)> {
@@ -344,11 +344,11 @@ pub(super) fn beyond_credit(id: MsgId) -> Fault {
 
 /// The metadata of a message.
 #[derive(Debug, Default)]
-struct IncomingMetadata {
+pub(super) struct IncomingMetadata {
     /// What remains of the deadline.
-    timeout: Option<Duration>,
+    pub(super) timeout: Option<Duration>,
     /// All else, where there is any.
-    other: Option<Box<Metadata>>,
+    pub(super) other: Option<Box<Metadata>>,
 }
 
 impl IncomingMetadata {

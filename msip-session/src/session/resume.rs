@@ -111,6 +111,7 @@ impl Session {
         }
         self.queue_earlier(earlier);
         self.number_droppable(&mut lost);
+        self.lose_datagrams();
         self.set_read_memory(0);
         Suspended {
             lost,

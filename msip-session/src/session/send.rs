@@ -25,6 +25,9 @@ impl Session {
         head: &RequestHead<'_>,
         encode: impl FnOnce(&mut Vec<u8>),
     ) -> Result<(), Blocked> {
+        if self.takes_datagram(head.kind) {
+            return self.send_datagram(head, encode);
+        }
         self.check_capacity(true)?;
         self.check_droppable_queue(head.kind)?;
         let request = Request::new(head, self.config.side, self.outbound.next_id(), Flags::NONE);

@@ -4,6 +4,7 @@ mod allowances;
 mod backlog;
 mod batches;
 mod closing;
+mod datagrams;
 mod droppable;
 mod error_metadata;
 mod exchanges;
@@ -25,8 +26,8 @@ use super::*;
 use crate::{
     MsgKind,
     wire::{
-        Codec, Credit, Decoder, ErrorRef, Flags, Frame, FrameRef, FrameType, Header, Hello, Limits,
-        SECRET_LEN, SessionId, Welcome, write_ack,
+        Code, Codec, Credit, Decoder, ErrorRef, Flags, Frame, FrameRef, FrameType, HEADER_LEN,
+        Header, Hello, Limits, SECRET_LEN, SessionId, Welcome, write_ack,
     },
 };
 

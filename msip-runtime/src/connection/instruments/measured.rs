@@ -29,7 +29,7 @@ struct Handles {
     queued: Gauge,
     incoming: Gauge,
     outgoing: Gauge,
-    dropped: [Counter; 5],
+    dropped: [Counter; 6],
     waits: [Counter; 3],
 }
 
@@ -50,7 +50,15 @@ impl Handles {
             queued: ::metrics::gauge!("msip_outgoing_queue_bytes", "side" => side),
             incoming: calls("incoming"),
             outgoing: calls("outgoing"),
-            dropped: ["disconnected", "log", "metric", "replaced", "unflushed"].map(dropped),
+            dropped: [
+                "disconnected",
+                "log",
+                "metric",
+                "replaced",
+                "unflushed",
+                "received",
+            ]
+            .map(dropped),
             waits: ["messages", "calls", "streams"].map(waits),
         }
     }
@@ -151,9 +159,10 @@ impl Measured {
                 metrics,
                 replaced,
                 unflushed,
+                received,
                 ..
             } = seen;
-            [disconnected, logs, metrics, replaced, unflushed]
+            [disconnected, logs, metrics, replaced, unflushed, received]
         };
         count(dropped, counts(seen.dropped), counts(last.dropped));
         let counts = |waits: Waits| [waits.messages, waits.calls, waits.streams];

@@ -196,6 +196,20 @@ pub(crate) struct TlsConnector {
     server_name: Option<ServerName<'static>>,
 }
 
+#[cfg(feature = "quic")]
+impl TlsConnector {
+    /// What is said in the handshake, for QUIC.
+    pub(crate) fn config(&self) -> Arc<ClientConfig> {
+        Arc::clone(&self.config)
+    }
+
+    /// The name for which the server's certificate has to be valid, where that is not the host's.
+    pub(crate) fn server_name(&self) -> Option<String> {
+        let name = self.server_name.as_ref()?;
+        Some(name.to_str().into_owned())
+    }
+}
+
 impl TlsConnector {
     /// Speaks TLS over `stream` to the server of this host, a DNS name or an IP address. Errors of TLS are
     /// [`TlsError`](super::TlsError)s in the [`io::Error`].

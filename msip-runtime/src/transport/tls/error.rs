@@ -109,7 +109,7 @@ pub(super) fn of_client(error: io::Error, first: &[u8], is_handshaking: bool) ->
 }
 
 /// A server's error, in words for its log.
-pub(super) fn of_server(error: io::Error, first: &[u8]) -> io::Error {
+pub(in crate::transport) fn of_server(error: io::Error, first: &[u8]) -> io::Error {
     let kind = error.kind();
     let text = match cause(&error) {
         Some(_) if first == MAGIC => {

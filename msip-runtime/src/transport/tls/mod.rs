@@ -15,7 +15,11 @@ use std::fmt::Display;
 
 pub use client::ClientTls;
 pub use error::TlsError;
+#[cfg(feature = "quic")]
+pub(super) use error::of_server;
 pub use pem::Pem;
+#[cfg(feature = "quic")]
+pub(super) use server::Active;
 pub(super) use server::TlsAcceptor;
 pub use server::{ClientAuth, ServerTls};
 

@@ -10,7 +10,7 @@ use tokio_rustls::{
     rustls::{
         HandshakeKind, KeyLogFile, ServerConfig, ServerConnection,
         crypto::ring::Ticketer,
-        pki_types::UnixTime,
+        pki_types::{CertificateDer, UnixTime},
         server::{NoServerSessionStorage, WebPkiClientVerifier, danger::ClientCertVerifier},
     },
 };
@@ -316,13 +316,22 @@ impl Active {
     }
 
     fn credential(&self, connection: &ServerConnection) -> io::Result<PeerCredential> {
-        let Some([certificate, between @ ..]) = connection.peer_certificates() else {
+        let certificates = connection.peer_certificates().unwrap_or_default();
+        let is_resumed = connection.handshake_kind() == Some(HandshakeKind::Resumed);
+        self.credential_of(certificates, is_resumed)
+    }
+
+    /// Who has shown these certificates. Where the TLS session was resumed, or may have been, they come from the ticket, and
+    /// were verified when that was made.
+    pub(crate) fn credential_of(
+        &self,
+        certificates: &[CertificateDer<'_>],
+        is_resumed: bool,
+    ) -> io::Result<PeerCredential> {
+        let [certificate, between @ ..] = certificates else {
             return Ok(PeerCredential::None);
         };
-        // It comes from the ticket then, and was verified when that was made.
-        if connection.handshake_kind() == Some(HandshakeKind::Resumed)
-            && let Some(verifier) = &self.verifier
-        {
+        if is_resumed && let Some(verifier) = &self.verifier {
             let verified = verifier.verify_client_cert(certificate, between, UnixTime::now());
             verified.map_err(|error| {
                 let error = io::Error::new(io::ErrorKind::InvalidData, error);
@@ -330,5 +339,11 @@ impl Active {
             })?;
         }
         credential(certificate)
+    }
+
+    /// What is said in the handshake, for QUIC.
+    #[cfg(feature = "quic")]
+    pub(crate) fn config(&self) -> Arc<ServerConfig> {
+        Arc::clone(&self.config)
     }
 }
