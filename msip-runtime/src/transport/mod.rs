@@ -17,6 +17,7 @@ mod listener;
 mod memory;
 mod options;
 mod peer;
+mod proxied;
 mod registry;
 #[cfg(feature = "testing")]
 mod rough;

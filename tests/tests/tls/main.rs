@@ -8,6 +8,7 @@ mod hostile;
 mod listeners;
 mod openssl;
 mod plaintext;
+mod proxied;
 mod raw_tls;
 mod reload;
 
