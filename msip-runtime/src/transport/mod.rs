@@ -18,6 +18,7 @@ mod listener;
 mod memory;
 mod options;
 mod peer;
+mod proxied;
 #[cfg(feature = "quic")]
 mod quic;
 mod registry;

@@ -14,8 +14,10 @@ use super::{
     escape::decode,
     incoming::BoxFuture,
     listen::BoxListen,
+    proxied::{PROXY_FROM, TrustedProxies, read_header},
     scheme::{ListenError, Transport},
 };
+use msip_session::wire::Side;
 
 /// The longest host name in bytes.
 const MAX_NAME_LEN: usize = 255;
@@ -42,6 +44,13 @@ impl Transport for Tcp {
         })
     }
 
+    fn settings(&self, side: Side) -> &'static [&'static str] {
+        match side {
+            Side::Connecting => &[],
+            Side::Accepting => &[PROXY_FROM],
+        }
+    }
+
     fn connector(&self, _: &TransportOptions) -> Result<Connector, TransportSettingError> {
         Ok(Connector::new(|address: Address| async move {
             let stream = open(&address).await?;
@@ -53,12 +62,17 @@ impl Transport for Tcp {
     fn listen<'a>(
         &'a self,
         address: &'a Address,
-        _: &'a TransportOptions,
+        options: &'a TransportOptions,
     ) -> BoxFuture<'a, Result<(BoxListen, Address), ListenError>> {
         Box::pin(async {
+            let proxies = TrustedProxies::of(options)?;
             let listener = bind(address).await?;
             let local = address_of(listener.local_addr()?);
-            Ok((BoxListen::new(listener), local))
+            let listener = match proxies {
+                Some(proxies) => BoxListen::new(BehindProxies { listener, proxies }),
+                None => BoxListen::new(listener),
+            };
+            Ok((listener, local))
         })
     }
 }
@@ -73,6 +87,38 @@ impl Listen for TcpListener {
 
     fn is_confidential(&self) -> bool {
         self.local_addr().is_ok_and(|address| is_loopback(&address))
+    }
+}
+
+/// A listener at which proxies connect, and others.
+#[derive(Debug)]
+struct BehindProxies {
+    listener: TcpListener,
+    proxies: TrustedProxies,
+}
+
+impl Listen for BehindProxies {
+    async fn accept(&self) -> io::Result<Incoming> {
+        let (mut stream, peer) = self.listener.accept().await?;
+        let local = stream.local_addr()?;
+        set_nodelay(&stream);
+        if !self.proxies.trust(peer) {
+            return Ok(connection(stream, local, peer).into());
+        }
+        Ok(Incoming::upgrading(peer.into(), async move {
+            let client = read_header(&mut stream, peer).await?;
+            let connection = Connection::new(stream, local.into(), client.into());
+            // On the way to the proxy others may read along, unless that is on this machine too.
+            Ok(if is_loopback(&peer) && is_loopback(&client) {
+                connection.confidential()
+            } else {
+                connection
+            })
+        }))
+    }
+
+    fn is_confidential(&self) -> bool {
+        Listen::is_confidential(&self.listener)
     }
 }
 

@@ -9,6 +9,7 @@ use super::{
     TransportSettingError, UrlError,
     incoming::BoxFuture,
     listen::BoxListen,
+    proxied::{TrustedProxies, read_header},
     scheme::{ListenError, Transport},
     tcp,
     tls::{CLIENT_SETTINGS, SERVER_SETTINGS, TlsAcceptor},
@@ -75,9 +76,11 @@ impl Transport for Tls {
     ) -> BoxFuture<'a, Result<(BoxListen, Address), ListenError>> {
         Box::pin(async {
             let tls = options.server_tls()?.acceptor(self.alpn)?;
+            let proxies = TrustedProxies::of(options)?;
             let tcp = tcp::bind(address).await?;
             let local = tcp::address_of(tcp.local_addr()?).with_scheme(self.scheme());
-            Ok((BoxListen::new(TlsListener { tcp, tls }), local))
+            let listener = TlsListener { tcp, tls, proxies };
+            Ok((BoxListen::new(listener), local))
         })
     }
 }
@@ -86,18 +89,26 @@ impl Transport for Tls {
 struct TlsListener {
     tcp: TcpListener,
     tls: TlsAcceptor,
+    proxies: Option<TrustedProxies>,
 }
 
 impl Listen for TlsListener {
     async fn accept(&self) -> io::Result<Incoming> {
-        let (stream, peer) = self.tcp.accept().await?;
+        let (mut stream, peer) = self.tcp.accept().await?;
         let local = stream.local_addr()?;
         tcp::set_nodelay(&stream);
         let tls = self.tls.active();
+        let proxies = self.proxies.as_ref();
+        let is_proxy = proxies.is_some_and(|proxies| proxies.trust(peer));
         Ok(Incoming::upgrading(peer.into(), async move {
+            let client = if is_proxy {
+                read_header(&mut stream, peer).await?
+            } else {
+                peer
+            };
             let (stream, credential) = tls.accept(stream).await?;
             let stream = Stream::boxed(stream);
-            let connection = Connection::new(stream, local.into(), peer.into());
+            let connection = Connection::new(stream, local.into(), client.into());
             Ok(connection.confidential().with_credential(credential))
         }))
     }

@@ -10,6 +10,7 @@ mod identities;
 mod listeners;
 mod openssl;
 mod plaintext;
+mod proxied;
 mod raw_tls;
 mod reload;
 

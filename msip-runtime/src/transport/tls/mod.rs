@@ -27,7 +27,8 @@ use super::TransportSettingError;
 
 /// The settings of URLs: of a client, and of a server.
 pub(super) const CLIENT_SETTINGS: &[&str] = &["ca", "cert", "key", "server_name"];
-pub(super) const SERVER_SETTINGS: &[&str] = &["cert", "key", "client_ca", "client_auth"];
+pub(super) const SERVER_SETTINGS: &[&str] =
+    &["cert", "key", "client_ca", "client_auth", "proxy_from"];
 
 /// Why a file is refused beside a config of rustls.
 const BESIDE_CONFIG: &str = "the program has its own rustls config, which says all of this";

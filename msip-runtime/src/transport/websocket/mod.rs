@@ -22,6 +22,7 @@ use super::{
     escape::decode,
     incoming::BoxFuture,
     listen::BoxListen,
+    proxied::PROXY_FROM,
     scheme::{ListenError, Transport},
     tcp::Tcp,
 };
@@ -56,7 +57,7 @@ impl WebSocket<Tcp> {
             scheme: "ws",
             inner: Tcp,
             client_settings: &[],
-            server_settings: &[ORIGIN],
+            server_settings: &[ORIGIN, PROXY_FROM],
         }
     }
 }
