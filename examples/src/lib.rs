@@ -1,6 +1,9 @@
 //! Shared by the examples: the `chat` protocol, the room that its servers keep, and a slow network.
 
 mod causes;
+#[cfg(feature = "tls")]
+mod dev_certs;
+mod hangup;
 mod room;
 mod slow_line;
 mod stop_signal;
@@ -11,6 +14,9 @@ pub mod chat {
 }
 
 pub use causes::with_causes;
+#[cfg(feature = "tls")]
+pub use dev_certs::dev_certs;
+pub use hangup::reload_at_hangup;
 pub use room::Room;
 pub use slow_line::SlowLine;
 pub use stop_signal::stop_signal;

@@ -34,6 +34,15 @@ impl Extensions {
         value.downcast().ok()
     }
 
+    /// All of them; none is left.
+    pub(crate) fn take(&self) -> Self {
+        let mut values = std::mem::take(&mut *self.lock());
+        values.shrink_to_fit();
+        Self {
+            values: Mutex::new(values),
+        }
+    }
+
     fn lock(&self) -> MutexGuard<'_, Values> {
         self.values.lock().unwrap_or_else(PoisonError::into_inner)
     }

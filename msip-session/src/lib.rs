@@ -36,7 +36,8 @@
 //! it up ([`Session::forget`]). A call of the peer has an [`InboundSlot`]. Each exchange has exactly one [`Outcome`].
 //!
 //! A suspended session continues with a further connection: the client makes the handshake with
-//! [`Session::reconnecting`], and both sides call [`Session::resume`] (the server: [`Session::welcome_back`]).
+//! [`Session::reconnecting`], and both sides call [`Session::resume`] (the server: [`Session::welcome_back`]). Meanwhile one of which
+//! nothing is open can be [parked](Session::park), in little memory.
 //!
 //! # Example
 //!
@@ -64,7 +65,7 @@ pub use msip_schema::MsgKind;
 pub use session::{
     BareMessage, Batch, Blocked, Busy, CallShape, Class, Config, CreditBatcher, EndedStreams,
     Event, FastFrame, Fault, FaultKind, InboundSlot, Incoming, Item, ItemBatch, ItemHead,
-    ItemTarget, Lost, Outcome, PeerTerms, Reply, ReplyTo, RequestHead, Session, Slot, StateKey,
-    StreamSide, Suspended, TimedOut, Token, Transmit, first_frame, is_droppable, is_resumed,
-    refuse_late,
+    ItemTarget, Lost, Outcome, ParkedSession, PeerTerms, Reply, ReplyTo, RequestHead, Session,
+    Slot, StateKey, StreamSide, Suspended, TimedOut, Token, Transmit, first_frame, is_droppable,
+    is_resumed, refuse_late,
 };

@@ -13,6 +13,7 @@
 
 use std::{
     collections::{BTreeMap, HashMap, HashSet},
+    fs,
     net::SocketAddr,
     path::{Path, PathBuf},
     process::Stdio,
@@ -20,6 +21,7 @@ use std::{
 };
 
 use msip_tests::{
+    Authority,
     journal::Journal,
     proxy::{Plan, Proxy, Random},
     soon,
@@ -36,6 +38,41 @@ use tokio::{
 const CLIENT: &str = "ping_interval=400ms&handshake_timeout=1s&connect_timeout=1s&reconnect_min=5ms&reconnect_max=50ms&\
                       call_timeout=20s&write_timeout=20s&buffer_disconnected=1MiB";
 const SERVER: &str = "127.0.0.1:0?ping_interval=400ms&write_timeout=20s";
+
+/// Whether this transport has certificates.
+fn has_tls(scheme: &str) -> bool {
+    matches!(scheme, "tls" | "wss")
+}
+
+/// Writes the certificates of a transport that has some.
+fn write_certificates(scheme: &str, folder: &Path) {
+    if has_tls(scheme) {
+        let authority = Authority::new("authority");
+        fs::write(folder.join("ca.pem"), authority.pem()).expect("written");
+        let issued = authority.issue_local();
+        issued.write(folder, "certificate").expect("written");
+    }
+}
+
+/// The URL of a server at any port.
+fn server_url(scheme: &str, folder: &Path) -> String {
+    let url = format!("{scheme}://{SERVER}");
+    if !has_tls(scheme) {
+        return url;
+    }
+    let path = |name| folder.join(name).display().to_string();
+    let (cert, key) = (path("certificate.pem"), path("certificate.key"));
+    format!("{url}&cert={cert}&key={key}")
+}
+
+/// The URL of a client.
+fn client_url(scheme: &str, address: SocketAddr, folder: &Path) -> String {
+    let url = format!("{scheme}://{address}?{CLIENT}");
+    if !has_tls(scheme) {
+        return url;
+    }
+    format!("{url}&ca={}", folder.join("ca.pem").display())
+}
 
 /// How much good comes of each stretch of work between two faults, at least.
 const STRETCH: u64 = 200;
@@ -81,7 +118,7 @@ struct Server {
 impl Server {
     async fn start(scheme: &str, folder: &Path) -> Self {
         let mut child = Command::new(env!("CARGO_BIN_EXE_journal-server"))
-            .arg(format!("{scheme}://{SERVER}"))
+            .arg(server_url(scheme, folder))
             .arg(folder.join("server"))
             .stdout(Stdio::piped())
             .kill_on_drop(true)
@@ -118,12 +155,13 @@ struct Stage {
 impl Stage {
     async fn open(scheme: &'static str, seed: u64, plan: Plan) -> Self {
         let folder = tempfile::tempdir().expect("a folder");
+        write_certificates(scheme, folder.path());
         let server = Server::start(scheme, folder.path()).await;
         let proxy = Proxy::with_plan(server.address, plan).await;
         // The first attempt to connect is not repeated by the client, and may be one that the plan breaks.
         let (mut client, mut lines) = loop {
             let mut client = Command::new(env!("CARGO_BIN_EXE_journal-client"))
-                .arg(format!("{scheme}://{}?{CLIENT}", proxy.address()))
+                .arg(client_url(scheme, proxy.address(), folder.path()))
                 .arg(folder.path().join("client"))
                 .arg(seed.to_string())
                 .stdin(Stdio::piped())
@@ -466,6 +504,11 @@ async fn a_network_that_breaks_loses_and_repeats_nothing() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
+async fn tls_over_a_network_that_breaks_loses_and_repeats_nothing() {
+    a_network_that_breaks("tls").await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
 async fn websockets_over_a_network_that_breaks_lose_and_repeat_nothing() {
     a_network_that_breaks("ws").await;
 }
@@ -476,6 +519,11 @@ async fn a_server_that_is_killed_takes_no_acknowledged_message_with_it() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
+async fn tls_to_a_server_that_is_killed_loses_no_acknowledged_message() {
+    a_server_that_is_killed("tls").await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
 async fn websockets_to_a_server_that_is_killed_lose_no_acknowledged_message() {
     a_server_that_is_killed("ws").await;
 }
@@ -483,6 +531,11 @@ async fn websockets_to_a_server_that_is_killed_lose_no_acknowledged_message() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
 async fn processes_that_stand_still_go_on_where_they_were() {
     processes_that_stand_still("tcp").await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
+async fn tls_of_processes_that_stand_still_goes_on_where_it_was() {
+    processes_that_stand_still("tls").await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 1)]

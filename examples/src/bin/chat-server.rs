@@ -7,6 +7,15 @@
 //!
 //! It prints who enters and leaves, and with `-v` the events of connections. Ctrl-C closes all connections gracefully
 //! and ends. Kill it instead, and start it again: the clients reconnect by themselves.
+//!
+//! It listens at as many addresses as it is given. With TLS, and certificates that it writes itself:
+//!
+//! ```text
+//! cargo run -p msip-examples --features tls --bin chat-server -- --dev-certs certs --listen tls://127.0.0.1:7400
+//! cargo run -p msip-examples --features tls --bin chat-client -- --name ada --url 'tls://127.0.0.1:7400?ca=certs/ca.pem'
+//! ```
+//!
+//! At SIGHUP it reads its certificates again.
 
 #![expect(
     clippy::print_stdout,
@@ -17,16 +26,29 @@
 use std::{error::Error, process::ExitCode};
 
 use clap::{ArgAction, Parser};
-use msip_examples::{Room, chat::Chat, stop_signal, with_causes};
+#[cfg(feature = "tls")]
+use msip_examples::dev_certs;
+use msip_examples::{Room, chat::Chat, reload_at_hangup, stop_signal, with_causes};
 use msip_runtime::Server;
 use tracing::Level;
 
 /// Keeps a room in which people chat.
 #[derive(Debug, Parser)]
 struct Args {
-    /// Where to listen: tcp://host:port, with settings behind a `?` (tcp://127.0.0.1:7400?ping_interval=5s)
-    #[arg(long, default_value = "tcp://127.0.0.1:7400")]
-    url: String,
+    /// Where to listen: tcp://host:port, or another transport, with settings behind a `?`
+    /// (tcp://127.0.0.1:7400?ping_interval=5s); again for further addresses
+    #[arg(
+        long,
+        visible_alias = "url",
+        value_name = "URL",
+        default_value = "tcp://127.0.0.1:7400"
+    )]
+    listen: Vec<String>,
+
+    /// Take the certificates for TLS from this folder, and write some there if it has none
+    #[cfg(feature = "tls")]
+    #[arg(long, value_name = "DIR")]
+    dev_certs: Option<std::path::PathBuf>,
 
     /// What newcomers are told
     #[arg(long, default_value = "welcome; /who tells who is here")]
@@ -61,13 +83,25 @@ async fn main() -> ExitCode {
 async fn serve(args: Args) -> Result<(), Box<dyn Error>> {
     // Before anything is shown: from then on no signal ends it without a goodbye.
     let stopped = stop_signal()?;
-    let server = Server::<Chat>::builder(&args.url)
-        .name("chat-server")
-        .bind()
-        .await?;
-    println!("listening at {} (Ctrl-C stops)", server.local_url());
+    let (first, others) = args.listen.split_first().ok_or("no address to listen at")?;
+    let mut builder = Server::<Chat>::builder(first).name("chat-server");
+    for url in others {
+        builder = builder.also(url);
+    }
+    #[cfg(feature = "tls")]
+    if let Some(folder) = &args.dev_certs {
+        builder = builder.tls(dev_certs(folder)?);
+    }
+    let server = builder.bind().await?;
+    let reloading = reload_at_hangup(server.reloader())?;
+    for url in server.local_urls() {
+        println!("listening at {url} (Ctrl-C stops)");
+    }
     let room = Room::new(args.motd, |line| println!("{line}"));
-    let report = server.serve_until(room, stopped).await;
+    let report = tokio::select! {
+        report = server.serve_until(room, stopped) => report,
+        never = reloading => match never {},
+    };
     println!("goodbye; {} calls cut off", report.cut_off);
     Ok(())
 }

@@ -149,12 +149,12 @@ fn mistakes_on_the_command_line_are_told() {
         "{:?}",
         open.rest
     );
-    for path in [
-        env!("CARGO_BIN_EXE_chat-server"),
-        env!("CARGO_BIN_EXE_chat-client"),
+    for (path, option) in [
+        (env!("CARGO_BIN_EXE_chat-server"), "--listen <URL>"),
+        (env!("CARGO_BIN_EXE_chat-client"), "--url <URL>"),
     ] {
         let mut help = Program::start("help", path, &["--help"]);
-        help.until("--url <URL>");
+        help.until(option);
         assert_eq!(help.ended().code, Some(0));
     }
 }

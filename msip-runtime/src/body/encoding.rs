@@ -98,6 +98,11 @@ impl Prepared {
 }
 
 impl Encoding {
+    /// How much memory it takes besides itself, in bytes.
+    pub(crate) fn len(&self) -> usize {
+        self.params.as_deref().map_or(0, size_of_val)
+    }
+
     /// The encoding with these parameters, where a received message may take `max_decoded` bytes in memory.
     pub(crate) fn new(params: EncodingParams, max_decoded: usize) -> Self {
         let is_identity = matches!(params.format, BodyFormat::Protobuf)

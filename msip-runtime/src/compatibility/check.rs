@@ -29,11 +29,17 @@ impl SchemaCheck {
         Arc::new(Self(watch::Sender::new(None)))
     }
 
+    /// One that has come to this.
+    pub(crate) fn finished_with(difference: Arc<SchemaDifference>) -> Arc<Self> {
+        Arc::new(Self(watch::Sender::new(Some(difference))))
+    }
+
     pub(super) fn finish(&self, difference: SchemaDifference) {
         self.0.send_replace(Some(Arc::new(difference)));
     }
 
-    pub(super) fn is_pending(&self) -> bool {
+    /// Whether it is not known yet.
+    pub(crate) fn is_pending(&self) -> bool {
         self.0.borrow().is_none()
     }
 

@@ -390,7 +390,7 @@ impl ConnectionInner {
         next
     }
 
-    fn seen(&self) -> Seen {
+    pub(super) fn seen(&self) -> Seen {
         let mut seen = Seen {
             dropped: self.dropped,
             waits: Waits {

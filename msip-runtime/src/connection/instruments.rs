@@ -49,6 +49,8 @@ mod unmeasured {
     impl Instruments {
         pub(in crate::connection) fn connected(&mut self, _: Side) {}
 
+        pub(in crate::connection) fn go_on(&mut self, _: Side, _: Seen) {}
+
         pub(in crate::connection) fn disconnected(&mut self, _: impl FnOnce() -> Seen) {}
 
         #[inline]

@@ -237,15 +237,20 @@ impl ConnectionShared {
         session: Session,
         encoding: Encoding,
     ) {
+        self.put(state, session, encoding);
+        state.raise_next_session();
+        state.connected();
+    }
+
+    /// Puts in a session, whether or not it has a connection.
+    pub(super) fn put(&self, state: &mut ConnectionInner, session: Session, encoding: Encoding) {
         state.generation += 1;
         state.session = Some(session);
-        state.raise_next_session();
         self.max_decoded
             .store(encoding.max_decoded(), Ordering::Relaxed);
         self.is_plain
             .store(encoding.is_identity(), Ordering::Relaxed);
         state.encoding = encoding;
-        state.connected();
     }
 
     /// Says who sends what comes by the next connection.

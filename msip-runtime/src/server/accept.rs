@@ -20,6 +20,7 @@ use super::{
     connection::{self, ConnectionEnd},
     listeners::AcceptFailure,
     log_limiter::LogLimiter,
+    parked::ParkedSession,
     permits::ConnectionPermits,
     protocols::ProtocolTable,
     sessions::Sessions,
@@ -106,6 +107,7 @@ pub(super) async fn serve(
             // The set and the listener lose nothing when a branch is dropped.
             Some(_) = connections.join_next() => {}
             () = &mut telling => {}
+            session = shared.sessions.next_ended() => end_parked(&mut connections, session, &shared),
             (handshake_permit, accepted) = next_connection(&handshakes, &mut incoming) => match accepted {
                 Ok(connection) => {
                     if let Some(permit) = shared.permits.acquire() {
@@ -130,10 +132,23 @@ pub(super) async fn serve(
     }
     // Ends the connections whose handshakes are not done.
     drop(incoming);
-    shared.sessions.end_all();
+    for session in shared.sessions.end_all() {
+        end_parked(&mut connections, session, &shared);
+    }
     let report = drain(&shared.protocols, connections, drain_timeout).await;
     shared.log_limiter.tell();
     report
+}
+
+/// Tells the handler that a session has ended which was parked.
+fn end_parked(
+    connections: &mut JoinSet<ConnectionEnd>,
+    session: Box<ParkedSession>,
+    shared: &Arc<ServerShared>,
+) {
+    let protocol = shared.protocols.log_name();
+    let span = tracing::info_span!("connection", protocol, peer = %session.about.address);
+    connections.spawn(connection::end_parked(session, Arc::clone(shared)).instrument(span));
 }
 
 /// The next connection, once a handshake may begin; until then connections wait to be accepted.

@@ -55,6 +55,8 @@ pub(super) struct Listing<P: Protocol> {
 struct ListingState {
     is_connected: bool,
     is_admitted: bool,
+    /// The session goes on without this.
+    is_parked: bool,
 }
 
 impl<P: Protocol> Listing<P> {
@@ -71,6 +73,7 @@ impl<P: Protocol> Listing<P> {
             state: Mutex::new(ListingState {
                 is_connected: false,
                 is_admitted,
+                is_parked: false,
             }),
         }
     }
@@ -92,9 +95,17 @@ impl<P: Protocol> Listing<P> {
         self.waiting.remove(self.peer.id());
     }
 
-    /// Its session has ended for good.
+    /// Its session has ended for good, unless it is parked.
     pub(super) fn leave_rooms(&self) {
-        self.registry.rooms().leave_all(self.peer.id());
+        if !self.lock().is_parked {
+            self.registry.rooms().leave_all(self.peer.id());
+        }
+    }
+
+    /// Its session is parked: it stays in its rooms. Returns where the client will be listed.
+    pub(super) fn park(&self) -> (Arc<Registry<Peer<P>>>, Arc<Connected>) {
+        self.lock().is_parked = true;
+        (Arc::clone(&self.registry), Arc::clone(&self.waiting))
     }
 
     /// The client is admitted: from here on its handler hears of it.

@@ -8,13 +8,14 @@ use tokio::{
 };
 
 use super::{
+    about_client::AboutClient,
     authenticate::{ConnectRequest, Refusal},
     peer::{Introduction, SchemaTerms},
     peer_connection::Remote,
     permits::ConnectionPermit,
     protocols::{Offer, ServedPeer},
     resumed::{Greeting, Resumed, ResumedReceiver},
-    sessions::{Claim, Principal, Registration, SessionKey},
+    sessions::{Claim, ParkedClaim, Principal, Registration, SessionKey},
     shared::ServerShared,
 };
 use crate::{
@@ -36,6 +37,14 @@ use msip_session::{
     wire::{Decoder, Escaped, HelloFrame, SCHEMA_DESCRIPTION, SessionId, Side, Welcome},
 };
 
+/// What begins with a connection.
+pub(super) enum Beginning {
+    /// A session.
+    Session(Box<Begun>),
+    /// A session that was parked, and the connection with which it goes on.
+    Parked(ParkedClaim, Box<Resumed>),
+}
+
 /// A connection with which a session begins.
 pub(super) struct Begun {
     pub(super) connection: Arc<ConnectionShared>,
@@ -49,19 +58,6 @@ pub(super) struct Begun {
     pub(super) peer: Arc<dyn ServedPeer>,
     pub(super) inbox: Arc<Inbox>,
     pub(super) handlers: HandlerTask,
-}
-
-/// What a session knows of its client, for logs and for the answers to its later HELLOs.
-pub(super) struct AboutClient {
-    pub(super) id: PeerId,
-    pub(super) name: String,
-    /// Where its current connection comes from, or its last one.
-    pub(super) address: PeerAddress,
-    /// The fingerprint that the server has answered with.
-    pub(super) fingerprint: u64,
-    /// Whether the server can describe its schema to it.
-    pub(super) describes: bool,
-    pub(super) resumed: bool,
 }
 
 /// A connection whose HELLO was read and is not answered.
@@ -98,7 +94,7 @@ pub(super) async fn begin(
     mut permit: ConnectionPermit,
     handshake_permit: OwnedSemaphorePermit,
     shared: &ServerShared,
-) -> Option<Begun> {
+) -> Option<Beginning> {
     let deadline = Instant::now() + shared.settings.handshake_timeout;
     let (mut greeted, mut hello) = greet(incoming, shared, deadline).await?;
     hello.hello.client_name = negotiation::cut_name(&hello.hello.client_name);
@@ -158,7 +154,7 @@ pub(super) async fn begin(
     }
 }
 
-/// Opens the session that a HELLO asks for. `None` where it exists: the connection is sent to it.
+/// Opens the session that a HELLO asks for. `None` where one runs: the connection is sent to it.
 fn open(
     greeted: Greeted,
     hello: Greeting,
@@ -166,7 +162,7 @@ fn open(
     accepted: Accepted<'_>,
     permit: ConnectionPermit,
     shared: &ServerShared,
-) -> Option<Begun> {
+) -> Option<Beginning> {
     let Greeted {
         connection,
         stream,
@@ -183,25 +179,25 @@ fn open(
     } = accepted;
     let settings = &shared.settings;
     decoder.set_max_payload(settings.session(Side::Accepting).limits.max_payload());
-    let kept = match claim {
-        Some(Claim::New(registration, resumed)) => Some((registration, resumed)),
-        Some(Claim::Known(route)) => {
-            let hello_id = session.pending_hello()?;
-            // Where the session ends just now, the client connects again.
-            route.send(Box::new(Resumed {
-                stream,
-                decoder,
-                session,
-                hello_id,
-                hello,
-                remote,
-                identity,
-                permit,
-            }));
-            return None;
-        }
-        Some(Claim::Refused | Claim::NoPlace) | None => None,
+    let (kept, known) = match claim {
+        Some(Claim::New(registration, resumed)) => (Some((registration, resumed)), None),
+        Some(known @ (Claim::Known(_) | Claim::Parked(_))) => (None, Some(known)),
+        Some(Claim::Refused | Claim::NoPlace) | None => (None, None),
     };
+    if let Some(known) = known {
+        let hello_id = session.pending_hello()?;
+        let resumed = Box::new(Resumed {
+            stream,
+            decoder,
+            session,
+            hello_id,
+            hello,
+            remote,
+            identity,
+            permit,
+        });
+        return resume(known, resumed);
+    }
     if kept.is_some() {
         session.keep_when_lost();
     }
@@ -248,7 +244,7 @@ fn open(
     };
     let inbox = Arc::new(Inbox::default());
     let (peer, handlers) = offer.open(introduction, &connection, &inbox);
-    Some(Begun {
+    Some(Beginning::Session(Box::new(Begun {
         connection,
         stream,
         decoder,
@@ -259,7 +255,21 @@ fn open(
         peer,
         inbox,
         handlers,
-    })
+    })))
+}
+
+/// A further connection of a session that exists: the task that runs the session is sent it, or a session that was parked goes
+/// on with it.
+fn resume(known: Claim, connection: Box<Resumed>) -> Option<Beginning> {
+    match known {
+        Claim::Known(route) => {
+            // Where the session ends just now, the client connects again.
+            route.send(connection);
+            None
+        }
+        Claim::Parked(parked) => Some(Beginning::Parked(parked, connection)),
+        Claim::New(..) | Claim::Refused | Claim::NoPlace => None,
+    }
 }
 
 /// Upgrades a connection and reads its HELLO, both until `deadline`.

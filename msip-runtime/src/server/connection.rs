@@ -5,6 +5,7 @@ use std::{
     pin::{Pin, pin},
     sync::Arc,
     task::Poll,
+    time::Duration,
 };
 
 use tokio::{
@@ -13,16 +14,18 @@ use tokio::{
 };
 
 use super::{
-    begin::{AboutClient, Begun, begin, welcome},
+    about_client::AboutClient,
+    begin::{Beginning, Begun, begin, welcome},
+    parked::ParkedSession,
     permits::ConnectionPermit,
-    protocols::ServedPeer,
+    protocols::{ParkedPeer, ServedPeer},
     resumed::{Resumed, ResumedReceiver},
-    sessions::Registration,
+    sessions::{ParkedClaim, Registration},
     shared::{ServerShared, goodbye},
 };
 use crate::{
     CloseReason, DisconnectReason, Status,
-    connection::{ConnectionShared, Raised},
+    connection::{ConnectionShared, ParkedConnection, Raised},
     driver::{
         self, Driver, Ending, GracefulClose, HandlerTask, drain, no_handlers, refuse_at_once,
         run_suspended,
@@ -34,12 +37,15 @@ use crate::{
 };
 use msip_session::{
     PeerTerms,
-    wire::{Decoder, Escaped, SessionId, Welcome},
+    wire::{Decoder, Escaped, SessionId, Side, Welcome},
 };
 
 /// What a session without a connection takes besides what it keeps for its client, in bytes: its task, its tables and those of
 /// its handlers. A test measures it.
 const SUSPENDED_LEN: usize = 6 * 1024 + 512;
+
+/// How long a session without a connection waits until it looks again whether it can be parked; doubled with each look.
+const FIRST_LOOK: Duration = Duration::from_secs(1);
 
 /// How a connection and its session ended.
 #[derive(Debug, Default)]
@@ -66,7 +72,14 @@ pub(super) fn serve(
             () = Raised::of(&shared.draining) => return None,
             begun = begin(incoming, permit, handshake_permit, &shared) => begun?,
         };
-        Some(KeptSession::new(begun, shared))
+        Some(match begun {
+            Beginning::Session(begun) => KeptSession::new(*begun, shared),
+            Beginning::Parked(parked, resumed) => {
+                let mut session = KeptSession::claimed(parked, shared);
+                let attached = session.resume(resumed);
+                (session, attached)
+            }
+        })
     });
     async move {
         match beginning.await {
@@ -74,6 +87,14 @@ pub(super) fn serve(
             None => ConnectionEnd::default(),
         }
     }
+}
+
+/// Ends a session that was parked: its handler is told.
+pub(super) async fn end_parked(
+    session: Box<ParkedSession>,
+    shared: Arc<ServerShared>,
+) -> ConnectionEnd {
+    KeptSession::unpark(session, shared).expire().await
 }
 
 /// A session, through all of its connections.
@@ -95,8 +116,12 @@ struct KeptSession {
     /// The connection before this one, as long as it is being closed.
     closing: Option<Closing>,
     _abandon: AbandonOnDrop,
-    _count: SessionCount,
+    count: SessionCount,
 }
+
+/// How many handles of a session's connection there are while its handlers are not there: that of its task, the one to end it
+/// by, and its peer's.
+const OWN_HANDLES: usize = 3;
 
 /// The session's current connection.
 struct Attached {
@@ -145,7 +170,7 @@ impl KeptSession {
             is_confirmed: false,
             closing: None,
             _abandon: abandon,
-            _count: SessionCount::new(instruments::Side::Server),
+            count: SessionCount::new(instruments::Side::Server),
         };
         let driver = session.driver(stream, decoder);
         (Box::new(session), Attached { driver, permit })
@@ -181,17 +206,21 @@ impl KeptSession {
             let arrival = match arrival {
                 Some(mut arrival) => {
                     self.make_room(&mut arrival, graceful_close, permit);
-                    Some(arrival)
+                    arrival
                 }
                 None => {
                     // There is nothing more to say by it.
                     drop(graceful_close);
                     drop(permit);
-                    Box::pin(self.await_arrival()).await
+                    match Box::pin(self.await_arrival()).await {
+                        Waited::Arrival(session, arrival) => {
+                            self = session;
+                            arrival
+                        }
+                        Waited::Over(session) => return Box::pin(session.expire()).await,
+                        Waited::Parked => return ConnectionEnd::default(),
+                    }
                 }
-            };
-            let Some(arrival) = arrival else {
-                return Box::pin(self.expire()).await;
             };
             attached = self.resume(arrival);
         }
@@ -266,48 +295,167 @@ impl KeptSession {
         tell_gone(&*self.peer).await;
     }
 
-    /// Waits for the next connection. `None` when the session ends before one comes.
-    async fn await_arrival(&mut self) -> Option<Box<Resumed>> {
+    /// Waits for the next connection. Once the session owes its client nothing, and nobody else has a handle of it, it is
+    /// parked, and this task ends.
+    async fn await_arrival(mut self: Box<Self>) -> Waited {
+        self.detach();
+        // When to look next whether it can be parked: nothing tells when the last handle of it is dropped.
+        let mut look = None;
+        let mut wait = FIRST_LOOK;
+        loop {
+            let may_park = look.is_none_or(|look| look <= Instant::now());
+            let idle = Idle {
+                connection: &self.connection,
+                inbox: self.has_handlers.then_some(&*self.inbox),
+            };
+            let step = suspended_step(
+                (&mut self.resumed, &mut self.closing),
+                may_park.then_some(idle),
+            );
+            let step = async {
+                match look.filter(|_| !may_park) {
+                    Some(look) => timeout_at(look, step).await.ok(),
+                    None => Some(step.await),
+                }
+            };
+            let Some(step) = run_suspended(&self.connection, &mut self.handlers, step).await else {
+                return Waited::Over(self);
+            };
+            match step {
+                Some(SuspendedStep::Arrival(Some(arrival))) => {
+                    if let Some(mut arrival) = self.unless_behind(arrival) {
+                        if self.find_place(&mut arrival) {
+                            return Waited::Arrival(self, arrival);
+                        }
+                        refuse_resumed(arrival, &self.shared.permits.refusal());
+                    }
+                }
+                Some(SuspendedStep::Arrival(None)) => return Waited::Over(self),
+                Some(SuspendedStep::Idle) => {
+                    self.drop_handlers();
+                    self = match self.park() {
+                        Ok(()) => return Waited::Parked,
+                        Err(session) => session,
+                    };
+                    look = Instant::now().checked_add(wait);
+                    wait = wait.saturating_mul(2);
+                }
+                None => {}
+            }
+        }
+    }
+
+    /// The session has no connection from here on, and is kept for some time.
+    fn detach(&self) {
+        let Some(registration) = &self.registration else {
+            return;
+        };
         let settings = &self.shared.settings;
-        let registration = self.registration.as_ref()?;
-        registration.detached(self.is_confirmed);
-        let ending = registration.ending();
-        let suspended_len = SUSPENDED_LEN + self.about.name.len() + self.peer.suspended_len();
-        self.connection.release_suspended();
-        self.connection
-            .with_session(|session| session.allow_eviction(ending, suspended_len));
         // A client that has not had the answer to its HELLO has nothing in the session, and comes back at once or never.
         let kept = if self.is_confirmed {
             settings.session_expiry
         } else {
             settings.session_expiry.min(settings.handshake_timeout)
         };
-        let expiry = Instant::now() + kept;
-        let mut may_idle = self.has_handlers;
-        loop {
-            let next = suspended_step(
-                (&mut self.resumed, &mut self.closing),
-                may_idle.then_some((&self.connection, &self.inbox)),
-            );
-            let next = timeout_at(expiry, next);
-            let step = run_suspended(&self.connection, &mut self.handlers, next)
-                .await?
-                .ok()?;
-            let arrival = match step {
-                SuspendedStep::Arrival(arrival) => arrival?,
-                SuspendedStep::Idle => {
-                    may_idle = false;
-                    self.drop_handlers();
-                    continue;
-                }
-            };
-            if let Some(mut arrival) = self.unless_behind(arrival) {
-                if self.find_place(&mut arrival) {
-                    return Some(arrival);
-                }
-                refuse_resumed(arrival, &self.shared.permits.refusal());
+        registration.detached(self.is_confirmed, kept);
+        let ending = registration.ending();
+        let suspended_len = SUSPENDED_LEN + self.about.name.len() + self.peer.suspended_len();
+        self.connection.release_suspended();
+        self.connection
+            .with_session(|session| session.allow_eviction(ending, suspended_len));
+    }
+
+    /// Leaves the session to the table of sessions, in little memory, where nothing of it is open and nobody else has a handle of
+    /// it; else returns it.
+    fn park(mut self: Box<Self>) -> Result<(), Box<Self>> {
+        let Some((registration, resumed)) = self.registration.take().zip(self.resumed.take())
+        else {
+            return Err(self);
+        };
+        let Some((connection, peer)) = self.park_connection() else {
+            self.registration = Some(registration);
+            self.resumed = Some(resumed);
+            return Err(self);
+        };
+        let Self {
+            shared,
+            id,
+            about,
+            is_confirmed,
+            count,
+            ..
+        } = *self;
+        let mut session = Box::new(ParkedSession {
+            id,
+            about,
+            connection,
+            peer,
+            is_confirmed,
+            count,
+        });
+        session.report_memory();
+        let parked = registration.park(resumed, session);
+        parked.map_err(|claim| Self::claimed(claim, shared))
+    }
+
+    /// What is kept of the connection, and of the peer. `None` where these are needed as they are.
+    fn park_connection(&self) -> Option<(ParkedConnection, Box<dyn ParkedPeer>)> {
+        let is_alone = Arc::strong_count(&self.connection) == OWN_HANDLES;
+        if self.has_handlers || self.closing.is_some() || !is_alone || !self.peer.can_park() {
+            return None;
+        }
+        let connection = self.connection.park()?;
+        match self.peer.park() {
+            Some(peer) => Some((connection, peer)),
+            None => {
+                let config = self.shared.settings.session(Side::Accepting);
+                self.connection.unpark(connection, config);
+                None
             }
         }
+    }
+
+    /// The session that was parked, and was taken out of the table of sessions.
+    fn claimed(claim: ParkedClaim, shared: Arc<ServerShared>) -> Box<Self> {
+        let mut session = Self::unpark(claim.session, shared);
+        session.registration = Some(claim.registration);
+        session.resumed = Some(claim.resumed);
+        session
+    }
+
+    /// The session that was parked.
+    fn unpark(parked: Box<ParkedSession>, shared: Arc<ServerShared>) -> Box<Self> {
+        let ParkedSession {
+            id,
+            about,
+            connection: parked,
+            peer,
+            is_confirmed,
+            count,
+        } = *parked;
+        let connection = Arc::new(ConnectionShared::new(&shared.settings));
+        connection.unpark(parked, shared.settings.session(Side::Accepting));
+        let peer = peer.reopen(&about, &connection);
+        let abandon = AbandonOnDrop {
+            peer: Arc::clone(&peer),
+            connection: Arc::clone(&connection),
+        };
+        Box::new(Self {
+            shared,
+            id,
+            about,
+            peer,
+            connection,
+            inbox: Arc::default(),
+            handlers: no_handlers(),
+            has_handlers: false,
+            registration: None,
+            resumed: None,
+            is_confirmed,
+            closing: None,
+            _abandon: abandon,
+            count,
+        })
     }
 
     /// Drops the handlers, which have nothing to do: the next connection begins them anew.
@@ -456,6 +604,28 @@ async fn next_resumed(
     .await
 }
 
+/// What has become of a session without a connection.
+enum Waited {
+    Arrival(Box<KeptSession>, Box<Resumed>),
+    /// It ends: none came, or none can come any more.
+    Over(Box<KeptSession>),
+    /// The table of sessions has it.
+    Parked,
+}
+
+/// What is idle in a session without a connection, where its handlers have nothing more to do.
+struct Idle<'a> {
+    connection: &'a ConnectionShared,
+    /// `None` where the handlers are not there.
+    inbox: Option<&'a Inbox>,
+}
+
+impl Idle<'_> {
+    fn is_idle(&self) -> bool {
+        self.inbox.is_none_or(Inbox::is_idle) && self.connection.is_served()
+    }
+}
+
 /// What happens in a session without a connection.
 enum SuspendedStep {
     /// A further connection; `None` where none can come any more.
@@ -471,19 +641,17 @@ enum SuspendedStep {
 /// Dropping the future loses nothing.
 async fn suspended_step(
     (resumed, closing): (&mut Option<ResumedReceiver>, &mut Option<Closing>),
-    idle: Option<(&Arc<ConnectionShared>, &Arc<Inbox>)>,
+    idle: Option<Idle<'_>>,
 ) -> SuspendedStep {
     let mut arrival = pin!(next_resumed(resumed, closing));
     std::future::poll_fn(|task| {
         if let Poll::Ready(arrival) = arrival.as_mut().poll(task) {
             return Poll::Ready(SuspendedStep::Arrival(arrival));
         }
-        match idle {
-            Some((connection, inbox)) if inbox.is_idle() && connection.is_served() => {
-                Poll::Ready(SuspendedStep::Idle)
-            }
-            _ => Poll::Pending,
+        if idle.as_ref().is_some_and(Idle::is_idle) {
+            return Poll::Ready(SuspendedStep::Idle);
         }
+        Poll::Pending
     })
     .await
 }

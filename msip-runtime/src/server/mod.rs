@@ -1,5 +1,6 @@
 //! The server: one handler for all clients.
 
+mod about_client;
 mod accept;
 mod acceptor;
 mod admission;
@@ -12,6 +13,7 @@ mod listeners;
 mod log_limiter;
 mod members;
 mod outbound;
+mod parked;
 mod peer;
 mod peer_connection;
 mod permits;

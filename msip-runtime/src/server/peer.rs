@@ -11,6 +11,7 @@ use std::{
 
 use super::{
     Registry,
+    about_client::AboutClient,
     log_limiter::LogLimiter,
     peer_connection::{PeerConnection, Remote},
 };
@@ -21,7 +22,7 @@ use crate::{
     compatibility::SchemaCheck,
     connection::ConnectionShared,
     middleware::{RemotePeer, Stack},
-    transport::PeerAddress,
+    transport::{PeerAddress, PeerCredential},
     with::With,
 };
 use msip_session::Lost;
@@ -129,6 +130,17 @@ struct Shared<P: Protocol> {
     registry: Weak<Registry<Peer<P>>>,
 }
 
+/// What is kept of a client while its session is parked, besides its name and address.
+pub(super) struct PeerRecord {
+    is_confidential: bool,
+    credential: PeerCredential,
+    client_fingerprint: u64,
+    /// What differs between the schemas, where they do.
+    schema_difference: Option<Arc<SchemaDifference>>,
+    outgoing: Stack,
+    extensions: Extensions,
+}
+
 /// What the handshake yielded about a client.
 pub(super) struct Introduction {
     pub(super) id: PeerId,
@@ -151,6 +163,13 @@ pub(super) struct SchemaTerms {
     pub(super) describes: bool,
     /// How long that may take.
     pub(super) limit: Duration,
+}
+
+impl PeerRecord {
+    /// What it refers to, in bytes.
+    pub(super) fn len(&self) -> usize {
+        self.schema_difference.as_deref().map_or(0, size_of_val)
+    }
 }
 
 impl<P: Protocol> Peer<P> {
@@ -189,6 +208,66 @@ impl<P: Protocol> Peer<P> {
         }
     }
 
+    /// How many handles of it there are.
+    pub(super) fn handle_count(&self) -> usize {
+        Arc::strong_count(&self.shared)
+    }
+
+    /// What is kept of it while its session is parked: from here on its handles are not used.
+    pub(super) fn park(&self) -> PeerRecord {
+        let Remote {
+            is_confidential,
+            credential,
+            ..
+        } = self.shared.remote();
+        PeerRecord {
+            is_confidential,
+            credential,
+            client_fingerprint: self.shared.client_fingerprint,
+            schema_difference: self.schema_difference(),
+            outgoing: self.shared.outgoing.clone(),
+            extensions: self.shared.extensions.take(),
+        }
+    }
+
+    /// The client of a session that was parked.
+    pub(super) fn reopen(
+        record: PeerRecord,
+        about: &AboutClient,
+        connection: Arc<ConnectionShared>,
+        registry: &Arc<Registry<Self>>,
+    ) -> Self {
+        let PeerRecord {
+            is_confidential,
+            credential,
+            client_fingerprint,
+            schema_difference,
+            outgoing,
+            extensions,
+        } = record;
+        let shared = Shared {
+            id: about.id,
+            remote: Mutex::new(Remote {
+                address: about.address.clone(),
+                is_confidential,
+                credential,
+            }),
+            resumed: AtomicBool::new(about.resumed),
+            client_name: about.name.clone(),
+            client_fingerprint,
+            schema: schema_difference.map(SchemaCheck::finished_with),
+            connection,
+            outgoing,
+            extensions,
+            lost: OnceLock::new(),
+            registry: Arc::downgrade(registry),
+        };
+        Self {
+            shared: Arc::new(shared),
+            serving: Serving::default(),
+        }
+    }
+
     /// The random number by which this server knows the client.
     pub fn id(&self) -> PeerId {
         self.shared.id
@@ -220,9 +299,10 @@ impl<P: Protocol> Peer<P> {
         self.shared.resumed.store(true, Ordering::Relaxed);
     }
 
-    /// Whether its schema has another fingerprint.
-    pub(super) fn has_other_schema(&self) -> bool {
-        self.shared.schema.is_some()
+    /// Whether its schema has another fingerprint, and was not compared yet.
+    pub(super) fn is_being_compared(&self) -> bool {
+        let check = self.shared.schema.as_ref();
+        check.is_some_and(|check| check.is_pending())
     }
 
     /// What is kept of it while it has no connection: its name, its identity, and its rooms, in bytes.

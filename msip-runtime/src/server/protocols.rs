@@ -4,8 +4,9 @@ use std::{fmt, future::Future, pin::Pin, sync::Arc};
 
 use super::{
     Peer, Registry, ServerSide,
+    about_client::AboutClient,
     admission::{Connected, Listing, when_admitted},
-    peer::{Introduction, SchemaTerms},
+    peer::{Introduction, PeerRecord, SchemaTerms},
     peer_connection::Remote,
 };
 use crate::{
@@ -78,6 +79,13 @@ pub(super) trait ServedPeer: Send + Sync {
     /// Begins the handlers of its session anew, which has a connection again.
     fn handlers(&self, inbox: &Arc<Inbox>) -> HandlerTask;
 
+    /// Whether its session can be parked: nobody else has a handle of it.
+    fn can_park(&self) -> bool;
+
+    /// What is kept of it while its session is parked: from here on this is not used. `None` where it
+    /// [cannot be parked](Self::can_park).
+    fn park(&self) -> Option<Box<dyn ParkedPeer>>;
+
     /// What is kept of it while it has no connection and depends on it: names, identity, rooms; in bytes.
     fn suspended_len(&self) -> usize;
 
@@ -89,6 +97,19 @@ pub(super) trait ServedPeer: Send + Sync {
 
     /// Tells the handler that its session has ended for good.
     fn gone(&self) -> Once<'_>;
+}
+
+/// What is kept of the client, for what serves it.
+pub(super) trait ParkedPeer: Send + Sync {
+    /// The client as it was before. Its connection is there, and its handlers are not.
+    fn reopen(
+        self: Box<Self>,
+        about: &AboutClient,
+        connection: &Arc<ConnectionShared>,
+    ) -> Arc<dyn ServedPeer>;
+
+    /// What it takes, in bytes, with the client's rooms.
+    fn len(&self, about: &AboutClient) -> usize;
 }
 
 impl ProtocolTable {
@@ -308,6 +329,9 @@ where
     ))
 }
 
+/// How many handles of a client a session has while its handlers are not there: one of its own, and one to be listed.
+const OWN_HANDLES: usize = 2;
+
 /// A client of a typed protocol.
 struct TypedPeer<P: Protocol, H> {
     side: Arc<ServerSide<P, H>>,
@@ -333,12 +357,30 @@ where
     }
 
     fn can_begin_handlers(&self) -> bool {
-        // The comparison of its schema runs beside them.
-        !self.peer.has_other_schema()
+        // The comparison of its schema runs beside them, or before.
+        !self.peer.is_being_compared() && self.listing.is_admitted()
     }
 
     fn handlers(&self, inbox: &Arc<Inbox>) -> HandlerTask {
         handlers_of(&self.side, &self.peer, inbox)
+    }
+
+    fn can_park(&self) -> bool {
+        self.can_begin_handlers() && self.peer.handle_count() == OWN_HANDLES
+    }
+
+    fn park(&self) -> Option<Box<dyn ParkedPeer>> {
+        if !self.can_park() {
+            return None;
+        }
+        let record = self.peer.park();
+        let (registry, waiting) = self.listing.park();
+        Some(Box::new(ParkedTypedPeer {
+            side: Arc::clone(&self.side),
+            record,
+            registry,
+            waiting,
+        }))
     }
 
     fn suspended_len(&self) -> usize {
@@ -361,6 +403,44 @@ where
             return Box::pin(std::future::ready(()));
         }
         Box::pin(self.side.gone(&self.peer))
+    }
+}
+
+/// What is kept of a client of a typed protocol.
+struct ParkedTypedPeer<P: Protocol, H> {
+    side: Arc<ServerSide<P, H>>,
+    record: PeerRecord,
+    registry: Arc<Registry<Peer<P>>>,
+    waiting: Arc<Connected>,
+}
+
+impl<P, H> ParkedPeer for ParkedTypedPeer<P, H>
+where
+    P: ServeWith<H>,
+    H: Send + Sync + 'static,
+{
+    fn reopen(
+        self: Box<Self>,
+        about: &AboutClient,
+        connection: &Arc<ConnectionShared>,
+    ) -> Arc<dyn ServedPeer> {
+        let Self {
+            side,
+            record,
+            registry,
+            waiting,
+        } = *self;
+        let peer = Peer::reopen(record, about, Arc::clone(connection), &registry);
+        let listing = Arc::new(Listing::new(peer.clone(), registry, waiting, true));
+        Arc::new(TypedPeer {
+            side,
+            peer,
+            listing,
+        })
+    }
+
+    fn len(&self, about: &AboutClient) -> usize {
+        size_of::<Self>() + self.record.len() + self.registry.rooms().len_of_peer(about.id)
     }
 }
 
@@ -521,6 +601,15 @@ impl ServedPeer for UntypedPeer {
 
     fn handlers(&self, _: &Arc<Inbox>) -> HandlerTask {
         no_handlers()
+    }
+
+    /// Nor is it parked, since the service has a handle of it.
+    fn can_park(&self) -> bool {
+        false
+    }
+
+    fn park(&self) -> Option<Box<dyn ParkedPeer>> {
+        None
     }
 
     fn suspended_len(&self) -> usize {

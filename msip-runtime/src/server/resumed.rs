@@ -145,6 +145,12 @@ impl ResumedReceiver {
         Poll::Pending
     }
 
+    /// Whether no connection waits, and none was promised to come. It stays so while the table of sessions is locked.
+    pub(super) fn is_unclaimed(&self) -> bool {
+        // The table's sender, and this.
+        Arc::strong_count(&self.0) == 2 && self.0.lock().resumed.is_empty()
+    }
+
     /// Whether no connection can come any more.
     #[cfg(test)]
     pub(super) fn is_over(&self) -> bool {

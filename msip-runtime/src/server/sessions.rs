@@ -1,14 +1,20 @@
 //! The table of sessions that a server keeps, by the ids that clients chose (docs/protocol.md, "Resumption").
 
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::{BTreeMap, HashMap, VecDeque},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
 };
 
 use sha2::{Digest as _, Sha256};
+use tokio::{
+    sync::Notify,
+    time::{Instant, timeout_at},
+};
 
 use super::{
     log_limiter::LogLimiter,
+    parked::ParkedSession,
     resumed::{ResumeRoute, ResumedReceiver, ResumedSender},
 };
 use crate::{Identity, transport::PeerCredential};
@@ -19,12 +25,22 @@ use msip_session::{Evict, wire::SessionId};
 pub(super) enum Claim {
     /// A new session.
     New(Registration, ResumedReceiver),
-    /// A session that exists, and how its connections reach it.
+    /// A session that a task runs, and how its connections reach it.
     Known(ResumeRoute),
+    /// A session that was parked: a task has to run it.
+    Parked(ParkedClaim),
     /// A session that exists, with another secret or of another principal.
     Refused,
     /// A new session, for which there is no place.
     NoPlace,
+}
+
+/// A session that was parked and is taken out, to go on with a further connection.
+#[derive(Debug)]
+pub(super) struct ParkedClaim {
+    pub(super) session: Box<ParkedSession>,
+    pub(super) registration: Registration,
+    pub(super) resumed: ResumedReceiver,
 }
 
 /// What a session is resumed with, besides its id: all of it must be as it was when the session began.
@@ -55,17 +71,23 @@ impl<'a> Principal<'a> {
 #[derive(Debug)]
 pub(super) struct Sessions {
     table: Mutex<Table>,
+    /// A session ends earlier than was known, or has ended.
+    changed: Notify,
     max_detached: usize,
     log_limiter: Arc<LogLimiter>,
 }
 
 #[derive(Debug, Default)]
 struct Table {
-    sessions: HashMap<SessionId, Entry>,
-    /// The sessions without a connection, in the order in which they lost it.
-    detached: BTreeMap<u64, SessionId>,
-    /// Those of them whose clients have sent nothing after HELLO: they end first.
+    /// In boxes, since a hash table reserves room for as many entries as it has.
+    sessions: HashMap<SessionId, Box<Entry>>,
+    /// The sessions without a connection whose clients know of them, in the order in which they lost it, and so in that in which
+    /// they end.
+    confirmed: BTreeMap<u64, SessionId>,
+    /// Those whose clients have sent nothing after HELLO: they are kept for a shorter time, and make room for others first.
     unconfirmed: BTreeMap<u64, SessionId>,
+    /// Parked sessions that have ended: their handlers are to be told. They count against the memory budget.
+    ended: VecDeque<Box<ParkedSession>>,
     /// Numbers entries and losses.
     next: u64,
 }
@@ -75,14 +97,32 @@ struct Entry {
     /// Tells this entry from a later one of the same id.
     number: u64,
     secret: [u8; 32],
-    sender: ResumedSender,
-    detached: Option<u64>,
+    place: Place,
+    detached: Option<Detached>,
+}
+
+/// Where a session is.
+#[derive(Debug)]
+enum Place {
+    /// A task runs it, and gets its connections by this.
+    Running(ResumedSender),
+    /// Here.
+    Parked(Box<ParkedSession>),
+}
+
+/// A session without a connection.
+#[derive(Debug, Clone, Copy)]
+struct Detached {
+    /// The number of the loss.
+    number: u64,
+    ends: Instant,
 }
 
 impl Sessions {
     pub(super) fn new(max_detached: usize, log_limiter: &Arc<LogLimiter>) -> Arc<Self> {
         Arc::new(Self {
             table: Mutex::default(),
+            changed: Notify::new(),
             max_detached,
             log_limiter: Arc::clone(log_limiter),
         })
@@ -102,9 +142,19 @@ impl Sessions {
             if !is_equal(&entry.secret, &secret) {
                 return Claim::Refused;
             }
-            // One that has just ended, and is still in the table, is replaced.
-            if let Some(route) = entry.sender.route() {
-                return Claim::Known(route);
+            match &entry.place {
+                // One that has just ended, and is still in the table, is replaced.
+                Place::Running(sender) => {
+                    if let Some(route) = sender.route() {
+                        return Claim::Known(route);
+                    }
+                }
+                Place::Parked(_) if has_place => {
+                    if let Some(claim) = self.take_parked(&mut table, id) {
+                        return Claim::Parked(claim);
+                    }
+                }
+                Place::Parked(_) => {}
             }
         }
         if !has_place {
@@ -115,12 +165,12 @@ impl Sessions {
         table.remove(id);
         table.sessions.insert(
             id,
-            Entry {
+            Box::new(Entry {
                 number,
                 secret,
-                sender,
+                place: Place::Running(sender),
                 detached: None,
-            },
+            }),
         );
         let sessions = Arc::clone(self);
         Claim::New(
@@ -133,21 +183,82 @@ impl Sessions {
         )
     }
 
+    /// Takes a parked session out of its entry: it has a connection from here on.
+    fn take_parked(self: &Arc<Self>, table: &mut Table, id: SessionId) -> Option<ParkedClaim> {
+        let entry = table.sessions.get_mut(&id)?;
+        let number = entry.number;
+        let (sender, resumed) = ResumedSender::open();
+        let session = match std::mem::replace(&mut entry.place, Place::Running(sender)) {
+            Place::Parked(session) => session,
+            running @ Place::Running(_) => {
+                entry.place = running;
+                return None;
+            }
+        };
+        table.set_detached(id, number, None);
+        let registration = Registration {
+            sessions: Arc::clone(self),
+            id,
+            number,
+        };
+        Some(ParkedClaim {
+            session,
+            registration,
+            resumed,
+        })
+    }
+
     /// Ends a session that has no connection, since others need its memory: it finds that no connection can come any more.
     fn end(&self, id: SessionId, number: u64) {
         let mut table = self.lock();
-        let is_it = |entry: &Entry| entry.number == number && entry.detached.is_some();
-        if table.sessions.get(&id).is_some_and(is_it) {
+        let entry = table.sessions.get(&id);
+        if entry.is_some_and(|entry| entry.number == number && entry.detached.is_some()) {
             if self.log_limiter.may_log_session() {
                 tracing::info!(session = %id, "session ended: memory is short (max_memory)");
             }
             table.remove(id);
+            self.changed.notify_one();
         }
     }
 
-    /// Ends every session that has no connection, and lets none be resumed.
-    pub(super) fn end_all(&self) {
-        *self.lock() = Table::default();
+    /// Ends every session that has no connection, and lets none be resumed. Returns those that were parked.
+    pub(super) fn end_all(&self) -> VecDeque<Box<ParkedSession>> {
+        let Table {
+            sessions,
+            mut ended,
+            ..
+        } = std::mem::take(&mut *self.lock());
+        for entry in sessions.into_values() {
+            if let Place::Parked(session) = entry.place {
+                ended.push_back(session);
+            }
+        }
+        ended
+    }
+
+    /// Ends the sessions whose time without a connection is up, when it is, and returns the next parked one that has ended, for
+    /// whatever reason: its handler is to be told.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future loses nothing.
+    pub(super) async fn next_ended(&self) -> Box<ParkedSession> {
+        loop {
+            let changed = self.changed.notified();
+            let next = {
+                let mut table = self.lock();
+                table.end_until(Instant::now());
+                if let Some(session) = table.ended.pop_front() {
+                    return session;
+                }
+                table.next_end()
+            };
+            match next {
+                // Whichever comes first.
+                Some(next) => drop(timeout_at(next, changed).await),
+                None => changed.await,
+            }
+        }
     }
 
     fn lock(&self) -> MutexGuard<'_, Table> {
@@ -162,45 +273,87 @@ impl Table {
     }
 
     fn remove(&mut self, id: SessionId) {
-        if let Some(entry) = self.sessions.remove(&id)
-            && let Some(detached) = entry.detached
-        {
-            self.forget_loss(detached);
+        let Some(entry) = self.sessions.remove(&id) else {
+            return;
+        };
+        if let Some(detached) = entry.detached {
+            self.forget_loss(detached.number);
+        }
+        if let Place::Parked(session) = entry.place {
+            self.ended.push_back(session);
         }
     }
 
-    fn forget_loss(&mut self, detached: u64) {
-        self.detached.remove(&detached);
-        self.unconfirmed.remove(&detached);
+    fn forget_loss(&mut self, number: u64) {
+        if self.confirmed.remove(&number).is_none() {
+            self.unconfirmed.remove(&number);
+        }
     }
 
-    /// Takes out the session that has been without a connection for longest, of those that are worth least.
-    fn pop_detached(&mut self) -> Option<SessionId> {
-        let first = self.unconfirmed.first_key_value();
-        let (&detached, &id) = first.or_else(|| self.detached.first_key_value())?;
-        self.forget_loss(detached);
-        Some(id)
+    fn detached_count(&self) -> usize {
+        self.confirmed.len() + self.unconfirmed.len()
     }
 
-    /// Whether it has no connection, and then whether its client has confirmed it.
-    fn set_detached(&mut self, id: SessionId, number: u64, is_confirmed: Option<bool>) {
-        let detached = is_confirmed.map(|_| self.number());
+    /// The session that has been without a connection for longest, of those that are worth least.
+    fn first_detached(&self) -> Option<SessionId> {
+        let first = self.unconfirmed.values().next();
+        first.or_else(|| self.confirmed.values().next()).copied()
+    }
+
+    /// The sessions that end next, and when.
+    fn next_ends(&self) -> [Option<(Instant, SessionId)>; 2] {
+        [&self.confirmed, &self.unconfirmed].map(|detached| {
+            let id = *detached.values().next()?;
+            Some((self.sessions.get(&id)?.detached?.ends, id))
+        })
+    }
+
+    fn next_end(&self) -> Option<Instant> {
+        let next = self.next_ends().into_iter().flatten();
+        next.map(|(ends, _)| ends).min()
+    }
+
+    /// Ends the sessions whose time is up.
+    fn end_until(&mut self, now: Instant) {
+        loop {
+            let mut next = self.next_ends().into_iter().flatten();
+            let Some((_, id)) = next.find(|(ends, _)| *ends <= now) else {
+                return;
+            };
+            self.remove(id);
+        }
+    }
+
+    /// Whether it has no connection, and then whether its client has confirmed it, and when it ends. Returns whether others are
+    /// known that end no later.
+    fn set_detached(
+        &mut self,
+        id: SessionId,
+        number: u64,
+        detached: Option<(bool, Instant)>,
+    ) -> bool {
+        let loss = self.number();
         let Some(entry) = self
             .sessions
             .get_mut(&id)
             .filter(|entry| entry.number == number)
         else {
-            return;
+            return true;
         };
-        if let Some(before) = std::mem::replace(&mut entry.detached, detached) {
-            self.forget_loss(before);
+        let now = detached.map(|(_, ends)| Detached { number: loss, ends });
+        if let Some(before) = std::mem::replace(&mut entry.detached, now) {
+            self.forget_loss(before.number);
         }
-        if let Some(detached) = detached {
-            self.detached.insert(detached, id);
-            if is_confirmed == Some(false) {
-                self.unconfirmed.insert(detached, id);
-            }
-        }
+        let Some((is_confirmed, _)) = detached else {
+            return true;
+        };
+        let detached = if is_confirmed {
+            &mut self.confirmed
+        } else {
+            &mut self.unconfirmed
+        };
+        detached.insert(loss, id);
+        detached.len() > 1
     }
 }
 
@@ -213,19 +366,57 @@ pub(super) struct Registration {
 }
 
 impl Registration {
-    /// The session has lost its connection. Where too many have, the oldest is ended, first of those whose clients have
-    /// not confirmed that they know of their sessions: it finds that no connection can come any more.
-    pub(super) fn detached(&self, is_confirmed: bool) {
-        let mut table = self.sessions.lock();
-        table.set_detached(self.id, self.number, Some(is_confirmed));
-        while table.detached.len() > self.sessions.max_detached {
-            let Some(oldest) = table.pop_detached() else {
+    /// The session has lost its connection, and is kept for so long. Where too many have, the oldest is ended, first of those
+    /// whose clients have not confirmed that they know of their sessions: it finds that no connection can come any more.
+    pub(super) fn detached(&self, is_confirmed: bool, kept: Duration) {
+        let sessions = &self.sessions;
+        let mut table = sessions.lock();
+        // Under the lock, so that they end in the order of their losses.
+        let ends = Instant::now() + kept;
+        let mut is_known = table.set_detached(self.id, self.number, Some((is_confirmed, ends)));
+        while table.detached_count() > sessions.max_detached {
+            let Some(oldest) = table.first_detached() else {
                 break;
             };
-            if self.sessions.log_limiter.may_log_session() {
+            if sessions.log_limiter.may_log_session() {
                 tracing::info!(session = %oldest, "session ended: too many sessions without a connection (max_detached_sessions)");
             }
-            table.sessions.remove(&oldest);
+            table.remove(oldest);
+            is_known = false;
+        }
+        if !is_known {
+            sessions.changed.notify_one();
+        }
+    }
+
+    /// Leaves the session, which has no connection, to the table. All of it comes back where a connection is on its way to it,
+    /// or it has ended.
+    pub(super) fn park(
+        mut self,
+        resumed: ResumedReceiver,
+        session: Box<ParkedSession>,
+    ) -> Result<(), ParkedClaim> {
+        let sessions = Arc::clone(&self.sessions);
+        let mut table = sessions.lock();
+        let entry = table.sessions.get_mut(&self.id);
+        let entry = entry.filter(|entry| entry.number == self.number && entry.detached.is_some());
+        match entry {
+            Some(entry) if resumed.is_unclaimed() => {
+                let before = std::mem::replace(&mut entry.place, Place::Parked(session));
+                // The entry stays.
+                self.number = NO_ENTRY;
+                drop(table);
+                drop((before, resumed));
+                Ok(())
+            }
+            _ => {
+                drop(table);
+                Err(ParkedClaim {
+                    session,
+                    registration: self,
+                    resumed,
+                })
+            }
         }
     }
 
@@ -237,11 +428,13 @@ impl Registration {
 
     /// The session has a connection again.
     pub(super) fn attached(&self) {
-        self.sessions
-            .lock()
-            .set_detached(self.id, self.number, None);
+        let mut table = self.sessions.lock();
+        table.set_detached(self.id, self.number, None);
     }
 }
+
+/// The number of no entry: they count from 1.
+const NO_ENTRY: u64 = 0;
 
 impl Drop for Registration {
     fn drop(&mut self) {
@@ -306,6 +499,8 @@ fn is_equal(a: &[u8; 32], b: &[u8; 32]) -> bool {
 mod tests {
     use super::*;
     use crate::transport::CertificateName;
+
+    const KEPT: Duration = Duration::from_secs(3600);
 
     fn id(number: u64) -> SessionId {
         SessionId::new(number).unwrap()
@@ -436,12 +631,12 @@ mod tests {
         let sessions = Sessions::new(2, &Arc::default());
         let mut begun: Vec<_> = (1..=4).map(|number| begin(&sessions, number)).collect();
         for (registration, _) in &begun[..3] {
-            registration.detached(true);
+            registration.detached(true, KEPT);
         }
         assert!(begun[0].1.is_over(), "ended");
         assert!(matches!(claim(&sessions, 2, b"secret"), Claim::Known(_)));
         begun[1].0.attached();
-        begun[3].0.detached(true);
+        begun[3].0.detached(true, KEPT);
         assert!(matches!(claim(&sessions, 2, b"secret"), Claim::Known(_)));
         assert!(matches!(claim(&sessions, 3, b"secret"), Claim::Known(_)));
         drop(begun.remove(0));
@@ -454,16 +649,16 @@ mod tests {
         let mut begun: Vec<_> = (1..=4).map(|number| begin(&sessions, number)).collect();
         let is_known = |number| matches!(claim(&sessions, number, b"secret"), Claim::Known(_));
         for (index, is_confirmed) in [(0, true), (1, false), (2, true)] {
-            begun[index].0.detached(is_confirmed);
+            begun[index].0.detached(is_confirmed, KEPT);
         }
         assert!(is_known(1) && begun[1].1.is_over() && is_known(3));
         // A client that has come back, and was heard, is like any other.
         begun.remove(1);
         begun[0].0.attached();
-        begun[2].0.detached(false);
+        begun[2].0.detached(false, KEPT);
         begun[2].0.attached();
-        begun[2].0.detached(true);
-        begun[0].0.detached(true);
+        begun[2].0.detached(true, KEPT);
+        begun[0].0.detached(true, KEPT);
         assert!(begun[1].1.is_over(), "the oldest");
         assert!(is_known(1) && is_known(4));
     }

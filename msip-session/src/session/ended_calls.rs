@@ -95,6 +95,77 @@ impl EndedCalls {
     }
 }
 
+/// The calls that have ended, in little memory, where no reply is kept.
+#[derive(Debug)]
+pub(super) struct PackedEndedCalls {
+    forgotten_up_to: u64,
+    /// The ids, oldest first. Callers count, so that each id is mostly as far from the one before as that is from its own:
+    /// by how much it is not, as a number of 7 bits in each byte, the lowest first, and the highest bit set where more follow.
+    ended: Box<[u8]>,
+}
+
+impl EndedCalls {
+    /// Whether a reply is kept.
+    pub(super) fn has_kept(&self) -> bool {
+        !self.kept.is_empty()
+    }
+
+    /// The ids in little memory, and nothing else.
+    pub(super) fn pack(self) -> PackedEndedCalls {
+        let mut ended = Vec::with_capacity(2 * self.ended.len());
+        let (mut last, mut step) = (0_u64, 0_u64);
+        for id in &self.ended {
+            let number = id.number();
+            let next_step = number.wrapping_sub(last);
+            let change = next_step.wrapping_sub(step).cast_signed();
+            push_number(&mut ended, (change << 1 ^ change >> 63).cast_unsigned());
+            (last, step) = (number, next_step);
+        }
+        PackedEndedCalls {
+            forgotten_up_to: self.forgotten_up_to,
+            ended: ended.into(),
+        }
+    }
+}
+
+impl PackedEndedCalls {
+    /// How much memory it takes besides itself, in bytes.
+    pub(super) fn len(&self) -> usize {
+        self.ended.len()
+    }
+
+    /// The calls again.
+    pub(super) fn unpack(self) -> EndedCalls {
+        let mut ended = VecDeque::new();
+        let (mut last, mut step) = (0_u64, 0_u64);
+        let (mut number, mut shift) = (0_u64, 0);
+        for byte in self.ended {
+            number |= u64::from(byte & 0x7f) << shift;
+            shift += 7;
+            if byte & 0x80 == 0 {
+                let change = (number >> 1) ^ (number & 1).wrapping_neg();
+                step = step.wrapping_add(change);
+                last = last.wrapping_add(step);
+                ended.push_back(MsgId::new(last));
+                (number, shift) = (0, 0);
+            }
+        }
+        EndedCalls {
+            ended,
+            forgotten_up_to: self.forgotten_up_to,
+            ..EndedCalls::default()
+        }
+    }
+}
+
+fn push_number(bytes: &mut Vec<u8>, mut number: u64) {
+    while number >= 0x80 {
+        bytes.push((number & 0x7f) as u8 | 0x80);
+        number >>= 7;
+    }
+    bytes.push(number as u8);
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -141,5 +212,30 @@ mod tests {
         assert_eq!(error_of(&mut ended_calls, 2), Some(Code::Unknown));
         assert_eq!(error_of(&mut ended_calls, 514), Some(Code::Unknown));
         assert_eq!(error_of(&mut ended_calls, 513), Some(Code::Unavailable));
+    }
+
+    #[test]
+    fn ids_are_packed_and_unpacked_unchanged() {
+        let packed_len = |ids: &[u64]| {
+            let mut ended_calls = EndedCalls::default();
+            for number in ids {
+                ended_calls.end(MsgId::new(*number));
+            }
+            let (ended, forgotten) = (ended_calls.ended.clone(), ended_calls.forgotten_up_to);
+            let packed = ended_calls.pack();
+            let len = packed.len();
+            let after = packed.unpack();
+            assert_eq!(after.ended, ended);
+            assert_eq!(after.forgotten_up_to, forgotten);
+            len
+        };
+        assert_eq!(packed_len(&[]), 0);
+        let counted: Vec<u64> = (1..=1000).map(|number| number << 16).collect();
+        assert!(packed_len(&counted) < 256 + 8, "{}", packed_len(&counted));
+        let parallel: Vec<u64> = (1..=1000)
+            .map(|number| number << 16 | number * 37 % 64)
+            .collect();
+        assert!(packed_len(&parallel) <= 3 * 256);
+        packed_len(&[u64::MAX, 1, u64::MAX - 1, 1 << 63, 0, 1 << 62]);
     }
 }

@@ -71,6 +71,12 @@ pub(super) enum FaultInjection {
     CreditForClosedStream,
     /// An answer ends any exchange that has the slot of its own.
     AnswerAnyExchange,
+    /// A session that was parked does not know how the peer's deliveries have ended.
+    ForgetParkedDeliveries,
+    /// A session that was parked does not know how the peer's calls have ended.
+    ForgetParkedCalls,
+    /// A session that was parked uses its ids again.
+    RepeatParkedIds,
     /// Nothing is read while a handler waits for an answer; the simulation's own driver has this fault.
     #[cfg(any(test, fuzzing))]
     StopReading,
@@ -79,7 +85,7 @@ pub(super) enum FaultInjection {
 #[cfg(test)]
 impl FaultInjection {
     /// All of them.
-    pub(super) const ALL: [Self; 34] = [
+    pub(super) const ALL: [Self; 37] = [
         Self::SkipDedup,
         Self::AcknowledgeWhileHandling,
         Self::WindowOverAllIds,
@@ -113,6 +119,9 @@ impl FaultInjection {
         Self::KeepEndedStreams,
         Self::CreditForClosedStream,
         Self::AnswerAnyExchange,
+        Self::ForgetParkedDeliveries,
+        Self::ForgetParkedCalls,
+        Self::RepeatParkedIds,
         Self::StopReading,
     ];
 }

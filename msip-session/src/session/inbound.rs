@@ -374,6 +374,16 @@ impl InboundCalls {
         is_allowed
     }
 
+    /// How many frames may still come for calls that have ended here.
+    pub(super) const fn late_frames(&self) -> u64 {
+        self.late_frames
+    }
+
+    /// So many frames may come for calls of a table before this one.
+    pub(super) fn go_on(&mut self, late_frames: u64) {
+        self.late_frames = late_frames;
+    }
+
     /// A call was refused: its caller may cancel it, and send items of it, before it has the answer.
     pub(super) fn refused(&mut self, is_stream: bool) {
         self.late_frames += if is_stream { 1 + LATE_FRAMES } else { 1 };

@@ -85,6 +85,15 @@ pub struct Lost {
     pub sent: bool,
 }
 
+/// What is kept of a table in which nothing is open.
+#[derive(Debug)]
+pub(super) struct GoOn {
+    sequence: u64,
+    next_delivery: u64,
+    max_calls: usize,
+    late_frames: u64,
+}
+
 /// Calls, deliveries and pings that wait for their answers.
 #[derive(Debug)]
 pub(super) struct OutboundExchanges {
@@ -117,6 +126,30 @@ impl OutboundExchanges {
     pub(super) fn set_max_calls(&mut self, max_calls: usize) {
         // Half of the slots are left to deliveries and pings.
         self.max_calls = max_calls.clamp(1, MAX_SLOTS / 2);
+    }
+
+    /// What a parked session keeps: the number of the last id, that of the next delivery, how many calls the peer allows, and
+    /// how many frames may be late.
+    pub(super) fn to_go_on(&self) -> GoOn {
+        GoOn {
+            sequence: self.books.sequence,
+            next_delivery: self.books.deliveries.next(),
+            max_calls: self.max_calls,
+            late_frames: self.late_frames,
+        }
+    }
+
+    /// A new table goes on where another one was.
+    pub(super) fn go_on(&mut self, before: &GoOn) {
+        self.books.sequence = before.sequence;
+        self.books.deliveries.begin_with(before.next_delivery);
+        self.max_calls = before.max_calls;
+        self.late_frames = before.late_frames;
+    }
+
+    /// Whether nothing is open, awaited or not.
+    pub(super) fn is_empty(&self) -> bool {
+        self.entries.is_empty() && self.books.deliveries.len() == 0
     }
 
     /// How many more calls can be opened.

@@ -8,6 +8,12 @@ use super::{fault_injection::FaultInjection, outbound::DELIVERY_WINDOW};
 const PER_WORD: usize = 32;
 const WORDS: usize = DELIVERY_WINDOW / PER_WORD;
 
+/// How many bits a state has.
+const STATE_BITS: u32 = 2;
+
+/// How many runs of two bytes take as much memory as the words do.
+const MAX_RUNS: usize = WORDS * size_of::<u64>() / size_of::<u16>();
+
 /// The state of a delivery.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum DeliveryState {
@@ -118,6 +124,87 @@ impl ReceivedDeliveries {
     }
 }
 
+/// A window in little memory: runs of deliveries with the same state, mostly one or two.
+#[derive(Debug)]
+pub(super) struct PackedDeliveries {
+    oldest: u64,
+    states: PackedStates,
+}
+
+#[derive(Debug)]
+enum PackedStates {
+    /// From the oldest delivery on: the two bits of a state, and in the bits above them how many have it. What follows is new.
+    Runs(Box<[u16]>),
+    /// The runs would take more.
+    Whole(Box<[u64; WORDS]>),
+}
+
+impl ReceivedDeliveries {
+    /// The same in little memory.
+    pub(super) fn pack(self) -> PackedDeliveries {
+        let Self { oldest, states } = self;
+        let Some(states) = states else {
+            let states = PackedStates::Runs(Box::default());
+            return PackedDeliveries { oldest, states };
+        };
+        let mut runs: Vec<u16> = Vec::new();
+        for number in oldest..oldest.saturating_add(DELIVERY_WINDOW as u64) {
+            let (word, shift) = place(number);
+            let bits = states.get(word).map_or(0, |word| word >> shift & 0b11) as u16;
+            let is_full = runs.len() >= MAX_RUNS;
+            match runs.last_mut() {
+                Some(run) if *run & 0b11 == bits => *run += 1 << STATE_BITS,
+                _ if is_full => {
+                    let states = PackedStates::Whole(states);
+                    return PackedDeliveries { oldest, states };
+                }
+                _ => runs.push(1 << STATE_BITS | bits),
+            }
+        }
+        if runs.last().is_some_and(|run| run & 0b11 == 0) {
+            runs.pop();
+        }
+        let states = PackedStates::Runs(runs.into());
+        PackedDeliveries { oldest, states }
+    }
+}
+
+impl PackedDeliveries {
+    /// How much memory it takes besides itself, in bytes.
+    pub(super) fn len(&self) -> usize {
+        match &self.states {
+            PackedStates::Runs(runs) => size_of_val(&**runs),
+            PackedStates::Whole(states) => size_of_val(&**states),
+        }
+    }
+
+    /// The window again.
+    pub(super) fn unpack(self) -> ReceivedDeliveries {
+        let Self { oldest, states } = self;
+        let runs = match states {
+            PackedStates::Whole(states) => {
+                let states = Some(states);
+                return ReceivedDeliveries { oldest, states };
+            }
+            PackedStates::Runs(runs) => runs,
+        };
+        let mut states = (!runs.is_empty()).then(|| Box::new([0; WORDS]));
+        let mut number = oldest;
+        for run in runs {
+            let len = u64::from(run >> STATE_BITS);
+            for number in number..number + len {
+                let (word, shift) = place(number);
+                let word = states.as_mut().and_then(|states| states.get_mut(word));
+                if let Some(word) = word {
+                    *word |= u64::from(run & 0b11) << shift;
+                }
+            }
+            number += len;
+        }
+        ReceivedDeliveries { oldest, states }
+    }
+}
+
 /// The word of a delivery, and where it is in that.
 fn place(number: u64) -> (usize, u32) {
     // The remainder is less than the window, which fits any integer.
@@ -188,5 +275,44 @@ mod tests {
             "an urgent one overtook it"
         );
         assert_eq!(received.begin(5), DeliveryState::Handling);
+    }
+
+    /// Packs the window and unpacks it, and checks that nothing has changed. Returns how much memory it took meanwhile.
+    fn packed_len(received: ReceivedDeliveries) -> usize {
+        let newest = received.oldest + 4200;
+        let all = received.oldest.saturating_sub(5)..newest;
+        let before: Vec<_> = all.clone().map(|number| received.state(number)).collect();
+        let packed = received.pack();
+        let len = packed.len();
+        let received = packed.unpack();
+        let after: Vec<_> = all.map(|number| received.state(number)).collect();
+        assert_eq!(before, after);
+        len
+    }
+
+    #[test]
+    fn a_window_is_packed_and_unpacked_unchanged() {
+        assert_eq!(packed_len(ReceivedDeliveries::default()), 0);
+        let window = |numbers: std::ops::RangeInclusive<u64>, fails: u64| {
+            let mut received = ReceivedDeliveries::default();
+            for number in numbers {
+                let _ = received.begin(number);
+                received.end(number, number % fails != 0);
+            }
+            received
+        };
+        assert_eq!(packed_len(window(1..=100, 1000)), 4);
+        assert_eq!(packed_len(window(1..=10_000, 1 << 40)), 2);
+        assert_eq!(packed_len(window(1..=10_000, 3000)), 10);
+        assert_eq!(packed_len(window(1..=10_000, 2)), 1024, "as it was");
+        let mut leapt = window(1..=100, 7);
+        leapt.advance(1 << 61);
+        assert_eq!(packed_len(leapt), 0);
+        let mut overtaken = ReceivedDeliveries::default();
+        for number in [9, 5, 4097, 4000] {
+            let _ = overtaken.begin(number);
+            overtaken.end(number, true);
+        }
+        packed_len(overtaken);
     }
 }

@@ -14,6 +14,7 @@ mod items;
 mod liveness;
 mod memory;
 mod metadata;
+mod parked;
 mod streams;
 mod topics;
 mod transport;

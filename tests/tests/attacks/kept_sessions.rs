@@ -1,8 +1,9 @@
 //! Sessions that are kept for clients without a connection.
 
-use msip_runtime::wire::{FrameType, Hello, MsgId, Side};
+use msip_runtime::wire::{Flags, FrameType, Hello, MsgId, Side};
 use msip_tests::{
-    attack::{AttackOnServer, Bounds, KIB, MIB, Target},
+    attack::{AttackOnServer, Bounds, KIB, MIB, Served, Target},
+    lab::{ClientToServer, EchoReq, SaveInd},
     raw,
 };
 
@@ -33,20 +34,80 @@ fn sessions_that_are_left() {
         });
 }
 
-#[test]
-fn sessions_that_are_kept() {
-    AttackOnServer::new("4,000 sessions that are left and kept")
+/// So many sessions, which are left and kept, and may cost so many bytes each.
+fn kept(name: &'static str, count: u64, bytes_each: u64) -> AttackOnServer {
+    AttackOnServer::new(name)
         .settings("session_expiry=1h")
         .attackers(4)
         .within(Bounds {
             // As many as docs/operations.md says.
-            memory: 4000 * 8 * KIB,
+            memory: count * bytes_each,
             lines: 60 + 60,
             ..Bounds::default()
         })
-        .run(async |target| {
-            leave_sessions(&target, 1000, &target.hello()).await;
+}
+
+#[test]
+fn sessions_that_are_kept() {
+    kept("4,000 sessions that are left and kept", 4000, KIB).run(async |target| {
+        let hello = Hello {
+            compressions: Vec::new(),
+            ..target.hello()
+        };
+        leave_sessions(&target, 1000, &hello).await;
+    });
+}
+
+#[test]
+fn sessions_of_clients_with_another_schema_that_are_kept() {
+    let name = "4,000 sessions of another schema that are left and kept";
+    kept(name, 4000, 1536).run(async |target| {
+        let hello = Hello {
+            fingerprint: 7,
+            ..target.hello()
+        };
+        leave_sessions(&target, 1000, &hello).await;
+    });
+}
+
+#[test]
+fn sessions_with_deliveries_that_are_kept() {
+    let name = "1,000 sessions with 100 deliveries and 50 calls each that are left and kept";
+    kept(name, 1000, 1536).run(async |target| {
+        let deliveries = (1..=100).flat_map(|number| {
+            let id = MsgId::delivery(Side::Connecting, number);
+            let save = ClientToServer::SaveInd(SaveInd::default());
+            raw::message(Side::Connecting, Flags::ACK_REQUIRED, id, &save)
         });
+        let calls = (10..60).flat_map(|number: u64| {
+            // As clients count: up, with the slot of each call in the lowest bits.
+            let id = MsgId::exchange(Side::Connecting, (number << 16) | (number * 37 % 64));
+            let echo = ClientToServer::EchoReq(EchoReq::default());
+            raw::message(Side::Connecting, Flags::ACK_REQUIRED, id, &echo)
+        });
+        let spoken: Vec<u8> = deliveries.chain(calls).collect();
+        for _ in 0..250 {
+            let mut attacker = target.enter().await;
+            attacker.send(&spoken).await;
+            for _ in 0..150 {
+                attacker.hear_type(FrameType::Ack).await;
+            }
+        }
+    });
+}
+
+#[test]
+fn sessions_of_an_untyped_service_that_are_kept() {
+    // The service of each has a handle of it.
+    kept(
+        "4,000 untyped sessions that are left and kept",
+        4000,
+        10 * KIB,
+    )
+    .served(Served::Untyped)
+    .run(async |target| {
+        leave_sessions(&target, 1000, &target.hello()).await;
+    });
 }
 
 #[test]

@@ -21,6 +21,7 @@ mod memory_limit;
 mod metadata;
 mod middleware;
 mod own_transports;
+mod parked;
 mod portions;
 mod pressure;
 mod resume;

@@ -39,7 +39,8 @@ struct Args {
     #[arg(long)]
     name: String,
 
-    /// Where the server is: tcp://host:port, with settings behind a `?` (tcp://127.0.0.1:7400?reconnect_max=1s)
+    /// Where the server is: tcp://host:port, or another transport, with settings behind a `?`
+    /// (tcp://127.0.0.1:7400?reconnect_max=1s, tls://localhost:7400?ca=certs/ca.pem)
     #[arg(long, default_value = "tcp://127.0.0.1:7400")]
     url: String,
 }

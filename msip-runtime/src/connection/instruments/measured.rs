@@ -59,18 +59,18 @@ impl Handles {
 impl Instruments {
     /// The session has a connection.
     pub(in crate::connection) fn connected(&mut self, side: Side) {
-        let measured = self.0.get_or_insert_with(|| {
-            Box::new(Measured {
-                handles: Handles::of(side),
-                is_connected: false,
-                last: Seen::default(),
-                next: Duration::ZERO,
-            })
-        });
+        let measured = self
+            .0
+            .get_or_insert_with(|| Measured::new(side, Seen::default()));
         if !measured.is_connected {
             measured.is_connected = true;
             measured.handles.connections.increment(1.0);
         }
+    }
+
+    /// What the session counts goes on from there: so much was told of it before.
+    pub(in crate::connection) fn go_on(&mut self, side: Side, seen: Seen) {
+        self.0 = Some(Measured::new(side, seen));
     }
 
     /// The connection is gone.
@@ -102,6 +102,15 @@ impl Instruments {
 }
 
 impl Measured {
+    fn new(side: Side, last: Seen) -> Box<Self> {
+        Box::new(Self {
+            handles: Handles::of(side),
+            is_connected: false,
+            last,
+            next: Duration::ZERO,
+        })
+    }
+
     fn disconnect(&mut self, seen: Seen) {
         // Calls that wait for the next connection, and what is kept for it, are on none.
         self.tell(Seen {

@@ -205,7 +205,8 @@ impl From<&CertificateError> for TlsError {
                 expected: name(expected),
                 presented: presented.iter().map(|name| bare(name).to_owned()).collect(),
             },
-            CertificateError::UnknownIssuer => Self::UnknownIssuer,
+            // A bad signature is that of an authority which has the name of a trusted one, and another key.
+            CertificateError::UnknownIssuer | CertificateError::BadSignature => Self::UnknownIssuer,
             error => Self::InvalidCertificate(of_certificate(error)),
         }
     }

@@ -30,6 +30,11 @@ impl DeliveryIds {
         self.first + self.slots.len() as u64
     }
 
+    /// The first delivery has this number; none has been sent yet.
+    pub(super) fn begin_with(&mut self, number: u64) {
+        self.first = number;
+    }
+
     /// Gives the next number to the delivery in this slot.
     pub(super) fn push(&mut self, slot: Slot) {
         self.slots.push_back(Some(slot));

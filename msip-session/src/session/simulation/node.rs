@@ -10,7 +10,9 @@ use std::{
 };
 
 use super::{
-    super::{InboundSlot, Incoming, Lost, Outcome, Session, Slot, TimedOut, Token, Transmit},
+    super::{
+        Config, InboundSlot, Incoming, Lost, Outcome, Session, Slot, TimedOut, Token, Transmit,
+    },
     rules::Rules,
     streams::Streams,
 };
@@ -219,6 +221,16 @@ impl Node {
         self.logs_before = session.dropped().logs;
         self.cancel(&suspended.cancelled);
         self.lose(&suspended.lost, rules)
+    }
+
+    /// Where nothing is open in a session without a connection, it is kept in little memory, and goes on from that.
+    pub(super) fn park(&mut self, config: Config, now: Duration) -> bool {
+        let parked = self.session.as_mut().and_then(Session::park);
+        let Some(parked) = parked else {
+            return false;
+        };
+        self.session = Some(Session::unpark(config, parked, now));
+        true
     }
 
     /// Does what is due by the clock. Says whether the connection counts as dead.

@@ -235,11 +235,20 @@ impl World {
             if node.handle_time(now, rules)? {
                 self.drop_connection(side)?;
             }
+            self.park(side);
             self.write(side);
             self.check_limits(side)?;
             self.check_withheld(side)?;
         }
         Ok(())
+    }
+
+    /// A session without a connection is kept in little memory as soon as it can be.
+    fn park(&mut self, side: Side) {
+        let (now, config) = (self.now, config(side, self.buffer_disconnected));
+        if self.node(side).park(config, now) {
+            self.rules.note(b'p', u64::from(side == Side::Accepting));
+        }
     }
 
     /// The client connects, where it has no connection.
