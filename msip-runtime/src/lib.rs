@@ -163,6 +163,7 @@ mod extensions;
     feature = "json",
     feature = "lz4",
     feature = "msgpack",
+    feature = "websocket",
     feature = "zstd"
 ))]
 #[doc(hidden)]

@@ -8,6 +8,7 @@
 mod auth;
 mod chat;
 mod chat_tls;
+mod chat_web;
 mod fleet;
 mod inspect_json;
 mod mock;

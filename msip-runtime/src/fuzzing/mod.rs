@@ -10,6 +10,11 @@ mod peer;
 pub use bodies::{body_codecs, decompress};
 pub use peer::connected_peer;
 
+/// Upgrades and frames of WebSockets, as a peer may send them.
+pub fn websocket(data: &[u8]) {
+    crate::transport::fuzz_websocket(data);
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -20,5 +25,6 @@ mod tests {
         replay("decompress", decompress, 500);
         replay("body_codecs", body_codecs, 1000);
         replay("connected_peer", connected_peer, 50);
+        replay("websocket", websocket, 2000);
     }
 }

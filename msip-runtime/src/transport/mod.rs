@@ -68,6 +68,8 @@ pub use stream::{Io, Stream};
 #[cfg(feature = "tls")]
 pub use tls::{ClientAuth, ClientTls, Pem, ServerTls, TlsError};
 pub use url::ServiceUrl;
+#[cfg(all(any(test, fuzzing), feature = "websocket"))]
+pub(crate) use websocket::websocket as fuzz_websocket;
 
 /// The TLS library, for configs of your own: [`ClientTls::from_rustls`] and [`ServerTls::from_rustls`].
 #[cfg(feature = "tls")]

@@ -4,5 +4,6 @@
 
 mod frames;
 mod others;
+mod over_tls;
 mod raw_socket;
 mod upgrades;

@@ -9,7 +9,7 @@ use tokio::net::TcpListener;
 use crate::raw_socket::{FIELDS, RawSocket, request};
 
 /// The texts of an error and its causes.
-fn texts(error: &dyn Error) -> String {
+pub(crate) fn texts(error: &dyn Error) -> String {
     let mut texts = error.to_string();
     let mut cause = error.source();
     while let Some(error) = cause {

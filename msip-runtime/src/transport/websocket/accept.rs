@@ -86,7 +86,7 @@ impl RefusedUpgrade {
     }
 
     /// The last bytes for the peer, in its own protocol.
-    fn answer(&self) -> Vec<u8> {
+    pub(super) fn answer(&self) -> Vec<u8> {
         let mut answer = Vec::new();
         if let Self::Msip { scheme } = self {
             let text = format!("this port speaks MSIP over WebSocket: connect to {scheme}://");
@@ -172,7 +172,11 @@ async fn refuse(stream: &mut Stream, answer: &[u8]) {
 }
 
 /// Checks a request, and returns the response by which it becomes a WebSocket.
-fn check(head: &[u8], rest: &[u8], accepting: &Accepting) -> Result<Vec<u8>, RefusedUpgrade> {
+pub(super) fn check(
+    head: &[u8],
+    rest: &[u8],
+    accepting: &Accepting,
+) -> Result<Vec<u8>, RefusedUpgrade> {
     use tokio_tungstenite::tungstenite::Error;
     let bad_request = |error: Error| RefusedUpgrade::BadRequest {
         what: error.to_string(),

@@ -7,12 +7,17 @@
 mod accept;
 mod allowance;
 mod error;
+#[cfg(any(test, fuzzing))]
+mod fuzzing;
 mod head;
 mod metered;
 mod request;
 mod stream;
 #[cfg(test)]
 mod tests;
+
+#[cfg(any(test, fuzzing))]
+pub(crate) use self::fuzzing::websocket;
 
 use std::{io, sync::Arc};
 

@@ -124,7 +124,7 @@ pub(super) async fn request(
 }
 
 /// Checks that a response accepts the key.
-fn check(head: &[u8], key: &str) -> Result<(), UpgradeError> {
+pub(super) fn check(head: &[u8], key: &str) -> Result<(), UpgradeError> {
     let response = match Response::try_parse(head) {
         Ok(Some((_, response))) => response,
         // The head is whole, so that this is not seen.
