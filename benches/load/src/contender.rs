@@ -27,8 +27,8 @@ pub trait Contender: Copy + Send + 'static {
 pub struct Target {
     /// Where the server listens.
     pub port: u16,
-    /// What the contender needs in addition.
-    pub settings: &'static str,
+    /// The same as a URL, for contenders that have some.
+    pub url: String,
     /// What counts messages that the server tells all of its clients.
     pub arrivals: Option<Arrivals>,
 }
@@ -36,10 +36,10 @@ pub struct Target {
 impl Target {
     /// A server at this port.
     #[must_use]
-    pub fn new(port: u16, settings: &'static str) -> Self {
+    pub fn new(port: u16, url: impl Into<String>) -> Self {
         Self {
             port,
-            settings,
+            url: url.into(),
             arrivals: None,
         }
     }

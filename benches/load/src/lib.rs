@@ -7,6 +7,7 @@
 
 mod arrivals;
 mod calls;
+mod certificate;
 mod contender;
 mod drive;
 mod failure;
@@ -20,6 +21,7 @@ mod program;
 mod stop;
 
 pub use arrivals::{Arrivals, Counter};
+pub use certificate::Certificate;
 pub use contender::{Contender, Target};
 pub use drive::drive;
 pub use failure::Failure;

@@ -3,13 +3,14 @@
 //! A stream of messages is made by an iterator where there is nothing to wait for, which is the fastest way there is.
 
 use std::{
+    fs,
     sync::{Arc, Mutex, PoisonError},
     time::{Duration, Instant},
 };
 
 use futures_util::Stream;
 use msip_load::{
-    Arrivals, Failure, Note, Outcome, Peer, Stop, Tally, Target, check_tally, data_of,
+    Arrivals, Certificate, Failure, Note, Outcome, Peer, Stop, Tally, Target, check_tally, data_of,
 };
 use tokio::{
     net::TcpListener,
@@ -19,7 +20,9 @@ use tokio::{
 use tokio_stream::{StreamExt as _, wrappers::ReceiverStream};
 use tonic::{
     Request, Response, Status, Streaming,
-    transport::{Channel, Endpoint, Server, server::TcpIncoming},
+    transport::{
+        Channel, ClientTlsConfig, Endpoint, Identity, Server, ServerTlsConfig, server::TcpIncoming,
+    },
 };
 
 /// What `proto/peers.proto` generates.
@@ -119,24 +122,44 @@ type Notes = Box<dyn Iterator<Item = Result<wire::Note, Status>> + Send>;
 type Feed = tokio_stream::Iter<Notes>;
 
 /// Serves until it is dropped.
-pub(crate) async fn serve(announce: impl FnOnce(u16)) -> Result<(), Failure> {
+pub(crate) async fn serve(has_tls: bool, announce: impl FnOnce(u16)) -> Result<(), Failure> {
     let listener = TcpListener::bind(("127.0.0.1", 0)).await?;
-    announce(listener.local_addr()?.port());
-    Server::builder()
+    let port = listener.local_addr()?.port();
+    let mut server = Server::builder();
+    // Shown to clients until this is dropped.
+    let mut certificate = None;
+    if has_tls {
+        let mut own = Certificate::new()?;
+        own.show(port)?;
+        let identity = Identity::from_pem(own.certificate(), own.key());
+        server = server
+            .tls_config(ServerTlsConfig::new().identity(identity))
+            .map_err(Failure::library)?;
+        certificate = Some(own);
+    }
+    announce(port);
+    let served = server
         .initial_stream_window_size(STREAM_WINDOW)
         .initial_connection_window_size(CONNECTION_WINDOW)
         .max_concurrent_streams(STREAMS)
         .add_service(bench_server::BenchServer::new(Service::default()))
         .serve_with_incoming(TcpIncoming::from(listener).with_nodelay(Some(true)))
-        .await
-        .map_err(Failure::library)
+        .await;
+    drop(certificate);
+    served.map_err(Failure::library)
 }
 
-/// Opens a channel.
-pub(crate) async fn open(port: u16) -> Result<BenchClient<Channel>, Failure> {
-    let endpoint = Endpoint::from_shared(format!("http://127.0.0.1:{port}"));
+/// Opens a channel, over TLS where the URL says so.
+pub(crate) async fn open(target: &Target) -> Result<BenchClient<Channel>, Failure> {
+    let mut endpoint = Endpoint::from_shared(target.url.clone()).map_err(Failure::library)?;
+    if target.url.starts_with("https:") {
+        let shown = fs::read(Certificate::shown(target.port))?;
+        let config = ClientTlsConfig::new()
+            .ca_certificate(tonic::transport::Certificate::from_pem(shown))
+            .domain_name("localhost");
+        endpoint = endpoint.tls_config(config).map_err(Failure::library)?;
+    }
     let channel = endpoint
-        .map_err(Failure::library)?
         .tcp_nodelay(true)
         .initial_stream_window_size(STREAM_WINDOW)
         .initial_connection_window_size(CONNECTION_WINDOW)
@@ -173,7 +196,7 @@ impl Drop for Listening {
 
 impl Peer for Connection {
     async fn connect(target: &Target) -> Result<Self, Failure> {
-        let mut client = open(target.port).await?;
+        let mut client = open(target).await?;
         let mut listening = None;
         if let Some(counter) = target.arrivals.as_ref().map(Arrivals::of_one) {
             let notes = client.listen(wire::ListenReq {}).await;

@@ -45,7 +45,7 @@ impl Drop for Reader {
 
 impl Peer for Connection {
     async fn connect(target: &Target) -> Result<Self, Failure> {
-        let mut client = open(target.port).await?;
+        let mut client = open(target).await?;
         let (calls, stream) = mpsc::channel(QUEUE_LEN);
         let answers = client.echo_all(ReceiverStream::new(stream)).await;
         let mut answers = answers.map_err(Failure::library)?.into_inner();

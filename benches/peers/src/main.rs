@@ -21,6 +21,8 @@ struct Arguments {
 enum Other {
     /// gRPC: a request for each call, one stream of messages.
     Tonic,
+    /// The first over TLS.
+    TonicTls,
     /// gRPC: calls as messages of one stream either way.
     TonicStream,
     /// tarpc, with bincode.
@@ -28,11 +30,12 @@ enum Other {
 }
 
 impl Contender for Other {
-    const ALL: &'static [Self] = &[Self::Tonic, Self::TonicStream, Self::Tarpc];
+    const ALL: &'static [Self] = &[Self::Tonic, Self::TonicTls, Self::TonicStream, Self::Tarpc];
 
     fn name(self) -> &'static str {
         match self {
             Self::Tonic => "tonic",
+            Self::TonicTls => "tonic-tls",
             Self::TonicStream => "tonic-stream",
             Self::Tarpc => "tarpc",
         }
@@ -40,15 +43,17 @@ impl Contender for Other {
 
     async fn serve(self, announce: impl FnOnce(u16) + Send) -> Result<(), Failure> {
         match self {
-            Self::Tonic | Self::TonicStream => grpc::serve(announce).await,
+            Self::TonicTls => grpc::serve(true, announce).await,
+            Self::Tonic | Self::TonicStream => grpc::serve(false, announce).await,
             Self::Tarpc => tarpc::serve(announce).await,
         }
     }
 
     async fn drive(self, port: u16, job: Job, hold: &mut Hold) -> Result<Outcome, Failure> {
-        let target = Target::new(port, "");
+        let scheme = if self == Self::TonicTls { "https" } else { "http" };
+        let target = Target::new(port, format!("{scheme}://127.0.0.1:{port}"));
         match self {
-            Self::Tonic => drive::<grpc::Connection>(target, job, hold).await,
+            Self::Tonic | Self::TonicTls => drive::<grpc::Connection>(target, job, hold).await,
             Self::TonicStream => drive::<grpc_stream::Connection>(target, job, hold).await,
             Self::Tarpc => drive::<tarpc::Connection>(target, job, hold).await,
         }

@@ -3,8 +3,12 @@
 mod framed;
 pub(crate) mod msip;
 pub(crate) mod raw;
+mod scheme;
 
 use msip_load::{Contender, Failure, Hold, Job, Outcome, Target, drive};
+
+use raw::Way;
+use scheme::Scheme;
 
 /// Which contender.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -23,6 +27,12 @@ pub(crate) enum Own {
     MsipMessagePack,
     /// The same, with bodies compressed.
     MsipZstd,
+    /// The same by another transport than TCP.
+    MsipBy(Scheme),
+    /// As the first, over TLS.
+    RawTls,
+    /// As the first, over a WebSocket.
+    RawWebSocket,
 }
 
 impl Contender for Own {
@@ -34,6 +44,13 @@ impl Contender for Own {
         Self::MsipJson,
         Self::MsipMessagePack,
         Self::MsipZstd,
+        Self::RawTls,
+        Self::RawWebSocket,
+        Self::MsipBy(Scheme::Unix),
+        Self::MsipBy(Scheme::Tls),
+        Self::MsipBy(Scheme::WebSocket),
+        Self::MsipBy(Scheme::SecureWebSocket),
+        Self::MsipBy(Scheme::Quic),
     ];
 
     fn name(self) -> &'static str {
@@ -45,35 +62,51 @@ impl Contender for Own {
             Self::MsipJson => "msip-json",
             Self::MsipMessagePack => "msip-msgpack",
             Self::MsipZstd => "msip-zstd",
+            Self::RawTls => "raw-tls",
+            Self::RawWebSocket => "raw-ws",
+            Self::MsipBy(Scheme::Tcp) => "msip-tcp",
+            Self::MsipBy(Scheme::Unix) => "msip-unix",
+            Self::MsipBy(Scheme::Tls) => "msip-tls",
+            Self::MsipBy(Scheme::WebSocket) => "msip-ws",
+            Self::MsipBy(Scheme::SecureWebSocket) => "msip-wss",
+            Self::MsipBy(Scheme::Quic) => "msip-quic",
         }
     }
 
     async fn serve(self, announce: impl FnOnce(u16) + Send) -> Result<(), Failure> {
         match self {
-            Self::Raw => raw::serve(announce).await,
+            Self::Raw => raw::serve(Way::Tcp, announce).await,
+            Self::RawTls => raw::serve(Way::Tls, announce).await,
+            Self::RawWebSocket => raw::serve(Way::WebSocket, announce).await,
             Self::Framed => framed::serve(announce).await,
+            Self::MsipBy(scheme) => msip::serve(scheme, announce).await,
             Self::Msip
             | Self::MsipSender
             | Self::MsipJson
             | Self::MsipMessagePack
-            | Self::MsipZstd => msip::serve(announce).await,
+            | Self::MsipZstd => msip::serve(Scheme::Tcp, announce).await,
         }
     }
 
     async fn drive(self, port: u16, job: Job, hold: &mut Hold) -> Result<Outcome, Failure> {
-        let settings = match self {
-            Self::Raw => return raw::drive(port, job, hold).await,
+        let (scheme, settings) = match self {
+            Self::Raw => return raw::drive(Way::Tcp, port, job, hold).await,
+            Self::RawTls => return raw::drive(Way::Tls, port, job, hold).await,
+            Self::RawWebSocket => return raw::drive(Way::WebSocket, port, job, hold).await,
             Self::Framed => {
                 return drive::<framed::Connection>(Target::new(port, ""), job, hold).await;
             }
             Self::MsipSender => {
-                return drive::<msip::Sending>(Target::new(port, ""), job, hold).await;
+                let target = Target::new(port, Scheme::Tcp.url(port));
+                return drive::<msip::Sending>(target, job, hold).await;
             }
-            Self::Msip => "",
-            Self::MsipJson => "?codec=json",
-            Self::MsipMessagePack => "?codec=msgpack",
-            Self::MsipZstd => "?compress=zstd",
+            Self::MsipBy(scheme) => (scheme, ""),
+            Self::Msip => (Scheme::Tcp, ""),
+            Self::MsipJson => (Scheme::Tcp, "?codec=json"),
+            Self::MsipMessagePack => (Scheme::Tcp, "?codec=msgpack"),
+            Self::MsipZstd => (Scheme::Tcp, "?compress=zstd"),
         };
-        drive::<msip::Shared>(Target::new(port, settings), job, hold).await
+        let url = scheme.url(port) + settings;
+        drive::<msip::Shared>(Target::new(port, url), job, hold).await
     }
 }

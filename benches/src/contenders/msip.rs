@@ -14,19 +14,19 @@ use msip_load::{
 };
 use msip_runtime::{Client, DisconnectReason, Server};
 
+use super::scheme::Scheme;
 use msip_benches::{
     Echo,
     bench::{self, Bench, HandleServerToClient, PushClientToServer as _, SendClientToServer as _},
 };
 
 /// Serves until it is dropped.
-pub(crate) async fn serve(announce: impl FnOnce(u16)) -> Result<(), Failure> {
-    let server = Server::<Bench>::bind("tcp://127.0.0.1:0")
+pub(crate) async fn serve(scheme: Scheme, announce: impl FnOnce(u16)) -> Result<(), Failure> {
+    let mut place = scheme.place()?;
+    let server = Server::<Bench>::bind(&place.url)
         .await
         .map_err(Failure::library)?;
-    let url = server.local_url().to_string();
-    let port = url.rsplit(':').next().and_then(|port| port.parse().ok());
-    announce(port.ok_or_else(|| Failure::Protocol(format!("no port in {url}")))?);
+    announce(place.port(server.local_url())?);
     server.serve(Echo::default()).await;
     Ok(())
 }
@@ -64,14 +64,13 @@ pub(crate) struct Shared {
 
 impl msip_load::Peer for Shared {
     async fn connect(target: &Target) -> Result<Self, Failure> {
-        let Target { port, settings, .. } = target;
         let counter = target.arrivals.as_ref().map(Arrivals::of_one);
         let is_closing = Arc::<AtomicBool>::default();
         let listener = Listener {
             counter,
             is_closing: Arc::clone(&is_closing),
         };
-        let client = Client::<Bench>::builder(format!("tcp://127.0.0.1:{port}{settings}"))
+        let client = Client::<Bench>::builder(&target.url)
             .handler(listener)
             .connect()
             .await

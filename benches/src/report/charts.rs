@@ -107,9 +107,9 @@ pub(super) fn charts(report: &Report) -> Vec<(&'static str, String)> {
     ]
 }
 
-/// Those with two worker threads: the others have a chapter of their own.
+/// Those with two worker threads and over TCP: the others have chapters of their own.
 fn is_usual(chapter: Chapter) -> bool {
-    chapter != Chapter::OneThread
+    ![Chapter::OneThread, Chapter::Transports].contains(&chapter)
 }
 
 fn by_place(

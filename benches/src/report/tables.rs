@@ -14,6 +14,20 @@ const CONTENDERS: [&str; 7] = [
     "msip",
     "msip-sender",
 ];
+/// What is measured by several transports.
+const TRANSPORTS: [&str; 11] = [
+    "raw",
+    "msip",
+    "msip-unix",
+    "raw-tls",
+    "msip-tls",
+    "tonic-tls",
+    "raw-ws",
+    "msip-ws",
+    "msip-wss",
+    "msip-quic",
+    "tonic",
+];
 /// MSIP in its encodings.
 const ENCODINGS: [&str; 4] = ["msip", "msip-msgpack", "msip-json", "msip-zstd"];
 
@@ -41,7 +55,18 @@ pub(super) fn table(report: &Report, name: &str) -> Option<String> {
         "latency" => latency(report, |row| {
             matches!(row.load, Load::Calls { in_flight: 1, .. }) && row.chapter == Chapter::Calls
         }),
-        "connect" => latency(report, |row| row.load == Load::Connect),
+        "connect" => latency(report, |row| {
+            row.chapter == Chapter::Connections && row.load == Load::Connect
+        }),
+        "transports" => by_load(
+            report,
+            &TRANSPORTS,
+            &[Chapter::Transports],
+            |median| match median.memory {
+                Some(bytes) => format!("{:.1} KiB", bytes / 1024.0),
+                None => rate(median),
+            },
+        ),
         "tail" => latency(report, |row| row.chapter == Chapter::Tail),
         "memory" => memory(report),
         _ => return None,
@@ -184,7 +209,9 @@ fn latency(report: &Report, is_in: impl Fn(&Measured) -> bool) -> String {
 
 /// What an idle connection takes.
 fn memory(report: &Report) -> String {
-    let is_idle = |row: &Measured| matches!(row.load, Load::Idle { .. });
+    let is_idle = |row: &Measured| {
+        row.chapter == Chapter::Connections && matches!(row.load, Load::Idle { .. })
+    };
     let mut columns = vec!["KiB of the server's memory for each of"];
     // What these two do differently is not there when nothing happens.
     let is_alone = |name: &&&str| !["tonic-stream", "msip-sender"].contains(name);

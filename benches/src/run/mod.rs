@@ -110,11 +110,12 @@ pub(crate) fn run(
 }
 
 /// Runs every contender under the load, once per repetition, each of which begins with another contender. Contenders that
-/// do not support the load are left out.
+/// do not support the load, or are none of the chapter's, are left out.
 fn run_round(plan: &Plan, round: &Round, tool: Option<Tool>) -> Vec<Measured> {
     let count = plan.contenders.len();
     let mut trials: Vec<Vec<Option<Trial>>> = vec![Vec::new(); count];
-    let mut is_offered = vec![true; count];
+    let names = plan.contenders.iter().map(|contender| &*contender.name);
+    let mut is_offered: Vec<_> = names.map(|name| round.chapter.includes(name)).collect();
     for repetition in 0..round.repeat {
         for turn in 0..count {
             let index = (repetition + turn) % count;

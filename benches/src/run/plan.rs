@@ -57,6 +57,20 @@ pub(crate) enum Chapter {
     Growth,
     /// Runtimes without worker threads.
     OneThread,
+    /// Other transports than TCP.
+    Transports,
+}
+
+impl Chapter {
+    /// Whether this contender takes part in it.
+    pub(super) fn includes(self, contender: &str) -> bool {
+        let by_another = ["-unix", "-tls", "-ws", "-wss", "-quic"];
+        let is_by_another = by_another.iter().any(|end| contender.ends_with(end));
+        match self {
+            Self::Transports => is_by_another || ["raw", "msip", "tonic"].contains(&contender),
+            _ => !is_by_another,
+        }
+    }
 }
 
 impl Plan {
@@ -124,7 +138,9 @@ fn calls_of_one_task(size: usize, in_flight: usize) -> Load {
 
 /// The rounds of a full report.
 fn whole() -> Vec<Round> {
-    use Chapter::{Broadcast, Calls, Connections, Growth, OneThread, OneWay, Streams, Tail};
+    use Chapter::{
+        Broadcast, Calls, Connections, Growth, OneThread, OneWay, Streams, Tail, Transports,
+    };
     let mut loads = Vec::new();
     for size in SIZES {
         loads.extend([1, 64, 512, 4096].map(|in_flight| (Calls, 2, calls(size, in_flight))));
@@ -164,6 +180,14 @@ fn whole() -> Vec<Round> {
     loads.extend([1, 64, 512].map(|in_flight| (OneThread, 0, calls(32, in_flight))));
     loads.extend([64, 512].map(|in_flight| (OneThread, 0, calls_of_one_task(32, in_flight))));
     loads.extend([32, KIB].map(|size| (OneThread, 0, Load::OneWay { size })));
+    loads.extend([1, 64].map(|in_flight| (Transports, 2, calls(32, in_flight))));
+    loads.extend([32, 64 * KIB].map(|size| (Transports, 2, Load::OneWay { size })));
+    loads.push((Transports, 2, Load::Connect));
+    let idle = Load::Idle {
+        connections: 1000,
+        after_burst: false,
+    };
+    loads.push((Transports, 2, idle));
     let rounds = loads.into_iter().map(|(chapter, workers, load)| {
         let (repeat, millis) = match load {
             Load::Idle { connections, .. } if connections > 1000 => (1, 1000),
@@ -186,7 +210,7 @@ fn whole() -> Vec<Round> {
 
 /// One short round of each chapter.
 fn quick() -> Vec<Round> {
-    use Chapter::{Broadcast, Calls, Connections, OneThread, OneWay, Streams, Tail};
+    use Chapter::{Broadcast, Calls, Connections, OneThread, OneWay, Streams, Tail, Transports};
     let idle = Load::Idle {
         connections: 300,
         after_burst: true,
@@ -224,6 +248,7 @@ fn quick() -> Vec<Round> {
         (Tail, 2, beside(false)),
         (Tail, 2, beside(true)),
         (OneThread, 0, calls(32, 64)),
+        (Transports, 2, calls(32, 64)),
     ];
     loads
         .map(|(chapter, workers, load)| Round {

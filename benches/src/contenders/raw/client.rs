@@ -15,15 +15,24 @@ use msip_load::{
 use prost::Message as _;
 use tokio::{
     io::{AsyncWrite as _, AsyncWriteExt as _},
-    net::TcpStream,
     task::JoinSet,
 };
 
-use super::frame::{Inbox, RawFeed, RawNote, RawTally, WRITE_LEN, kind, put};
+use super::{
+    frame::{Inbox, RawFeed, RawNote, RawTally, WRITE_LEN, kind, put},
+    way::{Io, Server, Way},
+};
 
 /// Puts a load on the server at this port.
-pub(crate) async fn drive(port: u16, job: Job, hold: &mut Hold) -> Result<Outcome, Failure> {
+pub(crate) async fn drive(
+    way: Way,
+    port: u16,
+    job: Job,
+    hold: &mut Hold,
+) -> Result<Outcome, Failure> {
     let Job { load, time } = job;
+    let server = Server::new(way, port)?;
+    let server = &server;
     match load {
         Load::Calls {
             size,
@@ -31,11 +40,11 @@ pub(crate) async fn drive(port: u16, job: Job, hold: &mut Hold) -> Result<Outcom
             connections,
             // It is one task anyway.
             callers: _,
-        } => calls(port, size, in_flight, connections, time).await,
-        Load::OneWay { size } => one_way(port, size, time).await,
-        Load::Answers { size, count } => answers(port, size, count).await,
-        Load::Broadcast { size, peers } => broadcast(port, size, peers, time).await,
-        Load::Connect => connects(port, time).await,
+        } => calls(server, size, in_flight, connections, time).await,
+        Load::OneWay { size } => one_way(server, size, time).await,
+        Load::Answers { size, count } => answers(server, size, count).await,
+        Load::Broadcast { size, peers } => broadcast(server, size, peers, time).await,
+        Load::Connect => connects(server, time).await,
         Load::Idle {
             connections,
             after_burst,
@@ -43,7 +52,7 @@ pub(crate) async fn drive(port: u16, job: Job, hold: &mut Hold) -> Result<Outcom
             let started = Instant::now();
             let mut opened = Vec::with_capacity(connections);
             for _ in 0..connections {
-                let mut connection = Connection::open(port).await?;
+                let mut connection = Connection::open(server).await?;
                 call(&mut connection, SMALL).await?;
                 opened.push(connection);
             }
@@ -57,28 +66,29 @@ pub(crate) async fn drive(port: u16, job: Job, hold: &mut Hold) -> Result<Outcom
             hold.until_released().await?;
             Ok(outcome)
         }
-        Load::Beside { in_flight, urgent } => beside(port, in_flight, urgent, time).await,
+        Load::Beside { in_flight, urgent } => beside(server, in_flight, urgent, time).await,
     }
 }
 
 /// A connection: what came, and what is to go.
 struct Connection {
-    stream: TcpStream,
+    stream: Box<dyn Io>,
     inbox: Inbox,
     out: Vec<u8>,
     /// How much of `out` is written.
     written: usize,
+    /// Whether the stream has been flushed since: some hold back what they have taken.
+    is_flushed: bool,
 }
 
 impl Connection {
-    async fn open(port: u16) -> Result<Self, Failure> {
-        let stream = TcpStream::connect(("127.0.0.1", port)).await?;
-        stream.set_nodelay(true)?;
+    async fn open(server: &Server) -> Result<Self, Failure> {
         Ok(Self {
-            stream,
+            stream: server.connect().await?,
             inbox: Inbox::new(),
             out: Vec::new(),
             written: 0,
+            is_flushed: true,
         })
     }
 
@@ -98,7 +108,10 @@ impl Connection {
             while self.written < self.out.len() {
                 let rest = &self.out[self.written..];
                 match Pin::new(&mut self.stream).poll_write(context, rest) {
-                    Poll::Ready(len) => self.written += len?,
+                    Poll::Ready(len) => {
+                        self.written += len?;
+                        self.is_flushed = false;
+                    }
                     Poll::Pending => break,
                 }
             }
@@ -106,10 +119,15 @@ impl Connection {
                 self.out.clear();
                 self.written = 0;
             }
+            if !self.is_flushed
+                && self.out.is_empty()
+                && let Poll::Ready(flushed) = Pin::new(&mut self.stream).poll_flush(context)
+            {
+                flushed?;
+                self.is_flushed = true;
+            }
             match self.inbox.poll_fill(&mut self.stream, context) {
-                Poll::Pending if is_written && had_more && self.out.is_empty() => {
-                    Poll::Ready(Ok(None))
-                }
+                Poll::Pending if is_written && had_more && self.is_flushed => Poll::Ready(Ok(None)),
                 filled => filled.map_ok(Some),
             }
         })
@@ -122,13 +140,14 @@ impl Connection {
 
     async fn flush(&mut self) -> Result<(), Failure> {
         self.stream.write_all(&self.out).await?;
+        self.stream.flush().await?;
         self.out.clear();
         Ok(())
     }
 }
 
 async fn calls(
-    port: u16,
+    server: &Server,
     size: usize,
     in_flight: usize,
     connections: usize,
@@ -136,7 +155,7 @@ async fn calls(
 ) -> Result<Outcome, Failure> {
     let mut opened = Vec::new();
     for _ in 0..connections {
-        opened.push(Connection::open(port).await?);
+        opened.push(Connection::open(server).await?);
     }
     let timed = connections == 1 && in_flight == 1;
     let started = Instant::now();
@@ -197,8 +216,8 @@ async fn calls_over(
     Ok((answered, latency))
 }
 
-async fn one_way(port: u16, size: usize, time: Duration) -> Result<Outcome, Failure> {
-    let mut connection = Connection::open(port).await?;
+async fn one_way(server: &Server, size: usize, time: Duration) -> Result<Outcome, Failure> {
+    let mut connection = Connection::open(server).await?;
     let mut note = RawNote {
         number: 0,
         data: data_of(size).to_vec(),
@@ -259,8 +278,8 @@ async fn call_all(connection: &mut Connection, size: usize, count: u64) -> Resul
     Ok(())
 }
 
-async fn answers(port: u16, size: usize, count: u64) -> Result<Outcome, Failure> {
-    let mut connection = Connection::open(port).await?;
+async fn answers(server: &Server, size: usize, count: u64) -> Result<Outcome, Failure> {
+    let mut connection = Connection::open(server).await?;
     let size = u32::try_from(size).map_err(Failure::library)?;
     let started = Instant::now();
     put(&mut connection.out, kind::FEED, 1, &RawFeed { count, size });
@@ -278,14 +297,14 @@ async fn answers(port: u16, size: usize, count: u64) -> Result<Outcome, Failure>
     Ok(Outcome::since(started, count))
 }
 
-async fn connects(port: u16, time: Duration) -> Result<Outcome, Failure> {
+async fn connects(server: &Server, time: Duration) -> Result<Outcome, Failure> {
     let mut latency = Latency::default();
     let started = Instant::now();
     let stop = Stop::after(time);
     let mut count = 0;
     while !stop.is_over() {
         let begun = Instant::now();
-        let mut connection = Connection::open(port).await?;
+        let mut connection = Connection::open(server).await?;
         call(&mut connection, SMALL).await?;
         latency.record(begun.elapsed());
         count += 1;
@@ -297,7 +316,7 @@ async fn connects(port: u16, time: Duration) -> Result<Outcome, Failure> {
 const SHOUTS_AHEAD: u64 = 8;
 
 async fn broadcast(
-    port: u16,
+    server: &Server,
     size: usize,
     peers: usize,
     time: Duration,
@@ -305,7 +324,7 @@ async fn broadcast(
     let arrivals = Arrivals::default();
     let mut listeners = JoinSet::new();
     for _ in 0..peers {
-        let mut connection = Connection::open(port).await?;
+        let mut connection = Connection::open(server).await?;
         call(&mut connection, SMALL).await?;
         let counter = arrivals.of_one();
         listeners.spawn(async move {
@@ -321,7 +340,7 @@ async fn broadcast(
         });
     }
     // The sender of a broadcast receives it too, which is not counted.
-    let mut shouter = Connection::open(port).await?;
+    let mut shouter = Connection::open(server).await?;
     let mut note = RawNote {
         number: 0,
         data: data_of(size).to_vec(),
@@ -351,7 +370,7 @@ async fn broadcast(
 
 /// Calls among large messages: one of these goes out whenever all else is written.
 async fn beside(
-    port: u16,
+    server: &Server,
     in_flight: usize,
     urgent: bool,
     time: Duration,
@@ -359,7 +378,7 @@ async fn beside(
     if urgent {
         return Err(Failure::NotOffered);
     }
-    let mut connection = Connection::open(port).await?;
+    let mut connection = Connection::open(server).await?;
     let mut small = RawNote {
         number: 0,
         data: data_of(SMALL).to_vec(),

@@ -7,6 +7,9 @@
 mod client;
 mod frame;
 mod server;
+mod way;
+mod websocket;
 
 pub(crate) use client::drive;
 pub(crate) use server::serve;
+pub(crate) use way::Way;

@@ -11,25 +11,23 @@ use std::{
 
 use msip_load::{Failure, Tally, data_of};
 use prost::Message as _;
-use tokio::{
-    io::AsyncWrite as _,
-    net::{
-        TcpListener,
-        tcp::{OwnedReadHalf, OwnedWriteHalf},
-    },
-    task::JoinSet,
-};
+use tokio::{io::AsyncWrite as _, task::JoinSet};
 
-use super::frame::{Inbox, RawFeed, RawNote, RawTally, WRITE_LEN, kind, put};
+use super::{
+    frame::{Inbox, RawFeed, RawNote, RawTally, WRITE_LEN, kind, put},
+    way::{Listener, Reader, Way, Writer},
+};
 
 /// The receivers of broadcasts.
 type Crowd = Arc<Mutex<HashMap<u64, Arc<Mutex<Outbox>>>>>;
 
 /// What is to be written to one connection.
 struct Outbox {
-    writer: OwnedWriteHalf,
+    writer: Writer,
     bytes: Vec<u8>,
     written: usize,
+    /// Whether the stream has been flushed since: some hold back what they have taken.
+    is_flushed: bool,
     /// The task that writes what a shout could not.
     task: Option<Waker>,
 }
@@ -45,22 +43,33 @@ impl Outbox {
         while self.written < self.bytes.len() {
             let rest = &self.bytes[self.written..];
             self.written += ready!(Pin::new(&mut self.writer).poll_write(context, rest))?;
+            self.is_flushed = false;
         }
         self.written = 0;
         self.bytes.clear();
+        if !self.is_flushed {
+            ready!(Pin::new(&mut self.writer).poll_flush(context))?;
+            self.is_flushed = true;
+        }
         Poll::Ready(Ok(()))
     }
 
     /// Writes a shout at once where nothing is before it; else the connection's task will.
     fn shout(&mut self, shout: &[u8]) {
         let mut written = 0;
-        if self.bytes.is_empty() {
+        if self.bytes.is_empty() && self.is_flushed {
             // What cannot be written now, for whatever reason, is left to that task.
-            written = self.writer.try_write(shout).unwrap_or(0);
+            let mut context = Context::from_waker(Waker::noop());
+            if let Poll::Ready(Ok(len)) = Pin::new(&mut self.writer).poll_write(&mut context, shout)
+            {
+                written = len;
+                let flushing = Pin::new(&mut self.writer).poll_flush(&mut context);
+                self.is_flushed = matches!(flushing, Poll::Ready(Ok(())));
+            }
         }
         let rest = &shout[written..];
         self.bytes.extend_from_slice(rest);
-        if !rest.is_empty()
+        if (!rest.is_empty() || !self.is_flushed)
             && let Some(task) = self.task.take()
         {
             task.wake();
@@ -69,25 +78,27 @@ impl Outbox {
 }
 
 /// Serves until it is dropped.
-pub(crate) async fn serve(announce: impl FnOnce(u16)) -> Result<(), Failure> {
-    let listener = TcpListener::bind(("127.0.0.1", 0)).await?;
-    announce(listener.local_addr()?.port());
+pub(crate) async fn serve(way: Way, announce: impl FnOnce(u16)) -> Result<(), Failure> {
+    let listener = Listener::bind(way).await?;
+    announce(listener.port()?);
     let crowd = Crowd::default();
     let mut connections = JoinSet::new();
     for id in 0.. {
-        let (stream, _) = listener.accept().await?;
-        stream.set_nodelay(true)?;
-        let (reader, writer) = stream.into_split();
-        let outbox = Arc::new(Mutex::new(Outbox {
-            writer,
-            bytes: Vec::new(),
-            written: 0,
-            task: None,
-        }));
-        lock(&crowd).insert(id, Arc::clone(&outbox));
+        let accepted = listener.accept().await?;
         let crowd = Arc::clone(&crowd);
         connections.spawn(async move {
             // Why it ended the client tells.
+            let Ok((reader, writer)) = accepted.open().await else {
+                return;
+            };
+            let outbox = Arc::new(Mutex::new(Outbox {
+                writer,
+                bytes: Vec::new(),
+                written: 0,
+                is_flushed: true,
+                task: None,
+            }));
+            lock(&crowd).insert(id, Arc::clone(&outbox));
             let _ = connection(reader, &outbox, &crowd).await;
             lock(&crowd).remove(&id);
         });
@@ -97,7 +108,7 @@ pub(crate) async fn serve(announce: impl FnOnce(u16)) -> Result<(), Failure> {
 }
 
 async fn connection(
-    mut reader: OwnedReadHalf,
+    mut reader: Reader,
     outbox: &Mutex<Outbox>,
     crowd: &Crowd,
 ) -> Result<(), Failure> {
@@ -159,7 +170,7 @@ async fn send(outbox: &Mutex<Outbox>, out: &mut Vec<u8>) -> io::Result<()> {
 
 /// Writes what is there to be written, and what a broadcast queues meanwhile, until something was received.
 async fn next_bytes(
-    reader: &mut OwnedReadHalf,
+    reader: &mut Reader,
     inbox: &mut Inbox,
     out: &mut Vec<u8>,
     outbox: &Mutex<Outbox>,
