@@ -75,7 +75,7 @@ impl From<TcpStream> for Stream {
 #[cfg(unix)]
 impl From<UnixStream> for Stream {
     fn from(stream: UnixStream) -> Self {
-        Self(Inner::Unix(stream))
+        Inner::Unix(stream).into()
     }
 }
 
