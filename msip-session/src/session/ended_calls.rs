@@ -233,7 +233,7 @@ mod tests {
         let counted: Vec<u64> = (1..=1000).map(|number| number << 16).collect();
         assert!(packed_len(&counted) < 256 + 8, "{}", packed_len(&counted));
         let parallel: Vec<u64> = (1..=1000)
-            .map(|number| number << 16 | number * 37 % 64)
+            .map(|number| (number << 16) | (number * 37 % 64))
             .collect();
         assert!(packed_len(&parallel) <= 3 * 256);
         packed_len(&[u64::MAX, 1, u64::MAX - 1, 1 << 63, 0, 1 << 62]);
