@@ -288,8 +288,8 @@ impl<P> ServerBuilder<P> {
     /// is among the peers, and before anything that it says is handled. Without any, every client that can connect is
     /// served, and has no identity.
     ///
-    /// It is a closure over a [`ConnectRequest`](crate::ConnectRequest), or a type of one's own: see [`Authenticator`] for one
-    /// that keeps hashes of tokens. What it answers is [`peer.identity()`](crate::Peer::identity). Several are asked in the
+    /// It is one of the module [`auth`](crate::auth) (API keys, certificates, Unix users), a closure over a
+    /// [`ConnectRequest`](crate::ConnectRequest), or a type of one's own: see [`Authenticator`] for one that keeps hashes of tokens. What it answers is [`peer.identity()`](crate::Peer::identity). Several are asked in the
     /// order in which they are given, until one answers. They have what is left of `handshake_timeout`, hold a place of
     /// `max_handshakes`, and their future is dropped when the client leaves.
     ///
