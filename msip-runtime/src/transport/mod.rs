@@ -1,6 +1,7 @@
 //! Transports: how one peer's bytes reach another, and nothing of what they say.
 //!
-//! A transport connects to addresses of its scheme and listens at them; `tcp` and `mem` are here, and `tls` with the feature of that name. To bring another one,
+//! A transport connects to addresses of its scheme and listens at them; `tcp`, `unix` and `mem` are here, and `tls` with the feature of
+//! that name. To bring another one,
 //! give a client a [`Connect`] and a server a [`Listen`], or hand a server single connections by its
 //! [`Acceptor`](crate::Acceptor). docs/transports.md says what a stream has to keep to.
 
@@ -30,6 +31,8 @@ mod tests;
 mod tls;
 #[cfg(feature = "tls")]
 mod tls_over_tcp;
+#[cfg(unix)]
+mod unix;
 mod url;
 #[cfg(feature = "websocket")]
 mod websocket;

@@ -9,6 +9,8 @@ use std::{
 
 use tokio::io::{AsyncRead, AsyncWrite, DuplexStream, ReadBuf};
 use tokio::net::TcpStream;
+#[cfg(unix)]
+use tokio::net::UnixStream;
 
 /// The byte stream that carries a connection: bytes in order, in both directions.
 ///
@@ -20,12 +22,14 @@ pub trait Io: AsyncRead + AsyncWrite + Send + Unpin {}
 
 impl<T: AsyncRead + AsyncWrite + Send + Unpin + ?Sized> Io for T {}
 
-/// The stream of a [`Connection`](super::Connection). TCP and in-memory streams are called directly; any other is made
+/// The stream of a [`Connection`](super::Connection). TCP, Unix and in-memory streams are called directly; any other is made
 /// into one by [`Stream::boxed`], and is called through a virtual call.
 pub struct Stream(Inner);
 
 enum Inner {
     Tcp(TcpStream),
+    #[cfg(unix)]
+    Unix(UnixStream),
     Memory(DuplexStream),
     Boxed(Box<dyn Io>),
 }
@@ -43,6 +47,13 @@ impl From<TcpStream> for Stream {
     }
 }
 
+#[cfg(unix)]
+impl From<UnixStream> for Stream {
+    fn from(stream: UnixStream) -> Self {
+        Self(Inner::Unix(stream))
+    }
+}
+
 impl From<DuplexStream> for Stream {
     fn from(stream: DuplexStream) -> Self {
         Self(Inner::Memory(stream))
@@ -53,6 +64,8 @@ impl fmt::Debug for Stream {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self.0 {
             Inner::Tcp(_) => "Stream(tcp)",
+            #[cfg(unix)]
+            Inner::Unix(_) => "Stream(unix)",
             Inner::Memory(_) => "Stream(mem)",
             Inner::Boxed(_) => "Stream(boxed)",
         })
@@ -64,6 +77,8 @@ macro_rules! each {
     ($self:ident, $stream:ident => $call:expr) => {
         match &mut $self.get_mut().0 {
             Inner::Tcp($stream) => $call,
+            #[cfg(unix)]
+            Inner::Unix($stream) => $call,
             Inner::Memory($stream) => $call,
             Inner::Boxed($stream) => $call,
         }
@@ -108,6 +123,8 @@ impl AsyncWrite for Stream {
     fn is_write_vectored(&self) -> bool {
         match &self.0 {
             Inner::Tcp(stream) => stream.is_write_vectored(),
+            #[cfg(unix)]
+            Inner::Unix(stream) => stream.is_write_vectored(),
             Inner::Memory(stream) => stream.is_write_vectored(),
             Inner::Boxed(stream) => stream.is_write_vectored(),
         }
