@@ -196,9 +196,10 @@ mod tests {
 
     #[tokio::test]
     async fn a_variable_of_the_environment_is_a_source_too() {
-        // Cargo sets it.
-        let name = source("token_env=CARGO_PKG_NAME").unwrap();
-        assert_eq!(asked(&name).await, b"msip-runtime");
+        // One that every process has.
+        let path = source("token_env=PATH").unwrap();
+        let expected = std::env::var_os("PATH").unwrap();
+        assert_eq!(asked(&path).await, expected.as_encoded_bytes());
         let error = source("token_env=MSIP_NO_SUCH_VARIABLE").unwrap();
         let error = error.ask().await.unwrap_err();
         assert_eq!(

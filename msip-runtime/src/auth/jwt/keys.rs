@@ -101,7 +101,8 @@ impl JwtKeys {
     /// fn of_cache(cache: Arc<RwLock<JwtKeys>>) -> JwtKeys {
     ///     JwtKeys::from_function(move |_key_id| {
     ///         let keys = cache.read().map(|keys| keys.clone());
-    ///         async { keys.map_err(|_| "the cache is poisoned") }
+    ///         let keys = keys.map_err(|_| "the cache is poisoned");
+    ///         async { keys }
     ///     })
     /// }
     /// ```
