@@ -514,11 +514,6 @@ async fn websockets_over_a_network_that_breaks_lose_and_repeat_nothing() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
-async fn websockets_with_tls_over_a_network_that_breaks_lose_and_repeat_nothing() {
-    a_network_that_breaks("wss").await;
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
 async fn a_server_that_is_killed_takes_no_acknowledged_message_with_it() {
     a_server_that_is_killed("tcp").await;
 }
