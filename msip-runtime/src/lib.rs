@@ -82,7 +82,8 @@
 //! | [`Sender`] | an exclusive, buffered sender of many small messages |
 //! | [`Status`], [`CallError`], [`SendError`] | the error that a handler answers with; why a call, or a send, failed |
 //! | [`Call`], [`Metadata`] | what came with the message that a handler handles |
-//! | [`Middleware`](middleware::Middleware) | code around exchanges: authentication, limits, retries, metrics |
+//! | [`auth`], [`Authenticator`] | who a client is: API keys, certificates, Unix users, or a function of your own |
+//! | [`Middleware`](middleware::Middleware) | code around exchanges: roles, limits, retries, metrics |
 //! | [`testing`] | handlers without a network, and both ends in one test |
 //!
 //! [`prelude`] has what most programs import. The traits [`Protocol`], [`Envelope`], [`Outbound`], [`OutboundAll`],
@@ -96,6 +97,7 @@
 //! | `derive` | yes | the derives [`ClientToServer`], [`ServerToClient`] and [`Message`] |
 //! | `json`, `msgpack` | no | bodies in JSON and in MessagePack, besides protobuf |
 //! | `gzip`, `lz4`, `zstd` | no | bodies compressed; `zstd` compiles C |
+//! | `jwt` | no | the authenticator [`Jwt`](auth::Jwt); compiles C |
 //! | `tls`, `tls12` | no | the transport `tls://`, with TLS 1.3, and with TLS 1.2 too; they compile C |
 //! | `quic` | no | the transport `quic://`, which includes `tls` |
 //! | `metrics` | no | the middleware [`Metrics`](middleware::Metrics), which measures through the facade of the crate `metrics` |
@@ -110,6 +112,7 @@
 //! - [Codecs and compression][codecs]
 //! - [Metadata and middleware][middleware_page]
 //! - [Operations][operations]: settings, limits, logs, metrics, shutting down
+//! - [Identity][identity_page]: who is at the other end, and who may do what
 //! - [Transports][transports]: URLs, and transports of your own
 //! - [The untyped layer][untyped_page]: services for any protocol
 //! - [Testing][testing_page]
@@ -125,6 +128,7 @@
 #![doc = concat!("[codecs]: ", env!("CARGO_PKG_REPOSITORY"), "/blob/main/docs/codecs.md")]
 #![doc = concat!("[middleware_page]: ", env!("CARGO_PKG_REPOSITORY"), "/blob/main/docs/middleware.md")]
 #![doc = concat!("[operations]: ", env!("CARGO_PKG_REPOSITORY"), "/blob/main/docs/operations.md")]
+#![doc = concat!("[identity_page]: ", env!("CARGO_PKG_REPOSITORY"), "/blob/main/docs/identity.md")]
 #![doc = concat!("[transports]: ", env!("CARGO_PKG_REPOSITORY"), "/blob/main/docs/transports.md")]
 #![doc = concat!("[untyped_page]: ", env!("CARGO_PKG_REPOSITORY"), "/blob/main/docs/untyped.md")]
 #![doc = concat!("[testing_page]: ", env!("CARGO_PKG_REPOSITORY"), "/blob/main/docs/testing.md")]
@@ -138,6 +142,7 @@
 #[cfg(any(test, fuzzing))]
 extern crate self as msip_runtime;
 
+pub mod auth;
 pub mod body;
 mod call;
 mod client;

@@ -40,7 +40,7 @@ impl ServerProcess {
             child,
             output: BufReader::new(stdout).lines(),
         };
-        while !process.url.starts_with("tcp://") {
+        while process.url.contains(' ') || !process.url.contains("://") {
             process.url = process.line("an address").await;
         }
         process

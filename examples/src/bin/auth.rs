@@ -1,12 +1,12 @@
-//! Authentication by token: who a client is, and what it may do.
+//! Authentication by API key: who a client is, and what it may do.
 //!
 //! ```text
 //! cargo run -p msip-examples --bin auth
 //! ```
 //!
-//! The server's `authenticate` knows each token's user and role, and a client without one of them is refused before
-//! anything else is done for it. A middleware keeps what only some may do from the others. It takes a moment, and ends with
-//! exit code 0.
+//! The server's `authenticate` knows each key's user and role, and a client without one of them is refused before
+//! anything else is done for it. A table of roles and messages keeps what only some may do from the others. It takes a moment,
+//! and ends with exit code 0.
 
 #![expect(
     clippy::print_stdout,
@@ -20,42 +20,12 @@ use msip_examples::chat::{
     WhoRsp,
 };
 use msip_runtime::{
-    ConnectRequest, Identity,
-    middleware::{ExchangeContext, Middleware, Next},
+    auth::{ApiKey, ApiKeys},
+    middleware::Authorize,
     prelude::*,
 };
 
-/// Tokens, their users and their roles. A real server keeps hashes of them: see the documentation of `Authenticator`.
-const TOKENS: [(&[u8], &str, &str); 2] = [
-    (b"swordfish", "ada", "member"),
-    (b"open sesame", "ali", "guest"),
-];
-
-/// Says who a client is.
-async fn by_token(client: ConnectRequest) -> Result<Identity, Status> {
-    let known = TOKENS
-        .iter()
-        .find(|(token, ..)| *token == client.credential());
-    let (_, user, role) = known.ok_or_else(|| Status::unauthenticated("no token of ours"))?;
-    Ok(Identity::new("token").with_user(*user).with_role(*role))
-}
-
-/// Lets members alone see who is there.
-struct MembersOnly;
-
-impl Middleware for MembersOnly {
-    async fn handle(&self, it: &mut ExchangeContext, mut next: Next<'_>) -> Result<(), CallError> {
-        let is_member = it
-            .identity()
-            .is_some_and(|identity| identity.has_role("member"));
-        if it.message() == "who_req" && !is_member {
-            return Err(it.refuse(Status::permission_denied("members only")));
-        }
-        next.run(it).await
-    }
-}
-
-/// Welcomes each user by the name that belongs to the token.
+/// Welcomes each user by the name that belongs to the key.
 struct Porter;
 
 impl HandleClientToServer for Porter {
@@ -99,20 +69,31 @@ fn tell<E: std::fmt::Display>(who: &str, outcome: Result<String, E>) {
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn Error>> {
+    // A real server reads `ApiKeys::from_file`, whose lines the example `api-key` makes.
+    let (ada, ali) = (ApiKey::generate()?, ApiKey::generate()?);
+    let keys = ApiKeys::from_entries([
+        ada.entry("ada").with_role("member"),
+        ali.entry("ali").with_role("guest"),
+    ])?;
+    // Members alone see who is there.
+    let rules = Authorize::of::<Chat>()
+        .allow("*", ["connect_req"])
+        .allow("member", ["who_req"])
+        .build()?;
     let server = Server::<Chat>::builder("tcp://127.0.0.1:0")
-        .authenticate(by_token)
-        .incoming(MembersOnly)
+        .authenticate(keys)
+        .incoming(rules)
         .bind()
         .await?;
     let url = server.local_url().to_string();
     tokio::spawn(server.serve(Porter));
 
-    for (who, token) in [
-        ("a client without a token", ""),
-        ("a client that guesses", "please"),
+    for (who, key) in [
+        ("a client without a key", ""),
+        ("a client that guesses", "msip_please"),
     ] {
         let refused = Client::<Chat>::builder(&url)
-            .credential(token)
+            .credential(key)
             .connect()
             .await;
         match refused {
@@ -121,12 +102,9 @@ async fn main() -> Result<(), Box<dyn Error>> {
             Ok(_) => return Err("it was let in".into()),
         }
     }
-    for (who, token) in [
-        ("ada's client", "swordfish"),
-        ("ali's client", "open sesame"),
-    ] {
+    for (who, key) in [("ada's client", ada), ("ali's client", ali)] {
         let client = Client::<Chat>::builder(&url)
-            .credential(token)
+            .credential(key.as_str())
             .connect()
             .await?;
         let user = "ada".to_owned();

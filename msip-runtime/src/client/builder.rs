@@ -8,6 +8,7 @@ use super::{
     endpoint::TypedEndpoint,
     establish::{ProtocolId, Target},
     supervisor,
+    token::source_of_url,
 };
 #[cfg(feature = "tls")]
 use crate::transport::ClientTls;
@@ -200,6 +201,9 @@ impl<P, H> ClientBuilder<P, H> {
     /// Where the server answers `UNAUTHENTICATED`, a function is asked once more, and the attempt repeated with what it
     /// yields. It has `connect_timeout`, and its error is [`ConnectError::Credential`].
     ///
+    /// The URL can name a source too, which takes precedence: `?token_file=PATH`, a file that is read at each attempt, without the
+    /// line break at its end, or `?token_env=NAME`, a variable of the environment.
+    ///
     /// ```
     /// # mod chat {
     /// #     use msip_runtime::{ClientToServer, Message, ServerToClient};
@@ -278,6 +282,7 @@ impl<P, H> ClientBuilder<P, H> {
         };
         url.check_direct()?;
         let options = url.transport_options(Side::Connecting).with(given);
+        let credential = source_of_url(&url)?.unwrap_or(credential);
         settings.apply_url(&["connection", "client"], &url, &options)?;
         settings.finish()?;
         let connector = match connector {

@@ -5,7 +5,7 @@ use std::{error::Error, fmt, future::Future, pin::Pin, sync::Arc};
 use crate::ConnectError;
 
 /// The longest credential in bytes: a HELLO has 16 KiB for everything.
-const MAX_LEN: usize = 6 * 1024;
+pub(super) const MAX_LEN: usize = 6 * 1024;
 
 /// A key or a token by which a server knows a client: any bytes, at most 6 KiB.
 ///
@@ -17,6 +17,11 @@ impl Credential {
     /// A credential of these bytes.
     pub fn new(bytes: impl AsRef<[u8]>) -> Self {
         Self(bytes.as_ref().into())
+    }
+
+    /// A token or an API key, which is text.
+    pub fn token(text: impl AsRef<str>) -> Self {
+        Self::new(text.as_ref())
     }
 
     pub(super) fn as_bytes(&self) -> &[u8] {

@@ -12,6 +12,7 @@ mod outbound;
 #[cfg(feature = "testing")]
 mod stub;
 mod supervisor;
+mod token;
 mod untyped;
 
 use std::{future::Future, marker::PhantomData, sync::Arc, time::Duration};

@@ -100,6 +100,8 @@ fn setting_errors() -> Vec<SettingError> {
     let name = "max_body";
     each! {
         SettingError::Unknown { .. } => SettingError::Unknown { name: text(), known: text() },
+        SettingError::Secret { .. } => SettingError::Secret { name: text() },
+        SettingError::Conflict { .. } => SettingError::Conflict { name, other: name },
         SettingError::Malformed { .. } => SettingError::Malformed { name, value: text(), form: "a size" },
         SettingError::NotBuilt { .. } => SettingError::NotBuilt { name, value: "zstd", built: text() },
         SettingError::OutOfRange { .. } => SettingError::OutOfRange {
@@ -126,6 +128,9 @@ fn url_errors() -> Vec<UrlError> {
         UrlError::NoPort { .. } => UrlError::NoPort { address: text() },
         UrlError::BadPort { .. } => UrlError::BadPort { port: text() },
         UrlError::BadName { .. } => UrlError::BadName { name: text() },
+        UrlError::RelativePath { .. } => UrlError::RelativePath { path: text() },
+        UrlError::BadSocketPath { .. } => UrlError::BadSocketPath { path: text() },
+        UrlError::PathTooLong { .. } => UrlError::PathTooLong { path: text(), len: 108, max: 107 },
         UrlError::Credentials => UrlError::Credentials,
         UrlError::BadTopic { .. } => UrlError::BadTopic { topic: text() },
         UrlError::Topic { .. } => UrlError::Topic { topic: text() },

@@ -5,7 +5,7 @@
 //! The first that a builder is given is the outermost. Without any, exchanges pay nothing for it; with some, each costs a box
 //! per exchange.
 //!
-//! Built in are [`Timeout`], [`ConcurrencyLimit`], [`RateLimit`], [`Retry`], [`Tracing`] and, behind the feature
+//! Built in are [`Authorize`], [`Timeout`], [`ConcurrencyLimit`], [`RateLimit`], [`Retry`], [`Tracing`] and, behind the feature
 //! `metrics`, `Metrics`.
 //!
 //! ```
@@ -25,6 +25,7 @@
 //! // Server::<Chat>::builder(url).incoming(Password("swordfish".into()))
 //! ```
 
+mod authorize;
 mod concurrency;
 mod exchange;
 #[cfg(feature = "metrics")]
@@ -41,6 +42,7 @@ mod trace;
 
 use std::{fmt, future::Future, pin::Pin, sync::Arc};
 
+pub use authorize::{Authorize, AuthorizeBuilder, AuthorizeError};
 pub use concurrency::ConcurrencyLimit;
 pub use exchange::{Direction, ExchangeContext, Shape};
 #[cfg(feature = "metrics")]

@@ -1,10 +1,13 @@
 //! Authentication: who a client is, before anything else is done for it.
 
-use std::{fmt, future::Future, pin::Pin, sync::Arc};
+use std::{fmt, future::Future, pin::Pin, sync::Arc, time::Duration};
 
-use tokio::time::{Instant, timeout_at};
+use tokio::time::{Instant, sleep_until, timeout_at};
 
-use super::peer_connection::Remote;
+use super::{
+    failure_limiter::{FailureLimiter, FailureSource},
+    peer_connection::Remote,
+};
 use crate::{
     Code, Identity, Status,
     instruments::RefusedHandshake,
@@ -16,6 +19,10 @@ use msip_session::wire::{Escaped, HelloFrame};
 
 /// The one text with which a client is refused that is not authenticated, whatever was wrong.
 const REFUSAL: &str = "not authenticated";
+
+/// When a client is refused that is not authenticated: so long after its HELLO, or a multiple of it. What was wrong with its
+/// credential is not to be learned from how long it took to find out.
+const REFUSAL_STEP: Duration = Duration::from_millis(50);
 
 /// A client that asks to be served: what its HELLO says, and what the transport knows of it.
 ///
@@ -43,6 +50,23 @@ impl ConnectRequest {
             client_version: cut_name(&hello.client_version),
             credential: std::mem::take(&mut hello.credential),
             remote: remote.clone(),
+        }))
+    }
+
+    /// One with this credential, over a connection of which nothing is known.
+    #[cfg(test)]
+    pub(crate) fn stub(credential: &[u8]) -> Self {
+        Self(Arc::new(Parts {
+            protocol: "stub".to_owned(),
+            fingerprint: 0,
+            client_name: String::new(),
+            client_version: String::new(),
+            credential: credential.to_vec(),
+            remote: Remote {
+                address: PeerAddress::Named("stub".into()),
+                is_confidential: true,
+                credential: PeerCredential::None,
+            },
         }))
     }
 
@@ -201,7 +225,10 @@ impl<A: Authenticator> AnyAuthenticator for A {
 
 /// The authenticators of a server, in the order in which they are asked. Without any, clients have no identity.
 #[derive(Clone, Default)]
-pub(super) struct Authenticators(Vec<Arc<dyn AnyAuthenticator>>);
+pub(super) struct Authenticators {
+    chain: Vec<Arc<dyn AnyAuthenticator>>,
+    failures: Arc<FailureLimiter>,
+}
 
 /// Why a client is refused: what it is told, how it is counted, and what the log says in addition.
 #[derive(Debug)]
@@ -214,20 +241,32 @@ pub(super) struct Refusal {
 
 impl Authenticators {
     pub(super) fn push(&mut self, authenticator: impl Authenticator) {
-        self.0.push(Arc::new(authenticator));
+        self.chain.push(Arc::new(authenticator));
     }
 
     pub(super) fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.chain.is_empty()
     }
 
-    /// Who the client is, by the first authenticator that knows, until `deadline`.
+    /// Who the client is, by the first authenticator that knows, until `deadline`. A source that had `max_failures` credentials
+    /// refused within a minute has no more of them looked at; 0 is no limit.
     pub(super) async fn identify(
         &self,
         client: &ConnectRequest,
         deadline: Instant,
+        max_failures: usize,
     ) -> Result<Identity, Refusal> {
-        match timeout_at(deadline, self.ask_each(client)).await {
+        let begun = Instant::now();
+        let is_try = !client.credential().is_empty() && max_failures > 0;
+        let source = is_try.then(|| FailureSource::of(&client.0.remote));
+        if let Some(source) = &source
+            && self.failures.is_over(source, max_failures)
+        {
+            return Err(Refusal::told(Status::resource_exhausted(
+                "too many failed authentications from there: try again in a minute",
+            )));
+        }
+        let answer = match timeout_at(deadline, self.ask_each(client)).await {
             Ok(Ok(identity)) if identity.remaining().is_some_and(|left| left.is_zero()) => {
                 Err(Refusal::unauthenticated("the identity has expired"))
             }
@@ -235,11 +274,18 @@ impl Authenticators {
             Err(_) => Err(Refusal::told(Status::unavailable(
                 "authentication took too long (handshake_timeout)",
             ))),
+        };
+        if answer.as_ref().is_err_and(Refusal::is_unauthenticated) {
+            if let Some(source) = source {
+                self.failures.failed(source, max_failures);
+            }
+            sleep_until(next_refusal(begun, Instant::now()).min(deadline)).await;
         }
+        answer
     }
 
     async fn ask_each(&self, client: &ConnectRequest) -> Result<Identity, Refusal> {
-        for authenticator in &self.0 {
+        for authenticator in &self.chain {
             match caught(authenticator.ask(client)).await {
                 Ok(Ok(Some(identity))) => return Ok(identity),
                 Ok(Ok(None)) => {}
@@ -262,9 +308,15 @@ impl Authenticators {
 impl fmt::Debug for Authenticators {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_tuple("Authenticators")
-            .field(&self.0.len())
+            .field(&self.chain.len())
             .finish()
     }
+}
+
+/// The first time at which a client may be refused after `now`, of one that has said HELLO at `begun`.
+fn next_refusal(begun: Instant, now: Instant) -> Instant {
+    let steps = (now - begun).as_nanos().div_ceil(REFUSAL_STEP.as_nanos());
+    begun + REFUSAL_STEP * u32::try_from(steps.max(1)).unwrap_or(u32::MAX)
 }
 
 impl Refusal {
@@ -284,6 +336,10 @@ impl Refusal {
             counted: RefusedHandshake::TooManyConnections,
             why: None,
         }
+    }
+
+    fn is_unauthenticated(&self) -> bool {
+        self.told.code() == Code::Unauthenticated
     }
 
     fn unauthenticated(why: &str) -> Self {

@@ -348,7 +348,10 @@ async fn identify(
         session,
         remote,
     } = greeted;
-    let identifying = shared.authenticators.identify(request, deadline);
+    let max_failures = shared.settings.max_auth_failures;
+    let identifying = shared
+        .authenticators
+        .identify(request, deadline, max_failures);
     match while_deciding(stream, decoder, session, connection, identifying).await {
         Ok(identified) => Some(identified),
         Err(error) => {

@@ -280,7 +280,14 @@ impl KeptSession {
     fn tell_connected(&self) {
         if self.may_log() {
             let client = Escaped::new(&self.about.name);
-            tracing::info!(peer = %self.about.id, %client, resumed = self.about.resumed, "connected");
+            let identity = self.connection.identity();
+            let identity =
+                identity.map(|identity| format!("{} {}", identity.method, identity.subject()));
+            let identity = identity
+                .as_deref()
+                .map(Escaped::new)
+                .map(tracing::field::display);
+            tracing::info!(peer = %self.about.id, %client, identity, resumed = self.about.resumed, "connected");
         }
     }
 

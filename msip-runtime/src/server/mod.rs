@@ -9,6 +9,7 @@ mod begin;
 mod broadcast;
 mod builder;
 mod connection;
+mod failure_limiter;
 mod listeners;
 mod log_limiter;
 mod members;

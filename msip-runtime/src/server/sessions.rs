@@ -471,9 +471,10 @@ impl SessionKey<'_> {
         };
         match credential {
             PeerCredential::None => {}
-            PeerCredential::UserId(id) => {
+            // A program may be run under another group and is still that user's.
+            PeerCredential::UnixUser { uid, .. } => {
                 part(b"user");
-                part(&id.to_be_bytes());
+                part(&uid.to_be_bytes());
             }
             PeerCredential::CertificateNames(names) => {
                 part(b"names");
@@ -572,8 +573,8 @@ mod tests {
         };
         let all = [
             PeerCredential::None,
-            PeerCredential::UserId(1),
-            PeerCredential::UserId(2),
+            PeerCredential::UnixUser { uid: 1, gid: 1 },
+            PeerCredential::UnixUser { uid: 2, gid: 1 },
             names(&["ab", "c"]),
             names(&["a", "bc"]),
             PeerCredential::CertificateNames(Arc::new([CertificateName::Uri("abc".to_owned())])),

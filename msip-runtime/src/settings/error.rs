@@ -14,6 +14,23 @@ pub enum SettingError {
         /// The names that are accepted here.
         known: String,
     },
+    /// The setting would hold a secret. URLs are written to logs, to errors and to lists of processes, so none belongs there.
+    #[error(
+        "setting `{name}`: a URL must not hold a secret: write token_file=PATH or token_env=NAME, or use \
+         `ClientBuilder::credential`"
+    )]
+    Secret {
+        /// The name.
+        name: String,
+    },
+    /// Two settings exclude each other.
+    #[error("settings `{name}` and `{other}`: give one of them")]
+    Conflict {
+        /// The name of the one.
+        name: &'static str,
+        /// The name of the other.
+        other: &'static str,
+    },
     /// The value has the wrong form.
     #[error("setting `{name}`: expected {form}, found `{value}`")]
     Malformed {

@@ -26,6 +26,12 @@ pub use schema_rule::SchemaRule;
 const KIB: usize = 1024;
 const MIB: usize = 1024 * KIB;
 
+/// Where a URL says that the client finds its credential.
+pub(crate) const TOKEN_SETTINGS: [&str; 2] = ["token_file", "token_env"];
+
+/// Names that would have a secret for a value.
+const SECRETS: [&str; 5] = ["token", "credential", "api_key", "password", "secret"];
+
 /// Calls a macro with the table of settings. Each row is the doc comment of the builder method, the name, the type, the
 /// default and the accepted range.
 macro_rules! with_settings {
@@ -117,6 +123,10 @@ macro_rules! with_settings {
                 /// The largest number of concurrent handshakes; further connections wait to be accepted. Default 1,024; 1 to
                 /// 10 million.
                 max_handshakes: usize = 1024, 1..=10_000_000;
+                /// How many credentials from one source (an IP address, an IPv6 network of 64 bits, or a Unix user) may be refused
+                /// within a minute; further clients from there that have one are refused with `RESOURCE_EXHAUSTED`, unread. 0 is
+                /// no limit. Default 300; 0 to 1 million.
+                max_auth_failures: usize = 300, 0..=1_000_000;
                 /// How long the session of a disconnected client is kept, so that the client can resume it; 0 keeps none. Default
                 /// 5 min; 0 to 24 h.
                 session_expiry: Duration = Duration::from_secs(300), Duration::ZERO..=Duration::from_secs(86_400);
@@ -213,17 +223,26 @@ macro_rules! define_settings {
 
             /// Sets a value from the query of a URL, for an endpoint with the settings of these groups.
             pub(crate) fn apply(&mut self, groups: &[&str], name: &str, value: &str) -> Result<(), SettingError> {
+                let is_client = groups.contains(&"client");
+                if is_client && TOKEN_SETTINGS.contains(&name) {
+                    // Its credential is no setting: the builder has read it.
+                    return Ok(());
+                }
                 $(if groups.contains(&stringify!($group)) {
                     $(if name == stringify!($name) {
                         self.$name = parsed(stringify!($name), value)?;
                         return in_range(stringify!($name), &self.$name, &($range));
                     })*
                 })*
+                if SECRETS.contains(&name) {
+                    return Err(SettingError::Secret { name: name.to_owned() });
+                }
                 let mut known = Vec::new();
                 $(if groups.contains(&stringify!($group)) {
                     $(known.push(concat!("`", stringify!($name), "`"));)*
                 })*
-                Err(SettingError::Unknown { name: name.to_owned(), known: known.join(", ") })
+                let error = SettingError::Unknown { name: name.to_owned(), known: known.join(", ") };
+                Err(if is_client { error.or_one_of(&TOKEN_SETTINGS) } else { error })
             }
         }
     };
@@ -336,7 +355,13 @@ mod tests {
             (
                 "ping_intervall",
                 "10s",
-                "unknown setting `ping_intervall`: expected one of `max_body`, `max_decoded`, `handshake_timeout`, `ping_interval`, `call_timeout`, `max_calls`, `max_call_bytes`, `outgoing_queue`, `write_timeout`, `drain_timeout`, `stream_drain`, `compress_threshold`, `session_buffer`, `session_deliveries`, `correlation_ids`, `max_memory`, `insecure`, `codec`, `compress`, `connect_timeout`, `login_timeout`, `address_order`, `reconnect_min`, `reconnect_max`, `buffer_disconnected`",
+                "unknown setting `ping_intervall`: expected one of `max_body`, `max_decoded`, `handshake_timeout`, `ping_interval`, `call_timeout`, `max_calls`, `max_call_bytes`, `outgoing_queue`, `write_timeout`, `drain_timeout`, `stream_drain`, `compress_threshold`, `session_buffer`, `session_deliveries`, `correlation_ids`, `max_memory`, `insecure`, `codec`, `compress`, `connect_timeout`, `login_timeout`, `address_order`, `reconnect_min`, `reconnect_max`, `buffer_disconnected`, `token_file`, `token_env`",
+            ),
+            (
+                "token",
+                "hunter2",
+                "setting `token`: a URL must not hold a secret: write token_file=PATH or token_env=NAME, or use \
+                 `ClientBuilder::credential`",
             ),
             (
                 "ping_interval",

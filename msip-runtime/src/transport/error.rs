@@ -62,6 +62,30 @@ pub enum UrlError {
         /// The name.
         name: String,
     },
+    /// A Unix socket has no absolute path.
+    #[error("{path:?} is not an absolute path: write unix:///run/chat.sock, with three slashes")]
+    RelativePath {
+        /// What there is instead.
+        path: String,
+    },
+    /// The path cannot be that of a Unix socket.
+    #[error(
+        "{path:?} cannot be the path of a socket: it ends in a slash or has control characters"
+    )]
+    BadSocketPath {
+        /// The path, unescaped.
+        path: String,
+    },
+    /// The path does not fit into the address of a Unix socket.
+    #[error("{path:?} is too long for the path of a Unix socket: {len} bytes, {max} fit")]
+    PathTooLong {
+        /// The path, unescaped.
+        path: String,
+        /// Its length in bytes.
+        len: usize,
+        /// The longest there is on this system.
+        max: usize,
+    },
     /// The path cannot be that of a request.
     #[error(
         "{path:?} is not the path of a URL: escape all but letters, digits and the signs that a path may have"

@@ -8,7 +8,7 @@ use super::{Incoming, incoming::BoxFuture};
 ///
 /// # Examples
 ///
-/// A listener at a Unix socket:
+/// A listener at a Unix socket that is already there, such as one that a service manager has opened:
 ///
 /// ```
 /// # #[cfg(unix)]
@@ -22,11 +22,11 @@ use super::{Incoming, incoming::BoxFuture};
 /// impl Listen for AtSocket {
 ///     async fn accept(&self) -> io::Result<Incoming> {
 ///         let (stream, _) = self.0.accept().await?;
-///         let user = stream.peer_cred()?.uid();
+///         let user = stream.peer_cred()?;
 ///         let address = PeerAddress::Named(Arc::from("socket"));
 ///         let connection = Connection::new(Stream::boxed(stream), address.clone(), address)
 ///             .confidential()
-///             .with_credential(PeerCredential::UserId(user));
+///             .with_credential(PeerCredential::UnixUser { uid: user.uid(), gid: user.gid() });
 ///         Ok(connection.into())
 ///     }
 ///

@@ -1,8 +1,8 @@
 //! Transports: how one peer's bytes reach another, and nothing of what they say.
 //!
-//! A transport connects to addresses of its scheme and listens at them; `tcp` and `mem` are here, and `tls` and `quic` with
-//! the features of those names. To bring another one, give a client a [`Connect`] and a server a [`Listen`], or hand a server
-//! single connections by its [`Acceptor`](crate::Acceptor). docs/transports.md says what a stream has to keep to.
+//! A transport connects to addresses of its scheme and listens at them; `tcp`, `unix` and `mem` are here, and `tls`, `quic` and
+//! `ws` with the features of theirs. To bring another one, give a client a [`Connect`] and a server a [`Listen`], or hand a
+//! server single connections by its [`Acceptor`](crate::Acceptor). docs/transports.md says what a stream has to keep to.
 
 mod address;
 mod addresses;
@@ -33,6 +33,8 @@ mod tests;
 mod tls;
 #[cfg(feature = "tls")]
 mod tls_over_tcp;
+#[cfg(unix)]
+mod unix;
 mod url;
 #[cfg(feature = "websocket")]
 mod websocket;

@@ -12,7 +12,7 @@ use std::{
 pub enum PeerAddress {
     /// An IP address and a port.
     Socket(SocketAddr),
-    /// A name, for transports without IP addresses: `mem://name`.
+    /// A name, for transports without IP addresses: `mem://name`, `unix:///run/chat.sock`.
     ///
     /// Log lines about connections that fail are limited per name, so a listener does not put into it what differs
     /// from connection to connection.
@@ -70,8 +70,14 @@ pub enum PeerCredential {
     /// The transport knows nothing, as on `tcp` and `mem`.
     #[default]
     None,
-    /// The user id of the process at the other end, as a Unix socket reports it.
-    UserId(u32),
+    /// The user and the group of the process at the other end, as a Unix socket reports them: those that it had when it
+    /// connected, or began to listen.
+    UnixUser {
+        /// The user id.
+        uid: u32,
+        /// The id of its primary group. Others that it belongs to are not known.
+        gid: u32,
+    },
     /// The names for which the peer's certificate was issued: its subject alternative names, in their order. They may be
     /// none.
     CertificateNames(Arc<[CertificateName]>),

@@ -8,6 +8,8 @@ use super::rough::ROUGH_WEBSOCKET;
 use super::rough::{ROUGH_MEMORY, ROUGH_TCP};
 #[cfg(feature = "tls")]
 use super::tls_over_tcp::Tls;
+#[cfg(unix)]
+use super::unix::Unix;
 #[cfg(feature = "websocket")]
 use super::websocket::OVER_TCP;
 #[cfg(all(feature = "tls", feature = "websocket"))]
@@ -19,6 +21,8 @@ use msip_session::wire::Side;
 static TRANSPORTS: &[&dyn Transport] = &[
     &Tcp,
     &Memory,
+    #[cfg(unix)]
+    &Unix,
     #[cfg(feature = "tls")]
     &Tls::MSIP,
     #[cfg(feature = "websocket")]

@@ -9,6 +9,8 @@ use std::{
 
 use tokio::io::{AsyncRead, AsyncWrite, DuplexStream, ReadBuf};
 use tokio::net::TcpStream;
+#[cfg(unix)]
+use tokio::net::UnixStream;
 
 use super::Lane;
 
@@ -22,7 +24,7 @@ pub trait Io: AsyncRead + AsyncWrite + Send + Unpin {}
 
 impl<T: AsyncRead + AsyncWrite + Send + Unpin + ?Sized> Io for T {}
 
-/// The stream of a [`Connection`](super::Connection). TCP and in-memory streams are called directly; any other is made
+/// The stream of a [`Connection`](super::Connection). TCP, Unix and in-memory streams are called directly; any other is made
 /// into one by [`Stream::boxed`], and is called through a virtual call.
 pub struct Stream {
     inner: Inner,
@@ -32,6 +34,8 @@ pub struct Stream {
 
 enum Inner {
     Tcp(TcpStream),
+    #[cfg(unix)]
+    Unix(UnixStream),
     Memory(DuplexStream),
     Boxed(Box<dyn Io>),
 }
@@ -68,6 +72,13 @@ impl From<TcpStream> for Stream {
     }
 }
 
+#[cfg(unix)]
+impl From<UnixStream> for Stream {
+    fn from(stream: UnixStream) -> Self {
+        Inner::Unix(stream).into()
+    }
+}
+
 impl From<DuplexStream> for Stream {
     fn from(stream: DuplexStream) -> Self {
         Inner::Memory(stream).into()
@@ -78,6 +89,8 @@ impl fmt::Debug for Stream {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self.inner {
             Inner::Tcp(_) => "Stream(tcp)",
+            #[cfg(unix)]
+            Inner::Unix(_) => "Stream(unix)",
             Inner::Memory(_) => "Stream(mem)",
             Inner::Boxed(_) => "Stream(boxed)",
         })
@@ -89,6 +102,8 @@ macro_rules! each {
     ($self:ident, $stream:ident => $call:expr) => {
         match &mut $self.get_mut().inner {
             Inner::Tcp($stream) => $call,
+            #[cfg(unix)]
+            Inner::Unix($stream) => $call,
             Inner::Memory($stream) => $call,
             Inner::Boxed($stream) => $call,
         }
@@ -133,6 +148,8 @@ impl AsyncWrite for Stream {
     fn is_write_vectored(&self) -> bool {
         match &self.inner {
             Inner::Tcp(stream) => stream.is_write_vectored(),
+            #[cfg(unix)]
+            Inner::Unix(stream) => stream.is_write_vectored(),
             Inner::Memory(stream) => stream.is_write_vectored(),
             Inner::Boxed(stream) => stream.is_write_vectored(),
         }

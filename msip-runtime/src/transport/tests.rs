@@ -171,6 +171,9 @@ fn urls_are_read_and_written_alike() {
         ("mem://x?a=1&b=", "mem://x?a=1&b="),
         ("tcp://h:1?name=%41%26&", "tcp://h:1?name=A%26"),
         ("tcp://h:1?", "tcp://h:1"),
+        ("unix:///run/chat.sock", "unix:///run/chat.sock"),
+        ("UNIX:///a%20b/%41?x=1", "unix:///a%20b/A?x=1"),
+        ("unix:///a:b,c/d", "unix:///a%3Ab%2Cc/d"),
     ];
     for (text, written) in cases {
         let parsed = url(text);
@@ -203,6 +206,7 @@ fn it_is_known_which_addresses_are_confidential() {
         "tcp://[::1]:1",
         "tcp://LocalHost:1",
         "mem://x",
+        "unix:///x",
     ] {
         assert!(is_confidential(url(local).address()), "{local}");
     }
@@ -244,6 +248,23 @@ fn log_lines_are_limited_by_ip_address_or_name() {
 }
 
 #[test]
+fn the_path_of_a_unix_socket_has_the_length_that_fits() {
+    let of = |len: usize| ServiceUrl::parse(&format!("unix:///{}", "x".repeat(len - 1)));
+    let max = if cfg!(any(target_os = "linux", target_os = "android")) {
+        107
+    } else {
+        103
+    };
+    of(max).unwrap();
+    let error = of(max + 1).unwrap_err().to_string();
+    let told = format!(
+        "too long for the path of a Unix socket: {} bytes, {max} fit",
+        max + 1
+    );
+    assert!(error.ends_with(&told), "{error}");
+}
+
+#[test]
 fn a_path_is_short_for_a_topic() {
     let cases = [
         ("tcp://a:1/fleet", Some("fleet"), "tcp://a:1?topic=fleet"),
@@ -265,6 +286,12 @@ fn a_path_is_short_for_a_topic() {
         ),
         ("mem://x/fleet", Some("fleet"), "mem://x?topic=fleet"),
         ("mem://x/", None, "mem://x"),
+        ("unix:///run/x", None, "unix:///run/x"),
+        (
+            "unix:///run/x?topic=fleet",
+            Some("fleet"),
+            "unix:///run/x?topic=fleet",
+        ),
     ];
     for (text, topic, written) in cases {
         let parsed = url(text);
@@ -414,6 +441,26 @@ fn a_wrong_url_is_told_what_is_wrong_with_it() {
             r#""" is not the name of an in-memory listener: 1 to 255 bytes of text are"#,
         ),
         (
+            "unix://run/chat.sock",
+            r#""run/chat.sock" is not an absolute path: write unix:///run/chat.sock, with three slashes"#,
+        ),
+        (
+            "unix://?mode=0660",
+            r#""" is not an absolute path: write unix:///run/chat.sock, with three slashes"#,
+        ),
+        (
+            "unix:///run/",
+            r#""/run/" cannot be the path of a socket: it ends in a slash or has control characters"#,
+        ),
+        (
+            "unix:///run/a%00b",
+            r#""/run/a\0b" cannot be the path of a socket: it ends in a slash or has control characters"#,
+        ),
+        (
+            "unix:///%ff",
+            r#""/%ff" holds a broken percent escape: write % itself as %25"#,
+        ),
+        (
             "mem://a%00",
             r#""a\0" is not the name of an in-memory listener: 1 to 255 bytes of text are"#,
         ),
@@ -429,7 +476,7 @@ fn a_wrong_url_is_told_what_is_wrong_with_it() {
 
 proptest::proptest! {
     #[test]
-    fn no_text_makes_the_parser_panic(text in "\\PC{0,40}", scheme in "(tcp|mem)://") {
+    fn no_text_makes_the_parser_panic(text in "\\PC{0,40}", scheme in "(tcp|mem|unix)://") {
         let _ = ServiceUrl::parse(&text);
         if let Ok(url) = ServiceUrl::parse(&format!("{scheme}{text}")) {
             proptest::prop_assert_eq!(ServiceUrl::parse(&url.to_string()), Ok(url));

@@ -200,7 +200,7 @@ impl Work {
     async fn sum(&self, number: u64) -> Outcome {
         let numbers = Numbers(number..number + ITEMS, |number| SumReq { number });
         match self.client.sum_req(numbers).await {
-            Ok(answer) if answer.sum == (number..number + ITEMS).sum() => Outcome::Good,
+            Ok(answer) if answer.sum == (number..number + ITEMS).sum::<u64>() => Outcome::Good,
             Ok(answer) => Outcome::Wrong(format!("the sum {}", answer.sum)),
             Err(error) => error.into(),
         }

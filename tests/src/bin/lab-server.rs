@@ -3,7 +3,7 @@
 //!     lab-server [address] [credential] [--serves lab|sampler|untyped] [--workers n] [--gated] [--until-stdin-ends]
 //!
 //! With a credential it serves clients that have it, refuses those with one that begins with `!`, and never has an answer to
-//! others. Without `--workers` it runs on one thread. With `--gated` the handler of a note of `lab` never returns.
+//! others; the subject of their identity is what they call themselves. Without `--workers` it runs on one thread. With `--gated` the handler of a note of `lab` never returns.
 
 #![expect(
     clippy::print_stdout,
@@ -134,6 +134,7 @@ fn authenticate(
 ) -> impl Future<Output = Result<Identity, Status>> + Send + use<> {
     let is_known = client.credential() == credential.as_bytes();
     let is_refused = client.credential().starts_with(b"!");
+    let name = client.client_name().to_owned();
     async move {
         if is_refused {
             return Err(Status::unauthenticated("not this one"));
@@ -141,7 +142,9 @@ fn authenticate(
         if !is_known {
             std::future::pending::<()>().await;
         }
-        Ok(Identity::new("credential").with_user("known"))
+        Ok(Identity::new("credential")
+            .with_user("known")
+            .with_subject(name))
     }
 }
 

@@ -26,7 +26,10 @@ struct Logged {
 
 impl Logged {
     async fn start() -> Self {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_lab-server"));
+        Self::of(Command::new(env!("CARGO_BIN_EXE_lab-server"))).await
+    }
+
+    async fn of(mut command: Command) -> Self {
         // Rust's own words about a panic.
         command.stderr(Stdio::null());
         let server = ServerProcess::start(command).await;
@@ -134,6 +137,28 @@ async fn strangers_fill_a_line_a_second_and_the_rest_is_counted() {
     let told = Told::read(&mut logged, STRANGERS, is_about).await;
     assert!(told.logged >= 1);
     told.is_limited(1, begun);
+}
+
+#[tokio::test]
+async fn an_identity_is_logged_as_escaped_text() {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_lab-server"));
+    command.args(["tcp://127.0.0.1:0", "key"]);
+    let mut logged = Logged::of(command).await;
+    let visitor = Hello {
+        client_name: format!("\u{1b}[2J\nINFO fake\r{}", "x".repeat(200)),
+        credential: b"key".to_vec(),
+        ..raw::hello()
+    };
+    logged.visitor(&visitor).await;
+    let lines = logged.until("connected").await;
+    let line = lines.last().expect("a line");
+    let (_, identity) = line.split_once(" identity=").expect("is logged");
+    assert!(
+        identity.starts_with(r"credential \u{1b}[2J\nINFO fake\rxxx"),
+        "{line}"
+    );
+    assert!(identity.matches('x').count() < 128, "{line}");
+    assert!(!lines.iter().any(|line| line.starts_with("INFO fake")));
 }
 
 #[tokio::test]

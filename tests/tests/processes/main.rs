@@ -6,3 +6,4 @@
 mod accept_errors;
 mod herd;
 mod hostile_logs;
+mod unix_sockets;

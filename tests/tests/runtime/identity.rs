@@ -16,7 +16,7 @@ use msip_runtime::{
     middleware::{ExchangeContext, Middleware, Next},
     transport::{Address, Connection, PeerAddress, PeerCredential, ServiceUrl, memory_pair},
     untyped::{self, Event, Inbound, Reply, Service, UntypedProtocol, UntypedServer},
-    wire::{Flags, FrameType, Hello, MsgId, Side},
+    wire::{Flags, FrameType, Header, Hello, MsgId, Side},
 };
 use msip_tests::{
     Echo, Recorder, next,
@@ -448,6 +448,75 @@ async fn a_client_with_a_function_comes_back_when_its_identity_has_expired() {
     client.close().await;
 }
 
+/// A field of protobuf with a length, short enough for one byte of it.
+fn field(number: u8, content: &[u8]) -> Vec<u8> {
+    let len = u8::try_from(content.len()).expect("is short");
+    assert!(len < 128);
+    [&[number << 3 | 2, len], content].concat()
+}
+
+#[tokio::test]
+async fn an_identity_that_is_forged_doubled_or_nested_is_dropped() {
+    // Fields of `Metadata` and `Identity` in hello.proto.
+    const HEADERS: u8 = 9;
+    const IDENTITY: u8 = 10;
+    let root = [
+        field(1, b"root"),
+        field(2, b"billing"),
+        [&[3 << 3 | 1][..], &7_u64.to_le_bytes()].concat(),
+        field(4, b"admin"),
+    ]
+    .concat();
+    let forged = field(IDENTITY, &root);
+    let header = [field(1, b"identity"), field(2, b"root")].concat();
+    let forgeries = [
+        ("forged", forged.clone()),
+        ("empty", field(IDENTITY, b"")),
+        ("doubled", [&*forged, &forged].concat()),
+        (
+            "with a correlation id",
+            [field(2, b"order-17"), forged.clone()].concat(),
+        ),
+        ("nested", field(IDENTITY, &[&*root, &forged].concat())),
+        ("in a field that is unknown", field(15, &forged)),
+        (
+            "in a header",
+            [field(HEADERS, &header), forged.clone()].concat(),
+        ),
+    ];
+    let mut house = House::with_tokens().await;
+    let mut nobody = House::open("", |server| server).await;
+    for (what, metadata) in forgeries {
+        for (house, who) in [(&mut house, "ada as -"), (&mut nobody, "nobody")] {
+            let mut raw = RawPeer::dial(&house.url).await;
+            raw.greet_with(&hello("ada")).await;
+            assert_eq!(next(&mut house.seen).await, format!("connected: {who}"));
+            let knock = ClientToServer::KnockInd(Knock { number: 3 });
+            let len = u16::try_from(metadata.len()).expect("is short");
+            let payload = [
+                &len.to_be_bytes()[..],
+                &metadata,
+                &[0, 0],
+                &raw::body(&knock),
+            ]
+            .concat();
+            let header = Header {
+                flags: Flags::META,
+                kind: raw::kind(&knock),
+                variant: raw::variant(&knock),
+                ..Header::control(FrameType::Publish, MsgId::exchange(Side::Connecting, 2))
+            };
+            raw.say(&raw::frame_of(header, &payload)).await;
+            assert_eq!(
+                next(&mut house.seen).await,
+                format!("3 from {who}"),
+                "{what}"
+            );
+            raw.leave().await;
+        }
+    }
+}
+
 /// Notes what it sees of each exchange, and counts them for the client.
 struct Watch(Recorder<String>);
 
@@ -619,8 +688,8 @@ async fn authenticators_are_asked_in_order_until_one_answers() {
     // Of processes on this machine by their user id, of others by their tokens.
     let by_user_id = |client: ConnectRequest| async move {
         match client.transport_credential() {
-            PeerCredential::UserId(0) => Err(Status::unauthenticated("not root")),
-            PeerCredential::UserId(id) => {
+            PeerCredential::UnixUser { uid: 0, .. } => Err(Status::unauthenticated("not root")),
+            PeerCredential::UnixUser { uid: id, .. } => {
                 Ok(Some(Identity::new("uid").with_user(format!("user {id}"))))
             }
             _ => Ok(None),
@@ -642,7 +711,7 @@ async fn authenticators_are_asked_in_order_until_one_answers() {
             async move {
                 let (near, mut far) = memory_pair();
                 if let Some(user) = user {
-                    far = far.with_credential(PeerCredential::UserId(user));
+                    far = far.with_credential(PeerCredential::UnixUser { uid: user, gid: 0 });
                 }
                 let accepted = acceptor.accept(far).await;
                 accepted.map_err(io::Error::other).map(|()| near)

@@ -4,6 +4,9 @@
 
 mod addresses;
 mod answers;
+#[cfg(unix)]
+mod authenticators;
+mod authorize;
 mod backlog;
 mod blame;
 mod cleared;
@@ -31,6 +34,8 @@ mod sender;
 mod slow_receivers;
 mod streams;
 mod testing;
+#[cfg(unix)]
+mod unix_sockets;
 mod untyped;
 mod untyped_login;
 mod waiting_calls;

@@ -70,7 +70,7 @@ async fn connect(incoming: &mpsc::Sender<Incoming>, url: &str) -> Client<Lab> {
         let incoming = incoming.clone();
         async move {
             let (near, far) = memory_pair();
-            let far = far.with_credential(PeerCredential::UserId(7));
+            let far = far.with_credential(PeerCredential::UnixUser { uid: 7, gid: 8 });
             let sent = incoming.send(far.into()).await;
             sent.map_err(|_| io::Error::from(io::ErrorKind::ConnectionRefused))?;
             Ok(near)
@@ -103,7 +103,10 @@ async fn a_client_and_a_server_talk_over_a_connector_and_a_listener_of_their_own
     let peer = connected(&mut events).await;
     let connection = peer.connection();
     assert!(connection.is_confidential());
-    assert_eq!(connection.credential(), &PeerCredential::UserId(7));
+    assert_eq!(
+        connection.credential(),
+        &PeerCredential::UnixUser { uid: 7, gid: 8 }
+    );
 }
 
 #[tokio::test]

@@ -5,6 +5,8 @@
 mod certificates;
 mod conversation;
 mod hostile;
+#[cfg(unix)]
+mod identities;
 mod listeners;
 mod openssl;
 mod plaintext;

@@ -1,0 +1,275 @@
+//! API keys: random texts, each the secret of one client, of which the server keeps hashes.
+
+mod entry;
+mod file;
+mod form;
+mod key;
+mod table;
+#[cfg(test)]
+mod tests;
+
+use std::{
+    fmt,
+    path::{Path, PathBuf},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::{Duration, SystemTime},
+};
+
+use tokio::time::Instant;
+
+use crate::{Authenticator, ConnectRequest, Identity, Status, error::WithCauses};
+
+pub use entry::{ApiKeyEntry, ApiKeyEntryError};
+pub use file::ApiKeysError;
+pub use key::ApiKey;
+
+use file::FileStamp;
+use table::{KeyTable, Lookup};
+
+/// How often it is checked whether the file has changed, at most, and only while clients connect.
+const CHECK_INTERVAL: Duration = Duration::from_secs(1);
+
+/// Says who a client is by its API key, from a file of hashed keys.
+///
+/// A credential that begins with `msip_` is taken for an API key: one that is malformed, unknown or expired, or has the wrong
+/// secret, refuses the client, whatever authenticator follows. Clients with other credentials, or none, are left to the next.
+///
+/// The identity's method is `api-key`, its user (or service) is the name of the key, its roles and its expiry are those of
+/// the key. A client with a new key of the same name is the same principal, so that its session goes on.
+///
+/// # The file
+///
+/// Each line is a key: a name, the key's id and its hash (SHA-256), then what is known of it. `#` begins a comment.
+///
+/// ```text
+/// ada    5d2c3f0a9b1e7c44 9f86d081…0f00a08 roles=operator,auditor expires=2027-01-31
+/// relay  77aa02c1d9f3e0b5 60303ae2…5e8d0ea service roles=relay
+/// ```
+///
+/// [`ApiKey::entry`] writes such a line; the example `api-key` is a command that does. Times are days (their beginning in UTC), or
+/// of the form `2027-01-31T12:00:00Z`. A name may have two keys, so that its owner gets a new one before the old one is removed.
+/// The keys themselves are in no file: whoever reads this one learns no key.
+///
+/// **Reading it again.** The file is read again after it has changed, within a second, and when
+/// [`reload`](Self::reload) is called. Where it cannot be read, or a line is wrong, the keys that were read before hold, and a
+/// warning says what is wrong. A key that is removed lets nobody in any more; whoever is connected with it stays until the
+/// connection ends, or the key's time is up.
+///
+/// # Examples
+///
+/// ```
+/// use msip_runtime::auth::{ApiKey, ApiKeys};
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let key = ApiKey::generate()?;
+/// let keys = ApiKeys::from_entries([key.entry("ada").with_role("operator")])?;
+/// // Server::<Chat>::builder(url).authenticate(keys)
+/// // Client::<Chat>::builder(url).credential(key.as_str())
+/// # let _ = keys;
+/// # Ok(())
+/// # }
+/// ```
+///
+/// Cheap to clone; clones share the keys, so that one is kept to reload them.
+#[derive(Clone)]
+pub struct ApiKeys(Arc<Shared>);
+
+struct Shared {
+    /// `None` where the keys were given in code.
+    path: Option<PathBuf>,
+    state: Mutex<State>,
+}
+
+struct State {
+    keys: Arc<KeyTable>,
+    /// The file as it was read; `None` where that does not tell whether it has changed since.
+    stamp: Option<FileStamp>,
+    /// What was wrong with the file when it was read last, as it was logged.
+    complaint: Option<String>,
+    /// When the file is looked at next.
+    next_check: Option<Instant>,
+    is_checking: bool,
+}
+
+impl ApiKeys {
+    /// Reads the keys of a file, once now and again when it has changed. It reads in the calling thread.
+    ///
+    /// # Errors
+    ///
+    /// The file cannot be read, is larger than 16 MiB, or a line of it is wrong; see [`ApiKeysError`].
+    pub fn from_file(path: impl AsRef<Path>) -> Result<Self, ApiKeysError> {
+        let path = path.as_ref();
+        let (keys, stamp) = file::read(path)?;
+        Ok(Self::new(Some(path.to_owned()), keys, stamp))
+    }
+
+    /// Takes keys from elsewhere, such as a vault.
+    ///
+    /// # Errors
+    ///
+    /// [`ApiKeysError::Entry`]: a name has more than two keys, a key is there twice, or a name or role could not be written in a
+    /// file.
+    pub fn from_entries(
+        entries: impl IntoIterator<Item = ApiKeyEntry>,
+    ) -> Result<Self, ApiKeysError> {
+        let mut keys = KeyTable::default();
+        for entry in entries {
+            let name = entry.name.clone();
+            keys.push(entry)
+                .map_err(|wrong| ApiKeysError::Entry { name, wrong })?;
+        }
+        Ok(Self::new(None, keys, None))
+    }
+
+    fn new(path: Option<PathBuf>, keys: KeyTable, stamp: Option<FileStamp>) -> Self {
+        Self(Arc::new(Shared {
+            path,
+            state: Mutex::new(State {
+                keys: Arc::new(keys),
+                stamp,
+                complaint: None,
+                next_check: None,
+                is_checking: false,
+            }),
+        }))
+    }
+
+    /// Reads the file again, in the calling thread, whether it has changed or not. Nothing where there is none.
+    ///
+    /// # Errors
+    ///
+    /// As those of [`from_file`](Self::from_file); the keys that were read before hold then.
+    pub fn reload(&self) -> Result<(), ApiKeysError> {
+        self.0
+            .path
+            .as_deref()
+            .map_or(Ok(()), |path| self.0.reload(path))
+    }
+
+    /// How many keys there are, expired ones included.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.0.lock().keys.len()
+    }
+
+    /// Whether there are none: every key is refused.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Reads the file again where it has changed, on a thread for what may block.
+    async fn refresh(&self) {
+        if self.0.begins_check(Instant::now()) {
+            let checking = Checking(Arc::clone(&self.0));
+            // It fails where the runtime shuts down; then nobody is served any more.
+            let _ = tokio::task::spawn_blocking(move || checking.0.check()).await;
+        }
+    }
+}
+
+/// The one check that is under way.
+struct Checking(Arc<Shared>);
+
+impl Drop for Checking {
+    fn drop(&mut self) {
+        self.0.lock().is_checking = false;
+    }
+}
+
+impl Shared {
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Whether it is time to look at the file, and nobody else does.
+    fn begins_check(&self, now: Instant) -> bool {
+        let mut state = self.lock();
+        let is_due = state.next_check.is_none_or(|next| next <= now);
+        if self.path.is_none() || state.is_checking || !is_due {
+            return false;
+        }
+        state.next_check = Some(now + CHECK_INTERVAL);
+        state.is_checking = true;
+        true
+    }
+
+    /// Reads the file again where it may have changed.
+    fn check(&self) {
+        let Some(path) = &self.path else { return };
+        let stamp = self.lock().stamp;
+        if stamp.is_some() && FileStamp::at(path) == stamp {
+            return;
+        }
+        // What is wrong was logged.
+        let _ = self.reload(path);
+    }
+
+    fn reload(&self, path: &Path) -> Result<(), ApiKeysError> {
+        let read = file::read(path);
+        let mut state = self.lock();
+        match read {
+            Ok((keys, stamp)) => {
+                state.stamp = stamp;
+                let was_wrong = state.complaint.take().is_some();
+                if was_wrong || keys != *state.keys {
+                    tracing::info!(path = %path.display(), keys = keys.len(), "the file of API keys was read again");
+                    state.keys = Arc::new(keys);
+                }
+                Ok(())
+            }
+            Err(error) => {
+                // It is read again at the next check, and logged once.
+                state.stamp = None;
+                let complaint = WithCauses(&error).to_string();
+                if state.complaint.as_ref() != Some(&complaint) {
+                    tracing::warn!(error = %complaint, "the file of API keys cannot be used: the keys that were read before hold");
+                    state.complaint = Some(complaint);
+                }
+                Err(error)
+            }
+        }
+    }
+}
+
+impl Authenticator for ApiKeys {
+    async fn authenticate(&self, client: &ConnectRequest) -> Result<Option<Identity>, Status> {
+        let key = client.credential();
+        if !key.starts_with(form::PREFIX.as_bytes()) {
+            return Ok(None);
+        }
+        self.refresh().await;
+        let refused = |why: String| Err(Status::unauthenticated(why));
+        let Some(id) = form::id_of(key) else {
+            return refused("malformed API key".to_owned());
+        };
+        let keys = Arc::clone(&self.0.lock().keys);
+        match keys.find(id, key) {
+            Lookup::Found(entry) => {
+                let identity = entry.identity();
+                match identity.expires {
+                    Some(time) if time <= SystemTime::now() => refused(format!(
+                        "the API key {id:016x} of {} has expired",
+                        entry.name
+                    )),
+                    _ => Ok(Some(identity)),
+                }
+            }
+            Lookup::UnknownId => refused(format!("no API key has the id {id:016x}")),
+            Lookup::WrongSecret(entry) => refused(format!(
+                "wrong secret for the API key {id:016x} of {}",
+                entry.name
+            )),
+        }
+    }
+}
+
+/// How many keys there are, and no key.
+impl fmt::Debug for ApiKeys {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ApiKeys")
+            .field("path", &self.0.path)
+            .field("len", &self.len())
+            .finish()
+    }
+}

@@ -1,0 +1,135 @@
+use std::fs;
+
+use super::*;
+
+/// A file that is removed with this.
+struct KeyFile(PathBuf);
+
+impl KeyFile {
+    fn new(name: &str) -> Self {
+        let name = format!("msip-keys-{}-{name}", std::process::id());
+        Self(std::env::temp_dir().join(name))
+    }
+
+    fn write(&self, lines: &[String]) {
+        fs::write(&self.0, lines.join("\n")).unwrap();
+    }
+}
+
+impl Drop for KeyFile {
+    fn drop(&mut self) {
+        let _ = fs::remove_file(&self.0);
+    }
+}
+
+/// Whose the key is.
+async fn owner(keys: &ApiKeys, key: &str) -> Result<Option<String>, String> {
+    let client = ConnectRequest::stub(key.as_bytes());
+    let answer = keys.authenticate(&client).await;
+    answer
+        .map(|identity| identity.map(|identity| identity.user))
+        .map_err(|status| {
+            assert_eq!(status.code(), crate::Code::Unauthenticated);
+            status.message().to_owned()
+        })
+}
+
+#[tokio::test]
+async fn a_key_lets_its_owner_in_and_whatever_is_wrong_with_one_is_refused() {
+    let [ada, old, stranger] = [(); 3].map(|()| ApiKey::generate().unwrap());
+    let past = SystemTime::now() - Duration::from_secs(1);
+    let keys = ApiKeys::from_entries([
+        ada.entry("ada").with_role("operator"),
+        old.entry("old").expires_at(past),
+    ])
+    .unwrap();
+    let client = ConnectRequest::stub(ada.as_str().as_bytes());
+    let identity = keys.authenticate(&client).await.unwrap().unwrap();
+    assert_eq!(
+        identity,
+        Identity::new("api-key")
+            .with_user("ada")
+            .with_role("operator")
+    );
+
+    for other in ["", "hunter2", "eyJhbGciOiJFUzI1NiJ9.e30.c2ln", "MSIP_1"] {
+        assert_eq!(owner(&keys, other).await, Ok(None), "left to the next");
+    }
+    let id = |key: &ApiKey| key.as_str()[5..21].to_owned();
+    let forged = format!("{}{}", &ada.as_str()[..22], &old.as_str()[22..]);
+    let cases = [
+        ("msip_".to_owned(), "malformed API key".to_owned()),
+        (format!("{} ", ada.as_str()), "malformed API key".to_owned()),
+        (
+            stranger.as_str().to_owned(),
+            format!("no API key has the id {}", id(&stranger)),
+        ),
+        (
+            forged,
+            format!("wrong secret for the API key {} of ada", id(&ada)),
+        ),
+        (
+            old.as_str().to_owned(),
+            format!("the API key {} of old has expired", id(&old)),
+        ),
+    ];
+    for (key, why) in cases {
+        assert_eq!(owner(&keys, &key).await, Err(why));
+    }
+    assert_eq!(format!("{keys:?}"), "ApiKeys { path: None, len: 2 }");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_file_is_read_again_when_it_has_changed_and_a_bad_one_changes_nothing() {
+    let file = KeyFile::new("changes");
+    let [ada, bob] = [(); 2].map(|()| ApiKey::generate().unwrap());
+    let line = |key: &ApiKey, name: &str| key.entry(name).to_string();
+    file.write(&["# who".to_owned(), String::new(), line(&ada, "ada")]);
+    let keys = ApiKeys::from_file(&file.0).unwrap();
+    let ada_is = async |expected| assert_eq!(owner(&keys, ada.as_str()).await, expected);
+    let bob_is = async |expected| assert_eq!(owner(&keys, bob.as_str()).await, expected);
+    let unknown = || Err(format!("no API key has the id {}", &bob.as_str()[5..21]));
+    ada_is(Ok(Some("ada".to_owned()))).await;
+    bob_is(unknown()).await;
+
+    // It is looked at once a second.
+    file.write(&[line(&ada, "ada"), line(&bob, "bob")]);
+    bob_is(unknown()).await;
+    tokio::time::advance(CHECK_INTERVAL).await;
+    bob_is(Ok(Some("bob".to_owned()))).await;
+
+    file.write(&[line(&ada, "ada"), "bob".to_owned()]);
+    tokio::time::advance(CHECK_INTERVAL).await;
+    bob_is(Ok(Some("bob".to_owned()))).await;
+    let error = keys.reload().unwrap_err().to_string();
+    assert!(error.contains(":2: write NAME ID HASH"), "{error}");
+    fs::remove_file(&file.0).unwrap();
+    tokio::time::advance(CHECK_INTERVAL).await;
+    bob_is(Ok(Some("bob".to_owned()))).await;
+    assert!(matches!(keys.reload(), Err(ApiKeysError::Io { .. })));
+
+    file.write(&[line(&ada, "ada")]);
+    keys.clone().reload().unwrap();
+    bob_is(unknown()).await;
+    ada_is(Ok(Some("ada".to_owned()))).await;
+}
+
+#[test]
+fn a_name_has_two_keys_at_most_so_that_one_can_follow_the_other() {
+    let keys = [(); 3].map(|()| ApiKey::generate().unwrap());
+    let entries = || keys.iter().map(|key| key.entry("ada"));
+    assert_eq!(ApiKeys::from_entries(entries().take(2)).unwrap().len(), 2);
+    let error = ApiKeys::from_entries(entries()).unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "API key of \"ada\": `ada` has 2 keys already, which is the most: remove the older one"
+    );
+    let twice = [keys[0].entry("ada"), keys[0].entry("bob")];
+    let error = ApiKeys::from_entries(twice).unwrap_err().to_string();
+    assert!(error.ends_with("is there twice"), "{error}");
+    let error = ApiKeys::from_entries([keys[0].entry("a b")]).unwrap_err();
+    assert!(
+        error.to_string().contains("a name has 1 to 128 bytes"),
+        "{error}"
+    );
+}
