@@ -83,19 +83,12 @@ impl fmt::Display for Report {
 }
 
 impl Report {
-    /// Prints the figures, and fails where one is above its bound.
+    /// Prints the figures, and fails where one is above its bound. `Err` where nothing is wrong but that others have waited
+    /// too long.
     #[expect(clippy::print_stdout, reason = "what was measured is worth a look")]
-    pub(super) fn check(self, bounds: &Bounds) -> Self {
+    pub(super) fn check(self, bounds: &Bounds) -> Result<Self, Late> {
         println!("{self}");
-        let bound = Latency::bound(&self.before, &self.control, self.slowdown);
         let mut faults = Vec::new();
-        if self.during.p99 > bound {
-            faults.push(format!(
-                "others wait {} ms, {} are allowed",
-                self.during.p99.as_millis(),
-                bound.as_millis()
-            ));
-        }
         for (what, is, allowed) in [
             ("bytes of memory", self.memory, bounds.memory),
             ("log lines", self.lines, bounds.lines),
@@ -106,6 +99,43 @@ impl Report {
             }
         }
         assert!(faults.is_empty(), "{self}\n{faults:#?}\n{:#?}", self.log);
-        self
+        let bound = Latency::bound(&self.before, &self.control, self.slowdown);
+        if self.during.p99 > bound {
+            return Err(Late(format!(
+                "{self}\nothers wait {} ms, {} are allowed\n{:#?}",
+                self.during.p99.as_millis(),
+                bound.as_millis(),
+                self.log
+            )));
+        }
+        Ok(self)
+    }
+}
+
+/// How often an attack is run in which others wait too long: something else on the machine may have held them up, which an
+/// attack does each time.
+const TRIES: usize = 3;
+
+/// Others have waited too long, and how it was.
+pub(super) struct Late(String);
+
+impl Late {
+    /// Runs an attack until others have not waited too long.
+    ///
+    /// # Panics
+    ///
+    /// Where they have each time.
+    #[expect(clippy::print_stdout, reason = "what was measured is worth a look")]
+    pub(super) fn unless(mut attack: impl FnMut() -> Result<Report, Self>) -> Report {
+        for _ in 1..TRIES {
+            match attack() {
+                Ok(report) => return report,
+                Err(Self(how)) => println!("{how}\nonce more"),
+            }
+        }
+        match attack() {
+            Ok(report) => report,
+            Err(Self(how)) => panic!("{how}"),
+        }
     }
 }

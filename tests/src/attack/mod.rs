@@ -32,7 +32,7 @@
 //! - Others must not notice: see [`Latency`]. Every attack is held to it.
 //! - [`RawMessage`] makes messages with any variant, body, compression, metadata and topic; [`raw`](crate::raw) has every
 //!   other frame, [`body`] bodies that are worth sending.
-//! - Attacks run one at a time. Each should be over in a second.
+//! - Attacks run one at a time. Each should be over in a second. One in which others wait too long is run up to three times.
 //! - [`Report`] has the figures, for what only one attack shows; all of them are printed (`--nocapture`).
 
 mod attacker;

@@ -7,6 +7,7 @@ use tokio::net::TcpListener;
 
 use super::{
     Attacker, Bounds, Report,
+    bounds::Late,
     control::{alone, control},
     program::Program,
     samples::Samples,
@@ -51,8 +52,19 @@ impl AttackOnClient {
     /// # Panics
     ///
     /// Where a bound is exceeded, a call to the good server fails, or the attack takes longer than a minute.
-    pub fn run<T>(self, server: impl AsyncFnOnce(HostileServer) -> T + Send + 'static) -> Report {
+    pub fn run<T>(
+        self,
+        server: impl AsyncFn(HostileServer) -> T + Send + Sync + 'static,
+    ) -> Report {
         let _alone = alone();
+        let server = Arc::new(server);
+        Late::unless(|| self.run_once(Arc::clone(&server)))
+    }
+
+    fn run_once<T>(
+        &self,
+        server: Arc<impl AsyncFn(HostileServer) -> T + Send + Sync + 'static>,
+    ) -> Result<Report, Late> {
         let (listener, url) = self.listen();
         let samples = Arc::<Samples>::default();
         let takes = {

@@ -2,7 +2,6 @@
 
 use std::{
     net::SocketAddr,
-    rc::Rc,
     sync::{Arc, atomic::AtomicU64},
 };
 
@@ -10,8 +9,8 @@ use msip_runtime::wire::{Hello, Side};
 use tokio::{net::TcpSocket, task::LocalSet};
 
 use super::{
-    Attacker, Bounds, RawMessage, Report, Served, bystander::Bystander, control::alone,
-    program::Program, watched::Watched,
+    Attacker, Bounds, RawMessage, Report, Served, bounds::Late, bystander::Bystander,
+    control::alone, program::Program, watched::Watched,
 };
 use crate::soon;
 
@@ -94,8 +93,19 @@ impl AttackOnServer {
     /// # Panics
     ///
     /// Where a bound is exceeded, a well-behaved call fails, or the attack takes longer than a minute.
-    pub fn run<T: 'static>(self, attacker: impl AsyncFn(Target) -> T + Send + 'static) -> Report {
+    pub fn run<T: 'static>(
+        self,
+        attacker: impl AsyncFn(Target) -> T + Send + Sync + 'static,
+    ) -> Report {
         let _alone = alone();
+        let attacker = Arc::new(attacker);
+        Late::unless(|| self.run_once(Arc::clone(&attacker)))
+    }
+
+    fn run_once<T: 'static>(
+        &self,
+        attacker: Arc<impl AsyncFn(Target) -> T + Send + Sync + 'static>,
+    ) -> Result<Report, Late> {
         let (program, url) = self.serve();
         let address = match url.trim_start_matches("tcp://").split('?').next() {
             Some(address) => address.parse().map_err(|error| format!("{url}: {error}")),
@@ -154,15 +164,14 @@ impl AttackOnServer {
 
 /// Runs it so many times at once on this thread.
 async fn run_all<T: 'static>(
-    attacker: impl AsyncFn(Target) -> T + 'static,
+    attacker: Arc<impl AsyncFn(Target) -> T + 'static>,
     target: &Target,
     count: usize,
 ) -> Vec<T> {
-    let attacker = Rc::new(attacker);
     let tasks = LocalSet::new();
     let running: Vec<_> = (0..count)
         .map(|_| {
-            let (attacker, target) = (Rc::clone(&attacker), target.clone());
+            let (attacker, target) = (Arc::clone(&attacker), target.clone());
             tasks.spawn_local(async move { attacker(target).await })
         })
         .collect();

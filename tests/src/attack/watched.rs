@@ -11,6 +11,7 @@ use std::{
 
 use super::{
     Bounds, Latency, Report,
+    bounds::Late,
     bystander::block_on,
     control::control,
     program::Program,
@@ -67,8 +68,9 @@ impl<'a> Watched<'a> {
         }
     }
 
-    /// Runs the attack on a thread of its own, and looks meanwhile. What it returns is kept until everything is measured, and
-    /// `sent` is how many bytes it has sent by then.
+    /// Runs the attack on a thread of its own, and looks meanwhile. `Err` where nothing is wrong but that others have waited too
+    /// long. What the attack returns is kept until everything is measured, and
+    /// `sent` is how many bytes it has sent by then. `Err` where nothing is wrong but that others have waited too long.
     ///
     /// # Panics
     ///
@@ -78,7 +80,7 @@ impl<'a> Watched<'a> {
         bounds: &Bounds,
         sent: Arc<AtomicU64>,
         attack: impl AsyncFnOnce() -> T + Send + 'static,
-    ) -> Report {
+    ) -> Result<Report, Late> {
         let (spent, attackers) = mpsc::channel();
         let (release, released) = mpsc::channel::<()>();
         let attack = std::thread::spawn(move || {
@@ -102,7 +104,11 @@ impl<'a> Watched<'a> {
 
     /// Looks until the attackers have done what they can, and others have called a few times more, with the attackers as
     /// they are. `None` where the attack has panicked.
-    fn until_spent(self, attackers: &Receiver<Spent>, bounds: &Bounds) -> Option<Report> {
+    fn until_spent(
+        self,
+        attackers: &Receiver<Spent>,
+        bounds: &Bounds,
+    ) -> Option<Result<Report, Late>> {
         let name = self.name;
         let mut descriptors = self.descriptors;
         let spent = loop {
