@@ -538,7 +538,7 @@ mod tests {
     #[test]
     fn what_every_idle_connection_holds_is_small() {
         let held = [
-            ("driver", size_of::<Driver>(), 584),
+            ("driver", size_of::<Driver>(), 592),
             (
                 "connection, and the session in it",
                 size_of::<ConnectionShared>(),
