@@ -65,10 +65,7 @@ async fn a_client_sends_and_is_sent_what_its_roles_allow() {
     let url = server.local_url().to_string();
     let (handler, mut events) = LabServer::new();
     tokio::spawn(server.serve(handler));
-    let save = |number| SaveInd {
-        number,
-        ..SaveInd::default()
-    };
+    let save = |number| SaveInd { number };
     let count = || CountReq {
         from: 0,
         to: 2,
