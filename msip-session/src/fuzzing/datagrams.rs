@@ -59,7 +59,7 @@ fn check(session: &mut Session, before: usize, dropped: u64) {
 fn datagram(choices: &mut Choices<'_>, peer: Side) -> Bytes {
     let shape = choices.byte();
     let len = usize::from(choices.byte()) * 5;
-    if shape % 4 == 0 {
+    if shape.is_multiple_of(4) {
         return Bytes::copy_from_slice(choices.bytes(len));
     }
     let flags = Flags::from_bits(choices.byte() % 128).unwrap_or(Flags::NONE);
