@@ -50,7 +50,11 @@ impl Contender for Other {
     }
 
     async fn drive(self, port: u16, job: Job, hold: &mut Hold) -> Result<Outcome, Failure> {
-        let scheme = if self == Self::TonicTls { "https" } else { "http" };
+        let scheme = if self == Self::TonicTls {
+            "https"
+        } else {
+            "http"
+        };
         let target = Target::new(port, format!("{scheme}://127.0.0.1:{port}"));
         match self {
             Self::Tonic | Self::TonicTls => drive::<grpc::Connection>(target, job, hold).await,
