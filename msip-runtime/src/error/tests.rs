@@ -121,6 +121,7 @@ fn url_errors() -> Vec<UrlError> {
     each! {
         UrlError::NoScheme { .. } => UrlError::NoScheme { url: text() },
         UrlError::UnknownScheme { .. } => UrlError::UnknownScheme { scheme: text(), known: text() },
+        UrlError::SchemeNotBuilt { .. } => UrlError::SchemeNotBuilt { scheme: text(), needs: "the feature `tls`" },
         UrlError::SeveralAddresses { .. } => UrlError::SeveralAddresses { count: 2 },
         UrlError::NoHost { .. } => UrlError::NoHost { address: text() },
         UrlError::BadHost { .. } => UrlError::BadHost { host: text() },

@@ -20,6 +20,14 @@ pub enum UrlError {
         /// The schemes there are.
         known: String,
     },
+    /// The transport of this scheme needs features of this crate that are off.
+    #[error("the scheme {scheme:?} needs {needs} of msip-runtime, to be listed in Cargo.toml")]
+    SchemeNotBuilt {
+        /// The scheme.
+        scheme: String,
+        /// What it needs.
+        needs: &'static str,
+    },
     /// The URL names several addresses, where a server is to listen at one.
     #[error("the URL names {count} addresses: a server listens at one")]
     SeveralAddresses {

@@ -53,6 +53,17 @@ pub(super) fn schemes() -> String {
     schemes.join(", ")
 }
 
+/// What a build of this crate has to have for a scheme that this build may not have.
+pub(super) fn needed_for(scheme: &str) -> Option<&'static str> {
+    Some(match scheme {
+        "tls" => "the feature `tls`",
+        "ws" => "the feature `websocket`",
+        "wss" => "the features `tls` and `websocket`",
+        "quic" => "the feature `quic`",
+        _ => return None,
+    })
+}
+
 /// Whether all that is sent to this address is confidential, as far as the address alone tells.
 pub(crate) fn is_confidential(address: &Address) -> bool {
     find(address.scheme()).is_some_and(|transport| transport.is_confidential(address))

@@ -483,3 +483,20 @@ proptest::proptest! {
         }
     }
 }
+
+#[test]
+fn a_scheme_that_is_not_built_in_is_told_what_it_needs() {
+    for scheme in ["tls", "ws", "wss", "quic"] {
+        let needs = registry::needed_for(scheme).expect("it is not always there");
+        match ServiceUrl::parse(&format!("{scheme}://localhost:7400")) {
+            Ok(_) => assert!(registry::find(scheme).is_some()),
+            Err(error) => assert_eq!(
+                error.to_string(),
+                format!(
+                    "the scheme {scheme:?} needs {needs} of msip-runtime, to be listed in Cargo.toml"
+                )
+            ),
+        }
+    }
+    assert_eq!(registry::needed_for("tcp"), None);
+}

@@ -112,9 +112,12 @@ impl ServiceUrl {
         // The scheme first: of a URL that is not ours nothing else need be right.
         let transport = registry::find(&scheme);
         if transport.is_none() && !(allows_any && is_scheme(&scheme)) {
-            return Err(UrlError::UnknownScheme {
-                scheme,
-                known: registry::schemes(),
+            return Err(match registry::needed_for(&scheme) {
+                Some(needs) => UrlError::SchemeNotBuilt { scheme, needs },
+                None => UrlError::UnknownScheme {
+                    scheme,
+                    known: registry::schemes(),
+                },
             });
         }
         if rest.contains('#') {
