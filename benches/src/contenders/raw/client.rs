@@ -127,7 +127,11 @@ impl Connection {
                 self.is_flushed = true;
             }
             match self.inbox.poll_fill(&mut self.stream, context) {
-                Poll::Pending if is_written && had_more && self.is_flushed => Poll::Ready(Ok(None)),
+                Poll::Pending
+                    if is_written && had_more && self.out.is_empty() && self.is_flushed =>
+                {
+                    Poll::Ready(Ok(None))
+                }
                 filled => filled.map_ok(Some),
             }
         })
