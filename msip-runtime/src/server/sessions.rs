@@ -422,8 +422,14 @@ impl Registration {
 
     /// Ends the session, where it has no connection.
     pub(super) fn ending(&self) -> Evict {
-        let (sessions, id, number) = (Arc::clone(&self.sessions), self.id, self.number);
-        Box::new(move || sessions.end(id, number))
+        // The table has parked sessions, which have this.
+        let sessions = Arc::downgrade(&self.sessions);
+        let (id, number) = (self.id, self.number);
+        Box::new(move || {
+            if let Some(sessions) = sessions.upgrade() {
+                sessions.end(id, number);
+            }
+        })
     }
 
     /// The session has a connection again.

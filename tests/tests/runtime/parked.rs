@@ -441,3 +441,13 @@ async fn a_client_that_comes_back_at_any_moment_finds_its_session() {
     }
     deliver(&mut raw, 1).await;
 }
+
+#[tokio::test]
+async fn nothing_is_kept_of_a_server_that_was_dropped() {
+    let mut house = House::open(at!("tcp://127.0.0.1:0?max_memory=16MiB")).await;
+    let (raw, _) = house.greet(&hello()).await;
+    house.leave(raw).await;
+    house.until_parked(1).await;
+    house.serving.abort();
+    house.until_held(|held| held == 0).await;
+}
