@@ -2,9 +2,8 @@
 
 use std::{
     future::{Future, pending},
-    pin::{Pin, pin},
+    pin::Pin,
     sync::Arc,
-    task::Poll,
     time::Duration,
 };
 
@@ -22,6 +21,7 @@ use super::{
     resumed::{Resumed, ResumedReceiver},
     sessions::{ParkedClaim, Registration},
     shared::{ServerShared, goodbye},
+    suspended::{Closing, Idle, SuspendedStep, next_resumed, suspended_step},
 };
 use crate::{
     CloseReason, DisconnectReason, Status,
@@ -127,12 +127,6 @@ const OWN_HANDLES: usize = 3;
 struct Attached {
     driver: Box<Driver>,
     /// One of `max_connections`.
-    permit: ConnectionPermit,
-}
-
-/// A connection that was taken over and is being closed gracefully. It holds its place until it is closed.
-struct Closing {
-    closed: Pin<Box<dyn Future<Output = ()> + Send>>,
     permit: ConnectionPermit,
 }
 
@@ -587,30 +581,6 @@ impl KeptSession {
     }
 }
 
-/// The next connection of a session; meanwhile the one before is being closed. `None` when none can come any more; never
-/// ready where none ever can.
-///
-/// # Cancel safety
-///
-/// Dropping the future loses nothing.
-async fn next_resumed(
-    resumed: &mut Option<ResumedReceiver>,
-    closing: &mut Option<Closing>,
-) -> Option<Box<Resumed>> {
-    std::future::poll_fn(|task| {
-        if let Some(it) = closing
-            && it.closed.as_mut().poll(task).is_ready()
-        {
-            *closing = None;
-        }
-        match resumed {
-            Some(resumed) => resumed.poll_next(task),
-            None => Poll::Pending,
-        }
-    })
-    .await
-}
-
 /// What has become of a session without a connection.
 enum Waited {
     Arrival(Box<KeptSession>, Box<Resumed>),
@@ -618,49 +588,6 @@ enum Waited {
     Over(Box<KeptSession>),
     /// The table of sessions has it.
     Parked,
-}
-
-/// What is idle in a session without a connection, where its handlers have nothing more to do.
-struct Idle<'a> {
-    connection: &'a ConnectionShared,
-    /// `None` where the handlers are not there.
-    inbox: Option<&'a Inbox>,
-}
-
-impl Idle<'_> {
-    fn is_idle(&self) -> bool {
-        self.inbox.is_none_or(Inbox::is_idle) && self.connection.is_served()
-    }
-}
-
-/// What happens in a session without a connection.
-enum SuspendedStep {
-    /// A further connection; `None` where none can come any more.
-    Arrival(Option<Box<Resumed>>),
-    /// Its handlers have nothing more to do.
-    Idle,
-}
-
-/// The next connection, or that the handlers have become idle, where that is asked for.
-///
-/// # Cancel safety
-///
-/// Dropping the future loses nothing.
-async fn suspended_step(
-    (resumed, closing): (&mut Option<ResumedReceiver>, &mut Option<Closing>),
-    idle: Option<Idle<'_>>,
-) -> SuspendedStep {
-    let mut arrival = pin!(next_resumed(resumed, closing));
-    std::future::poll_fn(|task| {
-        if let Poll::Ready(arrival) = arrival.as_mut().poll(task) {
-            return Poll::Ready(SuspendedStep::Arrival(arrival));
-        }
-        if idle.as_ref().is_some_and(Idle::is_idle) {
-            return Poll::Ready(SuspendedStep::Idle);
-        }
-        Poll::Pending
-    })
-    .await
 }
 
 /// Refuses a connection that its session does not take. It has read nothing after its HELLO: the client gets the text.

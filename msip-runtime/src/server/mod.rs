@@ -28,6 +28,7 @@ mod sessions;
 mod shared;
 #[cfg(feature = "testing")]
 mod stub;
+mod suspended;
 mod untyped;
 
 use std::{
