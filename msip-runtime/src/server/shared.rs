@@ -3,8 +3,12 @@
 use std::sync::Arc;
 
 use super::{
-    authenticate::Authenticators, log_limiter::LogLimiter, permits::ConnectionPermits,
-    protocols::ProtocolTable, sessions::Sessions,
+    authenticate::Authenticators,
+    handoff::{HandedOffCount, Handoffs},
+    log_limiter::LogLimiter,
+    permits::ConnectionPermits,
+    protocols::ProtocolTable,
+    sessions::Sessions,
 };
 use crate::{Status, connection::Signal, driver::TurnQueue, settings::Settings};
 
@@ -14,6 +18,8 @@ pub(super) struct ServerShared {
     pub(super) name: String,
     pub(super) authenticators: Authenticators,
     pub(super) protocols: ProtocolTable,
+    pub(super) handoffs: Handoffs,
+    pub(super) handed_off: HandedOffCount,
     pub(super) sessions: Arc<Sessions>,
     pub(super) permits: ConnectionPermits,
     pub(super) log_limiter: Arc<LogLimiter>,
