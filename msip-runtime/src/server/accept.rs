@@ -18,7 +18,7 @@ use super::{
     acceptor::IncomingConnections,
     authenticate::Authenticators,
     connection::{self, ConnectionEnd},
-    handoff::{HandedOffCount, Handoffs},
+    handoff::Handoffs,
     listeners::AcceptFailure,
     log_limiter::LogLimiter,
     parked::ParkedSession,
@@ -84,7 +84,7 @@ pub(super) async fn serve(
     }
     let max_connections = settings.max_connections;
     // Sessions without a connection hold none.
-    let permits = ConnectionPermits::new(max_connections);
+    let permits = Arc::new(ConnectionPermits::new(max_connections));
     let handshakes = Arc::new(Semaphore::new(settings.max_handshakes));
     let log_limiter = Arc::new(LogLimiter::default());
     let sessions = Sessions::new(settings.max_detached_sessions, &log_limiter);
@@ -96,7 +96,7 @@ pub(super) async fn serve(
         authenticators,
         protocols,
         handoffs,
-        handed_off: HandedOffCount::default(),
+        handed_off: Arc::default(),
         sessions,
         permits,
         log_limiter: Arc::clone(&log_limiter),

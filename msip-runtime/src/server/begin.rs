@@ -103,13 +103,13 @@ pub(super) async fn begin(
     incoming: Incoming,
     mut permit: ConnectionPermit,
     handshake_permit: OwnedSemaphorePermit,
-    shared: &Arc<ServerShared>,
+    shared: &ServerShared,
 ) -> Option<Beginning> {
     let deadline = Instant::now() + shared.settings.handshake_timeout;
     let (mut greeted, mut hello) = match greet(incoming, shared, deadline).await? {
         First::Hello(greeted, hello) => (greeted, hello),
         First::Foreign(foreign) => {
-            let serving = foreign.serve(permit, handshake_permit, deadline, shared);
+            let serving = foreign.serve(permit, handshake_permit, deadline, shared.of_handoff());
             return Some(Beginning::HandedOff(serving));
         }
     };

@@ -15,10 +15,13 @@ use tokio::{
     time::{Instant, sleep_until},
 };
 
-use super::{permits::ConnectionPermit, shared::ServerShared};
+use super::{
+    log_limiter::LogLimiter,
+    permits::{ConnectionPermit, ConnectionPermits},
+};
 use crate::{
     Draining, Status,
-    connection::Raised,
+    connection::{Raised, Signal},
     instruments::{RefusedHandshake, handshake_refused},
     transport::{BoxFuture, Connection},
 };
@@ -119,7 +122,7 @@ pub struct HandedOff {
 pub struct HandoffPermit(Arc<Held>);
 
 struct Held {
-    shared: Arc<ServerShared>,
+    server: HandoffServer,
     permits: Mutex<Permits>,
     greeted: Notify,
 }
@@ -144,12 +147,12 @@ impl HandoffPermit {
         if permits.is_greeted {
             return Ok(());
         }
-        if !self.0.shared.permits.make_regular(&mut permits.connection) {
+        if !self.0.server.permits.make_regular(&mut permits.connection) {
             handshake_refused(RefusedHandshake::TooManyConnections);
-            return Err(self.0.shared.permits.refusal());
+            return Err(self.0.server.permits.refusal());
         }
         permits.is_greeted = true;
-        self.0.shared.handed_off.fetch_add(1, Ordering::Relaxed);
+        self.0.server.greeted.fetch_add(1, Ordering::Relaxed);
         drop(permits);
         self.0.greeted.notify_one();
         Ok(())
@@ -157,13 +160,13 @@ impl HandoffPermit {
 
     /// Ready once the server shuts down: a greeted peer is told, and its connection closed, within `drain_timeout`.
     pub fn draining(&self) -> Draining {
-        Draining::of(&self.0.shared.draining)
+        Draining::of(&self.0.server.draining)
     }
 
     /// Whether a line about this peer may be logged now. All that peers can cause to be logged is limited, by their
     /// address and together; what is left out is counted.
     pub fn may_log(&self, peer: &crate::transport::PeerAddress) -> bool {
-        self.0.shared.log_limiter.may_log_served(peer)
+        self.0.server.log_limiter.may_log_served(peer)
     }
 }
 
@@ -185,13 +188,21 @@ impl Held {
 impl Drop for Held {
     fn drop(&mut self) {
         if self.lock().is_greeted {
-            self.shared.handed_off.fetch_sub(1, Ordering::Relaxed);
+            self.server.greeted.fetch_sub(1, Ordering::Relaxed);
         }
     }
 }
 
-/// How many handed-off connections were greeted and have not ended.
-pub(super) type HandedOffCount = AtomicUsize;
+/// What a server has for the connections that it hands off.
+#[derive(Debug, Clone)]
+pub(super) struct HandoffServer {
+    pub(super) permits: Arc<ConnectionPermits>,
+    pub(super) log_limiter: Arc<LogLimiter>,
+    /// Raised once the server shuts down.
+    pub(super) draining: Arc<Signal>,
+    /// How many of them were greeted and have not ended.
+    pub(super) greeted: Arc<AtomicUsize>,
+}
 
 /// What a builder was given, in the order in which it is asked.
 #[derive(Default)]
@@ -250,11 +261,11 @@ impl Foreign {
         permit: ConnectionPermit,
         handshake_permit: OwnedSemaphorePermit,
         deadline: Instant,
-        shared: &Arc<ServerShared>,
+        server: HandoffServer,
     ) -> BoxFuture<'static, ()> {
         let address = self.connection.peer.clone();
         let held = Arc::new(Held {
-            shared: Arc::clone(shared),
+            server,
             permits: Mutex::new(Permits {
                 connection: permit,
                 handshake: Some(handshake_permit),
@@ -274,10 +285,10 @@ impl Foreign {
                     biased;
                     () = &mut serving => true,
                     () = held.greeted.notified() => false,
-                    () = Raised::of(&held.shared.draining) => true,
+                    () = Raised::of(&held.server.draining) => true,
                     () = sleep_until(deadline) => {
                         handshake_refused(RefusedHandshake::TimedOut);
-                        if held.shared.log_limiter.may_log_refused(&address) {
+                        if held.server.log_limiter.may_log_refused(&address) {
                             tracing::info!(rule = "it did not come in time", "no HELLO");
                         }
                         true
