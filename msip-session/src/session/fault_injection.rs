@@ -79,6 +79,10 @@ pub(super) enum FaultInjection {
     ForgetParkedCalls,
     /// A session that was parked uses its ids again.
     RepeatParkedIds,
+    /// A SUBSCRIBE that is unanswered when the connection is lost is not sent again.
+    ForgetSubscribe,
+    /// It is sent again after the messages.
+    SubscribeLast,
     /// Nothing is read while a handler waits for an answer; the simulation's own driver has this fault.
     #[cfg(any(test, fuzzing))]
     StopReading,
@@ -90,7 +94,7 @@ pub(super) enum FaultInjection {
 #[cfg(test)]
 impl FaultInjection {
     /// All of them.
-    pub(super) const ALL: [Self; 39] = [
+    pub(super) const ALL: [Self; 41] = [
         Self::SkipDedup,
         Self::AcknowledgeWhileHandling,
         Self::WindowOverAllIds,
@@ -128,6 +132,8 @@ impl FaultInjection {
         Self::ForgetParkedDeliveries,
         Self::ForgetParkedCalls,
         Self::RepeatParkedIds,
+        Self::ForgetSubscribe,
+        Self::SubscribeLast,
         Self::StopReading,
         Self::NeverReadOn,
     ];
