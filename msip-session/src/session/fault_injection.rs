@@ -83,6 +83,16 @@ pub(super) enum FaultInjection {
     ForgetSubscribe,
     /// It is sent again after the messages.
     SubscribeLast,
+    /// A datagram takes credit.
+    SpendForDatagram,
+    /// A message that came by a datagram gives credit back.
+    GrantForDatagram,
+    /// A datagram is given to the lane again.
+    RepeatDatagram,
+    /// A datagram that waits is sent on the next connection.
+    KeepDatagrams,
+    /// A datagram that is dropped from the queue is not counted.
+    ForgetDroppedDatagram,
     /// Nothing is read while a handler waits for an answer; the simulation's own driver has this fault.
     #[cfg(any(test, fuzzing))]
     StopReading,
@@ -94,7 +104,7 @@ pub(super) enum FaultInjection {
 #[cfg(test)]
 impl FaultInjection {
     /// All of them.
-    pub(super) const ALL: [Self; 41] = [
+    pub(super) const ALL: [Self; 46] = [
         Self::SkipDedup,
         Self::AcknowledgeWhileHandling,
         Self::WindowOverAllIds,
@@ -134,6 +144,11 @@ impl FaultInjection {
         Self::RepeatParkedIds,
         Self::ForgetSubscribe,
         Self::SubscribeLast,
+        Self::SpendForDatagram,
+        Self::GrantForDatagram,
+        Self::RepeatDatagram,
+        Self::KeepDatagrams,
+        Self::ForgetDroppedDatagram,
         Self::StopReading,
         Self::NeverReadOn,
     ];
