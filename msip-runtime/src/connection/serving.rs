@@ -7,7 +7,7 @@ use super::{
     ConnectionInner, ConnectionShared, Outgoing, Terms, cancellation::Cancellation,
     running_calls::CallToAnswer,
 };
-use crate::{Code, MetadataError, Status, metadata::check_header, sync::Ordering};
+use crate::{Code, MetadataError, Status, Variant, metadata::check_header, sync::Ordering};
 use msip_session::{
     InboundSlot, Reply, ReplyTo, Session,
     wire::{Credit, ErrorRef, Limits, Metadata, MsgId},
@@ -19,10 +19,11 @@ const TIME_LEN: usize = 11;
 /// The result of one message's handler.
 #[derive(Debug)]
 pub(crate) enum Completion<Out> {
-    /// A call, which is answered with a message: its variant, and the length of its body.
+    /// A call, which is answered with a message: its variant, and the length of its body. The variant is a whole word, like all
+    /// the others: a processor that copies this right after it was written waits for a word that was written in part.
     Call {
         slot: InboundSlot,
-        variant: u16,
+        variant: &'static Variant,
         len: usize,
         answer: Out,
     },
@@ -102,9 +103,10 @@ impl ConnectionShared {
             completions.clear();
             return;
         }
-        for completion in completions.drain(..) {
+        for completion in &*completions {
             state.settle(completion);
         }
+        completions.clear();
         if let Some(session) = state.session().filter(|_| handled.items > 0) {
             session.consumed(handled, terms.connection);
         }
@@ -215,19 +217,19 @@ impl ConnectionShared {
 }
 
 impl ConnectionInner {
-    fn settle<Out: Outgoing>(&mut self, completion: Completion<Out>) {
+    fn settle<Out: Outgoing>(&mut self, completion: &Completion<Out>) {
         match completion {
-            Completion::Call {
+            &Completion::Call {
                 slot,
                 variant,
                 len,
-                answer,
+                ref answer,
             } => {
                 let metadata = self.running_calls.take_answer_metadata(slot);
                 let Some(session) = self.session() else {
                     return;
                 };
-                let reply = Reply::message(variant, len, |buffer: &mut Vec<u8>| {
+                let reply = Reply::message(variant.number, len, |buffer: &mut Vec<u8>| {
                     answer.encode(buffer);
                 });
                 match metadata {
@@ -245,7 +247,7 @@ impl ConnectionInner {
                     return;
                 };
                 let outcome = outcome.as_ref().map(|&()| ()).map_err(Status::as_error);
-                session.acknowledge(id, urgent, outcome);
+                session.acknowledge(*id, *urgent, outcome);
             }
         }
     }

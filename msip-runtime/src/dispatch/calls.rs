@@ -350,7 +350,7 @@ where
         match handled {
             Ok(Ok(Answered::Message(answer))) if receiver.encoding().is_identity() => {
                 match D::Out::VARIANTS.get(answer.index()) {
-                    Some(answered) => receiver.answer(call.to_answer, answered.number, answer),
+                    Some(answered) => receiver.answer(call.to_answer, answered, answer),
                     None => receiver
                         .responder(call.to_answer, call.deadline)
                         .fail(&Status::internal("the answer has no variant")),

@@ -1,7 +1,7 @@
 //! Completion batches: the results of a service, reported to the session many at a time, under one lock.
 
 use crate::{
-    Status,
+    Status, Variant,
     connection::{Completion, ConnectionShared, Outgoing, Terms},
 };
 use msip_session::{
@@ -59,7 +59,7 @@ impl<Out: Outgoing> CompletionBatch<Out> {
     }
 
     /// A call has been answered, by a message that is written in protobuf, unchanged.
-    pub(super) fn answer(&mut self, slot: InboundSlot, variant: u16, answer: Out) {
+    pub(super) fn answer(&mut self, slot: InboundSlot, variant: &'static Variant, answer: Out) {
         let len = answer.encoded_len();
         self.answers_len += len;
         self.answers.push(Completion::Call {

@@ -18,7 +18,7 @@ use super::{
     service_turn::ServiceTurn,
 };
 use crate::{
-    Code, DisconnectReason, Status, VariantLabel,
+    Code, DisconnectReason, Status, Variant, VariantLabel,
     body::{Body, Encoding},
     connection::{CallToAnswer, ConnectionShared, Outgoing, Terms},
 };
@@ -375,7 +375,7 @@ impl<A: Outgoing> Receiver<A> {
 
     /// A call has been answered, by a message that needs no encoding but its own.
     #[inline]
-    pub(crate) fn answer(&mut self, call: CallToAnswer, variant: u16, answer: A) {
+    pub(crate) fn answer(&mut self, call: CallToAnswer, variant: &'static Variant, answer: A) {
         self.completions.answer(call.slot, variant, answer);
         self.settle_if_due();
     }
