@@ -67,6 +67,8 @@ struct Greeted {
     decoder: Decoder,
     session: Session,
     remote: Remote,
+    /// The address of this end.
+    local: PeerAddress,
 }
 
 /// How a client is served, unless it is refused.
@@ -101,7 +103,7 @@ pub(super) async fn begin(
     // A stranger is not told what comes of it.
     let negotiated = negotiate(&hello, shared);
     let request = (!shared.authenticators.is_empty())
-        .then(|| ConnectRequest::take(&mut hello, &greeted.remote));
+        .then(|| ConnectRequest::take(&mut hello, &greeted.remote, &greeted.local));
     let protocol = std::mem::take(&mut hello.hello.protocol);
     let secret = std::mem::take(&mut hello.hello.session_secret);
     let hello = Greeting::from(*hello);
@@ -169,6 +171,7 @@ fn open(
         mut decoder,
         mut session,
         remote,
+        ..
     } = greeted;
     let Accepted {
         id,
@@ -293,6 +296,7 @@ async fn greet(
         }
     };
     let remote = Remote::from(&accepted);
+    let local = accepted.local;
     let mut stream = accepted.stream;
     let connection = Arc::new(ConnectionShared::new(settings));
     let config = settings.session(Side::Accepting);
@@ -329,6 +333,7 @@ async fn greet(
         decoder,
         session,
         remote,
+        local,
     };
     Some((greeted, hello))
 }
@@ -347,6 +352,7 @@ async fn identify(
         decoder,
         session,
         remote,
+        ..
     } = greeted;
     let max_failures = shared.settings.max_auth_failures;
     let identifying = shared
