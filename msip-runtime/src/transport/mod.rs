@@ -67,6 +67,7 @@ pub use setting_error::TransportSettingError;
 pub use stream::{Io, Stream};
 #[cfg(feature = "tls")]
 pub use tls::{ClientAuth, ClientTls, Pem, ServerTls, TlsError};
+pub(crate) use url::CHANNEL_SETTING;
 pub use url::ServiceUrl;
 #[cfg(all(any(test, fuzzing), feature = "websocket"))]
 pub(crate) use websocket::websocket as fuzz_websocket;
