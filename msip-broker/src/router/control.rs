@@ -18,6 +18,7 @@ use super::{
     kept::{Kept, KeptTotals},
     route::{OneOf, Route},
     session::Session,
+    statistics::Ended,
     subscriptions::Subscriptions,
     sync::lock,
 };
@@ -43,10 +44,12 @@ struct Shared {
 #[derive(Debug, Default)]
 pub(super) struct Control {
     last_key: u64,
-    sessions: HashMap<SessionKey, Entry>,
+    pub(super) sessions: HashMap<SessionKey, Entry>,
     subscriptions: Subscriptions,
     grants: Grants<SessionKey>,
-    kept: BTreeMap<Bytes, Arc<Kept>>,
+    pub(super) kept: BTreeMap<Bytes, Arc<Kept>>,
+    /// What sessions have counted that are no more.
+    pub(super) ended: Ended,
     /// What the first service of a topic speaks.
     protocols: HashMap<Bytes, Spoken>,
     routes: HashMap<Bytes, Arc<Route>>,
@@ -63,13 +66,13 @@ enum Turn {
 
 /// What the router knows of a session beside what its connection does.
 #[derive(Debug)]
-struct Entry {
-    session: Arc<Session>,
+pub(super) struct Entry {
+    pub(super) session: Arc<Session>,
     rights: Arc<Rights>,
-    subscriptions: HashMap<Filter, Option<Arc<str>>>,
-    grants: HashMap<TopicFilter, Grant>,
+    pub(super) subscriptions: HashMap<Filter, Option<Arc<str>>>,
+    pub(super) grants: HashMap<TopicFilter, Grant>,
     /// When it ends, if it is away.
-    expires_at: Option<Duration>,
+    pub(super) expires_at: Option<Duration>,
 }
 
 #[derive(Debug)]
@@ -145,7 +148,7 @@ impl Router {
         self.0.generation.load(Ordering::Acquire)
     }
 
-    fn control(&self) -> MutexGuard<'_, Control> {
+    pub(super) fn control(&self) -> MutexGuard<'_, Control> {
         lock(&self.0.control)
     }
 
@@ -216,6 +219,9 @@ impl Router {
         let left = session
             .0
             .with_outbox(|outbox| outbox.end(reason, &mut wakes));
+        if control.sessions.contains_key(&session.key()) {
+            control.ended.add(&session.0, reason);
+        }
         self.forget(&mut control, session.key());
         drop(control);
         self.give_up(left, now);

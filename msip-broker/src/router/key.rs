@@ -9,6 +9,12 @@ pub struct SessionKey(pub(super) u64);
 impl SessionKey {
     /// What the broker itself publishes is from.
     pub const BROKER: Self = Self(0);
+
+    /// The number itself.
+    #[must_use]
+    pub const fn number(self) -> u64 {
+        self.0
+    }
 }
 
 impl fmt::Display for SessionKey {

@@ -17,6 +17,7 @@ mod publisher;
 mod refused;
 mod route;
 mod session;
+mod statistics;
 mod subscriptions;
 mod sync;
 #[cfg(test)]
@@ -34,4 +35,5 @@ pub use publication::{Frames, Publication, StateKey};
 pub use publisher::{Published, Publisher};
 pub use refused::{EndReason, Refused};
 pub use session::SessionHandle;
+pub use statistics::{Pending, SessionInfo, Statistics, TopicInfo};
 pub use wake::WakeList;

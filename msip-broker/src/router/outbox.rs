@@ -10,7 +10,10 @@ use std::{
 use bytes::Bytes;
 use msip_session::MsgKind;
 
-use super::{Assigned, EndReason, Limits, Presence, Publication, SessionKey, WakeList};
+use super::{
+    Assigned, EndReason, Limits, Presence, Publication, SessionKey, WakeList,
+    statistics::{Counted, Pending},
+};
 
 /// What a session is given.
 #[derive(Debug)]
@@ -90,6 +93,8 @@ pub(super) struct Outbox {
     min_generation: u64,
     /// Publishers that wait until this queue is shorter.
     pushed_back: Vec<Waker>,
+    /// How many messages were queued.
+    queued: u64,
     /// How many messages were dropped.
     pub(super) dropped: u64,
 }
@@ -124,6 +129,7 @@ impl Outbox {
             status: Status::Connected,
             min_generation: 0,
             pushed_back: Vec::new(),
+            queued: 0,
             dropped: 0,
         }
     }
@@ -135,6 +141,18 @@ impl Outbox {
     /// How many messages wait.
     pub(super) fn count(&self) -> usize {
         self.count
+    }
+
+    /// What waits, and what was counted.
+    pub(super) fn counted(&self) -> Counted {
+        Counted {
+            pending: Pending {
+                messages: self.count,
+                bytes: self.bytes,
+            },
+            queued: self.queued,
+            dropped: self.dropped,
+        }
     }
 
     /// How many bytes they keep.
@@ -163,7 +181,10 @@ impl Outbox {
             _ => {}
         }
         let item = match self.replace_state(item, bytes) {
-            Ok(()) => return Ok(self.queued(limits, wakes)),
+            Ok(()) => {
+                self.queued = self.queued.saturating_add(count as u64);
+                return Ok(self.queued(limits, wakes));
+            }
             Err(item) => item,
         };
         let is_droppable = is_droppable(&item);
@@ -183,6 +204,7 @@ impl Outbox {
     }
 
     fn append(&mut self, item: OutboxItem, bytes: usize, count: usize) {
+        self.queued = self.queued.saturating_add(count as u64);
         let number = self.next;
         self.next += 1;
         self.bytes += bytes;

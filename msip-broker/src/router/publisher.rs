@@ -84,6 +84,7 @@ impl Publisher {
     ) -> Result<Published, Refused> {
         let plan = self.plan(&publication.topic);
         plan.publish.clone()?;
+        self.session.count_published(publication.count);
         let topic = publication.topic.clone();
         let mut sending = Sending {
             from: self.session.key,

@@ -3,7 +3,7 @@
 use std::{
     sync::{
         Arc, Mutex,
-        atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed},
+        atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::Relaxed},
     },
     task::{Context, Poll},
     time::Duration,
@@ -13,6 +13,7 @@ use super::{
     Dialect, EndReason, Limits, OutboxItem, SessionKey, WakeList,
     open_calls::OpenCalls,
     outbox::{Outbox, Rejected, Status},
+    statistics::Counted,
     sync::lock,
 };
 use crate::access::Principal;
@@ -30,6 +31,8 @@ pub(super) struct Session {
     waiting: AtomicUsize,
     pub(super) open_calls: Arc<OpenCalls>,
     is_connected: AtomicBool,
+    /// How many messages it has published.
+    published: AtomicU64,
 }
 
 impl Session {
@@ -49,6 +52,7 @@ impl Session {
             waiting: AtomicUsize::new(0),
             open_calls: Arc::default(),
             is_connected: AtomicBool::new(true),
+            published: AtomicU64::new(0),
         }
     }
 
@@ -71,6 +75,20 @@ impl Session {
         self.is_connected
             .store(outbox.status() == Status::Connected, Relaxed);
         returned
+    }
+
+    /// It has published so many messages more.
+    pub(super) fn count_published(&self, count: u32) {
+        self.published.fetch_add(count.into(), Relaxed);
+    }
+
+    pub(super) fn published(&self) -> u64 {
+        self.published.load(Relaxed)
+    }
+
+    /// What its queue has counted, and what waits in it.
+    pub(super) fn counted(&self) -> Counted {
+        lock(&self.outbox).counted()
     }
 
     /// How many messages wait for it.
