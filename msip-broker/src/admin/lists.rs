@@ -8,6 +8,7 @@ use std::{
 use axum::{
     Json,
     extract::{Query, State},
+    http::StatusCode,
 };
 use serde::Serialize;
 
@@ -19,6 +20,9 @@ use crate::{
     connections::{ClosedConnection, ConnectionInfo},
     router::{Dialect, SessionInfo, TopicInfo},
 };
+
+/// How many bytes of a topic a query has. Of topics that are the same so far, as only MIP's can be, the later ones come again.
+const CURSOR: usize = 4096;
 
 /// A part of a list.
 #[derive(Serialize)]
@@ -72,14 +76,20 @@ pub(super) struct Session {
     dropped: u64,
 }
 
+/// A part of the topics, in the order of their names.
+#[derive(Serialize)]
+pub(super) struct Topics {
+    entries: Vec<Topic>,
+    /// What to ask for next: `?after=…`. Nothing where these are the last.
+    next: Option<String>,
+}
+
 #[derive(Serialize)]
 pub(super) struct Topic {
     /// Cut to 255 characters, which only MIP's peers exceed; what is no UTF-8 is replaced.
     topic: String,
-    subscribers: usize,
-    groups: usize,
+    subscriptions: usize,
     kept_values: usize,
-    kept_bytes: usize,
 }
 
 pub(super) async fn connections(
@@ -96,10 +106,10 @@ pub(super) async fn connections(
     let all = admin.connections.open();
     let mut all: Vec<_> = all
         .iter()
-        .map(|one| (&**one, one.session.pending()))
+        .map(|one| (&**one, one.session.waiting_bytes()))
         .collect();
     match query.sort {
-        Sort::Pending => all.sort_by_key(|(one, pending)| (Reverse(pending.bytes), one.id)),
+        Sort::Pending => all.sort_by_key(|(one, pending)| (Reverse(*pending), one.id)),
         // Numbers are given in the order of time.
         Sort::Age | Sort::Id => all.sort_by_key(|(one, _)| one.id),
     }
@@ -109,7 +119,7 @@ pub(super) async fn connections(
     })
 }
 
-fn open(info: &ConnectionInfo, pending: crate::router::Pending) -> Connection {
+fn open(info: &ConnectionInfo, pending_bytes: usize) -> Connection {
     Connection::Open {
         id: info.id,
         address: info.address.clone(),
@@ -118,8 +128,8 @@ fn open(info: &ConnectionInfo, pending: crate::router::Pending) -> Connection {
         session: info.session.key().number(),
         since: unix(info.since),
         open_seconds: info.age().as_secs_f64(),
-        pending_messages: pending.messages,
-        pending_bytes: pending.bytes,
+        pending_messages: info.session.waiting(),
+        pending_bytes,
     }
 }
 
@@ -158,7 +168,7 @@ pub(super) async fn slow(
     Query(query): Query<ListQuery>,
 ) -> Json<List<Session>> {
     let mut all = admin.router.sessions();
-    all.retain(|one| one.pending.messages > 0 || one.dropped > 0);
+    all.retain(|one| one.waiting > 0 || one.dropped > 0);
     sort_by_pending(&mut all);
     let now = admin.clock.now();
     Json(List {
@@ -168,7 +178,7 @@ pub(super) async fn slow(
 }
 
 fn sort_by_pending(all: &mut [SessionInfo]) {
-    all.sort_by_key(|one| (Reverse(one.pending.bytes), Reverse(one.dropped), one.key));
+    all.sort_by_key(|one| (Reverse(one.waiting_bytes), Reverse(one.dropped), one.key));
 }
 
 fn session(info: &SessionInfo, now: Duration) -> Session {
@@ -182,8 +192,8 @@ fn session(info: &SessionInfo, now: Duration) -> Session {
         subscriptions: info.subscriptions,
         grants: info.grants,
         open_calls: info.open_calls,
-        pending_messages: info.pending.messages,
-        pending_bytes: info.pending.bytes,
+        pending_messages: info.waiting,
+        pending_bytes: info.waiting_bytes,
         published: info.published,
         queued: info.queued,
         dropped: info.dropped,
@@ -193,23 +203,47 @@ fn session(info: &SessionInfo, now: Duration) -> Session {
 pub(super) async fn topics(
     State(admin): Shared,
     Query(query): Query<TopicQuery>,
-) -> Json<Vec<Topic>> {
-    let (offset, most) = query.part();
-    let topics = admin.router.topics(offset, most);
-    Json(topics.iter().map(topic).collect())
+) -> Result<Json<Topics>, (StatusCode, &'static str)> {
+    let after = match &query.after {
+        None => None,
+        Some(text) => {
+            let after = unhex(text);
+            const WRONG: &str = "`after` has to be what was `next` in an answer\n";
+            Some(after.ok_or((StatusCode::BAD_REQUEST, WRONG))?)
+        }
+    };
+    let most = query.most();
+    let topics = admin.router.topics(after.as_deref(), most);
+    let next = topics.last().filter(|_| topics.len() == most);
+    Ok(Json(Topics {
+        next: next.map(|last| hex(&last.topic)),
+        entries: topics.iter().map(topic).collect(),
+    }))
 }
 
 fn topic(info: &TopicInfo) -> Topic {
+    let text = String::from_utf8_lossy(&info.topic);
     Topic {
-        topic: String::from_utf8_lossy(&info.topic)
-            .chars()
-            .take(255)
-            .collect(),
-        subscribers: info.subscribers,
-        groups: info.groups,
-        kept_values: info.kept_values,
-        kept_bytes: info.kept_bytes,
+        topic: text.chars().take(255).collect(),
+        subscriptions: info.subscriptions,
+        kept_values: info.kept,
     }
+}
+
+/// A topic as a query can hold it, whatever its bytes are: the first of them, as far as a query may be long.
+fn hex(topic: &[u8]) -> String {
+    let shown = topic.iter().take(CURSOR);
+    shown.map(|byte| format!("{byte:02x}")).collect()
+}
+
+fn unhex(text: &str) -> Option<Vec<u8>> {
+    let mut digits = text.bytes().map(|digit| char::from(digit).to_digit(16));
+    let mut bytes = Vec::new();
+    while let Some(high) = digits.next() {
+        let byte = high? * 16 + digits.next()??;
+        bytes.push(u8::try_from(byte).ok()?);
+    }
+    Some(bytes)
 }
 
 fn dialect(dialect: Dialect) -> &'static str {

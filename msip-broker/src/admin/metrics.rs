@@ -11,13 +11,13 @@ use metrics::{Unit, counter, describe_counter, describe_gauge, gauge, with_local
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle, PrometheusRecorder};
 
 use super::{Admin, Shared};
-use crate::router::{Dialect, Statistics};
+use crate::router::{Dialect, Totals};
 
 /// Every instrument of the broker: its name, its unit, whether it is a counter, its labels, and what it is.
 type Instrument = (&'static str, Unit, bool, &'static str, &'static str);
 
 /// Those that there are. No label has a value that a peer chooses.
-pub(super) const INSTRUMENTS: [Instrument; 16] = {
+pub(super) const INSTRUMENTS: [Instrument; 19] = {
     use Unit::{Bytes, Count, Seconds};
     [
         (
@@ -119,6 +119,27 @@ pub(super) const INSTRUMENTS: [Instrument; 16] = {
             "messages that a full queue, or a session that is away, did not take",
         ),
         (
+            "msip_broker_failed_deliveries_total",
+            Count,
+            true,
+            "",
+            "deliveries that their receivers answered with an error",
+        ),
+        (
+            "msip_broker_handed_over_total",
+            Count,
+            true,
+            "",
+            "messages that went to another instance than the first",
+        ),
+        (
+            "msip_broker_dead_letters_total",
+            Count,
+            true,
+            "",
+            "messages that went to $dead/T",
+        ),
+        (
             "msip_broker_open_files",
             Count,
             false,
@@ -173,13 +194,13 @@ impl Metrics {
     }
 
     fn render(&self, admin: &Admin) -> String {
-        let statistics = admin.router.statistics();
-        with_local_recorder(&*self.recorder, || set(admin, &statistics));
+        let totals = admin.router.totals();
+        with_local_recorder(&*self.recorder, || set(admin, &totals));
         self.handle.render()
     }
 }
 
-fn set(admin: &Admin, statistics: &Statistics) {
+fn set(admin: &Admin, totals: &Totals) {
     let connections = admin.connections.open();
     for (dialect, name) in [(Dialect::Msip, "msip"), (Dialect::Mip, "mip")] {
         let of_it = connections
@@ -188,28 +209,31 @@ fn set(admin: &Admin, statistics: &Statistics) {
         gauge!("msip_broker_connections", "dialect" => name).set(of_it.count() as f64);
     }
     counter!("msip_broker_connections_opened_total").absolute(admin.connections.opened_in_all());
-    let away = statistics.sessions.saturating_sub(statistics.connected);
-    for (state, count) in [("connected", statistics.connected), ("away", away)] {
+    let connected = totals.sessions.saturating_sub(totals.away);
+    for (state, count) in [("connected", connected), ("away", totals.away)] {
         gauge!("msip_broker_sessions", "state" => state).set(count as f64);
     }
-    for (reason, count) in &statistics.ended {
+    for (reason, count) in &totals.ended {
         counter!("msip_broker_sessions_ended_total", "reason" => reason.name()).absolute(*count);
     }
     for (name, value) in [
-        ("msip_broker_subscriptions", statistics.subscriptions),
-        ("msip_broker_grants", statistics.grants),
-        ("msip_broker_kept_values", statistics.kept_values),
-        ("msip_broker_kept_bytes", statistics.kept_bytes),
-        ("msip_broker_pending_messages", statistics.pending_messages),
-        ("msip_broker_pending_bytes", statistics.pending_bytes),
-        ("msip_broker_open_calls", statistics.open_calls),
+        ("msip_broker_subscriptions", totals.subscriptions),
+        ("msip_broker_grants", totals.grants),
+        ("msip_broker_kept_values", totals.kept_values),
+        ("msip_broker_kept_bytes", totals.kept_bytes),
+        ("msip_broker_pending_messages", totals.waiting),
+        ("msip_broker_pending_bytes", totals.waiting_bytes),
+        ("msip_broker_open_calls", totals.open_calls),
     ] {
         gauge!(name).set(value as f64);
     }
     for (name, value) in [
-        ("msip_broker_published_messages_total", statistics.published),
-        ("msip_broker_queued_messages_total", statistics.queued),
-        ("msip_broker_dropped_messages_total", statistics.dropped),
+        ("msip_broker_published_messages_total", totals.published),
+        ("msip_broker_queued_messages_total", totals.queued),
+        ("msip_broker_dropped_messages_total", totals.dropped),
+        ("msip_broker_failed_deliveries_total", totals.failed),
+        ("msip_broker_handed_over_total", totals.handed_over),
+        ("msip_broker_dead_letters_total", totals.dead_letters),
     ] {
         counter!(name).absolute(value);
     }

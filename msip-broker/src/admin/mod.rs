@@ -64,8 +64,7 @@ impl Admin {
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             ticks.tick().await;
-            self.rates
-                .sample(self.clock.now(), &self.router.statistics());
+            self.rates.sample(self.clock.now(), &self.router.totals());
             self.metrics.upkeep();
         }
     }
@@ -89,7 +88,7 @@ const PATHS: [(&str, &str); 9] = [
     ("/sessions", "sessions: ?sort=pending|id"),
     (
         "/topics",
-        "topics that somebody hears, or that have kept values",
+        "topics that are subscribed to by name, or that have kept values",
     ),
     (
         "/slow",

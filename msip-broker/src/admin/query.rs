@@ -6,9 +6,6 @@ use serde::Deserialize;
 const MOST: usize = 1000;
 const USUAL: usize = 100;
 
-/// How far into the topics one can look.
-const FARTHEST: usize = 100_000;
-
 /// Which part of a list. An unknown name in a query is an error.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -48,9 +45,9 @@ pub(super) enum ConnectionState {
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct TopicQuery {
+    /// Those after this one, as an answer has named it.
+    pub(super) after: Option<String>,
     limit: Option<usize>,
-    #[serde(default)]
-    offset: usize,
 }
 
 impl ListQuery {
@@ -64,9 +61,8 @@ impl ListQuery {
 }
 
 impl TopicQuery {
-    /// How many to leave out, and how many to list then.
-    pub(super) fn part(&self) -> (usize, usize) {
-        (self.offset.min(FARTHEST), most(self.limit))
+    pub(super) fn most(&self) -> usize {
+        most(self.limit)
     }
 }
 

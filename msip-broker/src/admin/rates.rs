@@ -10,7 +10,7 @@ use axum::{Json, extract::State};
 use serde::Serialize;
 
 use super::Shared;
-use crate::router::Statistics;
+use crate::router::Totals;
 
 /// How often what was counted is looked at.
 pub(crate) const INTERVAL: Duration = Duration::from_secs(1);
@@ -46,16 +46,16 @@ pub(super) struct Rate {
 
 impl Rates {
     /// Notes what was counted until now.
-    pub(crate) fn sample(&self, at: Duration, statistics: &Statistics) {
+    pub(crate) fn sample(&self, at: Duration, totals: &Totals) {
         let mut samples = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if samples.len() == KEPT {
             samples.pop_front();
         }
         samples.push_back(Sample {
             at,
-            published: statistics.published,
-            queued: statistics.queued,
-            dropped: statistics.dropped,
+            published: totals.published,
+            queued: totals.queued,
+            dropped: totals.dropped,
         });
     }
 
@@ -94,12 +94,12 @@ mod tests {
         let rates = Rates::default();
         assert_eq!(rates.over(10).published, 0.0);
         for second in 0..100 {
-            let statistics = Statistics {
+            let totals = Totals {
                 published: if second < 95 { 0 } else { (second - 94) * 10 },
                 queued: second * 3,
-                ..Statistics::default()
+                ..Totals::default()
             };
-            rates.sample(Duration::from_secs(second), &statistics);
+            rates.sample(Duration::from_secs(second), &totals);
         }
         let published = SPANS.map(|seconds| rates.over(seconds).published);
         assert_eq!(published, [10.0, 5.0, 50.0 / 60.0]);

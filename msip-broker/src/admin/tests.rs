@@ -20,7 +20,9 @@ use crate::{
     config::Config,
     connections::Connections,
     directory::Directory,
-    router::{Dialect, EndReason, Limits, Router, SessionHandle, SubscribeRequest},
+    router::{
+        Dialect, EndReason, Limits, Router, SessionHandle, SubscribeRequest, Totals, WakeList,
+    },
     shared::BrokerShared,
     topic::{Filter, TopicFilter},
 };
@@ -70,6 +72,22 @@ impl Asked {
         request.group = group.map(str::to_owned);
         let now = self.shared.clock.now();
         self.shared.router.subscribe(session, request, now).unwrap();
+    }
+
+    fn suspend(&self, session: &SessionHandle) {
+        let mut wakes = WakeList::new();
+        self.shared
+            .router
+            .suspend(session, self.shared.clock.now(), &mut wakes);
+        wakes.wake();
+    }
+
+    fn end(&self, session: &SessionHandle, reason: EndReason) {
+        let mut wakes = WakeList::new();
+        self.shared
+            .router
+            .end(session, reason, self.shared.clock.now(), &mut wakes);
+        wakes.wake();
     }
 
     /// The status, the head and the body of an answer.
@@ -133,7 +151,7 @@ async fn lists_have_what_there_is_sorted_and_in_parts() {
         asked.shared.connections.opened("127.0.0.1:5001", &two),
     );
     closed.closed("slow consumer");
-    asked.shared.router.suspend(&two, asked.shared.clock.now());
+    asked.suspend(&two);
 
     let connections = asked.json("/connections").await;
     assert_eq!(connections["total"], 1);
@@ -161,31 +179,30 @@ async fn lists_have_what_there_is_sorted_and_in_parts() {
         (&2.into(), &"plant".into())
     );
 
+    asked.subscribe(&two, "c", None);
     let topics = asked.json("/topics").await;
+    let names = |topics: &Value| -> Vec<String> {
+        let entries = topics["entries"].as_array().unwrap().iter();
+        entries
+            .map(|entry| entry["topic"].as_str().unwrap().to_owned())
+            .collect()
+    };
+    assert_eq!(names(&topics), ["b", "c"], "no filters with wildcards");
     assert_eq!(
-        (&topics[0]["topic"], &topics[0]["subscribers"]),
-        (&"a/+".into(), &1.into())
+        (&topics["entries"][0]["subscriptions"], &topics["next"]),
+        (&2.into(), &Value::Null)
     );
+    let first = asked.json("/topics?limit=1").await;
+    assert_eq!(names(&first), ["b"]);
+    let next = first["next"].as_str().unwrap();
     assert_eq!(
-        (&topics[1]["topic"], &topics[1]["groups"]),
-        (&"b".into(), &1.into())
-    );
-    assert_eq!(
-        asked
-            .json("/topics?offset=1&limit=5")
-            .await
-            .as_array()
-            .unwrap()
-            .len(),
-        1
+        names(&asked.json(&format!("/topics?after={next}")).await),
+        ["c"]
     );
     assert_eq!(asked.json("/slow").await["total"], 0);
     assert_eq!(asked.json("/rates").await.as_array().unwrap().len(), 3);
 
-    asked
-        .shared
-        .router
-        .end(&two, EndReason::Closed, asked.shared.clock.now());
+    asked.end(&two, EndReason::Closed);
     drop(open);
     assert_eq!(asked.json("/connections").await["total"], 0);
     for wrong in [
@@ -193,6 +210,8 @@ async fn lists_have_what_there_is_sorted_and_in_parts() {
         "/sessions?sorted=id",
         "/connections?limit=-1",
         "/topics?after=a",
+        "/topics?after=xx",
+        "/topics?offset=1",
     ] {
         assert_eq!(asked.get(wrong).await.0, 400, "{wrong}");
     }
@@ -205,10 +224,7 @@ async fn metrics_have_no_label_that_a_peer_chooses() {
     asked.subscribe(&session, "a/secret/topic", Some("a-group"));
     let open = asked.shared.connections.opened("192.0.2.7:5000", &session);
     let gone = asked.session("gone", Dialect::Mip);
-    asked
-        .shared
-        .router
-        .end(&gone, EndReason::SlowConsumer, asked.shared.clock.now());
+    asked.end(&gone, EndReason::SlowConsumer);
     let (_, text) = asked.get("/metrics").await;
     for (name, ..) in INSTRUMENTS {
         assert!(text.contains(&format!("# HELP {name} ")), "{name}: {text}");
@@ -240,7 +256,7 @@ async fn what_was_counted_stays_counted_when_a_session_ends() {
     asked.subscribe(&to, "a", None);
     let mut publisher = crate::router::Publisher::new(&asked.shared.router, &from);
     let now = asked.shared.clock.now();
-    let mut wakes = crate::router::WakeList::new();
+    let mut wakes = WakeList::new();
     let frames = Bytes::from_static(&[0; 24]);
     let publication = crate::router::Publication::new(
         from.key(),
@@ -250,9 +266,9 @@ async fn what_was_counted_stays_counted_when_a_session_ends() {
         3,
     );
     publisher.publish(publication, now, &mut wakes).unwrap();
-    let sums = |statistics: crate::router::Statistics| (statistics.published, statistics.queued);
-    assert_eq!(sums(asked.shared.router.statistics()), (3, 3));
-    assert_eq!(to.pending().messages, 3);
+    let sums = |totals: Totals| (totals.published, totals.queued);
+    assert_eq!(sums(asked.shared.router.totals()), (3, 3));
+    assert_eq!(to.waiting(), 3);
     let slow = asked.json("/slow").await;
     assert_eq!(
         (&slow["total"], &slow["entries"][0]["pending_messages"]),
@@ -264,17 +280,17 @@ async fn what_was_counted_stays_counted_when_a_session_ends() {
         "the longest queue first"
     );
     for session in [&from, &to] {
-        asked.shared.router.end(session, EndReason::Closed, now);
-        asked.shared.router.end(session, EndReason::Closed, now);
+        asked.end(session, EndReason::Closed);
+        asked.end(session, EndReason::Closed);
     }
-    let statistics = asked.shared.router.statistics();
-    assert_eq!(
-        statistics.ended.get(&EndReason::Closed),
-        Some(&2),
-        "each once"
-    );
-    assert_eq!((statistics.sessions, statistics.pending_messages), (0, 0));
-    assert_eq!(sums(statistics), (3, 3));
+    let totals = asked.shared.router.totals();
+    let ended = totals
+        .ended
+        .iter()
+        .find(|(reason, _)| *reason == EndReason::Closed);
+    assert_eq!(ended, Some(&(EndReason::Closed, 2)), "each once");
+    assert_eq!((totals.sessions, totals.waiting), (0, 0));
+    assert_eq!(sums(totals), (3, 3));
 }
 
 #[tokio::test]

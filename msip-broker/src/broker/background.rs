@@ -11,7 +11,7 @@ use tokio::time::{MissedTickBehavior, interval};
 use super::BrokerError;
 #[cfg(feature = "admin")]
 use crate::admin::{self, Admin, AdminServer};
-use crate::{config::Config, shared::BrokerShared};
+use crate::{config::Config, router::WakeList, shared::BrokerShared};
 
 /// How often it looks which sessions have expired.
 const EXPIRY: Duration = Duration::from_secs(1);
@@ -112,6 +112,8 @@ async fn expire(shared: BrokerShared) {
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         ticks.tick().await;
-        shared.router.expire(shared.clock.now());
+        let mut wakes = WakeList::new();
+        shared.router.expire(shared.clock.now(), &mut wakes);
+        wakes.wake();
     }
 }

@@ -387,6 +387,11 @@ pub struct AccessConfig {
     pub serve: FilterConfig,
     /// At which topics it may request.
     pub request: FilterConfig,
+    /// How many messages a second its sessions may send together: of several roles the most; what is said of a principal itself
+    /// wins. Any number unless set.
+    pub messages_per_second: Option<u64>,
+    /// How many bytes a second they may send, in the same way.
+    pub bytes_per_second: Option<u64>,
 }
 
 /// Which topics are allowed, and which are denied.

@@ -19,8 +19,15 @@ use crate::topic::TopicFilter;
 const DAY: RangeInclusive<Duration> = Duration::ZERO..=Duration::from_secs(86_400);
 const HOUR: RangeInclusive<Duration> = Duration::ZERO..=Duration::from_secs(3600);
 
-/// The rights that a role or a principal may have.
-const RIGHTS: [&str; 4] = ["publish", "subscribe", "serve", "request"];
+/// What a role or a principal may have.
+const ACCESS: [&str; 6] = [
+    "publish",
+    "subscribe",
+    "serve",
+    "request",
+    "messages_per_second",
+    "bytes_per_second",
+];
 
 /// Sets what a document says.
 pub(super) fn read(reader: &mut Reader<'_>, document: &DeTable<'_>, config: &mut Config) {
@@ -85,7 +92,7 @@ pub(super) fn read(reader: &mut Reader<'_>, document: &DeTable<'_>, config: &mut
                 continue;
             };
             let within = format!("[roles.{}]", name.get_ref());
-            let mut role = Section::new(all.reader, table, at, &within, &RIGHTS);
+            let mut role = Section::new(all.reader, table, at, &within, &ACCESS);
             let access = access(&mut role);
             config.roles.insert(name.get_ref().to_string(), access);
         }
@@ -96,7 +103,7 @@ pub(super) fn read(reader: &mut Reader<'_>, document: &DeTable<'_>, config: &mut
                 continue;
             };
             let within = format!("[principals.{}]", name.get_ref());
-            let known = ["roles", "publish", "subscribe", "serve", "request"];
+            let known: Vec<_> = ["roles"].into_iter().chain(ACCESS).collect();
             let mut section = Section::new(all.reader, table, at, &within, &known);
             let principal = PrincipalConfig {
                 roles: section.roles("roles"),
@@ -273,6 +280,8 @@ fn access(section: &mut Section<'_, '_, '_>) -> AccessConfig {
         subscribe: filters(section, "subscribe"),
         serve: filters(section, "serve"),
         request: filters(section, "request"),
+        messages_per_second: section.number("messages_per_second", 1..=u64::MAX),
+        bytes_per_second: section.size("bytes_per_second", super::KIB..=u64::MAX),
     }
 }
 

@@ -55,9 +55,12 @@ jwks = "/etc/msip/jwks.json"
 publish = ["plant/#"]
 subscribe = { allow = ["plant/#", "alarm/+"], deny = ["plant/secret/#"] }
 
+messages_per_second = 1000
+
 [principals.plant]
 roles = ["operator"]
 serve = ["plant/+"]
+bytes_per_second = "10MiB"
 "##;
 
 #[test]

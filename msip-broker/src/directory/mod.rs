@@ -13,7 +13,7 @@ use std::{
 use msip_runtime::{Identity, transport::PeerAddress};
 
 use crate::{
-    access::{Filters, Principal, Rights, Role},
+    access::{Filters, Principal, PrincipalLimits, Rights, Role},
     config::{AccessConfig, Config, FilterConfig, PrincipalConfig},
     topic::TopicFilter,
 };
@@ -161,6 +161,13 @@ impl Table {
         let mut rights = self.rights_of_roles(roles.iter().chain(of_file));
         if let Some(principal) = own {
             add(&mut rights, &principal.access);
+            let own = &principal.access;
+            let PrincipalLimits {
+                messages_per_second,
+                bytes_per_second,
+            } = &mut rights.limits;
+            *messages_per_second = own.messages_per_second.or(*messages_per_second);
+            *bytes_per_second = own.bytes_per_second.or(*bytes_per_second);
         }
         rights
     }
@@ -186,8 +193,12 @@ fn add(rights: &mut Rights, access: &AccessConfig) {
         subscribe,
         serve,
         request,
+        limits,
         ..
     } = rights;
+    // Nothing is less than any number.
+    limits.messages_per_second = limits.messages_per_second.max(access.messages_per_second);
+    limits.bytes_per_second = limits.bytes_per_second.max(access.bytes_per_second);
     for (filters, more) in [
         (publish, &access.publish),
         (subscribe, &access.subscribe),

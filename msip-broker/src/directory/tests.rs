@@ -17,6 +17,11 @@ use crate::{
 const ROLES: &str = "
 [roles.sensor]
 publish = ['plant/+']
+messages_per_second = 100
+
+[roles.gateway]
+messages_per_second = 1000
+bytes_per_second = '1MiB'
 
 [roles.reader]
 subscribe = { allow = ['plant/#'], deny = ['plant/secret'] }
@@ -24,6 +29,7 @@ subscribe = { allow = ['plant/#'], deny = ['plant/secret'] }
 [principals.ada]
 roles = ['reader']
 publish = ['notes/ada']
+bytes_per_second = '2MiB'
 
 [principals.plant]
 roles = ['sensor', 'service']
@@ -204,4 +210,23 @@ fn what_is_said_of_roles_and_principals_can_change() {
         "plant",
         "listeners stay"
     );
+}
+
+#[test]
+fn limits_are_the_largest_of_the_roles_unless_the_principal_has_its_own() {
+    let directory = directory(ROLES, &[]);
+    let limits = |user: &str, roles: &[&str]| {
+        let identity = Identity::new("api-key")
+            .with_user(user)
+            .with_roles(roles.iter().copied());
+        let limits = directory.of_identity(Some(&identity)).1.limits;
+        (limits.messages_per_second, limits.bytes_per_second)
+    };
+    assert_eq!(limits("eve", &["reader"]), (None, None));
+    assert_eq!(limits("eve", &["sensor"]), (Some(100), None));
+    assert_eq!(
+        limits("eve", &["gateway", "sensor"]),
+        (Some(1000), Some(1 << 20))
+    );
+    assert_eq!(limits("ada", &["gateway"]), (Some(1000), Some(2 << 20)));
 }

@@ -13,7 +13,6 @@ use super::{
     Dialect, EndReason, Limits, OutboxItem, SessionKey, WakeList,
     open_calls::OpenCalls,
     outbox::{Outbox, Rejected, Status},
-    statistics::Counted,
     sync::lock,
 };
 use crate::access::Principal;
@@ -32,7 +31,7 @@ pub(super) struct Session {
     pub(super) open_calls: Arc<OpenCalls>,
     is_connected: AtomicBool,
     /// How many messages it has published.
-    published: AtomicU64,
+    pub(super) published: AtomicU64,
 }
 
 impl Session {
@@ -75,20 +74,6 @@ impl Session {
         self.is_connected
             .store(outbox.status() == Status::Connected, Relaxed);
         returned
-    }
-
-    /// It has published so many messages more.
-    pub(super) fn count_published(&self, count: u32) {
-        self.published.fetch_add(count.into(), Relaxed);
-    }
-
-    pub(super) fn published(&self) -> u64 {
-        self.published.load(Relaxed)
-    }
-
-    /// What its queue has counted, and what waits in it.
-    pub(super) fn counted(&self) -> Counted {
-        lock(&self.outbox).counted()
     }
 
     /// How many messages wait for it.
