@@ -15,6 +15,12 @@ impl Clock {
         Self(Instant::now())
     }
 
+    /// When it began.
+    #[must_use]
+    pub fn began(&self) -> Instant {
+        self.0
+    }
+
     /// The time since it began.
     #[must_use]
     pub fn now(&self) -> Duration {

@@ -2,6 +2,7 @@
 //!
 //! - [`topic`] has topics and filters, and what one filter covers of another.
 //! - [`access`] decides who may publish, subscribe, serve and request what.
+//! - [`mip`] serves the peers of MIP.
 //! - [`router`] has subscriptions, groups, kept state and the sessions' queues: values without I/O, of which a connection
 //!   drives its [`router::Publisher`] and its [`router::SessionHandle`].
 //! - [`Broker`] listens and serves, by a [`Config`]; what its connections share is a [`BrokerShared`].
@@ -14,6 +15,7 @@
 //! | --- | --- | --- |
 //! | `cli` | yes | the program |
 //! | `admin` | yes | the admin listener: metrics and lists over HTTP |
+//! | `compression` | yes | compressed bodies are inflated for receivers that have not agreed to them; compiles C |
 //! | `quic`, `tls`, `websocket` | yes | listeners at `quic://`, `tls://`, `ws://` and `wss://` |
 //! | `jwt` | no | peers that show a JSON Web Token |
 
@@ -25,6 +27,7 @@ mod clock;
 pub mod config;
 mod connections;
 mod directory;
+pub mod mip;
 pub mod router;
 mod shared;
 pub mod topic;
@@ -33,6 +36,6 @@ pub use broker::{Broker, BrokerBuilder, BrokerError, BrokerReloader, KeysError};
 pub use clock::Clock;
 pub use config::{Config, ConfigErrors};
 pub use connections::{ClosedConnection, ConnectionInfo, Connections, OpenConnection};
-pub use directory::{Directory, MipTerms};
+pub use directory::Directory;
 pub use msip_runtime::DrainReport;
 pub use shared::BrokerShared;

@@ -9,7 +9,8 @@ use crate::{
     clock::Clock,
     config::{AdminConfig, Config, LimitsConfig},
     connections::Connections,
-    directory::{Authentication, BoundListener, Directory},
+    directory::{Authentication, BoundListener, Directory, MipTerms},
+    mip::{Admission, MipPeers, MipSettings},
     router::{Limits, Router},
     shared::BrokerShared,
 };
@@ -102,7 +103,8 @@ impl BrokerBuilder {
             .max_detached_sessions(size(config.limits.detached_sessions))
             .max_memory(size(config.limits.memory))
             // Each listener was checked by itself.
-            .insecure(is_insecure);
+            .insecure(is_insecure)
+            .handoff(mip_peers(&config, &shared));
         let server = authentication
             .install(&shared.directory, server)
             .bind()
@@ -118,6 +120,31 @@ impl BrokerBuilder {
             reloader,
         })
     }
+}
+
+/// What serves MIP peers, at all listeners.
+fn mip_peers(config: &Config, shared: &BrokerShared) -> MipPeers {
+    let settings = MipSettings {
+        max_body: size(config.max_body),
+        max_away: size(config.limits.detached_sessions),
+        drain_spread: config.drain_spread,
+        connections: shared.connections.clone(),
+        ..MipSettings::default()
+    };
+    let directory = shared.directory.clone();
+    let (router, began) = (shared.router.clone(), shared.clock.began());
+    MipPeers::new(router, began, settings, move |connection| {
+        let MipTerms {
+            principal,
+            rights,
+            may_resume,
+        } = directory.of_mip(&connection.local);
+        Ok(Admission {
+            principal,
+            rights,
+            may_resume,
+        })
+    })
 }
 
 /// The limits of the router.

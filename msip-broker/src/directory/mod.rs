@@ -45,14 +45,13 @@ struct Table {
 
 /// Who a MIP peer is, which says nothing of itself: what its listener says.
 #[derive(Debug, Clone)]
-#[non_exhaustive]
-pub struct MipTerms {
+pub(crate) struct MipTerms {
     /// Who it is.
-    pub principal: Principal,
+    pub(crate) principal: Principal,
     /// What it may do.
-    pub rights: Arc<Rights>,
+    pub(crate) rights: Arc<Rights>,
     /// Whether it may come back to its session by the session's number.
-    pub may_resume: bool,
+    pub(crate) may_resume: bool,
 }
 
 impl Directory {
@@ -109,8 +108,7 @@ impl Directory {
     }
 
     /// Who a MIP peer is that has connected to this local address.
-    #[must_use]
-    pub fn of_mip(&self, local: &PeerAddress) -> MipTerms {
+    pub(crate) fn of_mip(&self, local: &PeerAddress) -> MipTerms {
         let table = self.table();
         let listener = BoundListener::find(&table.listeners, local);
         let is_local = listener.is_some_and(|listener| listener.is_local);
