@@ -24,6 +24,7 @@ use crate::{
 
 mod by_kind;
 mod failures;
+mod matrix;
 mod outboxes;
 mod rights;
 mod sessions;
