@@ -253,8 +253,7 @@ impl World {
 
     // What may be done.
 
-    fn is_enabled(&self, at: usize, uses: Uses, asked: &str, is_live: bool) -> bool {
-        let _ = at;
+    fn is_enabled(&self, uses: Uses, asked: &str, is_live: bool) -> bool {
         self.sims.iter().any(|giver| {
             let is_there = match giver.link {
                 Link::Ended(_) => false,
@@ -276,7 +275,7 @@ impl World {
         };
         match sim.said.about(uses, about) {
             Answer::Yes => true,
-            Answer::IfEnabled => self.is_enabled(at, uses, about, false),
+            Answer::IfEnabled => self.is_enabled(uses, about, false),
             Answer::No => false,
         }
     }
@@ -313,8 +312,8 @@ impl World {
         match answer {
             Answer::Yes => Ok(()),
             Answer::No => Err(Code::PermissionDenied),
-            Answer::IfEnabled if self.is_enabled(at, uses, about, true) => Ok(()),
-            Answer::IfEnabled if self.is_enabled(at, uses, about, false) => Err(Code::Unavailable),
+            Answer::IfEnabled if self.is_enabled(uses, about, true) => Ok(()),
+            Answer::IfEnabled if self.is_enabled(uses, about, false) => Err(Code::Unavailable),
             Answer::IfEnabled => Err(Code::PermissionDenied),
         }
     }
@@ -600,12 +599,29 @@ impl World {
             let mut message = homeless.remove(0);
             let is_fresh = std::mem::take(&mut is_first);
             let eligible = self.eligible(&message);
-            let eligible_before = eligible.clone();
             let count = message.numbers.len();
             let loads: BTreeMap<usize, usize> =
                 eligible.iter().map(|at| (*at, self.waiting(*at))).collect();
             let mut got: BTreeMap<usize, usize> = BTreeMap::new();
+            // Whoever was tried and had no place for it has ended.
             let mut ended = Vec::new();
+            for at in &eligible {
+                if let Status::Ended(reason) = self.status(*at) {
+                    let more: usize = homeless.iter().map(|one| one.numbers.len()).sum();
+                    if loads[at] + count + more <= self.most(*at) {
+                        return Err(format!("{at} has ended: {reason:?}"));
+                    }
+                    ended.push((*at, reason));
+                }
+            }
+            if !ended.is_empty() {
+                for (at, reason) in ended {
+                    let left = self.gone(at, reason);
+                    homeless.extend(left);
+                }
+                homeless.insert(0, message);
+                continue;
+            }
             self.say(|| format!("  settles {message:?} among {eligible:?} {loads:?}"));
             for at in 0..self.sims.len() {
                 let found: Vec<_> = self.actual(at).into_iter().flatten().collect();
@@ -635,28 +651,12 @@ impl World {
             if is_fresh {
                 self.check_shares(&message, &eligible, &loads, &got)?;
             }
-            // Whoever was tried and had no place for it has ended.
-            for at in eligible {
-                if let Status::Ended(reason) = self.status(at) {
-                    let more: usize = homeless.iter().map(|one| one.numbers.len()).sum();
-                    let is_full = loads[&at] + count + more > self.most(at);
-                    if !is_full {
-                        return Err(format!("{at} has ended: {reason:?}"));
-                    }
-                    ended.push((at, reason));
-                }
-            }
-            let others: Vec<_> = ended
-                .into_iter()
-                .flat_map(|(at, reason)| self.gone(at, reason))
-                .collect();
-            let has_changed = !others.is_empty() || eligible_before != self.eligible(&message);
-            homeless.extend(others);
+            let has_changed = eligible != self.eligible(&message);
             if !message.numbers.is_empty() && has_changed {
                 // Others could have it now.
                 homeless.insert(0, message);
             } else if !message.numbers.is_empty() {
-                let more = self.unplaced(message, is_fresh)?;
+                let more = self.unplaced(message)?;
                 homeless.extend(more);
             }
         }
@@ -664,7 +664,7 @@ impl World {
     }
 
     /// Nobody has got a message that was for one.
-    fn unplaced(&mut self, message: Message, is_fresh: bool) -> Result<Vec<Message>, String> {
+    fn unplaced(&mut self, message: Message) -> Result<Vec<Message>, String> {
         let eligible = self.eligible(&message);
         let is_allowed = message.is_droppable()
             || eligible.is_empty()
@@ -687,7 +687,6 @@ impl World {
         if !message.acked || message.topic.starts_with('$') {
             return Ok(Vec::new());
         }
-        let _ = is_fresh;
         Ok(self.bury(message))
     }
 
@@ -1078,7 +1077,10 @@ impl World {
             };
             let now = self.now;
             let has_expired = |one: &Message| one.expires.is_some_and(|expires| expires <= now);
-            let waits = |lane: usize| !self.sims[at].lanes[lane].is_empty();
+            let waits = |lane: usize| {
+                let mut queue = self.sims[at].lanes[lane].iter();
+                queue.any(|one| !has_expired(one))
+            };
             let both = waits(0) && (waits(1) || waits(2));
             let lanes = &self.sims[at].lanes;
             // What has expired is passed over.
