@@ -1361,13 +1361,10 @@ impl World {
         let eligible = self.eligible(&message);
         let expected = match self.sims[at].link {
             Link::Ended(_) => Err(Code::Unavailable),
-            _ => {
-                self.may_send(at, Uses::Request, &topic)
-                    .and_then(|()| match eligible.is_empty() {
-                        true => Err(Code::Unavailable),
-                        false => Ok(()),
-                    })
-            }
+            _ => match self.may_send(at, Uses::Request, &topic) {
+                Ok(()) if eligible.is_empty() => Err(Code::Unavailable),
+                other => other,
+            },
         };
         let is_over = eligible
             .iter()
