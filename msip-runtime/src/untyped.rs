@@ -11,6 +11,8 @@
 //! - [`UntypedServer`] offers protocols by name, or any; [`ServerBuilder::untyped`](crate::ServerBuilder::untyped) adds one to a typed
 //!   server. [`UntypedClient`] connects with a name and a fingerprint.
 //!
+//! - [`Handoff`] serves whole connections of peers that speak something else, at the same port.
+//!
 //! **This module is less stable than the typed API**: a minor version may change it.
 //!
 //! # Codecs, compression, topics
@@ -22,6 +24,6 @@ pub use crate::client::{Ignore, UntypedClient, UntypedService};
 pub use crate::raw::{
     Acknowledgment, Event, Handle, Inbound, MessageRef, Messages, Reply, Requests, Responder,
     Responses, Service, Untyped, UntypedExchange, UntypedMessage, UntypedPeer, UntypedSender,
-    VariantRow, VariantTable, relay,
+    VariantRow, VariantTable, decompress, relay,
 };
-pub use crate::server::{UntypedProtocol, UntypedServer};
+pub use crate::server::{HandedOff, Handoff, HandoffPermit, UntypedProtocol, UntypedServer};

@@ -1,5 +1,6 @@
 //! A node: one side's session, driver, handlers and senders.
 
+mod datagrams;
 mod handlers;
 mod handshake;
 mod senders;
@@ -11,8 +12,8 @@ use std::{
 
 use super::{
     super::{
-        Config, InboundSlot, Incoming, Lost, Outcome, Session, Slot, TimedOut, Token, Transmit,
-        fault_injection::FaultInjection,
+        Config, InboundSlot, Incoming, Lost, Outcome, Session, Slot, SubscribeReply, TimedOut,
+        Token, Transmit, fault_injection::FaultInjection,
     },
     rules::Rules,
     streams::Streams,
@@ -27,6 +28,7 @@ pub(super) const NOTE: u16 = 1;
 pub(super) const DELIVERY: u16 = 2;
 pub(super) const CALL: u16 = 3;
 pub(super) const STREAM: u16 = 4;
+pub(super) const SUBSCRIBE: u16 = 5;
 
 /// The longest answer, in bytes.
 pub(super) const LONG_ANSWER: usize = 6000;
@@ -45,6 +47,7 @@ struct Queued {
     incoming: Incoming,
     generation: u64,
     connection: u64,
+    by_datagram: bool,
 }
 
 /// A request of a handler to the peer. Only handlers of the server ask: two that ask each other would deadlock.
@@ -65,6 +68,14 @@ struct Running {
     until: Duration,
 }
 
+/// A SUBSCRIBE that was received, and is not answered.
+#[derive(Debug)]
+struct Subscribing {
+    reply: SubscribeReply,
+    number: u64,
+    generation: u64,
+}
+
 /// A connection that this side has.
 #[derive(Debug)]
 pub(super) struct Attached {
@@ -72,6 +83,8 @@ pub(super) struct Attached {
     pub(super) index: usize,
     pub(super) decoder: Decoder,
     pub(super) writing: Option<(Transmit, usize)>,
+    /// The longest datagram that the session knows the lane to take.
+    max_datagram: usize,
     /// Since when not a byte could be written.
     pub(super) stalled_since: Option<Duration>,
     /// It reads although the peer's requests could wait: nothing was written for long.
@@ -84,6 +97,7 @@ impl Attached {
             index,
             decoder: Decoder::new(1 << 20),
             writing: None,
+            max_datagram: 0,
             stalled_since: None,
             reads_on: false,
         }
@@ -115,6 +129,7 @@ pub(super) struct Node {
     /// The message that is being handled, and until when.
     handling: Option<(Queued, Duration)>,
     running: Vec<Running>,
+    subscribing: Vec<Subscribing>,
     streams: Streams,
     /// What the running handler asks the peer.
     asks: Option<Asks>,
@@ -124,8 +139,8 @@ pub(super) struct Node {
     pub(super) reads_at: Duration,
     /// When the client tries again.
     pub(super) connects_at: Duration,
-    /// How many LOG messages the session had dropped when its connection began.
-    logs_before: u64,
+    /// How many LOG and METRIC messages the session had dropped when its connection began.
+    lossy_before: u64,
     /// The windows of which credit is withheld that the peer waits for: by their streams, how often they were granted
     /// something before, and since when.
     pub(super) withheld: BTreeMap<(Option<MsgId>, u32), Duration>,
@@ -147,20 +162,21 @@ impl Node {
             queue: VecDeque::new(),
             handling: None,
             running: Vec::new(),
+            subscribing: Vec::new(),
             streams: Streams::default(),
             asks: None,
             cancelled: Vec::new(),
             reads_at: Duration::ZERO,
             connects_at: Duration::ZERO,
-            logs_before: 0,
+            lossy_before: 0,
             withheld: BTreeMap::new(),
         }
     }
 
-    /// Which connection of which session is there, and how many LOG messages it has dropped.
+    /// Which connection of which session is there, and how many LOG and METRIC messages it has dropped.
     pub(super) fn connection(&self) -> Option<((u64, u64), u64)> {
         let session = self.session.as_ref()?;
-        let dropped = session.dropped().logs - self.logs_before;
+        let dropped = lossy_dropped(session) - self.lossy_before;
         Some(((self.generation, session.connection()), dropped))
     }
 
@@ -233,6 +249,7 @@ impl Node {
             None => Vec::new(),
         };
         self.running.clear();
+        self.subscribing.clear();
         self.cancelled.clear();
         self.streams.end_session();
         self.lose(&lost, rules)?;
@@ -254,6 +271,7 @@ impl Node {
         self.queue.clear();
         self.handling = None;
         self.running.clear();
+        self.subscribing.clear();
         self.streams.clear();
         self.asks = None;
         self.cancelled.clear();
@@ -276,7 +294,7 @@ impl Node {
             .as_ref()
             .map(|(chunk, written)| (chunk, *written));
         let suspended = session.suspend(in_flight);
-        self.logs_before = session.dropped().logs;
+        self.lossy_before = lossy_dropped(session);
         self.cancel(&suspended.cancelled);
         self.lose(&suspended.lost, rules)
     }
@@ -320,15 +338,32 @@ impl Node {
             && self.queue.is_empty()
             && self.handling.is_none()
             && self.running.is_empty()
+            && self.subscribing.is_empty()
             && self.streams.is_empty()
             && self.session.as_ref().is_some_and(|session| {
-                session.is_open() && !session.has_transmit() && !session.is_waiting()
+                session.is_open()
+                    && !session.has_transmit()
+                    && !session.is_waiting()
+                    && !session.has_datagram()
             })
             && self
                 .attached
                 .as_ref()
                 .is_some_and(|attached| attached.writing.is_none())
     }
+}
+
+/// How many LOG and METRIC messages the session has dropped.
+fn lossy_dropped(session: &Session) -> u64 {
+    session.dropped().logs + session.dropped().metrics
+}
+
+/// The number in a message's body.
+fn number_of(incoming: &Incoming) -> u64 {
+    incoming
+        .body
+        .first_chunk()
+        .map_or(0, |bytes| u64::from_be_bytes(*bytes))
 }
 
 /// The length of the answer to a call: some are long, so that a few of them are more than the peer may leave unread.

@@ -1,11 +1,11 @@
 //! The rules: the protocol's promises, as the simulation checks them.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use super::{
     super::Outcome,
     flows::Flows,
-    node::{DELIVERY, STREAM, Waiter, fails},
+    node::{DELIVERY, STREAM, SUBSCRIBE, Waiter, fails},
     streams::shape_of,
 };
 use crate::{
@@ -25,6 +25,12 @@ struct Sender {
     undelivered: HashSet<u64>,
     /// Numbers that are not awaited any more: they need not be sent.
     given_up: HashSet<u64>,
+    /// SUBSCRIBEs that are awaited and have not been received, by their session and number.
+    subscribing: BTreeSet<(u64, u64)>,
+    /// Numbers of which a lane has taken the datagrams.
+    in_lane: HashSet<u64>,
+    /// How many datagrams have come, by their numbers, and not been handled yet.
+    came: HashMap<u64, u64>,
     /// Messages of lower numbers may have been dropped for one that must not wait behind them.
     may_be_dropped_below: u64,
 }
@@ -39,6 +45,13 @@ pub(super) struct SentMessage {
     pub(super) key: Option<u64>,
     /// By which connection of which session, or the next one where there was none.
     pub(super) connection: (u64, u64),
+    /// The connection has a lane that it fits.
+    pub(super) by_datagram: bool,
+}
+
+/// Whether messages of this kind may be lost.
+pub(super) fn is_lossy(kind: MsgKind) -> bool {
+    matches!(kind, MsgKind::Log | MsgKind::Metric)
 }
 
 /// The last numbers that were handled.
@@ -58,7 +71,7 @@ impl Last {
         let states = self.states.values().copied().max().unwrap_or(0);
         let droppable = self.log.max(states);
         match (sent.kind, sent.key) {
-            (MsgKind::Log, _) => self.event.max(self.log),
+            (MsgKind::Log | MsgKind::Metric, _) => self.event.max(self.log),
             (MsgKind::State, Some(key)) => {
                 let state = self.states.get(&key).copied().unwrap_or(0);
                 self.event.max(self.log).max(state)
@@ -69,7 +82,7 @@ impl Last {
 
     fn note(&mut self, number: u64, sent: &SentMessage) {
         match (sent.kind, sent.key) {
-            (MsgKind::Log, _) => self.log = number,
+            (MsgKind::Log | MsgKind::Metric, _) => self.log = number,
             (MsgKind::State, Some(key)) => {
                 self.states.insert(key, number);
             }
@@ -90,6 +103,13 @@ pub(super) struct Rules {
 }
 
 impl Sender {
+    /// This SUBSCRIBE, if it is one, has been received, or is not awaited any more.
+    fn not_subscribing(&mut self, number: u64) {
+        if let Some(sent) = self.sent.get(&number) {
+            self.subscribing.remove(&(sent.connection.0, number));
+        }
+    }
+
     /// Whether this is a STATE, and a newer one of its key was sent.
     fn is_replaced(&self, number: u64) -> bool {
         let key = self.sent.get(&number).and_then(|sent| sent.key);
@@ -112,11 +132,15 @@ impl Rules {
 
     pub(super) fn sent(&mut self, side: Side, number: u64, sent: SentMessage) {
         self.note(b's', number << 8 | u64::from(sent.variant));
-        self.by(side).sent.insert(number, sent);
+        let sender = self.by(side);
+        if sent.variant == SUBSCRIBE {
+            sender.subscribing.insert((sent.connection.0, number));
+        }
+        sender.sent.insert(number, sent);
     }
 
-    /// All is settled on `side`, which has this connection and has dropped so many LOG messages by it: checks that all others
-    /// were handled.
+    /// All is settled on `side`, which has this connection and has dropped so many LOG and METRIC messages by it: checks
+    /// that all others were handled, but for those that a lane has taken and lost.
     pub(super) fn check_survivors(
         &mut self,
         side: Side,
@@ -131,18 +155,23 @@ impl Rules {
             .iter()
             .filter(|(_, sent)| sent.connection == connection);
         for (number, sent) in of_this {
+            if sender.in_lane.contains(number) {
+                continue;
+            }
             let is_unhandled = !sender.handled.contains(number);
             if is_unhandled && sender.given_up.contains(number) {
-                given_up += u64::from(sent.kind == MsgKind::Log);
+                given_up += u64::from(is_lossy(sent.kind));
                 continue;
             }
             match (sent.kind, sent.key) {
                 (MsgKind::State, Some(key)) => {
                     newest.insert(key, *number);
                 }
-                (MsgKind::Log, _) => {
+                (MsgKind::Log | MsgKind::Metric, _) => {
                     unhandled += u64::from(is_unhandled);
-                    last_log = Some(*number);
+                    if !sent.by_datagram {
+                        last_log = Some(*number);
+                    }
                 }
                 _ => {}
             }
@@ -157,7 +186,7 @@ impl Rules {
         }
         if !(unhandled..=unhandled + given_up).contains(&dropped) {
             return Err(format!(
-                "{unhandled} LOG messages are not handled, and {dropped} counted as dropped"
+                "{unhandled} LOG and METRIC messages are not handled, and {dropped} counted as dropped"
             ));
         }
         match last_log.filter(|number| {
@@ -175,12 +204,25 @@ impl Rules {
         let Some(sent) = sender.sent.get(&number) else {
             return Err(format!("{number} was never sent"));
         };
+        if sent.by_datagram {
+            return Err(format!("{number} fits a datagram, and came by the stream"));
+        }
         if !sender.begun.insert(number) {
             return Err(format!("{number} is handled twice"));
         }
         if sender.undelivered.contains(&number) {
             return Err(format!(
                 "{number} is handled, and its sender has the outcome that it was not delivered"
+            ));
+        }
+        let first = sender.subscribing.range((sent.connection.0, 0)..).next();
+        if let Some((generation, before)) = first
+            && *generation == sent.connection.0
+            && *before < number
+            && !sent.urgent
+        {
+            return Err(format!(
+                "{number} ({sent:?}) is handled before the SUBSCRIBE {before} was received"
             ));
         }
         let last = &mut sender.last[usize::from(sent.urgent)];
@@ -192,6 +234,70 @@ impl Rules {
             ));
         }
         last.note(number, sent);
+        Ok(())
+    }
+
+    /// A SUBSCRIBE was received on `side`, perhaps once more after its connection was lost.
+    pub(super) fn subscribed(&mut self, side: Side, number: u64) -> Result<(), String> {
+        self.note(b'S', number);
+        let sender = self.by(side.reverse());
+        if !sender.sent.contains_key(&number) {
+            return Err(format!("the SUBSCRIBE {number} was never sent"));
+        }
+        if sender.undelivered.contains(&number) {
+            return Err(format!(
+                "the SUBSCRIBE {number} is received, and its sender has the outcome that it was not sent"
+            ));
+        }
+        sender.not_subscribing(number);
+        sender.begun.insert(number);
+        sender.handled.insert(number);
+        Ok(())
+    }
+
+    /// A lane takes a message of `side`: once, and on the connection by which it was sent.
+    pub(super) fn sent_by_datagram(
+        &mut self,
+        side: Side,
+        number: u64,
+        connection: (u64, u64),
+    ) -> Result<(), String> {
+        self.note(b'g', number);
+        let sender = self.by(side);
+        match sender.sent.get(&number) {
+            Some(sent) if sent.by_datagram && sent.connection == connection => {}
+            sent => {
+                return Err(format!(
+                    "{number} ({sent:?}) is in a lane of {connection:?}"
+                ));
+            }
+        }
+        if !sender.in_lane.insert(number) {
+            return Err(format!("{number} is given to the lane twice"));
+        }
+        Ok(())
+    }
+
+    /// A datagram has come to `side`, and was taken.
+    pub(super) fn came_by_datagram(&mut self, side: Side, number: u64) -> Result<(), String> {
+        self.note(b'G', number);
+        let sender = self.by(side.reverse());
+        if !sender.in_lane.contains(&number) {
+            return Err(format!("{number} was given to no lane"));
+        }
+        *sender.came.entry(number).or_default() += 1;
+        Ok(())
+    }
+
+    /// A handler of a message begins, on `side`, that came by a datagram: in any order, and each one that came once.
+    pub(super) fn handling_datagram(&mut self, side: Side, number: u64) -> Result<(), String> {
+        self.note(b'h', number);
+        let sender = self.by(side.reverse());
+        match sender.came.get_mut(&number) {
+            Some(count @ 1..) => *count -= 1,
+            _ => return Err(format!("{number} is handled more often than it came")),
+        }
+        sender.begun.insert(number);
         Ok(())
     }
 
@@ -209,7 +315,9 @@ impl Rules {
     /// A waiter on `side` has given up.
     pub(super) fn given_up(&mut self, side: Side, number: u64) {
         self.note(b'f', number);
-        self.by(side).given_up.insert(number);
+        let sender = self.by(side);
+        sender.not_subscribing(number);
+        sender.given_up.insert(number);
     }
 
     /// A waiter on `side` has an outcome.
@@ -224,6 +332,7 @@ impl Rules {
         } = waiter;
         self.note(b'o', number);
         let sender = self.by(side);
+        sender.not_subscribing(number);
         let (begun, handled) = (
             sender.begun.contains(&number),
             sender.handled.contains(&number),
@@ -245,7 +354,7 @@ impl Rules {
             Outcome::Dropped => {
                 sender.undelivered.insert(number);
                 match sender.sent.get(&number) {
-                    Some(sent) if sent.kind == MsgKind::Log && !begun => Ok(()),
+                    Some(sent) if is_lossy(sent.kind) && !begun => Ok(()),
                     _ => wrong("dropped, and not to be"),
                 }
             }
@@ -258,15 +367,17 @@ impl Rules {
                     return wrong("answered, and not handled well");
                 }
                 // A delivery has no answer, and that of a stream is its end.
-                let is_bare =
-                    variant == DELIVERY || variant == STREAM && shape_of(number).response_stream;
+                let is_bare = matches!(variant, DELIVERY | SUBSCRIBE)
+                    || variant == STREAM && shape_of(number).response_stream;
                 let is_own = body.starts_with(&number.to_be_bytes());
                 if is_bare && !body.is_empty() || !is_bare && !is_own {
                     return wrong("another's answer");
                 }
                 Ok(())
             }
-            Outcome::NotReceived if variant == DELIVERY => wrong("the outcome of a call"),
+            Outcome::NotReceived if matches!(variant, DELIVERY | SUBSCRIBE) => {
+                wrong("the outcome of a call")
+            }
             Outcome::NotReceived | Outcome::NotAccepted => {
                 sender.undelivered.insert(number);
                 if begun {
@@ -283,7 +394,11 @@ impl Rules {
                         wrong("refused")
                     }
                 }
-                Code::Unknown if variant != DELIVERY && text.message == "reply lost" => Ok(()),
+                Code::Unknown
+                    if !matches!(variant, DELIVERY | SUBSCRIBE) && text.message == "reply lost" =>
+                {
+                    Ok(())
+                }
                 // A server is not told how many calls its client takes. After a loss more handlers than the limit may run on
                 // for nobody.
                 Code::ResourceExhausted
@@ -292,7 +407,9 @@ impl Rules {
                 {
                     wrong("refused, though calls that were given up are counted")
                 }
-                Code::ResourceExhausted | Code::Unavailable if variant != DELIVERY => {
+                Code::ResourceExhausted | Code::Unavailable
+                    if !matches!(variant, DELIVERY | SUBSCRIBE) =>
+                {
                     sender.undelivered.insert(number);
                     if begun {
                         return wrong("refused, and handled");

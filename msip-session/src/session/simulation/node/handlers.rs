@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-use super::{Asks, CALL, Node, Queued, Running, STREAM, answer_len, fails};
+use super::{Asks, CALL, Node, Queued, Running, STREAM, Subscribing, answer_len, fails, number_of};
 use crate::{
     session::{
-        Event, InboundSlot, Incoming, Reply, ReplyTo, Session,
+        Event, InboundSlot, Reply, ReplyTo, Session,
         simulation::{random::Random, rules::Rules},
     },
     wire::{Code, Credit, ErrorRef, Flags, FrameType, Header, Side},
@@ -106,6 +106,15 @@ impl Node {
                 Some(Event::Answered { token, outcome }) => {
                     self.complete(token, &outcome, rules)?;
                 }
+                Some(Event::Subscribe(request)) => {
+                    let number = request.topic.as_str().parse().map_err(|_| "no number")?;
+                    rules.subscribed(self.side, number)?;
+                    self.subscribing.push(Subscribing {
+                        reply: request.reply,
+                        number,
+                        generation: self.generation,
+                    });
+                }
                 Some(Event::Incoming(incoming)) => {
                     let connection = session.connection();
                     if let ReplyTo::Call(slot) = incoming.reply
@@ -118,6 +127,7 @@ impl Node {
                         incoming,
                         generation: self.generation,
                         connection,
+                        by_datagram: false,
                     });
                 }
                 Some(event) => return Err(format!("{:?} has {event:?}", self.side)),
@@ -183,8 +193,14 @@ impl Node {
                     });
                 }
                 ReplyTo::Nobody | ReplyTo::Delivery { .. } => {
-                    rules.handling(self.side, number)?;
-                    let time = if random.once_in(3) {
+                    if queued.by_datagram {
+                        rules.handling_datagram(self.side, number)?;
+                    } else {
+                        rules.handling(self.side, number)?;
+                    }
+                    // There are many datagrams, and most of them are for a counter.
+                    let times = if queued.by_datagram { 30 } else { 3 };
+                    let time = if random.once_in(times) {
                         random.below(300)
                     } else {
                         0
@@ -197,7 +213,30 @@ impl Node {
             }
         }
         self.reply(now, rules);
+        self.answer_subscribes(random);
         Ok(())
+    }
+
+    /// Answers SUBSCRIBEs, some later than others.
+    fn answer_subscribes(&mut self, random: &mut Random) {
+        let waiting = std::mem::take(&mut self.subscribing);
+        for subscribing in waiting {
+            if random.once_in(3) {
+                self.subscribing.push(subscribing);
+                continue;
+            }
+            let Some(session) = self
+                .session
+                .as_mut()
+                .filter(|_| subscribing.generation == self.generation)
+            else {
+                continue;
+            };
+            let failure = ErrorRef::new(Code::NotFound, "not this one");
+            let is_refused = fails(subscribing.number);
+            let outcome = if is_refused { Err(failure) } else { Ok(()) };
+            session.answer_subscribe(subscribing.reply, outcome);
+        }
     }
 
     /// A handler begins: checks that the peer has not left too many answers unread.
@@ -230,6 +269,11 @@ impl Node {
             let failure = ErrorRef::new(Code::NotFound, "not this one");
             let outcome = if fails(number) { Err(failure) } else { Ok(()) };
             session.acknowledge(id, urgent, outcome);
+        }
+        // As a driver knows it: it has taken no credit.
+        if queued.incoming.payload_len == 0 {
+            session.datagram_handled();
+            return;
         }
         let handled = Credit {
             items: 1,
@@ -282,13 +326,6 @@ impl Node {
             }
         }
     }
-}
-
-fn number_of(incoming: &Incoming) -> u64 {
-    incoming
-        .body
-        .first_chunk()
-        .map_or(0, |bytes| u64::from_be_bytes(*bytes))
 }
 
 /// Whether a frame is a later part of an exchange: it may come when that has ended.

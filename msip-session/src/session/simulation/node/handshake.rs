@@ -71,7 +71,7 @@ impl Node {
                 let _ = handshake.resume(&agreed, now);
             }
             self.session = Some(handshake);
-            self.logs_before = 0;
+            self.lossy_before = 0;
             self.generation += 1;
         }
         self.attached = Some(attached);
@@ -138,8 +138,9 @@ impl Node {
                 0,
             );
             handshake.keep_when_lost();
+            handshake.allow_subscribe(now);
             self.session = Some(handshake);
-            self.logs_before = 0;
+            self.lossy_before = 0;
             self.id = Some(id);
             self.generation += 1;
         }

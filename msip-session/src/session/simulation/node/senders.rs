@@ -2,18 +2,23 @@
 
 use std::time::Duration;
 
-use super::{Asks, CALL, DELIVERY, NOTE, Node, STREAM, Waiter};
+use super::{Asks, CALL, DELIVERY, NOTE, Node, STREAM, SUBSCRIBE, Waiter, datagrams::frame_len};
 use crate::{
     MsgKind,
     session::{
-        Blocked, CallShape, RequestHead, Session, Slot, StateKey, Token, is_droppable,
+        Blocked, CallShape, RequestHead, Session, Slot, StateKey, SubscribeHead, Token,
+        is_droppable,
         simulation::{
             random::Random,
-            rules::{Rules, SentMessage},
+            rules::{Rules, SentMessage, is_lossy},
             streams::shape_of,
         },
     },
+    wire::{Side, Topic},
 };
+
+/// One thing in so many that the client sends is a SUBSCRIBE or an UNSUBSCRIBE.
+const SUBSCRIBING: u64 = 10;
 
 /// How many keys the states have.
 const KEYS: u64 = 4;
@@ -26,10 +31,30 @@ impl Node {
         random: &mut Random,
         rules: &mut Rules,
     ) {
+        if self.side == Side::Connecting && random.once_in(SUBSCRIBING) {
+            return self.subscribe(now, rules);
+        }
+        let message = RandomMessage::new(self.next_number, random);
+        self.send(message, now, rules);
+    }
+
+    /// Sends readings, and other messages that may be lost.
+    pub(in crate::session::simulation) fn send_readings(
+        &mut self,
+        now: Duration,
+        random: &mut Random,
+        rules: &mut Rules,
+    ) {
+        for _ in 0..random.below(60) {
+            let reading = RandomMessage::reading(self.next_number, random);
+            self.send(reading, now, rules);
+        }
+    }
+
+    fn send(&mut self, message: RandomMessage, now: Duration, rules: &mut Rules) {
         let Some(session) = self.session.as_mut() else {
             return;
         };
-        let message = RandomMessage::new(self.next_number, random);
         let RandomMessage {
             number,
             variant,
@@ -40,6 +65,9 @@ impl Node {
             rules.may_drop_earlier(self.side, number);
         }
         let (token, deadline) = (Token::new(self.next_token), now + message.timeout);
+        let max_datagram = (self.attached.as_ref()).map_or(0, |attached| attached.max_datagram);
+        let by_datagram =
+            variant == NOTE && is_lossy(kind) && frame_len(message.padding) <= max_datagram;
         let Ok(slot) = message.send(session, token, deadline) else {
             return;
         };
@@ -51,6 +79,7 @@ impl Node {
             kind,
             key: message.key.map(|key| key << 16 | u64::from(variant)),
             connection,
+            by_datagram,
         };
         rules.sent(self.side, number, sent);
         // A droppable delivery has a waiter too.
@@ -66,6 +95,42 @@ impl Node {
                 self.streams.begin(token, number, slot);
             }
         }
+    }
+
+    /// Subscribes to a topic, whose name is the number of the request.
+    fn subscribe(&mut self, now: Duration, rules: &mut Rules) {
+        let Some(session) = self.session.as_mut() else {
+            return;
+        };
+        let (number, token) = (self.next_number, Token::new(self.next_token));
+        let topic = Topic::new(number.to_string().into(), 255).unwrap_or_default();
+        let head = SubscribeHead {
+            is_unsubscribe: number.is_multiple_of(3),
+            kind: MsgKind::State,
+            topic: &topic,
+            subscribe: None,
+        };
+        let deadline = now + Duration::from_secs(100_000);
+        let Ok(slot) = session.subscribe(&head, token, deadline) else {
+            return;
+        };
+        self.next_number += 1;
+        self.next_token += 1;
+        let sent = SentMessage {
+            variant: SUBSCRIBE,
+            urgent: false,
+            kind: MsgKind::Command,
+            key: None,
+            by_datagram: false,
+            connection: (self.generation, session.connection()),
+        };
+        rules.sent(self.side, number, sent);
+        let waiter = Waiter {
+            number,
+            variant: SUBSCRIBE,
+            slot,
+        };
+        self.waiters.insert(token, waiter);
     }
 
     /// Whether a handler waits for the peer.
@@ -106,6 +171,7 @@ impl Node {
             kind: MsgKind::Command,
             key: None,
             connection,
+            by_datagram: false,
         };
         rules.sent(self.side, number, sent);
         self.waiters.insert(
@@ -211,6 +277,24 @@ impl RandomMessage {
             } else {
                 Duration::from_secs(100_000)
             },
+        }
+    }
+
+    /// A message that may be lost.
+    fn reading(number: u64, random: &mut Random) -> Self {
+        let is_log = random.once_in(3);
+        Self {
+            number,
+            variant: NOTE,
+            kind: if is_log {
+                MsgKind::Log
+            } else {
+                MsgKind::Metric
+            },
+            urgent: random.once_in(8),
+            key: None,
+            padding: random.below(40) as usize,
+            timeout: Duration::from_secs(100_000),
         }
     }
 
