@@ -31,6 +31,7 @@ fn client(name: &str, url: &str) -> Program {
 }
 
 /// The first of these programs that is there. Where none is, says that the test is skipped; in CI it fails.
+#[expect(clippy::print_stdout, reason = "who runs the tests reads it")]
 fn program(names: &[&'static str], what_for: &str) -> Option<&'static str> {
     let is_there = |name: &&&str| {
         let asked = Command::new(name)
