@@ -13,8 +13,9 @@ use super::{
 #[cfg(feature = "tls")]
 use crate::transport::ClientTls;
 use crate::{
-    Codec, Compression, ConnectError, Protocol,
+    Channel, ChannelError, Codec, Compression, ConnectError, Protocol,
     call::Serving,
+    channel::{self, ChannelPlan},
     compatibility::PeerSchemas,
     describe::OwnSchema,
     middleware::{Middleware, Stacks},
@@ -115,6 +116,7 @@ pub struct ClientBuilder<P, H> {
     connector: Option<Connector>,
     given: GivenOptions,
     credential: CredentialSource,
+    channels: Vec<Channel>,
     protocol: PhantomData<fn() -> P>,
 }
 
@@ -126,9 +128,19 @@ pub(super) struct Parts {
     stacks: Stacks,
     name: String,
     credential: CredentialSource,
+    channels: Vec<ChannelPlan>,
 }
 
 impl Parts {
+    /// Refuses channels, for a client whose service consumes one connection.
+    pub(super) fn refuse_channels(&self) -> Result<(), ChannelError> {
+        if self.channels.is_empty() {
+            Ok(())
+        } else {
+            Err(ChannelError::Untyped)
+        }
+    }
+
     pub(super) fn target(
         self,
         protocol: ProtocolId,
@@ -142,6 +154,7 @@ impl Parts {
             stacks,
             name,
             credential,
+            channels,
         } = self;
         Target {
             protocol,
@@ -153,6 +166,7 @@ impl Parts {
             translations,
             schemas,
             credential,
+            channels,
         }
     }
 }
@@ -178,6 +192,7 @@ impl<P, H> ClientBuilder<P, H> {
             connector: None,
             given: GivenOptions::default(),
             credential: CredentialSource::default(),
+            channels: Vec::new(),
             protocol: PhantomData,
         }
     }
@@ -238,6 +253,18 @@ impl<P, H> ClientBuilder<P, H> {
         self
     }
 
+    /// Adds a second way for messages of some kinds: see [`Channel`]. Of kinds that a channel of the URL is for, none goes by
+    /// this one.
+    ///
+    /// # Protocol
+    ///
+    /// docs/protocol.md, "Channels".
+    #[must_use]
+    pub fn channel(mut self, channel: Channel) -> Self {
+        self.channels.push(channel);
+        self
+    }
+
     pub(super) fn map_handler<T>(self, map: impl FnOnce(H) -> T) -> ClientBuilder<P, T> {
         let Self {
             url,
@@ -248,6 +275,7 @@ impl<P, H> ClientBuilder<P, H> {
             connector,
             given,
             credential,
+            channels,
             protocol,
         } = self;
         ClientBuilder {
@@ -259,6 +287,7 @@ impl<P, H> ClientBuilder<P, H> {
             connector,
             given,
             credential,
+            channels,
             protocol,
         }
     }
@@ -274,6 +303,7 @@ impl<P, H> ClientBuilder<P, H> {
             connector,
             given,
             credential,
+            channels,
             ..
         } = self;
         let url = match connector {
@@ -281,10 +311,11 @@ impl<P, H> ClientBuilder<P, H> {
             None => ServiceUrl::parse(&url)?,
         };
         url.check_direct()?;
-        let options = url.transport_options(Side::Connecting).with(given);
+        let options = url.transport_options(Side::Connecting).with(given.clone());
         let credential = source_of_url(&url)?.unwrap_or(credential);
         settings.apply_url(&["connection", "client"], &url, &options)?;
         settings.finish()?;
+        let channels = channel::plan(&url, &channels, &settings, &given)?;
         let connector = match connector {
             Some(connector) => connector,
             None => transport::connector_of(&url, &options)?,
@@ -296,6 +327,7 @@ impl<P, H> ClientBuilder<P, H> {
             stacks,
             name,
             credential,
+            channels,
         };
         Ok((handler, parts))
     }

@@ -8,6 +8,7 @@ use super::credential::{Credential, CredentialSource};
 use crate::{
     Code, ConnectError,
     body::Encoding,
+    channel::ChannelPlan,
     compatibility::PeerSchemas,
     connection::ConnectionShared,
     driver::{HandshakeError, handshake},
@@ -44,6 +45,8 @@ pub(super) struct Target {
     /// `None` where this client has no schema.
     pub(super) schemas: Option<Arc<PeerSchemas>>,
     pub(super) credential: CredentialSource,
+    #[expect(dead_code, reason = "what opens them follows")]
+    pub(super) channels: Vec<ChannelPlan>,
 }
 
 /// The id and secret by which a session is resumed, as the client chose them.

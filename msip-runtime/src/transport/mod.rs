@@ -49,6 +49,7 @@ pub use connection::Connection;
 pub use connector::Connect;
 pub(crate) use connector::Connector;
 pub use error::UrlError;
+pub(crate) use incoming::BoxFuture;
 pub use incoming::Incoming;
 pub(crate) use lane::Lane;
 pub(crate) use listen::BoxListen;
@@ -67,6 +68,7 @@ pub use setting_error::TransportSettingError;
 pub use stream::{Io, Stream};
 #[cfg(feature = "tls")]
 pub use tls::{ClientAuth, ClientTls, Pem, ServerTls, TlsError};
+pub(crate) use url::CHANNEL_SETTING;
 pub use url::ServiceUrl;
 #[cfg(all(any(test, fuzzing), feature = "websocket"))]
 pub(crate) use websocket::websocket as fuzz_websocket;
