@@ -15,7 +15,7 @@ use super::{
 };
 use crate::{
     CallError, CallOptions, CloseReason, Metadata, SendError, Status, body::Encoding,
-    decode_pool::INLINE_LEN,
+    decode_pool::INLINE_LEN, sync::Ordering,
 };
 use msip_session::{Outcome, wire};
 
@@ -29,6 +29,11 @@ impl ConnectionShared {
         message: &E,
         options: &CallOptions,
     ) -> Result<(), CallError> {
+        if self.channel_kinds.load(Ordering::Relaxed) != 0
+            && let Some(delivering) = self.deliver_by_channel(message, options)
+        {
+            return delivering.await;
+        }
         match self.exchange(Queue::Messages, message, options).await? {
             (Outcome::Answer { metadata, .. }, ..) => {
                 take_metadata(options, metadata);

@@ -9,6 +9,7 @@ mod batch;
 mod call;
 mod cancellation;
 mod capacity;
+mod channels;
 mod clock;
 mod deadline;
 mod decoding;
@@ -49,6 +50,7 @@ mod wake_list;
 
 pub(crate) use batch::BatchTerms;
 pub use cancellation::Cancellation;
+pub(crate) use channels::Way;
 pub(crate) use deadline::PROTOCOL_TIMEOUT;
 pub(crate) use decoding::ItemReader;
 pub use draining::Draining;

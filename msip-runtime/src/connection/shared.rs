@@ -10,8 +10,13 @@ use std::{
 use tokio::time::Instant;
 
 use super::{
-    clock::Clock, draining::Draining, fault_injection::FaultInjection, inner::ConnectionInner,
-    metadata::CorrelationIds, signal::Raised,
+    channels::Channels,
+    clock::Clock,
+    draining::Draining,
+    fault_injection::FaultInjection,
+    inner::ConnectionInner,
+    metadata::CorrelationIds,
+    signal::{Raised, Signal},
 };
 use crate::{
     CloseReason, Dropped, Identity, MemoryUse, Metadata, Status,
@@ -47,6 +52,12 @@ pub(crate) struct ConnectionShared {
     /// Where a message without a correlation id is given one.
     pub(super) correlation_ids: Option<CorrelationIds>,
     budget: Arc<Budget>,
+    /// The kinds that go by a channel, as the bits of a set.
+    pub(super) channel_kinds: AtomicU64,
+    /// The channels of the session, once it had any. In a box, since most have none.
+    pub(super) channels: OnceLock<Box<Channels>>,
+    /// Of a channel: raised once what has come may be handled.
+    pub(super) main_ready: OnceLock<Arc<Signal>>,
     /// The bodies of the peer that are read on other threads, once there was one.
     decode_queue: OnceLock<DecodeQueue>,
 }
@@ -148,6 +159,9 @@ impl ConnectionShared {
             write_timeout: settings.write_timeout,
             correlation_ids: settings.correlation_ids.then(CorrelationIds::new),
             budget: Arc::clone(&settings.budget),
+            channel_kinds: AtomicU64::new(0),
+            channels: OnceLock::new(),
+            main_ready: OnceLock::new(),
             decode_queue: OnceLock::new(),
         }
     }
@@ -341,12 +355,16 @@ impl ConnectionShared {
         state.ignored + state.session.as_ref().map_or(0, Session::ignored)
     }
 
-    /// How many messages were taken and dropped unsent, in this session and those before it.
+    /// How many messages were taken and dropped unsent, in this session and those before it, and in their channels.
     pub(crate) fn dropped(&self) -> Dropped {
         let state = self.lock();
         let mut dropped = state.dropped;
         if let Some(session) = &state.session {
             dropped += session.dropped();
+        }
+        drop(state);
+        if let Some(channels) = self.channels.get() {
+            dropped += channels.dropped();
         }
         dropped
     }

@@ -93,6 +93,7 @@ pub(super) async fn serve(
         authenticators,
         protocols,
         sessions,
+        channels: Arc::default(),
         permits,
         log_limiter: Arc::clone(&log_limiter),
         turn_queue: TurnQueue::of_runtime(),

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use super::{
-    authenticate::Authenticators, log_limiter::LogLimiter, permits::ConnectionPermits,
-    protocols::ProtocolTable, sessions::Sessions,
+    authenticate::Authenticators, channels::ChannelTable, log_limiter::LogLimiter,
+    permits::ConnectionPermits, protocols::ProtocolTable, sessions::Sessions,
 };
 use crate::{Status, connection::Signal, driver::TurnQueue, settings::Settings};
 
@@ -15,6 +15,8 @@ pub(super) struct ServerShared {
     pub(super) authenticators: Authenticators,
     pub(super) protocols: ProtocolTable,
     pub(super) sessions: Arc<Sessions>,
+    /// The sessions that have channels.
+    pub(super) channels: Arc<ChannelTable>,
     pub(super) permits: ConnectionPermits,
     pub(super) log_limiter: Arc<LogLimiter>,
     /// Where its busy connections take turns.
