@@ -191,6 +191,6 @@ mod tests {
             .iter()
             .map(|byte| format!("{byte:02x}"))
             .collect();
-        assert!(page.contains(&hex), "{hex}");
+        assert!(page.contains(&format!("channel={hex}")), "{hex}");
     }
 }

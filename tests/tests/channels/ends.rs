@@ -1,8 +1,9 @@
 //! The ends of channels, with their sessions.
 
-use msip_runtime::{Client, Code, ConnectError};
+use msip_runtime::{Client, Code, ConnectError, ConnectionState, SendError};
 use msip_tests::{
     gauges::{Gauges, SendClientToServer as _},
+    proxy::Proxy,
     soon,
 };
 
@@ -75,6 +76,43 @@ async fn a_client_whose_session_ends_has_channels_in_the_next_one() {
     let arrives = async { while server.sees().await != "log 7" {} };
     soon("the log arrives", arrives).await;
     client.close().await;
+}
+
+#[tokio::test]
+async fn a_channel_outlives_a_connection_of_its_session() {
+    let mut server = Running::at("tcp://127.0.0.1:0", 10_000).await;
+    let target = server.url.address().authority().parse();
+    let proxy = Proxy::start(target.expect("an address")).await;
+    let url = format!(
+        "{}?reconnect_max=50ms&channel=log:{}",
+        proxy.url(),
+        server.url
+    );
+    let client = soon("a client", Client::<Gauges>::connect(url)).await;
+    let client = client.expect("it connects");
+    let peer = server.peer().await;
+    assert_eq!(server.sees().await, "connected");
+    channels_are(&client, &[true]).await;
+    proxy.let_in(false);
+    proxy.cut();
+    let mut state = client.connection().watch();
+    let lost = state.wait_for(|state| !matches!(state, ConnectionState::Connected));
+    soon("it is lost", lost).await.expect("the client is there");
+    client.line_log(line(1)).await.expect("sent");
+    assert_eq!(server.sees().await, "log 1");
+    let error = client.done_ind(line(2)).await.expect_err("nowhere to");
+    assert_eq!(error, SendError::Disconnected);
+    proxy.let_in(true);
+    let back = state.wait_for(|state| matches!(state, ConnectionState::Connected));
+    soon("it is back", back).await.expect("the client is there");
+    assert!(client.connection().resumed());
+    assert_eq!(server.sees().await, "connected");
+    assert_eq!(server.peer().await.id(), peer.id());
+    assert_eq!(client.connection().channels(), [true]);
+    client.line_log(line(3)).await.expect("sent");
+    assert_eq!(server.sees().await, "log 3");
+    client.close().await;
+    assert_eq!(server.sees().await, "gone");
 }
 
 #[tokio::test]

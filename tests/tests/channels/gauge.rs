@@ -60,8 +60,14 @@ impl HandleClientToServer for Gauge {
     }
 
     async fn on_line_log(&self, peer: &Peer<Gauges>, line: Line) {
-        if let Ok(permit) = self.gate.acquire().await {
-            permit.forget();
+        match self.gate.try_acquire() {
+            Ok(permit) => permit.forget(),
+            Err(_) => {
+                self.record(peer, "waiting log", line.number);
+                if let Ok(permit) = self.gate.acquire().await {
+                    permit.forget();
+                }
+            }
         }
         self.record(peer, "log", line.number);
     }
