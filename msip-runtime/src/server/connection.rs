@@ -31,7 +31,7 @@ use crate::{
     error::WithCauses,
     instruments::{self, SessionCount},
     service::{Inbox, caught, log_panic},
-    transport::{Incoming, Stream},
+    transport::{BoxFuture, Incoming, Stream},
 };
 use msip_session::{
     PeerTerms,
@@ -81,6 +81,7 @@ pub(super) fn serve(
                 Served::Session(session, attached)
             }
             Beginning::Channel(begun) => Served::Channel(begun, shared),
+            Beginning::HandedOff(serving) => Served::HandedOff(serving),
         })
     });
     async move {
@@ -89,15 +90,20 @@ pub(super) fn serve(
             Some(Served::Channel(begun, shared)) => ConnectionEnd {
                 cut_off: Box::pin(channel_connection::serve(begun, shared)).await,
             },
+            Some(Served::HandedOff(serving)) => {
+                serving.await;
+                ConnectionEnd::default()
+            }
             None => ConnectionEnd::default(),
         }
     }
 }
 
-/// What a connection is of.
+/// What a connection is served by.
 enum Served {
     Session(Box<KeptSession>, Attached),
     Channel(Box<BegunChannel>, Arc<ServerShared>),
+    HandedOff(BoxFuture<'static, ()>),
 }
 
 /// Ends a session that was parked: its handler is told.

@@ -1,0 +1,179 @@
+//! The router: what changes when somebody comes, goes, subscribes or is given rights. All of it is behind one lock, which no
+//! message takes.
+
+use std::{
+    collections::{BTreeMap, BTreeSet, HashMap, HashSet},
+    sync::{
+        Arc, Mutex, MutexGuard,
+        atomic::{AtomicU64, AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
+
+use bytes::Bytes;
+
+use super::{
+    Dialect, EndReason, Limits, SessionHandle, SessionKey,
+    kept::{Kept, KeptTotals},
+    rate::{Rate, Rates},
+    route::Route,
+    session::Session,
+    subscriptions::Subscriptions,
+    sync::lock,
+};
+use crate::{
+    access::{Grant, Grants, Principal, Rights},
+    topic::{Filter, TopicFilter},
+};
+
+mod grants;
+mod info;
+mod lifecycle;
+mod routes;
+mod subscribe;
+
+pub use info::{SessionInfo, TopicInfo, Totals};
+pub use subscribe::{Difference, SubscribeRequest, Subscribed};
+
+/// The router of a broker. Cheap to clone: all clones are one.
+#[derive(Debug, Clone)]
+pub struct Router(Arc<Shared>);
+
+#[derive(Debug)]
+struct Shared {
+    limits: Arc<Limits>,
+    /// Grows with each change of subscriptions or rights.
+    generation: AtomicU64,
+    kept: KeptTotals,
+    counters: Counters,
+    control: Mutex<Control>,
+}
+
+/// What has happened since the router began.
+#[derive(Debug, Default)]
+pub(super) struct Counters {
+    /// Sessions that have ended, by their reason.
+    pub(super) ended: [AtomicU64; EndReason::ALL.len()],
+    /// Messages that were dropped: those of sessions that live are counted there until they end.
+    pub(super) dropped: AtomicU64,
+    /// Deliveries that their receivers answered with an error.
+    pub(super) failed: AtomicU64,
+    /// Messages that went to another instance than the first.
+    pub(super) handed_over: AtomicU64,
+    /// Messages that went to `$dead/T`.
+    pub(super) dead_letters: AtomicU64,
+}
+
+/// What is behind the lock.
+#[derive(Debug, Default)]
+pub(super) struct Control {
+    last_key: u64,
+    sessions: HashMap<SessionKey, Entry>,
+    subscriptions: Subscriptions,
+    grants: Grants<SessionKey>,
+    kept: BTreeMap<Bytes, Arc<Kept>>,
+    /// What the first service of a topic speaks.
+    protocols: HashMap<Bytes, Spoken>,
+    routes: HashMap<Bytes, Arc<Route>>,
+    /// Whose turn it is in a group or, by topic, among services. They outlive the routes.
+    turns: HashMap<Turn, Arc<AtomicUsize>>,
+    /// Sessions that are away, by when they end.
+    away: BTreeSet<(Duration, SessionKey)>,
+    /// What the sessions of a principal may send together.
+    rates: Rates,
+    /// Topics of which no STATE is kept any more are forgotten when there are so many.
+    sweep_kept_at: usize,
+}
+
+/// What has a turn.
+#[derive(Debug, PartialEq, Eq, Hash)]
+enum Turn {
+    Services(Bytes),
+    Group(Arc<str>),
+}
+
+/// What the router knows of a session beside what its connection does.
+#[derive(Debug)]
+struct Entry {
+    session: Arc<Session>,
+    rights: Arc<Rights>,
+    subscriptions: HashMap<Filter, Option<Arc<str>>>,
+    grants: HashMap<TopicFilter, Grant>,
+    /// The topics of which services were told that it is there.
+    present: HashSet<Bytes>,
+    /// When it ends, if it is away.
+    expires_at: Option<Duration>,
+}
+
+#[derive(Debug)]
+struct Spoken {
+    by: SessionKey,
+    protocol: String,
+    fingerprint: u64,
+}
+
+impl Router {
+    /// A router without sessions.
+    pub fn new(limits: Limits) -> Self {
+        Self(Arc::new(Shared {
+            limits: Arc::new(limits),
+            generation: AtomicU64::new(1),
+            kept: KeptTotals::default(),
+            counters: Counters::default(),
+            control: Mutex::default(),
+        }))
+    }
+
+    /// Its limits.
+    pub fn limits(&self) -> &Limits {
+        &self.0.limits
+    }
+
+    pub(super) fn generation(&self) -> u64 {
+        self.0.generation.load(Ordering::Acquire)
+    }
+
+    pub(super) fn counters(&self) -> &Counters {
+        &self.0.counters
+    }
+
+    fn control(&self) -> MutexGuard<'_, Control> {
+        lock(&self.0.control)
+    }
+
+    /// What was resolved before is not to be used any more. Called with the lock held, before the change is visible.
+    fn changed(&self) -> u64 {
+        self.0.generation.fetch_add(1, Ordering::AcqRel) + 1
+    }
+
+    /// A session begins.
+    pub fn connect(&self, who: Principal, rights: Arc<Rights>, dialect: Dialect) -> SessionHandle {
+        let mut guard = self.control();
+        let control = &mut *guard;
+        control.last_key += 1;
+        let key = SessionKey::new(control.last_key);
+        let session = Arc::new(Session::new(key, who, dialect, self.0.limits.clone()));
+        control.sessions.insert(
+            key,
+            Entry {
+                session: session.clone(),
+                rights,
+                subscriptions: HashMap::new(),
+                grants: HashMap::new(),
+                present: HashSet::new(),
+                expires_at: None,
+            },
+        );
+        SessionHandle(session)
+    }
+
+    /// What all sessions of a principal may send, if that is limited.
+    pub(super) fn rate(&self, key: SessionKey) -> Option<Rate> {
+        let mut guard = self.control();
+        let control = &mut *guard;
+        let entry = control.sessions.get(&key)?;
+        control
+            .rates
+            .of(&entry.session.principal, entry.rights.limits)
+    }
+}

@@ -1,0 +1,261 @@
+//! The way of a message: from a connection into the outboxes of those who hear it.
+
+use std::{
+    collections::HashMap,
+    sync::Arc,
+    task::{Context, Poll},
+    time::Duration,
+};
+
+use bytes::Bytes;
+use msip_session::MsgKind;
+
+use super::{
+    Dialect, Publication, Refused, Request, Router, SessionHandle, SessionKey, StateKey, WakeList,
+    rate::Rate, route::Route, sending::Sending, session::Session, sync::lock,
+};
+use crate::topic::Internal;
+
+/// What a connection sends by. It remembers the way of the topics that it sends to.
+#[derive(Debug)]
+pub struct Publisher {
+    router: Router,
+    session: Arc<Session>,
+    plans: HashMap<Bytes, Arc<Plan>>,
+    /// What the principal may send, as of this generation.
+    rate: Option<Rate>,
+    rate_generation: u64,
+    /// Sessions whose outboxes were long when they were given something.
+    congested: Vec<Arc<Session>>,
+    /// Until when it waits for these.
+    congested_until: Duration,
+    /// Until when it waits since its principal has sent enough.
+    rate_until: Duration,
+}
+
+/// What is known about sending to a topic.
+#[derive(Debug)]
+struct Plan {
+    publish: Result<(), Refused>,
+    request: Result<(), Refused>,
+    route: Arc<Route>,
+    /// Whether COMMANDs go to a service: not those of one.
+    is_for_services: bool,
+}
+
+/// What has become of a publication.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Published {
+    /// How many outboxes it is in.
+    pub receivers: u32,
+    /// For how many receivers messages were dropped, since their kind allows it or since they are away.
+    pub dropped: u32,
+    /// Whether the publisher should wait before it sends more: see [`Publisher::poll_ready`].
+    pub is_congested: bool,
+}
+
+impl Publisher {
+    /// What a connection of this session sends by. A session has one at a time, or its messages are in no order.
+    pub fn new(router: &Router, session: &SessionHandle) -> Self {
+        Self {
+            router: router.clone(),
+            session: session.0.clone(),
+            plans: HashMap::new(),
+            rate: None,
+            rate_generation: 0,
+            congested: Vec::new(),
+            congested_until: Duration::ZERO,
+            rate_until: Duration::ZERO,
+        }
+    }
+
+    /// The session.
+    pub fn session(&self) -> SessionHandle {
+        SessionHandle(self.session.clone())
+    }
+
+    /// Puts messages into the outbox of everyone who hears them. When it returns they are in all of them: whoever asked for an
+    /// acknowledgment can have it.
+    ///
+    /// # Errors
+    ///
+    /// It is not allowed, the principal has sent too much, no service is there for a COMMAND, or no more STATEs can be kept.
+    /// Nobody has got the messages.
+    pub fn publish(
+        &mut self,
+        publication: Publication,
+        now: Duration,
+        wakes: &mut WakeList,
+    ) -> Result<Published, Refused> {
+        let plan = self.plan(&publication.topic, now, wakes);
+        plan.publish.clone()?;
+        if let Some(rate) = &self.rate {
+            let (count, bytes) = (publication.count, publication.frames.len());
+            if let Some(until) = rate.take(count, bytes, now)? {
+                self.rate_until = until;
+            }
+        }
+        let publication = Arc::new(publication);
+        let mut sending = Sending::new(&self.router, self.session.key, now, wakes);
+        if publication.kind == MsgKind::Command && plan.is_for_services {
+            if self.session.dialect == Dialect::Mip {
+                // MIP's COMMANDs are for everyone who hears the topic as MIP does.
+                sending.everyone(&plan.route, &publication, |one| one.dialect == Dialect::Mip);
+            }
+            sending.service(&plan.route, &publication);
+        } else if let Some(state) = &publication.state {
+            keep(&self.router, &plan.route, state, &publication, &mut sending)?;
+        } else {
+            sending.all(&plan.route, &publication);
+        }
+        sending.finish();
+        if sending.receivers == 0
+            && !sending.unplaced.is_empty()
+            && self.session.dialect == Dialect::Msip
+        {
+            return Err(Refused::no_service());
+        }
+        let mut published = Published {
+            receivers: sending.receivers,
+            dropped: sending.dropped,
+            is_congested: self.rate_until > now,
+        };
+        if !sending.congested.is_empty() {
+            published.is_congested = true;
+            if self.congested.is_empty() {
+                self.congested_until = now.saturating_add(self.router.limits().push_back);
+            }
+            for session in sending.congested {
+                if !self.congested.iter().any(|one| Arc::ptr_eq(one, &session)) {
+                    self.congested.push(session);
+                }
+            }
+        }
+        Ok(published)
+    }
+
+    /// Gives a call to the service with the fewest open calls that has not had it.
+    ///
+    /// # Errors
+    ///
+    /// It is not allowed, or no service is there. The call comes back.
+    pub fn request(
+        &mut self,
+        request: Request,
+        now: Duration,
+        wakes: &mut WakeList,
+    ) -> Result<SessionKey, (Refused, Request)> {
+        if let Err(refused) = self.plan(&request.topic, now, wakes).request.clone() {
+            return Err((refused, request));
+        }
+        if let Some(rate) = &self.rate {
+            match rate.take(1, request.exchange.pinned(), now) {
+                Ok(until) => self.rate_until = until.unwrap_or(self.rate_until),
+                Err(refused) => return Err((refused, request)),
+            }
+        }
+        let mut sending = Sending::new(&self.router, self.session.key, now, wakes);
+        let assigned = sending.assign(request);
+        sending.finish();
+        assigned
+    }
+
+    /// Ready when the publisher may send on: at once, unless outboxes that it has filled are long, or its principal has sent
+    /// enough for now. It waits until [`Publisher::wait_until`] at most.
+    pub fn poll_ready(&mut self, now: Duration, task: &mut Context<'_>) -> Poll<()> {
+        if self.congested_until <= now {
+            self.congested.clear();
+        }
+        let limits = self.router.limits();
+        self.congested
+            .retain(|one| one.with_outbox(|outbox| outbox.wait_until_short(limits, task)));
+        match self.congested.is_empty() && self.rate_until <= now {
+            true => Poll::Ready(()),
+            false => Poll::Pending,
+        }
+    }
+
+    /// When to call [`Publisher::poll_ready`] again at the latest, if it was pending.
+    pub fn wait_until(&self) -> Option<Duration> {
+        let congested = (!self.congested.is_empty()).then_some(self.congested_until);
+        // The rate does not end the other wait.
+        congested.max((self.rate_until > Duration::ZERO).then_some(self.rate_until))
+    }
+
+    /// What is known about sending to a topic, as it is now.
+    fn plan(&mut self, topic: &Bytes, now: Duration, wakes: &mut WakeList) -> Arc<Plan> {
+        let generation = self.router.generation();
+        if let Some(plan) = self.plans.get(topic)
+            && plan.route.generation >= generation
+        {
+            return plan.clone();
+        }
+        let key = self.session.key;
+        if self.rate_generation < generation {
+            self.rate = self.router.rate(key);
+            self.rate_generation = generation;
+        }
+        let route = self.router.route(topic);
+        let plan = Arc::new(Plan {
+            publish: self.router.check_send(key, false, topic),
+            request: self.router.check_send(key, true, topic),
+            is_for_services: is_for_services(topic)
+                && !route.services.members.iter().any(|one| one.key == key),
+            route,
+        });
+        if let Some(about) = &plan.route.presence
+            && (plan.publish.is_ok() || plan.request.is_ok())
+        {
+            self.router.appears(key, about, now, wakes);
+        }
+        if self.plans.len() >= self.router.limits().cached_topics {
+            self.plans.clear();
+        }
+        self.plans.insert(topic.clone(), plan.clone());
+        plan
+    }
+}
+
+/// Whether COMMANDs of this topic are for services.
+fn is_for_services(topic: &[u8]) -> bool {
+    matches!(
+        Internal::of(topic),
+        Internal::Clients(_) | Internal::Services(_)
+    )
+}
+
+/// Keeps a STATE, and sends it to everyone.
+fn keep(
+    router: &Router,
+    route: &Arc<Route>,
+    state: &StateKey,
+    publication: &Arc<Publication>,
+    sending: &mut Sending<'_>,
+) -> Result<(), Refused> {
+    let mut route = route.clone();
+    loop {
+        let Some(kept) = &route.kept else {
+            if state.is_cleared {
+                if router.generation() == route.generation {
+                    sending.all(&route, publication);
+                    return Ok(());
+                }
+            } else {
+                router.begin_to_keep(&publication.topic);
+            }
+            route = router.route(&publication.topic);
+            continue;
+        };
+        let mut values = lock(&kept.values);
+        if router.generation() == route.generation {
+            router
+                .kept_totals()
+                .keep(&mut values, state, publication, router.limits())?;
+            sending.all(&route, publication);
+            return Ok(());
+        }
+        // Somebody may have subscribed meanwhile, to whom the value before this one was replayed.
+        drop(values);
+        route = router.route(&publication.topic);
+    }
+}
