@@ -38,16 +38,10 @@ impl KindSet {
         Self(self.0 & !other.0)
     }
 
-    /// As an atomic has them.
-    pub(crate) fn bits(self) -> u64 {
-        self.0.into()
-    }
-
-    /// The set of these [`bits`](Self::bits).
+    /// The set of this [byte](Self::to_byte).
     #[inline]
-    pub(crate) const fn from_bits(bits: u64) -> Self {
-        // A set has eight of them.
-        Self(bits.to_le_bytes()[0])
+    pub(crate) const fn from_bits(bits: u8) -> Self {
+        Self(bits)
     }
 
     /// As it is written in HELLO.

@@ -15,7 +15,7 @@ use super::{
 };
 use crate::{
     CallError, CallOptions, CloseReason, Metadata, SendError, Status, body::Encoding,
-    decode_pool::INLINE_LEN, sync::Ordering,
+    decode_pool::INLINE_LEN,
 };
 use msip_session::{Outcome, wire};
 
@@ -29,7 +29,7 @@ impl ConnectionShared {
         message: &E,
         options: &CallOptions,
     ) -> Result<(), CallError> {
-        if self.channel_kinds.load(Ordering::Relaxed) != 0
+        if self.has_channels()
             && let Some(delivering) = self.deliver_by_channel(message, options)
         {
             return delivering.await;

@@ -47,10 +47,10 @@ mod stream_senders;
 mod suspended;
 mod wait_queue;
 mod wake_list;
+mod way;
 
 pub(crate) use batch::BatchTerms;
 pub use cancellation::Cancellation;
-pub(crate) use channels::Way;
 pub(crate) use deadline::PROTOCOL_TIMEOUT;
 pub(crate) use decoding::ItemReader;
 pub use draining::Draining;
@@ -68,3 +68,4 @@ pub(crate) use shared::{ConnectionShared, Terms};
 pub(crate) use signal::{Raised, Signal};
 pub(crate) use stream::{Answers, Opening, Requests, Sending, upload};
 pub(crate) use suspended::SuspendedTimer;
+pub(crate) use way::Way;

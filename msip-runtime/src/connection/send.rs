@@ -24,7 +24,7 @@ impl ConnectionShared {
         message: &E,
         options: &CallOptions,
     ) -> Result<(), SendError> {
-        if self.channel_kinds.load(Ordering::Relaxed) != 0
+        if self.has_channels()
             && let Some(sending) = self.send_by_channel(message, options)
         {
             return sending.await;
@@ -90,7 +90,7 @@ impl ConnectionShared {
         message: &E,
         options: &CallOptions,
     ) -> Result<(), SendError> {
-        if self.channel_kinds.load(Ordering::Relaxed) != 0
+        if self.has_channels()
             && let Some(sent) = self.try_send_by_channel(message, options)
         {
             return sent;

@@ -10,20 +10,15 @@ use std::{
 use tokio::time::Instant;
 
 use super::{
-    channels::Channels,
-    clock::Clock,
-    draining::Draining,
-    fault_injection::FaultInjection,
-    inner::ConnectionInner,
-    metadata::CorrelationIds,
-    signal::{Raised, Signal},
+    channels::Role, clock::Clock, draining::Draining, fault_injection::FaultInjection,
+    inner::ConnectionInner, metadata::CorrelationIds, signal::Raised,
 };
 use crate::{
     CloseReason, Dropped, Identity, MemoryUse, Metadata, Status,
     body::Encoding,
     decode_pool::DecodeQueue,
     settings::Settings,
-    sync::{AtomicBool, AtomicU64, Mutex, MutexGuard, Ordering, lock},
+    sync::{AtomicBool, AtomicU8, AtomicU64, Mutex, MutexGuard, Ordering, lock},
 };
 use msip_session::{Budget, Lost, Session};
 
@@ -53,11 +48,9 @@ pub(crate) struct ConnectionShared {
     pub(super) correlation_ids: Option<CorrelationIds>,
     budget: Arc<Budget>,
     /// The kinds that go by a channel, as the bits of a set.
-    pub(super) channel_kinds: AtomicU64,
-    /// The channels of the session, once it had any. In a box, since most have none.
-    pub(super) channels: OnceLock<Box<Channels>>,
-    /// Of a channel: raised once what has come may be handled.
-    pub(super) main_ready: OnceLock<Arc<Signal>>,
+    pub(super) channel_kinds: AtomicU8,
+    /// Its channels, or that it is one. In a box, since most have none.
+    pub(super) role: OnceLock<Box<Role<Self>>>,
     /// The bodies of the peer that are read on other threads, once there was one.
     decode_queue: OnceLock<DecodeQueue>,
 }
@@ -159,9 +152,8 @@ impl ConnectionShared {
             write_timeout: settings.write_timeout,
             correlation_ids: settings.correlation_ids.then(CorrelationIds::new),
             budget: Arc::clone(&settings.budget),
-            channel_kinds: AtomicU64::new(0),
-            channels: OnceLock::new(),
-            main_ready: OnceLock::new(),
+            channel_kinds: AtomicU8::new(0),
+            role: OnceLock::new(),
             decode_queue: OnceLock::new(),
         }
     }
@@ -363,8 +355,14 @@ impl ConnectionShared {
             dropped += session.dropped();
         }
         drop(state);
-        if let Some(channels) = self.channels.get() {
-            dropped += channels.dropped();
+        if let Some(Role::Main(channels)) = self.role.get().map(|role| &**role) {
+            let state = channels.lock();
+            dropped += state.dropped;
+            let up = state.up();
+            drop(state);
+            for channel in up {
+                dropped += channel.dropped();
+            }
         }
         dropped
     }
