@@ -234,7 +234,23 @@ impl Shared {
 
 impl Authenticator for ApiKeys {
     async fn authenticate(&self, client: &ConnectRequest) -> Result<Option<Identity>, Status> {
-        let key = client.credential();
+        self.identify(client.credential()).await
+    }
+}
+
+impl ApiKeys {
+    /// Who shows this key, such as the bearer of an HTTP request: for keys that come by another way than the HELLO of a client.
+    /// `None` where it is no API key at all.
+    ///
+    /// # Errors
+    ///
+    /// `UNAUTHENTICATED` where the key is malformed, unknown, wrong or expired, with a text for the log: whoever has shown the
+    /// key is told no more than that. How often one source may try is up to the caller.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future changes nothing.
+    pub async fn identify(&self, key: &[u8]) -> Result<Option<Identity>, Status> {
         if !key.starts_with(form::PREFIX.as_bytes()) {
             return Ok(None);
         }

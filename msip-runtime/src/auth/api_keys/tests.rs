@@ -51,6 +51,8 @@ async fn a_key_lets_its_owner_in_and_whatever_is_wrong_with_one_is_refused() {
             .with_user("ada")
             .with_role("operator")
     );
+    let bearer = keys.identify(ada.as_str().as_bytes()).await;
+    assert_eq!(bearer.unwrap(), Some(identity), "by another way");
 
     for other in ["", "hunter2", "eyJhbGciOiJFUzI1NiJ9.e30.c2ln", "MSIP_1"] {
         assert_eq!(owner(&keys, other).await, Ok(None), "left to the next");
