@@ -220,7 +220,7 @@ fn open(
         mut decoder,
         mut session,
         remote,
-        ..
+        local,
     } = greeted;
     let Accepted {
         id,
@@ -241,6 +241,7 @@ fn open(
                 decoder,
                 session,
                 remote,
+                local,
             };
             let terms = ChannelTerms {
                 fingerprint: offer.fingerprint().unwrap_or(hello.fingerprint),
@@ -359,6 +360,7 @@ fn open_channel(
         decoder,
         mut session,
         remote,
+        ..
     } = greeted;
     let ChannelTerms {
         fingerprint,
