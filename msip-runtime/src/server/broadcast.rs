@@ -11,7 +11,7 @@ use super::{Peer, PeerId, registry::Registry};
 use crate::{
     Envelope, OutboundAll, Protocol, Variant,
     body::{Encoding, Prepared, key_of, key_only},
-    connection::{check_clearable, metadata_of_cleared},
+    connection::{Way, check_clearable, metadata_of_cleared},
     instruments::OmittedLine,
     log_rate::{LimitedLog, LogRate},
 };
@@ -21,7 +21,8 @@ use crate::{
 ///
 /// A message is encoded once, or once for each codec and compression that the clients use. A broadcast never waits: a
 /// client without capacity is skipped, and the number of clients that accepted the message is returned. The clients are
-/// looked up at each send.
+/// looked up at each send; those to whom a middleware does not [permit](crate::middleware::Middleware::permits_broadcast) the
+/// message, such as [`Authorize`](crate::middleware::Authorize), do not hear it.
 ///
 /// # Examples
 ///
@@ -222,9 +223,25 @@ impl<P: Protocol> OutboundAll<P::ServerToClient> for Broadcast<P> {
         };
         // A body for each encoding in use among them; usually there is one.
         let mut bodies = Vec::new();
-        let mut taken = 0;
+        let (mut taken, mut refused) = (0, 0);
         for peer in &peers {
-            let encoding = peer.shared().encoding();
+            if let Some(middleware) = peer.outgoing().installed()
+                && !middleware.permits_broadcast(variant, peer.identity().as_deref())
+            {
+                refused += 1;
+                continue;
+            }
+            let way = peer.shared().way(variant.kind);
+            let connection = match &way {
+                Way::Main => peer.shared(),
+                Way::Channel(channel) => channel,
+                Way::Nowhere => {
+                    peer.shared().drop_for_channel();
+                    taken += 1;
+                    continue;
+                }
+            };
+            let encoding = connection.encoding();
             let key = encoding.key();
             let place = bodies.iter().position(|(other, _)| *other == key);
             let place = place.unwrap_or_else(|| {
@@ -237,16 +254,15 @@ impl<P: Protocol> OutboundAll<P::ServerToClient> for Broadcast<P> {
                 bodies.len() - 1
             });
             if let Some((_, Some(body))) = bodies.get(place)
-                && peer
-                    .shared()
+                && connection
                     .try_send_prepared(variant, &metadata, body, || key_of(&message, variant))
             {
                 taken += 1;
             }
         }
-        if taken < peers.len() {
+        if taken + refused < peers.len() {
             tracing::debug!(
-                skipped = peers.len() - taken,
+                skipped = peers.len() - taken - refused,
                 message = variant.name,
                 "a broadcast skipped clients whose queues are full"
             );
