@@ -130,7 +130,7 @@ impl<E: Endpoint> ClientChannel<E> {
             self.shared.connection.has_channel(&connection);
             let established = tokio::select! {
                 biased;
-                // The senders are held by what aborts this task first.
+                // What owns this task has the sender, and aborts it otherwise.
                 _ = over.wait_for(|over| *over) => return,
                 established = async {
                     let _ = login.wait_for(|login| *login == Login::Done).await;
