@@ -129,6 +129,34 @@ pub(crate) fn handshake_refused(refusal: RefusedHandshake) {
     let _ = refusal.name();
 }
 
+/// Counts the datagrams over UDP that are not taken, by the reason.
+#[cfg(feature = "datagram")]
+pub(crate) struct RefusedDatagrams {
+    #[cfg(feature = "metrics")]
+    side: Side,
+}
+
+#[cfg(feature = "datagram")]
+impl RefusedDatagrams {
+    pub(crate) fn new(side: Side) -> Self {
+        #[cfg(not(feature = "metrics"))]
+        let _ = side;
+        Self {
+            #[cfg(feature = "metrics")]
+            side,
+        }
+    }
+
+    pub(crate) fn count(&self, why: crate::transport::RefusedDatagram) {
+        let reason = why.name();
+        #[cfg(feature = "metrics")]
+        ::metrics::counter!("msip_datagrams_refused_total", "side" => self.side.name(), "reason" => reason)
+            .increment(1);
+        #[cfg(not(feature = "metrics"))]
+        let _ = reason;
+    }
+}
+
 /// A client has connected again: to its session, or to a new one.
 pub(crate) fn reconnected(resumed: bool) {
     #[cfg(feature = "metrics")]
@@ -197,7 +225,7 @@ mod table {
     }
 
     /// Every instrument there is.
-    pub(super) const ALL: [Instrument; 15] = {
+    pub(super) const ALL: [Instrument; 16] = {
         use Kind::{Counter, Gauge, Histogram};
         use Unit::{Bytes, Count, Seconds};
         [
@@ -277,6 +305,13 @@ mod table {
                 Count,
                 "reason",
                 "connections that a server has refused before a session began",
+            ),
+            row(
+                "msip_datagrams_refused_total",
+                Counter,
+                Count,
+                "side, reason",
+                "datagrams over UDP that are not taken: no connection has the tag, or they are forged, repeated, or of a wrong length",
             ),
             row(
                 "msip_log_lines_omitted_total",

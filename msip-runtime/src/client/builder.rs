@@ -153,6 +153,8 @@ impl Parts {
             translations,
             schemas,
             credential,
+            #[cfg(feature = "datagram")]
+            udp: None,
         }
     }
 }
@@ -281,6 +283,9 @@ impl<P, H> ClientBuilder<P, H> {
             None => ServiceUrl::parse(&url)?,
         };
         url.check_direct()?;
+        if connector.is_none() {
+            url.check_streams()?;
+        }
         let options = url.transport_options(Side::Connecting).with(given);
         let credential = source_of_url(&url)?.unwrap_or(credential);
         settings.apply_url(&["connection", "client"], &url, &options)?;

@@ -203,17 +203,16 @@ fn open(
     }
     // A service for any schema has the client's.
     let fingerprint = offer.fingerprint().unwrap_or(hello.fingerprint);
-    session.welcome(
-        hello.session_id,
-        &welcome(
-            id,
-            (fingerprint, offer.describes()),
-            &shared.name,
-            settings,
-            &encoding,
-        ),
-        hello.max_body,
+    let mut welcome = welcome(
+        id,
+        (fingerprint, offer.describes()),
+        &shared.name,
+        settings,
+        &encoding,
     );
+    let lanes = &shared.lanes;
+    let stream = lanes.open(hello.lane_kinds, &remote, settings, &mut welcome, stream);
+    session.welcome(hello.session_id, &welcome, hello.max_body);
     negotiation::agree(&mut session, hello.reads_error_metadata, &encoding);
     if offer.fingerprint() == Some(hello.fingerprint) {
         session.expect_readable();

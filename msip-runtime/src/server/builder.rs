@@ -6,7 +6,7 @@ use thiserror::Error;
 
 use super::{
     Server,
-    acceptor::IncomingConnections,
+    acceptor::{IncomingConnections, OtherListeners},
     authenticate::{Authenticator, Authenticators},
     protocols::{Offer, ProtocolTable, UntypedOffer, UntypedProtocol},
     typed_offer,
@@ -74,7 +74,7 @@ pub enum BindError {
 debug_with_causes!(BindError);
 
 impl BindError {
-    fn of_listen(url: &ServiceUrl, error: ListenError) -> Self {
+    pub(super) fn of_listen(url: &ServiceUrl, error: ListenError) -> Self {
         match error {
             ListenError::Setting(error) => error.into(),
             ListenError::Io(source) => Self::Io {
@@ -449,6 +449,9 @@ impl<P> ServerBuilder<P> {
         settings.apply_url(&["connection", "server"], &url, &options)?;
         settings.finish()?;
         url.check_direct()?;
+        if listener.is_none() {
+            url.check_streams()?;
+        }
         let address = url.only_address()?;
         // All URLs are checked before one of them is listened at.
         let also: Result<Vec<_>, _> = also.iter().map(|url| parse_also(url, &given)).collect();
@@ -472,9 +475,17 @@ impl<P> ServerBuilder<P> {
             Some(listener) => Listener::own(listener, address.clone().into()),
             None => listen_at(&url, &options).await?,
         };
-        let mut other_listeners = Vec::new();
+        let mut other_listeners = OtherListeners::default();
         for (url, options) in &also {
-            other_listeners.push(listen_at(url, options).await?);
+            let local_url = if url.check_streams().is_ok() {
+                let listener = listen_at(url, options).await?;
+                let local_url = listener.local_url().clone();
+                other_listeners.streams.push(listener);
+                local_url
+            } else {
+                other_listeners.udp.listen_at(url).await?
+            };
+            other_listeners.urls.push(local_url);
         }
         let mut table = ProtocolTable::default();
         for make in others {

@@ -531,9 +531,8 @@ impl KeptSession {
             registration.attached();
         }
         self.about.address = remote.address.clone();
-        self.peer.has_resumed(remote);
         self.about.resumed = true;
-        let welcome = Welcome {
+        let mut welcome = Welcome {
             resumed: true,
             awaited: self.connection.awaited(),
             ..welcome(
@@ -544,6 +543,11 @@ impl KeptSession {
                 &self.connection.terms().encoding,
             )
         };
+        let ServerShared {
+            lanes, settings, ..
+        } = &*self.shared;
+        let stream = lanes.open(hello.lane_kinds, &remote, settings, &mut welcome, stream);
+        self.peer.has_resumed(remote);
         let agreed = PeerTerms {
             peer_max_body: hello.max_body,
             max_calls: 0,

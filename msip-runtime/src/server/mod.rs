@@ -10,6 +10,7 @@ mod broadcast;
 mod builder;
 mod connection;
 mod failure_limiter;
+mod lanes;
 mod listeners;
 mod log_limiter;
 mod members;

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use super::{
-    authenticate::Authenticators, log_limiter::LogLimiter, permits::ConnectionPermits,
-    protocols::ProtocolTable, sessions::Sessions,
+    authenticate::Authenticators, lanes::Lanes, log_limiter::LogLimiter,
+    permits::ConnectionPermits, protocols::ProtocolTable, sessions::Sessions,
 };
 use crate::{Status, connection::Signal, driver::TurnQueue, settings::Settings};
 
@@ -17,6 +17,7 @@ pub(super) struct ServerShared {
     pub(super) sessions: Arc<Sessions>,
     pub(super) permits: ConnectionPermits,
     pub(super) log_limiter: Arc<LogLimiter>,
+    pub(super) lanes: Lanes,
     /// Where its busy connections take turns.
     pub(super) turn_queue: TurnQueue,
     /// Raised once the server shuts down.
