@@ -9,7 +9,9 @@ use bytes::Bytes;
 
 use super::{
     Blocked, Incoming, Phase, ReplyTo, RequestHead, Session,
+    droppable::QUEUE_SHARE,
     droppable_queue::Droppable,
+    fault_injection::FaultInjection,
     frame_writer::{FRAME_COST, first_frame, header_of, payload_len, priority_of},
     send::Request,
 };
@@ -18,11 +20,11 @@ use crate::{
     wire::{Flags, Frame, FrameType, HEADER_LEN, Header, MsgId},
 };
 
-/// How many bytes wait to be sent, each frame counted as its length + 64.
+/// How many bytes wait to be sent, each frame counted as its length + 64; less where the outgoing queue is short.
 const QUEUE_LEN: usize = 256 * 1024;
 
 /// How many received messages may wait for their handlers; more are left to the transport, which drops the oldest.
-const MAX_UNHANDLED: u32 = 256;
+pub(super) const MAX_UNHANDLED: u32 = 256;
 
 /// The flags that a message in a datagram may have.
 const ALLOWED: Flags = Flags::URGENT.union(Flags::META).union(Flags::COMPRESSED);
@@ -118,6 +120,9 @@ impl Session {
         self.check_open()?;
         let request = Request::new(head, self.config.side, self.outbound.next_id(), Flags::NONE);
         let frame = request.into_frame(encode);
+        if FaultInjection::SpendForDatagram.is_on() {
+            self.send_window.spend(payload_len(&frame));
+        }
         let Err(frame) = self.push_datagram(head.kind, frame) else {
             return Ok(());
         };
@@ -156,8 +161,10 @@ impl Session {
             return Err(frame);
         }
         datagrams.push(kind, frame);
-        while datagrams.cost > QUEUE_LEN {
+        let limit = QUEUE_LEN.min(self.config.outgoing_queue / QUEUE_SHARE);
+        while datagrams.cost > limit {
             match datagrams.pop() {
+                Some(_) if FaultInjection::ForgetDroppedDatagram.is_on() => {}
                 Some((kind, _)) => self.dropped.by_kind(kind),
                 None => break,
             }
@@ -167,7 +174,12 @@ impl Session {
 
     /// The next datagram to send.
     pub fn poll_datagram(&mut self) -> Option<Vec<u8>> {
-        let (_, frame) = self.datagrams.as_mut()?.pop()?;
+        let (kind, frame) = self.datagrams.as_mut()?.pop()?;
+        if FaultInjection::RepeatDatagram.is_on()
+            && let Some(datagrams) = &mut self.datagrams
+        {
+            datagrams.push(kind, frame.clone());
+        }
         Some(frame)
     }
 
@@ -242,6 +254,7 @@ impl Session {
             header,
             payload: datagram.slice(HEADER_LEN..),
         };
+        let payload_len = header.payload_len;
         let (body, topic, metadata) = self.read_message(frame).ok()?;
         Some(Incoming {
             variant,
@@ -251,13 +264,32 @@ impl Session {
             body,
             compressed: flags.contains(Flags::COMPRESSED),
             // It took no credit.
-            payload_len: 0,
+            payload_len: if FaultInjection::GrantForDatagram.is_on() {
+                payload_len
+            } else {
+                0
+            },
             reply: ReplyTo::Nobody,
             timeout: metadata.timeout,
             metadata: metadata.other,
             id,
             is_stream: false,
         })
+    }
+
+    /// How many messages that came by datagrams wait for their handlers.
+    pub(super) fn unhandled_datagrams(&self) -> u32 {
+        self.datagrams
+            .as_ref()
+            .map_or(0, |datagrams| datagrams.unhandled)
+    }
+
+    /// What waits to be sent by datagrams, in bytes.
+    #[cfg(any(test, fuzzing))]
+    pub(super) fn datagrams_to_send(&self) -> usize {
+        self.datagrams
+            .as_ref()
+            .map_or(0, |datagrams| datagrams.held_to_send())
     }
 
     /// A message has been handled that came by a datagram.
@@ -275,6 +307,10 @@ impl Session {
     /// The connection is lost: what waits is dropped.
     pub(super) fn lose_datagrams(&mut self) {
         if let Some(datagrams) = &mut self.datagrams {
+            if FaultInjection::KeepDatagrams.is_on() {
+                datagrams.max_len = 0;
+                return;
+            }
             self.dropped.disconnected += u64::try_from(datagrams.waiting.len()).unwrap_or(u64::MAX);
             datagrams.waiting = VecDeque::new();
             datagrams.cost = 0;

@@ -21,7 +21,7 @@ use crate::{
 };
 
 /// The limit of the droppable queue: the outgoing queue's limit divided by this.
-const QUEUE_SHARE: usize = 8;
+pub(super) const QUEUE_SHARE: usize = 8;
 
 impl Session {
     /// Takes a STATE, LOG or METRIC that has found no capacity. `key` is that of a STATE; `waiter` is the driver's name for

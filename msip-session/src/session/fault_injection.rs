@@ -79,6 +79,16 @@ pub(super) enum FaultInjection {
     ForgetParkedCalls,
     /// A session that was parked uses its ids again.
     RepeatParkedIds,
+    /// A datagram takes credit.
+    SpendForDatagram,
+    /// A message that came by a datagram gives credit back.
+    GrantForDatagram,
+    /// A datagram is given to the lane again.
+    RepeatDatagram,
+    /// A datagram that waits is sent on the next connection.
+    KeepDatagrams,
+    /// A datagram that is dropped from the queue is not counted.
+    ForgetDroppedDatagram,
     /// Nothing is read while a handler waits for an answer; the simulation's own driver has this fault.
     #[cfg(any(test, fuzzing))]
     StopReading,
@@ -90,7 +100,7 @@ pub(super) enum FaultInjection {
 #[cfg(test)]
 impl FaultInjection {
     /// All of them.
-    pub(super) const ALL: [Self; 39] = [
+    pub(super) const ALL: [Self; 44] = [
         Self::SkipDedup,
         Self::AcknowledgeWhileHandling,
         Self::WindowOverAllIds,
@@ -128,6 +138,11 @@ impl FaultInjection {
         Self::ForgetParkedDeliveries,
         Self::ForgetParkedCalls,
         Self::RepeatParkedIds,
+        Self::SpendForDatagram,
+        Self::GrantForDatagram,
+        Self::RepeatDatagram,
+        Self::KeepDatagrams,
+        Self::ForgetDroppedDatagram,
         Self::StopReading,
         Self::NeverReadOn,
     ];

@@ -97,7 +97,7 @@ impl Session {
 
     /// Whether no one-way message waits for its handler.
     pub fn is_handled(&self) -> bool {
-        self.unhandled.items == 0
+        self.unhandled.items == 0 && self.unhandled_datagrams() == 0
     }
 
     /// Whether so many messages wait for their handlers that a further connection has to wait.

@@ -5,6 +5,7 @@
 //! within 60 seconds. `MSIP_SIMULATION_SEED=<number>` runs one seed again, and prints what happened.
 
 mod flows;
+mod lane;
 mod node;
 mod pipe;
 mod random;

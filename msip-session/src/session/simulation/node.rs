@@ -1,5 +1,6 @@
 //! A node: one side's session, driver, handlers and senders.
 
+mod datagrams;
 mod handlers;
 mod handshake;
 mod senders;
@@ -45,6 +46,7 @@ struct Queued {
     incoming: Incoming,
     generation: u64,
     connection: u64,
+    by_datagram: bool,
 }
 
 /// A request of a handler to the peer. Only handlers of the server ask: two that ask each other would deadlock.
@@ -72,6 +74,8 @@ pub(super) struct Attached {
     pub(super) index: usize,
     pub(super) decoder: Decoder,
     pub(super) writing: Option<(Transmit, usize)>,
+    /// The longest datagram that the session knows the lane to take.
+    max_datagram: usize,
     /// Since when not a byte could be written.
     pub(super) stalled_since: Option<Duration>,
     /// It reads although the peer's requests could wait: nothing was written for long.
@@ -84,6 +88,7 @@ impl Attached {
             index,
             decoder: Decoder::new(1 << 20),
             writing: None,
+            max_datagram: 0,
             stalled_since: None,
             reads_on: false,
         }
@@ -124,8 +129,8 @@ pub(super) struct Node {
     pub(super) reads_at: Duration,
     /// When the client tries again.
     pub(super) connects_at: Duration,
-    /// How many LOG messages the session had dropped when its connection began.
-    logs_before: u64,
+    /// How many LOG and METRIC messages the session had dropped when its connection began.
+    lossy_before: u64,
     /// The windows of which credit is withheld that the peer waits for: by their streams, how often they were granted
     /// something before, and since when.
     pub(super) withheld: BTreeMap<(Option<MsgId>, u32), Duration>,
@@ -152,15 +157,15 @@ impl Node {
             cancelled: Vec::new(),
             reads_at: Duration::ZERO,
             connects_at: Duration::ZERO,
-            logs_before: 0,
+            lossy_before: 0,
             withheld: BTreeMap::new(),
         }
     }
 
-    /// Which connection of which session is there, and how many LOG messages it has dropped.
+    /// Which connection of which session is there, and how many LOG and METRIC messages it has dropped.
     pub(super) fn connection(&self) -> Option<((u64, u64), u64)> {
         let session = self.session.as_ref()?;
-        let dropped = session.dropped().logs - self.logs_before;
+        let dropped = lossy_dropped(session) - self.lossy_before;
         Some(((self.generation, session.connection()), dropped))
     }
 
@@ -276,7 +281,7 @@ impl Node {
             .as_ref()
             .map(|(chunk, written)| (chunk, *written));
         let suspended = session.suspend(in_flight);
-        self.logs_before = session.dropped().logs;
+        self.lossy_before = lossy_dropped(session);
         self.cancel(&suspended.cancelled);
         self.lose(&suspended.lost, rules)
     }
@@ -322,13 +327,29 @@ impl Node {
             && self.running.is_empty()
             && self.streams.is_empty()
             && self.session.as_ref().is_some_and(|session| {
-                session.is_open() && !session.has_transmit() && !session.is_waiting()
+                session.is_open()
+                    && !session.has_transmit()
+                    && !session.is_waiting()
+                    && !session.has_datagram()
             })
             && self
                 .attached
                 .as_ref()
                 .is_some_and(|attached| attached.writing.is_none())
     }
+}
+
+/// How many LOG and METRIC messages the session has dropped.
+fn lossy_dropped(session: &Session) -> u64 {
+    session.dropped().logs + session.dropped().metrics
+}
+
+/// The number in a message's body.
+fn number_of(incoming: &Incoming) -> u64 {
+    incoming
+        .body
+        .first_chunk()
+        .map_or(0, |bytes| u64::from_be_bytes(*bytes))
 }
 
 /// The length of the answer to a call: some are long, so that a few of them are more than the peer may leave unread.

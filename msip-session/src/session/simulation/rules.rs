@@ -25,6 +25,10 @@ struct Sender {
     undelivered: HashSet<u64>,
     /// Numbers that are not awaited any more: they need not be sent.
     given_up: HashSet<u64>,
+    /// Numbers of which a lane has taken the datagrams.
+    in_lane: HashSet<u64>,
+    /// How many datagrams have come, by their numbers, and not been handled yet.
+    came: HashMap<u64, u64>,
     /// Messages of lower numbers may have been dropped for one that must not wait behind them.
     may_be_dropped_below: u64,
 }
@@ -39,6 +43,13 @@ pub(super) struct SentMessage {
     pub(super) key: Option<u64>,
     /// By which connection of which session, or the next one where there was none.
     pub(super) connection: (u64, u64),
+    /// The connection has a lane that it fits.
+    pub(super) by_datagram: bool,
+}
+
+/// Whether messages of this kind may be lost.
+pub(super) fn is_lossy(kind: MsgKind) -> bool {
+    matches!(kind, MsgKind::Log | MsgKind::Metric)
 }
 
 /// The last numbers that were handled.
@@ -58,7 +69,7 @@ impl Last {
         let states = self.states.values().copied().max().unwrap_or(0);
         let droppable = self.log.max(states);
         match (sent.kind, sent.key) {
-            (MsgKind::Log, _) => self.event.max(self.log),
+            (MsgKind::Log | MsgKind::Metric, _) => self.event.max(self.log),
             (MsgKind::State, Some(key)) => {
                 let state = self.states.get(&key).copied().unwrap_or(0);
                 self.event.max(self.log).max(state)
@@ -69,7 +80,7 @@ impl Last {
 
     fn note(&mut self, number: u64, sent: &SentMessage) {
         match (sent.kind, sent.key) {
-            (MsgKind::Log, _) => self.log = number,
+            (MsgKind::Log | MsgKind::Metric, _) => self.log = number,
             (MsgKind::State, Some(key)) => {
                 self.states.insert(key, number);
             }
@@ -115,8 +126,8 @@ impl Rules {
         self.by(side).sent.insert(number, sent);
     }
 
-    /// All is settled on `side`, which has this connection and has dropped so many LOG messages by it: checks that all others
-    /// were handled.
+    /// All is settled on `side`, which has this connection and has dropped so many LOG and METRIC messages by it: checks
+    /// that all others were handled, but for those that a lane has taken and lost.
     pub(super) fn check_survivors(
         &mut self,
         side: Side,
@@ -131,18 +142,23 @@ impl Rules {
             .iter()
             .filter(|(_, sent)| sent.connection == connection);
         for (number, sent) in of_this {
+            if sender.in_lane.contains(number) {
+                continue;
+            }
             let is_unhandled = !sender.handled.contains(number);
             if is_unhandled && sender.given_up.contains(number) {
-                given_up += u64::from(sent.kind == MsgKind::Log);
+                given_up += u64::from(is_lossy(sent.kind));
                 continue;
             }
             match (sent.kind, sent.key) {
                 (MsgKind::State, Some(key)) => {
                     newest.insert(key, *number);
                 }
-                (MsgKind::Log, _) => {
+                (MsgKind::Log | MsgKind::Metric, _) => {
                     unhandled += u64::from(is_unhandled);
-                    last_log = Some(*number);
+                    if !sent.by_datagram {
+                        last_log = Some(*number);
+                    }
                 }
                 _ => {}
             }
@@ -157,7 +173,7 @@ impl Rules {
         }
         if !(unhandled..=unhandled + given_up).contains(&dropped) {
             return Err(format!(
-                "{unhandled} LOG messages are not handled, and {dropped} counted as dropped"
+                "{unhandled} LOG and METRIC messages are not handled, and {dropped} counted as dropped"
             ));
         }
         match last_log.filter(|number| {
@@ -175,6 +191,9 @@ impl Rules {
         let Some(sent) = sender.sent.get(&number) else {
             return Err(format!("{number} was never sent"));
         };
+        if sent.by_datagram {
+            return Err(format!("{number} fits a datagram, and came by the stream"));
+        }
         if !sender.begun.insert(number) {
             return Err(format!("{number} is handled twice"));
         }
@@ -192,6 +211,52 @@ impl Rules {
             ));
         }
         last.note(number, sent);
+        Ok(())
+    }
+
+    /// A lane takes a message of `side`: once, and on the connection by which it was sent.
+    pub(super) fn sent_by_datagram(
+        &mut self,
+        side: Side,
+        number: u64,
+        connection: (u64, u64),
+    ) -> Result<(), String> {
+        self.note(b'g', number);
+        let sender = self.by(side);
+        match sender.sent.get(&number) {
+            Some(sent) if sent.by_datagram && sent.connection == connection => {}
+            sent => {
+                return Err(format!(
+                    "{number} ({sent:?}) is in a lane of {connection:?}"
+                ));
+            }
+        }
+        if !sender.in_lane.insert(number) {
+            return Err(format!("{number} is given to the lane twice"));
+        }
+        Ok(())
+    }
+
+    /// A datagram has come to `side`, and was taken.
+    pub(super) fn came_by_datagram(&mut self, side: Side, number: u64) -> Result<(), String> {
+        self.note(b'G', number);
+        let sender = self.by(side.reverse());
+        if !sender.in_lane.contains(&number) {
+            return Err(format!("{number} was given to no lane"));
+        }
+        *sender.came.entry(number).or_default() += 1;
+        Ok(())
+    }
+
+    /// A handler of a message begins, on `side`, that came by a datagram: in any order, and each one that came once.
+    pub(super) fn handling_datagram(&mut self, side: Side, number: u64) -> Result<(), String> {
+        self.note(b'h', number);
+        let sender = self.by(side.reverse());
+        match sender.came.get_mut(&number) {
+            Some(count @ 1..) => *count -= 1,
+            _ => return Err(format!("{number} is handled more often than it came")),
+        }
+        sender.begun.insert(number);
         Ok(())
     }
 
@@ -245,7 +310,7 @@ impl Rules {
             Outcome::Dropped => {
                 sender.undelivered.insert(number);
                 match sender.sent.get(&number) {
-                    Some(sent) if sent.kind == MsgKind::Log && !begun => Ok(()),
+                    Some(sent) if is_lossy(sent.kind) && !begun => Ok(()),
                     _ => wrong("dropped, and not to be"),
                 }
             }

@@ -5,6 +5,7 @@ use std::time::Duration;
 use super::{
     super::Event,
     MAX_CALLS, STREAM_WINDOW, config,
+    lane::Lane,
     node::{Attached, LONG_ANSWER, Node},
     pipe::Pipe,
     random::Random,
@@ -13,6 +14,7 @@ use super::{
 use crate::{
     session::{
         Phase, Session,
+        droppable::QUEUE_SHARE,
         window::{STREAM_GROWTH, WINDOW_GROWTH},
     },
     wire::Side,
@@ -28,13 +30,36 @@ const WITHHELD_TIME: Duration = Duration::from_millis(600);
 const SETTLE_TIME: Duration = Duration::from_secs(60);
 
 /// A connection: both directions, each by its writer.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Connection {
     up: Pipe,
     down: Pipe,
+    up_lane: Lane,
+    down_lane: Lane,
 }
 
 impl Connection {
+    fn new(random: &mut Random) -> Self {
+        Self {
+            up: Pipe::default(),
+            down: Pipe::default(),
+            up_lane: Lane::new(random),
+            down_lane: Lane::new(random),
+        }
+    }
+
+    fn lane_to(&mut self, side: Side) -> &mut Lane {
+        match side {
+            Side::Accepting => &mut self.up_lane,
+            Side::Connecting => &mut self.down_lane,
+        }
+    }
+
+    fn is_quiet(&self) -> bool {
+        let pipes = self.up.is_quiet() && self.down.is_quiet();
+        pipes && self.up_lane.is_quiet() && self.down_lane.is_quiet()
+    }
+
     fn to(&mut self, side: Side) -> &mut Pipe {
         match side {
             Side::Accepting => &mut self.up,
@@ -121,6 +146,14 @@ impl World {
             }
             node.send_random(self.now, &mut self.random, &mut self.rules);
         }
+        if self.random.once_in(30) {
+            let node = if self.random.once_in(2) {
+                &mut self.client
+            } else {
+                &mut self.server
+            };
+            node.send_readings(self.now, &mut self.random, &mut self.rules);
+        }
     }
 
     fn inject_failure(&mut self) -> Result<(), String> {
@@ -134,14 +167,18 @@ impl World {
                 0..=7 => {
                     connection.up.cut(now, &mut self.random);
                     connection.down.cut(now, &mut self.random);
+                    connection.up_lane.cut();
+                    connection.down_lane.cut();
                     self.log(b'x', 0);
                 }
                 8 => {
                     connection.up.silence();
+                    connection.up_lane.cut();
                     self.log(b'x', 1);
                 }
                 9 => {
                     connection.down.silence();
+                    connection.down_lane.cut();
                     self.log(b'x', 2);
                 }
                 _ => {}
@@ -150,12 +187,15 @@ impl World {
         match what {
             10..=13 => {
                 let until = now + Duration::from_millis(self.random.below(3000));
-                let node = if what < 12 {
-                    &mut self.client
+                let side = if what < 12 {
+                    Side::Connecting
                 } else {
-                    &mut self.server
+                    Side::Accepting
                 };
-                node.reads_at = until;
+                self.node(side).reads_at = until;
+                if let Some(connection) = self.connections.last_mut() {
+                    connection.lane_to(side).stall(until);
+                }
             }
             // One side finds its connection broken, and the other does not yet.
             14 | 15 => self.drop_connection(Side::Connecting)?,
@@ -218,6 +258,7 @@ impl World {
         self.handshake()?;
         for side in [Side::Connecting, Side::Accepting] {
             self.read(side)?;
+            self.read_lane(side)?;
             let (now, random, rules) = (self.now, &mut self.random, &mut self.rules);
             let node = match side {
                 Side::Connecting => &mut self.client,
@@ -237,6 +278,7 @@ impl World {
             }
             self.park(side);
             self.write(side);
+            self.write_lane(side)?;
             self.check_limits(side)?;
             self.check_withheld(side)?;
         }
@@ -261,7 +303,7 @@ impl World {
             return Ok(());
         }
         let index = self.connections.len();
-        self.connections.push(Connection::default());
+        self.connections.push(Connection::new(&mut self.random));
         self.log(b'n', index as u64);
         let config_of = |side| config(side, self.buffer_disconnected);
         // A newer attempt replaces one that hangs.
@@ -369,6 +411,33 @@ impl World {
         }
     }
 
+    fn read_lane(&mut self, side: Side) -> Result<(), String> {
+        let node = match side {
+            Side::Connecting => &mut self.client,
+            Side::Accepting => &mut self.server,
+        };
+        let index = node.attached.as_ref().map(|attached| attached.index);
+        match index.and_then(|index| self.connections.get_mut(index)) {
+            Some(connection) => node.read_lane(connection.lane_to(side), self.now, &mut self.rules),
+            None => Ok(()),
+        }
+    }
+
+    fn write_lane(&mut self, side: Side) -> Result<(), String> {
+        let node = match side {
+            Side::Connecting => &mut self.client,
+            Side::Accepting => &mut self.server,
+        };
+        let index = node.attached.as_ref().map(|attached| attached.index);
+        match index.and_then(|index| self.connections.get_mut(index)) {
+            Some(connection) => {
+                let lane = connection.lane_to(side.reverse());
+                node.write_lane(lane, self.now, &mut self.random, &mut self.rules)
+            }
+            None => Ok(()),
+        }
+    }
+
     fn write(&mut self, side: Side) {
         let now = self.now;
         let node = match side {
@@ -428,6 +497,12 @@ impl World {
         }
         if session.queued() > limits.outgoing_queue + answers + FRAME {
             return Err(format!("{side:?} has {} bytes queued", session.queued()));
+        }
+        let datagrams = session.datagrams_to_send();
+        if datagrams > limits.outgoing_queue / QUEUE_SHARE {
+            return Err(format!(
+                "{side:?} has {datagrams} bytes of datagrams waiting"
+            ));
         }
         if !(0..=window).contains(&may_send) || !(0..=window).contains(&may_come) {
             return Err(format!(
@@ -538,7 +613,6 @@ impl World {
         is_same
             && self.client.is_settled()
             && self.server.is_settled()
-            && connection
-                .is_some_and(|connection| connection.up.is_quiet() && connection.down.is_quiet())
+            && connection.is_some_and(Connection::is_quiet)
     }
 }

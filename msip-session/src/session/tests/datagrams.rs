@@ -14,7 +14,7 @@ fn of_kind(kind: MsgKind) -> RequestHead<'static> {
 }
 
 impl Peer {
-    fn by_kind(&mut self, kind: MsgKind, body: &str) -> Result<(), Blocked> {
+    pub(super) fn by_kind(&mut self, kind: MsgKind, body: &str) -> Result<(), Blocked> {
         self.session.send(&of_kind(kind), text(body))
     }
 

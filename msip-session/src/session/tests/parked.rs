@@ -50,7 +50,7 @@ fn resume(pair: &mut Pair) {
 #[test]
 fn a_session_with_something_open_is_not_parked() {
     type Opens = fn(&mut Pair);
-    let cases: [(&str, Opens); 5] = [
+    let cases: [(&str, Opens); 6] = [
         ("it has a connection", |_| ()),
         ("a delivery of this side", |pair| {
             pair.server.deliver(1, at(60)).expect("sent");
@@ -63,6 +63,14 @@ fn a_session_with_something_open_is_not_parked() {
         ("a delivery that is not handled", |pair| {
             pair.client.deliver(1, at(60)).expect("sent");
             pair.exchange();
+            pair.server.session.suspend(None);
+        }),
+        ("a datagram that is not handled", |pair| {
+            pair.client.session.allow_datagrams(1000);
+            pair.client.by_kind(MsgKind::Log, "lossy").expect("sent");
+            let datagram = pair.client.session.poll_datagram().expect("waits");
+            let incoming = pair.server.session.handle_datagram(datagram.into());
+            assert!(incoming.is_some());
             pair.server.session.suspend(None);
         }),
         ("a reply that was not sent", |pair| {

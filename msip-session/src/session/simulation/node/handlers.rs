@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-use super::{Asks, CALL, Node, Queued, Running, STREAM, answer_len, fails};
+use super::{Asks, CALL, Node, Queued, Running, STREAM, answer_len, fails, number_of};
 use crate::{
     session::{
-        Event, InboundSlot, Incoming, Reply, ReplyTo, Session,
+        Event, InboundSlot, Reply, ReplyTo, Session,
         simulation::{random::Random, rules::Rules},
     },
     wire::{Code, Credit, ErrorRef, Flags, FrameType, Header, Side},
@@ -118,6 +118,7 @@ impl Node {
                         incoming,
                         generation: self.generation,
                         connection,
+                        by_datagram: false,
                     });
                 }
                 Some(event) => return Err(format!("{:?} has {event:?}", self.side)),
@@ -183,8 +184,14 @@ impl Node {
                     });
                 }
                 ReplyTo::Nobody | ReplyTo::Delivery { .. } => {
-                    rules.handling(self.side, number)?;
-                    let time = if random.once_in(3) {
+                    if queued.by_datagram {
+                        rules.handling_datagram(self.side, number)?;
+                    } else {
+                        rules.handling(self.side, number)?;
+                    }
+                    // There are many datagrams, and most of them are for a counter.
+                    let times = if queued.by_datagram { 30 } else { 3 };
+                    let time = if random.once_in(times) {
                         random.below(300)
                     } else {
                         0
@@ -230,6 +237,11 @@ impl Node {
             let failure = ErrorRef::new(Code::NotFound, "not this one");
             let outcome = if fails(number) { Err(failure) } else { Ok(()) };
             session.acknowledge(id, urgent, outcome);
+        }
+        // As a driver knows it: it has taken no credit.
+        if queued.incoming.payload_len == 0 {
+            session.datagram_handled();
+            return;
         }
         let handled = Credit {
             items: 1,
@@ -282,13 +294,6 @@ impl Node {
             }
         }
     }
-}
-
-fn number_of(incoming: &Incoming) -> u64 {
-    incoming
-        .body
-        .first_chunk()
-        .map_or(0, |bytes| u64::from_be_bytes(*bytes))
 }
 
 /// Whether a frame is a later part of an exchange: it may come when that has ended.

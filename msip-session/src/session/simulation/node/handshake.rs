@@ -71,7 +71,7 @@ impl Node {
                 let _ = handshake.resume(&agreed, now);
             }
             self.session = Some(handshake);
-            self.logs_before = 0;
+            self.lossy_before = 0;
             self.generation += 1;
         }
         self.attached = Some(attached);
@@ -139,7 +139,7 @@ impl Node {
             );
             handshake.keep_when_lost();
             self.session = Some(handshake);
-            self.logs_before = 0;
+            self.lossy_before = 0;
             self.id = Some(id);
             self.generation += 1;
         }

@@ -2,14 +2,14 @@
 
 use std::time::Duration;
 
-use super::{Asks, CALL, DELIVERY, NOTE, Node, STREAM, Waiter};
+use super::{Asks, CALL, DELIVERY, NOTE, Node, STREAM, Waiter, datagrams::frame_len};
 use crate::{
     MsgKind,
     session::{
         Blocked, CallShape, RequestHead, Session, Slot, StateKey, Token, is_droppable,
         simulation::{
             random::Random,
-            rules::{Rules, SentMessage},
+            rules::{Rules, SentMessage, is_lossy},
             streams::shape_of,
         },
     },
@@ -26,10 +26,27 @@ impl Node {
         random: &mut Random,
         rules: &mut Rules,
     ) {
+        let message = RandomMessage::new(self.next_number, random);
+        self.send(message, now, rules);
+    }
+
+    /// Sends readings, and other messages that may be lost.
+    pub(in crate::session::simulation) fn send_readings(
+        &mut self,
+        now: Duration,
+        random: &mut Random,
+        rules: &mut Rules,
+    ) {
+        for _ in 0..random.below(60) {
+            let reading = RandomMessage::reading(self.next_number, random);
+            self.send(reading, now, rules);
+        }
+    }
+
+    fn send(&mut self, message: RandomMessage, now: Duration, rules: &mut Rules) {
         let Some(session) = self.session.as_mut() else {
             return;
         };
-        let message = RandomMessage::new(self.next_number, random);
         let RandomMessage {
             number,
             variant,
@@ -40,6 +57,9 @@ impl Node {
             rules.may_drop_earlier(self.side, number);
         }
         let (token, deadline) = (Token::new(self.next_token), now + message.timeout);
+        let max_datagram = (self.attached.as_ref()).map_or(0, |attached| attached.max_datagram);
+        let by_datagram =
+            variant == NOTE && is_lossy(kind) && frame_len(message.padding) <= max_datagram;
         let Ok(slot) = message.send(session, token, deadline) else {
             return;
         };
@@ -51,6 +71,7 @@ impl Node {
             kind,
             key: message.key.map(|key| key << 16 | u64::from(variant)),
             connection,
+            by_datagram,
         };
         rules.sent(self.side, number, sent);
         // A droppable delivery has a waiter too.
@@ -106,6 +127,7 @@ impl Node {
             kind: MsgKind::Command,
             key: None,
             connection,
+            by_datagram: false,
         };
         rules.sent(self.side, number, sent);
         self.waiters.insert(
@@ -211,6 +233,24 @@ impl RandomMessage {
             } else {
                 Duration::from_secs(100_000)
             },
+        }
+    }
+
+    /// A message that may be lost.
+    fn reading(number: u64, random: &mut Random) -> Self {
+        let is_log = random.once_in(3);
+        Self {
+            number,
+            variant: NOTE,
+            kind: if is_log {
+                MsgKind::Log
+            } else {
+                MsgKind::Metric
+            },
+            urgent: random.once_in(8),
+            key: None,
+            padding: random.below(40) as usize,
+            timeout: Duration::from_secs(100_000),
         }
     }
 
