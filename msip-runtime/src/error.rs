@@ -252,6 +252,9 @@ pub enum ConnectError {
     /// A setting of the URL's transport cannot be used.
     #[error(transparent)]
     TransportSetting(#[from] TransportSettingError),
+    /// A channel, in the URL or the builder, makes no sense.
+    #[error(transparent)]
+    Channel(#[from] crate::ChannelError),
     /// The network or the operating system failed to connect.
     #[error("cannot reach {url}")]
     Transport {
@@ -403,6 +406,7 @@ debug_with_causes!(
     DisconnectReason,
     BodyError,
     MetadataError,
+    crate::ChannelError,
     crate::SettingError,
     TransportSettingError,
     UrlError,

@@ -147,6 +147,7 @@ mod answered;
 pub mod auth;
 pub mod body;
 mod call;
+mod channel;
 mod client;
 pub mod compatibility;
 mod connection;
@@ -203,6 +204,7 @@ pub use answered::{EmptyStream, widen};
 pub use body::{Codec, Compression};
 pub use bytes;
 pub use call::Call;
+pub use channel::{Channel, ChannelError};
 pub use client::{
     Client, ClientBuilder, ConnectWith, ConnectionInfo, ConnectionState, Credential,
     IntoCredential, Reconnect,

@@ -2,6 +2,8 @@
 
 use std::{marker::PhantomData, sync::Arc, time::Duration};
 
+#[cfg(feature = "datagram")]
+use super::udp_channel::UdpChannel;
 use super::{
     Client, ClientSide, ConnectWith, Shared,
     credential::{CredentialSource, IntoCredential},
@@ -13,8 +15,9 @@ use super::{
 #[cfg(feature = "tls")]
 use crate::transport::ClientTls;
 use crate::{
-    Codec, Compression, ConnectError, Protocol,
+    Channel, ChannelError, Codec, Compression, ConnectError, Protocol,
     call::Serving,
+    channel::{self, ChannelPlan},
     compatibility::PeerSchemas,
     describe::OwnSchema,
     middleware::{Middleware, Stacks},
@@ -115,6 +118,7 @@ pub struct ClientBuilder<P, H> {
     connector: Option<Connector>,
     given: GivenOptions,
     credential: CredentialSource,
+    channels: Vec<Channel>,
     protocol: PhantomData<fn() -> P>,
 }
 
@@ -126,9 +130,21 @@ pub(super) struct Parts {
     stacks: Stacks,
     name: String,
     credential: CredentialSource,
+    channels: Vec<ChannelPlan>,
+    #[cfg(feature = "datagram")]
+    udp: Option<UdpChannel>,
 }
 
 impl Parts {
+    /// Refuses channels, for a client whose service consumes one connection.
+    pub(super) fn refuse_channels(&self) -> Result<(), ChannelError> {
+        if self.channels.is_empty() {
+            Ok(())
+        } else {
+            Err(ChannelError::Untyped)
+        }
+    }
+
     pub(super) fn target(
         self,
         protocol: ProtocolId,
@@ -142,6 +158,9 @@ impl Parts {
             stacks,
             name,
             credential,
+            channels,
+            #[cfg(feature = "datagram")]
+            udp,
         } = self;
         Target {
             protocol,
@@ -153,8 +172,9 @@ impl Parts {
             translations,
             schemas,
             credential,
+            channels,
             #[cfg(feature = "datagram")]
-            udp: None,
+            udp,
         }
     }
 }
@@ -180,6 +200,7 @@ impl<P, H> ClientBuilder<P, H> {
             connector: None,
             given: GivenOptions::default(),
             credential: CredentialSource::default(),
+            channels: Vec::new(),
             protocol: PhantomData,
         }
     }
@@ -240,6 +261,18 @@ impl<P, H> ClientBuilder<P, H> {
         self
     }
 
+    /// Adds a second way for messages of some kinds: see [`Channel`]. Of kinds that a channel of the URL is for, none goes by
+    /// this one.
+    ///
+    /// # Protocol
+    ///
+    /// docs/protocol.md, "Channels".
+    #[must_use]
+    pub fn channel(mut self, channel: Channel) -> Self {
+        self.channels.push(channel);
+        self
+    }
+
     pub(super) fn map_handler<T>(self, map: impl FnOnce(H) -> T) -> ClientBuilder<P, T> {
         let Self {
             url,
@@ -250,6 +283,7 @@ impl<P, H> ClientBuilder<P, H> {
             connector,
             given,
             credential,
+            channels,
             protocol,
         } = self;
         ClientBuilder {
@@ -261,6 +295,7 @@ impl<P, H> ClientBuilder<P, H> {
             connector,
             given,
             credential,
+            channels,
             protocol,
         }
     }
@@ -276,6 +311,7 @@ impl<P, H> ClientBuilder<P, H> {
             connector,
             given,
             credential,
+            channels,
             ..
         } = self;
         let url = match connector {
@@ -286,10 +322,14 @@ impl<P, H> ClientBuilder<P, H> {
         if connector.is_none() {
             url.check_streams()?;
         }
-        let options = url.transport_options(Side::Connecting).with(given);
+        let options = url.transport_options(Side::Connecting).with(given.clone());
         let credential = source_of_url(&url)?.unwrap_or(credential);
         settings.apply_url(&["connection", "client"], &url, &options)?;
         settings.finish()?;
+        #[cfg_attr(not(feature = "datagram"), expect(unused_mut))]
+        let mut channels = channel::plan(&url, &channels, &settings, &given)?;
+        #[cfg(feature = "datagram")]
+        let udp = UdpChannel::take(&mut channels)?;
         let connector = match connector {
             Some(connector) => connector,
             None => transport::connector_of(&url, &options)?,
@@ -301,6 +341,9 @@ impl<P, H> ClientBuilder<P, H> {
             stacks,
             name,
             credential,
+            channels,
+            #[cfg(feature = "datagram")]
+            udp,
         };
         Ok((handler, parts))
     }

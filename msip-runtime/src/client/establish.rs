@@ -10,6 +10,7 @@ use super::udp_channel::UdpChannel;
 use crate::{
     Code, ConnectError,
     body::Encoding,
+    channel::ChannelPlan,
     compatibility::PeerSchemas,
     connection::ConnectionShared,
     driver::{HandshakeError, handshake},
@@ -46,6 +47,8 @@ pub(super) struct Target {
     /// `None` where this client has no schema.
     pub(super) schemas: Option<Arc<PeerSchemas>>,
     pub(super) credential: CredentialSource,
+    #[expect(dead_code, reason = "what opens them follows")]
+    pub(super) channels: Vec<ChannelPlan>,
     /// Where messages go by datagrams over UDP.
     #[cfg(feature = "datagram")]
     pub(super) udp: Option<UdpChannel>,
@@ -134,7 +137,7 @@ async fn establish_at(
     let udp = match &target.udp {
         Some(channel) => {
             let server = opened.peer.ip();
-            let preparing = channel.prepare(opened.is_confidential, server, settings);
+            let preparing = channel.prepare(opened.is_confidential, server);
             Some(Box::pin(preparing).await?)
         }
         None => None,
@@ -177,7 +180,7 @@ async fn establish_at(
         .map_err(|rule| broken(&address, rule))?;
     #[cfg(feature = "datagram")]
     if let Some(udp) = udp {
-        stream = Box::pin(udp.add_lane(stream, &welcome.welcome, settings)).await;
+        stream = Box::pin(udp.add_lane(stream, &welcome.welcome)).await;
     }
     Ok(Established {
         address,

@@ -3,26 +3,27 @@
 use std::{
     io,
     net::{IpAddr, SocketAddr},
+    time::Duration,
 };
 
 use msip_session::wire::{Hello, Welcome};
 use tokio::time::timeout;
 
 use crate::{
-    ConnectError,
+    ChannelError, ConnectError, MsgKind,
+    channel::{ChannelPlan, ChannelWay},
     error::WithCauses,
-    settings::Settings,
-    transport::{
-        Address, LaneGrant, LaneKinds, Stream, TransportSettingError, UDP_DATAGRAMS, client_lane,
-        look_up,
-    },
+    transport::{Address, LaneGrant, LaneKinds, Stream, UDP_DATAGRAMS, client_lane, look_up},
 };
 
 /// Where a client sends which messages by datagrams.
 #[derive(Debug, Clone)]
 pub(super) struct UdpChannel {
-    pub(super) address: Address,
-    pub(super) kinds: LaneKinds,
+    address: Address,
+    kinds: LaneKinds,
+    insecure: bool,
+    connect_timeout: Duration,
+    ping_interval: Duration,
 }
 
 /// The same for one connection, before its HELLO.
@@ -32,29 +33,54 @@ pub(super) struct PreparedChannel<'a> {
 }
 
 impl UdpChannel {
+    /// Takes the one that sends datagrams out of the channels of a client.
+    pub(super) fn take(channels: &mut Vec<ChannelPlan>) -> Result<Option<Self>, ChannelError> {
+        let is_datagrams = |channel: &mut ChannelPlan| matches!(channel.way, ChannelWay::Datagrams);
+        let mut taken = channels.extract_if(.., is_datagrams);
+        let Some(first) = taken.next() else {
+            return Ok(None);
+        };
+        if let Some(second) = taken.next() {
+            let url = second.url.address().to_string();
+            return Err(ChannelError::SecondOfDatagrams { url });
+        }
+        let kinds = LaneKinds {
+            logs: first.kinds.contains(MsgKind::Log),
+            metrics: first.kinds.contains(MsgKind::Metric),
+        };
+        let is_other = |kind: &MsgKind| !matches!(kind, MsgKind::Log | MsgKind::Metric);
+        if let Some(kind) = first.kinds.kinds().find(is_other) {
+            return Err(ChannelError::KindOfDatagrams {
+                url: first.url.address().to_string(),
+                kind: kind.name().to_ascii_lowercase(),
+            });
+        }
+        Ok(Some(Self {
+            address: first.url.address().clone(),
+            kinds,
+            insecure: first.settings.insecure,
+            connect_timeout: first.settings.connect_timeout,
+            ping_interval: first.settings.ping_interval,
+        }))
+    }
+
     /// Looks the address up, and checks that nothing is sent where others could read it, neither the key nor what goes by
     /// datagrams. `server` is the other end of the connection that the key comes by.
     pub(super) async fn prepare(
         &self,
         is_confidential: bool,
         server: Option<IpAddr>,
-        settings: &Settings,
     ) -> Result<PreparedChannel<'_>, ConnectError> {
-        let unusable =
-            |why: &str| TransportSettingError::new("channel", self.address.to_string(), why);
-        if !is_confidential && !settings.insecure {
-            let why = "others could read its key on the connection beside it: encrypt that, or set `insecure`";
-            return Err(unusable(why).into());
+        let url = || self.address.to_string();
+        if !is_confidential && !self.insecure {
+            return Err(ChannelError::KeyNotConfidential { url: url() }.into());
         }
-        let limit = settings.connect_timeout;
-        let looking_up = look_up(&self.address, server);
-        let to = timeout(limit, looking_up)
+        let to = timeout(self.connect_timeout, look_up(&self.address, server))
             .await
             .unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()))
             .map_err(|error| ConnectError::transport(&self.address, error))?;
-        if !to.ip().to_canonical().is_loopback() && !settings.insecure {
-            let why = "others could read datagrams to another machine, which are not encrypted: set `insecure` where that is all right";
-            return Err(unusable(why).into());
+        if !to.ip().to_canonical().is_loopback() && !self.insecure {
+            return Err(ChannelError::NotEncrypted { url: url() }.into());
         }
         Ok(PreparedChannel { channel: self, to })
     }
@@ -68,19 +94,14 @@ impl PreparedChannel<'_> {
     }
 
     /// Adds the datagrams to the connection, as the answer to the HELLO gives them. Where it gives none, all goes by the stream.
-    pub(super) async fn add_lane(
-        &self,
-        stream: Stream,
-        welcome: &Welcome,
-        settings: &Settings,
-    ) -> Stream {
+    pub(super) async fn add_lane(&self, stream: Stream, welcome: &Welcome) -> Stream {
         let channel = &self.channel.address;
         let grant = welcome.extensions.get(UDP_DATAGRAMS);
         let Some(grant) = grant.and_then(|value| LaneGrant::parse(value)) else {
             tracing::warn!(%channel, "the server gives no datagrams over UDP: nothing goes by them");
             return stream;
         };
-        let interval = settings.ping_interval;
+        let interval = self.channel.ping_interval;
         match client_lane(&grant, self.to, self.channel.kinds, interval).await {
             Ok(lane) => stream.with_lane(lane),
             Err(error) => {

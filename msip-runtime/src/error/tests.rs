@@ -234,6 +234,7 @@ fn connect_errors() -> Vec<ConnectError> {
         ConnectError::Url(_) => ConnectError::Url(UrlError::Fragment),
         ConnectError::Setting(_) => ConnectError::Setting(setting),
         ConnectError::TransportSetting(_) => ConnectError::TransportSetting(transport_setting()),
+        ConnectError::Channel(_) => ConnectError::Channel(crate::ChannelError::Command),
         ConnectError::Transport { .. } => ConnectError::Transport { url: url(), source: source() },
         #[cfg(feature = "tls")]
         ConnectError::Tls { .. } => ConnectError::Tls { url: url(), source: TlsError::Plaintext },

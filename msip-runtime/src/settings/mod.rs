@@ -10,7 +10,7 @@ use std::{sync::Arc, time::Duration};
 use crate::{
     body::{Codec, Compression},
     decoded_size::{DEFAULT_MAX_DECODED, TIMES_MAX_BODY},
-    transport::{AddressOrder, ServiceUrl, TransportOptions},
+    transport::{AddressOrder, CHANNEL_SETTING, ServiceUrl, TransportOptions},
 };
 use msip_session::{
     Budget, Config,
@@ -28,6 +28,9 @@ const MIB: usize = 1024 * KIB;
 
 /// Where a URL says that the client finds its credential.
 pub(crate) const TOKEN_SETTINGS: [&str; 2] = ["token_file", "token_env"];
+
+/// What the builder of a client reads from its URL.
+const READ_BY_CLIENT: [&str; 3] = [TOKEN_SETTINGS[0], TOKEN_SETTINGS[1], CHANNEL_SETTING];
 
 /// Names that would have a secret for a value.
 const SECRETS: [&str; 5] = ["token", "credential", "api_key", "password", "secret"];
@@ -197,9 +200,25 @@ macro_rules! define_settings {
                 }
             }
 
+            /// Whether an endpoint with the settings of these groups has one of this name.
+            pub(crate) fn has(groups: &[&str], name: &str) -> bool {
+                $(if groups.contains(&stringify!($group)) {
+                    $(if name == stringify!($name) {
+                        return true;
+                    })*
+                })*
+                groups.contains(&"client") && READ_BY_CLIENT.contains(&name)
+            }
+
+            /// Checks the ranges of all values.
+            pub(crate) fn check(&self) -> Result<(), SettingError> {
+                $($(in_range(stringify!($name), &self.$name, &($range))?;)*)*
+                Ok(())
+            }
+
             /// Checks the ranges of all values, and creates the budget. Nothing is set after this.
             pub(crate) fn finish(&mut self) -> Result<(), SettingError> {
-                $($(in_range(stringify!($name), &self.$name, &($range))?;)*)*
+                self.check()?;
                 if self.max_memory != Budget::OF_PROCESS {
                     self.budget = Budget::new(self.max_memory);
                 }
@@ -224,8 +243,8 @@ macro_rules! define_settings {
             /// Sets a value from the query of a URL, for an endpoint with the settings of these groups.
             pub(crate) fn apply(&mut self, groups: &[&str], name: &str, value: &str) -> Result<(), SettingError> {
                 let is_client = groups.contains(&"client");
-                if is_client && TOKEN_SETTINGS.contains(&name) {
-                    // Its credential is no setting: the builder has read it.
+                if is_client && READ_BY_CLIENT.contains(&name) {
+                    // Its credential and its channels are no settings: the builder has read them.
                     return Ok(());
                 }
                 $(if groups.contains(&stringify!($group)) {
@@ -242,7 +261,7 @@ macro_rules! define_settings {
                     $(known.push(concat!("`", stringify!($name), "`"));)*
                 })*
                 let error = SettingError::Unknown { name: name.to_owned(), known: known.join(", ") };
-                Err(if is_client { error.or_one_of(&TOKEN_SETTINGS) } else { error })
+                Err(if is_client { error.or_one_of(&READ_BY_CLIENT) } else { error })
             }
         }
     };
@@ -355,7 +374,7 @@ mod tests {
             (
                 "ping_intervall",
                 "10s",
-                "unknown setting `ping_intervall`: expected one of `max_body`, `max_decoded`, `handshake_timeout`, `ping_interval`, `call_timeout`, `max_calls`, `max_call_bytes`, `outgoing_queue`, `write_timeout`, `drain_timeout`, `stream_drain`, `compress_threshold`, `session_buffer`, `session_deliveries`, `correlation_ids`, `max_memory`, `insecure`, `codec`, `compress`, `connect_timeout`, `login_timeout`, `address_order`, `reconnect_min`, `reconnect_max`, `buffer_disconnected`, `token_file`, `token_env`",
+                "unknown setting `ping_intervall`: expected one of `max_body`, `max_decoded`, `handshake_timeout`, `ping_interval`, `call_timeout`, `max_calls`, `max_call_bytes`, `outgoing_queue`, `write_timeout`, `drain_timeout`, `stream_drain`, `compress_threshold`, `session_buffer`, `session_deliveries`, `correlation_ids`, `max_memory`, `insecure`, `codec`, `compress`, `connect_timeout`, `login_timeout`, `address_order`, `reconnect_min`, `reconnect_max`, `buffer_disconnected`, `token_file`, `token_env`, `channel`",
             ),
             (
                 "token",

@@ -75,6 +75,7 @@ pub(crate) use udp::udp_datagram as fuzz_udp_datagram;
 pub(crate) use udp::{
     LaneGrant, LaneTable, RefusedDatagram, UDP_DATAGRAMS, UdpListener, client_lane, look_up,
 };
+pub(crate) use url::CHANNEL_SETTING;
 pub use url::ServiceUrl;
 #[cfg(all(any(test, fuzzing), feature = "websocket"))]
 pub(crate) use websocket::websocket as fuzz_websocket;

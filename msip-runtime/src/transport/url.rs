@@ -9,6 +9,9 @@ use super::{
 };
 use msip_session::wire::Side;
 
+/// The one setting that a URL may have several times: each is a channel of a client.
+pub(crate) const CHANNEL_SETTING: &str = "channel";
+
 /// The longest topic in bytes (docs/protocol.md, "Payloads").
 const MAX_TOPIC_LEN: usize = 255;
 
@@ -86,7 +89,8 @@ impl ServiceUrl {
         }
     }
 
-    /// The settings after the `?` but for the topic, names and values unescaped, in their order; no name comes twice.
+    /// The settings after the `?` but for the topic, names and values unescaped, in their order; no name but `channel` comes
+    /// twice.
     pub fn settings(&self) -> &[(String, String)] {
         &self.settings
     }
@@ -248,7 +252,8 @@ fn parse_settings(query: &str) -> Result<Vec<(String, String)>, UrlError> {
             });
         };
         let (name, value) = (unescaped(name)?, unescaped(value)?);
-        if settings.iter().any(|(earlier, _)| *earlier == name) {
+        let is_there = settings.iter().any(|(earlier, _)| *earlier == name);
+        if is_there && name != CHANNEL_SETTING {
             return Err(UrlError::RepeatedSetting { name });
         }
         settings.push((name, value));

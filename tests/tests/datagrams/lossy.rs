@@ -2,6 +2,7 @@
 
 use std::{collections::BTreeSet, time::Duration};
 
+use msip_runtime::CallOptions;
 use msip_tests::{
     gauges::{Level, SendClientToServer as _, SendServerToClient as _},
     next, soon,
@@ -43,14 +44,21 @@ async fn all_else_goes_by_the_connection() {
     talk.client.done_ind(line(2, 0)).await.expect("sent");
     assert_eq!(next(&mut served.seen).await, Seen::Done(2));
     talk.client.echo_req(line(3, 0)).await.expect("answered");
-    talk.client.with().ack().line_log(line(4, 0)).await.expect("acknowledged");
+    talk.client
+        .with(CallOptions::new().ack())
+        .line_log(line(4, 0))
+        .await
+        .expect("acknowledged");
     assert_eq!(next(&mut served.seen).await, Seen::Log(4));
     // One that does not fit a datagram.
     talk.client.line_log(line(5, 1150)).await.expect("sent");
     assert_eq!(next(&mut served.seen).await, Seen::Log(5));
     talk.peer.line_log(line(6, 1150)).await.expect("sent");
     assert_eq!(next(&mut talk.logs).await, 6);
-    assert_eq!((talk.tap.count_of_client(), talk.tap.count_of_server()), (0, 0));
+    assert_eq!(
+        (talk.tap.count_of_client(), talk.tap.count_of_server()),
+        (0, 0)
+    );
 }
 
 #[tokio::test]
@@ -60,7 +68,10 @@ async fn only_the_kinds_of_the_channel_go_by_datagrams_in_both_directions() {
     for number in 0..20 {
         talk.client.line_log(line(number, 0)).await.expect("sent");
         assert_eq!(next(&mut served.seen).await, Seen::Log(number));
-        talk.client.load_metric(line(number, 0)).await.expect("sent");
+        talk.client
+            .load_metric(line(number, 0))
+            .await
+            .expect("sent");
         assert_eq!(next(&mut served.seen).await, Seen::Metric(number));
         assert_eq!(talk.tap.count_of_client(), 1);
         talk.peer.line_log(line(number, 0)).await.expect("sent");

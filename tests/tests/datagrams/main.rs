@@ -7,5 +7,5 @@ mod agreement;
 mod hostile;
 mod lossy;
 mod resume;
-mod tap;
 mod talk;
+mod tap;

@@ -134,7 +134,9 @@ impl Served {
         let tap = Tap::start(self.udp).await;
         let url = format!("{url}?channel={kinds}:udp://{}{settings}", tap.address());
         let (logged, logs) = recorder();
-        let connecting = Client::<Gauges>::builder(url).handler(Logged(logged)).connect();
+        let connecting = Client::<Gauges>::builder(url)
+            .handler(Logged(logged))
+            .connect();
         let client = soon("a client", connecting).await.expect("connects");
         let peer = next(&mut self.peers).await;
         Talk {

@@ -115,7 +115,9 @@ async fn next_with_frame(datagrams: &mut mpsc::Receiver<Vec<u8>>) -> Vec<u8> {
 
 fn count_with_frame(datagrams: &mut mpsc::Receiver<Vec<u8>>) -> usize {
     let waiting = std::iter::from_fn(|| datagrams.try_recv().ok());
-    waiting.filter(|datagram| datagram.len() > EMPTY_LEN).count()
+    waiting
+        .filter(|datagram| datagram.len() > EMPTY_LEN)
+        .count()
 }
 
 impl Shared {
