@@ -169,23 +169,30 @@ impl Channel {
             url: place(),
             source,
         };
+        let is_taken = |name: &str| {
+            if taken.contains(&name) {
+                return Ok(());
+            }
+            let known = taken.iter().chain(own);
+            let known: Vec<String> = known.map(|known| format!("`{known}`")).collect();
+            Err(ChannelError::Setting {
+                url: place(),
+                name: name.to_owned(),
+                known: known.join(", "),
+                is_clients: Settings::has(&["connection", "client"], name),
+            })
+        };
+        if self.codec.is_some() {
+            is_taken("codec")?;
+        }
+        if self.compression.is_some() {
+            is_taken("compress")?;
+        }
         for (name, value) in url.settings() {
             if own.contains(&name.as_str()) {
                 continue;
             }
-            if !taken.contains(&name.as_str()) {
-                let known: Vec<String> = taken
-                    .iter()
-                    .chain(own)
-                    .map(|known| format!("`{known}`"))
-                    .collect();
-                return Err(ChannelError::Setting {
-                    url: place(),
-                    name: name.clone(),
-                    known: known.join(", "),
-                    is_clients: Settings::has(&["connection", "client"], name),
-                });
-            }
+            is_taken(name)?;
             settings
                 .apply(&["connection", "client"], name, value)
                 .map_err(wrong)?;

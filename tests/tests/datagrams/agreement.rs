@@ -3,7 +3,7 @@
 use std::{io, net::SocketAddr, sync::Arc};
 
 use msip_runtime::{
-    BindError, Client, ConnectError, Server,
+    BindError, Channel, Client, Codec, Compression, ConnectError, MsgKind, Server,
     transport::{Address, Connection, PeerAddress, UrlError},
 };
 use msip_tests::{
@@ -91,11 +91,25 @@ async fn a_channel_that_cannot_be_of_datagrams_is_refused() {
         ),
         (
             "channel=log:udp://127.0.0.1:1?codec=json",
-            "the channel to udp://127.0.0.1:1 takes no setting `codec`: expected one of `ping_interval`, `insecure`",
+            "the channel to udp://127.0.0.1:1 takes no setting `codec`: expected one of `ping_interval`, `insecure` (it is set for \
+             the client and all of its channels, in the URL of the client)",
         ),
     ] {
         let error = refused(&format!("tcp://127.0.0.1:7400?{channels}")).await;
         assert_eq!(error.to_string(), text);
+    }
+    let channel = Channel::new("udp://127.0.0.1:1").kinds([MsgKind::Log]);
+    for (channel, name) in [
+        (channel.clone().codec(Codec::Json), "codec"),
+        (channel.compression(Compression::Gzip), "compress"),
+    ] {
+        let builder = Client::<Gauges>::builder("tcp://127.0.0.1:7400").channel(channel);
+        let error = soon("an error", builder.connect()).await.expect_err(name);
+        let text = error.to_string();
+        assert!(
+            text.contains(&format!("takes no setting `{name}`")),
+            "{text}"
+        );
     }
 }
 
