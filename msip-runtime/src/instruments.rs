@@ -129,32 +129,14 @@ pub(crate) fn handshake_refused(refusal: RefusedHandshake) {
     let _ = refusal.name();
 }
 
-/// Counts the datagrams over UDP that are not taken, by the reason.
+/// A datagram over UDP was not taken, for this reason.
 #[cfg(feature = "datagram")]
-pub(crate) struct RefusedDatagrams {
+pub(crate) fn datagram_refused(side: Side, reason: &'static str) {
     #[cfg(feature = "metrics")]
-    side: Side,
-}
-
-#[cfg(feature = "datagram")]
-impl RefusedDatagrams {
-    pub(crate) fn new(side: Side) -> Self {
-        #[cfg(not(feature = "metrics"))]
-        let _ = side;
-        Self {
-            #[cfg(feature = "metrics")]
-            side,
-        }
-    }
-
-    pub(crate) fn count(&self, why: crate::transport::RefusedDatagram) {
-        let reason = why.name();
-        #[cfg(feature = "metrics")]
-        ::metrics::counter!("msip_datagrams_refused_total", "side" => self.side.name(), "reason" => reason)
-            .increment(1);
-        #[cfg(not(feature = "metrics"))]
-        let _ = reason;
-    }
+    ::metrics::counter!("msip_datagrams_refused_total", "side" => side.name(), "reason" => reason)
+        .increment(1);
+    #[cfg(not(feature = "metrics"))]
+    let _ = (side, reason);
 }
 
 /// A client has connected again: to its session, or to a new one.

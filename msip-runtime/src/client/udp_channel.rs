@@ -13,7 +13,10 @@ use crate::{
     ChannelError, ConnectError, MsgKind,
     channel::{ChannelPlan, ChannelWay},
     error::WithCauses,
-    transport::{Address, LaneGrant, LaneKinds, Stream, UDP_DATAGRAMS, client_lane, look_up},
+    instruments::{Side, datagram_refused},
+    transport::{
+        Address, LaneGrant, LaneKinds, RefusedDatagram, Stream, UDP_DATAGRAMS, client_lane, look_up,
+    },
 };
 
 /// Where a client sends which messages by datagrams.
@@ -102,7 +105,8 @@ impl PreparedChannel<'_> {
             return stream;
         };
         let interval = self.channel.ping_interval;
-        match client_lane(&grant, self.to, self.channel.kinds, interval).await {
+        let count = |why: RefusedDatagram| datagram_refused(Side::Client, why.name());
+        match client_lane(&grant, self.to, self.channel.kinds, interval, count).await {
             Ok(lane) => stream.with_lane(lane),
             Err(error) => {
                 let error = WithCauses(&error);

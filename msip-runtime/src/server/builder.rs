@@ -74,7 +74,7 @@ pub enum BindError {
 debug_with_causes!(BindError);
 
 impl BindError {
-    pub(super) fn of_listen(url: &ServiceUrl, error: ListenError) -> Self {
+    fn of_listen(url: &ServiceUrl, error: ListenError) -> Self {
         match error {
             ListenError::Setting(error) => error.into(),
             ListenError::Io(source) => Self::Io {
@@ -483,7 +483,9 @@ impl<P> ServerBuilder<P> {
                 other_listeners.streams.push(listener);
                 local_url
             } else {
-                other_listeners.udp.listen_at(url).await?
+                let bound = other_listeners.udp.listen_at(url.address()).await;
+                let bound = bound.map_err(|error| BindError::of_listen(url, error.into()));
+                bound?.into()
             };
             other_listeners.urls.push(local_url);
         }

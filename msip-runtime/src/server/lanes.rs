@@ -1,17 +1,21 @@
 //! The datagrams over UDP that a server gives its clients.
 
+use std::io;
 #[cfg(feature = "datagram")]
 use std::sync::Arc;
 
 use msip_session::wire::{Hello, Welcome};
 use tokio::task::JoinSet;
 
-use super::{builder::BindError, peer_connection::Remote};
+use super::peer_connection::Remote;
 #[cfg(feature = "datagram")]
-use crate::transport::{LaneTable, ListenError, UDP_DATAGRAMS, UdpListener};
+use crate::{
+    instruments::{Side, datagram_refused},
+    transport::{LaneTable, RefusedDatagram, UDP_DATAGRAMS, UdpListener},
+};
 use crate::{
     settings::Settings,
-    transport::{LaneKinds, ServiceUrl, Stream},
+    transport::{Address, LaneKinds, Stream},
 };
 
 /// The UDP sockets of a server that does not serve yet.
@@ -43,19 +47,17 @@ pub(super) fn asked_kinds(hello: &Hello) -> Option<LaneKinds> {
 impl UdpListeners {
     /// Takes datagrams at this address. Returns the address with what the system has chosen.
     #[cfg(feature = "datagram")]
-    pub(super) async fn listen_at(&mut self, url: &ServiceUrl) -> Result<ServiceUrl, BindError> {
-        let bound = UdpListener::bind(url.address()).await;
-        let bound = bound.map_err(|error| BindError::of_listen(url, ListenError::Io(error)))?;
-        let local_url = bound.local_url().clone();
+    pub(super) async fn listen_at(&mut self, address: &Address) -> io::Result<Address> {
+        let bound = UdpListener::bind(address).await?;
+        let local = bound.local().clone();
         self.all.push(bound);
-        Ok(local_url)
+        Ok(local)
     }
 
-    /// No URL is without streams.
+    /// There is no address of datagrams.
     #[cfg(not(feature = "datagram"))]
-    pub(super) async fn listen_at(&mut self, url: &ServiceUrl) -> Result<ServiceUrl, BindError> {
-        url.check_streams()?;
-        Ok(url.clone())
+    pub(super) async fn listen_at(&mut self, _: &Address) -> io::Result<Address> {
+        Err(io::ErrorKind::Unsupported.into())
     }
 
     /// Begins to take datagrams, in these tasks.
@@ -66,7 +68,8 @@ impl UdpListeners {
             let table = port.map(|port| (Arc::<LaneTable>::default(), port));
             for listener in self.all {
                 if let Some((table, _)) = &table {
-                    tasks.spawn(listener.serve(Arc::clone(table)));
+                    let count = |why: RefusedDatagram| datagram_refused(Side::Server, why.name());
+                    tasks.spawn(listener.serve(Arc::clone(table), count));
                 }
             }
             Lanes { table }

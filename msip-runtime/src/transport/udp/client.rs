@@ -24,12 +24,12 @@ use super::{
         lane::{Datagrams, Lane, LaneKinds},
         tcp::{host_and_port, no_address},
     },
+    OnRefused,
     datagram::{MAX_FRAME_LEN, Opener},
     grant::LaneGrant,
     replay_window::ReplayWindow,
     sending::{DatagramSender, Path},
 };
-use crate::instruments::{RefusedDatagrams, Side as Label};
 
 /// Longer than any datagram that is taken.
 const BUFFER_LEN: usize = 2048;
@@ -61,6 +61,7 @@ pub(crate) async fn client_lane(
     mut to: SocketAddr,
     kinds: LaneKinds,
     interval: Duration,
+    refused: OnRefused,
 ) -> io::Result<Lane> {
     let any: IpAddr = match to {
         SocketAddr::V4(_) => Ipv4Addr::UNSPECIFIED.into(),
@@ -84,7 +85,7 @@ pub(crate) async fn client_lane(
         sender: DatagramSender::new(grant.sealer(Side::Connecting)),
         timer: Box::pin(sleep(Duration::ZERO)),
         interval,
-        refused: RefusedDatagrams::new(Label::Client),
+        refused,
     };
     Ok(Lane::new(datagrams).of(kinds))
 }
@@ -98,7 +99,7 @@ struct ClientDatagrams {
     /// When the server is told where the client is.
     timer: Pin<Box<Sleep>>,
     interval: Duration,
-    refused: RefusedDatagrams,
+    refused: OnRefused,
 }
 
 impl ClientDatagrams {
@@ -126,7 +127,7 @@ impl ClientDatagrams {
         Poll::Ready(match opened {
             Ok((frame, _)) => (!frame.is_empty()).then(|| Bytes::copy_from_slice(frame)),
             Err(why) => {
-                self.refused.count(why);
+                (self.refused)(why);
                 None
             }
         })

@@ -9,13 +9,12 @@ use tokio::{
 
 use super::{
     super::{
-        Address, ServiceUrl,
+        Address,
         tcp::{address_of, host_and_port, no_address},
     },
-    SCHEME,
+    OnRefused, SCHEME,
     table::LaneTable,
 };
-use crate::instruments::{RefusedDatagrams, Side};
 
 /// How long nothing is read after an error: at first, doubled with each, and at most.
 const FIRST_WAIT: Duration = Duration::from_millis(5);
@@ -28,7 +27,7 @@ const BUFFER_LEN: usize = 2048;
 #[derive(Debug)]
 pub(crate) struct UdpListener {
     socket: Arc<UdpSocket>,
-    local_url: ServiceUrl,
+    local: Address,
     port: u16,
 }
 
@@ -47,14 +46,14 @@ impl UdpListener {
         let local = socket.local_addr()?;
         Ok(Self {
             socket: Arc::new(socket),
-            local_url: address_of(local).with_scheme(SCHEME).into(),
+            local: address_of(local).with_scheme(SCHEME),
             port: local.port(),
         })
     }
 
     /// Where it takes datagrams, with the port that the system chose.
-    pub(crate) fn local_url(&self) -> &ServiceUrl {
-        &self.local_url
+    pub(crate) fn local(&self) -> &Address {
+        &self.local
     }
 
     pub(crate) fn port(&self) -> u16 {
@@ -62,8 +61,7 @@ impl UdpListener {
     }
 
     /// Takes datagrams for the connections of this table, until the future is dropped.
-    pub(crate) async fn serve(self, table: Arc<LaneTable>) {
-        let refused = RefusedDatagrams::new(Side::Server);
+    pub(crate) async fn serve(self, table: Arc<LaneTable>, refused: OnRefused) {
         let mut buffer = vec![0; BUFFER_LEN];
         let mut wait = FIRST_WAIT;
         loop {
@@ -72,7 +70,7 @@ impl UdpListener {
                     wait = FIRST_WAIT;
                     let datagram = buffer.get(..len).unwrap_or_default();
                     if let Err(why) = table.receive(datagram, from, &self.socket) {
-                        refused.count(why);
+                        refused(why);
                     }
                 }
                 // Windows says so of what was sent to a client that has gone, and of what is longer than the buffer.

@@ -33,6 +33,9 @@ use super::{
     tcp::{Tcp, parse_host_port},
 };
 
+/// Counts a datagram that was not taken.
+pub(crate) type OnRefused = fn(RefusedDatagram);
+
 const SCHEME: &str = "udp";
 
 /// The addresses of UDP. There are no streams, so no connection by it.
