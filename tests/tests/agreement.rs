@@ -14,9 +14,18 @@ use syn::{ImplItem, Item, ItemImpl, Type, Visibility};
 const RUNTIME: &str = "../msip-runtime";
 const SESSION: &str = "../msip-session";
 
-/// `MSIP_UPDATE=1` writes the file anew.
+/// `MSIP_UPDATE=1` writes the files anew.
 #[test]
-fn the_wire_holds_what_codegen_makes_of_its_schema() {
+fn the_wire_holds_what_codegen_makes_of_its_schemas() {
+    for (schema, file) in [
+        ("hello.proto", "msip.v1.rs"),
+        ("broker.proto", "msip.broker.v1.rs"),
+    ] {
+        check_generated(schema, file);
+    }
+}
+
+fn check_generated(schema: &str, file: &str) {
     let out = tempfile::tempdir().expect("a folder");
     Builder::new()
         .include(format!("{SESSION}/proto"))
@@ -25,12 +34,12 @@ fn the_wire_holds_what_codegen_makes_of_its_schema() {
         .skip_debug(".msip.v1.Hello")
         .skip_debug(".msip.v1.Welcome")
         .out_dir(out.path())
-        .compile(&["hello.proto"])
+        .compile(&[schema])
         .expect("it compiles");
-    let generated = fs::read_to_string(out.path().join("msip.v1.rs")).expect("it was written");
+    let generated = fs::read_to_string(out.path().join(file)).expect("it was written");
     // Below the runtime there is no runtime to take prost from.
     let generated = generated.replace("::msip_runtime::prost", "::prost");
-    let checked_in = Path::new(SESSION).join("src/wire/generated/msip.v1.rs");
+    let checked_in = Path::new(SESSION).join("src/wire/generated").join(file);
     if std::env::var_os("MSIP_UPDATE").is_some() {
         fs::write(&checked_in, &generated).expect("it can be written");
     }

@@ -338,6 +338,8 @@ impl Received {
                 handled.has_freed_capacity = true;
             }
             Event::PeerFault(text) => self.blame = Some(text),
+            // Only where the session allows it, and none does.
+            Event::Subscribe(_) => {}
             // Only a handshake has them, and that is over.
             Event::Hello(_) | Event::Welcome(_) | Event::Refused(_) => {}
         }

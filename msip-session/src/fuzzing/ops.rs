@@ -249,6 +249,15 @@ impl Driven {
                     self.keep(StreamSide::Callee(slot), &item);
                 }
             }
+            Event::Subscribe(request) => {
+                let refusal = ErrorRef::new(Code::NotFound, "none");
+                let outcome = if request.is_unsubscribe {
+                    Err(refusal)
+                } else {
+                    Ok(())
+                };
+                self.session.answer_subscribe(request.reply, outcome);
+            }
             Event::Cancelled(slot) => assert!(self.session.is_serving(slot)),
             Event::Hello(_) | Event::Welcome(_) | Event::Refused(_) => {
                 panic!("the handshake is over")

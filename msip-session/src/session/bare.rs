@@ -19,7 +19,7 @@ use super::{
 use crate::wire::Frame;
 use crate::{
     MsgKind,
-    wire::{Flags, FrameRef, FrameType, Header, MsgId, RawKind, Side, Topic},
+    wire::{Flags, FrameRef, FrameType, HEADER_LEN, Header, Limits, MsgId, RawKind, Side, Topic},
 };
 
 /// The kind of a bare frame.
@@ -94,6 +94,33 @@ const fn of_item(flags: Flags) -> Flags {
     flags.without(Flags::URGENT).without(Flags::COMPRESSED)
 }
 
+/// The topic of a one-way message that has a topic and a body and nothing else: no metadata, no flag. `None` for any other
+/// frame, and where one of its parts is over its limit or malformed: the slow path answers why.
+pub(super) fn topic_of(frame: FrameRef<'_>, side: Side, limits: &Limits) -> Option<u8> {
+    let &Header {
+        flags,
+        frame_type,
+        kind,
+        msg_id: id,
+        variant,
+        ..
+    } = frame.header;
+    let payload = frame.payload();
+    let (len, rest) = payload.split_first_chunk()?;
+    let len = u8::try_from(u16::from_be_bytes(*len)).ok()?;
+    let (topic, body) = rest.split_at_checked(len.into())?;
+    let is_usual = flags == Flags::NONE
+        && frame_type == FrameType::opening(side.reverse())
+        && id.chosen_by() != side
+        && kind.known().is_ok()
+        && variant != DESCRIBE_VARIANT
+        && !topic.is_empty()
+        && u16::from(len) <= limits.max_topic
+        && body.len() <= to_usize(limits.max_body)
+        && Topic::is_valid(topic);
+    is_usual.then_some(len)
+}
+
 /// What a frame was that the fast path has accepted. All else is in its header.
 #[derive(Debug, Clone, Copy)]
 pub enum FastFrame {
@@ -139,6 +166,8 @@ pub struct BareMessage {
     /// The member of the envelope that the body is.
     pub variant: u16,
     kind: RawKind,
+    /// The length of the topic, which is nearly always 0.
+    topic_len: u8,
 }
 
 impl BareMessage {
@@ -153,6 +182,17 @@ impl BareMessage {
             payload_len: frame.header.payload_len,
             variant: frame.header.variant,
             kind: frame.header.kind,
+            topic_len: 0,
+        }
+    }
+
+    /// The message in a frame that [`Session::handle_topic`](super::Session::handle_topic) has accepted, with what that has
+    /// returned.
+    #[must_use]
+    pub fn with_topic(frame: FrameRef<'_>, topic_len: u8) -> Self {
+        Self {
+            topic_len,
+            ..Self::new(frame, None)
         }
     }
 
@@ -167,7 +207,23 @@ impl BareMessage {
     /// Where the body is in the memory that the frame was read into.
     #[inline]
     pub fn body(&self) -> Range<usize> {
-        self.start + NO_TOPIC.len()..self.start + to_usize(self.payload_len)
+        let prefix_len = NO_TOPIC.len() + usize::from(self.topic_len);
+        self.start + prefix_len..self.start + to_usize(self.payload_len)
+    }
+
+    /// Where its topic is in the memory that the frame was read into.
+    #[inline]
+    #[must_use]
+    pub fn topic(&self) -> Range<usize> {
+        let start = self.start + NO_TOPIC.len();
+        start..start + usize::from(self.topic_len)
+    }
+
+    /// Where the whole frame is in the memory that it was read into.
+    #[inline]
+    #[must_use]
+    pub fn frame(&self) -> Range<usize> {
+        self.start.saturating_sub(HEADER_LEN)..self.start + to_usize(self.payload_len)
     }
 
     /// The length of the body.
@@ -175,7 +231,18 @@ impl BareMessage {
     #[must_use]
     pub fn body_len(&self) -> usize {
         // A frame whose payload is shorter is not bare.
-        to_usize(self.payload_len).saturating_sub(NO_TOPIC.len())
+        to_usize(self.payload_len).saturating_sub(NO_TOPIC.len() + usize::from(self.topic_len))
+    }
+
+    /// Its topic, sharing this memory, which the frame was read into.
+    #[must_use]
+    pub fn to_topic(self, memory: &Bytes) -> Topic {
+        if self.topic_len == 0 {
+            return Topic::EMPTY;
+        }
+        let topic = memory.get(self.topic()).unwrap_or_default();
+        // It was accepted as one.
+        Topic::new(memory.slice_ref(topic), u8::MAX.into()).unwrap_or_default()
     }
 
     /// The same message as [`Event::Incoming`](super::Event::Incoming) has it; `memory` is what the frame was read into.
@@ -185,7 +252,7 @@ impl BareMessage {
             variant: self.variant,
             kind: self.kind(),
             urgent: false,
-            topic: Topic::EMPTY,
+            topic: self.to_topic(memory),
             body: memory
                 .get(self.body())
                 .map(|body| memory.slice_ref(body))

@@ -4,7 +4,10 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
-use super::slot::{InboundSlot, StreamSide, Token};
+use super::{
+    slot::{InboundSlot, StreamSide, Token},
+    subscriptions::SubscribeRequest,
+};
 use crate::{
     MsgKind,
     wire::{ErrorText, HelloFrame, Metadata, MsgId, Topic, WelcomeFrame},
@@ -22,6 +25,10 @@ pub enum Event {
     Refused(ErrorText),
     /// A message for a handler.
     Incoming(Incoming),
+    /// A client subscribes to a topic, or revokes that. Answer with
+    /// [`Session::answer_subscribe`](super::Session::answer_subscribe). Only where the session
+    /// [allows it](super::Session::allow_subscribe).
+    Subscribe(Box<SubscribeRequest>),
     /// An exchange that this side has opened has ended.
     Answered {
         /// The driver's name for the exchange.

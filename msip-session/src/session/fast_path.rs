@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::{
     FastFrame, Phase, Session, Slot, Token,
-    bare::BareFrame,
+    bare::{BareFrame, topic_of},
     fault_injection::FaultInjection,
     frame_writer::{NO_TOPIC, Prefix, announced_len, write_frame},
     outbound::Opening,
@@ -56,6 +56,26 @@ impl Session {
             }
             BareFrame::AnswerItem | BareFrame::RequestItem => None,
         }
+    }
+
+    /// Handles a one-way message that has a topic and a body and nothing else, where the session
+    /// [allows topics](Self::allow_topics). Returns the length of its topic, for [`BareMessage::with_topic`]. `None` for any
+    /// other frame: nothing has happened, and it is one for [`handle_frame`](Self::handle_frame).
+    ///
+    /// [`BareMessage::with_topic`]: super::BareMessage::with_topic
+    #[inline(never)]
+    pub fn handle_topic(&mut self, frame: FrameRef<'_>) -> Option<u8> {
+        if !self.allows_topics || self.phase != Phase::Open {
+            return None;
+        }
+        let topic_len = topic_of(frame, self.config.side, &self.config.limits)?;
+        let payload_len = frame.header.payload_len;
+        if !self.receive_window.accept(payload_len, false) {
+            return None;
+        }
+        self.unhandled.add(payload_len);
+        self.watch_window();
+        Some(topic_len)
     }
 
     /// Sends a message that is not answered, if there is a connection with capacity and credit, and nothing that goes

@@ -79,6 +79,10 @@ pub(super) enum FaultInjection {
     ForgetParkedCalls,
     /// A session that was parked uses its ids again.
     RepeatParkedIds,
+    /// A SUBSCRIBE that is unanswered when the connection is lost is not sent again.
+    ForgetSubscribe,
+    /// It is sent again after the messages.
+    SubscribeLast,
     /// A datagram takes credit.
     SpendForDatagram,
     /// A message that came by a datagram gives credit back.
@@ -100,7 +104,7 @@ pub(super) enum FaultInjection {
 #[cfg(test)]
 impl FaultInjection {
     /// All of them.
-    pub(super) const ALL: [Self; 44] = [
+    pub(super) const ALL: [Self; 46] = [
         Self::SkipDedup,
         Self::AcknowledgeWhileHandling,
         Self::WindowOverAllIds,
@@ -138,6 +142,8 @@ impl FaultInjection {
         Self::ForgetParkedDeliveries,
         Self::ForgetParkedCalls,
         Self::RepeatParkedIds,
+        Self::ForgetSubscribe,
+        Self::SubscribeLast,
         Self::SpendForDatagram,
         Self::GrantForDatagram,
         Self::RepeatDatagram,

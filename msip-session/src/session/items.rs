@@ -3,6 +3,8 @@
 #[cfg(any(test, fuzzing))]
 use std::time::Duration;
 
+#[cfg(any(test, fuzzing))]
+use super::{BareMessage, Event, Fault};
 use super::{
     Blocked::{self, Closing, NoCapacity},
     InboundSlot, Item, ItemBatch, ItemHead, ItemTarget, Phase, Session, Slot, StreamSide,
@@ -12,8 +14,6 @@ use super::{
     request::{Priority, urgency},
     streams::{StreamKey, StreamState},
 };
-#[cfg(any(test, fuzzing))]
-use super::{Event, Fault};
 #[cfg(any(test, fuzzing))]
 use crate::wire::Frame;
 use crate::wire::{Credit, Flags, FrameRef, Header, MsgId, write_credit};
@@ -179,7 +179,13 @@ impl Session {
             })),
             None => match self.handle_fast(FrameRef::from(&frame)) {
                 Some(fast) => Ok(Some(fast.into_event(&frame))),
-                None => self.handle_frame(frame, now),
+                None => match self.handle_topic(FrameRef::from(&frame)) {
+                    Some(topic_len) => {
+                        let message = BareMessage::with_topic(FrameRef::from(&frame), topic_len);
+                        Ok(Some(Event::Incoming(message.to_incoming(&frame.payload))))
+                    }
+                    None => self.handle_frame(frame, now),
+                },
             },
         }
     }

@@ -43,6 +43,7 @@ mod send;
 pub(crate) mod simulation;
 mod slot;
 mod streams;
+mod subscriptions;
 #[cfg(test)]
 mod tests;
 mod token_bucket;
@@ -71,6 +72,7 @@ pub use park::ParkedSession;
 pub use request::{Blocked, CallShape, Reply, RequestHead};
 pub use resume::{PeerTerms, Suspended, is_resumed};
 pub use slot::{InboundSlot, ItemTarget, Slot, StreamSide, Token};
+pub use subscriptions::{SubscribeHead, SubscribeReply, SubscribeRequest};
 
 use crate::{
     Dropped,
@@ -91,6 +93,7 @@ use received::ReceivedDeliveries;
 use request::Priority;
 use resend_queue::ResendQueue;
 use streams::StreamTable;
+use subscriptions::SubscribeIntake;
 use token_bucket::TokenBucket;
 use window::{ReceiveWindow, SendWindow, WINDOW_GROWTH};
 
@@ -163,6 +166,8 @@ pub struct Session {
     fault: Option<Box<Fault>>,
     /// Whether messages with a topic are accepted: what is above the session routes them.
     allows_topics: bool,
+    /// What the peer asks by SUBSCRIBE, where that is accepted.
+    subscribe_intake: Option<Box<SubscribeIntake>>,
     handshake_deadline: Duration,
     /// Once either side has said CLOSE.
     drain: Option<Box<Drain>>,
@@ -224,6 +229,7 @@ impl Session {
             has_same_schema: false,
             fault: None,
             allows_topics: false,
+            subscribe_intake: None,
             handshake_deadline: now + config.handshake_timeout,
             drain: None,
             is_close_begun: false,

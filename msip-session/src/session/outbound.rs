@@ -45,6 +45,8 @@ pub enum Class {
     Delivery,
     /// A PING.
     Ping,
+    /// A SUBSCRIBE or an UNSUBSCRIBE.
+    Subscribe,
     /// A delivery that waits in the droppable queue, and has no id yet.
     Droppable,
     /// A call that nobody here waits for any more, and that counts until the peer has ended it. It has no outcome.
@@ -215,6 +217,11 @@ impl OutboundExchanges {
         self.vacant_indexed(Class::Ping)
     }
 
+    /// A free slot for a SUBSCRIBE or an UNSUBSCRIBE.
+    pub(super) fn vacant_subscription(&mut self) -> VacantExchange<'_> {
+        self.vacant_indexed(Class::Subscribe)
+    }
+
     /// A free slot for a delivery that waits in the droppable queue.
     pub(super) fn vacant_droppable(&mut self) -> VacantExchange<'_> {
         self.vacant_indexed(Class::Droppable)
@@ -347,7 +354,7 @@ impl OutboundExchanges {
     pub(super) fn answer(&mut self, id: MsgId, streams: &mut StreamTable) -> Option<Ended> {
         let slot = self.find(id)?;
         match self.entries.get(slot.index())?.class {
-            Class::Call | Class::Delivery => {
+            Class::Call | Class::Delivery | Class::Subscribe => {
                 let entry = self.remove(slot, streams)?;
                 Some(Ended::Awaited(entry.token))
             }
@@ -448,7 +455,7 @@ impl OutboundExchanges {
                 books.abandoned = books.abandoned.saturating_sub(1);
             }
             Class::Delivery => books.deliveries.remove(entry.id.sequence()),
-            Class::Ping | Class::Droppable => {}
+            Class::Ping | Class::Subscribe | Class::Droppable => {}
         }
         Some(entry)
     }

@@ -35,6 +35,7 @@ pub struct ParkedSession {
     allows_error_metadata: bool,
     has_same_schema: bool,
     allows_topics: bool,
+    allows_subscribe: bool,
 }
 
 impl Session {
@@ -56,6 +57,7 @@ impl Session {
             && self.droppable_queue.is_empty()
             && self.dropped_waiters.is_empty()
             && !self.ended_calls.has_kept()
+            && self.subscribe_intake.as_ref().is_none_or(|it| it.is_idle())
     }
 
     /// Takes what a further connection needs out of a session that has none: the session is over then, and goes on as the
@@ -84,6 +86,7 @@ impl Session {
             allows_error_metadata: self.allows_error_metadata,
             has_same_schema: self.has_same_schema,
             allows_topics: self.allows_topics,
+            allows_subscribe: self.subscribe_intake.is_some(),
         })
     }
 
@@ -118,6 +121,9 @@ impl Session {
         session.allows_error_metadata = parked.allows_error_metadata;
         session.has_same_schema = parked.has_same_schema;
         session.allows_topics = parked.allows_topics;
+        if parked.allows_subscribe {
+            session.allow_subscribe(now);
+        }
         session
     }
 }

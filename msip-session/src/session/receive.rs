@@ -80,13 +80,7 @@ impl Session {
                 Ok(Some(Event::Closing(text)))
             }
             (FrameType::Subscribe | FrameType::Unsubscribe, Side::Accepting) => {
-                self.limit_unwanted(id, now)?;
-                self.reject(
-                    &frame.header,
-                    Code::Unimplemented,
-                    "topics need a broker, and this is a direct connection",
-                );
-                Ok(None)
+                self.handle_subscribe(frame, now)
             }
             (FrameType::Hello, Side::Accepting) => {
                 Err(Fault::new(id, "a second HELLO on one connection"))

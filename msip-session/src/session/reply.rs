@@ -133,6 +133,15 @@ impl Session {
             });
     }
 
+    /// Answers an exchange of the peer with an error of what is above the session.
+    pub(super) fn push_error(&mut self, id: MsgId, urgent: bool, error: ErrorRef<'_>) {
+        let writer = self.reply_writer(id, urgent);
+        self.outgoing
+            .push_response(Priority::new(urgent), |buffer| {
+                writer.write_error(buffer, error);
+            });
+    }
+
     /// Notes that one-way messages and deliveries have been handled, which came by this
     /// [`connection`](Self::connection): the peer may send as many again.
     #[inline]

@@ -244,7 +244,13 @@ impl Session {
         for (id, is_urgent) in self.outbound.abandoned_calls() {
             self.push_cancel(id, is_urgent);
         }
+        if !FaultInjection::SubscribeLast.is_on() {
+            self.resubscribe();
+        }
         self.send_waiting(now);
+        if FaultInjection::SubscribeLast.is_on() {
+            self.resubscribe();
+        }
         let awaited = terms.awaited.iter().copied().map(MsgId::new).collect();
         self.inbound.cancel_others(&awaited)
     }

@@ -17,6 +17,7 @@ mod memory;
 mod metadata;
 mod parked;
 mod streams;
+mod subscriptions;
 mod topics;
 mod transport;
 
@@ -87,6 +88,8 @@ struct Peer {
     messages: Vec<String>,
     /// Messages that have not been handled.
     waiting: Vec<Incoming>,
+    /// SUBSCRIBEs and UNSUBSCRIBEs that have not been answered.
+    subscribes: Vec<SubscribeRequest>,
     /// Every outcome of each exchange of this side, by the index of its token.
     outcomes: BTreeMap<usize, Vec<String>>,
     /// All other events.
@@ -100,6 +103,7 @@ impl Peer {
             decoder: Decoder::new(Limits::default().max_payload()),
             messages: Vec::new(),
             waiting: Vec::new(),
+            subscribes: Vec::new(),
             outcomes: BTreeMap::new(),
             told: Vec::new(),
         }
@@ -142,6 +146,7 @@ impl Peer {
                     self.told.push("end of requests".to_owned());
                 }
             }
+            Some(Event::Subscribe(request)) => self.subscribes.push(*request),
             Some(Event::Cancelled(_)) => self.told.push("cancelled".to_owned()),
             Some(Event::Hello(hello)) => self.told.push(format!("hello {}", hello.hello.protocol)),
             Some(Event::Welcome(welcome)) => self

@@ -4,6 +4,7 @@
 //! codec decodes the body; each step can fail by itself. Frames are written straight into an outgoing buffer:
 //! [`begin_frame`], the parts of the payload, [`finish_frame`].
 
+pub mod broker;
 mod control;
 mod credit;
 mod decoder;
@@ -18,6 +19,7 @@ mod hello_proto;
 mod id;
 mod limits;
 mod payload;
+mod subscribe;
 #[cfg(test)]
 mod tests;
 mod topic;
@@ -41,9 +43,10 @@ pub use hello::{
     HelloError, HelloFrame, SCHEMA_DESCRIPTION, SECRET_LEN, SessionId, WelcomeError, WelcomeFrame,
     parse_hello, parse_welcome, write_hello, write_welcome,
 };
-pub use hello_proto::{Codec, Compression, Detail, Hello, Identity, Metadata, Welcome};
+pub use hello_proto::{Codec, Compression, Detail, Hello, Identity, Metadata, Subscribe, Welcome};
 pub use id::{MsgId, Side};
 pub use limits::{DEFAULT_MAX_BODY, Limits};
 pub use payload::{DEADLINE_LEN, write_deadline_and};
 pub use payload::{Payload, PayloadError, split_error, write_metadata, write_topic};
+pub use subscribe::{SubscribeError, SubscribeFrame, parse_subscribe, write_subscribe};
 pub use topic::{Topic, TopicError};

@@ -101,16 +101,22 @@ impl Payload {
 /// # Errors
 ///
 /// The metadata is too long, or reaches beyond the payload.
-pub fn split_error(
+pub fn split_error(flags: Flags, payload: Bytes) -> Result<(Option<Bytes>, Bytes), PayloadError> {
+    split_metadata(flags, payload, MAX_ERROR_METADATA)
+}
+
+/// Splits a payload into the part that a frame with the flag META begins with, of at most `max` bytes, and the rest.
+pub(super) fn split_metadata(
     flags: Flags,
     mut payload: Bytes,
+    max: u16,
 ) -> Result<(Option<Bytes>, Bytes), PayloadError> {
     if !flags.contains(Flags::META) {
         return Ok((None, payload));
     }
     let len = take_len(&mut payload).ok_or(PayloadError::MetadataBeyondPayload)?;
-    if len > MAX_ERROR_METADATA {
-        let (len, max) = (usize::from(len), MAX_ERROR_METADATA);
+    if len > max {
+        let len = usize::from(len);
         return Err(PayloadError::MetadataTooLong { len, max });
     }
     let metadata = take_part(&mut payload, len).ok_or(PayloadError::MetadataBeyondPayload)?;

@@ -35,6 +35,14 @@ impl Topic {
         }
     }
 
+    /// Whether these bytes are a topic, whatever their number.
+    #[must_use]
+    pub fn is_valid(bytes: &[u8]) -> bool {
+        // Nearly all are plain ASCII.
+        bytes.iter().all(|byte| (b' '..=b'~').contains(byte))
+            || str::from_utf8(bytes).is_ok_and(|text| !text.chars().any(char::is_control))
+    }
+
     /// The topic as text.
     pub fn as_str(&self) -> &str {
         // `new` has seen that it is UTF-8, so the default is never taken.

@@ -113,7 +113,7 @@ impl VacantExchange<'_> {
         match class {
             Class::Call => books.calls += 1,
             Class::Delivery => books.deliveries.push(slot),
-            Class::Ping | Class::Droppable | Class::Abandoned => {}
+            Class::Ping | Class::Subscribe | Class::Droppable | Class::Abandoned => {}
         }
         books.kept_cost += cost(&kept);
         books.next_deadline = Some(

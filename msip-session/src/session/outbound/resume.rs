@@ -107,6 +107,18 @@ impl OutboundExchanges {
             .map(|entry| entry.id)
     }
 
+    /// The SUBSCRIBEs and UNSUBSCRIBEs that are unanswered, in their order.
+    pub(in crate::session) fn subscriptions(&self) -> Vec<MsgId> {
+        let mut found: Vec<MsgId> = self
+            .entries
+            .iter()
+            .filter(|(_, entry)| entry.class == Class::Subscribe)
+            .map(|(_, entry)| entry.id)
+            .collect();
+        found.sort_unstable();
+        found
+    }
+
     /// The unanswered calls that were sent before the last loss.
     pub(in crate::session) fn sent_calls(&self) -> impl Iterator<Item = MsgId> + '_ {
         self.entries

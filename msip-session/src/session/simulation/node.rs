@@ -12,8 +12,8 @@ use std::{
 
 use super::{
     super::{
-        Config, InboundSlot, Incoming, Lost, Outcome, Session, Slot, TimedOut, Token, Transmit,
-        fault_injection::FaultInjection,
+        Config, InboundSlot, Incoming, Lost, Outcome, Session, Slot, SubscribeReply, TimedOut,
+        Token, Transmit, fault_injection::FaultInjection,
     },
     rules::Rules,
     streams::Streams,
@@ -28,6 +28,7 @@ pub(super) const NOTE: u16 = 1;
 pub(super) const DELIVERY: u16 = 2;
 pub(super) const CALL: u16 = 3;
 pub(super) const STREAM: u16 = 4;
+pub(super) const SUBSCRIBE: u16 = 5;
 
 /// The longest answer, in bytes.
 pub(super) const LONG_ANSWER: usize = 6000;
@@ -65,6 +66,14 @@ struct Running {
     number: u64,
     generation: u64,
     until: Duration,
+}
+
+/// A SUBSCRIBE that was received, and is not answered.
+#[derive(Debug)]
+struct Subscribing {
+    reply: SubscribeReply,
+    number: u64,
+    generation: u64,
 }
 
 /// A connection that this side has.
@@ -120,6 +129,7 @@ pub(super) struct Node {
     /// The message that is being handled, and until when.
     handling: Option<(Queued, Duration)>,
     running: Vec<Running>,
+    subscribing: Vec<Subscribing>,
     streams: Streams,
     /// What the running handler asks the peer.
     asks: Option<Asks>,
@@ -152,6 +162,7 @@ impl Node {
             queue: VecDeque::new(),
             handling: None,
             running: Vec::new(),
+            subscribing: Vec::new(),
             streams: Streams::default(),
             asks: None,
             cancelled: Vec::new(),
@@ -238,6 +249,7 @@ impl Node {
             None => Vec::new(),
         };
         self.running.clear();
+        self.subscribing.clear();
         self.cancelled.clear();
         self.streams.end_session();
         self.lose(&lost, rules)?;
@@ -259,6 +271,7 @@ impl Node {
         self.queue.clear();
         self.handling = None;
         self.running.clear();
+        self.subscribing.clear();
         self.streams.clear();
         self.asks = None;
         self.cancelled.clear();
@@ -325,6 +338,7 @@ impl Node {
             && self.queue.is_empty()
             && self.handling.is_none()
             && self.running.is_empty()
+            && self.subscribing.is_empty()
             && self.streams.is_empty()
             && self.session.as_ref().is_some_and(|session| {
                 session.is_open()

@@ -1,11 +1,11 @@
 //! The rules: the protocol's promises, as the simulation checks them.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use super::{
     super::Outcome,
     flows::Flows,
-    node::{DELIVERY, STREAM, Waiter, fails},
+    node::{DELIVERY, STREAM, SUBSCRIBE, Waiter, fails},
     streams::shape_of,
 };
 use crate::{
@@ -25,6 +25,8 @@ struct Sender {
     undelivered: HashSet<u64>,
     /// Numbers that are not awaited any more: they need not be sent.
     given_up: HashSet<u64>,
+    /// SUBSCRIBEs that are awaited and have not been received, by their session and number.
+    subscribing: BTreeSet<(u64, u64)>,
     /// Numbers of which a lane has taken the datagrams.
     in_lane: HashSet<u64>,
     /// How many datagrams have come, by their numbers, and not been handled yet.
@@ -101,6 +103,13 @@ pub(super) struct Rules {
 }
 
 impl Sender {
+    /// This SUBSCRIBE, if it is one, has been received, or is not awaited any more.
+    fn not_subscribing(&mut self, number: u64) {
+        if let Some(sent) = self.sent.get(&number) {
+            self.subscribing.remove(&(sent.connection.0, number));
+        }
+    }
+
     /// Whether this is a STATE, and a newer one of its key was sent.
     fn is_replaced(&self, number: u64) -> bool {
         let key = self.sent.get(&number).and_then(|sent| sent.key);
@@ -123,7 +132,11 @@ impl Rules {
 
     pub(super) fn sent(&mut self, side: Side, number: u64, sent: SentMessage) {
         self.note(b's', number << 8 | u64::from(sent.variant));
-        self.by(side).sent.insert(number, sent);
+        let sender = self.by(side);
+        if sent.variant == SUBSCRIBE {
+            sender.subscribing.insert((sent.connection.0, number));
+        }
+        sender.sent.insert(number, sent);
     }
 
     /// All is settled on `side`, which has this connection and has dropped so many LOG and METRIC messages by it: checks
@@ -202,6 +215,16 @@ impl Rules {
                 "{number} is handled, and its sender has the outcome that it was not delivered"
             ));
         }
+        let first = sender.subscribing.range((sent.connection.0, 0)..).next();
+        if let Some((generation, before)) = first
+            && *generation == sent.connection.0
+            && *before < number
+            && !sent.urgent
+        {
+            return Err(format!(
+                "{number} ({sent:?}) is handled before the SUBSCRIBE {before} was received"
+            ));
+        }
         let last = &mut sender.last[usize::from(sent.urgent)];
         let before = last.before(sent);
         if before > number {
@@ -211,6 +234,24 @@ impl Rules {
             ));
         }
         last.note(number, sent);
+        Ok(())
+    }
+
+    /// A SUBSCRIBE was received on `side`, perhaps once more after its connection was lost.
+    pub(super) fn subscribed(&mut self, side: Side, number: u64) -> Result<(), String> {
+        self.note(b'S', number);
+        let sender = self.by(side.reverse());
+        if !sender.sent.contains_key(&number) {
+            return Err(format!("the SUBSCRIBE {number} was never sent"));
+        }
+        if sender.undelivered.contains(&number) {
+            return Err(format!(
+                "the SUBSCRIBE {number} is received, and its sender has the outcome that it was not sent"
+            ));
+        }
+        sender.not_subscribing(number);
+        sender.begun.insert(number);
+        sender.handled.insert(number);
         Ok(())
     }
 
@@ -274,7 +315,9 @@ impl Rules {
     /// A waiter on `side` has given up.
     pub(super) fn given_up(&mut self, side: Side, number: u64) {
         self.note(b'f', number);
-        self.by(side).given_up.insert(number);
+        let sender = self.by(side);
+        sender.not_subscribing(number);
+        sender.given_up.insert(number);
     }
 
     /// A waiter on `side` has an outcome.
@@ -289,6 +332,7 @@ impl Rules {
         } = waiter;
         self.note(b'o', number);
         let sender = self.by(side);
+        sender.not_subscribing(number);
         let (begun, handled) = (
             sender.begun.contains(&number),
             sender.handled.contains(&number),
@@ -323,15 +367,17 @@ impl Rules {
                     return wrong("answered, and not handled well");
                 }
                 // A delivery has no answer, and that of a stream is its end.
-                let is_bare =
-                    variant == DELIVERY || variant == STREAM && shape_of(number).response_stream;
+                let is_bare = matches!(variant, DELIVERY | SUBSCRIBE)
+                    || variant == STREAM && shape_of(number).response_stream;
                 let is_own = body.starts_with(&number.to_be_bytes());
                 if is_bare && !body.is_empty() || !is_bare && !is_own {
                     return wrong("another's answer");
                 }
                 Ok(())
             }
-            Outcome::NotReceived if variant == DELIVERY => wrong("the outcome of a call"),
+            Outcome::NotReceived if matches!(variant, DELIVERY | SUBSCRIBE) => {
+                wrong("the outcome of a call")
+            }
             Outcome::NotReceived | Outcome::NotAccepted => {
                 sender.undelivered.insert(number);
                 if begun {
@@ -348,7 +394,11 @@ impl Rules {
                         wrong("refused")
                     }
                 }
-                Code::Unknown if variant != DELIVERY && text.message == "reply lost" => Ok(()),
+                Code::Unknown
+                    if !matches!(variant, DELIVERY | SUBSCRIBE) && text.message == "reply lost" =>
+                {
+                    Ok(())
+                }
                 // A server is not told how many calls its client takes. After a loss more handlers than the limit may run on
                 // for nobody.
                 Code::ResourceExhausted
@@ -357,7 +407,9 @@ impl Rules {
                 {
                     wrong("refused, though calls that were given up are counted")
                 }
-                Code::ResourceExhausted | Code::Unavailable if variant != DELIVERY => {
+                Code::ResourceExhausted | Code::Unavailable
+                    if !matches!(variant, DELIVERY | SUBSCRIBE) =>
+                {
                     sender.undelivered.insert(number);
                     if begun {
                         return wrong("refused, and handled");

@@ -3,7 +3,7 @@
 use bytes::Bytes;
 
 use super::*;
-use crate::wire::Topic;
+use crate::wire::{Payload, Topic};
 
 fn topic() -> Topic {
     Topic::new(Bytes::from_static(b"room1"), 255).expect("a topic")
@@ -79,4 +79,82 @@ fn a_topic_on_a_direct_connection_is_refused() {
         outcome[0].starts_with("error INVALID_ARGUMENT: a topic"),
         "{outcome:?}"
     );
+}
+
+#[test]
+fn a_topic_is_fast_where_it_is_all_that_a_message_has_besides_its_body() {
+    let limits = Limits::default();
+    let head = RequestHead {
+        topic: Some(&topic()),
+        ..head(NOTE)
+    };
+    let frame_of = |write: &dyn Fn(&mut Session)| {
+        let mut pair = Pair::open();
+        write(&mut pair.client.session);
+        let bytes = pair.client.transmit();
+        let mut decoder = Decoder::new(limits.max_payload());
+        decoder.buffer().extend_from_slice(&bytes);
+        decoder.decode().expect("a frame").expect("a whole one")
+    };
+    let usual = frame_of(&|session| session.send(&head, text("body")).expect("sent"));
+    let urgent = RequestHead {
+        urgent: true,
+        ..head
+    };
+    let long = Topic::new("x".repeat(255).into(), 255).expect("a topic");
+    let longest = RequestHead {
+        topic: Some(&long),
+        ..head
+    };
+    let control = |character: u8| {
+        let mut frame = usual.clone();
+        let mut payload = frame.payload.to_vec();
+        payload[3] = character;
+        frame.payload = payload.into();
+        frame
+    };
+    let cases = [
+        ("a usual one", usual.clone(), true),
+        (
+            "the longest topic",
+            frame_of(&|session| session.send(&longest, text("body")).expect("sent")),
+            true,
+        ),
+        (
+            "urgent",
+            frame_of(&|session| session.send(&urgent, text("body")).expect("sent")),
+            false,
+        ),
+        (
+            "a delivery",
+            frame_of(&|session| {
+                let sent = session.deliver(&head, Token::new(1), at(9), text("body"));
+                sent.expect("sent");
+            }),
+            false,
+        ),
+        ("a control character", control(7), false),
+        ("not UTF-8", control(0xff), false),
+        (
+            "no topic",
+            frame_of(&|session| session.send(&self::head(NOTE), text("body")).expect("sent")),
+            false,
+        ),
+    ];
+    for (name, frame, is_fast) in cases {
+        let mut pair = Pair::open();
+        let session = &mut pair.server.session;
+        assert_eq!(session.handle_topic(FrameRef::from(&frame)), None, "{name}");
+        session.allow_topics();
+        let topic_len = session.handle_topic(FrameRef::from(&frame));
+        assert_eq!(topic_len.is_some(), is_fast, "{name}");
+        if let Some(topic_len) = topic_len {
+            let message = BareMessage::with_topic(FrameRef::from(&frame), topic_len);
+            let incoming = message.to_incoming(&frame.payload);
+            let parsed = Payload::parse(frame.clone(), &limits).expect("a payload");
+            assert_eq!(incoming.topic, parsed.topic, "{name}");
+            assert_eq!(incoming.body, parsed.body, "{name}");
+            assert_eq!(message.body_len(), parsed.body.len(), "{name}");
+        }
+    }
 }

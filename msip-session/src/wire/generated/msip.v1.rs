@@ -100,6 +100,25 @@ pub struct Welcome {
     >,
 }
 
+/// What a SUBSCRIBE with the flag META says before its topic. At most 8 KiB.
+#[allow(clippy::doc_markdown, reason = "the fields and comments are the schema's")]
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+#[prost(prost_path = "::prost")]
+pub struct Subscribe {
+    /// The group that shares the subscription: a message goes to one of its members. Empty means none. At most 255 bytes.
+    #[prost(string, tag = "1")]
+    pub group: ::std::string::String,
+    /// The package that names the protocol which is spoken at the topic. Empty means any. At most 255 bytes.
+    #[prost(string, tag = "2")]
+    pub protocol: ::std::string::String,
+    /// The fingerprint of the protocol's schema.
+    #[prost(fixed64, tag = "3")]
+    pub fingerprint: u64,
+    /// A msip.broker.v1.Grant, of a SUBSCRIBE with kind COMMAND: what the service enables for clients at its topic.
+    #[prost(bytes = "vec", tag = "4")]
+    pub grant: ::std::vec::Vec<u8>,
+}
+
 /// The metadata of a message, in front of its topic. At most 8 KiB.
 #[allow(clippy::doc_markdown, reason = "the fields and comments are the schema's")]
 #[derive(Clone, PartialEq, ::prost::Message)]

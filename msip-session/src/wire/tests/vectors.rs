@@ -4,9 +4,10 @@ use std::collections::BTreeMap;
 
 use super::super::{
     Code, Codec, Compression, Credit, Detail, ErrorRef, ErrorText, HEADER_LEN, Hello, Identity,
-    Limits, Metadata, Payload, SessionId, Topic, Welcome, parse_hello, parse_welcome, split_error,
-    write_ack, write_cancel, write_close, write_credit, write_error, write_hello, write_long_error,
-    write_metadata, write_ping, write_pong, write_topic, write_welcome,
+    Limits, Metadata, Payload, SessionId, Subscribe, Topic, Welcome, broker::Grant, parse_hello,
+    parse_subscribe, parse_welcome, split_error, write_ack, write_cancel, write_close,
+    write_credit, write_error, write_hello, write_long_error, write_metadata, write_ping,
+    write_pong, write_subscribe, write_topic, write_welcome,
 };
 use super::*;
 
@@ -150,6 +151,20 @@ impl Vector {
             server_version: self.text("server_version"),
             awaited: self.ids("awaited"),
             extensions: self.extensions(),
+        }
+    }
+
+    fn subscribe(&mut self) -> Subscribe {
+        let grant = Grant {
+            publish: self.texts("subscribe.grant.publish"),
+            subscribe: self.texts("subscribe.grant.subscribe"),
+            request: self.texts("subscribe.grant.request"),
+        };
+        Subscribe {
+            group: self.text("subscribe.group"),
+            protocol: self.text("subscribe.protocol"),
+            fingerprint: self.number("subscribe.fingerprint"),
+            grant: prost::Message::encode_to_vec(&grant),
         }
     }
 
@@ -298,9 +313,15 @@ fn check(vector: &mut Vector, header: Header, frame: Frame) -> Vec<u8> {
             }
         }
         FrameType::Subscribe | FrameType::Unsubscribe => {
-            let topic = Topic::new(frame.payload, 255).unwrap();
-            assert_eq!(topic.as_str(), vector.text("topic"), "{name}");
-            buf.extend_from_slice(topic.as_str().as_bytes());
+            let read = parse_subscribe(header.flags, frame.payload, &Limits::default()).unwrap();
+            let topic = Topic::new(vector.text("topic").into(), 255).unwrap();
+            let subscribe = header
+                .flags
+                .contains(Flags::META)
+                .then(|| vector.subscribe());
+            assert_eq!(read.topic, topic, "{name}");
+            assert_eq!(read.subscribe.as_deref(), subscribe.as_ref(), "{name}");
+            write_subscribe(&mut buf, subscribe.as_ref(), &topic, 8192).unwrap();
         }
         FrameType::Error if header.flags.contains(Flags::META) => {
             let (encoded, text) = split_error(header.flags, frame.payload).unwrap();

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{Asks, CALL, Node, Queued, Running, STREAM, answer_len, fails, number_of};
+use super::{Asks, CALL, Node, Queued, Running, STREAM, Subscribing, answer_len, fails, number_of};
 use crate::{
     session::{
         Event, InboundSlot, Reply, ReplyTo, Session,
@@ -106,6 +106,15 @@ impl Node {
                 Some(Event::Answered { token, outcome }) => {
                     self.complete(token, &outcome, rules)?;
                 }
+                Some(Event::Subscribe(request)) => {
+                    let number = request.topic.as_str().parse().map_err(|_| "no number")?;
+                    rules.subscribed(self.side, number)?;
+                    self.subscribing.push(Subscribing {
+                        reply: request.reply,
+                        number,
+                        generation: self.generation,
+                    });
+                }
                 Some(Event::Incoming(incoming)) => {
                     let connection = session.connection();
                     if let ReplyTo::Call(slot) = incoming.reply
@@ -204,7 +213,30 @@ impl Node {
             }
         }
         self.reply(now, rules);
+        self.answer_subscribes(random);
         Ok(())
+    }
+
+    /// Answers SUBSCRIBEs, some later than others.
+    fn answer_subscribes(&mut self, random: &mut Random) {
+        let waiting = std::mem::take(&mut self.subscribing);
+        for subscribing in waiting {
+            if random.once_in(3) {
+                self.subscribing.push(subscribing);
+                continue;
+            }
+            let Some(session) = self
+                .session
+                .as_mut()
+                .filter(|_| subscribing.generation == self.generation)
+            else {
+                continue;
+            };
+            let failure = ErrorRef::new(Code::NotFound, "not this one");
+            let is_refused = fails(subscribing.number);
+            let outcome = if is_refused { Err(failure) } else { Ok(()) };
+            session.answer_subscribe(subscribing.reply, outcome);
+        }
     }
 
     /// A handler begins: checks that the peer has not left too many answers unread.

@@ -138,6 +138,7 @@ impl Node {
                 0,
             );
             handshake.keep_when_lost();
+            handshake.allow_subscribe(now);
             self.session = Some(handshake);
             self.lossy_before = 0;
             self.id = Some(id);

@@ -2,18 +2,23 @@
 
 use std::time::Duration;
 
-use super::{Asks, CALL, DELIVERY, NOTE, Node, STREAM, Waiter, datagrams::frame_len};
+use super::{Asks, CALL, DELIVERY, NOTE, Node, STREAM, SUBSCRIBE, Waiter, datagrams::frame_len};
 use crate::{
     MsgKind,
     session::{
-        Blocked, CallShape, RequestHead, Session, Slot, StateKey, Token, is_droppable,
+        Blocked, CallShape, RequestHead, Session, Slot, StateKey, SubscribeHead, Token,
+        is_droppable,
         simulation::{
             random::Random,
             rules::{Rules, SentMessage, is_lossy},
             streams::shape_of,
         },
     },
+    wire::{Side, Topic},
 };
+
+/// One thing in so many that the client sends is a SUBSCRIBE or an UNSUBSCRIBE.
+const SUBSCRIBING: u64 = 10;
 
 /// How many keys the states have.
 const KEYS: u64 = 4;
@@ -26,6 +31,9 @@ impl Node {
         random: &mut Random,
         rules: &mut Rules,
     ) {
+        if self.side == Side::Connecting && random.once_in(SUBSCRIBING) {
+            return self.subscribe(now, rules);
+        }
         let message = RandomMessage::new(self.next_number, random);
         self.send(message, now, rules);
     }
@@ -87,6 +95,42 @@ impl Node {
                 self.streams.begin(token, number, slot);
             }
         }
+    }
+
+    /// Subscribes to a topic, whose name is the number of the request.
+    fn subscribe(&mut self, now: Duration, rules: &mut Rules) {
+        let Some(session) = self.session.as_mut() else {
+            return;
+        };
+        let (number, token) = (self.next_number, Token::new(self.next_token));
+        let topic = Topic::new(number.to_string().into(), 255).unwrap_or_default();
+        let head = SubscribeHead {
+            is_unsubscribe: number.is_multiple_of(3),
+            kind: MsgKind::State,
+            topic: &topic,
+            subscribe: None,
+        };
+        let deadline = now + Duration::from_secs(100_000);
+        let Ok(slot) = session.subscribe(&head, token, deadline) else {
+            return;
+        };
+        self.next_number += 1;
+        self.next_token += 1;
+        let sent = SentMessage {
+            variant: SUBSCRIBE,
+            urgent: false,
+            kind: MsgKind::Command,
+            key: None,
+            by_datagram: false,
+            connection: (self.generation, session.connection()),
+        };
+        rules.sent(self.side, number, sent);
+        let waiter = Waiter {
+            number,
+            variant: SUBSCRIBE,
+            slot,
+        };
+        self.waiters.insert(token, waiter);
     }
 
     /// Whether a handler waits for the peer.

@@ -1,0 +1,9 @@
+//! Who may do what: rights of principals, and what services enable for clients (docs/broker.md, "Keys and grants").
+
+mod grant;
+mod grants;
+mod rights;
+
+pub use grant::{Grant, Uses};
+pub use grants::Grants;
+pub use rights::{Access, Checked, Filters, Principal, Rights, Role};

@@ -1,0 +1,96 @@
+//! Kept STATEs.
+
+use std::{
+    collections::BTreeMap,
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicUsize, Ordering::Relaxed},
+    },
+};
+
+use bytes::Bytes;
+
+use super::{Limits, Publication, Refused, StateKey};
+
+/// The last STATE of each variant and key of a topic. Its lock makes publishing one and subscribing to it take turns.
+#[derive(Debug, Default)]
+pub(super) struct Kept {
+    pub(super) values: Mutex<Values>,
+}
+
+/// The values, by variant and key.
+pub(super) type Values = BTreeMap<(u16, Bytes), Arc<Publication>>;
+
+/// What all topics keep together.
+#[derive(Debug, Default)]
+pub(super) struct KeptTotals {
+    values: AtomicUsize,
+    bytes: AtomicUsize,
+}
+
+impl KeptTotals {
+    /// How many values are kept.
+    pub(super) fn values(&self) -> usize {
+        self.values.load(Relaxed)
+    }
+
+    /// How many bytes they have.
+    pub(super) fn bytes(&self) -> usize {
+        self.bytes.load(Relaxed)
+    }
+
+    /// Keeps a STATE, or clears it.
+    pub(super) fn keep(
+        &self,
+        values: &mut Values,
+        state: &StateKey,
+        publication: &Arc<Publication>,
+        limits: &Limits,
+    ) -> Result<(), Refused> {
+        let key = (state.variant, state.key.clone());
+        if state.is_cleared {
+            if let Some(old) = values.remove(&key) {
+                self.forget(&old);
+            }
+            return Ok(());
+        }
+        let (old_count, old_bytes) = match values.get(&key) {
+            Some(old) => (1, old.pinned),
+            None => (0, 0),
+        };
+        reserve(&self.values, old_count, 1, limits.kept_values)
+            .map_err(|()| Refused::limit("kept STATEs", limits.kept_values, "kept_values"))?;
+        if reserve(
+            &self.bytes,
+            old_bytes,
+            publication.pinned,
+            limits.kept_bytes,
+        )
+        .is_err()
+        {
+            self.values.fetch_sub(1 - old_count, Relaxed);
+            return Err(Refused::limit(
+                "bytes of kept STATEs",
+                limits.kept_bytes,
+                "kept_bytes",
+            ));
+        }
+        values.insert(key, publication.clone());
+        Ok(())
+    }
+
+    fn forget(&self, old: &Publication) {
+        self.values.fetch_sub(1, Relaxed);
+        self.bytes.fetch_sub(old.pinned, Relaxed);
+    }
+}
+
+/// Puts `new` in the place of `old` in a sum, unless it would be more than `most` and more than before.
+fn reserve(sum: &AtomicUsize, old: usize, new: usize, most: usize) -> Result<(), ()> {
+    sum.fetch_update(Relaxed, Relaxed, |sum| {
+        let next = (sum - old).saturating_add(new);
+        (next <= most || new <= old).then_some(next)
+    })
+    .map(drop)
+    .map_err(drop)
+}

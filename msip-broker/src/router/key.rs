@@ -1,0 +1,27 @@
+//! What tells sessions apart.
+
+use std::fmt;
+
+/// The number of a session, never used again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct SessionKey(pub(super) u64);
+
+impl SessionKey {
+    /// What the broker itself publishes is from.
+    pub const BROKER: Self = Self(0);
+}
+
+impl fmt::Display for SessionKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+/// How a peer speaks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Dialect {
+    /// MSIP.
+    Msip,
+    /// MIP: it hears topics literally, and COMMAND as any kind.
+    Mip,
+}

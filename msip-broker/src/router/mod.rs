@@ -1,0 +1,37 @@
+//! The router: who hears what, without I/O. Times are `Duration`s since a moment of the caller's choice.
+//!
+//! A connection has a [`SessionHandle`], whose outbox it drains, and a [`Publisher`], by which it sends. A message never takes
+//! a lock that all connections share: a publisher keeps the [`Route`](route::Route) of each topic that it sends to, until
+//! subscriptions or rights change. The others each lock one session, or one topic's kept values.
+
+mod control;
+mod exchange;
+mod kept;
+mod key;
+mod limits;
+mod open_calls;
+mod outbox;
+mod presence;
+mod publication;
+mod publisher;
+mod refused;
+mod route;
+mod session;
+mod subscriptions;
+mod sync;
+#[cfg(test)]
+mod tests;
+mod wake;
+
+pub use control::{Difference, Router, SubscribeRequest, Subscribed};
+pub use exchange::{Assigned, Exchange, Request};
+pub use key::{Dialect, SessionKey};
+pub use limits::Limits;
+pub use open_calls::OpenCall;
+pub use outbox::{Delivery, OutboxItem};
+pub use presence::Presence;
+pub use publication::{Frames, Publication, StateKey};
+pub use publisher::{Published, Publisher};
+pub use refused::{EndReason, Refused};
+pub use session::SessionHandle;
+pub use wake::WakeList;

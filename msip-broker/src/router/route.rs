@@ -1,0 +1,93 @@
+//! The way of a topic: whom its messages go to.
+
+use std::sync::{
+    Arc,
+    atomic::{AtomicUsize, Ordering::Relaxed},
+};
+
+use super::{kept::Kept, session::Session};
+
+/// Whom the messages of a topic go to, as long as neither subscriptions nor rights change.
+#[derive(Debug)]
+pub(super) struct Route {
+    /// The state of the router that it is for.
+    pub(super) generation: u64,
+    /// Those who hear all of it, each once.
+    pub(super) everyone: Vec<Arc<Session>>,
+    /// Groups, of which one member each hears a message.
+    pub(super) groups: Vec<OneOf>,
+    /// The services of the topic, of which one gets a COMMAND.
+    pub(super) services: OneOf,
+    /// The STATEs that are kept of it.
+    pub(super) kept: Option<Arc<Kept>>,
+}
+
+/// Sessions of which one is chosen.
+#[derive(Debug, Clone, Default)]
+pub(super) struct OneOf {
+    /// The name of the group, if it is one.
+    pub(super) name: Option<Arc<str>>,
+    pub(super) members: Vec<Arc<Session>>,
+    /// Whose turn it is among equals. It survives changes of the members.
+    pub(super) turn: Arc<AtomicUsize>,
+}
+
+impl OneOf {
+    /// The member with the least load among those that are connected, or among all if none is. Equals take turns.
+    pub(super) fn choose(
+        &self,
+        load: impl Fn(&Session) -> usize,
+        may: impl Fn(&Session) -> bool,
+    ) -> Option<&Arc<Session>> {
+        let count = self.members.len();
+        let first = self.turn.load(Relaxed);
+        let (before, after) = self.members.split_at(first.checked_rem(count)?);
+        let in_turn = after.iter().chain(before).enumerate();
+        let (offset, chosen) = in_turn
+            .filter(|(_, one)| may(one))
+            .min_by_key(|(_, one)| (!one.is_connected(), load(one)))?;
+        self.turn
+            .store(first.wrapping_add(offset).wrapping_add(1), Relaxed);
+        Some(chosen)
+    }
+
+    /// How a run of messages is divided: how many each member gets, so that their loads are as equal as they can be. The
+    /// members that are connected share it, or all of them if none is.
+    pub(super) fn divide(
+        &self,
+        count: u32,
+        load: impl Fn(&Session) -> usize,
+    ) -> Vec<(&Arc<Session>, u32)> {
+        if count == 1 {
+            return self
+                .choose(load, |_| true)
+                .into_iter()
+                .map(|one| (one, 1))
+                .collect();
+        }
+        let is_any_connected = self.members.iter().any(|one| one.is_connected());
+        let Some(first) = self.turn.load(Relaxed).checked_rem(self.members.len()) else {
+            return Vec::new();
+        };
+        let (before, after) = self.members.split_at(first);
+        let mut shares: Vec<_> = after
+            .iter()
+            .chain(before)
+            .filter(|one| one.is_connected() || !is_any_connected)
+            .map(|one| (one, load(one), 0_u32))
+            .collect();
+        for _ in 0..count {
+            let Some(least) = shares.iter_mut().min_by_key(|share| share.1) else {
+                return Vec::new();
+            };
+            least.1 = least.1.saturating_add(1);
+            least.2 = least.2.saturating_add(1);
+        }
+        self.turn.fetch_add(count as usize, Relaxed);
+        shares.retain(|share| share.2 > 0);
+        shares
+            .into_iter()
+            .map(|(one, _, count)| (one, count))
+            .collect()
+    }
+}

@@ -1,0 +1,168 @@
+//! A session as the router knows it.
+
+use std::{
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed},
+    },
+    task::{Context, Poll},
+    time::Duration,
+};
+
+use super::{
+    Dialect, EndReason, Limits, OutboxItem, SessionKey, WakeList,
+    open_calls::OpenCalls,
+    outbox::{Outbox, Rejected, Status},
+    sync::lock,
+};
+use crate::access::Principal;
+
+/// A session, shared by the router, the routes that lead to it, and its connection.
+#[derive(Debug)]
+pub(super) struct Session {
+    pub(super) key: SessionKey,
+    pub(super) peer: String,
+    pub(super) principal: Principal,
+    pub(super) dialect: Dialect,
+    pub(super) limits: Arc<Limits>,
+    outbox: Mutex<Outbox>,
+    /// How many messages wait, to compare sessions without their locks.
+    waiting: AtomicUsize,
+    pub(super) open_calls: Arc<OpenCalls>,
+    is_connected: AtomicBool,
+}
+
+impl Session {
+    pub(super) fn new(
+        key: SessionKey,
+        principal: Principal,
+        dialect: Dialect,
+        limits: Arc<Limits>,
+    ) -> Self {
+        Self {
+            key,
+            peer: key.to_string(),
+            principal,
+            dialect,
+            limits,
+            outbox: Mutex::new(Outbox::new()),
+            waiting: AtomicUsize::new(0),
+            open_calls: Arc::default(),
+            is_connected: AtomicBool::new(true),
+        }
+    }
+
+    /// Adds an item to its queue.
+    pub(super) fn push(
+        &self,
+        item: OutboxItem,
+        generation: u64,
+        now: Duration,
+        wakes: &mut WakeList,
+    ) -> Result<bool, (Rejected, OutboxItem)> {
+        self.with_outbox(|outbox| outbox.push(item, generation, now, &self.limits, wakes))
+    }
+
+    /// Changes the queue, and what is known of it without its lock.
+    pub(super) fn with_outbox<T>(&self, change: impl FnOnce(&mut Outbox) -> T) -> T {
+        let mut outbox = lock(&self.outbox);
+        let returned = change(&mut outbox);
+        self.waiting.store(outbox.count(), Relaxed);
+        self.is_connected
+            .store(outbox.status() == Status::Connected, Relaxed);
+        returned
+    }
+
+    /// How many messages wait for it.
+    pub(super) fn waiting(&self) -> usize {
+        self.waiting.load(Relaxed)
+    }
+
+    pub(super) fn open_calls(&self) -> usize {
+        self.open_calls.count()
+    }
+
+    pub(super) fn is_connected(&self) -> bool {
+        self.is_connected.load(Relaxed)
+    }
+}
+
+/// A session, for its connection. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct SessionHandle(pub(super) Arc<Session>);
+
+impl SessionHandle {
+    /// Its number.
+    pub fn key(&self) -> SessionKey {
+        self.0.key
+    }
+
+    /// Its name in `T/$to/<peer>`.
+    pub fn peer(&self) -> &str {
+        &self.0.peer
+    }
+
+    /// Whose it is.
+    pub fn principal(&self) -> &Principal {
+        &self.0.principal
+    }
+
+    /// How its peer speaks.
+    pub fn dialect(&self) -> Dialect {
+        self.0.dialect
+    }
+
+    /// How many messages wait in its outbox.
+    pub fn waiting(&self) -> usize {
+        self.0.waiting()
+    }
+
+    /// How many bytes these keep.
+    pub fn waiting_bytes(&self) -> usize {
+        self.0.with_outbox(|outbox| outbox.bytes())
+    }
+
+    /// How many messages were dropped instead of being delivered.
+    pub fn dropped(&self) -> u64 {
+        self.0.with_outbox(|outbox| outbox.dropped)
+    }
+
+    /// How many calls it has been given that have not ended.
+    pub fn open_calls(&self) -> usize {
+        self.0.open_calls()
+    }
+
+    /// Whether it has a connection.
+    pub fn is_connected(&self) -> bool {
+        self.0.is_connected()
+    }
+
+    /// Takes what waits, up to about `max_bytes` and one item in any case, and appends it to `taken`. With nothing to take
+    /// it is pending, and `task` is woken when there is something. A connection writes what it took before it asks again: it
+    /// is that which tells a slow subscriber from one that has not had its turn.
+    ///
+    /// # Errors
+    ///
+    /// The session has ended, for this reason; [`EndReason::told`] has what the peer is told.
+    pub fn poll_take(
+        &self,
+        now: Duration,
+        max_bytes: usize,
+        taken: &mut Vec<OutboxItem>,
+        task: &mut Context<'_>,
+    ) -> Poll<Result<(), EndReason>> {
+        let mut wakes = WakeList::new();
+        // The wakers run after the lock is released.
+        self.0.with_outbox(|outbox| {
+            outbox.poll_take(now, max_bytes, &self.0.limits, taken, &mut wakes, task)
+        })
+    }
+}
+
+impl PartialEq for SessionHandle {
+    fn eq(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
+}
+
+impl Eq for SessionHandle {}

@@ -1,0 +1,171 @@
+//! The router, rule by rule.
+
+use std::{
+    sync::Arc,
+    task::{Context, Poll, Waker},
+    time::Duration,
+};
+
+use bytes::Bytes;
+use msip_session::{
+    MsgKind,
+    wire::{Flags, FrameType, HEADER_LEN, Header, MsgId},
+};
+
+use super::{
+    Dialect, EndReason, Exchange, Limits, OutboxItem, Publication, Published, Publisher, Refused,
+    Request, Router, SessionHandle, StateKey, SubscribeRequest, Subscribed, WakeList,
+};
+use crate::{
+    access::{Principal, Rights},
+    topic::{Filter, TopicFilter},
+};
+
+mod by_kind;
+
+const NOW: Duration = Duration::ZERO;
+
+/// A session of a test, and what it sends by.
+struct Peer {
+    router: Router,
+    session: SessionHandle,
+    publisher: Publisher,
+}
+
+impl Peer {
+    fn new(router: &Router) -> Self {
+        Self::with(router, Rights::all(), Dialect::Msip)
+    }
+
+    fn with(router: &Router, rights: Rights, dialect: Dialect) -> Self {
+        let session = router.connect(Principal::new("anyone"), Arc::new(rights), dialect);
+        Self {
+            publisher: Publisher::new(router, &session),
+            router: router.clone(),
+            session,
+        }
+    }
+
+    fn subscribe(&self, filter: &str) -> Subscribed {
+        self.try_subscribe(filter, None).expect("a subscription")
+    }
+
+    fn try_subscribe(&self, filter: &str, group: Option<&str>) -> Result<Subscribed, Refused> {
+        let filter = match self.session.dialect() {
+            Dialect::Mip => Filter::Literal(Bytes::copy_from_slice(filter.as_bytes())),
+            Dialect::Msip => Filter::Pattern(TopicFilter::new(filter).expect("a filter")),
+        };
+        let request = SubscribeRequest {
+            group: group.map(str::to_owned),
+            ..SubscribeRequest::new(filter)
+        };
+        self.router.subscribe(&self.session, request, NOW)
+    }
+
+    fn publish(
+        &mut self,
+        kind: MsgKind,
+        topic: &str,
+        bodies: &[&str],
+    ) -> Result<Published, Refused> {
+        let publication = self.publication(kind, topic, bodies);
+        self.send(publication)
+    }
+
+    fn send(&mut self, publication: Publication) -> Result<Published, Refused> {
+        self.publisher
+            .publish(publication, NOW, &mut WakeList::new())
+    }
+
+    fn publication(&self, kind: MsgKind, topic: &str, bodies: &[&str]) -> Publication {
+        let mut publication = Publication::new(
+            self.session.key(),
+            Bytes::copy_from_slice(topic.as_bytes()),
+            kind,
+            frames(kind, topic, bodies),
+            u32::try_from(bodies.len()).expect("few"),
+        );
+        publication.wants_ack = true;
+        if kind == MsgKind::State {
+            publication.state = Some(StateKey {
+                variant: 1,
+                key: Bytes::new(),
+                is_cleared: bodies == [""],
+            });
+        }
+        publication
+    }
+
+    fn items(&self) -> Vec<OutboxItem> {
+        let mut items = Vec::new();
+        let mut task = Context::from_waker(Waker::noop());
+        while let Poll::Ready(Ok(())) = self.session.poll_take(NOW, 1 << 20, &mut items, &mut task)
+        {
+        }
+        items
+    }
+
+    /// The bodies of what waits.
+    fn take(&self) -> Vec<String> {
+        let publications = self.items().into_iter().filter_map(|item| match item {
+            OutboxItem::Publication(delivery) => Some(delivery.publication),
+            _ => None,
+        });
+        publications
+            .flat_map(|publication| bodies(&publication))
+            .collect()
+    }
+}
+
+fn frames(kind: MsgKind, topic: &str, bodies: &[&str]) -> Bytes {
+    let mut frames = Vec::new();
+    for body in bodies {
+        let header = Header {
+            flags: Flags::NONE,
+            frame_type: FrameType::Event,
+            kind: kind.into(),
+            variant: 1,
+            payload_len: u32::try_from(2 + topic.len() + body.len()).expect("short"),
+            msg_id: MsgId::new(1),
+        };
+        frames.extend_from_slice(&header.encode());
+        frames.extend_from_slice(&u16::try_from(topic.len()).expect("short").to_be_bytes());
+        frames.extend_from_slice(topic.as_bytes());
+        frames.extend_from_slice(body.as_bytes());
+    }
+    frames.into()
+}
+
+fn bodies(publication: &Publication) -> Vec<String> {
+    let frames: Vec<_> = publication.iter().collect();
+    assert_eq!(frames.len(), publication.count as usize);
+    let body = |frame: &Bytes| frame.slice(HEADER_LEN + 2 + publication.topic.len()..);
+    frames
+        .iter()
+        .map(|frame| String::from_utf8(body(frame).to_vec()).expect("text"))
+        .collect()
+}
+
+fn router() -> Router {
+    Router::new(Limits::default())
+}
+
+/// A call that remembers nothing.
+#[derive(Debug)]
+struct Call;
+
+impl Exchange for Call {
+    fn pinned(&self) -> usize {
+        100
+    }
+
+    fn refuse(self: Box<Self>, _why: Refused) {}
+}
+
+fn call(topic: &str) -> Request {
+    Request {
+        topic: Bytes::copy_from_slice(topic.as_bytes()),
+        exchange: Box::new(Call),
+        tried: Vec::new(),
+    }
+}

@@ -1,0 +1,6 @@
+//! What a service and a broker tell each other: the Rust of `proto/broker.proto`, as `msip-codegen` writes it.
+//!
+//! After a change of the `.proto`: `MSIP_UPDATE=1 cargo test -p msip-tests --test agreement`.
+
+// Not a module file: what is generated is not formatted again.
+include!("generated/msip.broker.v1.rs");
