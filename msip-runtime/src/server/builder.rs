@@ -474,12 +474,12 @@ impl<P> ServerBuilder<P> {
             Some(listener) => listener.is_confidential(),
             None => transport::is_confidential(address),
         };
-        let also_confidential = also.iter();
-        let also_confidential =
-            also_confidential.map(|(url, _)| (url, transport::is_confidential(url.address())));
-        for (url, is_confidential) in
-            std::iter::once((&url, is_confidential)).chain(also_confidential)
-        {
+        let mut listened_at = vec![(&url, is_confidential)];
+        for (url, options) in &also {
+            let is_confidential = transport::is_confidential(url.address());
+            listened_at.push((url, is_confidential || is_insecure(options)?));
+        }
+        for (url, is_confidential) in listened_at {
             if !settings.insecure && !is_confidential {
                 let url = url.to_string();
                 return Err(BindError::Insecure { url });
@@ -522,6 +522,18 @@ impl<P> ServerBuilder<P> {
 async fn listen_at(url: &ServiceUrl, options: &TransportOptions) -> Result<Listener, BindError> {
     let bound = Listener::bind_with(url.address(), options).await;
     bound.map_err(|error| BindError::of_listen(url, error))
+}
+
+/// Whether an address need not be confidential, though others have to be: `insecure` is a setting of datagrams over UDP.
+fn is_insecure(options: &TransportOptions) -> Result<bool, TransportSettingError> {
+    match options.get("insecure") {
+        None | Some("false") => Ok(false),
+        Some("true") => Ok(true),
+        Some(other) => {
+            let why = "it is `true` or `false`";
+            Err(TransportSettingError::new("insecure", other, why))
+        }
+    }
 }
 
 /// Reads the URL of [`ServerBuilder::also`], which has settings of its transport only.

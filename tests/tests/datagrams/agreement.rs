@@ -67,15 +67,23 @@ async fn the_address_of_datagrams_is_checked_before_anything_is_bound() {
             "udp://127.0.0.1:0?max_body=1KiB",
             "setting `max_body` in udp://127.0.0.1:0",
         ),
+        (
+            "udp://0.0.0.0:0?insecure=perhaps",
+            "setting `insecure`: `perhaps` cannot be used: it is `true` or `false`",
+        ),
         ("udp://127.0.0.1:0?cert=a", "unknown setting `cert`"),
     ] {
         let builder = Server::<Gauges>::builder("tcp://127.0.0.1:0").also(url);
         let error = builder.bind().await.expect_err(url);
         assert!(all(&error).contains(text), "{error:?}");
     }
-    let builder = Server::<Gauges>::builder("tcp://127.0.0.1:0?insecure=true");
-    let server = builder.also("udp://0.0.0.0:0").bind().await;
-    assert_eq!(server.expect("binds").local_urls().count(), 2);
+    for (url, also) in [
+        ("tcp://127.0.0.1:0?insecure=true", "udp://0.0.0.0:0"),
+        ("tcp://127.0.0.1:0", "udp://0.0.0.0:0?insecure=true"),
+    ] {
+        let server = Server::<Gauges>::builder(url).also(also).bind().await;
+        assert_eq!(server.expect("binds").local_urls().count(), 2);
+    }
 }
 
 #[tokio::test]

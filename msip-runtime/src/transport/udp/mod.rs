@@ -17,6 +17,8 @@ mod tests;
 
 use std::io;
 
+use msip_session::wire::Side;
+
 pub(crate) use client::{client_lane, look_up};
 pub(crate) use datagram::RefusedDatagram;
 #[cfg(any(test, fuzzing))]
@@ -48,6 +50,14 @@ impl Transport for Udp {
 
     fn has_streams(&self) -> bool {
         false
+    }
+
+    fn settings(&self, side: Side) -> &'static [&'static str] {
+        match side {
+            // A channel has it as well.
+            Side::Connecting => &[],
+            Side::Accepting => &["insecure"],
+        }
     }
 
     fn parse(&self, authority: &str, _: &str) -> Result<Vec<Address>, UrlError> {
