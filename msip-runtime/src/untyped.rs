@@ -24,6 +24,6 @@ pub use crate::client::{Ignore, UntypedClient, UntypedService};
 pub use crate::raw::{
     Acknowledgment, Event, Handle, Inbound, MessageRef, Messages, Reply, Requests, Responder,
     Responses, Service, Untyped, UntypedExchange, UntypedMessage, UntypedPeer, UntypedSender,
-    VariantRow, VariantTable, relay,
+    VariantRow, VariantTable, decompress, relay,
 };
 pub use crate::server::{HandedOff, Handoff, HandoffPermit, UntypedProtocol, UntypedServer};

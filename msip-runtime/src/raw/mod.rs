@@ -1,5 +1,6 @@
 //! Raw messages and exchanges: bodies are bytes and variants are numbers. The public face of it is [`crate::untyped`].
 
+mod decompress;
 mod exchange;
 mod handle;
 mod inbound;
@@ -12,6 +13,7 @@ mod sender;
 mod service;
 mod table;
 
+pub use decompress::decompress;
 pub use exchange::{Reply, UntypedExchange};
 pub use handle::{Handle, UntypedPeer};
 pub use inbound::{Event, Inbound, MessageRef, Messages};
