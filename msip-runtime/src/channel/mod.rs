@@ -3,12 +3,14 @@
 mod error;
 mod kind_set;
 mod plan;
+mod token;
 
 pub use error::ChannelError;
 pub(crate) use kind_set::KindSet;
 #[cfg(feature = "datagram")]
 pub(crate) use plan::ChannelWay;
 pub(crate) use plan::{ChannelPlan, plan};
+pub(crate) use token::{ChannelClaim, ChannelClaims, ChannelKey};
 
 use crate::{Codec, Compression, MsgKind};
 

@@ -23,10 +23,6 @@ const DATAGRAM_SETTINGS: [&str; 2] = ["ping_interval", "insecure"];
 
 /// A channel that is to be opened.
 #[derive(Debug, Clone)]
-#[cfg_attr(
-    not(feature = "datagram"),
-    expect(dead_code, reason = "what opens it follows")
-)]
 pub(crate) struct ChannelPlan {
     /// What goes by it.
     pub(crate) kinds: KindSet,
@@ -38,13 +34,28 @@ pub(crate) struct ChannelPlan {
 
 /// What a channel is made of, by the scheme of its URL: here a scheme that is no second session takes its own way.
 #[derive(Debug, Clone)]
-#[expect(dead_code, reason = "what opens it follows")]
 pub(crate) enum ChannelWay {
     /// A connection and a session of its own.
     Session(Connector),
     /// Datagrams beside the client's connection.
     #[cfg(feature = "datagram")]
     Datagrams,
+}
+
+impl ChannelPlan {
+    /// Whether it is a session of its own.
+    pub(crate) const fn is_session(&self) -> bool {
+        self.connector().is_some()
+    }
+
+    /// What opens its connections, where it is a session of its own.
+    pub(crate) const fn connector(&self) -> Option<&Connector> {
+        match &self.way {
+            ChannelWay::Session(connector) => Some(connector),
+            #[cfg(feature = "datagram")]
+            ChannelWay::Datagrams => None,
+        }
+    }
 }
 
 impl ChannelWay {

@@ -169,12 +169,13 @@ impl Parts {
             settings,
             stacks,
             name,
-            translations,
+            translations: Arc::new(translations),
             schemas,
             credential,
             channels,
             #[cfg(feature = "datagram")]
             udp,
+            claims: None,
         }
     }
 }
