@@ -129,6 +129,16 @@ pub(crate) fn handshake_refused(refusal: RefusedHandshake) {
     let _ = refusal.name();
 }
 
+/// A datagram over UDP was not taken, for this reason.
+#[cfg(feature = "datagram")]
+pub(crate) fn datagram_refused(side: Side, reason: &'static str) {
+    #[cfg(feature = "metrics")]
+    ::metrics::counter!("msip_datagrams_refused_total", "side" => side.name(), "reason" => reason)
+        .increment(1);
+    #[cfg(not(feature = "metrics"))]
+    let _ = (side, reason);
+}
+
 /// A client has connected again: to its session, or to a new one.
 pub(crate) fn reconnected(resumed: bool) {
     #[cfg(feature = "metrics")]
@@ -197,7 +207,7 @@ mod table {
     }
 
     /// Every instrument there is.
-    pub(super) const ALL: [Instrument; 15] = {
+    pub(super) const ALL: [Instrument; 16] = {
         use Kind::{Counter, Gauge, Histogram};
         use Unit::{Bytes, Count, Seconds};
         [
@@ -277,6 +287,13 @@ mod table {
                 Count,
                 "reason",
                 "connections that a server has refused before a session began",
+            ),
+            row(
+                "msip_datagrams_refused_total",
+                Counter,
+                Count,
+                "side, reason",
+                "datagrams over UDP that are not taken: no connection has the tag, or they are forged, repeated, or of a wrong length",
             ),
             row(
                 "msip_log_lines_omitted_total",

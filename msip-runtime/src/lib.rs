@@ -99,6 +99,7 @@
 //! | `gzip`, `lz4`, `zstd` | no | bodies compressed; `zstd` compiles C |
 //! | `jwt` | no | the authenticator [`Jwt`](auth::Jwt); compiles C |
 //! | `tls`, `tls12` | no | the transport `tls://`, with TLS 1.3, and with TLS 1.2 too; they compile C |
+//! | `datagram` | no | datagrams over UDP, `udp://`, beside connections of other transports |
 //! | `quic` | no | the transport `quic://`, which includes `tls` |
 //! | `metrics` | no | the middleware [`Metrics`](middleware::Metrics), which measures through the facade of the crate `metrics` |
 //! | `websocket` | no | the transport `ws`: WebSockets |

@@ -26,6 +26,7 @@ use msip_tests::{
     sampler::Sampler,
     soon,
 };
+use tokio::net::UdpSocket;
 
 /// The value of each series, by its name and labels.
 #[derive(Debug, Default, Clone)]
@@ -342,5 +343,68 @@ fn waits_drops_and_reconnects_are_counted() {
         book.until("msip_connections{side=client}", 0.0).await;
         book.until_it_is("msip_connect_failures_total{}", is_some)
             .await;
+    });
+}
+
+#[test]
+fn datagrams_that_are_not_taken_are_counted_by_the_reason() {
+    record(|book| async move {
+        let builder = Server::<Lab>::builder("tcp://127.0.0.1:0").also("udp://127.0.0.1:0");
+        let server = builder.bind().await.expect("binds");
+        let urls: Vec<_> = server.local_urls().map(ToString::to_string).collect();
+        let (handler, _events) = LabServer::new();
+        let serving = tokio::spawn(server.serve(handler));
+        let server_udp = urls[1].strip_prefix("udp://").expect("is of datagrams");
+        // Between the two, so that it sees a datagram.
+        let socket = UdpSocket::bind("127.0.0.1:0").await.expect("binds");
+        let between = socket.local_addr().expect("bound");
+        let url = format!("{}?channel=log:udp://{between}", urls[0]);
+        let client = soon("a client", Client::<Lab>::connect(url)).await;
+        let client = client.expect("connects");
+        let mut buffer = [0; 2000];
+        let received = soon("a datagram", socket.recv_from(&mut buffer)).await;
+        let (len, client_udp) = received.expect("received");
+        let known = buffer[..len].to_vec();
+        let mut forged = known.clone();
+        forged[len - 1] ^= 1;
+        let mut unknown = known.clone();
+        unknown[0] ^= 1;
+        let to_server = [
+            ("length", vec![0; 31]),
+            ("length", vec![0; 1201]),
+            ("unknown_tag", unknown.clone()),
+            ("forged", forged.clone()),
+            // The first one is taken.
+            ("repeated", known.clone()),
+            ("repeated", known.clone()),
+            ("repeated", known.clone()),
+        ];
+        for (_, datagram) in &to_server {
+            socket.send_to(datagram, server_udp).await.expect("sent");
+        }
+        // What the client has made is forged where the server should have made it.
+        let to_client = [
+            ("length", vec![0; 1500]),
+            ("unknown_tag", unknown),
+            ("forged", known),
+        ];
+        for (_, datagram) in &to_client {
+            socket.send_to(datagram, client_udp).await.expect("sent");
+        }
+        for (side, reason, count) in [
+            ("server", "length", 2.0),
+            ("server", "unknown_tag", 1.0),
+            ("server", "forged", 1.0),
+            ("server", "repeated", 2.0),
+            ("client", "length", 1.0),
+            ("client", "unknown_tag", 1.0),
+            ("client", "forged", 1.0),
+        ] {
+            let labels = format!("reason={reason},side={side}");
+            let series = format!("msip_datagrams_refused_total{{{labels}}}");
+            book.until(&series, count).await;
+        }
+        client.close().await;
+        serving.abort();
     });
 }

@@ -82,6 +82,40 @@ pub enum ChannelError {
         /// What is wrong with it.
         source: TransportSettingError,
     },
+    /// Datagrams carry LOG and METRIC alone.
+    #[error(
+        "the channel to {url} sends datagrams, which are for `log` and `metric`: give `{kind}` to another one"
+    )]
+    KindOfDatagrams {
+        /// The URL of the channel.
+        url: String,
+        /// The kind that it is for.
+        kind: String,
+    },
+    /// There is a channel of datagrams already.
+    #[error("the channel to {url} is a second one of datagrams: give `log` and `metric` to one")]
+    SecondOfDatagrams {
+        /// The URL of the channel.
+        url: String,
+    },
+    /// The key of datagrams comes by the client's connection, where others could read it.
+    #[error(
+        "the channel to {url} cannot be used: others could read its key on the client's connection: encrypt \
+         that, or set `insecure`"
+    )]
+    KeyNotConfidential {
+        /// The URL of the channel.
+        url: String,
+    },
+    /// Datagrams are not encrypted, and would leave this machine.
+    #[error(
+        "the channel to {url} cannot be used: datagrams are not encrypted, and others could read them on the way: \
+         send them to this machine, or set `insecure`"
+    )]
+    NotEncrypted {
+        /// The URL of the channel.
+        url: String,
+    },
     /// The client is untyped: its service consumes one connection.
     #[error("an untyped client has no channels: leave the setting `channel` out")]
     Untyped,

@@ -7,6 +7,8 @@ mod token;
 
 pub use error::ChannelError;
 pub(crate) use kind_set::KindSet;
+#[cfg(feature = "datagram")]
+pub(crate) use plan::ChannelWay;
 pub(crate) use plan::{ChannelPlan, plan};
 pub(crate) use token::{ChannelClaim, ChannelClaims, ChannelKey};
 
@@ -18,7 +20,10 @@ use crate::{Codec, Compression, MsgKind};
 /// be there several times: `?channel=log,metric:quic://host:7400`. A kind goes by one channel at most, and calls and streams stay
 /// on the client's connection whatever their kind is. So do COMMANDs.
 ///
-/// Its URL takes the settings of its transport, `codec`, `compress`, `compress_threshold`, `outgoing_queue`, `ping_interval` and
+/// A URL `udp://host:port`, with the feature `datagram`, is not for a connection: LOG and METRIC messages go by datagrams beside the
+/// client's own (docs/transports.md, "Datagrams over UDP"), encoded as there. It takes `ping_interval` and `insecure`.
+///
+/// Any other URL takes the settings of its transport, `codec`, `compress`, `compress_threshold`, `outgoing_queue`, `ping_interval` and
 /// `insecure`; all else is as the client's own URL and builder say. Written inside another URL, a `&` of it is `%26`:
 /// `?channel=log:tls://host:7400?ca=ca.pem%26codec=json`.
 ///

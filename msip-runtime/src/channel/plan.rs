@@ -18,6 +18,9 @@ const SETTINGS: [&str; 6] = [
     "insecure",
 ];
 
+/// Those that the URL of a channel of datagrams takes.
+const DATAGRAM_SETTINGS: [&str; 2] = ["ping_interval", "insecure"];
+
 /// A channel that is to be opened.
 #[derive(Debug, Clone)]
 pub(crate) struct ChannelPlan {
@@ -34,6 +37,9 @@ pub(crate) struct ChannelPlan {
 pub(crate) enum ChannelWay {
     /// A connection and a session of its own.
     Session(Connector),
+    /// Datagrams beside the client's connection.
+    #[cfg(feature = "datagram")]
+    Datagrams,
 }
 
 impl ChannelPlan {
@@ -46,12 +52,18 @@ impl ChannelPlan {
     pub(crate) const fn connector(&self) -> Option<&Connector> {
         match &self.way {
             ChannelWay::Session(connector) => Some(connector),
+            #[cfg(feature = "datagram")]
+            ChannelWay::Datagrams => None,
         }
     }
 }
 
 impl ChannelWay {
     fn of(url: &ServiceUrl, given: &GivenOptions) -> Result<Self, ChannelError> {
+        #[cfg(feature = "datagram")]
+        if url.check_streams().is_err() {
+            return Ok(Self::Datagrams);
+        }
         let options = url.transport_options(Side::Connecting).with(given.clone());
         let connector = transport::connector_of(url, &options);
         let connector = connector.map_err(|source| ChannelError::Transport {
@@ -156,6 +168,10 @@ impl Channel {
         let url = ServiceUrl::parse(&self.url).map_err(invalid)?;
         url.check_direct().map_err(invalid)?;
         let own = url.transport_options(Side::Connecting).names();
+        let taken = match url.check_streams() {
+            Ok(()) => &SETTINGS[..],
+            Err(_) => &DATAGRAM_SETTINGS,
+        };
         let mut settings = settings.clone();
         settings.codec = self.codec.unwrap_or(settings.codec);
         settings.compress = self.compression.unwrap_or(settings.compress);
@@ -164,23 +180,30 @@ impl Channel {
             url: place(),
             source,
         };
+        let is_taken = |name: &str| {
+            if taken.contains(&name) {
+                return Ok(());
+            }
+            let known = taken.iter().chain(own);
+            let known: Vec<String> = known.map(|known| format!("`{known}`")).collect();
+            Err(ChannelError::Setting {
+                url: place(),
+                name: name.to_owned(),
+                known: known.join(", "),
+                is_clients: Settings::has(&["connection", "client"], name),
+            })
+        };
+        if self.codec.is_some() {
+            is_taken("codec")?;
+        }
+        if self.compression.is_some() {
+            is_taken("compress")?;
+        }
         for (name, value) in url.settings() {
             if own.contains(&name.as_str()) {
                 continue;
             }
-            if !SETTINGS.contains(&name.as_str()) {
-                let known: Vec<String> = SETTINGS
-                    .iter()
-                    .chain(own)
-                    .map(|known| format!("`{known}`"))
-                    .collect();
-                return Err(ChannelError::Setting {
-                    url: place(),
-                    name: name.clone(),
-                    known: known.join(", "),
-                    is_clients: Settings::has(&["connection", "client"], name),
-                });
-            }
+            is_taken(name)?;
             settings
                 .apply(&["connection", "client"], name, value)
                 .map_err(wrong)?;

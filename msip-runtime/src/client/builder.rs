@@ -2,6 +2,8 @@
 
 use std::{marker::PhantomData, sync::Arc, time::Duration};
 
+#[cfg(feature = "datagram")]
+use super::udp_channel::UdpChannel;
 use super::{
     Client, ClientSide, ConnectWith, Shared,
     credential::{CredentialSource, IntoCredential},
@@ -129,6 +131,8 @@ pub(super) struct Parts {
     name: String,
     credential: CredentialSource,
     channels: Vec<ChannelPlan>,
+    #[cfg(feature = "datagram")]
+    udp: Option<UdpChannel>,
 }
 
 impl Parts {
@@ -155,6 +159,8 @@ impl Parts {
             name,
             credential,
             channels,
+            #[cfg(feature = "datagram")]
+            udp,
         } = self;
         Target {
             protocol,
@@ -167,6 +173,8 @@ impl Parts {
             schemas,
             credential,
             channels,
+            #[cfg(feature = "datagram")]
+            udp,
             claims: None,
         }
     }
@@ -312,11 +320,17 @@ impl<P, H> ClientBuilder<P, H> {
             None => ServiceUrl::parse(&url)?,
         };
         url.check_direct()?;
+        if connector.is_none() {
+            url.check_streams()?;
+        }
         let options = url.transport_options(Side::Connecting).with(given.clone());
         let credential = source_of_url(&url)?.unwrap_or(credential);
         settings.apply_url(&["connection", "client"], &url, &options)?;
         settings.finish()?;
-        let channels = channel::plan(&url, &channels, &settings, &given)?;
+        #[cfg_attr(not(feature = "datagram"), expect(unused_mut))]
+        let mut channels = channel::plan(&url, &channels, &settings, &given)?;
+        #[cfg(feature = "datagram")]
+        let udp = UdpChannel::take(&mut channels)?;
         let connector = match connector {
             Some(connector) => connector,
             None => transport::connector_of(&url, &options)?,
@@ -329,6 +343,8 @@ impl<P, H> ClientBuilder<P, H> {
             name,
             credential,
             channels,
+            #[cfg(feature = "datagram")]
+            udp,
         };
         Ok((handler, parts))
     }

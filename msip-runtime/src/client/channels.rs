@@ -104,6 +104,8 @@ impl Target {
             credential: self.credential.clone(),
             channels: Vec::new(),
             claims: Some(claims),
+            #[cfg(feature = "datagram")]
+            udp: None,
         })
     }
 }

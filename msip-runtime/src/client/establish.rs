@@ -5,6 +5,8 @@ use std::{borrow::Cow, error::Error, sync::Arc, time::Duration};
 use tokio::time::{sleep, timeout};
 
 use super::credential::{Credential, CredentialSource};
+#[cfg(feature = "datagram")]
+use super::udp_channel::UdpChannel;
 use crate::{
     Code, ConnectError,
     body::Encoding,
@@ -49,6 +51,9 @@ pub(super) struct Target {
     pub(super) schemas: Option<Arc<PeerSchemas>>,
     pub(super) credential: CredentialSource,
     pub(super) channels: Vec<ChannelPlan>,
+    /// Where messages go by datagrams over UDP.
+    #[cfg(feature = "datagram")]
+    pub(super) udp: Option<UdpChannel>,
     /// What a channel is claimed by, where this is one.
     pub(super) claims: Option<ChannelClaims>,
 }
@@ -132,6 +137,15 @@ async fn establish_at(
         let url = address.to_string();
         return Err(ConnectError::NotConfidential { url });
     }
+    #[cfg(feature = "datagram")]
+    let udp = match &target.udp {
+        Some(channel) => {
+            let server = opened.peer.ip();
+            let preparing = channel.prepare(opened.is_confidential, server);
+            Some(Box::pin(preparing).await?)
+        }
+        None => None,
+    };
     let mut stream = opened.stream;
     let identity = match resuming {
         Some(identity) => identity.clone(),
@@ -140,6 +154,10 @@ async fn establish_at(
     let mut hello = hello(target, &identity, resuming.and(Some(connection)));
     if let Some(credential) = credential {
         hello.credential = credential.as_bytes().to_vec();
+    }
+    #[cfg(feature = "datagram")]
+    if let Some(udp) = &udp {
+        udp.ask(&mut hello);
     }
     let config = settings.session(Side::Connecting);
     let mut decoder = Decoder::new(config.limits.max_payload());
@@ -168,6 +186,10 @@ async fn establish_at(
         .translations
         .accept(&welcome.welcome, settings)
         .map_err(|rule| broken(&address, rule))?;
+    #[cfg(feature = "datagram")]
+    if let Some(udp) = udp {
+        stream = Box::pin(udp.add_lane(stream, &welcome.welcome)).await;
+    }
     Ok(Established {
         address,
         stream,

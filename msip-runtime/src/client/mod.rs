@@ -14,6 +14,8 @@ mod outbound;
 mod stub;
 mod supervisor;
 mod token;
+#[cfg(feature = "datagram")]
+mod udp_channel;
 mod untyped;
 
 use std::{future::Future, marker::PhantomData, sync::Arc, time::Duration};

@@ -18,6 +18,9 @@ impl Driver {
             let max_len = lane.datagrams.max_len();
             if let Some(session) = self.connection.lock().session() {
                 session.allow_datagrams(max_len);
+                for kind in lane.kinds.excluded() {
+                    session.exclude_from_datagrams(kind);
+                }
             }
         }
     }

@@ -123,6 +123,7 @@ impl Driver {
     /// Ends the connection, and with it the session, unless that can go on with another one.
     pub(crate) fn end(mut self, mut ending: Ending) -> ConnectionEnd {
         self.inbox.set_driven(false);
+        self.stream.end_lane();
         let mut ended = ConnectionEnd {
             reason: DisconnectReason::ClosedByUs,
             is_suspended: false,

@@ -135,6 +135,7 @@ fn url_errors() -> Vec<UrlError> {
         UrlError::Credentials => UrlError::Credentials,
         UrlError::BadTopic { .. } => UrlError::BadTopic { topic: text() },
         UrlError::Topic { .. } => UrlError::Topic { topic: text() },
+        UrlError::DatagramsOnly => UrlError::DatagramsOnly,
         UrlError::Fragment => UrlError::Fragment,
         UrlError::BadEscape { .. } => UrlError::BadEscape { text: text() },
         UrlError::BadSetting { .. } => UrlError::BadSetting { text: text() },

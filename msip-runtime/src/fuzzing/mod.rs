@@ -15,6 +15,11 @@ pub fn websocket(data: &[u8]) {
     crate::transport::fuzz_websocket(data);
 }
 
+/// Datagrams over UDP: made, repeated, changed and made up.
+pub fn udp_datagram(data: &[u8]) {
+    crate::transport::fuzz_udp_datagram(data);
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -26,5 +31,6 @@ mod tests {
         replay("body_codecs", body_codecs, 1000);
         replay("connected_peer", connected_peer, 50);
         replay("websocket", websocket, 2000);
+        replay("udp_datagram", udp_datagram, 2000);
     }
 }

@@ -79,6 +79,8 @@ pub(super) async fn serve(
         handoffs,
     } = offering;
     let protocol = protocols.log_name();
+    let mut datagrams = JoinSet::new();
+    let lanes = incoming.take_udp_listeners().begin(&mut datagrams);
     for url in incoming.local_urls() {
         tracing::info!(protocol, %url, "listening");
     }
@@ -101,6 +103,7 @@ pub(super) async fn serve(
         channels: Arc::default(),
         permits,
         log_limiter: Arc::clone(&log_limiter),
+        lanes,
         turn_queue: TurnQueue::of_runtime(),
         draining: incoming.drain_signal(),
     });
@@ -113,6 +116,7 @@ pub(super) async fn serve(
             // The set and the listener lose nothing when a branch is dropped.
             Some(_) = connections.join_next() => {}
             () = &mut telling => {}
+            Some(Err(error)) = datagrams.join_next() => tracing::error!(%error, "a UDP socket is not read any more"),
             session = shared.sessions.next_ended() => end_parked(&mut connections, session, &shared),
             (handshake_permit, accepted) = next_connection(&handshakes, &mut incoming) => match accepted {
                 Ok(connection) => {

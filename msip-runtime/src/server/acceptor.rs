@@ -6,6 +6,7 @@ use thiserror::Error;
 use tokio::sync::mpsc;
 
 use super::{
+    lanes::UdpListeners,
     listeners::{AcceptFailure, Listeners},
     reloader::Reloader,
 };
@@ -75,12 +76,24 @@ pub enum AcceptError {
 
 crate::error::debug_with_causes!(AcceptError);
 
+/// The listeners of a server besides the first.
+#[derive(Debug, Default)]
+pub(super) struct OtherListeners {
+    pub(super) streams: Vec<Listener>,
+    pub(super) udp: UdpListeners,
+    /// Where all of these listen.
+    pub(super) urls: Vec<ServiceUrl>,
+}
+
 /// The incoming connections of a server.
 #[derive(Debug)]
 pub(super) struct IncomingConnections {
     listeners: Listeners,
-    /// Where the first of them listens.
+    /// The sockets of datagrams, until the server serves.
+    udp_listeners: UdpListeners,
+    /// Where the first listener listens, and where all others.
     local_url: ServiceUrl,
+    other_urls: Vec<ServiceUrl>,
     acceptor: Acceptor,
     handed: mpsc::Receiver<Connection>,
     /// Raised when this is dropped: no more are accepted.
@@ -94,11 +107,14 @@ impl Drop for IncomingConnections {
 }
 
 impl IncomingConnections {
-    pub(super) fn new(first: Listener, others: Vec<Listener>, is_insecure: bool) -> Self {
+    pub(super) fn new(first: Listener, others: OtherListeners, is_insecure: bool) -> Self {
         let (sender, handed) = mpsc::channel(BACKLOG);
+        let OtherListeners { streams, udp, urls } = others;
         Self {
             local_url: first.local_url().clone(),
-            listeners: Listeners::new(first, others),
+            other_urls: urls,
+            listeners: Listeners::new(first, streams),
+            udp_listeners: udp,
             acceptor: Acceptor {
                 sender,
                 is_insecure,
@@ -106,6 +122,11 @@ impl IncomingConnections {
             handed,
             draining: Arc::default(),
         }
+    }
+
+    /// The sockets of datagrams, once.
+    pub(super) fn take_udp_listeners(&mut self) -> UdpListeners {
+        std::mem::take(&mut self.udp_listeners)
     }
 
     /// Ready once no more are accepted.
@@ -125,7 +146,7 @@ impl IncomingConnections {
 
     /// Where all of them listen.
     pub(super) fn local_urls(&self) -> impl Iterator<Item = &ServiceUrl> {
-        self.listeners.local_urls()
+        std::iter::once(&self.local_url).chain(&self.other_urls)
     }
 
     /// Reloads what the listeners need, for as long as they are there.

@@ -282,6 +282,8 @@ fn open(
         settings,
         &encoding,
     );
+    let lanes = &shared.lanes;
+    let stream = lanes.open(hello.lane_kinds, &remote, settings, &mut welcome, stream);
     let asked = asked.filter(|_| offer.has_channels());
     let key = asked.as_ref().and_then(|asked| {
         let key = shared.channels.key_for(asked.session, kept.is_some())?;

@@ -6,7 +6,7 @@ use thiserror::Error;
 
 use super::{
     Server,
-    acceptor::IncomingConnections,
+    acceptor::{IncomingConnections, OtherListeners},
     authenticate::{Authenticator, Authenticators},
     handoff::{Handoff, Handoffs},
     protocols::{Offer, ProtocolTable, UntypedOffer, UntypedProtocol},
@@ -464,6 +464,9 @@ impl<P> ServerBuilder<P> {
         settings.apply_url(&["connection", "server"], &url, &options)?;
         settings.finish()?;
         url.check_direct()?;
+        if listener.is_none() {
+            url.check_streams()?;
+        }
         let address = url.only_address()?;
         // All URLs are checked before one of them is listened at.
         let also: Result<Vec<_>, _> = also.iter().map(|url| parse_also(url, &given)).collect();
@@ -472,12 +475,12 @@ impl<P> ServerBuilder<P> {
             Some(listener) => listener.is_confidential(),
             None => transport::is_confidential(address),
         };
-        let also_confidential = also.iter();
-        let also_confidential =
-            also_confidential.map(|(url, _)| (url, transport::is_confidential(url.address())));
-        for (url, is_confidential) in
-            std::iter::once((&url, is_confidential)).chain(also_confidential)
-        {
+        let mut listened_at = vec![(&url, is_confidential)];
+        for (url, options) in &also {
+            let is_confidential = transport::is_confidential(url.address());
+            listened_at.push((url, is_confidential || is_insecure(options)?));
+        }
+        for (url, is_confidential) in listened_at {
             if !settings.insecure && !is_confidential {
                 let url = url.to_string();
                 return Err(BindError::Insecure { url });
@@ -487,9 +490,19 @@ impl<P> ServerBuilder<P> {
             Some(listener) => Listener::own(listener, address.clone().into()),
             None => listen_at(&url, &options).await?,
         };
-        let mut other_listeners = Vec::new();
+        let mut other_listeners = OtherListeners::default();
         for (url, options) in &also {
-            other_listeners.push(listen_at(url, options).await?);
+            let local_url = if url.check_streams().is_ok() {
+                let listener = listen_at(url, options).await?;
+                let local_url = listener.local_url().clone();
+                other_listeners.streams.push(listener);
+                local_url
+            } else {
+                let bound = other_listeners.udp.listen_at(url.address()).await;
+                let bound = bound.map_err(|error| BindError::of_listen(url, error.into()));
+                bound?.into()
+            };
+            other_listeners.urls.push(local_url);
         }
         let mut table = ProtocolTable::default();
         for make in others {
@@ -510,6 +523,18 @@ impl<P> ServerBuilder<P> {
 async fn listen_at(url: &ServiceUrl, options: &TransportOptions) -> Result<Listener, BindError> {
     let bound = Listener::bind_with(url.address(), options).await;
     bound.map_err(|error| BindError::of_listen(url, error))
+}
+
+/// Whether an address need not be confidential, though others have to be: `insecure` is a setting of datagrams over UDP.
+fn is_insecure(options: &TransportOptions) -> Result<bool, TransportSettingError> {
+    match options.get("insecure") {
+        None | Some("false") => Ok(false),
+        Some("true") => Ok(true),
+        Some(other) => {
+            let why = "it is `true` or `false`";
+            Err(TransportSettingError::new("insecure", other, why))
+        }
+    }
 }
 
 /// Reads the URL of [`ServerBuilder::also`], which has settings of its transport only.

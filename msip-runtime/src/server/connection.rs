@@ -558,7 +558,6 @@ impl KeptSession {
             registration.attached();
         }
         self.about.address = remote.address.clone();
-        self.peer.has_resumed(remote);
         self.about.resumed = true;
         let mut welcome = Welcome {
             resumed: true,
@@ -571,6 +570,11 @@ impl KeptSession {
                 &self.connection.terms().encoding,
             )
         };
+        let ServerShared {
+            lanes, settings, ..
+        } = &*self.shared;
+        let stream = lanes.open(hello.lane_kinds, &remote, settings, &mut welcome, stream);
+        self.peer.has_resumed(remote);
         if let Some(channels) = &self.channels {
             channels.tell(&mut welcome);
         }

@@ -42,13 +42,6 @@ impl Listeners {
         }
     }
 
-    /// Where they listen.
-    pub(super) fn local_urls(&self) -> impl Iterator<Item = &ServiceUrl> {
-        self.all
-            .iter()
-            .map(|accepting| accepting.listener.local_url())
-    }
-
     /// The listeners, for as long as they are here.
     pub(super) fn weak(&self) -> Vec<Weak<Listener>> {
         let all = self.all.iter();

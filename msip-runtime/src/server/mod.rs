@@ -14,6 +14,7 @@ mod connection;
 mod expiry;
 mod failure_limiter;
 mod handoff;
+mod lanes;
 mod listeners;
 mod log_limiter;
 mod members;

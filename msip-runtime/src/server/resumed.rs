@@ -8,9 +8,12 @@ use std::{
     task::{Context, Poll, Waker},
 };
 
-use super::{peer_connection::Remote, permits::ConnectionPermit};
+use super::{lanes::asked_kinds, peer_connection::Remote, permits::ConnectionPermit};
 use crate::{
-    Identity, compatibility::describes, negotiation::reads_error_metadata, transport::Stream,
+    Identity,
+    compatibility::describes,
+    negotiation::reads_error_metadata,
+    transport::{LaneKinds, Stream},
 };
 use msip_session::{
     Session,
@@ -36,6 +39,8 @@ pub(super) struct Greeting {
     pub(super) describes: bool,
     /// Whether the client reads metadata on an ERROR.
     pub(super) reads_error_metadata: bool,
+    /// The messages for which it asks for datagrams over UDP.
+    pub(super) lane_kinds: Option<LaneKinds>,
     /// The channels that it asks for, as it has written them.
     pub(super) channels: Option<Vec<u8>>,
     /// Which channel it is, where it is one, as it has written that.
@@ -61,6 +66,7 @@ impl From<HelloFrame> for Greeting {
             channels,
             channel,
             max_body: hello.max_body,
+            lane_kinds: asked_kinds(&hello),
             awaited: hello.awaited,
             describes: describes(&hello.extensions),
             client_name: hello.client_name,

@@ -6,6 +6,7 @@ use super::{
     authenticate::Authenticators,
     channels::ChannelTable,
     handoff::{HandoffServer, Handoffs},
+    lanes::Lanes,
     log_limiter::LogLimiter,
     permits::ConnectionPermits,
     protocols::ProtocolTable,
@@ -26,6 +27,7 @@ pub(super) struct ServerShared {
     pub(super) channels: Arc<ChannelTable>,
     pub(super) permits: Arc<ConnectionPermits>,
     pub(super) log_limiter: Arc<LogLimiter>,
+    pub(super) lanes: Lanes,
     /// Where its busy connections take turns.
     pub(super) turn_queue: TurnQueue,
     /// Raised once the server shuts down.

@@ -117,6 +117,12 @@ pub enum UrlError {
         /// The topic.
         topic: String,
     },
+    /// By this scheme datagrams are sent, and no connection is made.
+    #[error(
+        "udp:// has datagrams only, for connections of other transports: a server is given it by `also`, \
+         beside such a transport, and a client by the setting `channel`"
+    )]
+    DatagramsOnly,
     /// A `#` is in the text.
     #[error("a service's URL has no fragment (#)")]
     Fragment,

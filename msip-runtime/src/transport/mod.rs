@@ -1,7 +1,7 @@
 //! Transports: how one peer's bytes reach another, and nothing of what they say.
 //!
 //! A transport connects to addresses of its scheme and listens at them; `tcp`, `unix` and `mem` are here, and `tls`, `quic` and
-//! WebSockets with the features of those names. To bring another one, give a client a [`Connect`] and a server a [`Listen`], or
+//! WebSockets with the features of those names. With the feature `datagram` there is `udp`, which has datagrams alone. To bring another one, give a client a [`Connect`] and a server a [`Listen`], or
 //! hand a server single connections by its [`Acceptor`](crate::Acceptor). docs/transports.md says what a stream has to keep to.
 
 mod address;
@@ -34,6 +34,8 @@ mod tests;
 mod tls;
 #[cfg(feature = "tls")]
 mod tls_over_tcp;
+#[cfg(feature = "datagram")]
+mod udp;
 #[cfg(unix)]
 mod unix;
 mod url;
@@ -51,7 +53,7 @@ pub(crate) use connector::Connector;
 pub use error::UrlError;
 pub(crate) use incoming::BoxFuture;
 pub use incoming::Incoming;
-pub(crate) use lane::Lane;
+pub(crate) use lane::{Lane, LaneKinds};
 pub(crate) use listen::BoxListen;
 pub use listen::Listen;
 pub use listener::Listener;
@@ -68,6 +70,12 @@ pub use setting_error::TransportSettingError;
 pub use stream::{Io, Stream};
 #[cfg(feature = "tls")]
 pub use tls::{ClientAuth, ClientTls, Pem, ServerTls, TlsError};
+#[cfg(all(any(test, fuzzing), feature = "datagram"))]
+pub(crate) use udp::udp_datagram as fuzz_udp_datagram;
+#[cfg(feature = "datagram")]
+pub(crate) use udp::{
+    LaneGrant, LaneTable, RefusedDatagram, UDP_DATAGRAMS, UdpListener, client_lane, look_up,
+};
 pub(crate) use url::CHANNEL_SETTING;
 pub use url::ServiceUrl;
 #[cfg(all(any(test, fuzzing), feature = "websocket"))]

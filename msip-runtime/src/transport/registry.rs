@@ -10,6 +10,8 @@ use super::rough::ROUGH_WEBSOCKET;
 use super::rough::{ROUGH_MEMORY, ROUGH_TCP};
 #[cfg(feature = "tls")]
 use super::tls_over_tcp::Tls;
+#[cfg(feature = "datagram")]
+use super::udp::Udp;
 #[cfg(unix)]
 use super::unix::Unix;
 #[cfg(feature = "websocket")]
@@ -33,6 +35,8 @@ static TRANSPORTS: &[&dyn Transport] = &[
     &OVER_TLS,
     #[cfg(feature = "quic")]
     &Quic,
+    #[cfg(feature = "datagram")]
+    &Udp,
     #[cfg(feature = "testing")]
     &ROUGH_TCP,
     #[cfg(feature = "testing")]
@@ -64,6 +68,7 @@ pub(super) fn needed_for(scheme: &str) -> Option<&'static str> {
         "ws" => "the feature `websocket`",
         "wss" => "the features `tls` and `websocket`",
         "quic" => "the feature `quic`",
+        "udp" => "the feature `datagram`",
         _ => return None,
     })
 }
@@ -84,6 +89,11 @@ pub(super) fn needed_for(scheme: &str) -> Option<&'static str> {
 #[must_use]
 pub fn is_confidential(address: &Address) -> bool {
     find(address.scheme()).is_some_and(|transport| transport.is_confidential(address))
+}
+
+/// Whether connections are made by the transport of this scheme, and not datagrams alone sent.
+pub(super) fn has_streams(scheme: &str) -> bool {
+    find(scheme).is_none_or(Transport::has_streams)
 }
 
 /// The names of the settings that URLs of this scheme take on this side, besides those of every client or server.

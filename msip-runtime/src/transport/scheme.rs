@@ -18,6 +18,11 @@ pub(crate) trait Transport: Send + Sync {
         true
     }
 
+    /// Whether connections are made by it; else it has datagrams alone, for those of other transports.
+    fn has_streams(&self) -> bool {
+        true
+    }
+
     /// The names of the settings that its URLs take on this side, besides those of every client or server.
     fn settings(&self, _: Side) -> &'static [&'static str] {
         &[]

@@ -47,10 +47,15 @@ impl Stream {
     }
 
     /// The same, with datagrams beside it.
-    #[cfg(feature = "quic")]
-    pub(super) fn with_lane(mut self, lane: Lane) -> Self {
+    #[cfg(any(feature = "datagram", feature = "quic"))]
+    pub(crate) fn with_lane(mut self, lane: Lane) -> Self {
         self.lane = Some(Box::new(lane));
         self
+    }
+
+    /// Ends the datagrams beside it.
+    pub(crate) fn end_lane(&mut self) {
+        self.lane = None;
     }
 
     /// The datagrams beside it.

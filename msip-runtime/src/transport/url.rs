@@ -80,6 +80,15 @@ impl ServiceUrl {
         }
     }
 
+    /// Refuses a scheme by which no connections are made.
+    pub(crate) fn check_streams(&self) -> Result<(), UrlError> {
+        if registry::has_streams(self.address.scheme()) {
+            Ok(())
+        } else {
+            Err(UrlError::DatagramsOnly)
+        }
+    }
+
     /// The settings after the `?` but for the topic, names and values unescaped, in their order; no name but `channel` comes
     /// twice.
     pub fn settings(&self) -> &[(String, String)] {

@@ -34,6 +34,8 @@ const ALLOWED: Flags = Flags::URGENT.union(Flags::META).union(Flags::COMPRESSED)
 pub(super) struct Datagrams {
     /// The longest datagram that the connection takes; 0 where it takes none.
     max_len: usize,
+    /// The kinds that go by the stream all the same.
+    excluded: Vec<MsgKind>,
     waiting: VecDeque<(MsgKind, Vec<u8>)>,
     cost: usize,
     /// How many were received and wait for their handlers.
@@ -48,6 +50,10 @@ const fn is_lossy(kind: MsgKind) -> bool {
 }
 
 impl Datagrams {
+    fn takes(&self, kind: MsgKind) -> bool {
+        self.max_len > 0 && is_lossy(kind) && !self.excluded.contains(&kind)
+    }
+
     fn push(&mut self, kind: MsgKind, frame: Vec<u8>) {
         self.cost += frame.len() + FRAME_COST;
         self.waiting.push_back((kind, frame));
@@ -80,12 +86,23 @@ impl Session {
         }
     }
 
+    /// Messages of this kind go by the stream as long as the connection lasts, though it takes datagrams. After
+    /// [`allow_datagrams`](Self::allow_datagrams).
+    pub fn exclude_from_datagrams(&mut self, kind: MsgKind) {
+        if let Some(datagrams) = &mut self.datagrams
+            && is_lossy(kind)
+            && !datagrams.excluded.contains(&kind)
+        {
+            datagrams.excluded.push(kind);
+        }
+    }
+
     /// Whether messages of this kind go by datagrams.
     #[inline]
     pub(super) fn takes_datagram(&self, kind: MsgKind) -> bool {
         self.datagrams
             .as_ref()
-            .is_some_and(|datagrams| datagrams.max_len > 0 && is_lossy(kind))
+            .is_some_and(|datagrams| datagrams.takes(kind))
             && self.phase == Phase::Open
     }
 
@@ -298,6 +315,7 @@ impl Session {
             datagrams.waiting = VecDeque::new();
             datagrams.cost = 0;
             datagrams.max_len = 0;
+            datagrams.excluded = Vec::new();
         }
     }
 }

@@ -174,6 +174,34 @@ impl fmt::Debug for Hello {
     }
 }
 
+/// Everything but the values of extensions, which may hold a key.
+impl fmt::Debug for Welcome {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Welcome")
+            .field("fingerprint", &format_args!("{:016x}", self.fingerprint))
+            .field("codec", &self.codec)
+            .field("compression", &self.compression)
+            .field("resumed", &self.resumed)
+            .field("keepalive_ms", &self.keepalive_ms)
+            .field("max_body", &self.max_body)
+            .field("max_open_calls", &self.max_open_calls)
+            .field("session_expiry_ms", &self.session_expiry_ms)
+            .field("peer_id", &format_args!("{:016x}", self.peer_id))
+            .field("broker", &self.broker)
+            .field(
+                "server_name",
+                &format_args!("\"{}\"", Escaped::new(&self.server_name)),
+            )
+            .field(
+                "server_version",
+                &format_args!("\"{}\"", Escaped::new(&self.server_version)),
+            )
+            .field("awaited", &self.awaited.len())
+            .field("extensions", &self.extensions.len())
+            .finish()
+    }
+}
+
 /// Why a HELLO is refused.
 #[derive(Debug, Clone, PartialEq, Error)]
 #[non_exhaustive]

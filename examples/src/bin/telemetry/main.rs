@@ -12,6 +12,8 @@
 //!    the station goes on, and the device's handler is dropped in the middle of it.
 //! 3. The device raises alarms while the network breaks again and again. Each is sent for acknowledgment, so that it is
 //!    sent again after a reconnect, and handled once.
+//! 4. Another device sends its readings beside the slow connection, by datagrams over UDP: they do not wait for it. Some may be lost
+//!    on the way.
 //!
 //! It takes a few seconds, and ends with exit code 0.
 
@@ -140,8 +142,13 @@ async fn main() -> ExitCode {
 async fn run() -> Result<(), Box<dyn Error>> {
     let (heard, mut hears) = watch::channel(Heard::default());
     let (devices, mut connected) = mpsc::channel(1);
-    let server = Server::<Telemetry>::bind("tcp://127.0.0.1:0").await?;
+    let server = Server::<Telemetry>::builder("tcp://127.0.0.1:0")
+        .also("udp://127.0.0.1:0")
+        .bind()
+        .await?;
     let address = server.local_url().address().to_string();
+    let udp = server.local_urls().last().map(ToString::to_string);
+    let udp = udp.ok_or("the server takes no datagrams")?;
     let station = Station { heard, devices };
     tokio::spawn(server.serve(station));
     let line = SlowLine::lay(address.trim_start_matches("tcp://"), RATE).await?;
@@ -165,6 +172,11 @@ async fn run() -> Result<(), Box<dyn Error>> {
         BREAKS.len()
     );
     raise_alarms(&device, &line, &hears).await?;
+    device.close().await;
+    println!("\nAnother device sends its readings beside the line");
+    let url = format!("{}?channel=metric:{udp}", line.url());
+    let device = Client::<Telemetry>::connect(url).await?;
+    measure_beside(&device, &mut hears).await?;
     device.close().await;
     Ok(())
 }
@@ -194,6 +206,29 @@ async fn measure(
     if has + dropped != READINGS {
         return Err("readings are missing that nobody has counted".into());
     }
+    Ok(())
+}
+
+async fn measure_beside(
+    device: &Client<Telemetry>,
+    hears: &mut watch::Receiver<Heard>,
+) -> Result<(), Box<dyn Error>> {
+    let before = hears.borrow().readings;
+    let mut made = 0;
+    // Any may be lost, the last one too: so it measures until a late one has arrived.
+    while hears.borrow().newest < 2 * READINGS {
+        made += 1;
+        let (number, temperature) = (READINGS + made, 20.0);
+        let reading = Reading {
+            number,
+            temperature,
+        };
+        device.reading_metric(reading).await?;
+        tokio::task::yield_now().await;
+    }
+    let has = hears.borrow().readings - before;
+    println!("  device   made {made} readings, which did not wait for the line");
+    println!("  station  has {has} of them so far");
     Ok(())
 }
 

@@ -85,6 +85,24 @@ fn logs_and_metrics_go_by_datagrams_and_the_rest_by_the_stream() {
 }
 
 #[test]
+fn an_excluded_kind_goes_by_the_stream_as_long_as_the_connection_lasts() {
+    let mut pair = pair();
+    let client = &mut pair.client.session;
+    client.exclude_from_datagrams(MsgKind::Metric);
+    // No other kind ever goes by one.
+    client.exclude_from_datagrams(MsgKind::Event);
+    pair.client.by_kind(MsgKind::Log, "log").unwrap();
+    pair.client.by_kind(MsgKind::Metric, "metric").unwrap();
+    pair.exchange();
+    assert_eq!(pair.server.messages, ["metric"]);
+    assert_eq!(pair.client.datagrams().len(), 1);
+    pair.client.session.lose_datagrams();
+    pair.client.session.allow_datagrams(MAX_LEN);
+    pair.client.by_kind(MsgKind::Metric, "another").unwrap();
+    assert_eq!(pair.client.datagrams().len(), 1);
+}
+
+#[test]
 fn a_datagram_needs_no_credit_and_waits_behind_nothing() {
     let mut pair = out_of_credit();
     pair.client.session.allow_datagrams(MAX_LEN);

@@ -51,6 +51,7 @@ pub struct Hello {
 #[allow(clippy::doc_markdown, reason = "the fields and comments are the schema's")]
 #[derive(Clone, PartialEq, ::prost::Message)]
 #[prost(prost_path = "::prost")]
+#[prost(skip_debug)]
 pub struct Welcome {
     /// The fingerprint of the server's schema. Where it is not the client's, the two are of different versions.
     #[prost(fixed64, tag = "1")]
