@@ -99,6 +99,7 @@ impl BrokerBuilder {
             .max_body(size(config.max_body))
             .session_expiry(config.session_expiry)
             .drain_timeout(config.drain_timeout)
+            .drain_spread(config.drain_spread)
             .max_connections(size(config.limits.connections))
             .max_detached_sessions(size(config.limits.detached_sessions))
             .max_memory(size(config.limits.memory))

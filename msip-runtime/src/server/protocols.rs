@@ -47,8 +47,8 @@ pub(super) trait Offer: fmt::Debug + Send + Sync {
     /// How bodies are written in the codecs that there are.
     fn translations(&self) -> &Translations;
 
-    /// Asks every client of it that is connected to close. Returns how many those are.
-    fn close_all(&self, status: &Status) -> usize;
+    /// Every client of it that is connected.
+    fn connected(&self) -> Vec<Arc<ConnectionShared>>;
 
     /// Begins a session of a client whose HELLO names it.
     fn open(
@@ -145,12 +145,12 @@ impl ProtocolTable {
         Ok(&**offer)
     }
 
-    /// Asks every client that is connected to close. Returns how many those are.
-    pub(super) fn close_all(&self, status: &Status) -> usize {
+    /// Every client that is connected.
+    pub(super) fn connected(&self) -> Vec<Arc<ConnectionShared>> {
         self.offers
             .iter()
-            .map(|offer| offer.close_all(status))
-            .sum()
+            .flat_map(|offer| offer.connected())
+            .collect()
     }
 
     /// The names of all of them, for logs.
@@ -253,12 +253,11 @@ where
         &self.translations
     }
 
-    fn close_all(&self, status: &Status) -> usize {
+    fn connected(&self) -> Vec<Arc<ConnectionShared>> {
         let peers = self.registry.all();
-        for peer in &peers {
-            peer.shared().begin_close(status);
-        }
-        peers.len() + self.waiting.close_all(status)
+        let mut connected: Vec<_> = peers.iter().map(|peer| peer.shared().clone()).collect();
+        connected.extend(self.waiting.all());
+        connected
     }
 
     fn open(
@@ -536,8 +535,8 @@ impl<S: raw::Service> Offer for UntypedOffer<S> {
         &self.translations
     }
 
-    fn close_all(&self, status: &Status) -> usize {
-        self.connected.close_all(status)
+    fn connected(&self) -> Vec<Arc<ConnectionShared>> {
+        self.connected.all()
     }
 
     fn open(
