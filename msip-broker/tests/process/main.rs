@@ -1,6 +1,7 @@
 //! The program, as a process of its own: how it starts and stops, what it says, and what it stands.
 
 #![cfg(unix)]
+#![expect(clippy::expect_used, reason = "a test that cannot go on fails")]
 
 mod admin;
 mod crowd;

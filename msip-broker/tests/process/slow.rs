@@ -5,7 +5,7 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
 use crate::{
     mip::{EVENT, Peer, publish},
-    process::Broker,
+    process::{Broker, get},
 };
 
 const MIB: u64 = 1024 * 1024;
@@ -79,10 +79,19 @@ async fn a_stuck_subscriber_costs_the_others_nothing_and_is_cut() {
     println!("with a stuck subscriber: {} KiB more", more / 1024);
     assert!(more < 64 * MIB, "{more} bytes more");
 
-    let (_, closed) = crate::process::get(&admin, "/connections?state=closed")
-        .await
-        .expect("an answer");
-    assert!(closed.contains("\"why\":\"slow_consumer\""), "{closed}");
+    let is_cut = async {
+        loop {
+            let closed = get(&admin, "/connections?state=closed").await;
+            if closed
+                .expect("an answer")
+                .1
+                .contains("\"why\":\"slow_consumer\"")
+            {
+                break;
+            }
+        }
+    };
+    soon("the stuck one is cut", is_cut).await;
     let mut rest = Vec::new();
     let end = soon("its end", stuck.stream.read_to_end(&mut rest)).await;
     assert!(end.is_err() || rest.len() < 80 * 1024 * 1024, "it was cut");
