@@ -1,6 +1,7 @@
 //! Raw messages and exchanges: bodies are bytes and variants are numbers. The public face of it is [`crate::untyped`].
 
 mod exchange;
+mod frame;
 mod handle;
 mod inbound;
 mod message;
@@ -10,6 +11,7 @@ mod responder;
 mod responses;
 mod sender;
 mod service;
+mod subscribe;
 mod table;
 
 pub use exchange::{Reply, UntypedExchange};
@@ -21,6 +23,7 @@ pub use responder::{Acknowledgment, Responder};
 pub use responses::{Requests, Responses};
 pub use sender::UntypedSender;
 pub use service::{Service, Untyped};
+pub use subscribe::{Grant, SubscribeOptions, SubscribeRequest};
 pub use table::{VariantRow, VariantTable};
 
 pub(crate) use readiness::Readiness;

@@ -203,17 +203,21 @@ fn open(
     }
     // A service for any schema has the client's.
     let fingerprint = offer.fingerprint().unwrap_or(hello.fingerprint);
-    session.welcome(
-        hello.session_id,
-        &welcome(
+    let routes_topics = offer.routes_topics();
+    let welcome = Welcome {
+        broker: routes_topics,
+        ..welcome(
             id,
             (fingerprint, offer.describes()),
             &shared.name,
             settings,
             &encoding,
-        ),
-        hello.max_body,
-    );
+        )
+    };
+    session.welcome(hello.session_id, &welcome, hello.max_body);
+    if routes_topics {
+        session.allow_subscribe(connection.now());
+    }
     negotiation::agree(&mut session, hello.reads_error_metadata, &encoding);
     if offer.fingerprint() == Some(hello.fingerprint) {
         session.expect_readable();
@@ -226,6 +230,7 @@ fn open(
         address: remote.address.clone(),
         fingerprint,
         describes: offer.describes(),
+        routes_topics,
         resumed: false,
     };
     let introduction = Introduction {

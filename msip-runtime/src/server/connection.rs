@@ -536,6 +536,7 @@ impl KeptSession {
         let welcome = Welcome {
             resumed: true,
             awaited: self.connection.awaited(),
+            broker: self.about.routes_topics,
             ..welcome(
                 self.about.id,
                 (self.about.fingerprint, self.about.describes),

@@ -56,7 +56,7 @@ pub(crate) mod simulation;
 use std::{sync::Arc, time::Duration};
 
 pub use bare::{BareMessage, FastFrame};
-pub use batch::Batch;
+pub use batch::{Batch, NotBare};
 pub use close::{EndedStreams, refuse_late};
 pub use config::Config;
 pub use credit_batcher::CreditBatcher;
