@@ -11,6 +11,8 @@
 //! - [`UntypedServer`] offers protocols by name, or any; [`ServerBuilder::untyped`](crate::ServerBuilder::untyped) adds one to a typed
 //!   server. [`UntypedClient`] connects with a name and a fingerprint.
 //!
+//! - [`Handoff`] serves whole connections of peers that speak something else, at the same port.
+//!
 //! **This module is less stable than the typed API**: a minor version may change it.
 //!
 //! # Codecs, compression, topics
@@ -26,4 +28,4 @@ pub use crate::raw::{
     Responder, Responses, Service, SubscribeOptions, SubscribeRequest, Untyped, UntypedExchange,
     UntypedMessage, UntypedPeer, UntypedSender, VariantRow, VariantTable, relay,
 };
-pub use crate::server::{UntypedProtocol, UntypedServer};
+pub use crate::server::{HandedOff, Handoff, HandoffPermit, UntypedProtocol, UntypedServer};

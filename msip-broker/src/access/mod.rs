@@ -6,4 +6,4 @@ mod rights;
 
 pub use grant::{Grant, Uses};
 pub use grants::Grants;
-pub use rights::{Access, Checked, Filters, Principal, Rights, Role};
+pub use rights::{Access, Checked, Filters, Principal, PrincipalLimits, Rights, Role};

@@ -62,6 +62,18 @@ pub struct Rights {
     pub serve: Filters,
     /// Whose services it may call.
     pub request: Filters,
+    /// How much its sessions may send together.
+    pub limits: PrincipalLimits,
+}
+
+/// How much all sessions of a principal may send together. A second's worth may come at once; then their connections are read
+/// more slowly.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct PrincipalLimits {
+    /// Messages per second; any number unless set.
+    pub messages_per_second: Option<u64>,
+    /// Bytes of their frames per second; any number unless set.
+    pub bytes_per_second: Option<u64>,
 }
 
 /// Whether something may be done.
@@ -116,6 +128,7 @@ impl Rights {
             subscribe: Filters::all(),
             serve: Filters::all(),
             request: Filters::all(),
+            limits: PrincipalLimits::default(),
         }
     }
 
@@ -127,6 +140,7 @@ impl Rights {
             subscribe: Filters::default(),
             serve: Filters::default(),
             request: Filters::default(),
+            limits: PrincipalLimits::default(),
         }
     }
 

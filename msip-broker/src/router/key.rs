@@ -4,11 +4,21 @@ use std::fmt;
 
 /// The number of a session, never used again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct SessionKey(pub(super) u64);
+pub struct SessionKey(u64);
 
 impl SessionKey {
     /// What the broker itself publishes is from.
     pub const BROKER: Self = Self(0);
+
+    /// The key of this number.
+    pub(super) const fn new(number: u64) -> Self {
+        Self(number)
+    }
+
+    /// Its number.
+    pub const fn number(self) -> u64 {
+        self.0
+    }
 }
 
 impl fmt::Display for SessionKey {

@@ -5,7 +5,9 @@
 //! subscriptions or rights change. The others each lock one session, or one topic's kept values.
 
 mod control;
+mod dead_letter;
 mod exchange;
+mod handover;
 mod kept;
 mod key;
 mod limits;
@@ -14,8 +16,10 @@ mod outbox;
 mod presence;
 mod publication;
 mod publisher;
+mod rate;
 mod refused;
 mod route;
+mod sending;
 mod session;
 mod subscriptions;
 mod sync;
@@ -23,12 +27,16 @@ mod sync;
 mod tests;
 mod wake;
 
-pub use control::{Difference, Router, SubscribeRequest, Subscribed};
+pub use control::{
+    Difference, Router, SessionInfo, SubscribeRequest, Subscribed, TopicInfo, Totals,
+};
+pub use dead_letter::{DEAD_CODE, DEAD_TEXT, DEAD_TOPIC};
 pub use exchange::{Assigned, Exchange, Request};
+pub use handover::Failed;
 pub use key::{Dialect, SessionKey};
 pub use limits::Limits;
 pub use open_calls::OpenCall;
-pub use outbox::{Delivery, OutboxItem};
+pub use outbox::{Delivery, OutboxItem, Target};
 pub use presence::Presence;
 pub use publication::{Frames, Publication, StateKey};
 pub use publisher::{Published, Publisher};

@@ -29,10 +29,21 @@ pub enum OutboxItem {
 pub struct Delivery {
     /// The messages.
     pub publication: Arc<Publication>,
-    /// Whether only one of several was given it, so that another one could have it instead.
-    pub is_for_one: bool,
-    /// The instances that have failed at it before.
+    /// For whom they are.
+    pub target: Target,
+    /// The instances that have failed at them before.
     pub tried: Vec<SessionKey>,
+}
+
+/// For whom messages are.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Target {
+    /// Everyone who hears the topic.
+    Everyone,
+    /// One member of this group.
+    Group(Arc<str>),
+    /// One service of the topic.
+    Service,
 }
 
 /// An item, and what it counts for.
@@ -290,7 +301,7 @@ impl Outbox {
         }
     }
 
-    fn drop_counted(&mut self, count: usize) {
+    pub(super) fn drop_counted(&mut self, count: usize) {
         self.dropped = self.dropped.saturating_add(count as u64);
     }
 
@@ -340,7 +351,15 @@ impl Outbox {
     }
 
     /// Drops, and counts, what is not to stay.
-    pub(super) fn retain(&mut self, mut stays: impl FnMut(&OutboxItem) -> bool) {
+    pub(super) fn retain(&mut self, stays: impl FnMut(&OutboxItem) -> bool) {
+        for item in self.take_out(stays) {
+            self.drop_counted(size(&item).1);
+        }
+    }
+
+    /// Takes out what is not to stay.
+    fn take_out(&mut self, mut stays: impl FnMut(&OutboxItem) -> bool) -> Vec<OutboxItem> {
+        let mut out = Vec::new();
         for lane in [Lane::Urgent, Lane::Normal, Lane::Droppable] {
             let entries = std::mem::take(self.lane(lane));
             let mut left = VecDeque::with_capacity(entries.len());
@@ -353,10 +372,11 @@ impl Outbox {
                     self.droppable_bytes -= entry.bytes;
                 }
                 self.forget(&entry);
-                self.drop_counted(entry.count);
+                out.push(entry.item);
             }
             *self.lane(lane) = left;
         }
+        out
     }
 
     fn lane(&mut self, lane: Lane) -> &mut VecDeque<Entry> {
@@ -452,17 +472,23 @@ impl Outbox {
         Some(entry)
     }
 
-    /// The connection is lost: what nobody waits for is dropped, and the rest is kept.
-    pub(super) fn suspend(&mut self, wakes: &mut WakeList) {
+    /// The connection is lost: what nobody waits for is dropped, and the rest is kept. Returns what others could have instead.
+    pub(super) fn suspend(&mut self, wakes: &mut WakeList) -> Vec<OutboxItem> {
         if self.status != Status::Connected {
-            return;
+            return Vec::new();
         }
         self.status = Status::Away;
         self.writer = Writer::Woken;
-        self.retain(is_kept_while_away);
         self.pushed_back
             .drain(..)
             .for_each(|waker| wakes.push(Some(waker)));
+        let left = self.take_out(|item| match item {
+            OutboxItem::Publication(delivery) => delivery.target == Target::Everyone,
+            OutboxItem::Exchange(_) => false,
+            OutboxItem::Presence(_) => true,
+        });
+        self.retain(is_kept_while_away);
+        left
     }
 
     /// A connection is there again.

@@ -71,6 +71,17 @@ pub enum EndReason {
 }
 
 impl EndReason {
+    /// All of them.
+    pub const ALL: [Self; 7] = [
+        Self::Closed,
+        Self::Expired,
+        Self::SlowConsumer,
+        Self::Overflow,
+        Self::Replaced,
+        Self::Revoked,
+        Self::Shutdown,
+    ];
+
     /// What its peer is told.
     pub const fn told(self) -> (Code, &'static str) {
         match self {

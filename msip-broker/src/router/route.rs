@@ -5,7 +5,9 @@ use std::sync::{
     atomic::{AtomicUsize, Ordering::Relaxed},
 };
 
-use super::{kept::Kept, session::Session};
+use bytes::Bytes;
+
+use super::{SessionKey, kept::Kept, session::Session};
 
 /// Whom the messages of a topic go to, as long as neither subscriptions nor rights change.
 #[derive(Debug)]
@@ -20,13 +22,15 @@ pub(super) struct Route {
     pub(super) services: OneOf,
     /// The STATEs that are kept of it.
     pub(super) kept: Option<Arc<Kept>>,
+    /// `T`, where services want to know who takes part in it.
+    pub(super) presence: Option<Bytes>,
 }
 
 /// Sessions of which one is chosen.
 #[derive(Debug, Clone, Default)]
 pub(super) struct OneOf {
-    /// The name of the group, if it is one.
-    pub(super) name: Option<Arc<str>>,
+    /// The name of the group; empty for services.
+    pub(super) name: Arc<str>,
     pub(super) members: Vec<Arc<Session>>,
     /// Whose turn it is among equals. It survives changes of the members.
     pub(super) turn: Arc<AtomicUsize>,
@@ -57,10 +61,12 @@ impl OneOf {
         &self,
         count: u32,
         load: impl Fn(&Session) -> usize,
+        tried: &[SessionKey],
     ) -> Vec<(&Arc<Session>, u32)> {
+        let may = |one: &Session| !tried.contains(&one.key);
         if count == 1 {
             return self
-                .choose(load, |_| true)
+                .choose(load, may)
                 .into_iter()
                 .map(|one| (one, 1))
                 .collect();
@@ -73,7 +79,7 @@ impl OneOf {
         let mut shares: Vec<_> = after
             .iter()
             .chain(before)
-            .filter(|one| one.is_connected() || !is_any_connected)
+            .filter(|one| may(one) && (one.is_connected() || !is_any_connected))
             .map(|one| (one, load(one), 0_u32))
             .collect();
         for _ in 0..count {

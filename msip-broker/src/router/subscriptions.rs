@@ -159,4 +159,20 @@ impl Subscriptions {
         }
         found
     }
+
+    /// The topics that are subscribed to by name.
+    pub(super) fn topics(&self) -> impl Iterator<Item = &Bytes> {
+        self.topics.keys()
+    }
+
+    /// How many subscriptions name a topic.
+    pub(super) fn naming(&self, topic: &[u8]) -> usize {
+        self.topics.get(topic).map_or(0, Vec::len)
+    }
+
+    /// Who has subscribed to a topic by its name.
+    pub(super) fn of_topic(&self, topic: &[u8]) -> Vec<SessionKey> {
+        let named = self.topics.get(topic).into_iter().flatten();
+        named.map(|one| one.session.key).collect()
+    }
 }

@@ -69,6 +69,25 @@ pub(crate) async fn handshake(
     outcome
 }
 
+/// Reads until the bytes show what the connection begins with: until `decide` has an answer, which is returned. What was read
+/// stays in the decoder.
+pub(crate) async fn first_bytes(
+    stream: &mut Stream,
+    decoder: &mut Decoder,
+    decide: impl Fn(&[u8]) -> Option<bool>,
+) -> Result<bool, HandshakeError> {
+    loop {
+        match poll_fn(|task| buffer_pool::poll_read(stream, decoder, task)).await {
+            Ok(0) => return Err(HandshakeError::Eof),
+            Ok(_) => {}
+            Err(error) => return Err(HandshakeError::Io(error)),
+        }
+        if let Some(decision) = decide(decoder.buffer()) {
+            return Ok(decision);
+        }
+    }
+}
+
 /// Waits for `work`, which decides about a HELLO. The client may not send anything meanwhile, and may leave: then there is
 /// nothing more to decide.
 pub(crate) async fn while_deciding<T>(

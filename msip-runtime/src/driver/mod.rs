@@ -28,7 +28,7 @@ use tokio::{
 
 pub(crate) use ending::{ConnectionEnd, Ending, GracefulClose};
 pub(crate) use handshake::{
-    HandshakeError, handshake, nothing_early, refuse, refuse_at_once, while_deciding,
+    HandshakeError, first_bytes, handshake, nothing_early, refuse, refuse_at_once, while_deciding,
 };
 pub(crate) use share::TurnQueue;
 

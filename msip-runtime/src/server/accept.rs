@@ -3,7 +3,7 @@
 use std::{
     future::{Future, pending},
     pin::pin,
-    sync::Arc,
+    sync::{Arc, atomic::Ordering},
     time::Duration,
 };
 
@@ -18,6 +18,7 @@ use super::{
     acceptor::IncomingConnections,
     authenticate::Authenticators,
     connection::{self, ConnectionEnd},
+    handoff::Handoffs,
     listeners::AcceptFailure,
     log_limiter::LogLimiter,
     parked::ParkedSession,
@@ -61,6 +62,7 @@ pub(super) struct Offering {
     pub(super) name: String,
     pub(super) authenticators: Authenticators,
     pub(super) protocols: ProtocolTable,
+    pub(super) handoffs: Handoffs,
 }
 
 /// Serves until `shutdown`, then drains.
@@ -74,6 +76,7 @@ pub(super) async fn serve(
         name,
         authenticators,
         protocols,
+        handoffs,
     } = offering;
     let protocol = protocols.log_name();
     for url in incoming.local_urls() {
@@ -81,7 +84,7 @@ pub(super) async fn serve(
     }
     let max_connections = settings.max_connections;
     // Sessions without a connection hold none.
-    let permits = ConnectionPermits::new(max_connections);
+    let permits = Arc::new(ConnectionPermits::new(max_connections));
     let handshakes = Arc::new(Semaphore::new(settings.max_handshakes));
     let log_limiter = Arc::new(LogLimiter::default());
     let sessions = Sessions::new(settings.max_detached_sessions, &log_limiter);
@@ -92,6 +95,8 @@ pub(super) async fn serve(
         name,
         authenticators,
         protocols,
+        handoffs,
+        handed_off: Arc::default(),
         sessions,
         permits,
         log_limiter: Arc::clone(&log_limiter),
@@ -135,7 +140,7 @@ pub(super) async fn serve(
     for session in shared.sessions.end_all() {
         end_parked(&mut connections, session, &shared);
     }
-    let report = drain(&shared.protocols, connections, drain_timeout).await;
+    let report = drain(&shared, connections, drain_timeout).await;
     shared.log_limiter.tell();
     report
 }
@@ -169,12 +174,13 @@ async fn next_connection(
 
 /// Closes every connection gracefully and waits until all tasks have ended.
 async fn drain(
-    protocols: &ProtocolTable,
+    shared: &ServerShared,
     mut connections: JoinSet<ConnectionEnd>,
     limit: Duration,
 ) -> DrainReport {
     let mut report = DrainReport {
-        connections: protocols.close_all(&goodbye()),
+        connections: shared.protocols.close_all(&goodbye())
+            + shared.handed_off.load(Ordering::Relaxed),
         ..DrainReport::default()
     };
     let all = async {

@@ -2,6 +2,7 @@
 
 use std::{io, sync::Arc};
 
+use bytes::BytesMut;
 use tokio::{
     sync::OwnedSemaphorePermit,
     time::{Instant, timeout_at},
@@ -10,6 +11,7 @@ use tokio::{
 use super::{
     about_client::AboutClient,
     authenticate::{ConnectRequest, Refusal},
+    handoff::{Foreign, begins_with_hello},
     peer::{Introduction, SchemaTerms},
     peer_connection::Remote,
     permits::ConnectionPermit,
@@ -23,14 +25,14 @@ use crate::{
     body::Encoding,
     connection::ConnectionShared,
     driver::{
-        HandlerTask, HandshakeError, handshake, nothing_early, refuse, refuse_at_once,
+        HandlerTask, HandshakeError, first_bytes, handshake, nothing_early, refuse, refuse_at_once,
         while_deciding,
     },
     instruments::{RefusedHandshake, handshake_refused},
     negotiation,
     service::Inbox,
     settings::Settings,
-    transport::{Incoming, PeerAddress, Stream},
+    transport::{BoxFuture, Incoming, PeerAddress, Stream},
 };
 use msip_session::{
     Event, Session,
@@ -41,6 +43,8 @@ use msip_session::{
 pub(super) enum Beginning {
     /// A session.
     Session(Box<Begun>),
+    /// A connection of a peer that does not speak MSIP: what serves it.
+    HandedOff(BoxFuture<'static, ()>),
     /// A session that was parked, and the connection with which it goes on.
     Parked(ParkedClaim, Box<Resumed>),
 }
@@ -67,6 +71,12 @@ struct Greeted {
     decoder: Decoder,
     session: Session,
     remote: Remote,
+}
+
+/// What a connection begins with.
+enum First {
+    Hello(Box<Greeted>, Box<HelloFrame>),
+    Foreign(Foreign),
 }
 
 /// How a client is served, unless it is refused.
@@ -96,7 +106,13 @@ pub(super) async fn begin(
     shared: &ServerShared,
 ) -> Option<Beginning> {
     let deadline = Instant::now() + shared.settings.handshake_timeout;
-    let (mut greeted, mut hello) = greet(incoming, shared, deadline).await?;
+    let (mut greeted, mut hello) = match greet(incoming, shared, deadline).await? {
+        First::Hello(greeted, hello) => (greeted, hello),
+        First::Foreign(foreign) => {
+            let serving = foreign.serve(permit, handshake_permit, deadline, shared.of_handoff());
+            return Some(Beginning::HandedOff(serving));
+        }
+    };
     hello.hello.client_name = negotiation::cut_name(&hello.hello.client_name);
     // A stranger is not told what comes of it.
     let negotiated = negotiate(&hello, shared);
@@ -134,7 +150,7 @@ pub(super) async fn begin(
     // What follows takes no time, or waits for the client to read why it is refused.
     drop(handshake_permit);
     match accepted {
-        Ok(accepted) => open(greeted, hello, protocol, accepted, permit, shared),
+        Ok(accepted) => open(*greeted, hello, protocol, accepted, permit, shared),
         Err(Refusal { told, counted, why }) => {
             handshake_refused(counted);
             if shared.log_limiter.may_log_refused(&greeted.remote.address) {
@@ -143,7 +159,7 @@ pub(super) async fn begin(
             greeted.session.refuse(told.code(), told.message());
             let Greeted {
                 stream, session, ..
-            } = &mut greeted;
+            } = &mut *greeted;
             if permit.is_spare() {
                 refuse_at_once(stream, session);
             } else {
@@ -277,16 +293,12 @@ fn resume(known: Claim, connection: Box<Resumed>) -> Option<Beginning> {
     }
 }
 
-/// Upgrades a connection and reads its HELLO, both until `deadline`.
-async fn greet(
-    incoming: Incoming,
-    shared: &ServerShared,
-    deadline: Instant,
-) -> Option<(Greeted, Box<HelloFrame>)> {
+/// Upgrades a connection and reads its HELLO, or what shows that it does not speak MSIP, both until `deadline`.
+async fn greet(incoming: Incoming, shared: &ServerShared, deadline: Instant) -> Option<First> {
     let settings = &shared.settings;
     let address = incoming.peer().clone();
     let fails = |error: &HandshakeError| log_failure(error, shared, &address);
-    let accepted = match timeout_at(deadline, incoming.upgrade()).await {
+    let mut accepted = match timeout_at(deadline, incoming.upgrade()).await {
         Ok(Ok(accepted)) => accepted,
         Ok(Err(error)) => {
             log_failed_upgrade(&error, shared, &address);
@@ -297,11 +309,35 @@ async fn greet(
             return None;
         }
     };
+    let config = settings.session(Side::Accepting);
+    let mut decoder = Decoder::new(config.limits.max_hello);
+    if !shared.handoffs.is_empty() {
+        let first = first_bytes(&mut accepted.stream, &mut decoder, begins_with_hello);
+        match timeout_at(deadline, first).await {
+            Ok(Ok(true)) => {}
+            Ok(Ok(false)) => {
+                let received = decoder.buffer();
+                if let Some(handoff) = shared.handoffs.find(received) {
+                    return Some(First::Foreign(Foreign {
+                        connection: accepted,
+                        received: BytesMut::from(&**received),
+                        handoff,
+                    }));
+                }
+            }
+            Ok(Err(error)) => {
+                fails(&error);
+                return None;
+            }
+            Err(_) => {
+                fails(&HandshakeError::TimedOut);
+                return None;
+            }
+        }
+    }
     let remote = Remote::from(&accepted);
     let mut stream = accepted.stream;
     let connection = Arc::new(ConnectionShared::new(settings));
-    let config = settings.session(Side::Accepting);
-    let mut decoder = Decoder::new(config.limits.max_hello);
     let mut session = Session::accepting(config, connection.now());
     let event = handshake(
         &mut stream,
@@ -335,7 +371,7 @@ async fn greet(
         session,
         remote,
     };
-    Some((greeted, hello))
+    Some(First::Hello(Box::new(greeted), hello))
 }
 
 /// Asks the authenticators who a client is, within what is left of `handshake_timeout`. `None` where the client leaves, or

@@ -8,6 +8,7 @@ use super::{
     Server,
     acceptor::IncomingConnections,
     authenticate::{Authenticator, Authenticators},
+    handoff::{Handoff, Handoffs},
     protocols::{Offer, ProtocolTable, UntypedOffer, UntypedProtocol},
     typed_offer,
 };
@@ -149,6 +150,7 @@ pub struct ServerBuilder<P> {
     name: String,
     /// What is offered besides `P`, once the middleware is known.
     others: Vec<MakeOffer>,
+    handoffs: Handoffs,
     listener: Option<BoxListen>,
     /// The URLs at which it listens too.
     also: Vec<String>,
@@ -166,6 +168,7 @@ pub(super) struct Bound {
     pub(super) stacks: Stacks,
     pub(super) name: String,
     pub(super) others: ProtocolTable,
+    pub(super) handoffs: Handoffs,
 }
 
 impl<P> fmt::Debug for ServerBuilder<P> {
@@ -212,6 +215,7 @@ impl<P> ServerBuilder<P> {
             stacks: Stacks::default(),
             name: String::new(),
             others: Vec::new(),
+            handoffs: Handoffs::default(),
             listener: None,
             also: Vec::new(),
             given: GivenOptions::default(),
@@ -281,6 +285,15 @@ impl<P> ServerBuilder<P> {
         self.others.push(Box::new(|_: &Stacks| {
             Box::new(UntypedOffer::new(protocol, service)) as Box<dyn Offer>
         }));
+        self
+    }
+
+    /// Hands over connections at the same address that do not open with an MSIP HELLO, and whose first bytes `handoff`
+    /// recognizes. With several, each is asked in turn. A server without any spends nothing on it; with some, a client's
+    /// first bytes are looked at before they are decoded.
+    #[must_use]
+    pub fn handoff(mut self, handoff: impl Handoff) -> Self {
+        self.handoffs.push(handoff);
         self
     }
 
@@ -436,6 +449,7 @@ impl<P> ServerBuilder<P> {
             stacks,
             name,
             others,
+            handoffs,
             listener,
             also,
             given,
@@ -487,6 +501,7 @@ impl<P> ServerBuilder<P> {
             stacks,
             name,
             others: table,
+            handoffs,
         })
     }
 }
@@ -533,6 +548,7 @@ impl<P: Protocol> ServerBuilder<P> {
             stacks,
             name,
             others,
+            handoffs,
         } = self.listen().await?;
         Ok(Server {
             incoming,
@@ -542,6 +558,7 @@ impl<P: Protocol> ServerBuilder<P> {
             name,
             registry: Arc::default(),
             others,
+            handoffs,
         })
     }
 }

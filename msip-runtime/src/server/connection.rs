@@ -33,7 +33,7 @@ use crate::{
     error::WithCauses,
     instruments::{self, SessionCount},
     service::{Inbox, caught, log_panic},
-    transport::{Incoming, Stream},
+    transport::{BoxFuture, Incoming, Stream},
 };
 use msip_session::{
     PeerTerms,
@@ -73,20 +73,34 @@ pub(super) fn serve(
             begun = begin(incoming, permit, handshake_permit, &shared) => begun?,
         };
         Some(match begun {
-            Beginning::Session(begun) => KeptSession::new(*begun, shared),
+            Beginning::Session(begun) => {
+                let (session, attached) = KeptSession::new(*begun, shared);
+                Served::Session(session, attached)
+            }
             Beginning::Parked(parked, resumed) => {
                 let mut session = KeptSession::claimed(parked, shared);
                 let attached = session.resume(resumed);
-                (session, attached)
+                Served::Session(session, attached)
             }
+            Beginning::HandedOff(serving) => Served::HandedOff(serving),
         })
     });
     async move {
         match beginning.await {
-            Some((session, attached)) => session.serve(attached).await,
+            Some(Served::Session(session, attached)) => session.serve(attached).await,
+            Some(Served::HandedOff(serving)) => {
+                serving.await;
+                ConnectionEnd::default()
+            }
             None => ConnectionEnd::default(),
         }
     }
+}
+
+/// What a connection is served by.
+enum Served {
+    Session(Box<KeptSession>, Attached),
+    HandedOff(BoxFuture<'static, ()>),
 }
 
 /// Ends a session that was parked: its handler is told.

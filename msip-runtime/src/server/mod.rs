@@ -10,6 +10,7 @@ mod broadcast;
 mod builder;
 mod connection;
 mod failure_limiter;
+mod handoff;
 mod listeners;
 mod log_limiter;
 mod members;
@@ -42,6 +43,7 @@ pub use acceptor::{AcceptError, Acceptor};
 pub use authenticate::{Authenticator, ConnectRequest};
 pub use broadcast::Broadcast;
 pub use builder::{BindError, ServerBuilder};
+pub use handoff::{HandedOff, Handoff, HandoffPermit};
 pub use members::RoomError;
 pub use peer::Peer;
 pub use peer_connection::PeerConnection;
@@ -64,6 +66,7 @@ use crate::{
 use accept::Offering;
 use acceptor::IncomingConnections;
 use authenticate::Authenticators;
+use handoff::Handoffs;
 use protocols::{Offer, ProtocolTable, TypedOffer};
 use registry::Registry;
 
@@ -150,6 +153,7 @@ pub struct Server<P: Protocol> {
     registry: Arc<Registry<Peer<P>>>,
     /// What it offers besides `P`.
     others: ProtocolTable,
+    handoffs: Handoffs,
 }
 
 impl<P: Protocol> Server<P> {
@@ -255,12 +259,14 @@ impl<P: Protocol> Server<P> {
             name,
             registry,
             others: mut protocols,
+            handoffs,
         } = self;
         protocols.push_first(typed_offer(handler, stacks, registry));
         let offering = Offering {
             name,
             authenticators,
             protocols,
+            handoffs,
         };
         accept::serve(incoming, settings, offering, shutdown)
     }

@@ -128,6 +128,7 @@ impl ServerBuilder<Untyped> {
             authenticators,
             name,
             others: protocols,
+            handoffs,
             ..
         } = self.listen().await?;
         Ok(UntypedServer {
@@ -137,6 +138,7 @@ impl ServerBuilder<Untyped> {
                 name,
                 authenticators,
                 protocols,
+                handoffs,
             },
         })
     }

@@ -49,6 +49,7 @@ pub use connection::Connection;
 pub use connector::Connect;
 pub(crate) use connector::Connector;
 pub use error::UrlError;
+pub(crate) use incoming::BoxFuture;
 pub use incoming::Incoming;
 pub(crate) use lane::Lane;
 pub(crate) use listen::BoxListen;

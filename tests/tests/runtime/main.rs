@@ -16,6 +16,7 @@ mod drain;
 mod ended;
 mod errors;
 mod given_up_calls;
+mod handoff;
 mod identity;
 mod lifecycle;
 mod login;

@@ -178,7 +178,7 @@ fn a_session_ends_and_is_told_why() {
     let router = router();
     let (one, mut publisher) = (Peer::new(&router), Peer::new(&router));
     one.subscribe("a");
-    router.end(&one.session, EndReason::Shutdown, NOW);
+    router.end(&one.session, EndReason::Shutdown, NOW, &mut WakeList::new());
     publisher
         .publish(MsgKind::Event, "a", &["1"])
         .expect("published");

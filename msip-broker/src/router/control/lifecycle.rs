@@ -1,0 +1,223 @@
+//! Sessions come, are away, come back and end.
+
+use std::{
+    sync::{Arc, atomic::Ordering::Relaxed},
+    time::Duration,
+};
+
+use bytes::Bytes;
+
+use super::{Control, Router};
+use crate::{
+    access::Rights,
+    router::{
+        EndReason, OutboxItem, Presence, Refused, SessionHandle, SessionKey, WakeList,
+        session::Session,
+    },
+    topic,
+};
+
+impl Router {
+    /// The connection of a session is lost: what is sent for acknowledgment is kept for it, and the last of each STATE, until
+    /// `session_expiry`. Calls that it has not taken come back, to be given to others.
+    #[must_use = "calls among it wait for an answer"]
+    pub(in crate::router) fn set_away(
+        &self,
+        session: &SessionHandle,
+        now: Duration,
+        wakes: &mut WakeList,
+    ) -> Vec<OutboxItem> {
+        let mut guard = self.control();
+        let control = &mut *guard;
+        let Some(entry) = control.sessions.get_mut(&session.key()) else {
+            return Vec::new();
+        };
+        let at = now.saturating_add(self.0.limits.session_expiry);
+        if let Some(before) = entry.expires_at.replace(at) {
+            control.away.remove(&(before, session.key()));
+        }
+        control.away.insert((at, session.key()));
+        let left = session.0.with_outbox(|outbox| outbox.suspend(wakes));
+        if !entry.grants.is_empty() {
+            // What it enabled is not available meanwhile.
+            self.changed();
+            control.routes.clear();
+        }
+        left
+    }
+
+    /// A session has a connection again, of the same principal. Its rights are checked again: subscriptions that they do not
+    /// allow any more are gone, and so is what is queued of them.
+    ///
+    /// # Errors
+    ///
+    /// The session has ended.
+    pub fn resume(
+        &self,
+        session: &SessionHandle,
+        rights: Arc<Rights>,
+        now: Duration,
+    ) -> Result<(), Refused> {
+        let mut guard = self.control();
+        let control = &mut *guard;
+        let entry = control.sessions.get_mut(&session.key());
+        let Some(entry) = entry.filter(|entry| entry.expires_at.is_none_or(|at| now < at)) else {
+            return Err(Refused::ended());
+        };
+        if let Some(at) = entry.expires_at.take() {
+            control.away.remove(&(at, session.key()));
+        }
+        entry.rights = rights;
+        session.0.with_outbox(|outbox| outbox.resume());
+        self.check_again(control, session.key());
+        Ok(())
+    }
+
+    /// The rights of a principal have changed while a session of it is there: as [`Router::resume`] does, they are checked
+    /// again. `false` if the session has ended.
+    pub fn reauthorize(&self, session: &SessionHandle, rights: Arc<Rights>) -> bool {
+        let mut guard = self.control();
+        let control = &mut *guard;
+        let Some(entry) = control.sessions.get_mut(&session.key()) else {
+            return false;
+        };
+        entry.rights = rights;
+        self.check_again(control, session.key());
+        true
+    }
+
+    /// What the rights of a session cover has changed: its subscriptions, its grants, what is queued for it.
+    fn check_again(&self, control: &mut Control, key: SessionKey) {
+        self.withdraw_grants(control, key);
+        self.recheck(control, key);
+    }
+
+    /// Removes a session. Returns what waited for it.
+    #[must_use = "calls among it wait for an answer"]
+    pub(in crate::router) fn remove(
+        &self,
+        session: &SessionHandle,
+        reason: EndReason,
+        now: Duration,
+        wakes: &mut WakeList,
+    ) -> Vec<OutboxItem> {
+        let key = session.key();
+        // Whoever finds the outbox at its end, and looks for another way, waits for this lock and finds one.
+        let mut guard = self.control();
+        let control = &mut *guard;
+        let left = session.0.with_outbox(|outbox| outbox.end(reason, wakes));
+        let Some(entry) = control.sessions.remove(&key) else {
+            return left;
+        };
+        let counters = self.counters();
+        let at = EndReason::ALL.iter().position(|one| *one == reason);
+        if let Some(ended) = at.and_then(|at| counters.ended.get(at)) {
+            ended.fetch_add(1, Relaxed);
+        }
+        counters.dropped.fetch_add(session.dropped(), Relaxed);
+        self.changed();
+        control.routes.clear();
+        if let Some(at) = entry.expires_at {
+            control.away.remove(&(at, key));
+        }
+        for filter in entry.subscriptions.keys() {
+            control.subscriptions.remove(filter, key);
+        }
+        for filter in entry.grants.keys() {
+            control.grants.take_back(key, filter);
+        }
+        control.protocols.retain(|_, spoken| spoken.by != key);
+        control.forget_rate(&entry.session);
+        if !entry.grants.is_empty() {
+            self.recheck_all(control);
+        }
+        for topic in &entry.present {
+            control.announce(&entry.session, topic, false, now, wakes);
+        }
+        left
+    }
+
+    /// The sessions that were away for too long, and when the next one will have been.
+    pub(in crate::router) fn expired(
+        &self,
+        now: Duration,
+    ) -> (Vec<SessionHandle>, Option<Duration>) {
+        let control = self.control();
+        let mut over = Vec::new();
+        for (at, key) in &control.away {
+            if *at > now {
+                return (over, Some(*at));
+            }
+            let entry = control.sessions.get(key);
+            over.extend(entry.map(|entry| SessionHandle(entry.session.clone())));
+        }
+        (over, None)
+    }
+
+    /// A client takes part in a topic: services that want to know are told, once.
+    pub(in crate::router) fn appears(
+        &self,
+        key: SessionKey,
+        topic: &[u8],
+        now: Duration,
+        wakes: &mut WakeList,
+    ) {
+        self.control()
+            .appears(key, topic, self.0.limits.subscriptions, now, wakes);
+    }
+}
+
+impl Control {
+    /// See [`Router::appears`].
+    pub(super) fn appears(
+        &mut self,
+        key: SessionKey,
+        topic: &[u8],
+        most: usize,
+        now: Duration,
+        wakes: &mut WakeList,
+    ) {
+        let serves = self.hearing(&topic::services(topic));
+        if serves.iter().any(|(one, _)| one.key == key)
+            || self.hearing(&topic::presence(topic)).is_empty()
+        {
+            return;
+        }
+        let Some(entry) = self.sessions.get_mut(&key) else {
+            return;
+        };
+        let topic = Bytes::copy_from_slice(topic);
+        if entry.present.len() < most && entry.present.insert(topic.clone()) {
+            let session = entry.session.clone();
+            self.announce(&session, &topic, true, now, wakes);
+        }
+    }
+
+    /// Tells the services that hear `$presence/T`.
+    fn announce(
+        &self,
+        session: &Session,
+        topic: &Bytes,
+        is_there: bool,
+        now: Duration,
+        wakes: &mut WakeList,
+    ) {
+        let presence = Arc::new(Presence {
+            topic: topic.clone(),
+            peer: session.peer.clone(),
+            session: session.key,
+            principal: session.principal.clone(),
+            is_there,
+        });
+        for (service, _) in self.hearing(&topic::presence(topic)) {
+            let item = OutboxItem::Presence(presence.clone());
+            // One that has no place for it ends by what it does not take.
+            let _ = service.push(item, u64::MAX, now, wakes);
+        }
+    }
+
+    /// The last session of a principal takes its rate with it.
+    fn forget_rate(&mut self, session: &Session) {
+        self.rates.forget(&session.principal);
+    }
+}

@@ -1,0 +1,157 @@
+//! What was meant for a session that is not there, or that could not handle it.
+
+use std::{
+    sync::{Arc, atomic::Ordering::Relaxed},
+    time::Duration,
+};
+
+use bytes::Bytes;
+
+use super::{
+    Delivery, EndReason, Publication, Refused, Router, SessionHandle, SessionKey, Target, WakeList,
+    dead_letter::dead_letter,
+    sending::{Pending, Sending},
+};
+use crate::topic::{self, Internal};
+
+/// How many instances get a message that others have failed at.
+const MAX_REDELIVERIES: usize = 3;
+
+/// A message that its receiver has answered with an error, or that was under way when the receiver went.
+#[derive(Debug)]
+pub struct Failed<'a> {
+    /// What it was delivered with.
+    pub delivery: &'a Delivery,
+    /// Its frame, one of the publication's.
+    pub frame: Bytes,
+    /// What the receiver said.
+    pub why: Refused,
+}
+
+impl Router {
+    /// The connection of a session is lost. What is sent for acknowledgment is kept for it, and the last of each STATE, until
+    /// `session_expiry`; what others can have instead of it goes to them.
+    pub fn suspend(&self, session: &SessionHandle, now: Duration, wakes: &mut WakeList) {
+        let left = self.set_away(session, now, wakes);
+        let mut sending = Sending::new(self, SessionKey::BROKER, now, wakes);
+        sending.hand_over(left);
+        sending.finish();
+        let unplaced = sending.unplaced;
+        self.bury(unplaced, &Refused::no_service(), now, wakes);
+    }
+
+    /// A session ends: its subscriptions and grants with it. What it has not taken goes to others where they can have it.
+    pub fn end(
+        &self,
+        session: &SessionHandle,
+        reason: EndReason,
+        now: Duration,
+        wakes: &mut WakeList,
+    ) {
+        let left = self.remove(session, reason, now, wakes);
+        let mut sending = Sending::new(self, SessionKey::BROKER, now, wakes);
+        sending.hand_over(left);
+        sending.finish();
+        let unplaced = sending.unplaced;
+        self.bury(unplaced, &Refused::no_service(), now, wakes);
+    }
+
+    /// Ends the sessions that were away for too long. Returns when to come again.
+    pub fn expire(&self, now: Duration, wakes: &mut WakeList) -> Option<Duration> {
+        let (over, next) = self.expired(now);
+        for session in over {
+            self.end(&session, EndReason::Expired, now, wakes);
+        }
+        next
+    }
+
+    /// A receiver has failed at a message. If that was for one of several, and may be repeated, up to three others get it, one
+    /// after the other; else, and after them, it goes to `$dead/T`, if it was sent for acknowledgment. One that is for
+    /// everyone is only counted, except that of a service.
+    pub fn failed(
+        &self,
+        session: &SessionHandle,
+        failed: Failed<'_>,
+        now: Duration,
+        wakes: &mut WakeList,
+    ) {
+        let Failed {
+            delivery,
+            frame,
+            why,
+        } = failed;
+        self.counters().failed.fetch_add(1, Relaxed);
+        let mut publication = Publication::clone(&delivery.publication);
+        publication.pinned = frame.len();
+        publication.frames = frame;
+        publication.count = 1;
+        let publication = Arc::new(publication);
+        let mut tried = delivery.tried.clone();
+        tried.push(session.key());
+        let pending = Pending {
+            publication: publication.clone(),
+            target: delivery.target.clone(),
+            to: None,
+            tried,
+        };
+        let is_for_one = delivery.target != Target::Everyone;
+        let is_work =
+            is_for_one || matches!(Internal::of(&publication.topic), Internal::Services(_));
+        if !is_work {
+            return;
+        }
+        if !is_for_one || !publication.is_idempotent || pending.tried.len() > MAX_REDELIVERIES {
+            self.bury(vec![pending], &why, now, wakes);
+            return;
+        }
+        self.counters().handed_over.fetch_add(1, Relaxed);
+        let mut sending = Sending::new(self, SessionKey::BROKER, now, wakes);
+        sending.send(pending);
+        sending.finish();
+        let unplaced = sending.unplaced;
+        self.bury(unplaced, &why, now, wakes);
+    }
+
+    /// What nobody could handle goes to `$dead/T`.
+    pub(super) fn bury(
+        &self,
+        dead: Vec<Pending>,
+        why: &Refused,
+        now: Duration,
+        wakes: &mut WakeList,
+    ) {
+        for pending in dead {
+            let publication = &pending.publication;
+            let counters = self.counters();
+            let about = match Internal::of(&publication.topic) {
+                Internal::Clients(about)
+                | Internal::Services(about)
+                | Internal::Peer { topic: about, .. }
+                    if publication.wants_ack =>
+                {
+                    about
+                }
+                _ => {
+                    let count = publication.count.into();
+                    counters.dropped.fetch_add(count, Relaxed);
+                    continue;
+                }
+            };
+            let topic = topic::dead_letters(about);
+            let letters: Vec<_> = publication
+                .iter()
+                .filter_map(|frame| dead_letter(publication, frame, &topic, why))
+                .collect();
+            counters
+                .dead_letters
+                .fetch_add(letters.len() as u64, Relaxed);
+            let mut sending = Sending::new(self, SessionKey::BROKER, now, wakes);
+            let route = self.route(&topic);
+            for letter in letters {
+                sending.all(&route, &Arc::new(letter));
+            }
+            // Whom they find no place with, loses them.
+            sending.finish();
+        }
+    }
+}

@@ -1,0 +1,293 @@
+//! Messages on their way into outboxes.
+
+use std::{
+    sync::{Arc, atomic::Ordering::Relaxed},
+    time::Duration,
+};
+
+use super::{
+    Assigned, Delivery, EndReason, OpenCall, OutboxItem, Publication, Refused, Request,
+    SessionHandle, SessionKey, Target, WakeList,
+    control::Router,
+    outbox::Rejected,
+    route::{OneOf, Route},
+    session::Session,
+};
+
+/// Messages on their way. What finds no place in one outbox goes another way, where there is one.
+pub(super) struct Sending<'a> {
+    router: &'a Router,
+    /// Who sends them, who does not wait for himself.
+    from: SessionKey,
+    now: Duration,
+    wakes: &'a mut WakeList,
+    /// In how many outboxes they are.
+    pub(super) receivers: u32,
+    /// For how many they were dropped.
+    pub(super) dropped: u32,
+    /// Sessions with outboxes that are long now.
+    pub(super) congested: Vec<Arc<Session>>,
+    /// What has found nobody.
+    pub(super) unplaced: Vec<Pending>,
+    /// What has to find another way, since the one that was tried is out of date.
+    again: Vec<Pending>,
+    over: Vec<(Arc<Session>, EndReason)>,
+}
+
+/// Messages that are not in an outbox yet.
+#[derive(Debug)]
+pub(super) struct Pending {
+    pub(super) publication: Arc<Publication>,
+    pub(super) target: Target,
+    /// The one of everyone who lacks them.
+    pub(super) to: Option<SessionKey>,
+    /// Those who have failed at them.
+    pub(super) tried: Vec<SessionKey>,
+}
+
+impl<'a> Sending<'a> {
+    pub(super) fn new(
+        router: &'a Router,
+        from: SessionKey,
+        now: Duration,
+        wakes: &'a mut WakeList,
+    ) -> Self {
+        Self {
+            router,
+            from,
+            now,
+            wakes,
+            receivers: 0,
+            dropped: 0,
+            congested: Vec::new(),
+            unplaced: Vec::new(),
+            again: Vec::new(),
+            over: Vec::new(),
+        }
+    }
+
+    fn push(&mut self, to: &Arc<Session>, pending: Pending, generation: u64) {
+        let item = OutboxItem::Publication(Delivery {
+            publication: pending.publication,
+            target: pending.target,
+            tried: pending.tried,
+        });
+        let (rejected, item) = match to.push(item, generation, self.now, self.wakes) {
+            Ok(is_congested) => {
+                self.receivers = self.receivers.saturating_add(1);
+                if is_congested
+                    && to.key != self.from
+                    && !self.congested.iter().any(|one| Arc::ptr_eq(one, to))
+                {
+                    self.congested.push(to.clone());
+                }
+                return;
+            }
+            Err(rejected) => rejected,
+        };
+        let OutboxItem::Publication(delivery) = item else {
+            return;
+        };
+        let is_for_all = delivery.target == Target::Everyone;
+        match rejected {
+            Rejected::Dropped => {
+                self.dropped = self.dropped.saturating_add(1);
+                return;
+            }
+            Rejected::Overflow(reason) => self.over.push((to.clone(), reason)),
+            Rejected::Stale | Rejected::Gone => {}
+        }
+        if is_for_all && rejected != Rejected::Stale {
+            return;
+        }
+        self.again.push(Pending {
+            publication: delivery.publication,
+            target: delivery.target,
+            to: is_for_all.then_some(to.key),
+            tried: delivery.tried,
+        });
+    }
+
+    /// To everyone, and to one member of each group.
+    pub(super) fn all(&mut self, route: &Route, publication: &Arc<Publication>) {
+        self.everyone(route, publication, |_| true);
+        for group in &route.groups {
+            let target = Target::Group(group.name.clone());
+            let pending = Pending {
+                publication: publication.clone(),
+                target,
+                to: None,
+                tried: Vec::new(),
+            };
+            self.one_of(group, pending, Session::waiting, route.generation);
+        }
+    }
+
+    /// To everyone who hears all, of these.
+    pub(super) fn everyone(
+        &mut self,
+        route: &Route,
+        publication: &Arc<Publication>,
+        is_meant: impl Fn(&Session) -> bool,
+    ) {
+        for session in route.everyone.iter().filter(|one| is_meant(one)) {
+            let pending = Pending {
+                publication: publication.clone(),
+                target: Target::Everyone,
+                to: None,
+                tried: Vec::new(),
+            };
+            self.push(session, pending, route.generation);
+        }
+    }
+
+    /// To one service, in turn.
+    pub(super) fn service(&mut self, route: &Route, publication: &Arc<Publication>) {
+        let pending = Pending {
+            publication: publication.clone(),
+            target: Target::Service,
+            to: None,
+            tried: Vec::new(),
+        };
+        self.one_of(&route.services, pending, |_| 0, route.generation);
+    }
+
+    /// To one member, or in parts to several.
+    fn one_of(
+        &mut self,
+        group: &OneOf,
+        pending: Pending,
+        load: impl Fn(&Session) -> usize,
+        generation: u64,
+    ) {
+        let shares = group.divide(pending.publication.count, load, &pending.tried);
+        match *shares {
+            [] => self.unplaced.push(pending),
+            [(session, _)] => self.push(session, pending, generation),
+            _ => {
+                let mut rest = Publication::clone(&pending.publication);
+                for (session, count) in shares {
+                    let part = Pending {
+                        publication: Arc::new(rest.split_off(count)),
+                        target: pending.target.clone(),
+                        to: None,
+                        tried: pending.tried.clone(),
+                    };
+                    self.push(session, part, generation);
+                }
+            }
+        }
+    }
+
+    /// Sends what is pending by the way of its topic as it is now.
+    pub(super) fn send(&mut self, pending: Pending) {
+        let route = self.router.route(&pending.publication.topic);
+        let generation = route.generation;
+        match (&pending.target, pending.to) {
+            (Target::Everyone, to) => {
+                for session in &route.everyone {
+                    if to.is_none_or(|key| key == session.key) {
+                        let one = Pending {
+                            publication: pending.publication.clone(),
+                            target: Target::Everyone,
+                            to: None,
+                            tried: Vec::new(),
+                        };
+                        self.push(session, one, generation);
+                    }
+                }
+            }
+            (Target::Group(name), _) => {
+                match route.groups.iter().find(|group| group.name == *name) {
+                    Some(group) => self.one_of(group, pending, Session::waiting, generation),
+                    None => self.unplaced.push(pending),
+                }
+            }
+            (Target::Service, _) => self.one_of(&route.services, pending, |_| 0, generation),
+        }
+    }
+
+    /// Ends sessions that are over their limits, and sends what has to go another way, until there is nothing of either.
+    pub(super) fn finish(&mut self) {
+        while !self.over.is_empty() || !self.again.is_empty() {
+            for (session, reason) in std::mem::take(&mut self.over) {
+                let session = SessionHandle(session);
+                let left = self.router.remove(&session, reason, self.now, self.wakes);
+                self.hand_over(left);
+            }
+            for pending in std::mem::take(&mut self.again) {
+                self.send(pending);
+            }
+        }
+    }
+
+    /// Gives a call to the service with the fewest open ones of those that have not had it.
+    pub(super) fn assign(
+        &mut self,
+        mut request: Request,
+    ) -> Result<SessionKey, (Refused, Request)> {
+        loop {
+            let route = self.router.route(&request.topic);
+            let may = |one: &Session| one.is_connected() && !request.tried.contains(&one.key);
+            let Some(chosen) = route.services.choose(Session::open_calls, may).cloned() else {
+                return Err((Refused::no_service(), request));
+            };
+            request.tried.push(chosen.key);
+            let assigned = Assigned {
+                request,
+                open: OpenCall::new(&chosen.open_calls),
+            };
+            let item = OutboxItem::Exchange(Box::new(assigned));
+            let (rejected, item) = match chosen.push(item, route.generation, self.now, self.wakes) {
+                Ok(_) => return Ok(chosen.key),
+                Err(rejected) => rejected,
+            };
+            // What was pushed comes back.
+            let OutboxItem::Exchange(assigned) = item else {
+                return Ok(chosen.key);
+            };
+            request = assigned.into_parts().0;
+            match rejected {
+                // The route has changed: this one may still have it.
+                Rejected::Stale => {
+                    request.tried.pop();
+                }
+                Rejected::Overflow(reason) => self.over.push((chosen, reason)),
+                Rejected::Gone | Rejected::Dropped => {}
+            }
+        }
+    }
+
+    /// Gives to others what a session had not taken when it went.
+    pub(super) fn hand_over(&mut self, left: Vec<OutboxItem>) {
+        let counters = self.router.counters();
+        for item in left {
+            match item {
+                OutboxItem::Publication(delivery) if delivery.target == Target::Everyone => {
+                    let count = delivery.publication.count.into();
+                    counters.dropped.fetch_add(count, Relaxed);
+                }
+                OutboxItem::Publication(delivery) => {
+                    let count = delivery.publication.count.into();
+                    counters.handed_over.fetch_add(count, Relaxed);
+                    self.again.push(Pending {
+                        publication: delivery.publication,
+                        target: delivery.target,
+                        to: None,
+                        tried: delivery.tried,
+                    });
+                }
+                OutboxItem::Exchange(assigned) => {
+                    let mut request = assigned.into_parts().0;
+                    // The one that has gone is in no route any more, or is away.
+                    request.tried.pop();
+                    counters.handed_over.fetch_add(1, Relaxed);
+                    if let Err((why, request)) = self.assign(request) {
+                        request.exchange.refuse(why);
+                    }
+                }
+                OutboxItem::Presence(_) => {}
+            }
+        }
+    }
+}
