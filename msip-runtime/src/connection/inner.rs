@@ -12,7 +12,7 @@ use super::{
     schema_teller::SchemaTeller,
     signal::Signal,
     stream_senders::StreamSenders,
-    subscriptions::Subscriptions,
+    subscription_table::Subscriptions,
     wait_queue::WaitQueue,
     wake_list::WakeList,
 };

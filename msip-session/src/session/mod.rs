@@ -43,6 +43,7 @@ mod send;
 pub(crate) mod simulation;
 mod slot;
 mod streams;
+mod subscribe_request;
 mod subscriptions;
 #[cfg(test)]
 mod tests;
@@ -72,7 +73,8 @@ pub use park::ParkedSession;
 pub use request::{Blocked, CallShape, Reply, RequestHead};
 pub use resume::{PeerTerms, Suspended, is_resumed};
 pub use slot::{InboundSlot, ItemTarget, Slot, StreamSide, Token};
-pub use subscriptions::{SubscribeHead, SubscribeReply, SubscribeRequest};
+pub use subscribe_request::{SubscribeReply, SubscribeRequest};
+pub use subscriptions::SubscribeHead;
 
 use crate::{
     Dropped,

@@ -159,6 +159,7 @@ impl Service for Ear {
                     self.0
                         .record(format!("exchange {}", exchange.message.topic()));
                 }
+                Event::Connected => self.0.record("connected".to_owned()),
                 _ => {}
             }
         }
@@ -166,11 +167,12 @@ impl Service for Ear {
 }
 
 async fn listener(url: &str) -> (UntypedClient, mpsc::Receiver<String>) {
-    let (heard, events) = recorder();
+    let (heard, mut events) = recorder();
     let client = UntypedClient::builder(url, "raw", 0)
         .service(Ear(heard))
         .connect()
         .await;
+    assert_eq!(next(&mut events).await, "connected");
     (client.expect("connects"), events)
 }
 
@@ -318,7 +320,7 @@ async fn a_new_session_subscribes_before_anything_is_sent() {
         .connect()
         .await
         .expect("connects");
-    for expected in ["connected", "message login"] {
+    for expected in ["connected", "exchange login"] {
         assert_eq!(next(&mut seen).await, expected);
     }
     for topic in ["b", "a", "gone"] {
@@ -333,7 +335,7 @@ async fn a_new_session_subscribes_before_anything_is_sent() {
         "connected",
         "subscribe a workers",
         "subscribe b workers",
-        "message login",
+        "exchange login",
     ] {
         assert_eq!(next(&mut seen).await, expected);
     }
@@ -350,9 +352,11 @@ async fn a_subscription_that_is_refused_in_a_new_session_is_an_event() {
         .expect("accepted");
     naive.refuses.store(true, Ordering::Relaxed);
     proxy.cut();
+    assert_eq!(next(&mut heard).await, "connected");
     assert_eq!(next(&mut heard).await, "lost a: PERMISSION_DENIED: not you");
     naive.refuses.store(false, Ordering::Relaxed);
     proxy.cut();
+    assert_eq!(next(&mut heard).await, "connected");
     for expected in ["connected", "subscribe a alone", "connected", "connected"] {
         // It is not asked for again.
         assert_eq!(next(&mut seen).await, expected);
@@ -389,6 +393,7 @@ async fn a_session_that_is_resumed_asks_again_what_was_not_answered() {
     assert_eq!(next(&mut seen).await, "subscribe late alone");
     let asked: Result<(), CallError> = soon("an answer", asking).await.expect("it ends");
     asked.expect("accepted");
+    assert_eq!(next(&mut heard).await, "connected");
     // What was accepted before is the session's still.
     let publisher = UntypedClient::builder(&url, "raw", 0)
         .connect()
