@@ -2,11 +2,13 @@
 //!
 //! - [`topic`] has topics and filters, and what one filter covers of another.
 //! - [`access`] decides who may publish, subscribe, serve and request what.
+//! - [`mip`] serves the peers of MIP.
 //! - [`msip`] ties the sessions of MSIP peers to the router.
 //! - [`router`] has subscriptions, groups, kept state and the sessions' queues: values without I/O, of which a connection
 //!   drives its [`router::Publisher`] and its [`router::SessionHandle`].
 
 pub mod access;
+pub mod mip;
 pub mod msip;
 pub mod router;
 pub mod topic;

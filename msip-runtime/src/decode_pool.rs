@@ -20,8 +20,9 @@ use tokio::{
 };
 
 /// A body of more bytes than this is read by the pool, and so is one that inflates to more. So much takes up to 2 ms:
-/// where each two bytes are a message of its own.
-pub(crate) const INLINE_LEN: usize = 64 * 1024;
+/// where each two bytes are a message of its own. Programs cut what is long into pieces of 64 KiB: one of these fits, with
+/// the message around it, and does not pay for a change of threads each.
+pub(crate) const INLINE_LEN: usize = 66 * 1024;
 
 /// How many threads of a runtime read bodies at once: its workers keep the other half of the processors.
 static MAX_THREADS: LazyLock<usize> = LazyLock::new(|| {

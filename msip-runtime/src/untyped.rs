@@ -26,6 +26,6 @@ pub use crate::client::{Ignore, UntypedClient, UntypedService};
 pub use crate::raw::{
     Acknowledgment, Event, Grant, Handle, Inbound, MessageRef, Messages, Reply, Requests,
     Responder, Responses, Service, SubscribeOptions, SubscribeRequest, Untyped, UntypedExchange,
-    UntypedMessage, UntypedPeer, UntypedSender, VariantRow, VariantTable, relay,
+    UntypedMessage, UntypedPeer, UntypedSender, VariantRow, VariantTable, decompress, relay,
 };
 pub use crate::server::{HandedOff, Handoff, HandoffPermit, UntypedProtocol, UntypedServer};

@@ -8,7 +8,7 @@ use msip_session::{
     wire::{Compression, HEADER_LEN},
 };
 
-use super::SessionKey;
+use super::{Dialect, SessionKey};
 
 /// Messages of the same topic, kind and class, one after the other.
 #[derive(Debug, Clone)]
@@ -37,6 +37,8 @@ pub struct Publication {
     pub state: Option<StateKey>,
     /// Who sent them.
     pub from: SessionKey,
+    /// Whose form the frames have. Those of MIP's have neither metadata nor variant; those of MSIP's unless said otherwise.
+    pub dialect: Dialect,
 }
 
 /// Which of a topic's STATEs one is.
@@ -66,6 +68,7 @@ impl Publication {
             expires_at: None,
             state: None,
             from,
+            dialect: Dialect::Msip,
         }
     }
 
@@ -102,6 +105,13 @@ impl Publication {
 /// The frames of a publication, one by one.
 #[derive(Debug, Clone)]
 pub struct Frames(Bytes);
+
+impl Frames {
+    /// Those of whole frames, one after the other.
+    pub const fn new(frames: Bytes) -> Self {
+        Self(frames)
+    }
+}
 
 impl Iterator for Frames {
     type Item = Bytes;

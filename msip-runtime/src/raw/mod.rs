@@ -1,5 +1,6 @@
 //! Raw messages and exchanges: bodies are bytes and variants are numbers. The public face of it is [`crate::untyped`].
 
+mod decompress;
 mod exchange;
 mod frame;
 mod handle;
@@ -14,6 +15,7 @@ mod service;
 mod subscribe;
 mod table;
 
+pub use decompress::decompress;
 pub use exchange::{Reply, UntypedExchange};
 pub use handle::{Handle, UntypedPeer};
 pub use inbound::{Event, Inbound, MessageRef, Messages};

@@ -1,4 +1,4 @@
-//! The stream below a WebSocket, with a limit for the bytes between two messages.
+//! The stream below a WebSocket: read in large pieces, and with a limit for the bytes between two messages.
 
 use std::{
     io::{self, IoSlice},
@@ -8,7 +8,7 @@ use std::{
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-use super::error::Violation;
+use super::{error::Violation, read_ahead::ReadAhead};
 
 /// How many bytes a peer may send until HELLO was sent and answered.
 const MAX_FIRST: usize = 64 * 1024;
@@ -21,15 +21,18 @@ const MAX_BETWEEN: usize = 128 * 1024;
 #[derive(Debug)]
 pub(super) struct Metered<S> {
     io: S,
+    ahead: ReadAhead,
+    /// How many bytes were handed on since the last message.
     read_len: usize,
     is_established: bool,
 }
 
 impl<S> Metered<S> {
     /// Bytes that were received before count too.
-    pub(super) const fn new(io: S, early_len: usize) -> Self {
+    pub(super) fn new(io: S, early_len: usize) -> Self {
         Self {
             io,
+            ahead: ReadAhead::default(),
             read_len: early_len,
             is_established: false,
         }
@@ -55,22 +58,28 @@ impl<S> Metered<S> {
 
 impl<S: AsyncRead + Unpin> AsyncRead for Metered<S> {
     fn poll_read(
-        mut self: Pin<&mut Self>,
+        self: Pin<&mut Self>,
         task: &mut Context<'_>,
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        let max = if self.is_established {
+        let this = self.get_mut();
+        let max = if this.is_established {
             MAX_BETWEEN
         } else {
             MAX_FIRST
         };
-        let len = self.read_len;
+        let len = this.read_len;
         if len >= max {
             return Poll::Ready(Err(Violation::Overhead { len, max }.into()));
         }
         let before = buf.filled().len();
-        ready!(Pin::new(&mut self.io).poll_read(task, buf))?;
-        self.read_len += buf.filled().len().saturating_sub(before);
+        // Nothing is read ahead of a peer that nobody knows: it would cost memory.
+        ready!(if this.is_established {
+            this.ahead.poll_read(&mut this.io, task, buf)
+        } else {
+            Pin::new(&mut this.io).poll_read(task, buf)
+        })?;
+        this.read_len += buf.filled().len().saturating_sub(before);
         Poll::Ready(Ok(()))
     }
 }

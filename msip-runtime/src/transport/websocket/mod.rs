@@ -11,6 +11,7 @@ mod error;
 mod fuzzing;
 mod head;
 mod metered;
+mod read_ahead;
 mod request;
 mod stream;
 #[cfg(test)]

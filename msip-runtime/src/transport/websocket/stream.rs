@@ -27,7 +27,8 @@ pub(super) const MAX_SENT_LEN: usize = 32 * 1024;
 /// The longest message that is received (docs/protocol.md, "WebSocket").
 pub(super) const MAX_RECEIVED_LEN: usize = 64 * 1024;
 
-/// How much is read at once. Every connection has a buffer of this length; a longer frame makes it longer.
+/// How much the library takes at once of what was read. Every connection has a buffer of this length; a longer frame makes it
+/// longer.
 const READ_LEN: usize = 4 * 1024;
 
 /// How long all control frames together may be that wait behind a message.
@@ -49,6 +50,8 @@ pub(super) struct ByteStream<S> {
     has_received: bool,
     /// Why there is nothing more to read.
     end: Option<End>,
+    /// The error that the next read returns: bytes were received before it.
+    read_error: Option<io::Error>,
     /// Whether a close frame was sent.
     has_closed: bool,
 }
@@ -79,6 +82,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> ByteStream<S> {
             has_sent: false,
             has_received: false,
             end: None,
+            read_error: None,
             has_closed: false,
         }
     }
@@ -141,39 +145,23 @@ impl<S: AsyncRead + AsyncWrite + Unpin> ByteStream<S> {
             }
         }
     }
-}
 
-impl<S: AsyncRead + AsyncWrite + Unpin> AsyncRead for ByteStream<S> {
-    fn poll_read(
-        self: Pin<&mut Self>,
-        task: &mut Context<'_>,
-        buf: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
-        let this = self.get_mut();
-        loop {
-            if !this.unread.is_empty() {
-                let len = this.unread.len().min(buf.remaining());
-                buf.put_slice(this.unread.get(..len).unwrap_or_default());
-                this.unread.advance(len);
-                if this.unread.is_empty() {
-                    // Its memory is a part of what the socket reads into.
-                    this.unread = Bytes::new();
-                }
-                return Poll::Ready(Ok(()));
-            }
-            match &this.end {
-                Some(End::Eof) => return Poll::Ready(Ok(())),
+    /// What was received and is not consumed, once there is anything; nothing at the end.
+    fn poll_unread(&mut self, task: &mut Context<'_>) -> Poll<io::Result<&[u8]>> {
+        if let Some(error) = self.read_error.take() {
+            return Poll::Ready(Err(error));
+        }
+        while self.unread.is_empty() {
+            match &self.end {
+                Some(End::Eof) => return Poll::Ready(Ok(&[])),
                 Some(End::Violation(violation)) => {
                     return Poll::Ready(Err(violation.clone().into()));
                 }
                 None => {}
             }
-            if buf.remaining() == 0 {
-                return Poll::Ready(Ok(()));
-            }
-            let received = ready!(Pin::new(&mut this.socket).poll_next(task));
+            let received = ready!(Pin::new(&mut self.socket).poll_next(task));
             let handled = match received {
-                Some(Ok(message)) => this.handle(message),
+                Some(Ok(message)) => self.handle(message),
                 Some(Err(error)) => match ReadEnd::from(error) {
                     ReadEnd::Eof => Err(End::Eof),
                     ReadEnd::Violation(violation) => Err(End::Violation(violation)),
@@ -183,15 +171,54 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncRead for ByteStream<S> {
             };
             if let Err(end) = handled {
                 match &end {
-                    End::Violation(violation) => this.close_at_once(task, violation.close_code()),
+                    End::Violation(violation) => self.close_at_once(task, violation.close_code()),
                     // The library has the answer to a close frame ready.
                     End::Eof => {
-                        let _ = Pin::new(&mut this.socket).poll_flush(task);
+                        let _ = Pin::new(&mut self.socket).poll_flush(task);
                     }
                 }
-                this.end = Some(end);
+                self.end = Some(end);
             }
         }
+        Poll::Ready(Ok(&self.unread))
+    }
+
+    fn consume(&mut self, len: usize) {
+        self.unread.advance(len);
+        if self.unread.is_empty() {
+            // Its memory is a part of what the socket reads into.
+            self.unread = Bytes::new();
+        }
+    }
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> AsyncRead for ByteStream<S> {
+    /// Fills `buf` from as many messages as are there: where a peer sends small ones, many are handled together.
+    fn poll_read(
+        self: Pin<&mut Self>,
+        task: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let this = self.get_mut();
+        let before = buf.filled().len();
+        while buf.remaining() > 0 {
+            match this.poll_unread(task) {
+                Poll::Ready(Ok([])) => break,
+                Poll::Ready(Ok(unread)) => {
+                    let len = unread.len().min(buf.remaining());
+                    buf.put_slice(unread.get(..len).unwrap_or_default());
+                    this.consume(len);
+                }
+                Poll::Ready(Err(error)) if buf.filled().len() > before => {
+                    this.read_error = Some(error);
+                    break;
+                }
+                Poll::Pending if buf.filled().len() > before => break,
+                Poll::Pending => return Poll::Pending,
+                Poll::Ready(Err(error)) => return Poll::Ready(Err(error)),
+            }
+        }
+        Poll::Ready(Ok(()))
     }
 }
 

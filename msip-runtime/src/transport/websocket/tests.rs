@@ -1,4 +1,9 @@
-use std::future::poll_fn;
+use std::{
+    future::poll_fn,
+    io,
+    pin::Pin,
+    task::{Context, Poll},
+};
 
 use tokio::io::{
     AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _, DuplexStream, ReadBuf, duplex,
@@ -250,6 +255,71 @@ async fn bytes_that_came_with_the_upgrade_are_read_first() {
     let mut heard = [0; 9];
     client.read_exact(&mut heard).await.unwrap();
     assert_eq!(&heard, b"earlylate");
+}
+
+#[tokio::test]
+async fn messages_that_are_there_are_read_together_and_what_breaks_the_protocol_after_them() {
+    let (mut server, mut peer) = server().await;
+    let messages = [b"one", b"two"].map(|payload| frame(BINARY, true, payload));
+    peer.write_all(&messages.concat()).await.unwrap();
+    peer.write_all(&frame(TEXT, true, b"no")).await.unwrap();
+    let mut heard = [0; 100];
+    assert_eq!(server.read(&mut heard).await.unwrap(), 6);
+    assert_eq!(heard[..6], *b"onetwo");
+    for _ in 0..2 {
+        let error = server.read(&mut heard).await.unwrap_err();
+        assert!(error.to_string().contains("text"), "{error}");
+    }
+}
+
+/// A stream that has these bytes, and then fails once.
+struct Failing(Vec<u8>, Option<io::Error>);
+
+impl AsyncRead for Failing {
+    fn poll_read(
+        self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let Self(bytes, error) = self.get_mut();
+        if bytes.is_empty() {
+            return Poll::Ready(error.take().map_or(Ok(()), Err));
+        }
+        buf.put_slice(&std::mem::take(bytes));
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl AsyncWrite for Failing {
+    fn poll_write(
+        self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+        buf: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        Poll::Ready(Ok(buf.len()))
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+}
+
+#[tokio::test]
+async fn an_error_of_the_stream_comes_after_what_was_received_before_it() {
+    let stream = Failing(
+        frame(BINARY, true, b"one"),
+        Some(io::ErrorKind::ConnectionReset.into()),
+    );
+    let mut server = ByteStream::new(stream, Role::Server, Vec::new()).await;
+    let mut heard = [0; 100];
+    assert_eq!(server.read(&mut heard).await.unwrap(), 3);
+    let error = server.read(&mut heard).await.unwrap_err();
+    assert_eq!(error.kind(), io::ErrorKind::ConnectionReset);
+    assert_eq!(server.read(&mut heard).await.unwrap(), 0);
 }
 
 #[tokio::test]

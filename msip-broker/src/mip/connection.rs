@@ -1,0 +1,685 @@
+//! The task of a connection of a MIP peer: reads, publishes, and writes what its session hears.
+
+use std::{
+    collections::VecDeque,
+    fmt,
+    future::{Future, poll_fn},
+    io::{self, IoSlice},
+    pin::{Pin, pin},
+    sync::Arc,
+    task::{Context, Poll, ready},
+    time::Duration,
+};
+
+use bytes::{Bytes, BytesMut};
+use msip_runtime::{
+    Draining, Status,
+    transport::{PeerAddress, Stream},
+    untyped::{HandedOff, HandoffPermit},
+};
+use msip_session::wire::{Code, Escaped};
+use tokio::{
+    io::{AsyncReadExt as _, AsyncWrite as _, AsyncWriteExt as _},
+    time::{Sleep, sleep_until, timeout},
+};
+
+use super::{
+    Admission, Inner, buffers,
+    frame::{Fault, write_close, write_error},
+    ids::Claimed,
+    session::{Hello, Input, Session},
+    translate::Translation,
+};
+use crate::router::{Dialect, EndReason, OutboxItem, Publication, Publisher, Refused, WakeList};
+
+/// How much is taken out of the outbox at once, in bytes; it is written before more is taken.
+const TAKE_LEN: usize = 256 * 1024;
+
+/// Beyond so many bytes of answers that the peer has not read, nothing more is read from it.
+const MAX_ANSWERS: usize = 256 * 1024;
+
+/// How many parts a write gathers.
+const MAX_SLICES: usize = 64;
+
+/// How often one poll may read and write before others have their turn.
+const MAX_STEPS: usize = 16;
+
+/// How many turns may pass until it is asked whether the broker stops.
+const DRAIN_TURNS: u32 = 64;
+
+/// A buffer for answers that is not larger than this stays with a connection that sleeps.
+const KEPT_ANSWERS: usize = 256;
+
+/// How long, and for how many bytes, a connection that is over is read, so that the last text arrives.
+const CLOSE_TIME: Duration = Duration::from_secs(1);
+const CLOSE_READ_LEN: usize = 64 * 1024;
+
+/// Why a connection has ended.
+#[derive(Debug)]
+pub(super) enum Ending {
+    Eof,
+    /// By the peer's CLOSE.
+    Closed,
+    Io(io::Error),
+    /// The peer has broken a rule.
+    Fault(Fault),
+    /// The rest of a frame has not come in time.
+    FrameTimedOut,
+    /// The peer takes nothing.
+    WriteStalled,
+    /// Its session has ended.
+    Ended(EndReason),
+    TakenOver,
+    /// The peer was refused.
+    Refused,
+    /// The broker stops.
+    Shutdown,
+}
+
+impl fmt::Display for Ending {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Eof => "the connection was lost",
+            Self::Closed => "closed",
+            Self::Io(error) => return error.fmt(f),
+            Self::Fault(fault) => return write!(f, "{}: {}", fault.code, fault.text),
+            Self::FrameTimedOut => "the rest of a frame did not come in time",
+            Self::WriteStalled => EndReason::SlowConsumer.name(),
+            Self::Ended(reason) => reason.name(),
+            Self::TakenOver => "another connection has taken the session over",
+            Self::Refused => "refused",
+            Self::Shutdown => EndReason::Shutdown.name(),
+        })
+    }
+}
+
+/// What is to be written.
+#[derive(Debug)]
+enum Chunk {
+    Messages(Arc<Publication>),
+    Translated(Bytes),
+}
+
+impl Chunk {
+    fn bytes(&self) -> &[u8] {
+        match self {
+            Self::Messages(publication) => &publication.frames,
+            Self::Translated(bytes) => bytes,
+        }
+    }
+}
+
+/// A connection, and the session that its peer has asked for.
+pub(super) struct Connection<'a> {
+    peers: &'a Inner,
+    admission: Admission,
+    address: PeerAddress,
+    stream: Stream,
+    permit: HandoffPermit,
+    session: Session,
+    /// What was read and is not used.
+    buffer: BytesMut,
+    attached: Option<Attached>,
+    writer: Writer,
+    draining: Draining,
+    /// When it is closed, since the broker stops.
+    drain_at: Option<Duration>,
+    /// How many turns have passed since it was asked whether the broker stops.
+    turns: u32,
+    timer: Option<Pin<Box<Sleep>>>,
+    /// Whether the publisher waits for slow subscribers.
+    is_pushed_back: bool,
+}
+
+/// The session of the peer.
+struct Attached {
+    claimed: Claimed,
+    publisher: Publisher,
+}
+
+/// What waits to be written.
+#[derive(Default)]
+struct Writer {
+    /// What was taken out of the outbox, last first.
+    taken: Vec<OutboxItem>,
+    translation: Option<Translation>,
+    chunks: VecDeque<Chunk>,
+    /// How many bytes are in `chunks`.
+    len: usize,
+    /// How much of the first of them is written.
+    offset: usize,
+    /// How much of the answers is written.
+    answers_offset: usize,
+    needs_flush: bool,
+    /// Since when the peer takes nothing.
+    blocked_since: Option<Duration>,
+    dropped: u64,
+}
+
+impl<'a> Connection<'a> {
+    pub(super) fn new(peers: &'a Inner, admission: Admission, peer: HandedOff) -> Self {
+        let HandedOff {
+            connection,
+            received,
+            permit,
+            ..
+        } = peer;
+        Self {
+            peers,
+            admission,
+            address: connection.peer,
+            stream: connection.stream,
+            draining: permit.draining(),
+            permit,
+            session: Session::new(peers.settings.max_body),
+            buffer: received,
+            attached: None,
+            writer: Writer::default(),
+            drain_at: None,
+            turns: 0,
+            timer: None,
+            is_pushed_back: false,
+        }
+    }
+
+    /// Serves the peer until the connection ends, and ends it.
+    pub(super) async fn serve(mut self) {
+        let ending = poll_fn(|task| self.poll_serve(task)).await;
+        if self.attached.is_some() {
+            self.peers.counters.ended();
+        }
+        if self.permit.may_log(&self.address) {
+            tracing::info!(reason = %Escaped::new(&ending.to_string()), "a MIP peer has left");
+        }
+        // In a box, since most of its life a connection is silent.
+        Box::pin(self.end(ending)).await;
+    }
+
+    fn poll_serve(&mut self, task: &mut Context<'_>) -> Poll<Ending> {
+        match self.poll_steps(task) {
+            Poll::Ready(Err(ending)) => Poll::Ready(ending),
+            Poll::Ready(Ok(())) => {
+                task.waker().wake_by_ref();
+                Poll::Pending
+            }
+            Poll::Pending => Poll::Pending,
+        }
+    }
+
+    /// Reads and writes until there is nothing to do, or others have their turn.
+    fn poll_steps(&mut self, task: &mut Context<'_>) -> Poll<Result<(), Ending>> {
+        let now = self.peers.now();
+        let mut has_worked = false;
+        // What came with the first bytes was read by the server.
+        if self.attached.is_none() && !self.buffer.is_empty() {
+            has_worked |= self.handle_received(now)?;
+        }
+        for _ in 0..MAX_STEPS {
+            if let Some(attached) = &self.attached
+                && attached
+                    .claimed
+                    .takeover()
+                    .is_some_and(|takeover| takeover.has_happened())
+            {
+                return Poll::Ready(Err(Ending::TakenOver));
+            }
+            let mut has_progress = self.fill(now, task)?;
+            has_progress |= self.write(now, task)?;
+            has_progress |= self.read(now, task)?;
+            if !has_progress {
+                return self.park(has_worked, now, task);
+            }
+            has_worked = true;
+        }
+        self.turns = self.turns.wrapping_add(1);
+        Poll::Ready(Ok(()))
+    }
+
+    /// Takes messages out of the outbox, once all that was taken before is written.
+    fn fill(&mut self, now: Duration, task: &mut Context<'_>) -> Result<bool, Ending> {
+        let Some(attached) = &self.attached else {
+            return Ok(false);
+        };
+        let writer = &mut self.writer;
+        if writer.len > 0 {
+            return Ok(false);
+        }
+        if writer.taken.is_empty() && writer.translation.is_none() {
+            let session = &attached.claimed.session;
+            match session.poll_take(now, TAKE_LEN, &mut writer.taken, task) {
+                Poll::Pending => return Ok(false),
+                Poll::Ready(Err(reason)) => return Err(Ending::Ended(reason)),
+                Poll::Ready(Ok(())) => writer.taken.reverse(),
+            }
+        }
+        let max_body = self.peers.settings.max_body;
+        let count = writer.fill(max_body);
+        self.peers.counters.delivered(count);
+        Ok(true)
+    }
+
+    /// Writes what there is, in one call.
+    fn write(&mut self, now: Duration, task: &mut Context<'_>) -> Result<bool, Ending> {
+        let answers = self.session.output();
+        let mut has_progress = false;
+        while self.writer.has_bytes(answers) {
+            match self.writer.poll_write(&mut self.stream, answers, task) {
+                Poll::Ready(Ok(())) => {
+                    self.writer.blocked_since = None;
+                    has_progress = true;
+                }
+                Poll::Ready(Err(error)) => return Err(Ending::Io(error)),
+                Poll::Pending => {
+                    self.writer.blocked_since.get_or_insert(now);
+                    return Ok(has_progress);
+                }
+            }
+        }
+        if self.writer.needs_flush {
+            match Pin::new(&mut self.stream).poll_flush(task) {
+                Poll::Ready(Ok(())) => {
+                    self.writer.needs_flush = false;
+                    self.writer.blocked_since = None;
+                }
+                Poll::Ready(Err(error)) => return Err(Ending::Io(error)),
+                Poll::Pending => {
+                    self.writer.blocked_since.get_or_insert(now);
+                }
+            }
+        }
+        Ok(has_progress)
+    }
+
+    /// Reads once, and does what the peer asks for.
+    fn read(&mut self, now: Duration, task: &mut Context<'_>) -> Result<bool, Ending> {
+        if self.session.output().len() - self.writer.answers_offset > MAX_ANSWERS {
+            return Ok(false);
+        }
+        if self.is_pushed_back
+            && let Some(attached) = &mut self.attached
+        {
+            if attached.publisher.poll_ready(now, task).is_pending() {
+                return Ok(false);
+            }
+            self.is_pushed_back = false;
+        }
+        let missing = self.session.partial_len().saturating_sub(self.buffer.len());
+        buffers::make_place(&mut self.buffer, missing);
+        match pin!(self.stream.read_buf(&mut self.buffer)).poll(task) {
+            Poll::Pending => Ok(false),
+            Poll::Ready(Ok(0)) => Err(Ending::Eof),
+            // Streams with a closing message of their own end so when they are cut off.
+            Poll::Ready(Err(error)) if error.kind() == io::ErrorKind::UnexpectedEof => {
+                Err(Ending::Eof)
+            }
+            Poll::Ready(Err(error)) => Err(Ending::Io(error)),
+            Poll::Ready(Ok(_)) => self.handle_received(now),
+        }
+    }
+
+    /// Does what the peer asks for, as far as it was received.
+    fn handle_received(&mut self, now: Duration) -> Result<bool, Ending> {
+        // All who are given something are woken at the end.
+        let mut wakes = WakeList::new();
+        loop {
+            match self.session.poll_input(&mut self.buffer, now) {
+                Ok(None) => return Ok(true),
+                Ok(Some(input)) => self.handle(input, now, &mut wakes)?,
+                Err(fault) => return Err(Ending::Fault(fault)),
+            }
+        }
+    }
+
+    fn handle(&mut self, input: Input, now: Duration, wakes: &mut WakeList) -> Result<(), Ending> {
+        let Some(attached) = &mut self.attached else {
+            // The session lets nothing else pass before HELLO.
+            return match input {
+                Input::Hello(hello) => self.attach(&hello, now),
+                _ => Err(Ending::Closed),
+            };
+        };
+        let sessions = &self.peers.sessions;
+        match input {
+            Input::Publish(publication) => {
+                let frames = publication.frames.clone();
+                self.peers.counters.received(publication.count);
+                match attached.publisher.publish(publication, now, wakes) {
+                    Ok(published) => self.is_pushed_back |= published.is_congested,
+                    Err(refused) => self.session.refuse(frames, &refused),
+                }
+            }
+            Input::Subscribe(request) => {
+                let outcome = sessions.subscribe(&attached.claimed, &request.topic, now);
+                self.session.answer(&request, outcome.as_ref().copied());
+            }
+            Input::Unsubscribe(request) => {
+                sessions.unsubscribe(&attached.claimed, &request.topic);
+                self.session.answer(&request, Ok(()));
+            }
+            Input::Hello(hello) => {
+                sessions.greeted_again(&attached.claimed, hello.msg_id);
+                let Claimed {
+                    session, number, ..
+                } = &attached.claimed;
+                self.session.welcome(&hello, session.key(), *number);
+            }
+            Input::Close => return Err(Ending::Closed),
+        }
+        Ok(())
+    }
+
+    /// Gives the peer the session that it has asked for.
+    fn attach(&mut self, hello: &Hello, now: Duration) -> Result<(), Ending> {
+        let refused = match self.permit.greeted() {
+            Ok(()) => {
+                let Admission {
+                    principal,
+                    rights,
+                    may_resume,
+                } = &self.admission;
+                let sessions = &self.peers.sessions;
+                match sessions.claim(hello, principal, rights, *may_resume, now) {
+                    Ok(claimed) => {
+                        self.attached = Some(self.attached_to(hello, claimed));
+                        return Ok(());
+                    }
+                    Err(error) => (Code::Internal, format!("no random numbers: {error}")),
+                }
+            }
+            Err(status) => (status.code(), status.message().to_owned()),
+        };
+        self.session.refuse_hello(hello, refused.0, &refused.1);
+        Err(Ending::Refused)
+    }
+
+    fn attached_to(&mut self, hello: &Hello, claimed: Claimed) -> Attached {
+        let session = &claimed.session;
+        self.session.welcome(hello, session.key(), claimed.number);
+        self.peers.counters.begun();
+        if self.permit.may_log(&self.address) {
+            let principal = session.principal().name();
+            tracing::info!(session = %session.key(), principal, "a MIP peer is here");
+        }
+        let publisher = Publisher::new(&self.peers.router, session);
+        Attached { claimed, publisher }
+    }
+
+    /// There is nothing to do until something happens: gives back what is not needed meanwhile.
+    fn park(
+        &mut self,
+        has_worked: bool,
+        now: Duration,
+        task: &mut Context<'_>,
+    ) -> Poll<Result<(), Ending>> {
+        self.turns = self.turns.wrapping_add(1);
+        // The broker's stop wakes the task too. The signal is shared by all connections, so that it is asked when nothing else
+        // explains why it was woken, and now and then.
+        let may_be_drained = !has_worked || self.turns.is_multiple_of(DRAIN_TURNS);
+        if may_be_drained
+            && self.drain_at.is_none()
+            && Pin::new(&mut self.draining).poll(task).is_ready()
+        {
+            let spread = self.peers.settings.drain_spread;
+            self.drain_at = Some(now.saturating_add(random_part(spread)));
+        }
+        if let Some(attached) = &self.attached
+            && attached
+                .claimed
+                .takeover()
+                .is_some_and(|takeover| takeover.poll(task))
+        {
+            return Poll::Ready(Err(Ending::TakenOver));
+        }
+        buffers::release(&mut self.buffer);
+        self.writer.release(self.session.output());
+        ready!(self.poll_timer(now, task)?);
+        Poll::Pending
+    }
+
+    /// Waits for the next time at which something is due; pending where nothing is.
+    fn poll_timer(&mut self, now: Duration, task: &mut Context<'_>) -> Poll<Result<(), Ending>> {
+        loop {
+            let stalled_at = self.writer.blocked_since;
+            let stalled_at =
+                stalled_at.map(|at| at.saturating_add(self.peers.settings.write_timeout));
+            let publisher = self.attached.as_ref().filter(|_| self.is_pushed_back);
+            let ready_at = publisher.and_then(|attached| attached.publisher.wait_until());
+            let times = [self.session.deadline(), stalled_at, self.drain_at, ready_at];
+            let Some(next) = times.into_iter().flatten().min() else {
+                // One that is set stays: most often another time is near.
+                return Poll::Pending;
+            };
+            if next <= now {
+                if self.drain_at.is_some_and(|at| at <= now) {
+                    return Poll::Ready(Err(Ending::Shutdown));
+                }
+                if stalled_at.is_some_and(|at| at <= now) {
+                    return Poll::Ready(Err(Ending::WriteStalled));
+                }
+                if self.session.deadline().is_some_and(|at| at <= now) {
+                    self.session.close();
+                    return Poll::Ready(Err(Ending::FrameTimedOut));
+                }
+                // The publisher has waited for long enough.
+                task.waker().wake_by_ref();
+                return Poll::Pending;
+            }
+            let at = self.peers.began + next;
+            match &mut self.timer {
+                Some(timer) if timer.deadline() <= at => {}
+                Some(timer) => timer.as_mut().reset(at),
+                none => *none = Some(Box::pin(sleep_until(at))),
+            }
+            let Some(timer) = &mut self.timer else {
+                return Poll::Pending;
+            };
+            ready!(timer.as_mut().poll(task));
+            self.timer = None;
+            if self.peers.now() >= next {
+                // With another clock reading.
+                task.waker().wake_by_ref();
+                return Poll::Pending;
+            }
+        }
+    }
+
+    /// Leaves the session, tells the peer what is to be told, and closes the connection.
+    async fn end(mut self, ending: Ending) {
+        let now = self.peers.now();
+        let ended = match &ending {
+            Ending::WriteStalled => Some(EndReason::SlowConsumer),
+            Ending::Ended(reason) => Some(*reason),
+            Ending::Shutdown => Some(EndReason::Shutdown),
+            _ => None,
+        };
+        if let Some(attached) = self.attached {
+            self.peers.sessions.leave(attached.claimed, ended, now);
+        }
+        match ending {
+            Ending::Io(_) => return,
+            Ending::WriteStalled | Ending::Ended(_) | Ending::TakenOver | Ending::Shutdown => {
+                self.session.close();
+            }
+            Ending::Eof
+            | Ending::Closed
+            | Ending::Fault(_)
+            | Ending::FrameTimedOut
+            | Ending::Refused => {}
+        }
+        let last = self.writer.last(self.session.output());
+        // It is over either way.
+        let _ = timeout(CLOSE_TIME, close(&mut self.stream, &last)).await;
+    }
+}
+
+/// Tells a peer that it may not come in, and closes the connection.
+pub(super) async fn refuse(mut peer: HandedOff, status: &Status) {
+    let mut last = Vec::new();
+    write_error(&mut last, status.code(), status.message(), 0);
+    write_close(&mut last);
+    let closing = close(&mut peer.connection.stream, &last);
+    // It is over either way.
+    let _ = timeout(CLOSE_TIME, closing).await;
+}
+
+/// Writes the last bytes, and reads what the peer still sends: else they may be lost with it.
+async fn close(stream: &mut Stream, last: &[u8]) -> io::Result<()> {
+    stream.write_all(last).await?;
+    stream.shutdown().await?;
+    let mut left = CLOSE_READ_LEN;
+    let mut discarded = [0; 1024];
+    while left > 0 {
+        match stream.read(&mut discarded).await? {
+            0 => break,
+            len => left = left.saturating_sub(len),
+        }
+    }
+    Ok(())
+}
+
+/// A random part of a time.
+fn random_part(most: Duration) -> Duration {
+    let random = getrandom::u32().unwrap_or(u32::MAX / 2);
+    most.mul_f64(f64::from(random) / f64::from(u32::MAX))
+}
+
+impl Writer {
+    fn has_bytes(&self, answers: &[u8]) -> bool {
+        self.len > 0 || !answers.is_empty()
+    }
+
+    /// Makes chunks of what was taken, as far as they are to be written next. Returns how many messages they are.
+    fn fill(&mut self, max_body: usize) -> u64 {
+        let mut count = 0;
+        while self.len < TAKE_LEN {
+            if let Some(translation) = &mut self.translation {
+                match translation.next(TAKE_LEN, max_body, &mut self.dropped) {
+                    Some(bytes) => self.push(Chunk::Translated(bytes)),
+                    None => self.translation = None,
+                }
+                continue;
+            }
+            match self.taken.pop() {
+                None => break,
+                Some(OutboxItem::Publication(delivery)) => {
+                    let publication = delivery.publication;
+                    count += u64::from(publication.count);
+                    if publication.dialect == Dialect::Mip {
+                        self.push(Chunk::Messages(publication));
+                    } else {
+                        self.translation = Some(Translation::new(publication));
+                    }
+                }
+                // A MIP peer cannot answer a call.
+                Some(OutboxItem::Exchange(assigned)) => {
+                    let (request, _) = assigned.into_parts();
+                    request.exchange.refuse(Refused::no_service());
+                }
+                // Nor is it told who comes and goes.
+                Some(_) => {}
+            }
+        }
+        count
+    }
+
+    fn push(&mut self, chunk: Chunk) {
+        let len = chunk.bytes().len();
+        if len > 0 {
+            self.len += len;
+            self.chunks.push_back(chunk);
+        }
+    }
+
+    /// One write: the rest of the chunk that is under way, the answers, and the other chunks.
+    fn poll_write(
+        &mut self,
+        stream: &mut Stream,
+        answers: &mut Vec<u8>,
+        task: &mut Context<'_>,
+    ) -> Poll<io::Result<()>> {
+        let mut slices = [IoSlice::new(&[]); MAX_SLICES];
+        let mut count = 0;
+        let mut add = |bytes| {
+            if let Some(slice) = slices.get_mut(count) {
+                *slice = IoSlice::new(bytes);
+                count += 1;
+            }
+        };
+        let mut chunks = self.chunks.iter();
+        if self.offset > 0
+            && let Some(first) = chunks.next()
+        {
+            add(first.bytes().get(self.offset..).unwrap_or_default());
+        }
+        if !answers.is_empty() {
+            add(answers.get(self.answers_offset..).unwrap_or_default());
+        }
+        for chunk in chunks.take(MAX_SLICES) {
+            add(chunk.bytes());
+        }
+        let slices = slices.get(..count).unwrap_or_default();
+        let mut written = ready!(Pin::new(stream).poll_write_vectored(task, slices))?;
+        if written == 0 {
+            return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
+        }
+        self.needs_flush = true;
+        if self.offset > 0 {
+            written -= self.advance(written);
+        }
+        if self.offset == 0 {
+            let len = written.min(answers.len() - self.answers_offset);
+            self.answers_offset += len;
+            written -= len;
+            if self.answers_offset == answers.len() {
+                answers.clear();
+                self.answers_offset = 0;
+            }
+        }
+        while written > 0 {
+            written -= self.advance(written);
+        }
+        Poll::Ready(Ok(()))
+    }
+
+    /// So much is written, of which a part is of the first chunk: returns how long that is.
+    fn advance(&mut self, written: usize) -> usize {
+        let Some(first) = self.chunks.front() else {
+            return written;
+        };
+        let rest = first.bytes().len() - self.offset;
+        let len = written.min(rest);
+        self.len -= len;
+        if len == rest {
+            self.chunks.pop_front();
+            self.offset = 0;
+        } else {
+            self.offset += len;
+        }
+        len
+    }
+
+    /// Gives back memory while nothing is to be written.
+    fn release(&mut self, answers: &mut Vec<u8>) {
+        if answers.is_empty() && answers.capacity() > KEPT_ANSWERS {
+            *answers = Vec::new();
+        }
+        if self.chunks.is_empty() {
+            self.chunks = VecDeque::new();
+        }
+        if self.taken.is_empty() {
+            self.taken = Vec::new();
+        }
+    }
+
+    /// What a connection that is over still has to say: the rest of the chunk that is under way, and the answers.
+    fn last(&self, answers: &[u8]) -> Vec<u8> {
+        let mut last = Vec::new();
+        if self.offset > 0
+            && let Some(first) = self.chunks.front()
+        {
+            last.extend_from_slice(first.bytes().get(self.offset..).unwrap_or_default());
+        }
+        last.extend_from_slice(answers.get(self.answers_offset..).unwrap_or_default());
+        last
+    }
+}

@@ -1,0 +1,211 @@
+//! MIP peers: the published clients of MIP, unchanged (docs/protocol.md, "The MIP dialect").
+//!
+//! The connection of each is handed off by the server that listens, by its first bytes, and is served by a task of its own:
+//! bytes become requests and answers in a value ([`session`]), which publishes what it received, whole runs of messages at
+//! once, in the memory that it was read into.
+
+mod buffers;
+mod connection;
+mod frame;
+#[cfg(any(test, fuzzing))]
+#[doc(hidden)]
+pub mod fuzzing;
+mod ids;
+mod session;
+mod translate;
+
+use std::{
+    fmt,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering::Relaxed},
+    },
+    time::Duration,
+};
+
+use msip_runtime::{
+    Status,
+    transport::Connection,
+    untyped::{HandedOff, Handoff},
+    wire::{MAGIC, VERSION},
+};
+use tokio::time::Instant;
+
+use crate::{
+    access::{Principal, Rights},
+    router::Router,
+};
+use connection::Connection as PeerConnection;
+use ids::Sessions;
+
+/// What MIP peers may use.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct MipSettings {
+    /// The largest body of a message, in bytes. 4 MiB unless set.
+    pub max_body: usize,
+    /// How long a peer may take nothing of what is written to it. 10 s unless set.
+    pub write_timeout: Duration,
+    /// How many sessions are kept that have no connection: beyond it those end that have been away for longest. 10,000 unless
+    /// set.
+    pub max_away: usize,
+    /// Over how long the connections are closed when the broker stops, so that not all peers come back at once. Nothing
+    /// unless set: they come back 3 s later.
+    pub drain_spread: Duration,
+}
+
+impl Default for MipSettings {
+    fn default() -> Self {
+        Self {
+            max_body: 4 << 20,
+            write_timeout: Duration::from_secs(10),
+            max_away: 10_000,
+            drain_spread: Duration::ZERO,
+        }
+    }
+}
+
+/// Who the peer of a connection is, and what it may do. A MIP peer has no credential: it is what its listener says it is.
+#[derive(Debug, Clone)]
+pub struct Admission {
+    /// Who it is.
+    pub principal: Principal,
+    /// What it may do.
+    pub rights: Arc<Rights>,
+    /// Whether it can come back to a session by its id (`mip_resume`). Ids can be guessed: anyone else who reaches the listener
+    /// as the same principal could take the session over.
+    pub may_resume: bool,
+}
+
+type Admit = dyn Fn(&Connection) -> Result<Admission, Status> + Send + Sync;
+
+/// Serves MIP peers at the listeners of a server: give it to
+/// [`ServerBuilder::handoff`](msip_runtime::ServerBuilder::handoff). Clones are one.
+#[derive(Clone)]
+pub struct MipPeers(Arc<Inner>);
+
+struct Inner {
+    router: Router,
+    sessions: Sessions,
+    settings: MipSettings,
+    began: Instant,
+    admit: Box<Admit>,
+    counters: Counters,
+}
+
+/// What MIP peers have sent and got, and how many there are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub struct MipCounts {
+    /// How many are connected and greeted.
+    pub connected: u64,
+    /// How many messages they have published.
+    pub received: u64,
+    /// How many messages were written to them, or are about to be.
+    pub delivered: u64,
+}
+
+#[derive(Debug, Default)]
+struct Counters {
+    begun: AtomicU64,
+    ended: AtomicU64,
+    received: AtomicU64,
+    delivered: AtomicU64,
+}
+
+impl Counters {
+    fn begun(&self) {
+        self.begun.fetch_add(1, Relaxed);
+    }
+
+    fn ended(&self) {
+        self.ended.fetch_add(1, Relaxed);
+    }
+
+    fn received(&self, count: u32) {
+        self.received.fetch_add(count.into(), Relaxed);
+    }
+
+    fn delivered(&self, count: u64) {
+        self.delivered.fetch_add(count, Relaxed);
+    }
+}
+
+impl MipPeers {
+    /// MIP peers of a router, whose times count from `began`. `admit` says who a peer is, by the listener that has accepted its
+    /// connection; its status is what a refused one is told.
+    pub fn new(
+        router: Router,
+        began: Instant,
+        settings: MipSettings,
+        admit: impl Fn(&Connection) -> Result<Admission, Status> + Send + Sync + 'static,
+    ) -> Self {
+        Self(Arc::new(Inner {
+            sessions: Sessions::new(router.clone(), settings.max_away),
+            router,
+            settings,
+            began,
+            admit: Box::new(admit),
+            counters: Counters::default(),
+        }))
+    }
+
+    /// Ends the sessions that nobody has come back to in time. Returns when to call it again, if there are others; they
+    /// end too when peers come and go.
+    pub fn expire(&self) -> Option<Instant> {
+        let next = self.0.sessions.expire(self.0.now())?;
+        Some(self.0.began + next)
+    }
+
+    /// What they have sent and got.
+    pub fn counts(&self) -> MipCounts {
+        let Counters {
+            begun,
+            ended,
+            received,
+            delivered,
+        } = &self.0.counters;
+        let ended = ended.load(Relaxed);
+        MipCounts {
+            connected: begun.load(Relaxed).saturating_sub(ended),
+            received: received.load(Relaxed),
+            delivered: delivered.load(Relaxed),
+        }
+    }
+}
+
+impl Inner {
+    fn now(&self) -> Duration {
+        self.began.elapsed()
+    }
+}
+
+impl fmt::Debug for MipPeers {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("MipPeers")
+            .field("settings", &self.0.settings)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Handoff for MipPeers {
+    fn recognizes(&self, start: &[u8]) -> bool {
+        let [m0, m1, m2, m3] = MAGIC;
+        start.starts_with(&[m0, m1, m2, m3, VERSION])
+    }
+
+    async fn serve(&self, peer: HandedOff) {
+        match (self.0.admit)(&peer.connection) {
+            Ok(admission) => PeerConnection::new(&self.0, admission, peer).serve().await,
+            Err(status) => {
+                if peer.permit.may_log(&peer.connection.peer) {
+                    tracing::info!(%status, "a MIP peer was refused");
+                }
+                connection::refuse(peer, &status).await;
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;
