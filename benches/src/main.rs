@@ -3,6 +3,7 @@
 //! Each trial runs a server process and a client process over loopback. `run` starts both, alternates between the
 //! contenders, and prints medians. The loads, and how they are measured, are in `msip-load`.
 
+mod broker;
 mod codegen;
 mod contenders;
 mod instructions;
@@ -33,6 +34,11 @@ enum Command {
     Relay(relay::RelayJob),
     /// Measures the build time and size of generated code, compared with tonic's.
     Codegen(codegen::CodegenJob),
+    /// Measures brokers: this one, and those that are installed.
+    Broker(broker::BrokerJob),
+    /// Passes MIP frames on, to be measured.
+    #[command(hide = true)]
+    PlainLoop(broker::PlainLoopJob),
     #[command(flatten)]
     Contend(msip_load::Command),
 }
@@ -45,6 +51,8 @@ fn main() -> ExitCode {
         Command::Case(job) => msip_load::exit(instructions::run_case(&job)),
         Command::Relay(job) => msip_load::exit(relay::relay(&job)),
         Command::Codegen(job) => msip_load::exit(codegen::codegen(&job)),
+        Command::Broker(job) => msip_load::exit(broker::broker(&job)),
+        Command::PlainLoop(job) => msip_load::exit(broker::plain_loop(&job)),
         Command::Contend(command) => {
             msip_load::exit_contender(msip_load::run_program::<Own>(command))
         }

@@ -41,6 +41,10 @@ pub(crate) enum Problem {
         "the relay takes {ratio:.2} times what the sender and the receiver take together: 1.2 are allowed"
     )]
     Relay { ratio: f64 },
+    #[error(
+        "`--server {0}`: expected NAME=PROGRAM, where NAME begins with `msip`, `nats`, `redis` or `mosquitto`"
+    )]
+    Server(String),
     #[error("cannot run a process")]
     Process(#[source] io::Error),
     #[error("cannot print")]

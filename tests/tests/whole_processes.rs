@@ -23,7 +23,7 @@ use std::{
 use msip_tests::{
     Authority,
     journal::Journal,
-    proxy::{Plan, Proxy, Random},
+    proxy::{DatagramProxy, Plan, Proxy, Random, Tally},
     soon,
 };
 use rustix::process::{Pid, Signal, kill_process};
@@ -41,7 +41,7 @@ const SERVER: &str = "127.0.0.1:0?ping_interval=400ms&write_timeout=20s";
 
 /// Whether this transport has certificates.
 fn has_tls(scheme: &str) -> bool {
-    matches!(scheme, "tls" | "wss")
+    matches!(scheme, "tls" | "wss" | "quic")
 }
 
 /// Writes the certificates of a transport that has some.
@@ -137,6 +137,49 @@ impl Server {
     }
 }
 
+/// The proxy of a transport.
+enum AnyProxy {
+    Streams(Proxy),
+    Datagrams(DatagramProxy),
+}
+
+impl AnyProxy {
+    async fn start(scheme: &str, target: SocketAddr, plan: Plan) -> Self {
+        match scheme {
+            "quic" => Self::Datagrams(DatagramProxy::with_plan(target, plan).await),
+            _ => Self::Streams(Proxy::with_plan(target, plan).await),
+        }
+    }
+
+    fn address(&self) -> SocketAddr {
+        match self {
+            Self::Streams(proxy) => proxy.address(),
+            Self::Datagrams(proxy) => proxy.address(),
+        }
+    }
+
+    fn aim(&self, target: SocketAddr) {
+        match self {
+            Self::Streams(proxy) => proxy.aim(target),
+            Self::Datagrams(proxy) => proxy.aim(target),
+        }
+    }
+
+    fn cut(&self) {
+        match self {
+            Self::Streams(proxy) => proxy.cut(),
+            Self::Datagrams(proxy) => proxy.cut(),
+        }
+    }
+
+    fn tally(&self) -> watch::Receiver<Tally> {
+        match self {
+            Self::Streams(proxy) => proxy.tally(),
+            Self::Datagrams(proxy) => proxy.tally(),
+        }
+    }
+}
+
 /// The two processes with the proxy between them.
 struct Stage {
     /// Of the transport.
@@ -145,7 +188,7 @@ struct Stage {
     server: Server,
     client: Child,
     client_input: ChildStdin,
-    proxy: Proxy,
+    proxy: AnyProxy,
     progress: watch::Receiver<Progress>,
     listening: JoinHandle<()>,
     kills: u64,
@@ -157,7 +200,7 @@ impl Stage {
         let folder = tempfile::tempdir().expect("a folder");
         write_certificates(scheme, folder.path());
         let server = Server::start(scheme, folder.path()).await;
-        let proxy = Proxy::with_plan(server.address, plan).await;
+        let proxy = AnyProxy::start(scheme, server.address, plan).await;
         // The first attempt to connect is not repeated by the client, and may be one that the plan breaks.
         let (mut client, mut lines) = loop {
             let mut client = Command::new(env!("CARGO_BIN_EXE_journal-client"))
@@ -514,6 +557,11 @@ async fn websockets_over_a_network_that_breaks_lose_and_repeat_nothing() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
+async fn quic_over_a_network_that_breaks_loses_and_repeats_nothing() {
+    a_network_that_breaks("quic").await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
 async fn a_server_that_is_killed_takes_no_acknowledged_message_with_it() {
     a_server_that_is_killed("tcp").await;
 }
@@ -529,6 +577,11 @@ async fn websockets_to_a_server_that_is_killed_lose_no_acknowledged_message() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
+async fn quic_to_a_server_that_is_killed_loses_no_acknowledged_message() {
+    a_server_that_is_killed("quic").await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
 async fn processes_that_stand_still_go_on_where_they_were() {
     processes_that_stand_still("tcp").await;
 }
@@ -541,6 +594,11 @@ async fn tls_of_processes_that_stand_still_goes_on_where_it_was() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
 async fn websockets_of_processes_that_stand_still_go_on_where_they_were() {
     processes_that_stand_still("ws").await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
+async fn quic_of_processes_that_stand_still_goes_on_where_it_was() {
+    processes_that_stand_still("quic").await;
 }
 
 #[test]

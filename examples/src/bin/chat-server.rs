@@ -15,7 +15,8 @@
 //! cargo run -p msip-examples --features tls --bin chat-client -- --name ada --url 'tls://127.0.0.1:7400?ca=certs/ca.pem'
 //! ```
 //!
-//! At SIGHUP it reads its certificates again.
+//! With `--features quic` it listens at `quic://` too, with the same certificates, and beside other addresses at once. At SIGHUP it reads
+//! its certificates again.
 
 #![expect(
     clippy::print_stdout,
@@ -45,7 +46,7 @@ struct Args {
     )]
     listen: Vec<String>,
 
-    /// Take the certificates for TLS from this folder, and write some there if it has none
+    /// Take the certificates for TLS and QUIC from this folder, and write some there if it has none
     #[cfg(feature = "tls")]
     #[arg(long, value_name = "DIR")]
     dev_certs: Option<std::path::PathBuf>,

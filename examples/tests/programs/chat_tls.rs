@@ -1,4 +1,4 @@
-//! The chat over TLS, with certificates that the server writes itself.
+//! The chat over TLS and QUIC, with certificates that the server writes itself.
 
 use std::{fs, path::Path};
 
@@ -78,6 +78,45 @@ fn three_commands_lead_to_a_chat_over_tls_beside_one_without() {
             "server.pem"
         ]
     );
+}
+
+#[test]
+fn the_same_certificates_lead_to_a_chat_over_quic_beside_tls() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let (mut room, urls) = server(
+        folder.path(),
+        &["quic://127.0.0.1:0?lossy=datagram&ping_interval=1s", "tls://127.0.0.1:0"],
+    );
+    let path = |name: &str| folder.path().join(name).display().to_string();
+    let url = |index: usize| {
+        let address = urls[index].split('?').next().expect("an address");
+        format!("{address}?ca={}", path("ca.pem"))
+    };
+    assert!(url(0).starts_with("quic://"), "{urls:?}");
+    let mut ada = client("ada", &format!("{}&lossy=datagram", url(0)));
+    let mut bob = client("bob", &url(1));
+    let cert = format!("&cert={}&key={}", path("client.pem"), path("client.key"));
+    let eve = client("eve", &(url(0) + &cert));
+    ada.until("* eve is here");
+    bob.type_line("hello, ada");
+    ada.until("bob> hello, ada");
+    ada.type_line("/who");
+    ada.until("* in the room: ");
+    // A client that leaves says so, and one that is killed is missed.
+    ada.type_line("/quit");
+    bob.until("* ada has left");
+    assert_eq!(ada.ended().code, Some(0));
+    eve.kill();
+    bob.until("* eve has left");
+    #[cfg(unix)]
+    {
+        room.signal("HUP");
+        room.until("reloaded");
+        let _ada = client("ada", &url(0));
+        bob.until("* ada is here");
+        room.interrupt();
+        bob.until("connection lost");
+    }
 }
 
 #[test]

@@ -30,7 +30,10 @@ use super::{
     session::{Hello, Input, Session},
     translate::Translation,
 };
-use crate::router::{Dialect, EndReason, OutboxItem, Publication, Publisher, Refused, WakeList};
+use crate::{
+    connections::OpenConnection,
+    router::{Dialect, EndReason, OutboxItem, Publication, Publisher, Refused, WakeList},
+};
 
 /// How much is taken out of the outbox at once, in bytes; it is written before more is taken.
 const TAKE_LEN: usize = 256 * 1024;
@@ -135,6 +138,8 @@ pub(super) struct Connection<'a> {
 struct Attached {
     claimed: Claimed,
     publisher: Publisher,
+    /// The connection is listed while this is there.
+    listed: OpenConnection,
 }
 
 /// What waits to be written.
@@ -401,7 +406,16 @@ impl<'a> Connection<'a> {
             tracing::info!(session = %session.key(), principal, "a MIP peer is here");
         }
         let publisher = Publisher::new(&self.peers.router, session);
-        Attached { claimed, publisher }
+        let listed = self
+            .peers
+            .settings
+            .connections
+            .opened(&self.address, session);
+        Attached {
+            claimed,
+            publisher,
+            listed,
+        }
     }
 
     /// There is nothing to do until something happens: gives back what is not needed meanwhile.
@@ -419,7 +433,9 @@ impl<'a> Connection<'a> {
             && self.drain_at.is_none()
             && Pin::new(&mut self.draining).poll(task).is_ready()
         {
-            let spread = self.peers.settings.drain_spread;
+            // A millisecond for each of them is enough.
+            let connected = Duration::from_millis(self.peers.counters.connected());
+            let spread = self.peers.settings.drain_spread.min(connected);
             self.drain_at = Some(now.saturating_add(random_part(spread)));
         }
         if let Some(attached) = &self.attached
@@ -494,6 +510,7 @@ impl<'a> Connection<'a> {
         };
         if let Some(attached) = self.attached {
             self.peers.sessions.leave(attached.claimed, ended, now);
+            attached.listed.closed(&ending);
         }
         match ending {
             Ending::Io(_) => return,

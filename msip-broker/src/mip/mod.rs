@@ -33,6 +33,7 @@ use tokio::time::Instant;
 
 use crate::{
     access::{Principal, Rights},
+    connections::Connections,
     router::Router,
 };
 use connection::Connection as PeerConnection;
@@ -49,9 +50,11 @@ pub struct MipSettings {
     /// How many sessions are kept that have no connection: beyond it those end that have been away for longest. 10,000 unless
     /// set.
     pub max_away: usize,
-    /// Over how long the connections are closed when the broker stops, so that not all peers come back at once. Nothing
-    /// unless set: they come back 3 s later.
+    /// Over how long the connections are closed when the broker stops, at most, a millisecond for each, so that not all peers
+    /// come back at once. Nothing unless set: they come back 3 s later.
     pub drain_spread: Duration,
+    /// Where connections register, for people who look at the broker. A table of its own unless set.
+    pub connections: Connections,
 }
 
 impl Default for MipSettings {
@@ -61,6 +64,7 @@ impl Default for MipSettings {
             write_timeout: Duration::from_secs(10),
             max_away: 10_000,
             drain_spread: Duration::ZERO,
+            connections: Connections::default(),
         }
     }
 }
@@ -122,6 +126,11 @@ impl Counters {
         self.ended.fetch_add(1, Relaxed);
     }
 
+    fn connected(&self) -> u64 {
+        let ended = self.ended.load(Relaxed);
+        self.begun.load(Relaxed).saturating_sub(ended)
+    }
+
     fn received(&self, count: u32) {
         self.received.fetch_add(count.into(), Relaxed);
     }
@@ -159,17 +168,11 @@ impl MipPeers {
 
     /// What they have sent and got.
     pub fn counts(&self) -> MipCounts {
-        let Counters {
-            begun,
-            ended,
-            received,
-            delivered,
-        } = &self.0.counters;
-        let ended = ended.load(Relaxed);
+        let counters = &self.0.counters;
         MipCounts {
-            connected: begun.load(Relaxed).saturating_sub(ended),
-            received: received.load(Relaxed),
-            delivered: delivered.load(Relaxed),
+            connected: counters.connected(),
+            received: counters.received.load(Relaxed),
+            delivered: counters.delivered.load(Relaxed),
         }
     }
 }

@@ -54,6 +54,9 @@ struct Shared {
 pub(super) struct Counters {
     /// Sessions that have ended, by their reason.
     pub(super) ended: [AtomicU64; EndReason::ALL.len()],
+    /// Messages that sessions published, and that were queued for them, which have ended.
+    pub(super) published: AtomicU64,
+    pub(super) queued: AtomicU64,
     /// Messages that were dropped: those of sessions that live are counted there until they end.
     pub(super) dropped: AtomicU64,
     /// Deliveries that their receivers answered with an error.

@@ -101,6 +101,8 @@ pub(super) struct Outbox {
     min_generation: u64,
     /// Publishers that wait until this queue is shorter.
     pushed_back: Vec<Waker>,
+    /// How many messages were queued.
+    pub(super) queued: u64,
     /// How many messages were dropped.
     pub(super) dropped: u64,
 }
@@ -135,6 +137,7 @@ impl Outbox {
             status: Status::Connected,
             min_generation: 0,
             pushed_back: Vec::new(),
+            queued: 0,
             dropped: 0,
         }
     }
@@ -174,7 +177,10 @@ impl Outbox {
             _ => {}
         }
         let item = match self.replace_state(item, bytes) {
-            Ok(()) => return Ok(self.queued(limits, wakes)),
+            Ok(()) => {
+                self.queued = self.queued.saturating_add(count as u64);
+                return Ok(self.queued(limits, wakes));
+            }
             Err(item) => item,
         };
         let is_droppable = is_droppable(&item);
@@ -194,6 +200,7 @@ impl Outbox {
     }
 
     fn append(&mut self, item: OutboxItem, bytes: usize, count: usize) {
+        self.queued = self.queued.saturating_add(count as u64);
         let number = self.next;
         self.next += 1;
         self.bytes += bytes;

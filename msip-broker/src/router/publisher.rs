@@ -3,6 +3,7 @@
 use std::{
     collections::HashMap,
     sync::Arc,
+    sync::atomic::Ordering::Relaxed,
     task::{Context, Poll},
     time::Duration,
 };
@@ -95,6 +96,10 @@ impl Publisher {
                 self.rate_until = until;
             }
         }
+        // Its own counter, which no other connection touches.
+        self.session
+            .published
+            .fetch_add(publication.count.into(), Relaxed);
         let publication = Arc::new(publication);
         let mut sending = Sending::new(&self.router, self.session.key, now, wakes);
         if publication.kind == MsgKind::Command && plan.is_for_services {

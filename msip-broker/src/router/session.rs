@@ -3,7 +3,7 @@
 use std::{
     sync::{
         Arc, Mutex,
-        atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed},
+        atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::Relaxed},
     },
     task::{Context, Poll},
     time::Duration,
@@ -30,6 +30,8 @@ pub(super) struct Session {
     waiting: AtomicUsize,
     pub(super) open_calls: Arc<OpenCalls>,
     is_connected: AtomicBool,
+    /// How many messages it has published.
+    pub(super) published: AtomicU64,
 }
 
 impl Session {
@@ -49,6 +51,7 @@ impl Session {
             waiting: AtomicUsize::new(0),
             open_calls: Arc::default(),
             is_connected: AtomicBool::new(true),
+            published: AtomicU64::new(0),
         }
     }
 

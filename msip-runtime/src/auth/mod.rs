@@ -36,6 +36,7 @@ mod certificates;
 mod jwt;
 #[cfg(unix)]
 mod unix_users;
+mod watched_file;
 
 pub use anonymous::Anonymous;
 pub use api_keys::{ApiKey, ApiKeyEntry, ApiKeyEntryError, ApiKeys, ApiKeysError};

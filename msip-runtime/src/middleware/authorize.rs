@@ -31,8 +31,8 @@ const REFUSAL: &str = "not permitted";
 /// ends. The roles are those that the client has when the exchange begins.
 ///
 /// It is a middleware of a server, around what comes in ([`allow`](AuthorizeBuilder::allow), [`deny`](AuthorizeBuilder::deny)), what
-/// goes out ([`allow_to`](AuthorizeBuilder::allow_to), [`deny_to`](AuthorizeBuilder::deny_to)), or both. Broadcasts pass through no
-/// middleware: who is to hear one is chosen with a room or with [`Broadcast::only`](crate::Broadcast::only).
+/// goes out ([`allow_to`](AuthorizeBuilder::allow_to), [`deny_to`](AuthorizeBuilder::deny_to)), or both. A
+/// broadcast goes to those of its clients who may be sent the message.
 ///
 /// Cheap to clone.
 ///
@@ -343,6 +343,10 @@ impl Middleware for Authorize {
             return Err(exchange.refuse(Status::permission_denied(REFUSAL)));
         }
         next.run(exchange).await
+    }
+
+    fn permits_broadcast(&self, message: &'static Variant, client: Option<&Identity>) -> bool {
+        self.permits(Flow::ToClients, message.name, client)
     }
 }
 

@@ -56,7 +56,7 @@ pub(crate) use outgoing::{Origin, call, deliver, send, try_send, upload};
 pub(crate) use remote_peer::RemotePeer;
 pub(crate) use streaming::{StreamingMiddleware, escort};
 
-use crate::CallError;
+use crate::{CallError, Identity, Variant};
 
 /// Code around exchanges: it may look at them, refuse them, delay them, give them up, or try them again.
 ///
@@ -76,6 +76,16 @@ pub trait Middleware: Send + Sync + 'static {
         exchange: &mut ExchangeContext,
         next: Next<'_>,
     ) -> impl Future<Output = Result<(), CallError>> + Send;
+
+    /// Whether a client with this identity, or with none, hears a broadcast of this message. It is asked of the middleware around
+    /// what a server sends, for each client; a broadcast is encoded once for all of them, and passes through no
+    /// [`handle`](Self::handle). Default: everyone does.
+    ///
+    /// It is called while the broadcast is sent, and must not wait.
+    fn permits_broadcast(&self, message: &'static Variant, client: Option<&Identity>) -> bool {
+        let _ = (message, client);
+        true
+    }
 }
 
 /// The rest of the chain of an exchange: further middleware, and at its end the handler, or the connection.
@@ -122,11 +132,17 @@ pub(crate) type Handling<'a> = Pin<Box<dyn Future<Output = Result<(), CallError>
 /// A middleware of whatever type.
 trait Layer: Send + Sync {
     fn wrap<'a>(&'a self, exchange: &'a mut ExchangeContext, next: Next<'a>) -> Handling<'a>;
+
+    fn permits(&self, message: &'static Variant, client: Option<&Identity>) -> bool;
 }
 
 impl<M: Middleware> Layer for M {
     fn wrap<'a>(&'a self, exchange: &'a mut ExchangeContext, next: Next<'a>) -> Handling<'a> {
         Box::pin(self.handle(exchange, next))
+    }
+
+    fn permits(&self, message: &'static Variant, client: Option<&Identity>) -> bool {
+        self.permits_broadcast(message, client)
     }
 }
 
@@ -158,6 +174,16 @@ impl Stack {
     /// The stack, unless it is empty.
     pub(crate) fn installed(&self) -> Option<&Self> {
         self.0.as_ref().map(|_| self)
+    }
+
+    /// Whether a client with this identity hears a broadcast of this message.
+    pub(crate) fn permits_broadcast(
+        &self,
+        message: &'static Variant,
+        client: Option<&Identity>,
+    ) -> bool {
+        let mut layers = self.0.iter().flat_map(|layers| layers.iter());
+        layers.all(|layer| layer.permits(message, client))
     }
 
     /// Takes an exchange through all of it.

@@ -38,11 +38,16 @@ struct Parts {
     client_version: String,
     credential: Vec<u8>,
     remote: Remote,
+    local: PeerAddress,
 }
 
 impl ConnectRequest {
     /// Takes what an authenticator may want to know out of a HELLO.
-    pub(super) fn take(HelloFrame { hello, .. }: &mut HelloFrame, remote: &Remote) -> Self {
+    pub(super) fn take(
+        HelloFrame { hello, .. }: &mut HelloFrame,
+        remote: &Remote,
+        local: &PeerAddress,
+    ) -> Self {
         Self(Arc::new(Parts {
             protocol: hello.protocol.clone(),
             fingerprint: hello.fingerprint,
@@ -50,6 +55,7 @@ impl ConnectRequest {
             client_version: cut_name(&hello.client_version),
             credential: std::mem::take(&mut hello.credential),
             remote: remote.clone(),
+            local: local.clone(),
         }))
     }
 
@@ -67,6 +73,7 @@ impl ConnectRequest {
                 is_confidential: true,
                 credential: PeerCredential::None,
             },
+            local: PeerAddress::Named("stub".into()),
         }))
     }
 
@@ -104,6 +111,12 @@ impl ConnectRequest {
     #[must_use]
     pub fn address(&self) -> &PeerAddress {
         &self.0.remote.address
+    }
+
+    /// The address of this end: of several listeners it tells by which one the client has come.
+    #[must_use]
+    pub fn local_address(&self) -> &PeerAddress {
+        &self.0.local
     }
 
     /// Who the client is, as far as the transport has proved it: by a certificate, or the user id of a process.

@@ -71,6 +71,8 @@ struct Greeted {
     decoder: Decoder,
     session: Session,
     remote: Remote,
+    /// The address of this end.
+    local: PeerAddress,
 }
 
 /// What a connection begins with.
@@ -117,7 +119,7 @@ pub(super) async fn begin(
     // A stranger is not told what comes of it.
     let negotiated = negotiate(&hello, shared);
     let request = (!shared.authenticators.is_empty())
-        .then(|| ConnectRequest::take(&mut hello, &greeted.remote));
+        .then(|| ConnectRequest::take(&mut hello, &greeted.remote, &greeted.local));
     let protocol = std::mem::take(&mut hello.hello.protocol);
     let secret = std::mem::take(&mut hello.hello.session_secret);
     let hello = Greeting::from(*hello);
@@ -185,6 +187,7 @@ fn open(
         mut decoder,
         mut session,
         remote,
+        ..
     } = greeted;
     let Accepted {
         id,
@@ -336,6 +339,7 @@ async fn greet(incoming: Incoming, shared: &ServerShared, deadline: Instant) -> 
         }
     }
     let remote = Remote::from(&accepted);
+    let local = accepted.local;
     let mut stream = accepted.stream;
     let connection = Arc::new(ConnectionShared::new(settings));
     let mut session = Session::accepting(config, connection.now());
@@ -370,6 +374,7 @@ async fn greet(incoming: Incoming, shared: &ServerShared, deadline: Instant) -> 
         decoder,
         session,
         remote,
+        local,
     };
     Some(First::Hello(Box::new(greeted), hello))
 }
@@ -388,6 +393,7 @@ async fn identify(
         decoder,
         session,
         remote,
+        ..
     } = greeted;
     let max_failures = shared.settings.max_auth_failures;
     let identifying = shared

@@ -21,7 +21,8 @@ use crate::{
 ///
 /// A message is encoded once, or once for each codec and compression that the clients use. A broadcast never waits: a
 /// client without capacity is skipped, and the number of clients that accepted the message is returned. The clients are
-/// looked up at each send.
+/// looked up at each send; those to whom a middleware does not [permit](crate::middleware::Middleware::permits_broadcast) the
+/// message, such as [`Authorize`](crate::middleware::Authorize), do not hear it.
 ///
 /// # Examples
 ///
@@ -222,8 +223,14 @@ impl<P: Protocol> OutboundAll<P::ServerToClient> for Broadcast<P> {
         };
         // A body for each encoding in use among them; usually there is one.
         let mut bodies = Vec::new();
-        let mut taken = 0;
+        let (mut taken, mut refused) = (0, 0);
         for peer in &peers {
+            if let Some(middleware) = peer.outgoing().installed()
+                && !middleware.permits_broadcast(variant, peer.identity().as_deref())
+            {
+                refused += 1;
+                continue;
+            }
             let encoding = peer.shared().encoding();
             let key = encoding.key();
             let place = bodies.iter().position(|(other, _)| *other == key);
@@ -244,9 +251,9 @@ impl<P: Protocol> OutboundAll<P::ServerToClient> for Broadcast<P> {
                 taken += 1;
             }
         }
-        if taken < peers.len() {
+        if taken + refused < peers.len() {
             tracing::debug!(
-                skipped = peers.len() - taken,
+                skipped = peers.len() - taken - refused,
                 message = variant.name,
                 "a broadcast skipped clients whose queues are full"
             );

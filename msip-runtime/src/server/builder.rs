@@ -371,7 +371,8 @@ impl<P> ServerBuilder<P> {
         self
     }
 
-    /// Adds middleware around outgoing exchanges, inside of what was added before. Broadcasts pass through none.
+    /// Adds middleware around outgoing exchanges, inside of what was added before. Broadcasts pass through none, but
+    /// each is asked who [hears one](Middleware::permits_broadcast).
     #[must_use]
     pub fn outgoing(mut self, middleware: impl Middleware) -> Self {
         self.stacks.outgoing.push(middleware);

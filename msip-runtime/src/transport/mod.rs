@@ -59,7 +59,7 @@ pub use memory::memory_pair;
 pub(crate) use options::{GivenOptions, TransportOptions};
 pub(crate) use peer::Source;
 pub use peer::{CertificateName, PeerAddress, PeerCredential};
-pub(crate) use registry::is_confidential;
+pub use registry::is_confidential;
 #[cfg(feature = "testing")]
 #[doc(hidden)]
 pub use rough::RoughStream;

@@ -64,8 +64,21 @@ pub(super) fn needed_for(scheme: &str) -> Option<&'static str> {
     })
 }
 
-/// Whether all that is sent to this address is confidential, as far as the address alone tells.
-pub(crate) fn is_confidential(address: &Address) -> bool {
+/// Whether all that is sent to this address is confidential, as far as the address alone tells: whether the transport encrypts,
+/// or stays on this machine. A server that is to listen where it is not needs the setting `insecure`.
+///
+/// ```
+/// use msip_runtime::transport::{ServiceUrl, is_confidential};
+///
+/// # fn main() -> Result<(), msip_runtime::transport::UrlError> {
+/// let is_confidential = |url| ServiceUrl::parse(url).map(|url| is_confidential(url.address()));
+/// assert!(is_confidential("tcp://127.0.0.1:7400")?);
+/// assert!(!is_confidential("tcp://10.0.0.7:7400")?);
+/// # Ok(())
+/// # }
+/// ```
+#[must_use]
+pub fn is_confidential(address: &Address) -> bool {
     find(address.scheme()).is_some_and(|transport| transport.is_confidential(address))
 }
 

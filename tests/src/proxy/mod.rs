@@ -1,11 +1,13 @@
 //! A proxy between a client and a server that treats connections badly: by a plan, or on request.
 
 mod carry;
+mod datagrams;
 mod plan;
 
 use std::net::SocketAddr;
 
-pub use plan::{Course, End, Lane, Plan, Random, Trouble, Way};
+pub use datagrams::DatagramProxy;
+pub use plan::{Course, DatagramCourse, End, Faults, Lane, Plan, Random, Trouble, Way};
 use tokio::{
     net::TcpListener,
     sync::watch,
@@ -45,7 +47,7 @@ pub struct Tally {
     pub resets: u64,
     /// Connections closed at some byte by the plan.
     pub truncations: u64,
-    /// Connections that went silent at some byte by the plan.
+    /// Connections that went silent at some byte by the plan: all that datagrams can do.
     pub blackholes: u64,
     /// Bytes that arrived, both ways.
     pub bytes: u64,

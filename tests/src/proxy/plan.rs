@@ -58,6 +58,28 @@ pub struct Course {
     pub end: Option<End>,
 }
 
+/// What happens to datagrams of one direction, by their number.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Faults {
+    /// Every so manieth is lost; 0 is none.
+    pub lose: u64,
+    /// Every so manieth is sent twice.
+    pub repeat: u64,
+    /// Every so manieth is sent after the next one.
+    pub delay: u64,
+}
+
+/// What becomes of one connection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct DatagramCourse {
+    /// What happens on the way to the server.
+    pub up: Faults,
+    /// What happens on the way to the client.
+    pub down: Faults,
+    /// Where it falls silent, both ways but for a blackhole of one; nowhere where this says nothing.
+    pub end: Option<End>,
+}
+
 /// What becomes of one connection after the other.
 #[derive(Debug, Clone)]
 pub struct Plan {
@@ -117,6 +139,28 @@ impl Plan {
                 after,
                 trouble,
             }),
+        }
+    }
+
+    /// What becomes of the next connection of datagrams.
+    pub fn next_datagram_course(&mut self) -> DatagramCourse {
+        if self.drawn == self.troubled {
+            return DatagramCourse::default();
+        }
+        let (up, down) = (self.faults(), self.faults());
+        let end = self.next_course().end;
+        DatagramCourse { up, down, end }
+    }
+
+    fn faults(&mut self) -> Faults {
+        let mut every = || match self.random.below(3) {
+            0 => 0,
+            _ => 5 + self.random.below(20),
+        };
+        Faults {
+            lose: every(),
+            repeat: every(),
+            delay: every(),
         }
     }
 

@@ -2,15 +2,23 @@
 
 use std::{
     net::{Ipv4Addr, SocketAddr},
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
     time::Duration,
 };
 
-use msip_runtime::transport::ServiceUrl;
+use msip_runtime::{
+    DisconnectReason, SendError,
+    transport::ServiceUrl,
+    wire::{Credit, FrameType, MsgId},
+};
 use msip_tests::{
-    LabClient,
-    lab::{EchoReq, SendClientToServer as _},
-    soon, start,
+    LabClient, SeenByServer, connected,
+    lab::{EchoReq, SendClientToServer as _, SendServerToClient as _},
+    messages::note,
+    next, raw, soon, start,
 };
 use quinn::{
     ClientConfig, Connection, Endpoint,
@@ -118,6 +126,56 @@ async fn a_peer_that_opens_no_stream_is_closed_in_time() {
         let connection = soon("a connection", connecting).await.expect("no panic");
         soon("the end", connection.expect("connects").closed()).await;
     }
+    is_served(&certificates, &url).await;
+}
+
+#[tokio::test]
+async fn a_peer_that_never_reads_is_cut_off_and_holds_little() {
+    const BALLAST: u64 = 64 * 1024;
+    /// The queue of the server, what it has under way, and what the peer's QUIC takes without its reading.
+    const HELD: u64 = 256 * 1024 + 1024 * 1024 + 1_250_000;
+    let certificates = Certificates::new();
+    let listening = certificates.listening() + "&write_timeout=1s&outgoing_queue=256KiB";
+    let (url, mut events, _server) = start(&listening).await;
+    let endpoint = stranger(&certificates, b"msip/1");
+    let connection = connect(&endpoint, &url).await;
+    let (mut send, _unread) = soon("a stream", connection.open_bi()).await.expect("opens");
+    let hello = raw::hello_frame(&raw::hello());
+    send.write_all(&hello).await.expect("sent");
+    let peer = connected(&mut events).await;
+    // What MSIP grants is not what holds the server back.
+    let credit = Credit {
+        items: 1_000_000,
+        bytes: 1 << 30,
+    };
+    let credit = raw::frame(FrameType::Credit, MsgId::CONNECTION, &credit.encode());
+    send.write_all(&credit).await.expect("sent");
+    let taken = Arc::new(AtomicU64::new(0));
+    let counted = Arc::clone(&taken);
+    let flooding = tokio::spawn(async move {
+        let mut large = note(1);
+        large.ballast = vec![0; usize::try_from(BALLAST).expect("fits")];
+        loop {
+            match peer.note_ind(large.clone()).await {
+                Ok(()) => counted.fetch_add(1, Ordering::Relaxed),
+                Err(SendError::Closed | SendError::Disconnected) => return,
+                Err(_) => continue,
+            };
+        }
+    });
+    // Others are served meanwhile.
+    is_served(&certificates, &url).await;
+    // The one that was served leaves too.
+    let is_cut_off = |seen: &SeenByServer| {
+        matches!(
+            seen,
+            SeenByServer::Disconnected(DisconnectReason::WriteStalled { .. })
+        )
+    };
+    while !is_cut_off(&next(&mut events).await) {}
+    soon("the sender", flooding).await.expect("no panic");
+    let held = taken.load(Ordering::Relaxed) * BALLAST;
+    assert!(held <= HELD + BALLAST, "{held} bytes were taken for it");
     is_served(&certificates, &url).await;
 }
 

@@ -403,3 +403,27 @@ async fn a_process_is_known_by_its_user_over_a_unix_socket() {
         assert!(serving.await.is_err());
     }
 }
+
+#[tokio::test]
+async fn an_authenticator_sees_by_which_listener_a_client_has_come() {
+    let server = Server::<Lab>::builder("mem://front-door")
+        .also("mem://back-door")
+        .authenticate(|client: ConnectRequest| async move {
+            let door = client.local_address().to_string();
+            Ok(Identity::new("door").with_user(door))
+        })
+        .bind()
+        .await
+        .expect("binds");
+    let (handler, mut events) = LabServer::new();
+    tokio::spawn(server.serve(handler));
+    for door in ["mem://front-door", "mem://back-door"] {
+        let client = Client::<Lab>::connect(door).await;
+        let client = client.expect("connects");
+        let peer = connected(&mut events).await;
+        assert_eq!(peer.identity().expect("is known").user, door);
+        client.close().await;
+        let ended = next(&mut events).await;
+        assert!(matches!(ended, SeenByServer::Disconnected(_)), "{ended:?}");
+    }
+}

@@ -7,7 +7,8 @@ use msip_runtime::{
 use msip_tests::{
     LabClient, LabServer, SeenByClient, SeenByServer, connected,
     lab::{
-        AskReq, CountReq, EchoReq, Lab, SaveInd, SendClientToServer as _, SendServerToClient as _,
+        AskReq, BroadcastServerToClient as _, CountReq, EchoReq, Lab, SaveInd,
+        SendClientToServer as _, SendServerToClient as _,
     },
     messages::{echo, note},
     next, soon,
@@ -132,4 +133,55 @@ async fn a_client_sends_and_is_sent_what_its_roles_allow() {
     tick.tick_ind().await.expect("sends");
     assert!(matches!(next(&mut events).await, SeenByServer::Tick));
     client.close().await;
+}
+
+#[tokio::test]
+async fn a_broadcast_reaches_those_who_may_be_sent_the_message() {
+    let rules = Authorize::of::<Lab>()
+        .allow_to("member", ["note_ind"])
+        .allow_to("operator", ["*"])
+        .deny_to("muted", ["*"])
+        .build()
+        .expect("are right");
+    let server = Server::<Lab>::builder("mem://authorize-broadcast")
+        .authenticate(by_roles)
+        .outgoing(rules)
+        .bind()
+        .await
+        .expect("binds");
+    let url = server.local_url().to_string();
+    let everyone = server.broadcast();
+    let (handler, mut events) = LabServer::new();
+    tokio::spawn(server.serve(handler));
+    let mut pairs = Vec::new();
+    for roles in ["", "guest", "member", "operator", "operator,muted"] {
+        pairs.push((roles, connect(&url, roles, &mut events).await));
+    }
+    assert_eq!(everyone.note_ind(note(1)), 2);
+    let of = |index: usize| {
+        let id = pairs.get(index).map(|(_, pair)| pair.peer.id());
+        everyone.clone().only(id)
+    };
+    assert_eq!(of(1).note_ind(note(2)), 0, "a guest");
+    assert_eq!(of(2).note_ind(note(2)), 1, "a member");
+    assert_eq!(of(4).note_ind(note(2)), 0, "deny wins");
+    assert_eq!(everyone.peers().len(), pairs.len(), "all are there");
+    for (roles, pair) in &mut pairs {
+        // What each has heard comes before the end.
+        pair.peer.disconnect(Status::unavailable("that was all"));
+        let mut heard = Vec::new();
+        loop {
+            match next(&mut pair.told).await {
+                SeenByClient::Note(number) => heard.push(number),
+                SeenByClient::Disconnected(_) | SeenByClient::ClosedByServer(_) => break,
+                _ => {}
+            }
+        }
+        let expected: &[u64] = match *roles {
+            "member" => &[1, 2],
+            "operator" => &[1],
+            _ => &[],
+        };
+        assert_eq!(heard, expected, "{roles:?}");
+    }
 }

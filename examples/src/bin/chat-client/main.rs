@@ -40,7 +40,7 @@ struct Args {
     name: String,
 
     /// Where the server is: tcp://host:port, or another transport, with settings behind a `?`
-    /// (tcp://127.0.0.1:7400?reconnect_max=1s, tls://localhost:7400?ca=certs/ca.pem)
+    /// (tcp://127.0.0.1:7400?reconnect_max=1s, tls://localhost:7400?ca=certs/ca.pem; quic:// with the same)
     #[arg(long, default_value = "tcp://127.0.0.1:7400")]
     url: String,
 }

@@ -28,6 +28,10 @@ pub struct SessionInfo {
     pub waiting: usize,
     /// How many bytes these keep.
     pub waiting_bytes: usize,
+    /// How many messages it has published.
+    pub published: u64,
+    /// How many messages were queued for it.
+    pub queued: u64,
     /// How many messages were dropped.
     pub dropped: u64,
     /// How many calls it has been given that have not ended.
@@ -66,6 +70,18 @@ pub struct Totals {
     pub kept_bytes: usize,
     /// How many sessions have ended, by their reason.
     pub ended: Vec<(EndReason, u64)>,
+    /// How many grants they have given.
+    pub grants: usize,
+    /// How many calls their services have not ended.
+    pub open_calls: usize,
+    /// How many messages wait in their queues.
+    pub waiting: usize,
+    /// How many bytes these keep, each queue counted by itself.
+    pub waiting_bytes: usize,
+    /// How many messages were published.
+    pub published: u64,
+    /// How many messages were queued, counted for each queue.
+    pub queued: u64,
     /// How many messages were dropped, for whatever reason.
     pub dropped: u64,
     /// How many deliveries were answered with an error.
@@ -84,8 +100,8 @@ impl Router {
         entries
             .map(|entry| {
                 let session = &entry.session;
-                let (waiting_bytes, dropped) =
-                    session.with_outbox(|outbox| (outbox.bytes(), outbox.dropped));
+                let (waiting_bytes, queued, dropped) =
+                    session.with_outbox(|outbox| (outbox.bytes(), outbox.queued, outbox.dropped));
                 SessionInfo {
                     key: session.key,
                     principal: session.principal.clone(),
@@ -94,6 +110,8 @@ impl Router {
                     expires_at: entry.expires_at,
                     waiting: session.waiting(),
                     waiting_bytes,
+                    published: session.published.load(Relaxed),
+                    queued,
                     dropped,
                     open_calls: session.open_calls(),
                     subscriptions: entry.subscriptions.len(),
@@ -127,15 +145,9 @@ impl Router {
     pub fn totals(&self) -> Totals {
         let counters = self.counters();
         let control = self.control();
-        let entries = control.sessions.values();
-        let dropped: u64 = entries
-            .clone()
-            .map(|entry| entry.session.with_outbox(|outbox| outbox.dropped))
-            .sum();
-        Totals {
+        let mut totals = Totals {
             sessions: control.sessions.len(),
             away: control.away.len(),
-            subscriptions: entries.map(|entry| entry.subscriptions.len()).sum(),
             kept_values: self.0.kept.values(),
             kept_bytes: self.0.kept.bytes(),
             ended: EndReason::ALL
@@ -143,10 +155,27 @@ impl Router {
                 .zip(&counters.ended)
                 .map(|(reason, count)| (reason, count.load(Relaxed)))
                 .collect(),
-            dropped: dropped.saturating_add(counters.dropped.load(Relaxed)),
+            published: counters.published.load(Relaxed),
+            queued: counters.queued.load(Relaxed),
+            dropped: counters.dropped.load(Relaxed),
             failed: counters.failed.load(Relaxed),
             handed_over: counters.handed_over.load(Relaxed),
             dead_letters: counters.dead_letters.load(Relaxed),
+            ..Totals::default()
+        };
+        for entry in control.sessions.values() {
+            let session = &entry.session;
+            totals.subscriptions += entry.subscriptions.len();
+            totals.grants += entry.grants.len();
+            totals.open_calls += session.open_calls();
+            totals.published += session.published.load(Relaxed);
+            session.with_outbox(|outbox| {
+                totals.waiting += outbox.count();
+                totals.waiting_bytes += outbox.bytes();
+                totals.queued += outbox.queued;
+                totals.dropped += outbox.dropped;
+            });
         }
+        totals
     }
 }

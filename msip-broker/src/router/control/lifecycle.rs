@@ -115,6 +115,10 @@ impl Router {
             ended.fetch_add(1, Relaxed);
         }
         counters.dropped.fetch_add(session.dropped(), Relaxed);
+        let published = session.0.published.load(Relaxed);
+        counters.published.fetch_add(published, Relaxed);
+        let queued = session.0.with_outbox(|outbox| outbox.queued);
+        counters.queued.fetch_add(queued, Relaxed);
         self.changed();
         control.routes.clear();
         if let Some(at) = entry.expires_at {

@@ -1,21 +1,17 @@
-//! A file of keys, and whether it has changed.
+//! A file of keys.
 
 use std::{
-    fs::{File, Metadata},
-    io::{self, Read as _},
+    io,
     path::{Path, PathBuf},
-    time::{Duration, SystemTime},
 };
 
 use thiserror::Error;
 
 use super::table::KeyTable;
+use crate::auth::watched_file::{Unreadable, WatchedFile};
 
 /// The largest file in bytes: some 80,000 keys.
 const MAX_LEN: u64 = 16 * 1024 * 1024;
-
-/// A file may be changed twice within the steps of its file system's clock.
-const CLOCK_STEP: Duration = Duration::from_secs(2);
 
 /// Why a file of keys cannot be used. No key is ever shown.
 #[derive(Debug, Error)]
@@ -58,57 +54,31 @@ pub enum ApiKeysError {
     },
 }
 
-/// What tells a file from what it was before.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct FileStamp {
-    modified: Option<SystemTime>,
-    len: u64,
-    #[cfg(unix)]
-    inode: u64,
+/// Reads a file again when it has changed.
+pub(super) type KeyFile = WatchedFile<KeyTable, ApiKeysError>;
+
+/// Reads the keys of a file, now and again when it has changed.
+pub(super) fn open(path: &Path) -> Result<KeyFile, ApiKeysError> {
+    let of = path.to_owned();
+    WatchedFile::open(path, MAX_LEN, move |content| parse(&of, content))
 }
 
-impl FileStamp {
-    fn of(file: &Metadata) -> Self {
-        Self {
-            modified: file.modified().ok(),
-            len: file.len(),
-            #[cfg(unix)]
-            inode: std::os::unix::fs::MetadataExt::ino(file),
-        }
-    }
-
-    /// That of a file; `None` where it cannot be told.
-    pub(super) fn at(path: &Path) -> Option<Self> {
-        Some(Self::of(&path.metadata().ok()?))
-    }
-
-    /// The same, unless the file may yet be changed without showing it.
-    fn if_settled(self) -> Option<Self> {
-        let age = SystemTime::now().duration_since(self.modified?).ok()?;
-        (age > CLOCK_STEP).then_some(self)
-    }
-}
-
-/// Reads a file. The stamp is `None` where the file has to be read again to see whether it has changed.
-pub(super) fn read(path: &Path) -> Result<(KeyTable, Option<FileStamp>), ApiKeysError> {
+fn parse(path: &Path, content: Result<Vec<u8>, Unreadable>) -> Result<KeyTable, ApiKeysError> {
+    let path = || path.to_owned();
     let failed = |source| ApiKeysError::Io {
-        path: path.to_owned(),
+        path: path(),
         source,
     };
-    let file = File::open(path).map_err(failed)?;
-    let stamp = FileStamp::of(&file.metadata().map_err(failed)?);
-    let mut text = String::new();
-    let len = file.take(MAX_LEN + 1).read_to_string(&mut text);
-    if u64::try_from(len.map_err(failed)?).is_ok_and(|len| len > MAX_LEN) {
-        return Err(ApiKeysError::TooLarge {
-            path: path.to_owned(),
-            max: MAX_LEN,
-        });
-    }
-    let table = KeyTable::parse(&text).map_err(|(line, wrong)| ApiKeysError::Line {
-        path: path.to_owned(),
+    let content = match content {
+        Ok(content) => content,
+        Err(Unreadable::Io(source)) => return Err(failed(source)),
+        Err(Unreadable::TooLarge(max)) => return Err(ApiKeysError::TooLarge { path: path(), max }),
+    };
+    let text = String::from_utf8(content)
+        .map_err(|error| failed(io::Error::new(io::ErrorKind::InvalidData, error)))?;
+    KeyTable::parse(&text).map_err(|(line, wrong)| ApiKeysError::Line {
+        path: path(),
         line,
         wrong,
-    })?;
-    Ok((table, stamp.if_settled()))
+    })
 }

@@ -8,26 +8,17 @@ mod table;
 #[cfg(test)]
 mod tests;
 
-use std::{
-    fmt,
-    path::{Path, PathBuf},
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
-    time::{Duration, SystemTime},
-};
+use std::{fmt, path::Path, sync::Arc, time::SystemTime};
 
-use tokio::time::Instant;
-
-use crate::{Authenticator, ConnectRequest, Identity, Status, error::WithCauses};
+use super::watched_file;
+use crate::{Authenticator, ConnectRequest, Identity, Status};
 
 pub use entry::{ApiKeyEntry, ApiKeyEntryError};
 pub use file::ApiKeysError;
 pub use key::ApiKey;
 
-use file::FileStamp;
+use file::KeyFile;
 use table::{KeyTable, Lookup};
-
-/// How often it is checked whether the file has changed, at most, and only while clients connect.
-const CHECK_INTERVAL: Duration = Duration::from_secs(1);
 
 /// Says who a client is by its API key, from a file of hashed keys.
 ///
@@ -72,23 +63,13 @@ const CHECK_INTERVAL: Duration = Duration::from_secs(1);
 ///
 /// Cheap to clone; clones share the keys, so that one is kept to reload them.
 #[derive(Clone)]
-pub struct ApiKeys(Arc<Shared>);
+pub struct ApiKeys(Source);
 
-struct Shared {
-    /// `None` where the keys were given in code.
-    path: Option<PathBuf>,
-    state: Mutex<State>,
-}
-
-struct State {
-    keys: Arc<KeyTable>,
-    /// The file as it was read; `None` where that does not tell whether it has changed since.
-    stamp: Option<FileStamp>,
-    /// What was wrong with the file when it was read last, as it was logged.
-    complaint: Option<String>,
-    /// When the file is looked at next.
-    next_check: Option<Instant>,
-    is_checking: bool,
+#[derive(Clone)]
+enum Source {
+    File(Arc<KeyFile>),
+    /// The keys were given in code.
+    Entries(Arc<KeyTable>),
 }
 
 impl ApiKeys {
@@ -98,9 +79,7 @@ impl ApiKeys {
     ///
     /// The file cannot be read, is larger than 16 MiB, or a line of it is wrong; see [`ApiKeysError`].
     pub fn from_file(path: impl AsRef<Path>) -> Result<Self, ApiKeysError> {
-        let path = path.as_ref();
-        let (keys, stamp) = file::read(path)?;
-        Ok(Self::new(Some(path.to_owned()), keys, stamp))
+        Ok(Self(Source::File(Arc::new(file::open(path.as_ref())?))))
     }
 
     /// Takes keys from elsewhere, such as a vault.
@@ -118,20 +97,7 @@ impl ApiKeys {
             keys.push(entry)
                 .map_err(|wrong| ApiKeysError::Entry { name, wrong })?;
         }
-        Ok(Self::new(None, keys, None))
-    }
-
-    fn new(path: Option<PathBuf>, keys: KeyTable, stamp: Option<FileStamp>) -> Self {
-        Self(Arc::new(Shared {
-            path,
-            state: Mutex::new(State {
-                keys: Arc::new(keys),
-                stamp,
-                complaint: None,
-                next_check: None,
-                is_checking: false,
-            }),
-        }))
+        Ok(Self(Source::Entries(Arc::new(keys))))
     }
 
     /// Reads the file again, in the calling thread, whether it has changed or not. Nothing where there is none.
@@ -140,16 +106,19 @@ impl ApiKeys {
     ///
     /// As those of [`from_file`](Self::from_file); the keys that were read before hold then.
     pub fn reload(&self) -> Result<(), ApiKeysError> {
-        self.0
-            .path
-            .as_deref()
-            .map_or(Ok(()), |path| self.0.reload(path))
+        match &self.0 {
+            Source::File(file) => file.reload(),
+            Source::Entries(_) => Ok(()),
+        }
     }
 
     /// How many keys there are, expired ones included.
     #[must_use]
     pub fn len(&self) -> usize {
-        self.0.lock().keys.len()
+        match &self.0 {
+            Source::File(file) => file.keys().len(),
+            Source::Entries(keys) => keys.len(),
+        }
     }
 
     /// Whether there are none: every key is refused.
@@ -157,93 +126,38 @@ impl ApiKeys {
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
-
-    /// Reads the file again where it has changed, on a thread for what may block.
-    async fn refresh(&self) {
-        if self.0.begins_check(Instant::now()) {
-            let checking = Checking(Arc::clone(&self.0));
-            // It fails where the runtime shuts down; then nobody is served any more.
-            let _ = tokio::task::spawn_blocking(move || checking.0.check()).await;
-        }
-    }
-}
-
-/// The one check that is under way.
-struct Checking(Arc<Shared>);
-
-impl Drop for Checking {
-    fn drop(&mut self) {
-        self.0.lock().is_checking = false;
-    }
-}
-
-impl Shared {
-    fn lock(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Whether it is time to look at the file, and nobody else does.
-    fn begins_check(&self, now: Instant) -> bool {
-        let mut state = self.lock();
-        let is_due = state.next_check.is_none_or(|next| next <= now);
-        if self.path.is_none() || state.is_checking || !is_due {
-            return false;
-        }
-        state.next_check = Some(now + CHECK_INTERVAL);
-        state.is_checking = true;
-        true
-    }
-
-    /// Reads the file again where it may have changed.
-    fn check(&self) {
-        let Some(path) = &self.path else { return };
-        let stamp = self.lock().stamp;
-        if stamp.is_some() && FileStamp::at(path) == stamp {
-            return;
-        }
-        // What is wrong was logged.
-        let _ = self.reload(path);
-    }
-
-    fn reload(&self, path: &Path) -> Result<(), ApiKeysError> {
-        let read = file::read(path);
-        let mut state = self.lock();
-        match read {
-            Ok((keys, stamp)) => {
-                state.stamp = stamp;
-                let was_wrong = state.complaint.take().is_some();
-                if was_wrong || keys != *state.keys {
-                    tracing::info!(path = %path.display(), keys = keys.len(), "the file of API keys was read again");
-                    state.keys = Arc::new(keys);
-                }
-                Ok(())
-            }
-            Err(error) => {
-                // It is read again at the next check, and logged once.
-                state.stamp = None;
-                let complaint = WithCauses(&error).to_string();
-                if state.complaint.as_ref() != Some(&complaint) {
-                    tracing::warn!(error = %complaint, "the file of API keys cannot be used: the keys that were read before hold");
-                    state.complaint = Some(complaint);
-                }
-                Err(error)
-            }
-        }
-    }
 }
 
 impl Authenticator for ApiKeys {
     async fn authenticate(&self, client: &ConnectRequest) -> Result<Option<Identity>, Status> {
-        let key = client.credential();
+        self.identify(client.credential()).await
+    }
+}
+
+impl ApiKeys {
+    /// Who shows this key, such as the bearer of an HTTP request: for keys that come by another way than the HELLO of a client.
+    /// `None` where it is no API key at all.
+    ///
+    /// # Errors
+    ///
+    /// `UNAUTHENTICATED` where the key is malformed, unknown, wrong or expired, with a text for the log: whoever has shown the
+    /// key is told no more than that. How often one source may try is up to the caller.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future changes nothing.
+    pub async fn identify(&self, key: &[u8]) -> Result<Option<Identity>, Status> {
         if !key.starts_with(form::PREFIX.as_bytes()) {
             return Ok(None);
         }
-        self.refresh().await;
+        let keys = match &self.0 {
+            Source::File(file) => watched_file::current(file).await,
+            Source::Entries(keys) => Arc::clone(keys),
+        };
         let refused = |why: String| Err(Status::unauthenticated(why));
         let Some(id) = form::id_of(key) else {
             return refused("malformed API key".to_owned());
         };
-        let keys = Arc::clone(&self.0.lock().keys);
         match keys.find(id, key) {
             Lookup::Found(entry) => {
                 let identity = entry.identity();
@@ -267,8 +181,12 @@ impl Authenticator for ApiKeys {
 /// How many keys there are, and no key.
 impl fmt::Debug for ApiKeys {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let path = match &self.0 {
+            Source::File(file) => Some(file.path()),
+            Source::Entries(_) => None,
+        };
         f.debug_struct("ApiKeys")
-            .field("path", &self.0.path)
+            .field("path", &path)
             .field("len", &self.len())
             .finish()
     }

@@ -1,25 +1,12 @@
-use std::fs;
+use std::{fs, time::Duration};
 
-use super::*;
+use super::{
+    super::watched_file::{CHECK_INTERVAL, TestFile},
+    *,
+};
 
-/// A file that is removed with this.
-struct KeyFile(PathBuf);
-
-impl KeyFile {
-    fn new(name: &str) -> Self {
-        let name = format!("msip-keys-{}-{name}", std::process::id());
-        Self(std::env::temp_dir().join(name))
-    }
-
-    fn write(&self, lines: &[String]) {
-        fs::write(&self.0, lines.join("\n")).unwrap();
-    }
-}
-
-impl Drop for KeyFile {
-    fn drop(&mut self) {
-        let _ = fs::remove_file(&self.0);
-    }
+fn write(file: &TestFile, lines: &[String]) {
+    fs::write(&file.0, lines.join("\n")).unwrap();
 }
 
 /// Whose the key is.
@@ -51,6 +38,8 @@ async fn a_key_lets_its_owner_in_and_whatever_is_wrong_with_one_is_refused() {
             .with_user("ada")
             .with_role("operator")
     );
+    let bearer = keys.identify(ada.as_str().as_bytes()).await;
+    assert_eq!(bearer.unwrap(), Some(identity), "by another way");
 
     for other in ["", "hunter2", "eyJhbGciOiJFUzI1NiJ9.e30.c2ln", "MSIP_1"] {
         assert_eq!(owner(&keys, other).await, Ok(None), "left to the next");
@@ -81,10 +70,13 @@ async fn a_key_lets_its_owner_in_and_whatever_is_wrong_with_one_is_refused() {
 
 #[tokio::test(start_paused = true)]
 async fn a_file_is_read_again_when_it_has_changed_and_a_bad_one_changes_nothing() {
-    let file = KeyFile::new("changes");
+    let file = TestFile::new("api-keys");
     let [ada, bob] = [(); 2].map(|()| ApiKey::generate().unwrap());
     let line = |key: &ApiKey, name: &str| key.entry(name).to_string();
-    file.write(&["# who".to_owned(), String::new(), line(&ada, "ada")]);
+    write(
+        &file,
+        &["# who".to_owned(), String::new(), line(&ada, "ada")],
+    );
     let keys = ApiKeys::from_file(&file.0).unwrap();
     let ada_is = async |expected| assert_eq!(owner(&keys, ada.as_str()).await, expected);
     let bob_is = async |expected| assert_eq!(owner(&keys, bob.as_str()).await, expected);
@@ -93,12 +85,12 @@ async fn a_file_is_read_again_when_it_has_changed_and_a_bad_one_changes_nothing(
     bob_is(unknown()).await;
 
     // It is looked at once a second.
-    file.write(&[line(&ada, "ada"), line(&bob, "bob")]);
+    write(&file, &[line(&ada, "ada"), line(&bob, "bob")]);
     bob_is(unknown()).await;
     tokio::time::advance(CHECK_INTERVAL).await;
     bob_is(Ok(Some("bob".to_owned()))).await;
 
-    file.write(&[line(&ada, "ada"), "bob".to_owned()]);
+    write(&file, &[line(&ada, "ada"), "bob".to_owned()]);
     tokio::time::advance(CHECK_INTERVAL).await;
     bob_is(Ok(Some("bob".to_owned()))).await;
     let error = keys.reload().unwrap_err().to_string();
@@ -108,7 +100,7 @@ async fn a_file_is_read_again_when_it_has_changed_and_a_bad_one_changes_nothing(
     bob_is(Ok(Some("bob".to_owned()))).await;
     assert!(matches!(keys.reload(), Err(ApiKeysError::Io { .. })));
 
-    file.write(&[line(&ada, "ada")]);
+    write(&file, &[line(&ada, "ada")]);
     keys.clone().reload().unwrap();
     bob_is(unknown()).await;
     ada_is(Ok(Some("ada".to_owned()))).await;

@@ -22,6 +22,14 @@ pub enum JwtKeyError {
         #[source]
         source: io::Error,
     },
+    /// The file is larger than 1 MiB.
+    #[error("the file of keys {path:?} has more than {max} bytes")]
+    TooLarge {
+        /// The file.
+        path: PathBuf,
+        /// The largest size in bytes.
+        max: u64,
+    },
     /// The text holds no public key in PEM.
     #[error("it holds no public key in PEM: `-----BEGIN PUBLIC KEY-----` and what follows")]
     NoPublicKey,

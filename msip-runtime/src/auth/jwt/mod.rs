@@ -21,6 +21,7 @@ use jsonwebtoken::{
 use serde::Deserialize;
 use serde_json::Value;
 
+use super::watched_file;
 use crate::{Authenticator, ConnectRequest, Identity, Status};
 
 pub use algorithm::JwtAlgorithm;
@@ -135,6 +136,20 @@ impl Jwt {
         self
     }
 
+    /// Reads the files of its issuers' keys again, in the calling thread, whether they have changed or not: see
+    /// [`JwtKeys::reload`].
+    ///
+    /// # Errors
+    ///
+    /// The first that went wrong; each is logged. The keys that were read before hold then.
+    pub fn reload(&self) -> Result<(), JwtKeyError> {
+        let mut outcome = Ok(());
+        for keys in self.issuers.values() {
+            outcome = outcome.and(keys.reload());
+        }
+        outcome
+    }
+
     async fn check(&self, token: &[u8]) -> Result<Identity, Status> {
         let refused = |why: String| Status::unauthenticated(why);
         let header =
@@ -180,15 +195,14 @@ impl Jwt {
             tracing::warn!(error = %msip_session::wire::Escaped::new(&why.to_string()), "the keys of an issuer of tokens are not there");
             Status::unavailable("the keys of the issuer are not available")
         };
-        match &keys.0 {
-            Source::Fixed(keys) => Ok(Arc::clone(keys)),
-            Source::Function(ask) => match ask(id).await {
-                Ok(JwtKeys(Source::Fixed(keys))) => Ok(keys),
-                Ok(JwtKeys(Source::Function(_))) => {
-                    Err(unavailable(&"the function answers with another function"))
-                }
-                Err(error) => Err(unavailable(&error)),
-            },
+        let answered = match &keys.0 {
+            Source::Function(ask) => ask(id).await.map_err(|error| unavailable(&error))?,
+            _ => keys.clone(),
+        };
+        match answered.0 {
+            Source::Fixed(keys) => Ok(keys),
+            Source::File(file) => Ok(Arc::clone(&watched_file::current(&file).await.keys)),
+            Source::Function(_) => Err(unavailable(&"the function answers with another function")),
         }
     }
 

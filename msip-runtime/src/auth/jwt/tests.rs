@@ -1,10 +1,15 @@
+use std::fs;
+
 use ring::{
     rand::SystemRandom,
     signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, Ed25519KeyPair, KeyPair as _},
 };
 use serde_json::json;
 
-use super::*;
+use super::{
+    super::watched_file::{CHECK_INTERVAL, TestFile},
+    *,
+};
 use crate::Code;
 
 /// Made with openssl: a key, and a token that ends in 2100.
@@ -75,6 +80,10 @@ impl Issuer {
     }
 
     fn keys(&self) -> JwtKeys {
+        JwtKeys::from_jwks(self.key_set()).unwrap()
+    }
+
+    fn key_set(&self) -> String {
         let point = self.ec.public_key().as_ref();
         let set = json!({"keys": [
             {"kty": "OKP", "crv": "Ed25519", "alg": "EdDSA", "kid": "ed",
@@ -84,7 +93,7 @@ impl Issuer {
             {"kty": "oct", "alg": "HS256", "k": "c2VjcmV0"},
             {"kty": "RSA", "alg": "RSA-OAEP", "use": "enc", "n": "AQAB", "e": "AQAB"},
         ]});
-        JwtKeys::from_jwks(set.to_string()).unwrap()
+        set.to_string()
     }
 
     fn token(&self, header: &Value, claims: &Value) -> String {
@@ -319,6 +328,71 @@ async fn keys_can_come_from_a_function_that_is_told_which_one() {
         assert_eq!(status.code(), Code::Unavailable);
     }
     assert!(format!("{jwt:?}").contains("JwtKeys(function)"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn files_are_read_again_when_they_have_changed_and_bad_ones_change_nothing() {
+    let (ada, bob) = (Issuer::new(1), Issuer::new(2));
+    let (set, pem) = (TestFile::new("jwks"), TestFile::new("pem"));
+    let write = |file: &TestFile, text: &str| fs::write(&file.0, text).unwrap();
+    write(&set, &ada.key_set());
+    write(&pem, &ada.ed_pem());
+    let jwt = Jwt::new("chat")
+        .issuer(ISSUER, JwtKeys::from_jwks_file(&set.0).unwrap())
+        .issuer(
+            OTHER,
+            JwtKeys::from_pem_file(JwtAlgorithm::EdDsa, &pem.0).unwrap(),
+        );
+    // The issuers whose tokens are taken, signed by the one and by the other.
+    let taken = async |signer: &Issuer| {
+        let mut taken = Vec::new();
+        for issuer in [ISSUER, OTHER] {
+            let claims = claims_with("iss", json!(issuer));
+            let token = signer.token(&json!({"alg": "EdDSA"}), &claims);
+            if ask(&jwt, &token).await.is_ok() {
+                taken.push(issuer);
+            }
+        }
+        taken
+    };
+    let both = [ISSUER, OTHER];
+    assert_eq!(taken(&ada).await, both);
+    assert!(taken(&bob).await.is_empty());
+
+    // They are looked at once a second.
+    write(&set, &bob.key_set());
+    write(&pem, &bob.ed_pem());
+    assert!(taken(&bob).await.is_empty());
+    tokio::time::advance(CHECK_INTERVAL).await;
+    assert_eq!(taken(&bob).await, both);
+    assert!(taken(&ada).await.is_empty());
+
+    // Half of a file, no usable key, another algorithm's, nothing, too much, no file.
+    let half = &ada.key_set()[..100];
+    let long = " ".repeat(1024 * 1024 + 1);
+    for (bad_set, bad_pem) in [
+        (half, &*ada.ec_pem()),
+        ("{\"keys\":[]}", ""),
+        (&long, "no key"),
+    ] {
+        write(&set, bad_set);
+        write(&pem, bad_pem);
+        tokio::time::advance(CHECK_INTERVAL).await;
+        assert_eq!(taken(&bob).await, both, "{bad_pem}");
+        assert!(jwt.reload().is_err());
+    }
+    fs::remove_file(&set.0).unwrap();
+    tokio::time::advance(CHECK_INTERVAL).await;
+    assert_eq!(taken(&bob).await, both);
+    assert!(matches!(jwt.reload(), Err(JwtKeyError::Io { .. })));
+
+    // A good file beside a bad one is used.
+    write(&pem, &ada.ed_pem());
+    assert!(jwt.reload().is_err());
+    assert_eq!(taken(&ada).await, [OTHER]);
+    write(&set, &ada.key_set());
+    jwt.clone().reload().unwrap();
+    assert_eq!(taken(&ada).await, both);
 }
 
 #[test]

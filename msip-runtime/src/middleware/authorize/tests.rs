@@ -80,6 +80,12 @@ proptest! {
             }
             prop_assert!(!authorize.permits(flow, "of another protocol", Some(&identity)));
         }
+        for message in [&TELL, &BOTH] {
+            prop_assert_eq!(
+                authorize.permits_broadcast(message, Some(&identity)),
+                naive(&rules, Flow::ToClients, message.name, &roles)
+            );
+        }
     }
 }
 

@@ -1,0 +1,101 @@
+//! Reading again what may change while the broker serves.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use msip_runtime::{Reloader, auth::ApiKeys};
+
+use crate::{config::Config, directory::Directory, shared::BrokerShared};
+
+/// Reads keys, certificates, roles and principals again while a broker serves; from
+/// [`Broker::reloader`](super::Broker::reloader).
+#[derive(Debug, Clone)]
+pub struct BrokerReloader(Arc<Parts>);
+
+#[derive(Debug)]
+struct Parts {
+    certificates: Reloader,
+    keys: Option<ApiKeys>,
+    directory: Directory,
+    /// What holds now.
+    config: Mutex<Config>,
+}
+
+impl BrokerReloader {
+    pub(super) fn new(
+        certificates: Reloader,
+        keys: Option<ApiKeys>,
+        shared: &BrokerShared,
+        config: Config,
+    ) -> Self {
+        Self(Arc::new(Parts {
+            certificates,
+            keys,
+            directory: shared.directory.clone(),
+            config: Mutex::new(config),
+        }))
+    }
+
+    /// Reads the certificates of the listeners and the file of keys again, and takes roles and principals from `config`: they
+    /// hold for whoever connects from now on. What else has changed there needs a restart.
+    ///
+    /// What was done, and what could not be, is logged, and returned in words; nothing is returned where all is well. What
+    /// cannot be used leaves what was there before. It reads files, which blocks for as long as that takes.
+    pub fn reload(&self, config: &Config) -> Vec<String> {
+        let mut not_done = Vec::new();
+        if let Some(keys) = &self.0.keys
+            && let Err(error) = keys.reload()
+        {
+            not_done.push(format!(
+                "the keys stay what they are: {}",
+                with_causes(&error)
+            ));
+        }
+        if let Err(error) = self.0.certificates.reload_tls() {
+            not_done.push(with_causes(&error));
+        }
+        let mut current = self.0.config.lock().unwrap_or_else(PoisonError::into_inner);
+        current.roles.clone_from(&config.roles);
+        current.principals.clone_from(&config.principals);
+        self.0.directory.reload(&current);
+        let waits = differences(&current, config);
+        drop(current);
+        if !waits.is_empty() {
+            not_done.push(format!("needs a restart: {}", waits.join(", ")));
+        }
+        for text in &not_done {
+            tracing::warn!(reason = %text, "not reloaded");
+        }
+        tracing::info!(
+            not_done = not_done.len(),
+            "reloaded: keys, certificates, roles and principals"
+        );
+        not_done
+    }
+}
+
+/// What is said otherwise in a configuration, of what does not change while the broker runs.
+fn differences(now: &Config, new: &Config) -> Vec<&'static str> {
+    let all = [
+        ("listener", now.listeners != new.listeners),
+        ("max_body", now.max_body != new.max_body),
+        ("admin", now.admin != new.admin),
+        ("log", now.log != new.log),
+        ("session_expiry", now.session_expiry != new.session_expiry),
+        ("drain_timeout", now.drain_timeout != new.drain_timeout),
+        ("drain_spread", now.drain_spread != new.drain_spread),
+        ("limits", now.limits != new.limits),
+        ("keys", now.keys != new.keys),
+    ];
+    let changed = all.into_iter().filter(|(_, is_other)| *is_other);
+    changed.map(|(name, _)| name).collect()
+}
+
+fn with_causes(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut next = error.source();
+    while let Some(cause) = next {
+        text += &format!(": {cause}");
+        next = cause.source();
+    }
+    text
+}

@@ -1,0 +1,24 @@
+//! The limit of open files: each connection takes one.
+
+use std::io;
+
+/// Raises the limit as far as the process may.
+#[cfg(unix)]
+pub(super) fn raise() -> io::Result<()> {
+    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+
+    let limit = getrlimit(Resource::Nofile);
+    if limit.current == limit.maximum {
+        return Ok(());
+    }
+    let raised = Rlimit {
+        current: limit.maximum,
+        maximum: limit.maximum,
+    };
+    Ok(setrlimit(Resource::Nofile, raised)?)
+}
+
+#[cfg(not(unix))]
+pub(super) fn raise() -> io::Result<()> {
+    Ok(())
+}

@@ -1,0 +1,84 @@
+//! What a configuration says as a whole: parts that do not fit each other.
+
+use msip_runtime::transport::{ServiceUrl, is_confidential};
+use msip_schema::closest_name;
+
+use super::{
+    AdminConfig, Config, ListenerConfig,
+    error::{ConfigError, ConfigErrors, Kind, Place, shown},
+};
+
+impl Config {
+    /// Looks whether all that is said fits together. It opens no file, and listens nowhere.
+    ///
+    /// # Errors
+    ///
+    /// Everything that does not.
+    pub fn check(&self) -> Result<(), ConfigErrors> {
+        let mut errors: Vec<ConfigError> = Vec::new();
+        for listener in &self.listeners {
+            if let Err(message) = self.check_listener(listener) {
+                let place = Place::Named(format!("listener {}", shown(&listener.url)));
+                errors.push(Kind::Other { place, message }.into());
+            }
+        }
+        if let Some(admin) = self.admin
+            && let Err(message) = self.check_admin(admin)
+        {
+            let place = Place::Named(format!("admin {}", admin.address));
+            errors.push(Kind::Other { place, message }.into());
+        }
+        if self.listeners.is_empty() {
+            let place = Place::Named("listeners".to_owned());
+            let message = "there has to be one at least".to_owned();
+            errors.push(Kind::Other { place, message }.into());
+        }
+        ConfigErrors::or(errors, ())
+    }
+
+    fn check_listener(&self, listener: &ListenerConfig) -> Result<(), String> {
+        let url = ServiceUrl::parse(&listener.url).map_err(|error| error.to_string())?;
+        let address = url.only_address().map_err(|error| error.to_string())?;
+        if !listener.insecure && !is_confidential(address) {
+            return Err(
+                "others could read what is sent: listen at 127.0.0.1, by tls:// or wss://, or say insecure=true where \
+                 the network between is trusted"
+                    .to_owned(),
+            );
+        }
+        let Some(name) = &listener.principal else {
+            return Ok(());
+        };
+        if self.principals.contains_key(name) {
+            return Ok(());
+        }
+        let known = self.principals.keys().map(String::as_str);
+        let meant = closest_name(name, known).map(|close| format!(": did you mean `{close}`?"));
+        Err(format!(
+            "its principal `{}` is none of [principals]{}",
+            shown(name),
+            meant.unwrap_or_default()
+        ))
+    }
+
+    fn check_admin(&self, admin: AdminConfig) -> Result<(), String> {
+        let AdminConfig { address, insecure } = admin;
+        if address.ip().to_canonical().is_loopback() {
+            return Ok(());
+        }
+        if !insecure {
+            return Err(format!(
+                "others could read what is sent, keys included: listen at 127.0.0.1, or say {address}?insecure=true \
+                 where the network between is trusted"
+            ));
+        }
+        if self.keys.file.is_none() {
+            return Err(
+                "beyond loopback it needs API keys, since who asks has to have the role `admin`: name their file in \
+                 [keys]"
+                    .to_owned(),
+            );
+        }
+        Ok(())
+    }
+}
