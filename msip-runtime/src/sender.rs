@@ -22,6 +22,7 @@ const BATCH_LEN: usize = 64 * 1024;
 ///   the sender: call `flush` where that matters.
 /// - An urgent variant is not buffered but sent as the client sends it: it overtakes what waits here. Every other
 ///   kind is treated alike, LOG, METRIC and STATE too: none is dropped in favor of another.
+/// - A message of a kind that goes by a channel is sent as the client sends it.
 /// - With outgoing middleware, every message goes through it, and is sent as the client sends it.
 /// - A push that finds the buffer full waits for capacity and credit like a send, until nothing has moved for `write_timeout`.
 /// - What waits when the connection is lost goes out with the next one if the sender notices nothing of it, else it is
@@ -127,7 +128,8 @@ impl<T> Sender<T> {
         let variant = Out::VARIANTS
             .get(message.index())
             .ok_or(SendError::Closed)?;
-        if variant.is_urgent() || self.is_instrumented {
+        let connection = self.batch.connection();
+        if variant.is_urgent() || self.is_instrumented || connection.has_channel_for(variant.kind) {
             // In a box, since the future of every push has the size that this one needs.
             return Box::pin(self.target.send(message)).await;
         }

@@ -23,6 +23,8 @@ pub struct Dropped {
     /// LOG and METRIC messages that came by datagrams and were dropped: the handlers are slower than the peer, or the peer
     /// sent by a datagram what may not come by one.
     pub received: u64,
+    /// LOG and METRIC messages that go by a channel, and found it down.
+    pub channel_down: u64,
 }
 
 impl Dropped {
@@ -35,6 +37,7 @@ impl Dropped {
             + self.replaced
             + self.unflushed
             + self.received
+            + self.channel_down
     }
 
     /// Counts a message that was dropped from a full queue.
@@ -57,5 +60,6 @@ impl AddAssign for Dropped {
         self.replaced += other.replaced;
         self.unflushed += other.unflushed;
         self.received += other.received;
+        self.channel_down += other.channel_down;
     }
 }

@@ -85,7 +85,10 @@ fn the_same_certificates_lead_to_a_chat_over_quic_beside_tls() {
     let folder = tempfile::tempdir().expect("a folder");
     let (mut room, urls) = server(
         folder.path(),
-        &["quic://127.0.0.1:0?lossy=datagram&ping_interval=1s", "tls://127.0.0.1:0"],
+        &[
+            "quic://127.0.0.1:0?lossy=datagram&ping_interval=1s",
+            "tls://127.0.0.1:0",
+        ],
     );
     let path = |name: &str| folder.path().join(name).display().to_string();
     let url = |index: usize| {

@@ -10,7 +10,6 @@ pub(crate) struct KindSet(u8);
 
 impl KindSet {
     /// The kinds that may go by a channel: one-way messages are of these. A COMMAND is a call, or may become one.
-    #[cfg_attr(not(test), expect(dead_code, reason = "what opens channels follows"))]
     pub(crate) const OF_CHANNELS: Self = Self(
         Self::bit(MsgKind::Event)
             | Self::bit(MsgKind::State)
@@ -37,6 +36,24 @@ impl KindSet {
 
     pub(crate) const fn without(self, other: Self) -> Self {
         Self(self.0 & !other.0)
+    }
+
+    /// The set of this [byte](Self::to_byte).
+    #[inline]
+    pub(crate) const fn from_bits(bits: u8) -> Self {
+        Self(bits)
+    }
+
+    /// As it is written in HELLO.
+    pub(crate) const fn to_byte(self) -> u8 {
+        self.0
+    }
+
+    /// The set that HELLO has; `None` where it is empty, or has what goes by no channel.
+    pub(crate) fn from_byte(byte: u8) -> Option<Self> {
+        let kinds = Self(byte);
+        let is_valid = !kinds.is_empty() && kinds.without(Self::OF_CHANNELS).is_empty();
+        is_valid.then_some(kinds)
     }
 
     pub(crate) const fn is_empty(self) -> bool {

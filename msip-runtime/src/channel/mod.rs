@@ -3,10 +3,12 @@
 mod error;
 mod kind_set;
 mod plan;
+mod token;
 
 pub use error::ChannelError;
 pub(crate) use kind_set::KindSet;
 pub(crate) use plan::{ChannelPlan, plan};
+pub(crate) use token::{ChannelClaim, ChannelClaims, ChannelKey};
 
 use crate::{Codec, Compression, MsgKind};
 

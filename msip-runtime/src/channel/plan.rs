@@ -20,7 +20,6 @@ const SETTINGS: [&str; 6] = [
 
 /// A channel that is to be opened.
 #[derive(Debug, Clone)]
-#[expect(dead_code, reason = "what opens it follows")]
 pub(crate) struct ChannelPlan {
     /// What goes by it.
     pub(crate) kinds: KindSet,
@@ -32,10 +31,23 @@ pub(crate) struct ChannelPlan {
 
 /// What a channel is made of, by the scheme of its URL: here a scheme that is no second session takes its own way.
 #[derive(Debug, Clone)]
-#[expect(dead_code, reason = "what opens it follows")]
 pub(crate) enum ChannelWay {
     /// A connection and a session of its own.
     Session(Connector),
+}
+
+impl ChannelPlan {
+    /// Whether it is a session of its own.
+    pub(crate) const fn is_session(&self) -> bool {
+        self.connector().is_some()
+    }
+
+    /// What opens its connections, where it is a session of its own.
+    pub(crate) const fn connector(&self) -> Option<&Connector> {
+        match &self.way {
+            ChannelWay::Session(connector) => Some(connector),
+        }
+    }
 }
 
 impl ChannelWay {

@@ -54,6 +54,11 @@ impl Backoff {
     }
 }
 
+/// A random number, where the system has one.
+pub(super) fn random() -> Option<u32> {
+    getrandom::u32().ok()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

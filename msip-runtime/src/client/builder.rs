@@ -163,10 +163,11 @@ impl Parts {
             settings,
             stacks,
             name,
-            translations,
+            translations: Arc::new(translations),
             schemas,
             credential,
             channels,
+            claims: None,
         }
     }
 }

@@ -40,6 +40,8 @@ pub(super) struct Shared {
     pub(super) welcomed: Mutex<Welcomed>,
     pub(super) lost: watch::Sender<Option<SessionLost>>,
     schema: Mutex<SchemaState>,
+    /// Whether each of the session's channels is there.
+    channels: watch::Sender<Vec<bool>>,
 }
 
 /// The check of the schema of this session's server; nothing where it has the fingerprint of ours.
@@ -65,6 +67,7 @@ impl Default for Shared {
             welcomed: Mutex::default(),
             lost: watch::Sender::new(None),
             schema: Mutex::default(),
+            channels: watch::Sender::new(Vec::new()),
         }
     }
 }
@@ -97,6 +100,14 @@ pub(super) struct Welcomed {
 }
 
 impl ClientShared {
+    /// A channel was opened or lost, or others are the session's.
+    pub(super) fn channels_changed(&self) {
+        // Looked at while the value is locked, so that the last look stays.
+        self.info
+            .channels
+            .send_modify(|channels| *channels = self.connection.channels_up());
+    }
+
     /// Begins to check the schema of a new session's server, where that has another fingerprint.
     /// It does not wait for the login of this number.
     pub(super) fn begin_schema_check(&self, target: &Target, login: u64) {
@@ -192,6 +203,20 @@ impl<'a> ConnectionInfo<'a> {
     #[must_use]
     pub fn dropped(&self) -> Dropped {
         self.shared.connection.dropped()
+    }
+
+    /// Whether each [channel](crate::Channel) of the client is there, in the order in which the URL and then the builder name
+    /// them. Empty where the server takes no channels.
+    #[must_use]
+    pub fn channels(&self) -> Vec<bool> {
+        self.shared.info.channels.borrow().clone()
+    }
+
+    /// A receiver of what [`channels`](Self::channels) returns. It sees the latest change, though not each of several between two
+    /// looks.
+    #[must_use]
+    pub fn watch_channels(&self) -> watch::Receiver<Vec<bool>> {
+        self.shared.info.channels.subscribe()
     }
 
     /// The round-trip time of the last ping; `None` before the first.

@@ -8,7 +8,7 @@ use super::credential::{Credential, CredentialSource};
 use crate::{
     Code, ConnectError,
     body::Encoding,
-    channel::ChannelPlan,
+    channel::{ChannelClaims, ChannelPlan},
     compatibility::PeerSchemas,
     connection::ConnectionShared,
     driver::{HandshakeError, handshake},
@@ -20,7 +20,10 @@ use crate::{
 };
 use msip_session::{
     Event, FaultKind, Session,
-    wire::{Decoder, Hello, SCHEMA_DESCRIPTION, SECRET_LEN, SessionId, Side, WelcomeFrame},
+    wire::{
+        CHANNEL, CHANNELS, Decoder, Hello, SCHEMA_DESCRIPTION, SECRET_LEN, SessionId, Side,
+        WelcomeFrame,
+    },
 };
 
 /// How often a client whose handlers are behind checks whether they have caught up.
@@ -41,18 +44,19 @@ pub(super) struct Target {
     pub(super) settings: Settings,
     pub(super) stacks: Stacks,
     pub(super) name: String,
-    pub(super) translations: Translations,
+    pub(super) translations: Arc<Translations>,
     /// `None` where this client has no schema.
     pub(super) schemas: Option<Arc<PeerSchemas>>,
     pub(super) credential: CredentialSource,
-    #[expect(dead_code, reason = "what opens them follows")]
     pub(super) channels: Vec<ChannelPlan>,
+    /// What a channel is claimed by, where this is one.
+    pub(super) claims: Option<ChannelClaims>,
 }
 
 /// The id and secret by which a session is resumed, as the client chose them.
 #[derive(Clone)]
 pub(super) struct Identity {
-    id: SessionId,
+    pub(super) id: SessionId,
     secret: [u8; SECRET_LEN],
 }
 
@@ -156,6 +160,10 @@ async fn establish_at(
     .await
     .map_err(|error| handshake_failed(&address, settings, error))?;
     let welcome = check_answer(event, &address, id, resuming.is_some())?;
+    if target.claims.is_some() && !welcome.welcome.extensions.contains_key(CHANNEL) {
+        let rule = "began a session of its own instead of the channel of one".to_owned();
+        return Err(broken(&address, rule));
+    }
     let encoding = target
         .translations
         .accept(&welcome.welcome, settings)
@@ -205,6 +213,15 @@ fn hello(target: &Target, identity: &Identity, resuming: Option<&ConnectionShare
     if target.schemas.is_some() {
         let extension = (SCHEMA_DESCRIPTION.to_owned(), Vec::new());
         hello.extensions.extend([extension]);
+    }
+    if let Some(claims) = &target.claims {
+        let extension = (CHANNEL.to_owned(), claims.next());
+        hello.extensions.extend([extension]);
+    }
+    let sessions = target.channels.iter().filter(|plan| plan.is_session());
+    let kinds: Vec<u8> = sessions.map(|plan| plan.kinds.to_byte()).collect();
+    if !kinds.is_empty() {
+        hello.extensions.extend([(CHANNELS.to_owned(), kinds)]);
     }
     negotiation::offer(&mut hello, settings);
     hello

@@ -2,6 +2,7 @@
 
 mod backoff;
 mod builder;
+mod channels;
 mod connect_with;
 mod connection;
 mod credential;
@@ -163,10 +164,9 @@ impl Drop for KeepOpen {
 impl Shared {
     fn request_stop(&self) {
         self.stop.send_replace(true);
-        self.connection.begin_close(&Status::new(
-            crate::Code::Cancelled,
-            "the client closes the connection",
-        ));
+        let status = Status::new(crate::Code::Cancelled, "the client closes the connection");
+        self.connection.close_channels(&status);
+        self.connection.begin_close(&status);
     }
 }
 

@@ -10,7 +10,8 @@ use tracing::Instrument as _;
 
 use super::{
     ConnectionState, KeepOpen, Login, Reconnect, Shared,
-    backoff::Backoff,
+    backoff::{Backoff, random},
+    channels::SessionChannels,
     connection,
     endpoint::Endpoint,
     establish::{Established, Identity, Target, establish},
@@ -27,7 +28,7 @@ use crate::{
 };
 use msip_session::{Lost, wire::Decoder};
 
-use reconnect::{Failed, Reconnected, Route, random};
+use reconnect::{Failed, Reconnected, Route};
 use welcome::{Ready, attach};
 
 mod reconnect;
@@ -62,7 +63,7 @@ pub(super) async fn start<E: Endpoint>(
             addresses,
             failed_attempts: 0,
         },
-        target,
+        target: Arc::new(target),
         endpoint: Arc::new(endpoint(&shared)),
         shared,
         first_login: Some(first_login),
@@ -99,6 +100,8 @@ enum LoginFailure {
 
 /// What a session has through all of its connections.
 struct SessionRun {
+    /// Its channels, which end with it.
+    channels: SessionChannels,
     identity: Identity,
     /// The number of the login of its connection.
     login: u64,
@@ -109,7 +112,7 @@ struct SessionRun {
 
 /// The task of a client.
 struct Supervisor<E> {
-    target: Target,
+    target: Arc<Target>,
     endpoint: Arc<E>,
     shared: Arc<Shared>,
     route: Route,
@@ -167,11 +170,15 @@ impl<E: Endpoint> Supervisor<E> {
     }
 
     /// Runs a session through all of its connections.
-    async fn run_session(&mut self, (mut stream, mut decoder, identity, login): Ready) -> Next {
+    async fn run_session(&mut self, ready: Ready) -> Next {
+        let (mut stream, mut decoder, identity, login, key) = ready;
         let inbox = Arc::new(Inbox::default());
         let _count = SessionCount::new(instruments::Side::Client);
         let handlers = self.endpoint.begin(&self.shared.connection, &inbox);
+        let channels =
+            SessionChannels::open(&self.target, &self.endpoint, &self.shared, identity.id, key);
         let mut run = SessionRun {
+            channels,
             identity,
             login,
             inbox,
@@ -288,6 +295,7 @@ impl<E: Endpoint> Supervisor<E> {
             }
             run.inbox.close();
             ended.graceful_close.finish().await;
+            run.channels.finish(drain_timeout.min(ping_interval)).await;
             if is_logged_in {
                 drain(run.handlers, drain_timeout).await;
             } else {

@@ -29,6 +29,11 @@ impl ConnectionShared {
         message: &E,
         options: &CallOptions,
     ) -> Result<(), CallError> {
+        if self.has_channels()
+            && let Some(delivering) = self.deliver_by_channel(message, options)
+        {
+            return delivering.await;
+        }
         match self.exchange(Queue::Messages, message, options).await? {
             (Outcome::Answer { metadata, .. }, ..) => {
                 take_metadata(options, metadata);

@@ -24,6 +24,11 @@ impl ConnectionShared {
         message: &E,
         options: &CallOptions,
     ) -> Result<(), SendError> {
+        if self.has_channels()
+            && let Some(sending) = self.send_by_channel(message, options)
+        {
+            return sending.await;
+        }
         if self.is_write_due.load(Ordering::Relaxed) {
             self.let_driver_write().await;
         }
@@ -85,6 +90,11 @@ impl ConnectionShared {
         message: &E,
         options: &CallOptions,
     ) -> Result<(), SendError> {
+        if self.has_channels()
+            && let Some(sent) = self.try_send_by_channel(message, options)
+        {
+            return sent;
+        }
         if self.send_fast(message, options) {
             return Ok(());
         }

@@ -10,15 +10,15 @@ use std::{
 use tokio::time::Instant;
 
 use super::{
-    clock::Clock, draining::Draining, fault_injection::FaultInjection, inner::ConnectionInner,
-    metadata::CorrelationIds, signal::Raised,
+    channels::Role, clock::Clock, draining::Draining, fault_injection::FaultInjection,
+    inner::ConnectionInner, metadata::CorrelationIds, signal::Raised,
 };
 use crate::{
     CloseReason, Dropped, Identity, MemoryUse, Metadata, Status,
     body::Encoding,
     decode_pool::DecodeQueue,
     settings::Settings,
-    sync::{AtomicBool, AtomicU64, Mutex, MutexGuard, Ordering, lock},
+    sync::{AtomicBool, AtomicU8, AtomicU64, Mutex, MutexGuard, Ordering, lock},
 };
 use msip_session::{Budget, Lost, Session};
 
@@ -47,6 +47,10 @@ pub(crate) struct ConnectionShared {
     /// Where a message without a correlation id is given one.
     pub(super) correlation_ids: Option<CorrelationIds>,
     budget: Arc<Budget>,
+    /// The kinds that go by a channel, as the bits of a set.
+    pub(super) channel_kinds: AtomicU8,
+    /// Its channels, or that it is one. In a box, since most have none.
+    pub(super) role: OnceLock<Box<Role<Self>>>,
     /// The bodies of the peer that are read on other threads, once there was one.
     decode_queue: OnceLock<DecodeQueue>,
 }
@@ -148,6 +152,8 @@ impl ConnectionShared {
             write_timeout: settings.write_timeout,
             correlation_ids: settings.correlation_ids.then(CorrelationIds::new),
             budget: Arc::clone(&settings.budget),
+            channel_kinds: AtomicU8::new(0),
+            role: OnceLock::new(),
             decode_queue: OnceLock::new(),
         }
     }
@@ -342,12 +348,22 @@ impl ConnectionShared {
         state.ignored + state.session.as_ref().map_or(0, Session::ignored)
     }
 
-    /// How many messages were taken and dropped unsent, in this session and those before it.
+    /// How many messages were taken and dropped unsent, in this session and those before it, and in their channels.
     pub(crate) fn dropped(&self) -> Dropped {
         let state = self.lock();
         let mut dropped = state.dropped;
         if let Some(session) = &state.session {
             dropped += session.dropped();
+        }
+        drop(state);
+        if let Some(Role::Main(channels)) = self.role.get().map(|role| &**role) {
+            let state = channels.lock();
+            dropped += state.dropped;
+            let up = state.up();
+            drop(state);
+            for channel in up {
+                dropped += channel.dropped();
+            }
         }
         dropped
     }

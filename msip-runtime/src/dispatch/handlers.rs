@@ -88,9 +88,15 @@ where
         let sender = self.receiver.terms().sender.as_ref();
         self.context = D::connection(&self.context, sender);
         self.calls.set_context(&self.context);
+        if let Some(ready) = self.receiver.connection().main_ready() {
+            // A channel is none of the client's connections.
+            ready.await;
+            return;
+        }
         if let Err(panic) = caught(self.side.connected(&self.context)).await {
             log_panic("the handler of a new connection", &panic);
         }
+        self.receiver.connection().let_channels_begin();
     }
 
     /// Handles what is received until there is a new connection. Returns whether there is one.

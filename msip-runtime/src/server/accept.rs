@@ -98,6 +98,7 @@ pub(super) async fn serve(
         handoffs,
         handed_off: Arc::default(),
         sessions,
+        channels: Arc::default(),
         permits,
         log_limiter: Arc::clone(&log_limiter),
         turn_queue: TurnQueue::of_runtime(),

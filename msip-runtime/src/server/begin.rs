@@ -11,6 +11,8 @@ use tokio::{
 use super::{
     about_client::AboutClient,
     authenticate::{ConnectRequest, Refusal},
+    channel_connection::BegunChannel,
+    channels::{Asked, BoundChannel, ChannelHost, HostedChannels, parse_kinds},
     handoff::{Foreign, begins_with_hello},
     peer::{Introduction, SchemaTerms},
     peer_connection::Remote,
@@ -23,6 +25,7 @@ use super::{
 use crate::{
     Identity, PeerId, Status,
     body::Encoding,
+    channel::ChannelClaim,
     connection::ConnectionShared,
     driver::{
         HandlerTask, HandshakeError, first_bytes, handshake, nothing_early, refuse, refuse_at_once,
@@ -36,7 +39,7 @@ use crate::{
 };
 use msip_session::{
     Event, Session,
-    wire::{Decoder, Escaped, HelloFrame, SCHEMA_DESCRIPTION, SessionId, Side, Welcome},
+    wire::{CHANNEL, Decoder, Escaped, HelloFrame, SCHEMA_DESCRIPTION, SessionId, Side, Welcome},
 };
 
 /// What begins with a connection.
@@ -47,6 +50,8 @@ pub(super) enum Beginning {
     HandedOff(BoxFuture<'static, ()>),
     /// A session that was parked, and the connection with which it goes on.
     Parked(ParkedClaim, Box<Resumed>),
+    /// A channel of a session that exists.
+    Channel(Box<BegunChannel>),
 }
 
 /// A connection with which a session begins.
@@ -58,6 +63,8 @@ pub(super) struct Begun {
     pub(super) session_id: SessionId,
     /// Where the session can be resumed.
     pub(super) kept: Option<(Registration, ResumedReceiver)>,
+    /// Its channels, where it has any.
+    pub(super) channels: Option<HostedChannels>,
     pub(super) about: AboutClient,
     pub(super) peer: Arc<dyn ServedPeer>,
     pub(super) inbox: Arc<Inbox>,
@@ -97,6 +104,15 @@ struct Accepted<'a> {
     /// The session that it names; `None` where sessions are not kept.
     claim: Option<Claim>,
     identity: Option<Identity>,
+    channels: Channels,
+}
+
+/// What a HELLO says of channels.
+enum Channels {
+    /// The session is to have these.
+    Asked(Option<Asked>),
+    /// It is one.
+    Bound(BoundChannel),
 }
 
 /// Upgrades a connection and does the handshake. `None` where no session begins with it: it failed, was refused, or
@@ -140,13 +156,30 @@ pub(super) async fn begin(
         let choice = choice.of_client(identity.as_ref(), settings);
         let encoding = offer.translations().serve(choice, settings)?;
         let id = draw_peer_id()?;
-        let claim = claim(hello.session_id, &key, &mut permit, shared)?;
+        let (claim, channels) = match &hello.channel {
+            Some(channel) => {
+                let bound = bind(channel, &key, hello.fingerprint, &mut permit, shared)?;
+                (None, Channels::Bound(bound))
+            }
+            None => {
+                let kinds = parse_kinds(hello.channels.as_deref().unwrap_or_default())?;
+                let asked = (!kinds.is_empty()).then(|| Asked {
+                    session: hello.session_id,
+                    owner: key.owner(),
+                    fingerprint: hello.fingerprint,
+                    kinds,
+                });
+                let claim = claim(hello.session_id, &key, &mut permit, shared)?;
+                (claim, Channels::Asked(asked))
+            }
+        };
         Ok(Accepted {
             id,
             offer,
             encoding,
             claim,
             identity,
+            channels,
         })
     });
     // What follows takes no time, or waits for the client to read why it is refused.
@@ -172,7 +205,7 @@ pub(super) async fn begin(
     }
 }
 
-/// Opens the session that a HELLO asks for. `None` where one runs: the connection is sent to it.
+/// Opens the session that a HELLO asks for, or the channel of one. `None` where one runs: the connection is sent to it.
 fn open(
     greeted: Greeted,
     hello: Greeting,
@@ -187,7 +220,7 @@ fn open(
         mut decoder,
         mut session,
         remote,
-        ..
+        local,
     } = greeted;
     let Accepted {
         id,
@@ -195,9 +228,29 @@ fn open(
         encoding,
         claim,
         identity,
+        channels,
     } = accepted;
     let settings = &shared.settings;
     decoder.set_max_payload(settings.session(Side::Accepting).limits.max_payload());
+    let asked = match channels {
+        Channels::Asked(asked) => asked,
+        Channels::Bound(bound) => {
+            let greeted = Greeted {
+                connection,
+                stream,
+                decoder,
+                session,
+                remote,
+                local,
+            };
+            let terms = ChannelTerms {
+                fingerprint: offer.fingerprint().unwrap_or(hello.fingerprint),
+                encoding,
+                identity,
+            };
+            return open_channel(greeted, &hello, bound, terms, permit, shared);
+        }
+    };
     let (kept, known) = match claim {
         Some(Claim::New(registration, resumed)) => (Some((registration, resumed)), None),
         Some(known @ (Claim::Known(_) | Claim::Parked(_))) => (None, Some(known)),
@@ -223,16 +276,20 @@ fn open(
     // A service for any schema has the client's.
     let fingerprint = offer.fingerprint().unwrap_or(hello.fingerprint);
     let routes_topics = offer.routes_topics();
-    let welcome = Welcome {
-        broker: routes_topics,
-        ..welcome(
-            id,
-            (fingerprint, offer.describes()),
-            &shared.name,
-            settings,
-            &encoding,
-        )
-    };
+    let mut welcome = welcome(
+        id,
+        (fingerprint, offer.describes()),
+        &shared.name,
+        settings,
+        &encoding,
+    );
+    welcome.broker = routes_topics;
+    let asked = asked.filter(|_| offer.has_channels());
+    let key = asked.as_ref().and_then(|asked| {
+        let key = shared.channels.key_for(asked.session, kept.is_some())?;
+        key.tell(&mut welcome);
+        Some(key)
+    });
     session.welcome(hello.session_id, &welcome, hello.max_body);
     if routes_topics {
         session.allow_subscribe(connection.now());
@@ -268,6 +325,10 @@ fn open(
     };
     let inbox = Arc::new(Inbox::default());
     let (peer, handlers) = offer.open(introduction, &connection, &inbox);
+    let channels = asked.zip(key).map(|(asked, key)| {
+        let host = ChannelHost::new(asked, key, id, &connection, &peer);
+        shared.channels.host(hello.session_id, host)
+    });
     Some(Beginning::Session(Box::new(Begun {
         connection,
         stream,
@@ -275,11 +336,103 @@ fn open(
         permit,
         session_id: hello.session_id,
         kept,
+        channels,
         about,
         peer,
         inbox,
         handlers,
     })))
+}
+
+/// What a channel is served with.
+struct ChannelTerms {
+    fingerprint: u64,
+    encoding: Encoding,
+    identity: Option<Identity>,
+}
+
+/// Opens a channel of a session that exists. `None` where the client is not admitted yet: it is told so, and tries again.
+fn open_channel(
+    greeted: Greeted,
+    hello: &Greeting,
+    bound: BoundChannel,
+    terms: ChannelTerms,
+    permit: ConnectionPermit,
+    shared: &ServerShared,
+) -> Option<Beginning> {
+    let Greeted {
+        connection,
+        mut stream,
+        decoder,
+        mut session,
+        remote,
+        ..
+    } = greeted;
+    let ChannelTerms {
+        fingerprint,
+        encoding,
+        identity,
+    } = terms;
+    let host = &bound.host;
+    host.main.has_channel(&connection);
+    let inbox = Arc::new(Inbox::default());
+    let Some(handlers) = host.peer.channel_handlers(&connection, &inbox) else {
+        let status = Status::unavailable("the session of the channel is not admitted yet");
+        session.refuse(status.code(), status.message());
+        refuse_at_once(&mut stream, &mut session);
+        return None;
+    };
+    let settings = &shared.settings;
+    let mut welcome = Welcome {
+        // It is not kept without its connection.
+        session_expiry_ms: 0,
+        ..welcome(
+            host.id,
+            (fingerprint, false),
+            &shared.name,
+            settings,
+            &encoding,
+        )
+    };
+    welcome
+        .extensions
+        .extend([(CHANNEL.to_owned(), Vec::new())]);
+    session.welcome(hello.session_id, &welcome, hello.max_body);
+    negotiation::agree(&mut session, hello.reads_error_metadata, &encoding);
+    if fingerprint == hello.fingerprint {
+        session.expect_readable();
+    }
+    connection.attach(session, encoding);
+    connection.set_sender(identity.map(|identity| identity.of_peer(host.id)));
+    Some(Beginning::Channel(Box::new(BegunChannel {
+        bound,
+        connection,
+        stream,
+        decoder,
+        permit,
+        address: remote.address,
+        inbox,
+        handlers,
+    })))
+}
+
+/// Finds the session of which a connection says that it is a channel.
+fn bind(
+    claim: &[u8],
+    key: &SessionKey<'_>,
+    fingerprint: u64,
+    permit: &mut ConnectionPermit,
+    shared: &ServerShared,
+) -> Result<BoundChannel, Refusal> {
+    if !shared.permits.make_regular(permit) {
+        return Err(Refusal::too_many_connections(shared.permits.refusal()));
+    }
+    let claim = ChannelClaim::parse(claim).ok_or_else(|| {
+        let text = "the extension `channel` of HELLO does not name a channel";
+        Status::invalid_argument(text)
+    })?;
+    let bound = shared.channels.bind(&claim, &key.owner(), fingerprint);
+    bound.map_err(Refusal::told)
 }
 
 /// A further connection of a session that exists: the task that runs the session is sent it, or a session that was parked goes

@@ -11,7 +11,7 @@ use super::{Peer, PeerId, registry::Registry};
 use crate::{
     Envelope, OutboundAll, Protocol, Variant,
     body::{Encoding, Prepared, key_of, key_only},
-    connection::{check_clearable, metadata_of_cleared},
+    connection::{Way, check_clearable, metadata_of_cleared},
     instruments::OmittedLine,
     log_rate::{LimitedLog, LogRate},
 };
@@ -231,7 +231,17 @@ impl<P: Protocol> OutboundAll<P::ServerToClient> for Broadcast<P> {
                 refused += 1;
                 continue;
             }
-            let encoding = peer.shared().encoding();
+            let way = peer.shared().way(variant.kind);
+            let connection = match &way {
+                Way::Main => peer.shared(),
+                Way::Channel(channel) => channel,
+                Way::Nowhere => {
+                    peer.shared().drop_for_channel();
+                    taken += 1;
+                    continue;
+                }
+            };
+            let encoding = connection.encoding();
             let key = encoding.key();
             let place = bodies.iter().position(|(other, _)| *other == key);
             let place = place.unwrap_or_else(|| {
@@ -244,8 +254,7 @@ impl<P: Protocol> OutboundAll<P::ServerToClient> for Broadcast<P> {
                 bodies.len() - 1
             });
             if let Some((_, Some(body))) = bodies.get(place)
-                && peer
-                    .shared()
+                && connection
                     .try_send_prepared(variant, &metadata, body, || key_of(&message, variant))
             {
                 taken += 1;

@@ -1,20 +1,18 @@
 //! One client's session on the server, through all of its connections.
 
-use std::{
-    future::{Future, pending},
-    pin::Pin,
-    sync::Arc,
-    time::Duration,
-};
+use std::{future::Future, sync::Arc, time::Duration};
 
 use tokio::{
     sync::OwnedSemaphorePermit,
-    time::{Instant, Sleep, sleep_until, timeout_at},
+    time::{Instant, timeout_at},
 };
 
 use super::{
     about_client::AboutClient,
     begin::{Beginning, Begun, begin, welcome},
+    channel_connection::{self, BegunChannel},
+    channels::HostedChannels,
+    expiry::{expired, expiry},
     parked::ParkedSession,
     permits::ConnectionPermit,
     protocols::{ParkedPeer, ServedPeer},
@@ -82,12 +80,16 @@ pub(super) fn serve(
                 let attached = session.resume(resumed);
                 Served::Session(session, attached)
             }
+            Beginning::Channel(begun) => Served::Channel(begun, shared),
             Beginning::HandedOff(serving) => Served::HandedOff(serving),
         })
     });
     async move {
         match beginning.await {
             Some(Served::Session(session, attached)) => session.serve(attached).await,
+            Some(Served::Channel(begun, shared)) => ConnectionEnd {
+                cut_off: Box::pin(channel_connection::serve(begun, shared)).await,
+            },
             Some(Served::HandedOff(serving)) => {
                 serving.await;
                 ConnectionEnd::default()
@@ -100,6 +102,7 @@ pub(super) fn serve(
 /// What a connection is served by.
 enum Served {
     Session(Box<KeptSession>, Attached),
+    Channel(Box<BegunChannel>, Arc<ServerShared>),
     HandedOff(BoxFuture<'static, ()>),
 }
 
@@ -122,6 +125,8 @@ struct KeptSession {
     handlers: HandlerTask,
     /// The handlers are there; while there is no connection they may not be.
     has_handlers: bool,
+    /// Its channels, where it has any.
+    channels: Option<HostedChannels>,
     /// `None` where the session ends with its connection.
     registration: Option<Registration>,
     resumed: Option<ResumedReceiver>,
@@ -154,6 +159,7 @@ impl KeptSession {
             permit,
             session_id,
             kept,
+            channels,
             about,
             peer,
             inbox,
@@ -173,6 +179,7 @@ impl KeptSession {
             inbox,
             handlers,
             has_handlers: true,
+            channels,
             registration,
             resumed,
             is_confirmed: false,
@@ -299,13 +306,17 @@ impl KeptSession {
         }
     }
 
-    /// Closes the connection gracefully, and waits until the handlers end.
+    /// Closes the connection gracefully, and waits until the handlers end: those of its channels too.
     async fn finish(self: Box<Self>, graceful_close: GracefulClose, reason: DisconnectReason) {
         graceful_close.finish().await;
         if let Some(closing) = self.closing {
             closing.closed.await;
         }
-        drain(self.handlers, self.shared.settings.drain_timeout).await;
+        let limit = self.shared.settings.drain_timeout;
+        drain(self.handlers, limit).await;
+        if let Some(channels) = self.channels {
+            channels.end(limit).await;
+        }
         tell_disconnected(&*self.peer, reason).await;
         tell_gone(&*self.peer).await;
     }
@@ -416,7 +427,8 @@ impl KeptSession {
     /// What is kept of the connection, and of the peer. `None` where these are needed as they are.
     fn park_connection(&self) -> Option<(ParkedConnection, Box<dyn ParkedPeer>)> {
         let is_alone = Arc::strong_count(&self.connection) == OWN_HANDLES;
-        if self.has_handlers || self.closing.is_some() || !is_alone || !self.peer.can_park() {
+        let has_more = self.has_handlers || self.closing.is_some() || self.channels.is_some();
+        if has_more || !is_alone || !self.peer.can_park() {
             return None;
         }
         let connection = self.connection.park()?;
@@ -464,6 +476,7 @@ impl KeptSession {
             inbox: Arc::default(),
             handlers: no_handlers(),
             has_handlers: false,
+            channels: None,
             registration: None,
             resumed: None,
             is_confirmed,
@@ -547,7 +560,7 @@ impl KeptSession {
         self.about.address = remote.address.clone();
         self.peer.has_resumed(remote);
         self.about.resumed = true;
-        let welcome = Welcome {
+        let mut welcome = Welcome {
             resumed: true,
             awaited: self.connection.awaited(),
             broker: self.about.routes_topics,
@@ -559,6 +572,9 @@ impl KeptSession {
                 &self.connection.terms().encoding,
             )
         };
+        if let Some(channels) = &self.channels {
+            channels.tell(&mut welcome);
+        }
         let agreed = PeerTerms {
             peer_max_body: hello.max_body,
             max_calls: 0,
@@ -590,7 +606,11 @@ impl KeptSession {
             tracing::info!(peer = %self.about.id, unanswered = lost.len(), cut_off, "the session has ended");
         }
         self.inbox.close();
-        drain(self.handlers, self.shared.settings.drain_timeout).await;
+        let limit = self.shared.settings.drain_timeout;
+        drain(self.handlers, limit).await;
+        if let Some(channels) = self.channels {
+            channels.end(limit).await;
+        }
         tell_gone(&*self.peer).await;
         ConnectionEnd { cut_off }
     }
@@ -617,26 +637,6 @@ fn refuse_resumed(arrival: Box<Resumed>, status: &Status) {
     refuse_at_once(&mut stream, &mut session);
     drop(stream);
     drop(permit);
-}
-
-/// The time at which the identity of the client expires; `None` where it never does, and where there is none.
-fn expiry(connection: &ConnectionShared) -> Option<Pin<Box<Sleep>>> {
-    let remaining = connection.identity()?.remaining()?;
-    Some(Box::pin(sleep_until(
-        Instant::now().checked_add(remaining)?,
-    )))
-}
-
-/// Waits for that time.
-///
-/// # Cancel safety
-///
-/// Dropping the future loses nothing.
-async fn expired(expiry: &mut Option<Pin<Box<Sleep>>>) {
-    match expiry {
-        Some(expiry) => expiry.await,
-        None => pending().await,
-    }
 }
 
 /// Tells the handler that a client's session has ended.

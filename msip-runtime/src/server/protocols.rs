@@ -49,6 +49,9 @@ pub(super) trait Offer: fmt::Debug + Send + Sync {
         false
     }
 
+    /// Whether its sessions may have channels.
+    fn has_channels(&self) -> bool;
+
     /// How bodies are written in the codecs that there are.
     fn translations(&self) -> &Translations;
 
@@ -83,6 +86,13 @@ pub(super) trait ServedPeer: Send + Sync {
 
     /// Begins the handlers of its session anew, which has a connection again.
     fn handlers(&self, inbox: &Arc<Inbox>) -> HandlerTask;
+
+    /// The handlers of a channel of its session. `None` where nothing can be handled yet.
+    fn channel_handlers(
+        &self,
+        connection: &Arc<ConnectionShared>,
+        inbox: &Arc<Inbox>,
+    ) -> Option<HandlerTask>;
 
     /// Whether its session can be parked: nobody else has a handle of it.
     fn can_park(&self) -> bool;
@@ -254,6 +264,10 @@ where
         true
     }
 
+    fn has_channels(&self) -> bool {
+        true
+    }
+
     fn translations(&self) -> &Translations {
         &self.translations
     }
@@ -294,7 +308,7 @@ where
             &self.registry,
         );
         let side = Arc::clone(&self.side);
-        let handlers = handlers_of(&side, &peer, inbox);
+        let handlers = handlers_of(&side, &peer, connection, inbox);
         let (registry, waiting) = (Arc::clone(&self.registry), Arc::clone(&self.waiting));
         let listing = Arc::new(Listing::new(peer.clone(), registry, waiting, is_admitted));
         let handlers = match checking {
@@ -314,10 +328,11 @@ where
     }
 }
 
-/// The handlers of one session.
+/// The handlers of what comes by one connection of a client.
 fn handlers_of<P, H>(
     side: &Arc<ServerSide<P, H>>,
     peer: &Peer<P>,
+    connection: &Arc<ConnectionShared>,
     inbox: &Arc<Inbox>,
 ) -> HandlerTask
 where
@@ -325,11 +340,10 @@ where
     H: Send + Sync + 'static,
 {
     let service = Arc::new(Typed(Arc::clone(side)));
-    let connection = Arc::clone(peer.shared());
     Box::pin(service::run(
         service,
         peer.clone(),
-        connection,
+        Arc::clone(connection),
         Arc::clone(inbox),
     ))
 }
@@ -367,7 +381,16 @@ where
     }
 
     fn handlers(&self, inbox: &Arc<Inbox>) -> HandlerTask {
-        handlers_of(&self.side, &self.peer, inbox)
+        handlers_of(&self.side, &self.peer, self.peer.shared(), inbox)
+    }
+
+    fn channel_handlers(
+        &self,
+        connection: &Arc<ConnectionShared>,
+        inbox: &Arc<Inbox>,
+    ) -> Option<HandlerTask> {
+        let is_admitted = self.listing.is_admitted();
+        is_admitted.then(|| handlers_of(&self.side, &self.peer, connection, inbox))
     }
 
     fn can_park(&self) -> bool {
@@ -553,6 +576,11 @@ impl<S: raw::Service> Offer for UntypedOffer<S> {
         self.protocol.has_topics
     }
 
+    /// A service of the user consumes one connection.
+    fn has_channels(&self) -> bool {
+        false
+    }
+
     fn translations(&self) -> &Translations {
         &self.translations
     }
@@ -622,6 +650,10 @@ impl ServedPeer for UntypedPeer {
 
     fn handlers(&self, _: &Arc<Inbox>) -> HandlerTask {
         no_handlers()
+    }
+
+    fn channel_handlers(&self, _: &Arc<ConnectionShared>, _: &Arc<Inbox>) -> Option<HandlerTask> {
+        None
     }
 
     /// Nor is it parked, since the service has a handle of it.

@@ -14,11 +14,14 @@ use crate::{
 };
 use msip_session::{
     Session,
-    wire::{Decoder, HelloFrame, MsgId, SessionId},
+    wire::{CHANNEL, CHANNELS, Decoder, HelloFrame, MsgId, SessionId},
 };
 
 /// How many connections may wait for one session. When one more comes, the oldest is closed: the newest wins.
 const MAX_WAITING: usize = 4;
+
+/// More than the extensions of channels can have.
+const MAX_EXTENSION_LEN: usize = 64;
 
 /// What is kept of a HELLO after it was read: all of it could be twenty times as large as it was on the wire, and no
 /// connection may hold that.
@@ -33,12 +36,30 @@ pub(super) struct Greeting {
     pub(super) describes: bool,
     /// Whether the client reads metadata on an ERROR.
     pub(super) reads_error_metadata: bool,
+    /// The channels that it asks for, as it has written them.
+    pub(super) channels: Option<Vec<u8>>,
+    /// Which channel it is, where it is one, as it has written that.
+    pub(super) channel: Option<Vec<u8>>,
 }
 
 impl From<HelloFrame> for Greeting {
-    fn from(HelloFrame { session_id, hello }: HelloFrame) -> Self {
+    fn from(frame: HelloFrame) -> Self {
+        let HelloFrame {
+            session_id,
+            mut hello,
+        } = frame;
+        // Most have neither; what is longer than it can be is cut to what is wrong all the same.
+        let mut take = |name| {
+            let mut value: Vec<u8> = hello.extensions.remove(name)?;
+            value.truncate(MAX_EXTENSION_LEN);
+            value.shrink_to_fit();
+            Some(value)
+        };
+        let (channels, channel) = (take(CHANNELS), take(CHANNEL));
         Self {
             session_id,
+            channels,
+            channel,
             max_body: hello.max_body,
             awaited: hello.awaited,
             describes: describes(&hello.extensions),

@@ -456,6 +456,21 @@ impl Drop for Registration {
 }
 
 impl SessionKey<'_> {
+    /// The hash of whose it is, whatever its secret.
+    pub(super) fn owner(&self) -> [u8; 32] {
+        let SessionKey {
+            protocol,
+            principal,
+            ..
+        } = *self;
+        SessionKey {
+            secret: &[],
+            protocol,
+            principal,
+        }
+        .hash()
+    }
+
     fn hash(&self) -> [u8; 32] {
         let mut hash = Sha256::new();
         // Each part has its length in front, so that no two inputs hash the same bytes.
@@ -494,7 +509,7 @@ impl SessionKey<'_> {
 }
 
 /// Compares in constant time.
-fn is_equal(a: &[u8; 32], b: &[u8; 32]) -> bool {
+pub(super) fn is_equal(a: &[u8; 32], b: &[u8; 32]) -> bool {
     let difference = a
         .iter()
         .zip(b)

@@ -4,6 +4,7 @@ use std::sync::{Arc, atomic::AtomicUsize};
 
 use super::{
     authenticate::Authenticators,
+    channels::ChannelTable,
     handoff::{HandoffServer, Handoffs},
     log_limiter::LogLimiter,
     permits::ConnectionPermits,
@@ -21,6 +22,8 @@ pub(super) struct ServerShared {
     pub(super) handoffs: Handoffs,
     pub(super) handed_off: Arc<AtomicUsize>,
     pub(super) sessions: Arc<Sessions>,
+    /// The sessions that have channels.
+    pub(super) channels: Arc<ChannelTable>,
     pub(super) permits: Arc<ConnectionPermits>,
     pub(super) log_limiter: Arc<LogLimiter>,
     /// Where its busy connections take turns.

@@ -17,6 +17,13 @@ pub const SECRET_LEN: usize = 16;
 /// fingerprint"). Its value is empty, and not looked at.
 pub const SCHEMA_DESCRIPTION: &str = "schema-description";
 
+/// The extension by which a client asks in HELLO for channels, and a server gives the key of their tokens in Welcome
+/// (docs/protocol.md, "Channels").
+pub const CHANNELS: &str = "channels";
+
+/// The extension by which a further connection says in HELLO which channel it is, and a server says in Welcome that it is one.
+pub const CHANNEL: &str = "channel";
+
 /// The longest protocol name in bytes.
 const MAX_PROTOCOL_LEN: usize = 255;
 

@@ -40,8 +40,8 @@ pub use frame_batch::{FrameBatch, FrameRange, FrameRef};
 pub use frame_type::FrameType;
 pub use header::{HEADER_LEN, Header, HeaderError, MAGIC, RawKind, UnknownKind, VERSION};
 pub use hello::{
-    HelloError, HelloFrame, SCHEMA_DESCRIPTION, SECRET_LEN, SessionId, WelcomeError, WelcomeFrame,
-    parse_hello, parse_welcome, write_hello, write_welcome,
+    CHANNEL, CHANNELS, HelloError, HelloFrame, SCHEMA_DESCRIPTION, SECRET_LEN, SessionId,
+    WelcomeError, WelcomeFrame, parse_hello, parse_welcome, write_hello, write_welcome,
 };
 pub use hello_proto::{Codec, Compression, Detail, Hello, Identity, Metadata, Subscribe, Welcome};
 pub use id::{MsgId, Side};

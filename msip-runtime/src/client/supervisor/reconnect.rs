@@ -12,7 +12,7 @@ use tokio::time::sleep;
 use super::{
     super::{
         ConnectionState, Reconnect,
-        backoff::Backoff,
+        backoff::{Backoff, random},
         endpoint::Endpoint,
         establish::{Established, Identity, establish},
     },
@@ -174,9 +174,4 @@ async fn beside<T>(other: &mut Option<Disconnecting>, work: impl Future<Output =
         work.as_mut().poll(task)
     })
     .await
-}
-
-/// A random number, where the system has one.
-pub(super) fn random() -> Option<u32> {
-    getrandom::u32().ok()
 }

@@ -8,17 +8,19 @@ use super::super::{
     establish::{Established, Identity, Target},
 };
 use crate::{
+    channel::{ChannelKey, KindSet},
     compatibility::describes,
     negotiation,
     transport::{Address, Stream},
 };
 use msip_session::{
     PeerTerms, is_resumed,
-    wire::{Decoder, Welcome},
+    wire::{CHANNELS, Decoder, Welcome},
 };
 
 /// A connection that is ready to run, its session, and the number of its login.
-pub(super) type Ready = (Stream, Decoder, Identity, u64);
+/// And the key of its channels, where it has any.
+pub(super) type Ready = (Stream, Decoder, Identity, u64, Option<ChannelKey>);
 
 /// Whether the server goes on with the session that this client has.
 pub(super) fn is_same_session(shared: &Shared, welcome: &Welcome) -> bool {
@@ -60,9 +62,25 @@ pub(super) fn attach(target: &Target, shared: &Shared, established: Established)
         // A typed client has nobody who would look at a topic.
         session.allow_topics();
     }
+    let key = begin_channels(target, shared, &welcome.welcome);
     let login = shared.connection.attach_for_login(session, encoding);
     shared.begin_schema_check(target, login);
-    (stream, decoder, identity, login)
+    (stream, decoder, identity, login, key)
+}
+
+/// The session has the channels of its client, where the server takes them: returns the key of their tokens.
+fn begin_channels(target: &Target, shared: &Shared, welcome: &Welcome) -> Option<ChannelKey> {
+    let sessions = target.channels.iter().filter(|plan| plan.is_session());
+    let mut kinds: Vec<KindSet> = sessions.map(|plan| plan.kinds).collect();
+    let key = welcome.extensions.get(CHANNELS);
+    let key = key.and_then(|key| ChannelKey::from_bytes(key));
+    if key.is_none() && !kinds.is_empty() {
+        tracing::warn!("the server takes no channels: all goes by the connection of the client");
+        kinds.clear();
+    }
+    shared.connection.begin_channels(&kinds);
+    shared.channels_changed();
+    key
 }
 
 /// What the server agreed on for its session.

@@ -29,7 +29,7 @@ struct Handles {
     queued: Gauge,
     incoming: Gauge,
     outgoing: Gauge,
-    dropped: [Counter; 6],
+    dropped: [Counter; 7],
     waits: [Counter; 3],
 }
 
@@ -57,6 +57,7 @@ impl Handles {
                 "replaced",
                 "unflushed",
                 "received",
+                "channel_down",
             ]
             .map(dropped),
             waits: ["messages", "calls", "streams"].map(waits),
@@ -160,9 +161,18 @@ impl Measured {
                 replaced,
                 unflushed,
                 received,
+                channel_down,
                 ..
             } = seen;
-            [disconnected, logs, metrics, replaced, unflushed, received]
+            [
+                disconnected,
+                logs,
+                metrics,
+                replaced,
+                unflushed,
+                received,
+                channel_down,
+            ]
         };
         count(dropped, counts(seen.dropped), counts(last.dropped));
         let counts = |waits: Waits| [waits.messages, waits.calls, waits.streams];

@@ -194,11 +194,15 @@ impl Vector {
         }
     }
 
-    /// The names of extensions; their values are empty here.
+    /// The names of extensions, with their values where these are not empty.
     fn extensions(&mut self) -> BTreeMap<String, Vec<u8>> {
-        let names = self.text("extensions");
-        let names = names.split(", ").filter(|name| !name.is_empty());
-        names.map(|name| (name.to_owned(), Vec::new())).collect()
+        let all = self.text("extensions");
+        let each = all.split(", ").filter(|one| !one.is_empty());
+        each.map(|one| match one.split_once('=') {
+            Some((name, value)) => (name.to_owned(), from_hex(value)),
+            None => (one.to_owned(), Vec::new()),
+        })
+        .collect()
     }
 
     fn details(&mut self) -> Vec<Detail> {
