@@ -5,7 +5,7 @@ pub(crate) mod msip;
 pub(crate) mod raw;
 mod scheme;
 
-use msip_load::{Contender, Failure, Hold, Job, Outcome, Target, drive};
+use msip_load::{Contender, Failure, Hold, Job, Load, Outcome, Target, drive};
 
 use raw::Way;
 use scheme::Scheme;
@@ -31,6 +31,10 @@ pub(crate) enum Own {
     MsipBy(Scheme),
     /// As the first, over TLS.
     RawTls,
+    /// As that, with a whole TLS handshake for each connection: begun, and called on once.
+    RawTlsAnew,
+    /// MSIP over TLS, whose clients resume the TLS sessions of those before: begun, and called on once.
+    MsipTlsResumed,
     /// As the first, over a WebSocket.
     RawWebSocket,
 }
@@ -45,6 +49,8 @@ impl Contender for Own {
         Self::MsipMessagePack,
         Self::MsipZstd,
         Self::RawTls,
+        Self::RawTlsAnew,
+        Self::MsipTlsResumed,
         Self::RawWebSocket,
         Self::MsipBy(Scheme::Unix),
         Self::MsipBy(Scheme::Tls),
@@ -63,6 +69,8 @@ impl Contender for Own {
             Self::MsipMessagePack => "msip-msgpack",
             Self::MsipZstd => "msip-zstd",
             Self::RawTls => "raw-tls",
+            Self::RawTlsAnew => "raw-anew-tls",
+            Self::MsipTlsResumed => "msip-resumed-tls",
             Self::RawWebSocket => "raw-ws",
             Self::MsipBy(Scheme::Tcp) => "msip-tcp",
             Self::MsipBy(Scheme::Unix) => "msip-unix",
@@ -76,7 +84,8 @@ impl Contender for Own {
     async fn serve(self, announce: impl FnOnce(u16) + Send) -> Result<(), Failure> {
         match self {
             Self::Raw => raw::serve(Way::Tcp, announce).await,
-            Self::RawTls => raw::serve(Way::Tls, announce).await,
+            Self::RawTls | Self::RawTlsAnew => raw::serve(Way::Tls, announce).await,
+            Self::MsipTlsResumed => msip::serve(Scheme::Tls, announce).await,
             Self::RawWebSocket => raw::serve(Way::WebSocket, announce).await,
             Self::Framed => framed::serve(announce).await,
             Self::MsipBy(scheme) => msip::serve(scheme, announce).await,
@@ -90,6 +99,15 @@ impl Contender for Own {
 
     async fn drive(self, port: u16, job: Job, hold: &mut Hold) -> Result<Outcome, Failure> {
         let (scheme, settings) = match self {
+            // All else is as with the others.
+            Self::RawTlsAnew | Self::MsipTlsResumed if job.load != Load::Connect => {
+                return Err(Failure::NotOffered);
+            }
+            Self::RawTlsAnew => return raw::drive(Way::TlsAnew, port, job, hold).await,
+            Self::MsipTlsResumed => {
+                let target = Target::new(port, format!("tls://localhost:{port}"));
+                return drive::<msip::Resuming>(target, job, hold).await;
+            }
             Self::Raw => return raw::drive(Way::Tcp, port, job, hold).await,
             Self::RawTls => return raw::drive(Way::Tls, port, job, hold).await,
             Self::RawWebSocket => return raw::drive(Way::WebSocket, port, job, hold).await,

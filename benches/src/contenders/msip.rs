@@ -3,7 +3,7 @@
 use std::{
     io::Write as _,
     sync::{
-        Arc,
+        Arc, Mutex, PoisonError,
         atomic::{AtomicBool, Ordering},
     },
     time::{Duration, Instant},
@@ -12,9 +12,9 @@ use std::{
 use msip_load::{
     Arrivals, Counter, Failure, Note, Outcome, Stop, Tally, Target, check_tally, data_of,
 };
-use msip_runtime::{Client, DisconnectReason, Server};
+use msip_runtime::{Client, DisconnectReason, Server, transport::ClientTls};
 
-use super::scheme::Scheme;
+use super::{raw::trusting, scheme::Scheme};
 use msip_benches::{
     Echo,
     bench::{self, Bench, HandleServerToClient, PushClientToServer as _, SendClientToServer as _},
@@ -62,20 +62,26 @@ pub(crate) struct Shared {
     is_closing: Arc<AtomicBool>,
 }
 
-impl msip_load::Peer for Shared {
-    async fn connect(target: &Target) -> Result<Self, Failure> {
+impl Shared {
+    async fn connect_with(target: &Target, tls: Option<ClientTls>) -> Result<Self, Failure> {
         let counter = target.arrivals.as_ref().map(Arrivals::of_one);
         let is_closing = Arc::<AtomicBool>::default();
         let listener = Listener {
             counter,
             is_closing: Arc::clone(&is_closing),
         };
-        let client = Client::<Bench>::builder(&target.url)
-            .handler(listener)
-            .connect()
-            .await
-            .map_err(Failure::library)?;
+        let mut builder = Client::<Bench>::builder(&target.url).handler(listener);
+        if let Some(tls) = tls {
+            builder = builder.tls(tls);
+        }
+        let client = builder.connect().await.map_err(Failure::library)?;
         Ok(Self { client, is_closing })
+    }
+}
+
+impl msip_load::Peer for Shared {
+    async fn connect(target: &Target) -> Result<Self, Failure> {
+        Self::connect_with(target, None).await
     }
 
     async fn call(&self, note: Note) -> Result<Note, Failure> {
@@ -122,6 +128,36 @@ impl msip_load::Peer for Shared {
     async fn close(self) {
         self.is_closing.store(true, Ordering::Relaxed);
         self.client.close().await;
+    }
+}
+
+/// A client that resumes the TLS session of those before it: a config of rustls keeps them.
+#[derive(Debug, Clone)]
+pub(crate) struct Resuming(Shared);
+
+impl msip_load::Peer for Resuming {
+    async fn connect(target: &Target) -> Result<Self, Failure> {
+        /// That of the one server that a process connects to.
+        static TLS: Mutex<Option<ClientTls>> = Mutex::new(None);
+        let tls = {
+            let mut kept = TLS.lock().unwrap_or_else(PoisonError::into_inner);
+            match &*kept {
+                Some(tls) => tls.clone(),
+                None => {
+                    let config = trusting(target.port, true)?;
+                    kept.insert(ClientTls::from_rustls(config)).clone()
+                }
+            }
+        };
+        Shared::connect_with(target, Some(tls)).await.map(Self)
+    }
+
+    async fn call(&self, note: Note) -> Result<Note, Failure> {
+        self.0.call(note).await
+    }
+
+    async fn close(self) {
+        self.0.close().await;
     }
 }
 

@@ -15,12 +15,14 @@ const CONTENDERS: [&str; 7] = [
     "msip-sender",
 ];
 /// What is measured by several transports.
-const TRANSPORTS: [&str; 11] = [
+const TRANSPORTS: [&str; 13] = [
     "raw",
     "msip",
     "msip-unix",
     "raw-tls",
+    "raw-anew-tls",
     "msip-tls",
+    "msip-resumed-tls",
     "tonic-tls",
     "raw-ws",
     "msip-ws",

@@ -79,3 +79,13 @@ pub fn mip_session(data: &[u8]) {
     let whole = run(bytes, usize::MAX);
     assert_eq!(run(bytes, usize::from(*chunk)), whole);
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_corpus_and_mutations_of_it_break_no_promise() {
+        msip_replay::replay("mip_session", mip_session, 2000);
+    }
+}

@@ -1,6 +1,7 @@
 //! What was meant for a session that is not there, or that could not handle it.
 
 use std::{
+    collections::VecDeque,
     sync::{Arc, atomic::Ordering::Relaxed},
     time::Duration,
 };
@@ -93,6 +94,7 @@ impl Router {
             target: delivery.target.clone(),
             to: None,
             tried,
+            is_new: false,
         };
         let is_for_one = delivery.target != Target::Everyone;
         let is_work =
@@ -120,7 +122,8 @@ impl Router {
         now: Duration,
         wakes: &mut WakeList,
     ) {
-        for pending in dead {
+        let mut dead = VecDeque::from(dead);
+        while let Some(pending) = dead.pop_front() {
             let publication = &pending.publication;
             let counters = self.counters();
             let about = match Internal::of(&publication.topic) {
@@ -138,20 +141,17 @@ impl Router {
                 }
             };
             let topic = topic::dead_letters(about);
-            let letters: Vec<_> = publication
-                .iter()
-                .filter_map(|frame| dead_letter(publication, frame, &topic, why))
-                .collect();
-            counters
-                .dead_letters
-                .fetch_add(letters.len() as u64, Relaxed);
-            let mut sending = Sending::new(self, SessionKey::BROKER, now, wakes);
             let route = self.route(&topic);
-            for letter in letters {
-                sending.all(&route, &Arc::new(letter));
+            let mut sending = Sending::new(self, SessionKey::BROKER, now, wakes);
+            for frame in publication.iter() {
+                if let Some(letter) = dead_letter(publication, frame, &topic, why) {
+                    counters.dead_letters.fetch_add(1, Relaxed);
+                    sending.all(&route, &Arc::new(letter));
+                }
             }
-            // Whom they find no place with, loses them.
             sending.finish();
+            // Who has no place for them ends, and what that leaves may find nobody either.
+            dead.extend(sending.unplaced);
         }
     }
 }

@@ -21,6 +21,8 @@ mod refused;
 mod route;
 mod sending;
 mod session;
+#[cfg(test)]
+mod simulation;
 mod subscriptions;
 mod sync;
 #[cfg(test)]

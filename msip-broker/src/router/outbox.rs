@@ -409,11 +409,8 @@ impl Outbox {
         }
         let (mut bytes, mut any) = (0_usize, false);
         while bytes < max_bytes {
+            self.pass_over_expired(now);
             let Some(entry) = self.pop() else { break };
-            if is_expired(&entry.item, now) {
-                self.drop_counted(entry.count);
-                continue;
-            }
             bytes = bytes.saturating_add(entry.bytes);
             taken.push(entry.item);
             any = true;
@@ -433,6 +430,26 @@ impl Outbox {
         }
         self.writer = Writer::Busy;
         Poll::Ready(Ok(()))
+    }
+
+    /// Drops what is first somewhere, and not worth delivering any more.
+    fn pass_over_expired(&mut self, now: Duration) {
+        for lane in [Lane::Urgent, Lane::Normal, Lane::Droppable] {
+            while self
+                .lane(lane)
+                .front()
+                .is_some_and(|first| is_expired(&first.item, now))
+            {
+                let Some(entry) = self.lane(lane).pop_front() else {
+                    break;
+                };
+                if lane == Lane::Droppable {
+                    self.droppable_bytes -= entry.bytes;
+                }
+                self.forget(&entry);
+                self.drop_counted(entry.count);
+            }
+        }
     }
 
     /// Gives back memory that a burst has left.
@@ -524,6 +541,13 @@ impl Outbox {
             wakes.push(Some(waker));
         }
         left
+    }
+
+    /// What waits in the urgent queue, in the other one, and of LOG and METRIC.
+    #[cfg(test)]
+    pub(super) fn lanes(&self) -> [Vec<&OutboxItem>; 3] {
+        [&self.urgent, &self.normal, &self.droppable]
+            .map(|lane| lane.iter().map(|entry| &entry.item).collect())
     }
 
     /// Routes from before this generation are not to be used any more.

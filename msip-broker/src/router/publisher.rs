@@ -102,35 +102,48 @@ impl Publisher {
             .fetch_add(publication.count.into(), Relaxed);
         let publication = Arc::new(publication);
         let mut sending = Sending::new(&self.router, self.session.key, now, wakes);
-        if publication.kind == MsgKind::Command && plan.is_for_services {
-            if self.session.dialect == Dialect::Mip {
+        let is_for_service = publication.kind == MsgKind::Command && plan.is_for_services;
+        if is_for_service {
+            let is_mip = self.session.dialect == Dialect::Mip;
+            if is_mip {
                 // MIP's COMMANDs are for everyone who hears the topic as MIP does.
                 sending.everyone(&plan.route, &publication, |one| one.dialect == Dialect::Mip);
             }
-            sending.service(&plan.route, &publication);
+            // MIP knows no services: there need not be one.
+            if !is_mip || !plan.route.services.members.is_empty() {
+                sending.service(&plan.route, &publication);
+            }
         } else if let Some(state) = &publication.state {
             keep(&self.router, &plan.route, state, &publication, &mut sending)?;
         } else {
             sending.all(&plan.route, &publication);
         }
         sending.finish();
-        if sending.receivers == 0
-            && !sending.unplaced.is_empty()
-            && self.session.dialect == Dialect::Msip
-        {
+        let Sending {
+            receivers,
+            dropped,
+            congested,
+            unplaced,
+            ..
+        } = sending;
+        let (new, old): (Vec<_>, Vec<_>) = unplaced.into_iter().partition(|one| one.is_new);
+        // Sessions that were ended by this leave what was there before.
+        self.router.bury(old, &Refused::no_service(), now, wakes);
+        if is_for_service && receivers == 0 && !new.is_empty() {
             return Err(Refused::no_service());
         }
+        self.router.bury(new, &Refused::no_service(), now, wakes);
         let mut published = Published {
-            receivers: sending.receivers,
-            dropped: sending.dropped,
+            receivers,
+            dropped,
             is_congested: self.rate_until > now,
         };
-        if !sending.congested.is_empty() {
+        if !congested.is_empty() {
             published.is_congested = true;
             if self.congested.is_empty() {
                 self.congested_until = now.saturating_add(self.router.limits().push_back);
             }
-            for session in sending.congested {
+            for session in congested {
                 if !self.congested.iter().any(|one| Arc::ptr_eq(one, &session)) {
                     self.congested.push(session);
                 }
@@ -162,6 +175,8 @@ impl Publisher {
         let mut sending = Sending::new(&self.router, self.session.key, now, wakes);
         let assigned = sending.assign(request);
         sending.finish();
+        let old = sending.unplaced;
+        self.router.bury(old, &Refused::no_service(), now, wakes);
         assigned
     }
 

@@ -71,7 +71,10 @@ impl OneOf {
                 .map(|one| (one, 1))
                 .collect();
         }
-        let is_any_connected = self.members.iter().any(|one| one.is_connected());
+        let is_any_connected = self
+            .members
+            .iter()
+            .any(|one| one.is_connected() && may(one));
         let Some(first) = self.turn.load(Relaxed).checked_rem(self.members.len()) else {
             return Vec::new();
         };
@@ -79,21 +82,38 @@ impl OneOf {
         let mut shares: Vec<_> = after
             .iter()
             .chain(before)
-            .filter(|one| may(one) && (one.is_connected() || !is_any_connected))
-            .map(|one| (one, load(one), 0_u32))
+            .enumerate()
+            .filter(|(_, one)| may(one) && (one.is_connected() || !is_any_connected))
+            .map(|(offset, one)| Share {
+                offset,
+                one,
+                load: load(one),
+                count: 0,
+            })
             .collect();
+        let mut last = 0;
         for _ in 0..count {
-            let Some(least) = shares.iter_mut().min_by_key(|share| share.1) else {
+            let Some(least) = shares.iter_mut().min_by_key(|share| share.load) else {
                 return Vec::new();
             };
-            least.1 = least.1.saturating_add(1);
-            least.2 = least.2.saturating_add(1);
+            least.load = least.load.saturating_add(1);
+            least.count = least.count.saturating_add(1);
+            last = least.offset;
         }
-        self.turn.fetch_add(count as usize, Relaxed);
-        shares.retain(|share| share.2 > 0);
+        self.turn
+            .store(first.wrapping_add(last).wrapping_add(1), Relaxed);
+        shares.retain(|share| share.count > 0);
         shares
             .into_iter()
-            .map(|(one, _, count)| (one, count))
+            .map(|share| (share.one, share.count))
             .collect()
     }
+}
+
+/// How many messages of a run one member gets.
+struct Share<'a> {
+    offset: usize,
+    one: &'a Arc<Session>,
+    load: usize,
+    count: u32,
 }

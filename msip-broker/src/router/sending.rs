@@ -30,8 +30,14 @@ pub(super) struct Sending<'a> {
     /// What has found nobody.
     pub(super) unplaced: Vec<Pending>,
     /// What has to find another way, since the one that was tried is out of date.
-    again: Vec<Pending>,
+    again: Vec<Again>,
     over: Vec<(Arc<Session>, EndReason)>,
+}
+
+/// What looks for another way.
+enum Again {
+    Messages(Pending),
+    Call(Request),
 }
 
 /// Messages that are not in an outbox yet.
@@ -43,6 +49,8 @@ pub(super) struct Pending {
     pub(super) to: Option<SessionKey>,
     /// Those who have failed at them.
     pub(super) tried: Vec<SessionKey>,
+    /// Whether they are being published now, and their publisher is told what becomes of them.
+    pub(super) is_new: bool,
 }
 
 impl<'a> Sending<'a> {
@@ -67,6 +75,7 @@ impl<'a> Sending<'a> {
     }
 
     fn push(&mut self, to: &Arc<Session>, pending: Pending, generation: u64) {
+        let is_new = pending.is_new;
         let item = OutboxItem::Publication(Delivery {
             publication: pending.publication,
             target: pending.target,
@@ -100,12 +109,13 @@ impl<'a> Sending<'a> {
         if is_for_all && rejected != Rejected::Stale {
             return;
         }
-        self.again.push(Pending {
+        self.again.push(Again::Messages(Pending {
             publication: delivery.publication,
             target: delivery.target,
             to: is_for_all.then_some(to.key),
             tried: delivery.tried,
-        });
+            is_new,
+        }));
     }
 
     /// To everyone, and to one member of each group.
@@ -118,6 +128,7 @@ impl<'a> Sending<'a> {
                 target,
                 to: None,
                 tried: Vec::new(),
+                is_new: true,
             };
             self.one_of(group, pending, Session::waiting, route.generation);
         }
@@ -136,6 +147,7 @@ impl<'a> Sending<'a> {
                 target: Target::Everyone,
                 to: None,
                 tried: Vec::new(),
+                is_new: true,
             };
             self.push(session, pending, route.generation);
         }
@@ -148,6 +160,7 @@ impl<'a> Sending<'a> {
             target: Target::Service,
             to: None,
             tried: Vec::new(),
+            is_new: true,
         };
         self.one_of(&route.services, pending, |_| 0, route.generation);
     }
@@ -172,6 +185,7 @@ impl<'a> Sending<'a> {
                         target: pending.target.clone(),
                         to: None,
                         tried: pending.tried.clone(),
+                        is_new: pending.is_new,
                     };
                     self.push(session, part, generation);
                 }
@@ -192,6 +206,7 @@ impl<'a> Sending<'a> {
                             target: Target::Everyone,
                             to: None,
                             tried: Vec::new(),
+                            is_new: pending.is_new,
                         };
                         self.push(session, one, generation);
                     }
@@ -215,8 +230,15 @@ impl<'a> Sending<'a> {
                 let left = self.router.remove(&session, reason, self.now, self.wakes);
                 self.hand_over(left);
             }
-            for pending in std::mem::take(&mut self.again) {
-                self.send(pending);
+            for again in std::mem::take(&mut self.again) {
+                match again {
+                    Again::Messages(pending) => self.send(pending),
+                    Again::Call(request) => {
+                        if let Err((why, request)) = self.assign(request) {
+                            request.exchange.refuse(why);
+                        }
+                    }
+                }
             }
         }
     }
@@ -270,21 +292,20 @@ impl<'a> Sending<'a> {
                 OutboxItem::Publication(delivery) => {
                     let count = delivery.publication.count.into();
                     counters.handed_over.fetch_add(count, Relaxed);
-                    self.again.push(Pending {
+                    self.again.push(Again::Messages(Pending {
                         publication: delivery.publication,
                         target: delivery.target,
                         to: None,
                         tried: delivery.tried,
-                    });
+                        is_new: false,
+                    }));
                 }
                 OutboxItem::Exchange(assigned) => {
                     let mut request = assigned.into_parts().0;
                     // The one that has gone is in no route any more, or is away.
                     request.tried.pop();
                     counters.handed_over.fetch_add(1, Relaxed);
-                    if let Err((why, request)) = self.assign(request) {
-                        request.exchange.refuse(why);
-                    }
+                    self.again.push(Again::Call(request));
                 }
                 OutboxItem::Presence(_) => {}
             }

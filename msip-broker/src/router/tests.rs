@@ -9,19 +9,25 @@ use std::{
 use bytes::Bytes;
 use msip_session::{
     MsgKind,
-    wire::{Flags, FrameType, HEADER_LEN, Header, MsgId},
+    wire::{Code, Flags, FrameType, HEADER_LEN, Header, MsgId},
 };
 
 use super::{
-    Dialect, EndReason, Exchange, Limits, OutboxItem, Publication, Published, Publisher, Refused,
-    Request, Router, SessionHandle, StateKey, SubscribeRequest, Subscribed, WakeList,
+    DEAD_CODE, DEAD_TEXT, DEAD_TOPIC, Delivery, Dialect, EndReason, Exchange, Failed, Limits,
+    OutboxItem, Presence, Publication, Published, Publisher, Refused, Request, Router,
+    SessionHandle, StateKey, SubscribeRequest, Subscribed, Target, WakeList,
 };
 use crate::{
-    access::{Principal, Rights},
+    access::{Filters, Grant, Principal, PrincipalLimits, Rights, Role},
     topic::{Filter, TopicFilter},
 };
 
 mod by_kind;
+mod failures;
+mod matrix;
+mod outboxes;
+mod rights;
+mod sessions;
 
 const NOW: Duration = Duration::ZERO;
 
@@ -97,12 +103,58 @@ impl Peer {
     }
 
     fn items(&self) -> Vec<OutboxItem> {
+        self.items_at(NOW)
+    }
+
+    fn items_at(&self, now: Duration) -> Vec<OutboxItem> {
         let mut items = Vec::new();
         let mut task = Context::from_waker(Waker::noop());
-        while let Poll::Ready(Ok(())) = self.session.poll_take(NOW, 1 << 20, &mut items, &mut task)
+        while let Poll::Ready(Ok(())) = self.session.poll_take(now, 1 << 20, &mut items, &mut task)
         {
         }
         items
+    }
+
+    /// Takes one item, as a connection does that is in the middle of writing.
+    fn take_one(&self) -> Poll<Result<(), EndReason>> {
+        let mut task = Context::from_waker(Waker::noop());
+        self.session.poll_take(NOW, 1, &mut Vec::new(), &mut task)
+    }
+
+    fn suspend(&self) {
+        self.router
+            .suspend(&self.session, NOW, &mut WakeList::new());
+    }
+
+    fn resume(&self, rights: Rights) {
+        let resumed = self.router.resume(&self.session, Arc::new(rights), NOW);
+        resumed.expect("the session");
+    }
+
+    fn end(&self) {
+        let mut wakes = WakeList::new();
+        self.router
+            .end(&self.session, EndReason::Closed, NOW, &mut wakes);
+    }
+
+    /// The one delivery that waits.
+    fn delivery(&self) -> Delivery {
+        let mut items = self.items();
+        match (items.pop(), items.pop()) {
+            (Some(OutboxItem::Publication(delivery)), None) => delivery,
+            other => panic!("not one delivery: {other:?}"),
+        }
+    }
+
+    /// Answers a delivery with an error.
+    fn fail(&self, delivery: &Delivery) {
+        let failed = Failed {
+            delivery,
+            frame: delivery.publication.frames.clone(),
+            why: Refused::new(Code::Internal, "it broke"),
+        };
+        self.router
+            .failed(&self.session, failed, NOW, &mut WakeList::new());
     }
 
     /// The bodies of what waits.
@@ -149,6 +201,37 @@ fn bodies(publication: &Publication) -> Vec<String> {
 fn router() -> Router {
     Router::new(Limits::default())
 }
+
+fn filters(allow: &[&str], deny: &[&str]) -> Filters {
+    let parse = |texts: &[&str]| {
+        let filters = texts.iter().map(|text| TopicFilter::new(text));
+        filters.collect::<Result<Vec<_>, _>>().expect("filters")
+    };
+    Filters {
+        allow: parse(allow),
+        deny: parse(deny),
+    }
+}
+
+/// A client that may do what services enable.
+fn client() -> Rights {
+    Rights::none()
+}
+
+/// A service of these topics, which may do nothing else.
+fn service(serve: &[&str]) -> Rights {
+    Rights {
+        role: Role::Service,
+        serve: filters(serve, &[]),
+        ..Rights::none()
+    }
+}
+
+const ALL: Grant = Grant {
+    publish: true,
+    subscribe: true,
+    request: true,
+};
 
 /// A call that remembers nothing.
 #[derive(Debug)]

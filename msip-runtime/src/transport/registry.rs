@@ -2,6 +2,8 @@
 
 #[cfg(feature = "quic")]
 use super::quic::Quic;
+#[cfg(all(feature = "testing", feature = "tls"))]
+use super::rough::ROUGH_TLS;
 #[cfg(all(feature = "testing", feature = "websocket"))]
 use super::rough::ROUGH_WEBSOCKET;
 #[cfg(feature = "testing")]
@@ -35,6 +37,8 @@ static TRANSPORTS: &[&dyn Transport] = &[
     &ROUGH_TCP,
     #[cfg(feature = "testing")]
     &ROUGH_MEMORY,
+    #[cfg(all(feature = "testing", feature = "tls"))]
+    &ROUGH_TLS,
     #[cfg(all(feature = "testing", feature = "websocket"))]
     &ROUGH_WEBSOCKET,
 ];

@@ -8,6 +8,8 @@ use std::{
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
+#[cfg(feature = "tls")]
+use super::tls_over_tcp::Tls;
 #[cfg(feature = "websocket")]
 use super::websocket::WebSocket;
 use super::{
@@ -45,6 +47,13 @@ pub(super) static ROUGH_TCP: Rough<Tcp> = Rough {
 pub(super) static ROUGH_MEMORY: Rough<Memory> = Rough {
     scheme: "rough+mem",
     inner: Memory,
+};
+
+/// What MSIP has of TLS is rough; TLS itself is over TCP as it is.
+#[cfg(feature = "tls")]
+pub(super) static ROUGH_TLS: Rough<Tls> = Rough {
+    scheme: "rough+tls",
+    inner: Tls::MSIP,
 };
 
 #[cfg(feature = "websocket")]

@@ -9,7 +9,7 @@ use msip_runtime::{
     },
 };
 use msip_tests::{
-    Authority, Issued, LabClient, SeenByClient, SeenByServer, connected,
+    Authority, Issued, LabClient, LabServer, SeenByClient, SeenByServer, connected,
     lab::{EchoReq, Lab, SendClientToServer as _, SendServerToClient as _},
     messages::note,
     next,
@@ -40,6 +40,36 @@ async fn a_client_and_a_server_talk_and_know_that_nobody_listens() {
     let answer = soon("an answer", client.echo_req(request.clone())).await;
     assert_eq!(answer.expect("answered").ballast, request.ballast);
     peer.note_ind(note(1)).await.expect("sent");
+    client.close().await;
+    assert!(matches!(
+        next(&mut events).await,
+        SeenByServer::Disconnected(_)
+    ));
+}
+
+#[tokio::test]
+async fn tls_does_all_that_a_stream_may_do_and_nothing_is_lost() {
+    let authority = Authority::new("authority");
+    let server = Server::<Lab>::builder("rough+tls://127.0.0.1:0")
+        .tls(authority.issue_local().server_tls())
+        .bind()
+        .await
+        .expect("listens");
+    let url = server.local_url().to_string();
+    let (handler, mut events) = LabServer::new();
+    tokio::spawn(server.serve(handler));
+    let client = connect(&url, authority.client_tls())
+        .await
+        .expect("connects");
+    assert!(connected(&mut events).await.connection().is_confidential());
+    let request = EchoReq {
+        text: "large".into(),
+        ballast: vec![7; 200_000],
+    };
+    for _ in 0..3 {
+        let answer = soon("an answer", client.echo_req(request.clone())).await;
+        assert_eq!(answer.expect("answered").ballast, request.ballast);
+    }
     client.close().await;
     assert!(matches!(
         next(&mut events).await,

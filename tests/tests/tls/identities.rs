@@ -23,7 +23,12 @@ async fn a_certificate_says_who_it_is_and_a_key_where_there_is_none() {
                 .client_ca(authority.ca()),
         )
         .also(&socket)
-        .authenticate(ClientCertificates::new().uri("spiffe://example/relay", "relay", ["relay"]))
+        .authenticate(
+            ClientCertificates::new()
+                .uri("spiffe://example/relay", "relay", ["relay"])
+                .dns("billing.example", "billing", ["reader"])
+                .email("ada@example", "ada", ["operator"]),
+        )
         .authenticate(keys)
         .bind()
         .await
@@ -34,19 +39,46 @@ async fn a_certificate_says_who_it_is_and_a_key_where_there_is_none() {
     let trusting = || authority.client_tls();
     let shown = |uri| authority.issue_client(&["relay.example"], &[uri], &[]);
 
-    let relay = shown("spiffe://example/relay");
-    let tls = trusting().identity(relay.cert(), relay.key());
-    let client = connect(&url, tls).await.expect("connects");
-    let peer = connected(&mut events).await;
-    let identity = peer.identity().expect("is known");
-    assert_eq!(identity.method, "certificate");
-    assert_eq!(identity.service, "relay");
-    assert_eq!(identity.subject(), "uri:spiffe://example/relay");
-    client.close().await;
-    assert!(matches!(
-        next(&mut events).await,
-        SeenByServer::Disconnected(_)
-    ));
+    // A name of each kind, and who it says it is: a service, or a user.
+    let issue =
+        |dns: &[&str], uris: &[&str], emails: &[&str]| authority.issue_client(dns, uris, emails);
+    for (issued, subject, service, user, role) in [
+        (
+            issue(&[], &["spiffe://example/relay"], &[]),
+            "uri:spiffe://example/relay",
+            "relay",
+            "",
+            "relay",
+        ),
+        (
+            issue(&["Billing.example"], &[], &[]),
+            "dns:billing.example",
+            "billing",
+            "",
+            "reader",
+        ),
+        (
+            issue(&["laptop.example"], &[], &["ada@example"]),
+            "email:ada@example",
+            "",
+            "ada",
+            "operator",
+        ),
+    ] {
+        let tls = trusting().identity(issued.cert(), issued.key());
+        let client = connect(&url, tls).await.expect("connects");
+        let peer = connected(&mut events).await;
+        let identity = peer.identity().expect("is known");
+        assert_eq!(identity.method, "certificate");
+        assert_eq!(identity.subject(), subject);
+        assert_eq!((&*identity.service, &*identity.user), (service, user));
+        assert_eq!(identity.roles, [role]);
+        client.close().await;
+        assert!(matches!(
+            next(&mut events).await,
+            SeenByServer::Disconnected(_)
+        ));
+    }
 
     // Whose certificate is not listed has no other try.
     let other = shown("spiffe://example/other");

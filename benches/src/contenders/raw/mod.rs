@@ -12,4 +12,4 @@ mod websocket;
 
 pub(crate) use client::drive;
 pub(crate) use server::serve;
-pub(crate) use way::Way;
+pub(crate) use way::{Way, trusting};

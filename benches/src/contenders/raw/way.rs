@@ -11,6 +11,7 @@ use tokio_rustls::{
     TlsAcceptor, TlsConnector,
     rustls::{
         ClientConfig, RootCertStore, ServerConfig,
+        client::Resumption,
         crypto::ring,
         pki_types::{CertificateDer, PrivateKeyDer, ServerName, pem::PemObject as _},
         version::TLS13,
@@ -27,8 +28,10 @@ use super::websocket::WebSocket;
 pub(crate) enum Way {
     /// A socket.
     Tcp,
-    /// tokio-rustls.
+    /// tokio-rustls, whose clients resume the TLS sessions of before.
     Tls,
+    /// The same with a whole handshake each time.
+    TlsAnew,
     /// tokio-tungstenite.
     WebSocket,
 }
@@ -53,7 +56,8 @@ pub(super) struct Server {
 impl Server {
     pub(super) fn new(way: Way, port: u16) -> Result<Self, Failure> {
         let tls = match way {
-            Way::Tls => Some(trusting(port)?),
+            Way::Tls => Some(trusting(port, true)?.into()),
+            Way::TlsAnew => Some(trusting(port, false)?.into()),
             Way::Tcp | Way::WebSocket => None,
         };
         Ok(Self { way, port, tls })
@@ -73,23 +77,26 @@ impl Server {
                 let (socket, _) = connecting.await.map_err(Failure::library)?;
                 Ok(Box::new(WebSocket::new(socket)))
             }
-            Way::Tcp | Way::Tls => Ok(Box::new(stream)),
+            Way::Tcp | Way::Tls | Way::TlsAnew => Ok(Box::new(stream)),
         }
     }
 }
 
-/// A connector that trusts the server at this port; it resumes its sessions, as rustls does unless told otherwise.
-fn trusting(port: u16) -> Result<TlsConnector, Failure> {
+/// Trusts the server at this port, and resumes its sessions or not.
+pub(crate) fn trusting(port: u16, resumes: bool) -> Result<Arc<ClientConfig>, Failure> {
     let mut roots = RootCertStore::empty();
     let shown = fs::read(Certificate::shown(port))?;
     let certificate = CertificateDer::from_pem_slice(&shown).map_err(Failure::library)?;
     roots.add(certificate).map_err(Failure::library)?;
-    let config = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
+    let mut config = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
         .with_protocol_versions(&[&TLS13])
         .map_err(Failure::library)?
         .with_root_certificates(roots)
         .with_no_client_auth();
-    Ok(TlsConnector::from(Arc::new(config)))
+    if !resumes {
+        config.resumption = Resumption::disabled();
+    }
+    Ok(Arc::new(config))
 }
 
 /// Where a server accepts connections.
@@ -105,7 +112,7 @@ impl Listener {
     pub(super) async fn bind(way: Way) -> Result<Self, Failure> {
         let tcp = TcpListener::bind(("127.0.0.1", 0)).await?;
         let (mut tls, mut certificate) = (None, None);
-        if way == Way::Tls {
+        if matches!(way, Way::Tls | Way::TlsAnew) {
             let mut own = Certificate::new()?;
             own.show(tcp.local_addr()?.port())?;
             tls = Some(acceptor(&own)?);
@@ -155,7 +162,7 @@ impl Accepted {
                 let (reader, writer) = split(socket);
                 Ok((Box::new(reader), Box::new(writer)))
             }
-            Way::Tcp | Way::Tls => {
+            Way::Tcp | Way::Tls | Way::TlsAnew => {
                 let (reader, writer) = self.stream.into_split();
                 Ok((Box::new(reader), Box::new(writer)))
             }

@@ -547,3 +547,54 @@ proptest! {
         crate::mip::fuzzing::mip_session(&data);
     }
 }
+
+/// The conversations of docs/protocol.md.
+#[test]
+fn the_conversations_of_the_page_are_these() {
+    let page = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/protocol.md");
+    let page = std::fs::read_to_string(page).unwrap();
+    let bytes = |hex: &str| -> Vec<u8> {
+        let digits: Vec<char> = hex.chars().filter(|digit| !digit.is_whitespace()).collect();
+        let pairs = digits.chunks(2).map(|pair| pair.iter().collect::<String>());
+        pairs
+            .map(|pair| u8::from_str_radix(&pair, 16).unwrap())
+            .collect()
+    };
+    let mut count = 0;
+    for block in page.split("\n```mip name=").skip(1) {
+        count += 1;
+        let (name, block) = block.split_once('\n').unwrap();
+        let (block, _) = block.split_once("\n```").unwrap();
+        let mut peer = Peer::new();
+        let (mut said, mut heard) = (Vec::new(), Vec::new());
+        let (mut to_be_said, mut to_be_heard) = (Vec::new(), Vec::new());
+        for line in block.lines() {
+            let (who, hex) = line.split_once(": ").unwrap();
+            match who {
+                "broker" => to_be_said.extend(bytes(hex)),
+                "subscriber" => to_be_heard.extend(bytes(hex)),
+                _ => {
+                    peer.buffer.extend_from_slice(&bytes(hex));
+                    while let Ok(Some(input)) = peer.again() {
+                        match input {
+                            Input::Hello(hello) => {
+                                let number = 0x0123_4567_89ab_cdef;
+                                peer.session.welcome(&hello, SessionKey::BROKER, number);
+                            }
+                            Input::Subscribe(request) | Input::Unsubscribe(request) => {
+                                peer.session.answer(&request, Ok(()));
+                            }
+                            Input::Publish(publication) => {
+                                heard.extend_from_slice(&publication.frames)
+                            }
+                            Input::Close => {}
+                        }
+                    }
+                    said.extend(peer.said());
+                }
+            }
+        }
+        assert_eq!((said, heard), (to_be_said, to_be_heard), "{name}");
+    }
+    assert!(count >= 5, "{count} conversations");
+}

@@ -3,7 +3,7 @@
 use super::{Control, Entry, Router};
 use crate::{
     access::{Access, Checked, Grant, Role, Uses},
-    router::{OutboxItem, Refused, SessionHandle, SessionKey},
+    router::{OutboxItem, Refused, SessionHandle, SessionKey, Target},
     topic::{self, Filter, Internal, TopicFilter},
 };
 
@@ -117,7 +117,14 @@ impl Router {
         };
         let may_hear = |item: &OutboxItem| match item {
             OutboxItem::Publication(delivery) => {
-                control.may_hear(entry, &delivery.publication.topic)
+                let topic = &delivery.publication.topic;
+                match (&delivery.target, Internal::of(topic)) {
+                    // A service gets the COMMANDs of `T` by its right to `T/$in`.
+                    (Target::Service, Internal::Clients(about)) => {
+                        control.may_hear(entry, &topic::services(about))
+                    }
+                    _ => control.may_hear(entry, topic),
+                }
             }
             OutboxItem::Presence(presence) => {
                 control.may_hear(entry, &topic::presence(&presence.topic))

@@ -141,6 +141,12 @@ impl Router {
         topics.into_iter().map(info).collect()
     }
 
+    /// How many STATEs are kept, and how many bytes these have.
+    #[cfg(test)]
+    pub(in crate::router) fn kept_totals_now(&self) -> (usize, usize) {
+        (self.0.kept.values(), self.0.kept.bytes())
+    }
+
     /// All of it in numbers.
     pub fn totals(&self) -> Totals {
         let counters = self.counters();

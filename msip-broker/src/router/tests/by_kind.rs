@@ -1,7 +1,5 @@
 //! Delivery by kind.
 
-use msip_session::wire::Code;
-
 use super::*;
 
 #[test]
