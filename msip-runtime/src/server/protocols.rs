@@ -44,6 +44,11 @@ pub(super) trait Offer: fmt::Debug + Send + Sync {
     /// Whether it can describe its schema to a client that has another one.
     fn describes(&self) -> bool;
 
+    /// Whether its service routes messages by their topics, as a broker does.
+    fn routes_topics(&self) -> bool {
+        false
+    }
+
     /// Whether its sessions may have channels.
     fn has_channels(&self) -> bool;
 
@@ -505,6 +510,7 @@ impl<S: raw::Service> UntypedOffer<S> {
 pub struct UntypedProtocol {
     name: Option<String>,
     fingerprint: Option<u64>,
+    has_topics: bool,
 }
 
 impl UntypedProtocol {
@@ -514,6 +520,7 @@ impl UntypedProtocol {
         Self {
             name: None,
             fingerprint: None,
+            has_topics: false,
         }
     }
 
@@ -523,6 +530,7 @@ impl UntypedProtocol {
         Self {
             name: Some(name.into()),
             fingerprint: None,
+            has_topics: false,
         }
     }
 
@@ -531,6 +539,15 @@ impl UntypedProtocol {
     #[must_use]
     pub fn with_fingerprint(mut self, fingerprint: u64) -> Self {
         self.fingerprint = Some(fingerprint);
+        self
+    }
+
+    /// Its service is a broker: it routes messages by their topics, and answers
+    /// [`Event::Subscribe`](crate::untyped::Event::Subscribe) and
+    /// [`Event::Unsubscribe`](crate::untyped::Event::Unsubscribe). Clients are told so. Default: topics are refused.
+    #[must_use]
+    pub fn with_topics(mut self) -> Self {
+        self.has_topics = true;
         self
     }
 }
@@ -552,6 +569,10 @@ impl<S: raw::Service> Offer for UntypedOffer<S> {
 
     fn describes(&self) -> bool {
         false
+    }
+
+    fn routes_topics(&self) -> bool {
+        self.protocol.has_topics
     }
 
     /// A service of the user consumes one connection.
