@@ -27,6 +27,7 @@ use msip_runtime::{
 
 use crate::{
     access::{Principal, Rights},
+    connections::Connections,
     router::{Dialect, EndReason, Refused, Router, SessionHandle, WakeList},
 };
 use link::Link;
@@ -67,6 +68,7 @@ struct Shared {
     router: Router,
     now: Box<dyn Fn() -> Duration + Send + Sync>,
     authorize: Box<Authorize>,
+    connections: Connections,
     /// The clients that have a session, by their names: for a service that wants one disconnected.
     peers: Mutex<HashMap<String, UntypedPeer>>,
 }
@@ -79,10 +81,21 @@ impl BrokerService {
         now: impl Fn() -> Duration + Send + Sync + 'static,
         authorize: impl Fn(&UntypedPeer) -> (Principal, Arc<Rights>) + Send + Sync + 'static,
     ) -> Self {
+        Self::with_connections(router, now, authorize, Connections::default())
+    }
+
+    /// The same, whose connections register in this table, for people who look at the broker.
+    pub fn with_connections(
+        router: Router,
+        now: impl Fn() -> Duration + Send + Sync + 'static,
+        authorize: impl Fn(&UntypedPeer) -> (Principal, Arc<Rights>) + Send + Sync + 'static,
+        connections: Connections,
+    ) -> Self {
         Self(Arc::new(Shared {
             router,
             now: Box::new(now),
             authorize: Box::new(authorize),
+            connections,
             peers: Mutex::default(),
         }))
     }

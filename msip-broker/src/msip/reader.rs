@@ -24,6 +24,7 @@ use super::{
 };
 use crate::{
     access::{Grant, Rights},
+    connections::OpenConnection,
     router::{self, Publication, Publisher, Refused, Request, SessionHandle, WakeList},
     topic::{Filter, TopicFilter},
 };
@@ -41,6 +42,8 @@ pub(super) struct Reader<'a> {
     last_topic: Bytes,
     /// The filters of each grant that was given.
     granted: HashMap<String, Vec<TopicFilter>>,
+    /// The connection is listed while this is there.
+    listed: Option<OpenConnection>,
 }
 
 impl<'a> Reader<'a> {
@@ -61,6 +64,7 @@ impl<'a> Reader<'a> {
             wakes: WakeList::new(),
             last_topic: Bytes::new(),
             granted: HashMap::new(),
+            listed: None,
         }
     }
 
@@ -88,9 +92,16 @@ impl<'a> Reader<'a> {
                         continue;
                     }
                     is_resumed = true;
+                    let address = self.peer.address().map(ToString::to_string);
+                    let address = address.unwrap_or_default();
+                    let connections = &self.shared.connections;
+                    self.listed = Some(connections.opened(address, self.session));
                     self.link.set(true);
                 }
-                Event::Disconnected(_) => {
+                Event::Disconnected(reason) => {
+                    if let Some(listed) = self.listed.take() {
+                        listed.closed(reason);
+                    }
                     self.link.set(false);
                     let now = self.shared.now();
                     self.shared
@@ -102,6 +113,9 @@ impl<'a> Reader<'a> {
             }
             self.wakes.wake();
             self.push_back().await;
+        }
+        if let Some(listed) = self.listed.take() {
+            listed.closed("its session has ended");
         }
     }
 

@@ -6,6 +6,7 @@
 mod admin;
 mod crowd;
 mod mip;
+mod msip;
 mod packaging;
 mod process;
 mod signals;
