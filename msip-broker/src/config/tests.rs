@@ -239,7 +239,6 @@ fn what_does_not_fit_together_is_told() {
     let files = [
         ("a network", "[[listener]]\nurl = 'tcp://0.0.0.0:9000'"),
         ("no port", "[[listener]]\nurl = 'tcp://127.0.0.1'"),
-        ("a scheme", "[[listener]]\nurl = 'mqtt://127.0.0.1:1883'"),
         (
             "several addresses",
             "[[listener]]\nurl = 'tcp://127.0.0.1:1,127.0.0.1:2'",
