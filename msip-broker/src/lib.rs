@@ -3,6 +3,7 @@
 //! - [`topic`] has topics and filters, and what one filter covers of another.
 //! - [`access`] decides who may publish, subscribe, serve and request what.
 //! - [`mip`] serves the peers of MIP.
+//! - [`msip`] ties the sessions of MSIP peers to the router.
 //! - [`router`] has subscriptions, groups, kept state and the sessions' queues: values without I/O, of which a connection
 //!   drives its [`router::Publisher`] and its [`router::SessionHandle`].
 //! - [`Broker`] listens and serves, by a [`Config`]; what its connections share is a [`BrokerShared`].
@@ -28,6 +29,7 @@ pub mod config;
 mod connections;
 mod directory;
 pub mod mip;
+pub mod msip;
 pub mod router;
 mod shared;
 pub mod topic;

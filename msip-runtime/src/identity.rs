@@ -161,6 +161,18 @@ impl Identity {
     }
 }
 
+/// As this side states it.
+impl From<&Identity> for wire::Identity {
+    fn from(identity: &Identity) -> Self {
+        Self {
+            user: identity.user.clone(),
+            service: identity.service.clone(),
+            peer: identity.peer.map_or(0, PeerId::number),
+            roles: identity.roles.clone(),
+        }
+    }
+}
+
 /// As another peer, such as a broker, has authenticated it.
 impl From<wire::Identity> for Identity {
     fn from(identity: wire::Identity) -> Self {

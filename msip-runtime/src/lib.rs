@@ -238,7 +238,7 @@ pub use protocol::require_generation;
 pub use protocol::{BodyError, Envelope, Exchange, Protocol, Variant, VariantLabel};
 #[doc(hidden)]
 pub use send_now::send_now;
-pub use sender::Sender;
+pub use sender::{PushFramesError, Sender};
 pub use server::{
     AcceptError, Acceptor, Authenticator, BindError, Broadcast, ConnectRequest, DrainReport, Peer,
     PeerConnection, ReloadError, Reloader, Room, RoomError, ServeWith, Server, ServerBuilder,

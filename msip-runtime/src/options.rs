@@ -5,7 +5,7 @@ use std::{fmt, time::Duration};
 use tokio::time::Instant;
 
 use crate::{
-    Metadata, MetadataError, ResponseMetadata,
+    Identity, Metadata, MetadataError, ResponseMetadata,
     metadata::{check_header, check_text, check_traceparent},
 };
 
@@ -388,6 +388,14 @@ impl CallOptions {
         ours.clone_from(&metadata.0);
         ours.identity = None;
         ours.deadline_ms = None;
+        self
+    }
+
+    /// States who has sent it; the other side believes that of an accepting side only.
+    pub(crate) fn stating(mut self, identity: Option<&Identity>) -> Self {
+        if let Some(identity) = identity {
+            self.metadata_mut().metadata.0.identity = Some(identity.into());
+        }
         self
     }
 

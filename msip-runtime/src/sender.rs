@@ -6,7 +6,7 @@ use crate::{
     Envelope, Outbound, OutboundPush, SendError,
     connection::{BatchTerms, ConnectionShared, Outgoing},
 };
-use msip_session::{Batch, RequestHead};
+use msip_session::{Batch, NotBare, RequestHead};
 
 /// When so many bytes wait they are flushed.
 const BATCH_LEN: usize = 64 * 1024;
@@ -137,6 +137,18 @@ impl<T> Sender<T> {
     }
 }
 
+/// Why frames were not taken.
+#[derive(Debug, Clone, thiserror::Error)]
+#[non_exhaustive]
+pub enum PushFramesError {
+    /// They are not what can be passed on as it is.
+    #[error(transparent)]
+    NotBare(#[from] NotBare),
+    /// See [`SendError`].
+    #[error(transparent)]
+    NotSent(#[from] SendError),
+}
+
 /// One-way messages that are buffered for one connection, and flushed many at a time.
 #[derive(Debug)]
 pub(crate) struct BatchSender {
@@ -260,6 +272,14 @@ impl BatchSender {
         });
         pushed.map_err(|len| SendError::TooLarge { len, max })?;
         self.hand_over_if_full()
+    }
+
+    /// Takes whole frames of one-way messages. Returns how many of them are larger than the peer accepts, and were left out.
+    pub(crate) fn push_frames(&mut self, frames: &[u8]) -> Result<usize, PushFramesError> {
+        let terms = Self::terms(&self.connection, &mut self.terms, self.login)?;
+        let too_large = self.batch.push_frames(terms.side, frames, terms.max_body)?;
+        self.hand_over_if_full()?;
+        Ok(too_large)
     }
 
     #[inline]

@@ -18,12 +18,14 @@
 //! # Codecs, compression, topics
 //!
 //! A body is in the codec of the connection that it came by, and is neither read nor changed. A compressed one stays compressed as
-//! long as it is not decoded. A message can have a topic; a direct server refuses topics.
+//! long as it is not decoded. A message can have a topic; a direct server refuses topics. A client of a broker
+//! [subscribes](UntypedClient::subscribe) to them; a server whose protocol was given
+//! [topics](UntypedProtocol::with_topics) is such a broker.
 
 pub use crate::client::{Ignore, UntypedClient, UntypedService};
 pub use crate::raw::{
-    Acknowledgment, Event, Handle, Inbound, MessageRef, Messages, Reply, Requests, Responder,
-    Responses, Service, Untyped, UntypedExchange, UntypedMessage, UntypedPeer, UntypedSender,
-    VariantRow, VariantTable, decompress, relay,
+    Acknowledgment, Event, Grant, Handle, Inbound, MessageRef, Messages, Reply, Requests,
+    Responder, Responses, Service, SubscribeOptions, SubscribeRequest, Untyped, UntypedExchange,
+    UntypedMessage, UntypedPeer, UntypedSender, VariantRow, VariantTable, decompress, relay,
 };
 pub use crate::server::{HandedOff, Handoff, HandoffPermit, UntypedProtocol, UntypedServer};

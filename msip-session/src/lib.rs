@@ -65,7 +65,7 @@ pub use msip_schema::MsgKind;
 pub use session::{
     BareMessage, Batch, Blocked, Busy, CallShape, Class, Config, CreditBatcher, EndedStreams,
     Event, FastFrame, Fault, FaultKind, InboundSlot, Incoming, Item, ItemBatch, ItemHead,
-    ItemTarget, Lost, Outcome, ParkedSession, PeerTerms, Reply, ReplyTo, RequestHead, Session,
-    Slot, StateKey, StreamSide, SubscribeHead, SubscribeReply, SubscribeRequest, Suspended,
-    TimedOut, Token, Transmit, first_frame, is_droppable, is_resumed, refuse_late,
+    ItemTarget, Lost, NotBare, Outcome, ParkedSession, PeerTerms, Reply, ReplyTo, RequestHead,
+    Session, Slot, StateKey, StreamSide, SubscribeHead, SubscribeReply, SubscribeRequest,
+    Suspended, TimedOut, Token, Transmit, first_frame, is_droppable, is_resumed, refuse_late,
 };

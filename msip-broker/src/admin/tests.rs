@@ -423,3 +423,18 @@ async fn an_embedded_broker_has_it_too() {
     drop(stop);
     serving.await.unwrap();
 }
+
+#[test]
+fn the_page_has_every_instrument() {
+    const PAGE: &str = include_str!("../../../docs/broker.md");
+    for (name, _, is_counter, labels, help) in INSTRUMENTS {
+        let kind = if is_counter { "counter" } else { "gauge" };
+        let labels = match labels {
+            "" => String::new(),
+            labels => format!("`{labels}`"),
+        };
+        let row = format!("| `{name}` | {kind} | {labels} | {help} |");
+        assert!(PAGE.lines().any(|line| line == row), "{row}");
+        assert_eq!(name.ends_with("_total"), is_counter, "{name}");
+    }
+}

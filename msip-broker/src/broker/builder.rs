@@ -2,7 +2,7 @@
 
 use std::{net::SocketAddr, time::Duration};
 
-use msip_runtime::untyped::UntypedServer;
+use msip_runtime::untyped::{UntypedProtocol, UntypedServer};
 
 use super::{Broker, BrokerError, BrokerReloader, background::Background};
 use crate::{
@@ -11,6 +11,7 @@ use crate::{
     connections::Connections,
     directory::{Authentication, BoundListener, Directory, MipTerms},
     mip::{Admission, MipPeers, MipSettings},
+    msip::BrokerService,
     router::{Limits, Router},
     shared::BrokerShared,
 };
@@ -99,11 +100,13 @@ impl BrokerBuilder {
             .max_body(size(config.max_body))
             .session_expiry(config.session_expiry)
             .drain_timeout(config.drain_timeout)
+            .drain_spread(config.drain_spread)
             .max_connections(size(config.limits.connections))
             .max_detached_sessions(size(config.limits.detached_sessions))
             .max_memory(size(config.limits.memory))
             // Each listener was checked by itself.
             .insecure(is_insecure)
+            .untyped(UntypedProtocol::any().with_topics(), msip_peers(&shared))
             .handoff(mip_peers(&config, &shared));
         let server = authentication
             .install(&shared.directory, server)
@@ -120,6 +123,17 @@ impl BrokerBuilder {
             reloader,
         })
     }
+}
+
+/// What serves MSIP peers, whatever their protocol is.
+fn msip_peers(shared: &BrokerShared) -> BrokerService {
+    let (clock, directory) = (shared.clock, shared.directory.clone());
+    BrokerService::with_connections(
+        shared.router.clone(),
+        move || clock.now(),
+        move |peer| directory.of_identity(peer.identity().as_deref()),
+        shared.connections.clone(),
+    )
 }
 
 /// What serves MIP peers, at all listeners.

@@ -8,6 +8,17 @@ use super::{
     error::{ConfigError, ConfigErrors, Kind, Place, shown},
 };
 
+/// Settings of a server that a broker has its own names for, since they concern more than the server.
+const OF_BROKER: [&str; 7] = [
+    "max_body",
+    "session_expiry",
+    "drain_timeout",
+    "drain_spread",
+    "max_connections",
+    "max_detached_sessions",
+    "max_memory",
+];
+
 impl Config {
     /// Looks whether all that is said fits together. It opens no file, and listens nowhere.
     ///
@@ -39,6 +50,15 @@ impl Config {
     fn check_listener(&self, listener: &ListenerConfig) -> Result<(), String> {
         let url = ServiceUrl::parse(&listener.url).map_err(|error| error.to_string())?;
         let address = url.only_address().map_err(|error| error.to_string())?;
+        let ours = url
+            .settings()
+            .iter()
+            .find(|(name, _)| OF_BROKER.contains(&&**name));
+        if let Some((name, _)) = ours {
+            return Err(format!(
+                "`{name}` is a setting of the whole broker: it is not in a URL, but in the file"
+            ));
+        }
         if !listener.insecure && !is_confidential(address) {
             return Err(
                 "others could read what is sent: listen at 127.0.0.1, by tls:// or wss://, or say insecure=true where \

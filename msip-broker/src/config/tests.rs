@@ -239,10 +239,14 @@ fn what_does_not_fit_together_is_told() {
     let files = [
         ("a network", "[[listener]]\nurl = 'tcp://0.0.0.0:9000'"),
         ("no port", "[[listener]]\nurl = 'tcp://127.0.0.1'"),
-        ("a scheme", "[[listener]]\nurl = 'mqtt://127.0.0.1:1883'"),
         (
             "several addresses",
             "[[listener]]\nurl = 'tcp://127.0.0.1:1,127.0.0.1:2'",
+        ),
+        (
+            "a setting of the broker",
+            "[[listener]]
+url = 'tcp://127.0.0.1:1?session_expiry=1s'",
         ),
         (
             "a principal",
@@ -266,4 +270,32 @@ fn what_does_not_fit_together_is_told() {
     let fits = "admin = '[::1]:9001'\n[[listener]]\nurl = 'tcp://0.0.0.0:1?insecure=true&principal=a'\n[principals.a]";
     Config::from_toml(fits).unwrap().check().unwrap();
     Config::default().check().unwrap();
+}
+
+#[test]
+fn the_page_has_every_name_of_the_file_and_of_the_command_line() {
+    const PAGE: &str = include_str!("../../../docs/broker.md");
+    let rows: Vec<_> = PAGE
+        .lines()
+        .filter_map(|line| line.strip_prefix("| `"))
+        .collect();
+    let has = |name: &str| {
+        rows.iter()
+            .any(|row| row.starts_with(&format!("{name}` | ")))
+    };
+    for name in LimitsConfig::NAMES {
+        assert!(has(name), "{name}");
+    }
+    for setting in &OPTIONS {
+        assert!(has(&format!("--{}", setting.name)), "{}", setting.name);
+        assert!(
+            PAGE.contains(&format!("| `{}` |", setting.variable())),
+            "{}",
+            setting.name
+        );
+    }
+    let (_, file) = PAGE.split_once("```toml\n").unwrap();
+    let (file, _) = file.split_once("```").unwrap();
+    let config = Config::from_toml(file).unwrap_or_else(|errors| panic!("{errors}"));
+    config.check().unwrap_or_else(|errors| panic!("{errors}"));
 }

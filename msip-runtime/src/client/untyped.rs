@@ -7,9 +7,11 @@ use super::{
     endpoint::UntypedEndpoint, establish::ProtocolId, login_hook::LoginHook, supervisor,
 };
 use crate::{
-    ConnectError, Status,
+    CallError, ConnectError, SendError, Status,
     negotiation::Translations,
-    raw::{Event, Handle, Inbound, Readiness, Service, Untyped, UntypedPeer},
+    raw::{
+        Event, Grant, Handle, Inbound, Readiness, Service, SubscribeOptions, Untyped, UntypedPeer,
+    },
 };
 
 /// A service, and the protocol that it is for; what the builder of an untyped client holds.
@@ -74,6 +76,92 @@ impl UntypedClient {
     #[must_use]
     pub fn handle(&self) -> &Handle {
         &self.handle
+    }
+
+    /// Subscribes to a topic of a broker, or to all that a filter names: a level `+` stands for one level, and a last level `#`
+    /// for all that follow. What the broker keeps of it follows, and what is published there; the client's
+    /// [service](ClientBuilder::service) receives it with its topic.
+    ///
+    /// There is one subscription for each filter as it is written; another one for it takes its place. It outlives connections,
+    /// and is made again in a new session, as the first thing that is sent there:
+    /// [`Event::SubscriptionLost`](crate::untyped::Event::SubscriptionLost) tells where the broker refuses it then.
+    ///
+    /// ```
+    /// use msip_runtime::untyped::{SubscribeOptions, UntypedClient};
+    ///
+    /// # async fn run() -> Result<(), Box<dyn std::error::Error>> {
+    /// let client = UntypedClient::builder("tcp://127.0.0.1:9000", "fleet", 0).connect().await?;
+    /// client.subscribe("fleet/+/position", &SubscribeOptions::new()).await?;
+    /// # client.close().await;
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// The broker refuses the filter, or the server is no broker; see [`CallError`].
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future leaves it open whether this session is subscribed; it is not made again in another one.
+    ///
+    /// # Protocol
+    ///
+    /// docs/protocol.md, "Subscribe".
+    pub async fn subscribe(
+        &self,
+        filter: &str,
+        options: &SubscribeOptions,
+    ) -> Result<(), CallError> {
+        let ask = options.ask(filter, false).map_err(SendError::Refused)?;
+        self.shared
+            .connection
+            .subscribe(&ask, options.limit())
+            .await
+    }
+
+    /// Revokes the subscription to this filter; no error where there is none.
+    ///
+    /// # Errors
+    ///
+    /// See [`CallError`]. The subscription is not made again in another session, whatever the outcome.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future leaves it open whether it is revoked in this session.
+    pub async fn unsubscribe(&self, filter: &str) -> Result<(), CallError> {
+        let options = SubscribeOptions::new();
+        let ask = options.ask(filter, true).map_err(SendError::Refused)?;
+        self.shared.connection.subscribe(&ask, None).await
+    }
+
+    /// Enables topics for clients of the topic that this client serves. Another grant at the topic takes the place of the one
+    /// before. It ends with the session, and is made again in a new one, as a subscription is.
+    ///
+    /// # Errors
+    ///
+    /// The broker refuses it; see [`CallError`].
+    ///
+    /// # Cancel safety
+    ///
+    /// As [`subscribe`](Self::subscribe).
+    pub async fn grant(&self, topic: &str, grant: &Grant) -> Result<(), CallError> {
+        let ask = grant.ask(topic).map_err(SendError::Refused)?;
+        self.shared.connection.subscribe(&ask, None).await
+    }
+
+    /// Withdraws what was granted at a topic.
+    ///
+    /// # Errors
+    ///
+    /// See [`CallError`].
+    ///
+    /// # Cancel safety
+    ///
+    /// As [`unsubscribe`](Self::unsubscribe).
+    pub async fn withdraw_grant(&self, topic: &str) -> Result<(), CallError> {
+        let ask = Grant::withdrawal(topic).map_err(SendError::Refused)?;
+        self.shared.connection.subscribe(&ask, None).await
     }
 
     /// Closes the connection: open calls may finish within `drain_timeout`. Returns when the connection and its task have

@@ -20,6 +20,8 @@ enum OpenExchange {
         slot: Slot,
         recv_buffer: Arc<RecvBuffer>,
     },
+    /// Nobody here waits for its outcome.
+    Unattended { slot: Slot },
     /// The stream is complete; what was not read of it is in its buffer.
     Ended,
 }
@@ -56,6 +58,11 @@ impl VacantExchange<'_> {
             reply: Arc::clone(&reply),
         });
         OpenedExchange { token, reply }
+    }
+
+    /// The exchange is open, and nobody waits for its outcome.
+    pub(super) fn insert_unattended(self, slot: Slot) {
+        self.0.insert(OpenExchange::Unattended { slot });
     }
 
     /// The exchange is open, and the items of its answer go to `recv_buffer`.
@@ -107,6 +114,10 @@ impl ExchangeTable {
                 recv_buffer.close(outcome, wakes);
                 Some(StreamSide::Caller(slot))
             }
+            OpenExchange::Unattended { .. } => {
+                self.rows.remove(token.index());
+                None
+            }
             OpenExchange::Ended => None,
         }
     }
@@ -144,6 +155,7 @@ impl ExchangeTable {
         match self.rows.try_remove(token.index())? {
             OpenExchange::Unary { slot, .. }
             | OpenExchange::FailFast { slot, .. }
+            | OpenExchange::Unattended { slot }
             | OpenExchange::Streaming { slot, .. } => Some(slot),
             OpenExchange::Ended => None,
         }

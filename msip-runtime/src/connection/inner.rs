@@ -12,6 +12,7 @@ use super::{
     schema_teller::SchemaTeller,
     signal::Signal,
     stream_senders::StreamSenders,
+    subscription_table::Subscriptions,
     wait_queue::WaitQueue,
     wake_list::WakeList,
 };
@@ -47,6 +48,8 @@ pub(crate) struct ConnectionInner {
     pub(super) next_session: Option<Arc<Signal>>,
     /// Whom to wake when the lock is released.
     pub(super) wakes: WakeList,
+    /// What a client has asked a broker for. In a box, since nearly none does.
+    pub(super) subscriptions: Option<Box<Subscriptions>>,
     /// What a peer is told that asks for the schema.
     pub(super) schema_teller: SchemaTeller,
     /// When bytes were last written.

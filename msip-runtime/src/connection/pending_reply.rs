@@ -79,6 +79,9 @@ impl ConnectionShared {
             if let Some(session) = state.session() {
                 session.forget(slot);
             }
+            if let Some(subscriptions) = &mut state.subscriptions {
+                subscriptions.forget(token);
+            }
             // The sender of its stream has gone with it.
             drop(state.stream_senders.remove(StreamSide::Caller(slot)));
         }

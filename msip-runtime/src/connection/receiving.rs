@@ -10,8 +10,12 @@ impl ConnectionInner {
             exchanges,
             encoding,
             wakes,
+            subscriptions,
             ..
         } = self;
+        if let Some(subscriptions) = subscriptions {
+            subscriptions.ended(token, &outcome);
+        }
         if let Some(end) = exchanges.complete(token, outcome, encoding, wakes) {
             self.wake_stream_sender(end);
         }

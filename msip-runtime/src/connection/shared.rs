@@ -244,6 +244,7 @@ impl ConnectionShared {
         encoding: Encoding,
     ) {
         self.put(state, session, encoding);
+        state.restore_subscriptions();
         state.raise_next_session();
         state.connected();
     }

@@ -201,6 +201,8 @@ where
                     Some(Received::Message(incoming)) => {
                         return Poll::Ready(Some(Next::Message(incoming)));
                     }
+                    // A typed protocol has none.
+                    Some(Received::Subscription(_)) => continue,
                     Some(Received::Connected) => return Poll::Ready(Some(Next::Connected)),
                     Some(Received::Disconnected(reason)) => {
                         return Poll::Ready(Some(Next::Disconnected(reason)));

@@ -11,7 +11,7 @@ use super::{
 };
 use crate::{
     connection::{ConnectionInner, ReceivedItems},
-    service::{Inbox, ReceivedMessages},
+    service::{Inbox, ReceivedMessages, SubscriptionEvent},
 };
 use msip_schema::DESCRIBE_VARIANT;
 use msip_session::{
@@ -209,6 +209,10 @@ impl Received {
             let Some(session) = state.session() else {
                 break;
             };
+            if let Some(topic_len) = session.handle_topic(frame) {
+                handled.add_bare(BareMessage::with_topic(frame, topic_len), batch.len());
+                continue;
+            }
             let event = match session.handle_frame(frame.to_frame(), now) {
                 Ok(event) => event,
                 Err(fault) => {
@@ -288,6 +292,13 @@ impl Received {
         self.messages.push(incoming);
     }
 
+    /// Tells the service something about subscriptions, in its turn.
+    fn tell(&mut self, event: SubscriptionEvent, batch: &FrameBatch, handled: &mut Handled) {
+        self.messages
+            .push_bare_messages(&mut handled.bares, batch.memory());
+        self.messages.push_subscription(event);
+    }
+
     fn handle_event(
         &mut self,
         state: &mut ConnectionInner,
@@ -329,6 +340,9 @@ impl Received {
                     _ => 1,
                 };
                 state.complete(token, outcome);
+                if let Some(refused) = state.take_refused_subscription() {
+                    self.tell(SubscriptionEvent::Refused(refused), batch, handled);
+                }
             }
             Event::Capacity => handled.has_freed_capacity = true,
             Event::Closing(text) => {
@@ -338,8 +352,10 @@ impl Received {
                 handled.has_freed_capacity = true;
             }
             Event::PeerFault(text) => self.blame = Some(text),
-            // Only where the session allows it, and none does.
-            Event::Subscribe(_) => {}
+            Event::Subscribe(request) => {
+                handled.calls += 1;
+                self.tell(SubscriptionEvent::Asked(*request), batch, handled);
+            }
             // Only a handshake has them, and that is over.
             Event::Hello(_) | Event::Welcome(_) | Event::Refused(_) => {}
         }

@@ -9,12 +9,12 @@ use std::{
 use bytes::Bytes;
 
 use super::{
-    UntypedExchange, UntypedMessage,
+    SubscribeRequest, UntypedExchange, UntypedMessage,
     readiness::{Readiness, Waiting},
 };
 use crate::{
-    DisconnectReason, MsgKind, Variant,
-    service::{Received, Receiver},
+    DisconnectReason, MsgKind, Status, Variant,
+    service::{Received, Receiver, SubscriptionEvent},
 };
 use msip_session::{BareMessage, wire::Credit};
 
@@ -49,11 +49,23 @@ impl fmt::Debug for Inbound {
     reason = "it is moved once and taken apart, and a box would be an allocation for each exchange"
 )]
 pub enum Event<'a> {
-    /// One-way messages without metadata that were read together, in the memory that they were read into. Most messages
+    /// One-way messages with nothing but a body, or a topic and a body, that were read together, in the memory that they were read into. Most messages
     /// come so.
     Messages(Messages<'a>),
     /// Any other message, or a call.
     Exchange(UntypedExchange),
+    /// A client subscribes to a topic, or gives a grant; only where the protocol was
+    /// [given topics](crate::untyped::UntypedProtocol::with_topics).
+    Subscribe(SubscribeRequest),
+    /// A client revokes that.
+    Unsubscribe(SubscribeRequest),
+    /// A broker has refused a subscription that this client had, and made again in a new session.
+    SubscriptionLost {
+        /// The topic, or the filter of topics.
+        topic: String,
+        /// Why.
+        status: Status,
+    },
     /// A connection is there: the first of the session, or the next after [`Disconnected`](Self::Disconnected).
     Connected,
     /// The connection was lost. The session waits for the next one, and what is answered meanwhile is kept for it.
@@ -68,6 +80,7 @@ pub enum Event<'a> {
 enum Next {
     Messages,
     Exchange(UntypedExchange),
+    Subscription(Box<SubscriptionEvent>),
     Connected,
     Disconnected(DisconnectReason),
 }
@@ -92,9 +105,28 @@ impl Inbound {
         Some(match next {
             Next::Messages => Event::Messages(self.take_messages()),
             Next::Exchange(exchange) => Event::Exchange(exchange),
+            Next::Subscription(event) => self.subscription(*event),
             Next::Connected => Event::Connected,
             Next::Disconnected(reason) => Event::Disconnected(reason),
         })
+    }
+
+    fn subscription(&self, event: SubscriptionEvent) -> Event<'static> {
+        match event {
+            SubscriptionEvent::Asked(request) => {
+                let is_unsubscribe = request.is_unsubscribe;
+                let request = SubscribeRequest::new(&self.receiver, request);
+                if is_unsubscribe {
+                    Event::Unsubscribe(request)
+                } else {
+                    Event::Subscribe(request)
+                }
+            }
+            SubscriptionEvent::Refused(refused) => Event::SubscriptionLost {
+                topic: refused.topic.as_str().to_owned(),
+                status: refused.text.into(),
+            },
+        }
     }
 
     /// Whether more was read together with what [`next`](Self::next) has yielded, so that it will not have to wait. A service
@@ -149,6 +181,9 @@ impl Inbound {
                         return Poll::Ready(Some(Next::Exchange(exchange)));
                     }
                 }
+                Some(Received::Subscription(event)) => {
+                    return Poll::Ready(Some(Next::Subscription(event)));
+                }
                 Some(Received::Connected) => {
                     if let Some(readiness) = &self.readiness {
                         let waiting = self.waiting.insert(readiness.wait());
@@ -170,8 +205,13 @@ impl Inbound {
         self.receiver.refuse_rest();
         let mut task = Context::from_waker(Waker::noop());
         while let Poll::Ready(Some(next)) = self.poll_received(&mut task) {
-            if let Next::Messages = next {
-                let _ = self.take_messages();
+            match next {
+                Next::Messages => {
+                    let _ = self.take_messages();
+                }
+                // It answers by itself.
+                Next::Subscription(event) => drop(self.subscription(*event)),
+                _ => {}
             }
         }
     }
@@ -244,6 +284,27 @@ impl<'a> MessageRef<'a> {
         self.message.kind()
     }
 
+    /// Its topic; empty on a direct connection.
+    #[must_use]
+    pub fn topic(&self) -> &'a str {
+        // It was accepted as one.
+        str::from_utf8(self.topic_bytes()).unwrap_or_default()
+    }
+
+    /// The bytes of its topic.
+    #[must_use]
+    #[inline]
+    pub fn topic_bytes(&self) -> &'a [u8] {
+        self.memory.get(self.message.topic()).unwrap_or_default()
+    }
+
+    /// The whole frame as it was received, in the memory that it was read into.
+    #[must_use]
+    #[inline]
+    pub fn frame(&self) -> &'a [u8] {
+        self.memory.get(self.message.frame()).unwrap_or_default()
+    }
+
     /// Its body.
     #[must_use]
     #[inline]
@@ -255,6 +316,8 @@ impl<'a> MessageRef<'a> {
     #[must_use]
     pub fn to_message(&self) -> UntypedMessage {
         let variant = Variant::new(self.number(), "", self.kind());
-        UntypedMessage::received(variant, self.memory.slice_ref(self.body()))
+        let mut message = UntypedMessage::received(variant, self.memory.slice_ref(self.body()));
+        message.set_topic(self.message.to_topic(self.memory));
+        message
     }
 }

@@ -2,6 +2,7 @@
 
 mod decompress;
 mod exchange;
+mod frame;
 mod handle;
 mod inbound;
 mod message;
@@ -11,6 +12,7 @@ mod responder;
 mod responses;
 mod sender;
 mod service;
+mod subscribe;
 mod table;
 
 pub use decompress::decompress;
@@ -23,6 +25,7 @@ pub use responder::{Acknowledgment, Responder};
 pub use responses::{Requests, Responses};
 pub use sender::UntypedSender;
 pub use service::{Service, Untyped};
+pub use subscribe::{Grant, SubscribeOptions, SubscribeRequest};
 pub use table::{VariantRow, VariantTable};
 
 pub(crate) use readiness::Readiness;

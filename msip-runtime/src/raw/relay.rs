@@ -12,7 +12,7 @@ use tokio::task::JoinSet;
 use super::{
     Event, Handle, Inbound, Reply, Requests, UntypedExchange, UntypedMessage, UntypedSender,
 };
-use crate::SendError;
+use crate::{Code, SendError, Status};
 
 /// Passes on all that a session receives, until the session ends, or the outgoing connection is closed for good.
 ///
@@ -50,7 +50,10 @@ pub async fn relay(mut inbound: Inbound, to: &Handle) {
                     return;
                 }
             }
-            Event::Connected | Event::Disconnected(_) => {}
+            Event::Subscribe(request) | Event::Unsubscribe(request) => {
+                request.refuse(&Status::new(Code::Unimplemented, "a relay has no topics"));
+            }
+            Event::SubscriptionLost { .. } | Event::Connected | Event::Disconnected(_) => {}
         }
         while open.try_join_next().is_some() {}
     }

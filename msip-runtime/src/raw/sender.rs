@@ -2,9 +2,19 @@
 
 use std::sync::Arc;
 
+use bytes::Bytes;
+
 use super::{Messages, UntypedMessage};
-use crate::{SendError, connection::ConnectionShared, options::NO_OPTIONS, sender::BatchSender};
-use msip_session::RequestHead;
+use crate::{
+    SendError, Variant,
+    connection::ConnectionShared,
+    options::NO_OPTIONS,
+    sender::{BatchSender, PushFramesError},
+};
+use msip_session::{
+    NotBare, RequestHead, first_frame,
+    wire::{Flags, Frame, HEADER_LEN, Header, Limits, Payload},
+};
 
 /// An exclusive sender of one-way messages, from [`Handle::sender`](super::Handle::sender).
 ///
@@ -55,7 +65,7 @@ impl UntypedSender {
             if !self.batch.is_ready() {
                 self.batch.ready().await?;
             }
-            if self.batch.is_plain()? {
+            if self.batch.is_plain()? && message.topic_bytes().is_empty() {
                 let head = RequestHead::new(message.number(), message.kind(), false);
                 self.batch.push_body(&head, message.body())?;
             } else {
@@ -63,6 +73,35 @@ impl UntypedSender {
             }
         }
         Ok(())
+    }
+
+    /// Takes one-way messages as whole frames behind one another, which are copied together:
+    /// [`MessageRef::frame`](super::MessageRef::frame), of a client or of a server, with a topic or without. Returns how many of
+    /// them are larger than the other end accepts, and were left out. Where the connection compresses bodies, each is looked at.
+    ///
+    /// # Errors
+    ///
+    /// See [`PushFramesError`]; of frames that are not such messages none is taken.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future takes none, unless they were taken already; where the connection compresses, it may take some.
+    pub async fn push_frames(&mut self, frames: &[u8]) -> Result<usize, PushFramesError> {
+        if !self.batch.is_ready() {
+            self.batch.ready().await?;
+        }
+        if self.batch.is_plain()? {
+            return self.batch.push_frames(frames);
+        }
+        let mut too_large = 0;
+        for message in whole_messages(frames)? {
+            self.batch.ready().await?;
+            match self.batch.push(&message) {
+                Err(SendError::TooLarge { .. }) => too_large += 1,
+                pushed => pushed?,
+            }
+        }
+        Ok(too_large)
     }
 
     /// Hands over what waits. Returns once the connection has taken it.
@@ -83,4 +122,29 @@ impl UntypedSender {
     pub fn buffered(&self) -> usize {
         self.batch.buffered()
     }
+}
+
+/// The messages of whole frames behind one another.
+fn whole_messages(mut frames: &[u8]) -> Result<Vec<UntypedMessage>, NotBare> {
+    let mut messages = Vec::new();
+    while !frames.is_empty() {
+        let frame = first_frame(frames).ok_or(NotBare)?;
+        frames = frames.get(frame.len()..).unwrap_or_default();
+        messages.push(whole_message(frame).ok_or(NotBare)?);
+    }
+    Ok(messages)
+}
+
+fn whole_message(frame: &[u8]) -> Option<UntypedMessage> {
+    let (header, payload) = frame.split_first_chunk::<HEADER_LEN>()?;
+    let header = Header::parse(header).ok()?;
+    let is_bare = header.flags == Flags::NONE;
+    let kind = header.kind.known().ok().filter(|_| is_bare)?;
+    let variant = Variant::new(header.variant, "", kind);
+    let payload = Bytes::copy_from_slice(payload);
+    let limits = Limits::with_max_body(u32::MAX);
+    let Payload { topic, body, .. } = Payload::parse(Frame { header, payload }, &limits).ok()?;
+    let mut message = UntypedMessage::received(variant, body);
+    message.set_topic(topic);
+    Some(message)
 }

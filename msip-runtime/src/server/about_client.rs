@@ -12,5 +12,7 @@ pub(super) struct AboutClient {
     pub(super) fingerprint: u64,
     /// Whether the server can describe its schema to it.
     pub(super) describes: bool,
+    /// Whether its service is a broker.
+    pub(super) routes_topics: bool,
     pub(super) resumed: bool,
 }

@@ -10,7 +10,7 @@ use std::{
 use tokio::{
     sync::{OwnedSemaphorePermit, Semaphore},
     task::JoinSet,
-    time::timeout,
+    time::{Instant, sleep_until, timeout},
 };
 use tracing::Instrument as _;
 
@@ -28,6 +28,7 @@ use super::{
     shared::{ServerShared, goodbye},
 };
 use crate::{
+    connection::ConnectionShared,
     driver::TurnQueue,
     instruments::{OmittedLine, RefusedHandshake, handshake_refused},
     log_rate::{LimitedLog, LogRate},
@@ -40,6 +41,9 @@ const FAILED_ACCEPTS: LogRate = LogRate {
     burst: 10,
     interval: Duration::from_secs(1),
 };
+
+/// How far apart goodbyes are at most.
+const BETWEEN_GOODBYES: Duration = Duration::from_millis(1);
 
 /// How much longer than `drain_timeout` tasks may take: for the CLOSE, and for the handlers.
 const MARGIN: Duration = Duration::from_secs(2);
@@ -183,22 +187,42 @@ async fn drain(
     mut connections: JoinSet<ConnectionEnd>,
     limit: Duration,
 ) -> DrainReport {
+    let connected = shared.protocols.connected();
     let mut report = DrainReport {
-        connections: shared.protocols.close_all(&goodbye())
-            + shared.handed_off.load(Ordering::Relaxed),
+        connections: connected.len() + shared.handed_off.load(Ordering::Relaxed),
         ..DrainReport::default()
     };
+    let spread = shared.settings.drain_spread;
+    let spread = spread.min(BETWEEN_GOODBYES.saturating_mul(as_u32(connected.len())));
     let all = async {
         while let Some(ended) = connections.join_next().await {
             report.cut_off += ended.map_or(0, |ended| ended.cut_off);
         }
     };
+    let all = async { tokio::join!(close_over(spread, connected), all) };
     // The connections keep the limit themselves; what follows is their handlers' time.
-    let in_time = timeout(limit.saturating_mul(2).saturating_add(MARGIN), all).await;
+    let limit = limit.saturating_mul(2).saturating_add(MARGIN);
+    let in_time = timeout(limit.saturating_add(spread), all).await;
     if in_time.is_err() {
         report.aborted = connections.len();
         connections.shutdown().await;
     }
     tracing::info!(?report, "drained");
     report
+}
+
+/// Asks clients to close, one after the other until `spread` has passed: whoever is told comes back at once, here or elsewhere.
+async fn close_over(spread: Duration, connected: Vec<Arc<ConnectionShared>>) {
+    let (begun, goodbye) = (Instant::now(), goodbye());
+    let count = as_u32(connected.len()).max(1);
+    for (index, connection) in connected.into_iter().enumerate() {
+        if !spread.is_zero() {
+            sleep_until(begun + spread * as_u32(index) / count).await;
+        }
+        connection.begin_close(&goodbye);
+    }
+}
+
+fn as_u32(count: usize) -> u32 {
+    u32::try_from(count).unwrap_or(u32::MAX)
 }

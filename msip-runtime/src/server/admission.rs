@@ -29,13 +29,9 @@ impl Connected {
         self.lock().remove(&id);
     }
 
-    /// Asks all of them to close. Returns how many they are.
-    pub(super) fn close_all(&self, status: &Status) -> usize {
-        let connected: Vec<_> = self.lock().values().cloned().collect();
-        for connection in &connected {
-            connection.begin_close(status);
-        }
-        connected.len()
+    /// All of them.
+    pub(super) fn all(&self) -> Vec<Arc<ConnectionShared>> {
+        self.lock().values().cloned().collect()
     }
 
     fn lock(&self) -> MutexGuard<'_, HashMap<PeerId, Arc<ConnectionShared>>> {

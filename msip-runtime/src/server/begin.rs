@@ -275,6 +275,7 @@ fn open(
     }
     // A service for any schema has the client's.
     let fingerprint = offer.fingerprint().unwrap_or(hello.fingerprint);
+    let routes_topics = offer.routes_topics();
     let mut welcome = welcome(
         id,
         (fingerprint, offer.describes()),
@@ -284,6 +285,7 @@ fn open(
     );
     let lanes = &shared.lanes;
     let stream = lanes.open(hello.lane_kinds, &remote, settings, &mut welcome, stream);
+    welcome.broker = routes_topics;
     let asked = asked.filter(|_| offer.has_channels());
     let key = asked.as_ref().and_then(|asked| {
         let key = shared.channels.key_for(asked.session, kept.is_some())?;
@@ -291,6 +293,9 @@ fn open(
         Some(key)
     });
     session.welcome(hello.session_id, &welcome, hello.max_body);
+    if routes_topics {
+        session.allow_subscribe(connection.now());
+    }
     negotiation::agree(&mut session, hello.reads_error_metadata, &encoding);
     if offer.fingerprint() == Some(hello.fingerprint) {
         session.expect_readable();
@@ -303,6 +308,7 @@ fn open(
         address: remote.address.clone(),
         fingerprint,
         describes: offer.describes(),
+        routes_topics,
         resumed: false,
     };
     let introduction = Introduction {

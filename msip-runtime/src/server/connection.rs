@@ -562,6 +562,7 @@ impl KeptSession {
         let mut welcome = Welcome {
             resumed: true,
             awaited: self.connection.awaited(),
+            broker: self.about.routes_topics,
             ..welcome(
                 self.about.id,
                 (self.about.fingerprint, self.about.describes),

@@ -44,14 +44,19 @@ pub(super) trait Offer: fmt::Debug + Send + Sync {
     /// Whether it can describe its schema to a client that has another one.
     fn describes(&self) -> bool;
 
+    /// Whether its service routes messages by their topics, as a broker does.
+    fn routes_topics(&self) -> bool {
+        false
+    }
+
     /// Whether its sessions may have channels.
     fn has_channels(&self) -> bool;
 
     /// How bodies are written in the codecs that there are.
     fn translations(&self) -> &Translations;
 
-    /// Asks every client of it that is connected to close. Returns how many those are.
-    fn close_all(&self, status: &Status) -> usize;
+    /// Every client of it that is connected.
+    fn connected(&self) -> Vec<Arc<ConnectionShared>>;
 
     /// Begins a session of a client whose HELLO names it.
     fn open(
@@ -155,12 +160,12 @@ impl ProtocolTable {
         Ok(&**offer)
     }
 
-    /// Asks every client that is connected to close. Returns how many those are.
-    pub(super) fn close_all(&self, status: &Status) -> usize {
+    /// Every client that is connected.
+    pub(super) fn connected(&self) -> Vec<Arc<ConnectionShared>> {
         self.offers
             .iter()
-            .map(|offer| offer.close_all(status))
-            .sum()
+            .flat_map(|offer| offer.connected())
+            .collect()
     }
 
     /// The names of all of them, for logs.
@@ -267,12 +272,11 @@ where
         &self.translations
     }
 
-    fn close_all(&self, status: &Status) -> usize {
+    fn connected(&self) -> Vec<Arc<ConnectionShared>> {
         let peers = self.registry.all();
-        for peer in &peers {
-            peer.shared().begin_close(status);
-        }
-        peers.len() + self.waiting.close_all(status)
+        let mut connected: Vec<_> = peers.iter().map(|peer| peer.shared().clone()).collect();
+        connected.extend(self.waiting.all());
+        connected
     }
 
     fn open(
@@ -506,6 +510,7 @@ impl<S: raw::Service> UntypedOffer<S> {
 pub struct UntypedProtocol {
     name: Option<String>,
     fingerprint: Option<u64>,
+    has_topics: bool,
 }
 
 impl UntypedProtocol {
@@ -515,6 +520,7 @@ impl UntypedProtocol {
         Self {
             name: None,
             fingerprint: None,
+            has_topics: false,
         }
     }
 
@@ -524,6 +530,7 @@ impl UntypedProtocol {
         Self {
             name: Some(name.into()),
             fingerprint: None,
+            has_topics: false,
         }
     }
 
@@ -532,6 +539,15 @@ impl UntypedProtocol {
     #[must_use]
     pub fn with_fingerprint(mut self, fingerprint: u64) -> Self {
         self.fingerprint = Some(fingerprint);
+        self
+    }
+
+    /// Its service is a broker: it routes messages by their topics, and answers
+    /// [`Event::Subscribe`](crate::untyped::Event::Subscribe) and
+    /// [`Event::Unsubscribe`](crate::untyped::Event::Unsubscribe). Clients are told so. Default: topics are refused.
+    #[must_use]
+    pub fn with_topics(mut self) -> Self {
+        self.has_topics = true;
         self
     }
 }
@@ -555,6 +571,10 @@ impl<S: raw::Service> Offer for UntypedOffer<S> {
         false
     }
 
+    fn routes_topics(&self) -> bool {
+        self.protocol.has_topics
+    }
+
     /// A service of the user consumes one connection.
     fn has_channels(&self) -> bool {
         false
@@ -564,8 +584,8 @@ impl<S: raw::Service> Offer for UntypedOffer<S> {
         &self.translations
     }
 
-    fn close_all(&self, status: &Status) -> usize {
-        self.connected.close_all(status)
+    fn connected(&self) -> Vec<Arc<ConnectionShared>> {
+        self.connected.all()
     }
 
     fn open(

@@ -11,8 +11,12 @@ use std::{
 
 use bytes::Bytes;
 
-use crate::{DisconnectReason, body::Body, connection::Terms};
-use msip_session::{BareMessage, Incoming};
+use crate::{
+    DisconnectReason,
+    body::Body,
+    connection::{RefusedSubscription, Terms},
+};
+use msip_session::{BareMessage, Incoming, SubscribeRequest};
 
 /// What has been received and not been taken yet. The session's window and limits bound it.
 #[derive(Debug, Default)]
@@ -42,6 +46,10 @@ impl ReceivedMessages {
 
     pub(crate) fn push(&mut self, incoming: Incoming) {
         self.0.push_back(Item::Message(Box::new(incoming)));
+    }
+
+    pub(crate) fn push_subscription(&mut self, event: SubscriptionEvent) {
+        self.0.push_back(Item::Subscription(Box::new(event)));
     }
 
     /// Adds messages and calls that lie in this memory. Leaves `bares` empty.
@@ -115,6 +123,15 @@ impl BareMessages {
     }
 }
 
+/// What a session hears of subscriptions.
+#[derive(Debug)]
+pub(crate) enum SubscriptionEvent {
+    /// A client subscribes, or revokes that.
+    Asked(SubscribeRequest),
+    /// The broker has refused a subscription that was made again.
+    Refused(RefusedSubscription),
+}
+
 /// Something to be taken, in its turn.
 #[derive(Debug)]
 pub(super) enum Item {
@@ -124,6 +141,7 @@ pub(super) enum Item {
     Disconnected(Box<DisconnectReason>),
     /// In a box, since there are few.
     Message(Box<Incoming>),
+    Subscription(Box<SubscriptionEvent>),
     Bare(BareMessages),
 }
 

@@ -13,7 +13,7 @@ use tokio::time::Instant;
 
 use super::{
     completion_batch::CompletionBatch,
-    inbox::{BareMessages, Inbox, Item},
+    inbox::{BareMessages, Inbox, Item, SubscriptionEvent},
     responder::SessionResponder,
     service_turn::ServiceTurn,
 };
@@ -55,6 +55,8 @@ pub(crate) enum Received {
     Bare,
     /// A message or a call.
     Message(Box<Incoming>),
+    /// Something about subscriptions.
+    Subscription(Box<SubscriptionEvent>),
     /// A connection is there; what follows came by it.
     Connected,
     /// The connection is gone, and the session is not.
@@ -106,6 +108,10 @@ impl<A: Outgoing> Receiver<A> {
                 Some(Item::Message(incoming)) => {
                     self.turn.count(&incoming);
                     return Poll::Ready(Some(Received::Message(incoming)));
+                }
+                Some(Item::Subscription(event)) => {
+                    self.turn.count_subscription();
+                    return Poll::Ready(Some(Received::Subscription(event)));
                 }
                 Some(Item::Connected(terms)) => {
                     self.connection.forget_lost_backlog();
@@ -205,7 +211,10 @@ impl<A: Outgoing> Receiver<A> {
     fn poll_held_back(&mut self, task: &mut Context<'_>) -> Poll<()> {
         self.settle();
         let is_next_begun = self.bare.is_taken()
-            && !matches!(self.batch.front(), Some(Item::Bare(_) | Item::Message(_)));
+            && !matches!(
+                self.batch.front(),
+                Some(Item::Bare(_) | Item::Message(_) | Item::Subscription(_))
+            );
         if is_next_begun || !self.is_held_back() {
             return Poll::Ready(());
         }

@@ -50,6 +50,11 @@ impl ServiceTurn {
         }
     }
 
+    /// A request about a subscription looks into tables that others share.
+    pub(super) fn count_subscription(&mut self) {
+        self.len += 4 * MESSAGE_LEN;
+    }
+
     #[inline]
     pub(super) fn is_check_due(&self) -> bool {
         self.len >= CHECK_LEN

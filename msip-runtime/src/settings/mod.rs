@@ -136,6 +136,9 @@ macro_rules! with_settings {
                 /// The number of disconnected sessions that are kept; beyond it the oldest is ended. Default 10,000; 0 to
                 /// 10 million.
                 max_detached_sessions: usize = 10_000, 0..=10_000_000;
+                /// Over how long a shutdown spreads the CLOSE to its clients, at most, a millisecond for each, so that they do not
+                /// come back all at once; those whose turn has not come are served meanwhile. Default 0; 0 to 1 h.
+                drain_spread: Duration = Duration::ZERO, Duration::ZERO..=Duration::from_secs(3600);
                 /// What to do with a client whose schema has another fingerprint: serve it, refuse it where the differences are
                 /// wire-breaking (`?schema=compatible`), or refuse it in any case (`?schema=strict`). Default: it is served, and
                 /// what differs is logged.

@@ -3,20 +3,38 @@
 use super::{
     Blocked::{self, Full, NoCapacity},
     RequestHead, Session,
-    frame_writer::{Prefix, first_frame, write_frame},
+    frame_writer::{Prefix, first_frame, header_of, write_frame},
     request::Priority,
     resend_queue::Waiting,
+    to_usize,
 };
 use crate::{
     MsgKind,
     wire::{Flags, FrameType, HEADER_LEN, Header, MsgId, Side},
 };
+use thiserror::Error;
 
 /// Where a header has its message id (docs/protocol.md, "Header").
 const MSG_ID: std::ops::Range<usize> = 16..HEADER_LEN;
 
 /// A batch of fewer bytes is copied behind what is queued already, to be written with it.
 const SMALL_BATCH: usize = 8 * 1024;
+
+/// Where a header has its frame type.
+const FRAME_TYPE: std::ops::Range<usize> = 6..8;
+
+/// What was found among frames.
+#[derive(Debug, Clone, Copy, Default)]
+struct Checked {
+    count: usize,
+    largest: usize,
+    too_large: usize,
+}
+
+/// Bytes that are no one-way messages with nothing but a topic and a body.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+#[error("no one-way message with nothing but a topic and a body")]
+pub struct NotBare;
 
 /// Messages as whole frames without ids: a session numbers them when it takes them, so that ids increase whatever else is
 /// sent.
@@ -89,6 +107,73 @@ impl Batch {
         self.message_count += 1;
         self.max_body = self.max_body.max(len);
         Ok(())
+    }
+
+    /// Appends one-way messages as whole frames behind one another, of either side: what
+    /// [`BareMessage::frame`](super::BareMessage::frame) is, with a topic or without. They are copied together, and are numbered
+    /// anew. Returns how many have a body that is larger than `max_body`, and were left out.
+    ///
+    /// # Errors
+    ///
+    /// [`NotBare`] where one of them is no one-way message, or has flags; none is taken.
+    pub fn push_frames(
+        &mut self,
+        side: Side,
+        frames: &[u8],
+        max_body: usize,
+    ) -> Result<usize, NotBare> {
+        let start = self.bytes.len();
+        self.bytes.extend_from_slice(frames);
+        let taken = self.check_frames(start, side, max_body);
+        match taken {
+            Ok(Checked { count, largest, .. }) => {
+                self.message_count += count;
+                self.max_body = self.max_body.max(largest);
+            }
+            Err(_) => self.bytes.truncate(start),
+        }
+        taken.map(|checked| checked.too_large)
+    }
+
+    /// Checks the frames behind `start`, writes them for `side`, and removes those that are too large.
+    fn check_frames(
+        &mut self,
+        start: usize,
+        side: Side,
+        max_body: usize,
+    ) -> Result<Checked, NotBare> {
+        let frame_type = FrameType::opening(side).number().to_be_bytes();
+        let mut checked = Checked::default();
+        let mut at = start;
+        while at < self.bytes.len() {
+            let rest = self.bytes.get_mut(at..).unwrap_or_default();
+            let header = header_of(rest).ok_or(NotBare)?;
+            let payload_len = to_usize(header.payload_len);
+            let is_message = matches!(header.frame_type, FrameType::Publish | FrameType::Event)
+                && header.kind.known().is_ok();
+            let payload = rest.get(HEADER_LEN..).and_then(|it| it.get(..payload_len));
+            let topic_len = payload.and_then(<[u8]>::first_chunk);
+            let (true, true, Some(topic_len)) =
+                (is_message, header.flags == Flags::NONE, topic_len)
+            else {
+                return Err(NotBare);
+            };
+            let prefix_len = size_of::<u16>() + usize::from(u16::from_be_bytes(*topic_len));
+            let body_len = payload_len.checked_sub(prefix_len).ok_or(NotBare)?;
+            let len = HEADER_LEN + payload_len;
+            if body_len > max_body {
+                checked.too_large += 1;
+                self.bytes.drain(at..at + len);
+                continue;
+            }
+            rest.get_mut(FRAME_TYPE)
+                .ok_or(NotBare)?
+                .copy_from_slice(&frame_type);
+            checked.count += 1;
+            checked.largest = checked.largest.max(body_len);
+            at += len;
+        }
+        Ok(checked)
     }
 
     /// Drops all messages, and returns how many they were.

@@ -6,7 +6,7 @@ use bytes::Bytes;
 
 use super::{
     slot::{InboundSlot, StreamSide, Token},
-    subscriptions::SubscribeRequest,
+    subscribe_request::SubscribeRequest,
 };
 use crate::{
     MsgKind,

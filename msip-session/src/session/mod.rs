@@ -43,6 +43,7 @@ mod send;
 pub(crate) mod simulation;
 mod slot;
 mod streams;
+mod subscribe_request;
 mod subscriptions;
 #[cfg(test)]
 mod tests;
@@ -56,7 +57,7 @@ pub(crate) mod simulation;
 use std::{sync::Arc, time::Duration};
 
 pub use bare::{BareMessage, FastFrame};
-pub use batch::Batch;
+pub use batch::{Batch, NotBare};
 pub use close::{EndedStreams, refuse_late};
 pub use config::Config;
 pub use credit_batcher::CreditBatcher;
@@ -72,7 +73,8 @@ pub use park::ParkedSession;
 pub use request::{Blocked, CallShape, Reply, RequestHead};
 pub use resume::{PeerTerms, Suspended, is_resumed};
 pub use slot::{InboundSlot, ItemTarget, Slot, StreamSide, Token};
-pub use subscriptions::{SubscribeHead, SubscribeReply, SubscribeRequest};
+pub use subscribe_request::{SubscribeReply, SubscribeRequest};
+pub use subscriptions::SubscribeHead;
 
 use crate::{
     Dropped,

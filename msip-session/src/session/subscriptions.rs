@@ -12,6 +12,7 @@ use super::{
     outbound::Opening,
     outgoing::Position,
     request::{Priority, urgency},
+    subscribe_request::{SubscribeReply, SubscribeRequest},
     to_usize,
     token_bucket::TokenBucket,
 };
@@ -44,31 +45,6 @@ pub struct SubscribeHead<'a> {
     pub topic: &'a Topic,
     /// What is said besides, if anything.
     pub subscribe: Option<&'a Subscribe>,
-}
-
-/// What a client asks by a SUBSCRIBE or an UNSUBSCRIBE.
-#[derive(Debug)]
-pub struct SubscribeRequest {
-    /// Whether a subscription is revoked, rather than made.
-    pub is_unsubscribe: bool,
-    /// STATE; COMMAND where a service gives a grant to clients, or withdraws it.
-    pub kind: MsgKind,
-    /// The topic, or a filter of topics; it may be malformed as one.
-    pub topic: Topic,
-    /// What is said besides, if anything.
-    pub subscribe: Option<Box<Subscribe>>,
-    /// For its answer, by [`Session::answer_subscribe`].
-    pub reply: SubscribeReply,
-}
-
-/// To whom a SUBSCRIBE or an UNSUBSCRIBE is answered.
-#[derive(Debug, Clone, Copy)]
-pub struct SubscribeReply {
-    id: MsgId,
-    connection: u64,
-    urgent: bool,
-    wants_ack: bool,
-    payload_len: usize,
 }
 
 /// What the peer has asked and that is not answered, and how often it may ask.

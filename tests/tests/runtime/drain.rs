@@ -32,7 +32,7 @@ use msip_tests::{
 };
 use tokio::{
     sync::{Mutex, Semaphore, mpsc, oneshot},
-    task::JoinHandle,
+    task::{JoinHandle, JoinSet},
     time::Instant,
 };
 
@@ -483,4 +483,52 @@ async fn a_delivery_that_a_drain_refused_was_not_handled() {
         error,
         Err(SendError::NotAcknowledged(Box::new(CallError::NotAccepted)))
     );
+}
+
+#[tokio::test(start_paused = true)]
+async fn goodbyes_are_spread_so_that_clients_do_not_come_back_all_at_once() {
+    const CLIENTS: u32 = 200;
+    for (spread, over) in [("0s", 0), ("1h", 200), ("50ms", 50)] {
+        let server =
+            Stoppable::start(&format!("mem://spread-{spread}?drain_spread={spread}")).await;
+        let Stoppable {
+            url,
+            mut events,
+            stop,
+            serving,
+            ..
+        } = server;
+        let reading = tokio::spawn(async move { while events.recv().await.is_some() {} });
+        let mut clients = JoinSet::new();
+        for _ in 0..CLIENTS {
+            let mut peer = RawPeer::dial(&url).await;
+            peer.greet().await;
+            clients.spawn(async move {
+                peer.hear_type(FrameType::Close).await;
+                Instant::now()
+            });
+        }
+        let begun = Instant::now();
+        stop.send(()).expect("the server runs");
+        let report = soon("the end of the server", serving)
+            .await
+            .expect("no panic");
+        assert_eq!((report.connections, report.aborted), (CLIENTS as usize, 0));
+        reading.await.expect("no panic");
+        let mut told: Vec<_> = clients.join_all().await;
+        told.sort_unstable();
+        told.dedup();
+        let last = told.last().expect("some").duration_since(begun);
+        let over = Duration::from_millis(over);
+        assert!(
+            last <= over + Duration::from_millis(5),
+            "{spread}: {last:?}"
+        );
+        assert!(last >= over / 2, "{spread}: {last:?}");
+        assert!(
+            told.len() as u128 > over.as_millis() / 2,
+            "{spread}: {} times",
+            told.len()
+        );
+    }
 }

@@ -35,6 +35,7 @@ mod sender;
 mod slow_receivers;
 mod streams;
 mod testing;
+mod topics;
 #[cfg(unix)]
 mod unix_sockets;
 mod untyped;

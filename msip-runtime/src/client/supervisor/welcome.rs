@@ -58,6 +58,10 @@ pub(super) fn attach(target: &Target, shared: &Shared, established: Established)
     if target.schemas.is_some() && target.protocol.fingerprint == welcome.welcome.fingerprint {
         session.expect_readable();
     }
+    if welcome.welcome.broker && target.schemas.is_none() {
+        // A typed client has nobody who would look at a topic.
+        session.allow_topics();
+    }
     let key = begin_channels(target, shared, &welcome.welcome);
     let login = shared.connection.attach_for_login(session, encoding);
     shared.begin_schema_check(target, login);

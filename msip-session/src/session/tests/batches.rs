@@ -155,3 +155,65 @@ fn unwritten_messages_of_a_batch_are_counted_as_dropped() {
     pair.client.session.suspend(Some((&transmit, one)));
     assert_eq!(pair.client.session.dropped().disconnected, 2);
 }
+
+#[test]
+fn frames_of_either_side_are_passed_on_as_they_are() {
+    let topic = crate::wire::Topic::new("room1".into(), 255).expect("a topic");
+    let with_topic = RequestHead {
+        topic: Some(&topic),
+        ..head(NOTE)
+    };
+    let mut pair = Pair::open();
+    pair.client.send("a").expect("capacity");
+    let sent = pair.client.session.send(&with_topic, text("bb"));
+    sent.expect("capacity");
+    pair.client.send("too large").expect("capacity");
+    pair.client.send("c").expect("capacity");
+    let published = pair.client.transmit();
+
+    let mut other = Pair::open();
+    other.client.session.allow_topics();
+    let mut batch = Batch::default();
+    let taken = batch.push_frames(Side::Accepting, &published, 2);
+    assert_eq!(taken, Ok(1), "one is too large");
+    assert_eq!((batch.message_count(), batch.max_body()), (3, 2));
+    other.server.session.send_all(&mut batch).expect("capacity");
+    other.exchange();
+    let received: Vec<_> = other
+        .client
+        .waiting
+        .iter()
+        .map(|it| (it.topic.as_str(), &*it.body))
+        .collect();
+    assert_eq!(received, [("", &b"a"[..]), ("room1", b"bb"), ("", b"c")]);
+}
+
+#[test]
+fn frames_that_are_no_bare_messages_are_not_passed_on() {
+    let frame_of = |write: &dyn Fn(&mut Peer)| {
+        let mut pair = Pair::open();
+        write(&mut pair.client);
+        pair.client.transmit()
+    };
+    let usual = frame_of(&|client| client.send("a").expect("capacity"));
+    let cases = [
+        (
+            "a call",
+            frame_of(&|client| assert!(client.call(1, at(9)).is_ok())),
+        ),
+        (
+            "a delivery",
+            frame_of(&|client| assert!(client.deliver(1, at(9)).is_ok())),
+        ),
+        ("half of one", usual[..20].to_vec()),
+        ("one without its end", usual[..usual.len() - 1].to_vec()),
+        ("one, and garbage", [&usual[..], b"garbage"].concat()),
+    ];
+    for (name, frames) in cases {
+        let mut batch = batch(["kept"]);
+        let before = batch.len();
+        let taken = batch.push_frames(Side::Accepting, &frames, 1 << 20);
+        assert_eq!(taken, Err(NotBare), "{name}");
+        assert_eq!((batch.len(), batch.message_count()), (before, 1), "{name}");
+    }
+}

@@ -73,9 +73,9 @@ pub mod server_to_client {
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 #[prost(prost_path = "::prost")]
 pub struct DisconnectReq {
-    /// The number under which the broker knows the client.
-    #[prost(fixed64, tag = "1")]
-    pub peer: u64,
+    /// The client, as it is named in "T/$to/\<peer>".
+    #[prost(string, tag = "1")]
+    pub peer: ::std::string::String,
     /// The name of the code that the client is told, such as "PERMISSION_DENIED". Empty means "ABORTED".
     #[prost(string, tag = "2")]
     pub code: ::std::string::String,
@@ -96,15 +96,15 @@ pub struct PresenceInd {
     /// The topic T.
     #[prost(string, tag = "1")]
     pub topic: ::std::string::String,
-    /// The number under which the broker knows the client.
-    #[prost(fixed64, tag = "2")]
-    pub peer: u64,
+    /// The client, as it is named in "T/$to/\<peer>".
+    #[prost(string, tag = "2")]
+    pub peer: ::std::string::String,
     /// What has happened.
     #[prost(enumeration = "Presence", tag = "3")]
     pub presence: i32,
-    /// The client's user, where it is known.
+    /// Who the client is, by the name of its principal.
     #[prost(string, tag = "4")]
-    pub user: ::std::string::String,
+    pub principal: ::std::string::String,
 }
 
 /// Whether a client is there.

@@ -1,0 +1,193 @@
+//! MSIP peers: the untyped service of the broker, which ties each session to the router (docs/broker.md).
+//!
+//! A session is served by two loops in one task. The [`reader`] publishes what comes, subscribes and hands calls to services;
+//! the [`writer`] sends what the session's outbox has. Neither waits for the other: a peer that reads nothing is still read
+//! from, until it is too slow.
+
+mod call;
+mod link;
+mod presence;
+mod publications;
+mod reader;
+mod requests;
+mod writer;
+
+use std::{
+    collections::HashMap,
+    fmt,
+    pin::pin,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use msip_runtime::{
+    Status,
+    untyped::{Inbound, Service, UntypedPeer},
+};
+
+use crate::{
+    access::{Principal, Rights},
+    connections::Connections,
+    router::{Dialect, EndReason, Refused, Router, SessionHandle, WakeList},
+};
+use link::Link;
+use reader::Reader;
+use writer::Writer;
+
+/// Who a peer is, and what it may do.
+type Authorize = dyn Fn(&UntypedPeer) -> (Principal, Arc<Rights>) + Send + Sync;
+
+/// Serves the MSIP sessions of a broker; for [`UntypedServer`](msip_runtime::untyped::UntypedServer), with a protocol that was
+/// given [topics](msip_runtime::untyped::UntypedProtocol::with_topics). Cheap to clone.
+///
+/// ```
+/// use std::{sync::Arc, time::Instant};
+///
+/// use msip_broker::{access::{Principal, Rights}, msip::BrokerService, router::{Limits, Router}};
+/// use msip_runtime::untyped::{UntypedProtocol, UntypedServer};
+///
+/// # async fn run() -> Result<(), msip_runtime::BindError> {
+/// let (router, start) = (Router::new(Limits::default()), Instant::now());
+/// let everyone = Arc::new(Rights::all());
+/// let service = BrokerService::new(router, move || start.elapsed(), move |_| {
+///     (Principal::new("anonymous"), Arc::clone(&everyone))
+/// });
+/// let server = UntypedServer::builder("tcp://127.0.0.1:9000")
+///     .untyped(UntypedProtocol::any().with_topics(), service)
+///     .bind()
+///     .await?;
+/// server.serve().await;
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone)]
+pub struct BrokerService(Arc<Shared>);
+
+/// What all sessions have in common.
+struct Shared {
+    router: Router,
+    now: Box<dyn Fn() -> Duration + Send + Sync>,
+    authorize: Box<Authorize>,
+    connections: Connections,
+    /// The clients that have a session, by their names: for a service that wants one disconnected.
+    peers: Mutex<HashMap<String, UntypedPeer>>,
+}
+
+impl BrokerService {
+    /// Ties sessions to this router. `now` is the time that it is told everywhere, and `authorize` says who a peer is and what it
+    /// may do, when it connects and when it connects again.
+    pub fn new(
+        router: Router,
+        now: impl Fn() -> Duration + Send + Sync + 'static,
+        authorize: impl Fn(&UntypedPeer) -> (Principal, Arc<Rights>) + Send + Sync + 'static,
+    ) -> Self {
+        Self::with_connections(router, now, authorize, Connections::default())
+    }
+
+    /// The same, whose connections register in this table, for people who look at the broker.
+    pub fn with_connections(
+        router: Router,
+        now: impl Fn() -> Duration + Send + Sync + 'static,
+        authorize: impl Fn(&UntypedPeer) -> (Principal, Arc<Rights>) + Send + Sync + 'static,
+        connections: Connections,
+    ) -> Self {
+        Self(Arc::new(Shared {
+            router,
+            now: Box::new(now),
+            authorize: Box::new(authorize),
+            connections,
+            peers: Mutex::default(),
+        }))
+    }
+}
+
+impl fmt::Debug for BrokerService {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("BrokerService")
+            .field("router", &self.0.router)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Shared {
+    fn now(&self) -> Duration {
+        (self.now)()
+    }
+
+    fn peers(&self) -> MutexGuard<'_, HashMap<String, UntypedPeer>> {
+        self.peers.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Service for BrokerService {
+    async fn serve(&self, peer: UntypedPeer, inbound: Inbound) {
+        let shared = &self.0;
+        let (principal, rights) = (shared.authorize)(&peer);
+        let session = shared
+            .router
+            .connect(principal, Arc::clone(&rights), Dialect::Msip);
+        let open = OpenSession::new(shared, &session, &peer);
+        let link = Link::new();
+        let reader = Reader::new(shared, &session, &peer, rights, &link);
+        let writer = Writer::new(shared, &session, &peer, &link);
+        let mut reading = pin!(reader.run(inbound));
+        let mut writing = pin!(writer.run());
+        tokio::select! {
+            biased;
+            () = &mut reading => {}
+            // The router has ended the session, or the peer takes nothing.
+            reason = &mut writing => {
+                open.end(reason);
+                let (code, text) = reason.told();
+                peer.disconnect(Status::new(code, text));
+                reading.await;
+                return;
+            }
+        }
+        // Whoever waits for an answer of this session hears that there is none.
+        link.end();
+        let _ = writing.await;
+        open.end(if link.was_connected() {
+            EndReason::Closed
+        } else {
+            EndReason::Expired
+        });
+    }
+}
+
+/// A session of the router, which ends with this.
+struct OpenSession<'a> {
+    shared: &'a Shared,
+    session: &'a SessionHandle,
+}
+
+impl<'a> OpenSession<'a> {
+    fn new(shared: &'a Shared, session: &'a SessionHandle, peer: &UntypedPeer) -> Self {
+        shared
+            .peers()
+            .insert(session.peer().to_owned(), peer.clone());
+        Self { shared, session }
+    }
+
+    /// Ends it; the first reason stays.
+    fn end(&self, reason: EndReason) {
+        let mut wakes = WakeList::new();
+        let now = self.shared.now();
+        self.shared
+            .router
+            .end(self.session, reason, now, &mut wakes);
+    }
+}
+
+impl Drop for OpenSession<'_> {
+    fn drop(&mut self) {
+        self.shared.peers().remove(self.session.peer());
+        // The server was dropped, if it has not ended before.
+        self.end(EndReason::Shutdown);
+    }
+}
+
+/// What a peer is told of a refusal.
+fn status(refused: &Refused) -> Status {
+    Status::new(refused.code, refused.text.clone())
+}

@@ -1,0 +1,87 @@
+//! What a service and the broker tell each other about clients: the protocol `msip.broker.v1` (docs/protocol.md, "Subscribe").
+
+use msip_runtime::{Code, MsgKind, Status, Variant, untyped::UntypedMessage};
+use msip_session::wire::broker::{
+    ClientToServer, DisconnectReq, DisconnectRsp, Presence as Wire, PresenceInd, ServerToClient,
+    client_to_server, server_to_client,
+};
+use prost::Message as _;
+
+use super::Shared;
+use crate::{
+    access::{Access, Rights, Uses},
+    router::Presence,
+    topic::{self, TopicFilter},
+};
+
+/// What begins the topic that a service of `T` asks the broker at: `$broker/T`.
+const BROKER: &str = "$broker/";
+
+const DISCONNECT_RSP: Variant = Variant::new(1, "disconnect_rsp", MsgKind::Command);
+const PRESENCE_IND: Variant = Variant::new(2, "presence_ind", MsgKind::Event);
+
+/// The topic whose service asks the broker something there, where it is such a topic.
+pub(super) fn asks_broker(topic: &str) -> Option<&str> {
+    topic.strip_prefix(BROKER)
+}
+
+/// What a service that hears `$presence/T` is told.
+pub(super) fn announcement(presence: &Presence) -> Result<UntypedMessage, Status> {
+    let about = String::from_utf8_lossy(&presence.topic).into_owned();
+    let topic = topic::presence(&presence.topic);
+    let said = PresenceInd {
+        topic: about,
+        peer: presence.peer.clone(),
+        presence: if presence.is_there {
+            Wire::Connected
+        } else {
+            Wire::Gone
+        }
+        .into(),
+        principal: presence.principal.name().to_owned(),
+    };
+    let body = ServerToClient {
+        message: Some(server_to_client::Message::PresenceInd(said)),
+    };
+    UntypedMessage::new(&PRESENCE_IND, body.encode_to_vec())
+        .to_topic(String::from_utf8_lossy(&topic).into_owned())
+}
+
+/// Does what a service of `about` asks of the broker.
+pub(super) fn ask(
+    shared: &Shared,
+    rights: &Rights,
+    about: &str,
+    request: &UntypedMessage,
+) -> Result<UntypedMessage, Status> {
+    let may_serve = TopicFilter::new(about)
+        .is_ok_and(|topic| rights.filter(Uses::Serve, &topic) == Access::Allowed);
+    if !may_serve {
+        return Err(Status::permission_denied(
+            "this topic is not enabled for this principal",
+        ));
+    }
+    let body = request
+        .body()
+        .map_err(|error| Status::invalid_argument(error.to_string()))?;
+    let asked = ClientToServer::decode(body)
+        .map_err(|error| Status::invalid_argument(format!("malformed request: {error}")))?;
+    let Some(client_to_server::Message::DisconnectReq(disconnect)) = asked.message else {
+        return Err(Status::unimplemented_variant(request.number()));
+    };
+    let DisconnectReq { peer, code, text } = disconnect;
+    let code = if code.is_empty() {
+        Code::Aborted
+    } else {
+        Code::from_name(&code)
+            .ok_or_else(|| Status::invalid_argument("no such code: one of docs/protocol.md"))?
+    };
+    let found = shared.peers().get(&peer).cloned();
+    // The same text whether it is there or is another topic's.
+    let client = found.ok_or_else(|| Status::not_found("no such client of this topic"))?;
+    client.disconnect(Status::new(code, text));
+    let answer = ServerToClient {
+        message: Some(server_to_client::Message::DisconnectRsp(DisconnectRsp {})),
+    };
+    Ok(UntypedMessage::new(&DISCONNECT_RSP, answer.encode_to_vec()))
+}

@@ -1,0 +1,349 @@
+//! The reader: what a peer sends is published, subscribed to, and handed to services.
+
+use std::{
+    collections::{BTreeMap, HashMap},
+    future::poll_fn,
+    sync::Arc,
+    time::Duration,
+};
+
+use bytes::Bytes;
+use msip_runtime::{
+    Status,
+    untyped::{Event, Inbound, Messages, Reply, SubscribeRequest, UntypedExchange, UntypedPeer},
+};
+use tokio::time::timeout;
+
+use super::{
+    Shared,
+    call::MsipCall,
+    link::Link,
+    presence,
+    publications::{Run, publication_of},
+    status,
+};
+use crate::{
+    access::{Grant, Rights},
+    connections::OpenConnection,
+    router::{self, Publication, Publisher, Refused, Request, SessionHandle, WakeList},
+    topic::{Filter, TopicFilter},
+};
+
+/// What a peer sends.
+pub(super) struct Reader<'a> {
+    shared: &'a Arc<Shared>,
+    session: &'a SessionHandle,
+    peer: &'a UntypedPeer,
+    rights: Arc<Rights>,
+    link: &'a Link,
+    publisher: Publisher,
+    wakes: WakeList,
+    /// The topic that was published to last.
+    last_topic: Bytes,
+    /// The filters of each grant that was given.
+    granted: HashMap<String, Vec<TopicFilter>>,
+    /// The connection is listed while this is there.
+    listed: Option<OpenConnection>,
+}
+
+impl<'a> Reader<'a> {
+    pub(super) fn new(
+        shared: &'a Arc<Shared>,
+        session: &'a SessionHandle,
+        peer: &'a UntypedPeer,
+        rights: Arc<Rights>,
+        link: &'a Link,
+    ) -> Self {
+        Self {
+            shared,
+            session,
+            peer,
+            rights,
+            link,
+            publisher: Publisher::new(&shared.router, session),
+            wakes: WakeList::new(),
+            last_topic: Bytes::new(),
+            granted: HashMap::new(),
+            listed: None,
+        }
+    }
+
+    /// Reads until the session has ended.
+    pub(super) async fn run(mut self, mut inbound: Inbound) {
+        let mut is_resumed = false;
+        while let Some(event) = inbound.next().await {
+            match event {
+                Event::Messages(messages) => self.publish_all(messages),
+                Event::Exchange(exchange) => self.take(exchange),
+                Event::Subscribe(request) if request.is_about_grant() => {
+                    let granted = self.grant(&request);
+                    answer(request, granted);
+                }
+                Event::Subscribe(request) => {
+                    let subscribed = self.subscribe(&request);
+                    answer(request, subscribed);
+                }
+                Event::Unsubscribe(request) => {
+                    self.unsubscribe(&request);
+                    request.accept();
+                }
+                Event::Connected => {
+                    if is_resumed && !self.resume() {
+                        continue;
+                    }
+                    is_resumed = true;
+                    let address = self.peer.address().map(ToString::to_string);
+                    let address = address.unwrap_or_default();
+                    let connections = &self.shared.connections;
+                    self.listed = Some(connections.opened(address, self.session));
+                    self.link.set(true);
+                }
+                Event::Disconnected(reason) => {
+                    if let Some(listed) = self.listed.take() {
+                        listed.closed(reason);
+                    }
+                    self.link.set(false);
+                    let now = self.shared.now();
+                    self.shared
+                        .router
+                        .suspend(self.session, now, &mut self.wakes);
+                }
+                // Of a client only.
+                _ => {}
+            }
+            self.wakes.wake();
+            self.push_back().await;
+        }
+        if let Some(listed) = self.listed.take() {
+            listed.closed("its session has ended");
+        }
+    }
+
+    /// Reads nothing while those are far behind who hear what was sent.
+    async fn push_back(&mut self) {
+        loop {
+            let now = self.shared.now();
+            let Some(until) = self.publisher.wait_until().filter(|until| *until > now) else {
+                return;
+            };
+            let ready = poll_fn(|task| self.publisher.poll_ready(now, task));
+            // What has not become ready by then is looked at again.
+            if timeout(until.saturating_sub(now), ready).await.is_ok() {
+                return;
+            }
+        }
+    }
+
+    /// The session has another connection. `false` where the router has ended it.
+    fn resume(&mut self) -> bool {
+        let (_, rights) = (self.shared.authorize)(self.peer);
+        self.rights = Arc::clone(&rights);
+        let now = self.shared.now();
+        match self.shared.router.resume(self.session, rights, now) {
+            Ok(()) => true,
+            Err(refused) => {
+                self.peer.disconnect(status(&refused));
+                false
+            }
+        }
+    }
+
+    /// Publishes messages that were read together, as few publications.
+    fn publish_all(&mut self, messages: Messages<'_>) {
+        let mut run: Option<Run> = None;
+        for message in messages.iter() {
+            match &mut run {
+                Some(run) if run.takes(&message) => run.push(&message),
+                _ => {
+                    let next = Run::new(&message, &self.last_topic);
+                    self.last_topic = next.topic().clone();
+                    if let Some(run) = run.replace(next) {
+                        self.publish_run(run);
+                    }
+                }
+            }
+        }
+        if let Some(run) = run {
+            self.publish_run(run);
+        }
+    }
+
+    fn publish_run(&mut self, run: Run) {
+        let publication = run.into_publication(self.session.key());
+        if let Err(refused) = self.publish(publication) {
+            // Nobody waits for an answer; the router has counted it.
+            tracing::debug!(%refused, "a message that nobody waits for was not published");
+        }
+    }
+
+    fn publish(&mut self, publication: Publication) -> Result<(), Refused> {
+        if publication.topic.is_empty() {
+            return Err(no_topic());
+        }
+        let now = self.shared.now();
+        self.publisher
+            .publish(publication, now, &mut self.wakes)
+            .map(|_| ())
+    }
+
+    /// Takes a message with metadata, a delivery or a call.
+    fn take(&mut self, exchange: UntypedExchange) {
+        if let Reply::Call(_) = exchange.reply {
+            return self.request(exchange);
+        }
+        let now = self.shared.now();
+        let mut publication = publication_of(&exchange, self.session.key(), now);
+        publication.wants_ack = matches!(exchange.reply, Reply::Delivery(_));
+        let published = self.publish(publication);
+        match exchange.reply {
+            // It is in the outbox of everyone who hears it.
+            Reply::Delivery(acknowledgment) => match published {
+                Ok(()) => acknowledgment.acknowledge(),
+                Err(refused) => acknowledgment.fail(status(&refused)),
+            },
+            _ => {
+                if let Err(refused) = published {
+                    tracing::debug!(%refused, "a message that nobody waits for was not published");
+                }
+            }
+        }
+    }
+
+    /// Hands a call to a service.
+    fn request(&mut self, exchange: UntypedExchange) {
+        let options = exchange.options_with_identity();
+        let UntypedExchange {
+            message,
+            reply,
+            requests,
+            ..
+        } = exchange;
+        let Reply::Call(responder) = reply else {
+            return;
+        };
+        if let Some(about) = presence::asks_broker(message.topic()) {
+            match presence::ask(self.shared, &self.rights, about, &message) {
+                Ok(answer) => responder.answer(&answer),
+                Err(status) => responder.fail(&status),
+            }
+            return;
+        }
+        if message.topic().is_empty() {
+            return responder.fail(&status(&no_topic()));
+        }
+        let request = Request {
+            topic: Bytes::copy_from_slice(message.topic().as_bytes()),
+            exchange: Box::new(MsipCall {
+                caller: self.session.clone(),
+                message,
+                options,
+                responder,
+                requests,
+            }),
+            tried: Vec::new(),
+        };
+        let now = self.shared.now();
+        if let Err((refused, request)) = self.publisher.request(request, now, &mut self.wakes) {
+            request.exchange.refuse(refused);
+        }
+    }
+
+    fn subscribe(&mut self, request: &SubscribeRequest) -> Result<(), Status> {
+        let filter = filter(request.topic())?;
+        let (protocol, fingerprint) = request.protocol().unzip();
+        let asked = router::SubscribeRequest {
+            group: request.group().map(str::to_owned),
+            protocol: protocol.map(str::to_owned),
+            fingerprint: fingerprint.unwrap_or_default(),
+            ..router::SubscribeRequest::new(Filter::Pattern(filter))
+        };
+        let subscribed = self
+            .shared
+            .router
+            .subscribe(self.session, asked, self.shared.now())
+            .map_err(|refused| status(&refused))?;
+        if let Some(differs) = subscribed.differs {
+            tracing::info!(
+                topic = request.topic(),
+                protocol = differs.protocol,
+                fingerprint = differs.fingerprint,
+                "the first service of a topic speaks another protocol than this session"
+            );
+        }
+        Ok(())
+    }
+
+    fn unsubscribe(&mut self, request: &SubscribeRequest) {
+        if request.is_about_grant() {
+            for filter in self.granted.remove(request.topic()).unwrap_or_default() {
+                self.shared.router.revoke(self.session, &filter);
+            }
+        } else if let Ok(filter) = TopicFilter::new(request.topic()) {
+            self.shared
+                .router
+                .unsubscribe(self.session, &Filter::Pattern(filter));
+        }
+    }
+
+    /// A service enables topics for clients, in place of what it enabled at this topic before.
+    fn grant(&mut self, request: &SubscribeRequest) -> Result<(), Status> {
+        let asked = request.grant()?;
+        let mut grants: BTreeMap<TopicFilter, Grant> = BTreeMap::new();
+        for text in asked.publishes() {
+            grants.entry(filter(text)?).or_default().publish = true;
+        }
+        for text in asked.subscribes() {
+            grants.entry(filter(text)?).or_default().subscribe = true;
+        }
+        for text in asked.requests() {
+            grants.entry(filter(text)?).or_default().request = true;
+        }
+        let router = &self.shared.router;
+        let mut given = Vec::with_capacity(grants.len());
+        for (filter, grant) in &grants {
+            if let Err(refused) = router.grant(self.session, filter.clone(), *grant) {
+                for filter in &given {
+                    router.revoke(self.session, filter);
+                }
+                return Err(status(&refused));
+            }
+            given.push(filter.clone());
+        }
+        let before = self
+            .granted
+            .insert(request.topic().to_owned(), given)
+            .unwrap_or_default();
+        for filter in before {
+            let is_given = self
+                .granted
+                .values()
+                .flatten()
+                .any(|given| *given == filter);
+            if !is_given {
+                router.revoke(self.session, &filter);
+            }
+        }
+        Ok(())
+    }
+}
+
+fn answer(request: SubscribeRequest, outcome: Result<(), Status>) {
+    match outcome {
+        Ok(()) => request.accept(),
+        Err(status) => request.refuse(&status),
+    }
+}
+
+fn filter(text: &str) -> Result<TopicFilter, Status> {
+    TopicFilter::new(text).map_err(|error| Status::invalid_argument(error.to_string()))
+}
+
+fn no_topic() -> Refused {
+    Refused {
+        code: msip_session::wire::Code::InvalidArgument,
+        text: "a message without a topic, and this is a broker".into(),
+    }
+}
+
+/// How long the writer of a session may be silent before it is asked whether the session has ended.
+pub(super) const CHECK: Duration = Duration::from_millis(250);

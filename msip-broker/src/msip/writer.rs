@@ -1,0 +1,300 @@
+//! The writer: what the outbox of a session has goes to its peer.
+
+use std::{
+    future::{Future, poll_fn},
+    pin::pin,
+    sync::Arc,
+    task::Poll,
+};
+
+use bytes::Bytes;
+use msip_runtime::{
+    CallError, CallOptions, Code, Compression, SendError,
+    untyped::{Handle, UntypedMessage, UntypedPeer, UntypedSender},
+};
+use msip_session::wire::{self, Flags, HEADER_LEN, Header};
+use tokio::{
+    task::{JoinSet, yield_now},
+    time::timeout,
+};
+
+use super::{
+    Shared, call,
+    link::{Link, LinkWatch},
+    presence,
+    reader::CHECK,
+};
+use crate::router::{Delivery, EndReason, Failed, OutboxItem, Refused, SessionHandle, WakeList};
+
+/// How many bytes are taken from an outbox at once.
+const TAKE: usize = 64 * 1024;
+
+/// How many deliveries and calls a session has open, at most, before more is taken from its outbox.
+const MAX_OPEN: usize = 4096;
+
+/// How long an acknowledgment is waited for: the session's expiry ends the wait earlier.
+const ACKNOWLEDGED_WITHIN: std::time::Duration = std::time::Duration::from_secs(24 * 60 * 60);
+
+/// What a peer is sent.
+pub(super) struct Writer<'a> {
+    shared: &'a Arc<Shared>,
+    session: &'a SessionHandle,
+    handle: Handle,
+    sender: UntypedSender,
+    link: &'a Link,
+    watch: LinkWatch,
+    /// Deliveries and calls that are open.
+    open: JoinSet<()>,
+}
+
+impl<'a> Writer<'a> {
+    pub(super) fn new(
+        shared: &'a Arc<Shared>,
+        session: &'a SessionHandle,
+        peer: &UntypedPeer,
+        link: &'a Link,
+    ) -> Self {
+        Self {
+            shared,
+            session,
+            handle: peer.handle().clone(),
+            sender: peer.sender(),
+            link,
+            watch: link.watch(),
+            open: JoinSet::new(),
+        }
+    }
+
+    /// Writes until the session has ended. Returns why, where the router has ended it, or the peer takes nothing.
+    pub(super) async fn run(mut self) -> EndReason {
+        let mut taken = Vec::new();
+        let reason = loop {
+            if !self.watch.connected().await {
+                break EndReason::Closed;
+            }
+            match self.take(&mut taken).await {
+                Take::Items => {}
+                Take::ConnectionLost => continue,
+                Take::Ended(reason) => return reason,
+            }
+            let written = self.unless_ended(&mut taken).await;
+            match written {
+                Some(Ok(())) => {}
+                Some(Err(SendError::Full)) => {
+                    // For `write_timeout` the peer has taken nothing.
+                    return EndReason::SlowConsumer;
+                }
+                Some(Err(error)) => {
+                    tracing::debug!(%error, "messages for a peer are not sent");
+                    // The connection was lost: the reader hears of it first.
+                    yield_now().await;
+                }
+                None => return EndReason::SlowConsumer,
+            }
+            while self.open.try_join_next().is_some() {}
+            while self.open.len() >= MAX_OPEN {
+                let _ = self.open.join_next().await;
+            }
+        };
+        // The runtime has ended what was open: whoever waits is told.
+        let rest = async { while self.open.join_next().await.is_some() {} };
+        let _ = timeout(CHECK, rest).await;
+        reason
+    }
+
+    /// Takes what waits, while there is a connection.
+    async fn take(&mut self, taken: &mut Vec<OutboxItem>) -> Take {
+        let Self {
+            shared,
+            session,
+            watch,
+            open,
+            ..
+        } = self;
+        loop {
+            let next = poll_fn(|task| session.poll_take(shared.now(), TAKE, taken, task));
+            tokio::select! {
+                biased;
+                took = next => return match took {
+                    Ok(()) => Take::Items,
+                    Err(reason) => Take::Ended(reason),
+                },
+                () = watch.lost() => return Take::ConnectionLost,
+                Some(_) = open.join_next(), if !open.is_empty() => {}
+            }
+        }
+    }
+
+    /// Writes what was taken. `None` where the router has ended the session meanwhile.
+    async fn unless_ended(&mut self, taken: &mut Vec<OutboxItem>) -> Option<Result<(), SendError>> {
+        let (session, link) = (self.session, self.link);
+        let mut writing = pin!(self.write(taken));
+        // Nearly always there is room, and no time to be kept.
+        let first = poll_fn(|task| Poll::Ready(writing.as_mut().poll(task))).await;
+        if let Poll::Ready(written) = first {
+            return Some(written);
+        }
+        loop {
+            if let Ok(written) = timeout(CHECK, writing.as_mut()).await {
+                return Some(written);
+            }
+            if link.is_connected() && !session.is_connected() {
+                return None;
+            }
+        }
+    }
+
+    /// Writes what was taken, and flushes.
+    async fn write(&mut self, taken: &mut Vec<OutboxItem>) -> Result<(), SendError> {
+        for item in taken.drain(..) {
+            match item {
+                OutboxItem::Publication(delivery) => self.deliver(delivery).await?,
+                OutboxItem::Exchange(assigned) => {
+                    // What came before it goes first.
+                    self.sender.flush().await?;
+                    if let Some((call, attempt)) = call::take_apart(*assigned) {
+                        let (service, shared) = (self.handle.clone(), Arc::clone(self.shared));
+                        self.begin(async move {
+                            call::pass_on(call, attempt, service, &shared).await;
+                        })
+                        .await;
+                    }
+                }
+                OutboxItem::Presence(presence) => {
+                    let Ok(message) = presence::announcement(&presence) else {
+                        continue;
+                    };
+                    self.sender.push(&message).await?;
+                }
+            }
+        }
+        self.sender.flush().await
+    }
+
+    async fn deliver(&mut self, delivery: Delivery) -> Result<(), SendError> {
+        let publication = &delivery.publication;
+        if publication.wants_ack {
+            self.sender.flush().await?;
+            for frame in publication.iter() {
+                self.begin_delivery(delivery.clone(), frame).await;
+            }
+            return Ok(());
+        }
+        if is_bare(publication.frames.first_chunk()) {
+            return match self.sender.push_frames(&publication.frames).await {
+                Ok(0) => Ok(()),
+                Ok(too_large) => {
+                    tracing::debug!(too_large, "messages are larger than a peer accepts");
+                    Ok(())
+                }
+                Err(msip_runtime::PushFramesError::NotSent(error)) => Err(error),
+                Err(error) => {
+                    tracing::debug!(%error, "a publication is not sent");
+                    Ok(())
+                }
+            };
+        }
+        self.sender.flush().await?;
+        for frame in publication.iter() {
+            let Some((message, options)) = self.message(frame, publication.compression) else {
+                continue;
+            };
+            match self.handle.send(&message, &options).await {
+                Err(
+                    error @ (SendError::TooLarge { .. }
+                    | SendError::Unwritable(_)
+                    | SendError::Metadata(_)),
+                ) => {
+                    tracing::debug!(%error, "a message is not sent");
+                }
+                sent => sent?,
+            }
+        }
+        Ok(())
+    }
+
+    /// The message of a frame, and its metadata.
+    fn message(
+        &self,
+        frame: Bytes,
+        compression: wire::Compression,
+    ) -> Option<(UntypedMessage, CallOptions)> {
+        let compression = match compression {
+            wire::Compression::None => Compression::None,
+            wire::Compression::Gzip => Compression::Gzip,
+            wire::Compression::Zstd => Compression::Zstd,
+            wire::Compression::Lz4 => Compression::Lz4,
+        };
+        let max_body = self.shared.router.limits().outgoing_bytes;
+        UntypedMessage::from_frame(frame, compression, max_body)
+    }
+
+    /// Sends a message that is to be acknowledged, and waits for that beside others.
+    async fn begin_delivery(&mut self, delivery: Delivery, frame: Bytes) {
+        let compression = delivery.publication.compression;
+        let Some((message, options)) = self.message(frame.clone(), compression) else {
+            return;
+        };
+        let options = options.timeout(ACKNOWLEDGED_WITHIN);
+        let (handle, shared) = (self.handle.clone(), Arc::clone(self.shared));
+        let (session, mut watch) = (self.session.clone(), self.link.watch());
+        self.begin(async move {
+            let error = loop {
+                match handle.deliver(&message, &options).await {
+                    Ok(()) => return,
+                    // It was not sent, and is when the session is resumed.
+                    Err(CallError::NotSent(SendError::Disconnected)) if watch.connected().await => {
+                        // The reader may not have heard of it yet.
+                        yield_now().await;
+                    }
+                    Err(error) => break error,
+                }
+            };
+            let failed = Failed {
+                delivery: &delivery,
+                frame,
+                why: refused(&error),
+            };
+            let mut wakes = WakeList::new();
+            shared
+                .router
+                .failed(&session, failed, shared.now(), &mut wakes);
+        })
+        .await;
+    }
+
+    /// Begins some work in place, so that what it sends keeps its turn, and lets it go on in a task.
+    async fn begin(&mut self, work: impl Future<Output = ()> + Send + 'static) {
+        let mut work = Box::pin(work);
+        let is_pending = poll_fn(|task| Poll::Ready(work.as_mut().poll(task).is_pending())).await;
+        if is_pending {
+            self.open.spawn(work);
+        }
+    }
+}
+
+/// What there was to be taken.
+enum Take {
+    Items,
+    ConnectionLost,
+    Ended(EndReason),
+}
+
+/// Whether the first frame of a publication, and so each of them, has nothing but a topic and a body.
+fn is_bare(header: Option<&[u8; HEADER_LEN]>) -> bool {
+    header
+        .is_some_and(|header| Header::parse(header).is_ok_and(|header| header.flags == Flags::NONE))
+}
+
+/// What a receiver has answered, or why it was not asked.
+fn refused(error: &CallError) -> Refused {
+    let (code, text) = match error {
+        CallError::Status(status) => (status.code(), status.message().to_owned()),
+        error => (error.code(), error.to_string()),
+    };
+    let code: Code = code;
+    Refused {
+        code,
+        text: text.into(),
+    }
+}

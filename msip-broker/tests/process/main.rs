@@ -1,0 +1,14 @@
+//! The program, as a process of its own: how it starts and stops, what it says, and what it stands.
+
+#![cfg(unix)]
+#![expect(clippy::expect_used, reason = "a test that cannot go on fails")]
+
+mod admin;
+mod crowd;
+mod mip;
+mod msip;
+mod packaging;
+mod process;
+mod signals;
+mod slow;
+mod starting;

@@ -1,0 +1,130 @@
+//! Subscribing, and answering those who subscribe.
+
+use std::time::Duration;
+
+use super::{
+    ConnectionInner, ConnectionShared,
+    capacity::{NotSent, Queue, no_session},
+    deadline::Deadline,
+    exchange_table::OpenedExchange,
+    reply_slot::ReplySlot,
+    subscription_table::{Asked, RefusedSubscription, SubscribeAsk, Subscriptions},
+};
+use crate::{CallError, Status};
+use msip_session::{Outcome, SubscribeReply};
+
+impl ConnectionShared {
+    /// Asks the server, which is to be a broker, and waits for its answer, for `limit` at most.
+    pub(crate) async fn subscribe(
+        &self,
+        ask: &SubscribeAsk,
+        limit: Option<Duration>,
+    ) -> Result<(), CallError> {
+        let limit = limit.unwrap_or(self.call_timeout);
+        let deadline = Deadline {
+            timeout: Some(limit),
+            at: self.now().saturating_add(limit),
+            wire_ms: None,
+        };
+        let attempt =
+            |state: &mut ConnectionInner, deadline: Deadline| state.ask_subscribe(ask, deadline.at);
+        let len = ask.topic.len();
+        let opened = self
+            .open(Queue::Calls, true, len, limit, deadline, attempt)
+            .await?;
+        match opened.outcome(self).await.0 {
+            Outcome::Answer { .. } => Ok(()),
+            outcome => Err(self.failure(outcome, limit)),
+        }
+    }
+}
+
+impl ConnectionInner {
+    fn ask_subscribe(
+        &mut self,
+        ask: &SubscribeAsk,
+        deadline: Duration,
+    ) -> Result<OpenedExchange, NotSent> {
+        if self.is_held(0) {
+            return Err(NotSent::Held);
+        }
+        let Self {
+            session,
+            exchanges,
+            closed,
+            subscriptions,
+            ..
+        } = self;
+        let session = session
+            .as_mut()
+            .ok_or_else(|| no_session(closed.as_deref()))?;
+        let entry = exchanges.vacant_entry();
+        let token = entry.token();
+        let slot = session
+            .subscribe(&ask.head(), token, deadline)
+            .map_err(|blocked| NotSent::blocked(blocked, closed.as_deref()))?;
+        let subscriptions = subscriptions.get_or_insert_default();
+        if ask.is_unsubscribe {
+            subscriptions.revoke(ask);
+        } else {
+            subscriptions.asked.insert(token, Asked::First(ask.clone()));
+        }
+        Ok(entry.insert_unary(slot, ReplySlot::new(None)))
+    }
+
+    /// Makes the subscriptions of earlier sessions again, in a session that was just begun.
+    pub(super) fn restore_subscriptions(&mut self) {
+        let Self {
+            session: Some(session),
+            exchanges,
+            subscriptions: Some(subscriptions),
+            ..
+        } = self
+        else {
+            return;
+        };
+        let Subscriptions { made, asked, .. } = &mut **subscriptions;
+        for (key, ask) in made {
+            let entry = exchanges.vacant_entry();
+            let token = entry.token();
+            match session.restore(&ask.head(), token) {
+                Ok(slot) => {
+                    entry.insert_unattended(slot);
+                    asked.insert(token, Asked::Again(key.clone()));
+                }
+                // More than there are exchanges, or the session is closing: none of the others can be made either.
+                Err(error) => {
+                    tracing::warn!(%error, restored = asked.len(), "not all subscriptions are made again");
+                    return;
+                }
+            }
+        }
+    }
+
+    /// A subscription that was refused when it was made again.
+    #[inline]
+    pub(crate) fn take_refused_subscription(&mut self) -> Option<RefusedSubscription> {
+        self.subscriptions.as_mut()?.refused.pop()
+    }
+}
+
+/// The side of a broker.
+impl ConnectionShared {
+    /// Answers a SUBSCRIBE or an UNSUBSCRIBE of the session with this generation; nothing where another one is there.
+    pub(crate) fn answer_subscribe(
+        &self,
+        generation: u64,
+        reply: SubscribeReply,
+        outcome: Result<(), &Status>,
+    ) {
+        let mut state = self.lock();
+        if state.generation != generation {
+            return;
+        }
+        if let Some(session) = state.session() {
+            session.answer_subscribe(reply, outcome.map_err(Status::as_error));
+        }
+        self.note_backlog(&mut state);
+        state.wake_driver();
+    }
+}

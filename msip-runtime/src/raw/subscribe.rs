@@ -1,0 +1,278 @@
+//! Subscriptions: what a client asks of a broker, and how a broker's service answers.
+
+use std::{fmt, sync::Arc, time::Duration};
+
+use bytes::Bytes;
+use prost::Message as _;
+
+use super::UntypedMessage;
+use crate::{
+    Code, MsgKind, Status,
+    connection::{ConnectionShared, SubscribeAsk},
+    service::Receiver,
+};
+use msip_session::{
+    SubscribeHead,
+    wire::{self, Subscribe, Topic, broker},
+};
+
+/// How to subscribe; see [`UntypedClient::subscribe`](crate::untyped::UntypedClient::subscribe).
+///
+/// ```
+/// use msip_runtime::untyped::SubscribeOptions;
+///
+/// let shared = SubscribeOptions::new().group("workers");
+/// # let _ = shared;
+/// ```
+#[derive(Debug, Clone, Default)]
+pub struct SubscribeOptions {
+    group: String,
+    protocol: String,
+    fingerprint: u64,
+    timeout: Option<Duration>,
+}
+
+impl SubscribeOptions {
+    /// A subscription of this client's own.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// The subscription is shared by all sessions that name this group: a message goes to one of them. At most 255 bytes.
+    #[must_use]
+    pub fn group(mut self, group: impl Into<String>) -> Self {
+        self.group = group.into();
+        self
+    }
+
+    /// Says what is spoken at the topic: the package of the protocol, and the fingerprint of its schema. The broker remembers
+    /// that of the first service, and tells others of a difference.
+    #[must_use]
+    pub fn protocol(mut self, protocol: impl Into<String>, fingerprint: u64) -> Self {
+        self.protocol = protocol.into();
+        self.fingerprint = fingerprint;
+        self
+    }
+
+    /// How long to wait for the broker's answer. Default: `call_timeout`.
+    #[must_use]
+    pub fn timeout(mut self, timeout: Duration) -> Self {
+        self.timeout = Some(timeout);
+        self
+    }
+
+    /// How long to wait, where it says so.
+    pub(crate) fn limit(&self) -> Option<Duration> {
+        self.timeout
+    }
+
+    /// The request that subscribes to `filter`, or revokes that.
+    pub(crate) fn ask(&self, filter: &str, is_unsubscribe: bool) -> Result<SubscribeAsk, Status> {
+        let subscribe = Subscribe {
+            group: self.group.clone(),
+            protocol: self.protocol.clone(),
+            fingerprint: self.fingerprint,
+            grant: Vec::new(),
+        };
+        ask(MsgKind::State, filter, subscribe, is_unsubscribe)
+    }
+}
+
+/// What a service enables for clients of its topic: filters of what they may publish to, subscribe to, and send requests to.
+///
+/// ```
+/// use msip_runtime::untyped::Grant;
+///
+/// let grant = Grant::new().request("orders").subscribe("orders/status/+");
+/// # let _ = grant;
+/// ```
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Grant(broker::Grant);
+
+impl Grant {
+    /// Nothing yet.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Clients may publish to these topics too.
+    #[must_use]
+    pub fn publish(mut self, filter: impl Into<String>) -> Self {
+        self.0.publish.push(filter.into());
+        self
+    }
+
+    /// Clients may subscribe to these topics too.
+    #[must_use]
+    pub fn subscribe(mut self, filter: impl Into<String>) -> Self {
+        self.0.subscribe.push(filter.into());
+        self
+    }
+
+    /// Clients may send requests to these topics too.
+    #[must_use]
+    pub fn request(mut self, filter: impl Into<String>) -> Self {
+        self.0.request.push(filter.into());
+        self
+    }
+
+    /// The topics that clients may publish to.
+    #[must_use]
+    pub fn publishes(&self) -> &[String] {
+        &self.0.publish
+    }
+
+    /// The topics that clients may subscribe to.
+    #[must_use]
+    pub fn subscribes(&self) -> &[String] {
+        &self.0.subscribe
+    }
+
+    /// The topics that clients may send requests to.
+    #[must_use]
+    pub fn requests(&self) -> &[String] {
+        &self.0.request
+    }
+
+    /// The request that gives it at this topic.
+    pub(crate) fn ask(&self, topic: &str) -> Result<SubscribeAsk, Status> {
+        let subscribe = Subscribe {
+            grant: self.0.encode_to_vec(),
+            ..Subscribe::default()
+        };
+        ask(MsgKind::Command, topic, subscribe, false)
+    }
+
+    /// The request that withdraws what was given at this topic.
+    pub(crate) fn withdrawal(topic: &str) -> Result<SubscribeAsk, Status> {
+        ask(MsgKind::Command, topic, Subscribe::default(), true)
+    }
+}
+
+fn ask(
+    kind: MsgKind,
+    topic: &str,
+    subscribe: Subscribe,
+    is_unsubscribe: bool,
+) -> Result<SubscribeAsk, Status> {
+    let invalid = |reason: String| Status::invalid_argument(reason);
+    let bytes = Bytes::copy_from_slice(topic.as_bytes());
+    let topic = Topic::new(bytes, wire::Limits::default().max_topic)
+        .map_err(|error| invalid(error.to_string()))?;
+    if topic.is_empty() {
+        return Err(invalid("the empty topic: name one, or a filter".to_owned()));
+    }
+    let len = subscribe.encoded_len();
+    let max = usize::from(SubscribeHead::MAX_SUBSCRIBE_LEN);
+    if len > max {
+        return Err(invalid(format!(
+            "what is said of a subscription has {len} bytes: {max} are allowed"
+        )));
+    }
+    Ok(SubscribeAsk {
+        is_unsubscribe,
+        kind,
+        topic,
+        subscribe: (len > 0).then_some(subscribe),
+    })
+}
+
+/// A client subscribes to a topic, revokes that, or gives or withdraws a grant. Dropped unused, it answers with `CANCELLED`.
+#[must_use = "a request that is dropped is refused"]
+pub struct SubscribeRequest {
+    request: msip_session::SubscribeRequest,
+    connection: Arc<ConnectionShared>,
+    generation: u64,
+    is_done: bool,
+}
+
+impl SubscribeRequest {
+    pub(super) fn new(
+        receiver: &Receiver<UntypedMessage>,
+        request: msip_session::SubscribeRequest,
+    ) -> Self {
+        Self {
+            request,
+            connection: Arc::clone(receiver.connection()),
+            generation: receiver.terms().generation,
+            is_done: false,
+        }
+    }
+
+    /// The topic, or a filter of topics. It has no control characters; whether it is well formed is for the broker to judge.
+    #[must_use]
+    pub fn topic(&self) -> &str {
+        self.request.topic.as_str()
+    }
+
+    /// The group that shares the subscription, if there is one.
+    #[must_use]
+    pub fn group(&self) -> Option<&str> {
+        let group = &*self.request.subscribe.as_ref()?.group;
+        (!group.is_empty()).then_some(group)
+    }
+
+    /// The protocol that is spoken at the topic, and the fingerprint of its schema, where the client says so.
+    #[must_use]
+    pub fn protocol(&self) -> Option<(&str, u64)> {
+        let subscribe = self.request.subscribe.as_ref()?;
+        let protocol = (&*subscribe.protocol, subscribe.fingerprint);
+        (!protocol.0.is_empty()).then_some(protocol)
+    }
+
+    /// Whether it is about a grant to clients, and not about a subscription.
+    #[must_use]
+    pub fn is_about_grant(&self) -> bool {
+        self.request.kind == MsgKind::Command
+    }
+
+    /// What the service gives to clients.
+    ///
+    /// # Errors
+    ///
+    /// `INVALID_ARGUMENT` where it cannot be read.
+    pub fn grant(&self) -> Result<Grant, Status> {
+        let encoded = match &self.request.subscribe {
+            Some(subscribe) => Bytes::copy_from_slice(&subscribe.grant),
+            None => Bytes::new(),
+        };
+        broker::Grant::decode(encoded)
+            .map(Grant)
+            .map_err(|error| Status::invalid_argument(format!("malformed Grant: {error}")))
+    }
+
+    /// Grants it. What is sent from here on follows the acknowledgment.
+    pub fn accept(mut self) {
+        self.answer(Ok(()));
+    }
+
+    /// Refuses it.
+    pub fn refuse(mut self, status: &Status) {
+        self.answer(Err(status));
+    }
+
+    fn answer(&mut self, outcome: Result<(), &Status>) {
+        self.is_done = true;
+        self.connection
+            .answer_subscribe(self.generation, self.request.reply, outcome);
+    }
+}
+
+impl Drop for SubscribeRequest {
+    fn drop(&mut self) {
+        if !self.is_done {
+            self.answer(Err(&Status::new(
+                Code::Cancelled,
+                "the service did not answer",
+            )));
+        }
+    }
+}
+
+impl fmt::Debug for SubscribeRequest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.request.fmt(f)
+    }
+}

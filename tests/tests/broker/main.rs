@@ -1,0 +1,8 @@
+//! MSIP peers of a broker: what is published, subscribed to, asked and served by topic.
+
+#![expect(clippy::expect_used, reason = "a test that cannot go on fails")]
+
+mod calls;
+mod fixture;
+mod publications;
+mod sessions;
