@@ -12,6 +12,7 @@ use std::sync::{
     atomic::{AtomicU64, Ordering},
 };
 
+use super::fault_injection::FaultInjection;
 use world::World;
 
 /// How many seeds are the same in every run, and how many are drawn at random.
@@ -69,4 +70,22 @@ fn the_router_does_what_a_naive_broker_does() {
 fn the_router_does_so_for_fresh_seeds() {
     let mut random = random::Random::new(getrandom::u64().expect("random numbers"));
     run_all((0..FRESH).map(move |_| random.next()));
+}
+
+#[test]
+fn every_deliberate_fault_is_found() {
+    let mut missed = Vec::new();
+    for fault in FaultInjection::ALL {
+        FaultInjection::switch(Some(fault));
+        let found = (0..FIXED).find_map(|seed| run(seed).err().map(|broken| (seed, broken)));
+        FaultInjection::switch(None);
+        match found {
+            Some((seed, broken)) => eprintln!("{fault:?}: seed {seed}: {broken}"),
+            None => missed.push(fault),
+        }
+    }
+    assert!(
+        missed.is_empty(),
+        "not found within {FIXED} seeds: {missed:?}"
+    );
 }
