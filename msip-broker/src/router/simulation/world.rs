@@ -528,10 +528,11 @@ impl World {
             let expected = expected
                 .each_ref()
                 .map(|lane| lane.iter().map(Message::shown).collect::<Vec<_>>());
-            // Dead letters are in no order with others.
+            // Dead letters, and what is handed over from others, are in no order with the rest.
             let in_order = |lanes: &[Vec<Shown>; 3]| {
                 lanes.each_ref().map(|lane| {
-                    let is_dead = |one: &&Shown| one.2.starts_with('$');
+                    let is_dead =
+                        |one: &&Shown| one.2.starts_with('$') || one.1 != Target::Everyone;
                     let (mut dead, mut rest): (Vec<Shown>, Vec<Shown>) =
                         lane.iter().cloned().partition(|one| is_dead(&one));
                     dead.sort_unstable_by_key(|one| one.0.clone());
@@ -614,8 +615,9 @@ impl World {
             let mut ended = Vec::new();
             for at in &eligible {
                 if let Status::Ended(reason) = self.status(*at) {
-                    let more: usize = homeless.iter().map(|one| one.numbers.len()).sum();
-                    if loads[at] + count + more <= self.most(*at) {
+                    // How much it was given by then, dead letters included, is the router's choice.
+                    let more = homeless.iter().map(|one| one.numbers.len()).sum::<usize>();
+                    if loads[at] + 2 * (count + more) + OUTGOING / 2 <= self.most(*at) {
                         return Err(format!("{at} has ended: {reason:?}"));
                     }
                     ended.push((*at, reason));
@@ -674,11 +676,13 @@ impl World {
     fn unplaced(&mut self, message: Message) -> Result<Vec<Message>, String> {
         let eligible = self.eligible(&message);
         let is_allowed = message.is_droppable()
+            || message.expires.is_some_and(|expires| expires <= self.now)
             || eligible.is_empty()
             || eligible.iter().all(|at| !self.is_connected(*at)) && !message.acked;
         if !is_allowed {
+            let queues: Vec<_> = eligible.iter().map(|at| self.actual(*at)).collect();
             return Err(format!(
-                "{message:?} is lost, and {eligible:?} could have it"
+                "{message:?} is lost, and {eligible:?} could have it: {queues:?}"
             ));
         }
         if message.is_call {
