@@ -524,6 +524,14 @@ impl World {
             if !is_same {
                 return Err(format!("{at} is {status:?}, not {:?}", self.sims[at].link));
             }
+            // What has expired may be dropped at any time.
+            let now = self.now;
+            for lane in &mut self.sims[at].lanes {
+                lane.retain(|one| {
+                    let has_expired = one.expires.is_some_and(|expires| expires <= now);
+                    !has_expired || actual.iter().flatten().any(|it| *it == one.shown())
+                });
+            }
             let expected = &self.sims[at].lanes;
             let expected = expected
                 .each_ref()
