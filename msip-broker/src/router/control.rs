@@ -92,6 +92,7 @@ pub(super) struct Control {
 #[derive(Debug, PartialEq, Eq, Hash)]
 enum Turn {
     Services(Bytes),
+    Calls(Bytes),
     Group(Arc<str>),
 }
 

@@ -11,6 +11,7 @@ use bytes::Bytes;
 use super::{
     Delivery, EndReason, Publication, Refused, Router, SessionHandle, SessionKey, Target, WakeList,
     dead_letter::dead_letter,
+    fault_injection::FaultInjection,
     sending::{Pending, Sending},
 };
 use crate::topic::{self, Internal};
@@ -88,7 +89,9 @@ impl Router {
         publication.count = 1;
         let publication = Arc::new(publication);
         let mut tried = delivery.tried.clone();
-        tried.push(session.key());
+        if !FaultInjection::RepeatToSame.is_on() {
+            tried.push(session.key());
+        }
         let pending = Pending {
             publication: publication.clone(),
             target: delivery.target.clone(),
@@ -102,7 +105,9 @@ impl Router {
         if !is_work {
             return;
         }
-        if !is_for_one || !publication.is_idempotent || pending.tried.len() > MAX_REDELIVERIES {
+        let may_repeat = publication.is_idempotent || FaultInjection::RepeatAnything.is_on();
+        let is_over = pending.tried.len() > MAX_REDELIVERIES;
+        if !is_for_one || !may_repeat || is_over {
             self.bury(vec![pending], &why, now, wakes);
             return;
         }
@@ -130,7 +135,7 @@ impl Router {
                 Internal::Clients(about)
                 | Internal::Services(about)
                 | Internal::Peer { topic: about, .. }
-                    if publication.wants_ack =>
+                    if publication.wants_ack && !FaultInjection::ForgetTheDead.is_on() =>
                 {
                     about
                 }

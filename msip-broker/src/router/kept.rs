@@ -10,7 +10,7 @@ use std::{
 
 use bytes::Bytes;
 
-use super::{Limits, Publication, Refused, StateKey};
+use super::{Limits, Publication, Refused, StateKey, fault_injection::FaultInjection};
 
 /// The last STATE of each variant and key of a topic. Its lock makes publishing one and subscribing to it take turns.
 #[derive(Debug, Default)]
@@ -47,8 +47,11 @@ impl KeptTotals {
         publication: &Arc<Publication>,
         limits: &Limits,
     ) -> Result<(), Refused> {
+        if FaultInjection::ForgetKept.is_on() {
+            return Ok(());
+        }
         let key = (state.variant, state.key.clone());
-        if state.is_cleared {
+        if state.is_cleared && !FaultInjection::KeepCleared.is_on() {
             if let Some(old) = values.remove(&key) {
                 self.forget(&old);
             }
@@ -89,7 +92,7 @@ impl KeptTotals {
 fn reserve(sum: &AtomicUsize, old: usize, new: usize, most: usize) -> Result<(), ()> {
     sum.fetch_update(Relaxed, Relaxed, |sum| {
         let next = (sum - old).saturating_add(new);
-        (next <= most || new <= old).then_some(next)
+        (next <= most || new <= old || FaultInjection::KeepAll.is_on()).then_some(next)
     })
     .map(drop)
     .map_err(drop)

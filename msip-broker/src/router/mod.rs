@@ -7,6 +7,7 @@
 mod control;
 mod dead_letter;
 mod exchange;
+mod fault_injection;
 mod handover;
 mod kept;
 mod key;

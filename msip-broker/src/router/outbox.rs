@@ -10,7 +10,10 @@ use std::{
 use bytes::Bytes;
 use msip_session::MsgKind;
 
-use super::{Assigned, EndReason, Limits, Presence, Publication, SessionKey, WakeList};
+use super::{
+    Assigned, EndReason, Limits, Presence, Publication, SessionKey, WakeList,
+    fault_injection::FaultInjection,
+};
 
 /// What a session is given.
 #[derive(Debug)]
@@ -189,7 +192,7 @@ impl Outbox {
             return Err((Rejected::Dropped, item));
         }
         if let Some(reason) = self.overflow(bytes, count, now, limits) {
-            if is_droppable {
+            if is_droppable || FaultInjection::DropSilently.is_on() {
                 self.drop_counted(count);
                 return Err((Rejected::Dropped, item));
             }
@@ -251,7 +254,7 @@ impl Outbox {
 
     /// Puts a STATE in the place of an older one, if there is one.
     fn replace_state(&mut self, item: OutboxItem, bytes: usize) -> Result<(), OutboxItem> {
-        let Some(key) = state_key(&item) else {
+        let Some(key) = state_key(&item).filter(|_| !FaultInjection::QueueEachState.is_on()) else {
             return Err(item);
         };
         let Some(number) = self.states.get(&key).copied() else {
@@ -274,6 +277,9 @@ impl Outbox {
     /// Drops the oldest LOG and METRIC until there is place for one more; `false` if there is none even then.
     fn make_place_among_droppable(&mut self, bytes: usize, count: usize, limits: &Limits) -> bool {
         let (max_bytes, max_count) = self.limits(limits);
+        if FaultInjection::LogWithoutLimit.is_on() {
+            return true;
+        }
         let share = limits.droppable_bytes.min(max_bytes);
         if bytes > share {
             return false;
@@ -282,7 +288,7 @@ impl Outbox {
             || self.bytes + bytes > max_bytes
             || self.count + count > max_count
         {
-            if !self.drop_oldest() {
+            if FaultInjection::DropNewest.is_on() || !self.drop_oldest() {
                 return self.droppable_bytes + bytes <= share;
             }
         }
@@ -477,7 +483,9 @@ impl Outbox {
         if !both_wait {
             self.urgent_lead = 0;
         }
-        let lane = match self.urgent.is_empty() || both_wait && self.urgent_lead > 0 {
+        let lane = match self.urgent.is_empty()
+            || both_wait && self.urgent_lead > 0 && !FaultInjection::UrgentAlways.is_on()
+        {
             true => others,
             false => Lane::Urgent,
         };
@@ -587,7 +595,8 @@ fn is_urgent(item: &OutboxItem) -> bool {
 fn is_expired(item: &OutboxItem, now: Duration) -> bool {
     match item {
         OutboxItem::Publication(delivery) => {
-            delivery.publication.expires_at.is_some_and(|at| at <= now)
+            let expires_at = delivery.publication.expires_at;
+            expires_at.is_some_and(|at| at <= now) && !FaultInjection::DeliverExpired.is_on()
         }
         _ => false,
     }
@@ -596,7 +605,12 @@ fn is_expired(item: &OutboxItem, now: Duration) -> bool {
 fn is_kept_while_away(item: &OutboxItem) -> bool {
     match item {
         OutboxItem::Publication(delivery) => {
-            delivery.publication.wants_ack || delivery.publication.kind == MsgKind::State
+            if FaultInjection::KeepUnacknowledged.is_on() {
+                return true;
+            }
+            let is_acked =
+                delivery.publication.wants_ack && !FaultInjection::LoseAcknowledged.is_on();
+            is_acked || delivery.publication.kind == MsgKind::State
         }
         OutboxItem::Exchange(_) => false,
         OutboxItem::Presence(_) => true,

@@ -13,7 +13,8 @@ use msip_session::MsgKind;
 
 use super::{
     Dialect, Publication, Refused, Request, Router, SessionHandle, SessionKey, StateKey, WakeList,
-    rate::Rate, route::Route, sending::Sending, session::Session, sync::lock,
+    fault_injection::FaultInjection, rate::Rate, route::Route, sending::Sending, session::Session,
+    sync::lock,
 };
 use crate::topic::Internal;
 
@@ -102,7 +103,9 @@ impl Publisher {
             .fetch_add(publication.count.into(), Relaxed);
         let publication = Arc::new(publication);
         let mut sending = Sending::new(&self.router, self.session.key, now, wakes);
-        let is_for_service = publication.kind == MsgKind::Command && plan.is_for_services;
+        let is_for_service = publication.kind == MsgKind::Command
+            && plan.is_for_services
+            && !FaultInjection::CommandToClients.is_on();
         if is_for_service {
             let is_mip = self.session.dialect == Dialect::Mip;
             if is_mip {
@@ -206,7 +209,7 @@ impl Publisher {
     fn plan(&mut self, topic: &Bytes, now: Duration, wakes: &mut WakeList) -> Arc<Plan> {
         let generation = self.router.generation();
         if let Some(plan) = self.plans.get(topic)
-            && plan.route.generation >= generation
+            && (plan.route.generation >= generation || FaultInjection::OldRoutes.is_on())
         {
             return plan.clone();
         }

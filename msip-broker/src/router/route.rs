@@ -7,7 +7,7 @@ use std::sync::{
 
 use bytes::Bytes;
 
-use super::{SessionKey, kept::Kept, session::Session};
+use super::{SessionKey, fault_injection::FaultInjection, kept::Kept, session::Session};
 
 /// Whom the messages of a topic go to, as long as neither subscriptions nor rights change.
 #[derive(Debug)]
@@ -20,6 +20,8 @@ pub(super) struct Route {
     pub(super) groups: Vec<OneOf>,
     /// The services of the topic, of which one gets a COMMAND.
     pub(super) services: OneOf,
+    /// The same, for calls: these have a turn of their own.
+    pub(super) callees: OneOf,
     /// The STATEs that are kept of it.
     pub(super) kept: Option<Arc<Kept>>,
     /// `T`, where services want to know who takes part in it.
@@ -44,12 +46,16 @@ impl OneOf {
         may: impl Fn(&Session) -> bool,
     ) -> Option<&Arc<Session>> {
         let count = self.members.len();
-        let first = self.turn.load(Relaxed);
+        let first = match FaultInjection::FirstMember.is_on() {
+            true => 0,
+            false => self.turn.load(Relaxed),
+        };
         let (before, after) = self.members.split_at(first.checked_rem(count)?);
         let in_turn = after.iter().chain(before).enumerate();
-        let (offset, chosen) = in_turn
-            .filter(|(_, one)| may(one))
-            .min_by_key(|(_, one)| (!one.is_connected(), load(one)))?;
+        let (offset, chosen) = in_turn.filter(|(_, one)| may(one)).min_by_key(|(_, one)| {
+            let is_away = !one.is_connected() && !FaultInjection::ChooseAway.is_on();
+            (is_away, load(one))
+        })?;
         self.turn
             .store(first.wrapping_add(offset).wrapping_add(1), Relaxed);
         Some(chosen)

@@ -9,6 +9,7 @@ use super::{
     Assigned, Delivery, EndReason, OpenCall, OutboxItem, Publication, Refused, Request,
     SessionHandle, SessionKey, Target, WakeList,
     control::Router,
+    fault_injection::FaultInjection,
     outbox::Rejected,
     route::{OneOf, Route},
     session::Session,
@@ -122,6 +123,19 @@ impl<'a> Sending<'a> {
     pub(super) fn all(&mut self, route: &Route, publication: &Arc<Publication>) {
         self.everyone(route, publication, |_| true);
         for group in &route.groups {
+            if FaultInjection::AllOfGroup.is_on() {
+                for member in &group.members {
+                    let pending = Pending {
+                        publication: publication.clone(),
+                        target: Target::Group(group.name.clone()),
+                        to: None,
+                        tried: Vec::new(),
+                        is_new: true,
+                    };
+                    self.push(member, pending, route.generation);
+                }
+                continue;
+            }
             let target = Target::Group(group.name.clone());
             let pending = Pending {
                 publication: publication.clone(),
@@ -251,7 +265,7 @@ impl<'a> Sending<'a> {
         loop {
             let route = self.router.route(&request.topic);
             let may = |one: &Session| one.is_connected() && !request.tried.contains(&one.key);
-            let Some(chosen) = route.services.choose(Session::open_calls, may).cloned() else {
+            let Some(chosen) = route.callees.choose(Session::open_calls, may).cloned() else {
                 return Err((Refused::no_service(), request));
             };
             request.tried.push(chosen.key);
@@ -283,6 +297,9 @@ impl<'a> Sending<'a> {
     /// Gives to others what a session had not taken when it went.
     pub(super) fn hand_over(&mut self, left: Vec<OutboxItem>) {
         let counters = self.router.counters();
+        if FaultInjection::LoseLeft.is_on() {
+            return;
+        }
         for item in left {
             match item {
                 OutboxItem::Publication(delivery) if delivery.target == Target::Everyone => {

@@ -3,7 +3,9 @@
 use super::{Control, Entry, Router};
 use crate::{
     access::{Access, Checked, Grant, Role, Uses},
-    router::{OutboxItem, Refused, SessionHandle, SessionKey, Target},
+    router::{
+        OutboxItem, Refused, SessionHandle, SessionKey, Target, fault_injection::FaultInjection,
+    },
     topic::{self, Filter, Internal, TopicFilter},
 };
 
@@ -27,7 +29,8 @@ impl Router {
             Internal::of(filter.as_str().as_bytes()),
             Internal::Clients(_)
         );
-        if is_internal || entry.rights.filter(Uses::Serve, &filter) != Access::Allowed {
+        let may_serve = entry.rights.filter(Uses::Serve, &filter) == Access::Allowed;
+        if is_internal || !may_serve && !FaultInjection::GrantAnything.is_on() {
             return Err(Refused::permission());
         }
         let most = self.0.limits.grants;
@@ -133,7 +136,9 @@ impl Router {
         };
         entry.session.with_outbox(|outbox| {
             outbox.require_generation(generation);
-            outbox.retain(may_hear);
+            if !FaultInjection::KeepQueued.is_on() {
+                outbox.retain(may_hear);
+            }
         });
     }
 }
@@ -177,8 +182,8 @@ impl Control {
         } = entry.rights.hear(topic, &entry.session.peer);
         match access {
             Access::Allowed => true,
-            Access::Denied => false,
-            Access::NeedsGrant => self.grants.for_topic(uses, about).next().is_some(),
+            Access::Denied if !FaultInjection::GrantOverDeny.is_on() => false,
+            _ => self.grants.for_topic(uses, about).next().is_some(),
         }
     }
 }

@@ -12,7 +12,7 @@ use crate::{
     access::Rights,
     router::{
         EndReason, OutboxItem, Presence, Refused, SessionHandle, SessionKey, WakeList,
-        session::Session,
+        fault_injection::FaultInjection, session::Session,
     },
     topic,
 };
@@ -69,7 +69,9 @@ impl Router {
         }
         entry.rights = rights;
         session.0.with_outbox(|outbox| outbox.resume());
-        self.check_again(control, session.key());
+        if !FaultInjection::TrustResumed.is_on() {
+            self.check_again(control, session.key());
+        }
         Ok(())
     }
 
@@ -127,7 +129,11 @@ impl Router {
         for filter in entry.subscriptions.keys() {
             control.subscriptions.remove(filter, key);
         }
-        for filter in entry.grants.keys() {
+        for filter in entry
+            .grants
+            .keys()
+            .filter(|_| !FaultInjection::KeepGrants.is_on())
+        {
             control.grants.take_back(key, filter);
         }
         control.protocols.retain(|_, spoken| spoken.by != key);
@@ -149,7 +155,7 @@ impl Router {
         let control = self.control();
         let mut over = Vec::new();
         for (at, key) in &control.away {
-            if *at > now {
+            if *at > now || FaultInjection::NeverExpire.is_on() {
                 return (over, Some(*at));
             }
             let entry = control.sessions.get(key);

@@ -5,11 +5,12 @@ use std::sync::Arc;
 use bytes::Bytes;
 use msip_session::wire::Code;
 
-use super::{Control, Router, Turn};
+use super::{Control, Entry, Router, Turn};
 use crate::{
     access::Access,
     router::{
         Refused, SessionKey,
+        fault_injection::FaultInjection,
         kept::KeptTotals,
         route::{OneOf, Route},
         session::Session,
@@ -84,7 +85,10 @@ impl Router {
                     return Err(Refused::permission());
                 }
                 let mut givers = givers.filter_map(|key| control.sessions.get(&key));
-                match givers.any(|giver| giver.session.is_connected()) {
+                let is_available = |giver: &Entry| {
+                    giver.session.is_connected() || FaultInjection::IgnoreAway.is_on()
+                };
+                match givers.any(is_available) {
                     true => Ok(()),
                     false => Err(Refused::new(
                         Code::Unavailable,
@@ -111,14 +115,16 @@ impl Control {
                 None => members.push((name.clone(), vec![session.clone()])),
             }
         }
-        unique(&mut everyone);
+        if !FaultInjection::DeliverTwice.is_on() {
+            unique(&mut everyone);
+        }
         let (about, services) = match Internal::of(topic) {
             Internal::Clients(about) => (about, self.hearing(&topic::services(topic))),
             Internal::Services(about) => (about, self.hearing(topic)),
             _ => (&[][..], Vec::new()),
         };
-        let services = services.into_iter().map(|(one, _)| one.clone()).collect();
-        let services_turn = Turn::Services(Bytes::copy_from_slice(about));
+        let services: Vec<_> = services.into_iter().map(|(one, _)| one.clone()).collect();
+        let about = Bytes::copy_from_slice(about);
         let groups = members.into_iter();
         Route {
             generation,
@@ -126,7 +132,8 @@ impl Control {
             groups: groups
                 .map(|(name, members)| self.one_of(name.clone(), members, Turn::Group(name)))
                 .collect(),
-            services: self.one_of("".into(), services, services_turn),
+            callees: self.one_of("".into(), services.clone(), Turn::Calls(about.clone())),
+            services: self.one_of("".into(), services, Turn::Services(about)),
             kept: self.kept.get(topic).cloned(),
             presence: match Internal::of(topic) {
                 Internal::Clients(about) | Internal::Services(about)

@@ -12,11 +12,11 @@ use std::sync::{
     atomic::{AtomicU64, Ordering},
 };
 
+use super::fault_injection::FaultInjection;
 use world::World;
 
-/// How many seeds are the same in every run, and how many are drawn at random.
+/// How many seeds are run. `MSIP_SIMULATION_COUNT` runs another number.
 const FIXED: u64 = 2000;
-const FRESH: u64 = 200;
 
 fn run(seed: u64) -> Result<Vec<u64>, String> {
     World::new(seed).run()
@@ -66,7 +66,19 @@ fn the_router_does_what_a_naive_broker_does() {
 }
 
 #[test]
-fn the_router_does_so_for_fresh_seeds() {
-    let mut random = random::Random::new(getrandom::u64().expect("random numbers"));
-    run_all((0..FRESH).map(move |_| random.next()));
+fn every_deliberate_fault_is_found() {
+    let mut missed = Vec::new();
+    for fault in FaultInjection::ALL {
+        FaultInjection::switch(Some(fault));
+        let found = (0..FIXED).find_map(|seed| run(seed).err().map(|broken| (seed, broken)));
+        FaultInjection::switch(None);
+        match found {
+            Some((seed, broken)) => eprintln!("{fault:?}: seed {seed}: {broken}"),
+            None => missed.push(fault),
+        }
+    }
+    assert!(
+        missed.is_empty(),
+        "not found within {FIXED} seeds: {missed:?}"
+    );
 }

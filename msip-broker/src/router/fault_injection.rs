@@ -1,0 +1,137 @@
+//! Fault injection: deliberate faults, to show that the simulation finds them.
+//!
+//! A test switches one on for its own thread. In any other build each question here is a constant `false`.
+
+/// A fault that can be switched on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum FaultInjection {
+    /// Publishers use the routes that they know, whatever has changed.
+    OldRoutes,
+    /// A session gets a message once for each of its filters that match.
+    DeliverTwice,
+    /// A session resumes with what it had, whatever it may do now.
+    TrustResumed,
+    /// What was queued before a right was withdrawn is delivered.
+    KeepQueued,
+    /// Grants outlive the session that gave them.
+    KeepGrants,
+    /// What a service enabled is available while it is away.
+    IgnoreAway,
+    /// A grant overrides a deny.
+    GrantOverDeny,
+    /// Services enable what they may not serve.
+    GrantAnything,
+    /// A STATE is not kept.
+    ForgetKept,
+    /// What was cleared stays kept.
+    KeepCleared,
+    /// More STATEs are kept than may be.
+    KeepAll,
+    /// A STATE waits beside an older one of its key.
+    QueueEachState,
+    /// The newest LOG is dropped instead of the oldest.
+    DropNewest,
+    /// LOG and METRIC take all the place there is.
+    LogWithoutLimit,
+    /// A message for which there is no place is dropped, and the session goes on.
+    DropSilently,
+    /// What nobody waits for is kept for sessions that are away.
+    KeepUnacknowledged,
+    /// What was acknowledged is dropped when the connection is lost.
+    LoseAcknowledged,
+    /// Messages are delivered after they have expired.
+    DeliverExpired,
+    /// Urgent messages go first as long as there are any.
+    UrgentAlways,
+    /// Sessions that are away do not end.
+    NeverExpire,
+    /// It is the first member's turn.
+    FirstMember,
+    /// Members that are away are chosen like others.
+    ChooseAway,
+    /// All members of a group hear a message.
+    AllOfGroup,
+    /// Calls are not counted.
+    ForgetOpenCalls,
+    /// What a session had not taken when it went is lost.
+    LoseLeft,
+    /// What has failed is given to another though it may have run.
+    RepeatAnything,
+    /// It is given to the one that has failed.
+    RepeatToSame,
+    /// What nobody could handle is dropped.
+    ForgetTheDead,
+    /// COMMANDs go to whoever hears the topic.
+    CommandToClients,
+}
+
+#[cfg(test)]
+impl FaultInjection {
+    /// All of them.
+    pub(super) const ALL: [Self; 29] = [
+        Self::OldRoutes,
+        Self::DeliverTwice,
+        Self::TrustResumed,
+        Self::KeepQueued,
+        Self::KeepGrants,
+        Self::IgnoreAway,
+        Self::GrantOverDeny,
+        Self::GrantAnything,
+        Self::ForgetKept,
+        Self::KeepCleared,
+        Self::KeepAll,
+        Self::QueueEachState,
+        Self::DropNewest,
+        Self::LogWithoutLimit,
+        Self::DropSilently,
+        Self::KeepUnacknowledged,
+        Self::LoseAcknowledged,
+        Self::DeliverExpired,
+        Self::UrgentAlways,
+        Self::NeverExpire,
+        Self::FirstMember,
+        Self::ChooseAway,
+        Self::AllOfGroup,
+        Self::ForgetOpenCalls,
+        Self::LoseLeft,
+        Self::RepeatAnything,
+        Self::RepeatToSame,
+        Self::ForgetTheDead,
+        Self::CommandToClients,
+    ];
+}
+
+#[cfg(test)]
+mod switch {
+    use std::cell::Cell;
+
+    use super::FaultInjection;
+
+    thread_local! {
+        static SWITCHED_ON: Cell<Option<FaultInjection>> = const { Cell::new(None) };
+    }
+
+    impl FaultInjection {
+        /// Whether the fault is on.
+        pub(in crate::router) fn is_on(self) -> bool {
+            SWITCHED_ON.get() == Some(self)
+        }
+
+        /// Switches to this fault, or to none, on this thread.
+        pub(in crate::router) fn switch(to: Option<Self>) {
+            SWITCHED_ON.set(to);
+        }
+    }
+}
+
+#[cfg(not(test))]
+impl FaultInjection {
+    /// Whether the fault is on: never.
+    #[expect(
+        clippy::unused_self,
+        reason = "the same signature as where faults can be on"
+    )]
+    pub(super) const fn is_on(self) -> bool {
+        false
+    }
+}
