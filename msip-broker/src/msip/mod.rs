@@ -70,7 +70,7 @@ struct Shared {
     authorize: Box<Authorize>,
     connections: Connections,
     /// The clients that have a session, by their names: for a service that wants one disconnected.
-    peers: Mutex<HashMap<String, UntypedPeer>>,
+    peers: Mutex<HashMap<String, (SessionHandle, UntypedPeer)>>,
 }
 
 impl BrokerService {
@@ -114,7 +114,7 @@ impl Shared {
         (self.now)()
     }
 
-    fn peers(&self) -> MutexGuard<'_, HashMap<String, UntypedPeer>> {
+    fn peers(&self) -> MutexGuard<'_, HashMap<String, (SessionHandle, UntypedPeer)>> {
         self.peers.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -163,9 +163,8 @@ struct OpenSession<'a> {
 
 impl<'a> OpenSession<'a> {
     fn new(shared: &'a Shared, session: &'a SessionHandle, peer: &UntypedPeer) -> Self {
-        shared
-            .peers()
-            .insert(session.peer().to_owned(), peer.clone());
+        let known = (session.clone(), peer.clone());
+        shared.peers().insert(session.peer().to_owned(), known);
         Self { shared, session }
     }
 

@@ -78,7 +78,9 @@ pub(super) fn ask(
     };
     let found = shared.peers().get(&peer).cloned();
     // The same text whether it is there or is another topic's.
-    let client = found.ok_or_else(|| Status::not_found("no such client of this topic"))?;
+    let (_, client) = found
+        .filter(|(session, _)| shared.router.takes_part(session, about.as_bytes()))
+        .ok_or_else(|| Status::not_found("no such client of this topic"))?;
     client.disconnect(Status::new(code, text));
     let answer = ServerToClient {
         message: Some(server_to_client::Message::DisconnectRsp(DisconnectRsp {})),

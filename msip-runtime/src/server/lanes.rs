@@ -97,7 +97,7 @@ impl Lanes {
         if let (Some(kinds), Some((table, port))) = (asked, &self.table)
             && (remote.is_confidential || settings.insecure)
         {
-            match table.open(*port, kinds) {
+            match table.open(*port, kinds, remote.address.ip()) {
                 Ok((value, lane)) => {
                     welcome.extensions.insert(UDP_DATAGRAMS.to_owned(), value);
                     return stream.with_lane(lane);

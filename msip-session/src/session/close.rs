@@ -93,7 +93,7 @@ impl Session {
         }
         self.is_close_begun = true;
         self.start_draining(now, message);
-        self.pending_close = Some((code, message.to_owned()));
+        self.pending_close = Some(Box::new((code, message.to_owned())));
         if !self.is_waiting() {
             self.send_close();
         }
@@ -101,7 +101,8 @@ impl Session {
 
     /// Sends CLOSE, after which nothing new is sent.
     pub(super) fn send_close(&mut self) {
-        if let Some((code, message)) = self.pending_close.take() {
+        if let Some(close) = self.pending_close.take() {
+            let (code, message) = *close;
             self.outgoing.push(Priority::Normal, |buffer| {
                 write_close(buffer, code, &message);
             });

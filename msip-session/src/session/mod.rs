@@ -176,7 +176,7 @@ pub struct Session {
     /// This side opens and accepts nothing new.
     is_close_begun: bool,
     /// The text of CLOSE, as long as earlier messages wait for capacity.
-    pending_close: Option<(Code, String)>,
+    pending_close: Option<Box<(Code, String)>>,
     is_close_received: bool,
     unwanted: TokenBucket<UNWANTED_BURST, UNWANTED_PER_SECOND>,
     cancels: TokenBucket<CANCEL_BURST, CANCELS_PER_SECOND>,

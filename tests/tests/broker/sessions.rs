@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use msip_broker::router::Limits;
+use msip_broker::{access::Rights, router::Limits};
 use msip_runtime::{CallOptions, MsgKind, Variant, untyped::UntypedMessage};
 use msip_session::wire::broker::{
     ClientToServer, DisconnectReq, PresenceInd, ServerToClient, client_to_server, server_to_client,
@@ -10,7 +10,7 @@ use msip_session::wire::broker::{
 use msip_tests::{proxy::Proxy, soon};
 use prost::Message as _;
 
-use crate::fixture::{Broker, Client, NOTE, message};
+use crate::fixture::{ASK, Broker, Client, NOTE, message, of_service};
 
 #[tokio::test]
 async fn what_was_acknowledged_is_kept_for_a_session_that_is_away() {
@@ -77,7 +77,7 @@ async fn a_subscriber_that_takes_nothing_is_cut_and_others_lose_nothing() {
         push_back: Duration::ZERO,
         ..Limits::default()
     };
-    let broker = Broker::with(limits, |_| msip_broker::access::Rights::all()).await;
+    let broker = Broker::with(limits, |_| Rights::all()).await;
     let stuck = stuck(&broker).await;
     let mut well = broker.client("well").await;
     well.hear("a").await;
@@ -139,26 +139,12 @@ async fn a_service_hears_of_its_clients_and_may_disconnect_one() {
     service.hear("$presence/orders").await;
     let client = broker.client("client").await;
     client.hear("orders").await;
-    let said = service.next().await;
-    let body = said.strip_prefix("$presence/orders ").expect("presence");
-    let peer = presence(body.as_bytes()).peer;
-    let disconnect = ClientToServer {
-        message: Some(client_to_server::Message::DisconnectReq(DisconnectReq {
-            peer: peer.clone(),
-            code: "PERMISSION_DENIED".to_owned(),
-            text: "not here".to_owned(),
-        })),
-    };
-    let ask = Variant::new(1, "disconnect_req", MsgKind::Command).call(1);
-    let ask = UntypedMessage::new(&ask, disconnect.encode_to_vec())
-        .to_topic("$broker/orders")
-        .expect("a topic");
+    let peer = next_presence(&mut service, "orders").await.peer;
+    let ask = disconnect("orders", &peer);
     let answer = service.client.call(&ask, &CallOptions::new()).await;
     answer.expect("it serves the topic");
     soon("the end", client.client.draining()).await;
-    let said = service.next().await;
-    let body = said.strip_prefix("$presence/orders ").expect("presence");
-    let gone = presence(body.as_bytes());
+    let gone = next_presence(&mut service, "orders").await;
     assert_eq!((gone.peer, gone.presence), (peer, 2));
 }
 
@@ -167,4 +153,80 @@ fn presence(body: &[u8]) -> PresenceInd {
         Some(server_to_client::Message::PresenceInd(presence)) => presence,
         other => panic!("{other:?} is no presence"),
     }
+}
+
+/// Asks the broker to disconnect a client of a topic.
+fn disconnect(topic: &str, peer: &str) -> UntypedMessage {
+    let request = ClientToServer {
+        message: Some(client_to_server::Message::DisconnectReq(DisconnectReq {
+            peer: peer.to_owned(),
+            code: "PERMISSION_DENIED".to_owned(),
+            text: "not here".to_owned(),
+        })),
+    };
+    let ask = Variant::new(1, "disconnect_req", MsgKind::Command).call(1);
+    let ask = UntypedMessage::new(&ask, request.encode_to_vec());
+    ask.to_topic(format!("$broker/{topic}")).expect("a topic")
+}
+
+/// What `$presence` of a topic tells next.
+async fn next_presence(service: &mut Client, topic: &str) -> PresenceInd {
+    let said = service.next().await;
+    let body = said.strip_prefix(&format!("$presence/{topic} "));
+    presence(body.expect("presence").as_bytes())
+}
+
+#[tokio::test]
+async fn a_service_disconnects_no_client_that_takes_no_part_in_its_topic() {
+    let rights = |name: &str| match name {
+        "orders" => of_service("orders"),
+        "other" => of_service("other"),
+        _ => Rights::all(),
+    };
+    let broker = Broker::with(Limits::default(), rights).await;
+    let mut orders = broker.client("orders").await;
+    orders.hear("orders/$in").await;
+    orders.hear("$presence/orders").await;
+    let other = broker.client("other").await;
+    other.hear("other/$in").await;
+    let mut client = broker.client("client").await;
+    client.hear("orders").await;
+    let peer = next_presence(&mut orders, "orders").await.peer;
+    // A client of another topic, all that there are, and some that there are not.
+    for name in [&peer, "1", "2", "3", "4", "18446744073709551615", ""] {
+        let ask = disconnect("other", name);
+        let answer = other.client.call(&ask, &CallOptions::new()).await;
+        let refused = answer.expect_err(name).to_string();
+        assert!(
+            refused.contains("no such client of this topic"),
+            "{refused}"
+        );
+    }
+    let well = message(&NOTE, "orders", "well");
+    let sent = orders.client.deliver(&well, &CallOptions::new()).await;
+    sent.expect("is queued");
+    assert_eq!(client.next().await, "orders well");
+    // Whoever subscribes to a topic is a client of it, whether the service hears of that or not.
+    client.hear("other").await;
+    let ask = disconnect("other", &peer);
+    let answer = other.client.call(&ask, &CallOptions::new()).await;
+    answer.expect("it is a client of the topic");
+    soon("the end", client.client.draining()).await;
+}
+
+#[tokio::test]
+async fn a_service_may_disconnect_a_client_that_has_only_sent_something() {
+    let broker = Broker::start().await;
+    let mut service = broker.client("service").await;
+    service.hear("orders/$in").await;
+    service.hear("$presence/orders").await;
+    let client = broker.client("client").await;
+    let ask = message(&ASK, "orders", "who");
+    let answer = client.client.call(&ask, &CallOptions::new()).await;
+    answer.expect("is answered");
+    let peer = next_presence(&mut service, "orders").await.peer;
+    let ask = disconnect("orders", &peer);
+    let answer = service.client.call(&ask, &CallOptions::new()).await;
+    answer.expect("it has sent something");
+    soon("the end", client.client.draining()).await;
 }

@@ -18,7 +18,12 @@ struct Stranger(UdpSocket);
 
 impl Stranger {
     async fn at(server: SocketAddr) -> Self {
-        let socket = UdpSocket::bind("127.0.0.1:0").await.expect("binds");
+        Self::from("127.0.0.1", server).await
+    }
+
+    /// With this address of its own.
+    async fn from(ip: &str, server: SocketAddr) -> Self {
+        let socket = UdpSocket::bind((ip, 0)).await.expect("binds");
         socket.connect(server).await.expect("connects");
         Self(socket)
     }
@@ -217,6 +222,31 @@ async fn the_server_sends_to_where_the_newest_authentic_datagram_has_come_from()
     assert_eq!(next(&mut talk.logs).await, 6);
     talk.tap.to_client(&received).await;
     assert_eq!(next(&mut talk.logs).await, 3);
+}
+
+/// Elsewhere loopback has one address.
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn whoever_has_the_key_cannot_have_datagrams_sent_to_another_address() {
+    let mut served = Served::start("tcp://127.0.0.1:0", 1_000_000).await;
+    let mut talk = served.connect("log", "&ping_interval=1h").await;
+    talk.log_of_server().await;
+    let third_party = Stranger::from("127.0.0.2", served.udp).await;
+    for number in 0..20 {
+        talk.tap.set_holds(true);
+        let forged = talk.log(number).await;
+        talk.tap.set_holds(false);
+        third_party.send(&forged).await;
+        assert_eq!(next(&mut served.seen).await, Seen::Log(number));
+        // The client hears it all the same: by the stream.
+        talk.peer.line_log(line(number, 0)).await.expect("sent");
+        assert_eq!(next(&mut talk.logs).await, number);
+        assert_eq!(talk.tap.count_of_server(), 0);
+    }
+    assert!(third_party.has_no_answer());
+    // By datagrams again, once one has come from where the client's connection comes from.
+    expect_next(&mut served, &mut talk, 100).await;
+    expect_next_of_client(&mut talk, 101).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -7,7 +7,7 @@ use std::{
 
 use bytes::Bytes;
 
-use super::{Control, Router};
+use super::{Control, Entry, Router};
 use crate::{
     access::Rights,
     router::{
@@ -162,6 +162,18 @@ impl Router {
             over.extend(entry.map(|entry| SessionHandle(entry.session.clone())));
         }
         (over, None)
+    }
+
+    /// Whether a client takes part in a topic: services that hear of its presence were told so, or it has subscribed to the topic,
+    /// or to what services send to it there, by name.
+    pub fn takes_part(&self, session: &SessionHandle, topic: &[u8]) -> bool {
+        let key = session.key();
+        let control = self.control();
+        let is_present = |entry: &Entry| entry.present.contains(topic);
+        let hears = |topic: &[u8]| control.subscriptions.of_topic(topic).contains(&key);
+        control.sessions.get(&key).is_some_and(is_present)
+            || hears(topic)
+            || hears(&topic::to_peer(topic, session.peer()))
     }
 
     /// A client takes part in a topic: services that want to know are told, once.

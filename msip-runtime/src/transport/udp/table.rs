@@ -2,7 +2,7 @@
 
 use std::{
     collections::{HashMap, VecDeque},
-    net::SocketAddr,
+    net::{IpAddr, SocketAddr},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     task::{Context, Poll, Waker},
 };
@@ -34,13 +34,15 @@ pub(crate) struct LaneTable {
 /// One connection.
 struct Entry {
     opener: Opener,
+    /// The other end of the connection; `None` where it has no IP address, as on a Unix socket.
+    peer: Option<IpAddr>,
     state: Mutex<State>,
 }
 
 #[derive(Debug, Default)]
 struct State {
     window: ReplayWindow,
-    /// Where the newest datagram came from.
+    /// Where the newest datagram came from, if that is where the connection's other end is.
     path: Option<Path>,
     waiting: VecDeque<Bytes>,
     cost: usize,
@@ -51,11 +53,13 @@ struct State {
 
 impl LaneTable {
     /// Gives a connection a lane of its own: what its Welcome says of it, and the lane. `port` is where the datagrams are to be
-    /// sent.
+    /// sent. `peer` is the other end of the connection: datagrams are sent to this IP address and to no other, or, where there is
+    /// none, to loopback.
     pub(crate) fn open(
         self: &Arc<Self>,
         port: u16,
         kinds: LaneKinds,
+        peer: Option<IpAddr>,
     ) -> Result<(Vec<u8>, Lane), getrandom::Error> {
         let mut by_tag = self.lock();
         // A tag that is taken is drawn once in 2^64 times.
@@ -67,6 +71,7 @@ impl LaneTable {
         };
         let entry = Arc::new(Entry {
             opener: grant.opener(Side::Accepting),
+            peer: peer.map(|ip| ip.to_canonical()),
             state: Mutex::default(),
         });
         by_tag.insert(grant.tag(), Arc::clone(&entry));
@@ -94,7 +99,12 @@ impl LaneTable {
         let mut state = entry.lock();
         let (frame, is_newest) = authentic.accept(&mut state.window)?;
         if is_newest {
-            state.comes_from(from, socket);
+            if entry.is_at(from.ip()) {
+                state.comes_from(from, socket);
+            } else {
+                // Whoever has the key can forge a source, to have datagrams sent there. By the stream they reach the client.
+                state.path = None;
+            }
         }
         if !frame.is_empty() {
             state.push(Bytes::copy_from_slice(frame));
@@ -113,6 +123,15 @@ impl LaneTable {
 }
 
 impl Entry {
+    /// Whether this is the address of the connection's other end. One without an IP address is on this machine.
+    fn is_at(&self, ip: IpAddr) -> bool {
+        let ip = ip.to_canonical();
+        match self.peer {
+            Some(peer) => ip == peer,
+            None => ip.is_loopback(),
+        }
+    }
+
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -169,7 +188,7 @@ impl Drop for ServerDatagrams {
 }
 
 impl Datagrams for ServerDatagrams {
-    /// None may be sent before the client has proved where it is.
+    /// None may be sent before the client has proved where it is, nor while it seems to be elsewhere than the connection's end.
     fn max_len(&self) -> usize {
         match self.entry.lock().path {
             Some(_) => MAX_FRAME_LEN,
@@ -200,5 +219,104 @@ impl Datagrams for ServerDatagrams {
 
     fn take_dropped(&mut self) -> u64 {
         std::mem::take(&mut self.entry.lock().dropped)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{super::datagram::Sealer, *};
+
+    const CLIENT: &str = "192.0.2.1:4000";
+    const ELSEWHERE: &str = "198.51.100.7:4000";
+
+    /// A connection with this other end, and its client.
+    struct Talk {
+        table: Arc<LaneTable>,
+        lane: Lane,
+        client: Sealer,
+        socket: Arc<UdpSocket>,
+    }
+
+    impl Talk {
+        async fn with(peer: Option<&str>) -> Self {
+            let table = Arc::<LaneTable>::default();
+            let peer = peer.map(|ip| ip.parse().unwrap());
+            let (value, lane) = table.open(7401, LaneKinds::ALL, peer).unwrap();
+            let grant = LaneGrant::parse(&value).unwrap();
+            Self {
+                table,
+                lane,
+                client: grant.sealer(Side::Connecting),
+                socket: Arc::new(UdpSocket::bind("127.0.0.1:0").await.unwrap()),
+            }
+        }
+
+        fn receive(&self, datagram: &[u8], from: &str) {
+            let received = self
+                .table
+                .receive(datagram, from.parse().unwrap(), &self.socket);
+            received.unwrap();
+        }
+
+        /// The client's next datagram comes from here.
+        fn comes_from(&mut self, from: &str) {
+            let datagram = self.client.seal(b"a frame").unwrap();
+            self.receive(&datagram, from);
+            let mut task = Context::from_waker(Waker::noop());
+            let taken = self.lane.datagrams.poll_receive(&mut task);
+            assert_eq!(taken, Poll::Ready(Bytes::from_static(b"a frame")));
+        }
+
+        /// Where datagrams go; without that all goes by the stream.
+        fn path(&self) -> Option<String> {
+            let entries = self.table.lock();
+            let entry = entries.values().next().unwrap();
+            let path = entry.lock().path.clone();
+            assert_eq!(self.lane.datagrams.max_len() > 0, path.is_some());
+            path.map(|path| path.to.unwrap().to_string())
+        }
+    }
+
+    #[tokio::test]
+    async fn datagrams_go_to_the_other_end_of_the_connection_and_to_no_other_address() {
+        let mut talk = Talk::with(Some("192.0.2.1")).await;
+        assert_eq!(talk.path(), None);
+        talk.comes_from(ELSEWHERE);
+        assert_eq!(talk.path(), None, "the source may be forged");
+        talk.comes_from(CLIENT);
+        assert_eq!(talk.path().as_deref(), Some(CLIENT));
+        // Address translation on the way has given it another port.
+        talk.comes_from("192.0.2.1:5000");
+        assert_eq!(talk.path().as_deref(), Some("192.0.2.1:5000"));
+        let late = talk.client.seal(&[]).unwrap();
+        talk.comes_from(ELSEWHERE);
+        assert_eq!(talk.path(), None, "where the client is now is not known");
+        talk.receive(&late, CLIENT);
+        assert_eq!(talk.path(), None, "that is where it was before");
+        talk.comes_from(CLIENT);
+        assert_eq!(talk.path().as_deref(), Some(CLIENT));
+    }
+
+    #[tokio::test]
+    async fn an_ipv4_address_is_the_same_at_a_socket_for_both_families() {
+        let mut talk = Talk::with(Some("192.0.2.1")).await;
+        talk.comes_from("[::ffff:192.0.2.1]:4000");
+        assert_eq!(talk.path().as_deref(), Some("[::ffff:192.0.2.1]:4000"));
+        talk.comes_from("[::ffff:198.51.100.7]:4000");
+        assert_eq!(talk.path(), None);
+        let mut talk = Talk::with(Some("::ffff:192.0.2.1")).await;
+        talk.comes_from(CLIENT);
+        assert_eq!(talk.path().as_deref(), Some(CLIENT));
+    }
+
+    #[tokio::test]
+    async fn a_connection_without_an_ip_address_has_its_client_on_this_machine() {
+        let mut talk = Talk::with(None).await;
+        for near in ["127.0.0.1:4000", "[::1]:4000", "[::ffff:127.0.0.1]:4000"] {
+            talk.comes_from(near);
+            assert_eq!(talk.path().as_deref(), Some(near));
+            talk.comes_from(ELSEWHERE);
+            assert_eq!(talk.path(), None);
+        }
     }
 }
