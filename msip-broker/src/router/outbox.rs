@@ -281,7 +281,7 @@ impl Outbox {
             return true;
         }
         let share = limits.droppable_bytes.min(max_bytes);
-        if bytes > share {
+        if bytes > share || !self.has_place_without_droppable(bytes, count, limits) {
             return false;
         }
         while self.droppable_bytes + bytes > share
@@ -338,6 +338,17 @@ impl Outbox {
         count: usize,
         now: Duration,
         limits: &Limits,
+    /// Whether there were place for so much more if all LOG and METRIC were dropped: else none of them is, in vain.
+    fn has_place_without_droppable(&self, bytes: usize, count: usize, limits: &Limits) -> bool {
+        let (max_bytes, max_count) = self.limits(limits);
+        if self.bytes + bytes <= max_bytes && self.count + count <= max_count {
+            return true;
+        }
+        let droppable_count: usize = self.droppable.iter().map(|entry| entry.count).sum();
+        self.bytes - self.droppable_bytes + bytes <= max_bytes
+            && self.count - droppable_count + count <= max_count
+    }
+
     ) -> Option<EndReason> {
         let (max_bytes, max_count) = self.limits(limits);
         let has_place =

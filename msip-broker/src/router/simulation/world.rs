@@ -418,6 +418,10 @@ impl World {
                 self.sims[at].lanes[2].remove(0);
             }
             if droppable(self) + count > DROPPABLE {
+            // None is dropped in vain.
+            if self.waiting(at) - droppable(self) + count > most {
+                return None;
+            }
                 return None;
             }
         }

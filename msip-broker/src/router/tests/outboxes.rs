@@ -94,6 +94,22 @@ fn a_log_makes_place_for_an_event() {
 }
 
 #[test]
+fn logs_that_wait_are_not_dropped_for_one_that_has_no_place_either() {
+    let router = few();
+    let (one, mut publisher) = (Peer::new(&router), Peer::new(&router));
+    one.subscribe("a");
+    publish_each(&mut publisher, MsgKind::Event, "a", 18);
+    publisher
+        .publish(MsgKind::Log, "a", &["waits"])
+        .expect("published");
+    publisher
+        .publish(MsgKind::Log, "a", &["1", "2", "3"])
+        .expect("published");
+    assert_eq!(one.take().last().map(String::as_str), Some("waits"));
+    assert_eq!(one.session.dropped(), 3);
+}
+
+#[test]
 fn a_subscriber_that_is_over_its_limit_while_it_writes_is_ended_and_told() {
     let router = few();
     let (slow, other, mut publisher) = (Peer::new(&router), Peer::new(&router), Peer::new(&router));
