@@ -267,6 +267,7 @@ impl<'a> Connection<'a> {
     fn write(&mut self, now: Duration, task: &mut Context<'_>) -> Result<bool, Ending> {
         let answers = self.session.output();
         let mut has_progress = false;
+        let len = self.writer.len;
         while self.writer.has_bytes(answers) {
             match self.writer.poll_write(&mut self.stream, answers, task) {
                 Poll::Ready(Ok(())) => {
@@ -276,6 +277,12 @@ impl<'a> Connection<'a> {
                 Poll::Ready(Err(error)) => return Err(Ending::Io(error)),
                 Poll::Pending => {
                     self.writer.blocked_since.get_or_insert(now);
+                    if let Some(attached) = &self.attached
+                        && self.writer.len < len
+                    {
+                        let written = len - self.writer.len;
+                        attached.claimed.session.wrote(written, now);
+                    }
                     return Ok(has_progress);
                 }
             }
@@ -297,9 +304,7 @@ impl<'a> Connection<'a> {
 
     /// Reads once, and does what the peer asks for.
     fn read(&mut self, now: Duration, task: &mut Context<'_>) -> Result<bool, Ending> {
-        if self.session.output().len() - self.writer.answers_offset > MAX_ANSWERS {
-            return Ok(false);
-        }
+        // First, so that the time at which it is looked again is not in the past.
         if self.is_pushed_back
             && let Some(attached) = &mut self.attached
         {
@@ -307,6 +312,9 @@ impl<'a> Connection<'a> {
                 return Ok(false);
             }
             self.is_pushed_back = false;
+        }
+        if self.session.output().len() - self.writer.answers_offset > MAX_ANSWERS {
+            return Ok(false);
         }
         let missing = self.session.partial_len().saturating_sub(self.buffer.len());
         buffers::make_place(&mut self.buffer, missing);
@@ -445,6 +453,13 @@ impl<'a> Connection<'a> {
                 .is_some_and(|takeover| takeover.poll(task))
         {
             return Poll::Ready(Err(Ending::TakenOver));
+        }
+        // The outbox is not asked while what was taken before cannot be written.
+        if self.writer.len > 0
+            && let Some(attached) = &self.attached
+            && let Poll::Ready(reason) = attached.claimed.session.poll_ended(task)
+        {
+            return Poll::Ready(Err(Ending::Ended(reason)));
         }
         buffers::release(&mut self.buffer);
         self.writer.release(self.session.output());

@@ -21,7 +21,7 @@ use tokio::{
 };
 
 use super::*;
-use crate::router::Limits;
+use crate::router::{EndReason, Limits, Totals};
 
 /// MSIP peers, which these tests have none of.
 struct Nothing;
@@ -394,6 +394,47 @@ async fn a_subscriber_that_does_not_read_is_cut_and_the_others_lose_nothing() {
         }
     }
     assert!(len < body.len() * 2000, "{len}");
+}
+
+#[tokio::test]
+async fn a_connection_that_cannot_write_closes_when_its_session_ends() {
+    let limits = Limits {
+        outgoing_bytes: 1 << 20,
+        ..Limits::default()
+    };
+    let connections = Connections::default();
+    let settings = MipSettings {
+        // Not what ends it.
+        write_timeout: Duration::from_secs(3600),
+        connections: connections.clone(),
+        ..MipSettings::default()
+    };
+    let served = serve("", settings, limits).await;
+    let (stuck, _) = Raw::subscribed(&served, b"", b"t").await;
+    let (mut publisher, _) = Raw::greeted(&served, b"").await;
+    let body = vec![7; 16 * 1024];
+    let ended = |totals: Totals| {
+        let slow =
+            |(reason, count): &(EndReason, u64)| *reason == EndReason::SlowConsumer && *count > 0;
+        totals.ended.iter().any(slow)
+    };
+    let mut id = 0;
+    while !ended(served.peers.0.router.totals()) {
+        id += 1;
+        publisher.say(&publish(id, b"t", &body)).await;
+        assert_eq!(publisher.hear().await, Some(ack(id)));
+    }
+    // Nothing is read, and nothing else happens on the connection.
+    let closed = async {
+        loop {
+            match connections.closed().pop() {
+                Some(closed) => return closed.why,
+                None => tokio::task::yield_now().await,
+            }
+        }
+    };
+    assert_eq!(soon("it is closed", closed).await, "slow_consumer");
+    drop((stuck, publisher));
 }
 
 #[tokio::test]

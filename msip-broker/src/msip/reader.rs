@@ -4,6 +4,7 @@ use std::{
     collections::{BTreeMap, HashMap},
     future::poll_fn,
     sync::Arc,
+    task::Poll,
     time::Duration,
 };
 
@@ -121,12 +122,16 @@ impl<'a> Reader<'a> {
 
     /// Reads nothing while those are far behind who hear what was sent.
     async fn push_back(&mut self) {
-        loop {
-            let now = self.shared.now();
-            let Some(until) = self.publisher.wait_until().filter(|until| *until > now) else {
+        let Self {
+            publisher, shared, ..
+        } = self;
+        while publisher.wait_until().is_some() {
+            let now = shared.now();
+            let first = poll_fn(|task| Poll::Ready(publisher.poll_ready(now, task))).await;
+            let Some(until) = publisher.wait_until().filter(|_| first.is_pending()) else {
                 return;
             };
-            let ready = poll_fn(|task| self.publisher.poll_ready(now, task));
+            let ready = poll_fn(|task| publisher.poll_ready(shared.now(), task));
             // What has not become ready by then is looked at again.
             if timeout(until.saturating_sub(now), ready).await.is_ok() {
                 return;

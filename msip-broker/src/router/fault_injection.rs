@@ -63,12 +63,14 @@ pub(super) enum FaultInjection {
     ForgetTheDead,
     /// COMMANDs go to whoever hears the topic.
     CommandToClients,
+    /// Publishers wait for those who take nothing.
+    WaitForStuck,
 }
 
 #[cfg(test)]
 impl FaultInjection {
     /// All of them.
-    pub(super) const ALL: [Self; 29] = [
+    pub(super) const ALL: [Self; 30] = [
         Self::OldRoutes,
         Self::DeliverTwice,
         Self::TrustResumed,
@@ -98,6 +100,7 @@ impl FaultInjection {
         Self::RepeatToSame,
         Self::ForgetTheDead,
         Self::CommandToClients,
+        Self::WaitForStuck,
     ];
 }
 

@@ -27,7 +27,8 @@ pub struct Limits {
     pub kept_bytes: usize,
     /// How many topics a publisher remembers the way of. 1,024 unless set.
     pub cached_topics: usize,
-    /// How long a publisher waits for subscribers that do not keep up, at most. 100 ms unless set.
+    /// How long a publisher waits for a subscriber that takes less than 64 KiB meanwhile, where its queue is more than half
+    /// full. 100 ms unless set. One that takes more is waited for as long as it does.
     pub push_back: Duration,
 }
 

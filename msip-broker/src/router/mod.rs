@@ -15,6 +15,7 @@ mod limits;
 mod open_calls;
 mod outbox;
 mod presence;
+mod progress;
 mod publication;
 mod publisher;
 mod rate;

@@ -12,7 +12,7 @@ use msip_session::MsgKind;
 
 use super::{
     Assigned, EndReason, Limits, Presence, Publication, SessionKey, WakeList,
-    fault_injection::FaultInjection,
+    fault_injection::FaultInjection, progress::Progress,
 };
 
 /// What a session is given.
@@ -65,8 +65,8 @@ enum Writer {
     Parked(Waker),
     /// It was woken, and has not come yet.
     Woken,
-    /// It took something, and has not come back.
-    Busy,
+    /// It took something, and has not come back. It is woken by the end if it has asked for that.
+    Busy(Option<Waker>),
 }
 
 /// Where the session is.
@@ -102,6 +102,8 @@ pub(super) struct Outbox {
     status: Status,
     /// Routes older than this one do not know what the session may hear.
     min_generation: u64,
+    /// How its writer gets on, while the queue is long.
+    progress: Option<Progress>,
     /// Publishers that wait until this queue is shorter.
     pushed_back: Vec<Waker>,
     /// How many messages were queued.
@@ -139,6 +141,7 @@ impl Outbox {
             writer: Writer::Woken,
             status: Status::Connected,
             min_generation: 0,
+            progress: None,
             pushed_back: Vec::new(),
             queued: 0,
             dropped: 0,
@@ -160,7 +163,7 @@ impl Outbox {
     }
 
     /// Adds an item, or gives it back. The writer is to be woken by what is added to `wakes`. Returns whether there is so much
-    /// that publishers should wait.
+    /// that the publisher should wait.
     pub(super) fn push(
         &mut self,
         item: OutboxItem,
@@ -182,7 +185,7 @@ impl Outbox {
         let item = match self.replace_state(item, bytes) {
             Ok(()) => {
                 self.queued = self.queued.saturating_add(count as u64);
-                return Ok(self.queued(limits, wakes));
+                return Ok(self.queued(now, limits, wakes));
             }
             Err(item) => item,
         };
@@ -199,7 +202,7 @@ impl Outbox {
             return Err((Rejected::Overflow(reason), item));
         }
         self.append(item, bytes, count);
-        Ok(self.queued(limits, wakes))
+        Ok(self.queued(now, limits, wakes))
     }
 
     fn append(&mut self, item: OutboxItem, bytes: usize, count: usize) {
@@ -227,29 +230,69 @@ impl Outbox {
         });
     }
 
-    fn queued(&mut self, limits: &Limits, wakes: &mut WakeList) -> bool {
+    fn queued(&mut self, now: Duration, limits: &Limits, wakes: &mut WakeList) -> bool {
         if matches!(self.writer, Writer::Parked(_))
             && let Writer::Parked(waker) = std::mem::replace(&mut self.writer, Writer::Woken)
         {
             wakes.push(Some(waker));
         }
-        self.is_congested(limits)
+        self.is_waited_for_until(now, limits).is_some()
     }
 
-    /// Whether publishers should wait for it. One that is away has nobody who could make it shorter.
-    pub(super) fn is_congested(&self, limits: &Limits) -> bool {
+    /// Until when publishers wait for it, unless its writer makes it shorter or takes more by then. They do not where it is
+    /// short, nor where the writer has stopped: then it fills up, and the session ends.
+    fn is_waited_for_until(&mut self, now: Duration, limits: &Limits) -> Option<Duration> {
+        if !self.is_congested(limits) {
+            self.progress = None;
+            return None;
+        }
+        let progress = self.progress.get_or_insert(Progress::new(now));
+        let until = progress.waited_for_until(limits.push_back);
+        (until > now || FaultInjection::WaitForStuck.is_on()).then_some(until)
+    }
+
+    /// Whether it is long. One that is away has nobody who could make it shorter.
+    fn is_congested(&self, limits: &Limits) -> bool {
         self.status == Status::Connected
             && (self.bytes > limits.outgoing_bytes / 2 || self.count > limits.outgoing_messages / 2)
     }
 
-    /// Wakes `task` when the queue is short again; `false` if it is so now.
-    pub(super) fn wait_until_short(&mut self, limits: &Limits, task: &mut Context<'_>) -> bool {
-        let is_congested = self.is_congested(limits);
+    /// Wakes `task` when the queue is short again. Returns when to look again at the latest; nothing where a publisher need not
+    /// wait.
+    pub(super) fn wait_until_short(
+        &mut self,
+        now: Duration,
+        limits: &Limits,
+        task: &mut Context<'_>,
+    ) -> Option<Duration> {
+        let until = self.is_waited_for_until(now, limits)?;
         let waker = task.waker();
-        if is_congested && !self.pushed_back.iter().any(|one| one.will_wake(waker)) {
+        if !self.pushed_back.iter().any(|one| one.will_wake(waker)) {
             self.pushed_back.push(waker.clone());
         }
-        is_congested
+        Some(until)
+    }
+
+    /// The writer has written a part of what it took.
+    pub(super) fn wrote(&mut self, bytes: usize, now: Duration) {
+        if let Some(progress) = &mut self.progress {
+            progress.took(bytes, now);
+        }
+    }
+
+    /// Ready when the session has ended: for a writer that cannot write what it took, and is woken by the end.
+    pub(super) fn poll_ended(&mut self, task: &mut Context<'_>) -> Poll<EndReason> {
+        if let Status::Ended(reason) = self.status {
+            return Poll::Ready(reason);
+        }
+        if let Writer::Busy(waker) = &mut self.writer
+            && !waker
+                .as_ref()
+                .is_some_and(|waker| waker.will_wake(task.waker()))
+        {
+            *waker = Some(task.waker().clone());
+        }
+        Poll::Pending
     }
 
     /// Puts a STATE in the place of an older one, if there is one.
@@ -281,7 +324,7 @@ impl Outbox {
             return true;
         }
         let share = limits.droppable_bytes.min(max_bytes);
-        if bytes > share {
+        if bytes > share || !self.has_place_without_droppable(bytes, count, limits) {
             return false;
         }
         while self.droppable_bytes + bytes > share
@@ -293,6 +336,17 @@ impl Outbox {
             }
         }
         true
+    }
+
+    /// Whether there were place for so much more if all LOG and METRIC were dropped: else none of them is, in vain.
+    fn has_place_without_droppable(&self, bytes: usize, count: usize, limits: &Limits) -> bool {
+        let (max_bytes, max_count) = self.limits(limits);
+        if self.bytes + bytes <= max_bytes && self.count + count <= max_count {
+            return true;
+        }
+        let droppable_count: usize = self.droppable.iter().map(|entry| entry.count).sum();
+        self.bytes - self.droppable_bytes + bytes <= max_bytes
+            && self.count - droppable_count + count <= max_count
     }
 
     /// Drops the oldest LOG or METRIC.
@@ -323,7 +377,7 @@ impl Outbox {
             Status::Away => (limits.session_bytes, limits.session_messages),
             // It was woken and has not had a chance to write: publishers wait for it, and what they send until then is bounded
             // by what they read at once.
-            _ if !matches!(self.writer, Writer::Busy) => (
+            _ if !matches!(self.writer, Writer::Busy(_)) => (
                 limits.outgoing_bytes.saturating_mul(2),
                 limits.outgoing_messages.saturating_mul(2),
             ),
@@ -422,6 +476,7 @@ impl Outbox {
             any = true;
         }
         if !self.is_congested(limits) {
+            self.progress = None;
             self.pushed_back
                 .drain(..)
                 .for_each(|waker| wakes.push(Some(waker)));
@@ -434,7 +489,10 @@ impl Outbox {
             self.shrink();
             return Poll::Pending;
         }
-        self.writer = Writer::Busy;
+        if let Some(progress) = &mut self.progress {
+            progress.caught_up(now);
+        }
+        self.writer = Writer::Busy(None);
         Poll::Ready(Ok(()))
     }
 
@@ -511,6 +569,7 @@ impl Outbox {
         }
         self.status = Status::Away;
         self.writer = Writer::Woken;
+        self.progress = None;
         self.pushed_back
             .drain(..)
             .for_each(|waker| wakes.push(Some(waker)));
@@ -545,7 +604,9 @@ impl Outbox {
         self.pushed_back
             .drain(..)
             .for_each(|waker| wakes.push(Some(waker)));
-        if let Writer::Parked(waker) = std::mem::replace(&mut self.writer, Writer::Woken) {
+        if let Writer::Parked(waker) | Writer::Busy(Some(waker)) =
+            std::mem::replace(&mut self.writer, Writer::Woken)
+        {
             wakes.push(Some(waker));
         }
         left

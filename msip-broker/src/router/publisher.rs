@@ -29,7 +29,7 @@ pub struct Publisher {
     rate_generation: u64,
     /// Sessions whose outboxes were long when they were given something.
     congested: Vec<Arc<Session>>,
-    /// Until when it waits for these.
+    /// When to look at these again, at the latest.
     congested_until: Duration,
     /// Until when it waits since its principal has sent enough.
     rate_until: Duration,
@@ -143,9 +143,7 @@ impl Publisher {
         };
         if !congested.is_empty() {
             published.is_congested = true;
-            if self.congested.is_empty() {
-                self.congested_until = now.saturating_add(self.router.limits().push_back);
-            }
+            self.congested_until = now.saturating_add(self.router.limits().push_back);
             for session in congested {
                 if !self.congested.iter().any(|one| Arc::ptr_eq(one, &session)) {
                     self.congested.push(session);
@@ -184,21 +182,26 @@ impl Publisher {
     }
 
     /// Ready when the publisher may send on: at once, unless outboxes that it has filled are long, or its principal has sent
-    /// enough for now. It waits until [`Publisher::wait_until`] at most.
+    /// enough for now. Long ones are waited for as long as their sessions take something ([`Limits::push_back`]): look again at
+    /// [`Publisher::wait_until`] if nothing wakes the task before.
+    ///
+    /// [`Limits::push_back`]: super::Limits::push_back
     pub fn poll_ready(&mut self, now: Duration, task: &mut Context<'_>) -> Poll<()> {
-        if self.congested_until <= now {
-            self.congested.clear();
-        }
         let limits = self.router.limits();
-        self.congested
-            .retain(|one| one.with_outbox(|outbox| outbox.wait_until_short(limits, task)));
+        let mut next: Option<Duration> = None;
+        self.congested.retain(|one| {
+            let until = one.with_outbox(|outbox| outbox.wait_until_short(now, limits, task));
+            next = next.into_iter().chain(until).min();
+            until.is_some()
+        });
+        self.congested_until = next.unwrap_or_default();
         match self.congested.is_empty() && self.rate_until <= now {
             true => Poll::Ready(()),
             false => Poll::Pending,
         }
     }
 
-    /// When to call [`Publisher::poll_ready`] again at the latest, if it was pending.
+    /// When to call [`Publisher::poll_ready`] again at the latest, once it was pending.
     pub fn wait_until(&self) -> Option<Duration> {
         let congested = (!self.congested.is_empty()).then_some(self.congested_until);
         // The rate does not end the other wait.

@@ -160,6 +160,17 @@ impl SessionHandle {
             outbox.poll_take(now, max_bytes, &self.0.limits, taken, &mut wakes, task)
         })
     }
+
+    /// The connection has written so many bytes of what it took, and cannot go on at once. Publishers wait for those who take
+    /// what is written to them, however much waits.
+    pub fn wrote(&self, bytes: usize, now: Duration) {
+        self.0.with_outbox(|outbox| outbox.wrote(bytes, now));
+    }
+
+    /// Ready when the session has ended, for a connection that cannot write what it took: `task` is woken by the end.
+    pub fn poll_ended(&self, task: &mut Context<'_>) -> Poll<EndReason> {
+        self.0.with_outbox(|outbox| outbox.poll_ended(task))
+    }
 }
 
 impl PartialEq for SessionHandle {

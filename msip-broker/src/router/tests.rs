@@ -117,8 +117,12 @@ impl Peer {
 
     /// Takes one item, as a connection does that is in the middle of writing.
     fn take_one(&self) -> Poll<Result<(), EndReason>> {
+        self.take_one_at(NOW)
+    }
+
+    fn take_one_at(&self, now: Duration) -> Poll<Result<(), EndReason>> {
         let mut task = Context::from_waker(Waker::noop());
-        self.session.poll_take(NOW, 1, &mut Vec::new(), &mut task)
+        self.session.poll_take(now, 1, &mut Vec::new(), &mut task)
     }
 
     fn suspend(&self) {

@@ -132,6 +132,10 @@ struct Sim {
     calls: Vec<(u64, OpenCall)>,
     /// By how many messages urgent ones are ahead of others, while both wait.
     lead: i64,
+    /// Since when its queue is long and nothing was taken.
+    stuck_since: Option<Duration>,
+    /// How many messages waited after the last step.
+    waited: usize,
 }
 
 /// What becomes of calls.
@@ -255,6 +259,8 @@ impl World {
             taken: Vec::new(),
             calls: Vec::new(),
             lead: 0,
+            stuck_since: None,
+            waited: 0,
         });
     }
 
@@ -412,6 +418,10 @@ impl World {
             lane.map(|one| one.numbers.len()).sum()
         };
         if message.is_droppable() {
+            // None is dropped in vain.
+            if self.waiting(at) - droppable(self) + count > most {
+                return None;
+            }
             while !self.sims[at].lanes[2].is_empty()
                 && (droppable(self) + count > DROPPABLE || self.waiting(at) + count > most)
             {
@@ -595,6 +605,12 @@ impl World {
                     self.sims[at].filters
                 ));
             }
+            let is_long = status == Status::Connected && waiting > OUTGOING / 2;
+            let sim = &mut self.sims[at];
+            // One that comes back with a long queue has its time from the next message on.
+            let has_grown = waiting > std::mem::replace(&mut sim.waited, waiting);
+            let since = sim.stuck_since.or(has_grown.then_some(now));
+            sim.stuck_since = since.filter(|_| is_long);
             self.trace.push(waiting as u64);
         }
         let (kept, bytes) = self.router.kept_totals_now();
@@ -735,6 +751,23 @@ impl World {
             }
         }
         homeless
+    }
+
+    /// A publisher is told to wait: not for itself, nor for one that takes nothing.
+    fn check_wait(&self, publisher: usize) -> Checked {
+        let is_waited_for = |(at, sim): (usize, &Sim)| {
+            let goes_on = |since: Duration| since + self.router.limits().push_back > self.now;
+            // One that has ended by the same messages may have been waited for before.
+            let has_ended = matches!(self.status(at), Status::Ended(_))
+                && matches!(sim.link, Link::Ready | Link::Writing);
+            at != publisher
+                && (has_ended || sim.handle.is_connected() && sim.handle.waiting() > OUTGOING / 2)
+                && sim.stuck_since.is_none_or(goes_on)
+        };
+        match self.sims.iter().enumerate().any(is_waited_for) {
+            true => Ok(()),
+            false => Err(format!("{publisher} waits, and nobody who goes on is slow")),
+        }
     }
 
     /// The load is as equal as it can be, and equals take turns.
@@ -964,6 +997,12 @@ impl World {
             .publisher
             .publish(publication, now, &mut WakeList::new());
         self.say(|| format!("{at} publishes {message:?} {is_cleared}: {published:?}"));
+        if published
+            .as_ref()
+            .is_ok_and(|published| published.is_congested)
+        {
+            self.check_wait(at)?;
+        }
         let code = published.map(|_| ()).map_err(|refused| refused.code);
         let expect = |expected: Result<(), Code>| match code == expected {
             true => Ok(()),
@@ -1081,6 +1120,7 @@ impl World {
                 Poll::Ready(_) => Link::Writing,
                 Poll::Pending => Link::Ready,
             };
+            self.sims[at].stuck_since = None;
         }
         for item in items {
             let numbers = match item {

@@ -94,6 +94,22 @@ fn a_log_makes_place_for_an_event() {
 }
 
 #[test]
+fn logs_that_wait_are_not_dropped_for_one_that_has_no_place_either() {
+    let router = few();
+    let (one, mut publisher) = (Peer::new(&router), Peer::new(&router));
+    one.subscribe("a");
+    publish_each(&mut publisher, MsgKind::Event, "a", 18);
+    publisher
+        .publish(MsgKind::Log, "a", &["waits"])
+        .expect("published");
+    publisher
+        .publish(MsgKind::Log, "a", &["1", "2", "3"])
+        .expect("published");
+    assert_eq!(one.take().last().map(String::as_str), Some("waits"));
+    assert_eq!(one.session.dropped(), 3);
+}
+
+#[test]
 fn a_subscriber_that_is_over_its_limit_while_it_writes_is_ended_and_told() {
     let router = few();
     let (slow, other, mut publisher) = (Peer::new(&router), Peer::new(&router), Peer::new(&router));
@@ -162,6 +178,117 @@ fn a_publisher_waits_for_a_long_queue_but_not_for_ever() {
     publish_each(&mut publisher, MsgKind::Event, "a", 6);
     assert!(publisher.publisher.poll_ready(NOW, &mut task).is_pending());
     assert!(publisher.publisher.poll_ready(until, &mut task).is_ready());
+}
+
+#[test]
+fn a_subscriber_that_goes_on_taking_is_waited_for_and_never_cut() {
+    let router = few();
+    let (one, mut publisher) = (Peer::new(&router), Peer::new(&router));
+    one.subscribe("a");
+    let mut task = Context::from_waker(Waker::noop());
+    let push_back = router.limits().push_back;
+    publish_each(&mut publisher, MsgKind::Event, "a", 9);
+    let mut now = NOW;
+    for _ in 0..100 {
+        // It needs nearly too long, each time.
+        now += push_back * 9 / 10;
+        assert!(publisher.publisher.poll_ready(now, &mut task).is_pending());
+        assert_eq!(
+            publisher.publisher.wait_until().expect("a time"),
+            now + push_back / 10
+        );
+        assert!(one.take_one_at(now).is_ready());
+        assert!(publisher.publisher.poll_ready(now, &mut task).is_pending());
+        let publication = publisher.publication(MsgKind::Event, "a", &["more"]);
+        let published = publisher
+            .publisher
+            .publish(publication, now, &mut WakeList::new());
+        assert!(published.expect("published").is_congested);
+    }
+    assert!(one.session.is_connected());
+}
+
+#[test]
+fn nobody_waits_for_a_subscriber_that_has_stopped_until_it_takes_again() {
+    let router = few();
+    let (stuck, other) = (Peer::new(&router), Peer::new(&router));
+    let mut publisher = Peer::new(&router);
+    stuck.subscribe("a");
+    other.subscribe("a");
+    let mut task = Context::from_waker(Waker::noop());
+    let late = NOW + router.limits().push_back;
+    let mut publish_at = |now, body| {
+        let publication = publisher.publication(MsgKind::Event, "a", &[body]);
+        let published = publisher
+            .publisher
+            .publish(publication, now, &mut WakeList::new());
+        (
+            published.expect("published").is_congested,
+            publisher.publisher.poll_ready(now, &mut task).is_pending(),
+        )
+    };
+    // It writes the first, and never returns for more.
+    publish_at(NOW, "first");
+    assert!(stuck.take_one().is_ready());
+    for _ in 0..5 {
+        other.take();
+        assert_eq!(publish_at(NOW, "next"), (false, false));
+    }
+    other.take();
+    assert_eq!(publish_at(NOW, "long"), (true, true));
+    assert_eq!(publish_at(late, "not waited for"), (false, false));
+    // What is written of the first is progress, if it is enough.
+    stuck.session.wrote(100, late);
+    assert_eq!(publish_at(late, "too little"), (false, false));
+    stuck.session.wrote(64 * 1024, late);
+    assert_eq!(publish_at(late, "it goes on"), (true, true));
+    // And stops again.
+    let later = late + router.limits().push_back;
+    assert_eq!(publish_at(later, "the last that fits"), (false, false));
+    other.take();
+    assert_eq!(publish_at(later, "too much"), (false, false));
+    assert_eq!(stuck.take_one(), Poll::Ready(Err(EndReason::SlowConsumer)));
+    assert_eq!(other.take(), ["too much"]);
+}
+
+#[test]
+fn one_that_was_short_meanwhile_has_its_time_again() {
+    let router = few();
+    let (one, mut publisher) = (Peer::new(&router), Peer::new(&router));
+    one.subscribe("a");
+    publish_each(&mut publisher, MsgKind::Event, "a", 7);
+    one.take();
+    let late = NOW + 2 * router.limits().push_back;
+    let publication = publisher.publication(MsgKind::Event, "a", &["1"; 7]);
+    let published = publisher
+        .publisher
+        .publish(publication, late, &mut WakeList::new());
+    assert!(published.expect("published").is_congested);
+}
+
+#[test]
+fn a_writer_that_cannot_go_on_is_woken_by_the_end() {
+    let router = few();
+    let (one, mut publisher) = (Peer::new(&router), Peer::new(&router));
+    one.subscribe("a");
+    let count = Arc::new(Wakes(AtomicUsize::new(0)));
+    let waker = Waker::from(count.clone());
+    let mut task = Context::from_waker(&waker);
+    publisher
+        .publish(MsgKind::Event, "a", &["first"])
+        .expect("published");
+    assert!(one.take_one().is_ready());
+    assert!(one.session.poll_ended(&mut task).is_pending());
+    publish_each(&mut publisher, MsgKind::Event, "a", 10);
+    assert_eq!(count.0.load(Ordering::Relaxed), 0, "it cannot write");
+    publisher
+        .publish(MsgKind::Event, "a", &["too much"])
+        .expect("published");
+    assert_eq!(count.0.load(Ordering::Relaxed), 1);
+    assert_eq!(
+        one.session.poll_ended(&mut task),
+        Poll::Ready(EndReason::SlowConsumer)
+    );
 }
 
 #[test]
