@@ -8,6 +8,7 @@ mod printable;
 mod room;
 mod slow_line;
 mod stop_signal;
+mod tell_connection;
 
 /// The protocol, as `msip-codegen` wrote it from `proto/chat.proto`.
 pub mod chat {
@@ -22,3 +23,4 @@ pub use printable::printable;
 pub use room::Room;
 pub use slow_line::SlowLine;
 pub use stop_signal::stop_signal;
+pub use tell_connection::tell_connection;

@@ -22,7 +22,7 @@ use std::{
 };
 
 use clap::Parser;
-use msip_examples::{printable, stop_signal, with_causes};
+use msip_examples::{printable, stop_signal, tell_connection, with_causes};
 use msip_runtime::{
     Status,
     untyped::{
@@ -30,7 +30,6 @@ use msip_runtime::{
         UntypedMessage, UntypedPeer,
     },
 };
-use tokio::sync::mpsc;
 
 /// Answers requests at a topic.
 #[derive(Debug, Parser)]
@@ -43,10 +42,8 @@ struct Args {
     url: String,
 }
 
-/// Answers with the time. It holds a sender that nothing is sent to: its end is the end of the session.
-struct Clock {
-    _ended: mpsc::Sender<()>,
-}
+/// Answers with the time.
+struct Clock;
 
 impl Service for Clock {
     async fn serve(&self, _: UntypedPeer, mut inbound: Inbound) {
@@ -58,8 +55,6 @@ impl Service for Clock {
                         println!("told: {}", printable(message.body()));
                     }
                 }
-                Event::Connected => eprintln!("connected"),
-                Event::Disconnected(reason) => eprintln!("disconnected: {}", with_causes(&reason)),
                 Event::SubscriptionLost { topic, status } => {
                     eprintln!("not serving {topic} any more: {status}");
                 }
@@ -104,10 +99,9 @@ fn time_of_day() -> String {
 async fn run(args: Args) -> Result<(), Box<dyn Error>> {
     let stopped = stop_signal()?;
     let mut stopped = std::pin::pin!(stopped);
-    let (sender, mut ended) = mpsc::channel(1);
     let client = UntypedClient::builder(&args.url, "text", 0)
         .name("broker-serve")
-        .service(Clock { _ended: sender });
+        .service(Clock);
     let client = tokio::select! {
         client = client.connect() => client?,
         () = &mut stopped => return Ok(()),
@@ -120,10 +114,7 @@ async fn run(args: Args) -> Result<(), Box<dyn Error>> {
     }
     eprintln!("serving {} (Ctrl-C stops)", args.topic);
     tokio::select! {
-        _ = ended.recv() => match client.connection().closed() {
-            Some(reason) => Err(reason.into()),
-            None => Err("the session has ended".into()),
-        },
+        reason = tell_connection(client.connection()) => Err(reason.into()),
         () = &mut stopped => {
             client.close().await;
             Ok(())

@@ -10,11 +10,7 @@
 //! what comes: each message goes to one of them. Kill the broker and start it again: the subscription is made again by itself.
 //! Ctrl-C ends.
 
-#![expect(
-    clippy::print_stdout,
-    clippy::print_stderr,
-    reason = "it tells people what is published"
-)]
+#![expect(clippy::print_stderr, reason = "it tells people what is published")]
 
 use std::{
     error::Error,
@@ -23,7 +19,7 @@ use std::{
 };
 
 use clap::Parser;
-use msip_examples::{printable, stop_signal, with_causes};
+use msip_examples::{printable, stop_signal, tell_connection, with_causes};
 use msip_runtime::untyped::{
     Event, Inbound, Reply, Service, SubscribeOptions, UntypedClient, UntypedPeer,
 };
@@ -78,8 +74,6 @@ impl Service for Lines {
                         }
                     }
                 }
-                Event::Connected => eprintln!("connected"),
-                Event::Disconnected(reason) => eprintln!("disconnected: {}", with_causes(&reason)),
                 Event::SubscriptionLost { topic, status } => {
                     eprintln!("not subscribed to {topic} any more: {status}")
                 }
@@ -109,16 +103,12 @@ async fn run(args: Args) -> Result<(), Box<dyn Error>> {
         () = &mut stopped => return Ok(()),
     }
     eprintln!("subscribed to {} (Ctrl-C stops)", args.filter);
+    let mut closed = std::pin::pin!(tell_connection(client.connection()));
     let printed = loop {
         let line = tokio::select! {
-            line = lines.recv() => line,
+            Some(line) = lines.recv() => line,
+            reason = &mut closed => return Err(reason.into()),
             () = &mut stopped => break Ok(()),
-        };
-        let Some(line) = line else {
-            return match client.connection().closed() {
-                Some(reason) => Err(reason.into()),
-                None => Err("the session has ended".into()),
-            };
         };
         // Nobody may read on: `broker-sub … | head -1`.
         match writeln!(io::stdout(), "{line}") {
