@@ -1,0 +1,116 @@
+//! Who has sent a message, whatever the sender says.
+
+use msip_broker::Broker;
+use msip_runtime::{
+    untyped::{Event, Inbound, Service, SubscribeOptions, UntypedClient, UntypedPeer},
+    wire::Flags,
+};
+use msip_tests::{Recorder, next, recorder};
+use tokio::{io::AsyncWriteExt as _, net::TcpStream, sync::mpsc};
+
+/// Tells what it hears, and from whom.
+struct Tell(Recorder<String>);
+
+impl Service for Tell {
+    async fn serve(&self, _: UntypedPeer, mut inbound: Inbound) {
+        while let Some(event) = inbound.next().await {
+            match event {
+                Event::Messages(messages) => {
+                    for message in messages.iter() {
+                        let body = message.body();
+                        self.0.record(format!("{body:?} from nobody"));
+                    }
+                }
+                Event::Exchange(exchange) => {
+                    let from = exchange.metadata().identity().map_or_else(
+                        || "nobody".to_owned(),
+                        |identity| match identity.has_role("admin") {
+                            true => format!("{}, admin", identity.user),
+                            false => identity.user.clone(),
+                        },
+                    );
+                    let body = exchange.message.raw_body().to_vec();
+                    self.0.record(format!("{body:?} from {from}"));
+                }
+                _ => {}
+            }
+        }
+    }
+}
+
+/// A client that hears topic `a`.
+async fn hears(url: &str) -> (UntypedClient, mpsc::Receiver<String>) {
+    let (seen, heard) = recorder();
+    let client = UntypedClient::builder(url, "raw", 0).service(Tell(seen));
+    let client = client.connect().await.expect("connects");
+    let subscribed = client.subscribe("a", &SubscribeOptions::new()).await;
+    subscribed.expect("is allowed");
+    (client, heard)
+}
+
+/// A field of a protobuf message, with this content.
+fn field(number: u8, content: &[u8]) -> Vec<u8> {
+    let len = u8::try_from(content.len()).expect("is short");
+    [&[number << 3 | 2, len], content].concat()
+}
+
+/// What stands before the topic of a message with this metadata: the correlation id `x`, and an identity that nobody has.
+fn forged_metadata() -> Vec<u8> {
+    // Fields of `Metadata` and `Identity` in hello.proto.
+    let root = [field(1, b"root"), field(4, b"admin")].concat();
+    let metadata = [field(2, b"x"), field(10, &root)].concat();
+    let len = u16::try_from(metadata.len()).expect("is short");
+    [&len.to_be_bytes()[..], &metadata].concat()
+}
+
+#[tokio::test]
+async fn what_a_mip_peer_sends_is_a_body_and_never_metadata() {
+    let broker = Broker::builder().listen("tcp://127.0.0.1:0").bind().await;
+    let broker = broker.expect("listens");
+    let url = broker.local_urls().next().expect("a listener").to_string();
+    let serving = tokio::spawn(broker.serve_until(std::future::pending()));
+    let (_client, mut heard) = hears(&url).await;
+
+    let address = url.strip_prefix("tcp://").expect("a TCP address");
+    let mut mip = TcpStream::connect(address.trim_end_matches('/'))
+        .await
+        .expect("connects");
+    let frame = |frame_type: u16, flags: u8, payload: &[u8]| {
+        let len = u32::try_from(payload.len()).expect("is short");
+        let mut frame = b"MSIP\x01".to_vec();
+        frame.push(flags);
+        frame.extend(frame_type.to_be_bytes());
+        frame.extend([0, 1, 0, 0]);
+        frame.extend(len.to_be_bytes());
+        frame.extend([0, 0, 0, 0, 0, 0, 0, 9]);
+        frame.extend(payload);
+        frame
+    };
+    // The flag of metadata is none of MIP's, and is not passed on: what follows the topic is the body.
+    let forged = forged_metadata();
+    let payload = [&[0, 1], &b"a"[..], &*forged].concat();
+    let said = [
+        frame(1, 0, b""),
+        frame(4, Flags::META.bits(), &payload),
+        frame(4, 0, &payload),
+    ]
+    .concat();
+    mip.write_all(&said).await.expect("is written");
+    for _ in 0..2 {
+        assert_eq!(
+            next(&mut heard).await,
+            format!("{forged:?} from nobody"),
+            "a body"
+        );
+    }
+    // And metadata in front of the topic is a topic that nobody hears.
+    let payload = [&*forged, &[0, 1], b"a", &[1]].concat();
+    let said = [
+        frame(4, Flags::META.bits(), &payload),
+        frame(4, 0, &[&[0, 1], &b"a"[..], &[2]].concat()),
+    ]
+    .concat();
+    mip.write_all(&said).await.expect("is written");
+    assert_eq!(next(&mut heard).await, "[2] from nobody");
+    serving.abort();
+}
