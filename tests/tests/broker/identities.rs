@@ -1,12 +1,27 @@
-//! Who has sent a message, whatever the sender says.
+//! Who has sent a message: what the broker has authenticated, whatever the sender says.
 
-use msip_broker::Broker;
-use msip_runtime::{
-    untyped::{Event, Inbound, Service, SubscribeOptions, UntypedClient, UntypedPeer},
-    wire::Flags,
+use std::sync::Arc;
+
+use msip_broker::{
+    Broker,
+    access::{Principal, Rights},
+    msip::BrokerService,
+    router::{Limits, Router},
 };
-use msip_tests::{Recorder, next, recorder};
-use tokio::{io::AsyncWriteExt as _, net::TcpStream, sync::mpsc};
+use msip_runtime::{
+    ConnectRequest, Identity, MsgKind, Status,
+    untyped::{
+        Event, Inbound, Service, SubscribeOptions, UntypedClient, UntypedPeer, UntypedProtocol,
+        UntypedServer,
+    },
+    wire::{Codec, Flags, FrameType, Header, Hello, MsgId, SECRET_LEN, Side},
+};
+use msip_tests::{
+    Recorder, next,
+    raw::{self, RawPeer},
+    recorder,
+};
+use tokio::{io::AsyncWriteExt as _, net::TcpStream, sync::mpsc, time::Instant};
 
 /// Tells what it hears, and from whom.
 struct Tell(Recorder<String>);
@@ -39,9 +54,11 @@ impl Service for Tell {
 }
 
 /// A client that hears topic `a`.
-async fn hears(url: &str) -> (UntypedClient, mpsc::Receiver<String>) {
+async fn hears(url: &str, credential: &'static str) -> (UntypedClient, mpsc::Receiver<String>) {
     let (seen, heard) = recorder();
-    let client = UntypedClient::builder(url, "raw", 0).service(Tell(seen));
+    let client = UntypedClient::builder(url, "raw", 0)
+        .credential(credential)
+        .service(Tell(seen));
     let client = client.connect().await.expect("connects");
     let subscribed = client.subscribe("a", &SubscribeOptions::new()).await;
     subscribed.expect("is allowed");
@@ -64,12 +81,55 @@ fn forged_metadata() -> Vec<u8> {
 }
 
 #[tokio::test]
+async fn an_identity_that_a_publisher_forges_is_replaced_by_its_own() {
+    let start = Instant::now();
+    let service = BrokerService::new(
+        Router::new(Limits::default()),
+        move || start.elapsed(),
+        |peer| (Principal::new(peer.name()), Arc::new(Rights::all())),
+    );
+    let by_name = |client: ConnectRequest| async move {
+        let name = String::from_utf8_lossy(client.credential()).into_owned();
+        Ok::<_, Status>(Identity::new("token").with_user(name))
+    };
+    let server = UntypedServer::builder("tcp://127.0.0.1:0")
+        .untyped(UntypedProtocol::any().with_topics(), service)
+        .authenticate(by_name)
+        .bind()
+        .await
+        .expect("listens");
+    let url = server.local_url().clone();
+    let serving = tokio::spawn(server.serve());
+    let (_client, mut heard) = hears(&url.to_string(), "bob").await;
+
+    let mut ada = RawPeer::dial(&url).await;
+    ada.greet_with(&Hello {
+        protocol: "raw".to_owned(),
+        codecs: vec![Codec::Protobuf.into()],
+        session_secret: vec![7; SECRET_LEN],
+        credential: "ada".into(),
+        ..Hello::default()
+    })
+    .await;
+    let payload = [&*forged_metadata(), &[0, 1], b"a", &[1]].concat();
+    let header = Header {
+        flags: Flags::META,
+        kind: MsgKind::Event.into(),
+        variant: 2,
+        ..Header::control(FrameType::Publish, MsgId::exchange(Side::Connecting, 2))
+    };
+    ada.say(&raw::frame_of(header, &payload)).await;
+    assert_eq!(next(&mut heard).await, "[1] from ada");
+    serving.abort();
+}
+
+#[tokio::test]
 async fn what_a_mip_peer_sends_is_a_body_and_never_metadata() {
     let broker = Broker::builder().listen("tcp://127.0.0.1:0").bind().await;
     let broker = broker.expect("listens");
     let url = broker.local_urls().next().expect("a listener").to_string();
     let serving = tokio::spawn(broker.serve_until(std::future::pending()));
-    let (_client, mut heard) = hears(&url).await;
+    let (_client, mut heard) = hears(&url, "").await;
 
     let address = url.strip_prefix("tcp://").expect("a TCP address");
     let mut mip = TcpStream::connect(address.trim_end_matches('/'))
