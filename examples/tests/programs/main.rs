@@ -6,6 +6,7 @@
 )]
 
 mod auth;
+mod broker;
 mod chat;
 mod chat_tls;
 mod chat_web;

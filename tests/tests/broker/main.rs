@@ -4,5 +4,6 @@
 
 mod calls;
 mod fixture;
+mod identities;
 mod publications;
 mod sessions;
