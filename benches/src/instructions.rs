@@ -51,7 +51,7 @@ pub(crate) fn run_case(job: &CaseJob) -> Result<(), Problem> {
     let case = case.ok_or(Problem::Nothing)?;
     (case.run)(job.count).map_err(|source| Problem::Case {
         name: case.name,
-        source,
+        source: Box::new(source),
     })
 }
 

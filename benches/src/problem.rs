@@ -13,7 +13,7 @@ pub(crate) enum Problem {
     Case {
         name: &'static str,
         #[source]
-        source: msip_benches::CaseError,
+        source: Box<msip_benches::CaseError>,
     },
     #[error("no instruction count in the output of valgrind: {said}")]
     Valgrind { said: String },

@@ -107,8 +107,8 @@ pub(super) struct SlowFigure {
     pub(super) others: f64,
     /// How many messages the others missed, of both times.
     pub(super) lost: u64,
-    /// How long it was kept; `None` for longer than the trial.
-    pub(super) cut_after: Option<Duration>,
+    /// Whether the broker has closed its connection.
+    pub(super) is_cut: bool,
     /// What the broker's memory grew by at most, in bytes.
     pub(super) memory: f64,
 }

@@ -63,8 +63,6 @@ pub(crate) enum TrialError {
     Silent { broker: String, address: String },
     #[error("input or output failed")]
     Io(#[from] io::Error),
-    #[error("the operating system refused")]
-    System(#[from] nix::Error),
     #[error("the broker answered the {asked} with {got}")]
     Refused { asked: &'static str, got: String },
     #[error("nothing arrived at a subscriber")]

@@ -1,13 +1,12 @@
 //! A subscriber that stops reading, beside some that go on.
 
 use std::{
-    os::fd::AsFd as _,
+    io::{ErrorKind, Read as _},
+    net::TcpStream,
     sync::{Arc, atomic::Ordering},
     thread,
     time::{Duration, Instant},
 };
-
-use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags, EpollTimeout};
 
 use super::{
     TrialError,
@@ -18,8 +17,10 @@ use super::{
 
 const TOPIC: &str = "bench/slow";
 const OTHERS: usize = 4;
-/// How often it is looked whether the slow one was cut, and how large the broker has become.
+/// How often it is looked how large the broker has become.
 const LOOKS: u32 = 100;
+/// How long a connection that is read at last may say nothing until it counts as open.
+const LAST_WORDS: Duration = Duration::from_millis(500);
 
 pub(super) fn measure(broker: &Broker, time: Duration) -> Result<Figure, TrialError> {
     let mut clients = Clients::new();
@@ -44,27 +45,37 @@ pub(super) fn measure(broker: &Broker, time: Duration) -> Result<Figure, TrialEr
     let memory = broker.memory()?;
     let mut slow = connect(broker)?;
     broker.wire.subscribe(&mut slow, TOPIC)?;
-    let epoll = Epoll::new(EpollCreateFlags::EPOLL_CLOEXEC)?;
-    epoll.add(slow.as_fd(), EpollEvent::new(EpollFlags::EPOLLRDHUP, 0))?;
     let (began, first) = (Instant::now(), deliveries(&counts));
-    let mut cut_after = None;
     let mut grown: f64 = 0.0;
     while began.elapsed() < time * 3 {
         thread::sleep(time * 3 / LOOKS);
         grown = grown.max(broker.memory()? - memory);
-        // What it was sent it does not read: only the end of its stream is of interest.
-        let mut ends = [EpollEvent::empty()];
-        if cut_after.is_none() && epoll.wait(&mut ends, EpollTimeout::ZERO)? > 0 {
-            cut_after = Some(began.elapsed());
-        }
     }
     let after = rate(deliveries(&counts) - first, began.elapsed());
     clients.end()?;
+    let is_cut = is_at_end(&mut slow)?;
     let lost = |counts: &Arc<Counts>| counts.lost.load(Ordering::Relaxed);
     Ok(Figure::Slow(SlowFigure {
         others: after / before,
         lost: counts.iter().map(lost).sum(),
-        cut_after,
+        is_cut,
         memory: grown,
     }))
+}
+
+/// Whether the broker has closed this connection, which shows behind what it had written before.
+fn is_at_end(stream: &mut TcpStream) -> Result<bool, TrialError> {
+    stream.set_read_timeout(Some(LAST_WORDS))?;
+    let mut buffer = vec![0; 256 * 1024];
+    loop {
+        match stream.read(&mut buffer) {
+            Ok(0) => return Ok(true),
+            Ok(_) => {}
+            Err(error) if error.kind() == ErrorKind::ConnectionReset => return Ok(true),
+            Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => {
+                return Ok(false);
+            }
+            Err(error) => return Err(error.into()),
+        }
+    }
 }

@@ -96,13 +96,10 @@ fn text(figure: Figure) -> String {
         Figure::Slow(SlowFigure {
             others,
             lost,
-            cut_after,
+            is_cut,
             memory,
         }) => {
-            let cut = match cut_after {
-                Some(after) => format!("cut after {:.1} s", after.as_secs_f64()),
-                None => "kept".to_owned(),
-            };
+            let cut = if is_cut { "cut" } else { "kept" };
             let memory = memory / (1024.0 * 1024.0);
             format!(
                 "others at {:.0} %, lost {lost}; {cut}, {memory:.0} MiB",

@@ -13,6 +13,7 @@ use msip_runtime::{
     Status,
     untyped::{Event, Inbound, Messages, Reply, SubscribeRequest, UntypedExchange, UntypedPeer},
 };
+use msip_session::wire::{Code, Escaped};
 use tokio::time::timeout;
 
 use super::{
@@ -27,7 +28,7 @@ use crate::{
     access::{Grant, Rights},
     connections::OpenConnection,
     router::{self, Publication, Publisher, Refused, Request, SessionHandle, WakeList},
-    topic::{Filter, TopicFilter},
+    topic::{self, Filter, TopicFilter},
 };
 
 /// What a peer sends.
@@ -182,9 +183,7 @@ impl<'a> Reader<'a> {
     }
 
     fn publish(&mut self, publication: Publication) -> Result<(), Refused> {
-        if publication.topic.is_empty() {
-            return Err(no_topic());
-        }
+        check(&publication.topic)?;
         let now = self.shared.now();
         self.publisher
             .publish(publication, now, &mut self.wakes)
@@ -233,8 +232,8 @@ impl<'a> Reader<'a> {
             }
             return;
         }
-        if message.topic().is_empty() {
-            return responder.fail(&status(&no_topic()));
+        if let Err(refused) = check(message.topic().as_bytes()) {
+            return responder.fail(&status(&refused));
         }
         let request = Request {
             topic: Bytes::copy_from_slice(message.topic().as_bytes()),
@@ -343,11 +342,21 @@ fn filter(text: &str) -> Result<TopicFilter, Status> {
     TopicFilter::new(text).map_err(|error| Status::invalid_argument(error.to_string()))
 }
 
-fn no_topic() -> Refused {
-    Refused {
-        code: msip_session::wire::Code::InvalidArgument,
-        text: "a message without a topic, and this is a broker".into(),
-    }
+/// Whether this is a topic that a message can be sent to.
+fn check(name: &[u8]) -> Result<(), Refused> {
+    let text = match topic::is_valid(name) {
+        true => return Ok(()),
+        false if name.is_empty() => "a message without a topic, and this is a broker".into(),
+        false => format!(
+            "the topic `{}` is not one to send to: one has at most {} levels, and no `+` or `#`",
+            Escaped::new(&String::from_utf8_lossy(name)),
+            topic::MAX_LEVELS
+        ),
+    };
+    Err(Refused {
+        code: Code::InvalidArgument,
+        text: text.into(),
+    })
 }
 
 /// How long the writer of a session may be silent before it is asked whether the session has ended.
