@@ -18,9 +18,6 @@ use world::World;
 /// How many seeds are run. `MSIP_SIMULATION_COUNT` runs another number.
 const FIXED: u64 = 2000;
 
-/// How many fresh seeds are run each time.
-const FRESH: u64 = 200;
-
 fn run(seed: u64) -> Result<Vec<u64>, String> {
     World::new(seed).run()
 }
@@ -66,12 +63,6 @@ fn the_router_does_what_a_naive_broker_does() {
         .ok()
         .and_then(|count| count.parse().ok());
     run_all(0..count.unwrap_or(FIXED));
-}
-
-#[test]
-fn the_router_does_what_a_naive_broker_does_for_fresh_seeds() {
-    let mut random = random::Random::new(getrandom::u64().expect("random numbers"));
-    run_all((0..FRESH).map(move |_| random.next()));
 }
 
 #[test]

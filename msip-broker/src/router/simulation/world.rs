@@ -31,6 +31,8 @@ use crate::{
 const SIZE: usize = 100;
 /// How many messages may wait for a session that writes, twice as many for one that has not had its turn.
 const OUTGOING: usize = 12;
+/// How many messages are published together at most.
+const MAX_RUN: usize = 4;
 /// How many may wait for one that is away.
 const AWAY: usize = 8;
 /// How many LOG and METRIC.
@@ -760,8 +762,10 @@ impl World {
             // One that has ended by the same messages may have been waited for before.
             let has_ended = matches!(self.status(at), Status::Ended(_))
                 && matches!(sim.link, Link::Ready | Link::Writing);
+            // LOGs of the same run may have displaced others since it was long.
+            let was_long = sim.handle.waiting() + MAX_RUN > OUTGOING / 2;
             at != publisher
-                && (has_ended || sim.handle.is_connected() && sim.handle.waiting() > OUTGOING / 2)
+                && (has_ended || sim.handle.is_connected() && was_long)
                 && sim.stuck_since.is_none_or(goes_on)
         };
         match self.sims.iter().enumerate().any(is_waited_for) {
@@ -954,7 +958,7 @@ impl World {
         let is_state = kind == MsgKind::State;
         let count = match is_state || self.random.once_in(2) {
             true => 1,
-            false => 1 + self.random.below(4),
+            false => 1 + self.random.below(MAX_RUN),
         };
         let numbers: Vec<u64> = (self.next..).take(count).collect();
         self.next += count as u64;
