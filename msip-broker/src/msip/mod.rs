@@ -1,7 +1,7 @@
 //! MSIP peers: the untyped service of the broker, which ties each session to the router (docs/broker.md).
 //!
-//! A session is served by two loops in one task. The [`reader`] publishes what comes, subscribes and hands calls to services;
-//! the [`writer`] sends what the session's outbox has. Neither waits for the other: a peer that reads nothing is still read
+//! A session is served by two loops in one task. The reader publishes what comes, subscribes and hands calls to services;
+//! the writer sends what the session's outbox has. Neither waits for the other: a peer that reads nothing is still read
 //! from, until it is too slow.
 
 mod call;

@@ -1,7 +1,7 @@
 //! The router: who hears what, without I/O. Times are `Duration`s since a moment of the caller's choice.
 //!
 //! A connection has a [`SessionHandle`], whose outbox it drains, and a [`Publisher`], by which it sends. A message never takes
-//! a lock that all connections share: a publisher keeps the [`Route`](route::Route) of each topic that it sends to, until
+//! a lock that all connections share: a publisher keeps the route of each topic that it sends to, until
 //! subscriptions or rights change. The others each lock one session, or one topic's kept values.
 
 mod control;
