@@ -1,7 +1,7 @@
 //! MIP peers: the published clients of MIP, unchanged (docs/protocol.md, "The MIP dialect").
 //!
 //! The connection of each is handed off by the server that listens, by its first bytes, and is served by a task of its own:
-//! bytes become requests and answers in a value (session), which publishes what it received, whole runs of messages at
+//! bytes become requests and answers in a value, `session`, which publishes what it received, whole runs of messages at
 //! once, in the memory that it was read into.
 
 mod buffers;
