@@ -21,7 +21,7 @@ enum Heard {
 
 struct Peer {
     client: MIPClient,
-    heard: mpsc::UnboundedReceiver<Heard>,
+    heard: mpsc::Receiver<Heard>,
     number: Vec<u8>,
 }
 
@@ -32,11 +32,11 @@ impl Peer {
             .host(address.ip().to_string())
             .port(address.port())
             .auto_reconnect(false);
-        let (hear, mut heard) = mpsc::unbounded_channel();
+        let (hear, mut heard) = mpsc::channel(1024);
         let mut client = MIPClient::new(options);
         let to = hear.clone();
         client.on_event(move |message| {
-            let _ = to.send(Heard::Event(
+            let _ = to.try_send(Heard::Event(
                 message.header.msg_id,
                 message.topic,
                 message.message,
@@ -45,16 +45,16 @@ impl Peer {
         let to = hear.clone();
         client.on_frame(move |header, payload| {
             let _ = match header.frame_type {
-                FrameType::Ack if payload.is_empty() => to.send(Heard::Ack(header.msg_id)),
-                FrameType::Ack => to.send(Heard::Welcome(header.msg_id, payload)),
+                FrameType::Ack if payload.is_empty() => to.try_send(Heard::Ack(header.msg_id)),
+                FrameType::Ack => to.try_send(Heard::Welcome(header.msg_id, payload)),
                 _ => Ok(()),
             };
         });
         let to = hear.clone();
-        client.on_pong(move || drop(to.send(Heard::Pong)));
+        client.on_pong(move || drop(to.try_send(Heard::Pong)));
         let to = hear.clone();
-        client.on_error(move |error| drop(to.send(Heard::Error(error.to_string()))));
-        client.on_disconnect(move || drop(hear.send(Heard::Left)));
+        client.on_error(move |error| drop(to.try_send(Heard::Error(error.to_string()))));
+        client.on_disconnect(move || drop(hear.try_send(Heard::Left)));
         client.connect().await.expect("connects");
         let welcome = soon("the answer to HELLO", heard.recv()).await;
         let Some(Heard::Welcome(_, number)) = welcome else {

@@ -21,7 +21,7 @@ use tokio::{
 /// Repeats every byte after the greeting `!`, which is the answer to `?`; says `.` in a drain.
 struct Toy {
     /// Told of each peer, when its future begins; closed when that ends.
-    begun: mpsc::UnboundedSender<oneshot::Sender<()>>,
+    begun: mpsc::Sender<oneshot::Sender<()>>,
 }
 
 impl Handoff for Toy {
@@ -31,7 +31,7 @@ impl Handoff for Toy {
 
     async fn serve(&self, mut peer: HandedOff) {
         let (watching, _alive) = oneshot::channel();
-        let _ = self.begun.send(watching);
+        let _ = self.begun.try_send(watching);
         let stream = &mut peer.connection.stream;
         let mut received = peer.received;
         while !received.contains(&b'?') {
@@ -65,14 +65,14 @@ impl Handoff for Toy {
 struct Served {
     url: ServiceUrl,
     /// For each peer that was handed off: closed once its future is gone.
-    begun: mpsc::UnboundedReceiver<oneshot::Sender<()>>,
+    begun: mpsc::Receiver<oneshot::Sender<()>>,
     stop: oneshot::Sender<()>,
     serving: JoinHandle<DrainReport>,
     events: mpsc::Receiver<msip_tests::SeenByServer>,
 }
 
 async fn serve(settings: &str) -> Result<Served, BindError> {
-    let (begin, begun) = mpsc::unbounded_channel();
+    let (begin, begun) = mpsc::channel(64);
     let server = Server::<Lab>::builder(format!("tcp://127.0.0.1:0{settings}"))
         .handoff(Toy { begun: begin })
         .bind()
