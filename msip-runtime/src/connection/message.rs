@@ -4,7 +4,7 @@ use bytes::Bytes;
 
 use crate::{
     BodyError, Envelope,
-    body::{Body, Encoding, Prepared, key_of, key_only},
+    body::{Body, Encoding, Prepared, key_of, key_only, key_text},
     decode_pool::INLINE_LEN,
     protocol::Variant,
 };
@@ -30,6 +30,11 @@ pub(crate) trait Outgoing: Send + Sync + 'static {
 
     /// The key that distinguishes one STATE from another of its variant, as the schema says.
     fn state_key(&self) -> Vec<u8>;
+
+    /// The key that the schema names, as a broker is told of it; `None` where it names none.
+    fn key_text(&self) -> Option<String> {
+        None
+    }
 
     /// What says which STATE is cleared by an empty body: the envelope with its key alone.
     fn key_only(&self) -> Vec<u8> {
@@ -100,6 +105,10 @@ impl<E: Envelope> Outgoing for E {
     fn state_key(&self) -> Vec<u8> {
         let variant = E::VARIANTS.get(self.index());
         variant.map_or_else(Vec::new, |variant| key_of(self, variant))
+    }
+
+    fn key_text(&self) -> Option<String> {
+        key_text(self, E::VARIANTS.get(self.index())?)
     }
 
     fn key_only(&self) -> Vec<u8> {
