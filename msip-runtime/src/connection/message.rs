@@ -156,6 +156,19 @@ impl<E: Envelope> Outgoing for Addressed<'_, E> {
     fn topic(&self) -> Option<&Topic> {
         self.topic
     }
+
+    fn key_text(&self) -> Option<String> {
+        self.message.key_text()
+    }
+
+    /// A key is metadata, at a topic.
+    #[inline]
+    fn is_bare(&self) -> bool {
+        self.topic.is_none()
+            || self
+                .variant()
+                .is_none_or(|variant| variant.key_number.is_none())
+    }
 }
 
 impl<E: Envelope> FromBody for E {

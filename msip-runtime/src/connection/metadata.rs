@@ -62,12 +62,12 @@ pub(super) fn encode_metadata(
 /// # Errors
 ///
 /// [`MetadataError::TooLarge`] where it does not fit.
-pub(super) fn add_key<E: Outgoing>(
+pub(crate) fn add_key<E: Outgoing>(
     metadata: &mut Vec<u8>,
     message: &E,
     options: &CallOptions,
 ) -> Result<(), SendError> {
-    if options.has_key() {
+    if message.topic().is_none() || options.has_key() {
         return Ok(());
     }
     let Some(key) = message.key_text() else {

@@ -361,7 +361,7 @@ fn metadata_of<E: Outgoing>(
     options: &CallOptions,
 ) -> Result<Vec<u8>, SendError> {
     let mut metadata = encode_metadata(options, connection.correlation_ids.as_ref())?;
-    if variant.key_number.is_some() && message.topic().is_some() {
+    if variant.key_number.is_some() {
         add_key(&mut metadata, message, options)?;
     }
     Ok(metadata)
