@@ -97,17 +97,22 @@ pub(super) fn agreed(welcome: &Welcome) -> PeerTerms<'_> {
 
 /// Keeps the outcome of the handshake.
 pub(super) fn remember(shared: &Shared, welcome: &Welcome, address: &Address) {
-    let welcomed = Welcomed {
-        address: Some(address.clone()),
-        peer_id: welcome.peer_id,
-        server_name: welcome.server_name.clone(),
-        server_fingerprint: welcome.fingerprint,
-        server_describes: describes(&welcome.extensions),
-        resumed: welcome.resumed,
-    };
-    *shared
+    let mut welcomed = shared
         .info
         .welcomed
         .lock()
-        .unwrap_or_else(PoisonError::into_inner) = welcomed;
+        .unwrap_or_else(PoisonError::into_inner);
+    let (server_fingerprint, server_describes) = match &shared.topic {
+        // They are those of a service, of which the broker tells by the topic.
+        Some(_) => (welcomed.server_fingerprint, welcomed.server_describes),
+        None => (welcome.fingerprint, describes(&welcome.extensions)),
+    };
+    *welcomed = Welcomed {
+        address: Some(address.clone()),
+        peer_id: welcome.peer_id,
+        server_name: welcome.server_name.clone(),
+        server_fingerprint,
+        server_describes,
+        resumed: welcome.resumed,
+    };
 }
