@@ -73,7 +73,7 @@ impl SubscribeOptions {
             group: self.group.clone(),
             protocol: self.protocol.clone(),
             fingerprint: self.fingerprint,
-            grant: Vec::new(),
+            ..Subscribe::default()
         };
         ask(MsgKind::State, filter, subscribe, is_unsubscribe)
     }
