@@ -154,6 +154,11 @@ pub mod compatibility;
 mod connection;
 mod decode_pool;
 mod decoded_size;
+#[allow(
+    dead_code,
+    unused_imports,
+    reason = "a connection of many clients uses the rest of it"
+)]
 mod demux;
 pub mod describe;
 mod dispatch;

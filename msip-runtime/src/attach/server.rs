@@ -9,12 +9,9 @@ use crate::{
     Broadcast, Client, ClientBuilder, ConnectionInfo, Draining, Peer, Protocol, ServeWith, Server,
     client::BrokerLink,
     connection::SubscribeAsk,
-    demux::{TopicFilter, as_topic},
+    demux::TopicFilter,
+    raw::SubscribeOptions,
     server::{AttachedClients, AttachedService},
-};
-use msip_session::{
-    MsgKind,
-    wire::{SchemaRule, Subscribe},
 };
 
 /// What the builder of an attached server holds, from [`Server::attach_builder`].
@@ -57,6 +54,56 @@ impl<P: Protocol> Server<P> {
     /// # Protocol
     ///
     /// docs/protocol.md, "Typed traffic".
+    ///
+    /// # Examples
+    ///
+    /// Not run, as it needs a broker: `cargo run -p msip-broker`.
+    ///
+    /// ```no_run
+    /// # mod greet {
+    /// #     use msip_runtime::{ClientToServer, Message, ServerToClient};
+    /// #     #[derive(Debug, ClientToServer)]
+    /// #     #[msip(protocol = "greet")]
+    /// #     pub enum ClientToServer {
+    /// #         #[msip(tag = 1)]
+    /// #         HelloReq(HelloReq),
+    /// #     }
+    /// #     #[derive(Debug, ServerToClient)]
+    /// #     pub enum ServerToClient {
+    /// #         #[msip(tag = 1)]
+    /// #         HelloRsp(HelloRsp),
+    /// #     }
+    /// #     #[derive(Debug, Message)]
+    /// #     pub struct HelloReq {
+    /// #         #[msip(tag = 1)]
+    /// #         pub name: String,
+    /// #     }
+    /// #     #[derive(Debug, Message)]
+    /// #     pub struct HelloRsp {
+    /// #         #[msip(tag = 1)]
+    /// #         pub greeting: String,
+    /// #     }
+    /// # }
+    /// use greet::{Greet, HandleClientToServer, HelloReq, HelloRsp};
+    /// use msip_runtime::prelude::*;
+    ///
+    /// struct Greeter;
+    ///
+    /// impl HandleClientToServer for Greeter {
+    ///     async fn on_hello_req(&self, peer: &Peer<Greet>, request: HelloReq) -> Result<HelloRsp, Status> {
+    ///         let room = peer.topic().unwrap_or_default();
+    ///         Ok(HelloRsp { greeting: format!("hello, {}, in {room}", request.name) })
+    ///     }
+    /// }
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let server = Server::<Greet>::attach("tcp://localhost:9000/rooms/+", Greeter).await?;
+    /// println!("serving {}", server.topic());
+    /// server.closed().await;
+    /// # Ok(())
+    /// # }
+    /// ```
     pub async fn attach<H>(
         url: impl AsRef<str>,
         handler: H,
@@ -80,10 +127,7 @@ impl<P: Protocol> ClientBuilder<P, AsService> {
     /// listens. Default: others of the same protocol are accepted, and the difference is logged.
     #[must_use]
     pub fn strict_schema(self) -> Self {
-        self.map_handler(|before| AsService {
-            is_strict: true,
-            ..before
-        })
+        self.map_handler(|_| AsService { is_strict: true })
     }
 
     /// Connects to the broker, and serves.
@@ -135,27 +179,14 @@ impl<P: Protocol> ClientBuilder<P, AsService> {
 
 /// What asks the broker for the clients of a topic.
 fn ask<P: Protocol>(filter: &TopicFilter, is_strict: bool) -> Result<SubscribeAsk, AttachError> {
-    let topic = as_topic(format!("{}/$in", filter.as_str()));
-    let topic = topic.map_err(|status| AttachError::Topic {
+    let options = SubscribeOptions::new()
+        .protocol(P::NAME, P::fingerprint())
+        .by_peer();
+    let options = if is_strict { options.strict() } else { options };
+    let asked = options.ask(&format!("{}/$in", filter.as_str()), false);
+    asked.map_err(|status| AttachError::Topic {
         topic: filter.as_str().to_owned(),
         why: status.message().to_owned(),
-    })?;
-    let rule = if is_strict {
-        SchemaRule::Strict
-    } else {
-        SchemaRule::Unspecified
-    };
-    Ok(SubscribeAsk {
-        is_unsubscribe: false,
-        kind: MsgKind::State,
-        topic,
-        subscribe: Some(Subscribe {
-            protocol: P::NAME.to_owned(),
-            fingerprint: P::fingerprint(),
-            by_peer: true,
-            schema_rule: rule.into(),
-            ..Subscribe::default()
-        }),
     })
 }
 

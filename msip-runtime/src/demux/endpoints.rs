@@ -13,7 +13,7 @@ use std::{
 
 use tokio::sync::Notify;
 
-use super::window::Grant;
+use super::grant::Grant;
 use crate::{
     DisconnectReason, Metadata, Status, connection::ConnectionShared, driver::HandlerTask,
     service::Inbox,

@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use prost::Message as _;
 
-use super::window::Grant;
+use super::grant::Grant;
 use crate::{Code, MsgKind, Status, Variant, raw::UntypedMessage};
 use msip_session::wire::{
     Topic,

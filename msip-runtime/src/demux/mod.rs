@@ -11,6 +11,7 @@
 //! connection.
 
 mod endpoints;
+mod grant;
 mod inform;
 mod sorter;
 mod table;

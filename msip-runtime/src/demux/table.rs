@@ -15,8 +15,9 @@ use tokio::task::JoinSet;
 
 use super::{
     endpoints::{Command, Endpoint, EndpointId, Endpoints, Introduced, VirtualPeer},
+    grant::Grant,
     inform::{self, PRESENCE},
-    window::{ClientWindow, Grant},
+    window::ClientWindow,
 };
 use crate::{
     Code, DisconnectReason, Draining, Identity, Metadata, SendError, Status,

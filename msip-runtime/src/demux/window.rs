@@ -2,7 +2,10 @@
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use super::endpoints::{Command, Endpoints};
+use super::{
+    endpoints::{Command, Endpoints},
+    grant::Grant,
+};
 use crate::service::PeerWindow;
 use msip_session::wire::Credit;
 
@@ -31,16 +34,6 @@ struct State {
     handled: Credit,
     /// How many messages wait, or are being handled.
     waiting: u32,
-}
-
-/// So much more of a client may be forwarded.
-#[derive(Debug)]
-pub(super) struct Grant {
-    pub(super) topic: Arc<str>,
-    pub(super) peer: Arc<str>,
-    pub(super) credit: Credit,
-    /// The connection that it is for: the next one begins with a window anew.
-    pub(super) connection: u64,
 }
 
 impl ClientWindow {

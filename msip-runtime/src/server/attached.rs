@@ -29,7 +29,8 @@ use crate::{
 };
 
 /// The clients of a service, by the topic at which they speak.
-type Topics<P> = Mutex<HashMap<Arc<str>, Arc<Registry<Peer<P>>>>>;
+type Topics<P> = Mutex<ByTopic<P>>;
+type ByTopic<P> = HashMap<Arc<str>, Arc<Registry<Peer<P>>>>;
 
 /// A handler that serves the clients of a topic, or of all that a filter names.
 pub(crate) struct AttachedService<P: Protocol, H> {
@@ -95,9 +96,7 @@ impl<P: Protocol> AttachedClients<P> {
     }
 }
 
-fn lock<P: Protocol>(
-    topics: &Topics<P>,
-) -> MutexGuard<'_, HashMap<Arc<str>, Arc<Registry<Peer<P>>>>> {
+fn lock<P: Protocol>(topics: &Topics<P>) -> MutexGuard<'_, ByTopic<P>> {
     topics.lock().unwrap_or_else(PoisonError::into_inner)
 }
 

@@ -391,7 +391,7 @@ async fn a_session_that_is_resumed_asks_again_what_was_not_answered() {
     proxy.cut();
     assert_eq!(next(&mut seen).await, "connected");
     assert_eq!(next(&mut seen).await, "subscribe late alone");
-    let asked: Result<(), CallError> = soon("an answer", asking).await.expect("it ends");
+    let asked: Result<_, CallError> = soon("an answer", asking).await.expect("it ends");
     asked.expect("accepted");
     assert_eq!(next(&mut heard).await, "connected");
     // What was accepted before is the session's still.
