@@ -112,8 +112,8 @@ pub struct DrainReq {}
 #[prost(prost_path = "::prost")]
 pub struct DrainRsp {}
 
-/// An instance of a service has room for more of a client's one-way messages, deliveries included. It begins with 256 messages and
-/// 256 KiB for each client and topic.
+/// An instance of a service has finished with some of a client's one-way messages, deliveries included. Of each client and topic it
+/// is sent 256 messages and 256 KiB ahead of that.
 #[allow(clippy::doc_markdown, reason = "the fields and comments are the schema's")]
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 #[prost(prost_path = "::prost")]
@@ -121,12 +121,9 @@ pub struct PeerCredit {
     /// The client, as it is named in "T/$in/\<peer>".
     #[prost(string, tag = "1")]
     pub peer: ::std::string::String,
-    /// How many more messages.
+    /// How many messages it has finished with since it last said so.
     #[prost(uint32, tag = "2")]
     pub items: u32,
-    /// How many more bytes of bodies.
-    #[prost(uint32, tag = "3")]
-    pub bytes: u32,
 }
 
 /// A client of a topic hears what is spoken there, since it came before the first service.

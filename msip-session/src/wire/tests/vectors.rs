@@ -208,7 +208,6 @@ impl Vector {
                 message: Some(client_to_server::Message::PeerCredit(PeerCredit {
                     peer: self.text("body.peer"),
                     items: self.small("body.items"),
-                    bytes: self.small("body.bytes"),
                 })),
             }),
             "DrainReq" => prost::Message::encode_to_vec(&ClientToServer {
