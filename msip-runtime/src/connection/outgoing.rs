@@ -10,19 +10,19 @@ use super::{
     deadline::Deadline,
     exchange_table::{ExchangeTable, OpenedExchange},
     message::Outgoing,
-    metadata::encode_metadata,
+    metadata::{add_key, append, encode_metadata},
     recv_buffer::RecvBuffer,
     reply_slot::ReplySlot,
 };
 use crate::{
-    CallOptions, MetadataError, MsgKind, SendError, Status,
+    CallOptions, MsgKind, SendError, Status,
     body::{Encoding, Prepared},
     protocol::{Exchange, Variant},
     sync::Ordering,
 };
 use msip_session::{
     Blocked, CallShape, RequestHead, Session, StateKey, Token, is_droppable,
-    wire::{self, DEADLINE_LEN, Limits, Topic},
+    wire::{self, Topic},
 };
 
 /// A message that is ready to be sent, but for its id.
@@ -87,7 +87,7 @@ impl<'a, E: Outgoing> OutgoingMessage<'a, E> {
             message: Some(message),
             variant,
             head: head(variant, options),
-            metadata: encode_metadata(options, connection.correlation_ids.as_ref())?,
+            metadata: metadata_of(connection, message, variant, options)?,
             topic: message.topic(),
             login: options.login(),
             fail_fast: options.is_fail_fast(),
@@ -106,8 +106,12 @@ impl<'a, E: Outgoing> OutgoingMessage<'a, E> {
         options: &CallOptions,
     ) -> Result<Self, SendError> {
         check_clearable(variant)?;
-        let mut metadata = encode_metadata(options, connection.correlation_ids.as_ref())?;
-        add_cleared(&mut metadata, message.key_only())?;
+        let mut metadata = metadata_of(connection, message, variant, options)?;
+        let which = wire::Metadata {
+            cleared: message.key_only(),
+            ..wire::Metadata::default()
+        };
+        append(&mut metadata, &which)?;
         Ok(Self {
             message: Some(message),
             variant,
@@ -249,7 +253,7 @@ impl<'a, E: Outgoing> OutgoingMessage<'a, E> {
     /// The key of a STATE.
     fn key(&self) -> Option<StateKey> {
         let message = self.message?;
-        state_key(self.variant, || {
+        state_key(self.variant, self.topic, || {
             // The sender's own word comes before the schema's.
             match wire::Metadata::decode(self.metadata.as_slice()) {
                 Ok(metadata) if !metadata.key.is_empty() => metadata.key.into_bytes(),
@@ -349,6 +353,20 @@ pub(crate) fn check_clearable(variant: &Variant) -> Result<(), SendError> {
     Err(SendError::Refused(Status::invalid_argument(text)))
 }
 
+/// The encoded metadata of a message, with what a topic adds to it.
+fn metadata_of<E: Outgoing>(
+    connection: &ConnectionShared,
+    message: &E,
+    variant: &Variant,
+    options: &CallOptions,
+) -> Result<Vec<u8>, SendError> {
+    let mut metadata = encode_metadata(options, connection.correlation_ids.as_ref())?;
+    if variant.key_number.is_some() {
+        add_key(&mut metadata, message, options)?;
+    }
+    Ok(metadata)
+}
+
 /// The encoded metadata that says which STATE is cleared.
 pub(crate) fn metadata_of_cleared(cleared: Vec<u8>) -> Vec<u8> {
     let which = wire::Metadata {
@@ -358,23 +376,23 @@ pub(crate) fn metadata_of_cleared(cleared: Vec<u8>) -> Vec<u8> {
     which.encode_to_vec()
 }
 
-/// Adds to encoded metadata which STATE is cleared.
-fn add_cleared(metadata: &mut Vec<u8>, cleared: Vec<u8>) -> Result<(), SendError> {
-    // The encodings of two messages, one behind the other, are that of both.
-    metadata.extend_from_slice(&metadata_of_cleared(cleared));
-    let max = usize::from(Limits::default().max_metadata);
-    let len = metadata.len().saturating_add(DEADLINE_LEN);
-    if len > max {
-        return Err(SendError::Metadata(MetadataError::TooLarge { len, max }));
-    }
-    Ok(())
-}
-
-/// The key of a STATE among those of its variant; none for any other kind.
-pub(super) fn state_key(variant: &Variant, key: impl FnOnce() -> Vec<u8>) -> Option<StateKey> {
-    (variant.kind == MsgKind::State).then(|| StateKey {
-        variant: variant.number,
-        key: key(),
+/// The key of a STATE among those of its variant that wait to be sent, at each topic; none for any other kind.
+pub(super) fn state_key(
+    variant: &Variant,
+    topic: Option<&Topic>,
+    key: impl FnOnce() -> Vec<u8>,
+) -> Option<StateKey> {
+    (variant.kind == MsgKind::State).then(|| {
+        let mut key = key();
+        if let Some(topic) = topic {
+            // No topic has this byte.
+            key.push(0);
+            key.extend_from_slice(topic.as_str().as_bytes());
+        }
+        StateKey {
+            variant: variant.number,
+            key,
+        }
     })
 }
 
@@ -382,5 +400,23 @@ fn head(variant: &Variant, options: &CallOptions) -> RequestHead<'static> {
     RequestHead {
         urgent: options.urgent.unwrap_or(variant.urgent),
         ..variant.head()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+
+    use super::*;
+
+    #[test]
+    fn a_state_replaces_none_of_another_topic() {
+        let variant = Variant::new(1, "position", MsgKind::State);
+        let topic = |text: &'static str| Topic::new(Bytes::from_static(text.as_bytes()), 255);
+        let (ada, bob) = (topic("T/$to/ada").unwrap(), topic("T/$to/bob").unwrap());
+        let key = |topic| state_key(&variant, topic, || b"7".to_vec());
+        assert_ne!(key(Some(&ada)), key(Some(&bob)));
+        assert_ne!(key(Some(&ada)), key(None));
+        assert_eq!(key(Some(&ada)), key(Some(&ada)));
     }
 }
