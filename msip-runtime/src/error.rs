@@ -306,6 +306,12 @@ pub enum ConnectError {
         /// The status of the broker.
         status: Status,
     },
+    /// The connection has a client at this topic already: what comes there goes to one handler. Clone that client, or close it first.
+    #[error("the connection has a client at the topic {topic:?}: clone that, or close it first")]
+    TopicInUse {
+        /// The topic.
+        topic: String,
+    },
     /// The URL names a topic, and the server is no broker.
     #[error(
         "the URL names the topic {topic:?}, and the server at {url} is no broker: leave the topic out to speak with it directly"

@@ -77,6 +77,7 @@
 //! | [`Server`], [`ServerBuilder`] | listens, and serves every client with one handler |
 //! | [`Peer`], [`Broadcast`] | a client as the server sees it; many of them at once |
 //! | [`Client`], [`ClientBuilder`] | connects, and reconnects by itself |
+//! | [`BrokerConnection`] | one connection to a broker, for clients of many protocols at many topics |
 //! | [`CallOptions`], [`With`] | what differs for one exchange: deadline, metadata, acknowledgment |
 //! | [`Streaming`], [`Stream`] | a stream that comes in; one that goes out |
 //! | [`Sender`] | an exclusive, buffered sender of many small messages |
@@ -214,8 +215,8 @@ pub use bytes;
 pub use call::Call;
 pub use channel::{Channel, ChannelError};
 pub use client::{
-    Client, ClientBuilder, ConnectWith, ConnectionInfo, ConnectionState, Credential,
-    IntoCredential, Reconnect,
+    BrokerConnection, Client, ClientBuilder, ConnectWith, ConnectionInfo, ConnectionState,
+    Credential, IntoCredential, Reconnect, ToBroker,
 };
 pub use compatibility::SchemaDifference;
 pub use connection::{Cancellation, Draining};

@@ -4,7 +4,7 @@ use std::{future::Future, sync::Arc};
 
 use crate::{
     Envelope, Outbound, OutboundPush, SendError,
-    connection::{Addressed, BatchTerms, ConnectionShared, Outgoing, add_key},
+    connection::{Addressed, BatchTerms, ClosedLink, ConnectionShared, Outgoing, add_key},
     options::NO_OPTIONS,
 };
 use msip_session::{Batch, NotBare, RequestHead, wire::Topic};
@@ -98,6 +98,12 @@ impl<T> Sender<T> {
         }
     }
 
+    /// It sends nothing once the client is closed, whose connection goes on.
+    pub(crate) fn closed_with(mut self, closed: &ClosedLink) -> Self {
+        self.batch.closed = Some(closed.clone());
+        self
+    }
+
     /// Hands over what waits. Returns once the connection has taken it, as a send does.
     ///
     /// # Errors
@@ -165,6 +171,8 @@ pub(crate) struct BatchSender {
     terms: Option<BatchTerms>,
     /// The number of the login that it sends for; 0 for none.
     login: u64,
+    /// Where the connection is that of others too: set once the client is closed.
+    closed: Option<ClosedLink>,
 }
 
 impl BatchSender {
@@ -174,7 +182,19 @@ impl BatchSender {
             batch: Batch::default(),
             terms: None,
             login,
+            closed: None,
         }
+    }
+
+    /// Drops what waits, where the client is closed.
+    fn check_closed(&mut self) -> Result<(), SendError> {
+        let is_closed = |closed: &ClosedLink| closed.get().is_some();
+        if self.closed.as_ref().is_some_and(is_closed) {
+            self.connection.drop_batch(&mut self.batch);
+            self.terms = None;
+            return Err(SendError::Closed);
+        }
+        Ok(())
     }
 
     pub(crate) fn connection(&self) -> &Arc<ConnectionShared> {
@@ -193,6 +213,7 @@ impl BatchSender {
 
     /// Waits until a message can be taken.
     pub(crate) async fn ready(&mut self) -> Result<(), SendError> {
+        self.check_closed()?;
         if self.batch.len() >= BATCH_LEN {
             self.flush().await?;
         }
@@ -204,6 +225,7 @@ impl BatchSender {
     }
 
     pub(crate) async fn flush(&mut self) -> Result<(), SendError> {
+        self.check_closed()?;
         let Some(terms) = &self.terms else {
             return Ok(());
         };
@@ -337,6 +359,9 @@ impl BatchSender {
 
 impl Drop for BatchSender {
     fn drop(&mut self) {
+        if self.check_closed().is_err() {
+            return;
+        }
         if let Some(terms) = &self.terms
             && !self.batch.is_empty()
         {

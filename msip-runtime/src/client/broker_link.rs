@@ -1,10 +1,12 @@
 //! A connection to a broker, for endpoints at topics.
 
-use std::{future::Future, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
+
+use tokio::sync::watch;
 
 use super::{
     ClientBuilder, ConnectionInfo, ConnectionState, KeepOpen, Reconnect, Shared,
-    endpoint::Endpoint, establish::ProtocolId, supervisor,
+    endpoint::Endpoint, establish::ProtocolId, link_clients::LinkClients, supervisor,
 };
 use crate::{
     ConnectError, DisconnectReason, LostExchange, Status,
@@ -26,7 +28,16 @@ const BROKER_PROTOCOL: &str = "msip.broker.v1";
 pub(crate) struct BrokerLink {
     keep: KeepOpen,
     endpoints: Endpoints,
-    drain_timeout: Duration,
+    clients: LinkClients,
+    timeouts: LinkTimeouts,
+}
+
+/// The settings of a connection that are those of its endpoints too.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct LinkTimeouts {
+    pub(super) drain: Duration,
+    pub(super) handshake: Duration,
+    pub(super) login: Duration,
 }
 
 /// What a builder has for endpoints besides the settings of the connection.
@@ -52,19 +63,29 @@ impl<P, H> ClientBuilder<P, H> {
         let (handler, parts) = self.finish()?;
         parts.refuse_channels()?;
         let stacks = parts.stacks.clone();
-        let drain_timeout = parts.settings.drain_timeout;
+        let timeouts = LinkTimeouts {
+            drain: parts.settings.drain_timeout,
+            handshake: parts.settings.handshake_timeout,
+            // All of them log in within that of the connection.
+            login: parts.settings.login_timeout * 7 / 8,
+        };
         let protocol = ProtocolId {
             name: BROKER_PROTOCOL.into(),
             fingerprint: 0,
         };
         let target = parts.target(protocol, Translations::none(), None);
         let endpoints = Endpoints::default();
-        let endpoint = |_: &Arc<Shared>| LinkEndpoint(endpoints.clone());
+        let clients = LinkClients::default();
+        let endpoint = |_: &Arc<Shared>| LinkEndpoint {
+            endpoints: endpoints.clone(),
+            clients: clients.clone(),
+        };
         let keep = supervisor::start(target, endpoint).await?;
         let link = BrokerLink {
             keep,
             endpoints,
-            drain_timeout,
+            clients,
+            timeouts,
         };
         Ok((link, LinkParts { handler, stacks }))
     }
@@ -79,6 +100,24 @@ impl BrokerLink {
         &self.endpoints
     }
 
+    /// The clients at its topics.
+    pub(super) fn clients(&self) -> &LinkClients {
+        &self.clients
+    }
+
+    /// What all of its handles share.
+    pub(super) fn shared(&self) -> &Arc<Shared> {
+        &self.keep.0
+    }
+
+    pub(super) fn timeouts(&self) -> LinkTimeouts {
+        self.timeouts
+    }
+
+    pub(super) fn watch(&self) -> watch::Receiver<ConnectionState> {
+        self.keep.0.state.subscribe()
+    }
+
     pub(crate) fn info(&self) -> ConnectionInfo<'_> {
         ConnectionInfo::new(&self.keep.0)
     }
@@ -90,7 +129,7 @@ impl BrokerLink {
 
     /// How long what is open may take when it closes.
     pub(crate) fn drain_timeout(&self) -> Duration {
-        self.drain_timeout
+        self.timeouts.drain
     }
 
     pub(crate) fn is_confidential(&self) -> bool {
@@ -122,30 +161,49 @@ impl BrokerLink {
 }
 
 /// What sorts what the sessions of a connection receive.
-struct LinkEndpoint(Endpoints);
+struct LinkEndpoint {
+    endpoints: Endpoints,
+    clients: LinkClients,
+}
 
 impl Endpoint for LinkEndpoint {
     fn begin(&self, connection: &Arc<ConnectionShared>, inbox: &Arc<Inbox>) -> HandlerTask {
+        self.clients.begin_session();
         Box::pin(service::run(
-            Arc::new(Demux(self.0.clone())),
+            Arc::new(Demux(self.endpoints.clone())),
             (),
             Arc::clone(connection),
             Arc::clone(inbox),
         ))
     }
 
-    async fn connected(&self, _: u64) -> Result<(), Status> {
+    /// A client that cannot log in is closed, and the others go on.
+    async fn connected(&self, login: u64) -> Result<(), Status> {
+        self.clients.connected(login).await;
         Ok(())
     }
 
-    async fn closed_by_server(&self, _: &Status) -> Reconnect {
-        Reconnect::Stop
+    /// It comes back if one of them wants to.
+    async fn closed_by_server(&self, status: &Status) -> Reconnect {
+        let mut next = Reconnect::Stop;
+        for client in self.clients.joined() {
+            let wanted = client.closed_by_server(status).await;
+            if next == Reconnect::Stop {
+                next = wanted;
+            }
+        }
+        next
     }
 
-    async fn disconnected(&self, _: DisconnectReason) {}
+    async fn disconnected(&self, reason: DisconnectReason) {
+        self.clients.disconnected(&reason).await;
+    }
 
-    fn connect_failure(&self, _: &ConnectError, _: u32) -> impl Future<Output = Reconnect> + Send {
-        std::future::ready(Reconnect::Backoff)
+    async fn connect_failure(&self, error: &ConnectError, attempt: u32) -> Reconnect {
+        for client in self.clients.joined() {
+            client.connect_failure(error, attempt).await;
+        }
+        Reconnect::Backoff
     }
 
     /// Each caller has received its error; the variants are of many protocols.

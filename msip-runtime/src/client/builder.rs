@@ -114,7 +114,7 @@ pub struct ClientBuilder<P, H> {
     pub(super) url: String,
     handler: H,
     settings: Settings,
-    stacks: Stacks,
+    pub(super) stacks: Stacks,
     name: String,
     pub(super) connector: Option<Connector>,
     given: GivenOptions,

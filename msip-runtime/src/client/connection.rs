@@ -10,11 +10,11 @@ use std::{
 
 use tokio::sync::watch;
 
-use super::{Shared as ClientShared, establish::Target, topic::ClientTopic};
+use super::{Shared as ClientShared, establish::Target, subscription::Spoken, topic::ClientTopic};
 use crate::{
     CallOptions, CloseReason, Codec, Compression, Dropped, MemoryUse, SchemaDifference, SchemaRule,
     SessionLost,
-    compatibility::{Outcome, SchemaCheck, beside},
+    compatibility::{Outcome, PeerSchemas, SchemaCheck, beside},
     driver::HandlerTask,
     transport::Address,
 };
@@ -116,27 +116,29 @@ impl ClientShared {
 
     /// Begins to check the schema of a new session's server, where that has another fingerprint.
     /// It does not wait for the login of this number.
-    pub(super) fn begin_schema_check(&self, target: &Target, login: u64) {
-        let check = target.schemas.as_ref().and_then(|schemas| {
-            let Welcomed {
-                server_fingerprint,
-                server_describes,
-                ..
-            } = self.info.welcomed();
-            let limit = target.settings.handshake_timeout;
-            let options = CallOptions::new().timeout(limit).of_login(login);
-            // A client does not choose: it could only leave.
-            let rule = SchemaRule::Any;
-            let topic = target.topic.as_ref().map(ClientTopic::services);
-            schemas.check(
-                server_fingerprint,
-                server_describes,
-                &self.connection,
-                topic,
-                options,
-                rule,
-            )
-        });
+    pub(super) fn begin_schema_check(
+        &self,
+        schemas: &Arc<PeerSchemas>,
+        limit: Duration,
+        login: u64,
+    ) {
+        let Welcomed {
+            server_fingerprint,
+            server_describes,
+            ..
+        } = self.info.welcomed();
+        let options = CallOptions::new().timeout(limit).of_login(login);
+        // A client does not choose: it could only leave.
+        let rule = SchemaRule::Any;
+        let topic = self.topic.as_ref().map(ClientTopic::services);
+        let check = schemas.check(
+            server_fingerprint,
+            server_describes,
+            &self.connection,
+            topic,
+            options,
+            rule,
+        );
         *self.info.lock_schema() = match check {
             Some((check, checking)) => SchemaState {
                 check: Some(check),
@@ -152,11 +154,37 @@ impl ClientShared {
             self.connection.describe(Arc::clone(schemas.own()));
         }
         if target.topic.is_some() {
-            let mut welcomed = self.info.lock_welcomed();
-            welcomed.server_fingerprint = 0;
-            welcomed.server_describes = false;
+            self.begin_topic_session();
+        } else {
+            *self.info.lock_schema() = SchemaState::default();
         }
+    }
+
+    /// A session begins, in which nobody is known yet to speak at the topic.
+    pub(super) fn begin_topic_session(&self) {
+        let mut welcomed = self.info.lock_welcomed();
+        welcomed.server_fingerprint = 0;
+        welcomed.server_describes = false;
+        drop(welcomed);
         *self.info.lock_schema() = SchemaState::default();
+    }
+
+    /// The address in use.
+    pub(super) fn address(&self) -> Option<Address> {
+        self.welcomed().address
+    }
+
+    /// The outcome of the handshake; that of who speaks at the topic is the client's own.
+    fn welcomed(&self) -> Welcomed {
+        let own = self.info.welcomed();
+        let Some(on_link) = &self.on_link else {
+            return own;
+        };
+        Welcomed {
+            server_fingerprint: own.server_fingerprint,
+            server_describes: own.server_describes,
+            ..on_link.link.info.welcomed()
+        }
     }
 
     /// A service speaks at the client's topic, with the schema of this fingerprint.
@@ -173,16 +201,16 @@ impl ClientShared {
     /// other.
     pub(super) fn beside_topic_checks(
         self: &Arc<Self>,
-        target: &Arc<Target>,
+        spoken: Arc<Spoken>,
         handlers: HandlerTask,
     ) -> HandlerTask {
-        let (shared, target) = (Arc::clone(self), Arc::clone(target));
+        let shared = Arc::clone(self);
         // From the subscription of this session on.
-        let mut spoken = shared.info.spoken.subscribe();
+        let mut count = shared.info.spoken.subscribe();
         let checking = async move {
-            while spoken.changed().await.is_ok() {
+            while count.changed().await.is_ok() {
                 if shared.info.lock_schema().check.is_none() {
-                    shared.begin_schema_check(&target, 0);
+                    shared.begin_schema_check(&spoken.schemas, spoken.limit, 0);
                 }
                 let checking = shared.info.lock_schema().checking.take();
                 if let Some(Checking(checking)) = checking {
@@ -222,13 +250,16 @@ impl<'a> ConnectionInfo<'a> {
             // What has failed for that reason may be seen before the change of the state.
             return ConnectionState::Closed;
         }
-        *self.shared.state.borrow()
+        match &self.shared.on_link {
+            None => *self.shared.state.borrow(),
+            Some(on_link) => *on_link.link.state.borrow(),
+        }
     }
 
     /// Why the client is closed, and will not reconnect; `None` while it is not closed.
     #[must_use]
     pub fn closed(&self) -> Option<CloseReason> {
-        self.shared.connection.close_reason()
+        self.shared.sending().close_reason()
     }
 
     /// A receiver of the state. It sees the latest change, though not each of several between two looks.
@@ -244,7 +275,9 @@ impl<'a> ConnectionInfo<'a> {
     /// A slow receiver sees the last loss only; `count` is the number of all of them.
     #[must_use]
     pub fn lost_sessions(&self) -> watch::Receiver<Option<SessionLost>> {
-        self.shared.info.lost.subscribe()
+        let shared = self.shared;
+        let of_link = shared.on_link.as_ref().map(|on_link| &*on_link.link);
+        of_link.unwrap_or(shared).info.lost.subscribe()
     }
 
     /// Whether the connection resumed the session of an earlier one.
@@ -381,6 +414,6 @@ impl<'a> ConnectionInfo<'a> {
     }
 
     fn welcomed(&self) -> Welcomed {
-        self.shared.info.welcomed()
+        self.shared.welcomed()
     }
 }

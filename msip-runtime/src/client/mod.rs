@@ -1,6 +1,7 @@
 //! The client: one connection, which is kept alive.
 
 mod backoff;
+mod broker_connection;
 mod broker_link;
 mod builder;
 mod channels;
@@ -9,13 +10,17 @@ mod connection;
 mod credential;
 mod endpoint;
 mod establish;
+mod link_clients;
 mod login_hook;
+mod on_link;
 mod outbound;
 #[cfg(feature = "testing")]
 mod stub;
+mod subscription;
 mod supervisor;
 mod token;
 mod topic;
+mod topic_client;
 #[cfg(feature = "datagram")]
 mod udp_channel;
 mod untyped;
@@ -25,6 +30,7 @@ use std::{future::Future, marker::PhantomData, sync::Arc, time::Duration};
 use tokio::sync::watch;
 
 pub use backoff::Reconnect;
+pub use broker_connection::{BrokerConnection, ToBroker};
 pub(crate) use broker_link::BrokerLink;
 pub use builder::ClientBuilder;
 pub use connect_with::ConnectWith;
@@ -35,8 +41,8 @@ pub(crate) use stub::StubOutbound;
 pub use untyped::{Ignore, UntypedClient, UntypedService};
 
 use crate::{
-    Answered, CallError, CallOptions, ConnectError, DisconnectReason, Protocol, Sender, Status,
-    Streaming,
+    Answered, CallError, CallOptions, CloseReason, ConnectError, DisconnectReason, Protocol,
+    Sender, Status, Streaming,
     call::{Call, Serving},
     connection::ConnectionShared,
     dispatch::Dispatch,
@@ -45,6 +51,7 @@ use crate::{
     with::With,
 };
 use msip_session::wire::{Escaped, broker::TopicInd};
+use on_link::OnLink;
 use topic::ClientTopic;
 
 /// A client of the protocol `P`. What a client may say are methods of the generated trait `SendClientToServer`.
@@ -143,6 +150,8 @@ struct Shared {
     connection: Arc<ConnectionShared>,
     /// The topic of a broker that it speaks at; `None` on a direct connection.
     topic: Option<ClientTopic>,
+    /// Where the connection is that of others too.
+    on_link: Option<OnLink>,
     outgoing: Stack,
     state: watch::Sender<ConnectionState>,
     /// Set once the client is to be closed.
@@ -173,10 +182,30 @@ impl Drop for KeepOpen {
 
 impl Shared {
     fn request_stop(&self) {
+        if self.on_link.is_some() {
+            return self.end_at_topic(CloseReason::ClosedByUs);
+        }
         self.stop.send_replace(true);
         let status = Status::new(crate::Code::Cancelled, "the client closes the connection");
         self.connection.close_channels(&status);
         self.connection.begin_close(&status);
+    }
+
+    /// Closes a client that shares its connection, for this reason: nothing more is sent by it, and its task ends it.
+    fn end_at_topic(&self, reason: CloseReason) {
+        if let Some(on_link) = &self.on_link {
+            on_link.closed.close(reason);
+        }
+        self.stop.send_replace(true);
+    }
+
+    /// What is sent by.
+    #[inline]
+    fn sending(&self) -> &Arc<ConnectionShared> {
+        match &self.on_link {
+            None => &self.connection,
+            Some(on_link) => on_link.connection(),
+        }
     }
 }
 
@@ -271,13 +300,17 @@ impl<P: Protocol> Client<P> {
     /// An exclusive sender of one-way messages, for many small ones: it has a buffer of its own and the methods of the
     /// generated trait `PushClientToServer`. It keeps the connection open as this handle does.
     pub fn sender(&self) -> Sender<Self> {
-        Sender::new(
-            &self.shared.connection,
+        let sender = Sender::new(
+            self.shared(),
             self.clone(),
             self.shared.outgoing.installed().is_some(),
             Linked::topic(self),
             self.login.as_ref().map_or(0, |login| login.login()),
-        )
+        );
+        match &self.shared.on_link {
+            None => sender,
+            Some(on_link) => sender.closed_with(&on_link.closed),
+        }
     }
 
     /// The exchange that the handler is handling; outside of a handler, an empty one.
@@ -301,13 +334,17 @@ impl<P: Protocol> Client<P> {
     ///
     /// Dropping the future abandons the ping; its answer is ignored.
     pub async fn ping(&self, len: usize, timeout: Duration) -> Result<Duration, CallError> {
-        self.shared.connection.ping(len, timeout).await
+        self.shared().ping(len, timeout).await
     }
 
     /// Closes the connection gracefully: the server is notified, nothing new is sent, and open calls may finish within
     /// `drain_timeout`. Returns when the connection and its task have ended. All handles are closed with it.
     ///
     /// In a handler of this client it returns at once, since the connection waits for the handler.
+    ///
+    /// A client of a [`BrokerConnection`] ends its subscription instead, and its sends fail with
+    /// [`SendError::Closed`](crate::SendError::Closed) from here on; calls that are open are answered still. The connection stays
+    /// for the others.
     ///
     /// # Cancel safety
     ///
@@ -323,8 +360,9 @@ impl<P: Protocol> Client<P> {
         }
     }
 
+    #[inline]
     pub(crate) fn shared(&self) -> &Arc<ConnectionShared> {
-        &self.shared.connection
+        self.shared.sending()
     }
 
     /// The handle for the handler of this exchange.
@@ -437,9 +475,13 @@ where
 
     /// The supervisor calls the handler's `on_connected`; what came by the connection is handled once it has returned.
     async fn connected(&self, context: &Client<P>) {
-        let mut login = context.shared.login.subscribe();
-        // The sender is in `shared`, which the context holds: it cannot be dropped.
-        let _ = login.wait_for(|login| *login == Login::Done).await;
+        let shared = &context.shared;
+        let of_link = shared.on_link.as_ref().map(|on_link| &on_link.link);
+        for shared in [Some(shared), of_link].into_iter().flatten() {
+            let mut login = shared.login.subscribe();
+            // The sender is in `shared`, which the context holds: it cannot be dropped.
+            let _ = login.wait_for(|login| *login == Login::Done).await;
+        }
     }
 
     /// The supervisor calls the handler's `on_disconnected`.

@@ -1,6 +1,10 @@
 //! The supervisor of a client: a task that connects, runs the connection, and reconnects.
 
-use std::{future::Future, pin::Pin, sync::Arc};
+use std::{
+    future::{Future, pending},
+    pin::Pin,
+    sync::Arc,
+};
 
 use tokio::{
     sync::{oneshot, watch},
@@ -15,6 +19,7 @@ use super::{
     connection,
     endpoint::Endpoint,
     establish::{Established, Identity, Target, establish},
+    subscription::{Spoken, SubscribeError},
 };
 use crate::{
     CloseReason, Code, ConnectError, DisconnectReason, SessionLost, Status,
@@ -32,7 +37,6 @@ use reconnect::{Failed, Reconnected, Route};
 use welcome::{Ready, attach};
 
 mod reconnect;
-mod subscribe;
 mod welcome;
 
 /// Connects for the first time and logs in, and leaves the rest to a task. `endpoint` makes what the client's sessions are for.
@@ -49,6 +53,7 @@ pub(super) async fn start<E: Endpoint>(
     let shared = Arc::new(Shared {
         connection,
         topic: target.topic.clone(),
+        on_link: None,
         outgoing: target.stacks.outgoing.clone(),
         state: watch::Sender::new(ConnectionState::Connected),
         stop: watch::Sender::new(false),
@@ -65,6 +70,7 @@ pub(super) async fn start<E: Endpoint>(
             addresses,
             failed_attempts: 0,
         },
+        spoken: target.spoken().map(Arc::new),
         target: Arc::new(target),
         endpoint: Arc::new(endpoint(&shared)),
         shared,
@@ -119,6 +125,8 @@ struct Supervisor<E> {
     target: Arc<Target>,
     endpoint: Arc<E>,
     shared: Arc<Shared>,
+    /// What is spoken at the topic of the client, where it has one.
+    spoken: Option<Arc<Spoken>>,
     route: Route,
     /// Hears of the first login, and of no other.
     first_login: Option<oneshot::Sender<Result<(), ConnectError>>>,
@@ -398,6 +406,29 @@ impl<E: Endpoint> Supervisor<E> {
             outcome = logging_in => outcome,
         };
         outcome.map_err(LoginFailure::Failed)
+    }
+
+    /// Subscribes to the topic of the client, where it has one.
+    async fn subscribe(&self, login: u64) -> Result<(), ConnectError> {
+        let Some(spoken) = &self.spoken else {
+            return Ok(());
+        };
+        match self.shared.subscribe(spoken, login).await {
+            Ok(()) => Ok(()),
+            // The driver knows better why.
+            Err(SubscribeError::ConnectionEnded) => pending().await,
+            Err(SubscribeError::Failed(error)) => Err(error),
+        }
+    }
+
+    /// The handlers of a session, with the checks of the schemas of its server, or of who speaks at its topic, beside them.
+    fn beside_schema_checks(&self, handlers: HandlerTask) -> HandlerTask {
+        match &self.spoken {
+            None => self.shared.beside_schema_check(handlers),
+            Some(spoken) => self
+                .shared
+                .beside_topic_checks(Arc::clone(spoken), handlers),
+        }
     }
 
     /// What follows a session that has ended with its connection, for this reason.

@@ -11,6 +11,7 @@ mod cancellation;
 mod capacity;
 mod channels;
 mod clock;
+mod closed_link;
 mod deadline;
 mod decoding;
 mod describe_call;
@@ -53,6 +54,7 @@ mod way;
 
 pub(crate) use batch::BatchTerms;
 pub use cancellation::Cancellation;
+pub(crate) use closed_link::ClosedLink;
 pub(crate) use deadline::PROTOCOL_TIMEOUT;
 pub(crate) use decoding::ItemReader;
 pub use draining::Draining;

@@ -15,8 +15,8 @@ use tokio::sync::Notify;
 
 use super::grant::Grant;
 use crate::{
-    DisconnectReason, Metadata, Status, connection::ConnectionShared, driver::HandlerTask,
-    service::Inbox,
+    DisconnectReason, Metadata, Status, connection::ConnectionShared, describe::OwnSchema,
+    driver::HandlerTask, service::Inbox,
 };
 use msip_session::wire::broker::{PresenceInd, TopicInd};
 
@@ -33,10 +33,8 @@ pub(crate) trait ClientEndpoint: Send + Sync {
         let _ = topic;
     }
 
-    /// The subscription to the topic has ended, by the broker.
-    fn refused(&self, status: &Status) {
-        let _ = status;
-    }
+    /// What a service is told that asks for the schema of the client.
+    fn schema(&self) -> &Arc<OwnSchema>;
 }
 
 /// A service of a protocol at a topic, or at all that a filter names.

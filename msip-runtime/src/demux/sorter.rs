@@ -11,11 +11,17 @@ use super::{
     table::{Found, Table},
 };
 use crate::{
-    Code, Status, VariantLabel,
+    Code, MsgKind, Status, Variant, VariantLabel,
+    connection::CallToAnswer,
+    describe::OwnSchema,
     raw::UntypedMessage,
     service::{Received, Receiver, SessionService, SubscriptionEvent},
 };
+use msip_schema::DESCRIBE_VARIANT;
 use msip_session::{BareMessage, Incoming, ReplyTo, wire::Credit};
+
+/// The answer to a call for a schema.
+const DESCRIBED: Variant = Variant::new(DESCRIBE_VARIANT, "describe", MsgKind::Command);
 
 /// Sorts what the sessions of a connection to a broker receive, for its endpoints.
 #[derive(Debug)]
@@ -123,6 +129,11 @@ impl Sorter {
                 return;
             }
             let call = self.receiver.call(slot, id);
+            if incoming.variant == DESCRIBE_VARIANT
+                && let Some(own) = self.table.schema(incoming.topic.as_str().as_bytes())
+            {
+                return self.describe(call, &own);
+            }
             let sorted =
                 self.receiver
                     .check_awaited(call)
@@ -154,6 +165,18 @@ impl Sorter {
                 self.receiver.acknowledge(id, urgent, Err(status));
             }
             _ => self.receiver.ignored(variant, &status),
+        }
+    }
+
+    /// Tells the schema of an endpoint.
+    fn describe(&mut self, call: CallToAnswer, own: &OwnSchema) {
+        let responder = self.receiver.responder(call, None);
+        match own.text() {
+            Ok(text) => responder.answer(&UntypedMessage::new(&DESCRIBED, text.clone())),
+            Err(reason) => {
+                let text = format!("no description: {reason}");
+                responder.fail(&Status::new(Code::Unimplemented, text));
+            }
         }
     }
 

@@ -22,6 +22,7 @@ use super::{
 use crate::{
     Code, DisconnectReason, Draining, Identity, Metadata, SendError, Status,
     connection::{ConnectionShared, Terms},
+    describe::OwnSchema,
     options::NO_OPTIONS,
     raw::Handle,
     service::{Inbox, PeerWindow},
@@ -251,6 +252,15 @@ impl Table {
         Ok(found)
     }
 
+    /// The schema of the client that hears this topic.
+    pub(super) fn schema(&mut self, topic: &[u8]) -> Option<Arc<OwnSchema>> {
+        let id = self.find(topic)?.id;
+        match self.endpoints.get(id)? {
+            Endpoint::Client(client) => Some(Arc::clone(client.schema())),
+            Endpoint::Service(_) => None,
+        }
+    }
+
     fn find(&mut self, topic: &[u8]) -> Option<&Open> {
         let key = match &self.last {
             Some((last, key)) if *last == topic => *key,
@@ -416,9 +426,6 @@ impl Table {
         let topic = filter.strip_suffix("/$in");
         for (_, endpoint) in self.endpoints.all() {
             match (endpoint, topic) {
-                (Endpoint::Client(client), None) if client.topic() == filter => {
-                    client.refused(status);
-                }
                 (Endpoint::Service(service), Some(topic)) => service.refused(topic, status),
                 _ => {}
             }

@@ -7,4 +7,5 @@ mod fixture;
 mod identities;
 mod publications;
 mod sessions;
+mod shared_connection;
 mod typed;

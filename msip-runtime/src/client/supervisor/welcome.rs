@@ -66,8 +66,10 @@ pub(super) fn attach(target: &Target, shared: &Shared, established: Established)
     let key = begin_channels(target, shared, &welcome.welcome);
     let login = shared.connection.attach_for_login(session, encoding);
     shared.begin_session(target);
-    if target.topic.is_none() {
-        shared.begin_schema_check(target, login);
+    if target.topic.is_none()
+        && let Some(schemas) = &target.schemas
+    {
+        shared.begin_schema_check(schemas, target.settings.handshake_timeout, login);
     }
     (stream, decoder, identity, login, key)
 }
