@@ -154,6 +154,7 @@ mod connection;
 mod decode_pool;
 mod decoded_size;
 pub mod describe;
+mod dialect;
 mod dispatch;
 mod driver;
 mod error;
@@ -214,7 +215,9 @@ pub use connection::{Cancellation, Draining};
 #[doc(hidden)]
 pub use decoded_size::{EnvelopeSizes, MessageSize};
 pub use describe::proto_text;
-pub use error::{CallError, CloseReason, ConnectError, DisconnectReason, SendError};
+pub use error::{
+    CallError, CloseReason, ConnectError, DisconnectReason, SendError, Unsupported,
+};
 pub use extensions::Extensions;
 pub use futures_core::Stream;
 pub use identity::Identity;

@@ -20,6 +20,7 @@ use crate::{
     channel::{self, ChannelPlan},
     compatibility::PeerSchemas,
     describe::OwnSchema,
+    dialect::{ClientDialect, Feature},
     middleware::{Middleware, Stacks},
     negotiation::Translations,
     settings::{Settings, with_settings},
@@ -126,6 +127,8 @@ pub struct ClientBuilder<P, H> {
 pub(super) struct Parts {
     url: ServiceUrl,
     connector: Connector,
+    /// What is spoken, where that is not MSIP.
+    dialect: Option<ClientDialect>,
     settings: Settings,
     stacks: Stacks,
     name: String,
@@ -136,6 +139,42 @@ pub(super) struct Parts {
 }
 
 impl Parts {
+    /// Finds what is spoken at the URL, and refuses what that cannot carry.
+    fn with_dialect(mut self) -> Result<Self, ConnectError> {
+        self.dialect = ClientDialect::of(&self.url, &self.settings)?;
+        let Some(dialect) = &self.dialect else {
+            self.url.check_direct()?;
+            for channel in &self.channels {
+                if let Some(dialect) = ClientDialect::of(&channel.url, &channel.settings)? {
+                    dialect.carries().check(Feature::Channels)?;
+                }
+            }
+            return Ok(self);
+        };
+        let wants = [
+            (self.credential.is_some(), Feature::Credentials),
+            (self.has_channels(), Feature::Channels),
+        ];
+        for (_, feature) in wants.iter().filter(|(wants, _)| *wants) {
+            dialect.carries().check(*feature)?;
+        }
+        Ok(self)
+    }
+
+    fn has_channels(&self) -> bool {
+        #[cfg(feature = "datagram")]
+        if self.udp.is_some() {
+            return true;
+        }
+        !self.channels.is_empty()
+    }
+
+    /// A dialect gives all messages of a schema to one topic.
+    fn typed(mut self) -> Result<Self, ConnectError> {
+        self.dialect = self.dialect.map(ClientDialect::typed).transpose()?;
+        Ok(self)
+    }
+
     /// Refuses channels, for a client whose service consumes one connection.
     pub(super) fn refuse_channels(&self) -> Result<(), ChannelError> {
         if self.channels.is_empty() {
@@ -154,6 +193,7 @@ impl Parts {
         let Self {
             url,
             connector,
+            dialect,
             settings,
             stacks,
             name,
@@ -162,10 +202,13 @@ impl Parts {
             #[cfg(feature = "datagram")]
             udp,
         } = self;
+        // Nobody tells what the other end of a dialect has as its schema.
+        let schemas = schemas.filter(|_| dialect.is_none());
         Target {
             protocol,
             url,
             connector,
+            dialect,
             settings,
             stacks,
             name,
@@ -319,7 +362,6 @@ impl<P, H> ClientBuilder<P, H> {
             Some(_) => ServiceUrl::parse_any(&url)?,
             None => ServiceUrl::parse(&url)?,
         };
-        url.check_direct()?;
         if connector.is_none() {
             url.check_streams()?;
         }
@@ -338,6 +380,7 @@ impl<P, H> ClientBuilder<P, H> {
         let parts = Parts {
             url,
             connector,
+            dialect: None,
             settings,
             stacks,
             name,
@@ -346,7 +389,7 @@ impl<P, H> ClientBuilder<P, H> {
             #[cfg(feature = "datagram")]
             udp,
         };
-        Ok((handler, parts))
+        Ok((handler, parts.with_dialect()?))
     }
 }
 
@@ -436,6 +479,7 @@ impl<P: Protocol, H> ClientBuilder<P, H> {
         H: Send + Sync + 'static,
     {
         let (handler, parts) = self.finish()?;
+        let parts = parts.typed()?;
         let protocol = ProtocolId {
             name: P::NAME.into(),
             fingerprint: P::fingerprint(),

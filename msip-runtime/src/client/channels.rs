@@ -96,6 +96,7 @@ impl Target {
             protocol: self.protocol.clone(),
             url: plan.url.clone(),
             connector: plan.connector()?.clone(),
+            dialect: None,
             settings: plan.settings.clone(),
             stacks: self.stacks.clone(),
             name: self.name.clone(),

@@ -41,7 +41,11 @@ pub(super) async fn start<E: Endpoint>(
     endpoint: impl FnOnce(&Arc<Shared>) -> E,
 ) -> Result<KeepOpen, ConnectError> {
     instruments::describe();
-    let connection = Arc::new(ConnectionShared::new(&target.settings));
+    let connection = ConnectionShared::new(&target.settings);
+    let connection = Arc::new(match &target.dialect {
+        Some(dialect) => connection.carrying(dialect.carries()),
+        None => connection,
+    });
     let order = target.settings.address_order;
     let mut addresses = Addresses::new(&target.url, order, || random().unwrap_or(0));
     let established = establish(&target, &mut addresses, &connection, None).await?;

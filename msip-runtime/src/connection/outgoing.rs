@@ -87,7 +87,10 @@ impl<'a, E: Outgoing> OutgoingMessage<'a, E> {
             message: Some(message),
             variant,
             head: head(variant, options),
-            metadata: encode_metadata(options, connection.correlation_ids.as_ref())?,
+            metadata: carried(
+                connection,
+                encode_metadata(options, connection.correlation_ids.as_ref())?,
+            )?,
             topic: message.topic(),
             login: options.login(),
             fail_fast: options.is_fail_fast(),
@@ -112,7 +115,7 @@ impl<'a, E: Outgoing> OutgoingMessage<'a, E> {
             message: Some(message),
             variant,
             head: head(variant, options),
-            metadata,
+            metadata: carried(connection, metadata)?,
             topic: message.topic(),
             login: options.login(),
             fail_fast: options.is_fail_fast(),
@@ -368,6 +371,15 @@ fn add_cleared(metadata: &mut Vec<u8>, cleared: Vec<u8>) -> Result<(), SendError
         return Err(SendError::Metadata(MetadataError::TooLarge { len, max }));
     }
     Ok(())
+}
+
+/// Metadata, unless the dialect of the peer cannot carry it.
+#[inline]
+fn carried(connection: &ConnectionShared, metadata: Vec<u8>) -> Result<Vec<u8>, SendError> {
+    if let Some(carries) = connection.carries {
+        carries.check_metadata(&metadata)?;
+    }
+    Ok(metadata)
 }
 
 /// The key of a STATE among those of its variant; none for any other kind.

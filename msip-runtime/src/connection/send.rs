@@ -39,6 +39,7 @@ impl ConnectionShared {
             let delivered = self.deliver(message, options).await;
             return delivered.map_err(|error| match error {
                 CallError::NotSent(error) => error,
+                CallError::Unsupported(unsupported) => SendError::Unsupported(unsupported),
                 error => SendError::NotAcknowledged(Box::new(error)),
             });
         }

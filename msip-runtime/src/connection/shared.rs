@@ -14,9 +14,10 @@ use super::{
     inner::ConnectionInner, metadata::CorrelationIds, signal::Raised,
 };
 use crate::{
-    CloseReason, Dropped, Identity, MemoryUse, Metadata, Status,
+    CloseReason, Dropped, Identity, MemoryUse, Metadata, Status, Unsupported,
     body::Encoding,
     decode_pool::DecodeQueue,
+    dialect::{Carries, Feature},
     settings::Settings,
     sync::{AtomicBool, AtomicU8, AtomicU64, Mutex, MutexGuard, Ordering, lock},
 };
@@ -44,6 +45,8 @@ pub(crate) struct ConnectionShared {
     pub(super) clock: Clock,
     pub(super) call_timeout: Duration,
     pub(super) write_timeout: Duration,
+    /// What can be sent, where the peer speaks another dialect.
+    pub(super) carries: Option<&'static Carries>,
     /// Where a message without a correlation id is given one.
     pub(super) correlation_ids: Option<CorrelationIds>,
     budget: Arc<Budget>,
@@ -150,12 +153,25 @@ impl ConnectionShared {
             clock: Clock::start(),
             call_timeout: settings.call_timeout,
             write_timeout: settings.write_timeout,
+            carries: None,
             correlation_ids: settings.correlation_ids.then(CorrelationIds::new),
             budget: Arc::clone(&settings.budget),
             channel_kinds: AtomicU8::new(0),
             role: OnceLock::new(),
             decode_queue: OnceLock::new(),
         }
+    }
+
+    /// A connection to a peer of another dialect. No message takes the fast path, which looks at nothing.
+    pub(crate) fn carrying(mut self, carries: &'static Carries) -> Self {
+        self.carries = Some(carries);
+        self.is_plain = AtomicBool::new(false);
+        self
+    }
+
+    /// Refuses what the dialect of the peer lacks.
+    pub(super) fn check_carried(&self, feature: Feature) -> Result<(), Unsupported> {
+        self.carries.map_or(Ok(()), |carries| carries.check(feature))
     }
 
     /// Where bodies of the peer are read that would hold up this thread.
@@ -255,8 +271,8 @@ impl ConnectionShared {
         state.session = Some(session);
         self.max_decoded
             .store(encoding.max_decoded(), Ordering::Relaxed);
-        self.is_plain
-            .store(encoding.is_identity(), Ordering::Relaxed);
+        let is_plain = encoding.is_identity() && self.carries.is_none();
+        self.is_plain.store(is_plain, Ordering::Relaxed);
         state.encoding = encoding;
     }
 

@@ -10,7 +10,10 @@ use super::{
     reply_slot::ReplySlot,
     subscription_table::{Asked, RefusedSubscription, SubscribeAsk, Subscriptions},
 };
-use crate::{CallError, Status};
+use crate::{
+    CallError, MsgKind, Status, Unsupported,
+    dialect::{Carries, Feature},
+};
 use msip_session::{Outcome, SubscribeReply};
 
 impl ConnectionShared {
@@ -20,6 +23,9 @@ impl ConnectionShared {
         ask: &SubscribeAsk,
         limit: Option<Duration>,
     ) -> Result<(), CallError> {
+        if let Some(carries) = self.carries {
+            check_subscription(carries, ask)?;
+        }
         let limit = limit.unwrap_or(self.call_timeout);
         let deadline = Deadline {
             timeout: Some(limit),
@@ -106,6 +112,22 @@ impl ConnectionInner {
     pub(crate) fn take_refused_subscription(&mut self) -> Option<RefusedSubscription> {
         self.subscriptions.as_mut()?.refused.pop()
     }
+}
+
+/// Refuses what a dialect lacks.
+fn check_subscription(carries: &Carries, ask: &SubscribeAsk) -> Result<(), Unsupported> {
+    if ask.kind == MsgKind::Command {
+        carries.check(Feature::Grants)?;
+    }
+    if let Some(subscribe) = &ask.subscribe {
+        if !subscribe.group.is_empty() {
+            carries.check(Feature::Groups)?;
+        }
+        if !subscribe.protocol.is_empty() {
+            carries.check(Feature::SubscribedProtocols)?;
+        }
+    }
+    carries.check_filter(&ask.topic)
 }
 
 /// The side of a broker.

@@ -117,6 +117,9 @@ pub enum UrlError {
         /// The topic.
         topic: String,
     },
+    /// The URL names no topic, where all messages of a schema belong to one.
+    #[error("the URL names no topic: a client with a schema needs one, write mip://host:port/topic")]
+    NoTopic,
     /// By this scheme datagrams are sent, and no connection is made.
     #[error(
         "udp:// has datagrams only, for connections of other transports: a server is given it by `also`, \
