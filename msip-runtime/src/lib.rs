@@ -215,9 +215,7 @@ pub use connection::{Cancellation, Draining};
 #[doc(hidden)]
 pub use decoded_size::{EnvelopeSizes, MessageSize};
 pub use describe::proto_text;
-pub use error::{
-    CallError, CloseReason, ConnectError, DisconnectReason, SendError, Unsupported,
-};
+pub use error::{CallError, CloseReason, ConnectError, DisconnectReason, SendError, Unsupported};
 pub use extensions::Extensions;
 pub use futures_core::Stream;
 pub use identity::Identity;

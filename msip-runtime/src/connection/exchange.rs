@@ -15,8 +15,7 @@ use super::{
 };
 use crate::{
     CallError, CallOptions, CloseReason, Metadata, SendError, Status, body::Encoding,
-    decode_pool::INLINE_LEN,
-    dialect::Feature,
+    decode_pool::INLINE_LEN, dialect::Feature,
 };
 use msip_session::{Outcome, wire};
 

@@ -171,7 +171,8 @@ impl ConnectionShared {
 
     /// Refuses what the dialect of the peer lacks.
     pub(super) fn check_carried(&self, feature: Feature) -> Result<(), Unsupported> {
-        self.carries.map_or(Ok(()), |carries| carries.check(feature))
+        self.carries
+            .map_or(Ok(()), |carries| carries.check(feature))
     }
 
     /// Where bodies of the peer are read that would hold up this thread.

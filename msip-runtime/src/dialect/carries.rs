@@ -79,10 +79,7 @@ impl Carries {
         let metadata = Metadata::decode(encoded).unwrap_or_default();
         let has = [
             (!metadata.headers.is_empty(), Feature::Headers),
-            (
-                !metadata.correlation_id.is_empty(),
-                Feature::CorrelationIds,
-            ),
+            (!metadata.correlation_id.is_empty(), Feature::CorrelationIds),
             (metadata.idempotent, Feature::Idempotency),
             (
                 !metadata.key.is_empty() || !metadata.cleared.is_empty(),

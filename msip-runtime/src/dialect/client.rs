@@ -42,10 +42,7 @@ impl ClientDialect {
         };
         let wants = [
             (settings.codec != Codec::Protobuf, Feature::Codecs),
-            (
-                settings.compress != Compression::None,
-                Feature::Compression,
-            ),
+            (settings.compress != Compression::None, Feature::Compression),
             (settings.correlation_ids, Feature::CorrelationIds),
         ];
         for (_, feature) in wants.iter().filter(|(wants, _)| *wants) {

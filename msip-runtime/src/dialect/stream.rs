@@ -17,10 +17,7 @@ use tokio::{
     time::{Instant, Sleep, sleep_until},
 };
 
-use super::{
-    Dialect, Output,
-    output::Pending,
-};
+use super::{Dialect, Output, output::Pending};
 
 /// How much is read at once.
 const READ_LEN: usize = 16 * 1024;
@@ -134,9 +131,8 @@ impl<S, D: Dialect> DialectStream<S, D> {
     /// Translates what was read.
     fn translate_incoming(&mut self) {
         let mut incoming = std::mem::take(&mut self.incoming);
-        let translated = self.with_dialect(|dialect, now, output| {
-            dialect.handle_bytes(&mut incoming, now, output)
-        });
+        let translated = self
+            .with_dialect(|dialect, now, output| dialect.handle_bytes(&mut incoming, now, output));
         if !incoming.is_empty() {
             // Else its memory is given back.
             self.incoming = incoming;
@@ -155,7 +151,8 @@ impl<S, D: Dialect> DialectStream<S, D> {
                 self.outgoing.clear();
                 return Ok(());
             };
-            let len = HEADER_LEN.saturating_add(header.payload_len.try_into().unwrap_or(usize::MAX));
+            let len =
+                HEADER_LEN.saturating_add(header.payload_len.try_into().unwrap_or(usize::MAX));
             if self.outgoing.len() < len {
                 self.outgoing.reserve(len - self.outgoing.len());
                 return Ok(());
@@ -166,7 +163,10 @@ impl<S, D: Dialect> DialectStream<S, D> {
                 dialect.handle_frame(&header, payload, now, output)
             })?;
         }
-        self.outgoing = BytesMut::new();
+        if self.outgoing.is_empty() {
+            // Its memory is given back.
+            self.outgoing = BytesMut::new();
+        }
         Ok(())
     }
 
@@ -190,7 +190,8 @@ impl<S, D: Dialect> DialectStream<S, D> {
                 Some(timer) => timer.as_mut().reset(at),
                 None => self.timer = Some(Box::pin(sleep_until(at))),
             }
-            let is_due = (self.timer.as_mut()).is_some_and(|timer| timer.as_mut().poll(task).is_ready());
+            let is_due =
+                (self.timer.as_mut()).is_some_and(|timer| timer.as_mut().poll(task).is_ready());
             if !is_due {
                 return;
             }

@@ -59,6 +59,13 @@ fn status() -> Status {
     Status::not_found("no such room")
 }
 
+fn unsupported() -> Unsupported {
+    Unsupported {
+        dialect: "MIP",
+        what: "calls",
+    }
+}
+
 fn text() -> String {
     "a b".to_owned()
 }
@@ -135,6 +142,7 @@ fn url_errors() -> Vec<UrlError> {
         UrlError::Credentials => UrlError::Credentials,
         UrlError::BadTopic { .. } => UrlError::BadTopic { topic: text() },
         UrlError::Topic { .. } => UrlError::Topic { topic: text() },
+        UrlError::NoTopic => UrlError::NoTopic,
         UrlError::DatagramsOnly => UrlError::DatagramsOnly,
         UrlError::Fragment => UrlError::Fragment,
         UrlError::BadEscape { .. } => UrlError::BadEscape { text: text() },
@@ -161,6 +169,7 @@ fn send_errors() -> Vec<SendError> {
         SendError::NotAcknowledged(_) => SendError::NotAcknowledged(Box::new(acknowledgment)),
         SendError::Refused(_) => SendError::Refused(status()),
         SendError::Metadata(_) => SendError::Metadata(MetadataError::EmptyName),
+        SendError::Unsupported(_) => SendError::Unsupported(unsupported()),
         SendError::NoTime { .. } => SendError::NoTime { timeout: Duration::ZERO },
     }
 }
@@ -170,6 +179,7 @@ fn call_errors() -> Vec<CallError> {
         CallError::Status(_) => CallError::Status(status()),
         CallError::DeadlineExceeded { .. } => CallError::DeadlineExceeded { timeout: SECOND },
         CallError::NotSent(_) => CallError::NotSent(SendError::Full),
+        CallError::Unsupported(_) => CallError::Unsupported(unsupported()),
         CallError::NotReceived => CallError::NotReceived,
         CallError::NotAccepted => CallError::NotAccepted,
         CallError::ConnectionLost => CallError::ConnectionLost,
@@ -250,6 +260,8 @@ fn connect_errors() -> Vec<ConnectError> {
         ConnectError::Credential { .. } => ConnectError::Credential { source: source() },
         ConnectError::CredentialTooLarge { .. } => ConnectError::CredentialTooLarge { len: 2, max: 1 },
         ConnectError::NoAddress { .. } => ConnectError::NoAddress { failures },
+        ConnectError::Unsupported(_) => ConnectError::Unsupported(unsupported()),
+        ConnectError::Dialect { .. } => ConnectError::Dialect { url: "mip://127.0.0.1:9000".into(), dialect: "MIP", rule: "what came is no frame".into() },
         ConnectError::Closed => ConnectError::Closed,
     }
 }

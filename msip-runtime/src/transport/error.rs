@@ -118,7 +118,9 @@ pub enum UrlError {
         topic: String,
     },
     /// The URL names no topic, where all messages of a schema belong to one.
-    #[error("the URL names no topic: a client with a schema needs one, write mip://host:port/topic")]
+    #[error(
+        "the URL names no topic: a client with a schema needs one, write mip://host:port/topic"
+    )]
     NoTopic,
     /// By this scheme datagrams are sent, and no connection is made.
     #[error(

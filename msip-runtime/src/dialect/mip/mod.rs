@@ -148,7 +148,14 @@ impl MipClient {
         !id.is_chosen_by_acceptor() && id.sequence() != 0 && id <= newest
     }
 
-    fn send(&self, request: FrameType, kind: MsgKind, id: MsgId, payload: &[u8], output: &mut Output) {
+    fn send(
+        &self,
+        request: FrameType,
+        kind: MsgKind,
+        id: MsgId,
+        payload: &[u8],
+        output: &mut Output,
+    ) {
         let header = RawHeader {
             flags: match request {
                 FrameType::Subscribe | FrameType::Unsubscribe => ACK_REQUIRED,
@@ -289,7 +296,9 @@ impl MipClient {
             }
             // A broker pings nobody, and a client has no answer to one that does.
             Some(FrameType::Ping) => Ok(()),
-            Some(other) => Err(fault(format!("{other} comes from a client, and not from a broker"))),
+            Some(other) => Err(fault(format!(
+                "{other} comes from a client, and not from a broker"
+            ))),
             None => {
                 let number = header.frame_type;
                 Err(fault(format!("unknown frame_type {number}")))
@@ -352,7 +361,11 @@ impl MipClient {
         self.state = State::Open;
         let header = Header::control(FrameType::Ack, greeting.hello);
         let mark = begin_frame(&mut output.to_session, &header);
-        write_welcome(&mut output.to_session, greeting.session_id, &greeting.welcome);
+        write_welcome(
+            &mut output.to_session,
+            greeting.session_id,
+            &greeting.welcome,
+        );
         // A Welcome is short.
         let _ = finish_frame(&mut output.to_session, mark);
         self.events.open(&mut output.to_session);
@@ -443,7 +456,8 @@ impl MipClient {
         if !self.config.is_typed {
             self.events.push(header, 0, topic, body, output);
         } else if *topic == *self.config.topic && !self.is_own(header.msg_id) {
-            self.events.push(header, events::member_of(body), &[], body, output);
+            self.events
+                .push(header, events::member_of(body), &[], body, output);
         }
         Ok(())
     }
@@ -453,7 +467,12 @@ impl MipClient {
         let Earned { items, bytes } = mem::take(&mut self.earned);
         if items > 0 {
             let credit = Credit { items, bytes };
-            write_credit(&mut output.to_session, Flags::NONE, MsgId::CONNECTION, credit);
+            write_credit(
+                &mut output.to_session,
+                Flags::NONE,
+                MsgId::CONNECTION,
+                credit,
+            );
         }
     }
 }
@@ -462,7 +481,13 @@ impl MipClient {
 fn refuse(id: MsgId, feature: Feature, output: &mut Output) {
     if let Err(unsupported) = CARRIES.check(feature) {
         let text = unsupported.to_string();
-        write_error(&mut output.to_session, Flags::NONE, id, Code::Unimplemented, &text);
+        write_error(
+            &mut output.to_session,
+            Flags::NONE,
+            id,
+            Code::Unimplemented,
+            &text,
+        );
     }
 }
 
@@ -518,7 +543,8 @@ impl Dialect for MipClient {
                     break;
                 }
             };
-            let len = HEADER_LEN.saturating_add(header.payload_len.try_into().unwrap_or(usize::MAX));
+            let len =
+                HEADER_LEN.saturating_add(header.payload_len.try_into().unwrap_or(usize::MAX));
             let frame = input.split_to(len);
             let payload = frame.get(HEADER_LEN..).unwrap_or_default();
             outcome = self.receive(&header, payload, output);
