@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use msip_broker::Broker;
 use msip_runtime::{
     CallError, CallOptions, Client, Code, ConnectError, MsgKind, SendError, Variant,
-    transport::UrlError,
+    transport::{Listener, UrlError},
     untyped::{
         Event, Grant, Inbound, Service, SubscribeOptions, UntypedClient, UntypedMessage,
         UntypedPeer,
@@ -139,7 +139,8 @@ async fn the_topic_of_its_url_is_that_of_messages_without_one() {
     let (bob, mut heard) = untyped(&format!("mip://{address}/room%2F1")).await;
     subscribe(&bob, "room/1").await;
     let note = UntypedMessage::new(&NOTE, &b"hi"[..]);
-    let delivered = bob.deliver(&note, &CallOptions::new());
+    let options = CallOptions::new();
+    let delivered = bob.deliver(&note, &options);
     soon("an answer", delivered).await.expect("is acknowledged");
     assert_eq!(next(&mut heard).await, "room/1 hi");
 }
@@ -242,7 +243,8 @@ async fn what_mip_cannot_carry_is_refused_by_name() {
     }
     // A deadline ends the waiting here, and need not be carried.
     let in_time = CallOptions::new().timeout(std::time::Duration::from_secs(50));
-    let delivered = bob.deliver(&message("a", "first"), &in_time);
+    let first = message("a", "first");
+    let delivered = bob.deliver(&first, &in_time);
     soon("an answer", delivered).await.expect("is acknowledged");
     assert_eq!(next(&mut heard).await, "a first", "nothing was sent before");
 
@@ -298,8 +300,8 @@ async fn settings_that_mip_cannot_carry_are_refused_when_it_is_built() {
         matches!(error, ConnectError::Url(UrlError::NoTopic)),
         "{error}"
     );
-    let bound =
-        msip_runtime::transport::Listener::bind(&"mip://127.0.0.1:0".parse().expect("a URL"));
+    let place = "mip://127.0.0.1:0".parse().expect("a URL");
+    let bound = Listener::bind(&place);
     let error = bound.await.map(drop).expect_err("it is for clients");
     assert_eq!(
         error.to_string(),
