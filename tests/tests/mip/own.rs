@@ -13,7 +13,7 @@ use msip_runtime::{
     wire::{FrameType, HEADER_LEN, RawHeader},
 };
 use msip_tests::{
-    LabClient, Recorder, SeenByClient,
+    Authority, LabClient, Recorder, SeenByClient,
     lab::{
         ClientToServer, CountReq, EchoReq, Lab, NoteInd, SaveInd, SendClientToServer as _,
         ServerToClient,
@@ -97,7 +97,8 @@ fn envelope(number: u64) -> String {
     String::from_utf8(raw::body(&note)).expect("is text, by chance")
 }
 
-#[tokio::test]
+// The published client is for a runtime with several threads.
+#[tokio::test(flavor = "multi_thread")]
 async fn it_publishes_and_subscribes_beside_the_published_client() {
     let address = broker().await;
     let url = format!("mip://{address}");
@@ -585,6 +586,35 @@ async fn it_speaks_over_a_unix_socket_too() {
         .await;
     tokio::spawn(bound.expect("listens").serve_until(std::future::pending()));
     let (client, mut heard) = untyped(&format!("mip+unix://{path}?topic=room")).await;
+    subscribe(&client, "room").await;
+    deliver(&client, "", "hi").await;
+    assert_eq!(next(&mut heard).await, "room hi");
+}
+
+#[tokio::test]
+async fn it_speaks_over_tls_too() {
+    let authority = Authority::new("authority");
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = |name: &str| folder.path().join(name).display().to_string();
+    let issued = authority.issue_local();
+    issued.write(folder.path(), "broker").expect("written");
+    let (cert, key) = (path("broker.pem"), path("broker.key"));
+    let bound = Broker::builder()
+        .listen(format!("tls://127.0.0.1:0?cert={cert}&key={key}"))
+        .bind()
+        .await
+        .expect("listens");
+    let url = bound.local_urls().next().expect("listens").to_string();
+    tokio::spawn(bound.serve_until(std::future::pending()));
+    let place = url.strip_prefix("tls://").expect("is one of TLS");
+    let place = place.split('?').next().unwrap_or(place);
+    let (seen, mut heard) = recorder();
+    let client = UntypedClient::builder(format!("mip+tls://{place}/room"), "raw", 0)
+        .tls(authority.client_tls())
+        .service(Tell(seen))
+        .connect();
+    let client = soon("a connection", client).await.expect("connects");
+    assert_eq!(next(&mut heard).await, "connected");
     subscribe(&client, "room").await;
     deliver(&client, "", "hi").await;
     assert_eq!(next(&mut heard).await, "room hi");
