@@ -80,12 +80,24 @@ impl Batch {
         max_body: usize,
         encode: impl FnOnce(&mut Vec<u8>),
     ) -> Result<(), usize> {
+        let mut flags = if head.compressed {
+            Flags::COMPRESSED
+        } else {
+            Flags::NONE
+        };
+        let (mut prefix, mut prefix_len) =
+            (Prefix::of_topic(head.topic), Prefix::topic_len(head.topic));
+        if !head.metadata.is_empty() {
+            flags = flags.union(Flags::META);
+            prefix = Prefix::Request {
+                deadline_ms: None,
+                metadata: head.metadata,
+                topic: head.topic,
+            };
+            prefix_len += size_of::<u16>() + head.metadata.len();
+        }
         let header = Header {
-            flags: if head.compressed {
-                Flags::COMPRESSED
-            } else {
-                Flags::NONE
-            },
+            flags,
             frame_type: FrameType::opening(side),
             kind: head.kind.into(),
             variant: head.variant,
@@ -93,13 +105,8 @@ impl Batch {
             msg_id: MsgId::CONNECTION,
         };
         let start = self.bytes.len();
-        let payload_len = write_frame(
-            &mut self.bytes,
-            &header,
-            Prefix::of_topic(head.topic),
-            encode,
-        );
-        let len = payload_len.saturating_sub(Prefix::topic_len(head.topic));
+        let payload_len = write_frame(&mut self.bytes, &header, prefix, encode);
+        let len = payload_len.saturating_sub(prefix_len);
         if len > max_body {
             self.bytes.truncate(start);
             return Err(len);
