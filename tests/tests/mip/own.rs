@@ -154,15 +154,9 @@ async fn messages_of_a_schema_go_to_the_topic_of_the_url_and_come_from_it() {
     subscribe(&observer, "room1").await;
     let (client, mut seen) = LabClient::connect(&url).await;
     assert!(matches!(next(&mut seen).await, SeenByClient::Connected));
-    let save = client.save_ind(SaveInd {
-        number: 7,
-        ..SaveInd::default()
-    });
+    let save = client.save_ind(SaveInd { number: 7 });
     soon("an answer", save).await.expect("is acknowledged");
-    let sent = ClientToServer::SaveInd(SaveInd {
-        number: 7,
-        ..SaveInd::default()
-    });
+    let sent = ClientToServer::SaveInd(SaveInd { number: 7 });
     let body = String::from_utf8_lossy(&raw::body(&sent)).into_owned();
     assert_eq!(next(&mut observed).await, format!("room1 {body}"));
     let note = client.note_ind(NoteInd {
@@ -581,7 +575,7 @@ async fn it_speaks_over_a_unix_socket_too() {
     let path = folder.path().join("broker.sock");
     let path = path.to_str().expect("is text");
     let bound = Broker::builder()
-        .listen(&format!("unix://{path}"))
+        .listen(format!("unix://{path}"))
         .bind()
         .await;
     tokio::spawn(bound.expect("listens").serve_until(std::future::pending()));
