@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use bytes::Bytes;
+
 use super::{
     ConnectionInner, ConnectionShared,
     capacity::{NotSent, Queue, no_session},
@@ -14,15 +16,15 @@ use crate::{
     CallError, MsgKind, Status, Unsupported,
     dialect::{Carries, Feature},
 };
-use msip_session::{Outcome, SubscribeReply};
+use msip_session::{Outcome, SubscribeReply, wire};
 
 impl ConnectionShared {
-    /// Asks the server, which is to be a broker, and waits for its answer, for `limit` at most.
+    /// Asks the server, which is to be a broker, and waits for its answer, for `limit` at most. Returns the body of that.
     pub(crate) async fn subscribe(
         &self,
         ask: &SubscribeAsk,
         limit: Option<Duration>,
-    ) -> Result<(), CallError> {
+    ) -> Result<Bytes, CallError> {
         if let Some(carries) = self.carries {
             check_subscription(carries, ask)?;
         }
@@ -39,7 +41,7 @@ impl ConnectionShared {
             .open(Queue::Calls, true, len, limit, deadline, attempt)
             .await?;
         match opened.outcome(self).await.0 {
-            Outcome::Answer { .. } => Ok(()),
+            Outcome::Answer { body, .. } => Ok(body),
             outcome => Err(self.failure(outcome, limit)),
         }
     }
@@ -123,7 +125,10 @@ fn check_subscription(carries: &Carries, ask: &SubscribeAsk) -> Result<(), Unsup
         if !subscribe.group.is_empty() {
             carries.check(Feature::Groups)?;
         }
-        if !subscribe.protocol.is_empty() {
+        let is_typed = !subscribe.protocol.is_empty()
+            || subscribe.by_peer
+            || subscribe.schema_rule != wire::SchemaRule::Unspecified as i32;
+        if is_typed {
             carries.check(Feature::SubscribedProtocols)?;
         }
     }
@@ -132,12 +137,13 @@ fn check_subscription(carries: &Carries, ask: &SubscribeAsk) -> Result<(), Unsup
 
 /// The side of a broker.
 impl ConnectionShared {
-    /// Answers a SUBSCRIBE or an UNSUBSCRIBE of the session with this generation; nothing where another one is there.
+    /// Answers a SUBSCRIBE or an UNSUBSCRIBE of the session with this generation, with the body of the acknowledgment; nothing
+    /// where another one is there.
     pub(crate) fn answer_subscribe(
         &self,
         generation: u64,
         reply: SubscribeReply,
-        outcome: Result<(), &Status>,
+        outcome: Result<&[u8], &Status>,
     ) {
         let mut state = self.lock();
         if state.generation != generation {
