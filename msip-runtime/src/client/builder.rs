@@ -111,12 +111,12 @@ use msip_session::wire::Side;
 /// ```
 #[derive(Debug)]
 pub struct ClientBuilder<P, H> {
-    url: String,
+    pub(super) url: String,
     handler: H,
     settings: Settings,
     stacks: Stacks,
     name: String,
-    connector: Option<Connector>,
+    pub(super) connector: Option<Connector>,
     given: GivenOptions,
     credential: CredentialSource,
     channels: Vec<Channel>,
@@ -129,8 +129,8 @@ pub(super) struct Parts {
     connector: Connector,
     /// What is spoken, where that is not MSIP.
     dialect: Option<ClientDialect>,
-    settings: Settings,
-    stacks: Stacks,
+    pub(super) settings: Settings,
+    pub(super) stacks: Stacks,
     name: String,
     credential: CredentialSource,
     channels: Vec<ChannelPlan>,
@@ -159,6 +159,14 @@ impl Parts {
             dialect.carries().check(*feature)?;
         }
         Ok(self)
+    }
+
+    /// Refuses another dialect, for what only MSIP has.
+    pub(super) fn refuse_dialect(&self) -> Result<(), ConnectError> {
+        if let Some(dialect) = &self.dialect {
+            dialect.carries().check(Feature::Endpoints)?;
+        }
+        Ok(())
     }
 
     fn has_channels(&self) -> bool {
@@ -317,7 +325,7 @@ impl<P, H> ClientBuilder<P, H> {
         self
     }
 
-    pub(super) fn map_handler<T>(self, map: impl FnOnce(H) -> T) -> ClientBuilder<P, T> {
+    pub(crate) fn map_handler<T>(self, map: impl FnOnce(H) -> T) -> ClientBuilder<P, T> {
         let Self {
             url,
             handler,

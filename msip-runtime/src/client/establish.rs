@@ -77,6 +77,8 @@ pub(super) struct Established {
     pub(super) encoding: Encoding,
     pub(super) welcome: Box<WelcomeFrame>,
     pub(super) identity: Identity,
+    /// Whether only both ends can read what is sent.
+    pub(super) is_confidential: bool,
 }
 
 /// Connects to the first address that answers, to resume the session of `identity` or to begin one.
@@ -149,6 +151,7 @@ async fn establish_at(
         }
         None => None,
     };
+    let is_confidential = opened.is_confidential;
     let mut stream = opened.stream;
     if let Some(dialect) = &target.dialect {
         let wrapped = dialect.wrap(stream);
@@ -205,6 +208,7 @@ async fn establish_at(
         encoding,
         welcome,
         identity,
+        is_confidential,
     })
 }
 

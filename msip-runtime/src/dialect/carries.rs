@@ -31,6 +31,8 @@ pub(crate) enum Feature {
     /// What is spoken at the topic of a subscription.
     SubscribedProtocols,
     PingPayloads,
+    /// Servers that are attached to a broker, and what else is typed at several topics of one connection.
+    Endpoints,
     Credentials,
     Channels,
     Compression,
@@ -52,6 +54,7 @@ impl Feature {
             Self::Grants => "grants",
             Self::SubscribedProtocols => "protocols of subscriptions",
             Self::PingPayloads => "payloads of PINGs",
+            Self::Endpoints => "servers or clients of a broker's typed topics",
             Self::Credentials => "credentials",
             Self::Channels => "channels",
             Self::Compression => "compression",

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 
 use msip_broker::Broker;
 use msip_runtime::{
-    CallError, CallOptions, Client, Code, ConnectError, MsgKind, SendError, Variant,
+    CallError, CallOptions, Client, Code, ConnectError, MsgKind, SendError, Server, Variant,
     transport::{Listener, UrlError},
     untyped::{
         Event, Grant, Inbound, Service, SubscribeOptions, UntypedClient, UntypedMessage,
@@ -13,7 +13,7 @@ use msip_runtime::{
     wire::{FrameType, HEADER_LEN, RawHeader},
 };
 use msip_tests::{
-    Authority, LabClient, Recorder, SeenByClient,
+    Authority, LabClient, LabServer, Recorder, SeenByClient,
     lab::{
         ClientToServer, CountReq, EchoReq, Lab, NoteInd, SaveInd, SendClientToServer as _,
         ServerToClient,
@@ -294,6 +294,13 @@ async fn settings_that_mip_cannot_carry_are_refused_when_it_is_built() {
     assert!(
         matches!(error, ConnectError::Url(UrlError::NoTopic)),
         "{error}"
+    );
+    let (handler, _seen) = LabServer::new();
+    let attached = Server::<Lab>::attach("mip://127.0.0.1:1/room1", handler).await;
+    let error = attached.map(drop).expect_err("it is for services of MSIP");
+    assert_eq!(
+        error.to_string(),
+        "the MIP dialect has no servers or clients of a broker's typed topics"
     );
     let place = "mip://127.0.0.1:0".parse().expect("a URL");
     let bound = Listener::bind(&place);

@@ -37,6 +37,7 @@ pub(super) const CARRIES: Carries = Carries {
         Feature::Grants,
         Feature::SubscribedProtocols,
         Feature::PingPayloads,
+        Feature::Endpoints,
         Feature::Credentials,
         Feature::Channels,
         Feature::Compression,
