@@ -11,6 +11,7 @@ use super::{
     establish::{ProtocolId, Target},
     supervisor,
     token::source_of_url,
+    topic::ClientTopic,
 };
 #[cfg(feature = "tls")]
 use crate::transport::ClientTls;
@@ -24,7 +25,7 @@ use crate::{
     middleware::{Middleware, Stacks},
     negotiation::Translations,
     settings::{Settings, with_settings},
-    transport::{self, AddressOrder, Connect, Connector, GivenOptions, ServiceUrl},
+    transport::{self, AddressOrder, Connect, Connector, GivenOptions, ServiceUrl, UrlError},
 };
 use msip_session::wire::Side;
 
@@ -126,6 +127,7 @@ pub struct ClientBuilder<P, H> {
 /// The configuration that a builder yields, whatever the protocol.
 pub(super) struct Parts {
     url: ServiceUrl,
+    topic: Option<ClientTopic>,
     connector: Connector,
     /// What is spoken, where that is not MSIP.
     dialect: Option<ClientDialect>,
@@ -143,7 +145,6 @@ impl Parts {
     fn with_dialect(mut self) -> Result<Self, ConnectError> {
         self.dialect = ClientDialect::of(&self.url, &self.settings)?;
         let Some(dialect) = &self.dialect else {
-            self.url.check_direct()?;
             for channel in &self.channels {
                 if let Some(dialect) = ClientDialect::of(&channel.url, &channel.settings)? {
                     dialect.carries().check(Feature::Channels)?;
@@ -192,6 +193,15 @@ impl Parts {
         }
     }
 
+    /// Refuses a topic in the URL, for a client that subscribes by itself.
+    pub(super) fn refuse_topic(&self) -> Result<(), UrlError> {
+        match self.dialect {
+            // It is where messages go that name none.
+            Some(_) => Ok(()),
+            None => self.url.check_direct(),
+        }
+    }
+
     pub(super) fn target(
         self,
         protocol: ProtocolId,
@@ -200,6 +210,7 @@ impl Parts {
     ) -> Target {
         let Self {
             url,
+            topic,
             connector,
             dialect,
             settings,
@@ -214,6 +225,7 @@ impl Parts {
         let schemas = schemas.filter(|_| dialect.is_none());
         Target {
             protocol,
+            topic,
             url,
             connector,
             dialect,
@@ -385,7 +397,10 @@ impl<P, H> ClientBuilder<P, H> {
             Some(connector) => connector,
             None => transport::connector_of(&url, &options)?,
         };
+        // Only a broker of MSIP routes to services.
+        let topic = url.topic().filter(|_| url.dialect().is_none());
         let parts = Parts {
+            topic: topic.map(ClientTopic::new).transpose()?,
             url,
             connector,
             dialect: None,
