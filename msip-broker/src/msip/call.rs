@@ -7,7 +7,7 @@ use msip_runtime::{
 
 use super::{Shared, requests::Unbroken, status, writer::topic_of};
 use crate::router::{
-    Assigned, Exchange, OpenCall, Publisher, Refused, Request, SessionHandle, WakeList,
+    Assigned, Exchange, OpenCall, Publisher, Refused, Request, SessionHandle, SessionKey, WakeList,
 };
 
 /// A call of an MSIP client.
@@ -37,8 +37,8 @@ impl Exchange for MsipCall {
         self.message.raw_body().len() + CALL_COST
     }
 
-    fn caller(&self) -> Option<&SessionHandle> {
-        Some(&self.caller)
+    fn caller(&self) -> Option<SessionKey> {
+        Some(self.caller.key())
     }
 
     fn sticky_key(&self) -> Option<&str> {
@@ -76,7 +76,7 @@ pub(super) struct Attempt {
     /// Where the instance hears this client, if it hears each apart.
     at: Option<String>,
     /// The instances that have had it, with this one.
-    tried: Vec<crate::router::SessionKey>,
+    tried: Vec<SessionKey>,
     open: OpenCall,
 }
 

@@ -7,27 +7,8 @@ use std::{
 
 use bytes::Bytes;
 
-use super::{Introduction, Presence, SessionKey, sync::lock};
+use super::{About, Introduction, Presence, SessionKey, sync::lock};
 use crate::access::Principal;
-
-/// What is known of who is behind a session.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct About {
-    /// The user, as the broker has authenticated it.
-    pub user: String,
-    /// The service, where it is one.
-    pub service: String,
-    /// What it may do, in words of the application.
-    pub roles: Vec<String>,
-    /// Where it connects from.
-    pub address: String,
-    /// What it calls itself.
-    pub name: String,
-    /// The protocol that it speaks, where it has said so.
-    pub protocol: String,
-    /// The fingerprint of its schema.
-    pub fingerprint: u64,
-}
 
 /// A session as a client of topics.
 #[derive(Debug)]

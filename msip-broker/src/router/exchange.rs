@@ -4,7 +4,7 @@ use std::{any::Any, fmt};
 
 use bytes::Bytes;
 
-use super::{ClientAt, OpenCall, Refused, SessionHandle, SessionKey};
+use super::{ClientAt, OpenCall, Refused, SessionKey};
 
 /// A call that waits for a service: the message, whoever waits for its answer, and its requests. The router does not look
 /// into it, and the service's connection takes it apart ([`Assigned::into_parts`]).
@@ -13,7 +13,7 @@ pub trait Exchange: Any + Send + fmt::Debug {
     fn pinned(&self) -> usize;
 
     /// Whose it is, if that is known: instances that hear each client apart are given no other.
-    fn caller(&self) -> Option<&SessionHandle> {
+    fn caller(&self) -> Option<SessionKey> {
         None
     }
 

@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 
-use super::{About, SessionKey};
+use super::SessionKey;
 use crate::access::Principal;
 
 /// A client has begun or ceased to take part in a topic: what the services that hear `$presence/T` are told, and the instances
@@ -32,4 +32,23 @@ pub struct Introduction {
     pub looks_after: bool,
     /// Whether it does so since another instance has gone, which did before.
     pub is_handed_over: bool,
+}
+
+/// What is known of who is behind a session.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct About {
+    /// The user, as the broker has authenticated it.
+    pub user: String,
+    /// The service, where it is one.
+    pub service: String,
+    /// What it may do, in words of the application.
+    pub roles: Vec<String>,
+    /// Where it connects from.
+    pub address: String,
+    /// What it calls itself.
+    pub name: String,
+    /// The protocol that it speaks, where it has said so.
+    pub protocol: String,
+    /// The fingerprint of its schema.
+    pub fingerprint: u64,
 }

@@ -383,7 +383,7 @@ impl<'a> Sending<'a> {
                 };
                 return Err((refused, request));
             };
-            let caller = request.exchange.caller().map(SessionHandle::key);
+            let caller = request.exchange.caller();
             let Ok(client) = self.client_at(&chosen, &route, caller) else {
                 return Err((Refused::no_service(), request));
             };

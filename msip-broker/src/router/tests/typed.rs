@@ -297,8 +297,8 @@ impl Exchange for Of {
         100
     }
 
-    fn caller(&self) -> Option<&SessionHandle> {
-        Some(&self.0)
+    fn caller(&self) -> Option<super::super::SessionKey> {
+        Some(self.0.key())
     }
 
     fn sticky_key(&self) -> Option<&str> {
