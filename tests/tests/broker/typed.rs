@@ -1,203 +1,305 @@
-//! Typed traffic: an instance of a service hears each client apart.
+//! Typed clients at a topic: every shape, what comes to them, a new session, and what they are told where they cannot be.
 
-use msip_broker::access::Rights;
-use msip_broker::router::Limits;
+use futures_util::{StreamExt as _, stream};
+use msip_broker::{Broker as WholeBroker, access::Rights, router::Limits};
 use msip_runtime::{
-    CallOptions, Code, MsgKind, Variant,
-    untyped::{SubscribeOptions, UntypedMessage},
+    CallOptions, Client, Code, ConnectError, Envelope as _, Protocol as _, Server,
+    transport::UrlError,
+    untyped::{
+        Event, Handle, Inbound, Reply, Service, SubscribeOptions, UntypedClient, UntypedMessage,
+        UntypedPeer,
+    },
 };
-use msip_session::wire::broker::{
-    ClientToServer, PeerCredit, Presence, PresenceInd, ServerToClient, client_to_server,
-    server_to_client,
+use msip_tests::{
+    LabClient, Recorder, SeenByClient, SeenByServer, connected,
+    lab::{self, Lab, PushClientToServer as _, SaveInd, SendClientToServer as _, ShoutReq, SumReq},
+    messages::{act, count, echo, note},
+    next,
+    proxy::Proxy,
+    recorder, soon, start,
 };
-use msip_tests::proxy::Proxy;
-use prost::Message as _;
+use tokio::sync::mpsc;
 
-use crate::fixture::{ASK, Broker, Client, JOB, NOTE, message};
+use crate::fixture::Broker;
 
-fn chat() -> SubscribeOptions {
-    SubscribeOptions::new().by_peer().protocol("chat.v1", 7)
+/// An untyped service of a topic: it passes on what comes to a server that knows nothing of brokers.
+struct Instance {
+    server: Handle,
+    topics: Recorder<String>,
 }
 
-async fn serve(service: &Client, filter: &str) {
-    let subscribed = service.client.subscribe(filter, &chat()).await;
-    subscribed.expect("is allowed");
-}
-
-/// What an instance is told of a client next.
-async fn introduced(service: &mut Client, topic: &str) -> PresenceInd {
-    let said = service.next().await;
-    let body = said.strip_prefix(&format!("$presence/{topic} "));
-    let body = body.unwrap_or_else(|| panic!("{said:?} is no presence"));
-    match ServerToClient::decode(body.as_bytes())
-        .expect("can be read")
-        .message
-    {
-        Some(server_to_client::Message::PresenceInd(presence)) => presence,
-        other => panic!("{other:?} is no presence"),
-    }
-}
-
-#[tokio::test]
-async fn every_message_of_a_client_comes_at_a_topic_of_its_own() {
-    let broker = Broker::start().await;
-    let mut service = broker.client("service").await;
-    serve(&service, "rooms/+/$in").await;
-    let client = broker.client("client").await;
-    let subscribed = client.client.subscribe("rooms/a", &chat()).await;
-    let subscribed = subscribed.expect("is allowed");
-    assert_eq!(subscribed.protocol(), Some(("chat.v1", 7)));
-    let presence = introduced(&mut service, "rooms/a").await;
-    assert_eq!(presence.presence(), Presence::Connected);
-    assert!(presence.looks_after);
-    assert_eq!(
-        (&*presence.principal, &*presence.client_name),
-        ("client", "client")
-    );
-    assert_eq!((&*presence.protocol, presence.fingerprint), ("chat.v1", 7));
-    assert!(presence.address.starts_with("127.0.0.1:"), "{presence:?}");
-    assert_eq!(presence.peer.len(), 16);
-    let at = format!("rooms/a/$in/{}", presence.peer);
-
-    let mut sender = client.client.sender();
-    for number in 0..10 {
-        let job = message(&JOB, "rooms/a/$in", &number.to_string());
-        sender.push(&job).await.expect("is connected");
-    }
-    sender.flush().await.expect("is connected");
-    for number in 0..10 {
-        assert_eq!(service.next().await, format!("{at} {number}"));
-    }
-    let with_key = CallOptions::new().key("van");
-    let job = message(&JOB, "rooms/a/$in", "with a key");
-    client
-        .client
-        .send(&job, &with_key)
-        .await
-        .expect("is connected");
-    assert_eq!(service.next().await, format!("{at} with a key"));
-    let note = message(&NOTE, "rooms/a/$in", "delivery");
-    let delivered = client.client.deliver(&note, &CallOptions::new()).await;
-    delivered.expect("is queued");
-    assert_eq!(service.next().await, format!("{at} delivery"));
-    let ask = message(&ASK, "rooms/a/$in", "?");
-    let answer = client.client.call(&ask, &CallOptions::new()).await;
-    assert_eq!(&answer.expect("answered").raw_body()[..], b"service");
-    assert_eq!(service.next().await, format!("{at} ?"));
-
-    let mut client = client;
-    let own = message(&NOTE, &format!("rooms/a/$to/{}", presence.peer), "own");
-    service
-        .client
-        .send(&own, &CallOptions::new())
-        .await
-        .expect("is connected");
-    assert!(client.next().await.ends_with(" own"));
-    client
-        .client
-        .unsubscribe("rooms/a")
-        .await
-        .expect("is there");
-    let gone = introduced(&mut service, "rooms/a").await;
-    assert_eq!(
-        (gone.peer, gone.presence),
-        (presence.peer, Presence::Gone.into())
-    );
-}
-
-#[tokio::test]
-async fn another_protocol_is_refused_by_name() {
-    let broker = Broker::start().await;
-    let service = broker.client("service").await;
-    serve(&service, "a/$in").await;
-    let client = broker.client("client").await;
-    let other = SubscribeOptions::new().by_peer().protocol("fleet.v1", 7);
-    let refused = client.client.subscribe("a", &other).await;
-    let error = refused.expect_err("it speaks something else");
-    assert_eq!(error.code(), Code::FailedPrecondition, "{error}");
-    let text = error.to_string();
-    assert!(
-        text.contains("chat.v1") && text.contains("fleet.v1"),
-        "{text}"
-    );
-}
-
-#[tokio::test]
-async fn a_client_gets_as_far_as_its_window_and_on_with_credit() {
-    const CREDIT: Variant = Variant::new(3, "peer_credit", MsgKind::Event);
-    let broker = Broker::with(Limits::default(), |_| Rights::all()).await;
-    let mut service = broker.client("service").await;
-    serve(&service, "a/$in").await;
-    let (flood, client) = (broker.client("flood").await, broker.client("client").await);
-    let mut sender = flood.client.sender();
-    for number in 0..400 {
-        let job = message(&JOB, "a", &number.to_string());
-        sender.push(&job).await.expect("is connected");
-    }
-    sender.flush().await.expect("is connected");
-    let peer = introduced(&mut service, "a").await.peer;
-    for number in 0..256 {
-        assert_eq!(service.next().await, format!("a/$in/{peer} {number}"));
-    }
-    // Another one is not held up.
-    let job = message(&JOB, "a", "other");
-    client
-        .client
-        .send(&job, &CallOptions::new())
-        .await
-        .expect("is connected");
-    let other = introduced(&mut service, "a").await.peer;
-    assert_eq!(service.next().await, format!("a/$in/{other} other"));
-    let credit = ClientToServer {
-        message: Some(client_to_server::Message::PeerCredit(PeerCredit {
-            peer: peer.clone(),
-            items: 256,
-        })),
-    };
-    let credit = UntypedMessage::new(&CREDIT, credit.encode_to_vec());
-    let credit = credit.to_topic("$broker/a").expect("a topic");
-    service
-        .client
-        .send(&credit, &CallOptions::new())
-        .await
-        .expect("is connected");
-    for number in 256..400 {
-        assert_eq!(service.next().await, format!("a/$in/{peer} {number}"));
-    }
-}
-
-#[tokio::test]
-async fn a_call_in_an_instance_that_is_lost_may_have_run_and_an_idempotent_one_goes_to_another() {
-    for is_idempotent in [false, true] {
-        let broker = Broker::start().await;
-        let proxy = Proxy::start(broker.address()).await;
-        let mut dying = Client::connect(&proxy.url(), "dying").await;
-        serve(&dying, "a/$in").await;
-        let caller = broker.client("caller").await;
-        let asking = {
-            let caller = caller.client.clone();
-            tokio::spawn(async move {
-                let options = CallOptions::new();
-                let options = match is_idempotent {
-                    true => options.idempotent(),
-                    false => options,
-                };
-                caller.call(&message(&ASK, "a", "hang"), &options).await
-            })
-        };
-        introduced(&mut dying, "a").await;
-        assert!(dying.next().await.ends_with(" hang"));
-        let mut other = broker.client("other").await;
-        serve(&other, "a/$in").await;
-        proxy.let_in(false);
-        proxy.cut();
-        if is_idempotent {
-            introduced(&mut other, "a").await;
-            assert!(other.next().await.ends_with(" hang"));
-            asking.abort();
-            continue;
+impl Service for Instance {
+    async fn serve(&self, _: UntypedPeer, mut inbound: Inbound) {
+        while let Some(event) = inbound.next().await {
+            match event {
+                Event::Messages(messages) => {
+                    for message in messages.iter() {
+                        let message = self.at_no_topic(&message.to_message());
+                        let sent = self.server.send(&message, &CallOptions::new()).await;
+                        sent.expect("sent");
+                    }
+                }
+                Event::Exchange(exchange) => {
+                    let message = self.at_no_topic(&exchange.message);
+                    let options = exchange.options();
+                    let server = self.server.clone();
+                    match exchange.reply {
+                        Reply::Nobody => server.send(&message, &options).await.expect("sent"),
+                        Reply::Delivery(delivery) => {
+                            delivery.complete(server.deliver(&message, &options).await);
+                        }
+                        Reply::Call(responder) => {
+                            let requests = exchange.requests;
+                            tokio::spawn(async move {
+                                let Some(requests) = requests else {
+                                    let answers = server.open(&message, &options);
+                                    return responder.forward(answers).await;
+                                };
+                                let requests = requests.filter_map(|item| async { item.ok() });
+                                let answers =
+                                    server.open_stream(&message, Box::pin(requests), &options);
+                                responder.forward(answers).await;
+                            });
+                        }
+                        _ => {}
+                    }
+                }
+                _ => {}
+            }
         }
-        let error = asking.await.expect("ends").expect_err("it is lost");
-        assert_eq!(error.code(), Code::Unknown, "{error}");
     }
+}
+
+impl Instance {
+    fn at_no_topic(&self, message: &UntypedMessage) -> UntypedMessage {
+        self.topics.record(message.topic().to_owned());
+        UntypedMessage::new(message.variant(), message.body().expect("a body"))
+    }
+}
+
+/// A service of `room1`, and what its server sees.
+struct Room {
+    instance: UntypedClient,
+    _server: UntypedClient,
+    seen: mpsc::Receiver<SeenByServer>,
+    topics: mpsc::Receiver<String>,
+}
+
+impl Room {
+    async fn open(broker: &Broker) -> Self {
+        let (url, mut seen, _) = start("tcp://127.0.0.1:0").await;
+        let server = UntypedClient::builder(url.to_string(), "lab", Lab::fingerprint())
+            .connect()
+            .await
+            .expect("connects");
+        connected(&mut seen).await;
+        let (topics, heard) = recorder();
+        let instance = Instance {
+            server: server.handle().clone(),
+            topics,
+        };
+        let instance = UntypedClient::builder(&broker.url, "lab", Lab::fingerprint())
+            .service(instance)
+            .connect()
+            .await
+            .expect("connects");
+        let spoken = SubscribeOptions::new().protocol("lab", Lab::fingerprint());
+        let heard_all = instance.subscribe("room1/$in", &spoken).await;
+        heard_all.expect("is allowed");
+        Self {
+            instance,
+            _server: server,
+            seen,
+            topics: heard,
+        }
+    }
+
+    /// The service says something to all clients.
+    async fn says(&self, number: u64) {
+        let message = lab::ServerToClient::NoteInd(note(number));
+        let variant = &lab::ServerToClient::VARIANTS[1];
+        let mut body = Vec::new();
+        message.encode(&mut body);
+        let message = UntypedMessage::new(variant, body);
+        let message = message.to_topic("room1").expect("a topic");
+        let options = CallOptions::new();
+        let sent = self.instance.send(&message, &options).await;
+        sent.expect("sent");
+    }
+
+    /// What came next, and that it came by the topic of the services.
+    async fn next(&mut self) -> SeenByServer {
+        assert_eq!(next(&mut self.topics).await, "room1/$in");
+        next(&mut self.seen).await
+    }
+}
+
+fn room1(broker: &Broker) -> String {
+    format!("{}/room1", broker.url)
+}
+
+#[tokio::test]
+async fn every_shape_goes_to_the_topic_of_the_url() {
+    let broker = Broker::start().await;
+    let mut room = Room::open(&broker).await;
+    let client = Client::<Lab>::connect(room1(&broker))
+        .await
+        .expect("connects");
+    assert_eq!(client.connection().topic(), Some("room1"));
+
+    client.note_ind(note(1)).await.expect("sent");
+    assert!(matches!(room.next().await, SeenByServer::Note(1)));
+    let tagged = CallOptions::new().header("tenant", "north");
+    let view = client.with(tagged.clone());
+    view.note_ind(note(2)).await.expect("sent");
+    assert!(matches!(room.next().await, SeenByServer::Note(2)));
+    client.save_ind(SaveInd { number: 3 }).await.expect("taken");
+    assert!(matches!(room.next().await, SeenByServer::Save(3)));
+    let mut sender = client.sender();
+    for number in 4..8 {
+        sender.note_ind(note(number)).await.expect("buffered");
+    }
+    sender.flush().await.expect("sent");
+    for expected in 4..8 {
+        assert!(matches!(room.next().await, SeenByServer::Note(number) if number == expected));
+    }
+    client.alarm_ind(note(8)).await.expect("sent");
+    assert!(matches!(room.next().await, SeenByServer::Alarm(8)));
+
+    for view in [client.with(CallOptions::new()), client.with(tagged)] {
+        let answer = soon("an answer", view.echo_req(echo("hi"))).await;
+        assert_eq!(answer.expect("answered").text, "hi");
+        let mut counted = view.count_req(count(1, 4)).await.expect("opened");
+        let mut numbers = Vec::new();
+        while let Some(item) = counted.next().await {
+            numbers.push(item.expect("a number").number);
+        }
+        assert_eq!(numbers, [1, 2, 3]);
+        let requests = stream::iter((1..5).map(|number| SumReq { number }));
+        let sum = soon("the sum", view.sum_req(requests)).await;
+        assert_eq!(sum.expect("answered").sum, 10);
+        let said = stream::iter(["a", "b"].map(|text| ShoutReq { text: text.into() }));
+        let mut shouted = view.shout_req(said).await.expect("opened");
+        for expected in ["A", "B"] {
+            let heard = shouted.next().await.expect("an item").expect("a shout");
+            assert_eq!(heard.text, expected);
+        }
+        assert!(shouted.next().await.is_none());
+    }
+    let failed = client.act_req(act("fail")).await.expect_err("fails");
+    assert_eq!(failed.code(), Code::NotFound);
+    soon("the end", client.close()).await;
+}
+
+#[tokio::test]
+async fn what_a_service_says_comes_to_the_handler_and_in_a_new_session_too() {
+    let broker = Broker::start().await;
+    let room = Room::open(&broker).await;
+    let proxy = Proxy::start(broker.address()).await;
+    let url = format!("{}/room1", proxy.url());
+    let (client, mut seen) = LabClient::connect(&url).await;
+    assert!(matches!(next(&mut seen).await, SeenByClient::Connected));
+    room.says(1).await;
+    assert!(matches!(next(&mut seen).await, SeenByClient::Note(1)));
+
+    proxy.let_in(false);
+    proxy.cut();
+    assert!(matches!(
+        next(&mut seen).await,
+        SeenByClient::Disconnected(_)
+    ));
+    let mut lost = client.connection().lost_sessions();
+    broker.expire();
+    proxy.let_in(true);
+    soon("a new session", lost.wait_for(Option::is_some))
+        .await
+        .expect("there is one");
+    // It is subscribed before the handler is told. The session that is lost may have had a connection before that.
+    loop {
+        match next(&mut seen).await {
+            SeenByClient::Connected => room.says(2).await,
+            SeenByClient::Note(2) => break,
+            _ => {}
+        }
+    }
+    client.close().await;
+}
+
+#[tokio::test]
+async fn a_server_that_is_no_broker_is_told_apart_from_one_that_is() {
+    let (url, _seen, _serving) = start("tcp://127.0.0.1:0").await;
+    let error = Client::<Lab>::connect(format!("{url}/room1")).await;
+    let error = error.expect_err("is no broker");
+    assert!(matches!(error, ConnectError::NoBroker { .. }), "{error}");
+    assert_eq!(
+        error.to_string(),
+        format!(
+            "the URL names the topic \"room1\", and the server at {url} is no broker: leave the topic out to speak with it directly"
+        )
+    );
+    let broker = Broker::start().await;
+    let error = Client::<Lab>::connect(&broker.url).await;
+    let error = error.expect_err("is a broker");
+    assert!(matches!(error, ConnectError::NoTopic { .. }), "{error}");
+    assert_eq!(
+        error.to_string(),
+        format!(
+            "the server at {url} is a broker, and the URL names no topic: append the one at which `lab` is spoken, such as {url}/room1",
+            url = broker.url
+        )
+    );
+}
+
+#[tokio::test]
+async fn a_topic_that_the_broker_refuses_is_an_error_of_connecting() {
+    let broker = Broker::with(Limits::default(), |_| Rights::none()).await;
+    let error = Client::<Lab>::connect(room1(&broker)).await;
+    match error.expect_err("has no rights") {
+        ConnectError::TopicRefused { topic, status, .. } => {
+            assert_eq!((&*topic, status.code()), ("room1", Code::PermissionDenied));
+        }
+        error => panic!("{error}"),
+    }
+}
+
+#[tokio::test]
+async fn a_topic_at_which_no_client_can_speak_is_an_error_of_the_url() {
+    let long = "x".repeat(240);
+    for topic in [
+        "fleet/%2B",
+        "fleet/%23",
+        "room1/$in",
+        "$presence/room1",
+        &long,
+    ] {
+        let error = Client::<Lab>::connect(format!("tcp://127.0.0.1:1/{topic}")).await;
+        let error = error.expect_err("refused");
+        assert!(
+            matches!(error, ConnectError::Url(UrlError::NotSpokenAt { .. })),
+            "{error}"
+        );
+    }
+    let error = Server::<Lab>::bind("tcp://127.0.0.1:0/room1").await;
+    let error = error.expect_err("a server listens at no topic");
+    assert!(error.to_string().contains("room1"), "{error}");
+}
+
+#[tokio::test]
+async fn a_broker_takes_bodies_in_protobuf_alone() {
+    let broker = WholeBroker::builder()
+        .listen("tcp://127.0.0.1:0")
+        .bind()
+        .await
+        .expect("listens");
+    let url = broker.local_urls().next().expect("a URL").to_string();
+    let serving = tokio::spawn(broker.serve_until(std::future::pending::<()>()));
+    let error = Client::<Lab>::connect(format!("{url}/room1?codec=json")).await;
+    let error = error.expect_err("speaks another codec");
+    assert_eq!(
+        error.to_string(),
+        format!(
+            "refused by {url}: UNIMPLEMENTED: no codec in common: the client offers json, this server takes protobuf (codecs)"
+        )
+    );
+    serving.abort();
 }
