@@ -76,9 +76,8 @@ async fn two_clients_and_a_server_talk_in_every_shape_through_a_broker() {
         assert_eq!(item.number, number);
     }
     assert!(counted.next().await.is_none());
-    assert!(matches!(next(&mut seen).await, SeenByServer::Dropped(_)));
-    let numbers = stream::iter((1..=100).map(|number| SumReq { number }));
-    assert_eq!(ada.sum_req(numbers).await.expect("is answered").sum, 5050);
+    let numbers = stream::iter((20..=30).map(|number| SumReq { number }));
+    assert_eq!(ada.sum_req(numbers).await.expect("is answered").sum, 275);
     let words = stream::iter(["a", "b"].map(|text| ShoutReq { text: text.into() }));
     let shouted = bob.shout_req(words).await.expect("is answered");
     let shouted: Vec<_> = shouted
