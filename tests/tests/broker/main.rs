@@ -6,6 +6,7 @@ mod attached;
 mod calls;
 mod fixture;
 mod identities;
+mod instances;
 mod publications;
 mod sessions;
 mod typed;
