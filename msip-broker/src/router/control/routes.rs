@@ -156,6 +156,11 @@ impl Control {
             }
         };
         let services: Vec<_> = services.into_iter().map(|(one, _)| one.clone()).collect();
+        // A service asks one client.
+        let callees = match Internal::of(&topic) {
+            Internal::Peer { .. } => everyone.clone(),
+            _ => services.clone(),
+        };
         let about = Bytes::copy_from_slice(about);
         let groups = members.into_iter();
         Route {
@@ -165,7 +170,7 @@ impl Control {
             groups: groups
                 .map(|(name, members)| self.one_of(name.clone(), members, Turn::Group(name)))
                 .collect(),
-            callees: self.one_of("".into(), services.clone(), Turn::Calls(about.clone())),
+            callees: self.one_of("".into(), callees, Turn::Calls(about.clone())),
             services: self.one_of("".into(), services, Turn::Services(about.clone())),
             by_peer,
             about,
