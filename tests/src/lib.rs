@@ -28,8 +28,22 @@ pub use raw_caller::RawCaller;
 pub use server::{LabServer, SeenByServer, connected, start, start_gated};
 pub use soon::soon;
 
+/// What the URL of a server begins with that is attached to a broker, which listens at the rest of it.
+pub const THROUGH_A_BROKER: &str = "broker+";
+
+/// Ends a test in `over_broker`, for what a broker does otherwise: a row of docs/broker.md, "What is different through a broker",
+/// which begins with this.
+#[macro_export]
+macro_rules! direct_only {
+    ($what:literal) => {
+        if env!("CARGO_CRATE_NAME") == "over_broker" {
+            return;
+        }
+    };
+}
+
 /// The URL at which this binary's tests talk: as it is, over streams with rough manners in `over_rough`, or over WebSockets
-/// instead of TCP in `over_websocket`, which run the tests of others once more.
+/// instead of TCP in `over_websocket`, or through a broker in `over_broker`, which run the tests of others once more.
 #[macro_export]
 macro_rules! at {
     ($url:expr) => {
@@ -42,6 +56,7 @@ macro_rules! at {
 pub fn transport_of(binary: &str, url: impl AsRef<str>) -> String {
     let url = url.as_ref();
     match (binary, url.strip_prefix("tcp://")) {
+        ("over_broker", _) => format!("{THROUGH_A_BROKER}{url}"),
         ("over_rough", _) => format!("rough+{url}"),
         ("over_websocket", Some(place)) => format!("ws://{place}"),
         _ => url.to_owned(),

@@ -12,7 +12,7 @@ use std::{
 
 use msip_runtime::{CallError, CallOptions, Client, Code, Stream};
 use msip_tests::{
-    SeenByServer, connected,
+    SeenByServer, at, connected,
     lab::{CountReq, EchoReq, Lab, SendClientToServer as _, ShoutReq, SumReq},
     messages::count,
     next, soon, start,
@@ -83,7 +83,7 @@ impl Stream for AtOnce {
 #[tokio::test]
 async fn a_response_stream_yields_everything_in_order_and_ends() {
     for query in ["", "?codec=json", "?compress=zstd"] {
-        let (url, _events, _server) = start("tcp://127.0.0.1:0").await;
+        let (url, _events, _server) = start(at!("tcp://127.0.0.1:0")).await;
         let client = Client::<Lab>::connect(format!("{url}{query}"))
             .await
             .expect("connects");
@@ -112,7 +112,7 @@ async fn a_response_stream_yields_everything_in_order_and_ends() {
 
 #[tokio::test]
 async fn a_handlers_refusal_is_the_only_item() {
-    let (url, _events, _server) = start("tcp://127.0.0.1:0").await;
+    let (url, _events, _server) = start(at!("tcp://127.0.0.1:0")).await;
     let client = Client::<Lab>::connect(url.to_string())
         .await
         .expect("connects");
@@ -127,7 +127,7 @@ async fn a_handlers_refusal_is_the_only_item() {
 
 #[tokio::test]
 async fn what_was_sent_before_a_failure_comes_before_it() {
-    let (url, _events, _server) = start("tcp://127.0.0.1:0").await;
+    let (url, _events, _server) = start(at!("tcp://127.0.0.1:0")).await;
     let client = Client::<Lab>::connect(url.to_string())
         .await
         .expect("connects");
@@ -155,7 +155,7 @@ async fn items_of_all_sizes_keep_their_order() {
         .map(|place| format!("{place} {}", "x".repeat(lens[place % lens.len()])))
         .collect();
     for query in ["", "?codec=json", "?compress=lz4"] {
-        let (url, _events, _server) = start("tcp://127.0.0.1:0").await;
+        let (url, _events, _server) = start(at!("tcp://127.0.0.1:0")).await;
         let client = Client::<Lab>::connect(format!("{url}{query}"))
             .await
             .expect("connects");
@@ -173,7 +173,7 @@ async fn items_of_all_sizes_keep_their_order() {
 
 #[tokio::test]
 async fn a_request_stream_is_answered_once() {
-    let (url, _events, _server) = start("tcp://127.0.0.1:0").await;
+    let (url, _events, _server) = start(at!("tcp://127.0.0.1:0")).await;
     let client = Client::<Lab>::connect(url.to_string())
         .await
         .expect("connects");
@@ -206,7 +206,7 @@ async fn a_request_stream_is_answered_once() {
 
 #[tokio::test]
 async fn both_streams_run_side_by_side() {
-    let (url, _events, _server) = start("tcp://127.0.0.1:0").await;
+    let (url, _events, _server) = start(at!("tcp://127.0.0.1:0")).await;
     let client = Client::<Lab>::connect(url.to_string())
         .await
         .expect("connects");
@@ -226,7 +226,7 @@ async fn both_streams_run_side_by_side() {
 
 #[tokio::test]
 async fn a_stream_that_is_not_taken_holds_up_nobody() {
-    let (url, mut events, _server) = start("tcp://127.0.0.1:0").await;
+    let (url, mut events, _server) = start(at!("tcp://127.0.0.1:0")).await;
     let client = Client::<Lab>::connect(url.to_string())
         .await
         .expect("connects");
@@ -262,7 +262,7 @@ async fn a_stream_that_is_not_taken_holds_up_nobody() {
 
 #[tokio::test]
 async fn a_deadline_ends_a_stream_at_both_ends() {
-    let (url, mut events, _server) = start("tcp://127.0.0.1:0").await;
+    let (url, mut events, _server) = start(at!("tcp://127.0.0.1:0")).await;
     let client = Client::<Lab>::connect(url.to_string())
         .await
         .expect("connects");
@@ -287,7 +287,7 @@ async fn a_deadline_ends_a_stream_at_both_ends() {
 
 #[tokio::test]
 async fn a_lost_connection_ends_a_stream() {
-    let (url, mut events, server) = start("tcp://127.0.0.1:0").await;
+    let (url, mut events, server) = start(at!("tcp://127.0.0.1:0")).await;
     let client = Client::<Lab>::connect(url.to_string())
         .await
         .expect("connects");
@@ -311,7 +311,7 @@ async fn a_lost_connection_ends_a_stream() {
 
 #[tokio::test]
 async fn a_call_that_is_given_up_is_cancelled_over_there() {
-    let (url, mut events, _server) = start("tcp://127.0.0.1:0").await;
+    let (url, mut events, _server) = start(at!("tcp://127.0.0.1:0")).await;
     let client = Client::<Lab>::connect(url.to_string())
         .await
         .expect("connects");
