@@ -306,6 +306,20 @@ impl BatchSender {
         Ok(too_large)
     }
 
+    /// The same, each at this topic in place of its own.
+    pub(crate) fn push_frames_at(
+        &mut self,
+        topic: &[u8],
+        frames: &[u8],
+    ) -> Result<usize, PushFramesError> {
+        let terms = Self::terms(&self.connection, &mut self.terms, self.login)?;
+        let too_large = self
+            .batch
+            .push_frames_at(terms.side, topic, frames, terms.max_body)?;
+        self.hand_over_if_full()?;
+        Ok(too_large)
+    }
+
     #[inline]
     fn hand_over_if_full(&mut self) -> Result<(), SendError> {
         if self.batch.len() < BATCH_LEN {

@@ -4,9 +4,12 @@ use std::{borrow::Cow, error::Error, sync::Arc, time::Duration};
 
 use tokio::time::{sleep, timeout};
 
-use super::credential::{Credential, CredentialSource};
 #[cfg(feature = "datagram")]
 use super::udp_channel::UdpChannel;
+use super::{
+    credential::{Credential, CredentialSource},
+    topic::{ClientTopic, check_topic},
+};
 use crate::{
     Code, ConnectError,
     body::Encoding,
@@ -41,6 +44,8 @@ pub(super) struct ProtocolId {
 /// Where a client connects to, and how.
 pub(super) struct Target {
     pub(super) protocol: ProtocolId,
+    /// The topic of a broker at which it speaks.
+    pub(super) topic: Option<ClientTopic>,
     pub(super) url: ServiceUrl,
     pub(super) connector: Connector,
     pub(super) settings: Settings,
@@ -178,6 +183,7 @@ async fn establish_at(
     .await
     .map_err(|error| handshake_failed(&address, settings, error))?;
     let welcome = check_answer(event, &address, id, resuming.is_some())?;
+    check_topic(target, &address, &welcome.welcome)?;
     if target.claims.is_some() && !welcome.welcome.extensions.contains_key(CHANNEL) {
         let rule = "began a session of its own instead of the channel of one".to_owned();
         return Err(broken(&address, rule));

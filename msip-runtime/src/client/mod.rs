@@ -14,6 +14,7 @@ mod outbound;
 mod stub;
 mod supervisor;
 mod token;
+mod topic;
 #[cfg(feature = "datagram")]
 mod udp_channel;
 mod untyped;
@@ -38,9 +39,11 @@ use crate::{
     connection::ConnectionShared,
     dispatch::Dispatch,
     middleware::Stack,
+    outbound::Linked,
     with::With,
 };
-use msip_session::wire::Topic;
+use msip_session::wire::{Escaped, broker::TopicInd};
+use topic::ClientTopic;
 
 /// A client of the protocol `P`. What a client may say are methods of the generated trait `SendClientToServer`.
 ///
@@ -137,7 +140,7 @@ pub struct Client<P: Protocol> {
 struct Shared {
     connection: Arc<ConnectionShared>,
     /// The topic of a broker that it speaks at; `None` on a direct connection.
-    topic: Option<Topic>,
+    topic: Option<ClientTopic>,
     outgoing: Stack,
     state: watch::Sender<ConnectionState>,
     /// Set once the client is to be closed.
@@ -224,7 +227,7 @@ impl<P: Protocol> Client<P> {
             &self.shared.connection,
             self.clone(),
             self.shared.outgoing.installed().is_some(),
-            self.shared.topic.as_ref(),
+            Linked::topic(self),
             self.login.as_ref().map_or(0, |login| login.login()),
         )
     }
@@ -344,6 +347,19 @@ where
 
     fn serving(context: &Client<P>, serving: Serving) -> Client<P> {
         context.serving(serving)
+    }
+
+    fn topic_speaks(context: &Client<P>, spoken: &TopicInd) {
+        if spoken.protocol == P::NAME {
+            context.shared.topic_speaks(spoken.fingerprint);
+        } else {
+            tracing::warn!(
+                topic = %Escaped::new(&spoken.topic),
+                ours = P::NAME,
+                theirs = %Escaped::new(&spoken.protocol),
+                "the service that came to the topic speaks another protocol"
+            );
+        }
     }
 
     fn dispatch(

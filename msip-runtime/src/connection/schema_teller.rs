@@ -27,6 +27,11 @@ impl SchemaTeller {
         }
     }
 
+    /// Whether it has one to tell.
+    pub(super) const fn is_told(&self) -> bool {
+        self.own.is_some()
+    }
+
     /// The answer to a call for the schema.
     pub(super) fn text(&mut self, call: &Incoming) -> Result<Bytes, Status> {
         if call.is_stream {

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use bytes::Bytes;
+
 use super::{
     ConnectionInner, ConnectionShared,
     capacity::{NotSent, Queue, no_session},
@@ -14,26 +16,48 @@ use crate::{CallError, Status};
 use msip_session::{Outcome, SubscribeReply};
 
 impl ConnectionShared {
-    /// Asks the server, which is to be a broker, and waits for its answer, for `limit` at most.
+    /// Asks the server, which is to be a broker, and waits for its answer, for `limit` at most. Returns the body of that.
     pub(crate) async fn subscribe(
         &self,
         ask: &SubscribeAsk,
         limit: Option<Duration>,
-    ) -> Result<(), CallError> {
+    ) -> Result<Bytes, CallError> {
         let limit = limit.unwrap_or(self.call_timeout);
+        let attempt =
+            |state: &mut ConnectionInner, deadline: Deadline| state.ask_subscribe(ask, deadline.at);
+        self.answer_of_broker(ask, limit, attempt).await
+    }
+
+    /// The same for the login of this number, whose subscription is of this session alone.
+    pub(crate) async fn subscribe_at_login(
+        &self,
+        ask: &SubscribeAsk,
+        limit: Duration,
+        login: u64,
+    ) -> Result<Bytes, CallError> {
+        let attempt = |state: &mut ConnectionInner, deadline: Deadline| {
+            state.open_subscribe(ask, deadline.at, login)
+        };
+        self.answer_of_broker(ask, limit, attempt).await
+    }
+
+    async fn answer_of_broker(
+        &self,
+        ask: &SubscribeAsk,
+        limit: Duration,
+        attempt: impl Fn(&mut ConnectionInner, Deadline) -> Result<OpenedExchange, NotSent>,
+    ) -> Result<Bytes, CallError> {
         let deadline = Deadline {
             timeout: Some(limit),
             at: self.now().saturating_add(limit),
             wire_ms: None,
         };
-        let attempt =
-            |state: &mut ConnectionInner, deadline: Deadline| state.ask_subscribe(ask, deadline.at);
         let len = ask.topic.len();
         let opened = self
             .open(Queue::Calls, true, len, limit, deadline, attempt)
             .await?;
         match opened.outcome(self).await.0 {
-            Outcome::Answer { .. } => Ok(()),
+            Outcome::Answer { body, .. } => Ok(body),
             outcome => Err(self.failure(outcome, limit)),
         }
     }
@@ -45,14 +69,30 @@ impl ConnectionInner {
         ask: &SubscribeAsk,
         deadline: Duration,
     ) -> Result<OpenedExchange, NotSent> {
-        if self.is_held(0) {
+        let opened = self.open_subscribe(ask, deadline, 0)?;
+        let subscriptions = self.subscriptions.get_or_insert_default();
+        if ask.is_unsubscribe {
+            subscriptions.revoke(ask);
+        } else {
+            let first = Asked::First(ask.clone());
+            subscriptions.asked.insert(opened.token, first);
+        }
+        Ok(opened)
+    }
+
+    fn open_subscribe(
+        &mut self,
+        ask: &SubscribeAsk,
+        deadline: Duration,
+        login: u64,
+    ) -> Result<OpenedExchange, NotSent> {
+        if self.is_held(login) {
             return Err(NotSent::Held);
         }
         let Self {
             session,
             exchanges,
             closed,
-            subscriptions,
             ..
         } = self;
         let session = session
@@ -63,12 +103,6 @@ impl ConnectionInner {
         let slot = session
             .subscribe(&ask.head(), token, deadline)
             .map_err(|blocked| NotSent::blocked(blocked, closed.as_deref()))?;
-        let subscriptions = subscriptions.get_or_insert_default();
-        if ask.is_unsubscribe {
-            subscriptions.revoke(ask);
-        } else {
-            subscriptions.asked.insert(token, Asked::First(ask.clone()));
-        }
         Ok(entry.insert_unary(slot, ReplySlot::new(None)))
     }
 
@@ -110,12 +144,13 @@ impl ConnectionInner {
 
 /// The side of a broker.
 impl ConnectionShared {
-    /// Answers a SUBSCRIBE or an UNSUBSCRIBE of the session with this generation; nothing where another one is there.
+    /// Answers a SUBSCRIBE or an UNSUBSCRIBE of the session with this generation, with the body of the acknowledgment; nothing
+    /// where another one is there.
     pub(crate) fn answer_subscribe(
         &self,
         generation: u64,
         reply: SubscribeReply,
-        outcome: Result<(), &Status>,
+        outcome: Result<&[u8], &Status>,
     ) {
         let mut state = self.lock();
         if state.generation != generation {

@@ -10,7 +10,7 @@ use crate::{
 use msip_session::wire::Topic;
 
 /// The longest topic, in bytes (docs/protocol.md, "Limits").
-const MAX_TOPIC: u16 = 255;
+pub(super) const MAX_TOPIC: u16 = 255;
 
 /// A message as it travels: its variant, and its body as bytes in the connection's codec.
 ///
@@ -51,6 +51,12 @@ impl UntypedMessage {
             .map_err(|error| Status::invalid_argument(error.to_string()))?;
         self.topic = Some(topic).filter(|topic| !topic.is_empty());
         Ok(self)
+    }
+
+    /// The same, where the topic is known to be one.
+    pub(crate) fn at(mut self, topic: Option<&Topic>) -> Self {
+        self.topic = topic.cloned();
+        self
     }
 
     /// What is known of its variant. Of a message that was received: its number, its kind and whether it is urgent.
@@ -127,6 +133,14 @@ impl UntypedMessage {
 
     pub(super) fn received(variant: Variant, body: Bytes) -> Self {
         Self::new(&variant, body)
+    }
+
+    /// The same, without its body.
+    pub(super) fn without_body(self) -> Self {
+        Self {
+            topic: self.topic,
+            ..Self::new(&self.variant, Bytes::new())
+        }
     }
 
     pub(super) fn set_topic(&mut self, topic: Topic) {

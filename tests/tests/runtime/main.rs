@@ -36,6 +36,7 @@ mod slow_receivers;
 mod streams;
 mod testing;
 mod topics;
+mod typed_topics;
 #[cfg(unix)]
 mod unix_sockets;
 mod untyped;
