@@ -24,6 +24,11 @@ use crate::{
 /// looked up at each send; those to whom a middleware does not [permit](crate::middleware::Middleware::permits_broadcast) the
 /// message, such as [`Authorize`](crate::middleware::Authorize), do not hear it.
 ///
+/// Of a server that is [attached](crate::Server::attach) to a broker it is about the clients of one topic. Without a room,
+/// [`only`](Self::only) and [`except`](Self::except) it is one message, which the broker gives to every client of the topic; with
+/// them, or with outgoing middleware, it is one for each of the clients that this instance knows. The number that is returned is
+/// always of these.
+///
 /// # Examples
 ///
 /// ```
@@ -188,6 +193,34 @@ impl<P: Protocol> Broadcast<P> {
         self.registry.upgrade()
     }
 
+    /// Sends one message that the broker gives to every client of the topic. `None` where that is not what these clients are: they
+    /// are not all of a topic, or a middleware looks at each.
+    fn send_to_topic(
+        &self,
+        message: &P::ServerToClient,
+        variant: &Variant,
+        metadata: &[u8],
+    ) -> Option<usize> {
+        let registry = self.registry()?;
+        let (connection, topic) = registry.topic()?;
+        let is_everyone = self.room.is_none() && self.only.is_none() && self.except.is_empty();
+        let is_looked_at = registry.any(|peer| peer.outgoing().installed().is_some());
+        if !is_everyone || is_looked_at {
+            return None;
+        }
+        let body = if self.clears {
+            Some(Prepared::uncompressed(Vec::new()))
+        } else {
+            body(&connection.encoding(), message, variant)
+        };
+        let is_taken = body.is_some_and(|body| {
+            connection.try_send_prepared(variant, Some(topic), metadata, &body, || {
+                key_of(message, variant)
+            })
+        });
+        Some(if is_taken { registry.len() } else { 0 })
+    }
+
     /// Whether neither [`only`](Self::only) nor [`except`](Self::except) leaves a client out.
     fn admits(&self, id: PeerId) -> bool {
         let is_among = self.only.as_ref().is_none_or(|only| only.contains(&id));
@@ -215,12 +248,15 @@ impl<P: Protocol> OutboundAll<P::ServerToClient> for Broadcast<P> {
         if self.clears && check_clearable(variant).is_err() {
             return 0;
         }
-        let peers = self.peers();
         let metadata = if self.clears {
             metadata_of_cleared(key_only(&message, variant))
         } else {
             Vec::new()
         };
+        if let Some(taken) = self.send_to_topic(&message, variant, &metadata) {
+            return taken;
+        }
+        let peers = self.peers();
         // A body for each encoding in use among them; usually there is one.
         let mut bodies = Vec::new();
         let (mut taken, mut refused) = (0, 0);
@@ -254,8 +290,9 @@ impl<P: Protocol> OutboundAll<P::ServerToClient> for Broadcast<P> {
                 bodies.len() - 1
             });
             if let Some((_, Some(body))) = bodies.get(place)
-                && connection
-                    .try_send_prepared(variant, &metadata, body, || key_of(&message, variant))
+                && connection.try_send_prepared(variant, peer.to(), &metadata, body, || {
+                    key_of(&message, variant)
+                })
             {
                 taken += 1;
             }
