@@ -32,7 +32,6 @@ pub(super) fn peer_credit(grant: &Grant) -> Result<UntypedMessage, Status> {
     let message = client_to_server::Message::PeerCredit(PeerCredit {
         peer: grant.peer.to_string(),
         items: grant.credit.items,
-        bytes: grant.credit.bytes,
     });
     to_broker(&PEER_CREDIT, &grant.topic, message)
 }

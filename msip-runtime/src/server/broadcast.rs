@@ -9,11 +9,12 @@ use std::{
 
 use super::{Peer, PeerId, registry::Registry};
 use crate::{
-    Envelope, OutboundAll, Protocol, Variant,
+    Envelope, OutboundAll, Protocol, SendError, Variant,
     body::{Encoding, Prepared, key_of, key_only},
-    connection::{Way, check_clearable, metadata_of_cleared},
+    connection::{Addressed, Way, add_key, check_clearable, metadata_of_cleared},
     instruments::OmittedLine,
     log_rate::{LimitedLog, LogRate},
+    options::NO_OPTIONS,
 };
 
 /// Many clients of one server. What may be sent to them at once are methods of the generated trait
@@ -193,6 +194,22 @@ impl<P: Protocol> Broadcast<P> {
         self.registry.upgrade()
     }
 
+    /// Adds the key that the schema names, where the message goes to topics: a broker cannot read the body.
+    fn add_key(
+        &self,
+        message: &P::ServerToClient,
+        variant: &Variant,
+        metadata: &mut Vec<u8>,
+    ) -> Result<(), SendError> {
+        if variant.key_number.is_none() {
+            return Ok(());
+        }
+        let registry = self.registry();
+        let topic = registry.as_ref().and_then(|registry| registry.topic());
+        let topic = topic.map(|(_, topic)| topic);
+        add_key(metadata, &Addressed { message, topic }, &NO_OPTIONS)
+    }
+
     /// Sends one message that the broker gives to every client of the topic. `None` where that is not what these clients are: they
     /// are not all of a topic, or a middleware looks at each.
     fn send_to_topic(
@@ -248,11 +265,14 @@ impl<P: Protocol> OutboundAll<P::ServerToClient> for Broadcast<P> {
         if self.clears && check_clearable(variant).is_err() {
             return 0;
         }
-        let metadata = if self.clears {
+        let mut metadata = if self.clears {
             metadata_of_cleared(key_only(&message, variant))
         } else {
             Vec::new()
         };
+        if self.add_key(&message, variant, &mut metadata).is_err() {
+            return 0;
+        }
         if let Some(taken) = self.send_to_topic(&message, variant, &metadata) {
             return taken;
         }
