@@ -28,7 +28,7 @@ use msip_runtime::{
 use crate::{
     access::{Principal, Rights},
     connections::Connections,
-    router::{Dialect, EndReason, Refused, Router, SessionHandle, WakeList},
+    router::{About, Dialect, EndReason, Refused, Router, SessionHandle, WakeList},
 };
 use link::Link;
 use reader::Reader;
@@ -123,9 +123,12 @@ impl Service for BrokerService {
     async fn serve(&self, peer: UntypedPeer, inbound: Inbound) {
         let shared = &self.0;
         let (principal, rights) = (shared.authorize)(&peer);
-        let session = shared
-            .router
-            .connect(principal, Arc::clone(&rights), Dialect::Msip);
+        let name = peer.id().map(|id| id.to_string());
+        let known = name.as_deref().map(|name| (name, about(&peer)));
+        let session =
+            shared
+                .router
+                .connect_as(principal, Arc::clone(&rights), Dialect::Msip, known);
         let open = OpenSession::new(shared, &session, &peer);
         let link = Link::new();
         let reader = Reader::new(shared, &session, &peer, rights, &link);
@@ -183,6 +186,21 @@ impl Drop for OpenSession<'_> {
         self.shared.peers().remove(self.session.peer());
         // The server was dropped, if it has not ended before.
         self.end(EndReason::Shutdown);
+    }
+}
+
+/// What instances of typed services are told of a peer.
+fn about(peer: &UntypedPeer) -> About {
+    let identity = peer.identity();
+    let identity = identity.as_deref();
+    About {
+        user: identity.map_or_else(String::new, |identity| identity.user.clone()),
+        service: identity.map_or_else(String::new, |identity| identity.service.clone()),
+        roles: identity.map_or_else(Vec::new, |identity| identity.roles.clone()),
+        address: peer.address().map(ToString::to_string).unwrap_or_default(),
+        name: peer.name().to_owned(),
+        protocol: peer.protocol().to_owned(),
+        fingerprint: peer.fingerprint(),
     }
 }
 

@@ -1,8 +1,11 @@
 //! What a service and the broker tell each other about clients: the protocol `msip.broker.v1` (docs/protocol.md, "Subscribe").
 
-use msip_runtime::{Code, MsgKind, Status, Variant, untyped::UntypedMessage};
+use msip_runtime::{
+    Code, MsgKind, Status, Variant,
+    untyped::{MessageRef, UntypedMessage},
+};
 use msip_session::wire::broker::{
-    ClientToServer, DisconnectReq, DisconnectRsp, Presence as Wire, PresenceInd, ServerToClient,
+    ClientToServer, DisconnectReq, DisconnectRsp, PeerCredit, Presence as Wire, PresenceInd, ServerToClient,
     client_to_server, server_to_client,
 };
 use prost::Message as _;
@@ -29,16 +32,27 @@ pub(super) fn asks_broker(topic: &str) -> Option<&str> {
 pub(super) fn announcement(presence: &Presence) -> Result<UntypedMessage, Status> {
     let about = String::from_utf8_lossy(&presence.topic).into_owned();
     let topic = topic::presence(&presence.topic);
+    let introduction = presence.introduction.as_deref();
+    let what = match introduction {
+        _ if !presence.is_there => Wire::Gone,
+        Some(introduction) if introduction.is_handed_over => Wire::LookedAfter,
+        _ => Wire::Connected,
+    };
+    let of_client = introduction.map(|introduction| introduction.about.clone());
+    let client = of_client.unwrap_or_default();
     let said = PresenceInd {
         topic: about,
         peer: presence.peer.clone(),
-        presence: if presence.is_there {
-            Wire::Connected
-        } else {
-            Wire::Gone
-        }
-        .into(),
+        presence: what.into(),
         principal: presence.principal.name().to_owned(),
+        user: client.user,
+        service: client.service,
+        roles: client.roles,
+        address: client.address,
+        client_name: client.name,
+        protocol: client.protocol,
+        fingerprint: client.fingerprint,
+        looks_after: introduction.is_some_and(|introduction| introduction.looks_after),
         ..PresenceInd::default()
     };
     let body = ServerToClient {
@@ -46,6 +60,16 @@ pub(super) fn announcement(presence: &Presence) -> Result<UntypedMessage, Status
     };
     UntypedMessage::new(&PRESENCE_IND, body.encode_to_vec())
         .to_topic(String::from_utf8_lossy(&topic).into_owned())
+}
+
+/// What an instance says that it has finished with, and at which topic, where this is such a message.
+pub(super) fn credit<'a>(message: &MessageRef<'a>) -> Option<(&'a [u8], PeerCredit)> {
+    let topic = message.topic_bytes().strip_prefix(BROKER.as_bytes())?;
+    let said = ClientToServer::decode(message.body()).ok()?;
+    match said.message? {
+        client_to_server::Message::PeerCredit(credit) => Some((topic, credit)),
+        _ => None,
+    }
 }
 
 /// Does what a service of `about` asks of the broker.

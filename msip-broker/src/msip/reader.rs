@@ -11,7 +11,10 @@ use std::{
 use bytes::Bytes;
 use msip_runtime::{
     Status,
-    untyped::{Event, Inbound, Messages, Reply, SubscribeRequest, UntypedExchange, UntypedPeer},
+    untyped::{
+        Event, Inbound, MessageRef, Messages, Reply, SubscribeRequest, Subscribed, UntypedExchange,
+        UntypedPeer,
+    },
 };
 use msip_session::wire::{Code, Escaped};
 use tokio::time::timeout;
@@ -82,8 +85,12 @@ impl<'a> Reader<'a> {
                     answer(request, granted);
                 }
                 Event::Subscribe(request) => {
-                    let subscribed = self.subscribe(&request);
-                    answer(request, subscribed);
+                    let is_by_peer = request.is_by_peer();
+                    match self.subscribe(&request) {
+                        Ok(Some(spoken)) if is_by_peer => request.accept_with(&spoken),
+                        Ok(_) => request.accept(),
+                        Err(status) => request.refuse(&status),
+                    }
                 }
                 Event::Unsubscribe(request) => {
                     self.unsubscribe(&request);
@@ -158,6 +165,10 @@ impl<'a> Reader<'a> {
     fn publish_all(&mut self, messages: Messages<'_>) {
         let mut run: Option<Run> = None;
         for message in messages.iter() {
+            if message.topic_bytes().starts_with(b"$broker/") {
+                self.credit(&message);
+                continue;
+            }
             match &mut run {
                 Some(run) if run.takes(&message) => run.push(&message),
                 _ => {
@@ -171,6 +182,13 @@ impl<'a> Reader<'a> {
         }
         if let Some(run) = run {
             self.publish_run(run);
+        }
+    }
+
+    /// An instance has finished with messages of a client. All else at such a topic is a call, or nobody's.
+    fn credit(&self, message: &MessageRef<'_>) {
+        if let Some((topic, credit)) = presence::credit(message) {
+            self.session.credit(topic, &credit.peer, credit.items);
         }
     }
 
@@ -252,13 +270,15 @@ impl<'a> Reader<'a> {
         }
     }
 
-    fn subscribe(&mut self, request: &SubscribeRequest) -> Result<(), Status> {
+    fn subscribe(&mut self, request: &SubscribeRequest) -> Result<Option<Subscribed>, Status> {
         let filter = filter(request.topic())?;
         let (protocol, fingerprint) = request.protocol().unzip();
         let asked = router::SubscribeRequest {
             group: request.group().map(str::to_owned),
             protocol: protocol.map(str::to_owned),
             fingerprint: fingerprint.unwrap_or_default(),
+            is_by_peer: request.is_by_peer(),
+            is_strict: request.is_strict(),
             ..router::SubscribeRequest::new(Filter::Pattern(filter))
         };
         let subscribed = self
@@ -266,7 +286,8 @@ impl<'a> Reader<'a> {
             .router
             .subscribe(self.session, asked, self.shared.now())
             .map_err(|refused| status(&refused))?;
-        if let Some(differs) = subscribed.differs {
+        let spoken = subscribed.spoken;
+        if let Some(differs) = spoken.as_ref().filter(|_| subscribed.differs) {
             tracing::info!(
                 topic = request.topic(),
                 protocol = differs.protocol,
@@ -274,7 +295,7 @@ impl<'a> Reader<'a> {
                 "the first service of a topic speaks another protocol than this session"
             );
         }
-        Ok(())
+        Ok(spoken.map(|spoken| Subscribed::new(spoken.protocol, spoken.fingerprint)))
     }
 
     fn unsubscribe(&mut self, request: &SubscribeRequest) {
@@ -284,9 +305,9 @@ impl<'a> Reader<'a> {
                 self.shared.router.revoke(self.session, &filter, now);
             }
         } else if let Ok(filter) = TopicFilter::new(request.topic()) {
-            self.shared
-                .router
-                .unsubscribe(self.session, &Filter::Pattern(filter));
+            let now = self.shared.now();
+            let router = &self.shared.router;
+            router.leave(self.session, &Filter::Pattern(filter), now, &mut self.wakes);
         }
     }
 

@@ -24,7 +24,7 @@ use super::{
     presence,
     reader::CHECK,
 };
-use crate::router::{Delivery, EndReason, Failed, OutboxItem, Refused, SessionHandle, WakeList};
+use crate::{topic, router::{ClientAt, Delivery, EndReason, Failed, OutboxItem, Refused, SessionHandle, WakeList}};
 
 /// How many bytes are taken from an outbox at once.
 const TAKE: usize = 64 * 1024;
@@ -181,7 +181,16 @@ impl<'a> Writer<'a> {
             return Ok(());
         }
         if is_bare(publication.frames.first_chunk()) {
-            return match self.sender.push_frames(&publication.frames).await {
+            let pushed = match &delivery.client {
+                Some(client) => {
+                    let topic = topic_of(client);
+                    self.sender
+                        .push_frames_at(&topic, &publication.frames)
+                        .await
+                }
+                None => self.sender.push_frames(&publication.frames).await,
+            };
+            return match pushed {
                 Ok(0) => Ok(()),
                 Ok(too_large) => {
                     tracing::debug!(too_large, "messages are larger than a peer accepts");
@@ -196,7 +205,8 @@ impl<'a> Writer<'a> {
         }
         self.sender.flush().await?;
         for frame in publication.iter() {
-            let Some((message, options)) = self.message(frame, publication.compression) else {
+            let at = delivery.client.as_ref();
+            let Some((message, options)) = self.message(frame, publication.compression, at) else {
                 continue;
             };
             match self.handle.send(&message, &options).await {
@@ -218,6 +228,7 @@ impl<'a> Writer<'a> {
         &self,
         frame: Bytes,
         compression: wire::Compression,
+        client: Option<&ClientAt>,
     ) -> Option<(UntypedMessage, CallOptions)> {
         let compression = match compression {
             wire::Compression::None => Compression::None,
@@ -226,13 +237,18 @@ impl<'a> Writer<'a> {
             wire::Compression::Lz4 => Compression::Lz4,
         };
         let max_body = self.shared.router.limits().outgoing_bytes;
-        UntypedMessage::from_frame(frame, compression, max_body)
+        let (message, options) = UntypedMessage::from_frame(frame, compression, max_body)?;
+        match client {
+            Some(client) => Some((message.to_topic(topic_of(client)).ok()?, options)),
+            None => Some((message, options)),
+        }
     }
 
     /// Sends a message that is to be acknowledged, and waits for that beside others.
     async fn begin_delivery(&mut self, delivery: Delivery, frame: Bytes) {
         let compression = delivery.publication.compression;
-        let Some((message, options)) = self.message(frame.clone(), compression) else {
+        let at = delivery.client.as_ref();
+        let Some((message, options)) = self.message(frame.clone(), compression, at) else {
             return;
         };
         let options = options.timeout(ACKNOWLEDGED_WITHIN);
@@ -271,6 +287,12 @@ impl<'a> Writer<'a> {
             self.open.spawn(work);
         }
     }
+}
+
+/// Where an instance hears a client.
+pub(super) fn topic_of(client: &ClientAt) -> String {
+    let topic = String::from_utf8_lossy(&client.topic);
+    format!("{topic}/{}/{}", topic::SERVICES, client.peer())
 }
 
 /// What there was to be taken.

@@ -104,6 +104,7 @@ impl Router {
             target: delivery.target.clone(),
             to: None,
             tried,
+            client: delivery.client.clone(),
             is_new: false,
         };
         let is_for_one = delivery.target != Target::Everyone;

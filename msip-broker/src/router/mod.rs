@@ -4,6 +4,7 @@
 //! a lock that all connections share: a publisher keeps the route of each topic that it sends to, until
 //! a subscription or a right changes that concerns it. The others each lock one session, or one topic's kept values.
 
+mod client;
 mod control;
 mod dead_letter;
 mod exchange;
@@ -33,6 +34,7 @@ mod sync;
 mod tests;
 mod wake;
 
+pub use client::{About, ClientAt};
 pub use control::{
     Difference, Router, SessionInfo, SubscribeRequest, Subscribed, TopicInfo, Totals,
 };
@@ -43,7 +45,7 @@ pub use key::{Dialect, SessionKey};
 pub use limits::Limits;
 pub use open_calls::OpenCall;
 pub use outbox::{Delivery, OutboxItem, Target};
-pub use presence::Presence;
+pub use presence::{Introduction, Presence};
 pub use publication::{Frames, Publication, StateKey};
 pub use publisher::{Published, Publisher};
 pub use refused::{EndReason, Refused};

@@ -2,10 +2,11 @@
 
 use bytes::Bytes;
 
-use super::SessionKey;
+use super::{About, SessionKey};
 use crate::access::Principal;
 
-/// A client has begun or ceased to take part in a topic: what the services that hear `$presence/T` are told.
+/// A client has begun or ceased to take part in a topic: what the services that hear `$presence/T` are told, and the instances
+/// that hear each client apart.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Presence {
     /// `T`.
@@ -18,4 +19,17 @@ pub struct Presence {
     pub principal: Principal,
     /// Whether it is there now, or has gone.
     pub is_there: bool,
+    /// What an instance is told besides that hears each client apart, of one that is there.
+    pub introduction: Option<Box<Introduction>>,
+}
+
+/// What an instance of a typed service is told of a client before its first message.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Introduction {
+    /// Who it is, and what it speaks at the topic.
+    pub about: About,
+    /// Whether this instance looks after it.
+    pub looks_after: bool,
+    /// Whether it does so since another instance has gone, which did before.
+    pub is_handed_over: bool,
 }

@@ -150,10 +150,15 @@ impl Control {
             .filter(|filter| self.check_subscription(key, filter).is_err())
             .cloned()
             .collect();
+        let mut given_up = Vec::new();
         for filter in gone {
             self.subscriptions.remove(&filter, key);
             if let Some(entry) = self.sessions.get_mut(&key) {
-                entry.subscriptions.remove(&filter);
+                let is_by_peer = entry.subscriptions.remove(&filter) == Some(true);
+                let session = entry.session.clone();
+                if is_by_peer {
+                    given_up.extend(self.leaves(&session, &filter, &mut WakeList::new()));
+                }
             }
         }
         let control = &*self;
@@ -183,11 +188,11 @@ impl Control {
         };
         entry.session.with_outbox(|outbox| {
             outbox.require_generation(generation);
-            match FaultInjection::KeepQueued.is_on() {
-                true => Vec::new(),
-                false => outbox.withdraw(may_hear),
+            if !FaultInjection::KeepQueued.is_on() {
+                given_up.extend(outbox.withdraw(may_hear));
             }
-        })
+        });
+        given_up
     }
 
     /// Whether a session may subscribe to this.
@@ -202,7 +207,7 @@ impl Control {
         let is_allowed = match filter {
             Filter::Literal(topic) => self.may_hear(entry, topic),
             Filter::Pattern(filter) => {
-                let checked = entry.rights.subscribe(filter, &entry.session.peer);
+                let checked = entry.rights.subscribe(filter, &entry.session.client.peer);
                 match checked.access {
                     Access::Allowed => true,
                     Access::Denied => false,
@@ -225,7 +230,7 @@ impl Control {
             uses,
             about,
             access,
-        } = entry.rights.hear(topic, &entry.session.peer);
+        } = entry.rights.hear(topic, &entry.session.client.peer);
         match access {
             Access::Allowed => true,
             Access::Denied if !FaultInjection::GrantOverDeny.is_on() => false,

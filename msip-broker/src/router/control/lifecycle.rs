@@ -11,7 +11,7 @@ use super::{Control, Entry, Router};
 use crate::{
     access::Rights,
     router::{
-        EndReason, OutboxItem, Presence, Refused, SessionHandle, SessionKey, WakeList,
+        EndReason, OutboxItem, Refused, SessionHandle, SessionKey, WakeList,
         fault_injection::FaultInjection, session::Session,
     },
     topic,
@@ -108,7 +108,7 @@ impl Router {
         // Whoever finds the outbox at its end, and looks for another way, waits for this lock and finds one.
         let mut guard = self.control();
         let control = &mut *guard;
-        let mut left = session.0.with_outbox(|outbox| outbox.end(reason, wakes));
+        let (mut left, known) = session.0.with_outbox(|outbox| outbox.end_with_clients(reason, wakes));
         let Some(entry) = control.sessions.remove(&key) else {
             return left;
         };
@@ -131,7 +131,8 @@ impl Router {
             control.routes.outdate_matching(filter);
             control.subscriptions.remove(filter, key);
         }
-        control.protocols.retain(|_, spoken| spoken.by != key);
+        control.names.remove(&session.0.client.peer);
+        control.gone(&session.0, known, wakes);
         control.forget_rate(&entry.session);
         if !FaultInjection::KeepGrants.is_on() {
             for filter in entry.grants.keys() {
@@ -234,13 +235,7 @@ impl Control {
         now: Duration,
         wakes: &mut WakeList,
     ) {
-        let presence = Arc::new(Presence {
-            topic: topic.clone(),
-            peer: session.peer.clone(),
-            session: session.key,
-            principal: session.principal.clone(),
-            is_there,
-        });
+        let presence = Arc::new(session.client.presence(topic, is_there));
         for (service, _) in self.hearing(&topic::presence(topic)) {
             let item = OutboxItem::Presence(presence.clone());
             // One that has no place for it ends by what it does not take.
@@ -250,8 +245,8 @@ impl Control {
 
     /// The last session of a principal takes its rate with it.
     fn forget_rate(&mut self, session: &Session) {
-        let principal = &session.principal;
-        let is_of_it = |entry: &Entry| entry.session.principal == *principal;
+        let principal = &session.client.principal;
+        let is_of_it = |entry: &Entry| entry.session.client.principal == *principal;
         if self.rates.has(principal) && !self.sessions.values().any(is_of_it) {
             self.rates.forget(principal);
         }

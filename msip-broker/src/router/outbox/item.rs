@@ -5,7 +5,9 @@ use std::{sync::Arc, time::Duration};
 use bytes::Bytes;
 use msip_session::MsgKind;
 
-use crate::router::{Assigned, Presence, Publication, SessionKey, fault_injection::FaultInjection};
+use crate::router::{
+    Assigned, ClientAt, Presence, Publication, SessionKey, fault_injection::FaultInjection,
+};
 
 /// What a session is given.
 #[derive(Debug)]
@@ -28,6 +30,8 @@ pub struct Delivery {
     pub target: Target,
     /// The instances that have failed at them before.
     pub tried: Vec<SessionKey>,
+    /// The client, for an instance that hears each client apart: they go to `T/$in/<peer>`.
+    pub client: Option<ClientAt>,
 }
 
 /// For whom messages are.
@@ -42,6 +46,15 @@ pub enum Target {
 }
 
 impl OutboxItem {
+    /// Whose it is, for an instance that hears each client apart.
+    pub(super) fn client(&self) -> Option<&ClientAt> {
+        match self {
+            Self::Publication(delivery) => delivery.client.as_ref(),
+            Self::Exchange(assigned) => assigned.client.as_ref(),
+            Self::Presence(_) => None,
+        }
+    }
+
     /// What it counts for: the memory that it keeps, and its messages.
     pub(super) fn size(&self) -> (usize, usize) {
         match self {
@@ -55,7 +68,7 @@ impl OutboxItem {
     }
 
     /// Whether it is for one of several, so that others can have it.
-    pub(super) fn is_for_one(&self) -> bool {
+    pub(in crate::router) fn is_for_one(&self) -> bool {
         match self {
             Self::Publication(delivery) => delivery.target != Target::Everyone,
             Self::Exchange(_) => true,
