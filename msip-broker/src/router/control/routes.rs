@@ -160,6 +160,11 @@ impl Control {
         };
         let services: Vec<_> = services.into_iter().map(|(one, _)| one.clone()).collect();
         let about = Bytes::copy_from_slice(about);
+        let callees = match Internal::of(&topic) {
+            // A call of a service goes to that one client.
+            Internal::Peer { .. } => everyone.clone(),
+            _ => services.clone(),
+        };
         let groups = members.into_iter();
         Route {
             generation: self.generation,
@@ -168,7 +173,7 @@ impl Control {
             groups: groups
                 .map(|(name, members)| self.one_of(name.clone(), members, Turn::Group(name)))
                 .collect(),
-            callees: self.one_of("".into(), services.clone(), Turn::Calls(about.clone())),
+            callees: self.one_of("".into(), callees, Turn::Calls(about.clone())),
             services: self.one_of("".into(), services, Turn::Services(about.clone())),
             by_peer,
             about,
