@@ -5,8 +5,8 @@ use msip_runtime::{
     untyped::{MessageRef, UntypedMessage},
 };
 use msip_session::wire::broker::{
-    ClientToServer, DisconnectReq, DisconnectRsp, PeerCredit, Presence as Wire, PresenceInd, ServerToClient,
-    client_to_server, server_to_client,
+    ClientToServer, DisconnectReq, DisconnectRsp, PeerCredit, Presence as Wire, PresenceInd,
+    ServerToClient, client_to_server, server_to_client,
 };
 use prost::Message as _;
 

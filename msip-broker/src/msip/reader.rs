@@ -234,6 +234,9 @@ impl<'a> Reader<'a> {
     /// Hands a call to a service.
     fn request(&mut self, exchange: UntypedExchange) {
         let options = exchange.options_with_identity();
+        let metadata = exchange.metadata();
+        let is_idempotent = metadata.is_idempotent();
+        let key = metadata.key().map(str::to_owned);
         let UntypedExchange {
             message,
             reply,
@@ -261,6 +264,8 @@ impl<'a> Reader<'a> {
                 options,
                 responder,
                 requests,
+                is_idempotent,
+                key,
             }),
             tried: Vec::new(),
         };

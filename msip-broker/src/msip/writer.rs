@@ -24,7 +24,10 @@ use super::{
     presence,
     reader::CHECK,
 };
-use crate::{topic, router::{ClientAt, Delivery, EndReason, Failed, OutboxItem, Refused, SessionHandle, WakeList}};
+use crate::{
+    router::{ClientAt, Delivery, EndReason, Failed, OutboxItem, Refused, SessionHandle, WakeList},
+    topic,
+};
 
 /// How many bytes are taken from an outbox at once.
 const TAKE: usize = 64 * 1024;

@@ -181,7 +181,7 @@ impl Router {
         let entry = control.sessions.get(&key)?;
         control
             .rates
-              .of(&entry.session.client.principal, entry.rights.limits)
+            .of(&entry.session.client.principal, entry.rights.limits)
     }
 }
 

@@ -10,8 +10,8 @@ use std::{
 };
 
 use super::{
-    ClientAt, EndReason, Limits, SessionKey, WakeList, fault_injection::FaultInjection, patience::Patience,
-    progress::Progress,
+    ClientAt, EndReason, Limits, SessionKey, WakeList, fault_injection::FaultInjection,
+    patience::Patience, progress::Progress,
 };
 pub use item::{Delivery, OutboxItem, Target};
 use peers::PeerQueues;
@@ -222,7 +222,9 @@ impl Outbox {
     /// A client has gone from a topic.
     pub(super) fn client_gone(&mut self, client: &ClientAt, wakes: &mut WakeList) {
         if self.knows(client) {
-            self.with_peers(wakes, |peers, _| peers.client_gone(&client.topic, &client.client));
+            self.with_peers(wakes, |peers, _| {
+                peers.client_gone(&client.topic, &client.client)
+            });
         }
     }
 

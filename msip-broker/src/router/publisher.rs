@@ -243,9 +243,8 @@ impl Publisher {
     /// So much waits of this client at instances that it waits for them.
     fn hold_up(&mut self, held_up: Vec<(Arc<Session>, Bytes)>, now: Duration) {
         for (instance, topic) in held_up {
-            let is_known = |(other, at): &(Arc<Session>, Bytes)| {
-                Arc::ptr_eq(other, &instance) && *at == topic
-            };
+            let is_known =
+                |(other, at): &(Arc<Session>, Bytes)| Arc::ptr_eq(other, &instance) && *at == topic;
             if !self.held_up.iter().any(is_known) {
                 self.held_up.push((instance, topic));
                 self.held_up_until = now.saturating_add(self.router.limits().push_back);
@@ -305,7 +304,9 @@ impl Publisher {
         let congested = (!self.congested.is_empty()).then_some(self.congested_until);
         let held_up = (!self.held_up.is_empty()).then_some(self.held_up_until);
         // The rate does not end the other wait.
-        congested.max(held_up).max((self.rate_until > Duration::ZERO).then_some(self.rate_until))
+        congested
+            .max(held_up)
+            .max((self.rate_until > Duration::ZERO).then_some(self.rate_until))
     }
 
     /// What is known about sending to a topic, as it is now.

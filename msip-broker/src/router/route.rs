@@ -1,8 +1,6 @@
 //! The way of a topic: whom its messages go to.
 
-use std::{
-    hash::{DefaultHasher, Hash as _, Hasher as _},
-};
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::sync::{
     Arc,
     atomic::{
@@ -80,7 +78,10 @@ pub(super) fn sticky<'a>(
 impl OneOf {
     /// The member that a key decides, of those that have not had it.
     pub(super) fn sticky(&self, key: &[u8], tried: &[SessionKey]) -> Option<&Arc<Session>> {
-        sticky(self.members.iter().filter(|one| !tried.contains(&one.key)), key)
+        sticky(
+            self.members.iter().filter(|one| !tried.contains(&one.key)),
+            key,
+        )
     }
 
     /// The member with the least load among those that are connected, or among all if none is. Equals take turns.

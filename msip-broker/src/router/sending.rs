@@ -112,7 +112,9 @@ impl<'a> Sending<'a> {
             None => from.and_then(|key| self.router.client(key)),
         };
         let topic = route.about.clone();
-        client.map(|client| Some(ClientAt { topic, client })).ok_or(())
+        client
+            .map(|client| Some(ClientAt { topic, client }))
+            .ok_or(())
     }
 
     fn push(&mut self, to: &Arc<Session>, pending: Pending, route: &Route) {

@@ -30,6 +30,7 @@ mod rights;
 mod routing;
 mod sessions;
 mod slow;
+mod typed;
 
 const NOW: Duration = Duration::ZERO;
 

@@ -2,9 +2,11 @@
 
 #![expect(clippy::expect_used, reason = "a test that cannot go on fails")]
 
+mod attached;
 mod calls;
 mod fixture;
 mod identities;
+mod instances;
 mod publications;
 mod sessions;
 mod typed;

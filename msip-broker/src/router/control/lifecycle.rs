@@ -108,7 +108,9 @@ impl Router {
         // Whoever finds the outbox at its end, and looks for another way, waits for this lock and finds one.
         let mut guard = self.control();
         let control = &mut *guard;
-        let (mut left, known) = session.0.with_outbox(|outbox| outbox.end_with_clients(reason, wakes));
+        let (mut left, known) = session
+            .0
+            .with_outbox(|outbox| outbox.end_with_clients(reason, wakes));
         let Some(entry) = control.sessions.remove(&key) else {
             return left;
         };

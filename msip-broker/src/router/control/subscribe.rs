@@ -9,7 +9,10 @@ use super::{Control, Router};
 use crate::{
     router::{
         Delivery, OutboxItem, Refused, SessionHandle, SessionKey, Target, WakeList,
-        outbox::Rejected, session::Session, subscriptions::{Spoken, Terms}, sync::lock,
+        outbox::Rejected,
+        session::Session,
+        subscriptions::{Spoken, Terms},
+        sync::lock,
     },
     topic::{self, Filter, Internal},
 };
@@ -116,7 +119,9 @@ impl Router {
             is_by_peer: request.is_by_peer,
             spoken: said,
         };
-        control.subscriptions.insert(&request.filter, &session.0, terms);
+        control
+            .subscriptions
+            .insert(&request.filter, &session.0, terms);
         let replayed = control.replay(&session.0, &request.filter, generation, now, &mut wakes);
         let Some(replayed) = replayed else {
             // Half of what is kept would look like all of it.

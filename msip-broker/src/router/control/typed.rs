@@ -66,12 +66,16 @@ impl Control {
             Some(Internal::Services(about) | Internal::Clients(about)) => Some(about),
             Some(Internal::Peer { topic, .. }) if !request.is_by_peer => Some(topic),
             _ if request.is_by_peer && served(&request.filter).is_none() => {
-                return Err(invalid("by_peer is for a topic `T` without wildcards, and for `T/$in`"));
+                return Err(invalid(
+                    "by_peer is for a topic `T` without wildcards, and for `T/$in`",
+                ));
             }
             _ => None,
         };
         if request.is_by_peer && request.group.is_some() {
-            return Err(invalid("by_peer and a group: instances share the work without one"));
+            return Err(invalid(
+                "by_peer and a group: instances share the work without one",
+            ));
         }
         let Some(spoken) = about.and_then(|about| self.spoken_at(about, key)) else {
             return Ok(None);
@@ -146,6 +150,8 @@ impl Control {
             }
         } else if let Some(about) = literal(&request.filter) {
             session.client.comes(&about, spoken);
+            let own = topic::to_peer(&about, &session.client.peer);
+            self.routes.outdate(&own);
             if session.client.carer(&about).is_none() {
                 self.find_carer(session.client.key, about, session, wakes);
             }
@@ -162,14 +168,22 @@ impl Control {
     ) {
         let instances = self.instances(&topic);
         let connected = instances.iter().filter(|one| one.is_connected()).count();
-        let count = if connected == 0 { instances.len() } else { connected } as u64;
+        let count = if connected == 0 {
+            instances.len()
+        } else {
+            connected
+        } as u64;
         let at = ClientAt {
             topic,
             client: session.client.clone(),
         };
         let turn = client.number().checked_rem(count).unwrap_or(0);
-        let knows = instances.iter().find(|one| one.with_outbox(|outbox| outbox.knows(&at)));
-        let by_turn = usize::try_from(turn).ok().and_then(|turn| instances.get(turn));
+        let knows = instances
+            .iter()
+            .find(|one| one.with_outbox(|outbox| outbox.knows(&at)));
+        let by_turn = usize::try_from(turn)
+            .ok()
+            .and_then(|turn| instances.get(turn));
         if let Some(instance) = knows.or(by_turn) {
             instance.with_outbox(|outbox| outbox.look_after(&at, wakes));
         }
@@ -193,13 +207,14 @@ impl Control {
             let all = self.subscriptions.matching(&inner);
             all.iter().any(|one| one.session.key == session.key)
         };
-        let (left, known) = session.with_outbox(|outbox| outbox.leave(|about| !serves(about), wakes));
+        let (left, known) =
+            session.with_outbox(|outbox| outbox.leave(|about| !serves(about), wakes));
         self.hand_care(session.key, known, wakes);
         left.into_iter().filter(OutboxItem::is_for_one).collect()
     }
 
     /// A session has gone: as a client, and as an instance that knew these clients.
-    pub(super) fn gone(&self, session: &Session, known: Vec<ClientAt>, wakes: &mut WakeList) {
+    pub(super) fn gone(&mut self, session: &Session, known: Vec<ClientAt>, wakes: &mut WakeList) {
         for about in session.client.topics() {
             self.client_gone(session, &about, wakes);
         }
@@ -207,10 +222,12 @@ impl Control {
     }
 
     /// Instances that know a client of a topic are told that it has gone.
-    fn client_gone(&self, session: &Session, about: &Bytes, wakes: &mut WakeList) {
+    fn client_gone(&mut self, session: &Session, about: &Bytes, wakes: &mut WakeList) {
         if !session.client.leaves(about) {
             return;
         }
+        let own = topic::to_peer(about, &session.client.peer);
+        self.routes.outdate(&own);
         let at = ClientAt {
             topic: about.clone(),
             client: session.client.clone(),

@@ -83,9 +83,7 @@ impl PeerQueue {
     fn next(&self) -> Next {
         match self.queue.peek() {
             None => Next::Nothing,
-            Some(OutboxItem::Exchange(_)) if self.calls.is_full() => {
-                Next::AwaitsCall
-            }
+            Some(OutboxItem::Exchange(_)) if self.calls.is_full() => Next::AwaitsCall,
             Some(OutboxItem::Publication(delivery)) => {
                 let messages = WINDOW_MESSAGES.saturating_sub(self.sent_messages);
                 let bytes = WINDOW_BYTES.saturating_sub(self.sent_bytes);
@@ -152,7 +150,9 @@ impl PeerQueue {
 
 /// How many of these messages there is credit for.
 fn affordable(publication: &Publication, messages: usize, bytes: usize) -> u32 {
-    let most = u32::try_from(messages).unwrap_or(u32::MAX).min(publication.count);
+    let most = u32::try_from(messages)
+        .unwrap_or(u32::MAX)
+        .min(publication.count);
     if bytes == 0 || publication.frames.len() <= bytes {
         return if bytes == 0 { 0 } else { most };
     }
@@ -448,7 +448,10 @@ impl PeerQueues {
     }
 
     /// Takes out what is not to stay.
-    pub(super) fn take_out(&mut self, mut stays: impl FnMut(&OutboxItem) -> bool) -> Vec<OutboxItem> {
+    pub(super) fn take_out(
+        &mut self,
+        mut stays: impl FnMut(&OutboxItem) -> bool,
+    ) -> Vec<OutboxItem> {
         let mut out = Vec::new();
         let (mut bytes, mut count) = (0, 0);
         for queue in self.topics.values_mut().flat_map(HashMap::values_mut) {
@@ -467,7 +470,10 @@ impl PeerQueues {
             for (peer, queue) in peers {
                 queue.forget_sent();
                 keys.push((topic.clone(), peer.clone()));
-                queue.pushed_back.drain(..).for_each(|waker| wakes.push(Some(waker)));
+                queue
+                    .pushed_back
+                    .drain(..)
+                    .for_each(|waker| wakes.push(Some(waker)));
             }
         }
         for (topic, peer) in keys {
