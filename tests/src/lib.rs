@@ -25,19 +25,22 @@ pub use protocols::{
     fleet_client, fleet_server, gauges, lab, rolling_new, rolling_old, sampler, shapes, tree,
 };
 pub use raw_caller::RawCaller;
-pub use server::{LabServer, SeenByServer, connected, start, start_gated};
+pub use server::{LabServer, SeenByServer, connected, start, start_gated, with_settings};
 pub use soon::soon;
 
 /// What the URL of a server begins with that is attached to a broker, which listens at the rest of it.
 pub const THROUGH_A_BROKER: &str = "broker+";
 
-/// Ends a test in `over_broker`, for what a broker does otherwise: a row of docs/broker.md, "What is different through a broker",
+/// Ends a test, or a part of it, in `over_broker`, for what a broker does otherwise: a row of docs/broker.md, "What is different through a broker",
 /// which begins with this.
 #[macro_export]
 macro_rules! direct_only {
     ($what:literal) => {
+        $crate::direct_only!($what, return)
+    };
+    ($what:literal, $end:expr) => {
         if env!("CARGO_CRATE_NAME") == "over_broker" {
-            return;
+            $end;
         }
     };
 }

@@ -340,6 +340,16 @@ async fn attach(place: &str, handler: LabServer) -> (ServiceUrl, JoinHandle<()>)
     (url, serving)
 }
 
+/// A client's URL with these settings, `?compress=zstd`; a topic is a setting too.
+#[must_use]
+pub fn with_settings(url: &ServiceUrl, settings: &str) -> String {
+    let url = url.to_string();
+    match settings.strip_prefix('?') {
+        Some(settings) if url.contains('?') => format!("{url}&{settings}"),
+        _ => format!("{url}{settings}"),
+    }
+}
+
 /// The peer of the client that connects next.
 ///
 /// # Panics

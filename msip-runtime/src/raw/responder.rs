@@ -58,7 +58,8 @@ impl Responder {
         items: impl Stream<Item = Result<UntypedMessage, Status>> + Send + 'static,
     ) {
         let cancellation = self.cancellation();
-        let _ = unless_cancelled(&cancellation, self.0.answer_stream(Box::pin(items), self.1)).await;
+        let _ =
+            unless_cancelled(&cancellation, self.0.answer_stream(Box::pin(items), self.1)).await;
     }
 
     /// Passes on the outcome of another call: its one answer, its stream of answers with their credit, or its error, with
