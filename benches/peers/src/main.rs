@@ -2,7 +2,6 @@
 
 mod grpc;
 mod grpc_stream;
-mod nats;
 mod tarpc;
 
 use std::process::ExitCode;
@@ -28,18 +27,10 @@ enum Other {
     TonicStream,
     /// tarpc, with bincode.
     Tarpc,
-    /// NATS, with its server between.
-    Nats,
 }
 
 impl Contender for Other {
-    const ALL: &'static [Self] = &[
-        Self::Tonic,
-        Self::TonicTls,
-        Self::TonicStream,
-        Self::Tarpc,
-        Self::Nats,
-    ];
+    const ALL: &'static [Self] = &[Self::Tonic, Self::TonicTls, Self::TonicStream, Self::Tarpc];
 
     fn name(self) -> &'static str {
         match self {
@@ -47,7 +38,6 @@ impl Contender for Other {
             Self::TonicTls => "tonic-tls",
             Self::TonicStream => "tonic-stream",
             Self::Tarpc => "tarpc",
-            Self::Nats => "nats",
         }
     }
 
@@ -56,7 +46,6 @@ impl Contender for Other {
             Self::TonicTls => grpc::serve(true, announce).await,
             Self::Tonic | Self::TonicStream => grpc::serve(false, announce).await,
             Self::Tarpc => tarpc::serve(announce).await,
-            Self::Nats => nats::serve(announce).await,
         }
     }
 
@@ -71,7 +60,6 @@ impl Contender for Other {
             Self::Tonic | Self::TonicTls => drive::<grpc::Connection>(target, job, hold).await,
             Self::TonicStream => drive::<grpc_stream::Connection>(target, job, hold).await,
             Self::Tarpc => drive::<tarpc::Connection>(target, job, hold).await,
-            Self::Nats => drive::<nats::Connection>(target, job, hold).await,
         }
     }
 }

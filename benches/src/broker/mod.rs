@@ -20,10 +20,7 @@ use std::{io, time::Duration};
 
 use thiserror::Error;
 
-pub(crate) use self::{
-    contender::build,
-    plain_loop::{PlainLoopJob, plain_loop},
-};
+pub(crate) use self::plain_loop::{PlainLoopJob, plain_loop};
 use self::{
     contender::{Broker, Contender},
     load::{Figure, Load},
