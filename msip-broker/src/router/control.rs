@@ -4,7 +4,7 @@
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap, HashSet},
     sync::{
-        Arc, Mutex, MutexGuard,
+        Arc,
         atomic::{AtomicU64, AtomicUsize},
     },
     time::Duration,
@@ -20,7 +20,7 @@ use super::{
     routes::Routes,
     session::Session,
     subscriptions::Subscriptions,
-    sync::lock,
+    sync::{Mutex, MutexGuard, lock},
 };
 use crate::{
     access::{Grant, Grants, Principal, Rights},
@@ -90,6 +90,13 @@ pub(super) struct Control {
     sweep_kept_at: usize,
 }
 
+/// A subscription, as its session has it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Held {
+    is_by_peer: bool,
+    has_group: bool,
+}
+
 /// What has a turn.
 #[derive(Debug, PartialEq, Eq, Hash)]
 enum Turn {
@@ -103,8 +110,7 @@ enum Turn {
 struct Entry {
     session: Arc<Session>,
     rights: Arc<Rights>,
-    /// Whether each is by peer.
-    subscriptions: HashMap<Filter, bool>,
+    subscriptions: HashMap<Filter, Held>,
     grants: HashMap<TopicFilter, Grant>,
     /// The topics of which services were told that it is there.
     present: HashSet<Bytes>,

@@ -132,7 +132,9 @@ impl Outbox {
         let (bytes, count) = item.size();
         match self.status {
             Status::Ended(_) => return Err((Rejected::Gone, item)),
-            _ if generation < self.min_generation => return Err((Rejected::Stale, item)),
+            _ if generation < self.min_generation && !FaultInjection::TakeByOldRights.is_on() => {
+                return Err((Rejected::Stale, item));
+            }
             Status::Away if !item.is_kept_while_away() => {
                 self.queue.drop_counted(count);
                 return Err((Rejected::Dropped, item));
@@ -267,7 +269,7 @@ impl Outbox {
         if matches!(self.writer, Writer::Parked(..))
             && let Writer::Parked(waker, _) = std::mem::replace(&mut self.writer, Writer::Woken)
         {
-            wakes.push(Some(waker));
+            wakes.push(Some(waker).filter(|_| !FaultInjection::WakeNobody.is_on()));
         }
     }
 

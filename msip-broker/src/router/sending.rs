@@ -282,6 +282,8 @@ impl<'a> Sending<'a> {
         route: &Route,
     ) {
         let shares = group.divide(pending.publication.count, load, &pending.tried);
+        #[cfg(test)]
+        super::choices::note_messages(&pending, &shares);
         match *shares {
             [] => self.unplaced.push(pending),
             [(session, _)] => self.push(session, pending, route),
@@ -324,7 +326,11 @@ impl<'a> Sending<'a> {
             (Target::Group(name), _) => {
                 match route.groups.iter().find(|group| group.name == *name) {
                     Some(group) => self.one_of(group, pending, Session::waiting, &route),
-                    None => self.unplaced.push(pending),
+                    None => {
+                        #[cfg(test)]
+                        super::choices::note_messages(&pending, &[]);
+                        self.unplaced.push(pending);
+                    }
                 }
             }
             (Target::Service, _) => self.service_of(&route, pending),
@@ -367,7 +373,10 @@ impl<'a> Sending<'a> {
                 }
                 None => route.callees.choose(|one| one.call_load(self.now), may),
             };
-            let Some(chosen) = chosen.cloned() else {
+            let chosen = chosen.cloned();
+            #[cfg(test)]
+            super::choices::note_call(&request, chosen.as_ref().map(|one| one.key));
+            let Some(chosen) = chosen else {
                 let refused = match self.is_crowded {
                     true => Refused::crowded(),
                     false => Refused::no_service(),

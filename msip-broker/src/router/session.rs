@@ -2,11 +2,8 @@
 
 use std::{
     sync::{
-        Arc, Mutex,
-        atomic::{
-            AtomicBool, AtomicU64, AtomicUsize,
-            Ordering::{Acquire, Relaxed, Release},
-        },
+        Arc,
+        atomic::Ordering::{Acquire, Relaxed, Release},
     },
     task::{Context, Poll},
     time::Duration,
@@ -17,7 +14,7 @@ use super::{
     client::Client,
     open_calls::OpenCalls,
     outbox::{Outbox, Rejected, Status},
-    sync::lock,
+    sync::{AtomicBool, AtomicU64, AtomicUsize, Mutex, lock},
 };
 use crate::access::Principal;
 

@@ -151,6 +151,11 @@ impl ClientShared {
         if let Some(schemas) = &target.schemas {
             self.connection.describe(Arc::clone(schemas.own()));
         }
+        if target.topic.is_some() {
+            let mut welcomed = self.info.lock_welcomed();
+            welcomed.server_fingerprint = 0;
+            welcomed.server_describes = false;
+        }
         *self.info.lock_schema() = SchemaState::default();
     }
 

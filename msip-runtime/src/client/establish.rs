@@ -8,7 +8,7 @@ use tokio::time::{sleep, timeout};
 use super::udp_channel::UdpChannel;
 use super::{
     credential::{Credential, CredentialSource},
-    topic::{ClientTopic, check_topic},
+    topic::ClientTopic,
 };
 use crate::{
     Code, ConnectError,
@@ -27,7 +27,7 @@ use msip_session::{
     Event, FaultKind, Session,
     wire::{
         CHANNEL, CHANNELS, Decoder, Hello, SCHEMA_DESCRIPTION, SECRET_LEN, SessionId, Side,
-        WelcomeFrame,
+        Welcome, WelcomeFrame,
     },
 };
 
@@ -209,6 +209,22 @@ async fn establish_at(
         identity,
         is_confidential,
     })
+}
+
+/// Checks that a typed client has a topic if its server is a broker, and only then.
+fn check_topic(target: &Target, address: &Address, welcome: &Welcome) -> Result<(), ConnectError> {
+    let url = address.to_string();
+    match &target.topic {
+        Some(topic) if !welcome.broker => Err(ConnectError::NoBroker {
+            url,
+            topic: topic.name().as_str().to_owned(),
+        }),
+        None if welcome.broker && target.schemas.is_some() => Err(ConnectError::NoTopic {
+            url,
+            protocol: target.protocol.name.to_string(),
+        }),
+        _ => Ok(()),
+    }
 }
 
 /// Opens a connection within `connect_timeout`.

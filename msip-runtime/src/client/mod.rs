@@ -188,13 +188,59 @@ impl<P: Protocol> Client<P> {
     /// settings after a `?`, named as in the builder: `tcp://host:port?ping_interval=5s`. Must be called within a tokio
     /// runtime.
     ///
+    /// A path is a topic of a broker, at which the client speaks with a service in the same way: it
+    /// is subscribed to the topic before `on_connected` is called, in each new session again, and all that it sends goes to the
+    /// services of the topic.
+    ///
+    /// ```no_run
+    /// # mod greet {
+    /// #     use msip_runtime::{ClientToServer, Message, ServerToClient};
+    /// #     #[derive(Debug, ClientToServer)]
+    /// #     #[msip(protocol = "greet")]
+    /// #     pub enum ClientToServer {
+    /// #         #[msip(tag = 1)]
+    /// #         HelloReq(HelloReq),
+    /// #     }
+    /// #     #[derive(Debug, ServerToClient)]
+    /// #     pub enum ServerToClient {
+    /// #         #[msip(tag = 1)]
+    /// #         HelloRsp(HelloRsp),
+    /// #     }
+    /// #     #[derive(Debug, Message)]
+    /// #     pub struct HelloReq {
+    /// #         #[msip(tag = 1)]
+    /// #         pub name: String,
+    /// #     }
+    /// #     #[derive(Debug, Message)]
+    /// #     pub struct HelloRsp {
+    /// #         #[msip(tag = 1)]
+    /// #         pub greeting: String,
+    /// #     }
+    /// # }
+    /// # use greet::{Greet, HelloReq, SendClientToServer as _};
+    /// # use msip_runtime::Client;
+    /// # async fn run() -> Result<(), Box<dyn std::error::Error>> {
+    /// let client = Client::<Greet>::connect("tcp://broker.example.org:9000/room1").await?;
+    /// let answer = client.hello_req(HelloReq { name: "ada".into() }).await?;
+    /// # let _ = answer;
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
     /// # Errors
     ///
     /// This first attempt failed. Once it has succeeded, the client reconnects by itself.
     ///
+    /// [`ConnectError::TopicRefused`] where the broker refuses the topic, [`ConnectError::NoBroker`] where the server of a URL with
+    /// a topic is none, and [`ConnectError::NoTopic`] where it is one and the URL has no topic.
+    ///
     /// # Cancel safety
     ///
     /// Dropping the future abandons the attempt.
+    ///
+    /// # Protocol
+    ///
+    /// docs/protocol.md, "Handshake" and "Typed traffic".
     pub fn connect(url: impl AsRef<str>) -> impl Future<Output = Result<Self, ConnectError>> + Send
     where
         P: ConnectWith<()>,

@@ -32,6 +32,7 @@ use reconnect::{Failed, Reconnected, Route};
 use welcome::{Ready, attach};
 
 mod reconnect;
+mod subscribe;
 mod welcome;
 
 /// Connects for the first time and logs in, and leaves the rest to a task. `endpoint` makes what the client's sessions are for.
@@ -114,10 +115,10 @@ struct SessionRun {
 }
 
 /// The task of a client.
-pub(super) struct Supervisor<E> {
-    pub(super) target: Arc<Target>,
+struct Supervisor<E> {
+    target: Arc<Target>,
     endpoint: Arc<E>,
-    pub(super) shared: Arc<Shared>,
+    shared: Arc<Shared>,
     route: Route,
     /// Hears of the first login, and of no other.
     first_login: Option<oneshot::Sender<Result<(), ConnectError>>>,

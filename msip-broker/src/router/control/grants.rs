@@ -154,7 +154,10 @@ impl Control {
         for filter in gone {
             self.subscriptions.remove(&filter, key);
             if let Some(entry) = self.sessions.get_mut(&key) {
-                let is_by_peer = entry.subscriptions.remove(&filter) == Some(true);
+                let is_by_peer = entry
+                    .subscriptions
+                    .remove(&filter)
+                    .is_some_and(|held| held.is_by_peer);
                 let session = entry.session.clone();
                 if is_by_peer {
                     given_up.extend(self.leaves(&session, &filter, &mut WakeList::new()));

@@ -1,9 +1,6 @@
 //! The ways of topics.
 
-use std::{
-    sync::{Arc, atomic::AtomicBool},
-    time::Duration,
-};
+use std::{sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use msip_session::wire::Code;
@@ -17,7 +14,7 @@ use crate::{
         kept::KeptTotals,
         route::{OneOf, Route},
         session::Session,
-        sync::lock,
+        sync::{AtomicBool, lock},
     },
     topic::{self, Internal},
 };
@@ -159,12 +156,12 @@ impl Control {
             }
         };
         let services: Vec<_> = services.into_iter().map(|(one, _)| one.clone()).collect();
-        let about = Bytes::copy_from_slice(about);
+        // A service asks one client.
         let callees = match Internal::of(&topic) {
-            // A call of a service goes to that one client.
             Internal::Peer { .. } => everyone.clone(),
             _ => services.clone(),
         };
+        let about = Bytes::copy_from_slice(about);
         let groups = members.into_iter();
         Route {
             generation: self.generation,

@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 use bytes::Bytes;
 use msip_session::wire::Code;
 
-use super::{Control, Router};
+use super::{Control, Held, Router};
 use crate::{
     router::{
         Delivery, OutboxItem, Refused, SessionHandle, SessionKey, Target, WakeList,
@@ -104,7 +104,11 @@ impl Router {
         control.routes.outdate_matching(&request.filter);
         let before = control.sessions.get_mut(&key).and_then(|entry| {
             let subscriptions = &mut entry.subscriptions;
-            subscriptions.insert(request.filter.clone(), request.is_by_peer)
+            let held = Held {
+                is_by_peer: request.is_by_peer,
+                has_group: group.is_some(),
+            };
+            subscriptions.insert(request.filter.clone(), held)
         });
         let said = request.protocol.as_ref().map(|protocol| {
             Arc::new(Spoken {
@@ -192,7 +196,7 @@ impl Control {
     /// Removes a subscription, if there is one. Returns whether it was by peer.
     fn unsubscribe(&mut self, key: SessionKey, filter: &Filter) -> Option<bool> {
         let entry = self.sessions.get_mut(&key)?;
-        let is_by_peer = entry.subscriptions.remove(filter)?;
+        let is_by_peer = entry.subscriptions.remove(filter)?.is_by_peer;
         self.changed();
         self.routes.outdate_matching(filter);
         self.subscriptions.remove(filter, key);

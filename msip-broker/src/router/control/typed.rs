@@ -254,7 +254,10 @@ impl Control {
         let key = self.names.get(str::from_utf8(peer).ok()?)?;
         let entry = self.sessions.get(key)?;
         let filter = TopicFilter::new(str::from_utf8(about).ok()?).ok()?;
-        let is_by_peer = entry.subscriptions.get(&Filter::Pattern(filter)) == Some(&true);
+        let is_by_peer = entry
+            .subscriptions
+            .get(&Filter::Pattern(filter))
+            .is_some_and(|held| held.is_by_peer);
         (is_by_peer && self.may_hear(entry, &topic::to_peer(about, &entry.session.client.peer)))
             .then_some(&entry.session)
     }

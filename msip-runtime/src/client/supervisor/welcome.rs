@@ -103,19 +103,24 @@ pub(super) fn remember(
     address: &Address,
     is_confidential: bool,
 ) {
-    let welcomed = Welcomed {
+    let mut welcomed = shared
+        .info
+        .welcomed
+        .lock()
+        .unwrap_or_else(PoisonError::into_inner);
+    let (server_fingerprint, server_describes) = match &shared.topic {
+        // They are those of a service, of which the broker tells by the topic.
+        Some(_) => (welcomed.server_fingerprint, welcomed.server_describes),
+        None => (welcome.fingerprint, describes(&welcome.extensions)),
+    };
+    *welcomed = Welcomed {
         address: Some(address.clone()),
         is_confidential,
         is_broker: welcome.broker,
         peer_id: welcome.peer_id,
         server_name: welcome.server_name.clone(),
-        server_fingerprint: welcome.fingerprint,
-        server_describes: describes(&welcome.extensions),
+        server_fingerprint,
+        server_describes,
         resumed: welcome.resumed,
     };
-    *shared
-        .info
-        .welcomed
-        .lock()
-        .unwrap_or_else(PoisonError::into_inner) = welcomed;
 }
