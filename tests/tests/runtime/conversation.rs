@@ -170,6 +170,7 @@ async fn a_handlers_error_and_panic_fail_that_call_alone() {
 
 #[tokio::test]
 async fn a_deadline_ends_the_call_at_both_ends() {
+    direct_only!("Deadlines");
     let (url, mut events, _server) = start(at!("tcp://127.0.0.1:0")).await;
     let client = Client::<Lab>::connect(url.to_string())
         .await
