@@ -166,21 +166,23 @@ impl Router {
         left
     }
 
-    /// The sessions that were away for too long, and when the next one will have been.
-    pub(in crate::router) fn expired(
-        &self,
-        now: Duration,
-    ) -> (Vec<SessionHandle>, Option<Duration>) {
+    /// The sessions that were away for too long.
+    pub(in crate::router) fn expired(&self, now: Duration) -> Vec<SessionHandle> {
         let control = self.control();
         let mut over = Vec::new();
         for (at, key) in &control.away {
             if *at > now || FaultInjection::NeverExpire.is_on() {
-                return (over, Some(*at));
+                break;
             }
             let entry = control.sessions.get(key);
             over.extend(entry.map(|entry| SessionHandle(entry.session.clone())));
         }
-        (over, None)
+        over
+    }
+
+    /// When the next session will have been away for too long.
+    pub(in crate::router) fn next_expiry(&self) -> Option<Duration> {
+        self.control().away.first().map(|(at, _)| *at)
     }
 
     /// Whether a client takes part in a topic: services that hear of its presence were told so, or it has subscribed to the topic,
