@@ -166,6 +166,13 @@ impl<'a> Writer<'a> {
                     };
                     self.sender.push(&message).await?;
                 }
+                OutboxItem::SubscriptionEnded(filter) => {
+                    let Ok(message) = presence::subscription_ended(&filter) else {
+                        continue;
+                    };
+                    self.sender.flush().await?;
+                    self.handle.send(&message, &CallOptions::new()).await?;
+                }
             }
         }
         self.sender.flush().await

@@ -14,6 +14,7 @@ use super::{
     Assigned, EndReason, Limits, Presence, Publication, SessionKey, WakeList,
     fault_injection::FaultInjection, progress::Progress,
 };
+use crate::topic::Filter;
 
 /// What a session is given.
 #[derive(Debug)]
@@ -25,6 +26,8 @@ pub enum OutboxItem {
     Exchange(Box<Assigned>),
     /// A client of a topic that it serves comes or goes.
     Presence(Arc<Presence>),
+    /// A subscription has ended, since what allowed it was withdrawn. It comes before all else, and alone.
+    SubscriptionEnded(Filter),
 }
 
 /// Messages on their way to one session.
@@ -106,6 +109,8 @@ pub(super) struct Outbox {
     progress: Option<Progress>,
     /// Publishers that wait until this queue is shorter.
     pushed_back: Vec<Waker>,
+    /// Subscriptions that have ended, of which the session is not told yet. Each once.
+    ended: Vec<Filter>,
     /// How many messages were queued.
     pub(super) queued: u64,
     /// How many messages were dropped.
@@ -143,6 +148,7 @@ impl Outbox {
             min_generation: 0,
             progress: None,
             pushed_back: Vec::new(),
+            ended: Vec::new(),
             queued: 0,
             dropped: 0,
         }
@@ -467,6 +473,12 @@ impl Outbox {
         if let Status::Ended(reason) = self.status {
             return Poll::Ready(Err(reason));
         }
+        if !self.ended.is_empty() {
+            let ended = std::mem::take(&mut self.ended).into_iter();
+            taken.extend(ended.map(OutboxItem::SubscriptionEnded));
+            self.writer = Writer::Busy(None);
+            return Poll::Ready(Ok(()));
+        }
         let (mut bytes, mut any) = (0_usize, false);
         while bytes < max_bytes {
             self.pass_over_expired(now);
@@ -576,7 +588,7 @@ impl Outbox {
         let left = self.take_out(|item| match item {
             OutboxItem::Publication(delivery) => delivery.target == Target::Everyone,
             OutboxItem::Exchange(_) => false,
-            OutboxItem::Presence(_) => true,
+            OutboxItem::Presence(_) | OutboxItem::SubscriptionEnded(_) => true,
         });
         self.retain(is_kept_while_away);
         left
@@ -601,6 +613,7 @@ impl Outbox {
         }
         self.status = Status::Ended(reason);
         self.states = HashMap::new();
+        self.ended = Vec::new();
         self.pushed_back
             .drain(..)
             .for_each(|waker| wakes.push(Some(waker)));
@@ -610,6 +623,26 @@ impl Outbox {
             wakes.push(Some(waker));
         }
         left
+    }
+
+    /// A subscription has ended, and the session is to be told, now or when it comes back. `most` bounds how many of them
+    /// wait.
+    pub(super) fn subscription_ended(&mut self, filter: Filter, most: usize, wakes: &mut WakeList) {
+        let is_over = matches!(self.status, Status::Ended(_));
+        if is_over || self.ended.len() >= most || self.ended.contains(&filter) {
+            return;
+        }
+        self.ended.push(filter);
+        if let Writer::Parked(_) = self.writer
+            && let Writer::Parked(waker) = std::mem::replace(&mut self.writer, Writer::Woken)
+        {
+            wakes.push(Some(waker));
+        }
+    }
+
+    /// It is subscribed to again.
+    pub(super) fn subscribed(&mut self, filter: &Filter) {
+        self.ended.retain(|ended| ended != filter);
     }
 
     /// What waits in the urgent queue, in the other one, and of LOG and METRIC.
@@ -642,6 +675,8 @@ fn size(item: &OutboxItem) -> (usize, usize) {
         }
         OutboxItem::Exchange(assigned) => (assigned.request.exchange.pinned(), 1),
         OutboxItem::Presence(presence) => (presence.topic.len() + presence.peer.len() + 64, 1),
+        // It never waits among the others.
+        OutboxItem::SubscriptionEnded(_) => (0, 0),
     }
 }
 
@@ -674,7 +709,7 @@ fn is_kept_while_away(item: &OutboxItem) -> bool {
             is_acked || delivery.publication.kind == MsgKind::State
         }
         OutboxItem::Exchange(_) => false,
-        OutboxItem::Presence(_) => true,
+        OutboxItem::Presence(_) | OutboxItem::SubscriptionEnded(_) => true,
     }
 }
 

@@ -4,7 +4,8 @@ use super::{Control, Entry, Router};
 use crate::{
     access::{Access, Checked, Grant, Role, Uses},
     router::{
-        OutboxItem, Refused, SessionHandle, SessionKey, Target, fault_injection::FaultInjection,
+        OutboxItem, Refused, SessionHandle, SessionKey, Target, WakeList,
+        fault_injection::FaultInjection,
     },
     topic::{self, Filter, Internal, TopicFilter},
 };
@@ -21,6 +22,8 @@ impl Router {
         filter: TopicFilter,
         grant: Grant,
     ) -> Result<(), Refused> {
+        // Woken once the lock is free.
+        let mut wakes = WakeList::new();
         let mut control = self.control();
         let Some(entry) = control.sessions.get_mut(&session.key()) else {
             return Err(Refused::ended());
@@ -42,13 +45,15 @@ impl Router {
         self.changed();
         control.routes.clear();
         if before.is_some_and(|before| before != grant) {
-            self.recheck_all(&mut control);
+            self.recheck_all(&mut control, &mut wakes);
         }
         Ok(())
     }
 
     /// A service takes back what it enabled for a filter; `false` if it was nothing.
     pub fn revoke(&self, session: &SessionHandle, filter: &TopicFilter) -> bool {
+        // Woken once the lock is free.
+        let mut wakes = WakeList::new();
         let mut control = self.control();
         let entry = control.sessions.get_mut(&session.key());
         if entry.is_none_or(|entry| entry.grants.remove(filter).is_none()) {
@@ -57,12 +62,17 @@ impl Router {
         control.grants.take_back(session.key(), filter);
         self.changed();
         control.routes.clear();
-        self.recheck_all(&mut control);
+        self.recheck_all(&mut control, &mut wakes);
         true
     }
 
     /// Takes back what a session has enabled and may serve no longer.
-    pub(super) fn withdraw_grants(&self, control: &mut Control, key: SessionKey) {
+    pub(super) fn withdraw_grants(
+        &self,
+        control: &mut Control,
+        key: SessionKey,
+        wakes: &mut WakeList,
+    ) {
         let Some(entry) = control.sessions.get_mut(&key) else {
             return;
         };
@@ -81,23 +91,23 @@ impl Router {
             entry.grants.remove(&filter);
             control.grants.take_back(key, &filter);
         }
-        self.recheck_all(control);
+        self.recheck_all(control, wakes);
     }
 
     /// Grants were withdrawn: checks again what those subscribe to who live by them.
-    pub(super) fn recheck_all(&self, control: &mut Control) {
+    pub(super) fn recheck_all(&self, control: &mut Control, wakes: &mut WakeList) {
         let clients = control.sessions.values();
         let keys: Vec<_> = clients
             .filter(|entry| entry.rights.role == Role::Client)
             .map(|entry| entry.session.key)
             .collect();
         for key in keys {
-            self.recheck(control, key);
+            self.recheck(control, key, wakes);
         }
     }
 
-    /// Checks again what a session is subscribed to, and what is queued for it.
-    pub(super) fn recheck(&self, control: &mut Control, key: SessionKey) {
+    /// Checks again what a session is subscribed to, and what is queued for it. It is told of subscriptions that have ended.
+    pub(super) fn recheck(&self, control: &mut Control, key: SessionKey, wakes: &mut WakeList) {
         let generation = self.changed();
         control.routes.clear();
         let Some(entry) = control.sessions.get(&key) else {
@@ -109,10 +119,10 @@ impl Router {
             .filter(|filter| control.check_subscription(key, filter).is_err())
             .cloned()
             .collect();
-        for filter in gone {
-            control.subscriptions.remove(&filter, key);
+        for filter in &gone {
+            control.subscriptions.remove(filter, key);
             if let Some(entry) = control.sessions.get_mut(&key) {
-                entry.subscriptions.remove(&filter);
+                entry.subscriptions.remove(filter);
             }
         }
         let Some(entry) = control.sessions.get(&key) else {
@@ -132,12 +142,15 @@ impl Router {
             OutboxItem::Presence(presence) => {
                 control.may_hear(entry, &topic::presence(&presence.topic))
             }
-            OutboxItem::Exchange(_) => true,
+            OutboxItem::Exchange(_) | OutboxItem::SubscriptionEnded(_) => true,
         };
         entry.session.with_outbox(|outbox| {
             outbox.require_generation(generation);
             if !FaultInjection::KeepQueued.is_on() {
                 outbox.retain(may_hear);
+            }
+            for filter in gone {
+                outbox.subscription_ended(filter, self.0.limits.subscriptions, wakes);
             }
         });
     }

@@ -58,6 +58,8 @@ impl Router {
         rights: Arc<Rights>,
         now: Duration,
     ) -> Result<(), Refused> {
+        // Woken once the lock is free.
+        let mut wakes = WakeList::new();
         let mut guard = self.control();
         let control = &mut *guard;
         let entry = control.sessions.get_mut(&session.key());
@@ -70,7 +72,7 @@ impl Router {
         entry.rights = rights;
         session.0.with_outbox(|outbox| outbox.resume());
         if !FaultInjection::TrustResumed.is_on() {
-            self.check_again(control, session.key());
+            self.check_again(control, session.key(), &mut wakes);
         }
         Ok(())
     }
@@ -78,20 +80,24 @@ impl Router {
     /// The rights of a principal have changed while a session of it is there: as [`Router::resume`] does, they are checked
     /// again. `false` if the session has ended.
     pub fn reauthorize(&self, session: &SessionHandle, rights: Arc<Rights>) -> bool {
+        // Woken once the lock is free.
+        let mut wakes = WakeList::new();
         let mut guard = self.control();
         let control = &mut *guard;
         let Some(entry) = control.sessions.get_mut(&session.key()) else {
             return false;
         };
-        entry.rights = rights;
-        self.check_again(control, session.key());
+        if entry.rights != rights {
+            entry.rights = rights;
+            self.check_again(control, session.key(), &mut wakes);
+        }
         true
     }
 
     /// What the rights of a session cover has changed: its subscriptions, its grants, what is queued for it.
-    fn check_again(&self, control: &mut Control, key: SessionKey) {
-        self.withdraw_grants(control, key);
-        self.recheck(control, key);
+    fn check_again(&self, control: &mut Control, key: SessionKey, wakes: &mut WakeList) {
+        self.withdraw_grants(control, key, wakes);
+        self.recheck(control, key, wakes);
     }
 
     /// Removes a session. Returns what waited for it.
@@ -139,7 +145,7 @@ impl Router {
         control.protocols.retain(|_, spoken| spoken.by != key);
         control.forget_rate(&entry.session);
         if !entry.grants.is_empty() {
-            self.recheck_all(control);
+            self.recheck_all(control, wakes);
         }
         for topic in &entry.present {
             control.announce(&entry.session, topic, false, now, wakes);

@@ -98,6 +98,9 @@ impl Router {
         control
             .subscriptions
             .insert(&request.filter, &session.0, group);
+        session
+            .0
+            .with_outbox(|outbox| outbox.subscribed(&request.filter));
         let replayed = control.replay(&session.0, &request.filter, generation, now, &mut wakes);
         let Some(replayed) = replayed else {
             // Half of what is kept would look like all of it.

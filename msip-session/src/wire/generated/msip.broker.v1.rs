@@ -45,7 +45,7 @@ pub mod client_to_server {
 #[prost(prost_path = "::prost")]
 pub struct ServerToClient {
     /// The oneof `message`: none or one of its fields.
-    #[prost(oneof = "server_to_client::Message", tags = "1, 2")]
+    #[prost(oneof = "server_to_client::Message", tags = "1, 2, 10")]
     pub message: ::core::option::Option<server_to_client::Message>,
 }
 
@@ -65,6 +65,9 @@ pub mod server_to_client {
         /// `presence_ind`, field 2.
         #[prost(message, tag = "2")]
         PresenceInd(super::PresenceInd),
+        /// `subscription_ended_ind`, field 10.
+        #[prost(message, tag = "10")]
+        SubscriptionEndedInd(super::SubscriptionEndedInd),
     }
 }
 
@@ -105,6 +108,15 @@ pub struct PresenceInd {
     /// Who the client is, by the name of its principal.
     #[prost(string, tag = "4")]
     pub principal: ::std::string::String,
+}
+
+/// A subscription of the client has ended, since what allowed it was withdrawn.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+#[prost(prost_path = "::prost")]
+pub struct SubscriptionEndedInd {
+    /// The topic or the filter, as the client has written it.
+    #[prost(string, tag = "1")]
+    pub topic: ::std::string::String,
 }
 
 /// Whether a client is there.
