@@ -127,7 +127,7 @@ impl SessionHandle {
 
     /// How many messages were dropped instead of being delivered.
     pub fn dropped(&self) -> u64 {
-        self.0.with_outbox(|outbox| outbox.dropped)
+        self.0.with_outbox(|outbox| outbox.dropped())
     }
 
     /// How many calls it has been given that have not ended.

@@ -101,7 +101,7 @@ impl Router {
             .map(|entry| {
                 let session = &entry.session;
                 let (waiting_bytes, queued, dropped) =
-                    session.with_outbox(|outbox| (outbox.bytes(), outbox.queued, outbox.dropped));
+                    session.with_outbox(|outbox| (outbox.bytes(), outbox.queued, outbox.dropped()));
                 SessionInfo {
                     key: session.key,
                     principal: session.principal.clone(),
@@ -179,7 +179,7 @@ impl Router {
                 totals.waiting += outbox.count();
                 totals.waiting_bytes += outbox.bytes();
                 totals.queued += outbox.queued;
-                totals.dropped += outbox.dropped;
+                totals.dropped += outbox.dropped();
             });
         }
         totals

@@ -1,0 +1,109 @@
+//! What waits in an outbox.
+
+use std::{sync::Arc, time::Duration};
+
+use bytes::Bytes;
+use msip_session::MsgKind;
+
+use crate::{
+    router::{Assigned, Presence, Publication, SessionKey, fault_injection::FaultInjection},
+    topic::Filter,
+};
+
+/// What a session is given.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum OutboxItem {
+    /// Messages.
+    Publication(Delivery),
+    /// A call for a service.
+    Exchange(Box<Assigned>),
+    /// A client of a topic that it serves comes or goes.
+    Presence(Arc<Presence>),
+    /// A subscription has ended, since what allowed it was withdrawn. It comes before all else, and alone.
+    SubscriptionEnded(Filter),
+}
+
+/// Messages on their way to one session.
+#[derive(Debug, Clone)]
+pub struct Delivery {
+    /// The messages.
+    pub publication: Arc<Publication>,
+    /// For whom they are.
+    pub target: Target,
+    /// The instances that have failed at them before.
+    pub tried: Vec<SessionKey>,
+}
+
+/// For whom messages are.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Target {
+    /// Everyone who hears the topic.
+    Everyone,
+    /// One member of this group.
+    Group(Arc<str>),
+    /// One service of the topic.
+    Service,
+}
+
+impl OutboxItem {
+    /// What it counts for: the memory that it keeps, and its messages.
+    pub(super) fn size(&self) -> (usize, usize) {
+        match self {
+            Self::Publication(delivery) => {
+                let publication = &delivery.publication;
+                (publication.pinned, publication.count as usize)
+            }
+            Self::Exchange(assigned) => (assigned.request.exchange.pinned(), 1),
+            Self::Presence(presence) => (presence.topic.len() + presence.peer.len() + 64, 1),
+            // It never waits among the others.
+            Self::SubscriptionEnded(_) => (0, 0),
+        }
+    }
+
+    pub(super) fn is_droppable(&self) -> bool {
+        matches!(self, Self::Publication(delivery) if delivery.publication.is_droppable())
+    }
+
+    pub(super) fn is_urgent(&self) -> bool {
+        matches!(self, Self::Publication(delivery) if delivery.publication.urgent)
+    }
+
+    pub(super) fn is_expired(&self, now: Duration) -> bool {
+        match self {
+            Self::Publication(delivery) => {
+                let expires_at = delivery.publication.expires_at;
+                expires_at.is_some_and(|at| at <= now) && !FaultInjection::DeliverExpired.is_on()
+            }
+            _ => false,
+        }
+    }
+
+    pub(super) fn is_kept_while_away(&self) -> bool {
+        match self {
+            Self::Publication(delivery) => {
+                if FaultInjection::KeepUnacknowledged.is_on() {
+                    return true;
+                }
+                let is_acked =
+                    delivery.publication.wants_ack && !FaultInjection::LoseAcknowledged.is_on();
+                is_acked || delivery.publication.kind == MsgKind::State
+            }
+            Self::Exchange(_) => false,
+            Self::Presence(_) | Self::SubscriptionEnded(_) => true,
+        }
+    }
+
+    /// Which STATE it is, if it is one.
+    pub(super) fn state_key(&self) -> Option<(Bytes, u16, Bytes)> {
+        let Self::Publication(delivery) = self else {
+            return None;
+        };
+        let state = delivery.publication.state.as_ref()?;
+        Some((
+            delivery.publication.topic.clone(),
+            state.variant,
+            state.key.clone(),
+        ))
+    }
+}

@@ -1,0 +1,304 @@
+//! The messages of an outbox, in the order in which they are taken, and what they count for.
+
+use std::{
+    collections::{HashMap, VecDeque},
+    time::Duration,
+};
+
+use bytes::Bytes;
+
+use super::OutboxItem;
+use crate::router::fault_injection::FaultInjection;
+
+/// An item, and what it counts for.
+#[derive(Debug)]
+struct Entry {
+    number: u64,
+    item: OutboxItem,
+    bytes: usize,
+    count: usize,
+}
+
+/// How much may wait.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Capacity {
+    pub(super) bytes: usize,
+    pub(super) count: usize,
+    /// How many of these bytes LOG and METRIC may take.
+    pub(super) droppable_bytes: usize,
+}
+
+/// Messages that wait: urgent ones, the others, and LOG and METRIC, of which the oldest are dropped where there is no place.
+#[derive(Debug, Default)]
+pub(super) struct Queue {
+    urgent: VecDeque<Entry>,
+    normal: VecDeque<Entry>,
+    droppable: VecDeque<Entry>,
+    /// Where the STATEs of `urgent` and `normal` are: the number of their entry.
+    states: HashMap<(Bytes, u16, Bytes), u64>,
+    next: u64,
+    bytes: usize,
+    count: usize,
+    droppable_bytes: usize,
+    /// By how many bytes urgent messages are ahead of the others, while both wait.
+    urgent_lead: i64,
+    /// How many messages were dropped.
+    pub(super) dropped: u64,
+}
+
+impl Queue {
+    /// How many messages wait.
+    pub(super) fn count(&self) -> usize {
+        self.count
+    }
+
+    /// How many bytes they keep.
+    pub(super) fn bytes(&self) -> usize {
+        self.bytes
+    }
+
+    /// Adds an item, whether there is place for it or not.
+    pub(super) fn append(&mut self, item: OutboxItem) {
+        let (bytes, count) = item.size();
+        let number = self.next;
+        self.next += 1;
+        self.bytes += bytes;
+        self.count += count;
+        if let Some(key) = item.state_key() {
+            self.states.insert(key, number);
+        }
+        let lane = if item.is_droppable() {
+            self.droppable_bytes += bytes;
+            &mut self.droppable
+        } else if item.is_urgent() {
+            &mut self.urgent
+        } else {
+            &mut self.normal
+        };
+        lane.push_back(Entry {
+            number,
+            item,
+            bytes,
+            count,
+        });
+    }
+
+    /// Puts a STATE in the place of an older one, if there is one.
+    pub(super) fn replace_state(&mut self, item: OutboxItem) -> Result<(), OutboxItem> {
+        let Some(key) = item
+            .state_key()
+            .filter(|_| !FaultInjection::QueueEachState.is_on())
+        else {
+            return Err(item);
+        };
+        let Some(number) = self.states.get(&key).copied() else {
+            return Err(item);
+        };
+        let (bytes, _) = item.size();
+        for lane in [&mut self.urgent, &mut self.normal] {
+            let Ok(at) = lane.binary_search_by_key(&number, |entry| entry.number) else {
+                continue;
+            };
+            if let Some(entry) = lane.get_mut(at) {
+                self.bytes = self.bytes - entry.bytes + bytes;
+                entry.bytes = bytes;
+                entry.item = item;
+                return Ok(());
+            }
+        }
+        Err(item)
+    }
+
+    /// Drops the oldest LOG and METRIC until there is place for one more; `false` if there is none even then.
+    pub(super) fn make_place_among_droppable(
+        &mut self,
+        bytes: usize,
+        count: usize,
+        most: Capacity,
+    ) -> bool {
+        if FaultInjection::LogWithoutLimit.is_on() {
+            return true;
+        }
+        let share = most.droppable_bytes.min(most.bytes);
+        if bytes > share || !self.has_place_without_droppable(bytes, count, most) {
+            return false;
+        }
+        while self.droppable_bytes + bytes > share || !self.has_place(bytes, count, most) {
+            if FaultInjection::DropNewest.is_on() || !self.drop_oldest() {
+                return self.droppable_bytes + bytes <= share;
+            }
+        }
+        true
+    }
+
+    /// Makes place for so much more: of LOG and METRIC, and of what has expired. `false` if that is not enough.
+    pub(super) fn make_place(
+        &mut self,
+        bytes: usize,
+        count: usize,
+        most: Capacity,
+        now: Duration,
+    ) -> bool {
+        while !self.has_place(bytes, count, most) && self.drop_oldest() {}
+        if !self.has_place(bytes, count, most) {
+            self.retain(|item| !item.is_expired(now));
+        }
+        self.has_place(bytes, count, most)
+    }
+
+    fn has_place(&self, bytes: usize, count: usize, most: Capacity) -> bool {
+        self.bytes + bytes <= most.bytes && self.count + count <= most.count
+    }
+
+    /// Whether there were place for so much more if all LOG and METRIC were dropped: else none of them is, in vain.
+    fn has_place_without_droppable(&self, bytes: usize, count: usize, most: Capacity) -> bool {
+        if self.has_place(bytes, count, most) {
+            return true;
+        }
+        let droppable_count: usize = self.droppable.iter().map(|entry| entry.count).sum();
+        self.bytes - self.droppable_bytes + bytes <= most.bytes
+            && self.count - droppable_count + count <= most.count
+    }
+
+    /// Drops the oldest LOG or METRIC.
+    fn drop_oldest(&mut self) -> bool {
+        let Some(entry) = self.droppable.pop_front() else {
+            return false;
+        };
+        self.forget(&entry);
+        self.drop_counted(entry.count);
+        true
+    }
+
+    /// Counts an entry no longer.
+    fn forget(&mut self, entry: &Entry) {
+        self.bytes -= entry.bytes;
+        self.count -= entry.count;
+        if entry.item.is_droppable() {
+            self.droppable_bytes -= entry.bytes;
+        }
+        if let Some(key) = entry.item.state_key() {
+            self.states.remove(&key);
+        }
+    }
+
+    pub(super) fn drop_counted(&mut self, count: usize) {
+        self.dropped = self.dropped.saturating_add(count as u64);
+    }
+
+    /// Drops, and counts, what is not to stay.
+    pub(super) fn retain(&mut self, stays: impl FnMut(&OutboxItem) -> bool) {
+        for item in self.take_out(stays) {
+            self.drop_counted(item.size().1);
+        }
+    }
+
+    /// Takes out what is not to stay.
+    pub(super) fn take_out(
+        &mut self,
+        mut stays: impl FnMut(&OutboxItem) -> bool,
+    ) -> Vec<OutboxItem> {
+        let mut out = Vec::new();
+        for lane in Lane::ALL {
+            let entries = std::mem::take(self.lane(lane));
+            let mut left = VecDeque::with_capacity(entries.len());
+            for entry in entries {
+                if stays(&entry.item) {
+                    left.push_back(entry);
+                    continue;
+                }
+                self.forget(&entry);
+                out.push(entry.item);
+            }
+            *self.lane(lane) = left;
+        }
+        out
+    }
+
+    /// Drops what is first somewhere, and not worth delivering any more.
+    pub(super) fn pass_over_expired(&mut self, now: Duration) {
+        for lane in Lane::ALL {
+            while self
+                .lane(lane)
+                .front()
+                .is_some_and(|first| first.item.is_expired(now))
+            {
+                let Some(entry) = self.lane(lane).pop_front() else {
+                    break;
+                };
+                self.forget(&entry);
+                self.drop_counted(entry.count);
+            }
+        }
+    }
+
+    /// The next item, and its bytes: in order, but that of two that wait the urgent one goes first, as long as it has no more
+    /// than half of the bytes.
+    pub(super) fn pop(&mut self) -> Option<(OutboxItem, usize)> {
+        let others = match (self.normal.front(), self.droppable.front()) {
+            (Some(normal), Some(droppable)) if droppable.number < normal.number => Lane::Droppable,
+            (None, Some(_)) => Lane::Droppable,
+            _ => Lane::Normal,
+        };
+        let both_wait = !self.urgent.is_empty() && !self.lane(others).is_empty();
+        if !both_wait {
+            self.urgent_lead = 0;
+        }
+        let lane = match self.urgent.is_empty()
+            || both_wait && self.urgent_lead > 0 && !FaultInjection::UrgentAlways.is_on()
+        {
+            true => others,
+            false => Lane::Urgent,
+        };
+        let entry = self.lane(lane).pop_front()?;
+        if both_wait {
+            let bytes = i64::try_from(entry.bytes).unwrap_or(i64::MAX);
+            self.urgent_lead = match lane {
+                Lane::Urgent => self.urgent_lead.saturating_add(bytes),
+                _ => self.urgent_lead.saturating_sub(bytes),
+            };
+        }
+        self.forget(&entry);
+        Some((entry.item, entry.bytes))
+    }
+
+    /// Gives back memory that a burst has left.
+    pub(super) fn shrink(&mut self) {
+        const FEW: usize = 64;
+        for lane in [&mut self.urgent, &mut self.normal, &mut self.droppable] {
+            if lane.capacity() > FEW {
+                lane.shrink_to(0);
+            }
+        }
+        if self.states.capacity() > FEW {
+            self.states.shrink_to(0);
+        }
+    }
+
+    fn lane(&mut self, lane: Lane) -> &mut VecDeque<Entry> {
+        match lane {
+            Lane::Urgent => &mut self.urgent,
+            Lane::Normal => &mut self.normal,
+            Lane::Droppable => &mut self.droppable,
+        }
+    }
+
+    /// What waits in the urgent queue, in the other one, and of LOG and METRIC.
+    #[cfg(test)]
+    pub(super) fn lanes(&self) -> [Vec<&OutboxItem>; 3] {
+        [&self.urgent, &self.normal, &self.droppable]
+            .map(|lane| lane.iter().map(|entry| &entry.item).collect())
+    }
+}
+
+/// One of the three queues.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Lane {
+    Urgent,
+    Normal,
+    Droppable,
+}
+
+impl Lane {
+    const ALL: [Self; 3] = [Self::Urgent, Self::Normal, Self::Droppable];
+}

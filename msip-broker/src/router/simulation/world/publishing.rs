@@ -1,0 +1,195 @@
+//! Sessions publish.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use msip_session::{MsgKind, wire::Code};
+
+use super::{
+    Checked, Link, TOPICS, World,
+    limits::{KEPT, MAX_RUN, SIZE},
+    message::{Message, frames},
+};
+use crate::{
+    access::Uses,
+    router::{Dialect, Publication, StateKey, Target, WakeList, outbox::Status},
+};
+
+impl World {
+    /// An urgent message has a number that is divisible by 5.
+    pub(super) fn is_urgent(&self, number: u64) -> bool {
+        number.is_multiple_of(5)
+    }
+
+    pub(super) fn topic(&mut self) -> String {
+        let topic = *self.random.one_of(&TOPICS);
+        match self.random.below(8) {
+            0 | 1 => format!("{topic}/$in"),
+            2 => {
+                let to = self.random.below(self.sims.len());
+                format!("{topic}/$to/{}", self.sims[to].handle.peer())
+            }
+            _ => topic.to_owned(),
+        }
+    }
+
+    pub(super) fn publish(&mut self, at: usize) -> Checked {
+        const KINDS: [MsgKind; 8] = [
+            MsgKind::Event,
+            MsgKind::Event,
+            MsgKind::Event,
+            MsgKind::Command,
+            MsgKind::Command,
+            MsgKind::State,
+            MsgKind::State,
+            MsgKind::Log,
+        ];
+        let topic = self.topic();
+        let kind = *self.random.one_of(&KINDS);
+        self.publish_as(at, topic, kind)
+    }
+
+    pub(super) fn publish_as(&mut self, at: usize, topic: String, kind: MsgKind) -> Checked {
+        let is_state = kind == MsgKind::State;
+        let count = match is_state || self.random.once_in(2) {
+            true => 1,
+            false => 1 + self.random.below(MAX_RUN),
+        };
+        let numbers: Vec<u64> = (self.next..).take(count).collect();
+        self.next += count as u64;
+        let is_cleared = is_state && self.random.once_in(4);
+        let message = Message {
+            topic: topic.clone(),
+            target: Target::Everyone,
+            kind,
+            is_call: false,
+            acked: kind != MsgKind::Log && (is_state || !self.random.once_in(3)),
+            urgent: self.is_urgent(numbers[0]),
+            idempotent: self.random.once_in(2),
+            expires: self
+                .random
+                .once_in(6)
+                .then_some(self.now + Duration::from_secs(5)),
+            key: is_state.then(|| self.random.one_of(&["", "k"]).to_string()),
+            tried: Vec::new(),
+            numbers,
+        };
+        let mut publication = Publication::new(
+            self.sims[at].handle.key(),
+            Bytes::copy_from_slice(topic.as_bytes()),
+            kind,
+            frames(&message),
+            u32::try_from(count).expect("few"),
+        );
+        publication.pinned = SIZE * count;
+        publication.urgent = message.urgent;
+        publication.wants_ack = message.acked;
+        publication.is_idempotent = message.idempotent;
+        publication.expires_at = message.expires;
+        publication.state = message.key.as_ref().map(|key| StateKey {
+            variant: 1,
+            key: Bytes::copy_from_slice(key.as_bytes()),
+            is_cleared,
+        });
+        let now = self.now;
+        let published = self.sims[at]
+            .publisher
+            .publish(publication, now, &mut WakeList::new());
+        self.say(|| format!("{at} publishes {message:?} {is_cleared}: {published:?}"));
+        if published
+            .as_ref()
+            .is_ok_and(|published| published.is_congested)
+        {
+            self.check_wait(at)?;
+        }
+        let code = published.map(|_| ()).map_err(|refused| refused.code);
+        let expect = |expected: Result<(), Code>| match code == expected {
+            true => Ok(()),
+            false => Err(format!(
+                "{at} publishes to {topic}: {code:?}, not {expected:?}"
+            )),
+        };
+        if let Link::Ended(_) = self.sims[at].link {
+            return expect(Err(Code::Unavailable));
+        }
+        if let Err(code) = self.may_send(at, Uses::Publish, &topic) {
+            return expect(Err(code));
+        }
+        let about = topic.strip_suffix("/$in").unwrap_or(&topic);
+        let services = self.hearing(&format!("{about}/$in"), None);
+        if kind == MsgKind::Command && !topic.contains("$to") && !services.contains(&at) {
+            let is_mip = self.sims[at].dialect == Dialect::Mip;
+            let mut homeless = Vec::new();
+            if is_mip {
+                for to in self.hearing(&topic, Some(None)) {
+                    if self.sims[to].dialect == Dialect::Mip
+                        && let Some(reason) = self.push(to, message.clone())
+                    {
+                        homeless.extend(self.gone(to, reason));
+                    }
+                }
+            } else if services.is_empty() {
+                return expect(Err(Code::Unavailable));
+            }
+            if services.is_empty() {
+                return expect(Ok(())).and_then(|()| self.settle(homeless, false));
+            }
+            let for_one = Message {
+                target: Target::Service,
+                ..message
+            };
+            homeless.insert(0, for_one);
+            if code == Err(Code::Unavailable) {
+                // Refused to its sender, who knows: nobody has it, and nobody hears of its end.
+                // Or it was too much for the only one.
+                let is_over = |one: &usize| matches!(self.status(*one), Status::Ended(_));
+                let is_away = services.iter().all(|one| !self.is_connected(*one))
+                    || services.iter().any(is_over);
+                homeless[0].acked = false;
+                return match is_away {
+                    true => self.settle(homeless, true),
+                    false => expect(Ok(())),
+                };
+            }
+            expect(Ok(()))?;
+            return self.settle(homeless, true);
+        }
+        if let Some(key) = &message.key {
+            let key = (topic.clone(), key.clone());
+            match (is_cleared, self.kept.contains_key(&key)) {
+                (true, _) => {
+                    self.kept.remove(&key);
+                }
+                (false, false) if self.kept.len() >= KEPT => {
+                    return expect(Err(Code::ResourceExhausted));
+                }
+                (false, _) => {
+                    self.kept.insert(key, (message.numbers[0], message.expires));
+                }
+            }
+        }
+        expect(Ok(()))?;
+        let mut homeless = Vec::new();
+        let groups = !self.hearing(&topic, Some(Some("g"))).is_empty();
+        let mut over = Vec::new();
+        for to in self.hearing(&topic, Some(None)) {
+            over.extend(self.push(to, message.clone()).map(|reason| (to, reason)));
+        }
+        if groups {
+            homeless.push(Message {
+                target: Target::Group("g".into()),
+                ..message
+            });
+        }
+        // The group is served before those that are over their limits end.
+        let is_new = groups;
+        if over.is_empty() {
+            return self.settle(homeless, is_new);
+        }
+        for (to, reason) in over {
+            let left = self.gone(to, reason);
+            homeless.extend(left);
+        }
+        self.settle(homeless, false)
+    }
+}
