@@ -4,6 +4,8 @@
 #![expect(clippy::expect_used, reason = "a test that cannot go on fails")]
 
 mod admin;
+#[cfg(target_os = "linux")]
+mod attacks;
 mod crowd;
 mod mip;
 mod msip;
