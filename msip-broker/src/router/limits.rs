@@ -2,6 +2,9 @@
 
 use std::time::Duration;
 
+/// The longest topic of which the way is remembered, in bytes. Longer ones are MIP's, and could take very much memory.
+pub(super) const MAX_CACHED_TOPIC: usize = 1024;
+
 /// The limits of a router. The names of its fields are those of the broker's settings.
 #[derive(Debug, Clone)]
 pub struct Limits {
@@ -17,7 +20,7 @@ pub struct Limits {
     pub session_messages: usize,
     /// How long a session is kept that is away. 5 minutes unless set.
     pub session_expiry: Duration,
-    /// How many subscriptions a session may have. 10,000 unless set.
+    /// How many subscriptions a session may have, of 256 bytes on average. 10,000 unless set.
     pub subscriptions: usize,
     /// How many grants a session may give. 1,000 unless set.
     pub grants: usize,

@@ -13,8 +13,8 @@ use msip_session::MsgKind;
 
 use super::{
     Dialect, Publication, Refused, Request, Router, SessionHandle, SessionKey, StateKey, WakeList,
-    fault_injection::FaultInjection, rate::Rate, route::Route, sending::Sending, session::Session,
-    sync::lock,
+    fault_injection::FaultInjection, limits::MAX_CACHED_TOPIC, rate::Rate, route::Route,
+    sending::Sending, session::Session, sync::lock,
 };
 use crate::topic::Internal;
 
@@ -221,6 +221,8 @@ impl Publisher {
             self.rate = self.router.rate(key);
             self.rate_generation = generation;
         }
+        // A copy, since what is remembered must not keep the buffer that the message was read into.
+        let topic = &Bytes::copy_from_slice(topic);
         let route = self.router.route(topic);
         let plan = Arc::new(Plan {
             publish: self.router.check_send(key, false, topic),
@@ -234,10 +236,12 @@ impl Publisher {
         {
             self.router.appears(key, about, now, wakes);
         }
-        if self.plans.len() >= self.router.limits().cached_topics {
-            self.plans.clear();
+        if topic.len() <= MAX_CACHED_TOPIC {
+            if self.plans.len() >= self.router.limits().cached_topics {
+                self.plans.clear();
+            }
+            self.plans.insert(topic.clone(), plan.clone());
         }
-        self.plans.insert(topic.clone(), plan.clone());
         plan
     }
 }
@@ -267,9 +271,9 @@ fn keep(
                     return Ok(());
                 }
             } else {
-                router.begin_to_keep(&publication.topic);
+                router.begin_to_keep(&Bytes::copy_from_slice(&publication.topic));
             }
-            route = router.route(&publication.topic);
+            route = router.route(&Bytes::copy_from_slice(&publication.topic));
             continue;
         };
         let mut values = lock(&kept.values);
@@ -282,6 +286,6 @@ fn keep(
         }
         // Somebody may have subscribed meanwhile, to whom the value before this one was replayed.
         drop(values);
-        route = router.route(&publication.topic);
+        route = router.route(&Bytes::copy_from_slice(&publication.topic));
     }
 }

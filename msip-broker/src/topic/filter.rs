@@ -22,6 +22,14 @@ pub enum Filter {
 }
 
 impl Filter {
+    /// How long it is, in bytes.
+    pub(crate) fn len(&self) -> usize {
+        match self {
+            Self::Literal(topic) => topic.len(),
+            Self::Pattern(filter) => filter.as_str().len(),
+        }
+    }
+
     /// Whether the messages of a topic are asked for.
     pub fn matches(&self, topic: &[u8]) -> bool {
         match self {

@@ -7,6 +7,8 @@ mod admin;
 #[cfg(target_os = "linux")]
 mod attacks;
 mod crowd;
+mod faults;
+mod hostile;
 mod mip;
 mod msip;
 mod packaging;

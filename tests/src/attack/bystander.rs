@@ -113,8 +113,11 @@ pub async fn report_latency(
                 match ping {
                     Ok(ping) => {
                         let options = CallOptions::new();
-                        call_on(async || client.call(&ping, &options).await.map(drop), report)
-                            .await;
+                        call_on(
+                            async || client.call(&ping, &options).await.map(drop),
+                            report,
+                        )
+                        .await;
                     }
                     Err(error) => failed(&error, report),
                 }

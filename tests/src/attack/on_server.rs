@@ -9,8 +9,12 @@ use msip_runtime::wire::{Hello, Side};
 use tokio::{net::TcpSocket, task::LocalSet};
 
 use super::{
-    Attacker, Bounds, RawMessage, Report, Served, bounds::Late, bystander::Bystander,
-    control::{alone, control}, program::Program, watched::Watched,
+    Attacker, Bounds, RawMessage, Report, Served,
+    bounds::Late,
+    bystander::Bystander,
+    control::{alone, control},
+    program::Program,
+    watched::Watched,
 };
 use crate::soon;
 
@@ -63,11 +67,7 @@ impl AttackOnServer {
 
     /// An attack on a broker instead: the program `msip-broker` at this path, with these arguments beside where it listens. Others
     /// call each other through it.
-    pub fn on_broker(
-        mut self,
-        program: &'static str,
-        arguments: &'static [&'static str],
-    ) -> Self {
+    pub fn on_broker(mut self, program: &'static str, arguments: &'static [&'static str]) -> Self {
         self.served = Served::Broker;
         self.broker = Some(Broker { program, arguments });
         self
@@ -149,7 +149,12 @@ impl AttackOnServer {
         };
         let credential = self.credential.map(str::to_owned);
         let bystander = Bystander::start(url, self.served, credential);
-        let watched = Watched::before(self.name, program, bystander.samples(), control(self.broker));
+        let watched = Watched::before(
+            self.name,
+            program,
+            bystander.samples(),
+            control(self.broker),
+        );
         let (count, sent) = (self.attackers, Arc::clone(&target.sent));
         watched.during(&self.bounds, sent, async move || {
             run_all(attacker, &target, count).await

@@ -12,6 +12,7 @@ use crate::{
         Refused, SessionKey,
         fault_injection::FaultInjection,
         kept::KeptTotals,
+        limits::MAX_CACHED_TOPIC,
         route::{OneOf, Route},
         session::Session,
         sync::lock,
@@ -20,7 +21,7 @@ use crate::{
 };
 
 impl Router {
-    /// The way of a topic, as it is now.
+    /// The way of a topic, as it is now. What is remembered keeps the topic's memory, which must not be part of something larger.
     pub(in crate::router) fn route(&self, topic: &Bytes) -> Arc<Route> {
         let generation = self.generation();
         let mut control = self.control();
@@ -32,10 +33,12 @@ impl Router {
         // It does not change while the lock is held.
         let generation = self.generation();
         let route = Arc::new(control.resolve(topic, generation));
-        if control.routes.len() >= self.0.limits.cached_topics {
-            control.routes.clear();
+        if topic.len() <= MAX_CACHED_TOPIC {
+            if control.routes.len() >= self.0.limits.cached_topics {
+                control.routes.clear();
+            }
+            control.routes.insert(topic.clone(), route.clone());
         }
-        control.routes.insert(topic.clone(), route.clone());
         route
     }
 
