@@ -9,12 +9,13 @@ use futures_core::Stream;
 
 use crate::{
     CallError, CallOptions, Envelope, SendError, Streaming, Variant,
-    connection::{Answers, ConnectionShared, Opening, Sending, upload as upload_plain},
+    connection::{Addressed, Answers, ConnectionShared, Opening, Sending, upload as upload_plain},
     middleware::{self, Origin, RemotePeer, Stack, escort},
     options::NO_OPTIONS,
     protocol::variant_of,
     with::With,
 };
+use msip_session::wire::Topic;
 
 /// Something that sends the messages of one direction to one receiver.
 ///
@@ -93,6 +94,19 @@ pub(crate) trait Linked: Send + Sync {
         &NO_OPTIONS
     }
 
+    /// Where a broker takes what it sends; `None` on a direct connection.
+    #[inline]
+    fn topic(&self) -> Option<&Topic> {
+        None
+    }
+
+    /// A message of its own on its way.
+    #[inline]
+    fn addressed<'a, E>(&'a self, message: &'a E) -> Addressed<'a, E> {
+        let topic = self.topic();
+        Addressed { message, topic }
+    }
+
     /// The client to which it leads, where it is a server's.
     fn peer(&self) -> Option<Arc<dyn RemotePeer>> {
         None
@@ -106,6 +120,7 @@ pub(crate) trait Linked: Send + Sync {
         Some(Origin {
             stack: self.outgoing().installed()?,
             connection: self.shared(),
+            topic: self.topic(),
             options: self.options(),
             peer: self.peer(),
         })
@@ -119,6 +134,11 @@ impl<T: Linked> Linked for With<'_, T> {
 
     fn options(&self) -> &CallOptions {
         &self.options
+    }
+
+    #[inline]
+    fn topic(&self) -> Option<&Topic> {
+        self.target.topic()
     }
 
     fn outgoing(&self) -> &Stack {
@@ -179,7 +199,10 @@ pub(crate) use impl_outbound;
 
 pub(crate) fn try_send<E: Envelope>(linked: &impl Linked, message: &E) -> Result<(), SendError> {
     match linked.around() {
-        None => linked.shared().try_send(message, linked.options()),
+        None => {
+            let message = linked.addressed(message);
+            linked.shared().try_send(&message, linked.options())
+        }
         Some(origin) => middleware::try_send(origin, message),
     }
 }
@@ -191,7 +214,10 @@ pub(crate) async fn upload<Out: Envelope, In: Envelope>(
 ) -> Result<In, CallError> {
     let variant = row_of::<Out>(variant)?;
     match linked.around() {
-        None => upload_plain(linked.shared(), variant, requests, linked.options()).await,
+        None => {
+            let (connection, topic) = (linked.shared(), linked.topic());
+            upload_plain(connection, variant, topic, requests, linked.options()).await
+        }
         Some(origin) => Box::pin(middleware::upload(origin, variant, requests)).await,
     }
 }
@@ -203,7 +229,10 @@ fn row_of<E: Envelope>(variant: u16) -> Result<&'static Variant, SendError> {
 
 pub(crate) async fn send<E: Envelope>(linked: &impl Linked, message: E) -> Result<(), SendError> {
     match linked.around() {
-        None => linked.shared().send(&message, linked.options()).await,
+        None => {
+            let message = linked.addressed(&message);
+            linked.shared().send(&message, linked.options()).await
+        }
         Some(origin) => Box::pin(middleware::send(origin, &message)).await,
     }
 }
@@ -213,7 +242,10 @@ pub(crate) async fn deliver<E: Envelope>(
     message: E,
 ) -> Result<(), CallError> {
     match linked.around() {
-        None => linked.shared().deliver(&message, linked.options()).await,
+        None => {
+            let message = linked.addressed(&message);
+            linked.shared().deliver(&message, linked.options()).await
+        }
         Some(origin) => Box::pin(middleware::deliver(origin, &message)).await,
     }
 }
@@ -223,7 +255,10 @@ pub(crate) async fn call<Out: Envelope, In: Envelope>(
     request: Out,
 ) -> Result<In, CallError> {
     match linked.around() {
-        None => linked.shared().call(&request, linked.options()).await,
+        None => {
+            let request = linked.addressed(&request);
+            linked.shared().call(&request, linked.options()).await
+        }
         Some(origin) => Box::pin(middleware::call(origin, &request)).await,
     }
 }
@@ -238,7 +273,10 @@ pub(crate) async fn call_streaming<Out: Envelope, In: Envelope>(
     }
     let answers = linked
         .shared()
-        .open_streams(Opening::Request(&request), linked.options())
+        .open_streams(
+            Opening::Request(&linked.addressed(&request)),
+            linked.options(),
+        )
         .await?;
     Ok(Streaming::answers(answers, None))
 }
@@ -262,7 +300,7 @@ pub(crate) async fn exchange<Out: Envelope, In: Envelope>(
         return Ok(Streaming::answers(answers, sending).escorted(escort));
     }
     let answers = connection
-        .open_streams::<Out>(Opening::Stream(variant, None), linked.options())
+        .open_streams::<Out>(Opening::Stream(variant, linked.topic()), linked.options())
         .await?;
     let sending = send(&answers);
     Ok(Streaming::answers(answers, sending))

@@ -4,9 +4,9 @@ use std::{future::Future, sync::Arc};
 
 use crate::{
     Envelope, Outbound, OutboundPush, SendError,
-    connection::{BatchTerms, ConnectionShared, Outgoing},
+    connection::{Addressed, BatchTerms, ConnectionShared, Outgoing},
 };
-use msip_session::{Batch, NotBare, RequestHead};
+use msip_session::{Batch, NotBare, RequestHead, wire::Topic};
 
 /// When so many bytes wait they are flushed.
 const BATCH_LEN: usize = 64 * 1024;
@@ -77,6 +77,8 @@ pub struct Sender<T> {
     target: T,
     /// Whether there is middleware around what goes out, which must see each message.
     is_instrumented: bool,
+    /// Where a broker takes what it sends.
+    topic: Option<Topic>,
 }
 
 impl<T> Sender<T> {
@@ -84,12 +86,14 @@ impl<T> Sender<T> {
         connection: &Arc<ConnectionShared>,
         target: T,
         is_instrumented: bool,
+        topic: Option<&Topic>,
         login: u64,
     ) -> Self {
         Self {
             batch: BatchSender::new(connection, login),
             target,
             is_instrumented,
+            topic: topic.cloned(),
         }
     }
 
@@ -133,7 +137,9 @@ impl<T> Sender<T> {
             // In a box, since the future of every push has the size that this one needs.
             return Box::pin(self.target.send(message)).await;
         }
-        self.batch.push(&message)
+        let topic = self.topic.as_ref();
+        let message = &message;
+        self.batch.push(&Addressed { message, topic })
     }
 }
 

@@ -31,6 +31,14 @@ impl<K: Copy + Ord> Grants<K> {
         }
     }
 
+    /// Whether givers enable all of this for the same filter, together.
+    pub fn enables(&self, filter: &TopicFilter, grant: Grant) -> bool {
+        let uses = [Uses::Publish, Uses::Subscribe, Uses::Request];
+        let mut needed = uses.into_iter().filter(|uses| grant.enables(*uses));
+        let givers = self.0.get(filter);
+        needed.all(|uses| givers.is_some_and(|givers| enabling(givers, uses).next().is_some()))
+    }
+
     /// Who enables this for a topic.
     pub fn for_topic(&self, uses: Uses, topic: &[u8]) -> impl Iterator<Item = K> {
         self.0

@@ -94,7 +94,8 @@ impl BrokerReloader {
         for connection in shared.connections.open() {
             if let (Dialect::Mip, Some(local)) = (connection.session.dialect(), &connection.local) {
                 let rights = shared.directory.of_mip(local).rights;
-                shared.router.reauthorize(&connection.session, rights);
+                let now = shared.clock.now();
+                shared.router.reauthorize(&connection.session, rights, now);
             }
         }
     }

@@ -429,7 +429,10 @@ impl<'a> Connection<'a> {
         );
         // From here on it is found when rights change: what has changed since it was admitted is looked up.
         if let Ok(admission) = (self.peers.admit)(&self.transport) {
-            self.peers.router.reauthorize(session, admission.rights);
+            let now = self.peers.now();
+            self.peers
+                .router
+                .reauthorize(session, admission.rights, now);
         }
         Attached {
             claimed,

@@ -110,7 +110,7 @@ impl BrokerService {
         for (session, peer) in known {
             if may_stay(&peer) {
                 let (_, rights) = (shared.authorize)(&peer);
-                shared.router.reauthorize(&session, rights);
+                shared.router.reauthorize(&session, rights, shared.now());
             } else {
                 let mut wakes = WakeList::new();
                 let (reason, now) = (EndReason::Revoked, shared.now());
@@ -147,7 +147,7 @@ impl Service for BrokerService {
         // From here on it is found when rights change: what has changed in between is looked up.
         shared
             .router
-            .reauthorize(&session, (shared.authorize)(&peer).1);
+            .reauthorize(&session, (shared.authorize)(&peer).1, shared.now());
         let link = Link::new();
         let reader = Reader::new(shared, &session, &peer, &link);
         let writer = Writer::new(shared, &session, &peer, &link);

@@ -277,7 +277,8 @@ impl<'a> Reader<'a> {
     fn unsubscribe(&mut self, request: &SubscribeRequest) {
         if request.is_about_grant() {
             for filter in self.granted.remove(request.topic()).unwrap_or_default() {
-                self.shared.router.revoke(self.session, &filter);
+                let now = self.shared.now();
+                self.shared.router.revoke(self.session, &filter, now);
             }
         } else if let Ok(filter) = TopicFilter::new(request.topic()) {
             self.shared
@@ -299,12 +300,12 @@ impl<'a> Reader<'a> {
         for text in asked.requests() {
             grants.entry(filter(text)?).or_default().request = true;
         }
-        let router = &self.shared.router;
+        let (router, now) = (&self.shared.router, self.shared.now());
         let mut given = Vec::with_capacity(grants.len());
         for (filter, grant) in &grants {
-            if let Err(refused) = router.grant(self.session, filter.clone(), *grant) {
+            if let Err(refused) = router.grant(self.session, filter.clone(), *grant, now) {
                 for filter in &given {
-                    router.revoke(self.session, filter);
+                    router.revoke(self.session, filter, now);
                 }
                 return Err(status(&refused));
             }
@@ -321,7 +322,7 @@ impl<'a> Reader<'a> {
                 .flatten()
                 .any(|given| *given == filter);
             if !is_given {
-                router.revoke(self.session, &filter);
+                router.revoke(self.session, &filter, now);
             }
         }
         Ok(())

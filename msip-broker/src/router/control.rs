@@ -5,7 +5,7 @@ use std::{
     collections::{BTreeMap, BTreeSet, HashMap, HashSet},
     sync::{
         Arc, Mutex, MutexGuard,
-        atomic::{AtomicU64, AtomicUsize, Ordering},
+        atomic::{AtomicU64, AtomicUsize},
     },
     time::Duration,
 };
@@ -16,7 +16,7 @@ use super::{
     Dialect, EndReason, Limits, SessionHandle, SessionKey,
     kept::{Kept, KeptTotals},
     rate::{Rate, Rates},
-    route::Route,
+    routes::Routes,
     session::Session,
     subscriptions::Subscriptions,
     sync::lock,
@@ -42,8 +42,6 @@ pub struct Router(Arc<Shared>);
 #[derive(Debug)]
 struct Shared {
     limits: Arc<Limits>,
-    /// Grows with each change of subscriptions or rights.
-    generation: AtomicU64,
     kept: KeptTotals,
     counters: Counters,
     control: Mutex<Control>,
@@ -77,7 +75,9 @@ pub(super) struct Control {
     kept: BTreeMap<Bytes, Arc<Kept>>,
     /// What the first service of a topic speaks.
     protocols: HashMap<Bytes, Spoken>,
-    routes: HashMap<Bytes, Arc<Route>>,
+    routes: Routes,
+    /// Grows with each change of subscriptions or rights.
+    generation: u64,
     /// Whose turn it is in a group or, by topic, among services. They outlive the routes.
     turns: HashMap<Turn, Arc<AtomicUsize>>,
     /// Sessions that are away, by when they end.
@@ -121,7 +121,6 @@ impl Router {
     pub fn new(limits: Limits) -> Self {
         Self(Arc::new(Shared {
             limits: Arc::new(limits),
-            generation: AtomicU64::new(1),
             kept: KeptTotals::default(),
             counters: Counters::default(),
             control: Mutex::default(),
@@ -133,21 +132,12 @@ impl Router {
         &self.0.limits
     }
 
-    pub(super) fn generation(&self) -> u64 {
-        self.0.generation.load(Ordering::Acquire)
-    }
-
     pub(super) fn counters(&self) -> &Counters {
         &self.0.counters
     }
 
     fn control(&self) -> MutexGuard<'_, Control> {
         lock(&self.0.control)
-    }
-
-    /// What was resolved before is not to be used any more. Called with the lock held, before the change is visible.
-    fn changed(&self) -> u64 {
-        self.0.generation.fetch_add(1, Ordering::AcqRel) + 1
     }
 
     /// A session begins.
@@ -179,5 +169,13 @@ impl Router {
         control
             .rates
             .of(&entry.session.principal, entry.rights.limits)
+    }
+}
+
+impl Control {
+    /// Something changes: routes that are found from now on know of it.
+    fn changed(&mut self) -> u64 {
+        self.generation += 1;
+        self.generation
     }
 }

@@ -65,12 +65,14 @@ pub(super) enum FaultInjection {
     CommandToClients,
     /// Publishers wait for those who take nothing.
     WaitForStuck,
+    /// STATEs are kept after they have expired.
+    KeepExpired,
 }
 
 #[cfg(test)]
 impl FaultInjection {
     /// All of them.
-    pub(super) const ALL: [Self; 30] = [
+    pub(super) const ALL: [Self; 31] = [
         Self::OldRoutes,
         Self::DeliverTwice,
         Self::TrustResumed,
@@ -101,6 +103,7 @@ impl FaultInjection {
         Self::ForgetTheDead,
         Self::CommandToClients,
         Self::WaitForStuck,
+        Self::KeepExpired,
     ];
 }
 

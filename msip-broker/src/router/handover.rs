@@ -9,7 +9,8 @@ use std::{
 use bytes::Bytes;
 
 use super::{
-    Delivery, EndReason, Publication, Refused, Router, SessionHandle, SessionKey, Target, WakeList,
+    Delivery, EndReason, OutboxItem, Publication, Refused, Router, SessionHandle, SessionKey,
+    Target, WakeList,
     dead_letter::dead_letter,
     fault_injection::FaultInjection,
     sending::{Pending, Sending},
@@ -35,6 +36,14 @@ impl Router {
     /// `session_expiry`; what others can have instead of it goes to them.
     pub fn suspend(&self, session: &SessionHandle, now: Duration, wakes: &mut WakeList) {
         let left = self.set_away(session, now, wakes);
+        self.hand_over(left, now, wakes);
+    }
+
+    /// Gives to others what was meant for one that cannot have it any more.
+    pub(super) fn hand_over(&self, left: Vec<OutboxItem>, now: Duration, wakes: &mut WakeList) {
+        if left.is_empty() {
+            return;
+        }
         let mut sending = Sending::new(self, SessionKey::BROKER, now, wakes);
         sending.hand_over(left);
         sending.finish();
@@ -51,15 +60,13 @@ impl Router {
         wakes: &mut WakeList,
     ) {
         let left = self.remove(session, reason, now, wakes);
-        let mut sending = Sending::new(self, SessionKey::BROKER, now, wakes);
-        sending.hand_over(left);
-        sending.finish();
-        let unplaced = sending.unplaced;
-        self.bury(unplaced, &Refused::no_service(), now, wakes);
+        self.hand_over(left, now, wakes);
     }
 
-    /// Ends the sessions that were away for too long. Returns when to come again.
+    /// Ends the sessions that were away for too long, and forgets kept STATEs that have expired. Returns when the next session
+    /// ends.
     pub fn expire(&self, now: Duration, wakes: &mut WakeList) -> Option<Duration> {
+        self.expire_kept(now);
         let (over, next) = self.expired(now);
         for session in over {
             self.end(&session, EndReason::Expired, now, wakes);

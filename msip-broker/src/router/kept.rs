@@ -4,8 +4,12 @@ use std::{
     collections::BTreeMap,
     sync::{
         Arc, Mutex,
-        atomic::{AtomicUsize, Ordering::Relaxed},
+        atomic::{
+            AtomicU64, AtomicUsize,
+            Ordering::{AcqRel, Relaxed},
+        },
     },
+    time::Duration,
 };
 
 use bytes::Bytes;
@@ -26,6 +30,8 @@ pub(super) type Values = BTreeMap<(u16, Bytes), Arc<Publication>>;
 pub(super) struct KeptTotals {
     values: AtomicUsize,
     bytes: AtomicUsize,
+    /// When the next one of them expires, in milliseconds; 0 if none does.
+    expires: AtomicU64,
 }
 
 impl KeptTotals {
@@ -79,7 +85,37 @@ impl KeptTotals {
             ));
         }
         values.insert(key, publication.clone());
+        self.note_expiry(publication);
         Ok(())
+    }
+
+    /// Whether some have expired. If so, all topics are to be looked at: [`KeptTotals::expire`].
+    pub(super) fn begin_to_expire(&self, now: Duration) -> bool {
+        let is_due = |at: u64| at != 0 && Duration::from_millis(at) <= now;
+        // Those that stay are noted again, and so is what is kept meanwhile.
+        is_due(self.expires.load(Relaxed)) && is_due(self.expires.swap(0, AcqRel))
+    }
+
+    /// Forgets those of a topic that have expired.
+    pub(super) fn expire(&self, values: &mut Values, now: Duration) {
+        values.retain(|_, kept| {
+            let stays = kept.expires_at.is_none_or(|at| at > now);
+            match stays {
+                true => self.note_expiry(kept),
+                false => self.forget(kept),
+            }
+            stays
+        });
+    }
+
+    /// One expires: the next one, if none does before.
+    fn note_expiry(&self, kept: &Publication) {
+        let Some(at) = kept.expires_at else { return };
+        // Rounded up, so that it has expired by then.
+        let at = at.as_nanos().div_ceil(1_000_000).max(1);
+        let at = u64::try_from(at).unwrap_or(u64::MAX);
+        let is_earlier = |next: u64| (next == 0 || at < next).then_some(at);
+        let _ = self.expires.fetch_update(AcqRel, Relaxed, is_earlier);
     }
 
     fn forget(&self, old: &Publication) {

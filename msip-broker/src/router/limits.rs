@@ -2,9 +2,6 @@
 
 use std::time::Duration;
 
-/// The longest topic of which the way is remembered, in bytes. Longer ones are MIP's, and could take very much memory.
-pub(super) const MAX_CACHED_TOPIC: usize = 1024;
-
 /// The limits of a router. The names of its fields are those of the broker's settings.
 #[derive(Debug, Clone)]
 pub struct Limits {
@@ -30,8 +27,9 @@ pub struct Limits {
     pub kept_bytes: usize,
     /// How many topics a publisher remembers the way of. 1,024 unless set.
     pub cached_topics: usize,
-    /// How long a publisher waits for a subscriber that takes less than 64 KiB meanwhile, where its queue is more than half
-    /// full. 100 ms unless set. One that takes more is waited for as long as it does.
+    /// How long a publisher waits for a subscriber whose queue is more than half full, where that takes less than 64 KiB
+    /// meanwhile, or where others have got nothing meanwhile. 100 ms unless set. One that goes on, and holds up nobody, is
+    /// waited for as long as it does.
     pub push_back: Duration,
 }
 

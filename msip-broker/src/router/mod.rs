@@ -2,7 +2,7 @@
 //!
 //! A connection has a [`SessionHandle`], whose outbox it drains, and a [`Publisher`], by which it sends. A message never takes
 //! a lock that all connections share: a publisher keeps the route of each topic that it sends to, until
-//! subscriptions or rights change. The others each lock one session, or one topic's kept values.
+//! a subscription or a right changes that concerns it. The others each lock one session, or one topic's kept values.
 
 mod control;
 mod dead_letter;
@@ -14,6 +14,7 @@ mod key;
 mod limits;
 mod open_calls;
 mod outbox;
+mod patience;
 mod presence;
 mod progress;
 mod publication;
@@ -21,6 +22,7 @@ mod publisher;
 mod rate;
 mod refused;
 mod route;
+mod routes;
 mod sending;
 mod session;
 #[cfg(test)]

@@ -8,7 +8,10 @@ use std::{
     time::Duration,
 };
 
-use super::{EndReason, Limits, WakeList, fault_injection::FaultInjection, progress::Progress};
+use super::{
+    EndReason, Limits, WakeList, fault_injection::FaultInjection, patience::Patience,
+    progress::Progress,
+};
 use crate::topic::Filter;
 pub use item::{Delivery, OutboxItem, Target};
 use queue::{Capacity, Queue};
@@ -16,8 +19,8 @@ use queue::{Capacity, Queue};
 /// Whether somebody writes what the queue has.
 #[derive(Debug)]
 enum Writer {
-    /// It waits for something.
-    Parked(Waker),
+    /// It waits for something, since then.
+    Parked(Waker, Duration),
     /// It was woken, and has not come yet.
     Woken,
     /// It took something, and has not come back. It is woken by the end if it has asked for that.
@@ -49,6 +52,8 @@ pub(super) struct Outbox {
     min_generation: u64,
     /// How its writer gets on, while the queue is long.
     progress: Option<Progress>,
+    /// How long publishers wait for it while others wait for them.
+    patience: Patience,
     /// Publishers that wait until this queue is shorter.
     pushed_back: Vec<Waker>,
     /// Subscriptions that have ended, of which the session is not told yet. Each once.
@@ -79,6 +84,7 @@ impl Outbox {
             status: Status::Connected,
             min_generation: 0,
             progress: None,
+            patience: Patience::default(),
             pushed_back: Vec::new(),
             ended: Vec::new(),
             queued: 0,
@@ -159,15 +165,17 @@ impl Outbox {
     }
 
     /// Until when publishers wait for it, unless its writer makes it shorter or takes more by then. They do not where it is
-    /// short, nor where the writer has stopped: then it fills up, and the session ends.
+    /// short, nor where the writer has stopped, nor where others have waited for it long enough: then it fills up, and the
+    /// session ends.
     fn is_waited_for_until(&mut self, now: Duration, limits: &Limits) -> Option<Duration> {
         if !self.is_congested(limits) {
-            self.progress = None;
             return None;
         }
+        // It is its writer alone that begins it anew: what makes the queue short for a moment is not (LOGs that are dropped).
         let progress = self.progress.get_or_insert(Progress::new(now));
         let until = progress.waited_for_until(limits.push_back);
-        (until > now || FaultInjection::WaitForStuck.is_on()).then_some(until)
+        let goes_on = until > now && !self.patience.is_over();
+        (goes_on || FaultInjection::WaitForStuck.is_on()).then_some(until)
     }
 
     /// Whether it is long. One that is away has nobody who could make it shorter.
@@ -177,20 +185,34 @@ impl Outbox {
                 || self.queue.count() > limits.outgoing_messages / 2)
     }
 
-    /// Wakes `task` when the queue is short again. Returns when to look again at the latest; nothing where a publisher need not
-    /// wait.
+    /// Wakes `task` when the queue is short again. `starved` is since when others wait for the same publisher, if they do.
+    /// Returns when to look again at the latest; nothing where the publisher need not wait.
     pub(super) fn wait_until_short(
         &mut self,
+        starved: Option<Duration>,
         now: Duration,
         limits: &Limits,
         task: &mut Context<'_>,
     ) -> Option<Duration> {
         let until = self.is_waited_for_until(now, limits)?;
+        let left = self.patience.wait(starved, now, limits.push_back);
+        let until = match FaultInjection::WaitForStuck.is_on() {
+            true => until,
+            false => until.min(now.saturating_add(left?)),
+        };
         let waker = task.waker();
         if !self.pushed_back.iter().any(|one| one.will_wake(waker)) {
             self.pushed_back.push(waker.clone());
         }
         Some(until)
+    }
+
+    /// Since when it has had nothing to write, if it has nothing.
+    pub(super) fn idle_since(&self) -> Option<Duration> {
+        match (self.status, &self.writer) {
+            (Status::Connected, Writer::Parked(_, since)) => Some(*since),
+            _ => None,
+        }
     }
 
     /// The writer has written a part of what it took.
@@ -234,9 +256,17 @@ impl Outbox {
         }
     }
 
-    /// Drops, and counts, what is not to stay.
-    pub(super) fn retain(&mut self, stays: impl FnMut(&OutboxItem) -> bool) {
-        self.queue.retain(stays);
+    /// The session may hear some of it no longer. Returns what others could have instead; the rest of that is dropped.
+    pub(super) fn withdraw(
+        &mut self,
+        may_hear: impl FnMut(&OutboxItem) -> bool,
+    ) -> Vec<OutboxItem> {
+        let gone = self.queue.take_out(may_hear).into_iter();
+        let (left, dropped): (Vec<_>, Vec<_>) = gone.partition(OutboxItem::is_for_one);
+        for item in dropped {
+            self.queue.drop_counted(item.size().1);
+        }
+        left
     }
 
     /// Takes items of up to `max_bytes`, and one in any case. Pending if there are none: the task is woken by the next one.
@@ -270,14 +300,18 @@ impl Outbox {
         }
         if !self.is_congested(limits) {
             self.progress = None;
+            self.patience.begin_again();
             self.pushed_back
                 .drain(..)
                 .for_each(|waker| wakes.push(Some(waker)));
         }
         if !any {
             match &self.writer {
-                Writer::Parked(waker) if waker.will_wake(task.waker()) => {}
-                _ => self.writer = Writer::Parked(task.waker().clone()),
+                Writer::Parked(waker, _) if waker.will_wake(task.waker()) => {}
+                Writer::Parked(_, since) => {
+                    self.writer = Writer::Parked(task.waker().clone(), *since);
+                }
+                _ => self.writer = Writer::Parked(task.waker().clone(), now),
             }
             self.queue.shrink();
             return Poll::Pending;
@@ -300,11 +334,7 @@ impl Outbox {
         self.pushed_back
             .drain(..)
             .for_each(|waker| wakes.push(Some(waker)));
-        let left = self.queue.take_out(|item| match item {
-            OutboxItem::Publication(delivery) => delivery.target == Target::Everyone,
-            OutboxItem::Exchange(_) => false,
-            OutboxItem::Presence(_) | OutboxItem::SubscriptionEnded(_) => true,
-        });
+        let left = self.queue.take_out(|item| !item.is_for_one());
         self.queue.retain(OutboxItem::is_kept_while_away);
         left
     }
@@ -332,7 +362,7 @@ impl Outbox {
         self.pushed_back
             .drain(..)
             .for_each(|waker| wakes.push(Some(waker)));
-        if let Writer::Parked(waker) | Writer::Busy(Some(waker)) =
+        if let Writer::Parked(waker, _) | Writer::Busy(Some(waker)) =
             std::mem::replace(&mut self.writer, Writer::Woken)
         {
             wakes.push(Some(waker));
@@ -341,8 +371,8 @@ impl Outbox {
     }
 
     fn wake_writer(&mut self, wakes: &mut WakeList) {
-        if matches!(self.writer, Writer::Parked(_))
-            && let Writer::Parked(waker) = std::mem::replace(&mut self.writer, Writer::Woken)
+        if matches!(self.writer, Writer::Parked(..))
+            && let Writer::Parked(waker, _) = std::mem::replace(&mut self.writer, Writer::Woken)
         {
             wakes.push(Some(waker));
         }

@@ -3,7 +3,7 @@
 use std::{
     collections::HashMap,
     sync::Arc,
-    sync::atomic::Ordering::Relaxed,
+    sync::atomic::{AtomicU64, Ordering::Relaxed},
     task::{Context, Poll},
     time::Duration,
 };
@@ -13,8 +13,8 @@ use msip_session::MsgKind;
 
 use super::{
     Dialect, Publication, Refused, Request, Router, SessionHandle, SessionKey, StateKey, WakeList,
-    fault_injection::FaultInjection, limits::MAX_CACHED_TOPIC, rate::Rate, route::Route,
-    sending::Sending, session::Session, sync::lock,
+    fault_injection::FaultInjection, rate::Rate, route::Route, routes::LONG, sending::Sending,
+    session::Session, sync::lock,
 };
 use crate::topic::Internal;
 
@@ -24,13 +24,17 @@ pub struct Publisher {
     router: Router,
     session: Arc<Session>,
     plans: HashMap<Bytes, Arc<Plan>>,
-    /// What the principal may send, as of this generation.
+    /// What the principal may send, as of this version of its rights.
     rate: Option<Rate>,
-    rate_generation: u64,
+    rate_version: Option<u64>,
     /// Sessions whose outboxes were long when they were given something.
     congested: Vec<Arc<Session>>,
     /// When to look at these again, at the latest.
     congested_until: Duration,
+    /// Since when it waits for them.
+    waits_since: Duration,
+    /// Grows each time that it has waited.
+    turn: u64,
     /// Until when it waits since its principal has sent enough.
     rate_until: Duration,
 }
@@ -38,11 +42,35 @@ pub struct Publisher {
 /// What is known about sending to a topic.
 #[derive(Debug)]
 struct Plan {
+    /// The version of the session's rights.
+    rights_version: u64,
     publish: Result<(), Refused>,
     request: Result<(), Refused>,
     route: Arc<Route>,
     /// Whether COMMANDs go to a service: not those of one.
     is_for_services: bool,
+    /// The publisher's turn in which it last sent this way: to everyone, and to services.
+    sent_to_everyone: AtomicU64,
+    sent_to_services: AtomicU64,
+}
+
+impl Plan {
+    /// To whom something was sent in this turn.
+    fn receivers(&self, turn: u64) -> impl Iterator<Item = &Arc<Session>> {
+        let route = &self.route;
+        let everyone = (self.sent_to_everyone.load(Relaxed) == turn)
+            .then(|| {
+                let groups = route.groups.iter().flat_map(|group| &group.members);
+                route.everyone.iter().chain(groups)
+            })
+            .into_iter()
+            .flatten();
+        let services = (self.sent_to_services.load(Relaxed) == turn)
+            .then_some(&route.services.members)
+            .into_iter()
+            .flatten();
+        everyone.chain(services)
+    }
 }
 
 /// What has become of a publication.
@@ -64,9 +92,11 @@ impl Publisher {
             session: session.0.clone(),
             plans: HashMap::new(),
             rate: None,
-            rate_generation: 0,
+            rate_version: None,
             congested: Vec::new(),
             congested_until: Duration::ZERO,
+            waits_since: Duration::ZERO,
+            turn: 1,
             rate_until: Duration::ZERO,
         }
     }
@@ -106,6 +136,11 @@ impl Publisher {
         let is_for_service = publication.kind == MsgKind::Command
             && plan.is_for_services
             && !FaultInjection::CommandToClients.is_on();
+        let sent = match is_for_service {
+            true => &plan.sent_to_services,
+            false => &plan.sent_to_everyone,
+        };
+        sent.store(self.turn, Relaxed);
         if is_for_service {
             let is_mip = self.session.dialect == Dialect::Mip;
             if is_mip {
@@ -117,7 +152,14 @@ impl Publisher {
                 sending.service(&plan.route, &publication);
             }
         } else if let Some(state) = &publication.state {
-            keep(&self.router, &plan.route, state, &publication, &mut sending)?;
+            keep(
+                &self.router,
+                &plan.route,
+                state,
+                &publication,
+                &mut sending,
+                now,
+            )?;
         } else {
             sending.all(&plan.route, &publication);
         }
@@ -143,6 +185,9 @@ impl Publisher {
         };
         if !congested.is_empty() {
             published.is_congested = true;
+            if self.congested.is_empty() {
+                self.waits_since = now;
+            }
             self.congested_until = now.saturating_add(self.router.limits().push_back);
             for session in congested {
                 if !self.congested.iter().any(|one| Arc::ptr_eq(one, &session)) {
@@ -182,23 +227,45 @@ impl Publisher {
     }
 
     /// Ready when the publisher may send on: at once, unless outboxes that it has filled are long, or its principal has sent
-    /// enough for now. Long ones are waited for as long as their sessions take something ([`Limits::push_back`]): look again at
-    /// [`Publisher::wait_until`] if nothing wakes the task before.
+    /// enough for now. Long ones are waited for as long as their sessions take something, and no longer than for
+    /// [`Limits::push_back`] while another receiver of this publisher has nothing: look again at [`Publisher::wait_until`] if
+    /// nothing wakes the task before.
     ///
     /// [`Limits::push_back`]: super::Limits::push_back
     pub fn poll_ready(&mut self, now: Duration, task: &mut Context<'_>) -> Poll<()> {
         let limits = self.router.limits();
         let mut next: Option<Duration> = None;
-        self.congested.retain(|one| {
-            let until = one.with_outbox(|outbox| outbox.wait_until_short(now, limits, task));
-            next = next.into_iter().chain(until).min();
-            until.is_some()
-        });
+        if !self.congested.is_empty() {
+            let starved = self.starved_since();
+            self.congested.retain(|one| {
+                let until =
+                    one.with_outbox(|outbox| outbox.wait_until_short(starved, now, limits, task));
+                next = next.into_iter().chain(until).min();
+                until.is_some()
+            });
+            if self.congested.is_empty() {
+                self.turn += 1;
+            }
+        }
         self.congested_until = next.unwrap_or_default();
         match self.congested.is_empty() && self.rate_until <= now {
             true => Poll::Ready(()),
             false => Poll::Pending,
         }
+    }
+
+    /// Since when a receiver of what was sent in this turn has had nothing, while this publisher waits for others.
+    fn starved_since(&self) -> Option<Duration> {
+        /// More are not looked at: the first one is about as early.
+        const FEW: usize = 16;
+        let plans = self.plans.values();
+        let receivers = plans.flat_map(|plan| plan.receivers(self.turn));
+        let others = receivers.filter(|one| {
+            one.key != self.session.key
+                && !self.congested.iter().any(|other| Arc::ptr_eq(one, other))
+        });
+        let idle = others.filter_map(|one| one.idle_since()).take(FEW).min()?;
+        Some(idle.max(self.waits_since))
     }
 
     /// When to call [`Publisher::poll_ready`] again at the latest, once it was pending.
@@ -210,21 +277,24 @@ impl Publisher {
 
     /// What is known about sending to a topic, as it is now.
     fn plan(&mut self, topic: &Bytes, now: Duration, wakes: &mut WakeList) -> Arc<Plan> {
-        let generation = self.router.generation();
+        // Before all that depends on them.
+        let rights_version = self.session.rights_version();
         if let Some(plan) = self.plans.get(topic)
-            && (plan.route.generation >= generation || FaultInjection::OldRoutes.is_on())
+            && (!plan.route.is_outdated() && plan.rights_version == rights_version
+                || FaultInjection::OldRoutes.is_on())
         {
             return plan.clone();
         }
         let key = self.session.key;
-        if self.rate_generation < generation {
+        if self.rate_version != Some(rights_version) {
             self.rate = self.router.rate(key);
-            self.rate_generation = generation;
+            self.rate_version = Some(rights_version);
         }
-        // A copy, since what is remembered must not keep the buffer that the message was read into.
-        let topic = &Bytes::copy_from_slice(topic);
         let route = self.router.route(topic);
         let plan = Arc::new(Plan {
+            rights_version,
+            sent_to_everyone: AtomicU64::new(0),
+            sent_to_services: AtomicU64::new(0),
             publish: self.router.check_send(key, false, topic),
             request: self.router.check_send(key, true, topic),
             is_for_services: is_for_services(topic)
@@ -236,11 +306,11 @@ impl Publisher {
         {
             self.router.appears(key, about, now, wakes);
         }
-        if topic.len() <= MAX_CACHED_TOPIC {
+        if topic.len() <= LONG {
             if self.plans.len() >= self.router.limits().cached_topics {
                 self.plans.clear();
             }
-            self.plans.insert(topic.clone(), plan.clone());
+            self.plans.insert(plan.route.topic.clone(), plan.clone());
         }
         plan
     }
@@ -261,31 +331,38 @@ fn keep(
     state: &StateKey,
     publication: &Arc<Publication>,
     sending: &mut Sending<'_>,
+    now: Duration,
 ) -> Result<(), Refused> {
     let mut route = route.clone();
     loop {
         let Some(kept) = &route.kept else {
             if state.is_cleared {
-                if router.generation() == route.generation {
+                if !route.is_outdated() {
                     sending.all(&route, publication);
                     return Ok(());
                 }
             } else {
-                router.begin_to_keep(&Bytes::copy_from_slice(&publication.topic));
+                router.begin_to_keep(&publication.topic);
             }
-            route = router.route(&Bytes::copy_from_slice(&publication.topic));
+            route = router.route(&publication.topic);
             continue;
         };
         let mut values = lock(&kept.values);
-        if router.generation() == route.generation {
-            router
-                .kept_totals()
-                .keep(&mut values, state, publication, router.limits())?;
+        if !route.is_outdated() {
+            let totals = router.kept_totals();
+            if let Err(refused) = totals.keep(&mut values, state, publication, router.limits()) {
+                drop(values);
+                // What has expired leaves its place to others.
+                if !router.expire_kept(now) {
+                    return Err(refused);
+                }
+                continue;
+            }
             sending.all(&route, publication);
             return Ok(());
         }
         // Somebody may have subscribed meanwhile, to whom the value before this one was replayed.
         drop(values);
-        route = router.route(&Bytes::copy_from_slice(&publication.topic));
+        route = router.route(&publication.topic);
     }
 }

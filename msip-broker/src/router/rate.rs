@@ -98,15 +98,13 @@ impl Rates {
         Some(rate.clone())
     }
 
-    /// Forgets that of a principal which has no other session.
+    /// Whether a principal has one.
+    pub(super) fn has(&self, principal: &Principal) -> bool {
+        self.0.contains_key(principal)
+    }
+
+    /// Forgets that of a principal which has no session any more.
     pub(super) fn forget(&mut self, principal: &Principal) {
-        // This table, and the publisher that goes.
-        if self
-            .0
-            .get(principal)
-            .is_some_and(|rate| Arc::strong_count(&rate.0) <= 2)
-        {
-            self.0.remove(principal);
-        }
+        self.0.remove(principal);
     }
 }

@@ -2,18 +2,25 @@
 
 use std::sync::{
     Arc,
-    atomic::{AtomicUsize, Ordering::Relaxed},
+    atomic::{
+        AtomicBool, AtomicUsize,
+        Ordering::{Acquire, Relaxed, Release},
+    },
 };
 
 use bytes::Bytes;
 
 use super::{SessionKey, fault_injection::FaultInjection, kept::Kept, session::Session};
 
-/// Whom the messages of a topic go to, as long as neither subscriptions nor rights change.
+/// Whom the messages of a topic go to, as long as no subscription and no right changes that concerns it.
 #[derive(Debug)]
 pub(super) struct Route {
-    /// The state of the router that it is for.
+    /// The topic.
+    pub(super) topic: Bytes,
+    /// The change of the router after which it was found.
     pub(super) generation: u64,
+    /// Whether something has changed since then that concerns it.
+    pub(super) is_outdated: AtomicBool,
     /// Those who hear all of it, each once.
     pub(super) everyone: Vec<Arc<Session>>,
     /// Groups, of which one member each hears a message.
@@ -26,6 +33,18 @@ pub(super) struct Route {
     pub(super) kept: Option<Arc<Kept>>,
     /// `T`, where services want to know who takes part in it.
     pub(super) presence: Option<Bytes>,
+}
+
+impl Route {
+    /// Whether it is to be looked up again.
+    pub(super) fn is_outdated(&self) -> bool {
+        self.is_outdated.load(Acquire)
+    }
+
+    /// It is not used any more by whoever asks from now on.
+    pub(super) fn outdate(&self) {
+        self.is_outdated.store(true, Release);
+    }
 }
 
 /// Sessions of which one is chosen.

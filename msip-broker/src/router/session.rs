@@ -3,7 +3,10 @@
 use std::{
     sync::{
         Arc, Mutex,
-        atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::Relaxed},
+        atomic::{
+            AtomicBool, AtomicU64, AtomicUsize,
+            Ordering::{Acquire, Relaxed, Release},
+        },
     },
     task::{Context, Poll},
     time::Duration,
@@ -32,6 +35,8 @@ pub(super) struct Session {
     is_connected: AtomicBool,
     /// How many messages it has published.
     pub(super) published: AtomicU64,
+    /// Grows with each change of its rights, and when it ends.
+    rights_version: AtomicU64,
 }
 
 impl Session {
@@ -52,7 +57,17 @@ impl Session {
             open_calls: Arc::default(),
             is_connected: AtomicBool::new(true),
             published: AtomicU64::new(0),
+            rights_version: AtomicU64::new(0),
         }
+    }
+
+    /// What it may do has changed: its publishers ask again.
+    pub(super) fn change_rights(&self) {
+        self.rights_version.fetch_add(1, Release);
+    }
+
+    pub(super) fn rights_version(&self) -> u64 {
+        self.rights_version.load(Acquire)
     }
 
     /// Adds an item to its queue.
@@ -79,6 +94,14 @@ impl Session {
     /// How many messages wait for it.
     pub(super) fn waiting(&self) -> usize {
         self.waiting.load(Relaxed)
+    }
+
+    /// Since when its connection has had nothing to write, if it has nothing.
+    pub(super) fn idle_since(&self) -> Option<Duration> {
+        match self.waiting() {
+            0 => self.with_outbox(|outbox| outbox.idle_since()),
+            _ => None,
+        }
     }
 
     pub(super) fn open_calls(&self) -> usize {

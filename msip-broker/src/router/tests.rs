@@ -27,7 +27,9 @@ mod failures;
 mod matrix;
 mod outboxes;
 mod rights;
+mod routing;
 mod sessions;
+mod slow;
 
 const NOW: Duration = Duration::ZERO;
 

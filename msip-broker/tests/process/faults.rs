@@ -25,6 +25,7 @@ const URL: &str = "MSIP_TEST_BROKER_URL";
 /// Answers a call with its body, unless it is to hang; says so before.
 struct Answer;
 
+#[expect(clippy::print_stdout, reason = "the process of the test reads it")]
 impl Service for Answer {
     async fn serve(&self, _: UntypedPeer, mut inbound: Inbound) {
         while let Some(event) = inbound.next().await {

@@ -1,7 +1,12 @@
 //! Peers that read slowly, or not at all, beside others.
 
+use std::time::Duration;
+
 use msip_tests::soon;
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::{
+    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    time::{MissedTickBehavior, interval},
+};
 
 use crate::{
     mip::{EVENT, Peer, publish},
@@ -96,6 +101,63 @@ async fn a_stuck_subscriber_costs_the_others_nothing_and_is_cut() {
     let end = soon("its end", stuck.stream.read_to_end(&mut rest)).await;
     assert!(end.is_err() || rest.len() < 80 * 1024 * 1024, "it was cut");
     Peer::connect(&address).await.subscribe("flood").await;
+    broker.stop().await;
+}
+
+/// Reads all that comes, 16 KiB at a time and 1 MiB a second at most, until the connection ends. Returns how many bytes came.
+async fn read_slowly(mut peer: Peer) -> u64 {
+    const CHUNK: usize = 16 * 1024;
+    let mut buffer = vec![0; CHUNK];
+    let mut len = 0;
+    let mut ticks = interval(Duration::from_millis(16));
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        ticks.tick().await;
+        match peer.stream.read(&mut buffer).await {
+            Ok(0) | Err(_) => return len,
+            Ok(read) => len += read as u64,
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_slow_subscriber_does_not_slow_down_the_others_and_is_cut() {
+    let mut broker = Broker::start(
+        &["--listen", "tcp://127.0.0.1:0", "--admin", "127.0.0.1:0"],
+        1,
+    )
+    .await;
+    let admin = broker.line().await.replace("admin on http://", "");
+    let mut slow = Peer::connect(broker.address()).await;
+    slow.subscribe("flood").await;
+    let slow = tokio::spawn(read_slowly(slow));
+    let mut readers = Vec::new();
+    for _ in 0..4 {
+        let mut good = Peer::connect(broker.address()).await;
+        good.subscribe("flood").await;
+        readers.push(tokio::spawn(async move {
+            for id in 0..COUNT {
+                let (frame_type, heard, _) = good.hear().await.expect("a message");
+                assert_eq!((frame_type, heard), (EVENT, id), "in order");
+            }
+        }));
+    }
+    let publisher = Peer::connect(broker.address()).await;
+    // At the pace of the slow one it would take longer than anything here is waited for.
+    soon("all of it is taken", flood(publisher, "flood")).await;
+    for reader in readers {
+        soon("all of it is heard", reader).await.expect("no panic");
+    }
+    let is_cut = async {
+        while !get(&admin, "/connections?state=closed")
+            .await
+            .expect("an answer")
+            .1
+            .contains("\"why\":\"slow_consumer\"")
+        {}
+    };
+    soon("the slow one is cut", is_cut).await;
+    slow.abort();
     broker.stop().await;
 }
 

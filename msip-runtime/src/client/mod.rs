@@ -40,6 +40,7 @@ use crate::{
     middleware::Stack,
     with::With,
 };
+use msip_session::wire::Topic;
 
 /// A client of the protocol `P`. What a client may say are methods of the generated trait `SendClientToServer`.
 ///
@@ -135,6 +136,8 @@ pub struct Client<P: Protocol> {
 #[derive(Debug)]
 struct Shared {
     connection: Arc<ConnectionShared>,
+    /// The topic of a broker that it speaks at; `None` on a direct connection.
+    topic: Option<Topic>,
     outgoing: Stack,
     state: watch::Sender<ConnectionState>,
     /// Set once the client is to be closed.
@@ -221,6 +224,7 @@ impl<P: Protocol> Client<P> {
             &self.shared.connection,
             self.clone(),
             self.shared.outgoing.installed().is_some(),
+            self.shared.topic.as_ref(),
             self.login.as_ref().map_or(0, |login| login.login()),
         )
     }

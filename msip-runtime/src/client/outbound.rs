@@ -12,6 +12,7 @@ use crate::{
     sender::impl_push,
     with::With,
 };
+use msip_session::wire::Topic;
 
 impl<P: Protocol> Linked for Client<P> {
     fn shared(&self) -> &Arc<ConnectionShared> {
@@ -21,6 +22,11 @@ impl<P: Protocol> Linked for Client<P> {
     #[inline]
     fn options(&self) -> &CallOptions {
         self.login.as_deref().unwrap_or(&NO_OPTIONS)
+    }
+
+    #[inline]
+    fn topic(&self) -> Option<&Topic> {
+        self.shared.topic.as_ref()
     }
 
     fn outgoing(&self) -> &Stack {

@@ -16,6 +16,7 @@ impl StubOutbound {
     pub(crate) fn client<P: Protocol>(connection: &Arc<ConnectionShared>) -> (Client<P>, Self) {
         let shared = Arc::new(Shared {
             connection: Arc::clone(connection),
+            topic: None,
             outgoing: Stack::default(),
             state: watch::Sender::new(ConnectionState::Connected),
             stop: watch::Sender::new(false),

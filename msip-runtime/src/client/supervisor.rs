@@ -47,6 +47,7 @@ pub(super) async fn start<E: Endpoint>(
     let established = establish(&target, &mut addresses, &connection, None).await?;
     let shared = Arc::new(Shared {
         connection,
+        topic: None,
         outgoing: target.stacks.outgoing.clone(),
         state: watch::Sender::new(ConnectionState::Connected),
         stop: watch::Sender::new(false),

@@ -21,7 +21,7 @@ use super::{
     reply_slot::ReplySlot,
 };
 use crate::{CallOptions, SendError, Variant, body::Encoding, options::NO_OPTIONS};
-use msip_session::{CallShape, Outcome, RequestHead};
+use msip_session::{BareHead, CallShape, Outcome, RequestHead};
 
 /// A call that has waited for less than its timeout divided by this does not send what remains: what passes on the way
 /// to the peer is not counted either.
@@ -116,14 +116,10 @@ impl<E: Outgoing> FastCall<'_, E> {
         };
         if is_first {
             let entry = exchanges.vacant_entry();
-            let slot = session.call_fast(
-                variant.number,
-                variant.kind,
-                entry.token(),
-                deadline,
-                len,
-                |buffer| request.encode(buffer),
-            );
+            let head = variant.bare_head(request.topic());
+            let slot = session.call_fast(&head, entry.token(), deadline, len, |buffer| {
+                request.encode(buffer);
+            });
             if let Some(slot) = slot {
                 let opened = entry.insert_unary(slot, reply);
                 self.step = Step::Called(opened.pending(connection));
@@ -171,6 +167,7 @@ impl<E: Outgoing> FastCall<'_, E> {
         let has_waited = timeout.saturating_sub(remaining) > *timeout / NEGLIGIBLE_WAIT;
         let head = RequestHead {
             deadline_ms: has_waited.then(|| whole_ms(remaining)),
+            topic: request.topic(),
             ..variant.head()
         };
         let waker = task.waker().clone();
@@ -227,7 +224,14 @@ impl ConnectionInner {
         let token = entry.token();
         let write = |buffer: &mut Vec<u8>| request.encode(buffer);
         let fast = match head.deadline_ms {
-            None => session.call_fast(head.variant, head.kind, token, deadline, len, write),
+            None => {
+                let head = BareHead {
+                    variant: head.variant,
+                    kind: head.kind,
+                    topic: head.topic,
+                };
+                session.call_fast(&head, token, deadline, len, write)
+            }
             Some(_) => None,
         };
         let slot = match fast {

@@ -11,7 +11,7 @@ use crate::{
 use msip_session::wire::Topic;
 
 /// An outgoing message.
-pub(crate) trait Outgoing: Send + Sync + 'static {
+pub(crate) trait Outgoing: Send + Sync {
     /// What is known of its variant; `None` for a value that its own table does not have.
     fn variant(&self) -> Option<&Variant>;
 
@@ -41,10 +41,17 @@ pub(crate) trait Outgoing: Send + Sync + 'static {
         None
     }
 
-    /// Whether nothing but [`encode`](Self::encode)'s output has to be written on a connection that does not encode.
+    /// Whether nothing but the topic and [`encode`](Self::encode)'s output has to be written on a connection that does not
+    /// encode.
     fn is_bare(&self) -> bool {
         true
     }
+}
+
+/// A typed message on its way to where its sender leads to: a topic of a broker, or the other end of a direct connection.
+pub(crate) struct Addressed<'a, E> {
+    pub(crate) message: &'a E,
+    pub(crate) topic: Option<&'a Topic>,
 }
 
 /// A message as a body becomes it.
@@ -105,6 +112,40 @@ impl<E: Envelope> Outgoing for E {
     fn key_only(&self) -> Vec<u8> {
         let variant = E::VARIANTS.get(self.index());
         variant.map_or_else(Vec::new, |variant| key_only(self, variant))
+    }
+}
+
+impl<E: Envelope> Outgoing for Addressed<'_, E> {
+    #[inline]
+    fn variant(&self) -> Option<&Variant> {
+        Outgoing::variant(self.message)
+    }
+
+    #[inline]
+    fn encoded_len(&self) -> usize {
+        Outgoing::encoded_len(self.message)
+    }
+
+    #[inline]
+    fn encode(&self, buffer: &mut Vec<u8>) {
+        Outgoing::encode(self.message, buffer);
+    }
+
+    fn prepare(&self, encoding: &Encoding) -> Result<Option<Prepared>, BodyError> {
+        Outgoing::prepare(self.message, encoding)
+    }
+
+    fn state_key(&self) -> Vec<u8> {
+        Outgoing::state_key(self.message)
+    }
+
+    fn key_only(&self) -> Vec<u8> {
+        Outgoing::key_only(self.message)
+    }
+
+    #[inline]
+    fn topic(&self) -> Option<&Topic> {
+        self.topic
     }
 }
 

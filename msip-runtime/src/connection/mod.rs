@@ -57,7 +57,7 @@ pub(crate) use deadline::PROTOCOL_TIMEOUT;
 pub(crate) use decoding::ItemReader;
 pub use draining::Draining;
 pub(crate) use inner::{ConnectionInner, DriverStep};
-pub(crate) use message::{FromBody, Outgoing};
+pub(crate) use message::{Addressed, FromBody, Outgoing};
 pub(crate) use outgoing::{check_clearable, metadata_of_cleared};
 pub(crate) use parked::ParkedConnection;
 pub(crate) use received_items::ReceivedItems;

@@ -119,9 +119,8 @@ impl ConnectionShared {
         let Some(session) = state.session() else {
             return false;
         };
-        let is_sent = session.send_fast(variant.number, variant.kind, len, |buffer| {
-            message.encode(buffer);
-        });
+        let head = variant.bare_head(message.topic());
+        let is_sent = session.send_fast(&head, len, |buffer| message.encode(buffer));
         if is_sent {
             self.note_write_due(&state);
             state.wake_driver();

@@ -139,11 +139,12 @@ pub(crate) enum Opening<'a, E> {
 pub(crate) async fn upload<Out: Outgoing, In: FromBody>(
     connection: &Arc<ConnectionShared>,
     variant: &Variant,
+    topic: Option<&Topic>,
     requests: impl Stream<Item = Out> + Send + 'static,
     options: &CallOptions,
 ) -> Result<In, CallError> {
     let mut answers = connection
-        .open_streams::<Out>(Opening::Stream(variant, None), options)
+        .open_streams::<Out>(Opening::Stream(variant, topic), options)
         .await?;
     let recv_buffer = Arc::clone(answers.recv_stream.recv_buffer());
     let mut sending = pin!(Arc::clone(connection).send_requests(recv_buffer, requests));

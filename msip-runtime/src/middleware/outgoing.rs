@@ -7,21 +7,29 @@ use futures_core::Stream;
 use super::{ExchangeContext, ExchangeEnd, Handling, RemotePeer, Shape, Stack};
 use crate::{
     CallError, CallOptions, Envelope, SendError, Status, Variant,
-    connection::{self, ConnectionShared},
+    connection::{self, Addressed, ConnectionShared},
     options::NO_OPTIONS,
 };
+use msip_session::wire::Topic;
 
 /// Who sends, and how.
 #[derive(Debug, Clone)]
 pub(crate) struct Origin<'a> {
     pub(crate) stack: &'a Stack,
     pub(crate) connection: &'a Arc<ConnectionShared>,
+    /// Where a broker takes it.
+    pub(crate) topic: Option<&'a Topic>,
     pub(crate) options: &'a CallOptions,
     /// The client that it goes to, on a server.
     pub(crate) peer: Option<Arc<dyn RemotePeer>>,
 }
 
-impl Origin<'_> {
+impl<'a> Origin<'a> {
+    fn addressed<E>(&self, message: &'a E) -> Addressed<'a, E> {
+        let topic = self.topic;
+        Addressed { message, topic }
+    }
+
     pub(super) fn exchange(
         &self,
         variant: &'static Variant,
@@ -49,7 +57,10 @@ impl Origin<'_> {
 }
 
 /// Sends a one-way message.
-pub(crate) async fn send<E: Envelope>(origin: Origin<'_>, message: &E) -> Result<(), SendError> {
+pub(crate) async fn send<'a, E: Envelope>(
+    origin: Origin<'a>,
+    message: &'a E,
+) -> Result<(), SendError> {
     let (shape, how) = if origin.options.ack {
         (Shape::Delivery, How::Deliver)
     } else {
@@ -59,13 +70,16 @@ pub(crate) async fn send<E: Envelope>(origin: Origin<'_>, message: &E) -> Result
 }
 
 /// Sends a one-way message, or fails where that would wait.
-pub(crate) fn try_send<E: Envelope>(origin: Origin<'_>, message: &E) -> Result<(), SendError> {
+pub(crate) fn try_send<'a, E: Envelope>(
+    origin: Origin<'a>,
+    message: &'a E,
+) -> Result<(), SendError> {
     crate::send_now(one_way(origin, message, Shape::OneWay, How::Now))
 }
 
-async fn one_way<E: Envelope>(
-    origin: Origin<'_>,
-    message: &E,
+async fn one_way<'a, E: Envelope>(
+    origin: Origin<'a>,
+    message: &'a E,
     shape: Shape,
     how: How,
 ) -> Result<(), SendError> {
@@ -73,7 +87,7 @@ async fn one_way<E: Envelope>(
     let connection = origin.connection;
     let mut end = OutboundMessageEnd {
         connection,
-        message,
+        message: origin.addressed(message),
         how,
     };
     let sent = origin.stack.run(&mut exchange, &mut end).await;
@@ -86,27 +100,30 @@ async fn one_way<E: Envelope>(
 }
 
 /// Sends a message and waits until the peer's handler has returned.
-pub(crate) async fn deliver<E: Envelope>(origin: Origin<'_>, message: &E) -> Result<(), CallError> {
+pub(crate) async fn deliver<'a, E: Envelope>(
+    origin: Origin<'a>,
+    message: &'a E,
+) -> Result<(), CallError> {
     let mut exchange = origin.of(message, Shape::Delivery)?;
     let connection = origin.connection;
     let how = How::Deliver;
     let mut end = OutboundMessageEnd {
         connection,
-        message,
+        message: origin.addressed(message),
         how,
     };
     origin.stack.run(&mut exchange, &mut end).await
 }
 
 /// Sends a request and waits for its answer.
-pub(crate) async fn call<Out: Envelope, In: Envelope>(
-    origin: Origin<'_>,
-    request: &Out,
+pub(crate) async fn call<'a, Out: Envelope, In: Envelope>(
+    origin: Origin<'a>,
+    request: &'a Out,
 ) -> Result<In, CallError> {
     let mut exchange = origin.of(request, Shape::Call)?;
     let mut end = OutboundCallEnd {
         connection: origin.connection,
-        request,
+        request: origin.addressed(request),
         answer: None,
     };
     origin.stack.run(&mut exchange, &mut end).await?;
@@ -122,6 +139,7 @@ pub(crate) async fn upload<Out: Envelope, In: Envelope>(
     let mut exchange = origin.exchange(variant, Shape::RequestStream, 0);
     let mut end = OutboundUploadEnd {
         connection: origin.connection,
+        topic: origin.topic,
         variant,
         requests: Some(requests),
         answer: None,
@@ -155,7 +173,7 @@ enum How {
 /// What the innermost middleware of a message leads to.
 struct OutboundMessageEnd<'a, E> {
     connection: &'a ConnectionShared,
-    message: &'a E,
+    message: Addressed<'a, E>,
     how: How,
 }
 
@@ -164,9 +182,9 @@ impl<E: Envelope> ExchangeEnd for OutboundMessageEnd<'_, E> {
         Box::pin(async move {
             let options = exchange.options();
             match self.how {
-                How::Wait => self.connection.send(self.message, options).await?,
-                How::Now => self.connection.try_send(self.message, options)?,
-                How::Deliver => self.connection.deliver(self.message, options).await?,
+                How::Wait => self.connection.send(&self.message, options).await?,
+                How::Now => self.connection.try_send(&self.message, options)?,
+                How::Deliver => self.connection.deliver(&self.message, options).await?,
             }
             Ok(())
         })
@@ -176,7 +194,7 @@ impl<E: Envelope> ExchangeEnd for OutboundMessageEnd<'_, E> {
 /// What the innermost middleware of a call leads to.
 struct OutboundCallEnd<'a, Out, In> {
     connection: &'a ConnectionShared,
-    request: &'a Out,
+    request: Addressed<'a, Out>,
     answer: Option<In>,
 }
 
@@ -185,7 +203,7 @@ impl<Out: Envelope, In: Envelope> ExchangeEnd for OutboundCallEnd<'_, Out, In> {
         Box::pin(async move {
             let answer: In = self
                 .connection
-                .call(self.request, exchange.options())
+                .call(&self.request, exchange.options())
                 .await?;
             exchange.answered(answer.encoded_len());
             self.answer = Some(answer);
@@ -197,6 +215,7 @@ impl<Out: Envelope, In: Envelope> ExchangeEnd for OutboundCallEnd<'_, Out, In> {
 /// What the innermost middleware of a stream of requests leads to.
 struct OutboundUploadEnd<'a, Out, In, S> {
     connection: &'a Arc<ConnectionShared>,
+    topic: Option<&'a Topic>,
     variant: &'static Variant,
     requests: Option<S>,
     answer: Option<In>,
@@ -213,8 +232,14 @@ where
         Box::pin(async move {
             let requests = self.requests.take().ok_or_else(only_once)?;
             let options = exchange.options();
+            let Self {
+                connection,
+                variant,
+                topic,
+                ..
+            } = *self;
             let answer: In =
-                connection::upload(self.connection, self.variant, requests, options).await?;
+                connection::upload(connection, variant, topic, requests, options).await?;
             exchange.answered(answer.encoded_len());
             self.answer = Some(answer);
             Ok(())

@@ -12,8 +12,9 @@ use super::{
 };
 use crate::{
     CallError, Envelope, SendError, Variant,
-    connection::{Answers, ConnectionShared, Opening},
+    connection::{Addressed, Answers, ConnectionShared, Opening},
 };
+use msip_session::wire::Topic;
 
 /// The middleware of a call whose answers are being taken. The reader of the answers polls it too.
 pub(crate) struct StreamingMiddleware {
@@ -59,6 +60,7 @@ pub(crate) async fn escort<E: Envelope>(
     let handoff = Arc::new(Handoff::default());
     let mut end = StreamEnd {
         connection: Arc::clone(origin.connection),
+        topic: origin.topic.cloned(),
         request,
         handoff: Arc::clone(&handoff),
         is_open: false,
@@ -117,6 +119,7 @@ impl StreamingMiddleware {
 /// What the innermost middleware leads to: opens the call, hands its answers over, and waits until they are taken.
 struct StreamEnd<E> {
     connection: Arc<ConnectionShared>,
+    topic: Option<Topic>,
     request: Result<E, &'static Variant>,
     handoff: Arc<Handoff>,
     is_open: bool,
@@ -128,14 +131,18 @@ impl<E: Envelope> ExchangeEnd for StreamEnd<E> {
             if self.is_open {
                 return Err(only_once());
             }
-            let opening = match &self.request {
-                Ok(request) => Opening::Request(request),
-                Err(variant) => Opening::Stream(variant, None),
+            let (topic, options) = (self.topic.as_ref(), exchange.options());
+            let answers = match &self.request {
+                Ok(message) => {
+                    let request = Addressed { message, topic };
+                    let opening = Opening::Request(&request);
+                    self.connection.open_streams(opening, options).await?
+                }
+                Err(variant) => {
+                    let opening = Opening::<E>::Stream(variant, topic);
+                    self.connection.open_streams(opening, options).await?
+                }
             };
-            let answers = self
-                .connection
-                .open_streams(opening, exchange.options())
-                .await?;
             self.is_open = true;
             self.handoff.lock().opened = Some(answers);
             poll_fn(|task| {

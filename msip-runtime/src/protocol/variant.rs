@@ -1,6 +1,6 @@
 //! The schema of one member of an envelope.
 
-use msip_session::{MsgKind, RequestHead};
+use msip_session::{BareHead, MsgKind, RequestHead, wire::Topic};
 
 use super::Envelope;
 
@@ -108,6 +108,16 @@ impl Variant {
     /// The request head of a message without metadata.
     pub(crate) const fn head(&self) -> RequestHead<'static> {
         RequestHead::new(self.number, self.kind, self.urgent)
+    }
+
+    /// The head of a message on the fast path, to this topic of a broker.
+    #[inline]
+    pub(crate) const fn bare_head<'a>(&self, topic: Option<&'a Topic>) -> BareHead<'a> {
+        BareHead {
+            variant: self.number,
+            kind: self.kind,
+            topic,
+        }
     }
 
     /// Whether the request or the response is a stream.

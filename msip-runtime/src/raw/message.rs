@@ -185,7 +185,7 @@ impl Outgoing for UntypedMessage {
 
     #[inline]
     fn is_bare(&self) -> bool {
-        self.compression == Compression::None && self.topic.is_none()
+        self.compression == Compression::None
     }
 }
 

@@ -22,6 +22,7 @@ use crate::{
     compatibility::SchemaCheck,
     connection::ConnectionShared,
     middleware::{RemotePeer, Stack},
+    outbound::Linked,
     transport::{PeerAddress, PeerCredential},
     with::With,
 };
@@ -382,6 +383,7 @@ impl<P: Protocol> Peer<P> {
             &self.shared.connection,
             self.clone(),
             self.shared.outgoing.installed().is_some(),
+            Linked::topic(self),
             0,
         )
     }

@@ -1,4 +1,5 @@
-//! The fast path: messages, calls and answers that have nothing but a body, which nearly all of them are.
+//! The fast path: messages, calls and answers that have nothing but a body, which nearly all of them are, or a topic and a
+//! body.
 //!
 //! Everything else takes the slow path, which knows every case. For these, both do the same.
 
@@ -8,16 +9,13 @@ use super::{
     FastFrame, Phase, Session, Slot, Token,
     bare::{BareFrame, topic_of},
     fault_injection::FaultInjection,
-    frame_writer::{NO_TOPIC, Prefix, announced_len, write_frame},
+    frame_writer::{Prefix, announced_len, write_frame},
     outbound::Opening,
     outgoing::{OutgoingQueue, Position},
-    request::Priority,
+    request::{BareHead, Priority},
     to_usize,
 };
-use crate::{
-    MsgKind,
-    wire::{Flags, FrameRef, FrameType, Header},
-};
+use crate::wire::{Flags, FrameRef, FrameType, Header, Topic};
 
 impl Session {
     /// Handles a frame that has nothing but a body and is accepted: a message, a call, or the answer to a call. `None`
@@ -85,8 +83,7 @@ impl Session {
     #[inline]
     pub fn send_fast(
         &mut self,
-        variant: u16,
-        kind: MsgKind,
+        head: &BareHead<'_>,
         body_len: usize,
         encode: impl FnOnce(&mut Vec<u8>),
     ) -> bool {
@@ -99,12 +96,12 @@ impl Session {
         let header = Header {
             flags: Flags::NONE,
             frame_type: FrameType::opening(self.config.side),
-            kind: kind.into(),
-            variant,
-            payload_len: announced_len(body_len + NO_TOPIC.len()),
+            kind: head.kind.into(),
+            variant: head.variant,
+            payload_len: announced_len(body_len + Prefix::topic_len(head.topic)),
             msg_id: self.outbound.next_id(),
         };
-        let (payload_len, _) = push_bare(&mut self.outgoing, &header, encode);
+        let (payload_len, _) = push_bare(&mut self.outgoing, &header, head.topic, encode);
         self.send_window.spend(payload_len);
         true
     }
@@ -116,8 +113,7 @@ impl Session {
     #[inline]
     pub fn call_fast(
         &mut self,
-        variant: u16,
-        kind: MsgKind,
+        head: &BareHead<'_>,
         token: Token,
         deadline: Duration,
         body_len: usize,
@@ -134,14 +130,14 @@ impl Session {
         let header = Header {
             flags: Flags::ACK_REQUIRED,
             frame_type: FrameType::opening(self.config.side),
-            kind: kind.into(),
-            variant,
-            payload_len: announced_len(body_len + NO_TOPIC.len()),
+            kind: head.kind.into(),
+            variant: head.variant,
+            payload_len: announced_len(body_len + Prefix::topic_len(head.topic)),
             msg_id: vacant.id(),
         };
-        let (_, position) = push_bare(&mut self.outgoing, &header, encode);
+        let (_, position) = push_bare(&mut self.outgoing, &header, head.topic, encode);
         let opening = Opening {
-            variant,
+            variant: head.variant,
             token,
             is_urgent: false,
             deadline,
@@ -157,11 +153,12 @@ impl Session {
 fn push_bare(
     outgoing: &mut OutgoingQueue,
     header: &Header,
+    topic: Option<&Topic>,
     encode: impl FnOnce(&mut Vec<u8>),
 ) -> (usize, Position) {
     let mut payload_len = 0;
     let position = outgoing.push(Priority::Normal, |buffer| {
-        payload_len = write_frame(buffer, header, Prefix::NoTopic, encode);
+        payload_len = write_frame(buffer, header, Prefix::of_topic(topic), encode);
     });
     (payload_len, position)
 }

@@ -70,7 +70,7 @@ pub use item_batch::{ItemBatch, ItemHead};
 pub use outbound::{Class, Lost};
 pub use outgoing::Transmit;
 pub use park::ParkedSession;
-pub use request::{Blocked, CallShape, Reply, RequestHead};
+pub use request::{BareHead, Blocked, CallShape, Reply, RequestHead};
 pub use resume::{PeerTerms, Suspended, is_resumed};
 pub use slot::{InboundSlot, ItemTarget, Slot, StreamSide, Token};
 pub use subscribe_request::{SubscribeReply, SubscribeRequest};

@@ -45,6 +45,17 @@ pub struct RequestHead<'a> {
     pub topic: Option<&'a Topic>,
 }
 
+/// The header of a message on the fast path: it is not urgent, not compressed and has no metadata.
+#[derive(Debug, Clone, Copy)]
+pub struct BareHead<'a> {
+    /// The number of the envelope's member.
+    pub variant: u16,
+    /// How the message is delivered.
+    pub kind: MsgKind,
+    /// Where a broker routes the message; `None`, the empty topic, on a direct connection.
+    pub topic: Option<&'a Topic>,
+}
+
 impl RequestHead<'static> {
     /// The header of a message without metadata.
     #[inline]

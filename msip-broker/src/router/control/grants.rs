@@ -1,5 +1,7 @@
 //! What may be done: grants, and what becomes of subscriptions when rights change.
 
+use std::time::Duration;
+
 use super::{Control, Entry, Router};
 use crate::{
     access::{Access, Checked, Grant, Role, Uses},
@@ -21,10 +23,10 @@ impl Router {
         session: &SessionHandle,
         filter: TopicFilter,
         grant: Grant,
+        now: Duration,
     ) -> Result<(), Refused> {
-        // Woken once the lock is free.
-        let mut wakes = WakeList::new();
-        let mut control = self.control();
+        let mut guard = self.control();
+        let control = &mut *guard;
         let Some(entry) = control.sessions.get_mut(&session.key()) else {
             return Err(Refused::ended());
         };
@@ -41,40 +43,49 @@ impl Router {
             return Err(Refused::limit("grants", most, "max_grants"));
         }
         let before = entry.grants.insert(filter.clone(), grant);
-        control.grants.give(session.key(), filter, grant);
-        self.changed();
-        control.routes.clear();
-        if before.is_some_and(|before| before != grant) {
-            self.recheck_all(&mut control, &mut wakes);
-        }
+        control.grants.give(session.key(), filter.clone(), grant);
+        control.changed();
+        control.routes.outdate_enabled(&filter);
+        let left = match before {
+            Some(before) => control.recheck_enabled(&filter, before),
+            None => Vec::new(),
+        };
+        drop(guard);
+        self.hand_over(left, now, &mut WakeList::new());
         Ok(())
     }
 
     /// A service takes back what it enabled for a filter; `false` if it was nothing.
-    pub fn revoke(&self, session: &SessionHandle, filter: &TopicFilter) -> bool {
-        // Woken once the lock is free.
-        let mut wakes = WakeList::new();
+    pub fn revoke(&self, session: &SessionHandle, filter: &TopicFilter, now: Duration) -> bool {
         let mut control = self.control();
-        let entry = control.sessions.get_mut(&session.key());
-        if entry.is_none_or(|entry| entry.grants.remove(filter).is_none()) {
+        let Some(before) = control
+            .sessions
+            .get_mut(&session.key())
+            .and_then(|entry| entry.grants.remove(filter))
+        else {
             return false;
-        }
-        control.grants.take_back(session.key(), filter);
-        self.changed();
-        control.routes.clear();
-        self.recheck_all(&mut control, &mut wakes);
+        };
+        control.take_back(session.key(), filter);
+        let left = control.recheck_enabled(filter, before);
+        drop(control);
+        self.hand_over(left, now, &mut WakeList::new());
         true
+    }
+}
+
+impl Control {
+    /// A grant is there no longer.
+    pub(super) fn take_back(&mut self, key: SessionKey, filter: &TopicFilter) {
+        self.changed();
+        self.routes.outdate_enabled(filter);
+        self.grants.take_back(key, filter);
     }
 
     /// Takes back what a session has enabled and may serve no longer.
-    pub(super) fn withdraw_grants(
-        &self,
-        control: &mut Control,
-        key: SessionKey,
-        wakes: &mut WakeList,
-    ) {
-        let Some(entry) = control.sessions.get_mut(&key) else {
-            return;
+    #[must_use = "others can have it"]
+    pub(super) fn withdraw_grants(&mut self, key: SessionKey) -> Vec<OutboxItem> {
+        let Some(entry) = self.sessions.get_mut(&key) else {
+            return Vec::new();
         };
         let may_serve =
             |filter: &TopicFilter| entry.rights.filter(Uses::Serve, filter) == Access::Allowed;
@@ -85,48 +96,70 @@ impl Router {
             .cloned()
             .collect();
         if gone.is_empty() {
-            return;
+            return Vec::new();
+        }
+        for filter in &gone {
+            entry.grants.remove(filter);
         }
         for filter in gone {
-            entry.grants.remove(&filter);
-            control.grants.take_back(key, &filter);
+            self.take_back(key, &filter);
         }
-        self.recheck_all(control, wakes);
+        self.recheck_clients()
     }
 
-    /// Grants were withdrawn: checks again what those subscribe to who live by them.
-    pub(super) fn recheck_all(&self, control: &mut Control, wakes: &mut WakeList) {
-        let clients = control.sessions.values();
-        let keys: Vec<_> = clients
+    /// A grant was withdrawn: checks again what those subscribe to who live by it. Returns what others can have.
+    #[must_use = "others can have it"]
+    pub(super) fn recheck_enabled(
+        &mut self,
+        filter: &TopicFilter,
+        before: Grant,
+    ) -> Vec<OutboxItem> {
+        // Instances of a service enable the same: that one of them goes changes nothing for its clients.
+        match self.grants.enables(filter, before) {
+            true => Vec::new(),
+            false => self.recheck_clients(),
+        }
+    }
+
+    /// Grants were withdrawn: checks again what those subscribe to who live by them. Returns what others can have.
+    #[must_use = "others can have it"]
+    pub(super) fn recheck_clients(&mut self) -> Vec<OutboxItem> {
+        let clients = self.sessions.values();
+        let mut keys: Vec<_> = clients
             .filter(|entry| entry.rights.role == Role::Client)
             .map(|entry| entry.session.key)
             .collect();
-        for key in keys {
-            self.recheck(control, key, wakes);
-        }
+        keys.sort_unstable();
+        keys.into_iter().flat_map(|key| self.recheck(key)).collect()
     }
 
     /// Checks again what a session is subscribed to, and what is queued for it. It is told of subscriptions that have ended.
-    pub(super) fn recheck(&self, control: &mut Control, key: SessionKey, wakes: &mut WakeList) {
+    /// Returns what others can have instead of it.
+    #[must_use = "others can have it"]
+    pub(super) fn recheck(&mut self, key: SessionKey) -> Vec<OutboxItem> {
         let generation = self.changed();
-        control.routes.clear();
-        let Some(entry) = control.sessions.get(&key) else {
-            return;
+        let Some(entry) = self.sessions.get(&key) else {
+            return Vec::new();
         };
+        // All that lead to it: what was found before is not taken by its outbox any more.
+        for filter in entry.subscriptions.keys() {
+            self.routes.outdate_matching(filter);
+        }
         let gone: Vec<Filter> = entry
             .subscriptions
             .keys()
-            .filter(|filter| control.check_subscription(key, filter).is_err())
+            .filter(|filter| self.check_subscription(key, filter).is_err())
             .cloned()
             .collect();
         for filter in &gone {
-            control.subscriptions.remove(filter, key);
-            if let Some(entry) = control.sessions.get_mut(&key) {
+            self.subscriptions.remove(filter, key);
+            if let Some(entry) = self.sessions.get_mut(&key) {
                 entry.subscriptions.remove(filter);
             }
         }
+        let control = &*self;
         let Some(entry) = control.sessions.get(&key) else {
-            return;
+            return Vec::new();
         };
         let may_hear = |item: &OutboxItem| match item {
             OutboxItem::Publication(delivery) => {
@@ -142,21 +175,28 @@ impl Router {
             OutboxItem::Presence(presence) => {
                 control.may_hear(entry, &topic::presence(&presence.topic))
             }
-            OutboxItem::Exchange(_) | OutboxItem::SubscriptionEnded(_) => true,
+            OutboxItem::Exchange(assigned) => match Internal::of(&assigned.request.topic) {
+                Internal::Clients(about) | Internal::Services(about) => {
+                    control.may_hear(entry, &topic::services(about))
+                }
+                _ => false,
+            },
+            OutboxItem::SubscriptionEnded(_) => true,
         };
+        // Woken below, with the control lock held: it happens rarely.
+        let mut wakes = WakeList::new();
         entry.session.with_outbox(|outbox| {
             outbox.require_generation(generation);
-            if !FaultInjection::KeepQueued.is_on() {
-                outbox.retain(may_hear);
-            }
             for filter in gone {
-                outbox.subscription_ended(filter, self.0.limits.subscriptions, wakes);
+                outbox.subscription_ended(filter, entry.session.limits.subscriptions, &mut wakes);
             }
-        });
+            match FaultInjection::KeepQueued.is_on() {
+                true => Vec::new(),
+                false => outbox.withdraw(may_hear),
+            }
+        })
     }
-}
 
-impl Control {
     /// Whether a session may subscribe to this.
     pub(super) fn check_subscription(
         &self,

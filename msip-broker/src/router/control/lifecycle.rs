@@ -38,10 +38,9 @@ impl Router {
         }
         control.away.insert((at, session.key()));
         let left = session.0.with_outbox(|outbox| outbox.suspend(wakes));
-        if !entry.grants.is_empty() {
-            // What it enabled is not available meanwhile.
-            self.changed();
-            control.routes.clear();
+        // What it enabled is not available meanwhile.
+        for filter in entry.grants.keys() {
+            control.routes.outdate_enabled(filter);
         }
         left
     }
@@ -58,8 +57,6 @@ impl Router {
         rights: Arc<Rights>,
         now: Duration,
     ) -> Result<(), Refused> {
-        // Woken once the lock is free.
-        let mut wakes = WakeList::new();
         let mut guard = self.control();
         let control = &mut *guard;
         let entry = control.sessions.get_mut(&session.key());
@@ -71,36 +68,37 @@ impl Router {
         }
         entry.rights = rights;
         session.0.with_outbox(|outbox| outbox.resume());
-        if !FaultInjection::TrustResumed.is_on() {
-            self.check_again(control, session.key(), &mut wakes);
+        for filter in entry.grants.keys() {
+            control.routes.outdate_enabled(filter);
         }
+        let left = match FaultInjection::TrustResumed.is_on() {
+            true => Vec::new(),
+            false => control.check_again(&session.0),
+        };
+        drop(guard);
+        self.hand_over(left, now, &mut WakeList::new());
         Ok(())
     }
 
     /// The rights of a principal have changed while a session of it is there: as [`Router::resume`] does, they are checked
     /// again. `false` if the session has ended.
-    pub fn reauthorize(&self, session: &SessionHandle, rights: Arc<Rights>) -> bool {
-        // Woken once the lock is free.
-        let mut wakes = WakeList::new();
+    pub fn reauthorize(&self, session: &SessionHandle, rights: Arc<Rights>, now: Duration) -> bool {
         let mut guard = self.control();
         let control = &mut *guard;
         let Some(entry) = control.sessions.get_mut(&session.key()) else {
             return false;
         };
-        if entry.rights != rights {
-            entry.rights = rights;
-            self.check_again(control, session.key(), &mut wakes);
+        if entry.rights == rights {
+            return true;
         }
+        entry.rights = rights;
+        let left = control.check_again(&session.0);
+        drop(guard);
+        self.hand_over(left, now, &mut WakeList::new());
         true
     }
 
-    /// What the rights of a session cover has changed: its subscriptions, its grants, what is queued for it.
-    fn check_again(&self, control: &mut Control, key: SessionKey, wakes: &mut WakeList) {
-        self.withdraw_grants(control, key, wakes);
-        self.recheck(control, key, wakes);
-    }
-
-    /// Removes a session. Returns what waited for it.
+    /// Removes a session. Returns what waited for it, and for those that have lost their rights by this.
     #[must_use = "calls among it wait for an answer"]
     pub(in crate::router) fn remove(
         &self,
@@ -113,7 +111,7 @@ impl Router {
         // Whoever finds the outbox at its end, and looks for another way, waits for this lock and finds one.
         let mut guard = self.control();
         let control = &mut *guard;
-        let left = session.0.with_outbox(|outbox| outbox.end(reason, wakes));
+        let mut left = session.0.with_outbox(|outbox| outbox.end(reason, wakes));
         let Some(entry) = control.sessions.remove(&key) else {
             return left;
         };
@@ -127,25 +125,25 @@ impl Router {
         counters.published.fetch_add(published, Relaxed);
         let queued = session.0.with_outbox(|outbox| outbox.queued);
         counters.queued.fetch_add(queued, Relaxed);
-        self.changed();
-        control.routes.clear();
+        session.0.change_rights();
+        control.changed();
         if let Some(at) = entry.expires_at {
             control.away.remove(&(at, key));
         }
         for filter in entry.subscriptions.keys() {
+            control.routes.outdate_matching(filter);
             control.subscriptions.remove(filter, key);
-        }
-        for filter in entry
-            .grants
-            .keys()
-            .filter(|_| !FaultInjection::KeepGrants.is_on())
-        {
-            control.grants.take_back(key, filter);
         }
         control.protocols.retain(|_, spoken| spoken.by != key);
         control.forget_rate(&entry.session);
-        if !entry.grants.is_empty() {
-            self.recheck_all(control, wakes);
+        if !FaultInjection::KeepGrants.is_on() {
+            for filter in entry.grants.keys() {
+                control.take_back(key, filter);
+            }
+            let mut grants = entry.grants.iter();
+            if grants.any(|(filter, grant)| !control.grants.enables(filter, *grant)) {
+                left.extend(control.recheck_clients());
+            }
         }
         for topic in &entry.present {
             control.announce(&entry.session, topic, false, now, wakes);
@@ -196,6 +194,15 @@ impl Router {
 }
 
 impl Control {
+    /// What the rights of a session cover has changed: its subscriptions, its grants, what is queued for it. Returns what others
+    /// can have.
+    fn check_again(&mut self, session: &Session) -> Vec<OutboxItem> {
+        session.change_rights();
+        let mut left = self.withdraw_grants(session.key);
+        left.extend(self.recheck(session.key));
+        left
+    }
+
     /// See [`Router::appears`].
     pub(super) fn appears(
         &mut self,
@@ -246,6 +253,10 @@ impl Control {
 
     /// The last session of a principal takes its rate with it.
     fn forget_rate(&mut self, session: &Session) {
-        self.rates.forget(&session.principal);
+        let principal = &session.principal;
+        let is_of_it = |entry: &Entry| entry.session.principal == *principal;
+        if self.rates.has(principal) && !self.sessions.values().any(is_of_it) {
+            self.rates.forget(principal);
+        }
     }
 }

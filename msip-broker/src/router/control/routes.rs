@@ -1,6 +1,9 @@
 //! The ways of topics.
 
-use std::sync::Arc;
+use std::{
+    sync::{Arc, atomic::AtomicBool},
+    time::Duration,
+};
 
 use bytes::Bytes;
 use msip_session::wire::Code;
@@ -12,7 +15,6 @@ use crate::{
         Refused, SessionKey,
         fault_injection::FaultInjection,
         kept::KeptTotals,
-        limits::MAX_CACHED_TOPIC,
         route::{OneOf, Route},
         session::Session,
         sync::lock,
@@ -21,25 +23,22 @@ use crate::{
 };
 
 impl Router {
-    /// The way of a topic, as it is now. What is remembered keeps the topic's memory, which must not be part of something larger.
+    /// The way of a topic, as it is now.
     pub(in crate::router) fn route(&self, topic: &Bytes) -> Arc<Route> {
-        let generation = self.generation();
         let mut control = self.control();
-        if let Some(route) = control.routes.get(topic)
-            && route.generation >= generation
-        {
+        if let Some(route) = control.routes.get(topic) {
             return route.clone();
         }
-        // It does not change while the lock is held.
-        let generation = self.generation();
-        let route = Arc::new(control.resolve(topic, generation));
-        if topic.len() <= MAX_CACHED_TOPIC {
-            if control.routes.len() >= self.0.limits.cached_topics {
-                control.routes.clear();
-            }
-            control.routes.insert(topic.clone(), route.clone());
-        }
+        let route = Arc::new(control.resolve(topic));
+        let most = self.0.limits.cached_topics;
+        control.routes.insert(route.clone(), most);
         route
+    }
+
+    /// How many routes were looked up.
+    #[cfg(test)]
+    pub(in crate::router) fn resolved(&self) -> usize {
+        self.control().routes.resolved
     }
 
     /// From now on the route of a topic has a place for STATEs.
@@ -49,15 +48,34 @@ impl Router {
         let mut guard = self.control();
         let control = &mut *guard;
         if control.kept.len() >= control.sweep_kept_at.max(FEW) {
-            control
-                .kept
-                .retain(|_, kept| !lock(&kept.values).is_empty());
+            // Routes that know what is swept are not used to keep anything.
+            control.kept.retain(|topic, kept| {
+                let values = lock(&kept.values);
+                if values.is_empty() {
+                    control.routes.outdate(topic);
+                }
+                !values.is_empty()
+            });
             control.sweep_kept_at = control.kept.len().saturating_mul(2);
         }
-        // Routes that do not know of it, or that know what was swept, are not used to keep anything.
-        self.changed();
-        control.routes.clear();
-        control.kept.entry(topic.clone()).or_default();
+        control.changed();
+        control.routes.outdate(topic);
+        // The memory of a read is not kept with it.
+        let topic = Bytes::copy_from_slice(topic);
+        control.kept.entry(topic).or_default();
+    }
+
+    /// Forgets the STATEs that have expired; `false` if there are none.
+    pub(in crate::router) fn expire_kept(&self, now: Duration) -> bool {
+        let totals = self.kept_totals();
+        if FaultInjection::KeepExpired.is_on() || !totals.begin_to_expire(now) {
+            return false;
+        }
+        let all: Vec<_> = self.control().kept.values().cloned().collect();
+        for kept in all {
+            totals.expire(&mut lock(&kept.values), now);
+        }
+        true
     }
 
     pub(in crate::router) fn kept_totals(&self) -> &KeptTotals {
@@ -105,10 +123,12 @@ impl Router {
 
 impl Control {
     /// Who hears a topic.
-    fn resolve(&mut self, topic: &Bytes, generation: u64) -> Route {
+    fn resolve(&mut self, topic: &[u8]) -> Route {
+        // The memory of a read is not kept with it.
+        let topic = Bytes::copy_from_slice(topic);
         let mut everyone: Vec<Arc<Session>> = Vec::new();
         let mut members: Vec<(Arc<str>, Vec<Arc<Session>>)> = Vec::new();
-        for (session, group) in self.hearing(topic) {
+        for (session, group) in self.hearing(&topic) {
             let Some(name) = group else {
                 everyone.push(session.clone());
                 continue;
@@ -121,24 +141,25 @@ impl Control {
         if !FaultInjection::DeliverTwice.is_on() {
             unique(&mut everyone);
         }
-        let (about, services) = match Internal::of(topic) {
-            Internal::Clients(about) => (about, self.hearing(&topic::services(topic))),
-            Internal::Services(about) => (about, self.hearing(topic)),
+        let (about, services) = match Internal::of(&topic) {
+            Internal::Clients(about) => (about, self.hearing(&topic::services(&topic))),
+            Internal::Services(about) => (about, self.hearing(&topic)),
             _ => (&[][..], Vec::new()),
         };
         let services: Vec<_> = services.into_iter().map(|(one, _)| one.clone()).collect();
         let about = Bytes::copy_from_slice(about);
         let groups = members.into_iter();
         Route {
-            generation,
+            generation: self.generation,
+            is_outdated: AtomicBool::new(false),
             everyone,
             groups: groups
                 .map(|(name, members)| self.one_of(name.clone(), members, Turn::Group(name)))
                 .collect(),
             callees: self.one_of("".into(), services.clone(), Turn::Calls(about.clone())),
             services: self.one_of("".into(), services, Turn::Services(about)),
-            kept: self.kept.get(topic).cloned(),
-            presence: match Internal::of(topic) {
+            kept: self.kept.get(&topic).cloned(),
+            presence: match Internal::of(&topic) {
                 Internal::Clients(about) | Internal::Services(about)
                     if !self.hearing(&topic::presence(about)).is_empty() =>
                 {
@@ -146,6 +167,7 @@ impl Control {
                 }
                 _ => None,
             },
+            topic,
         }
     }
 

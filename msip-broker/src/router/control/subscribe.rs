@@ -95,8 +95,8 @@ impl Router {
         let group: Option<Arc<str>> = request.group.map(Into::into);
         // Publishers that have an older route look again before they publish a STATE: whatever they publish is either
         // kept when it is replayed below, or comes after it.
-        let generation = self.changed();
-        control.routes.clear();
+        let generation = control.changed();
+        control.routes.outdate_matching(&request.filter);
         let before = control.sessions.get_mut(&key).and_then(|entry| {
             let subscriptions = &mut entry.subscriptions;
             subscriptions.insert(request.filter.clone(), group.clone())
@@ -112,7 +112,6 @@ impl Router {
             // Half of what is kept would look like all of it.
             if before.is_none() {
                 control.unsubscribe(key, &request.filter);
-                self.changed();
             }
             return Err(Refused::new(
                 Code::ResourceExhausted,
@@ -130,13 +129,7 @@ impl Router {
 
     /// Revokes a subscription; `false` if there was none.
     pub fn unsubscribe(&self, session: &SessionHandle, filter: &Filter) -> bool {
-        let mut control = self.control();
-        if !control.unsubscribe(session.key(), filter) {
-            return false;
-        }
-        self.changed();
-        control.routes.clear();
-        true
+        self.control().unsubscribe(session.key(), filter)
     }
 
     /// The subscriptions of a session.
@@ -171,6 +164,8 @@ impl Control {
         if entry.is_none_or(|entry| entry.subscriptions.remove(filter).is_none()) {
             return false;
         }
+        self.changed();
+        self.routes.outdate_matching(filter);
         self.subscriptions.remove(filter, key);
         true
     }

@@ -61,6 +61,15 @@ impl OutboxItem {
         }
     }
 
+    /// Whether it is for one of several, so that others can have it.
+    pub(super) fn is_for_one(&self) -> bool {
+        match self {
+            Self::Publication(delivery) => delivery.target != Target::Everyone,
+            Self::Exchange(_) => true,
+            Self::Presence(_) | Self::SubscriptionEnded(_) => false,
+        }
+    }
+
     pub(super) fn is_droppable(&self) -> bool {
         matches!(self, Self::Publication(delivery) if delivery.publication.is_droppable())
     }

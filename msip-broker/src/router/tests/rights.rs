@@ -50,7 +50,7 @@ fn what_is_kept_is_not_replayed_after_the_right_is_withdrawn() {
     let router = router();
     let service = with(&router, service(&["a/#"]));
     router
-        .grant(&service.session, filter("a/#"), ALL)
+        .grant(&service.session, filter("a/#"), ALL, NOW)
         .expect("a grant");
     let mut publisher = Peer::new(&router);
     publisher
@@ -59,7 +59,7 @@ fn what_is_kept_is_not_replayed_after_the_right_is_withdrawn() {
     let one = with(&router, client());
     assert_eq!(one.subscribe("a/b").replayed, 1);
     // It is queued, and not taken yet.
-    assert!(router.revoke(&service.session, &filter("a/#")));
+    assert!(router.revoke(&service.session, &filter("a/#"), NOW));
     assert!(one.take().is_empty(), "taken out of the queue");
     assert!(router.subscriptions(&one.session).is_empty());
     assert_eq!(
@@ -104,8 +104,8 @@ fn rights_that_change_count_at_once() {
     publisher
         .publish(MsgKind::Event, "a/b", &["1"])
         .expect("published");
-    assert!(router.reauthorize(&one.session, Arc::new(Rights::none())));
-    assert!(router.reauthorize(&publisher.session, Arc::new(Rights::none())));
+    assert!(router.reauthorize(&one.session, Arc::new(Rights::none()), NOW));
+    assert!(router.reauthorize(&publisher.session, Arc::new(Rights::none()), NOW));
     assert!(one.take().is_empty());
     let refused = publisher.publish(MsgKind::Event, "a/b", &["2"]);
     assert_eq!(code(refused), Some(Code::PermissionDenied));
@@ -216,24 +216,24 @@ fn a_grant_lies_wholly_within_what_its_giver_serves() {
         "a/b/$in",
         "$dead/a",
     ] {
-        let refused = router.grant(&giver.session, filter(asked), ALL);
+        let refused = router.grant(&giver.session, filter(asked), ALL, NOW);
         let expected = Some(Code::PermissionDenied);
         assert_eq!(code(refused), expected, "{asked}");
     }
     router
-        .grant(&giver.session, filter("a/b/#"), ALL)
+        .grant(&giver.session, filter("a/b/#"), ALL, NOW)
         .expect("a grant");
     router
-        .grant(&giver.session, filter("a/c"), ALL)
+        .grant(&giver.session, filter("a/c"), ALL, NOW)
         .expect("a grant");
     router
-        .grant(&giver.session, filter("a/c"), ALL)
+        .grant(&giver.session, filter("a/c"), ALL, NOW)
         .expect("the same again");
-    let refused = router.grant(&giver.session, filter("a/d"), ALL);
+    let refused = router.grant(&giver.session, filter("a/d"), ALL, NOW);
     assert_eq!(code(refused), Some(Code::ResourceExhausted));
     let client = with(&router, client());
     assert_eq!(
-        code(router.grant(&client.session, filter("a/b"), ALL)),
+        code(router.grant(&client.session, filter("a/b"), ALL, NOW)),
         Some(Code::PermissionDenied)
     );
 }
@@ -247,7 +247,7 @@ fn a_grant_never_overrides_a_deny_and_each_use_is_enabled_apart() {
         ..Grant::default()
     };
     router
-        .grant(&giver.session, filter("a/#"), publish)
+        .grant(&giver.session, filter("a/#"), publish, NOW)
         .expect("a grant");
     let denied = Rights {
         publish: filters(&[], &["a/secret"]),
@@ -271,7 +271,7 @@ fn a_grant_never_overrides_a_deny_and_each_use_is_enabled_apart() {
         Some(Code::PermissionDenied)
     );
     router
-        .grant(&giver.session, filter("a/#"), ALL)
+        .grant(&giver.session, filter("a/#"), ALL, NOW)
         .expect("a grant");
     one.subscribe("a/#");
     let refused = one
@@ -289,7 +289,7 @@ fn what_a_service_enabled_is_held_while_it_is_away_and_ends_with_it() {
     let router = router();
     let giver = with(&router, service(&["a/#"]));
     router
-        .grant(&giver.session, filter("a/#"), ALL)
+        .grant(&giver.session, filter("a/#"), ALL, NOW)
         .expect("a grant");
     let (mut one, mut publisher) = (with(&router, client()), Peer::new(&router));
     one.subscribe("a/b");
@@ -333,11 +333,11 @@ fn a_grant_ends_with_the_right_to_serve() {
     let router = router();
     let giver = with(&router, service(&["a/#"]));
     router
-        .grant(&giver.session, filter("a/#"), ALL)
+        .grant(&giver.session, filter("a/#"), ALL, NOW)
         .expect("a grant");
     let one = with(&router, client());
     one.subscribe("a/b");
-    assert!(router.reauthorize(&giver.session, Arc::new(service(&["b/#"]))));
+    assert!(router.reauthorize(&giver.session, Arc::new(service(&["b/#"])), NOW));
     assert!(router.subscriptions(&one.session).is_empty());
 }
 
@@ -368,23 +368,23 @@ fn a_session_is_told_of_subscriptions_that_end() {
     let one = with(&router, some());
     one.subscribe("a");
     one.subscribe("b");
-    router.reauthorize(&one.session, Arc::new(less()));
+    router.reauthorize(&one.session, Arc::new(less()), NOW);
     assert_eq!(told(&one), ["b"]);
-    router.reauthorize(&one.session, Arc::new(less()));
+    router.reauthorize(&one.session, Arc::new(less()), NOW);
     assert!(told(&one).is_empty(), "once");
 
     // While it is away it is told when it comes back.
-    router.reauthorize(&one.session, Arc::new(some()));
+    router.reauthorize(&one.session, Arc::new(some()), NOW);
     one.subscribe("b");
     one.suspend();
     one.resume(less());
     assert_eq!(told(&one), ["b"]);
 
     // Not of one that it has again.
-    router.reauthorize(&one.session, Arc::new(some()));
+    router.reauthorize(&one.session, Arc::new(some()), NOW);
     one.subscribe("b");
-    router.reauthorize(&one.session, Arc::new(less()));
-    router.reauthorize(&one.session, Arc::new(some()));
+    router.reauthorize(&one.session, Arc::new(less()), NOW);
+    router.reauthorize(&one.session, Arc::new(some()), NOW);
     one.subscribe("b");
     assert!(told(&one).is_empty());
 }
@@ -393,11 +393,11 @@ fn a_session_is_told_of_subscriptions_that_end() {
 fn a_client_is_told_when_its_service_takes_a_grant_back() {
     let router = router();
     let giver = with(&router, service(&["a/#"]));
-    let give = || router.grant(&giver.session, filter("a/#"), ALL);
+    let give = || router.grant(&giver.session, filter("a/#"), ALL, NOW);
     give().expect("a grant");
     let one = with(&router, client());
     one.subscribe("a/b");
-    assert!(router.revoke(&giver.session, &filter("a/#")));
+    assert!(router.revoke(&giver.session, &filter("a/#"), NOW));
     assert_eq!(told(&one), ["a/b"]);
     give().expect("a grant");
     one.subscribe("a/b");

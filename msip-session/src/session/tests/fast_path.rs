@@ -1,6 +1,9 @@
 //! The fast path does what the slow path does.
 
+use bytes::Bytes;
+
 use super::*;
+use crate::wire::Topic;
 
 fn frame(bytes: &[u8]) -> Frame {
     let mut decoder = Decoder::new(Limits::default().max_payload());
@@ -20,12 +23,19 @@ fn is_fast(end: &mut Peer, frame: &Frame) -> bool {
     fast.is_some()
 }
 
+fn bare(variant: u16) -> BareHead<'static> {
+    BareHead {
+        variant,
+        kind: MsgKind::Event,
+        topic: None,
+    }
+}
+
 fn call_fast(end: &mut Peer, token: usize) -> Option<Slot> {
     let session = &mut end.session;
     let body = token.to_string();
     session.call_fast(
-        REQUEST,
-        MsgKind::Event,
+        &bare(REQUEST),
         Token::new(token),
         at(30),
         body.len(),
@@ -35,7 +45,7 @@ fn call_fast(end: &mut Peer, token: usize) -> Option<Slot> {
 
 fn send_fast(end: &mut Peer, body: &str) -> bool {
     let session = &mut end.session;
-    session.send_fast(NOTE, MsgKind::Event, body.len(), text(body))
+    session.send_fast(&bare(NOTE), body.len(), text(body))
 }
 
 #[test]
@@ -93,6 +103,40 @@ fn both_paths_open_the_same_calls() {
 }
 
 #[test]
+fn both_paths_write_the_same_to_a_topic() {
+    let (mut fast, mut slow) = (Pair::open(), Pair::open());
+    let topic = Topic::new(Bytes::from_static(b"devices/7"), 255).expect("a topic");
+    let with_topic = |variant| BareHead {
+        topic: Some(&topic),
+        ..bare(variant)
+    };
+    let head = |variant| RequestHead {
+        topic: Some(&topic),
+        ..head(variant)
+    };
+    let session = &mut fast.client.session;
+    assert!(session.send_fast(&with_topic(NOTE), 6, text("a note")));
+    let request = with_topic(REQUEST);
+    let opened = session.call_fast(&request, Token::new(1), at(30), 6, text("a call"));
+    let session = &mut slow.client.session;
+    session.send(&head(NOTE), text("a note")).expect("sent");
+    let token = Token::new(1);
+    let called = session.call(
+        &head(REQUEST),
+        CallShape::UNARY,
+        token,
+        at(30),
+        text("a call"),
+    );
+    assert_eq!(opened, called.ok());
+    assert_eq!(fast.client.transmit(), slow.client.transmit());
+    assert_eq!(
+        fast.client.session.send_window.items(),
+        slow.client.session.send_window.items()
+    );
+}
+
+#[test]
 fn both_paths_accept_the_same_calls_and_answers() {
     let (mut fast, mut slow) = (Pair::open(), Pair::open());
     for pair in [&mut fast, &mut slow] {
@@ -131,14 +175,7 @@ fn a_request_waits_while_a_mebibyte_is_queued_and_a_message_does_not() {
     let large = vec![b'x'; 1024 * 1024];
     let encode = |buffer: &mut Vec<u8>| buffer.extend_from_slice(&large);
     let session = &mut pair.client.session;
-    let opened = session.call_fast(
-        REQUEST,
-        MsgKind::Event,
-        Token::new(2),
-        at(30),
-        large.len(),
-        encode,
-    );
+    let opened = session.call_fast(&bare(REQUEST), Token::new(2), at(30), large.len(), encode);
     assert!(opened.is_some());
     assert_eq!(call_fast(&mut pair.client, 3), None);
     assert_eq!(pair.client.call(3, at(30)), Err(Blocked::NoCapacity));
@@ -181,8 +218,8 @@ fn an_answer_to_anything_but_a_unary_call_takes_the_slow_path() {
 fn a_body_of_another_length_than_announced_leaves_a_whole_frame() {
     let mut pair = Pair::open();
     let session = &mut pair.client.session;
-    assert!(session.send_fast(NOTE, MsgKind::Event, 3, text("longer")));
-    assert!(session.send_fast(NOTE, MsgKind::Event, 30, text("shorter")));
+    assert!(session.send_fast(&bare(NOTE), 3, text("longer")));
+    assert!(session.send_fast(&bare(NOTE), 30, text("shorter")));
     assert!(pair.client.send("next").is_ok());
     pair.exchange();
     assert_eq!(pair.server.messages, ["longer", "shorter", "next"]);
@@ -255,7 +292,7 @@ fn a_send_without_capacity_takes_the_slow_path() {
     let max = pair.client.session.peer_max_body();
     let session = &mut pair.client.session;
     assert!(
-        !session.send_fast(NOTE, MsgKind::Event, max + 1, |_| ()),
+        !session.send_fast(&bare(NOTE), max + 1, |_| ()),
         "too large"
     );
     session.begin_close(Code::Cancelled, "enough", at(0));

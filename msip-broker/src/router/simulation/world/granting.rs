@@ -16,24 +16,27 @@ use crate::{
 
 impl World {
     /// The rights of a session are these now.
-    pub(super) fn allow(&mut self, at: usize, said: Said4) {
+    pub(super) fn allow(&mut self, at: usize, said: Said4) -> Checked {
         let sim = &mut self.sims[at];
         sim.said = said;
         sim.grants
             .retain(|filter, _| said.about(Uses::Serve, filter) == Answer::Yes);
         self.turns.clear();
-        self.withdraw();
+        let left = self.withdraw();
+        self.settle(left, false)
     }
 
     pub(super) fn reauthorize(&mut self, at: usize) -> Checked {
         let said = *self.random.one_of(&RIGHTS);
         let rights = Arc::new(said.rights());
-        let is_there = self.router.reauthorize(&self.sims[at].handle, rights);
+        let is_there = self
+            .router
+            .reauthorize(&self.sims[at].handle, rights, self.now);
         self.say(|| format!("{at} has other rights: {said:?}"));
-        if is_there {
-            self.allow(at, said);
+        match is_there {
+            true => self.allow(at, said),
+            false => Ok(()),
         }
-        Ok(())
     }
 
     pub(super) fn grant(&mut self, at: usize) -> Checked {
@@ -41,12 +44,14 @@ impl World {
         let filter = *self.random.one_of(&GRANTED);
         let pattern = TopicFilter::new(filter).expect("a filter");
         if self.random.once_in(4) {
-            let is_revoked = self.router.revoke(&self.sims[at].handle, &pattern);
+            let is_revoked = self
+                .router
+                .revoke(&self.sims[at].handle, &pattern, self.now);
             self.say(|| format!("{at} revokes {filter}: {is_revoked}"));
             let was = self.sims[at].grants.remove(filter).is_some();
-            self.withdraw();
+            let left = self.withdraw();
             return match was == is_revoked {
-                true => Ok(()),
+                true => self.settle(left, false),
                 false => Err(format!("{at} revokes {filter}: {is_revoked}")),
             };
         }
@@ -55,7 +60,10 @@ impl World {
             subscribe: !self.random.once_in(3),
             request: !self.random.once_in(3),
         };
-        let granted = self.router.grant(&self.sims[at].handle, pattern, grant);
+        let now = self.now;
+        let granted = self
+            .router
+            .grant(&self.sims[at].handle, pattern, grant, now);
         self.say(|| format!("{at} grants {filter} {grant:?}: {granted:?}"));
         let sim = &self.sims[at];
         let expected = match sim.link {
@@ -68,7 +76,8 @@ impl World {
         };
         if expected.is_ok() {
             self.sims[at].grants.insert(filter, grant);
-            self.withdraw();
+            let left = self.withdraw();
+            self.settle(left, false)?;
         }
         match granted.map_err(|refused| refused.code) == expected {
             true => Ok(()),

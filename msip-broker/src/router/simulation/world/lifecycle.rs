@@ -52,7 +52,7 @@ impl World {
         if resumed.is_ok() {
             self.sims[at].link = Link::Ready;
             self.turns.clear();
-            self.allow(at, said);
+            self.allow(at, said)?;
         }
         Ok(())
     }
@@ -75,6 +75,9 @@ impl World {
             .filter(|at| matches!(self.sims[*at].link, Link::Away(until) if until <= self.now))
             .collect();
         let next = self.router.expire(self.now, &mut WakeList::new());
+        let now = self.now;
+        self.kept
+            .retain(|_, (_, expires)| expires.is_none_or(|at| at > now));
         self.say(|| format!("it is later; {over:?} expire"));
         // They end by the time at which they do.
         let mut over: Vec<_> = over

@@ -91,36 +91,39 @@ impl World {
         sim.grants.clear();
         let left = std::mem::take(&mut sim.lanes);
         self.turns.clear();
-        self.withdraw();
-        left.into_iter()
-            .flatten()
-            .filter(|message| message.target != Target::Everyone)
+        let is_for_one = |message: &Message| message.target != Target::Everyone;
+        let mut left: Vec<_> = left.into_iter().flatten().filter(is_for_one).collect();
+        left.extend(self.withdraw());
+        left
+    }
+
+    /// Rights are checked again: subscriptions and what is queued. What is for one of several looks for another.
+    #[must_use = "it is in no queue any more"]
+    pub(super) fn withdraw(&mut self) -> Vec<Message> {
+        (0..self.sims.len())
+            .flat_map(|at| self.recheck(at))
             .collect()
     }
 
-    /// Rights are checked again: subscriptions and what is queued.
-    pub(super) fn withdraw(&mut self) {
-        for at in 0..self.sims.len() {
-            self.recheck(at);
-        }
-    }
-
-    pub(super) fn recheck(&mut self, at: usize) {
+    fn recheck(&mut self, at: usize) -> Vec<Message> {
         let filters = self.sims[at].filters.keys().cloned();
         let gone: Vec<_> = filters.filter(|one| !self.may_subscribe(at, one)).collect();
         for filter in gone {
             self.sims[at].filters.remove(&filter);
         }
         let mut lanes = std::mem::take(&mut self.sims[at].lanes);
+        let mut gone = Vec::new();
         for lane in &mut lanes {
-            lane.retain(|one| {
+            gone.extend(lane.extract_if(.., |one| {
                 let topic = match one.target {
                     Target::Service if !one.topic.ends_with("/$in") => format!("{}/$in", one.topic),
                     _ => one.topic.clone(),
                 };
-                one.is_call || self.may_hear(at, &topic)
-            });
+                !self.may_hear(at, &topic)
+            }));
         }
         self.sims[at].lanes = lanes;
+        gone.retain(|one| one.target != Target::Everyone);
+        gone
     }
 }

@@ -6,7 +6,7 @@ use super::{Asks, CALL, DELIVERY, NOTE, Node, STREAM, SUBSCRIBE, Waiter, datagra
 use crate::{
     MsgKind,
     session::{
-        Blocked, CallShape, RequestHead, Session, Slot, StateKey, SubscribeHead, Token,
+        BareHead, Blocked, CallShape, RequestHead, Session, Slot, StateKey, SubscribeHead, Token,
         is_droppable,
         simulation::{
             random::Random,
@@ -312,13 +312,18 @@ impl RandomMessage {
             buffer.extend_from_slice(&self.number.to_be_bytes());
             buffer.resize(buffer.len() + self.padding, 7);
         };
+        let bare = BareHead {
+            variant,
+            kind,
+            topic: None,
+        };
         let body_len = size_of_val(&self.number) + self.padding;
         let is_usual = !self.urgent && !is_droppable(kind);
-        if variant == NOTE && is_usual && session.send_fast(variant, kind, body_len, encode) {
+        if variant == NOTE && is_usual && session.send_fast(&bare, body_len, encode) {
             return Ok(None);
         }
         if variant == CALL && is_usual {
-            let slot = session.call_fast(variant, kind, token, deadline, body_len, encode);
+            let slot = session.call_fast(&bare, token, deadline, body_len, encode);
             if slot.is_some() {
                 return Ok(slot);
             }
