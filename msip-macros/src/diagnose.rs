@@ -80,8 +80,8 @@ mod tests {
                 "write `#[msip(reply = NONE)]` on `a_req`",
             ),
             (
-                "remove `(msip.key)`, or make it a state with `(msip.kind) = STATE`",
-                "remove `#[msip(key)]`, or make it a state with `#[msip(kind = STATE)]`",
+                "remove `(msip.key)`, or make it a command with `(msip.kind) = COMMAND`",
+                "remove `#[msip(key)]`, or make it a command with `#[msip(kind = COMMAND)]`",
             ),
             (
                 "as in `[(msip.response) = \"…\"]`",

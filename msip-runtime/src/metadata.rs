@@ -160,7 +160,8 @@ impl Metadata {
         &self.0.cleared
     }
 
-    /// The key of a STATE message, if the sender set one.
+    /// The key of the message, if there is one: as the sender has set it, else, where a broker is between, that of the schema's
+    /// `(msip.key)`. docs/schema.md, "Keys", says how that is written.
     #[must_use]
     pub fn key(&self) -> Option<&str> {
         non_empty(&self.0.key)

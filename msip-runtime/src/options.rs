@@ -258,13 +258,21 @@ impl CallOptions {
         self
     }
 
-    /// Sets the key of a STATE message, instead of the schema's `(msip.key)` field: it replaces queued ones with the same key.
+    /// Sets the key of the message, instead of the schema's `(msip.key)` field. A STATE replaces queued ones with the same key;
+    /// through a broker, messages of other kinds with the same key are handled by the same instance of a service.
     #[must_use]
     pub fn key(mut self, key: impl Into<String>) -> Self {
         let key = key.into();
         self.checked(check_text(|| "key".to_owned(), &key));
         self.metadata_mut().metadata.0.key = key;
         self
+    }
+
+    /// Whether [`key`](Self::key) has set one.
+    pub(crate) fn has_key(&self) -> bool {
+        self.outgoing
+            .as_ref()
+            .is_some_and(|said| said.metadata.key().is_some())
     }
 
     /// Sends the time of the request, and asks for that of the response. Any other metadata implies this.

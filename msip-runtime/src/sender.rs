@@ -4,7 +4,8 @@ use std::{future::Future, sync::Arc};
 
 use crate::{
     Envelope, Outbound, OutboundPush, SendError,
-    connection::{Addressed, BatchTerms, ConnectionShared, Outgoing},
+    connection::{Addressed, BatchTerms, ConnectionShared, Outgoing, add_key},
+    options::NO_OPTIONS,
 };
 use msip_session::{Batch, NotBare, RequestHead, wire::Topic};
 
@@ -235,30 +236,47 @@ impl BatchSender {
     #[inline]
     pub(crate) fn push<M: Outgoing>(&mut self, message: &M) -> Result<(), SendError> {
         let terms = Self::terms(&self.connection, &mut self.terms, self.login)?;
+        if !terms.encoding.is_identity() || !message.is_bare() {
+            return self.push_prepared(message);
+        }
         // Generated code has a row for each variant.
         let variant = message.variant().ok_or(SendError::Closed)?;
-        let mut head = RequestHead {
+        let head = RequestHead {
             topic: message.topic(),
             ..RequestHead::new(variant.number, variant.kind, false)
         };
-        let prepared = if terms.encoding.is_identity() && message.is_bare() {
-            None
-        } else {
-            let prepared = message.prepare(&terms.encoding);
-            prepared.map_err(SendError::Unwritable)?
+        let max = terms.max_body;
+        let pushed = self
+            .batch
+            .push(terms.side, &head, max, |buffer| message.encode(buffer));
+        pushed.map_err(|len| SendError::TooLarge { len, max })?;
+        self.hand_over_if_full()
+    }
+
+    /// Takes a message that has metadata, or whose body is not written as it is.
+    fn push_prepared<M: Outgoing>(&mut self, message: &M) -> Result<(), SendError> {
+        let terms = Self::terms(&self.connection, &mut self.terms, self.login)?;
+        let variant = message.variant().ok_or(SendError::Closed)?;
+        let prepared = message
+            .prepare(&terms.encoding)
+            .map_err(SendError::Unwritable)?;
+        let mut metadata = Vec::new();
+        add_key(&mut metadata, message, &NO_OPTIONS)?;
+        let head = RequestHead {
+            topic: message.topic(),
+            compressed: prepared.as_ref().is_some_and(|body| body.compressed),
+            metadata: &metadata,
+            ..RequestHead::new(variant.number, variant.kind, false)
         };
         let max = terms.max_body;
         let pushed = match prepared {
             None => self
                 .batch
                 .push(terms.side, &head, max, |buffer| message.encode(buffer)),
-            Some(prepared) if prepared.len > max => Err(prepared.len),
-            Some(prepared) => {
-                head.compressed = prepared.compressed;
-                self.batch.push(terms.side, &head, max, |buffer| {
-                    buffer.extend_from_slice(&prepared.bytes);
-                })
-            }
+            Some(body) if body.len > max => Err(body.len),
+            Some(body) => self.batch.push(terms.side, &head, max, |buffer| {
+                buffer.extend_from_slice(&body.bytes);
+            }),
         };
         pushed.map_err(|len| SendError::TooLarge { len, max })?;
         self.hand_over_if_full()
@@ -284,6 +302,20 @@ impl BatchSender {
     pub(crate) fn push_frames(&mut self, frames: &[u8]) -> Result<usize, PushFramesError> {
         let terms = Self::terms(&self.connection, &mut self.terms, self.login)?;
         let too_large = self.batch.push_frames(terms.side, frames, terms.max_body)?;
+        self.hand_over_if_full()?;
+        Ok(too_large)
+    }
+
+    /// The same, each at this topic in place of its own.
+    pub(crate) fn push_frames_at(
+        &mut self,
+        topic: &[u8],
+        frames: &[u8],
+    ) -> Result<usize, PushFramesError> {
+        let terms = Self::terms(&self.connection, &mut self.terms, self.login)?;
+        let too_large = self
+            .batch
+            .push_frames_at(terms.side, topic, frames, terms.max_body)?;
         self.hand_over_if_full()?;
         Ok(too_large)
     }

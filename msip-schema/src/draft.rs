@@ -71,7 +71,7 @@ pub struct MemberOptions {
     pub compress: Option<Spanned<Compression>>,
     /// `(msip.idempotent)`
     pub idempotent: Option<Spanned<bool>>,
-    /// `(msip.key)`: the field that tells one STATE from another of the same variant.
+    /// `(msip.key)`: the field that tells one message from another of the same variant.
     pub key: Option<Spanned<String>>,
     /// Protobuf's own `deprecated`.
     pub deprecated: bool,

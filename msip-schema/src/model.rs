@@ -133,7 +133,7 @@ pub struct Member {
     pub compress: Compression,
     /// Whether a call may be repeated when its fate is unknown.
     pub idempotent: bool,
-    /// The field that tells one STATE from another of the same variant.
+    /// The field that tells one message from another of the same variant.
     pub key: Option<String>,
     /// Whether it is marked as deprecated.
     pub deprecated: bool,

@@ -109,7 +109,7 @@ async fn run(args: Args) -> Result<(), Box<dyn Error>> {
     let inner = format!("{}/$in", args.topic);
     let options = SubscribeOptions::new();
     tokio::select! {
-        subscribed = client.subscribe(&inner, &options) => subscribed?,
+        subscribed = client.subscribe(&inner, &options) => drop(subscribed?),
         () = &mut stopped => return Ok(()),
     }
     eprintln!("serving {} (Ctrl-C stops)", args.topic);

@@ -99,7 +99,7 @@ async fn run(args: Args) -> Result<(), Box<dyn Error>> {
         options = options.group(group);
     }
     tokio::select! {
-        subscribed = client.subscribe(&args.filter, &options) => subscribed?,
+        subscribed = client.subscribe(&args.filter, &options) => drop(subscribed?),
         () = &mut stopped => return Ok(()),
     }
     eprintln!("subscribed to {} (Ctrl-C stops)", args.filter);

@@ -42,6 +42,7 @@ pub(super) fn announcement(presence: &Presence) -> Result<UntypedMessage, Status
         }
         .into(),
         principal: presence.principal.name().to_owned(),
+        ..PresenceInd::default()
     };
     let body = ServerToClient {
         message: Some(server_to_client::Message::PresenceInd(said)),

@@ -37,13 +37,13 @@ pub struct MemberPlan<'a> {
     pub compress: Compression,
     /// Whether a call may be repeated when its fate is unknown.
     pub idempotent: bool,
-    /// The field that tells one STATE from another of the same variant.
+    /// The field that tells one message from another of the same variant.
     pub key: Option<KeyPlan<'a>>,
     /// Whether it is marked as deprecated.
     pub deprecated: bool,
 }
 
-/// The key of a STATE.
+/// The key of a message.
 #[derive(Debug, Clone, Copy)]
 #[non_exhaustive]
 pub struct KeyPlan<'a> {

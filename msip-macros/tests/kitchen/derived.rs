@@ -31,7 +31,7 @@ pub enum ClientToServer {
     TalkReq(VehicleState),
     #[msip(tag = 10)]
     Measured(Optionals),
-    #[msip(tag = 11)]
+    #[msip(tag = 11, key = "author")]
     LetterInd(Letter),
     #[msip(tag = 65534)]
     ShapeState(Shape),

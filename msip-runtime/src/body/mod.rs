@@ -27,7 +27,7 @@ pub(crate) use choice::Negotiable;
 pub use choice::{Codec, Compression};
 pub(crate) use depth::MAX as MAX_DEPTH;
 pub(crate) use encoding::{BodyFormat, Encoding, EncodingParams, Prepared};
-pub(crate) use key::{envelope, key_of, key_only};
+pub(crate) use key::{envelope, key_of, key_only, key_text};
 #[doc(hidden)]
 pub use member::{decode_member, decode_unit, encode_member, encode_unit, member_len, unit_len};
 pub use message::Message;

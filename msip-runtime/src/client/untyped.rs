@@ -10,7 +10,8 @@ use crate::{
     CallError, ConnectError, SendError, Status,
     negotiation::Translations,
     raw::{
-        Event, Grant, Handle, Inbound, Readiness, Service, SubscribeOptions, Untyped, UntypedPeer,
+        Event, Grant, Handle, Inbound, Readiness, Service, SubscribeOptions, Subscribed, Untyped,
+        UntypedPeer,
     },
 };
 
@@ -112,12 +113,14 @@ impl UntypedClient {
         &self,
         filter: &str,
         options: &SubscribeOptions,
-    ) -> Result<(), CallError> {
+    ) -> Result<Subscribed, CallError> {
         let ask = options.ask(filter, false).map_err(SendError::Refused)?;
-        self.shared
+        let body = self
+            .shared
             .connection
             .subscribe(&ask, options.limit())
-            .await
+            .await?;
+        Ok(Subscribed::of_answer(body))
     }
 
     /// Revokes the subscription to this filter; no error where there is none.
@@ -132,7 +135,7 @@ impl UntypedClient {
     pub async fn unsubscribe(&self, filter: &str) -> Result<(), CallError> {
         let options = SubscribeOptions::new();
         let ask = options.ask(filter, true).map_err(SendError::Refused)?;
-        self.shared.connection.subscribe(&ask, None).await
+        self.shared.connection.subscribe(&ask, None).await.map(drop)
     }
 
     /// Enables topics for clients of the topic that this client serves. Another grant at the topic takes the place of the one
@@ -147,7 +150,7 @@ impl UntypedClient {
     /// As [`subscribe`](Self::subscribe).
     pub async fn grant(&self, topic: &str, grant: &Grant) -> Result<(), CallError> {
         let ask = grant.ask(topic).map_err(SendError::Refused)?;
-        self.shared.connection.subscribe(&ask, None).await
+        self.shared.connection.subscribe(&ask, None).await.map(drop)
     }
 
     /// Withdraws what was granted at a topic.
@@ -161,7 +164,7 @@ impl UntypedClient {
     /// As [`unsubscribe`](Self::unsubscribe).
     pub async fn withdraw_grant(&self, topic: &str) -> Result<(), CallError> {
         let ask = Grant::withdrawal(topic).map_err(SendError::Refused)?;
-        self.shared.connection.subscribe(&ask, None).await
+        self.shared.connection.subscribe(&ask, None).await.map(drop)
     }
 
     /// Closes the connection: open calls may finish within `drain_timeout`. Returns when the connection and its task have

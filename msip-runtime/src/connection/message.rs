@@ -4,7 +4,7 @@ use bytes::Bytes;
 
 use crate::{
     BodyError, Envelope,
-    body::{Body, Encoding, Prepared, key_of, key_only},
+    body::{Body, Encoding, Prepared, key_of, key_only, key_text},
     decode_pool::INLINE_LEN,
     protocol::Variant,
 };
@@ -30,6 +30,11 @@ pub(crate) trait Outgoing: Send + Sync {
 
     /// The key that distinguishes one STATE from another of its variant, as the schema says.
     fn state_key(&self) -> Vec<u8>;
+
+    /// The key that the schema names, as a broker is told of it; `None` where it names none.
+    fn key_text(&self) -> Option<String> {
+        None
+    }
 
     /// What says which STATE is cleared by an empty body: the envelope with its key alone.
     fn key_only(&self) -> Vec<u8> {
@@ -109,6 +114,10 @@ impl<E: Envelope> Outgoing for E {
         variant.map_or_else(Vec::new, |variant| key_of(self, variant))
     }
 
+    fn key_text(&self) -> Option<String> {
+        key_text(self, E::VARIANTS.get(self.index())?)
+    }
+
     fn key_only(&self) -> Vec<u8> {
         let variant = E::VARIANTS.get(self.index());
         variant.map_or_else(Vec::new, |variant| key_only(self, variant))
@@ -146,6 +155,19 @@ impl<E: Envelope> Outgoing for Addressed<'_, E> {
     #[inline]
     fn topic(&self) -> Option<&Topic> {
         self.topic
+    }
+
+    fn key_text(&self) -> Option<String> {
+        self.message.key_text()
+    }
+
+    /// A key is metadata, at a topic.
+    #[inline]
+    fn is_bare(&self) -> bool {
+        self.topic.is_none()
+            || self
+                .variant()
+                .is_none_or(|variant| variant.key_number.is_none())
     }
 }
 

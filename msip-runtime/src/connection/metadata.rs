@@ -4,10 +4,11 @@ use prost::Message as _;
 
 use crate::{
     CallOptions, MetadataError, SendError,
+    connection::message::Outgoing,
     metadata::{NO_METADATA, now_us},
     sync::{AtomicU64, Ordering},
 };
-use msip_session::wire::{DEADLINE_LEN, Limits};
+use msip_session::wire::{self, DEADLINE_LEN, Limits};
 
 /// Makes correlation ids: a random number for the connection, and a count.
 #[derive(Debug)]
@@ -53,6 +54,42 @@ pub(super) fn encode_metadata(
         return Err(SendError::Metadata(MetadataError::TooLarge { len, max }));
     }
     Ok(metadata.encode_to_vec())
+}
+
+/// Adds the key that the schema names to the metadata of a message to a topic, encoded, unless its sender has said another: a
+/// broker cannot read the body. What goes to no topic has it in its body alone.
+///
+/// # Errors
+///
+/// [`MetadataError::TooLarge`] where it does not fit.
+pub(crate) fn add_key<E: Outgoing>(
+    metadata: &mut Vec<u8>,
+    message: &E,
+    options: &CallOptions,
+) -> Result<(), SendError> {
+    if message.topic().is_none() || options.has_key() {
+        return Ok(());
+    }
+    let Some(key) = message.key_text() else {
+        return Ok(());
+    };
+    let keyed = wire::Metadata {
+        key,
+        ..wire::Metadata::default()
+    };
+    append(metadata, &keyed)
+}
+
+/// Appends to encoded metadata, in place of setting its fields: the encodings of two messages, one behind the other, are that
+/// of both.
+pub(super) fn append(metadata: &mut Vec<u8>, more: &wire::Metadata) -> Result<(), SendError> {
+    metadata.extend_from_slice(&more.encode_to_vec());
+    let max = usize::from(Limits::default().max_metadata);
+    let len = metadata.len().saturating_add(DEADLINE_LEN);
+    if len > max {
+        return Err(SendError::Metadata(MetadataError::TooLarge { len, max }));
+    }
+    Ok(())
 }
 
 #[cfg(test)]

@@ -58,6 +58,7 @@ pub(crate) use decoding::ItemReader;
 pub use draining::Draining;
 pub(crate) use inner::{ConnectionInner, DriverStep};
 pub(crate) use message::{Addressed, FromBody, Outgoing};
+pub(crate) use metadata::add_key;
 pub(crate) use outgoing::{check_clearable, metadata_of_cleared};
 pub(crate) use parked::ParkedConnection;
 pub(crate) use received_items::ReceivedItems;

@@ -10,19 +10,19 @@ use super::{
     deadline::Deadline,
     exchange_table::{ExchangeTable, OpenedExchange},
     message::Outgoing,
-    metadata::encode_metadata,
+    metadata::{add_key, append, encode_metadata},
     recv_buffer::RecvBuffer,
     reply_slot::ReplySlot,
 };
 use crate::{
-    CallOptions, MetadataError, MsgKind, SendError, Status,
+    CallOptions, MsgKind, SendError, Status,
     body::{Encoding, Prepared},
     protocol::{Exchange, Variant},
     sync::Ordering,
 };
 use msip_session::{
     Blocked, CallShape, RequestHead, Session, StateKey, Token, is_droppable,
-    wire::{self, DEADLINE_LEN, Limits, Topic},
+    wire::{self, Topic},
 };
 
 /// A message that is ready to be sent, but for its id.
@@ -87,7 +87,7 @@ impl<'a, E: Outgoing> OutgoingMessage<'a, E> {
             message: Some(message),
             variant,
             head: head(variant, options),
-            metadata: encode_metadata(options, connection.correlation_ids.as_ref())?,
+            metadata: metadata_of(connection, message, variant, options)?,
             topic: message.topic(),
             login: options.login(),
             fail_fast: options.is_fail_fast(),
@@ -106,8 +106,12 @@ impl<'a, E: Outgoing> OutgoingMessage<'a, E> {
         options: &CallOptions,
     ) -> Result<Self, SendError> {
         check_clearable(variant)?;
-        let mut metadata = encode_metadata(options, connection.correlation_ids.as_ref())?;
-        add_cleared(&mut metadata, message.key_only())?;
+        let mut metadata = metadata_of(connection, message, variant, options)?;
+        let which = wire::Metadata {
+            cleared: message.key_only(),
+            ..wire::Metadata::default()
+        };
+        append(&mut metadata, &which)?;
         Ok(Self {
             message: Some(message),
             variant,
@@ -349,6 +353,20 @@ pub(crate) fn check_clearable(variant: &Variant) -> Result<(), SendError> {
     Err(SendError::Refused(Status::invalid_argument(text)))
 }
 
+/// The encoded metadata of a message, with what a topic adds to it.
+fn metadata_of<E: Outgoing>(
+    connection: &ConnectionShared,
+    message: &E,
+    variant: &Variant,
+    options: &CallOptions,
+) -> Result<Vec<u8>, SendError> {
+    let mut metadata = encode_metadata(options, connection.correlation_ids.as_ref())?;
+    if variant.key_number.is_some() {
+        add_key(&mut metadata, message, options)?;
+    }
+    Ok(metadata)
+}
+
 /// The encoded metadata that says which STATE is cleared.
 pub(crate) fn metadata_of_cleared(cleared: Vec<u8>) -> Vec<u8> {
     let which = wire::Metadata {
@@ -356,18 +374,6 @@ pub(crate) fn metadata_of_cleared(cleared: Vec<u8>) -> Vec<u8> {
         ..wire::Metadata::default()
     };
     which.encode_to_vec()
-}
-
-/// Adds to encoded metadata which STATE is cleared.
-fn add_cleared(metadata: &mut Vec<u8>, cleared: Vec<u8>) -> Result<(), SendError> {
-    // The encodings of two messages, one behind the other, are that of both.
-    metadata.extend_from_slice(&metadata_of_cleared(cleared));
-    let max = usize::from(Limits::default().max_metadata);
-    let len = metadata.len().saturating_add(DEADLINE_LEN);
-    if len > max {
-        return Err(SendError::Metadata(MetadataError::TooLarge { len, max }));
-    }
-    Ok(())
 }
 
 /// The key of a STATE among those of its variant; none for any other kind.

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use bytes::Bytes;
+
 use super::{
     ConnectionInner, ConnectionShared,
     capacity::{NotSent, Queue, no_session},
@@ -14,12 +16,12 @@ use crate::{CallError, Status};
 use msip_session::{Outcome, SubscribeReply};
 
 impl ConnectionShared {
-    /// Asks the server, which is to be a broker, and waits for its answer, for `limit` at most.
+    /// Asks the server, which is to be a broker, and waits for its answer, for `limit` at most. Returns the body of that.
     pub(crate) async fn subscribe(
         &self,
         ask: &SubscribeAsk,
         limit: Option<Duration>,
-    ) -> Result<(), CallError> {
+    ) -> Result<Bytes, CallError> {
         let limit = limit.unwrap_or(self.call_timeout);
         let deadline = Deadline {
             timeout: Some(limit),
@@ -33,7 +35,7 @@ impl ConnectionShared {
             .open(Queue::Calls, true, len, limit, deadline, attempt)
             .await?;
         match opened.outcome(self).await.0 {
-            Outcome::Answer { .. } => Ok(()),
+            Outcome::Answer { body, .. } => Ok(body),
             outcome => Err(self.failure(outcome, limit)),
         }
     }
@@ -110,12 +112,13 @@ impl ConnectionInner {
 
 /// The side of a broker.
 impl ConnectionShared {
-    /// Answers a SUBSCRIBE or an UNSUBSCRIBE of the session with this generation; nothing where another one is there.
+    /// Answers a SUBSCRIBE or an UNSUBSCRIBE of the session with this generation, with the body of the acknowledgment; nothing
+    /// where another one is there.
     pub(crate) fn answer_subscribe(
         &self,
         generation: u64,
         reply: SubscribeReply,
-        outcome: Result<(), &Status>,
+        outcome: Result<&[u8], &Status>,
     ) {
         let mut state = self.lock();
         if state.generation != generation {

@@ -1,13 +1,13 @@
 //! What the compiler checks of derived messages: facts that are known of types, and so to no derive.
 
-/// A field: its name, its number, and whether it may be the key of a STATE message.
+/// A field: its name, its number, and whether it may be a message's key.
 type FieldEntry = (&'static str, u32, bool);
 
 /// Refuses, at compile time, a key that the message does not have.
 ///
 /// # Panics
 ///
-/// At compile time, if no field of this name can be the key of a STATE message.
+/// At compile time, if no field of this name can be a message's key.
 #[doc(hidden)]
 #[track_caller]
 pub const fn require_key(fields: &[(&str, u32, bool)], key: &str) {

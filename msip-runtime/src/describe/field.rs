@@ -40,7 +40,7 @@ encodings! {
 pub trait Field<E = Plain>: Sized {
     /// What has been decoded so far.
     type Slot<'a>: Default;
-    /// Whether it may be the key of a STATE message.
+    /// Whether it may be a message's key.
     const MAY_BE_KEY: bool;
 
     /// Its type in a schema.
@@ -120,7 +120,7 @@ pub trait Value<E = Plain>: Sized {
     type Slot<'a>: Default;
     /// The wire type.
     const WIRE: WireType;
-    /// Whether it may be the key of a STATE message: all types except messages.
+    /// Whether it may be a message's key: all types except messages.
     const MAY_BE_KEY: bool;
 
     /// Its type in a schema.

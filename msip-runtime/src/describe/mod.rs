@@ -54,7 +54,7 @@ pub use schema::{DerivedSchema, DescribeProtocol, EnvelopeShape, HalfProtocol, p
     note = "put `#[derive(Message)]` on it: a struct with named fields, or an enum with data"
 )]
 pub trait Describe: Sized + Send + Sync + 'static {
-    /// The name of each field, its number, and whether it may be the key of a STATE message.
+    /// The name of each field, its number, and whether it may be a message's key.
     const FIELDS: &'static [(&'static str, u32, bool)];
 
     /// Adds the message, and the types of its fields, to the types of a schema.

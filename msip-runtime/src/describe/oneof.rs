@@ -14,7 +14,7 @@ use super::{Describe, Key, Malformed, MessageShape, Reader, Registry};
 pub trait Oneof: Describe {
     /// What has been decoded so far.
     type Slots<'a>;
-    /// The name of each member, its number, and whether it may be the key of a STATE message.
+    /// The name of each member, its number, and whether it may be a message's key.
     const MEMBERS: &'static [(&'static str, u32, bool)];
     /// The numbers that no member may have, as inclusive ranges.
     const RESERVED_NUMBERS: &'static [(u32, u32)];

@@ -36,7 +36,7 @@ pub enum ServerToClient {
     TreeRsp(Tree),
 }
 
-#[derive(Debug, Clone, PartialEq, Message)]
+#[derive(Debug, Clone, Default, PartialEq, Message)]
 pub struct Scalars {
     #[msip(tag = 1)]
     pub int32: i32,

@@ -4,7 +4,7 @@
 
 mod bodies;
 mod frames;
-mod kitchen;
+pub(crate) mod kitchen;
 mod peer;
 
 pub use bodies::{body_codecs, decompress};

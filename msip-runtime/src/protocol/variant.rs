@@ -174,7 +174,7 @@ impl Variant {
         self
     }
 
-    /// Sets the key of a STATE message: the name and number of its field.
+    /// Sets the key, which tells one message of this variant from another: the name and number of its field.
     #[must_use]
     pub const fn key(mut self, field: &'static str, number: u32) -> Self {
         self.key = Some(field);
@@ -218,7 +218,7 @@ impl Variant {
         self.urgent
     }
 
-    /// The name of the key field of a STATE message, if it has one.
+    /// The name of the field that tells one message of this variant from another, if it has one.
     #[must_use]
     pub const fn key_field(&self) -> Option<&'static str> {
         self.key

@@ -10,7 +10,7 @@ use crate::{
 use msip_session::wire::Topic;
 
 /// The longest topic, in bytes (docs/protocol.md, "Limits").
-const MAX_TOPIC: u16 = 255;
+pub(super) const MAX_TOPIC: u16 = 255;
 
 /// A message as it travels: its variant, and its body as bytes in the connection's codec.
 ///

@@ -25,7 +25,7 @@ pub use responder::{Acknowledgment, Responder};
 pub use responses::{Requests, Responses};
 pub use sender::UntypedSender;
 pub use service::{Service, Untyped};
-pub use subscribe::{Grant, SubscribeOptions, SubscribeRequest};
+pub use subscribe::{Grant, SubscribeOptions, SubscribeRequest, Subscribed};
 pub use table::{VariantRow, VariantTable};
 
 pub(crate) use readiness::Readiness;

@@ -4,16 +4,16 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
-use super::{Messages, UntypedMessage};
+use super::{Messages, UntypedMessage, message::MAX_TOPIC};
 use crate::{
-    SendError, Variant,
+    SendError, Status, Variant,
     connection::ConnectionShared,
     options::NO_OPTIONS,
     sender::{BatchSender, PushFramesError},
 };
 use msip_session::{
     NotBare, RequestHead, first_frame,
-    wire::{Flags, Frame, HEADER_LEN, Header, Limits, Payload},
+    wire::{Flags, Frame, HEADER_LEN, Header, Limits, Payload, Topic},
 };
 
 /// An exclusive sender of one-way messages, from [`Handle::sender`](super::Handle::sender).
@@ -104,6 +104,43 @@ impl UntypedSender {
         Ok(too_large)
     }
 
+    /// The same, each at this topic in place of its own, whose bodies are copied once.
+    ///
+    /// # Errors
+    ///
+    /// As [`push_frames`](Self::push_frames), and [`SendError::Refused`] for a topic of more than 255 bytes, or with control
+    /// characters.
+    ///
+    /// # Cancel safety
+    ///
+    /// As [`push_frames`](Self::push_frames).
+    pub async fn push_frames_at(
+        &mut self,
+        topic: &str,
+        frames: &[u8],
+    ) -> Result<usize, PushFramesError> {
+        if topic.len() > usize::from(MAX_TOPIC) || !Topic::is_valid(topic.as_bytes()) {
+            topic_of(topic)?;
+        }
+        if !self.batch.is_ready() {
+            self.batch.ready().await?;
+        }
+        if self.batch.is_plain()? {
+            return self.batch.push_frames_at(topic.as_bytes(), frames);
+        }
+        let topic = topic_of(topic)?;
+        let mut too_large = 0;
+        for mut message in whole_messages(frames)? {
+            message.set_topic(topic.clone());
+            self.batch.ready().await?;
+            match self.batch.push(&message) {
+                Err(SendError::TooLarge { .. }) => too_large += 1,
+                pushed => pushed?,
+            }
+        }
+        Ok(too_large)
+    }
+
     /// Hands over what waits. Returns once the connection has taken it.
     ///
     /// # Errors
@@ -122,6 +159,11 @@ impl UntypedSender {
     pub fn buffered(&self) -> usize {
         self.batch.buffered()
     }
+}
+
+fn topic_of(topic: &str) -> Result<Topic, SendError> {
+    Topic::new(Bytes::copy_from_slice(topic.as_bytes()), MAX_TOPIC)
+        .map_err(|error| SendError::Refused(Status::invalid_argument(error.to_string())))
 }
 
 /// The messages of whole frames behind one another.

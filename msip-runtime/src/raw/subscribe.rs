@@ -29,6 +29,8 @@ pub struct SubscribeOptions {
     group: String,
     protocol: String,
     fingerprint: u64,
+    is_by_peer: bool,
+    is_strict: bool,
     timeout: Option<Duration>,
 }
 
@@ -55,6 +57,23 @@ impl SubscribeOptions {
         self
     }
 
+    /// The topic carries typed traffic. A subscription to `T` is then that of one client of `T`: it hears `T/$to/<itself>` as
+    /// well. One to `T/$in` is that of an instance of a service: it hears each client apart, at `T/$in/<peer>`, and is
+    /// introduced to it before, by a message at `$presence/T`.
+    #[must_use]
+    pub fn by_peer(mut self) -> Self {
+        self.is_by_peer = true;
+        self
+    }
+
+    /// Where this is the first service of its topic, others with another schema than that of its
+    /// [protocol](Self::protocol) are refused there.
+    #[must_use]
+    pub fn strict(mut self) -> Self {
+        self.is_strict = true;
+        self
+    }
+
     /// How long to wait for the broker's answer. Default: `call_timeout`.
     #[must_use]
     pub fn timeout(mut self, timeout: Duration) -> Self {
@@ -74,8 +93,49 @@ impl SubscribeOptions {
             protocol: self.protocol.clone(),
             fingerprint: self.fingerprint,
             grant: Vec::new(),
+            by_peer: self.is_by_peer,
+            schema_rule: match self.is_strict {
+                true => wire::SchemaRule::Strict.into(),
+                false => wire::SchemaRule::Unspecified.into(),
+            },
         };
         ask(MsgKind::State, filter, subscribe, is_unsubscribe)
+    }
+}
+
+/// What a broker says of a topic that was subscribed to [by peer](SubscribeOptions::by_peer): what its first service speaks.
+///
+/// ```
+/// use msip_runtime::untyped::Subscribed;
+///
+/// let spoken = Subscribed::new("fleet.v1", 7);
+/// assert_eq!(spoken.protocol(), Some(("fleet.v1", 7)));
+/// assert_eq!(Subscribed::default().protocol(), None);
+/// ```
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Subscribed(wire::Subscribed);
+
+impl Subscribed {
+    /// The first service speaks this protocol, by its package, with the schema of this fingerprint.
+    #[must_use]
+    pub fn new(protocol: impl Into<String>, fingerprint: u64) -> Self {
+        Self(wire::Subscribed {
+            protocol: protocol.into(),
+            fingerprint,
+        })
+    }
+
+    /// The protocol of the topic's first service, by its package, and the fingerprint of its schema; `None` where there is no
+    /// service that says so, or no subscription by peer.
+    #[must_use]
+    pub fn protocol(&self) -> Option<(&str, u64)> {
+        let spoken = (&*self.0.protocol, self.0.fingerprint);
+        (!spoken.0.is_empty()).then_some(spoken)
+    }
+
+    /// What an acknowledgment with this body says. One that cannot be read says nothing.
+    pub(crate) fn of_answer(body: Bytes) -> Self {
+        Self(wire::Subscribed::decode(body).unwrap_or_default())
     }
 }
 
@@ -222,6 +282,20 @@ impl SubscribeRequest {
         (!protocol.0.is_empty()).then_some(protocol)
     }
 
+    /// Whether the topic carries typed traffic: see [`SubscribeOptions::by_peer`].
+    #[must_use]
+    pub fn is_by_peer(&self) -> bool {
+        let subscribe = self.request.subscribe.as_ref();
+        subscribe.is_some_and(|subscribe| subscribe.by_peer)
+    }
+
+    /// Whether a first service refuses others with another schema: see [`SubscribeOptions::strict`].
+    #[must_use]
+    pub fn is_strict(&self) -> bool {
+        let subscribe = self.request.subscribe.as_ref();
+        subscribe.is_some_and(|subscribe| subscribe.schema_rule() == wire::SchemaRule::Strict)
+    }
+
     /// Whether it is about a grant to clients, and not about a subscription.
     #[must_use]
     pub fn is_about_grant(&self) -> bool {
@@ -245,7 +319,12 @@ impl SubscribeRequest {
 
     /// Grants it. What is sent from here on follows the acknowledgment.
     pub fn accept(mut self) {
-        self.answer(Ok(()));
+        self.answer(Ok(&[]));
+    }
+
+    /// Grants it, and says what is spoken there.
+    pub fn accept_with(mut self, spoken: &Subscribed) {
+        self.answer(Ok(&spoken.0.encode_to_vec()));
     }
 
     /// Refuses it.
@@ -253,7 +332,7 @@ impl SubscribeRequest {
         self.answer(Err(status));
     }
 
-    fn answer(&mut self, outcome: Result<(), &Status>) {
+    fn answer(&mut self, outcome: Result<&[u8], &Status>) {
         self.is_done = true;
         self.connection
             .answer_subscribe(self.generation, self.request.reply, outcome);

@@ -3,11 +3,10 @@
 use std::collections::BTreeMap;
 
 use super::calls::{Call, Calls, Role};
-use super::kinds;
 use super::members::MemberId;
 use crate::{
-    Cardinality, Code, Diagnostic, Draft, DraftMember, Field, FieldType, MAX_DIAGNOSTICS, MsgKind,
-    Payload, Span, Spanned, TypeDef, closest_name,
+    Cardinality, Code, Diagnostic, Draft, DraftMember, Field, FieldType, MAX_DIAGNOSTICS, Payload,
+    Span, Spanned, TypeDef, closest_name,
 };
 
 /// The fields of messages by name, of those whose members have keys.
@@ -61,18 +60,9 @@ pub(super) fn check<'a>(
         }
     }
     if let Some(key) = &options.key {
-        let kind = kinds::of(draft, id, calls);
-        if kind == MsgKind::State {
-            check_key(draft, member, key, fields, out);
-        } else {
-            out.push(
-                Diagnostic::new(
-                    Code::KEY_WITHOUT_STATE,
-                    key.span,
-                    format!("`{name}` has a key, but its kind is {}", kind.name()),
-                )
-                .help("remove `(msip.key)`, or make it a state with `(msip.kind) = STATE`"),
-            );
+        match calls.call(id).and_then(|call| call.request_stream) {
+            Some(stream) => out.push(key_of_stream(name, key, stream)),
+            None => check_key(draft, member, key, fields, out),
         }
     }
 }
@@ -124,6 +114,17 @@ fn on_answer(draft: &Draft, id: MemberId, calls: &Calls, out: &mut Vec<Diagnosti
     }
 }
 
+/// A key of a request that is a stream: the messages that have the field follow what opens the call, which has none.
+fn key_of_stream(name: &str, key: &Spanned<String>, stream: Span) -> Diagnostic {
+    Diagnostic::new(
+        Code::KEY_OF_STREAM,
+        key.span,
+        format!("`{name}` has a key, but its request is a stream, which is opened before its first message"),
+    )
+    .also(stream, "it is a stream")
+    .help("remove `(msip.key)`: a caller says the key of such a call by `CallOptions::key`")
+}
+
 /// Reports a key that is not a field with a single scalar value.
 fn check_key<'a>(
     draft: &'a Draft,
@@ -146,7 +147,7 @@ fn check_key<'a>(
             );
             out.push(
                 Diagnostic::new(Code::KEY_NOT_FOUND, key.span, message)
-                    .help("remove `(msip.key)`: there is one state of this kind only"),
+                    .help("remove `(msip.key)`: nothing tells one such message from another"),
             );
             return;
         }

@@ -92,9 +92,9 @@ codes! {
     ZERO_TIMEOUT = "zero-timeout", "a time limit is zero";
     UNUSED_TIMEOUT = "unused-timeout", "a message that nothing answers has a time limit";
     UNUSED_IDEMPOTENT = "unused-idempotent", "a message that nothing answers is marked idempotent";
-    KEY_WITHOUT_STATE = "key-without-state", "a message whose kind is not STATE has a key";
+    KEY_OF_STREAM = "key-of-stream", "a request that is a stream has a key";
     KEY_NOT_FOUND = "key-not-found", "the key is not a field of the message";
-    KEY_TYPE = "key-type", "the key is a field whose type cannot tell one state from another";
+    KEY_TYPE = "key-type", "the key is a field whose type cannot tell one message from another";
 
     // Pairs.
     PAIR_IN_ONE_DIRECTION = "pair-in-one-direction", "a request and its response go the same way";

@@ -251,10 +251,10 @@ impl Driven {
             }
             Event::Subscribe(request) => {
                 let refusal = ErrorRef::new(Code::NotFound, "none");
-                let outcome = if request.is_unsubscribe {
+                let outcome: Result<&[u8], _> = if request.is_unsubscribe {
                     Err(refusal)
                 } else {
-                    Ok(())
+                    Ok(&[])
                 };
                 self.session.answer_subscribe(request.reply, outcome);
             }

@@ -80,12 +80,24 @@ impl Batch {
         max_body: usize,
         encode: impl FnOnce(&mut Vec<u8>),
     ) -> Result<(), usize> {
+        let mut flags = if head.compressed {
+            Flags::COMPRESSED
+        } else {
+            Flags::NONE
+        };
+        let (mut prefix, mut prefix_len) =
+            (Prefix::of_topic(head.topic), Prefix::topic_len(head.topic));
+        if !head.metadata.is_empty() {
+            flags = flags.union(Flags::META);
+            prefix = Prefix::Request {
+                deadline_ms: None,
+                metadata: head.metadata,
+                topic: head.topic,
+            };
+            prefix_len += size_of::<u16>() + head.metadata.len();
+        }
         let header = Header {
-            flags: if head.compressed {
-                Flags::COMPRESSED
-            } else {
-                Flags::NONE
-            },
+            flags,
             frame_type: FrameType::opening(side),
             kind: head.kind.into(),
             variant: head.variant,
@@ -93,13 +105,8 @@ impl Batch {
             msg_id: MsgId::CONNECTION,
         };
         let start = self.bytes.len();
-        let payload_len = write_frame(
-            &mut self.bytes,
-            &header,
-            Prefix::of_topic(head.topic),
-            encode,
-        );
-        let len = payload_len.saturating_sub(Prefix::topic_len(head.topic));
+        let payload_len = write_frame(&mut self.bytes, &header, prefix, encode);
+        let len = payload_len.saturating_sub(prefix_len);
         if len > max_body {
             self.bytes.truncate(start);
             return Err(len);
@@ -135,6 +142,54 @@ impl Batch {
         taken.map(|checked| checked.too_large)
     }
 
+    /// The same, each at this topic in place of its own. Bodies are copied once.
+    ///
+    /// # Errors
+    ///
+    /// As [`Batch::push_frames`]. A topic of more than 65,535 bytes is none.
+    pub fn push_frames_at(
+        &mut self,
+        side: Side,
+        topic: &[u8],
+        mut frames: &[u8],
+        max_body: usize,
+    ) -> Result<usize, NotBare> {
+        let topic_len = u16::try_from(topic.len()).map_err(|_| NotBare)?;
+        let start = self.bytes.len();
+        let mut checked = Checked::default();
+        let mut rewrite = |bytes: &mut Vec<u8>| -> Result<(), NotBare> {
+            bytes.reserve(frames.len());
+            while !frames.is_empty() {
+                let (header, body, rest) = split_bare(frames).ok_or(NotBare)?;
+                frames = rest;
+                if body.len() > max_body {
+                    checked.too_large += 1;
+                    continue;
+                }
+                let payload_len = size_of::<u16>() + topic.len() + body.len();
+                let header = Header {
+                    frame_type: FrameType::opening(side),
+                    payload_len: u32::try_from(payload_len).map_err(|_| NotBare)?,
+                    ..header
+                };
+                bytes.extend_from_slice(&header.encode());
+                bytes.extend_from_slice(&topic_len.to_be_bytes());
+                bytes.extend_from_slice(topic);
+                bytes.extend_from_slice(body);
+                checked.count += 1;
+                checked.largest = checked.largest.max(body.len());
+            }
+            Ok(())
+        };
+        if let Err(not_bare) = rewrite(&mut self.bytes) {
+            self.bytes.truncate(start);
+            return Err(not_bare);
+        }
+        self.message_count += checked.count;
+        self.max_body = self.max_body.max(checked.largest);
+        Ok(checked.too_large)
+    }
+
     /// Checks the frames behind `start`, writes them for `side`, and removes those that are too large.
     fn check_frames(
         &mut self,
@@ -147,20 +202,9 @@ impl Batch {
         let mut at = start;
         while at < self.bytes.len() {
             let rest = self.bytes.get_mut(at..).unwrap_or_default();
-            let header = header_of(rest).ok_or(NotBare)?;
-            let payload_len = to_usize(header.payload_len);
-            let is_message = matches!(header.frame_type, FrameType::Publish | FrameType::Event)
-                && header.kind.known().is_ok();
-            let payload = rest.get(HEADER_LEN..).and_then(|it| it.get(..payload_len));
-            let topic_len = payload.and_then(<[u8]>::first_chunk);
-            let (true, true, Some(topic_len)) =
-                (is_message, header.flags == Flags::NONE, topic_len)
-            else {
-                return Err(NotBare);
-            };
-            let prefix_len = size_of::<u16>() + usize::from(u16::from_be_bytes(*topic_len));
-            let body_len = payload_len.checked_sub(prefix_len).ok_or(NotBare)?;
-            let len = HEADER_LEN + payload_len;
+            let (header, body, _) = split_bare(rest).ok_or(NotBare)?;
+            let body_len = body.len();
+            let len = HEADER_LEN + to_usize(header.payload_len);
             if body_len > max_body {
                 checked.too_large += 1;
                 self.bytes.drain(at..at + len);
@@ -280,4 +324,19 @@ impl Session {
         field.copy_from_slice(&id.number().to_be_bytes());
         Some(len)
     }
+}
+
+/// The first of frames behind one another: its header, its body, and those that follow. `None` where it is no one-way message
+/// with nothing but a topic and a body.
+fn split_bare(frames: &[u8]) -> Option<(Header, &[u8], &[u8])> {
+    let header = header_of(frames)?;
+    let is_message = matches!(header.frame_type, FrameType::Publish | FrameType::Event)
+        && header.kind.known().is_ok()
+        && header.flags == Flags::NONE;
+    let payload_len = to_usize(header.payload_len);
+    let rest = frames.get(HEADER_LEN..).filter(|_| is_message)?;
+    let (payload, rest) = rest.split_at_checked(payload_len)?;
+    let (topic_len, payload) = payload.split_first_chunk()?;
+    let body = payload.get(usize::from(u16::from_be_bytes(*topic_len))..)?;
+    Some((header, body, rest))
 }

@@ -20,7 +20,7 @@ use crate::{
     MsgKind,
     wire::{
         Code, ErrorRef, Flags, Frame, FrameType, Header, Limits, MsgId, PayloadError, Subscribe,
-        SubscribeFrame, Topic, begin_frame, finish_frame, parse_subscribe, write_ack, write_error,
+        SubscribeFrame, Topic, begin_frame, finish_frame, parse_subscribe, write_error,
         write_subscribe,
     },
 };
@@ -261,10 +261,15 @@ impl Session {
         }))))
     }
 
-    /// Answers a SUBSCRIBE or an UNSUBSCRIBE. An error is answered also where no acknowledgment was asked for.
+    /// Answers a SUBSCRIBE or an UNSUBSCRIBE, with the body of the acknowledgment. An error is answered also where no
+    /// acknowledgment was asked for.
     ///
     /// Where its connection is gone the client asks again, and is answered then.
-    pub fn answer_subscribe(&mut self, reply: SubscribeReply, outcome: Result<(), ErrorRef<'_>>) {
+    pub fn answer_subscribe(
+        &mut self,
+        reply: SubscribeReply,
+        outcome: Result<&[u8], ErrorRef<'_>>,
+    ) {
         if let Some(intake) = &mut self.subscribe_intake {
             intake.unanswered = intake.unanswered.saturating_sub(1);
             intake.unanswered_len = intake.unanswered_len.saturating_sub(reply.payload_len);
@@ -284,10 +289,17 @@ impl Session {
             return;
         }
         match outcome {
-            Ok(()) => self
+            Ok(body) => self
                 .outgoing
                 .push_response(Priority::new(urgent), |buffer| {
-                    write_ack(buffer, urgency(urgent), id);
+                    let header = Header {
+                        flags: urgency(urgent),
+                        ..Header::control(FrameType::Ack, id)
+                    };
+                    let mark = begin_frame(buffer, &header);
+                    buffer.extend_from_slice(body);
+                    let finished = finish_frame(buffer, mark);
+                    debug_assert!(finished.is_ok(), "an ACK of more than 4 GiB");
                 }),
             Err(error) => self.push_error(id, urgent, error),
         }

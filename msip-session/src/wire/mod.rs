@@ -43,7 +43,10 @@ pub use hello::{
     CHANNEL, CHANNELS, HelloError, HelloFrame, SCHEMA_DESCRIPTION, SECRET_LEN, SessionId,
     WelcomeError, WelcomeFrame, parse_hello, parse_welcome, write_hello, write_welcome,
 };
-pub use hello_proto::{Codec, Compression, Detail, Hello, Identity, Metadata, Subscribe, Welcome};
+pub use hello_proto::{
+    Codec, Compression, Detail, Hello, Identity, Metadata, SchemaRule, Subscribe, Subscribed,
+    Welcome,
+};
 pub use id::{MsgId, Side};
 pub use limits::{DEFAULT_MAX_BODY, Limits};
 pub use payload::{DEADLINE_LEN, write_deadline_and};

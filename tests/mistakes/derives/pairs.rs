@@ -21,8 +21,8 @@ pub enum ClientToServer {
     SayInd(Ping),
     #[msip(tag = 8, reply = ACK, timeout_ms = 0)]
     SaveInd(Ping),
-    #[msip(tag = 9, key = "id")]
-    TickInd(Ping),
+    #[msip(tag = 9, key = "id", request = STREAM, response = "list_rsp")]
+    Tick(Ping),
     #[msip(tag = 10, response = "list_rsp", reply = NONE)]
     GoReq(Ping),
     #[msip(tag = 11)]

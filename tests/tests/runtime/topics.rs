@@ -11,7 +11,7 @@ use std::{
 use msip_runtime::{
     CallError, CallOptions, Code, MsgKind, Status, Variant,
     untyped::{
-        Event, Grant, Handle, Inbound, Reply, Service, SubscribeOptions, UntypedClient,
+        Event, Grant, Handle, Inbound, Reply, Service, SubscribeOptions, Subscribed, UntypedClient,
         UntypedMessage, UntypedPeer, UntypedProtocol, UntypedServer,
     },
 };
@@ -67,6 +67,12 @@ impl Service for Naive {
                 Event::Messages(messages) => {
                     for message in messages.iter() {
                         self.seen.record(format!("message {}", message.topic()));
+                        for subscriber in self.subscribers(&format!("{}/$in", message.topic())) {
+                            let mut sender = subscriber.sender();
+                            let topic = format!("{}/$in/7", message.topic());
+                            let left_out = sender.push_frames_at(&topic, message.frame()).await;
+                            assert_eq!(left_out.expect("is connected"), 0);
+                        }
                         for subscriber in self.subscribers(message.topic()) {
                             let mut sender = subscriber.sender();
                             let left_out = sender.push_frames(message.frame()).await;
@@ -106,6 +112,13 @@ impl Service for Naive {
                         .lock()
                         .unwrap_or_else(PoisonError::into_inner)
                         .push((topic, handle));
+                    if request.is_by_peer() {
+                        let (protocol, fingerprint) = request.protocol().expect("it says so");
+                        let strict = if request.is_strict() { "strict" } else { "any" };
+                        let spoken = format!("{protocol} {strict}");
+                        request.accept_with(&Subscribed::new(spoken, fingerprint + 1));
+                        continue;
+                    }
                     request.accept();
                 }
                 Event::Unsubscribe(request) => {
@@ -212,6 +225,36 @@ async fn what_is_published_comes_to_who_has_subscribed_with_its_topic() {
     }
     subscriber.unsubscribe("a").await.expect("accepted");
     assert_eq!(next(&mut seen).await, "unsubscribe a");
+}
+
+#[tokio::test]
+async fn a_subscription_by_peer_is_answered_with_what_is_spoken_and_heard_at_another_topic() {
+    let (url, _, _seen) = broker().await;
+    let (service, mut heard) = listener(&url).await;
+    let options = SubscribeOptions::new().by_peer().protocol("chat.v1", 7);
+    let subscribed = service.subscribe("a/$in", &options.clone().strict()).await;
+    let subscribed = subscribed.expect("accepted");
+    assert_eq!(subscribed.protocol(), Some(("chat.v1 strict", 8)));
+    let subscribed = service.subscribe("b/$in", &options).await;
+    assert_eq!(
+        subscribed.expect("accepted").protocol(),
+        Some(("chat.v1 any", 8))
+    );
+    let plain = service.subscribe("c", &SubscribeOptions::new()).await;
+    assert_eq!(plain.expect("accepted"), Subscribed::default());
+    let mut sender = service.sender();
+    for number in 0..20 {
+        let pushed = sender.push(&note("a", &number.to_string())).await;
+        pushed.expect("is connected");
+    }
+    sender.flush().await.expect("is connected");
+    for number in 0..20 {
+        assert_eq!(next(&mut heard).await, format!("a/$in/7 {number}"));
+    }
+    let too_long = "x".repeat(256);
+    let pushed = sender.push_frames_at(&too_long, &[]).await;
+    let error = pushed.expect_err("no topic").to_string();
+    assert!(error.contains("256"), "{error}");
 }
 
 #[tokio::test]
@@ -391,7 +434,7 @@ async fn a_session_that_is_resumed_asks_again_what_was_not_answered() {
     proxy.cut();
     assert_eq!(next(&mut seen).await, "connected");
     assert_eq!(next(&mut seen).await, "subscribe late alone");
-    let asked: Result<(), CallError> = soon("an answer", asking).await.expect("it ends");
+    let asked: Result<_, CallError> = soon("an answer", asking).await.expect("it ends");
     asked.expect("accepted");
     assert_eq!(next(&mut heard).await, "connected");
     // What was accepted before is the session's still.

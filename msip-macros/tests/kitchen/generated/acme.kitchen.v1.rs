@@ -1101,7 +1101,8 @@ impl ::msip_runtime::Envelope for ClientToServer {
             .response_stream(),
         ::msip_runtime::Variant::new(10, "measured", ::msip_runtime::MsgKind::Event)
             .answer(),
-        ::msip_runtime::Variant::new(11, "letter_ind", ::msip_runtime::MsgKind::Event),
+        ::msip_runtime::Variant::new(11, "letter_ind", ::msip_runtime::MsgKind::Event)
+            .key("author", 1),
         ::msip_runtime::Variant::new(300, "note", ::msip_runtime::MsgKind::Log)
             .uncompressed(),
         ::msip_runtime::Variant::new(

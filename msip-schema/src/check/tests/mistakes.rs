@@ -181,7 +181,17 @@ rpc GetOther(Get) returns (Other);",
     ),
     ("unused-timeout", "", "package p;\nClientToServer { A a = 1 [timeout_ms = 10]; }\nServerToClient { A b = 1; }"),
     ("unused-idempotent", "", "package p;\nClientToServer { A a = 1 [idempotent = true]; }\nServerToClient { A b = 1; }"),
-    ("key-without-state", "", "package p;\nClientToServer { A a = 1 [key = \"id\"]; }\nServerToClient { A b = 1; }"),
+    ("key-of-stream", "option", "package p;\nClientToServer { A a_req = 1 [key = \"id\", request = STREAM]; }\nServerToClient { A a_rsp = 1; }"),
+    (
+        "key-of-stream",
+        "method",
+        "package p;
+ClientToServer { Put put = 1 [key = \"id\"]; }
+ServerToClient { Done done = 1; }
+rpc Put(stream Put) returns (Done);
+message Put { int32 id = 1; }
+message Done {}",
+    ),
     (
         "key-not-found",
         "close",

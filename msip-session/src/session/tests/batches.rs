@@ -186,6 +186,21 @@ fn frames_of_either_side_are_passed_on_as_they_are() {
         .map(|it| (it.topic.as_str(), &*it.body))
         .collect();
     assert_eq!(received, [("", &b"a"[..]), ("room1", b"bb"), ("", b"c")]);
+
+    let mut third = Pair::open();
+    third.client.session.allow_topics();
+    let taken = batch.push_frames_at(Side::Accepting, b"room1/$in/7", &published, 2);
+    assert_eq!(taken, Ok(1), "one is too large");
+    assert_eq!((batch.message_count(), batch.max_body()), (3, 2));
+    third.server.session.send_all(&mut batch).expect("capacity");
+    third.exchange();
+    let received = third.client.waiting.iter();
+    let received: Vec<_> = received.map(|it| (it.topic.as_str(), &*it.body)).collect();
+    let topic = "room1/$in/7";
+    assert_eq!(
+        received,
+        [(topic, &b"a"[..]), (topic, b"bb"), (topic, b"c")]
+    );
 }
 
 #[test]
@@ -213,6 +228,9 @@ fn frames_that_are_no_bare_messages_are_not_passed_on() {
         let mut batch = batch(["kept"]);
         let before = batch.len();
         let taken = batch.push_frames(Side::Accepting, &frames, 1 << 20);
+        assert_eq!(taken, Err(NotBare), "{name}");
+        assert_eq!((batch.len(), batch.message_count()), (before, 1), "{name}");
+        let taken = batch.push_frames_at(Side::Accepting, b"room1", &frames, 1 << 20);
         assert_eq!(taken, Err(NotBare), "{name}");
         assert_eq!((batch.len(), batch.message_count()), (before, 1), "{name}");
     }

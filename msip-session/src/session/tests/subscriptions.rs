@@ -63,6 +63,8 @@ fn a_broker_answers_subscribe_and_unsubscribe() {
         protocol: "fleet.v1".to_owned(),
         fingerprint: 7,
         grant: vec![1, 2],
+        by_peer: true,
+        ..Subscribe::default()
     };
     let head = SubscribeHead {
         is_unsubscribe: false,
@@ -97,9 +99,11 @@ fn a_broker_answers_subscribe_and_unsubscribe() {
     pair.server
         .session
         .answer_subscribe(second.reply, Err(refusal));
-    pair.server.session.answer_subscribe(first.reply, Ok(()));
+    pair.server
+        .session
+        .answer_subscribe(first.reply, Ok(b"spoken"));
     pair.settle();
-    assert_eq!(pair.client.outcomes[&1], ["answer "]);
+    assert_eq!(pair.client.outcomes[&1], ["answer spoken"]);
     assert_eq!(pair.client.outcomes[&2], ["error PERMISSION_DENIED: no"]);
     assert_eq!(pair.client.session.open_exchanges(), 0);
 }
@@ -141,8 +145,8 @@ fn an_ack_is_sent_where_it_is_asked_for_and_an_error_always() {
         outcome.expect("no fault");
         let _ = server.transmit();
         let request = server.subscribes.pop().expect("one request");
-        let outcome = if is_granted {
-            Ok(())
+        let outcome: Result<&[u8], _> = if is_granted {
+            Ok(&[])
         } else {
             Err(ErrorRef::new(Code::NotFound, "none"))
         };
@@ -220,7 +224,7 @@ fn a_flood_of_subscribes_ends_the_connection() {
             Err(fault) => break fault,
         }
         for request in std::mem::take(&mut pair.server.subscribes) {
-            pair.server.session.answer_subscribe(request.reply, Ok(()));
+            pair.server.session.answer_subscribe(request.reply, Ok(&[]));
         }
     };
     assert_eq!((taken, fault.code), (20_000, Code::ResourceExhausted));
@@ -262,7 +266,7 @@ fn what_a_lost_connection_leaves_unanswered_is_asked_again_before_any_message() 
     cut(&mut pair);
     for request in early {
         // Its connection is gone.
-        pair.server.session.answer_subscribe(request.reply, Ok(()));
+        pair.server.session.answer_subscribe(request.reply, Ok(&[]));
     }
     resume(&mut pair);
     let bytes = pair.client.transmit();
@@ -274,7 +278,7 @@ fn what_a_lost_connection_leaves_unanswered_is_asked_again_before_any_message() 
     let topics: Vec<_> = again.iter().map(|it| it.topic.as_str()).collect();
     assert_eq!(topics, ["a"]);
     for request in again {
-        pair.server.session.answer_subscribe(request.reply, Ok(()));
+        pair.server.session.answer_subscribe(request.reply, Ok(&[]));
     }
     pair.settle();
     assert_eq!(pair.client.outcomes[&2], ["answer "]);
@@ -289,7 +293,7 @@ fn a_session_that_owes_the_answer_to_a_subscribe_is_not_parked() {
     cut(&mut pair);
     assert!(pair.server.session.park().is_none());
     let request = pair.server.subscribes.pop().expect("one");
-    pair.server.session.answer_subscribe(request.reply, Ok(()));
+    pair.server.session.answer_subscribe(request.reply, Ok(&[]));
     let parked = pair.server.session.park().expect("nothing is open");
     pair.server.session = Session::unpark(config(Side::Accepting), parked, at(1));
     resume(&mut pair);

@@ -1,9 +1,10 @@
 //! Topics: accepted where something above the session routes them, and refused elsewhere.
 
 use bytes::Bytes;
+use prost::Message as _;
 
 use super::*;
-use crate::wire::{Payload, Topic};
+use crate::wire::{self, Payload, Topic};
 
 fn topic() -> Topic {
     Topic::new(Bytes::from_static(b"room1"), 255).expect("a topic")
@@ -56,6 +57,51 @@ fn a_session_that_allows_topics_receives_them_with_every_exchange() {
             (b"call", "room1"),
             (b"batched", "room1"),
             (b"without", ""),
+        ]
+    );
+}
+
+#[test]
+fn a_batched_message_has_its_metadata_before_its_topic() {
+    let mut pair = Pair::open();
+    pair.server.session.allow_topics();
+    let topic = topic();
+    let metadata = wire::Metadata {
+        key: "van 7".into(),
+        ..wire::Metadata::default()
+    };
+    let metadata = metadata.encode_to_vec();
+    let keyed = RequestHead {
+        metadata: &metadata,
+        ..with_topic(&topic)
+    };
+    let mut batch = Batch::default();
+    let (side, max) = (Side::Connecting, 5);
+    let too_large = batch.push(side, &keyed, max, text("longer"));
+    assert_eq!(too_large, Err(6), "the body alone counts");
+    batch
+        .push(side, &keyed, max, text("keyed"))
+        .expect("it fits");
+    batch
+        .push(side, &with_topic(&topic), max, text("not"))
+        .expect("it fits");
+    assert_eq!(batch.max_body(), 5);
+    pair.client.session.send_all(&mut batch).expect("sent");
+    pair.exchange();
+    let received: Vec<_> = pair
+        .server
+        .waiting
+        .iter()
+        .map(|incoming| {
+            let key = incoming.metadata.as_ref().map(|said| said.key.as_str());
+            (&*incoming.body, incoming.topic.as_str(), key)
+        })
+        .collect();
+    assert_eq!(
+        received,
+        [
+            (&b"keyed"[..], "room1", Some("van 7")),
+            (b"not", "room1", None)
         ]
     );
 }

@@ -15,12 +15,12 @@ pub struct Grant {
     pub request: ::std::vec::Vec<::std::string::String>,
 }
 
-/// What a service, which is a client of the broker, asks of it in calls to "$broker/T" where it serves T.
+/// What a service, which is a client of the broker, says to it at "$broker/T" where it serves T.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 #[prost(prost_path = "::prost")]
 pub struct ClientToServer {
     /// The oneof `message`: none or one of its fields.
-    #[prost(oneof = "client_to_server::Message", tags = "1")]
+    #[prost(oneof = "client_to_server::Message", tags = "1, 2, 3")]
     pub message: ::core::option::Option<client_to_server::Message>,
 }
 
@@ -34,18 +34,24 @@ pub mod client_to_server {
     #[derive(Clone, PartialEq, Eq, Hash, ::prost::Oneof)]
     #[prost(prost_path = "::prost")]
     pub enum Message {
-        /// `disconnect_req`, field 1.
+        /// A call.
         #[prost(message, tag = "1")]
         DisconnectReq(super::DisconnectReq),
+        /// A call.
+        #[prost(message, tag = "2")]
+        DrainReq(super::DrainReq),
+        /// One-way.
+        #[prost(message, tag = "3")]
+        PeerCredit(super::PeerCredit),
     }
 }
 
-/// What the broker tells a service: answers, and messages at "$presence/T".
+/// What the broker says: answers, and messages at "$presence/T" and at "$broker".
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 #[prost(prost_path = "::prost")]
 pub struct ServerToClient {
     /// The oneof `message`: none or one of its fields.
-    #[prost(oneof = "server_to_client::Message", tags = "1, 2, 10")]
+    #[prost(oneof = "server_to_client::Message", tags = "1, 2, 3, 4, 10")]
     pub message: ::core::option::Option<server_to_client::Message>,
 }
 
@@ -62,10 +68,16 @@ pub mod server_to_client {
         /// `disconnect_rsp`, field 1.
         #[prost(message, tag = "1")]
         DisconnectRsp(super::DisconnectRsp),
-        /// `presence_ind`, field 2.
+        /// To a service.
         #[prost(message, tag = "2")]
         PresenceInd(super::PresenceInd),
-        /// `subscription_ended_ind`, field 10.
+        /// `drain_rsp`, field 3.
+        #[prost(message, tag = "3")]
+        DrainRsp(super::DrainRsp),
+        /// To a client.
+        #[prost(message, tag = "4")]
+        TopicInd(super::TopicInd),
+        /// To any.
         #[prost(message, tag = "10")]
         SubscriptionEndedInd(super::SubscriptionEndedInd),
     }
@@ -92,7 +104,49 @@ pub struct DisconnectReq {
 #[prost(prost_path = "::prost")]
 pub struct DisconnectRsp {}
 
-/// A client has come to a topic, or its session has gone.
+/// The instance that calls is given nothing new at the topic: messages and calls go to others. What it has been given it handles
+/// and answers, and then it closes or unsubscribes.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+#[prost(prost_path = "::prost")]
+pub struct DrainReq {}
+
+/// Nothing new follows this answer.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+#[prost(prost_path = "::prost")]
+pub struct DrainRsp {}
+
+/// An instance of a service has finished with some of a client's one-way messages, deliveries included. Of each client and topic it
+/// is sent 256 messages and 256 KiB ahead of that.
+#[allow(clippy::doc_markdown, reason = "the fields and comments are the schema's")]
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+#[prost(prost_path = "::prost")]
+pub struct PeerCredit {
+    /// The client, as it is named in "T/$in/\<peer>".
+    #[prost(string, tag = "1")]
+    pub peer: ::std::string::String,
+    /// How many messages it has finished with since it last said so.
+    #[prost(uint32, tag = "2")]
+    pub items: u32,
+}
+
+/// A client of a topic hears what is spoken there, since it came before the first service.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+#[prost(prost_path = "::prost")]
+pub struct TopicInd {
+    /// The topic T.
+    #[prost(string, tag = "1")]
+    pub topic: ::std::string::String,
+    /// The package that names the protocol of the first service.
+    #[prost(string, tag = "2")]
+    pub protocol: ::std::string::String,
+    /// The fingerprint of its schema.
+    #[prost(fixed64, tag = "3")]
+    pub fingerprint: u64,
+}
+
+/// A client has come to a topic, or its session has gone. An instance that subscribed with by_peer is introduced to each client
+/// before the first message of that client, and hears of nobody else.
+#[allow(clippy::doc_markdown, reason = "the fields and comments are the schema's")]
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 #[prost(prost_path = "::prost")]
 pub struct PresenceInd {
@@ -108,6 +162,37 @@ pub struct PresenceInd {
     /// Who the client is, by the name of its principal.
     #[prost(string, tag = "4")]
     pub principal: ::std::string::String,
+    /// The user, as the broker has authenticated the client.
+    #[prost(string, tag = "5")]
+    pub user: ::std::string::String,
+    /// The service, where the client is one.
+    #[prost(string, tag = "6")]
+    pub service: ::std::string::String,
+    /// What it may do, in words of the application.
+    #[prost(string, repeated, tag = "7")]
+    pub roles: ::std::vec::Vec<::std::string::String>,
+    /// Where it connects from, as the broker sees it, such as "tcp://192.0.2.7:50211".
+    #[prost(string, tag = "8")]
+    pub address: ::std::string::String,
+    /// The program that connects.
+    #[prost(string, tag = "9")]
+    pub client_name: ::std::string::String,
+    /// Its version.
+    #[prost(string, tag = "10")]
+    pub client_version: ::std::string::String,
+    /// The protocol that it speaks, where it has said so.
+    #[prost(string, tag = "11")]
+    pub protocol: ::std::string::String,
+    /// The fingerprint of its schema.
+    #[prost(fixed64, tag = "12")]
+    pub fingerprint: u64,
+    /// Whether this instance looks after the client: of all instances it alone tells its application that the client has come, and
+    /// that it has gone.
+    #[prost(bool, tag = "13")]
+    pub looks_after: bool,
+    /// Whether the client's session continues an earlier connection.
+    #[prost(bool, tag = "14")]
+    pub resumed: bool,
 }
 
 /// A subscription of the client has ended, since what allowed it was withdrawn.
@@ -140,6 +225,8 @@ pub enum Presence {
     Connected = 1,
     /// Its session has ended.
     Gone = 2,
+    /// It is there, and this instance looks after it from here on, since the one that did has gone.
+    LookedAfter = 3,
 }
 
 #[allow(
@@ -154,6 +241,7 @@ impl Presence {
             Self::Unspecified => "PRESENCE_UNSPECIFIED",
             Self::Connected => "PRESENCE_CONNECTED",
             Self::Gone => "PRESENCE_GONE",
+            Self::LookedAfter => "PRESENCE_LOOKED_AFTER",
         }
     }
 
@@ -164,6 +252,7 @@ impl Presence {
             "PRESENCE_UNSPECIFIED" => Some(Self::Unspecified),
             "PRESENCE_CONNECTED" => Some(Self::Connected),
             "PRESENCE_GONE" => Some(Self::Gone),
+            "PRESENCE_LOOKED_AFTER" => Some(Self::LookedAfter),
             _ => None,
         }
     }

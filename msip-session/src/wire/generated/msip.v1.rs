@@ -117,6 +117,26 @@ pub struct Subscribe {
     /// A msip.broker.v1.Grant, of a SUBSCRIBE with kind COMMAND: what the service enables for clients at its topic.
     #[prost(bytes = "vec", tag = "4")]
     pub grant: ::std::vec::Vec<u8>,
+    /// The topic carries typed traffic. Of "T": one client of T, which hears "T/$to/\<itself>" too. Of "T/$in": an instance of a
+    /// service, which hears each client apart, at "T/$in/\<peer>".
+    #[prost(bool, tag = "5")]
+    pub by_peer: bool,
+    /// What an instance of a service accepts of the others at its topic. The first one's rule holds.
+    #[prost(enumeration = "SchemaRule", tag = "6")]
+    pub schema_rule: i32,
+}
+
+/// The body of the ACK of a SUBSCRIBE with by_peer: what the first service of the topic speaks. Empty where there is none yet.
+#[allow(clippy::doc_markdown, reason = "the fields and comments are the schema's")]
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+#[prost(prost_path = "::prost")]
+pub struct Subscribed {
+    /// The package that names its protocol.
+    #[prost(string, tag = "1")]
+    pub protocol: ::std::string::String,
+    /// The fingerprint of its schema.
+    #[prost(fixed64, tag = "2")]
+    pub fingerprint: u64,
 }
 
 /// The metadata of a message, in front of its topic. At most 8 KiB.
@@ -195,6 +215,52 @@ pub struct Identity {
     /// What it may do, in words of the application.
     #[prost(string, repeated, tag = "4")]
     pub roles: ::std::vec::Vec<::std::string::String>,
+}
+
+/// Which schemas are accepted at a topic besides that of its first service.
+#[derive(
+    Clone,
+    Copy,
+    Debug,
+    PartialEq,
+    Eq,
+    Hash,
+    PartialOrd,
+    Ord,
+    ::prost::Enumeration
+)]
+#[prost(prost_path = "::prost")]
+#[repr(i32)]
+pub enum SchemaRule {
+    /// Any of the same protocol. A difference is told, and logged.
+    Unspecified = 0,
+    /// The same one only.
+    Strict = 1,
+}
+
+#[allow(
+    clippy::trivially_copy_pass_by_ref,
+    reason = "a method of prost's enums takes `&self`"
+)]
+impl SchemaRule {
+    /// The value's name, as the schema spells it.
+    #[must_use]
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Unspecified => "SCHEMA_RULE_UNSPECIFIED",
+            Self::Strict => "SCHEMA_RULE_STRICT",
+        }
+    }
+
+    /// The value of this name, as the schema spells it.
+    #[must_use]
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "SCHEMA_RULE_UNSPECIFIED" => Some(Self::Unspecified),
+            "SCHEMA_RULE_STRICT" => Some(Self::Strict),
+            _ => None,
+        }
+    }
 }
 
 /// How the body of a message is written.

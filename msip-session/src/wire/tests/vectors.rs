@@ -4,8 +4,12 @@ use std::collections::BTreeMap;
 
 use super::super::{
     Code, Codec, Compression, Credit, Detail, ErrorRef, ErrorText, HEADER_LEN, Hello, Identity,
-    Limits, Metadata, Payload, SessionId, Subscribe, Topic, Welcome, broker::Grant, parse_hello,
-    parse_subscribe, parse_welcome, split_error, write_ack, write_cancel, write_close,
+    Limits, Metadata, Payload, SchemaRule, SessionId, Subscribe, Subscribed, Topic, Welcome,
+    broker::{
+        ClientToServer, DrainReq, Grant, PeerCredit, Presence, PresenceInd, ServerToClient,
+        client_to_server, server_to_client,
+    },
+    parse_hello, parse_subscribe, parse_welcome, split_error, write_ack, write_cancel, write_close,
     write_credit, write_error, write_hello, write_long_error, write_metadata, write_ping,
     write_pong, write_subscribe, write_topic, write_welcome,
 };
@@ -165,6 +169,51 @@ impl Vector {
             protocol: self.text("subscribe.protocol"),
             fingerprint: self.number("subscribe.fingerprint"),
             grant: prost::Message::encode_to_vec(&grant),
+            by_peer: self.text("subscribe.by_peer") == "true",
+            schema_rule: self
+                .take("subscribe.schema_rule")
+                .map_or(0, |name| SchemaRule::from_str_name(name).unwrap().into()),
+        }
+    }
+
+    /// The body: as bytes, or as the message of a broker that it encodes.
+    fn body(&mut self) -> Vec<u8> {
+        let Some(message) = self.take("body.message") else {
+            return self.hex("body");
+        };
+        match message {
+            "Subscribed" => prost::Message::encode_to_vec(&Subscribed {
+                protocol: self.text("body.protocol"),
+                fingerprint: self.number("body.fingerprint"),
+            }),
+            "PresenceInd" => prost::Message::encode_to_vec(&ServerToClient {
+                message: Some(server_to_client::Message::PresenceInd(PresenceInd {
+                    topic: self.text("body.topic"),
+                    peer: self.text("body.peer"),
+                    presence: self.enums("body.presence", |name| {
+                        Presence::from_str_name(name).map(i32::from)
+                    })[0],
+                    principal: self.text("body.principal"),
+                    user: self.text("body.user"),
+                    roles: self.texts("body.roles"),
+                    address: self.text("body.address"),
+                    client_name: self.text("body.client_name"),
+                    protocol: self.text("body.protocol"),
+                    fingerprint: self.number("body.fingerprint"),
+                    looks_after: self.text("body.looks_after") == "true",
+                    ..PresenceInd::default()
+                })),
+            }),
+            "PeerCredit" => prost::Message::encode_to_vec(&ClientToServer {
+                message: Some(client_to_server::Message::PeerCredit(PeerCredit {
+                    peer: self.text("body.peer"),
+                    items: self.small("body.items"),
+                })),
+            }),
+            "DrainReq" => prost::Message::encode_to_vec(&ClientToServer {
+                message: Some(client_to_server::Message::DrainReq(DrainReq {})),
+            }),
+            other => panic!("{other} is no message of a broker"),
         }
     }
 
@@ -287,7 +336,7 @@ fn check(vector: &mut Vector, header: Header, frame: Frame) -> Vec<u8> {
             let read = Payload::parse(frame, &Limits::default()).unwrap();
             let topic = Topic::new(vector.text("topic").into(), 255).unwrap();
             assert_eq!(read.topic, topic, "{name}");
-            let body = vector.hex("body");
+            let body = vector.body();
             assert_eq!(read.body, body, "{name}");
             if header.flags.contains(Flags::META) {
                 let metadata = vector.metadata();

@@ -234,7 +234,7 @@ impl Node {
             };
             let failure = ErrorRef::new(Code::NotFound, "not this one");
             let is_refused = fails(subscribing.number);
-            let outcome = if is_refused { Err(failure) } else { Ok(()) };
+            let outcome: Result<&[u8], _> = if is_refused { Err(failure) } else { Ok(&[]) };
             session.answer_subscribe(subscribing.reply, outcome);
         }
     }
