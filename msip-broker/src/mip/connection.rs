@@ -264,6 +264,9 @@ impl<'a> Connection<'a> {
         }
         let max_body = self.peers.settings.max_body;
         let count = writer.fill(max_body);
+        let dropped = std::mem::take(&mut writer.dropped);
+        let dropped = usize::try_from(dropped).unwrap_or(usize::MAX);
+        attached.claimed.session.count_dropped(dropped);
         self.peers.counters.delivered(count);
         Ok(true)
     }

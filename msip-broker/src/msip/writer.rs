@@ -189,14 +189,14 @@ impl<'a> Writer<'a> {
         }
         if is_bare(publication.frames.first_chunk()) {
             return match self.sender.push_frames(&publication.frames).await {
-                Ok(0) => Ok(()),
                 Ok(too_large) => {
-                    tracing::debug!(too_large, "messages are larger than a peer accepts");
+                    self.session.count_dropped(too_large);
                     Ok(())
                 }
                 Err(msip_runtime::PushFramesError::NotSent(error)) => Err(error),
                 Err(error) => {
                     tracing::debug!(%error, "a publication is not sent");
+                    self.session.count_dropped(publication.count as usize);
                     Ok(())
                 }
             };
@@ -213,6 +213,7 @@ impl<'a> Writer<'a> {
                     | SendError::Metadata(_)),
                 ) => {
                     tracing::debug!(%error, "a message is not sent");
+                    self.session.count_dropped(1);
                 }
                 sent => sent?,
             }

@@ -110,6 +110,11 @@ impl Outbox {
         self.queue.dropped
     }
 
+    /// What was taken cannot be delivered.
+    pub(super) fn drop_counted(&mut self, count: usize) {
+        self.queue.drop_counted(count);
+    }
+
     /// Adds an item, or gives it back. The writer is to be woken by what is added to `wakes`. Returns whether there is so much
     /// that the publisher should wait.
     pub(super) fn push(

@@ -120,3 +120,47 @@ async fn a_body_at_the_limit_is_delivered_with_the_metadata_of_the_broker() {
     );
     broker.stop().await;
 }
+
+const ASK: Variant = Variant::new(6, "ask", MsgKind::Command).call(6);
+
+#[tokio::test]
+async fn what_is_over_the_max_body_of_a_receiver_is_counted_and_a_call_is_refused() {
+    let arguments = ["--listen", "tcp://127.0.0.1:0", "--admin", "127.0.0.1:0"];
+    let mut broker = Broker::start(&arguments, 1).await;
+    let admin = broker.line().await.replace("admin on http://", "");
+    let small = format!("{}?max_body=1KiB", broker.urls[0]);
+    let (tell, mut heard) = mpsc::channel(16);
+    let subscriber = UntypedClient::builder(&small, "raw", 0).service(Tell(tell));
+    let subscriber = subscriber.connect().await.expect("connects");
+    for topic in ["news", "ask/$in"] {
+        let subscribed = subscriber.subscribe(topic, &SubscribeOptions::new()).await;
+        subscribed.expect("is allowed");
+    }
+    let publisher = UntypedClient::builder(&broker.urls[0], "raw", 0)
+        .connect()
+        .await;
+    let publisher = publisher.expect("connects");
+    let message = |variant, topic, len: usize| {
+        let message = UntypedMessage::new(variant, vec![b'x'; len]).to_topic(topic);
+        message.expect("a topic")
+    };
+    let plain = CallOptions::new();
+    for (len, options) in [
+        (2000, plain.clone()),
+        (2000, plain.clone().header("a", "b")),
+    ] {
+        let sent = publisher.send(&message(&NOTE, "news", len), &options).await;
+        sent.expect("is sent");
+    }
+    let sent = publisher.send(&message(&NOTE, "news", 1000), &plain).await;
+    sent.expect("is sent");
+    let body = soon("a message", heard.recv()).await.expect("it is there");
+    assert_eq!(body.len(), 1000);
+    let metrics = get(&admin, "/metrics").await.expect("an answer").1;
+    let counted = "msip_broker_dropped_messages_total 2";
+    assert!(metrics.lines().any(|line| line == counted), "{metrics}");
+    let refused = publisher.call(&message(&ASK, "ask", 2000), &plain).await;
+    let refused = refused.expect_err("is too large for its receiver");
+    assert_eq!(refused.code(), Code::ResourceExhausted, "{refused}");
+    broker.stop().await;
+}
