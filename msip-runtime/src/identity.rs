@@ -150,6 +150,22 @@ impl Identity {
         self
     }
 
+    /// Who a client of a broker is, as the broker says. `None` where it has authenticated nobody.
+    pub(crate) fn of_presence(about: &wire::broker::PresenceInd) -> Option<Self> {
+        let is_named = !about.user.is_empty() || !about.service.is_empty();
+        if !is_named && about.roles.is_empty() && matches!(&*about.principal, "" | "anonymous") {
+            return None;
+        }
+        let subject = about.principal.clone();
+        Some(Self {
+            user: about.user.clone(),
+            service: about.service.clone(),
+            roles: about.roles.clone(),
+            peer: Some(PeerId::of_name(&about.peer)),
+            ..Self::new("broker").with_subject(subject)
+        })
+    }
+
     /// How long it still holds: nothing where it has expired, `None` where it never does.
     pub(crate) fn remaining(&self) -> Option<Duration> {
         let expires = self.expires?;

@@ -144,6 +144,7 @@
 extern crate self as msip_runtime;
 
 mod answered;
+mod attach;
 pub mod auth;
 pub mod body;
 mod call;
@@ -153,6 +154,12 @@ pub mod compatibility;
 mod connection;
 mod decode_pool;
 mod decoded_size;
+#[allow(
+    dead_code,
+    unused_imports,
+    reason = "a connection of many clients uses the rest of it"
+)]
+mod demux;
 pub mod describe;
 mod dispatch;
 mod driver;
@@ -201,6 +208,7 @@ mod with;
 pub use answered::{Answered, ItemStream};
 #[doc(hidden)]
 pub use answered::{EmptyStream, widen};
+pub use attach::{AsService, AttachError, AttachedServer};
 pub use body::{Codec, Compression};
 pub use bytes;
 pub use call::Call;

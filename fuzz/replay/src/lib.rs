@@ -1,4 +1,4 @@
-//! Replays the corpora of the fuzz targets in ordinary tests, with random mutations of them.
+//! Replays the corpora of the fuzz targets in ordinary tests, with random mutations of them; and runs the seeds of simulations.
 
 #![expect(
     clippy::expect_used,
@@ -6,7 +6,11 @@
     reason = "a test that cannot go on fails"
 )]
 
+mod seeds;
+
 use std::{fs, path::Path};
+
+pub use seeds::{chosen_seed, fixed_seeds, fresh_seeds, run_seeds};
 
 /// The corpus of a target, with the names of its files.
 fn corpus(target: &str) -> Vec<(String, Vec<u8>)> {

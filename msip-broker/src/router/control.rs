@@ -4,7 +4,7 @@
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap, HashSet},
     sync::{
-        Arc, Mutex, MutexGuard,
+        Arc,
         atomic::{AtomicU64, AtomicUsize},
     },
     time::Duration,
@@ -19,7 +19,7 @@ use super::{
     routes::Routes,
     session::Session,
     subscriptions::Subscriptions,
-    sync::lock,
+    sync::{Mutex, MutexGuard, lock},
 };
 use crate::{
     access::{Grant, Grants, Principal, Rights},

@@ -67,11 +67,17 @@ pub(super) enum FaultInjection {
     WaitForStuck,
     /// STATEs are kept after they have expired.
     KeepExpired,
+    /// A STATE is sent by the route that its publisher knew before it was kept.
+    KeepByOldRoute,
+    /// An outbox takes what was routed before the rights of its session changed.
+    TakeByOldRights,
+    /// A writer that waits is not woken.
+    WakeNobody,
 }
 
 #[cfg(test)]
 impl FaultInjection {
-    /// All of them.
+    /// All that a single thread can notice.
     pub(super) const ALL: [Self; 31] = [
         Self::OldRoutes,
         Self::DeliverTwice,

@@ -3,7 +3,7 @@
 use std::{
     collections::BTreeMap,
     sync::{
-        Arc, Mutex,
+        Arc,
         atomic::{
             AtomicU64, AtomicUsize,
             Ordering::{AcqRel, Relaxed},
@@ -14,7 +14,7 @@ use std::{
 
 use bytes::Bytes;
 
-use super::{Limits, Publication, Refused, StateKey, fault_injection::FaultInjection};
+use super::{Limits, Publication, Refused, StateKey, fault_injection::FaultInjection, sync::Mutex};
 
 /// The last STATE of each variant and key of a topic. Its lock makes publishing one and subscribing to it take turns.
 #[derive(Debug, Default)]

@@ -4,6 +4,8 @@
 //! a lock that all connections share: a publisher keeps the route of each topic that it sends to, until
 //! a subscription or a right changes that concerns it. The others each lock one session, or one topic's kept values.
 
+#[cfg(test)]
+mod choices;
 mod control;
 mod dead_letter;
 mod exchange;
@@ -49,3 +51,6 @@ pub use publisher::{Published, Publisher};
 pub use refused::{EndReason, Refused};
 pub use session::SessionHandle;
 pub use wake::WakeList;
+
+#[cfg(test)]
+use choices::Choice;

@@ -128,7 +128,9 @@ impl Outbox {
         let (bytes, count) = item.size();
         match self.status {
             Status::Ended(_) => return Err((Rejected::Gone, item)),
-            _ if generation < self.min_generation => return Err((Rejected::Stale, item)),
+            _ if generation < self.min_generation && !FaultInjection::TakeByOldRights.is_on() => {
+                return Err((Rejected::Stale, item));
+            }
             Status::Away if !item.is_kept_while_away() => {
                 self.queue.drop_counted(count);
                 return Err((Rejected::Dropped, item));
@@ -165,7 +167,11 @@ impl Outbox {
     }
 
     fn queued(&mut self, now: Duration, limits: &Limits, wakes: &mut WakeList) -> bool {
-        self.wake_writer(wakes);
+        if matches!(self.writer, Writer::Parked(..))
+            && let Writer::Parked(waker, _) = std::mem::replace(&mut self.writer, Writer::Woken)
+        {
+            wakes.push(Some(waker).filter(|_| !FaultInjection::WakeNobody.is_on()));
+        }
         self.is_waited_for_until(now, limits).is_some()
     }
 

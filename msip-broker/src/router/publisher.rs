@@ -348,7 +348,7 @@ fn keep(
             continue;
         };
         let mut values = lock(&kept.values);
-        if !route.is_outdated() {
+        if !route.is_outdated() || FaultInjection::KeepByOldRoute.is_on() {
             let totals = router.kept_totals();
             if let Err(refused) = totals.keep(&mut values, state, publication, router.limits()) {
                 drop(values);

@@ -1,14 +1,13 @@
 //! How much the sessions of a principal may send.
 
-use std::{
-    collections::HashMap,
-    sync::{Arc, Mutex},
-    time::Duration,
-};
+use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use msip_session::wire::Code;
 
-use super::{Refused, sync::lock};
+use super::{
+    Refused,
+    sync::{Mutex, lock},
+};
 use crate::access::{Principal, PrincipalLimits};
 
 /// What a principal has sent of what it may, shared by its sessions.

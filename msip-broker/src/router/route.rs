@@ -3,14 +3,16 @@
 use std::sync::{
     Arc,
     atomic::{
-        AtomicBool, AtomicUsize,
+        AtomicUsize,
         Ordering::{Acquire, Relaxed, Release},
     },
 };
 
 use bytes::Bytes;
 
-use super::{SessionKey, fault_injection::FaultInjection, kept::Kept, session::Session};
+use super::{
+    SessionKey, fault_injection::FaultInjection, kept::Kept, session::Session, sync::AtomicBool,
+};
 
 /// Whom the messages of a topic go to, as long as no subscription and no right changes that concerns it.
 #[derive(Debug)]

@@ -188,6 +188,8 @@ impl<'a> Sending<'a> {
         generation: u64,
     ) {
         let shares = group.divide(pending.publication.count, load, &pending.tried);
+        #[cfg(test)]
+        super::choices::note_messages(&pending, &shares);
         match *shares {
             [] => self.unplaced.push(pending),
             [(session, _)] => self.push(session, pending, generation),
@@ -229,7 +231,11 @@ impl<'a> Sending<'a> {
             (Target::Group(name), _) => {
                 match route.groups.iter().find(|group| group.name == *name) {
                     Some(group) => self.one_of(group, pending, Session::waiting, generation),
-                    None => self.unplaced.push(pending),
+                    None => {
+                        #[cfg(test)]
+                        super::choices::note_messages(&pending, &[]);
+                        self.unplaced.push(pending);
+                    }
                 }
             }
             (Target::Service, _) => self.one_of(&route.services, pending, |_| 0, generation),
@@ -265,7 +271,10 @@ impl<'a> Sending<'a> {
         loop {
             let route = self.router.route(&request.topic);
             let may = |one: &Session| one.is_connected() && !request.tried.contains(&one.key);
-            let Some(chosen) = route.callees.choose(Session::open_calls, may).cloned() else {
+            let chosen = route.callees.choose(Session::open_calls, may).cloned();
+            #[cfg(test)]
+            super::choices::note_call(&request, chosen.as_ref().map(|one| one.key));
+            let Some(chosen) = chosen else {
                 return Err((Refused::no_service(), request));
             };
             request.tried.push(chosen.key);

@@ -2,11 +2,8 @@
 
 use std::{
     sync::{
-        Arc, Mutex,
-        atomic::{
-            AtomicBool, AtomicU64, AtomicUsize,
-            Ordering::{Acquire, Relaxed, Release},
-        },
+        Arc,
+        atomic::Ordering::{Acquire, Relaxed, Release},
     },
     task::{Context, Poll},
     time::Duration,
@@ -16,7 +13,7 @@ use super::{
     Dialect, EndReason, Limits, OutboxItem, SessionKey, WakeList,
     open_calls::OpenCalls,
     outbox::{Outbox, Rejected, Status},
-    sync::lock,
+    sync::{AtomicBool, AtomicU64, AtomicUsize, Mutex, lock},
 };
 use crate::access::Principal;
 

@@ -24,6 +24,7 @@ use crate::{
 
 mod by_kind;
 mod failures;
+mod interleavings;
 mod matrix;
 mod outboxes;
 mod rights;

@@ -6,6 +6,8 @@ use bytes::Bytes;
 use msip_session::wire::Escaped;
 use thiserror::Error;
 
+use super::Internal;
+
 /// The most levels of a topic or a filter of an MSIP peer.
 pub const MAX_LEVELS: usize = 32;
 
@@ -28,6 +30,15 @@ impl Filter {
             Self::Literal(topic) => topic.len(),
             Self::Pattern(filter) => filter.as_str().len(),
         }
+    }
+
+    /// Whether it is about `T/$in`.
+    pub(crate) fn is_of_services(&self) -> bool {
+        let text = match self {
+            Self::Literal(topic) => topic,
+            Self::Pattern(filter) => filter.as_str().as_bytes(),
+        };
+        matches!(Internal::of(text), Internal::Services(_))
     }
 
     /// Whether the messages of a topic are asked for.

@@ -110,12 +110,12 @@ use msip_session::wire::Side;
 /// ```
 #[derive(Debug)]
 pub struct ClientBuilder<P, H> {
-    url: String,
+    pub(super) url: String,
     handler: H,
     settings: Settings,
     stacks: Stacks,
     name: String,
-    connector: Option<Connector>,
+    pub(super) connector: Option<Connector>,
     given: GivenOptions,
     credential: CredentialSource,
     channels: Vec<Channel>,
@@ -126,8 +126,8 @@ pub struct ClientBuilder<P, H> {
 pub(super) struct Parts {
     url: ServiceUrl,
     connector: Connector,
-    settings: Settings,
-    stacks: Stacks,
+    pub(super) settings: Settings,
+    pub(super) stacks: Stacks,
     name: String,
     credential: CredentialSource,
     channels: Vec<ChannelPlan>,
@@ -274,7 +274,7 @@ impl<P, H> ClientBuilder<P, H> {
         self
     }
 
-    pub(super) fn map_handler<T>(self, map: impl FnOnce(H) -> T) -> ClientBuilder<P, T> {
+    pub(crate) fn map_handler<T>(self, map: impl FnOnce(H) -> T) -> ClientBuilder<P, T> {
         let Self {
             url,
             handler,

@@ -92,6 +92,8 @@ impl Shared {
 #[derive(Debug, Default, Clone)]
 pub(super) struct Welcomed {
     pub(super) address: Option<Address>,
+    pub(super) is_confidential: bool,
+    pub(super) is_broker: bool,
     pub(super) peer_id: u64,
     pub(super) server_name: String,
     pub(super) server_fingerprint: u64,
@@ -306,6 +308,16 @@ impl<'a> ConnectionInfo<'a> {
     #[must_use]
     pub fn server_fingerprint(&self) -> u64 {
         self.welcomed().server_fingerprint
+    }
+
+    /// Whether only both ends can read or change what is sent: the connection is encrypted, or is on this machine.
+    pub(super) fn is_confidential(&self) -> bool {
+        self.welcomed().is_confidential
+    }
+
+    /// Whether the server routes messages by topic.
+    pub(super) fn is_broker(&self) -> bool {
+        self.welcomed().is_broker
     }
 
     fn welcomed(&self) -> Welcomed {

@@ -74,6 +74,8 @@ pub(super) struct Established {
     pub(super) encoding: Encoding,
     pub(super) welcome: Box<WelcomeFrame>,
     pub(super) identity: Identity,
+    /// Whether only both ends can read what is sent.
+    pub(super) is_confidential: bool,
 }
 
 /// Connects to the first address that answers, to resume the session of `identity` or to begin one.
@@ -146,6 +148,7 @@ async fn establish_at(
         }
         None => None,
     };
+    let is_confidential = opened.is_confidential;
     let mut stream = opened.stream;
     let identity = match resuming {
         Some(identity) => identity.clone(),
@@ -198,6 +201,7 @@ async fn establish_at(
         encoding,
         welcome,
         identity,
+        is_confidential,
     })
 }
 

@@ -1,6 +1,7 @@
 //! The client: one connection, which is kept alive.
 
 mod backoff;
+mod broker_link;
 mod builder;
 mod channels;
 mod connect_with;
@@ -23,6 +24,7 @@ use std::{future::Future, marker::PhantomData, sync::Arc, time::Duration};
 use tokio::sync::watch;
 
 pub use backoff::Reconnect;
+pub(crate) use broker_link::BrokerLink;
 pub use builder::ClientBuilder;
 pub use connect_with::ConnectWith;
 pub use connection::{ConnectionInfo, ConnectionState};

@@ -253,7 +253,7 @@ impl<'a, E: Outgoing> OutgoingMessage<'a, E> {
     /// The key of a STATE.
     fn key(&self) -> Option<StateKey> {
         let message = self.message?;
-        state_key(self.variant, || {
+        state_key(self.variant, self.topic, || {
             // The sender's own word comes before the schema's.
             match wire::Metadata::decode(self.metadata.as_slice()) {
                 Ok(metadata) if !metadata.key.is_empty() => metadata.key.into_bytes(),
@@ -376,11 +376,23 @@ pub(crate) fn metadata_of_cleared(cleared: Vec<u8>) -> Vec<u8> {
     which.encode_to_vec()
 }
 
-/// The key of a STATE among those of its variant; none for any other kind.
-pub(super) fn state_key(variant: &Variant, key: impl FnOnce() -> Vec<u8>) -> Option<StateKey> {
-    (variant.kind == MsgKind::State).then(|| StateKey {
-        variant: variant.number,
-        key: key(),
+/// The key of a STATE among those of its variant that wait to be sent, at each topic; none for any other kind.
+pub(super) fn state_key(
+    variant: &Variant,
+    topic: Option<&Topic>,
+    key: impl FnOnce() -> Vec<u8>,
+) -> Option<StateKey> {
+    (variant.kind == MsgKind::State).then(|| {
+        let mut key = key();
+        if let Some(topic) = topic {
+            // No topic has this byte.
+            key.push(0);
+            key.extend_from_slice(topic.as_str().as_bytes());
+        }
+        StateKey {
+            variant: variant.number,
+            key,
+        }
     })
 }
 
@@ -388,5 +400,23 @@ fn head(variant: &Variant, options: &CallOptions) -> RequestHead<'static> {
     RequestHead {
         urgent: options.urgent.unwrap_or(variant.urgent),
         ..variant.head()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+
+    use super::*;
+
+    #[test]
+    fn a_state_replaces_none_of_another_topic() {
+        let variant = Variant::new(1, "position", MsgKind::State);
+        let topic = |text: &'static str| Topic::new(Bytes::from_static(text.as_bytes()), 255);
+        let (ada, bob) = (topic("T/$to/ada").unwrap(), topic("T/$to/bob").unwrap());
+        let key = |topic| state_key(&variant, topic, || b"7".to_vec());
+        assert_ne!(key(Some(&ada)), key(Some(&bob)));
+        assert_ne!(key(Some(&ada)), key(None));
+        assert_eq!(key(Some(&ada)), key(Some(&ada)));
     }
 }

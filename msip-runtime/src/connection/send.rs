@@ -15,7 +15,7 @@ use super::{
     outgoing::{OutgoingMessage, state_key},
 };
 use crate::{CallError, CallOptions, SendError, body::Prepared, protocol::Variant, sync::Ordering};
-use msip_session::{RequestHead, Session, is_droppable};
+use msip_session::{RequestHead, Session, is_droppable, wire::Topic};
 
 impl ConnectionShared {
     /// Sends a one-way message, once there is capacity.
@@ -155,11 +155,12 @@ impl ConnectionShared {
         }
     }
 
-    /// Sends a one-way message whose metadata and body are encoded already, in this connection's encoding; `key` makes the key
-    /// of a STATE. Returns whether it was taken.
+    /// Sends a one-way message whose metadata and body are encoded already, in this connection's encoding, to a topic of a broker
+    /// or to the other end; `key` makes the key of a STATE. Returns whether it was taken.
     pub(crate) fn try_send_prepared(
         &self,
         variant: &Variant,
+        topic: Option<&Topic>,
         metadata: &[u8],
         body: &Prepared,
         key: impl FnOnce() -> Vec<u8>,
@@ -167,6 +168,7 @@ impl ConnectionShared {
         let head = RequestHead {
             compressed: body.compressed,
             metadata,
+            topic,
             ..variant.head()
         };
         let write = |buffer: &mut Vec<u8>| buffer.extend_from_slice(&body.bytes);
@@ -178,7 +180,7 @@ impl ConnectionShared {
         };
         let is_taken = is_free && session.send(&head, write).is_ok()
             || is_droppable(variant.kind) && {
-                let key = state_key(variant, key);
+                let key = state_key(variant, topic, key);
                 session.enqueue_droppable(&head, key, None, write).is_ok()
             };
         if is_taken {

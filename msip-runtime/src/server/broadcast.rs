@@ -9,11 +9,12 @@ use std::{
 
 use super::{Peer, PeerId, registry::Registry};
 use crate::{
-    Envelope, OutboundAll, Protocol, Variant,
+    Envelope, OutboundAll, Protocol, SendError, Variant,
     body::{Encoding, Prepared, key_of, key_only},
-    connection::{Way, check_clearable, metadata_of_cleared},
+    connection::{Addressed, Way, add_key, check_clearable, metadata_of_cleared},
     instruments::OmittedLine,
     log_rate::{LimitedLog, LogRate},
+    options::NO_OPTIONS,
 };
 
 /// Many clients of one server. What may be sent to them at once are methods of the generated trait
@@ -23,6 +24,11 @@ use crate::{
 /// client without capacity is skipped, and the number of clients that accepted the message is returned. The clients are
 /// looked up at each send; those to whom a middleware does not [permit](crate::middleware::Middleware::permits_broadcast) the
 /// message, such as [`Authorize`](crate::middleware::Authorize), do not hear it.
+///
+/// Of a server that is [attached](crate::Server::attach) to a broker it is about the clients of one topic. Without a room,
+/// [`only`](Self::only) and [`except`](Self::except) it is one message, which the broker gives to every client of the topic; with
+/// them, or with outgoing middleware, it is one for each of the clients that this instance knows. The number that is returned is
+/// always of these.
 ///
 /// # Examples
 ///
@@ -188,6 +194,50 @@ impl<P: Protocol> Broadcast<P> {
         self.registry.upgrade()
     }
 
+    /// Adds the key that the schema names, where the message goes to topics: a broker cannot read the body.
+    fn add_key(
+        &self,
+        message: &P::ServerToClient,
+        variant: &Variant,
+        metadata: &mut Vec<u8>,
+    ) -> Result<(), SendError> {
+        if variant.key_number.is_none() {
+            return Ok(());
+        }
+        let registry = self.registry();
+        let topic = registry.as_ref().and_then(|registry| registry.topic());
+        let topic = topic.map(|(_, topic)| topic);
+        add_key(metadata, &Addressed { message, topic }, &NO_OPTIONS)
+    }
+
+    /// Sends one message that the broker gives to every client of the topic. `None` where that is not what these clients are: they
+    /// are not all of a topic, or a middleware looks at each.
+    fn send_to_topic(
+        &self,
+        message: &P::ServerToClient,
+        variant: &Variant,
+        metadata: &[u8],
+    ) -> Option<usize> {
+        let registry = self.registry()?;
+        let (connection, topic) = registry.topic()?;
+        let is_everyone = self.room.is_none() && self.only.is_none() && self.except.is_empty();
+        let is_looked_at = registry.any(|peer| peer.outgoing().installed().is_some());
+        if !is_everyone || is_looked_at {
+            return None;
+        }
+        let body = if self.clears {
+            Some(Prepared::uncompressed(Vec::new()))
+        } else {
+            body(&connection.encoding(), message, variant)
+        };
+        let is_taken = body.is_some_and(|body| {
+            connection.try_send_prepared(variant, Some(topic), metadata, &body, || {
+                key_of(message, variant)
+            })
+        });
+        Some(if is_taken { registry.len() } else { 0 })
+    }
+
     /// Whether neither [`only`](Self::only) nor [`except`](Self::except) leaves a client out.
     fn admits(&self, id: PeerId) -> bool {
         let is_among = self.only.as_ref().is_none_or(|only| only.contains(&id));
@@ -215,12 +265,18 @@ impl<P: Protocol> OutboundAll<P::ServerToClient> for Broadcast<P> {
         if self.clears && check_clearable(variant).is_err() {
             return 0;
         }
-        let peers = self.peers();
-        let metadata = if self.clears {
+        let mut metadata = if self.clears {
             metadata_of_cleared(key_only(&message, variant))
         } else {
             Vec::new()
         };
+        if self.add_key(&message, variant, &mut metadata).is_err() {
+            return 0;
+        }
+        if let Some(taken) = self.send_to_topic(&message, variant, &metadata) {
+            return taken;
+        }
+        let peers = self.peers();
         // A body for each encoding in use among them; usually there is one.
         let mut bodies = Vec::new();
         let (mut taken, mut refused) = (0, 0);
@@ -254,8 +310,9 @@ impl<P: Protocol> OutboundAll<P::ServerToClient> for Broadcast<P> {
                 bodies.len() - 1
             });
             if let Some((_, Some(body))) = bodies.get(place)
-                && connection
-                    .try_send_prepared(variant, &metadata, body, || key_of(&message, variant))
+                && connection.try_send_prepared(variant, peer.to(), &metadata, body, || {
+                    key_of(&message, variant)
+                })
             {
                 taken += 1;
             }

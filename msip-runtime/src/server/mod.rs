@@ -4,6 +4,8 @@ mod about_client;
 mod accept;
 mod acceptor;
 mod admission;
+mod at_topic;
+mod attached;
 mod authenticate;
 mod begin;
 mod broadcast;
@@ -44,6 +46,7 @@ use std::{
 
 pub use accept::DrainReport;
 pub use acceptor::{AcceptError, Acceptor};
+pub(crate) use attached::{AttachedClients, AttachedService};
 pub use authenticate::{Authenticator, ConnectRequest};
 pub use broadcast::Broadcast;
 pub use builder::{BindError, ServerBuilder};

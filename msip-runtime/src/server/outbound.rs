@@ -11,10 +11,16 @@ use crate::{
     sender::impl_push,
     with::With,
 };
+use msip_session::wire::Topic;
 
 impl<P: Protocol> Linked for Peer<P> {
     fn shared(&self) -> &Arc<ConnectionShared> {
         Peer::shared(self)
+    }
+
+    #[inline]
+    fn topic(&self) -> Option<&Topic> {
+        self.to()
     }
 
     fn outgoing(&self) -> &Stack {

@@ -12,6 +12,7 @@ use std::{
 use super::{
     Registry,
     about_client::AboutClient,
+    at_topic::AtTopic,
     log_limiter::LogLimiter,
     peer_connection::{PeerConnection, Remote},
 };
@@ -26,7 +27,7 @@ use crate::{
     transport::{PeerAddress, PeerCredential},
     with::With,
 };
-use msip_session::Lost;
+use msip_session::{Lost, wire::Topic};
 
 /// A client of the protocol `P`, as the server sees it. What a server may say are methods of the generated trait
 /// `SendServerToClient`.
@@ -129,6 +130,8 @@ struct Shared<P: Protocol> {
     /// What was open when the session ended; unset before.
     lost: OnceLock<Vec<LostExchange>>,
     registry: Weak<Registry<Peer<P>>>,
+    /// Where it is, where the connection is that to a broker. In a box, since most have none.
+    at: Option<Box<AtTopic>>,
 }
 
 /// What is kept of a client while its session is parked, besides its name and address.
@@ -180,6 +183,28 @@ impl<P: Protocol> Peer<P> {
         outgoing: Stack,
         registry: &Arc<Registry<Self>>,
     ) -> Self {
+        Self::introduced(introduction, connection, outgoing, registry, None)
+    }
+
+    /// A client at a topic of the broker that this connection leads to.
+    pub(super) fn at_topic(
+        introduction: Introduction,
+        connection: Arc<ConnectionShared>,
+        outgoing: Stack,
+        registry: &Arc<Registry<Self>>,
+        at: AtTopic,
+    ) -> Self {
+        let at = Some(Box::new(at));
+        Self::introduced(introduction, connection, outgoing, registry, at)
+    }
+
+    fn introduced(
+        introduction: Introduction,
+        connection: Arc<ConnectionShared>,
+        outgoing: Stack,
+        registry: &Arc<Registry<Self>>,
+        at: Option<Box<AtTopic>>,
+    ) -> Self {
         let Introduction {
             id,
             remote,
@@ -202,6 +227,7 @@ impl<P: Protocol> Peer<P> {
             extensions,
             lost: OnceLock::new(),
             registry,
+            at,
         };
         Self {
             shared: Arc::new(shared),
@@ -262,6 +288,7 @@ impl<P: Protocol> Peer<P> {
             extensions,
             lost: OnceLock::new(),
             registry: Arc::downgrade(registry),
+            at: None,
         };
         Self {
             shared: Arc::new(shared),
@@ -280,9 +307,16 @@ impl<P: Protocol> Peer<P> {
     }
 
     /// Who the client is, as the server's [`authenticate`](crate::ServerBuilder::authenticate) has answered for its current
-    /// connection, or its last one; `None` where the server has no such hook.
+    /// connection, or its last one; `None` where the server has no such hook. Of a client at a [`topic`](Self::topic): as the
+    /// broker has authenticated it.
     pub fn identity(&self) -> Option<Arc<Identity>> {
-        self.shared.connection.identity()
+        self.shared.identity()
+    }
+
+    /// The topic at which the client speaks, where the server is [attached](crate::Server::attach) to a broker; `None` on a direct
+    /// connection.
+    pub fn topic(&self) -> Option<&str> {
+        self.shared.at.as_ref().map(|at| &*at.topic)
     }
 
     /// Whether the client has resumed this session: false on its first connection, true on every later one.
@@ -298,6 +332,16 @@ impl<P: Protocol> Peer<P> {
             .lock()
             .unwrap_or_else(PoisonError::into_inner) = remote;
         self.shared.resumed.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether its session continues an earlier connection.
+    pub(super) fn set_resumed(&self, resumed: bool) {
+        self.shared.resumed.store(resumed, Ordering::Relaxed);
+    }
+
+    /// Whether both are handles of one client's session.
+    pub(super) fn is_same(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.shared, &other.shared)
     }
 
     /// Whether its schema has another fingerprint, and was not compared yet.
@@ -362,6 +406,7 @@ impl<P: Protocol> Peer<P> {
             name: &self.shared.client_name,
             fingerprint: self.shared.client_fingerprint,
             lost: &self.shared.lost,
+            topic: self.topic(),
         }
     }
 
@@ -393,7 +438,8 @@ impl<P: Protocol> Peer<P> {
         Call::new(&self.serving, &self.shared.connection)
     }
 
-    /// Sends `len` bytes to the client and back, and returns the round-trip time. No handler is involved.
+    /// Sends `len` bytes to the client and back, and returns the round-trip time. No handler is involved. Of a client at a
+    /// [`topic`](Self::topic): to the broker and back.
     ///
     /// # Errors
     ///
@@ -414,11 +460,17 @@ impl<P: Protocol> Peer<P> {
     /// with a wait that grows as long as its connections do not last. After any other, such as `PERMISSION_DENIED` or
     /// `ABORTED`, its handler decides in `on_closed_by_server`, and stays away unless it is implemented.
     ///
+    /// Of a client at a [`topic`](Self::topic), the broker is asked to end its session in this way.
+    ///
     /// # Protocol
     ///
     /// docs/protocol.md, "Errors and close".
     pub fn disconnect(&self, status: impl Into<Status>) {
-        self.shared.connection.begin_close(&status.into());
+        let status = status.into();
+        match &self.shared.at {
+            None => self.shared.connection.begin_close(&status),
+            Some(at) => at.disconnect(status),
+        }
     }
 
     /// A future that is ready once the connection to this client drains: the server shuts down, or either side closes the
@@ -428,7 +480,10 @@ impl<P: Protocol> Peer<P> {
     ///
     /// Dropping the future loses nothing.
     pub fn draining(&self) -> Draining {
-        self.shared.connection.draining()
+        match &self.shared.at {
+            None => self.shared.connection.draining(),
+            Some(at) => at.draining(),
+        }
     }
 
     pub(crate) fn shared(&self) -> &Arc<ConnectionShared> {
@@ -438,6 +493,12 @@ impl<P: Protocol> Peer<P> {
     /// The peers of this server.
     pub(super) fn registry(&self) -> &Weak<Registry<Self>> {
         &self.shared.registry
+    }
+
+    /// Where what is sent to it goes; `None` on a direct connection.
+    #[inline]
+    pub(super) fn to(&self) -> Option<&Topic> {
+        self.shared.at.as_ref().map(|at| &at.to)
     }
 
     /// The client as middleware sees it.
@@ -480,6 +541,13 @@ impl<P: Protocol> Peer<P> {
 }
 
 impl<P: Protocol> Shared<P> {
+    fn identity(&self) -> Option<Arc<Identity>> {
+        match &self.at {
+            None => self.connection.identity(),
+            Some(at) => at.identity.clone(),
+        }
+    }
+
     fn remote(&self) -> Remote {
         self.remote
             .lock()
@@ -498,7 +566,7 @@ impl<P: Protocol> RemotePeer for Shared<P> {
     }
 
     fn identity(&self) -> Option<Arc<Identity>> {
-        self.connection.identity()
+        Shared::identity(self)
     }
 
     fn extensions(&self) -> &Extensions {
@@ -511,6 +579,7 @@ impl<P: Protocol> fmt::Debug for Shared<P> {
         f.debug_struct("Peer")
             .field("protocol", &P::NAME)
             .field("id", &self.id)
+            .field("topic", &self.at.as_ref().map(|at| &*at.topic))
             .field("address", &self.remote().address)
             .finish_non_exhaustive()
     }

@@ -27,6 +27,9 @@ impl From<&Connection> for Remote {
 }
 
 /// Information about a peer's connection; from [`Peer::connection`](crate::Peer::connection).
+///
+/// A client at a [`topic`](Self::topic) of a broker shares the server's connection to the broker with all others: round trip, queue,
+/// codec, compression, counts and confidentiality are that connection's.
 #[derive(Debug)]
 pub struct PeerConnection<'a> {
     pub(super) connection: &'a ConnectionShared,
@@ -34,6 +37,7 @@ pub struct PeerConnection<'a> {
     pub(super) name: &'a str,
     pub(super) fingerprint: u64,
     pub(super) lost: &'a OnceLock<Vec<LostExchange>>,
+    pub(super) topic: Option<&'a str>,
 }
 
 impl<'a> PeerConnection<'a> {
@@ -111,10 +115,20 @@ impl<'a> PeerConnection<'a> {
     /// Whether it is connected.
     #[must_use]
     pub fn is_open(&self) -> bool {
-        self.connection
-            .lock()
-            .session()
-            .is_some_and(|session| session.is_open())
+        let has_gone = self.topic.is_some() && self.lost.get().is_some();
+        !has_gone
+            && self
+                .connection
+                .lock()
+                .session()
+                .is_some_and(|session| session.is_open())
+    }
+
+    /// The topic at which the client speaks, where the server is [attached](crate::Server::attach) to a broker; `None` on a direct
+    /// connection.
+    #[must_use]
+    pub fn topic(&self) -> Option<&'a str> {
+        self.topic
     }
 
     /// The name of the client; it may be empty.

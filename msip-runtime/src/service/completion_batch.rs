@@ -1,5 +1,6 @@
 //! Completion batches: the results of a service, reported to the session many at a time, under one lock.
 
+use super::inbox::Inbox;
 use crate::{
     Status, Variant,
     connection::{Completion, ConnectionShared, Outgoing, Terms},
@@ -16,6 +17,8 @@ const MESSAGES: u32 = 128;
 const ANSWERS: usize = 128;
 const ANSWERS_LEN: usize = 64 * 1024;
 
+const NOTHING: Credit = Credit { items: 0, bytes: 0 };
+
 /// Completions that were not reported to the session yet. Nothing stays here while the service waits for anything.
 #[derive(Debug)]
 pub(super) struct CompletionBatch<Out> {
@@ -30,7 +33,7 @@ impl<Out: Outgoing> CompletionBatch<Out> {
     pub(super) fn new(terms: Terms) -> Self {
         Self {
             terms,
-            handled: Credit { items: 0, bytes: 0 },
+            handled: NOTHING,
             answers: Vec::new(),
             answers_len: 0,
         }
@@ -80,18 +83,27 @@ impl<Out: Outgoing> CompletionBatch<Out> {
 
     /// Tells the session.
     #[inline]
-    pub(super) fn settle(&mut self, connection: &ConnectionShared) {
+    pub(super) fn settle(&mut self, connection: &ConnectionShared, inbox: &Inbox) {
         if self.handled.items > 0 || !self.answers.is_empty() {
-            self.settle_now(connection);
+            self.settle_now(connection, inbox);
         }
     }
 
     /// By itself, so that a poll that has nothing to tell stays short.
     #[inline(never)]
-    fn settle_now(&mut self, connection: &ConnectionShared) {
-        let handled = std::mem::replace(&mut self.handled, Credit { items: 0, bytes: 0 });
+    fn settle_now(&mut self, connection: &ConnectionShared, inbox: &Inbox) {
+        let handled = std::mem::replace(&mut self.handled, NOTHING);
         self.answers_len = 0;
-        connection.settle(&self.terms, handled, &mut self.answers);
+        let Some(window) = inbox.window() else {
+            return connection.settle(&self.terms, handled, &mut self.answers);
+        };
+        // The session has granted that already.
+        if !self.answers.is_empty() {
+            connection.settle(&self.terms, NOTHING, &mut self.answers);
+        }
+        if handled.items > 0 {
+            window.handled(handled, self.terms.connection);
+        }
     }
 
     /// Gives back the memory that a burst needed.

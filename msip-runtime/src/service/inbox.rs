@@ -2,8 +2,9 @@
 
 use std::{
     collections::VecDeque,
+    fmt,
     sync::{
-        Mutex, MutexGuard, PoisonError,
+        Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, Ordering},
     },
     task::{Context, Poll, Waker},
@@ -16,12 +17,14 @@ use crate::{
     body::Body,
     connection::{RefusedSubscription, Terms},
 };
-use msip_session::{BareMessage, Incoming, SubscribeRequest};
+use msip_session::{BareMessage, Incoming, SubscribeRequest, wire::Credit};
 
 /// What has been received and not been taken yet. The session's window and limits bound it.
 #[derive(Debug, Default)]
 pub(crate) struct Inbox {
     state: Mutex<InboxState>,
+    /// Where it is a part of what the session receives, sorted by topic.
+    virtual_role: Option<VirtualRole>,
     is_closed: AtomicBool,
     /// The service has taken all that is here, and waits for more, or for what wakes its task.
     is_awaited: AtomicBool,
@@ -132,11 +135,28 @@ pub(crate) enum SubscriptionEvent {
     Refused(RefusedSubscription),
 }
 
+/// Who is told of one-way messages that were handled, where what a session receives is sorted by topic.
+#[derive(Debug)]
+enum VirtualRole {
+    /// The session, as in an inbox of its own.
+    OfSession,
+    /// The sender alone; the session has been told when they were sorted.
+    OfPeer(Arc<dyn PeerWindow>),
+}
+
+/// How many one-way messages one of many senders in a session may send.
+pub(crate) trait PeerWindow: fmt::Debug + Send + Sync {
+    /// So much of what came by the connection of this number has been handled.
+    fn handled(&self, credit: Credit, connection: u64);
+}
+
 /// Something to be taken, in its turn.
 #[derive(Debug)]
 pub(super) enum Item {
     /// A connection is there; what follows came by it.
     Connected(Terms),
+    /// The same, and nobody is told.
+    Terms(Terms),
     /// The connection was lost; the session goes on.
     Disconnected(Box<DisconnectReason>),
     /// In a box, since there are few.
@@ -149,6 +169,8 @@ pub(super) enum Item {
 struct InboxState {
     queue: VecDeque<Item>,
     is_to_release: bool,
+    /// Nothing is added to it any more, and what is there is taken still.
+    is_ending: bool,
     reader: Option<Waker>,
 }
 
@@ -214,7 +236,68 @@ impl Inbox {
         state.queue.is_empty() && state.reader.is_some()
     }
 
-    fn add(&self, item: Item) {
+    /// One for a part of what a session receives: the session grants as what is there is handled.
+    pub(crate) fn of_session() -> Self {
+        Self {
+            virtual_role: Some(VirtualRole::OfSession),
+            ..Self::default()
+        }
+    }
+
+    /// One for what a session receives of one of many senders.
+    pub(crate) fn of_peer(window: Arc<dyn PeerWindow>) -> Self {
+        Self {
+            virtual_role: Some(VirtualRole::OfPeer(window)),
+            ..Self::default()
+        }
+    }
+
+    /// Whether it has a part of what the session receives. Its service is polled by a task of its own.
+    #[inline]
+    pub(super) fn is_virtual(&self) -> bool {
+        self.virtual_role.is_some()
+    }
+
+    /// Who is told of one-way messages that were handled, instead of the session.
+    pub(super) fn window(&self) -> Option<&dyn PeerWindow> {
+        match &self.virtual_role {
+            Some(VirtualRole::OfPeer(window)) => Some(&**window),
+            Some(VirtualRole::OfSession) | None => None,
+        }
+    }
+
+    /// Adds messages and calls that lie in this memory.
+    pub(crate) fn add_bare(&self, messages: &[BareMessage], memory: &Bytes) {
+        self.add(Item::Bare(BareMessages {
+            memory: memory.clone(),
+            messages: messages.to_vec(),
+            taken: 0,
+        }));
+    }
+
+    /// Adds a message or a call.
+    pub(crate) fn add_message(&self, incoming: Box<Incoming>) {
+        self.add(Item::Message(incoming));
+    }
+
+    /// What is added from here on comes by another connection of the session.
+    pub(crate) fn resumed(&self, terms: Terms) {
+        self.add(Item::Terms(terms));
+    }
+
+    /// Nothing is added any more: its service ends when it has taken what is there.
+    pub(crate) fn end(&self) {
+        let reader = {
+            let mut state = self.lock();
+            state.is_ending = true;
+            state.reader.take()
+        };
+        if let Some(reader) = reader {
+            reader.wake();
+        }
+    }
+
+    pub(super) fn add(&self, item: Item) {
         let reader = {
             let mut state = self.lock();
             state.queue.push_back(item);
@@ -252,7 +335,7 @@ impl Inbox {
             std::mem::swap(&mut state.queue, batch);
             return Poll::Ready(true);
         }
-        if self.is_closed() {
+        if state.is_ending || self.is_closed() {
             return Poll::Ready(false);
         }
         state.set_reader(context);

@@ -13,7 +13,7 @@ mod service_turn;
 
 use std::{future::Future, sync::Arc};
 
-pub(crate) use inbox::{Inbox, ReceivedMessages, SubscriptionEvent};
+pub(crate) use inbox::{Inbox, PeerWindow, ReceivedMessages, SubscriptionEvent};
 pub(crate) use panics::{caught, log_panic, panicked, poll_caught, poll_told};
 pub(crate) use receiver::{Received, Receiver};
 pub(crate) use responder::{Handled, SessionResponder};

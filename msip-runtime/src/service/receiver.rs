@@ -119,6 +119,11 @@ impl<A: Outgoing> Receiver<A> {
                     self.completions.terms = terms;
                     return Poll::Ready(Some(Received::Connected));
                 }
+                Some(Item::Terms(terms)) => {
+                    self.settle();
+                    self.completions.terms = terms;
+                    continue;
+                }
                 Some(Item::Disconnected(reason)) => {
                     self.connection.forget_lost_backlog();
                     self.settle();
@@ -200,10 +205,14 @@ impl<A: Outgoing> Receiver<A> {
         self.inbox.yield_turn(task);
     }
 
-    /// Whether nothing is to be begun, since the peer does not read the answers to what was.
+    /// Whether nothing is to be begun, since the peer does not read the answers to what was. What is sorted by topic is held back
+    /// before that.
     #[inline]
     fn is_held_back(&self) -> bool {
-        self.connection.is_backlogged() && !self.is_closed() && !self.is_refusing
+        self.connection.is_backlogged()
+            && !self.is_closed()
+            && !self.is_refusing
+            && !self.inbox.is_virtual()
     }
 
     /// Pending where what comes next is held back.
@@ -412,7 +421,7 @@ impl<A: Outgoing> Receiver<A> {
     /// other side may go on meanwhile.
     #[inline]
     pub(crate) fn settle(&mut self) {
-        self.completions.settle(&self.connection);
+        self.completions.settle(&self.connection, &self.inbox);
     }
 
     /// The service waits within a batch: memory of which nothing is needed any more is given back meanwhile.

@@ -70,6 +70,12 @@ impl ServiceUrl {
         self.topic.as_deref()
     }
 
+    /// The same without its topic.
+    pub(crate) fn without_topic(mut self) -> Self {
+        self.topic = None;
+        self
+    }
+
     /// Refuses a topic, as a direct connection does.
     pub(crate) fn check_direct(&self) -> Result<(), UrlError> {
         match &self.topic {

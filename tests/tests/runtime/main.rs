@@ -4,6 +4,7 @@
 
 mod addresses;
 mod answers;
+mod attached;
 #[cfg(unix)]
 mod authenticators;
 mod authorize;

@@ -29,6 +29,7 @@ impl Router {
     ) -> Vec<OutboxItem> {
         let mut guard = self.control();
         let control = &mut *guard;
+        let generation = control.changed();
         let Some(entry) = control.sessions.get_mut(&session.key()) else {
             return Vec::new();
         };
@@ -37,7 +38,21 @@ impl Router {
             control.away.remove(&(before, session.key()));
         }
         control.away.insert((at, session.key()));
-        let left = session.0.with_outbox(|outbox| outbox.suspend(wakes));
+        let mut subscriptions = entry.subscriptions.iter();
+        // Whoever has chosen it among several, and not sent to it yet, chooses again.
+        let is_chosen =
+            subscriptions.any(|(filter, group)| group.is_some() || filter.is_of_services());
+        if is_chosen {
+            for filter in entry.subscriptions.keys() {
+                control.routes.outdate_matching(filter);
+            }
+        }
+        let left = session.0.with_outbox(|outbox| {
+            if is_chosen {
+                outbox.require_generation(generation);
+            }
+            outbox.suspend(wakes)
+        });
         // What it enabled is not available meanwhile.
         for filter in entry.grants.keys() {
             control.routes.outdate_enabled(filter);

@@ -1,9 +1,6 @@
 //! The ways of topics.
 
-use std::{
-    sync::{Arc, atomic::AtomicBool},
-    time::Duration,
-};
+use std::{sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use msip_session::wire::Code;
@@ -17,7 +14,7 @@ use crate::{
         kept::KeptTotals,
         route::{OneOf, Route},
         session::Session,
-        sync::lock,
+        sync::{AtomicBool, lock},
     },
     topic::{self, Internal},
 };

@@ -1,68 +1,40 @@
 //! The simulation: a router beside a naive broker, driven by a seed. After every step both have the same in every queue.
 //!
-//! What is for one of several is the router's choice: the naive broker finds where it is, and checks that it may be there, that
-//! it is nowhere else, and that the load is fair. `MSIP_SIMULATION_SEED=<number>` runs one seed again, and prints what happened.
+//! What is for one of several is the router's choice: the naive broker is told of it, checks that it is allowed and that the
+//! load is fair, and knows all that follows from it: who is over its limits, and what goes where then.
+//! `MSIP_SIMULATION_SEED=<number>` runs one seed again, and prints what happened.
 
 mod random;
 mod rights;
 mod world;
 
-use std::sync::{
-    Mutex,
-    atomic::{AtomicU64, Ordering},
-};
-
 use super::fault_injection::FaultInjection;
 use world::World;
+pub(super) use world::{number_of, numbers};
 
-/// How many seeds are run. `MSIP_SIMULATION_COUNT` runs another number.
+/// How many seeds are the same in every run, and how many are drawn at random.
 const FIXED: u64 = 2000;
+const FRESH: u64 = 200;
 
 fn run(seed: u64) -> Result<Vec<u64>, String> {
     World::new(seed).run()
 }
 
-fn run_all(seeds: impl Iterator<Item = u64> + Send) {
-    let seeds = Mutex::new(seeds);
-    let count = AtomicU64::new(0);
-    std::thread::scope(|scope| {
-        for _ in 0..2 {
-            scope.spawn(|| {
-                loop {
-                    let Some(seed) = seeds.lock().unwrap().next() else {
-                        return;
-                    };
-                    let trace = match run(seed) {
-                        Ok(trace) => trace,
-                        Err(broken) => panic!("MSIP_SIMULATION_SEED={seed}: {broken}"),
-                    };
-                    if count.fetch_add(1, Ordering::Relaxed).is_multiple_of(10) {
-                        assert_eq!(
-                            run(seed).as_ref(),
-                            Ok(&trace),
-                            "seed {seed} is not the same twice"
-                        );
-                    }
-                }
-            });
-        }
-    });
-}
-
 #[test]
 fn the_router_does_what_a_naive_broker_does() {
-    if let Ok(seed) = std::env::var("MSIP_SIMULATION_SEED") {
-        let seed = seed.parse().expect("a number");
+    if let Some(seed) = msip_replay::chosen_seed() {
         let mut world = World::new(seed);
         world.is_verbose = true;
         let outcome = world.run();
         assert!(outcome.is_ok(), "{outcome:?}");
         return;
     }
-    let count = std::env::var("MSIP_SIMULATION_COUNT")
-        .ok()
-        .and_then(|count| count.parse().ok());
-    run_all(0..count.unwrap_or(FIXED));
+    msip_replay::run_seeds(msip_replay::fixed_seeds(FIXED), run);
+}
+
+#[test]
+fn the_router_does_what_a_naive_broker_does_for_fresh_seeds() {
+    msip_replay::run_seeds(msip_replay::fresh_seeds(FRESH), run);
 }
 
 #[test]

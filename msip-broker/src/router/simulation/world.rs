@@ -16,9 +16,13 @@ mod settling;
 mod subscribing;
 mod taking;
 
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use std::{
+    collections::{BTreeMap, VecDeque},
+    sync::Arc,
+    time::Duration,
+};
 
-use msip_session::MsgKind;
+use msip_session::{MsgKind, wire::Code};
 
 use super::{
     random::Random,
@@ -26,11 +30,13 @@ use super::{
 };
 use crate::{
     access::{Grant, Principal},
-    router::{Delivery, Dialect, EndReason, OpenCall, Publisher, Router, SessionHandle},
+    router::{Choice, Delivery, Dialect, EndReason, OpenCall, Publisher, Router, SessionHandle},
 };
 use calls::Outcomes;
+pub(in crate::router) use calls::number_of;
 use limits::limits;
 use message::Message;
+pub(in crate::router) use message::numbers;
 
 const SESSIONS: usize = 7;
 const STEPS: usize = 90;
@@ -64,10 +70,8 @@ struct Sim {
     calls: Vec<(u64, OpenCall)>,
     /// By how many messages urgent ones are ahead of others, while both wait.
     lead: i64,
-    /// Since when its queue is long and nothing was taken.
+    /// Since when its queue is long, or something was taken of it.
     stuck_since: Option<Duration>,
-    /// How many messages waited after the last step.
-    waited: usize,
 }
 
 /// Both brokers, and what happens to them.
@@ -81,6 +85,10 @@ pub(super) struct World {
     /// How many one-way COMMANDs each service of a topic got since the last change.
     turns: BTreeMap<String, BTreeMap<usize, u64>>,
     refused_calls: Outcomes,
+    /// The calls that have to be refused, in order.
+    expected_refusals: Vec<(u64, Code)>,
+    /// What the router has chosen in this step.
+    choices: VecDeque<Choice>,
     pub(super) is_verbose: bool,
     trace: Vec<u64>,
 }
@@ -98,12 +106,15 @@ impl World {
             kept: BTreeMap::new(),
             turns: BTreeMap::new(),
             refused_calls: Outcomes::default(),
+            expected_refusals: Vec::new(),
+            choices: VecDeque::new(),
             is_verbose: false,
             trace: Vec::new(),
         }
     }
 
     pub(super) fn run(mut self) -> Result<Vec<u64>, String> {
+        crate::router::choices::take();
         for _ in 0..3 {
             self.connect();
         }
@@ -176,7 +187,6 @@ impl World {
             calls: Vec::new(),
             lead: 0,
             stuck_since: None,
-            waited: 0,
         });
     }
 }

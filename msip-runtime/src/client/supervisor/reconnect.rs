@@ -87,7 +87,12 @@ impl<E: Endpoint> Supervisor<E> {
             Some(Ok(established)) if is_same_session(&shared, &established.welcome.welcome) => {
                 let welcome = &established.welcome.welcome;
                 let login = connection.resume_for_login(&agreed(welcome));
-                remember(&shared, welcome, &established.address);
+                remember(
+                    &shared,
+                    welcome,
+                    &established.address,
+                    established.is_confidential,
+                );
                 Reconnected::Resumed(established.stream, established.decoder, login)
             }
             Some(Ok(established)) => Reconnected::Other(

@@ -42,8 +42,9 @@ pub(super) fn attach(target: &Target, shared: &Shared, established: Established)
         encoding,
         welcome,
         identity,
+        is_confidential,
     } = established;
-    remember(shared, &welcome.welcome, &address);
+    remember(shared, &welcome.welcome, &address, is_confidential);
     if welcome.welcome.session_expiry_ms > 0 {
         session.keep_when_lost();
     }
@@ -93,9 +94,16 @@ pub(super) fn agreed(welcome: &Welcome) -> PeerTerms<'_> {
 }
 
 /// Keeps the outcome of the handshake.
-pub(super) fn remember(shared: &Shared, welcome: &Welcome, address: &Address) {
+pub(super) fn remember(
+    shared: &Shared,
+    welcome: &Welcome,
+    address: &Address,
+    is_confidential: bool,
+) {
     let welcomed = Welcomed {
         address: Some(address.clone()),
+        is_confidential,
+        is_broker: welcome.broker,
         peer_id: welcome.peer_id,
         server_name: welcome.server_name.clone(),
         server_fingerprint: welcome.fingerprint,

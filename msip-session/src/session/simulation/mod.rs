@@ -13,8 +13,6 @@ mod rules;
 mod streams;
 mod world;
 
-#[cfg(test)]
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use super::Config;
@@ -71,54 +69,21 @@ pub(crate) fn run_scripted(script: &[u8]) -> Result<(), String> {
     World::new(Random::scripted(script)).run().map(|_| ())
 }
 
-#[cfg(test)]
-fn run_all(seeds: impl Iterator<Item = u64> + Send) {
-    let seeds = std::sync::Mutex::new(seeds);
-    let count = AtomicU64::new(0);
-    std::thread::scope(|scope| {
-        for _ in 0..2 {
-            scope.spawn(|| {
-                loop {
-                    let Some(seed) = seeds.lock().unwrap().next() else {
-                        return;
-                    };
-                    let trace = match run(seed) {
-                        Ok(trace) => trace,
-                        Err(broken) => panic!("MSIP_SIMULATION_SEED={seed}: {broken}"),
-                    };
-                    if count.fetch_add(1, Ordering::Relaxed).is_multiple_of(10) {
-                        assert_eq!(
-                            run(seed).as_ref(),
-                            Ok(&trace),
-                            "seed {seed} is not the same twice"
-                        );
-                    }
-                }
-            });
-        }
-    });
-}
-
 #[test]
 fn the_promises_hold_over_a_link_that_fails() {
-    if let Ok(seed) = std::env::var("MSIP_SIMULATION_SEED") {
-        let seed = seed.parse().expect("a number");
+    if let Some(seed) = msip_replay::chosen_seed() {
         let mut world = World::new(Random::new(seed));
         world.is_verbose = true;
         let outcome = world.run();
         assert!(outcome.is_ok(), "{outcome:?}");
         return;
     }
-    let count = std::env::var("MSIP_SIMULATION_COUNT")
-        .ok()
-        .and_then(|count| count.parse().ok());
-    run_all(0..count.unwrap_or(FIXED));
+    msip_replay::run_seeds(msip_replay::fixed_seeds(FIXED), run);
 }
 
 #[test]
 fn the_promises_hold_for_fresh_seeds() {
-    let mut random = random::Random::new(getrandom::u64().expect("random numbers"));
-    run_all((0..FRESH).map(move |_| random.next()));
+    msip_replay::run_seeds(msip_replay::fresh_seeds(FRESH), run);
 }
 
 #[test]

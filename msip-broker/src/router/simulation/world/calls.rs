@@ -9,10 +9,11 @@ use super::{
     Checked, Link, World,
     limits::SIZE,
     message::{Message, numbers_of, text},
+    settling::Sending,
 };
 use crate::{
     access::Uses,
-    router::{Exchange, Failed, Refused, Request, Target, WakeList, outbox::Status},
+    router::{Exchange, Failed, Refused, Request, Target, WakeList},
 };
 
 /// What becomes of calls.
@@ -29,6 +30,12 @@ impl Exchange for Call {
     fn refuse(self: Box<Self>, why: Refused) {
         self.1.lock().expect("outcomes").push((self.0, why.code));
     }
+}
+
+/// The number of a call.
+pub(in crate::router) fn number_of(exchange: &dyn Exchange) -> u64 {
+    let exchange: &dyn std::any::Any = exchange;
+    exchange.downcast_ref::<Call>().expect("a call").0
 }
 
 impl World {
@@ -67,20 +74,20 @@ impl World {
             expires: publication.expires_at,
             key: publication.state.as_ref().map(|state| text(&state.key)),
             tried: tried.collect(),
+            is_new: false,
         };
         let is_for_one = message.target != Target::Everyone;
         let is_work = is_for_one || message.topic.ends_with("/$in");
         if !is_work || message.topic.starts_with('$') {
             return Ok(());
         }
-        if is_for_one && message.idempotent && message.tried.len() <= 3 {
-            return self.settle(vec![message], false);
+        if !is_for_one || !message.idempotent || message.tried.len() > 3 {
+            return self.bury(vec![message]);
         }
-        let homeless = match message.acked {
-            true => self.bury(message),
-            false => Vec::new(),
-        };
-        self.settle(homeless, false)
+        let mut sending = Sending::default();
+        self.place(&mut sending, message)?;
+        self.finish(&mut sending)?;
+        self.bury(sending.unplaced)
     }
 
     pub(super) fn call(&mut self, at: usize) -> Checked {
@@ -110,40 +117,26 @@ impl World {
             expires: None,
             key: None,
             tried: Vec::new(),
+            is_new: true,
         };
-        let eligible = self.eligible(&message);
-        let expected = match self.sims[at].link {
-            Link::Ended(_) => Err(Code::Unavailable),
-            _ => match self.may_send(at, Uses::Request, &topic) {
-                Ok(()) if eligible.is_empty() => Err(Code::Unavailable),
-                other => other,
-            },
+        let expect = |expected: Result<(), Code>| match code == expected {
+            true => Ok(()),
+            false => Err(format!("{at} calls {topic}: {code:?}, not {expected:?}")),
         };
-        let is_over = eligible
-            .iter()
-            .any(|one| matches!(self.status(*one), Status::Ended(_)));
-        if code != expected && !is_over {
-            return Err(format!("{at} calls {topic}: {code:?}, not {expected:?}"));
+        if let Link::Ended(_) = self.sims[at].link {
+            return expect(Err(Code::Unavailable));
         }
-        if expected.is_err() {
-            return Ok(());
+        if let Err(code) = self.may_send(at, Uses::Request, &topic) {
+            return expect(Err(code));
         }
-        if !is_over {
-            let open = |at: &usize| self.sims[*at].handle.open_calls();
-            let queued = |at: &usize| self.actual(*at)[1].iter().any(|one| one.0 == [number]);
-            let Some(chosen) = eligible.iter().find(|one| queued(one)) else {
-                return Err(format!("nobody has the call {number}"));
-            };
-            if let Some(less) = eligible.iter().find(|one| open(one) + 1 < open(chosen)) {
-                return Err(format!("{less} has fewer calls than {chosen}"));
-            }
-        } else if code.is_err() {
-            self.refused_calls
-                .lock()
-                .expect("outcomes")
-                .push((number, Code::Unavailable));
-        }
-        self.settle(vec![message], true)
+        let mut sending = Sending::from(at);
+        let is_placed = self.place_call(&mut sending, message)?;
+        self.finish(&mut sending)?;
+        self.bury(sending.unplaced)?;
+        expect(match is_placed {
+            true => Ok(()),
+            false => Err(Code::Unavailable),
+        })
     }
 
     pub(super) fn finish_call(&mut self, at: usize) -> Checked {

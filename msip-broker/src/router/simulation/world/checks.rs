@@ -1,15 +1,13 @@
 //! Both brokers are the same.
 
-use std::time::Duration;
-
 use super::{
-    Checked, Link, Sim, World,
+    Checked, Link, World,
     calls::Call,
-    limits::{AWAY, MAX_RUN, OUTGOING, SIZE},
+    limits::{AWAY, OUTGOING, SIZE},
     message::{Message, Shown, numbers, text},
 };
 use crate::{
-    router::{OutboxItem, Target, outbox::Status},
+    router::{OutboxItem, Target, choices, outbox::Status},
     topic::Filter,
 };
 
@@ -68,26 +66,8 @@ impl World {
             let expected = expected
                 .each_ref()
                 .map(|lane| lane.iter().map(Message::shown).collect::<Vec<_>>());
-            // Dead letters, and what is handed over from others, are in no order with the rest.
-            let in_order = |lanes: &[Vec<Shown>; 3]| {
-                lanes.each_ref().map(|lane| {
-                    let is_dead =
-                        |one: &&Shown| one.2.starts_with('$') || one.1 != Target::Everyone;
-                    let (mut dead, mut rest): (Vec<Shown>, Vec<Shown>) =
-                        lane.iter().cloned().partition(|one| is_dead(&one));
-                    dead.sort_unstable_by_key(|one| one.0.clone());
-                    rest.append(&mut dead);
-                    rest
-                })
-            };
-            if in_order(&actual) != in_order(&expected) {
+            if actual != expected {
                 return Err(format!("{at} has {actual:?}, not {expected:?}"));
-            }
-            for (lane, actual) in self.sims[at].lanes.iter_mut().zip(&actual) {
-                lane.sort_by_key(|one| {
-                    let shown = one.shown();
-                    actual.iter().position(|other| *other == shown)
-                });
             }
             let bound = match status {
                 Status::Ended(_) => 0,
@@ -102,12 +82,7 @@ impl World {
                 return Err(format!("{at} has {waiting} messages of {bytes} bytes"));
             }
             let open = self.sims[at].handle.open_calls();
-            let calls = self.sims[at]
-                .lanes
-                .iter()
-                .flatten()
-                .filter(|one| one.is_call);
-            let known = calls.count() + self.sims[at].calls.len();
+            let known = self.open_calls(at);
             if open != known {
                 return Err(format!("{at} counts {open} open calls, not {known}"));
             }
@@ -127,13 +102,21 @@ impl World {
                     self.sims[at].filters
                 ));
             }
-            let is_long = status == Status::Connected && waiting > OUTGOING / 2;
-            let sim = &mut self.sims[at];
-            // One that comes back with a long queue has its time from the next message on.
-            let has_grown = waiting > std::mem::replace(&mut sim.waited, waiting);
-            let since = sim.stuck_since.or(has_grown.then_some(now));
-            sim.stuck_since = since.filter(|_| is_long);
             self.trace.push(waiting as u64);
+        }
+        self.choices.extend(choices::take());
+        if let Some(choice) = self.choices.pop_front() {
+            return Err(format!("nobody expects {choice:?}"));
+        }
+        let mut refused = self.refused_calls.lock().expect("outcomes");
+        let (mut refused, mut expected) = (
+            std::mem::take(&mut *refused),
+            std::mem::take(&mut self.expected_refusals),
+        );
+        refused.sort_unstable_by_key(|one| one.0);
+        expected.sort_unstable_by_key(|one| one.0);
+        if refused != expected {
+            return Err(format!("{refused:?} are refused, not {expected:?}"));
         }
         let (kept, bytes) = self.router.kept_totals_now();
         if kept != self.kept.len() || bytes != kept * SIZE {
@@ -143,24 +126,5 @@ impl World {
             ));
         }
         Ok(())
-    }
-
-    /// A publisher is told to wait: not for itself, nor for one that takes nothing.
-    pub(super) fn check_wait(&self, publisher: usize) -> Checked {
-        let is_waited_for = |(at, sim): (usize, &Sim)| {
-            let goes_on = |since: Duration| since + self.router.limits().push_back > self.now;
-            // One that has ended by the same messages may have been waited for before.
-            let has_ended = matches!(self.status(at), Status::Ended(_))
-                && matches!(sim.link, Link::Ready | Link::Writing);
-            // LOGs of the same run may have displaced others since it was long.
-            let was_long = sim.handle.waiting() + MAX_RUN > OUTGOING / 2;
-            at != publisher
-                && (has_ended || sim.handle.is_connected() && was_long)
-                && sim.stuck_since.is_none_or(goes_on)
-        };
-        match self.sims.iter().enumerate().any(is_waited_for) {
-            true => Ok(()),
-            false => Err(format!("{publisher} waits, and nobody who goes on is slow")),
-        }
     }
 }

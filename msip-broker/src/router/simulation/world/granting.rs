@@ -23,7 +23,7 @@ impl World {
             .retain(|filter, _| said.about(Uses::Serve, filter) == Answer::Yes);
         self.turns.clear();
         let left = self.withdraw();
-        self.settle(left, false)
+        self.hand_over(left)
     }
 
     pub(super) fn reauthorize(&mut self, at: usize) -> Checked {
@@ -51,7 +51,7 @@ impl World {
             let was = self.sims[at].grants.remove(filter).is_some();
             let left = self.withdraw();
             return match was == is_revoked {
-                true => self.settle(left, false),
+                true => self.hand_over(left),
                 false => Err(format!("{at} revokes {filter}: {is_revoked}")),
             };
         }
@@ -77,7 +77,7 @@ impl World {
         if expected.is_ok() {
             self.sims[at].grants.insert(filter, grant);
             let left = self.withdraw();
-            self.settle(left, false)?;
+            self.hand_over(left)?;
         }
         match granted.map_err(|refused| refused.code) == expected {
             true => Ok(()),

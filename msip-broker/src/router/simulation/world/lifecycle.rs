@@ -19,6 +19,7 @@ impl World {
         sim.link = Link::Away(self.now + EXPIRY);
         // A connection that is lost answers nothing more.
         sim.taken.clear();
+        sim.stuck_since = None;
         self.turns.clear();
         let mut left = Vec::new();
         for lane in &mut sim.lanes {
@@ -32,7 +33,7 @@ impl World {
                     .filter(|one| one.acked || one.kind == MsgKind::State),
             );
         }
-        self.settle(left, false)
+        self.hand_over(left)
     }
 
     pub(super) fn resume(&mut self, at: usize) -> Checked {
@@ -66,7 +67,7 @@ impl World {
         self.router
             .end(&handle, EndReason::Closed, self.now, &mut wakes);
         let left = self.gone(at, EndReason::Closed);
-        self.settle(left, false)
+        self.hand_over(left)
     }
 
     pub(super) fn pass_time(&mut self) -> Checked {
@@ -89,8 +90,11 @@ impl World {
             .collect();
         over.sort_unstable();
         for (_, _, at) in over {
-            let left = self.gone(at, EndReason::Expired);
-            self.settle(left, false)?;
+            // What another one left was too much for it, before its time.
+            if let Link::Away(_) = self.sims[at].link {
+                let left = self.gone(at, EndReason::Expired);
+                self.hand_over(left)?;
+            }
         }
         let expected = self.sims.iter().filter_map(|sim| match sim.link {
             Link::Away(until) => Some(until),

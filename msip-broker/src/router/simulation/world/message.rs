@@ -8,6 +8,7 @@ use msip_session::{
     wire::{Flags, FrameType, HEADER_LEN, Header, MsgId},
 };
 
+use super::limits::SIZE;
 use crate::router::{Publication, Target};
 
 /// A message, or a run of them, or a call, as the model has it.
@@ -24,8 +25,10 @@ pub(super) struct Message {
     pub(super) idempotent: bool,
     pub(super) expires: Option<Duration>,
     pub(super) key: Option<String>,
-    /// Those who have failed at it.
+    /// Those who have failed at it, or had no place for it.
     pub(super) tried: Vec<usize>,
+    /// Whether it is being published now, and its publisher is told what becomes of it.
+    pub(super) is_new: bool,
 }
 
 impl Message {
@@ -65,19 +68,22 @@ pub(super) fn frames(message: &Message) -> Bytes {
             frame_type: FrameType::Event,
             kind: message.kind.into(),
             variant: 1,
-            payload_len: u32::try_from(2 + message.topic.len() + 8).expect("short"),
+            payload_len: u32::try_from(SIZE - HEADER_LEN).expect("short"),
             msg_id: MsgId::new(1),
         };
         frames.extend_from_slice(&header.encode());
         frames.extend_from_slice(&(message.topic.len() as u16).to_be_bytes());
         frames.extend_from_slice(message.topic.as_bytes());
+        // Each counts for its bytes, also when it is repeated by itself.
+        let padding = SIZE - HEADER_LEN - 2 - message.topic.len() - 8;
+        frames.extend(std::iter::repeat_n(0, padding));
         frames.extend_from_slice(&number.to_be_bytes());
     }
     frames.into()
 }
 
 /// The numbers of the messages in frames, which are their last bytes.
-pub(super) fn numbers(publication: &Publication) -> Vec<u64> {
+pub(in crate::router) fn numbers(publication: &Publication) -> Vec<u64> {
     publication
         .iter()
         .flat_map(|frame| numbers_of(&frame, &publication.topic))

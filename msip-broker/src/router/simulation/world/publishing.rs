@@ -9,10 +9,11 @@ use super::{
     Checked, Link, TOPICS, World,
     limits::{KEPT, MAX_RUN, SIZE},
     message::{Message, frames},
+    settling::Sending,
 };
 use crate::{
     access::Uses,
-    router::{Dialect, Publication, StateKey, Target, WakeList, outbox::Status},
+    router::{Dialect, Publication, Published, StateKey, Target, WakeList},
 };
 
 impl World {
@@ -72,6 +73,7 @@ impl World {
                 .then_some(self.now + Duration::from_secs(5)),
             key: is_state.then(|| self.random.one_of(&["", "k"]).to_string()),
             tried: Vec::new(),
+            is_new: true,
             numbers,
         };
         let mut publication = Publication::new(
@@ -96,17 +98,11 @@ impl World {
             .publisher
             .publish(publication, now, &mut WakeList::new());
         self.say(|| format!("{at} publishes {message:?} {is_cleared}: {published:?}"));
-        if published
-            .as_ref()
-            .is_ok_and(|published| published.is_congested)
-        {
-            self.check_wait(at)?;
-        }
-        let code = published.map(|_| ()).map_err(|refused| refused.code);
-        let expect = |expected: Result<(), Code>| match code == expected {
+        let published = published.map_err(|refused| refused.code);
+        let expect = |expected: Result<Published, Code>| match published == expected {
             true => Ok(()),
             false => Err(format!(
-                "{at} publishes to {topic}: {code:?}, not {expected:?}"
+                "{at} publishes to {topic}: {published:?}, not {expected:?}"
             )),
         };
         if let Link::Ended(_) = self.sims[at].link {
@@ -115,44 +111,26 @@ impl World {
         if let Err(code) = self.may_send(at, Uses::Publish, &topic) {
             return expect(Err(code));
         }
+        let mut sending = Sending::from(at);
         let about = topic.strip_suffix("/$in").unwrap_or(&topic);
         let services = self.hearing(&format!("{about}/$in"), None);
         if kind == MsgKind::Command && !topic.contains("$to") && !services.contains(&at) {
             let is_mip = self.sims[at].dialect == Dialect::Mip;
-            let mut homeless = Vec::new();
             if is_mip {
                 for to in self.hearing(&topic, Some(None)) {
-                    if self.sims[to].dialect == Dialect::Mip
-                        && let Some(reason) = self.push(to, message.clone())
-                    {
-                        homeless.extend(self.gone(to, reason));
+                    if self.sims[to].dialect == Dialect::Mip {
+                        self.give(&mut sending, to, message.clone());
                     }
                 }
-            } else if services.is_empty() {
-                return expect(Err(Code::Unavailable));
             }
-            if services.is_empty() {
-                return expect(Ok(())).and_then(|()| self.settle(homeless, false));
-            }
-            let for_one = Message {
-                target: Target::Service,
-                ..message
-            };
-            homeless.insert(0, for_one);
-            if code == Err(Code::Unavailable) {
-                // Refused to its sender, who knows: nobody has it, and nobody hears of its end.
-                // Or it was too much for the only one.
-                let is_over = |one: &usize| matches!(self.status(*one), Status::Ended(_));
-                let is_away = services.iter().all(|one| !self.is_connected(*one))
-                    || services.iter().any(is_over);
-                homeless[0].acked = false;
-                return match is_away {
-                    true => self.settle(homeless, true),
-                    false => expect(Ok(())),
+            if !is_mip || !services.is_empty() {
+                let for_one = Message {
+                    target: Target::Service,
+                    ..message
                 };
+                self.place(&mut sending, for_one)?;
             }
-            expect(Ok(()))?;
-            return self.settle(homeless, true);
+            return expect(self.sent(sending, true)?);
         }
         if let Some(key) = &message.key {
             let key = (topic.clone(), key.clone());
@@ -168,28 +146,37 @@ impl World {
                 }
             }
         }
-        expect(Ok(()))?;
-        let mut homeless = Vec::new();
         let groups = !self.hearing(&topic, Some(Some("g"))).is_empty();
-        let mut over = Vec::new();
-        for to in self.hearing(&topic, Some(None)) {
-            over.extend(self.push(to, message.clone()).map(|reason| (to, reason)));
-        }
+        self.send_to_all(&mut sending, &message);
         if groups {
-            homeless.push(Message {
+            let for_one = Message {
                 target: Target::Group("g".into()),
                 ..message
-            });
+            };
+            self.place(&mut sending, for_one)?;
         }
-        // The group is served before those that are over their limits end.
-        let is_new = groups;
-        if over.is_empty() {
-            return self.settle(homeless, is_new);
+        expect(self.sent(sending, false)?)
+    }
+
+    /// What has become of a publication.
+    fn sent(
+        &mut self,
+        mut sending: Sending,
+        is_for_service: bool,
+    ) -> Result<Result<Published, Code>, String> {
+        self.finish(&mut sending)?;
+        let unplaced = sending.unplaced.into_iter();
+        let (new, old): (Vec<_>, Vec<_>) = unplaced.partition(|one| one.is_new);
+        self.bury(old)?;
+        if is_for_service && sending.receivers == 0 && !new.is_empty() {
+            // Its sender knows.
+            return Ok(Err(Code::Unavailable));
         }
-        for (to, reason) in over {
-            let left = self.gone(to, reason);
-            homeless.extend(left);
-        }
-        self.settle(homeless, false)
+        self.bury(new)?;
+        Ok(Ok(Published {
+            receivers: sending.receivers,
+            dropped: sending.dropped,
+            is_congested: sending.is_congested,
+        }))
     }
 }

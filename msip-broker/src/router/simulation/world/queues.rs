@@ -9,6 +9,19 @@ use super::{
 };
 use crate::router::{EndReason, Target};
 
+/// What has become of a message that was put into a queue.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) enum Pushed {
+    Queued {
+        is_congested: bool,
+    },
+    Dropped,
+    /// The session has ended.
+    Gone,
+    /// It has to end.
+    Over(EndReason),
+}
+
 impl World {
     pub(super) fn waiting(&self, at: usize) -> usize {
         let lanes = self.sims[at].lanes.iter().flatten();
@@ -23,16 +36,17 @@ impl World {
         }
     }
 
-    /// Puts a message into a queue of the model. Returns why the session has to end, if it has to.
-    pub(super) fn push(&mut self, at: usize, message: Message) -> Option<EndReason> {
+    /// Puts a message into a queue of the model.
+    pub(super) fn push(&mut self, at: usize, mut message: Message) -> Pushed {
+        message.is_new = false;
         let count = message.numbers.len();
         let most = self.most(at);
         if let Link::Ended(_) = self.sims[at].link {
-            return None;
+            return Pushed::Gone;
         }
         let is_away = !self.is_connected(at);
         if is_away && !(message.acked || message.kind == MsgKind::State) {
-            return None;
+            return Pushed::Dropped;
         }
         if let Some(key) = &message.key {
             let same =
@@ -40,7 +54,7 @@ impl World {
             let mut all = self.sims[at].lanes.iter_mut().flatten();
             if let Some(old) = all.find(|one| same(one)) {
                 *old = message;
-                return None;
+                return self.queued(at);
             }
         }
         let droppable = |this: &Self| -> usize {
@@ -50,7 +64,7 @@ impl World {
         if message.is_droppable() {
             // None is dropped in vain.
             if self.waiting(at) - droppable(self) + count > most {
-                return None;
+                return Pushed::Dropped;
             }
             while !self.sims[at].lanes[2].is_empty()
                 && (droppable(self) + count > DROPPABLE || self.waiting(at) + count > most)
@@ -58,7 +72,7 @@ impl World {
                 self.sims[at].lanes[2].remove(0);
             }
             if droppable(self) + count > DROPPABLE {
-                return None;
+                return Pushed::Dropped;
             }
         }
         while self.waiting(at) + count > most && !self.sims[at].lanes[2].is_empty() {
@@ -72,14 +86,31 @@ impl World {
         }
         if self.waiting(at) + count > most {
             return match (message.is_droppable(), is_away) {
-                (true, _) => None,
-                (_, true) => Some(EndReason::Overflow),
-                (_, false) => Some(EndReason::SlowConsumer),
+                (true, _) => Pushed::Dropped,
+                (_, true) => Pushed::Over(EndReason::Overflow),
+                (_, false) => Pushed::Over(EndReason::SlowConsumer),
             };
         }
         let lane = message.lane();
         self.sims[at].lanes[lane].push(message);
-        None
+        self.queued(at)
+    }
+
+    /// Publishers wait for one that is connected, whose queue is long, and who has taken something lately.
+    fn queued(&mut self, at: usize) -> Pushed {
+        let is_long = self.is_connected(at) && self.waiting(at) > OUTGOING / 2;
+        let now = self.now;
+        let is_congested = is_long && {
+            let since = self.sims[at].stuck_since.get_or_insert(now);
+            *since + self.router.limits().push_back > now
+        };
+        Pushed::Queued { is_congested }
+    }
+
+    /// How many calls it has that have not ended.
+    pub(super) fn open_calls(&self, at: usize) -> usize {
+        let queued = self.sims[at].lanes.iter().flatten();
+        queued.filter(|one| one.is_call).count() + self.sims[at].calls.len()
     }
 
     /// A session has ended in the model. What is for one of several looks for another.

@@ -1,167 +1,258 @@
-//! What is for one of several is where the router has put it: whether it may be there.
+//! The way of messages in the naive broker, step by step as in the router: whoever is over its limits ends, and what was meant
+//! for it goes another way. Whom something for one of several goes to is the router's choice, which is checked.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 
-use msip_session::MsgKind;
+use msip_session::{MsgKind, wire::Code};
 
-use super::{Checked, World, limits::OUTGOING, message::Message};
-use crate::router::{Target, outbox::Status};
+use super::{Checked, Link, World, message::Message, queues::Pushed};
+use crate::router::{Choice, EndReason, Target, choices};
+
+/// Messages on their way.
+#[derive(Debug, Default)]
+pub(super) struct Sending {
+    /// Who sends them, and does not wait for himself.
+    from: Option<usize>,
+    pub(super) receivers: u32,
+    pub(super) dropped: u32,
+    /// Whether their publisher waits for somebody.
+    pub(super) is_congested: bool,
+    /// What has found nobody.
+    pub(super) unplaced: Vec<Message>,
+    over: Vec<(usize, EndReason)>,
+    again: Vec<Message>,
+}
+
+impl Sending {
+    pub(super) fn from(at: usize) -> Self {
+        Self {
+            from: Some(at),
+            ..Self::default()
+        }
+    }
+}
 
 impl World {
-    /// Finds where the router has put what is for one of several, and checks that it may be there. `is_new` is what is being
-    /// published, at most one run.
-    pub(super) fn settle(&mut self, mut homeless: Vec<Message>, is_new: bool) -> Checked {
-        let mut is_first = is_new;
-        while !homeless.is_empty() {
-            let mut message = homeless.remove(0);
-            let is_fresh = std::mem::take(&mut is_first);
+    /// To everyone who hears all of a topic.
+    pub(super) fn send_to_all(&mut self, sending: &mut Sending, message: &Message) {
+        for to in self.hearing(&message.topic, Some(None)) {
+            self.give(sending, to, message.clone());
+        }
+    }
+
+    pub(super) fn give(&mut self, sending: &mut Sending, to: usize, message: Message) {
+        let pushed = self.push(to, message.clone());
+        let is_for_one = message.target != Target::Everyone;
+        match pushed {
+            Pushed::Queued { is_congested } => {
+                sending.receivers += 1;
+                sending.is_congested |= is_congested && sending.from != Some(to);
+            }
+            Pushed::Dropped => sending.dropped += 1,
+            Pushed::Over(reason) => {
+                sending.over.push((to, reason));
+                sending.again.extend(is_for_one.then_some(message));
+            }
+            Pushed::Gone => sending.again.extend(is_for_one.then_some(message)),
+        }
+    }
+
+    /// The choice that the router has made next, which is about one of these messages.
+    fn next_choice(&mut self, among: &mut VecDeque<Message>) -> Result<(Message, Choice), String> {
+        if self.choices.is_empty() {
+            self.choices.extend(choices::take());
+        }
+        let choice = self.choices.pop_front();
+        let choice = choice.ok_or_else(|| format!("nothing is chosen for {among:?}"))?;
+        let is_it = |one: &Message| one.numbers == choice.numbers;
+        let at = among.iter().position(is_it);
+        match at.and_then(|at| among.remove(at)) {
+            Some(message) => Ok((message, choice)),
+            None => Err(format!("{choice:?} is about none of {among:?}")),
+        }
+    }
+
+    /// To one of those who could have it, or in parts to several.
+    pub(super) fn place(&mut self, sending: &mut Sending, message: Message) -> Checked {
+        let mut among = VecDeque::from([message]);
+        let (message, choice) = self.next_choice(&mut among)?;
+        self.place_chosen(sending, message, choice)
+    }
+
+    fn place_chosen(&mut self, sending: &mut Sending, message: Message, choice: Choice) -> Checked {
+        let eligible = self.eligible(&message);
+        let mut shares = Vec::new();
+        for (key, count) in choice.shares {
+            let at = eligible
+                .iter()
+                .find(|at| self.sims[**at].handle.key() == key);
+            let at = at.ok_or_else(|| format!("{key} is none of {eligible:?}: {message:?}"))?;
+            shares.push((*at, count as usize));
+        }
+        self.say(|| format!("  {message:?} goes to {shares:?} of {eligible:?}"));
+        if shares.is_empty() {
+            sending.unplaced.push(message);
+            return match eligible.is_empty() {
+                true => Ok(()),
+                false => Err(format!("nobody has got what {eligible:?} could have")),
+            };
+        }
+        self.check_shares(&message, &eligible, &shares)?;
+        let mut numbers = message.numbers.iter().copied();
+        for (to, count) in shares {
+            let part = Message {
+                numbers: numbers.by_ref().take(count).collect(),
+                ..message.clone()
+            };
+            if part.numbers.len() != count {
+                return Err(format!("there are fewer of {message:?}"));
+            }
+            self.give(sending, to, part);
+        }
+        match numbers.next() {
+            None => Ok(()),
+            Some(number) => Err(format!("nobody has got {number}")),
+        }
+    }
+
+    /// A call: to one that has it, or nobody.
+    pub(super) fn place_call(
+        &mut self,
+        sending: &mut Sending,
+        message: Message,
+    ) -> Result<bool, String> {
+        let mut among = VecDeque::from([message]);
+        let (message, choice) = self.next_choice(&mut among)?;
+        self.place_chosen_call(sending, message, choice)
+    }
+
+    fn place_chosen_call(
+        &mut self,
+        sending: &mut Sending,
+        mut message: Message,
+        mut choice: Choice,
+    ) -> Result<bool, String> {
+        loop {
             let eligible = self.eligible(&message);
-            let count = message.numbers.len();
-            let loads: BTreeMap<usize, usize> =
-                eligible.iter().map(|at| (*at, self.waiting(*at))).collect();
-            let mut got: BTreeMap<usize, usize> = BTreeMap::new();
-            // Whoever was tried and had no place for it has ended.
-            let mut ended = Vec::new();
-            for at in &eligible {
-                if let Status::Ended(reason) = self.status(*at) {
-                    // How much it was given by then, dead letters included, is the router's choice.
-                    let more = homeless.iter().map(|one| one.numbers.len()).sum::<usize>();
-                    if loads[at] + 2 * (count + more) + OUTGOING / 2 <= self.most(*at) {
-                        return Err(format!("{at} has ended: {reason:?}"));
-                    }
-                    ended.push((*at, reason));
-                }
+            let chosen = choice.shares.first().map(|(key, _)| *key);
+            let at = eligible
+                .iter()
+                .copied()
+                .find(|at| Some(self.sims[*at].handle.key()) == chosen);
+            self.say(|| {
+                format!(
+                    "  the call {:?} goes to {at:?} of {eligible:?}",
+                    message.numbers
+                )
+            });
+            let Some(at) = at else {
+                return match eligible.is_empty() && chosen.is_none() {
+                    true => Ok(false),
+                    false => Err(format!("{chosen:?} has a call, of {eligible:?}")),
+                };
+            };
+            let open = |at: usize| self.open_calls(at);
+            if let Some(less) = eligible.iter().find(|one| open(**one) < open(at)) {
+                return Err(format!("{less} has fewer calls than {at}"));
             }
-            if !ended.is_empty() {
-                for (at, reason) in ended {
+            match self.push(at, message.clone()) {
+                Pushed::Queued { .. } => return Ok(true),
+                Pushed::Over(reason) => sending.over.push((at, reason)),
+                Pushed::Dropped | Pushed::Gone => {}
+            }
+            message.tried.push(at);
+            let mut among = VecDeque::from([message]);
+            (message, choice) = self.next_choice(&mut among)?;
+        }
+    }
+
+    /// Ends those who are over their limits, and sends what has to go another way, until there is nothing of either.
+    pub(super) fn finish(&mut self, sending: &mut Sending) -> Checked {
+        while !sending.over.is_empty() || !sending.again.is_empty() {
+            for (at, reason) in std::mem::take(&mut sending.over) {
+                if !matches!(self.sims[at].link, Link::Ended(_)) {
                     let left = self.gone(at, reason);
-                    homeless.extend(left);
-                }
-                homeless.insert(0, message);
-                continue;
-            }
-            self.say(|| format!("  settles {message:?} among {eligible:?} {loads:?}"));
-            for at in 0..self.sims.len() {
-                let found: Vec<_> = self.actual(at).into_iter().flatten().collect();
-                for (numbers, target, topic) in found {
-                    let is_it = target == message.target
-                        && topic == message.topic
-                        && numbers.iter().all(|one| message.numbers.contains(one));
-                    if !is_it || numbers.is_empty() {
-                        continue;
-                    }
-                    if !eligible.contains(&at) {
-                        return Err(format!(
-                            "{at} has {numbers:?} and is not one of {eligible:?}"
-                        ));
-                    }
-                    message.numbers.retain(|one| !numbers.contains(one));
-                    *got.entry(at).or_default() += numbers.len();
-                    let part = Message {
-                        numbers,
-                        ..message.clone()
-                    };
-                    if let Some(reason) = self.push(at, part) {
-                        return Err(format!("{at} has what it had no place for: {reason:?}"));
-                    }
+                    sending.again.extend(left);
                 }
             }
-            if is_fresh {
-                self.check_shares(&message, &eligible, &loads, &got)?;
-            }
-            let has_changed = eligible != self.eligible(&message);
-            if !message.numbers.is_empty() && has_changed {
-                // Others could have it now.
-                homeless.insert(0, message);
-            } else if !message.numbers.is_empty() {
-                let more = self.unplaced(message)?;
-                homeless.extend(more);
+            let mut again = VecDeque::from(std::mem::take(&mut sending.again));
+            while !again.is_empty() {
+                let (message, choice) = self.next_choice(&mut again)?;
+                if !message.is_call {
+                    self.place_chosen(sending, message, choice)?;
+                    continue;
+                }
+                let number = message.numbers[0];
+                if !self.place_chosen_call(sending, message, choice)? {
+                    self.expected_refusals.push((number, Code::Unavailable));
+                }
             }
         }
         Ok(())
     }
 
-    /// Nobody has got a message that was for one.
-    pub(super) fn unplaced(&mut self, message: Message) -> Result<Vec<Message>, String> {
-        let eligible = self.eligible(&message);
-        let is_allowed = message.is_droppable()
-            || message.expires.is_some_and(|expires| expires <= self.now)
-            || eligible.is_empty()
-            || eligible.iter().all(|at| !self.is_connected(*at)) && !message.acked;
-        if !is_allowed {
-            let queues: Vec<_> = eligible.iter().map(|at| self.actual(*at)).collect();
-            return Err(format!(
-                "{message:?} is lost, and {eligible:?} could have it: {queues:?}"
-            ));
-        }
-        if message.is_call {
-            let refused = self.refused_calls.lock().expect("outcomes");
-            return match refused
-                .iter()
-                .any(|(number, _)| message.numbers.contains(number))
-            {
-                true => Ok(Vec::new()),
-                false => Err(format!("{message:?} is lost, and was not refused")),
-            };
-        }
-        if !message.acked || message.topic.starts_with('$') {
-            return Ok(Vec::new());
-        }
-        Ok(self.bury(message))
+    /// What was meant for one that cannot have it any more goes to others.
+    pub(super) fn hand_over(&mut self, left: Vec<Message>) -> Checked {
+        let mut sending = Sending {
+            again: left,
+            ..Sending::default()
+        };
+        self.finish(&mut sending)?;
+        self.bury(sending.unplaced)
     }
 
-    /// Each message goes to those who hear of the dead.
-    pub(super) fn bury(&mut self, message: Message) -> Vec<Message> {
-        let about = message.topic.split("/$").next().unwrap_or_default();
-        let topic = format!("$dead/{about}");
-        let mut homeless = Vec::new();
-        for number in &message.numbers {
-            let kind = match message.kind {
-                MsgKind::State => MsgKind::Event,
-                kind => kind,
-            };
-            let letter = Message {
-                numbers: vec![*number],
-                topic: topic.clone(),
-                target: Target::Everyone,
-                kind,
-                key: None,
-                tried: Vec::new(),
-                ..message.clone()
-            };
-            for at in self.hearing(&topic, Some(None)) {
-                if let Some(reason) = self.push(at, letter.clone()) {
-                    homeless.extend(self.gone(at, reason));
-                }
+    /// Each message that nobody could have goes to those who hear of the dead.
+    pub(super) fn bury(&mut self, dead: Vec<Message>) -> Checked {
+        let mut dead = VecDeque::from(dead);
+        while let Some(message) = dead.pop_front() {
+            if !message.acked || message.topic.starts_with('$') {
+                continue;
             }
+            let about = message.topic.split("/$").next().unwrap_or_default();
+            let mut sending = Sending::default();
+            for number in &message.numbers {
+                let letter = Message {
+                    numbers: vec![*number],
+                    topic: format!("$dead/{about}"),
+                    target: Target::Everyone,
+                    kind: match message.kind {
+                        MsgKind::State => MsgKind::Event,
+                        kind => kind,
+                    },
+                    key: None,
+                    tried: Vec::new(),
+                    ..message.clone()
+                };
+                self.send_to_all(&mut sending, &letter);
+            }
+            self.finish(&mut sending)?;
+            dead.extend(sending.unplaced);
         }
-        homeless
+        Ok(())
     }
 
     /// The load is as equal as it can be, and equals take turns.
-    pub(super) fn check_shares(
+    fn check_shares(
         &mut self,
         message: &Message,
         eligible: &[usize],
-        loads: &BTreeMap<usize, usize>,
-        got: &BTreeMap<usize, usize>,
+        shares: &[(usize, usize)],
     ) -> Checked {
-        if message.is_droppable() || got.is_empty() || message.is_call {
-            return Ok(());
-        }
+        let loads: BTreeMap<usize, usize> =
+            eligible.iter().map(|at| (*at, self.waiting(*at))).collect();
         if let Target::Service = message.target {
             let about = message.topic.strip_suffix("/$in").unwrap_or(&message.topic);
-            if !eligible.iter().all(|at| self.is_connected(*at)) {
-                // What nobody keeps takes a turn too.
+            let is_whole = eligible.iter().all(|at| self.is_connected(*at));
+            if !is_whole || !message.tried.is_empty() {
+                // Others take a turn too.
                 self.turns.remove(about);
                 return Ok(());
             }
             let turns = self.turns.entry(about.to_owned()).or_default();
-            let is_same = turns.keys().eq(eligible);
-            if !is_same {
+            if !turns.keys().eq(eligible) {
                 *turns = eligible.iter().map(|at| (*at, 0)).collect();
             }
-            for (at, count) in got {
+            for (at, count) in shares {
                 *turns.entry(*at).or_default() += *count as u64;
             }
             let (least, most) = (turns.values().min(), turns.values().max());
@@ -170,10 +261,19 @@ impl World {
             }
             return Ok(());
         }
-        let after = |at: &usize| loads[at] + got.get(at).copied().unwrap_or(0);
-        let least = eligible.iter().map(after).min().unwrap_or(0);
-        match got.keys().find(|at| after(at) > least + 1) {
-            Some(at) => Err(format!("{at} has more than its share: {loads:?} {got:?}")),
+        let got = |at: usize| {
+            let mut shares = shares.iter();
+            shares
+                .find(|(one, _)| *one == at)
+                .map_or(0, |(_, count)| *count)
+        };
+        let least = eligible.iter().map(|at| loads[at] + got(*at)).min();
+        let is_more =
+            |(at, count): &&(usize, usize)| Some(loads[at] + count) > least.map(|one| one + 1);
+        match shares.iter().find(is_more) {
+            Some((at, _)) => Err(format!(
+                "{at} has more than its share: {loads:?} {shares:?}"
+            )),
             None => Ok(()),
         }
     }

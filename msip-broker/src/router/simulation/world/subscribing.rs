@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use msip_session::{MsgKind, wire::Code};
 
-use super::{Checked, Link, World, limits::SUBSCRIPTIONS, message::Message};
+use super::{Checked, Link, World, limits::SUBSCRIPTIONS, message::Message, queues::Pushed};
 use crate::{
     router::{Dialect, SubscribeRequest, Target},
     topic::{Filter, TopicFilter},
@@ -82,8 +82,9 @@ impl World {
                     expires,
                     key: Some(key),
                     tried: Vec::new(),
+                    is_new: false,
                 };
-                if self.push(at, message).is_some() {
+                if let Pushed::Over(_) = self.push(at, message) {
                     if before.is_none() {
                         self.sims[at].filters.remove(&text);
                     }

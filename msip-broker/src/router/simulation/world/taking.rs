@@ -5,7 +5,7 @@ use std::task::{Context, Poll, Waker};
 use super::{
     Checked, Link, World,
     calls::Call,
-    limits::SIZE,
+    limits::{OUTGOING, SIZE},
     message::{Message, numbers},
 };
 use crate::router::{EndReason, OutboxItem};
@@ -44,7 +44,6 @@ impl World {
                 Poll::Ready(_) => Link::Writing,
                 Poll::Pending => Link::Ready,
             };
-            self.sims[at].stuck_since = None;
         }
         for item in items {
             let numbers = match item {
@@ -116,6 +115,13 @@ impl World {
                 }
             }
         }
+        let is_long = self.is_connected(at) && self.waiting(at) > OUTGOING / 2;
+        let since = &mut self.sims[at].stuck_since;
+        *since = match is_long {
+            // It has taken all that it was given before.
+            true => since.and(Some(now)),
+            false => None,
+        };
         Ok(())
     }
 }

@@ -1,0 +1,485 @@
+//! The endpoints that are open in a session, by topic.
+
+use std::{
+    collections::{BTreeSet, HashMap},
+    fmt,
+    future::Future,
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll},
+};
+
+use bytes::Bytes;
+use slab::Slab;
+use tokio::task::JoinSet;
+
+use super::{
+    endpoints::{Command, Endpoint, EndpointId, Endpoints, Introduced, VirtualPeer},
+    grant::Grant,
+    inform::{self, PRESENCE},
+    window::ClientWindow,
+};
+use crate::{
+    Code, DisconnectReason, Draining, Identity, Metadata, SendError, Status,
+    connection::{ConnectionShared, Terms},
+    options::NO_OPTIONS,
+    raw::Handle,
+    service::{Inbox, PeerWindow},
+};
+use msip_session::{
+    BareMessage, Incoming, ReplyTo,
+    wire::broker::{Presence, PresenceInd, server_to_client},
+};
+
+/// What is open in one session.
+pub(super) struct Table {
+    endpoints: Endpoints,
+    connection: Arc<ConnectionShared>,
+    terms: Terms,
+    /// The session has, or had, a connection.
+    has_begun: bool,
+    begun: BTreeSet<EndpointId>,
+    open: Slab<Open>,
+    by_topic: HashMap<Bytes, usize>,
+    /// What came last likely comes again.
+    last: Option<(Bytes, usize)>,
+    /// What runs for the endpoints, and what tells the broker something that had to wait.
+    tasks: JoinSet<()>,
+    draining: Draining,
+    is_draining: bool,
+}
+
+/// What has an inbox of its own.
+struct Open {
+    id: EndpointId,
+    inbox: Arc<Inbox>,
+    peer: Option<OpenPeer>,
+}
+
+/// A client of a service.
+struct OpenPeer {
+    /// `T/$in/<peer>`.
+    key: Bytes,
+    window: Arc<ClientWindow>,
+    peer: Arc<dyn VirtualPeer>,
+    sender: Option<Arc<Metadata>>,
+}
+
+/// Who has what came.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Found {
+    /// One whose messages have a window of their own: the session grants at once.
+    GrantsNow,
+    /// One that tells the session when it has handled them.
+    GrantsLater,
+    Nobody,
+}
+
+impl Table {
+    pub(super) fn new(
+        endpoints: Endpoints,
+        connection: &Arc<ConnectionShared>,
+        terms: &Terms,
+    ) -> Self {
+        Self {
+            endpoints,
+            draining: connection.draining(),
+            connection: Arc::clone(connection),
+            terms: terms.clone(),
+            has_begun: false,
+            begun: BTreeSet::new(),
+            open: Slab::new(),
+            by_topic: HashMap::new(),
+            last: None,
+            tasks: JoinSet::new(),
+            is_draining: false,
+        }
+    }
+
+    /// Does what the endpoints ask for.
+    pub(super) fn poll(&mut self, task: &mut Context<'_>) {
+        for command in self.endpoints.take(task.waker()) {
+            self.run(command);
+        }
+        while let Poll::Ready(Some(_)) = self.tasks.poll_join_next(task) {}
+        if !self.is_draining && Pin::new(&mut self.draining).poll(task).is_ready() {
+            self.is_draining = true;
+            for (_, open) in &self.open {
+                if let Some(peer) = &open.peer {
+                    peer.peer.drain();
+                }
+            }
+        }
+    }
+
+    fn run(&mut self, command: Command) {
+        match command {
+            Command::Added(id) if self.has_begun => {
+                if let Some(Endpoint::Client(_)) = self.endpoints.get(id) {
+                    self.begin_clients();
+                }
+            }
+            Command::Added(_) => {}
+            Command::Removed(id) => self.end_all_of(id),
+            Command::Grant(grant) => self.grant(&grant),
+            Command::Disconnect {
+                topic,
+                peer,
+                status,
+            } => self.disconnect(&topic, &peer, &status),
+        }
+    }
+
+    /// The session has a connection: its first, or another one.
+    pub(super) fn connected(&mut self, terms: &Terms) {
+        self.terms = terms.clone();
+        for (_, open) in &self.open {
+            match &open.peer {
+                Some(peer) => {
+                    peer.window.resumed(terms.connection);
+                    // Its client is the same, and nothing has happened to it.
+                    let sender = peer.sender.clone();
+                    open.inbox.resumed(Terms {
+                        sender,
+                        ..terms.clone()
+                    });
+                }
+                None => open.inbox.connected(terms.clone()),
+            }
+        }
+        self.has_begun = true;
+        self.begin_clients();
+    }
+
+    /// The connection was lost; the session goes on.
+    pub(super) fn disconnected(&self, reason: &DisconnectReason) {
+        for (_, open) in &self.open {
+            if open.peer.is_none() {
+                open.inbox.disconnected(reason.clone());
+            }
+        }
+    }
+
+    /// Begins the clients of topics that are new in this session.
+    fn begin_clients(&mut self) {
+        for (id, endpoint) in self.endpoints.all() {
+            let Endpoint::Client(client) = endpoint else {
+                continue;
+            };
+            if !self.begun.insert(id) {
+                continue;
+            }
+            let inbox = Arc::new(Inbox::of_session());
+            inbox.connected(self.terms.clone());
+            self.tasks.spawn(client.begin(&self.connection, &inbox));
+            let topic = Bytes::copy_from_slice(client.topic().as_bytes());
+            let peer = None;
+            let key = self.open.insert(Open { id, inbox, peer });
+            self.by_topic.insert(topic, key);
+        }
+    }
+
+    /// The session has ended: waits until the handlers have taken what is there.
+    pub(super) async fn finish(&mut self) {
+        for open in self.open.drain() {
+            if let Some(peer) = open.peer {
+                peer.peer.gone(DisconnectReason::ClosedByUs);
+            }
+            open.inbox.close();
+        }
+        self.by_topic.clear();
+        self.last = None;
+        while self.tasks.join_next().await.is_some() {}
+    }
+
+    /// Hands over one-way messages of this topic.
+    pub(super) fn add_bare(
+        &mut self,
+        topic: &[u8],
+        messages: &[BareMessage],
+        memory: &Bytes,
+    ) -> Found {
+        if topic.starts_with(b"$") {
+            for message in messages {
+                let body = memory.get(message.body()).unwrap_or_default();
+                self.told(topic, body);
+            }
+            return Found::GrantsNow;
+        }
+        let Some(open) = self.find(topic) else {
+            return Found::Nobody;
+        };
+        let found = open.grants();
+        if let Some(peer) = &open.peer
+            && !peer.window.received(messages.len())
+        {
+            return Found::Nobody;
+        }
+        open.inbox.add_bare(messages, memory);
+        found
+    }
+
+    /// Hands over a message with metadata, a delivery or a call.
+    ///
+    /// # Errors
+    ///
+    /// The broker has forwarded more of its sender than it may.
+    pub(super) fn add(&mut self, incoming: Box<Incoming>) -> Result<Found, Status> {
+        let topic = incoming.topic.as_str().as_bytes();
+        if topic.starts_with(b"$") {
+            if matches!(incoming.reply, ReplyTo::Call(_)) {
+                return Ok(Found::Nobody);
+            }
+            if !incoming.compressed {
+                self.told(topic, &incoming.body);
+            }
+            return Ok(Found::GrantsNow);
+        }
+        let Some(open) = self.find(topic) else {
+            return Ok(Found::Nobody);
+        };
+        let found = open.grants();
+        if let Some(peer) = &open.peer
+            && incoming.payload_len > 0
+            && !matches!(incoming.reply, ReplyTo::Call(_))
+            && !peer.window.received(1)
+        {
+            let text = "more messages of this client than its window allows";
+            return Err(Status::new(Code::ResourceExhausted, text));
+        }
+        open.inbox.add_message(incoming);
+        Ok(found)
+    }
+
+    fn find(&mut self, topic: &[u8]) -> Option<&Open> {
+        let key = match &self.last {
+            Some((last, key)) if *last == topic => *key,
+            _ => {
+                let key = self.key_of(topic)?;
+                self.last = Some((Bytes::copy_from_slice(topic), key));
+                key
+            }
+        };
+        self.open.get(key)
+    }
+
+    fn key_of(&self, topic: &[u8]) -> Option<usize> {
+        if let Some(key) = self.by_topic.get(topic) {
+            return Some(*key);
+        }
+        // What is for one client of a topic comes to it alone.
+        let to = b"/$to/";
+        let at = topic.windows(to.len()).rposition(|window| window == to)?;
+        self.by_topic.get(topic.get(..at)?).copied()
+    }
+
+    /// The broker tells something.
+    fn told(&mut self, topic: &[u8], body: &[u8]) {
+        match inform::told(body) {
+            Some(server_to_client::Message::PresenceInd(presence))
+                if topic.starts_with(PRESENCE) =>
+            {
+                self.presence(&presence);
+            }
+            Some(server_to_client::Message::TopicInd(told)) => {
+                for (_, endpoint) in self.endpoints.all() {
+                    if let Endpoint::Client(client) = endpoint
+                        && client.topic() == told.topic
+                    {
+                        client.told(&told);
+                    }
+                }
+            }
+            _ => {}
+        }
+    }
+
+    fn presence(&mut self, about: &PresenceInd) {
+        let key = Bytes::from(format!("{}/$in/{}", about.topic, about.peer));
+        let open = self.by_topic.get(&key).copied();
+        match (about.presence(), open) {
+            (Presence::Connected, None) => self.introduce(about, key),
+            (Presence::Connected, Some(open)) if about.looks_after => self.look_after(open),
+            (Presence::LookedAfter, Some(open)) => self.look_after(open),
+            (Presence::LookedAfter, None) => self.introduce(about, key),
+            (Presence::Gone, Some(open)) => {
+                let text = "its session with the broker has ended";
+                let status = Status::new(Code::Unavailable, text);
+                self.end(open, DisconnectReason::ClosedByPeer(status));
+            }
+            _ => {}
+        }
+    }
+
+    /// A client has come to a service.
+    fn introduce(&mut self, about: &PresenceInd, key: Bytes) {
+        let mut endpoints = self.endpoints.all().into_iter();
+        let found = endpoints.find_map(|(id, endpoint)| match endpoint {
+            Endpoint::Service(service) if service.serves(&about.topic) => Some((id, service)),
+            _ => None,
+        });
+        let Some((id, service)) = found else {
+            tracing::debug!(
+                topic = about.topic,
+                "a client of a topic that nobody serves here"
+            );
+            return;
+        };
+        let (topic, peer) = (Arc::from(&*about.topic), Arc::from(&*about.peer));
+        let window = Arc::new(ClientWindow::new(
+            Arc::clone(&topic),
+            Arc::clone(&peer),
+            self.terms.connection,
+            self.endpoints.clone(),
+        ));
+        let inbox = Arc::new(Inbox::of_peer(Arc::clone(&window) as Arc<dyn PeerWindow>));
+        let introduced = Introduced {
+            topic: &topic,
+            peer: &peer,
+            about,
+            sender: sender(about),
+            endpoints: &self.endpoints,
+        };
+        let sender = introduced.sender.clone();
+        let Some((peer, handlers)) = service.open(introduced, &self.connection, &inbox) else {
+            tracing::warn!(%topic, "the name of a topic is too long for its clients to be answered");
+            return;
+        };
+        if self.is_draining {
+            peer.drain();
+        }
+        // It ends when its inbox has.
+        self.tasks.spawn(handlers);
+        let open = self.open.insert(Open {
+            id,
+            inbox,
+            peer: Some(OpenPeer {
+                key: key.clone(),
+                window,
+                peer,
+                sender,
+            }),
+        });
+        self.by_topic.insert(key, open);
+        if about.looks_after || about.presence() == Presence::LookedAfter {
+            self.look_after(open);
+        }
+    }
+
+    /// This instance looks after the client: its handler is told, in order with what comes.
+    fn look_after(&self, open: usize) {
+        let Some(open) = self.open.get(open) else {
+            return;
+        };
+        let Some(peer) = &open.peer else {
+            return;
+        };
+        if peer.peer.look_after() {
+            let sender = peer.sender.clone();
+            open.inbox.connected(Terms {
+                sender,
+                ..self.terms.clone()
+            });
+        }
+    }
+
+    /// Nothing more comes of one: what is there is handled still.
+    fn end(&mut self, key: usize, reason: DisconnectReason) {
+        let Some(open) = self.open.try_remove(key) else {
+            return;
+        };
+        match &open.peer {
+            Some(peer) => {
+                self.by_topic.remove(&peer.key);
+                peer.peer.gone(reason);
+            }
+            None => self.by_topic.retain(|_, other| *other != key),
+        }
+        self.last = None;
+        open.inbox.end();
+    }
+
+    /// An endpoint is not there any more.
+    fn end_all_of(&mut self, id: EndpointId) {
+        let open = self.open.iter();
+        let of_it: Vec<usize> = open
+            .filter(|(_, open)| open.id == id)
+            .map(|(key, _)| key)
+            .collect();
+        for key in of_it {
+            self.end(key, DisconnectReason::ClosedByUs);
+        }
+    }
+
+    /// The broker does not make a subscription again, or has ended it.
+    pub(super) fn refused(&self, filter: &str, status: &Status) {
+        let topic = filter.strip_suffix("/$in");
+        for (_, endpoint) in self.endpoints.all() {
+            match (endpoint, topic) {
+                (Endpoint::Client(client), None) if client.topic() == filter => {
+                    client.refused(status);
+                }
+                (Endpoint::Service(service), Some(topic)) => service.refused(topic, status),
+                _ => {}
+            }
+        }
+    }
+
+    /// Tells the broker that it may forward more of a client.
+    fn grant(&mut self, grant: &Grant) {
+        // A window begins anew with each connection.
+        if grant.connection != self.terms.connection {
+            return;
+        }
+        let Ok(message) = inform::peer_credit(grant) else {
+            return;
+        };
+        if let Err(SendError::Full | SendError::LoginPending) =
+            self.connection.try_send(&message, &NO_OPTIONS)
+        {
+            let connection = Arc::clone(&self.connection);
+            self.tasks.spawn(async move {
+                if let Err(error) = connection.send(&message, &NO_OPTIONS).await {
+                    tracing::debug!(%error, "the broker was not granted more of a client");
+                }
+            });
+        }
+    }
+
+    /// Asks the broker to end the session of a client.
+    fn disconnect(&mut self, topic: &str, peer: &str, status: &Status) {
+        let Ok(request) = inform::disconnect(topic, peer, status) else {
+            return;
+        };
+        let broker = Handle::new(&self.connection);
+        let peer = peer.to_owned();
+        self.tasks.spawn(async move {
+            if let Err(error) = broker.call(&request, &NO_OPTIONS).await {
+                tracing::warn!(peer, %error, "the broker has not disconnected a client");
+            }
+        });
+    }
+}
+
+impl Open {
+    fn grants(&self) -> Found {
+        match self.peer {
+            Some(_) => Found::GrantsNow,
+            None => Found::GrantsLater,
+        }
+    }
+}
+
+/// The metadata of a message without any: who sends it, as the broker has authenticated it.
+fn sender(about: &PresenceInd) -> Option<Arc<Metadata>> {
+    let identity = Identity::of_presence(about)?;
+    Some(Arc::new(Metadata::of_sender(Arc::new(identity))))
+}
+
+impl fmt::Debug for Table {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Table")
+            .field("open", &self.open.len())
+            .finish_non_exhaustive()
+    }
+}
