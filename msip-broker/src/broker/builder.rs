@@ -3,6 +3,7 @@
 use std::{net::SocketAddr, time::Duration};
 
 use msip_runtime::{
+    Codec, CodecSet,
     auth::ApiKeys,
     untyped::{UntypedProtocol, UntypedServer},
 };
@@ -101,6 +102,8 @@ impl BrokerBuilder {
         let is_insecure = config.listeners.iter().any(|listener| listener.insecure);
         let server = server
             .name("msip-broker")
+            // Bodies pass unread: all have to be written in one way, unless the URL says otherwise.
+            .codecs(CodecSet::from([Codec::Protobuf]))
             .max_body(size(config.max_body))
             .session_expiry(config.session_expiry)
             .drain_timeout(config.drain_timeout)
