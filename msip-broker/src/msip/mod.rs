@@ -99,6 +99,25 @@ impl BrokerService {
             peers: Mutex::default(),
         }))
     }
+
+    /// What peers may do has changed. The rights of those who are connected are looked up again, and hold at once: what they do
+    /// not cover any longer ends, and its peer is told. Sessions without a connection are looked at when they resume.
+    ///
+    /// Those for whom `may_stay` says no end.
+    pub fn reauthorize(&self, may_stay: impl Fn(&UntypedPeer) -> bool) {
+        let shared = &self.0;
+        let known: Vec<_> = shared.peers().values().cloned().collect();
+        for (session, peer) in known {
+            if may_stay(&peer) {
+                let (_, rights) = (shared.authorize)(&peer);
+                shared.router.reauthorize(&session, rights, shared.now());
+            } else {
+                let mut wakes = WakeList::new();
+                let (reason, now) = (EndReason::Revoked, shared.now());
+                shared.router.end(&session, reason, now, &mut wakes);
+            }
+        }
+    }
 }
 
 impl fmt::Debug for BrokerService {
@@ -125,13 +144,16 @@ impl Service for BrokerService {
         let (principal, rights) = (shared.authorize)(&peer);
         let name = peer.id().map(|id| id.to_string());
         let known = name.as_deref().map(|name| (name, about(&peer)));
-        let session =
-            shared
-                .router
-                .connect_as(principal, Arc::clone(&rights), Dialect::Msip, known);
+        let session = shared
+            .router
+            .connect_as(principal, rights, Dialect::Msip, known);
         let open = OpenSession::new(shared, &session, &peer);
+        // From here on it is found when rights change: what has changed in between is looked up.
+        shared
+            .router
+            .reauthorize(&session, (shared.authorize)(&peer).1, shared.now());
         let link = Link::new();
-        let reader = Reader::new(shared, &session, &peer, rights, &link);
+        let reader = Reader::new(shared, &session, &peer, &link);
         let writer = Writer::new(shared, &session, &peer, &link);
         let mut reading = pin!(reader.run(inbound));
         let mut writing = pin!(writer.run());

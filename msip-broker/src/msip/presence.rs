@@ -6,7 +6,7 @@ use msip_runtime::{
 };
 use msip_session::wire::broker::{
     ClientToServer, DisconnectReq, DisconnectRsp, PeerCredit, Presence as Wire, PresenceInd,
-    ServerToClient, client_to_server, server_to_client,
+    ServerToClient, SubscriptionEndedInd, TOPIC, client_to_server, server_to_client,
 };
 use prost::Message as _;
 
@@ -14,7 +14,7 @@ use super::Shared;
 use crate::{
     access::{Access, Rights, Uses},
     router::Presence,
-    topic::{self, TopicFilter},
+    topic::{self, Filter, TopicFilter},
 };
 
 /// What begins the topic that a service of `T` asks the broker at: `$broker/T`.
@@ -22,6 +22,9 @@ const BROKER: &str = "$broker/";
 
 const DISCONNECT_RSP: Variant = Variant::new(1, "disconnect_rsp", MsgKind::Command);
 const PRESENCE_IND: Variant = Variant::new(2, "presence_ind", MsgKind::Event);
+/// Urgent, so that an untyped client gets it by itself.
+const SUBSCRIPTION_ENDED_IND: Variant =
+    Variant::new(10, "subscription_ended_ind", MsgKind::Event).urgent();
 
 /// The topic whose service asks the broker something there, where it is such a topic.
 pub(super) fn asks_broker(topic: &str) -> Option<&str> {
@@ -70,6 +73,19 @@ pub(super) fn credit<'a>(message: &MessageRef<'a>) -> Option<(&'a [u8], PeerCred
         client_to_server::Message::PeerCredit(credit) => Some((topic, credit)),
         _ => None,
     }
+}
+
+/// What a peer is told whose subscription has ended.
+pub(super) fn subscription_ended(filter: &Filter) -> Result<UntypedMessage, Status> {
+    let topic = match filter {
+        Filter::Literal(topic) => String::from_utf8_lossy(topic).into_owned(),
+        Filter::Pattern(filter) => filter.as_str().to_owned(),
+    };
+    let said = SubscriptionEndedInd { topic };
+    let body = ServerToClient {
+        message: Some(server_to_client::Message::SubscriptionEndedInd(said)),
+    };
+    UntypedMessage::new(&SUBSCRIPTION_ENDED_IND, body.encode_to_vec()).to_topic(TOPIC)
 }
 
 /// Does what a service of `about` asks of the broker.

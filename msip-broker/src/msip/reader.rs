@@ -28,7 +28,7 @@ use super::{
     status,
 };
 use crate::{
-    access::{Grant, Rights},
+    access::Grant,
     connections::OpenConnection,
     router::{self, Publication, Publisher, Refused, Request, SessionHandle, WakeList},
     topic::{self, Filter, TopicFilter},
@@ -39,7 +39,6 @@ pub(super) struct Reader<'a> {
     shared: &'a Arc<Shared>,
     session: &'a SessionHandle,
     peer: &'a UntypedPeer,
-    rights: Arc<Rights>,
     link: &'a Link,
     publisher: Publisher,
     wakes: WakeList,
@@ -56,14 +55,12 @@ impl<'a> Reader<'a> {
         shared: &'a Arc<Shared>,
         session: &'a SessionHandle,
         peer: &'a UntypedPeer,
-        rights: Arc<Rights>,
         link: &'a Link,
     ) -> Self {
         Self {
             shared,
             session,
             peer,
-            rights,
             link,
             publisher: Publisher::new(&shared.router, session),
             wakes: WakeList::new(),
@@ -150,7 +147,6 @@ impl<'a> Reader<'a> {
     /// The session has another connection. `false` where the router has ended it.
     fn resume(&mut self) -> bool {
         let (_, rights) = (self.shared.authorize)(self.peer);
-        self.rights = Arc::clone(&rights);
         let now = self.shared.now();
         match self.shared.router.resume(self.session, rights, now) {
             Ok(()) => true,
@@ -247,7 +243,8 @@ impl<'a> Reader<'a> {
             return;
         };
         if let Some(about) = presence::asks_broker(message.topic()) {
-            match presence::ask(self.shared, &self.rights, about, &message) {
+            let (_, rights) = (self.shared.authorize)(self.peer);
+            match presence::ask(self.shared, &rights, about, &message) {
                 Ok(answer) => responder.answer(&answer),
                 Err(status) => responder.fail(&status),
             }

@@ -169,6 +169,13 @@ impl<'a> Writer<'a> {
                     };
                     self.sender.push(&message).await?;
                 }
+                OutboxItem::SubscriptionEnded(filter) => {
+                    let Ok(message) = presence::subscription_ended(&filter) else {
+                        continue;
+                    };
+                    self.sender.flush().await?;
+                    self.handle.send(&message, &CallOptions::new()).await?;
+                }
             }
         }
         self.sender.flush().await
@@ -194,14 +201,14 @@ impl<'a> Writer<'a> {
                 None => self.sender.push_frames(&publication.frames).await,
             };
             return match pushed {
-                Ok(0) => Ok(()),
                 Ok(too_large) => {
-                    tracing::debug!(too_large, "messages are larger than a peer accepts");
+                    self.session.count_dropped(too_large);
                     Ok(())
                 }
                 Err(msip_runtime::PushFramesError::NotSent(error)) => Err(error),
                 Err(error) => {
                     tracing::debug!(%error, "a publication is not sent");
+                    self.session.count_dropped(publication.count as usize);
                     Ok(())
                 }
             };
@@ -219,6 +226,7 @@ impl<'a> Writer<'a> {
                     | SendError::Metadata(_)),
                 ) => {
                     tracing::debug!(%error, "a message is not sent");
+                    self.session.count_dropped(1);
                 }
                 sent => sent?,
             }

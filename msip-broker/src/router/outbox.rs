@@ -13,6 +13,7 @@ use super::{
     ClientAt, EndReason, Limits, SessionKey, WakeList, fault_injection::FaultInjection,
     patience::Patience, progress::Progress,
 };
+use crate::topic::Filter;
 pub use item::{Delivery, OutboxItem, Target};
 use peers::PeerQueues;
 use queue::{Capacity, Queue};
@@ -63,6 +64,8 @@ pub(super) struct Outbox {
     patience: Patience,
     /// Publishers that wait until this queue is shorter.
     pushed_back: Vec<Waker>,
+    /// Subscriptions that have ended, of which the session is not told yet. Each once.
+    ended: Vec<Filter>,
     /// How many messages were queued.
     pub(super) queued: u64,
 }
@@ -96,6 +99,7 @@ impl Outbox {
             progress: None,
             patience: Patience::default(),
             pushed_back: Vec::new(),
+            ended: Vec::new(),
             queued: 0,
         }
     }
@@ -117,6 +121,11 @@ impl Outbox {
     /// How many messages were dropped.
     pub(super) fn dropped(&self) -> u64 {
         self.queue.dropped + self.peers.as_ref().map_or(0, |peers| peers.dropped)
+    }
+
+    /// What was taken cannot be delivered.
+    pub(super) fn drop_counted(&mut self, count: usize) {
+        self.queue.drop_counted(count);
     }
 
     /// Adds an item, or gives it back. The writer is to be woken by what is added to `wakes`. Returns whether there is so much
@@ -400,6 +409,12 @@ impl Outbox {
         if let Status::Ended(reason) = self.status {
             return Poll::Ready(Err(reason));
         }
+        if !self.ended.is_empty() {
+            let ended = std::mem::take(&mut self.ended).into_iter();
+            taken.extend(ended.map(OutboxItem::SubscriptionEnded));
+            self.writer = Writer::Busy(None);
+            return Poll::Ready(Ok(()));
+        }
         let (mut bytes, mut any) = (0_usize, false);
         while bytes < max_bytes {
             self.queue.pass_over_expired(now);
@@ -505,6 +520,7 @@ impl Outbox {
         }
         self.status = Status::Ended(reason);
         self.queue.shrink();
+        self.ended = Vec::new();
         self.pushed_back
             .drain(..)
             .for_each(|waker| wakes.push(Some(waker)));
@@ -524,6 +540,21 @@ impl Outbox {
     ) -> (Vec<OutboxItem>, Vec<ClientAt>) {
         let known = self.peers.as_ref().map(|peers| peers.clients());
         (self.end(reason, wakes), known.unwrap_or_default())
+    }
+
+    /// A subscription has ended, and the session is to be told, now or when it comes back. At most so many of them wait.
+    pub(super) fn subscription_ended(&mut self, filter: Filter, most: usize, wakes: &mut WakeList) {
+        let is_over = matches!(self.status, Status::Ended(_));
+        if is_over || self.ended.len() >= most || self.ended.contains(&filter) {
+            return;
+        }
+        self.ended.push(filter);
+        self.wake_writer(wakes);
+    }
+
+    /// It is subscribed to again.
+    pub(super) fn subscribed(&mut self, filter: &Filter) {
+        self.ended.retain(|ended| ended != filter);
     }
 
     /// What waits in the urgent queue, in the other one, and of LOG and METRIC.

@@ -13,8 +13,8 @@ use msip_session::MsgKind;
 
 use super::{
     Dialect, Publication, Refused, Request, Router, SessionHandle, SessionKey, StateKey, WakeList,
-    fault_injection::FaultInjection, rate::Rate, route::Route, sending::Sending, session::Session,
-    sync::lock,
+    fault_injection::FaultInjection, rate::Rate, route::Route, routes::LONG, sending::Sending,
+    session::Session, sync::lock,
 };
 use crate::topic::Internal;
 
@@ -340,10 +340,12 @@ impl Publisher {
         {
             self.router.appears(key, about, now, wakes);
         }
-        if self.plans.len() >= self.router.limits().cached_topics {
-            self.plans.clear();
+        if topic.len() <= LONG {
+            if self.plans.len() >= self.router.limits().cached_topics {
+                self.plans.clear();
+            }
+            self.plans.insert(plan.route.topic.clone(), plan.clone());
         }
-        self.plans.insert(plan.route.topic.clone(), plan.clone());
         plan
     }
 }

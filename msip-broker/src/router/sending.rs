@@ -453,7 +453,7 @@ impl<'a> Sending<'a> {
                     counters.handed_over.fetch_add(1, Relaxed);
                     self.again.push(Again::Call(request));
                 }
-                OutboxItem::Presence(_) => {}
+                OutboxItem::Presence(_) | OutboxItem::SubscriptionEnded(_) => {}
             }
         }
     }

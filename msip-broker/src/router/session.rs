@@ -154,6 +154,13 @@ impl SessionHandle {
         self.0.with_outbox(|outbox| outbox.dropped())
     }
 
+    /// So many messages that it has taken were not delivered: they are larger than its peer accepts, or cannot be inflated for it.
+    pub fn count_dropped(&self, count: usize) {
+        if count > 0 {
+            self.0.with_outbox(|outbox| outbox.drop_counted(count));
+        }
+    }
+
     /// How many calls it has been given that have not ended.
     pub fn open_calls(&self) -> usize {
         self.0.open_calls()

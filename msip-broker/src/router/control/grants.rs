@@ -133,7 +133,8 @@ impl Control {
         keys.into_iter().flat_map(|key| self.recheck(key)).collect()
     }
 
-    /// Checks again what a session is subscribed to, and what is queued for it. Returns what others can have instead of it.
+    /// Checks again what a session is subscribed to, and what is queued for it. It is told of subscriptions that have ended.
+    /// Returns what others can have instead of it.
     #[must_use = "others can have it"]
     pub(super) fn recheck(&mut self, key: SessionKey) -> Vec<OutboxItem> {
         let generation = self.changed();
@@ -150,17 +151,19 @@ impl Control {
             .filter(|filter| self.check_subscription(key, filter).is_err())
             .cloned()
             .collect();
+        // Woken below, with the control lock held: it happens rarely.
+        let mut wakes = WakeList::new();
         let mut given_up = Vec::new();
-        for filter in gone {
-            self.subscriptions.remove(&filter, key);
+        for filter in &gone {
+            self.subscriptions.remove(filter, key);
             if let Some(entry) = self.sessions.get_mut(&key) {
                 let is_by_peer = entry
                     .subscriptions
-                    .remove(&filter)
+                    .remove(filter)
                     .is_some_and(|held| held.is_by_peer);
                 let session = entry.session.clone();
                 if is_by_peer {
-                    given_up.extend(self.leaves(&session, &filter, &mut WakeList::new()));
+                    given_up.extend(self.leaves(&session, filter, &mut wakes));
                 }
             }
         }
@@ -188,9 +191,13 @@ impl Control {
                 }
                 _ => false,
             },
+            OutboxItem::SubscriptionEnded(_) => true,
         };
         entry.session.with_outbox(|outbox| {
             outbox.require_generation(generation);
+            for filter in gone {
+                outbox.subscription_ended(filter, entry.session.limits.subscriptions, &mut wakes);
+            }
             if !FaultInjection::KeepQueued.is_on() {
                 given_up.extend(outbox.withdraw(may_hear));
             }

@@ -103,6 +103,9 @@ impl Router {
         let Some(entry) = control.sessions.get_mut(&session.key()) else {
             return false;
         };
+        if entry.rights == rights {
+            return true;
+        }
         entry.rights = rights;
         let left = control.check_again(&session.0);
         drop(guard);

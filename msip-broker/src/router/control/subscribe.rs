@@ -17,6 +17,11 @@ use crate::{
     topic::{self, Filter, Internal},
 };
 
+/// How long the topics may be on average that a session subscribes to, and how long one may be in any case, in bytes: those of
+/// MIP's peers have up to 65,535.
+const AVERAGE_LEN: usize = 256;
+const MIN_LEN: usize = 128 * 1024;
+
 /// What a session asks to hear.
 #[derive(Debug, Clone)]
 pub struct SubscribeRequest {
@@ -85,14 +90,15 @@ impl Router {
     ) -> Result<Subscribed, Refused> {
         let key = session.key();
         let mut wakes = WakeList::new();
+        let most = self.0.limits.subscriptions;
         let mut guard = self.control();
         let control = &mut *guard;
+        control.check_length(key, &request.filter, most)?;
         control.check_subscription(key, &request.filter)?;
         let Some(entry) = control.sessions.get_mut(&key) else {
             return Err(Refused::ended());
         };
         let is_repeated = entry.subscriptions.contains_key(&request.filter);
-        let most = self.0.limits.subscriptions;
         if !is_repeated && entry.subscriptions.len() >= most {
             return Err(Refused::limit("subscriptions", most, "max_subscriptions"));
         }
@@ -126,6 +132,9 @@ impl Router {
         control
             .subscriptions
             .insert(&request.filter, &session.0, terms);
+        session
+            .0
+            .with_outbox(|outbox| outbox.subscribed(&request.filter));
         let replayed = control.replay(&session.0, &request.filter, generation, now, &mut wakes);
         let Some(replayed) = replayed else {
             // Half of what is kept would look like all of it.
@@ -193,6 +202,21 @@ impl Router {
 }
 
 impl Control {
+    /// Whether there is place for a long topic among the subscriptions of a session.
+    fn check_length(&self, key: SessionKey, filter: &Filter, most: usize) -> Result<(), Refused> {
+        let len = filter.len();
+        if len <= AVERAGE_LEN {
+            return Ok(());
+        }
+        let most = most.saturating_mul(AVERAGE_LEN).max(MIN_LEN);
+        let entry = self.sessions.get(&key).ok_or(Refused::ended())?;
+        let all: usize = entry.subscriptions.keys().map(Filter::len).sum();
+        if all.saturating_add(len) > most && !entry.subscriptions.contains_key(filter) {
+            return Err(Refused::limit("bytes of topics", most, "subscriptions"));
+        }
+        Ok(())
+    }
+
     /// Removes a subscription, if there is one. Returns whether it was by peer.
     fn unsubscribe(&mut self, key: SessionKey, filter: &Filter) -> Option<bool> {
         let entry = self.sessions.get_mut(&key)?;

@@ -5,8 +5,11 @@ use std::{sync::Arc, time::Duration};
 use bytes::Bytes;
 use msip_session::MsgKind;
 
-use crate::router::{
-    Assigned, ClientAt, Presence, Publication, SessionKey, fault_injection::FaultInjection,
+use crate::{
+    router::{
+        Assigned, ClientAt, Presence, Publication, SessionKey, fault_injection::FaultInjection,
+    },
+    topic::Filter,
 };
 
 /// What a session is given.
@@ -19,6 +22,8 @@ pub enum OutboxItem {
     Exchange(Box<Assigned>),
     /// A client of a topic that it serves comes or goes.
     Presence(Arc<Presence>),
+    /// A subscription has ended, since what allowed it was withdrawn. It comes before all else, and alone.
+    SubscriptionEnded(Filter),
 }
 
 /// Messages on their way to one session.
@@ -51,7 +56,7 @@ impl OutboxItem {
         match self {
             Self::Publication(delivery) => delivery.client.as_ref(),
             Self::Exchange(assigned) => assigned.client.as_ref(),
-            Self::Presence(_) => None,
+            Self::Presence(_) | Self::SubscriptionEnded(_) => None,
         }
     }
 
@@ -64,6 +69,8 @@ impl OutboxItem {
             }
             Self::Exchange(assigned) => (assigned.request.exchange.pinned(), 1),
             Self::Presence(presence) => (presence.topic.len() + presence.peer.len() + 64, 1),
+            // It never waits among the others.
+            Self::SubscriptionEnded(_) => (0, 0),
         }
     }
 
@@ -72,7 +79,7 @@ impl OutboxItem {
         match self {
             Self::Publication(delivery) => delivery.target != Target::Everyone,
             Self::Exchange(_) => true,
-            Self::Presence(_) => false,
+            Self::Presence(_) | Self::SubscriptionEnded(_) => false,
         }
     }
 
@@ -105,7 +112,7 @@ impl OutboxItem {
                 is_acked || delivery.publication.kind == MsgKind::State
             }
             Self::Exchange(_) => false,
-            Self::Presence(_) => true,
+            Self::Presence(_) | Self::SubscriptionEnded(_) => true,
         }
     }
 

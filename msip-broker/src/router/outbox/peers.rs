@@ -109,7 +109,7 @@ impl PeerQueue {
             OutboxItem::Exchange(assigned) => {
                 assigned.open.of_client(&self.calls);
             }
-            OutboxItem::Presence(_) => {}
+            OutboxItem::Presence(_) | OutboxItem::SubscriptionEnded(_) => {}
         }
     }
 

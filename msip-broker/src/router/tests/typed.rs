@@ -33,6 +33,7 @@ fn told(peer: &Peer) -> Vec<String> {
             let bodies = bodies(&delivery.publication).into_iter();
             bodies.map(|body| format!("{at}{body}")).collect()
         }
+        OutboxItem::SubscriptionEnded(_) => vec!["subscription ended".to_owned()],
         OutboxItem::Presence(presence) => {
             let care = presence.introduction.as_deref();
             let what = match care {
