@@ -28,6 +28,8 @@ pub(crate) struct ConnectionShared {
     inner: Mutex<ConnectionInner>,
     /// Whether the session's bodies are plain protobuf, so that nothing needs doing to them before the lock is taken.
     pub(super) is_plain: AtomicBool,
+    /// The same, and no kind goes by a channel: a one-way message without metadata is sent at once.
+    pub(super) sends_fast: AtomicBool,
     /// What a received message may take in memory, by the connection that there was last.
     max_decoded: AtomicU64,
     /// So much waits to be written that the next sender lets the driver write first: what the peer can work on already
@@ -142,6 +144,7 @@ impl ConnectionShared {
             cancelled_calls: inner.running_calls.cancelled_count(),
             inner: Mutex::new(inner),
             is_plain: AtomicBool::new(true),
+            sends_fast: AtomicBool::new(true),
             max_decoded: AtomicU64::new(u64::MAX),
             is_write_due: AtomicBool::new(false),
             is_backlogged: AtomicBool::new(false),
@@ -257,6 +260,7 @@ impl ConnectionShared {
             .store(encoding.max_decoded(), Ordering::Relaxed);
         self.is_plain
             .store(encoding.is_identity(), Ordering::Relaxed);
+        self.note_sends_fast();
         state.encoding = encoding;
     }
 
