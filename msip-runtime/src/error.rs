@@ -295,6 +295,37 @@ pub enum ConnectError {
         /// Its status.
         status: Status,
     },
+    /// The broker refused the subscription to the topic of the URL: what is spoken there is another protocol or schema, or the
+    /// client may not hear it.
+    #[error("the broker at {url} refused the topic {topic:?}: {status}")]
+    TopicRefused {
+        /// The URL.
+        url: String,
+        /// The topic.
+        topic: String,
+        /// The status of the broker.
+        status: Status,
+    },
+    /// The URL names a topic, and the server is no broker.
+    #[error(
+        "the URL names the topic {topic:?}, and the server at {url} is no broker: leave the topic out to speak with it directly"
+    )]
+    NoBroker {
+        /// The URL.
+        url: String,
+        /// The topic.
+        topic: String,
+    },
+    /// The server is a broker, and the URL names no topic.
+    #[error(
+        "the server at {url} is a broker, and the URL names no topic: append the one at which `{protocol}` is spoken, such as {url}/room1"
+    )]
+    NoTopic {
+        /// The URL.
+        url: String,
+        /// The protocol of the client.
+        protocol: String,
+    },
     /// The other side speaks MIP, not MSIP. Use a `mip://` URL to speak MIP.
     #[error("{url} speaks MIP, not MSIP")]
     MipPeer {

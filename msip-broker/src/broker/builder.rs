@@ -2,7 +2,10 @@
 
 use std::{net::SocketAddr, time::Duration};
 
-use msip_runtime::untyped::{UntypedProtocol, UntypedServer};
+use msip_runtime::{
+    Codec, CodecSet,
+    untyped::{UntypedProtocol, UntypedServer},
+};
 
 use super::{Broker, BrokerError, BrokerReloader, background::Background};
 use crate::{
@@ -97,6 +100,8 @@ impl BrokerBuilder {
         let is_insecure = config.listeners.iter().any(|listener| listener.insecure);
         let server = server
             .name("msip-broker")
+            // Bodies pass unread: all have to be written in one way, unless the URL says otherwise.
+            .codecs(CodecSet::from([Codec::Protobuf]))
             .max_body(size(config.max_body))
             .session_expiry(config.session_expiry)
             .drain_timeout(config.drain_timeout)

@@ -10,6 +10,7 @@ use crate::{
     client::BrokerLink,
     connection::SubscribeAsk,
     demux::TopicFilter,
+    describe::OwnSchema,
     raw::SubscribeOptions,
     server::{AttachedClients, AttachedService},
 };
@@ -161,6 +162,8 @@ impl<P: Protocol> ClientBuilder<P, AsService> {
         let is_confidential = link.is_confidential();
         let service = AttachedService::new(handler, parts.stacks, filter.clone(), is_confidential);
         let clients = service.clients();
+        // Clients with another one ask for it, at the topic.
+        link.connection().describe(Arc::new(OwnSchema::of::<P>()));
         link.endpoints().add_service(Arc::new(service));
         let subscribed = link.connection().subscribe(&ask, None).await;
         subscribed.map_err(|source| AttachError::Refused {

@@ -11,6 +11,7 @@ use super::{
     establish::{ProtocolId, Target},
     supervisor,
     token::source_of_url,
+    topic::ClientTopic,
 };
 #[cfg(feature = "tls")]
 use crate::transport::ClientTls;
@@ -23,7 +24,7 @@ use crate::{
     middleware::{Middleware, Stacks},
     negotiation::Translations,
     settings::{Settings, with_settings},
-    transport::{self, AddressOrder, Connect, Connector, GivenOptions, ServiceUrl},
+    transport::{self, AddressOrder, Connect, Connector, GivenOptions, ServiceUrl, UrlError},
 };
 use msip_session::wire::Side;
 
@@ -125,6 +126,7 @@ pub struct ClientBuilder<P, H> {
 /// The configuration that a builder yields, whatever the protocol.
 pub(super) struct Parts {
     url: ServiceUrl,
+    topic: Option<ClientTopic>,
     connector: Connector,
     pub(super) settings: Settings,
     pub(super) stacks: Stacks,
@@ -145,6 +147,11 @@ impl Parts {
         }
     }
 
+    /// Refuses a topic in the URL, for a client that subscribes by itself.
+    pub(super) fn refuse_topic(&self) -> Result<(), UrlError> {
+        self.url.check_direct()
+    }
+
     pub(super) fn target(
         self,
         protocol: ProtocolId,
@@ -153,6 +160,7 @@ impl Parts {
     ) -> Target {
         let Self {
             url,
+            topic,
             connector,
             settings,
             stacks,
@@ -164,6 +172,7 @@ impl Parts {
         } = self;
         Target {
             protocol,
+            topic,
             url,
             connector,
             settings,
@@ -319,7 +328,6 @@ impl<P, H> ClientBuilder<P, H> {
             Some(_) => ServiceUrl::parse_any(&url)?,
             None => ServiceUrl::parse(&url)?,
         };
-        url.check_direct()?;
         if connector.is_none() {
             url.check_streams()?;
         }
@@ -336,6 +344,7 @@ impl<P, H> ClientBuilder<P, H> {
             None => transport::connector_of(&url, &options)?,
         };
         let parts = Parts {
+            topic: url.topic().map(ClientTopic::new).transpose()?,
             url,
             connector,
             settings,

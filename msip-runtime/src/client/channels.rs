@@ -97,6 +97,7 @@ impl Target {
         let plan = sessions.nth(index)?;
         Some(Self {
             protocol: self.protocol.clone(),
+            topic: None,
             url: plan.url.clone(),
             connector: plan.connector()?.clone(),
             settings: plan.settings.clone(),

@@ -10,7 +10,7 @@ use std::{
 
 use tokio::sync::watch;
 
-use super::{Shared as ClientShared, establish::Target};
+use super::{Shared as ClientShared, establish::Target, topic::ClientTopic};
 use crate::{
     CallOptions, CloseReason, Codec, Compression, Dropped, MemoryUse, SchemaDifference, SchemaRule,
     SessionLost,
@@ -40,6 +40,8 @@ pub(super) struct Shared {
     pub(super) welcomed: Mutex<Welcomed>,
     pub(super) lost: watch::Sender<Option<SessionLost>>,
     schema: Mutex<SchemaState>,
+    /// How often a service has come to speak at the client's topic.
+    spoken: watch::Sender<u64>,
     /// Whether each of the session's channels is there.
     channels: watch::Sender<Vec<bool>>,
 }
@@ -67,17 +69,19 @@ impl Default for Shared {
             welcomed: Mutex::default(),
             lost: watch::Sender::new(None),
             schema: Mutex::default(),
+            spoken: watch::Sender::new(0),
             channels: watch::Sender::new(Vec::new()),
         }
     }
 }
 
 impl Shared {
-    fn welcomed(&self) -> Welcomed {
-        self.welcomed
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone()
+    pub(super) fn welcomed(&self) -> Welcomed {
+        self.lock_welcomed().clone()
+    }
+
+    fn lock_welcomed(&self) -> MutexGuard<'_, Welcomed> {
+        self.welcomed.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn schema(&self) -> Option<Arc<SchemaCheck>> {
@@ -114,7 +118,6 @@ impl ClientShared {
     /// It does not wait for the login of this number.
     pub(super) fn begin_schema_check(&self, target: &Target, login: u64) {
         let check = target.schemas.as_ref().and_then(|schemas| {
-            self.connection.describe(Arc::clone(schemas.own()));
             let Welcomed {
                 server_fingerprint,
                 server_describes,
@@ -124,10 +127,12 @@ impl ClientShared {
             let options = CallOptions::new().timeout(limit).of_login(login);
             // A client does not choose: it could only leave.
             let rule = SchemaRule::Any;
+            let topic = target.topic.as_ref().map(ClientTopic::services);
             schemas.check(
                 server_fingerprint,
                 server_describes,
                 &self.connection,
+                topic,
                 options,
                 rule,
             )
@@ -139,6 +144,54 @@ impl ClientShared {
             },
             None => SchemaState::default(),
         };
+    }
+
+    /// A session begins: what this side tells of its schema.
+    pub(super) fn begin_session(&self, target: &Target) {
+        if let Some(schemas) = &target.schemas {
+            self.connection.describe(Arc::clone(schemas.own()));
+        }
+        if target.topic.is_some() {
+            let mut welcomed = self.info.lock_welcomed();
+            welcomed.server_fingerprint = 0;
+            welcomed.server_describes = false;
+        }
+        *self.info.lock_schema() = SchemaState::default();
+    }
+
+    /// A service speaks at the client's topic, with the schema of this fingerprint.
+    pub(super) fn topic_speaks(&self, fingerprint: u64) {
+        let mut welcomed = self.info.lock_welcomed();
+        welcomed.server_fingerprint = fingerprint;
+        welcomed.server_describes = true;
+        drop(welcomed);
+        *self.info.lock_schema() = SchemaState::default();
+        self.info.spoken.send_modify(|count| *count += 1);
+    }
+
+    /// The handlers of a session at a topic, with the checks of the schemas beside them that are spoken there, one after the
+    /// other.
+    pub(super) fn beside_topic_checks(
+        self: &Arc<Self>,
+        target: &Arc<Target>,
+        handlers: HandlerTask,
+    ) -> HandlerTask {
+        let (shared, target) = (Arc::clone(self), Arc::clone(target));
+        // From the subscription of this session on.
+        let mut spoken = shared.info.spoken.subscribe();
+        let checking = async move {
+            while spoken.changed().await.is_ok() {
+                if shared.info.lock_schema().check.is_none() {
+                    shared.begin_schema_check(&target, 0);
+                }
+                let checking = shared.info.lock_schema().checking.take();
+                if let Some(Checking(checking)) = checking {
+                    checking.await;
+                }
+            }
+            Outcome::GoesOn
+        };
+        beside(checking, handlers)
     }
 
     /// The handlers of a session, with the check of its server's schema beside them.
@@ -271,6 +324,13 @@ impl<'a> ConnectionInfo<'a> {
     #[must_use]
     pub fn address(&self) -> Option<Address> {
         self.welcomed().address
+    }
+
+    /// The topic of a broker at which the client speaks, as its URL names it; `None` on a direct connection.
+    #[must_use]
+    pub fn topic(&self) -> Option<&'a str> {
+        let topic = self.shared.topic.as_ref()?;
+        Some(topic.name().as_str())
     }
 
     /// The number by which others know this client, chosen by the server.

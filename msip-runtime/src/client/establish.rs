@@ -4,9 +4,12 @@ use std::{borrow::Cow, error::Error, sync::Arc, time::Duration};
 
 use tokio::time::{sleep, timeout};
 
-use super::credential::{Credential, CredentialSource};
 #[cfg(feature = "datagram")]
 use super::udp_channel::UdpChannel;
+use super::{
+    credential::{Credential, CredentialSource},
+    topic::ClientTopic,
+};
 use crate::{
     Code, ConnectError,
     body::Encoding,
@@ -24,7 +27,7 @@ use msip_session::{
     Event, FaultKind, Session,
     wire::{
         CHANNEL, CHANNELS, Decoder, Hello, SCHEMA_DESCRIPTION, SECRET_LEN, SessionId, Side,
-        WelcomeFrame,
+        Welcome, WelcomeFrame,
     },
 };
 
@@ -41,6 +44,8 @@ pub(super) struct ProtocolId {
 /// Where a client connects to, and how.
 pub(super) struct Target {
     pub(super) protocol: ProtocolId,
+    /// The topic of a broker at which it speaks.
+    pub(super) topic: Option<ClientTopic>,
     pub(super) url: ServiceUrl,
     pub(super) connector: Connector,
     pub(super) settings: Settings,
@@ -181,6 +186,7 @@ async fn establish_at(
     .await
     .map_err(|error| handshake_failed(&address, settings, error))?;
     let welcome = check_answer(event, &address, id, resuming.is_some())?;
+    check_topic(target, &address, &welcome.welcome)?;
     if target.claims.is_some() && !welcome.welcome.extensions.contains_key(CHANNEL) {
         let rule = "began a session of its own instead of the channel of one".to_owned();
         return Err(broken(&address, rule));
@@ -203,6 +209,22 @@ async fn establish_at(
         identity,
         is_confidential,
     })
+}
+
+/// Checks that a typed client has a topic if its server is a broker, and only then.
+fn check_topic(target: &Target, address: &Address, welcome: &Welcome) -> Result<(), ConnectError> {
+    let url = address.to_string();
+    match &target.topic {
+        Some(topic) if !welcome.broker => Err(ConnectError::NoBroker {
+            url,
+            topic: topic.name().as_str().to_owned(),
+        }),
+        None if welcome.broker && target.schemas.is_some() => Err(ConnectError::NoTopic {
+            url,
+            protocol: target.protocol.name.to_string(),
+        }),
+        _ => Ok(()),
+    }
 }
 
 /// Opens a connection within `connect_timeout`.

@@ -15,6 +15,7 @@ mod outbound;
 mod stub;
 mod supervisor;
 mod token;
+mod topic;
 #[cfg(feature = "datagram")]
 mod udp_channel;
 mod untyped;
@@ -40,9 +41,11 @@ use crate::{
     connection::ConnectionShared,
     dispatch::Dispatch,
     middleware::Stack,
+    outbound::Linked,
     with::With,
 };
-use msip_session::wire::Topic;
+use msip_session::wire::{Escaped, broker::TopicInd};
+use topic::ClientTopic;
 
 /// A client of the protocol `P`. What a client may say are methods of the generated trait `SendClientToServer`.
 ///
@@ -139,7 +142,7 @@ pub struct Client<P: Protocol> {
 struct Shared {
     connection: Arc<ConnectionShared>,
     /// The topic of a broker that it speaks at; `None` on a direct connection.
-    topic: Option<Topic>,
+    topic: Option<ClientTopic>,
     outgoing: Stack,
     state: watch::Sender<ConnectionState>,
     /// Set once the client is to be closed.
@@ -185,13 +188,59 @@ impl<P: Protocol> Client<P> {
     /// settings after a `?`, named as in the builder: `tcp://host:port?ping_interval=5s`. Must be called within a tokio
     /// runtime.
     ///
+    /// A path is a topic of a broker, at which the client speaks with a service in the same way: it
+    /// is subscribed to the topic before `on_connected` is called, in each new session again, and all that it sends goes to the
+    /// services of the topic.
+    ///
+    /// ```no_run
+    /// # mod greet {
+    /// #     use msip_runtime::{ClientToServer, Message, ServerToClient};
+    /// #     #[derive(Debug, ClientToServer)]
+    /// #     #[msip(protocol = "greet")]
+    /// #     pub enum ClientToServer {
+    /// #         #[msip(tag = 1)]
+    /// #         HelloReq(HelloReq),
+    /// #     }
+    /// #     #[derive(Debug, ServerToClient)]
+    /// #     pub enum ServerToClient {
+    /// #         #[msip(tag = 1)]
+    /// #         HelloRsp(HelloRsp),
+    /// #     }
+    /// #     #[derive(Debug, Message)]
+    /// #     pub struct HelloReq {
+    /// #         #[msip(tag = 1)]
+    /// #         pub name: String,
+    /// #     }
+    /// #     #[derive(Debug, Message)]
+    /// #     pub struct HelloRsp {
+    /// #         #[msip(tag = 1)]
+    /// #         pub greeting: String,
+    /// #     }
+    /// # }
+    /// # use greet::{Greet, HelloReq, SendClientToServer as _};
+    /// # use msip_runtime::Client;
+    /// # async fn run() -> Result<(), Box<dyn std::error::Error>> {
+    /// let client = Client::<Greet>::connect("tcp://broker.example.org:9000/room1").await?;
+    /// let answer = client.hello_req(HelloReq { name: "ada".into() }).await?;
+    /// # let _ = answer;
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
     /// # Errors
     ///
     /// This first attempt failed. Once it has succeeded, the client reconnects by itself.
     ///
+    /// [`ConnectError::TopicRefused`] where the broker refuses the topic, [`ConnectError::NoBroker`] where the server of a URL with
+    /// a topic is none, and [`ConnectError::NoTopic`] where it is one and the URL has no topic.
+    ///
     /// # Cancel safety
     ///
     /// Dropping the future abandons the attempt.
+    ///
+    /// # Protocol
+    ///
+    /// docs/protocol.md, "Handshake" and "Typed traffic".
     pub fn connect(url: impl AsRef<str>) -> impl Future<Output = Result<Self, ConnectError>> + Send
     where
         P: ConnectWith<()>,
@@ -226,7 +275,7 @@ impl<P: Protocol> Client<P> {
             &self.shared.connection,
             self.clone(),
             self.shared.outgoing.installed().is_some(),
-            self.shared.topic.as_ref(),
+            Linked::topic(self),
             self.login.as_ref().map_or(0, |login| login.login()),
         )
     }
@@ -346,6 +395,19 @@ where
 
     fn serving(context: &Client<P>, serving: Serving) -> Client<P> {
         context.serving(serving)
+    }
+
+    fn topic_speaks(context: &Client<P>, spoken: &TopicInd) {
+        if spoken.protocol == P::NAME {
+            context.shared.topic_speaks(spoken.fingerprint);
+        } else {
+            tracing::warn!(
+                topic = %Escaped::new(&spoken.topic),
+                ours = P::NAME,
+                theirs = %Escaped::new(&spoken.protocol),
+                "the service that came to the topic speaks another protocol"
+            );
+        }
     }
 
     fn dispatch(

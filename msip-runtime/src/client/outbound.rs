@@ -2,7 +2,7 @@
 
 use std::{future::Future, sync::Arc};
 
-use super::Client;
+use super::{Client, topic::ClientTopic};
 use crate::{
     CallOptions, OutboundPush, Protocol, SendError, Sender,
     connection::ConnectionShared,
@@ -26,7 +26,7 @@ impl<P: Protocol> Linked for Client<P> {
 
     #[inline]
     fn topic(&self) -> Option<&Topic> {
-        self.shared.topic.as_ref()
+        self.shared.topic.as_ref().map(ClientTopic::services)
     }
 
     fn outgoing(&self) -> &Stack {

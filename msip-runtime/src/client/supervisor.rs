@@ -32,6 +32,7 @@ use reconnect::{Failed, Reconnected, Route};
 use welcome::{Ready, attach};
 
 mod reconnect;
+mod subscribe;
 mod welcome;
 
 /// Connects for the first time and logs in, and leaves the rest to a task. `endpoint` makes what the client's sessions are for.
@@ -47,7 +48,7 @@ pub(super) async fn start<E: Endpoint>(
     let established = establish(&target, &mut addresses, &connection, None).await?;
     let shared = Arc::new(Shared {
         connection,
-        topic: None,
+        topic: target.topic.clone(),
         outgoing: target.stacks.outgoing.clone(),
         state: watch::Sender::new(ConnectionState::Connected),
         stop: watch::Sender::new(false),
@@ -109,6 +110,8 @@ struct SessionRun {
     inbox: Arc<Inbox>,
     handlers: HandlerTask,
     disconnecting: Option<Disconnecting>,
+    /// Whether it is subscribed to the topic of the client.
+    is_subscribed: bool,
 }
 
 /// The task of a client.
@@ -183,8 +186,9 @@ impl<E: Endpoint> Supervisor<E> {
             identity,
             login,
             inbox,
-            handlers: self.shared.beside_schema_check(handlers),
+            handlers: self.beside_schema_checks(handlers),
             disconnecting: None,
+            is_subscribed: false,
         };
         loop {
             let mut driver = self.begin_connection(&run, stream, decoder);
@@ -363,29 +367,36 @@ impl<E: Endpoint> Supervisor<E> {
         let login = run.login;
         let disconnecting = run.disconnecting.take();
         let limit = self.target.settings.login_timeout;
+        let is_subscribed = &mut run.is_subscribed;
         let logging_in = async {
-            if let Some(disconnecting) = disconnecting {
-                disconnecting.await;
+            if !*is_subscribed {
+                self.subscribe(login).await?;
+                *is_subscribed = true;
             }
-            caught(self.endpoint.connected(login)).await
+            let connected = async {
+                if let Some(disconnecting) = disconnecting {
+                    disconnecting.await;
+                }
+                caught(self.endpoint.connected(login)).await
+            };
+            let status = match timeout(limit, connected).await {
+                Ok(Ok(Ok(()))) => return Ok(()),
+                Ok(Ok(Err(status))) => status,
+                Ok(Err(panic)) => {
+                    tracing::error!(panic, "on_connected panicked");
+                    Status::internal(format!("on_connected panicked: {panic}"))
+                }
+                Err(_) => return Err(ConnectError::LoginTimedOut { timeout: limit }),
+            };
+            Err(ConnectError::Login { status })
         };
         let outcome = tokio::select! {
             // Nothing is lost where it is dropped, and it is run again.
             ending = driver.run(&mut run.handlers) => return Err(LoginFailure::Ended(ending)),
             // Where its connection has ended there is nothing to log in to.
-            outcome = timeout(limit, logging_in) => outcome,
+            outcome = logging_in => outcome,
         };
-        let error = match outcome {
-            Ok(Ok(Ok(()))) => return Ok(()),
-            Ok(Ok(Err(status))) => ConnectError::Login { status },
-            Ok(Err(panic)) => {
-                tracing::error!(panic, "on_connected panicked");
-                let status = Status::internal(format!("on_connected panicked: {panic}"));
-                ConnectError::Login { status }
-            }
-            Err(_) => ConnectError::LoginTimedOut { timeout: limit },
-        };
-        Err(LoginFailure::Failed(error))
+        outcome.map_err(LoginFailure::Failed)
     }
 
     /// What follows a session that has ended with its connection, for this reason.

@@ -257,6 +257,7 @@ impl<S: Service> ClientBuilder<Untyped, UntypedService<S>> {
     /// Dropping the future gives the attempt up.
     pub async fn connect(self) -> Result<UntypedClient, ConnectError> {
         let (before, parts) = self.finish()?;
+        parts.refuse_topic()?;
         parts.refuse_channels()?;
         let UntypedService {
             protocol,

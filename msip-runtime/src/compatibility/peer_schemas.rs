@@ -22,7 +22,7 @@ use msip_schema::{
     DESCRIBE_VARIANT,
     compare::{Comparison, Description, Sides, compare},
 };
-use msip_session::wire::{Escaped, SCHEMA_DESCRIPTION};
+use msip_session::wire::{Escaped, SCHEMA_DESCRIPTION, Topic};
 
 /// How many comparisons are kept. Of more the oldest is forgotten, and made again when it is needed.
 const MAX_KNOWN: usize = 64;
@@ -62,6 +62,8 @@ struct Differing {
     schemas: Arc<PeerSchemas>,
     theirs: u64,
     codec: Codec,
+    /// Where a broker takes the question.
+    topic: Option<Topic>,
     check: Arc<SchemaCheck>,
 }
 
@@ -99,8 +101,8 @@ impl PeerSchemas {
         &self.own
     }
 
-    /// Begins to check the schema of a peer. `None` where it is the same as ours. The future asks, with
-    /// these options, and compares; it is to run beside the session's handlers, or before them.
+    /// Begins to check the schema of a peer. `None` where it is the same as ours. The future asks, at this topic of a broker if
+    /// it leads to one, with these options, and compares; it is to run beside the session's handlers, or before them.
     ///
     /// Dropped before it is done, the check ends without a comparison.
     pub(crate) fn check(
@@ -108,6 +110,7 @@ impl PeerSchemas {
         theirs: u64,
         describes: bool,
         connection: &Arc<ConnectionShared>,
+        topic: Option<&Topic>,
         options: CallOptions,
         rule: SchemaRule,
     ) -> Option<(
@@ -122,6 +125,7 @@ impl PeerSchemas {
             schemas: Arc::clone(self),
             theirs,
             codec: connection.encoding().codec(),
+            topic: topic.cloned(),
             check: Arc::clone(&check),
         };
         let connection = Arc::clone(connection);
@@ -218,13 +222,15 @@ impl Differing {
             return Ok(known);
         }
         let peer = schemas.peer;
-        let text = ask(connection, options).await.map_err(|error| {
-            let error = error.to_string();
-            format!(
-                "the {peer} does not describe its schema: {}",
-                Escaped::new(&error)
-            )
-        })?;
+        let text = ask(connection, self.topic.as_ref(), options)
+            .await
+            .map_err(|error| {
+                let error = error.to_string();
+                format!(
+                    "the {peer} does not describe its schema: {}",
+                    Escaped::new(&error)
+                )
+            })?;
         let own = Arc::clone(&schemas.own);
         let permit = Arc::clone(&schemas.comparing).acquire_owned().await;
         // Reading and comparing is bounded, but takes a processor for longer than a connection's task may. Where this future
@@ -290,17 +296,23 @@ impl Drop for Differing {
 }
 
 /// Asks a peer for the description of its schema.
-async fn ask(connection: &ConnectionShared, options: &CallOptions) -> Result<Bytes, CallError> {
+async fn ask(
+    connection: &ConnectionShared,
+    topic: Option<&Topic>,
+    options: &CallOptions,
+) -> Result<Bytes, CallError> {
     let variant = Variant::new(DESCRIBE_VARIANT, "schema description", MsgKind::Command)
         .call(DESCRIBE_VARIANT)
         .uncompressed();
-    let request = UntypedMessage::new(&variant, Bytes::new());
+    let request = UntypedMessage::new(&variant, Bytes::new()).at(topic);
     let answer: UntypedMessage = connection.call(&request, options).await?;
-    if answer.number() != DESCRIBE_VARIANT || answer.compression() != Compression::None {
+    // A broker may compress what it passes on.
+    let is_plain = topic.is_some() || answer.compression() == Compression::None;
+    if answer.number() != DESCRIBE_VARIANT || !is_plain {
         let text = "the answer is no description";
         return Err(CallError::Status(Status::internal(text)));
     }
-    Ok(answer.raw_body().clone())
+    answer.body().map_err(CallError::Answer)
 }
 
 fn read_and_compare(

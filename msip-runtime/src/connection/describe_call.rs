@@ -8,7 +8,7 @@ use std::sync::Arc;
 use super::{ConnectionInner, ConnectionShared, schema_teller::SchemaTeller};
 use crate::describe::OwnSchema;
 use msip_schema::DESCRIBE_VARIANT;
-use msip_session::{InboundSlot, Incoming, Reply};
+use msip_session::{BareMessage, InboundSlot, Incoming, Reply};
 
 /// What [`Reply`] needs as the type of an encoder where there is none.
 type NoBody = fn(&mut Vec<u8>);
@@ -21,6 +21,18 @@ impl ConnectionShared {
 }
 
 impl ConnectionInner {
+    /// Whether this side answers such a call itself: at a topic of a broker one that knows no schema passes it on.
+    #[cold]
+    pub(crate) fn answers_describe(&self, call: &Incoming) -> bool {
+        call.topic.is_empty() || self.schema_teller.is_told()
+    }
+
+    /// Whether a message with a topic is what a broker itself tells a typed session, in terms of its own.
+    #[inline]
+    pub(crate) fn is_told(&self, message: BareMessage, memory: &[u8]) -> bool {
+        memory.get(message.topic().start) == Some(&b'$') && self.schema_teller.is_told()
+    }
+
     /// Answers the call by which a peer asks for the schema.
     #[cold]
     pub(crate) fn answer_describe(&mut self, slot: InboundSlot, call: &Incoming) {

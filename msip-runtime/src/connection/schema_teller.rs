@@ -7,7 +7,7 @@ use bytes::Bytes;
 use crate::{Code, Status, describe::OwnSchema};
 use msip_session::Incoming;
 
-/// How often a description is sent in one session. A peer asks once.
+/// How often a description is sent to the peer of one session, which asks once. Those who ask at a topic of a broker are many.
 const MAX_DESCRIBED: u8 = 4;
 
 /// What a session says of its schema.
@@ -27,6 +27,11 @@ impl SchemaTeller {
         }
     }
 
+    /// Whether it has one to tell.
+    pub(super) const fn is_told(&self) -> bool {
+        self.own.is_some()
+    }
+
     /// The answer to a call for the schema.
     pub(super) fn text(&mut self, call: &Incoming) -> Result<Bytes, Status> {
         if call.is_stream {
@@ -37,11 +42,13 @@ impl SchemaTeller {
             let text = "this side does not know the schema of what it passes on";
             return Err(Status::new(Code::Unimplemented, text));
         };
-        if self.described >= MAX_DESCRIBED {
-            let text = format!("the schema was sent {MAX_DESCRIBED} times already");
-            return Err(Status::resource_exhausted(text));
+        if call.topic.is_empty() {
+            if self.described >= MAX_DESCRIBED {
+                let text = format!("the schema was sent {MAX_DESCRIBED} times already");
+                return Err(Status::resource_exhausted(text));
+            }
+            self.described += 1;
         }
-        self.described += 1;
         let text = own.text().map_err(|reason| {
             Status::new(Code::Unimplemented, format!("no description: {reason}"))
         })?;

@@ -23,13 +23,35 @@ impl ConnectionShared {
         limit: Option<Duration>,
     ) -> Result<Bytes, CallError> {
         let limit = limit.unwrap_or(self.call_timeout);
+        let attempt =
+            |state: &mut ConnectionInner, deadline: Deadline| state.ask_subscribe(ask, deadline.at);
+        self.answer_of_broker(ask, limit, attempt).await
+    }
+
+    /// The same for the login of this number, whose subscription is of this session alone.
+    pub(crate) async fn subscribe_at_login(
+        &self,
+        ask: &SubscribeAsk,
+        limit: Duration,
+        login: u64,
+    ) -> Result<Bytes, CallError> {
+        let attempt = |state: &mut ConnectionInner, deadline: Deadline| {
+            state.open_subscribe(ask, deadline.at, login)
+        };
+        self.answer_of_broker(ask, limit, attempt).await
+    }
+
+    async fn answer_of_broker(
+        &self,
+        ask: &SubscribeAsk,
+        limit: Duration,
+        attempt: impl Fn(&mut ConnectionInner, Deadline) -> Result<OpenedExchange, NotSent>,
+    ) -> Result<Bytes, CallError> {
         let deadline = Deadline {
             timeout: Some(limit),
             at: self.now().saturating_add(limit),
             wire_ms: None,
         };
-        let attempt =
-            |state: &mut ConnectionInner, deadline: Deadline| state.ask_subscribe(ask, deadline.at);
         let len = ask.topic.len();
         let opened = self
             .open(Queue::Calls, true, len, limit, deadline, attempt)
@@ -47,14 +69,30 @@ impl ConnectionInner {
         ask: &SubscribeAsk,
         deadline: Duration,
     ) -> Result<OpenedExchange, NotSent> {
-        if self.is_held(0) {
+        let opened = self.open_subscribe(ask, deadline, 0)?;
+        let subscriptions = self.subscriptions.get_or_insert_default();
+        if ask.is_unsubscribe {
+            subscriptions.revoke(ask);
+        } else {
+            let first = Asked::First(ask.clone());
+            subscriptions.asked.insert(opened.token, first);
+        }
+        Ok(opened)
+    }
+
+    fn open_subscribe(
+        &mut self,
+        ask: &SubscribeAsk,
+        deadline: Duration,
+        login: u64,
+    ) -> Result<OpenedExchange, NotSent> {
+        if self.is_held(login) {
             return Err(NotSent::Held);
         }
         let Self {
             session,
             exchanges,
             closed,
-            subscriptions,
             ..
         } = self;
         let session = session
@@ -65,12 +103,6 @@ impl ConnectionInner {
         let slot = session
             .subscribe(&ask.head(), token, deadline)
             .map_err(|blocked| NotSent::blocked(blocked, closed.as_deref()))?;
-        let subscriptions = subscriptions.get_or_insert_default();
-        if ask.is_unsubscribe {
-            subscriptions.revoke(ask);
-        } else {
-            subscriptions.asked.insert(token, Asked::First(ask.clone()));
-        }
         Ok(entry.insert_unary(slot, ReplySlot::new(None)))
     }
 

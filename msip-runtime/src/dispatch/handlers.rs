@@ -7,6 +7,7 @@ use std::{
     task::{Context, Poll, ready},
 };
 
+use prost::Message as _;
 use tokio::time::Instant;
 use tracing::Instrument as _;
 
@@ -26,7 +27,7 @@ use crate::{
     protocol::Variant,
     service::{Received, Receiver, caught, log_panic, panicked, poll_told},
 };
-use msip_session::{BareMessage, Incoming, ReplyTo};
+use msip_session::{BareMessage, Incoming, ReplyTo, wire::broker};
 
 /// Handles what is received, until nothing is left. Calls that are still open then are dropped: no session remains to
 /// take their answers.
@@ -281,6 +282,10 @@ where
     /// Handles a one-way message of any kind, to completion. It stays in its box, since the future of this is held by every
     /// connection.
     async fn handle(&mut self, mut incoming: Box<Incoming>) {
+        if incoming.topic.as_str().starts_with('$') {
+            self.told(*incoming);
+            return;
+        }
         let Incoming {
             payload_len,
             variant,
@@ -369,6 +374,22 @@ where
                 let handler = Box::pin(handler).instrument(span);
                 self.run_to_end(variant, pin!(handler)).await
             }
+        }
+    }
+
+    /// What the broker says itself is no message of the protocol.
+    #[cold]
+    fn told(&mut self, incoming: Incoming) {
+        let said = broker::ServerToClient::decode(incoming.body);
+        if let Ok(broker::ServerToClient {
+            message: Some(broker::server_to_client::Message::TopicInd(spoken)),
+        }) = said
+        {
+            D::topic_speaks(&self.context, &spoken);
+        }
+        self.receiver.handled(incoming.payload_len);
+        if let ReplyTo::Delivery { id, urgent } = incoming.reply {
+            self.receiver.acknowledge(id, urgent, Ok(()));
         }
     }
 

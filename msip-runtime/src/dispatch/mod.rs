@@ -20,6 +20,7 @@ use crate::{
     middleware::{RemotePeer, Stack},
     service::{Receiver, SessionService},
 };
+use msip_session::wire::broker::TopicInd;
 
 /// The handler of one side of a protocol: what a message becomes a method call of.
 pub(crate) trait Dispatch: Send + Sync + 'static {
@@ -46,6 +47,11 @@ pub(crate) trait Dispatch: Send + Sync + 'static {
     /// Completes what came with a message by what is known of its sender.
     fn complete(context: &Self::Context, serving: &mut Serving) {
         let _ = (context, serving);
+    }
+
+    /// A broker tells what is spoken at the topic of a client.
+    fn topic_speaks(context: &Self::Context, spoken: &TopicInd) {
+        let _ = (context, spoken);
     }
 
     /// The client that a server's context is of.

@@ -232,7 +232,12 @@ impl Received {
             return Ok(());
         };
         if let Some(topic_len) = session.handle_topic(frame) {
-            handled.add_bare(BareMessage::with_topic(frame, topic_len), batch.len());
+            let bare = BareMessage::with_topic(frame, topic_len);
+            if state.is_told(bare, batch.memory()) {
+                self.pass_on(bare.to_incoming(batch.memory()), batch, handled);
+            } else {
+                handled.add_bare(bare, batch.len());
+            }
             return Ok(());
         }
         let event = session.handle_frame(frame.to_frame(), now)?;
@@ -321,8 +326,10 @@ impl Received {
         match event {
             Event::Incoming(incoming) if incoming.variant == DESCRIBE_VARIANT => {
                 match incoming.reply {
-                    ReplyTo::Call(slot) => state.answer_describe(slot, &incoming),
-                    // Nobody has a member of this number: it is refused, or counted.
+                    ReplyTo::Call(slot) if state.answers_describe(&incoming) => {
+                        state.answer_describe(slot, &incoming);
+                    }
+                    // Of messages nobody has a member of this number: they are refused, or counted.
                     _ => self.pass_on(incoming, batch, handled),
                 }
             }

@@ -95,7 +95,8 @@ impl UntypedExchange {
         let variant = incoming.variant;
         let mut message = message(receiver, incoming);
         if is_stream {
-            message = UntypedMessage::new(message.variant(), bytes::Bytes::new());
+            // Its body is the first of the requests.
+            message = message.without_body();
         }
         Some(Self {
             message,

@@ -53,6 +53,12 @@ impl UntypedMessage {
         Ok(self)
     }
 
+    /// The same, where the topic is known to be one.
+    pub(crate) fn at(mut self, topic: Option<&Topic>) -> Self {
+        self.topic = topic.cloned();
+        self
+    }
+
     /// What is known of its variant. Of a message that was received: its number, its kind and whether it is urgent.
     #[must_use]
     pub fn variant(&self) -> &Variant {
@@ -127,6 +133,14 @@ impl UntypedMessage {
 
     pub(super) fn received(variant: Variant, body: Bytes) -> Self {
         Self::new(&variant, body)
+    }
+
+    /// The same, without its body.
+    pub(super) fn without_body(self) -> Self {
+        Self {
+            topic: self.topic,
+            ..Self::new(&self.variant, Bytes::new())
+        }
     }
 
     pub(super) fn set_topic(&mut self, topic: Topic) {

@@ -295,7 +295,7 @@ where
         let options = CallOptions::new().timeout(limit);
         let check = self
             .schemas
-            .check(theirs, describes, connection, options, rule);
+            .check(theirs, describes, connection, None, options, rule);
         let (check, checking) = check.unzip();
         introduction.schema = check;
         let is_admitted = checking.is_none() || rule == SchemaRule::Any;

@@ -117,6 +117,14 @@ pub enum UrlError {
         /// The topic.
         topic: String,
     },
+    /// The URL of a client names a topic at which no client can speak.
+    #[error("a client cannot speak at the topic {topic:?}: {reason}")]
+    NotSpokenAt {
+        /// The topic.
+        topic: String,
+        /// Why.
+        reason: String,
+    },
     /// By this scheme datagrams are sent, and no connection is made.
     #[error(
         "udp:// has datagrams only, for connections of other transports: a server is given it by `also`, \

@@ -7,3 +7,4 @@ mod fixture;
 mod identities;
 mod publications;
 mod sessions;
+mod typed;

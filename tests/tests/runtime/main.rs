@@ -37,6 +37,7 @@ mod slow_receivers;
 mod streams;
 mod testing;
 mod topics;
+mod typed_topics;
 #[cfg(unix)]
 mod unix_sockets;
 mod untyped;

@@ -17,6 +17,7 @@ use msip_runtime::{
         Address, Connection, Incoming, Listen, PeerAddress, PeerCredential, Stream, UrlError,
         memory_pair,
     },
+    untyped::UntypedClient,
 };
 use msip_tests::{
     LabServer, SeenByServer, connected,
@@ -299,9 +300,10 @@ async fn a_pending_flush_counts_as_a_stalled_write() {
 }
 
 #[tokio::test]
-async fn a_direct_connection_refuses_a_topic() {
+async fn a_server_and_an_untyped_client_refuse_a_topic() {
     for url in ["tcp://127.0.0.1:1/fleet", "mem://topic?topic=fleet"] {
-        let error = Client::<Lab>::connect(url).await.expect_err("refused");
+        let client = UntypedClient::builder(url, "lab", 0);
+        let error = client.connect().await.expect_err("refused");
         let expected = UrlError::Topic {
             topic: "fleet".to_owned(),
         };

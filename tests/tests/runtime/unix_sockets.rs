@@ -10,7 +10,7 @@ use std::{
 };
 
 use msip_runtime::{
-    BindError, Client, ConnectError, Server,
+    BindError, Client, Server,
     transport::{Listener, PeerCredential, ServiceUrl, UrlError, connect},
     wire::FrameType,
 };
@@ -263,13 +263,13 @@ async fn the_mode_of_a_socket_is_what_the_url_says() {
 
 #[tokio::test]
 async fn a_topic_of_a_unix_socket_is_a_setting_and_its_length_is_told() {
-    let error = Client::<Lab>::connect("unix:///run/x?topic=fleet").await;
+    let error = Server::<Lab>::bind("unix:///run/x?topic=fleet").await;
     let error = error.expect_err("refused");
     let expected = UrlError::Topic {
         topic: "fleet".to_owned(),
     };
     assert!(
-        matches!(&error, ConnectError::Url(error) if *error == expected),
+        matches!(&error, BindError::Url(error) if *error == expected),
         "{error:?}"
     );
     let url = format!("unix:///{}", "x".repeat(120));

@@ -56,16 +56,19 @@ pub(super) fn attach(target: &Target, shared: &Shared, established: Established)
     }
     let reads_error_metadata = negotiation::reads_error_metadata(&welcome.welcome.extensions);
     negotiation::agree(&mut session, reads_error_metadata, &encoding);
-    if target.schemas.is_some() && target.protocol.fingerprint == welcome.welcome.fingerprint {
+    let is_same_schema = target.protocol.fingerprint == welcome.welcome.fingerprint;
+    if target.schemas.is_some() && target.topic.is_none() && is_same_schema {
         session.expect_readable();
     }
-    if welcome.welcome.broker && target.schemas.is_none() {
-        // A typed client has nobody who would look at a topic.
+    if welcome.welcome.broker {
         session.allow_topics();
     }
     let key = begin_channels(target, shared, &welcome.welcome);
     let login = shared.connection.attach_for_login(session, encoding);
-    shared.begin_schema_check(target, login);
+    shared.begin_session(target);
+    if target.topic.is_none() {
+        shared.begin_schema_check(target, login);
+    }
     (stream, decoder, identity, login, key)
 }
 
@@ -100,19 +103,24 @@ pub(super) fn remember(
     address: &Address,
     is_confidential: bool,
 ) {
-    let welcomed = Welcomed {
+    let mut welcomed = shared
+        .info
+        .welcomed
+        .lock()
+        .unwrap_or_else(PoisonError::into_inner);
+    let (server_fingerprint, server_describes) = match &shared.topic {
+        // They are those of a service, of which the broker tells by the topic.
+        Some(_) => (welcomed.server_fingerprint, welcomed.server_describes),
+        None => (welcome.fingerprint, describes(&welcome.extensions)),
+    };
+    *welcomed = Welcomed {
         address: Some(address.clone()),
         is_confidential,
         is_broker: welcome.broker,
         peer_id: welcome.peer_id,
         server_name: welcome.server_name.clone(),
-        server_fingerprint: welcome.fingerprint,
-        server_describes: describes(&welcome.extensions),
+        server_fingerprint,
+        server_describes,
         resumed: welcome.resumed,
     };
-    *shared
-        .info
-        .welcomed
-        .lock()
-        .unwrap_or_else(PoisonError::into_inner) = welcomed;
 }
