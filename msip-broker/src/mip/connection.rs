@@ -189,16 +189,20 @@ impl<'a> Connection<'a> {
     }
 
     /// Serves the peer until the connection ends, and ends it.
-    pub(super) async fn serve(mut self) {
-        let ending = poll_fn(|task| self.poll_serve(task)).await;
-        if self.attached.is_some() {
-            self.peers.counters.ended();
+    ///
+    /// Not an `async fn`, whose future would hold the connection twice.
+    pub(super) fn serve(mut self) -> impl Future<Output = ()> + Send + use<'a> {
+        async move {
+            let ending = poll_fn(|task| self.poll_serve(task)).await;
+            if self.attached.is_some() {
+                self.peers.counters.ended();
+            }
+            if self.permit.may_log(&self.transport.peer) {
+                tracing::info!(reason = %Escaped::new(&ending.to_string()), "a MIP peer has left");
+            }
+            // In a box, since most of its life a connection is silent.
+            Box::pin(self.end(ending)).await;
         }
-        if self.permit.may_log(&self.transport.peer) {
-            tracing::info!(reason = %Escaped::new(&ending.to_string()), "a MIP peer has left");
-        }
-        // In a box, since most of its life a connection is silent.
-        Box::pin(self.end(ending)).await;
     }
 
     fn poll_serve(&mut self, task: &mut Context<'_>) -> Poll<Ending> {
@@ -567,7 +571,7 @@ impl<'a> Connection<'a> {
 }
 
 /// Tells a peer that it may not come in, and closes the connection.
-pub(super) async fn refuse(mut peer: HandedOff, status: &Status) {
+pub(super) async fn refuse(mut peer: HandedOff, status: Status) {
     let mut last = Vec::new();
     write_error(&mut last, status.code(), status.message(), 0);
     write_close(&mut last);
@@ -735,5 +739,26 @@ impl Writer {
         }
         last.extend_from_slice(answers.get(self.answers_offset..).unwrap_or_default());
         last
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The size of what a function returns.
+    fn returned_len<T, R>(_: impl Fn(T) -> R) -> usize {
+        size_of::<R>()
+    }
+
+    #[test]
+    fn what_every_idle_connection_holds_is_small() {
+        let connection = size_of::<Connection<'_>>();
+        assert!(connection <= 740, "{connection} bytes");
+        let future = returned_len(Connection::<'static>::serve);
+        assert!(
+            future <= connection + 100,
+            "{future} bytes, of which the connection is {connection}"
+        );
     }
 }

@@ -5,7 +5,7 @@ use msip_runtime::{
     untyped::{Forwarded, Handle, Requests, Responder, UntypedMessage},
 };
 
-use super::{Shared, requests::Unbroken, status, writer::topic_of};
+use super::{Shared, presence::topic_of, requests::Unbroken, status};
 use crate::router::{
     Assigned, Exchange, OpenCall, Publisher, Refused, Request, SessionHandle, SessionKey, WakeList,
 };

@@ -13,7 +13,7 @@ use prost::Message as _;
 use super::Shared;
 use crate::{
     access::{Access, Rights, Uses},
-    router::Presence,
+    router::{ClientAt, Presence},
     topic::{self, Filter, TopicFilter},
 };
 
@@ -73,6 +73,12 @@ pub(super) fn credit<'a>(message: &MessageRef<'a>) -> Option<(&'a [u8], PeerCred
         client_to_server::Message::PeerCredit(credit) => Some((topic, credit)),
         _ => None,
     }
+}
+
+/// Where an instance hears a client.
+pub(super) fn topic_of(client: &ClientAt) -> String {
+    let topic = String::from_utf8_lossy(&client.topic);
+    format!("{topic}/{}/{}", topic::SERVICES, client.peer())
 }
 
 /// What a peer is told whose subscription has ended.

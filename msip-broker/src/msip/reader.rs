@@ -48,6 +48,8 @@ pub(super) struct Reader<'a> {
     granted: HashMap<String, Vec<TopicFilter>>,
     /// The connection is listed while this is there.
     listed: Option<OpenConnection>,
+    /// The session had a connection before.
+    was_connected: bool,
 }
 
 impl<'a> Reader<'a> {
@@ -67,61 +69,68 @@ impl<'a> Reader<'a> {
             last_topic: Bytes::new(),
             granted: HashMap::new(),
             listed: None,
+            was_connected: false,
         }
     }
 
     /// Reads until the session has ended.
-    pub(super) async fn run(mut self, mut inbound: Inbound) {
-        let mut is_resumed = false;
+    pub(super) async fn run(&mut self, inbound: &mut Inbound) {
         while let Some(event) = inbound.next().await {
-            match event {
-                Event::Messages(messages) => self.publish_all(messages),
-                Event::Exchange(exchange) => self.take(exchange),
-                Event::Subscribe(request) if request.is_about_grant() => {
-                    let granted = self.grant(&request);
-                    answer(request, granted);
-                }
-                Event::Subscribe(request) => {
-                    let is_by_peer = request.is_by_peer();
-                    match self.subscribe(&request) {
-                        Ok(Some(spoken)) if is_by_peer => request.accept_with(&spoken),
-                        Ok(_) => request.accept(),
-                        Err(status) => request.refuse(&status),
-                    }
-                }
-                Event::Unsubscribe(request) => {
-                    self.unsubscribe(&request);
-                    request.accept();
-                }
-                Event::Connected => {
-                    if is_resumed && !self.resume() {
-                        continue;
-                    }
-                    is_resumed = true;
-                    let address = self.peer.address().map(ToString::to_string);
-                    let address = address.unwrap_or_default();
-                    let connections = &self.shared.connections;
-                    self.listed = Some(connections.opened(address, self.session));
-                    self.link.set(true);
-                }
-                Event::Disconnected(reason) => {
-                    if let Some(listed) = self.listed.take() {
-                        listed.closed(reason);
-                    }
-                    self.link.set(false);
-                    let now = self.shared.now();
-                    self.shared
-                        .router
-                        .suspend(self.session, now, &mut self.wakes);
-                }
-                // Of a client only.
-                _ => {}
-            }
+            self.handle(event);
             self.wakes.wake();
-            self.push_back().await;
+            if self.publisher.wait_until().is_some() {
+                Box::pin(self.push_back()).await;
+            }
         }
         if let Some(listed) = self.listed.take() {
             listed.closed("its session has ended");
+        }
+    }
+
+    /// Does what the peer asks for. Apart, so that no event is a part of the future that waits for the next.
+    fn handle(&mut self, event: Event<'_>) {
+        match event {
+            Event::Messages(messages) => self.publish_all(messages),
+            Event::Exchange(exchange) => self.take(exchange),
+            Event::Subscribe(request) if request.is_about_grant() => {
+                let granted = self.grant(&request);
+                answer(request, granted);
+            }
+            Event::Subscribe(request) => {
+                let is_by_peer = request.is_by_peer();
+                match self.subscribe(&request) {
+                    Ok(Some(spoken)) if is_by_peer => request.accept_with(&spoken),
+                    Ok(_) => request.accept(),
+                    Err(status) => request.refuse(&status),
+                }
+            }
+            Event::Unsubscribe(request) => {
+                self.unsubscribe(&request);
+                request.accept();
+            }
+            Event::Connected => {
+                if self.was_connected && !self.resume() {
+                    return;
+                }
+                self.was_connected = true;
+                let address = self.peer.address().map(ToString::to_string);
+                let address = address.unwrap_or_default();
+                let connections = &self.shared.connections;
+                self.listed = Some(connections.opened(address, self.session));
+                self.link.set(true);
+            }
+            Event::Disconnected(reason) => {
+                if let Some(listed) = self.listed.take() {
+                    listed.closed(reason);
+                }
+                self.link.set(false);
+                let now = self.shared.now();
+                self.shared
+                    .router
+                    .suspend(self.session, now, &mut self.wakes);
+            }
+            // Of a client only.
+            _ => {}
         }
     }
 
@@ -146,7 +155,7 @@ impl<'a> Reader<'a> {
 
     /// The session has another connection. `false` where the router has ended it.
     fn resume(&mut self) -> bool {
-        let (_, rights) = (self.shared.authorize)(self.peer);
+        let (_, rights) = self.shared.authorize(self.peer);
         let now = self.shared.now();
         match self.shared.router.resume(self.session, rights, now) {
             Ok(()) => true,
@@ -243,7 +252,7 @@ impl<'a> Reader<'a> {
             return;
         };
         if let Some(about) = presence::asks_broker(message.topic()) {
-            let (_, rights) = (self.shared.authorize)(self.peer);
+            let (_, rights) = self.shared.authorize(self.peer);
             match presence::ask(self.shared, &rights, about, &message) {
                 Ok(answer) => responder.answer(&answer),
                 Err(status) => responder.fail(&status),

@@ -3,7 +3,7 @@
 use std::{
     future::{Future, poll_fn},
     pin::pin,
-    sync::Arc,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     task::Poll,
 };
 
@@ -13,20 +13,17 @@ use msip_runtime::{
     untyped::{Handle, UntypedMessage, UntypedPeer, UntypedSender},
 };
 use msip_session::wire::{self, Flags, HEADER_LEN, Header};
-use tokio::{
-    task::{JoinSet, yield_now},
-    time::timeout,
-};
+use tokio::{task::yield_now, time::timeout};
 
 use super::{
     Shared, call,
     link::{Link, LinkWatch},
+    open_work::OpenWork,
     presence,
     reader::CHECK,
 };
-use crate::{
-    router::{ClientAt, Delivery, EndReason, Failed, OutboxItem, Refused, SessionHandle, WakeList},
-    topic,
+use crate::router::{
+    ClientAt, Delivery, EndReason, Failed, OutboxItem, Refused, SessionHandle, WakeList,
 };
 
 /// How many bytes are taken from an outbox at once.
@@ -47,7 +44,7 @@ pub(super) struct Writer<'a> {
     link: &'a Link,
     watch: LinkWatch,
     /// Deliveries and calls that are open.
-    open: JoinSet<()>,
+    open: Arc<Mutex<OpenWork>>,
 }
 
 impl<'a> Writer<'a> {
@@ -64,12 +61,25 @@ impl<'a> Writer<'a> {
             sender: peer.sender(),
             link,
             watch: link.watch(),
-            open: JoinSet::new(),
+            open: Arc::default(),
         }
     }
 
-    /// Writes until the session has ended. Returns why, where the router has ended it, or the peer takes nothing.
-    pub(super) async fn run(mut self) -> EndReason {
+    /// Writes until the session has ended, and passes on the answers to what was written. Returns why, where the router has
+    /// ended it, or the peer takes nothing.
+    pub(super) async fn run(&mut self) -> EndReason {
+        let open = Arc::clone(&self.open);
+        let mut writing = pin!(self.write_all());
+        poll_fn(|task| {
+            let written = writing.as_mut().poll(task);
+            // Also while the peer takes nothing: the answers are for others.
+            let _ = locked(&open).poll(task);
+            written
+        })
+        .await
+    }
+
+    async fn write_all(&mut self) -> EndReason {
         let mut taken = Vec::new();
         let reason = loop {
             if !self.watch.connected().await {
@@ -94,14 +104,10 @@ impl<'a> Writer<'a> {
                 }
                 None => return EndReason::SlowConsumer,
             }
-            while self.open.try_join_next().is_some() {}
-            while self.open.len() >= MAX_OPEN {
-                let _ = self.open.join_next().await;
-            }
+            self.fewer_than(MAX_OPEN).await;
         };
         // The runtime has ended what was open: whoever waits is told.
-        let rest = async { while self.open.join_next().await.is_some() {} };
-        let _ = timeout(CHECK, rest).await;
+        let _ = timeout(CHECK, self.fewer_than(1)).await;
         reason
     }
 
@@ -111,27 +117,29 @@ impl<'a> Writer<'a> {
             shared,
             session,
             watch,
-            open,
             ..
         } = self;
-        loop {
-            let next = poll_fn(|task| session.poll_take(shared.now(), TAKE, taken, task));
-            tokio::select! {
-                biased;
-                took = next => return match took {
-                    Ok(()) => Take::Items,
-                    Err(reason) => Take::Ended(reason),
-                },
-                () = watch.lost() => return Take::ConnectionLost,
-                Some(_) = open.join_next(), if !open.is_empty() => {}
-            }
+        let next = poll_fn(|task| session.poll_take(shared.now(), TAKE, taken, task));
+        tokio::select! {
+            biased;
+            took = next => match took {
+                Ok(()) => Take::Items,
+                Err(reason) => Take::Ended(reason),
+            },
+            () = watch.lost() => Take::ConnectionLost,
         }
+    }
+
+    /// Waits until fewer deliveries and calls are open.
+    async fn fewer_than(&self, count: usize) {
+        poll_fn(|task| locked(&self.open).poll_fewer_than(count, task)).await;
     }
 
     /// Writes what was taken. `None` where the router has ended the session meanwhile.
     async fn unless_ended(&mut self, taken: &mut Vec<OutboxItem>) -> Option<Result<(), SendError>> {
         let (session, link) = (self.session, self.link);
-        let mut writing = pin!(self.write(taken));
+        // In a box, which is there as long as there is something to write: it is large, and most of its life a peer is silent.
+        let mut writing = Box::pin(self.write(taken));
         // Nearly always there is room, and no time to be kept.
         let first = poll_fn(|task| Poll::Ready(writing.as_mut().poll(task))).await;
         if let Poll::Ready(written) = first {
@@ -157,10 +165,9 @@ impl<'a> Writer<'a> {
                     self.sender.flush().await?;
                     if let Some((call, attempt)) = call::take_apart(*assigned) {
                         let (service, shared) = (self.handle.clone(), Arc::clone(self.shared));
-                        self.begin(async move {
+                        locked(&self.open).begin(async move {
                             call::pass_on(call, attempt, service, &shared).await;
-                        })
-                        .await;
+                        });
                     }
                 }
                 OutboxItem::Presence(presence) => {
@@ -186,14 +193,14 @@ impl<'a> Writer<'a> {
         if publication.wants_ack {
             self.sender.flush().await?;
             for frame in publication.iter() {
-                self.begin_delivery(delivery.clone(), frame).await;
+                self.begin_delivery(delivery.clone(), frame);
             }
             return Ok(());
         }
         if is_bare(publication.frames.first_chunk()) {
             let pushed = match &delivery.client {
                 Some(client) => {
-                    let topic = topic_of(client);
+                    let topic = presence::topic_of(client);
                     self.sender
                         .push_frames_at(&topic, &publication.frames)
                         .await
@@ -250,13 +257,13 @@ impl<'a> Writer<'a> {
         let max_body = self.shared.router.limits().outgoing_bytes;
         let (message, options) = UntypedMessage::from_frame(frame, compression, max_body)?;
         match client {
-            Some(client) => Some((message.to_topic(topic_of(client)).ok()?, options)),
+            Some(client) => Some((message.to_topic(presence::topic_of(client)).ok()?, options)),
             None => Some((message, options)),
         }
     }
 
     /// Sends a message that is to be acknowledged, and waits for that beside others.
-    async fn begin_delivery(&mut self, delivery: Delivery, frame: Bytes) {
+    fn begin_delivery(&mut self, delivery: Delivery, frame: Bytes) {
         let compression = delivery.publication.compression;
         let at = delivery.client.as_ref();
         let Some((message, options)) = self.message(frame.clone(), compression, at) else {
@@ -264,8 +271,8 @@ impl<'a> Writer<'a> {
         };
         let options = options.timeout(ACKNOWLEDGED_WITHIN);
         let (handle, shared) = (self.handle.clone(), Arc::clone(self.shared));
-        let (session, mut watch) = (self.session.clone(), self.link.watch());
-        self.begin(async move {
+        let (session, watch) = (self.session.clone(), self.link.watch());
+        locked(&self.open).begin(async move {
             let error = loop {
                 match handle.deliver(&message, &options).await {
                     Ok(()) => return,
@@ -286,24 +293,12 @@ impl<'a> Writer<'a> {
             shared
                 .router
                 .failed(&session, failed, shared.now(), &mut wakes);
-        })
-        .await;
-    }
-
-    /// Begins some work in place, so that what it sends keeps its turn, and lets it go on in a task.
-    async fn begin(&mut self, work: impl Future<Output = ()> + Send + 'static) {
-        let mut work = Box::pin(work);
-        let is_pending = poll_fn(|task| Poll::Ready(work.as_mut().poll(task).is_pending())).await;
-        if is_pending {
-            self.open.spawn(work);
-        }
+        });
     }
 }
 
-/// Where an instance hears a client.
-pub(super) fn topic_of(client: &ClientAt) -> String {
-    let topic = String::from_utf8_lossy(&client.topic);
-    format!("{topic}/{}/{}", topic::SERVICES, client.peer())
+fn locked(open: &Mutex<OpenWork>) -> MutexGuard<'_, OpenWork> {
+    open.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// What there was to be taken.

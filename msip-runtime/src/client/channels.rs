@@ -37,6 +37,9 @@ pub(super) struct SessionChannels {
 
 impl SessionChannels {
     /// Opens the channels of a session whose Welcome gives this key; none without one.
+    ///
+    /// By itself, or the task that it spawns would be a part of the stack frame of every poll of the client's own.
+    #[inline(never)]
     pub(super) fn open<E: Endpoint>(
         target: &Arc<Target>,
         endpoint: &Arc<E>,

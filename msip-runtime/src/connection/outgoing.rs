@@ -336,10 +336,13 @@ impl ConnectionShared {
     /// fast path takes no other.
     #[inline]
     pub(super) fn is_bare(&self, variant: &Variant, options: &CallOptions) -> bool {
-        options.is_default()
-            && !variant.urgent
-            && self.correlation_ids.is_none()
-            && self.is_plain.load(Ordering::Relaxed)
+        self.may_be_bare(variant, options) && self.is_plain.load(Ordering::Relaxed)
+    }
+
+    /// The same, whatever the encoding.
+    #[inline]
+    pub(super) fn may_be_bare(&self, variant: &Variant, options: &CallOptions) -> bool {
+        options.is_default() && !variant.urgent && self.correlation_ids.is_none()
     }
 }
 

@@ -29,6 +29,8 @@ pub(crate) struct ConnectionShared {
     inner: Mutex<ConnectionInner>,
     /// Whether the session's bodies are plain protobuf, so that nothing needs doing to them before the lock is taken.
     pub(super) is_plain: AtomicBool,
+    /// The same, and no kind goes by a channel: a one-way message without metadata is sent at once.
+    pub(super) sends_fast: AtomicBool,
     /// What a received message may take in memory, by the connection that there was last.
     max_decoded: AtomicU64,
     /// So much waits to be written that the next sender lets the driver write first: what the peer can work on already
@@ -145,6 +147,7 @@ impl ConnectionShared {
             cancelled_calls: inner.running_calls.cancelled_count(),
             inner: Mutex::new(inner),
             is_plain: AtomicBool::new(true),
+            sends_fast: AtomicBool::new(true),
             max_decoded: AtomicU64::new(u64::MAX),
             is_write_due: AtomicBool::new(false),
             is_backlogged: AtomicBool::new(false),
@@ -166,6 +169,7 @@ impl ConnectionShared {
     pub(crate) fn carrying(mut self, carries: &'static Carries) -> Self {
         self.carries = Some(carries);
         self.is_plain = AtomicBool::new(false);
+        self.sends_fast = AtomicBool::new(false);
         self
     }
 
@@ -274,6 +278,7 @@ impl ConnectionShared {
             .store(encoding.max_decoded(), Ordering::Relaxed);
         let is_plain = encoding.is_identity() && self.carries.is_none();
         self.is_plain.store(is_plain, Ordering::Relaxed);
+        self.note_sends_fast();
         state.encoding = encoding;
     }
 

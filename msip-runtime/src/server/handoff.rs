@@ -243,7 +243,9 @@ impl<H: Handoff> BoxHandoff for H {
     }
 
     fn serve(self: Arc<Self>, peer: HandedOff) -> BoxFuture<'static, ()> {
-        Box::pin(async move { Handoff::serve(&*self, peer).await })
+        // In a box, which goes where it is taken out: the future would hold a place for it ever after.
+        let peer = Box::new(peer);
+        Box::pin(async move { Handoff::serve(&*self, *peer).await })
     }
 }
 
