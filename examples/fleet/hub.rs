@@ -6,7 +6,8 @@ use std::{
 };
 
 use msip_runtime::{
-    BindError, DisconnectReason, Peer, Server, Status, Stream, Streaming, middleware::Metrics,
+    AttachError, BindError, DisconnectReason, Peer, Server, Status, Stream, Streaming,
+    middleware::Metrics,
 };
 use tokio::sync::mpsc::{self, error::TrySendError};
 
@@ -51,16 +52,53 @@ pub(crate) async fn serve(
     Ok(())
 }
 
-/// The hub's handler: to each operator who watches, a queue of reports.
-#[derive(Default)]
-pub(crate) struct Hub(Mutex<Vec<mpsc::Sender<Result<Report, Status>>>>);
+/// Serves as one of the hubs at a broker, until `stop` is ready and what it was given has been done. Who is who says the broker.
+pub(crate) async fn attach(
+    url: &str,
+    name: &str,
+    token: &str,
+    stop: impl Future<Output = ()> + Send,
+) -> Result<(), AttachError> {
+    let service = Server::<Fleet>::attach_builder(url)
+        .name("fleet-hub")
+        .credential(token)
+        .ping_interval(Duration::from_secs(1))
+        .drain_timeout(Duration::from_secs(5))
+        .attach(Hub::named(name))
+        .await?;
+    say(name, &format!("serves {}", service.topic()));
+    service.serve_until(stop).await;
+    say(name, "has closed");
+    Ok(())
+}
+
+/// The hub's handler.
+pub(crate) struct Hub {
+    /// What people call it.
+    name: String,
+    /// To each operator who watches, a queue of reports.
+    watching: Mutex<Vec<mpsc::Sender<Result<Report, Status>>>>,
+}
+
+impl Default for Hub {
+    fn default() -> Self {
+        Self::named("hub")
+    }
+}
 
 impl Hub {
+    fn named(name: &str) -> Self {
+        Self {
+            name: name.to_owned(),
+            watching: Mutex::default(),
+        }
+    }
+
     /// Tells everyone who watches.
     fn report(&self, device: &str, text: impl Into<String>) {
         let (device, text) = (device.to_owned(), text.into());
         let report = Report { device, text };
-        let mut watching = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut watching = self.watching.lock().unwrap_or_else(PoisonError::into_inner);
         watching.retain(|operator| {
             // It never waits: a handler that did would hold up the messages behind it.
             let sent = operator.try_send(Ok(report.clone()));
@@ -113,6 +151,10 @@ impl HandleClientToServer for Hub {
 
     async fn on_charge_metric(&self, peer: &Peer<Fleet>, charge: Charge) {
         if let Ok(name) = name(peer, DEVICE) {
+            // Behind a broker every hub hears this, and only one of them a registration: so all of them find the device.
+            for room in [DEVICE.to_owned(), room_of(&name)] {
+                let _ = peer.everyone().room(room).join(peer);
+            }
             self.report(&name, format!("has {} % left", charge.percent));
         }
     }
@@ -150,6 +192,10 @@ impl HandleClientToServer for Hub {
 
     async fn on_drive_req(&self, operator: &Peer<Fleet>, drive: Drive) -> Result<Arrival, Status> {
         let device = device(operator, &drive.device)?;
+        say(
+            &self.name,
+            &format!("sends {} to {}", drive.device, drive.place),
+        );
         Ok(device.with(operator.call()).drive_req(drive).await?)
     }
 
@@ -168,7 +214,7 @@ impl HandleClientToServer for Hub {
     ) -> Result<impl Stream<Item = Result<Report, Status>> + Send + 'static, Status> {
         name(operator, OPERATOR)?;
         let (sender, reports) = mpsc::channel(REPORTS);
-        let mut watching = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut watching = self.watching.lock().unwrap_or_else(PoisonError::into_inner);
         watching.push(sender);
         Ok(Items(reports))
     }

@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! cargo run -p msip-examples --bin fleet                                       (all of it, ends by itself)
+//! cargo run -p msip-examples --bin fleet -- --broker                           (the same with a broker and several hubs)
 //! cargo run -p msip-examples --bin fleet -- hub                                (or each in a terminal of its own)
 //! cargo run -p msip-examples --bin fleet -- device --name van-1
 //! cargo run -p msip-examples --bin fleet -- operator drive van-1 station
@@ -10,6 +11,9 @@
 //! The first shows devices that log in, commands with deadlines, telemetry, an upload and a watch; a device that is
 //! stopped, a hub that is killed, and one that is told to end. It takes some seconds, and its exit code is 0 if everything
 //! came about as it should.
+//!
+//! With `--broker` two hubs share the work behind a broker. One of them is killed, of which only its callers hear; another takes its
+//! place, and the one that is left is told to end. Devices and operators are the same: their URL has a path, which is the topic.
 
 #![expect(
     clippy::print_stdout,
@@ -17,6 +21,7 @@
     reason = "it tells people what happens"
 )]
 
+mod broker;
 mod device;
 mod figures;
 mod hub;
@@ -26,6 +31,7 @@ mod output;
 mod processes;
 #[expect(unreachable_pub, reason = "the schema is written as for a library")]
 mod schema;
+mod several_hubs;
 mod show;
 #[cfg(test)]
 mod tests;
@@ -46,6 +52,9 @@ mod protocol {
 /// A fleet in one terminal: a hub, three devices and an operator. It ends by itself, or with Ctrl-C
 #[derive(Debug, Parser)]
 struct Args {
+    /// Two hubs share the work, behind a broker
+    #[arg(long)]
+    broker: bool,
     #[command(subcommand)]
     part: Option<Part>,
 }
@@ -57,6 +66,15 @@ enum Part {
         /// Where to listen
         #[arg(long, default_value = "tcp://127.0.0.1:7403")]
         url: String,
+        /// The broker and the topic to serve instead, such as tcp://127.0.0.1:9000/fleet
+        #[arg(long, conflicts_with = "url")]
+        broker: Option<String>,
+        /// Its name, at a broker
+        #[arg(long, default_value = "hub")]
+        name: String,
+        /// Its key, for a broker
+        #[arg(long, default_value = "")]
+        token: String,
         /// Also ends when its input does
         #[arg(long)]
         with_input: bool,
@@ -88,8 +106,9 @@ enum Part {
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    let done = match Args::parse().part {
-        None => show().await,
+    let args = Args::parse();
+    let done = match args.part {
+        None => show(args.broker).await,
         Some(part) => run(part).await.map(|()| ExitCode::SUCCESS),
     };
     done.unwrap_or_else(|error| {
@@ -98,9 +117,15 @@ async fn main() -> ExitCode {
     })
 }
 
-async fn show() -> Result<ExitCode, Box<dyn Error>> {
+async fn show(broker: bool) -> Result<ExitCode, Box<dyn Error>> {
+    let show = async {
+        match broker {
+            true => several_hubs::run().await,
+            false => show::run().await,
+        }
+    };
     tokio::select! {
-        done = show::run() => done.map(|()| ExitCode::SUCCESS),
+        done = show => done.map(|()| ExitCode::SUCCESS),
         // The exit code of a shell after Ctrl-C. What was started is dropped, and ends.
         stopped = tokio::signal::ctrl_c() => Ok(stopped.map(|()| ExitCode::from(130))?),
     }
@@ -108,7 +133,19 @@ async fn show() -> Result<ExitCode, Box<dyn Error>> {
 
 async fn run(part: Part) -> Result<(), Box<dyn Error>> {
     match part {
-        Part::Hub { url, with_input } => hub::serve(&url, processes::stopped(with_input)?).await?,
+        Part::Hub {
+            url,
+            broker,
+            name,
+            token,
+            with_input,
+        } => {
+            let stopped = processes::stopped(with_input)?;
+            match broker {
+                Some(broker) => hub::attach(&broker, &name, &token, stopped).await?,
+                None => hub::serve(&url, stopped).await?,
+            }
+        }
         Part::Device {
             url,
             name,

@@ -90,7 +90,7 @@ impl Process {
     }
 
     /// Prints its lines until it has ended.
-    async fn ended(&mut self) -> io::Result<ExitStatus> {
+    pub(crate) async fn ended(&mut self) -> io::Result<ExitStatus> {
         while let Some(line) = self.lines.next_line().await? {
             println!("{line}");
         }
@@ -98,7 +98,7 @@ impl Process {
     }
 
     /// Tells it to end, by SIGTERM or, where there is none, by the end of its input.
-    async fn tell_to_end(&mut self) -> io::Result<()> {
+    pub(crate) async fn tell_to_end(&mut self) -> io::Result<()> {
         #[cfg(unix)]
         return self.signal("TERM").await;
         #[cfg(not(unix))]
@@ -106,6 +106,11 @@ impl Process {
             self.input = None;
             Ok(())
         }
+    }
+
+    /// Kills it, as `kill -9` does.
+    pub(crate) fn kill(&mut self) -> io::Result<()> {
+        self.child.start_kill()
     }
 
     /// Sends it a signal: `STOP`, `CONT`, `TERM` or `KILL`.
@@ -186,7 +191,7 @@ async fn keep(
                 hub = again(&url).await?;
             }
             Some(order) = orders.recv() => match order {
-                Order::Kill => hub.child.start_kill()?,
+                Order::Kill => hub.kill()?,
                 Order::End => {
                     is_told_to_end = true;
                     hub.tell_to_end().await?;

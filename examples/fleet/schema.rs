@@ -19,9 +19,9 @@ pub enum ClientToServer {
     LocateRsp(Position),
     #[msip(tag = 6)]
     DriveRsp(Arrival),
-    #[msip(tag = 7, timeout = "60s", idempotent)]
+    #[msip(tag = 7, timeout = "60s", idempotent, key = "device")]
     LocateReq(Locate),
-    #[msip(tag = 8, timeout = "60s")]
+    #[msip(tag = 8, timeout = "60s", key = "device")]
     DriveReq(Drive),
     #[msip(tag = 9, timeout = "5s")]
     NoticeReq(Line),

@@ -22,12 +22,12 @@ use crate::{
 };
 
 /// How long something may take that must come: long enough for any machine.
-const SOON: Duration = Duration::from_secs(60);
+pub(crate) const SOON: Duration = Duration::from_secs(60);
 
 /// How long an operator waits who is impatient.
-const BRIEFLY: Duration = Duration::from_millis(300);
+pub(crate) const BRIEFLY: Duration = Duration::from_millis(300);
 
-type Failure = Box<dyn Error>;
+pub(crate) type Failure = Box<dyn Error>;
 type Outcome = Result<String, CallError>;
 
 /// Runs the show.
@@ -36,8 +36,8 @@ pub(crate) async fn run() -> Result<(), Failure> {
 
     title("A hub, three devices and an operator");
     let hub = KeptHub::start().await?;
-    let one = start(&hub.url, "van-1", &mut tasks).await?;
-    let two = start(&hub.url, "van-2", &mut tasks).await?;
+    let one = start(&hub.url, "van-1", token_of("van-1"), &mut tasks).await?;
+    let two = start(&hub.url, "van-2", token_of("van-2"), &mut tasks).await?;
     let mut three = Process::start(&["device", "--url", &hub.url, "--name", "van-3"])?;
     three.until("is registered").await?;
     let olga = operator::connect(&hub.url, token_of("olga")).await?;
@@ -88,17 +88,18 @@ pub(crate) async fn run() -> Result<(), Failure> {
     Ok(())
 }
 
-fn title(text: &str) {
+pub(crate) fn title(text: &str) {
     println!("\n{text}");
 }
 
 /// Starts a device in this process, and waits until it is registered.
-async fn start(
+pub(crate) async fn start(
     url: &str,
     name: &'static str,
+    token: &str,
     tasks: &mut JoinSet<()>,
 ) -> Result<watch::Receiver<Doing>, Failure> {
-    let device = Device::connect(url, name, token_of(name)).await?;
+    let device = Device::connect(url, name, token).await?;
     let doing = device.doing();
     tasks.spawn(async move { device.tell().await });
     until(&doing, |doing| doing.is_online).await?;
@@ -106,7 +107,7 @@ async fn start(
 }
 
 /// Waits until a device does this.
-async fn until(
+pub(crate) async fn until(
     doing: &watch::Receiver<Doing>,
     what: impl FnMut(&Doing) -> bool,
 ) -> Result<(), Failure> {
@@ -114,13 +115,13 @@ async fn until(
     Ok(())
 }
 
-fn locate(device: &str) -> Order {
+pub(crate) fn locate(device: &str) -> Order {
     Order::Locate {
         device: device.to_owned(),
     }
 }
 
-fn drive(device: &str, place: &str, steps: u32, timeout: Duration) -> Order {
+pub(crate) fn drive(device: &str, place: &str, steps: u32, timeout: Duration) -> Order {
     Order::Drive {
         device: device.to_owned(),
         place: place.to_owned(),
@@ -130,22 +131,22 @@ fn drive(device: &str, place: &str, steps: u32, timeout: Duration) -> Order {
 }
 
 /// Gives an order, whose outcome is awaited later.
-fn give(olga: &Client<Fleet>, order: Order) -> JoinHandle<Outcome> {
+pub(crate) fn give(olga: &Client<Fleet>, order: Order) -> JoinHandle<Outcome> {
     let olga = olga.clone();
     tokio::spawn(async move { operator::give(&olga, order).await })
 }
 
 /// Gives an order, and waits for its outcome.
-async fn order(olga: &Client<Fleet>, order: Order) -> Result<Outcome, Failure> {
+pub(crate) async fn order(olga: &Client<Fleet>, order: Order) -> Result<Outcome, Failure> {
     Ok(soon(operator::give(olga, order)).await?)
 }
 
-fn must_work(outcome: Outcome) -> Result<(), Failure> {
+pub(crate) fn must_work(outcome: Outcome) -> Result<(), Failure> {
     say("olga", &outcome?);
     Ok(())
 }
 
-fn must_fail(outcome: Outcome) -> Result<(), Failure> {
+pub(crate) fn must_fail(outcome: Outcome) -> Result<(), Failure> {
     match outcome {
         Ok(done) => Err(format!("it was not to be done: {done}").into()),
         Err(error) => {
@@ -156,7 +157,7 @@ fn must_fail(outcome: Outcome) -> Result<(), Failure> {
 }
 
 /// Prints what happens, but not how each device is from moment to moment, until the hub goes away.
-async fn watch(olga: Client<Fleet>) {
+pub(crate) async fn watch(olga: Client<Fleet>) {
     let mut count = 0;
     let ended = async {
         let mut reports = olga.watch_req(WatchReq {}).await?;
@@ -174,7 +175,7 @@ async fn watch(olga: Client<Fleet>) {
     say("olga", &format!("has read {count} reports: {reason}"));
 }
 
-async fn soon<T>(future: impl Future<Output = T>) -> Result<T, String> {
+pub(crate) async fn soon<T>(future: impl Future<Output = T>) -> Result<T, String> {
     let done = timeout(SOON, future).await;
     done.map_err(|_| format!("nothing has come of it within {SOON:?}"))
 }

@@ -70,6 +70,9 @@ pub enum SendError {
     /// A middleware of this side refused the message.
     #[error("refused by this side: {0}")]
     Refused(Status),
+    /// The dialect of the connection cannot carry this. Nothing was sent.
+    #[error(transparent)]
+    Unsupported(#[from] Unsupported),
     /// The metadata is invalid: a header, an id or a trace context is malformed, or the metadata is too large.
     #[error(transparent)]
     Metadata(MetadataError),
@@ -110,6 +113,7 @@ impl SendError {
             Self::Metadata(MetadataError::TooLarge { .. }) => Code::ResourceExhausted,
             Self::Metadata(_) => Code::InvalidArgument,
             Self::NoTime { .. } => Code::DeadlineExceeded,
+            Self::Unsupported(_) => Code::Unimplemented,
             Self::Refused(status) => status.code(),
             Self::NotAcknowledged(error) => error.code(),
         }
@@ -134,6 +138,9 @@ pub enum CallError {
     /// The request was never sent, so it is safe to retry.
     #[error(transparent)]
     NotSent(SendError),
+    /// The dialect of the connection cannot carry this. The request was not sent, and never can be by this connection.
+    #[error(transparent)]
+    Unsupported(Unsupported),
     /// The connection was lost, and the peer reports that the request did not reach it, so it is safe to retry.
     #[error("connection lost before the request was received: it did not run")]
     NotReceived,
@@ -189,6 +196,7 @@ impl CallError {
             Self::Status(status) => status.code(),
             Self::DeadlineExceeded { .. } => Code::DeadlineExceeded,
             Self::NotSent(error) => error.code(),
+            Self::Unsupported(_) => Code::Unimplemented,
             Self::NotReceived | Self::NotAccepted => Code::Unavailable,
             Self::ConnectionLost | Self::RuntimeGone => Code::Unknown,
             Self::Item {
@@ -220,14 +228,23 @@ impl CallError {
     pub const fn is_safe_to_repeat(&self) -> bool {
         matches!(
             self,
-            Self::NotSent(_) | Self::NotReceived | Self::NotAccepted
+            Self::NotSent(_) | Self::Unsupported(_) | Self::NotReceived | Self::NotAccepted
         )
     }
 }
 
 impl From<SendError> for CallError {
     fn from(error: SendError) -> Self {
-        Self::NotSent(error)
+        match error {
+            SendError::Unsupported(unsupported) => Self::Unsupported(unsupported),
+            error => Self::NotSent(error),
+        }
+    }
+}
+
+impl From<Unsupported> for CallError {
+    fn from(unsupported: Unsupported) -> Self {
+        Self::Unsupported(unsupported)
     }
 }
 
@@ -235,6 +252,17 @@ impl From<Status> for CallError {
     fn from(status: Status) -> Self {
         Self::Status(status)
     }
+}
+
+/// What the dialect of a connection, such as MIP, cannot carry; see docs/protocol.md, "Dialects".
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+#[error("the {dialect} dialect has no {what}")]
+#[non_exhaustive]
+pub struct Unsupported {
+    /// The name of the dialect.
+    pub dialect: &'static str,
+    /// What it does not have.
+    pub what: &'static str,
 }
 
 /// A connection could not be established.
@@ -337,6 +365,19 @@ pub enum ConnectError {
     MipPeer {
         /// The URL.
         url: String,
+    },
+    /// The client is to do what the dialect of its URL cannot carry: a credential, compression, a channel. Nothing was tried.
+    #[error(transparent)]
+    Unsupported(#[from] Unsupported),
+    /// The other side does not speak the dialect of the URL.
+    #[error("{url} does not speak {dialect}: {rule}")]
+    Dialect {
+        /// The URL.
+        url: String,
+        /// The name of the dialect.
+        dialect: &'static str,
+        /// The rule that it violated.
+        rule: String,
     },
     /// The other side violated the protocol.
     #[error("{url} does not speak MSIP: {rule}")]

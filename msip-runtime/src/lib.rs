@@ -155,13 +155,9 @@ pub mod compatibility;
 mod connection;
 mod decode_pool;
 mod decoded_size;
-#[allow(
-    dead_code,
-    unused_imports,
-    reason = "a connection of many clients uses the rest of it"
-)]
 mod demux;
 pub mod describe;
+mod dialect;
 mod dispatch;
 mod driver;
 mod error;
@@ -223,7 +219,7 @@ pub use connection::{Cancellation, Draining};
 #[doc(hidden)]
 pub use decoded_size::{EnvelopeSizes, MessageSize};
 pub use describe::proto_text;
-pub use error::{CallError, CloseReason, ConnectError, DisconnectReason, SendError};
+pub use error::{CallError, CloseReason, ConnectError, DisconnectReason, SendError, Unsupported};
 pub use extensions::Extensions;
 pub use futures_core::Stream;
 pub use identity::Identity;

@@ -24,9 +24,9 @@
 
 pub use crate::client::{Ignore, UntypedClient, UntypedService};
 pub use crate::raw::{
-    Acknowledgment, Event, Grant, Handle, Inbound, MessageRef, Messages, Reply, Requests,
-    Responder, Responses, Service, SubscribeOptions, SubscribeRequest, Subscribed, Untyped,
-    UntypedExchange, UntypedMessage, UntypedPeer, UntypedSender, VariantRow, VariantTable,
+    Acknowledgment, Event, Forwarded, Grant, Handle, Inbound, MessageRef, Messages, Reply,
+    Requests, Responder, Responses, Service, SubscribeOptions, SubscribeRequest, Subscribed,
+    Untyped, UntypedExchange, UntypedMessage, UntypedPeer, UntypedSender, VariantRow, VariantTable,
     decompress, relay,
 };
 pub use crate::server::{HandedOff, Handoff, HandoffPermit, UntypedProtocol, UntypedServer};

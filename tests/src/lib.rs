@@ -25,11 +25,28 @@ pub use protocols::{
     fleet_client, fleet_server, gauges, lab, rolling_new, rolling_old, sampler, shapes, tree,
 };
 pub use raw_caller::RawCaller;
-pub use server::{LabServer, SeenByServer, connected, start, start_gated};
+pub use server::{LabServer, SeenByServer, connected, start, start_gated, with_settings};
 pub use soon::soon;
 
+/// What the URL of a server begins with that is attached to a broker, which listens at the rest of it.
+pub const THROUGH_A_BROKER: &str = "broker+";
+
+/// Ends a test, or a part of it, in `over_broker`, for what a broker does otherwise: a row of docs/broker.md, "What is different through a broker",
+/// which begins with this.
+#[macro_export]
+macro_rules! direct_only {
+    ($what:literal) => {
+        $crate::direct_only!($what, return)
+    };
+    ($what:literal, $end:expr) => {
+        if env!("CARGO_CRATE_NAME") == "over_broker" {
+            $end;
+        }
+    };
+}
+
 /// The URL at which this binary's tests talk: as it is, over streams with rough manners in `over_rough`, or over WebSockets
-/// instead of TCP in `over_websocket`, which run the tests of others once more.
+/// instead of TCP in `over_websocket`, or through a broker in `over_broker`, which run the tests of others once more.
 #[macro_export]
 macro_rules! at {
     ($url:expr) => {
@@ -42,6 +59,7 @@ macro_rules! at {
 pub fn transport_of(binary: &str, url: impl AsRef<str>) -> String {
     let url = url.as_ref();
     match (binary, url.strip_prefix("tcp://")) {
+        ("over_broker", _) => format!("{THROUGH_A_BROKER}{url}"),
         ("over_rough", _) => format!("rough+{url}"),
         ("over_websocket", Some(place)) => format!("ws://{place}"),
         _ => url.to_owned(),

@@ -1,23 +1,25 @@
 //! A server of the `lab` protocol that tells the test what it sees.
 
 use std::{
+    future::pending,
     pin::Pin,
     sync::Arc,
     task::{Context, Poll},
     time::Duration,
 };
 
+use msip_broker::Broker;
 use msip_runtime::{
     Code, DisconnectReason, Peer, Server, Status, Stream, Streaming, transport::ServiceUrl,
 };
 use tokio::{
     sync::{Semaphore, mpsc},
-    task::JoinHandle,
+    task::{JoinHandle, JoinSet},
     time::sleep,
 };
 
 use crate::{
-    Recorder,
+    Recorder, THROUGH_A_BROKER,
     lab::{
         ActReq, ActRsp, AskReq, CountReq, CountRsp, EchoReq, EchoRsp, HandleClientToServer, Lab,
         NoteInd, SaveInd, SendServerToClient as _, ShoutReq, ShoutRsp, SumReq, SumRsp,
@@ -302,12 +304,50 @@ pub async fn start_gated(url: &str) -> (ServiceUrl, mpsc::Receiver<SeenByServer>
 }
 
 async fn serve(url: &str, handler: LabServer) -> (ServiceUrl, JoinHandle<()>) {
+    if let Some(place) = url.strip_prefix(THROUGH_A_BROKER) {
+        return attach(place, handler).await;
+    }
     let server = match Server::<Lab>::bind(url).await {
         Ok(server) => server,
         Err(error) => panic!("{error}"),
     };
     let url = server.local_url().clone();
     (url, tokio::spawn(server.serve(handler)))
+}
+
+/// Starts a broker that listens at `place`, and attaches to it a service that a task runs, as [`serve`] does a server. When the
+/// task is aborted, the broker ends too.
+async fn attach(place: &str, handler: LabServer) -> (ServiceUrl, JoinHandle<()>) {
+    let broker = match Broker::builder().listen(place).bind().await {
+        Ok(broker) => broker,
+        Err(error) => panic!("{error}"),
+    };
+    let url = broker.local_urls().next().map(|url| format!("{url}/lab"));
+    let url: ServiceUrl = match url.unwrap_or_default().parse() {
+        Ok(url) => url,
+        Err(error) => panic!("{error}"),
+    };
+    let mut running = JoinSet::new();
+    running.spawn(broker.serve_until(pending()));
+    let service = match Server::<Lab>::attach(url.to_string(), handler).await {
+        Ok(service) => service,
+        Err(error) => panic!("{error}"),
+    };
+    let serving = tokio::spawn(async move {
+        service.closed().await;
+        running.shutdown().await;
+    });
+    (url, serving)
+}
+
+/// A client's URL with these settings, `?compress=zstd`; a topic is a setting too.
+#[must_use]
+pub fn with_settings(url: &ServiceUrl, settings: &str) -> String {
+    let url = url.to_string();
+    match settings.strip_prefix('?') {
+        Some(settings) if url.contains('?') => format!("{url}&{settings}"),
+        _ => format!("{url}{settings}"),
+    }
 }
 
 /// The peer of the client that connects next.

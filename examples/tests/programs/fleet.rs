@@ -17,6 +17,24 @@ fn the_show_ends_well() {
 }
 
 #[test]
+fn the_show_behind_a_broker_ends_well() {
+    let ended = Program::start("fleet", PATH, &["--broker"]).ended();
+    assert_eq!(ended.code, Some(0), "{:#?}", ended.rest);
+    let told = |what: &str| ended.rest.iter().filter(|line| line.contains(what)).count();
+    assert_eq!(told("serves fleet"), 3, "{:#?}", ended.rest);
+    assert_eq!(told("it may have run"), 2, "{:#?}", ended.rest);
+    // The second was told to end, and had a command open.
+    assert_eq!(
+        told("van-2 has arrived at the harbour"),
+        1,
+        "{:#?}",
+        ended.rest
+    );
+    assert_eq!(told("has closed"), 2, "{:#?}", ended.rest);
+    assert_eq!(told("has lost the hub"), 0, "{:#?}", ended.rest);
+}
+
+#[test]
 fn the_help_names_its_parts() {
     let ended = Program::start("fleet", PATH, &["--help"]).ended();
     assert_eq!(ended.code, Some(0));

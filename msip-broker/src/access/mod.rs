@@ -3,7 +3,9 @@
 mod grant;
 mod grants;
 mod rights;
+mod shared_rights;
 
 pub use grant::{Grant, Uses};
 pub use grants::Grants;
 pub use rights::{Access, Checked, Filters, Principal, PrincipalLimits, Rights, Role};
+pub(crate) use shared_rights::SharedRights;

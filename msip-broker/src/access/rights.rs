@@ -190,7 +190,8 @@ impl Rights {
             }
             Internal::Services(about) => (about, self.topic(uses, about)),
             Internal::Peer { topic: about, .. } => {
-                let is_denied = is_call || self.publish.of_topic(about) == Access::Denied;
+                // A service asks a client as it may tell it something.
+                let is_denied = self.filters(uses).of_topic(about) == Access::Denied;
                 match self.topic(Uses::Serve, about) {
                     Access::Allowed if !is_denied => (about, Access::Allowed),
                     _ => (about, Access::Denied),

@@ -4,6 +4,7 @@ use std::{net::SocketAddr, time::Duration};
 
 use msip_runtime::{
     Codec, CodecSet,
+    auth::ApiKeys,
     untyped::{UntypedProtocol, UntypedServer},
 };
 
@@ -97,6 +98,7 @@ impl BrokerBuilder {
         for url in urls {
             server = server.also(url);
         }
+        let peers = msip_peers(&shared, keys.clone());
         let is_insecure = config.listeners.iter().any(|listener| listener.insecure);
         let server = server
             .name("msip-broker")
@@ -111,7 +113,7 @@ impl BrokerBuilder {
             .max_memory(size(config.limits.memory))
             // Each listener was checked by itself.
             .insecure(is_insecure)
-            .untyped(UntypedProtocol::any().with_topics(), msip_peers(&shared))
+            .untyped(UntypedProtocol::any().with_topics(), peers.clone())
             .handoff(mip_peers(&config, &shared));
         let server = authentication
             .install(&shared.directory, server)
@@ -120,7 +122,7 @@ impl BrokerBuilder {
         let bound = server.local_urls().zip(&config.listeners);
         let bound = bound.map(|(url, listener)| BoundListener::new(url, listener));
         shared.directory.bound(&config, bound.collect());
-        let reloader = BrokerReloader::new(server.reloader(), keys, &shared, config);
+        let reloader = BrokerReloader::new(server.reloader(), keys, peers, &shared, config);
         Ok(Broker {
             server,
             shared,
@@ -131,12 +133,16 @@ impl BrokerBuilder {
 }
 
 /// What serves MSIP peers, whatever their protocol is.
-fn msip_peers(shared: &BrokerShared) -> BrokerService {
+fn msip_peers(shared: &BrokerShared, keys: Option<ApiKeys>) -> BrokerService {
     let (clock, directory) = (shared.clock, shared.directory.clone());
     BrokerService::with_connections(
         shared.router.clone(),
         move || clock.now(),
-        move |peer| directory.of_identity(peer.identity().as_deref()),
+        move |peer| match (peer.identity(), &keys) {
+            // The keys may have been read again since it has shown one.
+            (Some(identity), Some(keys)) => directory.of_identity(keys.current(&identity).as_ref()),
+            (identity, _) => directory.of_identity(identity.as_deref()),
+        },
         shared.connections.clone(),
     )
 }

@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use msip_runtime::{Reloader, auth::ApiKeys};
 
-use crate::{config::Config, directory::Directory, shared::BrokerShared};
+use crate::{config::Config, msip::BrokerService, router::Dialect, shared::BrokerShared};
 
 /// Reads keys, certificates, roles and principals again while a broker serves; from
 /// [`Broker::reloader`](super::Broker::reloader).
@@ -15,7 +15,8 @@ pub struct BrokerReloader(Arc<Parts>);
 struct Parts {
     certificates: Reloader,
     keys: Option<ApiKeys>,
-    directory: Directory,
+    shared: BrokerShared,
+    msip_peers: BrokerService,
     /// What holds now.
     config: Mutex<Config>,
 }
@@ -24,19 +25,22 @@ impl BrokerReloader {
     pub(super) fn new(
         certificates: Reloader,
         keys: Option<ApiKeys>,
+        msip_peers: BrokerService,
         shared: &BrokerShared,
         config: Config,
     ) -> Self {
         Self(Arc::new(Parts {
             certificates,
             keys,
-            directory: shared.directory.clone(),
+            shared: shared.clone(),
+            msip_peers,
             config: Mutex::new(config),
         }))
     }
 
-    /// Reads the certificates of the listeners and the file of keys again, and takes roles and principals from `config`: they
-    /// hold for whoever connects from now on. What else has changed there needs a restart.
+    /// Reads the certificates of the listeners and the file of keys again, and takes roles and principals from `config`. They
+    /// hold for whoever connects from now on, and at once for the rights of those who are connected: subscriptions that they do
+    /// not cover any longer end, and sessions whose key is gone. What else has changed there needs a restart.
     ///
     /// What was done, and what could not be, is logged, and returned in words; nothing is returned where all is well. What
     /// cannot be used leaves what was there before. It reads files, which blocks for as long as that takes.
@@ -56,9 +60,10 @@ impl BrokerReloader {
         let mut current = self.0.config.lock().unwrap_or_else(PoisonError::into_inner);
         current.roles.clone_from(&config.roles);
         current.principals.clone_from(&config.principals);
-        self.0.directory.reload(&current);
+        self.0.shared.directory.reload(&current);
         let waits = differences(&current, config);
         drop(current);
+        self.reauthorize();
         if !waits.is_empty() {
             not_done.push(format!("needs a restart: {}", waits.join(", ")));
         }
@@ -70,6 +75,29 @@ impl BrokerReloader {
             "reloaded: keys, certificates, roles and principals"
         );
         not_done
+    }
+}
+
+impl BrokerReloader {
+    /// Looks the rights of those who are connected up again.
+    fn reauthorize(&self) {
+        let Parts {
+            keys,
+            shared,
+            msip_peers,
+            ..
+        } = &*self.0;
+        msip_peers.reauthorize(|peer| match (keys, peer.identity()) {
+            (Some(keys), Some(identity)) => keys.current(&identity).is_some(),
+            _ => true,
+        });
+        for connection in shared.connections.open() {
+            if let (Dialect::Mip, Some(local)) = (connection.session.dialect(), &connection.local) {
+                let rights = shared.directory.of_mip(local).rights;
+                let now = shared.clock.now();
+                shared.router.reauthorize(&connection.session, rights, now);
+            }
+        }
     }
 }
 

@@ -2,6 +2,14 @@
 
 use std::{error::Error, fs, time::Duration};
 
+use msip_runtime::{
+    CallOptions, MsgKind, Variant,
+    untyped::{
+        Event, Inbound, Service, SubscribeOptions, UntypedClient, UntypedMessage, UntypedPeer,
+    },
+};
+use tokio::sync::mpsc;
+
 use super::{Broker, BrokerError};
 use crate::config::Config;
 
@@ -120,4 +128,52 @@ async fn a_reload_takes_what_it_can_and_says_what_it_cannot() {
         "{told:?}"
     );
     assert_eq!(told[1], "needs a restart: max_body, session_expiry");
+}
+
+/// Tells what it hears, and of each connection that is lost.
+struct Tell(mpsc::Sender<String>);
+
+impl Service for Tell {
+    async fn serve(&self, _: UntypedPeer, mut inbound: Inbound) {
+        while let Some(event) = inbound.next().await {
+            let said: Vec<String> = match event {
+                Event::Messages(messages) => messages
+                    .iter()
+                    .map(|message| String::from_utf8_lossy(message.body()).into_owned())
+                    .collect(),
+                Event::Disconnected(reason) => vec![format!("lost: {reason}")],
+                _ => Vec::new(),
+            };
+            for said in said {
+                let _ = self.0.send(said).await;
+            }
+        }
+    }
+}
+
+/// As after a machine was suspended: all timers are due at once.
+#[tokio::test(start_paused = true)]
+async fn a_clock_that_jumps_ends_nothing() {
+    const NOTE: Variant = Variant::new(1, "note", MsgKind::Event);
+    let url = "mem://clock-jump";
+    let broker = Broker::builder().listen(url).bind().await.unwrap();
+    let serving = tokio::spawn(broker.serve_until(std::future::pending()));
+    let (tell, mut heard) = mpsc::channel(16);
+    let subscriber = UntypedClient::builder(url, "raw", 0).service(Tell(tell.clone()));
+    let subscriber = subscriber.connect().await.unwrap();
+    let subscribed = subscriber.subscribe("news", &SubscribeOptions::new()).await;
+    subscribed.unwrap();
+    let publisher = UntypedClient::builder(url, "raw", 0).service(Tell(tell));
+    let publisher = publisher.connect().await.unwrap();
+    for body in ["before", "after an hour", "after a day"] {
+        let note = UntypedMessage::new(&NOTE, body).to_topic("news").unwrap();
+        publisher.send(&note, &CallOptions::new()).await.unwrap();
+        assert_eq!(heard.recv().await.unwrap(), body);
+        let jump = match body {
+            "before" => 3600,
+            _ => 24 * 3600,
+        };
+        tokio::time::advance(Duration::from_secs(jump)).await;
+    }
+    serving.abort();
 }

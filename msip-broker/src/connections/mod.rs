@@ -16,6 +16,7 @@ use std::{
     time::{Duration, SystemTime},
 };
 
+use msip_runtime::transport::PeerAddress;
 use tokio::time::Instant;
 
 use crate::router::SessionHandle;
@@ -45,6 +46,8 @@ pub struct ConnectionInfo {
     pub id: u64,
     /// The address of the other end, as the transport says it.
     pub address: String,
+    /// Where it was accepted, of a MIP peer: what it may do is said of that.
+    pub(crate) local: Option<PeerAddress>,
     /// The session that it carries.
     pub session: SessionHandle,
     /// When it began, by the clock on the wall.
@@ -64,10 +67,21 @@ impl Connections {
     /// Registers a connection for as long as what is returned lives. `address` is the address of the other end.
     #[must_use]
     pub fn opened(&self, address: impl ToString, session: &SessionHandle) -> OpenConnection {
+        self.opened_at(address, None, session)
+    }
+
+    /// The same of a connection that was accepted there.
+    pub(crate) fn opened_at(
+        &self,
+        address: impl ToString,
+        local: Option<PeerAddress>,
+        session: &SessionHandle,
+    ) -> OpenConnection {
         let id = self.0.opened.fetch_add(1, Relaxed) + 1;
         let info = Arc::new(ConnectionInfo {
             id,
             address: address.to_string(),
+            local,
             session: session.clone(),
             since: SystemTime::now(),
             began: Instant::now(),

@@ -14,7 +14,7 @@ use std::{
 use bytes::{Bytes, BytesMut};
 use msip_runtime::{
     Draining, Status,
-    transport::{PeerAddress, Stream},
+    transport::{self, Stream},
     untyped::{HandedOff, HandoffPermit},
 };
 use msip_session::wire::{Code, Escaped};
@@ -73,6 +73,8 @@ pub(super) enum Ending {
     /// Its session has ended.
     Ended(EndReason),
     TakenOver,
+    /// The peer may not hear any longer what it has subscribed to.
+    SubscriptionEnded,
     /// The peer was refused.
     Refused,
     /// The broker stops.
@@ -90,6 +92,7 @@ impl fmt::Display for Ending {
             Self::WriteStalled => EndReason::SlowConsumer.name(),
             Self::Ended(reason) => reason.name(),
             Self::TakenOver => "another connection has taken the session over",
+            Self::SubscriptionEnded => "it may not hear any longer what it has subscribed to",
             Self::Refused => "refused",
             Self::Shutdown => EndReason::Shutdown.name(),
         })
@@ -116,8 +119,7 @@ impl Chunk {
 pub(super) struct Connection<'a> {
     peers: &'a Inner,
     admission: Admission,
-    address: PeerAddress,
-    stream: Stream,
+    transport: transport::Connection,
     permit: HandoffPermit,
     session: Session,
     /// What was read and is not used.
@@ -172,8 +174,7 @@ impl<'a> Connection<'a> {
         Self {
             peers,
             admission,
-            address: connection.peer,
-            stream: connection.stream,
+            transport: connection,
             draining: permit.draining(),
             permit,
             session: Session::new(peers.settings.max_body),
@@ -188,16 +189,20 @@ impl<'a> Connection<'a> {
     }
 
     /// Serves the peer until the connection ends, and ends it.
-    pub(super) async fn serve(mut self) {
-        let ending = poll_fn(|task| self.poll_serve(task)).await;
-        if self.attached.is_some() {
-            self.peers.counters.ended();
+    ///
+    /// Not an `async fn`, whose future would hold the connection twice.
+    pub(super) fn serve(mut self) -> impl Future<Output = ()> + Send + use<'a> {
+        async move {
+            let ending = poll_fn(|task| self.poll_serve(task)).await;
+            if self.attached.is_some() {
+                self.peers.counters.ended();
+            }
+            if self.permit.may_log(&self.transport.peer) {
+                tracing::info!(reason = %Escaped::new(&ending.to_string()), "a MIP peer has left");
+            }
+            // In a box, since most of its life a connection is silent.
+            Box::pin(self.end(ending)).await;
         }
-        if self.permit.may_log(&self.address) {
-            tracing::info!(reason = %Escaped::new(&ending.to_string()), "a MIP peer has left");
-        }
-        // In a box, since most of its life a connection is silent.
-        Box::pin(self.end(ending)).await;
     }
 
     fn poll_serve(&mut self, task: &mut Context<'_>) -> Poll<Ending> {
@@ -256,9 +261,16 @@ impl<'a> Connection<'a> {
                 Poll::Ready(Err(reason)) => return Err(Ending::Ended(reason)),
                 Poll::Ready(Ok(())) => writer.taken.reverse(),
             }
+            // They come alone. A MIP peer can be told by nothing but the end of its connection.
+            if let Some(OutboxItem::SubscriptionEnded(_)) = writer.taken.first() {
+                return Err(Ending::SubscriptionEnded);
+            }
         }
         let max_body = self.peers.settings.max_body;
         let count = writer.fill(max_body);
+        let dropped = std::mem::take(&mut writer.dropped);
+        let dropped = usize::try_from(dropped).unwrap_or(usize::MAX);
+        attached.claimed.session.count_dropped(dropped);
         self.peers.counters.delivered(count);
         Ok(true)
     }
@@ -269,7 +281,10 @@ impl<'a> Connection<'a> {
         let mut has_progress = false;
         let len = self.writer.len;
         while self.writer.has_bytes(answers) {
-            match self.writer.poll_write(&mut self.stream, answers, task) {
+            match self
+                .writer
+                .poll_write(&mut self.transport.stream, answers, task)
+            {
                 Poll::Ready(Ok(())) => {
                     self.writer.blocked_since = None;
                     has_progress = true;
@@ -288,7 +303,7 @@ impl<'a> Connection<'a> {
             }
         }
         if self.writer.needs_flush {
-            match Pin::new(&mut self.stream).poll_flush(task) {
+            match Pin::new(&mut self.transport.stream).poll_flush(task) {
                 Poll::Ready(Ok(())) => {
                     self.writer.needs_flush = false;
                     self.writer.blocked_since = None;
@@ -318,7 +333,7 @@ impl<'a> Connection<'a> {
         }
         let missing = self.session.partial_len().saturating_sub(self.buffer.len());
         buffers::make_place(&mut self.buffer, missing);
-        match pin!(self.stream.read_buf(&mut self.buffer)).poll(task) {
+        match pin!(self.transport.stream.read_buf(&mut self.buffer)).poll(task) {
             Poll::Pending => Ok(false),
             Poll::Ready(Ok(0)) => Err(Ending::Eof),
             // Streams with a closing message of their own end so when they are cut off.
@@ -409,16 +424,23 @@ impl<'a> Connection<'a> {
         let session = &claimed.session;
         self.session.welcome(hello, session.key(), claimed.number);
         self.peers.counters.begun();
-        if self.permit.may_log(&self.address) {
+        if self.permit.may_log(&self.transport.peer) {
             let principal = session.principal().name();
             tracing::info!(session = %session.key(), principal, "a MIP peer is here");
         }
         let publisher = Publisher::new(&self.peers.router, session);
-        let listed = self
-            .peers
-            .settings
-            .connections
-            .opened(&self.address, session);
+        let listed = self.peers.settings.connections.opened_at(
+            &self.transport.peer,
+            Some(self.transport.local.clone()),
+            session,
+        );
+        // From here on it is found when rights change: what has changed since it was admitted is looked up.
+        if let Ok(admission) = (self.peers.admit)(&self.transport) {
+            let now = self.peers.now();
+            self.peers
+                .router
+                .reauthorize(session, admission.rights, now);
+        }
         Attached {
             claimed,
             publisher,
@@ -529,7 +551,11 @@ impl<'a> Connection<'a> {
         }
         match ending {
             Ending::Io(_) => return,
-            Ending::WriteStalled | Ending::Ended(_) | Ending::TakenOver | Ending::Shutdown => {
+            Ending::WriteStalled
+            | Ending::Ended(_)
+            | Ending::TakenOver
+            | Ending::SubscriptionEnded
+            | Ending::Shutdown => {
                 self.session.close();
             }
             Ending::Eof
@@ -540,12 +566,12 @@ impl<'a> Connection<'a> {
         }
         let last = self.writer.last(self.session.output());
         // It is over either way.
-        let _ = timeout(CLOSE_TIME, close(&mut self.stream, &last)).await;
+        let _ = timeout(CLOSE_TIME, close(&mut self.transport.stream, &last)).await;
     }
 }
 
 /// Tells a peer that it may not come in, and closes the connection.
-pub(super) async fn refuse(mut peer: HandedOff, status: &Status) {
+pub(super) async fn refuse(mut peer: HandedOff, status: Status) {
     let mut last = Vec::new();
     write_error(&mut last, status.code(), status.message(), 0);
     write_close(&mut last);
@@ -713,5 +739,26 @@ impl Writer {
         }
         last.extend_from_slice(answers.get(self.answers_offset..).unwrap_or_default());
         last
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The size of what a function returns.
+    fn returned_len<T, R>(_: impl Fn(T) -> R) -> usize {
+        size_of::<R>()
+    }
+
+    #[test]
+    fn what_every_idle_connection_holds_is_small() {
+        let connection = size_of::<Connection<'_>>();
+        assert!(connection <= 740, "{connection} bytes");
+        let future = returned_len(Connection::<'static>::serve);
+        assert!(
+            future <= connection + 100,
+            "{future} bytes, of which the connection is {connection}"
+        );
     }
 }

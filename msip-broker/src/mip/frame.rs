@@ -2,7 +2,7 @@
 
 use msip_session::{
     MsgKind,
-    wire::{Code, FrameType, HEADER_LEN, MAGIC, MAX_TEXT_LEN, VERSION},
+    wire::{Code, FrameType, HEADER_LEN, MAX_TEXT_LEN, RawHeader},
 };
 
 /// The flags of MIP. Others are ignored, and not passed on.
@@ -84,40 +84,15 @@ impl Header {
     /// Reads a header. Unknown flags and the reserved bytes are ignored.
     #[inline]
     pub(super) fn parse(bytes: &[u8; HEADER_LEN]) -> Result<Self, Fault> {
-        let [
-            m0,
-            m1,
-            m2,
-            m3,
-            version,
-            flags,
-            t0,
-            t1,
-            k0,
-            k1,
-            _,
-            _,
-            l0,
-            l1,
-            l2,
-            l3,
-            i0,
-            i1,
-            i2,
-            i3,
-            i4,
-            i5,
-            i6,
-            i7,
-        ] = *bytes;
-        let msg_id = u64::from_be_bytes([i0, i1, i2, i3, i4, i5, i6, i7]);
+        let raw = RawHeader::split(bytes);
+        let msg_id = raw.msg_id;
         let wrong = |code, text| Fault::new(code, text, msg_id);
-        if [m0, m1, m2, m3] != MAGIC || version != VERSION {
+        if !raw.is_frame() {
             let text = "this is no frame: each begins with 4d53495001".to_owned();
             // What would be its message id is not one.
             return Err(Fault::new(Code::InvalidArgument, text, 0));
         }
-        let number = u16::from_be_bytes([t0, t1]);
+        let number = raw.frame_type;
         let request = match FrameType::from_number(number) {
             Some(FrameType::Hello) => Request::Hello,
             Some(FrameType::Subscribe) => Request::Subscribe,
@@ -137,17 +112,16 @@ impl Header {
                 return Err(wrong(Code::Unimplemented, text));
             }
         };
-        let number = u16::from_be_bytes([k0, k1]);
+        let number = raw.kind;
         let Some(kind) = MsgKind::from_number(number) else {
             let text = format!("unknown msg_kind {number}: 1 (EVENT) to 5 (METRIC) are understood");
             return Err(wrong(Code::Unimplemented, text));
         };
-        let payload_len = u32::from_be_bytes([l0, l1, l2, l3]);
         Ok(Self {
-            flags,
+            flags: raw.flags,
             request,
             kind,
-            payload_len: usize::try_from(payload_len).unwrap_or(usize::MAX),
+            payload_len: usize::try_from(raw.payload_len).unwrap_or(usize::MAX),
             msg_id,
         })
     }
@@ -164,15 +138,12 @@ pub(super) const fn header(
     len: u32,
     msg_id: u64,
 ) -> [u8; HEADER_LEN] {
-    let [m0, m1, m2, m3] = MAGIC;
-    let [t0, t1] = frame_type.number().to_be_bytes();
-    let [k0, k1] = kind.number().to_be_bytes();
-    let [l0, l1, l2, l3] = len.to_be_bytes();
-    let [i0, i1, i2, i3, i4, i5, i6, i7] = msg_id.to_be_bytes();
-    [
-        m0, m1, m2, m3, VERSION, 0, t0, t1, k0, k1, 0, 0, l0, l1, l2, l3, i0, i1, i2, i3, i4, i5,
-        i6, i7,
-    ]
+    let header = RawHeader {
+        kind: kind.number(),
+        payload_len: len,
+        ..RawHeader::new(frame_type, msg_id)
+    };
+    header.join()
 }
 
 /// Appends an ACK.

@@ -16,6 +16,7 @@ mod translate;
 
 use std::{
     fmt,
+    pin::Pin,
     sync::{
         Arc,
         atomic::{AtomicU64, Ordering::Relaxed},
@@ -32,7 +33,7 @@ use msip_runtime::{
 use tokio::time::Instant;
 
 use crate::{
-    access::{Principal, Rights},
+    access::{Principal, Rights, SharedRights},
     connections::Connections,
     router::Router,
 };
@@ -81,6 +82,8 @@ pub struct Admission {
     pub may_resume: bool,
 }
 
+type Serving<'a> = Pin<Box<dyn Future<Output = ()> + Send + 'a>>;
+
 type Admit = dyn Fn(&Connection) -> Result<Admission, Status> + Send + Sync;
 
 /// Serves MIP peers at the listeners of a server: give it to
@@ -94,6 +97,7 @@ struct Inner {
     settings: MipSettings,
     began: Instant,
     admit: Box<Admit>,
+    rights: SharedRights,
     counters: Counters,
 }
 
@@ -155,6 +159,7 @@ impl MipPeers {
             settings,
             began,
             admit: Box::new(admit),
+            rights: SharedRights::default(),
             counters: Counters::default(),
         }))
     }
@@ -197,16 +202,21 @@ impl Handoff for MipPeers {
         start.starts_with(&[m0, m1, m2, m3, VERSION])
     }
 
-    async fn serve(&self, peer: HandedOff) {
-        match (self.0.admit)(&peer.connection) {
-            Ok(admission) => PeerConnection::new(&self.0, admission, peer).serve().await,
+    fn serve(&self, peer: HandedOff) -> impl Future<Output = ()> + Send {
+        // A future that waited for either would hold what was handed off beside them, for as long as the peer is there.
+        let serving: Serving<'_> = match (self.0.admit)(&peer.connection) {
+            Ok(mut admission) => {
+                admission.rights = self.0.rights.share(admission.rights);
+                Box::pin(PeerConnection::new(&self.0, admission, peer).serve())
+            }
             Err(status) => {
                 if peer.permit.may_log(&peer.connection.peer) {
                     tracing::info!(%status, "a MIP peer was refused");
                 }
-                connection::refuse(peer, &status).await;
+                Box::pin(connection::refuse(peer, status))
             }
-        }
+        };
+        serving
     }
 }
 

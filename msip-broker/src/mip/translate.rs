@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use msip_runtime::{Compression, untyped::decompress};
-use msip_session::wire::{self, Flags, HEADER_LEN};
+use msip_session::wire::{self, Flags, HEADER_LEN, RawHeader};
 
 use super::frame::{COMPRESSED, URGENT};
 use crate::router::{Frames, Publication};
@@ -48,11 +48,8 @@ impl Translation {
 
     fn translate(&self, frame: &[u8], max_body: usize, output: &mut Vec<u8>) -> Option<()> {
         let (header, payload) = frame.split_first_chunk::<HEADER_LEN>()?;
-        let mut header = *header;
-        let [_, _, _, _, _, flags, _, _, _, _, r0, r1, l0, l1, l2, l3, ..] = &mut header;
-        let before = *flags;
-        *flags = before & URGENT;
-        [*r0, *r1] = [0, 0];
+        let header = RawHeader::split(header);
+        let before = header.flags;
         let payload = match before & Flags::META.bits() {
             0 => payload,
             _ => after_length(payload)?.1,
@@ -65,8 +62,13 @@ impl Translation {
         let body = inflated.as_deref().unwrap_or(body);
         let topic_len = u16::try_from(topic.len()).ok()?.to_be_bytes();
         let len = topic_len.len() + topic.len() + body.len();
-        [*l0, *l1, *l2, *l3] = u32::try_from(len).ok()?.to_be_bytes();
-        output.extend_from_slice(&header);
+        let header = RawHeader {
+            flags: before & URGENT,
+            variant: 0,
+            payload_len: u32::try_from(len).ok()?,
+            ..header
+        };
+        output.extend_from_slice(&header.join());
         output.extend_from_slice(&topic_len);
         output.extend_from_slice(topic);
         output.extend_from_slice(body);

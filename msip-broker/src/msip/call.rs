@@ -2,12 +2,12 @@
 
 use msip_runtime::{
     CallError, CallOptions, SendError,
-    untyped::{Handle, Requests, Responder, UntypedMessage},
+    untyped::{Forwarded, Handle, Requests, Responder, UntypedMessage},
 };
 
-use super::{Shared, requests::Unbroken, status};
+use super::{Shared, presence::topic_of, requests::Unbroken, status};
 use crate::router::{
-    Assigned, Exchange, OpenCall, Publisher, Refused, Request, SessionHandle, WakeList,
+    Assigned, Exchange, OpenCall, Publisher, Refused, Request, SessionHandle, SessionKey, WakeList,
 };
 
 /// A call of an MSIP client.
@@ -20,7 +20,14 @@ pub(super) struct MsipCall {
     pub(super) options: CallOptions,
     pub(super) responder: Responder,
     pub(super) requests: Option<Requests>,
+    /// Whether it may run more than once.
+    pub(super) is_idempotent: bool,
+    /// What decides to which instance it goes.
+    pub(super) key: Option<String>,
 }
+
+/// How many instances are given a call that may run more than once.
+const MAX_TRIES: usize = 3;
 
 /// What a call counts besides its body.
 const CALL_COST: usize = 1024;
@@ -30,6 +37,14 @@ impl Exchange for MsipCall {
         self.message.raw_body().len() + CALL_COST
     }
 
+    fn caller(&self) -> Option<SessionKey> {
+        Some(self.caller.key())
+    }
+
+    fn sticky_key(&self) -> Option<&str> {
+        self.key.as_deref()
+    }
+
     fn refuse(self: Box<Self>, why: Refused) {
         self.responder.fail(&status(&why));
     }
@@ -37,6 +52,7 @@ impl Exchange for MsipCall {
 
 /// The call that the router has given to a service; `None` for one of another dialect, and there is none.
 pub(super) fn take_apart(assigned: Assigned) -> Option<(Box<MsipCall>, Attempt)> {
+    let at = assigned.client().map(topic_of);
     let (request, open) = assigned.into_parts();
     let Request {
         topic,
@@ -46,8 +62,9 @@ pub(super) fn take_apart(assigned: Assigned) -> Option<(Box<MsipCall>, Attempt)>
     let call = (exchange as Box<dyn std::any::Any>).downcast().ok()?;
     let attempt = Attempt {
         topic,
+        at,
         tried,
-        _open: open,
+        open,
     };
     Some((call, attempt))
 }
@@ -56,9 +73,11 @@ pub(super) fn take_apart(assigned: Assigned) -> Option<(Box<MsipCall>, Attempt)>
 #[derive(Debug)]
 pub(super) struct Attempt {
     topic: bytes::Bytes,
+    /// Where the instance hears this client, if it hears each apart.
+    at: Option<String>,
     /// The instances that have had it, with this one.
-    tried: Vec<crate::router::SessionKey>,
-    _open: OpenCall,
+    tried: Vec<SessionKey>,
+    open: OpenCall,
 }
 
 /// Makes the call at `service`, and passes on what comes back. Where it could not be sent it goes to another instance.
@@ -68,42 +87,58 @@ pub(super) async fn pass_on(
     service: Handle,
     shared: &Shared,
 ) {
+    let message = match &attempt.at {
+        None => call.message.clone(),
+        Some(at) => match call.message.clone().to_topic(at.as_str()) {
+            Ok(message) => message,
+            Err(status) => return call.responder.fail(&status),
+        },
+    };
     let MsipCall {
-        caller,
-        message,
+        responder,
+        options,
+        requests,
+        is_idempotent,
+        ..
+    } = *call;
+    if let Some(requests) = requests {
+        let opened = service.open_stream(&message, Unbroken(requests), &options);
+        let forwarded = responder.forward_unless(opened, |_| false).await;
+        return ended(&forwarded, &attempt, shared);
+    }
+    let opened = service.open(&message, &options);
+    let may_have_it = |error: &CallError| match error {
+        CallError::NotSent(error) => is_of_connection(error),
+        // It may have run.
+        CallError::ConnectionLost => is_idempotent && attempt.tried.len() < MAX_TRIES,
+        _ => false,
+    };
+    let (responder, error) = match responder.forward_unless(opened, may_have_it).await {
+        Forwarded::Another(responder, error) => (responder, error),
+        forwarded => return ended(&forwarded, &attempt, shared),
+    };
+    let call = MsipCall {
+        caller: call.caller,
+        message: call.message,
         options,
         responder,
-        requests,
-    } = *call;
-    let Some(requests) = requests else {
-        let opened = {
-            let cancellation = responder.cancellation();
-            tokio::select! {
-                opened = service.open(&message, &options) => opened,
-                // Its answer says so by itself.
-                () = cancellation.cancelled() => return,
-            }
-        };
-        return match opened {
-            Err(CallError::NotSent(error)) if is_of_connection(&error) => {
-                let call = MsipCall {
-                    caller,
-                    message,
-                    options,
-                    responder,
-                    requests: None,
-                };
-                again(call, attempt, shared);
-            }
-            opened => responder.forward(std::future::ready(opened)).await,
-        };
+        requests: None,
+        is_idempotent,
+        key: call.key,
     };
-    let opened = service.open_stream(&message, Unbroken(requests), &options);
-    responder.forward(opened).await;
+    again(call, attempt, error, shared);
+}
+
+/// A call has ended at its instance: with an answer, unless nobody waits for it any more.
+fn ended(forwarded: &Forwarded, attempt: &Attempt, shared: &Shared) {
+    match forwarded {
+        Forwarded::GivenUp => attempt.open.unanswered(shared.now()),
+        _ => attempt.open.answered(),
+    }
 }
 
 /// The instance could not have it: another one may.
-fn again(call: MsipCall, attempt: Attempt, shared: &Shared) {
+fn again(call: MsipCall, attempt: Attempt, error: CallError, shared: &Shared) {
     let mut publisher = Publisher::new(&shared.router, &call.caller);
     let request = Request {
         topic: attempt.topic.clone(),
@@ -114,7 +149,16 @@ fn again(call: MsipCall, attempt: Attempt, shared: &Shared) {
     drop(attempt);
     let mut wakes = WakeList::new();
     if let Err((refused, request)) = publisher.request(request, shared.now(), &mut wakes) {
-        request.exchange.refuse(refused);
+        match (
+            error,
+            (request.exchange as Box<dyn std::any::Any>).downcast::<MsipCall>(),
+        ) {
+            // It may have run, and nobody else is there.
+            (error @ CallError::ConnectionLost, Ok(call)) => call.responder.fail(&error.into()),
+            (_, Ok(call)) => call.refuse(refused),
+            // It is the one that was given.
+            (_, Err(_)) => {}
+        }
     }
 }
 

@@ -6,6 +6,7 @@
 
 mod call;
 mod link;
+mod open_work;
 mod presence;
 mod publications;
 mod reader;
@@ -26,9 +27,9 @@ use msip_runtime::{
 };
 
 use crate::{
-    access::{Principal, Rights},
+    access::{Principal, Rights, SharedRights},
     connections::Connections,
-    router::{Dialect, EndReason, Refused, Router, SessionHandle, WakeList},
+    router::{About, Dialect, EndReason, Refused, Router, SessionHandle, WakeList},
 };
 use link::Link;
 use reader::Reader;
@@ -68,6 +69,7 @@ struct Shared {
     router: Router,
     now: Box<dyn Fn() -> Duration + Send + Sync>,
     authorize: Box<Authorize>,
+    rights: SharedRights,
     connections: Connections,
     /// The clients that have a session, by their names: for a service that wants one disconnected.
     peers: Mutex<HashMap<String, (SessionHandle, UntypedPeer)>>,
@@ -95,9 +97,29 @@ impl BrokerService {
             router,
             now: Box::new(now),
             authorize: Box::new(authorize),
+            rights: SharedRights::default(),
             connections,
             peers: Mutex::default(),
         }))
+    }
+
+    /// What peers may do has changed. The rights of those who are connected are looked up again, and hold at once: what they do
+    /// not cover any longer ends, and its peer is told. Sessions without a connection are looked at when they resume.
+    ///
+    /// Those for whom `may_stay` says no end.
+    pub fn reauthorize(&self, may_stay: impl Fn(&UntypedPeer) -> bool) {
+        let shared = &self.0;
+        let known: Vec<_> = shared.peers().values().cloned().collect();
+        for (session, peer) in known {
+            if may_stay(&peer) {
+                let (_, rights) = shared.authorize(&peer);
+                shared.router.reauthorize(&session, rights, shared.now());
+            } else {
+                let mut wakes = WakeList::new();
+                let (reason, now) = (EndReason::Revoked, shared.now());
+                shared.router.end(&session, reason, now, &mut wakes);
+            }
+        }
     }
 }
 
@@ -114,44 +136,59 @@ impl Shared {
         (self.now)()
     }
 
+    /// Who a peer is, and what it may do.
+    fn authorize(&self, peer: &UntypedPeer) -> (Principal, Arc<Rights>) {
+        let (principal, rights) = (self.authorize)(peer);
+        (principal, self.rights.share(rights))
+    }
+
     fn peers(&self) -> MutexGuard<'_, HashMap<String, (SessionHandle, UntypedPeer)>> {
         self.peers.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl Service for BrokerService {
-    async fn serve(&self, peer: UntypedPeer, inbound: Inbound) {
+    /// Not an `async fn`, whose future would hold what it is given twice: there are many silent peers.
+    fn serve(&self, peer: UntypedPeer, mut inbound: Inbound) -> impl Future<Output = ()> + Send {
         let shared = &self.0;
-        let (principal, rights) = (shared.authorize)(&peer);
-        let session = shared
-            .router
-            .connect(principal, Arc::clone(&rights), Dialect::Msip);
-        let open = OpenSession::new(shared, &session, &peer);
-        let link = Link::new();
-        let reader = Reader::new(shared, &session, &peer, rights, &link);
-        let writer = Writer::new(shared, &session, &peer, &link);
-        let mut reading = pin!(reader.run(inbound));
-        let mut writing = pin!(writer.run());
-        tokio::select! {
-            biased;
-            () = &mut reading => {}
-            // The router has ended the session, or the peer takes nothing.
-            reason = &mut writing => {
-                open.end(reason);
-                let (code, text) = reason.told();
-                peer.disconnect(Status::new(code, text));
-                reading.await;
-                return;
+        async move {
+            let (principal, rights) = shared.authorize(&peer);
+            let name = peer.id().map(|id| id.to_string());
+            let known = name.as_deref().map(|name| (name, about(&peer)));
+            let session = shared
+                .router
+                .connect_as(principal, rights, Dialect::Msip, known);
+            let open = OpenSession::new(shared, &session, &peer);
+            // From here on it is found when rights change: what has changed in between is looked up.
+            shared
+                .router
+                .reauthorize(&session, shared.authorize(&peer).1, shared.now());
+            let link = Link::new();
+            let mut reader = Reader::new(shared, &session, &peer, &link);
+            let mut writer = Writer::new(shared, &session, &peer, &link);
+            let mut reading = pin!(reader.run(&mut inbound));
+            let mut writing = pin!(writer.run());
+            tokio::select! {
+                biased;
+                () = &mut reading => {}
+                // The router has ended the session, or the peer takes nothing.
+                reason = &mut writing => {
+                    open.end(reason);
+                    let (code, text) = reason.told();
+                    peer.disconnect(Status::new(code, text));
+                    reading.await;
+                    return;
+                }
             }
+            // Whoever waits for an answer of this session hears that there is none.
+            link.end();
+            let _ = writing.await;
+            open.end(if link.was_connected() {
+                EndReason::Closed
+            } else {
+                EndReason::Expired
+            });
         }
-        // Whoever waits for an answer of this session hears that there is none.
-        link.end();
-        let _ = writing.await;
-        open.end(if link.was_connected() {
-            EndReason::Closed
-        } else {
-            EndReason::Expired
-        });
     }
 }
 
@@ -186,7 +223,46 @@ impl Drop for OpenSession<'_> {
     }
 }
 
+/// What instances of typed services are told of a peer.
+fn about(peer: &UntypedPeer) -> About {
+    let identity = peer.identity();
+    let identity = identity.as_deref();
+    About {
+        user: identity.map_or_else(String::new, |identity| identity.user.clone()),
+        service: identity.map_or_else(String::new, |identity| identity.service.clone()),
+        roles: identity.map_or_else(Vec::new, |identity| identity.roles.clone()),
+        address: peer.address().map(ToString::to_string).unwrap_or_default(),
+        name: peer.name().to_owned(),
+        protocol: peer.protocol().to_owned(),
+        fingerprint: peer.fingerprint(),
+    }
+}
+
 /// What a peer is told of a refusal.
 fn status(refused: &Refused) -> Status {
     Status::new(refused.code, refused.text.clone())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The size of what a function returns.
+    fn returned_len<T, R>(_: impl Fn(T) -> R) -> usize {
+        size_of::<R>()
+    }
+
+    #[test]
+    fn what_every_idle_session_holds_is_small() {
+        let serve = |(service, peer, inbound): (&'static BrokerService, UntypedPeer, Inbound)| {
+            service.serve(peer, inbound)
+        };
+        let future = returned_len(serve);
+        let parts = [
+            ("what it receives", size_of::<Inbound>()),
+            ("the reader", size_of::<Reader<'_>>()),
+            ("the writer", size_of::<Writer<'_>>()),
+        ];
+        assert!(future <= 1850, "{future} bytes, of which are {parts:?}");
+    }
 }

@@ -1,17 +1,20 @@
 //! What a service and the broker tell each other about clients: the protocol `msip.broker.v1` (docs/protocol.md, "Subscribe").
 
-use msip_runtime::{Code, MsgKind, Status, Variant, untyped::UntypedMessage};
+use msip_runtime::{
+    Code, MsgKind, Status, Variant,
+    untyped::{MessageRef, UntypedMessage},
+};
 use msip_session::wire::broker::{
-    ClientToServer, DisconnectReq, DisconnectRsp, Presence as Wire, PresenceInd, ServerToClient,
-    client_to_server, server_to_client,
+    ClientToServer, DisconnectReq, DisconnectRsp, PeerCredit, Presence as Wire, PresenceInd,
+    ServerToClient, SubscriptionEndedInd, TOPIC, client_to_server, server_to_client,
 };
 use prost::Message as _;
 
 use super::Shared;
 use crate::{
     access::{Access, Rights, Uses},
-    router::Presence,
-    topic::{self, TopicFilter},
+    router::{ClientAt, Presence},
+    topic::{self, Filter, TopicFilter},
 };
 
 /// What begins the topic that a service of `T` asks the broker at: `$broker/T`.
@@ -19,6 +22,9 @@ const BROKER: &str = "$broker/";
 
 const DISCONNECT_RSP: Variant = Variant::new(1, "disconnect_rsp", MsgKind::Command);
 const PRESENCE_IND: Variant = Variant::new(2, "presence_ind", MsgKind::Event);
+/// Urgent, so that an untyped client gets it by itself.
+const SUBSCRIPTION_ENDED_IND: Variant =
+    Variant::new(10, "subscription_ended_ind", MsgKind::Event).urgent();
 
 /// The topic whose service asks the broker something there, where it is such a topic.
 pub(super) fn asks_broker(topic: &str) -> Option<&str> {
@@ -29,16 +35,27 @@ pub(super) fn asks_broker(topic: &str) -> Option<&str> {
 pub(super) fn announcement(presence: &Presence) -> Result<UntypedMessage, Status> {
     let about = String::from_utf8_lossy(&presence.topic).into_owned();
     let topic = topic::presence(&presence.topic);
+    let introduction = presence.introduction.as_deref();
+    let what = match introduction {
+        _ if !presence.is_there => Wire::Gone,
+        Some(introduction) if introduction.is_handed_over => Wire::LookedAfter,
+        _ => Wire::Connected,
+    };
+    let of_client = introduction.map(|introduction| introduction.about.clone());
+    let client = of_client.unwrap_or_default();
     let said = PresenceInd {
         topic: about,
         peer: presence.peer.clone(),
-        presence: if presence.is_there {
-            Wire::Connected
-        } else {
-            Wire::Gone
-        }
-        .into(),
+        presence: what.into(),
         principal: presence.principal.name().to_owned(),
+        user: client.user,
+        service: client.service,
+        roles: client.roles,
+        address: client.address,
+        client_name: client.name,
+        protocol: client.protocol,
+        fingerprint: client.fingerprint,
+        looks_after: introduction.is_some_and(|introduction| introduction.looks_after),
         ..PresenceInd::default()
     };
     let body = ServerToClient {
@@ -46,6 +63,35 @@ pub(super) fn announcement(presence: &Presence) -> Result<UntypedMessage, Status
     };
     UntypedMessage::new(&PRESENCE_IND, body.encode_to_vec())
         .to_topic(String::from_utf8_lossy(&topic).into_owned())
+}
+
+/// What an instance says that it has finished with, and at which topic, where this is such a message.
+pub(super) fn credit<'a>(message: &MessageRef<'a>) -> Option<(&'a [u8], PeerCredit)> {
+    let topic = message.topic_bytes().strip_prefix(BROKER.as_bytes())?;
+    let said = ClientToServer::decode(message.body()).ok()?;
+    match said.message? {
+        client_to_server::Message::PeerCredit(credit) => Some((topic, credit)),
+        _ => None,
+    }
+}
+
+/// Where an instance hears a client.
+pub(super) fn topic_of(client: &ClientAt) -> String {
+    let topic = String::from_utf8_lossy(&client.topic);
+    format!("{topic}/{}/{}", topic::SERVICES, client.peer())
+}
+
+/// What a peer is told whose subscription has ended.
+pub(super) fn subscription_ended(filter: &Filter) -> Result<UntypedMessage, Status> {
+    let topic = match filter {
+        Filter::Literal(topic) => String::from_utf8_lossy(topic).into_owned(),
+        Filter::Pattern(filter) => filter.as_str().to_owned(),
+    };
+    let said = SubscriptionEndedInd { topic };
+    let body = ServerToClient {
+        message: Some(server_to_client::Message::SubscriptionEndedInd(said)),
+    };
+    UntypedMessage::new(&SUBSCRIPTION_ENDED_IND, body.encode_to_vec()).to_topic(TOPIC)
 }
 
 /// Does what a service of `about` asks of the broker.

@@ -91,6 +91,9 @@ pub(super) fn publication_of(
     publication.is_idempotent = metadata.is_idempotent();
     publication.compression = wire_compression(message.compression());
     publication.expires_at = expires_at(metadata, now);
+    publication.sticky_key = metadata
+        .key()
+        .map(|key| Bytes::copy_from_slice(key.as_bytes()));
     publication.state = (message.kind() == MsgKind::State).then(|| StateKey {
         variant: message.number(),
         key: Bytes::copy_from_slice(metadata.key().unwrap_or_default().as_bytes()),

@@ -11,7 +11,10 @@ use std::{
 use bytes::Bytes;
 use msip_runtime::{
     Status,
-    untyped::{Event, Inbound, Messages, Reply, SubscribeRequest, UntypedExchange, UntypedPeer},
+    untyped::{
+        Event, Inbound, MessageRef, Messages, Reply, SubscribeRequest, Subscribed, UntypedExchange,
+        UntypedPeer,
+    },
 };
 use msip_session::wire::{Code, Escaped};
 use tokio::time::timeout;
@@ -25,7 +28,7 @@ use super::{
     status,
 };
 use crate::{
-    access::{Grant, Rights},
+    access::Grant,
     connections::OpenConnection,
     router::{self, Publication, Publisher, Refused, Request, SessionHandle, WakeList},
     topic::{self, Filter, TopicFilter},
@@ -36,7 +39,6 @@ pub(super) struct Reader<'a> {
     shared: &'a Arc<Shared>,
     session: &'a SessionHandle,
     peer: &'a UntypedPeer,
-    rights: Arc<Rights>,
     link: &'a Link,
     publisher: Publisher,
     wakes: WakeList,
@@ -46,6 +48,8 @@ pub(super) struct Reader<'a> {
     granted: HashMap<String, Vec<TopicFilter>>,
     /// The connection is listed while this is there.
     listed: Option<OpenConnection>,
+    /// The session had a connection before.
+    was_connected: bool,
 }
 
 impl<'a> Reader<'a> {
@@ -53,71 +57,80 @@ impl<'a> Reader<'a> {
         shared: &'a Arc<Shared>,
         session: &'a SessionHandle,
         peer: &'a UntypedPeer,
-        rights: Arc<Rights>,
         link: &'a Link,
     ) -> Self {
         Self {
             shared,
             session,
             peer,
-            rights,
             link,
             publisher: Publisher::new(&shared.router, session),
             wakes: WakeList::new(),
             last_topic: Bytes::new(),
             granted: HashMap::new(),
             listed: None,
+            was_connected: false,
         }
     }
 
     /// Reads until the session has ended.
-    pub(super) async fn run(mut self, mut inbound: Inbound) {
-        let mut is_resumed = false;
+    pub(super) async fn run(&mut self, inbound: &mut Inbound) {
         while let Some(event) = inbound.next().await {
-            match event {
-                Event::Messages(messages) => self.publish_all(messages),
-                Event::Exchange(exchange) => self.take(exchange),
-                Event::Subscribe(request) if request.is_about_grant() => {
-                    let granted = self.grant(&request);
-                    answer(request, granted);
-                }
-                Event::Subscribe(request) => {
-                    let subscribed = self.subscribe(&request);
-                    answer(request, subscribed);
-                }
-                Event::Unsubscribe(request) => {
-                    self.unsubscribe(&request);
-                    request.accept();
-                }
-                Event::Connected => {
-                    if is_resumed && !self.resume() {
-                        continue;
-                    }
-                    is_resumed = true;
-                    let address = self.peer.address().map(ToString::to_string);
-                    let address = address.unwrap_or_default();
-                    let connections = &self.shared.connections;
-                    self.listed = Some(connections.opened(address, self.session));
-                    self.link.set(true);
-                }
-                Event::Disconnected(reason) => {
-                    if let Some(listed) = self.listed.take() {
-                        listed.closed(reason);
-                    }
-                    self.link.set(false);
-                    let now = self.shared.now();
-                    self.shared
-                        .router
-                        .suspend(self.session, now, &mut self.wakes);
-                }
-                // Of a client only.
-                _ => {}
-            }
+            self.handle(event);
             self.wakes.wake();
-            self.push_back().await;
+            if self.publisher.wait_until().is_some() {
+                Box::pin(self.push_back()).await;
+            }
         }
         if let Some(listed) = self.listed.take() {
             listed.closed("its session has ended");
+        }
+    }
+
+    /// Does what the peer asks for. Apart, so that no event is a part of the future that waits for the next.
+    fn handle(&mut self, event: Event<'_>) {
+        match event {
+            Event::Messages(messages) => self.publish_all(messages),
+            Event::Exchange(exchange) => self.take(exchange),
+            Event::Subscribe(request) if request.is_about_grant() => {
+                let granted = self.grant(&request);
+                answer(request, granted);
+            }
+            Event::Subscribe(request) => {
+                let is_by_peer = request.is_by_peer();
+                match self.subscribe(&request) {
+                    Ok(Some(spoken)) if is_by_peer => request.accept_with(&spoken),
+                    Ok(_) => request.accept(),
+                    Err(status) => request.refuse(&status),
+                }
+            }
+            Event::Unsubscribe(request) => {
+                self.unsubscribe(&request);
+                request.accept();
+            }
+            Event::Connected => {
+                if self.was_connected && !self.resume() {
+                    return;
+                }
+                self.was_connected = true;
+                let address = self.peer.address().map(ToString::to_string);
+                let address = address.unwrap_or_default();
+                let connections = &self.shared.connections;
+                self.listed = Some(connections.opened(address, self.session));
+                self.link.set(true);
+            }
+            Event::Disconnected(reason) => {
+                if let Some(listed) = self.listed.take() {
+                    listed.closed(reason);
+                }
+                self.link.set(false);
+                let now = self.shared.now();
+                self.shared
+                    .router
+                    .suspend(self.session, now, &mut self.wakes);
+            }
+            // Of a client only.
+            _ => {}
         }
     }
 
@@ -142,8 +155,7 @@ impl<'a> Reader<'a> {
 
     /// The session has another connection. `false` where the router has ended it.
     fn resume(&mut self) -> bool {
-        let (_, rights) = (self.shared.authorize)(self.peer);
-        self.rights = Arc::clone(&rights);
+        let (_, rights) = self.shared.authorize(self.peer);
         let now = self.shared.now();
         match self.shared.router.resume(self.session, rights, now) {
             Ok(()) => true,
@@ -158,6 +170,10 @@ impl<'a> Reader<'a> {
     fn publish_all(&mut self, messages: Messages<'_>) {
         let mut run: Option<Run> = None;
         for message in messages.iter() {
+            if message.topic_bytes().starts_with(b"$broker/") {
+                self.credit(&message);
+                continue;
+            }
             match &mut run {
                 Some(run) if run.takes(&message) => run.push(&message),
                 _ => {
@@ -171,6 +187,13 @@ impl<'a> Reader<'a> {
         }
         if let Some(run) = run {
             self.publish_run(run);
+        }
+    }
+
+    /// An instance has finished with messages of a client. All else at such a topic is a call, or nobody's.
+    fn credit(&self, message: &MessageRef<'_>) {
+        if let Some((topic, credit)) = presence::credit(message) {
+            self.session.credit(topic, &credit.peer, credit.items);
         }
     }
 
@@ -216,6 +239,9 @@ impl<'a> Reader<'a> {
     /// Hands a call to a service.
     fn request(&mut self, exchange: UntypedExchange) {
         let options = exchange.options_with_identity();
+        let metadata = exchange.metadata();
+        let is_idempotent = metadata.is_idempotent();
+        let key = metadata.key().map(str::to_owned);
         let UntypedExchange {
             message,
             reply,
@@ -226,7 +252,8 @@ impl<'a> Reader<'a> {
             return;
         };
         if let Some(about) = presence::asks_broker(message.topic()) {
-            match presence::ask(self.shared, &self.rights, about, &message) {
+            let (_, rights) = self.shared.authorize(self.peer);
+            match presence::ask(self.shared, &rights, about, &message) {
                 Ok(answer) => responder.answer(&answer),
                 Err(status) => responder.fail(&status),
             }
@@ -243,6 +270,8 @@ impl<'a> Reader<'a> {
                 options,
                 responder,
                 requests,
+                is_idempotent,
+                key,
             }),
             tried: Vec::new(),
         };
@@ -252,13 +281,15 @@ impl<'a> Reader<'a> {
         }
     }
 
-    fn subscribe(&mut self, request: &SubscribeRequest) -> Result<(), Status> {
+    fn subscribe(&mut self, request: &SubscribeRequest) -> Result<Option<Subscribed>, Status> {
         let filter = filter(request.topic())?;
         let (protocol, fingerprint) = request.protocol().unzip();
         let asked = router::SubscribeRequest {
             group: request.group().map(str::to_owned),
             protocol: protocol.map(str::to_owned),
             fingerprint: fingerprint.unwrap_or_default(),
+            is_by_peer: request.is_by_peer(),
+            is_strict: request.is_strict(),
             ..router::SubscribeRequest::new(Filter::Pattern(filter))
         };
         let subscribed = self
@@ -266,7 +297,8 @@ impl<'a> Reader<'a> {
             .router
             .subscribe(self.session, asked, self.shared.now())
             .map_err(|refused| status(&refused))?;
-        if let Some(differs) = subscribed.differs {
+        let spoken = subscribed.spoken;
+        if let Some(differs) = spoken.as_ref().filter(|_| subscribed.differs) {
             tracing::info!(
                 topic = request.topic(),
                 protocol = differs.protocol,
@@ -274,7 +306,7 @@ impl<'a> Reader<'a> {
                 "the first service of a topic speaks another protocol than this session"
             );
         }
-        Ok(())
+        Ok(spoken.map(|spoken| Subscribed::new(spoken.protocol, spoken.fingerprint)))
     }
 
     fn unsubscribe(&mut self, request: &SubscribeRequest) {
@@ -284,9 +316,9 @@ impl<'a> Reader<'a> {
                 self.shared.router.revoke(self.session, &filter, now);
             }
         } else if let Ok(filter) = TopicFilter::new(request.topic()) {
-            self.shared
-                .router
-                .unsubscribe(self.session, &Filter::Pattern(filter));
+            let now = self.shared.now();
+            let router = &self.shared.router;
+            router.leave(self.session, &Filter::Pattern(filter), now, &mut self.wakes);
         }
     }
 

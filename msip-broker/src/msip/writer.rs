@@ -3,7 +3,7 @@
 use std::{
     future::{Future, poll_fn},
     pin::pin,
-    sync::Arc,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     task::Poll,
 };
 
@@ -13,18 +13,18 @@ use msip_runtime::{
     untyped::{Handle, UntypedMessage, UntypedPeer, UntypedSender},
 };
 use msip_session::wire::{self, Flags, HEADER_LEN, Header};
-use tokio::{
-    task::{JoinSet, yield_now},
-    time::timeout,
-};
+use tokio::{task::yield_now, time::timeout};
 
 use super::{
     Shared, call,
     link::{Link, LinkWatch},
+    open_work::OpenWork,
     presence,
     reader::CHECK,
 };
-use crate::router::{Delivery, EndReason, Failed, OutboxItem, Refused, SessionHandle, WakeList};
+use crate::router::{
+    ClientAt, Delivery, EndReason, Failed, OutboxItem, Refused, SessionHandle, WakeList,
+};
 
 /// How many bytes are taken from an outbox at once.
 const TAKE: usize = 64 * 1024;
@@ -44,7 +44,7 @@ pub(super) struct Writer<'a> {
     link: &'a Link,
     watch: LinkWatch,
     /// Deliveries and calls that are open.
-    open: JoinSet<()>,
+    open: Arc<Mutex<OpenWork>>,
 }
 
 impl<'a> Writer<'a> {
@@ -61,12 +61,25 @@ impl<'a> Writer<'a> {
             sender: peer.sender(),
             link,
             watch: link.watch(),
-            open: JoinSet::new(),
+            open: Arc::default(),
         }
     }
 
-    /// Writes until the session has ended. Returns why, where the router has ended it, or the peer takes nothing.
-    pub(super) async fn run(mut self) -> EndReason {
+    /// Writes until the session has ended, and passes on the answers to what was written. Returns why, where the router has
+    /// ended it, or the peer takes nothing.
+    pub(super) async fn run(&mut self) -> EndReason {
+        let open = Arc::clone(&self.open);
+        let mut writing = pin!(self.write_all());
+        poll_fn(|task| {
+            let written = writing.as_mut().poll(task);
+            // Also while the peer takes nothing: the answers are for others.
+            let _ = locked(&open).poll(task);
+            written
+        })
+        .await
+    }
+
+    async fn write_all(&mut self) -> EndReason {
         let mut taken = Vec::new();
         let reason = loop {
             if !self.watch.connected().await {
@@ -91,14 +104,10 @@ impl<'a> Writer<'a> {
                 }
                 None => return EndReason::SlowConsumer,
             }
-            while self.open.try_join_next().is_some() {}
-            while self.open.len() >= MAX_OPEN {
-                let _ = self.open.join_next().await;
-            }
+            self.fewer_than(MAX_OPEN).await;
         };
         // The runtime has ended what was open: whoever waits is told.
-        let rest = async { while self.open.join_next().await.is_some() {} };
-        let _ = timeout(CHECK, rest).await;
+        let _ = timeout(CHECK, self.fewer_than(1)).await;
         reason
     }
 
@@ -108,27 +117,29 @@ impl<'a> Writer<'a> {
             shared,
             session,
             watch,
-            open,
             ..
         } = self;
-        loop {
-            let next = poll_fn(|task| session.poll_take(shared.now(), TAKE, taken, task));
-            tokio::select! {
-                biased;
-                took = next => return match took {
-                    Ok(()) => Take::Items,
-                    Err(reason) => Take::Ended(reason),
-                },
-                () = watch.lost() => return Take::ConnectionLost,
-                Some(_) = open.join_next(), if !open.is_empty() => {}
-            }
+        let next = poll_fn(|task| session.poll_take(shared.now(), TAKE, taken, task));
+        tokio::select! {
+            biased;
+            took = next => match took {
+                Ok(()) => Take::Items,
+                Err(reason) => Take::Ended(reason),
+            },
+            () = watch.lost() => Take::ConnectionLost,
         }
+    }
+
+    /// Waits until fewer deliveries and calls are open.
+    async fn fewer_than(&self, count: usize) {
+        poll_fn(|task| locked(&self.open).poll_fewer_than(count, task)).await;
     }
 
     /// Writes what was taken. `None` where the router has ended the session meanwhile.
     async fn unless_ended(&mut self, taken: &mut Vec<OutboxItem>) -> Option<Result<(), SendError>> {
         let (session, link) = (self.session, self.link);
-        let mut writing = pin!(self.write(taken));
+        // In a box, which is there as long as there is something to write: it is large, and most of its life a peer is silent.
+        let mut writing = Box::pin(self.write(taken));
         // Nearly always there is room, and no time to be kept.
         let first = poll_fn(|task| Poll::Ready(writing.as_mut().poll(task))).await;
         if let Poll::Ready(written) = first {
@@ -154,10 +165,9 @@ impl<'a> Writer<'a> {
                     self.sender.flush().await?;
                     if let Some((call, attempt)) = call::take_apart(*assigned) {
                         let (service, shared) = (self.handle.clone(), Arc::clone(self.shared));
-                        self.begin(async move {
+                        locked(&self.open).begin(async move {
                             call::pass_on(call, attempt, service, &shared).await;
-                        })
-                        .await;
+                        });
                     }
                 }
                 OutboxItem::Presence(presence) => {
@@ -165,6 +175,13 @@ impl<'a> Writer<'a> {
                         continue;
                     };
                     self.sender.push(&message).await?;
+                }
+                OutboxItem::SubscriptionEnded(filter) => {
+                    let Ok(message) = presence::subscription_ended(&filter) else {
+                        continue;
+                    };
+                    self.sender.flush().await?;
+                    self.handle.send(&message, &CallOptions::new()).await?;
                 }
             }
         }
@@ -176,27 +193,37 @@ impl<'a> Writer<'a> {
         if publication.wants_ack {
             self.sender.flush().await?;
             for frame in publication.iter() {
-                self.begin_delivery(delivery.clone(), frame).await;
+                self.begin_delivery(delivery.clone(), frame);
             }
             return Ok(());
         }
         if is_bare(publication.frames.first_chunk()) {
-            return match self.sender.push_frames(&publication.frames).await {
-                Ok(0) => Ok(()),
+            let pushed = match &delivery.client {
+                Some(client) => {
+                    let topic = presence::topic_of(client);
+                    self.sender
+                        .push_frames_at(&topic, &publication.frames)
+                        .await
+                }
+                None => self.sender.push_frames(&publication.frames).await,
+            };
+            return match pushed {
                 Ok(too_large) => {
-                    tracing::debug!(too_large, "messages are larger than a peer accepts");
+                    self.session.count_dropped(too_large);
                     Ok(())
                 }
                 Err(msip_runtime::PushFramesError::NotSent(error)) => Err(error),
                 Err(error) => {
                     tracing::debug!(%error, "a publication is not sent");
+                    self.session.count_dropped(publication.count as usize);
                     Ok(())
                 }
             };
         }
         self.sender.flush().await?;
         for frame in publication.iter() {
-            let Some((message, options)) = self.message(frame, publication.compression) else {
+            let at = delivery.client.as_ref();
+            let Some((message, options)) = self.message(frame, publication.compression, at) else {
                 continue;
             };
             match self.handle.send(&message, &options).await {
@@ -206,6 +233,7 @@ impl<'a> Writer<'a> {
                     | SendError::Metadata(_)),
                 ) => {
                     tracing::debug!(%error, "a message is not sent");
+                    self.session.count_dropped(1);
                 }
                 sent => sent?,
             }
@@ -218,6 +246,7 @@ impl<'a> Writer<'a> {
         &self,
         frame: Bytes,
         compression: wire::Compression,
+        client: Option<&ClientAt>,
     ) -> Option<(UntypedMessage, CallOptions)> {
         let compression = match compression {
             wire::Compression::None => Compression::None,
@@ -226,19 +255,24 @@ impl<'a> Writer<'a> {
             wire::Compression::Lz4 => Compression::Lz4,
         };
         let max_body = self.shared.router.limits().outgoing_bytes;
-        UntypedMessage::from_frame(frame, compression, max_body)
+        let (message, options) = UntypedMessage::from_frame(frame, compression, max_body)?;
+        match client {
+            Some(client) => Some((message.to_topic(presence::topic_of(client)).ok()?, options)),
+            None => Some((message, options)),
+        }
     }
 
     /// Sends a message that is to be acknowledged, and waits for that beside others.
-    async fn begin_delivery(&mut self, delivery: Delivery, frame: Bytes) {
+    fn begin_delivery(&mut self, delivery: Delivery, frame: Bytes) {
         let compression = delivery.publication.compression;
-        let Some((message, options)) = self.message(frame.clone(), compression) else {
+        let at = delivery.client.as_ref();
+        let Some((message, options)) = self.message(frame.clone(), compression, at) else {
             return;
         };
         let options = options.timeout(ACKNOWLEDGED_WITHIN);
         let (handle, shared) = (self.handle.clone(), Arc::clone(self.shared));
-        let (session, mut watch) = (self.session.clone(), self.link.watch());
-        self.begin(async move {
+        let (session, watch) = (self.session.clone(), self.link.watch());
+        locked(&self.open).begin(async move {
             let error = loop {
                 match handle.deliver(&message, &options).await {
                     Ok(()) => return,
@@ -259,18 +293,12 @@ impl<'a> Writer<'a> {
             shared
                 .router
                 .failed(&session, failed, shared.now(), &mut wakes);
-        })
-        .await;
+        });
     }
+}
 
-    /// Begins some work in place, so that what it sends keeps its turn, and lets it go on in a task.
-    async fn begin(&mut self, work: impl Future<Output = ()> + Send + 'static) {
-        let mut work = Box::pin(work);
-        let is_pending = poll_fn(|task| Poll::Ready(work.as_mut().poll(task).is_pending())).await;
-        if is_pending {
-            self.open.spawn(work);
-        }
-    }
+fn locked(open: &Mutex<OpenWork>) -> MutexGuard<'_, OpenWork> {
+    open.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// What there was to be taken.

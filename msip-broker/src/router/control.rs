@@ -13,7 +13,8 @@ use std::{
 use bytes::Bytes;
 
 use super::{
-    Dialect, EndReason, Limits, SessionHandle, SessionKey,
+    About, Dialect, EndReason, Limits, SessionHandle, SessionKey,
+    client::Client,
     kept::{Kept, KeptTotals},
     rate::{Rate, Rates},
     routes::Routes,
@@ -31,6 +32,7 @@ mod info;
 mod lifecycle;
 mod routes;
 mod subscribe;
+mod typed;
 
 pub use info::{SessionInfo, TopicInfo, Totals};
 pub use subscribe::{Difference, SubscribeRequest, Subscribed};
@@ -73,8 +75,8 @@ pub(super) struct Control {
     subscriptions: Subscriptions,
     grants: Grants<SessionKey>,
     kept: BTreeMap<Bytes, Arc<Kept>>,
-    /// What the first service of a topic speaks.
-    protocols: HashMap<Bytes, Spoken>,
+    /// The sessions, by the names of their peers.
+    names: HashMap<Arc<str>, SessionKey>,
     routes: Routes,
     /// Grows with each change of subscriptions or rights.
     generation: u64,
@@ -86,6 +88,13 @@ pub(super) struct Control {
     rates: Rates,
     /// Topics of which no STATE is kept any more are forgotten when there are so many.
     sweep_kept_at: usize,
+}
+
+/// A subscription, as its session has it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Held {
+    is_by_peer: bool,
+    has_group: bool,
 }
 
 /// What has a turn.
@@ -101,19 +110,12 @@ enum Turn {
 struct Entry {
     session: Arc<Session>,
     rights: Arc<Rights>,
-    subscriptions: HashMap<Filter, Option<Arc<str>>>,
+    subscriptions: HashMap<Filter, Held>,
     grants: HashMap<TopicFilter, Grant>,
     /// The topics of which services were told that it is there.
     present: HashSet<Bytes>,
     /// When it ends, if it is away.
     expires_at: Option<Duration>,
-}
-
-#[derive(Debug)]
-struct Spoken {
-    by: SessionKey,
-    protocol: String,
-    fingerprint: u64,
 }
 
 impl Router {
@@ -142,11 +144,28 @@ impl Router {
 
     /// A session begins.
     pub fn connect(&self, who: Principal, rights: Arc<Rights>, dialect: Dialect) -> SessionHandle {
+        self.connect_as(who, rights, dialect, None)
+    }
+
+    /// A session begins, of a peer with this name, of which this is known.
+    pub fn connect_as(
+        &self,
+        who: Principal,
+        rights: Arc<Rights>,
+        dialect: Dialect,
+        known: Option<(&str, About)>,
+    ) -> SessionHandle {
         let mut guard = self.control();
         let control = &mut *guard;
         control.last_key += 1;
         let key = SessionKey::new(control.last_key);
-        let session = Arc::new(Session::new(key, who, dialect, self.0.limits.clone()));
+        let (peer, about) = match known {
+            Some((peer, about)) => (peer.into(), Some(Box::new(about))),
+            None => (key.to_string().into(), None),
+        };
+        let client = Client::new(key, peer, who, about);
+        control.names.insert(client.peer.clone(), key);
+        let session = Arc::new(Session::new(key, client, dialect, self.0.limits.clone()));
         control.sessions.insert(
             key,
             Entry {
@@ -168,7 +187,7 @@ impl Router {
         let entry = control.sessions.get(&key)?;
         control
             .rates
-            .of(&entry.session.principal, entry.rights.limits)
+            .of(&entry.session.client.principal, entry.rights.limits)
     }
 }
 

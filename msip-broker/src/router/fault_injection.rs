@@ -53,6 +53,8 @@ pub(super) enum FaultInjection {
     AllOfGroup,
     /// Calls are not counted.
     ForgetOpenCalls,
+    /// Calls that ended without an answer are forgotten.
+    ForgetUnanswered,
     /// What a session had not taken when it went is lost.
     LoseLeft,
     /// What has failed is given to another though it may have run.

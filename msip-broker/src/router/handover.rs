@@ -67,11 +67,11 @@ impl Router {
     /// ends.
     pub fn expire(&self, now: Duration, wakes: &mut WakeList) -> Option<Duration> {
         self.expire_kept(now);
-        let (over, next) = self.expired(now);
-        for session in over {
+        for session in self.expired(now) {
             self.end(&session, EndReason::Expired, now, wakes);
         }
-        next
+        // What they left may have been too much for others that are away.
+        self.next_expiry()
     }
 
     /// A receiver has failed at a message. If that was for one of several, and may be repeated, up to three others get it, one
@@ -104,6 +104,7 @@ impl Router {
             target: delivery.target.clone(),
             to: None,
             tried,
+            client: delivery.client.clone(),
             is_new: false,
         };
         let is_for_one = delivery.target != Target::Everyone;

@@ -6,6 +6,7 @@
 
 #[cfg(test)]
 mod choices;
+mod client;
 mod control;
 mod dead_letter;
 mod exchange;
@@ -35,6 +36,7 @@ mod sync;
 mod tests;
 mod wake;
 
+pub use client::ClientAt;
 pub use control::{
     Difference, Router, SessionInfo, SubscribeRequest, Subscribed, TopicInfo, Totals,
 };
@@ -45,7 +47,7 @@ pub use key::{Dialect, SessionKey};
 pub use limits::Limits;
 pub use open_calls::OpenCall;
 pub use outbox::{Delivery, OutboxItem, Target};
-pub use presence::Presence;
+pub use presence::{About, Introduction, Presence};
 pub use publication::{Frames, Publication, StateKey};
 pub use publisher::{Published, Publisher};
 pub use refused::{EndReason, Refused};

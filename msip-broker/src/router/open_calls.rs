@@ -1,39 +1,127 @@
 //! How many calls an instance has that have not ended.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicUsize, Ordering::Relaxed},
+use std::{
+    sync::{
+        Arc, Mutex,
+        atomic::{
+            AtomicU64, AtomicUsize,
+            Ordering::{AcqRel, Acquire, Relaxed},
+        },
+    },
+    task::Waker,
+    time::Duration,
 };
 
-use super::fault_injection::FaultInjection;
+use super::{fault_injection::FaultInjection, sync::lock};
+
+/// How many calls of one client are open at an instance that hears each client apart.
+pub(super) const MAX_CLIENT_CALLS: usize = 256;
+
+/// For how long half of the calls count on that ended without an answer.
+const HALF_LIFE: Duration = Duration::from_secs(10);
 
 /// How many calls an instance has been given that have not ended.
 #[derive(Debug, Default)]
-pub(super) struct OpenCalls(AtomicUsize);
+pub(super) struct OpenCalls {
+    open: AtomicUsize,
+    /// Calls that ended without an answer since the last one, such as by their deadline: an instance that hangs gets no others
+    /// in their place.
+    unanswered: AtomicUsize,
+    /// When the last of these ended, in milliseconds.
+    unanswered_at: AtomicU64,
+}
 
 impl OpenCalls {
     pub(super) fn count(&self) -> usize {
-        self.0.load(Relaxed)
+        self.open.load(Relaxed)
+    }
+
+    /// How busy the instance is: its open calls, and those that it has left unanswered.
+    pub(super) fn load(&self, now: Duration) -> usize {
+        let unanswered = self.unanswered.load(Relaxed);
+        if unanswered == 0 || FaultInjection::ForgetUnanswered.is_on() {
+            return self.count();
+        }
+        let at = Duration::from_millis(self.unanswered_at.load(Relaxed));
+        let halved = now.saturating_sub(at).as_secs() / HALF_LIFE.as_secs();
+        let halved = u32::try_from(halved).unwrap_or(u32::MAX);
+        self.count() + unanswered.checked_shr(halved).unwrap_or(0)
     }
 }
 
 /// Counts a call as open at its instance, while it exists.
 #[derive(Debug)]
-pub struct OpenCall(Arc<OpenCalls>);
+pub struct OpenCall {
+    calls: Arc<OpenCalls>,
+    client: Option<Arc<ClientCalls>>,
+}
 
 impl OpenCall {
     pub(super) fn new(calls: &Arc<OpenCalls>) -> Self {
         if !FaultInjection::ForgetOpenCalls.is_on() {
-            calls.0.fetch_add(1, Relaxed);
+            calls.open.fetch_add(1, Relaxed);
         }
-        Self(calls.clone())
+        Self {
+            calls: calls.clone(),
+            client: None,
+        }
+    }
+
+    /// It counts among the calls of its client too.
+    pub(super) fn of_client(&mut self, client: &Arc<ClientCalls>) {
+        client.open.fetch_add(1, AcqRel);
+        self.client = Some(client.clone());
+    }
+
+    /// The instance has answered it.
+    pub fn answered(&self) {
+        if self.calls.unanswered.load(Relaxed) > 0 {
+            self.calls.unanswered.store(0, Relaxed);
+        }
+    }
+
+    /// It ends without an answer, though the instance was there: by its deadline, or since nobody waits for it any more.
+    pub fn unanswered(&self, now: Duration) {
+        let at = u64::try_from(now.as_millis()).unwrap_or(u64::MAX);
+        self.calls.unanswered.fetch_add(1, Relaxed);
+        self.calls.unanswered_at.store(at, Relaxed);
     }
 }
 
 impl Drop for OpenCall {
     fn drop(&mut self) {
         if !FaultInjection::ForgetOpenCalls.is_on() {
-            self.0.0.fetch_sub(1, Relaxed);
+            self.calls.open.fetch_sub(1, Relaxed);
+        }
+        if let Some(client) = self.client.take() {
+            client.end();
+        }
+    }
+}
+
+/// The open calls of one client at an instance.
+#[derive(Debug, Default)]
+pub(super) struct ClientCalls {
+    open: AtomicUsize,
+    waker: Mutex<Option<Waker>>,
+}
+
+impl ClientCalls {
+    /// Whether there may be no more of them.
+    pub(super) fn is_full(&self) -> bool {
+        self.open.load(Acquire) >= MAX_CLIENT_CALLS
+    }
+
+    /// Wakes `waker` when one of them ends.
+    pub(super) fn wake_when_one_ends(&self, waker: &Waker) {
+        *lock(&self.waker) = Some(waker.clone());
+    }
+
+    fn end(&self) {
+        if self.open.fetch_sub(1, AcqRel) >= MAX_CLIENT_CALLS
+            && let Some(waker) = lock(&self.waker).take()
+        {
+            waker.wake();
         }
     }
 }

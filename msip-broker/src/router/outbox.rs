@@ -1,6 +1,7 @@
 //! The queue of one session.
 
 mod item;
+mod peers;
 mod queue;
 
 use std::{
@@ -9,10 +10,12 @@ use std::{
 };
 
 use super::{
-    EndReason, Limits, WakeList, fault_injection::FaultInjection, patience::Patience,
-    progress::Progress,
+    ClientAt, EndReason, Limits, SessionKey, WakeList, fault_injection::FaultInjection,
+    patience::Patience, progress::Progress,
 };
+use crate::topic::Filter;
 pub use item::{Delivery, OutboxItem, Target};
+use peers::PeerQueues;
 use queue::{Capacity, Queue};
 
 /// Whether somebody writes what the queue has.
@@ -44,7 +47,13 @@ pub(super) enum Status {
 /// - A STATE takes the place of an older one of its topic, variant and key.
 #[derive(Debug)]
 pub(super) struct Outbox {
+    /// Whose it is.
+    key: SessionKey,
     queue: Queue,
+    /// What waits of the clients that it hears apart.
+    peers: Option<Box<PeerQueues>>,
+    /// Whether it is their turn.
+    is_turn_of_peers: bool,
     writer: Writer,
     status: Status,
     /// Routes older than this one do not know what the session may hear.
@@ -55,6 +64,8 @@ pub(super) struct Outbox {
     patience: Patience,
     /// Publishers that wait until this queue is shorter.
     pushed_back: Vec<Waker>,
+    /// Subscriptions that have ended, of which the session is not told yet. Each once.
+    ended: Vec<Filter>,
     /// How many messages were queued.
     pub(super) queued: u64,
 }
@@ -70,11 +81,16 @@ pub(super) enum Rejected {
     Gone,
     /// There was no place for it: the session has to end for this reason.
     Overflow(EndReason),
+    /// There was no place for it among what waits of other clients.
+    Crowded,
 }
 
 impl Outbox {
-    pub(super) fn new() -> Self {
+    pub(super) fn new(key: SessionKey) -> Self {
         Self {
+            key,
+            peers: None,
+            is_turn_of_peers: false,
             queue: Queue::default(),
             // Nobody has come yet.
             writer: Writer::Woken,
@@ -83,6 +99,7 @@ impl Outbox {
             progress: None,
             patience: Patience::default(),
             pushed_back: Vec::new(),
+            ended: Vec::new(),
             queued: 0,
         }
     }
@@ -93,17 +110,22 @@ impl Outbox {
 
     /// How many messages wait.
     pub(super) fn count(&self) -> usize {
-        self.queue.count()
+        self.queue.count() + self.peers.as_ref().map_or(0, |peers| peers.count())
     }
 
     /// How many bytes they keep.
     pub(super) fn bytes(&self) -> usize {
-        self.queue.bytes()
+        self.queue.bytes() + self.peers.as_ref().map_or(0, |peers| peers.bytes())
     }
 
     /// How many messages were dropped.
     pub(super) fn dropped(&self) -> u64 {
-        self.queue.dropped
+        self.queue.dropped + self.peers.as_ref().map_or(0, |peers| peers.dropped)
+    }
+
+    /// What was taken cannot be delivered.
+    pub(super) fn drop_counted(&mut self, count: usize) {
+        self.queue.drop_counted(count);
     }
 
     /// Adds an item, or gives it back. The writer is to be woken by what is added to `wakes`. Returns whether there is so much
@@ -127,6 +149,9 @@ impl Outbox {
                 return Err((Rejected::Dropped, item));
             }
             _ => {}
+        }
+        if let Some(client) = item.client().cloned() {
+            return self.push_of_client(&client, item, limits, wakes);
         }
         let item = match self.queue.replace_state(item) {
             Ok(()) => {
@@ -157,12 +182,108 @@ impl Outbox {
         Ok(self.queued(now, limits, wakes))
     }
 
-    fn queued(&mut self, now: Duration, limits: &Limits, wakes: &mut WakeList) -> bool {
+    /// Adds what a client has sent to an instance that hears it apart. Returns whether that client should wait.
+    fn push_of_client(
+        &mut self,
+        client: &ClientAt,
+        item: OutboxItem,
+        limits: &Limits,
+        wakes: &mut WakeList,
+    ) -> Result<bool, (Rejected, OutboxItem)> {
+        let (bytes, count) = item.size();
+        let most = self.capacity(limits);
+        if self.bytes() + bytes > most.bytes || self.count() + count > most.count {
+            self.queue.drop_counted(count);
+            return Err((Rejected::Crowded, item));
+        }
+        self.queued = self.queued.saturating_add(count as u64);
+        let peers = self.peers.get_or_insert_default();
+        let is_long = peers.push(client, self.key, item, limits.outgoing_bytes);
+        self.wake_writer(wakes);
+        Ok(is_long && self.status == Status::Connected)
+    }
+
+    /// Changes what waits of clients.
+    fn with_peers<T>(
+        &mut self,
+        wakes: &mut WakeList,
+        change: impl FnOnce(&mut PeerQueues, SessionKey) -> T,
+    ) -> T {
+        let changed = change(self.peers.get_or_insert_default(), self.key);
+        self.wake_writer(wakes);
+        changed
+    }
+
+    /// The instance is introduced to a client, if it does not know it.
+    pub(super) fn introduce(&mut self, client: &ClientAt, wakes: &mut WakeList) {
+        self.with_peers(wakes, |peers, key| peers.introduce(client, key));
+    }
+
+    /// The instance looks after a client from here on.
+    pub(super) fn look_after(&mut self, client: &ClientAt, wakes: &mut WakeList) {
+        self.with_peers(wakes, |peers, key| peers.look_after(client, key));
+    }
+
+    /// Whether the instance knows a client.
+    pub(super) fn knows(&self, client: &ClientAt) -> bool {
+        let peers = self.peers.as_ref();
+        peers.is_some_and(|peers| peers.knows(&client.topic, client.peer()))
+    }
+
+    /// A client has gone from a topic.
+    pub(super) fn client_gone(&mut self, client: &ClientAt, wakes: &mut WakeList) {
+        if self.knows(client) {
+            self.with_peers(wakes, |peers, _| {
+                peers.client_gone(&client.topic, &client.client)
+            });
+        }
+    }
+
+    /// The instance has finished with messages of a client.
+    pub(super) fn credit(&mut self, topic: &[u8], peer: &str, messages: u32, wakes: &mut WakeList) {
+        if let Some(peers) = &mut self.peers
+            && peers.credit(topic, peer, messages)
+        {
+            self.wake_writer(wakes);
+        }
+    }
+
+    /// The instance serves these topics no longer. Returns what waited that others could have, and the clients that it knew.
+    pub(super) fn leave(
+        &mut self,
+        is_left: impl FnMut(&[u8]) -> bool,
+        wakes: &mut WakeList,
+    ) -> (Vec<OutboxItem>, Vec<ClientAt>) {
+        match &mut self.peers {
+            Some(peers) => peers.leave(is_left, wakes),
+            None => Default::default(),
+        }
+    }
+
+    /// Wakes `task` when less waits of a client; `false` where it need not wait.
+    pub(super) fn wait_for_client(
+        &mut self,
+        topic: &[u8],
+        peer: &str,
+        limits: &Limits,
+        task: &mut Context<'_>,
+    ) -> bool {
+        self.status == Status::Connected
+            && self.peers.as_mut().is_some_and(|peers| {
+                peers.wait_until_short(topic, peer, limits.outgoing_bytes, task.waker())
+            })
+    }
+
+    fn wake_writer(&mut self, wakes: &mut WakeList) {
         if matches!(self.writer, Writer::Parked(..))
             && let Writer::Parked(waker, _) = std::mem::replace(&mut self.writer, Writer::Woken)
         {
             wakes.push(Some(waker).filter(|_| !FaultInjection::WakeNobody.is_on()));
         }
+    }
+
+    fn queued(&mut self, now: Duration, limits: &Limits, wakes: &mut WakeList) -> bool {
+        self.wake_writer(wakes);
         self.is_waited_for_until(now, limits).is_some()
     }
 
@@ -261,9 +382,13 @@ impl Outbox {
     /// The session may hear some of it no longer. Returns what others could have instead; the rest of that is dropped.
     pub(super) fn withdraw(
         &mut self,
-        may_hear: impl FnMut(&OutboxItem) -> bool,
+        mut may_hear: impl FnMut(&OutboxItem) -> bool,
     ) -> Vec<OutboxItem> {
-        let gone = self.queue.take_out(may_hear).into_iter();
+        let mut gone = self.queue.take_out(&mut may_hear);
+        if let Some(peers) = &mut self.peers {
+            gone.extend(peers.take_out(may_hear));
+        }
+        let gone = gone.into_iter();
         let (left, dropped): (Vec<_>, Vec<_>) = gone.partition(OutboxItem::is_for_one);
         for item in dropped {
             self.queue.drop_counted(item.size().1);
@@ -284,10 +409,16 @@ impl Outbox {
         if let Status::Ended(reason) = self.status {
             return Poll::Ready(Err(reason));
         }
+        if !self.ended.is_empty() {
+            let ended = std::mem::take(&mut self.ended).into_iter();
+            taken.extend(ended.map(OutboxItem::SubscriptionEnded));
+            self.writer = Writer::Busy(None);
+            return Poll::Ready(Ok(()));
+        }
         let (mut bytes, mut any) = (0_usize, false);
         while bytes < max_bytes {
             self.queue.pass_over_expired(now);
-            let Some((item, len)) = self.queue.pop() else {
+            let Some((item, len)) = self.pop(now, limits, wakes) else {
                 break;
             };
             bytes = bytes.saturating_add(len);
@@ -302,6 +433,12 @@ impl Outbox {
                 .for_each(|waker| wakes.push(Some(waker)));
         }
         if !any {
+            if let Some(peers) = &mut self.peers
+                && peers.park(task.waker())
+            {
+                // A call has ended just now.
+                return self.poll_take(now, max_bytes, limits, taken, wakes, task);
+            }
             match &self.writer {
                 Writer::Parked(waker, _) if waker.will_wake(task.waker()) => {}
                 Writer::Parked(_, since) => {
@@ -319,6 +456,25 @@ impl Outbox {
         Poll::Ready(Ok(()))
     }
 
+    /// The next item: of the clients that are heard apart, and of all else, in turn.
+    fn pop(
+        &mut self,
+        now: Duration,
+        limits: &Limits,
+        wakes: &mut WakeList,
+    ) -> Option<(OutboxItem, usize)> {
+        let Some(peers) = &mut self.peers else {
+            return self.queue.pop();
+        };
+        self.is_turn_of_peers = !self.is_turn_of_peers;
+        peers.look_at_calls();
+        let most = limits.outgoing_bytes;
+        match self.is_turn_of_peers {
+            true => peers.pop(now, most, wakes).or_else(|| self.queue.pop()),
+            false => self.queue.pop().or_else(|| peers.pop(now, most, wakes)),
+        }
+    }
+
     /// The connection is lost: what nobody waits for is dropped, and the rest is kept. Returns what others could have instead.
     pub(super) fn suspend(&mut self, wakes: &mut WakeList) -> Vec<OutboxItem> {
         if self.status != Status::Connected {
@@ -330,8 +486,15 @@ impl Outbox {
         self.pushed_back
             .drain(..)
             .for_each(|waker| wakes.push(Some(waker)));
-        let left = self.queue.take_out(|item| !item.is_for_one());
+        let mut left = self.queue.take_out(|item| !item.is_for_one());
         self.queue.retain(OutboxItem::is_kept_while_away);
+        if let Some(peers) = &mut self.peers {
+            left.extend(peers.take_out(|item| !item.is_for_one()));
+            for item in peers.take_out(OutboxItem::is_kept_while_away) {
+                self.queue.drop_counted(item.size().1);
+            }
+            peers.suspend(wakes);
+        }
         left
     }
 
@@ -352,8 +515,12 @@ impl Outbox {
         while let Some((item, _)) = self.queue.pop() {
             left.push(item);
         }
+        if let Some(peers) = &mut self.peers {
+            left.extend(peers.leave(|_| true, wakes).0);
+        }
         self.status = Status::Ended(reason);
         self.queue.shrink();
+        self.ended = Vec::new();
         self.pushed_back
             .drain(..)
             .for_each(|waker| wakes.push(Some(waker)));
@@ -363,6 +530,31 @@ impl Outbox {
             wakes.push(Some(waker));
         }
         left
+    }
+
+    /// The same, with the clients that it knew.
+    pub(super) fn end_with_clients(
+        &mut self,
+        reason: EndReason,
+        wakes: &mut WakeList,
+    ) -> (Vec<OutboxItem>, Vec<ClientAt>) {
+        let known = self.peers.as_ref().map(|peers| peers.clients());
+        (self.end(reason, wakes), known.unwrap_or_default())
+    }
+
+    /// A subscription has ended, and the session is to be told, now or when it comes back. At most so many of them wait.
+    pub(super) fn subscription_ended(&mut self, filter: Filter, most: usize, wakes: &mut WakeList) {
+        let is_over = matches!(self.status, Status::Ended(_));
+        if is_over || self.ended.len() >= most || self.ended.contains(&filter) {
+            return;
+        }
+        self.ended.push(filter);
+        self.wake_writer(wakes);
+    }
+
+    /// It is subscribed to again.
+    pub(super) fn subscribed(&mut self, filter: &Filter) {
+        self.ended.retain(|ended| ended != filter);
     }
 
     /// What waits in the urgent queue, in the other one, and of LOG and METRIC.

@@ -33,6 +33,8 @@ pub struct Publication {
     pub pinned: usize,
     /// When they are not worth delivering any more.
     pub expires_at: Option<Duration>,
+    /// What decides to which instance it goes, where its sender says so.
+    pub sticky_key: Option<Bytes>,
     /// Which STATE it is, where it is one.
     pub state: Option<StateKey>,
     /// Who sent them.
@@ -66,6 +68,7 @@ impl Publication {
             frames,
             count,
             expires_at: None,
+            sticky_key: None,
             state: None,
             from,
             dialect: Dialect::Msip,

@@ -13,8 +13,8 @@ use msip_session::MsgKind;
 
 use super::{
     Dialect, Publication, Refused, Request, Router, SessionHandle, SessionKey, StateKey, WakeList,
-    fault_injection::FaultInjection, rate::Rate, route::Route, sending::Sending, session::Session,
-    sync::lock,
+    fault_injection::FaultInjection, rate::Rate, route::Route, routes::LONG, sending::Sending,
+    session::Session, sync::lock,
 };
 use crate::topic::Internal;
 
@@ -29,7 +29,10 @@ pub struct Publisher {
     rate_version: Option<u64>,
     /// Sessions whose outboxes were long when they were given something.
     congested: Vec<Arc<Session>>,
-    /// When to look at these again, at the latest.
+    /// Instances, and topics, where so much waits of this client that it waits for them, and when to look at these again.
+    held_up: Vec<(Arc<Session>, Bytes)>,
+    held_up_until: Duration,
+    /// When to look at the others again, at the latest.
     congested_until: Duration,
     /// Since when it waits for them.
     waits_since: Duration,
@@ -94,6 +97,8 @@ impl Publisher {
             rate: None,
             rate_version: None,
             congested: Vec::new(),
+            held_up: Vec::new(),
+            held_up_until: Duration::ZERO,
             congested_until: Duration::ZERO,
             waits_since: Duration::ZERO,
             turn: 1,
@@ -132,7 +137,8 @@ impl Publisher {
             .published
             .fetch_add(publication.count.into(), Relaxed);
         let publication = Arc::new(publication);
-        let mut sending = Sending::new(&self.router, self.session.key, now, wakes);
+        let mut sending = Sending::new(&self.router, self.session.key, now, wakes)
+            .of_client(&self.session.client);
         let is_for_service = publication.kind == MsgKind::Command
             && plan.is_for_services
             && !FaultInjection::CommandToClients.is_on();
@@ -168,6 +174,8 @@ impl Publisher {
             receivers,
             dropped,
             congested,
+            held_up,
+            is_crowded,
             unplaced,
             ..
         } = sending;
@@ -175,14 +183,18 @@ impl Publisher {
         // Sessions that were ended by this leave what was there before.
         self.router.bury(old, &Refused::no_service(), now, wakes);
         if is_for_service && receivers == 0 && !new.is_empty() {
-            return Err(Refused::no_service());
+            return Err(match is_crowded {
+                true => Refused::crowded(),
+                false => Refused::no_service(),
+            });
         }
         self.router.bury(new, &Refused::no_service(), now, wakes);
         let mut published = Published {
             receivers,
             dropped,
-            is_congested: self.rate_until > now,
+            is_congested: self.rate_until > now || !held_up.is_empty(),
         };
+        self.hold_up(held_up, now);
         if !congested.is_empty() {
             published.is_congested = true;
             if self.congested.is_empty() {
@@ -218,12 +230,26 @@ impl Publisher {
                 Err(refused) => return Err((refused, request)),
             }
         }
-        let mut sending = Sending::new(&self.router, self.session.key, now, wakes);
+        let mut sending = Sending::new(&self.router, self.session.key, now, wakes)
+            .of_client(&self.session.client);
         let assigned = sending.assign(request);
         sending.finish();
-        let old = sending.unplaced;
+        let (old, held_up) = (sending.unplaced, sending.held_up);
         self.router.bury(old, &Refused::no_service(), now, wakes);
+        self.hold_up(held_up, now);
         assigned
+    }
+
+    /// So much waits of this client at instances that it waits for them.
+    fn hold_up(&mut self, held_up: Vec<(Arc<Session>, Bytes)>, now: Duration) {
+        for (instance, topic) in held_up {
+            let is_known =
+                |(other, at): &(Arc<Session>, Bytes)| Arc::ptr_eq(other, &instance) && *at == topic;
+            if !self.held_up.iter().any(is_known) {
+                self.held_up.push((instance, topic));
+                self.held_up_until = now.saturating_add(self.router.limits().push_back);
+            }
+        }
     }
 
     /// Ready when the publisher may send on: at once, unless outboxes that it has filled are long, or its principal has sent
@@ -248,7 +274,12 @@ impl Publisher {
             }
         }
         self.congested_until = next.unwrap_or_default();
-        match self.congested.is_empty() && self.rate_until <= now {
+        let peer = self.session.client.peer.clone();
+        self.held_up.retain(|(instance, topic)| {
+            instance.with_outbox(|outbox| outbox.wait_for_client(topic, &peer, limits, task))
+        });
+        self.held_up_until = now.saturating_add(limits.push_back);
+        match self.congested.is_empty() && self.held_up.is_empty() && self.rate_until <= now {
             true => Poll::Ready(()),
             false => Poll::Pending,
         }
@@ -271,8 +302,11 @@ impl Publisher {
     /// When to call [`Publisher::poll_ready`] again at the latest, once it was pending.
     pub fn wait_until(&self) -> Option<Duration> {
         let congested = (!self.congested.is_empty()).then_some(self.congested_until);
+        let held_up = (!self.held_up.is_empty()).then_some(self.held_up_until);
         // The rate does not end the other wait.
-        congested.max((self.rate_until > Duration::ZERO).then_some(self.rate_until))
+        congested
+            .max(held_up)
+            .max((self.rate_until > Duration::ZERO).then_some(self.rate_until))
     }
 
     /// What is known about sending to a topic, as it is now.
@@ -306,10 +340,12 @@ impl Publisher {
         {
             self.router.appears(key, about, now, wakes);
         }
-        if self.plans.len() >= self.router.limits().cached_topics {
-            self.plans.clear();
+        if topic.len() <= LONG {
+            if self.plans.len() >= self.router.limits().cached_topics {
+                self.plans.clear();
+            }
+            self.plans.insert(plan.route.topic.clone(), plan.clone());
         }
-        self.plans.insert(plan.route.topic.clone(), plan.clone());
         plan
     }
 }

@@ -36,6 +36,14 @@ impl Refused {
         Self::new(Code::Unavailable, "no service of this topic is connected")
     }
 
+    /// So much waits of other clients that there is no place for more.
+    pub(crate) const fn crowded() -> Self {
+        Self::new(
+            Code::ResourceExhausted,
+            "too much waits for the instances of this service (outgoing_bytes)",
+        )
+    }
+
     /// A limit is reached.
     pub(super) fn limit(what: &str, most: usize, setting: &str) -> Self {
         Self {

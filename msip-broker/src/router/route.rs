@@ -1,5 +1,6 @@
 //! The way of a topic: whom its messages go to.
 
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::sync::{
     Arc,
     atomic::{
@@ -31,6 +32,10 @@ pub(super) struct Route {
     pub(super) services: OneOf,
     /// The same, for calls: these have a turn of their own.
     pub(super) callees: OneOf,
+    /// Those of the services that hear each client apart.
+    pub(super) by_peer: Vec<SessionKey>,
+    /// `T`, where it is a topic that has services.
+    pub(super) about: Bytes,
     /// The STATEs that are kept of it.
     pub(super) kept: Option<Arc<Kept>>,
     /// `T`, where services want to know who takes part in it.
@@ -59,7 +64,28 @@ pub(super) struct OneOf {
     pub(super) turn: Arc<AtomicUsize>,
 }
 
+/// The session that a key decides, of those that are connected, or of all if none is. It is the same as long as it is there
+/// (rendezvous hashing): when it goes, only its keys move.
+pub(super) fn sticky<'a>(
+    sessions: impl Iterator<Item = &'a Arc<Session>>,
+    key: &[u8],
+) -> Option<&'a Arc<Session>> {
+    sessions.max_by_key(|one| {
+        let mut hasher = DefaultHasher::new();
+        (key, one.key).hash(&mut hasher);
+        (one.is_connected(), hasher.finish(), one.key)
+    })
+}
+
 impl OneOf {
+    /// The member that a key decides, of those that have not had it.
+    pub(super) fn sticky(&self, key: &[u8], tried: &[SessionKey]) -> Option<&Arc<Session>> {
+        sticky(
+            self.members.iter().filter(|one| !tried.contains(&one.key)),
+            key,
+        )
+    }
+
     /// The member with the least load among those that are connected, or among all if none is. Equals take turns.
     pub(super) fn choose(
         &self,

@@ -19,6 +19,9 @@ pub(super) struct Routes {
     pub(super) resolved: usize,
 }
 
+/// Topics that are longer, in bytes, are remembered only as long as somebody uses them.
+pub(super) const LONG: usize = 1024;
+
 impl Routes {
     /// The route of a topic, if it is known.
     pub(super) fn get(&self, topic: &[u8]) -> Option<&Arc<Route>> {
@@ -30,6 +33,11 @@ impl Routes {
         #[cfg(test)]
         {
             self.resolved += 1;
+        }
+        if route.topic.len() > LONG {
+            // Those of MIP's could take very much memory: each goes when another one comes.
+            self.by_topic
+                .retain(|topic, route| topic.len() <= LONG || Arc::strong_count(route) > 1);
         }
         if self.by_topic.len() >= self.sweep_at.max(most) {
             self.by_topic

@@ -5,13 +5,16 @@ use std::{
     time::Duration,
 };
 
+use bytes::Bytes;
+
 use super::{
-    Assigned, Delivery, EndReason, OpenCall, OutboxItem, Publication, Refused, Request,
+    Assigned, ClientAt, Delivery, EndReason, OpenCall, OutboxItem, Publication, Refused, Request,
     SessionHandle, SessionKey, Target, WakeList,
+    client::Client,
     control::Router,
     fault_injection::FaultInjection,
     outbox::Rejected,
-    route::{OneOf, Route},
+    route::{OneOf, Route, sticky},
     session::Session,
 };
 
@@ -28,6 +31,12 @@ pub(super) struct Sending<'a> {
     pub(super) dropped: u32,
     /// Sessions with outboxes that are long now.
     pub(super) congested: Vec<Arc<Session>>,
+    /// Who sends them, for instances that hear each client apart.
+    client: Option<Arc<Client>>,
+    /// Instances, and topics, where so much waits of this client that it should wait.
+    pub(super) held_up: Vec<(Arc<Session>, Bytes)>,
+    /// Whether there was no place for something among what waits of other clients.
+    pub(super) is_crowded: bool,
     /// What has found nobody.
     pub(super) unplaced: Vec<Pending>,
     /// What has to find another way, since the one that was tried is out of date.
@@ -50,6 +59,8 @@ pub(super) struct Pending {
     pub(super) to: Option<SessionKey>,
     /// Those who have failed at them.
     pub(super) tried: Vec<SessionKey>,
+    /// Whose they are, where that is known.
+    pub(super) client: Option<ClientAt>,
     /// Whether they are being published now, and their publisher is told what becomes of them.
     pub(super) is_new: bool,
 }
@@ -69,23 +80,72 @@ impl<'a> Sending<'a> {
             receivers: 0,
             dropped: 0,
             congested: Vec::new(),
+            client: None,
+            held_up: Vec::new(),
+            is_crowded: false,
             unplaced: Vec::new(),
             again: Vec::new(),
             over: Vec::new(),
         }
     }
 
-    fn push(&mut self, to: &Arc<Session>, pending: Pending, generation: u64) {
+    /// The same, of this client.
+    pub(super) fn of_client(mut self, client: &Arc<Client>) -> Self {
+        self.client = Some(client.clone());
+        self
+    }
+
+    /// Who has sent something, for an instance that hears each client apart. `None` where the session does not; an error where
+    /// the client has gone.
+    fn client_at(
+        &self,
+        to: &Session,
+        route: &Route,
+        from: Option<SessionKey>,
+    ) -> Result<Option<ClientAt>, ()> {
+        if !route.by_peer.contains(&to.key) {
+            return Ok(None);
+        }
+        let own = self.client.as_ref().filter(|own| from == Some(own.key));
+        let client = match own {
+            Some(own) => Some(own.clone()),
+            None => from.and_then(|key| self.router.client(key)),
+        };
+        let topic = route.about.clone();
+        client
+            .map(|client| Some(ClientAt { topic, client }))
+            .ok_or(())
+    }
+
+    fn push(&mut self, to: &Arc<Session>, pending: Pending, route: &Route) {
         let is_new = pending.is_new;
+        let client = match pending.client {
+            Some(client) if route.by_peer.contains(&to.key) => Some(client),
+            _ => match self.client_at(to, route, Some(pending.publication.from)) {
+                Ok(client) => client,
+                Err(()) => {
+                    // Nobody could be told whose it is.
+                    self.dropped = self.dropped.saturating_add(1);
+                    return;
+                }
+            },
+        };
+        let at = client.as_ref().map(|client| client.topic.clone());
+        let generation = route.generation;
         let item = OutboxItem::Publication(Delivery {
             publication: pending.publication,
             target: pending.target,
             tried: pending.tried,
+            client,
         });
         let (rejected, item) = match to.push(item, generation, self.now, self.wakes) {
             Ok(is_congested) => {
                 self.receivers = self.receivers.saturating_add(1);
-                if is_congested
+                if let Some(topic) = at {
+                    if is_congested {
+                        self.held_up.push((to.clone(), topic));
+                    }
+                } else if is_congested
                     && to.key != self.from
                     && !self.congested.iter().any(|one| Arc::ptr_eq(one, to))
                 {
@@ -95,7 +155,7 @@ impl<'a> Sending<'a> {
             }
             Err(rejected) => rejected,
         };
-        let OutboxItem::Publication(delivery) = item else {
+        let OutboxItem::Publication(mut delivery) = item else {
             return;
         };
         let is_for_all = delivery.target == Target::Everyone;
@@ -105,6 +165,10 @@ impl<'a> Sending<'a> {
                 return;
             }
             Rejected::Overflow(reason) => self.over.push((to.clone(), reason)),
+            Rejected::Crowded => {
+                self.is_crowded = true;
+                delivery.tried.push(to.key);
+            }
             Rejected::Stale | Rejected::Gone => {}
         }
         if is_for_all && rejected != Rejected::Stale {
@@ -115,6 +179,7 @@ impl<'a> Sending<'a> {
             target: delivery.target,
             to: is_for_all.then_some(to.key),
             tried: delivery.tried,
+            client: delivery.client,
             is_new,
         }));
     }
@@ -130,9 +195,10 @@ impl<'a> Sending<'a> {
                         target: Target::Group(group.name.clone()),
                         to: None,
                         tried: Vec::new(),
+                        client: None,
                         is_new: true,
                     };
-                    self.push(member, pending, route.generation);
+                    self.push(member, pending, route);
                 }
                 continue;
             }
@@ -142,9 +208,10 @@ impl<'a> Sending<'a> {
                 target,
                 to: None,
                 tried: Vec::new(),
+                client: None,
                 is_new: true,
             };
-            self.one_of(group, pending, Session::waiting, route.generation);
+            self.one_of(group, pending, Session::waiting, route);
         }
     }
 
@@ -155,15 +222,29 @@ impl<'a> Sending<'a> {
         publication: &Arc<Publication>,
         is_meant: impl Fn(&Session) -> bool,
     ) {
+        // Of the instances that hear each client apart, the one that the key decides.
+        let chosen = match &publication.sticky_key {
+            Some(key) if publication.state.is_none() && !route.by_peer.is_empty() => {
+                let instances = route.everyone.iter();
+                let instances = instances.filter(|one| route.by_peer.contains(&one.key));
+                sticky(instances, key).map(|one| one.key)
+            }
+            _ => None,
+        };
+        let is_meant = |one: &Session| {
+            let is_chosen = chosen.is_none_or(|key| key == one.key);
+            is_meant(one) && (is_chosen || !route.by_peer.contains(&one.key))
+        };
         for session in route.everyone.iter().filter(|one| is_meant(one)) {
             let pending = Pending {
                 publication: publication.clone(),
                 target: Target::Everyone,
                 to: None,
                 tried: Vec::new(),
+                client: None,
                 is_new: true,
             };
-            self.push(session, pending, route.generation);
+            self.push(session, pending, route);
         }
     }
 
@@ -174,9 +255,22 @@ impl<'a> Sending<'a> {
             target: Target::Service,
             to: None,
             tried: Vec::new(),
+            client: None,
             is_new: true,
         };
-        self.one_of(&route.services, pending, |_| 0, route.generation);
+        self.service_of(route, pending);
+    }
+
+    /// To the service that its key decides, else in turn.
+    fn service_of(&mut self, route: &Route, pending: Pending) {
+        if let Some(key) = &pending.publication.sticky_key {
+            let chosen = route.services.sticky(key, &pending.tried).cloned();
+            return match chosen {
+                Some(chosen) => self.push(&chosen, pending, route),
+                None => self.unplaced.push(pending),
+            };
+        }
+        self.one_of(&route.services, pending, |_| 0, route);
     }
 
     /// To one member, or in parts to several.
@@ -185,14 +279,14 @@ impl<'a> Sending<'a> {
         group: &OneOf,
         pending: Pending,
         load: impl Fn(&Session) -> usize,
-        generation: u64,
+        route: &Route,
     ) {
         let shares = group.divide(pending.publication.count, load, &pending.tried);
         #[cfg(test)]
         super::choices::note_messages(&pending, &shares);
         match *shares {
             [] => self.unplaced.push(pending),
-            [(session, _)] => self.push(session, pending, generation),
+            [(session, _)] => self.push(session, pending, route),
             _ => {
                 let mut rest = Publication::clone(&pending.publication);
                 for (session, count) in shares {
@@ -201,9 +295,10 @@ impl<'a> Sending<'a> {
                         target: pending.target.clone(),
                         to: None,
                         tried: pending.tried.clone(),
+                        client: pending.client.clone(),
                         is_new: pending.is_new,
                     };
-                    self.push(session, part, generation);
+                    self.push(session, part, route);
                 }
             }
         }
@@ -212,7 +307,6 @@ impl<'a> Sending<'a> {
     /// Sends what is pending by the way of its topic as it is now.
     pub(super) fn send(&mut self, pending: Pending) {
         let route = self.router.route(&pending.publication.topic);
-        let generation = route.generation;
         match (&pending.target, pending.to) {
             (Target::Everyone, to) => {
                 for session in &route.everyone {
@@ -222,15 +316,16 @@ impl<'a> Sending<'a> {
                             target: Target::Everyone,
                             to: None,
                             tried: Vec::new(),
+                            client: None,
                             is_new: pending.is_new,
                         };
-                        self.push(session, one, generation);
+                        self.push(session, one, &route);
                     }
                 }
             }
             (Target::Group(name), _) => {
                 match route.groups.iter().find(|group| group.name == *name) {
-                    Some(group) => self.one_of(group, pending, Session::waiting, generation),
+                    Some(group) => self.one_of(group, pending, Session::waiting, &route),
                     None => {
                         #[cfg(test)]
                         super::choices::note_messages(&pending, &[]);
@@ -238,7 +333,7 @@ impl<'a> Sending<'a> {
                     }
                 }
             }
-            (Target::Service, _) => self.one_of(&route.services, pending, |_| 0, generation),
+            (Target::Service, _) => self.service_of(&route, pending),
         }
     }
 
@@ -271,20 +366,43 @@ impl<'a> Sending<'a> {
         loop {
             let route = self.router.route(&request.topic);
             let may = |one: &Session| one.is_connected() && !request.tried.contains(&one.key);
-            let chosen = route.callees.choose(Session::open_calls, may).cloned();
+            let chosen = match request.exchange.sticky_key() {
+                Some(key) => {
+                    let members = route.callees.members.iter();
+                    sticky(members.filter(|one| may(one)), key.as_bytes())
+                }
+                None => route.callees.choose(|one| one.call_load(self.now), may),
+            };
+            let chosen = chosen.cloned();
             #[cfg(test)]
             super::choices::note_call(&request, chosen.as_ref().map(|one| one.key));
             let Some(chosen) = chosen else {
+                let refused = match self.is_crowded {
+                    true => Refused::crowded(),
+                    false => Refused::no_service(),
+                };
+                return Err((refused, request));
+            };
+            let caller = request.exchange.caller();
+            let Ok(client) = self.client_at(&chosen, &route, caller) else {
                 return Err((Refused::no_service(), request));
             };
+            let at = client.as_ref().map(|client| client.topic.clone());
             request.tried.push(chosen.key);
             let assigned = Assigned {
                 request,
                 open: OpenCall::new(&chosen.open_calls),
+                client,
             };
             let item = OutboxItem::Exchange(Box::new(assigned));
             let (rejected, item) = match chosen.push(item, route.generation, self.now, self.wakes) {
-                Ok(_) => return Ok(chosen.key),
+                Ok(is_congested) => {
+                    let key = chosen.key;
+                    if let Some(topic) = at.filter(|_| is_congested) {
+                        self.held_up.push((chosen, topic));
+                    }
+                    return Ok(key);
+                }
                 Err(rejected) => rejected,
             };
             // What was pushed comes back.
@@ -298,6 +416,7 @@ impl<'a> Sending<'a> {
                     request.tried.pop();
                 }
                 Rejected::Overflow(reason) => self.over.push((chosen, reason)),
+                Rejected::Crowded => self.is_crowded = true,
                 Rejected::Gone | Rejected::Dropped => {}
             }
         }
@@ -323,6 +442,7 @@ impl<'a> Sending<'a> {
                         target: delivery.target,
                         to: None,
                         tried: delivery.tried,
+                        client: delivery.client,
                         is_new: false,
                     }));
                 }
@@ -333,7 +453,7 @@ impl<'a> Sending<'a> {
                     counters.handed_over.fetch_add(1, Relaxed);
                     self.again.push(Again::Call(request));
                 }
-                OutboxItem::Presence(_) => {}
+                OutboxItem::Presence(_) | OutboxItem::SubscriptionEnded(_) => {}
             }
         }
     }

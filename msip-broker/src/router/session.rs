@@ -11,6 +11,7 @@ use std::{
 
 use super::{
     Dialect, EndReason, Limits, OutboxItem, SessionKey, WakeList,
+    client::Client,
     open_calls::OpenCalls,
     outbox::{Outbox, Rejected, Status},
     sync::{AtomicBool, AtomicU64, AtomicUsize, Mutex, lock},
@@ -21,8 +22,7 @@ use crate::access::Principal;
 #[derive(Debug)]
 pub(super) struct Session {
     pub(super) key: SessionKey,
-    pub(super) peer: String,
-    pub(super) principal: Principal,
+    pub(super) client: Arc<Client>,
     pub(super) dialect: Dialect,
     pub(super) limits: Arc<Limits>,
     outbox: Mutex<Outbox>,
@@ -39,17 +39,16 @@ pub(super) struct Session {
 impl Session {
     pub(super) fn new(
         key: SessionKey,
-        principal: Principal,
+        client: Client,
         dialect: Dialect,
         limits: Arc<Limits>,
     ) -> Self {
         Self {
             key,
-            peer: key.to_string(),
-            principal,
+            client: Arc::new(client),
             dialect,
             limits,
-            outbox: Mutex::new(Outbox::new()),
+            outbox: Mutex::new(Outbox::new(key)),
             waiting: AtomicUsize::new(0),
             open_calls: Arc::default(),
             is_connected: AtomicBool::new(true),
@@ -105,6 +104,11 @@ impl Session {
         self.open_calls.count()
     }
 
+    /// How busy it is with calls.
+    pub(super) fn call_load(&self, now: Duration) -> usize {
+        self.open_calls.load(now)
+    }
+
     pub(super) fn is_connected(&self) -> bool {
         self.is_connected.load(Relaxed)
     }
@@ -122,12 +126,12 @@ impl SessionHandle {
 
     /// Its name in `T/$to/<peer>`.
     pub fn peer(&self) -> &str {
-        &self.0.peer
+        &self.0.client.peer
     }
 
     /// Whose it is.
     pub fn principal(&self) -> &Principal {
-        &self.0.principal
+        &self.0.client.principal
     }
 
     /// How its peer speaks.
@@ -148,6 +152,13 @@ impl SessionHandle {
     /// How many messages were dropped instead of being delivered.
     pub fn dropped(&self) -> u64 {
         self.0.with_outbox(|outbox| outbox.dropped())
+    }
+
+    /// So many messages that it has taken were not delivered: they are larger than its peer accepts, or cannot be inflated for it.
+    pub fn count_dropped(&self, count: usize) {
+        if count > 0 {
+            self.0.with_outbox(|outbox| outbox.drop_counted(count));
+        }
     }
 
     /// How many calls it has been given that have not ended.
@@ -185,6 +196,13 @@ impl SessionHandle {
     /// what is written to them, however much waits.
     pub fn wrote(&self, bytes: usize, now: Duration) {
         self.0.with_outbox(|outbox| outbox.wrote(bytes, now));
+    }
+
+    /// The instance has finished with so many messages of a client of `T`, deliveries included: it may be sent more of them.
+    pub fn credit(&self, topic: &[u8], peer: &str, messages: u32) {
+        let mut wakes = WakeList::new();
+        self.0
+            .with_outbox(|outbox| outbox.credit(topic, peer, messages, &mut wakes));
     }
 
     /// Ready when the session has ended, for a connection that cannot write what it took: `task` is woken by the end.

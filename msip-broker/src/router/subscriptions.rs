@@ -17,6 +17,29 @@ pub(super) struct Subscriber {
     pub(super) group: Option<Arc<str>>,
     /// Whether it compares bytes, as MIP's peers do.
     pub(super) is_literal: bool,
+    /// Whether it is of typed traffic.
+    pub(super) is_by_peer: bool,
+    /// What its session says that it speaks.
+    pub(super) spoken: Option<Arc<Spoken>>,
+}
+
+/// What is spoken at a topic.
+#[derive(Debug)]
+pub(super) struct Spoken {
+    /// The change of the router in which it was said: the first one holds.
+    pub(super) since: u64,
+    pub(super) protocol: String,
+    pub(super) fingerprint: u64,
+    /// Whether others with another schema are refused.
+    pub(super) is_strict: bool,
+}
+
+/// How a session subscribes.
+#[derive(Debug, Default)]
+pub(super) struct Terms {
+    pub(super) group: Option<Arc<str>>,
+    pub(super) is_by_peer: bool,
+    pub(super) spoken: Option<Arc<Spoken>>,
 }
 
 /// All subscriptions. A session has one for each filter.
@@ -106,13 +129,8 @@ fn remove(list: &mut Vec<Subscriber>, session: SessionKey) {
 }
 
 impl Subscriptions {
-    /// Adds a subscription, or changes the group of the one that the session has for this filter.
-    pub(super) fn insert(
-        &mut self,
-        filter: &Filter,
-        session: &Arc<Session>,
-        group: Option<Arc<str>>,
-    ) {
+    /// Adds a subscription, or changes the terms of the one that the session has for this filter.
+    pub(super) fn insert(&mut self, filter: &Filter, session: &Arc<Session>, terms: Terms) {
         let list = match filter {
             Filter::Literal(topic) => self.topics.entry(topic.clone()).or_default(),
             Filter::Pattern(filter) if filter.is_literal() => {
@@ -121,12 +139,23 @@ impl Subscriptions {
             }
             Filter::Pattern(filter) => self.root.list(filter),
         };
+        let Terms {
+            group,
+            is_by_peer,
+            spoken,
+        } = terms;
         match list.iter_mut().find(|one| one.session.key == session.key) {
-            Some(subscriber) => subscriber.group = group,
+            Some(subscriber) => {
+                subscriber.group = group;
+                subscriber.is_by_peer = is_by_peer;
+                subscriber.spoken = spoken;
+            }
             None => list.push(Subscriber {
                 session: session.clone(),
                 group,
                 is_literal: matches!(filter, Filter::Literal(_)),
+                is_by_peer,
+                spoken,
             }),
         }
     }
@@ -168,6 +197,13 @@ impl Subscriptions {
     /// How many subscriptions name a topic.
     pub(super) fn naming(&self, topic: &[u8]) -> usize {
         self.topics.get(topic).map_or(0, Vec::len)
+    }
+
+    /// The clients of typed traffic at a topic.
+    pub(super) fn by_peer(&self, topic: &[u8]) -> Vec<Arc<Session>> {
+        let named = self.topics.get(topic).into_iter().flatten();
+        let named = named.filter(|one| one.is_by_peer);
+        named.map(|one| one.session.clone()).collect()
     }
 
     /// Who has subscribed to a topic by its name.

@@ -31,6 +31,7 @@ mod rights;
 mod routing;
 mod sessions;
 mod slow;
+mod typed;
 
 const NOW: Duration = Duration::ZERO;
 

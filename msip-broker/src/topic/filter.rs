@@ -24,6 +24,14 @@ pub enum Filter {
 }
 
 impl Filter {
+    /// How long it is, in bytes.
+    pub(crate) fn len(&self) -> usize {
+        match self {
+            Self::Literal(topic) => topic.len(),
+            Self::Pattern(filter) => filter.as_str().len(),
+        }
+    }
+
     /// Whether it is about `T/$in`.
     pub(crate) fn is_of_services(&self) -> bool {
         let text = match self {

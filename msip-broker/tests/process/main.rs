@@ -4,7 +4,11 @@
 #![expect(clippy::expect_used, reason = "a test that cannot go on fails")]
 
 mod admin;
+#[cfg(target_os = "linux")]
+mod attacks;
 mod crowd;
+mod faults;
+mod hostile;
 mod mip;
 mod msip;
 mod packaging;

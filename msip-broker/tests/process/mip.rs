@@ -13,6 +13,7 @@ pub(crate) const SUBSCRIBE: u16 = 2;
 pub(crate) const PUBLISH: u16 = 4;
 pub(crate) const EVENT: u16 = 5;
 pub(crate) const ACK: u16 = 6;
+pub(crate) const ERROR: u16 = 7;
 pub(crate) const CLOSE: u16 = 10;
 
 /// The flag with which a publisher asks for an answer.

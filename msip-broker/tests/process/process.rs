@@ -126,8 +126,13 @@ impl Broker {
 
     /// Waits until its log has this text.
     pub(crate) async fn logged(&mut self, text: &str) {
+        self.logged_times(text, 1).await;
+    }
+
+    /// Waits until its log has this text so many times.
+    pub(crate) async fn logged_times(&mut self, text: &str, times: usize) {
         let waiting = async {
-            while !self.log.lock().expect("no panic").contains(text) {
+            while self.log.lock().expect("no panic").matches(text).count() < times {
                 let grown = self.grown.changed().await;
                 grown.unwrap_or_else(|_| panic!("it has ended without `{text}`: {}", self.log()));
             }

@@ -2,11 +2,17 @@
 
 use std::{fs, process::Stdio};
 
+use msip_runtime::{
+    ConnectionState,
+    auth::ApiKey,
+    untyped::{Event, Inbound, Reply, Service, SubscribeOptions, UntypedClient, UntypedPeer},
+};
 use msip_tests::soon;
 use rustix::process::Signal;
+use tokio::sync::mpsc;
 
 use crate::{
-    mip::{CLOSE, Peer},
+    mip::{ACK_REQUIRED, CLOSE, ERROR, Peer, publish},
     process::{Broker, command},
 };
 
@@ -77,6 +83,139 @@ async fn sighup_reads_again_and_says_what_it_could_not() {
     write("[limits]\nconnections = 5");
     broker.signal(Signal::HUP);
     broker.logged("needs a restart: limits").await;
+}
+
+#[tokio::test]
+async fn sighup_withdraws_the_rights_of_those_who_are_connected_and_tells_them() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join("broker.toml");
+    let write = |topics: &str| {
+        let text = format!(
+            "[[listener]]\nurl = 'tcp://127.0.0.1:0?principal=plant'\n[keys]\nfile = 'keys'\n\
+             [roles.reader]\nsubscribe = {topics}\n\
+             [principals.plant]\nsubscribe = {topics}\npublish = {topics}"
+        );
+        fs::write(&file, text).expect("is written");
+    };
+    let keys = ["ada", "bob"].map(|name| (name, ApiKey::generate().expect("random numbers")));
+    let write_keys = |keys: &[(&str, ApiKey)]| {
+        let lines = keys.iter();
+        let lines = lines.map(|(name, key)| key.entry(*name).with_role("reader").to_string());
+        let text = lines.collect::<Vec<_>>().join("\n");
+        fs::write(folder.path().join("keys"), text).expect("is written");
+    };
+    write_keys(&keys);
+    write("['news', 'more']");
+    let mut broker = Broker::start(&["--config", file.to_str().expect("text")], 1).await;
+    let [ada, bob] = &keys;
+    let mut ada = Told::connect(&broker.urls[0], &ada.1).await;
+    let mut bob = Told::connect(&broker.urls[0], &bob.1).await;
+    let mut mip = Peer::connect(broker.address()).await;
+    for topic in ["news", "more"] {
+        ada.subscribe(topic).await;
+        bob.subscribe(topic).await;
+        mip.subscribe(topic).await;
+    }
+
+    write("['news']");
+    write_keys(&keys[..1]);
+    broker.signal(Signal::HUP);
+    assert_eq!(
+        ada.next("the end of a subscription").await,
+        "lost more: PERMISSION_DENIED"
+    );
+    let end = "closed by the peer: PERMISSION_DENIED: the principal has lost its rights";
+    assert_eq!(bob.next("the end of a session").await, end);
+    assert_eq!(mip.hear().await.expect("a goodbye").0, CLOSE);
+
+    let mut publisher = Peer::connect(broker.address()).await;
+    let refused = publish(ACK_REQUIRED, 1, "more", b"refused");
+    publisher.send(&refused).await.expect("is written");
+    assert_eq!(publisher.hear().await.expect("an answer").0, ERROR);
+    publisher.publish(2, "news", b"allowed").await;
+    assert_eq!(ada.next("a message").await, "news allowed");
+
+    // What has not changed ends nothing.
+    broker.signal(Signal::HUP);
+    broker.logged_times("reloaded: keys", 2).await;
+    publisher.publish(3, "news", b"again").await;
+    assert_eq!(ada.next("another message").await, "news again");
+    broker.stop().await;
+}
+
+/// A client with a key that tells what it is told.
+struct Told {
+    client: UntypedClient,
+    heard: mpsc::Receiver<String>,
+}
+
+struct Tell(mpsc::Sender<String>);
+
+impl Service for Tell {
+    async fn serve(&self, _: UntypedPeer, mut inbound: Inbound) {
+        while let Some(event) = inbound.next().await {
+            let said: Vec<String> = match event {
+                Event::Messages(messages) => messages
+                    .iter()
+                    .map(|message| {
+                        let body = String::from_utf8_lossy(message.body());
+                        format!("{} {body}", message.topic())
+                    })
+                    .collect(),
+                Event::Exchange(exchange) => {
+                    let body = String::from_utf8_lossy(exchange.message.raw_body()).into_owned();
+                    let said = format!("{} {body}", exchange.message.topic());
+                    if let Reply::Delivery(delivery) = exchange.reply {
+                        delivery.acknowledge();
+                    }
+                    vec![said]
+                }
+                Event::SubscriptionLost { topic, status } => {
+                    vec![format!("lost {topic}: {}", status.code())]
+                }
+                _ => Vec::new(),
+            };
+            for said in said {
+                let _ = self.0.send(said).await;
+            }
+        }
+    }
+}
+
+impl Told {
+    async fn connect(url: &str, key: &ApiKey) -> Self {
+        let (told, heard) = mpsc::channel(16);
+        let client = UntypedClient::builder(url, "raw", 0)
+            .credential(key.as_str())
+            .service(Tell(told));
+        let client = client.connect().await.expect("connects");
+        Self { client, heard }
+    }
+
+    async fn subscribe(&self, topic: &str) {
+        let subscribed = self.client.subscribe(topic, &SubscribeOptions::new()).await;
+        subscribed.expect("is allowed");
+    }
+
+    /// What it is told next, or why its connection has ended.
+    async fn next(&mut self, what: &str) -> String {
+        let connection = self.client.connection();
+        let mut states = connection.watch();
+        let closed = async {
+            let state = states.wait_for(|state| *state == ConnectionState::Closed);
+            drop(state.await.expect("the client is there"));
+            connection
+                .closed()
+                .map_or_else(String::new, |end| end.to_string())
+        };
+        soon(what, async {
+            tokio::select! {
+                Some(said) = self.heard.recv() => said,
+                end = closed => end,
+            }
+        })
+        .await
+    }
 }
 
 #[tokio::test]

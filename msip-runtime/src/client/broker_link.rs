@@ -62,6 +62,7 @@ impl<P, H> ClientBuilder<P, H> {
         self.url = self.service_url()?.without_topic().to_string();
         let (handler, parts) = self.finish()?;
         parts.refuse_channels()?;
+        parts.refuse_dialect()?;
         let stacks = parts.stacks.clone();
         let timeouts = LinkTimeouts {
             drain: parts.settings.drain_timeout,

@@ -21,6 +21,7 @@ use crate::{
     channel::{self, ChannelPlan},
     compatibility::PeerSchemas,
     describe::OwnSchema,
+    dialect::{ClientDialect, Feature},
     middleware::{Middleware, Stacks},
     negotiation::Translations,
     settings::{Settings, with_settings},
@@ -128,6 +129,8 @@ pub(super) struct Parts {
     url: ServiceUrl,
     topic: Option<ClientTopic>,
     connector: Connector,
+    /// What is spoken, where that is not MSIP.
+    dialect: Option<ClientDialect>,
     pub(super) settings: Settings,
     pub(super) stacks: Stacks,
     name: String,
@@ -138,6 +141,49 @@ pub(super) struct Parts {
 }
 
 impl Parts {
+    /// Finds what is spoken at the URL, and refuses what that cannot carry.
+    fn with_dialect(mut self) -> Result<Self, ConnectError> {
+        self.dialect = ClientDialect::of(&self.url, &self.settings)?;
+        let Some(dialect) = &self.dialect else {
+            for channel in &self.channels {
+                if let Some(dialect) = ClientDialect::of(&channel.url, &channel.settings)? {
+                    dialect.carries().check(Feature::Channels)?;
+                }
+            }
+            return Ok(self);
+        };
+        let wants = [
+            (self.credential.is_some(), Feature::Credentials),
+            (self.has_channels(), Feature::Channels),
+        ];
+        for (_, feature) in wants.iter().filter(|(wants, _)| *wants) {
+            dialect.carries().check(*feature)?;
+        }
+        Ok(self)
+    }
+
+    /// Refuses another dialect, for what only MSIP has.
+    pub(super) fn refuse_dialect(&self) -> Result<(), ConnectError> {
+        if let Some(dialect) = &self.dialect {
+            dialect.carries().check(Feature::Endpoints)?;
+        }
+        Ok(())
+    }
+
+    fn has_channels(&self) -> bool {
+        #[cfg(feature = "datagram")]
+        if self.udp.is_some() {
+            return true;
+        }
+        !self.channels.is_empty()
+    }
+
+    /// A dialect gives all messages of a schema to one topic.
+    fn typed(mut self) -> Result<Self, ConnectError> {
+        self.dialect = self.dialect.map(ClientDialect::typed).transpose()?;
+        Ok(self)
+    }
+
     /// Refuses channels, for a client whose service consumes one connection.
     pub(super) fn refuse_channels(&self) -> Result<(), ChannelError> {
         if self.channels.is_empty() {
@@ -149,7 +195,11 @@ impl Parts {
 
     /// Refuses a topic in the URL, for a client that subscribes by itself.
     pub(super) fn refuse_topic(&self) -> Result<(), UrlError> {
-        self.url.check_direct()
+        match self.dialect {
+            // It is where messages go that name none.
+            Some(_) => Ok(()),
+            None => self.url.check_direct(),
+        }
     }
 
     pub(super) fn target(
@@ -162,6 +212,7 @@ impl Parts {
             url,
             topic,
             connector,
+            dialect,
             settings,
             stacks,
             name,
@@ -170,11 +221,14 @@ impl Parts {
             #[cfg(feature = "datagram")]
             udp,
         } = self;
+        // Nobody tells what the other end of a dialect has as its schema.
+        let schemas = schemas.filter(|_| dialect.is_none());
         Target {
             protocol,
             topic,
             url,
             connector,
+            dialect,
             settings,
             stacks,
             name,
@@ -343,10 +397,13 @@ impl<P, H> ClientBuilder<P, H> {
             Some(connector) => connector,
             None => transport::connector_of(&url, &options)?,
         };
+        // Only a broker of MSIP routes to services.
+        let topic = url.topic().filter(|_| url.dialect().is_none());
         let parts = Parts {
-            topic: url.topic().map(ClientTopic::new).transpose()?,
+            topic: topic.map(ClientTopic::new).transpose()?,
             url,
             connector,
+            dialect: None,
             settings,
             stacks,
             name,
@@ -355,7 +412,7 @@ impl<P, H> ClientBuilder<P, H> {
             #[cfg(feature = "datagram")]
             udp,
         };
-        Ok((handler, parts))
+        Ok((handler, parts.with_dialect()?))
     }
 }
 
@@ -445,6 +502,7 @@ impl<P: Protocol, H> ClientBuilder<P, H> {
         H: Send + Sync + 'static,
     {
         let (handler, parts) = self.finish()?;
+        let parts = parts.typed()?;
         let protocol = ProtocolId {
             name: P::NAME.into(),
             fingerprint: P::fingerprint(),

@@ -37,6 +37,9 @@ pub(super) struct SessionChannels {
 
 impl SessionChannels {
     /// Opens the channels of a session whose Welcome gives this key; none without one.
+    ///
+    /// By itself, or the task that it spawns would be a part of the stack frame of every poll of the client's own.
+    #[inline(never)]
     pub(super) fn open<E: Endpoint>(
         target: &Arc<Target>,
         endpoint: &Arc<E>,
@@ -97,6 +100,7 @@ impl Target {
             topic: None,
             url: plan.url.clone(),
             connector: plan.connector()?.clone(),
+            dialect: None,
             settings: plan.settings.clone(),
             stacks: self.stacks.clone(),
             name: self.name.clone(),

@@ -98,6 +98,11 @@ impl CredentialSource {
         Ok(Some(credential))
     }
 
+    /// Whether there is one.
+    pub(super) fn is_some(&self) -> bool {
+        !matches!(self.0, Source::None)
+    }
+
     /// Whether asking again may yield another one.
     pub(super) fn may_change(&self) -> bool {
         matches!(self.0, Source::Function(_))

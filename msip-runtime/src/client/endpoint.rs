@@ -49,6 +49,8 @@ where
     P: ConnectWith<H>,
     H: Send + Sync + 'static,
 {
+    // By itself, or what goes into the box would be a part of the stack frame of every poll of the client.
+    #[inline(never)]
     fn begin(&self, connection: &Arc<ConnectionShared>, inbox: &Arc<Inbox>) -> HandlerTask {
         Box::pin(service::run(
             Arc::new(Typed(Arc::clone(&self.side))),
@@ -92,6 +94,8 @@ pub(super) struct UntypedEndpoint<S> {
 }
 
 impl<S: raw::Service> Endpoint for UntypedEndpoint<S> {
+    // By itself, or what goes into the box would be a part of the stack frame of every poll of the client.
+    #[inline(never)]
     fn begin(&self, connection: &Arc<ConnectionShared>, inbox: &Arc<Inbox>) -> HandlerTask {
         let readiness = self.login.as_ref().map(|(_, readiness)| readiness.clone());
         Box::pin(service::run(

@@ -16,6 +16,7 @@ use crate::{
     channel::{ChannelClaims, ChannelPlan},
     compatibility::PeerSchemas,
     connection::ConnectionShared,
+    dialect::{ClientDialect, DialectError},
     driver::{HandshakeError, handshake},
     error::WithCauses,
     middleware::Stacks,
@@ -48,6 +49,8 @@ pub(super) struct Target {
     pub(super) topic: Option<ClientTopic>,
     pub(super) url: ServiceUrl,
     pub(super) connector: Connector,
+    /// What is spoken there, where that is not MSIP.
+    pub(super) dialect: Option<ClientDialect>,
     pub(super) settings: Settings,
     pub(super) stacks: Stacks,
     pub(super) name: String,
@@ -155,6 +158,10 @@ async fn establish_at(
     };
     let is_confidential = opened.is_confidential;
     let mut stream = opened.stream;
+    if let Some(dialect) = &target.dialect {
+        let wrapped = dialect.wrap(stream);
+        stream = wrapped.map_err(|error| ConnectError::transport(&address, error))?;
+    }
     let identity = match resuming {
         Some(identity) => identity.clone(),
         None => new_session().map_err(|error| ConnectError::transport(&address, error))?,
@@ -313,7 +320,14 @@ fn broken(address: &Address, rule: String) -> ConnectError {
 fn handshake_failed(url: &Address, settings: &Settings, error: HandshakeError) -> ConnectError {
     let url = url.to_string();
     match error {
-        HandshakeError::Io(error) => ConnectError::transport(url, error),
+        HandshakeError::Io(error) => match DialectError::of(&error) {
+            Some(DialectError { dialect, rule }) => ConnectError::Dialect {
+                url,
+                dialect,
+                rule: rule.clone(),
+            },
+            None => ConnectError::transport(url, error),
+        },
         HandshakeError::Eof => ConnectError::Protocol {
             url,
             rule: "closed the connection instead of answering HELLO".to_owned(),

@@ -448,6 +448,22 @@ where
         }
     }
 
+    fn subscription_ended(context: &Client<P>, topic: &str) {
+        let shared = &context.shared;
+        let own = shared.topic.as_ref().map(|topic| topic.name().as_str());
+        if own == Some(topic) {
+            tracing::warn!(
+                topic,
+                "the broker has ended the subscription: its services are not heard any more"
+            );
+            let text = format!("the broker has ended the subscription to {topic}");
+            let status = Status::new(crate::Code::PermissionDenied, text);
+            if shared.on_link.is_some() {
+                shared.end_at_topic(CloseReason::ClosedByPeer(status));
+            }
+        }
+    }
+
     fn dispatch(
         &self,
         context: &Client<P>,

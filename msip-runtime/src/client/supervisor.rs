@@ -29,7 +29,7 @@ use crate::{
     instruments::{self, SessionCount},
     service::{Inbox, caught},
     settings::Settings,
-    transport::{Addresses, Stream},
+    transport::{Addresses, BoxFuture, Stream},
 };
 use msip_session::{Lost, wire::Decoder};
 
@@ -46,7 +46,11 @@ pub(super) async fn start<E: Endpoint>(
     endpoint: impl FnOnce(&Arc<Shared>) -> E,
 ) -> Result<KeepOpen, ConnectError> {
     instruments::describe();
-    let connection = Arc::new(ConnectionShared::new(&target.settings));
+    let connection = ConnectionShared::new(&target.settings);
+    let connection = Arc::new(match &target.dialect {
+        Some(dialect) => connection.carrying(dialect.carries()),
+        None => connection,
+    });
     let order = target.settings.address_order;
     let mut addresses = Addresses::new(&target.url, order, || random().unwrap_or(0));
     let established = establish(&target, &mut addresses, &connection, None).await?;
@@ -156,7 +160,7 @@ impl<E: Endpoint> Supervisor<E> {
                     let mut route = self.route.clone();
                     let next = tokio::select! {
                         // Dropping a half-made connection loses nothing.
-                        established = self.reconnect(&mut route, failed, None) => match established {
+                        established = rare(|| self.reconnect(&mut route, failed, None)) => match established {
                             Ok(established) => Next::Session(Box::new(established)),
                             Err(reason) => Next::Stop(reason),
                         },
@@ -200,8 +204,7 @@ impl<E: Endpoint> Supervisor<E> {
         };
         loop {
             let mut driver = self.begin_connection(&run, stream, decoder);
-            // What comes once for each connection is in boxes: in this future it would be a part of every poll of the driver.
-            let logged_in = Box::pin(self.log_in(&mut driver, &mut run)).await;
+            let logged_in = rare(|| self.log_in(&mut driver, &mut run)).await;
             let (ending, login) = match logged_in {
                 Ok(()) => {
                     let since = Instant::now();
@@ -212,12 +215,12 @@ impl<E: Endpoint> Supervisor<E> {
                 }
                 Err(failure) => {
                     let (ending, failed) =
-                        Box::pin(self.login_failed(failure, &mut driver, &mut run)).await;
+                        rare(|| self.login_failed(failure, &mut driver, &mut run)).await;
                     (ending, Err(failed))
                 }
             };
             let ended = driver.end(ending);
-            match Box::pin(self.after_connection(run, ended, login)).await {
+            match rare(|| self.after_connection(run, ended, login)).await {
                 Ok(resumed) => (run, stream, decoder) = resumed,
                 Err(next) => return next,
             }
@@ -488,6 +491,13 @@ impl<E: Endpoint> Supervisor<E> {
             });
         });
     }
+}
+
+/// Begins what comes at most once for each connection, in a box, and hides what it is: as a part of the client's future it would
+/// be a part of the stack frame of every poll of the driver, all of which is touched each time.
+#[inline(never)]
+fn rare<'a, T, F: Future<Output = T> + Send + 'a>(begin: impl FnOnce() -> F) -> BoxFuture<'a, T> {
+    Box::pin(begin())
 }
 
 /// Tells the handler that a connection has ended.

@@ -192,6 +192,10 @@ where
         ClientSide::<P, H>::topic_speaks(&self.client, topic);
     }
 
+    fn ended(&self) {
+        ClientSide::<P, H>::subscription_ended(&self.client, &self.topic);
+    }
+
     fn schema(&self) -> &Arc<OwnSchema> {
         self.spoken.schemas.own()
     }
@@ -299,7 +303,14 @@ pub(super) async fn keep<P, H>(
     }
     link.clients().remove(&client.topic);
     if is_stopped {
-        client.disconnected(DisconnectReason::ClosedByUs).await;
+        let reason = match shared.sending().close_reason() {
+            Some(CloseReason::ClosedByPeer(status)) => {
+                client.closed_by_server(&status).await;
+                DisconnectReason::ClosedByPeer(status)
+            }
+            _ => DisconnectReason::ClosedByUs,
+        };
+        client.disconnected(reason).await;
     }
 }
 

@@ -15,7 +15,7 @@ use super::{
 };
 use crate::{
     CallError, CallOptions, CloseReason, Metadata, SendError, Status, body::Encoding,
-    decode_pool::INLINE_LEN,
+    decode_pool::INLINE_LEN, dialect::Feature,
 };
 use msip_session::{Outcome, wire};
 
@@ -104,6 +104,9 @@ impl ConnectionShared {
         if len > MAX_PING {
             return Err(SendError::TooLarge { len, max: MAX_PING }.into());
         }
+        if len > 0 {
+            self.check_carried(Feature::PingPayloads)?;
+        }
         let payload = vec![0; len];
         let start = self.now();
         let deadline = start.saturating_add(limit);
@@ -131,6 +134,9 @@ impl ConnectionShared {
         message: &E,
         options: &CallOptions,
     ) -> Result<(Outcome, Encoding, Duration), CallError> {
+        if matches!(queue, Queue::Calls) {
+            self.check_carried(Feature::Calls)?;
+        }
         let outgoing = OutgoingMessage::new(self, message, options)?;
         let deadline = self.deadline(outgoing.variant, options)?;
         let limit = deadline.timeout.unwrap_or(self.call_timeout);

@@ -87,7 +87,10 @@ impl<'a, E: Outgoing> OutgoingMessage<'a, E> {
             message: Some(message),
             variant,
             head: head(variant, options),
-            metadata: metadata_of(connection, message, variant, options)?,
+            metadata: carried(
+                connection,
+                metadata_of(connection, message, variant, options)?,
+            )?,
             topic: message.topic(),
             login: options.login(),
             fail_fast: options.is_fail_fast(),
@@ -116,7 +119,7 @@ impl<'a, E: Outgoing> OutgoingMessage<'a, E> {
             message: Some(message),
             variant,
             head: head(variant, options),
-            metadata,
+            metadata: carried(connection, metadata)?,
             topic: message.topic(),
             login: options.login(),
             fail_fast: options.is_fail_fast(),
@@ -333,10 +336,13 @@ impl ConnectionShared {
     /// fast path takes no other.
     #[inline]
     pub(super) fn is_bare(&self, variant: &Variant, options: &CallOptions) -> bool {
-        options.is_default()
-            && !variant.urgent
-            && self.correlation_ids.is_none()
-            && self.is_plain.load(Ordering::Relaxed)
+        self.may_be_bare(variant, options) && self.is_plain.load(Ordering::Relaxed)
+    }
+
+    /// The same, whatever the encoding.
+    #[inline]
+    pub(super) fn may_be_bare(&self, variant: &Variant, options: &CallOptions) -> bool {
+        options.is_default() && !variant.urgent && self.correlation_ids.is_none()
     }
 }
 
@@ -374,6 +380,15 @@ pub(crate) fn metadata_of_cleared(cleared: Vec<u8>) -> Vec<u8> {
         ..wire::Metadata::default()
     };
     which.encode_to_vec()
+}
+
+/// Metadata, unless the dialect of the peer cannot carry it.
+#[inline]
+fn carried(connection: &ConnectionShared, metadata: Vec<u8>) -> Result<Vec<u8>, SendError> {
+    if let Some(carries) = connection.carries {
+        carries.check_metadata(&metadata)?;
+    }
+    Ok(metadata)
 }
 
 /// The key of a STATE among those of its variant that wait to be sent, at each topic; none for any other kind.

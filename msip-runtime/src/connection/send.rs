@@ -24,21 +24,31 @@ impl ConnectionShared {
         message: &E,
         options: &CallOptions,
     ) -> Result<(), SendError> {
-        if self.has_channels()
-            && let Some(sending) = self.send_by_channel(message, options)
-        {
-            return sending.await;
-        }
         if self.is_write_due.load(Ordering::Relaxed) {
             self.let_driver_write().await;
         }
         if self.send_fast(message, options) {
             return Ok(());
         }
+        self.send_slow(message, options).await
+    }
+
+    /// The same for a message that is another than most, or has to wait.
+    async fn send_slow<E: Outgoing>(
+        &self,
+        message: &E,
+        options: &CallOptions,
+    ) -> Result<(), SendError> {
+        if self.has_channels()
+            && let Some(sending) = self.send_by_channel(message, options)
+        {
+            return sending.await;
+        }
         if options.ack {
             let delivered = self.deliver(message, options).await;
             return delivered.map_err(|error| match error {
                 CallError::NotSent(error) => error,
+                CallError::Unsupported(unsupported) => SendError::Unsupported(unsupported),
                 error => SendError::NotAcknowledged(Box::new(error)),
             });
         }
@@ -90,26 +100,30 @@ impl ConnectionShared {
         message: &E,
         options: &CallOptions,
     ) -> Result<(), SendError> {
+        if self.send_fast(message, options) {
+            return Ok(());
+        }
         if self.has_channels()
             && let Some(sent) = self.try_send_by_channel(message, options)
         {
             return sent;
         }
-        if self.send_fast(message, options) {
-            return Ok(());
-        }
         self.try_send_outgoing(&OutgoingMessage::new(self, message, options)?)
     }
 
-    /// Sends a one-way message as most are: a bare one, and at once. `false` where it is another or has to wait, and
-    /// nothing has happened.
+    /// Sends a one-way message as most are: a bare one, and at once. `false` where it is another or has to wait, or where
+    /// the connection has channels or encodes bodies, and nothing has happened.
     #[inline]
     fn send_fast<E: Outgoing>(&self, message: &E, options: &CallOptions) -> bool {
         let Some(variant) = message.variant() else {
             return false;
         };
-        if !message.is_bare() || is_droppable(variant.kind) || !self.is_bare(variant, options) {
-            return false;
+        let is_fast = message.is_bare()
+            && !is_droppable(variant.kind)
+            && self.may_be_bare(variant, options)
+            && self.sends_fast.load(Ordering::Relaxed);
+        if !is_fast {
+            return is_slow();
         }
         let len = message.encoded_len();
         let mut state = self.lock();
@@ -215,6 +229,14 @@ impl ConnectionShared {
         })
         .await;
     }
+}
+
+/// What [`send_fast`](ConnectionShared::send_fast) returns of the few. A cold call tells the compiler that they are few: behind so
+/// many conditions it would take the lock for one that is hardly ever taken.
+#[cold]
+#[inline(never)]
+const fn is_slow() -> bool {
+    false
 }
 
 impl ConnectionInner {

@@ -14,9 +14,10 @@ use super::{
     inner::ConnectionInner, metadata::CorrelationIds, signal::Raised,
 };
 use crate::{
-    CloseReason, Dropped, Identity, MemoryUse, Metadata, Status,
+    CloseReason, Dropped, Identity, MemoryUse, Metadata, Status, Unsupported,
     body::Encoding,
     decode_pool::DecodeQueue,
+    dialect::{Carries, Feature},
     settings::Settings,
     sync::{AtomicBool, AtomicU8, AtomicU64, Mutex, MutexGuard, Ordering, lock},
 };
@@ -28,6 +29,8 @@ pub(crate) struct ConnectionShared {
     inner: Mutex<ConnectionInner>,
     /// Whether the session's bodies are plain protobuf, so that nothing needs doing to them before the lock is taken.
     pub(super) is_plain: AtomicBool,
+    /// The same, and no kind goes by a channel: a one-way message without metadata is sent at once.
+    pub(super) sends_fast: AtomicBool,
     /// What a received message may take in memory, by the connection that there was last.
     max_decoded: AtomicU64,
     /// So much waits to be written that the next sender lets the driver write first: what the peer can work on already
@@ -44,6 +47,8 @@ pub(crate) struct ConnectionShared {
     pub(super) clock: Clock,
     pub(super) call_timeout: Duration,
     pub(super) write_timeout: Duration,
+    /// What can be sent, where the peer speaks another dialect.
+    pub(super) carries: Option<&'static Carries>,
     /// Where a message without a correlation id is given one.
     pub(super) correlation_ids: Option<CorrelationIds>,
     budget: Arc<Budget>,
@@ -142,6 +147,7 @@ impl ConnectionShared {
             cancelled_calls: inner.running_calls.cancelled_count(),
             inner: Mutex::new(inner),
             is_plain: AtomicBool::new(true),
+            sends_fast: AtomicBool::new(true),
             max_decoded: AtomicU64::new(u64::MAX),
             is_write_due: AtomicBool::new(false),
             is_backlogged: AtomicBool::new(false),
@@ -150,12 +156,27 @@ impl ConnectionShared {
             clock: Clock::start(),
             call_timeout: settings.call_timeout,
             write_timeout: settings.write_timeout,
+            carries: None,
             correlation_ids: settings.correlation_ids.then(CorrelationIds::new),
             budget: Arc::clone(&settings.budget),
             channel_kinds: AtomicU8::new(0),
             role: OnceLock::new(),
             decode_queue: OnceLock::new(),
         }
+    }
+
+    /// A connection to a peer of another dialect. No message takes the fast path, which looks at nothing.
+    pub(crate) fn carrying(mut self, carries: &'static Carries) -> Self {
+        self.carries = Some(carries);
+        self.is_plain = AtomicBool::new(false);
+        self.sends_fast = AtomicBool::new(false);
+        self
+    }
+
+    /// Refuses what the dialect of the peer lacks.
+    pub(super) fn check_carried(&self, feature: Feature) -> Result<(), Unsupported> {
+        self.carries
+            .map_or(Ok(()), |carries| carries.check(feature))
     }
 
     /// Where bodies of the peer are read that would hold up this thread.
@@ -255,8 +276,9 @@ impl ConnectionShared {
         state.session = Some(session);
         self.max_decoded
             .store(encoding.max_decoded(), Ordering::Relaxed);
-        self.is_plain
-            .store(encoding.is_identity(), Ordering::Relaxed);
+        let is_plain = encoding.is_identity() && self.carries.is_none();
+        self.is_plain.store(is_plain, Ordering::Relaxed);
+        self.note_sends_fast();
         state.encoding = encoding;
     }
 

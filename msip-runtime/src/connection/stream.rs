@@ -21,7 +21,7 @@ use super::{
     recv_stream::{RecvStream, Taken},
     send_stream::StreamTarget,
 };
-use crate::{CallError, CallOptions, SendError, Variant, body::Encoding};
+use crate::{CallError, CallOptions, SendError, Variant, body::Encoding, dialect::Feature};
 use msip_session::{InboundSlot, StreamSide, Token, wire::Topic};
 
 /// The answers to a call, as they come.
@@ -64,6 +64,7 @@ impl ConnectionShared {
         opening: Opening<'_, E>,
         options: &CallOptions,
     ) -> Result<Answers, CallError> {
+        self.check_carried(Feature::Streams)?;
         let outgoing = match opening {
             Opening::Request(request) => OutgoingMessage::new(self, request, options)?,
             Opening::Stream(variant, topic) => {

@@ -12,8 +12,11 @@ use super::{
     reply_slot::ReplySlot,
     subscription_table::{Asked, RefusedSubscription, SubscribeAsk, Subscriptions},
 };
-use crate::{CallError, Status};
-use msip_session::{Outcome, SubscribeReply};
+use crate::{
+    CallError, MsgKind, Status, Unsupported,
+    dialect::{Carries, Feature},
+};
+use msip_session::{Outcome, SubscribeReply, wire};
 
 impl ConnectionShared {
     /// Asks the server, which is to be a broker, and waits for its answer, for `limit` at most. Returns the body of that.
@@ -22,6 +25,9 @@ impl ConnectionShared {
         ask: &SubscribeAsk,
         limit: Option<Duration>,
     ) -> Result<Bytes, CallError> {
+        if let Some(carries) = self.carries {
+            check_subscription(carries, ask)?;
+        }
         let limit = limit.unwrap_or(self.call_timeout);
         let attempt =
             |state: &mut ConnectionInner, deadline: Deadline| state.ask_subscribe(ask, deadline.at);
@@ -140,6 +146,25 @@ impl ConnectionInner {
     pub(crate) fn take_refused_subscription(&mut self) -> Option<RefusedSubscription> {
         self.subscriptions.as_mut()?.refused.pop()
     }
+}
+
+/// Refuses what a dialect lacks.
+fn check_subscription(carries: &Carries, ask: &SubscribeAsk) -> Result<(), Unsupported> {
+    if ask.kind == MsgKind::Command {
+        carries.check(Feature::Grants)?;
+    }
+    if let Some(subscribe) = &ask.subscribe {
+        if !subscribe.group.is_empty() {
+            carries.check(Feature::Groups)?;
+        }
+        let is_typed = !subscribe.protocol.is_empty()
+            || subscribe.by_peer
+            || subscribe.schema_rule != wire::SchemaRule::Unspecified as i32;
+        if is_typed {
+            carries.check(Feature::SubscribedProtocols)?;
+        }
+    }
+    carries.check_filter(&ask.topic)
 }
 
 /// The side of a broker.

@@ -56,6 +56,7 @@ impl ConnectionShared {
         let none = KindSet::default();
         let all = kinds.iter().fold(none, |all, kinds| all.and(*kinds));
         self.channel_kinds.store(all.to_byte(), Ordering::Relaxed);
+        self.note_sends_fast();
     }
 
     /// A channel is there; the connection that it had before, where there is one, is closed.
@@ -149,6 +150,12 @@ impl ConnectionShared {
     #[inline]
     pub(super) fn has_channels(&self) -> bool {
         self.channel_kinds.load(Ordering::Relaxed) != 0
+    }
+
+    /// Notes whether one-way messages are sent without a look at the channels.
+    pub(super) fn note_sends_fast(&self) {
+        let sends_fast = self.is_plain.load(Ordering::Relaxed) && !self.has_channels();
+        self.sends_fast.store(sends_fast, Ordering::Relaxed);
     }
 
     /// Whether messages of this kind go by a channel.

@@ -33,6 +33,9 @@ pub(crate) trait ClientEndpoint: Send + Sync {
         let _ = topic;
     }
 
+    /// The broker has ended the subscription to the topic.
+    fn ended(&self);
+
     /// What a service is told that asks for the schema of the client.
     fn schema(&self) -> &Arc<OwnSchema>;
 }

@@ -300,8 +300,23 @@ impl Table {
                     }
                 }
             }
+            Some(server_to_client::Message::SubscriptionEndedInd(ended)) => {
+                self.subscription_ended(&ended.topic);
+            }
             _ => {}
         }
+    }
+
+    fn subscription_ended(&self, filter: &str) {
+        for (_, endpoint) in self.endpoints.all() {
+            if let Endpoint::Client(client) = endpoint
+                && client.topic() == filter
+            {
+                client.ended();
+            }
+        }
+        let text = "the broker has ended the subscription";
+        self.refused(filter, &Status::new(Code::PermissionDenied, text));
     }
 
     fn presence(&mut self, about: &PresenceInd) {
@@ -425,9 +440,8 @@ impl Table {
     pub(super) fn refused(&self, filter: &str, status: &Status) {
         let topic = filter.strip_suffix("/$in");
         for (_, endpoint) in self.endpoints.all() {
-            match (endpoint, topic) {
-                (Endpoint::Service(service), Some(topic)) => service.refused(topic, status),
-                _ => {}
+            if let (Endpoint::Service(service), Some(topic)) = (endpoint, topic) {
+                service.refused(topic, status);
             }
         }
     }

@@ -19,9 +19,6 @@ pub(crate) enum TopicFilterError {
     /// A wildcard stands where none may.
     #[error("`{0}` is no level: `+` is a level of its own, and `#` the last one")]
     Wildcard(String),
-    /// A client speaks at one topic.
-    #[error("`{0}` names many topics: a client speaks at one")]
-    Many(String),
 }
 
 impl TopicFilter {
@@ -41,16 +38,6 @@ impl TopicFilter {
             }
         }
         Ok(Self(text.to_owned()))
-    }
-
-    /// One topic.
-    pub(crate) fn literal(text: &str) -> Result<Self, TopicFilterError> {
-        let filter = Self::new(text)?;
-        if filter.is_literal() {
-            Ok(filter)
-        } else {
-            Err(TopicFilterError::Many(text.to_owned()))
-        }
     }
 
     pub(crate) fn as_str(&self) -> &str {
@@ -104,7 +91,7 @@ mod tests {
         ] {
             assert_eq!(TopicFilter::new(text), Err(error), "{text}");
         }
-        assert!(TopicFilter::literal("a/+").is_err());
-        assert!(TopicFilter::literal("a/b").unwrap().is_literal());
+        assert!(!TopicFilter::new("a/+").unwrap().is_literal());
+        assert!(TopicFilter::new("a/b").unwrap().is_literal());
     }
 }

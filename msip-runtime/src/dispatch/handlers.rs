@@ -381,11 +381,14 @@ where
     #[cold]
     fn told(&mut self, incoming: Incoming) {
         let said = broker::ServerToClient::decode(incoming.body);
-        if let Ok(broker::ServerToClient {
-            message: Some(broker::server_to_client::Message::TopicInd(spoken)),
-        }) = said
-        {
-            D::topic_speaks(&self.context, &spoken);
+        match said.map(|said| said.message) {
+            Ok(Some(broker::server_to_client::Message::TopicInd(spoken))) => {
+                D::topic_speaks(&self.context, &spoken);
+            }
+            Ok(Some(broker::server_to_client::Message::SubscriptionEndedInd(ended))) => {
+                D::subscription_ended(&self.context, &ended.topic);
+            }
+            _ => {}
         }
         self.receiver.handled(incoming.payload_len);
         if let ReplyTo::Delivery { id, urgent } = incoming.reply {

@@ -54,6 +54,11 @@ pub(crate) trait Dispatch: Send + Sync + 'static {
         let _ = (context, spoken);
     }
 
+    /// A broker has ended the subscription to a topic.
+    fn subscription_ended(context: &Self::Context, topic: &str) {
+        let _ = (context, topic);
+    }
+
     /// The client that a server's context is of.
     fn peer(_: &Self::Context) -> Option<Arc<dyn RemotePeer>> {
         None

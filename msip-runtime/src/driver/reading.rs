@@ -206,29 +206,9 @@ impl Received {
             if self.handle_fast(state, frame, batch.len(), handled) {
                 continue;
             }
-            let Some(session) = state.session() else {
+            outcome = self.handle_slow(state, frame, batch, now, handled);
+            if outcome.is_err() {
                 break;
-            };
-            if let Some(topic_len) = session.handle_topic(frame) {
-                let bare = BareMessage::with_topic(frame, topic_len);
-                if state.is_told(bare, batch.memory()) {
-                    self.pass_on(bare.to_incoming(batch.memory()), batch, handled);
-                } else {
-                    handled.add_bare(bare, batch.len());
-                }
-                continue;
-            }
-            let event = match session.handle_frame(frame.to_frame(), now) {
-                Ok(event) => event,
-                Err(fault) => {
-                    outcome = Err(fault);
-                    break;
-                }
-            };
-            // It may be about the exchange whose items were received before it.
-            state.hand_over(&mut self.items);
-            if let Some(event) = event {
-                self.handle_event(state, event, batch, handled);
             }
         }
         state.hand_over(&mut self.items);
@@ -236,6 +216,37 @@ impl Received {
             state.capacity_freed();
         }
         outcome
+    }
+
+    /// Handles a frame of any kind. By itself, so that the loop that handles most of them stays short.
+    #[inline(never)]
+    fn handle_slow(
+        &mut self,
+        state: &mut ConnectionInner,
+        frame: FrameRef<'_>,
+        batch: &FrameBatch,
+        now: Duration,
+        handled: &mut Handled,
+    ) -> Result<(), Fault> {
+        let Some(session) = state.session() else {
+            return Ok(());
+        };
+        if let Some(topic_len) = session.handle_topic(frame) {
+            let bare = BareMessage::with_topic(frame, topic_len);
+            if state.is_told(bare, batch.memory()) {
+                self.pass_on(bare.to_incoming(batch.memory()), batch, handled);
+            } else {
+                handled.add_bare(bare, batch.len());
+            }
+            return Ok(());
+        }
+        let event = session.handle_frame(frame.to_frame(), now)?;
+        // It may be about the exchange whose items were received before it.
+        state.hand_over(&mut self.items);
+        if let Some(event) = event {
+            self.handle_event(state, event, batch, handled);
+        }
+        Ok(())
     }
 
     /// Handles a frame as most are. `false` where it is another, and nothing has happened.
@@ -284,6 +295,7 @@ impl Received {
     }
 
     /// Hands all messages to the handlers.
+    #[inline]
     pub(super) fn hand_over(&mut self, inbox: &Inbox) {
         if !self.messages.is_empty() {
             inbox.extend(&mut self.messages);

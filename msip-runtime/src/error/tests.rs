@@ -59,6 +59,13 @@ fn status() -> Status {
     Status::not_found("no such room")
 }
 
+fn unsupported() -> Unsupported {
+    Unsupported {
+        dialect: "MIP",
+        what: "calls",
+    }
+}
+
 fn text() -> String {
     "a b".to_owned()
 }
@@ -135,6 +142,7 @@ fn url_errors() -> Vec<UrlError> {
         UrlError::Credentials => UrlError::Credentials,
         UrlError::BadTopic { .. } => UrlError::BadTopic { topic: text() },
         UrlError::Topic { .. } => UrlError::Topic { topic: text() },
+        UrlError::NoTopic => UrlError::NoTopic,
         UrlError::NotSpokenAt { .. } => UrlError::NotSpokenAt { topic: text(), reason: text() },
         UrlError::DatagramsOnly => UrlError::DatagramsOnly,
         UrlError::Fragment => UrlError::Fragment,
@@ -162,6 +170,7 @@ fn send_errors() -> Vec<SendError> {
         SendError::NotAcknowledged(_) => SendError::NotAcknowledged(Box::new(acknowledgment)),
         SendError::Refused(_) => SendError::Refused(status()),
         SendError::Metadata(_) => SendError::Metadata(MetadataError::EmptyName),
+        SendError::Unsupported(_) => SendError::Unsupported(unsupported()),
         SendError::NoTime { .. } => SendError::NoTime { timeout: Duration::ZERO },
     }
 }
@@ -171,6 +180,7 @@ fn call_errors() -> Vec<CallError> {
         CallError::Status(_) => CallError::Status(status()),
         CallError::DeadlineExceeded { .. } => CallError::DeadlineExceeded { timeout: SECOND },
         CallError::NotSent(_) => CallError::NotSent(SendError::Full),
+        CallError::Unsupported(_) => CallError::Unsupported(unsupported()),
         CallError::NotReceived => CallError::NotReceived,
         CallError::NotAccepted => CallError::NotAccepted,
         CallError::ConnectionLost => CallError::ConnectionLost,
@@ -243,6 +253,7 @@ fn connect_errors() -> Vec<ConnectError> {
         ConnectError::TimedOut { .. } => ConnectError::TimedOut { url: url(), timeout: SECOND },
         ConnectError::Refused { .. } => ConnectError::Refused { url: url(), status: status() },
         ConnectError::TopicRefused { .. } => ConnectError::TopicRefused { url: url(), topic: text(), status: status() },
+        ConnectError::TopicInUse { .. } => ConnectError::TopicInUse { topic: text() },
         ConnectError::NoBroker { .. } => ConnectError::NoBroker { url: url(), topic: text() },
         ConnectError::NoTopic { .. } => ConnectError::NoTopic { url: url(), protocol: text() },
         ConnectError::MipPeer { .. } => ConnectError::MipPeer { url: url() },
@@ -254,6 +265,8 @@ fn connect_errors() -> Vec<ConnectError> {
         ConnectError::Credential { .. } => ConnectError::Credential { source: source() },
         ConnectError::CredentialTooLarge { .. } => ConnectError::CredentialTooLarge { len: 2, max: 1 },
         ConnectError::NoAddress { .. } => ConnectError::NoAddress { failures },
+        ConnectError::Unsupported(_) => ConnectError::Unsupported(unsupported()),
+        ConnectError::Dialect { .. } => ConnectError::Dialect { url: "mip://127.0.0.1:9000".into(), dialect: "MIP", rule: "what came is no frame".into() },
         ConnectError::Closed => ConnectError::Closed,
     }
 }

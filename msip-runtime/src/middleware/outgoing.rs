@@ -93,6 +93,7 @@ async fn one_way<'a, E: Envelope>(
     let sent = origin.stack.run(&mut exchange, &mut end).await;
     sent.map_err(|error| match error {
         CallError::NotSent(error) => error,
+        CallError::Unsupported(unsupported) => SendError::Unsupported(unsupported),
         error if shape == Shape::Delivery => SendError::NotAcknowledged(Box::new(error)),
         // A one-way message has no answer: only a middleware can fail it so.
         error => SendError::Refused(error.into()),

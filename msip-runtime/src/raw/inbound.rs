@@ -7,16 +7,23 @@ use std::{
 };
 
 use bytes::Bytes;
+use prost::Message as _;
 
 use super::{
-    SubscribeRequest, UntypedExchange, UntypedMessage,
+    Reply, SubscribeRequest, UntypedExchange, UntypedMessage,
     readiness::{Readiness, Waiting},
 };
 use crate::{
     DisconnectReason, MsgKind, Status, Variant,
     service::{Received, Receiver, SubscriptionEvent},
 };
-use msip_session::{BareMessage, wire::Credit};
+use msip_session::{
+    BareMessage,
+    wire::{
+        Credit,
+        broker::{self, ServerToClient, server_to_client},
+    },
+};
 
 /// What one session receives, in order.
 ///
@@ -59,7 +66,8 @@ pub enum Event<'a> {
     Subscribe(SubscribeRequest),
     /// A client revokes that.
     Unsubscribe(SubscribeRequest),
-    /// A broker has refused a subscription that this client had, and made again in a new session.
+    /// A broker has ended a subscription of this client, since it may not hear that any longer, or has refused it when it was made
+    /// again in a new session.
     SubscriptionLost {
         /// The topic, or the filter of topics.
         topic: String,
@@ -85,6 +93,19 @@ enum Next {
     Disconnected(DisconnectReason),
 }
 
+/// The topic of a subscription that a broker says it has ended, where a message says so.
+fn subscription_ended(exchange: &UntypedExchange) -> Option<String> {
+    let message = &exchange.message;
+    if message.topic() != broker::TOPIC || !matches!(exchange.reply, Reply::Nobody) {
+        return None;
+    }
+    let said = ServerToClient::decode(message.body().ok()?).ok()?;
+    match said.message? {
+        server_to_client::Message::SubscriptionEndedInd(ended) => Some(ended.topic),
+        _ => None,
+    }
+}
+
 impl Inbound {
     pub(super) fn new(receiver: Receiver<UntypedMessage>, readiness: Option<Readiness>) -> Self {
         Self {
@@ -104,7 +125,13 @@ impl Inbound {
         let next = poll_fn(|task| self.poll(task)).await?;
         Some(match next {
             Next::Messages => Event::Messages(self.take_messages()),
-            Next::Exchange(exchange) => Event::Exchange(exchange),
+            Next::Exchange(exchange) => match subscription_ended(&exchange) {
+                Some(topic) => Event::SubscriptionLost {
+                    topic,
+                    status: Status::permission_denied("what allowed it was withdrawn"),
+                },
+                None => Event::Exchange(exchange),
+            },
             Next::Subscription(event) => self.subscription(*event),
             Next::Connected => Event::Connected,
             Next::Disconnected(reason) => Event::Disconnected(reason),

@@ -21,7 +21,7 @@ pub use handle::{Handle, UntypedPeer};
 pub use inbound::{Event, Inbound, MessageRef, Messages};
 pub use message::UntypedMessage;
 pub use relay::relay;
-pub use responder::{Acknowledgment, Responder};
+pub use responder::{Acknowledgment, Forwarded, Responder};
 pub use responses::{Requests, Responses};
 pub use sender::UntypedSender;
 pub use service::{Service, Untyped};

@@ -58,7 +58,8 @@ impl Responder {
         items: impl Stream<Item = Result<UntypedMessage, Status>> + Send + 'static,
     ) {
         let cancellation = self.cancellation();
-        unless_cancelled(&cancellation, self.0.answer_stream(Box::pin(items), self.1)).await;
+        let _ =
+            unless_cancelled(&cancellation, self.0.answer_stream(Box::pin(items), self.1)).await;
     }
 
     /// Passes on the outcome of another call: its one answer, its stream of answers with their credit, or its error, with
@@ -72,10 +73,33 @@ impl Responder {
         self,
         responses: impl Future<Output = Result<Responses, CallError>> + Send,
     ) {
+        if let Forwarded::Another(responder, error) =
+            self.forward_unless(responses, |_| false).await
+        {
+            responder.fail(&error.into());
+        }
+    }
+
+    /// The same, but where the other call ends by an error that is `another` one's turn before it has answered anything, it is
+    /// still to be answered, and comes back with that error.
+    ///
+    /// # Cancel safety
+    ///
+    /// As [`stream`](Self::stream).
+    pub async fn forward_unless(
+        self,
+        responses: impl Future<Output = Result<Responses, CallError>> + Send,
+        another: impl Fn(&CallError) -> bool + Send,
+    ) -> Forwarded {
         let cancellation = self.cancellation();
-        let forwarding = async move {
+        let mut back = None;
+        let forwarding = async {
             let mut responses = match responses.await {
                 Ok(responses) => responses,
+                Err(error) if another(&error) => {
+                    back = Some((self, error));
+                    return;
+                }
                 Err(error) => return self.fail(&error.into()),
             };
             let metadata = ResponseMetadata::new();
@@ -101,13 +125,19 @@ impl Responder {
                         Err(status) => self.fail(&status),
                     }
                 }
+                Some(Err(error)) if another(&error) => back = Some((self, error)),
                 Some(Err(error)) => {
                     self.forward_headers(&metadata);
                     self.fail(&error.into());
                 }
             }
         };
-        unless_cancelled(&cancellation, forwarding).await;
+        let is_done = unless_cancelled(&cancellation, forwarding).await;
+        match back {
+            Some((responder, error)) => Forwarded::Another(responder, error),
+            None if is_done => Forwarded::Answered,
+            None => Forwarded::GivenUp,
+        }
     }
 
     fn forward_headers(&self, from: &ResponseMetadata) {
@@ -127,6 +157,18 @@ impl Responder {
     pub fn cancellation(&self) -> Cancellation {
         self.0.cancellation()
     }
+}
+
+/// What has become of a call whose answer is [passed on](Responder::forward_unless).
+#[derive(Debug)]
+#[must_use = "a responder that is dropped answers with an error"]
+pub enum Forwarded {
+    /// It is answered, with what came or with an error.
+    Answered,
+    /// Nobody waited for the answer any longer.
+    GivenUp,
+    /// It is another one's turn.
+    Another(Responder, CallError),
 }
 
 /// An item that was taken already, and those behind it.
@@ -150,17 +192,17 @@ impl Stream for Chained {
     }
 }
 
-/// Runs some work until its call is cancelled.
-async fn unless_cancelled(cancellation: &Cancellation, work: impl Future<Output = ()>) {
+/// Runs some work until its call is cancelled; `false` where that was first.
+async fn unless_cancelled(cancellation: &Cancellation, work: impl Future<Output = ()>) -> bool {
     let mut work = pin!(work);
     let mut cancelled = pin!(cancellation.cancelled());
     poll_fn(|task| {
         if work.as_mut().poll(task).is_ready() {
-            return Poll::Ready(());
+            return Poll::Ready(true);
         }
-        cancelled.as_mut().poll(task)
+        cancelled.as_mut().poll(task).map(|()| false)
     })
-    .await;
+    .await
 }
 
 /// Acknowledges a delivery, once. Dropped before, it answers with `CANCELLED`.

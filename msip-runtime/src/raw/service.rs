@@ -47,15 +47,27 @@ impl<S: Service> service::SessionService for RawService<S> {
     type Context = UntypedPeer;
     type Answer = UntypedMessage;
 
-    async fn serve(self: Arc<Self>, peer: UntypedPeer, receiver: Receiver<UntypedMessage>) {
+    fn serve(
+        self: Arc<Self>,
+        peer: UntypedPeer,
+        receiver: Receiver<UntypedMessage>,
+    ) -> impl Future<Output = ()> + Send {
         let successor = receiver.successor();
         let inbound = Inbound::new(receiver, self.1.clone());
-        let serving = self.0.serve(peer, inbound);
-        if let Err(panic) = caught(serving).await {
-            log_panic("the service of a session", &panic);
+        // In a box, which goes where it is taken out: a future holds what it is given twice, and there are many of these.
+        let given = Box::new((peer, inbound));
+        async move {
+            let (peer, inbound) = *given;
+            let serving = Box::pin(self.0.serve(peer, inbound));
+            if let Err(panic) = caught(serving).await {
+                log_panic("the service of a session", &panic);
+            }
+            // What comes after a service has returned is discarded: responders answer by themselves.
+            let rest = async {
+                let mut rest = Inbound::new(successor(), None);
+                while rest.next().await.is_some() {}
+            };
+            Box::pin(rest).await;
         }
-        // What comes after a service has returned is discarded: responders answer by themselves.
-        let mut rest = Inbound::new(successor(), None);
-        while rest.next().await.is_some() {}
     }
 }

@@ -27,7 +27,7 @@ use crate::{
 };
 use msip_session::{
     MsgKind,
-    wire::{FrameType, HEADER_LEN, MAGIC, SessionId, VERSION},
+    wire::{FrameType, MAGIC, RawHeader, SessionId, VERSION},
 };
 
 /// Serves whole connections that do not open with an MSIP HELLO, at the listeners of a server; given to
@@ -243,7 +243,9 @@ impl<H: Handoff> BoxHandoff for H {
     }
 
     fn serve(self: Arc<Self>, peer: HandedOff) -> BoxFuture<'static, ()> {
-        Box::pin(async move { Handoff::serve(&*self, peer).await })
+        // In a box, which goes where it is taken out: the future would hold a place for it ever after.
+        let peer = Box::new(peer);
+        Box::pin(async move { Handoff::serve(&*self, *peer).await })
     }
 }
 
@@ -317,14 +319,14 @@ pub(super) fn begins_with_hello(start: &[u8]) -> Option<bool> {
             return Some(false);
         }
     }
-    let [.., l0, l1, l2, l3, _, _, _, _, _, _, _, _] = *start.first_chunk::<HEADER_LEN>()?;
-    let payload_len = u32::from_be_bytes([l0, l1, l2, l3]);
+    let RawHeader { payload_len, .. } = RawHeader::split(start.first_chunk()?);
     Some(usize::try_from(payload_len).is_ok_and(|len| len > SessionId::LEN))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use msip_session::wire::HEADER_LEN;
 
     fn header(frame_type: u16, kind: u16, len: u32) -> Vec<u8> {
         let mut bytes = b"MSIP\x01\x00".to_vec();

@@ -200,6 +200,7 @@ impl Inbox {
 
     /// Adds what has been received, in order, and leaves `received` empty. The caller polls the service next: no task
     /// is woken.
+    #[inline]
     pub(crate) fn extend(&self, received: &mut ReceivedMessages) {
         let mut state = self.lock();
         self.is_awaited.store(false, Ordering::Relaxed);

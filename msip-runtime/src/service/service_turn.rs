@@ -36,8 +36,10 @@ pub(super) struct ServiceTurn {
 impl ServiceTurn {
     #[inline]
     pub(super) fn count_bare(&mut self, message: &BareMessage) {
-        // A payload is shorter than 4 GiB, and a turn is over long before their sum overflows.
-        self.len += message.body_len() + MESSAGE_LEN;
+        // A payload is shorter than 4 GiB, and a turn is over long before their sum overflows. What comes before the body is
+        // little, and not worth taking off.
+        let payload_len = usize::try_from(message.payload_len).unwrap_or(TURN_LEN);
+        self.len += payload_len + MESSAGE_LEN;
     }
 
     pub(super) fn count(&mut self, incoming: &Incoming) {

@@ -31,7 +31,6 @@ impl Address {
     }
 
     /// The same place, by another transport.
-    #[cfg(any(feature = "datagram", feature = "testing", feature = "tls"))]
     pub(super) fn with_scheme(&self, scheme: &'static str) -> Self {
         Self::new(scheme, self.authority.clone(), self.path.clone())
     }

@@ -117,6 +117,11 @@ pub enum UrlError {
         /// The topic.
         topic: String,
     },
+    /// The URL names no topic, where all messages of a schema belong to one.
+    #[error(
+        "the URL names no topic: a client with a schema needs one, write mip://host:port/topic"
+    )]
+    NoTopic,
     /// The URL of a client names a topic at which no client can speak.
     #[error("a client cannot speak at the topic {topic:?}: {reason}")]
     NotSpokenAt {

@@ -1,7 +1,8 @@
 //! Transports: how one peer's bytes reach another, and nothing of what they say.
 //!
 //! A transport connects to addresses of its scheme and listens at them; `tcp`, `unix` and `mem` are here, and `tls`, `quic` and
-//! WebSockets with the features of those names. With the feature `datagram` there is `udp`, which has datagrams alone. To bring another one, give a client a [`Connect`] and a server a [`Listen`], or
+//! WebSockets with the features of those names. With the feature `datagram` there is `udp`, which has datagrams alone. By `mip`, `mip+tls` and `mip+unix` a
+//! client speaks MIP. To bring another one, give a client a [`Connect`] and a server a [`Listen`], or
 //! hand a server single connections by its [`Acceptor`](crate::Acceptor). docs/transports.md says what a stream has to keep to.
 
 mod address;
@@ -11,6 +12,7 @@ mod connection;
 mod connector;
 mod error;
 mod escape;
+mod foreign;
 mod incoming;
 mod lane;
 mod listen;

@@ -1,5 +1,9 @@
 //! The registry of transports, by scheme.
 
+#[cfg(feature = "tls")]
+use super::foreign::MIP_TLS;
+#[cfg(unix)]
+use super::foreign::MIP_UNIX;
 #[cfg(feature = "quic")]
 use super::quic::Quic;
 #[cfg(all(feature = "testing", feature = "tls"))]
@@ -18,7 +22,7 @@ use super::unix::Unix;
 use super::websocket::OVER_TCP;
 #[cfg(all(feature = "tls", feature = "websocket"))]
 use super::websocket::OVER_TLS;
-use super::{Address, memory::Memory, scheme::Transport, tcp::Tcp};
+use super::{Address, foreign::MIP, memory::Memory, scheme::Transport, tcp::Tcp};
 use msip_session::wire::Side;
 
 /// Every transport of this crate.
@@ -37,6 +41,11 @@ static TRANSPORTS: &[&dyn Transport] = &[
     &Quic,
     #[cfg(feature = "datagram")]
     &Udp,
+    &MIP,
+    #[cfg(feature = "tls")]
+    &MIP_TLS,
+    #[cfg(unix)]
+    &MIP_UNIX,
     #[cfg(feature = "testing")]
     &ROUGH_TCP,
     #[cfg(feature = "testing")]
@@ -64,7 +73,7 @@ pub(super) fn schemes() -> String {
 /// What a build of this crate has to have for a scheme that this build may not have.
 pub(super) fn needed_for(scheme: &str) -> Option<&'static str> {
     Some(match scheme {
-        "tls" => "the feature `tls`",
+        "tls" | "mip+tls" => "the feature `tls`",
         "ws" => "the feature `websocket`",
         "wss" => "the features `tls` and `websocket`",
         "quic" => "the feature `quic`",
@@ -89,6 +98,11 @@ pub(super) fn needed_for(scheme: &str) -> Option<&'static str> {
 #[must_use]
 pub fn is_confidential(address: &Address) -> bool {
     find(address.scheme()).is_some_and(|transport| transport.is_confidential(address))
+}
+
+/// What is spoken at an address, where that is not MSIP.
+pub(super) fn dialect(address: &Address) -> Option<&'static str> {
+    find(address.scheme())?.dialect()
 }
 
 /// Whether connections are made by the transport of this scheme, and not datagrams alone sent.

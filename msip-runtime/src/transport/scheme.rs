@@ -13,6 +13,11 @@ pub(crate) trait Transport: Send + Sync {
     /// The scheme of its URLs, in lower case.
     fn scheme(&self) -> &'static str;
 
+    /// What is spoken by it, where that is not MSIP.
+    fn dialect(&self) -> Option<&'static str> {
+        None
+    }
+
     /// Whether the path of a URL is short for the setting `topic`, rather than a part of the address.
     fn path_is_topic(&self) -> bool {
         true

@@ -18,13 +18,16 @@ use msip_session::wire::Side;
 
 /// The TLS transport.
 pub(super) struct Tls {
-    /// The application protocol (ALPN).
+    /// The application protocol (ALPN); empty for none.
     alpn: &'static [u8],
 }
 
 impl Tls {
     /// Of MSIP: docs/protocol.md, "Over TLS".
     pub(super) const MSIP: Self = Self { alpn: b"msip/1" };
+
+    /// Of none: a peer that speaks another dialect need not know ours.
+    pub(super) const UNNAMED: Self = Self { alpn: b"" };
 
     /// Of HTTP, and so of WebSockets.
     #[cfg(feature = "websocket")]

@@ -86,6 +86,11 @@ impl ServiceUrl {
         }
     }
 
+    /// What is spoken there, where that is not MSIP.
+    pub(crate) fn dialect(&self) -> Option<&'static str> {
+        registry::dialect(&self.address)
+    }
+
     /// Refuses a scheme by which no connections are made.
     pub(crate) fn check_streams(&self) -> Result<(), UrlError> {
         if registry::has_streams(self.address.scheme()) {

@@ -19,7 +19,7 @@ use super::{
 use crate::wire::Frame;
 use crate::{
     MsgKind,
-    wire::{Flags, FrameRef, FrameType, HEADER_LEN, Header, Limits, MsgId, RawKind, Side, Topic},
+    wire::{Flags, FrameRef, FrameType, HEADER_LEN, Header, Limits, MsgId, Side, Topic},
 };
 
 /// The kind of a bare frame.
@@ -115,6 +115,7 @@ pub(super) fn topic_of(frame: FrameRef<'_>, side: Side, limits: &Limits) -> Opti
         && kind.known().is_ok()
         && variant != DESCRIBE_VARIANT
         && !topic.is_empty()
+        && len <= MAX_TOPIC
         && u16::from(len) <= limits.max_topic
         && body.len() <= to_usize(limits.max_body)
         && Topic::is_valid(topic);
@@ -165,10 +166,17 @@ pub struct BareMessage {
     pub payload_len: u32,
     /// The member of the envelope that the body is.
     pub variant: u16,
-    kind: RawKind,
-    /// The length of the topic, which is nearly always 0.
-    topic_len: u8,
+    /// The number of its kind, which is a known one.
+    kind: u8,
+    /// How much of the payload comes before the body: the topic, which is nearly always empty, and its length.
+    prefix_len: u8,
 }
+
+/// What the length of a topic takes, and so the prefix where there is none.
+const NO_TOPIC_LEN: u8 = 2;
+
+/// The longest topic of a bare message.
+const MAX_TOPIC: u8 = u8::MAX - NO_TOPIC_LEN;
 
 impl BareMessage {
     /// The message in a frame that [`Session::handle_fast`](super::Session::handle_fast) has accepted; `call` is the slot
@@ -181,8 +189,9 @@ impl BareMessage {
             call,
             payload_len: frame.header.payload_len,
             variant: frame.header.variant,
-            kind: frame.header.kind,
-            topic_len: 0,
+            // The known ones are below 256.
+            kind: frame.header.kind.number().to_le_bytes()[0],
+            prefix_len: NO_TOPIC_LEN,
         }
     }
 
@@ -191,7 +200,7 @@ impl BareMessage {
     #[must_use]
     pub fn with_topic(frame: FrameRef<'_>, topic_len: u8) -> Self {
         Self {
-            topic_len,
+            prefix_len: NO_TOPIC_LEN.saturating_add(topic_len),
             ..Self::new(frame, None)
         }
     }
@@ -201,22 +210,20 @@ impl BareMessage {
     #[must_use]
     pub fn kind(&self) -> MsgKind {
         // A frame of an unknown kind is not bare, so the default is never taken.
-        self.kind.known().unwrap_or(MsgKind::Event)
+        MsgKind::from_number(self.kind.into()).unwrap_or(MsgKind::Event)
     }
 
     /// Where the body is in the memory that the frame was read into.
     #[inline]
     pub fn body(&self) -> Range<usize> {
-        let prefix_len = NO_TOPIC.len() + usize::from(self.topic_len);
-        self.start + prefix_len..self.start + to_usize(self.payload_len)
+        self.start + usize::from(self.prefix_len)..self.start + to_usize(self.payload_len)
     }
 
     /// Where its topic is in the memory that the frame was read into.
     #[inline]
     #[must_use]
     pub fn topic(&self) -> Range<usize> {
-        let start = self.start + NO_TOPIC.len();
-        start..start + usize::from(self.topic_len)
+        self.start + NO_TOPIC.len()..self.start + usize::from(self.prefix_len)
     }
 
     /// Where the whole frame is in the memory that it was read into.
@@ -231,13 +238,13 @@ impl BareMessage {
     #[must_use]
     pub fn body_len(&self) -> usize {
         // A frame whose payload is shorter is not bare.
-        to_usize(self.payload_len).saturating_sub(NO_TOPIC.len() + usize::from(self.topic_len))
+        to_usize(self.payload_len).saturating_sub(self.prefix_len.into())
     }
 
     /// Its topic, sharing this memory, which the frame was read into.
     #[must_use]
     pub fn to_topic(self, memory: &Bytes) -> Topic {
-        if self.topic_len == 0 {
+        if self.prefix_len == NO_TOPIC_LEN {
             return Topic::EMPTY;
         }
         let topic = memory.get(self.topic()).unwrap_or_default();

@@ -66,11 +66,15 @@ impl Datagrams {
     }
 
     /// What waits to be sent, in bytes.
+    #[cold]
+    #[inline(never)]
     pub(super) fn held_to_send(&self) -> usize {
         self.cost
     }
 
     /// What waits for its handlers, at most.
+    #[cold]
+    #[inline(never)]
     pub(super) fn held_received(&self) -> usize {
         let unhandled = usize::try_from(self.unhandled).unwrap_or(usize::MAX);
         unhandled.saturating_mul(self.longest)

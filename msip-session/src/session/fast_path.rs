@@ -87,6 +87,32 @@ impl Session {
         body_len: usize,
         encode: impl FnOnce(&mut Vec<u8>),
     ) -> bool {
+        match head.topic {
+            None => self.send_bare(head, Prefix::NoTopic, body_len, encode),
+            Some(topic) => self.send_to_topic(head, topic, body_len, encode),
+        }
+    }
+
+    /// By itself, so that what most messages take stays short.
+    #[inline(never)]
+    fn send_to_topic(
+        &mut self,
+        head: &BareHead<'_>,
+        topic: &Topic,
+        body_len: usize,
+        encode: impl FnOnce(&mut Vec<u8>),
+    ) -> bool {
+        self.send_bare(head, Prefix::Topic(topic), body_len, encode)
+    }
+
+    #[inline(always)]
+    fn send_bare(
+        &mut self,
+        head: &BareHead<'_>,
+        prefix: Prefix<'_>,
+        body_len: usize,
+        encode: impl FnOnce(&mut Vec<u8>),
+    ) -> bool {
         let can_send = self.can_send(body_len)
             && self.send_window.is_open()
             && self.droppable_queue.is_empty();
@@ -98,10 +124,10 @@ impl Session {
             frame_type: FrameType::opening(self.config.side),
             kind: head.kind.into(),
             variant: head.variant,
-            payload_len: announced_len(body_len + Prefix::topic_len(head.topic)),
+            payload_len: announced_len(body_len + prefix.bare_len()),
             msg_id: self.outbound.next_id(),
         };
-        let (payload_len, _) = push_bare(&mut self.outgoing, &header, head.topic, encode);
+        let (payload_len, _) = push_bare(&mut self.outgoing, &header, prefix, encode);
         self.send_window.spend(payload_len);
         true
     }
@@ -119,6 +145,34 @@ impl Session {
         body_len: usize,
         encode: impl FnOnce(&mut Vec<u8>),
     ) -> Option<Slot> {
+        match head.topic {
+            None => self.call_bare(head, Prefix::NoTopic, (token, deadline), body_len, encode),
+            Some(topic) => self.call_at_topic(head, topic, (token, deadline), body_len, encode),
+        }
+    }
+
+    /// By itself, so that what most calls take stays short.
+    #[inline(never)]
+    fn call_at_topic(
+        &mut self,
+        head: &BareHead<'_>,
+        topic: &Topic,
+        call: (Token, Duration),
+        body_len: usize,
+        encode: impl FnOnce(&mut Vec<u8>),
+    ) -> Option<Slot> {
+        self.call_bare(head, Prefix::Topic(topic), call, body_len, encode)
+    }
+
+    #[inline(always)]
+    fn call_bare(
+        &mut self,
+        head: &BareHead<'_>,
+        prefix: Prefix<'_>,
+        (token, deadline): (Token, Duration),
+        body_len: usize,
+        encode: impl FnOnce(&mut Vec<u8>),
+    ) -> Option<Slot> {
         let can_call = self.can_send(body_len)
             && self.outbound.can_call()
             && self.has_request_capacity()
@@ -132,10 +186,10 @@ impl Session {
             frame_type: FrameType::opening(self.config.side),
             kind: head.kind.into(),
             variant: head.variant,
-            payload_len: announced_len(body_len + Prefix::topic_len(head.topic)),
+            payload_len: announced_len(body_len + prefix.bare_len()),
             msg_id: vacant.id(),
         };
-        let (_, position) = push_bare(&mut self.outgoing, &header, head.topic, encode);
+        let (_, position) = push_bare(&mut self.outgoing, &header, prefix, encode);
         let opening = Opening {
             variant: head.variant,
             token,
@@ -153,12 +207,12 @@ impl Session {
 fn push_bare(
     outgoing: &mut OutgoingQueue,
     header: &Header,
-    topic: Option<&Topic>,
+    prefix: Prefix<'_>,
     encode: impl FnOnce(&mut Vec<u8>),
 ) -> (usize, Position) {
     let mut payload_len = 0;
     let position = outgoing.push(Priority::Normal, |buffer| {
-        payload_len = write_frame(buffer, header, Prefix::of_topic(topic), encode);
+        payload_len = write_frame(buffer, header, prefix, encode);
     });
     (payload_len, position)
 }

@@ -47,6 +47,15 @@ impl<'a> Prefix<'a> {
         NO_TOPIC.len() + topic.map_or(0, Topic::len)
     }
 
+    /// The length of what it writes where it is at most a topic, in bytes.
+    #[inline]
+    pub(super) fn bare_len(self) -> usize {
+        match self {
+            Self::Topic(topic) => NO_TOPIC.len() + topic.len(),
+            _ => NO_TOPIC.len(),
+        }
+    }
+
     fn write(self, buffer: &mut Vec<u8>) {
         match self {
             Self::None => {}

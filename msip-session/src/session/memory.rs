@@ -199,15 +199,15 @@ impl Session {
 
     #[inline]
     fn held_to_send(&self) -> usize {
-        self.outgoing.cost()
+        let held = self.outgoing.cost()
             + self.droppable_queue.cost()
             + self.resend_queue.cost()
             + self.outbound.kept_cost()
-            + self.ended_calls.kept_cost()
-            + self
-                .datagrams
-                .as_ref()
-                .map_or(0, |datagrams| datagrams.held_to_send())
+            + self.ended_calls.kept_cost();
+        match &self.datagrams {
+            None => held,
+            Some(datagrams) => held + datagrams.held_to_send(),
+        }
     }
 
     #[inline]
@@ -217,15 +217,14 @@ impl Session {
 
     #[inline]
     fn held_unhandled(&self) -> usize {
-        let datagrams = self
-            .datagrams
-            .as_ref()
-            .map_or(0, |datagrams| datagrams.held_received());
-        self.unhandled.cost()
+        let held = self.unhandled.cost()
             + self.decoded_message
             + self.inbound.cost()
-            + self.streams.unread()
-            + datagrams
+            + self.streams.unread();
+        match &self.datagrams {
+            None => held,
+            Some(datagrams) => held + datagrams.held_received(),
+        }
     }
 
     /// What is held, reported or not.

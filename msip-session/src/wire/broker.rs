@@ -2,5 +2,8 @@
 //!
 //! After a change of the `.proto`: `MSIP_UPDATE=1 cargo test -p msip-tests --test agreement`.
 
+/// Where a broker tells a client something that belongs to no topic of its own.
+pub const TOPIC: &str = "$broker";
+
 // Not a module file: what is generated is not formatted again.
 include!("generated/msip.broker.v1.rs");

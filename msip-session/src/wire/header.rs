@@ -16,6 +16,128 @@ pub const MAGIC: [u8; 4] = *b"MSIP";
 /// The version of the protocol, the fifth byte of every frame.
 pub const VERSION: u8 = 1;
 
+/// The fields of a header as its bytes have them, with nothing checked: what MIP and MSIP have in common
+/// (docs/protocol.md, "Header"). [`Header`] is what a valid one means in the MSIP dialect.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RawHeader {
+    /// [`MAGIC`] where this is a header.
+    pub magic: [u8; 4],
+    /// [`VERSION`] where this version can read it.
+    pub version: u8,
+    /// The bits of its flags.
+    pub flags: u8,
+    /// The number of the frame's type.
+    pub frame_type: u16,
+    /// The number of its kind.
+    pub kind: u16,
+    /// The number of its variant, a field that MIP calls reserved.
+    pub variant: u16,
+    /// How many bytes follow the header.
+    pub payload_len: u32,
+    /// The number of its message id.
+    pub msg_id: u64,
+}
+
+impl RawHeader {
+    /// A header without flags, kind, variant and payload.
+    pub const fn new(frame_type: FrameType, msg_id: u64) -> Self {
+        Self {
+            magic: MAGIC,
+            version: VERSION,
+            flags: 0,
+            frame_type: frame_type.number(),
+            kind: 0,
+            variant: 0,
+            payload_len: 0,
+            msg_id,
+        }
+    }
+
+    /// Whether the bytes are those of a header of this version, as far as magic and version tell.
+    pub fn is_frame(&self) -> bool {
+        self.magic == MAGIC && self.version == VERSION
+    }
+
+    /// Splits the bytes into fields.
+    #[inline(always)]
+    pub const fn split(bytes: &[u8; HEADER_LEN]) -> Self {
+        // A pattern instead of indices: that the parts fit is checked when this is compiled.
+        let [
+            m0,
+            m1,
+            m2,
+            m3,
+            version,
+            flags,
+            t0,
+            t1,
+            k0,
+            k1,
+            v0,
+            v1,
+            l0,
+            l1,
+            l2,
+            l3,
+            i0,
+            i1,
+            i2,
+            i3,
+            i4,
+            i5,
+            i6,
+            i7,
+        ] = *bytes;
+        Self {
+            magic: [m0, m1, m2, m3],
+            version,
+            flags,
+            frame_type: u16::from_be_bytes([t0, t1]),
+            kind: u16::from_be_bytes([k0, k1]),
+            variant: u16::from_be_bytes([v0, v1]),
+            payload_len: u32::from_be_bytes([l0, l1, l2, l3]),
+            msg_id: u64::from_be_bytes([i0, i1, i2, i3, i4, i5, i6, i7]),
+        }
+    }
+
+    /// The bytes of these fields.
+    #[inline(always)]
+    pub const fn join(&self) -> [u8; HEADER_LEN] {
+        let [m0, m1, m2, m3] = self.magic;
+        let [t0, t1] = self.frame_type.to_be_bytes();
+        let [k0, k1] = self.kind.to_be_bytes();
+        let [v0, v1] = self.variant.to_be_bytes();
+        let [l0, l1, l2, l3] = self.payload_len.to_be_bytes();
+        let [i0, i1, i2, i3, i4, i5, i6, i7] = self.msg_id.to_be_bytes();
+        [
+            m0,
+            m1,
+            m2,
+            m3,
+            self.version,
+            self.flags,
+            t0,
+            t1,
+            k0,
+            k1,
+            v0,
+            v1,
+            l0,
+            l1,
+            l2,
+            l3,
+            i0,
+            i1,
+            i2,
+            i3,
+            i4,
+            i5,
+            i6,
+            i7,
+        ]
+    }
+}
+
 /// A header that is valid as far as a header alone can be (docs/protocol.md, "Header").
 ///
 /// Its kind may be one that this version does not know: such a message is answered, and the connection continues.
@@ -56,51 +178,23 @@ impl Header {
     /// each of them ends the connection.
     #[inline]
     pub fn parse(bytes: &[u8; HEADER_LEN]) -> Result<Self, HeaderError> {
-        // A pattern instead of indices: that the parts fit is checked when this is compiled.
-        let [
-            m0,
-            m1,
-            m2,
-            m3,
-            version,
-            flags,
-            t0,
-            t1,
-            k0,
-            k1,
-            v0,
-            v1,
-            l0,
-            l1,
-            l2,
-            l3,
-            i0,
-            i1,
-            i2,
-            i3,
-            i4,
-            i5,
-            i6,
-            i7,
-        ] = *bytes;
-        let magic = [m0, m1, m2, m3];
-        if magic != MAGIC {
-            Self::check_magic(&magic)?;
+        let raw = RawHeader::split(bytes);
+        if raw.magic != MAGIC {
+            Self::check_magic(&raw.magic)?;
         }
-        if version != VERSION {
-            return Err(HeaderError::UnsupportedVersion(version));
+        if raw.version != VERSION {
+            return Err(HeaderError::UnsupportedVersion(raw.version));
         }
-        let flags = Flags::from_bits(flags).ok_or(HeaderError::UnknownFlags(flags))?;
-        let frame_type = u16::from_be_bytes([t0, t1]);
-        let frame_type =
-            FrameType::from_number(frame_type).ok_or(HeaderError::UnknownFrameType(frame_type))?;
+        let flags = Flags::from_bits(raw.flags).ok_or(HeaderError::UnknownFlags(raw.flags))?;
+        let frame_type = FrameType::from_number(raw.frame_type)
+            .ok_or(HeaderError::UnknownFrameType(raw.frame_type))?;
         Ok(Self {
             flags,
             frame_type,
-            kind: RawKind::new(u16::from_be_bytes([k0, k1])),
-            variant: u16::from_be_bytes([v0, v1]),
-            payload_len: u32::from_be_bytes([l0, l1, l2, l3]),
-            msg_id: MsgId::new(u64::from_be_bytes([i0, i1, i2, i3, i4, i5, i6, i7])),
+            kind: RawKind::new(raw.kind),
+            variant: raw.variant,
+            payload_len: raw.payload_len,
+            msg_id: MsgId::new(raw.msg_id),
         })
     }
 
@@ -123,38 +217,17 @@ impl Header {
     /// Writes the header.
     #[inline]
     pub fn encode(&self) -> [u8; HEADER_LEN] {
-        let [m0, m1, m2, m3] = MAGIC;
-        let [t0, t1] = self.frame_type.number().to_be_bytes();
-        let [k0, k1] = self.kind.number().to_be_bytes();
-        let [v0, v1] = self.variant.to_be_bytes();
-        let [l0, l1, l2, l3] = self.payload_len.to_be_bytes();
-        let [i0, i1, i2, i3, i4, i5, i6, i7] = self.msg_id.number().to_be_bytes();
-        [
-            m0,
-            m1,
-            m2,
-            m3,
-            VERSION,
-            self.flags.bits(),
-            t0,
-            t1,
-            k0,
-            k1,
-            v0,
-            v1,
-            l0,
-            l1,
-            l2,
-            l3,
-            i0,
-            i1,
-            i2,
-            i3,
-            i4,
-            i5,
-            i6,
-            i7,
-        ]
+        RawHeader {
+            magic: MAGIC,
+            version: VERSION,
+            flags: self.flags.bits(),
+            frame_type: self.frame_type.number(),
+            kind: self.kind.number(),
+            variant: self.variant,
+            payload_len: self.payload_len,
+            msg_id: self.msg_id.number(),
+        }
+        .join()
     }
 }
 

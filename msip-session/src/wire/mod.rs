@@ -38,7 +38,9 @@ pub use flags::Flags;
 pub use frame::{Frame, FrameTooLong, Mark, begin_frame, finish_frame};
 pub use frame_batch::{FrameBatch, FrameRange, FrameRef};
 pub use frame_type::FrameType;
-pub use header::{HEADER_LEN, Header, HeaderError, MAGIC, RawKind, UnknownKind, VERSION};
+pub use header::{
+    HEADER_LEN, Header, HeaderError, MAGIC, RawHeader, RawKind, UnknownKind, VERSION,
+};
 pub use hello::{
     CHANNEL, CHANNELS, HelloError, HelloFrame, SCHEMA_DESCRIPTION, SECRET_LEN, SessionId,
     WelcomeError, WelcomeFrame, parse_hello, parse_welcome, write_hello, write_welcome,

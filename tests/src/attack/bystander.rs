@@ -6,7 +6,13 @@ use std::{
     time::{Duration, Instant},
 };
 
-use msip_runtime::Client;
+use msip_runtime::{
+    CallOptions, Client, MsgKind, Variant,
+    untyped::{
+        Event, Inbound, Reply, Service, SubscribeOptions, UntypedClient, UntypedMessage,
+        UntypedPeer,
+    },
+};
 use tokio::sync::Notify;
 
 use super::{
@@ -101,11 +107,60 @@ pub async fn report_latency(
                 Err(error) => failed(&error, report),
             }
         }
+        Served::Broker => match at_broker(&patient).await {
+            Ok((client, _service)) => {
+                let ping = UntypedMessage::new(&PING, &b"ping"[..]).to_topic(BYSTANDERS);
+                match ping {
+                    Ok(ping) => {
+                        let options = CallOptions::new();
+                        call_on(
+                            async || client.call(&ping, &options).await.map(drop),
+                            report,
+                        )
+                        .await;
+                    }
+                    Err(error) => failed(&error, report),
+                }
+            }
+            Err(error) => failed(&*error, report),
+        },
         Served::Sampler => {
             let client = Client::<Sampler>::builder(patient).credential(credential);
             match client.connect().await {
                 Ok(client) => call_on(async || client.nothing_req().await, report).await,
                 Err(error) => failed(&error, report),
+            }
+        }
+    }
+}
+
+/// The topic at which bystanders of a broker call each other.
+const BYSTANDERS: &str = "bystanders";
+
+const PING: Variant = Variant::new(1, "ping", MsgKind::Command).call(1);
+
+/// A client of a broker, and a service that answers it through the broker.
+async fn at_broker(
+    url: &str,
+) -> Result<(UntypedClient, UntypedClient), Box<dyn std::error::Error + Send + Sync>> {
+    let service = UntypedClient::builder(url, "raw", 0).service(Answer);
+    let service = service.connect().await?;
+    let served = format!("{BYSTANDERS}/$in");
+    service.subscribe(&served, &SubscribeOptions::new()).await?;
+    let client = UntypedClient::builder(url, "raw", 0).connect().await?;
+    Ok((client, service))
+}
+
+/// Answers each call with what was sent.
+struct Answer;
+
+impl Service for Answer {
+    async fn serve(&self, _: UntypedPeer, mut inbound: Inbound) {
+        while let Some(event) = inbound.next().await {
+            if let Event::Exchange(exchange) = event
+                && let Reply::Call(responder) = exchange.reply
+            {
+                responder.answer(&exchange.message);
             }
         }
     }

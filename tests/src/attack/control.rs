@@ -2,7 +2,7 @@
 
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 
-use super::{Served, bystander::Bystander, program::Program};
+use super::{Broker, Served, bystander::Bystander, program::Program};
 
 /// The server, and who calls it.
 #[derive(Debug)]
@@ -12,15 +12,20 @@ pub(super) struct Control {
     pub(super) bystander: Bystander,
 }
 
-/// The one of this process, which is started when it is first needed.
-pub(super) fn control() -> &'static Control {
+/// The one of this process, which is started when it is first needed: a server, or a broker where brokers are attacked.
+pub(super) fn control(broker: Option<Broker>) -> &'static Control {
     static CONTROL: OnceLock<Control> = OnceLock::new();
     CONTROL.get_or_init(|| {
-        let (program, url) =
-            Program::start("lab-server", &["tcp://127.0.0.1:0"], "tcp://", |_| false);
+        let (served, (program, url)) = match broker {
+            None => (
+                Served::Lab,
+                Program::start("lab-server", &["tcp://127.0.0.1:0"], "tcp://", |_| false),
+            ),
+            Some(broker) => (Served::Broker, broker.start("tcp://127.0.0.1:0")),
+        };
         Control {
             _program: program,
-            bystander: Bystander::start(url.clone(), Served::Lab, None),
+            bystander: Bystander::start(url.clone(), served, None),
             url,
         }
     })

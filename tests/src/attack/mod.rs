@@ -54,6 +54,7 @@ pub use attacker::Attacker;
 pub use bounds::{Bounds, Report};
 pub use bystander::report_latency;
 pub use on_client::{AttackOnClient, HostileServer};
+use on_server::Broker;
 pub use on_server::{AttackOnServer, Target};
 pub use raw_message::RawMessage;
 pub use samples::Latency;

@@ -78,9 +78,9 @@ impl AttackOnClient {
                 true
             }
         };
-        let args = [&*url, &*control().url];
+        let args = [&*url, &*control(None).url];
         let (program, _) = Program::start("lab-client", &args, "ready", takes);
-        let watched = Watched::before(self.name, program, &samples);
+        let watched = Watched::before(self.name, program, &samples, control(None));
         let sent = Arc::<AtomicU64>::default();
         let counted = Arc::clone(&sent);
         watched.during(&self.bounds, counted, async move || {

@@ -9,8 +9,12 @@ use msip_runtime::wire::{Hello, Side};
 use tokio::{net::TcpSocket, task::LocalSet};
 
 use super::{
-    Attacker, Bounds, RawMessage, Report, Served, bounds::Late, bystander::Bystander,
-    control::alone, program::Program, watched::Watched,
+    Attacker, Bounds, RawMessage, Report, Served,
+    bounds::Late,
+    bystander::Bystander,
+    control::{alone, control},
+    program::Program,
+    watched::Watched,
 };
 use crate::soon;
 
@@ -26,6 +30,22 @@ pub struct AttackOnServer {
     is_gated: bool,
     attackers: usize,
     bounds: Bounds,
+    broker: Option<Broker>,
+}
+
+/// A broker to be attacked.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Broker {
+    program: &'static str,
+    arguments: &'static [&'static str],
+}
+
+impl Broker {
+    /// Starts one that listens there.
+    pub(super) fn start(self, url: &str) -> (Program, String) {
+        let args = [&["--listen", url], self.arguments].concat();
+        Program::start_broker(self.program, &args)
+    }
 }
 
 impl AttackOnServer {
@@ -41,7 +61,16 @@ impl AttackOnServer {
             is_gated: false,
             attackers: 1,
             bounds: Bounds::default(),
+            broker: None,
         }
+    }
+
+    /// An attack on a broker instead: the program `msip-broker` at this path, with these arguments beside where it listens. Others
+    /// call each other through it.
+    pub fn on_broker(mut self, program: &'static str, arguments: &'static [&'static str]) -> Self {
+        self.served = Served::Broker;
+        self.broker = Some(Broker { program, arguments });
+        self
     }
 
     /// What the server's URL says, `max_memory=1MiB&max_body=1KiB`.
@@ -120,7 +149,12 @@ impl AttackOnServer {
         };
         let credential = self.credential.map(str::to_owned);
         let bystander = Bystander::start(url, self.served, credential);
-        let watched = Watched::before(self.name, program, bystander.samples());
+        let watched = Watched::before(
+            self.name,
+            program,
+            bystander.samples(),
+            control(self.broker),
+        );
         let (count, sent) = (self.attackers, Arc::clone(&target.sent));
         watched.during(&self.bounds, sent, async move || {
             run_all(attacker, &target, count).await
@@ -148,6 +182,9 @@ impl AttackOnServer {
             "" => "tcp://127.0.0.1:0".to_owned(),
             settings => format!("tcp://127.0.0.1:0?{settings}"),
         };
+        if let Some(broker) = self.broker {
+            return broker.start(&url);
+        }
         let workers = self.workers.map(|workers| workers.to_string());
         let mut args = vec![&*url];
         args.extend(self.credential);

@@ -2,7 +2,7 @@
 
 use std::{
     collections::VecDeque,
-    io::{BufRead as _, BufReader},
+    io::{BufRead as _, BufReader, pipe},
     path::PathBuf,
     process::{Child, Command, Stdio},
     sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
@@ -60,19 +60,45 @@ impl Program {
         command.args(args);
         // It ends with the end of this, however the process of the test ends.
         command.arg("--until-stdin-ends").stdin(Stdio::piped());
-        let spawned = command.stdout(Stdio::piped()).spawn();
-        let mut child = match spawned {
-            Ok(child) => child,
+        Self::spawn(command, ready, takes, false)
+    }
+
+    /// Starts a broker, which is the program at this path; its log is all that it writes.
+    ///
+    /// # Panics
+    ///
+    /// As [`start`](Self::start).
+    pub(super) fn start_broker(path: &str, args: &[&str]) -> (Self, String) {
+        let mut command = Command::new(path);
+        command.args(args).stdin(Stdio::null());
+        let (program, line) = Self::spawn(command, "listening on ", |_| false, true);
+        (program, line.trim_start_matches("listening on ").to_owned())
+    }
+
+    fn spawn(
+        mut command: Command,
+        ready: &str,
+        takes: impl Fn(&str) -> bool + Send + 'static,
+        with_errors: bool,
+    ) -> (Self, String) {
+        let piped = pipe().and_then(|(output, input)| {
+            if with_errors {
+                command.stderr(input.try_clone()?);
+            }
+            let child = command.stdout(input).spawn()?;
+            Ok((child, output))
+        });
+        let (child, output) = match piped {
+            Ok(started) => started,
             Err(error) => panic!("{command:?}: {error}"),
         };
-        let Some(stdout) = child.stdout.take() else {
-            panic!("standard output is piped");
-        };
+        // It keeps the other end of the pipe, which would never end.
+        drop(command);
         let lines = Arc::<Lines>::default();
         let reading = std::thread::spawn({
             let lines = Arc::clone(&lines);
             move || {
-                for line in BufReader::new(stdout).lines().map_while(Result::ok) {
+                for line in BufReader::new(output).lines().map_while(Result::ok) {
                     if takes(&line) {
                         continue;
                     }

@@ -15,6 +15,8 @@ pub enum Served {
     Sampler,
     /// Any protocol, untyped: a call is answered with what was sent, under the same variant.
     Untyped,
+    /// What others serve at a broker: see [`AttackOnServer::on_broker`](super::AttackOnServer::on_broker).
+    Broker,
 }
 
 impl Served {
@@ -23,13 +25,14 @@ impl Served {
             Self::Lab => "lab",
             Self::Sampler => "sampler",
             Self::Untyped => "untyped",
+            Self::Broker => "broker",
         }
     }
 
     /// A HELLO that such a server takes, with each compression.
     pub(super) fn hello(self) -> Hello {
         let hello = match self {
-            Self::Lab | Self::Untyped => raw::hello_of::<Lab>(),
+            Self::Lab | Self::Untyped | Self::Broker => raw::hello_of::<Lab>(),
             Self::Sampler => raw::hello_of::<Sampler>(),
         };
         Hello {

@@ -13,7 +13,7 @@ use super::{
     Bounds, Latency, Report,
     bounds::Late,
     bystander::block_on,
-    control::control,
+    control::Control,
     program::Program,
     samples::Samples,
     usage::{Processor, Usage},
@@ -33,6 +33,7 @@ pub(super) struct Watched<'a> {
     name: &'static str,
     program: Program,
     samples: &'a Samples,
+    control: &'static Control,
     before: Latency,
     usage: Usage,
     lines: u64,
@@ -48,8 +49,12 @@ struct Spent {
 
 impl<'a> Watched<'a> {
     /// Looks at a process that is not attacked yet, whose well-behaved calls are recorded in `samples`.
-    pub(super) fn before(name: &'static str, program: Program, samples: &'a Samples) -> Self {
-        control();
+    pub(super) fn before(
+        name: &'static str,
+        program: Program,
+        samples: &'a Samples,
+        control: &'static Control,
+    ) -> Self {
         let begun = Instant::now();
         samples.wait_for(samples.count() + CALLS);
         let before = samples.since(begun);
@@ -63,6 +68,7 @@ impl<'a> Watched<'a> {
             descriptors: program.descriptors(),
             program,
             samples,
+            control,
             before,
             begun: Instant::now(),
         }
@@ -126,7 +132,7 @@ impl<'a> Watched<'a> {
         descriptors = descriptors.max(self.program.descriptors());
         let lasted = self.begun.elapsed();
         let during = self.samples.since(self.begun);
-        let control = control().bystander.samples().since(self.begun);
+        let control = self.control.bystander.samples().since(self.begun);
         let usage = self.program.usage();
         let processor = usage.processor.since(self.usage.processor);
         let (lines, log) = self.program.end();

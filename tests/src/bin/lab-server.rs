@@ -108,7 +108,7 @@ async fn serve(options: Options) -> Result<(), BindError> {
             listens(server.local_url());
             server.serve(Echo).await;
         }
-        Served::Untyped => {
+        Served::Untyped | Served::Broker => {
             let mut builder = UntypedServer::builder(options.url);
             if let Some(credential) = credential {
                 builder = builder.authenticate(move |client| authenticate(client, &credential));

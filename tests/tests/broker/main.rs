@@ -2,6 +2,8 @@
 
 #![expect(clippy::expect_used, reason = "a test that cannot go on fails")]
 
+mod attached;
+mod by_peer;
 mod calls;
 mod fixture;
 mod identities;

@@ -1,7 +1,8 @@
-//! The published clients of MIP, unchanged, against the broker.
+//! The published clients of MIP, unchanged, against the broker, and our own client at `mip://`.
 
 #![expect(clippy::expect_used, reason = "a test that cannot go on fails")]
 
+mod own;
 mod python;
 mod rust;
 mod typescript;

@@ -19,14 +19,14 @@ enum Heard {
     Left,
 }
 
-struct Peer {
+pub(crate) struct Peer {
     client: MIPClient,
     heard: mpsc::Receiver<Heard>,
     number: Vec<u8>,
 }
 
 impl Peer {
-    async fn connect(address: SocketAddr, client_id: &str) -> Self {
+    pub(crate) async fn connect(address: SocketAddr, client_id: &str) -> Self {
         let options = MIPClientOptions::default()
             .client_id(client_id)
             .host(address.ip().to_string())
@@ -77,9 +77,23 @@ impl Peer {
         heard.expect("it is there")
     }
 
-    async fn subscribe(&mut self, topic: &str) {
+    pub(crate) async fn subscribe(&mut self, topic: &str) {
         let id = self.client.subscribe(topic, true).expect("sends");
         self.hears(Heard::Ack(id)).await;
+    }
+
+    /// What another has published, under whatever id.
+    pub(crate) async fn hears_body(&mut self, topic: &str, body: &str) {
+        let heard = self.next().await;
+        let Heard::Event(_, heard_topic, heard_body) = &heard else {
+            panic!("{heard:?}");
+        };
+        assert_eq!((&**heard_topic, &**heard_body), (topic, body));
+    }
+
+    /// Publishes, which is acknowledged.
+    pub(crate) async fn say(&mut self, topic: &str, body: &str) {
+        self.publish(topic, body, FrameFlags::NONE).await;
     }
 
     async fn publish(&mut self, topic: &str, body: &str, flags: FrameFlags) -> Heard {

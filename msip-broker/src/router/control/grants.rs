@@ -133,7 +133,8 @@ impl Control {
         keys.into_iter().flat_map(|key| self.recheck(key)).collect()
     }
 
-    /// Checks again what a session is subscribed to, and what is queued for it. Returns what others can have instead of it.
+    /// Checks again what a session is subscribed to, and what is queued for it. It is told of subscriptions that have ended.
+    /// Returns what others can have instead of it.
     #[must_use = "others can have it"]
     pub(super) fn recheck(&mut self, key: SessionKey) -> Vec<OutboxItem> {
         let generation = self.changed();
@@ -150,10 +151,20 @@ impl Control {
             .filter(|filter| self.check_subscription(key, filter).is_err())
             .cloned()
             .collect();
-        for filter in gone {
-            self.subscriptions.remove(&filter, key);
+        // Woken below, with the control lock held: it happens rarely.
+        let mut wakes = WakeList::new();
+        let mut given_up = Vec::new();
+        for filter in &gone {
+            self.subscriptions.remove(filter, key);
             if let Some(entry) = self.sessions.get_mut(&key) {
-                entry.subscriptions.remove(&filter);
+                let is_by_peer = entry
+                    .subscriptions
+                    .remove(filter)
+                    .is_some_and(|held| held.is_by_peer);
+                let session = entry.session.clone();
+                if is_by_peer {
+                    given_up.extend(self.leaves(&session, filter, &mut wakes));
+                }
             }
         }
         let control = &*self;
@@ -180,14 +191,18 @@ impl Control {
                 }
                 _ => false,
             },
+            OutboxItem::SubscriptionEnded(_) => true,
         };
         entry.session.with_outbox(|outbox| {
             outbox.require_generation(generation);
-            match FaultInjection::KeepQueued.is_on() {
-                true => Vec::new(),
-                false => outbox.withdraw(may_hear),
+            for filter in gone {
+                outbox.subscription_ended(filter, entry.session.limits.subscriptions, &mut wakes);
             }
-        })
+            if !FaultInjection::KeepQueued.is_on() {
+                given_up.extend(outbox.withdraw(may_hear));
+            }
+        });
+        given_up
     }
 
     /// Whether a session may subscribe to this.
@@ -202,7 +217,7 @@ impl Control {
         let is_allowed = match filter {
             Filter::Literal(topic) => self.may_hear(entry, topic),
             Filter::Pattern(filter) => {
-                let checked = entry.rights.subscribe(filter, &entry.session.peer);
+                let checked = entry.rights.subscribe(filter, &entry.session.client.peer);
                 match checked.access {
                     Access::Allowed => true,
                     Access::Denied => false,
@@ -225,7 +240,7 @@ impl Control {
             uses,
             about,
             access,
-        } = entry.rights.hear(topic, &entry.session.peer);
+        } = entry.rights.hear(topic, &entry.session.client.peer);
         match access {
             Access::Allowed => true,
             Access::Denied if !FaultInjection::GrantOverDeny.is_on() => false,

@@ -104,7 +104,7 @@ impl Router {
                     session.with_outbox(|outbox| (outbox.bytes(), outbox.queued, outbox.dropped()));
                 SessionInfo {
                     key: session.key,
-                    principal: session.principal.clone(),
+                    principal: session.client.principal.clone(),
                     dialect: session.dialect,
                     is_connected: session.is_connected(),
                     expires_at: entry.expires_at,

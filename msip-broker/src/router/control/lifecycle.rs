@@ -11,7 +11,7 @@ use super::{Control, Entry, Router};
 use crate::{
     access::Rights,
     router::{
-        EndReason, OutboxItem, Presence, Refused, SessionHandle, SessionKey, WakeList,
+        EndReason, OutboxItem, Refused, SessionHandle, SessionKey, WakeList,
         fault_injection::FaultInjection, session::Session,
     },
     topic,
@@ -41,7 +41,7 @@ impl Router {
         let mut subscriptions = entry.subscriptions.iter();
         // Whoever has chosen it among several, and not sent to it yet, chooses again.
         let is_chosen =
-            subscriptions.any(|(filter, group)| group.is_some() || filter.is_of_services());
+            subscriptions.any(|(filter, held)| held.has_group || filter.is_of_services());
         if is_chosen {
             for filter in entry.subscriptions.keys() {
                 control.routes.outdate_matching(filter);
@@ -103,6 +103,9 @@ impl Router {
         let Some(entry) = control.sessions.get_mut(&session.key()) else {
             return false;
         };
+        if entry.rights == rights {
+            return true;
+        }
         entry.rights = rights;
         let left = control.check_again(&session.0);
         drop(guard);
@@ -123,7 +126,9 @@ impl Router {
         // Whoever finds the outbox at its end, and looks for another way, waits for this lock and finds one.
         let mut guard = self.control();
         let control = &mut *guard;
-        let mut left = session.0.with_outbox(|outbox| outbox.end(reason, wakes));
+        let (mut left, known) = session
+            .0
+            .with_outbox(|outbox| outbox.end_with_clients(reason, wakes));
         let Some(entry) = control.sessions.remove(&key) else {
             return left;
         };
@@ -146,7 +151,8 @@ impl Router {
             control.routes.outdate_matching(filter);
             control.subscriptions.remove(filter, key);
         }
-        control.protocols.retain(|_, spoken| spoken.by != key);
+        control.names.remove(&session.0.client.peer);
+        control.gone(&session.0, known, wakes);
         control.forget_rate(&entry.session);
         if !FaultInjection::KeepGrants.is_on() {
             for filter in entry.grants.keys() {
@@ -163,21 +169,23 @@ impl Router {
         left
     }
 
-    /// The sessions that were away for too long, and when the next one will have been.
-    pub(in crate::router) fn expired(
-        &self,
-        now: Duration,
-    ) -> (Vec<SessionHandle>, Option<Duration>) {
+    /// The sessions that were away for too long.
+    pub(in crate::router) fn expired(&self, now: Duration) -> Vec<SessionHandle> {
         let control = self.control();
         let mut over = Vec::new();
         for (at, key) in &control.away {
             if *at > now || FaultInjection::NeverExpire.is_on() {
-                return (over, Some(*at));
+                break;
             }
             let entry = control.sessions.get(key);
             over.extend(entry.map(|entry| SessionHandle(entry.session.clone())));
         }
-        (over, None)
+        over
+    }
+
+    /// When the next session will have been away for too long.
+    pub(in crate::router) fn next_expiry(&self) -> Option<Duration> {
+        self.control().away.first().map(|(at, _)| *at)
     }
 
     /// Whether a client takes part in a topic: services that hear of its presence were told so, or it has subscribed to the topic,
@@ -249,13 +257,7 @@ impl Control {
         now: Duration,
         wakes: &mut WakeList,
     ) {
-        let presence = Arc::new(Presence {
-            topic: topic.clone(),
-            peer: session.peer.clone(),
-            session: session.key,
-            principal: session.principal.clone(),
-            is_there,
-        });
+        let presence = Arc::new(session.client.presence(topic, is_there));
         for (service, _) in self.hearing(&topic::presence(topic)) {
             let item = OutboxItem::Presence(presence.clone());
             // One that has no place for it ends by what it does not take.
@@ -265,8 +267,8 @@ impl Control {
 
     /// The last session of a principal takes its rate with it.
     fn forget_rate(&mut self, session: &Session) {
-        let principal = &session.principal;
-        let is_of_it = |entry: &Entry| entry.session.principal == *principal;
+        let principal = &session.client.principal;
+        let is_of_it = |entry: &Entry| entry.session.client.principal == *principal;
         if self.rates.has(principal) && !self.sessions.values().any(is_of_it) {
             self.rates.forget(principal);
         }

@@ -135,6 +135,9 @@ impl Control {
                 None => members.push((name.clone(), vec![session.clone()])),
             }
         }
+        if let Internal::Peer { topic: about, peer } = Internal::of(&topic) {
+            everyone.extend(self.typed_client(about, peer).cloned());
+        }
         if !FaultInjection::DeliverTwice.is_on() {
             unique(&mut everyone);
         }
@@ -143,7 +146,21 @@ impl Control {
             Internal::Services(about) => (about, self.hearing(&topic)),
             _ => (&[][..], Vec::new()),
         };
+        let inner = topic::services(about);
+        let by_peer = match services.is_empty() {
+            true => Vec::new(),
+            false => {
+                let all = self.subscriptions.matching(&inner).into_iter();
+                let by_peer = all.filter(|one| one.is_by_peer);
+                by_peer.map(|one| one.session.key).collect()
+            }
+        };
         let services: Vec<_> = services.into_iter().map(|(one, _)| one.clone()).collect();
+        // A service asks one client.
+        let callees = match Internal::of(&topic) {
+            Internal::Peer { .. } => everyone.clone(),
+            _ => services.clone(),
+        };
         let about = Bytes::copy_from_slice(about);
         let groups = members.into_iter();
         Route {
@@ -153,8 +170,10 @@ impl Control {
             groups: groups
                 .map(|(name, members)| self.one_of(name.clone(), members, Turn::Group(name)))
                 .collect(),
-            callees: self.one_of("".into(), services.clone(), Turn::Calls(about.clone())),
-            services: self.one_of("".into(), services, Turn::Services(about)),
+            callees: self.one_of("".into(), callees, Turn::Calls(about.clone())),
+            services: self.one_of("".into(), services, Turn::Services(about.clone())),
+            by_peer,
+            about,
             kept: self.kept.get(&topic).cloned(),
             presence: match Internal::of(&topic) {
                 Internal::Clients(about) | Internal::Services(about)

@@ -5,14 +5,22 @@ use std::{sync::Arc, time::Duration};
 use bytes::Bytes;
 use msip_session::wire::Code;
 
-use super::{Control, Router, Spoken};
+use super::{Control, Held, Router};
 use crate::{
     router::{
         Delivery, OutboxItem, Refused, SessionHandle, SessionKey, Target, WakeList,
-        outbox::Rejected, session::Session, sync::lock,
+        outbox::Rejected,
+        session::Session,
+        subscriptions::{Spoken, Terms},
+        sync::lock,
     },
     topic::{self, Filter, Internal},
 };
+
+/// How long the topics may be on average that a session subscribes to, and how long one may be in any case, in bytes: those of
+/// MIP's peers have up to 65,535.
+const AVERAGE_LEN: usize = 256;
+const MIN_LEN: usize = 128 * 1024;
 
 /// What a session asks to hear.
 #[derive(Debug, Clone)]
@@ -25,6 +33,10 @@ pub struct SubscribeRequest {
     pub protocol: Option<String>,
     /// The fingerprint of its schema; 0 if it is not said.
     pub fingerprint: u64,
+    /// Whether it is of typed traffic: of a client of `T`, or of an instance that hears each client of `T/$in` apart.
+    pub is_by_peer: bool,
+    /// Whether, if it is the first service, others with another schema are refused.
+    pub is_strict: bool,
 }
 
 impl SubscribeRequest {
@@ -35,6 +47,8 @@ impl SubscribeRequest {
             group: None,
             protocol: None,
             fingerprint: 0,
+            is_by_peer: false,
+            is_strict: false,
         }
     }
 }
@@ -47,8 +61,10 @@ pub struct Subscribed {
     pub is_repeated: bool,
     /// How many kept STATEs were queued.
     pub replayed: usize,
-    /// What the first service of the topic speaks, where it is something else.
-    pub differs: Option<Difference>,
+    /// What the first service of the topic speaks, if one is there that says so.
+    pub spoken: Option<Difference>,
+    /// Whether it is something else than this session speaks.
+    pub differs: bool,
 }
 
 /// What the first service of a topic speaks.
@@ -74,30 +90,51 @@ impl Router {
     ) -> Result<Subscribed, Refused> {
         let key = session.key();
         let mut wakes = WakeList::new();
+        let most = self.0.limits.subscriptions;
         let mut guard = self.control();
         let control = &mut *guard;
+        control.check_length(key, &request.filter, most)?;
         control.check_subscription(key, &request.filter)?;
         let Some(entry) = control.sessions.get_mut(&key) else {
             return Err(Refused::ended());
         };
         let is_repeated = entry.subscriptions.contains_key(&request.filter);
-        let most = self.0.limits.subscriptions;
         if !is_repeated && entry.subscriptions.len() >= most {
             return Err(Refused::limit("subscriptions", most, "max_subscriptions"));
         }
-        let differs = control.note_protocol(key, &request);
-        let group: Option<Arc<str>> = request.group.map(Into::into);
+        let spoken = control.spoken(key, &request)?;
+        let group: Option<Arc<str>> = request.group.clone().map(Into::into);
         // Publishers that have an older route look again before they publish a STATE: whatever they publish is either
         // kept when it is replayed below, or comes after it.
         let generation = control.changed();
         control.routes.outdate_matching(&request.filter);
         let before = control.sessions.get_mut(&key).and_then(|entry| {
             let subscriptions = &mut entry.subscriptions;
-            subscriptions.insert(request.filter.clone(), group.clone())
+            let held = Held {
+                is_by_peer: request.is_by_peer,
+                has_group: group.is_some(),
+            };
+            subscriptions.insert(request.filter.clone(), held)
         });
+        let said = request.protocol.as_ref().map(|protocol| {
+            Arc::new(Spoken {
+                since: generation,
+                protocol: protocol.clone(),
+                fingerprint: request.fingerprint,
+                is_strict: request.is_strict,
+            })
+        });
+        let terms = Terms {
+            group,
+            is_by_peer: request.is_by_peer,
+            spoken: said,
+        };
         control
             .subscriptions
-            .insert(&request.filter, &session.0, group);
+            .insert(&request.filter, &session.0, terms);
+        session
+            .0
+            .with_outbox(|outbox| outbox.subscribed(&request.filter));
         let replayed = control.replay(&session.0, &request.filter, generation, now, &mut wakes);
         let Some(replayed) = replayed else {
             // Half of what is kept would look like all of it.
@@ -110,17 +147,48 @@ impl Router {
             ));
         };
         control.notice(key, &request.filter, most, now, &mut wakes);
+        if request.is_by_peer {
+            control.comes(&session.0, &request, &mut wakes);
+        }
         drop(guard);
+        let differs = spoken.as_ref().is_some_and(|spoken| {
+            request.protocol.as_ref().is_some_and(|protocol| {
+                *protocol != spoken.protocol || request.fingerprint != spoken.fingerprint
+            })
+        });
         Ok(Subscribed {
             is_repeated,
             replayed,
+            spoken,
             differs,
         })
     }
 
-    /// Revokes a subscription; `false` if there was none.
+    /// Revokes a subscription that is not by peer; `false` if there was none.
     pub fn unsubscribe(&self, session: &SessionHandle, filter: &Filter) -> bool {
-        self.control().unsubscribe(session.key(), filter)
+        self.control().unsubscribe(session.key(), filter).is_some()
+    }
+
+    /// Revokes a subscription; `false` if there was none. What waits for an instance that hears each client apart goes to others.
+    pub fn leave(
+        &self,
+        session: &SessionHandle,
+        filter: &Filter,
+        now: Duration,
+        wakes: &mut WakeList,
+    ) -> bool {
+        let mut guard = self.control();
+        let control = &mut *guard;
+        let Some(is_by_peer) = control.unsubscribe(session.key(), filter) else {
+            return false;
+        };
+        let left = match is_by_peer {
+            true => control.leaves(&session.0, filter, wakes),
+            false => Vec::new(),
+        };
+        drop(guard);
+        self.hand_over(left, now, wakes);
+        true
     }
 
     /// The subscriptions of a session.
@@ -134,16 +202,29 @@ impl Router {
 }
 
 impl Control {
-    /// Removes a subscription, if there is one.
-    fn unsubscribe(&mut self, key: SessionKey, filter: &Filter) -> bool {
-        let entry = self.sessions.get_mut(&key);
-        if entry.is_none_or(|entry| entry.subscriptions.remove(filter).is_none()) {
-            return false;
+    /// Whether there is place for a long topic among the subscriptions of a session.
+    fn check_length(&self, key: SessionKey, filter: &Filter, most: usize) -> Result<(), Refused> {
+        let len = filter.len();
+        if len <= AVERAGE_LEN {
+            return Ok(());
         }
+        let most = most.saturating_mul(AVERAGE_LEN).max(MIN_LEN);
+        let entry = self.sessions.get(&key).ok_or(Refused::ended())?;
+        let all: usize = entry.subscriptions.keys().map(Filter::len).sum();
+        if all.saturating_add(len) > most && !entry.subscriptions.contains_key(filter) {
+            return Err(Refused::limit("bytes of topics", most, "subscriptions"));
+        }
+        Ok(())
+    }
+
+    /// Removes a subscription, if there is one. Returns whether it was by peer.
+    fn unsubscribe(&mut self, key: SessionKey, filter: &Filter) -> Option<bool> {
+        let entry = self.sessions.get_mut(&key)?;
+        let is_by_peer = entry.subscriptions.remove(filter)?.is_by_peer;
         self.changed();
         self.routes.outdate_matching(filter);
         self.subscriptions.remove(filter, key);
-        true
+        Some(is_by_peer)
     }
 
     /// Who subscribes to a topic takes part in it, and who subscribes to its presence hears of those who do.
@@ -173,40 +254,6 @@ impl Control {
             }
             _ => {}
         }
-    }
-
-    /// Remembers what the first service of a topic speaks. Returns it, where this one speaks something else.
-    fn note_protocol(&mut self, key: SessionKey, request: &SubscribeRequest) -> Option<Difference> {
-        let protocol = request.protocol.clone()?;
-        let topic: &[u8] = match &request.filter {
-            Filter::Literal(topic) => topic,
-            Filter::Pattern(filter) if filter.is_literal() => filter.as_str().as_bytes(),
-            Filter::Pattern(_) => return None,
-        };
-        let (about, is_service) = match Internal::of(topic) {
-            Internal::Services(about) => (about, true),
-            Internal::Clients(about) => (about, false),
-            Internal::Peer { topic, .. } => (topic, false),
-            _ => return None,
-        };
-        if let Some(spoken) = self.protocols.get(about) {
-            let is_same = spoken.protocol == protocol && spoken.fingerprint == request.fingerprint;
-            return (!is_same).then(|| Difference {
-                protocol: spoken.protocol.clone(),
-                fingerprint: spoken.fingerprint,
-            });
-        }
-        if is_service {
-            self.protocols.insert(
-                Bytes::copy_from_slice(about),
-                Spoken {
-                    by: key,
-                    protocol,
-                    fingerprint: request.fingerprint,
-                },
-            );
-        }
-        None
     }
 
     /// Queues the kept STATEs that a subscription asks for. Returns how many, or nothing where there is no place for all.
@@ -243,6 +290,7 @@ impl Control {
                     publication: publication.clone(),
                     target: Target::Everyone,
                     tried: Vec::new(),
+                    client: None,
                 });
                 match session.push(item, generation, now, wakes) {
                     Ok(_) => count = count.saturating_add(1),

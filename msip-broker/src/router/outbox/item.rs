@@ -5,7 +5,12 @@ use std::{sync::Arc, time::Duration};
 use bytes::Bytes;
 use msip_session::MsgKind;
 
-use crate::router::{Assigned, Presence, Publication, SessionKey, fault_injection::FaultInjection};
+use crate::{
+    router::{
+        Assigned, ClientAt, Presence, Publication, SessionKey, fault_injection::FaultInjection,
+    },
+    topic::Filter,
+};
 
 /// What a session is given.
 #[derive(Debug)]
@@ -17,6 +22,8 @@ pub enum OutboxItem {
     Exchange(Box<Assigned>),
     /// A client of a topic that it serves comes or goes.
     Presence(Arc<Presence>),
+    /// A subscription has ended, since what allowed it was withdrawn. It comes before all else, and alone.
+    SubscriptionEnded(Filter),
 }
 
 /// Messages on their way to one session.
@@ -28,6 +35,8 @@ pub struct Delivery {
     pub target: Target,
     /// The instances that have failed at them before.
     pub tried: Vec<SessionKey>,
+    /// The client, for an instance that hears each client apart: they go to `T/$in/<peer>`.
+    pub client: Option<ClientAt>,
 }
 
 /// For whom messages are.
@@ -42,6 +51,15 @@ pub enum Target {
 }
 
 impl OutboxItem {
+    /// Whose it is, for an instance that hears each client apart.
+    pub(super) fn client(&self) -> Option<&ClientAt> {
+        match self {
+            Self::Publication(delivery) => delivery.client.as_ref(),
+            Self::Exchange(assigned) => assigned.client.as_ref(),
+            Self::Presence(_) | Self::SubscriptionEnded(_) => None,
+        }
+    }
+
     /// What it counts for: the memory that it keeps, and its messages.
     pub(super) fn size(&self) -> (usize, usize) {
         match self {
@@ -51,15 +69,17 @@ impl OutboxItem {
             }
             Self::Exchange(assigned) => (assigned.request.exchange.pinned(), 1),
             Self::Presence(presence) => (presence.topic.len() + presence.peer.len() + 64, 1),
+            // It never waits among the others.
+            Self::SubscriptionEnded(_) => (0, 0),
         }
     }
 
     /// Whether it is for one of several, so that others can have it.
-    pub(super) fn is_for_one(&self) -> bool {
+    pub(in crate::router) fn is_for_one(&self) -> bool {
         match self {
             Self::Publication(delivery) => delivery.target != Target::Everyone,
             Self::Exchange(_) => true,
-            Self::Presence(_) => false,
+            Self::Presence(_) | Self::SubscriptionEnded(_) => false,
         }
     }
 
@@ -92,7 +112,7 @@ impl OutboxItem {
                 is_acked || delivery.publication.kind == MsgKind::State
             }
             Self::Exchange(_) => false,
-            Self::Presence(_) => true,
+            Self::Presence(_) | Self::SubscriptionEnded(_) => true,
         }
     }
 

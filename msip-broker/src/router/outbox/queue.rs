@@ -2,13 +2,14 @@
 
 use std::{
     collections::{HashMap, VecDeque},
+    sync::Arc,
     time::Duration,
 };
 
 use bytes::Bytes;
 
-use super::OutboxItem;
-use crate::router::fault_injection::FaultInjection;
+use super::{Delivery, OutboxItem};
+use crate::router::{Publication, fault_injection::FaultInjection};
 
 /// An item, and what it counts for.
 #[derive(Debug)]
@@ -235,22 +236,26 @@ impl Queue {
     /// The next item, and its bytes: in order, but that of two that wait the urgent one goes first, as long as it has no more
     /// than half of the bytes.
     pub(super) fn pop(&mut self) -> Option<(OutboxItem, usize)> {
-        let others = match (self.normal.front(), self.droppable.front()) {
-            (Some(normal), Some(droppable)) if droppable.number < normal.number => Lane::Droppable,
-            (None, Some(_)) => Lane::Droppable,
-            _ => Lane::Normal,
+        self.pop_up_to(u32::MAX)
+    }
+
+    /// The item that [`Queue::pop`] takes.
+    pub(super) fn peek(&self) -> Option<&OutboxItem> {
+        let lane = match self.next_lane().0 {
+            Lane::Urgent => &self.urgent,
+            Lane::Normal => &self.normal,
+            Lane::Droppable => &self.droppable,
         };
-        let both_wait = !self.urgent.is_empty() && !self.lane(others).is_empty();
+        lane.front().map(|entry| &entry.item)
+    }
+
+    /// The same, but of a run of messages these many at most: the others stay the first.
+    pub(super) fn pop_up_to(&mut self, count: u32) -> Option<(OutboxItem, usize)> {
+        let (lane, both_wait) = self.next_lane();
         if !both_wait {
             self.urgent_lead = 0;
         }
-        let lane = match self.urgent.is_empty()
-            || both_wait && self.urgent_lead > 0 && !FaultInjection::UrgentAlways.is_on()
-        {
-            true => others,
-            false => Lane::Urgent,
-        };
-        let entry = self.lane(lane).pop_front()?;
+        let mut entry = self.lane(lane).pop_front()?;
         if both_wait {
             let bytes = i64::try_from(entry.bytes).unwrap_or(i64::MAX);
             self.urgent_lead = match lane {
@@ -259,7 +264,56 @@ impl Queue {
             };
         }
         self.forget(&entry);
+        if let OutboxItem::Publication(delivery) = &mut entry.item
+            && delivery.publication.count > count
+        {
+            let mut rest = Publication::clone(&delivery.publication);
+            let first = Arc::new(rest.split_off(count));
+            let rest = OutboxItem::Publication(Delivery {
+                publication: Arc::new(rest),
+                ..delivery.clone()
+            });
+            delivery.publication = first;
+            (entry.bytes, _) = entry.item.size();
+            self.put_first(lane, entry.number, rest);
+        }
         Some((entry.item, entry.bytes))
+    }
+
+    fn put_first(&mut self, lane: Lane, number: u64, item: OutboxItem) {
+        let (bytes, count) = item.size();
+        self.bytes += bytes;
+        self.count += count;
+        if item.is_droppable() {
+            self.droppable_bytes += bytes;
+        }
+        self.lane(lane).push_front(Entry {
+            number,
+            item,
+            bytes,
+            count,
+        });
+    }
+
+    /// Where the next item is, and whether others wait beside urgent ones.
+    fn next_lane(&self) -> (Lane, bool) {
+        let others = match (self.normal.front(), self.droppable.front()) {
+            (Some(normal), Some(droppable)) if droppable.number < normal.number => Lane::Droppable,
+            (None, Some(_)) => Lane::Droppable,
+            _ => Lane::Normal,
+        };
+        let others_wait = match others {
+            Lane::Droppable => !self.droppable.is_empty(),
+            _ => !self.normal.is_empty(),
+        };
+        let both_wait = !self.urgent.is_empty() && others_wait;
+        let lane = match self.urgent.is_empty()
+            || both_wait && self.urgent_lead > 0 && !FaultInjection::UrgentAlways.is_on()
+        {
+            true => others,
+            false => Lane::Urgent,
+        };
+        (lane, both_wait)
     }
 
     /// Gives back memory that a burst has left.

@@ -1,6 +1,6 @@
 //! Tests of interleavings: publishers, takers, and those who change subscriptions and rights, in many orders.
 //!
-//! Under `--cfg shuttle` the orders are chosen: each test also runs with a deliberate fault, and fails
+//! Under `--cfg shuttle` the orders are chosen (`.ci/interleavings`): each test also runs with a deliberate fault, and fails
 //! unless that is found. Otherwise they are those of threads.
 
 #[cfg(not(shuttle))]

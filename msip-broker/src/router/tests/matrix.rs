@@ -201,7 +201,7 @@ fn what_may_be_sent_is_what_the_rights_name_and_no_deny_overlaps() {
                         served.is_some_and(|served| is_matched(served, about)) && !is_denied;
                     let (may_publish, may_request) = match topic {
                         _ if topic.starts_with('$') || topic.contains("$x") => (false, false),
-                        _ if topic.contains("$to") => (serves, false),
+                        _ if topic.contains("$to") => (serves, serves),
                         _ if topic.ends_with("$in") => (may, may),
                         _ => (may || serves, may),
                     };

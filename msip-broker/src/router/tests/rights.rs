@@ -340,3 +340,67 @@ fn a_grant_ends_with_the_right_to_serve() {
     assert!(router.reauthorize(&giver.session, Arc::new(service(&["b/#"])), NOW));
     assert!(router.subscriptions(&one.session).is_empty());
 }
+
+/// What a session is told of subscriptions that have ended.
+fn told(one: &Peer) -> Vec<String> {
+    let items = one.items().into_iter();
+    let ended = items.filter_map(|item| match item {
+        OutboxItem::SubscriptionEnded(Filter::Pattern(filter)) => Some(filter.as_str().to_owned()),
+        OutboxItem::SubscriptionEnded(Filter::Literal(topic)) => {
+            Some(String::from_utf8_lossy(&topic).into_owned())
+        }
+        _ => None,
+    });
+    ended.collect()
+}
+
+#[test]
+fn a_session_is_told_of_subscriptions_that_end() {
+    let router = router();
+    let some = || Rights {
+        subscribe: filters(&["a", "b"], &[]),
+        ..client()
+    };
+    let less = || Rights {
+        subscribe: filters(&["a"], &[]),
+        ..client()
+    };
+    let one = with(&router, some());
+    one.subscribe("a");
+    one.subscribe("b");
+    router.reauthorize(&one.session, Arc::new(less()), NOW);
+    assert_eq!(told(&one), ["b"]);
+    router.reauthorize(&one.session, Arc::new(less()), NOW);
+    assert!(told(&one).is_empty(), "once");
+
+    // While it is away it is told when it comes back.
+    router.reauthorize(&one.session, Arc::new(some()), NOW);
+    one.subscribe("b");
+    one.suspend();
+    one.resume(less());
+    assert_eq!(told(&one), ["b"]);
+
+    // Not of one that it has again.
+    router.reauthorize(&one.session, Arc::new(some()), NOW);
+    one.subscribe("b");
+    router.reauthorize(&one.session, Arc::new(less()), NOW);
+    router.reauthorize(&one.session, Arc::new(some()), NOW);
+    one.subscribe("b");
+    assert!(told(&one).is_empty());
+}
+
+#[test]
+fn a_client_is_told_when_its_service_takes_a_grant_back() {
+    let router = router();
+    let giver = with(&router, service(&["a/#"]));
+    let give = || router.grant(&giver.session, filter("a/#"), ALL, NOW);
+    give().expect("a grant");
+    let one = with(&router, client());
+    one.subscribe("a/b");
+    assert!(router.revoke(&giver.session, &filter("a/#"), NOW));
+    assert_eq!(told(&one), ["a/b"]);
+    give().expect("a grant");
+    one.subscribe("a/b");
+    giver.end();
+    assert_eq!(told(&one), ["a/b"]);
+}

@@ -5,7 +5,10 @@ use std::{fmt, str::FromStr, time::SystemTime};
 use prost_types::Timestamp;
 use thiserror::Error;
 
-use super::form::{PREFIX, hex, parse_id};
+use super::{
+    METHOD,
+    form::{PREFIX, hex, parse_id},
+};
 use crate::Identity;
 
 /// The longest name and the longest role, in bytes.
@@ -56,9 +59,13 @@ impl ApiKeyEntry {
         self
     }
 
+    pub(super) fn is_service(&self) -> bool {
+        self.is_service
+    }
+
     /// Who has shown this key.
     pub(super) fn identity(&self) -> Identity {
-        let identity = Identity::new("api-key");
+        let identity = Identity::new(METHOD);
         let mut identity = if self.is_service {
             identity.with_service(&self.name)
         } else {

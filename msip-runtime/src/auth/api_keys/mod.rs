@@ -20,6 +20,9 @@ pub use key::ApiKey;
 use file::KeyFile;
 use table::{KeyTable, Lookup};
 
+/// The method of an identity that was shown by a key.
+const METHOD: &str = "api-key";
+
 /// Says who a client is by its API key, from a file of hashed keys.
 ///
 /// A credential that begins with `msip_` is taken for an API key: one that is malformed, unknown or expired, or has the wrong
@@ -44,7 +47,7 @@ use table::{KeyTable, Lookup};
 /// **Reading it again.** The file is read again after it has changed, within a second, and when
 /// [`reload`](Self::reload) is called. Where it cannot be read, or a line is wrong, the keys that were read before hold, and a
 /// warning says what is wrong. A key that is removed lets nobody in any more; whoever is connected with it stays until the
-/// connection ends, or the key's time is up.
+/// connection ends, or the key's time is up, unless the server looks again ([`current`](Self::current)).
 ///
 /// # Examples
 ///
@@ -175,6 +178,41 @@ impl ApiKeys {
                 entry.name
             )),
         }
+    }
+}
+
+impl ApiKeys {
+    /// Who somebody is by the keys as they are now, who has shown one of them before: with those of the roles that a key of
+    /// the same name still has. `None` where there is no such key any more. An identity by another method is what it was.
+    ///
+    /// For a server that looks again at those who are connected, after [`reload`](Self::reload).
+    #[must_use]
+    pub fn current(&self, identity: &Identity) -> Option<Identity> {
+        if identity.method != METHOD {
+            return Some(identity.clone());
+        }
+        let keys = match &self.0 {
+            Source::File(file) => file.keys(),
+            Source::Entries(keys) => Arc::clone(keys),
+        };
+        let is_service = identity.user.is_empty();
+        let name = if is_service {
+            &identity.service
+        } else {
+            &identity.user
+        };
+        let entries: Vec<_> = keys
+            .of_name(name, is_service)
+            .map(ApiKeyEntry::identity)
+            .collect();
+        if entries.is_empty() {
+            return None;
+        }
+        let mut current = identity.clone();
+        current
+            .roles
+            .retain(|role| entries.iter().any(|entry| entry.has_role(role)));
+        Some(current)
     }
 }
 

@@ -68,6 +68,19 @@ impl KeyTable {
         self.entries.len()
     }
 
+    /// The keys of a user, or of a service, of this name.
+    pub(super) fn of_name<'a>(
+        &'a self,
+        name: &'a str,
+        is_service: bool,
+    ) -> impl Iterator<Item = &'a ApiKeyEntry> {
+        let named = self
+            .entries
+            .values()
+            .filter(move |entry| entry.name == name);
+        named.filter(move |entry| entry.is_service() == is_service)
+    }
+
     /// Looks a key up that has this id. It takes the same time whatever it finds.
     pub(super) fn find(&self, id: u64, key: &[u8]) -> Lookup<'_> {
         const NONE: [u8; 32] = [0; 32];

@@ -125,3 +125,39 @@ fn a_name_has_two_keys_at_most_so_that_one_can_follow_the_other() {
         "{error}"
     );
 }
+
+#[test]
+fn whoever_has_shown_a_key_has_what_the_keys_of_its_name_still_have() {
+    let [old, new, relay] = [(); 3].map(|()| ApiKey::generate().unwrap());
+    let table = |entries: Vec<ApiKeyEntry>| ApiKeys::from_entries(entries).unwrap();
+    let shown = Identity::new("api-key")
+        .with_user("ada")
+        .with_role("reads")
+        .with_role("writes");
+    let cases = [
+        (
+            vec![old.entry("ada").with_role("writes"), new.entry("ada")],
+            Some(vec!["writes"]),
+        ),
+        (vec![new.entry("ada").with_role("admin")], Some(vec![])),
+        (vec![relay.entry("ada").of_service()], None),
+        (vec![relay.entry("bob").with_role("writes")], None),
+    ];
+    for (entries, expected) in cases {
+        let current = table(entries).current(&shown);
+        let roles = current.map(|identity| {
+            assert_eq!(identity.user, "ada");
+            identity.roles
+        });
+        assert_eq!(
+            roles,
+            expected.map(|roles| roles.into_iter().map(str::to_owned).collect())
+        );
+    }
+    let other = Identity::new("certificate").with_user("ada");
+    assert_eq!(
+        table(vec![]).current(&other),
+        Some(other),
+        "of another method"
+    );
+}

@@ -125,14 +125,14 @@ impl ClientTls {
         tls
     }
 
-    /// Reads the files. `alpn` is the application protocol that is offered.
+    /// Reads the files. `alpn` is the application protocol that is offered; empty for none.
     pub(crate) fn connector(&self, alpn: &[u8]) -> Result<TlsConnector, TransportSettingError> {
         let server_name = self.server_name.as_deref().map(parse_name).transpose()?;
         let mut config = match &self.config {
             Some(config) => self.raw_config(config)?,
             None => self.own_config()?,
         };
-        if config.alpn_protocols.is_empty() {
+        if config.alpn_protocols.is_empty() && !alpn.is_empty() {
             config.alpn_protocols = vec![alpn.to_vec()];
         }
         if self.logs_keys {

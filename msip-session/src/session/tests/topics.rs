@@ -147,11 +147,12 @@ fn a_topic_is_fast_where_it_is_all_that_a_message_has_besides_its_body() {
         urgent: true,
         ..head
     };
-    let long = Topic::new("x".repeat(255).into(), 255).expect("a topic");
-    let longest = RequestHead {
-        topic: Some(&long),
+    let [long, longer] =
+        [253, 254].map(|len| Topic::new("x".repeat(len).into(), 255).expect("a topic"));
+    let [longest, too_long] = [&long, &longer].map(|topic| RequestHead {
+        topic: Some(topic),
         ..head
-    };
+    });
     let control = |character: u8| {
         let mut frame = usual.clone();
         let mut payload = frame.payload.to_vec();
@@ -165,6 +166,11 @@ fn a_topic_is_fast_where_it_is_all_that_a_message_has_besides_its_body() {
             "the longest topic",
             frame_of(&|session| session.send(&longest, text("body")).expect("sent")),
             true,
+        ),
+        (
+            "a longer one",
+            frame_of(&|session| session.send(&too_long, text("body")).expect("sent")),
+            false,
         ),
         (
             "urgent",

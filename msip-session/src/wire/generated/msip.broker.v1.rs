@@ -46,12 +46,12 @@ pub mod client_to_server {
     }
 }
 
-/// What the broker says: answers, and messages at "$presence/T".
+/// What the broker says: answers, and messages at "$presence/T" and at "$broker".
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 #[prost(prost_path = "::prost")]
 pub struct ServerToClient {
     /// The oneof `message`: none or one of its fields.
-    #[prost(oneof = "server_to_client::Message", tags = "1, 2, 3, 4")]
+    #[prost(oneof = "server_to_client::Message", tags = "1, 2, 3, 4, 10")]
     pub message: ::core::option::Option<server_to_client::Message>,
 }
 
@@ -77,6 +77,9 @@ pub mod server_to_client {
         /// To a client.
         #[prost(message, tag = "4")]
         TopicInd(super::TopicInd),
+        /// To any.
+        #[prost(message, tag = "10")]
+        SubscriptionEndedInd(super::SubscriptionEndedInd),
     }
 }
 
@@ -190,6 +193,15 @@ pub struct PresenceInd {
     /// Whether the client's session continues an earlier connection.
     #[prost(bool, tag = "14")]
     pub resumed: bool,
+}
+
+/// A subscription of the client has ended, since what allowed it was withdrawn.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+#[prost(prost_path = "::prost")]
+pub struct SubscriptionEndedInd {
+    /// The topic or the filter, as the client has written it.
+    #[prost(string, tag = "1")]
+    pub topic: ::std::string::String,
 }
 
 /// Whether a client is there.

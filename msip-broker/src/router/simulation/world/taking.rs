@@ -15,9 +15,16 @@ impl World {
         let mut items = Vec::new();
         let mut task = Context::from_waker(Waker::noop());
         let most = SIZE * (1 + self.random.below(12));
-        let taken = self.sims[at]
+        let mut taken = self.sims[at]
             .handle
             .poll_take(self.now, most, &mut items, &mut task);
+        if let [OutboxItem::SubscriptionEnded(_), ..] = items[..] {
+            // They come alone, and before all else.
+            items.clear();
+            taken = self.sims[at]
+                .handle
+                .poll_take(self.now, most, &mut items, &mut task);
+        }
         self.say(|| format!("{at} takes {most}: {}", items.len()));
         let is_expected = match (self.sims[at].link, taken) {
             (Link::Ended(reason), Poll::Ready(Err(other))) => {
@@ -56,7 +63,7 @@ impl World {
                     self.sims[at].calls.push((call.0, open));
                     vec![call.0]
                 }
-                OutboxItem::Presence(_) => continue,
+                OutboxItem::Presence(_) | OutboxItem::SubscriptionEnded(_) => continue,
             };
             let now = self.now;
             let has_expired = |one: &Message| one.expires.is_some_and(|expires| expires <= now);

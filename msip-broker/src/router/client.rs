@@ -1,0 +1,136 @@
+//! A client of typed topics, as the instances of their services are told of it.
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex},
+};
+
+use bytes::Bytes;
+
+use super::{About, Introduction, Presence, SessionKey, sync::lock};
+use crate::access::Principal;
+
+/// A session as a client of topics.
+#[derive(Debug)]
+pub(super) struct Client {
+    pub(super) key: SessionKey,
+    pub(super) peer: Arc<str>,
+    pub(super) principal: Principal,
+    about: Option<Box<About>>,
+    /// Where it takes part in typed traffic, by topic.
+    parts: Mutex<HashMap<Bytes, Part>>,
+}
+
+/// How a client takes part in a topic.
+#[derive(Debug, Default)]
+struct Part {
+    /// What it has said that it speaks there.
+    spoken: Option<(String, u64)>,
+    /// The instance that looks after it.
+    carer: Option<SessionKey>,
+}
+
+/// A client at a topic, for an instance that hears each client apart.
+#[derive(Debug, Clone)]
+pub struct ClientAt {
+    /// The topic `T`, without wildcards and without `$in`.
+    pub topic: Bytes,
+    pub(super) client: Arc<Client>,
+}
+
+impl ClientAt {
+    /// The client's name in `T/$in/<peer>`.
+    pub fn peer(&self) -> &str {
+        &self.client.peer
+    }
+}
+
+impl Client {
+    pub(super) fn new(
+        key: SessionKey,
+        peer: Arc<str>,
+        principal: Principal,
+        about: Option<Box<About>>,
+    ) -> Self {
+        Self {
+            key,
+            peer,
+            principal,
+            about,
+            parts: Mutex::default(),
+        }
+    }
+
+    /// It takes part in a topic from here on, if it has not, and speaks this there.
+    pub(super) fn comes(&self, topic: &Bytes, spoken: Option<(String, u64)>) {
+        let mut parts = lock(&self.parts);
+        let part = parts.entry(topic.clone()).or_default();
+        if spoken.is_some() {
+            part.spoken = spoken;
+        }
+    }
+
+    /// It takes part in a topic no longer; `false` if it has not.
+    pub(super) fn leaves(&self, topic: &[u8]) -> bool {
+        lock(&self.parts).remove(topic).is_some()
+    }
+
+    /// The topics that it takes part in.
+    pub(super) fn topics(&self) -> Vec<Bytes> {
+        lock(&self.parts).keys().cloned().collect()
+    }
+
+    /// Which instance looks after it at a topic.
+    pub(super) fn carer(&self, topic: &[u8]) -> Option<SessionKey> {
+        lock(&self.parts).get(topic)?.carer
+    }
+
+    /// Nobody looks after it at a topic, if it was this instance that did.
+    pub(super) fn lose_carer(&self, topic: &[u8], instance: SessionKey) -> bool {
+        let mut parts = lock(&self.parts);
+        let part = parts.get_mut(topic);
+        part.is_some_and(|part| part.carer.take_if(|carer| *carer == instance).is_some())
+    }
+
+    /// What an instance is told that has not heard of it, or that looks after it from here on. The first one looks after it.
+    pub(super) fn introduction(
+        &self,
+        topic: &Bytes,
+        instance: SessionKey,
+        is_handed_over: bool,
+    ) -> Presence {
+        let mut parts = lock(&self.parts);
+        let part = parts.entry(topic.clone()).or_default();
+        let carer = *part.carer.get_or_insert(instance);
+        let about = self.about.as_deref().cloned().unwrap_or_default();
+        let (protocol, fingerprint) = part
+            .spoken
+            .clone()
+            .unwrap_or((about.protocol.clone(), about.fingerprint));
+        let introduction = Introduction {
+            looks_after: carer == instance,
+            is_handed_over,
+            about: About {
+                protocol,
+                fingerprint,
+                ..about
+            },
+        };
+        Presence {
+            introduction: Some(Box::new(introduction)),
+            ..self.presence(topic, true)
+        }
+    }
+
+    /// What an instance is told when it has gone.
+    pub(super) fn presence(&self, topic: &Bytes, is_there: bool) -> Presence {
+        Presence {
+            topic: topic.clone(),
+            peer: (*self.peer).to_owned(),
+            session: self.key,
+            principal: self.principal.clone(),
+            is_there,
+            introduction: None,
+        }
+    }
+}

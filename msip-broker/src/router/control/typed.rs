@@ -1,0 +1,264 @@
+//! Typed traffic: the clients of a topic, and the instances of its services that hear each of them apart.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use msip_session::wire::Code;
+
+use super::{Control, Difference, Router, SubscribeRequest};
+use crate::{
+    router::{
+        ClientAt, OutboxItem, Refused, SessionKey, WakeList, client::Client, session::Session,
+        subscriptions::Spoken,
+    },
+    topic::{self, Filter, Internal, TopicFilter},
+};
+
+/// The topic of a filter that has no wildcards.
+fn literal(filter: &Filter) -> Option<Bytes> {
+    match filter {
+        Filter::Literal(topic) => Some(topic.clone()),
+        Filter::Pattern(filter) if filter.is_literal() => {
+            Some(Bytes::copy_from_slice(filter.as_str().as_bytes()))
+        }
+        Filter::Pattern(_) => None,
+    }
+}
+
+/// The filter `T` of `T/$in`.
+fn served(filter: &Filter) -> Option<TopicFilter> {
+    let Filter::Pattern(filter) = filter else {
+        return None;
+    };
+    match Internal::of(filter.as_str().as_bytes()) {
+        Internal::Services(about) => TopicFilter::new(str::from_utf8(about).ok()?).ok(),
+        _ => None,
+    }
+}
+
+impl Router {
+    /// The client of a session, if it is there.
+    pub(in crate::router) fn client(&self, key: SessionKey) -> Option<Arc<Client>> {
+        let control = self.control();
+        let entry = control.sessions.get(&key)?;
+        Some(entry.session.client.clone())
+    }
+}
+
+impl Control {
+    /// What the first service of a topic speaks, which is not this session.
+    fn spoken_at(&self, about: &[u8], except: SessionKey) -> Option<Arc<Spoken>> {
+        let services = self.subscriptions.matching(&topic::services(about));
+        let others = services.into_iter().filter(|one| one.session.key != except);
+        let spoken = others.filter_map(|one| one.spoken.as_ref());
+        spoken.min_by_key(|spoken| spoken.since).cloned()
+    }
+
+    /// What the first service of a topic speaks. Refuses a subscription of typed traffic that does not go with it.
+    pub(super) fn spoken(
+        &self,
+        key: SessionKey,
+        request: &SubscribeRequest,
+    ) -> Result<Option<Difference>, Refused> {
+        let invalid = |text: &'static str| Refused::new(Code::InvalidArgument, text);
+        let topic = literal(&request.filter);
+        let about = match topic.as_deref().map(Internal::of) {
+            Some(Internal::Services(about) | Internal::Clients(about)) => Some(about),
+            Some(Internal::Peer { topic, .. }) if !request.is_by_peer => Some(topic),
+            _ if request.is_by_peer && served(&request.filter).is_none() => {
+                return Err(invalid(
+                    "by_peer is for a topic `T` without wildcards, and for `T/$in`",
+                ));
+            }
+            _ => None,
+        };
+        if request.is_by_peer && request.group.is_some() {
+            return Err(invalid(
+                "by_peer and a group: instances share the work without one",
+            ));
+        }
+        let Some(spoken) = about.and_then(|about| self.spoken_at(about, key)) else {
+            return Ok(None);
+        };
+        if let Some(protocol) = request.protocol.as_deref().filter(|_| request.is_by_peer) {
+            let refused = |text: String| Refused {
+                code: Code::FailedPrecondition,
+                text: text.into(),
+            };
+            if protocol != spoken.protocol {
+                return Err(refused(format!(
+                    "the first service of this topic speaks `{}`, and not `{protocol}`",
+                    spoken.protocol
+                )));
+            }
+            if spoken.is_strict && request.fingerprint != spoken.fingerprint {
+                return Err(refused(format!(
+                    "the first service of this topic has another schema of `{protocol}` ({:016x}, not {:016x}), and is \
+                     strict",
+                    spoken.fingerprint, request.fingerprint
+                )));
+            }
+        }
+        Ok(Some(Difference {
+            protocol: spoken.protocol.clone(),
+            fingerprint: spoken.fingerprint,
+        }))
+    }
+
+    /// The instances of a topic that hear each client apart, those that are connected first.
+    fn instances(&self, about: &[u8]) -> Vec<Arc<Session>> {
+        let inner = topic::services(about);
+        let found = self.subscriptions.matching(&inner).into_iter();
+        let mut instances: Vec<_> = found
+            .filter(|one| {
+                let entry = self.sessions.get(&one.session.key);
+                one.is_by_peer && entry.is_some_and(|entry| self.may_hear(entry, &inner))
+            })
+            .map(|one| one.session.clone())
+            .collect();
+        instances.sort_by_key(|one| (!one.is_connected(), one.key));
+        instances.dedup_by_key(|one| one.key);
+        instances
+    }
+
+    /// A session has subscribed to typed traffic: as a client of a topic, or as an instance.
+    pub(super) fn comes(
+        &mut self,
+        session: &Arc<Session>,
+        request: &SubscribeRequest,
+        wakes: &mut WakeList,
+    ) {
+        let spoken = request.protocol.clone();
+        let spoken = spoken.map(|protocol| (protocol, request.fingerprint));
+        if let Some(serves) = served(&request.filter) {
+            // Clients that came before, and that nobody looks after.
+            let all = self.subscriptions.topics();
+            let topics: Vec<_> = match serves.is_literal() {
+                true => vec![Bytes::copy_from_slice(serves.as_str().as_bytes())],
+                false => all.filter(|topic| serves.matches(topic)).cloned().collect(),
+            };
+            for about in topics {
+                for client in self.subscriptions.by_peer(&about) {
+                    if client.client.carer(&about).is_none() {
+                        let at = ClientAt {
+                            topic: about.clone(),
+                            client: client.client.clone(),
+                        };
+                        session.with_outbox(|outbox| outbox.introduce(&at, wakes));
+                    }
+                }
+            }
+        } else if let Some(about) = literal(&request.filter) {
+            session.client.comes(&about, spoken);
+            let own = topic::to_peer(&about, &session.client.peer);
+            self.routes.outdate(&own);
+            if session.client.carer(&about).is_none() {
+                self.find_carer(session.client.key, about, session, wakes);
+            }
+        }
+    }
+
+    /// An instance is introduced to a client, and looks after it.
+    fn find_carer(
+        &self,
+        client: SessionKey,
+        topic: Bytes,
+        session: &Session,
+        wakes: &mut WakeList,
+    ) {
+        let instances = self.instances(&topic);
+        let connected = instances.iter().filter(|one| one.is_connected()).count();
+        let count = if connected == 0 {
+            instances.len()
+        } else {
+            connected
+        } as u64;
+        let at = ClientAt {
+            topic,
+            client: session.client.clone(),
+        };
+        let turn = client.number().checked_rem(count).unwrap_or(0);
+        let knows = instances
+            .iter()
+            .find(|one| one.with_outbox(|outbox| outbox.knows(&at)));
+        let by_turn = usize::try_from(turn)
+            .ok()
+            .and_then(|turn| instances.get(turn));
+        if let Some(instance) = knows.or(by_turn) {
+            instance.with_outbox(|outbox| outbox.look_after(&at, wakes));
+        }
+    }
+
+    /// A session takes part in typed traffic no longer by this subscription. Returns what others can have that waited for it.
+    pub(super) fn leaves(
+        &mut self,
+        session: &Arc<Session>,
+        filter: &Filter,
+        wakes: &mut WakeList,
+    ) -> Vec<OutboxItem> {
+        if served(filter).is_none() {
+            if let Some(about) = literal(filter) {
+                self.client_gone(session, &about, wakes);
+            }
+            return Vec::new();
+        }
+        let serves = |about: &[u8]| {
+            let inner = topic::services(about);
+            let all = self.subscriptions.matching(&inner);
+            all.iter().any(|one| one.session.key == session.key)
+        };
+        let (left, known) =
+            session.with_outbox(|outbox| outbox.leave(|about| !serves(about), wakes));
+        self.hand_care(session.key, known, wakes);
+        left.into_iter().filter(OutboxItem::is_for_one).collect()
+    }
+
+    /// A session has gone: as a client, and as an instance that knew these clients.
+    pub(super) fn gone(&mut self, session: &Session, known: Vec<ClientAt>, wakes: &mut WakeList) {
+        for about in session.client.topics() {
+            self.client_gone(session, &about, wakes);
+        }
+        self.hand_care(session.key, known, wakes);
+    }
+
+    /// Instances that know a client of a topic are told that it has gone.
+    fn client_gone(&mut self, session: &Session, about: &Bytes, wakes: &mut WakeList) {
+        if !session.client.leaves(about) {
+            return;
+        }
+        let own = topic::to_peer(about, &session.client.peer);
+        self.routes.outdate(&own);
+        let at = ClientAt {
+            topic: about.clone(),
+            client: session.client.clone(),
+        };
+        for instance in self.instances(about) {
+            instance.with_outbox(|outbox| outbox.client_gone(&at, wakes));
+        }
+    }
+
+    /// Others look after the clients of an instance that has gone.
+    fn hand_care(&self, instance: SessionKey, known: Vec<ClientAt>, wakes: &mut WakeList) {
+        for at in known {
+            let entry = self.sessions.get(&at.client.key);
+            if let Some(entry) = entry
+                && at.client.lose_carer(&at.topic, instance)
+            {
+                self.find_carer(at.client.key, at.topic, &entry.session, wakes);
+            }
+        }
+    }
+
+    /// The client of this name, if it hears what services send to it at a topic by its subscription to that.
+    pub(super) fn typed_client(&self, about: &[u8], peer: &[u8]) -> Option<&Arc<Session>> {
+        let key = self.names.get(str::from_utf8(peer).ok()?)?;
+        let entry = self.sessions.get(key)?;
+        let filter = TopicFilter::new(str::from_utf8(about).ok()?).ok()?;
+        let is_by_peer = entry
+            .subscriptions
+            .get(&Filter::Pattern(filter))
+            .is_some_and(|held| held.is_by_peer);
+        (is_by_peer && self.may_hear(entry, &topic::to_peer(about, &entry.session.client.peer)))
+            .then_some(&entry.session)
+    }
+}

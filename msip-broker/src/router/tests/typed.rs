@@ -1,0 +1,441 @@
+//! Typed traffic: instances that hear each client apart.
+
+use super::*;
+
+fn by_peer(peer: &Peer, filter: &str, spoken: (&str, u64)) -> Result<Subscribed, Refused> {
+    let filter = Filter::Pattern(TopicFilter::new(filter).expect("a filter"));
+    let request = SubscribeRequest {
+        protocol: Some(spoken.0.to_owned()),
+        fingerprint: spoken.1,
+        is_by_peer: true,
+        ..SubscribeRequest::new(filter)
+    };
+    peer.router.subscribe(&peer.session, request, NOW)
+}
+
+const CHAT: (&str, u64) = ("chat.v1", 7);
+
+fn instance(router: &Router, filter: &str) -> Peer {
+    let peer = Peer::new(router);
+    by_peer(&peer, filter, CHAT).expect("a subscription");
+    peer
+}
+
+/// What an instance is told, in order.
+fn told(peer: &Peer) -> Vec<String> {
+    let told = peer.items().into_iter().flat_map(|item| match item {
+        OutboxItem::Publication(delivery) => {
+            let client = delivery.client.as_ref();
+            let at = client.map_or(String::new(), |client| {
+                let topic = String::from_utf8_lossy(&client.topic).into_owned();
+                format!("{topic}/{} ", client.peer())
+            });
+            let bodies = bodies(&delivery.publication).into_iter();
+            bodies.map(|body| format!("{at}{body}")).collect()
+        }
+        OutboxItem::SubscriptionEnded(_) => vec!["subscription ended".to_owned()],
+        OutboxItem::Presence(presence) => {
+            let care = presence.introduction.as_deref();
+            let what = match care {
+                None => "gone",
+                Some(care) if care.is_handed_over => "handed over",
+                Some(care) if care.looks_after => "cared for",
+                Some(_) => "there",
+            };
+            vec![format!("{} {what}", presence.peer)]
+        }
+        OutboxItem::Exchange(assigned) => {
+            let client = assigned.client().expect("whose it is");
+            vec![format!("call of {}", client.peer())]
+        }
+    });
+    told.collect()
+}
+
+fn name(peer: &Peer) -> String {
+    peer.session.peer().to_owned()
+}
+
+fn credit(peer: &Peer, client: &Peer, messages: u32) {
+    peer.session.credit(b"a", client.session.peer(), messages);
+}
+
+#[test]
+fn an_instance_is_introduced_to_a_client_before_its_first_message() {
+    let router = router();
+    let one = instance(&router, "+/$in");
+    let mut client = Peer::new(&router);
+    client
+        .publish(MsgKind::Command, "a", &["1", "2"])
+        .expect("a service is there");
+    client
+        .publish(MsgKind::Event, "a/$in", &["3"])
+        .expect("it is heard");
+    let peer = name(&client);
+    assert_eq!(
+        told(&one),
+        [
+            format!("{peer} cared for"),
+            format!("a/{peer} 1"),
+            format!("a/{peer} 2"),
+            format!("a/{peer} 3")
+        ]
+    );
+    let two = instance(&router, "a/$in");
+    client
+        .publish(MsgKind::Event, "a/$in", &["4"])
+        .expect("both hear it");
+    assert_eq!(told(&one), [format!("a/{peer} 4")]);
+    assert_eq!(told(&two), [format!("{peer} there"), format!("a/{peer} 4")]);
+    client.end();
+    assert_eq!(told(&one), [format!("{peer} gone")]);
+    assert_eq!(told(&two), [format!("{peer} gone")]);
+}
+
+#[test]
+fn another_instance_looks_after_the_clients_of_one_that_goes() {
+    let router = router();
+    let (one, two) = (instance(&router, "a/$in"), instance(&router, "a/$in"));
+    let mut client = Peer::new(&router);
+    client
+        .publish(MsgKind::Event, "a/$in", &["1"])
+        .expect("both hear it");
+    let peer = name(&client);
+    let introduced = [told(&one), told(&two)];
+    let cares = introduced
+        .iter()
+        .position(|told| told[0].ends_with("cared for"));
+    let (carer, other) = match cares.expect("one of them looks after it") {
+        0 => (one, two),
+        _ => (two, one),
+    };
+    carer.end();
+    assert_eq!(told(&other), [format!("{peer} handed over")]);
+    other.end();
+    let third = instance(&router, "a/$in");
+    client
+        .publish(MsgKind::Event, "a/$in", &["2"])
+        .expect("it is heard");
+    assert_eq!(
+        told(&third),
+        [format!("{peer} cared for"), format!("a/{peer} 2")]
+    );
+}
+
+#[test]
+fn a_client_comes_by_subscribing_and_hears_what_is_for_it_alone() {
+    let router = router();
+    let (client, other) = (Peer::new(&router), Peer::new(&router));
+    for peer in [&client, &other] {
+        by_peer(peer, "a", CHAT).expect("a subscription");
+    }
+    let mut one = instance(&router, "a/$in");
+    let mut came = told(&one);
+    came.sort();
+    let mut expected = [&client, &other].map(|peer| format!("{} cared for", name(peer)));
+    expected.sort();
+    assert_eq!(came, expected, "they came before it");
+    let own = format!("a/$to/{}", name(&client));
+    one.publish(MsgKind::Command, &own, &["own"])
+        .expect("a service may");
+    one.publish(MsgKind::Command, "a", &["all"])
+        .expect("a service may");
+    assert_eq!(client.take(), ["own", "all"]);
+    assert_eq!(other.take(), ["all"]);
+    let filter = Filter::Pattern(TopicFilter::new("a").expect("a filter"));
+    assert!(router.leave(&client.session, &filter, NOW, &mut WakeList::new()));
+    assert_eq!(told(&one), [format!("{} gone", name(&client))]);
+    one.publish(MsgKind::Command, &own, &["own"])
+        .expect("a service may");
+    assert!(client.take().is_empty());
+}
+
+#[test]
+fn only_the_broker_sends_to_an_instance_as_a_client() {
+    let router = router();
+    let one = instance(&router, "a/$in");
+    let mut client = Peer::new(&router);
+    let forged = client.publish(MsgKind::Event, "a/$in/7", &["forged"]);
+    assert_eq!(forged.expect_err("nobody may").code, Code::PermissionDenied);
+    assert!(told(&one).is_empty());
+    let refused = client.try_subscribe("a/$in/7", None);
+    assert_eq!(
+        refused.expect_err("nobody may").code,
+        Code::PermissionDenied
+    );
+    let rights = Peer::with(&router, super::client(), Dialect::Msip);
+    let refused = by_peer(&rights, "a/$in", CHAT);
+    assert_eq!(
+        refused.expect_err("it is no service").code,
+        Code::PermissionDenied
+    );
+}
+
+#[test]
+fn another_protocol_is_refused_and_another_schema_where_the_first_service_is_strict() {
+    let router = router();
+    let first = Peer::new(&router);
+    let subscribed = by_peer(&first, "a/$in", CHAT).expect("a subscription");
+    assert_eq!(subscribed.spoken, None);
+    let client = Peer::new(&router);
+    let spoken = by_peer(&client, "a", ("chat.v1", 8))
+        .expect("it is told")
+        .spoken;
+    let spoken = spoken.expect("there is a service");
+    assert_eq!((&*spoken.protocol, spoken.fingerprint), CHAT);
+    for filter in ["a", "a/$in"] {
+        let refused = by_peer(&client, filter, ("fleet.v1", 7)).expect_err("another protocol");
+        assert_eq!(refused.code, Code::FailedPrecondition);
+        assert!(refused.text.contains("chat.v1") && refused.text.contains("fleet.v1"));
+    }
+    let strict = SubscribeRequest {
+        protocol: Some("chat.v1".to_owned()),
+        fingerprint: 7,
+        is_by_peer: true,
+        is_strict: true,
+        ..SubscribeRequest::new(Filter::Pattern(
+            TopicFilter::new("b/$in").expect("a filter"),
+        ))
+    };
+    let subscribed = router.subscribe(&first.session, strict, NOW);
+    subscribed.expect("a subscription");
+    let refused = by_peer(&client, "b", ("chat.v1", 8)).expect_err("another schema");
+    assert_eq!(refused.code, Code::FailedPrecondition);
+    by_peer(&client, "b", CHAT).expect("the same schema");
+}
+
+#[test]
+fn one_of_a_thousand_clients_floods_and_waits_alone() {
+    let router = router();
+    let one = instance(&router, "a/$in");
+    let mut flood = Peer::new(&router);
+    let mut clients: Vec<_> = (0..999).map(|_| Peer::new(&router)).collect();
+    let body = "x".repeat(1000);
+    let bodies = vec![&*body; 100];
+    let mut sent = 0;
+    loop {
+        let published = flood.publish(MsgKind::Command, "a", &bodies);
+        sent += 100;
+        if published.expect("there is place").is_congested {
+            break;
+        }
+    }
+    let mut task = Context::from_waker(Waker::noop());
+    assert!(flood.publisher.poll_ready(NOW, &mut task).is_pending());
+    for client in &mut clients {
+        let published = client.publish(MsgKind::Command, "a", &["1"]);
+        assert!(!published.expect("there is place").is_congested);
+        assert!(client.publisher.poll_ready(NOW, &mut task).is_ready());
+    }
+    let said = told(&one);
+    let of_flood = format!("a/{} ", name(&flood));
+    let flooded = said
+        .iter()
+        .filter(|said| said.starts_with(&of_flood))
+        .count();
+    assert_eq!(flooded, 256, "its window");
+    for client in &clients {
+        let all: Vec<_> = said
+            .iter()
+            .filter(|said| said.contains(&format!("{} ", name(client))))
+            .collect();
+        assert!(all.len() >= 2, "introduced, and heard: {all:?}");
+    }
+    // Where the instance has finished with them it gets as many again, and no more for more than were sent.
+    credit(&one, &flood, 100_000);
+    assert_eq!(told(&one).len(), 256);
+    credit(&one, &flood, 10);
+    assert_eq!(told(&one).len(), 10);
+    let mut taken = 256 + 256 + 10;
+    while taken < sent {
+        credit(&one, &flood, 256);
+        taken += told(&one).len();
+    }
+    assert_eq!(taken, sent);
+    assert!(flood.publisher.poll_ready(NOW, &mut task).is_ready());
+}
+
+#[test]
+fn a_client_gets_its_turn_before_all_that_another_has_sent() {
+    let router = router();
+    let one = instance(&router, "a/$in");
+    let (mut flood, mut client) = (Peer::new(&router), Peer::new(&router));
+    let body = "x".repeat(1000);
+    for _ in 0..100 {
+        flood
+            .publish(MsgKind::Command, "a", &[&body])
+            .expect("there is place");
+    }
+    client
+        .publish(MsgKind::Command, "a", &["1"])
+        .expect("there is place");
+    let said = told(&one);
+    let turn = format!("a/{} 1", name(&client));
+    let at = said.iter().position(|said| *said == turn);
+    assert!(at.expect("it is there") < 60, "{at:?}");
+}
+
+#[test]
+fn windows_are_full_again_with_the_next_connection() {
+    let router = router();
+    let one = instance(&router, "a/$in");
+    let mut client = Peer::new(&router);
+    let bodies = vec!["x"; 300];
+    client
+        .publish(MsgKind::Event, "a/$in", &bodies)
+        .expect("there is place");
+    assert_eq!(told(&one).len(), 1 + 256);
+    one.suspend();
+    one.resume(Rights::all());
+    assert_eq!(told(&one).len(), 44);
+}
+
+#[derive(Debug)]
+struct Of(SessionHandle, Option<&'static str>);
+
+impl Exchange for Of {
+    fn pinned(&self) -> usize {
+        100
+    }
+
+    fn caller(&self) -> Option<super::super::SessionKey> {
+        Some(self.0.key())
+    }
+
+    fn sticky_key(&self) -> Option<&str> {
+        self.1
+    }
+
+    fn refuse(self: Box<Self>, _why: Refused) {}
+}
+
+fn ask(client: &mut Peer, key: Option<&'static str>) {
+    let request = Request {
+        topic: Bytes::from_static(b"a"),
+        exchange: Box::new(Of(client.session.clone(), key)),
+        tried: Vec::new(),
+    };
+    let mut wakes = WakeList::new();
+    let asked = client.publisher.request(request, NOW, &mut wakes);
+    asked.expect("a service is there");
+}
+
+#[test]
+fn the_open_calls_of_a_client_are_limited_at_an_instance() {
+    let router = router();
+    let one = instance(&router, "a/$in");
+    let mut client = Peer::new(&router);
+    for _ in 0..300 {
+        ask(&mut client, None);
+    }
+    let mut items = one.items();
+    assert_eq!(items.len(), 1 + 256);
+    assert!(one.items().is_empty());
+    items.truncate(1 + 250);
+    assert_eq!(one.items().len(), 6, "as many as have ended");
+}
+
+#[test]
+fn a_key_stays_at_one_instance_and_moves_when_that_goes() {
+    let router = router();
+    let mut instances: Vec<_> = (0..3).map(|_| instance(&router, "a/$in")).collect();
+    let mut client = Peer::new(&router);
+    let holder = |client: &mut Peer, instances: &[Peer], kind| {
+        for _ in 0..5 {
+            let mut publication = client.publication(kind, "a/$in", &["v"]);
+            publication.sticky_key = Some(Bytes::from_static(b"van-7"));
+            client.send(publication).expect("a service is there");
+        }
+        ask(client, Some("van-7"));
+        let got: Vec<_> = instances
+            .iter()
+            .map(|one| {
+                let told = told(one).into_iter();
+                told.filter(|told| told.ends_with(" v") || told.starts_with("call"))
+                    .count()
+            })
+            .collect();
+        let at = got
+            .iter()
+            .position(|count| *count > 0)
+            .expect("one has them");
+        assert_eq!(got.iter().sum::<usize>(), 6);
+        assert_eq!(got[at], 6, "{got:?}");
+        at
+    };
+    let first = holder(&mut client, &instances, MsgKind::Command);
+    assert_eq!(holder(&mut client, &instances, MsgKind::Event), first);
+    // Another one that goes moves nothing.
+    let kept = instances[first].session.key();
+    let other = (first + 1) % 3;
+    instances.remove(other).end();
+    let at = holder(&mut client, &instances, MsgKind::Command);
+    assert_eq!(instances[at].session.key(), kept);
+    instances.remove(at).end();
+    holder(&mut client, &instances, MsgKind::Command);
+}
+
+#[test]
+fn an_instance_that_leaves_hands_over_what_waits() {
+    let router = router();
+    let one = instance(&router, "a/$in");
+    let mut client = Peer::new(&router);
+    client
+        .publish(MsgKind::Command, "a", &["1"])
+        .expect("a service is there");
+    ask(&mut client, None);
+    let two = instance(&router, "a/$in");
+    let filter = Filter::Pattern(TopicFilter::new("a/$in").expect("a filter"));
+    assert!(router.leave(&one.session, &filter, NOW, &mut WakeList::new()));
+    assert!(told(&one).is_empty());
+    let peer = name(&client);
+    let mut said = told(&two);
+    said.sort();
+    let mut expected = [
+        format!("{peer} handed over"),
+        format!("a/{peer} 1"),
+        format!("call of {peer}"),
+    ];
+    expected.sort();
+    let expected_new = said
+        .iter()
+        .filter(|said| said.ends_with("cared for"))
+        .count();
+    assert!(
+        said.len() == 3 && (expected_new == 1 || said == expected),
+        "{said:?}"
+    );
+}
+
+#[test]
+fn an_instance_that_leaves_calls_unanswered_gets_no_others_in_their_place() {
+    let router = router();
+    let (one, two) = (instance(&router, "a/$in"), instance(&router, "a/$in"));
+    let mut client = Peer::new(&router);
+    let calls = |peer: &Peer| {
+        let items = peer.items().into_iter();
+        items
+            .filter_map(|item| match item {
+                OutboxItem::Exchange(assigned) => Some(assigned.into_parts().1),
+                _ => None,
+            })
+            .collect::<Vec<_>>()
+    };
+    let (mut hung, mut answered) = (0, 0);
+    for _ in 0..20 {
+        ask(&mut client, None);
+        for open in calls(&one) {
+            open.unanswered(NOW);
+            hung += 1;
+        }
+        for open in calls(&two) {
+            open.answered();
+            answered += 1;
+        }
+    }
+    assert_eq!((hung, answered), (1, 19));
+    // In time it is tried again.
+    for open in calls(&one) {
+        drop(open);
+    }
+}

@@ -1,0 +1,203 @@
+//! Typed traffic: an instance of a service hears each client apart.
+
+use msip_broker::access::Rights;
+use msip_broker::router::Limits;
+use msip_runtime::{
+    CallOptions, Code, MsgKind, Variant,
+    untyped::{SubscribeOptions, UntypedMessage},
+};
+use msip_session::wire::broker::{
+    ClientToServer, PeerCredit, Presence, PresenceInd, ServerToClient, client_to_server,
+    server_to_client,
+};
+use msip_tests::proxy::Proxy;
+use prost::Message as _;
+
+use crate::fixture::{ASK, Broker, Client, JOB, NOTE, message};
+
+fn chat() -> SubscribeOptions {
+    SubscribeOptions::new().by_peer().protocol("chat.v1", 7)
+}
+
+async fn serve(service: &Client, filter: &str) {
+    let subscribed = service.client.subscribe(filter, &chat()).await;
+    subscribed.expect("is allowed");
+}
+
+/// What an instance is told of a client next.
+async fn introduced(service: &mut Client, topic: &str) -> PresenceInd {
+    let said = service.next().await;
+    let body = said.strip_prefix(&format!("$presence/{topic} "));
+    let body = body.unwrap_or_else(|| panic!("{said:?} is no presence"));
+    match ServerToClient::decode(body.as_bytes())
+        .expect("can be read")
+        .message
+    {
+        Some(server_to_client::Message::PresenceInd(presence)) => presence,
+        other => panic!("{other:?} is no presence"),
+    }
+}
+
+#[tokio::test]
+async fn every_message_of_a_client_comes_at_a_topic_of_its_own() {
+    let broker = Broker::start().await;
+    let mut service = broker.client("service").await;
+    serve(&service, "rooms/+/$in").await;
+    let client = broker.client("client").await;
+    let subscribed = client.client.subscribe("rooms/a", &chat()).await;
+    let subscribed = subscribed.expect("is allowed");
+    assert_eq!(subscribed.protocol(), Some(("chat.v1", 7)));
+    let presence = introduced(&mut service, "rooms/a").await;
+    assert_eq!(presence.presence(), Presence::Connected);
+    assert!(presence.looks_after);
+    assert_eq!(
+        (&*presence.principal, &*presence.client_name),
+        ("client", "client")
+    );
+    assert_eq!((&*presence.protocol, presence.fingerprint), ("chat.v1", 7));
+    assert!(presence.address.starts_with("127.0.0.1:"), "{presence:?}");
+    assert_eq!(presence.peer.len(), 16);
+    let at = format!("rooms/a/$in/{}", presence.peer);
+
+    let mut sender = client.client.sender();
+    for number in 0..10 {
+        let job = message(&JOB, "rooms/a/$in", &number.to_string());
+        sender.push(&job).await.expect("is connected");
+    }
+    sender.flush().await.expect("is connected");
+    for number in 0..10 {
+        assert_eq!(service.next().await, format!("{at} {number}"));
+    }
+    let with_key = CallOptions::new().key("van");
+    let job = message(&JOB, "rooms/a/$in", "with a key");
+    client
+        .client
+        .send(&job, &with_key)
+        .await
+        .expect("is connected");
+    assert_eq!(service.next().await, format!("{at} with a key"));
+    let note = message(&NOTE, "rooms/a/$in", "delivery");
+    let delivered = client.client.deliver(&note, &CallOptions::new()).await;
+    delivered.expect("is queued");
+    assert_eq!(service.next().await, format!("{at} delivery"));
+    let ask = message(&ASK, "rooms/a/$in", "?");
+    let answer = client.client.call(&ask, &CallOptions::new()).await;
+    assert_eq!(&answer.expect("answered").raw_body()[..], b"service");
+    assert_eq!(service.next().await, format!("{at} ?"));
+
+    let mut client = client;
+    let own = message(&NOTE, &format!("rooms/a/$to/{}", presence.peer), "own");
+    service
+        .client
+        .send(&own, &CallOptions::new())
+        .await
+        .expect("is connected");
+    assert!(client.next().await.ends_with(" own"));
+    client
+        .client
+        .unsubscribe("rooms/a")
+        .await
+        .expect("is there");
+    let gone = introduced(&mut service, "rooms/a").await;
+    assert_eq!(
+        (gone.peer, gone.presence),
+        (presence.peer, Presence::Gone.into())
+    );
+}
+
+#[tokio::test]
+async fn another_protocol_is_refused_by_name() {
+    let broker = Broker::start().await;
+    let service = broker.client("service").await;
+    serve(&service, "a/$in").await;
+    let client = broker.client("client").await;
+    let other = SubscribeOptions::new().by_peer().protocol("fleet.v1", 7);
+    let refused = client.client.subscribe("a", &other).await;
+    let error = refused.expect_err("it speaks something else");
+    assert_eq!(error.code(), Code::FailedPrecondition, "{error}");
+    let text = error.to_string();
+    assert!(
+        text.contains("chat.v1") && text.contains("fleet.v1"),
+        "{text}"
+    );
+}
+
+#[tokio::test]
+async fn a_client_gets_as_far_as_its_window_and_on_with_credit() {
+    const CREDIT: Variant = Variant::new(3, "peer_credit", MsgKind::Event);
+    let broker = Broker::with(Limits::default(), |_| Rights::all()).await;
+    let mut service = broker.client("service").await;
+    serve(&service, "a/$in").await;
+    let (flood, client) = (broker.client("flood").await, broker.client("client").await);
+    let mut sender = flood.client.sender();
+    for number in 0..400 {
+        let job = message(&JOB, "a", &number.to_string());
+        sender.push(&job).await.expect("is connected");
+    }
+    sender.flush().await.expect("is connected");
+    let peer = introduced(&mut service, "a").await.peer;
+    for number in 0..256 {
+        assert_eq!(service.next().await, format!("a/$in/{peer} {number}"));
+    }
+    // Another one is not held up.
+    let job = message(&JOB, "a", "other");
+    client
+        .client
+        .send(&job, &CallOptions::new())
+        .await
+        .expect("is connected");
+    let other = introduced(&mut service, "a").await.peer;
+    assert_eq!(service.next().await, format!("a/$in/{other} other"));
+    let credit = ClientToServer {
+        message: Some(client_to_server::Message::PeerCredit(PeerCredit {
+            peer: peer.clone(),
+            items: 256,
+        })),
+    };
+    let credit = UntypedMessage::new(&CREDIT, credit.encode_to_vec());
+    let credit = credit.to_topic("$broker/a").expect("a topic");
+    service
+        .client
+        .send(&credit, &CallOptions::new())
+        .await
+        .expect("is connected");
+    for number in 256..400 {
+        assert_eq!(service.next().await, format!("a/$in/{peer} {number}"));
+    }
+}
+
+#[tokio::test]
+async fn a_call_in_an_instance_that_is_lost_may_have_run_and_an_idempotent_one_goes_to_another() {
+    for is_idempotent in [false, true] {
+        let broker = Broker::start().await;
+        let proxy = Proxy::start(broker.address()).await;
+        let mut dying = Client::connect(&proxy.url(), "dying").await;
+        serve(&dying, "a/$in").await;
+        let caller = broker.client("caller").await;
+        let asking = {
+            let caller = caller.client.clone();
+            tokio::spawn(async move {
+                let options = CallOptions::new();
+                let options = match is_idempotent {
+                    true => options.idempotent(),
+                    false => options,
+                };
+                caller.call(&message(&ASK, "a", "hang"), &options).await
+            })
+        };
+        introduced(&mut dying, "a").await;
+        assert!(dying.next().await.ends_with(" hang"));
+        let mut other = broker.client("other").await;
+        serve(&other, "a/$in").await;
+        proxy.let_in(false);
+        proxy.cut();
+        if is_idempotent {
+            introduced(&mut other, "a").await;
+            assert!(other.next().await.ends_with(" hang"));
+            asking.abort();
+            continue;
+        }
+        let error = asking.await.expect("ends").expect_err("it is lost");
+        assert_eq!(error.code(), Code::Unknown, "{error}");
+    }
+}
