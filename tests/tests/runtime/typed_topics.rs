@@ -6,7 +6,8 @@ use std::sync::{
 };
 
 use msip_runtime::{
-    CallOptions, Client, Code, ConnectError, MsgKind, Protocol as _, Status, Variant,
+    BrokerConnection, CallOptions, Client, Code, ConnectError, ConnectionState, MsgKind,
+    Protocol as _, SendError, Status, Variant,
     untyped::{
         Event, Inbound, Reply, Service, Subscribed, UntypedMessage, UntypedPeer, UntypedProtocol,
         UntypedServer,
@@ -25,6 +26,11 @@ use prost::Message as _;
 use tokio::sync::mpsc;
 
 const TOPIC_IND: Variant = Variant::new(4, "topic_ind", MsgKind::Event);
+
+const ENDED_IND: Variant = Variant::new(10, "subscription_ended_ind", MsgKind::Event);
+
+/// The variant at which the subscription ends.
+const ALARM: u16 = 5;
 
 /// The fingerprint of a schema that is not that of `lab`.
 const OTHER: u64 = 7;
@@ -89,6 +95,9 @@ impl Service for Scripted {
                 Event::Exchange(exchange) => {
                     let (topic, number) = (exchange.message.topic(), exchange.message.number());
                     self.seen.record(format!("call {topic} {number}"));
+                    if number == ALARM {
+                        end(&peer, "room1").await;
+                    }
                     if let Reply::Call(responder) = exchange.reply {
                         responder.fail(&Status::unimplemented_variant(number));
                     }
@@ -114,6 +123,20 @@ async fn tell(peer: &UntypedPeer, topic: &str) {
     for options in options {
         peer.send(&told, &options).await.expect("sent");
     }
+}
+
+/// Ends the subscription to a topic.
+async fn end(peer: &UntypedPeer, topic: &str) {
+    let ended = broker::SubscriptionEndedInd {
+        topic: topic.to_owned(),
+    };
+    let told = broker::ServerToClient {
+        message: Some(server_to_client::Message::SubscriptionEndedInd(ended)),
+    };
+    let told = UntypedMessage::new(&ENDED_IND, told.encode_to_vec());
+    let told = told.to_topic("$broker").expect("a topic");
+    let sent = peer.send(&told, &CallOptions::new()).await;
+    sent.expect("sent");
 }
 
 async fn connect(proxy: &Proxy) -> (Client<Lab>, mpsc::Receiver<SeenByClient>) {
@@ -206,4 +229,36 @@ async fn a_topic_that_is_refused_in_a_new_session_is_a_failed_attempt() {
     scripted.refuses.store(false, Ordering::Relaxed);
     while !matches!(next(&mut seen).await, SeenByClient::Connected) {}
     client.close().await;
+}
+
+#[tokio::test]
+async fn a_client_of_a_shared_connection_is_closed_alone_where_its_subscription_ends() {
+    let (scripted, _told) = Scripted::new(Subscribed::new("lab", OTHER));
+    let proxy = scripted.start().await;
+    let connection = BrokerConnection::connect(proxy.url()).await;
+    let connection = connection.expect("connects");
+    let (handler, mut seen) = LabClient::new();
+    let client = connection.client_with::<Lab, _>("room1", handler).await;
+    let client = client.expect("is allowed");
+    let other = connection.client::<Lab>("room2").await;
+    let other = other.expect("is allowed");
+    assert!(matches!(next(&mut seen).await, SeenByClient::Connected));
+    assert_eq!(client.connection().server_fingerprint(), OTHER);
+    let difference = soon("a comparison", client.connection().schema_compared()).await;
+    assert!(difference.is_some());
+
+    let mut state = client.connection().watch();
+    client.alarm_ind(note(1)).await.expect("sent");
+    match next(&mut seen).await {
+        SeenByClient::ClosedByServer(status) => {
+            assert_eq!(status.code(), Code::PermissionDenied);
+        }
+        event => panic!("{event:?}"),
+    }
+    let closed = state.wait_for(|state| *state == ConnectionState::Closed);
+    soon("the end", closed).await.expect("is told");
+    let sent = client.note_ind(note(2)).await;
+    assert!(matches!(sent, Err(SendError::ClosedByPeer(_))), "{sent:?}");
+    other.note_ind(note(3)).await.expect("goes on");
+    connection.close().await;
 }
