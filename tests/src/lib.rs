@@ -15,6 +15,7 @@ pub mod raw;
 mod raw_caller;
 mod server;
 mod soon;
+mod transport_of;
 
 pub use certificates::{Authority, Issued};
 pub use client::{LabClient, SeenByClient};
@@ -27,9 +28,7 @@ pub use protocols::{
 pub use raw_caller::RawCaller;
 pub use server::{LabServer, SeenByServer, connected, start, start_gated, with_settings};
 pub use soon::soon;
-
-/// What the URL of a server begins with that is attached to a broker, which listens at the rest of it.
-pub const THROUGH_A_BROKER: &str = "broker+";
+pub use transport_of::{THROUGH_A_BROKER, transport_of};
 
 /// Ends a test, or a part of it, in `over_broker`, for what a broker does otherwise: a row of docs/broker.md, "What is different through a broker",
 /// which begins with this.
@@ -52,16 +51,4 @@ macro_rules! at {
     ($url:expr) => {
         &*$crate::transport_of(env!("CARGO_CRATE_NAME"), $url)
     };
-}
-
-/// The URL at which the tests of a binary talk; see [`at!`].
-#[must_use]
-pub fn transport_of(binary: &str, url: impl AsRef<str>) -> String {
-    let url = url.as_ref();
-    match (binary, url.strip_prefix("tcp://")) {
-        ("over_broker", _) => format!("{THROUGH_A_BROKER}{url}"),
-        ("over_rough", _) => format!("rough+{url}"),
-        ("over_websocket", Some(place)) => format!("ws://{place}"),
-        _ => url.to_owned(),
-    }
 }

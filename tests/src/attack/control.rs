@@ -2,7 +2,7 @@
 
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 
-use super::{Broker, Served, bystander::Bystander, program::Program};
+use super::{Served, broker::Broker, bystander::Bystander, program::Program};
 
 /// The server, and who calls it.
 #[derive(Debug)]

@@ -38,6 +38,7 @@
 mod attacker;
 pub mod body;
 mod bounds;
+mod broker;
 mod bystander;
 mod control;
 mod on_client;
@@ -54,7 +55,6 @@ pub use attacker::Attacker;
 pub use bounds::{Bounds, Report};
 pub use bystander::report_latency;
 pub use on_client::{AttackOnClient, HostileServer};
-use on_server::Broker;
 pub use on_server::{AttackOnServer, Target};
 pub use raw_message::RawMessage;
 pub use samples::Latency;

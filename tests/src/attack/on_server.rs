@@ -11,6 +11,7 @@ use tokio::{net::TcpSocket, task::LocalSet};
 use super::{
     Attacker, Bounds, RawMessage, Report, Served,
     bounds::Late,
+    broker::Broker,
     bystander::Bystander,
     control::{alone, control},
     program::Program,
@@ -31,21 +32,6 @@ pub struct AttackOnServer {
     attackers: usize,
     bounds: Bounds,
     broker: Option<Broker>,
-}
-
-/// A broker to be attacked.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Broker {
-    program: &'static str,
-    arguments: &'static [&'static str],
-}
-
-impl Broker {
-    /// Starts one that listens there.
-    pub(super) fn start(self, url: &str) -> (Program, String) {
-        let args = [&["--listen", url], self.arguments].concat();
-        Program::start_broker(self.program, &args)
-    }
 }
 
 impl AttackOnServer {
@@ -69,7 +55,7 @@ impl AttackOnServer {
     /// call each other through it.
     pub fn on_broker(mut self, program: &'static str, arguments: &'static [&'static str]) -> Self {
         self.served = Served::Broker;
-        self.broker = Some(Broker { program, arguments });
+        self.broker = Some(Broker::new(program, arguments));
         self
     }
 
