@@ -189,8 +189,10 @@ impl<'a> Connection<'a> {
     }
 
     /// Serves the peer until the connection ends, and ends it.
-    ///
-    /// Not an `async fn`, whose future would hold the connection twice.
+    #[expect(
+        clippy::manual_async_fn,
+        reason = "the future of an `async fn` holds the connection twice"
+    )]
     pub(super) fn serve(mut self) -> impl Future<Output = ()> + Send + use<'a> {
         async move {
             let ending = poll_fn(|task| self.poll_serve(task)).await;
