@@ -435,9 +435,9 @@ fn clients_are_told_what_the_first_service_speaks_that_comes_after_them() {
 #[test]
 fn a_client_that_resumes_gets_what_is_for_it_alone_by_the_route_of_before() {
     let router = router();
+    let mut service = instance(&router, "a/$in");
     let client = Peer::new(&router);
     by_peer(&client, "a", CHAT).expect("a subscription");
-    let mut service = instance(&router, "a/$in");
     let topic = format!("a/$to/{}", name(&client));
     for body in ["before", "after"] {
         service
